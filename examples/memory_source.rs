@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use plexindex::unstable_source::{
     Abilities, Bounds, Delta, Item, ItemType, Kind, Library, LibraryKind, LocatedItem, Notification, PageEnd,
-    PageRequest, Resume, Server, Source, SourceState, Status, Trust,
+    PageRequest, Resume, Server, Source, SourceState, Status, TokenReliability,
 };
 use plexindex::{Error, ErrorKind, Index, Options, Result};
 
@@ -36,13 +36,13 @@ const KIND: Kind = Kind {
     key_prefix: "/films/",
     is_rating_key: |key| !key.contains(['/', ',']),
     // No one sends events: an empty notification names no change.
-    read_events: |_| {
+    parse_notification: |_| {
         Ok(Notification {
             server: None,
             events: Vec::new(),
         })
     },
-    companion: None,
+    enabling_option_advice: None,
 };
 
 impl Source for Films {
@@ -82,7 +82,7 @@ impl Source for Films {
             // The list never changes, and an equal version proves it.
             change: SourceState {
                 token: "1".into(),
-                trust: Trust::Exact,
+                trust: TokenReliability::Exact,
                 ..SourceState::default()
             },
         }])
@@ -98,7 +98,7 @@ impl Source for Films {
             rows: page.len() as u64,
             total: Some(list.len() as u64),
             next: (page.len() < rest.len()).then_some(request.position + page.len() as u64),
-            moved: false,
+            has_shifted: false,
         })
     }
 

@@ -97,7 +97,7 @@ impl NewEntry {
 
     /// Returns whether the entry is at most [`LARGEST_ENTRY`] bytes, so that readers do not skip it.
     #[must_use]
-    pub fn fits(&self) -> bool {
+    pub fn is_within_limit(&self) -> bool {
         self.size() <= LARGEST_ENTRY
     }
 }

@@ -60,10 +60,10 @@
 //! # Use with `rusqlite`, `sqlx` or `diesel`
 //! Cargo links only one copy of `sqlite3` into a program. This crate uses `rusqlite` 0.41 with the bundled
 //! `libsqlite3-sys` 0.39. Other crates that use `libsqlite3-sys`, such as `sqlx` and `diesel` with the feature
-//! `sqlite`, must allow this version; they then share the bundled `SQLite`. The C library has no such restriction.
+//! `sqlite`, must allow this version; they then share the bundled SQLite. The C library has no such restriction.
 //!
 //! # Speed of debug builds
-//! To optimise this crate and `SQLite` in debug builds, add `[profile.dev.package."*"] opt-level = 2` to `Cargo.toml`.
+//! To optimise this crate and SQLite in debug builds, add `[profile.dev.package."*"] opt-level = 2` to `Cargo.toml`.
 //!
 //! # Platforms and versions
 //! plexindex is for Unix, where paths are bytes and need not be UTF-8. plexindex requires Rust 1.89. A later version
@@ -127,13 +127,13 @@ pub mod tables {
 #[cfg(feature = "unstable-source")]
 pub mod unstable_source {
     #[doc(inline)]
-    pub use crate::error::{Meaning, Status};
+    pub use crate::error::{RetryAdvice, Status};
     #[doc(inline)]
-    pub use crate::model::{Item, ItemType, Library, LibraryKind, Server, SourceState, Trust};
+    pub use crate::model::{Item, ItemType, Library, LibraryKind, Server, SourceState, TokenReliability};
     pub use crate::platform::deadline::Deadline;
     pub use crate::platform::fork::Release;
     pub use crate::source::{
-        Abilities, Bounds, Delta, EditRequest, Event, FieldChange, Kind, KnownItems, LocatedItem, Lock, Notification,
+        Abilities, Bounds, Delta, EditRequest, Event, FieldChange, IndexedItems, Kind, LocatedItem, Lock, Notification,
         PageEnd, PageRequest, Resume, Session, Source, SourceChanges, TokenOwner, Tokens, WantedPath,
     };
 }
@@ -146,7 +146,7 @@ pub mod inside {
     pub use crate::engine::{Op, Table, TableLimits, Tables};
     pub use crate::events::DebounceIntervals;
     pub use crate::matching::byte_string::ByteString;
-    pub use crate::matching::{FoundItem, GuidRef, MAX_PATH, Normal, OnDisk, Relation};
+    pub use crate::matching::{FoundItem, GuidRef, MAX_PATH, NormalPath, OnDisk, Relation};
     pub use crate::platform::SQLITE_VERSION;
     pub use crate::platform::bytes::text;
     pub use crate::platform::clock::{Clock, SystemClock};
@@ -165,18 +165,18 @@ pub mod peers {
     pub mod engine {
         pub use crate::engine::{
             ItemRows, LibraryHint, LibraryRow, LibraryRows, LocalWrite, Maintenance, Outbox, OutboxRow, RecordRows,
-            SharedPlace, Store, Totals, WAITS, WriteObserver, age,
+            SharedLogPosition, Store, Totals, WAITS, WriteObserver, listing_age,
         };
     }
     pub mod entries {
         pub use crate::entries::*;
     }
     pub mod freshness {
-        pub use crate::freshness::{Need, Policy, is_current, may_ask_again};
+        pub use crate::freshness::{NeededRequest, Policy, is_current, may_search_again};
     }
     pub mod matching {
         pub use crate::matching::normal::normal_form;
-        pub use crate::matching::{Normal, Resolver, Scope, lies_under};
+        pub use crate::matching::{NormalPath, Resolver, Scope, lies_under};
     }
     pub mod platform {
         pub use crate::platform::clock::{Clock, SystemClock};
@@ -189,8 +189,8 @@ pub mod peers {
     }
     pub mod sync {
         pub use crate::sync::{
-            AcceptedProbe, MergedDelta, PeerComponents, Peers, Reading, RefreshReason, Selection, Selector, SyncJob,
-            TICK, not_shared,
+            AcceptedProbe, IndexReader, MergedDelta, PeerComponents, Peers, RefreshReason, Selection, Selector,
+            SyncJob, TICK, not_shared_error,
         };
     }
 }

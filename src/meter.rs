@@ -52,14 +52,14 @@ enum_names! { RequestKind:
 pub trait Meter: Send + Sync {
     /// Records a request. `bytes` is the number of body bytes received, and `took` is the time spent waiting for the
     /// response headers and body.
-    fn request(&self, kind: RequestKind, bytes: u64, took: Duration);
+    fn record_request(&self, kind: RequestKind, bytes: u64, took: Duration);
 
     /// Records bytes received from an event stream, whose request was recorded when the stream started.
-    fn received(&self, _bytes: u64) {}
+    fn record_received_bytes(&self, _bytes: u64) {}
 
     /// Records the time spent decompressing and parsing a reply, excluding the time spent waiting.
-    fn parsed(&self, _took: Duration) {}
+    fn record_parsing(&self, _took: Duration) {}
 
     /// Records the pause before a retry.
-    fn paused(&self, _took: Duration) {}
+    fn record_pause(&self, _took: Duration) {}
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::error::{Result, check_length, refuse};
+use crate::error::{Result, check_length, invalid_argument_error};
 pub use crate::matching::{Mapping, MappingKind, Pattern};
 use crate::model::Token;
 
@@ -246,36 +246,36 @@ impl Options {
             check_length(option, text.as_ref().map_or(0, String::len), LONGEST_TEXT)?;
         }
         if self.user.as_ref().is_some_and(String::is_empty) {
-            return refuse("user is empty: give the name of the token's user, or omit the option");
+            return invalid_argument_error("user is empty: give the name of the token's user, or omit the option");
         }
         for (option, time) in [
             ("connect_timeout", self.connect_timeout),
             ("read_timeout", self.read_timeout),
         ] {
             if time.is_zero() {
-                return refuse(format!("{option} must be greater than zero"));
+                return invalid_argument_error(format!("{option} must be greater than zero"));
             }
         }
         if self.cache_dir.as_os_str().is_empty() {
-            return refuse("cache_dir is empty: give the folder for the store");
+            return invalid_argument_error("cache_dir is empty: give the folder for the store");
         }
         if self.cache_dir.as_os_str().as_encoded_bytes().contains(&0) {
-            return refuse(format!(
+            return invalid_argument_error(format!(
                 "cache_dir {:?} contains a NUL byte, which folder names cannot contain",
                 self.cache_dir.to_string_lossy()
             ));
         }
         if self.database.as_ref().is_some_and(|path| path.as_os_str().is_empty()) {
-            return refuse(
+            return invalid_argument_error(
                 "database is empty: give Plex's database or the folder 'Plex Media Server', or omit the option",
             );
         }
         self.check_shared()?;
         if self.page_size == 0 || self.page_size > 1000 {
-            return refuse(format!("page_size must be from 1 to 1000, not {}", self.page_size));
+            return invalid_argument_error(format!("page_size must be from 1 to 1000, not {}", self.page_size));
         }
         if self.size_limit == Some(0) {
-            return refuse("size_limit is 0: give the size in bytes, or omit the option");
+            return invalid_argument_error("size_limit is 0: give the size in bytes, or omit the option");
         }
         if let Ttl::For(ttl) = self.library_ttl
             && ttl < Duration::from_secs(300)
@@ -301,10 +301,12 @@ impl Options {
             return Ok(());
         };
         if address.is_empty() {
-            return refuse("shared is empty: give a URL such as postgresql://user@host/database, or omit the option");
+            return invalid_argument_error(
+                "shared is empty: give a URL such as postgresql://user@host/database, or omit the option",
+            );
         }
         if self.database.is_some() {
-            return refuse(
+            return invalid_argument_error(
                 "shared and database are both given: a host that reads Plex's database fetches no listings; omit one of them",
             );
         }

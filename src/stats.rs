@@ -23,7 +23,7 @@ pub struct Counters {
     hints: AtomicU64,
     failures: AtomicU64,
     /// Time spent on each activity, in microseconds.
-    spent_us: [AtomicU64; Spent::COUNT],
+    spent_us: [AtomicU64; Activity::COUNT],
     calls: AtomicU64,
     calls_us: AtomicU64,
     slow_calls: AtomicU64,
@@ -35,7 +35,7 @@ pub struct Counters {
 
 /// An activity whose time is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Spent {
+pub enum Activity {
     /// Waiting for the server.
     Network,
     /// Decompressing and parsing replies.
@@ -50,13 +50,13 @@ pub enum Spent {
     Match,
     /// Exchanging entries with other hosts.
     Exchange,
-    /// Everything that a call's thread does except matching. [`Spent::Match`] is the rest of the call's time.
-    Away,
+    /// Everything that a call's thread does except matching. [`Activity::Match`] is the rest of the call's time.
+    NotMatching,
 }
 
-impl Spent {
+impl Activity {
     /// Number of activities.
-    const COUNT: usize = Self::Away as usize + 1;
+    const COUNT: usize = Self::NotMatching as usize + 1;
 }
 
 /// Adds `amount` to a counter.
@@ -118,34 +118,34 @@ impl Counters {
     }
 
     /// Adds `took` to the time spent on an activity.
-    pub fn add_time(&self, activity: Spent, took: Duration) {
+    pub fn add_time(&self, activity: Activity, took: Duration) {
         add(&self.spent_us[activity as usize], micros(took));
     }
 
     /// Returns the time spent on an activity.
-    fn time_of(&self, activity: Spent) -> Duration {
+    fn time_of(&self, activity: Activity) -> Duration {
         Duration::from_micros(self.spent_us[activity as usize].load(Ordering::Relaxed))
     }
 
-    /// Starts measuring a call. Pass the result to [`Counters::call_ends`].
-    pub fn call_begins(&self) -> CallBegun {
-        CallBegun {
+    /// Starts measuring a call. Pass the result to [`Counters::finish_call`].
+    pub fn start_call(&self) -> CallStart {
+        CallStart {
             is_alone: self.running.fetch_add(1, Ordering::Relaxed) == 0,
             started_at: Instant::now(),
             calls: self.calls.load(Ordering::Relaxed),
-            away: self.time_of(Spent::Away),
+            away: self.time_of(Activity::NotMatching),
         }
     }
 
     /// Stops measuring a call. Returns the call's duration, and whether no other call on this index overlapped it.
-    pub fn call_ends(&self, begun: &CallBegun) -> (Duration, bool) {
+    pub fn finish_call(&self, begun: &CallStart) -> (Duration, bool) {
         let took = begun.started_at.elapsed();
         let running = self.running.fetch_sub(1, Ordering::Relaxed);
         let calls = self.calls.fetch_add(1, Ordering::Relaxed);
         add(&self.calls_us, micros(took));
         // This difference also includes other threads' requests, so the time for matching may be too small.
-        let away = self.time_of(Spent::Away).saturating_sub(begun.away);
-        self.add_time(Spent::Match, took.saturating_sub(away));
+        let away = self.time_of(Activity::NotMatching).saturating_sub(begun.away);
+        self.add_time(Activity::Match, took.saturating_sub(away));
         (took, begun.is_alone && running == 1 && calls == begun.calls)
     }
 
@@ -155,13 +155,13 @@ impl Counters {
     }
 
     /// Counts entries read from other hosts.
-    pub fn count_taken(&self, entries: u64) {
+    pub fn count_received_entries(&self, entries: u64) {
         add(&self.taken, entries);
     }
 
     /// Returns the number of entries read from other hosts, and the time spent on the exchange.
-    pub fn exchanged(&self) -> (u64, Duration) {
-        (self.taken.load(Ordering::Relaxed), self.time_of(Spent::Exchange))
+    pub fn exchange_totals(&self) -> (u64, Duration) {
+        (self.taken.load(Ordering::Relaxed), self.time_of(Activity::Exchange))
     }
 
     /// Counts a slow call.
@@ -177,7 +177,7 @@ impl Counters {
 
     /// Resets the number of running calls in the child of a fork, where only the forking thread continues. Returns
     /// [`Counters::totals`], the counts that the parent will write to the store.
-    pub fn begin_child(&self) -> (u64, u64) {
+    pub fn reset_in_child(&self) -> (u64, u64) {
         self.running.store(0, Ordering::Relaxed);
         self.totals()
     }
@@ -193,12 +193,12 @@ impl Counters {
             requests: std::array::from_fn(|kind| get(&self.requests[kind])),
             bytes_received: get(&self.bytes_received),
             listings: get(&self.listings),
-            network: self.time_of(Spent::Network),
-            parsing: self.time_of(Spent::Parse),
-            waiting: self.time_of(Spent::Wait),
-            storing: self.time_of(Spent::Store),
-            indexing: self.time_of(Spent::ListingSegment),
-            matching: self.time_of(Spent::Match),
+            network: self.time_of(Activity::Network),
+            parsing: self.time_of(Activity::Parse),
+            waiting: self.time_of(Activity::Wait),
+            storing: self.time_of(Activity::Store),
+            indexing: self.time_of(Activity::ListingSegment),
+            matching: self.time_of(Activity::Match),
             events: get(&self.events),
             hints: get(&self.hints),
             failures: get(&self.failures),
@@ -212,31 +212,31 @@ impl Counters {
 
 impl Meter for Counters {
     /// Counts a request, its body bytes, and the time spent waiting for the response.
-    fn request(&self, kind: RequestKind, bytes: u64, took: Duration) {
+    fn record_request(&self, kind: RequestKind, bytes: u64, took: Duration) {
         add(&self.requests[kind as usize], 1);
         add(&self.bytes_received, bytes);
-        self.add_time(Spent::Network, took);
+        self.add_time(Activity::Network, took);
     }
 
     /// Counts bytes received from an event stream.
-    fn received(&self, bytes: u64) {
+    fn record_received_bytes(&self, bytes: u64) {
         add(&self.bytes_received, bytes);
     }
 
     /// Adds time spent parsing.
-    fn parsed(&self, took: Duration) {
-        self.add_time(Spent::Parse, took);
+    fn record_parsing(&self, took: Duration) {
+        self.add_time(Activity::Parse, took);
     }
 
     /// Adds time spent waiting before a retry.
-    fn paused(&self, took: Duration) {
-        self.add_time(Spent::Wait, took);
+    fn record_pause(&self, took: Duration) {
+        self.add_time(Activity::Wait, took);
     }
 }
 
 /// The start time of a call, and counters at that time.
 #[derive(Debug)]
-pub struct CallBegun {
+pub struct CallStart {
     started_at: Instant,
     /// Whether no other call on this index was running.
     is_alone: bool,
@@ -248,8 +248,8 @@ pub struct CallBegun {
 ///
 /// The JSON object has the same field names, except for the times, which are in microseconds: `network_us`, `parse_us`,
 /// `wait_us`, `store_us`, `segment_us`, `match_us` and `calls_us`. `size_limit` is 0 without a limit. `answers` is an
-/// object with a field for each [`MatchKind::name`] (`none`: answers without an item), and `requests` is an object with
-/// a field for each [`RequestKind::name`].
+/// object with a field for each [`MatchKind::entry_name`] (`none`: answers without an item), and `requests` is an
+/// object with a field for each [`RequestKind::entry_name`].
 #[derive(Clone, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Stats {

@@ -13,11 +13,11 @@ pub mod engine {
 
 /// Path resolution.
 pub mod matching {
+    pub use crate::matching::mapping_proposals::{ProposedMapping, Samples};
     pub use crate::matching::normal::normal_form;
-    pub use crate::matching::propose::{PrefixPair, Samples};
     pub use crate::matching::{
-        FoldBuffers, FolderResolver, FoundItem, GROUP, ItemRef, MAX_CANDIDATES, Mappings, Normal, Relation, Resolution,
-        Resolver, Scope, lies_under,
+        FoldBuffers, FolderResolver, FoundItem, GROUP, ItemRef, MAX_CANDIDATES, Mappings, NormalPath, Relation,
+        Resolution, Resolver, Scope, lies_under,
     };
 }
 

@@ -14,7 +14,7 @@ use naive::Rule;
 
 use super::input::Input;
 use crate::engine as parts;
-use crate::engine::{LibraryView, MemtableChange};
+use crate::engine::{LibrarySnapshot, MemtableChange};
 use crate::matching::{FoldBuffers, GROUP, Mappings, Resolver, Scope};
 use crate::model::Item;
 
@@ -124,7 +124,7 @@ pub fn run(data: &[u8]) {
         .collect();
     let mappings = kept(&rules);
     let setups: Vec<Setup> = (0..=input.below(2)).map(|_| setup(&mut input)).collect();
-    let (views, naive): (Vec<LibraryView>, Vec<_>) = setups.iter().map(|one| build(one, &mappings)).unzip();
+    let (views, naive): (Vec<LibrarySnapshot>, Vec<_>) = setups.iter().map(|one| build(one, &mappings)).unzip();
     let mut asked = vec![question(&mut input), question(&mut input)];
     for library in &naive {
         let parts = library.items.iter().filter_map(|(item, _)| item.parts.last()).take(2);
@@ -136,10 +136,10 @@ pub fn run(data: &[u8]) {
             compare(&views, &naive, one, &rules, &mappings, path);
         }
     }
-    let views: Vec<&LibraryView> = views.iter().collect();
+    let views: Vec<&LibrarySnapshot> = views.iter().collect();
     let group: Vec<&[u8]> = asked.iter().take(GROUP).map(Vec::as_slice).collect();
     let mut together = Vec::new();
-    Resolver::new(&views, Scope::All, &mappings).fast_lookup_all(&group, &mut FoldBuffers::default(), |hit| {
+    Resolver::new(&views, Scope::All, &mappings).fast_lookup_batch(&group, &mut FoldBuffers::default(), |hit| {
         together.push(hit.map(|hit| (hit.library, hit.match_kind, hit.rating_key)));
     });
     let alone = group

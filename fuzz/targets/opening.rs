@@ -23,7 +23,7 @@ thread_local! {
 struct Unmetered;
 
 impl Meter for Unmetered {
-    fn request(&self, _: RequestKind, _: u64, _: Duration) {}
+    fn record_request(&self, _: RequestKind, _: u64, _: Duration) {}
 }
 
 /// Memory for the text of an error.

@@ -1,6 +1,6 @@
 //! Paths by themselves: the normal form, how paths relate, mappings, and the mapping that is proposed.
 
-use crate::matching::{Mappings, Normal, Relation, Samples, lies_under, normal_form};
+use crate::matching::{Mappings, NormalPath, Relation, Samples, lies_under, normal_form};
 use crate::options::{Mapping, MappingKind};
 
 use std::ffi::OsStr;
@@ -73,17 +73,17 @@ fn form_is_a_fixed_point(path: &[u8]) -> Vec<u8> {
         "the form's form, of {:?}",
         String::from_utf8_lossy(path)
     );
-    Normal::with(path, |normal| {
+    NormalPath::with(path, |normal| {
         assert_eq!(normal.raw(), path);
         assert_eq!(normal.form(), form);
-        assert_eq!(normal.is_text(), std::str::from_utf8(path).is_ok());
-        Normal::with(&form, |again| assert_eq!(normal.hash(), again.hash()));
+        assert_eq!(normal.is_utf8(), std::str::from_utf8(path).is_ok());
+        NormalPath::with(&form, |again| assert_eq!(normal.hash(), again.hash()));
     });
     form
 }
 
 fn relations_agree(one: &[u8], other: &[u8]) {
-    let relation = |a: &[u8], b: &[u8]| Normal::with(a, |a| Relation::of(a, b));
+    let relation = |a: &[u8], b: &[u8]| NormalPath::with(a, |a| Relation::of(a, b));
     let (there, back) = (relation(one, other), relation(other, one));
     let (mine, its) = (normal_form(one), normal_form(other));
     let common = components(&mine)
@@ -93,18 +93,18 @@ fn relations_agree(one: &[u8], other: &[u8]) {
         .take_while(|(a, b)| a == b)
         .count();
     assert_eq!(
-        (there.common, there.equal),
+        (there.common, there.is_equal),
         (common, components(&mine) == components(&its))
     );
-    assert_eq!((back.common, back.equal), (there.common, there.equal));
-    assert_eq!(there.under, lies_under(&mine, &its));
-    assert!(!there.under || !(back.under || there.equal));
+    assert_eq!((back.common, back.is_equal), (there.common, there.is_equal));
+    assert_eq!(there.is_under, lies_under(&mine, &its));
+    assert!(!there.is_under || !(back.is_under || there.is_equal));
 }
 
 /// What rules make of a path; whatever they are, nothing may go wrong.
 fn rewritten(rules: &Mappings, path: &[u8]) -> Vec<Vec<u8>> {
     let mut all = Vec::new();
-    Normal::with(path, |path| {
+    NormalPath::with(path, |path| {
         rules.to_server(path, |one| {
             all.push(one.to_vec());
             None::<()>
@@ -160,7 +160,7 @@ fn a_proposal_does_what_it_says(host: &[u8], server: &[u8]) {
     assert!(
         found
             .iter()
-            .any(|one| Normal::with(server, |server| Relation::of(server, one).equal)),
+            .any(|one| NormalPath::with(server, |server| Relation::of(server, one).is_equal)),
         "{:?} and {:?}: {best:?} gives {found:?}",
         String::from_utf8_lossy(host),
         String::from_utf8_lossy(server)

@@ -11,10 +11,10 @@ use plexindex::testing::xxh3_64;
 use super::input::{Input, folder, patched};
 use super::ladder::against::{Recorded, host_rule, listing, matches_in, mixed_items, movie, write_matches};
 use crate::engine::{
-    LibraryView, ListingSegment, MapMode, Matches, Record, RecordSegment, RecordSegmentBuilder, Stored, TableId,
-    ViewFacts, record_hash,
+    LibraryProperties, LibrarySnapshot, ListingSegment, MapMode, Matches, Record, RecordSegment, RecordSegmentBuilder,
+    StoredValue, TableId, record_hash,
 };
-use crate::matching::{FolderResolver, Mappings, Normal, Resolver, Scope};
+use crate::matching::{FolderResolver, Mappings, NormalPath, Resolver, Scope};
 use crate::model::Item;
 
 const BLOCK: usize = 4096;
@@ -95,7 +95,7 @@ impl Original {
                 _ => Some(name.as_slice()),
             };
             let expires_ms = (n % 3 == 0).then_some(i64::try_from(n).unwrap_or(0) * 1_000_000_007);
-            let stored = Stored {
+            let stored = StoredValue {
                 value,
                 length: value.map_or(70_000, |value| value.len() as u64),
                 expires_ms,
@@ -164,13 +164,13 @@ impl Original {
             RecordSegment::open(&place, MapMode::Read, NAME_MAC)
         };
         let matches = matches.map(open).transpose().ok()?.map(|one| matches_in(vec![one]));
-        let facts = ViewFacts {
+        let facts = LibraryProperties {
             uuid: "uuid".into(),
             locations: vec!["/mnt/films".into()],
             listed_at: 5,
             fetched: true,
         };
-        let view = LibraryView::new(facts, &self.mappings, listing.clone(), matches, Arc::default());
+        let view = LibrarySnapshot::new(facts, &self.mappings, listing.clone(), matches, Arc::default());
         let broken = || {
             listing.as_ref().is_some_and(|segment| segment.is_broken())
                 || view.matches.as_ref().is_some_and(Matches::are_lost)
@@ -179,11 +179,11 @@ impl Original {
         let mut answers = Vec::new();
         for (at, path) in in_range(&self.paths, which) {
             let outcome = Resolver::new(&views, Scope::One(0), &self.mappings).resolve(path);
-            let outcome = (!outcome.broken).then(|| format!("{outcome:?}"));
+            let outcome = (!outcome.is_broken).then(|| format!("{outcome:?}"));
             let fast = Resolver::new(&views, Scope::One(0), &self.mappings).fast_lookup(path);
             let fast = format!("{:?}", fast.map(|hit| (hit.match_kind, hit.rating_key)));
             let above = path.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
-            let folder = Normal::with(&path[..above], |path| {
+            let folder = NormalPath::with(&path[..above], |path| {
                 format!(
                     "{:?}",
                     FolderResolver::new(&views, Scope::One(0), &self.mappings, path).resolve()
@@ -200,7 +200,14 @@ impl Original {
             for (at, key) in in_range(&self.keys, which) {
                 let number = segment.find(key);
                 let whole = number.and_then(|at| segment.whole_item(at));
-                let item = number.map(|at| (segment.item(at), segment.facts(at), segment.added_sequence(at), &whole));
+                let item = number.map(|at| {
+                    (
+                        segment.item(at),
+                        segment.key_and_path(at),
+                        segment.added_sequence(at),
+                        &whole,
+                    )
+                });
                 answers.push((3 * at + 2, format!("{key}: {item:?}")));
             }
         }

@@ -96,7 +96,7 @@ impl Source for Small {
             rows: to - from,
             total: Some(total),
             next: (to < total).then_some(to),
-            moved: false,
+            has_shifted: false,
         })
     }
 

@@ -5,7 +5,7 @@ use std::vec;
 
 use super::opened::{Index, Library};
 use super::query_builder::Query;
-use crate::error::{Result, refuse};
+use crate::error::{Result, invalid_argument_error};
 use crate::query::Change;
 
 /// Maximum number of items per page.
@@ -32,7 +32,9 @@ impl Changes {
     pub(super) fn new(index: &Index, library: Option<&Library>, cursor: Option<&str>, full: bool) -> Result<Self> {
         // `changes_page` treats an empty cursor as `None`.
         if cursor == Some("") {
-            return refuse("the cursor is empty: pass a cursor from this index, or none for the current position");
+            return invalid_argument_error(
+                "the cursor is empty: pass a cursor from this index, or none for the current position",
+            );
         }
         let mut changes = Self {
             index: index.clone(),

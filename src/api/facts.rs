@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 
 use super::host_paths::path_of;
-use crate::matching::{byte_string, propose};
+use crate::matching::{byte_string, mapping_proposals};
 use crate::options::Mapping;
 
 /// A server that answered a connection test.
@@ -56,7 +56,7 @@ pub struct Proposal {
 
 impl Proposal {
     /// Converts a pair of path prefixes to a proposal. `gain` is `None` if no paths were given.
-    pub(super) fn of(pair: propose::PrefixPair, gain: Option<usize>) -> Self {
+    pub(super) fn of(pair: mapping_proposals::ProposedMapping, gain: Option<usize>) -> Self {
         Self {
             from: path_of(pair.from),
             to: path_of(pair.to),

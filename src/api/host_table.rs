@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::opened::Index;
 use crate::engine;
-use crate::error::{Result, refuse};
+use crate::error::{Result, invalid_argument_error};
 use crate::options::Ttl;
 
 /// A handle for one of the host's key-value tables, cheap to clone and usable from any thread. Values can expire.
@@ -90,19 +90,21 @@ impl std::fmt::Debug for TableChange<'_> {
 }
 
 /// Applies changes to the index's tables in one transaction; see [`Index::write_tables`](crate::Index::write_tables).
-pub fn write(index: &Index, changes: &[TableChange<'_>], terms: Terms) -> Result<()> {
-    if changes.iter().any(|change| !change.table.index.is(index)) {
-        return refuse("cannot write to a table of another index: write to the tables of one index at a time");
+pub fn write_tables(index: &Index, changes: &[TableChange<'_>], terms: Terms) -> Result<()> {
+    if changes.iter().any(|change| !change.table.index.is_same_index(index)) {
+        return invalid_argument_error(
+            "cannot write to a table of another index: write to the tables of one index at a time",
+        );
     }
     let ops: Vec<_> = changes.iter().map(|change| change.op).collect();
     index.tables().write(&ops, &terms.0)
 }
 
 impl Table {
-    /// Opens a table. `folds` says whether entry names ignore ASCII case.
-    pub(super) fn new(index: &Index, name: &[u8], folds: bool) -> Result<Self> {
+    /// Opens a table. `ignores_case` says whether entry names ignore ASCII case.
+    pub(super) fn new(index: &Index, name: &[u8], ignores_case: bool) -> Result<Self> {
         Ok(Self {
-            table: Arc::new(index.tables().table(name, folds)?),
+            table: Arc::new(index.tables().table(name, ignores_case)?),
             index: index.clone(),
         })
     }
@@ -136,7 +138,7 @@ impl Table {
     /// Removes an entry. Succeeds even if the entry does not exist.
     ///
     /// # Errors
-    /// As [`Table::put`].
+    /// As [`Table::write_record`].
     pub fn remove(&self, name: impl AsRef<[u8]>) -> Result<()> {
         self.table.remove(name.as_ref())
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::change_iterator::Changes;
 use super::facts::Proposal;
 use super::host_paths::bytes_of;
-use super::host_table::{Table, TableChange, Terms, write};
+use super::host_table::{Table, TableChange, Terms, write_tables};
 use super::opened::{Index, Library};
 use super::query_builder::{Query, Refreshed};
 use crate::engine::{StoreInfo, Tables};
@@ -302,7 +302,7 @@ impl Index {
     /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for a name of more than 1 MiB, or a table of
     /// another index; errors of the store.
     pub fn write_tables(&self, changes: &[TableChange<'_>], terms: Terms) -> Result<()> {
-        write(self, changes, terms)
+        write_tables(self, changes, terms)
     }
 
     /// Returns the tables of the index, for the C functions.
@@ -343,7 +343,7 @@ impl Index {
     pub fn try_proposals<P: AsRef<Path>>(&self, paths: impl IntoIterator<Item = P>) -> Result<Vec<Proposal>> {
         let paths: Vec<P> = paths.into_iter().collect();
         let paths: Vec<&[u8]> = paths.iter().map(bytes_of).collect();
-        let pairs = self.inner().queries.try_mappings(&paths)?;
+        let pairs = self.inner().queries.propose_mappings(&paths)?;
         Ok(pairs
             .into_iter()
             .map(|(pair, gain)| Proposal::of(pair, Some(gain)))

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::renewing::Renewing;
-use super::timing::Timed;
+use super::renewing::TokenRenewal;
+use super::timing::CallTimer;
 use crate::edit::Editing;
 use crate::engine::{LibraryRows, ListingSegments, Maintenance, Records, Store, StoreStates, Tables, Totals};
 use crate::error::{Result, Status};
@@ -20,7 +20,7 @@ use crate::platform::fork::{self, Forks, Release, Side};
 use crate::query::Queries;
 use crate::source::{self, Source, TokenOwner, Tokens};
 use crate::stats::{Counters, Stats};
-use crate::sync::{AllowedView, Call, NoPeers, PeerComponents, Peers, Reading, Selector, Syncing};
+use crate::sync::{AllowedView, Call, IndexReader, NoPeers, PeerComponents, Peers, Selector, Synchronizer};
 
 /// Maximum time that [`Inner::stats`] waits for evictions to bring the folder within its size limit.
 const EVICTION_WAIT: Duration = Duration::from_secs(2);
@@ -35,12 +35,12 @@ pub(crate) struct Inner {
     pub store: Arc<Store>,
     pub tables: Arc<Tables>,
     pub maintenance: Arc<Maintenance>,
-    pub reading: Arc<Reading>,
-    pub sync: Arc<Syncing>,
+    pub reading: Arc<IndexReader>,
+    pub sync: Arc<Synchronizer>,
     pub events: Arc<Events>,
     pub editing: Editing,
     pub queries: Arc<Queries>,
-    pub renewing: Renewing,
+    pub renewing: TokenRenewal,
     closed: AtomicBool,
 }
 
@@ -72,7 +72,7 @@ impl Inner {
             Arc::clone(&records),
             source.is_none(),
         ));
-        let reading = Arc::new(Reading::new(
+        let reading = Arc::new(IndexReader::new(
             Arc::clone(&store),
             Arc::clone(&listings),
             records,
@@ -94,7 +94,7 @@ impl Inner {
             counters: Arc::clone(&counters),
             clock: Arc::clone(&clock),
         });
-        let sync = Arc::new(Syncing::new(
+        let sync = Arc::new(Synchronizer::new(
             Arc::clone(&store),
             source.clone(),
             Arc::clone(&listings),
@@ -121,7 +121,7 @@ impl Inner {
                 options,
             )),
             closed: AtomicBool::new(false),
-            renewing: Renewing::new(options),
+            renewing: TokenRenewal::new(options),
             editing: Editing::new(
                 Arc::clone(&store),
                 Arc::clone(&reading),
@@ -139,19 +139,19 @@ impl Inner {
             counters,
         });
         fork::watch(&inner);
-        inner.sync.peers.begin();
+        inner.sync.peers.start();
         Ok(inner)
     }
 
     /// Starts measuring a call, for the counters and the log of slow calls. `operation` is the call's name in the log,
     /// `library` is `None` for all libraries, and `path_count` is the size of a batch.
-    pub fn timed<'a>(
+    pub fn start_timer<'a>(
         &'a self,
         operation: &'static str,
         library: Option<&'a Selector>,
         path_count: Option<usize>,
-    ) -> Timed<'a> {
-        Timed::begin(&self.counters, self.slow, operation, library, path_count)
+    ) -> CallTimer<'a> {
+        CallTimer::begin(&self.counters, self.slow, operation, library, path_count)
     }
 
     /// Replaces the token. A token that is set within the renewal callback belongs to the user of the refused token,
@@ -170,7 +170,7 @@ impl Inner {
         };
         if self.reading.set_token(token, owner)? {
             self.sync.forget_failures();
-            self.events.token_replaced();
+            self.events.reconnect_watch();
         }
         Ok(())
     }
@@ -186,7 +186,7 @@ impl Inner {
             result => return result,
         };
         let is_new = tokens.current().number() != call.session;
-        if !is_new && !call.renews {
+        if !is_new && !call.will_retry_with_new_token {
             return Err(refusal);
         }
         let is_renewed = is_new || self.renew(call);
@@ -208,7 +208,7 @@ impl Inner {
         let repeated_call = Call {
             session,
             allowed_view,
-            renews: false,
+            will_retry_with_new_token: false,
             // Without a new token, the repeated call must not ask the server, and its answer can be stale.
             failure: Some(&refusal).filter(|_| !is_renewed),
             ..*call
@@ -217,7 +217,7 @@ impl Inner {
             self.sync.forget_failures();
             let result = run(&repeated_call);
             if !is_new && tokens.get(session).is_some_and(|session| session.is_refused()) {
-                self.renewing.was_in_vain(self.reading.viewpoint.now_ms());
+                self.renewing.record_failure(self.reading.viewpoint.now_ms());
             }
             return result;
         }
@@ -255,9 +255,9 @@ impl Inner {
             return Ok(());
         }
         self.events.watch_stop();
-        self.sync.peers.end();
-        let flushed = self.maintenance.flush_at_the_end();
-        StoreStates(&self.store).close_and_keep(self.reading.viewpoint.endpoint().as_ref());
+        self.sync.peers.stop();
+        let flushed = self.maintenance.flush_counters_on_close();
+        StoreStates(&self.store).close_and_write_state_file(self.reading.viewpoint.endpoint().as_ref());
         flushed
     }
 
@@ -284,9 +284,9 @@ impl Inner {
             sequence: totals.sequence.0,
             disk_bytes: self.store.folder().disk_bytes(),
             size_limit: self.reading.limit.bytes(),
-            over_limit: self.reading.limit.exceeded()?,
+            over_limit: self.reading.limit.excess_bytes()?,
             evictions: totals.evictions,
-            last_failure: self.sync.back_off().text(),
+            last_failure: self.sync.back_off().last_error_message(),
             ..self.counters.read()
         })
     }
@@ -296,7 +296,7 @@ impl Inner {
         let mut cleared = false;
         // Without a server URL, a retry would select another server in the folder, and clear its data too.
         let has_server = self.reading.viewpoint.endpoint().is_some();
-        self.reading.retry(|| {
+        self.reading.retry_until_current(|| {
             let identity = self.reading.identity().filter(|_| has_server || !cleared);
             let Some(identity) = identity else {
                 return Ok(None);
@@ -322,10 +322,13 @@ impl Forks for Inner {
     /// no lock that another thread holds.
     fn before(self: Arc<Self>) -> Vec<Box<dyn Release>> {
         // Locks that a call can hold while it waits for the store must come before the store's own locks.
-        let mut locks: Vec<Box<dyn Release>> = vec![Renewing::hold(&self, |inner| &inner.renewing), self.events.hold()];
+        let mut locks: Vec<Box<dyn Release>> = vec![
+            TokenRenewal::hold(&self, |inner| &inner.renewing),
+            self.events.lock_for_fork(),
+        ];
         locks.extend(self.reading.hold());
         locks.push(self.maintenance.hold());
-        locks.extend(self.queries.hold());
+        locks.extend(self.queries.lock_for_fork());
         locks.extend(self.sync.hold());
         locks
     }

@@ -31,7 +31,7 @@ fn answers_for_one_user_never_reach_a_user_whose_token_is_set_meanwhile() {
     for (next, wanted) in [(None, vec![ann]), (Some("bob"), vec![ann]), (Some("ann"), vec![ann])] {
         set("ann");
         let mut told: Vec<IdentityId> = Vec::new();
-        let insisted = inner.reading.retry(|| {
+        let insisted = inner.reading.retry_until_current(|| {
             let Some(identity) = inner.reading.identity() else {
                 return Ok(None);
             };

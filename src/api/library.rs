@@ -12,7 +12,7 @@ use super::query_builder::{Query, Refreshed};
 use crate::disk::{Rules, WalkFindings, WalkStarts};
 use crate::edit::EditReport;
 use crate::error::Result;
-use crate::matching::{Scope, tidy};
+use crate::matching::{Scope, remove_redundant_components};
 use crate::model;
 use crate::query::{Answer, FileFilter, Folder, FolderFacts, Item, Match};
 use crate::source::{FieldChange, Lock};
@@ -40,7 +40,7 @@ impl Library {
     /// Returns the stored description of the library; `None` for all libraries, or if the library is unknown.
     #[doc(hidden)]
     #[must_use]
-    pub fn known(&self) -> Option<model::Library> {
+    pub fn stored_library(&self) -> Option<model::Library> {
         let snapshot = self.reading.snapshot();
         match self.selection.resolve(&snapshot) {
             Ok(Resolved::Scope(Scope::One(index))) => snapshot.rows.get(index).map(|row| row.library.clone()),
@@ -58,8 +58,8 @@ impl Library {
     /// Returns whether this library belongs to `index`.
     #[doc(hidden)] // for the C functions
     #[must_use]
-    pub fn is_of(&self, index: &Index) -> bool {
-        self.index.is(index)
+    pub fn belongs_to(&self, index: &Index) -> bool {
+        self.index.is_same_index(index)
     }
 
     /// Creates a query of this library. A query can have a deadline, be offline, or report progress.
@@ -223,7 +223,7 @@ impl Library {
     pub fn invalidate_path(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = bytes_of(&path);
         self.index.inner().queries.display.check_path(path)?;
-        let tidied = tidy(path);
+        let tidied = remove_redundant_components(path);
         let paths: Vec<&[u8]> = [tidied.as_deref(), Some(path)].into_iter().flatten().collect();
         self.reading.invalidate_paths(&self.selection, &paths)
     }

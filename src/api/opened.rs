@@ -4,13 +4,13 @@ use std::sync::{Arc, Weak};
 
 use super::inner::Inner;
 use crate::engine::Store;
-use crate::error::{Result, refuse};
+use crate::error::{Result, invalid_argument_error};
 use crate::options::Options;
 use crate::platform::clock::{Clock, SystemClock};
 use crate::platform::deadline::Deadline;
 use crate::source::{self, Meter, Source};
 use crate::stats::Counters;
-use crate::sync::{PeerComponents, Peers, Reading, Selection, Selector};
+use crate::sync::{IndexReader, PeerComponents, Peers, Selection, Selector};
 
 /// A handle for an open index, cheap to clone and usable from any thread.
 ///
@@ -71,7 +71,7 @@ impl Index {
     pub fn open_with_clock(options: Options, clock: Arc<dyn Clock>) -> Result<Self> {
         options.check_shared()?;
         if options.shared.is_some() {
-            return refuse(
+            return invalid_argument_error(
                 "the option 'shared' is not supported by this build: open the index with plexindex_sharing::open, or \
                  build the C library with the cargo feature `shared`",
             );
@@ -89,7 +89,7 @@ impl Index {
     ) -> Result<Self> {
         let checked = source::check(options)?;
         let source_clock = Arc::clone(&clock);
-        Self::open_over(options, peers, clock, |store, meter| {
+        Self::open_components(options, peers, clock, |store, meter| {
             let identifier = || store.folder().client_identifier();
             source::open(options, checked, identifier, meter, &source_clock)
         })
@@ -104,14 +104,16 @@ impl Index {
     #[cfg(feature = "unstable-source")]
     pub fn open_with_source(options: Options, name: &str, source: Arc<dyn Source>) -> Result<Self> {
         if name.trim().is_empty() {
-            return refuse("the source's name is empty: give a name that identifies the source in this folder");
+            return invalid_argument_error(
+                "the source's name is empty: give a name that identifies the source in this folder",
+            );
         }
         let options = Options {
             server_url: Some(name.to_owned()),
             database: None,
             ..options
         };
-        Self::open_over(&options, |_| None, Arc::new(SystemClock), |_, _| Ok(Some(source)))
+        Self::open_components(&options, |_| None, Arc::new(SystemClock), |_, _| Ok(Some(source)))
     }
 
     /// Opens an index with a test's own source and clock. The closure `source` receives the options, the folder's
@@ -123,7 +125,7 @@ impl Index {
         clock: Arc<dyn Clock>,
         source: impl FnOnce(&Options, &str, Arc<dyn Meter>) -> Result<Arc<dyn Source>>,
     ) -> Result<Self> {
-        Self::open_over(
+        Self::open_components(
             &options,
             |_| None,
             clock,
@@ -136,7 +138,7 @@ impl Index {
 
     /// Opens the store and all other components. `source` opens the source, or returns `None` for an offline index. For
     /// `peers`, see [`Index::open_with_peers`].
-    fn open_over(
+    fn open_components(
         options: &Options,
         peers: impl FnOnce(PeerComponents) -> Option<Arc<dyn Peers>>,
         clock: Arc<dyn Clock>,
@@ -178,7 +180,7 @@ impl Index {
     }
 
     /// Returns whether `other` is a handle for the same open index.
-    pub(super) fn is(&self, other: &Self) -> bool {
+    pub(super) fn is_same_index(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
 }
@@ -215,7 +217,7 @@ impl Index {
 pub struct Library {
     pub(super) index: Index,
     /// Direct reference for fast lookups, which saves one pointer indirection.
-    pub(super) reading: Arc<Reading>,
+    pub(super) reading: Arc<IndexReader>,
     pub(super) selection: Arc<Selection>,
 }
 

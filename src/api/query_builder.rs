@@ -157,7 +157,7 @@ impl<'q> Query<'q> {
         let call = Call {
             deadline: self.deadline.map_or(Deadline::NONE, Deadline::after),
             session: inner.reading.tokens.current().number(),
-            renews: inner.renewing.is_possible(),
+            will_retry_with_new_token: inner.renewing.is_possible(),
             ..self.call_at_once()
         };
         let Some(progress) = &self.progress else {
@@ -183,13 +183,14 @@ impl<'q> Query<'q> {
         }
     }
 
-    /// Calls `ask` like [`Query::run`]. If the server refuses the token, calls `ask` again with a new token.
+    /// Calls `ask` like [`Query::run_with_retries`]. If the server refuses the token, calls `ask` again with a new
+    /// token.
     pub(super) fn ask<R>(&self, ask: impl FnMut(&Call<'_>) -> Result<R>) -> Result<R> {
         self.run(|call| self.index.inner().run_renewing(call, ask))
     }
 
-    /// Calls `ask` like [`Query::ask`], and also counts and times the call. `operation` is the call's name in the log,
-    /// and `path_count` is the size of a batch.
+    /// Calls `ask` like [`Query::check_rights`], and also counts and times the call. `operation` is the call's name in
+    /// the log, and `path_count` is the size of a batch.
     pub(super) fn ask_timed<R>(
         &self,
         operation: &'static str,
@@ -197,7 +198,7 @@ impl<'q> Query<'q> {
         ask: impl FnMut(&Call<'_>) -> Result<R>,
     ) -> Result<R> {
         let selector = self.library.map(Library::selector);
-        let _timed = self.index.inner().timed(operation, selector, path_count);
+        let _timed = self.index.inner().start_timer(operation, selector, path_count);
         self.ask(ask)
     }
 
@@ -226,7 +227,7 @@ impl<'q> Query<'q> {
         let mut then = Some(then);
         self.ask_timed("match_path", None, |call| {
             queries.match_path(&mut reading.eviction_pin(), call, path, |answer| {
-                take(&mut then)?(answer)
+                take_once(&mut then)?(answer)
             })
         })
     }
@@ -415,7 +416,7 @@ impl<'q> Query<'q> {
     #[doc(hidden)]
     pub fn changes_page(&self, cursor: &str, full: bool, limit: usize) -> Result<ChangePage> {
         let inner = self.index.inner();
-        let _timed = inner.timed("changes", self.library.map(Library::selector), None);
+        let _timed = inner.start_timer("changes", self.library.map(Library::selector), None);
         self.run(|call| inner.queries.changes(call, cursor, full, limit))
     }
 
@@ -434,7 +435,7 @@ impl<'q> Query<'q> {
     /// As [`Query::refresh`].
     pub fn server(&self) -> Result<ServerInfo> {
         let inner = self.index.inner();
-        let (server, answered_in, libraries) = self.ask(|call| inner.sync.ask_server(call))?;
+        let (server, answered_in, libraries) = self.ask(|call| inner.sync.test_connection(call))?;
         inner.reading.catch_up(Deadline::NONE)?;
         Ok(ServerInfo {
             machine_identifier: server.machine_identifier,
@@ -458,7 +459,7 @@ impl Refreshed {
 
 /// Takes the host's function that receives the answer. The function must run only once, even if the call is repeated
 /// with a new token, so a second call of `take` fails.
-fn take<T>(then: &mut Option<T>) -> Result<T> {
+fn take_once<T>(then: &mut Option<T>) -> Result<T> {
     then.take()
         .ok_or_else(|| Error::new(Status::Panic, "bug in plexindex: an answer was delivered twice"))
 }

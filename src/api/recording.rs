@@ -5,9 +5,9 @@ use std::path::Path;
 use super::host_paths::bytes_of;
 use super::query_builder::Query;
 use crate::engine::LoggedKind;
-use crate::error::{Result, refuse, room};
+use crate::error::{Result, invalid_argument_error, try_with_capacity};
 use crate::platform::deadline::Deadline;
-use crate::sync::{Call, MAX_RETRIES, cleared_again};
+use crate::sync::{Call, MAX_RETRIES, cleared_repeatedly_error};
 
 impl Query<'_> {
     /// Makes [`Query::record_match`] wait until the shared log contains the match, if hosts share this index
@@ -92,14 +92,14 @@ impl Query<'_> {
     #[doc(hidden)] // for the C functions
     pub fn record_pairs(&self, pairs: &[(&[u8], &str)]) -> Result<()> {
         let Some(library) = self.library else {
-            return refuse("cannot record a match in all libraries at once: specify one library");
+            return invalid_argument_error("cannot record a match in all libraries at once: specify one library");
         };
         let (inner, reading) = (self.index.inner(), &library.reading);
-        let _timed = inner.timed("record_matches", Some(library.selector()), Some(pairs.len()));
+        let _timed = inner.start_timer("record_matches", Some(library.selector()), Some(pairs.len()));
         if self.through {
             inner.sync.peers.expect_shared()?; // fails before anything is written
         }
-        let mut matches = room(pairs.len(), "matches")?;
+        let mut matches = try_with_capacity(pairs.len(), "matches")?;
         for (path, key) in pairs {
             inner.queries.display.check_path(path)?;
             matches.push((*path, reading.kind().rating_key(key)?));
@@ -111,11 +111,11 @@ impl Query<'_> {
                 let (identity, row) = inner.run_renewing(call, find)?;
                 // The call's deadline applies only to requests; the write itself waits as long as necessary.
                 let deadline = Deadline::NONE;
-                let is_local = |(path, _): &&(&[u8], &str)| !inner.sync.peers.can_tell(&row.library, path);
+                let is_local = |(path, _): &&(&[u8], &str)| !inner.sync.peers.is_path_shareable(&row.library, path);
                 if self.through
                     && let Some((path, _)) = matches.iter().find(is_local)
                 {
-                    return refuse(format!(
+                    return invalid_argument_error(format!(
                         "cannot share the match of '{}': the path is not in a folder of library '{}', even after \
                          mappings; add a mapping, or record the match without through",
                         inner.queries.display.path(path),
@@ -129,20 +129,20 @@ impl Query<'_> {
                         let rows = matches
                             .iter()
                             .map(|(path, key)| (row.id, LoggedKind::Matched, *path, *key));
-                        reading.apply_own(identity, written.at, &rows.collect::<Vec<_>>());
+                        reading.apply_committed(identity, written.at, &rows.collect::<Vec<_>>());
                     }
                     reading.catch_up(deadline)?;
                     // The segment for a large batch is missing if it could not be written, or while another thread was
                     // building one.
-                    reading.rebuild_lost(deadline)?;
+                    reading.rebuild_if_incomplete(deadline)?;
                     return if self.through {
-                        inner.sync.peers.deliver(call.deadline)
+                        inner.sync.peers.publish_and_wait(call.deadline)
                     } else {
                         Ok(())
                     };
                 }
             }
-            Err(cleared_again(library.selector().name()))
+            Err(cleared_repeatedly_error(library.selector().name()))
         })
     }
 }

@@ -25,7 +25,7 @@ fn this_thread() -> usize {
 }
 
 /// The host's callback, and the state of its current run.
-pub(crate) struct Renewing {
+pub(crate) struct TokenRenewal {
     renewal: Option<Renewal>,
     /// Maximum wait for another thread's renewal. Prevents a deadlock if the callback waits for the waiting call.
     max_wait: Duration,
@@ -45,23 +45,23 @@ struct RefusedCall {
 #[derive(Default)]
 struct RenewalState {
     /// The refused call whose thread is running the callback, if any. Calls within the callback do not renew the token.
-    under_way: Option<RefusedCall>,
+    running_for: Option<RefusedCall>,
     /// Time of the last failed renewal in Unix ms: the host had no new token, or the server refused the new token.
-    in_vain_ms: Option<i64>,
+    failed_ms: Option<i64>,
 }
 
 /// Ends a renewal when dropped, even after a panic in the callback.
-struct RenewalGuard<'r>(&'r Renewing);
+struct RenewalGuard<'r>(&'r TokenRenewal);
 
 impl Drop for RenewalGuard<'_> {
     /// Ends the renewal, and wakes the threads that wait for it.
     fn drop(&mut self) {
-        lock(&self.0.state).under_way = None;
+        lock(&self.0.state).running_for = None;
         self.0.ended.notify_all();
     }
 }
 
-impl Renewing {
+impl TokenRenewal {
     /// Creates the state from the host's callback and read timeout.
     pub fn new(options: &Options) -> Self {
         Self {
@@ -77,7 +77,8 @@ impl Renewing {
         self.renewal.is_some()
     }
 
-    /// Locks the state for a fork, until the returned value is dropped. `within` returns the [`Renewing`] of an owner.
+    /// Locks the state for a fork, until the returned value is dropped. `within` returns the [`TokenRenewal`] of an
+    /// owner.
     pub fn hold<O: 'static>(owner: &Arc<O>, within: fn(&O) -> &Self) -> Box<dyn Release> {
         Box::new(hold(owner, |owner| &within(owner).state))
     }
@@ -85,14 +86,14 @@ impl Renewing {
     /// Resets the state in the child of a fork, where only a renewal on the forking thread continues.
     pub fn after_fork(&self) {
         if let Some(mut state) = try_lock(&self.state) {
-            state.under_way = state.under_way.filter(|call| call.thread == this_thread());
+            state.running_for = state.running_for.filter(|call| call.thread == this_thread());
         }
     }
 
     /// Returns the number of the refused token if the callback is running on this thread; otherwise `None`. The caller
     /// treats a token that was set within the callback like a token that the callback returned.
     pub fn refused_session(&self) -> Option<u64> {
-        let under_way = lock(&self.state).under_way;
+        let under_way = lock(&self.state).running_for;
         under_way
             .filter(|call| call.thread == this_thread())
             .map(|call| call.session)
@@ -112,29 +113,29 @@ impl Renewing {
         let Some(renewal) = &self.renewal else { return };
         let thread = this_thread();
         let state = lock(&self.state);
-        if state.under_way.is_some_and(|call| call.thread == thread) {
+        if state.running_for.is_some_and(|call| call.thread == thread) {
             return;
         }
         let waited = self
             .ended
-            .wait_timeout_while(state, deadline.wait(self.max_wait), |state| state.under_way.is_some());
+            .wait_timeout_while(state, deadline.wait(self.max_wait), |state| state.running_for.is_some());
         let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         let is_in_pause = |failed_ms: i64| (0..PAUSE_MS).contains(&now_ms.saturating_sub(failed_ms));
-        if state.under_way.is_some() || is_renewed() || state.in_vain_ms.is_some_and(is_in_pause) {
+        if state.running_for.is_some() || is_renewed() || state.failed_ms.is_some_and(is_in_pause) {
             return;
         }
-        state.under_way = Some(RefusedCall { thread, session });
+        state.running_for = Some(RefusedCall { thread, session });
         drop(state);
         let guard = RenewalGuard(self);
         if let Some(token) = renewal.call() {
             set(token);
         }
-        lock(&self.state).in_vain_ms = (!is_renewed()).then_some(now_ms);
+        lock(&self.state).failed_ms = (!is_renewed()).then_some(now_ms);
         drop(guard);
     }
 
     /// Starts the pause before the next renewal, since the server refused the new token.
-    pub fn was_in_vain(&self, now_ms: i64) {
-        lock(&self.state).in_vain_ms = Some(now_ms);
+    pub fn record_failure(&self, now_ms: i64) {
+        lock(&self.state).failed_ms = Some(now_ms);
     }
 }

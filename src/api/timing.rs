@@ -4,11 +4,11 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use crate::meter::RequestKind;
-use crate::stats::{CallBegun, Counters, Stats};
+use crate::stats::{CallStart, Counters, Stats};
 use crate::sync::Selector;
 
 /// A call that is being measured. Dropping this value counts the call.
-pub struct Timed<'a> {
+pub struct CallTimer<'a> {
     counters: &'a Counters,
     /// Duration from which a call is slow.
     slow: Option<Duration>,
@@ -18,14 +18,14 @@ pub struct Timed<'a> {
     selector: Option<&'a Selector>,
     /// Number of paths in a batch.
     path_count: Option<usize>,
-    start: CallBegun,
+    start: CallStart,
     /// The counters before the call.
     before: Stats,
     /// Number of entries from other hosts and the time spent on the exchange, before the call.
     exchanged: (u64, Duration),
 }
 
-impl<'a> Timed<'a> {
+impl<'a> CallTimer<'a> {
     /// Starts measuring a call. A call that takes at least `slow` gets a log line, in which `operation`, `selector` and
     /// `path_count` describe the call.
     pub fn begin(
@@ -42,17 +42,17 @@ impl<'a> Timed<'a> {
             selector,
             path_count,
             before: counters.read(),
-            exchanged: counters.exchanged(),
-            start: counters.call_begins(),
+            exchanged: counters.exchange_totals(),
+            start: counters.start_call(),
         }
     }
 }
 
-impl Drop for Timed<'_> {
+impl Drop for CallTimer<'_> {
     /// Counts the call, and logs the call if it was slow.
     fn drop(&mut self) {
         let counters = self.counters;
-        let (took, was_alone) = counters.call_ends(&self.start);
+        let (took, was_alone) = counters.finish_call(&self.start);
         if self.slow.is_none_or(|slow| took < slow) {
             return;
         }
@@ -70,7 +70,7 @@ impl Drop for Timed<'_> {
     }
 }
 
-impl Timed<'_> {
+impl CallTimer<'_> {
     /// Returns the log line for a call. `took` is the call's duration, `after` contains the counters at its end, and
     /// `was_alone` says whether no other call ran on this index. The line contains no path, since paths are private.
     fn text(&self, took: Duration, after: &Stats, was_alone: bool) -> String {
@@ -87,7 +87,7 @@ impl Timed<'_> {
         let requests = after.all_requests() - before.all_requests();
         let request_noun = if requests == 1 { "request" } else { "requests" };
         let since = Duration::saturating_sub;
-        let (entries, exchange_time) = self.counters.exchanged();
+        let (entries, exchange_time) = self.counters.exchange_totals();
         let entries = entries.saturating_sub(self.exchanged.0);
         let entry_noun = if entries == 1 { "entry" } else { "entries" };
         let parts = [

@@ -15,7 +15,7 @@ use super::ignored::Ignored;
 use super::rules::Rule;
 use super::rules::{rule_for_file, rule_for_folder};
 use super::walk_request::Finding;
-use super::{Kinds, ListedStatus, Location, Rules, WalkProgress, WalkRequest, WalkStarts, walk};
+use super::{ListedStatus, Location, MediaTypes, Rules, WalkProgress, WalkRequest, WalkStarts, walk};
 use crate::model::LibraryKind;
 use crate::platform::files::{bytes_of, named};
 use crate::platform::local_path::{normalize_host_path, shown};
@@ -24,22 +24,22 @@ fn all() -> Rules {
     Rules::ALL
 }
 
-fn movies() -> Kinds {
-    Kinds::of(&[LibraryKind::Movie])
+fn movies() -> MediaTypes {
+    MediaTypes::of(&[LibraryKind::Movie])
 }
 
 #[test]
 fn names_are_of_rules() {
     for rule in Rule::ALL {
-        let one = Rules::named(&[rule.name()]).expect("a rule");
+        let one = Rules::from_names(&[rule.name()]).expect("a rule");
         assert!(
             Rule::ALL.into_iter().all(|other| one.has(other) == (other == rule)),
             "{rule:?}"
         );
     }
-    assert_eq!(Rules::named(&Rule::ALL.map(Rule::name)), Ok(all()));
-    assert!(Rules::named(&["no such rule"]).is_err());
-    assert!(!all().everywhere().has(Rule::Extras) && all().everywhere().has(Rule::Hidden));
+    assert_eq!(Rules::from_names(&Rule::ALL.map(Rule::name)), Ok(all()));
+    assert!(Rules::from_names(&["no such rule"]).is_err());
+    assert!(!all().outside_libraries().has(Rule::Extras) && all().outside_libraries().has(Rule::Hidden));
 }
 
 #[test]
@@ -54,7 +54,7 @@ fn media_end_as_those_of_their_library() {
         ("a.", false, false, false, false),
         ("a.very-long", false, false, false, false),
     ] {
-        let is = |kind| Kinds::of(&[kind]).has_extension(name.as_bytes());
+        let is = |kind| MediaTypes::of(&[kind]).has_extension(name.as_bytes());
         let seen = (
             is(LibraryKind::Movie),
             is(LibraryKind::Artist),
@@ -62,9 +62,9 @@ fn media_end_as_those_of_their_library() {
             is(LibraryKind::Other),
         );
         assert_eq!(seen, (movie, artist, photo, any), "{name}");
-        assert_eq!(Kinds::of(&[]).has_extension(name.as_bytes()), any, "{name}");
+        assert_eq!(MediaTypes::of(&[]).has_extension(name.as_bytes()), any, "{name}");
     }
-    assert!(Kinds::of(&[LibraryKind::Artist, LibraryKind::Show]).has_extension(b"a.mkv"));
+    assert!(MediaTypes::of(&[LibraryKind::Artist, LibraryKind::Show]).has_extension(b"a.mkv"));
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn folders_are_left_out_by_their_names() {
         ("$RECYCLE.BIN", None),
     ] {
         assert_eq!(rule_for_folder(name.as_bytes(), all(), movies(), false), rule, "{name}");
-        let music = rule_for_folder(name.as_bytes(), all(), Kinds::of(&[LibraryKind::Artist]), false);
+        let music = rule_for_folder(name.as_bytes(), all(), MediaTypes::of(&[LibraryKind::Artist]), false);
         assert_eq!(
             music,
             rule.filter(|rule| *rule as u32 <= Rule::Unpacking as u32),
@@ -117,7 +117,7 @@ fn folders_are_left_out_by_their_names() {
     assert_eq!(rule_for_folder(b"$RECYCLE.BIN", all(), movies(), true), system);
     assert_eq!(rule_for_folder(b"Extras", all(), movies(), true), None);
     assert_eq!(
-        rule_for_folder(b".x", Rules::named::<&str>(&[]).expect("none"), movies(), true),
+        rule_for_folder(b".x", Rules::from_names::<&str>(&[]).expect("none"), movies(), true),
         None
     );
 }

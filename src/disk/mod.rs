@@ -10,7 +10,7 @@ mod walk_request;
 mod walk_rules;
 
 pub use progress::WalkProgress;
-pub use rules::{Kinds, Rules};
+pub use rules::{MediaTypes, Rules};
 pub use walk::walk;
 pub use walk_request::{Finding, ListedStatus, Location, WalkFindings, WalkRequest, WalkStarts};
 

@@ -32,7 +32,7 @@ pub struct WalkProgress {
 
 impl WalkProgress {
     /// Returns the index of a location's set of read folders, and adds an empty set for a new location.
-    pub(super) fn slot(&mut self, location: &[u8]) -> usize {
+    pub(super) fn location_set(&mut self, location: &[u8]) -> usize {
         let slot = self.read.iter().position(|(folder, _)| folder == location);
         slot.unwrap_or_else(|| {
             self.read.push((location.to_vec(), HashSet::new()));

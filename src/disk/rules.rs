@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::error::{Result, abridged, refuse};
+use crate::error::{Result, invalid_argument_error, truncate_for_message};
 use crate::matching::LowerName;
 use crate::model::LibraryKind;
 use crate::platform::files::may_read;
@@ -81,14 +81,14 @@ impl Rules {
     ///
     /// # Errors
     /// [`crate::error::Status::InvalidArgument`] for an unknown name.
-    pub fn named<N: AsRef<str>>(names: &[N]) -> Result<Self> {
+    pub fn from_names<N: AsRef<str>>(names: &[N]) -> Result<Self> {
         let mut set = 0;
         for name in names {
             let Some(rule) = Rule::ALL.into_iter().find(|rule| rule.name() == name.as_ref()) else {
                 let names = Rule::ALL.map(Rule::name).join(", ");
-                return refuse(format!(
+                return invalid_argument_error(format!(
                     "unknown rule '{}'; use one or more of {names}",
-                    abridged(name.as_ref().as_bytes())
+                    truncate_for_message(name.as_ref().as_bytes())
                 ));
             };
             set |= rule.bit();
@@ -104,7 +104,7 @@ impl Rules {
 
     /// Returns the rules in this set that also apply outside all libraries.
     #[must_use]
-    pub fn everywhere(self) -> Self {
+    pub fn outside_libraries(self) -> Self {
         const EVERYWHERE: u32 = Rule::Extension.bit() | Rule::Hidden.bit() | Rule::System.bit() | Rule::Empty.bit();
         Self(self.0 & EVERYWHERE)
     }
@@ -112,9 +112,9 @@ impl Rules {
 
 /// The media types of a folder's libraries, with one bit for each type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Kinds(u8);
+pub struct MediaTypes(u8);
 
-impl Kinds {
+impl MediaTypes {
     const VIDEO: u8 = 1;
     const AUDIO: u8 = 2;
     const PHOTO: u8 = 4;
@@ -124,7 +124,7 @@ impl Kinds {
     /// Returns the media types of libraries of these kinds; all media types if `kinds` is empty.
     #[must_use]
     pub fn of(kinds: &[LibraryKind]) -> Self {
-        const ALL: u8 = Kinds::VIDEO | Kinds::AUDIO | Kinds::PHOTO;
+        const ALL: u8 = MediaTypes::VIDEO | MediaTypes::AUDIO | MediaTypes::PHOTO;
         let media_of = |kind: &LibraryKind| match kind {
             LibraryKind::Movie | LibraryKind::Show => Self::VIDEO | Self::VIDEO_RULES,
             LibraryKind::Artist => Self::AUDIO,
@@ -137,7 +137,7 @@ impl Kinds {
         Self(kinds.iter().map(media_of).fold(0, |sum, media| sum | media))
     }
 
-    /// Returns whether the set has this bit: a media type, or [`Kinds::VIDEO_RULES`].
+    /// Returns whether the set has this bit: a media type, or [`MediaTypes::VIDEO_RULES`].
     fn has_bit(self, bit: u8) -> bool {
         self.0 & bit != 0
     }
@@ -196,17 +196,17 @@ fn is_photo(extension: &[u8]) -> bool {
 /// `kinds`: the rules and media types of the folder's location. `at_root`: whether the folder is directly in a
 /// location.
 #[must_use]
-pub fn rule_for_folder(name: &[u8], rules: Rules, kinds: Kinds, at_root: bool) -> Option<Rule> {
+pub fn rule_for_folder(name: &[u8], rules: Rules, kinds: MediaTypes, at_root: bool) -> Option<Rule> {
     let lower = name.to_ascii_lowercase();
     let name = LowerName(&lower);
-    let video_rule = |rule: Rule| kinds.has_bit(Kinds::VIDEO_RULES) && rules.has(rule);
+    let video_rule = |rule: Rule| kinds.has_bit(MediaTypes::VIDEO_RULES) && rules.has(rule);
     if rules.has(Rule::System) && (name.is_system_folder() || at_root && name.is_root_system_folder()) {
         Some(Rule::System)
     } else if rules.has(Rule::Hidden) && name.starts_with(b".") {
         Some(Rule::Hidden)
     } else if rules.has(Rule::Unpacking) && name.is_being_unpacked() {
         Some(Rule::Unpacking)
-    } else if video_rule(Rule::Discs) && (name.is(b"bdmv") || name.is(b"video_ts")) {
+    } else if video_rule(Rule::Discs) && (name.equals(b"bdmv") || name.equals(b"video_ts")) {
         Some(Rule::Discs)
     } else if video_rule(Rule::Samples) && name.is_samples_folder() {
         Some(Rule::Samples)
@@ -223,11 +223,11 @@ const MAX_SAMPLE_BYTES: u64 = 300 << 20;
 /// Returns the rule by which Plex ignores a file; `None` if Plex does not ignore the file. Reads the file's size, so
 /// call this function only for files that no library lists.
 #[must_use]
-pub fn rule_for_file(path: &Path, name: &[u8], rules: Rules, kinds: Kinds) -> Option<Rule> {
+pub fn rule_for_file(path: &Path, name: &[u8], rules: Rules, kinds: MediaTypes) -> Option<Rule> {
     let lower = name.to_ascii_lowercase();
     let name = LowerName(&lower);
     let size = || fs::metadata(path).map_or(0, |facts| facts.len());
-    let video_rule = |rule: Rule| kinds.has_bit(Kinds::VIDEO_RULES) && rules.has(rule);
+    let video_rule = |rule: Rule| kinds.has_bit(MediaTypes::VIDEO_RULES) && rules.has(rule);
     if rules.has(Rule::Hidden) && name.starts_with(b".") {
         Some(Rule::Hidden)
     } else if rules.has(Rule::Empty) && (size() == 0 || !may_read(path)) {

@@ -9,10 +9,10 @@ use std::time::Instant;
 use super::ignored::Ignored;
 use super::paths::{is_in, join_path, leads_up, resolve_folder};
 use super::progress::{FolderLink, WalkProgress};
-use super::rules::{Kinds, Rule};
+use super::rules::{MediaTypes, Rule};
 use super::walk_request::{ListedStatus, Location, WalkFindings, WalkRequest};
 use super::walk_rules::WalkRules;
-use crate::matching::Normal;
+use crate::matching::NormalPath;
 use crate::platform::files::{bytes_of, is_gone, named};
 use crate::platform::folder_reader::{FileType, FolderId, FolderReader};
 use crate::platform::local_path::canonical;
@@ -39,7 +39,10 @@ pub fn walk(request: &WalkRequest<'_>, progress: Option<&mut WalkProgress>) -> (
     starts.extend(files.map(|(twin, file)| Start::File(*twin, file)));
     if let Some(progress) = progress {
         let folders = request.locations.iter().map(|location| location.folder.as_slice());
-        walk.slots = folders.chain([&b""[..]]).map(|folder| progress.slot(folder)).collect();
+        walk.read_sets = folders
+            .chain([&b""[..]])
+            .map(|folder| progress.location_set(folder))
+            .collect();
         if starts.is_empty() {
             walk.start_at_links(progress, &mut starts, &mut findings);
         }
@@ -66,7 +69,7 @@ enum Start<'s> {
 struct Walk<'w> {
     request: &'w WalkRequest<'w>,
     /// For each location, the index of its set of read folders. The last entry is for paths outside all locations.
-    slots: Vec<usize>,
+    read_sets: Vec<usize>,
     progress: Option<Mutex<&'w mut WalkProgress>>,
     /// The index of each location, by folder.
     location_indexes: HashMap<&'w [u8], usize>,
@@ -83,7 +86,7 @@ struct PendingFolder {
     /// Index of the innermost location that contains the folder; `None` outside all locations.
     location_index: Option<usize>,
     twin: bool,
-    is_marked: bool,
+    is_marked_read: bool,
 }
 
 /// The state of one thread.
@@ -132,7 +135,7 @@ impl<'w> Walk<'w> {
         let locations = request.locations.iter();
         Self {
             request,
-            slots: Vec::new(),
+            read_sets: Vec::new(),
             progress: None,
             location_indexes: (locations.clone().enumerate())
                 .map(|(index, location)| (location.folder.as_slice(), index))
@@ -157,7 +160,7 @@ impl<'w> Walk<'w> {
                     break;
                 };
                 let mut folders = WalkFindings::default();
-                self.walk_below(&mut reader, start, &mut thread, &mut folders);
+                self.walk_start(&mut reader, start, &mut thread, &mut folders);
                 if !folders.found.is_empty() {
                     thread_unread.push((index, folders));
                 }
@@ -177,7 +180,7 @@ impl<'w> Walk<'w> {
     fn start_at_links(&self, progress: &mut WalkProgress, starts: &mut Vec<Start<'_>>, findings: &mut WalkFindings) {
         let links = progress.next_links(|progress, link| {
             let location_index = self.rules.innermost(&link.path);
-            let is_new = progress.mark_read_by_link(self.slot(location_index), link.id);
+            let is_new = progress.mark_read_by_link(self.read_set_of(location_index), link.id);
             if !is_new {
                 self.report_linked(&link.path, location_index, findings);
             }
@@ -187,21 +190,21 @@ impl<'w> Walk<'w> {
     }
 
     /// Returns the index of a location's set of read folders in [`WalkProgress`]. `None`: outside all locations.
-    fn slot(&self, location_index: Option<usize>) -> usize {
-        self.slots[location_index.unwrap_or(self.request.locations.len())]
+    fn read_set_of(&self, location_index: Option<usize>) -> usize {
+        self.read_sets[location_index.unwrap_or(self.request.locations.len())]
     }
 
     /// Reports that the walk has already read a folder under another path.
     fn report_linked(&self, path: &[u8], location_index: Option<usize>, findings: &mut WalkFindings) {
         if !self.rules.is_out_of_scope(location_index) {
             let real = canonical(&named(path)).unwrap_or_default();
-            findings.put("left_out", false, "linked", path, bytes_of(&real));
+            findings.add_finding("left_out", false, "linked", path, bytes_of(&real));
         }
     }
 
     /// Processes one starting point: collects a file, or reads a folder and all its subfolders. If the call must end
     /// first, adds the remaining folders to `unread`, and puts a link with an unread target back into the queue.
-    fn walk_below(
+    fn walk_start(
         &self,
         reader: &mut FolderReader,
         start: &Start<'_>,
@@ -229,19 +232,19 @@ impl<'w> Walk<'w> {
             path: path.to_vec(),
             location_index,
             twin,
-            is_marked: matches!(start, Start::Link(_)),
+            is_marked_read: matches!(start, Start::Link(_)),
         });
         while !self.is_over()
             && let Some(folder) = thread.stack.pop()
         {
-            self.read(reader, &folder, thread);
+            self.read_folder(reader, &folder, thread);
             if thread.files.len() >= LOOKUP_BATCH {
                 self.report_unlisted(thread);
             }
         }
         for folder in thread.stack.drain(..).rev() {
             match (start, &self.progress) {
-                (Start::Link(link), Some(progress)) if folder.is_marked => lock(progress).put_back(link),
+                (Start::Link(link), Some(progress)) if folder.is_marked_read => lock(progress).put_back(link),
                 _ => unread.put_folder(&folder.path, folder.twin),
             }
         }
@@ -255,7 +258,7 @@ impl<'w> Walk<'w> {
 
     /// Reads a folder. Collects the folder's media files for the next lookup. Pushes the subfolders in reverse order,
     /// so that the walk reads them in order of name.
-    fn read(&self, reader: &mut FolderReader, folder: &PendingFolder, thread: &mut WalkThread) {
+    fn read_folder(&self, reader: &mut FolderReader, folder: &PendingFolder, thread: &mut WalkThread) {
         if self.is_only_out_of_scope(folder) {
             return;
         }
@@ -264,7 +267,7 @@ impl<'w> Walk<'w> {
             Err(error) => return self.report_unreadable(folder, &error, thread),
         };
         self.names_read.fetch_add(1 + names.len(), Ordering::Relaxed);
-        if !folder.is_marked && self.was_read(folder, id) {
+        if !folder.is_marked_read && self.mark_read_before(folder, id) {
             return self.report_linked(&folder.path, folder.location_index, &mut thread.findings);
         }
         let path = folder.path.strip_suffix(b"/").unwrap_or(&folder.path);
@@ -272,7 +275,8 @@ impl<'w> Walk<'w> {
         let (mut folders, mut media) = (Vec::new(), Vec::new());
         for (name, kind) in names {
             has_plexignore |= name == b".plexignore";
-            if let Some((is_folder, entry)) = self.entry(folder, path, name, kind, &mut thread.findings) {
+            if let Some((is_folder, entry)) = self.media_or_folder_entry(folder, path, name, kind, &mut thread.findings)
+            {
                 if is_folder { &mut folders } else { &mut media }.push(entry);
             }
         }
@@ -301,7 +305,7 @@ impl<'w> Walk<'w> {
             ignored: ignored.as_ref(),
         };
         for entry in folders {
-            self.enter(&parent, &entry, thread);
+            self.push_subfolder(&parent, &entry, thread);
         }
         thread.stack[stack_length..].reverse();
     }
@@ -330,18 +334,18 @@ impl<'w> Walk<'w> {
             thread.findings.put_unreadable(&folder.path, error);
         }
         if named(join_path(&folder.path, b".")).metadata().is_ok() {
-            self.enter_locations(&folder.path, folder.twin, &mut thread.stack);
+            self.push_locations_below(&folder.path, folder.twin, &mut thread.stack);
         }
     }
 
     /// Marks a folder as read. Returns whether the walk has already read the folder.
-    fn was_read(&self, folder: &PendingFolder, id: FolderId) -> bool {
+    fn mark_read_before(&self, folder: &PendingFolder, id: FolderId) -> bool {
         let progress = self.progress.as_ref();
-        progress.is_some_and(|progress| !lock(progress).mark_read(self.slot(folder.location_index), id))
+        progress.is_some_and(|progress| !lock(progress).mark_read(self.read_set_of(folder.location_index), id))
     }
 
     /// Returns the entry for a folder or media file, and whether the entry is a folder; `None` for other names.
-    fn entry(
+    fn media_or_folder_entry(
         &self,
         folder: &PendingFolder,
         path: &[u8],
@@ -353,7 +357,7 @@ impl<'w> Walk<'w> {
         let kinds = self
             .rules
             .location(folder.location_index)
-            .map_or_else(|| Kinds::of(&[]), |location| location.kinds);
+            .map_or_else(|| MediaTypes::of(&[]), |location| location.kinds);
         let (is_folder, link) = match kind {
             FileType::Folder => (true, None),
             FileType::Other => (false, None),
@@ -380,7 +384,7 @@ impl<'w> Walk<'w> {
 
     /// Pushes a subfolder onto the stack. If a rule ignores the subfolder, reports it and pushes only the locations
     /// below it. A location is never ignored.
-    fn enter(&self, parent: &ParentFolder<'_>, subfolder: &FolderEntry, thread: &mut WalkThread) {
+    fn push_subfolder(&self, parent: &ParentFolder<'_>, subfolder: &FolderEntry, thread: &mut WalkThread) {
         let outer_location = parent.folder.location_index;
         let is_out_of_scope = self.rules.is_out_of_scope(outer_location);
         let path = join_path(parent.path, &subfolder.name);
@@ -392,32 +396,32 @@ impl<'w> Walk<'w> {
         let rule = (self.rules).folder_rule(&path, outer_location, parent.at_root, parent.ignored);
         if let (Some((rule, line)), None) = (&rule, own_location) {
             if !is_out_of_scope {
-                thread.findings.put("left_out", false, rule.name(), &path, line);
+                thread.findings.add_finding("left_out", false, rule.name(), &path, line);
             }
-            self.enter_locations(&path, subfolder.twin, &mut thread.stack);
+            self.push_locations_below(&path, subfolder.twin, &mut thread.stack);
         } else if rule.is_none() && subfolder.link.is_some() && leads_up(&path) {
             if !is_out_of_scope {
-                thread.findings.put("left_out", false, "loop", &path, b"");
+                thread.findings.add_finding("left_out", false, "loop", &path, b"");
             }
         } else if let (Some(id), None) = (subfolder.link, own_location) {
             let twin = subfolder.twin;
             match &self.progress {
                 Some(progress) => lock(progress).add_link(FolderLink { path, twin, id }),
                 None if is_out_of_scope => {}
-                None => thread.findings.put("link", false, "", &path, b""),
+                None => thread.findings.add_finding("link", false, "", &path, b""),
             }
         } else {
             thread.stack.push(PendingFolder {
                 path,
                 location_index: own_location.or(outer_location),
                 twin: subfolder.twin,
-                is_marked: false,
+                is_marked_read: false,
             });
         }
     }
 
     /// Pushes the outermost locations below a folder that the walk itself does not read.
-    fn enter_locations(&self, path: &[u8], twin: bool, stack: &mut Vec<PendingFolder>) {
+    fn push_locations_below(&self, path: &[u8], twin: bool, stack: &mut Vec<PendingFolder>) {
         let locations = self.request.locations;
         let is_below = |inner: &Location, outer: &[u8]| inner.folder != outer && is_in(&inner.folder, outer);
         let is_below_path = |index: &usize| is_below(&locations[*index], path);
@@ -428,7 +432,7 @@ impl<'w> Walk<'w> {
                     path: locations[index].folder.clone(),
                     location_index: Some(index),
                     twin,
-                    is_marked: false,
+                    is_marked_read: false,
                 });
             }
         }
@@ -470,14 +474,16 @@ impl<'w> Walk<'w> {
                     _ => ("no_library", Vec::new()),
                 },
             };
-            thread.findings.put("file", file.twin, cause, &file.path, &detail);
+            thread
+                .findings
+                .add_finding("file", file.twin, cause, &file.path, &detail);
         }
         thread.files.clear();
     }
 }
 
 /// Returns the hash of a normal form, by which [`mark_twins`] finds twins.
-fn hash_of(name: &Normal<'_>) -> u64 {
+fn hash_of(name: &NormalPath<'_>) -> u64 {
     name.hash()
 }
 
@@ -489,7 +495,7 @@ fn mark_twins(folders: &mut [FolderEntry], media: &mut [FolderEntry]) {
     let mut entries: Vec<(u64, &mut FolderEntry)> = folders
         .iter_mut()
         .chain(media)
-        .map(|entry| (Normal::with(&entry.name, hash_of), entry))
+        .map(|entry| (NormalPath::with(&entry.name, hash_of), entry))
         .collect();
     entries.sort_unstable_by_key(|(hash, _)| *hash);
     for twins in entries.chunk_by_mut(|a, b| a.0 == b.0).filter(|twins| twins.len() > 1) {

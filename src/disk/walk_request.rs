@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::rules::{Kinds, Rules};
+use super::rules::{MediaTypes, Rules};
 use crate::matching::byte_string::ByteString;
 use crate::platform::local_path::shown;
 
@@ -13,7 +13,7 @@ use crate::platform::local_path::shown;
 #[derive(Debug)]
 pub struct Location {
     pub folder: Vec<u8>,
-    pub kinds: Kinds,
+    pub kinds: MediaTypes,
     /// Whether all libraries with this location are out of the walk's scope. The walk reports nothing in this location.
     pub is_out_of_scope: bool,
     /// Whether each library in scope with this location has a listing.
@@ -111,12 +111,19 @@ pub struct WalkFindings {
     /// Number of media files, listed or not.
     pub files: u64,
     /// The number that the caller passes to continue the walk; `None` if the walk is finished.
-    pub goes_on: Option<u64>,
+    pub next_walk_number: Option<u64>,
 }
 
 impl WalkFindings {
     /// Adds a finding.
-    pub(super) fn put(&mut self, kind: &'static str, twin: bool, cause: &'static str, path: &[u8], detail: &[u8]) {
+    pub(super) fn add_finding(
+        &mut self,
+        kind: &'static str,
+        twin: bool,
+        cause: &'static str,
+        path: &[u8],
+        detail: &[u8],
+    ) {
         self.found.push(Finding {
             kind,
             twin,
@@ -129,12 +136,12 @@ impl WalkFindings {
 
     /// Adds a finding for a folder that was not read yet.
     pub(super) fn put_folder(&mut self, path: &[u8], twin: bool) {
-        self.put("folder", twin, "", path, b"");
+        self.add_finding("folder", twin, "", path, b"");
     }
 
     /// Adds a finding for an unreadable folder or link.
     pub(super) fn put_unreadable(&mut self, path: &[u8], error: &io::Error) {
-        self.put("unreadable", false, "", path, b"");
+        self.add_finding("unreadable", false, "", path, b"");
         if let Some(finding) = self.found.last_mut() {
             finding.errno = Some(error.raw_os_error().unwrap_or(0));
         }

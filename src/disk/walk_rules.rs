@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use super::ignored::Ignored;
 use super::paths::is_in;
-use super::rules::{Kinds, Rule, Rules, rule_for_file, rule_for_folder};
+use super::rules::{MediaTypes, Rule, Rules, rule_for_file, rule_for_folder};
 use super::walk_request::{Location, WalkRequest};
 use crate::platform::files::named;
 
@@ -58,7 +58,7 @@ impl<'w> WalkRules<'w> {
         at_root: bool,
         parent_ignored: Option<&Ignored>,
     ) -> Option<RuleMatch> {
-        let (rules, kinds) = self.rules_at(location_index);
+        let (rules, kinds) = self.rules_and_kinds_at(location_index);
         let rule = rule_for_folder(name_of(path), rules, kinds, at_root);
         rule.map(|rule| (rule, Vec::new())).or_else(|| {
             let line = self
@@ -90,7 +90,7 @@ impl<'w> WalkRules<'w> {
             parent_ignored = reads_plexignore.then(|| Ignored::read(folder)).flatten();
             parent_length = folder.len();
         }
-        let ((rules, kinds), name) = (self.rules_at(location_index), name_of(path));
+        let ((rules, kinds), name) = (self.rules_and_kinds_at(location_index), name_of(path));
         if rules.has(Rule::Extension) && !kinds.has_extension(name) {
             return Some((Rule::Extension, Vec::new()));
         }
@@ -105,10 +105,10 @@ impl<'w> WalkRules<'w> {
     }
 
     /// Returns the rules and media types for a location. Outside all locations, only some rules apply.
-    fn rules_at(&self, location_index: LocationIndex) -> (Rules, Kinds) {
+    fn rules_and_kinds_at(&self, location_index: LocationIndex) -> (Rules, MediaTypes) {
         match self.location(location_index) {
             Some(location) => (self.rules, location.kinds),
-            None => (self.rules.everywhere(), Kinds::of(&[])),
+            None => (self.rules.outside_libraries(), MediaTypes::of(&[])),
         }
     }
 

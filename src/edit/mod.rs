@@ -4,11 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::engine::{LibraryRow, LibraryRows, Store};
-use crate::error::{Error, Result, Status, check_length, no_room, refuse, room};
+use crate::error::{
+    Error, Result, Status, check_length, invalid_argument_error, out_of_memory_error, try_with_capacity,
+};
 use crate::events::Events;
 use crate::model::{IdentityId, ItemType};
 use crate::source::{Deadline, EditRequest, FieldChange, Kind, Lock};
-use crate::sync::{Call, Reading, Syncing};
+use crate::sync::{Call, IndexReader, Synchronizer};
 
 /// Maximum number of items per request. Servers reject requests with thousands of items, because the URL is too long;
 /// other clients send 100.
@@ -67,7 +69,7 @@ impl EditReport {
     }
 
     /// Sets the state of the keys at these indexes.
-    fn set(&mut self, indexes: &[usize], state: Edited) {
+    fn set_states(&mut self, indexes: &[usize], state: Edited) {
         for index in indexes {
             if let Some(slot) = self.states.get_mut(*index) {
                 *slot = state;
@@ -88,14 +90,14 @@ struct EditTarget<'k> {
 /// Edits items on the server, and invalidates them in the store.
 pub struct Editing {
     store: Arc<Store>,
-    reading: Arc<Reading>,
-    sync: Arc<Syncing>,
+    reading: Arc<IndexReader>,
+    sync: Arc<Synchronizer>,
     events: Arc<Events>,
 }
 
 impl Editing {
     /// Creates the component from its dependencies.
-    pub fn new(store: Arc<Store>, reading: Arc<Reading>, sync: Arc<Syncing>, events: Arc<Events>) -> Self {
+    pub fn new(store: Arc<Store>, reading: Arc<IndexReader>, sync: Arc<Synchronizer>, events: Arc<Events>) -> Self {
         Self {
             store,
             reading,
@@ -106,21 +108,21 @@ impl Editing {
 
     /// Edits items of one library on the server. Fills in `report` even if the edit fails.
     pub fn edit_items(&self, call: &Call<'_>, edit: &Edit<'_>, report: &mut EditReport) -> Result<()> {
-        let mut states = room(edit.keys.len(), KEYS)?;
+        let mut states = try_with_capacity(edit.keys.len(), KEYS)?;
         states.resize(edit.keys.len(), Edited::No);
         *report = EditReport { states, requests: 0 };
         check_changes(edit.changes)?;
         let mut targets = edit_targets(self.reading.kind(), edit.keys)?;
         let Some(library) = call.library else {
-            return refuse("cannot edit items of all libraries at once: specify one library");
+            return invalid_argument_error("cannot edit items of all libraries at once: specify one library");
         };
-        if !self.sync.may_ask(call) {
+        if !self.sync.may_send_requests(call) {
             return Err(Error::new(
                 Status::Offline,
                 "cannot edit items offline: open the index with server_url, and do not set offline",
             ));
         }
-        if !self.sync.abilities().is_some_and(|can| can.edits) {
+        if !self.sync.capabilities().is_some_and(|can| can.edits) {
             let kind = self.reading.kind();
             return Err(kind.unsupported("cannot be edited", "it accepts no edits"));
         }
@@ -157,20 +159,20 @@ impl Editing {
         let request = EditRequest {
             section: &row.library.section,
             kind,
-            ids: &ids,
+            rating_keys: &ids,
             changes: edit.changes,
             lock: edit.lock,
         };
         report.requests += 1;
-        self.events.expect_edited(request.section, &ids);
+        self.events.ignore_events_of(request.section, &ids);
         let edited = self.sync.edit(call, &request);
         let state = if edited.is_ok() { Edited::Done } else { Edited::Failed };
-        report.set(&indexes, state);
+        report.set_states(&indexes, state);
         // Invalidates the items even after a failure, since the server may have edited them.
         let invalidated = LibraryRows(&self.store).invalidate_items(identity, row.id, &ids, Deadline::NONE);
         edited.map_err(|error| {
             let (done, all) = (report.count(Edited::Done), report.states.len());
-            error.while_doing(&format!(
+            error.with_operation(&format!(
                 "edited {done} of {all} items, then stopped: the request for {} items ({}) in '{}' failed",
                 ids.len(),
                 kind.name(),
@@ -229,14 +231,14 @@ fn check_kinds(row: &LibraryRow, targets: &[EditTarget<'_>], report: &mut EditRe
     for target in targets {
         match target.kind {
             Some(ItemType::Other) => {
-                return refuse(format!(
+                return invalid_argument_error(format!(
                     "cannot edit item {}: it is not a movie, episode, track, clip or photo",
                     target.rating_key
                 ));
             }
             Some(_) => {}
             None => {
-                report.set(&target.indexes, Edited::Missing);
+                report.set_states(&target.indexes, Edited::Missing);
                 missing.push(target.rating_key);
             }
         }
@@ -264,15 +266,15 @@ fn check_kinds(row: &LibraryRow, targets: &[EditTarget<'_>], report: &mut EditRe
 /// Validates the keys, and returns one target per item. The target contains all indexes of a duplicate key.
 fn edit_targets<'k>(kind: &Kind, keys: &[&'k str]) -> Result<Vec<EditTarget<'k>>> {
     if keys.is_empty() {
-        return refuse(
+        return invalid_argument_error(
             "the list of items is empty, so the server would edit the whole library: specify at least one item",
         );
     }
-    let mut targets: Vec<EditTarget<'k>> = room(keys.len(), KEYS)?;
+    let mut targets: Vec<EditTarget<'k>> = try_with_capacity(keys.len(), KEYS)?;
     let mut target_indexes: HashMap<&str, usize> = HashMap::new();
     target_indexes
         .try_reserve(keys.len())
-        .map_err(|_| no_room(keys.len(), KEYS))?;
+        .map_err(|_| out_of_memory_error(keys.len(), KEYS))?;
     for (index, key) in keys.iter().enumerate() {
         let rating_key = kind.rating_key(key)?;
         let target_index = *target_indexes.entry(rating_key).or_insert_with(|| {
@@ -293,7 +295,7 @@ fn edit_targets<'k>(kind: &Kind, keys: &[&'k str]) -> Result<Vec<EditTarget<'k>>
 /// Validates the field names and values.
 fn check_changes(changes: &[FieldChange]) -> Result<()> {
     if changes.is_empty() {
-        return refuse("the list of fields is empty: give the fields to change, such as title");
+        return invalid_argument_error("the list of fields is empty: give the fields to change, such as title");
     }
     for (index, change) in changes.iter().enumerate() {
         let field = change.field();
@@ -302,7 +304,7 @@ fn check_changes(changes: &[FieldChange]) -> Result<()> {
             field.starts_with(|c: char| c.is_ascii_alphabetic()) && field.chars().all(|c| c.is_ascii_alphanumeric());
         // The request itself uses the parameter names `id` and `type`.
         if !is_identifier || matches!(field, "id" | "type") {
-            return refuse(format!(
+            return invalid_argument_error(format!(
                 "'{field}' is not a valid field name: give Plex's name, such as title, summary, genre or label"
             ));
         }
@@ -315,14 +317,14 @@ fn check_changes(changes: &[FieldChange]) -> Result<()> {
             FieldChange::Keep { .. } => false,
         };
         if contradicts_earlier {
-            return refuse(format!(
+            return invalid_argument_error(format!(
                 "field '{field}' has two values: give one value, or only tags to add and remove"
             ));
         }
         if let FieldChange::Add { tag, .. } | FieldChange::Remove { tag, .. } = change
             && tag.trim().is_empty()
         {
-            return refuse(format!("a tag of '{field}' is empty: omit the tag"));
+            return invalid_argument_error(format!("a tag of '{field}' is empty: omit the tag"));
         }
     }
     Ok(())

@@ -32,7 +32,7 @@ impl OpenSegments {
 
 /// A snapshot of the store's libraries or tables, depending on `P`.
 #[derive(Default)]
-pub struct Shown<P> {
+pub struct SnapshotOf<P> {
     /// Number of the snapshot within its handle, counted from 1. The empty initial snapshot has number 0.
     pub number: u64,
     /// The change sequence up to which the snapshot contains every commit.
@@ -44,7 +44,7 @@ pub struct Shown<P> {
     part: P,
 }
 
-impl<P> Deref for Shown<P> {
+impl<P> Deref for SnapshotOf<P> {
     type Target = P;
 
     /// Returns the libraries or tables in the snapshot.
@@ -54,7 +54,7 @@ impl<P> Deref for Shown<P> {
     }
 }
 
-impl<P> Shown<P> {
+impl<P> SnapshotOf<P> {
     /// Creates the successor of the snapshot `before`, with every commit up to `sequence`.
     pub fn after(before: &Self, sequence: Sequence, open: Arc<OpenSegments>, part: P) -> Self {
         Self {
@@ -92,7 +92,7 @@ impl<P> Shown<P> {
 /// The current snapshot of one handle. Lookups read the snapshot without a lock.
 pub struct Current<P> {
     store: Arc<Store>,
-    snapshot: Swap<Shown<P>>,
+    snapshot: Swap<SnapshotOf<P>>,
     /// Locked while a thread updates the snapshot.
     pub catching_up: Mutex<()>,
 }
@@ -102,19 +102,19 @@ impl<P: Default> Current<P> {
     pub fn new(store: Arc<Store>) -> Self {
         Self {
             store,
-            snapshot: Swap::new(Shown::default()),
+            snapshot: Swap::new(SnapshotOf::default()),
             catching_up: Mutex::new(()),
         }
     }
 
     /// Returns the snapshot without taking a lock. The newest commits may be missing.
     #[inline]
-    pub fn read(&self) -> Guard<'_, Shown<P>> {
+    pub fn read(&self) -> Guard<'_, SnapshotOf<P>> {
         self.snapshot.read()
     }
 
     /// Replaces the snapshot. The caller must have locked `catching_up`.
-    pub fn replace(&self, snapshot: Shown<P>) {
+    pub fn replace(&self, snapshot: SnapshotOf<P>) {
         self.snapshot.replace(snapshot);
     }
 
@@ -125,13 +125,13 @@ impl<P: Default> Current<P> {
 
     /// Returns whether the snapshot contains every commit, after only a few memory loads.
     #[inline]
-    pub fn shows_all(&self, snapshot: &Shown<P>) -> bool {
+    pub fn is_current(&self, snapshot: &SnapshotOf<P>) -> bool {
         self.store.is_current_in(snapshot.open.incarnation, snapshot.sequence())
     }
 
     /// Returns whether the snapshot lacks only one commit: the commit with this incarnation and change sequence. The
     /// incarnation is compared, because two incarnations can use the same change sequence for different commits.
-    pub fn lacks_only(&self, snapshot: &Shown<P>, incarnation: Incarnation, sequence: Sequence) -> bool {
+    pub fn lacks_only(&self, snapshot: &SnapshotOf<P>, incarnation: Incarnation, sequence: Sequence) -> bool {
         snapshot.open.incarnation == incarnation
             && self.store.incarnation() == incarnation
             && snapshot.sequence().next() == sequence
@@ -143,19 +143,19 @@ impl<P: Default> Current<P> {
     /// snapshot is current, so that memory prefetches overlap with the check. The result of `look` must not depend on
     /// records that commits add in place.
     #[inline]
-    pub fn at_once<B>(
+    pub fn try_read_current<B>(
         &self,
-        look: impl Fn(&Shown<P>) -> B,
+        look: impl Fn(&SnapshotOf<P>) -> B,
         read_newer: impl FnOnce() -> Result<()>,
-    ) -> Option<(Guard<'_, Shown<P>>, B)> {
+    ) -> Option<(Guard<'_, SnapshotOf<P>>, B)> {
         let snapshot = self.read();
         let looked_up = look(&snapshot);
-        if self.shows_all(&snapshot) {
+        if self.is_current(&snapshot) {
             return Some((snapshot, looked_up));
         }
         drop(snapshot);
         let _catching_up = self.store.short_wait.lock(&self.catching_up)?;
-        if !self.shows_all(&self.read()) {
+        if !self.is_current(&self.read()) {
             read_newer().ok()?;
         }
         let snapshot = self.read();
@@ -165,11 +165,11 @@ impl<P: Default> Current<P> {
 
     /// Returns a settled snapshot. If the current snapshot is not settled, takes the lock, and calls `read_newer`,
     /// which reads newer commits.
-    pub fn settled(
+    pub fn read_settled(
         &self,
-        is_settled: impl Fn(&Shown<P>) -> bool,
+        is_settled: impl Fn(&SnapshotOf<P>) -> bool,
         read_newer: impl FnOnce() -> Result<()>,
-    ) -> Result<Guard<'_, Shown<P>>> {
+    ) -> Result<Guard<'_, SnapshotOf<P>>> {
         let snapshot = self.read();
         if is_settled(&snapshot) {
             return Ok(snapshot);

@@ -1,4 +1,4 @@
-//! The storage engine: a log-structured merge tree over `SQLite`. Readers take no lock.
+//! The storage engine: a log-structured merge tree over SQLite. Readers take no lock.
 //!
 //! The database ([`sql`]) stores all data that cannot be fetched again. Segments ([`segment`]) are immutable mapped
 //! files, built from listings or from records in the database. Memtables ([`memtable`]) contain the changes since the
@@ -19,12 +19,12 @@ mod view;
 
 pub use maintenance::{FolderLimit, ListingDraft, ListingSegments, Maintenance};
 pub use records::{LONGEST_NAME, Op, Records, Table, TableLimits, Tables};
-pub use snapshot::{LiveSnapshot, Snapshot, age, places};
+pub use snapshot::{LiveSnapshot, Snapshot, library_indexes, listing_age};
 pub use sql::{
-    Endpoint, FeedPage, FeedPlace, FeedPosition, FeedRows, ItemChange, ItemRows, LibraryHint, LibraryRow, LibraryRows,
-    Listing, ListingResult, ListingRows, LocalWrite, LoggedKind, NewListing, Outbox, OutboxRow, ProbeOutcome,
-    RecordRows, SameUser, SearchRows, SharedPlace, Store, StoreInfo, StoreStates, StoredItems, Sweeper, Totals, WAITS,
-    WriteObserver, unverified_kind,
+    Endpoint, FeedLogPosition, FeedPage, FeedPosition, FeedRows, ItemChange, ItemRows, LibraryHint, LibraryRow,
+    LibraryRows, Listing, ListingResult, ListingRows, LocalWrite, LoggedKind, NewListing, Outbox, OutboxRow,
+    ProbeOutcome, RecordRows, SameUser, SearchRows, SharedLogPosition, Store, StoreInfo, StoreStates, StoredItems,
+    Sweeper, Totals, WAITS, WriteObserver, unverified_kind,
 };
 
 /// Additional exports for tests, fuzz targets and benchmarks.
@@ -33,8 +33,8 @@ pub mod testing {
     pub use super::memtable::MemtableChange;
     pub use super::segment::{
         ListingBuilder, ListingMeta, ListingSegment, Matches, Record, RecordSegment, RecordSegmentBuilder,
-        RecordSegments, Stored, match_value, record_hash,
+        RecordSegments, StoredValue, encode_match, record_hash,
     };
     pub use super::version_page::{PageState, VersionPage};
-    pub use super::view::{LibraryView, ViewFacts};
+    pub use super::view::{LibraryProperties, LibrarySnapshot};
 }

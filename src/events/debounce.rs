@@ -19,13 +19,13 @@ pub struct DebounceIntervals {
     /// Time without further events after which the watch writes the events.
     pub quiet_ms: i64,
     /// Maximum delay of an event. During a scan, every event is delayed by this time.
-    pub patience_ms: i64,
+    pub max_delay_ms: i64,
     /// Minimum interval between two hints for a library, because each hint may cause a full listing.
-    pub apart_ms: i64,
+    pub min_interval_ms: i64,
     /// Time without changes after which the items of a scan are considered complete.
     pub settle_ms: i64,
     /// Time without scan events after which a scan is considered finished, because its last event was probably lost.
-    pub scan_silence_ms: i64,
+    pub scan_timeout_ms: i64,
 }
 
 impl Default for DebounceIntervals {
@@ -34,10 +34,10 @@ impl Default for DebounceIntervals {
         Self {
             quiet_ms: 1_000,
             // Equals the lifetime of a provisional listing, so the hint causes no extra listing.
-            patience_ms: PROVISIONAL_MS,
-            apart_ms: 10_000,
+            max_delay_ms: PROVISIONAL_MS,
+            min_interval_ms: 10_000,
             settle_ms: SETTLING_MS,
-            scan_silence_ms: 600_000,
+            scan_timeout_ms: 600_000,
         }
     }
 }
@@ -58,13 +58,13 @@ struct LibraryEvents {
     hint: Hint,
     deleted: BTreeSet<String>,
     /// Time of the first unwritten event.
-    first_ms: i64,
+    first_event_ms: i64,
     /// Time of the last unwritten event.
-    last_ms: i64,
+    last_event_ms: i64,
     /// Time of the last hint.
-    hinted_ms: Option<i64>,
+    last_hint_ms: Option<i64>,
     /// Time of the latest event from a scan that has not reported its end.
-    scanning_ms: Option<i64>,
+    last_scan_event_ms: Option<i64>,
     /// Whether items have changed since the scan started.
     scan_changed: bool,
     /// Time when the last scan ended.
@@ -80,18 +80,18 @@ pub struct Debouncer {
     /// Events by section id; the empty id means all libraries.
     sections: BTreeMap<String, LibraryEvents>,
     /// Latest stamp of each item, to detect repeated events.
-    seen: HashMap<String, i64>,
+    last_stamps: HashMap<String, i64>,
     /// Items that this index edits, each with the time until which its change events are ignored.
-    edited: HashMap<String, i64>,
+    ignored_until: HashMap<String, i64>,
 }
 
 impl LibraryEvents {
     /// Adds an event with its hint. `now` is the time of arrival.
     fn add_hint(&mut self, hint: Hint, now: i64) {
         if !self.is_pending() {
-            self.first_ms = now;
+            self.first_event_ms = now;
         }
-        self.last_ms = now;
+        self.last_event_ms = now;
         self.hint = self.hint.max(hint);
     }
 
@@ -102,8 +102,8 @@ impl LibraryEvents {
 
     /// Returns whether a scan of this library is running.
     fn is_scanning(&self, intervals: &DebounceIntervals, now: i64) -> bool {
-        self.scanning_ms
-            .is_some_and(|last_event| now - last_event < intervals.scan_silence_ms)
+        self.last_scan_event_ms
+            .is_some_and(|last_event| now - last_event < intervals.scan_timeout_ms)
     }
 
     /// Returns whether items of the last scan may still change.
@@ -127,27 +127,27 @@ impl LibraryEvents {
         if !self.is_pending() {
             return None;
         }
-        let latest = self.first_ms + intervals.patience_ms;
+        let latest = self.first_event_ms + intervals.max_delay_ms;
         let due = if self.is_scanning(intervals, now) {
             latest
         } else {
-            latest.min(self.last_ms + intervals.quiet_ms)
+            latest.min(self.last_event_ms + intervals.quiet_ms)
         };
         let earliest = self
-            .hinted_ms
+            .last_hint_ms
             .filter(|_| self.hint != Hint::None)
-            .map(|hinted_ms| hinted_ms + intervals.apart_ms);
+            .map(|hinted_ms| hinted_ms + intervals.min_interval_ms);
         Some(earliest.map_or(due, |earliest| due.max(earliest)))
     }
 
     /// Returns whether this state is still needed. The debouncer drops the state of other libraries.
-    fn is_relevant(&self, intervals: &DebounceIntervals, now: i64) -> bool {
+    fn is_needed(&self, intervals: &DebounceIntervals, now: i64) -> bool {
         self.is_pending()
             || self.is_scanning(intervals, now)
             || self.is_settling(intervals, now)
             || self
-                .hinted_ms
-                .is_some_and(|hinted_ms| now - hinted_ms < intervals.apart_ms)
+                .last_hint_ms
+                .is_some_and(|hinted_ms| now - hinted_ms < intervals.min_interval_ms)
     }
 }
 
@@ -169,33 +169,33 @@ impl Debouncer {
                 for library in self
                     .sections
                     .values_mut()
-                    .filter(|library| library.scanning_ms.is_some())
+                    .filter(|library| library.last_scan_event_ms.is_some())
                 {
-                    library.scanning_ms = None;
+                    library.last_scan_event_ms = None;
                     library.scan_ended_ms = Some(now);
                     library.recheck_ms = std::mem::take(&mut library.scan_changed).then_some(now + intervals.settle_ms);
                 }
-                self.seen.clear();
+                self.last_stamps.clear();
                 let quiet_ms = intervals.quiet_ms;
-                self.section(None).add_hint(Hint::Probe, now - quiet_ms);
+                self.library_events(None).add_hint(Hint::Probe, now - quiet_ms);
             }
             Event::Changed {
                 section,
                 rating_key,
                 stamp,
             } => {
-                if self.is_repeated(section.as_deref(), &rating_key, stamp, now) {
+                if self.should_ignore(section.as_deref(), &rating_key, stamp, now) {
                     return;
                 }
                 // An event that does not name its library causes one probe instead of a listing of every library.
                 let hint = if section.is_some() { Hint::Changed } else { Hint::Probe };
-                let library = self.section(section);
+                let library = self.library_events(section);
                 library.add_hint(hint, now);
                 library.extend_settling(&intervals, now);
             }
             Event::Deleted { section, rating_key } => {
                 let has_section = section.is_some();
-                let library = self.section(section);
+                let library = self.library_events(section);
                 library.add_hint(Hint::None, now);
                 if library.deleted.len() < MAX_DELETED {
                     library.deleted.insert(rating_key);
@@ -207,26 +207,26 @@ impl Debouncer {
             Event::Working { section: Some(section) } => {
                 if let Some(library) = self.sections.get_mut(&section) {
                     if library.is_pending() {
-                        library.last_ms = now;
+                        library.last_event_ms = now;
                     }
                     library.extend_settling(&intervals, now);
                 }
             }
             Event::Scanning { section: Some(section) } => {
-                let library = self.section(Some(section));
+                let library = self.library_events(Some(section));
                 if !library.is_scanning(&intervals, now) {
                     library.scan_changed = library.is_pending();
                 }
-                library.scanning_ms = Some(now);
+                library.last_scan_event_ms = Some(now);
             }
             Event::Scanned { section } => {
-                let library = self.section(section);
+                let library = self.library_events(section);
                 library.add_hint(Hint::Probe, now);
                 library.scan_ended_ms = Some(now);
                 if std::mem::take(&mut library.scan_changed) || library.hint == Hint::Changed {
                     library.recheck_ms = Some(now + intervals.settle_ms);
                 }
-                library.scanning_ms = None;
+                library.last_scan_event_ms = None;
             }
             Event::Unspecific { section } => {
                 let is_unsettled = |library: &LibraryEvents| {
@@ -236,7 +236,7 @@ impl Debouncer {
                 if section.is_none() && self.sections.values().any(is_unsettled) {
                     return;
                 }
-                self.section(section).add_hint(Hint::Probe, now);
+                self.library_events(section).add_hint(Hint::Probe, now);
             }
             Event::Working { section: None } | Event::Scanning { section: None } => {}
         }
@@ -244,7 +244,7 @@ impl Debouncer {
 
     /// Returns the state of the library with this section id. Returns the state for all libraries if `section` is
     /// `None`, or if there are already [`MAX_SECTIONS`] other libraries.
-    fn section(&mut self, section: Option<String>) -> &mut LibraryEvents {
+    fn library_events(&mut self, section: Option<String>) -> &mut LibraryEvents {
         let name = section
             .filter(|name| self.sections.len() < MAX_SECTIONS || self.sections.contains_key(name))
             .unwrap_or_default();
@@ -253,23 +253,23 @@ impl Debouncer {
 
     /// Returns whether to ignore a change event: this index is editing the item, or the item's last event had the same
     /// stamp. Records the stamp. Events without a stamp are never ignored.
-    fn is_repeated(&mut self, section: Option<&str>, rating_key: &str, stamp: Option<i64>, now: i64) -> bool {
+    fn should_ignore(&mut self, section: Option<&str>, rating_key: &str, stamp: Option<i64>, now: i64) -> bool {
         let Some(stamp) = stamp else { return false };
-        if self.seen.len() >= MAX_SEEN {
-            self.seen.clear();
+        if self.last_stamps.len() >= MAX_SEEN {
+            self.last_stamps.clear();
         }
         let name = format!("{}/{rating_key}", section.unwrap_or_default());
-        if self.edited.get(&name).is_some_and(|until| now < *until) {
+        if self.ignored_until.get(&name).is_some_and(|until| now < *until) {
             return true;
         }
-        self.seen.insert(name, stamp) == Some(stamp)
+        self.last_stamps.insert(name, stamp) == Some(stamp)
     }
 
     /// Ignores the server's events about these items for a while: this index edits the items, and fetches them itself.
-    pub fn expect_edited(&mut self, section: &str, rating_keys: &[&str], now: i64) {
-        self.edited.retain(|_, until| *until > now);
+    pub fn ignore_events_of(&mut self, section: &str, rating_keys: &[&str], now: i64) {
+        self.ignored_until.retain(|_, until| *until > now);
         for rating_key in rating_keys {
-            self.edited
+            self.ignored_until
                 .insert(format!("{section}/{rating_key}"), now + self.intervals.settle_ms);
         }
     }
@@ -302,7 +302,7 @@ impl Debouncer {
                 hint = hint.max(if name.is_empty() { Hint::Probe } else { Hint::Changed });
             }
             if hint != Hint::None {
-                library.hinted_ms = Some(now);
+                library.last_hint_ms = Some(now);
             }
             if hint != Hint::None || !deleted.is_empty() {
                 hints.push(LibraryHint {
@@ -312,14 +312,14 @@ impl Debouncer {
                 });
             }
         }
-        self.sections.retain(|_, library| library.is_relevant(&intervals, now));
+        self.sections.retain(|_, library| library.is_needed(&intervals, now));
         hints
     }
 
     /// Adds change hints back to the unwritten events after a failed write.
     pub fn put_back(&mut self, hints: Vec<LibraryHint>, now: i64) {
         for hint in hints {
-            let library = self.section(hint.section);
+            let library = self.library_events(hint.section);
             library.add_hint(hint.hint, now);
             library.deleted.extend(hint.deleted);
         }
@@ -335,7 +335,7 @@ impl Debouncer {
     }
 
     /// Converts events to change hints without delay, for events that a host received.
-    pub fn hints_of(events: Vec<Event>) -> Vec<LibraryHint> {
+    pub fn hints_from_events(events: Vec<Event>) -> Vec<LibraryHint> {
         let mut debouncer = Self::default();
         for event in events {
             debouncer.add(event, 0);

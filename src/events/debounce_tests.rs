@@ -211,21 +211,21 @@ fn repeated_events_are_ignored() {
     for key in 0..20_000 {
         bench.add(processed(key, 1));
     }
-    assert!(bench.debouncer.seen.len() <= MAX_SEEN);
+    assert!(bench.debouncer.last_stamps.len() <= MAX_SEEN);
 }
 
 #[test]
 fn events_about_own_edits_are_ignored_for_a_minute() {
     let mut bench = Bench::new();
-    bench.debouncer.expect_edited("1", &["1", "2"], bench.now);
+    bench.debouncer.ignore_events_of("1", &["1", "2"], bench.now);
     bench.add(processed(1, 7)).wait(2_000).add(processed(2, 7)).wait(2_000);
     assert_eq!(bench.written(), []);
     bench.add(changed(1)).wait(50_000);
     assert_eq!(bench.written().len(), 1);
     bench.wait(10_000).add(processed(1, 7)).wait(2_000);
     assert_eq!(bench.written().len(), 1);
-    bench.debouncer.expect_edited("1", &["3"], bench.now);
-    assert_eq!(bench.debouncer.edited.len(), 1, "what is over is forgotten");
+    bench.debouncer.ignore_events_of("1", &["3"], bench.now);
+    assert_eq!(bench.debouncer.ignored_until.len(), 1, "what is over is forgotten");
 }
 
 #[test]
@@ -278,11 +278,11 @@ fn pending_hints_are_written_when_the_watch_ends() {
 
 #[test]
 fn events_from_the_host_are_written_at_once() {
-    let marks = Debouncer::hints_of(vec![changed(1), deleted(2), Event::Scanning { section: one() }]);
+    let marks = Debouncer::hints_from_events(vec![changed(1), deleted(2), Event::Scanning { section: one() }]);
     assert_eq!(marks.len(), 1);
     assert_eq!(
         (marks[0].hint, &marks[0].deleted),
         (Hint::Changed, &vec!["2".to_owned()])
     );
-    assert_eq!(Debouncer::hints_of(vec![Event::Working { section: None }]), []);
+    assert_eq!(Debouncer::hints_from_events(vec![Event::Working { section: None }]), []);
 }

@@ -1,7 +1,7 @@
 //! Extracts the JSON from a notification or webhook that the host received.
 
 /// Returns the JSON in a body: the whole body, or the field `payload` of a multipart form; `None` for other bodies.
-pub fn json_of(body: &[u8]) -> Option<&[u8]> {
+pub fn extract_json(body: &[u8]) -> Option<&[u8]> {
     let body = body.trim_ascii_start();
     if !body.starts_with(b"--") {
         return body.starts_with(b"{").then_some(body);

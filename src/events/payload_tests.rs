@@ -6,8 +6,8 @@ fn forms_hold_their_payload_between_two_boundaries() {
                  Content-Type: image/jpeg\r\n\r\n\xff\xd8--\xff\r\n--xYz\r\n\
                  Content-Disposition: form-data; name=\"payload\"\r\nContent-Type: application/json\r\n\r\n\
                  {\"event\":\"library.new\"}\r\n--xYz--\r\n";
-    assert_eq!(json_of(form), Some(&b"{\"event\":\"library.new\"}"[..]));
-    assert_eq!(json_of(b" {\"a\":1}"), Some(&b"{\"a\":1}"[..]));
+    assert_eq!(extract_json(form), Some(&b"{\"event\":\"library.new\"}"[..]));
+    assert_eq!(extract_json(b" {\"a\":1}"), Some(&b"{\"a\":1}"[..]));
     for none in [
         &b"payload=%7B"[..],
         b"",
@@ -16,6 +16,6 @@ fn forms_hold_their_payload_between_two_boundaries() {
         b"--x",
         b"--x\r\n\r\n{}\r\n--x--",
     ] {
-        assert_eq!(json_of(none), None, "{}", String::from_utf8_lossy(none));
+        assert_eq!(extract_json(none), None, "{}", String::from_utf8_lossy(none));
     }
 }

@@ -8,16 +8,16 @@ use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 
 use super::debounce::{DebounceIntervals, Debouncer};
-use super::payload::json_of;
+use super::payload::extract_json;
 use crate::engine::{LibraryHint, LibraryRows, Store};
-use crate::error::{Error, Result, Status, refuse};
+use crate::error::{Error, Result, Status, invalid_argument_error};
 use crate::platform::deadline::Deadline;
 use crate::platform::fork::{Release, hold};
 use crate::platform::mutex::lock;
 use crate::platform::thread::{NO_THREAD, Worker};
 use crate::source::{Bounds, Event, Notification, Source};
 use crate::stats::Counters;
-use crate::sync::Reading;
+use crate::sync::IndexReader;
 
 /// The outcome of [`Index::notify`](crate::Index::notify).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -46,28 +46,28 @@ const WRITE_TIMEOUT: Duration = Duration::from_millis(500);
 /// Maximum size of a body for [`Events::notify`], in bytes. Plex sends a few kilobytes and a JPEG image.
 const MAX_BODY: usize = 16 << 20;
 
-/// A running watch. [`RunningWatch::end`] stops it.
+/// A running watch. [`RunningWatch::record_success`] stops it.
 struct RunningWatch {
     shared: Arc<WatchShared>,
     worker: Worker,
     /// Number of [`Events::watch_join`] calls that [`Events::watch_leave`] has not undone.
-    joined: usize,
+    join_count: usize,
 }
 
 /// The state that the watch's two threads share with [`Events`].
 struct WatchShared {
     state: Mutex<WatchState>,
     changed: Condvar,
-    begun: Instant,
+    started_at: Instant,
 }
 
 struct WatchState {
     debouncer: Debouncer,
-    stop: bool,
+    is_stopping: bool,
     /// Whether the listening thread has ended.
-    listener_ended: bool,
+    has_listener_ended: bool,
     /// Whether to reconnect without a pause.
-    reconnect: bool,
+    should_reconnect: bool,
 }
 
 impl WatchShared {
@@ -87,33 +87,34 @@ impl WatchShared {
 
     /// Returns the milliseconds since the watch started, by the monotonic clock.
     fn now_ms(&self) -> i64 {
-        i64::try_from(self.begun.elapsed().as_millis()).unwrap_or(i64::MAX)
+        i64::try_from(self.started_at.elapsed().as_millis()).unwrap_or(i64::MAX)
     }
 
     /// Returns whether the host has stopped the watch.
     fn is_stopped(&self) -> bool {
-        self.lock().stop
+        self.lock().is_stopping
     }
 
-    /// Waits for `time`, or until [`WatchState::reconnect`] is set. Returns `false` if the host has stopped the watch.
-    fn pause(&self, time: Duration) -> bool {
+    /// Waits for `time`, or until [`WatchState::should_reconnect`] is set. Returns `false` if the host has stopped the
+    /// watch.
+    fn wait_before_reconnect(&self, time: Duration) -> bool {
         let until = Instant::now() + time;
         let mut state = self.lock();
-        while !state.stop && !std::mem::take(&mut state.reconnect) {
+        while !state.is_stopping && !std::mem::take(&mut state.should_reconnect) {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return true;
             }
             state = self.wait(state, left);
         }
-        !state.stop
+        !state.is_stopping
     }
 }
 
 impl RunningWatch {
     /// Stops both threads and waits until they have ended.
-    fn end(self) {
-        self.shared.lock().stop = true;
+    fn stop_and_join(self) {
+        self.shared.lock().is_stopping = true;
         self.shared.changed.notify_all();
         drop(self.worker); // waits for its thread
     }
@@ -123,7 +124,7 @@ impl RunningWatch {
 pub struct Events {
     store: Arc<Store>,
     source: Option<Arc<dyn Source>>,
-    reading: Arc<Reading>,
+    reading: Arc<IndexReader>,
     counters: Arc<Counters>,
     watch: Mutex<Option<RunningWatch>>,
 }
@@ -133,7 +134,7 @@ impl Events {
     pub fn new(
         store: Arc<Store>,
         source: Option<Arc<dyn Source>>,
-        reading: Arc<Reading>,
+        reading: Arc<IndexReader>,
         counters: Arc<Counters>,
     ) -> Self {
         Self {
@@ -146,7 +147,7 @@ impl Events {
     }
 
     /// Locks the watch for a fork. The returned value releases the lock when it is dropped.
-    pub fn hold(self: &Arc<Self>) -> Box<dyn Release> {
+    pub fn lock_for_fork(self: &Arc<Self>) -> Box<dyn Release> {
         Box::new(hold(self, |events| &events.watch))
     }
 
@@ -154,7 +155,7 @@ impl Events {
     pub fn watch_start(self: &Arc<Self>, intervals: DebounceIntervals) -> Result<()> {
         let mut watch = lock(&self.watch);
         if watch.is_none() {
-            *watch = Some(self.begin(intervals)?);
+            *watch = Some(self.start_threads(intervals)?);
         }
         Ok(())
     }
@@ -164,14 +165,14 @@ impl Events {
         let mut watch = lock(&self.watch);
         let running = match &mut *watch {
             Some(running) => running,
-            none => none.insert(self.begin(intervals)?),
+            none => none.insert(self.start_threads(intervals)?),
         };
-        running.joined += 1;
+        running.join_count += 1;
         Ok(())
     }
 
     /// Starts the threads of a watch.
-    fn begin(self: &Arc<Self>, intervals: DebounceIntervals) -> Result<RunningWatch> {
+    fn start_threads(self: &Arc<Self>, intervals: DebounceIntervals) -> Result<RunningWatch> {
         let Some(source) = &self.source else {
             return Err(Error::new(
                 Status::Offline,
@@ -185,12 +186,12 @@ impl Events {
         let shared = Arc::new(WatchShared {
             state: Mutex::new(WatchState {
                 debouncer: Debouncer::new(intervals),
-                stop: false,
-                listener_ended: false,
-                reconnect: false,
+                is_stopping: false,
+                has_listener_ended: false,
+                should_reconnect: false,
             }),
             changed: Condvar::new(),
-            begun: Instant::now(),
+            started_at: Instant::now(),
         });
         let worker = Worker::spawn({
             let (events, source, shared) = (Arc::clone(self), Arc::clone(source), Arc::clone(&shared));
@@ -205,7 +206,7 @@ impl Events {
         Ok(RunningWatch {
             shared,
             worker,
-            joined: 0,
+            join_count: 0,
         })
     }
 
@@ -215,12 +216,12 @@ impl Events {
         let last = {
             let mut watch = lock(&self.watch);
             if let Some(watch) = &mut *watch {
-                watch.joined = watch.joined.saturating_sub(1);
+                watch.join_count = watch.join_count.saturating_sub(1);
             }
-            watch.take_if(|watch| watch.joined == 0)
+            watch.take_if(|watch| watch.join_count == 0)
         };
         if let Some(watch) = last {
-            watch.end();
+            watch.stop_and_join();
         }
     }
 
@@ -234,25 +235,29 @@ impl Events {
         // Waits after releasing the lock: a fork may be waiting for the lock, and the watch for the fork.
         let watch = lock(&self.watch).take();
         if let Some(watch) = watch {
-            watch.end();
+            watch.stop_and_join();
         }
     }
 
     /// Makes a running watch reconnect at once, with the new token.
-    pub fn token_replaced(&self) {
+    pub fn reconnect_watch(&self) {
         let watch = lock(&self.watch);
         if let (Some(watch), Some(source)) = (&*watch, &self.source) {
-            watch.shared.lock().reconnect = true;
+            watch.shared.lock().should_reconnect = true;
             watch.shared.changed.notify_all();
             source.interrupt_events();
         }
     }
 
     /// Makes a running watch ignore events about these items for a while, because this index edits them.
-    pub fn expect_edited(&self, section: &str, rating_keys: &[&str]) {
+    pub fn ignore_events_of(&self, section: &str, rating_keys: &[&str]) {
         if let Some(watch) = &*lock(&self.watch) {
             let now = watch.shared.now_ms();
-            watch.shared.lock().debouncer.expect_edited(section, rating_keys, now);
+            watch
+                .shared
+                .lock()
+                .debouncer
+                .ignore_events_of(section, rating_keys, now);
         }
     }
 
@@ -267,17 +272,17 @@ impl Events {
     /// Writes change hints for a notification or webhook that the host received.
     pub fn notify(&self, body: &[u8]) -> Result<Notified> {
         if body.len() > MAX_BODY {
-            return refuse(
+            return invalid_argument_error(
                 "the body is larger than 16 MiB, but Plex never sends that much; pass the body of one event",
             );
         }
-        let Some(json) = json_of(body) else {
-            return refuse(
+        let Some(json) = extract_json(body) else {
+            return invalid_argument_error(
                 "the body is neither JSON nor a multipart form with a JSON field 'payload'; pass the webhook's field \
                  'payload', or the notification's whole text",
             );
         };
-        let Notification { server, events } = (self.reading.kind().read_events)(json)?;
+        let Notification { server, events } = (self.reading.kind().parse_notification)(json)?;
         if let Some(server) = server
             && self.is_other_server(&server)?
         {
@@ -285,7 +290,7 @@ impl Events {
             return Ok(Notified::OtherServer);
         }
         self.counters.count_events(events.len() as u64);
-        let has_stored = self.store_hints(&Debouncer::hints_of(events), Deadline::NONE)?;
+        let has_stored = self.store_hints(&Debouncer::hints_from_events(events), Deadline::NONE)?;
         Ok(if has_stored {
             Notified::Noted
         } else {
@@ -314,7 +319,7 @@ impl Events {
             // Without libraries, nothing can be stale. But this fails if the server has not accepted a new token yet.
             return self.reading.check_accepted().map(|()| false);
         };
-        LibraryRows(&self.store).mark(identity, hints, deadline)?;
+        LibraryRows(&self.store).store_hints(identity, hints, deadline)?;
         self.counters.count_hint_write();
         self.reading.catch_up(deadline).map(|()| true)
     }
@@ -338,11 +343,11 @@ fn run_watch(events: &Events, source: &dyn Source, shared: &WatchShared) {
         write_due_hints(events, shared, deadline);
         // The listening thread may be waiting for the server, or may be about to wait.
         let mut state = shared.lock();
-        while !state.listener_ended {
+        while !state.has_listener_ended {
             drop(state);
             source.interrupt_events();
             state = shared.lock();
-            if !state.listener_ended {
+            if !state.has_listener_ended {
                 state = shared.wait(state, INTERRUPT_INTERVAL);
             }
         }
@@ -362,7 +367,7 @@ struct ListenerGuard<'c>(&'c WatchShared);
 
 impl Drop for ListenerGuard<'_> {
     fn drop(&mut self) {
-        self.0.lock().listener_ended = true;
+        self.0.lock().has_listener_ended = true;
         self.0.changed.notify_all();
     }
 }
@@ -388,7 +393,7 @@ fn receive_events(events: &Events, source: &dyn Source, shared: &WatchShared) {
             let mut state = shared.lock();
             state.debouncer.add(event, shared.now_ms());
             shared.changed.notify_all();
-            !state.stop
+            !state.is_stopping
         });
         if begun.elapsed() >= STABLE {
             pause = FIRST_PAUSE;
@@ -407,7 +412,7 @@ fn receive_events(events: &Events, source: &dyn Source, shared: &WatchShared) {
                 log::warn!("cannot receive server events; cached answers expire on their normal schedule: {error}");
             }
         }
-        if !shared.pause(pause) {
+        if !shared.wait_before_reconnect(pause) {
             return;
         }
         pause = (2 * pause).min(LONGEST_PAUSE);
@@ -417,7 +422,7 @@ fn receive_events(events: &Events, source: &dyn Source, shared: &WatchShared) {
 /// Writes each change hint at its scheduled time, until the host stops the watch. `deadline` limits each write.
 fn write_due_hints(events: &Events, shared: &WatchShared, deadline: Deadline) {
     let mut state = shared.lock();
-    while !state.stop {
+    while !state.is_stopping {
         let now = shared.now_ms();
         let hints = state.debouncer.take_due(now);
         if !hints.is_empty() {

@@ -17,7 +17,7 @@ fn listed_at(ms: i64) -> Age {
         listed: true,
         listed_ms: ms,
         checked_ms: ms,
-        trust: Trust::Hint,
+        trust: TokenReliability::Hint,
         ..Age::default()
     }
 }
@@ -26,7 +26,7 @@ fn listed_at(ms: i64) -> Age {
 fn shows(token: &str) -> SourceState {
     SourceState {
         token: token.to_owned(),
-        trust: Trust::Hint,
+        trust: TokenReliability::Hint,
         ..SourceState::default()
     }
 }
@@ -35,24 +35,32 @@ fn shows(token: &str) -> SourceState {
 fn a_listing_is_fresh_for_its_ttl_then_probed_then_listed_again() {
     let policy = policy(Ttl::For(Duration::from_secs(3600)));
     let age = listed_at(0);
-    assert_eq!(need(&age, &policy, HOUR - 1), Need::Nothing);
-    assert_eq!(need(&age, &policy, HOUR), Need::Probe);
-    assert_eq!(need(&age, &policy, 24 * HOUR), Need::Listing);
-    assert_eq!(need(&age, &policy, -1), Need::Probe, "the clock was set back");
+    assert_eq!(needed_request(&age, &policy, HOUR - 1), NeededRequest::Nothing);
+    assert_eq!(needed_request(&age, &policy, HOUR), NeededRequest::Probe);
+    assert_eq!(needed_request(&age, &policy, 24 * HOUR), NeededRequest::Listing);
+    assert_eq!(
+        needed_request(&age, &policy, -1),
+        NeededRequest::Probe,
+        "the clock was set back"
+    );
 }
 
 #[test]
 fn a_listing_in_the_future_is_stale() {
     let policy = policy(Ttl::For(Duration::from_secs(3600)));
     let (shown, age) = (shows("a"), listed_at(239 * HOUR));
-    assert_eq!(need(&age, &policy, 0), Need::Listing, "the clock was ahead");
+    assert_eq!(
+        needed_request(&age, &policy, 0),
+        NeededRequest::Listing,
+        "the clock was ahead"
+    );
     assert!(!is_current(&age, "a", &shown, &policy, 0));
     // Checked after the clock was set right.
     let checked = Age { checked_ms: 0, ..age };
-    assert_eq!(need(&checked, &policy, 1), Need::Listing);
+    assert_eq!(needed_request(&checked, &policy, 1), NeededRequest::Listing);
     // A small step of the clock does not expire the listing.
     assert_eq!(
-        need(
+        needed_request(
             &Age {
                 checked_ms: 0,
                 ..listed_at(CLOCK_TOLERANCE_MS)
@@ -60,7 +68,7 @@ fn a_listing_in_the_future_is_stale() {
             &policy,
             0
         ),
-        Need::Nothing
+        NeededRequest::Nothing
     );
     assert!(is_current(&listed_at(CLOCK_TOLERANCE_MS), "a", &shown, &policy, 0));
 }
@@ -68,11 +76,17 @@ fn a_listing_in_the_future_is_stale() {
 #[test]
 fn ttl_at_once_never_and_invalidated() {
     let age = listed_at(0);
-    assert_eq!(need(&age, &policy(Ttl::Zero), 0), Need::Probe);
-    assert_eq!(need(&age, &policy(Ttl::Forever), 1000 * HOUR), Need::Nothing);
+    assert_eq!(needed_request(&age, &policy(Ttl::Zero), 0), NeededRequest::Probe);
+    assert_eq!(
+        needed_request(&age, &policy(Ttl::Forever), 1000 * HOUR),
+        NeededRequest::Nothing
+    );
     let due = Age { due: true, ..age };
-    assert_eq!(need(&due, &policy(Ttl::Forever), 0), Need::Listing);
-    assert_eq!(need(&Age::default(), &policy(Ttl::Forever), 0), Need::Listing);
+    assert_eq!(needed_request(&due, &policy(Ttl::Forever), 0), NeededRequest::Listing);
+    assert_eq!(
+        needed_request(&Age::default(), &policy(Ttl::Forever), 0),
+        NeededRequest::Listing
+    );
 }
 
 #[test]
@@ -82,8 +96,11 @@ fn a_provisional_listing_lives_a_minute() {
         ..listed_at(0)
     };
     let policy = policy(Ttl::Forever);
-    assert_eq!(need(&age, &policy, PROVISIONAL_MS - 1), Need::Nothing);
-    assert_eq!(need(&age, &policy, PROVISIONAL_MS), Need::Probe);
+    assert_eq!(
+        needed_request(&age, &policy, PROVISIONAL_MS - 1),
+        NeededRequest::Nothing
+    );
+    assert_eq!(needed_request(&age, &policy, PROVISIONAL_MS), NeededRequest::Probe);
     assert!(!is_current(&age, "a", &shows("a"), &policy, 0));
 }
 
@@ -92,9 +109,9 @@ fn an_equal_token_settles_a_probe_hint_but_not_a_change_hint() {
     let policy = policy(Ttl::Forever);
     let shown = shows("a");
     let hinted = |hint| Age { hint, ..listed_at(0) };
-    assert_eq!(need(&hinted(Hint::None), &policy, 1), Need::Nothing);
-    assert_eq!(need(&hinted(Hint::Probe), &policy, 1), Need::Probe);
-    assert_eq!(need(&hinted(Hint::Changed), &policy, 1), Need::Probe);
+    assert_eq!(needed_request(&hinted(Hint::None), &policy, 1), NeededRequest::Nothing);
+    assert_eq!(needed_request(&hinted(Hint::Probe), &policy, 1), NeededRequest::Probe);
+    assert_eq!(needed_request(&hinted(Hint::Changed), &policy, 1), NeededRequest::Probe);
     assert!(is_stale(&hinted(Hint::Probe), &policy, 1));
     assert!(is_current(&hinted(Hint::Probe), "a", &shown, &policy, 1));
     assert!(!is_current(&hinted(Hint::Changed), "a", &shown, &policy, 1));
@@ -109,47 +126,62 @@ fn an_equal_token_proves_as_much_as_its_trust() {
     assert!(current(&shows("a")));
     assert!(!current(&shows("b")));
     assert!(!current(&busy(shows("a"))), "what is being scanned is about to change");
-    assert!(current(&with("a", Trust::Exact)));
+    assert!(current(&with("a", TokenReliability::Exact)));
     assert!(
-        current(&busy(with("a", Trust::Exact))),
+        current(&busy(with("a", TokenReliability::Exact))),
         "it will move when something changes"
     );
-    assert!(!current(&with("b", Trust::Exact)));
-    assert!(!current(&with("a", Trust::Useless)));
+    assert!(!current(&with("b", TokenReliability::Exact)));
+    assert!(!current(&with("a", TokenReliability::Useless)));
     // An event reported a change: an equal token that is only a hint does not disprove it, an exact one does.
     let changed = Age {
         hint: Hint::Changed,
         ..listed_at(0)
     };
     assert!(!is_current(&changed, "a", &shows("a"), &policy, 1));
-    assert!(is_current(&changed, "a", &with("a", Trust::Exact), &policy, 1));
+    assert!(is_current(
+        &changed,
+        "a",
+        &with("a", TokenReliability::Exact),
+        &policy,
+        1
+    ));
 }
 
 #[test]
 fn an_exact_token_outlives_every_age() {
     let policy = policy(Ttl::For(Duration::from_secs(3600)));
     let exact = Age {
-        trust: Trust::Exact,
+        trust: TokenReliability::Exact,
         items: 100_000,
         ..listed_at(0)
     };
     let shown = |token: &str| SourceState {
-        trust: Trust::Exact,
+        trust: TokenReliability::Exact,
         ..shows(token)
     };
     let late = 1_000 * HOUR;
-    assert_eq!(need(&exact, &policy, late), Need::Probe);
+    assert_eq!(needed_request(&exact, &policy, late), NeededRequest::Probe);
     assert!(is_current(&exact, "a", &shown("a"), &policy, late));
-    let needs = |shown: &SourceState, reports_all| need_when_probed(&exact, "a", shown, reports_all, &policy, late);
-    assert_eq!(needs(&shown("a"), false), Need::Nothing);
-    assert_eq!(needs(&shown("b"), true), Need::Delta, "all changes are told");
-    assert_eq!(needs(&shown("b"), false), Need::Listing, "most changes are told");
+    let needs =
+        |shown: &SourceState, reports_all| needed_request_after_probe(&exact, "a", shown, reports_all, &policy, late);
+    assert_eq!(needs(&shown("a"), false), NeededRequest::Nothing);
+    assert_eq!(needs(&shown("b"), true), NeededRequest::Delta, "all changes are told");
+    assert_eq!(
+        needs(&shown("b"), false),
+        NeededRequest::Listing,
+        "most changes are told"
+    );
     let useless = Age {
-        trust: Trust::Useless,
+        trust: TokenReliability::Useless,
         checked_ms: late,
         ..exact
     };
-    assert_eq!(need(&useless, &policy, late), Need::Listing, "max_age is over");
+    assert_eq!(
+        needed_request(&useless, &policy, late),
+        NeededRequest::Listing,
+        "max_age is over"
+    );
 }
 
 #[test]
@@ -158,23 +190,27 @@ fn the_need_after_a_probe_depends_on_library_size() {
     let (listed, moved) = (shows("a"), shows("b"));
     let needs = |items, shown: &SourceState, now_ms| {
         let age = Age { items, ..listed_at(0) };
-        need_when_probed(&age, "a", shown, false, &policy, now_ms)
+        needed_request_after_probe(&age, "a", shown, false, &policy, now_ms)
     };
-    assert_eq!(needs(100_000, &listed, HOUR), Need::Nothing);
-    assert_eq!(needs(100_000, &moved, HOUR), Need::Delta);
+    assert_eq!(needs(100_000, &listed, HOUR), NeededRequest::Nothing);
+    assert_eq!(needs(100_000, &moved, HOUR), NeededRequest::Delta);
     assert_eq!(
         needs(100_000, &moved, 24 * HOUR),
-        Need::Listing,
+        NeededRequest::Listing,
         "at the latest after max_age"
     );
-    assert_eq!(needs(100_000, &listed, 24 * HOUR), Need::Listing);
+    assert_eq!(needs(100_000, &listed, 24 * HOUR), NeededRequest::Listing);
     assert_eq!(
         needs(3_000, &moved, HOUR),
-        Need::Listing,
+        NeededRequest::Listing,
         "four pages are due after an hour"
     );
-    assert_eq!(needs(4_000, &moved, HOUR), Need::Delta);
-    assert_eq!(needs(100_000, &listed, -1), Need::Listing, "the clock was set back");
+    assert_eq!(needs(4_000, &moved, HOUR), NeededRequest::Delta);
+    assert_eq!(
+        needs(100_000, &listed, -1),
+        NeededRequest::Listing,
+        "the clock was set back"
+    );
     let partial = Age {
         partial: true,
         provisional: true,
@@ -182,16 +218,16 @@ fn the_need_after_a_probe_depends_on_library_size() {
         ..listed_at(0)
     };
     assert_eq!(
-        need_when_probed(&partial, "a", &listed, false, &policy, 1),
-        Need::Listing
+        needed_request_after_probe(&partial, "a", &listed, false, &policy, 1),
+        NeededRequest::Listing
     );
     let provisional = Age {
         partial: false,
         ..partial
     };
     assert_eq!(
-        need_when_probed(&provisional, "a", &listed, false, &policy, 1),
-        Need::Delta,
+        needed_request_after_probe(&provisional, "a", &listed, false, &policy, 1),
+        NeededRequest::Delta,
         "what settled after a scan is new"
     );
 }
@@ -204,10 +240,10 @@ fn a_missing_path_is_searched_ever_more_rarely() {
         last_ms,
         found: false,
     };
-    let may = |asked: PathSearch, now_ms| may_ask_again(Some(&asked), &policy, now_ms);
-    assert!(may_ask_again(None, &policy, 0));
-    assert!(!may(asked(0, 0), ASK_AGAIN_MS - 1));
-    assert!(may(asked(0, 0), ASK_AGAIN_MS));
+    let may = |asked: PathSearch, now_ms| may_search_again(Some(&asked), &policy, now_ms);
+    assert!(may_search_again(None, &policy, 0));
+    assert!(!may(asked(0, 0), PATH_REQUEST_INTERVAL_MS - 1));
+    assert!(may(asked(0, 0), PATH_REQUEST_INTERVAL_MS));
     assert!(!may(asked(0, 600_000), 1_199_999));
     assert!(may(asked(0, 600_000), 1_200_000));
     assert!(may(asked(0, 100 * HOUR), 101 * HOUR), "at least once an hour");
@@ -237,7 +273,7 @@ fn items_settle_for_a_minute_after_a_scan() {
     };
     assert!(!settled(&busy) && is_unsettled(&busy, now));
     let exact = SourceState {
-        trust: Trust::Exact,
+        trust: TokenReliability::Exact,
         ..busy
     };
     assert!(is_settled(&exact, 1_059_999, &exact), "its token would have moved");

@@ -1,10 +1,11 @@
 //! Decides when to send which request to the server. Pure: callers pass ages, change tokens, counts and the time.
 //!
-//! Each source states how reliable its change tokens are ([`Trust`]). `docs/design/freshness.md` explains the rules.
+//! Each source states how reliable its change tokens are ([`TokenReliability`]). `docs/design/freshness.md` explains
+//! the rules.
 
 use std::time::Duration;
 
-use crate::model::{Hint, PathSearch, SourceState, Trust};
+use crate::model::{Hint, PathSearch, SourceState, TokenReliability};
 use crate::options::{Options, Ttl};
 
 /// Time to live of a provisional listing: a listing that was fetched during a scan, or that has inconsistent counts.
@@ -19,13 +20,13 @@ const LISTING_INTERVAL_PER_PAGE_MS: i64 = 15 * 60_000;
 /// Number of rows per page of a full listing.
 const PAGE_ROWS: u64 = 1_000;
 /// Minimum interval between two searches or probes that all processes together send to a server for unlisted paths.
-pub const ASK_AGAIN_MS: i64 = 30_000;
-/// Minimum interval, instead of [`ASK_AGAIN_MS`], after the server refused a connection or was starting. This interval
-/// is short because the server may be back soon, and an attempt costs little.
-pub const ASK_AWAY_AGAIN_MS: i64 = 5_000;
-/// Maximum number of searches within [`ASK_AGAIN_MS`] for a library that was never fetched. Instead of sending more
-/// searches, plexindex fetches the library.
-pub const SEARCHES_UNFETCHED: u64 = 3;
+pub const PATH_REQUEST_INTERVAL_MS: i64 = 30_000;
+/// Minimum interval, instead of [`PATH_REQUEST_INTERVAL_MS`], after the server refused a connection or was starting.
+/// This interval is short because the server may be back soon, and an attempt costs little.
+pub const DOWN_SERVER_INTERVAL_MS: i64 = 5_000;
+/// Maximum number of searches within [`PATH_REQUEST_INTERVAL_MS`] for a library that was never fetched. Instead of
+/// sending more searches, plexindex fetches the library.
+pub const MAX_UNFETCHED_SEARCHES: u64 = 3;
 
 /// Maximum clock correction, in either direction, that does not expire listings. Small clock corrections are frequent.
 const CLOCK_TOLERANCE_MS: i64 = 60_000;
@@ -51,7 +52,7 @@ impl Policy {
 impl Policy {
     /// Returns the maximum age of another host's probe that this host may use instead of its own probe.
     #[must_use]
-    pub fn oldest_probe(&self) -> Duration {
+    pub fn max_probe_age(&self) -> Duration {
         Duration::from_millis(self.ttl_ms(0, self.max_age_ms).unsigned_abs())
     }
 
@@ -88,14 +89,14 @@ pub struct Age {
     /// Changes that events have reported since the last probe.
     pub hint: Hint,
     /// Reliability of the change token, as last reported by the source.
-    pub trust: Trust,
+    pub trust: TokenReliability,
     /// Whether the files of a local source have changed after `checked_ms`.
-    pub moved: bool,
+    pub source_changed: bool,
 }
 
 /// The kind of request that a library needs to become fresh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Need {
+pub enum NeededRequest {
     /// No request: the library is fresh.
     Nothing,
     /// A probe: one request that shows whether the library has changed.
@@ -108,30 +109,30 @@ pub enum Need {
 
 /// Returns the request that a library needs to become fresh.
 #[must_use]
-pub fn need(age: &Age, policy: &Policy, now_ms: i64) -> Need {
+pub fn needed_request(age: &Age, policy: &Policy, now_ms: i64) -> NeededRequest {
     if !age.listed {
-        return Need::Listing;
+        return NeededRequest::Listing;
     }
     if age.held_back {
         // The second listing is delayed, because the server's disk is probably still unmounted.
         let since_check_ms = now_ms.saturating_sub(age.checked_ms);
         return if (0..PROVISIONAL_MS).contains(&since_check_ms) {
-            Need::Nothing
+            NeededRequest::Nothing
         } else {
-            Need::Listing
+            NeededRequest::Listing
         };
     }
     if age.due {
-        return Need::Listing;
+        return NeededRequest::Listing;
     }
     if policy.ttl != Ttl::Forever && is_too_old(age, policy, now_ms) {
-        return Need::Listing;
+        return NeededRequest::Listing;
     }
-    if age.hint != Hint::None || (age.moved && policy.ttl != Ttl::Forever) {
-        return Need::Probe;
+    if age.hint != Hint::None || (age.source_changed && policy.ttl != Ttl::Forever) {
+        return NeededRequest::Probe;
     }
     if policy.ttl == Ttl::Forever && !age.provisional {
-        return Need::Nothing;
+        return NeededRequest::Nothing;
     }
     let ttl_ms = if age.provisional {
         PROVISIONAL_MS
@@ -140,44 +141,44 @@ pub fn need(age: &Age, policy: &Policy, now_ms: i64) -> Need {
     };
     // A negative age means that the clock was set back, so a probe is necessary.
     if (0..ttl_ms).contains(&now_ms.saturating_sub(age.checked_ms)) {
-        return Need::Nothing;
+        return NeededRequest::Nothing;
     }
-    Need::Probe
+    NeededRequest::Probe
 }
 
 /// Returns the request that a library needs after a probe. `listed_token`: the listing's change token. `probed`: the
 /// state that the probe returned. `reports_all`: whether the source's deltas are complete, so that they can always
 /// replace listings.
 #[must_use]
-pub fn need_when_probed(
+pub fn needed_request_after_probe(
     age: &Age,
     listed_token: &str,
     probed: &SourceState,
     reports_all: bool,
     policy: &Policy,
     now_ms: i64,
-) -> Need {
+) -> NeededRequest {
     let since_listed_ms = now_ms.saturating_sub(age.listed_ms);
     let is_expired = (policy.ttl != Ttl::Forever && is_too_old(age, policy, now_ms))
-        || (since_listed_ms < 0 && probed.trust != Trust::Exact);
+        || (since_listed_ms < 0 && probed.trust != TokenReliability::Exact);
     if !age.listed || age.due || age.held_back || age.partial || is_expired {
-        Need::Listing
+        NeededRequest::Listing
     } else if is_current(age, listed_token, probed, policy, now_ms) {
-        Need::Nothing
+        NeededRequest::Nothing
     } else if reports_all {
-        Need::Delta
-    } else if probed.trust == Trust::Exact || since_listed_ms >= listing_interval_ms(age.items, policy) {
+        NeededRequest::Delta
+    } else if probed.trust == TokenReliability::Exact || since_listed_ms >= listing_interval_ms(age.items, policy) {
         // Listings with an exact token never expire, so an item that a delta missed would stay wrong forever.
-        Need::Listing
+        NeededRequest::Listing
     } else {
-        Need::Delta
+        NeededRequest::Delta
     }
 }
 
 /// Returns whether a listing is so old that a new listing is necessary even if the change token is equal. A listing
 /// with an exact token is never too old, because an equal token then proves that nothing has changed.
 fn is_too_old(age: &Age, policy: &Policy, now_ms: i64) -> bool {
-    age.trust != Trust::Exact && is_aged(age, policy, now_ms)
+    age.trust != TokenReliability::Exact && is_aged(age, policy, now_ms)
 }
 
 /// Returns whether a listing is older than `max_age`. Also returns `true` for a listing from the future, because the
@@ -204,32 +205,33 @@ fn listing_interval_ms(items: u64, policy: &Policy) -> i64 {
 
 /// Returns whether plexindex may search for a path again. `search`: the earlier searches for the path. The pause before
 /// a search equals the time between the first and the last search, so the pause doubles with each search. The pause is
-/// at least [`ASK_AGAIN_MS`] and at most the TTL.
+/// at least [`PATH_REQUEST_INTERVAL_MS`] and at most the TTL.
 #[must_use]
-pub fn may_ask_again(search: Option<&PathSearch>, policy: &Policy, now_ms: i64) -> bool {
+pub fn may_search_again(search: Option<&PathSearch>, policy: &Policy, now_ms: i64) -> bool {
     let Some(search) = search else {
         return true;
     };
-    let max_pause_ms = policy.ttl_ms(ASK_AGAIN_MS, policy.max_age_ms);
-    let pause_ms = (search.last_ms - search.first_ms).clamp(ASK_AGAIN_MS, max_pause_ms.max(ASK_AGAIN_MS));
-    is_over(Some(search.last_ms), pause_ms, now_ms)
+    let max_pause_ms = policy.ttl_ms(PATH_REQUEST_INTERVAL_MS, policy.max_age_ms);
+    let pause_ms =
+        (search.last_ms - search.first_ms).clamp(PATH_REQUEST_INTERVAL_MS, max_pause_ms.max(PATH_REQUEST_INTERVAL_MS));
+    is_pause_over(Some(search.last_ms), pause_ms, now_ms)
 }
 
-/// Returns whether plexindex may search for an unlisted path now. `last_ms`: time of the last search (Unix ms).
+/// Returns whether plexindex may search for an unlisted path now. `last_event_ms`: time of the last search (Unix ms).
 #[must_use]
-pub fn may_ask_for_a_path(last_ms: Option<i64>, now_ms: i64) -> bool {
-    is_over(last_ms, ASK_AGAIN_MS, now_ms)
+pub fn may_search_for_path(last_ms: Option<i64>, now_ms: i64) -> bool {
+    is_pause_over(last_ms, PATH_REQUEST_INTERVAL_MS, now_ms)
 }
 
 /// Returns whether a pause is over, never started (`None`), or started in the future (the clock was set back).
 #[must_use]
-pub fn is_over(start_ms: Option<i64>, pause_ms: i64, now_ms: i64) -> bool {
+pub fn is_pause_over(start_ms: Option<i64>, pause_ms: i64, now_ms: i64) -> bool {
     start_ms.is_none_or(|start_ms| !(0..pause_ms).contains(&now_ms.saturating_sub(start_ms)))
 }
 
 /// Returns whether the last search found the path, and is so recent that no new request is necessary.
 #[must_use]
-pub fn is_remembered(search: Option<&PathSearch>, policy: &Policy, now_ms: i64) -> bool {
+pub fn was_found_recently(search: Option<&PathSearch>, policy: &Policy, now_ms: i64) -> bool {
     let ttl_ms = policy.ttl_ms(0, i64::MAX);
     search.is_some_and(|search| search.found && (0..ttl_ms).contains(&now_ms.saturating_sub(search.last_ms)))
 }
@@ -237,7 +239,7 @@ pub fn is_remembered(search: Option<&PathSearch>, policy: &Policy, now_ms: i64) 
 /// Returns whether answers from a listing of this age are stale.
 #[must_use]
 pub fn is_stale(age: &Age, policy: &Policy, now_ms: i64) -> bool {
-    age.held_back || need(age, policy, now_ms) != Need::Nothing
+    age.held_back || needed_request(age, policy, now_ms) != NeededRequest::Nothing
 }
 
 /// Returns whether a probe proves that a listing is current. `listed_token`: the listing's change token. `probed`: the
@@ -245,9 +247,9 @@ pub fn is_stale(age: &Age, policy: &Policy, now_ms: i64) -> bool {
 #[must_use]
 pub fn is_current(age: &Age, listed_token: &str, probed: &SourceState, policy: &Policy, now_ms: i64) -> bool {
     let is_token_reliable = match probed.trust {
-        Trust::Useless => false,
-        Trust::Hint => age.hint != Hint::Changed && !probed.busy && !is_aged(age, policy, now_ms),
-        Trust::Exact => true,
+        TokenReliability::Useless => false,
+        TokenReliability::Hint => age.hint != Hint::Changed && !probed.busy && !is_aged(age, policy, now_ms),
+        TokenReliability::Exact => true,
     };
     is_token_reliable && age.listed && !age.due && !age.provisional && !age.held_back && listed_token == probed.token
 }
@@ -257,14 +259,14 @@ pub fn is_current(age: &Age, listed_token: &str, probed: &SourceState, policy: &
 #[must_use]
 pub fn is_unsettled(change: &SourceState, now_ms: i64) -> bool {
     let since_scan_ms = now_ms.saturating_sub(change.scanned_ms);
-    change.trust != Trust::Exact && (change.busy || (0..SETTLING_MS).contains(&since_scan_ms))
+    change.trust != TokenReliability::Exact && (change.busy || (0..SETTLING_MS).contains(&since_scan_ms))
 }
 
 /// Returns whether a library remained unchanged while its listing was fetched. `before`: the library's state at the
-/// start of the listing, at `begun_ms`. `after`: the library's state at the end of the listing.
+/// start of the listing, at `started_ms`. `after`: the library's state at the end of the listing.
 #[must_use]
 pub fn is_settled(before: &SourceState, begun_ms: i64, after: &SourceState) -> bool {
-    let is_scanning = after.busy && after.trust != Trust::Exact;
+    let is_scanning = after.busy && after.trust != TokenReliability::Exact;
     !is_unsettled(before, begun_ms) && !is_scanning && before.token == after.token
 }
 

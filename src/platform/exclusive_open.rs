@@ -1,7 +1,7 @@
 //! Detects files that other code in this process has open.
 //!
 //! POSIX locks belong to a process, and closing any descriptor of a file releases them. Two copies of this library
-//! contain two copies of `SQLite`, which would not see each other's locks, and would release them. The detection works
+//! contain two copies of SQLite, which would not see each other's locks, and would release them. The detection works
 //! only on Linux. On Windows, locks belong to handles, so there is nothing to detect.
 
 use std::path::Path;

@@ -2,7 +2,7 @@
 //! cut or a full disk, or end the process, at a certain step. Tests can also simulate a network file system and freeze
 //! the clock.
 //!
-//! `SQLite` operates on its own files through its VFS, so a test also registers a VFS.
+//! SQLite operates on its own files through its VFS, so a test also registers a VFS.
 
 use std::io;
 use std::path::Path;

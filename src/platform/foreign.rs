@@ -1,4 +1,4 @@
-//! Reads the database of another program with `SQLite` without side effects.
+//! Reads the database of another program with SQLite without side effects.
 //!
 //! A VFS prevents three default behaviours of a read-only connection. (1) It creates an empty `-wal` if the file is
 //! missing, as when the program has just closed the database and removed the log. The VFS opens only existing files.
@@ -7,7 +7,7 @@
 //! database. The VFS suppresses that.
 //!
 //! A damaged file must not block its reader, so a [`StatementLimit`] interrupts statements, and the pauses between
-//! retries of `SQLite`.
+//! retries of SQLite.
 
 use std::cell::Cell;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
@@ -27,18 +27,18 @@ use rusqlite::{Connection, OpenFlags};
 use super::deadline::Deadline;
 use super::system;
 
-/// Index of `SQLite`'s write lock in `-shm`.
+/// Index of SQLite's write lock in `-shm`.
 const WRITE_LOCK: c_int = 0;
 /// Number of refusals of the writers' lock after which a statement fails: some 15 ms.
 const MAX_REFUSALS: u32 = 20;
-/// Total time that `SQLite` may pause between retries. Other programs hold its locks for microseconds.
+/// Total time that SQLite may pause between retries. Other programs hold its locks for microseconds.
 const LONGEST_PAUSES: Duration = Duration::from_secs(1);
 /// Length of the slices of a pause.
 const PAUSE_PIECE: Duration = Duration::from_millis(2);
-/// Number of `SQLite` instructions between checks of the limit: some 20 µs.
+/// Number of SQLite instructions between checks of the limit: some 20 µs.
 const INSTRUCTIONS: c_int = 1_000;
 
-/// Interrupts this thread's statements on foreign databases at a deadline, on a condition of the caller, or if `SQLite`
+/// Interrupts this thread's statements on foreign databases at a deadline, on a condition of the caller, or if SQLite
 /// pauses for too long.
 pub struct StatementLimit<'l> {
     deadline: Deadline,
@@ -53,8 +53,8 @@ thread_local! {
 }
 
 impl<'l> StatementLimit<'l> {
-    /// Creates a limit that is reached at the deadline, or when `is_over` returns `true`. `is_over` is called about
-    /// every 20 µs, so it must be cheap.
+    /// Creates a limit that is reached at the deadline, or when `is_pause_over` returns `true`. `is_pause_over` is
+    /// called about every 20 µs, so it must be cheap.
     #[must_use]
     pub fn new(deadline: Deadline, is_over: &'l dyn Fn() -> bool) -> Self {
         Self {
@@ -84,7 +84,7 @@ impl<'l> StatementLimit<'l> {
         self.was_hit.get()
     }
 
-    /// Returns whether `SQLite` paused for too long.
+    /// Returns whether SQLite paused for too long.
     #[must_use]
     pub fn is_stuck(&self) -> bool {
         self.paused.get() >= LONGEST_PAUSES
@@ -100,7 +100,7 @@ impl<'l> StatementLimit<'l> {
 
 /// Returns the result of `ask` for this thread's limit; `None` without a limit.
 fn with_limit<T>(ask: impl FnOnce(&StatementLimit<'static>) -> T) -> Option<T> {
-    // SAFETY: `StatementLimit::run` keeps the limit alive while it is set here, on this thread.
+    // SAFETY: `StatementLimit::run_with_retries` keeps the limit alive while it is set here, on this thread.
     LIMIT.get().map(|limit| ask(unsafe { limit.as_ref() }))
 }
 
@@ -115,7 +115,7 @@ pub struct ReadOnlyWalVfs {
     vfs: Box<Vfs>,
 }
 
-/// `SQLite`'s part comes first, since `SQLite` passes a pointer to it.
+/// SQLite's part comes first, since SQLite passes a pointer to it.
 #[repr(C)]
 struct Vfs {
     ours: sqlite3_vfs,
@@ -126,7 +126,7 @@ struct Vfs {
     refused: AtomicU32,
 }
 
-/// The methods of an open file. `SQLite`'s part comes first, as in [`Vfs`].
+/// The methods of an open file. SQLite's part comes first, as in [`Vfs`].
 #[repr(C)]
 struct Methods {
     ours: sqlite3_io_methods,
@@ -145,7 +145,7 @@ unsafe impl Send for ReadOnlyWalVfs {}
 unsafe impl Sync for ReadOnlyWalVfs {}
 
 impl ReadOnlyWalVfs {
-    /// Registers the VFS; `None` if `SQLite` has no default VFS, or no memory.
+    /// Registers the VFS; `None` if SQLite has no default VFS, or no memory.
     #[must_use]
     pub fn new() -> Option<Self> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
@@ -179,7 +179,7 @@ impl ReadOnlyWalVfs {
     /// Opens a database for reading by one thread. Connections must not outlive this VFS.
     ///
     /// # Errors
-    /// Errors of `SQLite`.
+    /// Errors of SQLite.
     pub fn open(&self, uri: &str) -> rusqlite::Result<Connection> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags_and_vfs(uri, flags, self.name())?;
@@ -188,7 +188,7 @@ impl ReadOnlyWalVfs {
         Ok(connection)
     }
 
-    /// Returns the name under which `SQLite` knows the VFS.
+    /// Returns the name under which SQLite knows the VFS.
     fn name(&self) -> &CStr {
         &self.name
     }
@@ -220,7 +220,7 @@ unsafe extern "C" fn open(
     out: *mut c_int,
 ) -> c_int {
     let is_log = flags & SQLITE_OPEN_WAL != 0;
-    // Without CREATE, `SQLite` creates no log. With WAL, SQLite as root would change the owner of the log, and so its
+    // Without CREATE, SQLite creates no log. With WAL, SQLite as root would change the owner of the log, and so its
     // times.
     let removed_flags = if is_log {
         SQLITE_OPEN_CREATE | SQLITE_OPEN_WAL
@@ -268,7 +268,7 @@ unsafe extern "C" fn open(
     SQLITE_OK
 }
 
-/// Tells `SQLite` whether to interrupt the running statement, by a value other than 0.
+/// Tells SQLite whether to interrupt the running statement, by a value other than 0.
 unsafe extern "C" fn progress(_: *mut c_void) -> c_int {
     c_int::from(is_over())
 }
@@ -293,7 +293,7 @@ unsafe fn methods_of<'f>(file: *mut sqlite3_file) -> &'f Methods {
     unsafe { &*(*file).pMethods.cast::<Methods>() }
 }
 
-/// Reads unless the limit is reached. A log can be long, and `SQLite` reads it as a whole if its server was killed.
+/// Reads unless the limit is reached. A log can be long, and SQLite reads it as a whole if its server was killed.
 unsafe extern "C" fn read_log(file: *mut sqlite3_file, to: *mut c_void, length: c_int, from: sqlite3_int64) -> c_int {
     if is_over() {
         return SQLITE_INTERRUPT;
@@ -319,7 +319,7 @@ unsafe extern "C" fn lock_file(file: *mut sqlite3_file, level: c_int) -> c_int {
     }
 }
 
-/// Locks a part of `-shm`, but refuses the writers' lock. `SQLite` requests that lock to repair the log if the index of
+/// Locks a part of `-shm`, but refuses the writers' lock. SQLite requests that lock to repair the log if the index of
 /// the log looks damaged, which also happens while a commit is about to end. It retries while the lock is busy. After
 /// [`MAX_REFUSALS`] refusals, the statement fails.
 unsafe extern "C" fn lock_shared(file: *mut sqlite3_file, first: c_int, count: c_int, flags: c_int) -> c_int {
@@ -346,7 +346,7 @@ unsafe extern "C" fn lock_shared(file: *mut sqlite3_file, first: c_int, count: c
     }
 }
 
-/// Maps `-shm`, and keeps `SQLite` from changing its owner meanwhile.
+/// Maps `-shm`, and keeps SQLite from changing its owner meanwhile.
 unsafe extern "C" fn map_shared(
     file: *mut sqlite3_file,
     page: c_int,

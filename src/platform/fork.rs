@@ -1,6 +1,6 @@
 //! Closes connections before a fork; they are opened again on demand.
 //!
-//! `SQLite` keeps a table of its locks per file and process. A child inherits the table but not the kernel's locks, and
+//! SQLite keeps a table of its locks per file and process. A child inherits the table but not the kernel's locks, and
 //! rows that the child commits can vanish when the parent closes. Therefore, before each fork of the host, this module
 //! closes all connections and holds their locks until the fork is over. It also holds all other locks that a call may
 //! hold for more than an instant, since the child does not have the threads that would release them. The child closes

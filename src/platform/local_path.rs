@@ -29,7 +29,7 @@ pub fn canonical(path: &Path) -> io::Result<PathBuf> {
     Ok(named(shown(bytes_of(&path))))
 }
 
-/// Returns a path that `SQLite` can open: with the prefix `\\?\` if it is too long for Windows otherwise.
+/// Returns a path that SQLite can open: with the prefix `\\?\` if it is too long for Windows otherwise.
 #[must_use]
 pub fn for_sqlite(path: &Path) -> Cow<'_, Path> {
     system::for_sqlite(path)

@@ -8,10 +8,10 @@ use rusqlite::ffi::{
 };
 
 /// Syncs the write-ahead log, which a commit with `synchronous = NORMAL` does not do. Also syncs its name if this
-/// connection created it. Uses `SQLite`'s own descriptor, since closing another one would release locks.
+/// connection created it. Uses SQLite's own descriptor, since closing another one would release locks.
 ///
 /// # Errors
-/// Errors of `SQLite`. The disk may then lack commits.
+/// Errors of SQLite. The disk may then lack commits.
 pub fn sync_log(connection: &Connection) -> rusqlite::Result<()> {
     let mut file: *mut sqlite3_file = null_mut();
     // SAFETY: the connection is open, and used by this thread alone. The file is open as long as the connection, and an

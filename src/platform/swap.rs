@@ -66,8 +66,8 @@ impl<T> Swap<T> {
         self.read_as(this_thread())
     }
 
-    /// Reads the value as [`Swap::read`] does, for a thread with this number. Models need it, because their threads are
-    /// simulated.
+    /// Reads the value as [`Swap::read_folder`] does, for a thread with this number. Models need it, because their
+    /// threads are simulated.
     #[inline]
     pub fn read_as(&self, thread: usize) -> Guard<'_, T> {
         let counter = &self.readers[thread % COUNTERS].0;

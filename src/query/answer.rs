@@ -135,7 +135,7 @@ impl<'a> Answer<'a> {
                 self.status = Status::NotYet;
             }
             // A store error does not mean that the server is unavailable.
-            if failure.status.is_of_server()
+            if failure.status.is_server_error()
                 && matches!(self.reason, Reason::NotListed | Reason::NoLocation | Reason::Empty)
             {
                 self.reason = Reason::Unavailable;

@@ -1,22 +1,22 @@
 //! Answers every query in the same way: finds the libraries, searches the snapshot, takes the necessary steps (repair,
 //! verify, search the server, refresh), searches the snapshot again after each step, and returns the answer.
 //!
-//! [`Queries::ask`] is the loop, and [`QueryState::next_step`] determines the order of the steps. The loop takes each
-//! step a limited number of times, so every query ends with an answer or an error. The tests check this with random
-//! sequences of conditions.
+//! [`Queries::check_rights`] is the loop, and [`QueryState::next_step`] determines the order of the steps. The loop
+//! takes each step a limited number of times, so every query ends with an answer or an error. The tests check this with
+//! random sequences of conditions.
 
 use super::answer::Answer;
 use super::queries::Queries;
-use super::question::{Assessment, QueryContext, QueryState, Question, Step, StepConditions, StepTargets};
+use super::query_kind::{Assessment, QueryContext, QueryKind, QueryState, Step, StepConditions, StepTargets};
 use crate::engine::{LibraryRow, Snapshot};
-use crate::error::{Error, Meaning, Result, Status};
+use crate::error::{Error, Result, RetryAdvice, Status};
 use crate::freshness::is_stale;
 use crate::matching::Scope;
 use crate::model::{IdentityId, Sequence};
 use crate::platform::swap::Guard;
 use crate::sync::{
-    BACK_OFF_MS, BACK_OFF_NOT_FETCHED_MS, Call, EvictionPin, RefreshReason, RequestCounts, SHORTLY, SearchTarget,
-    segments_lost,
+    BACK_OFF_MS, BACK_OFF_NOT_FETCHED_MS, Call, EvictionPin, RefreshReason, RequestCounts, SEARCH_TIMEOUT,
+    SearchTarget, segments_lost_error,
 };
 
 /// Maximum number of attempts to rebuild segments in one query.
@@ -41,7 +41,7 @@ pub enum LibraryStep {
 impl Queries {
     /// Answers a query in as many steps as necessary, passes the answer to `then`, and returns the result of `then`.
     /// `pin` protects the query's libraries from eviction.
-    pub fn ask<Q: Question, R>(
+    pub fn ask<Q: QueryKind, R>(
         &self,
         pin: &mut EvictionPin<'_>,
         call: &Call<'_>,
@@ -52,13 +52,13 @@ impl Queries {
         let mut state = QueryState::new(snapshot.sequence(), now_ms);
         loop {
             let scope = call.scope(&snapshot)?;
-            match state.library_step(scope, !snapshot.rows.is_empty(), self.sync.may_ask(call)) {
+            match state.library_step(scope, !snapshot.rows.is_empty(), self.sync.may_send_requests(call)) {
                 LibraryStep::Continue => {}
                 LibraryStep::Fail => return Err(self.unknown_library(call, &snapshot, state.failure)),
                 LibraryStep::Fetch => {
                     drop(snapshot);
                     if let Some(SearchTarget::Path(path)) = question.search_target() {
-                        self.sync.expect_path(path);
+                        self.sync.announce_search(path);
                     }
                     self.fetch_libraries(call, &mut state)?;
                     (snapshot, now_ms) = self.read_snapshot(call)?;
@@ -77,7 +77,7 @@ impl Queries {
             question.find(&context, &mut found)?;
             let assessment = question.assess(&context, &found);
             let mut targets = StepTargets::default();
-            let step = state.next_step(&context.conditions::<Q>(assessment), |step| {
+            let step = state.next_step(&context.step_conditions::<Q>(assessment), |step| {
                 context.is_due(question, &found, assessment, step, &mut targets)
             })?;
             if step != Step::Answer {
@@ -96,9 +96,9 @@ impl Queries {
     }
 
     /// Answers a query from the given snapshot if no step is due; `call_then` then passes the answer to `then`.
-    /// Otherwise returns `then` unused in `Err`, and the caller must use [`Queries::ask`]. `question` must not read the
-    /// store.
-    pub fn answer_at_once<Q: Question, R, F>(
+    /// Otherwise returns `then` unused in `Err`, and the caller must use [`Queries::check_rights`]. `question` must not
+    /// read the store.
+    pub fn answer_at_once<Q: QueryKind, R, F>(
         &self,
         call: &Call<'_>,
         (snapshot, scope): (&Snapshot, Scope),
@@ -151,7 +151,7 @@ impl Queries {
         let assessment = question.assess(&context, &found);
         // Fast path: most queries are final on a fresh library, so the slower check of each step is unnecessary.
         state.fresh = assessment.is_final_if_fresh && early_is_fresh.unwrap_or_else(is_fresh);
-        if !state.fresh && !context.needs_no_step(question, &found, assessment, &mut state) {
+        if !state.fresh && !context.can_answer_now(question, &found, assessment, &mut state) {
             return Err(then);
         }
         Ok(question.answer(&context, &found, state, |answer| call_then(then, answer)))
@@ -198,12 +198,12 @@ impl Queries {
                 };
                 if step_failure.is_none() {
                     // After another call's recent failure, this call does not send another request.
-                    state.failure = sync.failed_for_path(identity, libraries)?;
+                    state.failure = sync.recent_probe_error(identity, libraries)?;
                 }
                 step_failure
             }
         };
-        failure.map_or(Ok(()), |error| self.back_off_after(call, state, error, requests))
+        failure.map_or(Ok(()), |error| self.handle_failure(call, state, error, requests))
     }
 
     /// Refreshes libraries for a query, unless the server failed recently. `requests` contains the request counts
@@ -221,7 +221,7 @@ impl Queries {
             BACK_OFF_MS - BACK_OFF_NOT_FETCHED_MS
         } else {
             0
-        }) && (!has_unfetched || error.status.meaning() == Meaning::NotNow)
+        }) && (!has_unfetched || error.status.retry_advice() == RetryAdvice::NotNow)
         {
             state.failure = Some(error);
             return Ok(());
@@ -229,7 +229,7 @@ impl Queries {
         // If an old listing can answer the query, the call waits only briefly for a new listing.
         let mut refresh_call = *call;
         if !has_unfetched {
-            refresh_call.deadline = call.deadline.at_most(SHORTLY);
+            refresh_call.deadline = call.deadline.at_most(SEARCH_TIMEOUT);
         }
         match self
             .sync
@@ -239,36 +239,36 @@ impl Queries {
             Ok(status) => {
                 if status == Status::NeedsWarm && !has_unfetched {
                     let text = format!("{} did not reply within the deadline", self.reading.kind().noun);
-                    return self.back_off_after(call, state, Error::new(Status::Timeout, text), requests);
+                    return self.handle_failure(call, state, Error::new(Status::Timeout, text), requests);
                 }
                 state.timeout_status = Some(status);
                 Ok(())
             }
-            Err(error) => self.back_off_after(call, state, error, requests),
+            Err(error) => self.handle_failure(call, state, error, requests),
         }
     }
 
     /// Stores a server or store error in `state`, because a cached answer is better than no answer, and starts a pause
     /// if the server failed. Returns any other error. `requests` contains the request counts before the failed step,
     /// which show whether the step sent a request.
-    fn back_off_after(
+    fn handle_failure(
         &self,
         call: &Call<'_>,
         state: &mut QueryState,
         error: Error,
         requests: RequestCounts,
     ) -> Result<()> {
-        if self.sync.renews_after(call, &error) {
-            if call.renews {
-                self.sync.back_off().begin(&error); // so that other calls do not wait for the new token
+        if self.sync.should_retry_with_new_token(call, &error) {
+            if call.will_retry_with_new_token {
+                self.sync.back_off().record_failure(&error); // so that other calls do not wait for the new token
             }
             return Err(error);
         }
         if error.status.is_of_caller() {
             return Err(error);
         }
-        if call.failure.is_none() && !self.sync.was_not_asked(&error, requests) {
-            self.sync.back_off().begin(&error);
+        if call.failure.is_none() && !self.sync.timed_out_before_request(&error, requests) {
+            self.sync.back_off().record_failure(&error);
         }
         state.failure = Some(error);
         Ok(())
@@ -278,7 +278,7 @@ impl Queries {
 impl QueryContext<'_> {
     /// Returns whether the result is final without any step and without reading the store.
     #[inline(never)]
-    fn needs_no_step<Q: Question>(
+    fn can_answer_now<Q: QueryKind>(
         &self,
         question: &Q,
         found: &Q::Found<'_>,
@@ -289,7 +289,7 @@ impl QueryContext<'_> {
         let is_due = |step| self.is_due(question, found, assessment, step, &mut targets);
         assessment.is_final_without_store
             && matches!(
-                state.next_step(&self.conditions::<Q>(assessment), is_due),
+                state.next_step(&self.step_conditions::<Q>(assessment), is_due),
                 Ok(Step::Answer)
             )
     }
@@ -300,14 +300,14 @@ impl QueryState {
     pub fn new(since: Sequence, begun_ms: i64) -> Self {
         Self {
             since,
-            begun_ms,
+            started_ms: begun_ms,
             ..Self::default()
         }
     }
 
     /// Returns whether the query continues, must first fetch the list of libraries, or fails. `scope` is `None` if the
-    /// query's library is unknown. `has_libraries`: the index has at least one library. `may_ask`: the call may send
-    /// requests.
+    /// query's library is unknown. `has_libraries`: the index has at least one library. `may_send_requests`: the call
+    /// may send requests.
     pub fn library_step(&mut self, scope: Option<Scope>, has_libraries: bool, may_ask: bool) -> LibraryStep {
         match scope {
             Some(Scope::One(_)) => LibraryStep::Continue,
@@ -339,7 +339,7 @@ impl QueryState {
         if conditions.needs_rebuild {
             self.rebuilt += 1;
             return if self.rebuilt > MAX_REBUILDS {
-                Err(segments_lost())
+                Err(segments_lost_error())
             } else {
                 Ok(Step::Rebuild)
             };

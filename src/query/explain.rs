@@ -5,10 +5,10 @@ use super::queries::Queries;
 use crate::engine::LibraryRow;
 use crate::error::{Error, Status};
 use crate::matching::FolderResolution;
-use crate::matching::normal::{Shape, normal_form};
+use crate::matching::normal::{PathShape, normal_form};
 use crate::model::{IdentityId, ItemType, MatchKind, Reason};
 use crate::source::Kind;
-use crate::sync::cannot;
+use crate::sync::failed_operation;
 
 /// Facts for an answer's message.
 pub struct ExplanationContext<'b> {
@@ -33,7 +33,7 @@ impl ExplanationContext<'_> {
 }
 
 /// Returns the joined titles of the libraries, and 'was' or 'were'.
-fn titles_of<'r>(rows: impl Iterator<Item = &'r LibraryRow>) -> (String, &'static str) {
+fn joined_titles<'r>(rows: impl Iterator<Item = &'r LibraryRow>) -> (String, &'static str) {
     let titles: Vec<&str> = rows.map(|row| row.library.title.as_str()).collect();
     (titles.join("', '"), if titles.len() > 1 { "were" } else { "was" })
 }
@@ -45,7 +45,7 @@ fn unfetched(rows: &[LibraryRow]) -> impl Iterator<Item = &LibraryRow> {
 
 /// Explains that the unfetched libraries among `rows` must be fetched first.
 pub fn explain_unfetched(rows: &[LibraryRow]) -> String {
-    let (titles, were) = titles_of(unfetched(rows));
+    let (titles, were) = joined_titles(unfetched(rows));
     let noun = if were == "were" { "libraries" } else { "library" };
     format!("{noun} '{titles}' {were} never fetched: fetch the {noun} first (refresh)")
 }
@@ -58,9 +58,9 @@ fn explain_fetch_timeout(rows: &[LibraryRow], kind: &Kind) -> String {
         return format!("the deadline passed before {noun} listed its libraries: set a longer deadline");
     }
     let (titles, were) = if unfetched(rows).next().is_some() {
-        titles_of(unfetched(rows))
+        joined_titles(unfetched(rows))
     } else {
-        titles_of(rows.iter())
+        joined_titles(rows.iter())
     };
     format!("the deadline passed before '{titles}' {were} fetched: retry to resume")
 }
@@ -71,7 +71,7 @@ pub fn explain_deadline(status: Status, rows: &[LibraryRow], kind: &Kind) -> Str
         return format!(
             "{} cannot answer for '{}' within this deadline: fetch the library once without a deadline (refresh)",
             kind.noun,
-            titles_of(rows.iter()).0
+            joined_titles(rows.iter()).0
         );
     }
     explain_fetch_timeout(rows, kind)
@@ -79,7 +79,7 @@ pub fn explain_deadline(status: Status, rows: &[LibraryRow], kind: &Kind) -> Str
 
 impl Queries {
     /// Returns the first few locations of the libraries as one string, for a message.
-    fn folders_of(&self, rows: &[LibraryRow]) -> String {
+    fn locations_text(&self, rows: &[LibraryRow]) -> String {
         const MAX_FOLDERS: usize = 6;
         let mut folders: Vec<_> = Vec::new();
         for folder in rows.iter().flat_map(|row| &row.library.locations) {
@@ -128,7 +128,7 @@ impl Queries {
             (_, Reason::NoLocation) if explanation.owner.is_some() => format!(
                 "'{path}' is in a folder of library '{}', but only '{}' was queried: query all libraries",
                 explanation.owner.unwrap_or_default(),
-                titles_of(rows.iter()).0
+                joined_titles(rows.iter()).0
             ),
             (_, Reason::NotListed) => {
                 let folder = folder_hint(raw);
@@ -158,14 +158,14 @@ impl Queries {
             .samples
             .proposal(identity, &|folder| self.display.path(folder).into_owned(), is_in_scope)
             .unwrap_or_else(|| "a mapping may be missing".into());
-        let relative_note = if Shape::of(raw).windows || raw.starts_with(b"/") {
+        let relative_note = if PathShape::of(raw).windows || raw.starts_with(b"/") {
             ""
         } else {
             ", which is not an absolute path"
         };
         format!(
             "no library has a folder above '{path}'{relative_note}; the library folders are '{}': {mapping}{}",
-            self.folders_of(rows),
+            self.locations_text(rows),
             folder_hint(raw)
         )
     }
@@ -274,11 +274,11 @@ pub fn explain_folder(
         _ if owner.is_some() => format!(
             "'{path}' is in library '{}', but only '{}' was queried: query all libraries",
             owner.unwrap_or_default(),
-            titles_of(rows.iter()).0
+            joined_titles(rows.iter()).0
         ),
         _ => format!(
             "no library lists files below '{path}'; the library folders are '{}': a mapping may be missing",
-            queries.folders_of(rows)
+            queries.locations_text(rows)
         ),
     };
     text.push_str(parent_hint(raw));
@@ -290,7 +290,7 @@ pub fn explain_folder(
 
 /// Returns a clause about a failed request, to append to a message.
 pub fn explain_failure(error: &Error, kind: &Kind) -> String {
-    format!(" (and {}: {error})", cannot(error, kind))
+    format!(" (and {}: {error})", failed_operation(error, kind))
 }
 
 /// Returns the candidates' types as plural nouns, such as 'shows or movies'.
@@ -320,7 +320,7 @@ fn folder_hint(path: &[u8]) -> &'static str {
 /// Returns whether a path has no file extension. An extension has at most five ASCII letters and digits.
 fn looks_like_folder(path: &[u8]) -> bool {
     const MAX_EXTENSION: usize = 5;
-    let windows = Shape::of(path).windows;
+    let windows = PathShape::of(path).windows;
     let name = path.rsplit(|byte| *byte == b'/' || windows && *byte == b'\\').next();
     let mut parts = name.unwrap_or_default().rsplitn(2, |byte| *byte == b'.');
     let (extension, stem) = (parts.next().unwrap_or_default(), parts.next());
@@ -332,7 +332,7 @@ fn looks_like_folder(path: &[u8]) -> bool {
 
 /// Returns a hint to append to a message if the path contains `..`; otherwise an empty string.
 fn parent_hint(path: &[u8]) -> &'static str {
-    let windows = Shape::of(path).windows;
+    let windows = PathShape::of(path).windows;
     let leads_up = path
         .split(|byte| *byte == b'/' || windows && *byte == b'\\')
         .any(|component| component == b"..");

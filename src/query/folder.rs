@@ -4,21 +4,21 @@ use std::cell::Cell;
 
 use super::answer::{Answer, FolderFacts};
 use super::explain::explain_folder;
-use super::folder_content::without_dot;
+use super::folder_content::strip_final_dot;
 use super::queries::Queries;
-use super::question::{Assessment, QueryContext, QueryState, Question};
+use super::query_kind::{Assessment, QueryContext, QueryKind, QueryState};
 use crate::engine::LibraryRow;
 use crate::error::{Result, Status};
 use crate::matching::{
-    FolderPosition, FolderResolution, FolderResolver, Folders, MAX_CANDIDATES, Normal, Resolution, Resolver,
-    folder_positions, tidy,
+    FolderIndex, FolderPosition, FolderResolution, FolderResolver, MAX_CANDIDATES, NormalPath, Resolution, Resolver,
+    folder_positions, remove_redundant_components,
 };
 use crate::model::{Confidence, ItemType, MatchKind, Reason};
-use crate::sync::{Call, SearchTarget, Syncing, Unverified};
+use crate::sync::{Call, ItemToVerify, SearchTarget, Synchronizer};
 
 /// A query for the item that a folder belongs to.
-struct FolderQuestion<'p> {
-    path: &'p Normal<'p>,
+struct FolderQuery<'p> {
+    path: &'p NormalPath<'p>,
     /// Additional fields of the answer, which the caller reads after the query.
     facts: Cell<FolderFacts>,
     /// Whether the query must not read the store, but only segments and memtables.
@@ -46,10 +46,10 @@ impl Queries {
         then: impl FnOnce(&Answer<'_>, FolderFacts) -> Result<R>,
     ) -> Result<R> {
         self.display.check_path(path)?;
-        let path = without_dot(path);
-        let tidied = tidy(path);
-        Normal::with(tidied.as_deref().unwrap_or(path), |path| {
-            let question = FolderQuestion::new(path, false);
+        let path = strip_final_dot(path);
+        let tidied = remove_redundant_components(path);
+        NormalPath::with(tidied.as_deref().unwrap_or(path), |path| {
+            let question = FolderQuery::new(path, false);
             self.ask(&mut self.reading.eviction_pin(), call, &question, |answer| {
                 then(answer, question.facts.get())
             })
@@ -69,10 +69,10 @@ impl Queries {
         if self.display.check_path(path).is_err() {
             return Err(then);
         }
-        let path = without_dot(path);
-        let tidied = tidy(path);
-        Normal::with(tidied.as_deref().unwrap_or(path), |path| {
-            let question = FolderQuestion::new(path, true);
+        let path = strip_final_dot(path);
+        let tidied = remove_redundant_components(path);
+        NormalPath::with(tidied.as_deref().unwrap_or(path), |path| {
+            let question = FolderQuery::new(path, true);
             let call_then = |then: F, answer: &Answer<'_>| then(answer, question.facts.get());
             self.answer_at_once(call, (&snapshot, scope), &question, then, call_then)
         })
@@ -80,13 +80,13 @@ impl Queries {
 }
 
 /// Returns whether the source can list everything below a folder.
-fn can_list_folders(sync: &Syncing) -> bool {
-    sync.abilities().is_some_and(|can| can.folders)
+fn can_list_folders(sync: &Synchronizer) -> bool {
+    sync.capabilities().is_some_and(|can| can.folders)
 }
 
-impl<'p> FolderQuestion<'p> {
-    /// Creates the query. `at_once`: see [`FolderQuestion::at_once`].
-    fn new(path: &'p Normal<'p>, at_once: bool) -> Self {
+impl<'p> FolderQuery<'p> {
+    /// Creates the query. `try_read_current`: see [`FolderQuery::try_read_current`].
+    fn new(path: &'p NormalPath<'p>, at_once: bool) -> Self {
         Self {
             path,
             facts: Cell::default(),
@@ -95,7 +95,7 @@ impl<'p> FolderQuestion<'p> {
     }
 }
 
-impl FolderQuestion<'_> {
+impl FolderQuery<'_> {
     /// Returns the folder's position relative to each library's locations.
     fn positions(&self, context: &QueryContext<'_>) -> Vec<FolderPosition> {
         folder_positions(&context.snapshot.views, context.queries.reading.mappings(), self.path)
@@ -107,7 +107,7 @@ impl FolderQuestion<'_> {
         let Some(identity) = context.snapshot.identity.filter(|_| can_list_folders(sync)) else {
             return false;
         };
-        let owns = self.owners(context);
+        let owns = self.owner_flags(context);
         let mut unfetched = context.libraries_where(owns).filter(|row| !row.generation.is_fetched());
         unfetched.all(|row| {
             !row.due
@@ -119,7 +119,7 @@ impl FolderQuestion<'_> {
     }
 }
 
-impl Question for FolderQuestion<'_> {
+impl QueryKind for FolderQuery<'_> {
     type Found<'t> = FoundFolder<'t>;
     const VERIFIES_FIRST: bool = false;
 
@@ -150,7 +150,7 @@ impl Question for FolderQuestion<'_> {
     fn assess(&self, context: &QueryContext<'_>, found: &FoundFolder<'_>) -> Assessment {
         let is_listed = matches!(found.outcome.match_kind, MatchKind::Exact | MatchKind::Mapped);
         Assessment {
-            needs_rebuild: found.outcome.broken || context.snapshot.incomplete,
+            needs_rebuild: found.outcome.is_broken || context.snapshot.is_incomplete,
             // A folder without listed files may be new.
             is_missing: !found.is_file && !is_listed,
             is_final_if_fresh: false,
@@ -164,14 +164,14 @@ impl Question for FolderQuestion<'_> {
     }
 
     /// Returns, for each library, whether the library has a location at, above or below the folder.
-    fn owners(&self, context: &QueryContext<'_>) -> Vec<bool> {
+    fn owner_flags(&self, context: &QueryContext<'_>) -> Vec<bool> {
         let positions = self.positions(context).into_iter();
         positions.map(|position| position > FolderPosition::Elsewhere).collect()
     }
 
     /// Returns the invalidated items below the folder if the folder matches with high confidence. Returns at most
     /// [`MAX_CANDIDATES`] items, which one request can verify.
-    fn unverified_items(&self, context: &QueryContext<'_>, found: &FoundFolder<'_>) -> Result<Vec<Unverified>> {
+    fn unverified_items(&self, context: &QueryContext<'_>, found: &FoundFolder<'_>) -> Result<Vec<ItemToVerify>> {
         let outcome = &found.outcome;
         let mut unverified = Vec::new();
         let mappings = context.queries.reading.mappings();
@@ -180,8 +180,10 @@ impl Question for FolderQuestion<'_> {
         for folder in outcome.folders.iter().filter(|_| is_certain) {
             let limit = MAX_CANDIDATES - unverified.len();
             let view = &context.snapshot.views[folder.library];
-            for (rating_key, paths) in view.invalidated(Some((&folder.form, folder.mapped)), mappings, limit) {
-                unverified.push(Unverified {
+            for (rating_key, paths) in
+                view.invalidated_items(Some((&folder.form, folder.is_host_path)), mappings, limit)
+            {
+                unverified.push(ItemToVerify {
                     row: context.snapshot.rows[folder.library].clone(),
                     rating_key,
                     paths,
@@ -197,7 +199,7 @@ impl Question for FolderQuestion<'_> {
     }
 
     /// Returns whether the result is from a complete search in unfetched libraries, which makes a refresh unnecessary.
-    fn is_final(&self, _: &QueryContext<'_>, found: &FoundFolder<'_>) -> Result<bool> {
+    fn is_final_if_stale(&self, _: &QueryContext<'_>, found: &FoundFolder<'_>) -> Result<bool> {
         Ok(found.is_complete_search)
     }
 
@@ -252,7 +254,7 @@ impl Question for FolderQuestion<'_> {
         answer.stale = context.has_expired(&state) || !self.unverified_items(context, found)?.is_empty();
         let message;
         if status != Status::Ok || answer.reason != Reason::None {
-            let description = (self.path.raw(), found.is_file, context.owner_elsewhere(self));
+            let description = (self.path.raw(), found.is_file, context.owner_out_of_scope(self));
             message = explain_folder(queries, &answer, outcome, rows, description, state.failure.as_ref());
             answer.message = &message;
         }

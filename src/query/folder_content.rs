@@ -7,17 +7,20 @@ use std::time::{Duration, Instant};
 
 use super::answer::{Answer, FolderFacts};
 use super::queries::Queries;
-use crate::disk::{self, Kinds, ListedStatus, Location, Rules, WalkFindings, WalkStarts};
-use crate::engine::{Snapshot, places};
-use crate::error::{Result, Status, refuse};
-use crate::matching::{FolderFile, FolderResolver, FoundItem, LibraryIndex, Mappings, Normal, OnDisk, Scope, tidy};
+use crate::disk::{self, ListedStatus, Location, MediaTypes, Rules, WalkFindings, WalkStarts};
+use crate::engine::{Snapshot, library_indexes};
+use crate::error::{Result, Status, invalid_argument_error};
+use crate::matching::{
+    FolderFile, FolderResolver, FoundItem, LibraryIndex, Mappings, NormalPath, OnDisk, Scope,
+    remove_redundant_components,
+};
 use crate::model::{LibraryKind, Reason};
 use crate::platform::deadline::Deadline;
 use crate::platform::files::{is_gone, named};
 use crate::platform::local_path;
 use crate::platform::mutex::lock;
 use crate::platform::thread::on_several;
-use crate::sync::{Call, Resolved, Selection, Selector, segments_lost};
+use crate::sync::{Call, Resolved, Selection, Selector, segments_lost_error};
 
 /// Maximum number of attempts to rebuild damaged segments before a page fails.
 const MAX_REBUILDS: u32 = 3;
@@ -52,8 +55,8 @@ impl Queries {
         then: impl FnOnce(&Answer<'_>, FolderFacts) -> Result<R>,
     ) -> Result<R> {
         self.display.check_path(path)?;
-        let path = without_dot(path);
-        let tidied = tidy(path);
+        let path = strip_final_dot(path);
+        let tidied = remove_redundant_components(path);
         let path = tidied.as_deref().unwrap_or(path);
         for attempt in 0.. {
             self.reading.catch_up(Deadline::NONE)?;
@@ -61,11 +64,11 @@ impl Queries {
             // An empty page means that no files remain, so a missing or evicted listing must be an error.
             let scope = library.fetched_scope(&snapshot, &self.reading)?;
             let mappings = self.reading.mappings();
-            let mut files = Normal::with(path, |path| {
+            let mut files = NormalPath::with(path, |path| {
                 FolderResolver::new(&snapshot.views, scope, mappings, path).files(after, limit)
             });
-            let is_broken = places(scope, snapshot.rows.len()).any(|index| snapshot.views[index].is_broken());
-            if (is_broken || snapshot.incomplete) && attempt < MAX_REBUILDS {
+            let is_broken = library_indexes(scope, snapshot.rows.len()).any(|index| snapshot.views[index].is_broken());
+            if (is_broken || snapshot.is_incomplete) && attempt < MAX_REBUILDS {
                 drop(files);
                 drop(snapshot);
                 self.reading.rebuild_broken(Deadline::NONE)?;
@@ -88,7 +91,7 @@ impl Queries {
             }
             return then(&answer, facts);
         }
-        Err(segments_lost())
+        Err(segments_lost_error())
     }
 
     /// Walks local folders for at most [`WALK_STEP`]. Returns the files that the index does not list for exactly one
@@ -115,15 +118,15 @@ impl Queries {
         self.reading.catch_up(Deadline::NONE)?;
         self.reading
             .check_accepted()
-            .map_err(|error| self.reading.refused_or(error))?;
+            .map_err(|error| self.reading.explain_rejected_token(error))?;
         let locations = {
             let snapshot = self.reading.snapshot();
             let scope = match library.resolve(&snapshot)? {
                 Resolved::Scope(scope) if !snapshot.rows.is_empty() => scope,
                 // If the index has no libraries, the walk would report every file as unlisted.
                 _ => {
-                    let error = library.not_stored(&snapshot, &self.reading);
-                    return Err(self.reading.refused_or(error));
+                    let error = library.not_stored_error(&snapshot, &self.reading);
+                    return Err(self.reading.explain_rejected_token(error));
                 }
             };
             locations(&snapshot, scope, self.reading.mappings())
@@ -147,7 +150,7 @@ impl Queries {
         let (number, mut progress) = self.walks.take(walk)?;
         let (mut findings, is_over) = disk::walk(&request, Some(&mut progress));
         if !is_over {
-            findings.goes_on = Some(number);
+            findings.next_walk_number = Some(number);
             self.walks.store(number, progress);
         }
         Ok(findings)
@@ -159,7 +162,7 @@ impl Queries {
             self.display.check_path(path)?;
             let local_path = local_path::normalize_host_path(path);
             if local_path::root(&local_path).is_empty() {
-                return refuse(format!(
+                return invalid_argument_error(format!(
                     "'{}' is not an absolute path: specify the full path",
                     self.display.path(path)
                 ));
@@ -169,9 +172,10 @@ impl Queries {
         normalized.collect()
     }
 
-    /// Returns how the index lists a local file. `twin`: the folder has another file whose name differs only in case.
-    /// With `twin`, the item belongs to the other file if one of the item's files exists but none has this path.
-    fn file_status(&self, library: &Selection, path: &[u8], twin: bool) -> ListedStatus {
+    /// Returns how the index lists a local file. `has_case_twin`: the folder has another file whose name differs only
+    /// in case. With `has_case_twin`, the item belongs to the other file if one of the item's files exists but none has
+    /// this path.
+    fn file_status(&self, library: &Selection, path: &[u8], has_case_twin: bool) -> ListedStatus {
         let mappings = self.reading.mappings();
         let is_of_twin = |answer: &Answer<'_>| {
             let host_paths = || answer.candidates().iter().map(|found| mappings.host_path(found.path));
@@ -180,10 +184,10 @@ impl Queries {
                 && host_paths().any(|host_path| named(host_path).symlink_metadata().is_ok())
         };
         let session = self.reading.tokens.current().number();
-        let status_in = |library: Option<&Selection>, twin: bool| {
+        let status_in = |library: Option<&Selection>, has_case_twin: bool| {
             let (call, mut pin) = (Call::offline(library, session), self.reading.eviction_pin());
             let status = self.match_path(&mut pin, &call, path, |answer| {
-                let is_listed = answer.match_kind.is_listed() && !(twin && is_of_twin(answer));
+                let is_listed = answer.match_kind.is_listed() && !(has_case_twin && is_of_twin(answer));
                 Ok(match (answer.item(), answer.reason) {
                     _ if is_listed && answer.status == Status::Ambiguous => ListedStatus::SeveralItems,
                     _ if is_listed => ListedStatus::Listed,
@@ -194,7 +198,7 @@ impl Queries {
             status.unwrap_or(ListedStatus::Unlisted)
         };
         let is_listed = |status: &ListedStatus| matches!(status, ListedStatus::Listed | ListedStatus::SeveralItems);
-        let status = status_in(Some(library), twin);
+        let status = status_in(Some(library), has_case_twin);
         // Several libraries may share a folder, so another library may list the file.
         if !is_listed(&status) && *library.selector() != Selector::All && is_listed(&status_in(None, true)) {
             return ListedStatus::ListedElsewhere;
@@ -207,7 +211,7 @@ impl Queries {
 /// the walk reports no files there; their `kinds` and `is_fetched` are unused. A location in scope is fetched if all
 /// its libraries in scope are fetched.
 fn locations(snapshot: &Snapshot, scope: Scope, mappings: &Mappings) -> Vec<Location> {
-    let in_scope = places(scope, snapshot.rows.len());
+    let in_scope = library_indexes(scope, snapshot.rows.len());
     let mut folders: Vec<(Vec<u8>, Vec<LibraryKind>, bool)> = Vec::new();
     let mut others: Vec<Vec<u8>> = Vec::new();
     for (index, row) in snapshot.rows.iter().enumerate() {
@@ -228,13 +232,13 @@ fn locations(snapshot: &Snapshot, scope: Scope, mappings: &Mappings) -> Vec<Loca
     others.retain(|folder| folders.iter().all(|(other, ..)| other != folder));
     let in_scope = folders.into_iter().map(|(folder, kinds, is_fetched)| Location {
         folder,
-        kinds: Kinds::of(&kinds),
+        kinds: MediaTypes::of(&kinds),
         is_out_of_scope: false,
         is_fetched,
     });
     let others = others.into_iter().map(|folder| Location {
         folder,
-        kinds: Kinds::of(&[]),
+        kinds: MediaTypes::of(&[]),
         is_out_of_scope: true,
         is_fetched: true,
     });
@@ -293,7 +297,7 @@ fn find_not_on_disk(files: &[FolderFile<'_>], mappings: &Mappings) -> Vec<(usize
                     Err(error) if is_gone(&error) => OnDisk::Missing,
                     Err(_) => OnDisk::Unknown,
                 };
-                if on_disk != OnDisk::Assumed || file.is_of_several || index + 1 == files.len() {
+                if on_disk != OnDisk::Assumed || file.item_has_other_files || index + 1 == files.len() {
                     selected_here.push((index, on_disk));
                 }
             }
@@ -306,7 +310,7 @@ fn find_not_on_disk(files: &[FolderFile<'_>], mappings: &Mappings) -> Vec<(usize
 }
 
 /// Removes a final `.` component from a folder's path, but keeps the separator.
-pub(super) fn without_dot(path: &[u8]) -> &[u8] {
+pub(super) fn strip_final_dot(path: &[u8]) -> &[u8] {
     if path.ends_with(b"/.") {
         &path[..path.len() - 1]
     } else {

@@ -5,18 +5,18 @@ use std::time::Instant;
 use super::answer::Answer;
 use super::explain::{explain_deadline, explain_failure, explain_unfetched};
 use super::queries::Queries;
-use super::question::{Assessment, QueryContext, QueryState, Question};
-use crate::engine::places;
-use crate::error::{Result, Status, abridged, check_length, refuse};
-use crate::matching::{FoundItem, LibraryIndex, MAX_CANDIDATES, Normal};
+use super::query_kind::{Assessment, QueryContext, QueryKind, QueryState};
+use crate::engine::library_indexes;
+use crate::error::{Result, Status, check_length, invalid_argument_error, truncate_for_message};
+use crate::matching::{FoundItem, LibraryIndex, MAX_CANDIDATES, NormalPath};
 use crate::model::{Confidence, Item, ItemType, Reason};
 use crate::options::LONGEST_TEXT;
 use crate::source::Kind;
-use crate::stats::Spent;
-use crate::sync::{Call, Unverified};
+use crate::stats::Activity;
+use crate::sync::{Call, ItemToVerify};
 
 /// A query for the items with a GUID or title.
-enum ItemCriterion<'q> {
+enum ItemQuery<'q> {
     Guid(&'q str),
     Title(&'q str),
 }
@@ -37,11 +37,11 @@ struct FoundItems {
 impl Queries {
     /// Finds the items with a GUID, and passes the answer to `then`. Refreshes stale libraries first.
     pub fn match_guid<R>(&self, call: &Call<'_>, guid: &str, then: impl FnOnce(&Answer<'_>) -> Result<R>) -> Result<R> {
-        check_text("the GUID", guid)?;
+        check_string("the GUID", guid)?;
         if guid.is_empty() {
-            return refuse("the GUID is empty: specify a GUID, for example 'imdb://tt1254207'");
+            return invalid_argument_error("the GUID is empty: specify a GUID, for example 'imdb://tt1254207'");
         }
-        self.ask(&mut self.reading.eviction_pin(), call, &ItemCriterion::Guid(guid), then)
+        self.ask(&mut self.reading.eviction_pin(), call, &ItemQuery::Guid(guid), then)
     }
 
     /// Finds the items with a title, and passes the answer to `then`. Refreshes stale libraries first.
@@ -51,34 +51,29 @@ impl Queries {
         title: &str,
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {
-        check_text("the title", title)?;
+        check_string("the title", title)?;
         if title.trim().is_empty() {
-            return refuse("the title is empty: specify the title of an item or show");
+            return invalid_argument_error("the title is empty: specify the title of an item or show");
         }
-        self.ask(
-            &mut self.reading.eviction_pin(),
-            call,
-            &ItemCriterion::Title(title),
-            then,
-        )
+        self.ask(&mut self.reading.eviction_pin(), call, &ItemQuery::Title(title), then)
     }
 }
 
 /// Validates a GUID or title. Rejects a string that is longer than any item's, because comparing long strings is slow.
 /// `argument` is the argument's name in the error message.
-fn check_text(argument: &str, text: &str) -> Result<()> {
+fn check_string(argument: &str, text: &str) -> Result<()> {
     check_length(argument, text.len(), LONGEST_TEXT)?;
     if text.contains('\0') {
-        return refuse(format!(
+        return invalid_argument_error(format!(
             "{argument} '{}' contains a NUL byte, which GUIDs and titles cannot contain",
-            abridged(text.as_bytes())
+            truncate_for_message(text.as_bytes())
         ));
     }
     Ok(())
 }
 
 /// Returns the GUID, rating key and title of an item's parent: the show or artist if `is_show`, or the season or album.
-fn parent_of(item: &Item, is_show: bool) -> [&str; 3] {
+fn show_or_season(item: &Item, is_show: bool) -> [&str; 3] {
     if is_show {
         [&item.show_guid, &item.show_rating_key, &item.show_title]
     } else {
@@ -91,8 +86,8 @@ fn parent_of(item: &Item, is_show: bool) -> [&str; 3] {
 fn explain_parent(guid: &str, items: &[(usize, Item)], total: usize, kind: &Kind) -> Option<String> {
     let (_, first_item) = items.first()?;
     let is_show = first_item.show_guid == guid;
-    let [parent_guid, rating_key, title] = parent_of(first_item, is_show);
-    let is_child = |(_, item): &(usize, Item)| parent_of(item, is_show)[..2] == [guid, rating_key];
+    let [parent_guid, rating_key, title] = show_or_season(first_item, is_show);
+    let is_child = |(_, item): &(usize, Item)| show_or_season(item, is_show)[..2] == [guid, rating_key];
     if parent_guid != guid || rating_key.is_empty() || !items.iter().all(is_child) {
         return None;
     }
@@ -114,7 +109,7 @@ fn explain_parent(guid: &str, items: &[(usize, Item)], total: usize, kind: &Kind
     ))
 }
 
-impl Question for ItemCriterion<'_> {
+impl QueryKind for ItemQuery<'_> {
     type Found<'t> = FoundItems;
     const VERIFIES_FIRST: bool = false;
 
@@ -132,11 +127,11 @@ impl Question for ItemCriterion<'_> {
             }
             let start = Instant::now();
             let hits = match self {
-                ItemCriterion::Guid(guid) => view.items_with_guid(guid, MAX_CANDIDATES)?,
-                ItemCriterion::Title(title) => view.items_with_title(title, MAX_CANDIDATES)?,
+                ItemQuery::Guid(guid) => view.items_with_guid(guid, MAX_CANDIDATES)?,
+                ItemQuery::Title(title) => view.items_with_title(title, MAX_CANDIDATES)?,
             };
-            counters.add_time(Spent::Store, start.elapsed());
-            counters.add_time(Spent::Away, start.elapsed());
+            counters.add_time(Activity::Store, start.elapsed());
+            counters.add_time(Activity::NotMatching, start.elapsed());
             found.needs_rebuild |= view.is_broken();
             // Items with the whole title take precedence over items in other libraries that have only the words.
             match (found.by_words, hits.by_words) {
@@ -163,21 +158,21 @@ impl Question for ItemCriterion<'_> {
     fn each_found_library(_: &FoundItems, _: &mut dyn FnMut(usize)) {}
 
     /// Returns `true` for all libraries, because any library may have an item with the GUID or title.
-    fn owners(&self, context: &QueryContext<'_>) -> Vec<bool> {
+    fn owner_flags(&self, context: &QueryContext<'_>) -> Vec<bool> {
         vec![true; context.snapshot.rows.len()]
     }
 
     /// Returns the found items that have not been verified since the item or one of its files was invalidated.
-    fn unverified_items(&self, context: &QueryContext<'_>, found: &FoundItems) -> Result<Vec<Unverified>> {
+    fn unverified_items(&self, context: &QueryContext<'_>, found: &FoundItems) -> Result<Vec<ItemToVerify>> {
         let snapshot = context.snapshot;
-        let first_library = places(context.scope, snapshot.rows.len()).start;
+        let first_library = library_indexes(context.scope, snapshot.rows.len()).start;
         let mut unverified = Vec::new();
         for (index_in_scope, item) in &found.items {
             let (library, key) = (first_library + index_in_scope, item.rating_key.as_str());
             let is_unverified =
-                |path: &[u8]| Normal::with(path, |normal| snapshot.is_unverified(library, normal, path, key));
+                |path: &[u8]| NormalPath::with(path, |normal| snapshot.is_unverified(library, normal, path, key));
             if is_unverified(b"") || item.parts.iter().any(|part| is_unverified(part.as_bytes())) {
-                unverified.push(Unverified {
+                unverified.push(ItemToVerify {
                     row: snapshot.rows[library].clone(),
                     rating_key: key.to_owned(),
                     paths: item.parts.iter().map(|part| part.as_bytes().to_vec()).collect(),
@@ -207,8 +202,8 @@ impl Question for ItemCriterion<'_> {
         } = found;
         let (kind, total, unverified) = (queries.reading.kind(), *total, self.unverified_items(context, found)?);
         let criterion = match self {
-            ItemCriterion::Guid(guid) => format!("the GUID '{}'", abridged(guid.as_bytes())),
-            ItemCriterion::Title(title) => format!("the title '{}'", abridged(title.as_bytes())),
+            ItemQuery::Guid(guid) => format!("the GUID '{}'", truncate_for_message(guid.as_bytes())),
+            ItemQuery::Title(title) => format!("the title '{}'", truncate_for_message(title.as_bytes())),
         };
         let found: Vec<FoundItem<'_>> = items
             .iter()
@@ -236,8 +231,8 @@ impl Question for ItemCriterion<'_> {
                 answer.reason = Reason::NotFetched;
             }
             let words = match self {
-                ItemCriterion::Guid(_) => "",
-                ItemCriterion::Title(_) => ", or a title with all its words",
+                ItemQuery::Guid(_) => "",
+                ItemQuery::Title(_) => ", or a title with all its words",
             };
             let reason = match (answer.status, answer.reason) {
                 (Status::NotYet | Status::NeedsWarm, _) => format!(": {}", explain_deadline(answer.status, rows, kind)),
@@ -254,9 +249,9 @@ impl Question for ItemCriterion<'_> {
             answer.message = &message;
         } else if answer.status == Status::Ambiguous {
             message = match self {
-                ItemCriterion::Guid(guid) => explain_parent(guid, items, total, kind)
+                ItemQuery::Guid(guid) => explain_parent(guid, items, total, kind)
                     .unwrap_or_else(|| format!("{total} items have {criterion}")),
-                ItemCriterion::Title(_) => {
+                ItemQuery::Title(_) => {
                     format!("{total} items have {criterion}, or belong to a show with this title")
                 }
             };

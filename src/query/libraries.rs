@@ -5,14 +5,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 
-use super::found::as_millis;
+use super::owned_answers::as_millis;
 use super::queries::Queries;
-use super::question::QueryState;
+use super::query_kind::QueryState;
 use crate::engine::Snapshot;
 use crate::error::{Error, Result, Status};
 use crate::freshness;
 use crate::model::LibraryKind;
-use crate::sync::{Call, Selector, nothing_known};
+use crate::sync::{Call, Selector, no_libraries_error};
 
 /// A library, with the freshness of its listing.
 ///
@@ -67,7 +67,7 @@ impl Queries {
     /// Returns the errors of the store, and the errors of the server if the index has no libraries.
     pub fn libraries(&self, call: &Call<'_>) -> Result<Vec<LibraryInfo>> {
         self.reading.catch_up(call.deadline)?;
-        if self.reading.snapshot().rows.is_empty() && self.sync.may_ask(call) {
+        if self.reading.snapshot().rows.is_empty() && self.sync.may_send_requests(call) {
             let since = self.reading.snapshot().sequence();
             self.sync.probe(call, since)?;
             self.reading.catch_up(call.deadline)?;
@@ -107,7 +107,7 @@ impl Queries {
             Err(error)
                 if call.library.is_none()
                     && error.status != Status::Aborted
-                    && !self.sync.renews_after(call, &error) =>
+                    && !self.sync.should_retry_with_new_token(call, &error) =>
             {
                 state.failure = Some(error);
                 Ok(())
@@ -120,10 +120,10 @@ impl Queries {
     pub fn unknown_library(&self, call: &Call<'_>, snapshot: &Snapshot, failure: Option<Error>) -> Error {
         match (failure, call.library) {
             (Some(error), _) => error,
-            (None, Some(library)) if !snapshot.rows.is_empty() || self.sync.may_ask(call) => {
-                library.unknown(snapshot, &self.reading)
+            (None, Some(library)) if !snapshot.rows.is_empty() || self.sync.may_send_requests(call) => {
+                library.unknown_library_error(snapshot, &self.reading)
             }
-            (None, library) => nothing_known(library, &self.reading),
+            (None, library) => no_libraries_error(library, &self.reading),
         }
     }
 }

@@ -6,16 +6,18 @@ use std::time::Instant;
 use super::answer::Answer;
 use super::explain::{ExplanationContext, folder_of};
 use super::queries::Queries;
-use super::question::{Assessment, QueryContext, QueryState, Question};
-use crate::engine::{LibraryRow, places};
+use super::query_kind::{Assessment, QueryContext, QueryKind, QueryState};
+use crate::engine::{LibraryRow, library_indexes};
 use crate::error::{Error, Result, Status};
-use crate::matching::{FirstEntry, LibraryIndex, MAX_PATH, Normal, Resolution, Resolver, Scope, Spelling, tidy};
+use crate::matching::{
+    FirstEntry, LibraryIndex, MAX_PATH, NormalPath, Resolution, Resolver, Scope, Spelling, remove_redundant_components,
+};
 use crate::model::{Confidence, MatchKind, Reason};
-use crate::sync::{Call, EvictionPin, SearchTarget, TICK, Unverified};
+use crate::sync::{Call, EvictionPin, ItemToVerify, SearchTarget, TICK};
 
 /// A query for the item at a path.
-struct PathQuestion<'p> {
-    path: &'p Normal<'p>,
+struct PathQuery<'p> {
+    path: &'p NormalPath<'p>,
     /// The first entry with the path's hash in the only library in scope; `None` if the caller has not looked up the
     /// entry. The search consumes this value.
     first_entry: Cell<Option<FirstEntry>>,
@@ -40,19 +42,20 @@ impl Queries {
             buffer.get_mut(..form.len())?.copy_from_slice(form);
             Some(form.len())
         };
-        Normal::with_cached_form(path, cached_form, |path| {
+        NormalPath::with_cached_form(path, cached_form, |path| {
             // The prefetch starts before the checks below, because loading the memory takes longer than the checks.
             let first_entry = Cell::new(first_entry(path.hash(), path.raw().len()));
             if self.display.check_path(path.raw()).is_err() {
                 return Err(then);
             }
-            let question = PathQuestion { path, first_entry };
+            let question = PathQuery { path, first_entry };
             self.answer_at_once(call, (&snapshot, scope), &question, then, |then, answer| then(answer))
         })
     }
 
     /// Finds the item for a path, in as many steps as necessary, and passes the answer to `then`. Removes empty
-    /// components and `.` from the path, unless the original path is listed or recorded. `pin`: see [`Queries::ask`].
+    /// components and `.` from the path, unless the original path is listed or recorded. `pin`: see
+    /// [`Queries::check_rights`].
     pub fn match_path<R>(
         &self,
         pin: &mut EvictionPin<'_>,
@@ -61,14 +64,14 @@ impl Queries {
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {
         self.display.check_path(path)?;
-        let tidied = tidy(path);
+        let tidied = remove_redundant_components(path);
         let path = match &tidied {
             Some(tidied) if !self.is_listed_as_spelled(call, path)? => tidied,
             _ => path,
         };
-        Normal::with(path, |path| {
+        NormalPath::with(path, |path| {
             let first_entry = Cell::new(None);
-            self.ask(pin, call, &PathQuestion { path, first_entry }, then)
+            self.ask(pin, call, &PathQuery { path, first_entry }, then)
         })
     }
 
@@ -113,7 +116,9 @@ impl Queries {
             });
             match result {
                 Ok(()) => {}
-                Err(error) if error.status == Status::Aborted || self.sync.renews_after(&call, &error) => {
+                Err(error)
+                    if error.status == Status::Aborted || self.sync.should_retry_with_new_token(&call, &error) =>
+                {
                     return Err(error);
                 }
                 // A source error for the first path affects all paths.
@@ -130,10 +135,10 @@ impl Queries {
     }
 }
 
-impl PathQuestion<'_> {
+impl PathQuery<'_> {
     /// Returns whether the item is from a recent search in a library that was never fetched.
     fn is_recent_search_result(&self, context: &QueryContext<'_>, outcome: &Resolution<'_>) -> Result<bool> {
-        if outcome.match_kind == MatchKind::None || outcome.unverified {
+        if outcome.match_kind == MatchKind::None || outcome.is_unverified {
             return Ok(false);
         }
         let (Some(found), Some(identity)) = (outcome.single(), context.snapshot.identity) else {
@@ -162,7 +167,7 @@ impl PathQuestion<'_> {
         ) {
             return None;
         }
-        places(context.scope, context.snapshot.rows.len()).find_map(|index| {
+        library_indexes(context.scope, context.snapshot.rows.len()).find_map(|index| {
             let view = &context.snapshot.views[index];
             let mut recorded = None;
             view.each_confirmed(self.path, |hit| recorded = Some(view.key_and_path(hit).0));
@@ -172,7 +177,7 @@ impl PathQuestion<'_> {
     }
 }
 
-impl Question for PathQuestion<'_> {
+impl QueryKind for PathQuery<'_> {
     type Found<'t> = Resolution<'t>;
     const VERIFIES_FIRST: bool = true;
 
@@ -187,7 +192,7 @@ impl Question for PathQuestion<'_> {
     /// high confidence.
     fn assess(&self, context: &QueryContext<'_>, outcome: &Resolution<'_>) -> Assessment {
         let is_listed = outcome.match_kind.is_listed();
-        let needs_rebuild = outcome.broken || context.snapshot.incomplete;
+        let needs_rebuild = outcome.is_broken || context.snapshot.is_incomplete;
         let is_uncertain = match outcome.match_kind {
             MatchKind::None => true,
             MatchKind::Suffix | MatchKind::FileName => outcome.confidence == Confidence::Low,
@@ -195,9 +200,9 @@ impl Question for PathQuestion<'_> {
         };
         Assessment {
             needs_rebuild,
-            is_missing: is_uncertain && !outcome.unverified,
-            is_final_if_fresh: is_listed && outcome.total == 1 && !outcome.unverified && !needs_rebuild,
-            is_final_without_store: is_listed || tidy(self.path.raw()).is_none(),
+            is_missing: is_uncertain && !outcome.is_unverified,
+            is_final_if_fresh: is_listed && outcome.total == 1 && !outcome.is_unverified && !needs_rebuild,
+            is_final_without_store: is_listed || remove_redundant_components(self.path.raw()).is_none(),
         }
     }
 
@@ -207,20 +212,20 @@ impl Question for PathQuestion<'_> {
     }
 
     /// Returns, for each library, whether the library has a location above the path or a mapped path.
-    fn owners(&self, context: &QueryContext<'_>) -> Vec<bool> {
+    fn owner_flags(&self, context: &QueryContext<'_>) -> Vec<bool> {
         context.snapshot.owners(self.path, context.queries.reading.mappings())
     }
 
     /// Returns the candidates that were invalidated, and not verified since.
-    fn unverified_items(&self, context: &QueryContext<'_>, outcome: &Resolution<'_>) -> Result<Vec<Unverified>> {
-        if !outcome.unverified {
+    fn unverified_items(&self, context: &QueryContext<'_>, outcome: &Resolution<'_>) -> Result<Vec<ItemToVerify>> {
+        if !outcome.is_unverified {
             return Ok(Vec::new());
         }
         let snapshot = context.snapshot;
         let found = outcome.found().iter();
         Ok(found
             .filter(|found| snapshot.is_unverified(found.library, self.path, found.path, found.item.rating_key))
-            .map(|found| Unverified {
+            .map(|found| ItemToVerify {
                 row: snapshot.rows[found.library].clone(),
                 rating_key: found.item.rating_key.to_owned(),
                 paths: vec![self.path.raw().to_vec(), found.path.to_vec()],
@@ -234,9 +239,9 @@ impl Question for PathQuestion<'_> {
     }
 
     /// Returns whether the result is a confirmed match, which never expires, or is from a recent search.
-    fn is_final(&self, context: &QueryContext<'_>, outcome: &Resolution<'_>) -> Result<bool> {
+    fn is_final_if_stale(&self, context: &QueryContext<'_>, outcome: &Resolution<'_>) -> Result<bool> {
         Ok(
-            (outcome.match_kind == MatchKind::Confirmed && !outcome.unverified && !outcome.is_ambiguous())
+            (outcome.match_kind == MatchKind::Confirmed && !outcome.is_unverified && !outcome.is_ambiguous())
                 || self.is_recent_search_result(context, outcome)?,
         )
     }
@@ -262,7 +267,7 @@ impl Question for PathQuestion<'_> {
         match context.scope {
             Scope::One(_) => rows.to_vec(),
             Scope::All => {
-                let owned = context.libraries_where(self.owners(context)).cloned();
+                let owned = context.libraries_where(self.owner_flags(context)).cloned();
                 owned.filter(is_unfetched).collect()
             }
         }
@@ -291,7 +296,7 @@ impl Question for PathQuestion<'_> {
         let (queries, snapshot, path) = (context.queries, context.snapshot, self.path.raw());
         let rows = snapshot.rows_in(context.scope);
         let unfetched = rows.iter().all(|row| !row.generation.is_fetched());
-        let status = if outcome.unverified {
+        let status = if outcome.is_unverified {
             Status::NotFound
         } else if outcome.is_ambiguous() {
             Status::Ambiguous
@@ -316,7 +321,7 @@ impl Question for PathQuestion<'_> {
         }
         let mut answer = Answer::of(queries.reading.kind(), outcome, &snapshot.rows, status);
         let message;
-        if outcome.unverified {
+        if outcome.is_unverified {
             (answer.reason, answer.confidence) = (Reason::Unconfirmed, Confidence::Low);
         } else if rows.is_empty() && state.timeout_status == Some(status) {
             // The deadline passed before the server returned the list of libraries.
@@ -327,7 +332,7 @@ impl Question for PathQuestion<'_> {
             let explanation = ExplanationContext {
                 // The owner is set only for a path outside the locations of the libraries in scope.
                 owner: (answer.reason == Reason::NoLocation)
-                    .then(|| context.owner_elsewhere(self))
+                    .then(|| context.owner_out_of_scope(self))
                     .flatten(),
                 recorded: self.recorded_unlisted(context, outcome),
                 identity: snapshot.identity,

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::engine::Store;
-use crate::error::{Result, abridged, refuse};
+use crate::error::{Result, invalid_argument_error, truncate_for_message};
 use crate::matching::MAX_PATH;
 
 /// Number of hash bytes in an obfuscated path, enough to distinguish the paths in a log.
@@ -31,7 +31,7 @@ impl PathDisplay {
     pub fn path<'p>(&self, path: &'p [u8]) -> Cow<'p, str> {
         if !self.obfuscate {
             return if path.len() > MAX_SHOWN {
-                abridged(path)
+                truncate_for_message(path)
             } else {
                 String::from_utf8_lossy(path)
             };
@@ -49,17 +49,17 @@ impl PathDisplay {
     /// Returns [`Status::InvalidArgument`](crate::error::Status::InvalidArgument) if the path is invalid.
     pub fn check_path(&self, path: &[u8]) -> Result<()> {
         if path.is_empty() {
-            return refuse("the path is empty: specify the path of a file or folder");
+            return invalid_argument_error("the path is empty: specify the path of a file or folder");
         }
         if path.len() > MAX_PATH {
-            return refuse(format!(
+            return invalid_argument_error(format!(
                 "the path that starts with '{}' is {} bytes long; the limit is {MAX_PATH} bytes",
                 self.path(&path[..32]),
                 path.len(),
             ));
         }
         if memchr::memchr(0, path).is_some() {
-            return refuse(format!(
+            return invalid_argument_error(format!(
                 "the path '{}' contains a NUL byte, which file names cannot contain",
                 self.path(path)
             ));

@@ -2,8 +2,8 @@
 
 use super::queries::Queries;
 use crate::error::Result;
-use crate::matching::propose::{PrefixPair, Samples};
-use crate::matching::{Normal, Resolution, Resolver, Scope};
+use crate::matching::mapping_proposals::{ProposedMapping, Samples};
+use crate::matching::{NormalPath, Resolution, Resolver, Scope};
 use crate::model::{MatchKind, Reason};
 use crate::platform::deadline::Deadline;
 
@@ -15,7 +15,7 @@ const MAX_RETURNED: usize = 5;
 impl Queries {
     /// Proposes mappings for the unlisted paths among `paths`. Returns each mapping with its gain: the number of paths
     /// that match with this mapping but with none of the earlier mappings.
-    pub fn try_mappings(&self, paths: &[&[u8]]) -> Result<Vec<(PrefixPair, usize)>> {
+    pub fn propose_mappings(&self, paths: &[&[u8]]) -> Result<Vec<(ProposedMapping, usize)>> {
         paths.iter().try_for_each(|path| self.display.check_path(path))?;
         self.reading.catch_up(Deadline::NONE)?;
         self.reading.check_accepted()?;
@@ -38,9 +38,10 @@ impl Queries {
         let mut useful = Vec::new();
         for pair in samples.proposals().into_iter().take(MAX_TRIED) {
             let rule = pair.rule();
-            let finds = |path: &Normal<'_>| rule.rewrite(path, &mut |path| is_single_listed(&resolver.resolve(path)));
+            let finds =
+                |path: &NormalPath<'_>| rule.rewrite(path, &mut |path| is_single_listed(&resolver.resolve(path)));
             let still_unlisted: Vec<&[u8]> = (unlisted.iter().copied())
-                .filter(|path| Normal::with(path, finds) != Some(true))
+                .filter(|path| NormalPath::with(path, finds) != Some(true))
                 .collect();
             let gain = unlisted.len() - still_unlisted.len();
             // If there are many paths, a mapping for at most 1 % of the paths may be a coincidence.

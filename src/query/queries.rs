@@ -15,13 +15,13 @@ use crate::options::Options;
 use crate::platform::clock::Clock;
 use crate::platform::fork::Release;
 use crate::stats::Counters;
-use crate::sync::{Reading, Syncing};
+use crate::sync::{IndexReader, Synchronizer};
 
 /// Answers the queries of one handle.
 pub struct Queries {
     pub(super) store: Arc<Store>,
-    pub(super) reading: Arc<Reading>,
-    pub(super) sync: Arc<Syncing>,
+    pub(super) reading: Arc<IndexReader>,
+    pub(super) sync: Arc<Synchronizer>,
     pub(super) policy: Policy,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) counters: Arc<Counters>,
@@ -36,8 +36,8 @@ impl Queries {
     /// Creates the component from the components that it uses.
     pub fn new(
         store: Arc<Store>,
-        reading: Arc<Reading>,
-        sync: Arc<Syncing>,
+        reading: Arc<IndexReader>,
+        sync: Arc<Synchronizer>,
         clock: Arc<dyn Clock>,
         counters: Arc<Counters>,
         options: &Options,
@@ -57,10 +57,10 @@ impl Queries {
     }
 
     /// Acquires this component's locks before a fork. Dropping the returned values releases the locks.
-    pub fn hold(self: &Arc<Self>) -> [Box<dyn Release>; 2] {
+    pub fn lock_for_fork(self: &Arc<Self>) -> [Box<dyn Release>; 2] {
         [
-            MappingSamples::hold(self, |queries| &queries.samples),
-            Walks::hold(self, |queries| &queries.walks),
+            MappingSamples::lock_for_fork(self, |queries| &queries.samples),
+            Walks::lock_for_fork(self, |queries| &queries.walks),
         ]
     }
 
@@ -70,7 +70,7 @@ impl Queries {
     }
 
     /// Counts an answer, unless the host's function rejected the answer and `result` is an error. Also counts the call
-    /// if `at_once` is true; [`Counters::call_ends`] counts all other calls.
+    /// if `try_read_current` is true; [`Counters::finish_call`] counts all other calls.
     pub fn count_answer<R>(&self, at_once: bool, answer: &Answer<'_>, result: &Result<R>) {
         let match_kind = if answer.status == Status::Ok {
             answer.match_kind

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use crate::matching::propose::{PrefixPair, Samples};
+use crate::matching::mapping_proposals::{ProposedMapping, Samples};
 use crate::model::IdentityId;
 use crate::platform::fork::{Release, hold};
 use crate::platform::mutex::lock;
@@ -27,7 +27,7 @@ struct SampleCounts {
 impl MappingSamples {
     /// Acquires the lock before a fork. Dropping the returned value releases the lock. `within` returns the samples in
     /// `owner`.
-    pub fn hold<O: 'static>(owner: &Arc<O>, within: fn(&O) -> &Self) -> Box<dyn Release> {
+    pub fn lock_for_fork<O: 'static>(owner: &Arc<O>, within: fn(&O) -> &Self) -> Box<dyn Release> {
         Box::new(hold(owner, |owner| &within(owner).0))
     }
 
@@ -48,7 +48,7 @@ impl MappingSamples {
     }
 
     /// Returns the mappings that suffix matches in the view suggest, best first.
-    pub fn proposals(&self, identity: Option<IdentityId>) -> Vec<PrefixPair> {
+    pub fn proposals(&self, identity: Option<IdentityId>) -> Vec<ProposedMapping> {
         let counts = lock(&self.0);
         if counts.identity == identity {
             counts.samples.proposals()
@@ -91,6 +91,6 @@ impl MappingSamples {
 
 /// Returns whether a proposal may appear in answers. A proposal needs more than one matching path, and must not map to
 /// a root, because such a mapping would affect too many paths.
-fn is_well_supported(proposal: &PrefixPair) -> bool {
+fn is_well_supported(proposal: &ProposedMapping) -> bool {
     proposal.matched > 1 && !proposal.to.iter().all(|byte| matches!(byte, b'/' | b'\\'))
 }

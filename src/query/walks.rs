@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crate::disk::WalkProgress;
-use crate::error::{Result, refuse};
+use crate::error::{Result, invalid_argument_error};
 use crate::platform::fork::{Release, hold};
 use crate::platform::mutex::lock;
 
@@ -22,7 +22,7 @@ pub struct Walks(Mutex<VecDeque<(u64, WalkProgress)>>);
 impl Walks {
     /// Acquires the lock before a fork. Dropping the returned value releases the lock. `within` returns the walks in
     /// `owner`.
-    pub fn hold<O: 'static>(owner: &Arc<O>, within: fn(&O) -> &Self) -> Box<dyn Release> {
+    pub fn lock_for_fork<O: 'static>(owner: &Arc<O>, within: fn(&O) -> &Self) -> Box<dyn Release> {
         Box::new(hold(owner, |owner| &within(owner).0))
     }
 
@@ -38,7 +38,7 @@ impl Walks {
         }
         let index = walks.iter().position(|(walk_number, _)| *walk_number == number);
         let Some(walk) = index.and_then(|index| walks.remove(index)) else {
-            return refuse(format!(
+            return invalid_argument_error(format!(
                 "walk {number} has ended, is in use, or was dropped: pass 0 to start a new one"
             ));
         };

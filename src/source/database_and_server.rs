@@ -8,8 +8,8 @@ use crate::model::{Item, Library, Server};
 use crate::platform::fork::Release;
 
 use super::contract::{
-    Abilities, Bounds, EditRequest, Event, Kind, KnownItems, LocatedItem, PageEnd, PageRequest, Source, SourceChanges,
-    Tokens, WantedPath,
+    Abilities, Bounds, EditRequest, Event, IndexedItems, Kind, LocatedItem, PageEnd, PageRequest, Source,
+    SourceChanges, Tokens, WantedPath,
 };
 use super::database::PlexDatabase;
 
@@ -48,7 +48,7 @@ impl DatabaseAndServer {
         {
             return Ok(false);
         }
-        let Some((library, last_item, counts)) = self.database.sample(bounds)? else {
+        let Some((library, last_item, counts)) = self.database.sample_library(bounds)? else {
             return self.have_common_library(bounds);
         };
         let request = PageRequest {
@@ -106,7 +106,7 @@ impl Source for DatabaseAndServer {
             format!(
                 "{} is not the database of the server at {}: it belongs to a different server, or is an old copy; \
                  specify this server's database, or omit `database` or `server_url`",
-                self.database.find_display_name(),
+                self.database.display_name(),
                 self.server_url
             ),
         ))
@@ -133,8 +133,8 @@ impl Source for DatabaseAndServer {
     }
 
     /// Compares the files' state with the change token, because all change tokens come from the database.
-    fn has_moved(&self, token: &str) -> bool {
-        self.database.has_moved(token)
+    fn may_have_changed(&self, token: &str) -> bool {
+        self.database.may_have_changed(token)
     }
 
     /// Returns the library's partition count, which is the same for the database and the server.
@@ -148,7 +148,7 @@ impl Source for DatabaseAndServer {
     }
 
     /// Reads the changes from the database, which shows every change.
-    fn changes(&self, library: &Library, known: &dyn KnownItems, bounds: Bounds<'_>) -> Result<SourceChanges> {
+    fn changes(&self, library: &Library, known: &dyn IndexedItems, bounds: Bounds<'_>) -> Result<SourceChanges> {
         self.database.changes(library, known, bounds)
     }
 
@@ -164,14 +164,14 @@ impl Source for DatabaseAndServer {
     }
 
     /// Searches the database, because Plex's HTTP API cannot search by folder.
-    fn below(
+    fn items_in_folders(
         &self,
         library: &Library,
         folders: &[Vec<u8>],
         max_files: usize,
         bounds: Bounds<'_>,
     ) -> Result<Option<Vec<Item>>> {
-        self.database.below(library, folders, max_files, bounds)
+        self.database.items_in_folders(library, folders, max_files, bounds)
     }
 
     /// Requests the items from the server, whose reply is current even while the database is changing.

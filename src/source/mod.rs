@@ -12,7 +12,7 @@ pub mod plex;
 
 pub use crate::platform::deadline::Deadline;
 pub use contract::{
-    Abilities, Bounds, Delta, EditRequest, Event, FieldChange, Kind, KnownItems, LocatedItem, Lock, Meter,
+    Abilities, Bounds, Delta, EditRequest, Event, FieldChange, IndexedItems, Kind, LocatedItem, Lock, Meter,
     Notification, PageEnd, PageRequest, RequestKind, Resume, Session, Source, SourceChanges, TokenOwner, Tokens,
     TokensState, View, Viewer, WantedPath,
 };

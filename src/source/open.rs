@@ -30,7 +30,7 @@ pub fn view(options: &Options) -> Option<View> {
         return Some(View {
             // A database alone and a database with a server URL are different locations. With a URL, plexindex uses the
             // database only after checking that the database belongs to the server.
-            place: match &options.server_url {
+            location: match &options.server_url {
                 Some(url) => format!("{file} of {}", url.trim_end_matches('/')),
                 None => file.into_owned(),
             },
@@ -38,7 +38,7 @@ pub fn view(options: &Options) -> Option<View> {
         });
     }
     options.server_url.as_deref().map(|url| View {
-        place: url.trim_end_matches('/').to_owned(),
+        location: url.trim_end_matches('/').to_owned(),
         viewer: options.user.clone().map_or(Viewer::Holder, Viewer::Named),
     })
 }

@@ -40,16 +40,19 @@ impl BackOff {
     }
 
     /// Locks this struct for a fork until the returned value is dropped. `part` returns this struct from `owner`.
-    pub fn hold<O: 'static>(owner: &Arc<O>, part: fn(&O) -> &Self) -> Box<dyn Release> {
+    pub fn lock_for_fork<O: 'static>(owner: &Arc<O>, part: fn(&O) -> &Self) -> Box<dyn Release> {
         Box::new(hold(owner, |owner| &part(owner).failure))
     }
 
     /// Starts a pause after a failure of the server or the store. Logs repeated failures only once.
-    pub fn begin(&self, error: &Error) {
+    pub fn record_failure(&self, error: &Error) {
         self.counters.count_failure();
         let mut failure = lock(&self.failure);
         if failure.as_ref().is_none_or(|last| last.error != *error) {
-            log::warn!("{}: {error}; serving cached answers", cannot(error, self.kind));
+            log::warn!(
+                "{}: {error}; serving cached answers",
+                failed_operation(error, self.kind)
+            );
         }
         *failure = Some(LastFailure {
             error: error.clone(),
@@ -58,7 +61,7 @@ impl BackOff {
     }
 
     /// Ends the pause after the server has answered.
-    pub fn end(&self) {
+    pub fn record_success(&self) {
         if lock(&self.failure).take().is_some() {
             log::info!("answers are current again");
         }
@@ -70,7 +73,7 @@ impl BackOff {
     }
 
     /// Returns the last failure if more than `remaining_ms` of the pause remains; otherwise `None`.
-    pub fn last(&self, remaining_ms: i64) -> Option<Error> {
+    pub fn recent_failure(&self, remaining_ms: i64) -> Option<Error> {
         // A negative age means that the clock was set back, so the pause is over.
         let ages = 0..BACK_OFF_MS - remaining_ms;
         let now = self.clock.now_ms();
@@ -81,13 +84,13 @@ impl BackOff {
     }
 
     /// Returns the message of the last failure, regardless of its age; `None` if a request has succeeded since.
-    pub fn text(&self) -> Option<String> {
+    pub fn last_error_message(&self) -> Option<String> {
         lock(&self.failure).as_ref().map(|failure| failure.error.to_string())
     }
 }
 
 /// Returns the beginning of a message about the operation that the error prevents, such as 'cannot reach the server'.
-pub fn cannot(error: &Error, kind: &Kind) -> String {
+pub fn failed_operation(error: &Error, kind: &Kind) -> String {
     match error.status {
         Status::Store | Status::StoreFull => "cannot write to the store".into(),
         _ => format!("cannot reach {}", kind.noun),

@@ -59,7 +59,7 @@ pub struct Call<'a> {
     pub allowed_view: AllowedView,
     /// Whether the caller repeats the call with a new token if the server rejects the token, so that the call must fail
     /// instead of returning a stale answer.
-    pub renews: bool,
+    pub will_retry_with_new_token: bool,
     /// Whether the call must not send requests.
     pub offline: bool,
     /// The failure of an earlier attempt. Each step that needs the server fails with this error and sends no request.
@@ -79,7 +79,7 @@ impl<'a> Call<'a> {
             retry_for: Some(QUERY_RETRY_TIME),
             session,
             allowed_view: AllowedView::Any,
-            renews: false,
+            will_retry_with_new_token: false,
             offline: true,
             failure: None,
             progress: None,
@@ -95,7 +95,7 @@ impl<'a> Call<'a> {
             elapsed: Duration::ZERO,
         };
         match self.progress {
-            Some(report) if !report(&progress) => Err(aborted()),
+            Some(report) if !report(&progress) => Err(aborted_error()),
             _ => Ok(()),
         }
     }
@@ -126,7 +126,7 @@ pub struct Progress<'a> {
 }
 
 /// Returns the error for a call that the host stopped.
-pub fn aborted() -> Error {
+pub fn aborted_error() -> Error {
     Error::new(
         Status::Aborted,
         "the host stopped the call; the next call resumes the fetch",

@@ -4,15 +4,15 @@
 use std::sync::Mutex;
 use std::time::Instant;
 
-use super::job::{SyncJob, Syncing};
+use super::job::{SyncJob, Synchronizer};
 use crate::engine::{ItemRows, LibraryRow, Listing, StoredItems, Totals};
 use crate::error::Result;
 use crate::freshness;
-use crate::model::{Item, Library, Sequence, Trust};
+use crate::model::{Item, Library, Sequence, TokenReliability};
 use crate::platform::deadline::Deadline;
 use crate::platform::mutex::lock;
-use crate::source::{Delta, KnownItems, SourceChanges};
-use crate::stats::Spent;
+use crate::source::{Delta, IndexedItems, SourceChanges};
+use crate::stats::Activity;
 
 /// Changes that a delta has merged.
 #[derive(Default)]
@@ -25,7 +25,7 @@ pub struct MergedDelta {
 
 /// The stored items of a library, to which a delta is applied.
 struct IndexedLibrary<'o> {
-    sync: &'o Syncing,
+    sync: &'o Synchronizer,
     row: &'o LibraryRow,
     /// The change token of the library's listing.
     since: &'o str,
@@ -42,18 +42,18 @@ struct IndexedLibrary<'o> {
     added: Option<Mutex<Vec<Item>>>,
 }
 
-impl KnownItems for IndexedLibrary<'_> {
+impl IndexedItems for IndexedLibrary<'_> {
     /// Returns the change token of the listing that the delta extends.
-    fn since(&self) -> &str {
+    fn base_token(&self) -> &str {
         self.since
     }
 
     /// Stores new and changed items.
     fn add(&self, items: &[Item]) -> Result<()> {
         let storing = Instant::now();
-        let keyed: Vec<Item> = items.iter().filter(|item| item.has_key()).cloned().collect();
+        let keyed: Vec<Item> = items.iter().filter(|item| item.has_valid_key()).cloned().collect();
         ItemRows(&self.sync.store).merge_items(self.row, &keyed, Some(self.begun), self.deadline)?;
-        self.sync.counters.add_time(Spent::Store, storing.elapsed());
+        self.sync.counters.add_time(Activity::Store, storing.elapsed());
         if let Some(added) = &self.added {
             lock(added).extend(keyed);
         }
@@ -81,7 +81,7 @@ impl KnownItems for IndexedLibrary<'_> {
     }
 
     /// Returns the item count that the source reported; `None` for a listing that is not published yet.
-    fn count_at_since(&self) -> Result<Option<u64>> {
+    fn count_at_base(&self) -> Result<Option<u64>> {
         Ok(self.is_current.then_some(self.row.told_items))
     }
 
@@ -91,7 +91,7 @@ impl KnownItems for IndexedLibrary<'_> {
     }
 
     /// Returns whether the library may shrink to this number of items without a second listing as confirmation.
-    fn may_shrink_to(&self, items: u64) -> Result<bool> {
+    fn accepts_shrinking_to(&self, items: u64) -> Result<bool> {
         // The comparison uses the count before the delta, so that newly added items do not allow more removals.
         Ok(self.may_shrink || !freshness::shrank_too_much(self.row.items, items))
     }
@@ -101,12 +101,12 @@ impl SyncJob<'_> {
     /// Returns whether the source's change tokens are exact and its deltas complete, so that items which the source
     /// does not list have certainly been removed, however many.
     pub fn is_exact_and_complete(&self, library: &Library) -> bool {
-        library.change.trust == Trust::Exact && self.source.abilities().changes == Delta::Complete
+        library.change.trust == TokenReliability::Exact && self.source.abilities().changes == Delta::Complete
     }
 
     /// Merges the changes of a library, and returns them; `None` if a full listing is necessary. The result contains
-    /// added items only if `keeps` is true.
-    pub fn delta(&self, row: &LibraryRow, keeps: bool) -> Result<Option<MergedDelta>> {
+    /// added items only if `keep_added` is true.
+    pub fn delta(&self, row: &LibraryRow, keep_added: bool) -> Result<Option<MergedDelta>> {
         let sync = self.sync;
         if self.identity()?.is_none() || self.source.abilities().changes == Delta::None {
             return Ok(None);
@@ -123,27 +123,27 @@ impl SyncJob<'_> {
             begun: Totals::of(&sync.store)?.sequence,
             may_shrink: self.is_exact_and_complete(&row.library),
             deadline: self.bounds.deadline,
-            added: keeps.then(Mutex::default),
+            added: keep_added.then(Mutex::default),
         };
         let Some((items, gone)) = self.merge_changes(&row.library, &known)? else {
             return Ok(None);
         };
         let now = sync.clock.now_ms();
         let unsettled = freshness::is_unsettled(&row.library.change, now);
-        ItemRows(&sync.store).caught_up(row, known.begun, items, now, unsettled, self.bounds.deadline)?;
+        ItemRows(&sync.store).store_caught_up(row, known.begun, items, now, unsettled, self.bounds.deadline)?;
         let added = known
             .added
             .map_or_else(Vec::new, |added| std::mem::take(&mut *lock(&added)));
         Ok(Some(MergedDelta { added, gone }))
     }
 
-    /// Merges changes that happened during a listing into `stored`, the listed items. `shown`: the library's state
-    /// after the listing. Returns the new number of items; `None` if the source cannot report all changes.
-    pub fn catch_up_with(
+    /// Merges changes that happened during a listing into `stored`, the listed items. `listed_library`: the library's
+    /// state after the listing. Returns the new number of items; `None` if the source cannot report all changes.
+    pub fn merge_changes_during_listing(
         &self,
         row: &LibraryRow,
         listing: &Listing,
-        shown: &Library,
+        listed_library: &Library,
         stored: StoredItems<'_>,
     ) -> Result<Option<u64>> {
         let listed = LibraryRow {
@@ -157,11 +157,11 @@ impl SyncJob<'_> {
             items: stored,
             is_current: false,
             begun: Totals::of(&self.sync.store)?.sequence,
-            may_shrink: self.is_exact_and_complete(shown),
+            may_shrink: self.is_exact_and_complete(listed_library),
             deadline: self.bounds.deadline,
             added: None,
         };
-        Ok(self.merge_changes(shown, &known)?.map(|(items, _)| items))
+        Ok(self.merge_changes(listed_library, &known)?.map(|(items, _)| items))
     }
 
     /// Merges the changes that the source reports. Returns the remaining number of items and the rating keys of removed
@@ -172,7 +172,7 @@ impl SyncJob<'_> {
             return Ok(None);
         };
         let left = known.count()?.saturating_sub(gone.len() as u64);
-        if !gone.is_empty() && !known.may_shrink_to(left)? {
+        if !gone.is_empty() && !known.accepts_shrinking_to(left)? {
             return Ok(None);
         }
         for key in &gone {

@@ -27,7 +27,7 @@ pub struct SingleFlight {
 
 impl SingleFlight {
     /// Locks this struct for a fork until the returned value is dropped. `part` returns this struct from `owner`.
-    pub fn hold<O: 'static>(owner: &Arc<O>, part: fn(&O) -> &Self) -> Box<dyn Release> {
+    pub fn lock_for_fork<O: 'static>(owner: &Arc<O>, part: fn(&O) -> &Self) -> Box<dyn Release> {
         Box::new(hold(owner, |owner| &part(owner).by_name))
     }
 
@@ -46,7 +46,7 @@ impl SingleFlight {
         let Some(_thread_guard) = lock_within(&thread_lock, bounds) else {
             return Ok(None);
         };
-        let path = store.folder().fetch_lock(name);
+        let path = store.folder().lock_path(name);
         let _process_guard = match FileLock::acquire(&path, bounds.deadline, bounds.aborted) {
             Ok(Some(lock)) => Some(lock),
             Ok(None) => return Ok(None),

@@ -8,15 +8,15 @@ use std::time::{Duration, Instant};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::back_off::BackOff;
-use super::call::{AllowedView, Call, RefreshReason, aborted};
+use super::call::{AllowedView, Call, RefreshReason, aborted_error};
 use super::flight::SingleFlight;
-use super::reading::Reading;
-use super::report::{JobMonitor, Report, TICK};
+use super::reading::IndexReader;
+use super::report::{JobMonitor, JobProgress, TICK};
 use crate::engine::{
-    Endpoint, LibraryRow, LibraryRows, ListingSegments, Maintenance, SearchRows, Snapshot, Store, age,
+    Endpoint, LibraryRow, LibraryRows, ListingSegments, Maintenance, SearchRows, Snapshot, Store, listing_age,
 };
-use crate::error::{Error, Meaning, Result, Status};
-use crate::freshness::{ASK_AGAIN_MS, Age, Need, Policy};
+use crate::error::{Error, Result, RetryAdvice, Status};
+use crate::freshness::{Age, NeededRequest, PATH_REQUEST_INTERVAL_MS, Policy};
 use crate::model::{IdentityId, Item, Library};
 use crate::options::Options;
 use crate::platform::clock::Clock;
@@ -24,18 +24,18 @@ use crate::platform::deadline::Deadline;
 use crate::platform::fork::Release;
 use crate::platform::thread::on_worker;
 use crate::source::{Abilities, Bounds, EditRequest, LocatedItem, Session, Source, WantedPath};
-use crate::stats::{Counters, Spent};
+use crate::stats::{Activity, Counters};
 
 /// A time before all failures, in Unix ms. Half of the minimum value, so that time differences do not overflow.
 const NEVER_MS: i64 = i64::MIN / 2;
 
 /// Sends requests to the source in order to keep one handle's store up to date.
-pub struct Syncing {
+pub struct Synchronizer {
     pub(super) store: Arc<Store>,
     pub(super) source: Option<Arc<dyn Source>>,
     pub(super) segments: Arc<ListingSegments>,
     pub(super) maintenance: Arc<Maintenance>,
-    pub(super) reading: Arc<Reading>,
+    pub(super) reading: Arc<IndexReader>,
     pub(super) policy: Policy,
     pub(super) page_size: u32,
     pub(super) clock: Arc<dyn Clock>,
@@ -44,18 +44,18 @@ pub struct Syncing {
     /// Other hosts that share the index.
     pub peers: Arc<dyn Peers>,
     /// Time at which a request for invalidated items last failed, in Unix ms.
-    pub(super) failed_ms: AtomicI64,
+    pub(super) last_failure_ms: AtomicI64,
     back_off: BackOff,
 }
 
 /// One sync job, limited by the call's deadline.
 pub struct SyncJob<'a> {
-    pub sync: &'a Syncing,
+    pub sync: &'a Synchronizer,
     pub source: &'a dyn Source,
     /// The session with the token that the job uses.
     pub session: &'a Session,
     pub bounds: Bounds<'a>,
-    pub report: &'a Report,
+    pub report: &'a JobProgress,
     /// Time of another host's listing, in Unix ms, if the job copies the listing; `None` for the server.
     pub copied_ms: Option<i64>,
 }
@@ -64,31 +64,31 @@ pub struct SyncJob<'a> {
 #[derive(Clone, Copy)]
 pub struct AcceptedProbe<'p> {
     /// Maximum age of the other host's probe. A probe after the start of the call is always accepted.
-    pub oldest: Duration,
+    pub max_age: Duration,
     /// UUID of a library. The probe must be newer than the last event or invalidation of the library.
     pub library: Option<&'p str>,
 }
 
 impl AcceptedProbe<'_> {
     /// Maximum age if a path is missing: the same as this host's pause between two probes for missing paths.
-    pub const RECENT: Duration = Duration::from_millis(ASK_AGAIN_MS.unsigned_abs());
+    pub const RECENT: Duration = Duration::from_millis(PATH_REQUEST_INTERVAL_MS.unsigned_abs());
 }
 
 /// Other hosts that share replies from the same server. A job asks the other hosts before it sends a request. The
 /// default methods are for a host that does not share ([`NoPeers`]).
 pub trait Peers: Any + Send + Sync {
     /// Starts sharing, after the index was opened.
-    fn begin(&self) {}
+    fn start(&self) {}
 
     /// Stops sharing, before the index is closed.
-    fn end(&self) {}
+    fn stop(&self) {}
 
     /// Records that the host is using the index.
     fn note_use(&self) {}
 
     /// Returns whether to postpone a library's refresh because changes from another host are expected soon. Until the
     /// changes arrive, queries return stale answers.
-    fn holds_back(&self, _job: &SyncJob<'_>, _row: &LibraryRow, _why: RefreshReason) -> Result<bool> {
+    fn should_postpone_refresh(&self, _job: &SyncJob<'_>, _row: &LibraryRow, _why: RefreshReason) -> Result<bool> {
         Ok(false)
     }
 
@@ -98,7 +98,7 @@ pub trait Peers: Any + Send + Sync {
     }
 
     /// Updates a library from the source or from another host.
-    fn fetch(&self, job: &SyncJob<'_>, row: &LibraryRow, need: Need, why: RefreshReason) -> Result<()> {
+    fn fetch(&self, job: &SyncJob<'_>, row: &LibraryRow, need: NeededRequest, why: RefreshReason) -> Result<()> {
         job.fetch(row, need, why, false).map(drop)
     }
 
@@ -122,16 +122,16 @@ pub trait Peers: Any + Send + Sync {
 
     /// Fails if this host does not share its index.
     fn expect_shared(&self) -> Result<()> {
-        Err(not_shared())
+        Err(not_shared_error())
     }
 
     /// Returns whether this path refers to the same file on all hosts, so that they can share a match for it.
-    fn can_tell(&self, _library: &Library, _path: &[u8]) -> bool {
+    fn is_path_shareable(&self, _library: &Library, _path: &[u8]) -> bool {
         true
     }
 
     /// Publishes this host's changes, and waits until other hosts can read them. Fails if the index is not shared.
-    fn deliver(&self, _deadline: Deadline) -> Result<()> {
+    fn publish_and_wait(&self, _deadline: Deadline) -> Result<()> {
         self.expect_shared()
     }
 
@@ -147,14 +147,14 @@ pub trait Peers: Any + Send + Sync {
 /// The components of an open index that an implementation of [`Peers`] uses.
 pub struct PeerComponents {
     pub store: Arc<Store>,
-    pub reading: Arc<Reading>,
+    pub reading: Arc<IndexReader>,
     pub maintenance: Arc<Maintenance>,
     pub counters: Arc<Counters>,
     pub clock: Arc<dyn Clock>,
 }
 
 /// Returns the error for a call that needs a shared index.
-pub fn not_shared() -> Error {
+pub fn not_shared_error() -> Error {
     Error::new(
         Status::InvalidArgument,
         "the index is not shared: open it with the option 'shared' and a server_url, without the offline flag",
@@ -166,7 +166,7 @@ pub struct NoPeers;
 
 impl Peers for NoPeers {}
 
-impl Syncing {
+impl Synchronizer {
     /// Creates the component from its dependencies. `source`: `None` if the index is offline.
     #[allow(clippy::too_many_arguments)] // one argument per component
     pub fn new(
@@ -174,7 +174,7 @@ impl Syncing {
         source: Option<Arc<dyn Source>>,
         segments: Arc<ListingSegments>,
         maintenance: Arc<Maintenance>,
-        reading: Arc<Reading>,
+        reading: Arc<IndexReader>,
         clock: Arc<dyn Clock>,
         counters: Arc<Counters>,
         peers: Arc<dyn Peers>,
@@ -191,7 +191,7 @@ impl Syncing {
             page_size: options.page_size,
             flights: SingleFlight::default(),
             peers,
-            failed_ms: AtomicI64::new(NEVER_MS),
+            last_failure_ms: AtomicI64::new(NEVER_MS),
             clock,
             counters,
         }
@@ -200,8 +200,8 @@ impl Syncing {
     /// Takes the locks of this component and its subcomponents for a fork. Dropping the result releases the locks.
     pub fn hold(self: &Arc<Self>) -> Vec<Box<dyn Release>> {
         let mut locks = self.peers.hold();
-        locks.push(BackOff::hold(self, |sync| &sync.back_off));
-        locks.push(SingleFlight::hold(self, |sync| &sync.flights));
+        locks.push(BackOff::lock_for_fork(self, |sync| &sync.back_off));
+        locks.push(SingleFlight::lock_for_fork(self, |sync| &sync.flights));
         locks.extend(self.source.iter().flat_map(|source| Arc::clone(source).before_fork()));
         locks
     }
@@ -221,24 +221,25 @@ impl Syncing {
     }
 
     /// Returns whether this call is allowed to send requests.
-    pub fn may_ask(&self, call: &Call<'_>) -> bool {
+    pub fn may_send_requests(&self, call: &Call<'_>) -> bool {
         self.has_source() && !call.offline
     }
 
     /// Returns the capabilities of the source; `None` without a source.
-    pub fn abilities(&self) -> Option<Abilities> {
+    pub fn capabilities(&self) -> Option<Abilities> {
         self.source.as_deref().map(Source::abilities)
     }
 
     /// Forgets earlier failures, after the host has set a new token.
     pub fn forget_failures(&self) {
         self.back_off.forget();
-        self.failed_ms.store(NEVER_MS, Ordering::Relaxed);
+        self.last_failure_ms.store(NEVER_MS, Ordering::Relaxed);
     }
 
     /// Returns whether to repeat the call: the server rejected the token, and a new token is or may become available.
-    pub fn renews_after(&self, call: &Call<'_>, error: &Error) -> bool {
-        error.status == Status::Unauthorized && (call.renews || self.reading.tokens.current().number() != call.session)
+    pub fn should_retry_with_new_token(&self, call: &Call<'_>, error: &Error) -> bool {
+        error.status == Status::Unauthorized
+            && (call.will_retry_with_new_token || self.reading.tokens.current().number() != call.session)
     }
 
     /// Returns the state of the pause after a failure.
@@ -248,7 +249,7 @@ impl Syncing {
 
     /// Returns whether the source is local, so that reading the source sends no requests.
     pub fn is_local(&self) -> bool {
-        self.abilities().is_some_and(|can| can.local)
+        self.capabilities().is_some_and(|can| can.local)
     }
 
     /// Returns the last failure if more than `remaining_ms` of the pause remains; otherwise `None`. Always returns
@@ -257,16 +258,16 @@ impl Syncing {
         if self.is_local() {
             return None;
         }
-        self.back_off.last(remaining_ms)
+        self.back_off.recent_failure(remaining_ms)
     }
 
     /// Returns the age of a library's listing, including whether a local source has changed since the listing.
     pub fn age(&self, row: &LibraryRow) -> Age {
         Age {
-            moved: row.generation.is_fetched()
+            source_changed: row.generation.is_fetched()
                 && self.is_local()
                 && (row.listed_token != row.library.change.token || self.has_moved(row)),
-            ..age(row)
+            ..listing_age(row)
         }
     }
 
@@ -274,13 +275,13 @@ impl Syncing {
     pub fn has_moved(&self, row: &LibraryRow) -> bool {
         self.source
             .as_deref()
-            .is_some_and(|source| source.abilities().local && source.has_moved(&row.library.change.token))
+            .is_some_and(|source| source.abilities().local && source.may_have_changed(&row.library.change.token))
     }
 
     /// Fetches items by rating key. The result omits items that the server does not have.
     pub fn items(&self, call: &Call<'_>, keys: &[&str]) -> Result<Vec<LocatedItem>> {
         self.job(call, |job| match job.source.items(keys, job.bounds) {
-            Err(error) if error.status.meaning() == Meaning::NothingThere => Ok(Vec::new()),
+            Err(error) if error.status.retry_advice() == RetryAdvice::NothingThere => Ok(Vec::new()),
             items => items,
         })
     }
@@ -294,7 +295,7 @@ impl Syncing {
     /// unresponsive server does not block calls to another server in the same folder.
     pub(super) fn server_lock_name(&self, work: &str) -> String {
         // Lock files are never removed, so only two bytes of the hash are used to limit their number.
-        let [hash_0, hash_1, ..] = xxh3_64(self.reading.viewpoint.place().as_bytes()).to_le_bytes();
+        let [hash_0, hash_1, ..] = xxh3_64(self.reading.viewpoint.source_address().as_bytes()).to_le_bytes();
         format!("{work}-{hash_0:02x}{hash_1:02x}")
     }
 
@@ -309,7 +310,7 @@ impl Syncing {
 
     /// Fails if the call must not use the snapshot's view, because the token was replaced.
     pub fn check_view(&self, call: &Call<'_>, snapshot: &Snapshot) -> Result<()> {
-        let is_token_allowed = self.reading.tokens.current_with_view_of(call.session).is_some();
+        let is_token_allowed = self.reading.tokens.current_if_same_view(call.session).is_some();
         let is_user_allowed = match call.allowed_view {
             AllowedView::Any => true,
             AllowedView::Of(allowed) => snapshot.identity.is_none_or(|identity| identity == allowed),
@@ -318,7 +319,7 @@ impl Syncing {
         if is_token_allowed && is_user_allowed {
             return Ok(());
         }
-        Err(token_replaced())
+        Err(token_replaced_error())
     }
 
     /// Runs a sync job: runs `work` on a worker thread, and reports progress on the calling thread.
@@ -334,10 +335,10 @@ impl Syncing {
             ));
         };
         // If the view has changed, the libraries that the call has read may belong to a different user.
-        let Some(session) = self.reading.tokens.current_with_view_of(call.session) else {
-            return Err(token_replaced());
+        let Some(session) = self.reading.tokens.current_if_same_view(call.session) else {
+            return Err(token_replaced_error());
         };
-        let report = Report::default();
+        let report = JobProgress::default();
         let is_aborted = || report.is_aborted();
         let mut monitor = JobMonitor::new(source, call, &report);
         let bounds = Bounds {
@@ -345,7 +346,7 @@ impl Syncing {
             silence: call.silence,
             retry_for: call.retry_for,
             aborted: &is_aborted,
-            session: session.number(),
+            token_number: session.number(),
         };
         let job = SyncJob {
             sync: self,
@@ -364,7 +365,8 @@ impl Syncing {
             result
         };
         let result = on_worker(work, TICK, || monitor.tick(true));
-        self.counters.add_time(Spent::Away, monitor.started_at.elapsed());
+        self.counters
+            .add_time(Activity::NotMatching, monitor.started_at.elapsed());
         let sent_requests = self.request_counts() != requests_before;
         match &result {
             Ok(_) if sent_requests => session.set_refused(false),
@@ -377,11 +379,15 @@ impl Syncing {
             }
             // Success proves that the server answers again only if the job sent a request.
             if self.is_local() || sent_requests {
-                self.back_off.end();
+                self.back_off.record_success();
             }
         }
         // The last progress report may have stopped the call.
-        if report.is_aborted() { Err(aborted()) } else { result }
+        if report.is_aborted() {
+            Err(aborted_error())
+        } else {
+            result
+        }
     }
 }
 
@@ -400,7 +406,7 @@ impl SyncJob<'_> {
         work: impl FnOnce() -> Result<T>,
     ) -> Result<Option<T>> {
         let (sync, wait_start) = (self.sync, Instant::now());
-        let count_wait = || sync.counters.add_time(Spent::Wait, wait_start.elapsed());
+        let count_wait = || sync.counters.add_time(Activity::Wait, wait_start.elapsed());
         let work = || {
             count_wait();
             work()
@@ -432,14 +438,14 @@ impl SyncJob<'_> {
             return Ok(());
         };
         let (hash, now) = (xxh3_64(precondition.as_bytes()), sync.clock.now_ms());
-        if SearchRows(&sync.store).has_held(hash, now)? {
+        if SearchRows(&sync.store).was_recently_met(hash, now)? {
             return Ok(());
         }
         match self.source.check_precondition(self.bounds) {
-            Ok(()) => SearchRows(&sync.store).note_held(hash, now, self.bounds.deadline),
+            Ok(()) => SearchRows(&sync.store).record_met(hash, now, self.bounds.deadline),
             // The server is unreachable, but the view is stored, so an earlier check succeeded. The next job checks
             // again.
-            Err(error) if error.status.meaning() == Meaning::NotNow && self.identity()?.is_some() => {
+            Err(error) if error.status.retry_advice() == RetryAdvice::NotNow && self.identity()?.is_some() => {
                 log::info!("cannot check whether {precondition}: {error}; assuming that nothing changed");
                 Ok(())
             }
@@ -450,7 +456,7 @@ impl SyncJob<'_> {
     /// Returns the error for a deadline that passed while another thread or process was fetching.
     pub fn deadline_error(&self) -> Error {
         if (self.bounds.aborted)() {
-            return aborted();
+            return aborted_error();
         }
         Error::new(
             Status::Timeout,
@@ -460,7 +466,7 @@ impl SyncJob<'_> {
 }
 
 /// Returns the error for a library that was cleared during its listing.
-pub fn cleared(row: &LibraryRow) -> Error {
+pub fn library_cleared_error(row: &LibraryRow) -> Error {
     Error::new(
         Status::Store,
         format!(
@@ -471,7 +477,7 @@ pub fn cleared(row: &LibraryRow) -> Error {
 }
 
 /// Returns the error for a call whose token was replaced by a token with a different view.
-fn token_replaced() -> Error {
+fn token_replaced_error() -> Error {
     Error::new(
         Status::Unauthorized,
         "the token was replaced during this call by a different user's token, or by a token that the server has not \

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::call::RefreshReason;
-use super::job::{SyncJob, cleared};
+use super::job::{SyncJob, library_cleared_error};
 use crate::engine::{
     ItemRows, LibraryRow, Listing, ListingDraft, ListingResult, ListingRows, NewListing, RecordRows, StoredItems,
 };
@@ -12,7 +12,7 @@ use crate::error::{Error, Result, Status};
 use crate::freshness;
 use crate::model::{Generation, IdentityId, Library};
 use crate::source::{Bounds, Delta, Resume};
-use crate::stats::Spent;
+use crate::stats::Activity;
 
 /// Maximum number of confirmed matches that one transaction copies from the views of other tokens.
 const MATCHES_PER_COPY: usize = 1_000;
@@ -25,11 +25,11 @@ impl SyncJob<'_> {
             retry_for: None,
             ..self.bounds
         };
-        SyncJob { bounds, ..*self }.list_patiently(row, why)
+        SyncJob { bounds, ..*self }.list_within_bounds(row, why)
     }
 
     /// Fetches and publishes a full listing, or resumes an interrupted listing, within the job's bounds.
-    fn list_patiently(&self, row: &LibraryRow, why: RefreshReason) -> Result<()> {
+    fn list_within_bounds(&self, row: &LibraryRow, why: RefreshReason) -> Result<()> {
         let sync = self.sync;
         let now = sync.clock.now_ms();
         let begun = Instant::now();
@@ -60,7 +60,7 @@ impl SyncJob<'_> {
         self.report.fetching.store(true, Ordering::Relaxed);
         let earlier = listing.rows;
         let mut attempts = 0;
-        while !self.pages(row, &mut listing, &mut draft, earlier)? {
+        while !self.fetch_and_store_pages(row, &mut listing, &mut draft, earlier)? {
             attempts += 1;
             if attempts > 2 {
                 return Err(Error::new(
@@ -75,7 +75,7 @@ impl SyncJob<'_> {
             listing = ListingRows(&sync.store).begin_listing(row, sync.clock.now_ms(), self.bounds.deadline)?;
             draft = sync.segments.empty_draft(row, &listing);
         }
-        self.complete(row, listing, draft, begun, why)
+        self.check_and_publish(row, listing, draft, begun, why)
     }
 
     /// Returns whether newly fetched pages would be consistent with the stored pages. If a source reports all changes
@@ -89,7 +89,7 @@ impl SyncJob<'_> {
 
     /// Compares a complete listing with the reported counts and the library's change token, and publishes the listing.
     /// `begun`: start of the job, for the log.
-    fn complete(
+    fn check_and_publish(
         &self,
         row: &LibraryRow,
         mut listing: Listing,
@@ -100,7 +100,7 @@ impl SyncJob<'_> {
         let sync = self.sync;
         let (identity, shown) = self.probe_again(row)?;
         let now_ms = self.copied_ms.unwrap_or_else(|| sync.clock.now_ms());
-        let draft = sync.segments.without_twins(row, &listing, draft)?;
+        let draft = sync.segments.without_duplicates(row, &listing, draft)?;
         let is_whole = listing.total.is_none_or(|total| total == listing.rows) && draft.items() == listing.keyed;
         let is_settled = freshness::is_settled(&listing.change, listing.begun_ms, &shown.change);
         let mut result = ListingResult {
@@ -121,7 +121,7 @@ impl SyncJob<'_> {
         let stored = sync
             .segments
             .publish(identity, row, &listing, &result, new, self.bounds.deadline)?;
-        sync.counters.add_time(Spent::Store, storing.elapsed());
+        sync.counters.add_time(Activity::Store, storing.elapsed());
         sync.counters.count_listing();
         log::info!(
             "'{}': listed {} items in {:.1} s{}",
@@ -149,7 +149,7 @@ impl SyncJob<'_> {
     fn probe_again(&self, row: &LibraryRow) -> Result<(IdentityId, Library)> {
         if self.copied_ms.is_some() {
             // The host that published the listing has already probed the library.
-            let identity = self.identity()?.ok_or_else(|| cleared(row))?;
+            let identity = self.identity()?.ok_or_else(|| library_cleared_error(row))?;
             return Ok((identity, row.library.clone()));
         }
         let (identity, shown) = self.probe()?;
@@ -157,7 +157,7 @@ impl SyncJob<'_> {
             return Ok((identity, same.library.clone()));
         }
         if shown.iter().any(|one| one.library.uuid == row.library.uuid) {
-            return Err(cleared(row));
+            return Err(library_cleared_error(row));
         }
         Err(Error::new(
             Status::LibraryNotFound,
@@ -211,14 +211,16 @@ impl SyncJob<'_> {
         };
         if listing.change.token != shown.change.token
             && self.source.abilities().changes == Delta::Complete
-            && self.catch_up_with(row, listing, shown, stored()?)?.is_some()
+            && self
+                .merge_changes_during_listing(row, listing, shown, stored()?)?
+                .is_some()
         {
             listing.change.clone_from(&shown.change);
             result.provisional = result.partial;
         }
         // Matches are copied only at the first listing, not when an evicted library is listed again.
         if row.generation == Generation::default() {
-            self.inherit(identity, row, &stored()?)?;
+            self.copy_matches_of_other_tokens(identity, row, &stored()?)?;
         }
         Ok(())
     }
@@ -226,7 +228,12 @@ impl SyncJob<'_> {
     /// Copies confirmed matches from the views of other tokens, for items that this view also contains.
     ///
     /// The copy runs before the listing is published, so that it is repeated if the process is killed.
-    fn inherit(&self, identity: IdentityId, row: &LibraryRow, stored: &StoredItems<'_>) -> Result<()> {
+    fn copy_matches_of_other_tokens(
+        &self,
+        identity: IdentityId,
+        row: &LibraryRow,
+        stored: &StoredItems<'_>,
+    ) -> Result<()> {
         let is_listed = |key: &str| stored.has(key);
         let inherited = RecordRows(&self.sync.store).matches_of_others(identity, row.id, &is_listed)?;
         for some in inherited.chunks(MATCHES_PER_COPY) {

@@ -14,13 +14,14 @@ mod report;
 mod search;
 mod verify;
 
-pub use back_off::{BACK_OFF_MS, BACK_OFF_NOT_FETCHED_MS, cannot};
+pub use back_off::{BACK_OFF_MS, BACK_OFF_NOT_FETCHED_MS, failed_operation};
 pub use call::{AllowedView, Call, Progress, RefreshReason};
 pub use delta::MergedDelta;
-pub use job::{AcceptedProbe, NoPeers, PeerComponents, Peers, SyncJob, Syncing, not_shared};
+pub use job::{AcceptedProbe, NoPeers, PeerComponents, Peers, SyncJob, Synchronizer, not_shared_error};
 pub use reading::{
-    EvictionPin, MAX_RETRIES, Reading, Resolved, Selection, Selector, cleared_again, nothing_known, segments_lost,
+    EvictionPin, IndexReader, MAX_RETRIES, Resolved, Selection, Selector, cleared_repeatedly_error, no_libraries_error,
+    segments_lost_error,
 };
 pub use report::TICK;
-pub use search::{RequestCounts, SHORTLY, SearchTarget};
-pub use verify::Unverified;
+pub use search::{RequestCounts, SEARCH_TIMEOUT, SearchTarget};
+pub use verify::ItemToVerify;

@@ -4,19 +4,19 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
-use super::call::aborted;
+use super::call::aborted_error;
 use super::job::SyncJob;
 use crate::engine::{LibraryRow, Listing, ListingDraft, ListingRows, Totals};
 use crate::error::{Error, Result, Status};
 use crate::model::{Item, Library, Sequence};
 use crate::platform::thread::NO_THREAD;
 use crate::source::{Bounds, PageEnd, PageRequest, Resume};
-use crate::stats::Spent;
+use crate::stats::Activity;
 
 /// Maximum number of fetched pages that wait to be stored.
 const MAX_WAITING_PAGES: usize = 6;
 /// Minimum number of rows in a page that a call with a deadline requests.
-const SMALL_PAGE: u32 = 100;
+const MIN_PAGE_ROWS: u32 = 100;
 
 /// A page of items, or the rows that arrived before a failure.
 struct FetchedPage {
@@ -77,7 +77,7 @@ impl<'t> PartitionCursor<'t> {
 
     /// Checks a received page and advances the cursor. Returns the page to store; `None` if rows have moved and the
     /// listing must start again.
-    fn accept(
+    fn accept_page(
         &mut self,
         library: &Library,
         end: &PageEnd,
@@ -85,11 +85,11 @@ impl<'t> PartitionCursor<'t> {
         requested_at: Sequence,
     ) -> Result<Option<FetchedPage>> {
         let total_moved = self.total.is_some() && end.total.is_some() && end.total != self.total;
-        if !self.overlaps(&items) || total_moved || end.moved {
+        if !self.overlaps(&items) || total_moved || end.has_shifted {
             return Ok(None);
         }
         if exceeds_limits(end) || end.next.is_some_and(|next| next <= self.position || end.rows == 0) {
-            return Err(contradicts_itself(library, end, self.position));
+            return Err(missing_rows_error(library, end, self.position));
         }
         self.rows += end.rows;
         if end.next.is_some() && end.total.is_some_and(|total| self.rows > total) {
@@ -115,7 +115,7 @@ impl<'t> PartitionCursor<'t> {
 
     /// Returns the rows that arrived before a page failed, so that a resumed listing need not fetch them again. Returns
     /// `None` if the rows do not continue the last page, or exceed `size`, the requested number.
-    fn rescue(&mut self, items: Vec<Item>, size: u32, requested_at: Sequence) -> Option<FetchedPage> {
+    fn partial_page(&mut self, items: Vec<Item>, size: u32, requested_at: Sequence) -> Option<FetchedPage> {
         let received = items.len() as u64;
         let known = self.overlap.len().min(items.len()) as u64;
         let is_page = received <= u64::from(size) && received > self.to_skip && self.overlaps(&items);
@@ -144,7 +144,7 @@ impl SyncJob<'_> {
     /// Fetches the remaining pages on one thread, stores them on this thread, and adds stored items to the segment on a
     /// third thread. `earlier`: number of rows that were fetched before an interruption. Returns `false` if rows have
     /// moved and the listing must start again.
-    pub(super) fn pages(
+    pub(super) fn fetch_and_store_pages(
         &self,
         row: &LibraryRow,
         listing: &mut Listing,
@@ -160,18 +160,18 @@ impl SyncJob<'_> {
             let fetch = move || self.fetch_pages(&row.library, from, total, &tail, &send);
             let fetcher = std::thread::Builder::new()
                 .spawn_scoped(scope, fetch)
-                .map_err(|error| no_thread(&error))?;
+                .map_err(|error| thread_start_error(&error))?;
             let fill_segment = move || {
                 for page in stored_pages {
                     let begun = Instant::now();
                     draft.push_page(page.requested_at, &page.items);
-                    self.sync.counters.add_time(Spent::ListingSegment, begun.elapsed());
+                    self.sync.counters.add_time(Activity::ListingSegment, begun.elapsed());
                 }
             };
             let segment_thread = std::thread::Builder::new().spawn_scoped(scope, fill_segment);
             let stored = match &segment_thread {
                 Ok(_) => self.store_pages(listing, &to_segment, &receive, earlier),
-                Err(error) => Err(no_thread(error)),
+                Err(error) => Err(thread_start_error(error)),
             };
             drop(to_segment); // stops the segment's thread
             drop(receive); // stops the fetching thread if it is still sending
@@ -240,12 +240,12 @@ impl SyncJob<'_> {
             };
             let outcome = self.source.page(&request, bounds, &mut items);
             // Items need a valid rating key: a NUL in a batch of keys would shift all following keys.
-            items.retain(Item::has_key);
+            items.retain(Item::has_valid_key);
             let page = match outcome {
-                Ok(end) => cursor.accept(library, &end, items, requested_at)?,
+                Ok(end) => cursor.accept_page(library, &end, items, requested_at)?,
                 Err(error) => {
                     if self.source.abilities().resume == Resume::ByRow
-                        && let Some(page) = cursor.rescue(items, *size, requested_at)
+                        && let Some(page) = cursor.partial_page(items, *size, requested_at)
                     {
                         let _ = send.send(page);
                     }
@@ -257,7 +257,7 @@ impl SyncJob<'_> {
             };
             let is_last = page.last;
             // If the channel is closed, the storing thread has failed and reports the error.
-            send.send(page).map_err(|_| aborted())?;
+            send.send(page).map_err(|_| aborted_error())?;
             if is_last {
                 return Ok(true);
             }
@@ -271,7 +271,7 @@ impl SyncJob<'_> {
         match self.bounds.deadline.left() {
             // When little time is left, a smaller page is requested, because it arrives sooner.
             Some(left) if left < Duration::from_secs(2) => {
-                max_size.min(SMALL_PAGE.max(u32::try_from(left.as_millis()).unwrap_or(max_size) / 2))
+                max_size.min(MIN_PAGE_ROWS.max(u32::try_from(left.as_millis()).unwrap_or(max_size) / 2))
             }
             _ => max_size,
         }
@@ -287,7 +287,7 @@ impl SyncJob<'_> {
                 let rows = f64::from(size) * left.as_secs_f64() / (2.0 * took.as_secs_f64().max(1e-6));
                 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // clamped
                 let rows = rows.clamp(1.0, f64::from(max_size)) as u32;
-                rows.max(SMALL_PAGE.min(max_size))
+                rows.max(MIN_PAGE_ROWS.min(max_size))
             }
         }
     }
@@ -305,13 +305,13 @@ impl SyncJob<'_> {
             let begun = Instant::now();
             advance(listing, &page, self.sync.clock.now_ms());
             ListingRows(&self.sync.store).store_page(listing, &page.items, page.requested_at, self.bounds.deadline)?;
-            self.sync.counters.add_time(Spent::Store, begun.elapsed());
+            self.sync.counters.add_time(Activity::Store, begun.elapsed());
             let _ = to_segment.send(page); // the join reports a panic of the receiving thread
             self.report.items.store(listing.rows.max(earlier), Ordering::Relaxed);
             self.report.rows_arrived.store(true, Ordering::Relaxed);
             self.report.total.store(listing.total.unwrap_or(0), Ordering::Relaxed);
             if (self.bounds.aborted)() {
-                return Err(aborted());
+                return Err(aborted_error());
             }
         }
         Ok(())
@@ -345,12 +345,12 @@ fn advance(listing: &mut Listing, page: &FetchedPage, now_ms: i64) {
 }
 
 /// Returns the error for a thread that cannot be started.
-fn no_thread(error: &std::io::Error) -> Error {
+fn thread_start_error(error: &std::io::Error) -> Error {
     Error::new(
         Status::Store,
         format!("cannot start a thread for the fetch: {error}; {NO_THREAD}"),
     )
-    .because_io(error)
+    .with_io_source(error)
 }
 
 /// Returns whether counts or positions are too large to be added without overflow, or too large to be stored.
@@ -360,7 +360,7 @@ fn exceeds_limits(end: &PageEnd) -> bool {
 }
 
 /// Returns the error for a server that reports more rows but returns none.
-fn contradicts_itself(library: &Library, end: &PageEnd, position: u64) -> Error {
+fn missing_rows_error(library: &Library, end: &PageEnd, position: u64) -> Error {
     let total = end.total.map_or_else(|| "more".to_owned(), |total| total.to_string());
     Error::new(
         Status::BadAnswer,

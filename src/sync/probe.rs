@@ -3,22 +3,22 @@
 use std::time::{Duration, Instant};
 
 use super::call::Call;
-use super::job::{AcceptedProbe, SyncJob, Syncing};
-use super::reading::{MAX_RETRIES, Resolved, Selection, Selector, cleared_again, nothing_known};
-use crate::engine::{LibraryRow, LibraryRows, Snapshot, Totals, age};
+use super::job::{AcceptedProbe, SyncJob, Synchronizer};
+use super::reading::{MAX_RETRIES, Resolved, Selection, Selector, cleared_repeatedly_error, no_libraries_error};
+use crate::engine::{LibraryRow, LibraryRows, Snapshot, Totals, listing_age};
 use crate::error::{Error, Result, Status};
 use crate::freshness;
 use crate::matching::Scope;
 use crate::model::{IdentityId, Library, Sequence, Server};
-use crate::stats::Spent;
+use crate::stats::Activity;
 
-impl Syncing {
+impl Synchronizer {
     /// Fetches and stores the libraries and their change tokens. Does nothing if another thread or process has sent a
     /// probe since the change sequence `since`. Returns whether the server has any libraries.
     pub fn probe(&self, call: &Call<'_>, since: Sequence) -> Result<bool> {
         self.job(call, |job| {
             let accepted = AcceptedProbe {
-                oldest: AcceptedProbe::RECENT,
+                max_age: AcceptedProbe::RECENT,
                 library: None,
             };
             let rows = job.probe_once(since, &accepted)?;
@@ -28,8 +28,8 @@ impl Syncing {
 
     /// Requests the server's identity and libraries, even if they are stored. Returns the server, the duration of the
     /// first request, and the number of libraries.
-    pub fn ask_server(&self, call: &Call<'_>) -> Result<(Server, Duration, usize)> {
-        if !self.may_ask(call) {
+    pub fn test_connection(&self, call: &Call<'_>) -> Result<(Server, Duration, usize)> {
+        if !self.may_send_requests(call) {
             return Err(Error::new(
                 Status::Offline,
                 "cannot ask the server: the index or this call is offline; set server_url or database, and remove the \
@@ -72,7 +72,7 @@ impl Syncing {
             };
             Ok(snapshot.identity.zip(snapshot.rows.get(index).cloned()))
         })?;
-        found.ok_or_else(|| cleared_again(library.selector().name()))
+        found.ok_or_else(|| cleared_repeatedly_error(library.selector().name()))
     }
 
     /// Returns the result of `find` for the snapshot. If the result is `None`, probes the server and calls `find`
@@ -94,14 +94,14 @@ impl Syncing {
                 // If `is_cleared` after a probe, another process has cleared the libraries that the probe stored.
                 let is_cleared = server_has_libraries && snapshot.rows.is_empty();
                 match call.library {
-                    _ if self.may_ask(call) && (attempts == 0 || is_cleared && attempts < MAX_RETRIES) => {}
+                    _ if self.may_send_requests(call) && (attempts == 0 || is_cleared && attempts < MAX_RETRIES) => {}
                     Some(library) if is_cleared && attempts > 0 => {
-                        return Err(cleared_again(library.selector().name()));
+                        return Err(cleared_repeatedly_error(library.selector().name()));
                     }
-                    library if snapshot.rows.is_empty() && !self.may_ask(call) => {
-                        return Err(nothing_known(library, &self.reading));
+                    library if snapshot.rows.is_empty() && !self.may_send_requests(call) => {
+                        return Err(no_libraries_error(library, &self.reading));
                     }
-                    Some(library) => return Err(library.unknown(&snapshot, &self.reading)),
+                    Some(library) => return Err(library.unknown_library_error(&snapshot, &self.reading)),
                     None => return Ok(None),
                 }
                 snapshot.sequence()
@@ -125,9 +125,9 @@ impl SyncJob<'_> {
             ));
         };
         let stored = LibraryRows(&sync.store).identity(endpoint)?;
-        let user = sync.reading.viewpoint.same_user(self.session);
+        let user = sync.reading.viewpoint.claimed_user_hash(self.session);
         let claimed = match (stored, user) {
-            (None, Some(user)) => LibraryRows(&sync.store).claimed(endpoint, user)?,
+            (None, Some(user)) => LibraryRows(&sync.store).find_claimed_identity(endpoint, user)?,
             _ => None,
         };
         let expected = stored.or(claimed);
@@ -152,20 +152,20 @@ impl SyncJob<'_> {
         let identity = match (expected, server) {
             (Some(expected), None) => {
                 if claimed.is_some() {
-                    LibraryRows(&sync.store).accepted_claim(endpoint, expected, self.bounds.deadline)?;
+                    LibraryRows(&sync.store).store_accepted_claim(endpoint, expected, self.bounds.deadline)?;
                 }
                 expected
             }
             (_, server) => {
                 let server = server.unwrap_or_default();
-                LibraryRows(&sync.store).accepted(endpoint, &server, user, self.bounds.deadline)?
+                LibraryRows(&sync.store).store_accepted_token(endpoint, &server, user, self.bounds.deadline)?
             }
         };
         let store_start = Instant::now();
         let is_current = |row: &LibraryRow, library: &Library| {
-            freshness::is_current(&age(row), &row.listed_token, &library.change, &sync.policy, now)
+            freshness::is_current(&listing_age(row), &row.listed_token, &library.change, &sync.policy, now)
         };
-        let rows = LibraryRows(&sync.store).probed(
+        let rows = LibraryRows(&sync.store).store_probe(
             identity,
             &libraries,
             begun_sequence,
@@ -173,7 +173,7 @@ impl SyncJob<'_> {
             self.bounds.deadline,
             &is_current,
         )?;
-        sync.counters.add_time(Spent::Store, store_start.elapsed());
+        sync.counters.add_time(Activity::Store, store_start.elapsed());
         Ok((identity, rows))
     }
 

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use super::call::{Call, RefreshReason};
 use super::delta::MergedDelta;
-use super::job::{AcceptedProbe, SyncJob, Syncing, cleared};
+use super::job::{AcceptedProbe, SyncJob, Synchronizer, library_cleared_error};
 use crate::engine::{LibraryRow, LibraryRows, Sweeper};
 use crate::error::{Error, Result, Status};
-use crate::freshness::{self, Need};
+use crate::freshness::{self, NeededRequest};
 use crate::model::{LibraryId, Sequence};
 use crate::platform::deadline::Deadline;
 use crate::platform::mutex::lock;
@@ -19,7 +19,7 @@ const MAX_CLEAR_RETRIES: u32 = 8;
 /// Number of fetch locks. Libraries share locks, because ids keep growing and lock files are never removed.
 const LOCKS: i64 = 64;
 
-impl Syncing {
+impl Synchronizer {
     /// Updates libraries, and returns [`Status::Ok`] on success. If the deadline passes first, returns `NotYet` if rows
     /// have arrived, so that another call would make progress; otherwise `NeedsWarm`. `since`: change sequence at which
     /// the call read `libraries`.
@@ -111,7 +111,7 @@ impl Syncing {
 
     /// Probes if necessary, and updates the stale libraries of a call.
     fn refresh_listings(&self, call: &Call<'_>, reason: RefreshReason) -> Result<Status> {
-        if !self.may_ask(call) {
+        if !self.may_send_requests(call) {
             return Err(Error::new(
                 Status::Offline,
                 "cannot refresh: the index or this call is offline; set server_url or database, and remove the offline \
@@ -137,7 +137,8 @@ impl Syncing {
     fn stale_libraries(&self, call: &Call<'_>, rows: &[LibraryRow], reason: RefreshReason) -> Vec<LibraryRow> {
         let now = self.clock.now_ms();
         let is_selected = |row: &LibraryRow| call.library.is_some() || !self.reading.is_evicted(row);
-        let is_due = |row: &LibraryRow| freshness::need(&self.age(row), &self.policy, now) != Need::Nothing;
+        let is_due =
+            |row: &LibraryRow| freshness::needed_request(&self.age(row), &self.policy, now) != NeededRequest::Nothing;
         let is_stale = |row: &&LibraryRow| is_selected(row) && (reason != RefreshReason::Due || is_due(row));
         rows.iter().filter(is_stale).cloned().collect()
     }
@@ -151,7 +152,7 @@ impl SyncJob<'_> {
             for attempt in 0.. {
                 match self.update_one(library, id, since, reason)? {
                     None => break,
-                    Some(_) if attempt == MAX_CLEAR_RETRIES => return Err(cleared(library)),
+                    Some(_) if attempt == MAX_CLEAR_RETRIES => return Err(library_cleared_error(library)),
                     Some(new_id) => id = new_id,
                 }
             }
@@ -185,18 +186,18 @@ impl SyncJob<'_> {
                 && row.present
                 && (row.begun_sequence > since || row.begun_sequence != library.begun_sequence)
                 && (matches!(reason, RefreshReason::Unverified | RefreshReason::Full)
-                    || self.need(&row, reason) == Need::Nothing)
+                    || self.needed_request(&row, reason) == NeededRequest::Nothing)
             {
                 return Ok(None);
             }
-            if self.sync.peers.holds_back(self, library, reason)? {
+            if self.sync.peers.should_postpone_refresh(self, library, reason)? {
                 return Ok(None);
             }
             let rows = self.probe_once(since, &self.accepted_probe(library, reason))?;
             match rows.iter().find(|row| row.library.uuid == library.library.uuid) {
                 Some(row) if row.id != id => return Ok(Some(row.id)),
-                Some(row) => match self.need(row, reason) {
-                    Need::Nothing | Need::Probe => {}
+                Some(row) => match self.needed_request(row, reason) {
+                    NeededRequest::Nothing | NeededRequest::Probe => {}
                     need => self.sync.peers.fetch(self, row, need, reason)?,
                 },
                 None => {} // the server no longer lists the library
@@ -214,19 +215,19 @@ impl SyncJob<'_> {
     pub fn fetch(
         &self,
         row: &LibraryRow,
-        need: Need,
+        need: NeededRequest,
         reason: RefreshReason,
         keep_items: bool,
     ) -> Result<Option<MergedDelta>> {
         let merged = match need {
-            Need::Delta => self.delta(row, keep_items)?,
+            NeededRequest::Delta => self.delta(row, keep_items)?,
             _ => None,
         };
         if merged.is_none() {
             let row = match need {
                 // An incomplete delta may have added items, but a listing is compared with the item count before the
                 // delta.
-                Need::Delta => LibraryRow {
+                NeededRequest::Delta => LibraryRow {
                     items: row.items,
                     ..LibraryRows(&self.sync.store).library_row(row.id)?
                 },
@@ -240,9 +241,9 @@ impl SyncJob<'_> {
     /// Returns the conditions under which this host uses another host's probe instead of sending a probe.
     fn accepted_probe<'r>(&self, row: &'r LibraryRow, reason: RefreshReason) -> AcceptedProbe<'r> {
         AcceptedProbe {
-            oldest: match reason {
+            max_age: match reason {
                 // The TTL is also the age at which a listing needs a probe.
-                RefreshReason::Due => self.sync.policy.oldest_probe(),
+                RefreshReason::Due => self.sync.policy.max_probe_age(),
                 RefreshReason::Missing => AcceptedProbe::RECENT,
                 RefreshReason::Now | RefreshReason::Unverified | RefreshReason::Full => Duration::ZERO,
             },
@@ -251,20 +252,21 @@ impl SyncJob<'_> {
     }
 
     /// Returns the request that a library needs after a probe.
-    pub fn need(&self, row: &LibraryRow, reason: RefreshReason) -> Need {
+    pub fn needed_request(&self, row: &LibraryRow, reason: RefreshReason) -> NeededRequest {
         let (age, now) = (self.sync.age(row), self.sync.clock.now_ms());
         let reports_all = self.source.abilities().changes == Delta::Complete;
         let (listed_token, current) = (&row.listed_token, &row.library.change);
-        let probed = || freshness::need_when_probed(&age, listed_token, current, reports_all, &self.sync.policy, now);
+        let probed =
+            || freshness::needed_request_after_probe(&age, listed_token, current, reports_all, &self.sync.policy, now);
         match reason {
-            RefreshReason::Unverified | RefreshReason::Full => Need::Listing,
+            RefreshReason::Unverified | RefreshReason::Full => NeededRequest::Listing,
             // Missing paths must not start a second listing while a disk may be unmounted.
-            RefreshReason::Missing if age.held_back => Need::Nothing,
+            RefreshReason::Missing if age.held_back => NeededRequest::Nothing,
             RefreshReason::Due | RefreshReason::Now
                 if (reason == RefreshReason::Due || age.held_back)
-                    && freshness::need(&age, &self.sync.policy, now) == Need::Nothing =>
+                    && freshness::needed_request(&age, &self.sync.policy, now) == NeededRequest::Nothing =>
             {
-                Need::Nothing
+                NeededRequest::Nothing
             }
             RefreshReason::Due | RefreshReason::Missing | RefreshReason::Now => probed(),
         }

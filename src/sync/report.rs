@@ -13,7 +13,7 @@ pub const TICK: Duration = Duration::from_millis(100);
 
 /// Progress of a sync job. The worker thread updates the progress, and the calling thread reports it to the host.
 #[derive(Default)]
-pub struct Report {
+pub struct JobProgress {
     /// Title of the library that the job is fetching.
     pub library: Mutex<String>,
     pub items: AtomicU64,
@@ -26,7 +26,7 @@ pub struct Report {
     abort: AtomicBool,
 }
 
-impl Report {
+impl JobProgress {
     /// Returns whether the host has stopped the job.
     pub fn is_aborted(&self) -> bool {
         self.abort.load(Ordering::Relaxed)
@@ -37,13 +37,13 @@ impl Report {
 pub struct JobMonitor<'m> {
     source: &'m dyn Source,
     call: &'m Call<'m>,
-    report: &'m Report,
+    report: &'m JobProgress,
     pub started_at: Instant,
 }
 
 impl<'m> JobMonitor<'m> {
     /// Creates a monitor for a job that starts now.
-    pub fn new(source: &'m dyn Source, call: &'m Call<'m>, report: &'m Report) -> Self {
+    pub fn new(source: &'m dyn Source, call: &'m Call<'m>, report: &'m JobProgress) -> Self {
         Self {
             source,
             call,

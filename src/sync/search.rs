@@ -14,18 +14,18 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::back_off::BACK_OFF_MS;
 use super::call::{Call, RefreshReason};
-use super::job::{SyncJob, Syncing};
+use super::job::{SyncJob, Synchronizer};
 use crate::engine::{ItemRows, LibraryRow, ProbeOutcome, SearchRows};
-use crate::error::{Error, Meaning, Result, Status};
-use crate::freshness::{self, ASK_AGAIN_MS, ASK_AWAY_AGAIN_MS, SEARCHES_UNFETCHED};
+use crate::error::{Error, Result, RetryAdvice, Status};
+use crate::freshness::{self, DOWN_SERVER_INTERVAL_MS, MAX_UNFETCHED_SEARCHES, PATH_REQUEST_INTERVAL_MS};
 use crate::matching::path_search::{file_name, is_same_file, title_in};
-use crate::matching::{Normal, folder_form};
+use crate::matching::{NormalPath, folder_form};
 use crate::model::{IdentityId, Item, Sequence};
 use crate::platform::deadline::Deadline;
 use crate::source::{Bounds, RequestKind, WantedPath};
 
 /// Maximum time for a search if plexindex can answer without the search.
-pub const SHORTLY: Duration = Duration::from_secs(1);
+pub const SEARCH_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Number of requests by this process, by kind.
 pub type RequestCounts = [u64; RequestKind::COUNT];
@@ -37,8 +37,8 @@ const PROBE_WAIT: Duration = Duration::from_secs(1);
 /// Returns the pause after a probe for a path with this outcome, in milliseconds.
 fn pause_after(outcome: ProbeOutcome) -> i64 {
     match outcome {
-        ProbeOutcome::Failed(Some(Status::Connect | Status::Starting)) => ASK_AWAY_AGAIN_MS,
-        _ => ASK_AGAIN_MS,
+        ProbeOutcome::Failed(Some(Status::Connect | Status::Starting)) => DOWN_SERVER_INTERVAL_MS,
+        _ => PATH_REQUEST_INTERVAL_MS,
     }
 }
 
@@ -46,9 +46,9 @@ fn pause_after(outcome: ProbeOutcome) -> i64 {
 #[derive(Clone, Copy)]
 pub enum SearchTarget<'q> {
     /// The path of a file.
-    Path(&'q Normal<'q>),
+    Path(&'q NormalPath<'q>),
     /// The path of a folder, to search for all files below it.
-    Folder(&'q Normal<'q>),
+    Folder(&'q NormalPath<'q>),
 }
 
 impl SearchTarget<'_> {
@@ -62,32 +62,34 @@ impl SearchTarget<'_> {
     }
 }
 
-impl Syncing {
+impl Synchronizer {
     /// Returns whether a recent search in this library found the target.
     pub fn has_recent_hit(&self, identity: IdentityId, row: &LibraryRow, target: SearchTarget<'_>) -> Result<bool> {
         let search = SearchRows(&self.store).path_search(identity, row.id, target.hash())?;
         let now = self.clock.now_ms();
-        Ok(freshness::is_remembered(search.as_ref(), &self.policy, now))
+        Ok(freshness::was_found_recently(search.as_ref(), &self.policy, now))
     }
 
     /// Returns whether to search a local source for a path in libraries that were never fetched. Returns `false` after
     /// several searches in a short time, because a listing is then cheaper.
     pub fn may_search(&self, identity: IdentityId) -> bool {
         let now = self.clock.now_ms();
-        let searches = SearchRows(&self.store).last_path_search(identity, now - ASK_AGAIN_MS, now);
-        searches.is_ok_and(|(_, count)| count < SEARCHES_UNFETCHED)
+        let searches = SearchRows(&self.store).last_path_search(identity, now - PATH_REQUEST_INTERVAL_MS, now);
+        searches.is_ok_and(|(_, count)| count < MAX_UNFETCHED_SEARCHES)
     }
 
     /// Returns an error if the last probe for a path by any process failed and the pause after the probe is not over.
     /// Returns `None` if a later probe found all of `libraries` current.
-    pub fn failed_for_path(&self, identity: IdentityId, libraries: &[LibraryRow]) -> Result<Option<Error>> {
+    pub fn recent_probe_error(&self, identity: IdentityId, libraries: &[LibraryRow]) -> Result<Option<Error>> {
         let now = self.clock.now_ms();
         let last_probe = SearchRows(&self.store).last_probe_for_path(identity)?;
         let Some((probed_ms, ProbeOutcome::Failed(status))) = last_probe else {
             return Ok(None);
         };
         let pause = pause_after(ProbeOutcome::Failed(status));
-        if freshness::is_over(Some(probed_ms), pause, now) || libraries.iter().all(|row| row.checked_ms > probed_ms) {
+        if freshness::is_pause_over(Some(probed_ms), pause, now)
+            || libraries.iter().all(|row| row.checked_ms > probed_ms)
+        {
             return Ok(None);
         }
         Ok(Some(Error::new(
@@ -115,13 +117,13 @@ impl Syncing {
 
     /// Returns whether `error` is a timeout that occurred before the first request, so that the server did not cause
     /// it. `requests_before`: the request counts before the operation.
-    pub fn was_not_asked(&self, error: &Error, requests_before: RequestCounts) -> bool {
+    pub fn timed_out_before_request(&self, error: &Error, requests_before: RequestCounts) -> bool {
         error.status == Status::Timeout && self.request_counts() == requests_before
     }
 
     /// Stores the outcome of a probe for a path, so that no process repeats the probe soon. `requests_before`: the
     /// request counts before the probe.
-    fn note_outcome<T>(
+    fn store_probe_outcome<T>(
         &self,
         identity: IdentityId,
         result: &Result<T>,
@@ -134,7 +136,7 @@ impl Syncing {
             // first request does not prove that the server is down.
             Err(error)
                 if matches!(error.status, Status::Aborted | Status::Unauthorized)
-                    || self.was_not_asked(error, requests_before) =>
+                    || self.timed_out_before_request(error, requests_before) =>
             {
                 ProbeOutcome::UnderWay
             }
@@ -163,13 +165,13 @@ impl Syncing {
             let finished = last.filter(|(_, outcome)| *outcome != ProbeOutcome::UnderWay);
             let pause = finished.map_or(0, |(_, outcome)| pause_after(outcome));
             let probed_ms = finished.map(|(probed_ms, _)| probed_ms);
-            Ok(freshness::is_over(probed_ms, pause, self.clock.now_ms()))
+            Ok(freshness::is_pause_over(probed_ms, pause, self.clock.now_ms()))
         };
         if !is_due()? {
             return Ok(None);
         }
         let call = Call {
-            deadline: call.deadline.at_most(SHORTLY),
+            deadline: call.deadline.at_most(SEARCH_TIMEOUT),
             ..*call
         };
         let result = self.job(&call, |job| {
@@ -188,7 +190,7 @@ impl Syncing {
                 let requests_before = self.request_counts();
                 let update = |row: &LibraryRow| job.update_one(row, row.id, since, RefreshReason::Missing).map(drop);
                 let result = libraries.iter().try_for_each(update);
-                self.note_outcome(identity, &result, deadline, requests_before);
+                self.store_probe_outcome(identity, &result, deadline, requests_before);
                 result
             })?;
             Ok(())
@@ -197,7 +199,7 @@ impl Syncing {
     }
 
     /// Returns the path unchanged, and then as mapped by each host-to-server rule that matches.
-    fn spellings(&self, path: &Normal<'_>) -> Vec<Vec<u8>> {
+    fn spellings(&self, path: &NormalPath<'_>) -> Vec<Vec<u8>> {
         let mut spellings = vec![path.raw().to_vec()];
         self.reading.mappings().to_server(path, |mapped| {
             spellings.push(mapped.to_vec());
@@ -207,7 +209,7 @@ impl Syncing {
     }
 
     /// Tells the source that a search for this path will follow, so that the next probe can include the search.
-    pub fn expect_path(&self, path: &Normal<'_>) {
+    pub fn announce_search(&self, path: &NormalPath<'_>) {
         if let Some(source) = &self.source {
             source.prefetch_path(&self.spellings(path));
         }
@@ -224,7 +226,7 @@ impl Syncing {
         target: SearchTarget<'_>,
         unfetched: bool,
     ) -> Result<Option<Error>> {
-        let Some(abilities) = self.abilities() else {
+        let Some(abilities) = self.capabilities() else {
             return Ok(None);
         };
         let is_supported = match target {
@@ -241,11 +243,12 @@ impl Syncing {
                 return Ok(true);
             }
             let now = self.clock.now_ms();
-            let (last, count) = SearchRows(&self.store).last_path_search(identity, now - ASK_AGAIN_MS, now)?;
+            let (last, count) =
+                SearchRows(&self.store).last_path_search(identity, now - PATH_REQUEST_INTERVAL_MS, now)?;
             Ok(if unfetched {
-                count < SEARCHES_UNFETCHED
+                count < MAX_UNFETCHED_SEARCHES
             } else {
-                freshness::may_ask_for_a_path(last, now)
+                freshness::may_search_for_path(last, now)
             })
         };
         let is_due = |row: &LibraryRow| -> Result<bool> {
@@ -255,7 +258,7 @@ impl Syncing {
             let earlier = SearchRows(&self.store).path_search(identity, row.id, hash)?;
             // Another thread or process may have found the target while this call waited for the lock.
             let was_just_found = earlier.is_some_and(|search| search.found && search.last_ms >= started_ms);
-            Ok(!was_just_found && freshness::may_ask_again(earlier.as_ref(), &self.policy, self.clock.now_ms()))
+            Ok(!was_just_found && freshness::may_search_again(earlier.as_ref(), &self.policy, self.clock.now_ms()))
         };
         if !may_search_now()? {
             return Ok(None);
@@ -272,7 +275,7 @@ impl Syncing {
         }
         // The search uses at most half of the remaining time, because a listing may need the rest.
         let call = Call {
-            deadline: call.deadline.half().at_most(SHORTLY),
+            deadline: call.deadline.half().at_most(SEARCH_TIMEOUT),
             ..*call
         };
         let result = self.job(&call, |job| {
@@ -297,7 +300,7 @@ impl Syncing {
                     let (now, deadline) = (self.clock.now_ms(), call.deadline);
                     SearchRows(&self.store).note_path_search(identity, row.id, hash, now, is_found, deadline)?;
                     if result.is_err() && !unfetched {
-                        self.note_outcome(identity, &result, deadline, requests_before);
+                        self.store_probe_outcome(identity, &result, deadline, requests_before);
                     }
                     result?;
                 }
@@ -319,9 +322,9 @@ impl SyncJob<'_> {
         // A timeout while rows were arriving does not prove that the server has failed.
         let rows_arrived = error.status == Status::Timeout && self.report.rows_arrived.load(Ordering::Relaxed);
         if sync.is_local()
-            || error.status.meaning() != Meaning::NotNow
+            || error.status.retry_advice() != RetryAdvice::NotNow
             || rows_arrived
-            || sync.was_not_asked(error, requests_before)
+            || sync.timed_out_before_request(error, requests_before)
         {
             return;
         }
@@ -329,11 +332,11 @@ impl SyncJob<'_> {
         let has_recent_success = |identity| -> Result<bool> {
             let last = SearchRows(&sync.store).last_probe_for_path(identity)?;
             Ok(last.is_some_and(|(probed_ms, outcome)| {
-                let is_recent = !freshness::may_ask_for_a_path(Some(probed_ms), sync.clock.now_ms());
+                let is_recent = !freshness::may_search_for_path(Some(probed_ms), sync.clock.now_ms());
                 outcome == ProbeOutcome::Answered && is_recent
             }))
         };
-        let deadline = self.bounds.deadline.at_most(SHORTLY);
+        let deadline = self.bounds.deadline.at_most(SEARCH_TIMEOUT);
         let written = self.identity().and_then(|identity| match identity {
             Some(identity) if has_recent_success(identity)? => {
                 let outcome = ProbeOutcome::Failed(Some(error.status));
@@ -347,7 +350,7 @@ impl SyncJob<'_> {
     }
 
     /// Searches the server for a path, and adds the hits to the store. Returns whether there was a hit.
-    fn search_path(&self, row: &LibraryRow, path: &Normal<'_>) -> Result<bool> {
+    fn search_path(&self, row: &LibraryRow, path: &NormalPath<'_>) -> Result<bool> {
         let spellings = self.sync.spellings(path);
         let name = file_name(path.raw()).unwrap_or_default();
         let title = title_in(name);
@@ -373,26 +376,26 @@ impl SyncJob<'_> {
             let path = wanted.spellings.first();
             path.is_some_and(|path| is_same_file(self.sync.reading.mappings(), path, part.as_bytes()))
         };
-        item.has_key() && item.parts.iter().any(is_file)
+        item.has_valid_key() && item.parts.iter().any(is_file)
     }
 
     /// Fetches all items below a folder from the server, and adds them to the store. Returns `true` if the folder
     /// contains items; `false` if it contains none, or too many for a search.
-    fn search_folder(&self, row: &LibraryRow, path: &Normal<'_>) -> Result<bool> {
+    fn search_folder(&self, row: &LibraryRow, path: &NormalPath<'_>) -> Result<bool> {
         // A separator is appended to the folder, because mapping rules apply only to paths below a folder.
         let folder = [trim_end_separators(path.raw()), b"/"].concat();
-        let mut folders = Normal::with(&folder, |folder| self.sync.spellings(folder));
+        let mut folders = NormalPath::with(&folder, |folder| self.sync.spellings(folder));
         for folder in &mut folders {
             let separator = if folder.contains(&b'\\') { b'\\' } else { b'/' };
             *folder = [trim_end_separators(folder), &[separator]].concat();
         }
         let Some(mut items) = self
             .source
-            .below(&row.library, &folders, MAX_FOLDER_FILES, self.bounds)?
+            .items_in_folders(&row.library, &folders, MAX_FOLDER_FILES, self.bounds)?
         else {
             return Ok(false);
         };
-        items.retain(Item::has_key);
+        items.retain(Item::has_valid_key);
         let (store, deadline) = (&self.sync.store, self.bounds.deadline);
         let is_below = |item: &Item| {
             let mut parts = item.parts.iter();

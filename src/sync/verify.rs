@@ -3,15 +3,15 @@
 use std::sync::atomic::Ordering;
 
 use super::call::{Call, RefreshReason};
-use super::job::Syncing;
-use crate::engine::{ItemRows, LibraryRow, LibraryRows, Snapshot, Totals, places};
-use crate::error::{Error, Meaning, Result, Status};
-use crate::matching::{Folders, Invalidated, Scope};
+use super::job::Synchronizer;
+use crate::engine::{ItemRows, LibraryRow, LibraryRows, Snapshot, Totals, library_indexes};
+use crate::error::{Error, Result, RetryAdvice, Status};
+use crate::matching::{FolderIndex, InvalidatedItem, Scope};
 use crate::platform::deadline::Deadline;
 use crate::source::LocatedItem;
 
 /// An invalidated item, or an item with invalidated paths.
-pub struct Unverified {
+pub struct ItemToVerify {
     pub row: LibraryRow,
     pub rating_key: String,
     /// Invalidated paths that match the item; an empty path if the item itself was invalidated.
@@ -27,16 +27,17 @@ const MAX_FAILURES: u32 = 8;
 /// Time during which refreshes fetch no invalidated items after a request for such items has failed, in milliseconds.
 const RETRY_AFTER_MS: i64 = 30_000;
 
-impl Syncing {
+impl Synchronizer {
     /// Returns whether the libraries in scope contain invalidated items that a refresh can fetch now.
     pub fn has_invalidated(&self, snapshot: &Snapshot, scope: Scope) -> bool {
         self.may_fetch_invalidated()
-            && places(scope, snapshot.rows.len()).any(|index| !self.invalidated_in(snapshot, index, 1).is_empty())
+            && library_indexes(scope, snapshot.rows.len())
+                .any(|index| !self.invalidated_in(snapshot, index, 1).is_empty())
     }
 
     /// Returns at most `limit` invalidated items in the library with this index.
-    fn invalidated_in(&self, snapshot: &Snapshot, index: usize, limit: usize) -> Vec<Invalidated> {
-        snapshot.views[index].invalidated(None, self.reading.mappings(), limit)
+    fn invalidated_in(&self, snapshot: &Snapshot, index: usize, limit: usize) -> Vec<InvalidatedItem> {
+        snapshot.views[index].invalidated_items(None, self.reading.mappings(), limit)
     }
 
     /// Fetches the invalidated items in a call's libraries, so that they also become current for hosts that only read
@@ -59,9 +60,9 @@ impl Syncing {
             let Some(scope) = call.scope(&snapshot)? else {
                 return Ok(Status::Ok);
             };
-            for index in places(scope, snapshot.rows.len()) {
+            for index in library_indexes(scope, snapshot.rows.len()) {
                 let items = self.invalidated_in(&snapshot, index, MAX_ITEMS - unverified.len());
-                unverified.extend(items.into_iter().map(|(rating_key, paths)| Unverified {
+                unverified.extend(items.into_iter().map(|(rating_key, paths)| ItemToVerify {
                     row: snapshot.rows[index].clone(),
                     rating_key,
                     paths,
@@ -73,8 +74,8 @@ impl Syncing {
                 Err(error) if error.status == Status::Timeout && call.deadline.is_set() => return Ok(Status::NotYet),
                 Err(error) if !matches!(error.status, Status::Aborted | Status::Store) => {
                     log::warn!("cannot verify invalidated items: {error}; a later lookup or refresh will retry");
-                    self.failed_ms.store(self.clock.now_ms(), Ordering::Relaxed);
-                    if error.status.meaning() == Meaning::NotNow {
+                    self.last_failure_ms.store(self.clock.now_ms(), Ordering::Relaxed);
+                    if error.status.retry_advice() == RetryAdvice::NotNow {
                         break;
                     }
                 }
@@ -89,17 +90,17 @@ impl Syncing {
 
     /// Returns whether a refresh may fetch invalidated items now: the source supports it, and did not fail recently.
     fn may_fetch_invalidated(&self) -> bool {
-        let since = self.clock.now_ms() - self.failed_ms.load(Ordering::Relaxed);
+        let since = self.clock.now_ms() - self.last_failure_ms.load(Ordering::Relaxed);
         self.can_fetch_items() && !(0..RETRY_AFTER_MS).contains(&since)
     }
 
     /// Returns whether the source can fetch single items, so that no listing is necessary to verify items.
     fn can_fetch_items(&self) -> bool {
-        self.abilities().is_some_and(|can| can.items)
+        self.capabilities().is_some_and(|can| can.items)
     }
 
     /// Fetches invalidated items, stores the replies, and marks the items and their paths as verified.
-    pub fn verify(&self, call: &Call<'_>, unverified: &[Unverified]) -> Result<()> {
+    pub fn verify(&self, call: &Call<'_>, unverified: &[ItemToVerify]) -> Result<()> {
         if !self.can_fetch_items() {
             // The source cannot fetch single items, so a full listing verifies all items.
             let rows: Vec<LibraryRow> = unverified.iter().map(|one| one.row.clone()).collect();
@@ -125,7 +126,7 @@ impl Syncing {
         let keys: Vec<&str> = unverified.iter().map(|one| one.rating_key.as_str()).collect();
         let mut replies = ItemReplies::default();
         self.fetch_in_halves(call, &keys, &mut replies)?;
-        for Unverified { row, rating_key, paths } in unverified {
+        for ItemToVerify { row, rating_key, paths } in unverified {
             if replies.unanswered.contains(&rating_key.as_str()) {
                 continue;
             }
@@ -149,7 +150,7 @@ impl Syncing {
                 log::info!("item {rating_key} is no longer in {whence}; plexindex no longer returns it");
             }
             // The stored item is now up to date, so the invalidation ends.
-            LibraryRows(&self.store).verified(identity, row.id, paths, &[rating_key], since, call.deadline)?;
+            LibraryRows(&self.store).end_invalidations(identity, row.id, paths, &[rating_key], since, call.deadline)?;
         }
         replies.failure.map_or(Ok(()), Err)
     }

@@ -1,4 +1,4 @@
-//! What the library answers, over a stand-in server: one program, as each one links `SQLite` and TLS.
+//! What the library answers, over a stand-in server: one program, as each one links SQLite and TLS.
 
 mod api;
 mod day_of_requests;

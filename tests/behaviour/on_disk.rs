@@ -171,7 +171,7 @@ fn where_no_listing_is_there_to_compare_with_no_file_is_missing_in_plex() -> Any
     let nothing = all.walk(
         None,
         &WalkStarts::default(),
-        (Rules::named::<&str>(&[]).expect("none"), 1),
+        (Rules::from_names::<&str>(&[]).expect("none"), 1),
     );
     assert_eq!(nothing.expect_err("no library is known").kind(), ErrorKind::NotFetched);
     let _ = index.libraries()?;

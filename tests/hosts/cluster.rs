@@ -134,7 +134,7 @@ impl Cluster {
         run(command.arg("-D").arg(self.folder().join("data")).args(arguments));
     }
 
-    /// Starts it after [`Cluster::prepare`] or [`Cluster::stop`].
+    /// Starts it after [`Cluster::prepare`] or [`Cluster::is_stopping`].
     pub fn restart(&self) {
         let folder = self.folder().display();
         let port = format!("port={}", self.port);

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use plexindex_sharing::{EntryKind, LEASE, Lease, NewEntry, News, Position};
+use plexindex_sharing::{EntryKind, EntryPage, LEASE, Lease, NewEntry, Position};
 
 use crate::fixture::{A, B, Fixture, NONE, SHORT, entry, fact, facts, item, memory, name, postgres};
 
@@ -64,7 +64,7 @@ tests! {
 }
 
 fn numbers_ascend(fixture: &Fixture) {
-    assert_eq!(fixture.read(Position::default(), 10), News::default());
+    assert_eq!(fixture.read(Position::default(), 10), EntryPage::default());
     fixture.append(&[item("1", "a"), item("2", "b")]);
     fixture.append(&[]);
     fixture.append(&[item("3", "c")]);
@@ -73,7 +73,10 @@ fn numbers_ascend(fixture: &Fixture) {
         facts(&news.entries),
         [fact(1, "1", "a"), fact(2, "2", "b"), fact(3, "3", "c")]
     );
-    assert_eq!((news.position.number, news.more, news.from_start), (3, false, false));
+    assert_eq!(
+        (news.position.number, news.has_more, news.starts_over),
+        (3, false, false)
+    );
     let first = &news.entries[0];
     assert_eq!(
         (first.host, &*first.name.library, first.name.kind),
@@ -89,7 +92,7 @@ fn the_last_of_a_name_wins(fixture: &Fixture) {
     assert_eq!(facts(&fixture.all()), [fact(2, "2", "b"), fact(4, "1", "new")]);
     let news = fixture.read(before, 10);
     assert_eq!(facts(&news.entries), [fact(4, "1", "new")]);
-    assert!(!news.from_start);
+    assert!(!news.starts_over);
     // A name is kind, library and key.
     let others = [
         entry(EntryKind::Match, "movies", "1", "x"),
@@ -120,10 +123,10 @@ fn a_long_reading_goes_on(fixture: &Fixture) {
     let (mut position, mut numbers) = (Position::default(), Vec::new());
     loop {
         let news = fixture.read(position, 3);
-        assert!(!news.from_start, "every position of a page is known");
+        assert!(!news.starts_over, "every position of a page is known");
         numbers.extend(news.entries.iter().map(|entry| entry.number));
         position = news.position;
-        if !news.more {
+        if !news.has_more {
             break;
         }
         assert_eq!(news.entries.len(), 3);
@@ -135,13 +138,16 @@ fn a_long_reading_goes_on(fixture: &Fixture) {
     fixture.append(&entries[9..]);
     fixture.append(&entries[9..]);
     let news = fixture.read(position, 1);
-    assert_eq!((news.entries.len(), news.position.number, news.more), (1, 14, false));
+    assert_eq!(
+        (news.entries.len(), news.position.number, news.has_more),
+        (1, 14, false)
+    );
 }
 
 fn an_unknown_position_starts_over(fixture: &Fixture) {
     fixture.append(&[item("1", "a"), item("2", "b")]);
     let position = fixture.read(Position::default(), 10).position;
-    assert!(!fixture.read(position, 10).from_start);
+    assert!(!fixture.read(position, 10).starts_over);
     let wrong_mark = Position {
         mark: position.mark ^ 1,
         ..position
@@ -149,11 +155,11 @@ fn an_unknown_position_starts_over(fixture: &Fixture) {
     let too_far = Position { number: 3, ..position };
     for unknown in [wrong_mark, too_far] {
         let news = fixture.read(unknown, 1);
-        assert!(news.from_start && news.more);
+        assert!(news.starts_over && news.has_more);
         assert_eq!(facts(&news.entries), [fact(1, "1", "a")]);
         let rest = fixture.read(news.position, 10);
         assert_eq!(
-            (facts(&rest.entries), rest.from_start),
+            (facts(&rest.entries), rest.starts_over),
             (vec![fact(2, "2", "b")], false)
         );
     }
@@ -166,14 +172,14 @@ fn a_cleared_log_starts_over(fixture: &Fixture) {
     fixture.log.clear(NONE).expect("cleared");
     let news = fixture.read(position, 10);
     assert_eq!(
-        (news.entries.len(), news.position, news.from_start),
+        (news.entries.len(), news.position, news.starts_over),
         (0, Position::default(), true)
     );
     // Hosts go on, with the view that they have.
     fixture.append(&[item("3", "c"), item("4", "d")]);
     let news = fixture.read(position, 10);
     assert_eq!(
-        (facts(&news.entries), news.from_start),
+        (facts(&news.entries), news.starts_over),
         (vec![fact(1, "3", "c"), fact(2, "4", "d")], true)
     );
     assert_eq!(fixture.log.view("server", b"viewer", NONE), Ok(fixture.view));
@@ -189,7 +195,7 @@ fn views_are_apart(fixture: &Fixture) {
         assert_eq!(fixture.log.view(server, viewer, NONE), Ok(view));
         assert_eq!(
             fixture.log.read(view, Position::default(), 10, NONE),
-            Ok(News::default())
+            Ok(EntryPage::default())
         );
         assert_eq!(fixture.log.append(view, A, &[item("1", "b")], None, NONE), Ok(true));
     }
@@ -250,7 +256,7 @@ fn nothing_is_delivered_after_a_backup_was_restored(fixture: &Fixture) {
 
 fn one_holds_a_lease(fixture: &Fixture) {
     let first = fixture.lease("listing").expect("free");
-    assert_eq!((first.view, &*first.what), (fixture.view, "listing"));
+    assert_eq!((first.view, &*first.task), (fixture.view, "listing"));
     assert_eq!(fixture.lease("listing"), None);
     assert!(fixture.lease("probe").is_some(), "of another name");
     assert_eq!(fixture.log.renew(&first, NONE), Ok(true));
@@ -397,7 +403,7 @@ fn an_invalid_library_voids_what_was_before(fixture: &Fixture) {
     let position = fixture.read(Position::default(), 3).position;
     fixture.append(&[of_movies(InvalidLibrary)]);
     let news = fixture.read(position, 10);
-    assert_eq!((news.entries.len(), news.from_start), (3, false), "{news:?}");
+    assert_eq!((news.entries.len(), news.starts_over), (3, false), "{news:?}");
 }
 
 fn waiting_ends_with_an_entry(fixture: &Fixture) {
@@ -473,7 +479,7 @@ fn a_summary_counts(fixture: &Fixture) {
     ]);
     let delivered = fixture.log.deliver(fixture.view, B, 0, &[(1, item("3", "d"))], NONE);
     assert_eq!(delivered, Ok(1));
-    let behind = |host, number| fixture.log.behind(fixture.view, host, number, NONE);
+    let behind = |host, number| fixture.log.count_others(fixture.view, host, number, NONE);
     assert_eq!([behind(B, 0), behind(A, 2), behind(A, 9)], [Ok(3), Ok(1), Ok(0)]);
     let full = fixture.log.summary(NONE).expect("read");
     let [view] = full.as_slice() else { panic!("{full:?}") };

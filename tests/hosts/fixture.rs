@@ -5,8 +5,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use plexindex::inside::{Clock, Deadline};
-use plexindex_sharing::postgres::{Patience, Postgres, parse};
-use plexindex_sharing::{Entry, EntryKind, EntryName, HostId, Lease, NewEntry, News, Position, SharedLog, ViewNumber};
+use plexindex_sharing::postgres::{Postgres, Timeouts, parse};
+use plexindex_sharing::{
+    Entry, EntryKind, EntryName, EntryPage, HostId, Lease, NewEntry, Position, SharedLog, ViewNumber,
+};
 use plexindex_tests::index::ManualClock;
 use plexindex_tests::memory_log::MemoryLog;
 
@@ -51,7 +53,7 @@ impl Fixture {
 
     /// A log in `PostgreSQL`, on a machine that may be busy.
     pub fn of_postgres(address: &str, lease: Duration) -> Self {
-        let patience = Patience {
+        let patience = Timeouts {
             connect: Duration::from_secs(5),
             silence: Duration::from_secs(30),
         };
@@ -72,7 +74,7 @@ impl Fixture {
         assert_eq!(self.log.append(self.view, A, entries, None, NONE), Ok(true));
     }
 
-    pub fn read(&self, after: Position, limit: usize) -> News {
+    pub fn read(&self, after: Position, limit: usize) -> EntryPage {
         self.log.read(self.view, after, limit, NONE).expect("read")
     }
 

@@ -66,7 +66,7 @@ fn expect_recovery(hosts: [&Host; 2], pause: impl Fn(), rounds: usize, key: &str
         let is_match = |entry: &&plexindex_sharing::Entry| entry.name.kind == EntryKind::Match;
         found += news.entries.iter().filter(is_match).count();
         from = news.position;
-        if !news.more {
+        if !news.has_more {
             break;
         }
     }

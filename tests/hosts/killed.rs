@@ -25,7 +25,7 @@ fn open(address: &str, server: &str, token: &str, folder: &std::path::Path) -> I
         shared: Some(address.into()),
         ..Options::default()
     };
-    let patience = plexindex_sharing::postgres::Patience {
+    let patience = plexindex_sharing::postgres::Timeouts {
         connect: Duration::from_secs(30),
         silence: Duration::from_secs(30),
     };

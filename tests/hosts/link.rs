@@ -154,7 +154,7 @@ impl Link {
         self.shared.state().cut_at = Some(text);
     }
 
-    /// Waits until the link is cut by [`Link::cut_at`].
+    /// Waits until the link is cut by [`LogConnection::cut_at`].
     pub fn wait_until_cut(&self) {
         assert!(self.shared.wait_for(|passes| passes == Passes::Nothing));
     }

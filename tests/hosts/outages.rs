@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use plexindex::error::Status;
 use plexindex::inside::Deadline;
-use plexindex_sharing::postgres::{Patience, Postgres, parse};
+use plexindex_sharing::postgres::{Postgres, Timeouts, parse};
 use plexindex_sharing::{HostId, Position, SharedLog};
 
 use crate::cluster::{self, Cluster, Database};
@@ -118,18 +118,18 @@ fn a_restored_backup_starts_over() {
     assert_eq!(append(&log, new, "1"), Ok(true));
     assert_eq!(log.deliver(old, HostId(1), 1, &[of_host(2), of_host(3)], NONE), Ok(3));
     let lost = log.read(old, kept, 10, NONE).expect("read");
-    assert_eq!((lost.entries.len(), lost.from_start), (2, false));
+    assert_eq!((lost.entries.len(), lost.starts_over), (2, false));
     let lease = log.lease(old, "listing", NONE).expect("asked").expect("free");
     cluster.sql("postgres", &format!("DROP DATABASE {original} WITH (FORCE)"));
     cluster.sql("postgres", &format!("ALTER DATABASE {backup} RENAME TO {original}"));
     // A position of before the backup holds; one of after it does not, also when its number is there again.
-    assert!(!log.read(old, kept, 10, NONE).expect("read").from_start);
-    assert!(log.read(old, lost.position, 10, NONE).expect("read").from_start);
+    assert!(!log.read(old, kept, 10, NONE).expect("read").starts_over);
+    assert!(log.read(old, lost.position, 10, NONE).expect("read").starts_over);
     // The host finds which of its entries the log has.
     assert_eq!(log.deliver(old, HostId(1), 3, &[], NONE), Ok(1));
     assert_eq!(log.deliver(old, HostId(1), 1, &[of_host(2), of_host(3)], NONE), Ok(3));
     let news = log.read(old, lost.position, 10, NONE).expect("read");
-    assert_eq!((news.entries.len(), news.from_start), (4, true));
+    assert_eq!((news.entries.len(), news.starts_over), (4, true));
     // The lost view has its number again, and a fence is not given twice.
     assert_eq!(append(&log, new, "2"), Ok(true));
     assert_eq!(keys(&log, new), ["2"]);
@@ -178,7 +178,7 @@ fn a_silent_server_is_left() {
         return;
     };
     let database = cluster.database();
-    let patience = Patience {
+    let patience = Timeouts {
         connect: Duration::from_millis(300),
         silence: Duration::from_millis(200),
     };

@@ -227,7 +227,7 @@ fn a_position_that_is_too_old_starts_over() {
     ));
     assert_eq!(append(&log, view, "2"), Ok(true));
     assert_eq!(keys(&log, view), ["1", "2"]);
-    assert!(log.read(view, old, 10, NONE).expect("read").from_start);
+    assert!(log.read(view, old, 10, NONE).expect("read").starts_over);
     assert_eq!(
         database.sql("SELECT count(*), max(number) FROM plexindex.marks"),
         "10000|11264"

@@ -14,20 +14,20 @@ fn too_large_entries_are_passed_over(fixture: &Fixture) {
     let large = of_size("too large", LARGEST_ENTRY + 1);
     let mut of_key = item("", "");
     of_key.name.key = vec![b'k'; LARGEST_ENTRY + 1];
-    assert!(!large.fits() && !of_key.fits());
+    assert!(!large.is_within_limit() && !of_key.is_within_limit());
     fixture.append(&[item("1", "a"), large.clone(), of_size("full", LARGEST_ENTRY), of_key]);
-    let keys = |news: &plexindex_sharing::News| {
+    let keys = |news: &plexindex_sharing::EntryPage| {
         let key = |entry: &plexindex_sharing::Entry| String::from_utf8_lossy(&entry.name.key).into_owned();
         news.entries.iter().map(key).collect::<Vec<_>>()
     };
     let news = fixture.read(Position::default(), 100);
     assert_eq!(keys(&news), ["1", "full"]);
-    assert_eq!((news.position.number, news.more), (4, false));
+    assert_eq!((news.position.number, news.has_more), (4, false));
     // One at a time, too: none stops the reader.
     let mut from = Position::default();
     for number in 1..=4 {
         let news = fixture.read(from, 1);
-        assert_eq!((news.position.number, news.more), (number, number < 4));
+        assert_eq!((news.position.number, news.has_more), (number, number < 4));
         from = news.position;
     }
     let names = [large.name, name(EntryKind::Item, "movies", "full")];
@@ -47,7 +47,7 @@ fn a_page_has_few_bytes(fixture: &Fixture) {
         let news = fixture.read(from, 1_000);
         (from, pages, read) = (news.position, pages + 1, read + news.entries.len());
         assert!(news.entries.len() <= 16, "{}", news.entries.len());
-        if !news.more {
+        if !news.has_more {
             break;
         }
     }

@@ -1,4 +1,4 @@
-//! The disk of a simulation: what `SQLite` writes there is heard. The disk may be full, and a process may be killed between
+//! The disk of a simulation: what SQLite writes there is heard. The disk may be full, and a process may be killed between
 //! what a transaction wrote and its commit.
 //!
 //! There is one for all simulations of a process, so they run one after the other.
@@ -86,7 +86,7 @@ impl Disk {
     }
 }
 
-/// The head of the frame in the write-ahead log that commits, by the format of `SQLite`'s log.
+/// The head of the frame in the write-ahead log that commits, by the format of SQLite's log.
 fn is_commit(path: &Path, at: u64, bytes: &[u8]) -> bool {
     path.as_os_str().as_encoded_bytes().ends_with(b"-wal") && at > 0 && bytes.len() == 24 && bytes[4..8] != [0; 4]
 }

@@ -10,7 +10,7 @@ use crate::support::index::Clock;
 use plexindex::error::{Error, Result, Status};
 use plexindex::model::{Item, Library, Server};
 use plexindex::source::{
-    Abilities, Bounds, EditRequest, Event, Kind, KnownItems, LocatedItem, Meter, PageEnd, PageRequest, Source,
+    Abilities, Bounds, EditRequest, Event, IndexedItems, Kind, LocatedItem, Meter, PageEnd, PageRequest, Source,
     SourceChanges, WantedPath,
 };
 
@@ -245,7 +245,7 @@ impl Source for Routed {
         self.ask(false, |_, server| server.page(request, bounds, items))
     }
 
-    fn changes(&self, library: &Library, known: &dyn KnownItems, bounds: Bounds<'_>) -> Result<SourceChanges> {
+    fn changes(&self, library: &Library, known: &dyn IndexedItems, bounds: Bounds<'_>) -> Result<SourceChanges> {
         self.ask(true, |_, server| server.changes(library, known, bounds))
     }
 
@@ -267,7 +267,7 @@ impl Source for Routed {
         self.ask(true, |number, server| {
             let items = self.net.servers[number].items(request.section);
             let shown = |id: &str| sees(self.user, id) && items.iter().any(|item| item.rating_key == id);
-            if (request.ids.iter()).all(|id| shown(id)) {
+            if (request.rating_keys.iter()).all(|id| shown(id)) {
                 server.edit(request, bounds)
             } else {
                 Err(Error::new(Status::NotOnServer, "no such item"))

@@ -128,7 +128,7 @@ impl World {
         }
         self.go_on(1);
         let items: Vec<_> = (server.items(&section).into_iter())
-            .filter(plexindex::model::Item::has_key)
+            .filter(plexindex::model::Item::has_valid_key)
             .collect();
         let mut told = Vec::new();
         // Those that came first have been read; those that came last are in no listing but this one.

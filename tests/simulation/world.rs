@@ -357,7 +357,7 @@ impl World {
             let mut rows = BTreeMap::new();
             for (title, section) in server.sections() {
                 let shown = server.is_mounted(&section);
-                let shown_at_all = plexindex::model::Item::has_key;
+                let shown_at_all = plexindex::model::Item::has_valid_key;
                 for item in server.items(&section).into_iter().filter(shown_at_all) {
                     let row = Row {
                         path: item.parts[0].clone(),
@@ -378,7 +378,7 @@ impl World {
         let libraries = server.sections();
         let (title, section) = libraries[self.word(2, libraries.len())].clone();
         let items: Vec<_> = (server.items(&section).into_iter())
-            .filter(plexindex::model::Item::has_key)
+            .filter(plexindex::model::Item::has_valid_key)
             .collect();
         let one = (!items.is_empty()).then(|| items[self.word(3, items.len())].clone());
         self.files += 1;

@@ -31,7 +31,7 @@ impl Log for Everything {
 struct NoMeter;
 
 impl Meter for NoMeter {
-    fn request(&self, _: RequestKind, _: u64, _: Duration) {}
+    fn record_request(&self, _: RequestKind, _: u64, _: Duration) {}
 }
 
 #[test]

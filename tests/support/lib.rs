@@ -232,7 +232,7 @@ pub fn segments(folder: &Path) -> Vec<PathBuf> {
 pub fn quick() -> index::DebounceIntervals {
     index::DebounceIntervals {
         quiet_ms: 20,
-        apart_ms: 0,
+        min_interval_ms: 0,
         settle_ms: 100,
         ..index::DebounceIntervals::default()
     }

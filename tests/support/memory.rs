@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use plexindex::error::{Error, Result, Status};
-use plexindex::model::{Item, ItemType, Library, LibraryKind, Server, SourceState, Trust};
+use plexindex::model::{Item, ItemType, Library, LibraryKind, Server, SourceState, TokenReliability};
 use plexindex::source::{
-    Abilities, Bounds, Delta, EditRequest, Event, FieldChange, Kind, KnownItems, LocatedItem, Meter, Notification,
+    Abilities, Bounds, Delta, EditRequest, Event, FieldChange, IndexedItems, Kind, LocatedItem, Meter, Notification,
     PageEnd, PageRequest, RequestKind, Resume, Source, SourceChanges, WantedPath,
 };
 
@@ -20,8 +20,8 @@ pub static KIND: Kind = Kind {
     empty_hint: "check whether it has any",
     key_prefix: "memory:items:",
     is_rating_key: |key| !key.contains(['/', ',']),
-    read_events,
-    companion: None,
+    parse_notification: read_events,
+    enabling_option_advice: None,
 };
 
 /// Partitions of a library's listing.
@@ -454,7 +454,7 @@ impl MemorySource {
         if bounds.deadline.has_passed() {
             return Err(late());
         }
-        self.meter.request(kind, 1, Duration::ZERO);
+        self.meter.record_request(kind, 1, Duration::ZERO);
         let mut state = self.memory.state();
         let count = state.requests.entry(kind.name()).or_default();
         *count += 1;
@@ -498,10 +498,10 @@ impl Source for MemorySource {
         let state = self.ask(RequestKind::Probe, &bounds)?;
         let shown = |stock: &Stock| {
             let (token, trust) = match state.knobs.token {
-                Token::Exact => (stock.told.to_string(), Trust::Exact),
-                Token::Coarse | Token::Lagging => (stock.told.to_string(), Trust::Hint),
-                Token::Lying => ("as ever".to_owned(), Trust::Hint),
-                Token::Useless => (String::new(), Trust::Useless),
+                Token::Exact => (stock.told.to_string(), TokenReliability::Exact),
+                Token::Coarse | Token::Lagging => (stock.told.to_string(), TokenReliability::Hint),
+                Token::Lying => ("as ever".to_owned(), TokenReliability::Hint),
+                Token::Useless => (String::new(), TokenReliability::Useless),
             };
             let change = SourceState {
                 token,
@@ -546,17 +546,17 @@ impl Source for MemorySource {
             rows: rows.len().min(size) as u64,
             total: Some(total),
             next: rows.get(size).map(|(place, _)| *place),
-            moved: false,
+            has_shifted: false,
         })
     }
 
-    fn changes(&self, library: &Library, known: &dyn KnownItems, bounds: Bounds<'_>) -> Result<SourceChanges> {
+    fn changes(&self, library: &Library, known: &dyn IndexedItems, bounds: Bounds<'_>) -> Result<SourceChanges> {
         // Copied first: this server is locked, and the index may send it requests.
         let (new, gone) = {
             let state = self.ask(RequestKind::Delta, &bounds)?;
             let stock = state.stock(library)?;
             let told = state.knobs.abilities.changes;
-            let Some(since) = known.since().parse::<u64>().ok().filter(|_| told != Delta::None) else {
+            let Some(since) = known.base_token().parse::<u64>().ok().filter(|_| told != Delta::None) else {
                 return Ok(SourceChanges::Unknown);
             };
             if stock.unmounted {
@@ -622,7 +622,7 @@ impl Source for MemorySource {
             ));
         }
         drop(self.ask(RequestKind::Edit, &bounds)?);
-        for key in request.ids {
+        for key in request.rating_keys {
             self.memory.change(request.section, |stock, version| {
                 let row = stock.find(key);
                 for change in request.changes {

@@ -1,7 +1,7 @@
 //! Plex's library database as its server keeps it: with the real schema, written as the server writes it.
 //!
 //! The writer opens the file for each change and closes it again: this process must not have it open while it is read. A
-//! process of its own writes all the time (`Server::run`).
+//! process of its own writes all the time (`Server::run_with_retries`).
 
 use std::io::Read;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! A VFS that reports each read, write, sync and removal of `SQLite` before it is done, and may let it fail. It becomes the
+//! A VFS that reports each read, write, sync and removal of SQLite before it is done, and may let it fail. It becomes the
 //! default of the process, so only workers use it.
 
 #![allow(unsafe_code)] // SQLite calls it through C
@@ -12,7 +12,7 @@ use rusqlite::ffi::{
     SQLITE_OK, sqlite3_file, sqlite3_int64, sqlite3_io_methods, sqlite3_vfs, sqlite3_vfs_find, sqlite3_vfs_register,
 };
 
-/// What `SQLite` is about to do. `file` tells open files apart.
+/// What SQLite is about to do. `file` tells open files apart.
 #[derive(Debug)]
 pub enum Call<'c> {
     Open { file: usize, path: &'c Path, made: bool },
@@ -34,7 +34,7 @@ static TABLES: LazyLock<Mutex<HashMap<usize, usize>>> = LazyLock::new(Mutex::def
 /// The real methods of each open file.
 static OPEN: LazyLock<Mutex<HashMap<usize, usize>>> = LazyLock::new(Mutex::default);
 
-/// Reports the calls of this process's `SQLite` from now on. Without `shares_memory` its files have no `-shm`, as on a
+/// Reports the calls of this process's SQLite from now on. Without `shares_memory` its files have no `-shm`, as on a
 /// network.
 pub fn register(ear: Ear, shares_memory: bool) {
     EAR.set(ear).expect("registered once");

@@ -282,7 +282,7 @@ pub fn database(folder: &Path) -> rusqlite::Connection {
     connection
 }
 
-/// Asserts that `SQLite` finds no damage in the database.
+/// Asserts that SQLite finds no damage in the database.
 pub fn assert_sound(folder: &Path) {
     let found: String = database(folder)
         .query_row("PRAGMA integrity_check", [], |row| row.get(0))

@@ -14,7 +14,7 @@ use plexindex::inside::{FoundItem, GuidRef};
 use plexindex::model::Library;
 
 /// A block under construction in the caller's memory: the header, an array of answers, then items and strings.
-pub struct Block<'b> {
+pub struct BlockWriter<'b> {
     room: &'b mut [u8],
     /// Number of bytes used so far, including bytes that did not fit.
     used: usize,
@@ -23,7 +23,7 @@ pub struct Block<'b> {
 }
 
 /// Returns a buffer's memory, after checking its pointer and alignment.
-fn room(buffer: &mut Buffer) -> Result<&mut [u8]> {
+fn buffer_memory(buffer: &mut Buffer) -> Result<&mut [u8]> {
     if buffer.data.is_null() {
         if buffer.capacity > 0 {
             return Err(Error::new(
@@ -54,11 +54,11 @@ pub fn too_small(needed: usize, capacity: usize) -> Error {
 
 /// Minimum buffer size in bytes for a call that can ask the server. Most answers fit into such a buffer. The header and
 /// docs/c.md repeat this number.
-pub const LEAST_MEMORY: usize = 4096;
+pub const MIN_CAPACITY: usize = 4096;
 
 /// Rejects a buffer that is too small for most answers, since a second call would have to ask the server again.
 pub fn check_memory(buffer: &mut Buffer) -> Result<()> {
-    check_room(buffer, LEAST_MEMORY)
+    check_capacity(buffer, MIN_CAPACITY)
 }
 
 /// Number of bytes that an answer in a batch needs, excluding its path.
@@ -66,30 +66,34 @@ const ANSWER_MEMORY: usize = 384;
 
 /// Like [`check_memory`], for a batch of `count` paths with a total length of `bytes`.
 pub fn check_memory_for(buffer: &mut Buffer, count: usize, bytes: usize) -> Result<()> {
-    check_room(
+    check_capacity(
         buffer,
-        LEAST_MEMORY.max(count.saturating_mul(ANSWER_MEMORY).saturating_add(bytes)),
+        MIN_CAPACITY.max(count.saturating_mul(ANSWER_MEMORY).saturating_add(bytes)),
     )
 }
 
-/// Rejects a buffer with a capacity below `least`, and sets its length to `least`.
-fn check_room(buffer: &mut Buffer, least: usize) -> Result<()> {
-    room(buffer)?;
-    if buffer.capacity >= least {
+/// Rejects a buffer with a capacity below `min_capacity`, and sets its length to `min_capacity`.
+fn check_capacity(buffer: &mut Buffer, min_capacity: usize) -> Result<()> {
+    buffer_memory(buffer)?;
+    if buffer.capacity >= min_capacity {
         return Ok(());
     }
-    buffer.length = least;
-    Err(too_small(least, buffer.capacity))
+    buffer.length = min_capacity;
+    Err(too_small(min_capacity, buffer.capacity))
 }
 
 /// Writes a block of `count` answers, which `fill` adds one by one. If the block does not fit, sets the buffer's length
 /// to the size needed, and fails.
-pub fn write_answers(buffer: &mut Buffer, count: usize, fill: impl FnOnce(&mut Block<'_>) -> Result<()>) -> Result<()> {
+pub fn write_answers(
+    buffer: &mut Buffer,
+    count: usize,
+    fill: impl FnOnce(&mut BlockWriter<'_>) -> Result<()>,
+) -> Result<()> {
     let capacity = buffer.capacity;
     buffer.length = 0;
     let first = size_of::<Answers>();
-    let mut block = Block {
-        room: room(buffer)?,
+    let mut block = BlockWriter {
+        room: buffer_memory(buffer)?,
         used: first + count * size_of::<AnswerRecord>(),
         next_answer: first,
     };
@@ -107,9 +111,9 @@ pub fn write_answers(buffer: &mut Buffer, count: usize, fill: impl FnOnce(&mut B
         item_size: truncate_u32(size_of::<ItemRecord>()),
         count: truncate_u32(count),
         first: truncate_u32(first),
-        log_lines: log_ring::waiting(),
+        log_lines: log_ring::waiting_count(),
     };
-    block.put(0, &head);
+    block.write_record(0, &head);
     buffer.length = used;
     if used > capacity {
         return Err(too_small(used, capacity));
@@ -120,7 +124,7 @@ pub fn write_answers(buffer: &mut Buffer, count: usize, fill: impl FnOnce(&mut B
 /// Writes a block with a single answer, and returns the answer's status.
 pub fn write_answer(buffer: &mut Buffer, answer: &Answer<'_>) -> Result<Status> {
     write_answers(buffer, 1, |block| {
-        block.answer(answer);
+        block.append_answer(answer);
         Ok(())
     })?;
     Ok(answer.status)
@@ -129,16 +133,16 @@ pub fn write_answer(buffer: &mut Buffer, answer: &Answer<'_>) -> Result<Status> 
 /// Updates the number of waiting log lines in a finished block. A slow call logs only after it has written its block.
 pub fn recount_log_lines(buffer: &mut Buffer) -> Result<()> {
     let offset = std::mem::offset_of!(Answers, log_lines);
-    let room = room(buffer)?;
+    let room = buffer_memory(buffer)?;
     if let Some(place) = room.get_mut(offset..offset + size_of::<u32>()) {
-        place.copy_from_slice(&log_ring::waiting().to_ne_bytes());
+        place.copy_from_slice(&log_ring::waiting_count().to_ne_bytes());
     }
     Ok(())
 }
 
 /// Writes bytes and a NUL to the buffer. The buffer's `length` does not count the NUL.
 pub fn write_bytes(buffer: &mut Buffer, text: &[u8]) -> Result<Status> {
-    let room = room(buffer)?;
+    let room = buffer_memory(buffer)?;
     if text.len() >= room.len() {
         return too_small_for(buffer, text.len());
     }
@@ -166,9 +170,9 @@ impl PlainRecord for Answers {}
 impl PlainRecord for AnswerRecord {}
 impl PlainRecord for ItemRecord {}
 
-impl Block<'_> {
+impl BlockWriter<'_> {
     /// Writes a record at this offset if it fits; otherwise does nothing.
-    fn put<T: PlainRecord>(&mut self, offset: usize, record: &T) {
+    fn write_record<T: PlainRecord>(&mut self, offset: usize, record: &T) {
         let size = size_of::<T>();
         if let Some(place) = self.room.get_mut(offset..offset + size) {
             // SAFETY: `record` is plain data without padding, `size` bytes long, and does not overlap the block.
@@ -180,7 +184,7 @@ impl Block<'_> {
 
     /// Appends the concatenated pieces and a NUL, and returns the string's offset and length.
     #[inline]
-    fn bytes<const N: usize>(&mut self, pieces: [&[u8]; N]) -> Text {
+    fn append_bytes<const N: usize>(&mut self, pieces: [&[u8]; N]) -> Text {
         let offset = self.used;
         let length = pieces.iter().map(|piece| piece.len()).sum();
         if let Some(mut place) = self.room.get_mut(offset..=offset + length) {
@@ -200,19 +204,19 @@ impl Block<'_> {
 
     /// Appends a string, unless the string is empty, which means that the value is unknown.
     #[inline]
-    fn known_text(&mut self, text: &str) -> Text {
+    fn append_text(&mut self, text: &str) -> Text {
         if text.is_empty() {
             Text::default()
         } else {
-            self.bytes([text.as_bytes()])
+            self.append_bytes([text.as_bytes()])
         }
     }
 
     /// Appends a GUID, which may be stored in pieces.
-    fn guid(&mut self, guid: GuidRef<'_>) -> Text {
+    fn append_guid(&mut self, guid: GuidRef<'_>) -> Text {
         match guid {
-            GuidRef::Text(text) => self.known_text(text),
-            GuidRef::Plex { prefix, id } => GuidRef::with_pieces((prefix, &id), |pieces| self.bytes(pieces)),
+            GuidRef::Text(text) => self.append_text(text),
+            GuidRef::Plex { prefix, id } => GuidRef::with_pieces((prefix, &id), |pieces| self.append_bytes(pieces)),
         }
     }
 
@@ -222,7 +226,7 @@ impl Block<'_> {
     }
 
     /// Writes an item's record at this offset, and appends the item's strings. `prefix` is the start of the item's key.
-    fn item(&mut self, offset: usize, prefix: &str, found: &FoundItem<'_>, library: Option<&Library>) {
+    fn write_item(&mut self, offset: usize, prefix: &str, found: &FoundItem<'_>, library: Option<&Library>) {
         let item = &found.item;
         let mut flags = 0;
         if text(found.path).is_none() {
@@ -231,7 +235,7 @@ impl Block<'_> {
         if item.key_only {
             flags |= c::PLEXINDEX_ITEM_KEY_ONLY;
         }
-        let key = self.bytes([prefix.as_bytes(), item.rating_key.as_bytes()]);
+        let key = self.append_bytes([prefix.as_bytes(), item.rating_key.as_bytes()]);
         let record = ItemRecord {
             key,
             // The rating key is the end of the key, so the block stores it only once.
@@ -239,18 +243,18 @@ impl Block<'_> {
                 offset: key.offset + truncate_u32(prefix.len()),
                 length: truncate_u32(item.rating_key.len()),
             },
-            title: self.known_text(item.title),
-            guid: self.guid(item.guid),
-            show_title: self.known_text(item.show_title),
-            show_rating_key: self.known_text(item.show_rating_key),
-            show_guid: self.guid(item.show_guid),
+            title: self.append_text(item.title),
+            guid: self.append_guid(item.guid),
+            show_title: self.append_text(item.show_title),
+            show_rating_key: self.append_text(item.show_rating_key),
+            show_guid: self.append_guid(item.show_guid),
             path: if found.path.is_empty() {
                 Text::default()
             } else {
-                self.bytes([found.path])
+                self.append_bytes([found.path])
             },
-            section: self.known_text(library.map_or("", |library| &library.section)),
-            library_title: self.known_text(library.map_or("", |library| &library.title)),
+            section: self.append_text(library.map_or("", |library| &library.section)),
+            library_title: self.append_text(library.map_or("", |library| &library.title)),
             kind: i32::from(item.kind.number()),
             year: item.year,
             season: item.season,
@@ -258,11 +262,11 @@ impl Block<'_> {
             flags,
             reserved: 0,
         };
-        self.put(offset, &record);
+        self.write_record(offset, &record);
     }
 
     /// Writes an answer's candidates. Returns the candidates' offset (0 without candidates) and number.
-    fn candidates<'f>(
+    fn write_candidates<'f>(
         &mut self,
         prefix: &str,
         found: impl ExactSizeIterator<Item = (FoundItem<'f>, Option<&'f Library>)>,
@@ -271,16 +275,16 @@ impl Block<'_> {
         let (array, count) = (self.used, found.len());
         self.used += count * size_of::<ItemRecord>();
         for (index, (found, library)) in found.enumerate() {
-            self.item(array + index * size_of::<ItemRecord>(), prefix, &found, library);
+            self.write_item(array + index * size_of::<ItemRecord>(), prefix, &found, library);
         }
         (if count == 0 { 0 } else { truncate_u32(array) }, truncate_u32(count))
     }
 
     /// Writes the next answer, and appends its candidates and strings.
-    pub fn answer(&mut self, answer: &Answer<'_>) {
+    pub fn append_answer(&mut self, answer: &Answer<'_>) {
         let found = answer.candidates().iter().map(|found| (*found, answer.library(found)));
-        let (candidates, candidates_count) = self.candidates(answer.kind.key_prefix, found);
-        let message = self.known_text(answer.message);
+        let (candidates, candidates_count) = self.write_candidates(answer.kind.key_prefix, found);
+        let message = self.append_text(answer.message);
         let offset = self.next_answer;
         self.next_answer += size_of::<AnswerRecord>();
         let record = AnswerRecord {
@@ -297,17 +301,17 @@ impl Block<'_> {
             message,
             age_ms: answer.age_ms.unwrap_or(-1),
         };
-        self.put(offset, &record);
+        self.write_record(offset, &record);
     }
 }
 
 /// A finished block, for reading. The methods check all offsets, since the host may have changed the memory.
-pub struct Written<'b> {
+pub struct BlockReader<'b> {
     bytes: &'b [u8],
     head: Answers,
 }
 
-impl Written<'_> {
+impl BlockReader<'_> {
     /// Returns the block in this buffer; `None` if the buffer contains no block.
     ///
     /// # Safety

@@ -4,16 +4,16 @@ use std::cell::{Cell, UnsafeCell};
 use std::ffi::c_char;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::strings::{aligned, null, out};
+use super::strings::{aligned, null_error, output};
 use super::types::Buffer;
-use plexindex::error::{Error, Result, Status, refuse};
+use plexindex::error::{Error, Result, Status, invalid_argument_error};
 
 /// Maximum size in bytes of a key or value from a fast lookup, including the NUL.
-pub const KEY: usize = 1024;
+pub const MAX_LOOKUP_RESULT: usize = 1024;
 
 // These thread-locals have no destructors, which would prevent unloading the library until the thread ends.
 thread_local! {
-    static LAST_KEY: UnsafeCell<[u8; KEY]> = const { UnsafeCell::new([0; KEY]) };
+    static LAST_KEY: UnsafeCell<[u8; MAX_LOOKUP_RESULT]> = const { UnsafeCell::new([0; MAX_LOOKUP_RESULT]) };
     static PANICKED_AT: Cell<PanicLocation> = const { Cell::new(NOWHERE) };
 }
 
@@ -57,12 +57,12 @@ pub fn guard_into<S: Into<Status>>(
     body: impl FnOnce(&mut Buffer) -> Result<S>,
 ) -> i32 {
     // SAFETY: the caller passed NULL or a buffer.
-    guard_output(error, place, || body(unsafe { out(place, name) }?))
+    guard_output(error, place, || body(unsafe { output(place, name) }?))
 }
 
 /// Sets a buffer's length to 0. Does not change its memory, which may contain the call's inputs. Ignores invalid
 /// pointers, which later checks reject.
-fn empty(place: *mut Buffer) {
+fn clear_buffer(place: *mut Buffer) {
     if !place.is_null() && place.is_aligned() {
         // SAFETY: the caller passed a buffer.
         unsafe { (*place).length = 0 };
@@ -71,7 +71,7 @@ fn empty(place: *mut Buffer) {
 
 /// Like [`guard_into`], but does not check the buffer `place`, which may be NULL.
 pub fn guard_output<S: Into<Status>>(error: *mut Buffer, place: *mut Buffer, body: impl FnOnce() -> Result<S>) -> i32 {
-    empty(place);
+    clear_buffer(place);
     let error_text = match ErrorText::new(error) {
         Ok(error_text) => error_text,
         Err(error) => {
@@ -94,7 +94,7 @@ pub fn guard_output<S: Into<Status>>(error: *mut Buffer, place: *mut Buffer, bod
         Ok(status) => {
             // A callback may have used the buffer `error` for its own calls.
             if !std::ptr::eq(error, place) {
-                empty(error);
+                clear_buffer(error);
             }
             status.into() as i32
         }
@@ -104,7 +104,7 @@ pub fn guard_output<S: Into<Status>>(error: *mut Buffer, place: *mut Buffer, bod
             #[cfg(test)]
             tests::keep(&text);
             if error.status != Status::BufferTooSmall {
-                empty(place);
+                clear_buffer(place);
             }
             error_text.write(&text);
             error.status as i32
@@ -126,13 +126,13 @@ impl ErrorText {
         // SAFETY: the caller passed NULL or a buffer.
         let given = unsafe { error.read() };
         if given.capacity > isize::MAX.unsigned_abs() {
-            return refuse(format!(
+            return invalid_argument_error(format!(
                 "error.capacity is {}, which is larger than any memory",
                 given.capacity
             ));
         }
         if given.data.is_null() && given.capacity > 0 {
-            return Err(null("error.data"));
+            return Err(null_error("error.data"));
         }
         let error_text = Self(Some((error, given)));
         error_text.write("");
@@ -147,7 +147,7 @@ impl ErrorText {
         // SAFETY: `ErrorText::new` checked the caller's buffer. Its memory has `capacity` bytes, unused by other code.
         unsafe {
             if capacity > 0 {
-                write_cut(text, std::slice::from_raw_parts_mut(data.cast(), capacity));
+                write_truncated(text, std::slice::from_raw_parts_mut(data.cast(), capacity));
             }
             (*buffer).length = text.len();
         }
@@ -179,7 +179,7 @@ fn panic_location() -> String {
 
 /// Installs a panic hook that keeps panic messages, which may contain secrets, off the host's error stream. The hook
 /// stores and logs the location. It affects only this library, since a shared object has its own standard library.
-pub fn quiet_panics() {
+pub fn install_panic_hook() {
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| {
         // The closure captures nothing, so unloading the library leaks no memory.
@@ -195,7 +195,7 @@ pub fn quiet_panics() {
 }
 
 /// Writes a string and a NUL, truncated to fit. A truncated string ends in `…` if there is room.
-pub fn write_cut(text: &str, room: &mut [u8]) {
+pub fn write_truncated(text: &str, room: &mut [u8]) {
     const END: &str = "…";
     let Some(longest) = room.len().checked_sub(1) else {
         return;
@@ -230,7 +230,7 @@ pub fn store_thread_text([head, tail]: [&[u8]; 2]) -> *const c_char {
         // SAFETY: only this thread uses the memory, and no reference to it exists while plexindex runs.
         let last = unsafe { &mut *last.get() };
         let length = head.len() + tail.len();
-        if length >= KEY || tail.contains(&0) {
+        if length >= MAX_LOOKUP_RESULT || tail.contains(&0) {
             return std::ptr::null();
         }
         last[..head.len()].copy_from_slice(head);

@@ -7,7 +7,7 @@ use super::strings::required;
 use super::table_handles::TableHandles;
 use super::types::{Handle, LibraryHandle};
 use super::{guard, log_ring};
-use plexindex::error::{Result, abridged, refuse};
+use plexindex::error::{Result, invalid_argument_error, truncate_for_message};
 use plexindex::inside::lock;
 use plexindex::inside::{Forks, Release, fork};
 use plexindex::{Index, Library, Selector};
@@ -27,30 +27,30 @@ pub struct Opened {
 struct LibraryHandles {
     /// Boxed, so that libraries do not move when the list grows. Each selector is added only once.
     #[allow(clippy::vec_box)]
-    known: Mutex<Vec<Box<Library>>>,
+    libraries: Mutex<Vec<Box<Library>>>,
 }
 
 impl Forks for LibraryHandles {
     /// Locks the library handles until the returned value is dropped, so that the lock is free in the child of a fork.
     fn before(self: Arc<Self>) -> Vec<Box<dyn Release>> {
-        vec![Box::new(fork::hold(&self, |all| &all.known))]
+        vec![Box::new(fork::hold(&self, |all| &all.libraries))]
     }
 }
 
 impl Opened {
     /// Opens an index, and installs the log and the panic hook.
     pub fn open(checked: CheckedOptions) -> Result<Self> {
-        guard::quiet_panics();
-        log_ring::install(log_ring::level(checked.log_level)?);
+        guard::install_panic_hook();
+        log_ring::install(log_ring::parse_level(checked.log_level)?);
         #[cfg(feature = "shared")]
         let index = plexindex_sharing::open(checked.options)?;
         #[cfg(not(feature = "shared"))]
         let index = Index::open(checked.options)?;
-        Ok(Self::over(index))
+        Ok(Self::wrap(index))
     }
 
     /// Wraps an open index, and registers its handles with the fork handlers.
-    pub fn over(index: Index) -> Self {
+    pub fn wrap(index: Index) -> Self {
         let (libraries, tables) = (Arc::default(), Arc::default());
         fork::watch(&libraries);
         fork::watch(&tables);
@@ -100,7 +100,7 @@ impl Opened {
 
     /// Returns the handle for this selector. Equal selectors have the same handle, so callers need not free handles.
     pub fn library(&self, selector: Selector) -> Result<*const LibraryHandle> {
-        let mut libraries = lock(&self.libraries.known);
+        let mut libraries = lock(&self.libraries.libraries);
         if let Some(known) = libraries.iter().find(|one| *one.selector() == selector) {
             return Ok(std::ptr::from_ref::<Library>(known).cast());
         }
@@ -108,10 +108,10 @@ impl Opened {
         // Limits handles for unknown names, since handles live as long as the index, and names may come from users.
         let unknown_count = || libraries.iter().filter(|one| !one.is_known()).count();
         if libraries.len() >= MAX_UNKNOWN && !library.is_known() && unknown_count() >= MAX_UNKNOWN {
-            return refuse(format!(
+            return invalid_argument_error(format!(
                 "library '{}' is unknown, and the index has reached its limit of {MAX_UNKNOWN} handles for unknown \
                  names; use names of existing libraries",
-                abridged(library.selector().name().as_bytes())
+                truncate_for_message(library.selector().name().as_bytes())
             ));
         }
         let handle = std::ptr::from_ref::<Library>(&library).cast();

@@ -13,13 +13,13 @@ fn opened_in(folder: &std::path::Path) -> Opened {
         cache_dir: folder.to_owned(),
         ..options::Options::default()
     };
-    Opened::over(Index::open(options).expect("opens"))
+    Opened::wrap(Index::open(options).expect("opens"))
 }
 
 #[test]
 fn handles_for_unknown_libraries_are_limited() {
     let folder = tempfile::tempdir().expect("a folder");
-    let opened = Opened::over(hostile(folder.path()));
+    let opened = Opened::wrap(hostile(folder.path()));
     let ask = |number: usize| opened.library(Selector::Any(format!("Name {number}")));
     for number in 0..MAX_UNKNOWN {
         ask(number).expect("a handle");
@@ -44,7 +44,7 @@ fn a_child_gets_handles_though_a_thread_got_its_first_at_the_fork() {
     let (say, said) = std::sync::mpsc::channel();
     let libraries = Arc::clone(&opened.libraries);
     let busy = std::thread::spawn(move || {
-        let _known = libraries.known.lock();
+        let _known = libraries.libraries.lock();
         say.send(()).expect("heard");
         std::thread::sleep(Duration::from_millis(100));
     });

@@ -43,7 +43,7 @@ static WAITING: AtomicU32 = AtomicU32::new(0);
 /// Locks the ring; returns `None` if the lock is not free within about a second. The forking thread holds the lock
 /// during a fork, so that the lock is free in the child. A process created without the handlers of `pthread_atfork` can
 /// inherit a lock that is never released. In such a process, losing a line is better than blocking the host.
-fn ring() -> Option<MutexGuard<'static, Ring>> {
+fn lock_ring() -> Option<MutexGuard<'static, Ring>> {
     for attempt in 0..2000 {
         if let Some(ring) = try_lock(&RING) {
             return Some(ring);
@@ -65,7 +65,7 @@ struct RingGuard {
 impl Release for RingGuard {}
 
 /// Locks the ring for a fork, until the returned value is dropped.
-fn hold() -> Box<dyn Release> {
+fn lock_for_fork() -> Box<dyn Release> {
     Box::new(RingGuard { _ring: lock(&RING) })
 }
 
@@ -87,7 +87,7 @@ impl Log for RingLogger {
             Level::Debug | Level::Trace => c::PLEXINDEX_LOG_DEBUG,
         };
         let text = record.args().to_string();
-        let Some(mut ring) = ring() else { return };
+        let Some(mut ring) = lock_ring() else { return };
         if ring.lines.len() == CAPACITY {
             ring.lines.pop_front();
             ring.lost += 1;
@@ -101,7 +101,7 @@ impl Log for RingLogger {
 }
 
 /// Converts a `PLEXINDEX_LOG_*` number to a level; 0 means the default, warnings.
-pub fn level(level: i32) -> Result<LevelFilter> {
+pub fn parse_level(level: i32) -> Result<LevelFilter> {
     match level {
         0 | c::PLEXINDEX_LOG_WARN => Ok(LevelFilter::Warn),
         c::PLEXINDEX_LOG_OFF => Ok(LevelFilter::Off),
@@ -118,20 +118,20 @@ pub fn level(level: i32) -> Result<LevelFilter> {
 /// Installs the ring as the logger of this process, unless a Rust host has its own logger, and sets the level.
 pub fn install(level: LevelFilter) {
     static LOGGER: RingLogger = RingLogger;
-    fork::hold_last(hold);
+    fork::hold_last(lock_for_fork);
     let _ = log::set_logger(&LOGGER);
     log::set_max_level(level);
 }
 
 /// Returns the number of waiting lines.
-pub fn waiting() -> u32 {
+pub fn waiting_count() -> u32 {
     WAITING.load(Ordering::Relaxed)
 }
 
 /// Removes and returns all lines, oldest first. If lines were lost, the first line is a warning.
 pub fn drain() -> Vec<LogLine> {
     let mut lines = Vec::new();
-    let Some(mut ring) = ring() else { return lines };
+    let Some(mut ring) = lock_ring() else { return lines };
     if ring.lost > 0 {
         lines.push(LogLine {
             level: c::PLEXINDEX_LOG_WARN,

@@ -9,7 +9,7 @@ fn a_child_has_a_log_though_a_thread_drained_it_at_the_fork() {
     install(LevelFilter::Warn);
     let (say, said) = channel();
     let drainer = std::thread::spawn(move || {
-        let _ring = ring();
+        let _ring = lock_ring();
         say.send(()).expect("heard");
         std::thread::sleep(Duration::from_millis(100));
     });

@@ -10,9 +10,9 @@ use zeroize::Zeroize;
 
 use super::callbacks::call_host_for;
 use super::constants as c;
-use super::strings::{LONGEST_TOKEN, check_flags, check_reserved, decoded, null, sized};
+use super::strings::{LONGEST_TOKEN, check_flags, check_reserved, copy_struct, decode_utf8, null_error};
 use super::types::{self, Buffer, Handle, OptionsRecord, RenewTokenFn};
-use plexindex::error::{Error, Result, Status, check_length, refuse};
+use plexindex::error::{Error, Result, Status, check_length, invalid_argument_error};
 use plexindex::inside::named;
 use plexindex::model::Token;
 use plexindex::options::MappingKind::{HostToServer, ServerToHost};
@@ -26,19 +26,19 @@ pub struct CheckedOptions {
     pub opened: Arc<AtomicPtr<Handle>>,
 }
 
-/// Converts milliseconds, which must not be negative. `what` is the option's name and `or` lists other allowed values,
-/// both for the error message.
-pub fn millis(ms: i64, what: &str, or: &str) -> Result<Duration> {
+/// Converts milliseconds, which must not be negative. `what` is the option's name and `alternatives` lists other
+/// allowed values, both for the error message.
+pub fn millis(ms: i64, what: &str, alternatives: &str) -> Result<Duration> {
     match u64::try_from(ms) {
         Ok(ms) => Ok(Duration::from_millis(ms)),
-        Err(_) => refuse(format!(
-            "{what} is {ms}, but must be a positive number of milliseconds, {or}"
+        Err(_) => invalid_argument_error(format!(
+            "{what} is {ms}, but must be a positive number of milliseconds, {alternatives}"
         )),
     }
 }
 
 /// Converts milliseconds; 0 means `default`. `what` is the option's name for the error message.
-fn time(ms: i64, default: Duration, what: &str) -> Result<Duration> {
+fn millis_or_default(ms: i64, default: Duration, what: &str) -> Result<Duration> {
     or_default(ms, default, what, "")
 }
 
@@ -51,7 +51,7 @@ fn or_default(ms: i64, default: Duration, what: &str, or: &str) -> Result<Durati
 }
 
 /// Converts the time for retries; PLEXINDEX_NO_RETRY becomes zero, and 0 means `default`.
-fn retry(ms: i64, default: Duration, what: &str) -> Result<Duration> {
+fn retry_duration(ms: i64, default: Duration, what: &str) -> Result<Duration> {
     match ms {
         c::PLEXINDEX_NO_RETRY => Ok(Duration::ZERO),
         ms => or_default(ms, default, what, ", or PLEXINDEX_NO_RETRY"),
@@ -112,7 +112,7 @@ pub unsafe fn options(given: *const OptionsRecord) -> Result<CheckedOptions> {
         renew_token_user,
         shared,
         shared_retry_ms,
-    } = unsafe { sized(given, offset_of!(OptionsRecord, server_url), "options") }?;
+    } = unsafe { copy_struct(given, offset_of!(OptionsRecord, server_url), "options") }?;
     let known = c::PLEXINDEX_OPEN_OFFLINE
         | c::PLEXINDEX_OPEN_ACCEPT_INVALID_CERTS
         | c::PLEXINDEX_OPEN_NO_MMAP
@@ -135,7 +135,7 @@ pub unsafe fn options(given: *const OptionsRecord) -> Result<CheckedOptions> {
     };
     let files = [("cache_dir", cache_dir), ("ca_file", ca_file), ("database", database)];
     if let Some((name, _)) = files.iter().find(|(_, file)| file.contains(&0)) {
-        return refuse(format!("{name} contains a NUL byte, which file names cannot contain"));
+        return invalid_argument_error(format!("{name} contains a NUL byte, which file names cannot contain"));
     }
     // SAFETY: guaranteed by the caller.
     let mappings = unsafe { self::mappings(mappings, mappings_count) }?;
@@ -154,11 +154,11 @@ pub unsafe fn options(given: *const OptionsRecord) -> Result<CheckedOptions> {
             renewal: renew_token.map(|call| renewal(call, renew_token_user, Arc::clone(&opened))),
             user,
             library_ttl,
-            max_age: time(max_age_ms, default.max_age, "max_age_ms")?,
+            max_age: millis_or_default(max_age_ms, default.max_age, "max_age_ms")?,
             deadline,
-            connect_timeout: time(connect_timeout_ms, default.connect_timeout, "connect_timeout_ms")?,
-            read_timeout: time(read_timeout_ms, default.read_timeout, "read_timeout_ms")?,
-            retry_for: retry(retry_ms, default.retry_for, "retry_ms")?,
+            connect_timeout: millis_or_default(connect_timeout_ms, default.connect_timeout, "connect_timeout_ms")?,
+            read_timeout: millis_or_default(read_timeout_ms, default.read_timeout, "read_timeout_ms")?,
+            retry_for: retry_duration(retry_ms, default.retry_for, "retry_ms")?,
             ca_file: (!ca_file.is_empty()).then(|| named(ca_file)),
             accept_invalid_certs: flags & c::PLEXINDEX_OPEN_ACCEPT_INVALID_CERTS != 0,
             offline: flags & c::PLEXINDEX_OPEN_OFFLINE != 0,
@@ -182,7 +182,7 @@ pub unsafe fn options(given: *const OptionsRecord) -> Result<CheckedOptions> {
             },
             obfuscate_paths: flags & c::PLEXINDEX_OPEN_OBFUSCATE_PATHS != 0,
             shared,
-            shared_retry: retry(shared_retry_ms, default.shared_retry, "shared_retry_ms")?,
+            shared_retry: retry_duration(shared_retry_ms, default.shared_retry, "shared_retry_ms")?,
             shared_durable: flags & c::PLEXINDEX_OPEN_SHARED_DURABLE != 0,
         },
         log_level,
@@ -231,10 +231,10 @@ unsafe fn mappings(given: *const types::MappingRecord, count: usize) -> Result<V
         return Ok(Vec::new());
     }
     if given.is_null() {
-        return Err(null("options.mappings"));
+        return Err(null_error("options.mappings"));
     }
     if count > 10_000 {
-        return refuse(format!("options.mappings_count must be at most 10000, not {count}"));
+        return invalid_argument_error(format!("options.mappings_count must be at most 10000, not {count}"));
     }
     (0..count)
         .map(|place| {
@@ -245,14 +245,18 @@ unsafe fn mappings(given: *const types::MappingRecord, count: usize) -> Result<V
             // SAFETY: guaranteed by the caller.
             let (from, to) = unsafe { (rule.from.path(&name)?, rule.to.path(&name)?) };
             let pattern =
-                || decoded(from, &format!("{name}.from")).map(|text| options::Pattern::Regex(text.to_owned()));
+                || decode_utf8(from, &format!("{name}.from")).map(|text| options::Pattern::Regex(text.to_owned()));
             let prefix = || options::Pattern::Prefix(from.to_vec());
             let (kind, from) = match rule.kind {
                 c::PLEXINDEX_MAPPING_HOST_PREFIX => (HostToServer, prefix()),
                 c::PLEXINDEX_MAPPING_HOST_PATTERN => (HostToServer, pattern()?),
                 c::PLEXINDEX_MAPPING_SERVER_PREFIX => (ServerToHost, prefix()),
                 c::PLEXINDEX_MAPPING_SERVER_PATTERN => (ServerToHost, pattern()?),
-                other => return refuse(format!("{name}.kind must be one of PLEXINDEX_MAPPING_*, not {other}")),
+                other => {
+                    return invalid_argument_error(format!(
+                        "{name}.kind must be one of PLEXINDEX_MAPPING_*, not {other}"
+                    ));
+                }
             };
             let mut mapping = options::Mapping::pattern(kind, "", to);
             mapping.from = from;

@@ -8,9 +8,9 @@ use super::callbacks::call_host_for;
 use super::constants as c;
 use super::handles::{Opened, opened};
 use super::options::millis;
-use super::strings::{LONGEST_TEXT, aligned, check_flags, sized, utf8};
+use super::strings::{LONGEST_TEXT, aligned, check_flags, copy_struct, utf8};
 use super::types::{self, Bytes, Handle, ProgressFn};
-use plexindex::error::{Result, abridged, check_length, refuse};
+use plexindex::error::{Result, check_length, invalid_argument_error, truncate_for_message};
 use plexindex::{Library, Progress, Query, Selector};
 
 /// Flags that only some functions accept, with their names and advice for the error message.
@@ -63,13 +63,13 @@ pub unsafe fn query<'h>(
         reserved,
         progress,
         progress_user,
-    } = unsafe { sized(given, offset_of!(types::QueryRecord, deadline_ms), "query") }?;
+    } = unsafe { copy_struct(given, offset_of!(types::QueryRecord, deadline_ms), "query") }?;
     let known =
         c::PLEXINDEX_QUERY_OFFLINE | c::PLEXINDEX_QUERY_FULL | c::PLEXINDEX_QUERY_AT_ONCE | c::PLEXINDEX_QUERY_PROBE;
     check_flags(flags, reserved, known, "query")?;
     for (flag, name, remedy) in FLAGS_OF_SOME {
         if flags & !flags_known & flag != 0 {
-            return refuse(format!(
+            return invalid_argument_error(format!(
                 "query.flags has {name}, which does not apply to this function; {remedy}"
             ));
         }
@@ -77,8 +77,10 @@ pub unsafe fn query<'h>(
     aligned(library.cast::<Library>(), "query.library")?;
     // SAFETY: guaranteed by the caller.
     let (library, text) = unsafe { (library.cast::<Library>().as_ref(), text.get("query.text")?) };
-    if library.is_some_and(|library| !library.is_of(opened.index())) {
-        return refuse("query.library belongs to another handle; get it from plexindex_get_library() with this handle");
+    if library.is_some_and(|library| !library.belongs_to(opened.index())) {
+        return invalid_argument_error(
+            "query.library belongs to another handle; get it from plexindex_get_library() with this handle",
+        );
     }
     let mut query = library.map_or_else(|| opened.index().query(), Library::query);
     if flags & c::PLEXINDEX_QUERY_OFFLINE != 0 {
@@ -110,7 +112,7 @@ impl Limits {
     ///
     /// # Safety
     /// `given` must be NULL or valid.
-    pub unsafe fn of_call(handle: *const Handle, given: *const types::CallOptionsRecord) -> Result<Self> {
+    pub unsafe fn from_options(handle: *const Handle, given: *const types::CallOptionsRecord) -> Result<Self> {
         let types::CallOptionsRecord {
             size: _,
             deadline_ms,
@@ -120,7 +122,7 @@ impl Limits {
             types::CallOptionsRecord::NONE
         } else {
             // SAFETY: guaranteed by the caller.
-            unsafe { sized(given, size_of::<usize>(), "options") }?
+            unsafe { copy_struct(given, size_of::<usize>(), "options") }?
         };
         Ok(Self {
             handle,
@@ -133,7 +135,7 @@ impl Limits {
 
     /// Returns the query with the deadline and the progress function.
     pub fn apply<'q>(&self, query: Query<'q>) -> Result<Query<'q>> {
-        let query = within(query, self.deadline_ms, self.what)?;
+        let query = with_deadline(query, self.deadline_ms, self.what)?;
         Ok(match self.progress {
             Some(call) => query.progress(progress_callback(self.handle, call, self.progress_user)),
             None => query,
@@ -142,7 +144,7 @@ impl Limits {
 }
 
 /// Sets a query's deadline in milliseconds; 0 keeps the index's default. `what` is the field's name for errors.
-pub fn within<'q>(query: Query<'q>, ms: i64, what: &str) -> Result<Query<'q>> {
+pub fn with_deadline<'q>(query: Query<'q>, ms: i64, what: &str) -> Result<Query<'q>> {
     Ok(match ms {
         0 => query,
         c::PLEXINDEX_NO_DEADLINE => query.no_deadline(),
@@ -221,10 +223,10 @@ pub unsafe fn selector(kind: i32, data: *const c_char, length: usize) -> Result<
         c::PLEXINDEX_SELECT_SECTION => Ok(Selector::Section(name)),
         c::PLEXINDEX_SELECT_UUID => Ok(Selector::Uuid(name)),
         c::PLEXINDEX_SELECT_ALL if name.is_empty() => Ok(Selector::All),
-        c::PLEXINDEX_SELECT_ALL => refuse(format!(
+        c::PLEXINDEX_SELECT_ALL => invalid_argument_error(format!(
             "the selector is '{}', but PLEXINDEX_SELECT_ALL takes no selector; pass NULL and 0",
-            abridged(name.as_bytes())
+            truncate_for_message(name.as_bytes())
         )),
-        other => refuse(format!("kind must be one of PLEXINDEX_SELECT_*, not {other}")),
+        other => invalid_argument_error(format!("kind must be one of PLEXINDEX_SELECT_*, not {other}")),
     }
 }

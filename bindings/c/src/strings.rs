@@ -4,7 +4,9 @@ use std::ffi::c_char;
 use std::mem::{align_of, size_of};
 
 use super::types::Bytes;
-use plexindex::error::{Error, Result, Status, abridged, check_length, refuse, room};
+use plexindex::error::{
+    Error, Result, Status, check_length, invalid_argument_error, truncate_for_message, try_with_capacity,
+};
 use plexindex::inside::MAX_PATH;
 pub use plexindex::options::LONGEST_TEXT;
 
@@ -37,7 +39,7 @@ pub fn check_flags(flags: u32, reserved: u32, known: u32, what: &str) -> Result<
 }
 
 /// Returns the error for a NULL pointer in the argument `what`.
-pub fn null(what: &str) -> Error {
+pub fn null_error(what: &str) -> Error {
     Error::new(Status::NullPointer, format!("{what} is NULL"))
 }
 
@@ -46,7 +48,7 @@ pub fn aligned<T>(place: *const T, what: &str) -> Result<()> {
     if place.is_aligned() {
         return Ok(());
     }
-    refuse(format!(
+    invalid_argument_error(format!(
         "the pointer {what} is not aligned to {} bytes; use memory from malloc, and handles that plexindex returned",
         align_of::<T>()
     ))
@@ -59,17 +61,17 @@ pub fn aligned<T>(place: *const T, what: &str) -> Result<()> {
 pub unsafe fn required<'h, T>(place: *const T, what: &str) -> Result<&'h T> {
     aligned(place, what)?;
     // SAFETY: guaranteed by the caller.
-    unsafe { place.as_ref() }.ok_or_else(|| null(what))
+    unsafe { place.as_ref() }.ok_or_else(|| null_error(what))
 }
 
 /// Converts an output pointer to a reference; a NULL or misaligned pointer is an error. `what` is the argument's name.
 ///
 /// # Safety
 /// `place` must be NULL, misaligned, or point to a writable value.
-pub unsafe fn out<'h, T>(place: *mut T, what: &str) -> Result<&'h mut T> {
+pub unsafe fn output<'h, T>(place: *mut T, what: &str) -> Result<&'h mut T> {
     aligned(place, what)?;
     // SAFETY: guaranteed by the caller.
-    unsafe { place.as_mut() }.ok_or_else(|| null(what))
+    unsafe { place.as_mut() }.ok_or_else(|| null_error(what))
 }
 
 /// Rejects a number of items per page that is 0 or above 10,000.
@@ -77,7 +79,7 @@ pub fn check_page_limit(limit: usize) -> Result<()> {
     if (1..=10_000).contains(&limit) {
         return Ok(());
     }
-    refuse(format!("limit must be from 1 to 10000, not {limit}"))
+    invalid_argument_error(format!("limit must be from 1 to 10000, not {limit}"))
 }
 
 /// Returns the bytes at a pointer. NULL with length 0 returns an empty slice.
@@ -86,10 +88,10 @@ pub fn check_page_limit(limit: usize) -> Result<()> {
 /// `data` must be NULL or point to `length` bytes.
 pub unsafe fn bytes<'h>(data: *const c_char, length: usize, what: &str) -> Result<&'h [u8]> {
     if data.is_null() {
-        return if length == 0 { Ok(&[]) } else { Err(null(what)) };
+        return if length == 0 { Ok(&[]) } else { Err(null_error(what)) };
     }
     if length > isize::MAX.unsigned_abs() {
-        return refuse(format!(
+        return invalid_argument_error(format!(
             "the length of {what} is {length}, which is larger than any memory"
         ));
     }
@@ -117,28 +119,29 @@ pub unsafe fn path_bytes<'h>(data: *const c_char, length: usize, what: &str) -> 
 /// As [`bytes`].
 pub unsafe fn utf8<'h>(data: *const c_char, length: usize, what: &str) -> Result<&'h str> {
     // SAFETY: guaranteed by the caller.
-    decoded(unsafe { bytes(data, length, what) }?, what)
+    decode_utf8(unsafe { bytes(data, length, what) }?, what)
 }
 
 /// Converts bytes to a UTF-8 string. `what` is the argument's name for the error message.
-pub fn decoded<'h>(bytes: &'h [u8], what: &str) -> Result<&'h str> {
-    std::str::from_utf8(bytes).or_else(|_| refuse(format!("{what} is not UTF-8: '{}'", abridged(bytes))))
+pub fn decode_utf8<'h>(bytes: &'h [u8], what: &str) -> Result<&'h str> {
+    std::str::from_utf8(bytes)
+        .or_else(|_| invalid_argument_error(format!("{what} is not UTF-8: '{}'", truncate_for_message(bytes))))
 }
 
-/// Returns the size of the caller's struct, which is the struct's first field. `least` is the struct's size in the
+/// Returns the size of the caller's struct, which is the struct's first field. `min_size` is the struct's size in the
 /// first version of the header.
 ///
 /// # Safety
 /// `given` must be NULL or valid.
-pub unsafe fn size_given<T>(given: *const T, least: usize, what: &str) -> Result<usize> {
+pub unsafe fn struct_size<T>(given: *const T, min_size: usize, what: &str) -> Result<usize> {
     if given.is_null() {
-        return Err(null(what));
+        return Err(null_error(what));
     }
     // SAFETY: every version of the struct starts with this field.
     let size = unsafe { given.cast::<usize>().read_unaligned() };
     // The size of each version is a multiple of the struct's alignment.
-    if size < least || size > 1 << 20 || !size.is_multiple_of(align_of::<T>()) {
-        return refuse(format!("{what}.size is {size}; set it to sizeof the struct"));
+    if size < min_size || size > 1 << 20 || !size.is_multiple_of(align_of::<T>()) {
+        return invalid_argument_error(format!("{what}.size is {size}; set it to sizeof the struct"));
     }
     Ok(size)
 }
@@ -147,11 +150,11 @@ pub unsafe fn size_given<T>(given: *const T, least: usize, what: &str) -> Result
 /// lacks become zero, and fields that this version does not know must be zero.
 ///
 /// # Safety
-/// As [`size_given`].
-pub unsafe fn sized<T: Copy>(given: *const T, least: usize, what: &str) -> Result<T> {
+/// As [`struct_size`].
+pub unsafe fn copy_struct<T: Copy>(given: *const T, least: usize, what: &str) -> Result<T> {
     let known = size_of::<T>();
     // SAFETY: guaranteed by the caller.
-    let size = unsafe { size_given(given, least, what) }?;
+    let size = unsafe { struct_size(given, least, what) }?;
     // SAFETY: the caller guarantees that `size` bytes are valid. `T` contains only integers, pointers and nullable
     // functions, for which zero is a valid value.
     unsafe {
@@ -172,7 +175,7 @@ pub unsafe fn sized<T: Copy>(given: *const T, least: usize, what: &str) -> Resul
 ///
 /// # Safety
 /// `place` must be valid for `size` bytes.
-pub unsafe fn fill<T: Copy>(filled: &T, place: *mut T, size: usize) {
+pub unsafe fn write_fields<T: Copy>(filled: &T, place: *mut T, size: usize) {
     // SAFETY: the caller's struct has `size` bytes, and the copy has the size of the smaller struct.
     unsafe {
         std::ptr::copy_nonoverlapping(
@@ -216,28 +219,28 @@ impl Bytes {
 }
 
 /// Splits a block of `count` strings, each followed by a NUL. `what` is the block's name for error messages.
-pub fn split<'h>(block: &'h [u8], count: usize, what: &str) -> Result<Vec<&'h [u8]>> {
+pub fn split_strings<'h>(block: &'h [u8], count: usize, what: &str) -> Result<Vec<&'h [u8]>> {
     if block.last().is_some_and(|last| *last != 0) {
-        return refuse(format!("{what}: the last string does not end in a NUL; append a NUL"));
+        return invalid_argument_error(format!("{what}: the last string does not end in a NUL; append a NUL"));
     }
     let found = memchr::memchr_iter(0, block).count();
     if found != count {
-        return refuse(format!(
+        return invalid_argument_error(format!(
             "{what} contains {found} strings, but count is {count}; pass the number of NULs as count"
         ));
     }
-    let mut strings: Vec<&[u8]> = room(found, what)?;
+    let mut strings: Vec<&[u8]> = try_with_capacity(found, what)?;
     strings.extend(block.split(|byte| *byte == 0).take(found));
     Ok(strings)
 }
 
 /// Splits two blocks of `count` strings into pairs of a path and a key.
 pub fn split_pairs<'h>(paths: &'h [u8], keys: &'h str, count: usize) -> Result<Vec<(&'h [u8], &'h str)>> {
-    let paths = split(paths, count, "paths")?;
-    let keys = split(keys.as_bytes(), count, "keys")?;
-    let mut pairs = room(count, "matches")?;
+    let paths = split_strings(paths, count, "paths")?;
+    let keys = split_strings(keys.as_bytes(), count, "keys")?;
+    let mut pairs = try_with_capacity(count, "matches")?;
     for (path, key) in paths.into_iter().zip(keys) {
-        pairs.push((path, decoded(key, "a key")?));
+        pairs.push((path, decode_utf8(key, "a key")?));
     }
     Ok(pairs)
 }

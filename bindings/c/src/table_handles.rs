@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use super::constants as c;
 use super::strings::required;
 use super::types::TableHandle;
-use plexindex::error::{Result, refuse};
+use plexindex::error::{Result, invalid_argument_error};
 use plexindex::inside::lock;
 use plexindex::inside::{Forks, Release, fork};
 use plexindex::inside::{Table, Tables};
@@ -24,25 +24,25 @@ pub struct HostTable {
 pub struct TableHandles {
     /// Boxed, so that tables do not move when the list grows.
     #[allow(clippy::vec_box)]
-    given: Mutex<Vec<Box<HostTable>>>,
+    tables: Mutex<Vec<Box<HostTable>>>,
 }
 
 impl Forks for TableHandles {
     /// Locks the table handles until the returned value is dropped, so that the lock is free in the child of a fork.
     fn before(self: Arc<Self>) -> Vec<Box<dyn Release>> {
-        vec![Box::new(fork::hold(&self, |all| &all.given))]
+        vec![Box::new(fork::hold(&self, |all| &all.tables))]
     }
 }
 
 impl TableHandles {
     /// Returns the handle for this name and these flags. Equal names and flags always return the same handle.
     pub fn handle(&self, tables: &Arc<Tables>, name: &[u8], flags: u32) -> Result<*const TableHandle> {
-        let mut given = lock(&self.given);
+        let mut given = lock(&self.tables);
         if let Some(known) = given.iter().find(|one| one.table.name() == name && one.flags == flags) {
             return Ok(std::ptr::from_ref::<HostTable>(known).cast());
         }
         if given.len() >= MAX_HANDLES {
-            return refuse(format!(
+            return invalid_argument_error(format!(
                 "this index has reached its limit of {MAX_HANDLES} table handles; use fewer tables"
             ));
         }
@@ -61,7 +61,7 @@ impl TableHandles {
 ///
 /// # Safety
 /// `table` must be NULL or a handle of an open index.
-pub unsafe fn host_table<'h>(table: *const TableHandle) -> Result<&'h Table> {
+pub unsafe fn table_of_handle<'h>(table: *const TableHandle) -> Result<&'h Table> {
     // SAFETY: guaranteed by the caller.
     unsafe { required::<HostTable>(table.cast(), "table") }.map(|host_table| &host_table.table)
 }

@@ -41,7 +41,7 @@ impl<'v, H: Copy> Candidates<'v, H> {
 
     /// Adds a candidate if no earlier candidate has a better [rank](Candidates::rank). Drops the earlier candidates if
     /// the new rank is better.
-    pub fn offer(&mut self, rank: usize, candidate: RankedHit<'v, H>) {
+    pub fn add_candidate(&mut self, rank: usize, candidate: RankedHit<'v, H>) {
         if rank < self.rank {
             return;
         }
@@ -63,7 +63,8 @@ impl<'v, H: Copy> Candidates<'v, H> {
         }
     }
 
-    /// Iterates over the candidates, at most [`MAX_CANDIDATES`], in the order of the calls of [`Candidates::offer`].
+    /// Iterates over the candidates, at most [`MAX_CANDIDATES`], in the order of the calls of
+    /// [`Candidates::add_candidate`].
     pub fn iter(&self) -> impl Iterator<Item = &RankedHit<'v, H>> {
         self.hits.iter()
     }
@@ -75,14 +76,14 @@ impl<'v, H: Copy> Candidates<'v, H> {
 
     /// Returns whether all candidates have the same path in the same library. Returns `false` for more than
     /// [`MAX_CANDIDATES`] candidates, since the list does not keep all their paths.
-    pub fn share_path(&self) -> bool {
+    pub fn have_same_path(&self) -> bool {
         let library_and_path = |hit: &RankedHit<'v, H>| (hit.library, hit.path);
         let expected = self.first().map(library_and_path);
         self.total == self.hits.len() && self.iter().all(|hit| Some(library_and_path(hit)) == expected)
     }
 
     /// Returns whether the first [`MAX_CANDIDATES`] candidates are in the same library.
-    pub fn share_library(&self) -> bool {
+    pub fn have_same_library(&self) -> bool {
         let mut libraries = self.iter().map(|hit| hit.library);
         let expected = libraries.next();
         libraries.all(|library| Some(library) == expected)

@@ -29,9 +29,9 @@ macro_rules! enum_names {
                 match name {
                     // `none` is a value only in C; the Rust API uses `Option`.
                     $($text if $text != "none" => Ok(Self::$variant),)*
-                    _ => $crate::error::refuse(format!(
+                    _ => $crate::error::invalid_argument_error(format!(
                         "'{}' is not a valid {}",
-                        $crate::error::abridged(name.as_bytes()),
+                        $crate::error::truncate_for_message(name.as_bytes()),
                         stringify!($enum_type)
                     )),
                 }

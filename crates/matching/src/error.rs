@@ -134,7 +134,7 @@ impl Status {
 
     /// Returns whether the server failed, or the item or library does not exist.
     #[must_use]
-    pub fn is_of_server(self) -> bool {
+    pub fn is_server_error(self) -> bool {
         self as i32 >= Self::Connect as i32
     }
 
@@ -153,7 +153,7 @@ impl Status {
 
 /// Whether a retry can succeed after the source failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Meaning {
+pub enum RetryAdvice {
     /// A retry fails too: the item or library does not exist.
     NothingThere,
     /// A later retry can succeed; an immediate retry fails too.
@@ -167,12 +167,12 @@ pub enum Meaning {
 impl Status {
     /// Returns whether a retry can succeed after this failure. The same rules apply to all sources.
     #[must_use]
-    pub fn meaning(self) -> Meaning {
+    pub fn retry_advice(self) -> RetryAdvice {
         match self {
-            Self::NotOnServer | Self::LibraryNotFound | Self::NotFetched => Meaning::NothingThere,
-            Self::Connect | Self::Timeout | Self::Starting => Meaning::NotNow,
-            Self::BadAnswer | Self::ServerError | Self::Aborted => Meaning::Failed,
-            _ => Meaning::Never,
+            Self::NotOnServer | Self::LibraryNotFound | Self::NotFetched => RetryAdvice::NothingThere,
+            Self::Connect | Self::Timeout | Self::Starting => RetryAdvice::NotNow,
+            Self::BadAnswer | Self::ServerError | Self::Aborted => RetryAdvice::Failed,
+            _ => RetryAdvice::Never,
         }
     }
 }
@@ -244,7 +244,7 @@ impl Error {
     /// cause too.
     #[cfg_attr(not(feature = "unstable-source"), doc(hidden))]
     #[must_use]
-    pub fn because(mut self, cause: impl std::error::Error + Send + Sync + 'static) -> Self {
+    pub fn with_source(mut self, cause: impl std::error::Error + Send + Sync + 'static) -> Self {
         self.source = Some(Arc::new(cause));
         self
     }
@@ -253,8 +253,8 @@ impl Error {
     /// `Clone`.
     #[doc(hidden)]
     #[must_use]
-    pub fn because_io(self, cause: &io::Error) -> Self {
-        self.because(match cause.raw_os_error() {
+    pub fn with_io_source(self, cause: &io::Error) -> Self {
+        self.with_source(match cause.raw_os_error() {
             Some(number) => io::Error::from_raw_os_error(number),
             None => io::Error::new(cause.kind(), cause.to_string()),
         })
@@ -263,7 +263,7 @@ impl Error {
     /// Prefixes the message with the operation that failed.
     #[doc(hidden)]
     #[must_use]
-    pub fn while_doing(mut self, operation: &str) -> Self {
+    pub fn with_operation(mut self, operation: &str) -> Self {
         self.message = format!("{operation}: {}", self.message);
         self
     }
@@ -283,7 +283,7 @@ impl fmt::Debug for Error {
 }
 
 impl std::error::Error for Error {
-    /// Returns the cause: a [`std::io::Error`] from the operating system, or an `SQLite` error. The error's message
+    /// Returns the cause: a [`std::io::Error`] from the operating system, or an SQLite error. The error's message
     /// includes the cause's message.
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.source.as_deref().map(|source| source as _)
@@ -354,7 +354,8 @@ pub enum ErrorKind {
     Defect,
 }
 
-/// Defines the names of [`ErrorKind`] and [`ErrorKind::of`] from one list. A kind has the same name as the status.
+/// Defines the names of [`ErrorKind`] and [`ErrorKind::entries_for`] from one list. A kind has the same name as the
+/// status.
 macro_rules! error_kinds {
     ($($kind:ident $text:literal),*) => {
         enum_names! { ErrorKind: $($kind $text,)* Defect "defect" }
@@ -418,7 +419,7 @@ fn cut_middle(text: String) -> String {
 ///
 /// # Errors
 /// Returns [`Status::InvalidArgument`].
-pub fn refuse<T>(text: impl Into<String>) -> Result<T> {
+pub fn invalid_argument_error<T>(text: impl Into<String>) -> Result<T> {
     Err(Error::new(Status::InvalidArgument, text))
 }
 
@@ -431,12 +432,12 @@ pub fn check_length(argument: &str, length: usize, limit: usize) -> Result<()> {
     if length <= limit {
         return Ok(());
     }
-    refuse(format!("{argument} is {length} bytes long; the limit is {limit} bytes"))
+    invalid_argument_error(format!("{argument} is {length} bytes long; the limit is {limit} bytes"))
 }
 
 /// Formats an argument for an error message, and truncates a long argument.
 #[must_use]
-pub fn abridged(value: &[u8]) -> Cow<'_, str> {
+pub fn truncate_for_message(value: &[u8]) -> Cow<'_, str> {
     /// Maximum length of a value that is shown in full.
     const MAX_LENGTH: usize = 256;
     /// Length to which a longer value is truncated.
@@ -457,15 +458,16 @@ pub fn abridged(value: &[u8]) -> Cow<'_, str> {
 ///
 /// # Errors
 /// Returns [`Status::InvalidArgument`] if memory is short.
-pub fn room<T>(count: usize, elements: &str) -> Result<Vec<T>> {
+pub fn try_with_capacity<T>(count: usize, elements: &str) -> Result<Vec<T>> {
     let mut list = Vec::new();
-    list.try_reserve_exact(count).map_err(|_| no_room(count, elements))?;
+    list.try_reserve_exact(count)
+        .map_err(|_| out_of_memory_error(count, elements))?;
     Ok(list)
 }
 
 /// Returns the error for a call with more elements than fit in memory. `elements` is a plural noun for the message.
 #[must_use]
-pub fn no_room(count: usize, elements: &str) -> Error {
+pub fn out_of_memory_error(count: usize, elements: &str) -> Error {
     Error::new(
         Status::InvalidArgument,
         format!("not enough memory for {count} {elements}: pass fewer at once, or raise the memory limit (ulimit -v)"),

@@ -3,14 +3,14 @@
 use std::ops::Deref;
 
 use super::library_index::{FirstEntry, LibraryIndex};
-use super::normal::{FoldBuffer, FoldedPath, Normal};
+use super::normal::{FoldBuffer, FoldedPath, NormalPath};
 use super::resolution::LookupHit;
 use super::resolver::{Resolver, Scope, first_entry_of};
 
-/// Maximum number of paths per call of [`Resolver::fast_lookup_all`].
+/// Maximum number of paths per call of [`Resolver::fast_lookup_batch`].
 pub const GROUP: usize = 16;
 
-/// Buffers for the folded paths in one call of [`Resolver::fast_lookup_all`]. Callers reuse the buffers, because
+/// Buffers for the folded paths in one call of [`Resolver::fast_lookup_batch`]. Callers reuse the buffers, because
 /// zeroing new buffers would slow down lookups measurably.
 pub struct FoldBuffers([FoldBuffer; GROUP]);
 
@@ -43,7 +43,7 @@ where
     /// Calls [`Resolver::fast_lookup`] for up to [`GROUP`] paths, and passes the results to `each` in order. Prefetches
     /// the memory for all paths first, so that cache misses overlap.
     #[inline]
-    pub fn fast_lookup_all(
+    pub fn fast_lookup_batch(
         &self,
         paths: &[&[u8]],
         buffers: &mut FoldBuffers,
@@ -84,7 +84,7 @@ where
             }
             FoldedPath::NotFolded => {}
         }
-        Normal::with(path, |path| {
+        NormalPath::with(path, |path| {
             let entry = self.only_view().map(|(_, view)| first_entry_of(view, path));
             self.fast_lookup_normal(path, entry.unwrap_or_default())
         })
@@ -93,7 +93,7 @@ where
     /// Looks up a path in normal form. `entry` is the first entry with the path's hash in the only library in scope; a
     /// default entry if several libraries are in scope.
     #[inline]
-    fn fast_lookup_normal(&self, path: &Normal<'_>, entry: FirstEntry) -> Option<LookupHit<'v>> {
+    fn fast_lookup_normal(&self, path: &NormalPath<'_>, entry: FirstEntry) -> Option<LookupHit<'v>> {
         if let Some((library, view)) = self.only_view()
             && let Some(hit) = view.unique_hit(path, entry)
         {
@@ -104,7 +104,7 @@ where
 
     /// Looks up a path that needs more than one index entry: searches all libraries in scope for all kinds of matches.
     #[inline(never)]
-    fn fast_lookup_resolved(&self, path: &Normal<'_>) -> Option<LookupHit<'v>> {
+    fn fast_lookup_resolved(&self, path: &NormalPath<'_>) -> Option<LookupHit<'v>> {
         // If the path is in the locations of only one library, and this library lists the path, its item is the answer.
         if self.scope == Scope::All && !self.mappings.has_host_rules() {
             let mut owners = (0..self.views.len()).filter(|library| self.views[*library].owns(path));
@@ -115,6 +115,6 @@ where
                 return Some(LookupHit::new(library, hit));
             }
         }
-        self.with_path(*path).fast_lookup()
+        self.path_resolver(*path).fast_lookup()
     }
 }

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 /// The rule that computes the normal form of a path from the stored bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fold {
+pub enum FoldRule {
     /// No change: the bytes are in normal form.
     None,
     /// ASCII lower-casing: the path is ASCII.
@@ -17,20 +17,20 @@ pub enum Fold {
 #[derive(Clone, Copy, Debug)]
 pub struct Form<'a> {
     bytes: &'a [u8],
-    fold: Fold,
+    fold: FoldRule,
 }
 
 impl<'a> Form<'a> {
     /// Wraps stored bytes; `fold` is the rule that computes the normal form.
     #[must_use]
-    pub fn new(bytes: &'a [u8], fold: Fold) -> Self {
+    pub fn new(bytes: &'a [u8], fold: FoldRule) -> Self {
         Self { bytes, fold }
     }
 
     /// Wraps bytes that are already in normal form.
     #[must_use]
     pub fn from_folded(bytes: &'a [u8]) -> Self {
-        Self::new(bytes, Fold::None)
+        Self::new(bytes, FoldRule::None)
     }
 
     /// Returns whether the normal form equals `form`.
@@ -38,9 +38,9 @@ impl<'a> Form<'a> {
     pub fn equals(self, form: &[u8]) -> bool {
         self.bytes.len() == form.len()
             && match self.fold {
-                Fold::None => self.bytes == form,
-                Fold::Ascii => self.bytes.iter().zip(form).all(|(a, b)| a.to_ascii_lowercase() == *b),
-                Fold::Windows => self.bytes.iter().zip(form).all(|(a, b)| fold_windows(*a) == *b),
+                FoldRule::None => self.bytes == form,
+                FoldRule::Ascii => self.bytes.iter().zip(form).all(|(a, b)| a.to_ascii_lowercase() == *b),
+                FoldRule::Windows => self.bytes.iter().zip(form).all(|(a, b)| fold_windows(*a) == *b),
             }
     }
 
@@ -99,9 +99,9 @@ impl<'a> Form<'a> {
     fn word(self, offset: usize) -> Option<u64> {
         let word = u64::from_be_bytes(*self.bytes.get(offset..)?.first_chunk()?);
         match self.fold {
-            Fold::None => Some(word),
-            Fold::Ascii => Some(lower_case_word(word)),
-            Fold::Windows => None,
+            FoldRule::None => Some(word),
+            FoldRule::Ascii => Some(lower_case_word(word)),
+            FoldRule::Windows => None,
         }
     }
 
@@ -118,8 +118,8 @@ impl<'a> Form<'a> {
     pub fn rev_components(self) -> RevComponents<'a> {
         RevComponents {
             rest: self.bytes,
-            windows: self.fold == Fold::Windows,
-            lower: self.fold != Fold::None,
+            windows: self.fold == FoldRule::Windows,
+            lower: self.fold != FoldRule::None,
         }
     }
 
@@ -169,11 +169,11 @@ fn lower_case_word(word: u64) -> u64 {
 
 /// Folds a byte of a path that is ASCII or in normal form.
 #[inline]
-fn fold_byte(fold: Fold, byte: u8) -> u8 {
+fn fold_byte(fold: FoldRule, byte: u8) -> u8 {
     match fold {
-        Fold::None => byte,
-        Fold::Ascii => byte.to_ascii_lowercase(),
-        Fold::Windows => fold_windows(byte),
+        FoldRule::None => byte,
+        FoldRule::Ascii => byte.to_ascii_lowercase(),
+        FoldRule::Windows => fold_windows(byte),
     }
 }
 

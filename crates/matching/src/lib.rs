@@ -2,7 +2,7 @@
 //! to a library.
 //!
 //! [`normal`] computes normal forms, [`Form`] iterates over components, [`Mappings`] rewrites paths, [`Resolver`] finds
-//! the item, and [`propose`] suggests missing mappings.
+//! the item, and [`mapping_proposals`] suggests missing mappings.
 
 // Only this repository calls these functions, so they need no `#[must_use]`.
 #![allow(clippy::must_use_candidate)]
@@ -12,44 +12,44 @@ mod enum_names;
 
 pub mod byte_string;
 mod candidates;
+mod episode_numbers;
 pub mod error;
 mod fast;
 mod folder;
 mod form;
 mod library_index;
 mod lower_name;
+pub mod mapping_proposals;
 mod mappings;
 mod member;
 pub mod model;
 pub mod normal;
-mod numbered;
 pub mod path_search;
-pub mod propose;
+mod redundant_components;
 mod relation;
 mod resolution;
 mod resolver;
 mod rewrite;
 pub mod text;
-mod tidy;
 mod title_evidence;
 mod vocabulary;
 mod words;
 
 pub use fast::{FoldBuffers, GROUP};
 pub use folder::{
-    FolderContents, FolderFile, FolderPosition, FolderResolution, FolderResolver, Folders, Invalidated, ListedFile,
-    folder_form, folder_positions, position_among,
+    FolderContents, FolderFile, FolderIndex, FolderPosition, FolderResolution, FolderResolver, InvalidatedItem,
+    ListedFile, folder_form, folder_positions, nearest_position,
 };
-pub use form::{Fold, Form, lies_at_or_under, lies_under};
-pub use library_index::{FactTime, FirstEntry, LibraryIndex};
+pub use form::{FoldRule, Form, lies_at_or_under, lies_under};
+pub use library_index::{EntryTime, FirstEntry, LibraryIndex};
 pub use lower_name::LowerName;
 pub use mappings::{Mapping, MappingKind, Mappings, Pattern};
 pub use member::{FolderMember, Season};
-pub use normal::{MAX_PATH, Normal, Spelling};
+pub use normal::{MAX_PATH, NormalPath, Spelling};
+pub use redundant_components::remove_redundant_components;
 pub use relation::Relation;
 pub use resolution::{FoundItem, GuidRef, ItemRef, MAX_CANDIDATES, OnDisk, Resolution};
 pub use resolver::{Resolver, Scope};
-pub use tidy::tidy;
 
 #[cfg(test)]
 mod tests;

@@ -1,13 +1,13 @@
-//! The trait through which matching reads a library. `engine::view` implements the trait with segments and memtables;
-//! tests implement it with a linear scan.
+//! The trait through which matching reads a library. `engine::load_library` implements the trait with segments and
+//! memtables; tests implement it with a linear scan.
 
-use super::normal::{Normal, Spelling};
+use super::normal::{NormalPath, Spelling};
 use super::resolution::{FoundItem, ItemRef};
 use crate::model::MatchKind;
 
 /// The time when a path was listed or recorded, as a change sequence.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct FactTime {
+pub struct EntryTime {
     /// The change sequence of the transaction that completed the listing, added the single item or recorded the match.
     pub sequence: u64,
     /// The order of changes with the same sequence: 0 in a segment, and increasing in a memtable.
@@ -30,11 +30,11 @@ pub trait LibraryIndex {
     fn is_fetched(&self) -> bool;
 
     /// Returns whether the path lies under a location of the library.
-    fn owns(&self, path: &Normal<'_>) -> bool;
+    fn owns(&self, path: &NormalPath<'_>) -> bool;
 
     /// Returns the number of components that a listed path has below its location; 0 if the path is outside all
     /// locations. If locations are nested, counts from the outermost location.
-    fn components_below_location(&self, listed: &Normal<'_>) -> usize;
+    fn components_below_location(&self, listed: &NormalPath<'_>) -> usize;
 
     /// Returns whether the library may have confirmed matches; if `false`, the caller skips them.
     fn may_have_confirmed(&self) -> bool;
@@ -42,7 +42,7 @@ pub trait LibraryIndex {
     /// Returns the rating key and the kind of match if exactly one item lists the path's exact bytes. Most lookups use
     /// this fast path. The kind is [`MatchKind::Confirmed`] if the match is also recorded, and otherwise
     /// [`MatchKind::Exact`]. `None` means that the caller must resolve the path.
-    fn unique_hit<'v>(&'v self, path: &Normal<'_>, entry: FirstEntry) -> Option<(&'v str, MatchKind)>;
+    fn unique_hit<'v>(&'v self, path: &NormalPath<'_>, entry: FirstEntry) -> Option<(&'v str, MatchKind)>;
 
     /// Does the same as [`LibraryIndex::unique_hit`] for a non-ASCII path, using the hash of the path's spelling.
     fn unique_hit_spelled<'v>(&'v self, path: &Spelling<'_>, entry: FirstEntry) -> Option<(&'v str, MatchKind)>;
@@ -62,15 +62,15 @@ pub trait LibraryIndex {
     fn hit_of_entry(&self, entry: FirstEntry) -> Option<Self::Hit<'_>>;
 
     /// Calls `each` for the confirmed matches whose paths have this normal form.
-    fn each_confirmed<'v>(&'v self, path: &Normal<'_>, each: impl FnMut(Self::Hit<'v>));
+    fn each_confirmed<'v>(&'v self, path: &NormalPath<'_>, each: impl FnMut(Self::Hit<'v>));
 
     /// Calls `each` for the listed paths with this normal form. The second argument of `each` is whether the raw bytes
     /// are equal too.
-    fn each_listed<'v>(&'v self, path: &Normal<'_>, each: impl FnMut(Self::Hit<'v>, bool));
+    fn each_listed<'v>(&'v self, path: &NormalPath<'_>, each: impl FnMut(Self::Hit<'v>, bool));
 
     /// Calls `each` for the listed paths that a server-to-host rule maps to this normal form. The second argument of
     /// `each` is whether the raw bytes are equal too.
-    fn each_mapped<'v>(&'v self, path: &Normal<'_>, each: impl FnMut(Self::Hit<'v>, bool));
+    fn each_mapped<'v>(&'v self, path: &NormalPath<'_>, each: impl FnMut(Self::Hit<'v>, bool));
 
     /// Finds the listed paths that share the longest suffix with `path`. The suffix must have at least `min_components`
     /// components, and at least one. Calls `each` with the number of common components and a hit, until at least
@@ -78,7 +78,7 @@ pub trait LibraryIndex {
     /// with the same suffix.
     fn suffix_matches<'v>(
         &'v self,
-        path: &Normal<'_>,
+        path: &NormalPath<'_>,
         min_components: usize,
         each: impl FnMut(usize, Self::Hit<'v>),
     ) -> usize;
@@ -100,10 +100,10 @@ pub trait LibraryIndex {
     }
 
     /// Returns the time when a hit's path was listed or recorded.
-    fn fact_time(&self, hit: Self::Hit<'_>) -> FactTime;
+    fn entry_time(&self, hit: Self::Hit<'_>) -> EntryTime;
 
     /// Returns whether the queried path, the matched path or the item was invalidated, and not verified since.
-    fn is_unverified(&self, requested: &Normal<'_>, matched: &[u8], rating_key: &str) -> bool;
+    fn is_unverified(&self, requested: &NormalPath<'_>, matched: &[u8], rating_key: &str) -> bool;
 
     /// Returns whether a segment's checksum failed, so that results are unreliable until the segment is rebuilt.
     fn is_broken(&self) -> bool;

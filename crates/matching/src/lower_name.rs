@@ -52,7 +52,7 @@ rules! {
 
 impl LowerName<'_> {
     /// Returns whether the name equals `name`, which must be in lower case.
-    pub fn is(&self, name: &[u8]) -> bool {
+    pub fn equals(&self, name: &[u8]) -> bool {
         self.0 == name
     }
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use regex::bytes::{Regex, RegexBuilder};
 use xxhash_rust::xxh3::Xxh3;
 
-use super::normal::Normal;
+use super::normal::NormalPath;
 use super::rewrite::{PrefixRule, is_absolute, parse_template};
 use crate::error::{Error, Result, Status};
 
@@ -196,7 +196,7 @@ impl Mappings {
 
     /// Rewrites a host path by each matching host-to-server rule in order, and calls `each` with each result. Returns
     /// the first `Some` that `each` returns; `None` if `each` never returns `Some`.
-    pub fn to_server<R>(&self, path: &Normal<'_>, mut each: impl FnMut(&[u8]) -> Option<R>) -> Option<R> {
+    pub fn to_server<R>(&self, path: &NormalPath<'_>, mut each: impl FnMut(&[u8]) -> Option<R>) -> Option<R> {
         let rules = self.0.as_ref()?;
         rules
             .to_server
@@ -208,7 +208,7 @@ impl Mappings {
     #[must_use]
     pub fn to_host(&self, path: &[u8]) -> Option<Vec<u8>> {
         let rules = self.0.as_ref().filter(|rules| !rules.to_host.is_empty())?;
-        Normal::with(path, |path| {
+        NormalPath::with(path, |path| {
             rules
                 .to_host
                 .iter()
@@ -223,8 +223,8 @@ impl Mappings {
     pub fn host_path<'p>(&self, path: &'p [u8]) -> Cow<'p, [u8]> {
         let rewrite_inverted = || {
             let rules = &self.0.as_ref()?.inverted;
-            let rewrite = |path: &Normal<'_>| rules.iter().find_map(|rule| rule.rewrite(path, &mut <[u8]>::to_vec));
-            (!rules.is_empty()).then(|| Normal::with(path, rewrite))?
+            let rewrite = |path: &NormalPath<'_>| rules.iter().find_map(|rule| rule.rewrite(path, &mut <[u8]>::to_vec));
+            (!rules.is_empty()).then(|| NormalPath::with(path, rewrite))?
         };
         self.to_host(path)
             .or_else(rewrite_inverted)
@@ -234,7 +234,7 @@ impl Mappings {
 
 impl MappingRule {
     /// Passes the rewritten path to `then` and returns the result of `then`; `None` if the rule does not match.
-    fn rewrite<R>(&self, path: &Normal<'_>, then: &mut dyn FnMut(&[u8]) -> R) -> Option<R> {
+    fn rewrite<R>(&self, path: &NormalPath<'_>, then: &mut dyn FnMut(&[u8]) -> R) -> Option<R> {
         match self {
             Self::Prefix(prefix) => prefix.rewrite(path, then),
             Self::Regex(regex, template) => match regex.replace(path.raw(), template.as_slice()) {
@@ -266,7 +266,7 @@ fn compile(mapping: &Mapping) -> std::result::Result<MappingRule, String> {
         Pattern::Regex(pattern) => {
             let regex = RegexBuilder::new(pattern)
                 .build()
-                .map_err(|error| explain(pattern, &error))?;
+                .map_err(|error| regex_error_message(pattern, &error))?;
             let template = parse_template(&mapping.to, &regex)?;
             Ok(MappingRule::Regex(regex, template))
         }
@@ -274,7 +274,7 @@ fn compile(mapping: &Mapping) -> std::result::Result<MappingRule, String> {
 }
 
 /// Returns a readable error message for a pattern that the `regex` crate rejects.
-fn explain(pattern: &str, error: &regex::Error) -> String {
+fn regex_error_message(pattern: &str, error: &regex::Error) -> String {
     let text = error.to_string();
     // The error of the `regex` crate shows the pattern on several lines; only the last line describes the error.
     let last_line = text.lines().last().unwrap_or_default();

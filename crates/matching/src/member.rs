@@ -1,7 +1,7 @@
 //! The members of a folder: the shows, artists and single items with files below the folder.
 
 use super::form::end_of_components;
-use super::normal::Shape;
+use super::normal::PathShape;
 use super::resolution::{FoundItem, GuidRef, ItemRef, OnDisk};
 use crate::model::{Item, ItemType};
 
@@ -53,7 +53,7 @@ pub struct FolderMember<'v> {
     /// The listed path of `item`.
     pub path: &'v [u8],
     /// Number of the path's components below the folder.
-    pub below: usize,
+    pub components_below: usize,
     /// Whether the member is the show or artist of `item`, rather than `item` itself.
     pub is_show: bool,
     /// The season or album of all the show's items below the folder; `None` if there are several seasons.
@@ -73,7 +73,7 @@ impl<'v> FolderMember<'v> {
         Self {
             item,
             path,
-            below,
+            components_below: below,
             is_show,
             season: Some(Season { number, ..season }),
         }
@@ -97,11 +97,11 @@ impl<'v> FolderMember<'v> {
 
     /// Returns the folder's path in the server's spelling, extended by the next `extra` components of `path`.
     pub fn folder_path(&self, extra: usize) -> &'v [u8] {
-        let separator = if Shape::of(self.path).windows { b'\\' } else { b'/' };
+        let separator = if PathShape::of(self.path).windows { b'\\' } else { b'/' };
         let is_separator = |byte: u8| byte == b'/' || byte == separator;
         let components = self.path.split(|byte| is_separator(*byte));
         let component_count = components.filter(|component| !component.is_empty()).count();
-        let kept_components = component_count.saturating_sub(self.below) + extra;
+        let kept_components = component_count.saturating_sub(self.components_below) + extra;
         if kept_components == 0 {
             // The folder is the root folder, which consists only of separators.
             return &self.path[..self.path.iter().take_while(|byte| is_separator(**byte)).count()];

@@ -1,12 +1,12 @@
 //! Searches for a path on the server: derives the search term, and checks whether a result is the queried file.
 
 use super::mappings::Mappings;
-use super::normal::{Normal, Shape, normal_form};
+use super::normal::{NormalPath, PathShape, normal_form};
 
 /// Returns the last component of a path in its original spelling; `None` if the component is empty or not UTF-8.
 #[must_use]
 pub fn file_name(path: &[u8]) -> Option<&str> {
-    let windows = Shape::of(path).windows;
+    let windows = PathShape::of(path).windows;
     let is_separator = |byte: &u8| *byte == b'/' || (windows && *byte == b'\\');
     let name = match path.iter().rposition(is_separator) {
         Some(separator) => &path[separator + 1..],
@@ -82,7 +82,7 @@ fn ends_title(word: &str) -> bool {
 /// in either direction makes the normal forms equal.
 #[must_use]
 pub fn is_same_file(mappings: &Mappings, queried: &[u8], listed: &[u8]) -> bool {
-    Normal::with(queried, |queried| {
+    NormalPath::with(queried, |queried| {
         let listed_form = normal_form(listed);
         let is_queried = |form: &[u8]| queried.form() == form;
         is_queried(&listed_form)

@@ -1,15 +1,15 @@
 //! Compares two paths without an index, for hosts that have their own list of paths.
 
 use super::form::{Form, lies_under};
-use super::normal::Normal;
+use super::normal::NormalPath;
 
 /// The relation between two paths, compared in normal form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Relation {
     /// Whether both paths have the same components.
-    pub equal: bool,
+    pub is_equal: bool,
     /// Whether the first path lies under the second path.
-    pub under: bool,
+    pub is_under: bool,
     /// Number of trailing components that the paths have in common.
     pub common: usize,
 }
@@ -17,13 +17,13 @@ pub struct Relation {
 impl Relation {
     /// Compares `path` with `other`, which may have any spelling.
     #[must_use]
-    pub fn of(path: &Normal<'_>, other: &[u8]) -> Self {
-        Normal::with(other, |other| {
+    pub fn of(path: &NormalPath<'_>, other: &[u8]) -> Self {
+        NormalPath::with(other, |other| {
             let (path_form, other_form) = (Form::from_folded(path.form()), Form::from_folded(other.form()));
             let common = path_form.common_components(other_form);
             Self {
-                equal: path_form.rev_components().count() == common && other_form.rev_components().count() == common,
-                under: lies_under(path.form(), other.form()),
+                is_equal: path_form.rev_components().count() == common && other_form.rev_components().count() == common,
+                is_under: lies_under(path.form(), other.form()),
                 common,
             }
         })

@@ -1,7 +1,11 @@
 use super::*;
 
 fn relation(path: &str, other: &str) -> (bool, bool, usize) {
-    let Relation { equal, under, common } = Normal::with(path.as_bytes(), |path| Relation::of(path, other.as_bytes()));
+    let Relation {
+        is_equal: equal,
+        is_under: under,
+        common,
+    } = NormalPath::with(path.as_bytes(), |path| Relation::of(path, other.as_bytes()));
     (equal, under, common)
 }
 

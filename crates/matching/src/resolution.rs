@@ -176,9 +176,9 @@ pub struct Resolution<'v> {
     /// times, once for each path.
     pub total: usize,
     /// Whether a candidate, its path or the queried path was invalidated, so that a request must verify the match.
-    pub unverified: bool,
+    pub is_unverified: bool,
     /// Whether a segment is damaged, so that the caller must rebuild the segment and resolve the path again.
-    pub broken: bool,
+    pub is_broken: bool,
     /// Number of common components for a suffix match; 0 for other matches.
     pub components: usize,
     found: SmallVec<[FoundItem<'v>; MAX_CANDIDATES]>,
@@ -194,8 +194,8 @@ impl Default for Resolution<'_> {
             confidence: Confidence::None,
             reason: Reason::None,
             total: 0,
-            unverified: false,
-            broken: false,
+            is_unverified: false,
+            is_broken: false,
             components: 0,
             found: SmallVec::new(),
             are_episodes_of_one_file: false,

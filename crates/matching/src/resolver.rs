@@ -18,7 +18,7 @@ use std::ops::Deref;
 use super::candidates::{Candidates, RankedHit};
 use super::library_index::{FirstEntry, LibraryIndex};
 use super::mappings::Mappings;
-use super::normal::Normal;
+use super::normal::NormalPath;
 use super::resolution::{FoundItem, ItemRef, LookupHit, OnDisk, Resolution};
 use super::title_evidence::{TitleEvidence, only_root_differs, title_evidence};
 use crate::model::{Confidence, MatchKind, Reason};
@@ -79,13 +79,13 @@ where
     pub fn resolve(&self, path: &[u8]) -> Resolution<'v> {
         // The search fills the resolution in place, because moving a resolution takes longer than most searches.
         let mut resolution = Resolution::default();
-        Normal::with(path, |path| self.resolve_normal(path, None, &mut resolution));
+        NormalPath::with(path, |path| self.resolve_normal(path, None, &mut resolution));
         resolution
     }
 
     /// Resolves a path in normal form, and writes the result to an empty `resolution`. `entry` is the first entry with
     /// the path's hash in the only library in scope; `None` if the caller has not looked up the entry.
-    pub fn resolve_normal(&self, path: &Normal<'_>, entry: Option<FirstEntry>, resolution: &mut Resolution<'v>) {
+    pub fn resolve_normal(&self, path: &NormalPath<'_>, entry: Option<FirstEntry>, resolution: &mut Resolution<'v>) {
         let hit = self.only_view().and_then(|(library, view)| {
             let entry = entry.unwrap_or_else(|| first_entry_of(view, path));
             let (_, MatchKind::Exact) = view.unique_hit(path, entry)? else {
@@ -94,7 +94,7 @@ where
             Some((library, view, view.hit_of_entry(entry)?))
         });
         let Some((library, view, hit)) = hit else {
-            return self.with_path(*path).fill(resolution);
+            return self.path_resolver(*path).resolve_into(resolution);
         };
         resolution.match_kind = MatchKind::Exact;
         resolution.total = 1;
@@ -113,7 +113,7 @@ where
     }
 
     /// Creates the resolver for one path.
-    pub(super) fn with_path<'p>(&'p self, path: Normal<'p>) -> PathResolver<'v, 'p, V> {
+    pub(super) fn path_resolver<'p>(&'p self, path: NormalPath<'p>) -> PathResolver<'v, 'p, V> {
         PathResolver { resolver: self, path }
     }
 }
@@ -121,14 +121,14 @@ where
 /// Looks up the first entry with a path's hash, and prefetches the stored path and its normal form, each about as long
 /// as the path.
 #[inline]
-pub(super) fn first_entry_of<L: LibraryIndex>(view: &L, path: &Normal<'_>) -> FirstEntry {
+pub(super) fn first_entry_of<L: LibraryIndex>(view: &L, path: &NormalPath<'_>) -> FirstEntry {
     view.first_entry(path.hash(), 2 * path.raw().len())
 }
 
 /// Resolves one path in the libraries of a [`Resolver`].
 pub(super) struct PathResolver<'v, 'p, V> {
     resolver: &'p Resolver<'v, 'p, V>,
-    path: Normal<'p>,
+    path: NormalPath<'p>,
 }
 
 /// A group of libraries that are searched together.
@@ -148,11 +148,11 @@ where
     V: Deref<Target = L>,
 {
     /// Searches for the path, and writes the result to an empty `resolution`.
-    fn fill(&self, resolution: &mut Resolution<'v>) {
+    fn resolve_into(&self, resolution: &mut Resolution<'v>) {
         let mut candidates = Candidates::new();
         let (match_kind, confidence, evidence) = self.search(&mut candidates);
         if candidates.total == 0 {
-            resolution.reason = self.reason_of_miss();
+            resolution.reason = self.miss_reason();
         } else {
             resolution.match_kind = match_kind;
             resolution.total = candidates.total;
@@ -160,12 +160,12 @@ where
                 resolution.components = candidates.rank;
             }
             candidates.for_each_ranked(self.path.raw(), |candidate| {
-                resolution.unverified |= self.is_unverified(candidate);
+                resolution.is_unverified |= self.is_unverified(candidate);
                 resolution.push(self.found_item(candidate));
             });
             resolution.sort_episodes();
-            (resolution.confidence, resolution.reason) = match (resolution.single(), candidates.share_library()) {
-                (Some(_), _) if resolution.unverified => (confidence, Reason::Unconfirmed),
+            (resolution.confidence, resolution.reason) = match (resolution.single(), candidates.have_same_library()) {
+                (Some(_), _) if resolution.is_unverified => (confidence, Reason::Unconfirmed),
                 (Some(_), _) if resolution.total > 1 && confidence == Confidence::High => {
                     (confidence, Reason::SeveralEpisodes)
                 }
@@ -174,7 +174,7 @@ where
                 (None, false) => (Confidence::Low, Reason::SeveralLibraries),
             };
         }
-        resolution.broken = self.is_broken();
+        resolution.is_broken = self.is_broken();
     }
 
     /// Returns the item if the item is the only match, has high confidence and is verified; otherwise `None`.
@@ -207,7 +207,7 @@ where
                 }
             }
         }
-        if self.path.is_text() {
+        if self.path.is_utf8() {
             for group in groups {
                 self.add_suffix_matches(*group, candidates);
                 if candidates.total > 0 {
@@ -216,7 +216,7 @@ where
                     } else {
                         MatchKind::FileName
                     };
-                    let evidence = self.evidence(candidates);
+                    let evidence = self.suffix_evidence(candidates);
                     return (match_kind, confidence_of(evidence), evidence);
                 }
             }
@@ -225,12 +225,12 @@ where
     }
 
     /// Returns the evidence for suffix matches, if all candidates are items of one file; otherwise [`Reason::None`].
-    fn evidence(&self, candidates: &Candidates<'v, L::Hit<'v>>) -> Reason {
+    fn suffix_evidence(&self, candidates: &Candidates<'v, L::Hit<'v>>) -> Reason {
         let mut evidence = Reason::None;
-        if candidates.share_path() {
+        if candidates.have_same_path() {
             for candidate in candidates.iter() {
                 evidence = self.evidence_for_candidate(candidate, candidates);
-                if !is_positive(evidence) {
+                if !is_confirming(evidence) {
                     break;
                 }
             }
@@ -250,7 +250,7 @@ where
         let view = &*self.resolver.views[candidate.library];
         let mut evidence = Reason::NoEvidence;
         let mut add_file = |hit: L::Hit<'v>, listed: &[u8]| {
-            if !is_positive(evidence) {
+            if !is_confirming(evidence) {
                 evidence = self.evidence_from_file(view, hit, listed, candidates.rank, evidence);
             }
         };
@@ -279,7 +279,7 @@ where
         fallback: Reason,
     ) -> Reason {
         let item = view.item(hit);
-        Normal::with(listed, |listed| {
+        NormalPath::with(listed, |listed| {
             if only_root_differs(
                 &item,
                 &self.path,
@@ -307,7 +307,7 @@ where
 
     /// Returns whether a location of the library contains the path or a mapped path.
     fn is_owned_by(&self, view: &L) -> bool {
-        let owns_rewritten = |path: &[u8]| Normal::with(path, |path| view.owns(path)).then_some(());
+        let owns_rewritten = |path: &[u8]| NormalPath::with(path, |path| view.owns(path)).then_some(());
         view.owns(&self.path) || self.resolver.mappings.to_server(&self.path, owns_rewritten).is_some()
     }
 
@@ -324,7 +324,7 @@ where
                 if item.is_none() && view.is_fetched() {
                     return;
                 }
-                if is_overruled(view, hit, rating_key, path) {
+                if is_outdated_match(view, hit, rating_key, path) {
                     return;
                 }
                 let candidate = RankedHit {
@@ -333,16 +333,16 @@ where
                     path,
                     item,
                 };
-                candidates.offer(usize::from(path == self.path.raw()), candidate);
+                candidates.add_candidate(usize::from(path == self.path.raw()), candidate);
             });
         }
     }
 
     /// Adds the items with the listed path `path`, which is the queried path or a mapped path.
-    fn add_listed(&self, group: LibraryGroup, path: &Normal<'_>, candidates: &mut Candidates<'v, L::Hit<'v>>) {
+    fn add_listed(&self, group: LibraryGroup, path: &NormalPath<'_>, candidates: &mut Candidates<'v, L::Hit<'v>>) {
         for (library, view) in self.views_of(group) {
             view.each_listed(path, |hit, is_same_bytes| {
-                candidates.offer(usize::from(is_same_bytes), Self::candidate(library, view, hit));
+                candidates.add_candidate(usize::from(is_same_bytes), Self::candidate(library, view, hit));
             });
         }
     }
@@ -353,14 +353,14 @@ where
         let has_mapped_forms = self.resolver.mappings.has_server_rules();
         for (library, view) in self.views_of(group).filter(|_| has_mapped_forms) {
             view.each_mapped(&self.path, |hit, is_same_bytes| {
-                candidates.offer(usize::from(is_same_bytes), Self::candidate(library, view, hit));
+                candidates.add_candidate(usize::from(is_same_bytes), Self::candidate(library, view, hit));
             });
         }
         if candidates.total > 0 {
             return;
         }
         self.resolver.mappings.to_server(&self.path, |rewritten| {
-            Normal::with(rewritten, |rewritten| self.add_listed(group, rewritten, candidates));
+            NormalPath::with(rewritten, |rewritten| self.add_listed(group, rewritten, candidates));
             (candidates.total > 0).then_some(())
         });
     }
@@ -372,7 +372,7 @@ where
             let mut view_components = 0;
             let further_paths = view.suffix_matches(&self.path, candidates.rank.max(1), |components, hit| {
                 view_components = components;
-                candidates.offer(components, Self::candidate(library, view, hit));
+                candidates.add_candidate(components, Self::candidate(library, view, hit));
             });
             if view_components == candidates.rank {
                 candidates.total += further_paths;
@@ -419,7 +419,7 @@ where
 
     /// Returns why nothing matches, judged by the libraries that own the path, or by all libraries if there is no
     /// owner.
-    fn reason_of_miss(&self) -> Reason {
+    fn miss_reason(&self) -> Reason {
         let has_owner = self.views_of(LibraryGroup::Owners).next().is_some();
         let group = if has_owner {
             LibraryGroup::Owners
@@ -438,7 +438,7 @@ where
 
 /// Returns the confidence of a suffix match with the given evidence.
 pub(super) fn confidence_of(evidence: Reason) -> Confidence {
-    if is_positive(evidence) {
+    if is_confirming(evidence) {
         Confidence::High
     } else {
         Confidence::Low
@@ -446,21 +446,21 @@ pub(super) fn confidence_of(evidence: Reason) -> Confidence {
 }
 
 /// Returns whether the evidence proves that the path is one of the item's files.
-fn is_positive(evidence: Reason) -> bool {
+fn is_confirming(evidence: Reason) -> bool {
     matches!(evidence, Reason::OnlyRootDiffers | Reason::PathTells)
 }
 
 /// Returns whether a confirmed match is outdated: only other items list the recorded path, and one of the other items
 /// was added after the host recorded the match.
-fn is_overruled<'v, L: LibraryIndex>(view: &'v L, hit: L::Hit<'v>, rating_key: &str, path: &[u8]) -> bool {
-    let recorded = view.fact_time(hit);
+fn is_outdated_match<'v, L: LibraryIndex>(view: &'v L, hit: L::Hit<'v>, rating_key: &str, path: &[u8]) -> bool {
+    let recorded = view.entry_time(hit);
     let (mut is_listed_for_item, mut has_newer_item) = (false, false);
     let mut check = |listed: L::Hit<'v>, is_same_bytes: bool| {
         let is_same_item = view.key_and_path(listed).0 == rating_key;
         is_listed_for_item |= is_same_bytes && is_same_item;
-        has_newer_item |= is_same_bytes && !is_same_item && view.fact_time(listed) > recorded;
+        has_newer_item |= is_same_bytes && !is_same_item && view.entry_time(listed) > recorded;
     };
-    Normal::with(path, |path| {
+    NormalPath::with(path, |path| {
         view.each_listed(path, &mut check);
         view.each_mapped(path, &mut check);
     });

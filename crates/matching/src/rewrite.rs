@@ -3,7 +3,7 @@
 use regex::bytes::Regex;
 use smallvec::SmallVec;
 
-use super::normal::{Normal, Shape, normal_form, unify_separators};
+use super::normal::{NormalPath, PathShape, normal_form, unify_separators};
 
 /// Maximum length in bytes of a rewritten path that needs no heap memory.
 const ON_STACK: usize = 8192;
@@ -11,7 +11,7 @@ const ON_STACK: usize = 8192;
 /// Returns whether a folder is an absolute path, as all listed paths are. A trailing separator is optional, as in `C:`.
 pub fn is_absolute(folder: &[u8]) -> bool {
     let is_drive = matches!(folder, [drive, b':'] if drive.is_ascii_alphabetic());
-    folder.starts_with(b"/") || Shape::of(folder).windows || is_drive
+    folder.starts_with(b"/") || PathShape::of(folder).windows || is_drive
 }
 
 /// A rule that replaces one folder with another. The rule compares normal forms, so `C:\Media` also matches
@@ -33,7 +33,7 @@ impl PrefixRule {
     pub fn new(from: &[u8], to: &[u8]) -> Self {
         // The root `/` becomes empty, because the root has no components.
         let trim = |folder: &[u8]| {
-            let windows = Shape::of(folder).windows;
+            let windows = PathShape::of(folder).windows;
             let end = folder
                 .iter()
                 .rposition(|byte| *byte != b'/' && !(windows && *byte == b'\\'))
@@ -45,14 +45,14 @@ impl PrefixRule {
             from_form: normal_form(&from),
             from,
             to: trim(to),
-            to_windows: Shape::of(to).windows,
+            to_windows: PathShape::of(to).windows,
         }
     }
 
     /// Passes the rewritten path to `then` and returns the result of `then`; `None` if the path is not under the rule's
     /// folder.
-    pub fn rewrite<R>(&self, path: &Normal<'_>, then: &mut dyn FnMut(&[u8]) -> R) -> Option<R> {
-        let windows = Shape::of(path.raw()).windows;
+    pub fn rewrite<R>(&self, path: &NormalPath<'_>, then: &mut dyn FnMut(&[u8]) -> R) -> Option<R> {
+        let windows = PathShape::of(path.raw()).windows;
         let rest = self.strip_folder(path, windows)?;
         let mut rewritten = SmallVec::<[u8; ON_STACK]>::new();
         rewritten.extend_from_slice(&self.to);
@@ -65,7 +65,7 @@ impl PrefixRule {
 
     /// Returns the part of the path after the rule's folder, including the leading separator, in the caller's spelling.
     /// `None` if the path does not lie under the folder.
-    fn strip_folder<'p>(&self, path: &Normal<'p>, windows: bool) -> Option<&'p [u8]> {
+    fn strip_folder<'p>(&self, path: &NormalPath<'p>, windows: bool) -> Option<&'p [u8]> {
         let raw = path.raw();
         let is_separator = |byte: &u8| *byte == b'/' || (windows && *byte == b'\\');
         if let Some(rest) = raw.strip_prefix(self.from.as_slice())

@@ -1,6 +1,6 @@
 //! Words in file and folder names that are not part of a title.
 
-use super::numbered::is_disc_word;
+use super::episode_numbers::is_disc_word;
 use super::words::{Gap, Words, number, year};
 
 /// Returns a distinct bit number for each edition word, such as `extended` or `unrated`; `None` for other words. The
@@ -63,7 +63,7 @@ const fn split_at_spaces<const N: usize>(text: &'static str) -> [&'static [u8]; 
 }
 
 /// Returns whether a word in a folder's name does not identify the contents, such as `media`, `april` or `gopro`.
-pub fn is_general(word: &[u8]) -> bool {
+pub fn is_general_word(word: &[u8]) -> bool {
     GENERAL.binary_search(&word).is_ok()
 }
 
@@ -91,7 +91,7 @@ pub fn is_quality_word(word: &[u8]) -> bool {
 }
 
 /// Returns whether a word after a title is a sign of a sequel, such as `II`, `3` or `Part`.
-pub fn is_sequel(word: &[u8]) -> bool {
+pub fn is_sequel_word(word: &[u8]) -> bool {
     let is_roman = !word.is_empty() && word.iter().all(|letter| b"ivx".contains(letter));
     let starts_with_digit = word.first().is_some_and(u8::is_ascii_digit);
     is_roman || starts_with_digit || [&b"part"[..], b"pt", b"vol", b"volume", b"chapter", b"episode"].contains(&word)

@@ -25,7 +25,7 @@ pub enum Gap {
     Round,
 }
 
-/// The position of a word in [`Words::bytes`], and the word's surroundings in the original string.
+/// The position of a word in [`Words::append_bytes`], and the word's surroundings in the original string.
 #[derive(Clone, Copy, Default)]
 struct WordSpan {
     start: u16,
@@ -162,7 +162,7 @@ impl Words {
     }
 
     /// Returns whether `name` contains this title.
-    pub fn is_in(&self, name: &Self) -> bool {
+    pub fn is_contained_in(&self, name: &Self) -> bool {
         name.find_title(self).is_some()
     }
 
@@ -264,11 +264,11 @@ impl WordSplitter<'_> {
             let is_spaced_dash = matches!(c, '-' | '–' | '—') && previous.is_whitespace() && is_space_next;
             previous = c;
             if c.is_ascii() {
-                self.put_char(c, is_spaced_dash)?;
+                self.add_char(c, is_spaced_dash)?;
                 continue;
             }
             for c in fold_letters(std::iter::once(c).nfkd()) {
-                self.put_char(c, is_spaced_dash)?;
+                self.add_char(c, is_spaced_dash)?;
             }
         }
         Some(())
@@ -277,7 +277,7 @@ impl WordSplitter<'_> {
     /// Adds a character: appends a letter or digit to the current word, converts `&` to the word "and", and drops an
     /// apostrophe. Any other character ends the word. `is_spaced_dash`: the character is a dash between spaces. Returns
     /// `None` if the capacity is exceeded.
-    fn put_char(&mut self, c: char, is_spaced_dash: bool) -> Option<()> {
+    fn add_char(&mut self, c: char, is_spaced_dash: bool) -> Option<()> {
         if c.is_alphanumeric() {
             if self.is_in_word && is_wide(c) != self.is_wide {
                 self.end_word();

@@ -78,9 +78,9 @@ pub struct SearchBody {
 /// Creates an entry about a library. `library`: the library's UUID; empty for a probe, which lists all libraries.
 /// `key`: a path, a rating key or a hash, depending on `kind`; empty if a library has only one entry of this kind.
 #[must_use]
-pub fn entry(kind: EntryKind, library: &str, key: &[u8], body: Vec<u8>) -> NewEntry {
+pub fn new_entry(kind: EntryKind, library: &str, key: &[u8], body: Vec<u8>) -> NewEntry {
     NewEntry {
-        name: name(kind, library, key),
+        name: entry_name(kind, library, key),
         body,
     }
 }
@@ -88,7 +88,7 @@ pub fn entry(kind: EntryKind, library: &str, key: &[u8], body: Vec<u8>) -> NewEn
 /// Creates an entry name. In the log, an entry replaces an earlier entry with the same name. The parameters are those
 /// of [`entry`].
 #[must_use]
-pub fn name(kind: EntryKind, library: &str, key: &[u8]) -> EntryName {
+pub fn entry_name(kind: EntryKind, library: &str, key: &[u8]) -> EntryName {
     EntryName {
         kind,
         library: library.to_owned(),

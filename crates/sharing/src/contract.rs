@@ -35,16 +35,16 @@ pub struct Entry {
 
 /// One page of log entries.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct News {
+pub struct EntryPage {
     /// Entries in ascending order of their numbers.
     pub entries: Vec<Entry>,
     /// Position for the next read. Replaced entries leave gaps, so this position may be beyond the last entry.
     pub position: Position,
     /// Whether more entries follow this page.
-    pub more: bool,
+    pub has_more: bool,
     /// Whether the page starts at the beginning of the log instead of at the requested position, because the log was
     /// restored or cleared, or because the position is too old.
-    pub from_start: bool,
+    pub starts_over: bool,
 }
 
 /// The right to send requests for one task to the Plex server, on behalf of all hosts. A lease expires after [`LEASE`].
@@ -53,7 +53,7 @@ pub struct Lease {
     /// The view.
     pub view: ViewNumber,
     /// Name of the task, such as `probe`.
-    pub what: String,
+    pub task: String,
     /// Fencing token: a number that increases with each lease for the same task. The log rejects writes under an older
     /// lease.
     pub fence: i64,
@@ -132,7 +132,7 @@ pub trait SharedLog: Send + Sync {
 
     /// Reads up to `limit` entries after a position, or fewer if their total size would exceed [`LARGEST_BATCH`]. Skips
     /// entries larger than [`LARGEST_ENTRY`].
-    fn read(&self, view: ViewNumber, after: Position, limit: usize, deadline: Deadline) -> Result<News>;
+    fn read(&self, view: ViewNumber, after: Position, limit: usize, deadline: Deadline) -> Result<EntryPage>;
 
     /// Returns the entries with the given names, in any order. Omits entries that do not exist.
     fn find(&self, view: ViewNumber, names: &[EntryName], deadline: Deadline) -> Result<Vec<Entry>>;
@@ -222,7 +222,7 @@ pub trait SharedLog: Send + Sync {
     fn expect_writable(&self, deadline: Deadline) -> Result<()>;
 
     /// Counts the entries after `number` that other hosts wrote.
-    fn behind(&self, view: ViewNumber, host: HostId, number: u64, deadline: Deadline) -> Result<u64>;
+    fn count_others(&self, view: ViewNumber, host: HostId, number: u64, deadline: Deadline) -> Result<u64>;
 
     /// Returns statistics for each view.
     fn summary(&self, deadline: Deadline) -> Result<Vec<LogSummary>>;

@@ -6,32 +6,32 @@
 
 use std::borrow::Cow;
 
-use crate::bodies::entry;
+use crate::bodies::new_entry;
 use crate::contract::{EntryKind, NewEntry};
 use crate::engine::{LibraryHint, LocalWrite};
-use crate::matching::{Normal, Resolver, Scope, lies_under, normal_form};
+use crate::matching::{NormalPath, Resolver, Scope, lies_under, normal_form};
 use crate::model::{Hint, Library, LibraryId, MatchKind};
-use crate::sync::Reading;
+use crate::sync::IndexReader;
 
 /// The body of an item invalidation that also removes the item's matches.
 const WITH_MATCHES: &[u8] = b"1";
 
 /// Converts between this host's writes and log entries, with the mappings and libraries of an index.
-pub struct SharedEntries<'r>(pub &'r Reading);
+pub struct SharedEntries<'r>(pub &'r IndexReader);
 
 impl SharedEntries<'_> {
     /// Converts one of this host's writes to log entries. `libraries`: the libraries to which the ids in the write can
     /// refer.
-    pub fn of(&self, libraries: &[(LibraryId, Library)], write: &LocalWrite<'_>) -> Vec<NewEntry> {
+    pub fn entries_for(&self, libraries: &[(LibraryId, Library)], write: &LocalWrite<'_>) -> Vec<NewEntry> {
         let selected = |ids: &[LibraryId]| {
             let libraries = libraries.iter().filter(|(id, _)| ids.contains(id));
             libraries.map(|(_, library)| library).collect::<Vec<_>>()
         };
         match *write {
-            LocalWrite::Matches(library, pairs) => self.of_matches(library, pairs),
+            LocalWrite::Matches(library, pairs) => self.match_entries(library, pairs),
             LocalWrite::Paths(ids, paths) => {
                 let of = |library| {
-                    let invalid_path = |path: &&[u8]| self.of_path(library, EntryKind::InvalidPath, path, "");
+                    let invalid_path = |path: &&[u8]| self.path_entry(library, EntryKind::InvalidPath, path, "");
                     paths.iter().filter_map(invalid_path).collect::<Vec<_>>()
                 };
                 selected(ids).into_iter().flat_map(of).collect()
@@ -42,18 +42,26 @@ impl SharedEntries<'_> {
                 with_matches,
             } => {
                 let body = if with_matches { WITH_MATCHES } else { b"" };
-                let of = |library| rating_keys.iter().map(move |key| of_item(library, key, body));
+                let of = |library| {
+                    rating_keys
+                        .iter()
+                        .map(move |key| invalid_item_entry(library, key, body))
+                };
                 selected(ids).into_iter().flat_map(of).collect()
             }
             LocalWrite::Library(id) => {
                 let is_selected = |(library_id, _): &&(LibraryId, Library)| id.is_none_or(|id| id == *library_id);
                 let of = |(_, library): &(LibraryId, Library)| {
-                    entry(EntryKind::InvalidLibrary, &library.uuid, b"", Vec::new())
+                    new_entry(EntryKind::InvalidLibrary, &library.uuid, b"", Vec::new())
                 };
                 libraries.iter().filter(is_selected).map(of).collect()
             }
             LocalWrite::Hints(hints) => {
-                let of = |hint| libraries.iter().flat_map(move |(_, library)| of_hint(library, hint));
+                let of = |hint| {
+                    libraries
+                        .iter()
+                        .flat_map(move |(_, library)| hint_entries(library, hint))
+                };
                 hints.iter().flat_map(of).collect()
             }
         }
@@ -62,8 +70,8 @@ impl SharedEntries<'_> {
     /// Returns the path in the server's spelling; `None` if the path cannot be shared, because no mapping rewrites it
     /// and it lies in none of the library's folders.
     pub fn server_spelling(&self, library: &Library, path: &[u8]) -> Option<Vec<u8>> {
-        let mapped = |path: &Normal<'_>| self.0.mappings().to_server(path, |mapped| Some(mapped.to_vec()));
-        Normal::with(path, mapped).or_else(|| is_in_library(library, path).then(|| path.to_vec()))
+        let mapped = |path: &NormalPath<'_>| self.0.mappings().to_server(path, |mapped| Some(mapped.to_vec()));
+        NormalPath::with(path, mapped).or_else(|| is_in_library(library, path).then(|| path.to_vec()))
     }
 
     /// Converts a path from the server's spelling to this host's spelling; `None` if this host cannot have the file.
@@ -85,35 +93,38 @@ impl SharedEntries<'_> {
     }
 
     /// Converts recorded matches, given as pairs of path and rating key, to entries. Skips paths that cannot be shared.
-    pub fn of_matches(&self, library: &Library, pairs: &[(&[u8], &str)]) -> Vec<NewEntry> {
-        let match_entry = |(path, key): &(&[u8], &str)| self.of_path(library, EntryKind::Match, path, key);
+    pub fn match_entries(&self, library: &Library, pairs: &[(&[u8], &str)]) -> Vec<NewEntry> {
+        let match_entry = |(path, key): &(&[u8], &str)| self.path_entry(library, EntryKind::Match, path, key);
         pairs.iter().filter_map(match_entry).collect()
     }
 
     /// Creates an entry about a path on this host; `None` if the path cannot be shared. `body`: the rating key for a
     /// match; otherwise empty.
-    fn of_path(&self, library: &Library, kind: EntryKind, path: &[u8], body: &str) -> Option<NewEntry> {
+    fn path_entry(&self, library: &Library, kind: EntryKind, path: &[u8], body: &str) -> Option<NewEntry> {
         let path = self.server_spelling(library, path)?;
-        Some(entry(kind, &library.uuid, &path, body.into()))
+        Some(new_entry(kind, &library.uuid, &path, body.into()))
     }
 }
 
 /// Converts an event from the server to entries: an invalidation for each deleted item, and a hint. Returns no entries
 /// if the event concerns another library.
-fn of_hint(library: &Library, LibraryHint { section, hint, deleted }: &LibraryHint) -> Vec<NewEntry> {
+fn hint_entries(library: &Library, LibraryHint { section, hint, deleted }: &LibraryHint) -> Vec<NewEntry> {
     if section.as_ref().is_some_and(|section| library.section != *section) {
         return Vec::new();
     }
-    let mut entries: Vec<NewEntry> = deleted.iter().map(|key| of_item(library, key, b"")).collect();
+    let mut entries: Vec<NewEntry> = deleted
+        .iter()
+        .map(|key| invalid_item_entry(library, key, b""))
+        .collect();
     if *hint != Hint::None {
-        entries.push(entry(EntryKind::Hint, &library.uuid, b"", vec![*hint as u8]));
+        entries.push(new_entry(EntryKind::Hint, &library.uuid, b"", vec![*hint as u8]));
     }
     entries
 }
 
 /// Creates an item invalidation. `body`: [`WITH_MATCHES`], or empty to keep the item's matches.
-fn of_item(library: &Library, rating_key: &str, body: &[u8]) -> NewEntry {
-    entry(
+fn invalid_item_entry(library: &Library, rating_key: &str, body: &[u8]) -> NewEntry {
+    new_entry(
         EntryKind::InvalidItem,
         &library.uuid,
         rating_key.as_bytes(),
@@ -123,11 +134,11 @@ fn of_item(library: &Library, rating_key: &str, body: &[u8]) -> NewEntry {
 
 /// Returns whether a path in the server's spelling lies in one of the library's folders.
 fn is_in_library(library: &Library, path: &[u8]) -> bool {
-    Normal::with(path, |path| {
+    NormalPath::with(path, |path| {
         library.locations.iter().any(|folder| {
             let folder = folder.as_bytes();
             // A path that is not UTF-8 is compared byte by byte.
-            if path.is_text() {
+            if path.is_utf8() {
                 lies_under(path.form(), &normal_form(folder))
             } else {
                 lies_under(path.form(), folder)

@@ -42,8 +42,8 @@ use plexindex::{error, model, options, source, stats};
 pub use contract::SharedTables;
 #[doc(hidden)]
 pub use contract::{
-    Entry, EntryKind, EntryName, HostId, LARGEST_BATCH, LARGEST_CHUNK, LARGEST_ENTRY, LEASE, Lease, LogSummary,
-    NewEntry, News, Position, SharedLog, ViewNumber,
+    Entry, EntryKind, EntryName, EntryPage, HostId, LARGEST_BATCH, LARGEST_CHUNK, LARGEST_ENTRY, LEASE, Lease,
+    LogSummary, NewEntry, Position, SharedLog, ViewNumber,
 };
 pub use sharing::open;
 #[doc(hidden)]

@@ -10,14 +10,14 @@ use crate::contract::{HostId, NewEntry, SharedLog, ViewNumber};
 use crate::engine::{LibraryRow, LibraryRows, LocalWrite, Outbox, Store, WriteObserver};
 use crate::entries::SharedEntries;
 use crate::error::{Error, Result, Status};
-use crate::exchange::{Exchange, STEP, is_quiet, set_patient};
-use crate::freshness::Need;
+use crate::exchange::{Exchange, STEP, is_unobserved, set_waits_for_slow_log};
+use crate::freshness::NeededRequest;
 use crate::model::{Item, Library, LibraryId};
 use crate::options::{Options, without_password};
 use crate::platform::{Clock, Deadline, Release, SystemClock, on_worker};
 use crate::postgres;
 use crate::source::WantedPath;
-use crate::sync::{AcceptedProbe, PeerComponents, Peers, Reading, RefreshReason, SyncJob, TICK, not_shared};
+use crate::sync::{AcceptedProbe, IndexReader, PeerComponents, Peers, RefreshReason, SyncJob, TICK, not_shared_error};
 
 /// Opens an index that shares the log at the address [`Options::shared`]. The index connects to the log on the first
 /// query that needs the server or the log.
@@ -75,7 +75,7 @@ fn log_at(address: &str) -> Result<Arc<dyn SharedLog>> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SharedProgress {
     /// Number of the last entry received.
-    pub taken: u64,
+    pub last_received: u64,
     /// Number of this host's entries that await delivery.
     pub undelivered: u64,
 }
@@ -89,7 +89,7 @@ pub struct Sharing {
     /// The exchange; `None` for an index that is offline or has no server, since it has nothing to exchange.
     exchange: Option<Arc<Exchange>>,
     store: Arc<Store>,
-    reading: Arc<Reading>,
+    reading: Arc<IndexReader>,
     deadline: Option<Duration>,
 }
 
@@ -125,7 +125,7 @@ impl Sharing {
 
     /// Returns the exchange, or an error if the index is offline or has no server.
     pub fn exchange(&self) -> Result<&Arc<Exchange>> {
-        self.exchange.as_ref().ok_or_else(not_shared)
+        self.exchange.as_ref().ok_or_else(not_shared_error)
     }
 
     /// Runs `work` on a thread that plexindex started, since the `PostgreSQL` client leaves thread-local values behind.
@@ -159,7 +159,7 @@ impl Sharing {
             return Ok(false);
         };
         let exchange_now = || {
-            while exchange.is_unavailable() && !exchange.is_given_up() {
+            while exchange.is_unavailable() && !exchange.is_retry_pointless() {
                 std::thread::sleep(Duration::from_millis(1)); // another thread retries the log
             }
             match exchange.view()? {
@@ -175,10 +175,10 @@ impl Sharing {
     /// Returns this folder's position in the shared log; `None` before the first exchange.
     pub fn progress(&self) -> Option<SharedProgress> {
         let exchange = self.exchange.as_ref()?;
-        let place = exchange.read_place(self.reading.identity()?).ok()?;
+        let place = exchange.read_position(self.reading.identity()?).ok()?;
         let undelivered = exchange.undelivered().ok()?;
         (place.position.number > 0 || undelivered > 0).then_some(SharedProgress {
-            taken: place.position.number,
+            last_received: place.position.number,
             undelivered,
         })
     }
@@ -201,12 +201,12 @@ impl WriteObserver for Sharing {
     /// Returns whether writes on this thread create entries. Returns `false` while the thread applies other hosts'
     /// entries, so that they are not sent back to the log.
     fn observes(&self) -> bool {
-        !is_quiet()
+        !is_unobserved()
     }
 
     /// Converts a write to entries for the outbox.
     fn entries(&self, libraries: &[(LibraryId, Library)], write: &LocalWrite<'_>) -> Vec<NewEntry> {
-        SharedEntries(&self.reading).of(libraries, write)
+        SharedEntries(&self.reading).entries_for(libraries, write)
     }
 
     /// Wakes the exchange thread to deliver the committed entries.
@@ -220,14 +220,14 @@ impl WriteObserver for Sharing {
 /// Methods that take a job fail without an exchange, because an index that is offline or has no server runs no jobs.
 impl Peers for Sharing {
     /// Starts the exchange thread once the index is open.
-    fn begin(&self) {
+    fn start(&self) {
         if let Some(exchange) = &self.exchange {
             exchange.start_thread();
         }
     }
 
     /// Stops the exchange thread before the index closes. The thread first delivers the outbox.
-    fn end(&self) {
+    fn stop(&self) {
         if let Some(exchange) = &self.exchange {
             exchange.stop_thread();
         }
@@ -241,8 +241,8 @@ impl Peers for Sharing {
     }
 
     /// Exchanges entries, then returns whether to postpone the refresh of a library because the log is unavailable.
-    fn holds_back(&self, job: &SyncJob<'_>, row: &LibraryRow, why: RefreshReason) -> Result<bool> {
-        self.exchange()?.waits_for_log(job, row, why)
+    fn should_postpone_refresh(&self, job: &SyncJob<'_>, row: &LibraryRow, why: RefreshReason) -> Result<bool> {
+        self.exchange()?.exchange_before_refresh(job, row, why)
     }
 
     /// Returns the libraries, either from another host's recent probe or from the server.
@@ -251,7 +251,7 @@ impl Peers for Sharing {
     }
 
     /// Brings a library up to date, either from another host's listing or from the server.
-    fn fetch(&self, job: &SyncJob<'_>, row: &LibraryRow, need: Need, why: RefreshReason) -> Result<()> {
+    fn fetch(&self, job: &SyncJob<'_>, row: &LibraryRow, need: NeededRequest, why: RefreshReason) -> Result<()> {
         self.exchange()?.fetch(job, row, need, why)
     }
 
@@ -287,22 +287,22 @@ impl Peers for Sharing {
     }
 
     /// Returns whether other hosts can use a match for this path, because the path has a spelling on the server.
-    fn can_tell(&self, library: &Library, path: &[u8]) -> bool {
+    fn is_path_shareable(&self, library: &Library, path: &[u8]) -> bool {
         SharedEntries(&self.reading).server_spelling(library, path).is_some()
     }
 
     /// Waits until the log has all of this host's entries, or fails at the deadline. Entries that are not delivered in
     /// time stay in the folder, and the exchange thread delivers them later.
-    fn deliver(&self, deadline: Deadline) -> Result<()> {
+    fn publish_and_wait(&self, deadline: Deadline) -> Result<()> {
         let exchange = self.exchange()?;
         if exchange.undelivered()? == 0 {
-            return Ok(()); // the thread has delivered everything, or there was nothing to deliver
+            return Ok(()); // the thread has delivered everything, or there was nothing to publish_and_wait
         }
         let deliver = || -> Result<bool> {
-            if exchange.is_given_up() {
+            if exchange.is_retry_pointless() {
                 return Ok(false);
             }
-            set_patient(true); // the caller asked to wait for the log
+            set_waits_for_slow_log(true); // the caller asked to wait for the log
             let delivered = match exchange.view()? {
                 Some(view) => exchange.deliver_exclusively(&view, deadline)?,
                 None => false,
@@ -328,7 +328,7 @@ impl Peers for Sharing {
     /// Acquires all locks of the exchange and of the log. The caller holds the locks during a fork.
     fn hold(&self) -> Vec<Box<dyn Release>> {
         match &self.exchange {
-            Some(exchange) => exchange.hold(),
+            Some(exchange) => exchange.lock_for_fork(),
             // An index without a server has no exchange, but calls such as `shared_status` connect to the log.
             None => self.log.iter().cloned().flat_map(SharedLog::before_fork).collect(),
         }

@@ -10,10 +10,10 @@ use serde::{Serialize, Serializer};
 use plexindex::Index;
 
 use crate::contract::{EntryKind, LogSummary, SharedTables, ViewNumber};
-use crate::error::{Error, ErrorKind, Result, refuse};
+use crate::error::{Error, ErrorKind, Result, invalid_argument_error};
 use crate::exchange::Exchange;
 use crate::sharing::Sharing;
-use crate::sync::{Peers, not_shared};
+use crate::sync::{Peers, not_shared_error};
 
 /// Status of the shared log, and of this folder's exchange with the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -157,7 +157,9 @@ pub trait SharedIndex {
             let views = log.summary(deadline)?;
             let own = sharing.view();
             let behind = match (own, progress) {
-                (Some((view, host)), Some(progress)) => Some(log.behind(view, host, progress.taken, deadline)?),
+                (Some((view, host)), Some(progress)) => {
+                    Some(log.count_others(view, host, progress.last_received, deadline)?)
+                }
                 _ => None,
             };
             Ok((
@@ -178,7 +180,7 @@ pub trait SharedIndex {
             reachable,
             error_kind: error.as_ref().map(Error::kind),
             error: error.map(|error| error.to_string()),
-            taken: progress.map(|progress| progress.taken),
+            taken: progress.map(|progress| progress.last_received),
             undelivered: progress.map(|progress| progress.undelivered),
             behind,
             server,
@@ -210,8 +212,8 @@ pub trait SharedIndex {
     /// [`ErrorKind::Timeout`](plexindex::ErrorKind::Timeout) if the log does not receive all entries in time (plexindex
     /// delivers the rest later); errors from the store.
     fn shared_deliver(&self) -> Result<()> {
-        let sharing = Sharing::of(self.index()).ok_or_else(not_shared)?;
-        sharing.deliver(sharing.deadline())
+        let sharing = Sharing::of(self.index()).ok_or_else(not_shared_error)?;
+        sharing.publish_and_wait(sharing.deadline())
     }
 
     /// Receives other hosts' entries as soon as they are written, and delivers this folder's entries, until the last
@@ -244,7 +246,7 @@ pub trait SharedIndex {
     fn shared_progress(&self) -> Option<(&str, Option<u64>, Option<u64>)> {
         let sharing = Sharing::of(self.index())?;
         let progress = sharing.progress();
-        let taken = progress.map(|progress| progress.taken);
+        let taken = progress.map(|progress| progress.last_received);
         let undelivered = progress.map(|progress| progress.undelivered);
         Some((&sharing.address, taken, undelivered))
     }
@@ -278,14 +280,18 @@ impl SharedIndex for Index {
 /// Returns the `Sharing` of an index; fails if the index has no shared log.
 fn sharing(index: &Index) -> Result<&Sharing> {
     Sharing::of(index).map_or_else(
-        || refuse("the index has no shared log; open it with the option 'shared' set to a PostgreSQL address"),
+        || {
+            invalid_argument_error(
+                "the index has no shared log; open it with the option 'shared' set to a PostgreSQL address",
+            )
+        },
         Ok,
     )
 }
 
 /// Returns the exchange of an index; fails if the index does not exchange entries.
 fn exchange(index: &Index) -> Result<&Arc<Exchange>> {
-    Sharing::of(index).ok_or_else(not_shared)?.exchange()
+    Sharing::of(index).ok_or_else(not_shared_error)?.exchange()
 }
 
 /// Follows the shared log until dropped; see [`SharedIndex::follow_shared`]. Keeps the index open.

@@ -10,7 +10,7 @@ use crate::system;
 /// Interrupts the current wait, or, if no thread is waiting, the next wait. Even a host thread can request the
 /// interruption, since the request leaves no thread-local values behind.
 #[derive(Debug, Default)]
-pub struct Wake(Mutex<WakeState>);
+pub struct WaitInterrupt(Mutex<WakeState>);
 
 /// A socket that becomes readable when a thread requests the end of the wait.
 pub type WakeSocket = system::Socket;
@@ -20,7 +20,7 @@ pub type AsyncWakeSocket = system::AsyncSocket;
 
 pub use system::connect as connect_local;
 
-/// The state of a [`Wake`].
+/// The state of a [`WaitInterrupt`].
 #[derive(Debug, Default)]
 pub struct WakeState {
     is_requested: bool,
@@ -29,7 +29,7 @@ pub struct WakeState {
     sender: Option<WakeSocket>,
 }
 
-impl Wake {
+impl WaitInterrupt {
     /// Starts a wait. Returns a socket that becomes readable when a thread requests the end of the wait; `None` if a
     /// request is already pending, so that the caller must not wait.
     ///

@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn a_request_before_a_wait_ends_it_at_once() {
-    let wake = Wake::default();
+    let wake = WaitInterrupt::default();
     wake.request_if_waiting();
     assert!(wake.begin().expect("begun").is_some(), "nobody waited");
     assert!(!wake.end());
@@ -15,8 +15,8 @@ fn a_request_before_a_wait_ends_it_at_once() {
 
 #[test]
 fn a_request_during_a_wait_makes_its_socket_readable() {
-    let wake = Wake::default();
-    for request in [Wake::request, Wake::request_if_waiting] {
+    let wake = WaitInterrupt::default();
+    for request in [WaitInterrupt::request, WaitInterrupt::request_if_waiting] {
         let mut socket = wake.begin().expect("begun").expect("no request");
         assert!(socket.read(&mut [0]).is_err(), "it is not readable yet");
         request(&wake);

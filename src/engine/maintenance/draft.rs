@@ -37,7 +37,7 @@ impl ListingDraft {
 
     /// Returns the hash of each rating key that occurs more than once in the draft. Duplicates occur when rows move on
     /// the server between two page requests.
-    pub(super) fn twins(&self) -> HashSet<u64> {
+    pub(super) fn duplicate_key_hashes(&self) -> HashSet<u64> {
         let mut hashes = self.builder.key_hashes.clone();
         hashes.sort_unstable();
         let twins = hashes.windows(2).filter(|two| two[0] == two[1]);

@@ -63,7 +63,7 @@ impl FolderLimit {
     ///
     /// # Errors
     /// Store errors.
-    pub fn exceeded(&self) -> Result<u64> {
+    pub fn excess_bytes(&self) -> Result<u64> {
         self.bytes.map_or(Ok(0), |limit| {
             Ok(Sweeper(&self.store).bytes_after_vacuum()?.saturating_sub(limit))
         })
@@ -143,7 +143,7 @@ impl FolderLimit {
                 return Ok(false);
             }
         }
-        self.store.settle();
+        self.store.checkpoint();
         Ok(true)
     }
 }

@@ -19,7 +19,7 @@ use crate::matching::Mappings;
 use crate::model::{IdentityId, Item, ListingName, Sequence};
 use crate::platform::deadline::Deadline;
 use crate::platform::files;
-use crate::stats::{Counters, Spent};
+use crate::stats::{Activity, Counters};
 
 /// plexindex rebuilds a listing's segment once the number of added and removed items reaches the number of listed items
 /// divided by this constant, within the bounds below.
@@ -69,7 +69,7 @@ impl ListingSegments {
     /// discards the listing, so that plexindex fetches it again.
     pub fn compact_listing(&self, identity: IdentityId, row: &LibraryRow, deadline: Deadline) -> Result<()> {
         let compacted = self.compact(identity, row, deadline);
-        self.lose_if_damaged(row, compacted, deadline)
+        self.discard_if_damaged(row, compacted, deadline)
     }
 
     /// Does the work of [`Self::compact_listing`], but returns an error if the old segment is missing or damaged.
@@ -95,10 +95,10 @@ impl ListingSegments {
         ListingBuilder::check_memory(row.items)?;
         let mut builder = self.builder(name, row);
         read(&mut |item, added_at| {
-            builder.push_single(&item, added_at.0);
+            builder.push_with_sequence(&item, added_at.0);
             Ok(())
         })?;
-        self.counters.add_time(Spent::ListingSegment, begun.elapsed());
+        self.counters.add_time(Activity::ListingSegment, begun.elapsed());
         self.write(builder, name, row)
     }
 
@@ -131,8 +131,8 @@ impl ListingSegments {
 
     /// Returns the draft with only the last of several items with the same rating key. Duplicates occur when rows move
     /// on the server between two page requests. Reads the stored pages again only if there are duplicates.
-    pub fn without_twins(&self, row: &LibraryRow, listing: &Listing, draft: ListingDraft) -> Result<ListingDraft> {
-        let twins = draft.twins();
+    pub fn without_duplicates(&self, row: &LibraryRow, listing: &Listing, draft: ListingDraft) -> Result<ListingDraft> {
+        let twins = draft.duplicate_key_hashes();
         if twins.is_empty() {
             return Ok(draft);
         }
@@ -229,7 +229,7 @@ impl ListingSegments {
     fn write(&self, builder: ListingBuilder, name: &ListingName, row: &LibraryRow) -> Result<()> {
         let begun = Instant::now();
         let info = builder.finish(&self.path(name), self.store.key().name_mac(name))?;
-        self.counters.add_time(Spent::ListingSegment, begun.elapsed());
+        self.counters.add_time(Activity::ListingSegment, begun.elapsed());
         log::debug!(
             "wrote the segment of '{}': {} items, {} bytes",
             row.library.title,
@@ -276,7 +276,7 @@ impl ListingSegments {
             Ok(true) => self.compact(identity, row, deadline),
             copied => copied.map(drop),
         };
-        self.lose_if_damaged(row, replaced, deadline)
+        self.discard_if_damaged(row, replaced, deadline)
     }
 
     /// Writes a segment with the items of a segment that was built with different mappings. Returns `true` and writes
@@ -294,7 +294,7 @@ impl ListingSegments {
 
     /// If `done` failed because the segment is missing or damaged, discards the listing, so that plexindex fetches it
     /// again. Returns all other errors.
-    fn lose_if_damaged(&self, row: &LibraryRow, done: Result<()>, deadline: Deadline) -> Result<()> {
+    fn discard_if_damaged(&self, row: &LibraryRow, done: Result<()>, deadline: Deadline) -> Result<()> {
         let Err(error) = done else { return Ok(()) };
         if !self.is_named(row) {
             return Ok(()); // another process has replaced the segment, and the caller reads the new one
@@ -302,7 +302,7 @@ impl ListingSegments {
         if !row.segment.as_ref().is_some_and(|name| self.is_damaged(name)) {
             return Err(error);
         }
-        if LibraryRows(&self.store).lose_listing(row, deadline)? {
+        if LibraryRows(&self.store).discard_listing(row, deadline)? {
             let title = &row.library.title;
             log::warn!("the listing of '{title}' is missing or damaged: {error}; plexindex will fetch it again");
         }

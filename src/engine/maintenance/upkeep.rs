@@ -10,7 +10,7 @@ use crate::model::Sequence;
 use crate::platform::deadline::Deadline;
 use crate::platform::fork::{Release, hold};
 use crate::platform::mutex::lock;
-use crate::stats::{Counters, Spent};
+use crate::stats::{Activity, Counters};
 
 /// Lock timeout for writing the counters.
 const COUNTERS_LOCK_TIMEOUT: Duration = Duration::from_secs(1);
@@ -35,7 +35,7 @@ pub struct Maintenance {
     /// Whether this handle sweeps after its own writes. A handle that fetches listings sweeps after each listing.
     sweeps: bool,
     /// This handle's request and answer counts that are already in the store.
-    flushed: Mutex<(u64, u64)>,
+    stored_counts: Mutex<(u64, u64)>,
 }
 
 impl Maintenance {
@@ -46,25 +46,25 @@ impl Maintenance {
             records,
             counters,
             sweeps,
-            flushed: Mutex::new((0, 0)),
+            stored_counts: Mutex::new((0, 0)),
         }
     }
 
     /// Locks the counts until the result is dropped, so that the counts are consistent during a fork.
     pub fn hold(self: &Arc<Self>) -> Box<dyn Release> {
-        Box::new(hold(self, |all| &all.flushed))
+        Box::new(hold(self, |all| &all.stored_counts))
     }
 
     /// In the child after a fork, marks all earlier counts as stored, since the parent stores them.
     pub fn after_fork(&self) {
-        if let Ok(mut flushed) = self.flushed.try_lock() {
-            *flushed = self.counters.begin_child();
+        if let Ok(mut flushed) = self.stored_counts.try_lock() {
+            *flushed = self.counters.reset_in_child();
         }
     }
 
     /// Adds this handle's new requests and answers to the store's totals.
     pub fn flush_counters(&self, deadline: Deadline) -> Result<()> {
-        let mut flushed = lock(&self.flushed);
+        let mut flushed = lock(&self.stored_counts);
         // The totals are read under the lock, so that another thread cannot store newer totals first.
         let now = self.counters.totals();
         if *flushed == now {
@@ -82,9 +82,9 @@ impl Maintenance {
 
     /// Stores the counters when a handle is closed. If only answers are new, adds the answers to the version page,
     /// which needs no write transaction. [`Totals::add`] later moves answers from the version page to the store.
-    pub fn flush_at_the_end(&self) -> Result<()> {
+    pub fn flush_counters_on_close(&self) -> Result<()> {
         {
-            let mut flushed = lock(&self.flushed);
+            let mut flushed = lock(&self.stored_counts);
             let now = self.counters.totals();
             if now.0 == flushed.0 && Totals::count_on_page(&self.store, now.1 - flushed.1) {
                 *flushed = now;
@@ -101,7 +101,7 @@ impl Maintenance {
         }
         Sweeper(&self.store).sweep_segments();
         // The removals have enlarged the write-ahead log, so checkpoint it.
-        self.store.settle();
+        self.store.checkpoint();
     }
 
     /// Records confirmed matches. `pairs`: paths and rating keys. Returns `None` if the library was cleared since `row`
@@ -115,8 +115,8 @@ impl Maintenance {
         let begun = Instant::now();
         let stored = RecordRows(&self.store)
             .record_matches(row, pairs, deadline, |tx| self.records.flush_when_many(tx, pairs.len()));
-        self.counters.add_time(Spent::Store, begun.elapsed());
-        self.counters.add_time(Spent::Away, begun.elapsed());
+        self.counters.add_time(Activity::Store, begun.elapsed());
+        self.counters.add_time(Activity::NotMatching, begun.elapsed());
         let Some(RecordedMatches { at, then: has_segment }) = stored? else {
             return Ok(None);
         };
@@ -124,8 +124,8 @@ impl Maintenance {
         if has_segment && self.sweeps {
             self.sweep_rows(deadline);
         }
-        self.records.merge_some(pairs.len(), has_segment, deadline);
-        self.counters.add_time(Spent::Away, begun.elapsed());
+        self.records.advance_merges(pairs.len(), has_segment, deadline);
+        self.counters.add_time(Activity::NotMatching, begun.elapsed());
         Ok(Some(MatchWrite { at, has_segment }))
     }
 

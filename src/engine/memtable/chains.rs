@@ -91,7 +91,7 @@ impl Chains {
 
     /// Iterates over the nodes with this hash, newest first.
     #[inline]
-    fn walk(&self, hash: u64) -> impl Iterator<Item = &ChainNode> {
+    fn nodes_with_hash(&self, hash: u64) -> impl Iterator<Item = &ChainNode> {
         let head = self.head(hash).load(Ordering::Acquire);
         // Most paths are in no memtable, and the filter bit then avoids reading a node.
         let mut next = if head & bit(hash) == 0 { 0 } else { first(head) };
@@ -105,7 +105,7 @@ impl Chains {
 }
 
 /// Records with `KINDS` sets of hash chains. One thread appends; any number of threads read without a lock.
-pub struct Chained<T, const KINDS: usize>(
+pub struct ChainedRecords<T, const KINDS: usize>(
     /// Allocated when the first record is added, so a lookup in an empty memtable costs only one load.
     OnceBox<Filled<T, KINDS>>,
 );
@@ -117,13 +117,13 @@ struct Filled<T, const KINDS: usize> {
     chains: [Chains; KINDS],
 }
 
-impl<T, const KINDS: usize> Default for Chained<T, KINDS> {
+impl<T, const KINDS: usize> Default for ChainedRecords<T, KINDS> {
     fn default() -> Self {
         Self(OnceBox::new())
     }
 }
 
-impl<T, const KINDS: usize> Chained<T, KINDS> {
+impl<T, const KINDS: usize> ChainedRecords<T, KINDS> {
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.0.get().is_none()
@@ -162,10 +162,14 @@ impl<T, const KINDS: usize> Chained<T, KINDS> {
     /// `kind` selects the kind of hash, such as path hashes. `hash` is called only if there are records; `None` yields
     /// no record.
     #[inline]
-    pub fn walk(&self, kind: usize, hash: impl FnOnce() -> Option<u64>) -> impl Iterator<Item = (&T, usize)> {
+    pub fn records_with_hash(
+        &self,
+        kind: usize,
+        hash: impl FnOnce() -> Option<u64>,
+    ) -> impl Iterator<Item = (&T, usize)> {
         let found = self.0.get().and_then(|filled| Some((filled, hash()?)));
         found.into_iter().flat_map(move |(filled, hash)| {
-            let nodes = filled.chains[kind].walk(hash);
+            let nodes = filled.chains[kind].nodes_with_hash(hash);
             nodes.filter_map(|node| Some((filled.records.get(node.record as usize)?, node.form as usize)))
         })
     }

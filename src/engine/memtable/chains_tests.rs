@@ -11,7 +11,7 @@ fn each_hash_leads_to_its_nodes_newest_first_and_to_no_others() {
     for n in 0..6000 {
         let mut right: Vec<u32> = (0..3000).filter(|m| hash(u64::from(*m)) == hash(n)).collect();
         right.reverse();
-        let found: Vec<u32> = chains.walk(hash(n)).map(|node| node.record).collect();
+        let found: Vec<u32> = chains.nodes_with_hash(hash(n)).map(|node| node.record).collect();
         assert_eq!(found, right, "{n}");
     }
     for _ in 3000..NODES {

@@ -16,10 +16,10 @@ use std::sync::Arc;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::chains::{Chained, MemtableFull};
+use super::chains::{ChainedRecords, MemtableFull};
 use crate::engine::segment::name_hash;
 use crate::matching::normal::normal_form;
-use crate::matching::{Form, Mappings, Normal};
+use crate::matching::{Form, Mappings, NormalPath};
 use crate::model::Item;
 
 /// A change in a library.
@@ -75,7 +75,7 @@ pub enum MemtableChange {
 
 /// The changes in a library that its segment does not contain yet.
 #[derive(Default)]
-pub struct Memtable(Chained<MemtableEntry, 3>);
+pub struct Memtable(ChainedRecords<MemtableEntry, 3>);
 
 /// Kinds of hashes: of a path, of a rating key, and of a file name.
 const PATHS: usize = 0;
@@ -91,7 +91,7 @@ pub struct MemtableEntry {
     /// The change's number in the memtable, counted from 1.
     pub order: u64,
     /// The normal forms of the change's paths. For `Added`, the forms of the item's parts, followed by the forms of the
-    /// paths in [`MemtableEntry::mapped`].
+    /// paths in [`MemtableEntry::is_host_path`].
     pub forms: Vec<Box<[u8]>>,
     /// For `Added`, the parts to which a mapping applies, with their paths on the host.
     pub mapped: MappedParts,
@@ -150,27 +150,27 @@ impl Memtable {
     }
 
     /// Iterates over the records for this path, newest first, each with the index of the matching normal form.
-    pub fn about_path(&self, path: &Normal<'_>) -> impl Iterator<Item = (&MemtableEntry, usize)> {
+    pub fn records_of_path(&self, path: &NormalPath<'_>) -> impl Iterator<Item = (&MemtableEntry, usize)> {
         let form = path.form();
         self.0
-            .walk(PATHS, || Some(path.hash()))
+            .records_with_hash(PATHS, || Some(path.hash()))
             .filter(move |(record, at)| record.forms.get(*at).is_some_and(|own| **own == *form))
     }
 
     /// Iterates over the records for the item with this rating key, newest first.
-    pub fn about_item(&self, rating_key: &str) -> impl Iterator<Item = &MemtableEntry> {
+    pub fn records_of_item(&self, rating_key: &str) -> impl Iterator<Item = &MemtableEntry> {
         self.0
-            .walk(KEYS, || Some(xxh3_64(rating_key.as_bytes())))
+            .records_with_hash(KEYS, || Some(xxh3_64(rating_key.as_bytes())))
             .map(|(record, _)| record)
             .filter(move |record| record.change.rating_key() == Some(rating_key))
     }
 
     /// Iterates over the files of added items that have the same file name as `path`. Yields the item's record, the
     /// file's index in the item, and the number of last components that the file's path has in common with `path`.
-    pub fn suffix_matches(&self, path: &Normal<'_>) -> impl Iterator<Item = (&MemtableEntry, usize, usize)> {
+    pub fn suffix_matches(&self, path: &NormalPath<'_>) -> impl Iterator<Item = (&MemtableEntry, usize, usize)> {
         let form = Form::from_folded(path.form());
         self.0
-            .walk(NAMES, || name_hash(path.form()))
+            .records_with_hash(NAMES, || name_hash(path.form()))
             .map(move |(record, part)| {
                 let common = record
                     .forms
@@ -182,7 +182,7 @@ impl Memtable {
     }
 }
 
-/// Returns the values of [`MemtableEntry::forms`] and [`MemtableEntry::mapped`] for a change.
+/// Returns the values of [`MemtableEntry::forms`] and [`MemtableEntry::is_host_path`] for a change.
 fn forms_of(change: &MemtableChange, mappings: &Mappings) -> (Vec<Box<[u8]>>, MappedParts) {
     let MemtableChange::Added { item, .. } = change else {
         let form = change.path().map(|path| normal_form(path).into_boxed_slice());

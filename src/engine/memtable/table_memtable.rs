@@ -1,12 +1,12 @@
 //! The memtable of tables: records that the segments do not contain yet. One thread appends; readers take no lock.
 
-use super::chains::{Chained, MemtableFull};
-use crate::engine::segment::{Record, Stored};
+use super::chains::{ChainedRecords, MemtableFull};
+use crate::engine::segment::{Record, StoredValue};
 use crate::model::TableId;
 
 /// Records by table and name; the newest record for a name is valid.
 #[derive(Default)]
-pub struct TableMemtable(Chained<OwnedRecord, 1>);
+pub struct TableMemtable(ChainedRecords<OwnedRecord, 1>);
 
 /// A record that owns its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +43,7 @@ impl OwnedRecord {
             is_path: self.is_path,
             name: &self.name,
             row: self.row,
-            state: self.state.as_ref().map(|stored| Stored {
+            state: self.state.as_ref().map(|stored| StoredValue {
                 value: stored.value.as_deref(),
                 length: stored.length,
                 expires_ms: stored.expires_ms,
@@ -72,7 +72,7 @@ impl TableMemtable {
     #[must_use]
     pub fn find(&self, (table, name): (TableId, &[u8]), hash: u64) -> Option<Record<'_>> {
         self.0
-            .walk(0, || Some(hash))
+            .records_with_hash(0, || Some(hash))
             .map(|(record, _)| record)
             .find(|record| record.table == table && *record.name == *name)
             .map(OwnedRecord::borrow)

@@ -16,7 +16,7 @@ use super::tree::Records;
 use crate::engine::current::OpenSegments;
 use crate::engine::memtable::OwnedRecord;
 use crate::engine::segment::{Record, RecordCursor, RecordSegmentBuilder, SegmentsLost};
-use crate::engine::sql::{Collection, NamedSegment, RecordRows, RecordTx, StoreFolder, Sweeper};
+use crate::engine::sql::{NamedSegment, RecordRows, RecordTable, RecordTx, StoreFolder, Sweeper};
 use crate::error::Result;
 use crate::model::{SegmentName, TableId};
 use crate::platform::deadline::Deadline;
@@ -31,19 +31,19 @@ const COUNT_EVERY: u32 = 32;
 /// A process removes old segment files on the first of every 32 flushes.
 const SWEEP_EVERY: u32 = 32;
 
-/// Why a write stopped: a damaged segment, or an `SQLite` error.
-pub(super) enum WriteStopped {
+/// Why a write stopped: a damaged segment, or an SQLite error.
+pub(super) enum WriteError {
     SegmentsLost,
     Failed(rusqlite::Error),
 }
 
-impl From<SegmentsLost> for WriteStopped {
+impl From<SegmentsLost> for WriteError {
     fn from(_: SegmentsLost) -> Self {
         Self::SegmentsLost
     }
 }
 
-impl From<rusqlite::Error> for WriteStopped {
+impl From<rusqlite::Error> for WriteError {
     fn from(error: rusqlite::Error) -> Self {
         Self::Failed(error)
     }
@@ -53,14 +53,14 @@ impl From<rusqlite::Error> for WriteStopped {
 struct UnmergedRecords {
     /// The newest unmerged record for each name.
     newest: BTreeMap<(TableId, Vec<u8>), OwnedRecord>,
-    collections: Vec<Collection>,
+    collections: Vec<RecordTable>,
     /// Ids of the rows that the log no longer needs after the flush.
     dead_rows: Vec<i64>,
 }
 
 impl UnmergedRecords {
     /// Reads the unmerged records, and adds the records to the counts of their tables.
-    fn read(tx: &RecordTx<'_>, open: &OpenSegments) -> std::result::Result<Self, WriteStopped> {
+    fn read(tx: &RecordTx<'_>, open: &OpenSegments) -> std::result::Result<Self, WriteError> {
         let mut unmerged = Self {
             newest: BTreeMap::new(),
             collections: tx.log.collections()?,
@@ -76,12 +76,12 @@ impl UnmergedRecords {
     }
 
     /// Returns the collection with this id; `None` if the collection was cleared.
-    fn collection(&mut self, table: TableId) -> Option<&mut Collection> {
+    fn collection(&mut self, table: TableId) -> Option<&mut RecordTable> {
         self.collections.iter_mut().find(|collection| collection.id == table)
     }
 
     /// Inserts a record, replaces an earlier record with the same name, and updates the table's counts.
-    fn insert(&mut self, open: &OpenSegments, record: OwnedRecord) -> std::result::Result<(), WriteStopped> {
+    fn insert(&mut self, open: &OpenSegments, record: OwnedRecord) -> std::result::Result<(), WriteError> {
         let table = record.table;
         if record.state.is_none() {
             // The log no longer needs the row, because the removal in the new segment hides older records.
@@ -119,7 +119,7 @@ impl UnmergedRecords {
     }
 
     /// Evicts the oldest confirmed matches until the total size of all matches is at most `limit` bytes.
-    fn evict(&mut self, tx: &RecordTx<'_>, open: &OpenSegments, limit: u64) -> std::result::Result<(), WriteStopped> {
+    fn evict(&mut self, tx: &RecordTx<'_>, open: &OpenSegments, limit: u64) -> std::result::Result<(), WriteError> {
         if self.match_bytes() <= limit {
             return Ok(());
         }
@@ -137,18 +137,18 @@ impl UnmergedRecords {
                 };
                 self.insert(open, removal)?;
             }
-            Ok::<_, WriteStopped>(self.match_bytes() > limit)
+            Ok::<_, WriteError>(self.match_bytes() > limit)
         })
     }
 
     /// Stores the result of a flush: updates the manifest and the counts, and deletes dead rows.
     fn store_merged(&self, tx: &RecordTx<'_>, segments: &[NamedSegment]) -> rusqlite::Result<()> {
-        tx.name_segments(segments)?;
+        tx.set_segments(segments)?;
         for row in &self.dead_rows {
             tx.delete(*row)?;
         }
         for collection in &self.collections {
-            tx.count(collection.id, collection.counts)?;
+            tx.set_segment_counts(collection.id, collection.counts)?;
         }
         Ok(())
     }
@@ -181,8 +181,8 @@ impl Records {
         match self.flush(tx) {
             Ok(()) => Ok(true),
             // The log contains every record, and the next reader rebuilds the segments.
-            Err(WriteStopped::SegmentsLost) => Ok(false),
-            Err(WriteStopped::Failed(error)) => Err(error),
+            Err(WriteError::SegmentsLost) => Ok(false),
+            Err(WriteError::Failed(error)) => Err(error),
         }
     }
 
@@ -219,16 +219,16 @@ impl Records {
             RecordRows(&self.store).read_records(|log| log.count_since(log.manifest()?.merged, FLUSH_RECORDS + 1))?;
         if unmerged > FLUSH_RECORDS {
             let has_flushed = RecordRows(&self.store).write_records(deadline, |tx| self.flush_when_many(tx, 0))?;
-            self.merge_some(unmerged, has_flushed, deadline);
+            self.advance_merges(unmerged, has_flushed, deadline);
         }
         Ok(())
     }
 
     /// Merges the unmerged records and the newest small segments into a new segment in the manifest.
-    pub(super) fn flush(&self, tx: &RecordTx<'_>) -> std::result::Result<(), WriteStopped> {
+    pub(super) fn flush(&self, tx: &RecordTx<'_>) -> std::result::Result<(), WriteError> {
         let open = self.open(self.store.incarnation(), tx.log.manifest()?);
         if open.are_lost() {
-            return Err(WriteStopped::SegmentsLost);
+            return Err(WriteError::SegmentsLost);
         }
         let mut unmerged = UnmergedRecords::read(tx, &open)?;
         unmerged.evict(tx, &open, self.matches_limit)?;
@@ -275,7 +275,7 @@ impl Records {
     ///
     /// A merge of small segments interrupts a merge of large segments, which takes a long time. A large write finishes
     /// all due merges, so that later small writes stay fast.
-    pub fn merge_some(&self, written: usize, has_flushed: bool, deadline: Deadline) {
+    pub fn advance_merges(&self, written: usize, has_flushed: bool, deadline: Deadline) {
         let Some(mut merging) = try_lock(&self.merging) else {
             return;
         };

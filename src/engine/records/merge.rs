@@ -167,7 +167,7 @@ impl SlicedMerge {
             let parts = max_records * RecordSegmentBuilder::PARTS
                 / usize::try_from(self.builder.records().max(1)).unwrap_or(usize::MAX);
             for _ in 0..parts.max(1) {
-                if !self.builder.index_some()? {
+                if !self.builder.write_next_bucket()? {
                     return Ok(false);
                 }
             }

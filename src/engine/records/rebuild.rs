@@ -7,8 +7,8 @@ use super::compaction::segment_error;
 use super::table_snapshot::{MAX_INLINE, entry_bytes};
 use super::tree::Records;
 use crate::engine::current::OpenSegments;
-use crate::engine::segment::{Record, RecordSegmentBuilder, Stored};
-use crate::engine::sql::{Collection, NamedSegment, RecordLog, RecordRow, RecordRows, RecordTx, StoreFolder, Sweeper};
+use crate::engine::segment::{Record, RecordSegmentBuilder, StoredValue};
+use crate::engine::sql::{NamedSegment, RecordLog, RecordRow, RecordRows, RecordTable, RecordTx, StoreFolder, Sweeper};
 use crate::error::Result;
 use crate::model::{Sequence, TableId};
 use crate::platform::deadline::Deadline;
@@ -47,12 +47,12 @@ impl Records {
         let records = builder.records();
         let result = builder.finish(&path, self.store.key().segment_mac(&name));
         result.map_err(|error| segment_error(&path, &error))?;
-        tx.name_segments(&[NamedSegment { name, records }])?;
+        tx.set_segments(&[NamedSegment { name, records }])?;
         for row in all.dead_rows() {
             tx.delete(row.id)?;
         }
         for (id, counts) in all.counts() {
-            tx.count(id, counts)?;
+            tx.set_segment_counts(id, counts)?;
         }
         Ok(())
     }
@@ -62,7 +62,7 @@ impl Records {
 struct AllRecords {
     /// Change sequence of the last change to the list of segments or tables.
     changed: Sequence,
-    collections: Vec<Collection>,
+    collections: Vec<RecordTable>,
     rows: Vec<RecordRow>,
 }
 
@@ -102,7 +102,7 @@ impl AllRecords {
 
     /// Returns the entry count and the size in bytes of each table.
     fn counts(&self) -> HashMap<TableId, [i64; 2]> {
-        let zero = |collection: &Collection| (collection.id, [0; 2]);
+        let zero = |collection: &RecordTable| (collection.id, [0; 2]);
         let mut counts: HashMap<TableId, [i64; 2]> = self.collections.iter().map(zero).collect();
         for row in self.live_rows() {
             let length = row.value.as_ref().map_or(0, |(_, length)| *length);
@@ -126,7 +126,7 @@ impl AllRecords {
                 is_path: is_of_paths(row.table),
                 name: &row.name,
                 row: row.id,
-                state: Some(Stored {
+                state: Some(StoredValue {
                     value: value.as_deref(),
                     length,
                     expires_ms: row.expires_ms,

@@ -11,8 +11,8 @@ use crate::engine::sql::{
     Endpoint, LibraryRow, LibraryRows, LocalWrite, LoggedKind, RecordLog, RecordRows, Store, StoreStates, Sweeper,
     Totals,
 };
-use crate::matching::Normal;
-use crate::model::{IdentityId, Library, LibraryId, LibraryKind, Sequence, Server, SourceState, Trust};
+use crate::matching::NormalPath;
+use crate::model::{IdentityId, Library, LibraryId, LibraryKind, Sequence, Server, SourceState, TokenReliability};
 use crate::options::Ttl;
 use crate::platform::clock::SystemClock;
 use crate::platform::deadline::Deadline;
@@ -74,9 +74,9 @@ impl World {
         let tables = Tables::new(Arc::clone(&store), Arc::clone(&records), clock);
         let endpoint = Endpoint {
             url: "http://a".to_owned(),
-            who: vec![7; 32],
+            user_hash: vec![7; 32],
             until_ms: 0,
-            given_ms: 0,
+            first_used_ms: 0,
         };
         let server = Server {
             machine_identifier: "one".to_owned(),
@@ -91,14 +91,14 @@ impl World {
             locations: Vec::new(),
             change: SourceState {
                 token: String::new(),
-                trust: Trust::default(),
+                trust: TokenReliability::default(),
                 busy: false,
                 scanned_ms: 0,
             },
         });
         let now = Totals::of(&store).expect("totals").sequence;
         LibraryRows(&store)
-            .probed(identity, &libraries, now, 1_000, Deadline::NONE, &|_, _| false)
+            .store_probe(identity, &libraries, now, 1_000, Deadline::NONE, &|_, _| false)
             .expect("probed");
         Self {
             dice: Dice(seed),
@@ -129,7 +129,7 @@ impl World {
             self.records.flush_when_many(tx, pairs.len())
         });
         let merged = recorded.expect("recorded").expect("a library").then;
-        self.records.merge_some(pairs.len(), merged, Deadline::NONE);
+        self.records.advance_merges(pairs.len(), merged, Deadline::NONE);
         merged
     }
 
@@ -161,7 +161,7 @@ impl World {
                     self.records.flush_when_many(tx, given.len())
                 });
                 let merged = recorded.expect("recorded").expect("a library").then;
-                self.records.merge_some(given.len(), merged, Deadline::NONE);
+                self.records.advance_merges(given.len(), merged, Deadline::NONE);
                 self.ages[at].extend(pairs.iter().map(|(path, _)| (path.clone(), number)));
                 self.expected[at].extend(pairs);
             }
@@ -253,8 +253,8 @@ impl World {
         if let Some(table) = row.matches {
             let matches = Matches::new(Arc::clone(&reader.open.segments), table, 0, reader.since);
             for path in paths {
-                Normal::with(path, |path| {
-                    matches.each(path, |place, raw| {
+                NormalPath::with(path, |path| {
+                    matches.for_each_match(path, |place, raw| {
                         let (key, own, _) = matches.get(place).expect("sound");
                         assert_eq!(own, raw);
                         seen.insert(own.to_vec(), key.to_owned());

@@ -25,7 +25,7 @@ const INDEX_BITS: u32 = 16;
 /// The highest index that [`Table::cached`] can contain.
 const MAX_CACHED_INDEX: u64 = (1 << INDEX_BITS) - 1;
 
-/// A change to a table, for [`Tables::write`].
+/// A change to a table, for [`Tables::write_tables`].
 #[derive(Clone, Copy)]
 pub enum Op<'o> {
     /// Stores a value (third field) under a name (second field), and replaces an earlier value.
@@ -47,8 +47,8 @@ impl Tables {
     }
 }
 
-/// TableLimits for removals, which evict nothing.
-pub const NO_LIMIT: TableLimits = TableLimits {
+/// `TableLimits` for removals, which evict nothing.
+pub const REMOVAL_OPTIONS: TableLimits = TableLimits {
     ttl: Ttl::Forever,
     limit: None,
 };
@@ -101,7 +101,7 @@ impl Table {
         let (snapshot, first) = self.tables.current(|snapshot| {
             let id = self.id(snapshot)?;
             let hash = record_hash(id, name);
-            Some((id, hash, snapshot.first(hash)))
+            Some((id, hash, snapshot.prefetch_first(hash)))
         })?;
         let record = match first {
             Some((id, hash, first)) => snapshot.find((id, name), hash, first).ok()?,
@@ -133,7 +133,7 @@ impl Table {
             let found = self.tables.query(|snapshot| {
                 let Some(id) = self.id(snapshot) else { return Ok(None) };
                 let hash = record_hash(id, name);
-                let Some(record) = snapshot.find((id, name), hash, snapshot.first(hash))? else {
+                let Some(record) = snapshot.find((id, name), hash, snapshot.prefetch_first(hash))? else {
                     return Ok(None);
                 };
                 let is_valid = |stored: &_| !has_expired(stored, || self.tables.clock.now_ms());
@@ -164,7 +164,7 @@ impl Table {
         })
     }
 
-    /// Stores a value with [`Tables::write`].
+    /// Stores a value with [`Tables::write_tables`].
     ///
     /// # Errors
     /// [`crate::error::Status::InvalidArgument`]; store errors.
@@ -177,7 +177,7 @@ impl Table {
     /// # Errors
     /// [`crate::error::Status::InvalidArgument`]; store errors.
     pub fn remove(&self, name: &[u8]) -> Result<()> {
-        self.tables.write(&[Op::Remove(self, name)], &NO_LIMIT)
+        self.tables.write(&[Op::Remove(self, name)], &REMOVAL_OPTIONS)
     }
 
     /// Removes all entries. The time does not depend on the number of entries.
@@ -185,7 +185,7 @@ impl Table {
     /// # Errors
     /// Store errors.
     pub fn clear(&self) -> Result<()> {
-        self.tables.write(&[Op::Clear(self)], &NO_LIMIT)
+        self.tables.write(&[Op::Clear(self)], &REMOVAL_OPTIONS)
     }
 
     /// Returns the name of the first entry after `after` in byte order; `None` after the last entry. Without `after`,
@@ -200,7 +200,7 @@ impl Table {
             let mut after = after;
             while let Some(name) = snapshot.next_name(id, after)? {
                 let hash = record_hash(id, name);
-                let record = snapshot.find((id, name), hash, snapshot.first(hash))?;
+                let record = snapshot.find((id, name), hash, snapshot.prefetch_first(hash))?;
                 if record
                     .and_then(|record| record.state)
                     .is_some_and(|stored| !has_expired(&stored, || now_ms))

@@ -2,9 +2,9 @@
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use crate::engine::current::Shown;
+use crate::engine::current::SnapshotOf;
 use crate::engine::memtable::{OwnedRecord, OwnedValue, TableMemtable};
-use crate::engine::segment::{FirstRecord, Record, SegmentsLost, Stored};
+use crate::engine::segment::{FirstRecord, Record, SegmentsLost, StoredValue};
 use crate::engine::sql::{RecordRow, TableRow};
 use crate::model::{Sequence, TableId};
 
@@ -15,11 +15,11 @@ pub const MAX_INLINE: usize = 1000;
 
 /// The snapshot of the tables that lookups read. Catch-ups add new records in place; any other change replaces the
 /// snapshot. If the memtable is full, the snapshot becomes outdated, and lookups in this snapshot fail.
-pub type TableSnapshot = Shown<TablesShown>;
+pub type TableSnapshot = SnapshotOf<TablesContent>;
 
 /// The tables and the memtable of a snapshot.
 #[derive(Default)]
-pub struct TablesShown {
+pub struct TablesContent {
     pub tables: Vec<TableCount>,
     pub memtable: TableMemtable,
 }
@@ -70,7 +70,7 @@ impl TableCount {
     }
 }
 
-impl TablesShown {
+impl TablesContent {
     /// Creates the content of a snapshot from the given tables and an empty memtable.
     pub fn new(tables: Vec<TableRow>) -> Self {
         Self {
@@ -118,7 +118,7 @@ impl TableSnapshot {
             return;
         };
         let hash = record.borrow().hash();
-        let Ok(previous) = self.find((record.table, &record.name), hash, self.first(hash)) else {
+        let Ok(previous) = self.find((record.table, &record.name), hash, self.prefetch_first(hash)) else {
             return;
         };
         if previous.is_some_and(|previous| previous.row >= record.row) {
@@ -133,14 +133,14 @@ impl TableSnapshot {
     }
 
     /// Prefetches the memory that a lookup of `hash` needs, and looks up the hash in the oldest segment, which is the
-    /// largest. [`TableSnapshot::find`] needs the result.
+    /// largest. [`TableSnapshot::read_state_file`] needs the result.
     #[inline]
-    pub fn first(&self, hash: u64) -> FirstRecord {
+    pub fn prefetch_first(&self, hash: u64) -> FirstRecord {
         self.open.segments.first(hash)
     }
 
     /// Returns the newest record with this table and name, which may be a removal; `None` if there is no record.
-    /// `first`: the result of [`TableSnapshot::first`] for `hash`.
+    /// `first`: the result of [`TableSnapshot::prefetch_first`] for `hash`.
     #[inline]
     pub fn find(
         &self,
@@ -209,6 +209,6 @@ pub fn to_record(row: RecordRow, is_path: bool) -> OwnedRecord {
 
 /// Returns whether a value has expired.
 #[inline]
-pub fn has_expired(stored: &Stored<'_>, now_ms: impl FnOnce() -> i64) -> bool {
+pub fn has_expired(stored: &StoredValue<'_>, now_ms: impl FnOnce() -> i64) -> bool {
     stored.expires_ms.is_some_and(|ms| ms <= now_ms())
 }

@@ -3,9 +3,9 @@
 use std::panic::RefUnwindSafe;
 use std::sync::Arc;
 
-use super::table_snapshot::{MAX_INLINE, TableSnapshot, TablesShown};
+use super::table_snapshot::{MAX_INLINE, TableSnapshot, TablesContent};
 use super::tree::Records;
-use crate::engine::current::{Current, Shown};
+use crate::engine::current::{Current, SnapshotOf};
 use crate::engine::segment::SegmentsLost;
 use crate::engine::sql::{Incarnation, RecordRows, RecordsState, Store, last_row};
 use crate::error::{Error, Result, Status};
@@ -20,7 +20,7 @@ use crate::platform::swap::Guard;
 const MAX_RETRIES: u32 = 8;
 /// Maximum length of a table name or entry name in bytes.
 pub const LONGEST_NAME: usize = 1 << 20;
-/// Maximum length of a value in bytes. `SQLite` limits a row, with its name, to 1,000,000,000 bytes.
+/// Maximum length of a value in bytes. SQLite limits a row, with its name, to 1,000,000,000 bytes.
 pub const MAX_VALUE_BYTES: usize = 900_000_000;
 
 /// The tables of a store. Usable from any thread. Calls have no deadline.
@@ -28,7 +28,7 @@ pub struct Tables {
     pub(super) store: Arc<Store>,
     pub(super) records: Arc<Records>,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) snapshot: Current<TablesShown>,
+    pub(super) snapshot: Current<TablesContent>,
 }
 
 /// Expiry and size limit for values that a write stores.
@@ -115,16 +115,17 @@ impl Tables {
         self.reload()
     }
 
-    /// Returns a current snapshot and the result of `look`; `None` instead of waiting: see [`Current::at_once`].
+    /// Returns a current snapshot and the result of `look`; `None` instead of waiting: see
+    /// [`Current::try_read_current`].
     #[inline]
     pub(super) fn current<B>(&self, look: impl Fn(&TableSnapshot) -> B) -> Option<(Guard<'_, TableSnapshot>, B)> {
-        self.snapshot.at_once(look, || self.catch_up_locked(false))
+        self.snapshot.try_read_current(look, || self.catch_up_locked(false))
     }
 
     /// Returns a current snapshot. Waits for the database or another thread if necessary.
     pub(super) fn catch_up(&self) -> Result<Guard<'_, TableSnapshot>> {
-        let is_current = |snapshot: &_| self.snapshot.shows_all(snapshot) && !snapshot.is_lost();
-        self.snapshot.settled(is_current, || self.catch_up_locked(true))
+        let is_current = |snapshot: &_| self.snapshot.is_current(snapshot) && !snapshot.is_lost();
+        self.snapshot.read_settled(is_current, || self.catch_up_locked(true))
     }
 
     /// Reads the commits since the snapshot. The caller must have locked `catching_up`. If not `patient`, fails rather
@@ -173,7 +174,7 @@ impl Tables {
         let (manifest, tables) = manifest.unwrap_or_default();
         let merged = manifest.merged;
         let open = self.records.open(incarnation, manifest);
-        let snapshot = Shown::after(previous, sequence, open, TablesShown::new(tables));
+        let snapshot = SnapshotOf::after(previous, sequence, open, TablesContent::new(tables));
         for row in rows {
             if row.id > last_row(merged) {
                 snapshot.apply(row);

@@ -87,7 +87,7 @@ impl Records {
             .map(|named| self.open_segment(named, previous, incarnation))
             .collect();
         Arc::new(list.map_or_else(RecordSegments::lost, |list| {
-            RecordSegments::after(list, &previous.segments)
+            RecordSegments::with_filter_from(list, &previous.segments)
         }))
     }
 

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::mem;
 
-use super::compaction::WriteStopped;
+use super::compaction::WriteError;
 use super::table::{Op, Table};
 use super::table_snapshot::{MAX_INLINE, TableSnapshot, counts_of, to_record};
 use super::tables::{LONGEST_NAME, MAX_VALUE_BYTES, TableLimits, Tables};
@@ -72,7 +72,7 @@ impl<'b> WriteBatch<'b> {
                 return Ok(Some(record));
             }
         }
-        self.base.find(key, hash, self.base.first(hash))
+        self.base.find(key, hash, self.base.prefetch_first(hash))
     }
 
     /// Adds a record to the batch. `old_counts`: number of entries and bytes of the replaced record.
@@ -95,7 +95,7 @@ impl<'b> WriteBatch<'b> {
         name: &[u8],
         value: Option<&[u8]>,
         expires_ms: Option<i64>,
-    ) -> std::result::Result<(), WriteStopped> {
+    ) -> std::result::Result<(), WriteError> {
         let counts = counts_of(self.find((table, name))?.as_ref());
         if value.is_none() && counts[0] == 0 {
             return Ok(());
@@ -127,7 +127,7 @@ impl<'b> WriteBatch<'b> {
     }
 
     /// Returns the id of the table with this name. Creates the table if it is missing.
-    fn create_table_if_missing(&mut self, name: &[u8]) -> std::result::Result<TableId, WriteStopped> {
+    fn create_table_if_missing(&mut self, name: &[u8]) -> std::result::Result<TableId, WriteError> {
         if let Some(id) = self.table_id(name) {
             return Ok(id);
         }
@@ -137,7 +137,7 @@ impl<'b> WriteBatch<'b> {
     }
 
     /// Clears a table if it exists.
-    fn clear_table(&mut self, name: &[u8]) -> std::result::Result<(), WriteStopped> {
+    fn clear_table(&mut self, name: &[u8]) -> std::result::Result<(), WriteError> {
         if let Some(id) = self.table_id(name) {
             self.tx.clear_table(id)?;
             self.cleared.insert(id);
@@ -147,7 +147,7 @@ impl<'b> WriteBatch<'b> {
     }
 
     /// Applies one change. A stored value expires at `expires_ms`, in Unix ms; `None`: never.
-    fn apply(&mut self, op: &Op<'_>, expires_ms: Option<i64>) -> std::result::Result<(), WriteStopped> {
+    fn apply(&mut self, op: &Op<'_>, expires_ms: Option<i64>) -> std::result::Result<(), WriteError> {
         match op {
             Op::Put(table, name, value) => {
                 let id = self.create_table_if_missing(&table.name)?;
@@ -181,7 +181,7 @@ impl<'b> WriteBatch<'b> {
     }
 
     /// Removes at most [`MAX_EXPIRED`] expired entries that other writes added.
-    fn remove_expired(&mut self, now_ms: i64) -> std::result::Result<(), WriteStopped> {
+    fn remove_expired(&mut self, now_ms: i64) -> std::result::Result<(), WriteError> {
         for row in self.tx.log.expired(now_ms, MAX_EXPIRED)? {
             if !self.is_of_this_write(row.id) {
                 self.remove_row(row.id, row.table, &row.name)?;
@@ -192,7 +192,7 @@ impl<'b> WriteBatch<'b> {
 
     /// Removes the oldest entries until the total size of all tables is at most `limit` bytes. Entries that were
     /// written together are removed together. Entries of this write are never removed.
-    fn evict(&mut self, limit: u64) -> std::result::Result<(), WriteStopped> {
+    fn evict(&mut self, limit: u64) -> std::result::Result<(), WriteError> {
         if self.bytes() <= limit {
             return Ok(());
         }
@@ -205,7 +205,7 @@ impl<'b> WriteBatch<'b> {
             if self.remove_row(row.id, row.table, &row.name)? {
                 last_write = Some(write_of(row.id));
             }
-            Ok::<_, WriteStopped>(true)
+            Ok::<_, WriteError>(true)
         })
     }
 
@@ -216,7 +216,7 @@ impl<'b> WriteBatch<'b> {
     }
 
     /// Deletes a row of the log, and removes its entry if the row is current. Returns whether an entry was removed.
-    fn remove_row(&mut self, row: i64, table: TableId, name: &[u8]) -> std::result::Result<bool, WriteStopped> {
+    fn remove_row(&mut self, row: i64, table: TableId, name: &[u8]) -> std::result::Result<bool, WriteError> {
         let is_current = self.tables().any(|(id, _)| id == table)
             && self.find((table, name))?.is_some_and(|record| record.row == row);
         if is_current {
@@ -273,8 +273,8 @@ impl Tables {
         let lost = Cell::new(None);
         let result = RecordRows(&self.store).write_records(Deadline::NONE, |tx| {
             self.write_in(tx, ops, terms).map_err(|stopped| match stopped {
-                WriteStopped::Failed(error) => error,
-                WriteStopped::SegmentsLost => {
+                WriteError::Failed(error) => error,
+                WriteError::SegmentsLost => {
                     lost.set(Some(SegmentsLost));
                     rusqlite::Error::InvalidQuery // rolls back
                 }
@@ -290,7 +290,7 @@ impl Tables {
         tx: &RecordTx<'_>,
         ops: &[Op<'_>],
         terms: &TableLimits,
-    ) -> std::result::Result<CommittedWrite, WriteStopped> {
+    ) -> std::result::Result<CommittedWrite, WriteError> {
         let incarnation = self.store.incarnation();
         let snapshot = self.snapshot.read();
         let is_usable = snapshot.number > 0 && snapshot.open.incarnation == incarnation && !snapshot.is_lost();
@@ -308,7 +308,7 @@ impl Tables {
             .then(|| self.load(&snapshot, incarnation, state));
         let base = loaded.as_ref().unwrap_or(&snapshot);
         if base.is_lost() {
-            return Err(WriteStopped::SegmentsLost);
+            return Err(WriteError::SegmentsLost);
         }
         let mut batch = WriteBatch::new(tx, base);
         for row in newer_rows {
@@ -356,7 +356,8 @@ impl Tables {
                 snapshot.advance_to(committed.sequence);
             }
         }
-        self.records.merge_some(count, committed.has_flushed, Deadline::NONE);
+        self.records
+            .advance_merges(count, committed.has_flushed, Deadline::NONE);
     }
 }
 

@@ -10,17 +10,17 @@ use std::path::Path;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::hash_table;
-use super::layout::{BLOCK, SegmentHead};
+use super::layout::{BLOCK, SegmentHeader};
 use super::name_table;
-use super::order::{FolderOrderBuilder, ListedPath};
+use super::order::{FolderOrderBuilder, IndexedPath};
 use super::parts::{mark_twins, put_keys, put_names, put_paths, run_both};
 use super::record::{self, BARE, FIRST, FORM_ASCII, FORM_RAW, FORM_STORED, FORM_WINDOWS, MAPPED};
-use super::segment_writer::{SegmentWriter, TemporaryFile, cannot_write, failed, too_large};
+use super::segment_writer::{SegmentWriter, TemporaryFile, cannot_write, too_large, write_error};
 use super::sorter::{KeySorter, PairSorter};
 use super::spool::reserve;
 use crate::error::Result;
-use crate::matching::normal::{Shape, form_tag};
-use crate::matching::{Mappings, Normal, Spelling};
+use crate::matching::normal::{PathShape, form_tag};
+use crate::matching::{Mappings, NormalPath, Spelling};
 use crate::model::{Item, ItemType};
 use crate::platform::bytes::same;
 
@@ -139,25 +139,25 @@ impl ListingBuilder {
         let size = items_here * 512;
         Vec::<u8>::new()
             .try_reserve_exact(size)
-            .map_err(|_| failed("", &no_memory(items)))
+            .map_err(|_| write_error("", &no_memory(items)))
     }
 
     /// Adds an item with all its files. No two items may have the same rating key.
     pub fn push(&mut self, item: &Item) {
-        self.push_single(item, 0);
+        self.push_with_sequence(item, 0);
     }
 
     /// Adds an item. `added_sequence` is the change sequence at which the item was added after the listing; 0 if it
     /// came with the listing.
-    pub fn push_single(&mut self, item: &Item, added_sequence: u64) {
+    pub fn push_with_sequence(&mut self, item: &Item, added_sequence: u64) {
         let bytes = item
-            .texts()
+            .string_fields()
             .into_iter()
             .chain(&item.parts)
             .chain(&item.guids)
             .map(String::len)
             .sum();
-        self.attempt(|segment| segment.put_item(item, added_sequence, bytes));
+        self.run_step(|segment| segment.put_item(item, added_sequence, bytes));
     }
 
     /// Returns the number of items.
@@ -173,7 +173,7 @@ impl ListingBuilder {
     }
 
     /// Runs a step and keeps its error, unless an earlier step has failed.
-    fn attempt(&mut self, work: impl FnOnce(&mut Self) -> io::Result<()>) {
+    fn run_step(&mut self, work: impl FnOnce(&mut Self) -> io::Result<()>) {
         if self.failed.is_none() {
             self.failed = work(self).err();
         }
@@ -194,9 +194,9 @@ impl ListingBuilder {
     /// Appends an item with its entries, and adds it to the tables. `texts` is the size of the item's strings in bytes.
     fn put_item(&mut self, item: &Item, added_sequence: u64, texts: usize) -> io::Result<()> {
         self.reserve(item.parts.len(), texts)?;
-        let parents = self.parents(item)?;
+        let parents = self.write_parents(item)?;
         let first = self.align()?;
-        let path = ListedPath::new(
+        let path = IndexedPath::new(
             first,
             if item.parts.len() > 1 { first } else { 0 },
             parents.show_owner,
@@ -225,32 +225,32 @@ impl ListingBuilder {
     }
 
     /// Appends the item's first entry. If the path contains the title, returns the distance from the title to the item.
-    fn put_first_entry(&mut self, item: &Item, path: ListedPath) -> io::Result<Option<usize>> {
+    fn put_first_entry(&mut self, item: &Item, path: IndexedPath) -> io::Result<Option<usize>> {
         let Some(listed) = item.parts.first().map(String::as_bytes) else {
             let out = self.records.buffer_for(0)?;
             record::put_entry(out, FIRST | BARE | FORM_RAW, path.entry, b"", b"");
             return Ok(None);
         };
-        let begin = self.entry(listed, FIRST, path)?;
+        let begin = self.put_listed_entry(listed, FIRST, path)?;
         let offset = title_offset(listed, item.title.as_bytes());
         Ok(offset.map(|offset| self.records.position() - (begin + offset)))
     }
 
     /// Appends the entries of the item's further files, then the entries of all mapped paths. Readers expect these
     /// entries directly after the item.
-    fn put_further_entries(&mut self, item: &Item, first: ListedPath) -> io::Result<()> {
+    fn put_further_entries(&mut self, item: &Item, first: IndexedPath) -> io::Result<()> {
         let mut mapped = Vec::new();
         for (part, listed) in item.parts.iter().map(String::as_bytes).enumerate() {
             let mut entry = first.entry;
             if part > 0 {
                 entry = self.align()?;
-                self.entry(listed, 0, ListedPath { entry, ..first })?;
+                self.put_listed_entry(listed, 0, IndexedPath { entry, ..first })?;
             }
             mapped.extend(self.meta.mappings.to_host(listed).map(|host| (entry, host)));
         }
         for (listed, host) in mapped {
             let entry = self.align()?;
-            self.mapped_entry(&host, listed, ListedPath { entry, ..first })?;
+            self.put_mapped_entry(&host, listed, IndexedPath { entry, ..first })?;
         }
         Ok(())
     }
@@ -288,7 +288,7 @@ impl ListingBuilder {
         }
         let mut body = self.records;
         let place = body.place();
-        let mut head = SegmentHead {
+        let mut head = SegmentHeader {
             form: form_tag(),
             generation: self.meta.generation,
             sequence: self.meta.sequence,
@@ -298,7 +298,7 @@ impl ListingBuilder {
             content: self.content,
             uuid: self.meta.library,
             name_mac,
-            ..SegmentHead::default()
+            ..SegmentHeader::default()
         };
         head.records = body.end_part(BLOCK, 1)?;
 
@@ -337,7 +337,7 @@ impl ListingBuilder {
     }
 
     /// Appends a listed entry to the aligned records, and adds it to the tables. Returns the offset of its path.
-    fn entry(&mut self, path: &[u8], flags: u8, place: ListedPath) -> io::Result<usize> {
+    fn put_listed_entry(&mut self, path: &[u8], flags: u8, place: IndexedPath) -> io::Result<usize> {
         self.parts += 1;
         // The entry of a further file refers to the first entry of its item.
         let target = if flags & FIRST == 0 { place.item } else { place.entry };
@@ -351,7 +351,7 @@ impl ListingBuilder {
     }
 
     /// Appends the mapped entry for a listed entry. `listed` is the number of the listed entry.
-    fn mapped_entry(&mut self, path: &[u8], listed: u32, place: ListedPath) -> io::Result<()> {
+    fn put_mapped_entry(&mut self, path: &[u8], listed: u32, place: IndexedPath) -> io::Result<()> {
         let put = self.put_path(path, MAPPED, listed, place.entry, |segment, form| {
             segment.mapped.push(form, place.to_numbers())
         });
@@ -368,12 +368,12 @@ impl ListingBuilder {
         number: u32,
         with_form: impl FnOnce(&mut Self, &[u8]) -> io::Result<()>,
     ) -> io::Result<usize> {
-        Normal::with(path, |normal| {
-            let form = if !normal.is_text() || (!path.is_ascii() && normal.form() == path) {
+        NormalPath::with(path, |normal| {
+            let form = if !normal.is_utf8() || (!path.is_ascii() && normal.form() == path) {
                 FORM_RAW
-            } else if !path.is_ascii() || !Shape::of(path).keeps_length() {
+            } else if !path.is_ascii() || !PathShape::of(path).keeps_length() {
                 FORM_STORED
-            } else if Shape::of(path).windows {
+            } else if PathShape::of(path).windows {
                 FORM_WINDOWS
             } else {
                 FORM_ASCII
@@ -395,7 +395,7 @@ impl ListingBuilder {
 
     /// Returns the first record with this rating key of a show or season, which is `record` if the key is new. Returns
     /// 0 if the key is empty or there is no record.
-    fn owner(&mut self, rating_key: &str, record: Option<u32>) -> u32 {
+    fn first_record_with_key(&mut self, rating_key: &str, record: Option<u32>) -> u32 {
         match record {
             Some(record) if !rating_key.is_empty() => {
                 *self.owners.entry(xxh3_64(rating_key.as_bytes())).or_insert(record)
@@ -405,29 +405,29 @@ impl ListingBuilder {
     }
 
     /// Returns the records of the item's show and season. Most items have the same parents as the previous item.
-    fn parents(&mut self, item: &Item) -> io::Result<ParentRecords> {
+    fn write_parents(&mut self, item: &Item) -> io::Result<ParentRecords> {
         if let Some((known, parents)) = &self.parents
             && known
                 .iter()
-                .zip(item.texts_above())
+                .zip(item.parent_string_fields())
                 .all(|(known, text)| same(known, text))
         {
             return Ok(*parents);
         }
-        let show = self.show(item)?;
-        let season = self.season(item, show)?;
+        let show = self.write_show(item)?;
+        let season = self.write_season(item, show)?;
         let parents = ParentRecords {
             show,
             season,
-            show_owner: self.owner(&item.show_rating_key, show),
-            season_owner: self.owner(&item.season_rating_key, season),
+            show_owner: self.first_record_with_key(&item.show_rating_key, show),
+            season_owner: self.first_record_with_key(&item.season_rating_key, season),
         };
-        self.parents = Some((item.texts_above().map(Clone::clone), parents));
+        self.parents = Some((item.parent_string_fields().map(Clone::clone), parents));
         Ok(parents)
     }
 
     /// Returns the show's record, and writes it if it is new. `None` if the item has no show.
-    fn show(&mut self, item: &Item) -> io::Result<Option<u32>> {
+    fn write_show(&mut self, item: &Item) -> io::Result<Option<u32>> {
         if item.show_title.is_empty() && item.show_rating_key.is_empty() && item.show_guid.is_empty() {
             return Ok(None);
         }
@@ -436,7 +436,7 @@ impl ListingBuilder {
 
     /// Returns the record of the season or album, and writes it if it is new. `None` if the item has no season or
     /// album.
-    fn season(&mut self, item: &Item, show: Option<u32>) -> io::Result<Option<u32>> {
+    fn write_season(&mut self, item: &Item, show: Option<u32>) -> io::Result<Option<u32>> {
         if item.season_title.is_empty() && item.season_rating_key.is_empty() && item.season_guid.is_empty() {
             return Ok(None);
         }

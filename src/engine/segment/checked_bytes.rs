@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::layout::{BLOCK, SegmentHead, u64_at};
+use super::layout::{BLOCK, SegmentHeader, u64_at};
 use crate::platform::map::FileBytes;
 
 /// The error for a failed check or an offset out of bounds. The segment is already marked as broken.
@@ -12,7 +12,7 @@ use crate::platform::map::FileBytes;
 pub struct Damaged;
 
 /// The result of a read. Callers can ignore an error, because the segment is already marked as broken.
-pub type Read<T> = Result<T, Damaged>;
+pub type ReadResult<T> = Result<T, Damaged>;
 
 /// The bytes of a segment file, and the set of blocks that have passed verification.
 pub struct CheckedBytes {
@@ -26,14 +26,14 @@ pub struct CheckedBytes {
 
 impl CheckedBytes {
     /// Verifies the checksum table, on which all later checks rely. On failure, returns the reason.
-    pub fn new(bytes: FileBytes, head: &SegmentHead) -> Result<Self, &'static str> {
-        let sums = usize::try_from(head.sums.at).map_err(|_| "the file is too large")?;
+    pub fn new(bytes: FileBytes, head: &SegmentHeader) -> Result<Self, &'static str> {
+        let sums = usize::try_from(head.checksums.at).map_err(|_| "the file is too large")?;
         let blocks = sums.div_ceil(BLOCK);
         let table = bytes.get(sums..).ok_or("the file is truncated")?;
         if head.length != bytes.len() as u64 || sums < BLOCK || table.len() != (blocks - 1) * 8 {
             return Err("the file is truncated");
         }
-        if xxh3_64(table) != head.sums_sum {
+        if xxh3_64(table) != head.checksum_table_hash {
             return Err("the checksum table is damaged");
         }
         let passed: Box<[AtomicU64]> = (0..blocks.div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
@@ -51,11 +51,11 @@ impl CheckedBytes {
 
     /// Returns `length` bytes at the offset `at` after verifying their blocks.
     #[inline]
-    pub fn slice(&self, at: usize, length: usize) -> Read<&[u8]> {
+    pub fn slice(&self, at: usize, length: usize) -> ReadResult<&[u8]> {
         let end = at.wrapping_add(length);
         // This function reads only the bytes before the checksum table.
         if at > end || end > self.sums {
-            return Err(self.fail());
+            return Err(self.mark_damaged());
         }
         let first = at / BLOCK;
         let last = end.saturating_sub(1).max(at) / BLOCK;
@@ -67,7 +67,7 @@ impl CheckedBytes {
 
     /// Returns `length` verified bytes at the offset `at`, or fewer if the data ends earlier.
     #[inline]
-    pub fn up_to(&self, at: usize, length: usize) -> Read<&[u8]> {
+    pub fn up_to(&self, at: usize, length: usize) -> ReadResult<&[u8]> {
         self.slice(at, length.min(self.sums.saturating_sub(at)))
     }
 
@@ -86,7 +86,7 @@ impl CheckedBytes {
 
     /// Verifies the blocks from `first` to `last`, except those that have already passed.
     #[inline(never)]
-    fn verify_blocks(&self, first: usize, last: usize) -> Read<()> {
+    fn verify_blocks(&self, first: usize, last: usize) -> ReadResult<()> {
         (first..=last)
             .filter(|block| !self.has_passed(*block))
             .try_for_each(|block| self.verify(block))
@@ -95,7 +95,7 @@ impl CheckedBytes {
     /// Verifies the checksum of a block, and marks the block as passed.
     #[cold]
     #[inline(never)]
-    fn verify(&self, block: usize) -> Read<()> {
+    fn verify(&self, block: usize) -> ReadResult<()> {
         if block * BLOCK >= self.sums {
             // An empty read at the end of the data touches no block.
             return Ok(());
@@ -103,7 +103,7 @@ impl CheckedBytes {
         let end = (block * BLOCK + BLOCK).min(self.sums);
         let sum = u64_at(&self.bytes, self.sums + (block - 1) * 8);
         if xxh3_64(&self.bytes[block * BLOCK..end]) != sum {
-            return Err(self.fail());
+            return Err(self.mark_damaged());
         }
         self.passed[block / 64].fetch_or(1 << (block % 64), Ordering::Relaxed);
         Ok(())
@@ -111,7 +111,7 @@ impl CheckedBytes {
 
     /// Marks the segment as broken, and returns the error for the caller.
     #[cold]
-    pub fn fail(&self) -> Damaged {
+    pub fn mark_damaged(&self) -> Damaged {
         self.broken.store(true, Ordering::Relaxed);
         Damaged
     }

@@ -1,8 +1,8 @@
 //! Compares two listings of a library.
 
-use super::checked_bytes::Read;
+use super::checked_bytes::ReadResult;
 use super::read::ListingSegment;
-use super::record::{self, EntryHead, TWIN};
+use super::record::{self, EntryRef, TWIN};
 
 /// An added, changed or removed item: its first entry in each segment that contains the item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,15 +13,15 @@ pub enum Difference {
 }
 
 impl ListingSegment {
-    /// Returns the differences between this older segment and `new`. Returns `None` if more than `most` items were
-    /// added or changed, or if more than `most` items were removed or changed.
+    /// Returns the differences between this older segment and `new`. Returns `None` if more than `max_differences`
+    /// items were added or changed, or if more than `max_differences` items were removed or changed.
     ///
     /// Both segments are read in the order of their items. Servers mostly list items in the same order, so few items
     /// must be looked up by key.
     ///
     /// # Errors
     /// Fails if one of the segments is damaged, and marks that segment as broken.
-    pub fn differences(&self, new: &Self, most: usize) -> Read<Option<Vec<Difference>>> {
+    pub fn differences(&self, new: &Self, max_differences: usize) -> ReadResult<Option<Vec<Difference>>> {
         let mut found = Vec::new();
         let (mut changed, mut common) = (0, 0);
         let (mut old_offset, mut new_offset) = (self.first_record(), new.first_record());
@@ -31,11 +31,11 @@ impl ListingSegment {
             let expected = self.next_first(old_offset)?;
             let same_place = match expected {
                 Some((old, old_end)) if self.key_of(&old)? == key => Some((old, old_end)),
-                _ => self.item_from(key)?,
+                _ => self.find_first_entry(key)?,
             };
             let Some((old, old_end)) = same_place else {
                 found.push(Difference::Added(entry.number));
-                if found.len() > most {
+                if found.len() > max_differences {
                     return Ok(None);
                 }
                 continue;
@@ -45,7 +45,7 @@ impl ListingSegment {
             if !self.has_equal_item(&old, old_end, new, &entry, end)? {
                 changed += 1;
                 found.push(Difference::Changed(old.number, entry.number));
-                if found.len() > most {
+                if found.len() > max_differences {
                     return Ok(None);
                 }
             }
@@ -57,7 +57,7 @@ impl ListingSegment {
                 if new.find(self.key_of(&entry)?).is_none() {
                     changed += 1;
                     found.push(Difference::Removed(entry.number));
-                    if changed > most {
+                    if changed > max_differences {
                         return Ok(None);
                     }
                 }
@@ -67,7 +67,7 @@ impl ListingSegment {
     }
 
     /// Returns the first entry of the item with this rating key, if any, and the offset after the item.
-    fn item_from(&self, rating_key: &str) -> Read<Option<(EntryHead<'_>, usize)>> {
+    fn find_first_entry(&self, rating_key: &str) -> ReadResult<Option<(EntryRef<'_>, usize)>> {
         match self.find(rating_key) {
             Some(number) => self.next_first(super::layout::offset_of(number)),
             None => Ok(None),
@@ -77,23 +77,23 @@ impl ListingSegment {
     /// Returns whether an item equals an item in `new`. `end` and `new_end` are the offsets after the items.
     fn has_equal_item(
         &self,
-        entry: &EntryHead<'_>,
+        entry: &EntryRef<'_>,
         end: usize,
         new: &Self,
-        new_entry: &EntryHead<'_>,
+        new_entry: &EntryRef<'_>,
         new_end: usize,
-    ) -> Read<bool> {
+    ) -> ReadResult<bool> {
         let (_, extras) = record::item(&self.file, entry.end)?;
         let (_, new_extras) = record::item(&new.file, new_entry.end)?;
         // If an item has only one file and no show, its bytes contain the whole item.
         let is_alone =
-            |extras: &record::ItemExtras| extras.above == 0 && extras.more == 0 && extras.added_sequence == 0;
+            |extras: &record::ItemExtras| extras.parent_record == 0 && extras.more == 0 && extras.added_sequence == 0;
         if is_alone(&extras) && is_alone(&new_extras) && entry.flags & !TWIN == new_entry.flags & !TWIN {
             let begin = super::layout::offset_of(entry.number) + 1;
             let new_begin = super::layout::offset_of(new_entry.number) + 1;
             let bytes = self.file.slice(begin, end.saturating_sub(begin))?;
             return Ok(bytes == new.file.slice(new_begin, new_end.saturating_sub(new_begin))?);
         }
-        Ok(self.whole(entry)? == new.whole(new_entry)?)
+        Ok(self.read_whole_item(entry)? == new.read_whole_item(new_entry)?)
     }
 }

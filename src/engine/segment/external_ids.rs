@@ -81,7 +81,7 @@ fn uuid(text: &str) -> Option<[u8; 16]> {
 }
 
 /// Converts big-endian bytes to a number.
-fn big(bytes: &[u8]) -> u128 {
+fn from_big_endian(bytes: &[u8]) -> u128 {
     bytes.iter().fold(0, |number, byte| number << 8 | u128::from(*byte))
 }
 
@@ -127,9 +127,9 @@ impl<'c> PackedReader<'c> {
                 id.extend(std::iter::repeat_n('0', digits.checked_sub(number.len())?));
                 id.push_str(&number);
             }
-            PLEX => write!(id, "{:024x}", big(self.take(12)?)).ok()?,
+            PLEX => write!(id, "{:024x}", from_big_endian(self.take(12)?)).ok()?,
             UUID => {
-                let mut digits = format!("{:032x}", big(self.take(16)?));
+                let mut digits = format!("{:032x}", from_big_endian(self.take(16)?));
                 for at in DASHES {
                     digits.insert(at, '-');
                 }

@@ -1,6 +1,6 @@
 //! A reader for the fields of records, and the packed form of GUIDs.
 
-use super::checked_bytes::{CheckedBytes, Read};
+use super::checked_bytes::{CheckedBytes, ReadResult};
 use super::layout::{BLOCK, LONGEST_VARINT, put_varint, varint};
 use crate::matching::GuidRef;
 use crate::platform::bytes;
@@ -28,8 +28,8 @@ pub fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
 
 /// Converts bytes of a segment to a string. Marks the segment as broken if they are not UTF-8.
 #[inline]
-pub fn text<'i>(file: &'i CheckedBytes, bytes: &'i [u8]) -> Read<&'i str> {
-    bytes::text(bytes).ok_or_else(|| file.fail())
+pub fn text<'i>(file: &'i CheckedBytes, bytes: &'i [u8]) -> ReadResult<&'i str> {
+    bytes::text(bytes).ok_or_else(|| file.mark_damaged())
 }
 
 /// Reads the fields of a record in order.
@@ -50,7 +50,7 @@ impl<'i> RecordReader<'i> {
 
     /// Returns the next `length` bytes.
     #[inline]
-    pub fn take(&mut self, length: usize) -> Read<&'i [u8]> {
+    pub fn take(&mut self, length: usize) -> ReadResult<&'i [u8]> {
         let Some((bytes, rest)) = self.here.split_at_checked(length) else {
             return self.take_beyond(length);
         };
@@ -58,22 +58,22 @@ impl<'i> RecordReader<'i> {
         Ok(bytes)
     }
 
-    /// Does the work of [`Self::take`] if the bytes extend beyond the block.
+    /// Does the work of [`Self::take_once`] if the bytes extend beyond the block.
     #[cold]
     #[inline(never)]
-    fn take_beyond(&mut self, length: usize) -> Read<&'i [u8]> {
+    fn take_beyond(&mut self, length: usize) -> ReadResult<&'i [u8]> {
         let bytes = self.file.slice(self.at, length)?;
         *self = Self::new(self.file, self.at + length);
         Ok(bytes)
     }
 
     #[inline]
-    pub fn byte(&mut self) -> Read<u8> {
+    pub fn byte(&mut self) -> ReadResult<u8> {
         Ok(self.take(1)?[0])
     }
 
     #[inline]
-    pub fn varint(&mut self) -> Read<u64> {
+    pub fn varint(&mut self) -> ReadResult<u64> {
         // Most varints have one byte; a year has two.
         match self.here {
             [value @ ..0x80, rest @ ..] => {
@@ -91,34 +91,37 @@ impl<'i> RecordReader<'i> {
     /// Does the work of [`Self::varint`] for a varint that has three or more bytes or extends beyond the block.
     #[cold]
     #[inline(never)]
-    fn long_varint(&mut self) -> Read<u64> {
-        let (value, used) = varint(self.file.up_to(self.at, LONGEST_VARINT)?).ok_or_else(|| self.file.fail())?;
+    fn long_varint(&mut self) -> ReadResult<u64> {
+        let (value, used) =
+            varint(self.file.up_to(self.at, LONGEST_VARINT)?).ok_or_else(|| self.file.mark_damaged())?;
         self.take(used)?;
         Ok(value)
     }
 
     /// Reads a length and this number of bytes.
     #[inline]
-    pub fn bytes(&mut self) -> Read<&'i [u8]> {
-        let length = usize::try_from(self.varint()?).map_err(|_| self.file.fail())?;
+    pub fn bytes(&mut self) -> ReadResult<&'i [u8]> {
+        let length = usize::try_from(self.varint()?).map_err(|_| self.file.mark_damaged())?;
         self.take(length)
     }
 
     /// Reads a length and a string of this length.
     #[inline]
-    pub fn text(&mut self) -> Read<&'i str> {
+    pub fn text(&mut self) -> ReadResult<&'i str> {
         let bytes = self.bytes()?;
         text(self.file, bytes)
     }
 
     /// Reads a GUID with this tag, as [`GUID`] describes.
     #[inline]
-    pub fn guid(&mut self, tag: u8) -> Read<GuidRef<'i>> {
+    pub fn guid(&mut self, tag: u8) -> ReadResult<GuidRef<'i>> {
         match tag {
             0 => Ok(GuidRef::NONE),
             1 => Ok(GuidRef::Text(self.text()?)),
             tag => {
-                let what = PREFIXES.get(usize::from(tag) - 2).ok_or_else(|| self.file.fail())?;
+                let what = PREFIXES
+                    .get(usize::from(tag) - 2)
+                    .ok_or_else(|| self.file.mark_damaged())?;
                 let mut id = [0; 12];
                 id.copy_from_slice(self.take(12)?);
                 Ok(GuidRef::Plex { prefix: what, id })

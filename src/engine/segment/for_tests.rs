@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::checked_bytes::Damaged;
-use super::read::{ListingSegment, refuse};
+use super::read::{ListingSegment, unusable_segment};
 use crate::error::Result;
 use crate::matching::ItemRef;
 use crate::platform::map::FileBytes;
@@ -14,7 +14,7 @@ impl ListingSegment {
     /// # Errors
     /// As [`ListingSegment::open`].
     pub fn from_bytes(bytes: Vec<u8>) -> Result<Self> {
-        Self::new(FileBytes::from(bytes)).map_err(|why| refuse(Path::new("in memory"), why))
+        Self::new(FileBytes::from(bytes)).map_err(|why| unusable_segment(Path::new("in memory"), why))
     }
 
     /// The generation of the listing.
@@ -62,8 +62,8 @@ impl ListingSegment {
     /// [`Status::Store`] if any of it is damaged.
     pub fn verify(&self) -> Result<()> {
         self.file
-            .slice(0, self.head.sums.byte(0, 1))
+            .slice(0, self.head.checksums.element_offset(0, 1))
             .map(|_| ())
-            .map_err(|Damaged| refuse(Path::new(&self.head.uuid), "the file is damaged"))
+            .map_err(|Damaged| unusable_segment(Path::new(&self.head.uuid), "the file is damaged"))
     }
 }

@@ -9,7 +9,7 @@
 
 use std::io;
 
-use super::checked_bytes::{CheckedBytes, Read};
+use super::checked_bytes::{CheckedBytes, ReadResult};
 use super::layout::{BLOCK, SegmentPart};
 use super::segment_writer::SegmentWriter;
 
@@ -97,7 +97,7 @@ impl HashTable {
     /// Returns the file offset where the search for this hash begins.
     #[inline]
     pub fn search_offset(&self, hash: u64) -> usize {
-        self.part.byte(home_slot(hash, self.homes), 8)
+        self.part.element_offset(home_slot(hash, self.homes), 8)
     }
 
     /// Calls `each` in hash order with every entry whose hash is equal to or greater than `hash`, until `each` returns
@@ -106,12 +106,12 @@ impl HashTable {
         &self,
         file: &CheckedBytes,
         hash: u64,
-        mut each: impl FnMut(u32, u32) -> Read<bool>,
-    ) -> Read<()> {
+        mut each: impl FnMut(u32, u32) -> ReadResult<bool>,
+    ) -> ReadResult<()> {
         let slots = self.part.len();
         let mut slot = home_slot(hash, self.homes);
         while slot < slots {
-            let offset = self.part.byte(slot, 8);
+            let offset = self.part.element_offset(slot, 8);
             let in_block = slots_in_block(offset).clamp(1, slots - slot);
             for bytes in file.slice(offset, in_block * 8)?.as_chunks().0 {
                 let [upper_hash, entry] = split_slot(u64::from_le_bytes(*bytes));
@@ -126,7 +126,7 @@ impl HashTable {
 
     /// Returns the first entry whose hash has the same upper half as `hash`, if any.
     #[inline]
-    pub fn first(&self, file: &CheckedBytes, hash: u64) -> Read<Option<u32>> {
+    pub fn first(&self, file: &CheckedBytes, hash: u64) -> ReadResult<Option<u32>> {
         let mut first = None;
         self.find(file, hash, |entry| {
             first = Some(entry);
@@ -138,13 +138,18 @@ impl HashTable {
     /// Calls `each` with every entry whose hash has the same upper half as `hash`, until `each` returns `true`.
     #[inline(always)]
     #[allow(clippy::inline_always)] // saves a tenth of a lookup, as measured
-    pub fn find(&self, file: &CheckedBytes, hash: u64, mut each: impl FnMut(u32) -> Read<bool>) -> Read<()> {
+    pub fn find(
+        &self,
+        file: &CheckedBytes,
+        hash: u64,
+        mut each: impl FnMut(u32) -> ReadResult<bool>,
+    ) -> ReadResult<()> {
         let searched = upper(hash);
         let mut slot = home_slot(hash, self.homes);
         let slots = self.part.len();
         while slot < slots {
             // Read only to the end of the block: few searches need the next block and its verification.
-            let offset = self.part.byte(slot, 8);
+            let offset = self.part.element_offset(slot, 8);
             let in_block = slots_in_block(offset).clamp(1, slots - slot);
             for bytes in file.slice(offset, in_block * 8)?.as_chunks().0 {
                 let [upper_hash, entry] = split_slot(u64::from_le_bytes(*bytes));

@@ -7,9 +7,9 @@ use std::path::Path;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::checked_bytes::{CheckedBytes, Read};
+use super::checked_bytes::{CheckedBytes, ReadResult};
 use super::hash_table::HashTable;
-use super::layout::{FileKind, SegmentHead};
+use super::layout::{FileKind, SegmentHeader};
 use super::parts::put_keys;
 use super::segment_writer::SegmentWriter;
 use super::sorter::PairSorter;
@@ -30,7 +30,7 @@ impl ItemIndex {
 
     /// Creates an index from the bytes of its file; `None` if the file is damaged or contains a different `name_mac`.
     fn of(bytes: FileBytes, name_mac: u64) -> Option<Self> {
-        let head = SegmentHead::decode(&bytes).ok();
+        let head = SegmentHeader::decode(&bytes).ok();
         let ours = head.filter(|head| head.kind == FileKind::Index && head.name_mac == name_mac);
         ours.and_then(|head| {
             Some(Self {
@@ -45,10 +45,10 @@ impl ItemIndex {
     /// titles, each with the first entry of its item.
     pub fn write(hashes: PairSorter, path: &Path, mode: MapMode, name_mac: u64) -> io::Result<Self> {
         let mut body = SegmentWriter::new(path);
-        let mut head = SegmentHead {
+        let mut head = SegmentHeader {
             kind: FileKind::Index,
             name_mac,
-            ..SegmentHead::default()
+            ..SegmentHeader::default()
         };
         put_keys(hashes, &mut head, &mut body)?;
         let written = body.finish(&mut head)?;
@@ -60,7 +60,7 @@ impl ItemIndex {
 
     /// Returns the first entries of the items with this GUID or folded title, in listing order. The items can include
     /// false positives.
-    pub fn find(&self, text: &str) -> Read<Vec<u32>> {
+    pub fn find(&self, text: &str) -> ReadResult<Vec<u32>> {
         let mut firsts = Vec::new();
         self.table.find(&self.file, Self::hash(text), |first| {
             firsts.push(first);

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::layout::{u32_at, u64_at};
-use super::segment_writer::failed;
+use super::segment_writer::write_error;
 use super::spool::reserve;
 use crate::error::Result;
 use crate::model::{Item, Sequence};
@@ -48,7 +48,7 @@ pub fn append_page(path: &Path, end: FileEnd, requested_at: Sequence, items: &[I
             checksum,
         })
     };
-    append().map_err(|error| failed(&format!("cannot write a page to {}: ", path.display()), &error))
+    append().map_err(|error| write_error(&format!("cannot write a page to {}: ", path.display()), &error))
 }
 
 /// Passes the pages before `end` to `each` in order, each with the change sequence at which it was requested.

@@ -52,7 +52,7 @@ impl SegmentPart {
 
     /// Returns the offset of the element with this index. All elements have `size` bytes. Reads check the bounds.
     #[inline]
-    pub fn byte(self, index: usize, size: usize) -> usize {
+    pub fn element_offset(self, index: usize, size: usize) -> usize {
         let at = usize::try_from(self.at).unwrap_or(usize::MAX);
         at.saturating_add(index.saturating_mul(size))
     }
@@ -60,7 +60,7 @@ impl SegmentPart {
 
 /// The decoded header of a segment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SegmentHead {
+pub struct SegmentHeader {
     pub kind: FileKind,
     pub form: u32,
     pub length: u64,
@@ -82,15 +82,15 @@ pub struct SegmentHead {
     pub directory: SegmentPart,
     /// The folder order, in words of four bytes.
     pub order: SegmentPart,
-    pub sums: SegmentPart,
+    pub checksums: SegmentPart,
     /// Checksum of the checksum table.
-    pub sums_sum: u64,
+    pub checksum_table_hash: u64,
     /// Keyed hash of the file's name. Each store has its own key.
     pub name_mac: u64,
     pub uuid: String,
 }
 
-impl SegmentHead {
+impl SegmentHeader {
     /// Encodes the header and its checksum as the first block of the file.
     pub fn encode(&self) -> [u8; BLOCK] {
         let mut out = [0; BLOCK];
@@ -169,9 +169,9 @@ impl SegmentHead {
             &mut self.names.count,
             &mut self.directory.at,
             &mut self.directory.count,
-            &mut self.sums.at,
-            &mut self.sums.count,
-            &mut self.sums_sum,
+            &mut self.checksums.at,
+            &mut self.checksums.count,
+            &mut self.checksum_table_hash,
             &mut self.name_mac,
             &mut self.order.at,
             &mut self.order.count,
@@ -240,7 +240,7 @@ const LOWER: u64 = 0xFFFF_FFFF;
 
 /// Encodes the value of a match record: the change sequence at which the match was recorded, and the rating key.
 #[must_use]
-pub fn match_value(rating_key: &str, recorded_at: Sequence) -> Vec<u8> {
+pub fn encode_match(rating_key: &str, recorded_at: Sequence) -> Vec<u8> {
     let mut value = Vec::with_capacity(rating_key.len() + 5);
     put_varint(&mut value, recorded_at.0 & LOWER);
     value.extend_from_slice(rating_key.as_bytes());
@@ -248,10 +248,10 @@ pub fn match_value(rating_key: &str, recorded_at: Sequence) -> Vec<u8> {
 }
 
 /// Decodes the value of a match record: the rating key, and the change sequence at which the match was recorded.
-/// `beside` is any change sequence of the store, and supplies the upper half. `None` if the value is malformed.
+/// `any_sequence` is any change sequence of the store, and supplies the upper half. `None` if the value is malformed.
 #[must_use]
-pub fn match_of(value: &[u8], beside: Sequence) -> Option<(&str, Sequence)> {
+pub fn decode_match(value: &[u8], any_sequence: Sequence) -> Option<(&str, Sequence)> {
     let (recorded_at, length) = varint(value)?;
     let rating_key = std::str::from_utf8(value.get(length..)?).ok()?;
-    Some((rating_key, Sequence(beside.0 & !LOWER | recorded_at)))
+    Some((rating_key, Sequence(any_sequence.0 & !LOWER | recorded_at)))
 }

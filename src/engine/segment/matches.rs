@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::layout::match_of;
+use super::layout::decode_match;
 use super::record_segment::{Record, path_hash, record_hash};
 use super::record_segments::{RecordSegments, SegmentsLost};
-use crate::matching::Normal;
+use crate::matching::NormalPath;
 use crate::model::{Sequence, TableId};
 
 /// Reads the confirmed matches of a library from record segments.
@@ -15,11 +15,11 @@ pub struct Matches {
     /// Number of matches.
     pub count: u64,
     /// Any change sequence of the store, for the upper half that match records omit.
-    beside: Sequence,
+    any_sequence: Sequence,
 }
 
 /// The position of a confirmed match: the index of its segment, and the number of its record.
-pub type RecordPlace = (usize, u32);
+pub type RecordPosition = (usize, u32);
 
 /// The confirmed match of a path, if a fast lookup can determine it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,14 +33,14 @@ pub enum SingleMatch<'m> {
 }
 
 impl Matches {
-    /// Creates a reader for the `count` matches in a table. `beside` is any change sequence of the store.
+    /// Creates a reader for the `count` matches in a table. `any_sequence` is any change sequence of the store.
     #[must_use]
-    pub fn new(segments: Arc<RecordSegments>, table: TableId, count: u64, beside: Sequence) -> Self {
+    pub fn new(segments: Arc<RecordSegments>, table: TableId, count: u64, any_sequence: Sequence) -> Self {
         Self {
             segments,
             table,
             count,
-            beside,
+            any_sequence,
         }
     }
 
@@ -51,26 +51,28 @@ impl Matches {
         self.segments.are_lost()
     }
 
-    /// Prefetches the memory for a lookup. `form` is the hash of the path's normal form.
+    /// Prefetches the memory for a lookup. `form_hash` is the hash of the path's normal form.
     #[inline]
-    pub fn prefetch(&self, form: u64) {
-        self.segments.prefetch(path_hash(self.table, form));
+    pub fn prefetch(&self, form_hash: u64) {
+        self.segments.prefetch(path_hash(self.table, form_hash));
     }
 
-    /// Returns a path's confirmed match if a fast lookup can determine it. `form` is the hash of the normal form.
+    /// Returns a path's confirmed match if a fast lookup can determine it. `form_hash` is the hash of the normal form.
     #[inline]
     #[must_use]
-    pub fn unique_hit(&self, path: &[u8], form: u64) -> SingleMatch<'_> {
+    pub fn unique_hit(&self, path: &[u8], form_hash: u64) -> SingleMatch<'_> {
         let mut newest: Option<Record<'_>> = None;
         let mut has_others = false;
-        let read = self.segments.of_hash(path_hash(self.table, form), |_, record| {
-            if record.table == self.table && record.name == path {
-                newest = newest.or(Some(record));
-            } else {
-                has_others = true;
-            }
-            has_others
-        });
+        let read = self
+            .segments
+            .for_each_with_hash(path_hash(self.table, form_hash), |_, record| {
+                if record.table == self.table && record.name == path {
+                    newest = newest.or(Some(record));
+                } else {
+                    has_others = true;
+                }
+                has_others
+            });
         if read.is_err() || has_others {
             return SingleMatch::Unsure;
         }
@@ -87,7 +89,7 @@ impl Matches {
     /// # Errors
     /// Fails with [`SegmentsLost`] if a segment is missing or damaged.
     pub fn has(&self, path: &[u8]) -> Result<bool, SegmentsLost> {
-        Normal::with(path, |normal| {
+        NormalPath::with(path, |normal| {
             let hash = path_hash(self.table, normal.hash());
             let record = self
                 .segments
@@ -97,14 +99,15 @@ impl Matches {
     }
 
     /// Calls `each` with the position and the path of every match whose path has this normal form.
-    pub fn each(&self, path: &Normal<'_>, mut each: impl FnMut(RecordPlace, &[u8])) {
+    pub fn for_each_match(&self, path: &NormalPath<'_>, mut each: impl FnMut(RecordPosition, &[u8])) {
         let hash = path_hash(self.table, path.hash());
         let is_newest = |record: &Record<'_>| {
             let newest = self.segments.find(record.key(), hash, self.segments.first(hash));
             newest.is_ok_and(|newest| newest.is_some_and(|newest| newest.row == record.row))
         };
-        let _damage_is_marked: Result<(), SegmentsLost> = self.segments.of_hash(hash, |place, record| {
-            let is_of_path = || record.name == path.raw() || Normal::with(record.name, |own| own.form() == path.form());
+        let _damage_is_marked: Result<(), SegmentsLost> = self.segments.for_each_with_hash(hash, |place, record| {
+            let is_of_path =
+                || record.name == path.raw() || NormalPath::with(record.name, |own| own.form() == path.form());
             if record.table == self.table && record.state.is_some() && is_of_path() && is_newest(&record) {
                 each(place, record.name);
             }
@@ -127,10 +130,10 @@ impl Matches {
         }
     }
 
-    /// Returns the rating key, the path and the change sequence of the match at a position from [`Matches::each`].
-    /// `None` if the segment is damaged.
+    /// Returns the rating key, the path and the change sequence of the match at a position from
+    /// [`Matches::for_each_match`]. `None` if the segment is damaged.
     #[must_use]
-    pub fn get(&self, place: RecordPlace) -> Option<(&str, &[u8], Sequence)> {
+    pub fn get(&self, place: RecordPosition) -> Option<(&str, &[u8], Sequence)> {
         let record = self.segments.record(place)?;
         let (rating_key, recorded_at) = self.read(&record)?;
         Some((rating_key, record.name, recorded_at))
@@ -138,6 +141,6 @@ impl Matches {
 
     /// Returns the rating key and the change sequence in the record of a match; `None` if the record is a removal.
     fn read<'m>(&self, record: &Record<'m>) -> Option<(&'m str, Sequence)> {
-        match_of(record.state?.value?, self.beside)
+        decode_match(record.state?.value?, self.any_sequence)
     }
 }

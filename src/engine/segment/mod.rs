@@ -21,13 +21,13 @@
 //!
 //! The first query by GUID or title creates an index of the items in a file beside the segment: [`item_index`].
 
-mod below;
 mod builder;
 mod checked_bytes;
 mod differences;
 mod external_ids;
 mod fields;
 mod filter;
+mod folder_items;
 #[cfg(test)]
 mod for_tests;
 mod hash_table;
@@ -52,14 +52,14 @@ mod whole_items;
 pub use builder::{ListingBuilder, ListingMeta};
 pub use differences::Difference;
 pub use items_file::{FileEnd, append_page, read_pages};
-pub use layout::{match_of, match_value};
-pub use matches::{Matches, RecordPlace, SingleMatch};
+pub use layout::{decode_match, encode_match};
+pub use matches::{Matches, RecordPosition, SingleMatch};
 pub use name_table::name_hash;
 pub use read::ListingSegment;
 pub use record_builder::RecordSegmentBuilder;
-pub use record_segment::{FirstRecord, Record, RecordCursor, RecordSegment, Stored, record_hash};
+pub use record_segment::{FirstRecord, Record, RecordCursor, RecordSegment, StoredValue, record_hash};
 pub use record_segments::{RecordSegments, SegmentsLost};
-pub use whole_items::{cursor_of, folds_of, guids_of};
+pub use whole_items::{cursor_of, folded_titles_of, guids_of};
 
 use std::path::Path;
 

@@ -11,13 +11,13 @@ use std::path::Path;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::checked_bytes::{CheckedBytes, Read};
+use super::checked_bytes::{CheckedBytes, ReadResult};
 use super::hash_table::upper;
-use super::layout::{SegmentHead, SegmentPart, u32_at};
+use super::layout::{SegmentHeader, SegmentPart, u32_at};
 use super::order::bisect;
-use super::record::EntryHead;
+use super::record::EntryRef;
 use super::spool::Spool;
-use crate::matching::{Form, Normal};
+use crate::matching::{Form, NormalPath};
 
 /// Average number of elements in each hash range of the directory.
 const RANGE_ELEMENTS: usize = 4;
@@ -125,25 +125,25 @@ struct NarrowedRange {
 }
 
 impl NameTable {
-    pub fn new(head: &SegmentHead) -> Self {
+    pub fn new(head: &SegmentHeader) -> Self {
         Self {
             array: head.names,
             directory: head.directory,
         }
     }
 
-    /// Calls `each` with the entries whose paths have the most last components in common with `path`: at least `least`,
-    /// and at least one. Skips entries for which `hidden` returns `true`. Entries close to `path` in the table come
-    /// first. Stops once [`ENOUGH`] distinct items have been reported. Returns the number of entries that were not
-    /// read.
+    /// Calls `each` with the entries whose paths have the most last components in common with `path`: at least
+    /// `min_components`, and at least one. Skips entries for which `hidden` returns `true`. Entries close to `path` in
+    /// the table come first. Stops once [`ENOUGH`] distinct items have been reported. Returns the number of entries
+    /// that were not read.
     pub fn suffix_matches<'i>(
         &self,
         file: &'i CheckedBytes,
-        path: &Normal<'_>,
-        least: usize,
-        hidden: impl Fn(&EntryHead<'i>) -> Read<bool>,
-        mut each: impl FnMut(usize, &EntryHead<'i>),
-    ) -> Read<usize> {
+        path: &NormalPath<'_>,
+        min_components: usize,
+        hidden: impl Fn(&EntryRef<'i>) -> ReadResult<bool>,
+        mut each: impl FnMut(usize, &EntryRef<'i>),
+    ) -> ReadResult<usize> {
         let form = Form::from_folded(path.form());
         let Some(narrowed) = self.narrow(file, form)? else {
             return Ok(0);
@@ -155,8 +155,8 @@ impl NameTable {
             let is_unseen = |at: &usize| !seen.contains(at);
             let mut reported = ReportedItems::new(&mut each);
             if innermost && range.len() <= MAX_SCANNED {
-                self.report_longest(file, *range, form, least, &hidden, &mut reported)?;
-            } else if range.components >= least.max(1) {
+                self.report_longest(file, *range, form, min_components, &hidden, &mut reported)?;
+            } else if range.components >= min_components.max(1) {
                 // An unseen entry in this range shares exactly `range.components` last components with the path.
                 let near = narrowed.near.clamp(range.from, range.to);
                 let start = near.saturating_sub(ENOUGH / 2).max(range.from);
@@ -183,17 +183,17 @@ impl NameTable {
     }
 
     /// Scans a range of at most [`MAX_SCANNED`] elements. Reports the entries whose paths have the most last components
-    /// in common with `form`, at least `least`. Skips entries for which `hidden` returns `true`.
-    fn report_longest<'i, E: FnMut(usize, &EntryHead<'i>)>(
+    /// in common with `form`, at least `min_components`. Skips entries for which `hidden` returns `true`.
+    fn report_longest<'i, E: FnMut(usize, &EntryRef<'i>)>(
         &self,
         file: &'i CheckedBytes,
         range: NameRange,
         form: Form<'_>,
-        least: usize,
-        hidden: &impl Fn(&EntryHead<'i>) -> Read<bool>,
+        min_components: usize,
+        hidden: &impl Fn(&EntryRef<'i>) -> ReadResult<bool>,
         reported: &mut ReportedItems<E>,
-    ) -> Read<()> {
-        let mut best = least.max(1);
+    ) -> ReadResult<()> {
+        let mut best = min_components.max(1);
         let mut common = [0; MAX_SCANNED];
         for (common, at) in common.iter_mut().zip(range.from..range.to) {
             let entry = self.entry(file, at)?;
@@ -213,7 +213,7 @@ impl NameTable {
     /// Returns nested ranges around the searched path. Each range requires one more common component than the previous
     /// range. Stops when few entries are left, or when no path has the next component. `None` if no path has this file
     /// name.
-    fn narrow(&self, file: &CheckedBytes, form: Form<'_>) -> Read<Option<NarrowedRange>> {
+    fn narrow(&self, file: &CheckedBytes, form: Form<'_>) -> ReadResult<Option<NarrowedRange>> {
         let Some(name) = form.rev_components().next() else {
             return Ok(None);
         };
@@ -255,25 +255,25 @@ impl NameTable {
     }
 
     /// Returns the range of elements whose hash has this upper half: all paths with the file name, and possibly others.
-    fn same_hash(&self, file: &CheckedBytes, upper_hash: u32) -> Read<(usize, usize)> {
+    fn same_hash(&self, file: &CheckedBytes, upper_hash: u32) -> ReadResult<(usize, usize)> {
         let ranges = self.directory.len().saturating_sub(1);
         if ranges == 0 {
             return Ok((0, 0));
         }
-        let bounds = file.slice(self.directory.byte(range_of(upper_hash, ranges), 4), 8)?;
+        let bounds = file.slice(self.directory.element_offset(range_of(upper_hash, ranges), 4), 8)?;
         let (from, to) = (u32_at(bounds, 0) as usize, u32_at(bounds, 4) as usize);
         if from > to || to > self.array.len() {
-            return Err(file.fail());
+            return Err(file.mark_damaged());
         }
-        let hash = |at: usize| Ok(u32_at(file.slice(self.array.byte(at, 8), 4)?, 0));
+        let hash = |at: usize| Ok(u32_at(file.slice(self.array.element_offset(at, 8), 4)?, 0));
         let from = bisect(from..to, |at| Ok(hash(at)? < upper_hash))?;
         let to = bisect(from..to, |at| Ok(hash(at)? <= upper_hash))?;
         Ok((from, to))
     }
 
     /// Reads the entry of the element with this index.
-    fn entry<'i>(&self, file: &'i CheckedBytes, at: usize) -> Read<EntryHead<'i>> {
-        EntryHead::read(file, u32_at(file.slice(self.array.byte(at, 8), 8)?, 4))
+    fn entry<'i>(&self, file: &'i CheckedBytes, at: usize) -> ReadResult<EntryRef<'i>> {
+        EntryRef::read(file, u32_at(file.slice(self.array.element_offset(at, 8), 8)?, 4))
     }
 }
 
@@ -282,9 +282,9 @@ impl NameTable {
 fn equal(
     from: usize,
     to: usize,
-    order: impl Fn(usize) -> Read<Ordering>,
+    order: impl Fn(usize) -> ReadResult<Ordering>,
     near: &mut usize,
-) -> Read<Option<(usize, usize)>> {
+) -> ReadResult<Option<(usize, usize)>> {
     // Often the whole range is equal, because files with the same name are often in folders with the same name.
     if order(from)?.is_eq() && order(to - 1)?.is_eq() {
         *near = from;
@@ -323,9 +323,9 @@ impl<E> ReportedItems<E> {
     }
 
     /// Passes an entry to `each`, and counts the entry's item if it is new.
-    fn report<'i>(&mut self, components: usize, entry: &EntryHead<'i>)
+    fn report<'i>(&mut self, components: usize, entry: &EntryRef<'i>)
     where
-        E: FnMut(usize, &EntryHead<'i>),
+        E: FnMut(usize, &EntryRef<'i>),
     {
         (self.each)(components, entry);
         if !self.items[..self.count.min(ENOUGH)].contains(&entry.target) {

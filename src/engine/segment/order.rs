@@ -18,9 +18,9 @@ use std::path::{Path, PathBuf};
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::checked_bytes::{CheckedBytes, Read};
-use super::layout::{SegmentHead, SegmentPart, u32_at};
-use super::record::{self, EntryHead};
+use super::checked_bytes::{CheckedBytes, ReadResult};
+use super::layout::{SegmentHeader, SegmentPart, u32_at};
+use super::record::{self, EntryRef};
 use super::segment_writer::SegmentWriter;
 use super::sorter::{KeySorter, PairSorter, SortedNumbers};
 use super::spool::{Spool, reserve};
@@ -34,7 +34,7 @@ const MAX_DEPTH: usize = 255;
 
 /// A path of the segment under construction.
 #[derive(Clone, Copy)]
-pub struct ListedPath {
+pub struct IndexedPath {
     pub entry: u32,
     /// The item if it has several files; otherwise 0.
     pub item: u32,
@@ -44,7 +44,7 @@ pub struct ListedPath {
     pub season: u32,
 }
 
-impl ListedPath {
+impl IndexedPath {
     pub fn new(entry: u32, item: u32, show: u32, season: u32) -> Self {
         Self {
             entry,
@@ -103,11 +103,11 @@ impl FolderOrderBuilder {
     /// paths.
     pub fn add(&mut self, paths: KeySorter, mapped: bool) -> io::Result<()> {
         self.owner = None;
-        paths.sorted(|form, beside| self.put(form, ListedPath::of(beside), mapped))
+        paths.for_each_sorted(|form, beside| self.put(form, IndexedPath::of(beside), mapped))
     }
 
     /// Adds a path to the arrays. Paths of one kind must come in ascending order of their normal forms.
-    fn put(&mut self, form: &[u8], place: ListedPath, mapped: bool) -> io::Result<()> {
+    fn put(&mut self, form: &[u8], place: IndexedPath, mapped: bool) -> io::Result<()> {
         let at = saturating_u32(self.count);
         self.count += 1;
         self.order.put(&place.entry.to_le_bytes())?;
@@ -155,7 +155,7 @@ impl FolderOrderBuilder {
         let mut repeats = PairSorter::new(place);
         for side in self.repeats {
             let mut before = None;
-            side.sorted(|item, at| {
+            side.for_each_sorted(|item, at| {
                 if let Some((_, before)) = before.replace((item, at)).filter(|(known, _)| *known == item) {
                     repeats.push(u64::from(at), before)?;
                 }
@@ -169,7 +169,7 @@ impl FolderOrderBuilder {
         }
         self.order.all(|bytes| body.put(bytes))?;
         self.runs.all(|bytes| body.put(bytes))?;
-        repeats.sorted(|at, before| {
+        repeats.for_each_sorted(|at, before| {
             body.put(&low_half(at).to_le_bytes())?;
             body.put(&before.to_le_bytes())
         })?;
@@ -179,7 +179,7 @@ impl FolderOrderBuilder {
             Ok(depth_of(folder[0]))
         });
         let mut write = |[name, at]: [u32; 2]| put_pair(&mut sorted, [name, at]);
-        self.folders.sorted(|key, entry| {
+        self.folders.for_each_sorted(|key, entry| {
             let folder = [
                 low_half(key >> 40) << 8 | low_half(key & 255),
                 low_half(key >> 8 & 0xFFFF_FFFF),
@@ -237,7 +237,7 @@ struct ArrayOffsets {
 }
 
 impl FolderOrder {
-    pub fn new(head: &SegmentHead) -> Self {
+    pub fn new(head: &SegmentHeader) -> Self {
         Self {
             part: head.order,
             listed: usize::try_from(head.parts).unwrap_or(usize::MAX),
@@ -245,22 +245,22 @@ impl FolderOrder {
     }
 
     /// Returns `count` words of the part, starting at the word `at`.
-    fn words<'i>(&self, file: &'i CheckedBytes, at: usize, count: usize) -> Read<&'i [u8]> {
+    fn words<'i>(&self, file: &'i CheckedBytes, at: usize, count: usize) -> ReadResult<&'i [u8]> {
         if at.checked_add(count).is_none_or(|end| end > self.part.len()) {
-            return Err(file.fail());
+            return Err(file.mark_damaged());
         }
-        file.slice(self.part.byte(at, 4), count * 4)
+        file.slice(self.part.element_offset(at, 4), count * 4)
     }
 
     /// Returns element `at` of an array (first word and length) whose elements have two words.
-    fn pair(&self, file: &CheckedBytes, array: (usize, usize), at: usize) -> Read<[usize; 2]> {
+    fn pair(&self, file: &CheckedBytes, array: (usize, usize), at: usize) -> ReadResult<[usize; 2]> {
         let pair = self.words(file, array.0 + 2 * at, 2)?;
         Ok([u32_at(pair, 0) as usize, u32_at(pair, 4) as usize])
     }
 
     /// Reads the header; `None` if the segment has no paths. An element of `order` has one word; other elements have
     /// two.
-    fn arrays(&self, file: &CheckedBytes) -> Read<Option<ArrayOffsets>> {
+    fn arrays(&self, file: &CheckedBytes) -> ReadResult<Option<ArrayOffsets>> {
         if self.part.len() == 0 {
             return Ok(None);
         }
@@ -270,7 +270,7 @@ impl FolderOrder {
         let [order, pairs @ ..] = counts.map(u64::from);
         let end = HEAD as u64 + order + 2 * pairs.iter().sum::<u64>();
         if end != self.part.len() as u64 || self.listed as u64 > order {
-            return Err(file.fail());
+            return Err(file.mark_damaged());
         }
         let [order, runs, repeats, folders] = counts.map(|count| count as usize);
         let (runs, repeats) = ((HEAD + order, runs), (HEAD + order + 2 * runs, repeats));
@@ -284,16 +284,16 @@ impl FolderOrder {
     }
 
     /// Returns the number of the entry at a position in the order.
-    pub fn entry(&self, file: &CheckedBytes, place: usize) -> Read<u32> {
+    pub fn entry(&self, file: &CheckedBytes, place: usize) -> ReadResult<u32> {
         Ok(u32_at(self.words(file, HEAD + place, 1)?, 0))
     }
 
-    fn form<'i>(&self, file: &'i CheckedBytes, place: usize) -> Read<Form<'i>> {
-        Ok(EntryHead::read(file, self.entry(file, place)?)?.form())
+    fn form<'i>(&self, file: &'i CheckedBytes, place: usize) -> ReadResult<Form<'i>> {
+        Ok(EntryRef::read(file, self.entry(file, place)?)?.form())
     }
 
     /// Returns the positions of all mapped paths if `mapped` is true, otherwise of all listed paths.
-    pub fn all(&self, file: &CheckedBytes, mapped: bool) -> Read<Range<usize>> {
+    pub fn all(&self, file: &CheckedBytes, mapped: bool) -> ReadResult<Range<usize>> {
         let Some(arrays) = self.arrays(file)? else {
             return Ok(0..0);
         };
@@ -306,7 +306,7 @@ impl FolderOrder {
 
     /// Returns the positions below a folder, among the mapped paths if `mapped` is true, otherwise among the listed
     /// paths. `folder` is in normal form, without a trailing separator.
-    pub fn below(&self, file: &CheckedBytes, folder: &[u8], mapped: bool) -> Read<Range<usize>> {
+    pub fn below(&self, file: &CheckedBytes, folder: &[u8], mapped: bool) -> ReadResult<Range<usize>> {
         let all = self.all(file, mapped)?;
         let order = |at: usize, same: usize| Ok(self.form(file, at)?.compare_to_folder(folder, same));
         // Comparisons skip the prefix that both ends of the range, and so all paths in it, share with the folder.
@@ -334,22 +334,22 @@ impl FolderOrder {
     }
 
     /// Returns the first position in `within` whose normal form is greater than `form`; `within.end` if there is none.
-    pub fn first_after(&self, file: &CheckedBytes, within: Range<usize>, form: &[u8]) -> Read<usize> {
+    pub fn first_after(&self, file: &CheckedBytes, within: Range<usize>, form: &[u8]) -> ReadResult<usize> {
         let form = Form::from_folded(form);
         bisect(within, |at| Ok(self.form(file, at)?.compare(form, 0).is_le()))
     }
 
     /// Returns the position of `entry`, whose normal form is `form`; `None` if the entry is not in `within`.
-    pub fn place_of(
+    pub fn position_of(
         &self,
         file: &CheckedBytes,
         within: Range<usize>,
         form: Form<'_>,
         entry: u32,
-    ) -> Read<Option<usize>> {
+    ) -> ReadResult<Option<usize>> {
         let before = |at: usize| {
             let own = self.entry(file, at)?;
-            let order = EntryHead::read(file, own)?.form().compare(form, 0);
+            let order = EntryRef::read(file, own)?.form().compare(form, 0);
             Ok(order.then(own.cmp(&entry)).is_lt())
         };
         let at = bisect(within.clone(), before)?;
@@ -357,12 +357,12 @@ impl FolderOrder {
     }
 
     /// Calls `each` with the runs in a non-empty range: the positions of the run within this range, and the run's show.
-    pub fn runs(
+    pub fn for_each_run(
         &self,
         file: &CheckedBytes,
         within: &Range<usize>,
-        mut each: impl FnMut(Range<usize>, u32) -> Read<ControlFlow<()>>,
-    ) -> Read<()> {
+        mut each: impl FnMut(Range<usize>, u32) -> ReadResult<ControlFlow<()>>,
+    ) -> ReadResult<()> {
         let Some(arrays) = self.arrays(file)? else {
             return Ok(());
         };
@@ -380,7 +380,7 @@ impl FolderOrder {
             let end = next.map_or(arrays.order, |[begin, _]| begin);
             let run = begin.max(within.start)..end.min(within.end);
             if run.is_empty() || end <= begin {
-                return Err(file.fail());
+                return Err(file.mark_damaged());
             }
             if each(run, saturating_u32(show))?.is_break() {
                 break;
@@ -390,7 +390,7 @@ impl FolderOrder {
     }
 
     /// Returns the positions in `part` that repeat an item: the item's previous position is `first` or later.
-    pub fn repeats(&self, file: &CheckedBytes, part: &Range<usize>, first: usize) -> Read<Vec<usize>> {
+    pub fn repeats(&self, file: &CheckedBytes, part: &Range<usize>, first: usize) -> ReadResult<Vec<usize>> {
         let mut found = Vec::new();
         let Some(arrays) = self.arrays(file)? else {
             return Ok(found);
@@ -410,18 +410,18 @@ impl FolderOrder {
         Ok(found)
     }
 
-    /// Finds the folders that have the most last components in common with `folder`, but at least `least`. Passes up to
-    /// `most` folders that `is_live` accepts to `each`, with the number of common components. Returns the number of
-    /// folders; a number above `most` includes folders that `is_live` might reject.
+    /// Finds the folders that have the most last components in common with `folder`, but at least `min_components`.
+    /// Passes up to `max_folders` folders that `is_live` accepts to `each`, with the number of common components.
+    /// Returns the number of folders; a number above `max_folders` includes folders that `is_live` might reject.
     pub fn suffix_matches(
         &self,
         file: &CheckedBytes,
         folder: Form<'_>,
-        least: usize,
-        most: usize,
-        mut is_live: impl FnMut(&[u8]) -> Read<bool>,
+        min_components: usize,
+        max_folders: usize,
+        mut is_live: impl FnMut(&[u8]) -> ReadResult<bool>,
         mut each: impl FnMut(usize, Vec<u8>),
-    ) -> Read<usize> {
+    ) -> ReadResult<usize> {
         let (Some(arrays), Some(name)) = (self.arrays(file)?, folder.rev_components().next()) else {
             return Ok(0);
         };
@@ -451,10 +451,10 @@ impl FolderOrder {
             ranges.push(from..to);
         }
         let mut seen = 0..0;
-        for (common, range) in ranges.iter().enumerate().skip(least.max(1)).rev() {
+        for (common, range) in ranges.iter().enumerate().skip(min_components.max(1)).rev() {
             let mut count = 0;
             for at in range.clone().filter(|at| !seen.contains(at)) {
-                if count == most {
+                if count == max_folders {
                     return Ok(range.len() - seen.len());
                 }
                 let (form, depth) = self.folder(file, &arrays, at)?;
@@ -473,21 +473,21 @@ impl FolderOrder {
     }
 
     /// Returns the normal form of the first path in folder number `at`, and the folder's number of components.
-    fn folder<'i>(&self, file: &'i CheckedBytes, arrays: &ArrayOffsets, at: usize) -> Read<(Form<'i>, usize)> {
+    fn folder<'i>(&self, file: &'i CheckedBytes, arrays: &ArrayOffsets, at: usize) -> ReadResult<(Form<'i>, usize)> {
         let [name, place] = self.pair(file, arrays.folders, at)?;
         if place >= self.listed {
-            return Err(file.fail());
+            return Err(file.mark_damaged());
         }
         let (form, depth) = (self.form(file, place)?, depth_of(saturating_u32(name)));
         if form.rev_components().count() < depth {
-            return Err(file.fail());
+            return Err(file.mark_damaged());
         }
         Ok((form, depth))
     }
 }
 
 /// Binary search: returns the first number in `within` for which `before` is `false`, or else `within.end`.
-pub fn bisect(mut within: Range<usize>, before: impl Fn(usize) -> Read<bool>) -> Read<usize> {
+pub fn bisect(mut within: Range<usize>, before: impl Fn(usize) -> ReadResult<bool>) -> ReadResult<usize> {
     while within.start < within.end {
         let middle = within.start + (within.end - within.start) / 2;
         if before(middle)? {

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::mpsc::sync_channel;
 
 use super::hash_table::{self, HashTableBuilder};
-use super::layout::{BLOCK, SegmentHead, SegmentPart};
+use super::layout::{BLOCK, SegmentHeader, SegmentPart};
 use super::name_table::NameTableBuilder;
 use super::record::{self, TWIN};
 use super::segment_writer::SegmentWriter;
@@ -42,7 +42,7 @@ pub fn run_both<A: Send, B>(
 }
 
 /// Writes the path table. Returns the entries whose hash has the same upper half as another entry's hash.
-pub fn put_paths(paths: PairSorter, head: &mut SegmentHead, body: &mut SegmentWriter) -> io::Result<PairSorter> {
+pub fn put_paths(paths: PairSorter, head: &mut SegmentHeader, body: &mut SegmentWriter) -> io::Result<PairSorter> {
     let mut hash_twins = PairSorter::new(&body.place());
     let mut before: Option<(u32, u32)> = None;
     head.path_homes = hash_table::homes(paths.len()) as u64;
@@ -59,7 +59,7 @@ pub fn put_paths(paths: PairSorter, head: &mut SegmentHead, body: &mut SegmentWr
 }
 
 /// Writes the table of rating keys. `keys` contains the hash of each rating key, with the first entry of its item.
-pub fn put_keys(keys: PairSorter, head: &mut SegmentHead, body: &mut SegmentWriter) -> io::Result<()> {
+pub fn put_keys(keys: PairSorter, head: &mut SegmentHeader, body: &mut SegmentWriter) -> io::Result<()> {
     head.key_homes = hash_table::homes(keys.len()) as u64;
     head.keys = put_table(keys, body, |_, _| Ok(()))?;
     Ok(())
@@ -72,7 +72,7 @@ pub fn put_table(
     mut each: impl FnMut(u64, u32) -> io::Result<()>,
 ) -> io::Result<SegmentPart> {
     let (begin, mut slots) = (body.position(), HashTableBuilder::new(pairs.len()));
-    pairs.sorted(|hash, entry| {
+    pairs.for_each_sorted(|hash, entry| {
         each(hash, entry)?;
         slots.put(hash, entry, body)
     })?;
@@ -81,7 +81,7 @@ pub fn put_table(
 }
 
 /// Writes the name table and its directory. `names` contains the hash of each file name, with its entry.
-pub fn put_names(names: PairSorter, head: &mut SegmentHead, body: &mut SegmentWriter) -> io::Result<()> {
+pub fn put_names(names: PairSorter, head: &mut SegmentHeader, body: &mut SegmentWriter) -> io::Result<()> {
     let place = body.place();
     let (begin, mut array) = (body.position(), NameTableBuilder::new(names.len(), &place));
     let mut sorted = Spool::new(&place);
@@ -90,7 +90,7 @@ pub fn put_names(names: PairSorter, head: &mut SegmentHead, body: &mut SegmentWr
         Ok(usize::MAX)
     });
     let mut write = |[upper_hash, entry]: [u32; 2]| sorted.put(&array.element(upper_hash, entry)?);
-    names.sorted(|hash, entry| {
+    names.for_each_sorted(|hash, entry| {
         let upper_hash = hash_table::upper(hash);
         groups.put(upper_hash, entry, [upper_hash, entry], &mut write)
     })?;
@@ -104,15 +104,15 @@ pub fn put_names(names: PairSorter, head: &mut SegmentHead, body: &mut SegmentWr
 /// Sets the flag [`TWIN`] in entries whose hash has the same upper half as another entry's hash.
 pub fn mark_twins(hash_twins: PairSorter, body: &mut SegmentWriter) -> io::Result<()> {
     let mut offsets: Vec<usize> = Vec::new();
-    hash_twins.sorted(|entry, _| {
+    hash_twins.for_each_sorted(|entry, _| {
         let offset = usize::try_from(entry).unwrap_or(usize::MAX).saturating_mul(4);
         // One call marks all entries of a block, because each call rewrites the block.
         if offsets.last().is_some_and(|last| offset / BLOCK != last / BLOCK) {
-            body.mark(&offsets, TWIN)?;
+            body.set_bits(&offsets, TWIN)?;
             offsets.clear();
         }
         offsets.push(offset);
         Ok(())
     })?;
-    body.mark(&offsets, TWIN)
+    body.set_bits(&offsets, TWIN)
 }

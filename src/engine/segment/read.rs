@@ -7,22 +7,22 @@ use std::path::{Path, PathBuf};
 use once_cell::race::OnceBox;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::checked_bytes::{CheckedBytes, Read};
+use super::checked_bytes::{CheckedBytes, ReadResult};
 use super::hash_table::HashTable;
 use super::item_index::ItemIndex;
-use super::layout::{SegmentHead, offset_of};
+use super::layout::{SegmentHeader, offset_of};
 use super::name_table::NameTable;
 use super::order::FolderOrder;
-use super::record::{self, EntryHead, TWIN};
+use super::record::{self, EntryRef, TWIN};
 use crate::error::{Error, Result, Status};
 use crate::matching::normal::form_tag;
-use crate::matching::{FirstEntry, FoundItem, ItemRef, Normal};
+use crate::matching::{FirstEntry, FoundItem, ItemRef, NormalPath};
 use crate::platform::files;
 use crate::platform::map::{FileBytes, MapMode};
 
 /// An open segment of a listing.
 pub struct ListingSegment {
-    pub(super) head: SegmentHead,
+    pub(super) head: SegmentHeader,
     pub(super) file: CheckedBytes,
     paths: HashTable,
     pub(super) keys: HashTable,
@@ -43,17 +43,20 @@ impl ListingSegment {
     /// The error has a source only if the operating system cannot read the file.
     pub fn open(path: &Path, mode: MapMode, name_mac: u64) -> Result<Self> {
         let bytes = FileBytes::open(path, mode).map_err(|error| cannot_read(path, &error))?;
-        let mut segment = Self::new(bytes).map_err(|why| refuse(path, why))?;
+        let mut segment = Self::new(bytes).map_err(|why| unusable_segment(path, why))?;
         segment.place = (path.to_path_buf(), mode);
         if segment.head.name_mac != name_mac {
-            return Err(refuse(path, "the file was renamed or belongs to another store"));
+            return Err(unusable_segment(
+                path,
+                "the file was renamed or belongs to another store",
+            ));
         }
         Ok(segment)
     }
 
     /// Creates a segment from its bytes. Verifies the header and the checksum table. On failure, returns the reason.
     pub(super) fn new(bytes: FileBytes) -> std::result::Result<Self, &'static str> {
-        let head = SegmentHead::decode(&bytes)?;
+        let head = SegmentHeader::decode(&bytes)?;
         if head.form != form_tag() {
             return Err("a different version of plexindex wrote the file, with different rules for paths");
         }
@@ -104,9 +107,9 @@ impl ListingSegment {
     /// Calls `each` with every entry whose listed or mapped path has this normal form. The second argument says whether
     /// the paths are also equal byte for byte.
     #[inline]
-    pub fn paths<'i>(&'i self, path: &Normal<'_>, mut each: impl FnMut(&EntryHead<'i>, bool)) {
-        let _damage_is_marked: Read<()> = self.paths.find(&self.file, path.hash(), |number| {
-            let entry = EntryHead::read(&self.file, number)?;
+    pub fn for_each_with_form<'i>(&'i self, path: &NormalPath<'_>, mut each: impl FnMut(&EntryRef<'i>, bool)) {
+        let _damage_is_marked: ReadResult<()> = self.paths.find(&self.file, path.hash(), |number| {
+            let entry = EntryRef::read(&self.file, number)?;
             let raw = entry.path == path.raw();
             if raw || entry.form().equals(path.form()) {
                 each(&entry, raw);
@@ -117,7 +120,7 @@ impl ListingSegment {
 
     /// Returns the rating key of the item whose first path has exactly these bytes. `first` is the first entry with the
     /// hash of the path. Returns `None` if another path has the same hash, or if this fast lookup fails for another
-    /// reason; then use [`ListingSegment::paths`].
+    /// reason; then use [`ListingSegment::for_each_with_form`].
     #[inline]
     pub fn unique_hit<'i>(&'i self, path: &[u8], first: FirstEntry) -> Option<&'i str> {
         let (rating_key, _) = record::unique_hit(&self.file, first.0?.get(), path).ok()??;
@@ -134,7 +137,7 @@ impl ListingSegment {
 
     /// Returns the stored normal form of a path that is not ASCII. `first` is the first entry with the hash of the
     /// path's spelling.
-    pub fn form_of<'i>(&'i self, path: &[u8], first: FirstEntry) -> Option<&'i [u8]> {
+    pub fn stored_form<'i>(&'i self, path: &[u8], first: FirstEntry) -> Option<&'i [u8]> {
         let (_, form) = record::unique_hit(&self.file, first.0?.get(), path).ok()??;
         Some(form)
     }
@@ -168,17 +171,17 @@ impl ListingSegment {
     /// entries that were not read.
     pub fn suffix_matches<'i>(
         &'i self,
-        path: &Normal<'_>,
-        least: usize,
+        path: &NormalPath<'_>,
+        min_components: usize,
         hidden: Option<&dyn Fn(&str) -> bool>,
-        each: impl FnMut(usize, &EntryHead<'i>),
+        each: impl FnMut(usize, &EntryRef<'i>),
     ) -> usize {
-        let hidden = |entry: &EntryHead<'i>| match hidden {
+        let hidden = |entry: &EntryRef<'i>| match hidden {
             Some(hidden) => Ok(hidden(self.key_of(entry)?)),
             None => Ok(false),
         };
         self.names
-            .suffix_matches(&self.file, path, least, hidden, each)
+            .suffix_matches(&self.file, path, min_components, hidden, each)
             .unwrap_or(0)
     }
 
@@ -188,8 +191,8 @@ impl ListingSegment {
     pub fn find(&self, rating_key: &str) -> Option<u32> {
         let mut found = None;
         let hash = xxh3_64(rating_key.as_bytes());
-        let _damage_is_marked: Read<()> = self.keys.find(&self.file, hash, |number| {
-            let entry = EntryHead::read(&self.file, number)?;
+        let _damage_is_marked: ReadResult<()> = self.keys.find(&self.file, hash, |number| {
+            let entry = EntryRef::read(&self.file, number)?;
             if self.key_of(&entry)? == rating_key {
                 found = Some(number);
             }
@@ -208,7 +211,7 @@ impl ListingSegment {
 
     /// Returns an entry's rating key and path. If the segment is damaged there, returns empty values.
     #[must_use]
-    pub fn facts(&self, number: u32) -> (&str, &[u8]) {
+    pub fn key_and_path(&self, number: u32) -> (&str, &[u8]) {
         let facts = self
             .entry(number)
             .and_then(|entry| Ok((self.key_of(&entry)?, entry.path)));
@@ -216,24 +219,24 @@ impl ListingSegment {
     }
 
     /// Reads the entry with this number.
-    pub(super) fn entry(&self, number: u32) -> Read<EntryHead<'_>> {
-        EntryHead::read(&self.file, number)
+    pub(super) fn entry(&self, number: u32) -> ReadResult<EntryRef<'_>> {
+        EntryRef::read(&self.file, number)
     }
 
     /// Returns whether the offset is within the records.
-    pub(super) fn has_records(&self, at: usize) -> bool {
-        at < self.head.records.byte(self.head.records.len(), 1)
+    pub(super) fn is_in_records(&self, at: usize) -> bool {
+        at < self.head.records.element_offset(self.head.records.len(), 1)
     }
 
     /// Returns the rating key of an entry's item.
-    pub(super) fn key_of<'i>(&'i self, entry: &EntryHead<'i>) -> Read<&'i str> {
-        record::rating_key(&self.file, self.item_at(entry)?)
+    pub(super) fn key_of<'i>(&'i self, entry: &EntryRef<'i>) -> ReadResult<&'i str> {
+        record::rating_key(&self.file, self.item_offset(entry)?)
     }
 
     /// Returns the offset of an entry's item. A mapped entry refers to its listed entry, which refers to the first
     /// entry.
     #[inline]
-    pub(super) fn item_at(&self, entry: &EntryHead<'_>) -> Read<usize> {
+    pub(super) fn item_offset(&self, entry: &EntryRef<'_>) -> ReadResult<usize> {
         if entry.is_first() {
             return Ok(entry.end);
         }
@@ -244,31 +247,31 @@ impl ListingSegment {
         if target.is_first() {
             Ok(target.end)
         } else {
-            Err(self.file.fail())
+            Err(self.file.mark_damaged())
         }
     }
 
     /// Returns an entry's item; an empty item if the segment is damaged there.
     #[must_use]
     pub fn item(&self, number: u32) -> ItemRef<'_> {
-        self.item_of_files(number).0
+        self.item_and_is_multi_file(number).0
     }
 
     /// Returns an entry's item, and whether the item has several files.
     #[must_use]
-    pub fn item_of_files(&self, number: u32) -> (ItemRef<'_>, bool) {
+    pub fn item_and_is_multi_file(&self, number: u32) -> (ItemRef<'_>, bool) {
         self.entry(number)
-            .and_then(|entry| self.item_at(&entry))
+            .and_then(|entry| self.item_offset(&entry))
             .and_then(|at| record::item(&self.file, at))
             .map_or((ItemRef::key_only(""), false), |(item, rest)| (item, rest.more > 0))
     }
 
     /// Reads an entry's item and path into `found`. If the segment is damaged there, writes empty values.
-    pub fn show<'i>(&'i self, number: u32, found: &mut FoundItem<'i>) {
-        let shown = match record::show(&self.file, number, found) {
+    pub fn fill_found<'i>(&'i self, number: u32, found: &mut FoundItem<'i>) {
+        let shown = match record::fill_first_entry(&self.file, number, found) {
             Ok(false) => self.entry(number).and_then(|entry| {
                 found.path = entry.path;
-                record::fill(&self.file, self.item_at(&entry)?, &mut found.item).map(drop)
+                record::fill_item(&self.file, self.item_offset(&entry)?, &mut found.item).map(drop)
             }),
             first => first.map(drop),
         };
@@ -281,7 +284,7 @@ impl ListingSegment {
     #[must_use]
     pub fn added_sequence(&self, number: u32) -> u64 {
         self.entry(number)
-            .and_then(|entry| self.item_at(&entry))
+            .and_then(|entry| self.item_offset(&entry))
             .and_then(|at| record::added_sequence(&self.file, at))
             .unwrap_or(0)
     }
@@ -290,14 +293,14 @@ impl ListingSegment {
 /// Returns the error for a file that cannot be read. The error has a source if the operating system failed, but not if
 /// the file is missing or is not a regular file.
 fn cannot_read(path: &Path, error: &io::Error) -> Error {
-    let refused = refuse(path, &error.to_string());
+    let refused = unusable_segment(path, &error.to_string());
     if error.kind() == io::ErrorKind::NotFound || files::is_in_the_way(error) {
         return refused;
     }
-    refused.because_io(error)
+    refused.with_io_source(error)
 }
 
 /// Returns the error for a segment that cannot be used. `why` is the end of the message.
-pub(super) fn refuse(path: &Path, why: &str) -> Error {
+pub(super) fn unusable_segment(path: &Path, why: &str) -> Error {
     Error::new(Status::Store, format!("cannot use segment {}: {why}", path.display()))
 }

@@ -20,13 +20,13 @@
 
 use std::io;
 
-use super::checked_bytes::{CheckedBytes, Read};
+use super::checked_bytes::{CheckedBytes, ReadResult};
 use super::external_ids::put_id;
 use super::fields::{GUID, PackedGuid, RecordReader, put_bytes, text};
 use super::layout::{LONGEST_VARINT, offset_of, put_varint, u32_at, unzigzag, varint, zigzag};
 use super::segment_writer::SegmentWriter;
 use super::spool::reserve;
-use crate::matching::{Fold, Form, FoundItem, ItemRef, Season};
+use crate::matching::{FoldRule, Form, FoundItem, ItemRef, Season};
 use crate::model::{Item, ItemType};
 
 /// Mask for the flag bits that say how an entry stores its normal form.
@@ -66,7 +66,7 @@ const WITH_IDS: u8 = 128;
 
 /// An entry without its item, borrowed from the segment.
 #[derive(Clone, Copy, Debug)]
-pub struct EntryHead<'i> {
+pub struct EntryRef<'i> {
     /// The number of the entry: its offset divided by four.
     pub number: u32,
     pub flags: u8,
@@ -79,16 +79,16 @@ pub struct EntryHead<'i> {
     pub end: usize,
 }
 
-impl<'i> EntryHead<'i> {
+impl<'i> EntryRef<'i> {
     /// Reads the entry with this number.
     #[inline]
-    pub fn read(file: &'i CheckedBytes, number: u32) -> Read<Self> {
+    pub fn read(file: &'i CheckedBytes, number: u32) -> ReadResult<Self> {
         let at = offset_of(number);
         let head = file.up_to(at, 1 + LONGEST_VARINT + 4)?;
-        let fail = || file.fail();
+        let fail = || file.mark_damaged();
         let flags = *head.first().ok_or_else(fail)?;
         let (length, used) = varint(&head[1..]).ok_or_else(fail)?;
-        let length = usize::try_from(length).map_err(|_| file.fail())?;
+        let length = usize::try_from(length).map_err(|_| file.mark_damaged())?;
         let mut from = 1 + used;
         let mut target = number;
         if flags & FIRST == 0 {
@@ -117,8 +117,8 @@ impl<'i> EntryHead<'i> {
     #[inline]
     pub fn form(&self) -> Form<'i> {
         match self.flags & FORM {
-            FORM_ASCII => Form::new(self.path, Fold::Ascii),
-            FORM_WINDOWS => Form::new(self.path, Fold::Windows),
+            FORM_ASCII => Form::new(self.path, FoldRule::Ascii),
+            FORM_WINDOWS => Form::new(self.path, FoldRule::Windows),
             FORM_STORED => Form::from_folded(self.stored),
             _ => Form::from_folded(self.path),
         }
@@ -132,7 +132,7 @@ impl<'i> EntryHead<'i> {
 
     /// Returns the number of the entry or, if its path is mapped, of the entry with the listed path.
     #[inline]
-    pub fn listed(&self) -> u32 {
+    pub fn listed_number(&self) -> u32 {
         if self.is_mapped() { self.target } else { self.number }
     }
 
@@ -188,8 +188,8 @@ fn form_in(bytes: &[u8]) -> Option<Form<'_>> {
     let from = 1 + used + if flags & FIRST == 0 { 4 } else { 0 };
     let (path, rest) = bytes.get(from..)?.split_at_checked(length)?;
     Some(match flags & FORM {
-        FORM_ASCII => Form::new(path, Fold::Ascii),
-        FORM_WINDOWS => Form::new(path, Fold::Windows),
+        FORM_ASCII => Form::new(path, FoldRule::Ascii),
+        FORM_WINDOWS => Form::new(path, FoldRule::Windows),
         FORM_STORED => {
             let (length, used) = field(rest)?;
             Form::from_folded(rest.get(used..used + length)?)
@@ -274,18 +274,18 @@ pub fn put_season(out: &mut Vec<u8>, item: &Item, show: u32) {
 
 /// Returns the rating key of the item at the offset `item`.
 #[inline]
-pub fn rating_key(file: &CheckedBytes, item: usize) -> Read<&str> {
+pub fn rating_key(file: &CheckedBytes, item: usize) -> ReadResult<&str> {
     let head = file.up_to(item, 2 + LONGEST_VARINT)?;
-    let fail = || file.fail();
+    let fail = || file.mark_damaged();
     let (length, used) = varint(head.get(2..).ok_or_else(fail)?).ok_or_else(fail)?;
-    let length = usize::try_from(length).map_err(|_| file.fail())?;
+    let length = usize::try_from(length).map_err(|_| file.mark_damaged())?;
     text(file, file.slice(item + 2 + used, length)?)
 }
 
 /// Returns the rating key of an entry's item, and the normal form of the path. Returns `None` unless the entry is a
 /// first entry with exactly this path, and no other entry has its hash. Needs only one bounds check.
 #[inline]
-pub fn unique_hit<'i>(file: &'i CheckedBytes, number: u32, path: &[u8]) -> Read<Option<(&'i str, &'i [u8])>> {
+pub fn unique_hit<'i>(file: &'i CheckedBytes, number: u32, path: &[u8]) -> ReadResult<Option<(&'i str, &'i [u8])>> {
     // Maximum number of bytes around the path: flags and length of the path, type and flags of the item, length of the
     // rating key, and the rating key. For a longer key, this function returns `None`, and the caller makes a slower
     // lookup.
@@ -341,7 +341,7 @@ pub struct ItemExtras {
     /// The change sequence at which the item was added after the listing; 0 if the item came with the listing.
     pub added_sequence: u64,
     /// The number of the season's record or, if there is no season, of the show's record; 0 for neither.
-    pub above: u32,
+    pub parent_record: u32,
     with_ids: bool,
     /// Offset after the other fields, where any external ids begin.
     pub end: usize,
@@ -349,7 +349,7 @@ pub struct ItemExtras {
 
 impl ItemExtras {
     /// Returns the item's external ids in packed form, and the offset after the item.
-    pub fn ids<'i>(&self, file: &'i CheckedBytes) -> Read<(&'i [u8], usize)> {
+    pub fn ids<'i>(&self, file: &'i CheckedBytes) -> ReadResult<(&'i [u8], usize)> {
         let mut cursor = RecordReader::new(file, self.end);
         let ids = if self.with_ids { cursor.bytes()? } else { b"" };
         Ok((ids, cursor.at))
@@ -357,29 +357,29 @@ impl ItemExtras {
 }
 
 /// Reads the item at the offset `at`, except its external ids.
-pub fn item(file: &CheckedBytes, at: usize) -> Read<(ItemRef<'_>, ItemExtras)> {
+pub fn item(file: &CheckedBytes, at: usize) -> ReadResult<(ItemRef<'_>, ItemExtras)> {
     let mut item = ItemRef::key_only("");
-    let extras = fill(file, at, &mut item)?;
+    let extras = fill_item(file, at, &mut item)?;
     Ok((item, extras))
 }
 
 /// Returns the change sequence at which the item at the offset `at` was added after the listing; 0 if it came with the
 /// listing.
-pub fn added_sequence(file: &CheckedBytes, at: usize) -> Read<u64> {
+pub fn added_sequence(file: &CheckedBytes, at: usize) -> ReadResult<u64> {
     if RecordReader::new(file, at).byte()? & ADDED_LATER == 0 {
         return Ok(0);
     }
-    fill(file, at, &mut ItemRef::key_only("")).map(|rest| rest.added_sequence)
+    fill_item(file, at, &mut ItemRef::key_only("")).map(|rest| rest.added_sequence)
 }
 
 /// Reads the item at the offset `at` into `item`, except its external ids. Returning the item by value would be slower.
-pub fn fill<'i>(file: &'i CheckedBytes, at: usize, item: &mut ItemRef<'i>) -> Read<ItemExtras> {
+pub fn fill_item<'i>(file: &'i CheckedBytes, at: usize, item: &mut ItemRef<'i>) -> ReadResult<ItemExtras> {
     fill_from(RecordReader::new(file, at), item)
 }
 
 /// Reads the path and the item of a first entry into `found`, in a single pass. Returns `false` for any other entry.
 #[inline]
-pub fn show<'i>(file: &'i CheckedBytes, number: u32, found: &mut FoundItem<'i>) -> Read<bool> {
+pub fn fill_first_entry<'i>(file: &'i CheckedBytes, number: u32, found: &mut FoundItem<'i>) -> ReadResult<bool> {
     let mut cursor = RecordReader::new(file, offset_of(number));
     let flags = cursor.byte()?;
     if flags & FIRST == 0 {
@@ -394,7 +394,7 @@ pub fn show<'i>(file: &'i CheckedBytes, number: u32, found: &mut FoundItem<'i>) 
 }
 
 /// Reads the item at a reader's position into `item`. Returns the other fields.
-fn fill_from<'i>(mut cursor: RecordReader<'i>, item: &mut ItemRef<'i>) -> Read<ItemExtras> {
+fn fill_from<'i>(mut cursor: RecordReader<'i>, item: &mut ItemRef<'i>) -> ReadResult<ItemExtras> {
     let (file, at) = (cursor.file, cursor.at);
     let first = cursor.byte()?;
     let kind = ItemType::from_number(first & !(ADDED_LATER | TITLE_ABOVE | WITH_IDS));
@@ -403,9 +403,9 @@ fn fill_from<'i>(mut cursor: RecordReader<'i>, item: &mut ItemRef<'i>) -> Read<I
     item.key_only = false;
     item.kind = kind;
     item.title = if first & TITLE_ABOVE != 0 {
-        let length = usize::try_from(cursor.varint()?).map_err(|_| file.fail())?;
-        let before = usize::try_from(cursor.varint()?).map_err(|_| file.fail())?;
-        let begin = at.checked_sub(before).ok_or_else(|| file.fail())?;
+        let length = usize::try_from(cursor.varint()?).map_err(|_| file.mark_damaged())?;
+        let before = usize::try_from(cursor.varint()?).map_err(|_| file.mark_damaged())?;
+        let begin = at.checked_sub(before).ok_or_else(|| file.mark_damaged())?;
         text(file, file.slice(begin, length)?)?
     } else {
         cursor.text()?
@@ -440,20 +440,20 @@ fn fill_from<'i>(mut cursor: RecordReader<'i>, item: &mut ItemRef<'i>) -> Read<I
     Ok(ItemExtras {
         more,
         added_sequence,
-        above,
+        parent_record: above,
         with_ids: first & WITH_IDS != 0,
         end: cursor.at,
     })
 }
 
 /// Returns the flags and the GUID tag in the record of a season or show, and a reader for its other fields.
-fn parent(file: &CheckedBytes, number: u32) -> Read<(u8, u8, RecordReader<'_>)> {
+fn parent(file: &CheckedBytes, number: u32) -> ReadResult<(u8, u8, RecordReader<'_>)> {
     let mut cursor = RecordReader::new(file, offset_of(number));
     Ok((cursor.byte()?, cursor.byte()?, cursor))
 }
 
 /// Returns the season or album in the record with the number `above`; `None` if it is a show or `above` is 0.
-pub fn season(file: &CheckedBytes, above: u32) -> Read<Option<Season<'_>>> {
+pub fn season(file: &CheckedBytes, above: u32) -> ReadResult<Option<Season<'_>>> {
     if above == 0 {
         return Ok(None);
     }
@@ -471,12 +471,12 @@ pub fn season(file: &CheckedBytes, above: u32) -> Read<Option<Season<'_>>> {
 }
 
 /// Returns the rating key of a show. `show` is the number of its record.
-pub fn show_key(file: &CheckedBytes, show: u32) -> Read<&str> {
+pub fn show_key(file: &CheckedBytes, show: u32) -> ReadResult<&str> {
     RecordReader::new(file, offset_of(show).saturating_add(2)).text()
 }
 
 /// Returns the offset after the show, season or album at the offset `at`.
-pub fn behind_show(file: &CheckedBytes, at: usize) -> Read<usize> {
+pub fn offset_after_show(file: &CheckedBytes, at: usize) -> ReadResult<usize> {
     let mut cursor = RecordReader::new(file, at);
     let (flags, tag) = (cursor.byte()?, cursor.byte()?);
     if flags & SEASON != 0 {

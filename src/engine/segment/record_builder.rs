@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 
 use super::hash_table::{HashTableBuilder, upper};
-use super::layout::{BLOCK, FileKind, SegmentHead, match_of, put_varint};
+use super::layout::{BLOCK, FileKind, SegmentHeader, decode_match, put_varint};
 use super::record_segment::{MAX_NUMBERS_SIZE, Record, STATE_EMPTY, STATE_LONG, STATE_REMOVED, STEP, record_hash};
 use super::segment_writer::{SegmentWriter, too_large};
 use super::spool::reserve;
@@ -25,14 +25,14 @@ pub struct RecordSegmentBuilder {
     /// the upper half of a hash; the lower half is the number of a record.
     buckets: Vec<Vec<u64>>,
     order: Vec<u8>,
-    head: SegmentHead,
+    head: SegmentHeader,
     /// The unfinished hash table: its offset and its builder.
     table: Option<(usize, HashTableBuilder)>,
     next_bucket: usize,
 }
 
 impl RecordSegmentBuilder {
-    /// Number of buckets in both hash tables. [`RecordSegmentBuilder::index_some`] writes one bucket per call.
+    /// Number of buckets in both hash tables. [`RecordSegmentBuilder::write_next_bucket`] writes one bucket per call.
     pub const PARTS: usize = 2 * BUCKETS;
 
     /// Creates a builder with a temporary file beside `place`.
@@ -43,10 +43,10 @@ impl RecordSegmentBuilder {
             records: 0,
             buckets: vec![Vec::new(); Self::PARTS],
             order: Vec::new(),
-            head: SegmentHead {
+            head: SegmentHeader {
                 kind: FileKind::Records,
                 form: form_tag(),
-                ..SegmentHead::default()
+                ..SegmentHeader::default()
             },
             table: None,
             next_bucket: 0,
@@ -94,7 +94,7 @@ impl RecordSegmentBuilder {
         self.body.flush_pieces()?;
         self.add_slot(PATH_BUCKETS, record.hash(), number)?;
         if record.is_path
-            && let Some((rating_key, _)) = match_of(value, Sequence::default())
+            && let Some((rating_key, _)) = decode_match(value, Sequence::default())
         {
             self.add_slot(KEY_BUCKETS, record_hash(record.table, rating_key.as_bytes()), number)?;
         }
@@ -120,7 +120,7 @@ impl RecordSegmentBuilder {
     ///
     /// # Errors
     /// Fails on an I/O error, or if there is too little memory.
-    pub fn index_some(&mut self) -> io::Result<bool> {
+    pub fn write_next_bucket(&mut self) -> io::Result<bool> {
         if self.next_bucket == Self::PARTS {
             let begin = self.body.position();
             self.body.put(&self.order)?;
@@ -163,7 +163,7 @@ impl RecordSegmentBuilder {
     /// Fails on an I/O error, without creating a file at `path`.
     pub fn finish(mut self, path: &Path, name_mac: u64) -> io::Result<()> {
         if self.head.order.at == 0 {
-            while self.index_some()? {}
+            while self.write_next_bucket()? {}
         }
         self.head.items = self.records;
         self.head.name_mac = name_mac;

@@ -21,12 +21,12 @@ use std::path::Path;
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use super::checked_bytes::{CheckedBytes, Read};
+use super::checked_bytes::{CheckedBytes, ReadResult};
 use super::hash_table::HashTable;
-use super::layout::{BLOCK, FileKind, LONGEST_VARINT, SegmentHead, offset_of, u32_at, u64_at, varint};
-use super::read::refuse;
+use super::layout::{BLOCK, FileKind, LONGEST_VARINT, SegmentHeader, offset_of, u32_at, u64_at, varint};
+use super::read::unusable_segment;
 use crate::error::Result;
-use crate::matching::Normal;
+use crate::matching::NormalPath;
 use crate::matching::normal::form_tag;
 use crate::model::TableId;
 use crate::platform::map::{FileBytes, MapMode};
@@ -54,12 +54,12 @@ pub struct Record<'r> {
     /// The row id in the record log.
     pub row: i64,
     /// The value; `None` if the entry was removed.
-    pub state: Option<Stored<'r>>,
+    pub state: Option<StoredValue<'r>>,
 }
 
 /// A value in a segment or memtable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stored<'r> {
+pub struct StoredValue<'r> {
     /// The bytes; `None` for a long value, which only the database contains.
     pub value: Option<&'r [u8]>,
     /// Length of the value in bytes.
@@ -79,7 +79,7 @@ impl Record<'_> {
     #[must_use]
     pub fn hash(&self) -> u64 {
         if self.is_path {
-            Normal::with(self.name, |path| path_hash(self.table, path.hash()))
+            NormalPath::with(self.name, |path| path_hash(self.table, path.hash()))
         } else {
             record_hash(self.table, self.name)
         }
@@ -105,7 +105,7 @@ pub fn path_hash(table: TableId, normalized: u64) -> u64 {
 
 /// The first record with a given hash in a segment, if any, or the error of a failed check.
 #[derive(Clone, Copy)]
-pub struct FirstRecord(Read<Option<u32>>);
+pub struct FirstRecord(ReadResult<Option<u32>>);
 
 impl FirstRecord {
     /// The result for an empty list of segments.
@@ -121,7 +121,7 @@ pub struct RecordSegment {
     file: CheckedBytes,
     names: HashTable,
     keys: HashTable,
-    head: SegmentHead,
+    head: SegmentHeader,
 }
 
 /// A position between two records of a segment.
@@ -139,13 +139,13 @@ impl RecordSegment {
     /// # Errors
     /// Fails with [`crate::error::Status::Store`] if the file is missing or unusable. The segment must then be rebuilt.
     pub fn open(path: &Path, mode: MapMode, name_mac: u64) -> Result<Self> {
-        let bytes = FileBytes::open(path, mode).map_err(|error| refuse(path, &error.to_string()))?;
-        Self::new(bytes, name_mac).map_err(|why| refuse(path, why))
+        let bytes = FileBytes::open(path, mode).map_err(|error| unusable_segment(path, &error.to_string()))?;
+        Self::new(bytes, name_mac).map_err(|why| unusable_segment(path, why))
     }
 
     /// Creates a segment from the bytes of its file, and verifies the header. On failure, returns the reason.
     pub(super) fn new(bytes: FileBytes, name_mac: u64) -> std::result::Result<Self, &'static str> {
-        let head = SegmentHead::decode(&bytes)?;
+        let head = SegmentHeader::decode(&bytes)?;
         if head.kind != FileKind::Records || head.name_mac != name_mac {
             return Err("the file was renamed or belongs to another store");
         }
@@ -182,14 +182,14 @@ impl RecordSegment {
     ///
     /// # Errors
     /// Fails if the segment is damaged.
-    pub fn for_each_upper(&self, mut each: impl FnMut(u32)) -> Read<()> {
+    pub fn for_each_upper(&self, mut each: impl FnMut(u32)) -> ReadResult<()> {
         self.names.for_each_from(&self.file, 0, |upper, _| {
             each(upper);
             Ok(false)
         })
     }
 
-    /// Finds the first record with this hash, for [`RecordSegment::find`], and prefetches the record.
+    /// Finds the first record with this hash, for [`RecordSegment::read_state_file`], and prefetches the record.
     #[inline]
     #[must_use]
     pub fn first(&self, hash: u64) -> FirstRecord {
@@ -202,13 +202,13 @@ impl RecordSegment {
         FirstRecord(first)
     }
 
-    /// Returns the record with this table and name, if any. `first` is the result of [`RecordSegment::first`] for the
-    /// hash.
+    /// Returns the record with this table and name, if any. `first` is the result of [`RecordSegment::prefetch_first`]
+    /// for the hash.
     ///
     /// # Errors
     /// Fails if the segment is damaged.
     #[inline]
-    pub fn find(&self, key: (TableId, &[u8]), hash: u64, first: FirstRecord) -> Read<Option<Record<'_>>> {
+    pub fn find(&self, key: (TableId, &[u8]), hash: u64, first: FirstRecord) -> ReadResult<Option<Record<'_>>> {
         let Some(number) = first.0? else {
             return Ok(None);
         };
@@ -218,10 +218,10 @@ impl RecordSegment {
         }
     }
 
-    /// Does the work of [`RecordSegment::find`] if the first record with the hash has a different name.
+    /// Does the work of [`RecordSegment::read_state_file`] if the first record with the hash has a different name.
     #[cold]
     #[inline(never)]
-    fn find_further(&self, key: (TableId, &[u8]), hash: u64) -> Read<Option<Record<'_>>> {
+    fn find_further(&self, key: (TableId, &[u8]), hash: u64) -> ReadResult<Option<Record<'_>>> {
         let mut found = None;
         self.names.find(&self.file, hash, |number| {
             found = self.record_if_named(number, key)?;
@@ -236,7 +236,11 @@ impl RecordSegment {
     /// # Errors
     /// Fails if the segment is damaged.
     #[inline]
-    pub fn of_hash<'s>(&'s self, hash: u64, mut each: impl FnMut(u32, Record<'s>) -> bool) -> Read<()> {
+    pub fn for_each_with_hash<'s>(
+        &'s self,
+        hash: u64,
+        mut each: impl FnMut(u32, Record<'s>) -> bool,
+    ) -> ReadResult<()> {
         self.names.find(&self.file, hash, |number| {
             let (record, _) = self.record_at(offset_of(number))?;
             Ok(each(number, record))
@@ -248,27 +252,27 @@ impl RecordSegment {
     ///
     /// # Errors
     /// Fails if the segment is damaged.
-    pub fn of_item<'s>(&'s self, hash: u64, mut each: impl FnMut(Record<'s>)) -> Read<()> {
+    pub fn of_item<'s>(&'s self, hash: u64, mut each: impl FnMut(Record<'s>)) -> ReadResult<()> {
         self.keys.find(&self.file, hash, |number| {
             each(self.record(number)?);
             Ok(false)
         })
     }
 
-    /// Returns the record with a number that [`RecordSegment::of_hash`] passed.
+    /// Returns the record with a number that [`RecordSegment::for_each_with_hash`] passed.
     ///
     /// # Errors
     /// Fails if the segment is damaged.
-    pub fn record(&self, number: u32) -> Read<Record<'_>> {
+    pub fn record(&self, number: u32) -> ReadResult<Record<'_>> {
         Ok(self.record_at(offset_of(number))?.0)
     }
 
     /// Returns the record with this number; `None` if the record has a different table or name.
     #[inline]
-    fn record_if_named(&self, number: u32, (table, name): (TableId, &[u8])) -> Read<Option<Record<'_>>> {
+    fn record_if_named(&self, number: u32, (table, name): (TableId, &[u8])) -> ReadResult<Option<Record<'_>>> {
         let offset = offset_of(number);
         let bytes = self.file.up_to(offset, name.len() + MAX_NUMBERS_SIZE)?;
-        let (length, name_start) = varint(bytes).ok_or_else(|| self.file.fail())?;
+        let (length, name_start) = varint(bytes).ok_or_else(|| self.file.mark_damaged())?;
         let name_range = name_start..name_start + name.len();
         if length != name.len() as u64 || bytes.get(name_range.clone()) != Some(name) {
             return Ok(None);
@@ -278,19 +282,19 @@ impl RecordSegment {
     }
 
     /// Returns the record at this offset, and the offset of the next record.
-    fn record_at(&self, offset: usize) -> Read<(Record<'_>, usize)> {
+    fn record_at(&self, offset: usize) -> ReadResult<(Record<'_>, usize)> {
         let bytes = self.file.up_to(offset, LONGEST_VARINT)?;
-        let (length, varint_length) = varint(bytes).ok_or_else(|| self.file.fail())?;
-        let length = usize::try_from(length).map_err(|_| self.file.fail())?;
+        let (length, varint_length) = varint(bytes).ok_or_else(|| self.file.mark_damaged())?;
+        let length = usize::try_from(length).map_err(|_| self.file.mark_damaged())?;
         let name = self.file.slice(offset + varint_length, length)?;
         self.read_after_name(offset + varint_length + length, name)
     }
 
     /// Reads the fields after a record's name, at the offset `begin`. Also returns the offset of the next record.
     #[inline]
-    fn read_after_name<'s>(&'s self, begin: usize, name: &'s [u8]) -> Read<(Record<'s>, usize)> {
+    fn read_after_name<'s>(&'s self, begin: usize, name: &'s [u8]) -> ReadResult<(Record<'s>, usize)> {
         let bytes = self.file.up_to(begin, MAX_NUMBERS_SIZE)?;
-        let broken = || self.file.fail();
+        let broken = || self.file.mark_damaged();
         let (table, table_length) = varint(bytes).ok_or_else(broken)?;
         let row = u64_at(bytes.get(..table_length + 8).ok_or_else(broken)?, table_length).cast_signed();
         let mut used = table_length + 8;
@@ -313,7 +317,7 @@ impl RecordSegment {
             let stored_bytes = usize::try_from(stored_bytes).map_err(|_| broken())?;
             let value = self.file.slice(begin + used, stored_bytes)?;
             used += value.len();
-            state = Some(Stored {
+            state = Some(StoredValue {
                 value: (!is_long).then_some(value),
                 length,
                 expires_ms: expires.checked_sub(1).map(|ms| i64::try_from(ms).unwrap_or(i64::MAX)),
@@ -334,8 +338,8 @@ impl RecordSegment {
     ///
     /// # Errors
     /// Fails if the segment is damaged.
-    pub fn next(&self, cursor: RecordCursor) -> Read<Option<(Record<'_>, RecordCursor)>> {
-        let end = self.head.records.byte(self.head.records.len(), 1);
+    pub fn next(&self, cursor: RecordCursor) -> ReadResult<Option<(Record<'_>, RecordCursor)>> {
+        let end = self.head.records.element_offset(self.head.records.len(), 1);
         if cursor.0 >= end {
             return Ok(None);
         }
@@ -347,10 +351,10 @@ impl RecordSegment {
     ///
     /// # Errors
     /// Fails if the segment is damaged.
-    pub fn seek(&self, key: (TableId, &[u8])) -> Read<RecordCursor> {
+    pub fn seek(&self, key: (TableId, &[u8])) -> ReadResult<RecordCursor> {
         let order = self.head.order;
         let cursor_in_order = |index: usize| {
-            let bytes = self.file.slice(order.byte(index, 4), 4)?;
+            let bytes = self.file.slice(order.element_offset(index, 4), 4)?;
             Ok(RecordCursor(offset_of(u32_at(bytes, 0))))
         };
         let (mut low, mut high) = (0, usize::try_from(self.head.items.div_ceil(STEP)).unwrap_or(usize::MAX));

@@ -6,15 +6,15 @@ use super::*;
 
 const FILMS: TableId = TableId(3);
 
-fn stored(value: &[u8]) -> Stored<'_> {
-    Stored {
+fn stored(value: &[u8]) -> StoredValue<'_> {
+    StoredValue {
         value: Some(value),
         length: value.len() as u64,
         expires_ms: None,
     }
 }
 
-fn record<'r>(table: TableId, name: &'r [u8], row: i64, state: impl Into<Option<Stored<'r>>>) -> Record<'r> {
+fn record<'r>(table: TableId, name: &'r [u8], row: i64, state: impl Into<Option<StoredValue<'r>>>) -> Record<'r> {
     Record {
         table,
         is_path: false,
@@ -39,7 +39,7 @@ fn open(path: &Path) -> RecordSegment {
     RecordSegment::open(path, MapMode::Map, 7).unwrap()
 }
 
-fn found_in<'s>(segment: &'s RecordSegment, table: TableId, name: &[u8]) -> Read<Option<Record<'s>>> {
+fn found_in<'s>(segment: &'s RecordSegment, table: TableId, name: &[u8]) -> ReadResult<Option<Record<'s>>> {
     let hash = record_hash(table, name);
     segment.find((table, name), hash, segment.first(hash))
 }
@@ -93,7 +93,7 @@ fn records_are_found_by_exact_name_and_iterated_in_order() {
         text.iter()
             .map(|(name, value)| record(FILMS, name.as_bytes(), 1 << 40, stored(value.as_bytes()))),
     );
-    let expiring = Stored {
+    let expiring = StoredValue {
         value: None,
         length: 70_000,
         expires_ms: Some(5),

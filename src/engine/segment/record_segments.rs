@@ -25,7 +25,7 @@ impl RecordSegments {
     /// Creates a list of segments, newest first. Extends the filter of the `previous` list if that filter is large
     /// enough, so that only new segments must be read.
     #[must_use]
-    pub fn after(list: Vec<Arc<RecordSegment>>, previous: &Self) -> Self {
+    pub fn with_filter_from(list: Vec<Arc<RecordSegment>>, previous: &Self) -> Self {
         let mut segments = Self {
             list,
             ..Self::default()
@@ -113,8 +113,8 @@ impl RecordSegments {
         }
     }
 
-    /// Returns the newest record with this table and name, if any. `first` is the result of [`RecordSegments::first`]
-    /// for the hash.
+    /// Returns the newest record with this table and name, if any. `first` is the result of
+    /// [`RecordSegments::prefetch_first`] for the hash.
     ///
     /// # Errors
     /// Fails with [`SegmentsLost`] if a segment is missing or damaged.
@@ -147,7 +147,7 @@ impl RecordSegments {
     /// # Errors
     /// Fails with [`SegmentsLost`] if a segment is missing or damaged.
     #[inline]
-    pub fn of_hash<'s>(
+    pub fn for_each_with_hash<'s>(
         &'s self,
         hash: u64,
         mut each: impl FnMut((usize, u32), Record<'s>) -> bool,
@@ -158,7 +158,7 @@ impl RecordSegments {
         let mut is_done = false;
         let (begin, segments) = self.candidates(hash);
         for (index, segment) in (begin..).zip(segments) {
-            let read = segment.of_hash(hash, |number, record| {
+            let read = segment.for_each_with_hash(hash, |number, record| {
                 is_done = each((index, number), record);
                 is_done
             });
@@ -170,7 +170,8 @@ impl RecordSegments {
         Ok(())
     }
 
-    /// Returns the record at a position that [`RecordSegments::of_hash`] passed; `None` if the segment is damaged.
+    /// Returns the record at a position that [`RecordSegments::for_each_with_hash`] passed; `None` if the segment is
+    /// damaged.
     #[must_use]
     pub fn record(&self, (index, number): (usize, u32)) -> Option<Record<'_>> {
         let record = self.list.get(index)?.record(number);

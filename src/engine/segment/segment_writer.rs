@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::layout::{BLOCK, SegmentHead, SegmentPart};
+use super::layout::{BLOCK, SegmentHeader, SegmentPart};
 use super::spool::{Spool, reserve, temporary};
 use crate::error::{Error, Result, Status};
 use crate::platform::files;
@@ -128,7 +128,7 @@ impl SegmentWriter {
         }
         let whole = self.buffer.len() - self.buffer.len() % PIECE;
         self.out.open()?.write_all(&self.buffer[..whole])?;
-        self.sum(whole)?;
+        self.add_checksums(whole)?;
         self.buffer.drain(..whole);
         self.written += whole;
         Ok(())
@@ -141,7 +141,7 @@ impl SegmentWriter {
 
     /// Computes the checksums of the buffer's blocks up to the offset `until`. Skips the header, which contains its own
     /// checksum.
-    fn sum(&mut self, until: usize) -> io::Result<()> {
+    fn add_checksums(&mut self, until: usize) -> io::Result<()> {
         let from = if self.written == 0 { BLOCK } else { 0 };
         reserve(&mut self.sums, until.div_ceil(BLOCK) * 8)?;
         for block in self.buffer[from..until].chunks(BLOCK) {
@@ -185,7 +185,7 @@ impl SegmentWriter {
     }
 
     /// Sets `bits` in the bytes at these ascending offsets, and updates the checksums.
-    pub fn mark(&mut self, places: &[usize], bits: u8) -> io::Result<()> {
+    pub fn set_bits(&mut self, places: &[usize], bits: u8) -> io::Result<()> {
         for block in places.chunk_by(|a, b| a / BLOCK == b / BLOCK) {
             let begin = block[0] - block[0] % BLOCK;
             if begin >= self.written {
@@ -207,13 +207,13 @@ impl SegmentWriter {
     }
 
     /// Writes the checksums, and then the header at the beginning of the file.
-    pub fn finish(mut self, head: &mut SegmentHead) -> io::Result<TemporaryFile> {
-        self.sum(self.buffer.len())?;
-        head.sums = SegmentPart {
+    pub fn finish(mut self, head: &mut SegmentHeader) -> io::Result<TemporaryFile> {
+        self.add_checksums(self.buffer.len())?;
+        head.checksums = SegmentPart {
             at: self.position() as u64,
             count: self.sums.len() as u64 / 8,
         };
-        head.sums_sum = xxh3_64(&self.sums);
+        head.checksum_table_hash = xxh3_64(&self.sums);
         head.length = (self.position() + self.sums.len()) as u64;
         let file = self.out.open()?;
         file.write_all(&self.buffer)?;
@@ -225,7 +225,7 @@ impl SegmentWriter {
 }
 
 /// Creates an error whose message begins with `what`. If the disk is full, the message suggests a remedy.
-pub fn failed(what: &str, error: &io::Error) -> Error {
+pub fn write_error(what: &str, error: &io::Error) -> Error {
     let full = files::is_full(error);
     let status = if full { Status::StoreFull } else { Status::Store };
     let remedy = if full {
@@ -233,12 +233,12 @@ pub fn failed(what: &str, error: &io::Error) -> Error {
     } else {
         ""
     };
-    Error::new(status, format!("{what}{}{remedy}", open_files::text_of(error))).because_io(error)
+    Error::new(status, format!("{what}{}{remedy}", open_files::text_of(error))).with_io_source(error)
 }
 
 /// Adds the segment's path to the error of a failed write.
 pub fn cannot_write<T>(done: io::Result<T>, path: &Path) -> Result<T> {
-    done.map_err(|error| failed(&format!("cannot write segment {}: ", path.display()), &error))
+    done.map_err(|error| write_error(&format!("cannot write segment {}: ", path.display()), &error))
 }
 
 /// Returns the error for a segment of more than 16 GiB, which 32-bit entry numbers cannot address.

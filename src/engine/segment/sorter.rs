@@ -120,7 +120,7 @@ impl PairSorter {
     }
 
     /// Sorts the pairs, and passes them to `each` in order.
-    pub fn sorted(mut self, mut each: impl FnMut(u64, u32) -> io::Result<()>) -> io::Result<()> {
+    pub fn for_each_sorted(mut self, mut each: impl FnMut(u64, u32) -> io::Result<()>) -> io::Result<()> {
         if self.runs.ends.is_empty() {
             self.memory.sort_unstable();
             return self.memory.iter().try_for_each(|(first, second)| each(*first, *second));
@@ -206,7 +206,7 @@ impl KeySorter {
     }
 
     /// Sorts the keys, and passes them to `each` in order, each with its numbers.
-    pub fn sorted(mut self, mut each: impl FnMut(&[u8], SortedNumbers) -> io::Result<()>) -> io::Result<()> {
+    pub fn for_each_sorted(mut self, mut each: impl FnMut(&[u8], SortedNumbers) -> io::Result<()>) -> io::Result<()> {
         if self.runs.ends.is_empty() {
             let sorted = sort_slots(&self.keys, &self.slots)?;
             return sorted

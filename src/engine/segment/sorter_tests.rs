@@ -21,7 +21,7 @@ fn pairs_are_sorted_on_disk() {
     expected.sort_unstable();
     let mut found = Vec::new();
     sorter
-        .sorted(|first, second| {
+        .for_each_sorted(|first, second| {
             found.push((first, second));
             Ok(())
         })
@@ -51,7 +51,7 @@ fn keys_are_sorted_on_disk() {
     expected.sort_unstable();
     let mut found = Vec::new();
     sorter
-        .sorted(|key, beside| {
+        .for_each_sorted(|key, beside| {
             found.push((key.to_vec(), beside));
             Ok(())
         })

@@ -30,7 +30,7 @@ pub fn reserve<T>(list: &mut Vec<T>, further_elements: usize) -> io::Result<()> 
 /// A temporary sequence of bytes. All writes come before the first read.
 pub struct Spool {
     /// The path beside which the spool creates its file.
-    place: PathBuf,
+    sibling_path: PathBuf,
     file: Option<File>,
     /// Number of bytes in the file.
     written: u64,
@@ -42,7 +42,7 @@ impl Spool {
     /// Creates an empty spool. Once its buffer is full, the spool creates a file beside `place`.
     pub fn new(place: &Path) -> Self {
         Self {
-            place: place.to_path_buf(),
+            sibling_path: place.to_path_buf(),
             file: None,
             written: 0,
             tail: Vec::new(),
@@ -60,7 +60,7 @@ impl Spool {
         if self.tail.len() >= BUFFER_SIZE {
             let file = match &mut self.file {
                 Some(file) => file,
-                none => none.insert(files::unnamed(&temporary(&self.place))?),
+                none => none.insert(files::unnamed(&temporary(&self.sibling_path))?),
             };
             file.write_all(&self.tail)?;
             self.written += self.tail.len() as u64;

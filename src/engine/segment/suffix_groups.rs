@@ -77,17 +77,17 @@ impl<F: FnMut(u32, &Element, &mut Vec<u8>) -> io::Result<usize>> SuffixGroups<F>
     /// Passes the elements of the current group, if there is one, to `write` in order.
     fn end_group(&mut self, write: &mut Write<'_>) -> io::Result<()> {
         match self.group.take() {
-            Some(group) => group.sorted(|_, [second, first, ..]| write([first, second])),
+            Some(group) => group.for_each_sorted(|_, [second, first, ..]| write([first, second])),
             None => Ok(()),
         }
     }
 }
 
-/// Writes a sort key for a path to `key`: its first `count` components, last component first, so that shorter paths
-/// come first. For a folder, the remaining components lie below the folder.
-fn suffix_key(form: Form<'_>, count: usize, key: &mut Vec<u8>) {
+/// Writes a sort key for a path to `key`: its first `leading_components` components, last component first, so that
+/// shorter paths come first. For a folder, the remaining components lie below the folder.
+fn suffix_key(form: Form<'_>, leading_components: usize, key: &mut Vec<u8>) {
     key.clear();
-    let skipped = form.rev_components().count().saturating_sub(count);
+    let skipped = form.rev_components().count().saturating_sub(leading_components);
     for component in form.rev_components().skip(skipped) {
         if !key.is_empty() {
             key.push(0);

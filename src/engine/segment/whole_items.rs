@@ -5,11 +5,11 @@ use std::path::Path;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::checked_bytes::Read;
+use super::checked_bytes::ReadResult;
 use super::external_ids::PackedReader;
 use super::item_index::ItemIndex;
-use super::read::{ListingSegment, refuse};
-use super::record::{self, BARE, EntryHead, SHOW};
+use super::read::{ListingSegment, unusable_segment};
+use super::record::{self, BARE, EntryRef, SHOW};
 use super::segment_writer::cannot_write;
 use super::sorter::PairSorter;
 use crate::error::{Error, Result};
@@ -31,7 +31,7 @@ pub fn guids_of(item: &Item) -> impl Iterator<Item = &String> {
 }
 
 /// Returns the folded titles of an item and its show.
-pub fn folds_of(item: &Item) -> impl Iterator<Item = String> {
+pub fn folded_titles_of(item: &Item) -> impl Iterator<Item = String> {
     let folds = [&item.title, &item.show_title].map(|title| fold_title(title));
     folds.into_iter().filter(|fold| !fold.is_empty())
 }
@@ -39,31 +39,31 @@ pub fn folds_of(item: &Item) -> impl Iterator<Item = String> {
 impl ListingSegment {
     /// Returns the item whose first entry is `first`; `None` if the segment is damaged there.
     pub fn whole_item(&self, first: u32) -> Option<Item> {
-        self.entry(first).and_then(|entry| self.whole(&entry)).ok()
+        self.entry(first).and_then(|entry| self.read_whole_item(&entry)).ok()
     }
 
     /// Reads the item of a first entry, with all files and external ids.
-    pub(super) fn whole(&self, entry: &EntryHead<'_>) -> Read<Item> {
+    pub(super) fn read_whole_item(&self, entry: &EntryRef<'_>) -> ReadResult<Item> {
         let file = &self.file;
-        let (item, extras) = record::item(file, self.item_at(entry)?)?;
-        let season = record::season(file, extras.above)?.unwrap_or(Season::NONE);
+        let (item, extras) = record::item(file, self.item_offset(entry)?)?;
+        let season = record::season(file, extras.parent_record)?.unwrap_or(Season::NONE);
         let (packed, mut end) = extras.ids(file)?;
         let mut ids = PackedReader(packed);
         let mut guids = Vec::new();
         while !ids.0.is_empty() {
-            guids.push(ids.id().ok_or_else(|| file.fail())?);
+            guids.push(ids.id().ok_or_else(|| file.mark_damaged())?);
         }
         let mut parts = Vec::new();
         let mut part = |path| {
             bytes::text(path)
                 .map(|path| parts.push(path.to_owned()))
-                .ok_or_else(|| file.fail())
+                .ok_or_else(|| file.mark_damaged())
         };
         if entry.flags & BARE == 0 {
             part(entry.path)?;
         }
         for _ in 0..extras.more {
-            let further = EntryHead::read(file, self.number_at(end)?)?;
+            let further = EntryRef::read(file, self.number_at(end)?)?;
             part(further.path)?;
             end = further.end;
         }
@@ -89,10 +89,10 @@ impl ListingSegment {
     /// Passes the items after a cursor and their cursors to `each`, in cursor order, until `each` returns `true`.
     pub fn items_after(&self, cursor: i64, mut each: impl FnMut(i64, Item) -> bool) {
         let hash = cursor.cast_unsigned() << 1;
-        let _damage_is_marked: Read<()> = self.keys.for_each_from(&self.file, hash, |_, first| {
+        let _damage_is_marked: ReadResult<()> = self.keys.for_each_from(&self.file, hash, |_, first| {
             let entry = self.entry(first)?;
             let at = cursor_of(self.key_of(&entry)?);
-            Ok(at > cursor && each(at, self.whole(&entry)?))
+            Ok(at > cursor && each(at, self.read_whole_item(&entry)?))
         });
     }
 
@@ -106,7 +106,7 @@ impl ListingSegment {
     }
 
     /// Calls `each` with the first entries of all items, in listing order.
-    pub fn for_each_first<'i>(&'i self, mut each: impl FnMut(&EntryHead<'i>)) -> Read<()> {
+    pub fn for_each_first<'i>(&'i self, mut each: impl FnMut(&EntryRef<'i>)) -> ReadResult<()> {
         let mut at = self.first_record();
         while let Some((entry, end)) = self.next_first(at)? {
             each(&entry);
@@ -116,18 +116,18 @@ impl ListingSegment {
     }
 
     pub(super) fn first_record(&self) -> usize {
-        self.head.records.byte(0, 1)
+        self.head.records.element_offset(0, 1)
     }
 
     /// Returns the first entry of the next item at or after the offset `at`, and the offset after this item. `None` at
     /// the end of the records.
-    pub(super) fn next_first(&self, mut at: usize) -> Read<Option<(EntryHead<'_>, usize)>> {
-        while self.has_records(at) {
+    pub(super) fn next_first(&self, mut at: usize) -> ReadResult<Option<(EntryRef<'_>, usize)>> {
+        while self.is_in_records(at) {
             if self.file.slice(at, 1)?[0] & SHOW != 0 {
-                at = record::behind_show(&self.file, at)?.next_multiple_of(4);
+                at = record::offset_after_show(&self.file, at)?.next_multiple_of(4);
                 continue;
             }
-            let entry = EntryHead::read(&self.file, self.number_at(at)?)?;
+            let entry = EntryRef::read(&self.file, self.number_at(at)?)?;
             if entry.is_first() {
                 let end = record::item(&self.file, entry.end)?.1.ids(&self.file)?.1;
                 return Ok(Some((entry, end.next_multiple_of(4))));
@@ -141,13 +141,13 @@ impl ListingSegment {
     /// listing; 0 if it came with the listing.
     pub fn for_each_item(&self, mut each: impl FnMut(Item, u64) -> Result<()>) -> Result<()> {
         let mut at = self.first_record();
-        let mut next = || -> Read<Option<(Item, u64)>> {
+        let mut next = || -> ReadResult<Option<(Item, u64)>> {
             let Some((entry, end)) = self.next_first(at)? else {
                 return Ok(None);
             };
             at = end;
             let added_sequence = record::added_sequence(&self.file, entry.end)?;
-            Ok(Some((self.whole(&entry)?, added_sequence)))
+            Ok(Some((self.read_whole_item(&entry)?, added_sequence)))
         };
         while let Some((item, added_sequence)) = next().map_err(|_| self.damaged())? {
             each(item, added_sequence)?;
@@ -167,7 +167,7 @@ impl ListingSegment {
     }
 
     fn damaged(&self) -> Error {
-        refuse(&self.place.0, "the file is damaged")
+        unusable_segment(&self.place.0, "the file is damaged")
     }
 
     /// Passes the items with this GUID or folded title to `each`, in listing order. The items can include false
@@ -185,7 +185,7 @@ impl ListingSegment {
         let found = index.find(text);
         // If the index is damaged, mark the segment as broken. plexindex then builds the segment again under a
         // different name, and after that a new index.
-        let firsts = found.map_err(|_| self.file.fail()).unwrap_or_default();
+        let firsts = found.map_err(|_| self.file.mark_damaged()).unwrap_or_default();
         firsts
             .into_iter()
             .filter_map(|first| self.whole_item(first))
@@ -201,7 +201,7 @@ impl ListingSegment {
         let path = Path::new(&path);
         // A missing segment is built again under the same name, but with different entries. So the index must match the
         // content of the segment too, not only its name.
-        let name_mac = self.head.name_mac ^ self.head.sums_sum;
+        let name_mac = self.head.name_mac ^ self.head.checksum_table_hash;
         if let Ok(Some(index)) = ItemIndex::open(path, *mode, name_mac) {
             return Ok(index);
         }
@@ -209,9 +209,9 @@ impl ListingSegment {
             let (mut hashes, mut pushed) = (PairSorter::new(path), Ok(()));
             let read = self.for_each_first(|entry| {
                 if pushed.is_ok()
-                    && let Ok(item) = self.whole(entry)
+                    && let Ok(item) = self.read_whole_item(entry)
                 {
-                    let mut texts = guids_of(&item).cloned().chain(folds_of(&item));
+                    let mut texts = guids_of(&item).cloned().chain(folded_titles_of(&item));
                     pushed = texts.try_for_each(|text| hashes.push(ItemIndex::hash(&text), entry.number));
                 }
             });
@@ -223,7 +223,7 @@ impl ListingSegment {
     }
 
     /// Returns the number of the entry or record at this offset, or at the next multiple of four bytes.
-    fn number_at(&self, offset: usize) -> Read<u32> {
-        u32::try_from(offset.div_ceil(4)).map_err(|_| self.file.fail())
+    fn number_at(&self, offset: usize) -> ReadResult<u32> {
+        u32::try_from(offset.div_ceil(4)).map_err(|_| self.file.mark_damaged())
     }
 }

@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::model::{IdentityId, LibraryId, Sequence};
 use crate::platform::deadline::Deadline;
 use crate::platform::swap::Guard;
-use crate::stats::Spent;
+use crate::stats::Activity;
 
 /// Maximum number of changes from one of this process's writes that are added to the snapshot in place. After a larger
 /// write, the next catch-up reads the changes from the database.
@@ -28,14 +28,14 @@ impl LiveSnapshot {
     pub fn catch_up(&self, deadline: Deadline) -> Result<()> {
         let read_newer = || self.catch_up_locked(Some(deadline));
         self.snapshot
-            .settled(|snapshot| self.is_settled(snapshot), read_newer)?;
+            .read_settled(|snapshot| self.is_settled(snapshot), read_newer)?;
         Ok(())
     }
 
     /// Adds to the snapshot the changes that this thread has just committed, without reading them from the database.
     /// `own`: the changes of the commit at this incarnation and change sequence. Does nothing if the snapshot lacks any
     /// other commit; the next catch-up then reads all changes.
-    pub fn apply_own(
+    pub fn apply_committed(
         &self,
         identity: IdentityId,
         (incarnation, sequence): (Incarnation, Sequence),
@@ -108,8 +108,8 @@ impl LiveSnapshot {
         for attempt in 0.. {
             let begun = Instant::now();
             let (snapshot, full) = self.load(deadline.is_some())?;
-            self.counters.add_time(Spent::ListingSegment, begun.elapsed());
-            self.counters.add_time(Spent::Away, begun.elapsed());
+            self.counters.add_time(Activity::ListingSegment, begun.elapsed());
+            self.counters.add_time(Activity::NotMatching, begun.elapsed());
             let (Some(identity), false, true) = (snapshot.identity, full.is_empty(), attempt < 2) else {
                 self.snapshot.replace(snapshot);
                 break;
@@ -168,14 +168,14 @@ impl LiveSnapshot {
 
     /// Returns whether the snapshot contains every commit and the current freshness of each library.
     pub fn is_settled(&self, snapshot: &Snapshot) -> bool {
-        self.snapshot.shows_all(snapshot) && !snapshot.is_outdated()
+        self.snapshot.is_current(snapshot) && !snapshot.is_outdated()
     }
 
     /// Returns a current snapshot; `None` if the caller would have to wait, or if a segment is missing. Without the
     /// segments of confirmed matches, a lookup could return a wrong item.
     #[inline]
-    pub fn whole(&self) -> Option<Guard<'_, Snapshot>> {
-        let (snapshot, ()) = self.snapshot.at_once(|_| (), || self.catch_up_locked(None))?;
-        (!snapshot.incomplete).then_some(snapshot)
+    pub fn try_current(&self) -> Option<Guard<'_, Snapshot>> {
+        let (snapshot, ()) = self.snapshot.try_read_current(|_| (), || self.catch_up_locked(None))?;
+        (!snapshot.is_incomplete).then_some(snapshot)
     }
 }

@@ -2,18 +2,18 @@
 
 use std::sync::Arc;
 
-use crate::engine::current::Shown;
+use crate::engine::current::SnapshotOf;
 use crate::engine::segment::ListingSegment;
 use crate::engine::sql::LibraryRow;
-use crate::engine::view::LibraryView;
+use crate::engine::view::LibrarySnapshot;
 use crate::freshness::Age;
-use crate::matching::{LibraryIndex, Mappings, Normal, Scope};
+use crate::matching::{LibraryIndex, Mappings, NormalPath, Scope};
 use crate::model::IdentityId;
 
 /// The snapshot of the libraries that lookups read. Changes to single matches and items are added in place; any other
 /// change replaces the snapshot. The snapshot is outdated when the freshness in the rows is outdated. Calls that can
 /// wait reload an outdated snapshot; fast lookups use it.
-pub type Snapshot = Shown<SnapshotLibraries>;
+pub type Snapshot = SnapshotOf<SnapshotLibraries>;
 
 /// The libraries in a snapshot.
 #[derive(Default)]
@@ -23,15 +23,15 @@ pub struct SnapshotLibraries {
     /// The libraries, in the server's order.
     pub rows: Vec<LibraryRow>,
     /// The segments and memtables of the libraries, in the order of `rows`.
-    pub views: Vec<Arc<LibraryView>>,
+    pub views: Vec<Arc<LibrarySnapshot>>,
     /// Whether a segment is missing or damaged, or was built with different mappings.
-    pub incomplete: bool,
+    pub is_incomplete: bool,
 }
 
 impl Snapshot {
     /// Returns the library's segments and memtable if a newer snapshot, in which the library has the row `row`, can
     /// reuse them: the segments are the same, and the change log contains all changes since this snapshot.
-    pub fn reusable_view(&self, row: &LibraryRow) -> Option<&Arc<LibraryView>> {
+    pub fn reusable_library(&self, row: &LibraryRow) -> Option<&Arc<LibrarySnapshot>> {
         let index = self.rows.iter().position(|old| old.id == row.id)?;
         let (old, view) = (&self.rows[index], &self.views[index]);
         // The comparison includes `listed_sequence` and `due_sequence`, because a finished listing and an invalidation
@@ -50,36 +50,36 @@ impl Snapshot {
             row.matches,
         ) && (old.segment, old.segment_sequence) == (row.segment, row.segment_sequence)
             && (&old.library.uuid, &old.library.locations) == (&row.library.uuid, &row.library.locations)
-            && (view.segment.is_none() && !row.generation.is_fetched() || usable(view.segment.as_ref()))
+            && (view.segment.is_none() && !row.generation.is_fetched() || is_usable(view.segment.as_ref()))
             && view.matches.as_ref().is_none_or(|matches| !matches.are_lost());
         is_same.then_some(view)
     }
 
     /// Returns the rows of the libraries in a scope.
     pub fn rows_in(&self, scope: Scope) -> &[LibraryRow] {
-        &self.rows[places(scope, self.rows.len())]
+        &self.rows[library_indexes(scope, self.rows.len())]
     }
 
     /// Returns the segments and memtables of the libraries in a scope.
-    pub fn views_in(&self, scope: Scope) -> &[Arc<LibraryView>] {
-        &self.views[places(scope, self.views.len())]
+    pub fn views_in(&self, scope: Scope) -> &[Arc<LibrarySnapshot>] {
+        &self.views[library_indexes(scope, self.views.len())]
     }
 
-    /// Returns whether an item, the requested path or the matched path is invalidated. `place`: the library's index.
-    /// `queried`: the requested path. `path`: the matched path.
-    pub fn is_unverified(&self, place: usize, queried: &Normal<'_>, path: &[u8], rating_key: &str) -> bool {
-        self.views[place].is_unverified(queried, path, rating_key)
+    /// Returns whether an item, the requested path or the matched path is invalidated. `library_index`: the library's
+    /// index. `queried`: the requested path. `path`: the matched path.
+    pub fn is_unverified(&self, library_index: usize, queried: &NormalPath<'_>, path: &[u8], rating_key: &str) -> bool {
+        self.views[library_index].is_unverified(queried, path, rating_key)
     }
 
     /// Returns, for each library, whether one of its folders contains the path or its mapped server path.
-    pub fn owners(&self, path: &Normal<'_>, mappings: &Mappings) -> Vec<bool> {
+    pub fn owners(&self, path: &NormalPath<'_>, mappings: &Mappings) -> Vec<bool> {
         self.views
             .iter()
             .map(|view| {
                 view.owns(path)
                     || mappings
                         .to_server(path, |mapped| {
-                            Normal::with(mapped, |mapped| view.owns(mapped).then_some(()))
+                            NormalPath::with(mapped, |mapped| view.owns(mapped).then_some(()))
                         })
                         .is_some()
             })
@@ -88,12 +88,12 @@ impl Snapshot {
 }
 
 /// Returns whether a new snapshot can reuse a segment: the segment is open and not damaged.
-pub(super) fn usable(segment: Option<&Arc<ListingSegment>>) -> bool {
+pub(super) fn is_usable(segment: Option<&Arc<ListingSegment>>) -> bool {
     segment.is_some_and(|segment| !segment.is_broken())
 }
 
 /// Returns the age of a library's listing. The freshness rules use the age to decide whether to refresh the library.
-pub fn age(row: &LibraryRow) -> Age {
+pub fn listing_age(row: &LibraryRow) -> Age {
     Age {
         listed: row.generation.is_fetched(),
         listed_ms: row.listed_ms,
@@ -105,12 +105,12 @@ pub fn age(row: &LibraryRow) -> Age {
         items: row.items,
         hint: row.hint,
         trust: row.library.change.trust,
-        moved: false,
+        source_changed: false,
     }
 }
 
 /// Returns the index range of the libraries in a scope. `count`: the number of all libraries.
-pub fn places(scope: Scope, count: usize) -> std::ops::Range<usize> {
+pub fn library_indexes(scope: Scope, count: usize) -> std::ops::Range<usize> {
     match scope {
         Scope::One(index) => index..index + 1,
         Scope::All => 0..count,

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use super::data::{Snapshot, SnapshotLibraries};
-use crate::engine::current::{Current, Shown};
+use crate::engine::current::{Current, SnapshotOf};
 use crate::engine::maintenance::ListingSegments;
 use crate::engine::records::Records;
 use crate::engine::sql::{Endpoint, Store};
@@ -74,7 +74,7 @@ impl LiveSnapshot {
     pub fn change_endpoint(&self, change: impl FnOnce()) -> Result<()> {
         // The snapshot is emptied first, so that no call with the new endpoint reads the old endpoint's libraries.
         let before = self.snapshot.read();
-        let empty = Shown::after(
+        let empty = SnapshotOf::after(
             &before,
             Sequence::default(),
             Arc::default(),

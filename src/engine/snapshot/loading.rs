@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use super::data::{Snapshot, SnapshotLibraries, usable};
+use super::data::{Snapshot, SnapshotLibraries, is_usable};
 use super::live::LiveSnapshot;
-use crate::engine::current::{OpenSegments, Shown};
+use crate::engine::current::{OpenSegments, SnapshotOf};
 use crate::engine::memtable::MEMTABLE_CAPACITY;
 use crate::engine::segment::Matches;
 use crate::engine::sql::{LibraryRow, LoggedChange, Manifest, StoreState, StoreStates};
-use crate::engine::view::{LibraryView, ViewFacts};
+use crate::engine::view::{LibraryProperties, LibrarySnapshot};
 use crate::error::Result;
 use crate::model::Sequence;
 
@@ -32,7 +32,7 @@ impl LiveSnapshot {
             let is_same = keeps_memtables
                 && before.open.incarnation == self.store.incarnation()
                 && before.open.manifest == *manifest
-                && before.reusable_view(row).is_some();
+                && before.reusable_library(row).is_some();
             is_same.then(|| before.sequence())
         };
         let (identity, state) = StoreStates(&self.store).state_at((self.endpoint)().as_ref(), &known, patient)?;
@@ -53,7 +53,7 @@ impl LiveSnapshot {
             .iter()
             .map(|row| {
                 if continued.contains(&row.id)
-                    && let Some(view) = before.reusable_view(row)
+                    && let Some(view) = before.reusable_library(row)
                 {
                     return Arc::clone(view);
                 }
@@ -62,19 +62,19 @@ impl LiveSnapshot {
                     .iter()
                     .position(|old| old.id == row.id && before.open.incarnation == incarnation)
                     .map(|index| (&before.rows[index], &*before.views[index]));
-                Arc::new(self.view(row, known, &open, sequence))
+                Arc::new(self.load_library(row, known, &open, sequence))
             })
-            .collect::<Vec<Arc<LibraryView>>>();
+            .collect::<Vec<Arc<LibrarySnapshot>>>();
         let lacks_segment =
-            |(row, view): (&LibraryRow, &Arc<LibraryView>)| row.generation.is_fetched() && view.segment.is_none();
+            |(row, view): (&LibraryRow, &Arc<LibrarySnapshot>)| row.generation.is_fetched() && view.segment.is_none();
         let incomplete = open.are_lost() || libraries.iter().zip(&views).any(lacks_segment);
         let part = SnapshotLibraries {
-            incomplete,
+            is_incomplete: incomplete,
             identity,
             rows: libraries,
             views,
         };
-        let snapshot = Shown::after(&before, sequence, open, part);
+        let snapshot = SnapshotOf::after(&before, sequence, open, part);
         let full = self.add_changes(&snapshot, &changes);
         Ok((snapshot, full))
     }
@@ -103,15 +103,15 @@ impl LiveSnapshot {
     }
 
     /// Creates the state of a library. `known`: the library in the last snapshot, to reuse an unchanged segment.
-    fn view(
+    fn load_library(
         &self,
         row: &LibraryRow,
-        known: Option<(&LibraryRow, &LibraryView)>,
+        known: Option<(&LibraryRow, &LibrarySnapshot)>,
         open: &OpenSegments,
         now: Sequence,
-    ) -> LibraryView {
+    ) -> LibrarySnapshot {
         let segment = match known {
-            Some((old, view)) if old.segment == row.segment && usable(view.segment.as_ref()) => view.segment.clone(),
+            Some((old, view)) if old.segment == row.segment && is_usable(view.segment.as_ref()) => view.segment.clone(),
             _ => self.listings.open(row),
         };
         // If a library has no confirmed matches in segments, lookups skip the record segments.
@@ -119,12 +119,12 @@ impl LiveSnapshot {
             let count = row.merged_matches;
             (count > 0 || open.are_lost()).then(|| Matches::new(Arc::clone(&open.segments), table, count, now))
         });
-        let facts = ViewFacts {
+        let facts = LibraryProperties {
             uuid: row.library.uuid.clone(),
             locations: row.library.locations.clone(),
             listed_at: row.listed_sequence.0,
             fetched: row.generation.is_fetched(),
         };
-        LibraryView::new(facts, &self.mappings, segment, matches, Arc::default())
+        LibrarySnapshot::new(facts, &self.mappings, segment, matches, Arc::default())
     }
 }

@@ -7,7 +7,7 @@ use super::live::LiveSnapshot;
 use crate::engine::current::OpenSegments;
 use crate::engine::segment::SegmentsLost;
 use crate::engine::sql::LibraryRow;
-use crate::engine::view::LibraryView;
+use crate::engine::view::LibrarySnapshot;
 use crate::error::Result;
 use crate::model::IdentityId;
 use crate::platform::deadline::Deadline;
@@ -24,8 +24,8 @@ struct LostSegments {
 
 impl LiveSnapshot {
     /// Rebuilds the segments that the snapshot could not open.
-    pub fn rebuild_lost(&self, deadline: Deadline) -> Result<()> {
-        if self.snapshot.read().incomplete {
+    pub fn rebuild_if_incomplete(&self, deadline: Deadline) -> Result<()> {
+        if self.snapshot.read().is_incomplete {
             self.rebuild_broken(deadline)
         } else {
             Ok(())
@@ -34,7 +34,7 @@ impl LiveSnapshot {
 
     /// Returns the number of confirmed matches in the current snapshot. Rebuilds lost segments first.
     pub fn count_matches(&self, deadline: Deadline) -> Result<u64> {
-        self.rebuild_lost(deadline)?;
+        self.rebuild_if_incomplete(deadline)?;
         let counted = |snapshot: &Snapshot| -> std::result::Result<u64, SegmentsLost> {
             snapshot.views.iter().map(|view| view.recorded_count()).sum()
         };
@@ -54,7 +54,7 @@ impl LiveSnapshot {
             identity,
             listings,
             segments,
-        } = self.lost();
+        } = self.find_lost_segments();
         let Some(identity) = identity.filter(|_| !listings.is_empty() || segments.is_some()) else {
             return Ok(());
         };
@@ -71,10 +71,10 @@ impl LiveSnapshot {
     }
 
     /// Returns the snapshot's missing and damaged segments.
-    fn lost(&self) -> LostSegments {
+    fn find_lost_segments(&self) -> LostSegments {
         let snapshot = self.snapshot.read();
         let views = snapshot.rows.iter().zip(&snapshot.views);
-        let is_lost = |(row, view): &(&LibraryRow, &Arc<LibraryView>)| {
+        let is_lost = |(row, view): &(&LibraryRow, &Arc<LibrarySnapshot>)| {
             let segment = view.segment.as_ref();
             segment.map_or(row.generation.is_fetched(), |segment| segment.is_broken())
         };

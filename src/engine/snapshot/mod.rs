@@ -6,5 +6,5 @@ mod live;
 mod loading;
 mod lost_segments;
 
-pub use data::{Snapshot, age, places};
+pub use data::{Snapshot, library_indexes, listing_age};
 pub use live::LiveSnapshot;

@@ -1,6 +1,6 @@
 //! Announces each transaction on the version page, and replaces a missing page.
 
-use super::incarnation::{is_fresh, repair, warn_of_page};
+use super::incarnation::{is_first_sequence, repair, warn_of_page};
 use super::schema::failure;
 use super::store::Store;
 use crate::engine::version_page::{PageState, VersionPage};
@@ -23,16 +23,16 @@ impl Store {
             if !opened.has_database() {
                 return Err(failure(rusqlite::ffi::SQLITE_BUSY)); // the caller retries
             }
-            let page = VersionPage::open(&self.folder.page(), opened.id, is_fresh(before));
+            let page = VersionPage::open(&self.folder.page(), opened.id, is_first_sequence(before));
             if let Err(error) = &page {
-                VersionPage::take_away(&self.folder.page(), opened.page.is_none())
+                VersionPage::remove_file(&self.folder.page(), opened.page.is_none())
                     .map_err(|_| rusqlite::Error::ToSqlConversionFailure(Box::new(error.clone())))?;
                 if opened.page.is_none() {
                     return Ok(None); // there was no page before
                 }
                 warn_of_page(error);
             }
-            opened.follow(opened.with_page(&self.folder, page.ok()));
+            opened.append(opened.with_page(&self.folder, page.ok()));
             opened = self.opened.newest();
         }
         Ok(opened.page.as_ref().inspect(|page| page.begin(sequence.0)))
@@ -43,7 +43,7 @@ impl Store {
     pub fn find_page(&self) {
         let opened = self.opened.newest();
         let is_page_valid = || matches!(opened.state(coarse_ms()), PageState::Equal(_)) || opened.is_page_valid();
-        if !self.believes || !self.folder.shares_memory() || is_page_valid() {
+        if !self.uses_version_page || !self.folder.shares_memory() || is_page_valid() {
             return;
         }
         let Ok(mut writer) = self.connections.writer.try_lock() else {
@@ -57,7 +57,7 @@ impl Store {
             && let Ok(sequence) = repair(&page, connection)
             && page.state() == PageState::Equal(sequence.0)
         {
-            opened.follow(opened.with_page(&self.folder, Some(page)));
+            opened.append(opened.with_page(&self.folder, Some(page)));
         }
     }
 }

@@ -10,7 +10,7 @@ use super::cached::CachedStatements;
 use super::columns::{FromCells, RowCells};
 use super::last_write::LibraryState;
 use super::packed_items::{PackedItem, pack};
-use super::places::{end_of, place_of};
+use super::row_positions::{end_of, position_of};
 use super::tx::Tx;
 
 use crate::model::{IdentityId, Item, LibraryId, Sequence};
@@ -145,7 +145,7 @@ impl Tx<'_> {
         (path, rating_key): (&[u8], &str),
         item: Option<&Item>,
     ) -> rusqlite::Result<()> {
-        let position = place_of(self.sequence, self.next_change());
+        let position = position_of(self.sequence, self.next_change());
         self.connection.run(
             "INSERT INTO changes (id, sequence, identity, library, kind, path, rating_key, item) \
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
@@ -168,7 +168,7 @@ impl Tx<'_> {
         self.connection.run(
             "INSERT INTO feed (id, sequence, library, was, now) VALUES (?1, ?2, ?3, ?4, ?5)",
             params![
-                place_of(self.sequence, self.next_report()),
+                position_of(self.sequence, self.next_report()),
                 self.sequence,
                 library,
                 was,

@@ -23,7 +23,7 @@ impl StoreFolder {
             return Ok(text);
         }
         // On a file system without locks, two processes that start at the same time may both register a device.
-        let _lock = FileLock::acquire(&self.fetch_lock("client"), Deadline::after(LOCK_TIMEOUT), &|| false)
+        let _lock = FileLock::acquire(&self.lock_path("client"), Deadline::after(LOCK_TIMEOUT), &|| false)
             .or_else(|error| FileLock::are_missing(&error).then_some(None).ok_or(error))
             .map_err(cannot)?;
         match read_text(&path) {

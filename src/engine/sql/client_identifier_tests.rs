@@ -5,7 +5,7 @@ use crate::engine::sql::for_tests::opened;
 fn a_complete_identifier_is_read_without_the_lock() {
     let (_kept, store) = opened();
     let made = store.folder().client_identifier().expect("made");
-    let lock = store.folder().fetch_lock("client");
+    let lock = store.folder().lock_path("client");
     let held = FileLock::acquire(&lock, Deadline::NONE, &|| false).expect("locks work");
     assert!(held.is_some());
     let begun = std::time::Instant::now();

@@ -169,9 +169,9 @@ fn each_field_of_an_item_is_stored_and_changes_its_digest() {
     let (_folder, store) = opened();
     let endpoint = Endpoint {
         url: "http://a".to_owned(),
-        who: Vec::new(),
+        user_hash: Vec::new(),
         until_ms: 0,
-        given_ms: 0,
+        first_used_ms: 0,
     };
     let identity = LibraryRows(&store)
         .reached(&endpoint, &Server::default())
@@ -182,7 +182,7 @@ fn each_field_of_an_item_is_stored_and_changes_its_digest() {
         ..Library::default()
     };
     let row = LibraryRows(&store)
-        .probed(identity, &[library], Sequence::default(), 1, Deadline::NONE, &|_, _| {
+        .store_probe(identity, &[library], Sequence::default(), 1, Deadline::NONE, &|_, _| {
             false
         })
         .expect("probed")

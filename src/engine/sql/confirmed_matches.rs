@@ -13,8 +13,8 @@ use super::library_rows::LibraryRow;
 use super::local_write::LocalWrite;
 use super::record_log::{RecordRows, RecordTx};
 use super::tx::{Tx, sequence_of};
-use super::unverified::{mark_unverified, verify};
-use crate::engine::segment::{match_of, match_value};
+use super::unverified::{end_invalidation, mark_unverified};
+use crate::engine::segment::{decode_match, encode_match};
 use crate::error::Result;
 use crate::model::{IdentityId, LibraryId, Sequence, TableId};
 use crate::platform::deadline::Deadline;
@@ -52,8 +52,8 @@ impl RecordRows<'_> {
             // A recorded match ends the invalidation of its path and its item. A cached library has no invalidations.
             let has_unverified = cached.is_none() && tx.has("SELECT 1 FROM unverified WHERE library = ?1", [row.id])?;
             for (path, key) in pairs.iter().filter(|_| has_unverified) {
-                verify(tx, library.identity, row.id, path, "", tx.sequence)?;
-                verify(tx, library.identity, row.id, b"", key, tx.sequence)?;
+                end_invalidation(tx, library.identity, row.id, path, "", tx.sequence)?;
+                end_invalidation(tx, library.identity, row.id, b"", key, tx.sequence)?;
             }
             let table = find_or_create_match_table(tx, &mut library)?;
             self.0
@@ -61,7 +61,7 @@ impl RecordRows<'_> {
             tx.next_library.set(Some(library).filter(|_| !has_unverified));
             let records = RecordTx::new(tx);
             for (path, key) in pairs {
-                records.add(table, path, Some(&match_value(key, tx.sequence)), None)?;
+                records.add(table, path, Some(&encode_match(key, tx.sequence)), None)?;
             }
             Ok(Some(RecordedMatches {
                 at: (incarnation, tx.sequence),
@@ -180,7 +180,7 @@ pub fn all_matches_of(connection: &Connection, library: LibraryId) -> rusqlite::
         let path = row.get_ref(0)?.as_blob()?;
         match row.get_ref(1)?.as_blob_or_null()? {
             Some(value) => {
-                if let Some((key, recorded_at)) = match_of(value, any_sequence) {
+                if let Some((key, recorded_at)) = decode_match(value, any_sequence) {
                     matches.insert(path.to_vec(), (key.to_owned(), recorded_at));
                 }
             }
@@ -212,7 +212,7 @@ pub fn drop_matches(tx: &Tx<'_>, library: LibraryId) -> rusqlite::Result<()> {
 
 /// Removes confirmed matches, and marks their paths as unverified, because the listing may be wrong where a host had to
 /// confirm a match.
-pub fn forget(tx: &Tx<'_>, identity: IdentityId, confirmed: &[(LibraryId, Vec<u8>)]) -> rusqlite::Result<()> {
+pub fn remove_matches(tx: &Tx<'_>, identity: IdentityId, confirmed: &[(LibraryId, Vec<u8>)]) -> rusqlite::Result<()> {
     for (library, path) in confirmed {
         if let Some(table) = find_match_table(tx.connection, *library)? {
             RecordTx::new(tx).add(table, path, None, None)?;

@@ -1,4 +1,4 @@
-//! The two `SQLite` connections of a store, which open on first use and can be closed at any time.
+//! The two SQLite connections of a store, which open on first use and can be closed at any time.
 
 use std::cell::Cell;
 use std::ops::Deref;
@@ -135,7 +135,7 @@ impl OpenConnection {
         }
     }
 
-    /// Returns `SQLite`'s data version, which changes with each commit of any connection.
+    /// Returns SQLite's data version, which changes with each commit of any connection.
     fn data_version(&self) -> rusqlite::Result<u32> {
         let mut version = 0;
         self.connection
@@ -187,7 +187,7 @@ impl LazyConnection {
         }
     }
 
-    /// Makes `SQLite` truncate the WAL, but keep the files, when the last process closes its last connection.
+    /// Makes SQLite truncate the WAL, but keep the files, when the last process closes its last connection.
     pub fn checkpoint_when_closed(&self) {
         if let Some(OpenConnection { connection, .. }) = &self.open {
             let result = connection
@@ -213,7 +213,7 @@ impl LazyConnection {
         if self.open.is_none() {
             self.open = Some(self.open_now(patience)?);
             // A process that exits without closing the store can leave a long WAL, which each new process would read.
-            if self.writes() && !patience.is_zero() && self.has_long_log() {
+            if self.is_writer() && !patience.is_zero() && self.has_long_log() {
                 self.checkpoint();
             }
         }
@@ -226,7 +226,7 @@ impl LazyConnection {
     }
 
     /// Returns whether this is the writer's connection.
-    pub fn writes(&self) -> bool {
+    pub fn is_writer(&self) -> bool {
         self.role == ConnectionRole::Writer
     }
 
@@ -241,7 +241,7 @@ impl LazyConnection {
     }
 
     /// Opens the database by name, or creates it if it is missing. If another program replaces the file during the
-    /// attempt, tries again, because `SQLite` may have combined the old database with the WAL of the new one.
+    /// attempt, tries again, because SQLite may have combined the old database with the WAL of the new one.
     fn open_now(&mut self, patience: Duration) -> Result<OpenConnection> {
         for _ in 0..MAX_OPEN_ATTEMPTS {
             self.file = self.folder.find_database()?;
@@ -331,7 +331,7 @@ fn set_journal_mode(connection: &Connection, folder: &StoreFolder) -> rusqlite::
 }
 
 /// Turns off the WAL on a file system without shared memory. This must be the connection's first access to the
-/// database, so that `SQLite` uses a private WAL index (exclusive locking mode). Fails while other processes have the
+/// database, so that SQLite uses a private WAL index (exclusive locking mode). Fails while other processes have the
 /// database open, because processes with separate WAL indexes lose each other's commits.
 fn turn_wal_off(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch("PRAGMA locking_mode = EXCLUSIVE")?;

@@ -14,12 +14,12 @@ pub struct Endpoint {
     /// The base URL from the host, without a trailing slash.
     pub url: String,
     /// The keyed hash that identifies the user: of the token, or of the user's name.
-    pub who: Vec<u8>,
+    pub user_hash: Vec<u8>,
     /// Expiry time of the token in Unix ms; 0 if the token never expires.
     pub until_ms: i64,
     /// Time when this index first used the token, in Unix ms. A token that had expired by then has no identity until
     /// the server accepts it.
-    pub given_ms: i64,
+    pub first_used_ms: i64,
 }
 
 const DAY_MS: i64 = 86_400_000;
@@ -33,11 +33,11 @@ const EXPIRED_KEPT_MS: i64 = 30 * DAY_MS;
 impl Endpoint {
     /// Returns whether the token had expired before this index first used it.
     pub(super) fn is_expired(&self) -> bool {
-        (1..=self.given_ms).contains(&self.until_ms)
+        (1..=self.first_used_ms).contains(&self.until_ms)
     }
 }
 
-/// Length in bytes of [`Endpoint::who`] for a token. For other kinds of users, the hash is longer.
+/// Length in bytes of [`Endpoint::user_hash`] for a token. For other kinds of users, the hash is longer.
 pub const TOKEN_DIGEST_LENGTH: i64 = 32;
 
 impl LibraryRows<'_> {
@@ -71,13 +71,18 @@ pub fn identity_of(connection: &Connection, endpoint: Option<&Endpoint>) -> rusq
     };
     connection.find_value(
         "SELECT identity FROM endpoints WHERE url = ?1 AND who = ?2 AND (NOT ?3 OR until_ms > ?4)",
-        params![endpoint.url, endpoint.who, endpoint.is_expired(), endpoint.given_ms],
+        params![
+            endpoint.url,
+            endpoint.user_hash,
+            endpoint.is_expired(),
+            endpoint.first_used_ms
+        ],
     )
 }
 
 /// Returns a warning for a host that specified no server, if the store has several views; otherwise `None`. `identity`:
 /// the view that plexindex uses.
-pub fn one_of_several(connection: &Connection, identity: IdentityId) -> rusqlite::Result<Option<String>> {
+pub fn several_views_warning(connection: &Connection, identity: IdentityId) -> rusqlite::Result<Option<String>> {
     let views: i64 = connection.value("SELECT count(DISTINCT identity) FROM libraries WHERE identity > 0", [])?;
     if views < 2 {
         return Ok(None);
@@ -95,21 +100,21 @@ pub fn one_of_several(connection: &Connection, identity: IdentityId) -> rusqlite
 /// tokens expired long ago (see [`EXPIRED_KEPT_MS`]).
 pub fn store_endpoint(tx: &Tx<'_>, endpoint: &Endpoint, identity: IdentityId) -> rusqlite::Result<()> {
     let until_ms = if endpoint.is_expired() {
-        endpoint.given_ms.saturating_add(ACCEPTED_LATE_MS)
+        endpoint.first_used_ms.saturating_add(ACCEPTED_LATE_MS)
     } else {
         endpoint.until_ms
     };
     tx.execute(
         "INSERT OR REPLACE INTO endpoints (url, who, identity, until_ms) VALUES (?1, ?2, ?3, ?4)",
-        params![endpoint.url, endpoint.who, identity, until_ms],
+        params![endpoint.url, endpoint.user_hash, identity, until_ms],
     )?;
     tx.execute(
         "DELETE FROM endpoints WHERE url = ?1 AND identity = ?2 AND who <> ?3 AND until_ms BETWEEN 1 AND ?4",
         params![
             endpoint.url,
             identity,
-            endpoint.who,
-            endpoint.given_ms.saturating_sub(EXPIRED_KEPT_MS)
+            endpoint.user_hash,
+            endpoint.first_used_ms.saturating_sub(EXPIRED_KEPT_MS)
         ],
     )?;
     tx.libraries_changed(IdentityId::ALL)

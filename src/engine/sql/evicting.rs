@@ -34,7 +34,7 @@ impl Sweeper<'_> {
         })?;
         let [own, log] = ["", "-wal"].map(|end| format!("{NAME}.db{end}"));
         let named = self.named_segments()?;
-        let counts = |name: &str| name != own && name != log && !named.lack(name);
+        let counts = |name: &str| name != own && name != log && !named.is_unreferenced(name);
         Ok(database.cast_unsigned() + self.0.folder.bytes_of(counts))
     }
 
@@ -117,7 +117,7 @@ impl LibraryRows<'_> {
 
     /// Discards the listing in `row`, whose segment is missing or damaged, and requests a full listing. Keeps later
     /// changes to single items. Returns `false` if the library no longer exists or has a different segment now.
-    pub fn lose_listing(&self, row: &LibraryRow, deadline: Deadline) -> Result<bool> {
+    pub fn discard_listing(&self, row: &LibraryRow, deadline: Deadline) -> Result<bool> {
         self.0.write(deadline, |tx| {
             let Some(library) = tx.expect_library(row.id).optional()? else {
                 return Ok(false);

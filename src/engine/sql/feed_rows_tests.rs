@@ -64,7 +64,7 @@ fn a_listing_trimmed_between_two_pages_must_be_listed_again() {
     let page = page(&store, identity, begun, 2).expect("a page");
     assert_eq!((page.changes.len(), page.more), (2, true));
     store
-        .write(Deadline::NONE, |tx| history::forget_upto(tx, listing))
+        .write(Deadline::NONE, |tx| history::remove_history_upto(tx, listing))
         .expect("forgotten");
     for limit in 1..4 {
         assert_eq!(
@@ -85,7 +85,7 @@ fn a_renamed_library_must_be_listed_again() {
     let (_folder, store, identity, _) = films(&[film(1)]);
     let shows = |library: Library| {
         LibraryRows(&store)
-            .probed(
+            .store_probe(
                 identity,
                 &[library],
                 sequence(&store),
@@ -124,7 +124,7 @@ fn a_renamed_library_must_be_listed_again() {
 #[test]
 fn wake_waiting_ends_a_wait_without_a_commit() {
     let (_folder, store, ..) = films(&[film(1)]);
-    let wait = store.commit_waited_for();
+    let wait = store.commit_waiter();
     store.wake_waiting();
     // The wake-up comes between the last check and the wait.
     wait(Duration::from_secs(600));

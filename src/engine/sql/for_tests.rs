@@ -29,9 +29,9 @@ pub fn opened() -> (tempfile::TempDir, Arc<Store>) {
 pub fn endpoint(url: &str) -> Endpoint {
     Endpoint {
         url: url.to_owned(),
-        who: vec![7; 32],
+        user_hash: vec![7; 32],
         until_ms: 0,
-        given_ms: 0,
+        first_used_ms: 0,
     }
 }
 
@@ -68,7 +68,7 @@ pub fn probed(store: &Store, identity: IdentityId, uuids: &[&str], now_ms: i64) 
     let shown: Vec<Library> = uuids.iter().map(|uuid| library(uuid)).collect();
     let begun = Totals::of(store).expect("totals").sequence;
     LibraryRows(store)
-        .probed(identity, &shown, begun, now_ms, Deadline::NONE, &|_, _| false)
+        .store_probe(identity, &shown, begun, now_ms, Deadline::NONE, &|_, _| false)
         .expect("probed")
 }
 
@@ -82,7 +82,7 @@ pub fn finish(store: &Arc<Store>, identity: IdentityId, listing: &Listing) -> Li
         LibraryRows(store).library_row(listing.library).expect("a row"),
     );
     let draft = segments.draft(&row, listing).expect("pages");
-    let draft = segments.without_twins(&row, listing, draft).expect("pages");
+    let draft = segments.without_duplicates(&row, listing, draft).expect("pages");
     let is_current = segments.is_current(&row, listing, &draft).expect("compared");
     let new = (!is_current).then(|| segments.write_draft(&row, listing, draft).expect("written"));
     let finished = ListingResult {

@@ -14,7 +14,7 @@ use crate::platform::deadline::Deadline;
 
 impl LibraryRows<'_> {
     /// Stores hints from events in one transaction. A hint about an unknown library requests a probe of all libraries.
-    pub fn mark(&self, identity: IdentityId, marks: &[LibraryHint], deadline: Deadline) -> Result<()> {
+    pub fn store_hints(&self, identity: IdentityId, marks: &[LibraryHint], deadline: Deadline) -> Result<()> {
         self.0.write(deadline, |tx| {
             self.0.observe(tx, identity, &LocalWrite::Hints(marks))?;
             let rows = libraries(tx.connection, identity)?;
@@ -45,10 +45,10 @@ impl LibraryRows<'_> {
                 }
                 hinted = true;
                 for row in &named {
-                    note(tx, row.id, hint)?;
+                    store_hint(tx, row.id, hint)?;
                 }
                 for row in rows.iter().filter(|_| named.is_empty()) {
-                    note(tx, row.id, Hint::Probe)?;
+                    store_hint(tx, row.id, Hint::Probe)?;
                 }
             }
             if hinted {
@@ -60,7 +60,7 @@ impl LibraryRows<'_> {
 }
 
 /// Stores a hint about a library, unless the library already has a stronger hint.
-fn note(tx: &Tx<'_>, library: LibraryId, hint: Hint) -> rusqlite::Result<()> {
+fn store_hint(tx: &Tx<'_>, library: LibraryId, hint: Hint) -> rusqlite::Result<()> {
     tx.run(
         "UPDATE libraries SET hint = max(hint, ?2), hint_seq = ?3 WHERE id = ?1",
         params![library, hint as i64, tx.sequence],

@@ -7,7 +7,7 @@ use rusqlite::params;
 
 use super::cached::CachedStatements;
 use super::feed_rows::FeedRows;
-use super::places::end_of;
+use super::row_positions::end_of;
 use super::tx::Tx;
 use crate::error::Result;
 use crate::model::{LibraryId, Sequence};
@@ -26,7 +26,7 @@ pub fn restart_history(tx: &Tx<'_>, library: LibraryId) -> rusqlite::Result<()> 
 }
 
 /// Removes the oldest history if the feed has more than `most` changes.
-pub fn forget_surplus(tx: &Tx<'_>, most: i64) -> rusqlite::Result<()> {
+pub fn trim_history(tx: &Tx<'_>, most: i64) -> rusqlite::Result<()> {
     let count: i64 = tx.value("SELECT count(*) FROM feed", [])?;
     if count <= most {
         return Ok(());
@@ -37,11 +37,11 @@ pub fn forget_surplus(tx: &Tx<'_>, most: i64) -> rusqlite::Result<()> {
         "SELECT sequence FROM feed ORDER BY id LIMIT 1 OFFSET ?1",
         [surplus.min(count) - 1],
     )?;
-    upto.map_or(Ok(()), |upto| forget_upto(tx, upto))
+    upto.map_or(Ok(()), |upto| remove_history_upto(tx, upto))
 }
 
 /// Removes the history of all fetched libraries up to the change sequence `upto`.
-pub fn forget_upto(tx: &Tx<'_>, upto: Sequence) -> rusqlite::Result<()> {
+pub fn remove_history_upto(tx: &Tx<'_>, upto: Sequence) -> rusqlite::Result<()> {
     tx.run(
         "UPDATE libraries SET feed_from = ?1 WHERE feed_from < ?1 AND generation > 0",
         [upto],
@@ -59,7 +59,7 @@ impl FeedRows<'_> {
             .0
             .read(|connection| connection.value::<bool>("SELECT EXISTS (SELECT 1 FROM feed)", []))?;
         if has_history {
-            self.0.write(deadline, |tx| forget_upto(tx, tx.sequence))?;
+            self.0.write(deadline, |tx| remove_history_upto(tx, tx.sequence))?;
         }
         Ok(has_history)
     }

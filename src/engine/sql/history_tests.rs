@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::feed_rows::FeedRows;
 use super::for_tests::{NOW_MS, count, endpoint, listed, movie, opened, probed, server};
-use super::history::forget_surplus;
+use super::history::trim_history;
 use super::library_rows::LibraryRows;
 use super::sweeping::Sweeper;
-use super::{FeedPage as Page, FeedPlace, FeedPosition, LibraryRow, Store};
+use super::{FeedLogPosition, FeedPage as Page, FeedPosition, LibraryRow, Store};
 use crate::model::{IdentityId, Item};
 use crate::platform::deadline::Deadline;
 
@@ -35,7 +35,7 @@ fn changed_keys(page: &Page) -> Vec<(Option<&str>, Option<&str>)> {
         .collect()
 }
 
-fn now(store: &Store, identity: IdentityId) -> (i64, FeedPlace) {
+fn now(store: &Store, identity: IdentityId) -> (i64, FeedLogPosition) {
     match FeedRows(store).begin(identity, None, false).expect("begun") {
         (timeline, FeedPosition::Log(place)) => (timeline, place),
         (_, FeedPosition::Full { .. }) => unreachable!("no full listing was begun"),
@@ -58,7 +58,7 @@ fn the_oldest_history_is_removed_first_above_the_limit() {
         row = listed(&store, identity, &row, &items);
     }
     store
-        .write(Deadline::NONE, |tx| forget_surplus(tx, 20))
+        .write(Deadline::NONE, |tx| trim_history(tx, 20))
         .expect("forgotten");
     let page = FeedRows(&store).page(identity, None, middle, None, 100).expect("told");
     assert_eq!(page.changes.len(), 5);

@@ -4,7 +4,7 @@ use rusqlite::params;
 
 use super::cached::CachedStatements;
 use super::endpoints::{Endpoint, store_endpoint};
-use super::library_rows::{LibraryRows, disown};
+use super::library_rows::{LibraryRows, detach_libraries};
 use super::sweeping::Sweeper;
 use super::tx::Tx;
 use crate::error::Result;
@@ -33,7 +33,7 @@ impl LibraryRows<'_> {
     /// Returns the identity to which this URL led an earlier token that claims the same user; `None` if there was no
     /// such token. If there are several identities, returns the most recently checked one. The caller must not use the
     /// identity until the server has accepted the new token.
-    pub fn claimed(&self, endpoint: &Endpoint, user: SameUser) -> Result<Option<IdentityId>> {
+    pub fn find_claimed_identity(&self, endpoint: &Endpoint, user: SameUser) -> Result<Option<IdentityId>> {
         self.0.read(|connection| {
             connection.find_value(
                 "SELECT i.id FROM endpoints e JOIN identities i ON i.id = e.identity \
@@ -44,8 +44,9 @@ impl LibraryRows<'_> {
         })
     }
 
-    /// Stores that the server accepted the endpoint's token for the identity that [`Self::claimed`] returned.
-    pub fn accepted_claim(&self, endpoint: &Endpoint, claimed: IdentityId, deadline: Deadline) -> Result<()> {
+    /// Stores that the server accepted the endpoint's token for the identity that [`Self::find_claimed_identity`]
+    /// returned.
+    pub fn store_accepted_claim(&self, endpoint: &Endpoint, claimed: IdentityId, deadline: Deadline) -> Result<()> {
         self.0.write(deadline, |tx| {
             // Fails if the identity belongs to a database that has since been renamed to `.broken`.
             tx.row("SELECT 1 FROM identities WHERE id = ?1", [claimed], |_| Ok(()))?;
@@ -54,7 +55,7 @@ impl LibraryRows<'_> {
     }
 
     /// Stores that the server accepted the endpoint's token. Returns the identity, which may be new.
-    pub fn accepted(
+    pub fn store_accepted_token(
         &self,
         endpoint: &Endpoint,
         server: &Server,
@@ -63,7 +64,7 @@ impl LibraryRows<'_> {
     ) -> Result<IdentityId> {
         self.0.write(deadline, |tx| {
             let name = &server.machine_identifier;
-            let identity = match known_at(tx, endpoint, name, user)? {
+            let identity = match find_allowed_identity(tx, endpoint, name, user)? {
                 Some(identity) => identity,
                 None => new_identity(tx, endpoint, name)?,
             };
@@ -78,10 +79,10 @@ impl LibraryRows<'_> {
         })
     }
 
-    /// Does the same as [`Self::accepted`] for a token that claims no user.
+    /// Does the same as [`Self::store_accepted_token`] for a token that claims no user.
     #[cfg(test)]
     pub fn reached(&self, endpoint: &Endpoint, server: &Server) -> Result<IdentityId> {
-        self.accepted(endpoint, server, None, Deadline::NONE)
+        self.store_accepted_token(endpoint, server, None, Deadline::NONE)
     }
 
     /// Returns whether the store has the machine identifier of an identity's server, and not a placeholder.
@@ -96,7 +97,7 @@ impl LibraryRows<'_> {
         let cleared: Vec<LibraryId> = rows.iter().map(|row| row.id).collect();
         self.0.write(deadline, |tx| {
             tx.execute("UPDATE identities SET cleared = 1 WHERE id = ?1", [identity])?;
-            empty(tx, identity)
+            remove_libraries(tx, identity)
         })?;
         Sweeper(self.0).remove_segments_of(&cleared);
         // The state file is already invalid, but its content must be removed from the disk too.
@@ -112,7 +113,7 @@ impl LibraryRows<'_> {
 ///
 /// Weaker evidence could be forged: a server can claim any machine identifier, a token can claim any user, and a
 /// stranger can have an expired token.
-fn known_at(
+fn find_allowed_identity(
     tx: &Tx<'_>,
     endpoint: &Endpoint,
     name: &str,
@@ -123,7 +124,7 @@ fn known_at(
          WHERE s.machine_identifier = ?1 AND ((i.who = ?2 OR e.who = ?2) \
          AND (e.url = ?3 OR NOT ?4) OR e.url = ?3 AND i.same_user = ?5) \
          ORDER BY e.url = ?3 DESC, (SELECT max(checked_ms) FROM libraries WHERE identity = i.id) DESC",
-        params![name, endpoint.who, endpoint.url, endpoint.is_expired(), user],
+        params![name, endpoint.user_hash, endpoint.url, endpoint.is_expired(), user],
     )
 }
 
@@ -134,7 +135,7 @@ fn new_identity(tx: &Tx<'_>, endpoint: &Endpoint, name: &str) -> rusqlite::Resul
         let id = server_number(tx, name)?;
         let added = tx.execute(
             "INSERT OR IGNORE INTO identities (server, who) VALUES (?1, ?2)",
-            params![id, endpoint.who],
+            params![id, endpoint.user_hash],
         )?;
         Ok::<_, rusqlite::Error>((id, added > 0))
     };
@@ -144,13 +145,13 @@ fn new_identity(tx: &Tx<'_>, endpoint: &Endpoint, name: &str) -> rusqlite::Resul
     };
     tx.value(
         "SELECT id FROM identities WHERE server = ?1 AND who = ?2",
-        params![server, endpoint.who],
+        params![server, endpoint.user_hash],
     )
 }
 
 /// Removes all libraries of an identity; later sweeps delete the rows.
-fn empty(tx: &Tx<'_>, identity: IdentityId) -> rusqlite::Result<()> {
-    disown(tx, "identity", identity)?;
+fn remove_libraries(tx: &Tx<'_>, identity: IdentityId) -> rusqlite::Result<()> {
+    detach_libraries(tx, "identity", identity)?;
     tx.libraries_changed(identity)
 }
 

@@ -1,8 +1,8 @@
 //! The open database and its version page. Checks that both files still have their names.
 //!
 //! A process may have a removed or replaced page mapped, which no writer updates. A check of the names is therefore
-//! valid only for [`HOLDS_MS`], measured by a clock that needs no system call. Before a process creates a page, it
-//! waits for [`HOLDS_MS`], so that no other process still uses the old page.
+//! valid only for [`PAGE_CHECK_MS`], measured by a clock that needs no system call. Before a process creates a page, it
+//! waits for [`PAGE_CHECK_MS`], so that no other process still uses the old page.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -12,11 +12,11 @@ use once_cell::race::OnceBox;
 use rusqlite::Connection;
 
 use super::connection::LazyConnection;
-use super::places::SEQUENCE_BITS;
+use super::row_positions::SEQUENCE_BITS;
 use super::state_file::{CachedState, StoreFiles};
 use super::store_folder::StoreFolder;
 use super::tx::{RollbackGuard, WaitGuard, sequence_of};
-use crate::engine::version_page::{HOLDS_MS, PageState, VersionPage};
+use crate::engine::version_page::{PAGE_CHECK_MS, PageState, VersionPage};
 use crate::error::Error;
 use crate::model::Sequence;
 use crate::platform::files::Inode;
@@ -77,7 +77,7 @@ impl OpenFiles {
             file: Some(files.database.file),
             database: folder.database().to_owned(),
             page_path: folder.page(),
-            valid_until_ms: AtomicU64::new(files.looked_ms.saturating_add(HOLDS_MS)),
+            valid_until_ms: AtomicU64::new(files.inspected_ms.saturating_add(PAGE_CHECK_MS)),
             ..Self::default()
         }
     }
@@ -117,7 +117,7 @@ impl OpenFiles {
 
     /// Appends `next` to the list, because the database or the page was replaced. This entry must be the newest one.
     /// Callers hold the writer's lock, so no other thread appends an entry.
-    pub fn follow(&self, next: Self) {
+    pub fn append(&self, next: Self) {
         let _ = self.next.set(Box::new(next));
     }
 
@@ -133,7 +133,8 @@ impl OpenFiles {
         }
     }
 
-    /// Returns whether the page and the database still have their names. If so, the page stays valid for [`HOLDS_MS`].
+    /// Returns whether the page and the database still have their names. If so, the page stays valid for
+    /// [`PAGE_CHECK_MS`].
     #[cold]
     #[inline(never)]
     fn check_names(&self, now_ms: u64) -> bool {
@@ -142,10 +143,9 @@ impl OpenFiles {
             return false;
         }
         // Before the first commit, a process can replace a missing page without a wait, so check the names on each use.
-        let is_before_commits =
-            |page: &VersionPage| matches!(page.state(), PageState::Equal(sequence) if is_fresh(Sequence(sequence)));
+        let is_before_commits = |page: &VersionPage| matches!(page.state(), PageState::Equal(sequence) if is_first_sequence(Sequence(sequence)));
         if !self.page.as_ref().is_some_and(is_before_commits) {
-            let valid_until_ms = now_ms.saturating_add(HOLDS_MS);
+            let valid_until_ms = now_ms.saturating_add(PAGE_CHECK_MS);
             self.valid_until_ms.fetch_max(valid_until_ms, Ordering::Relaxed);
         }
         true
@@ -178,7 +178,7 @@ pub fn repair(page: &VersionPage, connection: &Connection) -> rusqlite::Result<S
 
 /// Returns whether a change sequence is the first one of a database, which then has no commits yet. The first change
 /// sequence is a multiple of 2^36.
-pub fn is_fresh(sequence: Sequence) -> bool {
+pub fn is_first_sequence(sequence: Sequence) -> bool {
     sequence.0.trailing_zeros() >= SEQUENCE_BITS
 }
 

@@ -3,7 +3,7 @@
 use rusqlite::params;
 
 use super::cached::CachedStatements;
-use super::confirmed_matches::{drop_matches, forget};
+use super::confirmed_matches::{drop_matches, remove_matches};
 use super::incarnation::Incarnation;
 use super::item_rows::ListingBase;
 use super::library_rows::LibraryRows;
@@ -33,7 +33,7 @@ impl LibraryRows<'_> {
         let incarnation = self.0.incarnation();
         self.0.write(deadline, |tx| {
             self.0.observe(tx, identity, request)?;
-            forget(tx, identity, confirmed)?;
+            remove_matches(tx, identity, confirmed)?;
             for (library, path, rating_key) in unverified {
                 mark_unverified(tx, identity, *library, path, rating_key)?;
             }

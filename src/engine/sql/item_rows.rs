@@ -6,11 +6,11 @@ use std::error::Error as _;
 use rusqlite::{Connection, params};
 
 use super::cached::CachedStatements;
-use super::confirmed_matches::forget;
+use super::confirmed_matches::remove_matches;
 use super::ids::{listing_name, listing_text};
-use super::library_rows::{LibraryRow, renew};
+use super::library_rows::{LibraryRow, mark_listing_current};
 use super::packed_items::PackedItem;
-use super::places::end_of;
+use super::row_positions::end_of;
 use super::store::Store;
 use super::tx::Tx;
 use crate::engine::segment::ListingSegment;
@@ -124,7 +124,7 @@ impl Store {
     /// # Errors
     /// [`Status::Store`] if no file is usable. The error has a source if the operating system cannot read a file.
     pub fn listing_segment(&self, name: &ListingName) -> Result<ListingSegment> {
-        let (mac, mode) = (self.key().name_mac(name), self.folder.map_mode(!self.believes));
+        let (mac, mode) = (self.key().name_mac(name), self.folder.map_mode(!self.uses_version_page));
         let mut failure = Error::new(Status::Store, "a listing's segment file is missing");
         for path in self.folder.files_of_segment(&listing_text(name))? {
             match ListingSegment::open(&path, mode, mac) {
@@ -277,13 +277,13 @@ impl<'s> ItemRows<'s> {
                     tx.change_item(&library, key, was.as_ref(), Some(item))?;
                 }
             }
-            count_items(tx, library.id, added)
+            add_to_item_count(tx, library.id, added)
         })
     }
 
     /// Stores that a library's listing is current and has `items` items, because all changes up to the last probe were
     /// merged. `begun`: the change sequence before the request for the merged pages.
-    pub fn caught_up(
+    pub fn store_caught_up(
         &self,
         row: &LibraryRow,
         begun: Sequence,
@@ -294,7 +294,7 @@ impl<'s> ItemRows<'s> {
     ) -> Result<()> {
         self.0.write(deadline, |tx| {
             let library = tx.expect_library(row.id)?;
-            renew(tx, row.id, &row.library.change.token, begun, now_ms, provisional)?;
+            mark_listing_current(tx, row.id, &row.library.change.token, begun, now_ms, provisional)?;
             tx.run(
                 "UPDATE libraries SET told_items = ?2 WHERE id = ?1",
                 params![row.id, items.cast_signed()],
@@ -314,16 +314,16 @@ impl<'s> ItemRows<'s> {
     ) -> Result<()> {
         self.0.write(deadline, |tx| {
             let library = tx.expect_library(row.id)?;
-            forget(tx, library.identity, confirmed)?;
+            remove_matches(tx, library.identity, confirmed)?;
             let was = ListingBase::of(tx, self.0, library.id)?.item(tx, library.id, rating_key)?;
             tx.change_item(&library, rating_key, was.as_ref(), None)?;
-            count_items(tx, library.id, -i64::from(was.is_some()))
+            add_to_item_count(tx, library.id, -i64::from(was.is_some()))
         })
     }
 }
 
 /// Adds `change` to the stored item count of a library.
-fn count_items(tx: &Tx<'_>, library: LibraryId, change: i64) -> rusqlite::Result<()> {
+fn add_to_item_count(tx: &Tx<'_>, library: LibraryId, change: i64) -> rusqlite::Result<()> {
     if change == 0 {
         return Ok(());
     }

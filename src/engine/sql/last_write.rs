@@ -14,7 +14,7 @@ pub struct LibraryState {
 
 /// Data that the next write need not read again, unless another connection has written since.
 pub struct LastWrite {
-    /// `SQLite`'s data version, which each commit of any connection changes.
+    /// SQLite's data version, which each commit of any connection changes.
     pub data_version: u32,
     pub sequence: Sequence,
     /// The library for which the write recorded matches, if nothing in the library is invalidated.

@@ -8,12 +8,13 @@ use super::cached::CachedStatements;
 use super::columns::{FromCells, RowCells, list, read};
 use super::ids::{listing_name, listing_text};
 use super::last_write::LibraryState;
-use super::places::end_of;
+use super::row_positions::end_of;
 use super::store::Store;
 use super::tx::Tx;
 use crate::error::Result;
 use crate::model::{
-    Generation, Hint, IdentityId, Library, LibraryId, LibraryKind, ListingName, Sequence, SourceState, TableId, Trust,
+    Generation, Hint, IdentityId, Library, LibraryId, LibraryKind, ListingName, Sequence, SourceState, TableId,
+    TokenReliability,
 };
 use crate::platform::deadline::Deadline;
 
@@ -91,7 +92,7 @@ impl FromCells for LibraryRow {
                 locations: locations(&cells.get::<String>("l.locations")?),
                 change: SourceState {
                     token: cells.get("l.token")?,
-                    trust: Trust::from_number(cells.get("l.trust")?),
+                    trust: TokenReliability::from_number(cells.get("l.trust")?),
                     busy: cells.get("l.busy")?,
                     scanned_ms: cells.get("l.scanned_ms")?,
                 },
@@ -246,7 +247,7 @@ pub fn upsert(tx: &Tx<'_>, identity: IdentityId, position: i64, library: &Librar
 
 /// Stores that a library's listing is current at a change token, and clears older hints. `begun`: the change sequence
 /// at which the token was requested.
-pub fn renew(
+pub fn mark_listing_current(
     tx: &Tx<'_>,
     library: LibraryId,
     token: &str,
@@ -263,7 +264,7 @@ pub fn renew(
 
 /// Detaches libraries from their identity, so that a sweep deletes their rows. Selects the libraries whose column
 /// `which` equals `of`.
-pub fn disown(tx: &Tx<'_>, which: &str, of: impl ToSql) -> rusqlite::Result<()> {
+pub fn detach_libraries(tx: &Tx<'_>, which: &str, of: impl ToSql) -> rusqlite::Result<()> {
     // The feed cannot report the items of the removed libraries, so readers must list again.
     tx.run(
         &format!(

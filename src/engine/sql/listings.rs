@@ -182,8 +182,8 @@ impl ListingRows<'_> {
     }
 
     /// Holds back a listing that is much smaller than the current listing, which stays current. If an earlier listing
-    /// was held back at least `apart_ms` ago, the new listing confirms the smaller size: returns `true`, and does not
-    /// hold the listing back.
+    /// was held back at least `min_interval_ms` ago, the new listing confirms the smaller size: returns `true`, and
+    /// does not hold the listing back.
     pub fn hold_back_listing(
         &self,
         identity: IdentityId,

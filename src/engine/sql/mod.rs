@@ -1,4 +1,4 @@
-//! The `SQLite` database, with the data that plexindex cannot fetch again. This module contains all SQL.
+//! The SQLite database, with the data that plexindex cannot fetch again. This module contains all SQL.
 //!
 //! A [`Store`] is a folder with the database, the version page that announces commits to other processes, segments,
 //! lock files, and the client identifier. Types such as [`LibraryRows`] and [`Outbox`] borrow the store, and each type
@@ -51,10 +51,10 @@ mod local_write;
 mod outbox;
 mod packed_items;
 mod path_searches;
-mod places;
 mod probes;
 mod publishing;
 mod record_log;
+mod row_positions;
 mod store_state;
 mod sweeping;
 mod timelines;
@@ -85,18 +85,18 @@ mod store_tests;
 pub use change_log::{LoggedChange, LoggedKind};
 pub use confirmed_matches::RecordedMatches;
 pub use endpoints::Endpoint;
-pub use feed_rows::{FeedPage, FeedPlace, FeedPosition, FeedRows, ItemChange};
+pub use feed_rows::{FeedLogPosition, FeedPage, FeedPosition, FeedRows, ItemChange};
 pub use identities::SameUser;
 pub use incarnation::Incarnation;
 pub use item_rows::{ItemRows, StoredItems};
 pub use library_rows::{LibraryRow, LibraryRows};
 pub use listings::{Listing, ListingResult, ListingRows};
 pub use local_write::{LibraryHint, LocalWrite, WriteObserver};
-pub use outbox::{Outbox, OutboxRow, SharedPlace, WAITS};
+pub use outbox::{Outbox, OutboxRow, SharedLogPosition, WAITS};
 pub use path_searches::{ProbeOutcome, SearchRows};
 pub use publishing::NewListing;
 pub use record_log::{
-    Collection, Manifest, NamedSegment, RecordLog, RecordRow, RecordRows, RecordTx, RecordsState, TableRow, last_row,
+    Manifest, NamedSegment, RecordLog, RecordRow, RecordRows, RecordTable, RecordTx, RecordsState, TableRow, last_row,
     write_of,
 };
 pub use store::Store;

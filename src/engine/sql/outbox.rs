@@ -40,11 +40,11 @@ pub struct OutboxRow {
 
 /// The position up to which this folder has read the shared log for one view.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SharedPlace {
+pub struct SharedLogPosition {
     pub position: Position,
     /// Time of the last attempt to read the log, in Unix ms. 0 until this folder has read the log to its end and
     /// delivered all pending entries.
-    pub looked_ms: i64,
+    pub last_read_ms: i64,
 }
 
 /// Access to a store's data about the shared log.
@@ -69,18 +69,18 @@ impl Outbox<'_> {
     /// Returns the position up to which this folder has read the log at the address `log` with these mappings.
     /// `mappings`: the digest of the mappings, which determine the matches that this host can use. Returns the start of
     /// the log if this folder has not read this log with these mappings.
-    pub fn shared_place(&self, identity: IdentityId, log: &str, mappings: u64) -> Result<SharedPlace> {
+    pub fn shared_place(&self, identity: IdentityId, log: &str, mappings: u64) -> Result<SharedLogPosition> {
         let place = self.0.read(|c| {
             c.find(
                 "SELECT number, mark, looked_ms FROM shared WHERE identity = ?1 AND log = ?2 AND mappings = ?3",
                 params![identity, log, mappings.cast_signed()],
                 |row| {
-                    Ok(SharedPlace {
+                    Ok(SharedLogPosition {
                         position: Position {
                             number: row.get::<_, i64>(0)?.cast_unsigned(),
                             mark: row.get(1)?,
                         },
-                        looked_ms: row.get(2)?,
+                        last_read_ms: row.get(2)?,
                     })
                 },
             )
@@ -94,7 +94,7 @@ impl Outbox<'_> {
         identity: IdentityId,
         log: &str,
         mappings: u64,
-        place: &SharedPlace,
+        place: &SharedLogPosition,
         deadline: Deadline,
     ) -> Result<()> {
         self.0.write(deadline, |tx| {
@@ -111,7 +111,7 @@ impl Outbox<'_> {
                     place.position.number.cast_signed(),
                     place.position.mark,
                     mappings.cast_signed(),
-                    place.looked_ms
+                    place.last_read_ms
                 ],
             )
         })
@@ -160,7 +160,7 @@ impl Outbox<'_> {
     }
 
     /// Marks a host's entries up to the number `upto` as delivered, and deletes old delivered entries.
-    pub fn delivered(&self, identity: IdentityId, host: HostId, upto: u64, deadline: Deadline) -> Result<()> {
+    pub fn mark_delivered(&self, identity: IdentityId, host: HostId, upto: u64, deadline: Deadline) -> Result<()> {
         self.0.write(deadline, |tx| {
             tx.run(
                 "UPDATE outbox SET sent = 1 WHERE identity = ?1 AND sent = 0 AND id <= ?3 AND timeline = ?2",
@@ -188,7 +188,7 @@ impl Outbox<'_> {
 
     /// Returns whether this folder wrote the entry with this number and this host id. If the log has an entry that this
     /// folder did not write, the folder was restored from a backup.
-    pub fn has_numbered(&self, host: HostId, number: u64) -> Result<bool> {
+    pub fn has_written_entry(&self, host: HostId, number: u64) -> Result<bool> {
         self.0.read(|c| {
             c.has(
                 "SELECT 1 FROM outbox WHERE id = ?2 AND timeline = ?1",
@@ -199,7 +199,7 @@ impl Outbox<'_> {
 
     /// Gives this folder a new host id, and assigns the undelivered entries to the new id. This is necessary after the
     /// log or the folder was restored from a backup, because the two then disagree about the entries of the old id.
-    pub fn become_another_host(&self, identity: IdentityId, deadline: Deadline) -> Result<()> {
+    pub fn assign_new_host_id(&self, identity: IdentityId, deadline: Deadline) -> Result<()> {
         self.0.write(deadline, |tx| {
             let new = begin_timeline(tx)?;
             tx.run(
@@ -216,7 +216,7 @@ impl Outbox<'_> {
     /// Returns the numbers of the last entries of a host whose invalidations this folder has applied: first, the last
     /// entry that this folder wrote under that host id; second, the last entry that this folder read from the log. A
     /// number is 0 if there is no such entry.
-    pub fn applied(&self, host: HostId) -> Result<(u64, u64)> {
+    pub fn applied_upto(&self, host: HostId) -> Result<(u64, u64)> {
         self.0.read(|c| {
             let written: Option<i64> = c.value("SELECT max(id) FROM outbox WHERE timeline = ?1", [host.0])?;
             let read: Option<i64> = c.find_value("SELECT number FROM applied WHERE host = ?1", [host.0])?;
@@ -226,7 +226,7 @@ impl Outbox<'_> {
 
     /// Returns the paths of a library's matches in the outbox, each with the number of its last entry; [`WAITS`] if
     /// that entry has not been delivered.
-    pub fn matches_told(&self, identity: IdentityId, library: &str) -> Result<HashMap<Vec<u8>, u64>> {
+    pub fn outbox_matches(&self, identity: IdentityId, library: &str) -> Result<HashMap<Vec<u8>, u64>> {
         let entries: Vec<(Vec<u8>, i64)> = self.0.read(|c| {
             c.rows(
                 "SELECT key, CASE sent WHEN 0 THEN ?4 ELSE id END FROM outbox \
@@ -311,7 +311,7 @@ impl Store {
 
     /// Notifies the observer if the last write added entries to the outbox. The caller must hold no connection, because
     /// the observer uses locks that a fork takes before the locks of the connections.
-    pub(super) fn tell_observer(&self) {
+    pub(super) fn notify_observer(&self) {
         if self.has_enqueued.swap(false, Ordering::Relaxed)
             && let Some(observer) = self.observer.get().and_then(Weak::upgrade)
         {

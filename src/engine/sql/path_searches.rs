@@ -100,13 +100,13 @@ impl SearchRows<'_> {
 
     /// Returns whether a check less than a day ago found that a source's precondition is met, for example that a
     /// database belongs to the server. `hash`: the hash of the precondition's text.
-    pub fn has_held(&self, hash: u64, now_ms: i64) -> Result<bool> {
+    pub fn was_recently_met(&self, hash: u64, now_ms: i64) -> Result<bool> {
         let last_check = self.path_search(IdentityId::ALL, PROBE, hash)?;
         Ok(last_check.is_some_and(|check| (0..SEARCH_KEPT_MS).contains(&now_ms.saturating_sub(check.last_ms))))
     }
 
     /// Records, for all users of the store, that the source's precondition with this hash is met.
-    pub fn note_held(&self, hash: u64, now_ms: i64, deadline: Deadline) -> Result<()> {
+    pub fn record_met(&self, hash: u64, now_ms: i64, deadline: Deadline) -> Result<()> {
         self.note_path_search(IdentityId::ALL, PROBE, hash, now_ms, true, deadline)
     }
 

@@ -5,8 +5,8 @@ use rusqlite::params;
 
 use super::cached::CachedStatements;
 use super::confirmed_matches::move_matches_and_invalidations;
-use super::history::{MAX_REPORTS, forget_surplus, restart_history};
-use super::library_rows::{LibraryRow, LibraryRows, disown, libraries, renew, upsert};
+use super::history::{MAX_REPORTS, restart_history, trim_history};
+use super::library_rows::{LibraryRow, LibraryRows, detach_libraries, libraries, mark_listing_current, upsert};
 use super::tx::Tx;
 use crate::error::Result;
 use crate::model::{IdentityId, Library, LibraryId, Sequence, SourceState};
@@ -18,9 +18,9 @@ const VANISHED_KEPT_MS: i64 = 30 * 86_400_000;
 impl LibraryRows<'_> {
     /// Stores the libraries that a probe returned, and returns their rows.
     ///
-    /// `begun`: the change sequence before the probe. `is_current` compares a stored row with the library on the
+    /// `begun`: the change sequence before the probe. `is_token_current` compares a stored row with the library on the
     /// server, and returns whether the probe proves that the row's listing is current.
-    pub fn probed(
+    pub fn store_probe(
         &self,
         identity: IdentityId,
         on_server: &[Library],
@@ -40,11 +40,11 @@ impl LibraryRows<'_> {
                     && row.generation.is_fetched()
                     && is_current(row, library)
                 {
-                    renew(tx, row.id, &library.change.token, begun, now_ms, row.provisional)?;
+                    mark_listing_current(tx, row.id, &library.change.token, begun, now_ms, row.provisional)?;
                 }
             }
             remove_vanished(tx, identity, now_ms)?;
-            forget_surplus(tx, MAX_REPORTS)?;
+            trim_history(tx, MAX_REPORTS)?;
             let after = libraries(tx.connection, identity)?;
             for row in only_in_first(&before, &after).chain(only_in_first(&after, &before)) {
                 restart_history(tx, row.id)?; // the library vanished, or came back with its old listing
@@ -100,7 +100,7 @@ fn remove_vanished(tx: &Tx<'_>, identity: IdentityId, now_ms: i64) -> rusqlite::
         |row| Ok((row.get(0)?, row.get(1)?)),
     )?;
     for (id, has_matches) in vanished {
-        disown(tx, "id", id)?;
+        detach_libraries(tx, "id", id)?;
         if has_matches {
             c.execute(
                 "INSERT INTO libraries (identity, section, uuid, title, kind, locations, position, present, gone_ms) \

@@ -11,7 +11,7 @@ use super::ids::listing_text;
 use super::item_rows::{SingleChange, SingleChanges, count_items_with, single_changes};
 use super::library_rows::{LibraryRow, one_library};
 use super::listings::{Listing, ListingResult, ListingRows, is_own, taken_over};
-use super::places::end_of;
+use super::row_positions::end_of;
 use super::tx::Tx;
 use crate::engine::segment::{Difference, ListingSegment};
 use crate::error::{Error, Result, Status};
@@ -80,7 +80,7 @@ enum Published {
     /// Another process has taken over the listing.
     TakenOver,
     /// Another process replaced the current segment.
-    Moved,
+    SegmentReplaced,
 }
 
 impl ListingRows<'_> {
@@ -108,7 +108,7 @@ impl ListingRows<'_> {
                 if let (Some(new), Some(compared)) = (new, &compared) {
                     let segment = "SELECT segment FROM libraries WHERE id = ?1";
                     if tx.value::<String>(segment, [listing.library])? != compared.segment {
-                        return Ok(Published::Moved);
+                        return Ok(Published::SegmentReplaced);
                     }
                     Publication::of(tx, listing, new)?.publish(tx, listing, new, compared)?;
                 }
@@ -122,7 +122,7 @@ impl ListingRows<'_> {
                     return Ok(*row);
                 }
                 Published::TakenOver => return Err(taken_over()),
-                Published::Moved => {}
+                Published::SegmentReplaced => {}
             }
         }
         let why = "cannot publish the listing: the library's segment was replaced during each attempt; try again";

@@ -155,9 +155,9 @@ impl World {
         for n in 0..2_u8 {
             let endpoint = Endpoint {
                 url: "http://server".to_owned(),
-                who: vec![n; 32],
+                user_hash: vec![n; 32],
                 until_ms: 0,
-                given_ms: 0,
+                first_used_ms: 0,
             };
             let server = Server {
                 machine_identifier: "machine".to_owned(),
@@ -222,7 +222,7 @@ impl World {
     fn probe(&mut self, user: usize) {
         let begun = Totals::of(&self.store).expect("totals").sequence;
         LibraryRows(&self.store)
-            .probed(
+            .store_probe(
                 self.users[user].identity,
                 &Self::shown(),
                 begun,
@@ -426,7 +426,7 @@ impl World {
                 let now = Totals::of(&self.store).expect("totals").sequence.0;
                 let upto = Sequence(now.saturating_sub(self.dice.roll(60) as u64));
                 self.store
-                    .write(Deadline::NONE, |tx| history::forget_upto(tx, upto))
+                    .write(Deadline::NONE, |tx| history::remove_history_upto(tx, upto))
                     .expect("forgotten");
             }
             _ => {

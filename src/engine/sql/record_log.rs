@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::cached::CachedStatements;
 use super::columns::{FromCells, RowCells, list, read};
 use super::ids::{segment_name, segment_text};
-use super::places::{NUMBER, end_of, place_of};
+use super::row_positions::{NUMBER, end_of, position_of};
 use super::store::Store;
 use super::sweeping::sweep_cleared;
 use super::tx::{Tx, sequence_of};
@@ -48,7 +48,7 @@ pub struct TableRow {
 
 /// A host's table, or a library's match table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Collection {
+pub struct RecordTable {
     pub id: TableId,
     /// Whether the table contains confirmed matches, whose names are paths.
     pub is_paths: bool,
@@ -59,7 +59,7 @@ pub struct Collection {
 /// A row of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordRow {
-    /// The row id, which is a position ([`place_of`]).
+    /// The row id, which is a position ([`position_of`]).
     pub id: i64,
     pub table: TableId,
     pub name: Vec<u8>,
@@ -313,14 +313,14 @@ impl RecordLog<'_> {
     }
 
     /// Returns all tables that are not cleared: hosts' tables and match tables.
-    pub fn collections(&self) -> rusqlite::Result<Vec<Collection>> {
+    pub fn collections(&self) -> rusqlite::Result<Vec<RecordTable>> {
         self.connection.rows(
             &format!(
                 "SELECT id, library IS NOT NULL, entries, bytes FROM tables WHERE name IS NOT NULL OR {OF_A_LIBRARY}",
             ),
             [],
             |row| {
-                Ok(Collection {
+                Ok(RecordTable {
                     id: row.get(0)?,
                     is_paths: row.get(1)?,
                     counts: [row.get(2)?, row.get(3)?],
@@ -408,7 +408,7 @@ impl<'t> RecordTx<'t> {
 
     /// Returns the id for the next row. Each call returns a new id.
     pub fn next_row(&self) -> i64 {
-        place_of(self.tx.sequence, self.tx.next_change())
+        position_of(self.tx.sequence, self.tx.next_change())
     }
 
     /// Deletes a row that readers no longer need.
@@ -437,7 +437,7 @@ impl<'t> RecordTx<'t> {
 
     /// Stores the list of segments, newest first, in the manifest. The segments must contain all records up to this
     /// write.
-    pub fn name_segments(&self, segments: &[NamedSegment]) -> rusqlite::Result<()> {
+    pub fn set_segments(&self, segments: &[NamedSegment]) -> rusqlite::Result<()> {
         let new_segment = segments.first().map(|segment| segment.name);
         self.tx
             .new_segments
@@ -465,7 +465,7 @@ impl<'t> RecordTx<'t> {
     }
 
     /// Stores the number and size of a table's entries in segments.
-    pub fn count(&self, table: TableId, [entries, bytes]: [i64; 2]) -> rusqlite::Result<()> {
+    pub fn set_segment_counts(&self, table: TableId, [entries, bytes]: [i64; 2]) -> rusqlite::Result<()> {
         self.tx.run(
             "UPDATE tables SET entries = ?2, bytes = ?3 WHERE id = ?1",
             params![table, entries, bytes],

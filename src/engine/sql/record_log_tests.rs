@@ -116,7 +116,7 @@ fn segments_are_replaced_only_while_the_manifest_names_them() {
     let all = [named(1), named(2), named(3)];
     let merged = RecordRows(&store)
         .write_records(Deadline::NONE, |tx| {
-            tx.name_segments(&all)?;
+            tx.set_segments(&all)?;
             Ok(tx.sequence())
         })
         .expect("named");
@@ -135,7 +135,7 @@ fn segments_are_replaced_only_while_the_manifest_names_them() {
     let (manifest, _) = state(&store, None).manifest.expect("all");
     assert_eq!(manifest.segments, [named(1), named(4)]);
     RecordRows(&store)
-        .write_records(Deadline::NONE, |tx| tx.count(tables[0].id, [3, 300]))
+        .write_records(Deadline::NONE, |tx| tx.set_segment_counts(tables[0].id, [3, 300]))
         .expect("counted");
     let (_, tables) = state(&store, None).manifest.expect("all");
     assert_eq!((tables[0].entries, tables[0].bytes), (3, 300));

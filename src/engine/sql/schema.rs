@@ -32,7 +32,7 @@ pub fn connect(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// Returns the `SQLite` error with this code.
+/// Returns the SQLite error with this code.
 pub fn failure(code: std::ffi::c_int) -> rusqlite::Error {
     rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None)
 }
@@ -46,8 +46,8 @@ pub fn warn_of_network() {
 }
 
 /// Creates a complete database in an empty file that no other process knows, and closes the database. Does not sync the
-/// file: the caller syncs it once, while `SQLite` would sync it a dozen times.
-pub fn make(path: &Path, wal: bool) -> rusqlite::Result<()> {
+/// file: the caller syncs it once, while SQLite would sync it a dozen times.
+pub fn create_database(path: &Path, wal: bool) -> rusqlite::Result<()> {
     let random = |_| failure(rusqlite::ffi::SQLITE_IOERR);
     let store_id = i64::from_le_bytes(files::random().map_err(random)?);
     let secret: [u8; 32] = files::random().map_err(random)?;
@@ -71,7 +71,7 @@ pub fn make(path: &Path, wal: bool) -> rusqlite::Result<()> {
     )?;
     tx.pragma_update(None, "user_version", MADE)?;
     tx.commit()?;
-    // Set the mode last, so that the WAL is empty when the database closes. On a full disk, `SQLite` does not report
+    // Set the mode last, so that the WAL is empty when the database closes. On a full disk, SQLite does not report
     // that it failed to copy the WAL, and the file would get its final name without that data.
     let wanted = journal(wal);
     let mode: String = connection.query_row(&format!("PRAGMA journal_mode = {wanted}"), [], |row| row.get(0))?;
@@ -81,7 +81,7 @@ pub fn make(path: &Path, wal: bool) -> rusqlite::Result<()> {
     connection.close().map_err(|(_, error)| error)
 }
 
-/// Returns the statements of `schema.sql` without comments, because the database stores their text, and `SQLite` parses
+/// Returns the statements of `schema.sql` without comments, because the database stores their text, and SQLite parses
 /// the text each time it opens the database.
 pub fn schema() -> String {
     let without = |line: &str| line.split("--").next().unwrap_or_default().trim_end().to_owned();

@@ -119,7 +119,7 @@ pub struct NamedSegments(HashSet<String>);
 
 impl NamedSegments {
     /// Returns whether a file is a segment, an index or a page file that the database does not reference.
-    pub fn lack(&self, file: &str) -> bool {
+    pub fn is_unreferenced(&self, file: &str) -> bool {
         stem_of(file).is_some_and(|stem| !self.0.contains(stem))
     }
 }
@@ -137,7 +137,7 @@ impl Sweeper<'_> {
         for file in files {
             let is_temporary = file.name.contains(".new");
             let kept_s = if is_temporary { TEMPORARY_KEPT_S } else { UNNAMED_KEPT_S };
-            if (is_temporary || named.lack(&file.name)) && file.age_s.is_none_or(|age| age >= kept_s) {
+            if (is_temporary || named.is_unreferenced(&file.name)) && file.age_s.is_none_or(|age| age >= kept_s) {
                 let _ = files::remove(&self.0.folder.path().join(&file.name));
             }
         }

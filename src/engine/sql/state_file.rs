@@ -1,5 +1,5 @@
 //! The state file: a cache beside the database, with the rows that a process reads when it opens the index. With this
-//! file, a process that only looks up known paths never opens `SQLite`.
+//! file, a process that only looks up known paths never opens SQLite.
 //!
 //! The state file belongs to one change sequence. A process uses the file only if the version page shows that sequence,
 //! the database and the WAL are unchanged, and the machine was not restarted. Otherwise, the process opens the
@@ -52,7 +52,7 @@ pub struct StoreFiles {
     pub database: FileStamp,
     pub log: [FileStamp; 2],
     /// Time of the coarse clock before the inspection of the files.
-    pub looked_ms: u64,
+    pub inspected_ms: u64,
     boot: Vec<u8>,
 }
 
@@ -61,7 +61,7 @@ impl StoreFiles {
     pub fn of(folder: &StoreFolder) -> Option<Self> {
         let [wal, shm] = folder.log();
         Some(Self {
-            looked_ms: coarse_ms(),
+            inspected_ms: coarse_ms(),
             // SQLite sets the owner of the WAL and its index each time root opens them, so do not compare their owners.
             log: [
                 FileStamp::of(wal, Compared::Content)?,
@@ -86,7 +86,7 @@ impl StoreFiles {
 
 /// Reads a folder's state file. Also returns the version page, which shows the state's sequence, and the stamps of the
 /// store's files. `None` if the state file is missing, damaged or outdated.
-pub fn find(folder: &StoreFolder) -> Option<(CachedState, VersionPage, StoreFiles)> {
+pub fn read_state_file(folder: &StoreFolder) -> Option<(CachedState, VersionPage, StoreFiles)> {
     let mut bytes = Vec::with_capacity(FIRST_READ);
     let file = files::readable(&folder.state()).ok()?;
     file.take(MAX_LENGTH).read_to_end(&mut bytes).ok()?;
@@ -108,7 +108,8 @@ pub fn write_state_file(
         return Ok(());
     }
     // Keep the states of other endpoints with the same change sequence.
-    let found = find(folder).filter(|(other, ..)| (other.id, other.sequence) == (cached.id, cached.sequence));
+    let found =
+        read_state_file(folder).filter(|(other, ..)| (other.id, other.sequence) == (cached.id, cached.sequence));
     for view in found.into_iter().flat_map(|(other, ..)| other.views) {
         if cached.views.len() < MAX_VIEWS && cached.views.iter().all(|own| own.endpoint != view.endpoint) {
             cached.views.push(view);

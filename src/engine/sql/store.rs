@@ -9,9 +9,9 @@ use super::cached::CachedStatements;
 use super::connection::Connections;
 use super::connection::LazyConnection;
 use super::incarnation::Incarnation;
-use super::incarnation::{OpenFiles, is_fresh, repair, warn_of_page};
+use super::incarnation::{OpenFiles, is_first_sequence, repair, warn_of_page};
 use super::local_write::WriteObserver;
-use super::state_file::{CachedEndpoint, CachedState, find};
+use super::state_file::{CachedEndpoint, CachedState, read_state_file};
 use super::store_errors::{explain, is_broken};
 use super::store_folder::StoreFolder;
 use super::store_key::StoreKey;
@@ -28,7 +28,7 @@ pub struct Store {
     pub(super) folder: StoreFolder,
     pub(super) connections: Arc<Connections>,
     /// Whether lookups in this process use the version page. Writes update the page in any case.
-    pub(super) believes: bool,
+    pub(super) uses_version_page: bool,
     pub(super) opened: OpenFiles,
     /// The content of the state file, until the first read of a state takes it.
     pub(super) cached_state: Mutex<Option<CachedState>>,
@@ -64,7 +64,7 @@ impl Store {
         let mut store = Self {
             folder,
             connections,
-            believes,
+            uses_version_page: believes,
             opened: OpenFiles::default(),
             cached_state: Mutex::default(),
             cache_used: Mutex::default(),
@@ -97,11 +97,11 @@ impl Store {
     /// Opens the store from the state file, so that the database opens only on first use. Returns `false` if the state
     /// file is missing or outdated.
     fn open_from_state_file(&mut self) -> bool {
-        let shares = self.believes && self.folder.shares_memory();
+        let shares = self.uses_version_page && self.folder.shares_memory();
         if !shares {
             return false;
         }
-        let Some((cached, page, files)) = find(&self.folder) else {
+        let Some((cached, page, files)) = read_state_file(&self.folder) else {
             return false;
         };
         self.opened = OpenFiles::found(&self.folder, &cached, page, &files);
@@ -117,7 +117,7 @@ impl Store {
             .and_then(|secret| Ok((secret, sequence_of(connection)?)))
             .map_err(|error| self.explained(&error, writer))?;
         let page = if self.folder.shares_memory() {
-            let page = VersionPage::open(&self.folder.page(), id, is_fresh(sequence));
+            let page = VersionPage::open(&self.folder.page(), id, is_first_sequence(sequence));
             page.inspect_err(warn_of_page).ok()
         } else {
             None
@@ -145,7 +145,7 @@ impl Store {
     #[must_use]
     pub fn is_current_in(&self, incarnation: Incarnation, sequence: Sequence) -> bool {
         let opened = self.opened.newest();
-        self.believes
+        self.uses_version_page
             && opened.state(coarse_ms()) == PageState::Equal(sequence.0)
             && incarnation == Incarnation(opened.number)
     }
@@ -155,7 +155,7 @@ impl Store {
     #[must_use]
     pub fn shown_sequence(&self) -> Option<u64> {
         match self.opened.newest().state(coarse_ms()) {
-            PageState::Equal(sequence) if self.believes => Some(sequence),
+            PageState::Equal(sequence) if self.uses_version_page => Some(sequence),
             _ => None,
         }
     }
@@ -163,8 +163,8 @@ impl Store {
     /// Returns a function that waits for the first commit after this call. The wait also ends on a call to
     /// [`Store::wake_waiting`], on a signal, at the timeout, and sometimes earlier. Without a version page, the
     /// function returns at once.
-    pub fn commit_waited_for(&self) -> impl Fn(Duration) {
-        let page = self.opened.newest().page.as_ref().filter(|_| self.believes);
+    pub fn commit_waiter(&self) -> impl Fn(Duration) {
+        let page = self.opened.newest().page.as_ref().filter(|_| self.uses_version_page);
         let page = page.map(|page| (page, page.done()));
         let wakeups = self.wakeups.load(Ordering::SeqCst);
         move |timeout| match page {
@@ -194,7 +194,7 @@ impl Store {
         self.folder.broken().is_some() || slot.is_moved()
     }
 
-    /// Converts a `SQLite` error to an error for users. If the error shows that the database is damaged, marks the
+    /// Converts a SQLite error to an error for users. If the error shows that the database is damaged, marks the
     /// database as broken, unless it was removed or replaced.
     pub(super) fn explained(&self, error: &rusqlite::Error, slot: &LazyConnection) -> Error {
         if is_broken(error) && !slot.is_moved() {
@@ -205,7 +205,7 @@ impl Store {
 
     /// Closes the connections, and opens or creates the database at the store's path. Starts a new incarnation. Does
     /// nothing if another thread has already done so.
-    pub(super) fn renew(&self) -> Result<()> {
+    pub(super) fn reopen_database(&self) -> Result<()> {
         // Lock the connections in the same order as a fork.
         let mut writer = lock(&self.connections.writer);
         let mut reader = lock(&self.connections.reader);
@@ -227,7 +227,7 @@ impl Store {
         }
         let mut next = self.inspect(&mut writer)?;
         next.number = known.number + 1;
-        known.follow(next);
+        known.append(next);
         Ok(())
     }
 
@@ -245,7 +245,7 @@ impl Store {
     }
 
     /// Copies the WAL into the database and truncates the WAL, unless another thread or process is using it.
-    pub fn settle(&self) {
+    pub fn checkpoint(&self) {
         if let Some(writer) = try_lock(&self.connections.writer) {
             writer.checkpoint();
         }

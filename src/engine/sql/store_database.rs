@@ -12,7 +12,7 @@ use crate::platform::deadline::Deadline;
 use crate::platform::files::{self, Inode};
 use crate::platform::lock::FileLock;
 
-/// Suffixes of the files that `SQLite` creates beside a database.
+/// Suffixes of the files that SQLite creates beside a database.
 const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
 
 impl StoreFolder {
@@ -33,11 +33,11 @@ impl StoreFolder {
         for suffix in COMPANIONS {
             ignore_missing(files::remove(&self.companion(suffix))).map_err(cannot)?;
         }
-        VersionPage::take_away(&self.page(), true).map_err(cannot)?;
+        VersionPage::remove_file(&self.page(), true).map_err(cannot)?;
         let temporary = self.path().join(format!("{NAME}.db.{}.new", std::process::id()));
         let create = || -> Result<()> {
             drop(files::fresh(&temporary).map_err(cannot)?);
-            schema::make(&temporary, self.shares_memory()).map_err(|error| explain(&error, self))?;
+            schema::create_database(&temporary, self.shares_memory()).map_err(|error| explain(&error, self))?;
             self.name_database(&temporary).map_err(cannot)
         };
         let result = create();
@@ -45,7 +45,7 @@ impl StoreFolder {
         result
     }
 
-    /// Renames a complete database to its final name. Creates `-wal` and `-shm` first, so that `SQLite` need not sync
+    /// Renames a complete database to its final name. Creates `-wal` and `-shm` first, so that SQLite need not sync
     /// the folder when it opens the database.
     fn name_database(&self, temporary: &Path) -> io::Result<()> {
         if self.shares_memory() {
@@ -59,7 +59,7 @@ impl StoreFolder {
     }
 
     /// Returns the inode of the database; `None` if there is no database. Fails if the database or a file beside it is
-    /// not a regular file, because `SQLite` would follow a link.
+    /// not a regular file, because SQLite would follow a link.
     pub fn find_database(&self) -> Result<Option<Inode>> {
         let [wal, shm, journal] = COMPANIONS.map(|suffix| self.companion(suffix));
         let inodes = files::regular(self.path(), [&wal, &shm, &journal, self.database()]);

@@ -1,4 +1,4 @@
-//! Converts `SQLite` errors to errors for users, which state the folder, the cause and a remedy.
+//! Converts SQLite errors to errors for users, which state the folder, the cause and a remedy.
 
 use rusqlite::ErrorCode;
 
@@ -13,14 +13,14 @@ pub fn is_broken(error: &rusqlite::Error) -> bool {
     )
 }
 
-/// Returns whether a read failed because the file was too short. `SQLite` reports this only for the WAL.
+/// Returns whether a read failed because the file was too short. SQLite reports this only for the WAL.
 fn is_short_read(error: &rusqlite::Error) -> bool {
     error
         .sqlite_error()
         .is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_IOERR_SHORT_READ)
 }
 
-/// Converts a `SQLite` error to an error for users, which states the folder, the cause and a remedy.
+/// Converts a SQLite error to an error for users, which states the folder, the cause and a remedy.
 pub fn explain(error: &rusqlite::Error, folder: &StoreFolder) -> Error {
     let place = folder.path().display();
     if is_short_read(error) {
@@ -62,7 +62,7 @@ pub fn explain(error: &rusqlite::Error, folder: &StoreFolder) -> Error {
     let status = if is_full { Status::StoreFull } else { Status::Store };
     let explained = Error::new(status, format!("store in {place}: {error}; {remedy}"));
     match error.sqlite_error() {
-        Some(cause) => explained.because(*cause),
+        Some(cause) => explained.with_source(*cause),
         None => explained,
     }
 }

@@ -96,7 +96,7 @@ impl StoreFolder {
                 open_files::text_of(error)
             ),
         )
-        .because_io(error)
+        .with_io_source(error)
     }
 
     pub fn path(&self) -> &Path {
@@ -137,18 +137,18 @@ impl StoreFolder {
     }
 
     /// Returns the path of the lock file with this name.
-    pub fn fetch_lock(&self, name: &str) -> PathBuf {
+    pub fn lock_path(&self, name: &str) -> PathBuf {
         self.path.join(format!("{NAME}-{name}.lock"))
     }
 
     /// Returns the path of the lock file for creating and renaming the database.
     pub fn store_lock(&self) -> PathBuf {
-        self.fetch_lock("store")
+        self.lock_path("store")
     }
 
     /// Returns the path of a temporary file with which this process checks whether file locks work in this folder. If
     /// the process is killed, a later sweep removes the file.
-    pub fn trial(&self) -> PathBuf {
+    pub fn lock_trial_path(&self) -> PathBuf {
         self.path.join(format!("{NAME}.trial.{}.new", std::process::id()))
     }
 

@@ -21,7 +21,7 @@ pub struct StoreInfo {
     /// Type of the file system, such as `ext4`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file_system: Option<String>,
-    /// `SQLite`'s journal mode: `wal`, or `truncate` if the file system does not support shared memory.
+    /// SQLite's journal mode: `wal`, or `truncate` if the file system does not support shared memory.
     pub journal: String,
     /// Whether processes can share memory through files in the folder.
     pub shares_memory: bool,
@@ -47,7 +47,7 @@ impl StoreInfo {
     pub fn of(store: &Store) -> Result<Self> {
         let folder = store.folder();
         let disk = files::disk(folder.path());
-        let trial = folder.trial();
+        let trial = folder.lock_trial_path();
         let locks_error = match lock::trial(&trial) {
             Ok(true) => None,
             Ok(false) => Some("two holders acquired the same lock at the same time".to_owned()),
@@ -59,7 +59,7 @@ impl StoreInfo {
             file_system: disk.kind,
             journal: store.read(|connection| connection.query_row("PRAGMA journal_mode", [], |row| row.get(0)))?,
             shares_memory: folder.shares_memory(),
-            counter_page: store.believes && store.opened.newest().page.is_some(),
+            counter_page: store.uses_version_page && store.opened.newest().page.is_some(),
             locks: locks_error.is_none(),
             locks_error,
             disk_bytes: folder.disk_bytes(),

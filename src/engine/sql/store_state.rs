@@ -8,17 +8,17 @@ use serde::{Deserialize, Serialize};
 use super::cached::CachedStatements;
 use super::change_log::{LoggedChange, LoggedKind};
 use super::columns::{list, names, read};
-use super::endpoints::{Endpoint, identity_of, one_of_several};
+use super::endpoints::{Endpoint, identity_of, several_views_warning};
 use super::incarnation::Incarnation;
-use super::incarnation::is_fresh;
+use super::incarnation::is_first_sequence;
 use super::library_rows::{LibraryRow, libraries};
-use super::places::end_of;
 use super::record_log::{Manifest, manifest};
+use super::row_positions::end_of;
 use super::state_file::{CachedEndpoint, CachedState, CachedView, StoreFiles, write_state_file};
 use super::store::Store;
 use super::tx::sequence_of;
 use super::unverified::unverified_of;
-use crate::engine::segment::match_of;
+use crate::engine::segment::decode_match;
 use crate::engine::version_page::PageState;
 use crate::error::Result;
 use crate::model::{IdentityId, LibraryId, Sequence};
@@ -38,7 +38,7 @@ fn columns() -> String {
 
 /// Returns the URL and the user of an endpoint, which are the key of a state in the state file.
 fn cached_endpoint_of(endpoint: Option<&Endpoint>) -> CachedEndpoint {
-    endpoint.map(|endpoint| (endpoint.url.clone(), endpoint.who.clone()))
+    endpoint.map(|endpoint| (endpoint.url.clone(), endpoint.user_hash.clone()))
 }
 
 /// The data that a process needs to answer queries, read in one transaction.
@@ -103,12 +103,12 @@ fn state(
             continued.push(row.id);
         } else {
             let since = row.segment_sequence;
-            // The index returns the items by rating key; `in_order` sorts them by position below.
+            // The index returns the items by rating key; `sort_by_position` sorts them by position below.
             let single_items = "library = ?1 AND kind IN (8, 9) AND id > ?2";
             changes.extend(logged(connection, single_items, params![row.id, end_of(since)])?);
         }
     }
-    let mut changes = in_order(changes);
+    let mut changes = sort_by_position(changes);
     let unverified = unverified_of(connection, identity, sequence)?;
     changes.extend(unverified.into_iter().filter(|one| !continued.contains(&one.library)));
     Ok(StoreState {
@@ -134,7 +134,7 @@ fn trimmed_of(connection: &Connection) -> rusqlite::Result<Sequence> {
 }
 
 /// Sorts changes by their positions in the logs, and removes the positions.
-fn in_order(mut changes: Vec<(i64, LoggedChange)>) -> Vec<LoggedChange> {
+fn sort_by_position(mut changes: Vec<(i64, LoggedChange)>) -> Vec<LoggedChange> {
     changes.sort_by_key(|(position, _)| *position);
     changes.into_iter().map(|(_, change)| change).collect()
 }
@@ -154,7 +154,7 @@ fn recorded_since(
          ORDER BY r.id LIMIT ?3",
         params![end_of(since), identity, most],
         |row| {
-            let match_of = |value| match_of(value, now);
+            let match_of = |value| decode_match(value, now);
             let recorded = row.get_ref(3)?.as_blob_or_null()?.and_then(match_of);
             let change = LoggedChange {
                 library: row.get(1)?,
@@ -200,7 +200,7 @@ impl StoreStates<'_> {
             if endpoint.is_none()
                 && !self.0.warned_of_views.load(Ordering::Relaxed)
                 && let Some(identity) = identity
-                && let Some(warning) = one_of_several(connection, identity)?
+                && let Some(warning) = several_views_warning(connection, identity)?
                 && !self.0.warned_of_views.swap(true, Ordering::Relaxed)
             {
                 log::warn!("{warning}");
@@ -236,7 +236,7 @@ impl StoreStates<'_> {
                 || reaches_limit(&recorded)
                 || found.iter().any(|(_, one)| one.kind == LoggedKind::Library);
             found.extend(recorded);
-            Ok((now, (!must_reload).then(|| in_order(found))))
+            Ok((now, (!must_reload).then(|| sort_by_position(found))))
         };
         let read = self.0.read_if(patient, work);
         if self.0.incarnation() != incarnation {
@@ -264,7 +264,7 @@ impl StoreStates<'_> {
 
     /// Closes the connections. If the state file is outdated, writes a new one, so that the next process need not open
     /// the database.
-    pub fn close_and_keep(&self, endpoint: Option<&Endpoint>) {
+    pub fn close_and_write_state_file(&self, endpoint: Option<&Endpoint>) {
         let cached = self.state_to_cache(endpoint);
         self.0.close();
         let Some(cached) = cached else { return };
@@ -291,7 +291,11 @@ impl StoreStates<'_> {
         let is_cached = lock(&self.0.cache_used)
             .as_ref()
             .is_some_and(|(at, cached_endpoint)| *at == now && *cached_endpoint == cached_endpoint_of(endpoint));
-        if !self.0.believes || is_fresh(now) || is_cached || !StoreFiles::of(&self.0.folder)?.are_settled() {
+        if !self.0.uses_version_page
+            || is_first_sequence(now)
+            || is_cached
+            || !StoreFiles::of(&self.0.folder)?.are_settled()
+        {
             return None;
         }
         let incarnation = self.0.incarnation();
@@ -300,7 +304,7 @@ impl StoreStates<'_> {
                 return Ok(None);
             };
             // With several views, the next process must read the database to log which view it uses.
-            if endpoint.is_none() && one_of_several(connection, identity)?.is_some() {
+            if endpoint.is_none() && several_views_warning(connection, identity)?.is_some() {
                 return Ok(None);
             }
             let state = state_of(connection, incarnation, Some(identity))?;

@@ -66,7 +66,7 @@ fn a_second_invalidation_outlives_the_first_verification() {
     };
     let (before, since) = (invalidate(), invalidate());
     let left_after = |since| {
-        let ended = LibraryRows(&store).verified(identity, row.id, &[], &["1"], since, Deadline::NONE);
+        let ended = LibraryRows(&store).end_invalidations(identity, row.id, &[], &["1"], since, Deadline::NONE);
         ended.expect("noted");
         count(&store, "SELECT count(*) FROM unverified")
     };
@@ -272,9 +272,9 @@ fn a_database_without_columns_is_renamed_and_a_newer_one_is_not() {
 /// A token by number, which expires after `weeks` weeks and was given on `day`.
 fn token(number: u8, weeks: i64, day: i64) -> Endpoint {
     Endpoint {
-        who: vec![number; 32],
+        user_hash: vec![number; 32],
         until_ms: NOW_MS + weeks * 7 * DAY_MS,
-        given_ms: NOW_MS + day * DAY_MS,
+        first_used_ms: NOW_MS + day * DAY_MS,
         ..endpoint("http://a")
     }
 }
@@ -285,16 +285,18 @@ fn an_accepted_token_is_remembered_until_it_expires() {
     let (first, user) = (server("one"), Some([1; 32]));
     let known = |endpoint: &Endpoint| LibraryRows(&store).identity(endpoint).expect("read");
     let ann = LibraryRows(&store)
-        .accepted(&token(1, 1, 0), &first, user, Deadline::NONE)
+        .store_accepted_token(&token(1, 1, 0), &first, user, Deadline::NONE)
         .expect("noted");
-    let claimed = LibraryRows(&store).claimed(&token(2, 2, 1), [1; 32]).expect("read");
+    let claimed = LibraryRows(&store)
+        .find_claimed_identity(&token(2, 2, 1), [1; 32])
+        .expect("read");
     assert_eq!(claimed, Some(ann), "the same user");
     LibraryRows(&store)
-        .accepted_claim(&token(2, 2, 1), ann, Deadline::NONE)
+        .store_accepted_claim(&token(2, 2, 1), ann, Deadline::NONE)
         .expect("noted");
     assert_eq!(
         LibraryRows(&store)
-            .accepted(&token(3, 2, 1), &first, user, Deadline::NONE)
+            .store_accepted_token(&token(3, 2, 1), &first, user, Deadline::NONE)
             .expect("noted"),
         ann
     );
@@ -308,7 +310,7 @@ fn an_accepted_token_is_remembered_until_it_expires() {
         assert_eq!(known(&token(1, 1, day)), None);
         assert_eq!(
             LibraryRows(&store)
-                .accepted(&token(1, 1, day), &first, user, Deadline::NONE)
+                .store_accepted_token(&token(1, 1, day), &first, user, Deadline::NONE)
                 .expect("noted"),
             ann
         );
@@ -319,7 +321,7 @@ fn an_accepted_token_is_remembered_until_it_expires() {
     assert_eq!(count(&store, rows), 3);
     assert_eq!(
         LibraryRows(&store)
-            .accepted(&token(4, 9, 40), &first, user, Deadline::NONE)
+            .store_accepted_token(&token(4, 9, 40), &first, user, Deadline::NONE)
             .expect("noted"),
         ann
     );
@@ -330,17 +332,17 @@ fn an_accepted_token_is_remembered_until_it_expires() {
     );
     assert_eq!(
         LibraryRows(&store)
-            .accepted(&token(4, 9, 44), &first, user, Deadline::NONE)
+            .store_accepted_token(&token(4, 9, 44), &first, user, Deadline::NONE)
             .expect("noted"),
         ann
     );
     assert_eq!(count(&store, rows), 1);
     // A user without a name is known by the token only.
     let one = LibraryRows(&store)
-        .accepted(&token(5, 9, 30), &first, None, Deadline::NONE)
+        .store_accepted_token(&token(5, 9, 30), &first, None, Deadline::NONE)
         .expect("noted");
     let two = LibraryRows(&store)
-        .accepted(&token(6, 9, 30), &first, None, Deadline::NONE)
+        .store_accepted_token(&token(6, 9, 30), &first, None, Deadline::NONE)
         .expect("noted");
     assert!(one != two && one != ann && two != ann);
 }
@@ -355,7 +357,7 @@ fn another_url_opens_an_identity_by_the_same_token_only() {
     };
     let accepted = |endpoint: &Endpoint, user| {
         LibraryRows(&store)
-            .accepted(endpoint, &first, user, Deadline::NONE)
+            .store_accepted_token(endpoint, &first, user, Deadline::NONE)
             .expect("noted")
     };
     let ann = accepted(&token(1, 1, 0), user);
@@ -371,7 +373,9 @@ fn another_url_opens_an_identity_by_the_same_token_only() {
         ..token(number, weeks, day)
     };
     assert_eq!(
-        LibraryRows(&store).claimed(&third(4, 3, 15), [1; 32]).expect("read"),
+        LibraryRows(&store)
+            .find_claimed_identity(&third(4, 3, 15), [1; 32])
+            .expect("read"),
         None
     );
     let forged = accepted(&third(4, 3, 15), user);
@@ -382,7 +386,7 @@ fn another_url_opens_an_identity_by_the_same_token_only() {
     }
     // Neither does a request without a token.
     let nobody = |url: &str| Endpoint {
-        who: [url.as_bytes(), &[0; 3]].concat(),
+        user_hash: [url.as_bytes(), &[0; 3]].concat(),
         until_ms: 0,
         ..endpoint(url)
     };
@@ -483,7 +487,7 @@ fn a_continued_state_reads_only_newer_changes() {
     });
     add(500);
     ItemRows(&store)
-        .caught_up(&row, before, 502, NOW_MS, false, Deadline::NONE)
+        .store_caught_up(&row, before, 502, NOW_MS, false, Deadline::NONE)
         .expect("noted");
     let (changes, continued, now) = read(Some(before));
     assert_eq!((changes, continued), (1, 1), "of {before:?} to {now:?}");

@@ -37,8 +37,13 @@ impl Totals {
     /// Adds to the store's counters, and moves the answer count from the version page to the store. Adds nothing and
     /// returns `false` if other processes keep writing until the deadline.
     pub fn add(store: &Store, requests: u64, answers: u64, deadline: Deadline) -> Result<bool> {
-        let answers_on_page = store.opened.newest().page.as_ref().map_or(0, VersionPage::take_answers);
-        let added = store.write_in_turn(deadline, |tx| {
+        let answers_on_page = store
+            .opened
+            .newest()
+            .page
+            .as_ref()
+            .map_or(0, VersionPage::take_answer_count);
+        let added = store.write_unless_busy(deadline, |tx| {
             tx.run(
                 "UPDATE store SET requests = requests + ?1, answers = answers + ?2",
                 [requests.cast_signed(), (answers + answers_on_page).cast_signed()],

@@ -9,7 +9,7 @@ use rusqlite::{Connection, ErrorCode};
 use super::cached::CachedStatements;
 use super::change_log::trim_now_and_then;
 use super::connection::{LazyConnection, OpenConnection};
-use super::incarnation::is_fresh;
+use super::incarnation::is_first_sequence;
 use super::lock_wait::{BUSY, lock_by};
 use super::schema::failure;
 use super::store::Store;
@@ -96,13 +96,13 @@ impl Store {
             || lock_by(deadline, &self.connections.writer),
             |connection| self.transaction(connection, deadline.wait(BUSY), &mut work),
         );
-        self.tell_observer();
+        self.notify_observer();
         result
     }
 
-    /// Runs `work` in a write transaction, as [`Store::write`] does, but returns `None` if other processes keep writing
-    /// until the deadline.
-    pub(super) fn write_in_turn<T>(
+    /// Runs `work` in a write transaction, as [`Store::write_tables`] does, but returns `None` if other processes keep
+    /// writing until the deadline.
+    pub(super) fn write_unless_busy<T>(
         &self,
         deadline: Deadline,
         mut work: impl FnMut(&Tx<'_>) -> rusqlite::Result<T>,
@@ -114,7 +114,7 @@ impl Store {
                 result => result.map(Some),
             },
         );
-        self.tell_observer();
+        self.notify_observer();
         result
     }
 
@@ -135,7 +135,7 @@ impl Store {
             Some(last) => last.sequence,
             None => sequence_of(connection)?,
         };
-        if is_fresh(before.next()) {
+        if is_first_sequence(before.next()) {
             // The store has used all change sequences. This error makes the caller create a new database.
             return Err(failure(rusqlite::ffi::SQLITE_CORRUPT));
         }
@@ -146,7 +146,7 @@ impl Store {
             .and_then(|()| work(&tx))
             .and_then(|value| {
                 trim_now_and_then(&tx)?;
-                if tx.is_silent() {
+                if tx.has_no_log_rows() {
                     connection.run("UPDATE store SET sequence = ?1", [tx.sequence])?;
                 }
                 connection.run("COMMIT", [])?;
@@ -193,7 +193,7 @@ impl Store {
                 return result;
             }
             drop(slot);
-            match self.renew() {
+            match self.reopen_database() {
                 Err(_) if self.folder.broken().is_some() => {} // the new database is broken, too
                 result => result?,
             }
@@ -221,7 +221,7 @@ impl Store {
         work: &mut impl FnMut(&OpenConnection) -> rusqlite::Result<T>,
     ) -> Attempt<T> {
         // A write makes this check after `work`.
-        if self.folder.broken().is_some() || !slot.writes() && slot.is_moved() {
+        if self.folder.broken().is_some() || !slot.is_writer() && slot.is_moved() {
             return Attempt::Stale;
         }
         match slot.open_within(patience) {
@@ -239,14 +239,14 @@ impl Store {
         };
         let result = work(connection).map_err(|error| self.explained(&error, slot));
         // After a replacement of the database, run `work` again: a write is lost, and an error may be a consequence.
-        if self.folder.broken().is_some() || (result.is_err() || slot.writes()) && slot.is_moved() {
+        if self.folder.broken().is_some() || (result.is_err() || slot.is_writer()) && slot.is_moved() {
             return Attempt::Stale;
         }
         Attempt::Returned(result)
     }
 }
 
-/// The outcome of [`Store::run`].
+/// The outcome of [`Store::run_with_retries`].
 enum Attempt<T> {
     Returned(Result<T>),
     /// The connection's database is not the store's current database.

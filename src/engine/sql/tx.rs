@@ -55,7 +55,7 @@ impl<'c> Tx<'c> {
 
     /// Returns whether this transaction has added no rows to the logs. If so, the transaction must update the change
     /// sequence in the table `store`.
-    pub fn is_silent(&self) -> bool {
+    pub fn has_no_log_rows(&self) -> bool {
         self.change_count.get() == 0
     }
 

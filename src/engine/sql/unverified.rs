@@ -13,7 +13,7 @@ use crate::platform::deadline::Deadline;
 
 impl LibraryRows<'_> {
     /// Ends the invalidations of paths, compared by normal form, and of items, except those newer than `since`.
-    pub fn verified(
+    pub fn end_invalidations(
         &self,
         identity: IdentityId,
         library: LibraryId,
@@ -30,10 +30,10 @@ impl LibraryRows<'_> {
         }
         self.0.write(deadline, |tx| {
             for path in paths {
-                verify(tx, identity, library, path, "", since)?;
+                end_invalidation(tx, identity, library, path, "", since)?;
             }
             for rating_key in rating_keys {
-                verify(tx, identity, library, b"", rating_key, since)?;
+                end_invalidation(tx, identity, library, b"", rating_key, since)?;
             }
             Ok(())
         })
@@ -45,7 +45,7 @@ impl LibraryRows<'_> {
 ///
 /// A version with different Unicode tables may have stored a different normal form, so that this call does not find the
 /// invalidation. A later listing then ends the invalidation.
-pub fn verify(
+pub fn end_invalidation(
     tx: &Tx<'_>,
     identity: IdentityId,
     library: LibraryId,

@@ -32,9 +32,9 @@ const ANSWERS_WORD: usize = 24;
 const WAITING_WORD: usize = 32;
 
 /// Interval in milliseconds at which a reader checks whether the page's file was removed or replaced.
-pub const HOLDS_MS: u64 = 500;
+pub const PAGE_CHECK_MS: u64 = 500;
 /// Time after which every reader has noticed that the file was removed or replaced. Includes the lag of coarse clocks.
-const NOTICE_TIME: Duration = Duration::from_millis(HOLDS_MS + 60);
+const NOTICE_TIME: Duration = Duration::from_millis(PAGE_CHECK_MS + 60);
 
 /// Maximum time to wait while another process creates a page.
 const CREATE_TIMEOUT: Duration = Duration::from_secs(20);
@@ -55,8 +55,8 @@ impl VersionPage {
     /// new page, both counters are 0, so call [`VersionPage::repair`] under the database's write lock.
     ///
     /// Other processes may still have a removed page mapped, so this function waits until they have noticed the
-    /// removal. If `is_fresh` is set, the store has no commit yet, so no process can have an older page mapped, and
-    /// this function does not wait.
+    /// removal. If `is_first_sequence` is set, the store has no commit yet, so no process can have an older page
+    /// mapped, and this function does not wait.
     ///
     /// # Errors
     /// Fails with [`Status::Store`] if the file cannot be created or mapped.
@@ -112,10 +112,10 @@ impl VersionPage {
         Ok(is_of_store.then_some(Self { page, file }))
     }
 
-    /// Creates a page at `path` and replaces any existing file. For `is_fresh`, see [`VersionPage::open`].
+    /// Creates a page at `path` and replaces any existing file. For `is_first_sequence`, see [`VersionPage::open`].
     fn create(path: &Path, store_id: u64, is_fresh: bool) -> io::Result<()> {
         if !is_fresh {
-            Self::take_away(path, false)?;
+            Self::remove_file(path, false)?;
         }
         let mut bytes = [0; PAGE];
         for (index, word) in constant_words(store_id) {
@@ -136,7 +136,7 @@ impl VersionPage {
     ///
     /// # Errors
     /// Fails if the file cannot be removed.
-    pub fn take_away(path: &Path, is_unused: bool) -> io::Result<()> {
+    pub fn remove_file(path: &Path, is_unused: bool) -> io::Result<()> {
         // Unlike `files::remove`, `fs::remove_file` needs no free file descriptor.
         match fs::remove_file(path) {
             // If the path is not a regular file, no process can have it mapped, so the error is ignored.
@@ -169,11 +169,11 @@ impl VersionPage {
     /// Returns the number of answered lookups that the store has not counted yet, and resets the number to 0. The
     /// caller must add the number to the store's statistics.
     #[must_use]
-    pub fn take_answers(&self) -> u64 {
+    pub fn take_answer_count(&self) -> u64 {
         self.page.words()[ANSWERS_WORD].swap(0, Ordering::Relaxed)
     }
 
-    /// Announces a transaction before its commit; see [`VersionCounters::begin`].
+    /// Announces a transaction before its commit; see [`VersionCounters::record_failure`].
     pub fn begin(&self, sequence: u64) {
         self.counters().begin(sequence);
     }

@@ -2,18 +2,18 @@
 
 use std::collections::HashSet;
 
-use super::library_view::LibraryView;
+use super::library_snapshot::LibrarySnapshot;
 use crate::engine::memtable::{MemtableChange, MemtableEntry};
 use crate::engine::segment::ListingSegment;
 use crate::matching::{
-    FolderContents, FolderMember, FolderPosition, Folders, Form, Invalidated, ItemRef, LibraryIndex, ListedFile,
-    MAX_CANDIDATES, Mappings, Normal, Season, position_among,
+    FolderContents, FolderIndex, FolderMember, FolderPosition, Form, InvalidatedItem, ItemRef, LibraryIndex,
+    ListedFile, MAX_CANDIDATES, Mappings, NormalPath, Season, nearest_position,
 };
 use crate::model::Item;
 
-impl LibraryView {
+impl LibrarySnapshot {
     /// Returns, in order, the segment's first entries for the items that the memtable changes or removes.
-    fn overridden_firsts(&self, segment: &ListingSegment) -> Vec<u32> {
+    fn overridden_entries(&self, segment: &ListingSegment) -> Vec<u32> {
         let mut firsts: Vec<u32> = self
             .memtable
             .records()
@@ -31,7 +31,7 @@ impl LibraryView {
     /// Returns whether a listed item has a file below a folder. `mapped`: whether to compare mapped paths.
     fn has_below(&self, rating_key: &str, folder: &[u8], mapped: bool) -> bool {
         match &self.segment {
-            Some(segment) if self.overridden(rating_key).is_none() => {
+            Some(segment) if self.newest_override(rating_key).is_none() => {
                 let mut any = false;
                 if let Some(first) = segment.find(rating_key) {
                     segment.entries_of(first, |entry| {
@@ -57,7 +57,7 @@ impl LibraryView {
         let live = self
             .memtable
             .records()
-            .filter_map(|record| Some((record, self.live(record)?)));
+            .filter_map(|record| Some((record, self.live_item(record)?)));
         live.flat_map(move |(record, item)| paths_of(record, item, mapped))
             .filter(move |(_, _, form)| Form::from_folded(form).compare_to_folder(&folder, 0).0.is_eq())
     }
@@ -87,11 +87,11 @@ fn components(form: &[u8]) -> usize {
     Form::from_folded(form).rev_components().count()
 }
 
-impl Folders for LibraryView {
+impl FolderIndex for LibrarySnapshot {
     /// Returns the items below a folder: first unchanged items from the segment, then items from the memtable.
     /// `mapped`: whether to compare mapped paths.
-    fn contents<'v>(&'v self, folder: &[u8], mapped: bool) -> FolderContents<'v> {
-        let mut contents = FolderContents::default();
+    fn folder_contents<'v>(&'v self, folder: &[u8], mapped: bool) -> FolderContents<'v> {
+        let mut folder_contents = FolderContents::default();
         let depth = components(folder);
         let (mut segment, mut others) = (None, Vec::new());
         if let Some(known) = &self.segment {
@@ -100,49 +100,54 @@ impl Folders for LibraryView {
                 let hidden = if self.memtable.is_empty() {
                     Vec::new()
                 } else {
-                    let firsts = self.overridden_firsts(known).into_iter();
-                    known.hidden_places(firsts, &within, folder, mapped)
+                    let firsts = self.overridden_entries(known).into_iter();
+                    known.hidden_positions(firsts, &within, folder, mapped)
                 };
-                others = known.gather(&within, &hidden, depth, &mut contents);
+                others = known.add_contents(&within, &hidden, depth, &mut folder_contents);
                 segment = Some(known);
             }
         }
         if self.memtable.is_empty() {
-            return contents;
+            return folder_contents;
         }
         let mut counted_keys = HashSet::new();
         for (item, path, form) in self.added_below(folder, mapped) {
-            contents.files += 1;
+            folder_contents.files += 1;
             if !counted_keys.insert(item.rating_key.as_str()) {
                 continue;
             }
-            contents.items += 1;
+            folder_contents.items += 1;
             let is_show = !item.show_rating_key.is_empty();
             let below = components(form).saturating_sub(depth);
             let member = FolderMember::new(ItemRef::from(item), Season::of(item), path.as_bytes(), below, is_show);
-            let known = contents
+            let known = folder_contents
                 .members
                 .iter_mut()
                 .find(|known| is_show && known.is_show && known.item.show_rating_key == item.show_rating_key);
             let is_among_others =
-                || segment.is_some_and(|segment| is_show && segment.is_among(&others, &item.show_rating_key));
+                || segment.is_some_and(|segment| is_show && segment.contains_show_key(&others, &item.show_rating_key));
             if let Some(known) = known {
                 known.merge_season(member.season);
-            } else if contents.members.len() < MAX_CANDIDATES {
-                contents.members.push(member);
-                contents.total += 1;
+            } else if folder_contents.members.len() < MAX_CANDIDATES {
+                folder_contents.members.push(member);
+                folder_contents.total += 1;
             } else if !is_among_others() && (!is_show || counted_keys.insert(item.show_rating_key.as_str())) {
-                contents.total += 1;
+                folder_contents.total += 1;
             }
         }
-        contents
+        folder_contents
     }
 
     /// Returns invalidated items with their invalidated paths, from the memtable, which contains all invalidations.
-    fn invalidated(&self, below: Option<(&[u8], bool)>, mappings: &Mappings, limit: usize) -> Vec<Invalidated> {
-        let mut found: Vec<Invalidated> = Vec::new();
+    fn invalidated_items(
+        &self,
+        below: Option<(&[u8], bool)>,
+        mappings: &Mappings,
+        limit: usize,
+    ) -> Vec<InvalidatedItem> {
+        let mut found: Vec<InvalidatedItem> = Vec::new();
         let mut consider = |rating_key: &str, path: &[u8]| {
-            let invalid = || Normal::with(path, |normal| self.is_unverified(normal, path, rating_key));
+            let invalid = || NormalPath::with(path, |normal| self.is_unverified(normal, path, rating_key));
             // Paths are grouped by item, because the caller verifies each item once for all its paths.
             match found.iter().position(|(known, _)| known == rating_key) {
                 Some(at) if found[at].1.iter().any(|known| known == path) || !invalid() => {}
@@ -158,13 +163,13 @@ impl Folders for LibraryView {
                     Some((folder, mapped)) if self.has_below(rating_key, folder, mapped) => consider(rating_key, b""),
                     Some(_) => {}
                 },
-                MemtableChange::UnverifiedPath { path } => Normal::with(path, |normal| {
+                MemtableChange::UnverifiedPath { path } => NormalPath::with(path, |normal| {
                     // The invalidated path can be a server path or a host path, so mapped paths are also looked up.
                     let mut hit = |hit| {
                         let (rating_key, listed) = self.key_and_path(hit);
                         let lies_below = |(folder, mapped): (&[u8], bool)| {
                             let is_below = |path: &[u8]| {
-                                Normal::with(path, |path| {
+                                NormalPath::with(path, |path| {
                                     Form::from_folded(path.form()).compare_to_folder(folder, 0).0.is_eq()
                                 })
                             };
@@ -178,7 +183,7 @@ impl Folders for LibraryView {
                     self.each_listed(normal, |found, _| hit(found));
                     self.each_mapped(normal, |found, _| hit(found));
                     mappings.to_server(normal, |server| {
-                        Normal::with(server, |server| self.each_listed(server, |found, _| hit(found)));
+                        NormalPath::with(server, |server| self.each_listed(server, |found, _| hit(found)));
                         None::<()>
                     });
                 }),
@@ -198,7 +203,7 @@ impl Folders for LibraryView {
         let live = self
             .memtable
             .records()
-            .filter_map(|record| Some((record, self.live(record)?)));
+            .filter_map(|record| Some((record, self.live_item(record)?)));
         for (_, _, path) in live.flat_map(|(record, item)| paths_of(record, item, false)) {
             let path = Form::from_folded(path);
             for depth in 1..path.rev_components().count() {
@@ -218,7 +223,7 @@ impl Folders for LibraryView {
                 if self.memtable.is_empty() {
                     Vec::new()
                 } else {
-                    self.overridden_firsts(segment)
+                    self.overridden_entries(segment)
                 }
             };
             count = segment.folder_suffix_matches(form, best, &hidden, |common, folder| {
@@ -271,35 +276,35 @@ impl Folders for LibraryView {
             form: form.to_vec(),
             item: ItemRef::from(item),
             path: path.as_bytes(),
-            is_of_several: item.parts.len() > 1,
+            item_has_other_files: item.parts.len() > 1,
         };
         if let Some(segment) = &self.segment {
             let within = segment.below(folder, mapped);
             let hidden = if self.memtable.is_empty() || within.is_empty() {
                 Vec::new()
             } else {
-                segment.hidden_places(self.overridden_firsts(segment).into_iter(), &within, folder, mapped)
+                segment.hidden_positions(self.overridden_entries(segment).into_iter(), &within, folder, mapped)
             };
             let within = match after {
                 Some(after) => segment.range_after(&within, after),
                 None => within,
             };
             for place in within.filter(|place| hidden.binary_search(place).is_err()) {
-                let Some(entry) = segment.at(place) else { return };
+                let Some(entry) = segment.entry_at(place) else { return };
                 let form: Vec<u8> = entry.form().bytes().collect();
                 while let Some(added) = added.next_if(|(own, ..)| *own <= form.as_slice()) {
                     if !report(of_added(added)) {
                         return;
                     }
                 }
-                let listed = entry.listed();
-                let (item, is_of_several) = segment.item_of_files(listed);
-                let path = segment.facts(listed).1;
+                let listed = entry.listed_number();
+                let (item, is_of_several) = segment.item_and_is_multi_file(listed);
+                let path = segment.key_and_path(listed).1;
                 if !report(ListedFile {
                     form,
                     item,
                     path,
-                    is_of_several,
+                    item_has_other_files: is_of_several,
                 }) {
                     return;
                 }
@@ -313,7 +318,7 @@ impl Folders for LibraryView {
     }
 
     /// Returns the folder's position relative to the library's folders.
-    fn position(&self, folder: &[u8]) -> FolderPosition {
-        position_among(folder, self.own_folders())
+    fn folder_position(&self, folder: &[u8]) -> FolderPosition {
+        nearest_position(folder, self.own_folders())
     }
 }

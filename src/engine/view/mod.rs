@@ -1,10 +1,10 @@
 //! Combines the listing segment, the confirmed matches, and the memtable of one library, for the crate `matching`.
 
 mod folders;
-mod library_view;
+mod library_snapshot;
 mod stored_items;
 
-pub use library_view::{LibraryView, ViewFacts};
+pub use library_snapshot::{LibraryProperties, LibrarySnapshot};
 
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,7 @@
 //! Reads whole items from the segment and memtable of a library: by rating key, in pages, by GUID and by title.
 
-use super::library_view::{Hit, LibraryView};
-use crate::engine::segment::{cursor_of, folds_of, guids_of};
+use super::library_snapshot::{Hit, LibrarySnapshot};
+use crate::engine::segment::{cursor_of, folded_titles_of, guids_of};
 use crate::error::Result;
 use crate::matching::LibraryIndex;
 use crate::matching::text::{fold_title, has_all_words};
@@ -9,7 +9,7 @@ use crate::model::Item;
 
 /// The result of a search for items in a library.
 #[derive(Debug, Default, PartialEq)]
-pub struct Hits {
+pub struct ItemSearchResult {
     /// The matching items, at most as many as requested.
     pub items: Vec<Item>,
     /// The number of all matching items.
@@ -18,7 +18,7 @@ pub struct Hits {
     pub by_words: bool,
 }
 
-impl LibraryView {
+impl LibrarySnapshot {
     /// Returns the item with this rating key, including all files and external ids; `None` if there is no item.
     pub fn stored_item(&self, rating_key: &str) -> Option<Item> {
         self.item_of_hit(self.find_item(rating_key)?)
@@ -28,7 +28,7 @@ impl LibraryView {
     fn item_of_hit(&self, hit: Hit<'_>) -> Option<Item> {
         match hit {
             Hit::Listed(first) => self.segment.as_ref()?.whole_item(first),
-            Hit::Added(record, _) => self.live(record).cloned(),
+            Hit::Added(record, _) => self.live_item(record).cloned(),
             _ => None,
         }
     }
@@ -61,7 +61,7 @@ impl LibraryView {
 
     /// Returns the items that were added or changed since the segment was built.
     fn added(&self) -> impl Iterator<Item = &Item> {
-        self.memtable.records().filter_map(|record| self.live(record))
+        self.memtable.records().filter_map(|record| self.live_item(record))
     }
 
     /// Returns at most `limit` items with this GUID, which can be the GUID of the item or of its season, album, show or
@@ -69,7 +69,7 @@ impl LibraryView {
     ///
     /// # Errors
     /// Index build errors.
-    pub fn items_with_guid(&self, guid: &str, limit: usize) -> Result<Hits> {
+    pub fn items_with_guid(&self, guid: &str, limit: usize) -> Result<ItemSearchResult> {
         self.indexed(guid, limit, |item| guids_of(item).any(|own| own == guid))
     }
 
@@ -78,9 +78,9 @@ impl LibraryView {
     ///
     /// # Errors
     /// Index build errors.
-    pub fn items_with_title(&self, title: &str, limit: usize) -> Result<Hits> {
+    pub fn items_with_title(&self, title: &str, limit: usize) -> Result<ItemSearchResult> {
         let wanted = fold_title(title);
-        let hits = self.indexed(&wanted, limit, |item| folds_of(item).any(|fold| fold == wanted))?;
+        let hits = self.indexed(&wanted, limit, |item| folded_titles_of(item).any(|fold| fold == wanted))?;
         if hits.total > 0 {
             return Ok(hits);
         }
@@ -88,7 +88,10 @@ impl LibraryView {
         let mut found: Vec<(usize, String, Hit<'_>)> = Vec::new();
         let word = wanted.split(' ').max_by_key(|word| word.len()).unwrap_or_default();
         let mut add = |titles: [&str; 2], hit| {
-            let folds = titles.into_iter().filter(|title| may_have(title, word)).map(fold_title);
+            let folds = titles
+                .into_iter()
+                .filter(|title| may_contain_word(title, word))
+                .map(fold_title);
             let with_words = folds.filter(|fold| has_all_words(fold, &wanted));
             if let Some(fold) = with_words.min_by_key(String::len) {
                 found.push((fold.len(), fold, hit));
@@ -102,7 +105,7 @@ impl LibraryView {
             });
         }
         for record in self.memtable.records() {
-            if let Some(item) = self.live(record) {
+            if let Some(item) = self.live_item(record) {
                 add([&item.title, &item.show_title], Hit::Added(record, 0));
             }
         }
@@ -111,7 +114,7 @@ impl LibraryView {
             .iter()
             .take(limit)
             .filter_map(|(_, _, hit)| self.item_of_hit(*hit));
-        Ok(Hits {
+        Ok(ItemSearchResult {
             items: items.collect(),
             total: found.len(),
             by_words: true,
@@ -120,8 +123,8 @@ impl LibraryView {
 
     /// Returns at most `limit` items for which `is_hit` returns `true`. Considers the items that the index contains for
     /// `text`, and all items in the memtable.
-    fn indexed(&self, text: &str, limit: usize, is_hit: impl Fn(&Item) -> bool) -> Result<Hits> {
-        let mut hits = Hits::default();
+    fn indexed(&self, text: &str, limit: usize, is_hit: impl Fn(&Item) -> bool) -> Result<ItemSearchResult> {
+        let mut hits = ItemSearchResult::default();
         let mut add = |item| {
             hits.total += 1;
             if hits.items.len() < limit {
@@ -142,7 +145,7 @@ impl LibraryView {
 
 /// Returns `false` if the folded title certainly does not contain `word`. This fast check avoids folding every title,
 /// which would take most of a search's time.
-fn may_have(title: &str, word: &str) -> bool {
+fn may_contain_word(title: &str, word: &str) -> bool {
     // In an ASCII title without apostrophes, folding changes only the case of each word.
     let mut places = title.as_bytes().windows(word.len().max(1));
     !title.is_ascii() || title.contains('\'') || places.any(|place| place.eq_ignore_ascii_case(word.as_bytes()))

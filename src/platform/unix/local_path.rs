@@ -19,7 +19,7 @@ pub fn named_only(_: &Path, error: io::Error) -> io::Result<PathBuf> {
     Err(error)
 }
 
-/// Returns the path unchanged, since `SQLite` opens any path.
+/// Returns the path unchanged, since SQLite opens any path.
 pub fn for_sqlite(path: &Path) -> Cow<'_, Path> {
     path.into()
 }

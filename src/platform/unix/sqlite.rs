@@ -1,10 +1,10 @@
-//! Replaces a system call that `SQLite` makes.
+//! Replaces a system call that SQLite makes.
 
 use std::ffi::c_int;
 
 use rusqlite::ffi::sqlite3_vfs_find;
 
-/// Prevents this copy of `SQLite` from changing the owner of files while `keeps` returns `true`. Such a change would
+/// Prevents this copy of SQLite from changing the owner of files while `keeps` returns `true`. Such a change would
 /// also change file times, and take files away from other users. Only the first call has an effect.
 pub fn keep_owner_if(keeps: fn() -> bool) {
     /// The condition: the function below has the signature of the system call.

@@ -109,7 +109,7 @@ fn retry_while_held<T>(held: &[u32], mut call: impl FnMut() -> io::Result<T>) ->
     }
 }
 
-/// Reads the header of the log's index, which `SQLite` writes with each commit. `SQLite`'s locks do not cover these
+/// Reads the header of the log's index, which SQLite writes with each commit. SQLite's locks do not cover these
 /// bytes.
 pub fn log_version(index: &Path) -> Option<[u8; 48]> {
     let (file, mut header) = (open(index, false).ok()?, [0; 48]);

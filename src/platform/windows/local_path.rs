@@ -12,7 +12,7 @@ use windows_sys::Win32::Storage::FileSystem::{FindClose, FindFirstFileW, WIN32_F
 use super::files::{is_gone, named};
 use super::owner::verbatim;
 
-/// Length from which a path counts as long, in UTF-16 units. Below the limit of 260, since `SQLite` appends suffixes.
+/// Length from which a path counts as long, in UTF-16 units. Below the limit of 260, since SQLite appends suffixes.
 const LONG: usize = 200;
 
 /// Converts a path of the host to `/` as separator, without the prefix `\\?\`, and to the case of names on the disk.

@@ -22,7 +22,7 @@ mod owner;
 pub mod sqlite;
 pub mod thread;
 
-/// Returns `false`: Windows locks belong to handles, so two copies of `SQLite` see each other's locks.
+/// Returns `false`: Windows locks belong to handles, so two copies of SQLite see each other's locks.
 pub fn is_open(_: &Path, _: Inode) -> bool {
     false
 }

@@ -24,7 +24,7 @@ use windows_sys::Win32::Storage::FileSystem::{
 use windows_sys::Win32::System::Threading::{GetCurrentProcess, GetCurrentThread, OpenProcessToken, OpenThreadToken};
 
 /// Returns a security descriptor in SDDL: full access for the user (by SID), the system (SY) and administrators (BA),
-/// and nothing inherited (P). Files in a folder inherit the access (OICI), including `SQLite`'s. Names the user as
+/// and nothing inherited (P). Files in a folder inherit the access (OICI), including SQLite's. Names the user as
 /// owner, since files of an elevated process would belong to the administrators.
 fn rights() -> io::Result<String> {
     let user = user()?;

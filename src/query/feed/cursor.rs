@@ -1,8 +1,8 @@
 //! The string encoding of a reader's position in the feed. Any process can use a cursor later. A cursor contains the
 //! timeline, the view and the library for which the cursor is valid.
 
-use crate::engine::{FeedPlace, FeedPosition};
-use crate::error::{Error, Result, Status, refuse};
+use crate::engine::{FeedLogPosition, FeedPosition};
+use crate::error::{Error, Result, Status, invalid_argument_error};
 use crate::model::{IdentityId, LibraryId, Sequence};
 
 /// The first part of a cursor: the version of the encoding.
@@ -39,7 +39,11 @@ impl FeedCursor {
         let library = library.unwrap_or(LibraryId::ALL);
         let prefix = format!("{VERSION}.{timeline:x}.{identity}.{library}");
         let text = match position {
-            FeedPosition::Log(FeedPlace { sequence, n, reported }) => format!("{prefix}.{sequence}.{n}.{reported}"),
+            FeedPosition::Log(FeedLogPosition {
+                sequence,
+                n,
+                next_library: reported,
+            }) => format!("{prefix}.{sequence}.{n}.{reported}"),
             FeedPosition::Full { then, library, after } => format!("{prefix}.{FULL}.{then}.{library}.{after}"),
         };
         match end {
@@ -58,7 +62,7 @@ impl FeedCursor {
         // This comparison rejects other spellings of the same numbers, such as leading zeros.
         let Some(cursor) = parsed.filter(|cursor| cursor.to_text() == text) else {
             let quoted: String = text.chars().take(QUOTED).collect();
-            return refuse(format!(
+            return invalid_argument_error(format!(
                 "'{quoted}' is not a valid cursor: pass a cursor exactly as returned, or omit the cursor to start over"
             ));
         };
@@ -77,9 +81,9 @@ impl FeedCursor {
             (Some(_), Some(_)) => {
                 list_again("the cursor belongs to a different library, or the library was removed and added again")
             }
-            (Some(_), None) => {
-                refuse("the cursor belongs to one library: select that library, or omit the cursor to start over")
-            }
+            (Some(_), None) => invalid_argument_error(
+                "the cursor belongs to one library: select that library, or omit the cursor to start over",
+            ),
         }
     }
 }
@@ -104,10 +108,10 @@ fn parse(text: &str) -> Option<FeedCursor> {
             after: next_number()?,
         }
     } else {
-        FeedPosition::Log(FeedPlace {
+        FeedPosition::Log(FeedLogPosition {
             sequence: Sequence(number(full_or_sequence).filter(|number| *number > 0)?.cast_unsigned()),
             n: next_number()?,
-            reported: next_number()?,
+            next_library: next_number()?,
         })
     };
     let end = match parts.next() {

@@ -12,10 +12,10 @@ fn cursor(position: FeedPosition) -> FeedCursor {
 
 #[test]
 fn a_cursor_round_trips() {
-    let log = FeedPosition::Log(FeedPlace {
+    let log = FeedPosition::Log(FeedLogPosition {
         sequence: Sequence(1 << 40),
         n: 3,
-        reported: 99,
+        next_library: 99,
     });
     let full = FeedPosition::Full {
         then: Sequence(5),
@@ -38,10 +38,10 @@ fn a_cursor_round_trips() {
 
 #[test]
 fn other_texts_are_refused_with_their_name() {
-    let given = cursor(FeedPosition::Log(FeedPlace {
+    let given = cursor(FeedPosition::Log(FeedLogPosition {
         sequence: Sequence(5),
         n: 0,
-        reported: 0,
+        next_library: 0,
     }))
     .to_text();
     let longer = format!("{given}.1");

@@ -13,7 +13,7 @@ fn item(rating_key: &str, parts: &[&str]) -> model::Item {
 
 fn told(was: Option<model::Item>, now: Option<model::Item>) -> Vec<Change> {
     let library = LibraryRow::default();
-    changes_of(ItemChange { library, was, now }, &KIND)
+    changes_per_file(ItemChange { library, was, now }, &KIND)
 }
 
 fn text(path: Option<&PathBuf>) -> Option<&str> {

@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::found::Item;
+use super::owned_answers::Item;
 use super::queries::Queries;
-use crate::engine::{FeedPage, FeedPosition, FeedRows, ItemChange, LibraryRow, places};
-use crate::error::{Error, Result, Status, refuse};
-use crate::freshness::{Need, need};
+use crate::engine::{FeedPage, FeedPosition, FeedRows, ItemChange, LibraryRow, library_indexes};
+use crate::error::{Error, Result, Status, invalid_argument_error};
+use crate::freshness::{NeededRequest, needed_request};
 use crate::matching::Scope;
 use crate::model::{self, IdentityId, Library, LibraryId};
 use crate::platform::clock::coarse_ms;
@@ -112,7 +112,7 @@ impl Queries {
     /// reader would never catch up with a faster writer.
     pub fn changes(&self, call: &Call<'_>, cursor: &str, full: bool, limit: usize) -> Result<ChangePage> {
         if full && !cursor.is_empty() {
-            return refuse("a full listing takes no cursor: omit the cursor, or request only changes");
+            return invalid_argument_error("a full listing takes no cursor: omit the cursor, or request only changes");
         }
         self.reading.catch_up(call.deadline)?;
         let (identity, library) = self.identity_and_library(call)?;
@@ -161,7 +161,7 @@ impl Queries {
         Ok(ChangePage {
             changes: changes
                 .into_iter()
-                .flat_map(|changes| changes_of(changes, kind))
+                .flat_map(|changes| changes_per_file(changes, kind))
                 .collect(),
             cursor: reader.to_text(),
             more,
@@ -182,14 +182,14 @@ impl Queries {
     pub fn wait_for_changes(&self, call: &Call<'_>, cursor: &str) -> Result<Status> {
         let start = Instant::now();
         if cursor.is_empty() {
-            return refuse("the cursor is empty: pass a cursor from a page of changes");
+            return invalid_argument_error("the cursor is empty: pass a cursor from a page of changes");
         }
         let reader = FeedCursor::from_text(cursor)?;
         let mut last_age_check: Option<Instant> = None;
         // The time of the last database read, and the sequence on the version page at that time.
         let mut last_read: Option<(Option<u64>, Instant)> = None;
         loop {
-            let wait = self.store.commit_waited_for();
+            let wait = self.store.commit_waiter();
             let sequence = self.store.shown_sequence();
             let is_unchanged = match last_read {
                 Some((Some(read_sequence), _)) if sequence == Some(read_sequence) => true,
@@ -246,8 +246,9 @@ impl Queries {
             return Ok(false);
         };
         let now = self.clock.now_ms();
-        let mut rows = places(scope, snapshot.rows.len()).filter_map(|index| snapshot.rows.get(index));
-        let is_due = |row: &LibraryRow| need(&self.sync.age(row), &self.policy, now) != Need::Nothing;
+        let mut rows = library_indexes(scope, snapshot.rows.len()).filter_map(|index| snapshot.rows.get(index));
+        let is_due =
+            |row: &LibraryRow| needed_request(&self.sync.age(row), &self.policy, now) != NeededRequest::Nothing;
         Ok(rows.any(|row| row.generation.is_fetched() && is_due(row)) || self.sync.has_invalidated(&snapshot, scope))
     }
 
@@ -274,14 +275,16 @@ impl Queries {
             return Ok(());
         }
         let text = "no library was ever fetched completely: fetch a library first (refresh)";
-        Err(self.reading.refused_or(Error::new(Status::NotFetched, text)))
+        Err(self
+            .reading
+            .explain_rejected_token(Error::new(Status::NotFetched, text)))
     }
 
     /// Returns the view and the library of a call; the library is `None` for all libraries. If the server rejected the
     /// token, the error says so.
     fn identity_and_library(&self, call: &Call<'_>) -> Result<(IdentityId, Option<LibraryId>)> {
         self.find_identity_and_library(call)
-            .map_err(|error| self.reading.refused_or(error))
+            .map_err(|error| self.reading.explain_rejected_token(error))
     }
 
     /// Returns the view and the library of a call; the library is `None` for all libraries. Errors do not mention a
@@ -295,7 +298,7 @@ impl Queries {
                 Resolved::Scope(Scope::All) => None,
                 Resolved::Scope(Scope::One(index)) => snapshot.rows.get(index),
                 Resolved::Unknown if self.reading.awaits_acceptance()? => None,
-                Resolved::Unknown => return Err(library.not_stored(&snapshot, &self.reading)),
+                Resolved::Unknown => return Err(library.not_stored_error(&snapshot, &self.reading)),
             },
         };
         let Some(identity) = snapshot.identity else {
@@ -325,7 +328,7 @@ fn report_wait(call: &Call<'_>, elapsed: Duration) -> Result<()> {
 }
 
 /// Converts a change to an item into one change for each file, including files that the item lost.
-fn changes_of(changes: ItemChange, source: &Kind) -> Vec<Change> {
+fn changes_per_file(changes: ItemChange, source: &Kind) -> Vec<Change> {
     let must_relist = changes.is_relist_marker();
     let ItemChange { library, was, now } = changes;
     let Library { title, section, .. } = library.library;
@@ -349,7 +352,7 @@ fn changes_of(changes: ItemChange, source: &Kind) -> Vec<Change> {
     };
     let one_per_file = |kind, item: &model::Item| {
         // An item without files also has one change.
-        let files = files_of(item);
+        let files = unique_files(item);
         let files = if files.is_empty() { vec![""] } else { files };
         files
             .into_iter()
@@ -363,7 +366,7 @@ fn changes_of(changes: ItemChange, source: &Kind) -> Vec<Change> {
         (Some(item), None) => one_per_file(ChangeKind::Removed, &item),
         (Some(was), Some(now)) => {
             let from_key = (was.rating_key != now.rating_key).then_some(was.rating_key.as_str());
-            let (old_files, new_files) = (files_of(&was), files_of(&now));
+            let (old_files, new_files) = (unique_files(&was), unique_files(&now));
             let mut lost_files = old_files.iter().filter(|file| !new_files.contains(file));
             let mut changes: Vec<Change> = Vec::with_capacity(new_files.len());
             for file in &new_files {
@@ -387,7 +390,7 @@ fn changes_of(changes: ItemChange, source: &Kind) -> Vec<Change> {
 }
 
 /// Returns the item's files without duplicates.
-fn files_of(item: &model::Item) -> Vec<&str> {
+fn unique_files(item: &model::Item) -> Vec<&str> {
     let mut files: Vec<&str> = Vec::with_capacity(item.parts.len());
     for part in &item.parts {
         if !files.contains(&part.as_str()) {

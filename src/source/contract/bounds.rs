@@ -17,7 +17,7 @@ pub struct Bounds<'a> {
     /// pauses. If this function returns `true`, the call fails with [`ErrorKind::Aborted`](crate::ErrorKind::Aborted).
     pub aborted: &'a (dyn Fn() -> bool + Sync),
     /// [`Session::number`](crate::source::Session::number) of the token to use; 0 for the current token.
-    pub session: u64,
+    pub token_number: u64,
 }
 
 impl Bounds<'_> {
@@ -27,6 +27,6 @@ impl Bounds<'_> {
         silence: None,
         retry_for: None,
         aborted: &|| false,
-        session: 0,
+        token_number: 0,
     };
 }

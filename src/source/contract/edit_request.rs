@@ -103,7 +103,7 @@ pub struct EditRequest<'a> {
     /// Item type, which all the items share.
     pub kind: ItemType,
     /// Rating keys of the items; never empty, because the server would then edit every item in the library.
-    pub ids: &'a [&'a str],
+    pub rating_keys: &'a [&'a str],
     /// The changes.
     pub changes: &'a [FieldChange],
     /// Whether to lock or unlock the changed fields.

@@ -20,16 +20,16 @@ pub struct Kind {
     /// control characters. A comma is invalid, because it separates rating keys in a URL.
     pub is_rating_key: fn(&str) -> bool,
     /// Parses the JSON of a notification or webhook. Fails with [`Status::InvalidArgument`] if the JSON is invalid.
-    pub read_events: fn(&[u8]) -> Result<Notification>,
+    pub parse_notification: fn(&[u8]) -> Result<Notification>,
     /// Advice to set the option that adds edits and events, for error messages; `None` if no option adds them.
-    pub companion: Option<&'static str>,
+    pub enabling_option_advice: Option<&'static str>,
 }
 
 /// A server as one user sees it. plexindex must never show the content of one view to the user of a different view.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct View {
     /// The server's location, such as its URL; constant for a server.
-    pub place: String,
+    pub location: String,
     /// The user.
     pub viewer: Viewer,
 }
@@ -53,7 +53,11 @@ impl Kind {
     pub fn unsupported(&self, problem: &str, remedy: &str) -> Error {
         Error::new(
             Status::Unsupported,
-            format!("{} {problem}: {}", self.name, self.companion.unwrap_or(remedy)),
+            format!(
+                "{} {problem}: {}",
+                self.name,
+                self.enabling_option_advice.unwrap_or(remedy)
+            ),
         )
     }
 

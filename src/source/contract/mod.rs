@@ -29,7 +29,7 @@ pub struct Abilities {
     pub changes: Delta,
     /// Whether [`Source::find_path`] is supported.
     pub find: bool,
-    /// Whether [`Source::below`] is supported.
+    /// Whether [`Source::items_in_folders`] is supported.
     pub folders: bool,
     /// Whether [`Source::items`] is supported, so that plexindex can verify an item without a listing.
     pub items: bool,
@@ -38,7 +38,7 @@ pub struct Abilities {
     /// Whether [`Source::edit`] is supported.
     pub edits: bool,
     /// Whether reads send no network request. Callers then need neither polling intervals nor back-off, and
-    /// [`Source::has_moved`] detects changes cheaply.
+    /// [`Source::may_have_changed`] detects changes cheaply.
     pub local: bool,
 }
 
@@ -88,13 +88,13 @@ pub struct PageEnd {
     /// page's own position, because the server then announced more rows but returned none.
     pub next: Option<u64>,
     /// Whether the server returned different rows than requested. The listing must then start again from the beginning.
-    pub moved: bool,
+    pub has_shifted: bool,
 }
 
 /// The indexed items of a library. A source compares its own items with the indexed items to find changes.
-pub trait KnownItems {
+pub trait IndexedItems {
     /// Returns the library's change token as of the last listing or delta.
-    fn since(&self) -> &str;
+    fn base_token(&self) -> &str;
 
     /// Adds all of these items to the index, or none if the call fails.
     ///
@@ -120,12 +120,12 @@ pub trait KnownItems {
     /// Those of the store.
     fn count(&self) -> Result<u64>;
 
-    /// Returns the number of items that the index had at [`KnownItems::since`]; `None` if unknown. If single items were
-    /// added or removed later, the number differs from [`KnownItems::count`].
+    /// Returns the number of items that the index had at [`IndexedItems::base_token`]; `None` if unknown. If single
+    /// items were added or removed later, the number differs from [`IndexedItems::set_segment_counts`].
     ///
     /// # Errors
     /// Those of the store.
-    fn count_at_since(&self) -> Result<Option<u64>> {
+    fn count_at_base(&self) -> Result<Option<u64>> {
         Ok(None)
     }
 
@@ -140,13 +140,13 @@ pub trait KnownItems {
     ///
     /// # Errors
     /// Those of the store.
-    fn may_shrink_to(&self, items: u64) -> Result<bool>;
+    fn accepts_shrinking_to(&self, items: u64) -> Result<bool>;
 }
 
 /// The changes that a source found in a library.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SourceChanges {
-    /// The source found all changes, and has already passed new and updated items to [`KnownItems::add`].
+    /// The source found all changes, and has already passed new and updated items to [`IndexedItems::add`].
     Known {
         /// Rating keys of items that the server no longer has.
         gone: Vec<String>,
@@ -235,7 +235,7 @@ pub trait Source: Send + Sync {
 
     /// Returns whether the source may have changed since this change token, without reading its content. This function
     /// must be fast, because plexindex calls it before each answer if the source is [`Abilities::local`].
-    fn has_moved(&self, _token: &str) -> bool {
+    fn may_have_changed(&self, _token: &str) -> bool {
         false
     }
 
@@ -256,12 +256,12 @@ pub trait Source: Send + Sync {
     /// library.
     fn page(&self, request: &PageRequest<'_>, bounds: Bounds<'_>, items: &mut Vec<Item>) -> Result<PageEnd>;
 
-    /// Finds a library's changes since [`KnownItems::since`], as completely as [`Abilities::changes`] promises. Adds
-    /// new and updated items to `index`, and returns the rating keys of removed items.
+    /// Finds a library's changes since [`IndexedItems::base_token`], as completely as [`Abilities::changes`] promises.
+    /// Adds new and updated items to `index`, and returns the rating keys of removed items.
     ///
     /// # Errors
     /// As [`Source::server`]; those of `index`.
-    fn changes(&self, _library: &Library, _index: &dyn KnownItems, _bounds: Bounds<'_>) -> Result<SourceChanges> {
+    fn changes(&self, _library: &Library, _index: &dyn IndexedItems, _bounds: Bounds<'_>) -> Result<SourceChanges> {
         Ok(SourceChanges::Unknown)
     }
 
@@ -285,7 +285,7 @@ pub trait Source: Send + Sync {
     ///
     /// # Errors
     /// As [`Source::server`].
-    fn below(
+    fn items_in_folders(
         &self,
         _library: &Library,
         _folders: &[Vec<u8>],

@@ -120,7 +120,7 @@ impl Tokens {
 
     /// Returns the current token if it has the same view as the token with this number; otherwise `None`.
     #[must_use]
-    pub fn current_with_view_of(&self, number: u64) -> Option<Arc<Session>> {
+    pub fn current_if_same_view(&self, number: u64) -> Option<Arc<Session>> {
         let state = lock(&self.0);
         (number >= state.view_since).then(|| Arc::clone(&state.current))
     }

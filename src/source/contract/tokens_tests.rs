@@ -10,7 +10,7 @@ fn a_replaced_token_lives_while_it_is_used() {
     assert_eq!(text(tokens.get(0)).as_deref(), Some("the-second-one"));
     let echo = "the-first-one or the-second-one".to_owned();
     assert_eq!(tokens.scrub(&echo), "*** or ***");
-    assert!(tokens.current_with_view_of(first.number()).is_none(), "of another view");
+    assert!(tokens.current_if_same_view(first.number()).is_none(), "of another view");
     let number = first.number();
     drop(first);
     assert!(tokens.get(number).is_none());
@@ -21,7 +21,7 @@ fn a_replaced_token_lives_while_it_is_used() {
     );
     let second = tokens.current();
     tokens.replace(None, TokenOwner::Any, true);
-    let third = tokens.current_with_view_of(second.number()).expect("of the same view");
+    let third = tokens.current_if_same_view(second.number()).expect("of the same view");
     assert!(third.token.is_none());
 }
 

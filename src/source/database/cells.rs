@@ -1,4 +1,4 @@
-//! Reads cells that may have any type, because `SQLite` does not enforce column types.
+//! Reads cells that may have any type, because SQLite does not enforce column types.
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};

@@ -14,14 +14,14 @@
 use crate::error::Result;
 use crate::model::{Item, Library};
 
-use super::super::contract::{Bounds, KnownItems, SourceChanges};
-use super::super::plex::leaf_types;
+use super::super::contract::{Bounds, IndexedItems, SourceChanges};
+use super::super::plex::item_types_with_files;
 use super::cells::for_each_integer;
 use super::item_reader::ItemReader;
 use super::listing_reader::section_id;
-use super::mark::{Mark, row_count_in};
 use super::plex_database::PlexDatabase;
-use super::slice::Slice;
+use super::read_transaction::ReadTransaction;
+use super::watermark::{Watermark, parse_row_count};
 
 /// Maximum number of changed rows in a delta. If more rows have changed, a listing is cheaper.
 const MAX_CHANGED_ROWS: i64 = 50_000;
@@ -29,7 +29,7 @@ const MAX_CHANGED_ROWS: i64 = 50_000;
 /// Selects at most ?5 rows of library ?1: rows that changed after ?2, rows with a part id above ?3, and, if ?4 is 1,
 /// rows with a version or part in the trash. Also selects the descendants of these rows, because a changed show,
 /// season, artist or album changes its items. Includes rows whose counter is not an integer, because they may have
-/// changed; `SQLite` sorts strings and blobs above all numbers. `UNION` prevents endless recursion in a damaged file.
+/// changed; SQLite sorts strings and blobs above all numbers. `UNION` prevents endless recursion in a damaged file.
 const SELECT_CHANGED: &str = "WITH RECURSIVE changed (id) AS (\
      SELECT id FROM metadata_items WHERE unlikely(changed_at > ?2) AND +library_section_id = ?1 \
      UNION SELECT id FROM metadata_items WHERE unlikely(changed_at IS NULL) AND +library_section_id = ?1 \
@@ -44,7 +44,7 @@ const SELECT_CHANGED: &str = "WITH RECURSIVE changed (id) AS (\
 /// The rows that have changed since a watermark.
 struct ChangedRows {
     /// The watermark of the database when the rows were read.
-    current_mark: Mark,
+    current_watermark: Watermark,
     /// Whether the row that had the highest change number has been removed.
     lost_last_change: bool,
     /// Number of new rows in all libraries.
@@ -61,30 +61,32 @@ impl PlexDatabase {
     pub(super) fn read_changes(
         &self,
         library: &Library,
-        index: &dyn KnownItems,
+        index: &dyn IndexedItems,
         bounds: &Bounds<'_>,
     ) -> Result<SourceChanges> {
-        let Some(since) = Mark::parse(index.since()) else {
+        let Some(since) = Watermark::parse(index.base_token()) else {
             return Ok(SourceChanges::Unknown);
         };
         let section = section_id(library)?;
         // The row count in the change token is useless if single items were later added to or removed from the index.
-        let is_row_count_valid = index.count_at_since()? == Some(index.count()?);
+        let is_row_count_valid = index.count_at_base()? == Some(index.count()?);
         let token = &library.change.token;
         let no_rows_removed = |changed: &ChangedRows| {
-            let expected_rows = row_count_in(index.since()).map(|rows| rows + changed.new_rows);
-            let is_at_mark = || Mark::parse(token).as_ref() == Some(&changed.current_mark);
-            is_row_count_valid && expected_rows.is_some() && expected_rows == row_count_in(token) && is_at_mark()
+            let expected_rows = parse_row_count(index.base_token()).map(|rows| rows + changed.new_rows);
+            let is_at_mark = || Watermark::parse(token).as_ref() == Some(&changed.current_watermark);
+            is_row_count_valid && expected_rows.is_some() && expected_rows == parse_row_count(token) && is_at_mark()
         };
         // Makes later probes count the rows, so that the next delta can use the row count to detect removals.
         self.enable_row_counts();
         // Also reads items in this read transaction, because opening the file takes longer than reading the changes.
-        let Some((changed, mut items, library_count)) = self.file.run_in_slice(bounds, &mut |slice| {
+        let Some((changed, mut items, library_count)) = self.file.run_in_transaction(bounds, &mut |slice| {
             let Some(changed) = slice.query(|| read_changed_rows(slice, section, &since))? else {
                 return Ok(None);
             };
-            let items = Self::read_until_slice_ends(slice, library, &changed.ids)?;
-            let count = || ItemReader::new(&slice.connection, section, leaf_types(library.kind)).count_items(i64::MAX);
+            let items = Self::read_until_time_is_up(slice, library, &changed.ids)?;
+            let count = || {
+                ItemReader::new(&slice.connection, section, item_types_with_files(library.kind)).count_items(i64::MAX)
+            };
             let counts = (!no_rows_removed(&changed)).then(|| slice.query(count)).transpose()?;
             Ok(Some((changed, items, counts.map(|counts| counts.without_trash))))
         })?
@@ -108,11 +110,11 @@ impl PlexDatabase {
         // If there is no sign of removed items, the delta is complete. Otherwise, this function compares all ids.
         let has_moved_items = index.has_any(&changed.keys_elsewhere)? || index.has_any(&absent)?;
         let counts_agree = library_count.is_none_or(|count| count == index_count);
-        let is_trash_unchanged = changed.current_mark.trash == since.trash;
+        let is_trash_unchanged = changed.current_watermark.trash == since.trash;
         if counts_agree && !changed.lost_last_change && is_trash_unchanged && !has_moved_items {
             return Ok(SourceChanges::Known { gone: Vec::new() });
         }
-        let (gone, count) = self.find_gone(library, changed.current_mark.max_item_id, index, bounds)?;
+        let (gone, count) = self.find_removed_keys(library, changed.current_watermark.max_item_id, index, bounds)?;
         if count + gone.len() as u64 > index_count {
             return Ok(SourceChanges::Unknown);
         }
@@ -121,18 +123,18 @@ impl PlexDatabase {
 
     /// Returns the rating keys that only the index contains, and the library's item count in the database. The count
     /// excludes ids above `last_id`, because these items were added after the changes were read.
-    fn find_gone(
+    fn find_removed_keys(
         &self,
         library: &Library,
         last_id: i64,
-        index: &dyn KnownItems,
+        index: &dyn IndexedItems,
         bounds: &Bounds<'_>,
     ) -> Result<(Vec<String>, u64)> {
         let section = section_id(library)?;
         let mut present: Vec<i64> = Vec::new();
         let count = loop {
             let (after_id, read_before) = (present.last().copied().unwrap_or(0), present.len());
-            let count = self.file.run_in_slice(bounds, &mut |slice| {
+            let count = self.file.run_in_transaction(bounds, &mut |slice| {
                 // Drops the ids that an interrupted transaction had read, because the transaction runs again.
                 present.truncate(read_before);
                 slice.query(|| {
@@ -143,11 +145,11 @@ impl PlexDatabase {
                     let mut rows = statement.query([section, after_id])?;
                     while let Some(row) = rows.next()? {
                         present.push(row.get(0)?);
-                        if present.len().is_multiple_of(1_024) && slice.is_over() {
+                        if present.len().is_multiple_of(1_024) && slice.is_time_up() {
                             return Ok(None);
                         }
                     }
-                    let reader = ItemReader::new(&slice.connection, section, leaf_types(library.kind));
+                    let reader = ItemReader::new(&slice.connection, section, item_types_with_files(library.kind));
                     reader.count_items(last_id).map(|counts| Some(counts.without_trash))
                 })
             })?;
@@ -171,19 +173,23 @@ impl PlexDatabase {
             let unread = &ids[items.len()..];
             items.extend(
                 self.file
-                    .run_in_slice(bounds, &mut |slice| Self::read_until_slice_ends(slice, library, unread))?,
+                    .run_in_transaction(bounds, &mut |slice| Self::read_until_time_is_up(slice, library, unread))?,
             );
         }
         Ok(items)
     }
 
     /// Reads at least one of the items with these ids, and further items until the time of the transaction is up.
-    fn read_until_slice_ends(slice: &Slice<'_>, library: &Library, ids: &[i64]) -> Result<Vec<Option<Item>>> {
-        let mut reader = ItemReader::new(&slice.connection, section_id(library)?, leaf_types(library.kind));
+    fn read_until_time_is_up(slice: &ReadTransaction<'_>, library: &Library, ids: &[i64]) -> Result<Vec<Option<Item>>> {
+        let mut reader = ItemReader::new(
+            &slice.connection,
+            section_id(library)?,
+            item_types_with_files(library.kind),
+        );
         let mut items = Vec::new();
         for id in ids {
             items.push(slice.query(|| reader.read_item(*id))?);
-            if slice.is_over() {
+            if slice.is_time_up() {
                 break;
             }
         }
@@ -192,9 +198,13 @@ impl PlexDatabase {
 }
 
 /// Returns the rows that have changed since a watermark; `None` if too many changed, or if the database is different.
-fn read_changed_rows(slice: &Slice<'_>, section: i64, since: &Mark) -> rusqlite::Result<Option<ChangedRows>> {
+fn read_changed_rows(
+    slice: &ReadTransaction<'_>,
+    section: i64,
+    since: &Watermark,
+) -> rusqlite::Result<Option<ChangedRows>> {
     let connection = &slice.connection;
-    let current_mark = Mark::read(connection, &slice.state)?;
+    let current_mark = Watermark::read(connection, &slice.state)?;
     let Some(delta_base) = since.delta_base(&current_mark, connection)? else {
         return Ok(None);
     };
@@ -229,7 +239,7 @@ fn read_changed_rows(slice: &Slice<'_>, section: i64, since: &Mark) -> rusqlite:
         |row| row.get(0),
     )?;
     Ok(Some(ChangedRows {
-        current_mark,
+        current_watermark: current_mark,
         lost_last_change: delta_base.lost_last_change,
         new_rows,
         ids,

@@ -16,7 +16,7 @@ use crate::platform::foreign::ReadOnlyWalVfs;
 use crate::platform::local_path::canonical;
 use crate::platform::stamp::{Compared, FileStamp};
 
-use super::slice_lock::SliceLock;
+use super::read_lock::ReadLock;
 
 /// File name of the database.
 const NAME: &str = "com.plexapp.plugins.library.db";
@@ -31,7 +31,7 @@ pub struct DatabaseFile {
     path: OnceBox<PathBuf>,
     pub(super) vfs: Option<ReadOnlyWalVfs>,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) slice_lock: Arc<SliceLock>,
+    pub(super) read_lock: Arc<ReadLock>,
 }
 
 /// The state of the database file, its WAL, its shared memory and its journal.
@@ -79,7 +79,7 @@ impl DatabaseFile {
             path: OnceBox::new(),
             vfs: ReadOnlyWalVfs::new(),
             clock,
-            slice_lock: Arc::default(),
+            read_lock: Arc::default(),
         }
     }
 
@@ -143,7 +143,7 @@ impl DatabaseFile {
         })
     }
 
-    /// Creates the error for a failed `SQLite` call, with a status and a remedy that fit the cause.
+    /// Creates the error for a failed SQLite call, with a status and a remedy that fit the cause.
     pub(super) fn sqlite_error(&self, error: &rusqlite::Error) -> Error {
         let (status, remedy) = match error.sqlite_error_code() {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::CannotOpen | ErrorCode::ReadOnly)
@@ -204,7 +204,7 @@ impl DatabaseFile {
             _ => (Status::Connect, "check that its disk is mounted"),
         };
         let text = format!("cannot read Plex's database {}: {error}; {remedy}", self.display());
-        Error::new(status, text).because_io(error)
+        Error::new(status, text).with_io_source(error)
     }
 
     /// Displays the path of the file, or, until the file has been found, the path that the host specified.

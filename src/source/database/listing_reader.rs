@@ -7,11 +7,11 @@ use crate::model::{Item, Library};
 use crate::platform::mutex::lock;
 
 use super::super::contract::{Bounds, PageEnd, PageRequest};
-use super::super::plex::leaf_types;
+use super::super::plex::item_types_with_files;
 use super::item_reader::ItemReader;
 use super::plex_database::PlexDatabase;
 use super::read_ahead::ReadAhead;
-use super::slice_lock::check_bounds;
+use super::read_lock::check_bounds;
 
 /// Number of items to read ahead: enough to make the time to open the database negligible, with little memory.
 const ITEMS_AHEAD: usize = 8_192;
@@ -38,7 +38,7 @@ impl PlexDatabase {
         items: &mut Vec<Item>,
     ) -> Result<PageEnd> {
         let library = request.library;
-        let types = leaf_types(library.kind);
+        let types = item_types_with_files(library.kind);
         let Some(kind) = types.get(request.partition) else {
             return Ok(PageEnd::default());
         };
@@ -59,7 +59,7 @@ impl PlexDatabase {
         } else {
             ITEMS_AHEAD
         };
-        let page_and_more = self.file.run_in_slice(bounds, &mut |slice| {
+        let page_and_more = self.file.run_in_transaction(bounds, &mut |slice| {
             slice.query(|| {
                 let exists = "SELECT count(*) FROM library_sections WHERE id = ?1";
                 let connection = &slice.connection;
@@ -70,7 +70,7 @@ impl PlexDatabase {
                 let is_first_page = request.position == 0;
                 let counts = is_first_page.then(|| reader.count_items(i64::MAX)).transpose()?;
                 let mut items = Vec::with_capacity(max_items);
-                let mut is_enough = |count| count >= request.size as usize && slice.is_over();
+                let mut is_enough = |count| count >= request.size as usize && slice.is_time_up();
                 let after_id = i64::try_from(request.position).unwrap_or(i64::MAX);
                 let reaches_end = reader.read_after(after_id, max_items, &mut items, &mut is_enough)?;
                 Ok(Some((counts.map(|counts| counts.without_trash), items, reaches_end)))

@@ -1,6 +1,6 @@
 //! Plex's own database as a [`Source`]: the file in which the server stores its libraries, read while the server runs.
 //!
-//! `database_file` finds the file. `slice` reads the file in short read transactions, and `slice_lock` serializes these
+//! `database_file` finds the file. `slice` reads the file in short read transactions, and `read_lock` serializes these
 //! transactions. `schema` checks the columns; `queries` and `items` read the columns with helpers from `cells`. `mark`
 //! computes the change token. `listing`, with `read_ahead`, and `changes` build on these modules.
 //!
@@ -11,14 +11,14 @@ mod changed_rows;
 mod database_file;
 mod item_reader;
 mod listing_reader;
-mod mark;
 mod plex_database;
 mod plex_schema;
 mod plex_sql;
 mod preferences;
 mod read_ahead;
-mod slice;
-mod slice_lock;
+mod read_lock;
+mod read_transaction;
+mod watermark;
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -27,30 +27,30 @@ use std::sync::atomic::Ordering;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::error::Result;
-use crate::model::{Item, Library, Server, Trust};
+use crate::model::{Item, Library, Server, TokenReliability};
 use crate::platform::fork::{Release, hold};
 use crate::platform::mutex::lock;
 
 use super::contract::{
-    Abilities, Bounds, Delta, Kind, KnownItems, LocatedItem, PageEnd, PageRequest, Resume, Source, SourceChanges,
+    Abilities, Bounds, Delta, IndexedItems, Kind, LocatedItem, PageEnd, PageRequest, Resume, Source, SourceChanges,
     WantedPath,
 };
 
-use super::plex::{self, leaf_types, make_uuids_unique};
+use super::plex::{self, item_types_with_files, make_uuids_unique};
 
 use self::item_reader::ItemReader;
-use self::mark::Mark;
 pub use self::plex_database::PlexDatabase;
 use self::plex_database::PrefetchedPath;
 use self::read_ahead::ReadAhead;
-use self::slice_lock::check_bounds;
+use self::read_lock::check_bounds;
+use self::watermark::Watermark;
 
 /// The kind of this source, whose items have the server's rating keys.
 pub static KIND: Kind = Kind {
     name: "Plex's database",
     noun: "Plex's database",
     empty_hint: "check that this is the database of the right server",
-    companion: Some("set server_url too"),
+    enabling_option_advice: Some("set server_url too"),
     ..plex::KIND
 };
 
@@ -67,7 +67,7 @@ impl PlexDatabase {
     }
 
     /// Returns a display name with the path of the file, or with the path that the host specified if no file exists.
-    pub(super) fn find_display_name(&self) -> String {
+    pub(super) fn display_name(&self) -> String {
         let _ = self.file.path(); // ignores an error, which a later read reports
         format!("Plex's database {}", self.file.display())
     }
@@ -75,13 +75,13 @@ impl PlexDatabase {
     /// Returns a library that has items, its last item, and the range of item counts that the server may report: some
     /// servers count the trash. Returns `None` if no library has items.
     /// [`DatabaseAndServer`](super::database_and_server) compares these values with the server.
-    pub(super) fn sample(&self, bounds: Bounds<'_>) -> Result<Option<(Library, Item, RangeInclusive<u64>)>> {
+    pub(super) fn sample_library(&self, bounds: Bounds<'_>) -> Result<Option<(Library, Item, RangeInclusive<u64>)>> {
         for library in self.libraries(bounds)? {
-            let Some(kind) = leaf_types(library.kind).first() else {
+            let Some(kind) = item_types_with_files(library.kind).first() else {
                 continue;
             };
             let section = listing_reader::section_id(&library)?;
-            let found = self.file.run_in_slice(&bounds, &mut |slice| {
+            let found = self.file.run_in_transaction(&bounds, &mut |slice| {
                 let mut items = ItemReader::new(&slice.connection, section, std::slice::from_ref(kind));
                 slice.query(|| Ok((items.last_item()?, items.count_items(i64::MAX)?)))
             })?;
@@ -140,17 +140,17 @@ impl Source for PlexDatabase {
         // Searches for the path only once; `find_path` uses the result.
         let is_due = prefetched.result.is_none() && !prefetched.spellings.is_empty();
         prefetched.result = None;
-        let mut libraries = self.file.run_in_slice(&bounds, &mut |slice| {
+        let mut libraries = self.file.run_in_transaction(&bounds, &mut |slice| {
             slice.query(|| {
                 plex_schema::check(&slice.connection)?;
                 let mut libraries = plex_sql::read_libraries(&slice.connection)?;
-                let mark = Mark::read(&slice.connection, &slice.state)?;
+                let mark = Watermark::read(&slice.connection, &slice.state)?;
                 let counts_rows = self.counts_rows.load(Ordering::Relaxed);
-                let rows = counts_rows.then(|| mark::count_rows(&slice.connection));
+                let rows = counts_rows.then(|| watermark::count_rows(&slice.connection));
                 let token = mark.token(rows.transpose()?, &slice.state);
                 for library in &mut libraries {
                     library.change.token.clone_from(&token);
-                    library.change.trust = Trust::Exact;
+                    library.change.trust = TokenReliability::Exact;
                 }
                 if is_due {
                     let items = plex_sql::find_items_by_path(&slice.connection, &libraries, &prefetched.spellings)?;
@@ -167,19 +167,19 @@ impl Source for PlexDatabase {
     }
 
     /// Compares the metadata of the files with the change token. Opens no file.
-    fn has_moved(&self, token: &str) -> bool {
+    fn may_have_changed(&self, token: &str) -> bool {
         // A row count in the token means that some process uses row counts for deltas.
-        if mark::row_count_in(token).is_some() {
+        if watermark::parse_row_count(token).is_some() {
             self.enable_row_counts();
         }
         // Returns `true` after an error: the caller then reads the file and reports the error.
         let state = self.file.read_state();
-        state.map_or(true, |state| !mark::is_current(token, &state))
+        state.map_or(true, |state| !watermark::is_token_current(token, &state))
     }
 
     /// Returns the number of item types that have files in this kind of library. Each partition contains one type.
     fn partitions(&self, library: &Library) -> usize {
-        leaf_types(library.kind).len()
+        item_types_with_files(library.kind).len()
     }
 
     /// Returns a page, from the items read ahead if possible. Positions are item ids.
@@ -188,7 +188,7 @@ impl Source for PlexDatabase {
     }
 
     /// Finds all changes, using the server's change counter and row counts, as `changes` explains.
-    fn changes(&self, library: &Library, known: &dyn KnownItems, bounds: Bounds<'_>) -> Result<SourceChanges> {
+    fn changes(&self, library: &Library, known: &dyn IndexedItems, bounds: Bounds<'_>) -> Result<SourceChanges> {
         check_bounds(&bounds)?;
         self.read_changes(library, known, &bounds)
     }
@@ -207,14 +207,16 @@ impl Source for PlexDatabase {
             let prefetched = lock(&self.prefetched);
             let is_same_path = prefetched.spellings == wanted.spellings;
             let result = prefetched.result.as_ref().filter(|_| is_same_path);
-            result.filter(|(token, _)| !self.has_moved(token)).map(|(_, items)| {
-                let in_library = items.iter().filter(|(item_section, _)| *item_section == section);
-                in_library.map(|(_, item)| item.clone()).collect()
-            })
+            result
+                .filter(|(token, _)| !self.may_have_changed(token))
+                .map(|(_, items)| {
+                    let in_library = items.iter().filter(|(item_section, _)| *item_section == section);
+                    in_library.map(|(_, item)| item.clone()).collect()
+                })
         };
         let items = match prefetched_items {
             Some(items) => items,
-            None => self.file.run_in_slice(&bounds, &mut |slice| {
+            None => self.file.run_in_transaction(&bounds, &mut |slice| {
                 let libraries = std::slice::from_ref(library);
                 let spellings = wanted.spellings;
                 let found = slice.query(|| plex_sql::find_items_by_path(&slice.connection, libraries, spellings))?;
@@ -225,7 +227,7 @@ impl Source for PlexDatabase {
     }
 
     /// Searches the index on paths.
-    fn below(
+    fn items_in_folders(
         &self,
         library: &Library,
         folders: &[Vec<u8>],
@@ -233,8 +235,8 @@ impl Source for PlexDatabase {
         bounds: Bounds<'_>,
     ) -> Result<Option<Vec<Item>>> {
         check_bounds(&bounds)?;
-        self.file.run_in_slice(&bounds, &mut |slice| {
-            let is_over = || slice.is_over();
+        self.file.run_in_transaction(&bounds, &mut |slice| {
+            let is_over = || slice.is_time_up();
             slice.query(|| plex_sql::find_items_below(&slice.connection, library, folders, max_files, &is_over))
         })
     }
@@ -260,14 +262,14 @@ impl Source for PlexDatabase {
 
     /// Interrupts a read transaction that has exceeded its time limit.
     fn interrupt_overrun(&self) {
-        self.file.slice_lock.interrupt_overrun();
+        self.file.read_lock.interrupt_overrun();
     }
 
     /// Takes the locks. No connection is open outside a read transaction, so the child needs no cleanup.
     fn before_fork(self: Arc<Self>) -> Vec<Box<dyn Release>> {
         vec![
             // This lock is first, so that no thread has to wait for the other two locks while a long transaction ends.
-            self.file.slice_lock.hold_for_fork(),
+            self.file.read_lock.lock_for_fork(),
             Box::new(hold(&self, |database| &database.read_ahead)),
             Box::new(hold(&self, |database| &database.prefetched)),
         ]

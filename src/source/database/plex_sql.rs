@@ -7,7 +7,7 @@ use rusqlite::{Connection, params};
 
 use crate::model::{Item, Library, LibraryKind, SourceState};
 
-use super::super::plex::{leaf_types, push_unique};
+use super::super::plex::{item_types_with_files, push_unique};
 use super::cells::{integer, text, unix_seconds};
 use super::item_reader::ItemReader;
 
@@ -74,7 +74,7 @@ pub fn find_items_by_path(
     let mut items = Vec::new();
     for library in libraries.iter().filter(|_| !ids.is_empty()) {
         let Ok(section) = library.section.parse() else { continue };
-        let mut reader = ItemReader::new(connection, section, leaf_types(library.kind));
+        let mut reader = ItemReader::new(connection, section, item_types_with_files(library.kind));
         for id in &ids {
             items.extend(reader.read_item(*id)?.map(|item| (section, item)));
         }
@@ -83,7 +83,8 @@ pub fn find_items_by_path(
 }
 
 /// Returns the items in a library that have a file below one of these folders. Each folder ends with a separator.
-/// Returns `None` if there are more than `max_files` files, or if `is_over` returns `true` before the search ends.
+/// Returns `None` if there are more than `max_files` files, or if `is_pause_over` returns `true` before the search
+/// ends.
 pub fn find_items_below(
     connection: &Connection,
     library: &Library,
@@ -117,7 +118,7 @@ pub fn find_items_below(
     let Ok(section) = library.section.parse() else {
         return Ok(None);
     };
-    let mut reader = ItemReader::new(connection, section, leaf_types(library.kind));
+    let mut reader = ItemReader::new(connection, section, item_types_with_files(library.kind));
     let mut items = Vec::new();
     for id in ids {
         if is_over() {

@@ -46,7 +46,7 @@ impl ReadAhead {
             rows: rows.into(),
             total: None,
             next: (!is_last_page).then_some(self.position),
-            moved: false,
+            has_shifted: false,
         })
     }
 }

@@ -11,9 +11,9 @@
 //! these rows and miss the others. A delta does not detect items of which only the files changed; the next full listing
 //! or a query detects these changes.
 
-use super::super::contract::{Bounds, KnownItems, SourceChanges};
+use super::super::contract::{Bounds, IndexedItems, SourceChanges};
 use super::plex_http::PlexHttp;
-use super::rows::{Rows, RowsEnd, RowsRequest, leaf_types};
+use super::rows::{Rows, RowsEnd, RowsRequest, item_types_with_files};
 use crate::error::{Result, Status};
 use crate::model::{Item, ItemType, Library};
 
@@ -32,7 +32,7 @@ const MAX_GONE: usize = 16;
 struct DeltaReader<'d> {
     plex: &'d PlexHttp,
     library: &'d Library,
-    index: &'d dyn KnownItems,
+    index: &'d dyn IndexedItems,
     bounds: Bounds<'d>,
 }
 
@@ -42,7 +42,7 @@ impl PlexHttp {
     pub(super) fn fetch_changes(
         &self,
         library: &Library,
-        index: &dyn KnownItems,
+        index: &dyn IndexedItems,
         bounds: Bounds<'_>,
     ) -> Result<SourceChanges> {
         let delta = DeltaReader {
@@ -60,7 +60,7 @@ impl DeltaReader<'_> {
     /// Adds new and updated items to the index, and returns the removed rating keys; `None` if a full listing is
     /// needed.
     fn fetch(&self) -> Result<Option<Vec<String>>> {
-        let types = leaf_types(self.library.kind);
+        let types = item_types_with_files(self.library.kind);
         let mut total = 0;
         let mut new = Vec::new();
         for kind in types {
@@ -78,8 +78,8 @@ impl DeltaReader<'_> {
             Some(0) => Ok(Some(Vec::new())),
             Some(_) if types.len() > 1 => Ok(None),
             // The cause may be an unmounted disk, so two full listings must agree before items are removed.
-            Some(_) if !self.index.may_shrink_to(total)? => Ok(None),
-            Some(_) => self.find_gone(types[0], total),
+            Some(_) if !self.index.accepts_shrinking_to(total)? => Ok(None),
+            Some(_) => self.find_removed_items(types[0], total),
         }
     }
 
@@ -101,7 +101,7 @@ impl DeltaReader<'_> {
                 return Ok(None);
             };
             // If the rows are not in order, a row that the index has says nothing about later rows.
-            if end.disordered {
+            if end.is_disordered {
                 return Ok(None);
             }
             start += end.rows;
@@ -168,7 +168,7 @@ impl DeltaReader<'_> {
     ///
     /// The index and the server both sort their rows by id, and the server's rows are the indexed rows without the
     /// removed rows. So if a position has the same row in the index and on the server, no earlier row was removed.
-    fn find_gone(&self, kind: ItemType, total: u64) -> Result<Option<Vec<String>>> {
+    fn find_removed_items(&self, kind: ItemType, total: u64) -> Result<Option<Vec<String>>> {
         let Some(index_ids) = self.sorted_index_ids()? else {
             return Ok(None);
         };

@@ -16,7 +16,7 @@ const ENCODED_IN_TAG: &AsciiSet = &ENCODED.remove(b'/');
 /// Returns the path and query of the request for an edit.
 pub(super) fn address(request: &EditRequest<'_>) -> String {
     let mut arguments = vec![
-        ("id".to_owned(), request.ids.join(",")),
+        ("id".to_owned(), request.rating_keys.join(",")),
         ("type".to_owned(), request.kind.number().to_string()),
     ];
     let mut fields: Vec<&str> = Vec::new();

@@ -5,7 +5,7 @@ fn address_of(changes: &[FieldChange], lock: Lock) -> String {
     address(&EditRequest {
         section: "1",
         kind: ItemType::Movie,
-        ids: &["55", "56"],
+        rating_keys: &["55", "56"],
         changes,
         lock,
     })

@@ -11,12 +11,12 @@ use crate::error::{Error, Status};
 use crate::platform::open_files;
 
 use super::reply_body::BodyError;
-use super::retry::{AttemptError, aborted};
+use super::retry::{AttemptError, aborted_error};
 use super::transport::NameNotFound;
 use super::url::Target;
 
 /// The facts about a failed request that messages contain.
-pub(super) struct RequestContext<'a> {
+pub(super) struct ErrorContext<'a> {
     /// The purpose of the request, such as 'list the libraries'.
     pub label: &'a dyn Display,
     /// The target after redirects.
@@ -41,7 +41,7 @@ impl Display for Seconds {
     }
 }
 
-impl RequestContext<'_> {
+impl ErrorContext<'_> {
     /// Creates an error whose message contains the purpose and the URL of the request.
     fn error<E: From<Error>>(&self, status: Status, problem: impl Display) -> E {
         Error::new(
@@ -67,7 +67,7 @@ impl RequestContext<'_> {
             ureq::Error::Rustls(error) => return (self.tls_or_connect_error(&error), false),
             ureq::Error::Other(other) => match other.downcast_ref::<NameNotFound>() {
                 Some(NameNotFound(reason)) => {
-                    let failure = self.name_error(&format!(" ({reason})")).because_io(reason);
+                    let failure = self.name_error(&format!(" ({reason})")).with_io_source(reason);
                     (failure, false)
                 }
                 None => return (self.tls_or_connect_error(&*other), false),
@@ -95,7 +95,7 @@ impl RequestContext<'_> {
         (failure.into(), may_be_sent)
     }
 
-    /// [`RequestContext::no_reply_error`] for a system error, or for a TLS error inside one.
+    /// [`ErrorContext::no_reply_error`] for a system error, or for a TLS error inside one.
     fn io_error(&self, error: &io::Error) -> (AttemptError, bool) {
         use io::ErrorKind as Kind;
         if let Some(inner) = error.get_ref()
@@ -105,7 +105,7 @@ impl RequestContext<'_> {
         }
         match error.kind() {
             Kind::ConnectionRefused => {
-                let failure = self.connect_error("connection refused").because_io(error);
+                let failure = self.connect_error("connection refused").with_io_source(error);
                 (AttemptError::transient(failure, None), false)
             }
             Kind::ConnectionReset
@@ -121,11 +121,13 @@ impl RequestContext<'_> {
                          whether it needs https"
                     ),
                 );
-                let failure = failure.because_io(error);
+                let failure = failure.with_io_source(error);
                 (AttemptError::transient(failure, None), true)
             }
             _ => (
-                self.connect_error(&open_files::text_of(error)).because_io(error).into(),
+                self.connect_error(&open_files::text_of(error))
+                    .with_io_source(error)
+                    .into(),
                 false,
             ),
         }
@@ -357,7 +359,7 @@ impl RequestContext<'_> {
             String::new()
         };
         let problem = match failure {
-            BodyError::Aborted => return aborted(self.label).into(),
+            BodyError::Aborted => return aborted_error(self.label).into(),
             BodyError::Timeout => return self.deadline_error().into(),
             BodyError::Wire(ureq::Error::Timeout(timeout)) => return self.silence_error(timeout).into(),
             BodyError::NoJson(body_start) => return self.not_json_error(&String::from_utf8_lossy(&body_start)),
@@ -365,7 +367,7 @@ impl RequestContext<'_> {
                 let text = format!("the reply was cut off{position} ({error}): try again");
                 let failure: Error = self.error(Status::BadAnswer, text);
                 return match error {
-                    ureq::Error::Io(error) => failure.because_io(&error).into(),
+                    ureq::Error::Io(error) => failure.with_io_source(&error).into(),
                     _ => failure.into(),
                 };
             }

@@ -2,7 +2,7 @@
 
 use super::super::contract::{Bounds, WantedPath};
 use super::plex_http::PlexHttp;
-use super::rows::{Rows, RowsRequest, leaf_types};
+use super::rows::{Rows, RowsRequest, item_types_with_files};
 use crate::error::{Result, Status};
 use crate::model::{Item, Library};
 
@@ -19,7 +19,7 @@ impl PlexHttp {
         bounds: Bounds<'_>,
         accept: &mut dyn FnMut(Vec<Item>) -> Result<bool>,
     ) -> Result<bool> {
-        for kind in leaf_types(library.kind) {
+        for kind in item_types_with_files(library.kind) {
             let by_title = wanted.title.map(Rows::Title);
             for rows in [Some(Rows::FileName(wanted.name)), by_title].into_iter().flatten() {
                 let request = RowsRequest {

@@ -151,22 +151,22 @@ pub(super) trait Object {
 
 /// Fills an object from the next value of a map, or skips the value. Returns whether the value is an object.
 pub(super) fn fill<'de, A: MapAccess<'de>>(map: &mut A, object: &mut impl Object) -> Result<bool, A::Error> {
-    map.next_value_seed(Fields { object, is_list: false })
+    map.next_value_seed(ObjectFiller { object, is_list: false })
 }
 
 /// Fills `object` from each object in the next value of a map, which is an array or a single object.
 pub(super) fn fill_each<'de, A: MapAccess<'de>>(map: &mut A, object: &mut impl Object) -> Result<(), A::Error> {
-    map.next_value_seed(Fields { object, is_list: true }).map(drop)
+    map.next_value_seed(ObjectFiller { object, is_list: true }).map(drop)
 }
 
 /// Fills `object` from a JSON object or, if `is_list` is true, from each object in an array. Skips other values.
 /// Deserializing returns whether the value is a JSON object.
-pub(super) struct Fields<'a, T> {
+pub(super) struct ObjectFiller<'a, T> {
     pub object: &'a mut T,
     pub is_list: bool,
 }
 
-impl<T: Object> Fields<'_, T> {
+impl<T: Object> ObjectFiller<'_, T> {
     /// Notifies the object that an array element has ended. Fails if the object accepts no further elements.
     fn end_element<E: serde::de::Error>(&mut self) -> Result<(), E> {
         if self.is_list && !self.object.after_element() {
@@ -176,7 +176,7 @@ impl<T: Object> Fields<'_, T> {
     }
 }
 
-impl<'de, T: Object> DeserializeSeed<'de> for Fields<'_, T> {
+impl<'de, T: Object> DeserializeSeed<'de> for ObjectFiller<'_, T> {
     type Value = bool;
 
     /// Fills the object from the next value. Skips values of other types. Returns whether the value is a JSON object.
@@ -189,7 +189,7 @@ impl<'de, T: Object> DeserializeSeed<'de> for Fields<'_, T> {
 #[derive(serde::Deserialize)]
 struct FieldName<'n>(#[serde(borrow)] Cow<'n, str>);
 
-impl<'de, T: Object> Visitor<'de> for Fields<'_, T> {
+impl<'de, T: Object> Visitor<'de> for ObjectFiller<'_, T> {
     type Value = bool;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -232,7 +232,7 @@ impl<'de, T: Object> Visitor<'de> for Fields<'_, T> {
             return IgnoredAny.visit_seq(seq).map(|_| false);
         }
         loop {
-            let element = Fields {
+            let element = ObjectFiller {
                 object: &mut *self.object,
                 is_list: false,
             };

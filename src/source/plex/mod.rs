@@ -9,14 +9,15 @@
 //!
 //! The client starts no thread: the calling thread resolves names, connects and reads replies.
 
-mod confirm;
 mod delta_reader;
 mod edits;
 mod errors;
 mod event_parser;
 mod file_search;
+mod items_by_key;
 mod lenient;
 mod plex_http;
+mod replies;
 mod reply_body;
 #[cfg(feature = "testing")]
 pub mod reply_parser;
@@ -33,7 +34,6 @@ mod tcp;
 mod tls;
 mod transport;
 mod url;
-mod wire;
 
 use std::sync::Arc;
 
@@ -42,20 +42,20 @@ use crate::model::{Item, Library, Server};
 use crate::platform::fork::{Release, hold};
 
 use super::contract::{
-    Abilities, Bounds, Delta, EditRequest, Event, Kind, KnownItems, LocatedItem, PageEnd, PageRequest, Resume, Source,
-    SourceChanges, Tokens, WantedPath,
+    Abilities, Bounds, Delta, EditRequest, Event, IndexedItems, Kind, LocatedItem, PageEnd, PageRequest, Resume,
+    Source, SourceChanges, Tokens, WantedPath,
 };
 
 pub use self::event_parser::{EventBody, parse as parse_event};
 pub(in crate::source) use self::lenient::push_unique;
 pub use self::plex_http::{CheckedServer, PlexHttp, check_token};
+use self::replies::ReplyContent;
 use self::reply_body::BodyProgress;
 pub use self::retry::RetryClock;
-pub(in crate::source) use self::rows::leaf_types;
+pub(in crate::source) use self::rows::item_types_with_files;
 pub use self::rows::{Rows, RowsEnd, RowsRequest};
 pub(in crate::source) use self::sections::make_uuids_unique;
 use self::server_request::{KEY_PREFIX, ServerRequest};
-use self::wire::ReplyContent;
 
 /// The kind of this source.
 pub static KIND: Kind = Kind {
@@ -63,9 +63,9 @@ pub static KIND: Kind = Kind {
     noun: "the server",
     empty_hint: "check the server's URL, and whether the token's user is allowed to see any library",
     key_prefix: KEY_PREFIX,
-    is_rating_key: wire::is_rating_key,
-    read_events: event_parser::parse_notification,
-    companion: None,
+    is_rating_key: replies::is_rating_key,
+    parse_notification: event_parser::parse_notification,
+    enabling_option_advice: None,
 };
 
 /// Maximum length of an edit's path and query, in bytes. Some servers reject 30,000 bytes; others accept more.
@@ -114,13 +114,13 @@ impl Source for PlexHttp {
 
     /// Returns the number of item types that have files in this kind of library. Each partition contains one type.
     fn partitions(&self, library: &Library) -> usize {
-        leaf_types(library.kind).len()
+        item_types_with_files(library.kind).len()
     }
 
     /// Requests a page of one item type, sorted by id. Positions are row numbers.
     fn page(&self, request: &PageRequest<'_>, bounds: Bounds<'_>, items: &mut Vec<Item>) -> Result<PageEnd> {
         let position = request.position;
-        let Some(kind) = leaf_types(request.library.kind).get(request.partition) else {
+        let Some(kind) = item_types_with_files(request.library.kind).get(request.partition) else {
             return Ok(PageEnd::default());
         };
         let end = self.fetch_rows(
@@ -146,12 +146,12 @@ impl Source for PlexHttp {
             rows: end.rows,
             total: end.total,
             next: (!is_last).then_some(next_position),
-            moved: end.offset.is_some_and(|offset| offset != position),
+            has_shifted: end.offset.is_some_and(|offset| offset != position),
         })
     }
 
     /// Finds most changes by the latest updates, the highest ids and the item counts, as `changes` explains.
-    fn changes(&self, library: &Library, index: &dyn KnownItems, bounds: Bounds<'_>) -> Result<SourceChanges> {
+    fn changes(&self, library: &Library, index: &dyn IndexedItems, bounds: Bounds<'_>) -> Result<SourceChanges> {
         self.fetch_changes(library, index, bounds)
     }
 
@@ -173,7 +173,7 @@ impl Source for PlexHttp {
 
     /// Sends one `PUT` request for all items.
     fn edit(&self, request: &EditRequest<'_>, bounds: Bounds<'_>) -> Result<()> {
-        if request.ids.is_empty() {
+        if request.rating_keys.is_empty() {
             return Err(Error::new(
                 Status::InvalidArgument,
                 "cannot send the edit: it contains no items, so the server would edit the whole library; specify at \
@@ -193,7 +193,7 @@ impl Source for PlexHttp {
         }
         let request = ServerRequest::edit(address, request);
         // Edits are idempotent, so plexindex retries even an edit that the server may have applied.
-        retry::run(&*self.clock, self.retry_for, &bounds, &request.label, || {
+        retry::run_with_retries(&*self.clock, self.retry_for, &bounds, &request.purpose, || {
             let reply = self.round_trip(&request, false, &bounds)?;
             // `ureq` reuses the connection only if the body was read.
             reply_body::read_beginning(reply.body, None, &BodyProgress::new(&reply.request_meter, &bounds));
@@ -204,7 +204,8 @@ impl Source for PlexHttp {
 
     /// Receives the event stream, as `stream` explains.
     fn events(&self, bounds: Bounds<'_>, sink: &mut dyn FnMut(Event) -> bool) -> Result<()> {
-        self.listen(&bounds, sink).map_err(|failure| self.scrub(failure.error))
+        self.receive_event_stream(&bounds, sink)
+            .map_err(|failure| self.scrub(failure.error))
     }
 
     /// Closes the connection of the event stream.

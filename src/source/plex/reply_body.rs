@@ -12,7 +12,7 @@ use ureq::Body;
 use crate::platform::mutex::lock;
 
 use super::super::contract::{Bounds, Meter, RequestKind};
-use super::wire::{self, ReplyContent, ReplyHead};
+use super::replies::{self, ReplyContent, ReplyMetadata};
 
 /// Maximum size of a reused buffer, in bytes. A page of 1,000 movies takes 1.3 MB.
 const MAX_REUSED: usize = 8 << 20;
@@ -68,7 +68,7 @@ impl<'m> RequestMeter<'m> {
     }
 
     /// Records that the reply's headers have arrived, or that the request has failed.
-    pub fn end_head_wait(&self) {
+    pub fn record_headers_arrival(&self) {
         self.waited.set(self.started.elapsed());
     }
 
@@ -88,8 +88,8 @@ impl Drop for RequestMeter<'_> {
     fn drop(&mut self) {
         if self.was_sent.get() {
             let waited = self.waited.get();
-            self.meter.request(self.kind, self.bytes.get(), waited);
-            self.meter.parsed(self.started.elapsed().saturating_sub(waited));
+            self.meter.record_request(self.kind, self.bytes.get(), waited);
+            self.meter.record_parsing(self.started.elapsed().saturating_sub(waited));
         }
     }
 }
@@ -118,7 +118,7 @@ impl<'a> BodyProgress<'a> {
     }
 
     /// Counts a parsed row. Returns `false` if the host has aborted the call or its deadline has passed.
-    fn may_continue(&self) -> bool {
+    fn count_row(&self) -> bool {
         self.rows.set(self.rows.get() + 1);
         if (self.bounds.aborted)() {
             self.record_failure(BodyError::Aborted);
@@ -260,7 +260,7 @@ pub(super) fn read_reply(
     progress: &BodyProgress<'_>,
     buffers: &Buffers,
     content: &mut ReplyContent<'_>,
-) -> Result<ReplyHead, BodyError> {
+) -> Result<ReplyMetadata, BodyError> {
     let mut reader = decode_body(body, encoding, limit, progress)?;
     let mut buffer = buffers.take();
     let result = read_and_parse(&mut reader, &mut buffer, progress, content);
@@ -274,7 +274,7 @@ fn read_and_parse(
     buffer: &mut Vec<u8>,
     progress: &BodyProgress<'_>,
     content: &mut ReplyContent<'_>,
-) -> Result<ReplyHead, BodyError> {
+) -> Result<ReplyMetadata, BodyError> {
     let read_result = reader.read_to_end(buffer);
     if buffer.starts_with(BYTE_ORDER_MARK) {
         buffer.drain(..BYTE_ORDER_MARK.len());
@@ -285,7 +285,7 @@ fn read_and_parse(
             .unwrap_or_else(|| BodyError::Compression(error.to_string()));
         if !matches!(failure, BodyError::Aborted) {
             // The complete rows before the failure are valid.
-            let _ = wire::parse_reply(buffer, content, &|| true);
+            let _ = replies::parse_reply(buffer, content, &|| true);
         }
         return Err(failure);
     }
@@ -298,7 +298,7 @@ fn read_and_parse(
         None => return Err(BodyError::Empty),
     }
     reader.inner.drain();
-    wire::parse_reply(buffer, content, &|| progress.may_continue()).map_err(|error| {
+    replies::parse_reply(buffer, content, &|| progress.count_row()).map_err(|error| {
         progress
             .take_failure()
             .unwrap_or_else(|| BodyError::Malformed(error.to_string()))

@@ -6,10 +6,10 @@ use ureq::Body;
 
 use super::super::contract::{Bounds, Event, Meter, RequestKind};
 use super::event_parser::EventLines;
+pub use super::replies::ReplyMetadata;
+use super::replies::{ReplyContent, RowReader};
 use super::reply_body::{self, BodyProgress, Buffers, RequestMeter};
 use super::sections;
-pub use super::wire::ReplyHead;
-use super::wire::{ReplyContent, RowReader};
 use crate::model::{Item, ItemType, Library};
 
 /// The expected content of a reply.
@@ -33,7 +33,7 @@ pub struct ParsedReply {
     /// The libraries, with unique uuids.
     pub libraries: Vec<Library>,
     /// The reply's metadata; `None` if the reply could not be parsed.
-    pub head: Option<ReplyHead>,
+    pub head: Option<ReplyMetadata>,
     /// Whether the reply had too many rows, or rows that were too large.
     pub is_over: bool,
 }
@@ -41,7 +41,7 @@ pub struct ParsedReply {
 struct Unmetered;
 
 impl Meter for Unmetered {
-    fn request(&self, _: RequestKind, _: u64, _: Duration) {}
+    fn record_request(&self, _: RequestKind, _: u64, _: Duration) {}
 }
 
 /// Parses a reply. `limit` is the maximum size in bytes after decompression.

@@ -97,7 +97,7 @@ const MAX_PAUSE: Duration = Duration::from_secs(8);
 ///
 /// # Errors
 /// The last failure; [`Status::Aborted`]; [`Status::Timeout`] if the deadline passed before an attempt.
-pub(super) fn run<T>(
+pub(super) fn run_with_retries<T>(
     clock: &dyn RetryClock,
     retry_for: Duration,
     bounds: &Bounds<'_>,
@@ -112,7 +112,7 @@ pub(super) fn run<T>(
         attempts += 1;
         let (error, retry_after) = match attempt() {
             Ok(value) => return Ok(value),
-            Err(_) if (bounds.aborted)() => return Err(aborted(label)),
+            Err(_) if (bounds.aborted)() => return Err(aborted_error(label)),
             Err(failure) if failure.is_transient => (failure.error, failure.retry_after),
             Err(failure) => return Err(with_attempts(failure.error, attempts)),
         };
@@ -122,7 +122,7 @@ pub(super) fn run<T>(
         if !has_time {
             return Err(match retry_after {
                 Some(retry_after) if retry_after > MAX_PAUSE => with_attempts(error, attempts)
-                    .while_doing(&format!("the server requests a retry in {} s", retry_after.as_secs())),
+                    .with_operation(&format!("the server requests a retry in {} s", retry_after.as_secs())),
                 _ => with_attempts(error, attempts),
             });
         }
@@ -152,7 +152,7 @@ fn sleep(clock: &dyn RetryClock, pause: Duration, bounds: &Bounds<'_>, label: &d
 /// Fails if the host has aborted the call or the deadline has passed. `label` is the purpose of the request.
 fn check_bounds(clock: &dyn RetryClock, bounds: &Bounds<'_>, label: &dyn std::fmt::Display) -> Result<()> {
     if (bounds.aborted)() {
-        return Err(aborted(label));
+        return Err(aborted_error(label));
     }
     if bounds.deadline.moment().is_some_and(|moment| clock.now() >= moment) {
         return Err(Error::new(
@@ -164,7 +164,7 @@ fn check_bounds(clock: &dyn RetryClock, bounds: &Bounds<'_>, label: &dyn std::fm
 }
 
 /// Creates the error for a call that the host has aborted. `label` is the purpose of the request.
-pub(super) fn aborted(label: &dyn std::fmt::Display) -> Error {
+pub(super) fn aborted_error(label: &dyn std::fmt::Display) -> Error {
     Error::new(Status::Aborted, format!("cannot {label}: the host stopped the call"))
 }
 

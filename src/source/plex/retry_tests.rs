@@ -46,7 +46,7 @@ fn transient(after: Option<Duration>) -> AttemptError {
 fn succeeds_after_transient_failures() {
     let pause = FakeClock::new();
     let mut tries = 0;
-    let answer = run(&pause, Duration::from_secs(30), &Bounds::NONE, &"it", || {
+    let answer = run_with_retries(&pause, Duration::from_secs(30), &Bounds::NONE, &"it", || {
         tries += 1;
         if tries < 4 { Err(transient(None)) } else { Ok(tries) }
     });
@@ -60,7 +60,7 @@ fn succeeds_after_transient_failures() {
 fn gives_up_when_the_next_pause_does_not_fit() {
     let pause = FakeClock::new();
     let mut tries = 0;
-    let error = run(&pause, Duration::from_secs(30), &Bounds::NONE, &"it", || {
+    let error = run_with_retries(&pause, Duration::from_secs(30), &Bounds::NONE, &"it", || {
         tries += 1;
         Err::<(), _>(transient(None))
     })
@@ -78,7 +78,7 @@ fn a_deadline_bounds_the_pauses() {
         deadline: Deadline::at(pause.now() + Duration::from_millis(100)),
         ..Bounds::NONE
     };
-    let error = run(&pause, Duration::from_secs(30), &bounds, &"it", || {
+    let error = run_with_retries(&pause, Duration::from_secs(30), &bounds, &"it", || {
         Err::<(), _>(transient(None))
     })
     .unwrap_err();
@@ -89,7 +89,7 @@ fn a_deadline_bounds_the_pauses() {
         deadline: Deadline::at(pause.now()),
         ..Bounds::NONE
     };
-    let error = run(&pause, Duration::ZERO, &late, &"the rows", || Ok(())).unwrap_err();
+    let error = run_with_retries(&pause, Duration::ZERO, &late, &"the rows", || Ok(())).unwrap_err();
     assert_eq!(error.status, Status::Timeout);
     assert!(error.message.contains("the rows"), "{error}");
 }
@@ -97,7 +97,7 @@ fn a_deadline_bounds_the_pauses() {
 #[test]
 fn final_failures_are_not_repeated() {
     let mut tries = 0;
-    let error = run(&FakeClock::new(), Duration::MAX, &Bounds::NONE, &"it", || {
+    let error = run_with_retries(&FakeClock::new(), Duration::MAX, &Bounds::NONE, &"it", || {
         tries += 1;
         Err::<(), _>(transient(None).into_permanent())
     })
@@ -113,7 +113,7 @@ fn the_host_can_stop_a_pause() {
         aborted: &|| asked.fetch_add(1, Ordering::Relaxed) >= 4,
         ..Bounds::NONE
     };
-    let error = run(&pause, Duration::from_secs(30), &bounds, &"it", || {
+    let error = run_with_retries(&pause, Duration::from_secs(30), &bounds, &"it", || {
         Err::<(), _>(transient(Some(Duration::from_secs(20))))
     })
     .unwrap_err();
@@ -125,7 +125,7 @@ fn the_host_can_stop_a_pause() {
 fn the_servers_retry_after_is_honoured() {
     let pause = FakeClock::new();
     let mut tries = 0;
-    let answer = run(&pause, Duration::from_secs(30), &Bounds::NONE, &"it", || {
+    let answer = run_with_retries(&pause, Duration::from_secs(30), &Bounds::NONE, &"it", || {
         tries += 1;
         if tries == 1 {
             Err(transient(Some(Duration::from_secs(7))))
@@ -136,7 +136,7 @@ fn the_servers_retry_after_is_honoured() {
     assert_eq!(answer, Ok(()));
     assert_eq!(pause.slept(), Duration::from_secs(7));
 
-    let error = run(&pause, Duration::from_secs(30), &Bounds::NONE, &"it", || {
+    let error = run_with_retries(&pause, Duration::from_secs(30), &Bounds::NONE, &"it", || {
         Err::<(), _>(transient(Some(Duration::from_secs(3600))))
     })
     .unwrap_err();

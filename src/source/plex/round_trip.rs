@@ -8,14 +8,14 @@ use ureq::http::{Method, Request, StatusCode, response};
 use crate::model::{LONGEST_KEY, OWN_IDENTIFIER};
 
 use super::super::contract::{Bounds, RequestKind};
-use super::errors::RequestContext;
+use super::errors::ErrorContext;
 use super::plex_http::PlexHttp;
+use super::replies::{ReplyContent, ReplyMetadata};
 use super::reply_body::{self, BodyError, BodyProgress, RequestMeter};
 use super::retry::{self, AttemptError};
 use super::server_request::ServerRequest;
 use super::transport::{STREAM_CONNECT, token_placeholder};
 use super::url::{Redirect, Target};
-use super::wire::{ReplyContent, ReplyHead};
 
 /// Maximum number of redirects for one request.
 const MAX_REDIRECTS: usize = 3;
@@ -28,7 +28,7 @@ impl PlexHttp {
         is_minimal: bool,
         bounds: &Bounds<'_>,
         content: &mut ReplyContent<'_>,
-    ) -> std::result::Result<ReplyHead, AttemptError> {
+    ) -> std::result::Result<ReplyMetadata, AttemptError> {
         let SuccessReply {
             request_meter,
             parts,
@@ -109,7 +109,7 @@ impl PlexHttp {
                 _ => self.transport.send(http_request, time_left, context.silence).map(Some),
             };
             let response = result.map_err(|error| {
-                request_meter.end_head_wait();
+                request_meter.record_headers_arrival();
                 let (failure, may_be_sent) = context.no_reply_error(error);
                 if !may_be_sent {
                     request_meter.cancel();
@@ -118,9 +118,9 @@ impl PlexHttp {
             })?;
             let Some(response) = response else {
                 request_meter.cancel();
-                return Err(retry::aborted(context.label).into());
+                return Err(retry::aborted_error(context.label).into());
             };
-            request_meter.end_head_wait();
+            request_meter.record_headers_arrival();
 
             let (parts, body) = response.into_parts();
             let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
@@ -133,7 +133,7 @@ impl PlexHttp {
                     return Err(context.redirect_error(&format!("the redirect has no target ({status})")));
                 };
                 reply_body::read_beginning(body, encoding, &progress);
-                target = match target.redirect(location) {
+                target = match target.check_redirect(location) {
                     Redirect::Follow(next) => next,
                     Redirect::Elsewhere(place) => return Err(context.other_server_error(&place)),
                 };
@@ -167,7 +167,7 @@ impl PlexHttp {
         request: &'a ServerRequest<'_>,
         target: &'a Target,
         bounds: &Bounds<'_>,
-    ) -> RequestContext<'a> {
+    ) -> ErrorContext<'a> {
         let (has_token, read_timeout) = (self.has_token(), self.transport.read_timeout());
         let connect_timeout = self.transport.connect_timeout();
         let (connect_timeout, silence) = match request.kind {
@@ -178,8 +178,8 @@ impl PlexHttp {
                 bounds.silence.map_or(read_timeout, |silence| silence.min(read_timeout)),
             ),
         };
-        RequestContext {
-            label: &request.label,
+        ErrorContext {
+            label: &request.purpose,
             target,
             with_token: request.with_token && has_token,
             has_token,
@@ -214,7 +214,7 @@ impl PlexHttp {
                 .header("X-Plex-Device", std::env::consts::OS)
                 .header("X-Plex-Device-Name", "plexindex");
         }
-        if let Some(session) = self.tokens.get(bounds.session)
+        if let Some(session) = self.tokens.get(bounds.token_number)
             && request.with_token
             && session.token.is_some()
         {

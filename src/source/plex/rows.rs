@@ -41,11 +41,11 @@ pub struct RowsEnd {
     /// `offset`; `None` if missing. The reply may then contain the whole library.
     pub offset: Option<u64>,
     /// Whether the rows are not sorted newest first, according to their times. Tracks have no times (`updatedAt`).
-    pub disordered: bool,
+    pub is_disordered: bool,
 }
 
 /// Returns the item types that have files in this kind of library. Each of these types is a partition of the listing.
-pub(in crate::source) fn leaf_types(kind: LibraryKind) -> &'static [ItemType] {
+pub(in crate::source) fn item_types_with_files(kind: LibraryKind) -> &'static [ItemType] {
     match kind {
         LibraryKind::Movie => &[ItemType::Movie],
         LibraryKind::Show => &[ItemType::Episode],

@@ -30,7 +30,7 @@ const ESCAPE_LENGTH: usize = 6;
 fn find_lone_surrogates(text: &str) -> Vec<usize> {
     let mut lone = Vec::new();
     let mut searched = 0;
-    // `str::find` is several times faster than a loop over bytes.
+    // `str::read_state_file` is several times faster than a loop over bytes.
     while let Some(index) = text.get(searched..).and_then(|rest| rest.find('\\')) {
         let escape = searched + index;
         let next_unit = || parse_code_unit(text, escape + ESCAPE_LENGTH);

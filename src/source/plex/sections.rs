@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use serde::de::MapAccess;
 
-use crate::model::{LONGEST_KEY, Library, LibraryKind, Trust, uuid_of_section};
+use crate::model::{LONGEST_KEY, Library, LibraryKind, TokenReliability, uuid_of_section};
 
 use super::lenient::{LIST_LIMIT, Object, TextFields, fill_each, scalar, skip, text};
 
@@ -64,7 +64,7 @@ impl Object for Directories {
         let (content_changed_at, scanned_at) = (self.content_changed_at, self.scanned_at);
         (self.content_changed_at, self.scanned_at) = (0, 0);
         library.change.token = format!("{content_changed_at} {scanned_at}");
-        library.change.trust = Trust::Hint;
+        library.change.trust = TokenReliability::Hint;
         library.change.scanned_ms = scanned_at.saturating_mul(1_000);
         if library.section.len() > LONGEST_KEY {
             log::warn!(

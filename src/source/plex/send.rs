@@ -8,10 +8,10 @@ use crate::model::Item;
 
 use super::super::contract::Bounds;
 use super::plex_http::PlexHttp;
+use super::replies::{ReplyContent, ReplyMetadata, RowReader};
 use super::retry;
 use super::rows::{Rows, RowsEnd, RowsRequest};
 use super::server_request::{MAX_ROWS, OVERSIZE_FACTOR, ServerRequest};
-use super::wire::{ReplyContent, ReplyHead, RowReader};
 
 /// Number of replies with status 500, which may be transient, after which plexindex omits the optional arguments.
 const MAX_REFUSALS: u32 = 3;
@@ -54,7 +54,7 @@ impl PlexHttp {
                         rows: rows.count,
                         total: head.total,
                         offset: head.offset,
-                        disordered: rows_request.rows == Rows::NewestUpdated && rows.update_order.is_disordered,
+                        is_disordered: rows_request.rows == Rows::NewestUpdated && rows.update_order.is_disordered,
                     });
                 }
             }
@@ -70,14 +70,14 @@ impl PlexHttp {
         request: &ServerRequest<'_>,
         bounds: &Bounds<'_>,
         content: &mut ReplyContent<'_>,
-    ) -> Result<ReplyHead> {
+    ) -> Result<ReplyMetadata> {
         let started_at = Instant::now();
         let retry_for = bounds
             .retry_for
             .map_or(self.retry_for, |limit| limit.min(self.retry_for));
         let (mut busy_time, mut refusals) = (Duration::ZERO, 0);
         let filters_by_file = request.filters_by_file();
-        let result = retry::run(&*self.clock, retry_for, bounds, &request.label, || {
+        let result = retry::run_with_retries(&*self.clock, retry_for, bounds, &request.purpose, || {
             if filters_by_file && self.rejects_file_filter.load(Ordering::Relaxed) {
                 return Ok(request.empty_reply());
             }
@@ -113,7 +113,7 @@ impl PlexHttp {
                 Err(if is_final { failure.into_permanent() } else { failure })
             })
         });
-        self.meter.paused(started_at.elapsed().saturating_sub(busy_time));
+        self.meter.record_pause(started_at.elapsed().saturating_sub(busy_time));
         result.map_err(|error| self.scrub(error))
     }
 }

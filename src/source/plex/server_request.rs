@@ -5,9 +5,9 @@ use std::fmt::{self, Write as _};
 use crate::model::ItemType;
 
 use super::super::contract::{EditRequest, RequestKind};
+use super::replies::ReplyMetadata;
 use super::rows::{Rows, RowsRequest};
 use super::url::encode;
-use super::wire::ReplyHead;
 
 /// Prefix of an item's path and of its public key.
 pub(super) const KEY_PREFIX: &str = "/library/metadata/";
@@ -84,7 +84,7 @@ pub(super) struct ServerRequest<'a> {
     /// Maximum size of the reply in bytes, after decompression.
     pub limit: u64,
     /// Purpose of the request, for messages.
-    pub label: RequestLabel<'a>,
+    pub purpose: RequestPurpose<'a>,
 }
 
 impl<'a> ServerRequest<'a> {
@@ -98,7 +98,7 @@ impl<'a> ServerRequest<'a> {
             // This request has no token, so that plexindex can identify the server before it sends the token.
             with_token: false,
             limit: MAX_IDENTITY_BYTES,
-            label: RequestLabel::Identity,
+            purpose: RequestPurpose::Identity,
         }
     }
 
@@ -111,7 +111,7 @@ impl<'a> ServerRequest<'a> {
             window: None,
             with_token: true,
             limit: MAX_LIBRARIES_BYTES,
-            label: RequestLabel::Libraries,
+            purpose: RequestPurpose::Libraries,
         }
     }
 
@@ -121,7 +121,7 @@ impl<'a> ServerRequest<'a> {
             kind: RequestKind::Events,
             path: EVENTS.into(),
             limit: u64::MAX,
-            label: RequestLabel::Events,
+            purpose: RequestPurpose::Events,
             ..Self::libraries()
         }
     }
@@ -131,7 +131,7 @@ impl<'a> ServerRequest<'a> {
         Self {
             kind: RequestKind::Edit,
             path: address,
-            label: RequestLabel::Edit(edit.ids.len(), edit.section),
+            purpose: RequestPurpose::Edit(edit.rating_keys.len(), edit.section),
             ..Self::libraries()
         }
     }
@@ -150,13 +150,13 @@ impl<'a> ServerRequest<'a> {
             window: Some((request.start, request.size.clamp(1, MAX_ROWS))),
             with_token: true,
             limit: MAX_PAGE_BYTES,
-            label: RequestLabel::Rows(request),
+            purpose: RequestPurpose::Rows(request),
         }
     }
 
     /// Returns whether the request filters by file name.
     pub fn filters_by_file(&self) -> bool {
-        matches!(self.label, RequestLabel::Rows(rows) if matches!(rows.rows, Rows::FileName(_)))
+        matches!(self.purpose, RequestPurpose::Rows(rows) if matches!(rows.rows, Rows::FileName(_)))
     }
 
     /// Returns whether the request has optional arguments, so that it can be repeated without them.
@@ -179,11 +179,11 @@ impl<'a> ServerRequest<'a> {
     }
 
     /// Returns the metadata of a reply without rows, as a substitute for a reply that the server refuses to send.
-    pub fn empty_reply(&self) -> ReplyHead {
-        ReplyHead {
+    pub fn empty_reply(&self) -> ReplyMetadata {
+        ReplyMetadata {
             total: Some(0),
             offset: self.window.map(|(start, _)| start),
-            ..ReplyHead::default()
+            ..ReplyMetadata::default()
         }
     }
 
@@ -202,14 +202,14 @@ impl<'a> ServerRequest<'a> {
             window: None,
             with_token: true,
             limit: MAX_PAGE_BYTES,
-            label: RequestLabel::Items(keys.len()),
+            purpose: RequestPurpose::Items(keys.len()),
         }
     }
 }
 
 /// The purpose of a request, which follows 'cannot' in messages.
 #[derive(Clone, Copy)]
-pub(super) enum RequestLabel<'a> {
+pub(super) enum RequestPurpose<'a> {
     Identity,
     Libraries,
     Rows(&'a RowsRequest<'a>),
@@ -220,7 +220,7 @@ pub(super) enum RequestLabel<'a> {
     Events,
 }
 
-impl fmt::Display for RequestLabel<'_> {
+impl fmt::Display for RequestPurpose<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Identity => f.write_str("identify the server"),

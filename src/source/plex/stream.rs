@@ -12,7 +12,7 @@ use super::server_request::ServerRequest;
 
 impl PlexHttp {
     /// Passes events to `sink` until the server ends the stream, `sink` returns `false`, or the host aborts the call.
-    pub(super) fn listen(
+    pub(super) fn receive_event_stream(
         &self,
         bounds: &Bounds<'_>,
         sink: &mut dyn FnMut(Event) -> bool,
@@ -38,7 +38,7 @@ impl PlexHttp {
             match body.read(&mut buffer) {
                 Ok(0) => break,
                 Ok(amount) => {
-                    self.meter.received(amount as u64);
+                    self.meter.record_received_bytes(amount as u64);
                     is_wanted = lines.feed(buffer.get(..amount).unwrap_or_default(), sink);
                 }
                 Err(_) if (bounds.aborted)() => break,

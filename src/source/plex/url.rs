@@ -210,7 +210,7 @@ impl Target {
     }
 
     /// Returns whether to follow a redirect from this target. `location` is the reply's `Location` header.
-    pub fn redirect(&self, location: &str) -> Redirect {
+    pub fn check_redirect(&self, location: &str) -> Redirect {
         let location = location.trim().split('#').next().unwrap_or_default();
         if location.starts_with('/') && !location.starts_with("//") {
             return Redirect::Follow(Self {

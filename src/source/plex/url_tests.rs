@@ -71,7 +71,7 @@ fn target(origin: &str, address: &str) -> Target {
 #[test]
 fn redirects_stay_or_leave() {
     let from = target("http://plex:32400", "/library/sections?x=1");
-    let follow = |location: &str| match from.redirect(location) {
+    let follow = |location: &str| match from.check_redirect(location) {
         Redirect::Follow(target) => target.url(),
         Redirect::Elsewhere(place) => panic!("{location} leaves for {place}"),
     };
@@ -94,12 +94,12 @@ fn redirects_stay_or_leave() {
         "ftp://plex:32400/a",
         "https://plex.elsewhere/",
     ] {
-        let redirect = from.redirect(location);
+        let redirect = from.check_redirect(location);
         assert!(matches!(redirect, Redirect::Elsewhere(_)), "{location}: {redirect:?}");
     }
     let secure = target("https://plex:32400", "/");
     assert_eq!(
-        secure.redirect("http://plex:32400/"),
+        secure.check_redirect("http://plex:32400/"),
         Redirect::Elsewhere("http://plex:32400".into())
     );
 }

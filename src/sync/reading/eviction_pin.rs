@@ -1,6 +1,6 @@
 //! Keeps the folder within its size limit without evicting libraries that running calls use.
 
-use super::reading_state::Reading;
+use super::reading_state::IndexReader;
 use crate::engine::LibraryRow;
 use crate::model::{Generation, LibraryId};
 use crate::platform::deadline::Deadline;
@@ -8,7 +8,7 @@ use crate::platform::mutex::lock;
 
 /// The libraries that a call uses. This process does not evict pinned libraries until the call returns.
 pub struct EvictionPin<'r> {
-    reading: &'r Reading,
+    reading: &'r IndexReader,
     libraries: Vec<LibraryId>,
 }
 
@@ -37,7 +37,7 @@ impl Drop for EvictionPin<'_> {
     }
 }
 
-impl Reading {
+impl IndexReader {
     /// Creates an empty pin.
     pub fn eviction_pin(&self) -> EvictionPin<'_> {
         EvictionPin {

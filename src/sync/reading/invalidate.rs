@@ -1,9 +1,11 @@
 //! Invalidates paths, items and libraries, without a deadline, because a wrong answer is worse than a delay.
 
-use super::read_items::segments_lost;
-use super::reading_state::Reading;
+use super::read_items::segments_lost_error;
+use super::reading_state::IndexReader;
 use super::selection::{Resolved, Selection, Selector};
-use crate::engine::{LibraryRow, LibraryRows, ListingRows, LocalWrite, LoggedKind, Snapshot, places, unverified_kind};
+use crate::engine::{
+    LibraryRow, LibraryRows, ListingRows, LocalWrite, LoggedKind, Snapshot, library_indexes, unverified_kind,
+};
 use crate::error::{Error, Result, Status};
 use crate::matching::{LibraryIndex, Resolver, Scope};
 use crate::model::{IdentityId, LibraryId, MatchKind};
@@ -15,7 +17,7 @@ const MATCH_REMOVED: [LoggedKind; 2] = [LoggedKind::Forgotten, LoggedKind::Unver
 pub const MAX_RETRIES: u32 = 100;
 
 /// Returns the error for a library that other calls cleared during all [`MAX_RETRIES`] attempts.
-pub fn cleared_again(library: &str) -> Error {
+pub fn cleared_repeatedly_error(library: &str) -> Error {
     Error::new(
         Status::Store,
         format!("cannot use library '{library}': other calls cleared it during each attempt; try again later"),
@@ -25,16 +27,16 @@ pub fn cleared_again(library: &str) -> Error {
 /// The identity of the view, and the ids of the libraries that a write changed.
 type WriteTarget = (IdentityId, Vec<LibraryId>);
 
-impl Reading {
+impl IndexReader {
     /// Repeats `write` until no other call has cleared the changed libraries during the write, since a cleared library
     /// gets a new id. `write` returns the view and libraries that it changed, or `None` if nothing had to change.
     ///
     /// Stops without an error if another thread sets a token with a different view, which the write must not change.
-    pub fn retry(&self, mut write: impl FnMut() -> Result<Option<WriteTarget>>) -> Result<()> {
+    pub fn retry_until_current(&self, mut write: impl FnMut() -> Result<Option<WriteTarget>>) -> Result<()> {
         let session = self.tokens.current().number();
         for attempt in 0..MAX_RETRIES {
             self.catch_up(Deadline::NONE)?;
-            if attempt > 0 && self.tokens.current_with_view_of(session).is_none() {
+            if attempt > 0 && self.tokens.current_if_same_view(session).is_none() {
                 return Ok(());
             }
             let Some((identity, libraries)) = write()? else {
@@ -56,14 +58,14 @@ impl Reading {
 
     /// Invalidates paths, and removes their confirmed matches.
     pub fn invalidate_paths(&self, library: &Selection, paths: &[&[u8]]) -> Result<()> {
-        self.retry(|| self.forget_paths(library, paths, paths.len()))?;
+        self.retry_until_current(|| self.forget_paths(library, paths, paths.len()))?;
         self.records.flush_removals(Deadline::NONE)
     }
 
     /// Invalidates a file by its host path and its server path. Removes only the confirmed match for the host path,
     /// because the server path can be a different file on this host.
     pub fn invalidate_spellings(&self, library: &Selection, host_path: &[u8], server_path: &[u8]) -> Result<()> {
-        self.retry(|| self.forget_paths(library, &[host_path, server_path], 1))?;
+        self.retry_until_current(|| self.forget_paths(library, &[host_path, server_path], 1))?;
         self.records.flush_removals(Deadline::NONE)
     }
 
@@ -78,7 +80,7 @@ impl Reading {
                 return Ok(result);
             }
         }
-        Err(segments_lost())
+        Err(segments_lost_error())
     }
 
     /// Marks paths as unverified, and removes the confirmed matches for the first `removed` paths. Returns the view and
@@ -90,7 +92,7 @@ impl Reading {
             };
             let mut confirmed = Vec::new();
             let mut unverified = Vec::new();
-            for index in places(scope, snapshot.rows.len()) {
+            for index in library_indexes(scope, snapshot.rows.len()) {
                 let row = &snapshot.rows[index];
                 // A library that was never listed can contain items from searches or from an unfinished listing.
                 let library_scope = Scope::One(index);
@@ -136,7 +138,7 @@ impl Reading {
         let unverified = unverified
             .iter()
             .map(|(id, path, key)| (*id, unverified_kind(path), *path, *key));
-        self.apply_own(identity, sequence, &removed.chain(unverified).collect::<Vec<_>>());
+        self.apply_committed(identity, sequence, &removed.chain(unverified).collect::<Vec<_>>());
         Ok(())
     }
 
@@ -154,7 +156,7 @@ impl Reading {
 
     /// Marks an item as unverified, and removes its confirmed matches.
     pub fn invalidate_item(&self, library: &Selection, rating_key: &str) -> Result<()> {
-        self.retry(|| {
+        self.retry_until_current(|| {
             let Some((identity, ids)) = self.resolve_selection(library)? else {
                 return Ok(None);
             };
@@ -174,7 +176,7 @@ impl Reading {
     /// Invalidates the selected libraries; `None`: all libraries of the view.
     pub fn invalidate(&self, library: Option<&Selection>) -> Result<()> {
         let selected = library.filter(|library| *library.selector() != Selector::All);
-        self.retry(|| {
+        self.retry_until_current(|| {
             let Some(library) = selected else {
                 let Some(identity) = self.identity() else {
                     return Ok(None);
@@ -209,5 +211,5 @@ impl Reading {
 
 /// Returns the ids of the libraries in a scope.
 fn ids_of(rows: &[LibraryRow], scope: Scope) -> Vec<LibraryId> {
-    places(scope, rows.len()).map(|index| rows[index].id).collect()
+    library_indexes(scope, rows.len()).map(|index| rows[index].id).collect()
 }

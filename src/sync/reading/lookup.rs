@@ -1,12 +1,12 @@
 //! Fast lookups, which return an item's rating key from memory, without requests.
 
-use super::reading_state::Reading;
+use super::reading_state::IndexReader;
 use super::selection::{Resolved, Selection};
 use crate::engine::Snapshot;
 use crate::matching::{FoldBuffers, GROUP, MAX_PATH, Resolver, Scope};
 use crate::model::MatchKind;
 
-impl Reading {
+impl IndexReader {
     /// Finds the item with this path, and returns the result of `use_key` for its rating key; `None` for a miss.
     ///
     /// Two memory loads show whether the snapshot is current. If not, this call first reads the new changes.
@@ -14,7 +14,7 @@ impl Reading {
         if path.is_empty() || path.len() > MAX_PATH {
             return None;
         }
-        if let Some(snapshot) = self.whole()
+        if let Some(snapshot) = self.try_current()
             && let Some(scope) = resolve_scope(library, &snapshot)
             && let Some(hit) = Resolver::new(&snapshot.views, scope, self.mappings()).fast_lookup(path)
         {
@@ -25,8 +25,8 @@ impl Reading {
         None
     }
 
-    /// Looks up many paths like [`Reading::lookup_key`]. Calls `each` once per path, in order, with the rating key, or
-    /// `None` for a miss. This method is faster than single calls, because the processor loads memory for a group of
+    /// Looks up many paths like [`IndexReader::lookup_key`]. Calls `each` once per path, in order, with the rating key,
+    /// or `None` for a miss. This method is faster than single calls, because the processor loads memory for a group of
     /// paths in parallel.
     pub fn lookup_keys<'p>(
         &self,
@@ -46,7 +46,7 @@ impl Reading {
             let group = &group[..count];
             // The snapshot is loaded again for each group, so that later groups see newer commits.
             let scope_and_snapshot = self
-                .whole()
+                .try_current()
                 .and_then(|snapshot| Some((resolve_scope(library, &snapshot)?, snapshot)));
             let Some((scope, snapshot)) = scope_and_snapshot else {
                 self.counters.count_lookup_misses(count as u64);
@@ -58,7 +58,7 @@ impl Reading {
             // Hits are counted once per group, because counting is slow compared with a lookup.
             let mut hits = [0; MatchKind::COUNT];
             let mut misses = 0;
-            Resolver::new(&snapshot.views, scope, self.mappings()).fast_lookup_all(group, &mut buffers, |hit| {
+            Resolver::new(&snapshot.views, scope, self.mappings()).fast_lookup_batch(group, &mut buffers, |hit| {
                 match &hit {
                     Some(hit) => hits[hit.match_kind as usize] += 1,
                     None => misses += 1,

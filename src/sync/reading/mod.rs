@@ -9,7 +9,7 @@ mod selection;
 mod viewpoint;
 
 pub use eviction_pin::EvictionPin;
-pub use invalidate::{MAX_RETRIES, cleared_again};
-pub use read_items::segments_lost;
-pub use reading_state::Reading;
-pub use selection::{Resolved, Selection, Selector, nothing_known};
+pub use invalidate::{MAX_RETRIES, cleared_repeatedly_error};
+pub use read_items::segments_lost_error;
+pub use reading_state::IndexReader;
+pub use selection::{Resolved, Selection, Selector, no_libraries_error};

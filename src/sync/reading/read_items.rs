@@ -1,13 +1,13 @@
 //! Reads stored items.
 
-use super::reading_state::Reading;
+use super::reading_state::IndexReader;
 use super::selection::{Resolved, Selection};
-use crate::error::{Error, Result, Status, refuse};
+use crate::error::{Error, Result, Status, invalid_argument_error};
 use crate::matching::Scope;
 use crate::model::{Item, LibraryId};
 use crate::platform::deadline::Deadline;
 
-impl Reading {
+impl IndexReader {
     /// Returns about `limit` items of a library after `cursor`, each with its own cursor.
     pub fn items(&self, library: &Selection, cursor: i64, limit: usize) -> Result<Vec<(i64, Item)>> {
         self.catch_up(Deadline::NONE)?;
@@ -15,13 +15,13 @@ impl Reading {
             let index = match library.resolve(snapshot)? {
                 Resolved::Scope(Scope::One(index)) => index,
                 Resolved::Scope(Scope::All) => {
-                    return refuse("cannot list the items of all libraries at once: name one library");
+                    return invalid_argument_error("cannot list the items of all libraries at once: name one library");
                 }
-                Resolved::Unknown => return Err(library.not_stored(snapshot, self)),
+                Resolved::Unknown => return Err(library.not_stored_error(snapshot, self)),
             };
             // Without a listing, an empty page would look like the end of the items.
             if !snapshot.rows[index].generation.is_fetched() {
-                return Err(library.never_fetched(self));
+                return Err(library.never_fetched_error(self));
             }
             Ok(snapshot.views[index].items_after(cursor, limit))
         })
@@ -57,7 +57,7 @@ impl Reading {
 }
 
 /// Returns the error for segments that are missing or damaged again after a repair.
-pub fn segments_lost() -> Error {
+pub fn segments_lost_error() -> Error {
     Error::new(
         Status::Store,
         "a segment is missing or damaged again after its repair: see the log, and find the program that removes or \

@@ -4,7 +4,7 @@ use std::ops::Deref;
 use std::panic::RefUnwindSafe;
 use std::sync::{Arc, Mutex};
 
-use super::viewpoint::Viewpoint;
+use super::viewpoint::EndpointResolver;
 use crate::engine::{FolderLimit, LibraryRows, ListingSegments, LiveSnapshot, Records, Store};
 use crate::error::{Error, Result, Status};
 use crate::matching::Mappings;
@@ -17,11 +17,11 @@ use crate::source::{Kind, TokenOwner, Tokens};
 use crate::stats::Counters;
 
 /// The state from which one handle reads: the snapshot, the user, and the folder's size limit.
-pub struct Reading {
+pub struct IndexReader {
     kind: &'static Kind,
     pub(super) live: LiveSnapshot,
     pub limit: FolderLimit,
-    pub viewpoint: Arc<Viewpoint>,
+    pub viewpoint: Arc<EndpointResolver>,
     pub tokens: Arc<Tokens>,
     /// Whether the handle was opened offline, so that no server can accept the token.
     is_offline: bool,
@@ -30,9 +30,9 @@ pub struct Reading {
 }
 
 // After a panic, the last snapshot is still complete, because snapshots are replaced only as a whole.
-impl RefUnwindSafe for Reading {}
+impl RefUnwindSafe for IndexReader {}
 
-impl Deref for Reading {
+impl Deref for IndexReader {
     type Target = LiveSnapshot;
 
     /// Returns the snapshot, so that callers can use its methods directly.
@@ -42,7 +42,7 @@ impl Deref for Reading {
     }
 }
 
-impl Reading {
+impl IndexReader {
     /// Creates the component from its dependencies. Call [`LiveSnapshot::reload`] before the first read.
     #[allow(clippy::too_many_arguments)] // one argument per component
     pub fn new(
@@ -57,7 +57,12 @@ impl Reading {
         options: &Options,
     ) -> Self {
         let limit = FolderLimit::new(Arc::clone(&store), Arc::clone(&clock), options.size_limit);
-        let viewpoint = Arc::new(Viewpoint::new(Arc::clone(&store), clock, Arc::clone(&tokens), options));
+        let viewpoint = Arc::new(EndpointResolver::new(
+            Arc::clone(&store),
+            clock,
+            Arc::clone(&tokens),
+            options,
+        ));
         let endpoint = {
             let viewpoint = Arc::clone(&viewpoint);
             Box::new(move || viewpoint.endpoint())
@@ -130,7 +135,7 @@ impl Reading {
 
     /// Replaces an error that asks for a refresh if the server has rejected the token, because the refresh would fail.
     /// Returns all other errors unchanged.
-    pub fn refused_or(&self, error: Error) -> Error {
+    pub fn explain_rejected_token(&self, error: Error) -> Error {
         if error.status == Status::NotFetched && self.tokens.current().is_refused() {
             let text = "the store is empty, and the server rejected the token as invalid or expired: set a new token";
             return Error::new(Status::Unauthorized, text);

@@ -2,9 +2,9 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::reading_state::Reading;
+use super::reading_state::IndexReader;
 use crate::engine::{LibraryRow, Snapshot};
-use crate::error::{Error, Result, Status, abridged, refuse};
+use crate::error::{Error, Result, Status, invalid_argument_error, truncate_for_message};
 use crate::matching::{Scope, text};
 
 /// Selects a library by a name, and defines which field of a library is compared with the name.
@@ -49,7 +49,7 @@ impl Selection {
     /// [`Status::InvalidArgument`] if the selector's name is empty.
     pub fn new(selector: Selector) -> Result<Self> {
         if selector.name().is_empty() && selector != Selector::All {
-            return refuse(
+            return invalid_argument_error(
                 "the library's name is empty: give a title, a section id or a uuid, or select all libraries",
             );
         }
@@ -88,7 +88,7 @@ impl Selection {
                 format!(
                     "{} libraries have the name '{}'; use a section id: {}",
                     ids.len(),
-                    abridged(self.selector.name().as_bytes()),
+                    truncate_for_message(self.selector.name().as_bytes()),
                     ids.join(", ")
                 ),
             ));
@@ -106,7 +106,7 @@ impl Selection {
     }
 
     /// Returns the error for a selection that matches no library on the server.
-    pub fn unknown(&self, snapshot: &Snapshot, reading: &Reading) -> Error {
+    pub fn unknown_library_error(&self, snapshot: &Snapshot, reading: &IndexReader) -> Error {
         if let Err(not_accepted) = reading.check_accepted() {
             return not_accepted;
         }
@@ -141,7 +141,7 @@ impl Selection {
             format!(
                 "{} has no library '{}': {existing}{}",
                 kind.noun,
-                abridged(self.selector.name().as_bytes()),
+                truncate_for_message(self.selector.name().as_bytes()),
                 suggestion.unwrap_or_default()
             ),
         )
@@ -149,26 +149,26 @@ impl Selection {
 
     /// Returns the selected libraries. Fails if none of the selected libraries has been fetched, because an item that
     /// is not stored may exist.
-    pub fn fetched_scope(&self, snapshot: &Snapshot, reading: &Reading) -> Result<Scope> {
+    pub fn fetched_scope(&self, snapshot: &Snapshot, reading: &IndexReader) -> Result<Scope> {
         let is_fetched = |row: &LibraryRow| row.generation.is_fetched();
         match self.resolve(snapshot)? {
             Resolved::Scope(scope) if snapshot.rows_in(scope).iter().any(is_fetched) => Ok(scope),
-            Resolved::Scope(_) => Err(self.never_fetched(reading)),
-            Resolved::Unknown => Err(self.not_stored(snapshot, reading)),
+            Resolved::Scope(_) => Err(self.never_fetched_error(reading)),
+            Resolved::Unknown => Err(self.not_stored_error(snapshot, reading)),
         }
     }
 
     /// Returns the error for a library that is not stored, for a call that must not send requests.
-    pub fn not_stored(&self, snapshot: &Snapshot, reading: &Reading) -> Error {
+    pub fn not_stored_error(&self, snapshot: &Snapshot, reading: &IndexReader) -> Error {
         if snapshot.rows.is_empty() {
-            self.never_fetched(reading)
+            self.never_fetched_error(reading)
         } else {
-            self.unknown(snapshot, reading)
+            self.unknown_library_error(snapshot, reading)
         }
     }
 
     /// Returns the error for a library that was never fetched, for a call that must not send requests.
-    pub fn never_fetched(&self, reading: &Reading) -> Error {
+    pub fn never_fetched_error(&self, reading: &IndexReader) -> Error {
         if let Err(not_accepted) = reading.check_accepted() {
             return not_accepted;
         }
@@ -176,7 +176,7 @@ impl Selection {
             Selector::All => "no library was fetched yet".to_owned(),
             _ => format!(
                 "library '{}' was never fetched",
-                abridged(self.selector.name().as_bytes())
+                truncate_for_message(self.selector.name().as_bytes())
             ),
         };
         Error::new(Status::NotFetched, format!("{problem}: fetch it first (refresh)"))
@@ -185,13 +185,16 @@ impl Selection {
 
 /// Returns the error for a store without libraries, for a call that must not send requests. `library`: the library that
 /// the call selects.
-pub fn nothing_known(library: Option<&Selection>, reading: &Reading) -> Error {
+pub fn no_libraries_error(library: Option<&Selection>, reading: &IndexReader) -> Error {
     if let Err(not_accepted) = reading.check_accepted() {
         return Error::new(Status::Offline, not_accepted.message);
     }
     let problem = match library.map(Selection::selector) {
         None | Some(Selector::All) => "no library is in the store".to_owned(),
-        Some(selector) => format!("library '{}' is not in the store", abridged(selector.name().as_bytes())),
+        Some(selector) => format!(
+            "library '{}' is not in the store",
+            truncate_for_message(selector.name().as_bytes())
+        ),
     };
     Error::new(
         Status::Offline,

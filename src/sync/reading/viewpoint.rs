@@ -10,7 +10,7 @@ use crate::platform::clock::Clock;
 use crate::source::{self, Session, Tokens, View, Viewer};
 
 /// The server and the user whose data a handle reads.
-pub struct Viewpoint {
+pub struct EndpointResolver {
     store: Arc<Store>,
     clock: Arc<dyn Clock>,
     tokens: Arc<Tokens>,
@@ -18,7 +18,7 @@ pub struct Viewpoint {
     view: Option<View>,
 }
 
-impl Viewpoint {
+impl EndpointResolver {
     /// Creates the viewpoint from the options.
     pub fn new(store: Arc<Store>, clock: Arc<dyn Clock>, tokens: Arc<Tokens>, options: &Options) -> Self {
         Self {
@@ -35,37 +35,47 @@ impl Viewpoint {
     }
 
     /// Returns the endpoint of the current token: URL, hash of the user, and the times of the token's expiry
-    /// (`until_ms`) and first use (`given_ms`); `None` without a source. The database contains the key for the hash.
+    /// (`until_ms`) and first use (`first_used_ms`); `None` without a source. The database contains the key for the
+    /// hash.
     pub fn endpoint(&self) -> Option<Endpoint> {
         self.endpoint_of(&self.tokens.current())
     }
 
-    /// Returns the endpoint (see [`Viewpoint::endpoint`]) for the token of any session, current or not.
+    /// Returns the endpoint (see [`EndpointResolver::endpoint`]) for the token of any session, current or not.
     pub fn endpoint_of(&self, session: &Session) -> Option<Endpoint> {
-        self.view.as_ref().map(|View { place, viewer }| Endpoint {
-            url: place.clone(),
-            until_ms: match (viewer, &session.claims) {
-                (Viewer::Holder, Some(claims)) => claims.expires_ms,
-                _ => 0,
+        self.view.as_ref().map(
+            |View {
+                 location: place,
+                 viewer,
+             }| Endpoint {
+                url: place.clone(),
+                until_ms: match (viewer, &session.claims) {
+                    (Viewer::Holder, Some(claims)) => claims.expires_ms,
+                    _ => 0,
+                },
+                first_used_ms: session.first_used_ms(|| self.clock.now_ms()),
+                // The hash has 32 bytes. One zero byte is appended for a named user, two for a reader of the server's
+                // files, and three for a user without a token, so that users of different kinds never share matches.
+                user_hash: match (viewer, &session.token) {
+                    (Viewer::Named(user), _) => {
+                        [self.store.key().fingerprint(&format!("user {user}")), vec![0]].concat()
+                    }
+                    (Viewer::Holder, Some(token)) => self.store.key().fingerprint(token.reveal()),
+                    // Without a token, each URL has a separate user.
+                    (Viewer::Holder, None) => {
+                        [self.store.key().fingerprint(&format!("nobody at {place}")), vec![0; 3]].concat()
+                    }
+                    (Viewer::Reader, _) => {
+                        [self.store.key().fingerprint("the server's own files"), vec![0, 0]].concat()
+                    }
+                },
             },
-            given_ms: session.first_used_ms(|| self.clock.now_ms()),
-            // The hash has 32 bytes. One zero byte is appended for a named user, two for a reader of the server's
-            // files, and three for a user without a token, so that users of different kinds never share matches.
-            who: match (viewer, &session.token) {
-                (Viewer::Named(user), _) => [self.store.key().fingerprint(&format!("user {user}")), vec![0]].concat(),
-                (Viewer::Holder, Some(token)) => self.store.key().fingerprint(token.reveal()),
-                // Without a token, each URL has a separate user.
-                (Viewer::Holder, None) => {
-                    [self.store.key().fingerprint(&format!("nobody at {place}")), vec![0; 3]].concat()
-                }
-                (Viewer::Reader, _) => [self.store.key().fingerprint("the server's own files"), vec![0, 0]].concat(),
-            },
-        })
+        )
     }
 
     /// Returns a hash of the user in the token's claims; `None` if the token contains no user. The claim grants no
     /// access until the server has accepted the token.
-    pub fn same_user(&self, session: &Session) -> Option<SameUser> {
+    pub fn claimed_user_hash(&self, session: &Session) -> Option<SameUser> {
         let claims = session.claims.as_ref().filter(|_| self.depends_on_token())?;
         let user = claims.user.as_ref()?;
         Some(self.store.key().keyed(format!("same {user}").as_bytes()))
@@ -82,7 +92,7 @@ impl Viewpoint {
 
     /// Returns an identifier of the user that is the same on all hosts; `None` without a server. `hash`: hashes a
     /// secret with the key that all hosts share.
-    pub fn shared_viewer(&self, session: &Session, hash: impl Fn(&str) -> Vec<u8>) -> Option<Vec<u8>> {
+    pub fn shared_user_id(&self, session: &Session, hash: impl Fn(&str) -> Vec<u8>) -> Option<Vec<u8>> {
         Some(match &self.view.as_ref()?.viewer {
             Viewer::Named(user) => [b"user ", user.as_bytes()].concat(),
             Viewer::Holder => match (
@@ -99,8 +109,8 @@ impl Viewpoint {
     }
 
     /// Returns the server's URL, or the path of its database; empty without a source.
-    pub fn place(&self) -> &str {
-        self.view.as_ref().map_or("", |view| &view.place)
+    pub fn source_address(&self) -> &str {
+        self.view.as_ref().map_or("", |view| &view.location)
     }
 
     /// Returns whether the token determines the user whose data is read.

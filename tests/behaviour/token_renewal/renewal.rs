@@ -166,7 +166,7 @@ fn the_feed_and_a_walk_say_that_the_token_was_refused() {
     let index = open(at.options.clone(), &at.clock);
     let library = index.library("Movies").expect("a handle");
     let all = QueryOptions::default();
-    let rules = support::index::Rules::named::<&str>(&[]).expect("none");
+    let rules = support::index::Rules::from_names::<&str>(&[]).expect("none");
     let starts = support::index::WalkStarts {
         folders: vec![(true, ROOT)],
         ..Default::default()

@@ -1,4 +1,4 @@
-//! The disk is full, fails, or becomes read-only at any write, sync, renaming or making of a file: `SQLite`'s and our own.
+//! The disk is full, fails, or becomes read-only at any write, sync, renaming or making of a file: SQLite's and our own.
 //! Calls succeed or say why not, lookups go on, nothing that was acknowledged is lost, and all is well when the cause went.
 
 use std::collections::BTreeMap;
@@ -19,7 +19,7 @@ use crate::support::vfs::{self, Call};
 use crate::support::worker::{Dice, Worker, assert_sound, choice, rounds, say, told};
 use crate::support::{movies, offline, options, path_of};
 
-/// What goes wrong: `SQLite`'s code, the operating system's, and whether it says that there is no room.
+/// What goes wrong: SQLite's code, the operating system's, and whether it says that there is no room.
 const CAUSES: [(c_int, c_int, bool); 4] = [
     (SQLITE_FULL, vfs::SYSTEM_ERRORS[0], true),
     (SQLITE_FULL, vfs::SYSTEM_ERRORS[1], true),

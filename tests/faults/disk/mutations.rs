@@ -129,7 +129,7 @@ enum End {
     Nothing,
     /// The database was set aside.
     SetAside,
-    /// Something else than a file has a name that `SQLite` needs; it went on when that was removed.
+    /// Something else than a file has a name that SQLite needs; it went on when that was removed.
     InTheWay,
     /// One call failed.
     Failed,

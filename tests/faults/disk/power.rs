@@ -49,9 +49,9 @@ struct Tape {
     files: HashMap<String, usize>,
     made: usize,
     paths: Paths,
-    /// Which file is open under which number of `SQLite`'s.
+    /// Which file is open under which number of SQLite's.
     open: HashMap<usize, usize>,
-    /// Logs whose name `SQLite` forces to the disk with their first bytes.
+    /// Logs whose name SQLite forces to the disk with their first bytes.
     new_logs: Vec<usize>,
 }
 

@@ -1,7 +1,7 @@
 //! Entries are applied once: also when a host reads its own, or the log from its beginning.
 
 use plexindex::options::Mapping;
-use plexindex_sharing::bodies::{ProbeBody, decode, encode, entry};
+use plexindex_sharing::bodies::{ProbeBody, decode, encode, new_entry};
 use plexindex_sharing::{EntryKind, Position, SharedLog};
 
 use crate::shared_faults::hosts::{Host, NONE, World, exchange};
@@ -122,8 +122,8 @@ fn matches_of_a_new_library_are_taken() {
     shown.libraries.push(new);
     world.clock.advance_ms(1_000);
     world.plant(&[
-        entry(EntryKind::Match, "new", b"/media/odd.mkv", b"5".to_vec()),
-        entry(EntryKind::Probe, "", b"", encode(&shown)),
+        new_entry(EntryKind::Match, "new", b"/media/odd.mkv", b"5".to_vec()),
+        new_entry(EntryKind::Probe, "", b"", encode(&shown)),
     ]);
     exchange(&[&one, &two]);
     for host in [&one, &two] {

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use plexindex::error::{Error, Result, Status};
 use plexindex::inside::{Deadline, Release};
-use plexindex_sharing::{Entry, EntryName, HostId, Lease, LogSummary, NewEntry, News, Position, SharedLog, ViewNumber};
+use plexindex_sharing::{
+    Entry, EntryName, EntryPage, HostId, Lease, LogSummary, NewEntry, Position, SharedLog, ViewNumber,
+};
 
 /// Called with the call's name, and whether it was made already. An error is that of the call.
 pub type Hook = Box<dyn FnMut(&'static str, bool) -> Result<()> + Send>;
@@ -124,7 +126,7 @@ impl SharedLog for Gate {
         self.pass("view", |log| log.view(server, viewer, by))
     }
 
-    fn read(&self, view: ViewNumber, after: Position, limit: usize, by: Deadline) -> Result<News> {
+    fn read(&self, view: ViewNumber, after: Position, limit: usize, by: Deadline) -> Result<EntryPage> {
         self.pass("read", |log| log.read(view, after, limit, by))
     }
 
@@ -210,8 +212,8 @@ impl SharedLog for Gate {
         self.log.interrupt();
     }
 
-    fn behind(&self, view: ViewNumber, host: HostId, number: u64, by: Deadline) -> Result<u64> {
-        self.log.behind(view, host, number, by)
+    fn count_others(&self, view: ViewNumber, host: HostId, number: u64, by: Deadline) -> Result<u64> {
+        self.log.count_others(view, host, number, by)
     }
 
     fn summary(&self, by: Deadline) -> Result<Vec<LogSummary>> {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use plexindex::model::Item;
-use plexindex_sharing::bodies::{ItemBody, encode, entry};
+use plexindex_sharing::bodies::{ItemBody, encode, new_entry};
 use plexindex_sharing::{EntryKind, SharedLog as _};
 use plexindex_tests::memory_log::Trouble;
 
@@ -73,7 +73,7 @@ fn items_that_are_older_than_an_own_listing_do_not_come_back() {
         item: Some(gone),
         verified: false,
     };
-    world.plant(&[entry(EntryKind::Item, &world.library(), b"77", encode(&body))]);
+    world.plant(&[new_entry(EntryKind::Item, &world.library(), b"77", encode(&body))]);
     world.log.set_trouble(Trouble::Away);
     world.clock.advance_ms(26 * HOUR_MS);
     assert!(!two.index.exchange());

@@ -1,7 +1,7 @@
 //! Items and entries that are too large for the log.
 
 use plexindex::model::Item;
-use plexindex_sharing::bodies::{Chunk, ItemBody, encode, entry, unpack};
+use plexindex_sharing::bodies::{Chunk, ItemBody, encode, new_entry, unpack};
 use plexindex_sharing::{EntryKind, LARGEST_ENTRY, Position, SharedLog};
 use plexindex_standin::{ItemSpec, MediaSpec};
 
@@ -61,7 +61,7 @@ fn an_entry_of_a_strange_role_that_is_too_large_is_passed_over() {
         item: Some(large),
         verified: false,
     };
-    world.plant(&[entry(EntryKind::Item, &world.library(), b"77", encode(&body))]);
+    world.plant(&[new_entry(EntryKind::Item, &world.library(), b"77", encode(&body))]);
     one.record("/mnt/odd.mkv", &key);
     exchange(&[&one, &two]);
     assert_eq!(two.confirmed("/mnt/odd.mkv"), Some(key));

@@ -1,7 +1,7 @@
 //! A host that was broken into writes what it likes. The others go on.
 
 use plexindex::model::{Item, Library};
-use plexindex_sharing::bodies::{ItemBody, ListingBody, ProbeBody, encode, entry, pack};
+use plexindex_sharing::bodies::{ItemBody, ListingBody, ProbeBody, encode, new_entry, pack};
 use plexindex_sharing::{EntryKind, NewEntry, SharedLog};
 
 use crate::shared_faults::hosts::{NONE, World, exchange};
@@ -50,12 +50,12 @@ fn garbage(library: &str) -> Vec<NewEntry> {
         for uuid in ["", library, "elsewhere", "\u{1}"] {
             for key in keys {
                 for body in bodies.into_iter().filter(|body| key != b"/" || body.len() > 9) {
-                    all.push(entry(kind, uuid, key, body.to_vec()));
+                    all.push(new_entry(kind, uuid, key, body.to_vec()));
                 }
             }
         }
     }
-    let planted = |key: &str, told: &Item_| entry(Item, library, key.as_bytes(), encode(told));
+    let planted = |key: &str, told: &Item_| new_entry(Item, library, key.as_bytes(), encode(told));
     for (key, path) in [
         ("", "/media/a.mkv"),
         ("\0", "/media/b.mkv"),
@@ -73,7 +73,7 @@ fn garbage(library: &str) -> Vec<NewEntry> {
             all.push(planted(named, &told));
         }
     }
-    all.push(entry(InvalidLibrary, "elsewhere", b"x", b"y".to_vec()));
+    all.push(new_entry(InvalidLibrary, "elsewhere", b"x", b"y".to_vec()));
     all
 }
 
@@ -130,7 +130,7 @@ fn a_planted_probe_without_libraries_loses_no_match() {
         },
     ];
     for probe in &probes {
-        world.plant(&[entry(EntryKind::Probe, "", b"", encode(probe))]);
+        world.plant(&[new_entry(EntryKind::Probe, "", b"", encode(probe))]);
         exchange(&[&one, &two]);
         world.clock.advance_ms(25 * HOUR_MS);
         one.refresh();
@@ -179,7 +179,7 @@ fn a_broken_listing_is_replaced() {
             items: listed,
             ..ListingBody::default()
         };
-        let head = entry(EntryKind::Listing, &library, b"", encode(&head));
+        let head = new_entry(EntryKind::Listing, &library, b"", encode(&head));
         let published = world
             .log
             .publish_listing(&lease, plexindex_sharing::HostId(666), &head, 0, NONE);
@@ -209,8 +209,8 @@ fn many_planted_entries_are_passed_over() {
         let number = |n: u32| thousand * 1_000 + n;
         let planted: Vec<NewEntry> = (0..1_000)
             .map(|n| match n % 2 {
-                0 => entry(EntryKind::Match, "elsewhere", &number(n).to_le_bytes(), b"1".to_vec()),
-                _ => entry(EntryKind::Item, &library, &number(n).to_le_bytes(), b"{}".to_vec()),
+                0 => new_entry(EntryKind::Match, "elsewhere", &number(n).to_le_bytes(), b"1".to_vec()),
+                _ => new_entry(EntryKind::Item, &library, &number(n).to_le_bytes(), b"{}".to_vec()),
             })
             .collect();
         world.plant(&planted);

@@ -9,7 +9,7 @@ use plexindex::model::{Item, Library, MatchKind, Server as ServerName};
 use plexindex::options::{Mapping, Options};
 use plexindex::source::database::PlexDatabase;
 use plexindex::source::{
-    Abilities, Bounds, Kind, KnownItems, LocatedItem, PageEnd, PageRequest, Source, SourceChanges, WantedPath,
+    Abilities, Bounds, IndexedItems, Kind, LocatedItem, PageEnd, PageRequest, Source, SourceChanges, WantedPath,
 };
 
 use crate::database::{open, options};
@@ -260,14 +260,14 @@ impl Source for Counted {
         self.looks.fetch_add(1, Ordering::Relaxed);
         self.real.libraries(bounds)
     }
-    fn has_moved(&self, token: &str) -> bool {
-        self.real.has_moved(token)
+    fn may_have_changed(&self, token: &str) -> bool {
+        self.real.may_have_changed(token)
     }
     fn page(&self, request: &PageRequest<'_>, bounds: Bounds<'_>, items: &mut Vec<Item>) -> Result<PageEnd> {
         self.looks.fetch_add(1, Ordering::Relaxed);
         self.real.page(request, bounds, items)
     }
-    fn changes(&self, library: &Library, known: &dyn KnownItems, bounds: Bounds<'_>) -> Result<SourceChanges> {
+    fn changes(&self, library: &Library, known: &dyn IndexedItems, bounds: Bounds<'_>) -> Result<SourceChanges> {
         self.looks.fetch_add(1, Ordering::Relaxed);
         self.real.changes(library, known, bounds)
     }

@@ -10,7 +10,7 @@ use plexindex::model::{Item, Library, MatchKind, Server as ServerName};
 use plexindex::options::Options;
 use plexindex::source::database::PlexDatabase;
 use plexindex::source::{
-    Abilities, Bounds, Kind, KnownItems, LocatedItem, PageEnd, PageRequest, Source, SourceChanges,
+    Abilities, Bounds, IndexedItems, Kind, LocatedItem, PageEnd, PageRequest, Source, SourceChanges,
 };
 
 use crate::database::alone::{films, path};
@@ -38,15 +38,15 @@ impl<F: Fn(u32) + Send + Sync> Source for Between<F> {
     fn libraries(&self, bounds: Bounds<'_>) -> Result<Vec<Library>> {
         self.real.libraries(bounds)
     }
-    fn has_moved(&self, token: &str) -> bool {
-        self.real.has_moved(token)
+    fn may_have_changed(&self, token: &str) -> bool {
+        self.real.may_have_changed(token)
     }
     fn page(&self, request: &PageRequest<'_>, bounds: Bounds<'_>, items: &mut Vec<Item>) -> Result<PageEnd> {
         let page = self.real.page(request, bounds, items);
         (self.then)(self.pages.fetch_add(1, Ordering::Relaxed));
         page
     }
-    fn changes(&self, library: &Library, known: &dyn KnownItems, bounds: Bounds<'_>) -> Result<SourceChanges> {
+    fn changes(&self, library: &Library, known: &dyn IndexedItems, bounds: Bounds<'_>) -> Result<SourceChanges> {
         self.real.changes(library, known, bounds)
     }
     fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<LocatedItem>> {

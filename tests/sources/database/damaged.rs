@@ -10,7 +10,7 @@ use crate::support::index::{Deadline, Index, Match, QueryOptions};
 use plexindex::error::{Result, Status};
 use plexindex::model::Item;
 use plexindex::source::database::PlexDatabase;
-use plexindex::source::{Bounds, KnownItems, PageRequest, Source, SourceChanges, WantedPath};
+use plexindex::source::{Bounds, IndexedItems, PageRequest, Source, SourceChanges, WantedPath};
 
 use crate::database::alone::{films, path};
 use crate::database::{library, options};
@@ -26,7 +26,7 @@ fn beside(server: &Server, end: &str) -> PathBuf {
     name.into()
 }
 
-/// So long a call may take that is over after `DEADLINE`: `SQLite` would try for ten seconds.
+/// So long a call may take that is over after `DEADLINE`: SQLite would try for ten seconds.
 const DEADLINE: Duration = Duration::from_millis(300);
 const MOST: Duration = Duration::from_secs(5);
 
@@ -37,7 +37,7 @@ fn bounds() -> Bounds<'static> {
     }
 }
 
-/// What it gives, which must not take as long as `SQLite` would.
+/// What it gives, which must not take as long as SQLite would.
 fn soon<T>(what: impl FnOnce() -> T) -> T {
     let begun = Instant::now();
     let done = what();
@@ -140,8 +140,8 @@ fn a_damaged_log_is_left_alone_for_a_while() {
 /// What the index has: nothing that any of these asks for.
 struct Nothing(String);
 
-impl KnownItems for Nothing {
-    fn since(&self) -> &str {
+impl IndexedItems for Nothing {
+    fn base_token(&self) -> &str {
         &self.0
     }
     fn add(&self, _: &[Item]) -> Result<()> {
@@ -159,7 +159,7 @@ impl KnownItems for Nothing {
     fn keys(&self, _: &mut dyn FnMut(&str)) -> Result<()> {
         Ok(())
     }
-    fn may_shrink_to(&self, _: u64) -> Result<bool> {
+    fn accepts_shrinking_to(&self, _: u64) -> Result<bool> {
         Ok(true)
     }
 }
@@ -236,7 +236,7 @@ fn a_table_without_an_end_is_refused_and_holds_up_no_statement() {
                 "below",
                 soon(|| {
                     source()
-                        .below(&before, &[b"/data/films/".to_vec()], 100, bounds())
+                        .items_in_folders(&before, &[b"/data/films/".to_vec()], 100, bounds())
                         .map(drop)
                 }),
             ),

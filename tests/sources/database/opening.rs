@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use plexindex::error::{Meaning, Status};
+use plexindex::error::{RetryAdvice, Status};
 use plexindex::source::database::PlexDatabase;
 use plexindex::source::{Bounds, Source};
 use rusqlite::Connection;
@@ -65,7 +65,7 @@ fn what_is_not_there_is_said_with_the_remedy() {
     let folder = tempfile::tempdir().expect("a folder");
     for named in [folder.path().to_owned(), folder.path().join("nowhere.db")] {
         let (status, text) = refusal(&named);
-        assert_eq!(status.meaning(), Meaning::NotNow, "a disk may come");
+        assert_eq!(status.retry_advice(), RetryAdvice::NotNow, "a disk may come");
         assert!(text.contains("com.plexapp.plugins.library.db"), "{text}");
         assert!(text.contains(&named.display().to_string()), "{text}");
         assert_eq!(text.contains(&format!("nor {IN_FOLDER}")), named.is_dir(), "{text}");
@@ -118,8 +118,8 @@ fn one_companion_alone_is_not_now() {
         fs::write(&lone, b"").expect("written");
         let error = source.libraries(Bounds::NONE).expect_err("not now");
         assert_eq!(
-            (error.status, error.status.meaning()),
-            (Status::Starting, Meaning::NotNow)
+            (error.status, error.status.retry_advice()),
+            (Status::Starting, RetryAdvice::NotNow)
         );
         // Its server's, or a copy without it: that stays so.
         for said in [
@@ -141,7 +141,7 @@ fn what_this_process_has_open_is_left_alone() {
     let (_folder, server) = served();
     let open = fs::File::open(server.file()).expect("opened");
     let (status, text) = refusal(&server.folder);
-    assert_eq!(status.meaning(), Meaning::NotNow);
+    assert_eq!(status.retry_advice(), RetryAdvice::NotNow);
     assert!(text.contains("is already open in this process"), "{text}");
     drop(open);
     assert!(PlexDatabase::new(&server.folder).libraries(Bounds::NONE).is_ok());
@@ -219,7 +219,7 @@ fn every_statement_goes_by_an_index() {
         include_str!("../../../src/source/database/plex_sql.rs"),
         include_str!("../../../src/source/database/item_reader.rs"),
         include_str!("../../../src/source/database/changed_rows.rs"),
-        include_str!("../../../src/source/database/mark.rs"),
+        include_str!("../../../src/source/database/watermark.rs"),
         include_str!("../../../src/source/database/mod.rs"),
     ];
     let (folder, empty) = served();
@@ -282,7 +282,7 @@ fn a_journal_beside_it_is_left_to_its_server() {
     fs::write(&journal, "a change that is not whole").expect("written");
     let before = fs::read(server.file()).expect("read");
     let error = source.libraries(Bounds::NONE).expect_err("refused");
-    assert_eq!(error.status.meaning(), Meaning::NotNow);
+    assert_eq!(error.status.retry_advice(), RetryAdvice::NotNow);
     assert!(error.message.contains("-journal"), "{error}");
     assert_eq!(fs::read(server.file()).expect("read"), before);
     assert_eq!(fs::read(&journal).expect("read"), b"a change that is not whole");

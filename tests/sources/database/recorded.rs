@@ -159,7 +159,7 @@ fn items_are_as_the_recorded_replies_have_them() {
 struct Unmetered;
 
 impl plexindex::source::Meter for Unmetered {
-    fn request(&self, _: plexindex::source::RequestKind, _: u64, _: std::time::Duration) {}
+    fn record_request(&self, _: plexindex::source::RequestKind, _: u64, _: std::time::Duration) {}
 }
 
 fn by_key(items: Vec<Item>) -> BTreeMap<String, Item> {

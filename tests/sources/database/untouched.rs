@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::support::index::{Index, QueryOptions};
-use plexindex::error::{Meaning, Result};
+use plexindex::error::{Result, RetryAdvice};
 use plexindex::model::Item;
 use plexindex::source::database::PlexDatabase;
 use plexindex::source::{Bounds, PageRequest, Source, WantedPath};
@@ -169,7 +169,7 @@ fn a_running_server_finds_its_files_as_they_were() {
     assert_eq!(names(&server), ALONE);
 }
 
-/// As root `SQLite` would set the owner of `-shm` to that of the database.
+/// As root SQLite would set the owner of `-shm` to that of the database.
 #[cfg(unix)]
 #[test]
 fn no_file_gets_another_owner() {
@@ -247,7 +247,7 @@ fn beside(how: &str, time: Duration, least: u32) {
                 all.for_each(|(at, item)| assert_eq!(item.rating_key, (at + 1).to_string()));
                 read += 1;
             }
-            Err(error) => assert_eq!(error.status.meaning(), Meaning::NotNow, "{error}"),
+            Err(error) => assert_eq!(error.status.retry_advice(), RetryAdvice::NotNow, "{error}"),
         }
     }
     writer.tell("stop");

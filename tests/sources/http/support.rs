@@ -22,7 +22,7 @@ pub const TOKEN: &str = "s3cret-t0ken-of-the-tests";
 pub struct TestMeter(Mutex<Vec<(RequestKind, u64)>>);
 
 impl Meter for TestMeter {
-    fn request(&self, kind: RequestKind, bytes: u64, took: Duration) {
+    fn record_request(&self, kind: RequestKind, bytes: u64, took: Duration) {
         assert!(took < Duration::from_secs(60));
         self.0.lock().unwrap().push((kind, bytes));
     }

@@ -4,10 +4,10 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use plexindex::error::{Meaning, Result, Status};
-use plexindex::model::{Item, ItemType, Library, Trust};
+use plexindex::error::{Result, RetryAdvice, Status};
+use plexindex::model::{Item, ItemType, Library, TokenReliability};
 use plexindex::source::{
-    Bounds, Delta, EditRequest, Event, FieldChange, KnownItems, Lock, PageRequest, Resume, Source, SourceChanges,
+    Bounds, Delta, EditRequest, Event, FieldChange, IndexedItems, Lock, PageRequest, Resume, Source, SourceChanges,
     WantedPath,
 };
 
@@ -120,10 +120,10 @@ pub fn a_token_moves_as_far_as_it_is_trusted<R: Rig>() {
         is_equal
     });
     let mut seen = BTreeSet::from([first.change.token.clone()]);
-    let mut moves = || seen.insert(library_of(&*source).change.token) != (trust == Trust::Useless);
+    let mut moves = || seen.insert(library_of(&*source).change.token) != (trust == TokenReliability::Useless);
     let key = rig.add("Another", &format!("{FOLDER}/Another.mkv"));
     assert!(moves(), "an item came");
-    if trust == Trust::Exact {
+    if trust == TokenReliability::Exact {
         rig.rename(&key, &format!("{FOLDER}/Other.mkv"));
         assert!(moves(), "an item changed");
     }
@@ -142,8 +142,8 @@ struct Simple {
     since: String,
 }
 
-impl KnownItems for Simple {
-    fn since(&self) -> &str {
+impl IndexedItems for Simple {
+    fn base_token(&self) -> &str {
         &self.since
     }
 
@@ -170,7 +170,7 @@ impl KnownItems for Simple {
         Ok(())
     }
 
-    fn may_shrink_to(&self, _: u64) -> Result<bool> {
+    fn accepts_shrinking_to(&self, _: u64) -> Result<bool> {
         Ok(true)
     }
 }
@@ -281,10 +281,10 @@ pub fn items_that_are_gone_are_left_out<R: Rig>() {
 pub fn a_failure_says_what_it_means<R: Rig>() {
     let rig = R::new(10);
     for (failure, meaning) in [
-        (Failure::Down, Meaning::NotNow),
-        (Failure::Starting, Meaning::NotNow),
-        (Failure::Unauthorized, Meaning::Never),
-        (Failure::Forbidden, Meaning::Never),
+        (Failure::Down, RetryAdvice::NotNow),
+        (Failure::Starting, RetryAdvice::NotNow),
+        (Failure::Unauthorized, RetryAdvice::Never),
+        (Failure::Forbidden, RetryAdvice::Never),
     ] {
         let (source, library) = source_of(&rig);
         rig.fail(failure);
@@ -298,7 +298,7 @@ pub fn a_failure_says_what_it_means<R: Rig>() {
         let page = source.page(&request, Bounds::NONE, &mut items).expect_err("it fails");
         let probe = source.libraries(Bounds::NONE).expect_err("it fails");
         for error in [page, probe] {
-            assert_eq!(error.status.meaning(), meaning, "{failure:?}: {error}");
+            assert_eq!(error.status.retry_advice(), meaning, "{failure:?}: {error}");
             assert!(!error.message.is_empty());
         }
         assert!(items.is_empty());
@@ -316,7 +316,7 @@ pub fn rows_that_came_before_a_cut_are_true<R: Rig>() {
     let mut items = Vec::new();
     let stopped = list_from(&*source, &library, (0, 0), 60, usize::MAX, &mut items).expect("it is cut off");
     let error = stopped.error.expect("it is cut off");
-    assert_eq!(error.status.meaning(), Meaning::Failed, "{error}");
+    assert_eq!(error.status.retry_advice(), RetryAdvice::Failed, "{error}");
     let paths = rig.paths();
     assert!(items.len() < paths.len());
     assert!(sorted(&items).iter().all(|pair| paths.contains(pair)));
@@ -332,7 +332,7 @@ pub fn a_library_that_is_gone_is_not_there<R: Rig>() {
         ..library
     };
     let error = list(&*source, &gone, 10).expect_err("there is none");
-    assert_eq!(error.status.meaning(), Meaning::NothingThere, "{error}");
+    assert_eq!(error.status.retry_advice(), RetryAdvice::NothingThere, "{error}");
 }
 
 pub fn a_call_ends_with_its_bounds<R: Rig>() {
@@ -381,7 +381,7 @@ pub fn events_that_hosts_receive_are_read<R: Rig>() {
     let rig = R::new(3);
     let (source, library) = source_of(&rig);
     let (key, _) = rig.paths().swap_remove(1);
-    let read_events = source.kind().read_events;
+    let read_events = source.kind().parse_notification;
     let read = read_events(rig.notification(&library.section, &key).as_bytes()).expect("read");
     let [
         Event::Changed {
@@ -406,7 +406,7 @@ pub fn what_is_edited_is_edited<R: Rig>() {
         &EditRequest {
             section: &library.section,
             kind: ItemType::Movie,
-            ids: &[&key],
+            rating_keys: &[&key],
             changes: &[FieldChange::set("title", "Edited")],
             lock: Lock::Lock,
         },

@@ -1,8 +1,8 @@
 //! An index over a source: what hosts see is the same, whatever the source can do.
 
 use crate::support::index::{Edit, EditReport, Library, Match, QueryOptions};
-use plexindex::error::{Meaning, Status};
-use plexindex::model::{Confidence, MatchKind, Reason, Trust};
+use plexindex::error::{RetryAdvice, Status};
+use plexindex::model::{Confidence, MatchKind, Reason, TokenReliability};
 use plexindex::source::{Delta, FieldChange, Lock, RequestKind, Resume};
 
 use crate::source_contract::rig::{FOLDER, Failure, HOUR_MS, NoMeter, Rig, Scene, TITLE, library_of, open};
@@ -23,7 +23,7 @@ fn abilities<R: Rig>(rig: &R) -> plexindex::source::Abilities {
     rig.source(std::sync::Arc::new(NoMeter)).abilities()
 }
 
-fn trust<R: Rig>(rig: &R) -> Trust {
+fn trust<R: Rig>(rig: &R) -> TokenReliability {
     library_of(&*rig.source(std::sync::Arc::new(NoMeter))).change.trust
 }
 
@@ -121,7 +121,11 @@ pub fn a_renamed_file_is_answered_in_time<R: Rig>() {
     let new = format!("{FOLDER}/Renamed.mkv");
     scene.rig.rename(&key, &new);
     // A token that is exact shows it at once, others may not before the listing is a day old.
-    let hours = if trust(&scene.rig) == Trust::Exact { 1 } else { 25 };
+    let hours = if trust(&scene.rig) == TokenReliability::Exact {
+        1
+    } else {
+        25
+    };
     scene.clock.advance_ms(hours * HOUR_MS + 1);
     assert_eq!(ask(&scene, &old).status, Status::NotFound);
     assert_eq!(key_of(&ask(&scene, &new)), Some(key.as_str()));
@@ -135,7 +139,7 @@ pub fn a_token_decides_what_an_old_listing_costs<R: Rig>() {
     scene.clock.advance_ms(HOUR_MS + 1);
     let (found, requests) = scene.costs(|| ask(&scene, &path));
     assert!(found.status == Status::Ok && !found.stale);
-    if trust(&scene.rig) == Trust::Useless {
+    if trust(&scene.rig) == TokenReliability::Useless {
         assert_eq!(listings() - before, 1, "an equal token proves nothing");
     } else {
         assert_eq!(requests, u64::from(R::COSTS_REQUESTS), "a probe");
@@ -144,7 +148,7 @@ pub fn a_token_decides_what_an_old_listing_costs<R: Rig>() {
     scene.clock.advance_ms(30 * HOUR_MS);
     let (found, requests) = scene.costs(|| ask(&scene, &path));
     assert!(found.status == Status::Ok && !found.stale);
-    if trust(&scene.rig) == Trust::Exact {
+    if trust(&scene.rig) == TokenReliability::Exact {
         let probe = u64::from(R::COSTS_REQUESTS);
         assert_eq!((requests, listings() - before), (probe, 0), "what is exact never ages");
         // Nor is it listed for a change that the source tells.
@@ -214,7 +218,7 @@ pub fn a_new_path_is_found_before_its_time<R: Rig>() {
     let found = ask(&scene, &new);
     // By the token, or by a search for it; a source that can do neither knows of it when the listing is over, and is listed
     // where its token is worth nothing.
-    let can = abilities(&scene.rig).find || trust(&scene.rig) != Trust::Hint;
+    let can = abilities(&scene.rig).find || trust(&scene.rig) != TokenReliability::Hint;
     assert_eq!(key_of(&found).is_some(), can, "{}", found.message);
     // What is nowhere is not asked for again and again.
     let nowhere = format!("{FOLDER}/Nowhere.mkv");
@@ -238,7 +242,7 @@ pub fn an_item_that_changed_is_looked_at_again<R: Rig>() {
         return;
     }
     assert!(requests > 0);
-    let exact = trust(&scene.rig) == Trust::Exact;
+    let exact = trust(&scene.rig) == TokenReliability::Exact;
     assert_eq!(
         requests == 1,
         exact,
@@ -267,7 +271,7 @@ pub fn old_answers_stand_in_while_the_server_is_down<R: Rig>() {
     let failed = movies(&empty)
         .match_path(path.as_bytes())
         .expect_err("nothing is known");
-    assert_eq!(failed.status.meaning(), Meaning::Never);
+    assert_eq!(failed.status.retry_advice(), RetryAdvice::Never);
     assert_eq!(
         failed.status == Status::Unauthorized,
         R::COSTS_REQUESTS,
@@ -278,7 +282,8 @@ pub fn old_answers_stand_in_while_the_server_is_down<R: Rig>() {
 pub fn a_library_that_lost_its_disk_is_not_believed_at_once<R: Rig>() {
     let scene = Scene::<R>::listed(40);
     let (key, path) = scene.rig.paths().swap_remove(3);
-    let is_beyond_doubt = trust(&scene.rig) == Trust::Exact && abilities(&scene.rig).changes == Delta::Complete;
+    let is_beyond_doubt =
+        trust(&scene.rig) == TokenReliability::Exact && abilities(&scene.rig).changes == Delta::Complete;
     scene.rig.lose_disk();
     scene.clock.advance_ms(HOUR_MS + 1);
     let found = ask(&scene, &path);

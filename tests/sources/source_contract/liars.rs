@@ -8,7 +8,7 @@ use plexindex::error::{Result, Status};
 use plexindex::model::{Item, Library, Server};
 use plexindex::options::Options;
 use plexindex::source::{
-    Abilities, Bounds, Kind, KnownItems, LocatedItem, PageEnd, PageRequest, Source, SourceChanges, WantedPath,
+    Abilities, Bounds, IndexedItems, Kind, LocatedItem, PageEnd, PageRequest, Source, SourceChanges, WantedPath,
 };
 use tempfile::TempDir;
 
@@ -17,7 +17,7 @@ use crate::source_contract::rig::{FOLDER, HOUR_MS, NOW_MS, TITLE};
 use crate::support::memory::{Knobs, Memory};
 
 type Page = dyn Fn(u64, &PageRequest<'_>, &mut Vec<Item>, PageEnd) -> PageEnd + Send + Sync;
-type Told = dyn Fn(&dyn KnownItems, SourceChanges) -> SourceChanges + Send + Sync;
+type Told = dyn Fn(&dyn IndexedItems, SourceChanges) -> SourceChanges + Send + Sync;
 type Shown = dyn Fn(u64, Vec<Library>) -> Vec<Library> + Send + Sync;
 
 /// What a source says, and how it is changed on its way: with the number of the call.
@@ -78,7 +78,7 @@ impl Source for Liar {
         Ok((self.lies.page)(number, request, items, end))
     }
 
-    fn changes(&self, library: &Library, known: &dyn KnownItems, bounds: Bounds<'_>) -> Result<SourceChanges> {
+    fn changes(&self, library: &Library, known: &dyn IndexedItems, bounds: Bounds<'_>) -> Result<SourceChanges> {
         Ok((self.lies.told)(known, self.honest.changes(library, known, bounds)?))
     }
 
@@ -180,7 +180,7 @@ fn pages_without_rows_that_are_never_the_last_end_the_listing() {
             rows: 0,
             total: None,
             next: Some(request.position + 1),
-            moved: false,
+            has_shifted: false,
         }
     }));
     assert_eq!(status, Status::BadAnswer, "{text}");

@@ -141,7 +141,7 @@ pub fn open<R: Rig>(rig: &R, clock: &Arc<ManualClock>, folder: &Path, set: impl 
 pub struct NoMeter;
 
 impl Meter for NoMeter {
-    fn request(&self, _: RequestKind, _: u64, _: Duration) {}
+    fn record_request(&self, _: RequestKind, _: u64, _: Duration) {}
 }
 
 /// A source of the rig, and its library.
@@ -203,7 +203,7 @@ pub fn list_from(
                     });
                 }
             };
-            assert!(!end.moved, "nothing moved");
+            assert!(!end.has_shifted, "nothing moved");
             assert!(items.len() - before <= size as usize, "no more than a page");
             assert!(end.rows >= (items.len() - before) as u64);
             let Some(next) = end.next else { break };

@@ -88,7 +88,7 @@ impl ItemType {
         }
     }
 
-    /// The name a client's library uses for the type, different from [`ItemType::name`] for albums of photos.
+    /// The name a client's library uses for the type, different from [`ItemType::entry_name`] for albums of photos.
     pub fn search_name(self) -> &'static str {
         match self {
             ItemType::Photoalbum => "photoalbum",

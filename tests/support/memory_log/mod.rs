@@ -13,7 +13,7 @@ use plexindex::error::{Error, Result, Status};
 use plexindex::inside::fork::hold;
 use plexindex::inside::{Clock, Deadline, Release};
 use plexindex_sharing::{
-    Entry, EntryKind, EntryName, HostId, LARGEST_BATCH, LARGEST_CHUNK, LEASE, Lease, LogSummary, NewEntry, News,
+    Entry, EntryKind, EntryName, EntryPage, HostId, LARGEST_BATCH, LARGEST_CHUNK, LEASE, Lease, LogSummary, NewEntry,
     Position, SharedLog, ViewNumber,
 };
 
@@ -157,12 +157,12 @@ impl SharedLog for MemoryLog {
         Ok(view)
     }
 
-    fn read(&self, view: ViewNumber, after: Position, limit: usize, _: Deadline) -> Result<News> {
+    fn read(&self, view: ViewNumber, after: Position, limit: usize, _: Deadline) -> Result<EntryPage> {
         let shared = self.reach(false)?;
         let Some(view) = shared.views.get(&view) else {
-            return Ok(News {
-                from_start: after.number > 0,
-                ..News::default()
+            return Ok(EntryPage {
+                starts_over: after.number > 0,
+                ..EntryPage::default()
             });
         };
         let is_known = after.number <= view.last && view.mark(after.number) == Some(after.mark);
@@ -184,14 +184,14 @@ impl SharedLog for MemoryLog {
         let number = found.last().filter(|_| more).map_or(view.last, |(_, last)| last.number);
         let now_ms = self.clock.now_ms();
         found.retain(|(name, stored)| size(name, stored).is_some());
-        Ok(News {
+        Ok(EntryPage {
             entries: found.iter().map(|(name, stored)| entry(name, stored, now_ms)).collect(),
             position: Position {
                 number,
                 mark: view.mark(number).unwrap_or(0),
             },
-            more,
-            from_start: begin != after.number,
+            has_more: more,
+            starts_over: begin != after.number,
         })
     }
 
@@ -261,7 +261,7 @@ impl SharedLog for MemoryLog {
             memory.leases.insert(what.into(), (*counter, now_ms + lifetime));
             Some(Lease {
                 view,
-                what: what.into(),
+                task: what.into(),
                 fence: *counter,
             })
         })
@@ -361,7 +361,7 @@ impl SharedLog for MemoryLog {
         self.reach(true).map(drop)
     }
 
-    fn behind(&self, view: ViewNumber, host: HostId, number: u64, _: Deadline) -> Result<u64> {
+    fn count_others(&self, view: ViewNumber, host: HostId, number: u64, _: Deadline) -> Result<u64> {
         let shared = self.reach(false)?;
         let entries = shared
             .views
@@ -415,7 +415,7 @@ impl SharedLog for MemoryLog {
 impl MemoryLog {
     /// Lets a lease end so many milliseconds from now, if nobody took it.
     fn set_lease_time(&self, lease: &Lease, milliseconds: i64) -> Result<bool> {
-        self.change(lease.view, |view, _, now_ms| match view.leases.get_mut(&lease.what) {
+        self.change(lease.view, |view, _, now_ms| match view.leases.get_mut(&lease.task) {
             Some((fence, until)) if *fence == lease.fence => {
                 *until = now_ms + milliseconds;
                 true

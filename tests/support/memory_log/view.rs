@@ -36,7 +36,7 @@ impl MemoryView {
     /// Returns whether a lease lasts, and no other holder has a newer one.
     pub fn holds(&self, lease: &Lease, now_ms: i64) -> bool {
         self.leases
-            .get(&lease.what)
+            .get(&lease.task)
             .is_some_and(|(fence, until)| *fence == lease.fence && *until > now_ms)
     }
 

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Caller, LibraryName, MethodResult, Nothing, default_page_limit, succeed};
+use super::{Caller, LibraryName, MethodResult, Nothing, default_page_limit, ok_answer};
 use crate::strings::check_page_limit;
 use plexindex::error::Status;
 use plexindex::inside::{ChangePage, DebounceIntervals};
@@ -51,7 +51,7 @@ pub fn list(caller: &Caller<'_>, request: ListChanges) -> MethodResult<ChangePag
     check_page_limit(request.limit)?;
     let library = caller.library(request.library)?;
     let query = caller.query(library.query(), false)?;
-    succeed(query.changes_page(&request.cursor, request.full, request.limit)?)
+    ok_answer(query.changes_page(&request.cursor, request.full, request.limit)?)
 }
 
 /// Waits for a change after a cursor, or until a refresh is due because a listing has expired or an event has arrived.
@@ -99,7 +99,7 @@ pub struct StartWatch {}
 /// Runs `watch.start`: starts the thread that receives the server's events.
 pub fn watch_start(caller: &Caller<'_>, _: StartWatch) -> MethodResult<Nothing> {
     caller.index()?.watch_start(DebounceIntervals::default())?;
-    succeed(Nothing {})
+    ok_answer(Nothing {})
 }
 
 /// Stops the thread from `watch.start`. Waits for it at most a second, or longer while the system resolves a host name.
@@ -110,5 +110,5 @@ pub struct StopWatch {}
 /// Runs `watch.stop`: stops the thread that receives the server's events.
 pub fn watch_stop(caller: &Caller<'_>, _: StopWatch) -> MethodResult<Nothing> {
     caller.index()?.watch_stop();
-    succeed(Nothing {})
+    ok_answer(Nothing {})
 }

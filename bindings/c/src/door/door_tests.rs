@@ -18,7 +18,7 @@ impl Scene {
     }
 
     fn over(index: Index, folder: tempfile::TempDir) -> Self {
-        let opened = Opened::over(index);
+        let opened = Opened::wrap(index);
         let _ = opened.index().refresh().expect("fetched");
         Self(opened, folder)
     }
@@ -47,7 +47,7 @@ impl Scene {
 
 fn no_limits() -> Limits {
     // SAFETY: NULL is allowed.
-    unsafe { Limits::of_call(std::ptr::null::<Handle>(), std::ptr::null()) }.expect("none")
+    unsafe { Limits::from_options(std::ptr::null::<Handle>(), std::ptr::null()) }.expect("none")
 }
 
 #[test]

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Caller, LibraryName, MethodResult};
 use crate::strings::LONGEST_FIELD;
-use plexindex::error::{Result, Status, abridged, check_length, refuse};
+use plexindex::error::{Result, Status, check_length, invalid_argument_error, truncate_for_message};
 use plexindex::inside::Edit;
 use plexindex::source::{FieldChange, Lock};
 use plexindex::{EditReport, Edited};
@@ -116,9 +116,9 @@ fn field_change(change: EditChange) -> Result<FieldChange> {
         (None, None, Some(tag)) => FieldChange::remove(field, tag),
         (None, None, None) => FieldChange::keep(field),
         _ => {
-            return refuse(format!(
+            return invalid_argument_error(format!(
                 "changes: '{}' has more than one of set, add and remove; use one change for each",
-                abridged(field.as_bytes())
+                truncate_for_message(field.as_bytes())
             ));
         }
     })

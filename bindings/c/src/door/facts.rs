@@ -5,10 +5,10 @@ use std::borrow::Cow;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Caller, MethodResult, succeed};
+use super::{Caller, MethodResult, ok_answer};
 use crate::constants::PLEXINDEX_ABI_VERSION;
 use plexindex::error::check_length;
-use plexindex::inside::{ByteString, MAX_PATH, Normal, Relation, SQLITE_VERSION, named};
+use plexindex::inside::{ByteString, MAX_PATH, NormalPath, Relation, SQLITE_VERSION, named};
 use plexindex::{LibraryInfo, Proposal, ServerInfo, StoreInfo};
 
 /// Lists the libraries. Asks the server only if the store contains no libraries.
@@ -28,7 +28,7 @@ pub struct Libraries {
 /// Runs `libraries.list`: returns all libraries.
 pub fn libraries(caller: &Caller<'_>, request: ListLibraries) -> MethodResult<Libraries> {
     let query = caller.query(caller.index()?.query(), request.offline)?;
-    succeed(Libraries {
+    ok_answer(Libraries {
         libraries: query.libraries()?,
     })
 }
@@ -41,7 +41,7 @@ pub struct CheckServer {}
 
 /// Runs `server.check`: asks the server for its identity and libraries.
 pub fn server(caller: &Caller<'_>, _: CheckServer) -> MethodResult<ServerInfo> {
-    succeed(caller.query(caller.index()?.query(), false)?.server()?)
+    ok_answer(caller.query(caller.index()?.query(), false)?.server()?)
 }
 
 /// Describes the store's folder, and tests file locks with a temporary file.
@@ -51,7 +51,7 @@ pub struct GetStore {}
 
 /// Runs `store.get`: describes the store's folder.
 pub fn store(caller: &Caller<'_>, _: GetStore) -> MethodResult<StoreInfo> {
-    succeed(caller.index()?.store()?)
+    ok_answer(caller.index()?.store()?)
 }
 
 /// Returns the versions of the ABI, this library and SQLite. The handle may be NULL.
@@ -71,7 +71,7 @@ pub struct Versions {
 
 /// Runs `versions`: returns the versions of this library and of SQLite.
 pub fn versions(_: &Caller<'_>, _: GetVersions) -> MethodResult<Versions> {
-    succeed(Versions {
+    ok_answer(Versions {
         abi: PLEXINDEX_ABI_VERSION,
         library: env!("CARGO_PKG_VERSION"),
         sqlite: SQLITE_VERSION.to_string_lossy(),
@@ -103,7 +103,7 @@ pub fn propose(caller: &Caller<'_>, request: ProposeMappings) -> MethodResult<Pr
     } else {
         index.try_proposals(request.paths.into_iter().map(|path| named(path.0)))?
     };
-    succeed(Proposals { proposals })
+    ok_answer(Proposals { proposals })
 }
 
 /// Converts a path on the server to a path on this machine, with the index's mappings. A path that no mapping covers is
@@ -124,7 +124,7 @@ pub struct HostPath {
 /// Runs `mappings.to_host`: converts a path on the server to a path on this machine.
 pub fn to_host(caller: &Caller<'_>, request: MapToHost) -> MethodResult<HostPath> {
     let path = caller.index()?.host_path(&request.path.0)?.into_owned();
-    succeed(HostPath { path: ByteString(path) })
+    ok_answer(HostPath { path: ByteString(path) })
 }
 
 /// Compares a path with other paths, ignoring case and Unicode normalisation. In paths that start like Windows paths,
@@ -161,12 +161,16 @@ pub fn compare(_: &Caller<'_>, request: ComparePaths) -> MethodResult<PathRelati
     for other in &others {
         check_length("a path of others", other.0.len(), MAX_PATH)?;
     }
-    let relations = Normal::with(&path.0, |path| {
+    let relations = NormalPath::with(&path.0, |path| {
         let relation = |other: &ByteString| {
-            let Relation { equal, under, common } = Relation::of(path, &other.0);
+            let Relation {
+                is_equal: equal,
+                is_under: under,
+                common,
+            } = Relation::of(path, &other.0);
             PathRelation { equal, under, common }
         };
         others.iter().map(relation).collect()
     });
-    succeed(PathRelations { relations })
+    ok_answer(PathRelations { relations })
 }

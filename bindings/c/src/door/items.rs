@@ -5,9 +5,9 @@ use base64::engine::general_purpose::STANDARD;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Caller, LibraryName, MethodResult, default_page_limit, succeed};
+use super::{Caller, LibraryName, MethodResult, default_page_limit, ok_answer};
 use crate::strings::check_page_limit;
-use plexindex::error::{Result, Status, refuse};
+use plexindex::error::{Result, Status, invalid_argument_error};
 use plexindex::inside::{Answer, ByteString, FileFilter, FolderFacts, OnDisk};
 use plexindex::{Item, Match};
 
@@ -45,18 +45,18 @@ pub fn list(caller: &Caller<'_>, request: ListItems) -> MethodResult<ItemsPage> 
     let after = match request.cursor.as_deref().map(str::parse) {
         None => 0,
         Some(Ok(after)) if after > 0 => after,
-        Some(_) => return refuse(INVALID_CURSOR),
+        Some(_) => return invalid_argument_error(INVALID_CURSOR),
     };
     let library = caller.library(Some(request.library))?;
     let (mut items, last) = library.page(after, request.limit)?;
-    if let Some(stored) = library.known() {
+    if let Some(stored) = library.stored_library() {
         for item in &mut items {
             item.section = Some(stored.section.clone());
             item.library_title = Some(stored.title.clone());
         }
     }
     let is_full = items.len() == request.limit;
-    succeed(ItemsPage {
+    ok_answer(ItemsPage {
         items,
         cursor: last.filter(|_| is_full).map(|last| last.to_string()),
     })
@@ -186,7 +186,7 @@ fn read_page<A>(
 ) -> MethodResult<A> {
     check_page_limit(request.limit)?;
     let Ok(after) = request.cursor.map(|cursor| STANDARD.decode(cursor)).transpose() else {
-        return refuse(INVALID_CURSOR);
+        return invalid_argument_error(INVALID_CURSOR);
     };
     let library = caller.library(request.library)?;
     let answer = library.items_below_with(
@@ -200,5 +200,5 @@ fn read_page<A>(
             make_page(answer, last.map(|found| STANDARD.encode(found.path)), files)
         },
     )?;
-    succeed(answer)
+    ok_answer(answer)
 }

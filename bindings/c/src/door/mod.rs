@@ -23,8 +23,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::handles::Opened;
 use crate::query::Limits;
-use crate::strings::{LONGEST_TEXT, null};
-use plexindex::error::{Error, Result, Status, abridged, check_length, refuse};
+use crate::strings::{LONGEST_TEXT, null_error};
+use plexindex::error::{Error, Result, Status, check_length, invalid_argument_error, truncate_for_message};
 use plexindex::{Index, Library, Query, Selector};
 
 /// A method of plexindex_call().
@@ -94,9 +94,9 @@ pub type JsonResult = Result<(Vec<u8>, Result<Status>)>;
 /// Status `INVALID_ARGUMENT` for an unknown method or an invalid request; errors of the method.
 pub fn call(caller: &Caller<'_>, method: &[u8], request: &[u8]) -> JsonResult {
     let Some(known_method) = METHODS.iter().find(|known| known.name.as_bytes() == method) else {
-        return refuse(format!(
+        return invalid_argument_error(format!(
             "this version has no method '{}'; plexindex.schema.json lists the methods",
-            abridged(method)
+            truncate_for_message(method)
         ));
     };
     check_length("request", request.len(), LONGEST_REQUEST)?;
@@ -113,7 +113,7 @@ fn run_with_json<R: DeserializeOwned, A: Serialize>(
 ) -> JsonResult {
     let request = match serde_json::from_slice(request) {
         Ok(request) => request,
-        Err(error) => return refuse(format!("{name}: invalid request: {error}")),
+        Err(error) => return invalid_argument_error(format!("{name}: invalid request: {error}")),
     };
     let (answer, status) = run(caller, request)?;
     let answer = serde_json::to_vec(&answer).map_err(|error| {
@@ -126,14 +126,14 @@ fn run_with_json<R: DeserializeOwned, A: Serialize>(
 }
 
 /// Returns an answer with the status OK.
-fn succeed<A>(answer: A) -> MethodResult<A> {
+fn ok_answer<A>(answer: A) -> MethodResult<A> {
     Ok((answer, Ok(Status::Ok)))
 }
 
 impl Caller<'_> {
     /// Returns the open index; a NULL handle is an error.
     fn index(&self) -> Result<&Index> {
-        self.opened.map(Opened::index).ok_or_else(|| null("handle"))
+        self.opened.map(Opened::index).ok_or_else(|| null_error("handle"))
     }
 
     /// Returns the library with this name, or all libraries if `name` is `None`.

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Caller, MethodResult, succeed};
+use super::{Caller, MethodResult, ok_answer};
 #[cfg(feature = "shared")]
 use plexindex::Index;
 #[cfg(feature = "shared")]
@@ -82,7 +82,7 @@ pub fn sharing(caller: &Caller<'_>, request: Share) -> MethodResult<Shared> {
     if !matches!(request.action, Action::Status) {
         index.peers().expect_shared()?;
     }
-    succeed(Shared {})
+    ok_answer(Shared {})
 }
 
 /// Runs `sharing`: performs an action on the shared log, and reports the log's state.
@@ -110,7 +110,7 @@ pub fn sharing(caller: &Caller<'_>, request: Share) -> MethodResult<Shared> {
         }
     };
     let folder = place(index);
-    succeed(Shared { log, tables, folder })
+    ok_answer(Shared { log, tables, folder })
 }
 
 /// Returns this folder's position in the log; `None` without a shared log.

@@ -3,8 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Caller, MethodResult, Nothing, succeed};
-use plexindex::error::refuse;
+use super::{Caller, MethodResult, Nothing, ok_answer};
+use plexindex::error::invalid_argument_error;
 use plexindex::inside::ByteString;
 
 /// Counts the entries of one table or of all tables, including expired entries that are still stored.
@@ -27,7 +27,7 @@ pub fn count(caller: &Caller<'_>, request: CountTable) -> MethodResult<TableCoun
         Some(name) => tables.table(&name.0, false)?.count()?,
         None => tables.count()?,
     };
-    succeed(TableCount { count })
+    ok_answer(TableCount { count })
 }
 
 /// Removes all entries of one table or of all tables. The time needed does not depend on their size.
@@ -48,7 +48,11 @@ pub fn clear(caller: &Caller<'_>, request: ClearTable) -> MethodResult<Nothing> 
         (Some(name), false) => tables.table(&name.0, false)?.clear()?,
         (None, true) => tables.clear()?,
         // A request without a name must not clear every table by accident.
-        _ => return refuse("tables.clear needs either `table` or `all`; pass `all` to clear every table"),
+        _ => {
+            return invalid_argument_error(
+                "tables.clear needs either `table` or `all`; pass `all` to clear every table",
+            );
+        }
     }
-    succeed(Nothing {})
+    ok_answer(Nothing {})
 }

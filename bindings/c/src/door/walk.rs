@@ -3,8 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Caller, LibraryName, MethodResult, succeed};
-use plexindex::error::refuse;
+use super::{Caller, LibraryName, MethodResult, ok_answer};
+use plexindex::error::invalid_argument_error;
 use plexindex::inside::{ByteString, Finding, Rules, WalkStarts};
 
 /// Reads folders on this machine, and reports each file that is not listed as a single item, with the reason. Refresh
@@ -85,16 +85,20 @@ pub struct Walked {
 pub fn next(caller: &Caller<'_>, request: NextOfWalk) -> MethodResult<Walked> {
     let library = caller.library(request.library)?;
     let rules = match &request.rules {
-        Some(names) => Rules::named(names)?,
+        Some(names) => Rules::from_names(names)?,
         None => Rules::ALL,
     };
     if !(1..=1_000_000).contains(&request.limit) {
-        return refuse(format!("limit must be from 1 to 1000000, not {}", request.limit));
+        return invalid_argument_error(format!("limit must be from 1 to 1000000, not {}", request.limit));
     }
     let walk_number = match request.walk.as_deref().map(str::parse) {
         None => 0,
         Some(Ok(walk_number)) if walk_number > 0 => walk_number,
-        Some(_) => return refuse("walk is invalid; pass the walk of the last answer, or none to start a walk"),
+        Some(_) => {
+            return invalid_argument_error(
+                "walk is invalid; pass the walk of the last answer, or none to start a walk",
+            );
+        }
     };
     let mut starts = WalkStarts::default();
     for start in &request.start {
@@ -106,9 +110,9 @@ pub fn next(caller: &Caller<'_>, request: NextOfWalk) -> MethodResult<Walked> {
         list.push((start.twin, start.path.0.as_slice()));
     }
     let answer = library.walk((!request.once).then_some(walk_number), &starts, (rules, request.limit))?;
-    succeed(Walked {
+    ok_answer(Walked {
         findings: answer.found,
         files: answer.files,
-        walk: answer.goes_on.map(|walk_number| walk_number.to_string()),
+        walk: answer.next_walk_number.map(|walk_number| walk_number.to_string()),
     })
 }

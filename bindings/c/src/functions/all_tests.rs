@@ -92,7 +92,7 @@ struct Scene {
 
 impl Scene {
     fn new(folder: &Path) -> Self {
-        let handle = Opened::over(hostile(folder)).into_handle();
+        let handle = Opened::wrap(hostile(folder)).into_handle();
         let (mut library, mut table) = (null(), null());
         // SAFETY: all of it is there.
         unsafe {

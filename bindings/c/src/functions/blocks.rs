@@ -2,7 +2,7 @@
 
 use std::ffi::c_char;
 
-use crate::answer::Written;
+use crate::answer::BlockReader;
 use crate::guard::guard_value;
 use crate::types::{AnswerRecord, Buffer, ItemRecord, Text};
 
@@ -17,7 +17,7 @@ use crate::types::{AnswerRecord, Buffer, ItemRecord, Text};
 pub unsafe extern "C" fn plexindex_count_answers(block: *const Buffer) -> usize {
     guard_value(0, || {
         // SAFETY: guaranteed by the caller.
-        unsafe { Written::of(block) }.map_or(0, |block| block.count())
+        unsafe { BlockReader::of(block) }.map_or(0, |block| block.count())
     })
 }
 
@@ -29,7 +29,7 @@ pub unsafe extern "C" fn plexindex_count_answers(block: *const Buffer) -> usize 
 pub unsafe extern "C" fn plexindex_get_answer(block: *const Buffer, index: usize) -> *const AnswerRecord {
     guard_value(std::ptr::null(), || {
         // SAFETY: guaranteed by the caller.
-        let block = unsafe { Written::of(block) };
+        let block = unsafe { BlockReader::of(block) };
         block.map_or(std::ptr::null(), |block| block.answer(index))
     })
 }
@@ -42,7 +42,7 @@ pub unsafe extern "C" fn plexindex_get_answer(block: *const Buffer, index: usize
 pub unsafe extern "C" fn plexindex_get_item(block: *const Buffer, answer: *const AnswerRecord) -> *const ItemRecord {
     guard_value(std::ptr::null(), || {
         // SAFETY: guaranteed by the caller.
-        match unsafe { (Written::of(block), copied(answer)) } {
+        match unsafe { (BlockReader::of(block), read_struct(answer)) } {
             (Some(block), Some(answer)) => block.element(answer.item, 1, 0),
             _ => std::ptr::null(),
         }
@@ -61,7 +61,7 @@ pub unsafe extern "C" fn plexindex_get_candidate(
 ) -> *const ItemRecord {
     guard_value(std::ptr::null(), || {
         // SAFETY: guaranteed by the caller.
-        match unsafe { (Written::of(block), copied(answer)) } {
+        match unsafe { (BlockReader::of(block), read_struct(answer)) } {
             (Some(block), Some(answer)) => block.element(answer.candidates, answer.candidates_count, index),
             _ => std::ptr::null(),
         }
@@ -76,7 +76,7 @@ pub unsafe extern "C" fn plexindex_get_candidate(
 pub unsafe extern "C" fn plexindex_get_text(block: *const Buffer, text: *const Text) -> *const c_char {
     guard_value(std::ptr::null(), || {
         // SAFETY: guaranteed by the caller.
-        match unsafe { (Written::of(block), copied(text)) } {
+        match unsafe { (BlockReader::of(block), read_struct(text)) } {
             (Some(block), Some(text)) => block.text(text),
             _ => std::ptr::null(),
         }
@@ -84,13 +84,13 @@ pub unsafe extern "C" fn plexindex_get_text(block: *const Buffer, text: *const T
 }
 
 /// Lowest address of valid memory; below it are fields of a NULL struct, such as `&item->path` without an item.
-const LOWEST: usize = 4096;
+const MIN_ADDRESS: usize = 4096;
 
 /// Copies the caller's struct, which may be misaligned. Returns `None` for NULL and for a field of a NULL struct.
 ///
 /// # Safety
 /// `given` must be NULL, a field of a NULL struct, or valid.
-unsafe fn copied<T: Copy>(given: *const T) -> Option<T> {
+unsafe fn read_struct<T: Copy>(given: *const T) -> Option<T> {
     // SAFETY: guaranteed by the caller.
-    (given.addr() >= LOWEST).then(|| unsafe { given.read_unaligned() })
+    (given.addr() >= MIN_ADDRESS).then(|| unsafe { given.read_unaligned() })
 }

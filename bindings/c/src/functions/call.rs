@@ -6,7 +6,7 @@ use crate::door::{self, Caller};
 use crate::guard::{guard, guard_value};
 use crate::handles::opened;
 use crate::query::Limits;
-use crate::strings::{bytes, null, out};
+use crate::strings::{bytes, null_error, output};
 use crate::types::{Buffer, CallOptionsRecord, Handle};
 
 /// Calls a method by name, with a request and an answer in JSON. docs/methods.md describes the methods, and
@@ -35,17 +35,17 @@ pub unsafe extern "C" fn plexindex_call(
 ) -> i32 {
     guard(error, || {
         // SAFETY: guaranteed by the caller.
-        let slot = unsafe { out(out_json, "out_json") }?;
+        let slot = unsafe { output(out_json, "out_json") }?;
         *slot = std::ptr::null_mut();
         if method.is_null() {
-            return Err(null("method"));
+            return Err(null_error("method"));
         }
         // SAFETY: guaranteed by the caller.
         let (method, request, limits) = unsafe {
             (
                 CStr::from_ptr(method).to_bytes(),
                 bytes(request, request_length, "request")?,
-                Limits::of_call(handle, options)?,
+                Limits::from_options(handle, options)?,
             )
         };
         // SAFETY: guaranteed by the caller.

@@ -5,7 +5,7 @@ use std::ffi::c_char;
 use crate::guard::guard;
 use crate::handles::opened;
 use crate::query;
-use crate::strings::out;
+use crate::strings::output;
 use crate::types::{Buffer, Handle, LibraryHandle};
 use plexindex::error::Status;
 
@@ -31,7 +31,7 @@ pub unsafe extern "C" fn plexindex_get_library(
 ) -> i32 {
     guard(error, || {
         // SAFETY: guaranteed by the caller.
-        let slot = unsafe { out(out_library, "out_library") }?;
+        let slot = unsafe { output(out_library, "out_library") }?;
         *slot = std::ptr::null();
         // SAFETY: guaranteed by the caller.
         let (opened, selector) = unsafe { (opened(handle)?, query::selector(kind, selector, selector_length)?) };

@@ -5,10 +5,10 @@ use std::ffi::{CStr, c_char};
 use crate::answer::too_small;
 use crate::guard::{guard_into, guard_value, store_thread_key};
 use crate::handles;
-use crate::strings::{bytes, null};
+use crate::strings::{bytes, null_error};
 use crate::types::{Buffer, LibraryHandle};
 use plexindex::Library;
-use plexindex::error::{Error, Result, Status, refuse};
+use plexindex::error::{Error, Result, Status, invalid_argument_error};
 
 /// Fast lookup: returns the key (`/library/metadata/<rating key>`) of the item with this path, if available at once
 /// with PLEXINDEX_CONFIDENCE_HIGH; for several episodes, the first episode's key. `path`: NUL-terminated bytes.
@@ -77,7 +77,7 @@ unsafe fn lookup_key(handle: *const LibraryHandle, path: *const c_char) -> *cons
 /// Writes the keys for all paths, as far as they fit, and sets the buffer's length to the size needed.
 fn lookup_keys(library: &Library, paths: &[u8], count: usize, keys: &mut Buffer) -> Result<Status> {
     if keys.data.is_null() && keys.capacity > 0 {
-        return Err(null("keys.data"));
+        return Err(null_error("keys.data"));
     }
     let room: &mut [u8] = if keys.data.is_null() {
         &mut []
@@ -113,7 +113,7 @@ fn lookup_keys(library: &Library, paths: &[u8], count: usize, keys: &mut Buffer)
         answered += 1;
     });
     if path_count != count || !remaining.is_empty() {
-        return refuse(format!(
+        return invalid_argument_error(format!(
             "paths contains {path_count} strings, but count is {count}; pass the number of NULs as count"
         ));
     }

@@ -4,7 +4,7 @@ use crate::answer::{check_memory, check_memory_for, recount_log_lines, write_ans
 use crate::constants as c;
 use crate::guard::guard_into;
 use crate::query;
-use crate::strings::split;
+use crate::strings::split_strings;
 use crate::types::{Buffer, Handle, QueryRecord};
 use plexindex::error::Status;
 use plexindex::inside::Answer;
@@ -57,16 +57,18 @@ pub unsafe extern "C" fn plexindex_match_paths(
     guard_into(error, out_answers, "out_answers", |answers| {
         // SAFETY: guaranteed by the caller.
         let checked = unsafe { query::query(handle, query, c::PLEXINDEX_QUERY_AT_ONCE) }?;
-        let paths = split(checked.text, count, "query.text")?;
+        let paths = split_strings(checked.text, count, "query.text")?;
         if checked.may_ask() {
             check_memory_for(answers, count, checked.text.len())?;
         }
         write_answers(answers, count, |block| {
             if !checked.is_at_once() {
-                return checked.query.match_paths_with(&paths, |found| block.answer(found));
+                return checked
+                    .query
+                    .match_paths_with(&paths, |found| block.append_answer(found));
             }
             let mut write = |found: &Answer<'_>| {
-                block.answer(found);
+                block.append_answer(found);
                 Ok(())
             };
             paths

@@ -9,9 +9,9 @@ use crate::constants as c;
 use crate::guard::{guard, guard_value};
 use crate::handles::{Opened, opened};
 use crate::options;
-use crate::strings::{LONGEST_TOKEN, aligned, bytes, out};
+use crate::strings::{LONGEST_TOKEN, aligned, bytes, output};
 use crate::types::{Buffer, Handle, OptionsRecord};
-use plexindex::error::{Status, check_length, refuse};
+use plexindex::error::{Status, check_length, invalid_argument_error};
 use plexindex::model::Token;
 
 /// The crate's version, NUL-terminated.
@@ -55,7 +55,7 @@ pub unsafe extern "C" fn plexindex_open(
 ) -> i32 {
     guard(error, || {
         // SAFETY: guaranteed by the caller.
-        let slot = unsafe { out(out_handle, "out_handle") }?;
+        let slot = unsafe { output(out_handle, "out_handle") }?;
         *slot = std::ptr::null_mut();
         // SAFETY: guaranteed by the caller.
         let options = unsafe { options::options(options) }?;
@@ -108,7 +108,9 @@ pub unsafe extern "C" fn plexindex_close(handle: *mut Handle, error: *mut Buffer
         }
         aligned(handle.cast::<Opened>(), "handle")?;
         if is_in_callback(handle) {
-            return refuse("cannot close the index from its own callback; return from the callback first");
+            return invalid_argument_error(
+                "cannot close the index from its own callback; return from the callback first",
+            );
         }
         // SAFETY: guaranteed by the caller.
         unsafe { Opened::from_handle(handle) }.close()

@@ -5,7 +5,7 @@ use std::ffi::c_char;
 use crate::constants as c;
 use crate::guard::guard;
 use crate::handles::{self, opened};
-use crate::query::within;
+use crate::query::with_deadline;
 use crate::strings::{bytes, check_flags, path_bytes, split_pairs, utf8};
 use crate::types::{Buffer, Handle, LibraryHandle};
 use plexindex::inside::named;
@@ -43,7 +43,7 @@ pub unsafe extern "C" fn plexindex_record_match(
                 utf8(key, key_length, "key")?,
             )
         };
-        within(library.query(), deadline_ms, "deadline_ms")?.record_pairs(&[(path, key)])
+        with_deadline(library.query(), deadline_ms, "deadline_ms")?.record_pairs(&[(path, key)])
     })
 }
 
@@ -78,7 +78,7 @@ pub unsafe extern "C" fn plexindex_record_matches(
             )
         };
         check_flags(flags, 0, c::PLEXINDEX_RECORD_THROUGH, "record_matches")?;
-        let mut query = within(library.query(), deadline_ms, "deadline_ms")?;
+        let mut query = with_deadline(library.query(), deadline_ms, "deadline_ms")?;
         if flags & c::PLEXINDEX_RECORD_THROUGH != 0 {
             query = query.through();
         }

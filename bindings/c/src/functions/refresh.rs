@@ -4,7 +4,7 @@ use crate::constants as c;
 use crate::guard::guard;
 use crate::query;
 use crate::types::{Buffer, Handle, QueryRecord};
-use plexindex::error::{abridged, refuse};
+use plexindex::error::{invalid_argument_error, truncate_for_message};
 use plexindex::inside::RefreshReason;
 
 /// Brings the query's library, or all libraries, up to date, like a match with an expired listing. Sends no request for
@@ -30,9 +30,9 @@ pub unsafe extern "C" fn plexindex_refresh(
         // SAFETY: guaranteed by the caller.
         let checked = unsafe { query::query(handle, query, c::PLEXINDEX_QUERY_FULL | c::PLEXINDEX_QUERY_PROBE) }?;
         if !checked.text.is_empty() {
-            return refuse(format!(
+            return invalid_argument_error(format!(
                 "query.text is '{}', but plexindex_refresh() requires an empty text; set query.library instead",
-                abridged(checked.text)
+                truncate_for_message(checked.text)
             ));
         }
         match (checked.is_full(), checked.is_probe()) {

@@ -3,9 +3,9 @@
 use std::ffi::c_char;
 use std::mem::size_of;
 
-use crate::guard::{guard, write_cut};
+use crate::guard::{guard, write_truncated};
 use crate::handles::{Opened, opened};
-use crate::strings::{fill, size_given};
+use crate::strings::{struct_size, write_fields};
 use crate::types::{Buffer, Handle, StatsRecord};
 use plexindex::error::Result;
 use plexindex::stats::micros;
@@ -32,7 +32,7 @@ pub unsafe extern "C" fn plexindex_get_stats(
 /// `place` must be NULL or point to statistics whose size is set.
 unsafe fn write_stats(opened: &Opened, place: *mut StatsRecord) -> Result<()> {
     // SAFETY: guaranteed by the caller.
-    let size = unsafe { size_given(place, size_of::<usize>(), "out_stats") }?;
+    let size = unsafe { struct_size(place, size_of::<usize>(), "out_stats") }?;
     let counted = opened.index().stats()?;
     let stats = StatsRecord {
         size,
@@ -64,16 +64,16 @@ unsafe fn write_stats(opened: &Opened, place: *mut StatsRecord) -> Result<()> {
         size_limit: counted.size_limit.unwrap_or(0),
         over_limit: counted.over_limit,
         evictions: counted.evictions,
-        last_failure: text_of(counted.last_failure.as_deref().unwrap_or_default()),
+        last_failure: to_c_array(counted.last_failure.as_deref().unwrap_or_default()),
     };
     // SAFETY: guaranteed by the caller.
-    unsafe { fill(&stats, place, size) };
+    unsafe { write_fields(&stats, place, size) };
     Ok(())
 }
 
 /// Converts a string to a NUL-terminated array, truncated to fit.
-fn text_of<const N: usize>(text: &str) -> [c_char; N] {
+fn to_c_array<const N: usize>(text: &str) -> [c_char; N] {
     let mut bytes = [0; N];
-    write_cut(&text.replace('\0', "\u{FFFD}"), &mut bytes);
+    write_truncated(&text.replace('\0', "\u{FFFD}"), &mut bytes);
     bytes.map(|byte| c_char::from_ne_bytes([byte]))
 }

@@ -8,10 +8,10 @@ use crate::constants as c;
 use crate::guard::{guard, guard_into, guard_output, guard_value, store_thread_text};
 use crate::handles::opened;
 use crate::options::ttl;
-use crate::strings::{aligned, bytes, check_reserved, null, out, unsupported};
-use crate::table_handles::{HostTable, host_table};
+use crate::strings::{aligned, bytes, check_reserved, null_error, output, unsupported};
+use crate::table_handles::{HostTable, table_of_handle};
 use crate::types::{Buffer, Handle, TableHandle, TableOp};
-use plexindex::error::{Result, Status, refuse, room};
+use plexindex::error::{Result, Status, invalid_argument_error, try_with_capacity};
 use plexindex::inside::{Op, TableLimits, Tables};
 
 /// Returns a handle for one of the host's tables. A table stores values by name in the index's folder, for all
@@ -35,12 +35,12 @@ pub unsafe extern "C" fn plexindex_get_table(
 ) -> i32 {
     guard(error, || {
         // SAFETY: guaranteed by the caller.
-        let slot = unsafe { out(out_table, "out_table") }?;
+        let slot = unsafe { output(out_table, "out_table") }?;
         *slot = std::ptr::null();
         // SAFETY: guaranteed by the caller.
         let (opened, given) = unsafe { (opened(handle)?, bytes(name, name_length, "name")?) };
         if name.is_null() {
-            return Err(null("name"));
+            return Err(null_error("name"));
         }
         if flags & !c::PLEXINDEX_TABLE_FOLD_ASCII != 0 {
             return unsupported(format!("flags must be 0 or PLEXINDEX_TABLE_FOLD_ASCII, not {flags:#x}"));
@@ -119,7 +119,7 @@ pub unsafe extern "C" fn plexindex_table_get(
         // SAFETY: guaranteed by the caller.
         let (table, name, value) = unsafe {
             (
-                host_table(table)?,
+                table_of_handle(table)?,
                 bytes(name, name_length, "name")?,
                 out_value.as_mut(),
             )
@@ -165,7 +165,7 @@ pub unsafe extern "C" fn plexindex_table_put(
         // SAFETY: guaranteed by the caller.
         let (table, name, value) = unsafe {
             (
-                host_table(table)?,
+                table_of_handle(table)?,
                 bytes(name, name_length, "name")?,
                 bytes(value, value_length, "value")?,
             )
@@ -187,7 +187,7 @@ pub unsafe extern "C" fn plexindex_table_remove(
 ) -> i32 {
     guard(error, || {
         // SAFETY: guaranteed by the caller.
-        let (table, name) = unsafe { (host_table(table)?, bytes(name, name_length, "name")?) };
+        let (table, name) = unsafe { (table_of_handle(table)?, bytes(name, name_length, "name")?) };
         table.remove(name)
     })
 }
@@ -211,12 +211,12 @@ pub unsafe extern "C" fn plexindex_table_write(
         // SAFETY: guaranteed by the caller.
         let opened = unsafe { opened(handle) }?;
         if ops.is_null() && count > 0 {
-            return Err(null("ops"));
+            return Err(null_error("ops"));
         }
-        let mut checked = room(count, "changes")?;
+        let mut checked = try_with_capacity(count, "changes")?;
         for place in 0..count {
             // SAFETY: guaranteed by the caller; a pointer from another language may be misaligned.
-            checked.push(unsafe { op(ops.add(place).read_unaligned(), place, opened.index().tables()) }?);
+            checked.push(unsafe { table_op(ops.add(place).read_unaligned(), place, opened.index().tables()) }?);
         }
         opened.index().tables().write(&checked, &terms(ttl_ms, limit)?)
     })
@@ -234,7 +234,7 @@ fn terms(ttl_ms: i64, limit: u64) -> Result<TableLimits> {
 ///
 /// # Safety
 /// The pointers in `given` must be NULL or valid.
-unsafe fn op<'h>(given: TableOp, place: usize, tables: &Arc<Tables>) -> Result<Op<'h>> {
+unsafe fn table_op<'h>(given: TableOp, place: usize, tables: &Arc<Tables>) -> Result<Op<'h>> {
     let TableOp {
         kind,
         reserved,
@@ -244,9 +244,9 @@ unsafe fn op<'h>(given: TableOp, place: usize, tables: &Arc<Tables>) -> Result<O
     } = given;
     check_reserved(reserved, &format!("ops[{place}]"))?;
     // SAFETY: guaranteed by the caller.
-    let table = unsafe { host_table(table) }?;
+    let table = unsafe { table_of_handle(table) }?;
     if !Arc::ptr_eq(table.tables(), tables) {
-        return refuse(format!(
+        return invalid_argument_error(format!(
             "ops[{place}].table belongs to another handle; get the table from plexindex_get_table() with this handle"
         ));
     }
@@ -256,10 +256,10 @@ unsafe fn op<'h>(given: TableOp, place: usize, tables: &Arc<Tables>) -> Result<O
         c::PLEXINDEX_TABLE_PUT => Ok(Op::Put(table, name, value)),
         c::PLEXINDEX_TABLE_REMOVE if value.is_empty() => Ok(Op::Remove(table, name)),
         c::PLEXINDEX_TABLE_CLEAR if name.is_empty() && value.is_empty() => Ok(Op::Clear(table)),
-        c::PLEXINDEX_TABLE_REMOVE | c::PLEXINDEX_TABLE_CLEAR => refuse(format!(
+        c::PLEXINDEX_TABLE_REMOVE | c::PLEXINDEX_TABLE_CLEAR => invalid_argument_error(format!(
             "ops[{place}] has a name or value, but its kind takes none; set the pointer to NULL and the length to 0"
         )),
-        other => refuse(format!(
+        other => invalid_argument_error(format!(
             "ops[{place}].kind must be PLEXINDEX_TABLE_PUT, PLEXINDEX_TABLE_REMOVE or PLEXINDEX_TABLE_CLEAR, not \
              {other}"
         )),
@@ -285,7 +285,7 @@ pub unsafe extern "C" fn plexindex_table_get_next(
     guard_into(error, out_name, "out_name", |name| {
         let is_first = after.is_null();
         // SAFETY: guaranteed by the caller.
-        let (table, after) = unsafe { (host_table(table)?, bytes(after, after_length, "after")?) };
+        let (table, after) = unsafe { (table_of_handle(table)?, bytes(after, after_length, "after")?) };
         match table.next((!is_first).then_some(after))? {
             Some(next) => write_bytes(name, &next),
             None => Ok(Status::NotFound),

@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 
-use super::folder_index::Folders;
+use super::folder_index::FolderIndex;
 use super::folder_resolver::FolderResolver;
 use super::position::rewrite_folder;
 use crate::model::Confidence;
@@ -17,12 +17,12 @@ pub struct FolderFile<'v> {
     /// The file's item, and the path as listed.
     pub found: FoundItem<'v>,
     /// Whether the item has more than one file.
-    pub is_of_several: bool,
+    pub item_has_other_files: bool,
 }
 
 impl<'v, L, V> FolderResolver<'v, '_, V>
 where
-    L: Folders + 'v,
+    L: FolderIndex + 'v,
     V: Deref<Target = L>,
 {
     /// Returns a page of the files below the folder, in the order of their normal forms. The page starts after the
@@ -49,7 +49,7 @@ where
                         path: file.path,
                         on_disk: OnDisk::Assumed,
                     },
-                    is_of_several: file.is_of_several,
+                    item_has_other_files: file.item_has_other_files,
                 });
             });
         }
@@ -83,7 +83,7 @@ where
             let mut resolution = self.resolve_listed();
             let is_certain = resolution.confidence == Confidence::High;
             let folder = resolution.folders.pop().filter(|_| is_certain)?;
-            Some((folder.form, folder.mapped))
+            Some((folder.form, folder.is_host_path))
         })
     }
 }

@@ -40,23 +40,28 @@ pub struct ListedFile<'v> {
     /// The listed path.
     pub path: &'v [u8],
     /// Whether the item has more than one file.
-    pub is_of_several: bool,
+    pub item_has_other_files: bool,
 }
 
 /// The rating key and the invalidated paths of an item. An empty path means the whole item.
-pub type Invalidated = (String, Vec<Vec<u8>>);
+pub type InvalidatedItem = (String, Vec<Vec<u8>>);
 
 /// A library with the methods for [`FolderResolver`](crate::FolderResolver). Folders are normal forms without a
 /// trailing separator.
-pub trait Folders: LibraryIndex {
-    /// Returns the listed contents of a folder. `mapped`: the folder is a host path, so server-to-host rules translate
-    /// the listed paths before the comparison.
-    fn contents<'v>(&'v self, folder: &[u8], mapped: bool) -> FolderContents<'v>;
+pub trait FolderIndex: LibraryIndex {
+    /// Returns the listed contents of a folder. `is_host_path`: the folder is a host path, so server-to-host rules
+    /// translate the listed paths before the comparison.
+    fn folder_contents<'v>(&'v self, folder: &[u8], is_host_path: bool) -> FolderContents<'v>;
 
     /// Returns at most `limit` items that were invalidated and not verified since. `below` restricts the result to
     /// items with a file below a folder; its `bool` says whether server-to-host rules translate the listed paths. If
     /// `below` is `None`, the result includes items without files.
-    fn invalidated(&self, below: Option<(&[u8], bool)>, mappings: &Mappings, limit: usize) -> Vec<Invalidated>;
+    fn invalidated_items(
+        &self,
+        below: Option<(&[u8], bool)>,
+        mappings: &Mappings,
+        limit: usize,
+    ) -> Vec<InvalidatedItem>;
 
     /// Finds the folders of listed files that share the longest suffix with `folder`. The suffix must have at least
     /// `min_components` components, and at least one. Calls `each` with the number of common components and a folder,
@@ -69,12 +74,12 @@ pub trait Folders: LibraryIndex {
     ) -> usize;
 
     /// Calls `each` for the files below a folder in the order of their normal forms, starting after the normal form
-    /// `after`. Stops after `limit` files, but includes all files with the last normal form. `mapped`: see
-    /// [`Folders::contents`].
+    /// `after`. Stops after `limit` files, but includes all files with the last normal form. `is_host_path`: see
+    /// [`FolderIndex::folder_contents`].
     fn files_below<'v>(
         &'v self,
         folder: &[u8],
-        mapped: bool,
+        is_host_path: bool,
         after: Option<&[u8]>,
         limit: usize,
         each: &mut dyn FnMut(ListedFile<'v>),
@@ -82,5 +87,5 @@ pub trait Folders: LibraryIndex {
 
     /// Returns the folder's position relative to the library's locations, both as the server reports the locations and
     /// as server-to-host rules translate them.
-    fn position(&self, folder: &[u8]) -> FolderPosition;
+    fn folder_position(&self, folder: &[u8]) -> FolderPosition;
 }

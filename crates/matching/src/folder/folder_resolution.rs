@@ -11,7 +11,7 @@ pub struct FoundFolder {
     /// Normal form of the folder.
     pub form: Vec<u8>,
     /// Whether `form` is a host path, translated by server-to-host rules.
-    pub mapped: bool,
+    pub is_host_path: bool,
 }
 
 /// The answer for a folder.
@@ -38,7 +38,7 @@ pub struct FolderResolution<'v> {
     /// The matched folders.
     pub folders: Vec<FoundFolder>,
     /// Whether a segment is damaged, so that the caller must rebuild the segment and resolve the folder again.
-    pub broken: bool,
+    pub is_broken: bool,
 }
 
 impl Default for FolderResolution<'_> {
@@ -54,7 +54,7 @@ impl Default for FolderResolution<'_> {
             files: 0,
             kind: ItemType::Other,
             folders: Vec::new(),
-            broken: false,
+            is_broken: false,
         }
     }
 }

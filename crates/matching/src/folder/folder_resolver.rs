@@ -12,13 +12,13 @@
 
 use std::ops::Deref;
 
-use super::folder_index::{FolderContents, FolderPosition, Folders};
+use super::folder_index::{FolderContents, FolderIndex, FolderPosition};
 use super::folder_resolution::{FolderResolution, FoundFolder};
 use super::position::{folder_form, folder_positions, rewrite_folder};
 use crate::mappings::Mappings;
 use crate::member::FolderMember;
 use crate::model::{Confidence, ItemType, MatchKind, Reason};
-use crate::normal::Normal;
+use crate::normal::NormalPath;
 use crate::resolution::MAX_CANDIDATES;
 use crate::resolver::{Scope, views_in_scope};
 use crate::title_evidence::folder_root_differs;
@@ -28,20 +28,20 @@ pub struct FolderResolver<'v, 'p, V> {
     views: &'v [V],
     scope: Scope,
     pub(super) mappings: &'p Mappings,
-    path: &'p Normal<'p>,
+    path: &'p NormalPath<'p>,
     /// Normal form of the path, without trailing separators.
     pub(super) folder: &'p [u8],
 }
 
 impl<'v, 'p, L, V> FolderResolver<'v, 'p, V>
 where
-    L: Folders + 'v,
+    L: FolderIndex + 'v,
     V: Deref<Target = L>,
 {
     /// Creates a resolver for the folder `path`. `views` has one entry per library; `scope` selects the libraries to
     /// search.
     #[must_use]
-    pub fn new(views: &'v [V], scope: Scope, mappings: &'p Mappings, path: &'p Normal<'p>) -> Self {
+    pub fn new(views: &'v [V], scope: Scope, mappings: &'p Mappings, path: &'p NormalPath<'p>) -> Self {
         Self {
             views,
             scope,
@@ -55,7 +55,7 @@ where
     #[must_use]
     pub fn resolve(&self) -> FolderResolution<'v> {
         let mut resolution = self.resolve_listed();
-        resolution.broken = views_in_scope(self.views, self.scope).any(|(_, view)| view.is_broken());
+        resolution.is_broken = views_in_scope(self.views, self.scope).any(|(_, view)| view.is_broken());
         resolution
     }
 
@@ -63,7 +63,7 @@ where
     /// search the server for all files below the folder, because the index has too few of the libraries' items.
     #[must_use]
     pub fn resolve_unfetched(&self) -> Option<FolderResolution<'v>> {
-        let (totals, match_kind) = self.sum_below(false);
+        let (totals, match_kind) = self.total_below(false);
         (!totals.is_empty()).then(|| self.to_resolution(totals, match_kind, Reason::None))
     }
 
@@ -74,22 +74,22 @@ where
 
     /// Resolves the folder in the fetched libraries in scope, without checking for damaged segments.
     pub(super) fn resolve_listed(&self) -> FolderResolution<'v> {
-        let (totals, match_kind) = self.sum_below(true);
+        let (totals, match_kind) = self.total_below(true);
         if !totals.is_empty() {
             return self.to_resolution(totals, match_kind, Reason::None);
         }
         let positions = folder_positions(self.views, self.mappings, self.path);
-        let is_text = self.path.is_text();
+        let is_text = self.path.is_utf8();
         let by_suffix = is_text.then(|| self.resolve_by_suffix(&positions)).flatten();
         by_suffix.unwrap_or_else(|| FolderResolution {
-            reason: self.reason_of_miss(&positions),
+            reason: self.miss_reason(&positions),
             ..FolderResolution::default()
         })
     }
 
     /// Adds up the items below the folder, or below the mapped folder if the folder itself has no items. Also returns
     /// the kind of match. Searches the fetched libraries if `fetched` is true, and otherwise the unfetched libraries.
-    fn sum_below(&self, fetched: bool) -> (FolderTotals<'v>, MatchKind) {
+    fn total_below(&self, fetched: bool) -> (FolderTotals<'v>, MatchKind) {
         let mut totals = FolderTotals::default();
         self.add_below(fetched, self.folder, false, &mut totals);
         if !totals.is_empty() {
@@ -108,18 +108,18 @@ where
     }
 
     /// Adds the items below one folder to the totals. Searches the fetched libraries if `fetched` is true, and
-    /// otherwise the unfetched libraries. `mapped`: the folder is a host path, so server-to-host rules translate the
-    /// listed paths.
-    fn add_below(&self, fetched: bool, folder: &[u8], mapped: bool, totals: &mut FolderTotals<'v>) {
+    /// otherwise the unfetched libraries. `is_host_path`: the folder is a host path, so server-to-host rules translate
+    /// the listed paths.
+    fn add_below(&self, fetched: bool, folder: &[u8], is_host_path: bool, totals: &mut FolderTotals<'v>) {
         let views = views_in_scope(self.views, self.scope);
         for (library, view) in views.filter(|(_, view)| view.is_fetched() == fetched) {
-            let contents = view.contents(folder, mapped);
+            let contents = view.folder_contents(folder, is_host_path);
             if contents.files > 0 {
                 totals.add(library, &contents, true);
                 totals.folders.push(FoundFolder {
                     library,
                     form: folder.to_vec(),
-                    mapped,
+                    is_host_path,
                 });
             }
         }
@@ -151,7 +151,7 @@ where
                     folders.push(FoundFolder {
                         library,
                         form,
-                        mapped: false,
+                        is_host_path: false,
                     });
                 });
                 if view_components == components {
@@ -172,7 +172,7 @@ where
         let matched_form = &folders.first()?.form;
         let contents = folders
             .iter()
-            .map(|folder| self.views[folder.library].contents(&folder.form, false));
+            .map(|folder| self.views[folder.library].folder_contents(&folder.form, false));
         let contents: Vec<FolderContents<'v>> = contents.collect();
         let mut totals = FolderTotals::default();
         for (folder, folder_contents) in folders.iter().zip(&contents) {
@@ -186,7 +186,7 @@ where
         let is_one_folder = folders.iter().all(|folder| folder.form == *matched_form) && folder_count == folders.len();
         let only_root_differs = |found: &FoundMember<'v>| {
             let view = &self.views[found.library];
-            let below = Normal::with(matched_form, |form| view.components_below_location(form));
+            let below = NormalPath::with(matched_form, |form| view.components_below_location(form));
             folder_root_differs(&found.member.item, self.folder, matched_form, components, below)
         };
         let evidence = if positions.iter().any(|position| *position >= FolderPosition::Above) {
@@ -251,12 +251,12 @@ where
     /// Returns whether each matched folder is above a location of its library; `false` if no folder matched.
     fn is_above_locations(&self, totals: &FolderTotals<'_>) -> bool {
         let is_above =
-            |folder: &FoundFolder| self.views[folder.library].position(&folder.form) == FolderPosition::Above;
+            |folder: &FoundFolder| self.views[folder.library].folder_position(&folder.form) == FolderPosition::Above;
         !totals.folders.is_empty() && totals.folders.iter().all(is_above)
     }
 
     /// Returns why no listed folder matches, judged by the libraries with the nearest locations.
-    fn reason_of_miss(&self, positions: &[FolderPosition]) -> Reason {
+    fn miss_reason(&self, positions: &[FolderPosition]) -> Reason {
         let views_in_scope = || views_in_scope(self.views, self.scope);
         let nearest = views_in_scope()
             .map(|(library, _)| positions[library])

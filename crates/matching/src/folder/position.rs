@@ -2,14 +2,14 @@
 
 use std::ops::Deref;
 
-use super::folder_index::{FolderPosition, Folders};
+use super::folder_index::{FolderIndex, FolderPosition};
 use crate::form::lies_under;
 use crate::mappings::Mappings;
-use crate::normal::Normal;
+use crate::normal::NormalPath;
 
 /// Returns the normal form of a folder's path, without trailing separators.
 #[must_use]
-pub fn folder_form<'p>(path: &Normal<'p>) -> &'p [u8] {
+pub fn folder_form<'p>(path: &NormalPath<'p>) -> &'p [u8] {
     let form = path.form();
     let end = form.iter().rposition(|byte| *byte != b'/').map_or(0, |at| at + 1);
     &form[..end]
@@ -18,16 +18,16 @@ pub fn folder_form<'p>(path: &Normal<'p>) -> &'p [u8] {
 /// Returns, for each library in `views`, the folder's position relative to the library's locations. If mappings rewrite
 /// the folder, returns the nearest of the resulting positions.
 #[must_use]
-pub fn folder_positions<L, V>(views: &[V], mappings: &Mappings, path: &Normal<'_>) -> Vec<FolderPosition>
+pub fn folder_positions<L, V>(views: &[V], mappings: &Mappings, path: &NormalPath<'_>) -> Vec<FolderPosition>
 where
-    L: Folders,
+    L: FolderIndex,
     V: Deref<Target = L>,
 {
     let folder = folder_form(path);
-    let mut positions: Vec<FolderPosition> = views.iter().map(|view| view.position(folder)).collect();
+    let mut positions: Vec<FolderPosition> = views.iter().map(|view| view.folder_position(folder)).collect();
     rewrite_folder(mappings, folder, |folder| {
         for (position, view) in positions.iter_mut().zip(views) {
-            *position = (*position).max(view.position(folder));
+            *position = (*position).max(view.folder_position(folder));
         }
         None::<()>
     });
@@ -41,15 +41,15 @@ pub fn rewrite_folder<R>(mappings: &Mappings, folder: &[u8], mut each: impl FnMu
         return None;
     }
     // Rules match paths below a folder, such as `^/mnt/tv/(.*)`, so this code appends a separator to the folder.
-    Normal::with(&[folder, b"/"].concat(), |below| {
-        mappings.to_server(below, |path| Normal::with(path, |path| each(folder_form(path))))
+    NormalPath::with(&[folder, b"/"].concat(), |below| {
+        mappings.to_server(below, |path| NormalPath::with(path, |path| each(folder_form(path))))
     })
 }
 
 /// Returns the folder's position relative to the nearest of the locations. The folder and the locations are in normal
 /// form, and the folder has no trailing separator.
 #[must_use]
-pub fn position_among<'f>(folder: &[u8], locations: impl Iterator<Item = &'f [u8]>) -> FolderPosition {
+pub fn nearest_position<'f>(folder: &[u8], locations: impl Iterator<Item = &'f [u8]>) -> FolderPosition {
     // Without its trailing separator, the root folder is an empty string.
     let ancestor: &[u8] = if folder.is_empty() { b"/" } else { folder };
     let component_count = |form: &'_ [u8]| form.split(|byte| *byte == b'/').filter(|name| !name.is_empty()).count();

@@ -210,14 +210,14 @@ impl Default for Item {
 impl Item {
     /// Returns whether the rating key is valid: not empty, and without a NUL, which terminates each key in a batch.
     #[must_use]
-    pub fn has_key(&self) -> bool {
+    pub fn has_valid_key(&self) -> bool {
         !self.rating_key.is_empty() && !self.rating_key.contains('\0')
     }
 
     /// Returns all strings of the item except external IDs and paths, in this order: the item's own strings, the show's
     /// strings, and the season's strings.
     #[doc(hidden)]
-    pub fn texts(&self) -> [&String; 9] {
+    pub fn string_fields(&self) -> [&String; 9] {
         // The pattern is exhaustive, so that the compiler reports each new field.
         let Self {
             rating_key,
@@ -251,8 +251,8 @@ impl Item {
 
     /// Returns the strings of the item's show and season.
     #[doc(hidden)]
-    pub fn texts_above(&self) -> [&String; 6] {
-        let [_, _, _, show_and_season @ ..] = self.texts();
+    pub fn parent_string_fields(&self) -> [&String; 6] {
+        let [_, _, _, show_and_season @ ..] = self.string_fields();
         show_and_season
     }
 }
@@ -260,7 +260,7 @@ impl Item {
 /// The reliability of a change token.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[repr(i64)]
-pub enum Trust {
+pub enum TokenReliability {
     /// Equal tokens do not prove that the library is unchanged.
     #[default]
     Useless = 0,
@@ -270,8 +270,8 @@ pub enum Trust {
     Exact = 2,
 }
 
-impl Trust {
-    /// Decodes the stored number; [`Trust::Useless`] for unknown numbers.
+impl TokenReliability {
+    /// Decodes the stored number; [`TokenReliability::Useless`] for unknown numbers.
     #[must_use]
     pub fn from_number(number: i64) -> Self {
         match number {
@@ -288,7 +288,7 @@ pub struct SourceState {
     /// The change token: an opaque string, compared only for equality with the same library's tokens.
     pub token: String,
     /// Reliability of the change token.
-    pub trust: Trust,
+    pub trust: TokenReliability,
     /// Whether the server is scanning the library, so that the contents may change soon.
     pub busy: bool,
     /// Time when the last scan ended, in Unix milliseconds by the server's clock; 0 if unknown.

@@ -41,7 +41,7 @@ pub fn scrub(text: &str, secrets: &[&[u8]]) -> String {
         })
         .collect();
     for _ in 0..=MAX_ENCODINGS {
-        mark_pieces(&decoded_bytes, hash, &pieces, &mut hidden);
+        hide_pieces(&decoded_bytes, hash, &pieces, &mut hidden);
         let decoded = decode(&decoded_bytes);
         if decoded.len() == decoded_bytes.len() {
             break;
@@ -64,7 +64,7 @@ pub fn scrub(text: &str, secrets: &[&[u8]]) -> String {
 
 /// Sets the elements of `hidden` for all bytes that encode a piece of a secret. Checks each position, since pieces can
 /// overlap. `pieces` contains the hash of each piece.
-fn mark_pieces(decoded_bytes: &[DecodedByte], hash: impl Fn(Piece) -> u64, pieces: &HashSet<u64>, hidden: &mut [bool]) {
+fn hide_pieces(decoded_bytes: &[DecodedByte], hash: impl Fn(Piece) -> u64, pieces: &HashSet<u64>, hidden: &mut [bool]) {
     for piece in decoded_bytes.windows(PIECE_LENGTH) {
         if pieces.contains(&hash(std::array::from_fn(|index| fold_byte(piece[index].byte)))) {
             hidden[piece[0].from..piece[PIECE_LENGTH - 1].to].fill(true);

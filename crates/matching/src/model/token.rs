@@ -89,7 +89,9 @@ impl Token {
             for mut json in token.parts().into_iter().flatten().filter_map(base64url) {
                 // Claim names are ordinary words, so only the values are secrets.
                 if let Ok(Value::Object(fields)) = serde_json::from_slice(&json) {
-                    fields.into_iter().for_each(|(_, value)| add_texts(value, &mut claims));
+                    fields
+                        .into_iter()
+                        .for_each(|(_, value)| add_strings(value, &mut claims));
                 }
                 json.zeroize();
             }
@@ -120,14 +122,14 @@ impl Token {
 }
 
 /// Appends all strings, numbers and field names within a claim's value to `texts`.
-fn add_texts(value: Value, texts: &mut Vec<Vec<u8>>) {
+fn add_strings(value: Value, texts: &mut Vec<Vec<u8>>) {
     match value {
         Value::String(text) => texts.push(text.into_bytes()),
         Value::Number(number) => texts.push(number.to_string().into_bytes()),
-        Value::Array(values) => values.into_iter().for_each(|value| add_texts(value, texts)),
+        Value::Array(values) => values.into_iter().for_each(|value| add_strings(value, texts)),
         Value::Object(fields) => fields.into_iter().for_each(|(name, value)| {
             texts.push(name.into_bytes());
-            add_texts(value, texts);
+            add_strings(value, texts);
         }),
         Value::Null | Value::Bool(_) => {}
     }

@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use crate::{Fold, Form, lies_under};
+use crate::{FoldRule, Form, lies_under};
 
 fn back(form: Form<'_>) -> Vec<String> {
     form.rev_components()
@@ -12,17 +12,17 @@ fn back(form: Form<'_>) -> Vec<String> {
 fn components_come_from_the_end_without_empty_ones() {
     assert_eq!(back(Form::from_folded(b"/a//b/c.mkv/")), ["c.mkv", "b", "a"]);
     assert_eq!(
-        back(Form::new(br"\\S\T/x\AC.mkv", Fold::Windows)),
+        back(Form::new(br"\\S\T/x\AC.mkv", FoldRule::Windows)),
         ["ac.mkv", "x", "t", "s"]
     );
-    assert_eq!(back(Form::new(br"/M/AC\DC.mkv", Fold::Ascii)), [r"ac\dc.mkv", "m"]);
+    assert_eq!(back(Form::new(br"/M/AC\DC.mkv", FoldRule::Ascii)), [r"ac\dc.mkv", "m"]);
     assert_eq!(back(Form::from_folded(b"///")), Vec::<String>::new());
     assert_eq!(back(Form::from_folded(b"")), Vec::<String>::new());
 }
 
 #[test]
 fn common_ends_are_counted_in_components() {
-    let common = |a: &[u8], b: &[u8]| Form::new(a, Fold::Windows).common_components(Form::from_folded(b));
+    let common = |a: &[u8], b: &[u8]| Form::new(a, FoldRule::Windows).common_components(Form::from_folded(b));
     assert_eq!(common(br"D:\Films\A\x.mkv", b"/mnt/films/a/x.mkv"), 3);
     assert_eq!(common(br"D:\Films\A\x.mkv", b"/mnt/films/b/x.mkv"), 1);
     assert_eq!(common(br"D:\Films\A\x.mkv", b"/mnt/films/a/yx.mkv"), 0);
@@ -59,14 +59,14 @@ proptest! {
     fn lazy_folding_equals_eager_folding(path in "[aB/\\\\.]{0,24}", other in "[aB/\\\\.]{0,24}") {
         let folded = |path: &str| path.to_lowercase().replace('\\', "/");
         let (a, b) = (folded(&path), folded(&other));
-        let lazily = Form::new(path.as_bytes(), Fold::Windows);
+        let lazily = Form::new(path.as_bytes(), FoldRule::Windows);
         prop_assert!(lazily.equals(a.as_bytes()));
         prop_assert_eq!(lazily.equals(b.as_bytes()), a == b);
         prop_assert_eq!(back(lazily), back(Form::from_folded(a.as_bytes())));
         let common = a.split('/').filter(|c| !c.is_empty()).rev()
             .zip(b.split('/').filter(|c| !c.is_empty()).rev()).take_while(|(x, y)| x == y).count();
         prop_assert_eq!(lazily.common_components(Form::from_folded(b.as_bytes())), common);
-        prop_assert_eq!(Form::new(other.as_bytes(), Fold::Windows).common_components(lazily), common);
+        prop_assert_eq!(Form::new(other.as_bytes(), FoldRule::Windows).common_components(lazily), common);
     }
 }
 
@@ -87,7 +87,10 @@ fn forms_are_compared_as_their_bytes_are() {
     ];
     let form = |path: &'static str| {
         let windows = path.contains('\\');
-        Form::new(path.as_bytes(), if windows { Fold::Windows } else { Fold::Ascii })
+        Form::new(
+            path.as_bytes(),
+            if windows { FoldRule::Windows } else { FoldRule::Ascii },
+        )
     };
     for one in paths {
         let bytes: Vec<u8> = form(one).bytes().collect();

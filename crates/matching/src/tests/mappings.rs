@@ -1,7 +1,7 @@
 use crate::error::Status;
-use crate::propose::{PrefixPair, Samples};
+use crate::mapping_proposals::{ProposedMapping, Samples};
 use crate::{Mapping, MappingKind, Pattern};
-use crate::{Mappings, Normal};
+use crate::{Mappings, NormalPath};
 
 fn prefix(kind: MappingKind, from: &str, to: &str) -> Mapping {
     Mapping {
@@ -25,7 +25,7 @@ const TO_HOST: MappingKind = MappingKind::ServerToHost;
 fn to_server(rules: &[Mapping], path: &str) -> Vec<String> {
     let mappings = Mappings::new(rules).expect("rules compile");
     let mut all = Vec::new();
-    let none: Option<()> = Normal::with(path.as_bytes(), |path| {
+    let none: Option<()> = NormalPath::with(path.as_bytes(), |path| {
         mappings.to_server(path, |rewritten| {
             all.push(String::from_utf8_lossy(rewritten).into_owned());
             None
@@ -190,7 +190,9 @@ fn segments_depend_on_server_rules_only() {
 }
 
 /// The proposals for these samples.
-fn propose<'a, S: IntoIterator<Item = &'a [u8]>>(samples: impl IntoIterator<Item = (&'a [u8], S)>) -> Vec<PrefixPair> {
+fn propose<'a, S: IntoIterator<Item = &'a [u8]>>(
+    samples: impl IntoIterator<Item = (&'a [u8], S)>,
+) -> Vec<ProposedMapping> {
     let mut all = Samples::default();
     for (host, listed) in samples {
         all.add(host, listed);
@@ -222,7 +224,7 @@ fn the_missing_rule_is_proposed() {
         (path.as_bytes(), hit)
     });
     let proposals = propose(samples);
-    let wanted = PrefixPair {
+    let wanted = ProposedMapping {
         from: b"/data".to_vec(),
         to: b"/mnt".to_vec(),
         matched: 8,

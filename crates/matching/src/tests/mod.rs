@@ -1,5 +1,5 @@
 //! Tests of matching without a library: forms, components, mappings, titles. The resolution itself is tested in
-//! `engine::view`, against a model.
+//! `engine::load_library`, against a model.
 
 mod form;
 mod mappings;

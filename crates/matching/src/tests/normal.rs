@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 use unicode_normalization::UnicodeNormalization;
 
-use crate::Normal;
+use crate::NormalPath;
 use crate::normal::{form_tag, normal_form};
 
 fn form(path: &str) -> String {
@@ -54,9 +54,9 @@ fn sigma_is_lowered_without_context() {
 #[test]
 fn a_path_that_is_not_utf8_is_its_own_form() {
     let path = b"/Media/caf\xe9/X.mkv";
-    Normal::with(path, |normal| {
+    NormalPath::with(path, |normal| {
         assert_eq!(normal.form(), path);
-        assert!(!normal.is_text());
+        assert!(!normal.is_utf8());
     });
 }
 
@@ -103,7 +103,7 @@ proptest! {
     #[test]
     fn equal_forms_have_equal_hashes(text in "/\\PC{0,100}") {
         let upper = text.to_uppercase();
-        let hash = |path: &str| Normal::with(path.as_bytes(), |normal| (normal.hash(), normal.is_text())).0;
+        let hash = |path: &str| NormalPath::with(path.as_bytes(), |normal| (normal.hash(), normal.is_utf8())).0;
         prop_assert_eq!(form(&text) == form(&upper), hash(&text) == hash(&upper));
     }
 

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use crate::model::ItemType;
 use crate::title_evidence::TitleEvidence::{self, Confirms, Contradicts, Neutral};
 use crate::title_evidence::{only_root_differs, title_evidence};
-use crate::{Form, GuidRef, ItemRef, Normal};
+use crate::{Form, GuidRef, ItemRef, NormalPath};
 
 fn item(kind: ItemType) -> ItemRef<'static> {
     ItemRef {
@@ -49,14 +49,14 @@ fn track(artist: &'static str, title: &'static str, number: i32) -> ItemRef<'sta
     }
 }
 
-fn common(queried: &Normal<'_>, listed: &Normal<'_>) -> usize {
+fn common(queried: &NormalPath<'_>, listed: &NormalPath<'_>) -> usize {
     Form::from_folded(queried.form()).common_components(Form::from_folded(listed.form()))
 }
 
 /// Returns the evidence of `queried` for the item listed as `listed`.
 fn evidence(item: &ItemRef<'_>, queried: &str, listed: &str) -> TitleEvidence {
-    Normal::with(queried.as_bytes(), |queried| {
-        Normal::with(listed.as_bytes(), |listed| {
+    NormalPath::with(queried.as_bytes(), |queried| {
+        NormalPath::with(listed.as_bytes(), |listed| {
             let common = common(queried, listed);
             assert!(common > 0, "match kinds 4 and 5 find the same file name");
             title_evidence(item, queried, listed, common)

@@ -1,10 +1,10 @@
 //! Detects copies, samples and extras, whose paths share a suffix with a listed path although the files are different.
 
 use super::names::{components_of, has_external_id, naming_title};
+use crate::episode_numbers::season_in;
 use crate::lower_name::LowerName;
 use crate::model::ItemType;
-use crate::normal::Normal;
-use crate::numbered::season_in;
+use crate::normal::NormalPath;
 use crate::resolution::ItemRef;
 use crate::words::{Gap, Words, year};
 
@@ -14,7 +14,7 @@ use crate::words::{Gap, Words, year};
 /// A folder for copies is evidence anywhere in the path, unless the listed path has a folder with the same name. A
 /// folder for samples or extras is evidence only below a folder with the item's title or season. Higher up, the same
 /// name is a folder for media, as in `Other/Lost/Season 01`.
-pub fn is_copy_or_extra(item: &ItemRef<'_>, queried: &Normal<'_>, listed: &Normal<'_>, common: usize) -> bool {
+pub fn is_copy_or_extra(item: &ItemRef<'_>, queried: &NormalPath<'_>, listed: &NormalPath<'_>, common: usize) -> bool {
     let mut item_folders = None;
     let mut queried_folders = components_of(queried).enumerate().skip(common.max(1));
     queried_folders.any(|(index, text)| {
@@ -23,18 +23,18 @@ pub fn is_copy_or_extra(item: &ItemRef<'_>, queried: &Normal<'_>, listed: &Norma
         if name.is_copies_folder() {
             return listed_lacks_name();
         }
-        if !is_video(item) || !holds_extras(name) {
+        if !is_video(item) || !is_extras_folder_name(name) {
             return false;
         }
         let item_folders = item_folders.get_or_insert_with(|| ItemFolders::find(item, queried));
-        let is_samples = name.is(b"sample") || name.is(b"samples");
-        item_folders.is_above(index, name)
+        let is_samples = name.equals(b"sample") || name.equals(b"samples");
+        item_folders.is_in_item_folder(index, name)
             || is_samples && item_folders.title_index != Some(index) && listed_lacks_name()
     })
 }
 
 /// Returns whether the queried file's name has a suffix for samples or extras that is not part of the item's title.
-pub fn has_extras_suffix(item: &ItemRef<'_>, queried: &Normal<'_>) -> bool {
+pub fn has_extras_suffix(item: &ItemRef<'_>, queried: &NormalPath<'_>) -> bool {
     let text = components_of(queried).next().unwrap_or_default();
     let (stem, _) = text.rsplit_once('.').unwrap_or((text, ""));
     let has_suffix = LowerName(text.as_bytes()).is_extra() || LowerName(stem.as_bytes()).has_sample_suffix();
@@ -51,7 +51,7 @@ fn is_video(item: &ItemRef<'_>) -> bool {
 }
 
 /// Returns whether folders with this name contain an item's samples, extras or hidden files.
-fn holds_extras(name: LowerName<'_>) -> bool {
+fn is_extras_folder_name(name: LowerName<'_>) -> bool {
     name.is_samples_folder() || name.has_sample_suffix() || name.is_extras_folder() || name.starts_with(b".")
 }
 
@@ -80,7 +80,7 @@ struct ItemFolders {
 
 impl ItemFolders {
     /// Finds the folders with the item's title or season in the queried path.
-    fn find(item: &ItemRef<'_>, queried: &Normal<'_>) -> Self {
+    fn find(item: &ItemRef<'_>, queried: &NormalPath<'_>) -> Self {
         let title = naming_title(item).and_then(Words::of);
         let (mut certain_index, mut ambiguous_index, mut season_index) = (None, None, 0);
         let mut words = Words::new();
@@ -88,9 +88,9 @@ impl ItemFolders {
             if !words.fold(text) {
                 continue;
             }
-            if let Some(title) = title.as_ref().filter(|title| title.is_in(&words)) {
+            if let Some(title) = title.as_ref().filter(|title| title.is_contained_in(&words)) {
                 let may_be_extras =
-                    holds_extras(LowerName(text.as_bytes())) && !is_title_with_year_or_id(text, &words, title);
+                    is_extras_folder_name(LowerName(text.as_bytes())) && !is_title_with_year_or_id(text, &words, title);
                 let title_index = if may_be_extras {
                     &mut ambiguous_index
                 } else {
@@ -109,7 +109,7 @@ impl ItemFolders {
     }
 
     /// Returns whether the folder with this index and name is below a folder with the item's title or season.
-    fn is_above(&self, index: usize, name: LowerName<'_>) -> bool {
+    fn is_in_item_folder(&self, index: usize, name: LowerName<'_>) -> bool {
         match self.title_index {
             Some(title_index) if title_index != index => title_index > index,
             Some(_) => self.season_index > index,

@@ -10,14 +10,14 @@ mod roots;
 
 use std::ops::ControlFlow::{Break, Continue};
 
-use super::normal::Normal;
-use super::numbered::{EpisodeMarker, is_disc, is_disc_word, season_at, season_in};
+use super::episode_numbers::{EpisodeRange, is_disc, is_disc_word, season_at, season_in};
+use super::normal::NormalPath;
 use super::resolution::ItemRef;
-use super::vocabulary::{edition_bit, ends_title, is_general, is_quality_word, is_sequel};
+use super::vocabulary::{edition_bit, ends_title, is_general_word, is_quality_word, is_sequel_word};
 use super::words::{Gap, Words, number, year};
 use crate::model::ItemType;
 use extras::{has_extras_suffix, is_copy_or_extra};
-use names::{NAMES, PathNames, any, has_braces, has_external_id, is_unmatched, naming_title, tags};
+use names::{NAMES, PathNames, any_name_matches, has_braces, has_external_id, is_unmatched, naming_title, tags};
 
 pub use roots::{folder_root_differs, only_root_differs};
 
@@ -34,7 +34,12 @@ pub enum TitleEvidence {
 
 /// Returns the evidence that the queried path is a file of the item, which has the listed path `listed`. `common` is
 /// the number of trailing components that both paths have in common.
-pub fn title_evidence(item: &ItemRef<'_>, queried: &Normal<'_>, listed: &Normal<'_>, common: usize) -> TitleEvidence {
+pub fn title_evidence(
+    item: &ItemRef<'_>,
+    queried: &NormalPath<'_>,
+    listed: &NormalPath<'_>,
+    common: usize,
+) -> TitleEvidence {
     let Some(title) = naming_title(item).and_then(Words::of) else {
         return TitleEvidence::Neutral;
     };
@@ -67,7 +72,7 @@ struct TitleSpan {
 
 /// The kind of prefix before a title in a name.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum TitleLead {
+enum TitlePrefix {
     /// The prefix is empty, or has only numbers and text in brackets.
     Start,
     /// The prefix has other text, and ends with a dash.
@@ -75,16 +80,16 @@ enum TitleLead {
 }
 
 /// Returns the kind of prefix before the word at index `start`; `None` if no title can start after such a prefix.
-fn lead_before(words: &Words, start: usize) -> Option<TitleLead> {
+fn prefix_before(words: &Words, start: usize) -> Option<TitlePrefix> {
     let is_track_number = |index: usize| {
         let word = words.word(index);
         let is_separated = words.gap_before(start) == Gap::Dash || word.first() == Some(&b'0');
         number(word).is_some() && is_separated
     };
     if (0..start).all(|index| words.is_in_brackets(index) || is_track_number(index)) {
-        Some(TitleLead::Start)
+        Some(TitlePrefix::Start)
     } else {
-        (words.gap_before(start) == Gap::Dash).then_some(TitleLead::Dash)
+        (words.gap_before(start) == Gap::Dash).then_some(TitlePrefix::Dash)
     }
 }
 
@@ -115,9 +120,9 @@ struct FilmName {
 impl PathPair<'_, '_> {
     /// Returns the first position of the item's title in a name that `is_whole_title` accepts, after checking the text
     /// before and after the title. `None` if there is no such position.
-    fn title_span(&self, words: &Words, is_whole_title: impl Fn(TitleLead, TitleSpan) -> bool) -> Option<TitleSpan> {
+    fn title_span(&self, words: &Words, is_whole_title: impl Fn(TitlePrefix, TitleSpan) -> bool) -> Option<TitleSpan> {
         (0..words.len()).find_map(|start| {
-            let lead = lead_before(words, start)?;
+            let lead = prefix_before(words, start)?;
             let end = words.title_at(start, self.title)?;
             let span = TitleSpan { start, end };
             is_whole_title(lead, span).then_some(span)
@@ -130,7 +135,7 @@ impl PathPair<'_, '_> {
         let (mut has_title, mut has_year_with_title, mut has_common_year, mut has_other_year) =
             (false, false, false, false);
         let (mut common_editions, mut queried_editions, mut listed_editions) = (0, 0, 0);
-        let contradiction = self.queried.each(0..NAMES, |index, words| {
+        let contradiction = self.queried.for_each_in(0..NAMES, |index, words| {
             let is_common = index < self.common;
             *(if is_common {
                 &mut common_editions
@@ -147,7 +152,7 @@ impl PathPair<'_, '_> {
             has_other_year |= name.has_other_year && !is_common;
             Continue(())
         });
-        self.listed.each(self.common..NAMES, |_, words| {
+        self.listed.for_each_in(self.common..NAMES, |_, words| {
             listed_editions |= self.editions(words);
             Continue::<()>(())
         });
@@ -178,9 +183,9 @@ impl PathPair<'_, '_> {
             let next_word = words.word(span.end);
             let is_year_behind = || (span.end..words.len()).any(|index| is_film_year(words.word(index)));
             match lead {
-                TitleLead::Dash => is_film_year(next_word),
-                TitleLead::Start => {
-                    ends_title(words, span.end) || is_common && !is_sequel(next_word) && is_year_behind()
+                TitlePrefix::Dash => is_film_year(next_word),
+                TitlePrefix::Start => {
+                    ends_title(words, span.end) || is_common && !is_sequel_word(next_word) && is_year_behind()
                 }
             }
         });
@@ -208,11 +213,11 @@ impl PathPair<'_, '_> {
 
     /// Returns the evidence for an episode, which must match by season, number and show title.
     fn episode_evidence(&self) -> TitleEvidence {
-        let Some(marker) = Words::of(self.queried.names[0]).and_then(|file| EpisodeMarker::find(&file)) else {
+        let Some(marker) = Words::of(self.queried.names[0]).and_then(|file| EpisodeRange::find(&file)) else {
             return TitleEvidence::Neutral;
         };
         let mut season = marker.season;
-        let contradiction = self.queried.each(1..NAMES, |index, words| {
+        let contradiction = self.queried.for_each_in(1..NAMES, |index, words| {
             if let Some(folder_season) = season_in(words) {
                 if index >= self.common && folder_season != self.item.season {
                     return Break(());
@@ -238,14 +243,14 @@ impl PathPair<'_, '_> {
     fn show_evidence(&self) -> TitleEvidence {
         let is_year_of_show = |year: i32| {
             let has_year = |words: &Words| words.iter().any(|word| self::year(word) == Some(year));
-            year == self.item.year || any(self.listed.iter().map(|(_, name)| name), has_year)
+            year == self.item.year || any_name_matches(self.listed.iter().map(|(_, name)| name), has_year)
         };
         let mut is_confirmed = false;
-        let contradiction = self.queried.each(0..NAMES, |index, words| {
-            let has_episode_at = |index: usize| EpisodeMarker::parse_at(words, index).is_some();
+        let contradiction = self.queried.for_each_in(0..NAMES, |index, words| {
+            let has_episode_at = |index: usize| EpisodeRange::parse_at(words, index).is_some();
             let title = self.title_span(words, |lead, title| match lead {
-                TitleLead::Dash => has_episode_at(title.end),
-                TitleLead::Start => {
+                TitlePrefix::Dash => has_episode_at(title.end),
+                TitlePrefix::Start => {
                     has_episode_at(title.end) || season_at(words, title.end).is_some() || ends_title(words, title.end)
                 }
             });
@@ -286,7 +291,7 @@ impl PathPair<'_, '_> {
         };
         let may_start_at = |start: usize| {
             let follows_numbers = (0..start).all(|index| number(file_words.word(index)).is_some_and(|n| n < 1000));
-            follows_numbers || lead_before(&file_words, start).is_some()
+            follows_numbers || prefix_before(&file_words, start).is_some()
         };
         let title_span = (0..file_words.len()).find_map(|start| {
             let end = may_start_at(start)
@@ -308,7 +313,7 @@ impl PathPair<'_, '_> {
         }
         let has_disc_folder = Words::of(self.queried.names[1]).is_some_and(|words| is_disc(&words));
         let components_with_album = if has_disc_folder { 3 } else { 2 };
-        let artist = self.queried.each(0..NAMES, |index, words| {
+        let artist = self.queried.for_each_in(0..NAMES, |index, words| {
             let artist_span = self.title_span(words, |_, artist| match index {
                 0 => artist.end <= title_span.start && words.gap_before(artist.end) == Gap::Dash,
                 _ => artist.start == 0 && ends_title(words, artist.end),
@@ -316,7 +321,7 @@ impl PathPair<'_, '_> {
             artist_span.map_or(Continue(()), |artist| Break((index, artist)))
         });
         // General names prove nothing, as in `Unknown Artist/Unknown Album/01 Track 01.mp3`.
-        if self.title.iter().all(is_general) {
+        if self.title.iter().all(is_general_word) {
             return TitleEvidence::Neutral;
         }
         match artist {
@@ -367,7 +372,7 @@ fn has_album_between(file_words: &Words, artist_end: usize, title_start: usize) 
         && number(file_words.word(title_start - 1)).is_some()
         && file_words.gap_before(title_start - 1) == Gap::Dash;
     let album_end = title_start - usize::from(has_track_number);
-    let is_specific = |word: &[u8]| !is_disc_word(word) && number(word).is_none() && !is_general(word);
+    let is_specific = |word: &[u8]| !is_disc_word(word) && number(word).is_none() && !is_general_word(word);
     file_words.gap_before(album_end) == Gap::Dash
         && (artist_end..album_end).any(|index| is_specific(file_words.word(index)))
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use crate::form::{Component, Form};
 use crate::model::ItemType;
-use crate::normal::Normal;
+use crate::normal::NormalPath;
 use crate::resolution::{GuidRef, ItemRef};
 use crate::words::Words;
 
@@ -20,7 +20,7 @@ pub struct PathNames<'p> {
 
 impl<'p> PathNames<'p> {
     /// Returns the last [`NAMES`] names in a path.
-    pub fn of(path: &Normal<'p>) -> Self {
+    pub fn of(path: &NormalPath<'p>) -> Self {
         let mut names = [""; NAMES];
         let mut count = 0;
         for (slot, name) in names.iter_mut().zip(components_of(path)) {
@@ -37,14 +37,18 @@ impl<'p> PathNames<'p> {
 
     /// Calls `each` with the index and words of each name in a range, until `each` returns `Break`. Returns the value
     /// in `Break`; `None` if `each` never breaks. Skips names that are too long to compare.
-    pub fn each<B>(&self, indexes: Range<usize>, each: impl FnMut(usize, &Words) -> ControlFlow<B>) -> Option<B> {
-        each_of(self.iter().take(indexes.end).skip(indexes.start), each)
+    pub fn for_each_in<B>(
+        &self,
+        indexes: Range<usize>,
+        each: impl FnMut(usize, &Words) -> ControlFlow<B>,
+    ) -> Option<B> {
+        for_each_name(self.iter().take(indexes.end).skip(indexes.start), each)
     }
 }
 
 /// Calls `each` with the index and words of each name in `names`, until `each` returns `Break`. Returns the value in
 /// `Break`; `None` if `each` never breaks. Skips names that are too long to compare.
-pub fn each_of<'p, B>(
+pub fn for_each_name<'p, B>(
     names: impl Iterator<Item = (usize, &'p str)>,
     mut each: impl FnMut(usize, &Words) -> ControlFlow<B>,
 ) -> Option<B> {
@@ -60,9 +64,9 @@ pub fn each_of<'p, B>(
 }
 
 /// Returns whether `test` is true for the words of any name. Skips names that are too long to compare.
-pub fn any<'p>(names: impl Iterator<Item = &'p str>, mut test: impl FnMut(&Words) -> bool) -> bool {
+pub fn any_name_matches<'p>(names: impl Iterator<Item = &'p str>, mut test: impl FnMut(&Words) -> bool) -> bool {
     let break_on_match = |_, words: &Words| if test(words) { Break(()) } else { Continue(()) };
-    each_of(names.enumerate(), break_on_match).is_some()
+    for_each_name(names.enumerate(), break_on_match).is_some()
 }
 
 /// Returns a file name without its extension. An extension has at most five ASCII letters and digits.
@@ -91,7 +95,7 @@ pub fn is_unmatched(guid: GuidRef<'_>) -> bool {
 }
 
 /// Iterates over a path's components as strings, last first.
-pub fn components_of<'p>(path: &Normal<'p>) -> impl Iterator<Item = &'p str> {
+pub fn components_of<'p>(path: &NormalPath<'p>) -> impl Iterator<Item = &'p str> {
     let text = |component: Component<'p>| std::str::from_utf8(component.bytes()).unwrap_or_default();
     Form::from_folded(path.form()).rev_components().map(text)
 }

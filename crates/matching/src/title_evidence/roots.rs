@@ -1,13 +1,13 @@
 //! Checks whether two paths differ only in the root, as files under different mount points do.
 
 use super::extras::is_copy_or_extra;
-use super::names::{NAMES, any, components_of, has_external_id, is_unmatched, naming_title};
+use super::names::{NAMES, any_name_matches, components_of, has_external_id, is_unmatched, naming_title};
+use crate::episode_numbers::{is_disc, season_in};
 use crate::form::Form;
 use crate::model::ItemType;
-use crate::normal::Normal;
-use crate::numbered::{is_disc, season_in};
+use crate::normal::NormalPath;
 use crate::resolution::ItemRef;
-use crate::vocabulary::{ends_title, is_general};
+use crate::vocabulary::{ends_title, is_general_word};
 use crate::words::{Words, year};
 
 /// Returns whether the queried path and the listed path differ only in the root. `common` is the number of trailing
@@ -21,8 +21,8 @@ use crate::words::{Words, year};
 /// ([`is_copy_or_extra`]).
 pub fn only_root_differs(
     item: &ItemRef<'_>,
-    queried: &Normal<'_>,
-    listed: &Normal<'_>,
+    queried: &NormalPath<'_>,
+    listed: &NormalPath<'_>,
     common: usize,
     below: usize,
 ) -> bool {
@@ -47,8 +47,8 @@ pub fn only_root_differs(
     };
     if item.kind == ItemType::Movie && !is_unmatched(item.guid) {
         let mut has_title = false;
-        let has_year = any(components_of(listed).take(compared), |words| {
-            has_title |= title.is_in(words);
+        let has_year = any_name_matches(components_of(listed).take(compared), |words| {
+            has_title |= title.is_contained_in(words);
             has_year_of_film(words, title, item.year)
         });
         if has_title && !has_year && !components_of(listed).take(compared).any(has_external_id) {
@@ -57,7 +57,7 @@ pub fn only_root_differs(
     }
     let has_title_above = |path| {
         let names_above = components_of(path).skip(below).take(NAMES);
-        any(names_above, |words| title.is_in(words))
+        any_name_matches(names_above, |words| title.is_contained_in(words))
     };
     !has_title_above(listed) || has_title_above(queried)
 }
@@ -70,8 +70,8 @@ pub fn only_root_differs(
 pub fn folder_root_differs(item: &ItemRef<'_>, queried: &[u8], listed: &[u8], common: usize, below: usize) -> bool {
     let file_in = |folder: &[u8]| [folder, b"/-"].concat();
     let file_root_differs = || {
-        Normal::with(&file_in(queried), |queried| {
-            Normal::with(&file_in(listed), |listed| {
+        NormalPath::with(&file_in(queried), |queried| {
+            NormalPath::with(&file_in(listed), |listed| {
                 only_root_differs(item, queried, listed, common + 1, below + 1)
             })
         })
@@ -89,7 +89,7 @@ pub fn folder_root_differs(item: &ItemRef<'_>, queried: &[u8], listed: &[u8], co
 /// Returns whether a folder's name is the item's title, and the title identifies the item. A title of general words,
 /// such as `Various Artists`, does not identify an item.
 fn is_specific_title(words: &Words, title: Option<&Words>) -> bool {
-    let title = title.filter(|title| !title.iter().all(is_general));
+    let title = title.filter(|title| !title.iter().all(is_general_word));
     let end = title.and_then(|title| words.title_at(0, title));
     end.is_some_and(|end| ends_title(words, end))
 }
@@ -121,6 +121,6 @@ fn is_generic_folder(name: &[u8], words: &Words) -> bool {
             .iter()
             .all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
     let is_short = words.len() <= 2;
-    let is_generic_word = |word: &[u8]| word.iter().all(u8::is_ascii_digit) || is_general(word);
+    let is_generic_word = |word: &[u8]| word.iter().all(u8::is_ascii_digit) || is_general_word(word);
     is_camera_folder || is_short && (season_in(words).is_some() || is_disc(words)) || words.iter().all(is_generic_word)
 }

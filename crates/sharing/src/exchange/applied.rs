@@ -47,11 +47,11 @@ fn parse_number(entry: &Entry) -> Option<u64> {
 impl Exchange {
     /// Compares an invalidation's number with the last number that this folder applied from the same host, and returns
     /// whether the folder has already applied the invalidation.
-    pub fn is_applied(&self, entry: &Entry) -> Result<Applied> {
+    pub fn applied_before(&self, entry: &Entry) -> Result<Applied> {
         let Some(number) = parse_number(entry) else {
             return Ok(Applied::Never);
         };
-        let (own, others) = Outbox(&self.store).applied(entry.host)?;
+        let (own, others) = Outbox(&self.store).applied_upto(entry.host)?;
         Ok(if number <= own {
             Applied::Own
         } else if number <= others {
@@ -85,10 +85,10 @@ impl Exchange {
             let last = last_voided.entry(&entry.name.key).or_default();
             *last = own_number.unwrap_or(WAITS - 1).max(*last);
         }
-        let delivered_as = Outbox(&self.store).matches_told(view.identity, &row.library.uuid)?;
+        let delivered_as = Outbox(&self.store).outbox_matches(view.identity, &row.library.uuid)?;
         let mut removed = Vec::new();
         for (path, rating_key) in RecordRows(&self.store).confirmed_matches(row.id)? {
-            let matches = SharedEntries(&self.reading).of_matches(&row.library, &[(&path, &rating_key)]);
+            let matches = SharedEntries(&self.reading).match_entries(&row.library, &[(&path, &rating_key)]);
             let voided = matches.iter().filter_map(|entry| match first.name.kind {
                 EntryKind::InvalidPath => last_voided.get(&*entry.name.key),
                 EntryKind::InvalidItem => last_voided.get(rating_key.as_bytes()),

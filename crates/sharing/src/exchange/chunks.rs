@@ -56,7 +56,7 @@ impl Source for LogSource<'_> {
         let number = u32::try_from(request.position).unwrap_or(u32::MAX);
         let (view, uuid) = (self.view.number, request.library.uuid.as_str());
         let chunk = exchange
-            .ask_until(bounds.deadline, |log, limit| {
+            .send_request_by(bounds.deadline, |log, limit| {
                 log.chunk(view, uuid, head.listing, number, limit)
             })
             .map_err(|Unavailable| Error::new(Status::Timeout, "the shared log did not answer; retry"))?;
@@ -74,7 +74,7 @@ impl Source for LogSource<'_> {
             rows: rows.len() as u64,
             total: Some(head.listed),
             next: (number + 1 < head.chunks).then_some(request.position + 1),
-            moved: false,
+            has_shifted: false,
         };
         items.extend(rows);
         Ok(end)

@@ -20,41 +20,41 @@ use crate::platform::Worker;
 use crate::platform::lock;
 use crate::platform::{Release, hold};
 use crate::stats::Counters;
-use crate::sync::{PeerComponents, Reading};
+use crate::sync::{IndexReader, PeerComponents};
 
 /// Pause between two attempts to use a log that is unavailable or rejects writes, in ms.
 pub const RETRY_PAUSE_MS: i64 = 5_000;
-/// Timeout for a request to the log on a patient thread ([`is_patient`]).
+/// Timeout for a request to the log on a patient thread ([`waits_for_slow_log`]).
 pub const STEP: Duration = Duration::from_secs(5);
 
 thread_local! {
-    /// See [`is_patient`].
+    /// See [`waits_for_slow_log`].
     static IS_PATIENT: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Returns whether this thread waits up to [`STEP`] for a slow log. Other threads wait only for
 /// [`SharedLog::patience`], since a lookup can continue without the log.
-pub fn is_patient() -> bool {
+pub fn waits_for_slow_log() -> bool {
     IS_PATIENT.get()
 }
 
 /// Sets whether this thread waits up to [`STEP`] for a slow log.
-pub fn set_patient(is_patient: bool) {
+pub fn set_waits_for_slow_log(is_patient: bool) {
     IS_PATIENT.set(is_patient);
 }
 
 thread_local! {
-    /// See [`is_quiet`].
+    /// See [`is_unobserved`].
     static IS_QUIET: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Returns whether this thread's writes create no entries for other hosts, because the log already has the data.
-pub fn is_quiet() -> bool {
+pub fn is_unobserved() -> bool {
     IS_QUIET.get()
 }
 
 /// Runs `work`. Its writes create no entries for other hosts.
-pub fn quietly<R>(work: impl FnOnce() -> R) -> R {
+pub fn without_entries<R>(work: impl FnOnce() -> R) -> R {
     struct Restore(bool);
     impl Drop for Restore {
         /// Restores the previous value, even after a panic.
@@ -102,13 +102,13 @@ pub struct Outage {
 pub struct Exchange {
     pub log: Arc<dyn SharedLog>,
     pub store: Arc<Store>,
-    pub reading: Arc<Reading>,
+    pub reading: Arc<IndexReader>,
     pub maintenance: Arc<Maintenance>,
     pub counters: Arc<Counters>,
     pub clock: Arc<dyn Clock>,
     /// Time for which this host waits for an unavailable log before it sends requests to the server without a lease
     /// (`Options::shared_retry`).
-    pub patience_ms: i64,
+    pub retry_after_ms: i64,
     /// Hash of the mappings. If the mappings change, the host reads the log again from the beginning.
     pub mappings: u64,
     pub policy: Policy,
@@ -135,7 +135,7 @@ pub struct ExchangeState {
     /// Verified items to share after the outbox is delivered, each with the time of its verification, Unix ms.
     pub verified: Vec<(i64, NewEntry)>,
     /// The last delivery for which this host has checked that the log still has it.
-    pub last_kept_delivery: Option<(HostId, u64)>,
+    pub last_checked_delivery: Option<(HostId, u64)>,
     /// Whether the outbox has entries that the thread has not seen yet.
     pub has_new_entries: bool,
     /// Whether a call used the index without changing the counters, because all listings were fresh.
@@ -173,7 +173,7 @@ impl Exchange {
             maintenance: components.maintenance,
             counters: components.counters,
             clock: components.clock,
-            patience_ms: i64::try_from(options.shared_retry.as_millis()).unwrap_or(i64::MAX),
+            retry_after_ms: i64::try_from(options.shared_retry.as_millis()).unwrap_or(i64::MAX),
             mappings: xxh3_64(format!("{:?}", options.mappings).as_bytes()),
             policy: Policy::new(options),
             state: Mutex::default(),
@@ -185,21 +185,21 @@ impl Exchange {
 
     /// Calls `ask` to send a request to the log, unless the log was unavailable a moment ago. `ask` receives the log
     /// and the deadline for the request.
-    pub fn ask<T>(
+    pub fn send_request<T>(
         &self,
         ask: impl FnOnce(&dyn SharedLog, Deadline) -> Result<T>,
     ) -> std::result::Result<T, Unavailable> {
-        self.ask_until(Deadline::NONE, ask)
+        self.send_request_by(Deadline::NONE, ask)
     }
 
-    /// Sends a request to the log as [`Self::ask`] does, but by the deadline `until`. `ask` receives a deadline that
-    /// also limits each wait to the time for which this thread waits for a slow log.
-    pub fn ask_until<T>(
+    /// Sends a request to the log as [`Self::check_rights`] does, but by the deadline `until`. `ask` receives a
+    /// deadline that also limits each wait to the time for which this thread waits for a slow log.
+    pub fn send_request_by<T>(
         &self,
         until: Deadline,
         ask: impl FnOnce(&dyn SharedLog, Deadline) -> Result<T>,
     ) -> std::result::Result<T, Unavailable> {
-        let is_patient = is_patient();
+        let is_patient = waits_for_slow_log();
         if self.is_unavailable() && !is_patient {
             return Err(Unavailable);
         }
@@ -223,16 +223,16 @@ impl Exchange {
 
     /// Sends a write to the log by the deadline `until`, unless the log rejected a write a moment ago. A log that
     /// rejects writes is still considered available, because hosts can read it.
-    pub fn write_to_log<T>(
+    pub fn send_write<T>(
         &self,
         until: Deadline,
         ask: impl FnOnce(&dyn SharedLog, Deadline) -> Result<T>,
     ) -> std::result::Result<T, Unavailable> {
-        if self.is_refusing() && !is_patient() {
+        if self.is_refusing() && !waits_for_slow_log() {
             return Err(Unavailable);
         }
         let mut refused = None;
-        let answer = self.ask_until(until, |log, limit| match ask(log, limit) {
+        let answer = self.send_request_by(until, |log, limit| match ask(log, limit) {
             // A log that also rejects reads is unavailable.
             Err(error) if is_refusal(&error) => log.secret(limit).map(|_| refused = Some(error)).map(|()| None),
             answer => answer.map(Some),
@@ -276,7 +276,7 @@ impl Exchange {
     }
 
     /// Forgets the last refusal if the pause after it has passed.
-    pub fn end_refusal(&self) {
+    pub fn clear_expired_refusal(&self) {
         if !self.is_refusing() {
             lock(&self.state).refusal = None;
         }
@@ -306,7 +306,7 @@ impl Exchange {
     }
 
     /// Returns whether the log was unavailable a moment ago and no thread is retrying it, so that waiting is pointless.
-    pub fn is_given_up(&self) -> bool {
+    pub fn is_retry_pointless(&self) -> bool {
         self.is_unavailable() && lock(&self.state).retrying_threads == 0
     }
 
@@ -372,12 +372,12 @@ impl Exchange {
             return Ok(None);
         }
         let secret = lock(&self.state).secret;
-        let Ok(secret) = secret.map_or_else(|| self.ask(|log, limit| log.secret(limit)), Ok) else {
+        let Ok(secret) = secret.map_or_else(|| self.send_request(|log, limit| log.secret(limit)), Ok) else {
             return Ok(None);
         };
         lock(&self.state).secret = Some(secret);
         let keyed = |text: &str| blake3::keyed_hash(&secret, text.as_bytes()).as_bytes().to_vec();
-        let Some(viewer) = self.reading.viewpoint.shared_viewer(&session, keyed) else {
+        let Some(viewer) = self.reading.viewpoint.shared_user_id(&session, keyed) else {
             return Ok(None);
         };
         let host = Outbox(&self.store).host()?;
@@ -387,7 +387,7 @@ impl Exchange {
             number
         } else {
             let server = LibraryRows(&self.store).machine_identifier(identity)?;
-            let Ok(number) = self.ask(|log, limit| log.view(&server, &name.1, limit)) else {
+            let Ok(number) = self.send_request(|log, limit| log.view(&server, &name.1, limit)) else {
                 return Ok(None);
             };
             lock(&self.state).views.insert(name, number);
@@ -405,7 +405,7 @@ impl Exchange {
     }
 
     /// Acquires the locks of the exchange and of the log. The caller holds the locks during a fork.
-    pub fn hold(self: &Arc<Self>) -> Vec<Box<dyn Release>> {
+    pub fn lock_for_fork(self: &Arc<Self>) -> Vec<Box<dyn Release>> {
         let mut locks: Vec<Box<dyn Release>> = vec![Box::new(hold(self, |exchange| &exchange.thread))];
         locks.extend(Arc::clone(&self.log).before_fork());
         locks.push(Box::new(hold(self, |exchange| &exchange.state)));

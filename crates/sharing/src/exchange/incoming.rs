@@ -5,12 +5,13 @@
 use std::time::Instant;
 
 use super::applied::Applied;
-use super::core::{Exchange, LogView, STEP, is_patient, quietly};
+use super::core::{Exchange, LogView, STEP, waits_for_slow_log, without_entries};
 use super::waiting::{self, Undelivered};
 use crate::bodies::{ItemBody, ListingBody, ProbeBody, decode};
 use crate::contract::{Entry, EntryKind, EntryName, NewEntry, Position};
 use crate::engine::{
-    ItemRows, LibraryHint, LibraryRow, LibraryRows, LocalWrite, Outbox, RecordRows, SharedPlace, Totals, WAITS, age,
+    ItemRows, LibraryHint, LibraryRow, LibraryRows, LocalWrite, Outbox, RecordRows, SharedLogPosition, Totals, WAITS,
+    listing_age,
 };
 use crate::entries::SharedEntries;
 use crate::error::Result;
@@ -19,7 +20,7 @@ use crate::model::{Hint, IdentityId, Library, LibraryId};
 use crate::platform::Deadline;
 use crate::platform::FileLock;
 use crate::platform::lock;
-use crate::stats::Spent;
+use crate::stats::Activity;
 use crate::sync::{Selection, Selector};
 
 /// Maximum number of entries in one request.
@@ -29,14 +30,14 @@ const NAMES_PER_REQUEST: usize = 100;
 
 /// The result of an exchange.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Exchanged {
+pub struct ExchangeResult {
     /// Whether the log has all of this host's entries.
     pub has_delivered: bool,
     /// Whether this host has applied all entries in the log. If not, the log did not answer in time.
     pub has_received: bool,
 }
 
-impl Exchanged {
+impl ExchangeResult {
     /// Returns whether the exchange delivered and received all entries.
     pub fn is_complete(self) -> bool {
         self.has_delivered && self.has_received
@@ -45,7 +46,7 @@ impl Exchanged {
 
 impl Exchange {
     /// Returns the position up to which this folder has read the log.
-    pub fn read_place(&self, identity: IdentityId) -> Result<SharedPlace> {
+    pub fn read_position(&self, identity: IdentityId) -> Result<SharedLogPosition> {
         Outbox(&self.store).shared_place(identity, self.log.name(), self.mappings)
     }
 
@@ -55,20 +56,20 @@ impl Exchange {
     }
 
     /// Exchanges entries under the folder's exchange lock. Does nothing if the lock is not free by the deadline.
-    pub fn exchange_exclusively(&self, view: &LogView, until: Deadline) -> Result<Exchanged> {
+    pub fn exchange_exclusively(&self, view: &LogView, until: Deadline) -> Result<ExchangeResult> {
         self.with_exchange_lock(until, || self.exchange(view, until))
     }
 
     /// Exchanges entries under the folder's exchange lock. `lock_deadline` limits only the wait for the lock.
-    pub fn exchange_without_deadline(&self, view: &LogView, lock_deadline: Deadline) -> Result<Exchanged> {
+    pub fn exchange_without_deadline(&self, view: &LogView, lock_deadline: Deadline) -> Result<ExchangeResult> {
         self.with_exchange_lock(lock_deadline, || self.exchange(view, Deadline::NONE))
     }
 
     /// Runs `work` under the folder's exchange lock. Returns `R::default()` if the lock is not free in time.
     fn with_exchange_lock<R: Default>(&self, until: Deadline, work: impl FnOnce() -> Result<R>) -> Result<R> {
-        let path = self.store.folder().fetch_lock("exchange");
+        let path = self.store.folder().lock_path("exchange");
         // Stop waiting if the log is unavailable, since the lock's holder may be waiting for the log.
-        match FileLock::acquire(&path, until, &|| self.is_unavailable() && !is_patient()) {
+        match FileLock::acquire(&path, until, &|| self.is_unavailable() && !waits_for_slow_log()) {
             Ok(None) => Ok(R::default()),
             // On a file system without locks, concurrent exchanges are harmless.
             lock => {
@@ -81,28 +82,28 @@ impl Exchange {
 
     /// Delivers the outbox, then applies all new entries, even if the log rejects writes. If the deadline passes, the
     /// next exchange continues from the same position.
-    fn exchange(&self, view: &LogView, until: Deadline) -> Result<Exchanged> {
+    fn exchange(&self, view: &LogView, until: Deadline) -> Result<ExchangeResult> {
         let begun = Instant::now();
         let done = self.exchange_untimed(view, until);
-        self.counters.add_time(Spent::Exchange, begun.elapsed());
+        self.counters.add_time(Activity::Exchange, begun.elapsed());
         done
     }
 
     /// Does the work of [`Self::exchange`], which measures the time.
-    fn exchange_untimed(&self, view: &LogView, until: Deadline) -> Result<Exchanged> {
+    fn exchange_untimed(&self, view: &LogView, until: Deadline) -> Result<ExchangeResult> {
         let mut view = *view;
-        let first_place = self.read_place(view.identity)?;
+        let first_place = self.read_position(view.identity)?;
         // When a folder with matches joins a log, it delivers its matches after reading the whole log. Until then,
-        // `looked_ms` is 0.
+        // `inspected_ms` is 0.
         let joins = if first_place.position == Position::default() {
             let rows = LibraryRows(&self.store).libraries(view.identity)?;
             rows.iter().any(|row| row.matches.is_some())
         } else {
-            first_place.looked_ms == 0
+            first_place.last_read_ms == 0
         };
         let looked_ms = || if joins { 0 } else { self.clock.now_ms() };
         // Deliver first, since this host's entries are older than the log entries that it has not read yet.
-        let mut done = Exchanged {
+        let mut done = ExchangeResult {
             has_delivered: self.deliver(&view, until)?,
             has_received: false,
         };
@@ -117,24 +118,24 @@ impl Exchange {
                 done.has_delivered = self.deliver(&view, until)?;
                 continue;
             }
-            let place = self.read_place(view.identity)?;
-            let Ok(news) = self.ask_until(until, |log, limit| {
+            let place = self.read_position(view.identity)?;
+            let Ok(news) = self.send_request_by(until, |log, limit| {
                 log.read(view.number, place.position, ENTRIES_PER_REQUEST, limit)
             }) else {
                 return Ok(done);
             };
-            if news.from_start && place.position != Position::default() {
+            if news.starts_over && place.position != Position::default() {
                 log::warn!(
                     "the shared log {} was restored or cleared, or this host was away for too long; reading the \
                      log from the beginning",
                     self.log.name()
                 );
-                let beginning = SharedPlace {
-                    looked_ms: looked_ms(),
-                    ..SharedPlace::default()
+                let beginning = SharedLogPosition {
+                    last_read_ms: looked_ms(),
+                    ..SharedLogPosition::default()
                 };
-                self.store_place(&view, &beginning)?;
-                lock(&self.state).last_kept_delivery = None;
+                self.store_position(&view, &beginning)?;
+                lock(&self.state).last_checked_delivery = None;
                 self.forget_view();
                 let Some(reopened) = self.view()? else {
                     return Ok(done);
@@ -142,16 +143,16 @@ impl Exchange {
                 view = reopened;
                 continue;
             }
-            let mut place = SharedPlace {
+            let mut place = SharedLogPosition {
                 position: news.position,
-                looked_ms: looked_ms(),
+                last_read_ms: looked_ms(),
             };
             self.apply_news(&view, &news.entries, done.has_delivered)?;
-            self.store_place(&view, &place)?;
+            self.store_position(&view, &place)?;
             if !news.entries.is_empty() {
                 self.reading.catch_up(Deadline::NONE)?;
                 let of_others = news.entries.iter().filter(|entry| entry.host != view.host).count();
-                self.counters.count_taken(of_others as u64);
+                self.counters.count_received_entries(of_others as u64);
                 let entries = if of_others == 1 { "entry" } else { "entries" };
                 if of_others > 0 {
                     log::info!(
@@ -160,16 +161,16 @@ impl Exchange {
                     );
                 }
             }
-            if !news.more {
+            if !news.has_more {
                 if joins && self.enqueue_missing_matches(&view, until)? {
-                    place.looked_ms = self.clock.now_ms();
-                    self.store_place(&view, &place)?;
+                    place.last_read_ms = self.clock.now_ms();
+                    self.store_position(&view, &place)?;
                 }
                 if joins {
                     done.has_delivered = self.deliver(&view, until)?;
                 }
                 if done.has_delivered {
-                    self.end_refusal();
+                    self.clear_expired_refusal();
                 }
                 done.has_received = true;
                 return Ok(done);
@@ -183,7 +184,7 @@ impl Exchange {
             return self.apply(view, entries);
         }
         let undelivered = Undelivered::new(Outbox(&self.store).entries(view.identity, usize::MAX)?);
-        let voids = entries.iter().any(waiting::voids);
+        let voids = entries.iter().any(waiting::voids_matches);
         let applicable: Vec<Entry> = (entries.iter())
             .filter(|entry| !undelivered.overrides(entry))
             .cloned()
@@ -196,7 +197,7 @@ impl Exchange {
     }
 
     /// Stores the position up to which this folder has read the log.
-    fn store_place(&self, view: &LogView, place: &SharedPlace) -> Result<()> {
+    fn store_position(&self, view: &LogView, place: &SharedLogPosition) -> Result<()> {
         Outbox(&self.store).store_shared_place(view.identity, self.log.name(), self.mappings, place, Deadline::NONE)
     }
 
@@ -204,7 +205,7 @@ impl Exchange {
     fn enqueue_missing_matches(&self, view: &LogView, until: Deadline) -> Result<bool> {
         self.enqueue_matches(view, |entries| {
             let names: Vec<EntryName> = entries.iter().map(|entry| entry.name.clone()).collect();
-            let Ok(found) = self.ask_until(until, |log, limit| log.find(view.number, &names, limit)) else {
+            let Ok(found) = self.send_request_by(until, |log, limit| log.find(view.number, &names, limit)) else {
                 return Ok(false);
             };
             entries.retain(|entry| !found.iter().any(|found| found.name == entry.name));
@@ -218,13 +219,13 @@ impl Exchange {
         self.reading.catch_up(Deadline::NONE)?;
         for row in LibraryRows(&self.store).libraries(view.identity)? {
             let matches = RecordRows(&self.store).confirmed_matches(row.id)?;
-            let delivered_as = Outbox(&self.store).matches_told(view.identity, &row.library.uuid)?;
+            let delivered_as = Outbox(&self.store).outbox_matches(view.identity, &row.library.uuid)?;
             for group in matches.chunks(NAMES_PER_REQUEST) {
                 let pairs: Vec<(&[u8], &str)> = group
                     .iter()
                     .map(|(path, key)| (path.as_slice(), key.as_str()))
                     .collect();
-                let mut entries = SharedEntries(&self.reading).of_matches(&row.library, &pairs);
+                let mut entries = SharedEntries(&self.reading).match_entries(&row.library, &pairs);
                 entries.retain(|entry| delivered_as.get(&entry.name.key) != Some(&WAITS));
                 if !filter(&mut entries)? {
                     return Ok(false);
@@ -237,7 +238,7 @@ impl Exchange {
 
     /// Applies entries in order, without creating entries for other hosts.
     fn apply(&self, view: &LogView, entries: &[Entry]) -> Result<()> {
-        quietly(|| self.apply_groups(view, entries))
+        without_entries(|| self.apply_groups(view, entries))
     }
 
     /// Applies entries in order, and combines consecutive entries with the same kind and library.
@@ -277,7 +278,7 @@ impl Exchange {
                 EntryKind::InvalidLibrary => {
                     let mut applied_before = Vec::new();
                     for entry in group {
-                        match self.is_applied(entry)? {
+                        match self.applied_before(entry)? {
                             Applied::Never => {
                                 LibraryRows(&self.store).invalidate_libraries(
                                     view.identity,
@@ -316,10 +317,16 @@ impl Exchange {
     pub fn store_probe(&self, identity: IdentityId, probed: &[Library], observed_ms: i64) -> Result<Vec<LibraryRow>> {
         let is_current = |row: &LibraryRow, library: &Library| {
             row.checked_ms <= observed_ms
-                && freshness::is_current(&age(row), &row.listed_token, &library.change, &self.policy, observed_ms)
+                && freshness::is_current(
+                    &listing_age(row),
+                    &row.listed_token,
+                    &library.change,
+                    &self.policy,
+                    observed_ms,
+                )
         };
         let begun = Totals::of(&self.store)?.sequence;
-        LibraryRows(&self.store).probed(identity, probed, begun, observed_ms, Deadline::NONE, &is_current)
+        LibraryRows(&self.store).store_probe(identity, probed, begun, observed_ms, Deadline::NONE, &is_current)
     }
 
     /// Returns the time at which an entry was written, in Unix ms by this host's clock.
@@ -343,18 +350,18 @@ impl Exchange {
         if !row.generation.is_fetched() || Outbox(&self.store).shared_listing(row.id)? != Some(head.listing) {
             return Ok(()); // copied when a call needs it
         }
-        self.mark_synced_to(row, &head, self.observed_ms(entry, head.age_ms))
+        self.mark_synced_to_head(row, &head, self.observed_ms(entry, head.age_ms))
     }
 
     /// Records that a library's listing has reached the state in a head, unless the store has a later check.
-    pub fn mark_synced_to(&self, row: &LibraryRow, head: &ListingBody, observed_ms: i64) -> Result<()> {
+    pub fn mark_synced_to_head(&self, row: &LibraryRow, head: &ListingBody, observed_ms: i64) -> Result<()> {
         if row.checked_ms > observed_ms {
             return Ok(());
         }
         let mut synced = row.clone();
         synced.library.change = head.change.clone();
         let begun = Totals::of(&self.store)?.sequence;
-        ItemRows(&self.store).caught_up(
+        ItemRows(&self.store).store_caught_up(
             &synced,
             begun,
             head.items,
@@ -396,7 +403,7 @@ impl Exchange {
         }
         ItemRows(&self.store).merge_items(row, &merged, None, Deadline::NONE)?;
         let verified: Vec<&str> = verified.iter().map(String::as_str).collect();
-        LibraryRows(&self.store).verified(view.identity, row.id, &[], &verified, since, Deadline::NONE)
+        LibraryRows(&self.store).end_invalidations(view.identity, row.id, &[], &verified, since, Deadline::NONE)
     }
 
     /// Records other hosts' matches for paths that this host can have.
@@ -447,7 +454,7 @@ impl Exchange {
             hint: Hint::from_number(entry.body.first().copied().unwrap_or(0).into()),
             deleted: Vec::new(),
         };
-        LibraryRows(&self.store).mark(view.identity, &[hint], Deadline::NONE)
+        LibraryRows(&self.store).store_hints(view.identity, &[hint], Deadline::NONE)
     }
 
     /// Invalidates items that other hosts invalidated. An entry with a body also removes the item's matches.
@@ -457,7 +464,7 @@ impl Exchange {
             let key = String::from_utf8_lossy(&entry.name.key);
 
             if !entry.body.is_empty() {
-                let applied = self.is_applied(entry)?;
+                let applied = self.applied_before(entry)?;
                 if applied == Applied::Never {
                     let confirmed = self.reading.matches_of_item(&[row.id], &key)?;
                     LibraryRows(&self.store).invalidate(
@@ -483,7 +490,7 @@ impl Exchange {
         let library = Selection::new(Selector::Uuid(row.library.uuid.clone()))?;
         let mut applied_before = Vec::new();
         for entry in entries {
-            if self.is_applied(entry)? == Applied::Own {
+            if self.applied_before(entry)? == Applied::Own {
                 applied_before.push((entry, Applied::Own));
             } else if let Some(host_path) = SharedEntries(&self.reading).host_spelling(&row.library, &entry.name.key) {
                 self.reading

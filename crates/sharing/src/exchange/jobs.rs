@@ -3,14 +3,14 @@
 use std::time::{Duration, Instant};
 
 use super::chunks::LogSource;
-use super::core::{Exchange, LogView, Unavailable, quietly};
+use super::core::{Exchange, LogView, Unavailable, without_entries};
 use super::incoming::ENTRIES_PER_REQUEST;
 use super::leases::HeldLease;
 use crate::bodies::{ListingBody, ProbeBody, decode};
 use crate::contract::{Entry, EntryKind};
 use crate::engine::{LibraryRow, LibraryRows, Outbox};
 use crate::error::{Result, Status};
-use crate::freshness::Need;
+use crate::freshness::NeededRequest;
 use crate::model::Hint;
 use crate::sync::{AcceptedProbe, MergedDelta, RefreshReason, SyncJob};
 
@@ -18,7 +18,7 @@ use crate::sync::{AcceptedProbe, MergedDelta, RefreshReason, SyncJob};
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Which host sends requests to the server.
-enum Decision<'x, T> {
+enum Requester<'x, T> {
     /// No host, since another host has already published this result.
     Done(T),
     /// This host, for all hosts, under this lease.
@@ -30,24 +30,24 @@ enum Decision<'x, T> {
 impl Exchange {
     /// Waits until the log has another host's result, or until this host acquires the lease for the task `what`. `look`
     /// reads the log, and returns the result if the log has one.
-    fn decide<T>(
+    fn await_result_or_lease<T>(
         &self,
         job: &SyncJob<'_>,
         view: &LogView,
         what: &str,
         mut look: impl FnMut() -> Result<Option<T>>,
-    ) -> Result<Decision<'_, T>> {
+    ) -> Result<Requester<'_, T>> {
         loop {
             if let Some(result) = look()? {
-                return Ok(Decision::Done(result));
+                return Ok(Requester::Done(result));
             }
             match self.acquire_lease(view, what) {
-                Err(Unavailable) => return Ok(Decision::Alone),
+                Err(Unavailable) => return Ok(Requester::Alone),
                 Ok(Some(lease)) => {
                     // The last holder may have published its result after the first call of `look`.
                     return Ok(match look()? {
-                        Some(result) => Decision::Done(result),
-                        None => Decision::Lease(lease),
+                        Some(result) => Requester::Done(result),
+                        None => Requester::Lease(lease),
                     });
                 }
                 Ok(None) => {}
@@ -63,11 +63,11 @@ impl Exchange {
     /// Exchanges entries before a library is refreshed, so that the log gets this host's entries first. Returns whether
     /// to postpone the refresh, because the log has been unavailable for only a short time. Lookups then use the stale
     /// listing.
-    pub fn waits_for_log(&self, job: &SyncJob<'_>, row: &LibraryRow, why: RefreshReason) -> Result<bool> {
+    pub fn exchange_before_refresh(&self, job: &SyncJob<'_>, row: &LibraryRow, why: RefreshReason) -> Result<bool> {
         if let Some(view) = self.view()? {
             self.exchange_exclusively(&view, job.bounds.deadline)?;
         }
-        Ok(matches!(why, RefreshReason::Due | RefreshReason::Missing) && self.is_awaited(row))
+        Ok(matches!(why, RefreshReason::Due | RefreshReason::Missing) && self.should_await_log(row))
     }
 
     /// Returns the libraries, either from another host's probe that `accepts` allows, or from the server.
@@ -97,10 +97,10 @@ impl Exchange {
             });
             rows.transpose()
         };
-        match self.decide(job, &view, "probe", look)? {
-            Decision::Done(rows) => Ok(rows),
-            Decision::Alone => Ok(job.probe()?.1),
-            Decision::Lease(held) => {
+        match self.await_result_or_lease(job, &view, "probe", look)? {
+            Requester::Done(rows) => Ok(rows),
+            Requester::Alone => Ok(job.probe()?.1),
+            Requester::Lease(held) => {
                 let asked_ms = self.clock.now_ms();
                 let (identity, rows) = job.probe()?;
                 if identity == view.identity {
@@ -116,9 +116,9 @@ impl Exchange {
     /// If the log has another host's current listing, copies it. Otherwise fetches from the server under a lease and
     /// publishes the result. If the log is unavailable, fetches without publishing. `need`: the request that the
     /// library needs.
-    pub fn fetch(&self, job: &SyncJob<'_>, row: &LibraryRow, need: Need, why: RefreshReason) -> Result<()> {
+    pub fn fetch(&self, job: &SyncJob<'_>, row: &LibraryRow, need: NeededRequest, why: RefreshReason) -> Result<()> {
         let Some(view) = self.view()? else {
-            return self.ask_source(job, row, need, why).map(drop);
+            return self.fetch_from_source(job, row, need, why).map(drop);
         };
         let uuid = row.library.uuid.clone();
         let must_ask_server = matches!(why, RefreshReason::Full | RefreshReason::Unverified);
@@ -136,13 +136,15 @@ impl Exchange {
             if is_current(&now) {
                 return Ok(Some(()));
             }
-            let Ok(Some((entry, head))) = self.head(&view, &uuid) else {
+            let Ok(Some((entry, head))) = self.find_listing_head(&view, &uuid) else {
                 return Ok(None);
             };
             let is_own = Outbox(&self.store).shared_listing(row.id)? == Some(head.listing);
             // While the log was unavailable, this host may itself have fetched a newer listing.
             let is_older = self.written_ms(&entry) <= now.checked_ms;
-            if (is_own || is_older) && now.generation.is_fetched() && !now.due || self.is_void(&view, &uuid, &head) {
+            if (is_own || is_older) && now.generation.is_fetched() && !now.due
+                || self.is_listing_void(&view, &uuid, &head)
+            {
                 return Ok(None);
             }
             match self.copy_listing(job, &view, &now, &entry, &head) {
@@ -156,18 +158,22 @@ impl Exchange {
             let now = LibraryRows(&self.store).library_row(row.id)?;
             Ok(is_current(&now).then_some(()))
         };
-        match self.decide(job, &view, &format!("fetch {uuid}"), look)? {
-            Decision::Done(()) => Ok(()),
-            Decision::Alone => self.ask_source(job, row, need, why).map(drop),
-            Decision::Lease(held) => {
+        match self.await_result_or_lease(job, &view, &format!("fetch {uuid}"), look)? {
+            Requester::Done(()) => Ok(()),
+            Requester::Alone => self.fetch_from_source(job, row, need, why).map(drop),
+            Requester::Lease(held) => {
                 let before = LibraryRows(&self.store).library_row(row.id)?;
                 // Since the job started, this host may have copied an older listing from another host.
-                let need = if must_ask_server { need } else { job.need(&before, why) };
-                if matches!(need, Need::Nothing | Need::Probe) {
+                let need = if must_ask_server {
+                    need
+                } else {
+                    job.needed_request(&before, why)
+                };
+                if matches!(need, NeededRequest::Nothing | NeededRequest::Probe) {
                     return Ok(());
                 }
-                let included = self.read_place(view.identity)?.position;
-                let merged = self.ask_source(job, &before, need, why)?;
+                let included = self.read_position(view.identity)?.position;
+                let merged = self.fetch_from_source(job, &before, need, why)?;
                 let after = LibraryRows(&self.store).library_row(row.id)?;
                 self.publish(&view, &held.lease, (&before, &after), merged, included);
                 Ok(())
@@ -176,18 +182,18 @@ impl Exchange {
     }
 
     /// Brings a library up to date from the source. Returns the merged changes; `None` after a full listing.
-    fn ask_source(
+    fn fetch_from_source(
         &self,
         job: &SyncJob<'_>,
         row: &LibraryRow,
-        need: Need,
+        need: NeededRequest,
         why: RefreshReason,
     ) -> Result<Option<MergedDelta>> {
         let begun_ms = self.clock.now_ms();
         // A new listing may copy matches from another token's view. The log already has these matches.
-        let merged = quietly(|| job.fetch(row, need, why, true))?;
-        // Other hosts' entries from before `begun_ms` are now outdated. After a delta, the listing keeps its number in
-        // the log; a full listing has no number in the log yet (0).
+        let merged = without_entries(|| job.fetch(row, need, why, true))?;
+        // Other hosts' entries from before `started_ms` are now outdated. After a delta, the listing keeps its number
+        // in the log; a full listing has no number in the log yet (0).
         let listing = match merged {
             Some(_) => Outbox(&self.store).shared_listing(row.id)?.unwrap_or(0),
             None => 0,
@@ -218,7 +224,7 @@ impl Exchange {
             copied_ms: Some(observed_ms),
             ..*job
         };
-        quietly(|| copying.list(&row, RefreshReason::Due))?;
+        without_entries(|| copying.list(&row, RefreshReason::Due))?;
         log::info!("'{}': copied the listing from another host", row.library.title);
         let store = &self.store;
         Outbox(store).store_shared_listing(row.id, head.listing, 0, job.bounds.deadline)?;
@@ -226,7 +232,7 @@ impl Exchange {
         // them.
         let (mut from, until) = (head.included, job.bounds.deadline);
         loop {
-            let Ok(news) = self.ask_until(until, |log, limit| {
+            let Ok(news) = self.send_request_by(until, |log, limit| {
                 log.read(view.number, from, ENTRIES_PER_REQUEST, limit)
             }) else {
                 return Ok(()); // the next exchange applies them
@@ -237,11 +243,11 @@ impl Exchange {
             let now = LibraryRows(store).library_row(row.id)?;
             self.apply_items(view, &now, &items)?;
             from = news.position;
-            if !news.more {
+            if !news.has_more {
                 break;
             }
         }
         let now = LibraryRows(store).library_row(row.id)?;
-        self.mark_synced_to(&now, head, observed_ms)
+        self.mark_synced_to_head(&now, head, observed_ms)
     }
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::core::{Exchange, LogView, Unavailable};
-use crate::bodies::{ListingBody, ProbeBody, decode, name};
+use crate::bodies::{ListingBody, ProbeBody, decode, entry_name};
 use crate::contract::{Entry, EntryKind, Lease, Position, SharedLog};
 use crate::engine::LibraryRow;
 use crate::platform::Deadline;
@@ -21,7 +21,7 @@ impl Drop for HeldLease<'_> {
     fn drop(&mut self) {
         lock(&self.exchange.state).leases.retain(|held| *held != self.lease);
         let release = |log: &dyn SharedLog, limit| log.release(&self.lease, limit);
-        let _ = self.exchange.write_to_log(Deadline::NONE, release);
+        let _ = self.exchange.send_write(Deadline::NONE, release);
     }
 }
 
@@ -31,16 +31,16 @@ impl Exchange {
     pub fn find_probe(&self, view: &LogView, accepts: &AcceptedProbe<'_>, begun: Instant) -> Option<Entry> {
         let library = accepts.library.unwrap_or_default();
         let names = [
-            name(EntryKind::Probe, "", b""),
-            name(EntryKind::Hint, library, b""),
-            name(EntryKind::InvalidLibrary, library, b""),
+            entry_name(EntryKind::Probe, "", b""),
+            entry_name(EntryKind::Hint, library, b""),
+            entry_name(EntryKind::InvalidLibrary, library, b""),
         ];
         let found = self
-            .ask(|log, limit| log.find(view.number, &names, limit))
+            .send_request(|log, limit| log.find(view.number, &names, limit))
             .unwrap_or_default();
         let events = found.iter().filter(|entry| entry.name.kind != EntryKind::Probe);
         let last_event = events.map(|entry| entry.number).max().unwrap_or(0);
-        let oldest = accepts.oldest.max(begun.elapsed());
+        let oldest = accepts.max_age.max(begun.elapsed());
         let probe = found.into_iter().find(|entry| entry.name.kind == EntryKind::Probe);
         let age = |entry: &Entry| {
             let age_when_written = decode::<ProbeBody>(&entry.body).map_or(0, |body| body.age_ms);
@@ -57,13 +57,13 @@ impl Exchange {
         library: &str,
         key: &[u8],
     ) -> std::result::Result<Option<Entry>, Unavailable> {
-        let names = [name(kind, library, key)];
-        let mut found = self.ask(|log, limit| log.find(view.number, &names, limit))?;
+        let names = [entry_name(kind, library, key)];
+        let mut found = self.send_request(|log, limit| log.find(view.number, &names, limit))?;
         Ok(found.pop())
     }
 
     /// Returns the entry for a library's listing, with the decoded head; `None` if the log has no valid head.
-    pub fn head(
+    pub fn find_listing_head(
         &self,
         view: &LogView,
         library: &str,
@@ -74,8 +74,8 @@ impl Exchange {
 
     /// Renews a lease before a write. Returns `false` if another host has the lease or the log is unavailable, so that
     /// this host must not write.
-    pub fn keep_lease(&self, lease: &Lease) -> bool {
-        self.write_to_log(Deadline::NONE, |log, limit| log.renew(lease, limit)) == Ok(true)
+    pub fn renew_lease(&self, lease: &Lease) -> bool {
+        self.send_write(Deadline::NONE, |log, limit| log.renew(lease, limit)) == Ok(true)
     }
 
     /// Returns the time since `since_ms` (Unix ms), in ms; 0 if the clock was set back.
@@ -85,7 +85,7 @@ impl Exchange {
 
     /// Acquires the lease for the task `what`; `None` while another host has the lease.
     pub fn acquire_lease(&self, view: &LogView, what: &str) -> std::result::Result<Option<HeldLease<'_>>, Unavailable> {
-        let lease = self.write_to_log(Deadline::NONE, |log, limit| log.lease(view.number, what, limit))?;
+        let lease = self.send_write(Deadline::NONE, |log, limit| log.lease(view.number, what, limit))?;
         Ok(lease.map(|lease| {
             lock(&self.state).leases.push(lease.clone());
             HeldLease { exchange: self, lease }
@@ -94,14 +94,14 @@ impl Exchange {
 
     /// Returns whether to postpone the refresh of a library until the log is available, because the outage is still
     /// short and the library has a listing.
-    pub fn is_awaited(&self, row: &LibraryRow) -> bool {
+    pub fn should_await_log(&self, row: &LibraryRow) -> bool {
         let outage_ms = self.unavailable_ms().or_else(|| self.refusing_ms());
-        row.generation.is_fetched() && outage_ms.is_some_and(|outage_ms| outage_ms < self.patience_ms)
+        row.generation.is_fetched() && outage_ms.is_some_and(|outage_ms| outage_ms < self.retry_after_ms)
     }
 
     /// Returns whether the library was invalidated after the fetch of this listing started; `true` if the log does not
     /// answer.
-    pub fn is_void(&self, view: &LogView, library: &str, head: &ListingBody) -> bool {
+    pub fn is_listing_void(&self, view: &LogView, library: &str, head: &ListingBody) -> bool {
         let Position { number, .. } = head.included;
         let invalidation = self.find(view, EntryKind::InvalidLibrary, library, b"");
         invalidation.map_or(true, |found| found.is_some_and(|entry| entry.number > number))

@@ -17,4 +17,4 @@ mod running;
 mod searches;
 mod waiting;
 
-pub use core::{Exchange, STEP, is_quiet, set_patient};
+pub use core::{Exchange, STEP, is_unobserved, set_waits_for_slow_log};

@@ -32,7 +32,7 @@ impl Exchange {
                 let new = verified.into_iter().filter(|(verified_ms, _)| is_new(*verified_ms));
                 let verified: Vec<NewEntry> = new.map(|(_, entry)| entry).collect();
                 let append = |log: &dyn SharedLog, limit| log.append(view.number, view.host, &verified, None, limit);
-                return Ok(verified.is_empty() || self.write_to_log(until, append).is_ok());
+                return Ok(verified.is_empty() || self.send_write(until, append).is_ok());
             };
             if until.has_passed() {
                 return Ok(false);
@@ -48,7 +48,7 @@ impl Exchange {
             let last_delivered = (Outbox(&self.store).last_delivered(view.identity)?)
                 .map_or(0, |(of_host, number)| if of_host == host { number } else { 0 });
             let deliver = |log: &dyn SharedLog, limit| log.deliver(view.number, host, last_delivered, &rows, limit);
-            let Ok(upto) = self.write_to_log(until, deliver) else {
+            let Ok(upto) = self.send_write(until, deliver) else {
                 return Ok(false);
             };
             self.note_write_accepted();
@@ -57,14 +57,14 @@ impl Exchange {
             // used the log's number, the folder was restored.
             if upto < last_delivered {
                 self.resend_matches(view)?;
-            } else if upto == last || Outbox(&self.store).has_numbered(host, upto)? {
-                Outbox(&self.store).delivered(view.identity, host, upto.min(last), Deadline::NONE)?;
+            } else if upto == last || Outbox(&self.store).has_written_entry(host, upto)? {
+                Outbox(&self.store).mark_delivered(view.identity, host, upto.min(last), Deadline::NONE)?;
             } else {
                 log::warn!(
                     "this folder was restored from a backup; it now has a new host id in the shared log {}",
                     self.log.name()
                 );
-                Outbox(&self.store).become_another_host(view.identity, Deadline::NONE)?;
+                Outbox(&self.store).assign_new_host_id(view.identity, Deadline::NONE)?;
             }
         }
     }
@@ -73,15 +73,15 @@ impl Exchange {
     /// Queries the log once after each delivery.
     pub fn has_log_lost_entries(&self, view: &LogView, until: Deadline) -> Result<bool> {
         let last = Outbox(&self.store).last_delivered(view.identity)?;
-        let Some((host, number)) = last.filter(|_| lock(&self.state).last_kept_delivery != last) else {
+        let Some((host, number)) = last.filter(|_| lock(&self.state).last_checked_delivery != last) else {
             return Ok(false);
         };
         let ask = |log: &dyn SharedLog, limit| log.deliver(view.number, host, number, &[], limit);
-        let Ok(upto) = self.ask_until(until, ask) else {
+        let Ok(upto) = self.send_request_by(until, ask) else {
             return Ok(false); // the next exchange checks again
         };
         if upto >= number {
-            lock(&self.state).last_kept_delivery = last;
+            lock(&self.state).last_checked_delivery = last;
         }
         Ok(upto < number)
     }
@@ -94,6 +94,6 @@ impl Exchange {
             self.log.name()
         );
         self.enqueue_matches(view, |_| Ok(true))?;
-        Outbox(&self.store).become_another_host(view.identity, Deadline::NONE)
+        Outbox(&self.store).assign_new_host_id(view.identity, Deadline::NONE)
     }
 }

@@ -1,7 +1,7 @@
 //! Publishes probes and listings that this host fetched from the server.
 
 use super::core::{Exchange, LogView};
-use crate::bodies::{Chunk, ItemBody, ListingBody, ProbeBody, encode, entry};
+use crate::bodies::{Chunk, ItemBody, ListingBody, ProbeBody, encode, new_entry};
 use crate::contract::{EntryKind, LARGEST_BATCH, Lease, NewEntry, Position};
 use crate::engine::{ItemRows, LibraryRow, Outbox};
 use crate::error::Result;
@@ -23,17 +23,17 @@ impl Exchange {
     /// age. Renews the lease first, since this host may have been suspended, and publishes nothing if another host has
     /// acquired the lease.
     pub fn publish_probe(&self, view: &LogView, rows: &[LibraryRow], asked_ms: i64, lease: &Lease) {
-        if !self.keep_lease(lease) {
+        if !self.renew_lease(lease) {
             return;
         }
         let age_ms = self.age_ms(asked_ms);
         let libraries: Vec<Library> = rows.iter().map(|row| row.library.clone()).collect();
-        let probe = entry(EntryKind::Probe, "", b"", encode(&ProbeBody { libraries, age_ms }));
-        if !probe.fits() {
+        let probe = new_entry(EntryKind::Probe, "", b"", encode(&ProbeBody { libraries, age_ms }));
+        if !probe.is_within_limit() {
             log::warn!("cannot share the list of libraries: it is too large for one entry");
             return;
         }
-        let _ = self.write_to_log(Deadline::NONE, |log, limit| {
+        let _ = self.send_write(Deadline::NONE, |log, limit| {
             log.append(view.number, view.host, &[probe], Some(lease), limit)
         });
     }
@@ -65,7 +65,7 @@ impl Exchange {
         included: Position,
     ) -> Result<()> {
         let uuid = &after.library.uuid;
-        let Ok(head) = self.head(view, uuid) else {
+        let Ok(head) = self.find_listing_head(view, uuid) else {
             return Ok(()); // the log is unavailable
         };
         // Do not share a listing that awaits confirmation.
@@ -79,10 +79,10 @@ impl Exchange {
             let gone: Vec<&str> = merged.gone.iter().map(String::as_str).collect();
             let since = head.since + merged.added.len() as u64 + gone.len() as u64;
             let mut entries = item_entries(uuid, &merged.added, &gone, false);
-            let are_small = entries.iter().all(NewEntry::fits)
+            let are_small = entries.iter().all(NewEntry::is_within_limit)
                 && entries.iter().map(NewEntry::size).sum::<usize>() <= LARGEST_BATCH;
             if since <= MAX_CHANGED_ITEMS.max(head.listed / MAX_CHANGED_PART) && are_small {
-                if !self.keep_lease(lease) {
+                if !self.renew_lease(lease) {
                     return Ok(());
                 }
                 let head = ListingBody {
@@ -93,8 +93,8 @@ impl Exchange {
                     age_ms: self.age_ms(after.checked_ms),
                     ..head
                 };
-                entries.push(entry(EntryKind::Listing, uuid, b"", encode(&head)));
-                let _ = self.write_to_log(Deadline::NONE, |log, limit| {
+                entries.push(new_entry(EntryKind::Listing, uuid, b"", encode(&head)));
+                let _ = self.send_write(Deadline::NONE, |log, limit| {
                     log.append(view.number, view.host, &entries, Some(lease), limit)
                 });
                 return Ok(());
@@ -120,8 +120,8 @@ impl Exchange {
                 has_lease = false;
                 return false;
             };
-            has_lease = chunks % CHUNKS_PER_RENEWAL != 0 || self.keep_lease(lease);
-            let put = self.write_to_log(Deadline::NONE, |log, limit| {
+            has_lease = chunks % CHUNKS_PER_RENEWAL != 0 || self.renew_lease(lease);
+            let put = self.send_write(Deadline::NONE, |log, limit| {
                 log.put_chunk(lease, &row.library.uuid, chunks, &packed, limit)
             });
             has_lease &= put == Ok(true);
@@ -137,7 +137,7 @@ impl Exchange {
             Ok(())
         })?;
         is_whole &= put(&mut chunk);
-        if !is_whole || !self.keep_lease(lease) {
+        if !is_whole || !self.renew_lease(lease) {
             return Ok(()); // the log is unavailable, or another host has the lease
         }
         let head = ListingBody {
@@ -151,8 +151,8 @@ impl Exchange {
             since: 0,
             age_ms: self.age_ms(row.checked_ms),
         };
-        let head = entry(EntryKind::Listing, &row.library.uuid, b"", encode(&head));
-        let published = self.write_to_log(Deadline::NONE, |log, limit| {
+        let head = new_entry(EntryKind::Listing, &row.library.uuid, b"", encode(&head));
+        let published = self.send_write(Deadline::NONE, |log, limit| {
             log.publish_listing(lease, view.host, &head, included.number, limit)
         });
         if published == Ok(true) {
@@ -178,7 +178,7 @@ fn change_of(row: &LibraryRow) -> crate::model::SourceState {
 pub fn item_entries(library: &str, items: &[Item], gone: &[&str], verified: bool) -> Vec<NewEntry> {
     let item_entry = |key: &str, item: Option<Item>| {
         let body = encode(&ItemBody { item, verified });
-        entry(EntryKind::Item, library, key.as_bytes(), body)
+        new_entry(EntryKind::Item, library, key.as_bytes(), body)
     };
     let changed = items
         .iter()

@@ -5,8 +5,8 @@
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::core::{Exchange, Listeners, Unavailable, set_patient};
-use super::incoming::Exchanged;
+use super::core::{Exchange, Listeners, Unavailable, set_waits_for_slow_log};
+use super::incoming::ExchangeResult;
 use crate::error::Result;
 use crate::platform::Deadline;
 use crate::platform::FileLock;
@@ -117,7 +117,7 @@ impl Exchange {
                 }
                 let done = self.exchange_once(last_exchange.is_none()).unwrap_or_else(|error| {
                     log::debug!("cannot exchange entries with other hosts: {error}; retrying later");
-                    Exchanged::default()
+                    ExchangeResult::default()
                 });
                 // Retry even if no call uses the index.
                 is_unfinished = !done.is_complete() && self.has_undelivered();
@@ -140,22 +140,23 @@ impl Exchange {
 
     /// Performs one exchange on the exchange thread, which waits longer than calls for a log that was unavailable.
     /// `first`: whether this is the thread's first exchange.
-    fn exchange_once(&self, first: bool) -> Result<Exchanged> {
+    fn exchange_once(&self, first: bool) -> Result<ExchangeResult> {
         if self.unavailable_ms().is_none() {
-            return self.exchange_once_reachable(first);
+            return self.exchange_with_reachable_log(first);
         }
         if self.is_unavailable() {
-            return Ok(Exchanged::default());
+            return Ok(ExchangeResult::default());
         }
-        set_patient(true);
+        set_waits_for_slow_log(true);
         // Check that the log answers before acquiring a lock for which calls wait.
-        let done = self.retry_log(
-            || match self.ask(|log, limit| log.secret(limit.at_most(FIRST_ANSWER_TIMEOUT))) {
-                Ok(_) => self.exchange_once_reachable(first),
-                Err(Unavailable) => Ok(Exchanged::default()),
-            },
-        );
-        set_patient(false);
+        let done =
+            self.retry_log(
+                || match self.send_request(|log, limit| log.secret(limit.at_most(FIRST_ANSWER_TIMEOUT))) {
+                    Ok(_) => self.exchange_with_reachable_log(first),
+                    Err(Unavailable) => Ok(ExchangeResult::default()),
+                },
+            );
+        set_waits_for_slow_log(false);
         if matches!(done, Ok(done) if done.has_received) {
             self.note_answer();
         }
@@ -164,15 +165,15 @@ impl Exchange {
 
     /// Performs one exchange with a log that answers. If `first` is `true`, and another process with the same folder
     /// read the log a moment ago, only delivers.
-    fn exchange_once_reachable(&self, first: bool) -> Result<Exchanged> {
+    fn exchange_with_reachable_log(&self, first: bool) -> Result<ExchangeResult> {
         let Some(view) = self.view()? else {
-            return Ok(Exchanged::default());
+            return Ok(ExchangeResult::default());
         };
-        let looked_ms = self.read_place(view.identity)?.looked_ms;
+        let looked_ms = self.read_position(view.identity)?.last_read_ms;
         let since = self.clock.now_ms().saturating_sub(looked_ms);
         if first && (0..i64::try_from(POLL_INTERVAL.as_millis()).unwrap_or(0)).contains(&since) {
             let has_delivered = self.deliver(&view, Deadline::NONE)?;
-            return Ok(Exchanged {
+            return Ok(ExchangeResult {
                 has_delivered,
                 has_received: has_delivered, // by the other process
             });
@@ -207,7 +208,7 @@ impl Exchange {
         if !lock(&self.state).listens() {
             *listener_lock = None;
         } else if listener_lock.is_none() {
-            let path = self.store.folder().fetch_lock("shared");
+            let path = self.store.folder().lock_path("shared");
             *listener_lock = FileLock::acquire(&path, Deadline::after(Duration::ZERO), &|| true).unwrap_or_default();
         }
         listener_lock.is_some()
@@ -220,8 +221,10 @@ impl Exchange {
             *listener_lock = None;
             return false;
         };
-        let number = self.read_place(view.identity).map_or(0, |place| place.position.number);
-        let news = self.ask(|log, _| log.wait(view.number, number, time));
+        let number = self
+            .read_position(view.identity)
+            .map_or(0, |place| place.position.number);
+        let news = self.send_request(|log, _| log.wait(view.number, number, time));
         if news.is_err() {
             *listener_lock = None;
         }
@@ -232,9 +235,9 @@ impl Exchange {
     fn renew_leases(&self) {
         let leases = lock(&self.state).leases.clone();
         for lease in leases {
-            if self.write_to_log(Deadline::NONE, |log, limit| log.renew(&lease, limit)) == Ok(false) {
+            if self.send_write(Deadline::NONE, |log, limit| log.renew(&lease, limit)) == Ok(false) {
                 lock(&self.state).leases.retain(|held| *held != lease);
-                log::info!("another host has acquired the lease '{}'", lease.what);
+                log::info!("another host has acquired the lease '{}'", lease.task);
             }
         }
     }

@@ -6,10 +6,10 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::core::Exchange;
 use super::publish::item_entries;
-use crate::bodies::{SearchBody, decode, encode, entry};
+use crate::bodies::{SearchBody, decode, encode, new_entry};
 use crate::contract::{EntryKind, NewEntry};
 use crate::error::Result;
-use crate::freshness::may_ask_again;
+use crate::freshness::may_search_again;
 use crate::model::{Item, Library, PathSearch};
 use crate::platform::{Deadline, lock};
 use crate::source::WantedPath;
@@ -62,7 +62,7 @@ impl Exchange {
             last_ms,
             found: !body.items.is_empty(),
         };
-        Ok(if may_ask_again(Some(&search), &self.policy, now_ms) {
+        Ok(if may_search_again(Some(&search), &self.policy, now_ms) {
             Err(if search.found { 0 } else { now_ms - search.first_ms })
         } else {
             Ok(body.items)
@@ -76,14 +76,14 @@ impl Exchange {
             return Ok(());
         };
         let mut entries = item_entries(library, &items, &[], false);
-        entries.push(entry(
+        entries.push(new_entry(
             EntryKind::Search,
             library,
             key,
             encode(&SearchBody { items, missing_ms }),
         ));
-        entries.retain(NewEntry::fits);
-        let _ = self.write_to_log(Deadline::NONE, |log, limit| {
+        entries.retain(NewEntry::is_within_limit);
+        let _ = self.send_write(Deadline::NONE, |log, limit| {
             log.append(view.number, view.host, &entries, None, limit)
         });
         Ok(())
@@ -99,7 +99,7 @@ impl Exchange {
         let now_ms = self.clock.now_ms();
         let entries = item_entries(library, items, gone, true)
             .into_iter()
-            .filter(NewEntry::fits);
+            .filter(NewEntry::is_within_limit);
         state.verified.extend(entries.map(|entry| (now_ms, entry)));
         drop(state);
         self.deliver_soon();

@@ -77,7 +77,7 @@ impl Undelivered {
 
 /// Returns whether applying an entry may remove one of this host's matches, so that undelivered matches must be
 /// recorded again.
-pub fn voids(entry: &Entry) -> bool {
+pub fn voids_matches(entry: &Entry) -> bool {
     use EntryKind::{InvalidItem, InvalidLibrary, InvalidPath, Match};
     match entry.name.kind {
         InvalidItem | InvalidLibrary | InvalidPath => true,

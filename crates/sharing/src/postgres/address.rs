@@ -9,7 +9,7 @@ use std::time::Duration;
 use percent_encoding::percent_decode_str;
 use zeroize::Zeroizing;
 
-use crate::error::{Error, Result, Status, refuse};
+use crate::error::{Error, Result, Status, invalid_argument_error};
 
 /// A parsed and validated address.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,7 +116,7 @@ pub fn parse(address: &str, environment: impl Fn(&str) -> Option<String>) -> Res
         .iter()
         .find_map(|scheme| address.strip_prefix(scheme))
     else {
-        return refuse(format!(
+        return invalid_argument_error(format!(
             "the address of the shared log must start with postgresql://, as in {EXAMPLE}"
         ));
     };
@@ -155,10 +155,10 @@ pub fn parse(address: &str, environment: impl Fn(&str) -> Option<String>) -> Res
             "connect_timeout" => address.connect_timeout = Some(parse_seconds(&value)?),
             "password" => return refuse_password(),
             _ => {
-                return refuse(format!(
+                return invalid_argument_error(format!(
                     "the address of the shared log has the unknown parameter {:?}; use host, port, sslmode, \
                      sslrootcert, passfile, connect_timeout or application_name",
-                    crate::error::abridged(name.as_bytes())
+                    crate::error::truncate_for_message(name.as_bytes())
                 ));
             }
         }
@@ -168,20 +168,20 @@ pub fn parse(address: &str, environment: impl Fn(&str) -> Option<String>) -> Res
         address.user = names.iter().find_map(|name| environment(name)).unwrap_or_default();
     }
     if address.user.is_empty() {
-        return refuse(format!("the address of the shared log has no user; write {EXAMPLE}"));
+        return invalid_argument_error(format!("the address of the shared log has no user; write {EXAMPLE}"));
     }
     if address.database.is_empty() {
         address.database.clone_from(&address.user);
     }
     if address.endpoint == ServerAddress::Tcp(String::new()) {
-        return refuse(format!(
+        return invalid_argument_error(format!(
             "the address of the shared log has no host; write {EXAMPLE}, or postgresql://user@/database?host=/run/\
              postgresql for a Unix socket"
         ));
     }
     let texts = [&address.user, &address.database, &address.application_name];
     if texts.iter().any(|text| text.contains('\0')) {
-        return refuse("the address of the shared log contains %00; remove it");
+        return invalid_argument_error("the address of the shared log contains %00; remove it");
     }
     set_authorities(&mut address, sslrootcert.as_deref())?;
     Ok(address)
@@ -189,7 +189,7 @@ pub fn parse(address: &str, environment: impl Fn(&str) -> Option<String>) -> Res
 
 /// Returns the error for an address that contains a password.
 fn refuse_password<T>() -> Result<T> {
-    refuse(
+    invalid_argument_error(
         "the address of the shared log contains a password, but addresses appear in logs and process lists; put the \
          password into PGPASSWORD or a passfile (~/.pgpass)",
     )
@@ -199,7 +199,7 @@ fn refuse_password<T>() -> Result<T> {
 fn decoded(what: &str, value: &str) -> Result<String> {
     match percent_decode_str(value).decode_utf8() {
         Ok(value) => Ok(Cow::into_owned(value)),
-        Err(_) => refuse(format!("{what} in the address of the shared log is not UTF-8")),
+        Err(_) => invalid_argument_error(format!("{what} in the address of the shared log is not UTF-8")),
     }
 }
 
@@ -214,21 +214,21 @@ fn endpoint(host: String) -> ServerAddress {
 /// Splits the host part of an address into the host, without the brackets of an IPv6 address, and the optional port.
 fn split_port(host: &str) -> Result<(&str, Option<&str>)> {
     if host.contains(',') {
-        return refuse("the address of the shared log has several hosts; use only one");
+        return invalid_argument_error("the address of the shared log has several hosts; use only one");
     }
     if let Some(rest) = host.strip_prefix('[') {
         return match rest.split_once(']') {
             Some((host, "")) => Ok((host, None)),
             Some((host, rest)) if rest.starts_with(':') => Ok((host, rest.get(1..))),
-            _ => refuse(
+            _ => invalid_argument_error(
                 "the address of the shared log has an invalid IPv6 address in brackets; write it as in [::1]:5432",
             ),
         };
     }
     match host.rsplit_once(':') {
-        Some((rest, _)) if rest.contains(':') => {
-            refuse("the address of the shared log has an IPv6 address without brackets; write it as in [::1]")
-        }
+        Some((rest, _)) if rest.contains(':') => invalid_argument_error(
+            "the address of the shared log has an IPv6 address without brackets; write it as in [::1]",
+        ),
         Some((host, port)) => Ok((host, Some(port))),
         None => Ok((host, None)),
     }
@@ -237,7 +237,7 @@ fn split_port(host: &str) -> Result<(&str, Option<&str>)> {
 /// Parses the port of an address.
 fn parse_port(port: &str) -> Result<u16> {
     match port.parse() {
-        Ok(0) | Err(_) => refuse("the address of the shared log has an invalid port; use 1 to 65535"),
+        Ok(0) | Err(_) => invalid_argument_error("the address of the shared log has an invalid port; use 1 to 65535"),
         Ok(port) => Ok(port),
     }
 }
@@ -245,9 +245,9 @@ fn parse_port(port: &str) -> Result<u16> {
 /// Parses a timeout in whole seconds.
 fn parse_seconds(seconds: &str) -> Result<Duration> {
     match seconds.parse() {
-        Ok(0) | Err(_) => {
-            refuse("the address of the shared log has an invalid connect_timeout; use whole seconds, at least 1")
-        }
+        Ok(0) | Err(_) => invalid_argument_error(
+            "the address of the shared log has an invalid connect_timeout; use whole seconds, at least 1",
+        ),
         Ok(seconds) => Ok(Duration::from_secs(u32::into(seconds))),
     }
 }
@@ -261,7 +261,7 @@ fn parse_sslmode(mode: &str) -> Result<SslMode> {
         "verify-ca" => SslMode::VerifyCa,
         "verify-full" => SslMode::VerifyFull,
         _ => {
-            return refuse(
+            return invalid_argument_error(
                 "the address of the shared log has an invalid sslmode; use disable, prefer, require, verify-ca or \
                  verify-full",
             );
@@ -277,12 +277,14 @@ fn set_authorities(address: &mut Address, sslrootcert: Option<&str>) -> Result<(
     }
     match sslrootcert {
         Some("") => {
-            return refuse(
+            return invalid_argument_error(
                 "the address of the shared log has an empty sslrootcert; use the path of a PEM file, or system",
             );
         }
         Some("system") if [SslMode::Prefer, SslMode::Require].contains(&address.sslmode) => {
-            return refuse("the address of the shared log has sslrootcert=system, which requires sslmode=verify-full");
+            return invalid_argument_error(
+                "the address of the shared log has sslrootcert=system, which requires sslmode=verify-full",
+            );
         }
         Some("system") | None => {}
         Some(file) => address.sslrootcert = Some(file.into()),

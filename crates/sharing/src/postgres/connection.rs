@@ -29,7 +29,7 @@ use crate::wake::{AsyncWakeSocket, WakeSocket, connect_local};
 
 /// Timeouts for calls without a deadline.
 #[derive(Clone, Copy, Debug)]
-pub struct Patience {
+pub struct Timeouts {
     /// Timeout for connecting, until the server's first byte.
     pub connect: Duration,
     /// Maximum time without data from the server.
@@ -41,21 +41,21 @@ const CHECK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// The limits for the time without data from the server.
 #[derive(Clone)]
-pub struct Silence {
+pub struct SilenceLimits {
     /// The usual limit.
-    pub longest: Duration,
+    pub usual: Duration,
     /// The limit while another thread closes the index or forks, and therefore waits for the call to end.
-    pub hurried: Duration,
+    pub while_closing: Duration,
     /// Number of threads that are closing the index or forking.
-    pub hurries: Arc<AtomicUsize>,
+    pub closing_threads: Arc<AtomicUsize>,
 }
 
-impl Silence {
+impl SilenceLimits {
     /// Returns the time at which the call fails if no data has arrived since `last_read`: `limit`, or an earlier time
     /// while another thread waits for the call to end.
-    fn end(&self, last_read: Instant, limit: Instant) -> Instant {
-        if self.hurries.load(Ordering::SeqCst) > 0 {
-            return limit.min(last_read + self.hurried);
+    fn fails_at(&self, last_read: Instant, limit: Instant) -> Instant {
+        if self.closing_threads.load(Ordering::SeqCst) > 0 {
+            return limit.min(last_read + self.while_closing);
         }
         limit
     }
@@ -69,18 +69,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket for S {}
 type BoxedSocket = Box<dyn Socket>;
 
 /// A connection to the server, with its runtime.
-pub struct Link {
+pub struct LogConnection {
     // Fields are dropped in this order. The connection comes first, since its socket is registered with the runtime.
     connection: Connection<BoxedSocket, Encrypted<BoxedSocket>>,
     client: Client,
     /// The number in the last notification for each view.
     notified: HashMap<i64, u64>,
-    silence: Silence,
+    silence: SilenceLimits,
     runtime: Runtime,
 }
 
 /// The reason why a wait ended.
-pub enum Woken {
+pub enum WaitEnd {
     /// The server sent a notification of new entries.
     Notified,
     /// The time for the wait passed.
@@ -89,14 +89,14 @@ pub enum Woken {
     Interrupted,
 }
 
-impl Link {
+impl LogConnection {
     /// Opens a connection and authenticates. `tls`: `None` for a connection without TLS. `connect`: the timeout for
     /// connecting, unless the deadline is earlier.
     pub fn open(
         address: &Address,
         tls: Option<Arc<ClientConfig>>,
         resolver: &NameResolver,
-        (connect, silence): (Duration, Silence),
+        (connect, silence): (Duration, SilenceLimits),
         deadline: Deadline,
     ) -> Result<Self, Failure> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
@@ -155,7 +155,7 @@ impl Link {
         let work = async {
             let mut work = pin!(work(client));
             poll_fn(|cx| {
-                let ended = drive(connection, notified, cx);
+                let ended = poll_connection(connection, notified, cx);
                 match (work.as_mut().poll(cx), ended) {
                     (Poll::Ready(Ok(result)), _) => Poll::Ready(Ok(result)),
                     // The server's last message is more informative than the error that the connection is closed.
@@ -171,7 +171,7 @@ impl Link {
 
     /// Waits until the server sends a notification for this view with a number greater than `number`, another thread
     /// makes `wake` readable, or the time `until` is reached.
-    pub fn wait(&mut self, view: i64, number: u64, until: Instant, wake: WakeSocket) -> Result<Woken, Failure> {
+    pub fn wait(&mut self, view: i64, number: u64, until: Instant, wake: WakeSocket) -> Result<WaitEnd, Failure> {
         let Self {
             connection,
             notified,
@@ -182,18 +182,18 @@ impl Link {
             let wake = AsyncWakeSocket::from_std(wake)?;
             let mut sleep = pin!(sleep_until(until.into()));
             poll_fn(|cx| {
-                let ended = drive(connection, notified, cx);
+                let ended = poll_connection(connection, notified, cx);
                 // Forget the number, since numbers start over when the log is cleared.
                 if notified.remove(&view).is_some_and(|last| last > number) {
-                    return Poll::Ready(Ok(Woken::Notified));
+                    return Poll::Ready(Ok(WaitEnd::Notified));
                 }
                 if let Poll::Ready(failure) = ended {
                     return Poll::Ready(Err(failure));
                 }
                 if wake.poll_read_ready(cx).is_ready() {
-                    return Poll::Ready(Ok(Woken::Interrupted));
+                    return Poll::Ready(Ok(WaitEnd::Interrupted));
                 }
-                sleep.as_mut().poll(cx).map(|()| Ok(Woken::TimedOut))
+                sleep.as_mut().poll(cx).map(|()| Ok(WaitEnd::TimedOut))
             })
             .await
         })
@@ -202,7 +202,7 @@ impl Link {
 
 /// Performs all reads and writes that do not block, and stores the numbers from notifications in `notified`. Returns
 /// `Ready`, with the reason, only once the connection has closed.
-fn drive(
+fn poll_connection(
     connection: &mut Connection<BoxedSocket, Encrypted<BoxedSocket>>,
     notified: &mut HashMap<i64, u64>,
     cx: &mut Context<'_>,
@@ -225,7 +225,11 @@ fn drive(
 }
 
 /// Runs a future until the deadline passes, or until the server has sent no data for too long.
-async fn limit_silence<R>(silence: &Silence, deadline: Deadline, work: impl Future<Output = R>) -> Result<R, Failure> {
+async fn limit_silence<R>(
+    silence: &SilenceLimits,
+    deadline: Deadline,
+    work: impl Future<Output = R>,
+) -> Result<R, Failure> {
     let (mut work, mut sleep) = (pin!(work), pin!(sleep_until(Instant::now().into())));
     let mut last_read = None;
     poll_fn(|cx| {
@@ -234,11 +238,11 @@ async fn limit_silence<R>(silence: &Silence, deadline: Deadline, work: impl Futu
         }
         if last_read.is_none() || !sleep.is_elapsed() {
             let now = Instant::now();
-            last_read = Some((now, now + deadline.wait(silence.longest))); // the socket woke the task
+            last_read = Some((now, now + deadline.wait(silence.usual))); // the socket woke the task
         }
         loop {
             let now = Instant::now();
-            let end = last_read.map_or(now, |(last_read, limit)| silence.end(last_read, limit));
+            let end = last_read.map_or(now, |(last_read, limit)| silence.fails_at(last_read, limit));
             if end <= now {
                 return Poll::Ready(Err(Failure::Silent));
             }

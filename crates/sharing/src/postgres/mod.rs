@@ -27,18 +27,18 @@ use tokio_postgres::types::Type;
 
 pub use self::address::{Address, parse};
 use self::address::{ServerAddress, SslMode};
-pub use self::connection::Patience;
-use self::connection::{Link, Silence, Woken};
+pub use self::connection::Timeouts;
+use self::connection::{LogConnection, SilenceLimits, WaitEnd};
 use self::failure::Failure;
 use self::resolver::NameResolver;
-pub use self::resolver::{Found, Lookup};
+pub use self::resolver::{Lookup, LookupResult};
 use crate::contract::{LEASE, SharedLog, SharedTables, ViewNumber};
 use crate::error::{Error, Result, Status};
 use crate::platform::Deadline;
 use crate::platform::on_worker;
 use crate::platform::{Release, hold};
 use crate::platform::{lock, lock_by};
-use crate::wake::{Wake, WakeSocket};
+use crate::wake::{WaitInterrupt, WakeSocket};
 
 /// Maximum time without data from the server while a thread closes the index or forks, and therefore waits for calls to
 /// end.
@@ -48,16 +48,16 @@ const CLOSING_SILENCE: Duration = Duration::from_secs(1);
 pub struct Postgres {
     address: Address,
     name: String,
-    patience: Patience,
+    patience: Timeouts,
     lease: Duration,
     tls: OnceLock<Arc<ClientConfig>>,
     resolver: NameResolver,
     /// Number of threads that are closing the index or forking, and therefore wait for calls to end.
-    hurries: Arc<AtomicUsize>,
+    closing_threads: Arc<AtomicUsize>,
     calls: Mutex<Calls>,
     /// The connection for [`wait`](crate::contract::SharedLog::wait), separate from the connection for other calls.
-    listener: Mutex<Option<Link>>,
-    wake: Wake,
+    listener: Mutex<Option<LogConnection>>,
+    wake: WaitInterrupt,
     /// Whether a fork is in progress, so that no wait starts.
     is_forking: AtomicBool,
 }
@@ -65,7 +65,7 @@ pub struct Postgres {
 /// The state for all calls except `wait`.
 #[derive(Default)]
 struct Calls {
-    link: Option<Link>,
+    link: Option<LogConnection>,
     /// The server and user of each view, from which views that a restored log lacks are created again.
     views: HashMap<ViewNumber, (String, Vec<u8>)>,
 }
@@ -74,7 +74,7 @@ impl Postgres {
     /// Creates a client for the log at this address. The client connects on its first call.
     #[must_use]
     pub fn new(address: Address) -> Self {
-        let patience = Patience {
+        let patience = Timeouts {
             connect: Duration::from_millis(300),
             silence: Duration::from_secs(5),
         };
@@ -83,7 +83,7 @@ impl Postgres {
 
     /// Creates a client as [`Self::new`] does, but with the given timeouts. For tests.
     #[must_use]
-    pub fn with_patience(address: Address, patience: Patience, lease: Duration) -> Self {
+    pub fn with_patience(address: Address, patience: Timeouts, lease: Duration) -> Self {
         Self {
             name: address.to_string(),
             address,
@@ -91,10 +91,10 @@ impl Postgres {
             lease,
             tls: OnceLock::new(),
             resolver: NameResolver::default(),
-            hurries: Arc::default(),
+            closing_threads: Arc::default(),
             calls: Mutex::default(),
             listener: Mutex::default(),
-            wake: Wake::default(),
+            wake: WaitInterrupt::default(),
             is_forking: AtomicBool::new(false),
         }
     }
@@ -109,8 +109,8 @@ impl Postgres {
     /// Creates the tables, or reports that they exist.
     fn make_tables(&self, deadline: Deadline) -> Result<SharedTables> {
         let mut link = self.connect(deadline).map_err(|failure| self.explain(&failure))?;
-        schema::ensure(&mut link, deadline).map_err(|failure| {
-            self.explain(&rights::name_missing(
+        schema::ensure_tables(&mut link, deadline).map_err(|failure| {
+            self.explain(&rights::with_missing_privileges(
                 failure,
                 &mut link,
                 rights::HOST_PRIVILEGES,
@@ -125,7 +125,7 @@ impl Postgres {
     }
 
     /// Opens a connection.
-    fn connect(&self, deadline: Deadline) -> Result<Link, Failure> {
+    fn connect(&self, deadline: Deadline) -> Result<LogConnection, Failure> {
         let tls = match (&self.address.endpoint, self.address.sslmode) {
             (ServerAddress::Unix(_), _) | (_, SslMode::Disable) => None,
             _ => Some(match self.tls.get() {
@@ -137,21 +137,23 @@ impl Postgres {
             }),
         };
         let connect = self.patience();
-        let silence = Silence {
-            longest: self.patience.silence,
-            hurried: CLOSING_SILENCE.max(connect),
-            hurries: Arc::clone(&self.hurries),
+        let silence = SilenceLimits {
+            usual: self.patience.silence,
+            while_closing: CLOSING_SILENCE.max(connect),
+            closing_threads: Arc::clone(&self.closing_threads),
         };
-        Link::open(&self.address, tls, &self.resolver, (connect, silence), deadline)
+        LogConnection::open(&self.address, tls, &self.resolver, (connect, silence), deadline)
     }
 
     /// Opens a connection, and creates the tables if the database has none.
-    fn connect_to_log(&self, deadline: Deadline) -> Result<Link, Failure> {
+    fn connect_to_log(&self, deadline: Deadline) -> Result<LogConnection, Failure> {
         let mut link = self.connect(deadline)?;
         let is_current = schema::is_current(&mut link, deadline);
-        if !is_current.map_err(|failure| rights::name_missing(failure, &mut link, rights::HOST_PRIVILEGES, deadline))? {
+        if !is_current
+            .map_err(|failure| rights::with_missing_privileges(failure, &mut link, rights::HOST_PRIVILEGES, deadline))?
+        {
             // The server has answered, so creating the tables may exceed the deadline this once.
-            schema::ensure(&mut link, Deadline::NONE)?;
+            schema::ensure_tables(&mut link, Deadline::NONE)?;
         }
         Ok(link)
     }
@@ -161,7 +163,7 @@ impl Postgres {
     /// another transaction.
     fn run<R>(
         &self,
-        slot: &mut Option<Link>,
+        slot: &mut Option<LogConnection>,
         deadline: Deadline,
         work: &impl AsyncFn(&Client) -> Result<R, tokio_postgres::Error>,
     ) -> Result<R, Failure> {
@@ -218,13 +220,13 @@ impl Postgres {
     /// lists them.
     fn explain_with_rights(
         &self,
-        link: &mut Option<Link>,
+        link: &mut Option<LogConnection>,
         failure: Failure,
         wanted: &[&str],
         deadline: Deadline,
     ) -> Error {
         match link {
-            Some(link) => self.explain(&rights::name_missing(failure, link, wanted, deadline)),
+            Some(link) => self.explain(&rights::with_missing_privileges(failure, link, wanted, deadline)),
             None => self.explain(&failure),
         }
     }
@@ -279,7 +281,7 @@ impl Postgres {
     /// or otherwise at the end of the wait.
     fn wait_on(
         &self,
-        slot: &mut Option<Link>,
+        slot: &mut Option<LogConnection>,
         view: ViewNumber,
         number: u64,
         until: Instant,
@@ -310,12 +312,12 @@ impl Postgres {
         }
         let Some(link) = slot else { return Ok(true) };
         match link.wait(view.0, number, until, wake) {
-            Ok(Woken::Notified) => Ok(true),
-            Ok(Woken::Interrupted) => Ok(false),
+            Ok(WaitEnd::Notified) => Ok(true),
+            Ok(WaitEnd::Interrupted) => Ok(false),
             // The query was sent before the wait. Return `true`, since a connection pooler may have lost a
             // notification.
-            Ok(Woken::TimedOut) if is_new => Ok(true),
-            Ok(Woken::TimedOut) => link.run(Deadline::NONE, has_new_entries),
+            Ok(WaitEnd::TimedOut) if is_new => Ok(true),
+            Ok(WaitEnd::TimedOut) => link.run(Deadline::NONE, has_new_entries),
             Err(failure) => Err(failure),
         }
     }
@@ -350,7 +352,7 @@ impl Postgres {
     /// while the caller holds the returned locks.
     fn close_for_fork(self: Arc<Self>) -> Vec<Box<dyn Release>> {
         self.is_forking.store(true, Ordering::SeqCst);
-        self.hurries.fetch_add(1, Ordering::SeqCst);
+        self.closing_threads.fetch_add(1, Ordering::SeqCst);
         self.wake.request_if_waiting();
         let mut listener = hold(&self, |log| &log.listener);
         let mut calls = hold(&self, |log| &log.calls);
@@ -376,7 +378,7 @@ impl Drop for ForkGuard {
     /// Allows waits again, and restores the usual timeouts.
     fn drop(&mut self) {
         self.0.is_forking.store(false, Ordering::SeqCst);
-        self.0.hurries.fetch_sub(1, Ordering::SeqCst);
+        self.0.closing_threads.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -389,7 +391,7 @@ impl Drop for Postgres {
 
 /// Drops connections on a thread that plexindex started, since the client leaves thread-local values behind, which must
 /// not remain on a host thread.
-fn drop_links(links: [Option<Link>; 2]) {
+fn drop_links(links: [Option<LogConnection>; 2]) {
     if links.iter().any(Option::is_some) {
         on_worker(move || drop(links), Duration::from_secs(1), || {});
     }

@@ -10,10 +10,10 @@ use crate::platform::Worker;
 use crate::platform::lock;
 
 /// The addresses of a host name and port, or the resolver's error.
-pub type Found = Result<Vec<SocketAddr>, String>;
+pub type LookupResult = Result<Vec<SocketAddr>, String>;
 
 /// A function that resolves a host name and port.
-pub type Lookup = dyn Fn(&str, u16) -> Found + Send + Sync;
+pub type Lookup = dyn Fn(&str, u16) -> LookupResult + Send + Sync;
 
 /// Resolves host names within a time limit.
 pub struct NameResolver {
@@ -30,19 +30,19 @@ struct LookupThread {
 /// The slot for a lookup's result.
 #[derive(Default)]
 struct Slot {
-    found: Mutex<Option<Found>>,
+    found: Mutex<Option<LookupResult>>,
     changed: Condvar,
 }
 
 impl Default for NameResolver {
     /// Creates a resolver that uses the system's resolver.
     fn default() -> Self {
-        Self::new(Arc::new(ask_system))
+        Self::new(Arc::new(system_lookup))
     }
 }
 
 /// Resolves a host name with the system's resolver, which may block for a long time.
-fn ask_system(host: &str, port: u16) -> Found {
+fn system_lookup(host: &str, port: u16) -> LookupResult {
     let found = (host, port).to_socket_addrs().map_err(|error| error.to_string())?;
     Ok(found.collect())
 }
@@ -62,7 +62,7 @@ impl NameResolver {
         if let Ok(address) = host.parse::<IpAddr>() {
             return Ok(vec![(address, port).into()]);
         }
-        let found = match self.begin(host, port) {
+        let found = match self.start_or_join_lookup(host, port) {
             Some(slot) => self.wait(&slot, until).ok_or(Failure::Unresolved)?,
             None => (self.lookup)(host, port),
         };
@@ -74,7 +74,7 @@ impl NameResolver {
     }
 
     /// Returns the slot of the running lookup, or starts a lookup. `None` if no thread can be started.
-    fn begin(&self, host: &str, port: u16) -> Option<Arc<Slot>> {
+    fn start_or_join_lookup(&self, host: &str, port: u16) -> Option<Arc<Slot>> {
         let mut running = lock(&self.running);
         // A forked child does not have its parent's thread.
         if let Some(running) = running.as_ref().filter(|running| running.worker.is_here()) {
@@ -96,7 +96,7 @@ impl NameResolver {
 
     /// Waits for the lookup's result; `None` if the time `until` is reached. Removes a finished lookup, so that the
     /// next call starts a new lookup.
-    fn wait(&self, slot: &Arc<Slot>, until: Instant) -> Option<Found> {
+    fn wait(&self, slot: &Arc<Slot>, until: Instant) -> Option<LookupResult> {
         let left = until.saturating_duration_since(Instant::now());
         let waited = slot
             .changed

@@ -3,7 +3,7 @@
 use tokio_postgres::Client;
 use tokio_postgres::types::{ToSql, Type};
 
-use super::connection::Link;
+use super::connection::LogConnection;
 use super::failure::{Failure, INSUFFICIENT_PRIVILEGE};
 use crate::platform::Deadline;
 
@@ -32,7 +32,7 @@ pub struct Rights {
 }
 
 /// Checks which privileges in `wanted` the role lacks, and whether the session is read-only.
-pub async fn ask(client: &Client, wanted: &[&str]) -> Result<Rights, tokio_postgres::Error> {
+pub async fn check_rights(client: &Client, wanted: &[&str]) -> Result<Rights, tokio_postgres::Error> {
     let parameters: [(&(dyn ToSql + Sync), Type); 1] = [(&wanted, Type::TEXT_ARRAY)];
     let row = client.query_typed_one(STATEMENT, &parameters).await?;
     Ok(Rights {
@@ -43,11 +43,16 @@ pub async fn ask(client: &Client, wanted: &[&str]) -> Result<Rights, tokio_postg
 
 /// If a statement failed for lack of privileges, returns a failure that lists the privileges in `wanted` that the role
 /// lacks. Returns other failures unchanged.
-pub fn name_missing(failure: Failure, link: &mut Link, wanted: &[&str], deadline: Deadline) -> Failure {
+pub fn with_missing_privileges(
+    failure: Failure,
+    link: &mut LogConnection,
+    wanted: &[&str],
+    deadline: Deadline,
+) -> Failure {
     if !failure.has_code(INSUFFICIENT_PRIVILEGE) {
         return failure;
     }
-    let rights = link.run(deadline, async |client| ask(client, wanted).await);
+    let rights = link.run(deadline, async |client| check_rights(client, wanted).await);
     match (failure.message(), rights) {
         (Some(message), Ok(rights)) if !rights.missing.is_empty() => Failure::NoRights {
             message: format!("{message} (SQLSTATE {INSUFFICIENT_PRIVILEGE})"),

@@ -1,6 +1,6 @@
 //! Creates the log's tables and checks their version.
 
-use super::connection::Link;
+use super::connection::LogConnection;
 use super::failure::{Failure, INSUFFICIENT_PRIVILEGE};
 use crate::contract::SharedTables;
 use crate::error::{Error, Status};
@@ -21,7 +21,7 @@ pub const NO_VIEW: &str = "PX001";
 ///
 /// # Errors
 /// Fails if the tables have another version, or if the server fails.
-pub fn is_current(link: &mut Link, deadline: Deadline) -> Result<bool, Failure> {
+pub fn is_current(link: &mut LogConnection, deadline: Deadline) -> Result<bool, Failure> {
     let version = link.run(deadline, async |client| {
         let rows = client.query_typed("SELECT version FROM plexindex.meta", &[]).await?;
         Ok(rows.first().map(|row| row.get::<_, i32>(0)))
@@ -45,7 +45,7 @@ pub fn is_current(link: &mut Link, deadline: Deadline) -> Result<bool, Failure> 
 ///
 /// # Errors
 /// [`Status::Forbidden`] if the role is not allowed to create tables, or another failure of the server.
-pub fn ensure(link: &mut Link, deadline: Deadline) -> Result<SharedTables, Failure> {
+pub fn ensure_tables(link: &mut LogConnection, deadline: Deadline) -> Result<SharedTables, Failure> {
     // The lock belongs to the transaction, since a connection pooler may use a different session for each transaction.
     let exists = link.run(deadline, async |client| {
         client.batch_execute(BEGIN).await?;

@@ -11,8 +11,8 @@ use super::failure::Failure;
 use super::rights;
 use super::{Postgres, out_of_range};
 use crate::contract::{
-    Entry, EntryKind, EntryName, HostId, LARGEST_BATCH, LARGEST_CHUNK, LARGEST_ENTRY, Lease, LogSummary, NewEntry,
-    News, Position, SharedLog, SharedTables, ViewNumber,
+    Entry, EntryKind, EntryName, EntryPage, HostId, LARGEST_BATCH, LARGEST_CHUNK, LARGEST_ENTRY, Lease, LogSummary,
+    NewEntry, Position, SharedLog, SharedTables, ViewNumber,
 };
 use crate::error::Result;
 use crate::platform::Deadline;
@@ -209,7 +209,7 @@ impl SharedLog for Postgres {
     }
 
     /// Reads a page of entries with one statement, and skips entries that are too large.
-    fn read(&self, view: ViewNumber, after: Position, limit: usize, deadline: Deadline) -> Result<News> {
+    fn read(&self, view: ViewNumber, after: Position, limit: usize, deadline: Deadline) -> Result<EntryPage> {
         let number = i64::try_from(after.number).map_err(out_of_range)?;
         let limit = i64::try_from(limit.max(1)).map_err(out_of_range)?;
         let parameters: [Parameter<'_>; 6] = [
@@ -232,9 +232,9 @@ impl SharedLog for Postgres {
         }
         let Some(first) = rows.first() else {
             // A restored log may lack the view.
-            return Ok(News {
-                from_start: number > 0,
-                ..News::default()
+            return Ok(EntryPage {
+                starts_over: number > 0,
+                ..EntryPage::default()
             });
         };
         let begin: i64 = first.get(7);
@@ -242,11 +242,11 @@ impl SharedLog for Postgres {
             number: unsigned(first.get(8)),
             mark: first.get(9),
         };
-        Ok(News {
-            more: first.get(10),
+        Ok(EntryPage {
+            has_more: first.get(10),
             entries: rows.iter().filter_map(entry).collect(),
             position,
-            from_start: begin != number,
+            starts_over: begin != number,
         })
     }
 
@@ -277,7 +277,7 @@ impl SharedLog for Postgres {
     ) -> Result<bool> {
         let columns = Columns::of(entries.iter());
         let [kinds, libraries, keys, bodies] = columns.parameters();
-        let (what, fence) = (lease.map(|lease| &*lease.what), lease.map(|lease| lease.fence));
+        let (what, fence) = (lease.map(|lease| &*lease.task), lease.map(|lease| lease.fence));
         let parameters: [Parameter<'_>; 8] = [
             (&view.0, Type::INT8),
             (&host.0, Type::INT8),
@@ -328,7 +328,7 @@ impl SharedLog for Postgres {
         let fence: Option<i64> = self.value(view, statement, &parameters, deadline)?;
         Ok(fence.map(|fence| Lease {
             view,
-            what: what.into(),
+            task: what.into(),
             fence,
         }))
     }
@@ -348,7 +348,7 @@ impl SharedLog for Postgres {
         let number = i64::from(number);
         let parameters: [Parameter<'_>; 6] = [
             (&lease.view.0, Type::INT8),
-            (&lease.what, Type::TEXT),
+            (&lease.task, Type::TEXT),
             (&lease.fence, Type::INT8),
             (&library, Type::TEXT),
             (&number, Type::INT8),
@@ -371,7 +371,7 @@ impl SharedLog for Postgres {
         let kind = head.name.kind.number();
         let parameters: [Parameter<'_>; 9] = [
             (&lease.view.0, Type::INT8),
-            (&lease.what, Type::TEXT),
+            (&lease.task, Type::TEXT),
             (&lease.fence, Type::INT8),
             (&host.0, Type::INT8),
             (&kind, Type::INT2),
@@ -417,13 +417,13 @@ impl SharedLog for Postgres {
 
     /// Shortens the timeouts of calls on all threads from now on, because the index is closing.
     fn shorten_timeouts(&self) {
-        self.hurries.fetch_add(1, Ordering::SeqCst);
+        self.closing_threads.fetch_add(1, Ordering::SeqCst);
     }
 
     /// Checks that the server is not read-only and that the role has all privileges that a host needs.
     fn expect_writable(&self, deadline: Deadline) -> Result<()> {
         let rights = self.call(deadline, &async |client: &Client| {
-            rights::ask(client, rights::HOST_PRIVILEGES).await
+            rights::check_rights(client, rights::HOST_PRIVILEGES).await
         })?;
         if rights.is_read_only {
             return Err(self.explain(&Failure::ReadOnly));
@@ -437,7 +437,7 @@ impl SharedLog for Postgres {
     }
 
     /// Counts the entries after `number` that other hosts wrote.
-    fn behind(&self, view: ViewNumber, host: HostId, number: u64, deadline: Deadline) -> Result<u64> {
+    fn count_others(&self, view: ViewNumber, host: HostId, number: u64, deadline: Deadline) -> Result<u64> {
         let number = i64::try_from(number).map_err(out_of_range)?;
         let parameters: [Parameter<'_>; 3] = [(&view.0, Type::INT8), (&host.0, Type::INT8), (&number, Type::INT8)];
         let statement = "SELECT count(*) FROM plexindex.entries WHERE view = $1 AND host <> $2 AND number > $3";
@@ -487,7 +487,7 @@ impl Postgres {
     fn set_lease_time(&self, lease: &Lease, seconds: f64, deadline: Deadline) -> Result<bool> {
         let parameters: [Parameter<'_>; 4] = [
             (&lease.view.0, Type::INT8),
-            (&lease.what, Type::TEXT),
+            (&lease.task, Type::TEXT),
             (&lease.fence, Type::INT8),
             (&seconds, Type::FLOAT8),
         ];

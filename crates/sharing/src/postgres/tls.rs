@@ -74,7 +74,7 @@ fn read_authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
     let mut pem = Vec::new();
     open_host_file(path)
         .and_then(|mut file| file.read_to_end(&mut pem))
-        .map_err(|error| refused(format!("cannot be read ({error})")).because_io(&error))?;
+        .map_err(|error| refused(format!("cannot be read ({error})")).with_io_source(&error))?;
     let authorities: Vec<_> = CertificateDer::pem_slice_iter(&pem)
         .collect::<std::result::Result<_, _>>()
         .map_err(|error| refused(format!("is not a PEM file ({error})")))?;

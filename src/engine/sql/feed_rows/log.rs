@@ -4,8 +4,8 @@ use rusqlite::{Connection, Row, params};
 
 use super::super::cached::CachedStatements;
 use super::super::packed_items::PackedItem;
-use super::super::places::{NUMBER, place_of};
-use super::page::FeedPlace;
+use super::super::row_positions::{NUMBER, position_of};
+use super::page::FeedLogPosition;
 use crate::model::{IdentityId, Item, LibraryId, Sequence};
 
 /// A query of an identity's feed: for one library, or for all libraries if `library` is `None`.
@@ -17,7 +17,7 @@ pub struct FeedQuery<'c> {
 
 /// A change to an item. An entry without items tells readers to list the library again.
 pub struct FeedEntry {
-    pub place: FeedPlace,
+    pub place: FeedLogPosition,
     pub library: LibraryId,
     /// The item before the change; `now` is the item after the change.
     pub was: Option<Item>,
@@ -42,18 +42,18 @@ impl FeedQuery<'_> {
     }
 
     /// Returns the 'list again' entries of libraries whose history starts between `place` and the sequence `end`.
-    pub fn relisted(&self, place: FeedPlace, end: Sequence) -> rusqlite::Result<Vec<FeedEntry>> {
+    pub fn relisted(&self, place: FeedLogPosition, end: Sequence) -> rusqlite::Result<Vec<FeedEntry>> {
         // 'List again' entries have the number 0, so a reader can be between two libraries only at the number 0.
-        let id = if place.n == 0 { place.reported } else { 0 };
+        let id = if place.n == 0 { place.next_library } else { 0 };
         self.c.rows(
             "SELECT feed_from, id FROM libraries WHERE identity = ?1 AND (?2 IS NULL OR id = ?2) \
              AND (feed_from, id) >= (?3, ?4) AND feed_from <= ?5 ORDER BY feed_from, id",
             params![self.identity, self.library, place.sequence, id, end],
             |row| {
                 Ok(FeedEntry {
-                    place: FeedPlace {
-                        reported: row.get(1)?,
-                        ..FeedPlace::at(row.get(0)?)
+                    place: FeedLogPosition {
+                        next_library: row.get(1)?,
+                        ..FeedLogPosition::at(row.get(0)?)
                     },
                     library: row.get(1)?,
                     was: None,
@@ -65,9 +65,9 @@ impl FeedQuery<'_> {
 
     /// Returns at most `limit` changes to items, starting at `place`, up to the change sequence `end`. Skips changes
     /// that are older than their library's history.
-    pub fn entries(&self, place: FeedPlace, end: Sequence, limit: usize) -> rusqlite::Result<Vec<FeedEntry>> {
-        // The number of a change starts at 0 in a row id, but at 1 in a `FeedPlace`.
-        let first = place_of(place.sequence, (place.n - 1).clamp(0, NUMBER));
+    pub fn entries(&self, place: FeedLogPosition, end: Sequence, limit: usize) -> rusqlite::Result<Vec<FeedEntry>> {
+        // The number of a change starts at 0 in a row id, but at 1 in a `FeedLogPosition`.
+        let first = position_of(place.sequence, (place.n - 1).clamp(0, NUMBER));
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let item = |row: &Row<'_>, column| {
             let packed: Option<PackedItem> = row.get(column)?;
@@ -81,9 +81,9 @@ impl FeedQuery<'_> {
             params![self.identity, self.library, place.sequence, first, limit, NUMBER, end],
             |row| {
                 Ok(FeedEntry {
-                    place: FeedPlace {
+                    place: FeedLogPosition {
                         n: row.get(1)?,
-                        ..FeedPlace::at(row.get(0)?)
+                        ..FeedLogPosition::at(row.get(0)?)
                     },
                     library: row.get(2)?,
                     was: item(row, 3)?,

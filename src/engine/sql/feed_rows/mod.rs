@@ -10,8 +10,8 @@ mod page;
 use rusqlite::params;
 
 use self::log::{FeedEntry, FeedQuery};
-use self::moved::merged;
-pub use self::page::{FeedPage, FeedPlace, FeedPosition, ItemChange};
+use self::moved::merge_moves;
+pub use self::page::{FeedLogPosition, FeedPage, FeedPosition, ItemChange};
 use super::cached::CachedStatements;
 use super::library_rows::{LibraryRow, one_library};
 use super::store::Store;
@@ -34,10 +34,12 @@ impl FeedRows<'_> {
             let query = FeedQuery { c, identity, library };
             let then = sequence_of(c)?.next();
             let first = if full { query.next_listed(LibraryId::ALL)? } else { None };
-            let begin = first.map_or(FeedPosition::Log(FeedPlace::at(then)), |library| FeedPosition::Full {
-                then,
-                library,
-                after: 0,
+            let begin = first.map_or(FeedPosition::Log(FeedLogPosition::at(then)), |library| {
+                FeedPosition::Full {
+                    then,
+                    library,
+                    after: 0,
+                }
             });
             Ok((timeline(c)?, begin))
         })
@@ -52,7 +54,7 @@ impl FeedRows<'_> {
         &self,
         identity: IdentityId,
         library: Option<LibraryId>,
-        (on, place): (i64, FeedPlace),
+        (on, place): (i64, FeedLogPosition),
         end: Option<Sequence>,
         limit: usize,
     ) -> Result<FeedPage> {
@@ -66,7 +68,7 @@ impl FeedRows<'_> {
             let (changes, next, more) = query.log_page(place, end, limit)?;
             Ok(Some(FeedPage {
                 timeline: timeline(c)?,
-                changes: merged(changes),
+                changes: merge_moves(changes),
                 next: FeedPosition::Log(next),
                 more,
                 end: more.then_some(end),
@@ -127,10 +129,12 @@ impl FeedRows<'_> {
             let next = self
                 .0
                 .read(|c| FeedQuery { c, identity, library }.next_listed(listed))?;
-            position = next.map_or(FeedPosition::Log(FeedPlace::at(then)), |library| FeedPosition::Full {
-                then,
-                library,
-                after: 0,
+            position = next.map_or(FeedPosition::Log(FeedLogPosition::at(then)), |library| {
+                FeedPosition::Full {
+                    then,
+                    library,
+                    after: 0,
+                }
             });
         }
         Ok(FeedPage {
@@ -172,7 +176,7 @@ impl FeedQuery<'_> {
             return Ok(end == Some(NO_END));
         };
         // A position after the end is unknown, because the store was restored or lost its last writes.
-        Ok(end.is_some_and(|end| place <= FeedPlace::at(end))
+        Ok(end.is_some_and(|end| place <= FeedLogPosition::at(end))
             && self.identity_from()? < place.sequence
             && place.sequence <= sequence_of(self.c)?.next())
     }
@@ -190,10 +194,10 @@ impl FeedQuery<'_> {
     /// Returns the changes in a page of the log, the start of the next page, and whether more follow up to `end`.
     fn log_page(
         &self,
-        place: FeedPlace,
+        place: FeedLogPosition,
         end: Sequence,
         limit: usize,
-    ) -> rusqlite::Result<(Vec<ItemChange>, FeedPlace, bool)> {
+    ) -> rusqlite::Result<(Vec<ItemChange>, FeedLogPosition, bool)> {
         let (entries, last) = self.page_entries(place, end, limit)?;
         let mut changes: Vec<ItemChange> = Vec::new();
         for FeedEntry {
@@ -213,8 +217,8 @@ impl FeedQuery<'_> {
             changes.push(ItemChange { library, was, now });
         }
         Ok(match last {
-            Some(last) => (changes, FeedPlace { n: last.n + 1, ..last }, true),
-            None => (changes, place.max(FeedPlace::at(end.next())), false),
+            Some(last) => (changes, FeedLogPosition { n: last.n + 1, ..last }, true),
+            None => (changes, place.max(FeedLogPosition::at(end.next())), false),
         })
     }
 
@@ -222,10 +226,10 @@ impl FeedQuery<'_> {
     /// again. If there are `limit` changes, more may follow; the result then includes the position of the last change.
     fn page_entries(
         &self,
-        place: FeedPlace,
+        place: FeedLogPosition,
         end: Sequence,
         limit: usize,
-    ) -> rusqlite::Result<(Vec<FeedEntry>, Option<FeedPlace>)> {
+    ) -> rusqlite::Result<(Vec<FeedEntry>, Option<FeedLogPosition>)> {
         let mut entries = self.entries(place, end, limit)?;
         let last = entries.get(limit - 1).map(|entry| entry.place);
         entries.extend(self.relisted(place, end)?);

@@ -7,7 +7,7 @@ use crate::model::{Item, ItemType, LibraryId};
 
 /// Merges a removal and an addition with the same GUID and different rating keys into one change, because Plex gave the
 /// item a new key. Keeps the two changes separate if a change between them has one of the keys.
-pub fn merged(changes: Vec<ItemChange>) -> Vec<ItemChange> {
+pub fn merge_moves(changes: Vec<ItemChange>) -> Vec<ItemChange> {
     let mut merged: Vec<ItemChange> = Vec::with_capacity(changes.len());
     // `single` contains the last change that only added or only removed an item, by library, type and GUID. `touched`
     // contains the last change for each rating key. Both maps contain indexes into `merged`.

@@ -7,7 +7,7 @@ use crate::model::{Item, LibraryId, Sequence};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FeedPosition {
     /// In the log of changes.
-    Log(FeedPlace),
+    Log(FeedLogPosition),
     /// In a full listing, after the item with the cursor `after`. After the listing, the reader continues in the log at
     /// `then`.
     Full {
@@ -20,22 +20,22 @@ pub enum FeedPosition {
 /// The position of the next log entry to report. Number 0 in a transaction stands for 'list again', which the feed
 /// reports once for each library, in the order of library ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct FeedPlace {
+pub struct FeedLogPosition {
     pub sequence: Sequence,
     /// Number of the change within its transaction, starting at 1; 0 for 'list again'.
     pub n: i64,
     /// Id of the next library to report if `n` is 0.
-    pub reported: i64,
+    pub next_library: i64,
 }
 
-impl FeedPlace {
+impl FeedLogPosition {
     /// Returns the position before all changes with this change sequence.
     #[must_use]
     pub fn at(sequence: Sequence) -> Self {
         Self {
             sequence,
             n: 0,
-            reported: 0,
+            next_library: 0,
         }
     }
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use super::naive::{self, Naive, Rule};
 use super::parts::{
-    LibraryView, ListingBuilder, ListingMeta, ListingSegment, MapMode, Matches, MemtableChange, Record, RecordSegment,
-    RecordSegmentBuilder, RecordSegments, Stored, ViewFacts, match_value,
+    LibraryProperties, LibrarySnapshot, ListingBuilder, ListingMeta, ListingSegment, MapMode, Matches, MemtableChange,
+    Record, RecordSegment, RecordSegmentBuilder, RecordSegments, StoredValue, encode_match,
 };
 use crate::matching::{MAX_CANDIDATES, Mappings, Resolver, Scope};
 use crate::model::{Confidence, Item, ItemType, Sequence, TableId};
@@ -116,8 +116,8 @@ pub fn write_matches(recorded: &[Recorded<'_>], row: i64, path: &Path, name_mac:
     recorded.sort_unstable();
     let mut builder = RecordSegmentBuilder::new(path);
     for (path, rating_key, sequence) in recorded {
-        let value = rating_key.map(|rating_key| match_value(rating_key, Sequence(sequence)));
-        let state = value.as_ref().map(|value| Stored {
+        let value = rating_key.map(|rating_key| encode_match(rating_key, Sequence(sequence)));
+        let state = value.as_ref().map(|value| StoredValue {
             value: Some(value),
             length: value.len() as u64,
             expires_ms: None,
@@ -137,7 +137,8 @@ pub fn write_matches(recorded: &[Recorded<'_>], row: i64, path: &Path, name_mac:
 /// Confirmed matches in segments, the newest first.
 pub fn matches_in(segments: Vec<RecordSegment>) -> Matches {
     let count = segments.iter().map(RecordSegment::records).sum();
-    let segments = RecordSegments::after(segments.into_iter().map(Arc::new).collect(), &RecordSegments::default());
+    let segments =
+        RecordSegments::with_filter_from(segments.into_iter().map(Arc::new).collect(), &RecordSegments::default());
     Matches::new(Arc::new(segments), MATCHES, count, Sequence(0))
 }
 
@@ -210,7 +211,7 @@ pub fn compiled(rules: &[Rule]) -> Mappings {
 }
 
 /// The library as a view, and as a naive model.
-pub fn build(setup: &Setup, mappings: &Mappings) -> (LibraryView, Naive) {
+pub fn build(setup: &Setup, mappings: &Mappings) -> (LibrarySnapshot, Naive) {
     let mut naive = Naive {
         locations: setup.locations.clone(),
         fetched: setup.fetched,
@@ -229,13 +230,13 @@ pub fn build(setup: &Setup, mappings: &Mappings) -> (LibraryView, Naive) {
         .map(|(path, key, at)| (path.as_slice(), key.as_str(), *at))
         .collect();
     let recorded = (!recorded.is_empty()).then(|| matches(&recorded));
-    let facts = ViewFacts {
+    let facts = LibraryProperties {
         uuid: "uuid".into(),
         locations: setup.locations.clone(),
         listed_at: 1,
         fetched: setup.fetched,
     };
-    let view = LibraryView::new(facts, mappings, segment, recorded, Arc::default());
+    let view = LibrarySnapshot::new(facts, mappings, segment, recorded, Arc::default());
     for change in &setup.changes {
         view.memtable.push(change.clone(), mappings).expect("there is room");
         naive.apply(change);
@@ -245,14 +246,14 @@ pub fn build(setup: &Setup, mappings: &Mappings) -> (LibraryView, Naive) {
 
 /// Resolves a path in both, and compares all results.
 pub fn compare(
-    views: &[LibraryView],
+    views: &[LibrarySnapshot],
     naive: &[Naive],
     one: Option<usize>,
     rules: &[Rule],
     mappings: &Mappings,
     path: &[u8],
 ) {
-    let views: Vec<&LibraryView> = views.iter().collect();
+    let views: Vec<&LibrarySnapshot> = views.iter().collect();
     let scope = one.map_or(Scope::All, Scope::One);
     let got = Resolver::new(&views, scope, mappings).resolve(path);
     let wanted = naive::resolve(naive, one, rules, path);
@@ -270,7 +271,7 @@ pub fn compare(
             got.total
         )
     };
-    assert!(!got.broken, "{}", context());
+    assert!(!got.is_broken, "{}", context());
     assert_eq!(
         (got.match_kind, got.confidence),
         (wanted.match_kind, wanted.confidence),
@@ -314,7 +315,7 @@ pub fn compare(
         let library = &naive[best.library];
         library.is_unverified(path, best.item.rating_key) || library.is_unverified(best.path, best.item.rating_key)
     });
-    assert_eq!(got.unverified, unverified, "{}", context());
+    assert_eq!(got.is_unverified, unverified, "{}", context());
     if !(unverified && got.total == 1) && wanted.found.len() <= MAX_CANDIDATES {
         assert_eq!(got.reason, wanted.reason, "{}", context());
     }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::against::{host_rule, listing, mixed_items, movie};
 use crate::engine::segment::ListingSegment;
-use crate::engine::view::{LibraryView, ViewFacts};
-use crate::matching::{FolderResolver, Mappings, Normal, Resolver, Scope};
+use crate::engine::view::{LibraryProperties, LibrarySnapshot};
+use crate::matching::{FolderResolver, Mappings, NormalPath, Resolver, Scope};
 use crate::model::Item;
 
 fn questions(items: &[Item]) -> Vec<Vec<u8>> {
@@ -30,18 +30,18 @@ fn questions(items: &[Item]) -> Vec<Vec<u8>> {
 /// All answers of a segment for these paths, and all its items; `None` if it is broken, or found to be broken.
 fn answers(segment: ListingSegment, questions: &[Vec<u8>], mappings: &Mappings) -> Option<Vec<String>> {
     let segment = Arc::new(segment);
-    let facts = ViewFacts {
+    let facts = LibraryProperties {
         uuid: "uuid".into(),
         fetched: true,
         listed_at: 1,
-        ..ViewFacts::default()
+        ..LibraryProperties::default()
     };
-    let view = LibraryView::new(facts, mappings, Some(segment.clone()), None, Arc::default());
+    let view = LibrarySnapshot::new(facts, mappings, Some(segment.clone()), None, Arc::default());
     let views = [&view];
     let mut answers = Vec::new();
     for question in questions {
         let outcome = Resolver::new(&views, Scope::One(0), mappings).resolve(question);
-        if !outcome.broken {
+        if !outcome.is_broken {
             answers.push(format!("{outcome:?}"));
         }
         if segment.is_broken() {
@@ -54,7 +54,7 @@ fn answers(segment: ListingSegment, questions: &[Vec<u8>], mappings: &Mappings) 
         let mut folder = question.as_slice();
         while let Some(end) = folder.iter().rposition(|byte| *byte == b'/').filter(|end| *end > 0) {
             folder = &folder[..end];
-            Normal::with(folder, |path| {
+            NormalPath::with(folder, |path| {
                 let outcome = FolderResolver::new(&views, Scope::One(0), mappings, path).resolve();
                 let files = FolderResolver::new(&views, Scope::One(0), mappings, path).files(None, 3);
                 answers.push(format!("{outcome:?} {files:?}"));

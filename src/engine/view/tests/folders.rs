@@ -9,12 +9,12 @@ use super::against::{Setup, build, compiled, movie};
 use super::naive::{Naive, Rule, components, form, replaced, to_host, under};
 use super::random::{cases, key, path, question, rules};
 use crate::engine::memtable::MemtableChange;
-use crate::engine::view::LibraryView;
-use crate::matching::{FolderResolution, FolderResolver, FoundItem, MAX_CANDIDATES, Mappings, Normal, Scope};
+use crate::engine::view::LibrarySnapshot;
+use crate::matching::{FolderResolution, FolderResolver, FoundItem, MAX_CANDIDATES, Mappings, NormalPath, Scope};
 use crate::model::{Confidence, Item, ItemType, MatchKind, Reason};
 
-fn asked<'v>(views: &'v [&'v LibraryView], scope: Scope, mappings: &Mappings, path: &[u8]) -> FolderResolution<'v> {
-    Normal::with(path, |path| FolderResolver::new(views, scope, mappings, path).resolve())
+fn asked<'v>(views: &'v [&'v LibrarySnapshot], scope: Scope, mappings: &Mappings, path: &[u8]) -> FolderResolution<'v> {
+    NormalPath::with(path, |path| FolderResolver::new(views, scope, mappings, path).resolve())
 }
 
 /// An owner of files: library, whether it is a show, rating key.
@@ -271,7 +271,7 @@ fn naive(libraries: &[Naive], one: Option<usize>, rules: &[Rule], path: &[u8]) -
 }
 
 fn compare(
-    views: &[&LibraryView],
+    views: &[&LibrarySnapshot],
     libraries: &[Naive],
     one: Option<usize>,
     rules: &[Rule],
@@ -281,7 +281,7 @@ fn compare(
     let got = asked(views, one.map_or(Scope::All, Scope::One), mappings, path);
     let wanted = naive(libraries, one, rules, path);
     let context = || format!("{:?}: {got:?}\nwanted {wanted:?}", String::from_utf8_lossy(path));
-    assert!(!got.broken, "{}", context());
+    assert!(!got.is_broken, "{}", context());
     assert_eq!(got.match_kind, wanted.match_kind, "{}", context());
     // If there are more than an answer shows, the choice among them is arbitrary.
     if wanted.folders > MAX_CANDIDATES || wanted.who.len() > MAX_CANDIDATES {
@@ -359,7 +359,7 @@ fn compare(
 
 /// Checks that pages of any size have the files below a folder once and in order.
 fn compare_pages(
-    views: &[&LibraryView],
+    views: &[&LibrarySnapshot],
     libraries: &[Naive],
     one: Option<usize>,
     mappings: &Mappings,
@@ -373,7 +373,7 @@ fn compare_pages(
     let mut pages: Vec<(usize, String, Vec<u8>)> = Vec::new();
     let mut after: Option<Vec<u8>> = None;
     loop {
-        let page = Normal::with(path, |path| {
+        let page = NormalPath::with(path, |path| {
             FolderResolver::new(views, scope, mappings, path).files(after.as_deref(), limit)
         });
         assert!(page.windows(2).all(|pair| pair[0].form <= pair[1].form));
@@ -490,7 +490,7 @@ proptest! {
     ) {
         let mappings = compiled(&rules);
         let (views, libraries): (Vec<_>, Vec<_>) = setups.iter().map(|setup| build(setup, &mappings)).unzip();
-        let views: Vec<&LibraryView> = views.iter().collect();
+        let views: Vec<&LibrarySnapshot> = views.iter().collect();
         let mut folders = questions;
         // The folders of listed paths: as they are, below another root, and mapped.
         for library in &libraries {

@@ -5,8 +5,8 @@ use super::against::{Recorded, match_segment, matches, matches_in};
 use super::{listing, movie};
 use crate::engine::segment::SingleMatch;
 use crate::engine::segment::{ListingBuilder, ListingMeta, ListingSegment};
-use crate::engine::view::{LibraryView, ViewFacts};
-use crate::matching::{GuidRef, ItemRef, Mappings, Normal, Resolver, Scope, Spelling};
+use crate::engine::view::{LibraryProperties, LibrarySnapshot};
+use crate::matching::{GuidRef, ItemRef, Mappings, NormalPath, Resolver, Scope, Spelling};
 use crate::model::{Item, ItemType, MatchKind};
 use crate::platform::map::MapMode;
 
@@ -121,13 +121,13 @@ fn an_empty_segment_answers() {
     let segment = open(&[]);
     assert_eq!(segment.items().count(), 0);
     assert_eq!(segment.find("1"), None);
-    Normal::with(b"/a/x.mkv", |path| {
+    NormalPath::with(b"/a/x.mkv", |path| {
         assert!(
             segment
                 .unique_hit(path.raw(), segment.first(path.hash(), path.raw().len()))
                 .is_none()
         );
-        segment.paths(path, |_, _| panic!("nothing is listed"));
+        segment.for_each_with_form(path, |_, _| panic!("nothing is listed"));
         assert_eq!(
             segment.suffix_matches(path, 1, None, |_, _| panic!("nothing is listed")),
             0
@@ -152,8 +152,8 @@ fn matches_know_when_they_were_recorded_and_the_newest_of_a_path_counts() {
     ]);
     let found = |path: &[u8]| {
         let mut found = Vec::new();
-        Normal::with(path, |path| {
-            matches.each(path, |place, _| {
+        NormalPath::with(path, |path| {
+            matches.for_each_match(path, |place, _| {
                 let (key, path, at) = matches.get(place).expect("sound");
                 found.push((key.to_owned(), path.to_vec(), at.0));
             });
@@ -164,7 +164,7 @@ fn matches_know_when_they_were_recorded_and_the_newest_of_a_path_counts() {
     assert_eq!(found(b"/a/x.mkv"), [("13".to_owned(), b"/A/x.mkv".to_vec(), 2)]);
     assert_eq!(found(b"/A/\xff.mkv"), []);
     assert_eq!(found(b"/A/gone.mkv"), []);
-    let unique_hit = |path: &[u8]| Normal::with(path, |path| matches.unique_hit(path.raw(), path.hash()));
+    let unique_hit = |path: &[u8]| NormalPath::with(path, |path| matches.unique_hit(path.raw(), path.hash()));
     assert_eq!(unique_hit(b"/a/\xff.mkv"), SingleMatch::Match("12"));
     assert_eq!(unique_hit(b"/A/gone.mkv"), SingleMatch::None);
     assert_eq!(unique_hit(b"/a/other.mkv"), SingleMatch::None);
@@ -237,11 +237,11 @@ fn files_are_whole_and_private_and_never_replaced() {
 fn a_segment_of_another_library_is_ignored() {
     let open = |uuid: &str| {
         let segment = Arc::new(open(&[movie("1", &["/a/x.mkv"])]));
-        let facts = ViewFacts {
+        let facts = LibraryProperties {
             uuid: uuid.into(),
-            ..ViewFacts::default()
+            ..LibraryProperties::default()
         };
-        LibraryView::new(facts, &Mappings::default(), Some(segment), None, Arc::default())
+        LibrarySnapshot::new(facts, &Mappings::default(), Some(segment), None, Arc::default())
     };
     let (ours, other) = (open("uuid"), open("another"));
     assert!(ours.segment.is_some());
@@ -352,7 +352,7 @@ fn a_path_in_its_listed_spelling_needs_no_normal_form() {
     };
     for (path, key) in [(listed[0], "0"), (listed[3], "3")] {
         let mut form = 0;
-        Normal::with(path.as_bytes(), |path| form = path.hash());
+        NormalPath::with(path.as_bytes(), |path| form = path.hash());
         assert_eq!(spelled(path), Some((key, form)), "{path}");
     }
     // Two spellings of one path are distinguished by the full lookup only.
@@ -367,14 +367,14 @@ fn a_match_recorded_under_another_spelling_counts() {
     let none = Mappings::default();
     let path = "/m/\u{c9}.mkv";
     let segment = Arc::new(open(&[movie("1", &[path]), movie("2", &["/m/2.mkv"])]));
-    let facts = ViewFacts {
+    let facts = LibraryProperties {
         uuid: "uuid".into(),
         fetched: true,
-        ..ViewFacts::default()
+        ..LibraryProperties::default()
     };
     let asked = |recorded: &str, key: &str| {
         let matches = matches(&[(recorded.as_bytes(), key, 1)]);
-        let view = LibraryView::new(
+        let view = LibrarySnapshot::new(
             facts.clone(),
             &none,
             Some(Arc::clone(&segment)),

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::{library, movie};
 use crate::engine::memtable::MemtableChange;
 use crate::engine::memtable::{Memtable, MemtableEntry, MemtableFull};
-use crate::engine::view::LibraryView;
-use crate::engine::view::library_view::Hit;
+use crate::engine::view::LibrarySnapshot;
+use crate::engine::view::library_snapshot::Hit;
 use crate::matching::{LibraryIndex, Mappings, Resolver, Scope};
 use crate::model::Item;
 
@@ -82,7 +82,7 @@ fn removal_finds_all_recorded_spellings() {
         };
         films.memtable.push(change, &none).expect("there is room");
     }
-    let recorded = |films: &LibraryView| {
+    let recorded = |films: &LibrarySnapshot| {
         let mut paths = Vec::new();
         films.confirmed_paths(b"/HOST/a.mkv", |path| paths.push(path.to_vec()));
         paths.sort();
@@ -97,7 +97,7 @@ fn removal_finds_all_recorded_spellings() {
 }
 
 /// Passes the listed paths of the item with this rating key to `each`.
-fn files_of(view: &LibraryView, rating_key: &str, mut each: impl FnMut(&[u8])) {
+fn files_of(view: &LibrarySnapshot, rating_key: &str, mut each: impl FnMut(&[u8])) {
     match (view.find_item(rating_key), &view.segment) {
         (Some(Hit::Listed(number)), Some(segment)) => segment.files(number, each),
         (

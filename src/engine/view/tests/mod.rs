@@ -16,7 +16,7 @@ mod swap;
 
 use std::sync::Arc;
 
-use super::{LibraryView, ViewFacts};
+use super::{LibraryProperties, LibrarySnapshot};
 use crate::engine::segment::ListingSegment;
 use crate::matching::Mappings;
 use crate::model::Item;
@@ -27,20 +27,20 @@ mod parts {
     pub use crate::engine::memtable::MemtableChange;
     pub use crate::engine::segment::{
         ListingBuilder, ListingMeta, ListingSegment, Matches, Record, RecordSegment, RecordSegmentBuilder,
-        RecordSegments, Stored, match_value,
+        RecordSegments, StoredValue, encode_match,
     };
-    pub use crate::engine::view::{LibraryView, ViewFacts};
+    pub use crate::engine::view::{LibraryProperties, LibrarySnapshot};
     pub use crate::platform::map::MapMode;
 }
 
 /// A fetched library with these folders and items, without matches.
-pub fn library(locations: &[&str], items: &[Item], mappings: &Mappings) -> LibraryView {
-    let facts = ViewFacts {
+pub fn library(locations: &[&str], items: &[Item], mappings: &Mappings) -> LibrarySnapshot {
+    let facts = LibraryProperties {
         uuid: "uuid".into(),
         locations: locations.iter().map(|path| (*path).to_owned()).collect(),
         listed_at: 1,
         fetched: true,
     };
     let segment = ListingSegment::from_bytes(listing(items, mappings)).expect("a segment opens");
-    LibraryView::new(facts, mappings, Some(Arc::new(segment)), None, Arc::default())
+    LibrarySnapshot::new(facts, mappings, Some(Arc::new(segment)), None, Arc::default())
 }

@@ -11,7 +11,7 @@ use super::against::{FOLDERS, NAMES, ROOTS, Setup, build, compare, compiled};
 use super::movie;
 use super::naive::Rule;
 use crate::engine::memtable::MemtableChange;
-use crate::engine::view::LibraryView;
+use crate::engine::view::LibrarySnapshot;
 use crate::matching::{FoldBuffers, GROUP, Resolver, Scope};
 use crate::model::Item;
 
@@ -151,12 +151,12 @@ proptest! {
                 compare(&views, &naive, one, &rules, &mappings, path);
             }
         }
-        let views: Vec<&LibraryView> = views.iter().collect();
+        let views: Vec<&LibrarySnapshot> = views.iter().collect();
         for scope in (0..views.len()).map(Scope::One).chain([Scope::All]) {
             for group in asked.chunks(GROUP) {
                 let group: Vec<&[u8]> = group.iter().map(Vec::as_slice).collect();
                 let mut together = Vec::new();
-                Resolver::new(&views, scope, &mappings).fast_lookup_all(&group, &mut FoldBuffers::default(), |hit| together.push(hit.map(|hit| (hit.library, hit.match_kind, hit.rating_key))));
+                Resolver::new(&views, scope, &mappings).fast_lookup_batch(&group, &mut FoldBuffers::default(), |hit| together.push(hit.map(|hit| (hit.library, hit.match_kind, hit.rating_key))));
                 let alone = group.iter().map(|path| Resolver::new(&views, scope, &mappings).fast_lookup(path).map(|hit| (hit.library, hit.match_kind, hit.rating_key)));
                 prop_assert_eq!(together, alone.collect::<Vec<_>>());
             }

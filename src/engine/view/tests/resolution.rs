@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use super::{library, movie};
 use crate::engine::memtable::MemtableChange;
-use crate::engine::view::LibraryView;
+use crate::engine::view::LibrarySnapshot;
 use crate::matching::{MAX_CANDIDATES, Mappings, Resolver, Scope};
 use crate::model::{Confidence, Item, MatchKind, Reason};
 use crate::options::{Mapping, MappingKind};
 
 /// Resolves a path: match kind, confidence, reason and keys, best first.
-fn ask(views: &[&LibraryView], mappings: &Mappings, path: &str) -> (MatchKind, Confidence, Reason, Vec<String>) {
+fn ask(views: &[&LibrarySnapshot], mappings: &Mappings, path: &str) -> (MatchKind, Confidence, Reason, Vec<String>) {
     let scope = if views.len() == 1 { Scope::One(0) } else { Scope::All };
     let outcome = Resolver::new(views, scope, mappings).resolve(path.as_bytes());
     let keys = outcome
@@ -345,7 +345,7 @@ fn an_invalidated_item_needs_verification() {
     let unverified = |path: &str| {
         Resolver::new(&views, Scope::One(0), &none)
             .resolve(path.as_bytes())
-            .unverified
+            .is_unverified
     };
     push(MemtableChange::UnverifiedPath {
         path: b"/MNT/a.mkv".to_vec(),

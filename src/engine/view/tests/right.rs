@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::library;
-use crate::engine::view::LibraryView;
+use crate::engine::view::LibrarySnapshot;
 use crate::matching::{Mappings, Resolver, Scope};
 use crate::model::{Confidence, Item, ItemType, Reason};
 
@@ -107,7 +107,7 @@ const ROOTS: [(ItemType, &str); 4] = [
 type QueriedFile = (usize, String, Option<String>);
 
 /// The libraries, and all files as [`QueriedFile`].
-fn collection(files: Vec<File>) -> (Vec<LibraryView>, Vec<QueriedFile>) {
+fn collection(files: Vec<File>) -> (Vec<LibrarySnapshot>, Vec<QueriedFile>) {
     // No two files share a path, or show the same film, edition or episode: the item of a copy would be right.
     let of_what = |file: &File| {
         let item = &file.item;
@@ -145,7 +145,7 @@ proptest! {
     #[test]
     fn no_file_gets_another_s_item(files in proptest::collection::vec(file(), 1..60), root in "/(mnt|nas/media|x)") {
         let (views, asked) = collection(files);
-        let views: Vec<&LibraryView> = views.iter().collect();
+        let views: Vec<&LibrarySnapshot> = views.iter().collect();
         let none = Mappings::default();
         for (library, below, key) in &asked {
             let path = format!("{root}/{below}");

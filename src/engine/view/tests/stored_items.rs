@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::against::{host_rule, movie, write_listing};
 use crate::engine::memtable::MemtableChange;
 use crate::engine::segment::ListingSegment;
-use crate::engine::view::{LibraryView, ViewFacts};
+use crate::engine::view::{LibraryProperties, LibrarySnapshot};
 use crate::matching::text::{fold_title, has_all_words};
 use crate::matching::{LibraryIndex, Mappings};
 use crate::model::{Item, ItemType};
@@ -32,29 +32,29 @@ fn episode(number: usize) -> Item {
 }
 
 /// A view of these items, in a segment at this path.
-fn view(path: &Path, items: &[Item]) -> LibraryView {
+fn view(path: &Path, items: &[Item]) -> LibrarySnapshot {
     let mappings = host_rule();
     write_listing(items, &mappings, path);
     let segment = ListingSegment::open(path, MapMode::Read, 0).expect("opens");
-    let facts = ViewFacts {
+    let facts = LibraryProperties {
         uuid: "uuid".into(),
         fetched: true,
-        ..ViewFacts::default()
+        ..LibraryProperties::default()
     };
-    LibraryView::new(facts, &mappings, Some(Arc::new(segment)), None, Arc::default())
+    LibrarySnapshot::new(facts, &mappings, Some(Arc::new(segment)), None, Arc::default())
 }
 
-fn change(view: &LibraryView, change: MemtableChange) {
+fn change(view: &LibrarySnapshot, change: MemtableChange) {
     view.memtable.push(change, &Mappings::default()).expect("there is room");
 }
 
-fn add(view: &LibraryView, item: Item) {
+fn add(view: &LibrarySnapshot, item: Item) {
     let item = Arc::new(item);
     change(view, MemtableChange::Added { item, sequence: 9 });
 }
 
 /// Sixty listed episodes, of which two changed and one was removed; then fifteen added ones.
-fn mixed(path: &Path) -> LibraryView {
+fn mixed(path: &Path) -> LibrarySnapshot {
     let view = view(path, &(0..60).map(episode).collect::<Vec<_>>());
     for number in [3, 4] {
         add(
@@ -247,7 +247,7 @@ fn a_damaged_index_hides_nothing_and_an_old_one_is_replaced() {
     let folder = tempfile::tempdir().expect("a folder");
     let (path, index) = (folder.path().join("a.segment"), folder.path().join("a.segment.index"));
     let items: Vec<Item> = (0..60).map(episode).collect();
-    let total = |view: &LibraryView| view.items_with_guid("plex://show/1", 4).expect("found").total;
+    let total = |view: &LibrarySnapshot| view.items_with_guid("plex://show/1", 4).expect("found").total;
     assert_eq!(total(&view(&path, &items)), 20);
     let sound = fs::read(&index).expect("a file");
     // In every block; the last bytes are the check sums.

@@ -13,8 +13,8 @@ fn general_words_are_sorted_and_never_confirm_a_track() {
 /// Applies [`only_root_differs`] to a file below a library's location.
 fn root_only(item: &ItemRef<'_>, asked: &str, location: &str, below: &str) -> bool {
     let listed = format!("{location}/{below}");
-    Normal::with(asked.as_bytes(), |asked| {
-        Normal::with(listed.as_bytes(), |listed| {
+    NormalPath::with(asked.as_bytes(), |asked| {
+        NormalPath::with(listed.as_bytes(), |listed| {
             let below = Form::from_folded(below.as_bytes()).rev_components().count();
             only_root_differs(item, asked, listed, common(asked, listed), below)
         })

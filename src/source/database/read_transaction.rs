@@ -3,7 +3,7 @@
 //! A read transaction has three guarantees:
 //!
 //! - It writes, creates and removes no files, and holds no lock after it has ended.
-//! - Only `SQLite` opens the database, its WAL and its shared memory: closing any descriptor of these files would drop
+//! - Only SQLite opens the database, its WAL and its shared memory: closing any descriptor of these files would drop
 //!   the locks of other users in this process.
 //! - All data of a transaction comes from the same moment.
 
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
-use crate::error::{Error, Meaning, Result, Status};
+use crate::error::{Error, Result, RetryAdvice, Status};
 use crate::platform::deadline::Deadline;
 use crate::platform::exclusive_open::ExclusiveOpen;
 use crate::platform::files::{self, Inode};
@@ -22,7 +22,7 @@ use crate::platform::foreign::StatementLimit;
 use super::super::contract::Bounds;
 use super::database_file::{DatabaseFile, FileState, companion_path};
 use super::plex_schema;
-use super::slice_lock::{RunningSlice, SliceGuard, check_bounds};
+use super::read_lock::{ReadGuard, RunningTransaction, check_bounds};
 
 /// Target duration of a read transaction, short because the server cannot restart its WAL during a read.
 const SLICE: Duration = Duration::from_millis(40);
@@ -33,7 +33,7 @@ const MAX_SLICE: Duration = Duration::from_secs(15);
 const MAX_ATTEMPTS: u32 = 4;
 
 /// A short read transaction, which callers must drop before any wait.
-pub struct Slice<'p> {
+pub struct ReadTransaction<'p> {
     file: &'p DatabaseFile,
     pub connection: Connection,
     /// Time at which the work should end.
@@ -44,7 +44,7 @@ pub struct Slice<'p> {
     _exclusive: Vec<ExclusiveOpen>,
 }
 
-impl Slice<'_> {
+impl ReadTransaction<'_> {
     /// Runs `read` and converts its error. If tables or columns are missing, the error lists them.
     pub fn query<T>(&self, read: impl FnOnce() -> rusqlite::Result<T>) -> Result<T> {
         read().map_err(|error| match plex_schema::describe_missing(&self.connection) {
@@ -60,7 +60,7 @@ impl Slice<'_> {
     }
 
     /// Returns whether the target duration has passed, so that the caller should end its work.
-    pub fn is_over(&self) -> bool {
+    pub fn is_time_up(&self) -> bool {
         Instant::now() >= self.target_end
     }
 }
@@ -70,9 +70,13 @@ impl DatabaseFile {
     ///
     /// Fails if the deadline passes, if the host aborts the call, if reads are suspended after failures, or after
     /// [`MAX_ATTEMPTS`] attempts if the server is starting.
-    pub fn run_in_slice<T>(&self, bounds: &Bounds<'_>, work: &mut dyn FnMut(&Slice<'_>) -> Result<T>) -> Result<T> {
-        let mut guard = self.slice_lock.acquire(bounds)?;
-        if let Some(error) = guard.suspended_by(|| self.stamp(), self.clock.now_ms()) {
+    pub fn run_in_transaction<T>(
+        &self,
+        bounds: &Bounds<'_>,
+        work: &mut dyn FnMut(&ReadTransaction<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let mut guard = self.read_lock.acquire(bounds)?;
+        if let Some(error) = guard.suspending_failure(|| self.stamp(), self.clock.now_ms()) {
             return Err(error);
         }
         if !bounds.deadline.is_set() {
@@ -88,14 +92,14 @@ impl DatabaseFile {
             }
             let target_end = Instant::now() + SLICE;
             let must_stop =
-                || (bounds.aborted)() || (Instant::now() >= target_end && self.slice_lock.has_waiting_fork());
+                || (bounds.aborted)() || (Instant::now() >= target_end && self.read_lock.has_waiting_fork());
             let limit = StatementLimit::new(end, &must_stop);
-            let to_running = |slice: &Slice| RunningSlice {
+            let to_running = |slice: &ReadTransaction| RunningTransaction {
                 handle: slice.connection.get_interrupt_handle(),
                 end,
                 target_end,
             };
-            let error = match limit.run(|| self.run_once(work, &to_running, &mut guard)) {
+            let error = match limit.run(|| self.run_attempt(work, &to_running, &mut guard)) {
                 Ok(value) => {
                     guard.reset_failures();
                     return Ok(value);
@@ -109,7 +113,7 @@ impl DatabaseFile {
                 // A fork interrupted the transaction: lets the fork take the lock, and then runs `work` again.
                 true => {
                     drop(guard);
-                    guard = self.slice_lock.acquire(bounds)?;
+                    guard = self.read_lock.acquire(bounds)?;
                     continue;
                 }
                 false if error.status == Status::Starting => {
@@ -121,7 +125,7 @@ impl DatabaseFile {
                 }
                 false => error,
             };
-            if error.status.meaning() == Meaning::Failed {
+            if error.status.retry_advice() == RetryAdvice::Failed {
                 guard.add_failure(&error, started_at.elapsed(), self.stamp(), self.clock.now_ms());
             }
             // This call reports that its deadline passed. Later calls report the recorded failure.
@@ -135,14 +139,14 @@ impl DatabaseFile {
     }
 
     /// Opens the database and runs `work` once. `to_running` returns the handle for interrupting the transaction.
-    fn run_once<T>(
+    fn run_attempt<T>(
         &self,
-        work: &mut dyn FnMut(&Slice<'_>) -> Result<T>,
-        to_running: &dyn Fn(&Slice<'_>) -> RunningSlice,
-        guard: &mut SliceGuard<'_>,
+        work: &mut dyn FnMut(&ReadTransaction<'_>) -> Result<T>,
+        to_running: &dyn Fn(&ReadTransaction<'_>) -> RunningTransaction,
+        guard: &mut ReadGuard<'_>,
     ) -> Result<T> {
         let started_at = Instant::now();
-        let slice = self.open_slice()?;
+        let slice = self.open_transaction()?;
         guard.set_running(to_running(&slice));
         let transaction = Self::start_reading(&slice.connection).map_err(|error| self.sqlite_error(&error));
         let result = transaction.and_then(|()| work(&slice));
@@ -181,7 +185,7 @@ impl DatabaseFile {
     }
 
     /// Opens a read-only connection in the mode that suits the state of the files. Fails if no mode is safe.
-    fn open_slice(&self) -> Result<Slice<'_>> {
+    fn open_transaction(&self) -> Result<ReadTransaction<'_>> {
         let file = self.path()?;
         let state = self.read_state()?;
         let folder = file.parent().unwrap_or(file);
@@ -236,7 +240,7 @@ impl DatabaseFile {
         let connection = vfs
             .open(&file_uri(file, parameters))
             .map_err(|error| self.sqlite_error(&error))?;
-        Ok(Slice {
+        Ok(ReadTransaction {
             file: self,
             connection,
             target_end: Instant::now() + SLICE,
@@ -266,7 +270,7 @@ impl DatabaseFile {
     }
 }
 
-/// Returns the path as a URI for `SQLite`, with `parameters` as the URI's query string.
+/// Returns the path as a URI for SQLite, with `parameters` as the URI's query string.
 fn file_uri(file: &Path, parameters: &str) -> String {
     use std::fmt::Write as _;
     let mut uri = String::from("file:");

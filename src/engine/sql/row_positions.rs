@@ -12,14 +12,14 @@ pub const NUMBER: i64 = (1 << NUMBER_BITS) - 1;
 
 /// Returns a row's position: the low bits of the change sequence, followed by the row's number within the transaction.
 ///
-/// Positions are rowids that only grow, so `SQLite` appends each row and fills pages completely. With other keys,
-/// `SQLite` would rebalance three pages for every eighth row.
-pub fn place_of(sequence: Sequence, number: i64) -> i64 {
+/// Positions are rowids that only grow, so SQLite appends each row and fills pages completely. With other keys,
+/// SQLite would rebalance three pages for every eighth row.
+pub fn position_of(sequence: Sequence, number: i64) -> i64 {
     let low_bits = sequence.0 & ((1 << SEQUENCE_BITS) - 1);
     (low_bits << NUMBER_BITS).cast_signed() | number
 }
 
 /// Returns the largest possible position for a change sequence.
 pub fn end_of(sequence: Sequence) -> i64 {
-    place_of(sequence, NUMBER)
+    position_of(sequence, NUMBER)
 }

@@ -6,7 +6,7 @@ use serde::de::{DeserializeSeed, Error as _, MapAccess};
 
 use crate::model::{Item, ItemType, LONGEST_KEY, Library};
 
-use super::lenient::{Fields, Object, TextFields, fill, fill_each, scalar, skip, text};
+use super::lenient::{Object, ObjectFiller, TextFields, fill, fill_each, scalar, skip, text};
 use super::sanitize::sanitize;
 use super::sections::Directories;
 
@@ -17,7 +17,7 @@ pub(super) fn is_rating_key(key: &str) -> bool {
 
 /// The metadata of a reply: its fields except the rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ReplyHead {
+pub struct ReplyMetadata {
     /// Whether the reply contains a `MediaContainer`, as every reply from a Plex server does.
     pub is_plex: bool,
     /// Whether the reply contains `_children` or `_elementType`, as the unsupported JSON of servers of 2015 and earlier
@@ -70,7 +70,7 @@ pub(super) struct RowReader<'a> {
     /// Approximate memory use of the items passed to the sink, in bytes.
     memory: usize,
     /// Whether the reply has more than `max_rows` rows, or its items take more than [`MAX_ROWS_BYTES`].
-    is_over: bool,
+    exceeds_limit: bool,
     /// Whether keys were ignored because they cannot be rating keys.
     pub has_invalid_keys: bool,
     pub update_order: UpdateOrder,
@@ -90,7 +90,7 @@ impl<'a> RowReader<'a> {
             passed_on: 0,
             max_rows,
             memory: 0,
-            is_over: false,
+            exceeds_limit: false,
             has_invalid_keys: false,
             update_order: UpdateOrder::default(),
             kind,
@@ -100,7 +100,7 @@ impl<'a> RowReader<'a> {
 
     /// Returns the maximum number of rows if the reply exceeded this number or the memory limit; otherwise `None`.
     pub fn exceeded_limit(&self) -> Option<u64> {
-        self.is_over.then_some(self.max_rows)
+        self.exceeds_limit.then_some(self.max_rows)
     }
 }
 
@@ -132,7 +132,11 @@ const TEXT_OVERHEAD: usize = 16;
 fn estimate_bytes(item: &Item) -> usize {
     let list_texts = item.guids.iter().chain(&item.parts);
     let list_bytes: usize = list_texts.map(|text| text.len() + LIST_TEXT_OVERHEAD).sum();
-    let text_bytes: usize = item.texts().into_iter().map(|text| text.len() + TEXT_OVERHEAD).sum();
+    let text_bytes: usize = item
+        .string_fields()
+        .into_iter()
+        .map(|text| text.len() + TEXT_OVERHEAD)
+        .sum();
     size_of::<Item>() + list_bytes + text_bytes
 }
 
@@ -143,19 +147,19 @@ pub(super) type MayContinue<'a> = &'a dyn Fn() -> bool;
 /// an error follows.
 ///
 /// # Errors
-/// Those of the JSON parser, and an error if `may_continue` returns `false`.
+/// Those of the JSON parser, and an error if `count_row` returns `false`.
 pub(super) fn parse_reply(
     body: &mut Vec<u8>,
     content: &mut ReplyContent<'_>,
     may_continue: MayContinue<'_>,
-) -> Result<ReplyHead, serde_json::Error> {
+) -> Result<ReplyMetadata, serde_json::Error> {
     let mut deserializer = serde_json::Deserializer::from_str(sanitize(body));
     let mut reply = Reply {
-        head: ReplyHead::default(),
+        head: ReplyMetadata::default(),
         content,
         may_continue,
     };
-    let fields = Fields {
+    let fields = ObjectFiller {
         object: &mut reply,
         is_list: false,
     };
@@ -170,7 +174,7 @@ pub(super) fn parse_reply(
 
 /// Parses the outermost object, and the `MediaContainer` in it.
 struct Reply<'r, 'a> {
-    head: ReplyHead,
+    head: ReplyMetadata,
     content: &'r mut ReplyContent<'a>,
     may_continue: MayContinue<'r>,
 }
@@ -289,8 +293,8 @@ impl Object for Row<'_, '_> {
             (item.season, item.episode) = (-1, -1);
         }
         let section = self.section.take();
-        reader.is_over = reader.count > reader.max_rows || reader.memory > MAX_ROWS_BYTES;
-        if reader.is_over {
+        reader.exceeds_limit = reader.count > reader.max_rows || reader.memory > MAX_ROWS_BYTES;
+        if reader.exceeds_limit {
             return false;
         }
         if !item.rating_key.is_empty() {
@@ -317,5 +321,5 @@ impl Object for MediaVersions<'_> {
 }
 
 #[cfg(test)]
-#[path = "wire_tests.rs"]
+#[path = "replies_tests.rs"]
 mod tests;

@@ -45,14 +45,14 @@ pub fn season_at(words: &Words, index: usize) -> Option<i32> {
 }
 
 /// The episode numbers in a file name: one episode or a range.
-pub struct EpisodeMarker {
+pub struct EpisodeRange {
     /// The season number; `None` if the name has only an episode number, such as `E02`.
     pub season: Option<i32>,
     pub first_episode: i32,
     pub last_episode: i32,
 }
 
-impl EpisodeMarker {
+impl EpisodeRange {
     /// Finds the first episode number with a season, or, if there is none, the first episode number without a season.
     pub fn find(words: &Words) -> Option<Self> {
         let markers = || (0..words.len()).filter_map(|index| Self::parse_at(words, index));

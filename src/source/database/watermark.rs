@@ -13,7 +13,7 @@ const RECENT_CHANGES: usize = 16;
 
 /// The watermark of the database at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mark {
+pub struct Watermark {
     /// Identity of the file. A restored backup is a different file, or has lower watermarks.
     pub file_id: u64,
     /// The highest item id ever assigned; ids are never reused.
@@ -42,7 +42,7 @@ const UNCOUNTED: &str = "-";
 /// Suffix of a stamp that the next write may leave unchanged.
 const MAY_MISS_NEXT_WRITE: char = '~';
 
-impl Mark {
+impl Watermark {
     /// Reads the current watermark. All queries use an index, so they are fast even in a large database.
     pub fn read(connection: &Connection, state: &FileState) -> rusqlite::Result<Self> {
         let count = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
@@ -158,22 +158,22 @@ impl Mark {
 }
 
 /// Returns the row count in a change token, including shows and seasons; `None` if the rows were not counted.
-pub fn row_count_in(token: &str) -> Option<i64> {
+pub fn parse_row_count(token: &str) -> Option<i64> {
     token.split(SEPARATOR).nth(1)?.parse().ok()
 }
 
-/// Counts the rows of all libraries. `SQLite` reads the smallest index for this query.
+/// Counts the rows of all libraries. SQLite reads the smallest index for this query.
 pub fn count_rows(connection: &Connection) -> rusqlite::Result<i64> {
     connection.query_row("SELECT count(*) FROM metadata_items", [], |row| row.get(0))
 }
 
 /// Returns whether the files are unchanged since this change token, according to their metadata.
-pub fn is_current(token: &str, state: &FileState) -> bool {
+pub fn is_token_current(token: &str, state: &FileState) -> bool {
     token
         .rsplit_once(SEPARATOR)
         .is_some_and(|(_, stamp)| !stamp.ends_with(MAY_MISS_NEXT_WRITE) && stamp == format!("{:x}", state.stamp))
 }
 
 #[cfg(test)]
-#[path = "mark_tests.rs"]
+#[path = "watermark_tests.rs"]
 mod tests;

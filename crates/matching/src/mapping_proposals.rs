@@ -3,12 +3,12 @@
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
-use super::normal::{Normal, Shape, normal_form};
+use super::normal::{NormalPath, PathShape, normal_form};
 use super::rewrite::{PrefixRule, is_absolute};
 
 /// A prefix mapping that would translate host paths to listed paths.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PrefixPair {
+pub struct ProposedMapping {
     /// The folder as the host spells it.
     pub from: Vec<u8>,
     /// The folder as the server spells it.
@@ -19,7 +19,7 @@ pub struct PrefixPair {
     pub examined: usize,
 }
 
-impl PrefixPair {
+impl ProposedMapping {
     /// Compiles the mapping, so that the caller can apply the mapping to more paths.
     #[must_use]
     pub fn rule(&self) -> PrefixRule {
@@ -34,7 +34,7 @@ pub struct Samples {
     /// Number of paths examined.
     examined: usize,
     /// The mappings, keyed by the normal forms of `from` and `to`.
-    pairs: HashMap<(Vec<u8>, Vec<u8>), PrefixPair>,
+    pairs: HashMap<(Vec<u8>, Vec<u8>), ProposedMapping>,
 }
 
 impl Samples {
@@ -57,7 +57,7 @@ impl Samples {
             if counted_pairs.contains(&key) {
                 continue;
             }
-            let pair = self.pairs.entry(key.clone()).or_insert_with(|| PrefixPair {
+            let pair = self.pairs.entry(key.clone()).or_insert_with(|| ProposedMapping {
                 from: from.to_vec(),
                 to: to.to_vec(),
                 matched: 0,
@@ -70,14 +70,14 @@ impl Samples {
 
     /// Returns all mappings with at least two matching paths, best first. If only one path was examined, one is enough.
     #[must_use]
-    pub fn proposals(&self) -> Vec<PrefixPair> {
-        let is_supported = |pair: &&PrefixPair| pair.matched > 1 || self.examined == 1;
-        let with_examined = |pair: &PrefixPair| PrefixPair {
+    pub fn proposals(&self) -> Vec<ProposedMapping> {
+        let is_supported = |pair: &&ProposedMapping| pair.matched > 1 || self.examined == 1;
+        let with_examined = |pair: &ProposedMapping| ProposedMapping {
             examined: self.examined,
             ..pair.clone()
         };
         let supported_pairs = self.pairs.values().filter(is_supported);
-        let mut proposals: Vec<PrefixPair> = supported_pairs.map(with_examined).collect();
+        let mut proposals: Vec<ProposedMapping> = supported_pairs.map(with_examined).collect();
         proposals.sort_by(compare_support);
         proposals
     }
@@ -85,7 +85,7 @@ impl Samples {
 
 /// Sorts by the number of matching paths, in descending order. The folders break ties, so that the order is
 /// reproducible.
-fn compare_support(a: &PrefixPair, b: &PrefixPair) -> Ordering {
+fn compare_support(a: &ProposedMapping, b: &ProposedMapping) -> Ordering {
     b.matched
         .cmp(&a.matched)
         .then_with(|| (&a.from, &a.to).cmp(&(&b.from, &b.to)))
@@ -95,7 +95,7 @@ fn compare_support(a: &PrefixPair, b: &PrefixPair) -> Ordering {
 /// path. `None` if the suffix has fewer than two components, or if no rule can replace one root with the other.
 fn differing_roots<'a>(host_path: &'a [u8], server_path: &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
     let (mut from, mut to) = (host_path, server_path);
-    let (windows_host, windows_server) = (Shape::of(host_path).windows, Shape::of(server_path).windows);
+    let (windows_host, windows_server) = (PathShape::of(host_path).windows, PathShape::of(server_path).windows);
     let mut common_components = 0;
     loop {
         let (host_parent, host_name) = split_last(from, windows_host);
@@ -115,7 +115,7 @@ fn differing_roots<'a>(host_path: &'a [u8], server_path: &'a [u8]) -> Option<(&'
 /// Returns whether a rule that replaces `from` with `to` rewrites the host path to the server path. Also returns
 /// `false` if the two paths are equal, since they need no rule.
 fn rewrites(from: &[u8], to: &[u8], host_path: &[u8], server_path: &[u8]) -> bool {
-    let rewritten = Normal::with(host_path, |path| {
+    let rewritten = NormalPath::with(host_path, |path| {
         PrefixRule::new(from, to).rewrite(path, &mut normal_form)
     });
     let server_form = normal_form(server_path);

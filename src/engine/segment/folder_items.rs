@@ -2,13 +2,13 @@
 
 use std::ops::{ControlFlow, Range};
 
-use super::checked_bytes::Read;
+use super::checked_bytes::ReadResult;
 use super::read::ListingSegment;
-use super::record::{self, EntryHead, MAPPED, SHOW};
+use super::record::{self, EntryRef, MAPPED, SHOW};
 use crate::matching::{FolderContents, FolderMember, Form, MAX_CANDIDATES, Season};
 
 /// The shows for which an answer has no room, by the number of their record.
-pub type Others = Vec<u32>;
+pub type OmittedShows = Vec<u32>;
 
 impl ListingSegment {
     /// Returns the range of positions below a folder in the folder order: of mapped paths if `mapped` is true,
@@ -27,28 +27,28 @@ impl ListingSegment {
 
     /// Returns the entry at this position in the folder order; `None` if the segment is damaged there.
     #[must_use]
-    pub fn at(&self, place: usize) -> Option<EntryHead<'_>> {
+    pub fn entry_at(&self, place: usize) -> Option<EntryRef<'_>> {
         let number = self.order.entry(&self.file, place).ok()?;
         self.entry(number).ok()
     }
 
     /// Calls `each` with all entries of an item: first the entries of its files, then the mapped entries. `first` is
     /// the number of the item's first entry.
-    pub fn entries_of<'i>(&'i self, first: u32, mut each: impl FnMut(&EntryHead<'i>)) {
-        let _damage_is_marked: Read<()> = (|| {
+    pub fn entries_of<'i>(&'i self, first: u32, mut each: impl FnMut(&EntryRef<'i>)) {
+        let _damage_is_marked: ReadResult<()> = (|| {
             let entry = self.entry(first)?;
             if !entry.path.is_empty() {
                 each(&entry);
             }
-            let (_, rest) = record::item(&self.file, self.item_at(&entry)?)?;
+            let (_, rest) = record::item(&self.file, self.item_offset(&entry)?)?;
             let (mut left, mut end) = (rest.more, rest.ids(&self.file)?.1);
             loop {
                 let at = end.next_multiple_of(4);
                 // The item's listed entries are followed by its mapped entries, a show, another item or the end.
-                if !self.has_records(at) || left == 0 && self.file.slice(at, 1)?[0] & (MAPPED | SHOW) != MAPPED {
+                if !self.is_in_records(at) || left == 0 && self.file.slice(at, 1)?[0] & (MAPPED | SHOW) != MAPPED {
                     return Ok(());
                 }
-                let next = self.entry(u32::try_from(at / 4).map_err(|_| self.file.fail())?)?;
+                let next = self.entry(u32::try_from(at / 4).map_err(|_| self.file.mark_damaged())?)?;
                 if left == 0 && !self.is_of(&next, first)? {
                     return Ok(());
                 }
@@ -61,13 +61,13 @@ impl ListingSegment {
 
     /// Returns whether a mapped entry belongs to the item whose first entry is `first`. The mapped entry refers to a
     /// listed entry, which is this first entry or refers to it.
-    fn is_of(&self, mapped: &EntryHead<'_>, first: u32) -> Read<bool> {
+    fn is_of(&self, mapped: &EntryRef<'_>, first: u32) -> ReadResult<bool> {
         Ok(mapped.target == first || self.entry(mapped.target)?.target == first)
     }
 
     /// Returns the sorted positions in `within` that belong to hidden items. `firsts` are the first entries of these
-    /// items. `within` is the result of [`Self::below`] for `folder` and `mapped`.
-    pub fn hidden_places(
+    /// items. `within` is the result of [`Self::items_in_folders`] for `folder` and `mapped`.
+    pub fn hidden_positions(
         &self,
         firsts: impl Iterator<Item = u32>,
         within: &Range<usize>,
@@ -80,7 +80,7 @@ impl ListingSegment {
                 if entry.is_mapped() == mapped && entry.form().compare_to_folder(folder, 0).0.is_eq() {
                     let place = self
                         .order
-                        .place_of(&self.file, within.clone(), entry.form(), entry.number);
+                        .position_of(&self.file, within.clone(), entry.form(), entry.number);
                     places.extend(place.ok().flatten());
                 }
             });
@@ -93,35 +93,35 @@ impl ListingSegment {
     /// Adds the contents of a range of positions to `contents`: file and item counts, one episode of each show, and the
     /// items without a show. Skips the sorted positions in `hidden`. `components` is the folder's number of components.
     /// Returns the shows for which the answer has no room, so that the caller does not count them twice.
-    pub fn gather<'i>(
+    pub fn add_contents<'i>(
         &'i self,
         within: &Range<usize>,
         hidden: &[usize],
         components: usize,
         contents: &mut FolderContents<'i>,
-    ) -> Others {
+    ) -> OmittedShows {
         let mut others = Vec::new();
-        let _damage_is_marked = self.gather_runs(within, hidden, components, contents, &mut others);
+        let _damage_is_marked = self.add_contents_of_runs(within, hidden, components, contents, &mut others);
         others.sort_unstable();
         others.dedup();
         contents.total += others.len();
         others
     }
 
-    /// Does the work of [`Self::gather`], run by run. Adds the shows for which the answer has no room to `others`. A
-    /// run has the paths of one season, or of items without a show.
-    fn gather_runs<'i>(
+    /// Does the work of [`Self::add_contents`], run by run. Adds the shows for which the answer has no room to
+    /// `others`. A run has the paths of one season, or of items without a show.
+    fn add_contents_of_runs<'i>(
         &'i self,
         within: &Range<usize>,
         hidden: &[usize],
         components: usize,
         contents: &mut FolderContents<'i>,
-        others: &mut Others,
-    ) -> Read<()> {
+        others: &mut OmittedShows,
+    ) -> ReadResult<()> {
         let mut repeats = self.order.repeats(&self.file, within, within.start)?;
         repeats.retain(|place| hidden.binary_search(place).is_err());
         let mut shows: Vec<(u32, usize)> = Vec::new();
-        self.order.runs(&self.file, within, |run, show| {
+        self.order.for_each_run(&self.file, within, |run, show| {
             let files = run.len() - count(hidden, &run);
             if files == 0 {
                 return Ok(ControlFlow::Continue(()));
@@ -158,11 +158,11 @@ impl ListingSegment {
     }
 
     /// Returns the item at a position as a member of a folder. `components` is the folder's number of components.
-    fn member(&self, place: usize, components: usize, is_show: bool) -> Read<FolderMember<'_>> {
+    fn member(&self, place: usize, components: usize, is_show: bool) -> ReadResult<FolderMember<'_>> {
         let number = self.order.entry(&self.file, place)?;
         let entry = self.entry(number)?;
-        let (item, rest) = record::item(&self.file, self.item_at(&entry)?)?;
-        let season = record::season(&self.file, rest.above)?.unwrap_or(Season::NONE);
+        let (item, rest) = record::item(&self.file, self.item_offset(&entry)?)?;
+        let season = record::season(&self.file, rest.parent_record)?.unwrap_or(Season::NONE);
         let path = if entry.is_mapped() {
             self.entry(entry.target)?.path
         } else {
@@ -174,20 +174,20 @@ impl ListingSegment {
 
     /// Returns whether one of these shows has this rating key.
     #[must_use]
-    pub fn is_among(&self, shows: &[u32], rating_key: &str) -> bool {
+    pub fn contains_show_key(&self, shows: &[u32], rating_key: &str) -> bool {
         shows
             .iter()
             .any(|show| record::show_key(&self.file, *show).is_ok_and(|key| key == rating_key))
     }
 
-    /// Finds the listed folders that have the most last components in common with `folder`, but at least `least`. Skips
-    /// the folders in which all items are hidden; `hidden` returns the first entry of each hidden item. Calls `each`
-    /// with the number of common components and the folder's normal form. Returns the number of folders; 0 if the
-    /// segment is damaged.
+    /// Finds the listed folders that have the most last components in common with `folder`, but at least
+    /// `min_components`. Skips the folders in which all items are hidden; `hidden` returns the first entry of each
+    /// hidden item. Calls `each` with the number of common components and the folder's normal form. Returns the number
+    /// of folders; 0 if the segment is damaged.
     pub fn folder_suffix_matches(
         &self,
         folder: Form<'_>,
-        least: usize,
+        min_components: usize,
         hidden: &dyn Fn() -> Vec<u32>,
         each: impl FnMut(usize, Vec<u8>),
     ) -> usize {
@@ -198,11 +198,11 @@ impl ListingSegment {
                 return Ok(true);
             }
             let within = self.order.below(&self.file, form, false)?;
-            let hidden = self.hidden_places(hidden.iter().copied(), &within, form, false);
+            let hidden = self.hidden_positions(hidden.iter().copied(), &within, form, false);
             Ok(hidden.len() < within.len())
         };
         self.order
-            .suffix_matches(&self.file, folder, least, MAX_CANDIDATES, has_live_entry, each)
+            .suffix_matches(&self.file, folder, min_components, MAX_CANDIDATES, has_live_entry, each)
             .unwrap_or(0)
     }
 }

@@ -4,17 +4,17 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::engine::memtable::{Memtable, MemtableChange, MemtableEntry};
-use crate::engine::segment::{ListingSegment, Matches, RecordPlace, SegmentsLost, SingleMatch};
+use crate::engine::segment::{ListingSegment, Matches, RecordPosition, SegmentsLost, SingleMatch};
 use crate::matching::normal::normal_form;
 use crate::matching::{
-    FactTime, FirstEntry, Form, FoundItem, ItemRef, LibraryIndex, Mappings, Normal, Spelling, lies_at_or_under,
+    EntryTime, FirstEntry, Form, FoundItem, ItemRef, LibraryIndex, Mappings, NormalPath, Spelling, lies_at_or_under,
     lies_under,
 };
 use crate::model::{Item, MatchKind};
 
 /// Properties of a library, without its items.
 #[derive(Clone, Debug, Default)]
-pub struct ViewFacts {
+pub struct LibraryProperties {
     pub uuid: String,
     /// The library's folders, as server paths.
     pub locations: Vec<String>,
@@ -25,8 +25,8 @@ pub struct ViewFacts {
 }
 
 /// One library in a snapshot. Immutable, except for the memtable.
-pub struct LibraryView {
-    pub facts: ViewFacts,
+pub struct LibrarySnapshot {
+    pub facts: LibraryProperties,
     /// Segment of the newest complete listing; `None` without a listing, or if the segment is unusable.
     pub segment: Option<Arc<ListingSegment>>,
     /// Confirmed matches in segments; `None` if there are none.
@@ -38,11 +38,11 @@ pub struct LibraryView {
     hosts: Box<[Box<[u8]>]>,
 }
 
-impl LibraryView {
+impl LibrarySnapshot {
     /// Combines the parts of a library. Ignores a segment of a different library, such as a file that a user copied.
     #[must_use]
     pub fn new(
-        facts: ViewFacts,
+        facts: LibraryProperties,
         mappings: &Mappings,
         segment: Option<Arc<ListingSegment>>,
         matches: Option<Matches>,
@@ -70,7 +70,7 @@ impl LibraryView {
 
     /// Calls `each` for each path that has a confirmed match and the same normal form as `path`.
     pub fn confirmed_paths(&self, path: &[u8], mut each: impl FnMut(&[u8])) {
-        Normal::with(path, |path| {
+        NormalPath::with(path, |path| {
             self.each_confirmed(path, |hit| each(self.key_and_path(hit).1));
         });
     }
@@ -78,7 +78,7 @@ impl LibraryView {
     /// Returns the paths that have a confirmed match with this item.
     pub fn paths_of(&self, rating_key: &str) -> Vec<Vec<u8>> {
         let is_match = |record: &&MemtableEntry| matches!(record.change, MemtableChange::Matched { .. });
-        let changed = self.memtable.about_item(rating_key).filter(is_match);
+        let changed = self.memtable.records_of_item(rating_key).filter(is_match);
         let mut paths: Vec<&[u8]> = changed.filter_map(|record| record.change.path()).collect();
         if let Some(matches) = &self.matches {
             matches.of_item(rating_key, |path| paths.push(path));
@@ -87,7 +87,7 @@ impl LibraryView {
         paths.dedup();
         paths.retain(|path| {
             let mut is_its = false;
-            Normal::with(path, |normal| {
+            NormalPath::with(path, |normal| {
                 self.each_confirmed(normal, |hit| is_its |= self.key_and_path(hit) == (rating_key, *path));
             });
             is_its
@@ -120,8 +120,8 @@ impl LibraryView {
     }
 
     /// Returns the memtable's newest change that adds or removes the item; `None` without a change.
-    pub(super) fn overridden(&self, rating_key: &str) -> Option<&MemtableEntry> {
-        self.memtable.about_item(rating_key).find(|record| {
+    pub(super) fn newest_override(&self, rating_key: &str) -> Option<&MemtableEntry> {
+        self.memtable.records_of_item(rating_key).find(|record| {
             matches!(
                 record.change,
                 MemtableChange::Added { .. } | MemtableChange::Removed { .. }
@@ -131,13 +131,13 @@ impl LibraryView {
 
     /// Returns whether the memtable replaces or removes this item of the segment.
     pub(super) fn hides(&self, rating_key: &str) -> bool {
-        !self.memtable.is_empty() && self.overridden(rating_key).is_some()
+        !self.memtable.is_empty() && self.newest_override(rating_key).is_some()
     }
 
     /// Returns the item of an `Added` change; `None` for other changes and for overridden items.
-    pub(super) fn live<'v>(&'v self, record: &'v MemtableEntry) -> Option<&'v Item> {
+    pub(super) fn live_item<'v>(&'v self, record: &'v MemtableEntry) -> Option<&'v Item> {
         let item = added(record)?;
-        let newest = self.overridden(&item.rating_key)?;
+        let newest = self.newest_override(&item.rating_key)?;
         (newest.order == record.order).then_some(item)
     }
 
@@ -147,20 +147,20 @@ impl LibraryView {
     }
 
     /// Returns the newest change to the confirmed match for exactly the path `raw`, with the normal form `path`.
-    fn match_of<'v>(&'v self, path: &Normal<'_>, raw: &[u8]) -> Option<&'v MemtableEntry> {
+    fn match_of<'v>(&'v self, path: &NormalPath<'_>, raw: &[u8]) -> Option<&'v MemtableEntry> {
         let about = |record: &&MemtableEntry| {
             matches!(
                 record.change,
                 MemtableChange::Matched { .. } | MemtableChange::Forgotten { .. }
             ) && record.change.path() == Some(raw)
         };
-        let mut records = self.memtable.about_path(path).map(|(record, _)| record);
+        let mut records = self.memtable.records_of_path(path).map(|(record, _)| record);
         records.find(about)
     }
 
     /// Returns the memtable's confirmed match for exactly this path, unless a listed path could contradict the match.
-    fn unique_recorded<'v>(&'v self, path: &Normal<'_>) -> Option<(&'v str, MatchKind)> {
-        if self.facts.fetched || path.is_text() {
+    fn unique_recorded<'v>(&'v self, path: &NormalPath<'_>) -> Option<(&'v str, MatchKind)> {
+        if self.facts.fetched || path.is_utf8() {
             return None;
         }
         let MemtableChange::Matched { rating_key, .. } = &self.match_of(path, path.raw())?.change else {
@@ -189,22 +189,22 @@ impl LibraryView {
 
     /// Calls `each` for each listed path with this normal form. If `mapped`, compares mapped paths instead. The second
     /// argument of `each` says whether the bytes are also equal.
-    fn at_path<'v>(&'v self, path: &Normal<'_>, mapped: bool, mut each: impl FnMut(Hit<'v>, bool)) {
+    fn each_at_path<'v>(&'v self, path: &NormalPath<'_>, mapped: bool, mut each: impl FnMut(Hit<'v>, bool)) {
         if let Some(segment) = &self.segment {
-            segment.paths(path, |entry, raw| {
+            segment.for_each_with_form(path, |entry, raw| {
                 if entry.is_mapped() != mapped {
                     return;
                 }
                 if self.memtable.is_empty() || !self.hides(segment.rating_key(entry.number)) {
-                    each(Hit::Listed(entry.listed()), raw);
+                    each(Hit::Listed(entry.listed_number()), raw);
                 }
             });
         }
         if self.memtable.is_empty() {
             return;
         }
-        for (record, form) in self.memtable.about_path(path) {
-            let Some(item) = self.live(record) else {
+        for (record, form) in self.memtable.records_of_path(path) {
+            let Some(item) = self.live_item(record) else {
                 continue;
             };
             let (part, spelling) = match form.checked_sub(item.parts.len()) {
@@ -239,14 +239,14 @@ pub enum Hit<'v> {
     /// A path in the listing segment: the entry's number.
     Listed(u32),
     /// A confirmed match in a segment.
-    Matched(RecordPlace),
+    Matched(RecordPosition),
     /// A file of an added item in the memtable: the change, and the index in the item's parts.
     Added(&'v MemtableEntry, u32),
     /// A confirmed match in the memtable.
     Recorded(&'v MemtableEntry),
 }
 
-impl LibraryIndex for LibraryView {
+impl LibraryIndex for LibrarySnapshot {
     type Hit<'v> = Hit<'v>;
 
     fn is_fetched(&self) -> bool {
@@ -254,22 +254,22 @@ impl LibraryIndex for LibraryView {
     }
 
     /// Returns whether one of the library's folders contains the path, a server path or a host path.
-    fn owns(&self, path: &Normal<'_>) -> bool {
+    fn owns(&self, path: &NormalPath<'_>) -> bool {
         let mut folders = self.locations.iter().chain(&self.hosts);
-        if path.is_text() {
+        if path.is_utf8() {
             return folders.any(|folder| lies_under(path.form(), folder));
         }
         // The form of a path that is not valid UTF-8 is not folded, but the forms of folders are. So only the leading
         // folders that are valid UTF-8 are compared.
         let text = path.raw().utf8_chunks().next().map_or("", |chunk| chunk.valid());
         let above = text.rfind(['/', '\\']).map_or("", |end| &text[..=end]);
-        Normal::with(above.as_bytes(), |above| {
+        NormalPath::with(above.as_bytes(), |above| {
             folders.any(|folder| lies_at_or_under(above.form(), folder))
         })
     }
 
     /// Returns how many components a listed path has below its outermost location; 0 outside all locations.
-    fn components_below_location(&self, listed: &Normal<'_>) -> usize {
+    fn components_below_location(&self, listed: &NormalPath<'_>) -> usize {
         let length = |form: &[u8]| Form::from_folded(form).rev_components().count();
         let above = self
             .locations
@@ -289,9 +289,9 @@ impl LibraryIndex for LibraryView {
     /// Returns the match for exactly this path, unless a change or another path could contradict the match. Most
     /// lookups take this fast path.
     #[inline]
-    fn unique_hit<'v>(&'v self, path: &Normal<'_>, first: FirstEntry) -> Option<(&'v str, MatchKind)> {
+    fn unique_hit<'v>(&'v self, path: &NormalPath<'_>, first: FirstEntry) -> Option<(&'v str, MatchKind)> {
         let changed = !self.memtable.is_empty();
-        if changed && self.memtable.about_path(path).next().is_some() {
+        if changed && self.memtable.records_of_path(path).next().is_some() {
             return self.unique_recorded(path);
         }
         // Without a listing, no listed path can contradict a confirmed match.
@@ -299,11 +299,11 @@ impl LibraryIndex for LibraryView {
             let SingleMatch::Match(rating_key) = self.matches.as_ref()?.unique_hit(path.raw(), path.hash()) else {
                 return None;
             };
-            let outdated = changed && self.memtable.about_item(rating_key).next().is_some();
+            let outdated = changed && self.memtable.records_of_item(rating_key).next().is_some();
             return (!outdated && !self.is_broken()).then_some((rating_key, MatchKind::Confirmed));
         }
         let rating_key = self.segment.as_ref()?.unique_hit(path.raw(), first)?;
-        if changed && self.memtable.about_item(rating_key).next().is_some() {
+        if changed && self.memtable.records_of_item(rating_key).next().is_some() {
             return None;
         }
         self.unique_listed(path.raw(), path.hash(), rating_key)
@@ -322,7 +322,7 @@ impl LibraryIndex for LibraryView {
 
     /// Returns the normal form that the segment stores for exactly this path, to save computing it.
     fn stored_form<'v>(&'v self, path: &Spelling<'_>, first: FirstEntry) -> Option<&'v [u8]> {
-        self.segment.as_ref()?.form_of(path.raw(), first)
+        self.segment.as_ref()?.stored_form(path.raw(), first)
     }
 
     /// Prefetches the index entries for this hash in all segments.
@@ -350,15 +350,15 @@ impl LibraryIndex for LibraryView {
     }
 
     /// Calls `each` for the confirmed matches of paths with this normal form, starting with the segments.
-    fn each_confirmed<'v>(&'v self, path: &Normal<'_>, mut each: impl FnMut(Hit<'v>)) {
+    fn each_confirmed<'v>(&'v self, path: &NormalPath<'_>, mut each: impl FnMut(Hit<'v>)) {
         if let Some(matches) = &self.matches {
-            matches.each(path, |place, raw| {
+            matches.for_each_match(path, |place, raw| {
                 if self.memtable.is_empty() || self.match_of(path, raw).is_none() {
                     each(Hit::Matched(place));
                 }
             });
         }
-        for (record, _) in self.memtable.about_path(path) {
+        for (record, _) in self.memtable.records_of_path(path) {
             if let MemtableChange::Matched { path: raw, .. } = &record.change
                 && let Some(newest) = self.match_of(path, raw)
                 && newest.order == record.order
@@ -369,21 +369,26 @@ impl LibraryIndex for LibraryView {
     }
 
     /// Calls `each` for each listed path with this normal form.
-    fn each_listed<'v>(&'v self, path: &Normal<'_>, each: impl FnMut(Hit<'v>, bool)) {
-        self.at_path(path, false, each);
+    fn each_listed<'v>(&'v self, path: &NormalPath<'_>, each: impl FnMut(Hit<'v>, bool)) {
+        self.each_at_path(path, false, each);
     }
 
     /// Calls `each` for each listed path that a mapping rule maps to this normal form.
-    fn each_mapped<'v>(&'v self, path: &Normal<'_>, each: impl FnMut(Hit<'v>, bool)) {
-        self.at_path(path, true, each);
+    fn each_mapped<'v>(&'v self, path: &NormalPath<'_>, each: impl FnMut(Hit<'v>, bool)) {
+        self.each_at_path(path, true, each);
     }
 
     /// Calls `each` for the listed paths that share the longest suffix with `path`, of at least `least` components.
     /// Returns how many paths were omitted.
-    fn suffix_matches<'v>(&'v self, path: &Normal<'_>, least: usize, mut each: impl FnMut(usize, Hit<'v>)) -> usize {
+    fn suffix_matches<'v>(
+        &'v self,
+        path: &NormalPath<'_>,
+        least: usize,
+        mut each: impl FnMut(usize, Hit<'v>),
+    ) -> usize {
         let mut best = least.max(1);
         for (record, part, common) in self.memtable.suffix_matches(path) {
-            if common >= best && self.live(record).is_some() {
+            if common >= best && self.live_item(record).is_some() {
                 best = common;
                 each(common, hit_of(record, part));
             }
@@ -402,8 +407,8 @@ impl LibraryIndex for LibraryView {
 
     /// Returns the first path of an item: from the memtable if the item has changed, otherwise from the segment.
     fn find_item<'v>(&'v self, rating_key: &str) -> Option<Hit<'v>> {
-        match self.overridden(rating_key) {
-            Some(record) => self.live(record).map(|_| hit_of(record, 0)),
+        match self.newest_override(rating_key) {
+            Some(record) => self.live_item(record).map(|_| hit_of(record, 0)),
             None => self.segment.as_ref()?.find(rating_key).map(Hit::Listed),
         }
     }
@@ -411,7 +416,7 @@ impl LibraryIndex for LibraryView {
     /// Returns the rating key and the path of a hit; empty strings if the segment is damaged.
     fn key_and_path<'v>(&'v self, hit: Hit<'v>) -> (&'v str, &'v [u8]) {
         match (hit, &self.segment, &self.matches) {
-            (Hit::Listed(number), Some(segment), _) => segment.facts(number),
+            (Hit::Listed(number), Some(segment), _) => segment.key_and_path(number),
             (Hit::Matched(place), _, Some(matches)) => {
                 matches.get(place).map_or(("", b""), |(key, path, _)| (key, path))
             }
@@ -439,14 +444,14 @@ impl LibraryIndex for LibraryView {
     /// Writes the item and the path of a hit into `found`, without copying the item.
     fn fill_found<'v>(&'v self, hit: Hit<'v>, found: &mut FoundItem<'v>) {
         if let (Hit::Listed(number), Some(segment)) = (hit, &self.segment) {
-            segment.show(number, found);
+            segment.fill_found(number, found);
         } else {
             (found.item, found.path) = (self.item(hit), self.key_and_path(hit).1);
         }
     }
 
     /// Returns when a path was listed or recorded. If two hits contradict each other, the newer hit wins.
-    fn fact_time(&self, hit: Hit<'_>) -> FactTime {
+    fn entry_time(&self, hit: Hit<'_>) -> EntryTime {
         // An item that was added before the listing was published is also in the listing.
         let listed = |added_sequence: u64| added_sequence.max(self.facts.listed_at);
         let (sequence, order) = match (hit, &self.segment, &self.matches) {
@@ -462,25 +467,25 @@ impl LibraryIndex for LibraryView {
             },
             _ => (0, 0),
         };
-        FactTime { sequence, order }
+        EntryTime { sequence, order }
     }
 
     /// Returns whether the item, the requested path (`question`) or the matched path is invalidated.
-    fn is_unverified(&self, question: &Normal<'_>, path: &[u8], rating_key: &str) -> bool {
+    fn is_unverified(&self, question: &NormalPath<'_>, path: &[u8], rating_key: &str) -> bool {
         if self.memtable.is_empty() {
             return false;
         }
         let item = self
             .memtable
-            .about_item(rating_key)
+            .records_of_item(rating_key)
             .find_map(|record| match record.change {
                 MemtableChange::UnverifiedItem { .. } => Some(true),
                 // `Added` does not end an invalidation, which the store keeps, and which a new handle would load.
                 MemtableChange::VerifiedItem { .. } | MemtableChange::Matched { .. } => Some(false),
                 _ => None,
             });
-        let at = |path: &Normal<'_>| {
-            let mut records = self.memtable.about_path(path);
+        let at = |path: &NormalPath<'_>| {
+            let mut records = self.memtable.records_of_path(path);
             let newest = records.find_map(|(record, _)| match record.change {
                 MemtableChange::UnverifiedPath { .. } => Some(true),
                 MemtableChange::VerifiedPath { .. } | MemtableChange::Matched { .. } => Some(false),
@@ -488,7 +493,7 @@ impl LibraryIndex for LibraryView {
             });
             newest == Some(true)
         };
-        item == Some(true) || at(question) || (path != question.raw() && Normal::with(path, at))
+        item == Some(true) || at(question) || (path != question.raw() && NormalPath::with(path, at))
     }
 
     /// Returns whether a segment of the library is missing or damaged.

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use super::super::contract::{Bounds, LocatedItem};
 use super::plex_http::PlexHttp;
+use super::replies::{ReplyContent, ReplyMetadata, RowReader};
 use super::server_request::{OVERSIZE_FACTOR, ServerRequest};
-use super::wire::{ReplyContent, ReplyHead, RowReader};
 use crate::error::{Result, Status};
 use crate::model::{Item, ItemType};
 
@@ -15,7 +15,7 @@ const BATCH: usize = 100;
 impl PlexHttp {
     /// Fetches up to [`BATCH`] items in one request, and adds the existing items to `items`. Returns the reply's
     /// metadata, which shows whether the server truncated the list.
-    fn fetch_batch(&self, keys: &[&str], bounds: &Bounds<'_>, items: &mut Vec<LocatedItem>) -> Result<ReplyHead> {
+    fn fetch_batch(&self, keys: &[&str], bounds: &Bounds<'_>, items: &mut Vec<LocatedItem>) -> Result<ReplyMetadata> {
         let request = ServerRequest::items(keys);
         let items_before = items.len();
         let mut rows = Vec::new();
@@ -24,7 +24,7 @@ impl PlexHttp {
         let mut content = ReplyContent::Rows(RowReader::new(ItemType::Other, max_rows, &mut sink));
         let head = match self.send(&request, bounds, &mut content) {
             // The server has none of these items.
-            Err(error) if error.status == Status::NotOnServer => return Ok(ReplyHead::default()),
+            Err(error) if error.status == Status::NotOnServer => return Ok(ReplyMetadata::default()),
             result => result?,
         };
         for (item, section) in rows {

@@ -1,13 +1,13 @@
-//! The trait for kinds of queries, which [`Queries::ask`] answers: by path, folder, GUID or title.
+//! The trait for kinds of queries, which [`Queries::check_rights`] answers: by path, folder, GUID or title.
 
 use super::answer::Answer;
 use super::queries::Queries;
-use crate::engine::{LibraryRow, Snapshot, places};
+use crate::engine::{LibraryRow, Snapshot, library_indexes};
 use crate::error::{Error, Result, Status};
-use crate::freshness::{Need, is_stale, need};
+use crate::freshness::{NeededRequest, is_stale, needed_request};
 use crate::matching::Scope;
 use crate::model::{Generation, IdentityId, Sequence};
-use crate::sync::{Call, SearchTarget, Unverified};
+use crate::sync::{Call, ItemToVerify, SearchTarget};
 
 /// The snapshot that a query searches, and the call that made the query.
 pub struct QueryContext<'t> {
@@ -22,7 +22,7 @@ pub struct QueryContext<'t> {
 }
 
 /// A query for the item at a path or folder, or for the items with a GUID or title.
-pub trait Question {
+pub trait QueryKind {
     /// The result of searching the snapshot.
     type Found<'t>: Default;
     /// Whether to verify invalidated items before refreshing libraries. True for paths, because verifying one path's
@@ -37,9 +37,9 @@ pub trait Question {
     fn each_found_library(found: &Self::Found<'_>, each: &mut dyn FnMut(usize));
     /// Returns, for each library in the snapshot, whether the library should list the item, because a location of the
     /// library contains the path.
-    fn owners(&self, context: &QueryContext<'_>) -> Vec<bool>;
+    fn owner_flags(&self, context: &QueryContext<'_>) -> Vec<bool>;
     /// Returns the items in the result that were invalidated, and not verified since.
-    fn unverified_items(&self, context: &QueryContext<'_>, found: &Self::Found<'_>) -> Result<Vec<Unverified>>;
+    fn unverified_items(&self, context: &QueryContext<'_>, found: &Self::Found<'_>) -> Result<Vec<ItemToVerify>>;
     /// Builds the answer from the result and the steps taken, and passes the answer to `then`.
     fn answer<R>(
         &self,
@@ -60,7 +60,7 @@ pub trait Question {
     }
     /// Returns whether the result is final, so that the query need not refresh a stale library. For example, a
     /// confirmed match is final.
-    fn is_final(&self, _: &QueryContext<'_>, _: &Self::Found<'_>) -> Result<bool> {
+    fn is_final_if_stale(&self, _: &QueryContext<'_>, _: &Self::Found<'_>) -> Result<bool> {
         Ok(false)
     }
     /// Returns whether any unfetched library may have the item, even though no location contains the path.
@@ -110,7 +110,7 @@ pub struct StepConditions {
     pub identity: Option<IdentityId>,
     /// See [`Assessment::needs_rebuild`].
     pub needs_rebuild: bool,
-    /// See [`Question::VERIFIES_FIRST`].
+    /// See [`QueryKind::VERIFIES_FIRST`].
     pub verifies_first: bool,
 }
 
@@ -121,7 +121,7 @@ pub struct QueryState {
     /// The change sequence when the query started. Server replies that were stored later are fresh enough.
     pub since: Sequence,
     /// Time when the query started, in Unix milliseconds.
-    pub begun_ms: i64,
+    pub started_ms: i64,
     /// The status of the answer if the deadline passed and no item matches.
     pub timeout_status: Option<Status>,
     /// The error of a failed request.
@@ -147,14 +147,14 @@ pub struct QueryState {
 #[derive(Default)]
 pub struct StepTargets {
     pub libraries: Vec<LibraryRow>,
-    pub items: Vec<Unverified>,
+    pub items: Vec<ItemToVerify>,
 }
 
 impl<'t> QueryContext<'t> {
     /// Collects the facts that determine the next step.
-    pub fn conditions<Q: Question>(&self, assessment: Assessment) -> StepConditions {
+    pub fn step_conditions<Q: QueryKind>(&self, assessment: Assessment) -> StepConditions {
         StepConditions {
-            may_ask: self.queries.sync.may_ask(self.call),
+            may_ask: self.queries.sync.may_send_requests(self.call),
             identity: self.snapshot.identity,
             needs_rebuild: assessment.needs_rebuild,
             verifies_first: Q::VERIFIES_FIRST,
@@ -163,7 +163,7 @@ impl<'t> QueryContext<'t> {
 
     /// Returns whether a step is due, and sets `targets` to the step's targets. For [`Step::Answer`], returns whether
     /// the result is final even if the libraries are stale.
-    pub fn is_due<Q: Question>(
+    pub fn is_due<Q: QueryKind>(
         &self,
         question: &Q,
         found: &Q::Found<'_>,
@@ -173,7 +173,7 @@ impl<'t> QueryContext<'t> {
     ) -> Result<bool> {
         let sync = &self.queries.sync;
         targets.libraries = match step {
-            Step::Rebuild | Step::Answer => return question.is_final(self, found),
+            Step::Rebuild | Step::Answer => return question.is_final_if_stale(self, found),
             Step::Verify => {
                 targets.items = question.unverified_items(self, found)?;
                 return Ok(!targets.items.is_empty());
@@ -183,7 +183,7 @@ impl<'t> QueryContext<'t> {
             // A local source needs no search, because a refresh reads all changes.
             Step::Probe | Step::Search if sync.is_local() || !assessment.is_missing => Vec::new(),
             Step::Probe | Step::Search => {
-                let owned = self.libraries_where(question.owners(self)).cloned();
+                let owned = self.libraries_where(question.owner_flags(self)).cloned();
                 owned.filter(|row| row.generation.is_fetched()).collect()
             }
         };
@@ -193,7 +193,7 @@ impl<'t> QueryContext<'t> {
 
     /// Passes the indexes of the query's libraries to `each`: the only library in scope, or the libraries with items in
     /// the result, or, without items, the libraries that should list the item.
-    pub fn each_library<Q: Question>(&self, question: &Q, found: &Q::Found<'_>, each: &mut dyn FnMut(usize)) {
+    pub fn each_library<Q: QueryKind>(&self, question: &Q, found: &Q::Found<'_>, each: &mut dyn FnMut(usize)) {
         if let Scope::One(index) = self.scope {
             return each(index);
         }
@@ -203,7 +203,7 @@ impl<'t> QueryContext<'t> {
             each(index);
         });
         if !is_found {
-            let owns = question.owners(self);
+            let owns = question.owner_flags(self);
             (0..owns.len()).filter(|index| owns[*index]).for_each(each);
         }
     }
@@ -211,15 +211,17 @@ impl<'t> QueryContext<'t> {
     /// Iterates over the libraries in scope whose element in `selected` is true.
     pub fn libraries_where(&self, selected: Vec<bool>) -> impl Iterator<Item = &LibraryRow> {
         let rows = &self.snapshot.rows;
-        places(self.scope, rows.len())
+        library_indexes(self.scope, rows.len())
             .filter(move |index| selected[*index])
             .map(|index| &rows[index])
     }
 
     /// Returns the query's libraries that are due for a refresh.
-    fn stale_libraries<Q: Question>(&self, question: &Q, found: &Q::Found<'_>) -> Vec<LibraryRow> {
+    fn stale_libraries<Q: QueryKind>(&self, question: &Q, found: &Q::Found<'_>) -> Vec<LibraryRow> {
         let (queries, rows) = (self.queries, &self.snapshot.rows);
-        let is_fresh = |row: &LibraryRow| need(&queries.sync.age(row), &queries.policy, self.now_ms) == Need::Nothing;
+        let is_fresh = |row: &LibraryRow| {
+            needed_request(&queries.sync.age(row), &queries.policy, self.now_ms) == NeededRequest::Nothing
+        };
         // Fast path: most queries need no refresh and no allocation.
         if self.snapshot.rows_in(self.scope).iter().all(is_fresh) {
             return Vec::new();
@@ -229,7 +231,7 @@ impl<'t> QueryContext<'t> {
         }
         // The query refreshes fetched libraries and libraries that should list the item. The query refreshes other
         // unfetched libraries only if the item may be anywhere.
-        let owns = question.owners(self);
+        let owns = question.owner_flags(self);
         let may_be_anywhere = !owns.contains(&true) && question.may_be_anywhere(self, found);
         let targets = rows.iter().zip(owns).filter(|(row, owns)| {
             *owns || row.generation.is_fetched() || may_be_anywhere && !queries.reading.is_evicted(row)
@@ -242,7 +244,7 @@ impl<'t> QueryContext<'t> {
     }
 
     /// Returns whether one of the query's libraries was evicted after the refresh, so that the answer would lack items.
-    pub fn was_evicted<Q: Question>(&self, question: &Q, found: &Q::Found<'_>, state: &QueryState) -> bool {
+    pub fn was_evicted<Q: QueryKind>(&self, question: &Q, found: &Q::Found<'_>, state: &QueryState) -> bool {
         let mut is_evicted = false;
         if state.refreshed.is_some() && state.failure.is_none() && state.timeout_status.is_none() {
             let rows = &self.snapshot.rows;
@@ -254,9 +256,9 @@ impl<'t> QueryContext<'t> {
     }
 
     /// Returns the title of a library that is out of scope but should list the item; `None` if no library matches.
-    pub fn owner_elsewhere<Q: Question>(&self, question: &Q) -> Option<&'t str> {
+    pub fn owner_out_of_scope<Q: QueryKind>(&self, question: &Q) -> Option<&'t str> {
         let Scope::One(_) = self.scope else { return None };
-        let index = question.owners(self).iter().position(|owns| *owns)?;
+        let index = question.owner_flags(self).iter().position(|owns| *owns)?;
         Some(self.snapshot.rows[index].library.title.as_str())
     }
 
@@ -270,7 +272,8 @@ impl<'t> QueryContext<'t> {
         fetched_rows.any(|row| {
             // With a TTL of 0, every listing is stale, so a listing that this query has just checked is accepted. A
             // listing whose check time is in the future, because the clock was set back, is not accepted.
-            let is_just_checked = state.refreshed.is_some() && (state.begun_ms..=self.now_ms).contains(&row.checked_ms);
+            let is_just_checked =
+                state.refreshed.is_some() && (state.started_ms..=self.now_ms).contains(&row.checked_ms);
             is_stale(&sync.age(row), policy, self.now_ms) && (!is_just_checked || row.held_back || row.due)
         })
     }

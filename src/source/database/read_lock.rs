@@ -30,24 +30,24 @@ const SUSPENDED_CHANGED_MS: i64 = 2_000;
 /// The lock that every read transaction holds. A thread that waits for the lock respects the limits of its call, and
 /// interrupts a transaction that exceeds its time limit.
 #[derive(Default)]
-pub struct SliceLock {
-    state: Mutex<SliceState>,
+pub struct ReadLock {
+    state: Mutex<ReadLockState>,
     released: Condvar,
     /// Number of forks that wait for the lock or hold it.
     forks: AtomicU32,
 }
 
 #[derive(Default)]
-struct SliceState {
+struct ReadLockState {
     is_locked: bool,
-    running: Option<RunningSlice>,
-    pace: Pace,
+    running: Option<RunningTransaction>,
+    pace: PauseSchedule,
     failures: FileFailures,
 }
 
-/// A running read transaction. Normally, a transaction ends by itself. But in a damaged file, a single `SQLite`
+/// A running read transaction. Normally, a transaction ends by itself. But in a damaged file, a single SQLite
 /// instruction may take very long; a waiting thread then interrupts the transaction.
-pub struct RunningSlice {
+pub struct RunningTransaction {
     pub handle: InterruptHandle,
     /// Time from which any waiting thread may interrupt the transaction.
     pub end: Deadline,
@@ -55,7 +55,7 @@ pub struct RunningSlice {
     pub target_end: Instant,
 }
 
-impl SliceState {
+impl ReadLockState {
     /// Interrupts the running transaction if it has exceeded its time limit, or, for a waiting fork, its target
     /// duration.
     fn interrupt_overrun(&self, has_waiting_fork: bool) {
@@ -72,11 +72,11 @@ impl SliceState {
 }
 
 /// The lock, held for one read transaction.
-pub struct SliceGuard<'l>(&'l SliceLock);
+pub struct ReadGuard<'l>(&'l ReadLock);
 
-impl SliceLock {
+impl ReadLock {
     /// Waits for forks and other threads' transactions, and takes the lock. Fails if the call is aborted or times out.
-    pub fn acquire(&self, bounds: &Bounds<'_>) -> Result<SliceGuard<'_>> {
+    pub fn acquire(&self, bounds: &Bounds<'_>) -> Result<ReadGuard<'_>> {
         let mut state = lock(&self.state);
         while state.is_locked || self.has_waiting_fork() {
             check_bounds(bounds)?;
@@ -85,7 +85,7 @@ impl SliceLock {
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
         state.is_locked = true;
-        Ok(SliceGuard(self))
+        Ok(ReadGuard(self))
     }
 
     /// Interrupts a transaction that has exceeded its time limit. Waiting threads call this function periodically.
@@ -99,7 +99,7 @@ impl SliceLock {
     }
 
     /// Takes the lock for a fork. Interrupts a transaction that exceeds its target duration; it runs again later.
-    pub fn hold_for_fork(self: &Arc<Self>) -> Box<dyn Release> {
+    pub fn lock_for_fork(self: &Arc<Self>) -> Box<dyn Release> {
         self.forks.fetch_add(1, Ordering::Relaxed);
         let mut state = lock(&self.state);
         while state.is_locked {
@@ -109,7 +109,7 @@ impl SliceLock {
         }
         // No transaction starts between the next two statements, because `forks` is not 0.
         drop(state);
-        Box::new(HeldSliceLock {
+        Box::new(HeldReadLock {
             _state: hold(self, |slice_lock| &slice_lock.state),
             slice_lock: Arc::clone(self),
         })
@@ -117,14 +117,14 @@ impl SliceLock {
 }
 
 /// Holds the lock during a fork.
-struct HeldSliceLock {
-    _state: HeldLock<SliceLock, SliceState>,
-    slice_lock: Arc<SliceLock>,
+struct HeldReadLock {
+    _state: HeldLock<ReadLock, ReadLockState>,
+    slice_lock: Arc<ReadLock>,
 }
 
-impl Release for HeldSliceLock {}
+impl Release for HeldReadLock {}
 
-impl Drop for HeldSliceLock {
+impl Drop for HeldReadLock {
     /// Records the end of the fork, and wakes the threads that wait for the lock.
     fn drop(&mut self) {
         self.slice_lock.forks.fetch_sub(1, Ordering::Relaxed);
@@ -132,14 +132,14 @@ impl Drop for HeldSliceLock {
     }
 }
 
-impl SliceGuard<'_> {
+impl ReadGuard<'_> {
     /// Returns how long to pause before the next transaction.
     pub fn next_pause(&self) -> Duration {
         lock(&self.0.state).pace.next_pause()
     }
 
     /// Registers the running transaction, so that other threads can interrupt it.
-    pub fn set_running(&mut self, running: RunningSlice) {
+    pub fn set_running(&mut self, running: RunningTransaction) {
         lock(&self.0.state).running = Some(running);
     }
 
@@ -160,12 +160,12 @@ impl SliceGuard<'_> {
 
     /// Returns the failure that suspends reads now; `None` if reads may run. `stamp` returns a hash of the files'
     /// state.
-    pub fn suspended_by(&self, stamp: impl FnOnce() -> Option<u64>, now_ms: i64) -> Option<Error> {
+    pub fn suspending_failure(&self, stamp: impl FnOnce() -> Option<u64>, now_ms: i64) -> Option<Error> {
         lock(&self.0.state).failures.suspended_by(stamp, now_ms)
     }
 }
 
-impl Drop for SliceGuard<'_> {
+impl Drop for ReadGuard<'_> {
     /// Releases the lock, and wakes the threads that wait for it.
     fn drop(&mut self) {
         let mut state = lock(&self.0.state);
@@ -195,12 +195,12 @@ pub fn check_bounds(bounds: &Bounds<'_>) -> Result<()> {
 
 /// Reading time since the last pause, while the server is running.
 #[derive(Debug, Default)]
-struct Pace {
+struct PauseSchedule {
     read_time: Duration,
     last_slice_end: Option<Instant>,
 }
 
-impl Pace {
+impl PauseSchedule {
     /// Adds the duration of a read transaction that has just ended.
     fn add(&mut self, duration: Duration) {
         self.read_time += duration;
@@ -242,7 +242,7 @@ impl FileFailures {
         }
     }
 
-    /// See [`SliceGuard::suspended_by`].
+    /// See [`ReadGuard::suspending_failure`].
     fn suspended_by(&self, stamp: impl FnOnce() -> Option<u64>, now_ms: i64) -> Option<Error> {
         let (error, failure_stamp, failed_ms) = self.suspension.as_ref()?;
         let limit_ms = if stamp() == *failure_stamp {
@@ -257,5 +257,5 @@ impl FileFailures {
 }
 
 #[cfg(test)]
-#[path = "slice_lock_tests.rs"]
+#[path = "read_lock_tests.rs"]
 mod tests;

@@ -4,13 +4,13 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::model::{LONGEST_KEY, LibraryKind, SourceState, Trust};
+use crate::model::{LONGEST_KEY, LibraryKind, SourceState, TokenReliability};
 
 use super::super::lenient::LIST_LIMIT;
 use super::*;
 
 /// Parses a listing.
-fn rows(reply: &[u8]) -> (ReplyHead, u64, Vec<Item>) {
+fn rows(reply: &[u8]) -> (ReplyMetadata, u64, Vec<Item>) {
     let mut items = Vec::new();
     let mut sink = |item, _| items.push(item);
     let mut lists = ReplyContent::Rows(RowReader::new(ItemType::Movie, u64::MAX, &mut sink));
@@ -401,7 +401,7 @@ fn composed_libraries() {
         movies.change,
         SourceState {
             token: "10 1791097146".to_owned(),
-            trust: Trust::Hint,
+            trust: TokenReliability::Hint,
             busy: false,
             scanned_ms: 1_791_097_146_000,
         }

@@ -1,13 +1,13 @@
 //! Removes redundant parts from a path.
 
-use super::normal::Shape;
+use super::normal::PathShape;
 
 /// Removes empty components and `.` from a path. Returns `None` if there is nothing to remove. Keeps `..`, because its
 /// target depends on symbolic links, and keeps two leading separators, which may precede the name of a network server.
 #[must_use]
-pub fn tidy(path: &[u8]) -> Option<Vec<u8>> {
+pub fn remove_redundant_components(path: &[u8]) -> Option<Vec<u8>> {
     let is_drive_relative = matches!(path, [b'\\', next, rest @ ..] if *next != b'\\' && rest.contains(&b'\\'));
-    if is_drive_relative || Shape::of(path).windows {
+    if is_drive_relative || PathShape::of(path).windows {
         return tidy_windows(path, is_drive_relative);
     }
     let root_length = match path {
@@ -36,8 +36,8 @@ pub fn tidy(path: &[u8]) -> Option<Vec<u8>> {
     Some([&path[..root_length], &components.join(&b'/')].concat())
 }
 
-/// Does the same as [`tidy`] for a Windows path. Also removes trailing dots and spaces that Windows ignores: see 'Trim
-/// characters' in Microsoft's 'File path formats on Windows systems'.
+/// Does the same as [`remove_redundant_components`] for a Windows path. Also removes trailing dots and spaces that
+/// Windows ignores: see 'Trim characters' in Microsoft's 'File path formats on Windows systems'.
 ///
 /// `is_drive_relative`: the path starts with a single `\`, the root of the current drive. The result for such a path
 /// has slashes, because plexindex treats paths that start with a single `\` as relative.
@@ -89,5 +89,5 @@ fn trim_end(name: &[u8]) -> &[u8] {
 }
 
 #[cfg(test)]
-#[path = "tidy_tests.rs"]
+#[path = "redundant_components_tests.rs"]
 mod tests;
