@@ -6,7 +6,7 @@ PORT ?= 32400
 PREFIX ?= /usr/local
 LIBDIR ?= lib
 export CARGO PYTHON LIBRARY FILE TIME RUNS TARGETS ONLY PLATFORMS
-# Tools keep their caches in build, so that the checkout stays clean.
+# Tools store their caches in build, so that the checkout stays clean.
 export PYTHONPYCACHEPREFIX ?= $(CURDIR)/build/caches/python
 export RUFF_CACHE_DIR ?= $(CURDIR)/build/caches/ruff
 export MYPY_CACHE_DIR ?= $(CURDIR)/build/caches/mypy
@@ -17,7 +17,7 @@ BUILT = $(or $(CARGO_TARGET_DIR),target)/debug
 PYTEST = PLEXINDEX_STANDIN=$(abspath $(BUILT))/standin build/venv/bin/pytest -q
 PIP = build/venv/bin/pip --disable-pip-version-check -q install
 NEXTEST = $(CARGO) nextest run
-# `make lint` checks the library for those of these targets that rustup has installed.
+# `make lint` checks the library for each of these targets that rustup has installed.
 OTHERS = aarch64-apple-darwin armv7-unknown-linux-gnueabihf x86_64-pc-windows-gnu x86_64-unknown-linux-musl
 
 .PHONY: bench build demo docs fuzz
@@ -40,11 +40,11 @@ DEMO = $(CARGO) build --release --package plexindex-standin && PLEXINDEX_CARGO_P
 	PLEX_TOKEN='$(TOKEN)' TOKEN= build/demo/bin/python
 STANDIN = $(or $(CARGO_TARGET_DIR),target)/release/standin
 
-demo: needs-demo build/demo/made ## show the library at work on a stand-in server, or on your server: SERVER=http://… TOKEN=… LIBRARY=Movies FILE=…
+demo: needs-demo build/demo/made ## show plexindex at work on a stand-in server, or on your server: SERVER=http://… TOKEN=… LIBRARY=Movies FILE=…
 	@$(DEMO) demo/demo.py $(if $(SERVER),--server '$(SERVER)' $(if $(LIBRARY),--library "$$LIBRARY") $(if $(FILE),--file "$$FILE"),--standin $(STANDIN))
-demo-hosts: needs-demo build/demo/made ## show three hosts that share a PostgreSQL database; PostgreSQL must be installed
+demo-hosts: needs-demo build/demo/made ## show three hosts that share a PostgreSQL database; needs an installed PostgreSQL
 	@$(DEMO) demo/hosts.py --standin $(STANDIN)
-standin: needs-standin ## run a stand-in Plex server with ITEMS=20000 films and a quarter as many episodes: PORT=32400, 0 for any free port
+standin: needs-standin ## run a stand-in Plex server with ITEMS=20000 films and a quarter as many episodes: PORT=32400, or 0 for any free port
 	@$(CARGO) build --release --package plexindex-standin
 	@exec $(STANDIN) --spec tests/standin/readme.json --movies $(ITEMS) --episodes $$(($(ITEMS) / 4)) --port $(PORT)
 
@@ -62,7 +62,7 @@ build/venv/installed: build/venv/made $(BUILT)/libplexindex.so $(BUILT)/libplexi
 
 # Each suite is a name and a command for scripts/suites.sh.
 FORMAT = format '$(CARGO) fmt --all --check'
-# Tests often wait, so nextest runs one more than there are processors.
+# Tests often wait, so nextest runs one more test at a time than there are processors.
 RUST = Rust '$(NEXTEST) --workspace --test-threads $$(($$(getconf _NPROCESSORS_ONLN) + 1))'
 PREPARE = build '$(CARGO) build --workspace --lib --bins --tests --examples && $(MAKE) --no-print-directory build/venv/installed'
 PYTHONS = Python '$(PYTEST) -n 4 --dist loadfile tests/python' \
@@ -83,7 +83,7 @@ test: needs-test ## test Rust, C and Python, and check the formatting
 	@$(SUITES) $(FORMAT) $(PREPARE) $(RUST) $(PYTHONS)
 test-python: needs-test ## test the Python package
 	@$(SUITES) $(PREPARE) $(PYTHONS)
-test-languages: needs-test ## test the bindings for Node.js and Go, if these languages are installed
+test-languages: needs-test ## test the Node.js and Go bindings, if these languages are installed
 	@$(SUITES) $(PREPARE) $(LANGUAGES)
 lint: needs-lint ## run clippy, rustdoc, ruff and mypy, and build the documents
 	@$(SUITES) $(PREPARE) $(LINT)
@@ -96,58 +96,58 @@ DEEP = 'unit tests in full' 'PLEXINDEX_SEEDS=16 PLEXINDEX_STEP=1 PROPTEST_CASES=
 	languages 'PLEXINDEX_TEST_DEEP=1 $(PYTHON) scripts/languages.py' \
 	Python '$(PYTEST) -m "deep or packaging" tests/python' \
 	'Python without accelerator' 'PLEXINDEX_NO_ACCELERATOR=1 $(PYTEST) -n 4 --dist loadfile -m "not packaging" tests/python'
-check-deep: needs-test needs-test-install ## run the long tests, and test with valgrind, all compilers, other processors, Windows and packages: takes an hour or two
+check-deep: needs-test needs-test-install ## run the long tests, including valgrind, all compilers, other processors, Windows and packages; takes an hour or two
 	@$(SUITES) $(PREPARE) $(DEEP) $(ARM) $(WINDOWS)
 
 CROSS = $(NEXTEST) --config tests/cross.toml --package plexindex --package plexindex-matching --package plexindex-sharing --package plexindex-tests
-# Tests that measure, start other programs or take long in the emulator do not run here.
+# Excludes tests that measure, start other programs or are slow in the emulator.
 ARM = i686 '$(CROSS) --target i686-unknown-linux-gnu -E "not binary(/hosts|simulation|allocations/)"' \
 	armv7 '$(CROSS) --target armv7-unknown-linux-gnueabihf \
 		-E "kind(lib) - test(plan_tests) + test(/^(edits|on_disk|questions|source_contract)::/)"'
 WINDOWS = Windows 'sh scripts/test_windows.sh'
 
-test-arm: needs-test ## test the library on 32-bit x86, and on 32-bit ARM in qemu: docs/contributing.md names the packages
+test-arm: needs-test ## test the library on 32-bit x86, and on 32-bit ARM in qemu; docs/contributing.md lists the packages
 	@$(SUITES) $(ARM)
 test-windows: ## test the library for Windows under wine
 	@$(SUITES) $(WINDOWS)
 test-install: needs-test-install ## test the files that `make install` installs, with link-time optimisation
 	@$(SUITES) $(PREPARE) install '$(PYTEST) -m packaging tests/python/test_install.py'
-test-clean: ## run .ci/run in empty Debian systems, which needs root: ONLY=bookworm, ONLY="readme trixie"
+test-clean: ## run .ci/run in clean Debian systems; needs root: ONLY=bookworm, ONLY="readme trixie"
 	sh scripts/test_clean.sh $(ONLY)
-mutants: ## check that the simulation finds old defects: at most SEEDS=2000 for each defect, ONLY=data-06
+mutants: ## check that the simulation finds old defects, with at most SEEDS=2000 for each defect: ONLY=data-06
 	sh tests/simulation/mutants/run.sh $(or $(SEEDS),2000) $(ONLY)
 fuzz: ## run the fuzz targets with cargo-fuzz: TIME=60 seconds each, or RUNS=1000000; TARGETS="paths …"
 	sh scripts/fuzz.sh
 sanitize: ## run tests under AddressSanitizer, UBSan, ThreadSanitizer and Miri: ONLY="address python thread miri"
 	sh scripts/sanitize.sh
-bench: ## compare plexindex with other tools, at most 40 minutes: bench/README.md; SIZES="10000 100000", QUICK=1, ONLY="lookups …"
+bench: ## compare plexindex with other tools in at most 40 minutes; see bench/README.md: SIZES="10000 100000", QUICK=1, ONLY="lookups …"
 	$(PYTHON) bench/run.py $(if $(SIZES),--sizes $(SIZES)) $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
-# Panic messages name source files, but must not name folders of this machine.
-install: needs-install ## install the C library with cargo-c, and files for pkg-config and CMake: PREFIX=/usr/local DESTDIR= LIBDIR=lib
+# Panic messages contain source file names, but must not contain this machine's folders.
+install: needs-install ## install the C library with cargo-c, including files for pkg-config and CMake: PREFIX=/usr/local DESTDIR= LIBDIR=lib
 	RUSTFLAGS="$$RUSTFLAGS --remap-path-prefix=$(CURDIR)=plexindex --remap-path-prefix=$${CARGO_HOME:-$$HOME/.cargo}=cargo" \
 		$(CARGO) cinstall --locked --package plexindex-capi --profile dist --library-type cdylib \
 		--prefix '$(PREFIX)' --libdir '$(PREFIX)/$(LIBDIR)' $(if $(DESTDIR),--destdir '$(DESTDIR)')
-uninstall: ## remove what `make install` installed, with the same PREFIX and LIBDIR
+uninstall: ## remove the files that `make install` installed with the same PREFIX and LIBDIR
 	cd '$(DESTDIR)$(PREFIX)' && rm -rf include/plexindex.h include/plexindex.hpp share/licenses/plexindex \
 		share/cmake/plexindex '$(LIBDIR)'/libplexindex.so* '$(LIBDIR)/pkgconfig/plexindex.pc'
 header: ## generate the headers, plexindex.json, docs/methods.md and the bindings' declarations from bindings/c/src
 	$(PYTHON) scripts/renew_header.py
-abi: ## update docs/abi.txt from the headers in include, and list what changed or disappeared
+abi: ## update docs/abi.txt from the headers in include, and list changed or removed declarations
 	$(PYTHON) scripts/abi.py
 api: ## list the public Rust API, with cargo-public-api and a nightly compiler
 	$(CARGO) public-api --package plexindex --simplified --simplified
-docs: build/venv/made ## build the documents with mkdocs and the Python reference with pdoc: build/docs/index.html
+docs: build/venv/made ## build the documents with mkdocs, and the Python reference with pdoc: build/docs/index.html
 	rm -rf build/pages && mkdir -p build/pages
 	git ls-files -z --cached --others --exclude-standard | grep -zvE '^(src|crates|fuzz/corpus)' | tar --null -cT - --ignore-failed-read 2>/dev/null | tar -xC build/pages
 	PYTHONPATH=bindings/python/src build/venv/bin/pdoc --docformat google --no-show-source -o build/pages/reference plexindex
 	build/venv/bin/mkdocs build --quiet --strict --config-file docs/mkdocs.yml
 wheel: needs-wheel ## build wheels in build/wheels for this machine, or for PLATFORMS="manylinux_aarch64 musllinux_x86_64 …" or PLATFORMS=all
 	sh scripts/make_wheel.sh
-dist: ## pack the sources with all crates for packagers, who can then build offline: build/dist/plexindex-VERSION.tar.xz
+dist: ## pack the sources and all crates, so that packagers can build offline: build/dist/plexindex-VERSION.tar.xz
 	sh scripts/make_dist.sh
-# The crates are not published yet, so cargo must find them here instead of in the registry.
+# The crates are not published yet, so cargo must find them here, not in the registry.
 PATCH = --config 'patch.crates-io.plexindex-matching.path="crates/matching"' --config 'patch.crates-io.plexindex.path="."'
-release: ## build wheels, sources and crates in build/release, by default for all platforms: PLATFORMS as for `make wheel`
+release: ## build wheels, sources and crates in build/release, by default for all platforms; PLATFORMS as in `make wheel`
 	rm -rf build/release build/wheels $(PACKED)/*.crate
 	$(MAKE) wheel PLATFORMS='$(or $(PLATFORMS),all)'
 	$(MAKE) dist

@@ -1,10 +1,10 @@
-"""Shows the main job of plexindex, which is to find the Plex item of a file path.
+"""Demonstrates the main purpose of plexindex: finding the Plex item for a file path.
 
     demo.py --standin PATH/TO/standin
     demo.py --server URL --token TOKEN --library NAME --file PATH
 
-`make demo` runs it. The demo measures every figure that it prints. The stand-in server counts requests; for a real
-server, plexindex counts them.
+`make demo` runs this program. The demo measures every figure that it prints. The stand-in server counts requests; for a
+real server, plexindex counts them.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ print(json.dumps({
 
 
 class Tally:
-    """Collects the answers, requests and times of the whole demo, and the promises that do not hold."""
+    """Collects the whole demo's answers, requests and times, and the promises that do not hold."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
@@ -79,7 +79,7 @@ class Tally:
             self._index.close()
 
     def answers(self) -> dict[str, int]:
-        """Returns the number of answers of each match kind."""
+        """Returns the number of answers for each match kind."""
         now = self._index.stats().answers if self._index else {}
         return dict(self._answers + collections.Counter(now))
 
@@ -90,7 +90,7 @@ class Tally:
 
     @contextlib.contextmanager
     def step(self, name: str, promised: int | None = None) -> Iterator[Callable[[], str]]:
-        """Measures a step. Yields a function that returns its time and requests after its end."""
+        """Measures a step. Yields a function that returns the step's time and requests once the step has ended."""
         before = sum(self.requests().values())
         taken: list[float] = []
         asked: list[int] = []
@@ -109,7 +109,7 @@ class Tally:
 
 
 class Demo:
-    """Runs the steps on one server and one cache folder."""
+    """Runs the steps with one server and one cache folder."""
 
     def __init__(self, server: Server, cache: str) -> None:
         self.server, self.cache = server, cache
@@ -148,7 +148,7 @@ class Demo:
         with self.tally.step("close") as result:
             self.tally.close(index)
 
-        t.heading("5  Close the cache and ask from a second process")
+        t.heading("5  Close the cache and match from a second process")
         self.second_process()
 
         t.heading("6  Invalidate a path, then a library")
@@ -173,7 +173,7 @@ class Demo:
 
     def many(self, index: plexindex.Index) -> None:
         """Matches many paths without a request."""
-        # Nine out of ten paths are from the first library, if it has enough paths.
+        # Nine out of ten paths are from the first library, if the library has enough paths.
         share = MANY if len(self.items) == 1 else MANY // 10
         by_library = {
             index.library(title): items[1 : 1 + (MANY - share * (len(self.items) - 1) if title == self.main else share)]
@@ -206,7 +206,7 @@ class Demo:
         repeated = next((name for name, number in names.most_common(1) if number > 1), None)
         folder = next(info.locations[0] for info in index.libraries() if info.title == library)
         inside = f"{folder}{separator(folder)}Not a Known Film (2031).mkv"
-        # The missing path in the library's folder costs a probe, and a search by file name and by title.
+        # The missing path in the library's folder costs a probe, a search by file name and a search by title.
         with self.tally.step("one of each answer", promised=3) as result:
             self.ask(index, "exact", library, items[-1].path, items[-1])
             if single:
@@ -243,7 +243,7 @@ class Demo:
             t.row("", t.dim(f"  and {match.candidates_total - 3:,} more"))
 
     def verify(self, match: plexindex.Match, item: Item) -> None:
-        """Compares an answer with the server's list."""
+        """Compares an answer with the server's item list."""
         expected = not item.rating_key or match.rating_key == item.rating_key
         self.tally.check(f"{item.path} is {item.rating_key}, but the answer was {match!r}", expected)
 
@@ -265,7 +265,7 @@ class Demo:
         t.row("answered", f"in {result()}, including the start of the interpreter")
         parts = (("import", "import"), ("open", "open"), ("answer", "first answer"))
         t.row("of which", " · ".join(f"{label} {t.duration(second[name])}" for name, label in parts))
-        self.tally.check("the second process gives the right answer", second["rating_key"] == item.rating_key)
+        self.tally.check("the second process returns the right answer", second["rating_key"] == item.rating_key)
 
     def invalidation(self, index: plexindex.Index) -> None:
         """Invalidates a path and a library, and shows how many requests the next lookup costs."""
@@ -276,8 +276,8 @@ class Demo:
             library.invalidate_path(item.path)
         key = library.lookup_key(item.path)
         t.row("invalidated", f"in {result()}; a fast lookup returns {key}")
-        self.tally.check("a fast lookup does not answer an invalidated path", key is None)
-        with self.tally.step("ask for it again", promised=2) as result:
+        self.tally.check("a fast lookup finds nothing for an invalidated path", key is None)
+        with self.tally.step("match it again", promised=2) as result:
             match = library.match(item.path)
         self.show(match)
         self.verify(match, item)
@@ -294,7 +294,7 @@ class Demo:
         t.row("answered", f"in {result()}")
 
     def statistics(self, index: plexindex.Index) -> None:
-        """Shows the counts of answers and requests, and the time of each step."""
+        """Shows answer and request counts, and each step's time."""
         answers, requests = self.tally.answers(), self.tally.requests()
         t.row("answers", " · ".join(f"{kind} {number:,}" for kind, number in answers.items() if number))
         t.row("requests", " · ".join(f"{kind} {number:,}" for kind, number in requests.items()))
@@ -309,7 +309,7 @@ class Demo:
 
 
 def separator(path: str) -> str:
-    """Returns the folder separator in a path of the server."""
+    """Returns the folder separator in a server path."""
     return "\\" if path[1:3] == ":\\" or path.startswith("\\\\") else "/"
 
 
@@ -324,8 +324,8 @@ def arguments() -> argparse.Namespace:
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--standin", metavar="PATH", help="the stand-in server's binary")
     which.add_argument("--server", metavar="URL", help="a real server, such as http://127.0.0.1:32400")
-    parser.add_argument("--token", help="the server's token (default: the variable PLEX_TOKEN)")
-    parser.add_argument("--library", default="Movies", help="the title of a library")
+    parser.add_argument("--token", help="the server's token (default: the environment variable PLEX_TOKEN)")
+    parser.add_argument("--library", default="Movies", help="a library's title")
     parser.add_argument("--file", help="the path of a file in that library")
     given = parser.parse_args()
     if given.server and not given.file:
@@ -348,7 +348,7 @@ def main() -> int:
             try:
                 demo.run()
             finally:
-                # Close the index before its folder disappears.
+                # Close the index before its folder is removed.
                 demo.tally.end()
     except plexindex.Error as error:
         t.say(f"\n{type(error).__name__}: {error}")

@@ -1,9 +1,9 @@
-"""One host in the demo with several hosts: a process with its own folder. `hosts.py` starts this process.
+"""One host in the demo of several hosts: a process with its own folder. `hosts.py` starts this process.
 
     host.py FOLDER URL ROOT
 
-ROOT is this host's path for the server's `/data`. The host reads commands and writes answers as lines of JSON until
-its input ends. The environment contains the token and the address of PostgreSQL.
+ROOT is this host's path for the server's `/data`. The host reads commands and writes answers as lines of JSON until its
+input ends. The environment contains the token and PostgreSQL's address.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Host:
         return {"at": time.time()}
 
     def wait(self, path: str, key: str | None) -> dict[str, Any]:
-        """Waits until a fast lookup returns this key. Returns the time, or None."""
+        """Waits until a fast lookup returns the key. Returns the time, or None on timeout."""
         until = time.monotonic() + PATIENCE
         while self.library.lookup_key(path) != key:
             if time.monotonic() > until:

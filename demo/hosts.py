@@ -1,8 +1,9 @@
-"""Shows several hosts. Three processes, each with its own folder, share a PostgreSQL database.
+"""Demonstrates several hosts: three processes, each with its own folder, share a PostgreSQL database.
 
     hosts.py --standin PATH/TO/standin
 
-`make demo-hosts` runs it. The demo measures every figure that it prints. The stand-in server counts the requests.
+`make demo-hosts` runs this program. The demo measures every figure that it prints. The stand-in server counts the
+requests.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ class HostProcess:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            raise SystemExit(f"host {self.name} ended: its error is above")
+            raise SystemExit(f"host {self.name} has exited: see its error above")
         answer: dict[str, Any] = json.loads(line)
         return answer
 
@@ -66,7 +67,7 @@ class HostProcess:
         return self.end()
 
     def path(self, item: Item | str) -> str:
-        """Returns this host's path for a path of the server."""
+        """Returns this host's path for a server path."""
         path = item if isinstance(item, str) else item.path.removeprefix("/data")
         return self.root + path
 
@@ -146,7 +147,7 @@ class Demo:
         return sum(self.server.requests({}).values())
 
     def kinds(self, counted: dict[str, int]) -> str:
-        """Formats the counts of requests of each kind."""
+        """Formats the number of requests of each kind."""
         counted = {kind: number for kind, number in counted.items() if kind not in ("seconds", "events") and number}
         return " · ".join(f"{kind} {number:,}" for kind, number in counted.items())
 
@@ -164,7 +165,7 @@ class Demo:
         return record
 
     def waited(self, hosts: tuple[HostProcess, ...], path: str, key: str | None, since: float) -> None:
-        """Waits until hosts return this key for a path."""
+        """Waits until ``hosts`` return a key for a path."""
         for host in hosts:
             host.begin("wait", host.path(path), key)
         for host in hosts:
@@ -175,7 +176,7 @@ class Demo:
                 t.row(host.name, f"returns {says} for {host.path(path)} after {t.duration(max(0.0, at - since))}")
 
     def step(self, what: str, before: int, promised: int) -> None:
-        """Shows the requests of a step."""
+        """Shows a step's requests."""
         asked = self.requests() - before
         t.row("requests", f"{asked:,} to Plex")
         self.check(f"{what}: {asked} requests, expected at most {promised}", asked <= promised)
@@ -201,7 +202,7 @@ def main() -> int:
     except MissingError as error:
         t.say(str(error).strip())
         return 1
-    # PostgreSQL, the stand-in and the hosts read pipes of this process, so they end with this process, even if it is
+    # PostgreSQL, the stand-in and the hosts read this process's pipes, so they end with this process, even if it is
     # killed.
     try:
         server = StandIn(given.standin)

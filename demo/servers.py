@@ -1,4 +1,4 @@
-"""The server of the demo: a stand-in process, or a real server."""
+"""The demo's server: a stand-in process, or a real server."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Item:
 
 
 class Server:
-    """The interface of a server that the demo uses."""
+    """The server interface that the demo uses."""
 
     url: str
     token: str
@@ -36,7 +36,7 @@ class Server:
         raise NotImplementedError
 
     def requests(self, counted: dict[str, int]) -> dict[str, int]:
-        """Returns the number of requests of each kind. `counted` are the requests that plexindex counted."""
+        """Returns the number of requests of each kind. `counted` contains the requests that plexindex counted."""
         raise NotImplementedError
 
     def stop(self) -> None:
@@ -44,7 +44,7 @@ class Server:
 
 
 class StandIn(Server):
-    """The stand-in server. It counts the requests, and its list of paths says which answers are right."""
+    """The stand-in server, which counts the requests. Its list of paths determines which answers are right."""
 
     libraries = ("Movies", "TV Shows")
     counted_by = "the stand-in"
@@ -86,7 +86,7 @@ class StandIn(Server):
 
 
 class RealServer(Server):
-    """A Plex Media Server. plexindex counts the requests, and its store says which answers are right."""
+    """A Plex Media Server. plexindex counts the requests, and its store determines which answers are right."""
 
     counted_by = "plexindex"
 

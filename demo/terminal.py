@@ -1,4 +1,4 @@
-"""Prints headings, rows and a progress bar. Works without colours and without a terminal, too."""
+"""Prints headings, rows and a progress bar, with or without colours or a terminal."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ def is_live() -> bool:
 
 
 def styled(text: str, code: str) -> str:
-    """Returns the text with a style if the terminal shows styles."""
+    """Returns a styled string if the terminal shows styles."""
     return f"\033[{code}m{text}\033[0m" if is_live() and "NO_COLOR" not in os.environ else text
 
 
 def bold(text: str) -> str:
-    """Emphasises a text."""
+    """Makes a string bold."""
     return styled(text, "1")
 
 
 def dim(text: str) -> str:
-    """Dims a text."""
+    """Dims a string."""
     return styled(text, "2")
 
 
 def say(text: str = "") -> None:
-    """Prints a line at once."""
+    """Prints a line immediately."""
     print(text, flush=True)
 
 
@@ -46,7 +46,7 @@ def heading(text: str) -> None:
 
 
 def row(label: str, text: str, note: str = "") -> None:
-    """Prints a label and a text, and a note on the lines below."""
+    """Prints a label and a string, and a note on the following lines."""
     say(f"   {dim(f'{label:<13}')} {text}")
     if note:
         for line in wrapped(note, width() - 17):
@@ -54,7 +54,7 @@ def row(label: str, text: str, note: str = "") -> None:
 
 
 def wrapped(text: str, columns: int) -> list[str]:
-    """Breaks a text at spaces into lines of at most this width."""
+    """Splits a string at spaces into lines of at most ``width`` columns."""
     lines, line = [], ""
     for word in text.split():
         if line and len(line) + 1 + len(word) > columns:
@@ -66,7 +66,7 @@ def wrapped(text: str, columns: int) -> list[str]:
 
 
 def shortened(path: str, columns: int = 0) -> str:
-    """Shortens a path at its beginning, so that it fits into a row."""
+    """Shortens a path at the beginning, so that the path fits into a row."""
     columns = columns or width() - 17
     return path if len(path) <= columns else "…" + path[len(path) - columns + 1 :]
 
@@ -110,7 +110,7 @@ class Bar:
         self._calls = 0
 
     def __call__(self, progress: plexindex.Progress) -> None:
-        """Draws the bar. plexindex calls this on the same thread during a fetch."""
+        """Draws the bar. plexindex calls this method on the same thread during a fetch."""
         self.library = progress.library or self.library
         self.items, self.total = progress.items, progress.total or self.total
         self._calls += 1
@@ -129,7 +129,7 @@ class Bar:
         sys.stdout.flush()
 
     def done(self, seconds: float) -> None:
-        """Replaces the bar with a line that stays."""
+        """Replaces the bar with a permanent line."""
         if is_live():
             sys.stdout.write("\r\033[K")
         if self._calls:

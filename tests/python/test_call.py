@@ -27,7 +27,10 @@ def test_what_is_wrong_is_named(index: plexindex.Index, cache: Path) -> None:
         index.call("items.get", {"key": object()})
     with pytest.raises(TypeError, match="library must be"):
         index.call("items.get", {"key": "1", "library": 1.5})
-    with plexindex.open(cache / "other") as other, pytest.raises(plexindex.InvalidArgumentError, match="another index"):
+    with (
+        plexindex.open(cache / "other") as other,
+        pytest.raises(plexindex.InvalidArgumentError, match="a different index"),
+    ):
         index.call("items.get", {"key": "1", "library": other.library("Movies")})
     with pytest.raises(plexindex.NotFetchedError):
         index.call("items.get", {"key": "1"})

@@ -257,7 +257,7 @@ def test_each_failure_has_its_exit_code(cli: Cli, server: Server, tmp_path: Path
     (tmp_path / "file").touch()
     for code, words, variables, text in (
         (2, ["warm"], nobody, "--url"),
-        (2, ["match", ""], {}, "empty path"),
+        (2, ["match", ""], {}, "a path is empty"),
         (6, ["match", "/x.mkv"], nobody, "--url"),
         (3, ["libraries"], {"PLEXINDEX_URL": "http://127.0.0.1:1", "PLEXINDEX_DIR": other}, "127.0.0.1:1"),
         (4, ["warm"], {"PLEXINDEX_TOKEN": "wrong"}, "(401)"),

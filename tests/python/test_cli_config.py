@@ -77,7 +77,7 @@ def test_a_wrong_token_file(cli: Cli, server: Server, tmp_path: Path) -> None:
     flags = ["libraries", "--url", server.url, "--token-file", file]
     fails(cli, 2, "--token and --token-file are both given", *flags, "--token", "x")
     fails(cli, 2, "is empty", *flags)
-    fails(cli, 2, "No such file or directory; name a file with the token", *flags[:-1], tmp_path / "missing")
+    fails(cli, 2, "No such file or directory; give a file that contains the token", *flags[:-1], tmp_path / "missing")
 
 
 def test_a_command_prints_the_token(
@@ -198,7 +198,7 @@ def test_the_size_limit(cli: Cli, ours: dict[str, Any]) -> None:
     assert cli.json("stats", PLEXINDEX_SIZE_LIMIT="500M")["size_limit"] == 500_000_000
     assert cli.json("stats", "--size-limit", "2G", PLEXINDEX_SIZE_LIMIT="500M")["size_limit"] == 2_000_000_000
     assert " of 70.0 kB allowed, too small by " in cli.run("stats").stdout
-    assert "raise --size-limit" in cli.run("doctor", **ours).stdout
+    assert "increase --size-limit" in cli.run("doctor", **ours).stdout
     fails(cli, 2, "PLEXINDEX_SIZE_LIMIT: 'much' is not a size", "stats", PLEXINDEX_SIZE_LIMIT="much")
     write_config(cli, "[plexindex]\nsize_limit = 2X\n")
     fails(cli, 2, f"{path}, [plexindex] size_limit: '2X' is not a size", "stats")

@@ -104,19 +104,19 @@ def test_options_before_or_after_the_command(cli: Cli, server: Server, tmp_path:
         ("stats --missing", "--missing; this is an option of match"),
         ("stats --bogus", "unrecognized arguments: --bogus\n"),
         ("match", "`plexindex match --help`"),
-        ("match -f keys --json /x", "--format keys and --json are both formats: give only one of them"),
+        ("match -f keys --json /x", "--format keys and --json both specify a format: give only one of them"),
         ("match -f xml /x", "choose from"),
         ("match --missing --format keys /x", "use --format paths"),
         ("match /x --deadline", "argument --deadline has no value: write --deadline SECONDS"),
         ("match --deadline -1 /x", "argument --deadline: '-1' is not"),
         ("--size-limit -1.5 match /x", "argument --size-limit: '-1.5' is not"),
-        ("stats --watch 0", "is not a number of seconds above 0"),
+        ("stats --watch 0", "is not a positive number of seconds"),
         ("stats --dir=", "argument --dir: the value is empty"),
         ("completion", "required: shell: give bash or zsh or fish"),
         ("match -dash.mkv", "write -- before"),
-        ("changes Movies", "to name a library, use -l"),
+        ("changes Movies", "to specify a library, use -l"),
         ("changes --disk-every 5", "--disk-every needs --follow"),
-        ("diff", "no folder given"),
+        ("diff", "no folder was given"),
         ("diff --without nothing /x", "choose from"),
     ],
 )
@@ -176,7 +176,7 @@ def test_closed_streams(cli: Cli, server: Server) -> None:
     path = server.paths(1)[0]["path"]
     assert shell(cli, "plexindex match - <&-") == (0, "", "")
     for words in (f"match '{path}'", "stats", "--version"):
-        expected = (74, "", "plexindex: cannot write standard output: Bad file descriptor\n")
+        expected = (74, "", "plexindex: cannot write to standard output: Bad file descriptor\n")
         assert shell(cli, f"plexindex {words} >&-") == expected, words
     assert shell(cli, f"plexindex match '{path}' /x.mkv 2>&-")[0] == 1
     assert shell(cli, "plexindex warm <&- >&- 2>&-")[0] == 0
@@ -189,7 +189,7 @@ def test_closed_streams(cli: Cli, server: Server) -> None:
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
 @pytest.mark.parametrize("words", ["libraries", "match --format paths /x.mkv", "doctor", "--help", "--version"])
 def test_output_to_a_full_disk(cli: Cli, words: str) -> None:
-    error = "plexindex: cannot write standard output: No space left on device\n"
+    error = "plexindex: cannot write to standard output: No space left on device\n"
     assert shell(cli, f"plexindex {words} >/dev/full")[::2] == (74, error)
 
 

@@ -96,7 +96,7 @@ def test_a_search_that_is_refused_fails_no_job(
     told = [line for line in host_lines if "continuing without the search" in line]
     assert len(told) <= 1
     if status != 400 and refused == "file=":
-        cause = f"Plex, or a proxy before Plex, fails a search ({status}) but answers other requests"
+        cause = f"Plex, or a proxy in front of Plex, fails a search ({status}) but answers other requests"
         assert told == [f"w {cause}: continuing without the search"]
 
 

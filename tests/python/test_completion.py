@@ -149,7 +149,7 @@ def expect_cases(cli: Cli, complete: Callable[[str], set[str]]) -> None:
 
 @pytest.mark.skipif(ZSH is None, reason="zsh is not installed")
 def test_zsh(cli: Cli) -> None:
-    zsh_shows(cli, [""], *COMMANDS, "Fetch what is missing")
+    zsh_shows(cli, [""], *COMMANDS, "Fetch missing and expired")
     zsh_shows(cli, ["match", "--format", ""], "text", "keys", "paths", "tsv", "json")
     zsh_shows(cli, ["warm", "--"], "--full", "--mapping")
     (cli.home / "films").mkdir()

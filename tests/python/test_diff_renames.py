@@ -62,7 +62,7 @@ def test_a_server_that_does_not_report_renames(tmp_path: Path, index: plexindex.
     assert sorted((one.what, one.path) for one in found) == [not_in_plex(new)[:2], not_on_disk(old)[:2]]
     assert found.stale and found.renames_unknown
     done = Cli(tmp_path, tree.server).run("diff", "--dir", tmp_path / "store", tree.films)
-    unasked = "the server did not say whether files were renamed, so a renamed file counts as a missing file"
+    unasked = "the server did not report whether files were renamed, so each renamed file counts as both a missing"
     assert unasked in " ".join(done.stderr.split())
 
 

@@ -53,12 +53,12 @@ def mapping_flags(text: str) -> list[str]:
 def test_nothing_is_wrong(cli: Cli, server: Server) -> None:
     text = cli.good("doctor")
     for line in (
-        f"  ok   {server.url} (from PLEXINDEX_URL) answers, in ",
+        f"  ok   {server.url} (from PLEXINDEX_URL) responds in ",
         "  ok   the token (from PLEXINDEX_TOKEN) is valid: the server shows 2 libraries",
         "    1  Movies    movie  –  never fetched  /data/movies",
         f"  ok   {cli.store}: ",
         "  ok   locks work (tested)",
-        "nothing is wrong",
+        "no problems found",
     ):
         assert f"\n{line}" in text, line
     assert TOKEN not in text
@@ -72,7 +72,7 @@ def test_nothing_is_wrong(cli: Cli, server: Server) -> None:
 def test_problems_of_a_server(cli: Cli, start_server: ServerFactory, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for code, text, variables in (
-        (2, "BAD no server is named", {"PLEXINDEX_URL": None, "PLEXINDEX_TOKEN": None}),
+        (2, "BAD no server is specified", {"PLEXINDEX_URL": None, "PLEXINDEX_TOKEN": None}),
         (3, "BAD cannot reach http://127.0.0.1:1 (from PLEXINDEX_URL)", {"PLEXINDEX_URL": "http://127.0.0.1:1"}),
         (4, "BAD the server rejected the token (from PLEXINDEX_TOKEN)", {"PLEXINDEX_TOKEN": "not-this-one"}),
         (4, "BAD the server needs a token", {"PLEXINDEX_TOKEN": None}),
@@ -82,7 +82,7 @@ def test_problems_of_a_server(cli: Cli, start_server: ServerFactory, tmp_path: P
         assert text in printed and "1 problem found" in printed and "not-this-one" not in printed
     opened = start_server("--movies", "3", "--open")
     printed = doctor(cli, 0, PLEXINDEX_URL=opened.url, PLEXINDEX_TOKEN=None)
-    assert "note no token given, and the server needs none: the server shows 1 library" in printed
+    assert "note no token was given, and the server needs none: the server shows 1 library" in printed
 
 
 def test_a_server_that_is_silent(cli: Cli, server: Server) -> None:
@@ -90,7 +90,7 @@ def test_a_server_that_is_silent(cli: Cli, server: Server) -> None:
     server.fault(action="delay", ms=60000, count=0)
     assert check.PATIENCE == 15
     code = "import sys; from plexindex._cli import check, main; check.PATIENCE = 1; sys.exit(main())"
-    for words, text in ((["doctor"], "no answer within 1 s"), (["changes", "--check"], "did not answer within 1 s")):
+    for words, text in ((["doctor"], "no response within 1 s"), (["changes", "--check"], "did not respond within 1 s")):
         command = [sys.executable, "-c", code, *words]
         done = subprocess.run(command, env=cli.environment, capture_output=True, text=True, check=False, timeout=20)
         assert (done.returncode, text in done.stdout + done.stderr) == (3, True), done
@@ -109,7 +109,7 @@ def test_a_missing_mapping_is_proposed(cli: Cli, server: Server, tmp_path: Path)
     for line in (
         f"  {movies + 1} files in {tree}\n",
         f"  suffix                  {movies}  99 %  found by the end",
-        "  not found: no location    1   1 %  not in the folder of any library; a mapping may be missing\n",
+        "  not found: no location    1   1 %  not in any library's folder; a mapping may be missing\n",
         f"  not found: no location, for example:\n    {lost}",
         f"  BAD  1 of {movies + 1} files matches no item, or several",
         f"  try  {movies} of {movies + 1} files match if {tree} becomes /data\n",
@@ -121,13 +121,13 @@ def test_a_missing_mapping_is_proposed(cli: Cli, server: Server, tmp_path: Path)
     lost.unlink()
     text = cli.good("doctor", "--offline", *mapping_flags(done.stdout), tree)
     assert f"\n  with the mapping {tree} -> /data\n" in text
-    assert f"\n  mapped  {movies}  100 %  listed under the path that a mapping gives" in text
+    assert f"\n  mapped  {movies}  100 %  listed under the path that a mapping produces" in text
     (pairs,) = [line for line in done.stdout.splitlines() if line.startswith("    mappings=[")]
     assert eval(pairs.strip().partition("=")[2]) == [(str(tree), "/data")]  # noqa: S307
     ini = done.stdout[done.stdout.index("    [plexindex]") :].partition("\n\n")[0]
     config = tmp_path / "config.ini"
     config.write_text("\n".join(line[4:] for line in ini.splitlines()))
-    assert "nothing is wrong" in cli.good("doctor", "--offline", tree, PLEXAPI_CONFIG_PATH=str(config))
+    assert "no problems found" in cli.good("doctor", "--offline", tree, PLEXAPI_CONFIG_PATH=str(config))
 
 
 def test_two_missing_mappings(cli: Cli, server: Server, tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ def test_a_server_on_windows(tmp_path: Path, folder: str) -> None:
         cli.good("warm")
         flags = mapping_flags(cli.run("doctor", "--offline", tmp_path / "films").stdout)
         text = cli.good("doctor", "--offline", *flags, tmp_path / "films")
-    assert "  mapped  12  100 %  listed under the path that a mapping gives" in text
+    assert "  mapped  12  100 %  listed under the path that a mapping produces" in text
 
 
 def test_lists_of_paths(cli: Cli, server: Server, tmp_path: Path) -> None:
@@ -180,8 +180,8 @@ def test_libraries_are_fetched_after_confirmation(cli: Cli, server: Server, tmp_
     assert (code, "no library was fetched yet" in seen) == (6, True)
     assert server.get("stats")["requests"]["listing"] == 0
     code, seen = cli.at_terminal("doctor", tree, react=lambda seen: "\n" if "[Y/n]" in seen else "", NO_COLOR="1")
-    # The end of each path is enough. A mapping would be more reliable, but nothing is wrong without one.
-    assert (code, "nothing is wrong; 1 mapping proposed" in " ".join(seen.split())) == (0, True)
+    # The end of each path is enough. A mapping would be more reliable, but doctor finds no problem without one.
+    assert (code, "no problems found; 1 mapping proposed" in " ".join(seen.split())) == (0, True)
     assert server.get("stats")["requests"]["listing"] == 2
     # Without a terminal, doctor fetches.
     cli.good("clear", "--yes")
@@ -220,11 +220,11 @@ def test_a_mapping_that_fits_no_folder_of_plex(cli: Cli, server: Server, tmp_pat
         (1, f"{tree}s -> /data", f"note the mapping {tree}s -> /data: there is no folder {tree}s on this machine"),
         # The files suggest the right folder of this machine.
         (1, f"{tree}s -> /data", f"BAD the mapping {tree}s -> /data is wrong: there is no folder {tree}s; try {right}"),
-        (1, f"{tree} -> /elsewhere", f"note the mapping {tree} -> /elsewhere fits no folder of Plex's libraries: /da"),
+        (1, f"{tree} -> /elsewhere", f"note the mapping {tree} -> /elsewhere matches no folder in Plex's libraries: "),
     ):
         assert text in doctor(cli, code, "--offline", "--mapping", mapping, tree)
     for mapping in (f"{tree}/movies -> /data/movies", f"{tree}/movies/A -> /data/movies/A"):
-        assert "fits no folder" not in cli.run("doctor", "--offline", "--mapping", mapping, tree).stdout
+        assert "matches no folder" not in cli.run("doctor", "--offline", "--mapping", mapping, tree).stdout
 
 
 def test_a_mapping_that_leads_to_the_wrong_folder(cli: Cli, server: Server, tmp_path: Path) -> None:
@@ -263,14 +263,14 @@ def test_files_that_plex_does_not_list(cli: Cli, server: Server, tmp_path: Path)
     words = ("--offline", "--mapping", f"{folder} -> /data/movies", folder)
     text = doctor(cli, 0, *words)
     assert "note 1 file is not listed by Plex yet: `plexindex diff` explains why" in text
-    assert "left out 1 " in text and "nothing is wrong" in text
+    assert "left out 1 " in text and "no problems found" in text
     assert f"{movies} in Plex, 1 not in Plex, 1 left out" in " ".join(cli.run("diff", *words).stderr.split())
     for number in range(movies):
         (folder / f"Newer {number} (2024).mkv").write_text("new")
     assert "match no item, or several" in doctor(cli, 1, *words)
     listed = "".join(f"{folder}/{name}\n" for name in ("New Film (2024).srt", "poster.jpg"))
     text = cli.run("doctor", *words[:-1], "-", given=listed.encode()).stdout
-    assert re.search(r"\n  never listed +2 +100 %  subtitles, pictures, disc images and the like\n", text), text
+    assert re.search(r"\n  never listed +2 +100 %  files such as subtitles, pictures and disc images\n", text), text
 
 
 def jwt(expires: float, **claims: object) -> str:
@@ -286,7 +286,7 @@ def test_the_expiry_and_the_owner_of_a_token(cli: Cli, server: Server) -> None:
     cases = {
         jwt(now + week, username="ann"): "the token expires on ",
         jwt(now + 7200, username="ann"): "the token expires in ",
-        jwt(now + week): "the token does not name its user",
+        jwt(now + week): "the token does not contain its user's name",
         jwt(now + week, username="ann", aud=["plex.tv", identity]): "this is the server's own token",
     }
     for token, text in cases.items():

@@ -150,9 +150,9 @@ def test_a_library_that_was_cut_short_is_refused(tmp_path: Path, module: str) ->
             "except ImportError as error: print(type(error).__name__, error)",
             environment={"PLEXINDEX_LIBRARY": str(library)},
         )
-        assert printed.startswith("LoadError cannot load the library that PLEXINDEX_LIBRARY names: ")
+        assert printed.startswith("LoadError cannot load the library in PLEXINDEX_LIBRARY: ")
         # Windows looks itself.
-        assert (length and os.name == "nt") or printed.endswith(f"{library} is truncated: install it again\n")
+        assert (length and os.name == "nt") or printed.endswith(f"{library} is truncated: reinstall plexindex\n")
 
 
 def test_the_versions_agree() -> None:

@@ -158,9 +158,9 @@ def test_the_door_for_users_of_plexapi(server: Server, tmp_path: Path) -> None:
     for given, said in ((server.url, r"not str; for a URL and a token there is plexindex.open\(\)"), (7, "not int")):
         with pytest.raises(TypeError, match=said):
             plexindex.from_server(given)
-    with pytest.raises(TypeError, match=r"from_section takes a plexapi\.library\.LibrarySection.*not PlexServer"):
+    with pytest.raises(TypeError, match=r"from_section requires a plexapi\.library\.LibrarySection.*not PlexServer"):
         plexindex.from_section(plex)
-    with pytest.raises(TypeError, match=r"from_server takes a plexapi\.server\.PlexServer, not MovieSection"):
+    with pytest.raises(TypeError, match=r"from_server requires a plexapi\.server\.PlexServer, not MovieSection"):
         plexindex.from_server(plex.library.section("Movies"))
     with pytest.raises(TypeError, match="tokn"):
         plexindex.from_server(plex, tmp_path / "b", tokn="x")

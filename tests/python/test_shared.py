@@ -112,7 +112,7 @@ def test_following(open_index: OpenIndex, cluster: Cluster) -> None:
     ("words", "text"),
     [
         (f"shared status --shared {ADDRESS} --offline", "omit --offline"),
-        ("shared status", "no shared log is named"),
+        ("shared status", "no shared log is specified"),
         (f"libraries --shared {ADDRESS} --no-server --database /x", "omit --shared"),
         (f"--url= shared follow --shared {ADDRESS}", "--url"),
         (f"shared follow --shared {ADDRESS} --deadline 3", "omit --deadline"),

@@ -246,13 +246,13 @@ def test_watched_states(plex_with_movie: FakePlex) -> None:
 
 
 def test_wrong_arguments(plex_with_movie: FakePlex) -> None:
-    with pytest.raises(ValueError, match="'films' is not a type of library: give one of movie"):
+    with pytest.raises(ValueError, match="'films' is not a library type: give one of movie"):
         plex_with_movie.add_library("Films", kind="films")
     with pytest.raises(LookupError, match="no library 'Films': there are 'Movies'"):
         plex_with_movie.add("Films", MOVIE)
     with pytest.raises(TypeError, match="libraries must be a mapping of names to files, not list"):
         FakePlex([MOVIE])  # type: ignore[arg-type]
-    with pytest.raises(NotADirectoryError, match="is not a folder of this machine: give one, or a list of paths"):
+    with pytest.raises(NotADirectoryError, match="is not a folder on this machine: give a folder or list of paths"):
         FakePlex({"Movies": MOVIE})
     with pytest.raises(LookupError, match="no item has the file '/no'"):
         plex_with_movie.remove("/no")

@@ -1,7 +1,7 @@
-"""plexindex tells which Plex item a file is, without asking the server.
+"""plexindex finds the Plex item for a file without asking the server.
 
 plexindex stores an index of a Plex server's libraries in a folder. The first lookup fills the index, and a few requests
-keep it fresh:
+keep the index up to date:
 
 ```python
 import plexindex
@@ -17,14 +17,15 @@ with plexindex.open(cache_dir, server_url="http://127.0.0.1:32400", token=token)
 
 Start with :func:`open` and :class:`Index`. If you use plexapi, start with :func:`from_server` and :func:`from_section`;
 for ``asyncio``, start with :meth:`Index.amatch`. ``open()`` without arguments uses the folder and the configuration of
-the command ``plexindex``. Every failure is an :class:`Error`. Not found, ambiguous and not yet are answers
+the command ``plexindex``. Every failure is an :class:`Error`. *Not found*, *ambiguous* and *not yet* are answers
 (:class:`Match`). Log lines go to the logger ``plexindex``. All times are in seconds.
 
-Paths can be ``str``, ``bytes`` or ``os.PathLike``. plexindex encodes a ``str`` as ``os.fsencode`` does, which reverses
-``os.fsdecode``. Empty paths and paths with a NUL are invalid.
+Paths can be ``str``, ``bytes`` or ``os.PathLike``. plexindex encodes a ``str`` with ``os.fsencode``, which reverses
+``os.fsdecode``. Empty paths and paths that contain a NUL are invalid.
 
-``PLEXINDEX_LIBRARY`` in the environment names another shared library to load. In CPython 3.10 and newer, fast lookups
-bypass ctypes. ``PLEXINDEX_NO_ACCELERATOR=1`` disables that, and does not change the answers.
+The environment variable ``PLEXINDEX_LIBRARY`` is the path of a different shared library to load. In CPython 3.10 and
+newer, an accelerator performs fast lookups without ctypes. ``PLEXINDEX_NO_ACCELERATOR=1`` disables the accelerator,
+which does not change the answers.
 """
 
 TYPE_CHECKING = False
@@ -138,7 +139,7 @@ __all__ = [
     "open",
 ]
 
-# The package loads each module at the first use of one of its names, because a short-lived process needs few modules.
+# The package loads each module on the first use of one of its names, because a short-lived process needs few modules.
 _LATER = {
     "_answers": ("Match",),
     "_callbacks": ("Progress",),
@@ -157,7 +158,7 @@ _LATER = {
     "_shared": ("SharedStatus", "SharedView"),
     "_stats": ("Profile", "Stats"),
 }
-# Modules that an index needs. The types that an index returns and raises get their public names.
+# Modules that an index needs. Loading them gives the types that an index returns and raises their public names.
 _WITH_INDEX = ("_answers", "_items", "_many", "_callbacks", "_errors", "_library")
 
 

@@ -5,7 +5,7 @@ Ctrl-C ends the command with exit code 130 and without a traceback, even while P
 
 import os
 
-# `_signal` is the part of `signal` that is written in C. The rest takes 2 ms to import.
+# `_signal` is the part of `signal` that is written in C. Importing the Python part would take 2 ms.
 from _signal import SIGINT, default_int_handler, getsignal, signal  # type: ignore[import-not-found]
 
 _INTERRUPTED = 130
@@ -21,7 +21,7 @@ if _may_end:
 
 
 def main() -> int:
-    """Runs the command with the process's arguments. Returns the exit code."""
+    """Runs the command with the process's arguments, and returns the exit code."""
     from ._cli import main as run
 
     try:

@@ -1,9 +1,9 @@
 """The accelerator: fast lookups without ctypes, for CPython 3.10 and newer.
 
-The accelerator is optional, and does the same as the functions that it replaces. ``PLEXINDEX_NO_ACCELERATOR=1``
-disables it.
+The accelerator is optional, and behaves like the functions that it replaces. ``PLEXINDEX_NO_ACCELERATOR=1`` disables
+it.
 
-This module also contains the locks for closing an index, because another module would cost each new process 0.1 ms.
+This module also contains the locks for closing an index, because a separate module would cost each new process 0.1 ms.
 """
 
 import os
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
 
 def holds_the_lock() -> bool:
-    """Returns whether this interpreter has a global lock, so that no lookup runs while a thread closes the index."""
+    """Returns whether this interpreter has a global lock, which prevents lookups while a thread closes the index."""
     return bool(getattr(sys, "_is_gil_enabled", lambda: True)())
 
 
 def is_whole(path: str) -> bool:
-    """Returns whether an ELF file is as long as its header says. Returns True for any other file that is not empty.
+    """Returns whether an ELF file is as long as its header says. For any other file, returns whether it is not empty.
 
     Loading a truncated file, for example after the disk was full, can end the process with SIGBUS.
     """
     try:
-        # Do not use open(), because creating its buffers costs each new process time.
+        # Do not use open(), because allocating its buffers costs each new process time.
         file = os.open(path, os.O_RDONLY)
         try:
             head, length = os.read(file, 64), os.fstat(file).st_size
@@ -37,7 +37,7 @@ def is_whole(path: str) -> bool:
         return True  # the loader reports the error
     if not head.startswith(b"\x7fELF"):
         return bool(length)
-    # The section table is at the end of the file. The header has the table's offset, and its entries' size and number.
+    # The section table is at the end of the file. The header contains the table's offset, entry size and entry count.
     is_64_bit = head[4:5] == b"\2"
     offset_at, offset_width, sizes_at = (0x28, 8, 0x3A) if is_64_bit else (0x20, 4, 0x2E)
     table, size, count = (
@@ -50,10 +50,10 @@ def is_whole(path: str) -> bool:
 def _find() -> "Any":
     if os.environ.get("PLEXINDEX_NO_ACCELERATOR", "0") not in ("", "0"):
         return None
-    # The accelerator needs the interpreter's lock and the stable ABI of 3.10.
+    # The accelerator needs the global interpreter lock and the stable ABI of CPython 3.10.
     if sys.implementation.name != "cpython" or sys.version_info < (3, 10) or not holds_the_lock():
         return None
-    # Windows checks the files that it loads.
+    # No check is needed on Windows, which checks the libraries that it loads.
     if not is_whole(os.path.join(os.path.dirname(os.path.abspath(__file__)), "_fast.abi3.so")):
         return None
     try:
@@ -66,11 +66,11 @@ def _find() -> "Any":
 _found: "tuple[Any] | None" = None
 
 loaded: "str | None" = None
-"""The path of the shared library that the accelerator loaded. The process must not load another copy."""
+"""The path of the shared library that the accelerator loaded. The process must not load a second copy."""
 
 
 def load() -> "Any":
-    """Returns the accelerator, or None if there is none. Only the first call searches for it."""
+    """Returns the accelerator, or None if it is unavailable. Only the first call searches for the accelerator."""
     global _found
     if _found is None:
         _found = (_find(),)
@@ -78,7 +78,7 @@ def load() -> "Any":
 
 
 def library_path() -> str:
-    """Returns the path of the shared library: PLEXINDEX_LIBRARY, or the library in this package."""
+    """Returns the path of the shared library: PLEXINDEX_LIBRARY if set, otherwise the library in this package."""
     named = os.environ.get("PLEXINDEX_LIBRARY")
     if named:
         return named
@@ -91,7 +91,7 @@ def library_path() -> str:
     return os.path.join(os.path.dirname(os.path.abspath(__file__)), name)
 
 
-# The locks for closing and replacing an index. A forked child releases the locks that other threads held.
+# The locks for closing and replacing an index. A forked child releases the locks of threads that it lacks.
 _locks: "set[ref[RLock]]" = set()
 
 

@@ -1,4 +1,5 @@
-"""Calls for ``asyncio``: methods of an index or a library on background threads, which do not block the event loop.
+"""Calls for ``asyncio``: run the methods of an index or a library on background threads, without blocking the event
+loop.
 
 The first call imports ``asyncio``. Cancelling a task stops its call: a fetch ends within about a tenth of a second, the
 index keeps the fetched part, and the next call resumes the fetch.
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 # The arguments that `_match_at_once` accepts by name, because a call that never waits needs no others.
 _ASKED = ("library", "path")
-# Number of values that a thread passes to the event loop at once.
+# Maximum number of values that a thread passes to the event loop at once.
 _AT_ONCE = 1000
 
 
@@ -43,7 +44,7 @@ def cancellable(method: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
 
 
 def at_once_or_cancellable(method: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
-    """As :func:`cancellable`, for a method that matches a path. If the answer needs no wait, no thread is needed."""
+    """As :func:`cancellable`, for a method that matches a path. Uses a thread only if the call has to wait."""
     wait: Any = cancellable(method)
 
     async def call(asked: Any, *arguments: Any, **options: Any) -> Any:
@@ -51,14 +52,14 @@ def at_once_or_cancellable(method: Callable[P, T]) -> Callable[P, Coroutine[Any,
         answer = asked._match_at_once(*arguments, **named)
         return await wait(asked, *arguments, **options) if answer is None else answer
 
-    more = " If the answer needs no wait, the call returns at once, on the thread of the event loop."
+    more = " If the answer needs no waiting, the call returns immediately, on the event loop's thread."
     return _async_version(call, method, more)  # type: ignore[no-any-return]
 
 
 def async_iterator(method: Callable[P, Iterable[T]], at_once: int = _AT_ONCE) -> Callable[P, AsyncIterator[T]]:
     """Returns the asynchronous version of a generator, for ``async for``.
 
-    ``at_once`` is the number of values to wait for together. Use 1 if the generator waits for each value.
+    ``at_once`` is the maximum number of values to fetch together. Use 1 if the generator waits for each value.
     """
 
     async def call(asked: Any, *arguments: Any, progress: Any = None, **options: Any) -> Any:
@@ -95,7 +96,7 @@ def _async_version(call: Any, method: Any, more: str) -> Any:
 
 
 async def next_of(values: Iterator[T], at_once: int = _AT_ONCE) -> list[T]:
-    """Waits on a thread for the next values. Returns an empty list at the end."""
+    """Waits on a thread for the iterator's next values. Returns an empty list at the end."""
     from itertools import islice
 
     some: list[T] = await run_on_thread(lambda: list(islice(values, at_once)))
@@ -105,8 +106,8 @@ async def next_of(values: Iterator[T], at_once: int = _AT_ONCE) -> list[T]:
 async def run_on_thread(call: Any, *arguments: Any, **options: Any) -> Any:
     """Makes a call on a new thread.
 
-    The executors of ``asyncio`` have few threads. A call could wait for a free thread until after its deadline, and
-    would block the thread for other tasks.
+    The executors of ``asyncio`` have few threads. A call could wait for a free thread past its deadline, and would then
+    keep other tasks from using the thread.
     """
     import asyncio
     from contextvars import copy_context
@@ -131,5 +132,5 @@ def _run(future: Future[Any], call: Callable[[], Any]) -> None:
     except BaseException as error:
         future.set_exception(error)
     finally:
-        # The error refers to this frame. Without `del`, the reference cycle would keep the index alive.
+        # The error's traceback refers to this frame. Without `del`, this reference cycle would keep the index alive.
         del future

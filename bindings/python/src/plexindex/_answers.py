@@ -1,6 +1,6 @@
-"""Matches, from JSON or from a binary block of the library. A match reads the block when a field is first used.
+"""Matches, from JSON or from one of the library's binary blocks. A match decodes its block when a field is first used.
 
-A block has a head, answers, items and texts, which refer to each other by offset. ``plexindex_answers``,
+A block contains a header, answers, items and strings, which refer to each other by offset. ``plexindex_answers``,
 ``plexindex_answer`` and ``plexindex_item`` in ``include/plexindex.h`` describe the layout.
 """
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from ._light import LightItem
     from ._types import Confidence, Kind, MatchKind, PathArg, ReasonCode, Status
 
-# Positions in a block, in words of four bytes. In the head: the step between items, the offset of the first answer, and
-# the number of log lines. In an answer: the item, the candidates and the message. A text's length follows its offset.
+# Positions in a block, in four-byte words. In the header: the item size, the offset of the first answer, and the number
+# of log lines. In an answer: the item, the candidates and the message. A string's length follows its offset.
 ITEM_STEP, FIRST, LOG_LINES = 2, 4, 5
 ITEM, CANDIDATES, MESSAGE = 2, 3, 6
 # Positions in an answer, in bytes: the match kind and the age.
@@ -29,12 +29,12 @@ KINDS, AGE = 4, 32
 
 
 def words_of(block: "bytes | bytearray") -> "memoryview[int]":
-    """Returns a block as numbers. Importing the module ``struct`` would take longer than a lookup."""
+    """Returns a block as a sequence of numbers. Importing the module ``struct`` would take longer than a lookup."""
     return memoryview(block)[: len(block) & -4].cast("i")
 
 
 def text_at(block: "bytes | bytearray", words: "memoryview[int]", place: int) -> "str | None":
-    """Returns the text that a word of a block refers to."""
+    """Returns the string that a word in a block refers to."""
     offset = words[place]
     if not offset:
         return None
@@ -52,8 +52,8 @@ def _of_item(name: str, description: str) -> "Any":
 class Match:
     """The answer for one path, GUID or title. A match is true if there is a single item.
 
-    ``key``, ``title`` and all other fields of an :class:`Item` are None if there is no single item. Then ``reason``
-    says why, and ``candidates`` lists the items that match equally well, best first.
+    Otherwise ``key``, ``title`` and all other fields of an :class:`Item` are None, ``reason`` says why, and
+    ``candidates`` lists the items that match equally well, best first.
 
     Two matches are equal if all fields except the age are equal. Matches can be pickled, and can be keys of a dict.
     """
@@ -72,7 +72,7 @@ class Match:
 
     @classmethod
     def _of(cls, facts: "dict[str, Any]", asked: "Asked", question: "PathArg") -> "Self":
-        """Creates a match from the answer of a method."""
+        """Creates a match from a method's answer."""
         made = cls(b"", None, asked, question)
         if facts["status"] == "found":
             facts["status"] = "ok"
@@ -80,7 +80,7 @@ class Match:
         return made
 
     def _read(self) -> "dict[str, Any]":
-        # Read the block only at first use, because many callers need no field. The names are those of a JSON answer.
+        # Decode the block only on first use, because many callers need no field. The names are those in a JSON answer.
         block = self._block
         words = words_of(block)
         offset = words[FIRST] if self._offset is None else self._offset
@@ -119,9 +119,9 @@ class Match:
         (the server sent nothing before the deadline). In a batch, also the name of an error.
 
         ``"needs_warm"`` means that the library was never fetched, and that the server needs more time than the
-        deadline: refresh the library once without a deadline. If the server does not answer at all, the status is the
-        same, but the refresh would wait without an end. To find out, first call :meth:`Index.server` with a deadline,
-        which then raises TimeoutError. If the server refuses connections, the call raises ConnectError instead.
+        deadline: refresh the library once without a deadline. The status is the same if the server never responds, but
+        then the refresh would wait forever. To find out, first call :meth:`Index.server` with a deadline, which raises
+        TimeoutError if the server does not respond. If the server refuses connections, the match raises ConnectError.
         """,
     )
     match_kind: "MatchKind" = _fact(
@@ -131,7 +131,7 @@ class Match:
     )
     confidence: "Confidence" = _fact(
         "confidence",
-        """``"high"`` means that the file belongs to this item, as far as the index can tell. ``"low"`` means that you
+        """``"high"`` means that the file belongs to the item, as far as the index can tell. ``"low"`` means that you
         should verify the item, or choose among the candidates. ``"none"`` means that there is no item.
         """,
         "none",
@@ -140,33 +140,33 @@ class Match:
         "reason",
         """Why there is no single item: ``"no_location"``, ``"not_listed"``, ``"not_fetched"``, …; otherwise ``"none"``.
 
-        If a single item matched by the end of its path, the field is the evidence for high confidence:
-        ``"only_root_differs"`` (a mapping is missing) or ``"path_tells"`` (the path has the title with the year or the
-        number). Or the field says why the confidence is low: ``"no_evidence"``, ``"contradicted"`` (a different year,
-        number or edition, an extra or a copy), or ``"not_listed"`` (the file is in a folder of Plex's, but not
-        listed). ``"several_episodes"`` means that the file contains several episodes: the item is the first one, and
-        :attr:`candidates` has all episodes in order.
+        If a single item matched by the end of its path, the code is the evidence for high confidence:
+        ``"only_root_differs"`` (a mapping is missing) or ``"path_tells"`` (the path contains the title with the year or
+        the number). For low confidence, the code is the cause: ``"no_evidence"``, ``"contradicted"`` (a different year,
+        number or edition, an extra or a copy), or ``"not_listed"`` (the file is in a library's folder, but not listed).
+        ``"several_episodes"`` means that the file contains several episodes: the item is the first episode, and
+        :attr:`candidates` contains all episodes in order.
         """,
         "none",
     )
     reason: "str | None" = _fact("message", '``reason_code`` as a sentence for people; None if it is ``"none"``.')
     stale: bool = _fact(
-        "stale", "Whether the listing had expired, and plexindex did not ask the server or got no answer."
+        "stale", "Whether the listing had expired, and plexindex did not ask the server or got no response."
     )
     candidates_total: int = _fact("total", "Number of candidates. ``candidates`` can contain fewer.")
 
     rating_key: "str | None" = _of_item("rating_key", "The item's rating key: an opaque string.")
     ratingKey: "int | str | None" = _of_item(  # noqa: N815
-        "ratingKey", "The item's rating key as in plexapi: an int if it is a number."
+        "ratingKey", "The item's rating key as in plexapi: an int if the key is a number."
     )
-    title: "str | None" = _of_item("title", "The item's title. For an episode, the title of the episode.")
+    title: "str | None" = _of_item("title", "The item's title; for an episode, the episode title.")
     year: "int | None" = _of_item("year", "The item's year.")
     guid: "str | None" = _of_item("guid", "The item's scalar GUID.")
     show_title: "str | None" = _of_item("show_title", "Title of the item's show or artist.")
     show_rating_key: "str | None" = _of_item("show_rating_key", "Rating key of the item's show or artist.")
     season: "int | None" = _of_item("season", "Number of the item's season or disc.")
     episode: "int | None" = _of_item("episode", "Number of the item's episode or track.")
-    path: "str | None" = _of_item("path", "The listed path that matched, as the server spells it.")
+    path: "str | None" = _of_item("path", "The listed path that matched, in the server's spelling.")
     library: "str | None" = _of_item("library", "Title of the item's library.")
     light: "LightItem | None" = _of_item("light", "The item with plexapi's attributes: :attr:`Item.light`.")
 
@@ -207,7 +207,7 @@ class Match:
     @property
     def candidates(self) -> "list[Item]":
         """The items that match equally well, best first. A single item is the only candidate. For a file with several
-        episodes, these are the episodes in order; the first one is the answer.
+        episodes, the candidates are the episodes in order; the answer's item is the first episode.
         """
         from . import Item
 
@@ -215,7 +215,7 @@ class Match:
 
     @property
     def error(self) -> "Error | None":
-        """In a batch, the error for this path, which you can raise. Otherwise None."""
+        """In a batch, the error for this path, which you can raise. None if the path caused no error."""
         status: int = (self._facts or self._read()).get("number", c.OK)
         if status < c.FIRST_ERROR:
             return None
@@ -229,7 +229,7 @@ class Match:
         if not self._block:
             item = self.item
             return None if item is None else item.key
-        # This repeats words_of() and text_at() without the calls, because most callers need only the key.
+        # This code repeats words_of() and text_at() without the calls, because most callers need only the key.
         block = self._block
         words = memoryview(block)[: len(block) & -4].cast("i")
         offset = words[((words[FIRST] if self._offset is None else self._offset) >> 2) + ITEM] >> 2
@@ -287,5 +287,5 @@ def _name(names: "tuple[str, ...]", number: int) -> str:
 
 
 def log_lines(block: "bytes | bytearray") -> int:
-    """Returns the number of log lines that were waiting when the library wrote this block."""
+    """Returns the number of unread log lines when the library wrote the block."""
     return words_of(block)[LOG_LINES]

@@ -1,4 +1,4 @@
-"""Lookups of files, folders, GUIDs and titles. Also records matches and invalidates answers."""
+"""Lookups of files, folders, GUIDs and titles; recording of matches; invalidation."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
     LibraryArg = Union[str, int, Chosen, None]
 
-# Estimated bytes of an answer and a key besides the path. A buffer that is too small costs a second call.
+# Estimated size of an answer and a key without the path, in bytes. A buffer that is too small costs a second call.
 _BYTES_PER_ANSWER = 400
 _BYTES_PER_KEY = 40
 _KEYS_AT_ONCE = 1024
 
 
 class QuestionMethods(EditMethods):
-    """The methods of an index that find items, and record and invalidate matches."""
+    """An index's methods that find items, and record and invalidate matches."""
 
     # The plexapi server from which the caller created the index, if any.
     _plex: Any = None
@@ -46,10 +46,10 @@ class QuestionMethods(EditMethods):
         offline: bool = False,
         progress: ProgressArg = None,
     ) -> Match:
-        """Returns the item of a file. Asks the server only if necessary, and never if ``offline``.
+        """Returns the item for a file. Asks the server only if necessary, and never if ``offline``.
 
-        Not found, ambiguous and not yet are answers, not exceptions: see :class:`Match`. Raises ServerError if the
-        library was never fetched and the fetch fails, LibraryNotFoundError if there is no such library, and
+        *Not found*, *ambiguous* and *not yet* are answers, not exceptions: see :class:`Match`. Raises ServerError if
+        the library was never fetched and the fetch fails, LibraryNotFoundError if there is no such library, and
         InvalidArgumentError if the path is invalid.
         """
         raw = _convert.path_bytes(path, self._hides_paths)
@@ -57,7 +57,7 @@ class QuestionMethods(EditMethods):
         return Match(block, asked=self, question=path)
 
     def _match_at_once(self, path: PathArg, library: LibraryArg = None) -> Match | None:
-        """Returns the answer for a file, or None if the call would have to wait for the answer."""
+        """Returns the answer for a file, or None if the call would have to wait."""
         raw = _convert.path_bytes(path, self._hides_paths)
         block = self._block(self._native.match_path, library, raw, None, False, None, at_once=True)
         match = Match(block, asked=self, question=path)
@@ -75,7 +75,7 @@ class QuestionMethods(EditMethods):
         """Matches many paths in one call, as :meth:`match` does. Returns the answers in the same order.
 
         An error that concerns only one path is in :attr:`Match.error`. The call raises errors that concern all paths,
-        and InvalidArgumentError if a path is empty or contains a NUL.
+        and raises InvalidArgumentError if a path is empty or contains a NUL.
         """
         paths = _convert.path_list(paths)
         count = len(paths)
@@ -97,11 +97,11 @@ class QuestionMethods(EditMethods):
         offline: bool = False,
         progress: ProgressArg = None,
     ) -> Folder:
-        """Returns the show, season, artist, album or item of a folder: the deepest one to which all listed files below
-        the folder belong.
+        """Returns the show, season, artist, album or item for a folder: the deepest to which all listed files below the
+        folder belong.
 
         Fetches the library as :meth:`match` does. With a ``deadline``, plexindex first searches a library that was
-        never fetched for one file from this folder on the disk. Raises the errors of :meth:`match`.
+        never fetched for one of the files in the folder on this machine's disk. Raises the errors of :meth:`match`.
         """
         raw = _convert.path_bytes(path, self._hides_paths, "folder")
         asked = {"library": library, "path": raw, "offline": offline}
@@ -116,9 +116,9 @@ class QuestionMethods(EditMethods):
         offline: bool = False,
         progress: ProgressArg = None,
     ) -> Iterator[Item]:
-        """Yields the items with files below a folder, in the order of the paths. :attr:`Item.path` is the file. An item
-        with several files appears once for each file. plexindex reads one page at a time, so that a large list does not
-        fill the memory.
+        """Yields the items with files below a folder, in path order. :attr:`Item.path` is the file. An item with
+        several files appears once for each file. plexindex reads one page at a time, so that a large list does not fill
+        the memory.
 
         Sends requests only to fetch a library that was never fetched, unless ``offline``. If a file changes during the
         iteration, the order of the other files stays the same. Raises TimeoutError if the deadline passes before the
@@ -130,7 +130,7 @@ class QuestionMethods(EditMethods):
     def _pages(
         self, method: str, deadline: float | None, offline: bool, progress: ProgressArg, **request: Any
     ) -> Iterator[Item]:
-        """Yields the items of all pages of a list."""
+        """Yields the items from all pages of a list."""
         try:
             _, page = self._request(method, **request)
         except LibraryNotFoundError:
@@ -155,10 +155,11 @@ class QuestionMethods(EditMethods):
         offline: bool = False,
         progress: ProgressArg = None,
     ) -> Match:
-        """Returns the item with a GUID: ``plex://…``, ``imdb://tt…``, ``tmdb://…``, ``tvdb://…``, or a legacy agent's.
+        """Returns the item with a GUID: ``plex://…``, ``imdb://tt…``, ``tmdb://…``, ``tvdb://…``, or a legacy agent's
+        GUID.
 
-        For a show, season, artist or album, the candidates are at most 16 of its items, and the ``message`` contains
-        its key and the number of all its items.
+        For the GUID of a show, season, artist or album, the candidates are at most 16 of its items, and the ``message``
+        contains its key and its total number of items.
         """
         if not isinstance(guid, str):
             raise TypeError(f"guid must be str, not {type(guid).__name__}")
@@ -174,10 +175,10 @@ class QuestionMethods(EditMethods):
         offline: bool = False,
         progress: ProgressArg = None,
     ) -> Match:
-        """Returns the items with a title, ignoring case, accents and punctuation. If there are none, returns the items
-        that contain all words of the title. For the title of a show, the items are its episodes.
+        """Returns the items with a title, ignoring case, accents and punctuation. If no title matches, returns the
+        items whose titles contain all words. For the title of a show, the items are its episodes.
 
-        The items are the ``candidates`` of the answer. A single item is also the answer's item.
+        The items are the answer's ``candidates``. A single item is also the answer's item.
         """
         if not isinstance(title, str):
             raise TypeError(f"title must be str, not {type(title).__name__}")
@@ -192,10 +193,10 @@ class QuestionMethods(EditMethods):
         offline: bool = False,
         progress: ProgressArg = None,
     ) -> Iterator[Item]:
-        """Yields the items of a library from the store. ``library`` must be one library.
+        """Yields a library's items from the store. ``library`` must be a single library.
 
-        The call sends requests, reads pages and raises errors as :meth:`items_below` does. The iterator can miss a
-        change that happens during the iteration.
+        The call sends requests, reads pages and raises errors like :meth:`items_below`. The iterator can miss changes
+        during the iteration.
         """
         return self._pages("items.list", deadline, offline, progress, library=library)
 
@@ -211,16 +212,17 @@ class QuestionMethods(EditMethods):
     ) -> Comparison:
         """Walks folders on this machine and compares them with Plex. Changes neither the disk nor the server.
 
-        Iterate over the answer: it yields each :class:`Difference` while plexindex walks the disk. Unless ``offline``,
-        plexindex first asks the server for changes, with one request. If a library has new and missing files, plexindex
-        then requests the items of the missing files, which may have been renamed: 64 per request, at most 256 in all.
-        With a ``library``, plexindex skips the folders of other libraries. ``without`` disables rules for files that
-        Plex ignores: ``extension`` (such files are never reported), ``hidden``, ``system``, ``unpacking``, ``empty``,
-        ``samples``, ``extras``, ``discs``, ``plexignore``. ``progress`` receives the number of files found so far. The
-        ``deadline`` limits the requests, but not the walk. ``async for`` over the answer walks on a background thread.
+        Iterate over the result, which yields each :class:`Difference` while plexindex walks the disk. Unless
+        ``offline``, plexindex first asks the server for changes, with one request. If a library has new and missing
+        files, plexindex then requests the items of the missing files, which may have been renamed: 64 per request, at
+        most 256 in all. With a ``library``, plexindex skips other libraries' folders. ``without`` disables rules for
+        files that Plex ignores: ``extension`` (plexindex never reports files that this rule ignores), ``hidden``,
+        ``system``, ``unpacking``, ``empty``, ``samples``, ``extras``, ``discs``, ``plexignore``. ``progress`` receives
+        the number of files found so far. The ``deadline`` limits the requests, but not the walk. ``async for`` over the
+        result walks on a background thread.
 
         If a mapping has a pattern for the host's paths, plexindex does not search the disk for listed files, because
-        it cannot invert the pattern.
+        plexindex cannot invert a pattern.
         """
         from ._compare import Comparison
 
@@ -232,8 +234,8 @@ class QuestionMethods(EditMethods):
         return Comparison(self, given, library, frozenset(without), deadline, offline, progress)
 
     def item_facts(self, key: KeyArg, library: LibraryArg = None) -> dict[str, object] | None:
-        """Returns all fields of one item in the store, including its files and external ids, as the method
-        ``items.get`` does. Returns None if the item is not listed or its library was never fetched. Sends no request.
+        """Returns all stored fields of an item, including its files and external IDs, like the method ``items.get``.
+        Returns None if the item is not listed or its library was never fetched. Sends no request.
         """
         try:
             _, answer = self._request("items.get", library=library, key=_convert.key_text(key))
@@ -261,7 +263,7 @@ class QuestionMethods(EditMethods):
     def _lookup_keys(self, library: Chosen, paths: Iterable[PathArg]) -> list[str | None]:
         paths = _convert.path_list(paths)
         found: list[str | None] = []
-        # Look up pieces that fit in the processor's caches, which is faster than all paths at once.
+        # Look up batches that fit into the processor's caches, which is faster than all paths at once.
         for start in range(0, len(paths) or 1, _KEYS_AT_ONCE):
             piece = paths[start : start + _KEYS_AT_ONCE]
             text, count = _convert.join_paths(piece, self._hides_paths), len(piece)
@@ -274,7 +276,7 @@ class QuestionMethods(EditMethods):
             keys = answer.decode().split("\0")
             keys.pop()
             if len(keys) != count:
-                # Without this check, paths would get the keys of other paths.
+                # Without this check, paths could get the keys of other paths.
                 raise PanicError(f"bug in plexindex: {len(keys)} keys for {count} paths; look up the paths one by one")
             found += keys if all(keys) else [key or None for key in keys]
         return found
@@ -288,17 +290,19 @@ class QuestionMethods(EditMethods):
         deadline: float | None = None,
         through: bool = False,
     ) -> None:
-        """Records that a path belongs to the item with this key or rating key. From then on, lookups return this item.
+        """Records that a path belongs to the item with ``key``, a key or rating key. From then on, lookups return the
+        item.
 
-        ``key`` can also be an item of plexindex or plexapi. After the call, every process knows the match. The match
-        never expires. ``library`` must be one library. The call asks the server only about an unknown library. If the
+        ``key`` can also be a plexindex or plexapi item. After the call, every process sees the match, which never
+        expires. ``library`` must be a single library. The call asks the server only about an unknown library. If the
         ``deadline`` passes first, the call records nothing and raises TimeoutError. If the call must not ask the
         server, it raises OfflineError.
 
-        With ``through``, the call returns after the shared log (``shared`` of ``open``) has the match, as
-        :meth:`shared_deliver` does. If it raises TimeoutError, the match can be stored on this host, and plexindex
-        delivers it later. If it raises InvalidArgumentError, it has recorded nothing: this index has no shared log, or
-        no other host could use the path, because the path is neither in a folder of the library nor under a mapping.
+        With ``through``, the call returns once the match is in the shared log (the option ``shared`` of ``open``), like
+        :meth:`shared_deliver`. If the call raises TimeoutError, the match may be stored on this host, and plexindex
+        then delivers it later. If the call raises InvalidArgumentError, it has recorded nothing: the index has no
+        shared log, or no other host could use the path, because the path is neither in one of the library's folders nor
+        under a mapping.
         """
         if through:
             self.record_matches([(path, key)], library, deadline=deadline, through=True)
@@ -315,7 +319,7 @@ class QuestionMethods(EditMethods):
         deadline: float | None = None,
         through: bool = False,
     ) -> None:
-        """Records pairs of a path and a key as :meth:`record_match` does, all of them in one transaction."""
+        """Records pairs of a path and a key, like :meth:`record_match`, all in one transaction."""
         deadline_ms = _convert.deadline_ms(deadline)
         try:
             pairs = list(pairs)
@@ -323,7 +327,7 @@ class QuestionMethods(EditMethods):
                 raise ValueError("a string is not a pair")
             pairs = [(path, key) for path, key in pairs]
         except (TypeError, ValueError) as error:
-            raise TypeError(f"pairs must be pairs of a path and a key: {error}") from error
+            raise TypeError(f"each of the pairs must be a path and a key: {error}") from error
         given = [path for path, _ in pairs]
         paths = _convert.join_paths(given, self._hides_paths)
         if paths.count(b"\0") != len(given):
@@ -333,30 +337,33 @@ class QuestionMethods(EditMethods):
         self._run_command(self._native.record_matches, *texts, deadline_ms, library=library)
 
     def invalidate_path(self, path: PathArg, library: LibraryArg = None) -> None:
-        """Invalidates a path and removes its confirmed match. If the path is listed, its next lookup asks the server
-        for the item once. An unknown path is not an error.
+        """Invalidates a path and removes its confirmed match. If the path is listed, its next lookup requests the item
+        from the server once. An unknown path is not an error.
         """
         raw = _convert.path_bytes(path, self._hides_paths)
         self._run_command(self._native.invalidate_path, raw, len(raw), library=library)
 
     def invalidate_item(self, key: KeyArg, library: LibraryArg = None) -> None:
-        """Invalidates an item and all its paths, as :meth:`invalidate_path` does. Call this after the server's 404."""
+        """Invalidates an item and all its paths, like :meth:`invalidate_path`. Call this method after a 404 for the
+        item.
+        """
         raw = _convert.key_text(key).encode()
         self._run_command(self._native.invalidate_item, raw, len(raw), library=library)
 
     def invalidate_library(self, library: LibraryArg) -> None:
         """Invalidates a library and removes its confirmed matches, in constant time. plexindex then fetches a full
-        listing. Until that is done, plexindex answers from the old listing, and marks the answers as stale.
+        listing. Until the new listing is complete, plexindex answers from the old listing, and marks the answers as
+        stale.
         """
         self._run_command(self._native.invalidate_library, library=library)
 
     def invalidate_all(self) -> None:
-        """Invalidates every library of the server, as :meth:`invalidate_library` does."""
+        """Invalidates all of the server's libraries, like :meth:`invalidate_library`."""
         self.invalidate_library(None)
 
     def clear(self) -> None:
-        """Removes the listings and matches of this server and user. For an index without a server, removes those of the
-        server from whose listings the index answers.
+        """Removes the listings and matches for this server and user. For an index without a server, removes the data of
+        the server from whose listings the index answers.
         """
         self._run_command(self._native.clear, library=self)
 
@@ -369,12 +376,12 @@ class QuestionMethods(EditMethods):
         deadline: float | None = None,
         progress: ProgressArg = None,
     ) -> bool:
-        """Refreshes one library or all libraries, as a match does after a listing has expired.
+        """Refreshes one library or all libraries, like a match after a listing has expired.
 
         Sends no request while the listings are fresh, unless ``check`` is true, which always asks the server for
         changes. ``full`` fetches a full listing even if the server reports no change. Returns whether the libraries are
-        up to date. If the deadline passes first, returns False, and the next call resumes. If the deadline passes
-        before plexindex knows any library, raises TimeoutError.
+        up to date. If the deadline passes first, returns False, and the next call resumes the fetch. If the deadline
+        passes before plexindex knows any library, raises TimeoutError.
         """
         flags = (c.QUERY_FULL if full else 0) | (c.QUERY_PROBE if check else 0)
         status, _ = self._query(self._native.refresh, library, b"", deadline, flags, progress, buffer=False)

@@ -1,10 +1,10 @@
-"""plexindex_call() runs a method by name, with a request and an answer in JSON. In a request, paths are bytes."""
+"""Calls methods by name through plexindex_call(), with JSON requests and answers. In a request, paths are bytes."""
 
 from __future__ import annotations
 
 from binascii import a2b_base64, b2a_base64
 
-# The package imports this module at the first request, because importing json takes longer than most lookups.
+# The package imports this module on the first request, because importing json takes longer than most lookups.
 from json import JSONDecoder, JSONEncoder
 
 from ._calls import take
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def _plain(value: object) -> object:
-    """Converts bytes to the form that the library expects in JSON."""
+    """Converts bytes to the JSON value that the library expects for a path."""
     if isinstance(value, bytes):
         try:
             return value.decode()
@@ -29,12 +29,12 @@ def _plain(value: object) -> object:
 
 
 _encode = JSONEncoder(default=_plain).encode
-# Do not use `json.loads`, because it first detects the encoding and skips white space.
+# `json.loads` would be slower, because it first detects the encoding and skips white space.
 _decode = JSONDecoder().raw_decode
 
 
 def ask(call: Call, handle: int | None, method: str, request: dict[str, Any], deadline_ms: int) -> tuple[int, Any]:
-    """Calls a method. Returns the status and the answer. Even a failed call can have an answer."""
+    """Calls a method. Returns the status and the answer, which even a failed call can have."""
     native = load()
     given = {name: value for name, value in request.items() if value is not None}
     raw = _encode(given).encode() if given else b""
@@ -61,7 +61,7 @@ def ask_without_index(method: str, request: dict[str, Any]) -> Any:
 
 
 def path_of(value: str | dict[str, str] | None) -> bytes:
-    """Returns a path from an answer as bytes. If the path is absent, returns empty bytes."""
+    """Returns a path from an answer as bytes, which are empty if the path is absent."""
     if isinstance(value, dict):
         return a2b_base64(value["bytes"])
     return (value or "").encode()

@@ -1,9 +1,9 @@
-"""Callbacks that do not lose exceptions.
+"""Callbacks that preserve exceptions.
 
-If an exception leaves a callback, ctypes prints and drops it, and returns a random value to C. A `try` in the callback
-does not prevent that: since CPython 3.11, the first instruction of a function, before its `try`, can raise a pending
-Ctrl-C. But a generator always resumes inside its `try`. So C calls the `send` of a generator, which takes one value.
-For several values, `max(first, second, key=send)` sends each value in turn, without a Python frame.
+If an exception leaves a callback, ctypes prints and drops the exception, and returns a random value to C. A `try` in
+the callback does not prevent this: since CPython 3.11, a function's first instruction, before its `try`, can raise a
+pending Ctrl-C. But a generator always resumes inside its `try`. So C calls the `send` of a generator, which accepts one
+value. For several values, `max(first, second, key=send)` sends each value in turn, without a Python frame.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import ctypes
 import os
 
-# `_functools` is the part of functools that is written in C. The rest takes 2 ms to import.
+# `_functools` is the part of functools that is written in C. Importing the Python part would take 2 ms.
 from _functools import partial  # type: ignore[import-not-found]
 from _thread import get_ident, interrupt_main
 from time import monotonic
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from weakref import WeakSet
 
     class OpenIndex(Protocol):
-        """The parts of an index that a progress callback uses."""
+        """The attributes of an index that a progress callback uses."""
 
         _open: bool
 
@@ -38,18 +38,18 @@ _BETWEEN_DRAINS = 0.5
 
 
 class Progress:
-    """The progress of a fetch, as a progress callback receives it."""
+    """The progress of a fetch; the argument of a progress callback."""
 
     __slots__ = ("elapsed", "items", "library", "total")
 
     library: str
     """Title of the library."""
     items: int
-    """Items fetched so far, including those of an earlier, interrupted fetch."""
+    """Number of items fetched so far, including the items from an earlier, interrupted fetch."""
     total: int
-    """Number of all items, or 0 if the server did not give the number."""
+    """Total number of items, or 0 if the server did not report it."""
     elapsed: float
-    """Seconds since the call started to fetch."""
+    """Seconds since the call started the fetch."""
 
     def __init__(self, library: str, items: int, total: int, elapsed: float) -> None:
         self.library, self.items, self.total, self.elapsed = library, items, total, elapsed
@@ -63,7 +63,7 @@ if TYPE_CHECKING:
 
 
 class Stoppable:
-    """A progress callback that can end its call, after the task was cancelled."""
+    """A progress callback that can end its call after the task has been cancelled."""
 
     __slots__ = ("listener", "stopped")
 
@@ -79,28 +79,28 @@ class Stoppable:
 
 
 class Watch:
-    """State of the progress callback of one call."""
+    """State of one call's progress callback."""
 
     __slots__ = ("drained", "error", "listener", "reporting", "session")
 
     def __init__(self) -> None:
         self.session: OpenIndex | None = None
-        """The index of the call. Closing the index, or the end of the interpreter, ends the call."""
+        """The call's index. Closing the index, or the interpreter's exit, ends the call."""
         self.listener: ProgressArg = None
         """The host's callback."""
         self.error: BaseException | None = None
-        """An exception during the call, such as Ctrl-C. It is raised again when the call returns."""
+        """An exception during the call, such as Ctrl-C, to raise again when the call returns."""
         self.reporting = False
         """Whether the host's callback is running."""
         self.drained = -_BETWEEN_DRAINS
-        """When the call last read the log. A wait for changes can call back five times a second for days."""
+        """Time when the call last read the log. A wait for changes can call back five times a second for days."""
 
     def should_continue(self, address: int) -> bool:
-        """Reads the plexindex_progress at this address, calls the host's callback, and returns whether to continue."""
+        """Reads the plexindex_progress at ``address``, calls the host's callback, and returns whether to continue."""
         if self.session is not None:
             if not self.session._open or _ending.has_begun():
                 return False
-            # A warning about an unreachable server must appear now, not at the end of the call.
+            # A warning about an unreachable server must appear immediately, not at the end of the call.
             now = monotonic()
             if now >= self.drained + _BETWEEN_DRAINS:
                 self.drained = now
@@ -111,7 +111,7 @@ class Watch:
             return False
         raw = CProgress.from_address(address)
         if not raw.library_length:
-            # plexindex has fetched nothing yet. It calls back only so that a pending Ctrl-C can be raised.
+            # plexindex has fetched nothing yet, and calls back only so that a pending Ctrl-C can be raised.
             return True
         title = ctypes.string_at(raw.library_data, raw.library_length)
         self.reporting = True
@@ -123,7 +123,7 @@ class Watch:
 
 
 class Renewal:
-    """Passes tokens from the host's callable to the library, on the thread of the call that needs a token."""
+    """Passes tokens from the host's callable to the library, on the thread whose call needs a token."""
 
     __slots__ = ("_raised", "_renew")
 
@@ -144,11 +144,11 @@ class Renewal:
             interrupt_main()
 
     def take_error(self) -> BaseException | None:
-        """Takes the exception that the callable raised on this thread."""
+        """Returns and forgets the exception that the callable raised on this thread."""
         return self._raised.pop(get_ident(), None)
 
     def should_continue(self, address: int) -> bool:
-        """Writes a token into the plexindex_buffer at this address. Returns False if there is no token."""
+        """Writes a token into the plexindex_buffer at ``address``. Returns False if there is no token."""
         self._raised.pop(get_ident(), None)
         token = self._renew()
         raw = None if token is None else _convert.text_bytes("token", token)
@@ -161,7 +161,7 @@ class Renewal:
 
 
 def renewal_callback(renewal: Renewal) -> Any:
-    """Creates a plexindex_renew_token_fn for this object. Its `user` pointer must be NULL."""
+    """Creates a plexindex_renew_token_fn for ``renewal``. The function's `user` pointer must be NULL."""
     from weakref import WeakSet
 
     global _renewals
@@ -192,7 +192,7 @@ def _restart_in_child() -> None:
 
 
 def progress_callback(watch: Watch) -> Any:
-    """Creates a plexindex_progress_fn for this watch. Its `user` pointer must be NULL."""
+    """Creates a plexindex_progress_fn for ``watch``. The function's `user` pointer must be NULL."""
     answers = _progress_answers(watch)
     next(answers)
     return PROGRESS_FN(partial(max, key=answers.send))
@@ -200,8 +200,8 @@ def progress_callback(watch: Watch) -> Any:
 
 def _progress_answers(watch: Watch | Renewal) -> Generator[int, int, None]:
     # Each call sends two values: `user`, which is 0, then the address of the struct. `max` returns to C the value for
-    # which the generator gave the larger answer. The answers 0 and -1 make it return `user`, that is 0: continue. After
-    # a failure, each answer is larger than the previous one, so `max` returns the address, which is not 0: stop.
+    # which the generator gave the larger answer. With the answers 0 and -1, `max` returns `user`, which is 0: continue.
+    # After a failure, each answer is larger than the previous one, so `max` returns the address, which is not 0: stop.
     answer = 0
     while True:
         try:
@@ -233,7 +233,7 @@ class LogLines:
 
 
 def log_callback(found: LogLines) -> Any:
-    """Creates a plexindex_log_fn that collects lines. Its `user` pointer must be NULL."""
+    """Creates a plexindex_log_fn that collects lines. The function's `user` pointer must be NULL."""
     values = _log_values(found)
     next(values)
     return LOG_FN(partial(max, key=values.send))

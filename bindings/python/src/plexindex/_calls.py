@@ -1,4 +1,4 @@
-"""Calls into the library. Each thread reuses the query, the answer buffer and the progress callback of its calls."""
+"""Calls into the library. Each thread reuses its query, answer buffer and progress callback for all its calls."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 _FIRST_CAPACITY = 16 * 1024
 _TEXT_CAPACITY = 2048
-# Size of the largest buffer that a thread keeps for its next call.
+# Maximum size of a buffer that a thread keeps for its next call.
 _KEPT_CAPACITY = 1024 * 1024
 
 
 class Call:
-    """The buffers and the callback of a call. Only one call of one thread uses this object at a time.
+    """A call's buffers and callback. Only one call on one thread uses this object at a time.
 
     Creating the object takes about 20 µs, mostly for the callback. So each thread has a pool of these objects.
     """
@@ -55,7 +55,7 @@ class Call:
         """Makes the buffer at least this large."""
         if capacity > self.buffer.capacity:
             # Grow in steps, so that not every larger answer needs a new buffer. The kernel zeroes each page of a
-            # bytearray at its first use, whereas ctypes would write every byte.
+            # bytearray on first use, whereas ctypes would write every byte.
             capacity = -(-capacity * 5 // 4 // 4096) * 4096
             self._data = bytearray(capacity)
             self._view = (ctypes.c_char * capacity).from_buffer(self._data)
@@ -66,7 +66,7 @@ class Call:
         return self._view[: self.buffer.length]  # type: ignore[no-any-return]
 
     def detach(self) -> bytearray:
-        """Returns the buffer with the answer, without a copy. The next call gets a new buffer."""
+        """Returns the buffer with the answer, without copying. The next call gets a new buffer."""
         data, length = self._data, self.buffer.length
         self._drop_buffer()
         del data[length:]
@@ -77,7 +77,7 @@ class Call:
         self.buffer.data, self.buffer.capacity = None, 0
 
     def run(self, function: Any, *arguments: Any) -> int:
-        """Calls the function, again if the buffer was too small. Raises the exception of the progress callback."""
+        """Calls ``function``, and again if the buffer was too small. Raises the progress callback's exception."""
         status: int = function(*arguments, self._error_ref)
         while status == c.BUFFER_TOO_SMALL and self.watch.error is None:
             self.reserve(self.buffer.length)
@@ -87,7 +87,7 @@ class Call:
         return status
 
     def error_text(self) -> bytes:
-        """Returns the text of the call's error."""
+        """Returns the call's error text."""
         return self._text.value
 
     def release(self) -> None:
@@ -113,13 +113,13 @@ def _pool() -> list[Call]:
 
 
 def take() -> Call:
-    """Takes an unused object from the thread's pool. A thread needs several if a progress callback makes calls."""
+    """Takes an unused object from the thread's pool. If a progress callback makes calls, the thread needs several."""
     pool = _pool()
     return pool.pop() if pool else Call()
 
 
 def call(function: Any, *arguments: Any) -> tuple[int, bytes]:
-    """Calls a function that needs no open index. Returns the status and the text of the error."""
+    """Calls a function that needs no open index. Returns the status and the error text."""
     one = take()
     try:
         return one.run(function, *arguments), one.error_text()
@@ -128,7 +128,7 @@ def call(function: Any, *arguments: Any) -> tuple[int, bytes]:
 
 
 class ForkCount:
-    """Counts forks. The calls of other threads do not exist in a forked child, so the child must not wait for them."""
+    """Counts forks. Other threads' calls do not exist in a forked child, so the child must not wait for them."""
 
     number = 0
 

@@ -1,4 +1,4 @@
-"""Edits of the server's items, and events about them."""
+"""Edits of items on the server, and events about items."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class EditMethods(ReportMethods):
-    """The methods of an index that edit items, watch the server, and accept events."""
+    """An index's methods that edit items, watch the server, and accept events."""
 
     @property
     def is_open(self) -> bool:
@@ -25,11 +25,12 @@ class EditMethods(ReportMethods):
         return self._open
 
     def set_token(self, token: str | None) -> None:
-        """Replaces the token, as ``index.token = …`` does. Sends no request. Running calls keep their token.
+        """Replaces the token, like ``index.token = …``. Sends no request. Running calls keep their token.
 
-        With ``user``, the index keeps its content and answers at once. Without ``user``, the next lookup asks the
-        server, and the index answers only if the server accepts the new token. The index keeps its content if the token
-        is the same, or is a JSON Web Token of the same key pair and user. With any other token, the index starts empty.
+        With the option ``user``, the index keeps its content and answers immediately. Without ``user``, the next lookup
+        asks the server, and the index answers only if the server accepts the new token. The index keeps its content if
+        the token is the same, or is a JSON Web Token with the same key pair and user. With any other token, the index
+        starts empty.
 
         Raises InvalidArgumentError if the string cannot be a token. To renew tokens automatically, pass a callable to
         :func:`plexindex.open`.
@@ -49,18 +50,19 @@ class EditMethods(ReportMethods):
         locked: bool | None = True,
         deadline: float | None = None,
     ) -> EditReport:
-        """Sets the same values for items of one library, with one request for each hundred items of a type.
+        """Sets the same values for items in one library, with one request for each hundred items of a type.
 
-        ``fields`` maps Plex's names of fields to values: a string or a number replaces the value, a list adds tags
-        (``{"title": "A", "genre": ["Drama"]}``), and None changes only the lock. ``remove`` names tags to remove.
-        ``locked`` protects the named fields from Plex's agents; False unlocks them, None keeps the locks.
+        ``fields`` maps Plex's field names to values: a string or a number replaces the value, a list adds tags
+        (``{"title": "A", "genre": ["Drama"]}``), and None changes only the lock. ``remove`` contains the tags to
+        remove. ``locked`` protects the fields from Plex's agents; False unlocks the fields, None keeps the locks.
 
-        Without keys, the call sends nothing, because Plex would edit the whole library. If an item does not exist, the
-        call sends no edit and raises NotOnServerError. After a failed request, the call sends no further requests, and
-        the error's ``report`` says which items are done. The first lookup of an edited item asks the server once.
+        Without keys, the call sends nothing, because otherwise Plex would edit the whole library. If an item does not
+        exist, the call sends no edit and raises NotOnServerError. After a failed request, the call sends no further
+        requests, and the error's ``report`` lists the edited items. The first lookup of an edited item requests the
+        item from the server once.
         """
         if library is None:
-            raise TypeError("one call can edit items of only one library: name the library")
+            raise TypeError("a call can edit items in only one library: specify the library")
         from ._edits import edit_request
 
         edit = edit_request(keys, fields, remove, locked)
@@ -74,9 +76,9 @@ class EditMethods(ReportMethods):
     def watch_start(self) -> None:
         """Listens to the server's events on a background thread, until :meth:`watch_stop` or :meth:`close`.
 
-        After an event, the next lookup of the changed items asks the server. The watch itself sends no requests. After
-        a failure, the watch reconnects without a limit, and logs whether the server is reachable. A second call changes
-        nothing. A forked child must call this again. Raises OfflineError if the index has no server.
+        After an event, the next lookup of a changed item asks the server. The watch itself sends no requests. After a
+        failure, the watch keeps trying to reconnect, and logs whether the server is reachable. A second call changes
+        nothing. A forked child must call this method again. Raises OfflineError if the index has no server.
         """
         self._request("watch.start")
 
@@ -89,13 +91,13 @@ class EditMethods(ReportMethods):
         return Watching(self)
 
     def notify(self, body: bytes | bytearray | memoryview | str | Mapping[str, Any]) -> None:
-        """Passes an event that the host received to plexindex. The next lookup of the changed items asks the server.
-        The call itself sends no request.
+        """Passes an event that the host received to plexindex. The next lookup of a changed item asks the server. The
+        call itself sends no request.
 
-        ``body`` is a webhook (the JSON of its field ``payload``, as a string or parsed, or the whole multipart body) or
-        a notification of the server. The call ignores events without a change and events of other servers. Any other
-        body raises InvalidArgumentError. Until the server has accepted a new token, the call stores nothing and raises
-        LibraryNotFoundError: look up a file, and then call this again.
+        ``body`` is a webhook (the JSON in its field ``payload``, as a string or parsed, or the whole multipart body) or
+        a server notification. The call ignores events without a change and events from other servers. Any other body
+        raises InvalidArgumentError. Until the server has accepted a new token, the call stores nothing and raises
+        LibraryNotFoundError: look up a file, and then call this method again.
         """
         if isinstance(body, str):
             raw = _convert.text_bytes("body", body)
@@ -111,7 +113,7 @@ class EditMethods(ReportMethods):
 
 
 class Watching:
-    """Listens to events within a ``with`` block. :meth:`Index.watch` creates it."""
+    """Listens to events within a ``with`` block. :meth:`Index.watch` creates the object."""
 
     def __init__(self, index: EditMethods) -> None:
         self._index = index

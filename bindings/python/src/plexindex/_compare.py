@@ -1,4 +1,4 @@
-"""Compares a disk with the files that Plex lists, without changing either."""
+"""Compares a disk with the files that Plex lists. Changes neither the disk nor Plex."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ if TYPE_CHECKING:
     from ._renamed import Unsure
     from ._types import PathArg, Summary
 
-    # The index imports this module, so it cannot name the class.
+    # The index imports this module, so this module cannot import the class.
     Index = Any
     LibraryArg = Any
 
 __all__ = ["Comparison", "Difference"]
 
-# Number of files for which to try mappings, if a folder is outside of all libraries.
+# Maximum number of files with which to try mappings, if a folder is outside of all libraries.
 _SAMPLE = 200
 
 
 class Comparison:
-    """The differences between folders and Plex, from :meth:`Index.compare`. You can iterate over them only once.
+    """The differences between folders and Plex, from :meth:`Index.compare`. You can iterate over the object only once.
 
-    plexindex yields the differences while it walks the disk, and does not store them. Some new and missing files, and
-    files of several items, come at the end: they may have been renamed, so plexindex asks the server first.
+    plexindex yields the differences while it walks the disk, and does not store them. New and missing files, and files
+    of several items, that may have been renamed come at the end, because plexindex asks the server about them first.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Comparison:
         self._index, self._offline, self._deadline = index, offline, deadline
         self._checks = True
         if not folders:
-            raise InvalidArgumentError("no folder given: give the folders to walk")
+            raise InvalidArgumentError("no folder was given: give the folders to walk")
         for folder in folders:
             _convert.path_bytes(folder, index._hides_paths, "folder")
         self._folders = [full_path(os.fsencode(folder)) for folder in folders]
@@ -67,36 +67,37 @@ class Comparison:
         self._walk = Walk(self._places, without, _convert.callback("progress", progress))
         self._listing = Listing(self._places, self._walk)
         self._renames = Renames(self._places, self._walk, self._listing)
-        # Number of media files on the disk, by ``what`` of their difference.
+        # Number of media files on the disk, by the ``what`` of their difference.
         self._media_files: dict[str, int] = {}
         self.counts: dict[str, int] = {}
-        """Differences by ``what``."""
+        """Number of differences by ``what``."""
         self.stale = False
-        """Whether plexindex compared an older listing, because the server did not answer (within the deadline)."""
+        """Whether plexindex compared an older listing, because the server did not answer, or not within the deadline.
+        """
         self.late = False
-        """Whether the deadline passed before plexindex had the server's whole answer."""
+        """Whether the deadline passed before plexindex had received the server's whole answer."""
         self.refused = False
-        """Whether the server rejected the token, or its user has no permission."""
+        """Whether the server rejected the token, or the token's user has no permission."""
         self.age: float | None = None
-        """Seconds between the last check of the listing and the comparison. With several listings, the maximum."""
+        """Seconds between the last check of the listing and the comparison; with several listings, the maximum."""
         self.seconds = 0.0
-        """Duration of the comparison."""
+        """Duration of the comparison in seconds."""
 
     @property
     def files(self) -> int:
-        """Media files on the disk: in Plex, not in Plex, ambiguous, or left out by a rule."""
+        """Number of media files on the disk: in Plex, not in Plex, ambiguous, or left out by a rule."""
         return self._walk.files
 
     @property
     def unasked(self) -> int:
-        """Number of items whose files may have been renamed, but that plexindex did not request. Their files are
-        missing, or also belong to another item.
+        """Number of items whose files may have been renamed, but that plexindex did not request. The files are missing,
+        or also belong to another item.
         """
         return self._renames.unasked
 
     @property
     def renames_unknown(self) -> bool:
-        """Whether the server did not answer, so that each renamed file counts as a missing and a new file."""
+        """Whether the server did not answer, so that each renamed file counts as both a missing and a new file."""
         return self._renames.failed
 
     @property
@@ -106,7 +107,7 @@ class Comparison:
 
     @property
     def listed(self) -> int:
-        """Files that Plex lists below the folders: on the disk, missing, or not searched for."""
+        """Number of files that Plex lists below the folders: on the disk, missing, or not searched for."""
         return sum(one.files for one in self._listing.compared.values())
 
     @property
@@ -116,7 +117,7 @@ class Comparison:
 
     @property
     def summary(self) -> Summary:
-        """The counts so far by name, as JSON values."""
+        """The counts so far, by name, as JSON values."""
         kinds = ("not_in_plex", "not_on_disk", "ambiguous", "left_out", "several_paths")
         counts = {what: self.counts.get(what, 0) for what in kinds}
         files = {what: self._media_files.get(what, 0) for what in kinds}
@@ -151,7 +152,7 @@ class Comparison:
     def __iter__(self) -> Iterator[Difference]:
         begun = time.monotonic()
         self._renames.until = None if self._deadline is None else begun + self._deadline
-        # Forget what an earlier comparison found on the disk.
+        # Forget the results of an earlier comparison.
         _on_disk.forget()
         self._bring_up_to_date()
         folders = outermost(self._folders)
@@ -202,7 +203,7 @@ class Comparison:
         libraries = index.libraries(offline=True)
         chosen = [library for library in libraries if is_chosen(library, asked)]
         if all(library.age is None for library in chosen):
-            raise NotFetchedError("none of the libraries was fetched yet: fetch them once (refresh)")
+            raise NotFetchedError("no library was fetched yet: fetch the libraries once (refresh)")
         self.age = oldest(chosen)
         self._places.reload(libraries)
 
@@ -226,8 +227,8 @@ class Comparison:
             there = "', '".join(os.fsdecode(place) for place in list(places.locations)[:6])
             what = "is a file" if os.path.exists(folder) else "does not exist"
             raise InvalidArgumentError(
-                f"{os.fsdecode(folder)} is not a folder (it {what}), and Plex lists nothing below it: give a folder of "
-                f"this disk, or a folder of Plex's: '{there}'"
+                f"{os.fsdecode(folder)} is not a folder (it {what}), and Plex lists nothing below it: give a folder on "
+                f"this disk, or one of Plex's folders: '{there}'"
             )
 
     def _compare(self, folder: bytes) -> Iterator[Difference]:
@@ -265,11 +266,11 @@ class Comparison:
             files = places.files(place, library)
             if files and library.uuid not in known:
                 listed = "1 file of library '{}' is" if files == 1 else f"{files:,} files of library '{{}}' are"
-                text = f"{listed.format(library.title)} listed below it, and it {gone}: a mount may be missing"
+                text = f"{listed.format(library.title)} listed below this folder, which {gone}: a mount may be missing"
                 yield Difference("not_on_disk", place, None, "location_empty", text, [library], is_folder=True)
 
     def _nothing_fits(self, folder: bytes) -> Iterator[Difference]:
-        """Yields the differences of a folder outside of all libraries, with a proposed mapping if there is one."""
+        """Yields the differences for a folder outside of all libraries, with a proposed mapping if there is one."""
         paths: list[bytes] = []
         before = self._walk.files
         for differences, files in self._walk.media_below(folder):

@@ -1,4 +1,4 @@
-"""The confidence of the drop-in's answers. This is a separate module, because importing ``enum`` takes long."""
+"""The confidence of the drop-in's answers. This module is separate, because importing ``enum`` is slow."""
 
 from __future__ import annotations
 

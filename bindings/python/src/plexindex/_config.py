@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class TokenCommand:
-    """A command that prints the token. plexindex runs it for the first token, and after the server rejects a token."""
+    """A command that prints the token. plexindex runs the command at the start, and after a token is rejected."""
 
     __slots__ = ("_command", "_first_token", "_source")
 
@@ -37,7 +37,7 @@ class TokenCommand:
         return self._first_token
 
     def __call__(self) -> str:
-        """Returns the first token. Later calls run the command for a new token."""
+        """Returns the token from :meth:`first`. Later calls run the command for a new token."""
         token, self._first_token = self._first_token, None
         return self._run() if token is None else token
 
@@ -47,13 +47,13 @@ class TokenCommand:
 
         # Errors contain neither the command line nor its output, because both can contain secrets.
         try:
-            # Do not split the line on Windows, where `\` separates folders.
+            # Do not split the command line on Windows, where `\` separates folders.
             words = self._command if os.name == "nt" else shlex.split(self._command)
             done = subprocess.run(  # noqa: S603 - the user's own
                 words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=60, check=False
             )
         except subprocess.TimeoutExpired:
-            raise InvalidArgumentError(f"{self._source}: the command did not end within 60 s") from None
+            raise InvalidArgumentError(f"{self._source}: the command did not finish within 60 s") from None
         except (OSError, ValueError) as error:
             why = getattr(error, "strerror", None) or "its quotes do not match"
             raise InvalidArgumentError(f"{self._source}: cannot run the command: {why}") from None
@@ -61,17 +61,17 @@ class TokenCommand:
             raise InvalidArgumentError(f"{self._source}: the command failed with exit code {done.returncode}")
         token = done.stdout.decode("utf-8", "replace").strip()
         if not token:
-            raise InvalidArgumentError(f"{self._source}: the command printed nothing, but it must print the token")
+            raise InvalidArgumentError(f"{self._source}: the command printed nothing, but must print the token")
         return token
 
 
 class Setting(NamedTuple):
-    """A value and its source."""
+    """A setting's value and its source."""
 
     value: str | None
     source: str
     renew: TokenCommand | None = None
-    """A command that prints the token, if the token has no value."""
+    """A command that prints the token, if there is no value."""
 
     @property
     def is_set(self) -> bool:
@@ -80,7 +80,7 @@ class Setting(NamedTuple):
 
 
 class Layer(NamedTuple):
-    """One source that can name a server, a token and a user."""
+    """The server, token and user from one source."""
 
     url: Setting
     token: Setting
@@ -88,7 +88,7 @@ class Layer(NamedTuple):
 
 
 class Configuration(NamedTuple):
-    """All settings. The server and the token have their sources."""
+    """All settings. The server and the token are stored with their sources."""
 
     url: Setting
     token: Setting
@@ -119,8 +119,8 @@ def find(
 ) -> Configuration:
     """Returns the configuration. The arguments override the environment, and the environment overrides the file.
 
-    plexindex uses a token only for a server from the same or a later source, and a user only for such a token. With
-    ``no_server``, ignores servers, tokens and shared logs.
+    plexindex uses a token only for a server from the same or a later source, and a user only for a token from the same
+    or a later source. With ``no_server``, ignores servers, tokens and shared logs.
     """
     path, file = _read_plexapi_file()
     auth, section = file.get("auth", {}), _own_section(file.get("plexindex", {}), path)
@@ -167,12 +167,12 @@ def find(
     )
 
 
-# The settings in the section [plexindex] of plexapi's file.
+# Names of the settings in the section [plexindex] of plexapi's file.
 _SETTINGS = ("dir", "database", "size_limit", "shared", "shared_durable", "token_command", "user", "mappings")
 
 
 def _own_section(section: dict[str, str], path: str) -> dict[str, str]:
-    """Returns the section [plexindex]. Removes quotes around values, and logs a warning about unknown settings."""
+    """Returns the section [plexindex] without quotes around values, and logs a warning about unknown settings."""
     for name in sorted(section.keys() - set(_SETTINGS), reverse=True):
         import difflib
         import logging
@@ -202,7 +202,7 @@ def _parse_switch(text: str) -> bool:
 
 
 def _parse(parse: Callable[[str], Value], setting: Setting) -> Value | None:
-    """Parses a setting if it is set. An error message names the source."""
+    """Parses a setting if it is set. An error message contains the setting's source."""
     if not setting.value:
         return None
     try:
@@ -211,7 +211,7 @@ def _parse(parse: Callable[[str], Value], setting: Setting) -> Value | None:
         raise InvalidArgumentError(f"{setting.source}: {error}") from None
 
 
-# A separator between two folders. An absolute folder must follow, and the colon must not belong to a drive letter.
+# Separators between two folders. An absolute folder must follow, and a colon must not belong to a drive letter.
 _SEPARATORS = {sign: re.compile(rf"(?<![=:][A-Za-z]){sign}(?= *(?:[A-Za-z]:)?[\\/])") for sign in "=:"}
 
 
@@ -245,7 +245,7 @@ def _parse_mappings(lines: str, source: str) -> list[Mapping]:
 
 
 def default_folder() -> str:
-    """Returns the default folder of the store."""
+    """Returns the store's default folder."""
     if sys.platform == "darwin":
         return os.path.expanduser("~/Library/Caches/plexindex")
     if os.name == "nt":
@@ -259,16 +259,16 @@ def default_folder() -> str:
 
 
 def _choose_server(layers: list[Layer]) -> tuple[Setting, Setting]:
-    """Returns the first server and the first token. Raises an error if the token belongs to another server."""
+    """Returns the first server and the first token. Raises an error if the token belongs to a different server."""
     url_layer = next((number for number, layer in enumerate(layers) if layer.url.value), len(layers))
     token_layer = next((number for number, layer in enumerate(layers) if layer.token.is_set), len(layers))
     url = layers[url_layer].url if url_layer < len(layers) else NOTHING
     if url.value and not re.match("https?://", url.value.strip(), re.IGNORECASE):
-        # `open` rejects this address, and its error is more useful than an error about the token.
+        # `open` rejects the address, with a more useful error than an error about the token.
         return url, NOTHING
     token = layers[token_layer].token if token_layer < len(layers) else NOTHING
     if url_layer < token_layer < len(layers):
-        # A token from a later source belongs to the first server that this source or a later one names.
+        # A token from a later source belongs to the first server in this source or in a later source.
         token_url = next((layer.url.value for layer in layers[token_layer:] if layer.url.value), None)
         if token_url is not None and _normalize(token_url) != _normalize(url.value or ""):
             raise InvalidArgumentError(
@@ -279,7 +279,7 @@ def _choose_server(layers: list[Layer]) -> tuple[Setting, Setting]:
 
 
 def _user_of(layers: list[Layer]) -> str | None:
-    """Returns the first user, but not one after the layer of the token, who could belong to another token."""
+    """Returns the first user, unless the user comes after the token, and so could belong to a different token."""
     for layer in layers:
         if layer.user or layer.token.is_set:
             return layer.user
@@ -293,7 +293,7 @@ def _normalize(url: str) -> str:
 
 
 def variable(name: str) -> Setting:
-    """Returns an environment variable as a setting. An empty variable counts as missing."""
+    """Returns an environment variable as a setting. An empty variable is treated as missing."""
     return Setting(os.environ.get(name) or None, name)
 
 
@@ -312,7 +312,7 @@ def token_of(token: Setting, file: Setting, command: Setting = NOTHING) -> Setti
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or "the file is not text"
         raise InvalidArgumentError(
-            f"cannot read {file.source} {file.value}: {why}; name a file with the token"
+            f"cannot read {file.source} {file.value}: {why}; give a file that contains the token"
         ) from None
     if not text:
         raise InvalidArgumentError(f"{file.source} {file.value} is empty: it must contain only the token")
@@ -320,7 +320,7 @@ def token_of(token: Setting, file: Setting, command: Setting = NOTHING) -> Setti
 
 
 def _read_plexapi_file() -> tuple[str, dict[str, dict[str, str]]]:
-    """Returns the path and the sections of plexapi's configuration file. Names are in lower case, as for plexapi."""
+    """Returns the path and the sections of plexapi's configuration file. Names are in lower case, as in plexapi."""
     path = os.path.expanduser(variable("PLEXAPI_CONFIG_PATH").value or "~/.config/plexapi/config.ini")
     path = os.path.normpath(path) if os.name == "nt" else path
     if not os.path.exists(path):
@@ -331,7 +331,7 @@ def _read_plexapi_file() -> tuple[str, dict[str, dict[str, str]]]:
     try:
         parser.read(path, encoding="utf-8")
     except (configparser.Error, UnicodeDecodeError) as error:
-        # The original text of the error can quote the line, and thus the token.
+        # The original error text can quote the line, and thus the token.
         line = getattr(error, "lineno", None)
         position = f" at line {line}" if line else ""
         raise InvalidArgumentError(

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from ._errors import InvalidArgumentError
     from ._types import PathArg
 
-# A thousand years. This means 'never' where the ABI has no value for 'never'.
+# A thousand years, which means 'never' where the ABI has no value for 'never'.
 FOREVER_MS = 1000 * 365 * 24 * 3600 * 1000
 
 
 def argument_error(text: str) -> "InvalidArgumentError":
-    """Creates the error for an invalid argument. Imports the errors only when needed."""
+    """Creates the error for an invalid argument. Imports the error classes only when needed."""
     from . import InvalidArgumentError
 
     return InvalidArgumentError(text)
@@ -33,7 +33,7 @@ def display_path(path: object, hidden: bool = False) -> str:
 
 
 def path_bytes(path: "PathArg", hidden: bool = False, what: str = "file") -> bytes:
-    """Encodes a path as UTF-8, with ``surrogateescape`` for other bytes, and ``surrogatepass`` on Windows.
+    """Encodes a path as UTF-8, with ``surrogateescape`` for non-UTF-8 bytes, and ``surrogatepass`` on Windows.
 
     Raises InvalidArgumentError if the path is empty or contains a NUL, and TypeError for other types. With ``hidden``,
     errors do not show the path.
@@ -56,7 +56,7 @@ def _fspath(name: str, path: "PathArg") -> "str | bytes":
     except TypeError:
         raise TypeError(f"{name} must be str, bytes or os.PathLike, not {type(path).__name__}") from None
     if os.name == "nt" and text is not path and isinstance(text, str) and text[:1] == "\\" != text[1:2]:
-        # `Path("/data/film.mkv")` is a path on another machine, because on Windows, each path has a drive or a share.
+        # `Path("/data/film.mkv")` is a path on a different machine, because each Windows path has a drive or a share.
         return text.replace("\\", "/")
     return text
 
@@ -67,7 +67,7 @@ def folder_bytes(name: str, path: "PathArg") -> bytes:
 
 
 def text_bytes(name: str, value: "str | bytes", hidden: bool = False) -> bytes:
-    """Encodes a string as ``os.fsencode`` does. Returns bytes unchanged. With ``hidden``, errors hide the value."""
+    """Encodes a string like ``os.fsencode``. Returns bytes unchanged. With ``hidden``, errors do not show the value."""
     if isinstance(value, bytes):
         return value
     if not isinstance(value, str):
@@ -86,7 +86,7 @@ def text_bytes(name: str, value: "str | bytes", hidden: bool = False) -> bytes:
 
 
 def path_list(paths: "Iterable[PathArg]") -> "Sequence[PathArg]":
-    """Returns paths as a list. Rejects a single path, because a string is iterable, too."""
+    """Returns paths as a list. Rejects a single path, because a string is also iterable."""
     if isinstance(paths, (list, tuple)):
         return paths
     if isinstance(paths, (str, bytes)):
@@ -100,8 +100,8 @@ def path_list(paths: "Iterable[PathArg]") -> "Sequence[PathArg]":
 def join_paths(paths: "Sequence[PathArg]", hidden: bool = False) -> bytes:
     """Encodes paths as one block, each followed by a NUL.
 
-    Raises the errors of ``path_bytes``, except for a NUL in a path. Searching for a NUL would double the time, and the
-    library counts the NULs anyway. See ``check_paths``.
+    Raises the same errors as ``path_bytes``, except for a NUL in a path. Searching for a NUL would double the time, and
+    the library counts the NULs anyway. See ``check_paths``.
     """
     try:
         block = "\0".join([*paths, ""]).encode()  # type: ignore[list-item]
@@ -109,18 +109,18 @@ def join_paths(paths: "Sequence[PathArg]", hidden: bool = False) -> bytes:
         return b"\0".join([*(path_bytes(path, hidden) for path in paths), b""])
     if not all(paths):
         place = next(number for number, path in enumerate(paths) if not path)
-        raise argument_error(f"the path at position {place} of the list is empty: give the full path of a file")
+        raise argument_error(f"the path at position {place} in the list is empty: give the full path of a file")
     return block
 
 
 def check_paths(paths: "Sequence[PathArg]", hidden: bool = False) -> None:
-    """Raises an error that names the first invalid path. The library's error about a block does not name a path."""
+    """Raises an error about the first invalid path, because the library's error about a block contains no path."""
     for path in paths:
         path_bytes(path, hidden)
 
 
 def key_text(key: object) -> str:
-    """Returns a key as a string. Accepts ``/library/metadata/7``, ``"7"``, 7, or an item of plexindex or plexapi."""
+    """Returns a key as a string. Accepts ``/library/metadata/7``, ``"7"``, 7, or a plexindex or plexapi item."""
     if not isinstance(key, (str, int)):
         key = getattr(key, "ratingKey", key)
     if isinstance(key, int) and not isinstance(key, bool):
@@ -133,27 +133,28 @@ def key_text(key: object) -> str:
 
 
 def join_keys(keys: "Sequence[object]") -> bytes:
-    """Encodes keys as one block, each followed by a NUL. Raises the errors of ``key_text``."""
+    """Encodes keys as one block, each followed by a NUL. Raises the same errors as ``key_text``."""
     try:
         block = "\0".join([*keys, ""])  # type: ignore[list-item]
     except TypeError:
-        block = ""  # some keys are not strings
+        block = ""  # Some keys are not strings.
     if block.count("\0") != len(keys) or not all(keys):
         block = "".join([f"{key_text(key)}\0" for key in keys])
     return block.encode()
 
 
 def callback(name: str, given: "Any") -> "Any":
-    """Rejects a callback that is neither callable nor None. The early check makes the traceback show the caller."""
+    """Rejects a callback that is neither callable nor None. This early check makes the traceback show the caller."""
     if given is not None and not callable(given):
         raise TypeError(f"{name} must be a function, not {type(given).__name__}")
     return given
 
 
 def milliseconds(name: str, seconds: "float | None", *, none: "int | None", zero: "int | None" = 1) -> int:
-    """Converts seconds to whole milliseconds. The result is at least 1.
+    """Converts seconds to whole milliseconds, at least 1.
 
-    ``none`` is the result for None and infinity, ``zero`` the result for 0. If one is None, its values are invalid.
+    ``none`` is the result for None and infinity, ``zero`` the result for 0. If a result is None, its inputs are
+    invalid.
     """
     if seconds is None or seconds == float("inf"):
         if none is None:
@@ -171,7 +172,7 @@ def milliseconds(name: str, seconds: "float | None", *, none: "int | None", zero
 
 
 def deadline_ms(seconds: "float | None") -> int:
-    """Converts the deadline of a call. None means the default of the index, infinity means no deadline."""
+    """Converts a call's deadline to milliseconds. None means the index's default, infinity means no deadline."""
     if seconds is None:
         return 0
     return milliseconds("deadline", seconds, none=c.NO_DEADLINE)

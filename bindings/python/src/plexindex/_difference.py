@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Difference:
-    """One difference between a disk and Plex's lists. :meth:`Index.compare` yields them."""
+    """A difference between a disk and Plex's lists. :meth:`Index.compare` yields these objects."""
 
     __slots__ = ("files", "is_folder", "item", "library", "path", "reason", "reason_code", "section", "what")
 
@@ -25,7 +25,7 @@ class Difference:
     ignores the file) and ``"several_paths"`` (an additional file of an item).
     """
     path: str
-    """The file or folder, as the host sees it. ``surrogateescape`` decodes bytes that are not UTF-8."""
+    """The host's path of the file or folder. ``surrogateescape`` decodes bytes that are not UTF-8."""
     is_folder: bool
     """Whether the difference concerns a whole folder, such as a folder outside of all libraries."""
     files: int
@@ -40,7 +40,7 @@ class Difference:
     reason: str
     """``reason_code`` as a sentence."""
     library: str | None
-    """Title of the library that lists the path or has a folder above it. None if there is none, or several."""
+    """Title of the library that lists the path or has a folder above it. None for no library or several libraries."""
     section: str | None
     """Section id of the library."""
 
@@ -90,6 +90,6 @@ class Difference:
 
 
 def not_read(path: bytes, number: int, owners: Collection[LibraryInfo]) -> Difference:
-    """Creates the difference for a folder or link that plexindex cannot read. ``number`` is the system's error."""
-    why = f"plexindex cannot read it: {_on_disk.text_of(number)}"
+    """Creates the difference for a folder or link that plexindex cannot read. ``number`` is the system's error code."""
+    why = f"plexindex cannot read the folder: {_on_disk.text_of(number)}"
     return Difference("left_out", path, None, "unreadable", why, owners, is_folder=True)

@@ -36,7 +36,7 @@ def edit_request(
 
 
 def _changes(name: str, value: FieldArg) -> list[dict[str, str]]:
-    """Returns the changes of a field in the form that the library expects."""
+    """Returns the changes to a field in the form that the library expects."""
     if not isinstance(name, str):
         raise TypeError(f"a field's name must be str, not {type(name).__name__}")
     if value is None:
@@ -53,7 +53,7 @@ def _tags(name: str, tags: float | str | Iterable[str], what: str) -> list[dict[
         raise TypeError(f"{name} must be a string, a number, a list of tags or None, not {type(tags).__name__}")
     tags = [tags] if isinstance(tags, str) else list(tags)
     if not tags:
-        raise InvalidArgumentError(f"{name}=[] changes nothing: omit the field, or name the tags in remove")
+        raise InvalidArgumentError(f"{name}=[] changes nothing: omit the field, or list the tags in remove")
     for tag in tags:
         if not isinstance(tag, str):
             raise TypeError(f"a tag of {name} must be str, not {type(tag).__name__}")

@@ -1,12 +1,12 @@
-"""Ends calls into the library before the interpreter ends.
+"""Ends calls into the library before the interpreter exits.
 
-Before CPython 3.14, the interpreter ends other threads by unwinding their stacks when they take its lock. In a
-callback, the stack has frames of the library, which cannot be unwound. So an exit hook rejects new calls with
-callbacks, ends the running calls, and waits for them. The hook runs after Python has waited for its other threads, so
-only daemon threads are left.
+Before CPython 3.14, the exiting interpreter ends other threads by unwinding their stacks when they acquire its lock.
+During a callback, the stack contains frames of the library, which cannot be unwound. So an exit hook rejects new calls
+with callbacks, ends the running calls, and waits for their end. The hook runs after Python has waited for its other
+threads, so only daemon threads are left.
 
-The hook waits for at most ``PATIENCE`` seconds, because a progress callback of the host can take long. A thread that is
-then still inside the library sleeps until the process ends (``platform::thread::call_host`` in the library).
+The hook waits for at most ``PATIENCE`` seconds, because a host's progress callback can be slow. A thread that is still
+inside the library after that sleeps until the process ends (``platform::thread::call_host`` in the library).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import os
 from _thread import allocate_lock, get_ident
 
 PATIENCE = 5.0
-"""Seconds to wait for running calls."""
+"""Maximum number of seconds to wait for running calls."""
 _STEP = 0.01
 
 inside: dict[object, int] = {}
@@ -25,9 +25,10 @@ _thread: int | None = None
 
 
 def has_begun() -> bool:
-    """Returns whether another thread is ending the interpreter.
+    """Returns whether another thread has started to exit the interpreter.
 
-    Call this after adding to ``inside``. Then either the hook sees the entry, or this function sees the hook.
+    Call this function after adding to ``inside``, so that either the hook sees the entry, or the function sees the
+    hook.
     """
     return _thread is not None and _thread != get_ident()
 
@@ -51,7 +52,8 @@ def _only_this_thread() -> None:
             del inside[key]
 
 
-# Register the hook at import and not in `open`: hooks that the host registers later run earlier, and can use an index.
+# Register the hook on import, not in `open`: hooks that the host registers later run earlier, and can still use an
+# index.
 atexit.register(_end)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_only_this_thread)

@@ -1,7 +1,7 @@
 """The exceptions, one for each error status of the library.
 
-``Error`` is the base class of all. ``StoreError``, ``ServerError`` and ``LibraryError`` are the base classes of errors
-of the store, of the server, and in the selection of a library.
+``Error`` is the base class of all exceptions. ``StoreError``, ``ServerError`` and ``LibraryError`` are the base classes
+for errors of the store, errors of the server, and errors in selecting a library.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class EditReport:
-    """The outcome of an edit for each item, by the keys that the caller gave."""
+    """An edit's outcome for each item, by the caller's keys."""
 
     __slots__ = ("done", "failed", "left", "missing", "requests")
 
@@ -27,12 +27,12 @@ class EditReport:
     left: list[str]
     """Keys for which plexindex sent no request."""
     missing: list[str]
-    """Keys that do not exist on the server. If there are any, plexindex has edited nothing."""
+    """Keys that do not exist on the server. If any key is missing, plexindex has edited nothing."""
     requests: int
-    """Number of edit requests, including the failed request, but without retries."""
+    """Number of edit requests, including a failed request, but not retries."""
 
     def __init__(self, keys: list[str], states: list[str], requests: int = 0, **_: int) -> None:
-        """Creates the report from the answer of the method ``edit``."""
+        """Creates the report from the answer to the method ``edit``."""
 
         def of(state: str) -> list[str]:
             return [key for key, one in zip(keys, states) if one == state]
@@ -50,10 +50,10 @@ class EditReport:
 
 
 class Error(Exception):
-    """A call failed. The message names the input and the remedy.
+    """A failed call. The message contains the input and the remedy.
 
-    ``status`` is the library's number of the error, or None if the package found the error before it called the
-    library. ``report`` is the report of a failed ``edit_items``, or None for all other calls.
+    ``status`` is the library's error number, or None if the package detected the error before calling the library.
+    ``report`` is the report of a failed ``edit_items``, or None for all other calls.
     """
 
     status: int | None = None
@@ -62,7 +62,7 @@ class Error(Exception):
 
     @property
     def status_name(self) -> str | None:
-        """The name of the status in lower case, such as ``"unauthorized"``, or None without a status."""
+        """The status's name in lower case, such as ``"unauthorized"``, or None without a status."""
         return None if self.status is None else c.STATUS_NAMES.get(self.status, "unknown")
 
 
@@ -71,7 +71,7 @@ class ClosedError(Error):
 
 
 class LoadError(Error, ImportError):
-    """Python cannot load the shared library, or the library has a different version than this package."""
+    """Python cannot load the shared library, or the library's version does not match this package."""
 
 
 class InvalidArgumentError(Error, ValueError):
@@ -81,7 +81,7 @@ class InvalidArgumentError(Error, ValueError):
 
 
 class NullPointerError(Error):
-    """A defect in this package: it passed an invalid NULL to the library."""
+    """A bug in this package, which passed an invalid NULL to the library."""
 
     status = c.NULL_POINTER
 
@@ -93,19 +93,19 @@ class UnsupportedError(Error):
 
 
 class BufferTooSmallError(Error):
-    """A defect in this package: an answer did not fit into its buffer."""
+    """A bug in this package: an answer did not fit into its buffer."""
 
     status = c.BUFFER_TOO_SMALL
 
 
 class AbortedError(Error):
-    """The progress callback returned False. The index keeps the fetched part, and the next call resumes."""
+    """The progress callback returned False. The index keeps the fetched part, and the next call resumes the fetch."""
 
     status = c.ABORTED
 
 
 class PanicError(Error):
-    """A defect in plexindex. The index stays usable."""
+    """A bug in plexindex. The index remains usable."""
 
     status = c.PANIC
 
@@ -135,7 +135,7 @@ class ConnectError(ServerError, ConnectionError):
 
 
 class TlsError(ServerError):
-    """The server's certificate is invalid, or TLS failed for another reason."""
+    """The server's certificate is invalid, or TLS failed for a different reason."""
 
     status = c.TLS
 
@@ -143,7 +143,7 @@ class TlsError(ServerError):
 class UnauthorizedError(ServerError):
     """The server rejected the token (401), or the token expired (498).
 
-    If the callable that returns the token raised an exception, ``__cause__`` is that exception.
+    If the token callable raised an exception, ``__cause__`` is that exception.
     """
 
     status = c.UNAUTHORIZED
@@ -162,7 +162,7 @@ class NotOnServerError(ServerError):
 
 
 class NotPlexError(ServerError):
-    """The answer is not from a Plex Media Server, or this version cannot read it."""
+    """The response is not from a Plex Media Server, or this version of plexindex cannot read the response."""
 
     status = c.NOT_PLEX
 
@@ -174,19 +174,19 @@ class StartingError(ServerError):
 
 
 class BadAnswerError(ServerError):
-    """An answer was cut off or malformed."""
+    """A response was truncated or malformed."""
 
     status = c.BAD_ANSWER
 
 
 class TimeoutError(ServerError, builtins.TimeoutError):
-    """The server did not answer within the deadline or the time-outs."""
+    """The server did not respond within the deadline or a timeout."""
 
     status = c.TIMEOUT
 
 
 class RedirectedError(ServerError):
-    """The server redirected to another host, and plexindex never sends the token to another host."""
+    """The server redirected to a different host, to which plexindex does not send the token."""
 
     status = c.REDIRECTED
 
@@ -198,25 +198,25 @@ class OfflineError(ServerError):
 
 
 class LibraryError(Error):
-    """The base class of all errors in the selection of a library."""
+    """The base class of all errors in selecting a library."""
 
 
 class LibraryNotFoundError(LibraryError, LookupError):
-    """The server has no library with this title, section id or uuid. The message names the existing libraries."""
+    """The server has no library with this title, section id or uuid. The message lists the existing libraries."""
 
     status = c.LIBRARY_NOT_FOUND
 
 
 class NotFetchedError(LibraryNotFoundError):
-    """The index lacks the library, which was never fetched, or was removed because of ``size_limit``. Or the server has
-    not accepted a new token yet. ``refresh()`` asks the server.
+    """The library was never fetched, or was evicted because of ``size_limit``, or the server has not accepted a new
+    token yet. ``refresh()`` asks the server.
     """
 
     status = c.NOT_FETCHED
 
 
 class LibraryAmbiguousError(LibraryError, LookupError):
-    """Two libraries have this title. The message lists their ids."""
+    """Several libraries have this title. The message lists their IDs."""
 
     status = c.LIBRARY_AMBIGUOUS
 
@@ -235,7 +235,7 @@ BY_STATUS: dict[int, type[Error]] = {
     if isinstance(kind, type) and vars(kind).get("status") is not None
 }
 
-# For an unknown status of a newer library, use the base class of the same hundred.
+# If a newer library returns an unknown status, use the base class for the same hundred.
 _BLOCKS: dict[int, type[Error]] = {2: StoreError, 3: ServerError, 4: LibraryError}
 
 

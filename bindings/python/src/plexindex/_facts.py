@@ -1,4 +1,4 @@
-"""Facts about a server, a store and missing mappings, which help to diagnose problems."""
+"""Facts about a server, a store and missing mappings, for diagnosing problems."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ if TYPE_CHECKING:
 
 
 class Proposal(Fields):
-    """A mapping that seems to be missing. :meth:`Index.proposals` returns it."""
+    """A mapping that seems to be missing. :meth:`Index.proposals` returns these objects."""
 
     __slots__ = ("gain", "host", "matched", "of", "server")
 
     host: str
-    """The folder in the paths on this machine."""
+    """The folder on this machine."""
     server: str
-    """The same folder in the server's paths."""
+    """The same folder on the server."""
     matched: int
     """Number of paths that Plex would list with the mapping."""
     of: int
     """Number of paths that matched by their end or their file name."""
     gain: int | None
-    """Number of given paths that this mapping matches and no earlier proposal does. None if no paths were given."""
+    """Number of given paths that only this mapping matches, and no earlier proposal. None if no paths were given."""
 
     @classmethod
     def from_json(cls, entry: dict[str, Any]) -> Proposal:
-        """Creates the object from an entry of the method ``mappings.propose``."""
+        """Creates the object from an entry in the answer to ``mappings.propose``."""
         from ._call import text_of
 
         folders = {"host": text_of(entry["from"]) or "", "server": text_of(entry["to"]) or ""}
@@ -44,7 +44,7 @@ class Proposal(Fields):
 
 
 class ServerInfo(Fields):
-    """Facts about a server. :meth:`Index.server` returns them."""
+    """Facts about a server. :meth:`Index.server` returns this object."""
 
     __slots__ = ("answered", "libraries", "machine_identifier", "version")
 
@@ -53,13 +53,13 @@ class ServerInfo(Fields):
     version: str
     """The server's version, or an empty string if unknown."""
     answered: float
-    """Seconds until the server answered."""
+    """The server's response time in seconds."""
     libraries: int
     """Number of libraries that the token's user sees."""
 
     @classmethod
     def from_json(cls, entry: dict[str, Any]) -> ServerInfo:
-        """Creates the object from the answer of ``server.check``."""
+        """Creates the object from the answer to ``server.check``."""
         return super().from_json({"version": "", **entry, "answered": entry["answered_us"] / 1_000_000})
 
     def __repr__(self) -> str:
@@ -67,7 +67,7 @@ class ServerInfo(Fields):
 
 
 class StoreInfo(Fields):
-    """Facts about the folder of a store. :meth:`Index.store` returns them."""
+    """Facts about a store's folder. :meth:`Index.store` returns this object."""
 
     __slots__ = (
         *("counter_page", "disk_bytes", "file_system", "folder", "free_bytes", "journal", "locks", "locks_error"),
@@ -83,19 +83,19 @@ class StoreInfo(Fields):
     shares_memory: bool
     """Whether processes can share memory in the folder."""
     counter_page: bool
-    """Whether a lookup notices changes of other processes without querying the database."""
+    """Whether a lookup notices other processes' changes without querying the database."""
     locks: bool
-    """Whether file locks worked in a test just now."""
+    """Whether file locks worked in a test during this call."""
     locks_error: str | None
     """The error of the lock test, or None if the test succeeded."""
     disk_bytes: int
-    """Size of the store."""
+    """Size of the store in bytes."""
     free_bytes: int | None
-    """Free bytes on the disk, or None if unknown."""
+    """Number of free bytes on the disk, or None if unknown."""
 
     @classmethod
     def from_json(cls, entry: dict[str, Any]) -> StoreInfo:
-        """Creates the object from the answer of ``store.get``."""
+        """Creates the object from the answer to ``store.get``."""
         from ._call import text_of
 
         return super().from_json({**entry, "folder": text_of(entry["folder"])})

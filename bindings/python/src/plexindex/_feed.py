@@ -28,35 +28,36 @@ if TYPE_CHECKING:
     from ._library import LibraryInfo
     from ._types import ChangeKind, PathArg
 
-    # The index imports this module, so it cannot name the class.
+    # The index imports this module, so this module cannot import the class.
     Index = Any
     LibraryArg = Any
 
 # Maximum number of items in a page.
 _PAGE = 1_000
-# Seconds to wait before the next request after the server did not answer.
+# Seconds to wait before the next request if the server did not answer.
 _PAUSE = 30.0
-# Minimum number of seconds between two requests that are due to expired listings.
+# Minimum number of seconds between two requests because of expired listings.
 _BETWEEN = 1.0
 _FOREVER = float("inf")
 
 
 class Change:
-    """A change of an item's file, or of a library. :meth:`Index.changes` yields them."""
+    """A change to an item's file, or to a library. :meth:`Index.changes` yields these objects."""
 
     __slots__ = ("change", "from_key", "from_path", "item", "library", "path", "section")
 
     change: ChangeKind
-    """``"added"``, ``"removed"``, ``"changed"``, ``"moved"`` or ``"list_again"``. The last one means that the library
-    changed too much or was removed: list the library again with ``changes(library=…, full=True)``."""
+    """``"added"``, ``"removed"``, ``"changed"``, ``"moved"`` or ``"list_again"``. ``"list_again"`` means that the
+    library changed too much or was removed: list the library again with ``changes(library=…, full=True)``.
+    """
     item: Item | None
     """The item after the change, or a removed item before the change. None with ``"list_again"``."""
     path: str | None
-    """The file, as the server spells it. Each file of an item is a separate change. None if there is no file."""
+    """The file's path on the server. Each of an item's files is a separate change. None if there is no file."""
     from_path: str | None
-    """The previous path of a moved file. With ``"changed"``, another file that no longer belongs to the item."""
+    """The previous path of a moved file. With ``"changed"``, a different file that no longer belongs to the item."""
     from_key: str | None
-    """The previous rating key of the item, if it has changed."""
+    """The item's previous rating key, if the key has changed."""
     library: str
     """Title of the library."""
     section: str
@@ -92,10 +93,11 @@ class Change:
 
 
 class Changes:
-    """The changes since a cursor: an iterator of :class:`Change`, oldest first. :meth:`Index.changes` returns it.
+    """The changes since a cursor: an iterator of :class:`Change`, oldest first. :meth:`Index.changes` returns this
+    object.
 
     plexindex reads a page at a time while you iterate. Store :attr:`cursor` after you have handled the changes: a
-    reader that starts there misses no change, and sees at most the last page again.
+    reader that resumes at the cursor misses no change, and sees at most the last page again.
     """
 
     def __init__(
@@ -109,21 +111,23 @@ class Changes:
             raise InvalidArgumentError("since is empty: give a cursor, or None to start from now")
         self._index, self._library, self._full = index, library, full
         self.cursor: str | None = since
-        """Where to resume: after the last page that you have read completely. In a full listing, None until you have
-        read the first page completely; a full listing then starts again."""
+        """The position after the last page that you have read completely, from which to resume. In a full listing, None
+        until you have read the first page completely; with None, a full listing starts again.
+        """
         self.stale = False
         """Whether changes may be missing, because the server did not answer, or not within the deadline."""
         self.late = False
-        """Whether the deadline passed before plexindex had the server's whole answer."""
+        """Whether the deadline passed before plexindex had received the server's whole answer."""
         self.refused = False
-        """Whether the server rejected the token, or its user has no permission."""
+        """Whether the server rejected the token, or the token's user has no permission."""
         self.age: float | None = None
         """Seconds between the last check that the listing was current and this call. With several libraries, the
         maximum. None if nothing was fetched yet."""
         self._next: str | None = None
         self._more = True
         self._page: Iterator[dict[str, Any]] = iter(())
-        # Read the first page now: without a cursor, the feed starts now, and an invalid cursor raises its error here.
+        # Read the first page now, because without a cursor the feed starts now, and an invalid cursor must raise an
+        # error here.
         self._read()
         self.age = oldest(asked_of(index, library))
 
@@ -140,7 +144,7 @@ class Changes:
             self._end_page()
 
     def _end_page(self) -> None:
-        """Moves the cursor to the end of the page."""
+        """Moves the cursor to the end of the current page."""
         if self._next is not None:
             self.cursor, self._next = self._next, None
 
@@ -178,7 +182,7 @@ def is_chosen(library: LibraryInfo, asked: Any) -> bool:
 
 
 def oldest(libraries: list[LibraryInfo]) -> float | None:
-    """Returns the largest age of these libraries."""
+    """Returns the maximum age of the libraries' listings."""
     return max((one.age for one in libraries if one.age is not None), default=None)
 
 
@@ -196,9 +200,9 @@ def bring_up_to_date(
 
     Returns None if the listings are current, ``"late"`` if the deadline passed, ``"refused"`` if the server rejected
     the token, and ``"away"`` if the server did not answer or plexindex could not store the answer. If no old listing
-    can answer, the call raises the error instead of returning ``"refused"`` or ``"away"``. One of the selected
-    libraries must have an old listing; with ``whole``, each of them; with ``waits``, any library of the server, because
-    another process can fetch the selected libraries later.
+    can answer, the call raises the error instead of returning ``"refused"`` or ``"away"``. At least one of the selected
+    libraries must have an old listing; with ``whole``, every selected library; with ``waits``, any of the server's
+    libraries, because another process can fetch the selected libraries later.
     """
     known = asked_of(index, library)
     fresh = bool(known) and all(one.fresh for one in known)
@@ -216,13 +220,14 @@ def bring_up_to_date(
 
 
 def is_listed(libraries: list[LibraryInfo], *, whole: bool) -> bool:
-    """Returns whether at least one of these libraries was ever fetched or, with ``whole``, whether each of them was."""
+    """Returns whether at least one of ``libraries`` was ever fetched or, with ``whole``, whether all of them were."""
     has_listing = [one.age is not None for one in libraries]
     return any(has_listing) and (all(has_listing) or not whole)
 
 
 def why_older(error: Exception, *, fresh: bool) -> str | None:
-    """Returns why plexindex answers from older listings after this error in a refresh: ``"refused"`` or ``"away"``.
+    """Returns why plexindex answers from older listings after a refresh failed with this error: ``"refused"`` or
+    ``"away"``.
 
     Returns None if the listings are ``fresh`` and the index must not ask a server.
     """
@@ -232,9 +237,9 @@ def why_older(error: Exception, *, fresh: bool) -> str | None:
 
 
 def expect_listed(index: Index, library: LibraryArg, *, late: bool, whole: bool) -> None:
-    """Raises an error if none of the selected libraries was ever fetched or, with ``whole``, if one of them was not.
+    """Raises an error if none of the selected libraries was ever fetched or, with ``whole``, if any library was not.
 
-    Without this error, an incomplete list would look complete. ``late`` means that the deadline passed.
+    Without this error, an incomplete list would look complete. ``late``: whether the deadline passed.
     """
     known = asked_of(index, library)
     if is_listed(known, whole=whole):
@@ -243,7 +248,7 @@ def expect_listed(index: Index, library: LibraryArg, *, late: bool, whole: bool)
     names = "', '".join(missing)
     were = "were" if len(missing) > 1 else "was"
     if late and not known:
-        raise TimeoutError("the deadline passed before the server listed its libraries: allow more time")
+        raise TimeoutError("the deadline passed before the server listed its libraries: use a longer deadline")
     if late:
         raise TimeoutError(f"the deadline passed before '{names}' {were} fetched: retry to resume")
     if known:
@@ -264,7 +269,7 @@ def wait_for(
         try:
             match: Match = index.match(path, library, deadline=max(until - monotonic(), 0), progress=progress)
         except ConnectError:
-            # The store is empty, and the server is unreachable. The server may return in time.
+            # The store is empty, and the server is unreachable, but the server may return in time.
             if monotonic() + pause >= until:
                 raise
             sleep(pause)
@@ -273,7 +278,7 @@ def wait_for(
             return match
         cursor = Changes(index, None, library, False).cursor
         left = max(min(check, until) - monotonic(), 0.001)
-        # A fetch by another process or an event ends the wait early. After an event, the next match asks the server.
+        # An event, or a fetch by another process, ends the wait early. After an event, the next match asks the server.
         index._request("changes.wait", left, progress, library=library, cursor=cursor)
         if monotonic() >= until:
             return match
@@ -289,7 +294,7 @@ def watch(
     import time
 
     until = None if timeout is None else time.monotonic() + timeout
-    # Send no request before this time. The loop still notices changes that other processes find.
+    # Send no request before this time. The loop still notices changes that other processes detect.
     silent_until = 0.0
     missed = None if offline else bring_up_to_date(index, library, None, progress, waits=True)
     if missed:
@@ -300,7 +305,7 @@ def watch(
         yield found
         cursor = found.cursor
         if found._next is not None:
-            time.sleep(_BETWEEN)  # the caller did not read all changes, so the loop yields them again
+            time.sleep(_BETWEEN)  # the caller did not read all changes, so the loop yields the changes again
         now = time.monotonic()
         if until is not None and now >= until:
             return
@@ -309,7 +314,7 @@ def watch(
         asked = {"library": library, "cursor": cursor or "", "offline": silent}
         status, _ = index._request("changes.wait", max(min(ends) - now, 0.001), progress, **asked)
         if status == c.OK and not silent:
-            # This sends no request unless a listing has expired or an event invalidated an item.
+            # This call sends a request only if a listing has expired or an event has invalidated an item.
             missed = bring_up_to_date(index, library, None, progress, always=True, waits=True)
             silent_until = time.monotonic() + (_PAUSE if missed else _BETWEEN)
         found = Changes(index, cursor, library, False)

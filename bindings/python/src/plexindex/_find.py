@@ -1,7 +1,8 @@
-"""The drop-in's function. It finds the Plex item of a path with recorded matches, and then with an index or plexapi.
+"""The drop-in's function, which finds a path's Plex item with recorded matches, and then with an index or plexapi.
 
-For a real plexapi section, an index of the section's server gives the answer (:mod:`plexindex._section_index`). For
-other objects that act as a section, and if the index fails, the answer is from stored rows, searches and listings.
+For a real plexapi section, the answer comes from an index of the section's server (:mod:`plexindex._section_index`).
+For other objects that act as a section, and if the index fails, the answer comes from stored rows, searches and
+listings.
 
 The host's log gets the same lines as from the original function.
 """
@@ -30,7 +31,7 @@ _BY_FILE = 5
 
 
 class Finder(PlexapiSearch):
-    """One search for one path."""
+    """A search for one path."""
 
     def __init__(
         self,
@@ -47,16 +48,16 @@ class Finder(PlexapiSearch):
         self._matches = match_cache
         self._is_section_index = isinstance(library, SectionIndex)
         self.total = 0
-        """Number of items that match. An index returns only the first items."""
+        """Total number of matching items. An index returns only the first items."""
         self.is_listed = True
-        """Whether the index or the cache has all files of the library."""
+        """Whether the index or the cache contains all of the library's files."""
         self._former: Any = None
         """The recorded item, if its files have changed since then."""
 
     def found(self) -> list[Any]:
         """Returns the items that match best: one item, several items, or none."""
         if getattr(self._library, "type", None) == "photo":
-            return []  # the host would write a film's fields to a photo
+            return []  # the host would write film fields to a photo
         recorded = self._find_recorded()
         if recorded is not None:
             return [recorded]
@@ -82,7 +83,7 @@ class Finder(PlexapiSearch):
         return found
 
     def _shown(self, found: list[Any]) -> list[str]:
-        """Returns a path of each item for the log. Adds the keys if two items have the same path."""
+        """Returns one path of each item, for the log. Adds the keys if two items have the same path."""
         paths = [(first_path(item), item) for item in found]
         shown = [(self._log.path(path), item.key) for path, item in paths if path]
         if len({path for path, _ in shown}) == len(shown):
@@ -99,10 +100,10 @@ class Finder(PlexapiSearch):
             found = self._with_evidence(self._from_plexapi())
         return found
 
-    # By the index.
+    # Answers from the index.
 
     def _from_index(self) -> list[Any] | None:
-        """Returns the index's answer, or None if the index fails. Then plexapi answers, and raises its own errors."""
+        """Returns the index's answer, or None if the index fails; plexapi then answers, and raises its own errors."""
         if self._index is None:
             return None
         try:
@@ -113,7 +114,8 @@ class Finder(PlexapiSearch):
             return None
 
     def _answer_of(self, index: SectionIndex) -> list[Any]:
-        # If the library is not listed yet, one request finds one file. After a few files, each call lists a part of it.
+        # If the library is not listed yet, one request finds one file. After a few files, each call lists part of the
+        # library.
         asked = not index.is_listed() and index.asked_by_file < _BY_FILE
         asked = asked and self._evidence.listing_library() is None
         if asked:
@@ -132,7 +134,7 @@ class Finder(PlexapiSearch):
         index.note_patience(nothing_came=match.status == "needs_warm")
         if kind not in LISTED:
             lister = self._evidence.listing_library(match.key if confidence == "high" else None)
-            # The server may list the path by now. A file name alone is not evidence for an episode or track.
+            # The server may list the path in the meantime. A file name alone is not evidence for an episode or track.
             if match.confidence != "high" and lister is None:
                 found = self._found_by_request(asked=asked)
                 if found:
@@ -140,7 +142,7 @@ class Finder(PlexapiSearch):
             if not match.candidates or (self._leaf and match.confidence != "high"):
                 return []
             if len(match.candidates) == 1 and match.confidence != "high":
-                # Without evidence, all files with this name are candidates.
+                # Without evidence, all items with a file of this name are candidates.
                 named = self._match_name(index)
                 match = named if named.candidates_total > 1 else match
             if lister is not None and len(match.candidates) > 1:
@@ -152,7 +154,7 @@ class Finder(PlexapiSearch):
         found = [self._sync_item(index, item) for item in match.candidates]
         self.total = match.candidates_total
         if len(found) > 1 and match.match_kind in LISTED and not self._leaf:
-            # Two items have the same file. One of them may have lost the file since the listing.
+            # Two items have the same file, but one of the items may have lost the file since the listing.
             found = [item for item in found if self._has_its_file(item)]
             self.total = len(found)
         if len(found) == 1 and match.match_kind not in LISTED:
@@ -160,7 +162,7 @@ class Finder(PlexapiSearch):
         return found
 
     def _found_by_request(self, *, asked: bool) -> list[Any]:
-        """Searches the server for a path that the index lacks. ``asked``: a search by file name has found nothing."""
+        """Searches the server for a path that the index lacks. ``asked``: a search by file name found nothing."""
         if not self._has_own_cache or self._cache._was_missed(self._title, self._path):
             return []
         # The file may be new.
@@ -169,11 +171,12 @@ class Finder(PlexapiSearch):
             # Some servers cannot filter by file name, and the library is not listed yet.
             found = self._with_evidence(self._search_by_title(quiet=False))
         if not found:
-            # This keeps all processes from searching for the path again for a while.
+            # For a while, this record keeps all processes from searching for the path again.
             self._cache._note_miss(self._title, self._path, MISSED_FOR)
         if self._index is not None and self.is_listed:
             for item in found:
-                # The index lacks the item or lists other files for it, so it must ask the server about the item later.
+                # The index lacks the item or lists other files for it, so the index must ask the server about the item
+                # later.
                 self._index.index.invalidate_item(item.ratingKey, self._index.library)
         return found
 
@@ -181,7 +184,9 @@ class Finder(PlexapiSearch):
         return index.match_within_patience("/" + last_component(self._path))
 
     def _sync_item(self, index: SectionIndex, item: Any, text: str = "Found (cached)", stale: Any = None) -> SyncItem:
-        """Creates an item from the index. ``text`` is the start of the log line after Plex has sent the item."""
+        """Creates an item from the index. ``text`` is the start of the log line that is written once Plex has sent the
+        item.
+        """
         return SyncItem(index, item, self._spellings, lambda title: self._log.info(f"{text}: {title}"), stale)
 
     def _has_its_file(self, item: SyncItem) -> bool:
@@ -195,7 +200,7 @@ class Finder(PlexapiSearch):
         return True
 
     def _is_contradicted_by_index(self, index: SectionIndex, match: Match, item: SyncItem) -> bool:
-        """As :meth:`_is_contradicted`, for an item of the index, which has only some of the fields."""
+        """Like :meth:`_is_contradicted`, for an item from the index, which has only some of the fields."""
         known = match.item
         if known is None or known.key_only:
             return match.reason_code == "not_listed"
@@ -218,7 +223,7 @@ class Finder(PlexapiSearch):
         files = list(known.paths)
 
         def names_another() -> bool:
-            # An index has neither original titles nor album titles, so check the object from plexapi.
+            # An index has neither original titles nor album titles, so check the plexapi object.
             if (known.kind == "track" and match.confidence != "high") or self._names_another(files, facts):
                 return self._names_another(files, getattr(item.full(), "__dict__", {}))
             return False
@@ -255,7 +260,7 @@ class Finder(PlexapiSearch):
         self._matches.invalidate(self._title, self._path)
 
     def _recorded_in_index(self, key: Any) -> Any:
-        """Returns the recorded item if the index has it. Sends no request for the item."""
+        """Returns the recorded item if the index contains it. Sends no request for the item."""
         index = self._index
         if index is None:
             return None
@@ -265,7 +270,7 @@ class Finder(PlexapiSearch):
                     return None
                 # A match refreshes an expired listing.
                 match = index.match_within_patience(self._path)
-                # Plex may list another item for the path, because recorded paths ignore case.
+                # Plex may list a different item for the path, because recorded paths ignore case.
                 is_it = match.match_kind in LISTED or str(key) in (match.key, match.rating_key)
                 facts = match.item if is_it and match.item is not None else index.facts(key)
                 if facts is None:
@@ -278,7 +283,7 @@ class Finder(PlexapiSearch):
             return None
 
     def _fetch_recorded(self, key: Any) -> Any:
-        """Requests the recorded item. Returns None if the server lacks the item, or if the item has other files now."""
+        """Requests the recorded item. Returns None if the server lacks the item, or if the item now has other files."""
         item = self._fetch(key)
         # Without an index, trust the recorded match, as the original function does.
         row = extract(item) if item is not None and self._index is not None else None
@@ -292,7 +297,7 @@ class Finder(PlexapiSearch):
         return None
 
     def _is_still_recorded(self, item: SyncItem, facts: Any) -> bool:
-        """Makes the checks of :meth:`_fetch_recorded` for an item of the index."""
+        """Makes the same checks as :meth:`_fetch_recorded`, for an item from the index."""
         files = item.locations
         known = {"type": facts.kind, "title": facts.title, "year": facts.year}
         return self._has_name(files) and not self._evidence.contradicts(

@@ -1,5 +1,5 @@
-"""Exceptions that an ``except`` of the host or of plexapi also catches. One is for a path without an item, the other
-for a server that temporarily rejects requests.
+"""Exceptions that an ``except`` for a class of the host or of plexapi also catches. One exception is for a path without
+an item, the other for a server that temporarily rejects requests.
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ class NotFoundError(Error, LookupError):
     """No item has this path.
 
     The raised class derives from this one and, if their modules are loaded, from Stash2Plex's ``PlexNotFound`` and
-    plexapi's ``NotFound``. So an ``except`` for any of these classes catches it. The class has the name of the first.
+    plexapi's ``NotFound``. So an ``except`` for any of these classes catches the exception. The raised class has the
+    name of the host's class.
     """
 
     __module__ = "plexindex.compat"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # The process that loads the pickle has its own exception classes.
+        # The process that unpickles the exception has its own exception classes.
         return not_found, (str(self),), self.__dict__ or None
 
 
@@ -43,7 +44,7 @@ class RefusedError(ConnectError):
 
 
 chosen: dict[str, Any] = {"not_found": None, "confidence": None}
-# Classes of hosts and clients with the same meaning. plexindex uses them if they are loaded, and never imports them.
+# Classes in hosts and clients with the same meaning. plexindex uses classes that are loaded, and imports none.
 _NOT_FOUND = (("plex.exceptions", "PlexNotFound"), ("plexapi.exceptions", "NotFound"))
 _REFUSED = (("plex.exceptions", "PlexServerDown"),)
 _combined: dict[tuple[type, ...], Any] = {}
@@ -87,14 +88,14 @@ _warned: set[str] = set()
 
 
 def warn_of_search(why: str) -> None:
-    """Warns once in the host's log that a search fails, and that plexindex therefore lists more of the library.
+    """Warns once in the host's log that searches fail, so plexindex lists more of the library.
 
-    ``why`` is the server's answer, without an address or a path.
+    ``why`` is the server's response, without an address or a path.
     """
     if why not in _warned:
         _warned.add(why)
         host_log("Matcher").warn(
-            f"Plex, or a proxy before Plex, fails a search ({why}) but answers other requests: continuing without "
+            f"Plex, or a proxy in front of Plex, fails a search ({why}) but answers other requests: continuing without "
             "the search"
         )
 
@@ -112,7 +113,7 @@ def _classes(names: tuple[tuple[str, str], ...]) -> tuple[type, ...]:
 
 
 def _combine(ours: type, theirs: tuple[type, ...]) -> type:
-    # The host's class comes first, because the host reads the attributes of this class.
+    # The host's class comes first, because the host reads its attributes.
     bases = [kind for kind in theirs if not any(kind is not other and issubclass(other, kind) for other in theirs)]
     if not bases:
         return ours

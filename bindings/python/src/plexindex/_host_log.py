@@ -1,7 +1,7 @@
 """Writes to the log of Stash2Plex, with the lines and levels of the original classes.
 
-Stash shows these lines, and Stash2Plex's troubleshooting page quotes them. Without the modules of Stash2Plex, plexindex
-writes no lines.
+Stash shows these lines, and Stash2Plex's troubleshooting page quotes them. If Stash2Plex's modules are not loaded,
+plexindex writes no lines.
 """
 
 import sys
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-# Modules of the host. plexindex uses them if they are loaded.
+# The host's modules, which plexindex uses if they are loaded.
 _LOGGERS, _OBFUSCATION = "shared.log", "validation.obfuscation"
 
 
-# Titles of libraries by UUID, for log lines about a library whose UUID is given.
+# Library titles by UUID, for log lines that contain a library's UUID.
 titles: "dict[str, str]" = {}
 
 
@@ -24,17 +24,17 @@ def _nothing(_text: str) -> None:
 
 
 class HostLog:
-    """The functions of a component's log: ``debug``, ``info``, ``warn`` and ``error``."""
+    """A component's log functions: ``debug``, ``info``, ``warn`` and ``error``."""
 
     __slots__ = ("debug", "error", "info", "is_there", "warn")
 
     def __init__(self, functions: "tuple[Callable[[str], None], ...] | None" = None) -> None:
-        """``functions`` are those for trace, debug, info, warning and error, from the host's factory."""
+        """``functions``: the host's functions for trace, debug, info, warning and error, in this order."""
         self.is_there = functions is not None
         _, self.debug, self.info, self.warn, self.error = functions or (_nothing,) * 5
 
     def path(self, path: str) -> str:
-        """Formats a path as the host does. The host can hide parts of the path."""
+        """Formats a path like the host, which can hide parts of the path."""
         if not self.is_there:
             return path
         try:
@@ -65,7 +65,7 @@ def host_log(component: str) -> "HostLog":
         try:
             log = HostLog(tuple(create(component)))
         except (TypeError, ValueError):
-            # The module belongs to another package that has a module of the same name.
+            # The module belongs to a different package that has a module of the same name.
             log = _NONE
         found = _made[id(module), component] = module, log
     return found[1]

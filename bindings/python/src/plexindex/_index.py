@@ -1,7 +1,7 @@
 """An open index and its libraries.
 
-Each lookup has one implementation, which is a method of :class:`Index` (mostly in ``_asking``). This module creates the
-methods of :class:`Library` and the methods for ``asyncio`` from that implementation.
+Each lookup is implemented once, as a method of :class:`Index` (mostly in ``_asking``). From these methods, this module
+creates the methods of :class:`Library` and the methods for ``asyncio``.
 """
 
 from __future__ import annotations
@@ -35,34 +35,33 @@ if TYPE_CHECKING:
 
 
 class Index(QuestionMethods):
-    """An open index, which finds the Plex items of files. :func:`plexindex.open` creates it. Close an index with
+    """An open index, which finds the Plex items for files. :func:`plexindex.open` creates an index. Close an index with
     :meth:`close` or ``with``.
 
     Any number of threads can use an index at once. A ``library`` is a title, a section id, a uuid, a :class:`Library`,
-    or None for all libraries. A ``deadline`` is in seconds. None means the default of ``open``, infinity means no
+    or None for all libraries. A ``deadline`` is in seconds. None means the default from ``open``, infinity means no
     deadline, and 0 leaves hardly any time. Calls that fetch report their progress to ``progress``, or to the
-    ``progress`` of ``open``. Ctrl-C ends a call, and so does ``progress`` if it raises an exception or returns False.
-    The next call resumes the fetch.
+    ``progress`` callback of ``open``. Ctrl-C ends a call, and so does a ``progress`` callback that raises an exception
+    or returns False. The next call resumes the fetch.
 
     For ``asyncio``, the methods that begin with ``a``, such as :meth:`amatch`, do the same on a background thread,
-    which also calls ``progress``. :meth:`amatch` needs no thread if it has an answer at once. ``async with`` closes the
-    index.
+    which also calls ``progress``. :meth:`amatch` needs no thread if it need not wait. ``async with`` closes the index.
 
     After :meth:`close`, every method raises :class:`ClosedError`.
     """
 
     @property
     def cache_dir(self) -> str:
-        """The folder of the store."""
+        """The store's folder."""
         return self._cache_dir
 
     def library(
         self, title: str | int | None = None, *, section: str | int | None = None, uuid: str | None = None
     ) -> Library:
-        """Returns a library by its title, section id or uuid. Without any of them, the result means all libraries.
+        """Returns a library by its title, section ID or uuid. Without arguments, the result means all libraries.
 
-        The string ``title`` can also be a uuid or a section id, and its case does not matter. A number is a section id.
-        Fetches nothing. If the server has no such library, the first lookup raises LibraryNotFoundError, which names
+        The string ``title`` can also be a uuid or a section ID, and is not case-sensitive. A number is a section ID.
+        Fetches nothing. If the server has no such library, the first lookup raises LibraryNotFoundError, which lists
         the existing libraries. Raises LibraryAmbiguousError if two known libraries have the title.
         """
         if isinstance(title, int) and not isinstance(title, bool) and section is None:
@@ -95,13 +94,13 @@ class Index(QuestionMethods):
         offline: bool = False,
         progress: ProgressArg = None,
     ) -> Changes:
-        """Returns the changes since a cursor in one or all libraries: added, removed, changed and moved items.
+        """Returns the items that were added, removed, changed or moved since a cursor, in one library or all libraries.
 
-        Without ``since``, the call returns only the current cursor. With ``full``, it returns all items as additions,
-        and then the cursor. It asks the server if a listing has expired; ``check`` always sends one request, and
-        ``offline`` sends none. If the server does not answer, the call returns the known changes (see
-        :attr:`Changes.stale` and :attr:`Changes.age`). A cursor stays valid after the process ends. If you pass a
-        cursor of all libraries with a ``library``, the new cursor is only for that library.
+        Without ``since``, the call returns only the current cursor. With ``full``, the call returns all items as
+        additions, and then the cursor. The call asks the server if a listing has expired; with ``check``, it always
+        sends one request, and with ``offline``, none. If the server does not answer, the call returns the known changes
+        (see :attr:`Changes.stale` and :attr:`Changes.age`). A cursor remains valid after the process exits. If you
+        combine a cursor for all libraries with a ``library``, the new cursor is only for that library.
 
         Raises ListAgainError if the store, which keeps 64 MiB of changes, no longer has the changes since the cursor:
         start again with ``full``. Raises TimeoutError if the deadline passes before any library (with ``full``, each
@@ -132,9 +131,9 @@ class Index(QuestionMethods):
         """Waits for changes from now on, or since a cursor, and yields each :class:`Change`. Ends after ``timeout``
         seconds; without a ``timeout``, waits forever.
 
-        Changes that any process finds arrive within a tenth of a second. plexindex asks the server when a listing has
-        expired and, with :meth:`watch`, after an event. After a failure, it retries in half a minute. Ctrl-C ends the
-        iterator, and :meth:`close` ends it with a ClosedError.
+        Changes that any process detects arrive within a tenth of a second. plexindex asks the server when a listing has
+        expired and, with :meth:`watch`, after an event. After a failure, plexindex retries in half a minute. Ctrl-C
+        ends the iteration, and :meth:`close` ends it with a ClosedError.
         """
         for found in self.watch_pages(since, library, timeout=timeout, offline=offline, progress=progress):
             yield from found
@@ -148,8 +147,8 @@ class Index(QuestionMethods):
         offline: bool = False,
         progress: ProgressArg = None,
     ) -> Iterator[Changes]:
-        """As :meth:`watch_changes`, but yields :class:`Changes` with their cursors, so that a reader can resume. The
-        first object comes at once. Iterate over each object, because changes that you do not read come again.
+        """Like :meth:`watch_changes`, but yields :class:`Changes` with their cursors, so that a reader can resume. The
+        first object arrives immediately. Iterate over each object, because changes that you do not read come again.
         """
         from . import _feed
 
@@ -166,12 +165,12 @@ class Index(QuestionMethods):
     ) -> Match:
         """Waits until Plex lists a file, such as a new import. Calls :meth:`match` repeatedly.
 
-        Returns the match as soon as its confidence is high, or the last answer after ``timeout`` seconds. With None,
-        the call waits forever. plexindex asks the server for changes every ``every`` seconds, with one request, or more
-        if something changed. The lookup of the file costs at most three requests in half a minute. An event
-        (:meth:`watch`) or a fetch by another process ends a pause at once, so ``every`` can be long.
+        Returns the match as soon as its confidence is high, or the last answer after ``timeout`` seconds. With a
+        ``timeout`` of None, the call waits forever. plexindex asks the server for changes every ``every`` seconds, with
+        one request, or more if something changed. Looking up the file costs at most three requests per half minute. An
+        event (:meth:`watch`) or a fetch by another process ends a pause immediately, so ``every`` can be long.
 
-        Raises the errors of :meth:`match`. While the server is unreachable, an index with listings keeps waiting.
+        Raises the same errors as :meth:`match`. While the server is unreachable, an index with listings keeps waiting.
         """
         from . import _feed
 
@@ -183,7 +182,7 @@ class Index(QuestionMethods):
     awatch_pages = _aio.async_iterator(watch_pages, at_once=1)
 
     async def aclose(self) -> None:
-        """Runs :meth:`Index.close` on a separate thread, because it waits for running calls."""
+        """Runs :meth:`Index.close` on a separate thread, because closing waits for running calls."""
         await _aio.run_on_thread(self.close)
 
     def __enter__(self) -> Index:
@@ -213,7 +212,7 @@ class Index(QuestionMethods):
         return f"<plexindex.Index {self._cache_dir!r} {'open' if self._open else 'closed'}>"
 
 
-# Python's errors about wrong arguments show these names.
+# Python's error messages about wrong arguments contain these names.
 for _methods in (QuestionMethods, EditMethods, ReportMethods):
     for _name, _method in vars(_methods).items():
         if hasattr(_method, "__qualname__"):
@@ -225,7 +224,7 @@ def _chosen_again(index: Index, chosen_by: dict[str, Any]) -> Library:
 
 
 def _refuse(call: Any, library: Any, arguments: tuple[Any, ...], options: dict[str, Any]) -> None:
-    """Raises the error about wrong arguments, with the public name of the method."""
+    """Raises the error about wrong arguments, with the method's public name."""
     import inspect
 
     try:
@@ -237,7 +236,7 @@ def _refuse(call: Any, library: Any, arguments: tuple[Any, ...], options: dict[s
 def _in_library(
     method: Callable[Concatenate[Index, P], T], name: str, what: str
 ) -> Callable[Concatenate[Library, P], T]:
-    """Returns a method of :class:`Library` that calls the method of its index with this library."""
+    """Returns a method of :class:`Library` that calls ``method`` of the library's index with the library."""
 
     def call(library: Any, /, *arguments: Any, **options: Any) -> Any:
         try:
@@ -260,7 +259,7 @@ class _InLibrary:
         self._method = method
 
     def __call__(self) -> None:
-        """Makes the object callable, because only callables have signatures."""
+        """Does nothing; only callable objects have signatures."""
 
     @property
     def __signature__(self) -> Any:
@@ -271,11 +270,12 @@ class _InLibrary:
 
 
 class Library(Chosen):
-    """One library of an index, or all libraries. :meth:`Index.library` returns it. Any thread can use it.
+    """One library in an index, or all libraries. :meth:`Index.library` returns this object, which any thread can use.
 
     The object keeps its index open. ``path in library`` and ``library[path]`` call :meth:`match`; iteration and ``len``
-    use :meth:`items`. You can pickle a library. Another process then opens the same folder with the same options. The
-    pickle has no token, so that process takes the token from its configuration (:func:`plexindex.open`).
+    use :meth:`items`. You can pickle a library. A process that unpickles the library opens the same folder with the
+    same options. The pickle contains no token, so the process reads the token from its own configuration
+    (:func:`plexindex.open`).
     """
 
     _index: Index
@@ -287,9 +287,9 @@ class Library(Chosen):
         self._title = title
         self._selector = selector
         self._chosen_by = chosen_by
-        # The fast path: this attribute of the instance hides the method below, and saves a method call.
+        # The fast path: this instance attribute hides the method of the same name, and saves a method call.
         self.__dict__["lookup_key"] = selected.lookup_for(index)
-        # Do not pass this object, because the garbage collector does not see what the accelerator refers to.
+        # Do not pass this object, because the garbage collector does not see the accelerator's references.
         chosen = Chosen(index, selected)
         self.__dict__["lookup_keys"] = selected.lookup_keys_for(lambda paths: index._lookup_keys(chosen, paths))
         if type(self).match is _MATCH:
@@ -299,7 +299,7 @@ class Library(Chosen):
 
     @property
     def index(self) -> Index:
-        """The index of the library."""
+        """The library's index."""
         return self._index
 
     @property
@@ -308,13 +308,13 @@ class Library(Chosen):
 
     @property
     def title(self) -> str | None:
-        """The string that selected the library, usually its title. None if a section id or uuid selected it."""
+        """The string that selected the library, usually its title. None if it was a section ID or uuid."""
         return self._title
 
     def lookup_key(self, path: PathArg) -> str | None:
-        """Returns the key of the item with this path, if a fast lookup finds it. Takes well under a microsecond.
+        """Returns the key of the item with this path, if a fast lookup finds the item. Takes well under a microsecond.
 
-        A fast lookup never asks the server, and also uses a listing that has expired. After a change in the store, it
+        A fast lookup never asks the server, and also uses expired listings. After a change in the store, the lookup
         reads the change, and waits at most 200 ms for other processes. None does not mean that no item exists: the
         library may not have been fetched, several items may match, or the confidence may be low. :meth:`match` says
         which is true. Raises InvalidArgumentError if the path is empty or contains a NUL.
@@ -322,7 +322,9 @@ class Library(Chosen):
         return self._selected.lookup_for(self._index)(path)
 
     def lookup_keys(self, paths: Iterable[PathArg]) -> list[str | None]:
-        """Looks up many paths at once, in their order. This is faster than calling :meth:`lookup_key` for each."""
+        """Looks up many paths at once, and returns their keys in order. Faster than calling :meth:`lookup_key` for
+        each.
+        """
         return self._index._lookup_keys(self, paths)
 
     def __contains__(self, path: PathArg) -> bool:
@@ -352,7 +354,7 @@ class Library(Chosen):
     def items(
         self, *, deadline: float | None = None, offline: bool = False, progress: ProgressArg = None
     ) -> Iterator[Item]:
-        """Yields the items of this library in the store, as :meth:`Index.items` does."""
+        """Yields this library's items from the store, like :meth:`Index.items`."""
         return self._index.items(self, deadline=deadline, offline=offline, progress=progress)
 
     def refresh(
@@ -363,11 +365,11 @@ class Library(Chosen):
         deadline: float | None = None,
         progress: ProgressArg = None,
     ) -> bool:
-        """Refreshes this library, as :meth:`Index.refresh` does."""
+        """Refreshes this library, like :meth:`Index.refresh`."""
         return self._index.refresh(self, full, check=check, deadline=deadline, progress=progress)
 
     def invalidate(self) -> None:
-        """Invalidates this library, as :meth:`Index.invalidate_library` does."""
+        """Invalidates this library, like :meth:`Index.invalidate_library`."""
         self._index.invalidate_library(self)
 
     match = _in_library(Index.match, "match", "Returns the item of a file")

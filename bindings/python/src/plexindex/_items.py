@@ -1,4 +1,4 @@
-"""The items in answers."""
+"""Items in answers."""
 
 from . import _constants as c
 
@@ -10,13 +10,13 @@ if TYPE_CHECKING:
     from ._types import Kind
 
     class Asked(Protocol):
-        """An index, which knows more about an item than the answer does."""
+        """An index, which knows more about an item than an answer contains."""
 
         def _light_of(self, item: "Item") -> "LightItem | None": ...
         def _paths_of(self, item: "Item") -> tuple[str, ...]: ...
 
 
-# The fields of plexindex_item, in words of four bytes: the offset and length of each text, and then the numbers.
+# The fields of plexindex_item, in four-byte words: the offset and length of each string, and then the numbers.
 TEXTS = ("key", "rating_key", "title", "guid", "show_title", "show_rating_key", "show_guid", "path", "section",
          "library")  # fmt: skip
 NUMBERS = ("kind", "year", "season", "episode", "flags")
@@ -27,7 +27,7 @@ _UNKNOWN = {"year": 0, "season": -1, "episode": -1}
 
 
 class BlockFacts(dict):  # type: ignore[type-arg]
-    """The fields of an item in a block, by their names in JSON. Reads each field at its first use."""
+    """An item's fields in a block, by their JSON names. Decodes each field on first use."""
 
     __slots__ = ("_block", "_offset", "_words")
 
@@ -50,7 +50,7 @@ class BlockFacts(dict):  # type: ignore[type-arg]
         return value
 
     def get(self, name: str, _default: "Any" = None) -> "Any":
-        """Returns a field, or None if the block does not have it."""
+        """Returns a field, or None if the block does not contain the field."""
         return self[name]
 
 
@@ -65,7 +65,7 @@ def _fact(name: str, description: str) -> "Any":
 
 class Item:
     """One item of a library: a movie, episode, track, clip or photo; in a :class:`Folder` also a show, season, artist
-    or album. A field that the index does not know is None.
+    or album. An unknown field is None.
 
     Items are equal if all their fields except :attr:`path` are equal. Items can be pickled, and can be keys of a dict.
     """
@@ -77,7 +77,7 @@ class Item:
 
     key: str = _fact("key", "Plex's address of the item, ``/library/metadata/<rating key>``.")
     rating_key: str = _fact("rating_key", "Plex's rating key: an opaque string.")
-    title: "str | None" = _fact("title", "Title. For an episode, the title of the episode.")
+    title: "str | None" = _fact("title", "Title; for an episode, the episode title.")
     year: "int | None" = _fact("year", "Year.")
     guid: "str | None" = _fact("guid", "Scalar GUID, such as ``plex://movie/…``.")
     show_title: "str | None" = _fact("show_title", "Title of the show or, for a track or album, the artist.")
@@ -89,12 +89,12 @@ class Item:
     season: "int | None" = _fact(
         "season",
         "Number of the season or, for a track, the disc. For a show in a :class:`Folder`, the season of all episodes "
-        "below the folder, if the server does not give the key of the season.",
+        "below the folder, if the server does not report the season's key.",
     )
 
     @property
     def ratingKey(self) -> "int | str":  # noqa: N802
-        """The rating key as in plexapi: an int if it is a number."""
+        """The rating key as in plexapi: an int if the key is a number."""
         key = self.rating_key
         return int(key) if key.isascii() and key.isdigit() else key
 
@@ -108,9 +108,9 @@ class Item:
 
     @property
     def path(self) -> "str | None":
-        """The listed path that matched, as the server spells it. For a confirmed match, the recorded path.
+        """The listed path that matched, in the server's spelling; for a confirmed match, the recorded path.
 
-        ``surrogateescape`` decodes bytes that are not UTF-8, and ``os.fsencode`` reverses that.
+        ``surrogateescape`` decodes bytes that are not UTF-8, and ``os.fsencode`` reverses the decoding.
         """
         path = self._facts.get("path")
         if isinstance(path, dict):
@@ -123,9 +123,10 @@ class Item:
 
     @property
     def paths(self) -> "tuple[str, ...]":
-        """The paths of all the item's files (every version and part), as the server spells them. Sends no request.
+        """The paths of all the item's files (every version and part), in the server's spelling. Sends no request.
 
-        The index must be open at the first use. If you pickle an item before the first use, it has no paths.
+        The index must be open on the first use. If you pickle an item before the first use, the pickled item has no
+        paths.
         """
         known: list[str] | None = self._facts.get("paths")
         if known is not None:
@@ -138,18 +139,18 @@ class Item:
 
     @property
     def light(self) -> "LightItem | None":
-        """The item with plexapi's attributes. Sends no request. None for a pickled item, and unless the index is from
-        :func:`plexindex.from_server` or :func:`plexindex.from_section`.
+        """The item with plexapi's attributes. Sends no request. None for a pickled item, and if neither
+        :func:`plexindex.from_server` nor :func:`plexindex.from_section` created the index.
         """
         return None if self._asked is None else self._asked._light_of(self)
 
     @property
     def key_only(self) -> bool:
-        """Whether the index knows only the key, because the match is confirmed but no listing has the item."""
+        """Whether the index knows only the key, because the match is confirmed but no listing contains the item."""
         return bool((self._facts.get("flags") or 0) & c.ITEM_KEY_ONLY)
 
     def describe(self) -> str:
-        """Returns a description in one line for people, or the key if the title is unknown.
+        """Returns a one-line description for people, or the key if the title is unknown.
 
         Examples: ``Show – S01E02 – Title``, ``Artist – 1-02 – Title`` (disc and track), ``Title (1999)``.
         """

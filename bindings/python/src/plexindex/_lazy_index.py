@@ -1,11 +1,11 @@
 """A small index for fast lookups, opened through the accelerator without ``ctypes``.
 
-Importing ``ctypes`` and the full index takes longer than all other work of a process that makes one lookup. So
-``open()`` first returns a :class:`LazyIndex`. At the first use of another feature, or when a module loads the class
+Importing ``ctypes`` and the full index takes longer than everything else that a process with one lookup does. So
+``open()`` first returns a :class:`LazyIndex`. On the first use of another feature, or when a module loads the class
 :class:`plexindex.Index`, the same object becomes an Index with the same handle. Its libraries change in the same way.
 Without an accelerator, ``open()`` returns the full index.
 
-Modules that such a process loads have quoted annotations, because ``from __future__ import annotations`` would load
+Modules that every process loads have quoted annotations, because ``from __future__ import annotations`` would load
 another module.
 """
 
@@ -41,7 +41,7 @@ _WORD = 8
 
 
 def words(*numbers: int) -> bytes:
-    """Packs the numbers and addresses of a struct into eight bytes each, without loading ``ctypes`` or ``struct``."""
+    """Packs a struct's numbers and addresses into eight bytes each, without loading ``ctypes`` or ``struct``."""
     return b"".join([number.to_bytes(_WORD, sys.byteorder, signed=number < 0) for number in numbers])
 
 
@@ -51,11 +51,11 @@ def halves(*numbers: int) -> bytes:
 
 
 def load_fast(path: str) -> "tuple[Any, Native] | None":
-    """Loads the shared library. Returns the accelerator and the addresses of functions, or None if ctypes must load the
+    """Loads the shared library. Returns the accelerator and the function addresses, or None if ctypes must load the
     library or report an error.
     """
     fast = _accelerator.load()
-    # On a 32-bit processor, structs have a different layout.
+    # On 32-bit processors, structs have a different layout.
     if fast is None or not hasattr(fast, "symbol") or sys.maxsize < 1 << 32 or not _accelerator.is_whole(path):
         return None
     raw = os.fsencode(path)
@@ -70,7 +70,7 @@ def load_fast(path: str) -> "tuple[Any, Native] | None":
 
 
 class _ErrorText:
-    """A plexindex_buffer for the text of an error."""
+    """A plexindex_buffer for an error text."""
 
     def __init__(self, fast: "Any") -> None:
         self._memory = bytearray(_TEXT_CAPACITY)
@@ -82,7 +82,7 @@ class _ErrorText:
 
 
 def open_lazily(path: str, texts: "Texts", numbers: "Numbers", rules: "Rules", progress: "ProgressArg") -> "Any":
-    """Opens an index on a folder. Returns None if ctypes must open the index.
+    """Opens an index in a folder. Returns None if ctypes must open the index.
 
     ``texts`` are the folder, the URL, the token, the user, the certificates, the database and the shared log.
     ``numbers`` are the numbers of plexindex_options, in order.
@@ -114,7 +114,7 @@ def open_lazily(path: str, texts: "Texts", numbers: "Numbers", rules: "Rules", p
 def packed_options(numbers: "Numbers", texts: "Sequence[tuple[int, int]]", mappings: int, count: int) -> bytes:
     """Packs plexindex_options. Each text is an address and a length."""
     first = words(*(part for one in texts[:5] for part in one), *numbers[:7]) + halves(*numbers[7:10], 0)
-    # There is no callback for a new token, because ctypes opens an index with such a callback.
+    # There is no token callback, because ctypes opens indexes that have one.
     rest = words(mappings, count, *numbers[10:12], *texts[5], 0, 0, *texts[6], numbers[12])
     return words(_WORD + len(first) + len(rest)) + first + rest
 
@@ -140,12 +140,12 @@ def _pass_on_log(fast: "Any", native: "Native") -> None:
         hand_on([(level, text.decode("utf-8", "replace")) for level, text in zip(lines[::2], lines[1::2])])
 
 
-# Open indexes that can become an Index. The next `open` removes the freed ones.
+# Open indexes that can become an Index. The next `open` removes freed indexes.
 _open_indexes: "list[ref[LazyIndex]]" = []
 
 
 class LazyIndex:
-    """An open index for fast lookups. It becomes a :class:`plexindex.Index` at the first use of another feature."""
+    """An open index for fast lookups, which becomes a :class:`plexindex.Index` on the first use of another feature."""
 
     def __init__(
         self,
@@ -165,15 +165,15 @@ class LazyIndex:
         self._progress = progress
         self._closing = closing_lock()
         self._recipe: tuple[Any, ...] | None = None
-        # For each library title, memory that contains the handle, and the handle. A close clears the memory.
+        # For each library title, memory that contains the handle, and the handle itself. Closing clears the memory.
         self._found: dict[str, tuple[bytearray, int]] = {}
-        # The same for each table name.
+        # For each table name, memory that contains the handle, and the handle itself.
         self._table_cells: dict[bytes, tuple[bytearray, int]] = {}
         self._libraries: list[ref[LazyLibrary]] = []
 
     def library(self, title: "Any" = None, *, section: "Any" = None, uuid: "Any" = None) -> "Any":
         """As :meth:`plexindex.Index.library`."""
-        # Call the method through this class, because another thread may have made the object an Index.
+        # Call the method through this class, because another thread may have turned the object into an Index.
         if type(title) is str and title and section is None and uuid is None:
             library = LazyIndex._known_library(self, title)
             if library is not None:
@@ -195,7 +195,7 @@ class LazyIndex:
             raw = title.encode()
         except UnicodeEncodeError:
             return None
-        # A close waits until this block ends.
+        # Closing the index waits for the end of this block.
         with self._closing:
             cell = LazyIndex._cell_of(self, self._found, title, "get_library", c.SELECT_ANY, raw, len(raw))
             if cell is None:
@@ -205,14 +205,14 @@ class LazyIndex:
             return library
 
     def _table_cell(self, table: bytes, flags: int) -> "bytearray | None":
-        """Returns memory that contains the handle of a table, or None if only the full index can get the handle."""
+        """Returns memory that contains a table's handle, or None if only the full index can get the handle."""
         with self._closing:
             return LazyIndex._cell_of(self, self._table_cells, table, "get_table", table, len(table), flags)
 
     def _cell_of(
         self, found: "dict[Any, tuple[bytearray, int]]", name: "Any", function: str, *arguments: "Any"
     ) -> "bytearray | None":
-        """Returns memory that contains the handle of a library or table, from ``found`` or from the shared library."""
+        """Returns memory that contains a library's or table's handle, from ``found`` or from the shared library."""
         if type(self) is not LazyIndex or not self._open:
             return None
         if name not in found:
@@ -267,7 +267,7 @@ class LazyIndex:
             if type(self) is LazyIndex and self._handle is not None:
                 self._close()
         except Exception:
-            # When the interpreter ends, modules may be unloaded already, and no caller can handle an error.
+            # When the interpreter exits, modules may already be unloaded, and no caller can handle an error.
             pass
 
     def __getattr__(self, name: str) -> "Any":
@@ -277,14 +277,14 @@ class LazyIndex:
 
 
 def _make_match(*arguments: "Any") -> "Any":
-    # Import the class only at the first match.
+    # Import the class only for the first match.
     from . import Match
 
     return Match(*arguments)
 
 
 class LazyLibrary:
-    """A library of a :class:`LazyIndex`. When the index becomes an Index, this becomes a :class:`plexindex.Library`."""
+    """A library in a :class:`LazyIndex`. Becomes a :class:`plexindex.Library` when the index becomes an Index."""
 
     def __init__(self, index: "LazyIndex", title: str, cell: bytearray) -> None:
         self._index = index
@@ -314,7 +314,7 @@ class LazyLibrary:
 
 
 def full_index(index: "Any") -> "Any":
-    """Makes an index a :class:`plexindex.Index`, and returns the same object."""
+    """Turns an index into a :class:`plexindex.Index`, and returns the same object."""
     if type(index) is LazyIndex:
         # This import replaces all open indexes, unless another thread is replacing them.
         from . import Index, Library
@@ -324,7 +324,7 @@ def full_index(index: "Any") -> "Any":
 
 
 def replace_all(index_class: "Any", library_class: "Any") -> None:
-    """Makes every open index an Index. Loading the classes calls this function, so that hosts see only one class."""
+    """Turns every open index into an Index. Called when the classes are loaded, so that hosts see only one class."""
     for known in _open_indexes:
         index = known()
         if index is not None:
@@ -362,10 +362,10 @@ def _chosen_by(title: str) -> "dict[str, str | None]":
 
 
 def full_library(library: "Any") -> "Any":
-    """Makes a library a :class:`plexindex.Library`, and returns the same object."""
+    """Turns a library into a :class:`plexindex.Library`, and returns the same object."""
     index = full_index(library._index)
     with index._closing:
-        # The lock makes this wait for a thread that is replacing the library.
+        # The lock makes this code wait for a thread that is replacing the library.
         return library
 
 
@@ -374,7 +374,7 @@ def _set_class(thing: "Any", kind: "type") -> None:
 
 
 def _forward(kind: "type", make_full: "Any", names: "tuple[str, ...]") -> None:
-    """Adds special methods, which Python looks up in the class. Each method first makes the object a full one."""
+    """Adds special methods, which Python looks up in the class. Each method first turns the object into a full one."""
 
     def forwarded(name: str) -> "Any":
         def method(self: "Any", *arguments: "Any") -> "Any":

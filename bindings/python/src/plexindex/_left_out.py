@@ -1,7 +1,7 @@
-"""The rules for files that Plex ignores in a scan, by name, each with its source.
+"""The rules by which Plex ignores files in a scan, by name, each with its source.
 
-``Filter.py`` and the other scripts are the scanners that Plex has published in its ``Scanners.bundle``. The library
-applies the rules while it walks a disk.
+``Filter.py`` and the other scripts are scanners that Plex has published in its ``Scanners.bundle``. The library applies
+the rules while it walks a disk.
 """
 
 from __future__ import annotations
@@ -15,32 +15,33 @@ RULES: dict[str, tuple[str, str]] = {
     "hidden": ("files and folders whose names begin with a dot", "Filter.py"),
     "system": (
         (
-            "folders of systems and programs: @eaDir, @Recycle, #recycle, lost+found, .AppleDouble, *.itlp, "
+            "folders that systems and programs create: @eaDir, @Recycle, #recycle, lost+found, .AppleDouble, *.itlp, "
             "*.photoslibrary; in a library's own folder also $Recycle.Bin, System Volume Information, Temporary Items, "
             "Network Trash Folder"
         ),
         "Filter.py",
     ),
-    "unpacking": ("folders of a running or failed unpacking: _UNPACK_ or _FAILED_ in the name", "Filter.py"),
-    "empty": ("files without a byte, links that lead nowhere, files that Plex cannot read", "Filter.py"),
+    "unpacking": ("folders with running or failed unpacking: _UNPACK_ or _FAILED_ in the name", "Filter.py"),
+    "empty": ("empty files, dangling links, files that Plex cannot read", "Filter.py"),
     "samples": (
-        "videos below 300 MB with 'sample' as a word in the name; folders whose names begin with 'sample'",
+        "videos below 300 MB whose names contain the word 'sample'; folders whose names begin with 'sample'",
         f"VideoFiles.py; {_SUPPORT}",
     ),
     "extras": (
-        "trailers, deleted scenes, interviews and other extras of an item, by the end of the name or by the folder",
+        "trailers, deleted scenes, interviews and an item's other extras, by the end of the name or by the folder",
         "VideoFiles.py; support: 'Local Files for Trailers and Extras'",
     ),
     "discs": (
-        "folders of discs: BDMV and VIDEO_TS",
+        "disc folders: BDMV and VIDEO_TS",
         "VideoFiles.py; support: 'Why Are ISO, VIDEO_TS, and Other Disk Image Formats Not Supported?'",
     ),
     "plexignore": (
         (
-            "what a file .plexignore names: the syntax is not that of .gitignore. A pattern without a slash applies to "
-            "file names in the folder of the .plexignore, and in a library's own folder also to all folders below. A "
-            "pattern with a slash applies to files and folders, relative to the folder of the .plexignore, and also "
-            "leaves out the folder before the last slash. No pattern negates, and * does not match a slash"
+            "files that match a pattern in .plexignore: the syntax differs from .gitignore. A pattern without a slash "
+            "applies to file names in the folder of the .plexignore file, and in a library's own folder also to all "
+            "folders below. A pattern with a slash applies to files and folders, relative to the folder of the "
+            ".plexignore file, and also leaves out the folder before the last slash. No pattern negates, and * does "
+            "not match a slash"
         ),
         f"Filter.py; {_SUPPORT}",
     ),

@@ -1,4 +1,4 @@
-"""Handles of libraries and tables, fast lookups, and facts about a library."""
+"""Handles for libraries and tables, fast lookups, and facts about a library."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Lookups = Callable[[Iterable[PathArg]], "list[str | None]"]
 
     class FastIndex(Protocol):
-        """The parts of an index that a fast path uses."""
+        """The attributes of an index that a fast path uses."""
 
         _cell: bytearray
         _hides_paths: bool
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 class Handle:
-    """A handle of the C library. A close overwrites the handle with NULL, so that fast lookups find nothing.
+    """A C library handle. Closing the index overwrites the handle with NULL, so that fast lookups find nothing.
 
     The object does not refer to an index, so an index can refer to it without a cycle.
     """
@@ -46,8 +46,8 @@ class Handle:
         """``cell`` is the memory for the handle, if it already exists."""
         self.pointer = pointer
         self.cell = bytearray(c_void_p(pointer)) if cell is None else cell
-        # Python reads a ctypes object when it calls C. It would read an int before the call, and another thread could
-        # close the index in between.
+        # Python reads a ctypes object during the call into C. An int would be read before the call, and another thread
+        # could close the index in between.
         self.handle = c_void_p.from_buffer(self.cell)
 
     def retire(self) -> None:
@@ -56,12 +56,12 @@ class Handle:
 
 
 class Selected(Handle):
-    """The handle of a library, and its fast paths."""
+    """A library's handle and fast paths."""
 
     __slots__ = ("lookup_for", "named", "native")
 
     def __init__(self, native: Native, pointer: int, named: object, cell: bytearray | None = None) -> None:
-        """``named`` is the form of the library in a JSON request."""
+        """``named`` is the library's value in a JSON request."""
         super().__init__(pointer, cell)
         self.native, self.named = native, named
         bind = _bind_fast_lookup if _accelerator.holds_the_lock() else _bind_counted
@@ -69,7 +69,7 @@ class Selected(Handle):
         """``lookup_for(index)`` returns the fast path: a function that returns the key for a path."""
 
     def lookup_keys_for(self, slow: Lookups) -> Lookups:
-        """Returns the fast path for a list of paths. For unusual paths, it calls ``slow(paths)``."""
+        """Returns the fast path for a list of paths, which calls ``slow(paths)`` for unusual paths."""
         fast = _accelerator.load()
         return fast.lookup_keys(_address(self.native.lookup_keys), self.cell, slow) if fast else slow
 
@@ -93,7 +93,7 @@ def _address(function: Any) -> int | None:
 
 
 class Chosen:
-    """The selection of a library. :class:`plexindex.Library` derives from it."""
+    """A selected library. :class:`plexindex.Library` derives from this class."""
 
     def __init__(self, index: FastIndex, selected: Selected) -> None:
         self._index = index
@@ -101,13 +101,13 @@ class Chosen:
 
 
 class Fields:
-    """The fields of a JSON answer, by the same names. An absent field is None."""
+    """A JSON answer's fields, under the same names. An absent field is None."""
 
     __slots__: tuple[str, ...] = ()
 
     @classmethod
     def from_json(cls, entry: dict[str, Any]) -> Self:
-        """Creates the object from an answer of the library."""
+        """Creates the object from one of the library's answers."""
         made = cls()
         for name in cls.__slots__:
             setattr(made, name, entry.get(name))
@@ -119,7 +119,7 @@ class Fields:
 
 
 class LibraryInfo(Fields):
-    """Facts about a library of the server. :meth:`Index.libraries` returns them."""
+    """Facts about a library on the server. :meth:`Index.libraries` returns these objects."""
 
     __slots__ = ("age", "fresh", "generation", "items", "kind", "locations", "section", "title", "uuid")
 
@@ -130,9 +130,9 @@ class LibraryInfo(Fields):
     title: str
     """Title. Two libraries can have the same title."""
     kind: str
-    """Type of the library: ``"movie"``, ``"show"``, ``"artist"`` or ``"photo"``."""
+    """Library type: ``"movie"``, ``"show"``, ``"artist"`` or ``"photo"``."""
     locations: tuple[str, ...]
-    """Folders of the library, as the server sees them."""
+    """The library's folders, as paths on the server."""
     items: int
     """Number of listed items."""
     age: float | None
@@ -140,11 +140,11 @@ class LibraryInfo(Fields):
     fresh: bool
     """Whether the listing is current, so that answers from it are not stale."""
     generation: int
-    """Number of the listing. The number changes only when the content changes."""
+    """The listing's number, which changes only when the content changes."""
 
     @classmethod
     def from_json(cls, entry: dict[str, Any]) -> LibraryInfo:
-        """Creates the object from an entry of ``libraries.list``."""
+        """Creates the object from an entry in the answer to ``libraries.list``."""
         age = entry.get("age_ms")
         facts = {"locations": tuple(entry["locations"]), "age": None if age is None else age / 1000}
         return super().from_json({"items": 0, "generation": 0, **entry, **facts})
@@ -173,7 +173,7 @@ def _bind_fast_lookup(selected: Selected) -> Callable[[FastIndex], Lookup]:
                         return None
             except (TypeError, AttributeError, UnicodeEncodeError):
                 pass
-            # This handles bytes, os.PathLike, invalid UTF-8, a closed index, and invalid paths.
+            # This fallback handles bytes, os.PathLike, invalid UTF-8, a closed index, and invalid paths.
             raw = path_bytes(path, index._hides_paths)
             if not handle:
                 raise index._closed_error()
@@ -186,7 +186,7 @@ def _bind_fast_lookup(selected: Selected) -> Callable[[FastIndex], Lookup]:
 
 
 def _bind_counted(selected: Selected) -> Callable[[FastIndex], Lookup]:
-    # Without a global lock, a lookup counts as a running call, and a close waits for it.
+    # Without a global lock, a lookup counts as a running call, and closing the index waits for the lookup.
     pointer = selected.pointer
 
     def lookup_for(index: FastIndex) -> Lookup:

@@ -1,4 +1,4 @@
-"""Items from an index with plexapi's attributes."""
+"""Items from an index, with plexapi's attributes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn, Protocol
 
     class Known(Protocol):
-        """An item of an index: an ``Item``, or the item's fields from the store."""
+        """An item in an index: an ``Item``, or the item's fields from the store."""
 
         @property
         def key(self) -> str: ...
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 class HoldsToken:
-    """Base class for objects with plexapi's connection. They cannot be pickled: a pickle would contain the token."""
+    """Base class for objects with plexapi's connection. Pickling fails, because the pickle would contain the token."""
 
     _instead: str
 
@@ -52,7 +52,7 @@ class Origin:
     __slots__ = ("index", "library", "plex")
 
     def __init__(self, plex: Any, index: Any, library: Any) -> None:
-        """``plex`` is plexapi's server or section, and ``library`` is a library that lists the item."""
+        """``plex`` is plexapi's server or section; ``library`` is a library that lists the item."""
         self.plex, self.index, self.library = plex, index, library
 
 
@@ -81,7 +81,7 @@ class _Guid:
 
 
 class Facts:
-    """The fields of an item from the store, by the names of an :class:`Item`."""
+    """An item's fields from the store, under the names in an :class:`Item`."""
 
     __slots__ = ("all", "guid", "key", "kind", "rating_key", "title", "year")
     key_only = False
@@ -95,7 +95,7 @@ class Facts:
         return str(self.title or self.key)
 
 
-# Attributes of plexapi's items, each with its name in an ``Item``.
+# Attributes of plexapi's items, each with its name in ``Item``.
 _KNOWN = {
     "librarySectionTitle": "library",
     "grandparentTitle": "show_title",
@@ -135,7 +135,7 @@ class LightItem(HoldsToken):
 
     @property
     def title(self) -> str | None:
-        """Title. For an episode, the title of the episode."""
+        """Title; for an episode, the episode title."""
         return self._known("title", self._light_item.title)  # type: ignore[no-any-return]
 
     @property
@@ -155,19 +155,21 @@ class LightItem(HoldsToken):
 
     @property
     def guids(self) -> list[Any]:
-        """External ids: objects with an ``id``, such as ``imdb://tt1254207``."""
+        """External IDs: objects with an ``id``, such as ``imdb://tt1254207``."""
         facts = self._facts()
         return self.full().guids if facts is None else [_Guid(guid) for guid in facts["guids"]]
 
     @property
     def locations(self) -> list[str]:
-        """The paths of the item's files, as the server spells them."""
+        """The paths of the item's files, in the server's spelling."""
         facts = self._facts()
         return self.full().locations if facts is None else list(facts["paths"])
 
     @property
     def media(self) -> list[Any]:
-        """One medium with all files, as ``media[0].parts[0].file``. Only the plexapi object groups files by medium."""
+        """One medium with all files, such as ``media[0].parts[0].file``. Only the plexapi object groups files by
+        medium.
+        """
         facts = self._facts()
         if facts is None:
             return self.full().media  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""Converts listed files that the library did not find on the disk to differences."""
+"""Converts listed files that are missing from the disk to differences."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
     from ._places import Places
     from ._walked import Walk
 
-# Number of files that one call asks for.
+# Maximum number of files that one call requests.
 _FILES_PER_CALL = 4096
 # Maximum number of files to search in a location without visible media.
 _MAX_PROBED = 1000
-# Maximum number of items to keep whose file has another spelling on the disk.
+# Maximum number of stored items whose file has a different spelling on the disk.
 _MAX_RESPELLED = 256
 
 
 class ListedFiles:
-    """The number of files that a library lists below a folder, by the result of the comparison."""
+    """Numbers of files that a library lists below a folder, by the result of the comparison."""
 
     __slots__ = ("below_empty", "empty", "files", "gone", "library", "unknown")
 
     def __init__(self, library: LibraryInfo, empty: Collection[bytes]) -> None:
-        """``empty`` are the empty locations."""
+        """``empty`` contains the empty locations."""
         self.library, self.empty = library, empty
         self.files = self.gone = self.below_empty = self.unknown = 0
 
@@ -46,15 +46,17 @@ class Listing:
         self.compared: dict[tuple[str, bytes], ListedFiles] = {}
         """The counts by library and folder."""
         self.respelled: list[tuple[LibraryInfo, Item, bytes]] = []
-        """Items whose file exists only in another spelling, and that file, which may belong to another item now."""
+        """Items whose file exists only in a different spelling, with the file, which may now belong to a different
+        item.
+        """
         self._seen = _SeenItems()
 
     def forget_seen(self) -> None:
-        """Forgets the items seen so far, so that their files do not count as additional files."""
+        """Forgets the items seen so far, so that their files are not treated as additional files."""
         self._seen = _SeenItems()
 
     def below(self, library: LibraryInfo, root: bytes, empty: Collection[bytes]) -> Iterator[Difference]:
-        """Yields the differences for files that a library lists below a folder. ``empty`` are the empty locations."""
+        """Yields the differences for files that a library lists below a folder. ``empty``: the empty locations."""
         names, places = self._places.names, self._places
         counts = self.compared[library.uuid, root] = ListedFiles(library, empty)
         skipped = [place for place in empty if is_in(place, root)]
@@ -88,7 +90,7 @@ class Listing:
                 is_there = True
             if not is_there:
                 counts.gone += 1
-                yield Difference("not_on_disk", path, item, "gone", "it is not on the disk", [library])
+                yield Difference("not_on_disk", path, item, "gone", "the file is not on the disk", [library])
             elif self._seen.add(item.rating_key):
                 paths = item.paths
                 text = f"the item has {len(paths)} files: {', '.join(paths)}"
@@ -105,7 +107,7 @@ class Listing:
         return False
 
     def _not_found(self, counts: ListedFiles, root: bytes) -> Iterator[Item]:
-        """Yields items whose file is missing, items with several files, and the last item of each page."""
+        """Yields items whose file is missing, items with several files, and the last item on each page."""
         index, cursor = self._places.index, None
         asked = {"library": self._places.library(counts.library), "path": root, "limit": _FILES_PER_CALL}
         while True:
@@ -132,7 +134,7 @@ class _SeenItems:
         self._others: set[str] = set()
 
     def add(self, key: str) -> bool:
-        """Adds an item. Returns whether the set had it before."""
+        """Adds an item. Returns whether the set already contained the item."""
         if not (key.isascii() and key.isdigit() and len(key) < 10) or int(key) >= self._MAX_BITS:
             known = key in self._others
             self._others.add(key)

@@ -1,7 +1,7 @@
 """Passes the library's log lines to the logger ``plexindex``.
 
-The library keeps its lines until Python reads them. So the lines arrive at the end of the call that caused them, on the
-thread of that call. The first line makes plexindex import ``logging``.
+The library keeps its log lines until Python reads them. So a line arrives at the end of the call that caused the line,
+on that call's thread. plexindex imports ``logging`` for the first line.
 """
 
 from __future__ import annotations
@@ -22,18 +22,19 @@ if TYPE_CHECKING:
 
 LOGGER = "plexindex"
 
-# The library's levels, and the same levels of `logging`: ERROR, WARNING, INFO and DEBUG.
+# The library's levels, with the corresponding levels of `logging`: ERROR, WARNING, INFO and DEBUG.
 _LEVELS = {c.LOG_ERROR: 40, c.LOG_WARN: 30, c.LOG_INFO: 20, c.LOG_DEBUG: 10}
 _NAMES = {"error": c.LOG_ERROR, "warning": c.LOG_WARN, "info": c.LOG_INFO, "debug": c.LOG_DEBUG, "off": c.LOG_OFF}
 
 _draining = allocate_lock()
-# The lines of the running read, and its callback. Create the callback once, because that takes as long as a read.
+# The lines that the current read collects, and its callback. The callback is created once, because creating it takes as
+# long as a read.
 _found = LogLines()
 _callback: Any = None
 
 
 def drain(native: Native) -> None:
-    """Passes waiting lines to ``logging``, unless another thread is already doing that."""
+    """Passes unread lines to ``logging``, unless another thread is already doing so."""
     global _callback
     if not _draining.acquire(False):
         return
@@ -66,11 +67,11 @@ def hand_on(lines: list[tuple[int, str]]) -> None:
     if host.is_there and not logger.hasHandlers():
         functions = {c.LOG_ERROR: host.error, c.LOG_WARN: host.warn, c.LOG_INFO: host.info, c.LOG_DEBUG: host.debug}
         for level, text in lines:
-            # The log line of a slow call is `match_path in 'library' took 1.02 s: ...`.
+            # The log line for a slow call is `match_path in 'library' took 1.02 s: ...`.
             call, _, rest = text.partition(" in '")
             library, took, times = rest.partition("' took ")
             if took:
-                # Users of the host know a library by its title, and cannot change a slow server.
+                # The host's users know a library by its title, and cannot speed up a slow server.
                 host.debug(f"{call} in '{titles.get(library, library)}{took}{times}")
             else:
                 functions.get(level, host.info)(text)
@@ -80,7 +81,7 @@ def hand_on(lines: list[tuple[int, str]]) -> None:
 
 
 def level_for(level: int | str | None) -> int:
-    """Returns the library's level for a level of ``logging`` or a name. None means the logger's current level."""
+    """Returns the library's level for a ``logging`` level or a name. None means the logger's current level."""
     if level is None:
         logging = sys.modules.get("logging")
         if logging is None:
@@ -92,7 +93,7 @@ def level_for(level: int | str | None) -> int:
             raise InvalidArgumentError(f"invalid log_level ({level!r}): give one of {', '.join(map(repr, _NAMES))}")
         return found
     if isinstance(level, bool) or not isinstance(level, int):
-        raise TypeError(f"log_level must be a level of logging, a name or None, not {type(level).__name__}")
+        raise TypeError(f"log_level must be a logging level, a name or None, not {type(level).__name__}")
     for ours, theirs in ((c.LOG_DEBUG, 10), (c.LOG_INFO, 20), (c.LOG_WARN, 30), (c.LOG_ERROR, 50)):
         if level <= theirs:
             return ours

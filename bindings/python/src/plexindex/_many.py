@@ -1,4 +1,4 @@
-"""Answers for folders, and for many paths at once."""
+"""Answers for folders and for batches of paths."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
 class Folder(Match):
     """The answer for a folder: the season, album, show or artist to which all files below the folder belong, or the
-    single item. The object is true if there is one answer.
+    single item. The object is true if there is a single answer.
 
-    Otherwise, ``candidates`` contains at most 16 of those below the folder, and ``candidates_total`` is their number.
+    Otherwise, ``candidates`` contains at most 16 of the seasons, albums, shows, artists or items below the folder, and
+    ``candidates_total`` is their total number.
     """
 
     __slots__ = ()
@@ -33,14 +34,14 @@ class Folder(Match):
 
     @property
     def items(self) -> int:
-        """Number of items with a file below the folder. 0 if several folders match by their end, or if plexindex has
-        only searched a library that was never fetched for one file.
+        """Number of items with a file below the folder. 0 if several folders match by the end of their paths, or if
+        plexindex has searched a never-fetched library for only one file.
         """
         return (self._facts or self._read())["items"]  # type: ignore[no-any-return]
 
     @property
     def files(self) -> int:
-        """Number of listed files below the folder. 0 in the same cases as :attr:`items`."""
+        """Number of listed files below the folder; 0 in the same cases as :attr:`items`."""
         return (self._facts or self._read())["files"]  # type: ignore[no-any-return]
 
     def _value(self) -> dict[str, object]:
@@ -55,7 +56,7 @@ class Folder(Match):
 
 
 class Matches(Sequence["Match"]):
-    """The answers for a batch of paths, in order. The object decodes each answer at its first use."""
+    """The answers for a batch of paths, in order. The object decodes each answer on first use."""
 
     __slots__ = ("_asked", "_block", "_count", "_first", "_paths", "_step")
 
@@ -90,7 +91,7 @@ class Matches(Sequence["Match"]):
             yield Match(block, first + number * step, asked, path)
 
     def counts(self) -> dict[str, int]:
-        """Returns the number of answers by status."""
+        """Returns the number of answers for each status."""
         found: dict[str, int] = {}
         for match in self:
             found[match.status] = found.get(match.status, 0) + 1

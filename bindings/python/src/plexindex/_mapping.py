@@ -1,4 +1,4 @@
-"""Rules that map the host's paths to the server's paths, and back."""
+"""Rules that map the host's paths to the server's paths, and the reverse."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 class Mapping:
     r"""A rule that maps paths between the host and the server, for ``plexindex.open(mappings=[…])``.
 
-    The first rule that matches a path applies. A pair of folders, ``(host, server)``, is short for
+    The first rule that matches a path applies. A pair of folders, ``(host, server)``, is a shorthand for
     :meth:`host_prefix`. Patterns are regular expressions without look-around and backreferences. Replacements use
-    ``\1``, ``\g<1>`` or ``\g<name>``. If a rule is invalid, ``open`` raises an error that names the rule.
+    ``\1``, ``\g<1>`` or ``\g<name>``. If a rule is invalid, ``open`` raises an error that contains the rule.
     """
 
     __slots__ = ("find", "kind", "replace")

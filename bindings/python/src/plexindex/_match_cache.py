@@ -1,4 +1,4 @@
-"""The drop-in's cache of confirmed matches, on the fast path. It compares paths after Python's ``str.lower()``."""
+"""The drop-in's cache of confirmed matches, on the fast path. Compares paths after Python's ``str.lower()``."""
 
 import os
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     PathLike = Union[str, "os.PathLike[str]"]
     Get = Callable[[str, str], "str | None"]
 
-# The store has keys as UTF-8. The first prefix marks a key with lone surrogates or a NUL, the second prefix an int.
+# The store contains keys as UTF-8. The first prefix marks a key with lone surrogates or a NUL, the second an int.
 _NOT_UTF8, _INT = b"\0s", b"\0i"
 
 
@@ -50,7 +50,7 @@ def _decode_key(value: "bytes | bytearray") -> "Any":
 
 
 class _Table:
-    """The state of the fast path.
+    """The fast path's state.
 
     The object refers neither to the cache nor to a bound function, because the garbage collector does not see the
     accelerator's references.
@@ -62,12 +62,13 @@ class _Table:
         self.store = store
         self.memory = bytearray(16)
         self.counts = memoryview(self.memory).cast("Q")
-        """Hits and misses. The accelerator counts in the same memory."""
-        # For each library, the memory that contains the table's handle (with ctypes, a c_void_p). A close clears it.
+        """Numbers of hits and misses. The accelerator updates the same memory."""
+        # For each library, the memory that contains the table's handle (with ctypes, a c_void_p). Closing clears this
+        # memory.
         self.handles: dict[str, Any] = {}
 
     def bind(self, fallback: "Get") -> "Get":
-        """Returns a fast lookup, which calls ``fallback`` if it has no handle, and for unusual paths and values."""
+        """Returns a fast lookup, which calls ``fallback`` if there is no handle, and for unusual paths and values."""
         fast = _accelerator.load()
         if fast is None:
             return _bind_ctypes(self, fallback) if _accelerator.holds_the_lock() else fallback
@@ -76,7 +77,7 @@ class _Table:
         return fast.get_match(function, self.handles, self.memory, fallback)  # type: ignore[no-any-return]
 
     def get_match(self, library_name: str, file_path: str) -> "str | None":
-        """Looks up a path. If the table's handle is missing, or a close has cleared it, gets the handle first."""
+        """Looks up a path. If the table's handle is missing or was cleared by a close, first gets the handle."""
         if type(library_name) is not str or any(bytes(self.handles.get(library_name, b""))):
             return self._read(library_name, file_path)
         handle: Any = self.store.cell(_table_of(library_name))
@@ -131,7 +132,7 @@ def _bind_ctypes(table: "_Table", fallback: "Get") -> "Get":
 
 
 class MatchCache:
-    """The items of files, as the host recorded them in ``data_dir/match_cache``. Records never expire.
+    """The items for files, as recorded by the host in ``data_dir/match_cache``. Records never expire.
 
     The cache compares paths after ``str.lower()``, and library names exactly. Any number of objects, threads and
     processes can use the same folder. An object still works after :meth:`close`.
@@ -150,11 +151,11 @@ class MatchCache:
         self._log = host_log("Cache")
         self._log.debug(f"MatchCache initialized at {self._store.folder} (limit: {size_limit} bytes)")
         if type(self).get_match is _GET_MATCH and not self._log.is_there:
-            # This attribute of the instance hides the method below, and saves a method call.
+            # This instance attribute hides the method of the same name, and saves a method call.
             self.__dict__["get_match"] = self._get
 
     def get_match(self, library_name: str, file_path: str) -> "str | None":
-        """Returns the key recorded for a path, or None."""
+        """Returns the key that was recorded for a path, or None."""
         key = self._get(library_name, file_path)
         if key is None:
             self._log.debug(f"Match cache miss for '{file_path}'")
@@ -162,7 +163,7 @@ class MatchCache:
             self._log.debug(f"Match cache hit for '{file_path}' -> {key}")
         return key
 
-    # Hosts' tests set these two.
+    # Hosts' tests set these two attributes.
 
     @property
     def _hits(self) -> int:
@@ -181,7 +182,7 @@ class MatchCache:
         self._table.counts[1] = number
 
     def set_match(self, library_name: str, file_path: str, plex_key: str) -> None:
-        """Records the key of a path. After the call, every process knows the key."""
+        """Records the key for a path. After the call, every process sees the key."""
         if plex_key is None:
             self.invalidate(library_name, file_path)
             return
@@ -189,7 +190,7 @@ class MatchCache:
         self._log.debug(f"Cached match '{file_path}' -> {plex_key}")
 
     def invalidate(self, library_name: str, file_path: str) -> None:
-        """Removes the key of a path. An unknown path is not an error."""
+        """Removes the key for a path. An unknown path is not an error."""
         table, path = _table_of(library_name), _name_of(file_path)
         known = self._log.is_there and self._store.has(table, path)
         self._store.remove(table, path)
@@ -197,7 +198,7 @@ class MatchCache:
             self._log.debug(f"Invalidated match for '{file_path}'")
 
     def invalidate_library(self, library_name: str) -> None:
-        """Removes all keys of a library, in constant time."""
+        """Removes all keys for a library, in constant time."""
         table = _table_of(library_name)
         count = self._store.count(table) if self._log.is_there else 0
         self._store.clear(table)
@@ -215,7 +216,7 @@ class MatchCache:
         self._log.debug("Match cache closed")
 
     def get_stats(self) -> "dict[str, Any]":
-        """Returns ``hits``, ``misses`` and ``hit_rate`` (0.0 to 100.0) of this object; ``size`` in bytes; ``count``."""
+        """Returns ``hits``, ``misses`` and ``hit_rate`` (0.0 to 100.0) of this object, ``size`` in bytes, ``count``."""
         hits, misses = self._table.counts
         return counted(hits, misses, self._store.disk_bytes(), self._store.count())
 
@@ -228,7 +229,7 @@ _GET_MATCH = MatchCache.get_match  # a host's test can replace this method
 
 
 def counted(hits: int, misses: int, size: int, count: int) -> "dict[str, Any]":
-    """Returns the statistics of a cache as a dict."""
+    """Returns a cache's statistics as a dict."""
     total = hits + misses
     return {
         "hits": hits,

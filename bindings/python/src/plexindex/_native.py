@@ -30,7 +30,7 @@ class CBytes(Structure):
 
     @classmethod
     def of(cls, raw: bytes | None) -> CBytes:
-        """Creates a struct that points to these bytes, and keeps them alive."""
+        """Creates a struct that points to ``data``, and keeps the bytes alive."""
         return cls() if raw is None else cls(raw, len(raw))
 
 
@@ -80,7 +80,7 @@ class CBuffer(Structure):
 
 
 class CQuery(Structure):
-    """plexindex_query. Its plexindex_bytes is two fields here, which saves an attribute access for each."""
+    """plexindex_query, with two fields in place of each plexindex_bytes, which saves an attribute access."""
 
     _fields_ = [
         ("size", c_size_t),
@@ -160,7 +160,7 @@ class CTableOp(Structure):
 _QUERY = POINTER(CQuery)
 _BUFFER = POINTER(CBuffer)
 
-# For each function, the result and the arguments.
+# For each function, the result type and the argument types.
 SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "get_abi_version": (c_uint32, ()),
     "get_version": (c_char_p, ()),
@@ -211,16 +211,16 @@ class Native:
     """The loaded library. Each function in SIGNATURES is an attribute, without the prefix ``plexindex_``.
 
     Calls release the interpreter's lock, so that other threads can run and signals can arrive during a call. The
-    exceptions are the fast lookups plexindex_lookup_key() and plexindex_table_lookup(), which never block. They have no
-    argument types, because type checks would cost more than the lookup. So pass only bytes.
+    exceptions are the fast lookups plexindex_lookup_key() and plexindex_table_lookup(), which never block. Fast lookups
+    have no argument types, because type checks would cost more than the lookup. So pass only bytes.
     """
 
     def __init__(self, path: str) -> None:
-        """Loads the library at this path. Raises LoadError if that fails."""
+        """Loads the library at ``path``. Raises LoadError if loading fails."""
         self.path = path
         try:
             if not _accelerator.is_whole(path):
-                raise OSError(f"{path} is truncated: install it again")
+                raise OSError(f"{path} is truncated: reinstall plexindex")
             library = ctypes.CDLL(path)
         except OSError as error:
             raise LoadError(_cannot_load(path, error)) from None
@@ -257,18 +257,18 @@ class Native:
 
 def _cannot_load(path: str, error: OSError) -> str:
     if os.environ.get("PLEXINDEX_LIBRARY"):
-        return f"cannot load the library that PLEXINDEX_LIBRARY names: {error}"
+        return f"cannot load the library in PLEXINDEX_LIBRARY: {error}"
     if not os.path.exists(path):
-        return f"cannot find the plexindex library at {path}: install plexindex again, or set PLEXINDEX_LIBRARY"
+        return f"cannot find the plexindex library at {path}: reinstall plexindex, or set PLEXINDEX_LIBRARY"
     why = str(error).rstrip(".")
-    return f"cannot load the plexindex library: {why}. Is the wheel for another processor or C library?"
+    return f"cannot load the plexindex library: {why}. Is the wheel for a different processor or C library?"
 
 
 _native: Native | None = None
 
 
 def load() -> Native:
-    """Returns the library, and loads it at the first call. It is harmless if two threads both load the library."""
+    """Returns the library, which the first call loads. Two threads can both load the library without harm."""
     global _native
     if _native is None:
         _native = Native(_accelerator.loaded or _accelerator.library_path())

@@ -10,9 +10,9 @@ import unicodedata
 from functools import lru_cache
 from itertools import islice
 
-# Other errors, such as a missing permission or a dead mount, do not prove that a file is missing.
+# Errors that prove that a file is missing, unlike, for example, a missing permission or a dead mount.
 _GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
-# Windows' errors for an unreachable share. Python converts them to the error number for a missing file.
+# Windows' errors for an unreachable share. Python converts these errors to the error number for a missing file.
 _AWAY = (53, 64, 67, 1203, 1222, 1231)
 # The system's error numbers for a missing file and, on Windows, for a missing folder.
 NOT_THERE = (2, 3) if os.name == "nt" else (errno.ENOENT,)
@@ -27,12 +27,12 @@ def is_gone(error: OSError) -> bool:
 
 
 def number_of(error: OSError) -> int:
-    """Returns the system's number of an error, which is not ``errno`` on Windows."""
+    """Returns the system's error number, which is not ``errno`` on Windows."""
     return getattr(error, "winerror", None) or error.errno or 0
 
 
 def text_of(number: int) -> str:
-    """Returns the system's text for an error number."""
+    """Returns the system's description of an error number."""
     if sys.platform == "win32":
         import ctypes
 
@@ -60,19 +60,19 @@ def is_empty(folder: bytes) -> str | None:
 
 
 def names_in(folder: bytes, most: int) -> int:
-    """Returns the number of names in a folder, at most ``most``."""
+    """Returns the number of names in a folder; stops counting at ``most``."""
     with os.scandir(folder) as entries:
         return sum(1 for _ in islice(entries, most))
 
 
 def forget() -> None:
-    """Clears the caches of folders, so that the next call reads them again."""
+    """Clears the folder caches, so that the next call reads folders again."""
     _existing_folder.cache_clear()
     _names_in.cache_clear()
 
 
 def spelt_otherwise(path: bytes) -> bytes | None:
-    """Returns an existing file in another spelling (case, composition) that the index treats as equal, or None."""
+    """Returns an existing file whose different spelling (case, composition) the index treats as equal, or None."""
     folder, name = os.path.split(path)
     there = _existing_folder(folder)
     found = None if there is None else _names_in(there).get(_form(name))
@@ -85,7 +85,7 @@ def spelt_otherwise(path: bytes) -> bytes | None:
 
 @lru_cache(maxsize=256)
 def _existing_folder(folder: bytes) -> bytes | None:
-    """Returns a folder as the disk spells it, or None if the folder is missing."""
+    """Returns a folder in the disk's spelling, or None if the folder is missing."""
     if os.path.isdir(folder) or not folder:
         return folder
     above, name = os.path.split(folder)
@@ -100,7 +100,7 @@ def _names_in(folder: bytes) -> dict[bytes, bytes]:
         names = os.listdir(folder or b"/")
     except OSError:
         return {}
-    # Start with a fast pass for ASCII names, because one folder can contain all films.
+    # Start with a fast pass over ASCII names, because a single folder can contain all films.
     found = dict(zip(map(bytes.lower, names), names))
     found.update([(_form(name), name) for name in names if not name.isascii()])
     return found

@@ -1,4 +1,4 @@
-"""Opening an index."""
+"""Opens an index."""
 
 import os
 import sys
@@ -48,64 +48,67 @@ def open(
     log_level: "int | str | None" = None,
     progress: "ProgressArg" = None,
 ) -> "Index":
-    """Opens an index on a folder. Sends no request; the first lookup that needs the server sends one.
+    """Opens an index in a folder. Sends no request; the first lookup that needs the server sends one.
 
     Several processes can open the same folder, and one process can open it several times. All times are in seconds.
 
     Without ``cache_dir``, the folder, server, token, user, Plex's database, shared log, mappings and size limit come
     from the environment (``PLEXINDEX_URL``, ``PLEXINDEX_TOKEN``, …) and from plexapi's ``config.ini``, as for the
     command ``plexindex``; ``plexindex --help`` lists the sources. Arguments take precedence. plexindex sends a
-    configured token only to the server that is configured with this token.
+    configured token only to the server that is configured with the token.
 
     Args:
-        cache_dir: Folder of the store. If it is missing, plexindex creates it for its owner only. None: see above.
-        server_url: Base URL, such as ``http://127.0.0.1:32400``. Without a URL, the store or ``database`` answers.
+        cache_dir: The store's folder. If the folder is missing, plexindex creates it, accessible only to its owner.
+            None: the configured folder.
+        server_url: Base URL, such as ``http://127.0.0.1:32400``. Without a URL, plexindex answers from the store or
+            ``database``.
         token: The Plex token, or a callable that returns the token. plexindex sends the token only to this server, and
             never stores or logs it. ``open`` calls the callable first, and raises its exception. When the server
             rejects the token (401) or reports that it has expired (498), plexindex calls the callable again, on the
-            thread of that call and once for all threads, and retries. If the callable then raises, or returns None or
-            the same token, plexindex answers from the store, and does not use the callable again for 15 seconds. Other
-            threads wait for the new token until their deadline, but at most ``read_timeout``.
+            thread of the rejected call and once for all threads, and retries. If the callable then raises, or returns
+            None or the same token, plexindex answers from the store, and does not use the callable again for 15
+            seconds. Other threads wait for the new token until their deadline, but at most ``read_timeout``.
         user: A name for the user whose view of the server the index contains. None: each token has its own index. Set a
-            name if the token changes: a new token of the same user then finds the same index. JSON Web Tokens that name
-            their key pair and their user (``thumbprint``, ``username``) need no name.
+            name if the token changes: a new token for the same user then uses the same index. JSON Web Tokens that
+            contain their key pair and their user (``thumbprint``, ``username``) need no name.
         library_ttl: How long a listing is fresh. 0: never; None: until it is invalidated.
         max_age: Age at which plexindex fetches a full listing even if the server reports no change. None: never.
-        deadline: Default deadline of calls. None: no limit; 0: hardly any time.
+        deadline: Default deadline for calls. None: no limit; 0: hardly any time.
         connect_timeout: Maximum time for connecting.
-        read_timeout: Maximum time for which the server may send nothing during an answer. For a lookup without a
-            listing, the maximum is 15 s.
+        read_timeout: Maximum time for which the server may send nothing during a response. For a lookup without a
+            listing, at most 15 s.
         retry_for: How long to retry a request after a temporary failure. 0: no retries; None: until the deadline.
-        ca_file: PEM file with certificate authorities to trust instead of the system's.
+        ca_file: PEM file with certificate authorities to trust instead of the system's authorities.
         accept_invalid_certs: Accept any certificate, with a warning in the log.
-        offline: Never ask the server.
+        offline: Send no requests.
         mappings: Rules between the host's paths and the server's: :class:`plexindex.Mapping`, or pairs of folders
             ``(host, server)``.
         page_size: Number of rows in a page of a listing, from 1 to 1000.
         matches_limit: Maximum size of confirmed matches on disk in bytes. plexindex removes the oldest matches first.
-        size_limit: Maximum size of the whole folder in bytes. plexindex removes the libraries that were refreshed
-            longest ago, and fetches them again when needed. Confirmed matches, tables and the newest listing stay. If
-            processes have different limits, the smallest limit applies. None: no limit.
+        size_limit: Maximum size of the whole folder in bytes. plexindex removes the least recently refreshed libraries,
+            and fetches them again when needed. Confirmed matches, tables and the newest listing remain. If processes
+            have different limits, the smallest limit applies. None: no limit.
         database: Plex's own database, on the server's machine: the file ``com.plexapp.plugins.library.db``, its folder,
-            or the folder 'Plex Media Server'. plexindex reads it while the server runs, and never writes to it. With
-            only a database, plexindex needs neither a URL nor a token, sends no requests, notices each change at the
-            next lookup, and shows all libraries of the server. None: no database; plexindex never searches for one.
+            or the folder 'Plex Media Server'. plexindex reads the database while the server runs, and never writes to
+            it. With only a database, plexindex needs neither a URL nor a token, sends no requests, notices each change
+            on the next lookup, and shows all of the server's libraries. None: no database; plexindex never searches for
+            one.
         mmap: Whether to map the index files into memory. False: read them into memory.
-        slow: Log each call that takes longer than this, with the parts of its time: as a warning, or as info if the
+        slow: Log each call that takes longer than this, with a breakdown of its time: as a warning, or as info if the
             call fetched a library or waited for another fetch. None: log no calls.
         obfuscate_paths: In log lines, errors and reasons, replace a media path with a short hash and the extension,
             such as ``path-3f9a2c1b07.mkv``. The same path in the same folder always has the same hash.
-        shared: A PostgreSQL database that several hosts of one server share, such as
+        shared: A PostgreSQL database that several hosts with the same server share, such as
             ``postgresql://user@host/database?sslmode=verify-full``; the password comes from ``PGPASSWORD`` or a
-            passfile. One host fetches for all, and confirmed matches and invalidations reach all hosts. Each host
+            password file. One host fetches for all, and confirmed matches and invalidations reach all hosts. Each host
             answers from its own folder. You cannot combine ``shared`` with ``database``. Without ``server_url``, the
             hosts exchange nothing.
         shared_retry: How long to wait for an unreachable shared log before asking Plex for listings. None: forever.
-        shared_durable: Force each confirmed match and invalidation for other hosts to the disk before the call returns,
-            so that a power cut loses none. Such calls take longer. None: False.
-        log_level: What the library logs: a level of ``logging``, one of ``"error"``, ``"warning"``, ``"info"``,
+        shared_durable: Sync each confirmed match and invalidation for other hosts to disk before the call returns, so
+            that a power cut loses none of them. These calls take longer. None: False.
+        log_level: Log level of the library: a ``logging`` level, one of ``"error"``, ``"warning"``, ``"info"``,
             ``"debug"`` (with full paths), ``"off"``, or None for the current level of the logger ``plexindex``. The
-            process has only one level, which the last ``open`` sets.
+            level applies to the whole process, and the last ``open`` sets it.
         progress: Default callback for progress (:class:`plexindex.Progress`).
 
     Raises:
@@ -184,7 +187,7 @@ _reopened: "dict[str, Index]" = {}
 
 
 class _UnavailableIndex:
-    """Replaces a pickled index that plexindex cannot open, and its libraries. Each use raises the error.
+    """Stands for a pickled index that plexindex cannot open, and for its libraries. Each use raises the error.
 
     An error during unpickling would end a worker of a multiprocessing.Pool, and the pool would wait forever.
     """
@@ -195,7 +198,7 @@ class _UnavailableIndex:
         self._error = error
 
     def library(self, *_: object, **__: object) -> "_UnavailableIndex":
-        """Returns an object that raises the error at each use."""
+        """Returns an object that raises the error on each use."""
         return self
 
     def _refuse(self, *_: object) -> "Any":
@@ -208,7 +211,7 @@ class _UnavailableIndex:
 
     def __getattr__(self, name: str) -> "Any":
         if name.startswith("__"):
-            # Python looks for special methods, such as those for copying and pickling.
+            # Python looks for special methods, such as the methods for copying and pickling.
             raise AttributeError(name)
         raise self._error
 
@@ -219,7 +222,7 @@ class _UnavailableIndex:
 def _open_again(
     folder: str, server_url: "str | None", has_token: bool, given: "dict[str, Any]"
 ) -> "Index | _UnavailableIndex":
-    """Opens a pickled index. Equal pickles return the same index, which stays open until the process ends."""
+    """Opens a pickled index. Equal pickles return the same index, which stays open until the process exits."""
     from . import Error
 
     try:
@@ -249,7 +252,7 @@ def _opened_again(folder: str, server_url: "str | None", has_token: bool, given:
 
 
 def _find_configuration(given: "dict[str, Any]", token: "str | None") -> "Any":
-    """Returns the given options, and takes missing options from the environment and plexapi's file."""
+    """Returns the given options, with missing options from the environment and plexapi's file."""
     from ._config import Setting, find
     from ._mapping import as_mapping
 
@@ -312,7 +315,7 @@ def _log_level(level: "int | str | None") -> int:
 def _rules(mappings: "list[MappingArg]") -> "_lazy_index.Rules":
     pairs = [rule for rule in mappings if type(rule) is tuple and len(rule) == 2]
     if len(pairs) < len(mappings):
-        # Import the module at its first use, because few hosts need it.
+        # Import the module on first use, because few hosts need it.
         from ._mapping import rules_of
 
         return rules_of(mappings)

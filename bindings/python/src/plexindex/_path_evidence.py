@@ -1,7 +1,7 @@
 """Evidence that a path does not belong to the only item of the library that has a file of this name.
 
-The path may belong to a file that Plex has not scanned yet, or to another library. Or only the root differs, because
-the host mounts the same folder elsewhere.
+The path may belong to a file that Plex has not scanned yet, or to a different library. Or only the root differs,
+because the host mounts the same folder elsewhere.
 """
 
 from __future__ import annotations
@@ -17,29 +17,30 @@ if TYPE_CHECKING:
     from ._host_log import HostLog
     from ._plexapi import SectionIndex
 
-# The match kinds of a path that is listed or recorded itself.
+# The match kinds for a path that is itself listed or recorded.
 LISTED = ("confirmed", "exact", "mapped")
-# Plex's item types to search for, by the type of the library.
+# Plex's item types to search for, by library type.
 _TYPES = {"movie": 1, "show": 4, "artist": 10}
-# Warnings that are already in the log, so that each appears only once.
+# Warnings that were already logged, so that each appears only once.
 _warned: set[tuple[str, ...]] = set()
 _MAX_WARNED = 4096
-# Sections that the host has used, by server and key. The host can try another section for the same path next.
+# Sections that the host has used, by server and key. The host may try another section for the same path next.
 _asked: set[tuple[str, str]] = set()
 
 
 class PathEvidence:
-    """The evidence in one path, for one section."""
+    """The evidence in a path, for a section."""
 
     def __init__(self, section: Any, index: SectionIndex | None, spellings: list[str], log: HostLog) -> None:
-        """``spellings`` contains the path and, if the path is below a mapped folder, the mapped path."""
+        """``spellings``: the path and, if the path is below a mapped folder, the mapped path."""
         self._section, self._index, self._spellings, self._log = section, index, spellings, log
         self._server = str(getattr(getattr(section, "_server", None), "_baseurl", ""))
         self._key = str(getattr(section, "key", ""))
         _asked.add((self._server, self._key))
-        # Title and key of another library that lists the path, in a list of at most one. None: not determined yet.
+        # Title and key of another library that lists the path, in a list with at most one element. None: not determined
+        # yet.
         self._listing: list[tuple[str, str]] | None = None
-        # The section with a folder above the path, in a list of at most one. None: not determined yet.
+        # The section with a folder above the path, in a list with at most one element. None: not determined yet.
         self._owners: list[Any] | None = None
         self._reason = ""
 
@@ -53,9 +54,9 @@ class PathEvidence:
     ) -> bool:
         """Returns whether the path belongs to a different item than the item with these files.
 
-        ``names_another`` says whether the path has a different title, year, show or number. ``is_alone`` says whether
-        no other item of the library has a file of that name. ``is_in_library`` says whether the mapped path is in a
-        folder of the library.
+        ``names_another``: whether the path contains a different title, year, show or number. ``is_alone``: whether no
+        other item in the library has a file with the same name. ``is_in_library``: whether the mapped path is in one of
+        the library's folders.
         """
         if self.is_one_of(files):
             return False
@@ -78,11 +79,11 @@ class PathEvidence:
         return False
 
     def is_one_of(self, files: list[str]) -> bool:
-        """Returns whether the path or the mapped path is one of these files."""
+        """Returns whether the path or the mapped path is one of ``files``."""
         return any(same_file(path, files) for path in self._spellings)
 
     def tell(self, file: str | None) -> None:
-        """Warns once for each path that the library has only a different file of that name."""
+        """Warns, once for each path, that the library has only a different file with the same name."""
         path, title = self._spellings[0], self._section.title
         name = self._log.path(components(path)[-1])
         there = f" in {self._log.path(folder_of(file))}" if file else " elsewhere"
@@ -103,7 +104,7 @@ class PathEvidence:
     def listing_library(self, sure_key: str | None = None) -> str | None:
         """Returns the title of another library that lists the path, if the index knows one. Sends no request.
 
-        ``sure_key`` is the key of the item that this library has with high confidence. If a fast lookup in all
+        ``sure_key`` is the key of the item that this library returns with high confidence. If a fast lookup in all
         libraries finds the same item, no other library lists the path.
         """
         if self._listing is None:
@@ -113,7 +114,7 @@ class PathEvidence:
             try:
                 found = self._index and self._index.index.match(self._spellings[0], offline=True)
             except Error:
-                found = None  # the index has no listing yet
+                found = None  # the index contains no listing yet
             if found and found.match_kind in LISTED and all(item.section != self._key for item in found.candidates):
                 self._listing = [(str(item.library), str(item.section)) for item in found.candidates]
         return self._listing[0][0] if self._listing else None
@@ -123,8 +124,8 @@ class PathEvidence:
         return True
 
     def is_outside(self) -> bool:
-        """Returns whether no library lists the path or has a folder above it. Call this only if the index has high
-        confidence in an item, which it never has for a path below a folder of a library. Sends no request.
+        """Returns whether no library lists the path or has a folder above it. Call this method only if the index has
+        high confidence in an item, which it never has for an unlisted path below a library's folder. Sends no request.
         """
         if self.listing_library() is not None:
             return False
@@ -150,7 +151,7 @@ class PathEvidence:
         """Returns the server's other sections, if the host's client has loaded them."""
         server = getattr(getattr(self._section, "_server", None), "__dict__", {})
         library = getattr(server.get("library"), "__dict__", {})
-        # plexapi stores the sections under one of these names.
+        # plexapi stores the sections under one of these two names.
         loaded = library.get("_loadSections") or (library.get("_sectionsByID"),)
         known = loaded[0] if isinstance(loaded, tuple) else None
         return [one for key, one in known.items() if str(key) != self._key] if isinstance(known, dict) else []
@@ -165,7 +166,7 @@ class PathEvidence:
             items = other.fetchItems(f"/library/sections/{other.key}/all?type={kind}&file={file}") if kind else []
             return any(self.is_one_of([path for path in item.locations if path]) for item in items)
         except Exception:
-            return False  # not every server supports this request
+            return False  # not every server supports the request
 
     def _shift(self, files: list[str]) -> tuple[str, str] | None:
         """Returns the host's and the server's folder if only the roots of two paths differ."""
@@ -182,7 +183,7 @@ class PathEvidence:
         if _is_new(title, here, there):
             self._log.warn(
                 f"Stash's folder {here}{where and where + ','} is treated as Plex's {there} of library '{title}': the "
-                "paths below them agree, and no other file of the library has that name. If that is wrong, mount the "
+                "paths below them agree, and no other file in the library has that name. If that is wrong, mount the "
                 "folder at the same path in both"
             )
 

@@ -1,4 +1,4 @@
-"""Compares paths in the normal form that the library uses."""
+"""Compares paths in the library's normal form."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 LONGEST_PATH = 32_767
-"""Maximum bytes of a path that the library compares."""
+"""Maximum length of a path that the library compares, in bytes."""
 
 
 def is_windows(path: str) -> bool:
@@ -25,7 +25,7 @@ def is_windows(path: str) -> bool:
 
 
 def full_path(path: bytes) -> bytes:
-    r"""Returns the absolute path of a file on this machine. On Windows, removes the prefix ``\\?\`` of long paths."""
+    r"""Returns the absolute path of a file on this machine. On Windows, removes the ``\\?\`` prefix of long paths."""
     if os.name == "nt":
         if path[:8].upper() == b"\\\\?\\UNC\\":
             path = b"\\\\" + path[8:]
@@ -35,19 +35,19 @@ def full_path(path: bytes) -> bytes:
 
 
 def components(path: str) -> list[str]:
-    """Splits a path into its components. In a Windows path, a backslash is a separator, too."""
+    """Splits a path into its components. In a Windows path, a backslash is also a separator."""
     if is_windows(path):
         path = path.replace("\\", "/")
     return [part for part in path.split("/") if part]
 
 
 def last_component(path: str) -> str:
-    """Returns a path without its folders, for texts that can appear in a log."""
+    """Returns a path's last component, for messages that can appear in a log."""
     return (components(path) or [path])[-1]
 
 
 def folder_of(path: str, count: int = 1) -> str:
-    """Returns a path without its last ``count`` components. By default, removes only the name."""
+    """Returns a path without its last ``count`` components; by default, without the file name."""
     end = len(path)
     for part in reversed(components(path)[-count:]):
         end = path.rindex(part, 0, end)
@@ -55,23 +55,23 @@ def folder_of(path: str, count: int = 1) -> str:
 
 
 def ends_alike(path: str, file: str) -> bool:
-    """Returns whether the names of the file and of three folders above are equal: enough evidence for a film."""
+    """Returns whether the file name and the three folders above are equal, which is enough evidence for a film."""
     end = path.rsplit("/", 4)[1:]
     return len(end) == 4 and all(end) and end == file.rsplit("/", 4)[1:]
 
 
 def shared_end(path: str, others: Sequence[str]) -> list[int]:
-    """Returns how many components, from the name upwards, each of the others shares with the path."""
+    """Returns how many trailing components each of ``others`` has in common with the path."""
     return [relation["common"] for relation in relations(path, others)]
 
 
 def relations(path: str, others: Sequence[str]) -> list[PathRelation]:
-    """Compares a path with each of the others, with the method ``paths.compare``."""
-    # Import the module at its first use, because importing the drop-in must be fast.
+    """Compares a path with each of ``others``, with the method ``paths.compare``."""
+    # Import the module on first use, because importing the drop-in must be fast.
     from ._call import ask_without_index
 
     raw, *rest = (text.encode("utf-8", "surrogatepass") for text in (path, *others))
-    # Compare strings that are too long for a path byte by byte.
+    # Compare overlong strings, which cannot be paths, byte by byte.
     if len(raw) > LONGEST_PATH:
         return [{"equal": text == raw, "under": False, "common": 0} for text in rest]
     given = [b"" if len(text) > LONGEST_PATH else text for text in rest]
@@ -80,12 +80,12 @@ def relations(path: str, others: Sequence[str]) -> list[PathRelation]:
 
 
 def same_file(path: str, others: Sequence[str]) -> bool:
-    """Returns whether one of the others is this path in any spelling."""
+    """Returns whether one of ``others`` is the same path in any spelling."""
     return any(relation["equal"] for relation in relations(path, others))
 
 
 def lies_under(path: str, folders: Sequence[str]) -> bool:
-    """Returns whether a path lies below one of the folders."""
+    """Returns whether a path is below one of the folders."""
     return any(relation["under"] for relation in relations(path, folders))
 
 
@@ -105,9 +105,9 @@ def mapped(path: str, host: str | None, server: str | None) -> str | None:
 
 
 def best(rows: Iterable[tuple[T, list[str]]], path: str, other: str | None) -> list[T]:
-    """Returns the rows that match the path best. ``other`` is the path after mappings.
+    """Returns the rows that match the path best. ``other`` is the mapped path.
 
-    Equal bytes are best, then an equal normal form, then both for the mapped path, then the longest common end.
+    Equal bytes are best, then an equal normal form, then the same two for the mapped path, then the longest common end.
     """
     files = [(row, file) for row in rows for file in row[1]]
     listed = [file for _, file in files]

@@ -1,4 +1,4 @@
-"""The folders of libraries on this machine."""
+"""The libraries' folders on this machine."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from ._library import LibraryInfo
 
-    # The index imports this module, so it cannot name the class.
+    # The index imports this module, so this module cannot import the class.
     Index = Any
     Library = Any
 
@@ -27,20 +27,20 @@ _SEPARATOR = os.sep.encode()
 
 
 class Places:
-    """The folders of all libraries on this machine. ``asked`` is the library to compare, or all libraries."""
+    """All libraries' folders on this machine. ``asked`` is the library to compare, or all libraries."""
 
     def __init__(self, index: Index, asked: Library) -> None:
         self.index, self.asked = index, asked
         self.names = Names(index)
         self.locations: ByFolder = {}
-        """The folders of the compared libraries."""
+        """The compared libraries' folders."""
         self.unfetched: ByFolder = {}
-        """The folders of compared libraries that were never fetched."""
+        """The folders of those compared libraries that were never fetched."""
         self.others: ByFolder = {}
-        """The folders of the other libraries."""
+        """The other libraries' folders."""
 
     def reload(self, libraries: Iterable[LibraryInfo]) -> None:
-        """Reads the libraries again."""
+        """Updates the folders from the given libraries or, by default, from the index."""
         for library in libraries:
             known = self.unfetched if library.age is None else self.locations
             if not is_chosen(library, self.asked):
@@ -50,11 +50,11 @@ class Places:
                     known.setdefault(self.names.host_folder(location), []).append(library)
 
     def library(self, library: LibraryInfo) -> Library:
-        """Returns the handle of a library."""
+        """Returns a library's handle."""
         return self.index.library(uuid=library.uuid)
 
     def at_locations(self, places: Iterable[bytes]) -> list[LibraryInfo]:
-        """Returns the libraries that have these locations, without duplicates."""
+        """Returns the libraries with the given locations, without duplicates."""
         return list({library.uuid: library for place in places for library in self.locations[place]}.values())
 
     def innermost(self, path: bytes) -> bytes | None:
@@ -72,20 +72,20 @@ class Places:
         return None if len(self.innermost(folder) or b"") >= len(place) else self.others[place]
 
     def files(self, folder: bytes, library: LibraryInfo) -> int:
-        """Returns the number of files that a library lists below exactly this folder."""
+        """Returns the number of files that a library lists below a folder in exactly this spelling."""
         found = self.index.folder(folder, self.library(library), offline=True)
         return found.files if found.match_kind in ("exact", "mapped") else 0
 
 
 class Names:
-    """Converts listed paths to the host's paths, with the mappings of an index."""
+    """Converts listed paths to the host's paths, with an index's mappings."""
 
     def __init__(self, index: Index) -> None:
         given = index._recipe[1][3]["mappings"] if index._recipe else ()
         rules = [as_mapping(rule) for rule in given or ()]
         self._index, self._are_mapped = index, bool(rules)
         self.known = all(rule.kind != c.MAPPING_HOST_PATTERN for rule in rules)
-        """Whether each listed path has a host path. A pattern for host paths cannot be inverted."""
+        """Whether every listed path has a host path; false with a pattern for host paths, which cannot be inverted."""
 
     def host(self, path: str) -> bytes:
         """Returns the host's path for a listed path."""
@@ -101,13 +101,13 @@ class Names:
 
 
 def is_in(path: bytes, folder: bytes) -> bool:
-    """Returns whether a path is this folder or lies below it."""
-    # On Windows, neither the case nor the kind of separator matters.
+    """Returns whether a path is ``folder`` or is below it."""
+    # On Windows, neither case nor the kind of separator matters.
     path, folder = os.path.normcase(path), os.path.normcase(folder)
     return path == folder or path.startswith(folder.rstrip(_SEPARATOR) + _SEPARATOR)
 
 
 def outermost(folders: Iterable[bytes]) -> list[bytes]:
-    """Returns the outermost of these folders, without duplicates."""
+    """Returns the outermost of ``folders``, without duplicates."""
     once = list(dict.fromkeys(folders))
     return [one for one in once if not any(one != other and is_in(one, other) for other in once)]

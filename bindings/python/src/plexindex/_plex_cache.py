@@ -1,4 +1,4 @@
-"""The drop-in's cache of listings and searches: rows by library, and by library and title, that expire."""
+"""The drop-in's cache of listings and searches: expiring rows by library, and by library and title."""
 
 from __future__ import annotations
 
@@ -20,16 +20,17 @@ if TYPE_CHECKING:
     from ._rows import Row
     from ._tables import Op
 
-# This table has the entries that a cache counts: rows by library, rows by library and title, and missed paths. Each
-# other table indexes one listing by file name: the listing of a library, or of its episodes or tracks. Each value has
-# the keys and paths for a share of the file names. The value with the empty name is the number of these values.
+# This table contains the entries that a cache counts: rows by library, rows by library and title, and missed paths.
+# Every other table indexes a listing by file name: the listing of a library, or of its episodes or tracks. Each value
+# contains the keys and paths for a share of the file names. The value with the empty name is the number of these
+# values.
 _ROWS = b"rows"
 _LISTED, _LEAVES = b"l", b"e"
 _SHAPE = b""
 
 
 class PlexCache:
-    """Items of libraries and results of title searches, as the host stored them in ``data_dir/cache``.
+    """Library items and title search results, as stored by the host in ``data_dir/cache``.
 
     Any number of objects, threads and processes can use the same folder. An object still works after
     :meth:`close`. :func:`plexindex.compat.find_plex_items_with_confidence` finds stored items by path without a scan.
@@ -39,7 +40,7 @@ class PlexCache:
     DEFAULT_LIBRARY_TTL = 3600
     """Seconds until a stored value expires."""
     DEFAULT_SIZE_LIMIT = 104_857_600
-    """Maximum size in bytes. The cache first removes the oldest values. Storing a value also removes expired values."""
+    """Maximum size in bytes. The cache removes the oldest values first. Storing a value also removes expired values."""
 
     def __init__(
         self,
@@ -62,12 +63,12 @@ class PlexCache:
         )
 
     def set_library_items(self, library_name: str, items: Iterable[Any]) -> None:
-        """Stores the key, title and paths of each item. The list, even an empty one, expires after the current TTL."""
+        """Stores each item's key, title and paths. The list, even an empty list, expires after the current TTL."""
         count = self._put_listing(_LISTED, library_name, items)
         self._log.debug(f"Cached {count} items for library '{library_name}' (TTL: {self._library_ttl}s)")
 
     def get_library_items(self, library_name: str) -> list[Row] | None:
-        """Returns the rows of a library in order, or None if the cache has no rows or they have expired."""
+        """Returns a library's rows in order, or None if there are no rows or the rows have expired."""
         rows = self._get(_entry(_LISTED, library_name))
         if rows is None:
             self._log.debug(f"Cache miss for library '{library_name}'")
@@ -76,13 +77,13 @@ class PlexCache:
         return rows
 
     def set_search_results(self, library_name: str, title: str, results: Iterable[Any]) -> None:
-        """Stores the results of a search for a title, as :meth:`set_library_items` does."""
+        """Stores the results of a title search, like :meth:`set_library_items`."""
         rows = [row for row in map(extract, results) if row is not None]
         self._store.put(_ROWS, _entry(b"s", library_name, title), pack(rows), self._library_ttl)
         self._log.debug(f"Cached {len(rows)} search results for '{library_name}:{title}'")
 
     def get_search_results(self, library_name: str, title: str) -> list[Row] | None:
-        """Returns the results stored for exactly this title, or None, as :meth:`get_library_items` does."""
+        """Returns the results that were stored for exactly this title, or None, like :meth:`get_library_items`."""
         rows = self._get(_entry(b"s", library_name, title))
         if rows is None:
             self._log.debug(f"Cache miss for search '{library_name}:{title}'")
@@ -102,7 +103,9 @@ class PlexCache:
         self._log.debug("Cache closed")
 
     def get_stats(self) -> dict[str, Any]:
-        """Returns ``hits``, ``misses`` and ``hit_rate`` (0.0 to 100.0) of this object; ``size`` in bytes; ``count``."""
+        """Returns ``hits``, ``misses`` and ``hit_rate`` (0.0 to 100.0) of this object, ``size`` in bytes, and
+        ``count``.
+        """
         return counted(self._hits, self._misses, self._store.disk_bytes(), self._store.count(_ROWS))
 
     def __repr__(self) -> str:
@@ -130,10 +133,10 @@ class PlexCache:
         self._store.write(ops, self._library_ttl)
         return len(rows)
 
-    # These methods are for the function that finds items. The matching happens in the library.
+    # The following methods are for the function that finds items. The library does the matching.
 
     def _put_leaves(self, library_name: str, items: Iterable[Any]) -> None:
-        """Stores the episodes or tracks of a library in addition to the host's rows."""
+        """Stores a library's episodes or tracks in addition to the host's rows."""
         self._put_listing(_LEAVES, library_name, items)
 
     def _has_leaves(self, library_name: str) -> bool:
@@ -152,8 +155,8 @@ class PlexCache:
     ) -> tuple[list[str], list[str]] | None:
         """Returns the keys of the items that match a path best, or None without a current listing.
 
-        ``other`` is the path after the prefixes of the call. Unless the path itself is listed or mapped, also returns
-        the keys of the other items that have a file of that name.
+        ``other`` is the path with the call's prefix replaced. Unless the path itself is listed or mapped, also returns
+        the keys of all other items that have a file with the same name.
         """
         kind = _LEAVES if leaves else _LISTED
         table = kind + name_of(library_name)
@@ -181,7 +184,7 @@ class PlexCache:
         return keys, [key for key in found if key not in keys]
 
     def _server_paths(self, path: str) -> list[str]:
-        """Returns the path after each mapping from the host's paths to the server's paths."""
+        """Returns the result of each host-to-server mapping that applies to a path."""
         if not self._store.mappings:
             return []
         from ._mapping import as_mapping

@@ -1,4 +1,4 @@
-"""Creates an index for the server of a plexapi object."""
+"""Creates an index for a plexapi object's server."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from ._index import Index
 
-    # Type checkers and editors see exactly the methods that `__getattr__` forwards.
+    # For type checkers and editors: exactly the methods that `__getattr__` forwards.
     from ._index import Index as _IndexMethods
     from ._index import Library as _LibraryMethods
     from ._items import Item
@@ -34,14 +34,14 @@ def _open(server: Any, cache_dir: PathArg | None, options: dict[str, Any]) -> In
 
 
 def certificate_options(verify: object) -> dict[str, Any]:
-    """Returns the options of :func:`plexindex.open` that correspond to the ``verify`` of ``requests``."""
+    """Returns the options for :func:`plexindex.open` that correspond to the ``verify`` option of ``requests``."""
     if verify is False:
         return {"accept_invalid_certs": True}
     return {"ca_file": verify} if isinstance(verify, str) else {}
 
 
 def _user_of(server: Any) -> str | None:
-    """Returns the account of the server's token, if plexapi has fetched it already."""
+    """Returns the account of the server's token, if plexapi has already fetched the account."""
     account = vars(server).get("_myPlexAccount")
     facts = {} if account is None else vars(account)
     # The account can belong to an earlier token.
@@ -52,27 +52,27 @@ def _user_of(server: Any) -> str | None:
 
 
 def _check(call: str, wanted: str, given: Any, attributes: Iterable[str]) -> None:
-    # Check the class first, because reading an object's `library` would make plexapi send a request.
+    # Check the class first, because reading the object's `library` would make plexapi send a request.
     if isinstance(given, str) or not all(hasattr(type(given), name) or hasattr(given, name) for name in attributes):
         more = "; for a URL and a token there is plexindex.open()" if isinstance(given, str) else ""
-        raise TypeError(f"{call} takes a {wanted}, not {type(given).__name__}{more}")
+        raise TypeError(f"{call} requires a {wanted}, not {type(given).__name__}{more}")
 
 
 def from_server(plex: Any, cache_dir: PathArg | None = None, **options: Any) -> ServerIndex:
     """Returns an index for the server of a ``plexapi.server.PlexServer``, with the same address and token.
 
-    ``cache_dir`` is by default the folder of the command, usually ``~/.cache/plexindex``, with the mappings of
-    plexapi's ``config.ini``. ``options`` are the options of :func:`plexindex.open`. Sends no request. If the server
-    rejects the token, or the token expires, the index takes the current token of plexapi's object. If plexapi has
-    fetched the account of the token (``plex.myPlexAccount()``), this account is the ``user``.
+    By default, ``cache_dir`` is the command's folder, usually ``~/.cache/plexindex``, with the mappings from plexapi's
+    ``config.ini``. ``options`` are options for :func:`plexindex.open`. Sends no request. If the server rejects the
+    token, or the token expires, the index uses the current token of plexapi's object. If plexapi has fetched the
+    token's account (``plex.myPlexAccount()``), this account is the ``user``.
     """
     _check("from_server", "plexapi.server.PlexServer", plex, ("_baseurl", "_token", "library"))
     return ServerIndex(plex, _open(plex, cache_dir, options))
 
 
 def from_section(section: Any, cache_dir: PathArg | None = None, **options: Any) -> SectionIndex:
-    """Returns an index of one library, a ``plexapi.library.LibrarySection``. The result can replace the section
-    wherever you find items by path. Closing the result closes its index.
+    """Returns an index of one library, a ``plexapi.library.LibrarySection``. The result can replace the section in code
+    that finds items by path. Closing the result closes its index.
     """
     _check(
         "from_section",
@@ -84,9 +84,9 @@ def from_section(section: Any, cache_dir: PathArg | None = None, **options: Any)
 
 
 class ServerIndex(HoldsToken, _IndexMethods):
-    """The index of a server. :func:`plexindex.from_server` returns it.
+    """An index for a server. :func:`plexindex.from_server` returns this object.
 
-    This class has all methods of a :class:`plexindex.Index`: ``match``, ``libraries``, ``watch`` and so on.
+    This class has all methods of :class:`plexindex.Index`: ``match``, ``libraries``, ``watch`` and so on.
     """
 
     _instead = "pickle its `index`, which finds its token when it is loaded"
@@ -99,11 +99,12 @@ class ServerIndex(HoldsToken, _IndexMethods):
     def _set_token(self, token: str | None) -> None:
         self.index.set_token(token)
 
-    token = property(None, _set_token, doc="As that of :class:`plexindex.Index`.")
+    token = property(None, _set_token, doc="As in :class:`plexindex.Index`.")
 
     def section(self, section: Any) -> SectionIndex:
-        """Returns a library by its plexapi object or its title. plexapi looks up the title, and raises its own errors
-        or errors of ``requests``. In contrast, ``library(title)`` sends no request and raises plexindex's errors.
+        """Returns a library, given its plexapi object or its title. plexapi looks up the title, and raises its own
+        errors or errors from ``requests``. In contrast, ``library(title)`` sends no request and raises plexindex's
+        errors.
         """
         if isinstance(section, str):
             section = self._server.library.section(section)
@@ -145,21 +146,21 @@ class ServerIndex(HoldsToken, _IndexMethods):
         return f"<plexindex.ServerIndex on {self.index.cache_dir!r}>"
 
 
-# The shortest and the longest `SectionIndex.patience`, in seconds.
+# Minimum and maximum of `SectionIndex.patience`, in seconds.
 _PATIENCE, _MOST_PATIENCE = 1.0, 16.0
 
 
 def _nothing(_path: str) -> None:
-    """Returns None, because every answer needs a wait."""
+    """Returns None, so that every lookup waits for its answer."""
 
 
 class SectionIndex(HoldsToken, _LibraryMethods):
-    """A library of plexapi with an index. :func:`plexindex.from_section` returns it.
+    """A plexapi library with an index. :func:`plexindex.from_section` returns this object.
 
-    This class has all methods of a :class:`plexindex.Library`: ``match``, ``lookup_key``, ``record_match``, ``items``,
-    ``refresh`` and so on. All other attributes are those of the plexapi object: ``title``, ``search``, ``fetchItem``.
-    If both have an attribute of the same name, such as ``refresh``, the library's attribute wins. ``plex`` is the
-    plexapi object itself, which type checkers need: ``section.plex.search(…)``.
+    This class has all methods of :class:`plexindex.Library`: ``match``, ``lookup_key``, ``record_match``, ``items``,
+    ``refresh`` and so on. All other attributes come from the plexapi object: ``title``, ``search``, ``fetchItem``. If
+    both objects have an attribute of the same name, such as ``refresh``, the attribute of :class:`plexindex.Library`
+    wins. ``plex`` is the plexapi object itself, which type checkers need: ``section.plex.search(…)``.
     """
 
     _instead = "pickle its `library`, which finds its token when it is loaded"
@@ -171,16 +172,18 @@ class SectionIndex(HoldsToken, _LibraryMethods):
         self.library: Library = index.library(**chosen)
         """The :class:`plexindex.Library`."""
         self._everywhere: Library = index.library()
-        # The accelerator answers without a wait. It must not wait itself, because the interpreter could end meanwhile.
+        # The accelerator answers without waiting. It must not wait, because the interpreter could exit during the wait.
         self._quick_match = self.library._selected.match_for(index, Match, _nothing) or _nothing
 
         self._is_listed = False
-        # The plexapi object whose folders the index knows.
+        # The plexapi object whose folders are known to match the index.
         self._known_section: Any = None
         self.asked_by_file = 0
-        """Number of files for which the drop-in searched the server by name, while the library was not listed."""
+        """Number of files for which the drop-in has searched the server by name while the library was not listed."""
         self.patience = _PATIENCE
-        """Maximum time in seconds that a lookup of the drop-in lists the library. The next lookup resumes."""
+        """Maximum time in seconds that one of the drop-in's lookups spends listing the library. The next lookup
+        resumes.
+        """
 
     @property
     def index(self) -> Index:
@@ -193,7 +196,7 @@ class SectionIndex(HoldsToken, _LibraryMethods):
         return self._section
 
     def is_listed(self) -> bool:
-        """Returns whether plexindex has ever listed the library completely. Sends no request."""
+        """Returns whether plexindex has ever listed the whole library. Sends no request."""
         if not self._is_listed:
             key, uuid = str(self._section.key), getattr(self._section, "uuid", None)
             try:
@@ -205,7 +208,7 @@ class SectionIndex(HoldsToken, _LibraryMethods):
         return self._is_listed
 
     def match_within_patience(self, path: str) -> Match:
-        """Matches a path. If necessary, lists the library for at most :attr:`patience` seconds."""
+        """Matches a path. If necessary, spends at most :attr:`patience` seconds on listing the library."""
         match: Match | None = self._quick_match(path)
         return self.library.match(path, deadline=self.patience) if match is None else match
 
@@ -216,8 +219,8 @@ class SectionIndex(HoldsToken, _LibraryMethods):
     def knows_folders(self, section: Any, list_folders: Callable[[], list[str]]) -> bool:
         """Returns whether the index knows these folders of the server's libraries. Sends no request.
 
-        The method compares the folders of a plexapi object only once, because plexapi creates new objects when it loads
-        the libraries again.
+        This method compares a plexapi object's folders only once, because plexapi creates new objects when it reloads
+        the libraries.
         """
         if self._known_section is not section:
             known = {folder for one in self.index.libraries(offline=True) for folder in one.locations}
@@ -227,17 +230,19 @@ class SectionIndex(HoldsToken, _LibraryMethods):
         return True
 
     def note_patience(self, *, nothing_came: bool) -> None:
-        """Doubles the patience of the next lookup if the server has sent no page."""
+        """Doubles the next lookup's patience if the server has sent no page."""
         if nothing_came:
             self.patience = min(2 * self.patience, _MOST_PATIENCE)
 
     def light(self, key: object) -> LightItem | None:
-        """Returns the listed item with a key or rating key, or None if there is no such item. Sends no request."""
+        """Returns the listed item with the given key or rating key, or None if no such item is listed. Sends no
+        request.
+        """
         facts = self.facts(key)
         return None if facts is None else LightItem(self, facts)
 
     def facts(self, key: object) -> Facts | None:
-        """Returns the fields of the listed item with a key or rating key. Sends no request."""
+        """Returns the fields of the listed item with the given key or rating key. Sends no request."""
         if not isinstance(key, (str, int)):
             return None
         try:

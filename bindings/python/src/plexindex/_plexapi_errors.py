@@ -1,4 +1,4 @@
-"""Classifies the errors of plexapi."""
+"""Classifies plexapi's errors."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
 _TOO_MANY = 429
-# Statuses of a server that is busy, starting, or unreachable behind a proxy, or that fails on only one item.
+# Statuses from a server that is busy, starting, or unreachable behind a proxy, or that fails for only one item.
 _AWAY = (502, 503, 504)
-# Statuses for a rejected token. A proxy can also send 403, and so does a server that hides an item.
+# Statuses for a rejected token. A proxy, or a server that hides an item, can also return 403.
 _FORBIDDEN = (401, 403)
 _SERVER_ERROR = 500
 _BAD_REQUEST = 400
@@ -27,8 +27,8 @@ def is_trouble(error: Exception) -> bool:
 
 
 def is_absence(error: Exception) -> bool:
-    """Returns whether an error means that the server does not have the item. A bare ``Exception`` also means this; only
-    objects that imitate plexapi raise it.
+    """Returns whether an error means that the server does not have the item. A bare ``Exception`` also has this
+    meaning; only objects that imitate plexapi raise it.
     """
     if 404 in (getattr(getattr(error, "response", None), "status_code", None), status_of(error)):
         return True
@@ -48,7 +48,7 @@ def status_of(error: Exception) -> int:
 def is_refused_search(error: Exception, section: Any) -> bool:
     """Returns whether the server fails this search but answers other requests.
 
-    A server that does not support a filter sends 400. A proxy can send 403.
+    A server that does not support a filter returns 400. A proxy can return 403.
     """
     status = status_of(error)
     if (status in _FORBIDDEN or status == _SERVER_ERROR) and _answers(section):
@@ -58,18 +58,18 @@ def is_refused_search(error: Exception, section: Any) -> bool:
 
 
 def reraise(error: Exception, section: Any) -> NoReturn:
-    """Raises this error again. For a status such as 503, raises a transient error, because hosts treat plexapi's errors
-    as permanent.
+    """Raises ``error`` again. For a status such as 503, raises a transient error instead, because hosts treat plexapi's
+    errors as permanent.
 
-    ``section`` is the section, or any other plexapi object that has a ``_server``.
+    ``section`` is the section, or any other plexapi object with a ``_server``.
     """
     status = status_of(error)
     # Omit the rest of plexapi's text, which contains the address.
     text = f"Plex answered {status}: retry later"
-    # If the server answers other requests, it fails on only this item, and the host must not stop all jobs.
+    # If the server answers other requests, it fails for only this item, and the host must not stop all jobs.
     if status == _TOO_MANY or (status in _AWAY and not _answers(section)):
         raise refused(text) from error
-    # Each job would fail permanently, although a new token would repair all of them. So make a host wait if it can.
+    # Every job would fail permanently, although a new token would fix all jobs. So make the host wait if possible.
     if status in _FORBIDDEN and can_wait() and not _answers(section):
         warn_of_token(status)
         raise refused(text) from error

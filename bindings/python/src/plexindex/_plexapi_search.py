@@ -1,4 +1,4 @@
-"""The drop-in without an index. It uses stored rows, searches by title and by file name, and listings."""
+"""The drop-in without an index, which uses stored rows, searches by title and by file name, and listings."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 # Seconds until the next search for a path that Plex did not find.
 MISSED_FOR = 30.0
-# Maximum number of rows for a search by file name. A server that does not support this filter sends all rows.
+# Maximum number of rows from a search by file name. A server that does not support the filter sends all rows.
 _ASKED_ROWS = 50
 _LEAVES = {"show": ("episode", 4), "artist": ("track", 10)}
 
 
 class PlexapiSearch:
-    """Searches for one path in one section."""
+    """Searches for a path in a section."""
 
     def __init__(
         self,
@@ -52,11 +52,11 @@ class PlexapiSearch:
         self._log = host_log("Matcher")
         self._evidence = PathEvidence(library, index, self._spellings, self._log)
         self.name = self._log.path(last_component(path))
-        """The file's name, for texts that can appear in a log."""
+        """The file name, for messages that can appear in a log."""
         self._not_found_error: Exception | None = None
         self.sure = True
         """Whether a single item has high confidence."""
-        # Number of items with a file of that name, if the number is known.
+        # Number of items with a file of the same name, if known.
         self._named: int | None = None
 
     def _from_plexapi(self) -> list[Any]:
@@ -81,14 +81,14 @@ class PlexapiSearch:
             logging.getLogger("plexindex").debug("%s: %s", self._path, text)
 
     def _log_reason(self, text: str) -> None:
-        """Logs a reason at level info in the host's log, if the host has enabled these lines."""
+        """Logs a reason at level info in the host's log, if the host has enabled debug logging."""
         if self._debug:
             self._log.info(f"[DEBUG] {text}")
 
     def _is_contradicted(self, item: Any, *, is_alone: bool | None = None) -> bool:
-        """Returns whether the path belongs to another item.
+        """Returns whether the path belongs to a different item.
 
-        ``is_alone`` says whether no other item has a file of that name. None means that this is unknown.
+        ``is_alone``: whether no other item has a file with the same name; None if unknown.
         """
         row = extract(item)
         if row is None:
@@ -96,13 +96,13 @@ class PlexapiSearch:
         files = row["file_paths"]
         return self._evidence.contradicts(
             files,
-            # Read ``__dict__``, because reading an empty attribute makes plexapi send a request.
+            # Read ``__dict__``, because accessing an empty attribute makes plexapi send a request.
             names_another=lambda: self._names_another(files, getattr(item, "__dict__", {})),
             is_alone=lambda: self._is_alone() if is_alone is None else is_alone,
         )
 
     def _is_alone(self) -> bool:
-        """Returns whether no other item has a file of that name, or whether that is unknown."""
+        """Returns whether no other item is known to have a file with the same name."""
         if self._named is None:
             self._asked_by_file(quiet=True)
         return self._named is None or self._named == 1
@@ -116,7 +116,7 @@ class PlexapiSearch:
         return file_name(self._path) in map(file_name, files)
 
     def _fetch(self, key: Any) -> Any:
-        """Requests the item with a key. Returns None if the server does not have it, and raises all other errors."""
+        """Requests an item by key. Returns None if the server does not have the item; raises all other errors."""
         if isinstance(key, str) and key.isascii() and key.isdigit():
             key = int(key)  # plexapi expects an address or a number
         try:
@@ -136,7 +136,7 @@ class PlexapiSearch:
     # Stored rows.
 
     def _find_stored(self) -> list[Any] | None:
-        """Returns the matching items of the stored listing, or None without a listing."""
+        """Returns the matching items from the stored listing, or None without a stored listing."""
         if not self._has_own_cache:
             return None
         found = self._match(leaves=self._leaf is not None)
@@ -161,7 +161,7 @@ class PlexapiSearch:
         return items + self._fetch_all(others) if len(items) == 1 and others and not self._is_named(items[0]) else items
 
     def _is_named(self, item: Any) -> bool:
-        """Returns whether the path is a file of the item, or has a folder with the item's name in common with it."""
+        """Returns whether the path is one of the item's files, or shares a folder with the item's name."""
         row = extract(item)
         if row is None:
             return False
@@ -175,7 +175,7 @@ class PlexapiSearch:
     # Searches by title.
 
     def _search_titles(self) -> list[Any]:
-        # Do not search again for a path that Plex did not find a moment ago.
+        # Do not search again for a path that Plex recently did not find.
         ours = self._cache if self._has_own_cache else None
         quiet = ours is not None and ours._was_missed(self._title, self._path)
         found = self._search_by_title(quiet=quiet)
@@ -187,7 +187,7 @@ class PlexapiSearch:
 
     def _search_by_title(self, *, quiet: bool) -> list[Any]:
         """Returns the items with the path's title. With ``quiet``, uses only stored search results."""
-        # Import the module here, because the import takes longer than an answer from stored rows.
+        # Import the module here, because the import takes longer than answering from stored rows.
         from ._titles import leaf_titles, titles
 
         wanted = leaf_titles(self._path) if self._leaf else titles(self._path)
@@ -205,7 +205,7 @@ class PlexapiSearch:
             items = self._search(title)
             self._log_reason(f"Search returned {len(items)} title match(es)")
             self._log_step(f"{len(items)} items with the title {title!r}")
-            # Do not store an empty result, because it would hide a file that Plex adds now.
+            # Do not store an empty result, because it would hide a file that Plex adds later.
             if items and self._cache is not None:
                 self._cache.set_search_results(self._title, title, items)
             found = self._best_of(items)
@@ -218,7 +218,7 @@ class PlexapiSearch:
         try:
             title.encode()
         except UnicodeEncodeError:
-            return []  # no URL can contain the title, and Plex has no such title
+            return []  # no URL can contain the title, and no Plex title is like it
         try:
             return list(self._library.search(title=title, **leaf))
         except Exception as error:
@@ -234,7 +234,7 @@ class PlexapiSearch:
         return found
 
     def _best_items(self, rows: list[tuple[T, list[str]]], items_of: Callable[[Iterable[T]], list[Any]]) -> list[Any]:
-        """Returns the best items. Without evidence for a single item, returns all items with a file of that name."""
+        """Returns the best items or, without evidence for a single item, all items with a file of the same name."""
         chosen = best(rows, self._path, self._mapped)
         found = items_of(chosen)
         if len(found) == 1 and not self._is_named(found[0]):
@@ -244,10 +244,10 @@ class PlexapiSearch:
         return found
 
     def _asked_by_file(self, *, quiet: bool = False) -> list[Any]:
-        """Searches the server by file name, in one request. Some servers do not support this filter, so an empty result
+        """Searches the server by file name, in one request. Some servers do not support the filter, so an empty result
         proves nothing.
 
-        With ``quiet``, only counts the items with a file of that name.
+        With ``quiet``, only counts the items with a file of the same name.
         """
         section = getattr(self._library, "key", None)
         kind = self._leaf[1] if self._leaf else 1 if getattr(self._library, "type", None) == "movie" else None
@@ -262,7 +262,7 @@ class PlexapiSearch:
             items = self._library.fetchItems(
                 asked, container_start=0, container_size=_ASKED_ROWS, maxresults=_ASKED_ROWS
             )
-            # With so many rows, some rows may be missing, or the server ignores the filter.
+            # At the row limit, rows may be missing, or the server may have ignored the filter.
             if len(items) >= _ASKED_ROWS:
                 return []
             rows = [row for row in map(extract, items) if row]
@@ -273,7 +273,7 @@ class PlexapiSearch:
                 return []
             if is_trouble(error):
                 raise
-            warn_of_search(type(error).__name__)  # the answer is a proxy's page, or an incomplete answer of Plex
+            warn_of_search(type(error).__name__)  # the response is a proxy's page, or an incomplete response from Plex
             return []
 
     # Listings.
@@ -298,7 +298,7 @@ class PlexapiSearch:
             stored = self._cache.get_library_items(self._title)
             if stored is not None:
                 self._log.debug(f"Library cache hit: {len(stored)} items")
-                # The cache is not plexindex's, or the path cannot be resolved.
+                # The cache is not plexindex's own, or the path cannot be resolved.
                 return self._best_items([(row["key"], row["file_paths"]) for row in stored], self._fetch_all)
         items = self._list(lambda: self._library.all())
         self._log.debug(f"Scanning {len(items)} items...")

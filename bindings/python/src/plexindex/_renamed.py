@@ -1,6 +1,6 @@
-"""Holds back differences that may be renames, until the server has answered.
+"""Holds back differences that may be renames until the server has answered.
 
-A rename that did not change the server's timestamps looks like a missing file and a new one.
+A rename that did not change the server's timestamps looks like a missing file and a new file.
 """
 
 from __future__ import annotations
@@ -28,23 +28,23 @@ if TYPE_CHECKING:
     # An item that may have been renamed.
     Unsure = tuple[LibraryInfo, Item]
 
-# Maximum number of items that a run requests, 64 at a time.
+# Maximum number of items that a comparison requests, 64 at a time.
 _ASKED = 256
 # Maximum number of new files, and of additional files of items, to hold back.
 _MAX_HELD = 8192
 
 
 class Renames:
-    """Differences that plexindex holds back, and what became of them."""
+    """The differences that plexindex holds back, and the results of the requests."""
 
     def __init__(self, places: Places, walk: Walk, listing: Listing) -> None:
         self._places, self._walk, self._listing = places, walk, listing
         self.may_ask = False
-        """Whether requests are allowed. If not, this object holds nothing back."""
+        """Whether requests are allowed. If not, no difference is held back."""
         self.is_due: Callable[[Collection[Unsure]], bool] | None = None
-        """A function that returns whether to request these items. None means always."""
+        """A function that returns whether to request the given items. None means always."""
         self.until: float | None = None
-        """The deadline for requests, as a time of the monotonic clock."""
+        """The deadline for requests, on the monotonic clock."""
         self.unasked = 0
         """Number of items whose files may have been renamed, but that plexindex did not request."""
         self.failed = False
@@ -62,7 +62,9 @@ class Renames:
         self._reported_further: set[str] = set()
 
     def holds_file(self, one: OnDisk, difference: Difference) -> bool:
-        """Returns whether to hold back the difference of a file, which may be the new or old name of an item's file."""
+        """Returns whether to hold back a file's difference, because the file may be the new or old name of an item's
+        file.
+        """
         if self.may_ask and difference.what == "ambiguous" and len(self._shared) < _MAX_HELD:
             self._shared.append(one)
             self._ambiguous.append(difference)
@@ -76,7 +78,7 @@ class Renames:
         return True
 
     def holds_listed(self, library: LibraryInfo, difference: Difference) -> bool:
-        """Returns whether to hold back the difference of an item."""
+        """Returns whether to hold back an item's difference."""
         if difference.what == "not_on_disk":
             held = self._gone.setdefault(library.uuid, [])
             if self.may_ask and len(held) < _ASKED:
@@ -108,7 +110,7 @@ class Renames:
         for uuid, difference in gone + self._further:
             if not is_asked(uuid, difference.item):
                 yield difference
-        # The files of items may have changed, so the listing must find additional files again.
+        # The items' files may have changed, so the listing must find additional files again.
         listing.forget_seen()
         for (uuid, root), one in list(listing.compared.items()):
             for difference in listing.below(one.library, root, one.empty) if uuid in changed else ():
@@ -127,8 +129,8 @@ class Renames:
     def _first_candidates(self) -> list[Unsure]:
         """Returns the items to request first.
 
-        A rename leaves a missing file, and either a new file or a file in another spelling. So only libraries with both
-        are candidates.
+        A rename leaves a missing file, and either a new file or a file in a different spelling. So only libraries with
+        both are candidates.
         """
         places, owners_of_new = self._places, [self._places.owners(path) for path, *_ in self._new]
         new = {owner.uuid for owners in owners_of_new for owner in owners} | self._flooded
@@ -142,7 +144,7 @@ class Renames:
                 found += [(library, one.item) for library, one in gone[:room] if one.item]
                 count = sum(one.gone for (of, _), one in self._listing.compared.items() if of == uuid)
                 self.unasked += count - len(gone[:room])
-        # An earlier run may have found only some of the renames.
+        # An earlier comparison may have found only some of the renames.
         shared = [(path, places.owners(path)) for path, *_ in self._shared]
         for owner in {owner.uuid: owner for _, owners in shared for owner in owners}.values():
             if owner.uuid in new - self._flooded:
@@ -154,7 +156,7 @@ class Renames:
         return found
 
     def _gone_of_others(self) -> list[Unsure]:
-        """Returns items of other libraries whose file is missing from a shared folder. A new file in that folder may be
+        """Returns items in other libraries whose file is missing from a shared folder. A new file in the folder may be
         the renamed file.
         """
         places = self._places
@@ -173,9 +175,9 @@ class Renames:
         return found
 
     def _request_items(self, unsure: Collection[Unsure]) -> tuple[set[tuple[str, str]], set[str]]:
-        """Requests items, and then more items that share a file with a renamed item.
+        """Requests items, and then further items that share a file with a renamed item.
 
-        Returns the requested items, and the libraries in which at least one of these items lost or changed its files.
+        Returns the requested items, and the libraries in which at least one requested item lost or changed its files.
         """
         places, index = self._places, self._places.index
         keys: set[tuple[str, str]] = set()
@@ -216,7 +218,7 @@ class Renames:
         return None if self.until is None else max(self.until - time.monotonic(), 0)
 
     def _items_sharing(self, library: LibraryInfo, paths: Collection[PathArg]) -> list[Unsure]:
-        """Returns the items of a library that share one of these files. Some of the items may have lost the file."""
+        """Returns a library's items that share one of ``files``. Some of the items may have lost the file."""
         answers = self._places.index.match_paths(paths, self._places.library(library), offline=True) if paths else ()
         several = [answer for answer in answers if answer.match_kind in LISTED and answer.status == "ambiguous"]
         return [(library, item) for answer in several for item in answer.candidates]

@@ -1,4 +1,4 @@
-"""The methods of an open index that report on the index, its server and its store."""
+"""An open index's methods that report on the index, its server and its store."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 
 class ReportMethods(Session):
-    """The methods of an index that report on the index, its server and its store."""
+    """An index's methods that report on the index, its server and its store."""
 
     def libraries(
         self, *, deadline: float | None = None, offline: bool = False, progress: ProgressArg = None
     ) -> list[LibraryInfo]:
-        """Returns the server's libraries. Sends a request only if the store contains no library yet."""
+        """Returns the server's libraries. Sends a request only if the store contains no libraries yet."""
         _, found = self._request("libraries.list", deadline, progress, offline=offline)
         return [LibraryInfo.from_json(entry) for entry in found["libraries"]]
 
@@ -48,7 +48,7 @@ class ReportMethods(Session):
         return answer
 
     def stats(self) -> Stats:
-        """Returns the counts and times of this index."""
+        """Returns this index's counts and times."""
         from ._stats import Stats
 
         raw = CStats(size=ctypes.sizeof(CStats))
@@ -56,16 +56,16 @@ class ReportMethods(Session):
         return Stats(raw)
 
     def profile(self) -> Profile:
-        """Returns how this index spent its time."""
+        """Returns a breakdown of the time spent in this index's calls."""
         from ._stats import Profile
 
         return Profile(self.stats())
 
     def proposals(self, paths: Iterable[PathArg] = ()) -> list[Proposal]:
-        """Returns at most five mappings that seem to be missing, the best mapping first. Sends no request.
+        """Returns at most five mappings that seem to be missing, best first. Sends no request.
 
-        The proposals are based on the first 500 answers of this index that found a path by its end or its file name.
-        With ``paths``, the proposals are based only on these paths. Then ``gain`` is the number of paths that a mapping
+        The proposals are based on this index's first 500 answers that matched a path by its end or its file name. With
+        ``paths``, the proposals are based only on these paths, and ``gain`` is the number of paths that a mapping
         matches and no earlier mapping does.
         """
         from ._facts import Proposal
@@ -75,7 +75,7 @@ class ReportMethods(Session):
         return [Proposal.from_json(entry) for entry in found["proposals"]]
 
     def server(self, *, deadline: float | None = None, progress: ProgressArg = None) -> ServerInfo:
-        """Asks the server for its name and its libraries even if both are known. Use this to diagnose problems.
+        """Requests the server's name and libraries, even if they are known. Use this method to diagnose problems.
 
         Sends two requests (three at the first contact), and stores the answers. The first request needs no token, so an
         UnauthorizedError proves that the server is reachable.
@@ -85,17 +85,18 @@ class ReportMethods(Session):
         return ServerInfo.from_json(self._request("server.check", deadline, progress)[1])
 
     def store(self) -> StoreInfo:
-        """Returns the folder, file system and size of the store. Also tests whether file locks work there."""
+        """Returns the store's folder, file system and size. Also tests whether file locks work in the folder."""
         from ._facts import StoreInfo
 
         return StoreInfo.from_json(self._request("store.get")[1])
 
     def shared_status(self) -> SharedStatus | None:
-        """Returns what the shared log contains, and how far this folder is behind. Returns None without ``shared``.
+        """Returns the contents of the shared log, and how many entries this folder has not read. None without
+        ``shared``.
 
         Waits for a connection for 0.3 s, or for the ``connect_timeout`` of the address. Then waits at most for the
-        ``deadline`` of ``open``, or for some seconds without a deadline. If the log does not answer, this call raises
-        no error: :attr:`SharedStatus.error` gives the reason.
+        ``deadline`` from ``open``, or for some seconds without a deadline. If the log does not respond, the call raises
+        no error: :attr:`SharedStatus.error` contains the reason.
         """
         from ._shared import SharedStatus
 
@@ -105,8 +106,8 @@ class ReportMethods(Session):
     def shared_init(self) -> str:
         """Creates or upgrades the tables of the shared log. Returns ``"made"``, or ``"present"`` if the tables existed.
 
-        The first host that uses the log does the same. If the hosts' roles are not allowed to create tables, call this
-        with a role that is.
+        The first host that uses the log also creates the tables. If the hosts' roles are not allowed to create tables,
+        call this method with a role that is.
 
         Raises InvalidArgumentError without ``shared``, and OfflineError if the index is offline. Errors of PostgreSQL
         are ConnectError, TimeoutError, ForbiddenError or ServerError.
@@ -114,32 +115,33 @@ class ReportMethods(Session):
         return self._share("init")["tables"]  # type: ignore[no-any-return]
 
     def shared_deliver(self) -> None:
-        """Waits until the shared log has all recorded matches and invalidations of this host.
+        """Waits until the shared log contains all of this host's recorded matches and invalidations.
 
         Without this call, the index delivers the entries a moment later. The call waits as long as
         :meth:`shared_status` does.
 
-        Raises TimeoutError if the log does not get all entries in time. The index keeps the rest in its folder, and
-        delivers the rest later. Raises InvalidArgumentError without ``shared``.
+        Raises TimeoutError if the log does not receive all entries in time. The index keeps the remaining entries in
+        its folder, and delivers them later. Raises InvalidArgumentError without ``shared``.
         """
         self._share("deliver")
 
     def follow_shared(self) -> Following:
-        """Reads the entries of other hosts as they arrive, until the block ends: ``with index.follow_shared(): …``.
+        """Reads other hosts' entries as they arrive, until the block ends: ``with index.follow_shared(): …``.
 
-        This call also delivers the entries of this folder, even those of processes that have ended. Use it on a host
-        whose tools run only briefly (``plexindex shared follow``). :meth:`watch` does the same and more. This call
-        sends no request to Plex, so a new folder reads nothing until the server has accepted the token for the first
-        lookup. A forked child must call this again. Raises InvalidArgumentError without ``shared``.
+        Following also delivers this folder's entries, even from processes that have ended. Follow the log on a host
+        whose tools run only briefly (``plexindex shared follow``). :meth:`watch` also follows the log. Following sends
+        no request to Plex, so a new folder reads nothing until the server has accepted the token for the first lookup.
+        A forked child must call this method again. Raises InvalidArgumentError without ``shared``.
         """
         from ._shared import Following
 
         return Following(self)  # type: ignore[arg-type] # an index has all methods
 
     def shared_clear(self) -> None:
-        """Removes the entries of all servers and users from the shared log, and keeps the tables.
+        """Removes all servers' and users' entries from the shared log, and keeps the tables.
 
-        Each host keeps its folder, and answers from it. The other hosts lose the entries that they have not read yet.
+        Each host keeps its folder, and answers from the folder. Other hosts lose the entries that they have not read
+        yet.
 
         Raises the same errors as :meth:`shared_init`.
         """

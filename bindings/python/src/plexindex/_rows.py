@@ -1,8 +1,9 @@
-r"""Rows of a library in the drop-in's store. This module creates, encodes and decodes them.
+r"""Creates, encodes and decodes a library's rows in the drop-in's store.
 
-The encoded text begins with the line ``plexindex 1``. The second line has the number of rows, the flags, ``row:paths``
-for each row without exactly one path, and ``row:-`` for each row without a title; the first row is 0. Then come the
-keys of all rows, all titles and all paths, separated by NUL. Joining and splitting whole columns is fastest in Python.
+The encoded text starts with the line ``plexindex 1``. The second line contains the number of rows, the flags,
+``row:paths`` for each row without exactly one path, and ``row:-`` for each row without a title; rows are numbered from
+0. The keys of all rows, all titles and all paths follow, separated by NUL. Joining and splitting whole columns is
+fastest in Python.
 
 The flag ``-`` means that there are no flags. ``e`` means that NUL is escaped as ``\1`` and ``0``, and ``\1`` as ``\1``
 and ``1``. ``s`` means that there are lone surrogates.
@@ -26,8 +27,8 @@ _HEAD = "plexindex 1\n"
 
 
 def extract(item: Any) -> Row | None:
-    """Returns the row of an item: ``key``, ``title`` and ``file_paths``. None without a key, or if reading it fails."""
-    # Without this, plexapi would send a request for each empty attribute.
+    """Returns an item's row: ``key``, ``title`` and ``file_paths``. None without a key, or if reading fails."""
+    # Otherwise plexapi would send a request for each empty attribute.
     known = getattr(item, "__dict__", None)
     reloads = known is not None and known.get("_autoReload") is True
     try:
@@ -66,7 +67,7 @@ _TOGETHER = 16
 
 
 def file_name(path: str) -> str:
-    """Returns the search key of a path: the part after the last separator (of any system), in lower case."""
+    """Returns a path's search key: the part after the last separator (of any system), in lower case."""
     name = path.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]
     if name.isascii():
         return name.lower()
@@ -76,14 +77,14 @@ def file_name(path: str) -> str:
 
 
 def find_in(count: int, name: str) -> int:
-    """Returns the number of the value that contains a file name."""
+    """Returns the number of the table value that contains a file name."""
     from binascii import crc32
 
     return crc32(name.encode()) % count
 
 
 def pack_files(rows: list[Row]) -> list[bytes]:
-    """Returns the values of an index by file name: pairs of a key and a path, all separated by NUL.
+    """Returns an index's values by file name: pairs of a key and a path, all separated by NUL.
 
     Skips invalid paths, and keys that contain a NUL.
     """
@@ -137,7 +138,7 @@ def unpack(text: bytes | bytearray) -> list[Row]:
     if not count:
         return []
     collecting = gc.isenabled()
-    # Pause the garbage collector, which would find nothing, and would take longer than everything else.
+    # Pause the garbage collector, which would find nothing, and would take longer than decoding.
     gc.disable()
     try:
         fields = str(memoryview(text)[head + 1 :], "utf-8", "surrogatepass" if "s" in flags else "strict").split("\0")

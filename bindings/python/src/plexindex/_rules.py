@@ -1,4 +1,4 @@
-"""Applies mappings to single paths, so that a report can say which mapping gives which path."""
+"""Applies mappings to single paths, so that a report can say which mapping produces which path."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
 
     from ._mapping import Mapping
 
-# In a replacement, a backslash is literal unless a group reference follows.
+# In a replacement, a backslash is literal unless it starts a group reference.
 _BACKSLASH = re.compile(r"\\\\|\\(?![1-9]|g<)")
 
 
 class Rules:
-    """The rules of an index, in order. The library has already rejected invalid rules."""
+    """An index's mapping rules, in order. The library has already rejected invalid rules."""
 
     def __init__(self, mappings: Iterable[Mapping]) -> None:
         self._rules = [rule for rule in mappings if rule.kind in (c.MAPPING_HOST_PREFIX, c.MAPPING_HOST_PATTERN)]
 
     def to_server(self, path: str) -> list[str]:
-        """Returns the path after each rule that matches it."""
+        """Returns the result of each rule that matches the path."""
         return [found for found in (_apply(rule, path) for rule in self._rules) if found]
 
 

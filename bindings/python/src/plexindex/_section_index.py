@@ -1,4 +1,4 @@
-"""The drop-in's index for a real plexapi section. The folder of the index is beside the host's caches."""
+"""The drop-in's index for a real plexapi section. The index's folder is beside the host's caches."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
     from ._plexapi import SectionIndex
 
-# Open indexes by folder, server and connection options. They stay open until the process ends, because the host does
-# not know them and cannot close them.
+# Open indexes by folder, server and connection options. The indexes stay open until the process exits, because the host
+# does not know about them.
 _indexes: dict[tuple[Any, ...], _plexapi.ServerIndex] = {}
 _opening = closing_lock()
-# Folders that plexindex cannot use. It logs each only once.
+# Folders that plexindex cannot use, each of which is logged only once.
 _unusable: set[str] = set()
-# Recent results by the ids of plexapi's server and of the cache, so that not every lookup examines these objects. The
+# Recent results by the IDs of plexapi's server and of the cache, so that not every lookup examines the objects. The
 # number of results is small, because each result keeps its objects alive.
 _recent: dict[tuple[int, int], tuple[Any, Any, str, dict[Any, SectionIndex]]] = {}
 _MAX_RECENT = 16
@@ -34,8 +34,8 @@ _MAX_RECENT = 16
 def section_index(section: Any, *caches: object) -> SectionIndex | None:
     """Returns the index of a section, in the folder ``index`` beside the first cache of the drop-in.
 
-    Returns None without such a cache, for an object that only imitates a section, and if an index cannot connect in the
-    same way as the section's session, for example through a proxy.
+    Returns None without one of the drop-in's caches, for an object that only imitates a section, and if an index cannot
+    connect in the same way as the section's session, for example through a proxy.
     """
     cache = next((one for one in caches if isinstance(one, (PlexCache, MatchCache))), None)
     server: Any = getattr(section, "_server", None)
@@ -98,26 +98,26 @@ def _share_client_identifier(server: Any, folder: str) -> None:
 
 
 def warn_of_tls(section: SectionIndex, error: Error) -> None:
-    """Warns once that the index rejects a certificate that the host accepts, so that every file costs requests."""
+    """Warns once that the index rejects a certificate that the host accepts, so every file costs requests."""
     name = str(section.index)
     if isinstance(error, TlsError) and name not in _unusable:
         _unusable.add(name)
-        # The remedy in the error is an option of the index, which a user of the host cannot set.
+        # The error's remedy is an index option, which the host's users cannot set.
         host_log("Cache").warn(
             "Cannot use the index, so every file costs requests to Plex: the server's certificate is invalid, for "
-            "example since it is its own authority. Set plex_url to the server's https://….plex.direct address, or to "
-            "http on a network you control; or give Plex a certificate from an authority in REQUESTS_CA_BUNDLE"
+            "example because it is self-signed. Set plex_url to the server's https://….plex.direct address, or to http "
+            "on a network you control; or give Plex a certificate from an authority in REQUESTS_CA_BUNDLE"
         )
 
 
 def _is_real(thing: object, module: str, name: str) -> bool:
-    """Returns whether an object really has plexapi's class. A mock can claim to have this class."""
+    """Returns whether an object really has plexapi's class, which a mock can only claim to have."""
     kind = getattr(sys.modules.get(module), name, None)
     return isinstance(kind, type) and issubclass(type(thing), kind)
 
 
 def _verification(server: Any) -> bool | str | None:
-    """Returns the server's ``verify`` of ``requests``, or None if an index cannot connect as the session does."""
+    """Returns the server's ``verify`` option of ``requests``, or None if an index cannot connect like the session."""
     requests: Any = sys.modules.get("requests")
     session: Any = getattr(server, "_session", None)
     if requests is None or type(session) is not requests.Session:

@@ -1,4 +1,4 @@
-"""An open handle: opens it, runs calls and closes it. The methods of an index are in other modules."""
+"""Opens a handle, runs calls, and closes the handle. The methods of an index are in other modules."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 
 def initial_state(native: Native, cell: bytearray) -> dict[str, Any]:
-    """Returns the attributes of a session before its first call, except the attributes that opening sets."""
+    """Returns a session's attributes before its first call, except the attributes that opening sets."""
     return {
         "_native": native,
         "_selected": {},
         "_tables": {},
         "_calls": {},
         "_wakeup": None,
-        # The accelerator reads the handle here. A close clears this memory first.
+        # The accelerator reads the handle from this memory, which a close clears first.
         "_cell": cell,
         "_renewal": (None, None),
     }
@@ -43,22 +43,22 @@ _KINDS = {c.SELECT_TITLE: "title", c.SELECT_SECTION: "section", c.SELECT_UUID: "
 
 
 def named_library(kind: int, selector: str) -> object:
-    """Returns the name of a library in a JSON request. None means all libraries."""
+    """Returns a library's name in a JSON request. None means all libraries."""
     return {_KINDS[kind]: selector} if kind in _KINDS else selector or None
 
 
 class Session:
     """An open handle and its running calls.
 
-    The library cannot detect a call on a closed handle, so the session prevents such calls. A call registers itself
-    first, and then checks that the session is open. A close marks the session as closed, and then waits for registered
-    calls.
+    The library cannot detect a call on a closed handle, so the session prevents calls after a close. A call first
+    registers itself, and then checks that the session is open. A close first marks the session as closed, and then
+    waits for registered calls.
     """
 
     _native: Native
     _selected: dict[tuple[int, str], Selected]
     _tables: dict[bytes, Handle]
-    # Running calls, and their fork generation. Adding to a dict and removing from it are atomic.
+    # Running calls, each with its fork generation. Adding to a dict and removing from it are atomic.
     _calls: dict[Call, int]
     _wakeup: Any
     _cell: bytearray
@@ -73,9 +73,9 @@ class Session:
         self._cache_dir = os.fsdecode(options.cache_dir.data or b"")
         self.__dict__.update(initial_state(native, bytearray(ctypes.c_void_p())))
         self._closing = closing_lock()
-        # This keeps the callback alive, because the library calls it as long as the index is open.
+        # Keeps the callback alive, because the library can call it as long as the index is open.
         self._renewal = renewal, options.renew_token
-        # A function and its arguments, without the token. With them, another process opens the same index.
+        # A function and its arguments, without the token, with which another process opens the same index.
         self._recipe: tuple[Any, ...] | None = None
         self._handle: int | None = None
         handle = ctypes.c_void_p.from_buffer(self._cell)
@@ -87,7 +87,7 @@ class Session:
         _log.drain(native)
 
     def close(self) -> None:
-        """Closes the index. First waits for running calls of other threads, whose fetches end early with a ClosedError.
+        """Closes the index. First waits for other threads' running calls, whose fetches end early with a ClosedError.
 
         A second close does nothing. A progress callback of this index must not close the index.
         """
@@ -101,7 +101,7 @@ class Session:
             self._cell[:] = bytes(len(self._cell))
             self._native.wake_waiting(self._handle, None)
             if not self._wait_for_calls(this_thread):
-                # The interpreter is ending, so the handle stays open until the process ends.
+                # The interpreter is exiting, so the handle stays open until the process ends.
                 self._handle = None
                 return
             # No fast lookup is running, because this thread has the interpreter's lock.
@@ -119,7 +119,7 @@ class Session:
             if self._handle is not None:
                 self.close()
         except Exception:
-            # When the interpreter ends, modules may be unloaded already, and no caller can handle an error.
+            # When the interpreter exits, modules may already be unloaded, and no caller can handle an error.
             pass
 
     def _query(
@@ -156,8 +156,8 @@ class Session:
     def _request(
         self, method: str, deadline: float | None = None, progress: ProgressArg = None, /, **request: Any
     ) -> tuple[int, Any]:
-        """Calls a method of plexindex_call(). Returns its status and its answer."""
-        # Import the module at its first use, because most hosts do not need JSON.
+        """Calls a method through plexindex_call(). Returns its status and its answer."""
+        # Import the module on first use, because most hosts do not need JSON.
         from . import _call
 
         call = _calls.take()
@@ -186,7 +186,7 @@ class Session:
         *,
         at_once: bool = False,
     ) -> bytes | bytearray:
-        """Calls a function that returns a block of answers. Returns the block."""
+        """Calls a function that returns a block of answers, and returns the block."""
         flags = (c.QUERY_OFFLINE if offline else 0) | (c.QUERY_AT_ONCE if at_once else 0)
         _, block = self._query(function, library, text, deadline, flags, progress, count=count, reserve=reserve)
         if log_lines(block):
@@ -204,7 +204,7 @@ class Session:
         return bytes(self._ask(function, *arguments, library=library, reserve=reserve)[1])
 
     def _run_command(self, function: Any, *arguments: Any, library: ChosenArg | Session) -> None:
-        """Makes a call without an answer, and passes log lines to ``logging``."""
+        """Makes a call that has no answer, and passes log lines to ``logging``."""
         self._ask(function, *arguments, library=library)
         _log.drain(self._native)
 
@@ -218,8 +218,8 @@ class Session:
     ) -> tuple[int, bytes | bytearray]:
         """Makes a call and returns its status and answer.
 
-        ``library`` is the first argument: self for the handle, a library, or a table. ``reserve`` is the minimum size
-        of the buffer, if the call fills a buffer. With ``detach``, a large answer is not copied.
+        ``library`` is the first argument: self for the index's handle, a library, or a table. ``reserve`` is the
+        minimum buffer size, if the call fills a buffer. With ``detach``, a large answer is not copied.
         """
         call = _calls.take()
         try:
@@ -275,7 +275,7 @@ class Session:
     def _selected_of(self, library: ChosenArg) -> Selected:
         if isinstance(library, Chosen):
             if library._index is not self:
-                raise InvalidArgumentError(f"{library!r} belongs to another index")
+                raise InvalidArgumentError(f"{library!r} belongs to a different index")
             return library._selected
         if library is None:
             return self._select(c.SELECT_ALL, "")
@@ -310,11 +310,11 @@ class Session:
 
     def _closed_error(self) -> ClosedError:
         if self._open:
-            return ClosedError("the Python interpreter is ending: only its last thread can still use plexindex")
+            return ClosedError("the Python interpreter is exiting: only its last thread can still use plexindex")
         return ClosedError(f"the index on {self._cache_dir!r} is closed: open it again")
 
     def _begin(self, call: Call, progress: ProgressArg) -> None:
-        """Registers a call with callbacks. Call :meth:`_done` at its end."""
+        """Registers a call that has callbacks. Call :meth:`_done` at the end of the call."""
         self._calls[call] = _calls.ForkCount.number
         _ending.inside[call] = call.thread
         if not self._open or _ending.has_begun():
@@ -348,5 +348,5 @@ class Session:
                 return True
             if sys.is_finalizing():
                 return False
-            # The timeout is for a call that an interruption has prevented from waking this thread.
+            # The timeout handles a call that an interruption has prevented from waking this thread.
             wakeup.acquire(timeout=0.5)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from typing import Any, Protocol
 
     class Sharing(Protocol):
-        """The parts of an index that a follower uses."""
+        """The attributes of an index that a follower uses."""
 
         @property
         def is_open(self) -> bool: ...
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
 
 class SharedView(Fields):
-    """The entries of the shared log for one server and user. :attr:`SharedStatus.views` contains these objects."""
+    """The shared log's entries for one server and user. :attr:`SharedStatus.views` contains these objects."""
 
     __slots__ = ("age", "bytes", "entries", "hosts", "last", "own", "server", "user")
 
     server: str
     """The server's machine identifier."""
     user: str
-    """The user's name if the hosts set ``user``, otherwise ``#`` and part of a hash."""
+    """The user's name if the hosts set ``user``; otherwise ``#`` and part of a hash."""
     own: bool
-    """Whether the entries are for the server and user of this index."""
+    """Whether the entries are for this index's server and user."""
     last: int
     """The number of the last entry."""
     age: float | None
@@ -37,13 +37,13 @@ class SharedView(Fields):
     """Number of entries by kind: ``"probe"``, ``"listing"``, ``"item"``, ``"match"``, ``"invalid_item"``,
     ``"invalid_path"``, ``"invalid_library"``, ``"hint"`` and ``"search"``. Kinds without entries are missing."""
     hosts: int
-    """Number of hosts that wrote entries. A moved folder counts as another host."""
+    """Number of hosts that wrote entries. A moved folder counts as a different host."""
     bytes: int
-    """Size of the entries and listings in bytes."""
+    """Total size of the entries and listings in bytes."""
 
     @classmethod
     def from_json(cls, entry: dict[str, Any]) -> SharedView:
-        """Creates the object from an entry of the method ``sharing``."""
+        """Creates the object from an entry in the answer to ``sharing``."""
         return super().from_json({**entry, "age": entry["age_ms"] / 1000 if "age_ms" in entry else None})
 
     def __repr__(self) -> str:
@@ -51,33 +51,34 @@ class SharedView(Fields):
 
 
 class SharedStatus(Fields):
-    """The state of the shared log and of this folder. :meth:`Index.shared_status` returns it."""
+    """The state of the shared log and of this folder. :meth:`Index.shared_status` returns this object."""
 
     __slots__ = ("address", "behind", "error", "error_kind", "reachable", "server", "taken", "undelivered", "views")
 
     address: str
-    """The address of the log, without a password."""
+    """The log's address, without a password."""
     reachable: bool
-    """Whether the log answered."""
+    """Whether the log responded."""
     error: str | None
-    """Why the log did not answer or does not accept writes from this role, and the remedy. None if the log works."""
+    """Why the log did not respond or does not accept writes from this role, and the remedy. None if the log works."""
     error_kind: str | None
-    """The kind of this error, such as ``"connect"``, ``"unauthorized"`` or ``"forbidden"``."""
+    """The kind of ``error``, such as ``"connect"``, ``"unauthorized"`` or ``"forbidden"``."""
     server: str | None
     """The machine identifier of this index's server, or None while it is unknown."""
     taken: int | None
     """The number of the last entry that this folder has applied, or None before the first entry."""
     undelivered: int | None
-    """Number of entries of this folder that are not delivered yet."""
+    """Number of this folder's entries that have not been delivered yet."""
     behind: int | None
-    """Number of entries of other hosts for this server and user that this folder has not applied yet. None while
-    unknown, for example before the server has accepted the token."""
+    """Number of other hosts' entries for this server and user that this folder has not applied yet. None while unknown,
+    for example before the server has accepted the token.
+    """
     views: list[SharedView]
-    """The entries by server and user. Empty if the log did not answer."""
+    """The entries by server and user. Empty if the log did not respond."""
 
     @classmethod
     def from_json(cls, entry: dict[str, Any]) -> SharedStatus:
-        """Creates the object from the answer of the method ``sharing``."""
+        """Creates the object from the answer to ``sharing``."""
         return super().from_json({**entry, "views": list(map(SharedView.from_json, entry["views"]))})
 
     def as_dict(self) -> dict[str, Any]:
@@ -93,7 +94,7 @@ class SharedStatus(Fields):
 
 
 class Following:
-    """Follows the shared log within a ``with`` block. :meth:`Index.follow_shared` creates it."""
+    """Follows the shared log within a ``with`` block. :meth:`Index.follow_shared` creates this object."""
 
     def __init__(self, index: Sharing) -> None:
         self._index = index
@@ -103,7 +104,7 @@ class Following:
         return self
 
     def progress(self) -> dict[str, Any]:
-        """Returns ``address``, ``taken`` and ``undelivered`` as in :class:`SharedStatus`, without asking the log.
+        """Returns ``address``, ``taken`` and ``undelivered``, as in :class:`SharedStatus`, without querying the log.
         Passes the library's log lines to ``logging``.
         """
         # A second "follow" changes nothing.

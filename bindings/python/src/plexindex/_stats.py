@@ -1,4 +1,4 @@
-"""Counts and times of an index."""
+"""An index's counts and times."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class Stats:
-    """Statistics of an index at one moment. Counts start when the index is opened, unless a field says otherwise."""
+    """An index's statistics at one moment. Counts start when the index is opened, unless a field says otherwise."""
 
     __slots__ = (
         *("answers", "bytes_received", "calls", "calls_seconds", "disk_bytes", "events", "evictions", "failures"),
@@ -28,57 +28,57 @@ class Stats:
     requests: dict[str, int]
     """Requests by kind, including retries: ``"identity"``, ``"probe"``, ``"page"``, …"""
     bytes_received: int
-    """Bytes of the bodies of the server's answers, as transferred."""
+    """Total size of the server's response bodies in bytes, as transferred."""
     store_requests: int
-    """Requests of all processes since the store was created, according to the last write of the counters."""
+    """Requests by all processes since the store was created, according to the last write of the counters."""
     store_answers: int
-    """Answers of all processes since the store was created, according to the last write of the counters."""
+    """Answers in all processes since the store was created, according to the last write of the counters."""
     listings: int
-    """Complete full listings."""
+    """Number of completed full listings."""
     network_seconds: float
     """Time spent waiting for the server."""
     parse_seconds: float
-    """Time spent decompressing and parsing the server's answers."""
+    """Time spent decompressing and parsing the server's responses."""
     store_seconds: float
     """Time spent reading and writing the store."""
     segment_seconds: float
     """Time spent building and opening segments."""
     match_seconds: float
-    """Time spent matching, without fast lookups."""
+    """Time spent matching, excluding fast lookups."""
     wait_seconds: float
     """Time spent waiting for other fetches, and before retries."""
     calls: int
-    """Number of lookups, refreshes and recorded matches, without fast lookups."""
+    """Number of lookups, refreshes and recorded matches, excluding fast lookups."""
     calls_seconds: float
-    """Total time of these calls. The sum of the parts can be larger, because plexindex stores a page while it fetches
-    the next page.
+    """Total time of the counted calls. The sum of the parts can be larger, because plexindex stores a page while it
+    fetches the next page.
     """
     slow_calls: int
-    """Calls that took longer than ``slow`` of :func:`plexindex.open`."""
+    """Number of calls that took longer than the option ``slow`` of :func:`plexindex.open`."""
     items: int
-    """Listed items in all libraries of this view."""
+    """Number of listed items in all of this view's libraries."""
     matches: int
-    """Confirmed matches."""
+    """Number of confirmed matches."""
     libraries: int
-    """Known libraries."""
+    """Number of known libraries."""
     disk_bytes: int
-    """Size of the store on disk, including segments."""
+    """Size of the store on disk in bytes, including segments."""
     size_limit: int
     """Maximum size of the folder in bytes. 0 means no limit."""
     over_limit: int
-    """Bytes beyond the limit that plexindex cannot remove. If this is not 0, the limit is too small."""
+    """Bytes beyond the limit that plexindex cannot remove. If the value is not 0, the limit is too small."""
     evictions: int
-    """Number of libraries that processes removed because of the limit since the store was created."""
+    """Number of libraries removed by all processes because of the limit since the store was created."""
     sequence: int
     """The store's change sequence."""
     events: int
-    """Events about libraries, from the server or ``notify``."""
+    """Number of events about libraries, from the server or ``notify``."""
     hints: int
-    """Writes that are due to events. Several events can share a write."""
+    """Number of writes caused by events. Several events can share a write."""
     failures: int
-    """Cached answers that plexindex used because the server did not answer, or its answer could not be stored."""
+    """Number of cached answers returned because the server did not respond, or its response could not be stored."""
     last_failure: str | None
-    """The reason for the last failure. None after the server has answered again."""
+    """The reason for the last failure. None once the server has responded again."""
 
     def __init__(self, raw: CStats) -> None:
         for name in self.__slots__:
@@ -91,12 +91,12 @@ class Stats:
 
     @property
     def request_count(self) -> int:
-        """Requests of all kinds."""
+        """Number of requests of all kinds."""
         return sum(self.requests.values())
 
     @property
     def answer_count(self) -> int:
-        """Answers of all match kinds."""
+        """Number of answers of all match kinds."""
         return sum(self.answers.values())
 
     def as_dict(self) -> dict[str, object]:
@@ -112,7 +112,7 @@ class Stats:
 
 
 class Profile:
-    """The time of an index's calls in seconds, without fast lookups. :meth:`Index.profile` returns it.
+    """The time spent in an index's calls in seconds, excluding fast lookups. :meth:`Index.profile` returns this object.
 
     The sum of the parts can be larger than the total, because plexindex stores a page while it fetches the next page.
     """
@@ -125,7 +125,7 @@ class Profile:
     calls: int
     """Number of lookups, refreshes and recorded matches."""
     slow_calls: int
-    """Calls that took longer than ``slow`` of :func:`plexindex.open`."""
+    """Number of calls that took longer than the option ``slow`` of :func:`plexindex.open`."""
     seconds: float
     """Total time of the calls."""
     server: float

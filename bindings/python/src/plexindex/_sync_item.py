@@ -1,4 +1,4 @@
-"""The items that the drop-in returns. A host edits these items, so they must agree with Plex's current state."""
+"""The drop-in's items. A host edits these items, so they must agree with Plex's current state."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ _OF_FILMS = {"studio": None, "tagline": None, "originalTitle": None, "actors": (
 
 
 class SyncItem(LightItem):
-    """An item of the index. The key, type and files are from the index. All else is from plexapi's object.
+    """An item from the index. The key, type and files come from the index, everything else from plexapi's object.
 
-    A listing can be an hour old, so the fetched object must have the file that matched. If it does not, this class
-    invalidates the item in the index, and raises the host's 'not found' unless the item has the searched path.
+    A listing can be an hour old, so the fetched object must have the file that matched. If the file is missing, this
+    class invalidates the item in the index, and raises the host's 'not found' error unless the item has the searched
+    path.
     """
 
     def __init__(
@@ -38,8 +39,8 @@ class SyncItem(LightItem):
         fetched: Callable[[Any], None] | None = None,
         stale: Callable[[], None] | None = None,
     ) -> None:
-        """``asked`` is the searched path in each spelling. The class calls ``fetched`` with the title of the fetched
-        item, and ``stale`` if the item is gone.
+        """``asked``: the searched path in each spelling. ``fetched``: called with the fetched item's title. ``stale``:
+        called if the item is gone.
         """
         super().__init__(section, item)
         self._asked, self._on_fetched, self._on_stale = asked, fetched, stale
@@ -55,7 +56,7 @@ class SyncItem(LightItem):
 
     @property
     def guids(self) -> list[Any]:
-        """External ids, in the same form as in plexapi."""
+        """External IDs, in the same form as in plexapi."""
         return self.full().guids  # type: ignore[no-any-return]
 
     def full(self) -> Any:
@@ -76,7 +77,7 @@ class SyncItem(LightItem):
                 section.index.invalidate_item(self._light_item.rating_key, section.library)
                 if not any(same_file(path, list(locations)) for path in self._asked):
                     self._light_full = None
-                    raise not_found("the item in the index has other files in Plex now: retry")
+                    raise not_found("the item's files have changed in Plex: retry")
             if self._on_fetched is not None:
                 self._on_fetched(fetched.title)
         return self._light_full
@@ -88,10 +89,10 @@ class SyncItem(LightItem):
 
 
 class FoundItem:
-    """An item from a search in plexapi. A search returns only some of the actors and genres, and a host writes these
-    lists back. So the first read of any attribute other than the name and the files fetches the whole item.
+    """An item from a plexapi search. A search returns only some of the actors and genres, and a host writes these lists
+    back. So the first access to any attribute other than the name and the files fetches the whole item.
 
-    Episodes and tracks have empty values for those attributes of films that hosts read.
+    For film attributes that hosts read, episodes and tracks have empty values.
     """
 
     def __init__(self, item: Any) -> None:
@@ -118,12 +119,12 @@ class FoundItem:
 
 
 def as_found(item: Any) -> Any:
-    """Wraps an object of plexapi in a :class:`FoundItem`. Returns other objects unchanged."""
+    """Wraps a plexapi object in a :class:`FoundItem`. Returns other objects unchanged."""
     return FoundItem(item) if type(item).__module__ in ("plexapi.video", "plexapi.audio") else item
 
 
 def first_path(item: Any) -> str | None:
-    """Returns the first path of an item, without a request."""
+    """Returns an item's first path, without a request."""
     if isinstance(item, SyncItem):
         return next(iter(item.locations), None)
     row = extract(item)
@@ -131,7 +132,7 @@ def first_path(item: Any) -> str | None:
 
 
 def title_of(item: Any) -> Any:
-    """Returns the title of an item, without a request."""
+    """Returns an item's title, without a request."""
     return item._light_item.title if isinstance(item, SyncItem) else item.title
 
 

@@ -1,4 +1,4 @@
-"""Tables of bytes by name for plexindex.compat. They are in a folder that plexindex opens when needed."""
+"""Tables for plexindex.compat, with bytes by name, in a folder that plexindex opens when needed."""
 
 import os
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
     Op = tuple[int, bytes, bytes, bytes]
-    """PUT, REMOVE or CLEAR; the table; the entry's name; its value."""
+    """PUT, REMOVE or CLEAR; the table; the entry's name; the entry's value."""
 
-# Number of retries if other threads close the index during a call.
+# Maximum number of retries if other threads close the index during a call.
 _MAX_RETRIES = 20
 _MAX_LIMIT = 2**63 - 1
 _LONGEST_NAME = 400_000
@@ -31,13 +31,13 @@ PUT, REMOVE, CLEAR = c.TABLE_PUT, c.TABLE_REMOVE, c.TABLE_CLEAR
 
 
 def name_of(text: object) -> bytes:
-    """Returns a unique name for a string, or for another value as a string: its bytes, or a digest if it is long."""
+    """Returns a unique name for a string, or for another value as a string: its bytes or, if long, a digest."""
     raw = (text if isinstance(text, str) else str(text)).encode("utf-8", "surrogatepass")
     if len(raw) <= _LONGEST_NAME:
         return raw
     from hashlib import blake2b
 
-    return b"\xff" + blake2b(raw).digest()  # UTF-8 never starts with this byte
+    return b"\xff" + blake2b(raw).digest()  # a UTF-8 string never starts with this byte
 
 
 def whole(limit: object) -> int:
@@ -56,7 +56,7 @@ def _ttl_ms(ttl: "float | None") -> int:
     return _convert.FOREVER_MS if ttl * 1000 >= _convert.FOREVER_MS else max(1, round(ttl * 1000))
 
 
-# Remedies in the library's errors that only a program can follow, each with a remedy for users of the host.
+# Remedies in the library's errors that only a program can follow, each with a remedy for the host's users.
 _REMEDIES = {
     "choose a cache_dir that this user can write to": "make the folder and its files writable for the user of Stash",
     ", or choose another cache_dir": "",
@@ -66,23 +66,23 @@ _REMEDIES = {
 
 
 def plain_text(error: "Exception") -> str:
-    """Returns the text of an error for users of the host, with a remedy."""
+    """Returns an error's text for the host's users, with a remedy."""
     if not isinstance(error, OSError) or not error.strerror:
         text = str(error)
-        # A user of the host cannot choose the folder.
+        # The host's users cannot choose the folder.
         for theirs, ours in _REMEDIES.items():
             text = text.replace(theirs, ours)
         return text
-    remedy = "remove the file in its place, or make its folder writable for this program"
+    remedy = "remove the file at this path, or make the folder writable for this program"
     return f"cannot create or write {error.filename} ({error.strerror}): {remedy}"
 
 
 class TableStore:
-    """The tables in a folder. A call after a close opens the tables again."""
+    """The tables in a folder. A call after a close reopens the tables."""
 
     def __init__(self, folder: str, limit: object, mappings: "Iterable[MappingArg]" = ()) -> None:
         """Opens the tables, and creates missing folders. Raises an error for invalid mappings."""
-        # Use an absolute path, because the current folder can change before the tables are opened again.
+        # Use an absolute path, because the current folder can change before the tables are reopened.
         self.folder = folder = os.path.abspath(folder)
         self._limit = whole(limit)
         self.mappings = tuple(mappings)
@@ -92,10 +92,10 @@ class TableStore:
             os.makedirs(os.path.dirname(folder), exist_ok=True)
         except OSError as error:
             raise type(error)(plain_text(error)) from error
-        self.index()  # raise errors now
+        self.index()  # raise errors immediately
 
     def index(self) -> "Index":
-        """Returns the open index. If the index was closed, opens it again."""
+        """Returns the open index. Reopens a closed index."""
         found = self._open
         if found is not None and found.is_open:
             return found
@@ -110,19 +110,19 @@ class TableStore:
             return found
 
     def close(self) -> None:
-        """Closes the index. The next call opens it again."""
+        """Closes the index. The next call reopens it."""
         with self._opening:
             found, self._open = self._open, None
         if found is not None:
             found.close()
 
     def run(self, work: "Callable[..., T]", *arguments: "Any") -> "T":
-        """Calls a function with the index. Retries if another thread closed the index in the meantime."""
+        """Calls a function with the index. Retries if another thread closes the index during the call."""
         for _ in range(_MAX_RETRIES):
             try:
                 return work(self.index(), *arguments)
             except Exception as error:
-                # Import the errors here, because the import takes long, and most processes need no errors.
+                # Import the errors here, because the import is slow, and most processes need no errors.
                 from ._errors import ClosedError, StoreError
 
                 if not isinstance(error, ClosedError):
@@ -131,13 +131,13 @@ class TableStore:
         return work(self.index(), *arguments)
 
     def cell(self, table: bytes) -> bytearray:
-        """Returns the memory that contains a table's handle. A close clears this memory."""
+        """Returns the memory that contains a table's handle. Closing the index clears this memory."""
         return self.run(_cell, table)
 
     def _ask(
         self, function: "Callable[[Native], Any]", table: bytes, *arguments: "Any", reserve: "int | None" = None
     ) -> "tuple[int, bytes | bytearray]":
-        """Calls a function with the handle of a table."""
+        """Calls a function with a table's handle."""
 
         def work(index: "Index") -> "tuple[int, bytes | bytearray]":
             handle, call = _handle(index, table), function(index._native)
@@ -146,16 +146,16 @@ class TableStore:
         return self.run(work)
 
     def get(self, table: bytes, name: bytes) -> "bytes | bytearray | None":
-        """Returns a value that has not expired."""
+        """Returns an entry's value, or None if there is no entry or it has expired."""
         status, value = self._ask(lambda native: native.table_get, table, name, len(name), reserve=0)
         return value if status == c.OK else None
 
     def has(self, table: bytes, name: bytes) -> bool:
-        """Returns whether there is a value, without reading it."""
+        """Returns whether an entry exists, without reading its value."""
         return self._ask(lambda native: native.table_get, table, name, len(name), None)[0] == c.OK
 
     def put(self, table: bytes, name: bytes, value: bytes, ttl: "float | None" = None) -> None:
-        """Stores a value. It expires after ``ttl`` seconds. With 0 or less, it expires at once; with None, never."""
+        """Stores a value that expires after ``ttl`` seconds: immediately if 0 or less, never if None."""
         self._ask(lambda native: native.table_put, table, name, len(name), value, len(value), _ttl_ms(ttl), self._limit)
 
     def remove(self, table: bytes, name: bytes) -> None:
@@ -167,16 +167,16 @@ class TableStore:
         self.run(_write, ops, _ttl_ms(ttl), self._limit)
 
     def count(self, table: "bytes | None" = None) -> int:
-        """Returns the number of values in a table, or in all tables if none is given."""
+        """Returns the number of values in a table or, without a table, in all tables."""
         found: int = self.run(lambda index: index.call("tables.count", {"table": table}))["count"]
         return found
 
     def clear(self, table: "bytes | None" = None) -> None:
-        """Removes all values of one table (in constant time) or of all tables."""
+        """Removes all values from one table (in constant time) or from all tables."""
         self.run(lambda index: index.call("tables.clear", {"table": table, "all": table is None}))
 
     def host_paths(self, paths: "list[str]") -> "list[str]":
-        """Returns the host's paths for paths of the server, according to the mappings."""
+        """Returns the host's paths for server paths, according to the mappings."""
         from ._call import text_of
 
         def host_path(index: "Index", path: str) -> str:
@@ -186,7 +186,7 @@ class TableStore:
         return [self.run(host_path, path) for path in paths]
 
     def disk_bytes(self) -> int:
-        """Returns the size of the folder on disk in bytes."""
+        """Returns the folder's size on disk in bytes."""
         found: int = self.run(lambda index: index.stats().disk_bytes)
         return found
 
@@ -208,7 +208,7 @@ def _handle(index: "Index", table: bytes) -> "Handle":
     found = index._tables.get(table)
     if found is not None:
         return found
-    # Import the module at its first use, because importing compat must be fast.
+    # Import the module on first use, because importing compat must be fast.
     import ctypes
 
     from ._library import Handle

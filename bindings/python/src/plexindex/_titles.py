@@ -1,9 +1,8 @@
-"""Finds the titles in a path for which to search Plex, and evidence that the path belongs to another item.
+"""Finds the titles in a path for which to search Plex, and evidence that the path belongs to a different item.
 
-The rules of the index (``matching::title_evidence``) are different on purpose. The index searches for only one title,
-because each search costs a request. The drop-in searches for up to three titles, as the original does. The index
-compares words and editions with its listing. The drop-in has only plexapi's object, so only a clear contradiction
-counts.
+The index's rules (``matching::title_evidence``) are deliberately different. The index searches for only one title,
+because each search costs a request; the drop-in searches for up to three titles, like the original. The index compares
+words and editions with its listing; the drop-in has only plexapi's object, so only a clear contradiction counts.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ import re
 
 from ._paths import components
 
-# Words that end the title. They must be whole words, because 'Adventure' contains 'DV'.
+# Words that end the title. Only whole words count, because 'Adventure' contains 'DV'.
 _QUALITY = re.compile(
     r"(?<![^\W_])(?:\d{3,4}[pi]|4k|uhd|hdr(?:10)?|web[ .-]?(?:dl|rip)|blu[ .-]?ray|brrip|bdrip|dvdrip|hdtv|remux|"
     r"[xh][ .]?26[45]|hevc|xvid)(?![^\W_])",
@@ -25,7 +24,7 @@ _EPISODE = re.compile(
 _TRACK = re.compile(r"^\d{1,3}(?:-\d{1,3})?[ ._-]+")
 _SEASON = re.compile(r"(?:season|series|staffel|saison|temporada|s)[ ._-]*(\d{1,4})", re.IGNORECASE)
 _SPECIALS = re.compile(r"specials|season[ ._-]*0+", re.IGNORECASE)
-# Additions to the title of a show, an album or a film in the name of a folder.
+# Additions to the title of a show, an album or a film in a folder name.
 _ADDITIONS = re.compile(
     r"\([^)]*\)|\[[^]]*\]|\{[^}]*\}|(?<![^\W_])(?:complete|collection|the series)(?![^\W_]).*", re.IGNORECASE
 )
@@ -39,7 +38,7 @@ _EXAMINED = 4
 
 
 def titles(path: str) -> list[str]:
-    """Returns up to three titles from the names of the file and its folder, the likeliest first."""
+    """Returns up to three titles from the names of the file and its folder, likeliest first."""
     parts = components(path)
     stem = _stem(parts[-1]) if parts else ""
     folder = parts[-2] if len(parts) > 1 else ""
@@ -57,9 +56,9 @@ def leaf_titles(path: str) -> list[str]:
 
 
 def contradicts(path: str, listed: list[str], facts: dict[str, object]) -> bool:
-    """Returns whether a path names a different item than these files: a different year, show, season or number.
+    """Returns whether a path indicates a different item than ``files``: a different year, show, season or number.
 
-    Only folders that the listed files do not have count. A path without a year, show, season and number contradicts
+    Folders that the listed files also have do not count. A path without a year, show, season and number contradicts
     nothing.
     """
     parts = components(path)
@@ -79,7 +78,7 @@ def contradicts(path: str, listed: list[str], facts: dict[str, object]) -> bool:
             continue
         if isinstance(season, int) and folder in folders and (int(season_folder[1]) if season_folder else 0) != season:
             return True
-        # The folder above a season has the name of the show.
+        # The folder above a season folder has the show's name.
         show = facts.get("grandparentTitle")
         if isinstance(show, str) and above in folders and not _is_same_name(above, show):
             return True
@@ -92,7 +91,7 @@ def contradicts(path: str, listed: list[str], facts: dict[str, object]) -> bool:
 
 
 def names_no_film(path: str, file: str) -> bool:
-    """Returns whether :func:`contradicts` finds nothing in a film's path, whatever other files the film has.
+    """Returns whether :func:`contradicts` finds nothing in a film's path, regardless of the film's other files.
 
     Other files can only have more folders in common with the path, and only folders with a year count.
     """
@@ -102,9 +101,9 @@ def names_no_film(path: str, file: str) -> bool:
 
 
 def names_item(path: str, listed: list[str], facts: dict[str, object]) -> bool:
-    """Returns whether the path and a listed file share a folder that names the item's title, show, artist or album.
+    """Returns whether the path and a listed file share a folder with the item's title, show, artist or album.
 
-    Common folders such as ``Season 01``, ``2024`` and ``BDMV/STREAM`` name no item.
+    Common folders such as ``Season 01``, ``2024`` and ``BDMV/STREAM`` do not count.
     """
     parts = components(path)
     known = [facts.get(name) for name in ("title", "originalTitle", "grandparentTitle")]
@@ -126,8 +125,8 @@ def _another_film(parts: list[str], folders: list[str], known: list[list[str]], 
         return False
     if not years & {year - 1, year, year + 1}:
         return True
-    # The folder 'Title (1979)' contradicts if neither the film nor its listed folders have that name, and the file's
-    # own name is not the film's either.
+    # The folder 'Title (1979)' is a contradiction if neither the film nor its listed folders have this name, and the
+    # file name is not the film's name.
     titles = [title for title in (facts.get("title"), facts.get("originalTitle")) if isinstance(title, str)]
     above = parts[-2]
     if not titles or above not in named or _TITLE_AND_YEAR.fullmatch(above) is None:
@@ -157,14 +156,14 @@ def _common(one: list[str], other: list[str]) -> int:
 
 
 def _is_same_name(folder: str, title: str) -> bool:
-    """Returns whether both names are equal without the year, the country and the quality."""
+    """Returns whether two names are equal without the year, the country and the quality."""
     return not {_letters(folder), _letters(_ADDITIONS.sub(" ", folder))}.isdisjoint(
         {_letters(title), _letters(_ADDITIONS.sub(" ", title))}
     )
 
 
 def _letters(name: str) -> str:
-    """Returns the letters and digits of a name, without the year, the quality, the article and accents."""
+    """Returns the letters and digits in a name, without the year, the quality, the article and accents."""
     from unicodedata import normalize
 
     text = normalize("NFKD", _ARTICLE.sub("", _bare(name)).replace("&", "and")).lower()
@@ -177,8 +176,8 @@ def _stem(name: str) -> str:
 
 
 def _bare(text: str) -> str:
-    """Returns the name up to its year or quality."""
-    # Use the last year, because the title can contain a year, too.
+    """Returns the part of a name before the year or the quality."""
+    # Use the last year, because the title can also contain a year.
     years = [found.start() for found in _YEAR.finditer(text, 1)]
     quality = _QUALITY.search(text, 1)
     end = min(*years[-1:], quality.start() if quality else len(text), len(text))

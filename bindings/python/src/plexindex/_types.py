@@ -13,11 +13,11 @@ PathArg = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
 
 
 class HasRatingKey(Protocol):
-    """An item of plexindex or plexapi."""
+    """A plexindex or plexapi item."""
 
     @property
     def ratingKey(self) -> Union[int, str, None]:  # noqa: N802
-        """Its rating key."""
+        """The item's rating key."""
 
 
 Renew = Callable[[], Optional[str]]
@@ -34,7 +34,7 @@ Status = Literal[
     "ambiguous",
     "not_yet",
     "needs_warm",
-    # In a batch, the name of the error for one path:
+    # In a batch, the name of an error for one path:
     "invalid_argument",
     "null_pointer",
     "unsupported",
@@ -84,7 +84,7 @@ ReasonCode = Literal[
 
 
 class Summary(TypedDict):
-    """The counts of a comparison, as in ``Comparison.summary``. docs/hosts.md describes each count."""
+    """A comparison's counts, as in ``Comparison.summary``. docs/hosts.md describes each count."""
 
     what: Literal["summary"]
     folders: list[str]

@@ -1,4 +1,4 @@
-"""Converts the findings of the library's walk of a disk to differences."""
+"""Converts findings from the library's disk walk to differences."""
 
 from __future__ import annotations
 
@@ -22,43 +22,43 @@ if TYPE_CHECKING:
     from ._library import LibraryInfo
     from ._places import Places
 
-    # The path of a file; whether another file differs only in case; why the file has no single item; a detail.
+    # A file's path; whether another file differs only in case; why the file has no single item; a detail.
     OnDisk = tuple[bytes, bool, str, bytes]
 
-# Match kinds of a listed path.
+# Match kinds for a listed path.
 LISTED = ("confirmed", "exact", "mapped")
 # Maximum number of names to read, and of folders to pass, in one call.
 _NAMES, _FOLDERS = 16_384, 4096
 # An unmounted folder can contain a few leftover names, which these rules ignore.
 _FEW, _LEFTOVERS = 64, ("hidden", "system", "empty")
-# Maximum number of items that a reason names.
+# Maximum number of items that a reason lists.
 _NAMED = 3
 _TEXTS = {
-    "not_scanned": "it lies in a folder of library '{}', which does not list it (yet)",
-    "not_fetched": "it lies in a folder of a library that was never fetched: refresh the library",
+    "not_scanned": "it is in a folder of library '{}', which does not list it (yet)",
+    "not_fetched": "it is in a folder of a library that was never fetched: refresh the library",
     "no_library": "no library has a folder above it",
-    "mapping_missing": "Plex lists it below another root: a mapping is missing",
-    "loop": "the link leads to a folder above it",
+    "mapping_missing": "Plex lists it below a different root: a mapping is missing",
+    "loop": "the link leads to one of its parent folders",
     "linked": "it leads to {}, which is compared under another path",
     "linked_itself": "it is compared under another path",
 }
 
 
 class Walk:
-    """Compares files and folders of the disk with the listings."""
+    """Compares files and folders on the disk with the listings."""
 
     def __init__(self, places: Places, without: Collection[str], progress: Callable[[int], object] | None) -> None:
         self._places, self._progress = places, progress
         self._rules = [rule for rule in _left_out.RULES if rule not in without]
         self.files = 0
-        """Number of media files found."""
+        """Number of media files found so far."""
         self.unreadable: set[bytes] = set()
         """Folders and links that could not be read."""
         self.stop = Stoppable(places.index._progress)
-        """Ends the walk and its requests if the task was cancelled."""
+        """The callback that ends the walk and its requests if the task is cancelled."""
 
     def below(self, top: bytes) -> Iterator[tuple[OnDisk | None, Difference]]:
-        """Yields the differences of a folder and everything below it, each with its file if it concerns a file."""
+        """Yields the differences in a folder and below it, each with its file if the difference concerns a file."""
         for differences, files in self._pages(top, self._rules):
             for difference in differences:
                 yield None, difference
@@ -70,8 +70,8 @@ class Walk:
         return self._pages(top, ["extension"])
 
     def _pages(self, top: bytes, rules: list[str]) -> Iterator[tuple[list[Difference], list[OnDisk]]]:
-        """Walks a folder. Yields the findings of each call: differences, and files not listed as a single item."""
-        # This is a stack: the walk reads the last folder next. It can have as many folders as a library has films.
+        """Walks a folder. Yields each call's findings: differences, and files that are not listed as a single item."""
+        # A stack: the walk reads the last folder next. The stack can contain as many folders as a library has films.
         to_read: list[dict[str, Any]] = [{"kind": "folder", "path": top}]
         walk = None
         while True:
@@ -93,7 +93,7 @@ class Walk:
                 if one["kind"] == "file":
                     files.append((path, one.get("twin", False), one["cause"], line))
                 elif one["kind"] == "unreadable":
-                    # A missing folder is not a difference, but the listed files below it are.
+                    # A missing folder is not a difference, but listed files below a missing folder are.
                     if one["errno"] not in _on_disk.NOT_THERE:
                         differences.append(self.not_read(path, one["errno"], self._places.owners(path)))
                 else:
@@ -112,7 +112,7 @@ class Walk:
         return found
 
     def has_leftovers_only(self, place: bytes) -> bool:
-        """Returns whether a location has no media and no folder that could contain media."""
+        """Returns whether a location contains no media and no folder that could contain media."""
         inner = {*self._places.locations, *self._places.others} - {place}
         try:
             is_small = _on_disk.names_in(place, _FEW) < _FEW
@@ -128,7 +128,7 @@ class Walk:
         return len(files) == found["files"] and {one.get("cause", "") for one in findings} <= set(_LEFTOVERS)
 
     def not_read(self, path: bytes, number: int, owners: Collection[LibraryInfo]) -> Difference:
-        """Returns the difference of an unreadable folder or link, and remembers it."""
+        """Returns the difference for an unreadable folder or link, and remembers the path."""
         self.unreadable.add(path)
         return not_read(path, number, owners)
 
@@ -137,7 +137,7 @@ class Walk:
         return any(is_in(folder, known) for known in self.unreadable)
 
     def recheck(self, files: list[OnDisk]) -> Iterator[OnDisk]:
-        """Yields those of these files that Plex still does not list as a single item."""
+        """Yields the files that Plex still does not list as a single item."""
         for begin in range(0, len(files), _FOLDERS):
             given = [{"kind": "file", "path": path, "twin": twin} for path, twin, *_ in files[begin : begin + _FOLDERS]]
             found = self._find(given, self._rules, once=True)
@@ -146,7 +146,7 @@ class Walk:
                 yield path_of(one["path"]), one.get("twin", False), one["cause"], path_of(one.get("detail"))
 
     def recheck_differences(self, files: list[OnDisk]) -> Iterator[Difference]:
-        """Yields the differences of files that were found before, if they still differ."""
+        """Yields the differences for files that were found before, if the files still differ."""
         return map(self._file_difference, self.recheck(files))
 
     def _file_difference(self, one: OnDisk) -> Difference:
@@ -177,7 +177,7 @@ class Walk:
 
 
 def _mapping_missing(path: bytes, listed: bytes) -> str:
-    """Proposes a mapping between the folders that remain after removing the common end of both paths."""
+    """Proposes a mapping between the folders that remain after removing the two paths' common end."""
     text, host, server = _TEXTS["mapping_missing"], os.fsdecode(path), os.fsdecode(listed)
     pairs = zip(reversed(components(host)), reversed(components(server)))
     common = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
@@ -188,7 +188,7 @@ def _mapping_missing(path: bytes, listed: bytes) -> str:
 
 
 def _text_of_link(why: str, path: bytes, real: bytes) -> str | None:
-    """Describes why plexindex does not compare the target of a link. ``real`` is the target."""
+    """Describes why plexindex does not compare a link's target, ``real``."""
     if why == "linked":
         return _TEXTS["linked_itself" if real in (path, b"") else "linked"].format(os.fsdecode(real))
     return _TEXTS.get(why)

@@ -1,4 +1,4 @@
-"""A drop-in for the caches and the matcher of Stash2Plex: the same names and behaviour, and faster.
+"""A faster drop-in replacement for Stash2Plex's caches and matcher, with the same names and behaviour.
 
 Import this module after the host's own classes, which stay in use if the package is missing or cannot be loaded::
 
@@ -7,8 +7,8 @@ Import this module after the host's own classes, which stay in use if the packag
     except (ImportError, OSError) as error:
         log_info(f"plexindex is not used: {error}")
 
-Importing this module loads the shared library, so that an invalid library fails here and not at the first use.
-``docs/hosts.md`` has a script for the installation, lists the changes for users, and describes the way back.
+Importing this module loads the shared library, so that an invalid library fails here, not on the first use.
+``docs/hosts.md`` describes the installation script, the changes for users, and how to return to the old code.
 """
 
 from . import _accelerator, _lazy_index
@@ -40,7 +40,7 @@ if _lazy_index.load_fast(_accelerator.library_path()) is None:
     _native.load()
 
 
-# The first answer loads these modules, because importing this module must be fast.
+# The first answer loads these modules, because importing ``compat`` must be fast.
 _find: "Any" = None
 _host_errors: "Any" = None
 
@@ -54,7 +54,8 @@ def _load_rest() -> None:
 
 
 def configure(*, not_found: "Callable[[str], BaseException] | None" = None, confidence: "Any" = None) -> None:
-    """Sets the host's own types for the whole process. None selects the default. Stash2Plex does not need this call.
+    """Sets the host's own types for the whole process. None selects the default. Stash2Plex need not call this
+    function.
 
     ``not_found`` creates the exception for a path without an item; the default is :class:`NotFoundError`.
     ``confidence`` is an enum with the values ``"high"`` and ``"low"``; the default is :class:`MatchConfidence`.
@@ -73,29 +74,29 @@ def find_plex_items_with_confidence(
     match_cache: "Any" = None,
     debug_logging: bool = False,
 ) -> "tuple[Any, Any, list[Any]]":
-    """Finds the item of a file in a plexapi library. Returns ``(confidence, item, candidates)``.
+    """Finds the item for a file in a plexapi library. Returns ``(confidence, item, candidates)``.
 
-    A single candidate has high confidence. Several candidates have low confidence, and there is no item. A single
+    A single candidate has high confidence. With several candidates, confidence is low, and there is no item. A single
     candidate also has low confidence if the path contradicts it: another library lists the path; or the path is in a
-    folder of a library that does not list it, and more than the root differs; or the path names a different year,
-    title, show, season, number or album. The recorded item has low confidence if it has other files now and no other
-    item has the file.
+    folder of a library that does not list the path, and more than the root differs; or the path contains a different
+    year, title, show, season, number or album. The recorded item has low confidence if it now has other files and no
+    other item has the file.
 
     Raises :class:`NotFoundError` if there is no candidate, the exception of the server's client if the server is
     unreachable or rejects the token, and ``ConnectionError`` for 5xx and 429. If Plex is busy or starting (429, 502,
-    503, 504), the exception is also Stash2Plex's ``PlexServerDown``. The same is true for a rejected token if
-    Stash2Plex is loaded. The items raise the same exceptions when they request more from Plex than the index has.
+    503, 504), the exception is also Stash2Plex's ``PlexServerDown``. A rejected token also raises ``PlexServerDown`` if
+    Stash2Plex is loaded. The items raise the same exceptions when they request data from Plex that the index lacks.
 
     Args:
-        library: A plexapi section, an object that imitates one, or the result of :func:`plexindex.from_section`, whose
-            answers come from an index and whose items need no request.
-        stash_path: The file, as the host sees it.
-        plex_path_prefix: A folder, as the server sees it.
-        stash_path_prefix: The same folder, as the host sees it.
-        library_cache: A :class:`PlexCache`. The function matches its listings first, and stores search results and
+        library: A plexapi section, an object that imitates a section, or the result of :func:`plexindex.from_section`,
+            whose answers come from an index and whose items need no request.
+        stash_path: The host's path of the file.
+        plex_path_prefix: The server's path of a folder.
+        stash_path_prefix: The host's path of the same folder.
+        library_cache: A :class:`PlexCache`. The function searches its listings first, and stores search results and
             listings in it.
-        match_cache: A :class:`MatchCache`. A match from the host is the answer as long as the server has the item. This
-            function records no match: the host does.
+        match_cache: A :class:`MatchCache`. A match that the host recorded is the answer as long as the server has the
+            item. The function itself records no match.
         debug_logging: Log each step with full paths at level debug to the logger ``plexindex``.
 
     """
@@ -119,7 +120,7 @@ def find_plex_items_with_confidence(
     return confidence("low"), None, found
 
 
-# For each name, the module to load at the first use, because importing this module must be fast.
+# For each name, the module to load on first use, because importing ``compat`` must be fast.
 _LATER = {
     "MatchConfidence": ("_confidence", "MatchConfidence"),
     "NotFoundError": ("_host_errors", "NotFoundError"),

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Runs the command with these arguments, or with the arguments of the process. Returns the exit code."""
+    """Runs the command with ``words``, or with the process's arguments, and returns the exit code."""
     output.prepare()
     options = None
     try:
@@ -30,7 +30,7 @@ def main(words: Sequence[str] | None = None) -> int:
         code: int = options.run(options)
         sys.stdout.flush()
     except SystemExit:
-        # argparse has printed the help, but the text can still be in the buffer of standard output.
+        # argparse has printed the help, but the text may still be in standard output's buffer.
         try:
             sys.stdout.flush()
         except OSError as error:
@@ -58,19 +58,19 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def _report_stream_error(error: OSError) -> int:
     """Reports that a stream or a file cannot be read or written. Returns the exit code."""
-    # Without this, Python would report the error again when it flushes standard output at exit.
+    # Otherwise Python would report the error again when it flushes standard output at exit.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    # The reader closed the pipe. The C library of Windows reports that as an invalid argument.
+    # The reader closed the pipe. Windows' C library reports a closed pipe as an invalid argument.
     if isinstance(error, BrokenPipeError) or (os.name == "nt" and error.errno == errno.EINVAL):
         return codes.PIPE_CLOSED
     name = error.filename or "standard output"
-    verb = {"standard input": "read", "standard output": "write"}.get(name, "read or write")
+    verb = {"standard input": "read", "standard output": "write to"}.get(name, "read or write")
     output.complain(f"cannot {verb} {name}: {error.strerror or error}")
     return codes.STREAM
 
 
 def _advice(error: Exception, options: argparse.Namespace | None) -> str:
-    """Returns advice about flags or the token's source, to append to an error message of the library."""
+    """Returns advice about flags or the token's source, to append to an error message from the library."""
     is_unreachable = isinstance(error, ConnectError) or (
         # If the user gave a deadline, it can also pass while plexindex reads the database.
         isinstance(error, TimeoutError) and getattr(options, "deadline", None) is None

@@ -1,4 +1,4 @@
-"""Parses the command line, and defines the help of the whole command."""
+"""Parses the command line, and defines the command's top-level help."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["RULES", "commands_of", "parse", "parser"]
 
 DESCRIPTION = """\
-Finds the Plex item of a file in a small index on this machine, without asking the server each time."""
+Finds the Plex item for a file in an index on this machine, without asking the server each time."""
 
 EXAMPLES = """\
 examples:
@@ -25,11 +25,11 @@ examples:
   plexindex match "/mnt/media/movies/Big Buck Bunny (2008).mkv"
   find /mnt/media -name '*.mkv' | plexindex match --json -
 
-You can write options before or after the command. `plexindex COMMAND --help` lists the options of a command."""
+You can write options before or after the command. `plexindex COMMAND --help` lists a command's options."""
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """Parses these arguments, or the arguments of the process. If there are none, prints the help and exits."""
+    """Parses ``arguments``, or the process's arguments. Without any argument, prints the help and exits."""
     words = sys.argv[1:] if arguments is None else list(arguments)
     top = parser()
     if not words:
@@ -42,13 +42,13 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def commands_of(top: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
-    """Returns the parser of each command, by the command's name."""
+    """Returns a dict from each command's name to its parser."""
     (commands,) = (action for action in top._actions if isinstance(action, argparse._SubParsersAction))
     return commands.choices
 
 
 def _move_command_first(top: argparse.ArgumentParser, words: list[str]) -> list[str]:
-    """Moves the command in front of its options, because only the parser of the command knows these options."""
+    """Moves the command's name in front of its options, because only the command's own parser knows the options."""
     commands = commands_of(top)
     actions = {flag: action for command in commands.values() for flag, action in command._option_string_actions.items()}
     options, rest = [], list(words)
@@ -67,7 +67,7 @@ def _move_command_first(top: argparse.ArgumentParser, words: list[str]) -> list[
 
 
 def parser() -> argparse.ArgumentParser:
-    """Creates the parser of the command line. In the parsed options, ``run`` is the function to call."""
+    """Creates the command-line parser. In the parsed options, ``run`` is the function to call."""
     top = make_parser(
         HelpfulParser,
         prog="plexindex",
@@ -79,6 +79,6 @@ def parser() -> argparse.ArgumentParser:
     command_options.add_all(commands)
     HelpfulParser.commands = commands.choices
     for command in commands.choices.values():
-        # Because -0 is an option, argparse would otherwise treat the value in `--deadline -1` as an option, too.
+        # Otherwise argparse would also treat the value in `--deadline -1` as an option, because -0 is an option.
         command._has_negative_number_optionals.clear()
     return top

@@ -1,4 +1,4 @@
-"""The progress bar of a fetch, on standard error. The bar is visible only on a terminal."""
+"""The progress bar for a fetch, on standard error. The bar is visible only on a terminal."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Bar:
 
     def _reset(self) -> None:
         self._title, self._begin_time = "", 0.0
-        # The number of items in the first report. An interrupted fetch may have fetched these items earlier.
+        # The item count in the first report. An earlier, interrupted fetch may have fetched these items.
         self._first_items: int | None = None
         self._items = 0
 
@@ -43,7 +43,7 @@ class Bar:
             self._draw(progress)
 
     def begin(self, title: str) -> None:
-        """Shows this title, and that plexindex is waiting for the server."""
+        """Shows ``title``, with a note that plexindex is waiting for the server."""
         self._reset()
         self._title = title
         if self._is_visible:
@@ -60,7 +60,7 @@ class Bar:
         self._reset()
 
     def drop(self) -> None:
-        """Clears the bar after a fetch that failed, or if no fetch was needed."""
+        """Clears the bar after a failed fetch, or if no fetch was needed."""
         if self._title and self._is_visible:
             self._write("")
         self._reset()

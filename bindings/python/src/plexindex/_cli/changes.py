@@ -26,8 +26,8 @@ _STYLES = {"added": "good", "removed": "bad", "changed": "hint", "moved": "hint"
 def changes(options: argparse.Namespace) -> int:
     """Lists the changes."""
     for is_wrong, text in (
-        (options.full and options.since, "--full starts from the beginning, so it takes no cursor: omit --since"),
-        (options.state is not None and options.since is not None, "--state already gives the cursor: omit --since"),
+        (options.full and options.since, "--full starts from the beginning and takes no cursor: omit --since"),
+        (options.state is not None and options.since is not None, "--state already provides the cursor: omit --since"),
         (options.since == "", "argument --since: the value is empty: give a cursor, or omit the option"),
         (options.follow and options.deadline is not None, "--follow runs until Ctrl-C: omit --deadline"),
         (options.disk_every is not None and not options.follow, "--disk-every needs --follow: give both or neither"),
@@ -80,7 +80,7 @@ def _print_changes(index: Index, page: Changes, options: argparse.Namespace, *, 
             output.remark(f"to list later changes, {how}; to list all items, add --full")
         elif not count:
             age = "" if page.age is None else f", as of {output.ago(page.age)}"
-            hint = "" if options.check or options.follow or options.offline else " (to ask now, add --check)"
+            hint = "" if options.check or options.follow or options.offline else " (to ask the server now, add --check)"
             output.remark(f"no changes since the cursor{age}{hint}")
     sys.stdout.flush()
 

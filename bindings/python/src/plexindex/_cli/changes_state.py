@@ -35,7 +35,7 @@ class StateFile:
         return cursor
 
     def write(self, cursor: str | None) -> None:
-        """Replaces the stored cursor atomically. Print the changes up to the cursor first, so that none gets lost."""
+        """Replaces the stored cursor atomically. Print the changes first, so that no change gets lost."""
         if self._path is None or cursor is None:
             return
         new = self._path.with_name(f"{self._path.name}.{os.getpid()}.new")

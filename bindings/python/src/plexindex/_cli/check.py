@@ -1,4 +1,4 @@
-"""Asks the server for changes before a command answers from older listings."""
+"""Asks the server for changes before a command answers from stored listings."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from .._index import Index, Library
     from .config import Settings
 
-# Without a deadline, a server that sends nothing for this many seconds counts as unreachable.
+# If there is no deadline, a server that sends nothing for this many seconds counts as unreachable.
 PATIENCE = 15.0
 
 
 class NoAnswer:
-    """The reason why a command has to answer from older listings."""
+    """The reason why a command must answer from older listings."""
 
     __slots__ = ("code", "kind", "why")
 
@@ -36,7 +36,7 @@ def bring_up_to_date(
     progress: ProgressArg = None,
     whole: bool = False,
 ) -> NoAnswer | None:
-    """Fetches changes if a listing has expired or ``always`` is true. Returns None if the listings are then current.
+    """Fetches changes if a listing has expired or ``always`` is true. Returns None if all listings are then current.
 
     Raises an error if no library was ever fetched or, with ``whole``, if at least one library was never fetched.
     """
@@ -52,7 +52,7 @@ def bring_up_to_date(
         is_late = failure is None or isinstance(failure, TimeoutError)
         if not is_late or settings.deadline is not None or index.stats().bytes_received == received:
             break
-        # The server still sends data, so keep waiting: the fetch is only long.
+        # The server is still sending data, so keep waiting: the fetch is only slow.
         received, failure, always = index.stats().bytes_received, None, False
     libraries = asked_of(index, library)
     if failure is not None and not is_late:
@@ -64,7 +64,7 @@ def bring_up_to_date(
         return None if why is None else NoAnswer(why, str(failure), codes.of(failure))
     waited = output.span(time.monotonic() - begun)
     if settings.deadline is None:
-        text = f"{settings.source_name} did not answer within {waited}"
+        text = f"{settings.source_name} did not respond within {waited}"
         if not is_listed(libraries, whole=whole):
             raise TimeoutError(text)
         return NoAnswer("away", text, codes.SERVER)

@@ -25,41 +25,41 @@ PIPE_CLOSED = 141
 
 HELP = """\
 exit codes:
-  0    success: each path matches a single item; there is no problem and no difference
-  1    a path does not match a single item; diff or doctor found something; or you answered no to clear
+  0    success: every path matches a single item; there is no problem and no difference
+  1    a path does not match a single item; diff or doctor found something; or you declined clear
   2    the command line, environment, configuration file or Plex's database is invalid
-  3    the server, its database or the shared log is unreachable, or failed
+  3    the server, its database or the shared log is unreachable or failed
   4    the server rejects the token or its user (401, 403, 498), or PostgreSQL rejects the role
   5    plexindex cannot open, read or write the store
-  6    no library or several libraries have this name, or the library was never fetched
+  6    no library or more than one library has this name, or the library was never fetched
   7    the deadline passed first: repeat the command; if the status is needs_warm, run warm first
   8    the changes since the cursor are no longer available: start again with changes --full
-  70   a bug in plexindex, or a broken installation
-  74   cannot read standard input, or write standard output
-  130  interrupted with Ctrl-C
-For several paths, the code is the first of 7, 6, 3 and 1 that applies to one of them.
+  70   plexindex has a bug, or its installation is broken
+  74   plexindex cannot read standard input, or cannot write to standard output
+  130  you interrupted the command with Ctrl-C
+For several paths, the exit code is the first of 7, 6, 3 and 1 that applies to any path.
 If the server is unreachable or rejects the token, plexindex answers from older listings, and marks these answers as
 'stale' in JSON. `plexindex changes --check` then exits with status 3, 4 or 7."""
 
 
 class UsageError(Exception):
-    """An argument is invalid. The message names the argument and the remedy."""
+    """An invalid argument. The message states the argument and the remedy."""
 
 
-# If Plex's database is missing, unreadable or another program's database, retrying does not help.
+# Errors for which retrying does not help: Plex's database is missing, unreadable, or another program's database.
 _DATABASE = (e.ConnectError, e.NotPlexError, e.ForbiddenError)
 
 
 def of(error: Exception, *, hurried: bool = False, database: bool = False) -> int:
     """Returns the exit code for an error.
 
-    ``hurried`` means that the user gave a deadline, ``database`` that Plex's database is the only source.
+    ``hurried``: whether the user gave a deadline. ``database``: whether Plex's database is the only source.
     """
     if isinstance(error, (UsageError, e.InvalidArgumentError)) or (database and isinstance(error, _DATABASE)):
         return USAGE
     if isinstance(error, (e.UnauthorizedError, e.ForbiddenError)):
         return TOKEN
-    # An offline index lacks a library because that library was never fetched.
+    # If an offline index lacks a library, the library was never fetched.
     if isinstance(error, (e.LibraryError, e.OfflineError)):
         return LIBRARY
     if isinstance(error, e.TimeoutError) and hurried:
@@ -74,25 +74,25 @@ def of(error: Exception, *, hurried: bool = False, database: bool = False) -> in
 
 
 class Misses:
-    """Counts the answers without an item by reason, to choose the exit code."""
+    """Counts answers without an item by reason, to determine the exit code."""
 
     def __init__(self, *, offline: bool) -> None:
         self._missing = self._late = self._unfetched = self._unanswered = 0
         self._offline = offline
 
     def count(self, answer: Match | Folder, *, in_time: bool = False) -> None:
-        """Counts an answer. ``in_time`` means that the answer arrived before the deadline."""
+        """Counts an answer. ``in_time``: whether the answer arrived before the deadline."""
         self._missing += not answer
         self._unfetched += answer.reason_code == "not_fetched"
-        # If the server failed a moment ago, plexindex does not ask it again. Then the deadline is not the cause.
+        # If the server has just failed, plexindex sends it no request, so the deadline is not the cause.
         self._late += answer.status in ("not_yet", "needs_warm") and not (
             in_time and answer.reason_code == "unavailable"
         )
-        # Only the server could have given these answers. With --offline, the user chose not to ask it.
+        # Only the server could have confirmed these misses. With --offline, the user chose not to ask the server.
         self._unanswered += answer.reason_code in ("unavailable", "unconfirmed") and not self._offline
 
     def code(self) -> int:
-        """Returns the exit code."""
+        """Returns the exit code for all answers."""
         if self._late:
             return NOT_YET
         if self._unfetched:

@@ -1,4 +1,4 @@
-"""The small commands, and functions that several commands use. A command takes its options and returns an exit code."""
+"""The small commands, and helpers for several commands. A command accepts its options and returns an exit code."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ def libraries(options: argparse.Namespace) -> int:
         print_table([header, *map(library_row, library_list)], right=(3,))
     else:
         shows = (
-            "Plex's database has no library"
+            "Plex's database contains no libraries"
             if settings.reads_database_only
-            else "the server shows no library to this token's user"
+            else "the server shows no libraries to this token's user"
         )
         output.complain(f"{shows}; run `plexindex doctor` to find out why")
         return codes.NOT_ALL
@@ -77,18 +77,18 @@ def library_dict(library: LibraryInfo) -> dict[str, object]:
 
 
 def warm(options: argparse.Namespace) -> int:
-    """Fetches what is missing or has expired."""
+    """Fetches missing and expired listings."""
     settings = Settings(options)
     if settings.offline:
         raise UsageError(f"warm needs {settings.source_name}: omit --offline")
     source = settings.url or settings.database
     if source is None:
-        raise UsageError(f"no server is known: {HOW_TO_NAME_A_SERVER}")
+        raise UsageError(f"no server is specified: {HOW_TO_NAME_A_SERVER}")
     with settings.open(retry_for=_WARM_RETRY_SECONDS) as index:
         if options.library:
             chosen = [(name, select_library(index, name)) for name in options.library]
         else:
-            # The server may have new libraries, so ask for its list of libraries first.
+            # The server may have new libraries, so first request its list of libraries.
             bar = Bar()
             bar.begin(source)
             try:
@@ -104,7 +104,7 @@ def warm(options: argparse.Namespace) -> int:
 
 
 def fetch(index: Index, title: str, library: Library | None, *, full: bool = False) -> bool:
-    """Refreshes a library, and shows a progress bar on a terminal. Returns False if the deadline passed first."""
+    """Refreshes a library, with a progress bar on a terminal. Returns False if the deadline passes first."""
     bar = Bar()
     listings = index.stats().listings
     bar.begin(title)
@@ -123,14 +123,14 @@ def fetch(index: Index, title: str, library: Library | None, *, full: bool = Fal
 
 
 def select_library(index: Index, name: str | None) -> Library | None:
-    """Returns the library with this title, section id or uuid. Without a name, returns None: all libraries."""
+    """Returns the library whose title, section id or uuid is ``name``. None means all libraries."""
     if name is None:
         return None
     return Library(index, index._select(c.SELECT_ANY, name), None, repr(name), {"title": name})
 
 
 def read_stdin() -> bytes:
-    """Reads all of standard input. If that fails, the error message says 'standard input'."""
+    """Reads all of standard input. If reading fails, the error message says 'standard input'."""
     try:
         return sys.stdin.buffer.read()
     except OSError as error:
@@ -139,7 +139,7 @@ def read_stdin() -> bytes:
 
 
 def parse_paths(text: bytes, *, null: bool = False) -> list[bytes]:
-    """Splits a list of paths. Each path is a line or, with ``null``, ends with NUL. Skips empty paths."""
+    """Splits a list of paths at line ends or, with ``null``, at NULs. Skips empty paths."""
     if null:
         return [path for path in text.split(b"\0") if path]
     if b"\0" in text:
@@ -149,7 +149,7 @@ def parse_paths(text: bytes, *, null: bool = False) -> list[bytes]:
 
 
 def _to_utf8(line: bytes) -> bytes:
-    """Converts a line of input on Windows to UTF-8, because `dir` writes to pipes in the console's code page."""
+    """On Windows, converts a line of input to UTF-8, because `dir` writes to pipes in the console's code page."""
     try:
         line.decode()
         return line
@@ -158,7 +158,7 @@ def _to_utf8(line: bytes) -> bytes:
 
 
 def stats(options: argparse.Namespace) -> int:
-    """Shows what the index contains. With --watch, repeats this until Ctrl-C."""
+    """Shows the contents of the index. With --watch, repeats this until Ctrl-C."""
     settings = Settings(options)
     settings.expect_folder()
     if not settings.has_store():
@@ -192,7 +192,7 @@ def _show_stats(index: Index, options: argparse.Namespace, before: Stats | None)
     return now
 
 
-# The statistics of the store. The statistics of this process would all be 0.
+# The store's statistics. This process's own statistics would all be 0.
 _STORE_FIELDS = ("libraries", "items", "matches", "store_answers", "store_requests", "disk_bytes", "size_limit",
                  "over_limit", "evictions", "sequence")  # fmt: skip
 
@@ -220,7 +220,7 @@ def _stats_rows(index: Index, now: Stats, before: Stats | None, seconds: float |
 
 
 def limit_text(now: Stats) -> str:
-    """Returns a text about the folder's size limit, to append to a line."""
+    """Returns a description of the folder's size limit, to append to a line."""
     evicted = f", {count(now.evictions, 'library', 'libraries')} removed because of the limit" if now.evictions else ""
     if not now.size_limit:
         return evicted
@@ -238,7 +238,8 @@ def clear(options: argparse.Namespace) -> int:
     with settings.open(offline=True) as index:
         now = index.stats()
         if not (now.libraries or now.matches):
-            # Fails if the server has not accepted the token yet, because the index then cannot know what it contains.
+            # Fails if the server has not accepted the token yet, because the index then does not know which data is the
+            # user's.
             index.clear()
             say(f"{settings.folder} contains nothing for this server and user")
             return codes.OK
@@ -255,7 +256,7 @@ def clear(options: argparse.Namespace) -> int:
 
 
 def is_confirmed(options: argparse.Namespace, command: str, question: str) -> bool:
-    """Returns whether the user agrees, at the terminal or with --yes. Without a terminal and --yes, raises an error."""
+    """Returns whether the user agrees. Raises an error if there is neither a terminal nor --yes."""
     if options.yes:
         return True
     answer = output.confirm(question, default=False)

@@ -1,4 +1,4 @@
-"""`plexindex completion`: generates the completion scripts of shells from the parser."""
+"""`plexindex completion`: generates shell completion scripts from the parser."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PLACES = {
 def completion(options: argparse.Namespace) -> int:
     """Prints the completion script for a shell, or installs it for this user."""
     if os.name == "nt":
-        raise UsageError("completion supports only bash, zsh and fish, which Windows does not have")
+        raise UsageError("completion supports only bash, zsh and fish, which are not available on Windows")
     text = _GENERATORS[options.shell](arguments.commands_of(arguments.parser()))
     if options.install:
         _install(options.shell, text)
@@ -61,7 +61,7 @@ def _options(command: argparse.ArgumentParser) -> list[argparse.Action]:
 
 
 def _all_options(commands: Commands) -> list[argparse.Action]:
-    """Returns the options of all commands without duplicates. Users can write them before the command, too."""
+    """Returns all commands' options without duplicates. Users can also write these options before the command."""
     actions = [action for command in commands.values() for action in _options(command)]
     return list({action.option_strings[-1]: action for action in actions}.values())
 
@@ -71,7 +71,7 @@ def _help(action: argparse.Action) -> str:
 
 
 def _values(action: argparse.Action) -> str:
-    """Returns what to offer as values of an option: a list of words, ``files``, ``folders``, or an empty string."""
+    """Returns the completions for an option's value: a list of words, ``files``, ``folders``, or an empty string."""
     if action.choices:
         return " ".join(map(str, action.choices))
     return {"FILE": "files", "PATH": "files", "FOLDER": "folders"}.get(str(action.metavar), "")
@@ -149,7 +149,7 @@ def _zsh(commands: Commands) -> str:
         arguments = [*specs(_options(command)), *([f"'*{value(values, 'argument')}'"] if values else [])]
         lines.append(f"                {name}) _arguments {' '.join(arguments)} ;;")
     lines += ["            esac ;;", "    esac", "}"]
-    # compinit runs the script as the body of a function. If a user sources the script, it must register itself.
+    # compinit runs the script as the body of a function. A script that a user sources must register itself.
     lines += ['if [ "$funcstack[1]" = "_plexindex" ]; then _plexindex "$@"; else compdef _plexindex plexindex; fi']
     return "\n".join(lines)
 

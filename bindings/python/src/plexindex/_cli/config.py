@@ -1,4 +1,4 @@
-"""The settings of a run. Flags take precedence, then the environment, then plexapi's file."""
+"""The settings for one run of the command. Flags take precedence, then the environment, then plexapi's file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 HELP = """\
-plexindex looks for the server, the token and the folder in this order:
+plexindex reads the server's URL, the token and the folder from the first of these sources that has the value:
   1. flags: --url, --token-file, --token-command or --token, --user, --database, --dir, --size-limit,
      --shared, --mapping
   2. the environment: PLEXINDEX_URL, PLEXINDEX_TOKEN, PLEXINDEX_TOKEN_FILE, PLEXINDEX_TOKEN_COMMAND,
@@ -28,7 +28,7 @@ plexindex looks for the server, the token and the folder in this order:
      PLEXINDEX_SHARED_DURABLE (1 or 0), and PLEXINDEX_MAPPINGS, such as
      '/mnt/media=/data/media;/mnt/tv=/data/tv'
   3. plexapi's environment: PLEXAPI_AUTH_SERVER_BASEURL, PLEXAPI_AUTH_SERVER_TOKEN
-  4. plexapi's file, ~/.config/plexapi/config.ini, or the file that PLEXAPI_CONFIG_PATH names:
+  4. plexapi's file, ~/.config/plexapi/config.ini, or the file in PLEXAPI_CONFIG_PATH:
          [auth]
          server_baseurl = http://127.0.0.1:32400
          server_token = YOUR-TOKEN
@@ -43,16 +43,16 @@ plexindex looks for the server, the token and the folder in this order:
          mappings =
              /mnt/media -> /data/media
 The default folder is ~/.cache/plexindex.
-In [plexindex], you can put quotes around a value. An unknown name in this section causes a warning.
-plexindex sends a token only to the server that the same source names.
-The name of a user applies to a token from the same source, or from a source further down in this list.
-If the command that prints the token fails at the start, the exit code is 2."""
+You can put quotes around a value in [plexindex]. An unknown name in this section causes a warning.
+plexindex sends a token only to the server whose URL is from the same source.
+A user's name applies only to a token from the same source, or from a source further down in this list.
+If the token command fails at startup, the exit code is 2."""
 
 HOW_TO_NAME_A_SERVER = "give --url or --database, set PLEXINDEX_URL, or see `plexindex --help`"
 
 
 def _mapping_rules(options: argparse.Namespace) -> list[Mapping]:
-    """Returns the mappings of the flags. Makes relative folders absolute, because match makes paths absolute, too."""
+    """Returns the mappings from the flags. Makes relative folders absolute, because match also makes paths absolute."""
     rules = []
     for host, server in options.mapping or ():
         try:
@@ -64,13 +64,13 @@ def _mapping_rules(options: argparse.Namespace) -> list[Mapping]:
 
 
 class Settings:
-    """The settings of a run, and the source of each."""
+    """The settings for one run of the command, and the source of each setting."""
 
     def __init__(self, options: argparse.Namespace) -> None:
         server_flags = ("--url", "--token", "--token-file", "--token-command", "--shared")
         unused = [flag for flag in server_flags if getattr(options, flag[2:].replace("-", "_")) is not None]
         if options.no_server and unused:
-            raise UsageError(f"--no-server uses no server: omit {' and '.join(unused)} or --no-server")
+            raise UsageError(f"--no-server excludes a server: omit {' and '.join(unused)} or --no-server")
         token = _config.token_of(
             Setting(options.token, "--token"),
             Setting(options.token_file, "--token-file"),
@@ -108,27 +108,27 @@ class Settings:
             "shared": self.shared,
             "shared_durable": configuration.shared_durable,
             "retry_for": 3.0,
-            # Without -v, log no slow calls: the user notices them anyway.
+            # Without -v, log no slow calls, because the user notices slow calls anyway.
             "slow": 1.0 if options.verbose else None,
         }
-        # `main` uses these to choose the exit code and the text of an error.
+        # `main` uses these values to choose an error's exit code and text.
         options.token_from = self.token_from if self.url is not None else ""
         options.database_alone = self.database is not None and self.url is None
         options.database_beside = self.database is not None and self.url is not None and not self.offline
 
     @property
     def answers_from_store_only(self) -> bool:
-        """Whether there is neither a server nor a database to ask, or --offline was given."""
+        """Whether the command sends no requests: there is neither a server nor a database, or --offline was given."""
         return (self.url is None and self.database is None) or self.offline
 
     @property
     def reads_database_only(self) -> bool:
-        """Whether Plex's database is the only source. Reading the database needs no request."""
+        """Whether Plex's database is the only source, so that no request is needed."""
         return self.url is None and self.database is not None and not self.offline
 
     @property
     def source_name(self) -> str:
-        """The name of the source, for use in a sentence."""
+        """The source's name, for use in a sentence."""
         return "Plex's database" if self.url is None and self.database is not None else "the server"
 
     def has_store(self) -> bool:
@@ -141,26 +141,26 @@ class Settings:
             return True  # `open` reports the error
 
     def expect_folder(self) -> None:
-        """Raises an error if --dir names a folder that does not exist, because the name may be misspelt."""
+        """Raises an error if --dir is a folder that does not exist, because the path may be misspelt."""
         if self._flag_names_folder and not os.path.lexists(self.folder):
             raise StoreError(
                 f"there is no folder {self.folder} (from --dir): correct the name, or run `plexindex warm` to create it"
             )
 
     def expect_source(self) -> None:
-        """Raises an error for --check if there is no source to ask."""
+        """Raises an error if there is no source for --check to ask."""
         if self.answers_from_store_only:
-            how = "omit --offline" if self.offline else f"no server is known: {HOW_TO_NAME_A_SERVER}"
+            how = "omit --offline" if self.offline else f"no server is specified: {HOW_TO_NAME_A_SERVER}"
             raise UsageError(f"--check needs {self.source_name}: {how}")
 
     def nothing_to_ask(self) -> LibraryError:
-        """Creates the error that reports an empty store if there is no source to ask."""
+        """Creates the error for an empty store without a source."""
         remedy = HOW_TO_NAME_A_SERVER if self.url is None and self.database is None else "omit --offline"
         text = f"nothing was fetched into {self.folder} yet, and no server is available: {remedy}"
         return LibraryError(text)
 
     def open_for_answers(self, progress: ProgressArg = None) -> Index:
-        """Opens the index. Raises an error if the store is empty and there is no source to ask."""
+        """Opens the index. Raises an error if the store is empty and there is no source to fetch from."""
         if not self.answers_from_store_only:
             return self.open(progress=progress)
         self.expect_folder()

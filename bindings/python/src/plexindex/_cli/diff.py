@@ -28,11 +28,11 @@ _WORDS = {
     "left_out": ("left out", "faint"),
     "several_paths": ("several files", "faint"),
 }
-# Lines that are not differences. diff prints them only with --left-out.
+# Kinds of lines that are not differences. diff prints these lines only with --left-out.
 _REMARKS = ("left_out", "several_paths")
-# Maximum number of files for the check of the user's mappings.
+# Maximum number of files for checking the user's mappings.
 _SAMPLE = 200
-# The words for each part of a sum in the summary line, by the part's name in the JSON summary.
+# Words in the summary line for each part of a sum, by the part's name in the JSON summary.
 _SUMMED = {
     "in_plex": "in Plex",
     "not_in_plex": "not in Plex",
@@ -54,9 +54,9 @@ def diff(options: argparse.Namespace) -> int:
                 say(output.fitted(f"{name:11} {what}\n{'':11} Source: {source}"))
         return codes.OK
     if not options.path:
-        raise UsageError("no folder given: give the folders to walk")
+        raise UsageError("no folder was given: give the folders to walk")
     if not all(options.path):
-        raise UsageError("empty path: give the path of a folder")
+        raise UsageError("a path is empty: give the path of a folder")
     settings = Settings(options)
     counter = _FileCounter()
     with settings.open_for_answers() as index:
@@ -91,7 +91,7 @@ def diff(options: argparse.Namespace) -> int:
 
 
 def _wrong_mappings(settings: Settings, index: Index, comparison: Comparison, unlisted: list[bytes]) -> list[str]:
-    """If Plex lists few of the files, returns a sentence for each of the user's mappings that is wrong."""
+    """Returns a sentence for each of the user's wrong mappings. Empty if Plex lists most of the files."""
     summary = comparison.summary
     if not (settings.mappings and unlisted) or summary["files_in_plex"] > summary["files_not_in_plex"]:
         return []
@@ -138,8 +138,8 @@ def _print_summary(comparison: Comparison, source_name: str, why_old: str) -> No
         parts.append(f"the listing was current {output.ago(comparison.age)}")
         if comparison.renames_unknown:
             parts.append(
-                f"{source_name} did not say whether files were renamed, so a renamed file counts as a missing file "
-                "and as a new one"
+                f"{source_name} did not report whether files were renamed, so each renamed file counts as both a "
+                "missing and a new file"
             )
     output.remark(f"{'; '.join(parts)} ({output.short(comparison.seconds)})")
 
@@ -152,7 +152,7 @@ def _sum_text(whole: str, summary: dict[str, Any], prefix: str) -> str:
 
 
 class _FileCounter:
-    """Shows on a terminal how many files the walk has found so far."""
+    """Shows the number of files found so far, if standard error is a terminal."""
 
     def __init__(self) -> None:
         self._is_visible, self._last_time, self._is_drawn = output.is_terminal(sys.stderr), 0.0, False
@@ -166,7 +166,7 @@ class _FileCounter:
             sys.stderr.flush()
 
     def drop(self) -> None:
-        """Clears the number before other output."""
+        """Clears the displayed number before other output."""
         if self._is_drawn:
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()

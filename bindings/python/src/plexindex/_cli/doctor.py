@@ -1,4 +1,4 @@
-"""`plexindex doctor`: checks the setup, and proposes mappings that seem to be missing."""
+"""`plexindex doctor`: checks the setup, and proposes missing mappings."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def _report_installation(report: Report) -> None:
 
 
 def _check_database(report: Report, settings: Settings) -> bool:
-    """Reports and returns whether this machine can read Plex's database. Returns True if no database is named."""
+    """Reports and returns whether this machine can read Plex's database. Returns True if no database is specified."""
     if settings.database is None:
         return True
     from tempfile import TemporaryDirectory
@@ -91,9 +91,9 @@ def _check_database(report: Report, settings: Settings) -> bool:
     facts: dict[str, object] = {"file": settings.database, "usable": None, "why_not": None}
     report.values["database"] = facts
     if settings.offline:
-        report.note(f"{settings.database}: skipped, because --offline was given")
+        report.note(f"{settings.database}: not checked, because --offline was given")
         return False
-    # Use a temporary store, because this check is only about the database.
+    # Use a temporary store, because this check concerns only the database.
     with TemporaryDirectory() as folder, open_index(folder, database=settings.database) as index:
         try:
             server = index.server(deadline=settings.deadline or PATIENCE)
@@ -109,26 +109,26 @@ def _check_database(report: Report, settings: Settings) -> bool:
 
 
 def _check_server(report: Report, settings: Settings, index: Index) -> bool:
-    """Checks whether the server answers and accepts the token."""
+    """Checks whether the server responds and accepts the token. Returns whether doctor can use the server."""
     report.title("Server")
     facts: dict[str, object] = {"url": settings.url, "reached": False, "token_good": None}
     facts.update(url_from=settings.url_from or None, token_from=settings.token_from or None)
     report.values["server"] = facts
     if settings.url is None and settings.database is not None:
-        report.note("no server is named: plexindex uses only Plex's database")
+        report.note("no server is specified: plexindex uses only Plex's database")
         return not settings.offline
     if settings.url is None:
-        report.bad(f"no server is named: {HOW_TO_NAME_A_SERVER}", codes.USAGE)
+        report.bad(f"no server is specified: {HOW_TO_NAME_A_SERVER}", codes.USAGE)
         return False
     server_text = f"{settings.url} (from {settings.url_from})"
     if settings.offline:
-        report.note(f"{server_text}: skipped, because --offline was given")
+        report.note(f"{server_text}: not checked, because --offline was given")
         return False
     try:
         server = index.server(deadline=settings.deadline or PATIENCE)
     except (UnauthorizedError, ForbiddenError) as error:
         facts.update(reached=True, token_good=False)
-        report.good(f"{server_text} answers")
+        report.good(f"{server_text} responds")
         what = f"the server rejected the token (from {settings.token_from})"
         report.bad(f"{what if settings.token else 'the server needs a token'}: {error}", codes.TOKEN)
         _check_token(report, settings, facts, "")
@@ -136,24 +136,27 @@ def _check_server(report: Report, settings: Settings, index: Index) -> bool:
     except ServerError as error:
         why = str(error)
         if isinstance(error, TimeoutError) and settings.deadline is None:
-            why = f"no answer within {output.span(PATIENCE)}; check that this is a Plex server, and that it is not busy"
+            why = (
+                f"no response within {output.span(PATIENCE)}; check that this is a Plex server, and that the server is "
+                "not busy"
+            )
         report.bad(f"cannot reach {server_text}: {why}", codes.SERVER)
         return False
     facts.update(reached=True, token_good=settings.token is not None, version=server.version,
                  machine_identifier=server.machine_identifier, answered=server.answered)  # fmt: skip
     version = f"Plex {server.version or 'of unknown version'}"
-    report.good(f"{server_text} answers, in {output.short(server.answered)}: {version}")
+    report.good(f"{server_text} responds in {output.short(server.answered)}: {version}")
     libraries = count(server.libraries, "library", "libraries")
     if settings.token is None:
-        report.note(f"no token given, and the server needs none: the server shows {libraries}")
+        report.note(f"no token was given, and the server needs none: the server shows {libraries}")
     else:
         report.good(f"the token (from {settings.token_from}) is valid: the server shows {libraries}")
         _check_token(report, settings, facts, server.machine_identifier)
     if not server.libraries:
-        report.bad("the server shows no library to this token's user")
+        report.bad("the server shows no libraries to this token's user")
     database = report.values.get("database")
     if isinstance(database, dict) and database["usable"]:
-        # If the database belonged to another server, the request above would have failed.
+        # If the database belonged to a different server, `index.server` would have failed.
         database.update(is_this_servers=True)
         report.good(f"Plex's database {settings.database} belongs to this server")
     return True
@@ -173,7 +176,7 @@ def _report_libraries(report: Report, index: Index, *, offline: bool) -> list[Li
         rows = [("", *commands.library_row(library)) for library in libraries]
         report.line(output.table(rows, right=(4,), indent="  "))
     else:
-        report.note("plexindex knows no library yet")
+        report.note("the store contains no libraries yet")
     return libraries
 
 
@@ -190,37 +193,37 @@ def _check_store(report: Report, index: Index) -> None:
     size = f"{store.folder}: {output.size(store.disk_bytes)}{commands.limit_text(now)}{free}"
     if now.over_limit:
         report.note(
-            f"{size}\nplexindex cannot evict the rest (confirmed matches, tables, and the library listed last): "
-            "raise --size-limit"
+            f"{size}\nplexindex cannot evict confirmed matches, tables, or the library listed last: increase "
+            "--size-limit"
         )
     else:
         report.good(size)
     file_system = store.file_system or "unknown"
     if store.shares_memory and store.journal == "wal":
-        report.good(f"file system: {file_system}; processes can share memory there")
+        report.good(f"file system: {file_system}; processes can share memory")
     else:
         report.note(
-            f"file system: {file_system}; processes cannot share memory there, so plexindex is slower\n"
+            f"file system: {file_system}; processes cannot share memory, so plexindex is slower\n"
             "choose a folder on a local disk with --dir or PLEXINDEX_DIR"
         )
     if store.locks:
         report.good("locks work (tested)")
     else:
         effect = "several processes may fetch the same library"
-        report.bad(f"locks do not work there, so {effect}: {store.locks_error}", codes.STORE)
-    # Windows does not use these permission bits.
+        report.bad(f"file locks do not work in the folder, so {effect}: {store.locks_error}", codes.STORE)
+    # Windows does not use Unix permission bits.
     if os.name != "nt" and os.path.exists(store.folder) and os.stat(store.folder).st_mode & 0o077:
         report.note(f"other users can read the folder: run chmod 700 {shlex.quote(store.folder)}")
 
 
 def _fetch(report: Report, index: Index, libraries: list[LibraryInfo], yes: bool) -> list[LibraryInfo]:
-    """Fetches libraries that were never fetched, because their files cannot match. The user can decline."""
+    """Fetches libraries that were never fetched, because otherwise their files cannot match. The user can decline."""
     unfetched = [library for library in libraries if library.age is None]
     if not unfetched:
         return libraries
     names = ", ".join(f"'{library.title}'" for library in unfetched)
     verb = "was" if len(unfetched) == 1 else "were"
-    # Without a terminal, doctor fetches without asking, as the other commands do.
+    # Without a terminal, doctor fetches without asking, like the other commands.
     if not yes and output.confirm(f"{names} {verb} never fetched: fetch now?", default=True) is False:
         return libraries
     for library in unfetched:

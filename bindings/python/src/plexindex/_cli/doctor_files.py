@@ -1,4 +1,4 @@
-"""The part of `plexindex doctor` that checks how files match and which mappings are missing."""
+"""The part of `plexindex doctor` that checks how files match, and finds missing mappings."""
 
 from __future__ import annotations
 
@@ -29,25 +29,25 @@ _EXAMPLES = 3
 _MATCH_KINDS = (
     ("confirmed", "recorded by you"),
     ("exact", "listed under this path"),
-    ("mapped", "listed under the path that a mapping gives"),
+    ("mapped", "listed under the path that a mapping produces"),
     ("suffix", "found by the end of the path; a mapping is more reliable"),
     ("file_name", "found by the file name alone"),
 )
 _REASONS = {
-    "not found: no_location": "not in the folder of any library; a mapping may be missing",
-    "not found: not_listed": "in the folder of a library, but not listed by Plex yet",
-    "not found: unavailable": "unknown, because the server did not answer",
+    "not found: no_location": "not in any library's folder; a mapping may be missing",
+    "not found: not_listed": "in a library's folder, but not listed by Plex yet",
+    "not found: unavailable": "unknown, because the server did not respond",
     "not found: not_fetched": "the library was never fetched: run `plexindex warm`",
-    "ambiguous": "several items fit equally well",
+    "ambiguous": "several items match equally well",
 }
-_LEFT_OUT = "trailers, samples and the like, which Plex ignores; `plexindex diff --left-out` lists them"
-_NO_MEDIA = "subtitles, pictures, disc images and the like"
-# Plex does not scan new files at once. So nothing is wrong if Plex lacks at most this share of the files.
+_LEFT_OUT = "files that Plex ignores, such as trailers and samples; `plexindex diff --left-out` lists them"
+_NO_MEDIA = "files such as subtitles, pictures and disc images"
+# Plex does not scan new files immediately, so doctor reports no problem if at most this share of the files is unlisted.
 _FEW = 0.1
 
 
 def read_lists(arguments: Sequence[str]) -> list[bytes]:
-    """Returns the media files among the arguments, and the paths that other files and standard input list.
+    """Returns the media files among the arguments, and the paths listed in other files and on standard input.
 
     Skips arguments that are folders.
     """
@@ -88,7 +88,7 @@ def check_files(
         if is_reached or settings.offline:
             report.bad(f"{text}: run `plexindex warm`, or add --yes", codes.LIBRARY)
         else:
-            report.note(text)  # the cause is the server's problem, which doctor has reported above
+            report.note(text)  # doctor has already reported the cause, which is the server
         return
     folders = [path for path in options.path if path != "-" and os.path.isdir(path)]
     suffixes = sample.extensions({library.kind for library in libraries})
@@ -99,7 +99,7 @@ def check_files(
     file_count = sum(part.file_count for part in samples)
     origins = ", ".join("the list on standard input" if path == "-" else path for path in options.path)
     if not paths:
-        report.bad(f"no media files in {origins}")
+        report.bad(f"there are no media files in {origins}")
         return
     answers = index.match_paths(paths, offline=not reads_database)
     is_complete = all(part.is_complete for part in samples)
@@ -121,7 +121,7 @@ def check_files(
 
 
 def check_mappings(report: Report, settings: Settings, libraries: list[LibraryInfo]) -> None:
-    """Reports mappings that do not lead to the folder of any library."""
+    """Reports mappings that do not lead to any library's folder."""
     locations = [location for library in libraries for location in library.locations]
     for rule in settings.mappings if locations else ():
         host, server = host_and_server(rule)
@@ -135,11 +135,11 @@ def check_mappings(report: Report, settings: Settings, libraries: list[LibraryIn
             )
         else:
             shown = ", ".join(locations[:_EXAMPLES]) + (", …" if len(locations) > _EXAMPLES else "")
-            report.note(f"the mapping {arrow(rule)} fits no folder of Plex's libraries: {shown}")
+            report.note(f"the mapping {arrow(rule)} matches no folder in Plex's libraries: {shown}")
 
 
 def _fits(folder: str, locations: list[str]) -> bool:
-    """Returns whether a folder is a library's folder, lies in one, or contains one."""
+    """Returns whether a folder is a location of a library, is in a location, or contains a location."""
     contains_one = any(lies_under(location, [folder]) for location in locations)
     return contains_one or lies_under(folder, locations) or same_file(folder, locations)
 
@@ -190,7 +190,7 @@ def _report_counts(report: Report, answers: Sequence[Match], paths: list[bytes],
 
 
 def _check_missing_hosts(report: Report, settings: Settings, paths: list[bytes], proposals: Sequence[Proposal]) -> None:
-    """Reports mappings whose host folder does not exist, if the files suggest another host folder."""
+    """Reports mappings whose host folder does not exist, if the files suggest a different host folder."""
     for rule in settings.mappings:
         host, server = host_and_server(rule)
         if os.path.isdir(host) or any(lies_under(os.fsdecode(path), [host]) for path in paths):
@@ -203,7 +203,7 @@ def _check_missing_hosts(report: Report, settings: Settings, paths: list[bytes],
 
 
 def _report_proposals(report: Report, verdict: Verdict, total: int, unsure: int) -> None:
-    """Reports missing mappings. Plex does not list ``unsure`` of the ``total`` files under their path."""
+    """Reports missing mappings. ``unsure``: how many of the ``total`` files Plex does not list under their path."""
     pairs = [(proposal.host, proposal.server) for proposal in verdict.proposals]
     gains = [proposal.gain or 0 for proposal in verdict.proposals]
     report.values["proposals"] = [
@@ -225,4 +225,4 @@ def _report_proposals(report: Report, verdict: Verdict, total: int, unsure: int)
     lines = "\n".join(f"      {output.clean(host)} -> {output.clean(server)}" for host, server in pairs)
     report.line(f"\n  for plexindex.open() in Python:\n    mappings=[{', '.join(map(repr, pairs))}]")
     report.line(f"\n  for this command:\n    {output.clean(flags)}")
-    report.line(f"\n  for config.ini of plexapi, which this command reads:\n    [plexindex]\n    mappings =\n{lines}")
+    report.line(f"\n  for plexapi's config.ini, which this command reads:\n    [plexindex]\n    mappings =\n{lines}")

@@ -11,7 +11,7 @@ _STYLES = {"ok": "good", "note": "warn", "BAD": "bad", "try": "hint"}
 
 
 class Report:
-    """The findings of doctor, as lines for people or values for JSON, and the exit code."""
+    """doctor's findings, as lines of text or as JSON values, and the exit code."""
 
     def __init__(self, json: bool) -> None:
         self.values: dict[str, object] = {}
@@ -21,7 +21,7 @@ class Report:
         self._json = json
 
     def title(self, text: str) -> None:
-        """Begins a part."""
+        """Starts a section of the report."""
         self.line(f"\n{output.paint(text, 'bold')}")
 
     def line(self, text: str) -> None:
@@ -39,7 +39,7 @@ class Report:
         self._mark("note", text)
 
     def bad(self, text: str, code: int = codes.NOT_ALL) -> None:
-        """Reports a problem. The first problem determines the exit code."""
+        """Reports a problem. The report's first problem determines the exit code."""
         self._problems.append(text)
         self._code = self._code or code
         self._mark("BAD", text)
@@ -55,12 +55,12 @@ class Report:
         self.line(f"  {output.paint(mark, _STYLES[mark])}{fitted[2 + len(mark) :]}")
 
     def end(self) -> int:
-        """Prints the summary. Returns the exit code."""
+        """Prints the summary and returns the exit code."""
         problems = self._problems
         if self._json:
             output.say_json({**self.values, "problems": problems, "exit_code": self._code})
         else:
-            summary = f"{count(len(problems), 'problem')} found" if problems else "nothing is wrong"
+            summary = f"{count(len(problems), 'problem')} found" if problems else "no problems found"
             proposed = f"; {count(self._proposed, 'mapping')} proposed" if self._proposed else ""
             say(f"\n{output.paint(summary, 'bad' if problems else 'good')}{proposed}")
         return self._code

@@ -1,4 +1,4 @@
-"""`plexindex folder`: finds the show, season, artist, album or item of each folder."""
+"""`plexindex folder`: finds the show, season, artist, album or item for each folder."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def folder(options: argparse.Namespace) -> int:
 def _items_below(
     index: Index, library: Library | None, path: bytes, answer: Folder, *, offline: bool
 ) -> Iterator[Item]:
-    """Yields the items below a folder. If the folder is a single item, first fetches its library if necessary."""
+    """Yields the items below a folder. If the folder is a single item, fetches its library first, if necessary."""
     if answer.item is not None:
         yield from index.library(section=answer.item.section).items_below(path, offline=offline)
     elif answer.files:

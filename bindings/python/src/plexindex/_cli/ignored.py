@@ -21,20 +21,20 @@ if TYPE_CHECKING:
 def ignored_by_plex(
     index: Index, libraries: Iterable[LibraryInfo], answers: Iterable[Match], paths: Iterable[bytes]
 ) -> dict[bytes, str]:
-    """Returns the unmatched files in the libraries' folders that Plex ignores, each with the rule that ignores it."""
+    """Returns the unmatched files in the libraries' folders that Plex ignores, each with the rule that applies."""
     places = Places(index, index.library(None))
     places.reload(libraries)
     unmatched = [
         (path, False, "", b"")
         for path, answer in zip(paths, answers)
-        # On Windows, a path without a drive belongs to another machine.
+        # On Windows, a path without a drive belongs to a different machine.
         if not answer and (os.name != "nt" or os.path.splitdrive(path)[0]) and places.owners(path)
     ]
     return {path: rule for path, _, rule, _ in Walk(places, (), None).recheck(unmatched) if rule in RULES}
 
 
 def reasons(index: Index, paths: Sequence[bytes], answers: Sequence[Match]) -> dict[bytes, str]:
-    """Returns reasons for unmatched paths: Plex ignores the file, the path is a folder, or it does not exist."""
+    """Returns why paths are unmatched: Plex ignores the file, the path is a folder, or the path does not exist."""
     if all(answers):
         return {}
     unmatched = {path: answer for path, answer in zip(paths, answers) if not answer}
@@ -46,8 +46,8 @@ def reasons(index: Index, paths: Sequence[bytes], answers: Sequence[Match]) -> d
 
 def _why_no_file(path: bytes) -> str:
     if os.path.isdir(path):
-        return "the path is a folder: `plexindex folder` shows what Plex lists in it"
-    # If even the folder does not exist, the path may belong to another machine.
+        return "the path is a folder: `plexindex folder` shows the items that Plex lists in it"
+    # If the parent folder does not exist either, the path may belong to a different machine.
     if os.path.isdir(os.path.dirname(path) or b".") and not os.path.lexists(path):
         return "there is no such file on this machine"
     return ""

@@ -1,4 +1,4 @@
-"""Checks the user's mappings with a sample of files, because another mapping may find more of these files."""
+"""Checks the user's mappings with a sample of files, because a different mapping may find more of the files."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
     from .._mapping import Mapping
     from .config import Settings
 
-# doctor looks on the disk for every _STEP-th of the first _LISTED_FILES listed files below a mapping's folder.
+# Of the first _LISTED_FILES listed files below a mapping's folder, doctor looks for every _STEP-th on the disk.
 _LISTED_FILES, _STEP = 5_000, 25
-# Match kinds that need no other mapping: the user confirmed the match, or Plex lists the path.
+# Match kinds that need no different mapping: the user confirmed the match, or Plex lists the path.
 SURE = ("confirmed", "exact", "mapped")
 
 
 class Verdict(NamedTuple):
-    """The result of the check: the user's wrong mappings, and proposals for better mappings."""
+    """The result of checking mappings: the user's wrong mappings, and proposals for better mappings."""
 
     wrong: list[tuple[Mapping, str]]
-    """Mappings that lead to the wrong folder, each with a sentence that names the remedy."""
+    """Mappings that lead to the wrong folder, each with a sentence that states the remedy."""
     proposals: list[Proposal]
-    """Proposed mappings for the files without a match. They replace the wrong mappings."""
+    """Proposed mappings for the files without a match. The proposals replace the wrong mappings."""
 
 
 def arrow(rule: Mapping) -> str:
@@ -63,8 +63,8 @@ def judge(settings: Settings, index: Index, paths: Sequence[bytes], answers: Ite
     """Compares the user's mappings with the mappings that the files suggest. Sends no request.
 
     A mapping is wrong if three conditions hold: Plex lists fewer than half of the files under the paths that the
-    mapping gives; Plex lists more of the files with another mapping; and no file that Plex lists in the mapping's
-    folder exists. A file that Plex lists under its own path needs no mapping, and no mapping hides such a file.
+    mapping produces; Plex lists more of the files with a different mapping; and no file that Plex lists in the
+    mapping's folder exists. A file that Plex lists under its own path needs no mapping, and no mapping hides the file.
     """
     found_counts = dict.fromkeys(settings.mappings, 0)
     lost: dict[Mapping, list[bytes]] = {}
@@ -95,7 +95,7 @@ def judge(settings: Settings, index: Index, paths: Sequence[bytes], answers: Ite
 
 
 def _is_useful(index: Index, rule: Mapping) -> bool:
-    """Returns whether files that Plex lists exist where the mapping expects them, in the sample or elsewhere."""
+    """Returns whether any file that Plex lists exists where the mapping expects it, in the sample or elsewhere."""
     names = Names(index)
     listed = index.items_below(rule.find, offline=True)
     try:

@@ -1,4 +1,4 @@
-"""`plexindex match`: finds the items of files."""
+"""`plexindex match`: finds the items for files."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ _STATUSES = {"not_yet": "not yet", "needs_warm": "not yet", "not_found": "not fo
 
 
 def match(options: argparse.Namespace) -> int:
-    """Finds the items of the paths."""
+    """Finds the items for the paths."""
     if options.json and options.format not in (None, "json"):
-        raise UsageError(f"--format {options.format} and --json are both formats: give only one of them")
+        raise UsageError(f"--format {options.format} and --json both specify a format: give only one of them")
     output_format = "json" if options.json else options.format or "text"
     if options.missing and output_format == "keys":
         raise UsageError("--missing prints only paths without a key: use --format paths instead of --format keys")
@@ -46,8 +46,8 @@ def match(options: argparse.Namespace) -> int:
             older = check.bring_up_to_date(index, settings, library, always=True, progress=bar)
             bar.drop()
         if older is not None:
-            output.complain(f"{older.why}: searching the last listing")
-        # With -vv, each path causes a log line, and the library's log holds only a limited number of lines.
+            output.complain(f"{older.why}: searching the stored listing")
+        # With -vv, each path causes a log line, and the library's log buffer stores only a limited number of lines.
         batch_size = _BATCH if options.verbose < 2 else _BATCH // 4
         for paths in _batches(read_paths(options.path, options.null, "file"), batch_size):
             begun = time.monotonic()
@@ -76,7 +76,7 @@ def match(options: argparse.Namespace) -> int:
 
 
 def is_in_time(begun: float, settings: Settings) -> bool:
-    """Returns whether a lookup that began at this time has ended clearly before the deadline."""
+    """Returns whether a lookup that started at ``begun`` has ended well before the deadline."""
     return time.monotonic() - begun < (settings.deadline or 0) * 0.9
 
 
@@ -99,7 +99,7 @@ class _Summary:
     def print(self) -> None:
         """Prints the summary line if there are at least two paths."""
         if self.total == 0:
-            output.remark("no path given: the list is empty", terminal_only=True)
+            output.remark("no path was given: the list is empty", terminal_only=True)
         if self.total < 2:
             return
         kinds = ", ".join(f"{number(count)} {name}" for name, count in self._kinds.items())
@@ -109,13 +109,13 @@ class _Summary:
 
 
 def read_paths(arguments: Iterable[str], null: bool, what: str) -> Iterator[bytes]:
-    """Yields the paths from the arguments and from standard input. Makes relative paths of existing files absolute."""
+    """Yields paths from the arguments and from standard input. Makes relative paths of existing files absolute."""
     for path in arguments:
         if path == "-":
             for line in commands.parse_paths(commands.read_stdin(), null=null):
                 yield line if os.path.isabs(line) else _full_if_existing(os.fsdecode(line))
         elif not path:
-            raise UsageError(f"empty path: give the path of a {what}")
+            raise UsageError(f"a path is empty: give the path of a {what}")
         else:
             yield _full_if_existing(path)
 
@@ -147,7 +147,7 @@ def _print_key(_: bytes, answer: Match, __: bool) -> None:
 
 
 def _print_path(path: bytes, _: Match, null: bool) -> None:
-    # Write the same bytes that the list contains, so that xargs finds the file.
+    # Write the same bytes as in the list, so that xargs finds the file.
     sys.stdout.buffer.write(path + (b"\0" if null else b"\n"))
 
 
@@ -175,8 +175,8 @@ _PRINTERS: dict[str, Callable[[bytes, Match, bool], None]] = {
 def match_text(path: str, answer: Match, reason: str | None = None, mappings: Iterable[Mapping] = ()) -> str:
     """Formats an answer for people: the path, followed by the item or the reason.
 
-    ``reason`` replaces the reason in the answer. If a mapping applies, but Plex does not list the resulting path, the
-    text names the mapping.
+    ``reason`` replaces the answer's reason. If a mapping applies, but Plex does not list the resulting path, the text
+    includes the mapping.
     """
     if answer.item is not None:
         lines = item_lines(path, answer, item_text(answer.item, _describe(answer, answer.item)))
@@ -230,7 +230,7 @@ def item_text(item: Item, description: str | None = None) -> str:
 
 
 def _describe(answer: Match, item: Item) -> str:
-    """Describes an item. If its file contains several episodes, the text has the numbers of all of them."""
+    """Describes an item. If its file contains several episodes, the description includes all their numbers."""
     text = item.describe()
     if answer.candidates_total < 2 or item.season is None or item.episode is None:
         return text

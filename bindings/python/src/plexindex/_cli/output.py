@@ -1,4 +1,4 @@
-"""Formats output for people: lines, tables, numbers and questions."""
+"""Formats output for people: lines, tables, numbers and prompts."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ if TYPE_CHECKING:
 
 
 def prepare() -> None:
-    """Makes the standard streams escape characters that they cannot encode, so that they can print every file name.
+    """Makes the standard streams escape characters that they cannot encode, so that every file name can be printed.
 
     Replaces a closed standard input with an empty stream, and a closed standard output with a stream that rejects
     writes.
     """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            # Occupies the free descriptor. Otherwise a file of the store could get the descriptor, and the output.
+            # Occupies the free descriptor. Otherwise one of the store's files could get the descriptor and receive the
+            # output.
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDONLY if name != "stderr" else os.O_WRONLY), mode))
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
@@ -32,14 +33,14 @@ def prepare() -> None:
 
 
 def as_argument(text: str) -> str:
-    """Quotes an argument so that a user can paste it into the shell of this system."""
+    """Quotes an argument so that a user can paste it into this system's shell."""
     if os.name == "nt":
         import subprocess
 
         if any(sign in text for sign in '$`"'):
-            # PowerShell expands these characters between double quotes. cmd cannot quote all of them.
+            # PowerShell expands these characters between double quotes; cmd cannot quote all of the characters.
             return "'" + text.replace("'", "''") + "'"
-        # list2cmdline quotes only a text with a space. Without quotes, cmd treats `&` as the end of the command.
+        # list2cmdline quotes only a string with a space. Without quotes, cmd treats `&` as the end of the command.
         slashes = len(text) - len(text.rstrip("\\"))
         return subprocess.list2cmdline([text + " "])[:-2] + "\\" * slashes + '"'
     import shlex
@@ -48,7 +49,7 @@ def as_argument(text: str) -> str:
 
 
 def log_to_stderr(verbose: int) -> None:
-    """Prints the library's warnings on standard error, and with -v more of its log lines."""
+    """Prints the library's warnings to standard error, and further log lines with -v or -vv."""
     import logging
 
     handler = logging.StreamHandler()
@@ -66,7 +67,7 @@ def log_to_stderr(verbose: int) -> None:
 
 
 def hide_log_lines(text: str) -> None:
-    """Hides log lines that contain this text."""
+    """Hides log lines that contain ``text``."""
     import logging
 
     for handler in logging.getLogger("plexindex").handlers:
@@ -79,7 +80,7 @@ _url_from = "--url"
 
 
 def set_url_source(source: str) -> None:
-    """Sets the source of the server's address, so that errors about the address can name the source."""
+    """Sets the source of the server's address, which errors about the address mention."""
     global _url_from
     _url_from = source or "--url"
 
@@ -138,7 +139,7 @@ def say(text: str = "") -> None:
 
 
 def say_json(value: object) -> None:
-    """Prints a value as one line of JSON, and flushes it so that the reader of a pipe gets it at once."""
+    """Prints a value as one line of JSON, and flushes the line so that a pipe's reader receives it immediately."""
     import json
 
     line = json.dumps(value)
@@ -149,7 +150,7 @@ def say_json(value: object) -> None:
 
 
 def _with_bytes(value: object) -> object:
-    """Adds the bytes of each name that is not UTF-8 as `…_base64`, because other programs cannot read surrogates."""
+    """Adds the bytes of each non-UTF-8 name as `…_base64`, because other programs cannot read surrogates."""
     if isinstance(value, list):
         return [_with_bytes(element) for element in value]
     if not isinstance(value, dict):
@@ -175,13 +176,13 @@ def _base64(name: str) -> str:
 
 
 def complain(text: str) -> None:
-    """Prints an error on standard error."""
+    """Prints an error message to standard error."""
     sys.stdout.flush()
     lines = fitted(f"plexindex: {clean(with_flags(text))}", sys.stderr)
     sys.stderr.write(f"{paint('plexindex:', 'bad', sys.stderr)}{lines.partition(':')[2]}\n")
 
 
-# The names of options and calls in the library's messages, each with the command's name for it.
+# The library's names for options and calls in messages, each with the command's name.
 _NAMES = {
     "the option `token`": "--token-file",
     "the option 'shared'": "--shared",
@@ -202,7 +203,7 @@ _NAMES = {
 def with_flags(text: str) -> str:
     """Replaces the names of the library's options in a message with the command's flags."""
     if "[plexindex]" in text:
-        # The text is about plexapi's file, where settings have the library's names.
+        # The text concerns plexapi's file, where settings have the library's names.
         return text
     for name, flag in _NAMES.items():
         text = text.replace(name, flag)
@@ -254,18 +255,18 @@ def _escaped(char: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """Formats a string as one line: escapes control characters and line ends."""
+    """Formats a string as one line, with control characters and line ends escaped."""
     return clean(text).replace("\n", "\\n")
 
 
 def reason_line(text: str | None, path: str) -> str:
-    """Formats a reason as one line. Escapes the path in the reason in the same way as all other paths."""
+    """Formats a reason as one line, with the path in the reason escaped in the same way as all other paths."""
     shown = os.fsencode(path).decode("utf-8", "replace")
     return one_line(with_flags((text or "").replace(shown, path)))
 
 
 def width(text: str) -> int:
-    """Returns the width of a string in a terminal, in columns."""
+    """Returns a string's width in terminal columns."""
     if text.isascii():
         return len(text)
     import unicodedata
@@ -306,7 +307,7 @@ def count(value: int, noun: str, plural: str | None = None) -> str:
 
 
 def share(part: int, whole: int) -> str:
-    """Formats a percentage, such as ``97 %``. Returns 100 % only if ``part`` is the whole, and 0 % only if it is 0."""
+    """Formats a percentage, such as ``97 %``: 100 % only if ``part`` equals ``whole``, and 0 % only if it is 0."""
     if not whole:
         return "–"
     percent = round(100 * part / whole)
@@ -350,7 +351,7 @@ def clock(seconds: float) -> str:
 
 
 def remark(text: str, *, terminal_only: bool = False) -> None:
-    """Prints a remark on standard error."""
+    """Prints a remark to standard error."""
     if terminal_only and not is_terminal(sys.stderr):
         return
     sys.stdout.flush()

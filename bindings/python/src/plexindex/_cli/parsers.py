@@ -1,4 +1,4 @@
-"""Parsers whose errors suggest the right word, and whose help fits the terminal."""
+"""Parsers whose error messages suggest the right word, and whose help fits the terminal."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class VersionAction(argparse.Action):
 
 
 class HelpfulParser(argparse.ArgumentParser):
-    """A parser whose errors suggest the right word, and refer to the help instead of printing the long usage."""
+    """A parser whose error messages suggest the right word, and refer to the help instead of the long usage text."""
 
     commands: dict[str, argparse.ArgumentParser] = {}  # noqa: RUF012
-    """The parsers of all commands. An error about an unknown option names the commands that have this option."""
+    """All commands' parsers. An error about an unknown option lists the commands that have this option."""
 
     def _print_message(self, message: str, file: Any = None) -> None:
-        """Prints a message, and raises an error if printing fails. argparse would ignore the error."""
+        """Prints a message. Unlike argparse, raises an error if printing fails."""
         (file or sys.stderr).write(message)
 
     def error(self, message: str) -> NoReturn:
@@ -51,12 +51,12 @@ class HelpfulParser(argparse.ArgumentParser):
         self.exit(codes.USAGE, f"{self.prog}: error: {message}\nSee `{self.prog} --help`.\n")
 
     def _suggestion(self, word: str, rest_of_error: str) -> str:
-        """Returns a suggestion to append to an error about a wrong word. ``rest_of_error`` follows this word."""
+        """Returns a suggestion to append to an error. In the message, ``rest_of_error`` follows the wrong ``word``."""
         import difflib
         import re
 
         if self.prog.endswith(" changes") and word[0] != "-":
-            return "; to name a library, use -l"
+            return "; to specify a library, use -l"
         if "." in rest_of_error.partition(" (choose from")[0] and any(
             action.metavar == "PATH" for action in self._actions
         ):
@@ -71,7 +71,7 @@ class HelpfulParser(argparse.ArgumentParser):
 
 
 class HelpFormatter(argparse.RawDescriptionHelpFormatter):
-    """Breaks lines only between words, so that flags and addresses stay whole."""
+    """Breaks lines only between words, so that flags and addresses stay intact."""
 
     def _split_lines(self, text: str, width: int) -> list[str]:
         return output.wrapped(" ".join(text.split()), width).splitlines()
@@ -83,7 +83,7 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter):
 def make_parser(
     make: Callable[..., argparse.ArgumentParser], *names: str, description: str, **options: object
 ) -> argparse.ArgumentParser:
-    """Creates a parser with ``make``. Its help is as wide as the terminal, from 50 to 110 columns."""
+    """Creates a parser with ``make``. The parser's help is as wide as the terminal, from 50 to 110 columns."""
     columns = max(min(output.columns(), 110), 50)
     return make(
         *names,

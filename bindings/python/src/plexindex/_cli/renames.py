@@ -18,22 +18,23 @@ if TYPE_CHECKING:
     from .._library import LibraryInfo
 
 DEFAULT_SECONDS = 600.0
-"""Seconds between two walks of the disk."""
+"""Default number of seconds between two walks of the disk."""
 # Maximum number of seconds between two requests for the same items.
 _LONGEST_PAUSE = 3600.0
 
 
 class RenameWatch:
-    """Compares the folders of the libraries with the disk from time to time, on a separate thread.
+    """Periodically compares the libraries' folders with the disk, on a separate thread.
 
     The server does not always report a rename, but each rename leaves a missing file and a new file. If a library has
-    both, the thread asks the server for the items of the missing files, as `plexindex diff` does. The feed then
-    reports what changed. If a library does not have both, the thread sends no request.
+    both, the thread requests the items of the missing files, as `plexindex diff` does. The feed then reports the
+    changes. If a library does not have both, the thread sends no request.
     """
 
     def __init__(self, index: Index, library: Library | None, seconds: float) -> None:
         self._index, self._library, self._seconds = index, library, seconds
-        # The items of the last request, the pause after it, and the earliest time to ask for the same items again.
+        # The items in the last request, the pause after the request, and the earliest time to request the same items
+        # again.
         self._asked_items: frozenset[tuple[str, str, str | None]] = frozenset()
         self._pause = self._next_time = 0.0
 
@@ -42,7 +43,7 @@ class RenameWatch:
         threading.Thread(target=self._run, name="plexindex-renames", daemon=True).start()
 
     def walk(self) -> None:
-        """Compares the folders that exist on this machine once."""
+        """Compares the folders that exist on this machine, once."""
         places = Places(self._index, self._library or self._index.library())
         if not places.names.known:
             return
@@ -62,11 +63,11 @@ class RenameWatch:
             except ClosedError:
                 return
             except Error:
-                pass  # the server is unreachable, or a folder was removed: the feed reports failures that last
+                pass  # the server is unreachable, or a folder was removed; the feed reports lasting failures
             time.sleep(self._seconds)
 
     def _is_due(self, unsure: Collection[tuple[LibraryInfo, Item]]) -> bool:
-        """Returns whether to ask for these items now. The pause doubles each time the items are the same."""
+        """Returns whether to request the ``unsure`` items now. The pause doubles each time the items are the same."""
         items = frozenset((library.uuid, item.rating_key, item.path) for library, item in unsure)
         now = time.monotonic()
         is_new = items != self._asked_items

@@ -1,4 +1,4 @@
-"""Takes a sample of a few hundred media files from all over a large tree, without walking all of it."""
+"""Takes a sample of a few hundred media files from all over a large tree, without walking the whole tree."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ VIDEO = frozenset(
 AUDIO = frozenset("aac aif aiff alac ape dsf flac m4a m4b mp3 mpc oga ogg opus wav wma wv".split())  # noqa: SIM905
 PHOTO = frozenset("bmp gif heic jpeg jpg png raw tif tiff webp".split())  # noqa: SIM905
 _BY_KIND = {"movie": VIDEO, "show": VIDEO, "artist": AUDIO, "photo": PHOTO | VIDEO}
-# Folders that operating systems and storage devices create. They contain no media.
+# Folders that operating systems and storage devices create. These folders contain no media.
 _IGNORED = frozenset(("@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information", "lost+found"))
 _MAX_SECONDS = 20.0
 _MAX_ENTRIES = 500_000
@@ -39,7 +39,7 @@ class Sample:
 
 
 def extensions(kinds: Collection[str]) -> frozenset[str]:
-    """Returns the extensions of media files in libraries of these kinds, or of video and audio without a kind."""
+    """Returns the media file extensions for library kinds or, without any kind, for video and audio."""
     extension_sets = [_BY_KIND[kind] for kind in kinds if kind in _BY_KIND]
     return frozenset().union(*extension_sets) if extension_sets else VIDEO | AUDIO
 
@@ -50,10 +50,10 @@ def is_media(path: str | bytes, suffixes: Collection[str] = VIDEO | AUDIO | PHOT
 
 
 def of_folder(folder: str, size: int, suffixes: Collection[str], seconds: float = _MAX_SECONDS) -> Sample:
-    """Returns a sample of the media files below a folder. The same tree always gives the same sample.
+    """Returns a sample of the media files below a folder. The same tree always produces the same sample.
 
-    The walk reads one folder from each branch in turn, in random order. So even if the time is up before the end, the
-    sample covers each branch, and the walk chooses each file that it has seen with the same probability.
+    The walk reads one folder from each branch in turn, in random order. So even if the walk runs out of time, the
+    sample covers each branch, and each file that the walk has seen has the same probability of being in the sample.
     """
     walk = _Walk(size, suffixes)
     end = time.monotonic() + seconds
@@ -64,12 +64,12 @@ def of_folder(folder: str, size: int, suffixes: Collection[str], seconds: float 
             walk.sample.is_complete = False
             break
         branch = branches[turn % len(branches)]
-        # Swap the random folder with the last one, because only the last one is fast to remove.
+        # Swap the random folder with the last folder, because only the last element is fast to remove.
         pick = walk.random.randrange(len(branch))
         branch[pick], branch[-1] = branch[-1], branch[pick]
         subfolders = walk.read(branch.pop())
         if len(branches) == 1 and not branch:
-            # There is only one branch until the tree forks. Then each subfolder becomes a branch.
+            # Until the tree forks, there is only one branch. At the fork, each subfolder becomes a branch.
             branches = [[subfolder] for subfolder in subfolders]
             continue
         branch.extend(subfolders)
@@ -82,7 +82,7 @@ def of_folder(folder: str, size: int, suffixes: Collection[str], seconds: float 
 
 
 class _Walk:
-    """A walk that takes a sample. With reservoir sampling, it chooses each file with the same probability."""
+    """A walk that takes a sample by reservoir sampling, so each file has the same probability of being chosen."""
 
     def __init__(self, size: int, suffixes: Collection[str]) -> None:
         self.sample, self.random = Sample(), random.Random(0)  # noqa: S311
@@ -90,7 +90,7 @@ class _Walk:
         self._visited: set[tuple[int, int]] = set()
 
     def read(self, folder: str) -> list[str]:
-        """Samples the files of one folder. Returns its subfolders."""
+        """Samples the files in one folder, and returns the folder's subfolders."""
         try:
             status = os.stat(folder)
             if (status.st_dev, status.st_ino) in self._visited:
@@ -123,7 +123,7 @@ class _Walk:
 
 
 def of_list(paths: list[bytes], size: int) -> Sample:
-    """Returns a sample of a list of paths, spread evenly over the list."""
+    """Returns a sample of paths, spread evenly over the list."""
     sample = Sample()
     sample.file_count = sample.entries = len(paths)
     step = max(len(paths) / size, 1.0)

@@ -1,4 +1,4 @@
-"""`plexindex shared`: prepares, shows, follows and empties the log that several hosts share."""
+"""`plexindex shared`: creates, shows, follows and empties the log that several hosts share."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ if TYPE_CHECKING:
     from .._index import Index
     from .._shared import SharedStatus, SharedView
 
-# `shared follow` checks after this time whether the library has read more entries.
+# Seconds after which `shared follow` checks again whether the library has read more entries.
 _POLL_SECONDS = 0.5
 
 
 def shared(options: argparse.Namespace) -> int:
-    """Prepares, shows, follows or empties the shared log."""
+    """Creates, shows, follows or empties the shared log."""
     settings = Settings(options)
     if settings.shared is None:
-        raise UsageError("no shared log is named: give --shared, or set PLEXINDEX_SHARED")
+        raise UsageError("no shared log is specified: give --shared, or set PLEXINDEX_SHARED")
     if settings.offline:
         raise UsageError("`plexindex shared` needs PostgreSQL: omit --offline")
     if options.action == "follow":
         return _follow(settings, options)
-    options.token_from = ""  # errors come from PostgreSQL, so the server's token is not the cause
+    options.token_from = ""  # errors come from PostgreSQL, so the Plex token is not the cause
     hide_warnings(options)
     if options.action == "status" and settings.has_store():
         with settings.open() as index:
             return _print_status(_get_status(index), options)
     from tempfile import TemporaryDirectory
 
-    # These actions need only the log. They neither create nor change this host's folder.
+    # These actions need only the log, and neither create nor change this host's folder.
     with TemporaryDirectory() as folder, settings.open(folder=folder) as index:
         if options.action == "clear":
             return _clear(index, options)
@@ -47,7 +47,7 @@ def shared(options: argparse.Namespace) -> int:
 
 
 def hide_warnings(options: argparse.Namespace) -> None:
-    """Hides the library's warnings about the log, because the command reports the same. With -v, it shows both."""
+    """Hides the library's warnings about the log unless -v was given, because the command reports the same problems."""
     if not options.verbose:
         output.hide_log_lines("shared log")
 
@@ -65,7 +65,7 @@ def _print_status(
         output.say_json(status.as_dict() if tables is None else {**status.as_dict(), "tables": tables})
         return exit_code_of(status)
     if not status.reachable:
-        output.complain(status.error or "the shared log does not answer")
+        output.complain(status.error or "the shared log does not respond")
         return exit_code_of(status)
     if options.action == "init" and status.error is None:
         what = "created the tables" if tables == "made" else "the tables exist"
@@ -82,7 +82,7 @@ def _print_status(
 
 
 def exit_code_of(status: SharedStatus) -> int:
-    """Returns the exit code for the status of the log."""
+    """Returns the exit code for a status of the log."""
     if status.error_kind is None:
         return codes.OK
     return codes.TOKEN if status.error_kind in ("unauthorized", "forbidden") else codes.SERVER
@@ -97,7 +97,7 @@ def _view_row(view: SharedView) -> tuple[str, ...]:
 
 def _host_text(status: SharedStatus) -> str:
     if status.behind is None:
-        text = "has read no entry yet" if status.taken is None else f"has read entry {status.taken}"
+        text = "has not read any entries yet" if status.taken is None else f"has read entry {status.taken}"
     elif status.behind:
         text = f"is {count(status.behind, 'entry', 'entries')} behind"
     else:
@@ -107,7 +107,7 @@ def _host_text(status: SharedStatus) -> str:
 
 
 def contents(status: SharedStatus) -> str:
-    """Describes what the log contains, in a few words."""
+    """Returns a short description of the log's contents."""
     if not status.views:
         return "the log is empty"
     entries = sum(sum(view.entries.values()) for view in status.views)
@@ -119,9 +119,7 @@ def contents(status: SharedStatus) -> str:
 
 def _follow(settings: Settings, options: argparse.Namespace) -> int:
     if settings.url is None:
-        raise UsageError(
-            "`plexindex shared follow` reads the entries of only one server: give --url, or set PLEXINDEX_URL"
-        )
+        raise UsageError("`plexindex shared follow` reads only one server's entries: give --url, or set PLEXINDEX_URL")
     if options.deadline is not None:
         raise UsageError("`plexindex shared follow` runs until Ctrl-C: omit --deadline")
     with settings.open() as index:

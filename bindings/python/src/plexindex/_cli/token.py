@@ -22,7 +22,7 @@ _DAY = 24 * 3600.0
 def check(
     report: Report, facts: dict[str, object], token: str, *, server: str, is_renewed: bool, database: str | None
 ) -> None:
-    """Checks a token, and reports the results. ``server`` is the server's machine identifier, or an empty string."""
+    """Checks a token and reports the results. ``server`` is the server's machine identifier, or an empty string."""
     claims = claims_of(token)
     expires = claims.get("exp")
     facts["token_expires"] = None
@@ -31,8 +31,8 @@ def check(
         _report_expiry(report, expires, is_renewed=is_renewed)
         if not (claims.get("thumbprint") and claims.get("username")):
             report.note(
-                "the token does not name its user, so each new token counts as another user, and plexindex lists all "
-                "libraries again: give --user, or request the token with the scope 'username'"
+                "the token does not contain its user's name, so plexindex treats each new token as a new user's, and "
+                "lists all libraries again: give --user, or request the token with the scope 'username'"
             )
     audience = claims.get("aud")
     audiences = audience if isinstance(audience, list) else [audience]
@@ -40,8 +40,8 @@ def check(
     facts["token_is_the_servers"] = is_servers_own
     if is_servers_own:
         report.note(
-            "this is the server's own token: with it, a client can break the server's entry at plex.tv and its remote "
-            "access; give plexindex its own token"
+            "this is the server's own token: a client that uses it can break the server's registration at plex.tv and "
+            "its remote access; give plexindex a token of its own"
         )
 
 
@@ -58,7 +58,7 @@ def _report_expiry(report: Report, expires: float, *, is_renewed: bool) -> None:
 
 
 def claims_of(token: str) -> dict[str, Any]:
-    """Returns the claims of a JSON Web Token without verifying them. Other tokens have no claims."""
+    """Returns a JSON Web Token's claims without verifying them. Other tokens have no claims."""
     parts = token.split(".")
     if len(parts) != 3:
         return {}

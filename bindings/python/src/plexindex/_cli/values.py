@@ -1,4 +1,4 @@
-"""Functions that parse the values of options. If a value is invalid, the error says why."""
+"""Functions that parse option values. If a value is invalid, the error says why."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def output_format(text: str) -> str:
 
 
 def seconds(text: str) -> float:
-    """Parses a number of seconds above 0."""
+    """Parses a positive number of seconds."""
     try:
         number = float(text)
     except ValueError:
         number = -1.0
     if not 0 < number < 1e9:
-        raise ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
+        raise ArgumentTypeError(f"{text!r} is not a positive number of seconds")
     return number
 
 
@@ -38,7 +38,7 @@ def seconds_or_never(text: str) -> float:
 
 
 def positive(text: str) -> int:
-    """Parses a whole number above 0."""
+    """Parses a positive integer."""
     if not text.isascii() or not text.isdigit() or not 0 < int(text) <= 1_000_000:
         raise ArgumentTypeError(f"{text!r} is not a number from 1 to 1000000")
     return int(text)

@@ -9,7 +9,7 @@ from .._call import ask_without_index
 
 
 def version_lines() -> list[str]:
-    """Returns one line each about the package, the library, SQLite and Python."""
+    """Returns one line each for the package, the library, SQLite and Python."""
     versions = ask_without_index("versions", {})
     fast = "with the accelerator" if _accelerator.load() else "through ctypes, without the accelerator"
     return [

@@ -7,8 +7,8 @@
             with plexindex.open(tmp_path, server_url=plex.url, token=plex.token) as index:
                 assert index.match("/media/movies/Big Buck Bunny (2008).mkv", "Movies").title == "Big Buck Bunny"
 
-To use the server as a fixture of pytest, add ``from plexindex.testing import fake_plex`` to ``conftest.py``. The
-fixture is a server without libraries. Add libraries with :meth:`FakePlex.add_library`.
+To use the server as a pytest fixture, add ``from plexindex.testing import fake_plex`` to ``conftest.py``. The fixture
+is a server without libraries. Add libraries with :meth:`FakePlex.add_library`.
 """
 
 from __future__ import annotations
@@ -30,6 +30,6 @@ else:
 
     @pytest.fixture
     def fake_plex() -> Iterator[FakePlex]:
-        """A server without libraries. It stops when the test ends."""
+        """A server without libraries, which stops when the test ends."""
         with FakePlex() as plex:
             yield plex

@@ -1,4 +1,4 @@
-"""The libraries and items of a server."""
+"""A server's libraries and items."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Item:
 
     @property
     def guid(self) -> str:
-        """Plex's GUID: the same for the same type, title and year."""
+        """Plex's GUID, which depends only on the type, the title and the year."""
         if "guid" in self.fields:
             return str(self.fields["guid"])
         names = [f"{item.title}/{item.fields.get('year', '')}/{item.fields.get('index', '')}" for item in self.line]
@@ -56,17 +56,17 @@ class Item:
 
     @property
     def line(self) -> list[Item]:
-        """The item, its parent, and so on."""
+        """Yields the item, its parent, and so on."""
         return [self, *(self.parent.line if self.parent else [])]
 
     @property
     def leaves(self) -> list[Item]:
-        """The items with files: this one, or those below it."""
+        """Yields the items with files: this item, or the items below it."""
         return [leaf for child in self.children for leaf in child.leaves] if self.children else [self]
 
 
 class Library:
-    """A section: items that have files, and the items above them."""
+    """A section: items with files, and the items above them."""
 
     def __init__(self, section: int, title: str, kind: str, location: str, folder: Path | None, now: int) -> None:
         self.section, self.title, self.kind, self.location = section, title, kind, location
@@ -79,11 +79,11 @@ class Library:
         self.items: dict[int, Item] = {}
 
     def of_type(self, kind: str) -> list[Item]:
-        """Returns the items of a type, in the order of their rating keys."""
+        """Returns the items of a type, ordered by rating key."""
         return [item for item in self.items.values() if item.type == kind]
 
     def add(self, file: str, keys: Iterator[int], now: int, title: str | None = None) -> Item:
-        """Adds the item of a file, and the items above it if they are missing. Returns the first of several episodes.
+        """Adds a file's item, and any missing items above it. Returns the item; for several episodes, the first.
 
         A file of an existing movie becomes another version of the movie.
         """
@@ -117,7 +117,7 @@ class Library:
         return next((item for item in items if all(item.fields.get(name) == fields[name] for name in names)), None)
 
     def remove(self, item: Item) -> None:
-        """Removes an item, the items below it, and the items above it that have no other children."""
+        """Removes an item, the items below it, and items above it that have no other children."""
         self.changes += 1
         self._forget(item)
         parent = item.parent

@@ -1,4 +1,4 @@
-"""Filters and orders of a request for a library's items, and edits."""
+"""Filters and sort orders in requests for a library's items; edits."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _NUMBER_OPERATORS: dict[str, Callable[[float, float], bool]] = {
 
 
 def matching(items: Iterable[Item], arguments: Iterable[tuple[str, str]]) -> list[Item]:
-    """Returns the items that satisfy each filter among a request's arguments. Ignores other arguments, as Plex does."""
+    """Returns the items that satisfy all filters in a request's arguments. Like Plex, ignores other arguments."""
     matches = list(items)
     for name, value in arguments:
         if filter_name := _FILTER.match(name):
@@ -95,7 +95,7 @@ def _sort_key(field: str, item: Item) -> tuple[bool, Any]:
 
 
 def meta(library: Library) -> Row:
-    """Returns what plexapi reads before it sends a filter: types, fields and operators."""
+    """Returns the types, fields and operators that plexapi reads before it sends a filter."""
     operators = {"string": "= != == !== <= >=", "integer": "= != >>= <<=", "tag": "= !=", "boolean": "= !=",
                  "date": ">>= <<="}  # fmt: skip
     return {
@@ -136,7 +136,7 @@ def choices(items: Iterable[Item], name: str) -> list[Row]:
 
 
 def edit(items: Iterable[Item], arguments: list[tuple[str, str]], now: int) -> None:
-    """Applies the edits among a request's arguments to each item."""
+    """Applies the edits in a request's arguments to each item."""
     for item in items:
         item.fields["updatedAt"] = now
         for name, value in arguments:
@@ -151,7 +151,7 @@ def edit(items: Iterable[Item], arguments: list[tuple[str, str]], now: int) -> N
 
 def _edit_tags(tags: list[str], value: str, *, removes: bool, is_label: bool) -> None:
     if removes:
-        # plexapi encodes each tag, and then the list.
+        # plexapi URL-encodes each tag, and then the whole list.
         removed = {unquote(tag).lower() for tag in value.split(",")}
         tags[:] = [tag for tag in tags if tag.lower() not in removed]
         return

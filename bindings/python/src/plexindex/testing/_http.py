@@ -1,4 +1,4 @@
-"""The connections of a server: requests, replies, and streams of events."""
+"""A server's connections: requests, replies, and event streams."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     class Plex(Protocol):
-        """A server that answers the requests of its connections."""
+        """A server that answers its connections' requests."""
 
         def _reply(self, request: Request, headers: Mapping[str, str]) -> Reply: ...
         def _listening(self) -> AbstractContextManager[queue.Queue[tuple[str, Row] | None]]: ...
@@ -47,12 +47,12 @@ class Request(NamedTuple):
     window: tuple[int, int] | None
 
     def argument(self, name: str, default: str = "") -> str:
-        """Returns the value of an argument."""
+        """Returns an argument's value."""
         return next((value for key, value in self.arguments if key == name), default)
 
 
 class Reply(NamedTuple):
-    """A status and the container of the answer."""
+    """A status and the answer's container."""
 
     status: int
     container: Row | None = None
@@ -62,7 +62,7 @@ class Connections(ThreadingHTTPServer):
     """Listens on the loopback address, and answers each connection on a separate thread."""
 
     daemon_threads = True
-    # Do not wait for threads at the end, because some clients keep their connections open.
+    # Do not wait for threads when stopping, because some clients keep their connections open.
     block_on_close = False
     request_queue_size = 128
 
@@ -77,7 +77,7 @@ class Connections(ThreadingHTTPServer):
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: socket.socket) -> None:  # type: ignore[override]
-        """Forgets a connection that its client closed."""
+        """Forgets a connection that the client has closed."""
         self._sockets.discard(request)
         super().shutdown_request(request)
 
@@ -106,7 +106,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
         url = urlsplit(self.path)
         arguments = parse_qsl(url.query, keep_blank_values=True)
-        # Clients can send each of Plex's headers as an argument instead.
+        # Clients can send any of Plex's headers as an argument instead.
         headers = {name.lower(): value for name, value in [*arguments, *self.headers.items()]}
         plain = [(name, value) for name, value in arguments if name.lower() != "x-plex-token"]
         request = Request(self.command, unquote(url.path), plain, _window(headers))
@@ -151,7 +151,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self.wfile.write(_as_frame(*event) if key else _as_event(*event))
 
     def _begin_events(self, key: str | None) -> None:
-        """Sends the head of a stream of events. ``key`` is the key of a WebSocket client."""
+        """Sends an event stream's header. ``key`` is a WebSocket client's key."""
         if key is None:
             self.send_response(200)
             self.send_header("Content-Type", "text/event-stream")
@@ -165,7 +165,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _window(headers: dict[str, str]) -> tuple[int, int] | None:
-    """Returns the page of a request. As in Plex, a page needs both numbers."""
+    """Returns a request's page: the first row and the row count. As in Plex, a page needs both numbers."""
     start, size = headers.get("x-plex-container-start", ""), headers.get("x-plex-container-size", "")
     return (int(start), int(size)) if start.isdigit() and size.isdigit() else None
 
@@ -175,7 +175,7 @@ def _as_event(name: str, data: Row) -> bytes:
 
 
 def _as_frame(name: str, data: Row) -> bytes:
-    """Returns an event as a text frame of a WebSocket. The event is in a container, with lists instead of objects."""
+    """Returns an event as a WebSocket text frame. The event is in a container, with lists instead of objects."""
     lists = {key: [value] for key, value in data.items()}
     text = json.dumps({"NotificationContainer": {"type": name, "size": 1, **lists}}).encode()
     length = struct.pack("!B", len(text)) if len(text) < 126 else struct.pack("!BH", 126, len(text))

@@ -1,4 +1,4 @@
-"""What the path of a file says about its item: title, year, season, episode, album or track."""
+"""Derives an item's title, year, season, episode, album or track from a file's path."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def files_below(folder: Path) -> list[str]:
 
 
 def kind_of(files: Iterable[str]) -> str:
-    """Returns the type of a library with these files. The first file determines the type."""
+    """Returns the library type for ``files``, which the first file determines."""
     stem, extension = os.path.splitext(next((_parts(file)[-1] for file in files), ""))
     if extension.lower() in _AUDIO:
         return "artist"
@@ -44,7 +44,7 @@ def kind_of(files: Iterable[str]) -> str:
 
 
 def location_of(files: Collection[str]) -> str | None:
-    """Returns the folder that contains all these files."""
+    """Returns the innermost folder that contains all of ``files``."""
     names = ntpath if any(_WINDOWS.match(file) for file in files) else posixpath
     return names.commonpath({names.dirname(file) for file in files}) if files else None
 

@@ -1,4 +1,4 @@
-"""Items and libraries as Plex writes them: a dictionary for each, and containers of them as JSON or XML."""
+"""Items and libraries in Plex's form: dictionaries, and containers of dictionaries as JSON or XML."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _ELEMENTS = {"movie": "Video", "episode": "Video", "track": "Track", "photo": "P
 
 
 def tag_id(tag: str) -> int:
-    """Returns the number that names a tag in filters."""
+    """Returns a tag's number in filters."""
     return zlib.crc32(tag.lower().encode())
 
 
 def directory(library: Library) -> Row:
-    """Returns a library as a row in the list of libraries."""
+    """Returns a library as a row in the library list."""
     return {
         "key": str(library.section),
         "type": library.kind,
@@ -44,7 +44,7 @@ def directory(library: Library) -> Row:
 
 
 def row(item: Item, *, with_guids: bool) -> Row:
-    """Returns an item as a row of a listing."""
+    """Returns an item as a row in a listing."""
     fields: Row = {
         "ratingKey": str(item.key),
         "key": f"/library/metadata/{item.key}" + ("/children" if item.children else ""),

@@ -31,25 +31,26 @@ _TYPES = {number: type for type, number in NUMBERS.items()}
 
 
 class FakePlex:
-    """A small Plex Media Server in this process, for tests. It answers real HTTP requests, and needs no installation.
+    """A small Plex Media Server in this process, for tests. The server answers real HTTP requests, and needs no
+    installation.
 
     The server answers in JSON and XML, so it works with plexindex and plexapi. It supports libraries and their listings
-    with paging, filters and orders; single items; watched states, ratings and edits; scans; and events. It runs until
-    the ``with`` block ends. Any thread can call its methods.
+    with paging, filters and orders; single items; watched states, ratings and edits; scans; and events. The server runs
+    until the ``with`` block ends. Any thread can call its methods.
 
     ``libraries`` maps each name to a list of file paths, or to a folder on this machine. The first file determines
     whether a library has movies, shows, music or photos. Titles, years and episode numbers come from the paths:
     ``Big Buck Bunny (2008).mkv``, ``Show/Season 01/Show - S01E02 - Title.mkv``,
     ``Artist/Album (2001)/01 - Title.flac``.
 
-    Requests must have this ``token``. ``machine_identifier`` is random by default, so that a cache can distinguish
+    Requests must contain ``token``. ``machine_identifier`` is random by default, so that a cache can distinguish
     servers.
     """
 
     token: str
-    """The token that requests must have. After a change, the server rejects the old token."""
+    """The token that requests must contain. After a change, the server rejects the old token."""
     machine_identifier: str
-    """40 hexadecimal digits. A change simulates another server at the same address."""
+    """40 hexadecimal digits. A change simulates a different server at the same address."""
     requests: list[Request]
     """The requests since the start, or since ``requests.clear()``."""
 
@@ -86,7 +87,7 @@ class FakePlex:
 
     @property
     def url(self) -> str:
-        """The server's address. :meth:`stop` and :meth:`start` keep it."""
+        """The server's address, which :meth:`stop` and :meth:`start` do not change."""
         return f"http://127.0.0.1:{self._port}"
 
     def start(self) -> None:
@@ -97,7 +98,7 @@ class FakePlex:
             threading.Thread(target=self._connections.serve_forever, args=(0.02,), daemon=True).start()
 
     def stop(self) -> None:
-        """Makes the server unreachable, and cuts its connections. Keeps the libraries."""
+        """Makes the server unreachable, and closes its connections. Keeps the libraries."""
         if self._connections is not None:
             self._connections.end()
             self._connections = None
@@ -107,7 +108,7 @@ class FakePlex:
                 listener.put(None)
 
     def pause(self) -> None:
-        """Makes the server silent: it does not answer requests until :meth:`resume`."""
+        """Makes the server silent: requests get no response until :meth:`resume`."""
         self._answers.clear()
 
     def resume(self) -> None:
@@ -115,23 +116,23 @@ class FakePlex:
         self._answers.set()
 
     def fail(self, status: int = 500, times: int = 1, *, path: str = "") -> None:
-        """Answers the next requests with this status and no content. ``path``: only those whose path contains it."""
+        """Answers the next requests with ``status`` and no content. ``path``: only requests whose path contains it."""
         with self._lock:
             self._failures += [(status, path)] * times
 
     def add_library(self, title: str, files: Files = (), *, kind: str | None = None) -> int:
-        """Adds a library, and returns its section id.
+        """Adds a library, and returns its section ID.
 
         ``kind`` is ``movie``, ``show``, ``artist`` or ``photo``. By default, the first file determines the kind. If
-        ``files`` is a folder, a client's scan reads the folder again.
+        ``files`` is a folder, a scan requested by a client reads the folder again.
         """
         folder = Path(files) if isinstance(files, (str, os.PathLike)) else None
         if folder is not None and not folder.is_dir():
-            raise NotADirectoryError(f"{str(folder)!r} is not a folder of this machine: give one, or a list of paths")
+            raise NotADirectoryError(f"{str(folder)!r} is not a folder on this machine: give a folder or list of paths")
         paths = files_below(folder) if folder is not None else [os.fspath(path) for path in files]  # type: ignore[union-attr]
         kind = kind or kind_of(paths)
         if kind not in LEVELS:
-            raise ValueError(f"{kind!r} is not a type of library: give one of {', '.join(LEVELS)}")
+            raise ValueError(f"{kind!r} is not a library type: give one of {', '.join(LEVELS)}")
         with self._lock:
             section = len(self._libraries) + 1
             location = str(folder or location_of(paths) or f"/media/{title.lower()}")
@@ -141,7 +142,7 @@ class FakePlex:
         return section
 
     def add(self, library: str, path: PathArg, **fields: object) -> int:
-        """Adds a file to the library of this title, as a scan would, and returns the rating key of its item.
+        """Adds a file to the library with this title, like a scan, and returns its item's rating key.
 
         For ``fields``, see :meth:`set`.
         """
@@ -166,7 +167,7 @@ class FakePlex:
             self._timeline(target, 9, "deleted")
 
     def move(self, path: PathArg, to: PathArg) -> None:
-        """Changes the path of a file, as a rename and a scan do. The item keeps its rating key."""
+        """Changes a file's path, like a rename followed by a scan. The item keeps its rating key."""
         with self._lock:
             item = self._item(path)
             item.files[item.files.index(os.fspath(path))] = os.fspath(to)
@@ -193,7 +194,7 @@ class FakePlex:
             return full_row(self._item(item), check_files=False)
 
     def send_event(self, name: str, data: Row) -> None:
-        """Sends an event to all listeners, such as ``"activity", {"ActivityNotification": {…}}``.
+        """Sends an event, such as ``"activity", {"ActivityNotification": {…}}``, to all listeners.
 
         The methods that change items send their own events.
         """
@@ -228,7 +229,7 @@ class FakePlex:
         raise LookupError(f"no item has the {'rating key' if isinstance(item, int) else 'file'} {item!r}")
 
     def _scan(self, library: Library) -> None:
-        """Adds and removes items after changes in the folder of a library."""
+        """Adds and removes items after changes in a library's folder."""
         library.scanned_at = self._tick()
         if library.folder is None:
             return
@@ -269,7 +270,7 @@ class FakePlex:
                 self._listeners.discard(events)
 
     def _reply(self, request: Request, headers: Mapping[str, str]) -> Reply:
-        """Returns the reply to a request. ``headers`` have lower-case names, and include those sent as arguments."""
+        """Returns the reply to a request. ``headers`` have lower-case names, and include headers sent as arguments."""
         with self._lock:
             self.requests.append(request)
         self._answers.wait()
@@ -400,7 +401,7 @@ class FakePlex:
 
 
 def _page(request: Request, rows: list[Row], head: Row) -> Reply:
-    """Returns the page of rows that a request names."""
+    """Returns the page of rows that a request specifies."""
     if request.window is None:
         return Reply(200, {"size": len(rows), **head, "Metadata": rows})
     start, size = request.window
