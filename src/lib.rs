@@ -131,7 +131,7 @@ pub mod unstable_source {
     #[doc(inline)]
     pub use crate::model::{Item, ItemType, Library, LibraryKind, Server, SourceState, TokenReliability};
     pub use crate::platform::deadline::Deadline;
-    pub use crate::platform::fork::Release;
+    pub use crate::platform::fork::ForkLock;
     pub use crate::source::{
         Abilities, Bounds, Delta, EditRequest, Event, FieldChange, IndexedItems, Kind, LocatedItem, Lock, Notification,
         PageEnd, PageRequest, Resume, Session, Source, SourceChanges, TokenOwner, Tokens, WantedPath,
@@ -148,11 +148,11 @@ pub mod inside {
     pub use crate::matching::byte_string::ByteString;
     pub use crate::matching::{FoundItem, GuidRef, MAX_PATH, NormalPath, OnDisk, Relation};
     pub use crate::platform::SQLITE_VERSION;
-    pub use crate::platform::bytes::text;
+    pub use crate::platform::bytes::ascii_fast_str;
     pub use crate::platform::clock::{Clock, SystemClock};
     pub use crate::platform::deadline::Deadline;
-    pub use crate::platform::files::named;
-    pub use crate::platform::fork::{self, Forks, Release};
+    pub use crate::platform::files::path_from_bytes;
+    pub use crate::platform::fork::{self, ForkAware, ForkLock};
     pub use crate::platform::mutex::{lock, try_lock};
     pub use crate::platform::thread::call_host;
     pub use crate::query::{Answer, ChangePage, FileFilter, FolderFacts};
@@ -182,7 +182,7 @@ pub mod peers {
         pub use crate::platform::clock::{Clock, SystemClock};
         pub use crate::platform::deadline::Deadline;
         pub use crate::platform::files::open_host_file;
-        pub use crate::platform::fork::{Release, hold};
+        pub use crate::platform::fork::{ForkLock, lock_for_fork};
         pub use crate::platform::lock::FileLock;
         pub use crate::platform::mutex::{lock, lock_by};
         pub use crate::platform::thread::{Worker, on_worker};

@@ -248,8 +248,8 @@ pub struct CallStart {
 ///
 /// The JSON object has the same field names, except for the times, which are in microseconds: `network_us`, `parse_us`,
 /// `wait_us`, `store_us`, `segment_us`, `match_us` and `calls_us`. `size_limit` is 0 without a limit. `answers` is an
-/// object with a field for each [`MatchKind::entry_name`] (`none`: answers without an item), and `requests` is an
-/// object with a field for each [`RequestKind::entry_name`].
+/// object with a field for each [`MatchKind::name`] (`none`: answers without an item), and `requests` is an
+/// object with a field for each [`RequestKind::name`].
 #[derive(Clone, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Stats {

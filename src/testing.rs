@@ -8,7 +8,7 @@ pub mod engine {
     pub use crate::engine::testing::*;
     pub use crate::model::{Sequence, TableId};
     pub use crate::platform::map::MapMode;
-    pub use crate::platform::swap::Swap;
+    pub use crate::platform::swap::SwapCell;
 }
 
 /// Path resolution.

@@ -1,38 +1,38 @@
 /*
- * plexindex finds the Plex item of a file without asking the server.
+ * plexindex finds the Plex item for a file without asking the server.
  *
- * Generated from bindings/c/src by cbindgen; renew it with `make header`. Licence: MIT OR Apache-2.0.
+ * Generated from bindings/c/src by cbindgen; regenerate with `make header`. Licence: MIT OR Apache-2.0.
  *
- * plexindex_call() calls further methods by name: folders, GUIDs, titles, listings, the feed of changes, edits.
+ * plexindex_call() calls further methods by name, for folders, GUIDs, titles, listings, the change feed and edits.
  *
  * Errors: a function that can fail returns a value of enum plexindex_status as int32_t. 0 is success, 1 to 99 are
- *   answers, 100 and above are errors. The last argument, `error`, receives the text of the error; it may be NULL.
- *   Outputs, called out_*, are written on success only, unless a comment says otherwise.
- * Pointers: each must be NULL or valid, and each handle open. A NULL that is not allowed gives PLEXINDEX_NULL_POINTER.
- *   A NULL library means all libraries in a query, and is an error elsewhere.
- * Texts: `x_length` is the length of the text `x` in bytes. Texts that you pass need no NUL unless a comment says so.
- *   Texts and JSON that you receive end in a NUL, which `length` does not count; an empty one is "". The maximum length
- *   of paths and mappings is 32,767 bytes, of tokens 65,536, of keys 255, of cursors 200, and of titles, GUIDs, library
- *   names, server_url, user and shared 4,096.
- * Threads: any number of threads may use a handle at once. Callbacks run on the thread that makes the call.
+ *   answers, 100 and above are errors. The last argument, `error`, receives the error message, and may be NULL.
+ *   Outputs, called out_*, are written only on success, unless a comment says otherwise.
+ * Pointers: each pointer must be NULL or valid, and each handle open. Where NULL is not allowed, the call returns
+ *   PLEXINDEX_NULL_POINTER. A NULL library means all libraries in a query, and is an error elsewhere.
+ * Strings: `x_length` is the length of the string `x` in bytes. Strings that you pass need no NUL unless a comment says
+ *   so. Strings and JSON that you receive end in a NUL, which `length` does not count; an empty string is "". Maximum
+ *   lengths in bytes: paths and mappings 32,767; tokens 65,536; keys 255; cursors 200; titles, GUIDs, library names,
+ *   server_url, user and shared 4,096.
+ * Threads: any number of threads can use a handle at once. Callbacks run on the thread that makes the call.
  * Memory: free only the handle, with plexindex_close(), and answers of plexindex_call(), with plexindex_free().
- *   plexindex reads the strings and structs that you pass during the call only.
- * Compatibility: structs that begin with `size` may grow. A program compiled against an older header keeps working.
+ *   plexindex reads the strings and structs that you pass only during the call.
+ * Compatibility: structs that start with `size` may grow. Programs compiled against an older header keep working.
  *
  * Functions
- *   Open and close: plexindex_get_abi_version, plexindex_get_version, plexindex_get_status_name, plexindex_open,
+ *   Opening and closing: plexindex_get_abi_version, plexindex_get_version, plexindex_get_status_name, plexindex_open,
  *     plexindex_set_token, plexindex_close
  *   Libraries: plexindex_get_library
  *   Fast lookups: plexindex_lookup_key, plexindex_lookup_keys
- *   Matches paths with full answers: plexindex_match_path, plexindex_match_paths
- *   Reads a block of answers: plexindex_count_answers, plexindex_get_answer, plexindex_get_item,
- *     plexindex_get_candidate, plexindex_get_text
- *   Records matches and invalidates: plexindex_record_match, plexindex_record_matches, plexindex_invalidate_path,
+ *   Full answers for paths: plexindex_match_path, plexindex_match_paths
+ *   Answer blocks: plexindex_count_answers, plexindex_get_answer, plexindex_get_item, plexindex_get_candidate,
+ *     plexindex_get_text
+ *   Recording and invalidation: plexindex_record_match, plexindex_record_matches, plexindex_invalidate_path,
  *     plexindex_invalidate_item, plexindex_invalidate_library, plexindex_clear
  *   Refresh: plexindex_refresh
  *   Statistics: plexindex_get_stats
  *   Log: plexindex_drain_log
- *   Calls methods by name: plexindex_call, plexindex_free
+ *   Methods by name: plexindex_call, plexindex_free
  *   Events: plexindex_notify, plexindex_wake_waiting
  *   The host's tables: plexindex_get_table, plexindex_table_lookup, plexindex_table_get, plexindex_table_put,
  *     plexindex_table_remove, plexindex_table_write, plexindex_table_get_next
@@ -46,8 +46,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-// The version of this ABI. It changes when programs compiled against an older header would misbehave. If you load the
-// library at run time, compare it with plexindex_get_abi_version().
+// The version of the ABI, which changes when programs compiled against an older header would misbehave. If you load the
+// library at run time, compare this constant with plexindex_get_abi_version().
 #define PLEXINDEX_ABI_VERSION 1
 
 #define PLEXINDEX_VERSION_NUMBER 1000 // The version of this header, as major * 1000000 + minor * 1000 + patch.
@@ -60,34 +60,33 @@
 #define PLEXINDEX_NO_DEADLINE (-1) // the call has no time limit.
 
 // plexindex_options.retry_ms:
-#define PLEXINDEX_NO_RETRY (-1) // failed requests are not retried.
+#define PLEXINDEX_NO_RETRY (-1) // plexindex does not retry failed requests.
 
 // plexindex_options.slow_ms:
 #define PLEXINDEX_NEVER_SLOW (-1) // plexindex logs no slow calls.
 
 // plexindex_options.flags:
 #define PLEXINDEX_OPEN_OFFLINE 0x1 // plexindex sends no requests.
-#define PLEXINDEX_OPEN_ACCEPT_INVALID_CERTS 0x2 // accepts any certificate. Opening logs a warning.
+#define PLEXINDEX_OPEN_ACCEPT_INVALID_CERTS 0x2 // accepts any certificate, and logs a warning when the index is opened.
 #define PLEXINDEX_OPEN_NO_MMAP 0x4 // reads index files into memory instead of mapping them.
 #define PLEXINDEX_OPEN_OBFUSCATE_PATHS 0x8 // replaces media paths in log lines and errors by short hashes.
-// with `shared`: forces writes for other hosts to the disk before their calls return, so that a power cut loses none of
-// them.
+// with `shared`, flushes writes for other hosts to disk before the calls return, so that a power cut loses no writes.
 #define PLEXINDEX_OPEN_SHARED_DURABLE 0x10
 
 // plexindex_mapping.kind:
-#define PLEXINDEX_MAPPING_HOST_PREFIX 1 // `from` is a folder on the host, `to` the same folder on the server.
-#define PLEXINDEX_MAPPING_HOST_PATTERN 2 // `from` matches paths of the host, `to` makes paths of the server.
-#define PLEXINDEX_MAPPING_SERVER_PREFIX 3 // `from` is a folder on the server, `to` the same folder on the host.
-#define PLEXINDEX_MAPPING_SERVER_PATTERN 4 // `from` matches paths of the server, `to` makes paths of the host.
+#define PLEXINDEX_MAPPING_HOST_PREFIX 1 // `from` is a folder on the host, and `to` is the same folder on the server.
+#define PLEXINDEX_MAPPING_HOST_PATTERN 2 // `from` matches host paths, and `to` produces server paths.
+#define PLEXINDEX_MAPPING_SERVER_PREFIX 3 // `from` is a folder on the server, and `to` is the same folder on the host.
+#define PLEXINDEX_MAPPING_SERVER_PATTERN 4 // `from` matches server paths, and `to` produces host paths.
 
 // plexindex_query.flags:
 #define PLEXINDEX_QUERY_OFFLINE 0x1 // the call sends no requests and answers from the store.
-#define PLEXINDEX_QUERY_FULL 0x2 // plexindex_refresh() fetches a full listing and accepts it whatever its size.
-#define PLEXINDEX_QUERY_AT_ONCE 0x4 // matching a path never waits, and returns PLEXINDEX_NOT_YET if it would have to.
-#define PLEXINDEX_QUERY_PROBE 0x8 // plexindex_refresh() asks the server once whether libraries changed.
+#define PLEXINDEX_QUERY_FULL 0x2 // plexindex_refresh() fetches a full listing, and accepts a listing of any size.
+#define PLEXINDEX_QUERY_AT_ONCE 0x4 // matching never waits, and returns PLEXINDEX_NOT_YET if a wait would be necessary.
+#define PLEXINDEX_QUERY_PROBE 0x8 // plexindex_refresh() asks the server once whether libraries have changed.
 
 // plexindex_get_table():
-#define PLEXINDEX_TABLE_FOLD_ASCII 0x1 // names of entries ignore the case of `A` to `Z`.
+#define PLEXINDEX_TABLE_FOLD_ASCII 0x1 // entry names ignore the case of `A` to `Z`.
 
 // plexindex_table_op.kind:
 #define PLEXINDEX_TABLE_PUT 1 // stores `value` under `name`.
@@ -95,27 +94,27 @@
 #define PLEXINDEX_TABLE_CLEAR 3 // removes all entries of the table.
 
 // plexindex_record_matches().flags:
-#define PLEXINDEX_RECORD_THROUGH 1 // returns once the shared log has the matches.
+#define PLEXINDEX_RECORD_THROUGH 1 // the call returns once the shared log has the matches.
 
 // plexindex_get_library():
-#define PLEXINDEX_SELECT_ANY 0 // a uuid, else a title, else a section id, else a title in another case.
-#define PLEXINDEX_SELECT_TITLE 1 // a title, else a title in another case.
-#define PLEXINDEX_SELECT_SECTION 2 // a section id, such as `1`.
-#define PLEXINDEX_SELECT_UUID 3 // a uuid.
-#define PLEXINDEX_SELECT_ALL 4 // all libraries; the selector must be empty.
+#define PLEXINDEX_SELECT_ANY 0 // selects by uuid, exact title, section id, or title ignoring case, in this order.
+#define PLEXINDEX_SELECT_TITLE 1 // selects by exact title, or otherwise by title ignoring case.
+#define PLEXINDEX_SELECT_SECTION 2 // selects by section id, such as `1`.
+#define PLEXINDEX_SELECT_UUID 3 // selects by uuid.
+#define PLEXINDEX_SELECT_ALL 4 // selects all libraries; the selector must be empty.
 
 // plexindex_answer.match_kind:
 #define PLEXINDEX_MATCH_NONE 0 // no match.
 #define PLEXINDEX_MATCH_CONFIRMED 1 // the host recorded the match.
 #define PLEXINDEX_MATCH_EXACT 2 // the server lists the path.
-#define PLEXINDEX_MATCH_MAPPED 3 // a mapping makes it a listed path.
-#define PLEXINDEX_MATCH_SUFFIX 4 // a listed path ends in the same two or more components.
+#define PLEXINDEX_MATCH_MAPPED 3 // a mapping translates the path to a listed path.
+#define PLEXINDEX_MATCH_SUFFIX 4 // at least the last two components equal those of a listed path.
 #define PLEXINDEX_MATCH_FILE_NAME 5 // a listed path has the same file name.
 
 // plexindex_answer.confidence:
 #define PLEXINDEX_CONFIDENCE_NONE 0 // there is no item.
 #define PLEXINDEX_CONFIDENCE_LOW 1 // verify the item, or choose among the candidates.
-#define PLEXINDEX_CONFIDENCE_HIGH 2 // this is the item of the file.
+#define PLEXINDEX_CONFIDENCE_HIGH 2 // the item has this file.
 
 // plexindex_answer.reason:
 #define PLEXINDEX_REASON_NONE 0 // the path has a single recorded, listed or mapped item.
@@ -124,42 +123,42 @@
 #define PLEXINDEX_REASON_NOT_FETCHED 3 // the library was never fetched completely.
 #define PLEXINDEX_REASON_SEVERAL_ITEMS 4 // several items match equally well.
 #define PLEXINDEX_REASON_SEVERAL_LIBRARIES 5 // several libraries list the path.
-#define PLEXINDEX_REASON_UNCONFIRMED 6 // the item was invalidated and not verified since.
+#define PLEXINDEX_REASON_UNCONFIRMED 6 // the item was invalidated, and has not been verified since then.
 #define PLEXINDEX_REASON_ONLY_ROOT_DIFFERS 7 // only the root differs: a mapping is missing. High confidence.
-#define PLEXINDEX_REASON_PATH_TELLS 8 // the path contains title and year, or number. High confidence.
+#define PLEXINDEX_REASON_PATH_TELLS 8 // the path contains the item's title, and other evidence agrees. High confidence.
 #define PLEXINDEX_REASON_NO_EVIDENCE 9 // only the end of the path matches. Low confidence.
-#define PLEXINDEX_REASON_CONTRADICTED 10 // another year, number or edition, or an extra. Low confidence.
-#define PLEXINDEX_REASON_SEVERAL_EPISODES 11 // the file has several episodes; the first one is the item.
-#define PLEXINDEX_REASON_EMPTY 12 // a folder of a library, or above one, without listed files.
-#define PLEXINDEX_REASON_ABOVE_LOCATIONS 13 // the folder contains folders of libraries and several items.
-#define PLEXINDEX_REASON_UNAVAILABLE 14 // not listed, and the server did not answer. With PLEXINDEX_ANSWER_STALE.
+#define PLEXINDEX_REASON_CONTRADICTED 10 // a different year, number or edition, or an extra file. Low confidence.
+#define PLEXINDEX_REASON_SEVERAL_EPISODES 11 // the file contains several episodes; the item is the first of them.
+#define PLEXINDEX_REASON_EMPTY 12 // the folder is a library's folder, or contains one, and has no listed files.
+#define PLEXINDEX_REASON_ABOVE_LOCATIONS 13 // the folder contains library folders, and several shows or items.
+#define PLEXINDEX_REASON_UNAVAILABLE 14 // an unlisted path, and no answer from the server. Sets PLEXINDEX_ANSWER_STALE.
 
 // plexindex_answer.flags:
-#define PLEXINDEX_ANSWER_STALE 0x1 // may be outdated: the server did not answer, or a listing awaits confirmation.
+#define PLEXINDEX_ANSWER_STALE 0x1 // possibly outdated: the server did not answer, or a listing awaits confirmation.
 
 // plexindex_item.flags:
 #define PLEXINDEX_ITEM_PATH_NOT_UTF8 0x1 // `path` is not valid UTF-8.
-#define PLEXINDEX_ITEM_KEY_ONLY 0x2 // a recorded match whose item no listing has; only the key is set.
+#define PLEXINDEX_ITEM_KEY_ONLY 0x2 // a recorded match whose item is not listed; only the key is set.
 
 // plexindex_item.kind:
 #define PLEXINDEX_KIND_OTHER 0 // another type.
 #define PLEXINDEX_KIND_MOVIE 1 // a movie.
-#define PLEXINDEX_KIND_SHOW 2 // a show; only for a folder.
-#define PLEXINDEX_KIND_SEASON 3 // a season; only for a folder.
+#define PLEXINDEX_KIND_SHOW 2 // a show; only for folders.
+#define PLEXINDEX_KIND_SEASON 3 // a season; only for folders.
 #define PLEXINDEX_KIND_EPISODE 4 // an episode.
-#define PLEXINDEX_KIND_ARTIST 8 // an artist; only for a folder.
-#define PLEXINDEX_KIND_ALBUM 9 // an album; only for a folder.
+#define PLEXINDEX_KIND_ARTIST 8 // an artist; only for folders.
+#define PLEXINDEX_KIND_ALBUM 9 // an album; only for folders.
 #define PLEXINDEX_KIND_TRACK 10 // a track.
 #define PLEXINDEX_KIND_CLIP 12 // a clip.
 #define PLEXINDEX_KIND_PHOTO 13 // a photo.
 
 // plexindex_stats.requests:
-#define PLEXINDEX_REQUEST_IDENTITY 0 // the identity of the server.
+#define PLEXINDEX_REQUEST_IDENTITY 0 // the server's identity.
 #define PLEXINDEX_REQUEST_PROBE 1 // the list of libraries, with their change times.
 #define PLEXINDEX_REQUEST_PAGE 2 // a page of a full listing.
 #define PLEXINDEX_REQUEST_DELTA 3 // a page of changes.
 #define PLEXINDEX_REQUEST_FIND_PATH 4 // a search for one path or title.
-#define PLEXINDEX_REQUEST_CONFIRM 5 // a check whether items still exist.
+#define PLEXINDEX_REQUEST_CONFIRM 5 // a check that items still exist.
 #define PLEXINDEX_REQUEST_EDIT 6 // a batch edit.
 #define PLEXINDEX_REQUEST_EVENTS 7 // an event stream.
 
@@ -170,164 +169,167 @@
 #define PLEXINDEX_LOG_INFO 3 // also activity, such as fetches, refreshes and invalidations.
 #define PLEXINDEX_LOG_DEBUG 4 // everything, with full paths.
 
-// The outcome of a call. The numbers are part of the ABI: none changes or is reused. 0 is success, 1 to 99 are answers.
-// Then come errors: from 100 on the caller's, 200 of the store, 300 of the server, 400 of libraries.
+// The status of a call. The numbers are part of the ABI: they never change and are never reused. 0 is success, and 1
+// to 99 are answers. Caller errors start at 100, store errors at 200, server errors at 300, and library errors at 400.
 typedef enum plexindex_status {
-    PLEXINDEX_OK = 0, // Success; for a match: one item.
-    PLEXINDEX_NOT_FOUND = 1, // No item has this path, GUID or title; the answer says why.
-    PLEXINDEX_AMBIGUOUS = 2, // Several items match equally well; the answer lists them, best first.
-    // The deadline passed before the answer was found. Repeat the call: plexindex continues where this call stopped.
+    PLEXINDEX_OK = 0, // The call succeeded; a lookup found one item.
+    PLEXINDEX_NOT_FOUND = 1, // No item has this path, GUID or title; the answer contains the reason.
+    PLEXINDEX_AMBIGUOUS = 2, // Several items match equally well; the answer lists the items, best first.
+    // The deadline passed before an answer was available. Repeat the call: plexindex resumes the work.
     PLEXINDEX_NOT_YET = 3,
-    PLEXINDEX_NEEDS_WARM = 4, // The deadline is too short for the server. Fetch the library once (`plexindex warm`).
+    PLEXINDEX_NEEDS_WARM = 4, // The deadline is too short for this server. Fetch the library once (`plexindex warm`).
     PLEXINDEX_INVALID_ARGUMENT = 100, // An argument has an invalid value.
-    PLEXINDEX_NULL_POINTER = 101, // A pointer is NULL that must not be NULL.
-    // A field or flag is unknown. For a known flag in the wrong call the status is `INVALID_ARGUMENT`.
+    PLEXINDEX_NULL_POINTER = 101, // A pointer that must not be NULL is NULL.
+    // A field or flag is unknown. A known flag in the wrong call causes `INVALID_ARGUMENT` instead.
     PLEXINDEX_UNSUPPORTED = 102,
-    PLEXINDEX_BUFFER_TOO_SMALL = 103, // The buffer is too small. Its `length` is the size needed.
-    PLEXINDEX_ABORTED = 104, // The host's progress callback ended the call. Items fetched so far are kept.
-    PLEXINDEX_PANIC = 105, // A defect in plexindex was caught. The handle stays usable.
-    PLEXINDEX_STORE = 200, // The store cannot be opened, read or written, or no thread can be started.
-    PLEXINDEX_STORE_FULL = 201, // The disk is full, or a limit is reached. Nothing was changed.
-    PLEXINDEX_CONNECT = 300, // No connection to the server can be made.
-    PLEXINDEX_TLS = 301, // The server's certificate is refused, or TLS failed in another way.
-    PLEXINDEX_UNAUTHORIZED = 302, // The server refuses the token (401), or the token expired (498): set a new one.
-    PLEXINDEX_FORBIDDEN = 303, // The server does not allow this to the token's user (403).
-    PLEXINDEX_NOT_ON_SERVER = 304, // The server has no such item, library or address (404).
-    PLEXINDEX_NOT_PLEX = 305, // The reply is not from a Plex Media Server, or from one that is too old.
-    PLEXINDEX_STARTING = 306, // The server is starting, or upgrading its database.
-    PLEXINDEX_BAD_ANSWER = 307, // The server's reply is cut off or malformed.
-    PLEXINDEX_SERVER_ERROR = 308, // The server failed: it replied with 5xx, or with another unexpected status.
-    // The server did not reply in time, or the deadline of an edit passed: try again, or give a longer one.
+    PLEXINDEX_BUFFER_TOO_SMALL = 103, // The buffer is too small; the buffer's `length` is the required size.
+    // The host's progress callback cancelled the call. plexindex keeps the items fetched so far.
+    PLEXINDEX_ABORTED = 104,
+    PLEXINDEX_PANIC = 105, // plexindex caught a bug in its own code. The handle remains valid.
+    PLEXINDEX_STORE = 200, // plexindex cannot open, read or write the store, or cannot start a thread.
+    PLEXINDEX_STORE_FULL = 201, // The disk is full, or a limit is reached. The store is unchanged.
+    PLEXINDEX_CONNECT = 300, // plexindex cannot connect to the server.
+    PLEXINDEX_TLS = 301, // The server's certificate was rejected, or TLS failed for another reason.
+    // The server rejected the token (401), or the token has expired (498). Set a new token.
+    PLEXINDEX_UNAUTHORIZED = 302,
+    PLEXINDEX_FORBIDDEN = 303, // The token's user lacks the permission for this request (403).
+    PLEXINDEX_NOT_ON_SERVER = 304, // The server has no item, library or resource with this address (404).
+    PLEXINDEX_NOT_PLEX = 305, // The reply is not from a Plex Media Server, or the server's version is too old.
+    PLEXINDEX_STARTING = 306, // The server is starting or upgrading its database.
+    PLEXINDEX_BAD_ANSWER = 307, // The server's reply is truncated or malformed.
+    PLEXINDEX_SERVER_ERROR = 308, // The server replied with status 5xx or another unexpected status.
+    // The server did not reply in time, or an edit exceeded its deadline. Try again, or set a longer deadline.
     PLEXINDEX_TIMEOUT = 309,
-    PLEXINDEX_REDIRECTED = 310, // The server redirects to another host. The token is not sent there.
-    PLEXINDEX_OFFLINE = 311, // A request is needed, but the call or the index is offline, or there is no server URL.
-    PLEXINDEX_LIBRARY_NOT_FOUND = 400, // The server has no library with this title, section id or uuid.
-    PLEXINDEX_LIBRARY_AMBIGUOUS = 401, // Two libraries have this title.
-    PLEXINDEX_LIST_AGAIN = 402, // The index no longer has the changes since the cursor: list everything again.
-    // The index does not hold the library: it was never fetched, or was removed to keep the folder within its limit. Or
-    // the server has not accepted a new token yet. Refresh first.
+    // The server redirected to another host. plexindex does not send the token to other hosts.
+    PLEXINDEX_REDIRECTED = 310,
+    // The call requires a request, but the call or the index is offline, or no server URL is set.
+    PLEXINDEX_OFFLINE = 311,
+    PLEXINDEX_LIBRARY_NOT_FOUND = 400, // The server has no library with this title, section ID or UUID.
+    PLEXINDEX_LIBRARY_AMBIGUOUS = 401, // Several libraries have this title.
+    PLEXINDEX_LIST_AGAIN = 402, // The index no longer has all changes since the cursor. Start a new full listing.
+    // The index has no listing of the library, because the library was never fetched or was evicted, or because the
+    // server has not accepted a new token yet. Refresh the library first.
     PLEXINDEX_NOT_FETCHED = 403,
 } plexindex_status;
 
-// An open index, from plexindex_open() to plexindex_close(). Any number of threads may use it at once.
+// An open index, valid from plexindex_open() to plexindex_close(). Any number of threads can use the handle at once.
 typedef struct plexindex_handle plexindex_handle;
 
-// One library of an index, or all of them, from plexindex_get_library(). Valid until plexindex_close().
+// One library of an index, or all its libraries, from plexindex_get_library(). Valid until plexindex_close().
 typedef struct plexindex_library_handle plexindex_library_handle;
 
-// A table of the host, from plexindex_get_table(). Valid until plexindex_close().
+// One of the host's tables, from plexindex_get_table(). Valid until plexindex_close().
 typedef struct plexindex_table_handle plexindex_table_handle;
 
-// A text or a path. plexindex reads it during the call only. A length of 0 means that there is no text.
+// A string or a path, which plexindex reads only during the call. A length of 0 means that there is no string.
 typedef struct plexindex_bytes {
     const char *data; // The first byte; may be NULL when `length` is 0.
     size_t length; // Number of bytes.
 } plexindex_bytes;
 
-// A rule between paths of the host and of the server. Of the rules with server paths, the first that matches rewrites
-// a listed path. Of the rules with host paths, each that matches makes a path to look up; the first listed one wins.
+// A rule that translates between host paths and server paths. The first matching rule with server paths rewrites a
+// listed path. Each matching rule with host paths produces a path to look up; the first listed path wins.
 typedef struct plexindex_mapping {
     int32_t kind; // PLEXINDEX_MAPPING_*.
     uint32_t reserved; // Zero.
-    plexindex_bytes from; // A full path, or a regular expression in UTF-8 without look-around and backreferences.
-    plexindex_bytes to; // The replacement: a folder, or a text with `\1`, `\g<1>` or `\g<name>`.
+    plexindex_bytes from; // A full path, or a regular expression in UTF-8 without look-around or backreferences.
+    plexindex_bytes to; // The replacement: a folder, or a string with `\1`, `\g<1>` or `\g<name>`.
 } plexindex_mapping;
 
-// Memory of the caller for an answer. `data` must be aligned to 8 bytes, as memory from malloc is, and may be NULL if
+// The caller's memory for an answer. `data` must be aligned to 8 bytes, as memory from malloc is, and may be NULL if
 // `capacity` is 0. After PLEXINDEX_OK and every other answer, `length` is the number of bytes written; after
 // PLEXINDEX_BUFFER_TOO_SMALL, the number needed (see plexindex_buffer_grow()); after other errors, 0.
 //
-// As `error`, the last argument of functions that can fail, the buffer receives the text of this call's error in UTF-8
-// with a NUL; `length` does not count the NUL, and is 0 after success. `data` need not be aligned. A text that does
-// not fit is cut and ends in `…`; `length` is then its full length. One buffer may be both answer and `error`. Texts
-// that you pass to the call must not be in the buffer.
+// As `error`, the last argument of functions that can fail, a buffer receives the call's error message in UTF-8 with a
+// NUL; `length` does not count the NUL, and is 0 after success. `data` need not be aligned. A message that does not
+// fit is truncated and ends in `…`; `length` is then its full length. One buffer can be both the answer and `error`.
+// Strings that you pass to the call must not be in the buffer.
 typedef struct plexindex_buffer {
     void *data; // The memory.
-    size_t capacity; // Its size in bytes.
-    size_t length; // Out: bytes written or needed.
+    size_t capacity; // Size of the memory in bytes.
+    size_t length; // Output: number of bytes written or needed.
 } plexindex_buffer;
 
-// Returns a new token after the server rejected the current one (401) or reported it expired (498). Write the token to
-// `token->data`, which has room for `token->capacity` bytes (65,536), set `token->length`, and return 0. Any other
-// result, or the same token, means that no new token is available; plexindex asks again after 15 seconds.
+// Supplies a new token after the server rejected the current token (401) or reported it as expired (498). Write the
+// token to `token->data`, which has room for `token->capacity` bytes (65,536), set `token->length`, and return 0. Any
+// other result, or the same token, means that no new token is available; plexindex asks again after 15 seconds.
 //
-// Runs on the thread of the rejected call, on one thread at a time per index. With a new token, that call runs once
-// more. Otherwise it returns an older answer or PLEXINDEX_UNAUTHORIZED. Other calls that need a token wait, at most
-// until their deadline and `options.read_timeout_ms`. The rules for calls in plexindex_progress_fn apply; calls on
-// this handle do not renew the token.
+// The callback runs on the thread of the rejected call, on one thread at a time per index. With a new token, plexindex
+// repeats the call. Otherwise, the call returns a cached answer or PLEXINDEX_UNAUTHORIZED. Other calls that need a
+// token wait, at most until their deadline and `options.read_timeout_ms`. The rules for calls in plexindex_progress_fn
+// apply; calls on this handle do not renew the token.
 typedef int32_t (*plexindex_renew_token_fn)(void *user, plexindex_buffer *token);
 
-// Options of plexindex_open(). Begin with plexindex_options_init(). Zero means the default. Negative values are
-// invalid, except for PLEXINDEX_* constants. Fields that this library does not know give PLEXINDEX_UNSUPPORTED.
+// Options for plexindex_open(). Start with plexindex_options_init(). Zero means the default. Negative values are
+// invalid, except for PLEXINDEX_* constants. Fields that this library does not know must be zero.
 typedef struct plexindex_options {
     size_t size; // sizeof(plexindex_options).
-    plexindex_bytes cache_dir; // The store's folder, as bytes of the file system. plexindex creates it with mode 0700.
-    plexindex_bytes server_url; // Base URL, such as `http://127.0.0.1:32400`. Default: none, the store alone answers.
-    plexindex_bytes token; // The token. plexindex sends it in a header to this server only, and never stores it.
-    // The user whose view this is. Default: the token identifies the user. Set it if the token changes from time to
-    // time, to keep the index. Not needed for a JSON Web Token with `thumbprint` and `username`.
+    plexindex_bytes cache_dir; // Path of the store's folder, which plexindex creates with mode 0700.
+    plexindex_bytes server_url; // Base URL, such as `http://127.0.0.1:32400`. Default: none, to use only the store.
+    plexindex_bytes token; // The token. plexindex sends the token only to this server, and never stores it.
+    // The token's user. Default: the token identifies the user. Set this field if the token changes from time to time,
+    // so that the index stays valid. Not needed for a JSON Web Token with `thumbprint` and `username`.
     plexindex_bytes user;
     plexindex_bytes ca_file; // A PEM file with certificate authorities to trust instead of the system's.
-    int64_t library_ttl_ms; // How long a listing is fresh, in ms. 0: one hour. Or PLEXINDEX_TTL_AT_ONCE, _NEVER.
+    int64_t library_ttl_ms; // How long a listing stays fresh, in ms. 0: one hour. Or PLEXINDEX_TTL_AT_ONCE, _NEVER.
     int64_t max_age_ms; // Maximum age of a full listing, even without a change, in ms. 0: 24 hours.
-    int64_t deadline_ms; // Default deadline of calls, in ms. 0 or PLEXINDEX_NO_DEADLINE: none.
+    int64_t deadline_ms; // Default deadline for calls, in ms. 0 or PLEXINDEX_NO_DEADLINE: none.
     int64_t connect_timeout_ms; // Timeout for connecting, in ms. 0: 5,000.
-    int64_t read_timeout_ms; // Timeout for silence, in ms. 0: 60,000, or at most 15,000 if nothing is listed.
+    int64_t read_timeout_ms; // Read timeout in ms. 0: 60,000. Requests other than listings wait at most 15,000.
     int64_t retry_ms; // How long plexindex retries a failed request, in ms. 0: 30,000. PLEXINDEX_NO_RETRY: never.
-    uint64_t matches_limit; // Maximum bytes of recorded matches; the oldest are removed first. 0: 52,428,800.
+    uint64_t matches_limit; // Maximum size of recorded matches in bytes; removes the oldest first. 0: 52,428,800.
     uint32_t flags; // PLEXINDEX_OPEN_* flags.
-    uint32_t page_size; // Number of listed rows per request, 1 to 1,000. 0: 1,000.
+    uint32_t page_size; // Number of rows per listing request, 1 to 1,000. 0: 1,000.
     int32_t log_level; // PLEXINDEX_LOG_*, for the whole process until the next plexindex_open(). 0: warnings.
     uint32_t reserved; // Zero.
-    const plexindex_mapping *mappings; // Rules between paths of the host and of the server.
+    const plexindex_mapping *mappings; // Rules that translate between host paths and server paths.
     size_t mappings_count; // Number of rules.
-    int64_t slow_ms; // Calls of at least so many ms are logged as slow. 0: 1,000. Or PLEXINDEX_NEVER_SLOW.
-    uint64_t size_limit; // Maximum bytes of the folder; libraries refreshed longest ago are removed first. 0: none.
-    // Plex's database com.plexapp.plugins.library.db, its folder, or the folder 'Plex Media Server' above. plexindex
-    // only reads it, sends no requests unless `server_url` is set, and shows all libraries. Default: none.
+    int64_t slow_ms; // Duration in ms from which plexindex logs a call as slow. 0: 1,000. Or PLEXINDEX_NEVER_SLOW.
+    uint64_t size_limit; // Maximum folder size in bytes; evicts the least recently refreshed libraries. 0: none.
+    // Plex's database com.plexapp.plugins.library.db, its folder, or the folder 'Plex Media Server' above it.
+    // Read-only: plexindex sends no requests without `server_url`, and shows all libraries. Default: none.
     plexindex_bytes database;
-    plexindex_renew_token_fn renew_token; // Returns a new token when the server rejects this one; may be NULL.
+    plexindex_renew_token_fn renew_token; // Returns a new token when the server rejects `token`; may be NULL.
     void *renew_token_user; // Passed to `renew_token`.
-    // A PostgreSQL database through which hosts share an index, such as `postgresql://user@host/database`. The
+    // URL of a PostgreSQL database through which hosts share an index, such as `postgresql://user@host/database`. The
     // password comes from PGPASSWORD or a passfile. Requires `server_url`; excludes `database`. Default: none.
     plexindex_bytes shared;
-    int64_t shared_retry_ms; // How long to wait for an unavailable log, in ms. 0: 60,000. Or PLEXINDEX_NO_RETRY.
+    int64_t shared_retry_ms; // How long to wait for an unavailable shared log, in ms. 0: 60,000. Or PLEXINDEX_NO_RETRY.
 } plexindex_options;
 
-// The progress of a fetch. Valid during the callback only.
+// The progress of a fetch. Valid only during the callback.
 typedef struct plexindex_progress {
     size_t size; // sizeof(plexindex_progress) in this library.
-    plexindex_bytes library; // The library's title in UTF-8; "" while the call waits for something else.
-    uint64_t items; // Items fetched so far, including those of an earlier, interrupted fetch.
-    uint64_t total; // Number of items according to the server; 0 if unknown.
-    uint64_t elapsed_ms; // Time since this call began to fetch, in ms.
+    plexindex_bytes library; // The library's title in UTF-8; "" while the call waits for something other than a fetch.
+    uint64_t items; // Number of items fetched so far, including items from an earlier, interrupted fetch.
+    uint64_t total; // Total number of items according to the server; 0 if unknown.
+    uint64_t elapsed_ms; // Time since this call started the fetch, in ms.
 } plexindex_progress;
 
 // Receives the progress of a fetch on the calling thread, at least every 100 ms while the call waits for the server,
-// and once after the last page. Return 0 to continue. Any other value ends the call with PLEXINDEX_ABORTED; plexindex
-// keeps what it fetched.
+// and once after the last page. Return 0 to continue. Any other value ends the call with PLEXINDEX_ABORTED.
 //
-// The callback may call plexindex functions, except plexindex_close() of the same handle. The fetch continues
-// meanwhile; a nested call that needs its items waits for them. The callback must return: on Linux, a thread that ends
-// in it (pthread_exit) sleeps for ever and keeps its locks.
+// The callback may call plexindex functions, except plexindex_close() with the same handle. The fetch continues during
+// the callback; a nested call that needs the same items waits for them. The callback must return: on Linux, a thread
+// that calls pthread_exit() in the callback sleeps for ever and keeps its locks.
 typedef int32_t (*plexindex_progress_fn)(void *user, const plexindex_progress *progress);
 
-// A query. Begin with plexindex_query_init().
+// A query. Start with plexindex_query_init().
 typedef struct plexindex_query {
     size_t size; // sizeof(plexindex_query).
-    const plexindex_library_handle *library; // A library of the call's handle, or NULL.
-    plexindex_bytes text; // The path: bytes of the file system without NUL, not empty.
-    int64_t deadline_ms; // Maximum duration in ms, with waits. 0: options.deadline_ms. Or PLEXINDEX_NO_DEADLINE.
+    const plexindex_library_handle *library; // A library of the same index, or NULL for all libraries.
+    plexindex_bytes text; // The path, as bytes without a NUL; not empty.
+    int64_t deadline_ms; // Maximum duration in ms, including waits. 0: options.deadline_ms. Or PLEXINDEX_NO_DEADLINE.
     uint32_t flags; // PLEXINDEX_QUERY_* flags. A function rejects flags that do not apply to it.
     uint32_t reserved; // Zero.
     plexindex_progress_fn progress; // Called on this thread while the call waits for the server; may be NULL.
     void *progress_user; // Passed to `progress`.
 } plexindex_query;
 
-// A string in a block of answers, followed by a NUL that `length` does not count. 0, 0: no string.
+// A string in an answer block, followed by a NUL that `length` does not count. If `offset` is 0, there is no string.
 typedef struct plexindex_text {
     uint32_t offset; // Offset in the block; 0: no string.
-    uint32_t length; // Length in bytes, without the NUL.
+    uint32_t length; // Length in bytes, excluding the NUL.
 } plexindex_text;
 
 // The answer for one path.
@@ -340,79 +342,79 @@ typedef struct plexindex_answer {
     uint32_t item; // Offset of the single item (plexindex_item) in the block; 0: none.
     uint32_t candidates; // Offset of the candidates (an array of plexindex_item, best first) in the block; 0: none.
     uint32_t candidates_count; // Number of candidates in the array.
-    uint32_t candidates_total; // Number of matching items in total.
-    plexindex_text message; // Explains the answer to people. Absent for PLEXINDEX_OK with PLEXINDEX_REASON_NONE.
+    uint32_t candidates_total; // Total number of matching items.
+    plexindex_text message; // Explanation for people. Absent for PLEXINDEX_OK with PLEXINDEX_REASON_NONE.
     int64_t age_ms; // Time since the listing was last checked against the server, in ms; -1: unknown.
 } plexindex_answer;
 
-// An item. Unknown texts are 0, 0.
+// An item. An unknown string has the offset 0.
 typedef struct plexindex_item {
-    plexindex_text key; // Plex's path of the item, `/library/metadata/<rating key>`.
+    plexindex_text key; // The item's path in Plex's API, `/library/metadata/<rating key>`.
     plexindex_text rating_key; // Plex's rating key.
-    plexindex_text title; // Title; for an episode, the episode's own.
-    plexindex_text guid; // Plex's GUID, not those of other sites.
-    plexindex_text show_title; // Title of the show, or of a track's or album's artist.
+    plexindex_text title; // Title; for an episode, the title of the episode.
+    plexindex_text guid; // Plex's GUID, not an external id.
+    plexindex_text show_title; // Title of the show, or of the artist.
     plexindex_text show_rating_key; // Rating key of the show or artist.
     plexindex_text show_guid; // GUID of the show or artist.
-    plexindex_text path; // The matching listed path, in the server's spelling; for a recorded match, its path.
+    plexindex_text path; // The matching listed path, in the server's spelling; for a recorded match, the recorded path.
     plexindex_text section; // Section id of the library.
     plexindex_text library_title; // Title of the library.
-    int32_t kind; // PLEXINDEX_KIND_*: Plex's number of the type.
+    int32_t kind; // PLEXINDEX_KIND_*: Plex's number for the type.
     int32_t year; // Year; 0: unknown.
-    int32_t season; // Season, or the disc of a track; -1: none.
-    int32_t episode; // Number of the episode or track; -1: none.
+    int32_t season; // Season number, or disc number for a track; -1: none.
+    int32_t episode; // Episode number or track number; -1: none.
     uint32_t flags; // PLEXINDEX_ITEM_* flags.
     uint32_t reserved; // Zero.
 } plexindex_item;
 
-// Statistics. Set `size` to sizeof(plexindex_stats); plexindex fills in the fields that both sides know. Counts are
-// those of this handle unless a comment says otherwise.
+// Statistics. Set `size` to sizeof(plexindex_stats); plexindex fills in the fields that it knows. Unless a comment
+// says otherwise, counts are for this handle.
 typedef struct plexindex_stats {
     size_t size; // sizeof(plexindex_stats).
     uint64_t answers[6]; // Answers by PLEXINDEX_MATCH_*, including fast lookups; `answers[0]`: answers without an item.
     uint64_t lookup_misses; // Fast lookups without a result.
     uint64_t stale_answers; // Answers from an expired listing.
     uint64_t requests[8]; // Requests by PLEXINDEX_REQUEST_*, including retries.
-    uint64_t bytes_received; // Bytes of the server's answers on the wire, without headers.
-    uint64_t store_requests; // Requests of all kinds and processes since the store exists, as last saved.
-    uint64_t store_answers; // Answers of all processes since the store exists, as last saved.
+    uint64_t bytes_received; // Bytes received in server replies, compressed and without headers.
+    uint64_t store_requests; // Requests of all kinds by all processes since the store was created, as last saved.
+    uint64_t store_answers; // Answers by all processes since the store was created, as last saved.
     uint64_t listings; // Full listings completed.
     uint64_t network_us; // Time spent waiting for the server, in µs.
     uint64_t store_us; // Time spent reading and writing the store, in µs.
     uint64_t segment_us; // Time spent building and opening index files, in µs.
-    uint64_t items; // Items listed now, in all libraries of this server and user.
-    uint64_t matches; // Recorded matches stored now.
-    uint64_t libraries; // Libraries known now.
+    uint64_t items; // Number of listed items, in all libraries of this server and user.
+    uint64_t matches; // Number of recorded matches.
+    uint64_t libraries; // Number of known libraries.
     uint64_t disk_bytes; // Size of the store on disk, including index files.
     uint64_t sequence; // The store's change sequence.
     uint64_t events; // Events about libraries, from the server (method `watch.start`) and from plexindex_notify().
-    uint64_t hints; // Writes that stored events. One write stores several events.
-    uint64_t parse_us; // Time spent decompressing and parsing the server's answers, in µs.
+    uint64_t hints; // Writes that stored events; one write can store several events.
+    uint64_t parse_us; // Time spent decompressing and parsing server replies, in µs.
     uint64_t wait_us; // Time spent waiting for other fetches and before retries, in µs.
-    uint64_t match_us; // Time spent matching, without fast lookups, in µs.
-    uint64_t calls; // Calls that query, refresh or record, without fast lookups.
-    uint64_t calls_us; // Total time of these calls in µs. The times above overlap.
-    uint64_t slow_calls; // Number of these calls that were slow: plexindex_options.slow_ms.
-    uint64_t failures; // Old answers given because the server did not answer, or its answer could not be stored.
+    uint64_t match_us; // Time spent matching, excluding fast lookups, in µs.
+    uint64_t calls; // Calls that query, refresh or record, excluding fast lookups.
+    uint64_t calls_us; // Total duration of the counted calls, in µs. The times above can overlap.
+    uint64_t slow_calls; // Calls that were slow: see plexindex_options.slow_ms.
+    uint64_t failures; // Failures to reach the server or to store its reply.
     uint64_t size_limit; // Maximum size of the folder in bytes: plexindex_options.size_limit. 0: no limit.
-    uint64_t over_limit; // Bytes by which data that must stay exceeds the limit. If not 0, raise the limit.
-    uint64_t evictions; // Libraries removed because of a limit, by all processes since the store exists.
-    char last_failure[512]; // Reason of the last failure: UTF-8, NUL-terminated, perhaps cut. Empty: none.
+    uint64_t over_limit; // Bytes over the limit that cannot be evicted. If not 0, raise the limit.
+    uint64_t evictions; // Libraries evicted because of a limit, by all processes since the store was created.
+    char last_failure[512]; // Reason for the last failure: UTF-8, NUL-terminated, possibly truncated. Empty: none.
 } plexindex_stats;
 
-// Receives a log line during plexindex_drain_log(). `message` is UTF-8, and valid during the call only. It contains no
-// token, and full paths only at PLEXINDEX_LOG_DEBUG. The callback must return: see plexindex_progress_fn.
+// Receives a log line during plexindex_drain_log(). `message` is UTF-8, and valid only during the callback. A message
+// contains no token, and full paths only at PLEXINDEX_LOG_DEBUG. The callback must return: see plexindex_progress_fn.
 typedef void (*plexindex_log_fn)(void *user, int32_t level, const char *message, size_t length);
 
-// Limits of plexindex_call(). Zero means the default.
+// Limits for plexindex_call(). Zero means the default.
 typedef struct plexindex_call_options {
     size_t size; // sizeof(plexindex_call_options).
-    int64_t deadline_ms; // Maximum duration in ms, with waits. 0: deadline_ms of the index. Or PLEXINDEX_NO_DEADLINE.
+    int64_t deadline_ms; // Maximum duration in ms, including waits. 0: options.deadline_ms. Or PLEXINDEX_NO_DEADLINE.
     plexindex_progress_fn progress; // Called on this thread while the call waits; may be NULL.
     void *progress_user; // Passed to `progress`.
 } plexindex_call_options;
 
-// A change of a table, for plexindex_table_write().
+// A change to a table, for plexindex_table_write().
 typedef struct plexindex_table_op {
     int32_t kind; // PLEXINDEX_TABLE_PUT, PLEXINDEX_TABLE_REMOVE or PLEXINDEX_TABLE_CLEAR.
     uint32_t reserved; // Zero.
@@ -421,11 +423,11 @@ typedef struct plexindex_table_op {
     plexindex_bytes value; // Value for PLEXINDEX_TABLE_PUT; otherwise NULL and 0.
 } plexindex_table_op;
 
-// The header of a block of answers, at the start of the buffer.
+// The header of an answer block, at the start of the buffer.
 typedef struct plexindex_answers {
     uint32_t size; // sizeof(plexindex_answers) in this library.
-    uint32_t answer_size; // sizeof(plexindex_answer) in this library: the distance between answers.
-    uint32_t item_size; // sizeof(plexindex_item) in this library: the distance between candidates.
+    uint32_t answer_size; // sizeof(plexindex_answer) in this library: the stride of the answers.
+    uint32_t item_size; // sizeof(plexindex_item) in this library: the stride of the candidates.
     uint32_t count; // Number of answers: one per path, in order.
     uint32_t first; // Offset of the first answer in the block.
     uint32_t log_lines; // Number of log lines that wait for plexindex_drain_log().
@@ -435,225 +437,225 @@ typedef struct plexindex_answers {
 extern "C" {
 #endif // __cplusplus
 
-// Returns PLEXINDEX_ABI_VERSION of the header that this library was built with. Never fails.
+// Returns the PLEXINDEX_ABI_VERSION of the header that this library was built with. Never fails.
 uint32_t plexindex_get_abi_version(void);
 
-// Returns the version of this library, such as `0.1.0`: static, NUL-terminated, never NULL.
+// Returns this library's version, such as `0.1.0`, as a static NUL-terminated string; never NULL.
 const char *plexindex_get_version(void);
 
-// Returns the name of a status, such as `NOT_FOUND`; `UNKNOWN` for other numbers. Static, NUL-terminated, never NULL.
+// Returns a status name, such as `NOT_FOUND`, or else `UNKNOWN`, as a static NUL-terminated string; never NULL.
 const char *plexindex_get_status_name(int32_t status);
 
-// Opens an index. Reads the disk only. Several handles and processes may open the same folder.
+// Opens an index. Reads only the disk. Several handles and processes can open the same folder.
 //
-// Returns PLEXINDEX_OK with the handle in `out_handle`. On errors `out_handle` is NULL: PLEXINDEX_INVALID_ARGUMENT or
+// Returns PLEXINDEX_OK and sets `out_handle`, or sets it to NULL and returns an error: PLEXINDEX_INVALID_ARGUMENT or
 // PLEXINDEX_UNSUPPORTED for the options; PLEXINDEX_STORE or PLEXINDEX_STORE_FULL for the store.
 int32_t plexindex_open(const plexindex_options *options, plexindex_handle **out_handle, plexindex_buffer *error);
 
-// Replaces the token of an open index. Sends no request. Running calls keep the old token; a watch reconnects.
+// Replaces the token of an open index. Sends no request. Running calls keep using the old token; a watch reconnects.
 //
-// With `options.user`, the index keeps its content. Without it, the index is empty until the server has accepted the
-// new token in a later call. Then it has the content of this token again, or of the user that a JSON Web Token names
-// (`thumbprint`, `username`). For any other token it starts empty.
+// With `options.user`, the index keeps its content. Otherwise, the index is empty until the server has accepted the
+// new token in a later call. The index then has the content stored for this token, or for the user in a JSON Web Token
+// (`thumbprint`, `username`). For any other token, the index starts empty.
 //
-// `token`: as options.token; NULL and 0 for none. Returns PLEXINDEX_OK; PLEXINDEX_INVALID_ARGUMENT; PLEXINDEX_STORE.
+// `token`: as options.token; NULL and 0 for none. Returns PLEXINDEX_OK, PLEXINDEX_INVALID_ARGUMENT or PLEXINDEX_STORE.
 int32_t plexindex_set_token(const plexindex_handle *handle, const char *token, size_t token_length,
                             plexindex_buffer *error);
 
-// Closes an index: saves its counters and ends its threads. NULL is fine. No other thread may use the handle, its
-// libraries or its tables, or close it too: plexindex cannot detect that.
+// Closes an index: saves its counters and stops its threads. `handle` may be NULL. From this call on, no other thread
+// may use or close the handle, or use its libraries or tables; plexindex cannot detect such use.
 //
-// Returns PLEXINDEX_OK; PLEXINDEX_STORE if the counters could not be saved, although the index is closed;
-// PLEXINDEX_INVALID_ARGUMENT in a callback of this index or for an invalid `error`, without closing.
+// Returns PLEXINDEX_OK; PLEXINDEX_STORE if the index was closed but its counters could not be saved;
+// PLEXINDEX_INVALID_ARGUMENT, without closing the index, in a callback of this index or for an invalid `error`.
 int32_t plexindex_close(plexindex_handle *handle, plexindex_buffer *error);
 
-// Returns a handle for one library, or for all. Sends no request. The store need not know the library: the first call
-// that uses the handle asks the server for it.
+// Returns a handle for one library, or for all libraries. Sends no request. If the store does not know the library,
+// the first call that uses the handle asks the server for the library.
 //
 // `kind`: PLEXINDEX_SELECT_*. `selector`: the title, section id or uuid in UTF-8; NULL and 0 for PLEXINDEX_SELECT_ALL.
-// `out_library`: the handle, valid as long as the index; NULL after an error. The same selector gives the same handle.
-// An index gives out at most 1,024 handles for unknown names.
+// `out_library`: the handle, valid as long as the index; NULL after an error. The same selector always returns the
+// same handle. An index has at most 1,024 handles for unknown names.
 //
 // Returns PLEXINDEX_OK; PLEXINDEX_LIBRARY_AMBIGUOUS if two known libraries have the title; PLEXINDEX_INVALID_ARGUMENT.
 int32_t plexindex_get_library(const plexindex_handle *handle, int32_t kind, const char *selector,
                               size_t selector_length, const plexindex_library_handle **out_library,
                               plexindex_buffer *error);
 
-// The fast lookup. Returns the key (`/library/metadata/<rating key>`) of the item with this path if the index has it
-// at hand with PLEXINDEX_CONFIDENCE_HIGH; for several episodes, that of the first one. `path`: NUL-terminated bytes.
+// Fast lookup: returns the key (`/library/metadata/<rating key>`) of the item with this path, if available at once
+// with PLEXINDEX_CONFIDENCE_HIGH; for several episodes, the first episode's key. `path`: NUL-terminated bytes.
 //
 // The key is NUL-terminated, and valid until this thread's next fast lookup (plexindex_lookup_key(),
-// plexindex_table_lookup()) on any handle. Returns NULL if the answer is not at hand, and for NULL arguments: then
-// call plexindex_match_path().
+// plexindex_table_lookup()) on any handle. Returns NULL if no answer is available at once, or for a NULL argument:
+// then call plexindex_match_path().
 //
-// Sends no request and calls no callback. If nothing changed since the last lookup, it takes no lock, allocates
-// nothing and makes no system call, except that it checks twice a second whether the store still exists. After a
-// change it reads the change and waits at most some 200 ms. It answers from expired listings too.
+// Sends no request and calls no callback. If nothing has changed since the last lookup, takes no lock, allocates
+// nothing and makes no system call, except to check twice a second whether the store still exists. After a change,
+// reads the change and waits at most about 200 ms. Also answers from expired listings.
 const char *plexindex_lookup_key(const plexindex_library_handle *library, const char *path);
 
-// plexindex_lookup_key() for many paths. `paths`: `count` paths, each followed by a NUL. `out_keys`: the keys in the
-// same order, each followed by a NUL. An empty key means that the answer is not at hand.
+// Like plexindex_lookup_key(), for many paths. `paths`: `count` paths, each followed by a NUL. `out_keys`: the keys in
+// the same order, each followed by a NUL. An empty key means that no answer is available at once.
 int32_t plexindex_lookup_keys(const plexindex_library_handle *library, const char *paths, size_t paths_length,
                               size_t count, plexindex_buffer *out_keys, plexindex_buffer *error);
 
 // Returns the full answer for one path. Tries each PLEXINDEX_MATCH_* in turn, and sends requests if necessary and
-// allowed. `out_answer`: a block with plexindex_answers, one plexindex_answer, and what they point to. Returns the
-// status of the answer with the block written: PLEXINDEX_OK, PLEXINDEX_NOT_FOUND, PLEXINDEX_AMBIGUOUS,
-// PLEXINDEX_NOT_YET or PLEXINDEX_NEEDS_WARM. Writes no block on PLEXINDEX_BUFFER_TOO_SMALL and on errors. If a library
-// was never fetched and cannot be fetched now, returns the server's error.
+// allowed. `out_answer`: a block with plexindex_answers, one plexindex_answer, and the data that they refer to. Writes
+// the block and returns PLEXINDEX_OK, PLEXINDEX_NOT_FOUND, PLEXINDEX_AMBIGUOUS, PLEXINDEX_NOT_YET or
+// PLEXINDEX_NEEDS_WARM. Writes no block on PLEXINDEX_BUFFER_TOO_SMALL or on other errors. If a library was never
+// fetched and cannot be fetched now, returns the server's error.
 int32_t plexindex_match_path(const plexindex_handle *handle, const plexindex_query *query, plexindex_buffer *out_answer,
                              plexindex_buffer *error);
 
-// plexindex_match_path() for many paths. Writes one block with `count` answers in order, each with its own status.
-// `query.text` has `count` paths, each followed by a NUL.
+// Like plexindex_match_path(), for many paths. Writes one block with `count` answers in order, each with its own
+// status. `query.text` contains `count` paths, each followed by a NUL.
 //
-// Returns PLEXINDEX_OK with the block written; an error that concerns all paths; PLEXINDEX_BUFFER_TOO_SMALL, before
-// any work if the buffer has less than 384 bytes per path plus the length of `text`.
+// Returns PLEXINDEX_OK after writing the block; an error that concerns all paths; or PLEXINDEX_BUFFER_TOO_SMALL,
+// before any work if the buffer has less than 384 bytes per path plus the length of `text`.
 int32_t plexindex_match_paths(const plexindex_handle *handle, const plexindex_query *query, size_t count,
                               plexindex_buffer *out_answers, plexindex_buffer *error);
 
-// Returns the number of answers in a block: one per path, in order. 0 if the buffer has no block.
+// Returns the number of answers in a block, one per path in order; 0 if the buffer contains no block.
 //
-// This and the next four functions read a block of plexindex_match_path() or plexindex_match_paths(). They check each
-// offset against `block`, which must be as that call left it. What is missing is NULL or 0. Results point into it.
+// This and the next four functions read an unchanged block from plexindex_match_path() or plexindex_match_paths().
+// They check all offsets, and return NULL or 0 for missing data. The returned pointers point into the block.
 size_t plexindex_count_answers(const plexindex_buffer *block);
 
-// Returns the answer with this index, from 0; NULL beyond the last one.
+// Returns the answer at this index, starting at 0; NULL beyond the last answer.
 const plexindex_answer *plexindex_get_answer(const plexindex_buffer *block, size_t index);
 
-// Returns the single item of an answer; NULL if there is none, as in an ambiguous answer.
+// Returns an answer's single item; NULL if the answer is ambiguous or has no item.
 const plexindex_item *plexindex_get_item(const plexindex_buffer *block, const plexindex_answer *answer);
 
-// Returns the candidate with this index, from 0, best first; NULL beyond the last one.
+// Returns the candidate at this index, starting at 0 with the best; NULL beyond the last candidate.
 const plexindex_item *plexindex_get_candidate(const plexindex_buffer *block, const plexindex_answer *answer,
                                               size_t index);
 
-// Returns a text of a block, such as `&item->title`, NUL-terminated; NULL if there is none. An empty text is not NULL.
+// Returns a NUL-terminated string from a block, such as `&item->title`; NULL if missing. An empty string is not NULL.
 const char *plexindex_get_text(const plexindex_buffer *block, const plexindex_text *text);
 
-// Records that the item with this key has this path. A recorded match is stored, never expires, and wins over other
-// matches. The item may be newer than the listing. While a complete listing lacks the item, the match does not answer,
-// and the message of a query says so.
+// Records that the item with this key has this path. plexindex stores the match, which never expires and overrides
+// other matches. The item may be newer than the listing. While a complete listing lacks the item, queries ignore the
+// match, and their message says so.
 //
-// `library`: one library, not all. `path`: bytes of the file system. `key`: `/library/metadata/` and the item's rating
-// key, or the rating key alone, 1 to 255 digits. Other keys are invalid, here and in all functions.
+// `library`: one library, not all libraries. `path`: bytes as in the file system. `key`: `/library/metadata/` and the
+// item's rating key, or only the rating key, 1 to 255 digits. In all functions, other keys are invalid.
 //
-// Returns PLEXINDEX_OK once the match is stored for all processes. Asks the server only about a library that the store
-// does not know, until `deadline_ms` (as plexindex_query.deadline_ms): then returns PLEXINDEX_TIMEOUT without
-// recording. Also returns other errors of the server and PLEXINDEX_LIBRARY_NOT_FOUND. No callback can end this call:
-// without a deadline it fails after `options.retry_ms` without a connection, or `options.read_timeout_ms` of silence.
+// Returns PLEXINDEX_OK once the match is stored for all processes. Asks the server only if the store does not know the
+// library; if that takes longer than `deadline_ms` (as in plexindex_query), returns PLEXINDEX_TIMEOUT without
+// recording. Also returns other server errors and PLEXINDEX_LIBRARY_NOT_FOUND. No callback can end this call: without
+// a deadline, it fails after `options.retry_ms` without a connection, or `options.read_timeout_ms` without data.
 int32_t plexindex_record_match(const plexindex_library_handle *library, const char *path, size_t path_length,
                                const char *key, size_t key_length, int64_t deadline_ms, plexindex_buffer *error);
 
-// plexindex_record_match() for many paths: records all or none. `paths`, `keys`: `count` texts, each followed by NUL.
+// Records many matches like plexindex_record_match(): all or none. `paths`, `keys`: `count` strings, each with a NUL.
 //
-// `flags`: 0, or PLEXINDEX_RECORD_THROUGH to return only once the shared log has the matches, as the method `sharing`
-// can. PLEXINDEX_TIMEOUT then may mean that the matches are stored here and delivered later.
+// `flags`: 0, or PLEXINDEX_RECORD_THROUGH to return only once the shared log has the matches, like the method
+// `sharing`. PLEXINDEX_TIMEOUT can then mean that this host has stored the matches and delivers them later.
 // PLEXINDEX_INVALID_ARGUMENT then means that nothing was recorded: the index has no shared log, or a path is in no
-// folder of the library and under no mapping, so that no other host could use it.
+// library folder and under no mapping, so that no other host could use the match.
 int32_t plexindex_record_matches(const plexindex_library_handle *library, const char *paths, size_t paths_length,
                                  const char *keys, size_t keys_length, size_t count, uint32_t flags,
                                  int64_t deadline_ms, plexindex_buffer *error);
 
-// Invalidates a path in one library, or in all. Removes its recorded match. If an item lists the path, plexindex
-// verifies the item with one request before it returns the item for this path again. Running calls may still answer as
-// before.
+// Invalidates a path in one library or in all, and removes its recorded match. If an item lists the path, plexindex
+// verifies the item with one request before it returns the item for this path again. Running calls can still return
+// the old answer.
 //
-// Returns PLEXINDEX_OK, even for an unknown path; PLEXINDEX_NOT_FETCHED until the server has accepted a new token;
-// errors of the arguments and the store.
+// Returns PLEXINDEX_OK, even for an unknown path; PLEXINDEX_NOT_FETCHED until the server has accepted a new token; or
+// an error for an argument or the store.
 int32_t plexindex_invalidate_path(const plexindex_library_handle *library, const char *path, size_t path_length,
                                   plexindex_buffer *error);
 
-// plexindex_invalidate_path() for all paths of an item, by its key or rating key: after a 404 of the server.
+// Invalidates all paths of an item by its key or rating key, for example after the server returned 404.
 int32_t plexindex_invalidate_item(const plexindex_library_handle *library, const char *key, size_t key_length,
                                   plexindex_buffer *error);
 
-// Invalidates one library, or all. Removes recorded matches, and the next call that may ask the server fetches a full
-// listing. Until then the old listing answers with PLEXINDEX_ANSWER_STALE. Takes the same time for a library of any
-// size. Returns the same statuses as plexindex_invalidate_path().
+// Invalidates one library or all libraries, and removes their recorded matches. The next call that can ask the server
+// fetches a full listing; until then, the old listing answers with PLEXINDEX_ANSWER_STALE. The time needed does not
+// depend on the library's size. Returns the same statuses as plexindex_invalidate_path().
 int32_t plexindex_invalidate_library(const plexindex_library_handle *library, plexindex_buffer *error);
 
-// Removes everything that the store has of this server and user, except the client identifier and lifetime counters.
-// Without a server URL, that is the newest server in the store. Returns as plexindex_invalidate_path().
+// Removes everything stored for this server and user, except the client identifier and lifetime counters. Without a
+// server URL, clears the newest server in the store. Returns the same statuses as plexindex_invalidate_path().
 int32_t plexindex_clear(const plexindex_handle *handle, plexindex_buffer *error);
 
-// Brings the query's library, or all, up to date, as a match with an expired listing does. Sends no request for fresh
-// listings; with PLEXINDEX_QUERY_PROBE one for all. PLEXINDEX_QUERY_FULL always fetches a full listing. Verifies up to
-// 256 invalidated items, 64 per request. `text` must be empty.
+// Brings the query's library, or all libraries, up to date, like a match with an expired listing. Sends no request for
+// fresh listings; with PLEXINDEX_QUERY_PROBE, sends one request for all libraries. PLEXINDEX_QUERY_FULL always fetches
+// a full listing. Verifies up to 256 invalidated items, 64 per request. `text` must be empty.
 //
-// plexindex holds back a listing that has lost more than 30 % of its items, since a disk may not be mounted. The call
-// then returns PLEXINDEX_OK, logs a warning, and the old listing answers with PLEXINDEX_ANSWER_STALE, whatever its
-// `age_ms`. The next listing, at least a minute later, counts whatever its size; PLEXINDEX_QUERY_FULL counts at once.
+// plexindex holds back a listing that has lost more than 30 % of its items, since a disk may be unmounted. The call
+// then logs a warning and returns PLEXINDEX_OK, and the old listing answers with PLEXINDEX_ANSWER_STALE. plexindex
+// accepts the next listing of any size at least a minute later, or at once with PLEXINDEX_QUERY_FULL.
 //
-// Returns PLEXINDEX_OK if the library is up to date; PLEXINDEX_NOT_YET if the deadline passed: the next call
-// continues; PLEXINDEX_NEEDS_WARM if nothing arrived until then; PLEXINDEX_TIMEOUT if no library was known either.
+// Returns PLEXINDEX_OK if the library is up to date. If the deadline passed, returns PLEXINDEX_NOT_YET, and the next
+// call continues; PLEXINDEX_NEEDS_WARM if no data arrived; or PLEXINDEX_TIMEOUT if no library is known.
 int32_t plexindex_refresh(const plexindex_handle *handle, const plexindex_query *query, plexindex_buffer *error);
 
 // Fills in the statistics. Set `size` in `out_stats` first.
 int32_t plexindex_get_stats(const plexindex_handle *handle, plexindex_stats *out_stats, plexindex_buffer *error);
 
-// Passes the waiting log lines to `receive`, oldest first, on this thread. Call it once a second, or when
-// plexindex_answers.log_lines is not 0. At most 256 lines wait per process. Beyond that the oldest are lost, and a
-// line says how many. If you unload the library, call this last to free the lines.
+// Passes the waiting log lines to `receive`, oldest first, on this thread. Call this function once a second, or when
+// plexindex_answers.log_lines is not 0. At most 256 lines wait per process; beyond that, the oldest lines are lost,
+// and a line reports their number. Before you unload the library, call this function last to free the lines.
 int32_t plexindex_drain_log(plexindex_log_fn receive, void *user, plexindex_buffer *error);
 
-// Calls a method by its name, with a request and an answer in JSON. docs/methods.md describes the methods;
+// Calls a method by name, with a request and an answer in JSON. docs/methods.md describes the methods, and
 // plexindex.schema.json is their JSON Schema.
 //
 // `handle`: may be NULL for `versions` and `paths.compare`. `method`: the name, NUL-terminated, such as `items.list`.
-// `request`: a JSON object in UTF-8, at most 64 MiB; NULL and 0 for an empty one. Unknown fields are errors.
-// `options`: may be NULL. `out_json`: the answer, a JSON object in UTF-8, NUL-terminated; release it with
-// plexindex_free(). It is NULL after an error, except for `edit`, which reports how far it came.
+// `request`: a JSON object in UTF-8, at most 64 MiB; NULL and 0 for an empty object. Unknown fields are errors.
+// `options`: may be NULL. `out_json`: the answer, a NUL-terminated JSON object in UTF-8; free it with
+// plexindex_free(). NULL after an error, except for `edit`, which reports the state of each item.
 //
-// Unknown values are absent. Ignore unknown fields. A path or table name is a string, or `{"bytes": "<Base64>"}` if it
-// is not UTF-8. Keys and cursors are strings. The cursor of a page returns the next page, as often as you ask. Returns
-// the status of the method; PLEXINDEX_INVALID_ARGUMENT for an unknown method or field.
+// Answers omit unknown values. Ignore fields that you do not know. A path or table name is a string, or `{"bytes":
+// "<Base64>"}` if it is not UTF-8. Keys and cursors are strings. You can use the cursor of a page more than once to
+// get the next page. Returns the method's status, or PLEXINDEX_INVALID_ARGUMENT for an unknown method or field.
 int32_t plexindex_call(const plexindex_handle *handle, const char *method, const char *request, size_t request_length,
                        const plexindex_call_options *options, char **out_json, plexindex_buffer *error);
 
-// Releases an answer of plexindex_call(). NULL is fine.
+// Frees an answer of plexindex_call(). `json` may be NULL.
 void plexindex_free(char *json);
 
-// Passes on an event that the host received, so that the next query about its subject asks the server. Sends no
+// Stores an event that the host received, so that the next query about the changed library asks the server. Sends no
 // request. `body`: the JSON of a webhook (the field `payload` of Plex's request), the whole multipart form with that
 // field, or the text of a notification from the server's WebSocket or event stream.
 //
-// Returns PLEXINDEX_OK once the event is stored for all processes, or if it needs no storing: it names no change, is
-// of another server (`Server.uuid` of a webhook), or no library is known yet. PLEXINDEX_NOT_FETCHED until the server
-// has accepted a new token: the event is not stored; call plexindex_refresh() with PLEXINDEX_QUERY_PROBE, then this
-// function again. PLEXINDEX_INVALID_ARGUMENT for any other body; errors of the store.
+// Returns PLEXINDEX_OK once the event is stored for all processes, or if there is nothing to store: the event reports
+// no change or is from another server (`Server.uuid` of a webhook), or no library is known. Until the server has
+// accepted a new token, stores nothing and returns PLEXINDEX_NOT_FETCHED: call plexindex_refresh() with
+// PLEXINDEX_QUERY_PROBE, then this function again. Any other body is PLEXINDEX_INVALID_ARGUMENT.
 int32_t plexindex_notify(const plexindex_handle *handle, const char *body, size_t body_length, plexindex_buffer *error);
 
-// Makes each waiting `changes.wait` of this handle call its `progress` within 50 ms. Not for signal handlers.
+// Makes each waiting `changes.wait` on this handle call its `progress` within 50 ms. Do not call in a signal handler.
 int32_t plexindex_wake_waiting(const plexindex_handle *handle, plexindex_buffer *error);
 
-// Returns a handle for a table of the host. A table stores values by name, both any bytes, in the index's folder, for
-// all processes that open the folder. Queries do not read tables, and plexindex sends them to no server. The first
-// plexindex_table_put() creates the table. The methods `tables.count` and `tables.clear` count and remove its entries.
+// Returns a handle for one of the host's tables. A table stores values by name in the index's folder, for all
+// processes. Names and values can be any bytes. Queries ignore tables, and plexindex never sends tables to a server.
+// plexindex_table_put() creates the table. The methods `tables.count` and `tables.clear` count and remove entries.
 //
-// `name`: any bytes; an empty name is a pointer and 0. `flags`: 0, or PLEXINDEX_TABLE_FOLD_ASCII. `out_table`: the
-// handle, valid as long as the index; NULL after an error. The same name and flags give the same handle. An index
-// gives out at most 10,000.
+// `name`: any bytes; for an empty name, a non-NULL pointer and 0. `flags`: 0, or PLEXINDEX_TABLE_FOLD_ASCII.
+// `out_table`: the handle, valid as long as the index; NULL after an error. The same name and flags always return the
+// same handle. An index has at most 10,000 table handles.
 int32_t plexindex_get_table(const plexindex_handle *handle, const char *name, size_t name_length, uint32_t flags,
                             const plexindex_table_handle **out_table, plexindex_buffer *error);
 
-// The fast lookup of a value. `name`: NUL-terminated; use plexindex_table_get() for a name with a NUL. `out_value`:
-// the value, NUL-terminated, valid as long as a key of plexindex_lookup_key(); NULL without one.
+// Fast lookup of a value. `name`: NUL-terminated; for a name with a NUL, use plexindex_table_get(). `out_value`: the
+// value, NUL-terminated, valid as long as a key of plexindex_lookup_key(); NULL if there is no value.
 //
 // Returns PLEXINDEX_OK; PLEXINDEX_NOT_FOUND if there is no value or it has expired; PLEXINDEX_NOT_YET if the value has
-// more than 1,000 bytes or contains a NUL, if a change could not be read in time, and for NULL arguments: then call
+// more than 1,000 bytes or contains a NUL, if a change could not be read in time, or for a NULL argument: then call
 // plexindex_table_get(). Waits no longer than plexindex_lookup_key().
 int32_t plexindex_table_lookup(const plexindex_table_handle *table, const char *name, const char **out_value);
 
 // Reads a value. `out_value`: the value, followed by a NUL that `length` does not count; NULL only checks for a value.
-// Returns PLEXINDEX_OK; PLEXINDEX_NOT_FOUND, also for an expired value; PLEXINDEX_BUFFER_TOO_SMALL.
+// Returns PLEXINDEX_OK; PLEXINDEX_NOT_FOUND, also for an expired value; or PLEXINDEX_BUFFER_TOO_SMALL.
 int32_t plexindex_table_get(const plexindex_table_handle *table, const char *name, size_t name_length,
                             plexindex_buffer *out_value, plexindex_buffer *error);
 
-// Stores a value, and replaces an existing one of the same name. `ttl_ms`: time until the value expires, in ms. 0: one
-// hour. Also PLEXINDEX_TTL_AT_ONCE, PLEXINDEX_TTL_NEVER. `limit`: maximum size of all tables of the store in bytes; an
-// entry takes its name, its value and 64 bytes. Beyond the limit, plexindex removes the entries written longest ago,
-// but none of this call. 0: no limit. Each call also removes some expired entries.
+// Stores a value, and replaces any value with the same name. `ttl_ms`: time until the value expires, in ms; 0 for one
+// hour; or PLEXINDEX_TTL_AT_ONCE, PLEXINDEX_TTL_NEVER. `limit`: maximum size of all tables of the store in bytes,
+// counting each entry's name, its value and 64 bytes; 0 for no limit. Beyond the limit, plexindex removes the oldest
+// entries, but no entry from this call. Each call also removes some expired entries.
 //
 // Returns PLEXINDEX_OK once the value is stored for all processes; PLEXINDEX_INVALID_ARGUMENT, also for a name of more
 // than 1 MiB or a value of more than 900,000,000 bytes; PLEXINDEX_NULL_POINTER; PLEXINDEX_STORE or
@@ -666,23 +668,23 @@ int32_t plexindex_table_put(const plexindex_table_handle *table, const char *nam
 int32_t plexindex_table_remove(const plexindex_table_handle *table, const char *name, size_t name_length,
                                plexindex_buffer *error);
 
-// Makes many changes in one transaction, in order: all or none. If the limit later removes one value of this call, it
-// removes all of them. `ops`: `count` changes of tables of this index. `ttl_ms`, `limit` and the statuses are as for
-// plexindex_table_put().
+// Makes many changes in one transaction, in order: all or none. If `limit` later removes one of the call's values,
+// plexindex removes all of them. `ops`: `count` changes to this index's tables. `ttl_ms`, `limit` and the statuses are
+// as for plexindex_table_put().
 int32_t plexindex_table_write(const plexindex_handle *handle, const plexindex_table_op *ops, size_t count,
                               int64_t ttl_ms, uint64_t limit, plexindex_buffer *error);
 
-// Returns the name of a table's next entry, sorted by bytes, without expired ones.
+// Returns the name of a table's next entry in byte order, skipping expired entries.
 //
-// `after`: the name that the last call returned; NULL for the first name. An empty name is a pointer and 0. `after`
-// may lie in the memory of `out_name`, which PLEXINDEX_BUFFER_TOO_SMALL leaves unchanged but plexindex_buffer_grow()
-// may move. Returns PLEXINDEX_OK; PLEXINDEX_NOT_FOUND after the last name; PLEXINDEX_BUFFER_TOO_SMALL.
+// `after`: the name that the last call returned; NULL for the first name; for an empty name, a non-NULL pointer and 0.
+// `after` can be in `out_name`, whose memory PLEXINDEX_BUFFER_TOO_SMALL leaves unchanged but plexindex_buffer_grow()
+// can move. Returns PLEXINDEX_OK; PLEXINDEX_NOT_FOUND after the last name; or PLEXINDEX_BUFFER_TOO_SMALL.
 int32_t plexindex_table_get_next(const plexindex_table_handle *table, const char *after, size_t after_length,
                                  plexindex_buffer *out_name, plexindex_buffer *error);
 
 // Helpers. These functions are inline: the library does not export them.
 
-// Returns a C string as bytes, without its NUL; no bytes for NULL. The bytes stay in the string.
+// Returns a C string as bytes, without copying it and without its NUL. NULL becomes an empty string.
 static inline plexindex_bytes plexindex_bytes_of(const char *text)
 {
     plexindex_bytes bytes = {text, text == NULL ? 0 : strlen(text)};
@@ -698,7 +700,7 @@ static inline plexindex_options plexindex_options_init(void)
     return options;
 }
 
-// Returns a query for this text in all libraries, with all defaults. NULL for a query without a text.
+// Returns a query for this string in all libraries, with all defaults. NULL means a query without a string.
 static inline plexindex_query plexindex_query_init(const char *text)
 {
     plexindex_query query;
@@ -717,13 +719,13 @@ static inline plexindex_stats plexindex_stats_init(void)
     return stats;
 }
 
-// Memory for an error text, for example on the stack. `text` is the error of the last call that used the buffer.
+// Memory for an error message, for example on the stack. `text` is the message of the last call that used `buffer`.
 typedef struct plexindex_error {
     plexindex_buffer buffer; // The buffer over `text`.
-    char text[1024]; // The text, UTF-8, NUL-terminated.
+    char text[1024]; // The message in UTF-8, NUL-terminated.
 } plexindex_error;
 
-// Prepares the memory and returns the buffer to pass as the last argument of calls. `error` must not move meanwhile.
+// Prepares the memory, and returns the buffer to pass as the last argument of calls. `error` must not move afterwards.
 static inline plexindex_buffer *plexindex_error_init(plexindex_error *error)
 {
     error->text[0] = '\0';
@@ -733,11 +735,11 @@ static inline plexindex_buffer *plexindex_error_init(plexindex_error *error)
     return &error->buffer;
 }
 
-// Enlarges a buffer from malloc, zeroed or used before, after any function that fills one:
+// Enlarges a buffer, which must be zeroed or from malloc, after any function that fills a buffer:
 //     do status = plexindex_match_path(index, &query, &block, error);
 //     while (plexindex_buffer_grow(&block, status));
-// Returns 1 if you have to repeat the call; 0 otherwise, also if memory is exhausted. Allocates at least 8 KiB. Calls
-// that may ask the server reject less than 4,096 bytes before they do anything.
+// Returns 1 if you must repeat the call; otherwise 0, also if memory is exhausted. Allocates at least 8 KiB. Calls
+// that can ask the server reject buffers of less than 4,096 bytes before they do any work.
 static inline int plexindex_buffer_grow(plexindex_buffer *buffer, int32_t status)
 {
     size_t needed = buffer == NULL || buffer->length < 8192 ? 8192 : buffer->length;
@@ -750,7 +752,7 @@ static inline int plexindex_buffer_grow(plexindex_buffer *buffer, int32_t status
     return 1;
 }
 
-// Releases the memory of plexindex_buffer_grow(), and empties the buffer. NULL is fine.
+// Frees the memory from plexindex_buffer_grow(), and empties the buffer. `buffer` may be NULL.
 static inline void plexindex_buffer_free(plexindex_buffer *buffer)
 {
     if (buffer == NULL) return;
@@ -759,21 +761,21 @@ static inline void plexindex_buffer_free(plexindex_buffer *buffer)
     buffer->capacity = buffer->length = 0;
 }
 
-// The name of `match_kind`, such as `FILE_NAME` of PLEXINDEX_MATCH_FILE_NAME; `UNKNOWN` of another number.
+// Returns the name of `match_kind`, such as `FILE_NAME` for PLEXINDEX_MATCH_FILE_NAME; `UNKNOWN` for other numbers.
 static inline const char *plexindex_get_match_kind_name(int32_t match_kind)
 {
     static const char *const names[] = {"NONE", "CONFIRMED", "EXACT", "MAPPED", "SUFFIX", "FILE_NAME"};
     return match_kind >= 0 && match_kind < 6 ? names[match_kind] : "UNKNOWN";
 }
 
-// The name of `confidence`, such as `HIGH`; `UNKNOWN` of another number.
+// Returns the name of `confidence`, such as `HIGH`; `UNKNOWN` for other numbers.
 static inline const char *plexindex_get_confidence_name(int32_t confidence)
 {
     static const char *const names[] = {"NONE", "LOW", "HIGH"};
     return confidence >= 0 && confidence < 3 ? names[confidence] : "UNKNOWN";
 }
 
-// The name of `reason`, such as `NOT_LISTED`; `UNKNOWN` of another number.
+// Returns the name of `reason`, such as `NOT_LISTED`; `UNKNOWN` for other numbers.
 static inline const char *plexindex_get_reason_name(int32_t reason)
 {
     static const char *const names[] = {
@@ -783,7 +785,7 @@ static inline const char *plexindex_get_reason_name(int32_t reason)
     return reason >= 0 && reason < 15 ? names[reason] : "UNKNOWN";
 }
 
-// The name of `kind`, such as `MOVIE`; `UNKNOWN` of another number.
+// Returns the name of `kind`, such as `MOVIE`; `UNKNOWN` for other numbers.
 static inline const char *plexindex_get_kind_name(int32_t kind)
 {
     static const char *const names[] = {"OTHER", "MOVIE", "SHOW", "SEASON", "EPISODE", "UNKNOWN", "UNKNOWN",

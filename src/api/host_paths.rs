@@ -11,5 +11,5 @@ pub fn bytes_of<P: AsRef<Path> + ?Sized>(path: &P) -> &[u8] {
 
 /// Converts bytes to a path.
 pub fn path_of(bytes: impl Into<Vec<u8>>) -> PathBuf {
-    files::named(bytes)
+    files::path_from_bytes(bytes)
 }

@@ -138,7 +138,7 @@ impl Table {
     /// Removes an entry. Succeeds even if the entry does not exist.
     ///
     /// # Errors
-    /// As [`Table::write_record`].
+    /// As [`Table::put`].
     pub fn remove(&self, name: impl AsRef<[u8]>) -> Result<()> {
         self.table.remove(name.as_ref())
     }

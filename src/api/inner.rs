@@ -16,7 +16,7 @@ use crate::model::Token;
 use crate::options::Options;
 use crate::platform::clock::Clock;
 use crate::platform::deadline::Deadline;
-use crate::platform::fork::{self, Forks, Release, Side};
+use crate::platform::fork::{self, ForkAware, ForkLock, Side};
 use crate::query::Queries;
 use crate::source::{self, Source, TokenOwner, Tokens};
 use crate::stats::{Counters, Stats};
@@ -138,7 +138,7 @@ impl Inner {
             sync,
             counters,
         });
-        fork::watch(&inner);
+        fork::register_component(&inner);
         inner.sync.peers.start();
         Ok(inner)
     }
@@ -317,12 +317,12 @@ impl Inner {
 // lock in one step, or can rebuild it.
 impl RefUnwindSafe for Inner {}
 
-impl Forks for Inner {
+impl ForkAware for Inner {
     /// Acquires all locks of the index, in the order in which calls acquire them, so that the child of a fork inherits
     /// no lock that another thread holds.
-    fn before(self: Arc<Self>) -> Vec<Box<dyn Release>> {
+    fn before(self: Arc<Self>) -> Vec<Box<dyn ForkLock>> {
         // Locks that a call can hold while it waits for the store must come before the store's own locks.
-        let mut locks: Vec<Box<dyn Release>> = vec![
+        let mut locks: Vec<Box<dyn ForkLock>> = vec![
             TokenRenewal::hold(&self, |inner| &inner.renewing),
             self.events.lock_for_fork(),
         ];
@@ -348,7 +348,7 @@ impl Forks for Inner {
 impl Drop for Inner {
     /// Unregisters the index from the fork handlers.
     fn drop(&mut self) {
-        fork::forget_closed_handles();
+        fork::remove_dropped_components();
     }
 }
 

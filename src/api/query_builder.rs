@@ -183,13 +183,13 @@ impl<'q> Query<'q> {
         }
     }
 
-    /// Calls `ask` like [`Query::run_with_retries`]. If the server refuses the token, calls `ask` again with a new
+    /// Calls `ask` like [`Query::run`]. If the server refuses the token, calls `ask` again with a new
     /// token.
     pub(super) fn ask<R>(&self, ask: impl FnMut(&Call<'_>) -> Result<R>) -> Result<R> {
         self.run(|call| self.index.inner().run_renewing(call, ask))
     }
 
-    /// Calls `ask` like [`Query::check_rights`], and also counts and times the call. `operation` is the call's name in
+    /// Calls `ask` like [`Query::ask`], and also counts and times the call. `operation` is the call's name in
     /// the log, and `path_count` is the size of a batch.
     pub(super) fn ask_timed<R>(
         &self,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::model::Token;
 use crate::options::{Options, Renewal};
 use crate::platform::deadline::Deadline;
-use crate::platform::fork::{Release, hold};
+use crate::platform::fork::{ForkLock, lock_for_fork};
 use crate::platform::mutex::{lock, try_lock};
 
 /// Pause before the next renewal, if the host had no new token or the server refused the new token.
@@ -36,7 +36,7 @@ pub(crate) struct TokenRenewal {
 /// A call that the server refused, and whose thread is running the callback.
 #[derive(Clone, Copy)]
 struct RefusedCall {
-    /// The call's thread, from [`this_thread`].
+    /// The call's thread, from [`thread_slot`].
     thread: usize,
     /// Number of the refused token.
     session: u64,
@@ -79,8 +79,8 @@ impl TokenRenewal {
 
     /// Locks the state for a fork, until the returned value is dropped. `within` returns the [`TokenRenewal`] of an
     /// owner.
-    pub fn hold<O: 'static>(owner: &Arc<O>, within: fn(&O) -> &Self) -> Box<dyn Release> {
-        Box::new(hold(owner, |owner| &within(owner).state))
+    pub fn hold<O: 'static>(owner: &Arc<O>, within: fn(&O) -> &Self) -> Box<dyn ForkLock> {
+        Box::new(lock_for_fork(owner, |owner| &within(owner).state))
     }
 
     /// Resets the state in the child of a fork, where only a renewal on the forking thread continues.

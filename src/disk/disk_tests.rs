@@ -17,8 +17,8 @@ use super::rules::{rule_for_file, rule_for_folder};
 use super::walk_request::Finding;
 use super::{ListedStatus, Location, MediaTypes, Rules, WalkProgress, WalkRequest, WalkStarts, walk};
 use crate::model::LibraryKind;
-use crate::platform::files::{bytes_of, named};
-use crate::platform::local_path::{normalize_host_path, shown};
+use crate::platform::files::{bytes_of, path_from_bytes};
+use crate::platform::local_path::{normalize_host_path, to_native};
 
 fn all() -> Rules {
     Rules::ALL
@@ -181,7 +181,7 @@ fn many_plain_names_in_a_plexignore_cost_no_more_than_few() {
     }
     assert!(begun.elapsed().as_secs() < 5, "each name was compared with each line");
     // The first line that matches is reported, plain or not.
-    let line = |line: &str| Some([format!("'{line}' in ").as_bytes(), &shown(b"/m/.plexignore")].concat());
+    let line = |line: &str| Some([format!("'{line}' in ").as_bytes(), &to_native(b"/m/.plexignore")].concat());
     assert_eq!(told("FILM 7.mkv"), line("Film 7.mkv"));
     assert_eq!(told("first1.mkv"), line("First?.mkv"));
     assert_eq!(told("Film x.mkv"), line("Film*"));
@@ -227,7 +227,7 @@ fn a_plexignore_is_no_gitignore() {
         .match_file(b"/m/odd \xFE\xFF\xFD.mkv", b"odd \xFE\xFF\xFD.mkv");
     assert_eq!(
         told,
-        Some([b"'odd*\xFF?.mkv' in ", &*shown(b"/m/.plexignore")].concat())
+        Some([b"'odd*\xFF?.mkv' in ", &*to_native(b"/m/.plexignore")].concat())
     );
 }
 
@@ -525,7 +525,8 @@ fn a_missing_folder_is_reported_if_the_caller_named_it() {
         walk(&request, None).0.found
     };
     let told = walked(true);
-    let is_told = |one: &Finding| one.kind == "unreadable" && one.errno == Some(2) && one.path.0 == *shown(&missing);
+    let is_told =
+        |one: &Finding| one.kind == "unreadable" && one.errno == Some(2) && one.path.0 == *to_native(&missing);
     assert!(told.len() == 1 && told.iter().all(is_told), "{told:?}");
     // The folder may have disappeared since the walk found it.
     assert_eq!(walked(false), []);
@@ -639,7 +640,7 @@ proptest! {
             let mut once = BTreeSet::new();
             for one in told.iter().filter(|one| one.0.ends_with("file")) {
                 let path = root.join(&one.2);
-                let within = locations.iter().filter(|location| path.starts_with(named(location.folder.as_slice())));
+                let within = locations.iter().filter(|location| path.starts_with(path_from_bytes(location.folder.as_slice())));
                 let around = within.map(|location| location.folder.as_slice()).max_by_key(|folder| folder.len());
                 prop_assert!(once.insert((around, fs::canonicalize(&path).expect("a file"))), "twice: {:?}", one);
             }

@@ -1,17 +1,17 @@
-//! Parses `.plexignore` files. Their format differs from `.gitignore` files.
+//! Parses `.plexignore` files. The format differs from `.gitignore`.
 //!
 //! A pattern without a slash matches file names, and ignores case. The pattern applies in the folder of the
 //! `.plexignore` file; if this folder is a library location, the pattern also applies in all subfolders. A pattern with
-//! a slash matches the paths of files and folders relative to the folder of the `.plexignore` file. The part before the
-//! pattern's last slash also matches a folder. A pattern that starts with a slash matches nothing. Patterns cannot be
-//! negated, and `*` does not match a slash.
+//! a slash matches the paths of files and folders relative to the folder of the `.plexignore` file. The part of the
+//! pattern before its last slash also matches the path of a folder. A pattern that starts with a slash matches nothing.
+//! Patterns cannot be negated, and `*` does not match a slash.
 
 use std::collections::HashMap;
 use std::fs;
 use std::io::Read;
 
-use crate::platform::files::named;
-use crate::platform::local_path::shown;
+use crate::platform::files::path_from_bytes;
+use crate::platform::local_path::to_native;
 
 /// Maximum number of bytes to read from a `.plexignore` file.
 const MAX_FILE_BYTES: u64 = 1 << 20;
@@ -31,7 +31,7 @@ impl Ignored {
     /// file, because opening a pipe could block forever.
     pub fn read(folder: &[u8]) -> Option<Self> {
         let mut text = Vec::new();
-        let path = named([folder, b"/.plexignore"].concat());
+        let path = path_from_bytes([folder, b"/.plexignore"].concat());
         fs::metadata(&path).ok().filter(fs::Metadata::is_file)?;
         let file = fs::File::open(path).ok()?;
         file.take(MAX_FILE_BYTES).read_to_end(&mut text).ok()?;
@@ -94,7 +94,7 @@ impl Ignored {
     /// Formats a line and the path of its `.plexignore` file for a finding.
     fn describe(&self, line: &[u8]) -> Vec<u8> {
         let file = [&*self.folder, b"/.plexignore"].concat();
-        [b"'", line, b"' in ", &*shown(&file)].concat()
+        [b"'", line, b"' in ", &*to_native(&file)].concat()
     }
 }
 
@@ -109,7 +109,7 @@ fn trim_slashes(path: &[u8]) -> &[u8] {
 struct Patterns {
     ignores_case: bool,
     lines: Vec<Vec<u8>>,
-    /// Index of the first line with each plain name.
+    /// For each plain name, the index of the first line that contains the name.
     plain: HashMap<Vec<char>, usize>,
     /// Globs, each with the index of its line.
     globs: Vec<(usize, Vec<char>)>,
@@ -155,8 +155,7 @@ impl Patterns {
 }
 
 /// Decodes a name, and converts it to lower case if `ignores_case` is `true`. A character whose lower case consists of
-/// several characters stays unchanged. An invalid byte becomes a private-use character, which real names almost never
-/// contain.
+/// several characters stays unchanged. An invalid byte becomes a private-use character, which names rarely contain.
 fn chars_of(name: &[u8], ignores_case: bool) -> Vec<char> {
     /// The private-use character for the byte 0.
     const INVALID_BYTES: u32 = 0x10_FF00;
@@ -176,7 +175,7 @@ fn chars_of(name: &[u8], ignores_case: bool) -> Vec<char> {
 }
 
 /// Returns whether a glob with `*`, `?` and `[…]` matches a whole name. After a mismatch, extends only the last star.
-/// Extending an earlier star cannot help, because no star matches a slash, and only a slash in the glob does.
+/// Extending an earlier star cannot help, because a slash in the name can match only a slash in the glob.
 fn glob_matches(glob: &[char], name: &[char]) -> bool {
     let (mut pattern, mut rest) = (glob, name);
     // The part of the glob after the last star, and the part of the name after the characters that the star matches.
@@ -226,7 +225,7 @@ fn parse_set(text: &[char]) -> Option<(&[char], bool)> {
     Some((&text[..end], negated))
 }
 
-/// Returns whether a set contains a character, alone or in a range.
+/// Returns whether a set contains a character, either directly or in a range.
 fn set_contains(c: char, set: &[char]) -> bool {
     let mut rest = set;
     while let [from, tail @ ..] = rest {

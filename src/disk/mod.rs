@@ -1,5 +1,4 @@
-//! Walks folders on this machine by the rules of Plex's scanner. The caller provides callbacks that look up files in
-//! the index.
+//! Walks folders on this machine by the rules of Plex's scanner. The caller's callbacks look up files in the index.
 
 mod ignored;
 mod paths;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io;
 
-use crate::platform::files::{Inode, is_gone, named};
+use crate::platform::files::{Inode, is_gone, path_from_bytes};
 use crate::platform::folder_reader::FolderId;
 
 /// Returns whether a path is `folder` or lies below it.
@@ -21,7 +21,7 @@ pub fn join_path(folder: &[u8], name: &[u8]) -> Vec<u8> {
 /// Returns whether the path is a folder or a link to a folder. For a link to a folder, also returns the target's id.
 /// Dangling and circular links are not folders.
 pub fn resolve_folder(path: &[u8]) -> io::Result<(bool, Option<FolderId>)> {
-    let path = named(path);
+    let path = path_from_bytes(path);
     match fs::metadata(&path) {
         Ok(facts) if facts.is_dir() => {
             let is_link = fs::symlink_metadata(&path)?.is_symlink();
@@ -36,7 +36,7 @@ pub fn resolve_folder(path: &[u8]) -> io::Result<(bool, Option<FolderId>)> {
 /// Returns whether a link leads, directly or through other links, to a folder above the link. A walk that followed the
 /// link would never end.
 pub fn leads_up(link: &[u8]) -> bool {
-    let link = named(link);
+    let link = path_from_bytes(link);
     let Some(target) = Inode::of_target(&link) else {
         return false;
     };

@@ -40,7 +40,7 @@ impl WalkProgress {
         })
     }
 
-    /// Marks a folder that the walk reached without a link as read. Returns `false` if the walk has already read the
+    /// Marks as read a folder that the walk reached without a link. Returns `false` if the walk has already read the
     /// folder. Until the walk follows its first link, always returns `true`, because some file systems assign the same
     /// id to several folders. `slot`: the index of the location's set.
     pub(super) fn mark_read(&mut self, slot: usize, id: FolderId) -> bool {

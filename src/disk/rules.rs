@@ -193,8 +193,7 @@ fn is_photo(extension: &[u8]) -> bool {
 }
 
 /// Returns the rule by which Plex ignores a folder with this name; `None` if Plex reads the folder. `rules` and
-/// `kinds`: the rules and media types of the folder's location. `at_root`: whether the folder is directly in a
-/// location.
+/// `kinds`: from the folder's location. `at_root`: whether the folder is directly in a location.
 #[must_use]
 pub fn rule_for_folder(name: &[u8], rules: Rules, kinds: MediaTypes, at_root: bool) -> Option<Rule> {
     let lower = name.to_ascii_lowercase();
@@ -217,7 +216,7 @@ pub fn rule_for_folder(name: &[u8], rules: Rules, kinds: MediaTypes, at_root: bo
     }
 }
 
-/// Size in bytes from which a video is never a sample, even if its name is that of a sample.
+/// A video of at least this many bytes is never a sample, even if its name suggests one.
 const MAX_SAMPLE_BYTES: u64 = 300 << 20;
 
 /// Returns the rule by which Plex ignores a file; `None` if Plex does not ignore the file. Reads the file's size, so

@@ -13,11 +13,11 @@ use super::rules::{MediaTypes, Rule};
 use super::walk_request::{ListedStatus, Location, WalkFindings, WalkRequest};
 use super::walk_rules::WalkRules;
 use crate::matching::NormalPath;
-use crate::platform::files::{bytes_of, is_gone, named};
+use crate::platform::files::{bytes_of, is_gone, path_from_bytes};
 use crate::platform::folder_reader::{FileType, FolderId, FolderReader};
 use crate::platform::local_path::canonical;
 use crate::platform::mutex::lock;
-use crate::platform::thread::on_several;
+use crate::platform::thread::on_workers;
 
 /// Number of threads besides the calling thread. The threads mostly wait for the operating system and the network.
 const EXTRA_THREADS: usize = 3;
@@ -57,7 +57,6 @@ pub fn walk(request: &WalkRequest<'_>, progress: Option<&mut WalkProgress>) -> (
     (findings, is_over)
 }
 
-/// A starting point of a walk.
 enum Start<'s> {
     Folder(bool, &'s [u8]),
     File(bool, &'s [u8]),
@@ -73,23 +72,22 @@ struct Walk<'w> {
     progress: Option<Mutex<&'w mut WalkProgress>>,
     /// The index of each location, by folder.
     location_indexes: HashMap<&'w [u8], usize>,
-    /// The parent folders of locations.
     location_parents: HashSet<&'w [u8]>,
     rules: WalkRules<'w>,
-    /// Index of the next starting point.
     next_start: AtomicUsize,
     names_read: AtomicUsize,
 }
 
+/// A folder that the walk has yet to read.
 struct PendingFolder {
     path: Vec<u8>,
     /// Index of the innermost location that contains the folder; `None` outside all locations.
     location_index: Option<usize>,
     twin: bool,
+    /// Whether the folder is already marked as read, because a link leads to it.
     is_marked_read: bool,
 }
 
-/// The state of one thread.
 #[derive(Default)]
 struct WalkThread {
     /// Folders to read, with the next folder last.
@@ -105,10 +103,8 @@ struct MediaFile {
     twin: bool,
 }
 
-/// An entry in a folder.
 struct FolderEntry {
     name: Vec<u8>,
-    /// The target's id, for a link to a folder.
     link: Option<FolderId>,
     twin: bool,
 }
@@ -116,9 +112,7 @@ struct FolderEntry {
 /// A folder whose subfolders the walk enters next.
 struct ParentFolder<'f> {
     folder: &'f PendingFolder,
-    /// The path without a trailing separator.
     path: &'f [u8],
-    /// Whether the folder itself is a location in scope.
     at_root: bool,
     has_locations: bool,
     /// The folder's own `.plexignore` file; `None` for a location, whose file is already part of the rules.
@@ -147,11 +141,11 @@ impl<'w> Walk<'w> {
         }
     }
 
-    /// Walks the starting points on several threads, and adds to `findings`. Returns the folders that remain unread.
+    /// Walks the starting points on several threads, and adds the results to `findings`. Returns the unread folders.
     fn walk_starts(&self, starts: &[Start<'_>], findings: &mut WalkFindings) -> Vec<WalkFindings> {
         let findings = Mutex::new(findings);
         let unread: Mutex<Vec<(usize, WalkFindings)>> = Mutex::default();
-        on_several(EXTRA_THREADS.min(starts.len().saturating_sub(1)), || {
+        on_workers(EXTRA_THREADS.min(starts.len().saturating_sub(1)), || {
             let (mut reader, mut thread, mut thread_unread) =
                 (FolderReader::default(), WalkThread::default(), Vec::new());
             loop {
@@ -189,7 +183,7 @@ impl<'w> Walk<'w> {
         starts.extend(links.into_iter().map(Start::Link));
     }
 
-    /// Returns the index of a location's set of read folders in [`WalkProgress`]. `None`: outside all locations.
+    /// Returns the index of a location's read folders in [`WalkProgress`]. `None` stands for outside all locations.
     fn read_set_of(&self, location_index: Option<usize>) -> usize {
         self.read_sets[location_index.unwrap_or(self.request.locations.len())]
     }
@@ -197,7 +191,7 @@ impl<'w> Walk<'w> {
     /// Reports that the walk has already read a folder under another path.
     fn report_linked(&self, path: &[u8], location_index: Option<usize>, findings: &mut WalkFindings) {
         if !self.rules.is_out_of_scope(location_index) {
-            let real = canonical(&named(path)).unwrap_or_default();
+            let real = canonical(&path_from_bytes(path)).unwrap_or_default();
             findings.add_finding("left_out", false, "linked", path, bytes_of(&real));
         }
     }
@@ -333,7 +327,7 @@ impl<'w> Walk<'w> {
         if !self.rules.is_out_of_scope(folder.location_index) {
             thread.findings.put_unreadable(&folder.path, error);
         }
-        if named(join_path(&folder.path, b".")).metadata().is_ok() {
+        if path_from_bytes(join_path(&folder.path, b".")).metadata().is_ok() {
             self.push_locations_below(&folder.path, folder.twin, &mut thread.stack);
         }
     }

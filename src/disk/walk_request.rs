@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::rules::{MediaTypes, Rules};
 use crate::matching::byte_string::ByteString;
-use crate::platform::local_path::shown;
+use crate::platform::local_path::to_native;
 
 /// A library location on this machine.
 #[derive(Debug)]
@@ -20,8 +20,7 @@ pub struct Location {
     pub is_fetched: bool,
 }
 
-/// A callback that looks up paths. It calls its second argument once for each path, in order, with `true` if the path
-/// is listed.
+/// A callback that looks up paths. Calls its second argument for each path, in order, with `true` for a listed path.
 pub type IsListed<'q> = dyn Fn(&[&[u8]], &mut dyn FnMut(bool)) + Sync + 'q;
 
 /// How the index lists a file.
@@ -48,7 +47,7 @@ pub type StatusOf<'q> = dyn Fn(&[u8], bool) -> ListedStatus + Sync + 'q;
 pub struct WalkStarts<'q> {
     /// Folders to walk.
     pub folders: Vec<(bool, &'q [u8])>,
-    /// Files to check like the files that the walk finds.
+    /// Files to check in the same way as files that the walk finds.
     pub files: Vec<(bool, &'q [u8])>,
 }
 
@@ -56,18 +55,16 @@ pub struct WalkStarts<'q> {
 pub struct WalkRequest<'q> {
     pub starts: &'q WalkStarts<'q>,
     pub locations: &'q [Location],
-    /// Whether this is the first call of a walk. Only the first call reports missing start folders, since the host
-    /// chose them.
+    /// Whether this is the first call of a walk. Only this call reports missing start folders, since the host chose
+    /// them.
     pub is_first: bool,
     pub rules: Rules,
-    /// Maximum number of names to read. The call ends at this number, or at the time `until`, and returns the unread
-    /// folders.
+    /// Maximum number of names to read. The call ends at this number or at `until`, and returns the unread folders.
     pub max_names: usize,
     pub until: Instant,
-    /// Reports for each path whether the index certainly lists the path.
+    /// Reports for each path whether the index lists the path with certainty.
     pub is_listed: &'q IsListed<'q>,
-    /// Called for each file that the index does not certainly list, that has a twin, or that lies outside all
-    /// locations.
+    /// Called for each file that is not listed with certainty, that has a twin, or that lies outside all locations.
     pub status: &'q StatusOf<'q>,
 }
 
@@ -128,7 +125,7 @@ impl WalkFindings {
             kind,
             twin,
             cause,
-            path: ByteString(shown(path).into_owned()),
+            path: ByteString(to_native(path).into_owned()),
             detail: (!detail.is_empty()).then(|| ByteString(detail.to_vec())),
             errno: None,
         });

@@ -6,7 +6,7 @@ use super::ignored::Ignored;
 use super::paths::is_in;
 use super::rules::{MediaTypes, Rule, Rules, rule_for_file, rule_for_folder};
 use super::walk_request::{Location, WalkRequest};
-use crate::platform::files::named;
+use crate::platform::files::path_from_bytes;
 
 /// A rule, and a line from a `.plexignore` file. The line is empty for rules other than [`Rule::Plexignore`].
 type RuleMatch = (Rule, Vec<u8>);
@@ -17,8 +17,7 @@ type LocationIndex = Option<usize>;
 pub struct WalkRules<'w> {
     locations: &'w [Location],
     rules: Rules,
-    /// The `.plexignore` file of each location, which applies to all folders below the location. The walk reads the
-    /// file on first use.
+    /// The `.plexignore` file of each location, which applies to all folders below, and is read on first use.
     ignored: Vec<OnceLock<Option<Ignored>>>,
 }
 
@@ -94,7 +93,7 @@ impl<'w> WalkRules<'w> {
         if rules.has(Rule::Extension) && !kinds.has_extension(name) {
             return Some((Rule::Extension, Vec::new()));
         }
-        let file = named(path);
+        let file = path_from_bytes(path);
         file.symlink_metadata().ok()?;
         let rule = rule_for_file(&file, name, rules, kinds);
         rule.map(|rule| (rule, Vec::new())).or_else(|| {
@@ -123,8 +122,7 @@ impl<'w> WalkRules<'w> {
         location_ignored.into_iter().chain(folder_ignored)
     }
 
-    /// Returns the `.plexignore` file of a location; `None` for a location out of scope. Reads the file on the first
-    /// call.
+    /// Returns the `.plexignore` file of a location; `None` for a location out of scope. Reads the file on first use.
     fn location_ignored(&self, index: usize) -> Option<&Ignored> {
         let location = &self.locations[index];
         if location.is_out_of_scope || !self.rules.has(Rule::Plexignore) {

@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::model::Sequence;
 use crate::platform::fork::SingleThreadProof;
 use crate::platform::mutex::lock;
-use crate::platform::swap::{Guard, Swap};
+use crate::platform::swap::{Guard, SwapCell};
 
 /// The open segments that a manifest lists.
 #[derive(Default)]
@@ -92,7 +92,7 @@ impl<P> SnapshotOf<P> {
 /// The current snapshot of one handle. Lookups read the snapshot without a lock.
 pub struct Current<P> {
     store: Arc<Store>,
-    snapshot: Swap<SnapshotOf<P>>,
+    snapshot: SwapCell<SnapshotOf<P>>,
     /// Locked while a thread updates the snapshot.
     pub catching_up: Mutex<()>,
 }
@@ -102,7 +102,7 @@ impl<P: Default> Current<P> {
     pub fn new(store: Arc<Store>) -> Self {
         Self {
             store,
-            snapshot: Swap::new(SnapshotOf::default()),
+            snapshot: SwapCell::new(SnapshotOf::default()),
             catching_up: Mutex::new(()),
         }
     }

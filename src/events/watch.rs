@@ -12,7 +12,7 @@ use super::payload::extract_json;
 use crate::engine::{LibraryHint, LibraryRows, Store};
 use crate::error::{Error, Result, Status, invalid_argument_error};
 use crate::platform::deadline::Deadline;
-use crate::platform::fork::{Release, hold};
+use crate::platform::fork::{ForkLock, lock_for_fork};
 use crate::platform::mutex::lock;
 use crate::platform::thread::{NO_THREAD, Worker};
 use crate::source::{Bounds, Event, Notification, Source};
@@ -46,7 +46,7 @@ const WRITE_TIMEOUT: Duration = Duration::from_millis(500);
 /// Maximum size of a body for [`Events::notify`], in bytes. Plex sends a few kilobytes and a JPEG image.
 const MAX_BODY: usize = 16 << 20;
 
-/// A running watch. [`RunningWatch::record_success`] stops it.
+/// A running watch. [`RunningWatch::stop_and_join`] stops it.
 struct RunningWatch {
     shared: Arc<WatchShared>,
     worker: Worker,
@@ -147,8 +147,8 @@ impl Events {
     }
 
     /// Locks the watch for a fork. The returned value releases the lock when it is dropped.
-    pub fn lock_for_fork(self: &Arc<Self>) -> Box<dyn Release> {
-        Box::new(hold(self, |events| &events.watch))
+    pub fn lock_for_fork(self: &Arc<Self>) -> Box<dyn ForkLock> {
+        Box::new(lock_for_fork(self, |events| &events.watch))
     }
 
     /// Starts the watch unless it is running.

@@ -1,22 +1,22 @@
-//! The time of day as a dependency that tests replace, and a coarse monotonic clock for lookups.
+//! The time of day, which tests can replace, and a coarse monotonic clock for lookups.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::system::clock as system;
 
-/// A clock with the time of day. The clock must not run backwards by much, since ages are differences of its times.
+/// A clock for the time of day. The clock must not run backwards by much, since ages are differences between its times.
 pub trait Clock: Send + Sync {
     /// Returns the time in milliseconds since 1970.
     fn now_ms(&self) -> i64;
 
-    /// Returns [`Clock::now_ms`] at a third of the cost, but some milliseconds late, so that precise times may lie in
-    /// its future.
+    /// Returns the time as [`Clock::now_ms`] does, at a third of the cost, but with a lag of a few milliseconds. A time
+    /// from [`Clock::now_ms`] can therefore be later.
     fn coarse_now_ms(&self) -> i64 {
         self.now_ms()
     }
 
-    /// Returns whether a deadline of a call has passed, by the monotonic clock.
-    fn has_come(&self, moment: Instant) -> bool {
+    /// Returns whether `moment`, a call's deadline on the monotonic clock, has passed.
+    fn has_passed(&self, moment: Instant) -> bool {
         Instant::now() >= moment
     }
 }
@@ -39,7 +39,7 @@ impl Clock for SystemClock {
 }
 
 /// Waits until [`coarse_ms`] has advanced by `time` in all processes.
-pub fn wait_coarse(time: Duration) {
+pub fn sleep_coarse(time: Duration) {
     #[cfg(feature = "testing")]
     if super::failpoints::advance_frozen(time) {
         return;
@@ -47,8 +47,8 @@ pub fn wait_coarse(time: Duration) {
     std::thread::sleep(time);
 }
 
-/// Returns the coarse monotonic clock in milliseconds, or `u64::MAX` if it is unavailable. The clock is the same in all
-/// processes, and may lag by some milliseconds. This takes a few loads and no system call.
+/// Returns the time of the coarse monotonic clock in milliseconds; `u64::MAX` if the clock is unavailable. All
+/// processes share this clock, which can lag by a few milliseconds. A call takes a few loads and no system call.
 #[inline]
 #[must_use]
 pub fn coarse_ms() -> u64 {

@@ -1,8 +1,8 @@
-//! The deadline of a call, and the length of its waits for locks.
+//! The deadline of a call, and the limit for each of its waits.
 
 use std::time::{Duration, Instant};
 
-/// The moment by which a call must have ended, and the longest single wait until then.
+/// The moment by which a call must return, and the maximum length of a single wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deadline {
     moment: Option<Instant>,
@@ -10,13 +10,13 @@ pub struct Deadline {
 }
 
 impl Deadline {
-    /// No deadline: each operation uses its own longest wait.
+    /// No deadline: each operation uses its own maximum wait.
     pub const NONE: Self = Self {
         moment: None,
         longest_wait: None,
     };
 
-    /// Creates a deadline at this moment.
+    /// Creates a deadline at `moment`.
     #[must_use]
     pub const fn at(moment: Instant) -> Self {
         Self {
@@ -25,7 +25,7 @@ impl Deadline {
         }
     }
 
-    /// Creates a deadline this long from now; no deadline if that is beyond the range of the clock.
+    /// Creates a deadline that passes after `time`; no deadline if `time` exceeds the range of the clock.
     #[must_use]
     pub fn after(time: Duration) -> Self {
         Self {
@@ -34,8 +34,7 @@ impl Deadline {
         }
     }
 
-    /// Returns the same deadline, with single waits of at most this time, for operations that are not worth a longer
-    /// wait.
+    /// Returns the same deadline, but limits single waits to `wait`, for operations that do not justify a longer wait.
     #[must_use]
     pub fn at_most(self, wait: Duration) -> Self {
         self.earliest(Self {
@@ -44,7 +43,7 @@ impl Deadline {
         })
     }
 
-    /// Returns the earlier moment and the shorter waits of two deadlines.
+    /// Combines two deadlines: returns the earlier moment and the shorter limit for a single wait.
     #[must_use]
     pub fn earliest(self, other: Self) -> Self {
         Self {
@@ -53,7 +52,7 @@ impl Deadline {
         }
     }
 
-    /// Returns the same deadline with half of the time that is left.
+    /// Returns a deadline with half of the remaining time, and the same limit for a single wait.
     #[must_use]
     pub fn half(self) -> Self {
         Self {
@@ -62,32 +61,32 @@ impl Deadline {
         }
     }
 
-    /// Returns the moment; `None` without one.
+    /// Returns the moment at which the deadline passes; `None` if there is no deadline.
     #[must_use]
     pub fn moment(self) -> Option<Instant> {
         self.moment
     }
 
-    /// Returns whether there is a moment.
+    /// Returns whether there is a deadline.
     #[must_use]
     pub fn is_set(self) -> bool {
         self.moment.is_some()
     }
 
-    /// Returns the time left; `None` without a moment, zero when it has passed.
+    /// Returns the remaining time; zero if the deadline has passed, `None` if there is no deadline.
     #[must_use]
     pub fn left(self) -> Option<Duration> {
         self.moment
             .map(|moment| moment.saturating_duration_since(Instant::now()))
     }
 
-    /// Returns whether the moment has passed.
+    /// Returns whether the deadline has passed.
     #[must_use]
     pub fn has_passed(self) -> bool {
         self.moment.is_some_and(|moment| moment <= Instant::now())
     }
 
-    /// Returns how long a wait that begins now may take, at most `longest`.
+    /// Returns the maximum length of a wait that starts now, which is at most `longest`.
     #[must_use]
     pub fn wait(self, longest: Duration) -> Duration {
         let longest = self.longest_wait.map_or(longest, |wait| wait.min(longest));

@@ -1,8 +1,8 @@
 //! Detects files that other code in this process has open.
 //!
-//! POSIX locks belong to a process, and closing any descriptor of a file releases them. Two copies of this library
-//! contain two copies of SQLite, which would not see each other's locks, and would release them. The detection works
-//! only on Linux. On Windows, locks belong to handles, so there is nothing to detect.
+//! POSIX locks belong to a process, and closing any descriptor of a file releases all of the process's locks on the
+//! file. Two copies of this library contain two copies of SQLite, which would not see each other's locks, and would
+//! release them. The detection works only on Linux. Windows needs no detection, since its locks belong to handles.
 
 use std::path::Path;
 use std::sync::Mutex;
@@ -11,18 +11,17 @@ use super::files::Inode;
 use super::mutex::lock;
 use super::system;
 
-/// A file that no other code of this process had open when this copy of the library opened it. Drop it after closing
-/// the file.
+/// A file that no other code in this process had open when it was registered. Drop this value after closing the file.
 #[derive(Debug)]
 pub struct ExclusiveOpen(Inode);
 
-/// The files that this copy of the library has open, each with the number of its users.
+/// The files that this copy of the library has open, each with its number of users.
 static OPEN: Mutex<Vec<(Inode, u32)>> = Mutex::new(Vec::new());
 
 impl ExclusiveOpen {
-    /// Notes that this copy of the library opens the file. Returns `None` if other code has it open. Call this before
-    /// opening the file. It does not detect code that opens the file later.
-    pub fn take(path: &Path, file: Inode) -> Option<Self> {
+    /// Registers a file that this copy of the library is about to open; `None` if other code in this process has the
+    /// file open. Does not detect code that opens the file later.
+    pub fn register(path: &Path, file: Inode) -> Option<Self> {
         let mut open = lock(&OPEN);
         match open.iter_mut().find(|(open_file, _)| *open_file == file) {
             Some((_, count)) => *count += 1,
@@ -34,7 +33,7 @@ impl ExclusiveOpen {
 }
 
 impl Drop for ExclusiveOpen {
-    /// Notes that one user of the file has closed it.
+    /// Removes one user of the file.
     fn drop(&mut self) {
         let mut open = lock(&OPEN);
         for (_, count) in open.iter_mut().filter(|(open_file, _)| *open_file == self.0) {

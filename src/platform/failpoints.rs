@@ -29,7 +29,7 @@ pub enum FileStep<'p> {
     Lock,
 }
 
-/// Called before each step. If it returns an error, the step fails with it.
+/// A hook that is called before each step. If the hook returns an error, the step fails with this error.
 pub type Failpoint = fn(FileStep<'_>) -> io::Result<()>;
 
 static FAILPOINT: OnceLock<Failpoint> = OnceLock::new();
@@ -66,12 +66,12 @@ pub fn freeze_coarse_clock(and_add_ms: u64) {
     FROZEN_MS.fetch_add(and_add_ms, Ordering::Relaxed);
 }
 
-/// The value of `coarse_ms` while frozen.
+/// Returns the value of `coarse_ms` while frozen; `None` while it runs.
 pub(super) fn frozen_ms() -> Option<u64> {
     Some(FROZEN_MS.load(Ordering::Relaxed)).filter(|&frozen| frozen != 0)
 }
 
-/// Advances `coarse_ms` if it is frozen; otherwise `false`.
+/// Advances `coarse_ms` if it is frozen. Returns whether it is frozen.
 pub(super) fn advance_frozen(time: Duration) -> bool {
     let is_frozen = frozen_ms().is_some();
     if is_frozen {

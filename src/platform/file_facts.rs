@@ -13,20 +13,20 @@ pub enum FileType {
     Other,
 }
 
-/// Facts about a file. Times are seconds since 1970 and nanoseconds.
+/// Facts about a file. A time consists of seconds since 1970 and nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileFacts {
     pub inode: Inode,
     pub kind: FileType,
     pub length: u64,
-    /// Time of the last change of the content.
+    /// Time of the last change to the content.
     pub written: (i64, i64),
-    /// Time of the last change of content or metadata; for a folder also of its names.
+    /// Time of the last change to the content or metadata; for a folder, also to its entries.
     pub changed: (i64, i64),
 }
 
-/// The identity of a file: device, number, and creation time if known. The time distinguishes a file from a removed one
-/// whose number the system reused.
+/// The identity of a file: device, number, and creation time if known. The creation time distinguishes a file from a
+/// removed file whose number the system has reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Inode {
     pub(super) device: u64,
@@ -35,8 +35,8 @@ pub struct Inode {
 }
 
 impl Inode {
-    /// Encodes the identity, so that different files have different bytes. The last byte says whether the time is
-    /// missing (0), after 1970 (1) or before (2).
+    /// Encodes the identity in bytes that are different for different files. The last byte is 0 if the creation time is
+    /// missing, 2 if it is before 1970, and otherwise 1.
     pub(super) fn bytes(&self) -> [u8; 37] {
         let Self { device, number, made } = self;
         let since = made.map(|made| made.duration_since(UNIX_EPOCH));
@@ -56,10 +56,11 @@ impl Inode {
 
 /// Properties of a file system.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Disk {
-    /// The name of its type, such as `ext4`, or the number of an unnamed type; `None` if unknown.
+pub struct FileSystem {
+    /// Name of the file system's type, such as `ext4`, or the number of an unnamed type; `None` if unknown.
     pub kind: Option<String>,
-    /// Whether shared memory works between processes, which WAL needs. Network file systems and FUSE do not support it.
+    /// Whether processes can share memory through a file, as WAL requires. Network file systems and FUSE do not allow
+    /// this.
     pub shares_memory: bool,
     /// Bytes available to this user.
     pub free: Option<u64>,

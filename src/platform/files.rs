@@ -1,39 +1,40 @@
-//! Files that only their owner may read, and properties of file systems.
+//! Files that only their owner can read, and properties of file systems.
 //!
-//! The folder may belong to another user than the process, for example if root in a container works for a user of the
-//! host. No file or link of that user may redirect this process. So names are looked up in a descriptor of their
-//! folder, symbolic links are not followed, files are created exclusively, and only files created here change owner.
+//! The folder may belong to a different user than the process, for example if root in a container works for a user of
+//! the host. A file or link that this user creates must not redirect the process. Therefore this module looks up names
+//! relative to a descriptor of their folder, does not follow symbolic links, creates files exclusively, and changes the
+//! owner only of files that it has created.
 
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-pub use super::file_facts::{Disk, FileFacts, FileType, Inode};
+pub use super::file_facts::{FileFacts, FileSystem, FileType, Inode};
 use super::system::files as system;
 
-/// Converts bytes of the file system (WTF-8 on Windows) to a path.
+/// Converts file system bytes (WTF-8 on Windows) to a path.
 #[must_use]
-pub fn named(bytes: impl Into<Vec<u8>>) -> PathBuf {
+pub fn path_from_bytes(bytes: impl Into<Vec<u8>>) -> PathBuf {
     system::named(bytes.into())
 }
 
-/// Converts a path to bytes of the file system (WTF-8 on Windows).
+/// Converts a path to file system bytes (WTF-8 on Windows).
 #[must_use]
 pub fn bytes_of(path: &Path) -> &[u8] {
     path.as_os_str().as_encoded_bytes()
 }
 
-/// Maximum number of attempts to open or create a file that other processes create and remove meanwhile.
+/// Maximum number of attempts to open or create a file that other processes create and remove at the same time.
 const CREATE_ATTEMPTS: u32 = 8;
 
 /// Opens a file for reading and writing; creates it with mode 0600 if it is missing.
 ///
 /// # Errors
-/// Errors of the operating system; [`io::ErrorKind::AlreadyExists`] if the name is not that of a file.
+/// Operating system errors; [`io::ErrorKind::AlreadyExists`] if the path is not that of a regular file.
 pub fn open_or_create(path: &Path) -> io::Result<File> {
     for _ in 0..CREATE_ATTEMPTS {
-        match existing(path) {
+        match open_existing(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             done => return done,
         }
@@ -41,35 +42,35 @@ pub fn open_or_create(path: &Path) -> io::Result<File> {
         failpoint!(Make(path));
         match folder.create(name_in(path)?) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {} // another process was faster
-            done => return done.map_err(|error| name_obstacle(error, path)),
+            done => return done.map_err(|error| explain_obstacle(error, path)),
         }
     }
-    Err(in_the_way(
+    Err(obstacle_error(
         path,
-        "is created and removed by another program again and again; stop that program",
+        "is repeatedly created and removed by another program; stop that program",
     ))
 }
 
 /// Opens an existing file for reading and writing.
 ///
 /// # Errors
-/// As [`open_or_create`].
-pub fn existing(path: &Path) -> io::Result<File> {
+/// As for [`open_or_create`].
+pub fn open_existing(path: &Path) -> io::Result<File> {
     open(path, true)
 }
 
 /// Opens an existing file for reading.
 ///
 /// # Errors
-/// As [`open_or_create`].
-pub fn readable(path: &Path) -> io::Result<File> {
+/// As for [`open_or_create`].
+pub fn open_for_reading(path: &Path) -> io::Result<File> {
     open(path, false)
 }
 
-/// Opens a file of the host for reading, such as a passfile or certificates.
+/// Opens one of the host's files for reading, such as a passfile or a certificate file.
 ///
 /// # Errors
-/// Errors of the operating system, and [`io::ErrorKind::InvalidInput`] unless it is a regular file.
+/// Operating system errors; [`io::ErrorKind::InvalidInput`] if the path is not that of a regular file.
 pub fn open_host_file(path: &Path) -> io::Result<File> {
     // Opening a pipe would wait for a writer.
     if path.metadata()?.is_file() {
@@ -78,49 +79,50 @@ pub fn open_host_file(path: &Path) -> io::Result<File> {
     Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"))
 }
 
-/// Creates a file with mode 0600 for writing; removes an existing one first.
+/// Creates a file with mode 0600 for writing, and first removes an existing file.
 ///
 /// # Errors
-/// As [`open_or_create`].
-pub fn fresh(path: &Path) -> io::Result<File> {
+/// As for [`open_or_create`].
+pub fn create_new(path: &Path) -> io::Result<File> {
     let (folder, name) = (parent(path)?, name_in(path)?);
     match folder.remove(name) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(name_obstacle(error, path)),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(explain_obstacle(error, path)),
         _ => {}
     }
     failpoint!(Make(path));
-    folder.create(name).map_err(|error| name_obstacle(error, path))
+    folder.create(name).map_err(|error| explain_obstacle(error, path))
 }
 
-/// Creates a temporary file that the system removes when it is closed, or at once if the system allows that.
+/// Creates a temporary file. Removes the file's name at once if the system allows this; otherwise the system removes
+/// the file when it is closed.
 ///
 /// # Errors
-/// As [`open_or_create`].
-pub fn unnamed(path: &Path) -> io::Result<File> {
-    let file = fresh(path)?;
+/// As for [`open_or_create`].
+pub fn create_temporary(path: &Path) -> io::Result<File> {
+    let file = create_new(path)?;
     system::remove_when_closed(file, || remove(path))
 }
 
-/// Fills `to` from this offset and keeps the file position. Only one thread may use the file meanwhile: on Windows,
-/// another thread would see the position move.
+/// Reads bytes at `offset` until `to` is full, and keeps the file position. No other thread may use the file during the
+/// call, since on Windows the position changes temporarily.
 ///
 /// # Errors
-/// Errors of the operating system; the end of the file.
+/// Operating system errors; [`io::ErrorKind::UnexpectedEof`] at the end of the file.
 pub fn read_at(file: &File, to: &mut [u8], offset: u64) -> io::Result<()> {
     system::read_at(file, to, offset)
 }
 
-/// Overwrites bytes at this offset; see [`read_at`].
+/// Writes bytes at `offset`, under the same conditions as [`read_at`].
 ///
 /// # Errors
-/// Errors of the operating system.
+/// Operating system errors.
 pub fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
     system::write_at(file, bytes, offset)
 }
 
-/// Returns the header of a write-ahead log's index, which changes with each commit. Windows needs it, since it updates
-/// file times only when a file is closed. `None` on other systems, where closing the index would release this process's
-/// locks.
+/// Returns the header of a write-ahead log's index, which changes with each commit. Only Windows needs the header,
+/// since Windows updates file times only when a file is closed. Returns `None` on other systems, where closing the
+/// index would release this process's locks.
 #[must_use]
 pub fn log_version(index: &Path) -> Option<[u8; 48]> {
     system::log_version(index)
@@ -129,52 +131,53 @@ pub fn log_version(index: &Path) -> Option<[u8; 48]> {
 /// Syncs a file to disk.
 ///
 /// # Errors
-/// Errors of the operating system.
+/// Operating system errors.
 pub fn sync(file: &File, path: &Path) -> io::Result<()> {
     failpoint!(Sync(path));
     system::sync(file)
 }
 
-/// Syncs the names in a folder to disk.
+/// Syncs a folder's entries to disk.
 ///
 /// # Errors
-/// Errors of the operating system.
+/// Operating system errors.
 pub fn sync_names(path: &Path) -> io::Result<()> {
     failpoint!(SyncNames(path));
-    system::sync_names(path).map_err(|error| name_obstacle(error, path))
+    system::sync_names(path).map_err(|error| explain_obstacle(error, path))
 }
 
-/// Opens the file to lock for an existing folder: the folder itself, or a file in it on Windows.
+/// Opens the file on which an existing folder is locked: the folder itself, or, on Windows, a file in the folder.
 ///
 /// # Errors
-/// Errors of the operating system.
-pub fn lock_of_folder(path: &Path) -> io::Result<File> {
-    system::lock_of_folder(path).map_err(|error| name_obstacle(error, path))
+/// Operating system errors.
+pub fn open_folder_lock(path: &Path) -> io::Result<File> {
+    system::lock_of_folder(path).map_err(|error| explain_obstacle(error, path))
 }
 
-/// Removes a file, or a link.
+/// Removes a file or link.
 ///
 /// # Errors
-/// As [`open_or_create`].
+/// As for [`open_or_create`].
 pub fn remove(path: &Path) -> io::Result<()> {
     let folder = parent(path)?;
     failpoint!(Remove(path));
     folder
         .remove(name_in(path)?)
-        .map_err(|error| name_obstacle(error, path))
+        .map_err(|error| explain_obstacle(error, path))
 }
 
-/// Renames a file within its folder. Replaces an existing file; renames an existing directory to `.broken`.
+/// Renames a file within its folder. Replaces an existing file. If `to` is a directory, first renames it to a name that
+/// ends in `.broken`.
 ///
 /// # Errors
-/// Errors of the operating system.
+/// Operating system errors.
 pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
     let (folder, name) = (parent(to)?, name_in(to)?);
     failpoint!(Rename(from, to));
     let from = name_in(from)?;
     match folder.rename(from, name) {
         Err(_) if FileFacts::of(to).is_ok_and(|facts| facts.kind == FileType::Folder) => {
-            let number = u32::from_le_bytes(random()?);
+            let number = u32::from_le_bytes(random_bytes()?);
             let aside = format!("{}.{number:x}.broken", name.to_string_lossy());
             folder.rename(name, aside.as_ref())?;
             log::warn!("{} was a directory; renamed it to {aside}", to.display());
@@ -185,10 +188,10 @@ pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 impl FileFacts {
-    /// Reads the facts of a file or link without following links.
+    /// Reads the facts of a file or link, without following links.
     ///
     /// # Errors
-    /// Errors of the operating system.
+    /// Operating system errors.
     pub fn of(path: &Path) -> io::Result<Self> {
         system::facts(path, false)
     }
@@ -196,7 +199,7 @@ impl FileFacts {
     /// Reads the facts of a file, following links.
     ///
     /// # Errors
-    /// Errors of the operating system.
+    /// Operating system errors.
     pub fn of_target(path: &Path) -> io::Result<Self> {
         system::facts(path, true)
     }
@@ -206,33 +209,33 @@ impl Inode {
     /// Returns the identity of an open file.
     ///
     /// # Errors
-    /// Errors of the operating system.
+    /// Operating system errors.
     pub fn of_open(file: &File) -> io::Result<Self> {
         system::facts_of_open(file).map(|facts| facts.inode)
     }
 
-    /// Returns the identity of a file or link without following links.
+    /// Returns the identity of a file or link, without following links; `None` if it cannot be read.
     #[must_use]
     pub fn of(path: &Path) -> Option<Self> {
         FileFacts::of(path).ok().map(|facts| facts.inode)
     }
 
-    /// Returns the identity of a file, following links.
+    /// Returns the identity of a file, following links; `None` if it cannot be read.
     #[must_use]
     pub fn of_target(path: &Path) -> Option<Self> {
         FileFacts::of_target(path).ok().map(|facts| facts.inode)
     }
 }
 
-/// Returns the identities of these files in a folder; `None` for missing ones. Fails if one is not a regular file.
+/// Returns the identities of the files with these paths in a folder; `None` for each missing file.
 ///
 /// # Errors
-/// As [`open_or_create`], also if one of them is not a regular file.
-pub fn regular<const N: usize>(folder: &Path, names: [&Path; N]) -> io::Result<[Option<Inode>; N]> {
-    // Checks that the folder's path contains no link.
+/// As for [`open_or_create`], also if one of the files is not a regular file.
+pub fn regular_file_inodes<const N: usize>(folder: &Path, names: [&Path; N]) -> io::Result<[Option<Inode>; N]> {
+    // Check that the folder's path contains no link.
     match system::parent_folder(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok([None; N]),
-        walked => walked.map_err(|error| name_obstacle(error, folder))?,
+        walked => walked.map_err(|error| explain_obstacle(error, folder))?,
     };
     let mut found = [None; N];
     for (found, name) in found.iter_mut().zip(names) {
@@ -246,13 +249,13 @@ pub fn regular<const N: usize>(folder: &Path, names: [&Path; N]) -> io::Result<[
     Ok(found)
 }
 
-/// Creates a directory and its parents with mode 0700; an existing one is left unchanged. Follows existing links, since
-/// the host chose the folder.
+/// Creates a directory and its missing parents with mode 0700. Leaves existing directories unchanged. Follows existing
+/// links, since the host chose the path.
 ///
 /// # Errors
-/// Errors of the operating system.
-pub fn private_dir(path: &Path) -> io::Result<()> {
-    // Check the length first, to leave no parents behind if only the whole path is too long.
+/// Operating system errors.
+pub fn create_private_dirs(path: &Path) -> io::Result<()> {
+    // Check the length first, so that no parents are left behind if only the whole path is too long.
     if let Err(error) = path.metadata()
         && error.kind() == io::ErrorKind::InvalidFilename
     {
@@ -260,41 +263,41 @@ pub fn private_dir(path: &Path) -> io::Result<()> {
     }
     let named = path.ancestors().filter(|folder| !folder.as_os_str().is_empty());
     let missing: Vec<&Path> = named.take_while(|folder| !folder.is_dir()).collect();
-    // Create them one by one, so that each belongs to the owner of its parent.
+    // Create the directories one by one, so that each gets the owner of its parent.
     missing.into_iter().rev().try_for_each(system::make_private_folder)
 }
 
-/// Opens the folder of a file, so that renaming the folder does not redirect the next operation.
+/// Opens the folder that contains a file, so that renaming the folder does not redirect the next operation.
 fn parent(path: &Path) -> io::Result<system::OpenFolder> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
-    system::parent_folder(folder).map_err(|error| name_obstacle(error, folder))
+    system::parent_folder(folder).map_err(|error| explain_obstacle(error, folder))
 }
 
-/// Returns the name of a file in its folder; an error if the path has none.
+/// Returns the last component of a path; fails if there is none.
 fn name_in(path: &Path) -> io::Result<&OsStr> {
     path.file_name().ok_or_else(|| io::ErrorKind::InvalidInput.into())
 }
 
-/// Opens a regular file without following links.
+/// Opens a regular file for reading, and also for writing if `writes` is `true`, without following links.
 fn open(path: &Path, writes: bool) -> io::Result<File> {
     name_in(path)?;
-    let file = system::open(path, writes).map_err(|error| name_obstacle(error, path))?;
+    let file = system::open(path, writes).map_err(|error| explain_obstacle(error, path))?;
     match system::facts_of_open(&file)?.kind {
         FileType::File => Ok(file),
         kind => Err(wrong_type_error(path, kind)),
     }
 }
 
-/// Returns an error that names a link or a wrong type in the path, if that may have caused `error`; otherwise returns
-/// `error`.
-fn name_obstacle(error: io::Error, path: &Path) -> io::Error {
+/// If a link or a wrong file type in the path may have caused `error`, returns an error that describes this obstacle.
+/// Otherwise returns `error`.
+fn explain_obstacle(error: io::Error, path: &Path) -> io::Error {
     if !system::may_be_an_obstacle(&error) {
         return error;
     }
     let is_link = |name: &&Path| FileFacts::of(name).is_ok_and(|facts| facts.kind == FileType::Link);
     if let Some(link) = path.ancestors().find(is_link) {
-        return in_the_way(link, "is a symbolic link; remove it");
+        return obstacle_error(link, "is a symbolic link; remove it");
     }
     match FileFacts::of(path) {
         Ok(facts) if facts.kind != FileType::File => wrong_type_error(path, facts.kind),
@@ -302,20 +305,20 @@ fn name_obstacle(error: io::Error, path: &Path) -> io::Error {
     }
 }
 
-/// Returns whether the disk or the user's quota is full.
+/// Returns whether the error means that the disk or the user's quota is full.
 #[must_use]
 pub fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
-/// Returns whether the error is one of `in_the_way`: a link or something else has the name of a file.
+/// Returns whether the error comes from `obstacle_error`: a link or a wrong file type is at the path of a file.
 #[must_use]
-pub fn is_in_the_way(error: &io::Error) -> bool {
+pub fn is_obstacle_error(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::AlreadyExists && error.raw_os_error().is_none()
 }
 
-/// Returns the error for a path that something else occupies. `problem` says what it is, and what to do.
-fn in_the_way(path: &Path, problem: &str) -> io::Error {
+/// Returns the error for an obstacle at the path of a file. `problem`: the kind of obstacle, and the remedy.
+fn obstacle_error(path: &Path, problem: &str) -> io::Error {
     io::Error::new(io::ErrorKind::AlreadyExists, format!("{} {problem}", path.display()))
 }
 
@@ -327,15 +330,15 @@ fn wrong_type_error(path: &Path, kind: FileType) -> io::Error {
         FileType::Pipe => "a pipe",
         FileType::File | FileType::Other => "not a regular file",
     };
-    in_the_way(path, &format!("is {what}; remove it"))
+    obstacle_error(path, &format!("is {what}; remove it"))
 }
 
 /// Returns the properties of the file system that contains a directory.
 #[must_use]
-pub fn disk(directory: &Path) -> Disk {
+pub fn file_system_of(directory: &Path) -> FileSystem {
     #[cfg(feature = "testing")]
     if super::failpoints::is_network_simulated() {
-        return Disk {
+        return FileSystem {
             shares_memory: false,
             ..system::disk(directory)
         };
@@ -355,10 +358,10 @@ pub fn may_read(path: &Path) -> bool {
     system::may_read(path)
 }
 
-/// Checks that permissions and mount allow this user to create files in a folder. Does not create a file.
+/// Checks that the permissions and the mount allow this user to create files in a folder, without creating a file.
 ///
 /// # Errors
-/// Errors of the operating system.
+/// Operating system errors.
 pub fn expect_writable(folder: &Path) -> io::Result<()> {
     system::expect_writable(folder)
 }
@@ -366,8 +369,8 @@ pub fn expect_writable(folder: &Path) -> io::Result<()> {
 /// Returns random bytes from the operating system.
 ///
 /// # Errors
-/// Errors of the operating system.
-pub fn random<const N: usize>() -> io::Result<[u8; N]> {
+/// Operating system errors.
+pub fn random_bytes<const N: usize>() -> io::Result<[u8; N]> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes)?;
     Ok(bytes)

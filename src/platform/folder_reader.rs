@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::files::{FileFacts, bytes_of, named};
+use super::files::{FileFacts, bytes_of, path_from_bytes};
 
 /// Type of a directory entry, as `readdir` returns it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,30 +24,30 @@ impl FolderId {
     /// Returns the identity of a folder, following links.
     ///
     /// # Errors
-    /// Errors of the operating system.
+    /// Operating system errors.
     pub fn of(path: &Path) -> io::Result<Self> {
         FileFacts::of_target(path).map(|facts| Self(facts.inode.device, facts.inode.number))
     }
 }
 
-/// Reads folders one after the other, reusing its memory.
+/// Reads folders one after another, and reuses its buffers.
 #[derive(Default)]
 pub struct FolderReader {
-    /// The names of the last folder, without separators.
+    /// The names in the folder that was read last, without separators.
     names: Vec<u8>,
     /// The end of each name in `names`, and its type.
     ends: Vec<(usize, FileType)>,
 }
 
 impl FolderReader {
-    /// Returns the identity of a folder, and its names without `.` and `..`, in no particular order.
+    /// Returns the identity of a folder, and the names and types of its entries except `.` and `..`, in no fixed order.
     ///
     /// # Errors
-    /// Errors of the operating system, even for a part of the names.
+    /// Operating system errors, even if they concern only a part of the names.
     pub fn read(&mut self, path: &[u8]) -> io::Result<(FolderId, impl ExactSizeIterator<Item = (&[u8], FileType)>)> {
         self.names.clear();
         self.ends.clear();
-        let path = named(path);
+        let path = path_from_bytes(path);
         let id = FolderId::of(&path)?;
         for entry in fs::read_dir(path)? {
             let entry = entry?;

@@ -1,13 +1,13 @@
-//! Reads the database of another program with SQLite without side effects.
+//! Reads another program's SQLite database without side effects.
 //!
-//! A VFS prevents three default behaviours of a read-only connection. (1) It creates an empty `-wal` if the file is
-//! missing, as when the program has just closed the database and removed the log. The VFS opens only existing files.
-//! (2) It takes the writers' lock for a moment if a commit is about to end. A transaction of the program that upgrades
-//! to writing just then would fail. The VFS refuses that lock. (3) As root, it sets the owner of `-shm` to that of the
-//! database. The VFS suppresses that.
+//! A VFS prevents three default behaviours of a read-only connection. (1) SQLite creates an empty `-wal` file if it
+//! is missing, for example because the other program has just closed the database and removed the log. The VFS opens
+//! only existing logs. (2) SQLite briefly acquires the write lock if a commit is about to finish. If the other
+//! program then started to write in a read transaction, its statement would fail. The VFS refuses the write lock. (3)
+//! As root, SQLite changes the owner of `-shm` to the owner of the database. The VFS suppresses the change of owner.
 //!
-//! A damaged file must not block its reader, so a [`StatementLimit`] interrupts statements, and the pauses between
-//! retries of SQLite.
+//! A damaged file must not block its reader, so a [`StatementLimit`] interrupts statements, and SQLite's pauses
+//! between retries.
 
 use std::cell::Cell;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
@@ -29,17 +29,17 @@ use super::system;
 
 /// Index of SQLite's write lock in `-shm`.
 const WRITE_LOCK: c_int = 0;
-/// Number of refusals of the writers' lock after which a statement fails: some 15 ms.
+/// Number of refusals of the write lock (about 15 ms in total) after which a statement fails.
 const MAX_REFUSALS: u32 = 20;
-/// Total time that SQLite may pause between retries. Other programs hold its locks for microseconds.
+/// Maximum total time for which SQLite pauses between retries. Other programs hold the locks for microseconds.
 const LONGEST_PAUSES: Duration = Duration::from_secs(1);
-/// Length of the slices of a pause.
-const PAUSE_PIECE: Duration = Duration::from_millis(2);
-/// Number of SQLite instructions between checks of the limit: some 20 µs.
+/// Length of the intervals into which a pause is divided.
+const PAUSE_STEP: Duration = Duration::from_millis(2);
+/// Number of SQLite virtual machine instructions (about 20 µs) between checks of the limit.
 const INSTRUCTIONS: c_int = 1_000;
 
-/// Interrupts this thread's statements on foreign databases at a deadline, on a condition of the caller, or if SQLite
-/// pauses for too long.
+/// Interrupts this thread's statements on foreign databases when a deadline passes, when the caller's condition is
+/// true, or when SQLite has paused for too long.
 pub struct StatementLimit<'l> {
     deadline: Deadline,
     is_over: &'l dyn Fn() -> bool,
@@ -48,7 +48,7 @@ pub struct StatementLimit<'l> {
 }
 
 thread_local! {
-    /// The limit of this thread.
+    /// The limit for this thread's statements.
     static LIMIT: Cell<Option<NonNull<StatementLimit<'static>>>> = const { Cell::new(None) };
 }
 
@@ -65,11 +65,11 @@ impl<'l> StatementLimit<'l> {
         }
     }
 
-    /// Runs `work`; its statements on foreign databases are interrupted when the limit is reached.
+    /// Runs `work`, and interrupts its statements on foreign databases when the limit is reached.
     pub fn run<T>(&self, work: impl FnOnce() -> T) -> T {
         struct Restored(Option<NonNull<StatementLimit<'static>>>);
         impl Drop for Restored {
-            /// Restores the limit that the thread had before, also after a panic.
+            /// Restores the thread's previous limit, even after a panic.
             fn drop(&mut self) {
                 LIMIT.set(self.0);
             }
@@ -78,9 +78,9 @@ impl<'l> StatementLimit<'l> {
         work()
     }
 
-    /// Returns whether anything was interrupted.
+    /// Returns whether the limit was reached.
     #[must_use]
-    pub fn was_hit(&self) -> bool {
+    pub fn was_reached(&self) -> bool {
         self.was_hit.get()
     }
 
@@ -90,43 +90,44 @@ impl<'l> StatementLimit<'l> {
         self.paused.get() >= LONGEST_PAUSES
     }
 
-    /// Returns whether statements have to stop. A limit that was reached once stays reached.
+    /// Returns whether statements must stop. A limit that has been reached stays reached.
     fn is_reached(&self) -> bool {
-        let is_reached = self.was_hit() || self.is_stuck() || self.deadline.has_passed() || (self.is_over)();
+        let is_reached = self.was_reached() || self.is_stuck() || self.deadline.has_passed() || (self.is_over)();
         self.was_hit.set(is_reached);
         is_reached
     }
 }
 
-/// Returns the result of `ask` for this thread's limit; `None` without a limit.
+/// Calls `ask` with this thread's limit, and returns the result; `None` if the thread has no limit.
 fn with_limit<T>(ask: impl FnOnce(&StatementLimit<'static>) -> T) -> Option<T> {
-    // SAFETY: `StatementLimit::run_with_retries` keeps the limit alive while it is set here, on this thread.
+    // SAFETY: `StatementLimit::run` keeps the limit alive while this thread's `LIMIT` points to it.
     LIMIT.get().map(|limit| ask(unsafe { limit.as_ref() }))
 }
 
-/// Returns whether this thread has a limit that is reached.
+/// Returns whether this thread has a limit that has been reached.
 fn is_over() -> bool {
     with_limit(StatementLimit::is_reached).unwrap_or(false)
 }
 
-/// The VFS. It is registered under a unique name, and unregistered when dropped, so that the library can be unloaded.
+/// A VFS for reading foreign databases. The VFS is registered under a unique name, and unregistered when dropped, so
+/// that the library can be unloaded.
 pub struct ReadOnlyWalVfs {
     name: CString,
     vfs: Box<Vfs>,
 }
 
-/// SQLite's part comes first, since SQLite passes a pointer to it.
+/// SQLite's struct for the VFS, followed by our data. The struct comes first, since SQLite passes a pointer to it.
 #[repr(C)]
 struct Vfs {
     ours: sqlite3_vfs,
     real: *mut sqlite3_vfs,
-    /// Methods for databases and for logs.
+    /// The methods for databases, and the methods for logs.
     methods: [OnceBox<Methods>; 2],
-    /// Number of refusals of the writers' lock since the last database was opened. One database is open at a time.
+    /// Number of refusals of the write lock since the last database was opened. Only one database is open at a time.
     refused: AtomicU32,
 }
 
-/// The methods of an open file. SQLite's part comes first, as in [`Vfs`].
+/// The methods of an open file. SQLite's struct comes first, as in [`Vfs`].
 #[repr(C)]
 struct Methods {
     ours: sqlite3_io_methods,
@@ -134,32 +135,32 @@ struct Methods {
     vfs: *const Vfs,
 }
 
-// SAFETY: it is only read, and its pointers are valid as long as the VFS or the process.
+// SAFETY: the methods are only read, and their pointers are valid as long as the VFS or the process exists.
 unsafe impl Send for Methods {}
 // SAFETY: as above.
 unsafe impl Sync for Methods {}
 
-// SAFETY: once registered it is only read, by SQLite, which may do so in any thread.
+// SAFETY: once registered, the VFS is only read, by SQLite on any thread.
 unsafe impl Send for ReadOnlyWalVfs {}
 // SAFETY: as above.
 unsafe impl Sync for ReadOnlyWalVfs {}
 
 impl ReadOnlyWalVfs {
-    /// Registers the VFS; `None` if SQLite has no default VFS, or no memory.
+    /// Registers the VFS; `None` if SQLite has no default VFS or cannot allocate memory.
     #[must_use]
     pub fn new() -> Option<Self> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
-        system::sqlite::keep_owner_if(|| OPENING_SHM.get());
+        system::sqlite::suppress_chown_while(|| OPENING_SHM.get());
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = CString::new(format!("plexindex-makes-no-log-{number}")).ok()?;
-        // SAFETY: the default VFS lives as long as the process. A copy of it works on the same files, since its methods
-        // use only `pAppData` of the struct, which is the same.
+        // SAFETY: the default VFS lives as long as the process. A copy works on the same files, since the methods use
+        // only the struct's `pAppData`, which is the same in the copy.
         let vfs = unsafe {
             let real = sqlite3_vfs_find(std::ptr::null());
             let mut ours = *real.as_ref()?;
             ours.zName = name.as_ptr();
             ours.pNext = std::ptr::null_mut();
-            ours.xOpen = Some(open);
+            ours.xOpen = Some(open_file);
             ours.xSleep = Some(pause);
             Box::into_raw(Box::new(Vfs {
                 ours,
@@ -168,7 +169,7 @@ impl ReadOnlyWalVfs {
                 refused: AtomicU32::new(0),
             }))
         };
-        // SAFETY: it was just created, and is not moved before `drop`, which first removes it from SQLite's list.
+        // SAFETY: the VFS was just created, and is not moved before `drop`, which first removes it from SQLite's list.
         unsafe {
             let registered = sqlite3_vfs_register(&raw mut (*vfs).ours, 0) == SQLITE_OK;
             let vfs = Box::from_raw(vfs);
@@ -179,16 +180,16 @@ impl ReadOnlyWalVfs {
     /// Opens a database for reading by one thread. Connections must not outlive this VFS.
     ///
     /// # Errors
-    /// Errors of SQLite.
+    /// SQLite errors.
     pub fn open(&self, uri: &str) -> rusqlite::Result<Connection> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags_and_vfs(uri, flags, self.name())?;
-        // SAFETY: the connection is open, and the function is loaded as long as SQLite's code.
+        // SAFETY: the connection is open, and the function stays loaded as long as SQLite's code.
         unsafe { sqlite3_progress_handler(connection.handle(), INSTRUCTIONS, Some(progress), std::ptr::null_mut()) };
         Ok(connection)
     }
 
-    /// Returns the name under which SQLite knows the VFS.
+    /// Returns the name under which the VFS is registered.
     fn name(&self) -> &CStr {
         &self.name
     }
@@ -197,7 +198,7 @@ impl ReadOnlyWalVfs {
 impl Drop for ReadOnlyWalVfs {
     /// Unregisters the VFS, so that the library can be unloaded.
     fn drop(&mut self) {
-        // SAFETY: it was registered, and no connection uses it any more.
+        // SAFETY: the VFS is registered, and no connection uses it any longer.
         unsafe {
             sqlite3_vfs_unregister(&raw mut self.vfs.ours);
         }
@@ -210,9 +211,8 @@ impl std::fmt::Debug for ReadOnlyWalVfs {
     }
 }
 
-/// Opens a file, but creates no log. Replaces the methods of databases and logs by ours, which refuse the writers'
-/// lock.
-unsafe extern "C" fn open(
+/// Opens a file, but never creates a log. Databases and logs get our methods, which refuse the write lock.
+unsafe extern "C" fn open_file(
     vfs: *mut sqlite3_vfs,
     name: *const c_char,
     file: *mut sqlite3_file,
@@ -220,16 +220,16 @@ unsafe extern "C" fn open(
     out: *mut c_int,
 ) -> c_int {
     let is_log = flags & SQLITE_OPEN_WAL != 0;
-    // Without CREATE, SQLite creates no log. With WAL, SQLite as root would change the owner of the log, and so its
-    // times.
+    // Without the CREATE flag, SQLite creates no log. With the WAL flag, SQLite as root would change the log's owner,
+    // and therefore its times.
     let removed_flags = if is_log {
         SQLITE_OPEN_CREATE | SQLITE_OPEN_WAL
     } else {
         0
     };
-    // SAFETY: SQLite passes the VFS that was registered, which is the first field of a `Vfs`. The call is passed on to
-    // the real VFS. An opened file has the methods of the real VFS. Our copy of these methods lives as long as our VFS,
-    // and so longer than the file.
+    // SAFETY: SQLite passes the registered VFS, which is the first field of a `Vfs`. The call is forwarded to the real
+    // VFS, so an opened file has the real VFS's methods. Our copy of these methods lives as long as our VFS, and
+    // therefore longer than the file.
     unsafe {
         let ours = vfs.cast::<Vfs>();
         let real = (*ours).real;
@@ -241,7 +241,7 @@ unsafe extern "C" fn open(
         if done != SQLITE_OK || !(is_database || is_log) {
             return done;
         }
-        // The refusals of an earlier connection do not count.
+        // Refusals for an earlier connection must not count.
         if is_database {
             (*ours).refused.store(0, Ordering::Relaxed);
         }
@@ -251,16 +251,16 @@ unsafe extern "C" fn open(
                 ours: sqlite3_io_methods {
                     xRead: if is_log { Some(read_log) } else { (*real).xRead },
                     xLock: Some(lock_file),
-                    xShmLock: Some(lock_shared),
-                    xShmMap: Some(map_shared),
+                    xShmLock: Some(lock_shm),
+                    xShmMap: Some(map_shm),
                     ..*real
                 },
                 real,
                 vfs: ours,
             })
         });
-        // Our methods call those of the first opened file. A file with other real methods keeps its own, since ours
-        // would call the wrong ones.
+        // Our methods call the real methods of the first opened file. A file with other real methods keeps them, since
+        // our methods would call the wrong methods for this file.
         if std::ptr::eq(methods.real, real) {
             (*file).pMethods = &raw const methods.ours;
         }
@@ -268,17 +268,18 @@ unsafe extern "C" fn open(
     SQLITE_OK
 }
 
-/// Tells SQLite whether to interrupt the running statement, by a value other than 0.
+/// Returns a value other than 0 if SQLite must interrupt the running statement.
 unsafe extern "C" fn progress(_: *mut c_void) -> c_int {
     c_int::from(is_over())
 }
 
-/// Sleeps for these microseconds between two attempts to lock, or until the limit is reached. Then the next lock fails.
+/// Sleeps for `microseconds` between two attempts to acquire a lock. Stops when the limit is reached, after which the
+/// next attempt fails. Returns `microseconds`.
 unsafe extern "C" fn pause(_: *mut sqlite3_vfs, microseconds: c_int) -> c_int {
     let wanted = Duration::from_micros(u64::try_from(microseconds).unwrap_or(0));
     let begun = Instant::now();
     while begun.elapsed() < wanted && !is_over() {
-        std::thread::sleep(PAUSE_PIECE.min(wanted.saturating_sub(begun.elapsed())));
+        std::thread::sleep(PAUSE_STEP.min(wanted.saturating_sub(begun.elapsed())));
     }
     with_limit(|limit| limit.paused.set(limit.paused.get() + begun.elapsed()));
     microseconds
@@ -287,18 +288,19 @@ unsafe extern "C" fn pause(_: *mut sqlite3_vfs, microseconds: c_int) -> c_int {
 /// Returns the methods of a file that [`open`] opened.
 ///
 /// # Safety
-/// The file must have our methods, as all files passed to the functions below.
+/// The file must have our methods, like all files that SQLite passes to the functions below.
 unsafe fn methods_of<'f>(file: *mut sqlite3_file) -> &'f Methods {
-    // SAFETY: theirs begin a `Methods`, which lives longer than the file.
+    // SAFETY: the file's methods are the first field of a `Methods`, which lives longer than the file.
     unsafe { &*(*file).pMethods.cast::<Methods>() }
 }
 
-/// Reads unless the limit is reached. A log can be long, and SQLite reads it as a whole if its server was killed.
+/// Reads from a log, unless the limit is reached. SQLite reads the whole log, which can be long, if the server was
+/// killed.
 unsafe extern "C" fn read_log(file: *mut sqlite3_file, to: *mut c_void, length: c_int, from: sqlite3_int64) -> c_int {
     if is_over() {
         return SQLITE_INTERRUPT;
     }
-    // SAFETY: see `methods_of`. The call is passed on.
+    // SAFETY: see `methods_of`. The call is forwarded unchanged.
     unsafe {
         let real = methods_of(file).real;
         (*real)
@@ -319,10 +321,10 @@ unsafe extern "C" fn lock_file(file: *mut sqlite3_file, level: c_int) -> c_int {
     }
 }
 
-/// Locks a part of `-shm`, but refuses the writers' lock. SQLite requests that lock to repair the log if the index of
-/// the log looks damaged, which also happens while a commit is about to end. It retries while the lock is busy. After
-/// [`MAX_REFUSALS`] refusals, the statement fails.
-unsafe extern "C" fn lock_shared(file: *mut sqlite3_file, first: c_int, count: c_int, flags: c_int) -> c_int {
+/// Locks or unlocks parts of `-shm`, but refuses the write lock. SQLite requests the write lock to repair the log's
+/// index if the index looks damaged, which also happens while a commit is about to finish. SQLite retries while the
+/// lock is busy. After [`MAX_REFUSALS`] refusals, the statement fails.
+unsafe extern "C" fn lock_shm(file: *mut sqlite3_file, first: c_int, count: c_int, flags: c_int) -> c_int {
     let is_lock = flags & SQLITE_SHM_LOCK != 0;
     // Unlocking is never refused.
     if is_lock && is_over() {
@@ -333,8 +335,7 @@ unsafe extern "C" fn lock_shared(file: *mut sqlite3_file, first: c_int, count: c
         let methods = methods_of(file);
         if first == WRITE_LOCK && is_lock {
             let before = (*methods.vfs).refused.fetch_add(1, Ordering::Relaxed);
-            // SQLite itself returns READONLY_RECOVERY if a writer died within its commit, which only another writer can
-            // repair.
+            // SQLite itself returns READONLY_RECOVERY if only another writer can repair the index.
             return if before < MAX_REFUSALS {
                 SQLITE_BUSY
             } else {
@@ -346,8 +347,8 @@ unsafe extern "C" fn lock_shared(file: *mut sqlite3_file, first: c_int, count: c
     }
 }
 
-/// Maps `-shm`, and keeps SQLite from changing its owner meanwhile.
-unsafe extern "C" fn map_shared(
+/// Maps `-shm`, and prevents SQLite from changing the owner of the file.
+unsafe extern "C" fn map_shm(
     file: *mut sqlite3_file,
     page: c_int,
     size: c_int,

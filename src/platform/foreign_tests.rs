@@ -63,11 +63,11 @@ fn a_statement_ends_with_its_limit_and_the_next_one_runs() {
     let limit = StatementLimit::new(Deadline::NONE, &third);
     let error = limit.run(|| count("endless")).expect_err("interrupted");
     assert_eq!(error.sqlite_error_code(), Some(ErrorCode::OperationInterrupted));
-    assert!(limit.was_hit() && !limit.is_stuck());
+    assert!(limit.was_reached() && !limit.is_stuck());
     assert_eq!(count("t"), Ok(1), "without a limit");
     let never = StatementLimit::new(Deadline::NONE, &|| false);
     assert_eq!(never.run(|| count("t")), Ok(1));
-    assert!(!never.was_hit());
+    assert!(!never.was_reached());
 }
 
 #[test]
@@ -78,9 +78,9 @@ fn pauses_end_with_the_limit_and_are_counted() {
     let is_over = || asked.replace(asked.get() + 1) > 0;
     let limit = StatementLimit::new(Deadline::NONE, &is_over);
     assert_eq!(limit.run(|| pause_for(1_000_000_000)), 1_000_000_000);
-    assert!(limit.was_hit() && limit.paused.get() > Duration::ZERO);
+    assert!(limit.was_reached() && limit.paused.get() > Duration::ZERO);
     let limit = StatementLimit::new(Deadline::NONE, &|| false);
     limit.paused.set(LONGEST_PAUSES);
     limit.run(|| pause_for(1_000_000_000));
-    assert!(limit.was_hit() && limit.is_stuck());
+    assert!(limit.was_reached() && limit.is_stuck());
 }

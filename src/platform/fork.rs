@@ -1,10 +1,10 @@
-//! Closes connections before a fork; they are opened again on demand.
+//! Closes connections before a fork. Calls open new connections on demand.
 //!
-//! SQLite keeps a table of its locks per file and process. A child inherits the table but not the kernel's locks, and
-//! rows that the child commits can vanish when the parent closes. Therefore, before each fork of the host, this module
-//! closes all connections and holds their locks until the fork is over. It also holds all other locks that a call may
-//! hold for more than an instant, since the child does not have the threads that would release them. The child closes
-//! files that are locked for a call, because their locks would otherwise last as long as the child.
+//! In each process, SQLite keeps a table of its locks on each file. A forked child inherits the table but not the
+//! kernel's locks, so rows that the child commits can disappear when the parent closes the file. Therefore, before each
+//! fork, this module closes all connections, and holds their mutexes until the fork is over. The module also holds all
+//! other mutexes that a call can hold for more than an instant, since the child does not have the threads that would
+//! release them. The child closes files that a call has locked, because the locks would otherwise outlive the call.
 
 use std::any::Any;
 use std::fs::File;
@@ -15,46 +15,47 @@ use std::sync::{Arc, Mutex, MutexGuard, Once, Weak};
 use super::mutex::lock;
 use super::system::fork as system;
 
-/// The side of a fork.
+/// The process in which a fork handler runs.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Side {
-    /// The process that forked, or the fork failed.
+    /// The process that called `fork`, even if the fork failed.
     Parent,
     /// The new process, which has only this thread.
     Child(SingleThreadProof),
 }
 
-/// Proof that this thread is the only one of its process and not inside a call of the library. Only the child's fork
-/// handler creates one.
+/// Proof that this thread is the only thread in its process, and is not inside a call to the library. Only the child's
+/// fork handler creates this proof.
 #[derive(Debug, PartialEq, Eq)]
 pub struct SingleThreadProof(());
 
 /// A component that prepares for forks.
-pub trait Forks: Any + Send + Sync {
-    /// Called before a fork. Waits for running work, closes connections, and returns locks that keep them closed.
-    /// Parent and child release the locks after the fork. Implementations take locks in the order in which calls take
-    /// them. Components registered later are called first, so register a component after those that it uses.
-    fn before(self: Arc<Self>) -> Vec<Box<dyn Release>>;
+pub trait ForkAware: Any + Send + Sync {
+    /// Called before a fork. Waits for running work, closes connections, and returns locks that keep the connections
+    /// closed. The parent and the child release the locks after the fork. An implementation must acquire locks in the
+    /// order in which calls acquire them. Components are called in reverse order of registration, so a component must
+    /// be registered after the components that it uses.
+    fn before(self: Arc<Self>) -> Vec<Box<dyn ForkLock>>;
     /// Called after the fork, once all locks are released.
     fn after(&self, _side: &Side) {}
 }
 
-/// A lock held during a fork; dropped afterwards.
-pub trait Release {}
+/// A lock that is held during a fork, and dropped afterwards.
+pub trait ForkLock {}
 
-/// A mutex held during a fork, with its owner.
+/// A mutex that is locked during a fork, with its owner.
 pub struct HeldLock<O, T: 'static> {
-    // Declared first, so that it is dropped before the owner of its mutex.
+    // The guard is declared first, so that it is dropped before the owner of its mutex.
     guard: MutexGuard<'static, T>,
     _owner: Arc<O>,
 }
 
-impl<O, T> Release for HeldLock<O, T> {}
+impl<O, T> ForkLock for HeldLock<O, T> {}
 
-/// Locks a mutex of `owner` and keeps it locked until the result is dropped.
-pub fn hold<O, T>(owner: &Arc<O>, mutex: impl FnOnce(&O) -> &Mutex<T>) -> HeldLock<O, T> {
+/// Locks a mutex in `owner`, and keeps it locked until the returned value is dropped.
+pub fn lock_for_fork<O, T>(owner: &Arc<O>, mutex: impl FnOnce(&O) -> &Mutex<T>) -> HeldLock<O, T> {
     let owner = Arc::clone(owner);
-    // SAFETY: the guard refers to a mutex inside the `Arc`, which does not move and is dropped after it.
+    // SAFETY: the guard refers to a mutex inside the `Arc`, which does not move and is dropped after the guard.
     let guard = unsafe { std::mem::transmute::<MutexGuard<'_, T>, MutexGuard<'static, T>>(lock(mutex(&owner))) };
     HeldLock { guard, _owner: owner }
 }
@@ -66,18 +67,18 @@ impl<O, T> HeldLock<O, T> {
     }
 }
 
-/// A file whose descriptor is closed in the child of a fork.
+/// A file whose descriptor a forked child closes.
 #[derive(Debug)]
-pub struct OwnFile(Option<File>);
+pub struct ForkClosedFile(Option<File>);
 
-/// Descriptors of all [`OwnFile`]s. Locked during a fork, and otherwise only while a file is opened or closed.
+/// Descriptors of all [`ForkClosedFile`]s. Locked during a fork, and otherwise only while a file is opened or closed.
 static OWN_FILES: Mutex<Vec<system::Descriptor>> = Mutex::new(Vec::new());
 
-impl OwnFile {
-    /// Calls `open`, and registers the file, so that the child of a fork closes it.
+impl ForkClosedFile {
+    /// Opens a file with `open`, and registers the file, so that a forked child closes it.
     ///
     /// # Errors
-    /// Errors of `open`.
+    /// Errors from `open`.
     pub fn open(open: impl FnOnce() -> io::Result<File>) -> io::Result<Self> {
         let mut own_files = lock(&OWN_FILES); // no fork may happen before the file is registered
         let file = open()?;
@@ -86,7 +87,7 @@ impl OwnFile {
     }
 }
 
-impl Deref for OwnFile {
+impl Deref for ForkClosedFile {
     type Target = File;
 
     fn deref(&self) -> &File {
@@ -97,8 +98,8 @@ impl Deref for OwnFile {
     }
 }
 
-impl Drop for OwnFile {
-    /// Closes the file, unless this is a child, which has closed it already.
+impl Drop for ForkClosedFile {
+    /// Closes the file, unless this process is a forked child, which has already closed it.
     fn drop(&mut self) {
         let mut descriptors = lock(&OWN_FILES);
         let Some(file) = self.0.take() else { return };
@@ -110,76 +111,77 @@ impl Drop for OwnFile {
                     *descriptors = Vec::new(); // an unloaded library must leave no memory behind
                 }
             }
-            // In a child the descriptor is closed already, and another file may have its number.
+            // In a forked child, the descriptor is already closed, and another file may have the same number.
             None => system::forget(file),
         }
     }
 }
 
-/// A fork in progress: the locks held, and the components to call afterwards.
+/// The state of a fork in progress: the held locks, and the components to call afterwards.
 struct Fork {
-    locks: Vec<Box<dyn Release>>,
-    components: Vec<Arc<dyn Forks>>,
+    locks: Vec<Box<dyn ForkLock>>,
+    components: Vec<Arc<dyn ForkAware>>,
 }
 
-/// The function registered with [`hold_last`].
+/// The function registered with [`register_last_lock`].
 static LAST_LOCK: Mutex<Option<TakeLock>> = Mutex::new(None);
 
-type TakeLock = fn() -> Box<dyn Release>;
+/// A function that acquires a lock for a fork.
+type TakeLock = fn() -> Box<dyn ForkLock>;
 
 /// Registered components.
-static WATCHED: Mutex<Vec<Weak<dyn Forks>>> = Mutex::new(Vec::new());
-/// The fork in progress. `before` sets it and `after` clears it, both on the forking thread. Another thread that forks
-/// waits for the lock on `WATCHED`.
-static UNDER_WAY: Mutex<Option<ForkCell>> = Mutex::new(None);
+static COMPONENTS: Mutex<Vec<Weak<dyn ForkAware>>> = Mutex::new(Vec::new());
+/// The fork in progress. `before` sets and `after` clears this value, both on the forking thread. Another thread that
+/// forks waits for the lock on `COMPONENTS`.
+static FORK_IN_PROGRESS: Mutex<Option<ForkCell>> = Mutex::new(None);
 
-/// A fork in progress with its guards. Guards are not `Send`: the thread that took them must drop them. Both handlers
-/// of a fork run on the forking thread.
+/// A fork in progress, with its guards. Guards are not `Send`, since the thread that locked a mutex must unlock it.
+/// Both handlers of a fork run on the forking thread.
 struct ForkCell {
     fork: Fork,
-    watched: MutexGuard<'static, Vec<Weak<dyn Forks>>>,
+    watched: MutexGuard<'static, Vec<Weak<dyn ForkAware>>>,
     own_files: MutexGuard<'static, Vec<system::Descriptor>>,
-    last_lock: Option<Box<dyn Release>>,
+    last_lock: Option<Box<dyn ForkLock>>,
 }
 
-// SAFETY: it is created and dropped on the forking thread. In the child that is the only thread.
+// SAFETY: the value is created and dropped on the forking thread, which is the only thread in the child.
 unsafe impl Send for ForkCell {}
 
-/// Calls a component at each fork, until it is dropped.
-pub fn watch(component: &Arc<impl Forks + 'static>) {
-    register();
-    let mut watched = lock(&WATCHED);
+/// Registers a component, whose methods are called at each fork until the component is dropped.
+pub fn register_component(component: &Arc<impl ForkAware + 'static>) {
+    register_handlers();
+    let mut watched = lock(&COMPONENTS);
     watched.retain(|one| one.strong_count() > 0);
-    watched.push(Arc::downgrade(component) as Weak<dyn Forks>);
+    watched.push(Arc::downgrade(component) as Weak<dyn ForkAware>);
 }
 
-/// Registers the last lock to take before each fork, and the first to release after it: a lock that any code may take
-/// while it holds others, such as the log's.
-pub fn hold_last(take: TakeLock) {
-    register();
+/// Registers the lock that is acquired last before each fork, and released first after the fork: a lock that any code
+/// may acquire while it holds other locks, such as the logger's lock.
+pub fn register_last_lock(take: TakeLock) {
+    register_handlers();
     *lock(&LAST_LOCK) = Some(take);
 }
 
-/// Registers the fork handlers of this process once.
-fn register() {
+/// Registers this process's fork handlers, unless they are already registered.
+fn register_handlers() {
     static REGISTER: Once = Once::new();
     REGISTER.call_once(|| system::register(before, after_in_parent, after_in_child));
 }
 
 /// Removes dropped components from the list, and frees an empty list, so that an unloaded library leaves no memory
 /// behind.
-pub fn forget_closed_handles() {
-    let mut watched = lock(&WATCHED);
+pub fn remove_dropped_components() {
+    let mut watched = lock(&COMPONENTS);
     watched.retain(|one| one.strong_count() > 0);
     if watched.is_empty() {
         *watched = Vec::new();
     }
 }
 
-/// Runs before a fork: takes all locks, the log's last.
+/// Runs before a fork. Acquires all locks, with the logger's lock last.
 extern "C" fn before() {
-    let watched = lock(&WATCHED);
-    let components: Vec<Arc<dyn Forks>> = watched.iter().filter_map(Weak::upgrade).collect();
+    let watched = lock(&COMPONENTS);
+    let components: Vec<Arc<dyn ForkAware>> = watched.iter().filter_map(Weak::upgrade).collect();
     let locks = components
         .iter()
         .rev()
@@ -187,7 +189,7 @@ extern "C" fn before() {
         .collect();
     let own_files = lock(&OWN_FILES);
     let last_lock = lock(&LAST_LOCK).map(|take| take());
-    *lock(&UNDER_WAY) = Some(ForkCell {
+    *lock(&FORK_IN_PROGRESS) = Some(ForkCell {
         fork: Fork { locks, components },
         watched,
         own_files,
@@ -195,21 +197,21 @@ extern "C" fn before() {
     });
 }
 
-/// Runs after a fork: closes own files in the child, releases the locks, and calls the components.
+/// Runs after a fork. Closes each [`ForkClosedFile`] in the child, releases the locks, and calls the components.
 fn after(side: &Side) {
     let Some(ForkCell {
         fork,
         watched,
         mut own_files,
         last_lock,
-    }) = lock(&UNDER_WAY).take()
+    }) = lock(&FORK_IN_PROGRESS).take()
     else {
         return;
     };
     drop(last_lock);
     if matches!(side, Side::Child(_)) {
         for descriptor in own_files.drain(..) {
-            // SAFETY: it was open at the fork, and the threads that used it exist only in the parent.
+            // SAFETY: the descriptor was open at the fork, and the threads that used it exist only in the parent.
             unsafe { system::close(descriptor) };
         }
     }

@@ -1,41 +1,42 @@
-//! Full paths of this machine, with `/` as separator on all systems. A folder other than a root does not end in `/`.
+//! Full paths on this machine, with `/` as the separator on all systems. The path of a folder ends in `/` only if the
+//! folder is a root.
 
 use std::borrow::Cow;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::files::{bytes_of, named};
+use super::files::{bytes_of, path_from_bytes};
 use super::system::local_path as system;
 
-/// Normalizes a path of the host to `/` as separator. On Windows, also removes `\\?\` and changes the case of names to
-/// that on the disk.
+/// Normalizes a path from the host, so that the separator is `/`. On Windows, also removes the prefix `\\?\`, and
+/// changes names to their case on disk.
 #[must_use]
 pub fn normalize_host_path(path: &[u8]) -> Cow<'_, [u8]> {
     system::normalize_host_path(path)
 }
 
-/// Converts a normalized path to the form that users of this system write.
+/// Converts a normalized path to the form in which users of this system write paths.
 #[must_use]
-pub fn shown(path: &[u8]) -> Cow<'_, [u8]> {
+pub fn to_native(path: &[u8]) -> Cow<'_, [u8]> {
     system::shown(path)
 }
 
-/// Returns a path without links, dots and the prefix `\\?\`, which Windows adds to such paths.
+/// Resolves the links and dots in a path. Removes the prefix `\\?\`, which Windows adds to resolved paths.
 ///
 /// # Errors
-/// Errors of the operating system.
+/// Operating system errors.
 pub fn canonical(path: &Path) -> io::Result<PathBuf> {
     let path = path.canonicalize().or_else(|error| system::named_only(path, error))?;
-    Ok(named(shown(bytes_of(&path))))
+    Ok(path_from_bytes(to_native(bytes_of(&path))))
 }
 
-/// Returns a path that SQLite can open: with the prefix `\\?\` if it is too long for Windows otherwise.
+/// Returns a path that SQLite can open. On Windows, adds the prefix `\\?\` to a long path.
 #[must_use]
 pub fn for_sqlite(path: &Path) -> Cow<'_, Path> {
     system::for_sqlite(path)
 }
 
-/// Returns the root of a path: `/`, or `D:/` or `//server/share/` on Windows. Empty for a relative path.
+/// Returns the root of a path: `/`, or, on Windows, `D:/` or `//server/share/`. The root of a relative path is empty.
 #[must_use]
 pub fn root(path: &[u8]) -> &[u8] {
     system::root(path)

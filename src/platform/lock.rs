@@ -1,4 +1,4 @@
-//! Advisory locks between processes: one file per lock. The kernel releases a lock when its holder dies.
+//! Advisory locks between processes, with one file for each lock. The kernel releases a lock when its holder dies.
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -7,22 +7,22 @@ use std::time::Duration;
 
 use super::deadline::Deadline;
 use super::files;
-use super::fork::OwnFile;
+use super::fork::ForkClosedFile;
 use super::system;
 
-/// A held lock, released when dropped, even if a forked child is alive. The file stays, because removing it could let
-/// two processes lock two different files.
+/// A held lock, which is released when dropped, even if a forked child is alive. The lock file is never removed,
+/// because two processes could then lock two different files.
 #[derive(Debug)]
 pub struct FileLock {
-    _file: OwnFile,
+    _file: ForkClosedFile,
 }
 
 impl FileLock {
     /// Waits for the lock on a file, polling every few milliseconds. Returns `None` at `deadline`, or when `give_up`
-    /// returns `true`. Creates a missing file.
+    /// returns `true`. Creates the file if it is missing.
     ///
     /// # Errors
-    /// The file cannot be created, or its file system has no locks ([`FileLock::are_missing`]).
+    /// Fails if the file cannot be created, or if its file system does not support locks ([`FileLock::is_unsupported`]).
     pub fn acquire(path: &Path, deadline: Deadline, give_up: &dyn Fn() -> bool) -> io::Result<Option<Self>> {
         Self::take(|| files::open_or_create(path), deadline, give_up)
     }
@@ -30,9 +30,9 @@ impl FileLock {
     /// Waits for the lock on an existing folder, as [`FileLock::acquire`] does for a file.
     ///
     /// # Errors
-    /// The folder is missing, or its file system has no locks.
+    /// Fails if the folder is missing, or if its file system does not support locks.
     pub fn on_folder(path: &Path, deadline: Deadline, give_up: &dyn Fn() -> bool) -> io::Result<Option<Self>> {
-        Self::take(|| files::lock_of_folder(path), deadline, give_up)
+        Self::take(|| files::open_folder_lock(path), deadline, give_up)
     }
 
     /// Opens a file and waits for its lock. The parameters are those of [`FileLock::acquire`].
@@ -42,19 +42,19 @@ impl FileLock {
         give_up: &dyn Fn() -> bool,
     ) -> io::Result<Option<Self>> {
         failpoint!(Lock);
-        let file = OwnFile::open(open)?;
+        let file = ForkClosedFile::open(open)?;
         let is_locked = wait_for(deadline, give_up, || file.try_lock())?;
         Ok(is_locked.then_some(Self { _file: file }))
     }
 
-    /// Returns whether the error means that the file system has no locks.
+    /// Returns whether the error means that the file system does not support locks.
     #[must_use]
-    pub fn are_missing(error: &io::Error) -> bool {
+    pub fn is_unsupported(error: &io::Error) -> bool {
         error.kind() == io::ErrorKind::Unsupported || system::files::has_no_locks(error)
     }
 }
 
-/// Calls `take` until it takes the lock. Returns `false` at the deadline, or when `give_up` returns `true`.
+/// Calls `take` until it acquires the lock. Returns `false` if the deadline passes, or if `give_up` returns `true`.
 fn wait_for(
     deadline: Deadline,
     give_up: &dyn Fn() -> bool,
@@ -75,17 +75,17 @@ fn wait_for(
     }
 }
 
-/// Tests whether locks on this file work: while one holder has the lock, a second must not get it, and afterwards it
-/// must. Creates a missing file.
+/// Returns whether locks on this file work: a second holder must not acquire the lock while the first holder has it,
+/// and must be able to acquire it afterwards. Creates the file if it is missing.
 ///
 /// # Errors
-/// The file cannot be created, or its file system has no locks.
-pub fn trial(path: &Path) -> io::Result<bool> {
+/// Fails if the file cannot be created, or if its file system does not support locks.
+pub fn do_locks_work(path: &Path) -> io::Result<bool> {
     let (first, second) = (
-        OwnFile::open(|| files::open_or_create(path))?,
-        OwnFile::open(|| files::open_or_create(path))?,
+        ForkClosedFile::open(|| files::open_or_create(path))?,
+        ForkClosedFile::open(|| files::open_or_create(path))?,
     );
-    let take = |file: &OwnFile| match file.try_lock() {
+    let take = |file: &ForkClosedFile| match file.try_lock() {
         Ok(()) => Ok(true),
         Err(TryLockError::WouldBlock) => Ok(false),
         Err(TryLockError::Error(error)) => Err(error),

@@ -1,10 +1,10 @@
-use super::{Deadline, FileLock, trial};
+use super::{Deadline, FileLock, do_locks_work};
 
 #[test]
 fn locks_work_where_the_tests_run() {
     let folder = tempfile::tempdir().expect("a folder");
-    assert!(trial(&folder.path().join("lock")).expect("a lock"));
-    trial(&folder.path().join("missing/lock")).expect_err("no such folder");
+    assert!(do_locks_work(&folder.path().join("lock")).expect("a lock"));
+    do_locks_work(&folder.path().join("missing/lock")).expect_err("no such folder");
 }
 
 #[test]

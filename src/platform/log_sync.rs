@@ -1,4 +1,4 @@
-//! Forces the write-ahead log of a connection to the disk.
+//! Syncs a connection's write-ahead log to disk.
 
 use std::ptr::{null, null_mut};
 
@@ -7,14 +7,14 @@ use rusqlite::ffi::{
     Error, SQLITE_FCNTL_JOURNAL_POINTER, SQLITE_OK, SQLITE_SYNC_FULL, sqlite3_file, sqlite3_file_control,
 };
 
-/// Syncs the write-ahead log, which a commit with `synchronous = NORMAL` does not do. Also syncs its name if this
-/// connection created it. Uses SQLite's own descriptor, since closing another one would release locks.
+/// Syncs the write-ahead log, since a commit with `synchronous = NORMAL` does not. Also syncs the log's name if this
+/// connection created the log. Uses SQLite's own descriptor, since closing another descriptor would release locks.
 ///
 /// # Errors
-/// Errors of SQLite. The disk may then lack commits.
+/// SQLite errors. After an error, commits may be missing on disk.
 pub fn sync_log(connection: &Connection) -> rusqlite::Result<()> {
     let mut file: *mut sqlite3_file = null_mut();
-    // SAFETY: the connection is open, and used by this thread alone. The file is open as long as the connection, and an
+    // SAFETY: the connection is open, and only this thread uses it. The file is open as long as the connection, and an
     // open file has methods.
     let code = unsafe {
         let file_pointer = (&raw mut file).cast();

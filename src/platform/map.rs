@@ -1,9 +1,10 @@
 //! Memory-mapped files: read-only maps of segments, and the one writable page that processes share.
 //!
-//! The maps are sound because of rules for the files. A segment is written under another name, renamed into place, and
-//! never changed or truncated afterwards. The shared page has its full size before it has its name, is never truncated,
-//! and is only accessed through atomics. Changes by other programs *while the files are open* are out of scope
-//! (`docs/design/processes.md`): a truncated map causes a bus error in any language.
+//! The maps are sound because the files follow rules. A segment is written under a temporary name, renamed into place,
+//! and never changed or truncated afterwards. The file with the shared page is extended to its full size before it is
+//! renamed into place, is never truncated, and is accessed only through atomics. Changes by other programs *while the
+//! files are open* are out of scope (`docs/design/processes.md`): in any language, accessing a truncated map causes a
+//! bus error.
 
 use std::fs::File;
 use std::io::{self, Read, Seek};
@@ -17,50 +18,49 @@ use memmap2::{Mmap, MmapOptions, MmapRaw};
 use super::files;
 use super::system::futex;
 
-/// How to load a segment.
+/// The method for loading a segment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MapMode {
-    /// Memory-mapped: pages are read on demand, and all processes share one copy.
+    /// Map the file: pages are read on demand, and all processes share one copy.
     #[default]
     Map,
-    /// Read into memory, for file systems where mapping is unreliable.
+    /// Read the file into memory, for file systems on which mapping is unreliable.
     Read,
 }
 
 /// The content of a file that does not change.
 pub struct FileBytes {
-    /// Points into `_owner`, whose content neither moves nor changes, so that lookups need not branch on the kind of
-    /// owner.
+    /// Points into `_owner`, whose content neither moves nor changes, so that lookups need not check the kind of owner.
     bytes: *const [u8],
     _owner: Owner,
 }
 
-/// Where the bytes are.
+/// The owner of the bytes.
 enum Owner {
     Map { _map: Mmap },
     Memory { _bytes: Vec<u8> },
 }
 
-// SAFETY: the bytes are never written to while this lives, so any thread may read and drop it.
+// SAFETY: the bytes are never written to while the value lives, so any thread can read and drop it.
 unsafe impl Send for FileBytes {}
 // SAFETY: as above.
 unsafe impl Sync for FileBytes {}
 
 impl FileBytes {
-    /// Maps or reads the file. Reads it if it cannot be mapped, as on a file system without maps or at the process's
-    /// limit of maps.
+    /// Maps or reads the file. Also reads the file if it cannot be mapped, for example because the file system does not
+    /// support maps, or the process has too many maps.
     ///
     /// # Errors
-    /// Errors of opening and reading.
+    /// Errors from opening or reading the file.
     pub fn open(path: &Path, mode: MapMode) -> io::Result<Self> {
-        Self::of(files::readable(path)?, mode)
+        Self::from_file(files::open_for_reading(path)?, mode)
     }
 
-    /// Opens a file as [`Self::open`], through a handle. Another process may have removed the file's name.
+    /// Maps or reads an open file, as [`Self::open`] does. Another process may have removed the file's name.
     ///
     /// # Errors
-    /// Errors of reading.
-    pub fn of(mut file: File, mode: MapMode) -> io::Result<Self> {
+    /// Errors from reading the file.
+    pub fn from_file(mut file: File, mode: MapMode) -> io::Result<Self> {
         if matches!(mode, MapMode::Map) {
             // SAFETY: a segment is neither changed nor truncated once it has its name; see the module's comment.
             if let Ok(map) = unsafe { MmapOptions::new().map(&file) } {
@@ -78,22 +78,22 @@ impl FileBytes {
 }
 
 impl FileBytes {
-    /// Prefetches the cache line at an offset; no effect beyond the end.
+    /// Prefetches the cache line at an offset. Has no effect if the offset is beyond the end.
     #[inline]
     pub fn prefetch(&self, offset: usize) {
         if offset < self.len() {
-            // SAFETY: within the bytes.
+            // SAFETY: the offset is within the bytes.
             let byte = unsafe { self.as_ptr().add(offset) };
             prefetch(byte);
         }
     }
 }
 
-/// Prefetches the cache line of an address; any address is allowed.
+/// Prefetches the cache line at an address. Any address is allowed.
 #[inline]
 pub fn prefetch(byte: *const u8) {
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: it changes no memory and never faults, and every x86_64 processor has it.
+    // SAFETY: a prefetch changes no memory and never faults, and every x86_64 processor supports it.
     unsafe {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
         _mm_prefetch::<_MM_HINT_T0>(byte.cast());
@@ -132,45 +132,45 @@ impl Deref for FileBytes {
 /// Size of a shared page in bytes.
 pub const PAGE: usize = 4096;
 
-/// Polling interval if the system cannot wait for a word.
+/// Polling interval if the system cannot wait for changes to a word.
 const POLL: Duration = Duration::from_millis(50);
 
-// 32-bit and 64-bit processes share pages, and a word across two cache lines would not be atomic.
+// 32-bit and 64-bit processes can share a page, and a word that spans two cache lines would not be atomic.
 const _: () = assert!(size_of::<[AtomicU64; PAGE / 8]>() == PAGE && align_of::<AtomicU64>() == 8);
 
-/// One page of a file, mapped shared and writable.
+/// One page of a file, mapped as shared and writable.
 pub struct SharedPage(MmapRaw);
 
 impl SharedPage {
     /// Maps the first page of a file that is open for reading and writing and has at least [`PAGE`] bytes.
     ///
     /// # Errors
-    /// [`io::ErrorKind::UnexpectedEof`] for a shorter file, and those of mapping.
+    /// [`io::ErrorKind::UnexpectedEof`] for a shorter file; also errors from mapping the file.
     pub fn map(file: &File) -> io::Result<Self> {
-        // Touching a page after the end of the file would be a bus error.
+        // Accessing a page beyond the end of the file would cause a bus error.
         if file.metadata()?.len() < PAGE as u64 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         Ok(Self(MmapOptions::new().len(PAGE).map_raw(file)?))
     }
 
-    /// Returns the page as atomic words, which any number of processes may use.
+    /// Returns the page as atomic words, which any number of processes can use concurrently.
     #[must_use]
     #[allow(clippy::cast_ptr_alignment)] // A page is aligned to more than a word.
     pub fn words(&self) -> &[AtomicU64; PAGE / 8] {
-        // SAFETY: the map is PAGE bytes long, aligned to a page, readable and writable, and lives as long as `self`. It
-        // is only ever touched through atomics, by every process.
+        // SAFETY: the map is PAGE bytes long, aligned to a page, readable and writable, and lives as long as `self`.
+        // Every process accesses the page only through atomics.
         unsafe { &*self.0.as_ptr().cast::<[AtomicU64; PAGE / 8]>() }
     }
 
-    /// Waits while the word with this index has this value, until another thread or process changes it and calls
-    /// [`Self::wake`], a signal arrives, or the timeout passes. May wake spuriously.
+    /// Waits while the word with this index has this value. Returns when another thread or process changes the word and
+    /// calls [`Self::wake`], when a signal arrives, or when the timeout passes. Spurious wakeups are possible.
     pub fn wait(&self, index: usize, value: u64, timeout: Duration) {
         let word = &self.words()[index];
         if futex::wait(word, value, timeout) {
             return;
         }
-        // The system cannot wait for the word, or forbids it: poll.
+        // Poll, since the system does not support or does not allow the wait.
         if word.load(Ordering::SeqCst) == value {
             std::thread::sleep(timeout.min(POLL));
         }

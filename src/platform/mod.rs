@@ -1,9 +1,9 @@
-//! Features of the operating system. Besides `bindings/c`, the only code with `unsafe`; each block says why it is
-//! sound. Nothing here knows Plex.
+//! Wraps the operating system. Besides `bindings/c`, only this module contains `unsafe` code. A comment at each block
+//! explains why the block is sound. Nothing in this module depends on Plex.
 
 #![allow(unsafe_code)]
 
-/// Calls the hook that a test installed for this step. Does nothing without the feature `testing`.
+/// Calls the failpoint that a test has installed, before a file operation. Does nothing without the feature `testing`.
 macro_rules! failpoint {
     ($step:ident $(($($path:expr),+))?) => {
         #[cfg(feature = "testing")]
@@ -37,8 +37,8 @@ pub mod swap;
 pub mod thread;
 pub mod write_out;
 
-// The only place that chooses an operating system. The modules above document the functions; each system's module has
-// their bodies.
+// Only this file selects the operating system. The modules above document the functions, and each system's module
+// implements them.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod linux;
 #[cfg(all(unix, not(any(target_os = "linux", target_os = "android"))))]

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use super::clock::coarse_ms;
 
-/// Longest wait of [`ShortWait`].
+/// Maximum wait of [`ShortWait`].
 const MAX_WAIT: Duration = Duration::from_millis(200);
-/// After a wait has reached [`MAX_WAIT`], calls do not wait for this time.
+/// Time after a timeout during which [`ShortWait`] does not wait at all, in ms.
 const NO_WAIT_MS: u64 = 5_000;
-/// Interval between attempts.
+/// Interval between attempts to lock a mutex.
 const RETRY_INTERVAL: Duration = Duration::from_micros(50);
 
 /// Locks a mutex and ignores poisoning, so that a panic in one call leaves the handle usable.
@@ -18,7 +18,7 @@ pub fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Locks a mutex if it is free now, and ignores poisoning, as [`lock`] does.
+/// Locks a mutex if it is free now; otherwise returns `None`. Ignores poisoning, as [`lock`] does.
 pub fn try_lock<T: ?Sized>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
     match mutex.try_lock() {
         Ok(guard) => Some(guard),
@@ -27,8 +27,8 @@ pub fn try_lock<T: ?Sized>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
     }
 }
 
-/// Locks a mutex by this moment; `None` if another thread holds it for longer. Polls, so use it only for locks that are
-/// held for milliseconds.
+/// Locks a mutex; `None` if another thread still holds it at `moment`. Polls, so use this function only for locks that
+/// are held for milliseconds.
 pub fn lock_by<T: ?Sized>(mutex: &Mutex<T>, moment: Instant) -> Option<MutexGuard<'_, T>> {
     loop {
         let locked = try_lock(mutex);
@@ -39,16 +39,16 @@ pub fn lock_by<T: ?Sized>(mutex: &Mutex<T>, moment: Instant) -> Option<MutexGuar
     }
 }
 
-/// A short timeout for locks, long enough for a reader to finish but not for a process that hangs. After a timeout,
-/// calls do not wait at all for a while.
+/// A short timeout for locks, which is long enough for a reader to finish, but does not wait for a process that hangs.
+/// For some seconds after a timeout, calls do not wait at all.
 #[derive(Default)]
 pub struct ShortWait {
     no_wait_until_ms: AtomicU64,
 }
 
 impl ShortWait {
-    /// Returns how long to wait for a lock now: zero for a while after a timeout.
-    pub fn patience(&self) -> Duration {
+    /// Returns the maximum time to wait for a lock now, which is zero for some seconds after a timeout.
+    pub fn current_timeout(&self) -> Duration {
         if coarse_ms() < self.no_wait_until_ms.load(Ordering::Relaxed) {
             Duration::ZERO
         } else {
@@ -56,8 +56,8 @@ impl ShortWait {
         }
     }
 
-    /// Notes that a wait of this length timed out, so that the next calls do not wait.
-    pub fn gave_up(&self, patience: Duration) {
+    /// Records that a wait of length `patience` timed out, so that the next calls do not wait.
+    pub fn note_timeout(&self, patience: Duration) {
         if !patience.is_zero() {
             let until = coarse_ms().saturating_add(NO_WAIT_MS);
             self.no_wait_until_ms.store(until, Ordering::Relaxed);
@@ -66,10 +66,10 @@ impl ShortWait {
 
     /// Locks a mutex; `None` if another thread holds it for too long.
     pub fn lock<'m, T: ?Sized>(&self, mutex: &'m Mutex<T>) -> Option<MutexGuard<'m, T>> {
-        let patience = self.patience();
+        let patience = self.current_timeout();
         let locked = lock_by(mutex, Instant::now() + patience);
         if locked.is_none() {
-            self.gave_up(patience);
+            self.note_timeout(patience);
         }
         locked
     }

@@ -1,4 +1,4 @@
-//! Detects errors from the limit on open files, and adds the remedy to their text.
+//! Detects errors that the limit on open files causes, and adds a remedy to their messages.
 
 use std::io;
 
@@ -10,7 +10,7 @@ pub fn is_out_of_files(error: &io::Error) -> bool {
     system::is_out_of_files(error)
 }
 
-/// Returns the text of a system error, with the remedy if no more files can be opened.
+/// Returns the message of a system error, with a remedy if no more files can be opened.
 #[must_use]
 pub fn text_of(error: &io::Error) -> String {
     if is_out_of_files(error) {

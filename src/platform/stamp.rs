@@ -1,4 +1,4 @@
-//! Stamps that detect a changed file: inode, length and modification time.
+//! Stamps that detect changes to a file by its inode, length and times.
 
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -6,20 +6,20 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::files::{FileFacts, FileType, Inode};
 use super::system;
 
-/// Resolution of file times, with a margin. A second write within this time may leave the stamp unchanged.
+/// Resolution of file times, plus a margin. A second write within this time may leave the stamp unchanged.
 const SETTLING_TIME: Duration = Duration::from_millis(50);
 
 /// Maximum length of a stamp in bytes.
 const LENGTH: usize = 88;
 
-/// Which attributes of a file a stamp contains, besides its inode.
+/// The attributes that a file's stamp contains, besides the inode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Compared {
+pub enum StampContent {
     /// Content and metadata.
     All,
-    /// Only the content, since another program may set owner and permissions again.
+    /// Only the content, for a file whose owner and permissions another program may set again.
     Content,
-    /// Nothing, since the file is mapped, so its times do not show changes.
+    /// Nothing, for a mapped file, whose times do not show changes.
     Nothing,
 }
 
@@ -30,23 +30,24 @@ pub struct FileStamp {
     pub file: Inode,
     /// The encoded attributes.
     pub bytes: Vec<u8>,
-    /// Whether the last change is so old that the next one will change the stamp. File times have a limited resolution.
+    /// Whether the last change is old enough that the next change is certain to alter the stamp. File times have a
+    /// limited resolution.
     pub is_settled: bool,
 }
 
 impl FileStamp {
     /// Returns the stamp of a regular file; `None` for anything else.
     #[must_use]
-    pub fn of(path: &Path, compared: Compared) -> Option<Self> {
+    pub fn of(path: &Path, compared: StampContent) -> Option<Self> {
         let facts = FileFacts::of(path).ok().filter(|facts| facts.kind == FileType::File)?;
         let times: &[(i64, i64)] = match compared {
-            Compared::All => &[facts.written, facts.changed],
-            Compared::Content => &[facts.written],
-            Compared::Nothing => &[],
+            StampContent::All => &[facts.written, facts.changed],
+            StampContent::Content => &[facts.written],
+            StampContent::Nothing => &[],
         };
         let mut bytes = Vec::with_capacity(LENGTH);
         bytes.extend(facts.inode.bytes());
-        if compared != Compared::Nothing {
+        if compared != StampContent::Nothing {
             bytes.extend(facts.length.to_le_bytes());
         }
         for (seconds, nanoseconds) in times {
@@ -61,7 +62,7 @@ impl FileStamp {
     }
 }
 
-/// Returns whether a file time is so old that a later change will have another time.
+/// Returns whether a file time is old enough that a later change is certain to have a different time.
 fn is_settled((seconds, nanoseconds): (i64, i64)) -> bool {
     #[cfg(feature = "testing")]
     if super::failpoints::frozen_ms().is_some() {
@@ -74,9 +75,9 @@ fn is_settled((seconds, nanoseconds): (i64, i64)) -> bool {
     moment.is_some_and(|moment| moment <= SystemTime::now())
 }
 
-/// Returns an identifier of this boot; `None` if unavailable. Stamps of different boots must not be compared, since a
-/// power cut may bring back an older state of a file.
+/// Returns an identifier for the current boot; `None` if it is unavailable. Stamps from different boots must not be
+/// compared, since a power cut can restore an older state of a file.
 #[must_use]
-pub fn boot() -> Option<Vec<u8>> {
+pub fn boot_id() -> Option<Vec<u8>> {
     system::boot()
 }

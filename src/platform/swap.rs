@@ -1,12 +1,13 @@
-//! A value that many threads read without waiting while one thread replaces it.
+//! A value that many threads can read without waiting while another thread replaces the value.
 //!
-//! A reader increments one of 64 counters, loads the pointer, reads, and decrements the counter. A writer swaps the
-//! pointer, and keeps the old value until it has then seen each counter at zero once. It reads a counter by a
-//! read-modify-write without effect, which orders the read with increments. It sees an earlier increment. A later
-//! increment synchronises with the read, so that its reader sees the new pointer. (`tests/loom.rs` has the model.)
+//! A reader increments one of 64 counters, loads the pointer, reads the value, and decrements the counter. A writer
+//! swaps the pointer, and keeps the old value until the writer has seen each counter at zero after the swap. The writer
+//! reads a counter with a read-modify-write operation that adds zero. Therefore the writer sees each earlier increment,
+//! and each later increment synchronizes with the writer's read, so that the reader sees the new pointer.
+//! `tests/loom.rs` contains a model of this algorithm.
 //!
-//! Other crates for this keep lists in thread-locals with destructors, which prevent a library from being unloaded by
-//! `dlclose`. Here threads are distinguished by the address of a thread-local byte without destructor.
+//! Other crates for this purpose keep lists in thread-local values with destructors, which prevent `dlclose` from
+//! unloading a library. This module distinguishes threads by the address of a thread-local byte without a destructor.
 
 #[cfg(not(loom))]
 use std::sync::{
@@ -22,7 +23,7 @@ use loom::sync::{
 
 use std::ops::Deref;
 
-/// Number of counters. More would cost memory; with fewer, threads would share cache lines.
+/// Number of counters. More counters would cost memory; with fewer counters, more threads would share cache lines.
 const COUNTERS: usize = if cfg!(loom) { 2 } else { 64 };
 
 /// A counter on its own pair of cache lines, so that readers do not slow each other down. Processors fetch cache lines
@@ -30,28 +31,28 @@ const COUNTERS: usize = if cfg!(loom) { 2 } else { 64 };
 #[repr(align(128))]
 struct Counter(AtomicUsize);
 
-/// The current value, and replaced ones that may still be read.
-pub struct Swap<T> {
+/// The current value, and replaced values that may still have readers.
+pub struct SwapCell<T> {
     current: AtomicPtr<T>,
     readers: [Counter; COUNTERS],
-    /// Only writers lock this.
+    /// The replaced values. Only writers lock this list.
     retired: Mutex<Vec<Retired<T>>>,
 }
 
 /// A replaced value that may still have readers.
 struct Retired<T> {
     value: *mut T,
-    /// Bit n is set until counter n was seen at zero after the replacement.
+    /// Bit n is set until a writer has seen counter n at zero after the replacement.
     waiting: u64,
 }
 
 // SAFETY: many threads get `&T`, and any writer's thread may drop `T`, so `T` must be both `Send` and `Sync`.
-unsafe impl<T: Send + Sync> Send for Swap<T> {}
+unsafe impl<T: Send + Sync> Send for SwapCell<T> {}
 // SAFETY: as above.
-unsafe impl<T: Send + Sync> Sync for Swap<T> {}
+unsafe impl<T: Send + Sync> Sync for SwapCell<T> {}
 
-impl<T> Swap<T> {
-    /// Creates a swap with this value.
+impl<T> SwapCell<T> {
+    /// Creates a swap that contains `value`.
     pub fn new(value: T) -> Self {
         Self {
             current: AtomicPtr::new(Box::into_raw(Box::new(value))),
@@ -60,14 +61,14 @@ impl<T> Swap<T> {
         }
     }
 
-    /// Returns the current value, which is valid while the guard lives. While guards live, writers keep old values.
+    /// Returns a guard for the current value, which stays valid as long as the guard lives.
     #[inline]
     pub fn read(&self) -> Guard<'_, T> {
-        self.read_as(this_thread())
+        self.read_as(thread_slot())
     }
 
-    /// Reads the value as [`Swap::read_folder`] does, for a thread with this number. Models need it, because their
-    /// threads are simulated.
+    /// Reads the value as [`SwapCell::read`] does, but for the thread with this number. Models use this function, because
+    /// their threads are simulated.
     #[inline]
     pub fn read_as(&self, thread: usize) -> Guard<'_, T> {
         let counter = &self.readers[thread % COUNTERS].0;
@@ -86,19 +87,19 @@ impl<T> Swap<T> {
             value: old,
             waiting: u64::MAX >> (64 - COUNTERS),
         });
-        self.free(&mut retired);
+        self.free_unread(&mut retired);
     }
 
-    /// Frees old values without readers. Returns the number of old values kept.
+    /// Frees old values without readers. Returns the number of old values that are still kept.
     #[cfg(any(test, loom))]
     pub fn collect(&self) -> usize {
         let mut retired = lock(&self.retired);
-        self.free(&mut retired);
+        self.free_unread(&mut retired);
         retired.len()
     }
 
-    /// Frees the old values that no reader can have any more.
-    fn free(&self, retired: &mut Vec<Retired<T>>) {
+    /// Frees the old values that no reader can still use.
+    fn free_unread(&self, retired: &mut Vec<Retired<T>>) {
         let mut idle = 0;
         for (bit, counter) in self.readers.iter().enumerate() {
             idle |= u64::from(counter.0.fetch_add(0, Ordering::AcqRel) == 0) << bit;
@@ -106,16 +107,17 @@ impl<T> Swap<T> {
         retired.retain_mut(|old| {
             old.waiting &= !idle;
             if old.waiting == 0 {
-                // SAFETY: the value left `current` before the counters were read, and each counter has been zero since.
-                // So no reader has it, and no later reader can load it. It came from a box.
+                // SAFETY: the value was removed from `current` before the counters were read, and each counter has been
+                // zero since then. Therefore no reader uses the value, and no later reader can load it. The value was
+                // allocated by a `Box`.
                 drop(unsafe { Box::from_raw(old.value) });
             }
             old.waiting != 0
         });
     }
 
-    /// Resets the counters in the child of a fork, because readers on other threads are gone without having decremented
-    /// them. The proof ensures that no other thread exists, and that this thread holds no guard.
+    /// Resets the counters in a forked child, because readers on other threads do not exist there and never decrement
+    /// their counters. The proof ensures that no other thread exists, and that this thread holds no guard.
     pub fn reset_after_fork(&self, _proof: &super::fork::SingleThreadProof) {
         for counter in &self.readers {
             counter.0.store(0, Ordering::Release);
@@ -123,19 +125,19 @@ impl<T> Swap<T> {
     }
 }
 
-impl<T> Drop for Swap<T> {
-    /// Frees the current value and the replaced ones.
+impl<T> Drop for SwapCell<T> {
+    /// Frees the current value and the replaced values.
     fn drop(&mut self) {
         for old in lock(&self.retired).drain(..) {
             // SAFETY: guards borrow `self`, so there are none. Each retired value is freed only once.
             drop(unsafe { Box::from_raw(old.value) });
         }
-        // SAFETY: as above, and the current value is not among the retired ones.
+        // SAFETY: as above, and the current value is not among the retired values.
         drop(unsafe { Box::from_raw(self.current.load(Ordering::Acquire)) });
     }
 }
 
-/// Locks a mutex. Poisoning is ignored, because no code under the lock panics halfway.
+/// Locks a mutex. Ignores poisoning, because no panic under the lock can leave the list inconsistent.
 #[cfg(not(loom))]
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
@@ -146,15 +148,16 @@ fn lock<T>(mutex: &Mutex<T>) -> loom::sync::MutexGuard<'_, T> {
     mutex.lock().expect("models do not poison")
 }
 
-/// Returns a slot, 0 to 63, that usually differs between threads, so that they seldom write the same cache line.
+/// Returns a slot from 0 to 63, usually different for each thread, so that threads rarely write to one cache line.
 #[inline]
-fn this_thread() -> usize {
+fn thread_slot() -> usize {
     thread_local! {
-        // Constant and without destructor: its address costs an addition, and nothing runs at the end of the thread.
+        // The byte is constant and has no destructor, so its address costs one addition, and nothing runs when the
+        // thread ends.
         static BYTE: u8 = const { 0 };
     }
-    // Thread-local blocks lie pages apart. Fibonacci hashing (2^64 divided by the golden ratio) moves the bits in which
-    // their addresses differ to the top six, 0 to 63.
+    // Thread-local blocks are pages apart. Fibonacci hashing (multiplication by 2^64 divided by the golden ratio) moves
+    // the bits in which their addresses differ to the top six bits, which are the slot.
     let address = BYTE.with(|byte| &raw const *byte as usize) as u64;
     (address.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 58) as usize
 }
@@ -176,7 +179,7 @@ impl<T> Deref for Guard<'_, T> {
 }
 
 impl<T> Drop for Guard<'_, T> {
-    /// Notes that this reader has ended, so that a writer can free the value.
+    /// Decrements the counter, so that a writer can free the value.
     #[inline]
     fn drop(&mut self) {
         self.counter.fetch_sub(1, Ordering::Release);

@@ -56,7 +56,7 @@ fn a_panic_continues_in_the_caller() {
 #[test]
 fn on_several_shares_work_and_passes_on_a_panic() {
     let (next, sum) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    on_several(3, || {
+    on_workers(3, || {
         loop {
             let own = next.fetch_add(1, Ordering::Relaxed);
             if own >= 1000 {
@@ -68,7 +68,7 @@ fn on_several_shares_work_and_passes_on_a_panic() {
     assert_eq!(sum.into_inner(), 499_500);
     let me = std::thread::current().id();
     let failed = std::panic::catch_unwind(|| {
-        on_several(1, || assert_eq!(std::thread::current().id(), me, "another thread"));
+        on_workers(1, || assert_eq!(std::thread::current().id(), me, "another thread"));
     });
     assert!(failed.is_err());
 }

@@ -1,7 +1,7 @@
 //! Answers every query in the same way: finds the libraries, searches the snapshot, takes the necessary steps (repair,
 //! verify, search the server, refresh), searches the snapshot again after each step, and returns the answer.
 //!
-//! [`Queries::check_rights`] is the loop, and [`QueryState::next_step`] determines the order of the steps. The loop
+//! [`Queries::ask`] is the loop, and [`QueryState::next_step`] determines the order of the steps. The loop
 //! takes each step a limited number of times, so every query ends with an answer or an error. The tests check this with
 //! random sequences of conditions.
 
@@ -96,7 +96,7 @@ impl Queries {
     }
 
     /// Answers a query from the given snapshot if no step is due; `call_then` then passes the answer to `then`.
-    /// Otherwise returns `then` unused in `Err`, and the caller must use [`Queries::check_rights`]. `question` must not
+    /// Otherwise returns `then` unused in `Err`, and the caller must use [`Queries::ask`]. `question` must not
     /// read the store.
     pub fn answer_at_once<Q: QueryKind, R, F>(
         &self,

@@ -85,7 +85,7 @@ fn can_list_folders(sync: &Synchronizer) -> bool {
 }
 
 impl<'p> FolderQuery<'p> {
-    /// Creates the query. `try_read_current`: see [`FolderQuery::try_read_current`].
+    /// Creates the query. `try_read_current`: see [`FolderQuery::at_once`].
     fn new(path: &'p NormalPath<'p>, at_once: bool) -> Self {
         Self {
             path,

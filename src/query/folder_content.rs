@@ -16,10 +16,10 @@ use crate::matching::{
 };
 use crate::model::{LibraryKind, Reason};
 use crate::platform::deadline::Deadline;
-use crate::platform::files::{is_gone, named};
+use crate::platform::files::{is_gone, path_from_bytes};
 use crate::platform::local_path;
 use crate::platform::mutex::lock;
-use crate::platform::thread::on_several;
+use crate::platform::thread::on_workers;
 use crate::sync::{Call, Resolved, Selection, Selector, segments_lost_error};
 
 /// Maximum number of attempts to rebuild damaged segments before a page fails.
@@ -181,7 +181,7 @@ impl Queries {
             let host_paths = || answer.candidates().iter().map(|found| mappings.host_path(found.path));
             mappings.can_invert_all()
                 && !host_paths().any(|host_path| *local_path::normalize_host_path(&host_path) == *path)
-                && host_paths().any(|host_path| named(host_path).symlink_metadata().is_ok())
+                && host_paths().any(|host_path| path_from_bytes(host_path).symlink_metadata().is_ok())
         };
         let session = self.reading.tokens.current().number();
         let status_in = |library: Option<&Selection>, has_case_twin: bool| {
@@ -284,7 +284,7 @@ fn retain_not_on_disk(files: &mut Vec<FolderFile<'_>>, mappings: &Mappings) {
 fn find_not_on_disk(files: &[FolderFile<'_>], mappings: &Mappings) -> Vec<(usize, OnDisk)> {
     let next_batch = AtomicUsize::new(0);
     let selected: Mutex<Vec<(usize, OnDisk)>> = Mutex::default();
-    on_several(WORKERS.min(files.len() / FILES_PER_BATCH), || {
+    on_workers(WORKERS.min(files.len() / FILES_PER_BATCH), || {
         let mut selected_here = Vec::new();
         loop {
             let start = next_batch.fetch_add(FILES_PER_BATCH, Ordering::Relaxed);
@@ -292,7 +292,7 @@ fn find_not_on_disk(files: &[FolderFile<'_>], mappings: &Mappings) -> Vec<(usize
                 break;
             };
             for (index, file) in (start..).zip(rest.iter().take(FILES_PER_BATCH)) {
-                let on_disk = match named(mappings.host_path(file.found.path)).metadata() {
+                let on_disk = match path_from_bytes(mappings.host_path(file.found.path)).metadata() {
                     Ok(_) => OnDisk::Assumed,
                     Err(error) if is_gone(&error) => OnDisk::Missing,
                     Err(_) => OnDisk::Unknown,

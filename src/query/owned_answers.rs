@@ -10,7 +10,7 @@ use super::answer::{Answer, FolderFacts};
 use crate::error::{Error, Result, Status};
 use crate::matching::{ItemRef, byte_string};
 use crate::model::{self, Confidence, ItemType, MatchKind, Reason};
-use crate::platform::files::named;
+use crate::platform::files::path_from_bytes;
 use crate::source::Kind;
 
 /// The status of a query.
@@ -113,7 +113,7 @@ impl Match {
         let candidates = answer.candidates().iter().map(|found| {
             let library = answer.library(found);
             Item {
-                path: (!found.path.is_empty()).then(|| named(found.path)),
+                path: (!found.path.is_empty()).then(|| path_from_bytes(found.path)),
                 section: library.map(|library| library.section.clone()),
                 library_title: library.map(|library| library.title.clone()),
                 ..Item::of_ref(&found.item, answer.kind)
@@ -255,7 +255,7 @@ impl Item {
         let without_ids = Self::of_ref(&ItemRef::from(&item), kind);
         Self {
             guids: Some(item.guids),
-            paths: Some(item.parts.into_iter().map(named).collect()),
+            paths: Some(item.parts.into_iter().map(path_from_bytes).collect()),
             ..without_ids
         }
     }

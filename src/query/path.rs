@@ -55,7 +55,7 @@ impl Queries {
 
     /// Finds the item for a path, in as many steps as necessary, and passes the answer to `then`. Removes empty
     /// components and `.` from the path, unless the original path is listed or recorded. `pin`: see
-    /// [`Queries::check_rights`].
+    /// [`Queries::ask`].
     pub fn match_path<R>(
         &self,
         pin: &mut EvictionPin<'_>,

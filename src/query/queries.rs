@@ -13,7 +13,7 @@ use crate::freshness::Policy;
 use crate::model::MatchKind;
 use crate::options::Options;
 use crate::platform::clock::Clock;
-use crate::platform::fork::Release;
+use crate::platform::fork::ForkLock;
 use crate::stats::Counters;
 use crate::sync::{IndexReader, Synchronizer};
 
@@ -57,7 +57,7 @@ impl Queries {
     }
 
     /// Acquires this component's locks before a fork. Dropping the returned values releases the locks.
-    pub fn lock_for_fork(self: &Arc<Self>) -> [Box<dyn Release>; 2] {
+    pub fn lock_for_fork(self: &Arc<Self>) -> [Box<dyn ForkLock>; 2] {
         [
             MappingSamples::lock_for_fork(self, |queries| &queries.samples),
             Walks::lock_for_fork(self, |queries| &queries.walks),

@@ -1,4 +1,4 @@
-//! The trait for kinds of queries, which [`Queries::check_rights`] answers: by path, folder, GUID or title.
+//! The trait for kinds of queries, which [`Queries::ask`] answers: by path, folder, GUID or title.
 
 use super::answer::Answer;
 use super::queries::Queries;

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::matching::mapping_proposals::{ProposedMapping, Samples};
 use crate::model::IdentityId;
-use crate::platform::fork::{Release, hold};
+use crate::platform::fork::{ForkLock, lock_for_fork};
 use crate::platform::mutex::lock;
 
 /// Maximum number of suffix matches to count.
@@ -27,8 +27,8 @@ struct SampleCounts {
 impl MappingSamples {
     /// Acquires the lock before a fork. Dropping the returned value releases the lock. `within` returns the samples in
     /// `owner`.
-    pub fn lock_for_fork<O: 'static>(owner: &Arc<O>, within: fn(&O) -> &Self) -> Box<dyn Release> {
-        Box::new(hold(owner, |owner| &within(owner).0))
+    pub fn lock_for_fork<O: 'static>(owner: &Arc<O>, within: fn(&O) -> &Self) -> Box<dyn ForkLock> {
+        Box::new(lock_for_fork(owner, |owner| &within(owner).0))
     }
 
     /// Counts a suffix match between a host path and a listed path in a view. Does nothing after [`MAX_SAMPLES`]

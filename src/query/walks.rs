@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::disk::WalkProgress;
 use crate::error::{Result, invalid_argument_error};
-use crate::platform::fork::{Release, hold};
+use crate::platform::fork::{ForkLock, lock_for_fork};
 use crate::platform::mutex::lock;
 
 /// Maximum number of stored walks, since a host may abandon walks.
@@ -22,8 +22,8 @@ pub struct Walks(Mutex<VecDeque<(u64, WalkProgress)>>);
 impl Walks {
     /// Acquires the lock before a fork. Dropping the returned value releases the lock. `within` returns the walks in
     /// `owner`.
-    pub fn lock_for_fork<O: 'static>(owner: &Arc<O>, within: fn(&O) -> &Self) -> Box<dyn Release> {
-        Box::new(hold(owner, |owner| &within(owner).0))
+    pub fn lock_for_fork<O: 'static>(owner: &Arc<O>, within: fn(&O) -> &Self) -> Box<dyn ForkLock> {
+        Box::new(lock_for_fork(owner, |owner| &within(owner).0))
     }
 
     /// Removes the walk with this number from the list and returns it, so that no other call can use the walk until

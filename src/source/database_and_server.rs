@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result, Status};
 use crate::model::{Item, Library, Server};
-use crate::platform::fork::Release;
+use crate::platform::fork::ForkLock;
 
 use super::contract::{
     Abilities, Bounds, EditRequest, Event, IndexedItems, Kind, LocatedItem, PageEnd, PageRequest, Source,
@@ -200,7 +200,7 @@ impl Source for DatabaseAndServer {
     }
 
     /// Takes the locks of the database and the server.
-    fn before_fork(self: Arc<Self>) -> Vec<Box<dyn Release>> {
+    fn before_fork(self: Arc<Self>) -> Vec<Box<dyn ForkLock>> {
         let mut locks = Arc::clone(&self.database).before_fork();
         locks.extend(Arc::clone(&self.server).before_fork());
         locks

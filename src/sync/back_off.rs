@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::error::{Error, Status};
 use crate::platform::clock::Clock;
-use crate::platform::fork::{Release, hold};
+use crate::platform::fork::{ForkLock, lock_for_fork};
 use crate::platform::mutex::lock;
 use crate::source::Kind;
 use crate::stats::Counters;
@@ -40,8 +40,8 @@ impl BackOff {
     }
 
     /// Locks this struct for a fork until the returned value is dropped. `part` returns this struct from `owner`.
-    pub fn lock_for_fork<O: 'static>(owner: &Arc<O>, part: fn(&O) -> &Self) -> Box<dyn Release> {
-        Box::new(hold(owner, |owner| &part(owner).failure))
+    pub fn lock_for_fork<O: 'static>(owner: &Arc<O>, part: fn(&O) -> &Self) -> Box<dyn ForkLock> {
+        Box::new(lock_for_fork(owner, |owner| &part(owner).failure))
     }
 
     /// Starts a pause after a failure of the server or the store. Logs repeated failures only once.

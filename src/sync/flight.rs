@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::engine::Store;
 use crate::error::Result;
-use crate::platform::fork::{Release, hold};
+use crate::platform::fork::{ForkLock, lock_for_fork};
 use crate::platform::lock::FileLock;
 use crate::platform::mutex::lock;
 use crate::source::Bounds;
@@ -27,8 +27,8 @@ pub struct SingleFlight {
 
 impl SingleFlight {
     /// Locks this struct for a fork until the returned value is dropped. `part` returns this struct from `owner`.
-    pub fn lock_for_fork<O: 'static>(owner: &Arc<O>, part: fn(&O) -> &Self) -> Box<dyn Release> {
-        Box::new(hold(owner, |owner| &part(owner).by_name))
+    pub fn lock_for_fork<O: 'static>(owner: &Arc<O>, part: fn(&O) -> &Self) -> Box<dyn ForkLock> {
+        Box::new(lock_for_fork(owner, |owner| &part(owner).by_name))
     }
 
     /// Runs `work` as soon as no other thread or process runs work with this name; `None` if that exceeds `bounds`.

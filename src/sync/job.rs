@@ -21,7 +21,7 @@ use crate::model::{IdentityId, Item, Library};
 use crate::options::Options;
 use crate::platform::clock::Clock;
 use crate::platform::deadline::Deadline;
-use crate::platform::fork::Release;
+use crate::platform::fork::ForkLock;
 use crate::platform::thread::on_worker;
 use crate::source::{Abilities, Bounds, EditRequest, LocatedItem, Session, Source, WantedPath};
 use crate::stats::{Activity, Counters};
@@ -136,7 +136,7 @@ pub trait Peers: Any + Send + Sync {
     }
 
     /// Takes all locks for a fork. Dropping the returned values releases the locks.
-    fn hold(&self) -> Vec<Box<dyn Release>> {
+    fn hold(&self) -> Vec<Box<dyn ForkLock>> {
         Vec::new()
     }
 
@@ -198,7 +198,7 @@ impl Synchronizer {
     }
 
     /// Takes the locks of this component and its subcomponents for a fork. Dropping the result releases the locks.
-    pub fn hold(self: &Arc<Self>) -> Vec<Box<dyn Release>> {
+    pub fn hold(self: &Arc<Self>) -> Vec<Box<dyn ForkLock>> {
         let mut locks = self.peers.hold();
         locks.push(BackOff::lock_for_fork(self, |sync| &sync.back_off));
         locks.push(SingleFlight::lock_for_fork(self, |sync| &sync.flights));

@@ -58,7 +58,7 @@ impl Synchronizer {
         if *library.selector() == Selector::All {
             return Err(Error::new(
                 Status::InvalidArgument,
-                format!("cannot {operation} in all libraries at once: name one library"),
+                format!("cannot {operation} in all libraries at once: specify one library"),
             ));
         }
         let call = &Call {

@@ -248,7 +248,7 @@ fn values_that_fit_into_no_request_are_refused_by_the_library_or_the_server() {
     let (done, _) = edit(&index, "Movies", &[&key], &[set("summary", &"ü".repeat(12_000))]);
     let error = done.expect_err("too long");
     assert_eq!(error.status, Status::InvalidArgument);
-    assert!(error.message.contains("shorten"), "{error}");
+    assert!(error.message.contains("shorter"), "{error}");
     assert_eq!(server.stats().of(Kind::Edit), 0);
     let (done, _) = edit(&index, "Movies", &[&key], &[set("summary", &"x".repeat(40_000))]);
     let error = done.expect_err("too long for the server");

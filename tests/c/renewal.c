@@ -104,7 +104,7 @@ int main(int argc, char **argv)
     /* The host sets a token. */
     CHECK_STATUS(PLEXINDEX_OK, plexindex_set_token(handle, setting.token, strlen(setting.token), ERROR));
     CHECK_STATUS(PLEXINDEX_OK, plexindex_refresh(handle, &query, ERROR));
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_set_token(handle, "a b", 3, ERROR), "trim it");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_set_token(handle, "a b", 3, ERROR), "remove it");
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_set_token(handle, "\xff", 1, ERROR), "UTF-8");
     CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_set_token(handle, NULL, 1, ERROR), "token is NULL");
     CHECK_STATUS(PLEXINDEX_OK, plexindex_set_token(handle, NULL, 0, ERROR));

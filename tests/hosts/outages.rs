@@ -51,12 +51,12 @@ fn a_server_that_restarts_is_found_again() {
     expect_error(
         log.read(view, Position::default(), 1, NONE),
         Status::Connect,
-        "is PostgreSQL running there?",
+        "check that PostgreSQL is running",
     );
     expect_error(
         log.wait(view, 4, Duration::from_secs(60)),
         Status::Connect,
-        "is PostgreSQL running there?",
+        "check that PostgreSQL is running",
     );
     assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
     cluster.restart();

@@ -80,16 +80,8 @@ fn a_newer_version_is_refused() {
     let database = cluster.database();
     database.log().init(NONE).expect("made");
     database.sql("UPDATE plexindex.meta SET version = 2");
-    expect_error(
-        database.log().secret(NONE),
-        Status::ServerError,
-        "install the newer plexindex",
-    );
-    expect_error(
-        database.log().init(NONE),
-        Status::ServerError,
-        "install the newer plexindex",
-    );
+    expect_error(database.log().secret(NONE), Status::ServerError, "upgrade plexindex");
+    expect_error(database.log().init(NONE), Status::ServerError, "upgrade plexindex");
 }
 
 #[test]

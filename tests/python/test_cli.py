@@ -331,7 +331,7 @@ def test_a_folder_is_created_by_commands_that_ask_the_server(cli: Cli, tmp_path:
 def test_verbose_logs_each_step(cli: Cli, server: Server) -> None:
     path = server.paths(1)[0]["path"]
     errors = cli.run("match", "-v", path).stderr
-    assert "plexindex: INFO: 'Movies': 300 items listed" in errors and path not in errors
+    assert "plexindex: INFO: 'Movies': listed 300 items" in errors and path not in errors
     errors = cli.run("match", "-vv", path).stderr
     assert path in errors and TOKEN not in errors
     # Log lines name the command's options.

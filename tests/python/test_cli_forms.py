@@ -212,7 +212,7 @@ def test_colors_are_for_terminals(cli: Cli, server: Server) -> None:
     assert "\x1b" not in cli.at_terminal("match", path, NO_COLOR="1")[1]
     assert "  \x1b[32mok\x1b[0m   " in cli.good("doctor", "--color=always")
     assert "\x1b" not in json.dumps(cli.json("doctor", "--color=always"))
-    assert cli.run("match", "--color=always", "").stderr.startswith("\x1b[1;31mplexindex:\x1b[0m empty path")
+    assert cli.run("match", "--color=always", "").stderr.startswith("\x1b[1;31mplexindex:\x1b[0m a path is empty")
 
 
 @pytest.mark.parametrize("columns", [40, 80])

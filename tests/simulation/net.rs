@@ -162,7 +162,7 @@ impl Clock for Net {
     }
 
     /// No call takes any time.
-    fn has_come(&self, _: Instant) -> bool {
+    fn has_passed(&self, _: Instant) -> bool {
         false
     }
 }

@@ -9,7 +9,7 @@ use super::log_ring;
 use super::types::{AnswerRecord, Answers, Buffer, ItemRecord, Text};
 use plexindex::error::{Error, Result, Status};
 use plexindex::inside::Answer;
-use plexindex::inside::text;
+use plexindex::inside::ascii_fast_str;
 use plexindex::inside::{FoundItem, GuidRef};
 use plexindex::model::Library;
 
@@ -229,7 +229,7 @@ impl BlockWriter<'_> {
     fn write_item(&mut self, offset: usize, prefix: &str, found: &FoundItem<'_>, library: Option<&Library>) {
         let item = &found.item;
         let mut flags = 0;
-        if text(found.path).is_none() {
+        if ascii_fast_str(found.path).is_none() {
             flags |= c::PLEXINDEX_ITEM_PATH_NOT_UTF8;
         }
         if item.key_only {

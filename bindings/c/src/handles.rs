@@ -9,7 +9,7 @@ use super::types::{Handle, LibraryHandle};
 use super::{guard, log_ring};
 use plexindex::error::{Result, invalid_argument_error, truncate_for_message};
 use plexindex::inside::lock;
-use plexindex::inside::{Forks, Release, fork};
+use plexindex::inside::{ForkAware, ForkLock, fork};
 use plexindex::{Index, Library, Selector};
 
 /// Maximum number of handles for unknown library names.
@@ -30,10 +30,10 @@ struct LibraryHandles {
     libraries: Mutex<Vec<Box<Library>>>,
 }
 
-impl Forks for LibraryHandles {
+impl ForkAware for LibraryHandles {
     /// Locks the library handles until the returned value is dropped, so that the lock is free in the child of a fork.
-    fn before(self: Arc<Self>) -> Vec<Box<dyn Release>> {
-        vec![Box::new(fork::hold(&self, |all| &all.libraries))]
+    fn before(self: Arc<Self>) -> Vec<Box<dyn ForkLock>> {
+        vec![Box::new(fork::lock_for_fork(&self, |all| &all.libraries))]
     }
 }
 
@@ -52,8 +52,8 @@ impl Opened {
     /// Wraps an open index, and registers its handles with the fork handlers.
     pub fn wrap(index: Index) -> Self {
         let (libraries, tables) = (Arc::default(), Arc::default());
-        fork::watch(&libraries);
-        fork::watch(&tables);
+        fork::register_component(&libraries);
+        fork::register_component(&tables);
         Self {
             index,
             libraries,
@@ -78,7 +78,7 @@ impl Opened {
     /// Closes the index, its libraries and tables, and unregisters them from the fork handlers, even after an error.
     pub fn close(self) -> Result<()> {
         let closed = self.close_all();
-        fork::forget_closed_handles();
+        fork::remove_dropped_components();
         closed
     }
 

@@ -9,7 +9,7 @@ use log::{Level, LevelFilter, Log, Metadata, Record};
 
 use super::constants as c;
 use plexindex::error::{Error, Result, Status};
-use plexindex::inside::{Release, fork};
+use plexindex::inside::{ForkLock, fork};
 use plexindex::inside::{lock, try_lock};
 
 /// Maximum number of waiting lines.
@@ -62,10 +62,10 @@ struct RingGuard {
     _ring: MutexGuard<'static, Ring>,
 }
 
-impl Release for RingGuard {}
+impl ForkLock for RingGuard {}
 
 /// Locks the ring for a fork, until the returned value is dropped.
-fn lock_for_fork() -> Box<dyn Release> {
+fn lock_for_fork() -> Box<dyn ForkLock> {
     Box::new(RingGuard { _ring: lock(&RING) })
 }
 
@@ -118,7 +118,7 @@ pub fn parse_level(level: i32) -> Result<LevelFilter> {
 /// Installs the ring as the logger of this process, unless a Rust host has its own logger, and sets the level.
 pub fn install(level: LevelFilter) {
     static LOGGER: RingLogger = RingLogger;
-    fork::hold_last(lock_for_fork);
+    fork::register_last_lock(lock_for_fork);
     let _ = log::set_logger(&LOGGER);
     log::set_max_level(level);
 }

@@ -13,7 +13,7 @@ use super::constants as c;
 use super::strings::{LONGEST_TOKEN, check_flags, check_reserved, copy_struct, decode_utf8, null_error};
 use super::types::{self, Buffer, Handle, OptionsRecord, RenewTokenFn};
 use plexindex::error::{Error, Result, Status, check_length, invalid_argument_error};
-use plexindex::inside::named;
+use plexindex::inside::path_from_bytes;
 use plexindex::model::Token;
 use plexindex::options::MappingKind::{HostToServer, ServerToHost};
 use plexindex::options::{self, Renewal, Ttl};
@@ -147,9 +147,9 @@ pub unsafe fn options(given: *const OptionsRecord) -> Result<CheckedOptions> {
     };
     Ok(CheckedOptions {
         options: options::Options {
-            cache_dir: named(cache_dir),
+            cache_dir: path_from_bytes(cache_dir),
             server_url,
-            database: (!database.is_empty()).then(|| named(database)),
+            database: (!database.is_empty()).then(|| path_from_bytes(database)),
             token: Token::new(token),
             renewal: renew_token.map(|call| renewal(call, renew_token_user, Arc::clone(&opened))),
             user,
@@ -159,7 +159,7 @@ pub unsafe fn options(given: *const OptionsRecord) -> Result<CheckedOptions> {
             connect_timeout: millis_or_default(connect_timeout_ms, default.connect_timeout, "connect_timeout_ms")?,
             read_timeout: millis_or_default(read_timeout_ms, default.read_timeout, "read_timeout_ms")?,
             retry_for: retry_duration(retry_ms, default.retry_for, "retry_ms")?,
-            ca_file: (!ca_file.is_empty()).then(|| named(ca_file)),
+            ca_file: (!ca_file.is_empty()).then(|| path_from_bytes(ca_file)),
             accept_invalid_certs: flags & c::PLEXINDEX_OPEN_ACCEPT_INVALID_CERTS != 0,
             offline: flags & c::PLEXINDEX_OPEN_OFFLINE != 0,
             page_size: if page_size == 0 { default.page_size } else { page_size },

@@ -7,7 +7,7 @@ use super::strings::required;
 use super::types::TableHandle;
 use plexindex::error::{Result, invalid_argument_error};
 use plexindex::inside::lock;
-use plexindex::inside::{Forks, Release, fork};
+use plexindex::inside::{ForkAware, ForkLock, fork};
 use plexindex::inside::{Table, Tables};
 
 /// Maximum number of table handles of an index.
@@ -27,10 +27,10 @@ pub struct TableHandles {
     tables: Mutex<Vec<Box<HostTable>>>,
 }
 
-impl Forks for TableHandles {
+impl ForkAware for TableHandles {
     /// Locks the table handles until the returned value is dropped, so that the lock is free in the child of a fork.
-    fn before(self: Arc<Self>) -> Vec<Box<dyn Release>> {
-        vec![Box::new(fork::hold(&self, |all| &all.tables))]
+    fn before(self: Arc<Self>) -> Vec<Box<dyn ForkLock>> {
+        vec![Box::new(fork::lock_for_fork(&self, |all| &all.tables))]
     }
 }
 

@@ -167,8 +167,7 @@ pub struct ProgressRecord {
 }
 
 /// Receives the progress of a fetch on the calling thread, at least every 100 ms while the call waits for the server,
-/// and once after the last page. Return 0 to continue. Any other value ends the call with PLEXINDEX_ABORTED; plexindex
-/// keeps the fetched items.
+/// and once after the last page. Return 0 to continue. Any other value ends the call with PLEXINDEX_ABORTED.
 ///
 /// The callback may call plexindex functions, except plexindex_close() with the same handle. The fetch continues during
 /// the callback; a nested call that needs the same items waits for them. The callback must return: on Linux, a thread

@@ -354,7 +354,7 @@ pub enum ErrorKind {
     Defect,
 }
 
-/// Defines the names of [`ErrorKind`] and [`ErrorKind::entries_for`] from one list. A kind has the same name as the
+/// Defines the names of [`ErrorKind`] and [`ErrorKind::of`] from one list. A kind has the same name as the
 /// status.
 macro_rules! error_kinds {
     ($($kind:ident $text:literal),*) => {

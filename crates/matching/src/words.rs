@@ -25,7 +25,7 @@ pub enum Gap {
     Round,
 }
 
-/// The position of a word in [`Words::append_bytes`], and the word's surroundings in the original string.
+/// The position of a word in [`Words::bytes`], and the word's surroundings in the original string.
 #[derive(Clone, Copy, Default)]
 struct WordSpan {
     start: u16,

@@ -48,8 +48,7 @@ pub struct ListingBody {
     pub items: u64,
     /// Number of item entries written since the listing was published.
     pub since: u64,
-    /// Whether the listing may be inconsistent, because the library may have changed during the fetch, or the server's
-    /// counts disagreed.
+    /// Whether the listing may be inconsistent, since the library may have changed, or the server's counts disagreed.
     pub provisional: bool,
     /// Time between the last check against the server and the writing of this entry, in ms.
     pub age_ms: u64,
@@ -85,8 +84,7 @@ pub fn new_entry(kind: EntryKind, library: &str, key: &[u8], body: Vec<u8>) -> N
     }
 }
 
-/// Creates an entry name. In the log, an entry replaces an earlier entry with the same name. The parameters are those
-/// of [`entry`].
+/// Creates an entry name. An entry replaces an earlier entry with the same name. The parameters are those of [`entry`].
 #[must_use]
 pub fn entry_name(kind: EntryKind, library: &str, key: &[u8]) -> EntryName {
     EntryName {
@@ -99,18 +97,17 @@ pub fn entry_name(kind: EntryKind, library: &str, key: &[u8]) -> EntryName {
 /// Encodes a body as JSON.
 #[must_use]
 pub fn encode(body: &impl Serialize) -> Vec<u8> {
-    // Encoding fails only for maps with keys that are not strings, and no body contains one.
+    // Encoding fails only for maps with non-string keys, which no body contains.
     serde_json::to_vec(body).unwrap_or_default()
 }
 
-/// Decodes a body from JSON; `None` if the body has a different structure, because another version of plexindex wrote
-/// it.
+/// Decodes a body from JSON; `None` if the body has a different structure, since another version wrote it.
 #[must_use]
 pub fn decode<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
     serde_json::from_slice(body).ok()
 }
 
-/// Collects items of a listing for one chunk.
+/// Collects listing items for one chunk.
 #[derive(Default)]
 pub struct Chunk {
     /// The JSON so far, without the closing bracket.

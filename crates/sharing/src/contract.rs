@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::error::Result;
 use crate::platform::Deadline;
-use crate::platform::Release;
+use crate::platform::ForkLock;
 pub use plexindex::peers::entries::{EntryKind, EntryName, HostId, LARGEST_ENTRY, NewEntry, Position};
 
 /// The number of a view: one server's libraries as one user sees them.
@@ -54,7 +54,7 @@ pub struct Lease {
     pub view: ViewNumber,
     /// Name of the task, such as `probe`.
     pub task: String,
-    /// Fencing token: a number that increases with each lease for the same task. The log rejects writes under an older
+    /// Fencing token: a number that increases with each lease for the task. The log rejects writes under an older
     /// lease.
     pub fence: i64,
 }
@@ -99,7 +99,7 @@ pub struct LogSummary {
     pub bytes: u64,
 }
 
-/// A log that several hosts share. Several threads can call its methods concurrently; methods that send requests run
+/// A log that several hosts share. Several threads can call the methods concurrently. Methods that send requests run
 /// only on threads that plexindex started. Each call returns by its deadline. A call without a deadline fails after a
 /// few hundred milliseconds if the log is unreachable, and after a few seconds if the log does not respond.
 ///
@@ -154,8 +154,7 @@ pub trait SharedLog: Send + Sync {
     ) -> Result<bool>;
 
     /// Writes a host's entries, each exactly once: the host has numbered them in ascending order, and the log skips
-    /// numbers that the host has already delivered. Returns the last delivered number. If `entries` is empty, writes
-    /// nothing.
+    /// numbers that it already has. Returns the last delivered number. If `entries` is empty, writes nothing.
     ///
     /// `last_delivered`: the last number that the host knows to be delivered. Writes nothing if the log's last number
     /// is lower, because the log was restored. Also writes nothing if the log's last number lies between
@@ -180,8 +179,8 @@ pub trait SharedLog: Send + Sync {
     /// Releases a lease, unless another host has acquired it.
     fn release(&self, lease: &Lease, deadline: Deadline) -> Result<()>;
 
-    /// Stores a chunk of the listing that has the lease's fence as its number. Readers see the chunk after
-    /// [`SharedLog::publish_listing`]. Returns `false` if the lease is lost.
+    /// Stores a chunk of the listing that has the lease's fence as its number. Readers can see the chunk after
+    /// [`SharedLog::publish_listing`] has published the listing. Returns `false` if the lease is lost.
     fn put_chunk(&self, lease: &Lease, library: &str, number: u32, body: &[u8], deadline: Deadline) -> Result<bool>;
 
     /// Publishes the listing that has the lease's fence as its number: writes the head, and removes the chunks of the
@@ -196,8 +195,7 @@ pub trait SharedLog: Send + Sync {
         deadline: Deadline,
     ) -> Result<bool>;
 
-    /// Reads a chunk of a listing; `None` if another listing was published, or if the chunk is larger than
-    /// [`LARGEST_CHUNK`].
+    /// Reads a chunk of a listing; `None` if the listing was replaced, or the chunk is larger than [`LARGEST_CHUNK`].
     fn chunk(
         &self,
         view: ViewNumber,
@@ -214,7 +212,7 @@ pub trait SharedLog: Send + Sync {
     /// Interrupts the current [`SharedLog::wait`]; if no thread is waiting, interrupts the next wait.
     fn interrupt(&self);
 
-    /// From now on, limits the wait for a log that does not respond to about a second. plexindex calls this method when
+    /// From now on, calls wait only about a second for a log that does not respond. plexindex calls this method when
     /// the index closes.
     fn shorten_timeouts(&self) {}
 
@@ -227,10 +225,10 @@ pub trait SharedLog: Send + Sync {
     /// Returns statistics for each view.
     fn summary(&self, deadline: Deadline) -> Result<Vec<LogSummary>>;
 
-    /// Empties the log but keeps its tables. The hosts' folders are not changed.
+    /// Empties the log but keeps its tables. Does not change the hosts' folders.
     fn clear(&self, deadline: Deadline) -> Result<()>;
 
-    /// Closes all connections before a fork, so that the child does not share them. No connection opens while the
-    /// caller holds the returned locks.
-    fn before_fork(self: Arc<Self>) -> Vec<Box<dyn Release>>;
+    /// Closes all connections before a fork, so that the child does not share them. No connection can be opened while
+    /// the caller holds the returned locks.
+    fn before_fork(self: Arc<Self>) -> Vec<Box<dyn ForkLock>>;
 }

@@ -20,8 +20,7 @@ const WITH_MATCHES: &[u8] = b"1";
 pub struct SharedEntries<'r>(pub &'r IndexReader);
 
 impl SharedEntries<'_> {
-    /// Converts one of this host's writes to log entries. `libraries`: the libraries to which the ids in the write can
-    /// refer.
+    /// Converts one of this host's writes to log entries. `libraries`: the libraries to which ids in the write refer.
     pub fn entries_for(&self, libraries: &[(LibraryId, Library)], write: &LocalWrite<'_>) -> Vec<NewEntry> {
         let selected = |ids: &[LibraryId]| {
             let libraries = libraries.iter().filter(|(id, _)| ids.contains(id));

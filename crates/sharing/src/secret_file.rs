@@ -13,7 +13,7 @@ use crate::system;
 pub enum SecretFile {
     /// The bytes, wiped when dropped.
     Content(Zeroizing<Vec<u8>>),
-    /// Other users can read or write the file. It was not read.
+    /// Other users can read or write the file, so it was not read.
     OpenToOthers,
 }
 

@@ -14,7 +14,7 @@ use crate::exchange::{Exchange, STEP, is_unobserved, set_waits_for_slow_log};
 use crate::freshness::NeededRequest;
 use crate::model::{Item, Library, LibraryId};
 use crate::options::{Options, without_password};
-use crate::platform::{Clock, Deadline, Release, SystemClock, on_worker};
+use crate::platform::{Clock, Deadline, ForkLock, SystemClock, on_worker};
 use crate::postgres;
 use crate::source::WantedPath;
 use crate::sync::{AcceptedProbe, IndexReader, PeerComponents, Peers, RefreshReason, SyncJob, TICK, not_shared_error};
@@ -32,7 +32,7 @@ pub fn open(options: Options) -> Result<Index> {
 /// Opens an index as [`open`] does, but with the given clock. For tests.
 ///
 /// # Errors
-/// As [`open`].
+/// As for [`open`].
 #[doc(hidden)]
 #[allow(clippy::needless_pass_by_value)] // the same signature as Index::open
 pub fn open_with_clock(options: Options, clock: Arc<dyn Clock>) -> Result<Index> {
@@ -47,7 +47,7 @@ pub fn open_with_clock(options: Options, clock: Arc<dyn Clock>) -> Result<Index>
 /// background thread exchanges entries; `None` if the index is offline or does not share.
 ///
 /// # Errors
-/// As [`open`].
+/// As for [`open`].
 #[doc(hidden)]
 pub fn open_with_log(
     options: &Options,
@@ -64,8 +64,7 @@ pub fn open_with_log(
     })
 }
 
-/// Returns a client for the log at an address such as `postgresql://user@host/database`. The client connects on its
-/// first call.
+/// Returns a client for the log at an address such as `postgresql://user@host/database`. The first call connects.
 fn log_at(address: &str) -> Result<Arc<dyn SharedLog>> {
     let address = postgres::parse(address, |name| std::env::var(name).ok())?;
     Ok(Arc::new(postgres::Postgres::new(address)))
@@ -140,7 +139,7 @@ impl Sharing {
         on_worker(|| work(log), TICK, || {})
     }
 
-    /// Returns the deadline, from [`Options::deadline`], of a call that starts now.
+    /// Returns the deadline for a call that starts now, as set by [`Options::deadline`].
     pub fn deadline(&self) -> Deadline {
         self.deadline.map_or(Deadline::NONE, Deadline::after)
     }
@@ -217,7 +216,7 @@ impl WriteObserver for Sharing {
     }
 }
 
-/// Methods that take a job fail without an exchange, because an index that is offline or has no server runs no jobs.
+/// Methods with a job parameter fail without an exchange: an index that is offline or has no server runs no jobs.
 impl Peers for Sharing {
     /// Starts the exchange thread once the index is open.
     fn start(&self) {
@@ -255,7 +254,7 @@ impl Peers for Sharing {
         self.exchange()?.fetch(job, row, need, why)
     }
 
-    /// Passes items that may have the wanted file to `is_it`, either from another host's recent search or from the
+    /// Passes to `is_it` the items that may have the wanted file, either from another host's recent search or from the
     /// server. Returns whether `is_it` accepted an item.
     fn find_path(
         &self,
@@ -274,7 +273,7 @@ impl Peers for Sharing {
         }
     }
 
-    /// Starts or stops receiving other hosts' entries immediately, for a watch of the server.
+    /// Sets whether this host receives other hosts' entries immediately, as a watch of the server requires.
     fn listen(&self, listens: bool) {
         if let Some(exchange) = &self.exchange {
             exchange.listen(|listeners| listeners.watches = listens);
@@ -286,7 +285,7 @@ impl Peers for Sharing {
         self.exchange().map(drop)
     }
 
-    /// Returns whether other hosts can use a match for this path, because the path has a spelling on the server.
+    /// Returns whether other hosts can use a match for this path, which needs a spelling on the server.
     fn is_path_shareable(&self, library: &Library, path: &[u8]) -> bool {
         SharedEntries(&self.reading).server_spelling(library, path).is_some()
     }
@@ -321,12 +320,14 @@ impl Peers for Sharing {
         };
         Err(Error::new(
             Status::Timeout,
-            format!("this host's entries are not yet delivered to other hosts; plexindex delivers them {later}"),
+            format!(
+                "the entries are stored in this folder, but not yet delivered to other hosts; plexindex delivers them {later}"
+            ),
         ))
     }
 
     /// Acquires all locks of the exchange and of the log. The caller holds the locks during a fork.
-    fn hold(&self) -> Vec<Box<dyn Release>> {
+    fn hold(&self) -> Vec<Box<dyn ForkLock>> {
         match &self.exchange {
             Some(exchange) => exchange.lock_for_fork(),
             // An index without a server has no exchange, but calls such as `shared_status` connect to the log.

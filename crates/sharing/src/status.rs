@@ -221,8 +221,7 @@ pub trait SharedIndex {
     /// plexindex reads the log every few seconds while the index is in use. [`Index::watch`] also follows the log. Only
     /// one process per folder follows the log at a time. A forked child must call this method itself.
     ///
-    /// Following starts once the server has accepted the token, that is, after the first query that sends a request to
-    /// the server.
+    /// Following starts once the server has accepted the token, that is, after the first query that uses the server.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`](plexindex::ErrorKind::InvalidArgument) for an index without a shared log.
@@ -252,10 +251,10 @@ pub trait SharedIndex {
     }
 
     /// Empties the shared log for all servers and users, but keeps its tables. Each host keeps its folder and continues
-    /// to answer from the folder. A host never receives the matches and invalidations that it had not yet received.
+    /// to answer from the folder. Matches and invalidations that a host had not yet received never reach this host.
     ///
     /// # Errors
-    /// As [`SharedIndex::shared_init`].
+    /// As for [`SharedIndex::shared_init`].
     fn shared_clear(&self) -> Result<()> {
         let sharing = sharing(self.index())?;
         sharing.run(|log| log.clear(sharing.deadline()))?;
@@ -263,8 +262,7 @@ pub trait SharedIndex {
         Ok(())
     }
 
-    /// Exchanges all entries with other hosts now. For tests. Returns `false` if the log is unavailable or rejects
-    /// writes.
+    /// Exchanges all entries with other hosts now. For tests. Returns `false` if not all entries were exchanged.
     #[doc(hidden)]
     fn exchange(&self) -> Result<bool> {
         Sharing::of(self.index()).map_or(Ok(false), Sharing::exchange_now)
@@ -305,6 +303,7 @@ impl std::fmt::Debug for SharedFollower {
 }
 
 impl Drop for SharedFollower {
+    /// Stops following the log if this was the last follower.
     fn drop(&mut self) {
         if let Ok(exchange) = exchange(&self.0) {
             // A forked child starts with a count of 0, but can drop a follower that its parent created.

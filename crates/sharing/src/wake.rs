@@ -24,8 +24,7 @@ pub use system::connect as connect_local;
 #[derive(Debug, Default)]
 pub struct WakeState {
     is_requested: bool,
-    /// The socket to which a request writes. The socket exists only during a wait, so that a forked child does not
-    /// share it.
+    /// The socket to which a request writes. It exists only during a wait, so that a forked child does not share it.
     sender: Option<WakeSocket>,
 }
 
@@ -61,13 +60,12 @@ impl WaitInterrupt {
         state.send();
     }
 
-    /// Returns the mutex that protects the state. The caller must lock this mutex during a fork.
+    /// Returns the mutex that protects the state. The caller must hold this mutex during a fork.
     pub fn mutex(&self) -> &Mutex<WakeState> {
         &self.0
     }
 
-    /// Requests the end of the current wait. Does nothing if no thread is waiting, so that the next wait is not
-    /// affected.
+    /// Requests the end of the current wait. Does nothing if no thread is waiting, so that the next wait is unaffected.
     pub fn request_if_waiting(&self) {
         let mut state = lock(&self.0);
         if state.sender.is_some() {
@@ -78,7 +76,7 @@ impl WaitInterrupt {
 }
 
 impl WakeState {
-    /// Makes the socket readable on which a thread is waiting, if there is one.
+    /// If a thread is waiting, makes the thread's socket readable.
     fn send(&mut self) {
         if let Some(sender) = &mut self.sender {
             _ = sender.write(&[0]); // if the buffer is full, the other socket is readable already

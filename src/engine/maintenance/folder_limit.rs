@@ -131,7 +131,7 @@ impl FolderLimit {
 
     /// Removes dead rows, unused files and free database pages. Returns `false` if the deadline passed first.
     fn reclaim_space(&self, deadline: Deadline) -> Result<bool> {
-        let has_timed_out = || deadline.moment().is_some_and(|moment| self.clock.has_come(moment));
+        let has_timed_out = || deadline.moment().is_some_and(|moment| self.clock.has_passed(moment));
         while Sweeper(&self.store).sweep(ROWS_PER_SWEEP, deadline)? {
             if has_timed_out() {
                 return Ok(false);

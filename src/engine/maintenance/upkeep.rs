@@ -8,7 +8,7 @@ use crate::engine::sql::{Incarnation, LibraryRow, RecordRows, RecordedMatches, S
 use crate::error::Result;
 use crate::model::Sequence;
 use crate::platform::deadline::Deadline;
-use crate::platform::fork::{Release, hold};
+use crate::platform::fork::{ForkLock, lock_for_fork};
 use crate::platform::mutex::lock;
 use crate::stats::{Activity, Counters};
 
@@ -51,8 +51,8 @@ impl Maintenance {
     }
 
     /// Locks the counts until the result is dropped, so that the counts are consistent during a fork.
-    pub fn hold(self: &Arc<Self>) -> Box<dyn Release> {
-        Box::new(hold(self, |all| &all.stored_counts))
+    pub fn hold(self: &Arc<Self>) -> Box<dyn ForkLock> {
+        Box::new(lock_for_fork(self, |all| &all.stored_counts))
     }
 
     /// In the child after a fork, marks all earlier counts as stored, since the parent stores them.

@@ -91,7 +91,7 @@ pub struct MemtableEntry {
     /// The change's number in the memtable, counted from 1.
     pub order: u64,
     /// The normal forms of the change's paths. For `Added`, the forms of the item's parts, followed by the forms of the
-    /// paths in [`MemtableEntry::is_host_path`].
+    /// paths in [`MemtableEntry::mapped`].
     pub forms: Vec<Box<[u8]>>,
     /// For `Added`, the parts to which a mapping applies, with their paths on the host.
     pub mapped: MappedParts,
@@ -182,7 +182,7 @@ impl Memtable {
     }
 }
 
-/// Returns the values of [`MemtableEntry::forms`] and [`MemtableEntry::is_host_path`] for a change.
+/// Returns the values of [`MemtableEntry::forms`] and [`MemtableEntry::mapped`] for a change.
 fn forms_of(change: &MemtableChange, mappings: &Mappings) -> (Vec<Box<[u8]>>, MappedParts) {
     let MemtableChange::Added { item, .. } = change else {
         let form = change.path().map(|path| normal_form(path).into_boxed_slice());

@@ -25,7 +25,7 @@ const INDEX_BITS: u32 = 16;
 /// The highest index that [`Table::cached`] can contain.
 const MAX_CACHED_INDEX: u64 = (1 << INDEX_BITS) - 1;
 
-/// A change to a table, for [`Tables::write_tables`].
+/// A change to a table, for [`Tables::write`].
 #[derive(Clone, Copy)]
 pub enum Op<'o> {
     /// Stores a value (third field) under a name (second field), and replaces an earlier value.
@@ -164,7 +164,7 @@ impl Table {
         })
     }
 
-    /// Stores a value with [`Tables::write_tables`].
+    /// Stores a value with [`Tables::write`].
     ///
     /// # Errors
     /// [`crate::error::Status::InvalidArgument`]; store errors.

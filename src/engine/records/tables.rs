@@ -12,7 +12,7 @@ use crate::error::{Error, Result, Status};
 use crate::options::Ttl;
 use crate::platform::clock::Clock;
 use crate::platform::deadline::Deadline;
-use crate::platform::fork::{self, Forks, Release, Side, hold};
+use crate::platform::fork::{self, ForkAware, ForkLock, Side, lock_for_fork};
 use crate::platform::swap::Guard;
 
 /// Maximum number of attempts per call. An attempt fails if a segment is damaged, or if another write replaces the
@@ -62,7 +62,7 @@ impl Tables {
             records,
             clock,
         });
-        fork::watch(&tables);
+        fork::register_component(&tables);
         tables
     }
 
@@ -189,10 +189,10 @@ pub(super) fn entry_count([entries, _bytes]: [i64; 2]) -> u64 {
     u64::try_from(entries).unwrap_or(0)
 }
 
-impl Forks for Tables {
+impl ForkAware for Tables {
     /// Locks the snapshot, so that no thread is updating it during the fork.
-    fn before(self: Arc<Self>) -> Vec<Box<dyn Release>> {
-        vec![Box::new(hold(&self, |tables| &tables.snapshot.catching_up))]
+    fn before(self: Arc<Self>) -> Vec<Box<dyn ForkLock>> {
+        vec![Box::new(lock_for_fork(&self, |tables| &tables.snapshot.catching_up))]
     }
 
     /// Releases the snapshot readers of the parent's other threads in the child, which has only one thread.
@@ -206,6 +206,6 @@ impl Forks for Tables {
 impl Drop for Tables {
     /// Unregisters the tables from fork handling.
     fn drop(&mut self) {
-        fork::forget_closed_handles();
+        fork::remove_dropped_components();
     }
 }

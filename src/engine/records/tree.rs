@@ -8,10 +8,10 @@ use crate::engine::current::OpenSegments;
 use crate::engine::segment::{RecordSegment, RecordSegments, log_unusable};
 use crate::engine::sql::{Incarnation, Manifest, NamedSegment, Store};
 use crate::model::Sequence;
-use crate::platform::fork::{self, Forks, Release, Side, hold};
+use crate::platform::fork::{self, ForkAware, ForkLock, Side, lock_for_fork};
 use crate::platform::map::MapMode;
 use crate::platform::mutex::try_lock;
-use crate::platform::swap::Swap;
+use crate::platform::swap::SwapCell;
 
 /// The records of a store: the log and its segments. Usable from any thread.
 pub struct Records {
@@ -19,7 +19,7 @@ pub struct Records {
     mode: MapMode,
     /// Maximum total size of all confirmed matches in bytes.
     pub(super) matches_limit: u64,
-    open: Swap<Arc<OpenSegments>>,
+    open: SwapCell<Arc<OpenSegments>>,
     /// Running merges, with the smallest and newest segments last. Each write advances the last merge.
     pub(super) merging: Mutex<Vec<SlicedMerge>>,
     /// Number of calls to [`Records::flush_removals`].
@@ -42,14 +42,14 @@ impl Records {
             store,
             mode,
             matches_limit,
-            open: Swap::new(Arc::default()),
+            open: SwapCell::new(Arc::default()),
             merging: Mutex::default(),
             flush_checks: AtomicU32::new(0),
             flushes: AtomicU32::new(0),
             unmerged: Mutex::default(),
             rebuilding: Mutex::new(()),
         });
-        fork::watch(&records);
+        fork::register_component(&records);
         records
     }
 
@@ -117,12 +117,12 @@ impl Records {
     }
 }
 
-impl Forks for Records {
+impl ForkAware for Records {
     /// Takes the locks for rebuilds and merges, so that no rebuild or merge is running during the fork.
-    fn before(self: Arc<Self>) -> Vec<Box<dyn Release>> {
+    fn before(self: Arc<Self>) -> Vec<Box<dyn ForkLock>> {
         vec![
-            Box::new(hold(&self, |records| &records.rebuilding)),
-            Box::new(hold(&self, |records| &records.merging)),
+            Box::new(lock_for_fork(&self, |records| &records.rebuilding)),
+            Box::new(lock_for_fork(&self, |records| &records.merging)),
         ]
     }
 
@@ -141,6 +141,6 @@ impl Forks for Records {
 impl Drop for Records {
     /// Unregisters the records from fork handling.
     fn drop(&mut self) {
-        fork::forget_closed_handles();
+        fork::remove_dropped_components();
     }
 }

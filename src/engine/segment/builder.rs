@@ -22,7 +22,7 @@ use crate::error::Result;
 use crate::matching::normal::{PathShape, form_tag};
 use crate::matching::{Mappings, NormalPath, Spelling};
 use crate::model::{Item, ItemType};
-use crate::platform::bytes::same;
+use crate::platform::bytes::str_eq;
 
 /// Metadata of a listing's segment.
 #[derive(Clone, Debug, Default)]
@@ -410,7 +410,7 @@ impl ListingBuilder {
             && known
                 .iter()
                 .zip(item.parent_string_fields())
-                .all(|(known, text)| same(known, text))
+                .all(|(known, text)| str_eq(known, text))
         {
             return Ok(*parents);
         }

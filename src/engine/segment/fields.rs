@@ -29,7 +29,7 @@ pub fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
 /// Converts bytes of a segment to a string. Marks the segment as broken if they are not UTF-8.
 #[inline]
 pub fn text<'i>(file: &'i CheckedBytes, bytes: &'i [u8]) -> ReadResult<&'i str> {
-    bytes::text(bytes).ok_or_else(|| file.mark_damaged())
+    bytes::ascii_fast_str(bytes).ok_or_else(|| file.mark_damaged())
 }
 
 /// Reads the fields of a record in order.
@@ -58,7 +58,7 @@ impl<'i> RecordReader<'i> {
         Ok(bytes)
     }
 
-    /// Does the work of [`Self::take_once`] if the bytes extend beyond the block.
+    /// Does the work of [`Self::take`] if the bytes extend beyond the block.
     #[cold]
     #[inline(never)]
     fn take_beyond(&mut self, length: usize) -> ReadResult<&'i [u8]> {

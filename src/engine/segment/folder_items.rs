@@ -66,7 +66,7 @@ impl ListingSegment {
     }
 
     /// Returns the sorted positions in `within` that belong to hidden items. `firsts` are the first entries of these
-    /// items. `within` is the result of [`Self::items_in_folders`] for `folder` and `mapped`.
+    /// items. `within` is the result of [`Self::below`] for `folder` and `mapped`.
     pub fn hidden_positions(
         &self,
         firsts: impl Iterator<Item = u32>,

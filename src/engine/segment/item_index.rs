@@ -55,7 +55,7 @@ impl ItemIndex {
         let file = written.handle()?;
         let _ = files::remove(path); // the old file is damaged, or belongs to an earlier segment
         written.persist(path)?;
-        Self::of(FileBytes::of(file, mode)?, name_mac).ok_or_else(|| io::ErrorKind::InvalidData.into())
+        Self::of(FileBytes::from_file(file, mode)?, name_mac).ok_or_else(|| io::ErrorKind::InvalidData.into())
     }
 
     /// Returns the first entries of the items with this GUID or folded title, in listing order. The items can include

@@ -60,7 +60,7 @@ pub fn read_pages(path: &Path, end: FileEnd, mut each: impl FnMut(Sequence, Vec<
     if at == end {
         return Ok(());
     }
-    let file = files::readable(path)?;
+    let file = files::open_for_reading(path)?;
     let (mut head, mut page) = ([0; FRAME_HEAD], Vec::new());
     while at.offset < end.offset {
         files::read_at(&file, &mut head, at.offset)?;

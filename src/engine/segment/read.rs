@@ -294,7 +294,7 @@ impl ListingSegment {
 /// the file is missing or is not a regular file.
 fn cannot_read(path: &Path, error: &io::Error) -> Error {
     let refused = unusable_segment(path, &error.to_string());
-    if error.kind() == io::ErrorKind::NotFound || files::is_in_the_way(error) {
+    if error.kind() == io::ErrorKind::NotFound || files::is_obstacle_error(error) {
         return refused;
     }
     refused.with_io_source(error)

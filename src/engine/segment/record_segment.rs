@@ -189,7 +189,7 @@ impl RecordSegment {
         })
     }
 
-    /// Finds the first record with this hash, for [`RecordSegment::read_state_file`], and prefetches the record.
+    /// Finds the first record with this hash, for [`RecordSegment::find`], and prefetches the record.
     #[inline]
     #[must_use]
     pub fn first(&self, hash: u64) -> FirstRecord {
@@ -202,7 +202,7 @@ impl RecordSegment {
         FirstRecord(first)
     }
 
-    /// Returns the record with this table and name, if any. `first` is the result of [`RecordSegment::prefetch_first`]
+    /// Returns the record with this table and name, if any. `first` is the result of [`RecordSegment::first`]
     /// for the hash.
     ///
     /// # Errors
@@ -218,7 +218,7 @@ impl RecordSegment {
         }
     }
 
-    /// Does the work of [`RecordSegment::read_state_file`] if the first record with the hash has a different name.
+    /// Does the work of [`RecordSegment::find`] if the first record with the hash has a different name.
     #[cold]
     #[inline(never)]
     fn find_further(&self, key: (TableId, &[u8]), hash: u64) -> ReadResult<Option<Record<'_>>> {

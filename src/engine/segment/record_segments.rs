@@ -114,7 +114,7 @@ impl RecordSegments {
     }
 
     /// Returns the newest record with this table and name, if any. `first` is the result of
-    /// [`RecordSegments::prefetch_first`] for the hash.
+    /// [`RecordSegments::first`] for the hash.
     ///
     /// # Errors
     /// Fails with [`SegmentsLost`] if a segment is missing or damaged.

@@ -26,7 +26,7 @@ impl TemporaryFile {
     pub fn create_beside(path: &Path) -> io::Result<Self> {
         let name = temporary(path);
         Ok(Self {
-            file: files::fresh(&name)?,
+            file: files::create_new(&name)?,
             name: Some(name),
         })
     }

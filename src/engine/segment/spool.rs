@@ -60,7 +60,7 @@ impl Spool {
         if self.tail.len() >= BUFFER_SIZE {
             let file = match &mut self.file {
                 Some(file) => file,
-                none => none.insert(files::unnamed(&temporary(&self.sibling_path))?),
+                none => none.insert(files::create_temporary(&temporary(&self.sibling_path))?),
             };
             file.write_all(&self.tail)?;
             self.written += self.tail.len() as u64;

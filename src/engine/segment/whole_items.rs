@@ -55,7 +55,7 @@ impl ListingSegment {
         }
         let mut parts = Vec::new();
         let mut part = |path| {
-            bytes::text(path)
+            bytes::ascii_fast_str(path)
                 .map(|path| parts.push(path.to_owned()))
                 .ok_or_else(|| file.mark_damaged())
         };

@@ -24,7 +24,7 @@ impl StoreFolder {
         }
         // On a file system without locks, two processes that start at the same time may both register a device.
         let _lock = FileLock::acquire(&self.lock_path("client"), Deadline::after(LOCK_TIMEOUT), &|| false)
-            .or_else(|error| FileLock::are_missing(&error).then_some(None).ok_or(error))
+            .or_else(|error| FileLock::is_unsupported(&error).then_some(None).ok_or(error))
             .map_err(cannot)?;
         match read_text(&path) {
             Ok(text) if is_identifier(&text) => return Ok(text),
@@ -32,10 +32,10 @@ impl StoreFolder {
             // The file is missing or contains no valid identifier.
             _ => {}
         }
-        let random: [u8; 16] = files::random().map_err(cannot)?;
+        let random: [u8; 16] = files::random_bytes().map_err(cannot)?;
         let identifier = format!("{OWN_IDENTIFIER}{:032x}", u128::from_le_bytes(random));
         let temporary = self.path().join(format!("{NAME}.client.{}.new", std::process::id()));
-        let result = files::fresh(&temporary)
+        let result = files::create_new(&temporary)
             .and_then(|mut file| {
                 file.write_all(identifier.as_bytes())
                     .and_then(|()| files::sync(&file, &temporary))
@@ -52,7 +52,7 @@ impl StoreFolder {
 /// Reads at most 256 bytes of a file, which is more than the length of an identifier, and trims whitespace.
 fn read_text(path: &Path) -> io::Result<String> {
     let mut text = String::new();
-    files::readable(path)?.take(256).read_to_string(&mut text)?;
+    files::open_for_reading(path)?.take(256).read_to_string(&mut text)?;
     Ok(text.trim().to_owned())
 }
 

@@ -17,7 +17,7 @@ use crate::error::{Error, Result, Status};
 use crate::model::Sequence;
 use crate::platform::exclusive_open::ExclusiveOpen;
 use crate::platform::files::Inode;
-use crate::platform::fork::{self, Forks, Release};
+use crate::platform::fork::{self, ForkAware, ForkLock};
 use crate::platform::log_sync;
 
 /// Maximum wait for other processes to close the database, so that plexindex can turn off the write-ahead log.
@@ -55,19 +55,19 @@ impl Connections {
             reader: slot(ConnectionRole::Reader),
             writer: slot(ConnectionRole::Writer),
         });
-        fork::watch(&connections);
+        fork::register_component(&connections);
         connections
     }
 }
 
-impl Forks for Connections {
+impl ForkAware for Connections {
     /// Closes both connections, so that the child process does not share them. Returns the locks that keep the
     /// connections closed during the fork.
-    fn before(self: Arc<Self>) -> Vec<Box<dyn Release>> {
+    fn before(self: Arc<Self>) -> Vec<Box<dyn ForkLock>> {
         let close = |slot: fn(&Self) -> &Mutex<LazyConnection>| {
-            let mut locks = fork::hold(&self, slot);
+            let mut locks = fork::lock_for_fork(&self, slot);
             locks.get().close();
-            Box::new(locks) as Box<dyn Release>
+            Box::new(locks) as Box<dyn ForkLock>
         };
         vec![
             close(|connections| &connections.writer),
@@ -249,7 +249,7 @@ impl LazyConnection {
                 self.folder.make_database()?;
                 continue;
             };
-            let Some(exclusive) = ExclusiveOpen::take(self.folder.database(), file) else {
+            let Some(exclusive) = ExclusiveOpen::register(self.folder.database(), file) else {
                 return Err(Error::new(
                     Status::Store,
                     format!(

@@ -143,7 +143,10 @@ impl OpenFiles {
             return false;
         }
         // Before the first commit, a process can replace a missing page without a wait, so check the names on each use.
-        let is_before_commits = |page: &VersionPage| matches!(page.state(), PageState::Equal(sequence) if is_first_sequence(Sequence(sequence)));
+        let is_before_commits = |page: &VersionPage| match page.state() {
+            PageState::Equal(sequence) => is_first_sequence(Sequence(sequence)),
+            _ => false,
+        };
         if !self.page.as_ref().is_some_and(is_before_commits) {
             let valid_until_ms = now_ms.saturating_add(PAGE_CHECK_MS);
             self.valid_until_ms.fetch_max(valid_until_ms, Ordering::Relaxed);

@@ -124,7 +124,7 @@ impl SearchRows<'_> {
     }
 
     /// Records the outcome of a search, a probe or a precondition check, and deletes old records. `found`: 1 if a
-    /// search found the path, otherwise 0; for a probe, see [`UNDER_WAY`].
+    /// search found the path, otherwise 0; for a probe, see [`FORK_IN_PROGRESS`].
     fn note_outcome(
         &self,
         identity: IdentityId,

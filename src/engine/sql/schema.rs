@@ -49,11 +49,11 @@ pub fn warn_of_network() {
 /// file: the caller syncs it once, while SQLite would sync it a dozen times.
 pub fn create_database(path: &Path, wal: bool) -> rusqlite::Result<()> {
     let random = |_| failure(rusqlite::ffi::SQLITE_IOERR);
-    let store_id = i64::from_le_bytes(files::random().map_err(random)?);
-    let secret: [u8; 32] = files::random().map_err(random)?;
+    let store_id = i64::from_le_bytes(files::random_bytes().map_err(random)?);
+    let secret: [u8; 32] = files::random_bytes().map_err(random)?;
     // Change sequences and library ids start at a random number, so that data from a database that was renamed to
     // `.broken` matches nothing in the new database. Ids stay below 2^53 because of JSON.
-    let first = i64::from(u32::from_le_bytes(files::random().map_err(random)?) >> 16) + 1;
+    let first = i64::from(u32::from_le_bytes(files::random_bytes().map_err(random)?) >> 16) + 1;
     let first = first << 36;
 
     let connection = connect(path)?;

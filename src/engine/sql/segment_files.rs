@@ -38,13 +38,13 @@ impl StoreFolder {
             library,
             generation: Generation(generation.0.max(0)),
             sequence,
-            number: u32::from_le_bytes(files::random().unwrap_or_default()),
+            number: u32::from_le_bytes(files::random_bytes().unwrap_or_default()),
         }
     }
 
     /// Returns a new name for the file with a listing's pages.
     pub fn new_items_file(library: LibraryId) -> String {
-        let number = u32::from_le_bytes(files::random().unwrap_or_default());
+        let number = u32::from_le_bytes(files::random_bytes().unwrap_or_default());
         format!("{NAME}-l{library}-{number:x}{ITEMS_SUFFIX}")
     }
 
@@ -66,7 +66,7 @@ impl StoreFolder {
     pub fn new_segment_name(sequence: Sequence) -> SegmentName {
         SegmentName {
             sequence,
-            number: u32::from_le_bytes(files::random().unwrap_or_default()),
+            number: u32::from_le_bytes(files::random_bytes().unwrap_or_default()),
         }
     }
 
@@ -74,7 +74,7 @@ impl StoreFolder {
     /// another minute.
     pub fn touch(path: &Path) {
         // Errors are harmless: a reader that does not find the file reads the state again.
-        let _ = files::existing(path).and_then(|file| file.set_modified(SystemTime::now()));
+        let _ = files::open_existing(path).and_then(|file| file.set_modified(SystemTime::now()));
     }
 
     /// Returns the segments, indexes, page files and temporary files in the folder.

@@ -15,7 +15,7 @@ use crate::engine::version_page::{PageState, VersionPage};
 use crate::model::{IdentityId, Sequence};
 use crate::platform::clock::coarse_ms;
 use crate::platform::files;
-use crate::platform::stamp::{Compared, FileStamp, boot};
+use crate::platform::stamp::{FileStamp, StampContent, boot_id};
 
 /// Magic number of the state file, which contains the number of its format.
 const MAGIC: &[u8; 8] = b"PLXSTAT5";
@@ -64,11 +64,11 @@ impl StoreFiles {
             inspected_ms: coarse_ms(),
             // SQLite sets the owner of the WAL and its index each time root opens them, so do not compare their owners.
             log: [
-                FileStamp::of(wal, Compared::Content)?,
-                FileStamp::of(shm, Compared::Nothing)?,
+                FileStamp::of(wal, StampContent::Content)?,
+                FileStamp::of(shm, StampContent::Nothing)?,
             ],
-            database: FileStamp::of(folder.database(), Compared::All)?,
-            boot: boot()?,
+            database: FileStamp::of(folder.database(), StampContent::All)?,
+            boot: boot_id()?,
         })
     }
 
@@ -88,7 +88,7 @@ impl StoreFiles {
 /// store's files. `None` if the state file is missing, damaged or outdated.
 pub fn read_state_file(folder: &StoreFolder) -> Option<(CachedState, VersionPage, StoreFiles)> {
     let mut bytes = Vec::with_capacity(FIRST_READ);
-    let file = files::readable(&folder.state()).ok()?;
+    let file = files::open_for_reading(&folder.state()).ok()?;
     file.take(MAX_LENGTH).read_to_end(&mut bytes).ok()?;
     let files = StoreFiles::of(folder)?;
     let cached = decode(&bytes, &files.bytes())?;
@@ -119,7 +119,7 @@ pub fn write_state_file(
     let Some(bytes) = bytes else { return Ok(()) };
     let path = folder.state();
     let temporary = path.with_extension(format!("state.{}.new", std::process::id()));
-    let done = files::fresh(&temporary)
+    let done = files::create_new(&temporary)
         .and_then(|mut file| file.write_all(&bytes))
         .and_then(|()| files::rename(&temporary, &path));
     if done.is_err() {

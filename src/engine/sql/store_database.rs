@@ -23,10 +23,10 @@ impl StoreFolder {
     /// release this process's locks on the file.
     pub fn make_database(&self) -> Result<()> {
         let cannot = |error: io::Error| self.cannot("create a database in", &error);
-        files::private_dir(self.path()).map_err(cannot)?;
+        files::create_private_dirs(self.path()).map_err(cannot)?;
         let _exclusive = self.exclusive()?;
         let database = self.database();
-        if files::regular(self.path(), [database]).map_err(cannot)? != [None] {
+        if files::regular_file_inodes(self.path(), [database]).map_err(cannot)? != [None] {
             return Ok(()); // another process created the database
         }
         // The new database must not use the WAL of a removed database.
@@ -36,7 +36,7 @@ impl StoreFolder {
         VersionPage::remove_file(&self.page(), true).map_err(cannot)?;
         let temporary = self.path().join(format!("{NAME}.db.{}.new", std::process::id()));
         let create = || -> Result<()> {
-            drop(files::fresh(&temporary).map_err(cannot)?);
+            drop(files::create_new(&temporary).map_err(cannot)?);
             schema::create_database(&temporary, self.shares_memory()).map_err(|error| explain(&error, self))?;
             self.name_database(&temporary).map_err(cannot)
         };
@@ -50,10 +50,10 @@ impl StoreFolder {
     fn name_database(&self, temporary: &Path) -> io::Result<()> {
         if self.shares_memory() {
             for path in self.log() {
-                drop(files::fresh(path)?);
+                drop(files::create_new(path)?);
             }
         }
-        files::sync(&files::existing(temporary)?, temporary)?;
+        files::sync(&files::open_existing(temporary)?, temporary)?;
         files::rename(temporary, self.database())?;
         files::sync_names(self.path())
     }
@@ -62,7 +62,7 @@ impl StoreFolder {
     /// not a regular file, because SQLite would follow a link.
     pub fn find_database(&self) -> Result<Option<Inode>> {
         let [wal, shm, journal] = COMPANIONS.map(|suffix| self.companion(suffix));
-        let inodes = files::regular(self.path(), [&wal, &shm, &journal, self.database()]);
+        let inodes = files::regular_file_inodes(self.path(), [&wal, &shm, &journal, self.database()]);
         let [.., database] = inodes.map_err(|error| self.cannot("open the database in", &error))?;
         Ok(database)
     }
@@ -103,7 +103,7 @@ impl StoreFolder {
                     self.path().display()
                 ),
             )),
-            Err(error) if FileLock::are_missing(&error) => Ok(None),
+            Err(error) if FileLock::is_unsupported(&error) => Ok(None),
             Err(error) => Err(self.cannot("lock a file in", &error)),
         }
     }

@@ -49,11 +49,11 @@ impl StoreFolder {
             broken: Arc::default(),
         };
         if metadata.is_err() {
-            files::private_dir(path).map_err(|error| folder.cannot("create", &error))?;
+            files::create_private_dirs(path).map_err(|error| folder.cannot("create", &error))?;
         }
         // Use an absolute path, because the host may change its working directory.
         let path = canonical(path).map_err(|error| folder.cannot("find", &error))?;
-        let disk = files::disk(&path);
+        let disk = files::file_system_of(&path);
         Ok(Self {
             shares_memory: disk.shares_memory,
             database_files: ["", "-wal", "-shm"]
@@ -85,7 +85,7 @@ impl StoreFolder {
                 "; choose a cache_dir that this user can write to"
             }
             // The error's own text names the file to remove.
-            _ if files::is_in_the_way(error) => "; then try again",
+            _ if files::is_obstacle_error(error) => "; then try again",
             _ => "; choose another cache_dir",
         };
         Error::new(
@@ -192,7 +192,7 @@ impl StoreFolder {
     pub fn is_full(&self) -> bool {
         const TEST_BYTES: usize = 1 << 16;
         let path = self.path.join(format!("{NAME}.room.{}.new", std::process::id()));
-        let result = files::fresh(&path).and_then(|mut file| file.write_all(&vec![0; TEST_BYTES]));
+        let result = files::create_new(&path).and_then(|mut file| file.write_all(&vec![0; TEST_BYTES]));
         let _ = files::remove(&path);
         result.is_err_and(|error| files::is_full(&error))
     }

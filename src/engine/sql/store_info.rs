@@ -46,9 +46,9 @@ impl StoreInfo {
     /// [`crate::error::Status::Store`].
     pub fn of(store: &Store) -> Result<Self> {
         let folder = store.folder();
-        let disk = files::disk(folder.path());
+        let disk = files::file_system_of(folder.path());
         let trial = folder.lock_trial_path();
-        let locks_error = match lock::trial(&trial) {
+        let locks_error = match lock::do_locks_work(&trial) {
             Ok(true) => None,
             Ok(false) => Some("two holders acquired the same lock at the same time".to_owned()),
             Err(error) => Some(error.to_string()),

@@ -15,7 +15,7 @@ use super::store::Store;
 use super::tx::Tx;
 use crate::model::Sequence;
 use crate::platform::files::{self, Inode};
-use crate::platform::stamp::boot;
+use crate::platform::stamp::boot_id;
 
 /// Maximum number of stored timelines. Cursors from older timelines are invalid.
 const MAX_TIMELINES: i64 = 1_000;
@@ -28,7 +28,7 @@ pub fn begin_timeline_if_needed(store: &Store, tx: &Tx<'_>) -> rusqlite::Result<
     }
     let here = format!(
         "{:?} {:?}",
-        boot().map(|id| String::from_utf8_lossy(&id).into_owned()),
+        boot_id().map(|id| String::from_utf8_lossy(&id).into_owned()),
         Inode::of(store.folder.database())
     );
     let c = tx.connection;
@@ -54,7 +54,7 @@ pub fn begin_timeline(tx: &Tx<'_>) -> rusqlite::Result<i64> {
 /// inode of the database.
 fn insert_timeline(tx: &Tx<'_>, here: &str) -> rusqlite::Result<i64> {
     let c = tx.connection;
-    let random = files::random().map_err(|_| failure(rusqlite::ffi::SQLITE_IOERR))?;
+    let random = files::random_bytes().map_err(|_| failure(rusqlite::ffi::SQLITE_IOERR))?;
     let id = i64::from_le_bytes(random) & i64::MAX;
     c.execute(
         "INSERT INTO timelines (id, begun, here) VALUES (?1, ?2, ?3)",

@@ -37,7 +37,11 @@ impl Store {
     /// only one connection. If `patient` is `false`, waits only a moment for other threads and processes, and then
     /// fails.
     pub(super) fn read_if<T>(&self, patient: bool, work: impl FnMut(&Connection) -> rusqlite::Result<T>) -> Result<T> {
-        let patience = if patient { BUSY } else { self.short_wait.patience() };
+        let patience = if patient {
+            BUSY
+        } else {
+            self.short_wait.current_timeout()
+        };
         let mut work = in_transaction(work);
         let mut work = |connection: &OpenConnection| {
             let _wait = WaitGuard::new(connection, patience)?;
@@ -69,7 +73,7 @@ impl Store {
                 self.folder.mark_broken(None);
             }
         }
-        self.short_wait.gave_up(patience);
+        self.short_wait.note_timeout(patience);
         Err(self.locked_error())
     }
 
@@ -100,7 +104,7 @@ impl Store {
         result
     }
 
-    /// Runs `work` in a write transaction, as [`Store::write_tables`] does, but returns `None` if other processes keep
+    /// Runs `work` in a write transaction, as [`Store::write`] does, but returns `None` if other processes keep
     /// writing until the deadline.
     pub(super) fn write_unless_busy<T>(
         &self,
@@ -246,7 +250,7 @@ impl Store {
     }
 }
 
-/// The outcome of [`Store::run_with_retries`].
+/// The outcome of [`Store::run`].
 enum Attempt<T> {
     Returned(Result<T>),
     /// The connection's database is not the store's current database.

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::error::{Error, Result, Status};
-use crate::platform::clock::wait_coarse;
+use crate::platform::clock::sleep_coarse;
 use crate::platform::deadline::Deadline;
 use crate::platform::files::{self, Inode};
 use crate::platform::lock::FileLock;
@@ -92,11 +92,11 @@ impl VersionPage {
     /// # Errors
     /// Fails if the file exists but cannot be opened or mapped.
     pub fn existing(path: &Path, store_id: u64) -> io::Result<Option<Self>> {
-        let file = match files::existing(path) {
+        let file = match files::open_existing(path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             // Something other than a file, such as a link, has the page's name. A new page will replace it.
-            Err(error) if files::is_in_the_way(&error) => return Ok(None),
+            Err(error) if files::is_obstacle_error(&error) => return Ok(None),
             Err(error) => return Err(error),
         };
         let page = match SharedPage::map(&file) {
@@ -122,7 +122,7 @@ impl VersionPage {
             bytes[index * 8..index * 8 + 8].copy_from_slice(&word.to_ne_bytes());
         }
         let temporary = path.with_extension(format!("{}.new", std::process::id()));
-        let mut file = files::fresh(&temporary)?;
+        let mut file = files::create_new(&temporary)?;
         let written = file.write_all(&bytes).and_then(|()| files::rename(&temporary, path));
         if written.is_err() {
             let _ = files::remove(&temporary);
@@ -142,7 +142,7 @@ impl VersionPage {
             // If the path is not a regular file, no process can have it mapped, so the error is ignored.
             Err(error) if error.kind() != io::ErrorKind::NotFound && path.is_file() => return Err(error),
             Err(_) if is_unused => {}
-            _ => wait_coarse(NOTICE_TIME),
+            _ => sleep_coarse(NOTICE_TIME),
         }
         Ok(())
     }
@@ -173,7 +173,7 @@ impl VersionPage {
         self.page.words()[ANSWERS_WORD].swap(0, Ordering::Relaxed)
     }
 
-    /// Announces a transaction before its commit; see [`VersionCounters::record_failure`].
+    /// Announces a transaction before its commit; see [`VersionCounters::begin`].
     pub fn begin(&self, sequence: u64) {
         self.counters().begin(sequence);
     }

@@ -325,7 +325,6 @@ impl LibraryIndex for LibrarySnapshot {
         self.segment.as_ref()?.stored_form(path.raw(), first)
     }
 
-    /// Prefetches the index entries for this hash in all segments.
     #[inline]
     fn prefetch(&self, hash: u64) {
         if let Some(matches) = &self.matches {
@@ -343,13 +342,11 @@ impl LibraryIndex for LibrarySnapshot {
         segment.map(|segment| segment.first(hash, length)).unwrap_or_default()
     }
 
-    /// Returns the hit for an entry of the listing segment.
     #[inline]
     fn hit_of_entry(&self, first: FirstEntry) -> Option<Hit<'_>> {
         first.0.map(|number| Hit::Listed(number.get()))
     }
 
-    /// Calls `each` for the confirmed matches of paths with this normal form, starting with the segments.
     fn each_confirmed<'v>(&'v self, path: &NormalPath<'_>, mut each: impl FnMut(Hit<'v>)) {
         if let Some(matches) = &self.matches {
             matches.for_each_match(path, |place, raw| {
@@ -432,7 +429,6 @@ impl LibraryIndex for LibrarySnapshot {
         }
     }
 
-    /// Returns the item of a hit; for a confirmed match, only the rating key.
     fn item<'v>(&'v self, hit: Hit<'v>) -> ItemRef<'v> {
         match (hit, &self.segment) {
             (Hit::Listed(number), Some(segment)) => segment.item(number),
@@ -496,7 +492,6 @@ impl LibraryIndex for LibrarySnapshot {
         item == Some(true) || at(question) || (path != question.raw() && NormalPath::with(path, at))
     }
 
-    /// Returns whether a segment of the library is missing or damaged.
     #[inline]
     fn is_broken(&self) -> bool {
         self.segment.as_ref().is_some_and(|segment| segment.is_broken())

@@ -6,44 +6,44 @@ use std::path::Path;
 
 use rustix::fs::{Mode, OFlags, openat};
 
-use super::super::file_facts::Disk;
+use super::super::file_facts::FileSystem;
 pub use super::super::unix::files::*;
-use super::open_no_follow::{ONLY_A_PLACE, open_at_once, walk};
+use super::open_no_follow::{LOOKUP_ONLY, open_folder, open_with_openat2};
 
-/// Opens a folder for operations on names in it, without following links.
+/// Opens a folder for operations on its entries, without following links.
 pub fn parent_folder(path: &Path) -> io::Result<OpenFolder> {
-    walk(path, ONLY_A_PLACE).map(OpenFolder)
+    open_folder(path, LOOKUP_ONLY).map(OpenFolder)
 }
 
 /// Opens a file without following links in its path. Falls back to opening folder by folder if the kernel lacks
 /// `openat2`.
 pub fn open(path: &Path, writes: bool) -> io::Result<File> {
-    let opened = open_at_once(path, flags(writes)).unwrap_or_else(|| {
+    let opened = open_with_openat2(path, flags(writes)).unwrap_or_else(|| {
         let parent = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let folder = walk(parent.unwrap_or(Path::new(".")), ONLY_A_PLACE)?;
+        let folder = open_folder(parent.unwrap_or(Path::new(".")), LOOKUP_ONLY)?;
         let name = path.file_name().unwrap_or_default();
         Ok(openat(&folder, name, flags(writes), Mode::empty())?)
     });
     opened.map(File::from)
 }
 
-/// Opens the folder itself, which Linux can lock.
+/// Opens the folder itself, since Linux can lock folders.
 pub fn lock_of_folder(path: &Path) -> io::Result<File> {
-    walk(path, OFlags::RDONLY).map(File::from)
+    open_folder(path, OFlags::RDONLY).map(File::from)
 }
 
-/// Syncs the names in a folder to disk.
+/// Syncs a folder's entries to disk.
 pub fn sync_names(path: &Path) -> io::Result<()> {
     lock_of_folder(path)?.sync_all()
 }
 
 /// Creates one folder with mode 0700 in an existing parent.
 pub fn make_private_folder(path: &Path) -> io::Result<()> {
-    make_private_folder_in(path, ONLY_A_PLACE)
+    make_private_folder_in(path, LOOKUP_ONLY)
 }
 
-/// File systems by their number in statfs(2), and whether shared memory works between processes there. Unknown file
-/// systems count as local.
+/// File system types: number in statfs(2), name, and whether processes can share memory through a file. Unknown file
+/// systems are treated as local.
 const KINDS: &[(i64, &str, bool)] = &[
     (0x6969, "NFS", false),
     (0x517B, "SMB", false),
@@ -70,13 +70,13 @@ const KINDS: &[(i64, &str, bool)] = &[
     (0x7366_746E, "NTFS", true),
 ];
 
-/// Returns the properties of a directory's file system. If the system does not report them, the file system counts as
-/// local.
-pub fn disk(directory: &Path) -> Disk {
+/// Returns the properties of a directory's file system. If the system does not report the properties, the file system
+/// is treated as local.
+pub fn disk(directory: &Path) -> FileSystem {
     let Ok(facts) = rustix::fs::statfs(directory) else {
-        return Disk {
+        return FileSystem {
             shares_memory: true,
-            ..Disk::default()
+            ..FileSystem::default()
         };
     };
     #[allow(clippy::unnecessary_cast, clippy::cast_lossless, clippy::cast_possible_wrap)]
@@ -85,7 +85,7 @@ pub fn disk(directory: &Path) -> Disk {
     let known = KINDS.iter().find(|(kind, ..)| *kind == number);
     #[allow(clippy::unnecessary_cast, clippy::cast_lossless, clippy::cast_sign_loss)] // these types too
     let free = (facts.f_bavail as u64).checked_mul(facts.f_bsize as u64);
-    Disk {
+    FileSystem {
         kind: Some(known.map_or_else(|| format!("{number:#x}"), |(_, name, _)| (*name).to_owned())),
         shares_memory: known.is_none_or(|(.., shares)| *shares),
         free,

@@ -1,19 +1,19 @@
-//! Waits for a word of a shared page with futex(2).
+//! Waits for changes to a word in a shared page, with futex(2).
 
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-/// Waits while the word has this value, at most for the timeout. Returns whether the system supports the wait. A futex
-/// has only 32 bits, so this waits for the low half of the word.
+/// Waits while the word has this value, but no longer than the timeout. Returns whether the system supports the wait. A
+/// futex has only 32 bits, so the function waits for a change to the low half of the word.
 pub fn wait(word: &AtomicU64, value: u64, timeout: Duration) -> bool {
-    // Use the kernel's own struct, since that of the C library may differ on 32-bit systems.
+    // Use the kernel's own struct, since the C library's struct may differ on 32-bit systems.
     #[allow(clippy::cast_lossless, clippy::cast_possible_wrap)] // less than a billion
     let relative_timeout: [libc::c_long; 2] = [
         timeout.as_secs().try_into().unwrap_or(libc::c_long::MAX),
         timeout.subsec_nanos() as libc::c_long,
     ];
-    // SAFETY: the kernel reads four bytes of a mapped word and a time on the stack. Without FUTEX_PRIVATE_FLAG the word
-    // is known by its file, so all processes that have the page mapped mean the same one.
+    // SAFETY: the kernel reads four bytes of a mapped word, and a time on the stack. Without FUTEX_PRIVATE_FLAG, the
+    // kernel identifies the word by its file, so all processes that have mapped the page use the same futex.
     let status = unsafe {
         libc::syscall(
             libc::SYS_futex,
@@ -29,8 +29,8 @@ pub fn wait(word: &AtomicU64, value: u64, timeout: Duration) -> bool {
 
 /// Wakes all threads and processes that wait for the word.
 pub fn wake(word: &AtomicU64) {
-    // SAFETY: the kernel uses only the address. If the call fails, no waiter wakes now, but each checks again at its
-    // timeout.
+    // SAFETY: the kernel uses only the address. If the call fails, no waiter wakes up now, but each waiter checks the
+    // word again after its timeout.
     unsafe {
         libc::syscall(libc::SYS_futex, low_half(word), libc::FUTEX_WAKE, libc::c_int::MAX);
     }
@@ -42,7 +42,7 @@ fn low_half(word: &AtomicU64) -> *const u32 {
     word.as_ptr().cast::<u32>().wrapping_add(half)
 }
 
-/// Returns the low half of a value, which the futex is compared with.
+/// Returns the low half of a value, for comparison with the futex.
 #[allow(clippy::cast_possible_truncation)] // that is meant
 fn low_half_of(value: u64) -> u32 {
     value as u32

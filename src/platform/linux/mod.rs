@@ -1,4 +1,4 @@
-//! Linux, with glibc or musl.
+//! Code for Linux, with glibc or musl.
 
 use std::fs;
 use std::io::{self, Read};
@@ -21,13 +21,13 @@ pub fn is_open(path: &Path, file: Inode) -> bool {
         return false;
     };
     descriptors.flatten().map(|one| one.path()).any(|one| {
-        // Reads the metadata only of files with this name, so that a hanging disk is not touched.
+        // Read the metadata only of files with this name, so that a hanging disk is not accessed.
         fs::read_link(&one).is_ok_and(|target| target.file_name() == path.file_name())
             && Inode::of_target(&one) == Some(file)
     })
 }
 
-/// Returns an identifier of this boot.
+/// Returns an identifier for the current boot.
 pub fn boot() -> Option<Vec<u8>> {
     // One read returns the whole identifier.
     let mut id = [0; 64];
@@ -36,16 +36,16 @@ pub fn boot() -> Option<Vec<u8>> {
     Some(id[..length].to_vec())
 }
 
-/// Starts to write the dirty pages of a file to the disk, without waiting.
+/// Starts writing a file's dirty pages to disk, without waiting.
 pub fn write_out(file: &fs::File) {
     // SAFETY: a plain call with an open descriptor and numbers. Length 0 means the whole file.
     unsafe { libc::sync_file_range(file.as_raw_fd(), 0, 0, libc::SYNC_FILE_RANGE_WRITE) };
 }
 
-/// Does nothing, since the end of a connection wakes its readers.
+/// Does nothing, since shutting down a connection wakes its readers on Linux.
 pub fn wake_readers(_: &TcpStream) {}
 
-/// Returns `false`: only Windows reports by a special error that [`wake_readers`] woke a reader.
+/// Returns `false`, since only Windows has a special error for a reader that [`wake_readers`] woke.
 pub fn is_wake(_: &io::Error) -> bool {
     false
 }

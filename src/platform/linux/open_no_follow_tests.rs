@@ -12,7 +12,7 @@ fn one_call_and_single_steps_lead_to_the_same_and_never_through_a_link() {
     fs::write(root.join("a/file"), b"").expect("written");
     symlink(root.join("a"), root.join("link")).expect("linked");
     symlink(root.join("a/b"), root.join("a/last")).expect("linked");
-    for flags in [ONLY_A_PLACE, OFlags::RDONLY] {
+    for flags in [LOOKUP_ONLY, OFlags::RDONLY] {
         for (path, leads) in [
             ("a/b", true),
             ("a/./b", true),
@@ -28,14 +28,17 @@ fn one_call_and_single_steps_lead_to_the_same_and_never_through_a_link() {
                 let facts = opened.map(fs::File::from).and_then(|file| file.metadata());
                 facts.ok().map(|facts| (facts.dev(), facts.ino()))
             };
-            let (walked, stepped) = (inode(walk(&path, flags)), inode(walk_stepwise(&path, flags)));
+            let (walked, stepped) = (
+                inode(open_folder(&path, flags)),
+                inode(open_folder_stepwise(&path, flags)),
+            );
             assert_eq!(walked, stepped, "{}", path.display());
             assert_eq!(walked.is_some(), leads, "{}", path.display());
         }
     }
-    let opened = |path: &str| open_at_once(&root.join(path), OFlags::RDONLY).is_none_or(|opened| opened.is_ok());
+    let opened = |path: &str| open_with_openat2(&root.join(path), OFlags::RDONLY).is_none_or(|opened| opened.is_ok());
     assert!(opened("a/file"));
-    if open_at_once(&root, OFlags::RDONLY).is_some() {
+    if open_with_openat2(&root, OFlags::RDONLY).is_some() {
         assert!(!opened("link/file") && !opened("link") && !opened("a/none"));
     }
 }

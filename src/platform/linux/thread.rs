@@ -1,17 +1,17 @@
-//! Threads that a host may end while they are in its code.
+//! Calls host functions, which may end the calling thread.
 
 use std::ffi::c_void;
 
 pub use super::super::unix::thread::*;
 
-/// Calls a function of the host. If that function ends the thread, the thread sleeps for ever instead, so that no frame
-/// of this library is unwound.
+/// Calls a host function. If the function ends the thread, the thread sleeps forever instead, so that no frame of this
+/// library is unwound.
 pub fn call_host<R>(call: impl FnOnce() -> R) -> R {
-    /// At least as large as the C library's struct: four words in glibc, three in musl.
+    /// A buffer that is at least as large as the C library's struct: four words in glibc, three in musl.
     #[repr(C)]
     struct Cleanup([*mut c_void; 8]);
-    // The functions behind the macro `pthread_cleanup_push` of C. With glibc, these are the older functions, which need
-    // no frame to jump to.
+    // The functions behind C's macro `pthread_cleanup_push`. In glibc, these are the older functions, which need no
+    // jump buffer.
     unsafe extern "C" {
         fn _pthread_cleanup_push(cleanup: *mut Cleanup, run: extern "C" fn(*mut c_void), argument: *mut c_void);
         fn _pthread_cleanup_pop(cleanup: *mut Cleanup, run: libc::c_int);
@@ -24,10 +24,10 @@ pub fn call_host<R>(call: impl FnOnce() -> R) -> R {
         }
     }
     let mut cleanup = Cleanup([std::ptr::null_mut(); 8]);
-    // SAFETY: `cleanup` is not moved before it is popped below. If `call` does not return, it runs.
+    // SAFETY: `cleanup` is not moved before it is popped below. If `call` does not return, the handler runs.
     unsafe { _pthread_cleanup_push(&raw mut cleanup, sleep_for_ever, std::ptr::null_mut()) };
     let answer = call();
-    // SAFETY: this pops the handler pushed above, as `call` has popped all handlers that it pushed.
+    // SAFETY: this call pops the handler pushed above, since `call` has popped all handlers that it pushed.
     unsafe { _pthread_cleanup_pop(&raw mut cleanup, 0) };
     answer
 }

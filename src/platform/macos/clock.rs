@@ -1,13 +1,13 @@
-//! The clocks of macOS, which has no coarse ones.
+//! The clocks of macOS, which has no coarse clocks.
 
 use super::super::unix::clock::{read, read_ms};
 
-/// Returns `None`: macOS has no coarse time of day.
+/// Returns `None`, since macOS has no coarse clock for the time of day.
 pub fn coarse_unix_ms() -> Option<i64> {
     None
 }
 
-/// Returns the monotonic clock in milliseconds.
+/// Returns the time of the monotonic clock in milliseconds.
 pub fn coarse_ms() -> u64 {
     read_ms(libc::CLOCK_MONOTONIC)
 }

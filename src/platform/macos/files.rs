@@ -1,4 +1,4 @@
-//! Files on macOS. Only the last name of a path is checked for a link: opening a parent requires read permission.
+//! Files on macOS. Checks only a path's last component for a link, since opening a parent requires read permission.
 
 use std::fs::File;
 use std::io;
@@ -7,7 +7,7 @@ use std::path::Path;
 
 use rustix::fs::{CWD, Mode, OFlags, openat};
 
-use super::super::file_facts::Disk;
+use super::super::file_facts::FileSystem;
 pub use super::super::unix::files::*;
 
 /// Opens a folder that is not a link.
@@ -16,7 +16,7 @@ fn open_folder(path: &Path) -> io::Result<OwnedFd> {
     Ok(openat(CWD, path, flags, Mode::empty())?)
 }
 
-/// Opens a folder for operations on names in it.
+/// Opens a folder for operations on its entries.
 pub fn parent_folder(path: &Path) -> io::Result<OpenFolder> {
     open_folder(path).map(OpenFolder)
 }
@@ -26,7 +26,7 @@ pub fn open(path: &Path, writes: bool) -> io::Result<File> {
     Ok(openat(CWD, path, flags(writes), Mode::empty())?.into())
 }
 
-/// Opens the folder itself, which macOS can lock.
+/// Opens the folder itself, since macOS can lock folders.
 pub fn lock_of_folder(path: &Path) -> io::Result<File> {
     open_folder(path).map(File::from)
 }
@@ -40,15 +40,15 @@ pub fn make_private_folder(path: &Path) -> io::Result<()> {
     make_private_folder_in(path, OFlags::RDONLY)
 }
 
-/// Returns the properties of a directory's file system. Memory counts as not shared if they are unknown.
-pub fn disk(directory: &Path) -> Disk {
+/// Returns the properties of a directory's file system. If `statfs` fails, memory is treated as not shared.
+pub fn disk(directory: &Path) -> FileSystem {
     let Ok(facts) = rustix::fs::statfs(directory) else {
-        return Disk::default();
+        return FileSystem::default();
     };
-    Disk {
-        // Memory is not shared between machines.
+    FileSystem {
+        // Network file systems do not share memory.
         shares_memory: facts.f_flags & libc::MNT_LOCAL.cast_unsigned() != 0,
         free: Some(facts.f_bavail.saturating_mul(facts.f_bsize.into())),
-        ..Disk::default()
+        ..FileSystem::default()
     }
 }

@@ -1,4 +1,4 @@
-//! macOS, and other POSIX systems except Linux (untested).
+//! Code for macOS, and for other POSIX systems except Linux (untested).
 
 use std::fs::File;
 use std::io;
@@ -13,16 +13,16 @@ pub mod clock;
 pub mod files;
 pub mod thread;
 
-/// Returns whether this process has the file open; always `false`, since macOS cannot tell.
+/// Returns whether this process has the file open; always `false`, since plexindex cannot detect this on macOS.
 pub fn is_open(_: &Path, _: Inode) -> bool {
     false
 }
 
-/// Returns an identifier of this boot.
+/// Returns an identifier for the current boot.
 pub fn boot() -> Option<Vec<u8>> {
     let mut id = vec![0_u8; 64];
     let mut length = id.len();
-    // SAFETY: the name ends with a NUL, and the call writes at most `length` bytes into a buffer of ours.
+    // SAFETY: the name ends with a NUL, and the call writes at most `length` bytes into `id`.
     let status = unsafe {
         libc::sysctlbyname(
             c"kern.bootsessionuuid".as_ptr(),
@@ -36,13 +36,13 @@ pub fn boot() -> Option<Vec<u8>> {
     (status == 0 && id.len() >= 32).then_some(id)
 }
 
-/// Does nothing: macOS has no call that starts to write a file.
+/// Does nothing, since macOS has no call that starts writing a file to disk.
 pub fn write_out(_: &File) {}
 
-/// Does nothing, since the end of a connection wakes its readers.
+/// Does nothing, since shutting down a connection wakes its readers on macOS.
 pub fn wake_readers(_: &TcpStream) {}
 
-/// Returns `false`: only Windows reports by a special error that [`wake_readers`] woke a reader.
+/// Returns `false`, since only Windows has a special error for a reader that [`wake_readers`] woke.
 pub fn is_wake(_: &io::Error) -> bool {
     false
 }

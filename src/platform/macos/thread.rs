@@ -2,7 +2,7 @@
 
 pub use super::super::unix::thread::*;
 
-/// Calls a function of the host. Threads end without unwinding here, so nothing else is needed.
+/// Calls a host function. Nothing else is needed, since threads end without unwinding on macOS.
 pub fn call_host<R>(call: impl FnOnce() -> R) -> R {
     call()
 }

@@ -1,10 +1,10 @@
-//! Reads the clocks of POSIX.
+//! Reads POSIX clocks.
 
-/// Returns a clock in milliseconds; `u64::MAX` if the clock is unavailable.
+/// Returns the time of a clock in milliseconds; `u64::MAX` if the clock is unavailable.
 #[inline]
 pub fn read_ms(clock: libc::clockid_t) -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the call fills in a struct of ours.
+    // SAFETY: the call fills in a local struct.
     if unsafe { libc::clock_gettime(clock, &raw mut time) } != 0 {
         return u64::MAX;
     }

@@ -1,4 +1,4 @@
-//! Files relative to a descriptor of their folder, without following symbolic links.
+//! Operations on files relative to a descriptor of their folder, without following symbolic links.
 
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::{self, File};
@@ -14,20 +14,20 @@ use rustix::process::geteuid;
 
 use super::super::file_facts::{FileFacts, FileType, Inode};
 
-/// Converts bytes to a path. On Unix, any bytes are a path.
+/// Converts bytes to a path. On Unix, the bytes stay unchanged.
 pub fn named(bytes: Vec<u8>) -> PathBuf {
     OsString::from_vec(bytes).into()
 }
 
-/// A folder by its descriptor, so that renaming the folder does not redirect operations in it.
+/// A folder, identified by its descriptor, so that renaming the folder does not redirect operations in it.
 pub struct OpenFolder(pub OwnedFd);
 
 impl OpenFolder {
-    /// Creates a file with mode 0600; an existing one is an error.
+    /// Creates a file with mode 0600; fails if the name exists.
     pub fn create(&self, name: &OsStr) -> io::Result<File> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = File::from(openat(&self.0, name, flags, Mode::RUSR | Mode::WUSR)?);
-        // The host's umask may have removed permissions of its own user, who opens the file again later.
+        // The host's umask may have removed permissions that its own user needs to open the file again.
         let _ = file.set_permissions(fs::Permissions::from_mode(0o600));
         give_to_owner(&file, &self.0);
         Ok(file)
@@ -38,29 +38,29 @@ impl OpenFolder {
         Ok(unlinkat(&self.0, name, AtFlags::empty())?)
     }
 
-    /// Renames a file within the folder, and replaces an existing one.
+    /// Renames a file within the folder, and replaces an existing file.
     pub fn rename(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
         Ok(renameat(&self.0, from, &self.0, to)?)
     }
 }
 
-/// Returns flags for opening a file, so that opening a pipe does not block, and a link is not followed.
+/// Returns the flags for opening a file, with which opening a pipe does not block, and a link is not followed.
 pub fn flags(writes: bool) -> OFlags {
     let access = if writes { OFlags::RDWR } else { OFlags::RDONLY };
     access | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC
 }
 
-/// Removes the name now, by calling `remove`. The file lives until it is closed.
+/// Calls `remove` to remove the file's name now. The file itself exists until it is closed.
 pub fn remove_when_closed(file: File, remove: impl FnOnce() -> io::Result<()>) -> io::Result<File> {
     remove().map(|()| file)
 }
 
-/// Fills `to` from this offset.
+/// Reads bytes at this offset until `to` is full.
 pub fn read_at(file: &File, to: &mut [u8], at: u64) -> io::Result<()> {
     file.read_exact_at(to, at)
 }
 
-/// Overwrites bytes at this offset.
+/// Writes bytes at this offset.
 pub fn write_at(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
     file.write_all_at(bytes, at)
 }
@@ -73,12 +73,12 @@ pub fn make_private_folder_in(path: &Path, parent_flags: OFlags) -> io::Result<(
     let parent_folder = openat(rustix::fs::CWD, parent.unwrap_or(here), flags, Mode::empty())?;
     let name = path.file_name().unwrap_or(path.as_os_str());
     match mkdirat(&parent_folder, name, Mode::RWXU) {
-        // Another process was faster.
+        // Another process has created the folder.
         Err(Errno::EXIST) if path.is_dir() => return Ok(()),
         made => made?,
     }
-    // The host's umask may have removed permissions of its own user. If setting them fails, later steps report it.
-    // rustix cannot change permissions without following links.
+    // The host's umask may have removed permissions that its own user needs. If setting the permissions fails, later
+    // steps report the error. Call libc, since rustix cannot change permissions without following links.
     let c_name = CString::new(name.as_bytes())?;
     // SAFETY: a plain call with an open descriptor and a NUL-terminated name.
     unsafe {
@@ -97,8 +97,8 @@ pub fn make_private_folder_in(path: &Path, parent_flags: OFlags) -> io::Result<(
     Ok(())
 }
 
-/// Gives a file or folder that root created, for example in a container, to the owner of its folder, so that the owner
-/// can continue without root. Ignores errors, which leave the file with root.
+/// Changes the owner of a file or folder that root created, for example in a container, to the owner of the parent
+/// folder, so that this user can continue without root. Ignores errors, after which root remains the owner.
 fn give_to_owner(made: &File, folder: &OwnedFd) {
     if !geteuid().is_root() {
         return;
@@ -111,7 +111,7 @@ fn give_to_owner(made: &File, folder: &OwnedFd) {
     }
 }
 
-/// Reads the facts of a file, or of a link itself unless `follows`.
+/// Reads the facts of a file. If `follows` is `false`, reads the facts of a link itself.
 pub fn facts(path: &Path, follows: bool) -> io::Result<FileFacts> {
     let metadata = if follows {
         fs::metadata(path)
@@ -126,7 +126,7 @@ pub fn facts_of_open(file: &File) -> io::Result<FileFacts> {
     file.metadata().map(|metadata| facts_in(&metadata))
 }
 
-/// Converts the metadata of the standard library.
+/// Converts the standard library's metadata.
 fn facts_in(metadata: &fs::Metadata) -> FileFacts {
     let kind = metadata.file_type();
     FileFacts {
@@ -152,8 +152,8 @@ fn facts_in(metadata: &fs::Metadata) -> FileFacts {
     }
 }
 
-/// Syncs a file to disk. Falls back to plain fsync, since network shares and FUSE on macOS do not support the stronger
-/// call of `sync_all`.
+/// Syncs a file to disk. Falls back to a plain `fsync`, since network shares and FUSE on macOS do not support the
+/// stronger call that `sync_all` makes.
 pub fn sync(file: &File) -> io::Result<()> {
     file.sync_all().or_else(|error| match error.raw_os_error() {
         Some(libc::ENOTSUP | libc::ENOTTY | libc::EINVAL) => Ok(rustix::fs::fsync(file)?),
@@ -161,7 +161,7 @@ pub fn sync(file: &File) -> io::Result<()> {
     })
 }
 
-/// Returns `None`: on Unix, the file times of the log show each commit.
+/// Returns `None`, since the log's file times show each commit on Unix.
 pub fn log_version(_: &Path) -> Option<[u8; 48]> {
     None
 }
@@ -185,7 +185,7 @@ pub fn is_gone(error: &io::Error) -> bool {
     error.raw_os_error().is_some_and(|number| GONE.contains(&number))
 }
 
-/// Returns whether an error means that a file system has no locks.
+/// Returns whether an error means that a file system does not support locks.
 pub fn has_no_locks(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error(),

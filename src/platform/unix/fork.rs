@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::os::fd::{AsRawFd, IntoRawFd, RawFd};
 
-/// The number of an open file in this process and its child.
+/// A file descriptor, which a forked child inherits.
 pub type Descriptor = RawFd;
 
 /// Returns the descriptor of a file.
@@ -11,21 +11,21 @@ pub fn descriptor(file: &File) -> Descriptor {
     file.as_raw_fd()
 }
 
-/// Closes a descriptor, which the child of a fork got from its parent.
+/// Closes a descriptor that a forked child inherited from its parent.
 ///
 /// # Safety
-/// It must be open, and nothing may use it any more.
+/// The descriptor must be open, and nothing may use it afterwards.
 pub unsafe fn close(descriptor: Descriptor) {
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     unsafe { libc::close(descriptor) };
 }
 
-/// Drops a file without closing its descriptor, which is closed already, so that another file may have the number.
+/// Drops a file without closing its descriptor, which is already closed: another file may have the same number.
 pub fn forget(file: File) {
     _ = file.into_raw_fd();
 }
 
-/// Calls these functions at each fork from now on. glibc removes them when the library is unloaded.
+/// Registers functions to be called at each fork from now on. glibc removes the functions when the library is unloaded.
 pub fn register(before: extern "C" fn(), in_parent: extern "C" fn(), in_child: extern "C" fn()) {
     // SAFETY: the handlers are functions of this library.
     unsafe { libc::pthread_atfork(Some(before), Some(in_parent), Some(in_child)) };

@@ -2,28 +2,28 @@
 
 use std::ffi::c_void;
 
-/// The C library's handle of a thread: a number in glibc, a pointer in musl and macOS.
+/// A POSIX thread. The C library's handle is a number in glibc, and a pointer in musl and on macOS.
 pub struct Thread {
     handle: libc::pthread_t,
     process: u32,
 }
 
-// SAFETY: any thread of the process may join any other. The pointer is not dereferenced here, but only passed to the C
-// library, which allows that on every thread.
+// SAFETY: any thread in the process can join any other thread. The handle is not dereferenced here, but only passed to
+// the C library, which allows this on every thread.
 unsafe impl Send for Thread {}
 
 impl Thread {
-    /// Starts a thread with a stack of this size and with all signals blocked, since signals are for the host's own
-    /// threads. `None` if none can be started.
+    /// Starts a thread with a stack of `stack` bytes, and with all signals blocked, since signals are for the host's
+    /// own threads. Returns `None` if no thread can be started.
     ///
     /// # Safety
-    /// `argument` must be valid for `run` as long as it runs.
+    /// `argument` must be valid for as long as `run` runs.
     pub unsafe fn start(
         stack: usize,
         run: extern "C" fn(*mut c_void) -> *mut c_void,
         argument: *mut c_void,
     ) -> Option<Self> {
-        // SAFETY: plain POSIX calls on values that live here.
+        // SAFETY: plain POSIX calls on local values.
         unsafe {
             let mut attributes: libc::pthread_attr_t = std::mem::zeroed();
             if libc::pthread_attr_init(&raw mut attributes) != 0 {
@@ -53,8 +53,8 @@ impl Thread {
     /// Waits until the thread has ended. A forked child does not have this thread, and does not wait.
     pub fn join(&mut self) {
         if self.is_here() {
-            // SAFETY: the thread was created joinable by this process. It is joined only here, and once: when it is
-            // dropped.
+            // SAFETY: this process created the thread as joinable. The thread is joined only here, and only once, when
+            // its `Worker` is dropped.
             unsafe { libc::pthread_join(self.handle, std::ptr::null_mut()) };
         }
     }
@@ -63,8 +63,8 @@ impl Thread {
     pub fn leave(&mut self) {
         if self.is_here() {
             keep_library();
-            // SAFETY: the thread was created joinable by this process, and is neither joined nor detached: `process` is
-            // 0 from then on, which is never a process ID.
+            // SAFETY: this process created the thread as joinable. The thread is neither joined nor detached, since
+            // detaching sets `process` to 0, which is never a process ID.
             unsafe { libc::pthread_detach(self.handle) };
             self.process = 0;
         }
@@ -73,13 +73,12 @@ impl Thread {
 
 /// Keeps this library in memory until the process ends, even if the host unloads it.
 fn keep_library() {
-    // SAFETY: the structure is plain data, which `dladdr` fills; the name is that of a loaded object, and lives as
-    // long.
+    // SAFETY: `dladdr` fills in a plain struct. The name belongs to a loaded object, and lives as long as the object.
     unsafe {
         let mut here: libc::Dl_info = std::mem::zeroed();
         let code: fn() = keep_library;
         if libc::dladdr(code as *const c_void, &raw mut here) != 0 && !here.dli_fname.is_null() {
-            // Fails if the library is part of a program, which is never unloaded.
+            // This call fails if the library is part of a program, which is never unloaded.
             libc::dlopen(
                 here.dli_fname,
                 libc::RTLD_LAZY | libc::RTLD_NOLOAD | libc::RTLD_NODELETE,

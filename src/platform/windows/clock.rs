@@ -2,12 +2,12 @@
 
 use windows_sys::Win32::System::SystemInformation::GetTickCount64;
 
-/// Returns `None`: the caller uses the precise time of day.
+/// Returns `None`, so that the caller uses the precise time of day.
 pub fn coarse_unix_ms() -> Option<i64> {
     None
 }
 
-/// Returns the milliseconds since Windows was started.
+/// Returns the time since Windows started, in milliseconds.
 pub fn coarse_ms() -> u64 {
     // SAFETY: a plain call.
     unsafe { GetTickCount64() }

@@ -1,5 +1,4 @@
-//! Files on Windows. Other programs can rename or remove the files while they are open, and opening does not follow
-//! links.
+//! Files on Windows. Other programs can rename or remove an open file. Opening a file does not follow links.
 
 use std::ffi::{OsStr, OsString, c_void};
 use std::fs::{self, File, OpenOptions};
@@ -26,10 +25,10 @@ use windows_sys::Win32::Storage::FileSystem::{
 };
 use windows_sys::Win32::System::WindowsProgramming::{DRIVE_NO_ROOT_DIR, DRIVE_REMOTE};
 
-use super::super::file_facts::{Disk, FileFacts, FileType, Inode};
+use super::super::file_facts::{FileFacts, FileSystem, FileType, Inode};
 use super::owner::{create_file, create_folder, expect, verbatim};
 
-/// Converts WTF-8 to a path: UTF-8, with three bytes for half of a pair of surrogates.
+/// Converts WTF-8 to a path. WTF-8 is UTF-8 that can also contain unpaired surrogates, in three bytes each.
 pub fn named(bytes: Vec<u8>) -> PathBuf {
     match String::from_utf8(bytes) {
         Ok(text) => text.into(),
@@ -37,7 +36,7 @@ pub fn named(bytes: Vec<u8>) -> PathBuf {
     }
 }
 
-/// Converts WTF-8 to UTF-16. Replaces invalid bytes by U+FFFD.
+/// Converts WTF-8 to UTF-16. Replaces invalid bytes with U+FFFD.
 fn utf16(mut bytes: &[u8]) -> Vec<u16> {
     let mut units = Vec::with_capacity(bytes.len());
     while let Some(first) = bytes.utf8_chunks().next() {
@@ -58,11 +57,11 @@ fn utf16(mut bytes: &[u8]) -> Vec<u16> {
     units
 }
 
-/// A folder, for operations on names in it, known by its path. Renaming the folder redirects operations in it, since
-/// Windows cannot create a file relative to a handle.
+/// A folder, identified by its path, for operations on its entries. Renaming the folder redirects these operations,
+/// since Windows cannot create a file relative to a handle.
 pub struct OpenFolder(PathBuf);
 
-/// Checks that a path is a folder and not a link, for operations on names in it.
+/// Checks that a path is a folder and not a link, for operations on the folder's entries.
 pub fn parent_folder(path: &Path) -> io::Result<OpenFolder> {
     match facts(path, false)?.kind {
         FileType::Folder => Ok(OpenFolder(path.to_owned())),
@@ -72,7 +71,7 @@ pub fn parent_folder(path: &Path) -> io::Result<OpenFolder> {
 }
 
 impl OpenFolder {
-    /// Creates a file that only its owner may use; an existing one is an error.
+    /// Creates a file that only its owner can use; fails if the name exists.
     pub fn create(&self, name: &OsStr) -> io::Result<File> {
         retry_while_held(&HELD, || create_file(&self.0.join(name)))
     }
@@ -82,9 +81,9 @@ impl OpenFolder {
         retry_while_held(&HELD, || fs::remove_file(self.0.join(name)))
     }
 
-    /// Renames a file within the folder, and replaces an existing one.
+    /// Renames a file within the folder, and replaces an existing file.
     pub fn rename(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
-        // Only a rename reports an open target as ACCESS_DENIED.
+        // A rename, unlike other operations, reports an open target as ACCESS_DENIED.
         let held = [&HELD[..], &[ERROR_ACCESS_DENIED]].concat();
         retry_while_held(&held, || fs::rename(self.0.join(from), self.0.join(to)))
     }
@@ -93,8 +92,8 @@ impl OpenFolder {
 /// Errors for a file that another program has open without sharing, or that is about to be removed.
 const HELD: [u32; 3] = [ERROR_SHARING_VIOLATION, ERROR_LOCK_VIOLATION, ERROR_DELETE_PENDING];
 
-/// Repeats `call` for half a second while it fails with an error of `held`, since antivirus programs and indexers hold
-/// new files for a moment.
+/// Repeats `call` for up to half a second while it fails with one of the errors in `held`, since antivirus programs and
+/// indexers briefly open new files.
 fn retry_while_held<T>(held: &[u32], mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     const LONGEST: Duration = Duration::from_millis(256);
     let mut pause = Duration::from_millis(1);
@@ -109,15 +108,14 @@ fn retry_while_held<T>(held: &[u32], mut call: impl FnMut() -> io::Result<T>) ->
     }
 }
 
-/// Reads the header of the log's index, which SQLite writes with each commit. SQLite's locks do not cover these
-/// bytes.
+/// Reads the header of the log's index, which SQLite writes with each commit. No SQLite lock covers the header.
 pub fn log_version(index: &Path) -> Option<[u8; 48]> {
     let (file, mut header) = (open(index, false).ok()?, [0; 48]);
     read_from(&file, &mut header, 0).ok()?;
     Some(header)
 }
 
-/// Opens a file, a folder or a link itself.
+/// Opens a file, a folder, or a link itself instead of its target.
 pub fn open(path: &Path, writes: bool) -> io::Result<File> {
     let mut options = OpenOptions::new();
     // BACKUP_SEMANTICS also opens folders; the caller checks the type.
@@ -125,11 +123,11 @@ pub fn open(path: &Path, writes: bool) -> io::Result<File> {
     options.read(true).write(writes).custom_flags(flags).open(path)
 }
 
-/// Marks the file for removal when it is closed. Until then its name exists, but nobody can open it.
+/// Marks the file for removal when it is closed. Until then, the name exists, but the file cannot be opened again.
 pub fn remove_when_closed(file: File, _: impl FnOnce() -> io::Result<()>) -> io::Result<File> {
     let disposition = FILE_DISPOSITION_INFO { DeleteFile: true };
     let size = u32::try_from(size_of_val(&disposition)).unwrap_or(0);
-    // SAFETY: the handle is open, and the struct is that of its class.
+    // SAFETY: the handle is open, and the struct belongs to this information class.
     expect(unsafe {
         SetFileInformationByHandle(
             file.as_raw_handle(),
@@ -148,17 +146,17 @@ fn keep_position(mut file: &File, call: impl FnOnce() -> io::Result<()>) -> io::
     file.seek(SeekFrom::Start(position)).map(drop)
 }
 
-/// Fills `to` from this offset.
+/// Reads bytes at this offset until `to` is full.
 pub fn read_at(file: &File, to: &mut [u8], at: u64) -> io::Result<()> {
     keep_position(file, || read_from(file, to, at))
 }
 
-/// Overwrites bytes at this offset.
+/// Writes bytes at this offset.
 pub fn write_at(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
     keep_position(file, || write_to(file, bytes, at))
 }
 
-/// Fills `to` from this offset, and moves the file position.
+/// Reads bytes at this offset until `to` is full, and moves the file position.
 fn read_from(file: &File, mut to: &mut [u8], mut at: u64) -> io::Result<()> {
     while !to.is_empty() {
         let read = file.seek_read(to, at)?;
@@ -171,7 +169,7 @@ fn read_from(file: &File, mut to: &mut [u8], mut at: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// Overwrites bytes at this offset, and moves the file position.
+/// Writes bytes at this offset, and moves the file position.
 fn write_to(file: &File, mut bytes: &[u8], mut at: u64) -> io::Result<()> {
     while !bytes.is_empty() {
         let written = file.seek_write(bytes, at)?;
@@ -189,7 +187,7 @@ pub fn sync(file: &File) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Does nothing, since the file system's journal has the names, and Windows has no call to sync it.
+/// Does nothing, since the file system's journal contains the names, and Windows has no call to sync the journal.
 #[allow(clippy::unnecessary_wraps)] // other systems have errors
 pub fn sync_names(_: &Path) -> io::Result<()> {
     Ok(())
@@ -202,7 +200,7 @@ pub fn lock_of_folder(path: &Path) -> io::Result<File> {
     let open = || open(&folder.0.join(name), true);
     match open() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => match folder.create(name.as_ref()) {
-            // Another process was faster.
+            // Another process has already created this name.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => open(),
             made => made,
         },
@@ -210,16 +208,16 @@ pub fn lock_of_folder(path: &Path) -> io::Result<File> {
     }
 }
 
-/// Creates one folder that only its owner may use, in an existing parent.
+/// Creates one folder that only its owner can use, in an existing parent.
 pub fn make_private_folder(path: &Path) -> io::Result<()> {
     match retry_while_held(&HELD, || create_folder(path)) {
-        // Another process was faster.
+        // Another process has already created this name.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
         made => made,
     }
 }
 
-/// Reads the facts of a file, or of a link itself unless `follows`.
+/// Reads the facts of a file. If `follows` is `false`, reads the facts of a link itself.
 pub fn facts(path: &Path, follows: bool) -> io::Result<FileFacts> {
     let link = if follows { 0 } else { FILE_FLAG_OPEN_REPARSE_POINT };
     let flags = FILE_FLAG_BACKUP_SEMANTICS | link;
@@ -240,7 +238,8 @@ pub fn facts_of_open(file: &File) -> io::Result<FileFacts> {
     })
 }
 
-/// Returns the identity of an open file, without a creation time, since the file's number contains a sequence number.
+/// Returns the identity of an open file. No creation time is needed, since the file's number contains a sequence
+/// number.
 fn inode_of(file: &File) -> io::Result<Inode> {
     let Ok(id) = information::<FILE_ID_INFO>(file, FileIdInfo) else {
         return older_inode_of(file);
@@ -252,10 +251,10 @@ fn inode_of(file: &File) -> io::Result<Inode> {
     })
 }
 
-/// Returns the identity of an open file on Samba, FAT and with some drivers, which support only this older call.
+/// Returns the identity of an open file on Samba, on FAT, or with some drivers, which support only this older call.
 fn older_inode_of(file: &File) -> io::Result<Inode> {
     let mut information = BY_HANDLE_FILE_INFORMATION::default();
-    // SAFETY: the handle is open, and the call fills in a struct of ours.
+    // SAFETY: the handle is open, and the call fills in a local struct.
     expect(unsafe { GetFileInformationByHandle(file.as_raw_handle(), &raw mut information) })?;
     Ok(Inode {
         device: information.dwVolumeSerialNumber.into(),
@@ -264,8 +263,8 @@ fn older_inode_of(file: &File) -> io::Result<Inode> {
     })
 }
 
-/// Returns the type of a file. Only reparse points for another name are links; others are, for example, files in a
-/// cloud.
+/// Returns the type of a file. Only a reparse point that stands for another name is a link. Other reparse points are,
+/// for example, files in a cloud.
 fn kind_of(file: &File, attributes: u32) -> io::Result<FileType> {
     const IS_NAME_SURROGATE: u32 = 0x2000_0000;
     // SAFETY: the handle is open.
@@ -286,12 +285,12 @@ fn kind_of(file: &File, attributes: u32) -> io::Result<FileType> {
     })
 }
 
-/// Returns the information of this class about an open file. `T` must be the struct of the class.
+/// Returns the information of this class about an open file. `T` must be the struct for the class.
 fn information<T: Default>(file: &File, class: FILE_INFO_BY_HANDLE_CLASS) -> io::Result<T> {
     let mut information = T::default();
     let size = u32::try_from(size_of::<T>()).unwrap_or(0);
     let to: *mut c_void = (&raw mut information).cast();
-    // SAFETY: the handle is open, and the call writes at most `size` bytes of numbers into a struct of ours.
+    // SAFETY: the handle is open, and the call writes at most `size` bytes of numbers into a local struct.
     expect(unsafe { GetFileInformationByHandleEx(file.as_raw_handle(), class, to, size) })?;
     Ok(information)
 }
@@ -304,12 +303,12 @@ fn unix_time(time: i64) -> (i64, i64) {
     (since.div_euclid(SECOND), since.rem_euclid(SECOND) * 100)
 }
 
-/// Returns the error with this code of Windows.
+/// Returns the error with this Windows error code.
 fn error(code: u32) -> io::Error {
     io::Error::from_raw_os_error(code.cast_signed())
 }
 
-/// Returns whether an error has one of these codes of Windows.
+/// Returns whether an error has one of these Windows error codes.
 fn is_one_of(error: &io::Error, codes: &[u32]) -> bool {
     let code = error.raw_os_error().map(i32::cast_unsigned);
     code.is_some_and(|code| codes.contains(&code))
@@ -331,7 +330,7 @@ pub fn is_gone(error: &io::Error) -> bool {
         )
 }
 
-/// Returns whether an error means that a file system has no locks.
+/// Returns whether an error means that a file system does not support locks.
 pub fn has_no_locks(error: &io::Error) -> bool {
     is_one_of(
         error,
@@ -347,12 +346,12 @@ pub fn is_out_of_files(error: &io::Error) -> bool {
 /// The remedy for too many open files.
 pub const MORE_OPEN_FILES: &str = "close programs that have many files open";
 
-/// Returns whether this user can read a file, by opening it.
+/// Returns whether this user can open a file for reading.
 pub fn may_read(path: &Path) -> bool {
     File::open(path).is_ok()
 }
 
-/// Checks that this user may create files in a folder, by opening the folder with this right.
+/// Checks that this user is allowed to create files in a folder, by opening the folder with this right.
 pub fn expect_writable(folder: &Path) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options
@@ -361,20 +360,20 @@ pub fn expect_writable(folder: &Path) -> io::Result<()> {
     options.open(folder).map(drop)
 }
 
-/// Returns the properties of a directory's volume. If Windows does not report them, memory counts as not shared.
-pub fn disk(directory: &Path) -> Disk {
+/// Returns the properties of a directory's volume. If they are unavailable, memory is treated as not shared.
+pub fn disk(directory: &Path) -> FileSystem {
     volume(directory).unwrap_or_default()
 }
 
 /// Reads the properties of a directory's volume.
-fn volume(directory: &Path) -> io::Result<Disk> {
+fn volume(directory: &Path) -> io::Result<FileSystem> {
     let path = verbatim(directory)?;
     // The root can be as long as the path.
     let mut root = vec![0_u16; path.len().max(MAX_PATH as usize + 1)];
     let mut name = [0_u16; MAX_PATH as usize + 1];
     let mut free = 0;
     let length = |text: &[u16]| u32::try_from(text.len()).unwrap_or(0);
-    // SAFETY: texts end in a NUL, and each call writes at most the length that it is passed.
+    // SAFETY: each string ends with a NUL, and each call writes at most as many units as its length argument.
     unsafe {
         expect(GetVolumePathNameW(path.as_ptr(), root.as_mut_ptr(), length(&root)))?;
         let (none, numbers) = (null_mut(), null_mut());
@@ -391,9 +390,9 @@ fn volume(directory: &Path) -> io::Result<Disk> {
         let has_free = GetDiskFreeSpaceExW(path.as_ptr(), &raw mut free, null_mut(), null_mut());
         let end = name.iter().position(|unit| *unit == 0).unwrap_or(0);
         let drive = GetDriveTypeW(root.as_ptr());
-        Ok(Disk {
+        Ok(FileSystem {
             kind: (has_name != 0).then(|| String::from_utf16_lossy(&name[..end])),
-            // Memory is not shared between machines.
+            // Network file systems do not share memory.
             shares_memory: drive > DRIVE_NO_ROOT_DIR && drive != DRIVE_REMOTE,
             free: (has_free != 0).then_some(free),
         })

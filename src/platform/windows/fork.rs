@@ -16,7 +16,7 @@ pub fn descriptor(file: &File) -> Descriptor {
 /// None is needed.
 pub unsafe fn close(_: Descriptor) {}
 
-/// Leaves a file open; never called.
+/// Leaves a file open, and is never called.
 pub fn forget(file: File) {
     std::mem::forget(file);
 }

@@ -1,4 +1,4 @@
-//! Full paths on Windows: drives, shares, `\` as separator, and names without regard to case.
+//! Full paths on Windows, with drives, shares, `\` as the separator, and case-insensitive names.
 
 use std::borrow::Cow;
 use std::ffi::OsString;
@@ -12,10 +12,12 @@ use windows_sys::Win32::Storage::FileSystem::{FindClose, FindFirstFileW, WIN32_F
 use super::files::{is_gone, named};
 use super::owner::verbatim;
 
-/// Length from which a path counts as long, in UTF-16 units. Below the limit of 260, since SQLite appends suffixes.
+/// Length from which a path is treated as long, in UTF-16 units. The value is below the limit of 260, since SQLite
+/// appends suffixes.
 const LONG: usize = 200;
 
-/// Converts a path of the host to `/` as separator, without the prefix `\\?\`, and to the case of names on the disk.
+/// Normalizes a path from the host: replaces separators with `/`, removes the prefix `\\?\`, and changes names to their
+/// case on disk.
 pub fn normalize_host_path(path: &[u8]) -> Cow<'_, [u8]> {
     let mut path = with_separator(without_prefix(path), b'/');
     if let [drive @ b'a'..=b'z', b':', ..] = &mut *path {
@@ -31,13 +33,14 @@ pub fn normalize_host_path(path: &[u8]) -> Cow<'_, [u8]> {
     with_names_of_disk(&path).into()
 }
 
-/// Converts a normalized path to `\` as separator, as users write it.
+/// Converts a normalized path to the form in which users write paths, with `\` as the separator.
 pub fn shown(path: &[u8]) -> Cow<'_, [u8]> {
     with_separator(without_prefix(path), b'\\').into()
 }
 
-/// Returns the absolute path with its links, for a path on a drive that the system's mount manager does not know. Such
-/// a drive has no canonical name. `error`: the reason why the path has none.
+/// Returns the absolute path, without resolving links. Called for a path on a drive that the system's mount manager
+/// does not know, since the path cannot be canonicalized. `error`: the error from canonicalizing the path, which is
+/// returned if the file does not exist.
 pub fn named_only(path: &Path, error: io::Error) -> io::Result<PathBuf> {
     if is_gone(&error) || fs::metadata(path).is_err() {
         return Err(error);
@@ -45,7 +48,7 @@ pub fn named_only(path: &Path, error: io::Error) -> io::Result<PathBuf> {
     std::path::absolute(path)
 }
 
-/// Returns the path, with the prefix `\\?\` if it is too long for Windows otherwise.
+/// Returns the path, with the prefix `\\?\` if the path is long.
 pub fn for_sqlite(path: &Path) -> Cow<'_, Path> {
     if path.as_os_str().encode_wide().count() < LONG {
         return path.into();
@@ -57,7 +60,7 @@ pub fn for_sqlite(path: &Path) -> Cow<'_, Path> {
     PathBuf::from(OsString::from_wide(&long)).into()
 }
 
-/// Returns the root of a path, such as `D:/` or `//server/share/`; nothing for a relative path.
+/// Returns the root of a path, such as `D:/` or `//server/share/`; an empty slice for a relative path.
 pub fn root(path: &[u8]) -> &[u8] {
     match path {
         [b'a'..=b'z' | b'A'..=b'Z', b':', b'/', ..] => &path[..3],
@@ -70,12 +73,12 @@ fn without_prefix(path: &[u8]) -> Cow<'_, [u8]> {
     match path.strip_prefix(br"\\?\") {
         Some([b'U' | b'u', b'N' | b'n', b'C' | b'c', b'\\', rest @ ..]) => [br"\\", rest].concat().into(),
         Some(rest @ [_, b':', ..]) => rest.into(),
-        // Other paths with this prefix, such as those of volumes, have no shorter form.
+        // Other paths with this prefix, such as volume paths, have no shorter form.
         _ => path.into(),
     }
 }
 
-/// Replaces all separators of a path by this one.
+/// Replaces all separators in a path with `separator`.
 fn with_separator(path: Cow<'_, [u8]>, separator: u8) -> Vec<u8> {
     let mut path = path.into_owned();
     for byte in path.iter_mut().filter(|byte| matches!(byte, b'/' | b'\\')) {
@@ -84,7 +87,8 @@ fn with_separator(path: Cow<'_, [u8]>, separator: u8) -> Vec<u8> {
     path
 }
 
-/// Returns the length of `//server/share/` at the beginning of a path, with the last `/` if there is one.
+/// Returns the length of `//server/share/` at the start of a path, including the last `/` if it is present; `None` if
+/// the path does not start with a share.
 fn share_length(path: &[u8]) -> Option<usize> {
     let mut names = path.strip_prefix(b"//")?.splitn(3, |byte| *byte == b'/');
     let (server, share) = (names.next()?, names.next()?);
@@ -92,8 +96,7 @@ fn share_length(path: &[u8]) -> Option<usize> {
     is_share.then(|| 3 + server.len() + share.len() + usize::from(names.next().is_some()))
 }
 
-/// Changes the case of names to that on the disk. Leaves the first name that does not exist and all later ones
-/// unchanged.
+/// Changes the names in a path to their case on disk. Leaves the first missing name and all later names unchanged.
 fn with_names_of_disk(path: &[u8]) -> Vec<u8> {
     let root = root(path);
     let mut normalized = root.to_vec();
@@ -104,7 +107,7 @@ fn with_names_of_disk(path: &[u8]) -> Vec<u8> {
         }
         let name_offset = normalized.len();
         normalized.extend(name);
-        // Skip dots, and wildcards of FindFirstFile.
+        // Skip dots, and names with wildcards for FindFirstFile.
         exists &= !matches!(name, b"" | b"." | b"..") && !name.iter().any(|byte| br#"*?<>""#.contains(byte));
         if exists {
             match name_on_disk(&normalized) {
@@ -116,11 +119,11 @@ fn with_names_of_disk(path: &[u8]) -> Vec<u8> {
     normalized
 }
 
-/// Returns the last name of a path in its case on the disk; `None` if it does not exist.
+/// Returns the last name in a path, in its case on disk; `None` if the path does not exist.
 fn name_on_disk(path: &[u8]) -> Option<Vec<u8>> {
     let path = verbatim(&named(path.to_vec())).ok()?;
     let mut found = WIN32_FIND_DATAW::default();
-    // SAFETY: the path ends in a NUL, the call fills in a struct of ours, and its handle is closed once.
+    // SAFETY: the path ends with a NUL, the call fills in a local struct, and the handle is closed once.
     unsafe {
         let handle = FindFirstFileW(path.as_ptr(), &raw mut found);
         if handle == INVALID_HANDLE_VALUE {

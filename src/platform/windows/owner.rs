@@ -1,4 +1,4 @@
-//! Files and folders that only their owner, the system and administrators may use.
+//! Files and folders that only their owner, the system and administrators can use.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -23,9 +23,10 @@ use windows_sys::Win32::Storage::FileSystem::{
 };
 use windows_sys::Win32::System::Threading::{GetCurrentProcess, GetCurrentThread, OpenProcessToken, OpenThreadToken};
 
-/// Returns a security descriptor in SDDL: full access for the user (by SID), the system (SY) and administrators (BA),
-/// and nothing inherited (P). Files in a folder inherit the access (OICI), including SQLite's. Names the user as
-/// owner, since files of an elevated process would belong to the administrators.
+/// Returns a security descriptor in SDDL that grants full access to the user (by SID), the system (SY) and
+/// administrators (BA), and inherits no access (P). Files in a folder, including files that SQLite creates, inherit
+/// the folder's access (OICI). The descriptor sets the user as the owner, since files from an elevated process would
+/// otherwise belong to the administrators.
 fn rights() -> io::Result<String> {
     let user = user()?;
     Ok(format!(
@@ -36,12 +37,12 @@ fn rights() -> io::Result<String> {
 /// Returns the SID of this thread's user, such as `S-1-5-21-…`.
 fn user() -> io::Result<String> {
     const LONGEST: usize = 184;
-    // Room for the struct and the longest SID, aligned as the struct.
+    // Room for the struct and the longest SID, with the struct's alignment.
     let mut token_user = [0_u64; 16];
     let (mut token, mut length, mut sid_text) = (null_mut(), 0, null_mut());
     let room = u32::try_from(size_of_val(&token_user)).unwrap_or(0);
-    // SAFETY: handles are open and closed once, calls fill in values of ours, and the text that Windows allocates ends
-    // in a NUL and is freed once.
+    // SAFETY: handles are open, and are closed once. The calls fill in local values. The string that Windows allocates
+    // ends with a NUL, and is freed once.
     unsafe {
         if OpenThreadToken(GetCurrentThread(), TOKEN_QUERY, TRUE, &raw mut token) == FALSE {
             expect(OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &raw mut token))?;
@@ -67,7 +68,7 @@ impl OwnerOnly {
     fn new() -> io::Result<Self> {
         let rights = wide(OsStr::new(&rights()?));
         let mut descriptor = null_mut();
-        // SAFETY: the text ends in a NUL, and the call fills in a pointer of ours.
+        // SAFETY: the string ends with a NUL, and the call fills in a local pointer.
         let done = unsafe {
             ConvertStringSecurityDescriptorToSecurityDescriptorW(
                 rights.as_ptr(),
@@ -80,7 +81,7 @@ impl OwnerOnly {
         Ok(Self(descriptor))
     }
 
-    /// Returns the attributes with which a new file or folder gets this descriptor.
+    /// Returns the attributes that give this descriptor to a new file or folder.
     fn attributes(&self) -> SECURITY_ATTRIBUTES {
         SECURITY_ATTRIBUTES {
             nLength: u32::try_from(size_of::<SECURITY_ATTRIBUTES>()).unwrap_or(0),
@@ -93,16 +94,16 @@ impl OwnerOnly {
 impl Drop for OwnerOnly {
     /// Frees the descriptor.
     fn drop(&mut self) {
-        // SAFETY: Windows allocated it for us, and nothing uses it any more.
+        // SAFETY: Windows allocated the descriptor, and nothing uses it any longer.
         unsafe { LocalFree(self.0) };
     }
 }
 
-/// Creates a file that only its owner may use, for reading, writing and removing; an existing one is an error.
+/// Creates a file that only its owner can use, and opens it for reading, writing and removal; fails if the name exists.
 pub fn create_file(path: &Path) -> io::Result<File> {
     let (path, owner) = (verbatim(path)?, OwnerOnly::new()?);
     let attributes = owner.attributes();
-    // SAFETY: the path ends in a NUL, and the attributes live as long as the call.
+    // SAFETY: the path ends with a NUL, and the attributes outlive the call.
     unsafe {
         let handle = CreateFileW(
             path.as_ptr(),
@@ -120,7 +121,7 @@ pub fn create_file(path: &Path) -> io::Result<File> {
     }
 }
 
-/// Creates a folder that only its owner may use; an existing one is an error.
+/// Creates a folder that only its owner can use; fails if the name exists.
 pub fn create_folder(path: &Path) -> io::Result<()> {
     let (path, owner) = (verbatim(path)?, OwnerOnly::new()?);
     let attributes = owner.attributes();
@@ -128,7 +129,7 @@ pub fn create_folder(path: &Path) -> io::Result<()> {
     expect(unsafe { CreateDirectoryW(path.as_ptr(), &raw const attributes) })
 }
 
-/// Converts the result of a Windows function, which is 0 for a failure.
+/// Converts the result of a Windows function to a `Result`. 0 means failure.
 pub fn expect(success: i32) -> io::Result<()> {
     if success == FALSE {
         return Err(io::Error::last_os_error());
@@ -136,12 +137,12 @@ pub fn expect(success: i32) -> io::Result<()> {
     Ok(())
 }
 
-/// Converts a text to NUL-terminated UTF-16.
+/// Converts a string to NUL-terminated UTF-16.
 pub fn wide(text: &OsStr) -> Vec<u16> {
     text.encode_wide().chain([0]).collect()
 }
 
-/// Returns a path with the prefix `\\?\`, so that it may be longer than 260 characters.
+/// Returns a path as NUL-terminated UTF-16 with the prefix `\\?\`, so that the path can be longer than 260 characters.
 pub fn verbatim(path: &Path) -> io::Result<Vec<u16>> {
     let path = std::path::absolute(path)?;
     let prefix = match path.components().next() {
@@ -153,7 +154,7 @@ pub fn verbatim(path: &Path) -> io::Result<Vec<u16>> {
         _ => "",
     };
     let full = wide(path.as_os_str());
-    // `\\server\share` keeps one of its slashes.
+    // The prefix replaces one of the two leading backslashes in `\\server\share`.
     let path_units = if prefix.ends_with("UNC") { &full[1..] } else { &full[..] };
     Ok(prefix.encode_utf16().chain(path_units.iter().copied()).collect())
 }

@@ -1,4 +1,4 @@
-//! Nothing to do on Windows, where SQLite does not change the owner of files.
+//! Empty implementation, since SQLite does not change the owner of files on Windows.
 
 /// Does nothing, since SQLite does not change the owner of files on Windows.
-pub fn keep_owner_if(_: fn() -> bool) {}
+pub fn suppress_chown_while(_: fn() -> bool) {}

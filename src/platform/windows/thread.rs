@@ -1,5 +1,5 @@
-//! Threads on Windows. Thread-local values of the standard library do not prevent unloading a library here, so threads
-//! of the standard library will do.
+//! Threads on Windows, from the standard library, whose thread-local values do not prevent a library from being
+//! unloaded on Windows.
 
 use std::ffi::c_void;
 use std::thread::{Builder, JoinHandle};
@@ -10,19 +10,20 @@ use windows_sys::Win32::System::LibraryLoader::{
 
 pub use super::host_call::call_host;
 
+/// A thread; `None` once it is joined or detached.
 pub struct Thread(Option<JoinHandle<()>>);
 
 /// The argument of a thread's function.
 struct ThreadArgument(*mut c_void);
 
-// SAFETY: `Thread::start` demands that the thread may use it.
+// SAFETY: `Thread::start` requires that the new thread can use the argument.
 unsafe impl Send for ThreadArgument {}
 
 impl Thread {
-    /// Starts a thread with a stack of this size. `None` if none can be started.
+    /// Starts a thread with a stack of `stack` bytes; `None` if no thread can be started.
     ///
     /// # Safety
-    /// `argument` must be valid for `run` as long as it runs.
+    /// `argument` must be valid for as long as `run` runs.
     pub unsafe fn start(
         stack: usize,
         run: extern "C" fn(*mut c_void) -> *mut c_void,
@@ -61,6 +62,6 @@ fn keep_library() {
     let code: fn() = keep_library;
     let flags = GET_MODULE_HANDLE_EX_FLAG_PIN | GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS;
     let mut library = std::ptr::null_mut();
-    // SAFETY: with this flag the name is an address, that of a function in this library.
+    // SAFETY: with this flag, the name argument is an address, here of a function in this library.
     unsafe { GetModuleHandleExW(flags, code as *const u16, &raw mut library) };
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result, Status};
 use crate::model::{Item, Library, Server};
-use crate::platform::fork::Release;
+use crate::platform::fork::ForkLock;
 
 pub use crate::meter::{Meter, RequestKind};
 pub use bounds::Bounds;
@@ -121,7 +121,7 @@ pub trait IndexedItems {
     fn count(&self) -> Result<u64>;
 
     /// Returns the number of items that the index had at [`IndexedItems::base_token`]; `None` if unknown. If single
-    /// items were added or removed later, the number differs from [`IndexedItems::set_segment_counts`].
+    /// items were added or removed later, the number differs from [`IndexedItems::count`].
     ///
     /// # Errors
     /// Those of the store.
@@ -328,7 +328,7 @@ pub trait Source: Send + Sync {
     }
 
     /// Takes all locks before a fork, because a lock that another thread held would stay locked in the child.
-    fn before_fork(self: Arc<Self>) -> Vec<Box<dyn Release>> {
+    fn before_fork(self: Arc<Self>) -> Vec<Box<dyn ForkLock>> {
         Vec::new()
     }
 

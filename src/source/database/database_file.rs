@@ -14,7 +14,7 @@ use crate::platform::clock::Clock;
 use crate::platform::files::{self, Inode};
 use crate::platform::foreign::ReadOnlyWalVfs;
 use crate::platform::local_path::canonical;
-use crate::platform::stamp::{Compared, FileStamp};
+use crate::platform::stamp::{FileStamp, StampContent};
 
 use super::read_lock::ReadLock;
 
@@ -112,14 +112,14 @@ impl DatabaseFile {
     /// Reads the state of the files from their metadata, without opening the files.
     pub fn read_state(&self) -> Result<FileState> {
         let path = self.path()?;
-        let database = FileStamp::of(path, Compared::All).ok_or_else(|| match fs::metadata(path) {
+        let database = FileStamp::of(path, StampContent::All).ok_or_else(|| match fs::metadata(path) {
             Ok(_) => self.error(
                 Status::NotPlex,
                 "is not a regular file; specify Plex's database, or the folder 'Plex Media Server'",
             ),
             Err(error) => self.io_error(&error),
         })?;
-        let wal = FileStamp::of(&companion_path(path, "-wal"), Compared::All);
+        let wal = FileStamp::of(&companion_path(path, "-wal"), StampContent::All);
         let shm_path = companion_path(path, "-shm");
         let has_shm = Inode::of(&shm_path).is_some();
         // Some journal modes keep the journal file, and empty the file after each change.

@@ -28,7 +28,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::error::Result;
 use crate::model::{Item, Library, Server, TokenReliability};
-use crate::platform::fork::{Release, hold};
+use crate::platform::fork::{ForkLock, lock_for_fork};
 use crate::platform::mutex::lock;
 
 use super::contract::{
@@ -266,12 +266,12 @@ impl Source for PlexDatabase {
     }
 
     /// Takes the locks. No connection is open outside a read transaction, so the child needs no cleanup.
-    fn before_fork(self: Arc<Self>) -> Vec<Box<dyn Release>> {
+    fn before_fork(self: Arc<Self>) -> Vec<Box<dyn ForkLock>> {
         vec![
             // This lock is first, so that no thread has to wait for the other two locks while a long transaction ends.
             self.file.read_lock.lock_for_fork(),
-            Box::new(hold(&self, |database| &database.read_ahead)),
-            Box::new(hold(&self, |database| &database.prefetched)),
+            Box::new(lock_for_fork(&self, |database| &database.read_ahead)),
+            Box::new(lock_for_fork(&self, |database| &database.prefetched)),
         ]
     }
 }

@@ -8,7 +8,7 @@ use rusqlite::InterruptHandle;
 
 use crate::error::{Error, Result, Status};
 use crate::platform::deadline::Deadline;
-use crate::platform::fork::{HeldLock, Release, hold};
+use crate::platform::fork::{ForkLock, HeldLock, lock_for_fork};
 use crate::platform::mutex::lock;
 
 use super::super::contract::Bounds;
@@ -99,7 +99,7 @@ impl ReadLock {
     }
 
     /// Takes the lock for a fork. Interrupts a transaction that exceeds its target duration; it runs again later.
-    pub fn lock_for_fork(self: &Arc<Self>) -> Box<dyn Release> {
+    pub fn lock_for_fork(self: &Arc<Self>) -> Box<dyn ForkLock> {
         self.forks.fetch_add(1, Ordering::Relaxed);
         let mut state = lock(&self.state);
         while state.is_locked {
@@ -110,7 +110,7 @@ impl ReadLock {
         // No transaction starts between the next two statements, because `forks` is not 0.
         drop(state);
         Box::new(HeldReadLock {
-            _state: hold(self, |slice_lock| &slice_lock.state),
+            _state: lock_for_fork(self, |slice_lock| &slice_lock.state),
             slice_lock: Arc::clone(self),
         })
     }
@@ -122,7 +122,7 @@ struct HeldReadLock {
     slice_lock: Arc<ReadLock>,
 }
 
-impl Release for HeldReadLock {}
+impl ForkLock for HeldReadLock {}
 
 impl Drop for HeldReadLock {
     /// Records the end of the fork, and wakes the threads that wait for the lock.

@@ -106,7 +106,7 @@ impl DatabaseFile {
                 }
                 Err(error) => error,
             };
-            let is_interrupted = limit.was_hit() || end.has_passed() || must_stop();
+            let is_interrupted = limit.was_reached() || end.has_passed() || must_stop();
             let error = match is_interrupted {
                 _ if (bounds.aborted)() => return Err(check_bounds(bounds).err().unwrap_or(error)),
                 true if limit.is_stuck() || end.has_passed() => self.time_limit_error(),
@@ -189,7 +189,7 @@ impl DatabaseFile {
         let file = self.path()?;
         let state = self.read_state()?;
         let folder = file.parent().unwrap_or(file);
-        let disk = files::disk(folder);
+        let disk = files::file_system_of(folder);
         if !disk.shares_memory {
             return Err(self.error(
                 Status::Forbidden,
@@ -226,7 +226,7 @@ impl DatabaseFile {
         for suffix in ["", "-wal", "-shm"] {
             let companion = companion_path(file, suffix);
             let Some(inode) = Inode::of(&companion) else { continue };
-            exclusive.push(ExclusiveOpen::take(&companion, inode).ok_or_else(|| {
+            exclusive.push(ExclusiveOpen::register(&companion, inode).ok_or_else(|| {
                 self.error(
                     Status::Connect,
                     "is already open in this process: reading it would drop the locks of the code that opened it; \

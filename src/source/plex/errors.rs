@@ -150,7 +150,6 @@ impl ErrorContext<'_> {
         )
     }
 
-    /// Returns the error for a host name that cannot be resolved.
     fn name_error(&self, reason: &str) -> Error {
         Error::new(
             Status::Connect,
@@ -230,7 +229,6 @@ impl ErrorContext<'_> {
         )
     }
 
-    /// Returns the error for a passed deadline.
     pub fn deadline_error(&self) -> Error {
         self.error(
             Status::Timeout,

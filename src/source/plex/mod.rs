@@ -39,7 +39,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result, Status};
 use crate::model::{Item, Library, Server};
-use crate::platform::fork::{Release, hold};
+use crate::platform::fork::{ForkLock, lock_for_fork};
 
 use super::contract::{
     Abilities, Bounds, Delta, EditRequest, Event, IndexedItems, Kind, LocatedItem, PageEnd, PageRequest, Resume,
@@ -218,11 +218,11 @@ impl Source for PlexHttp {
     }
 
     /// Takes the locks of the connections and buffers.
-    fn before_fork(self: Arc<Self>) -> Vec<Box<dyn Release>> {
+    fn before_fork(self: Arc<Self>) -> Vec<Box<dyn ForkLock>> {
         vec![
-            Box::new(hold(&self, |plex| &plex.transport.agent)),
-            Box::new(hold(&self, |plex| &plex.transport.stream)),
-            Box::new(hold(&self, |plex| &plex.buffers.0)),
+            Box::new(lock_for_fork(&self, |plex| &plex.transport.agent)),
+            Box::new(lock_for_fork(&self, |plex| &plex.transport.stream)),
+            Box::new(lock_for_fork(&self, |plex| &plex.buffers.0)),
         ]
     }
 

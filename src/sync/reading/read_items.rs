@@ -15,7 +15,9 @@ impl IndexReader {
             let index = match library.resolve(snapshot)? {
                 Resolved::Scope(Scope::One(index)) => index,
                 Resolved::Scope(Scope::All) => {
-                    return invalid_argument_error("cannot list the items of all libraries at once: name one library");
+                    return invalid_argument_error(
+                        "cannot list the items of all libraries at once: specify one library",
+                    );
                 }
                 Resolved::Unknown => return Err(library.not_stored_error(snapshot, self)),
             };

@@ -11,7 +11,7 @@ use crate::matching::Mappings;
 use crate::model::{LibraryId, Token};
 use crate::options::Options;
 use crate::platform::clock::Clock;
-use crate::platform::fork::{Release, SingleThreadProof, hold};
+use crate::platform::fork::{ForkLock, SingleThreadProof, lock_for_fork};
 use crate::platform::mutex::try_lock;
 use crate::source::{Kind, TokenOwner, Tokens};
 use crate::stats::Counters;
@@ -86,12 +86,12 @@ impl IndexReader {
     }
 
     /// Takes all locks for a fork, in the order in which calls take them. Dropping the result releases the locks.
-    pub fn hold(self: &Arc<Self>) -> [Box<dyn Release>; 4] {
+    pub fn hold(self: &Arc<Self>) -> [Box<dyn ForkLock>; 4] {
         [
-            Box::new(hold(self, |reading| &reading.live.rebuilding)),
-            Box::new(hold(self, |reading| &reading.live.snapshot.catching_up)),
-            Box::new(hold(self, |reading| &reading.pinned)),
-            Box::new(hold(self, |reading| &reading.tokens.0)),
+            Box::new(lock_for_fork(self, |reading| &reading.live.rebuilding)),
+            Box::new(lock_for_fork(self, |reading| &reading.live.snapshot.catching_up)),
+            Box::new(lock_for_fork(self, |reading| &reading.pinned)),
+            Box::new(lock_for_fork(self, |reading| &reading.tokens.0)),
         ]
     }
 

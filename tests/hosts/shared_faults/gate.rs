@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use plexindex::error::{Error, Result, Status};
-use plexindex::inside::{Deadline, Release};
+use plexindex::inside::{Deadline, ForkLock};
 use plexindex_sharing::{
     Entry, EntryName, EntryPage, HostId, Lease, LogSummary, NewEntry, Position, SharedLog, ViewNumber,
 };
@@ -224,7 +224,7 @@ impl SharedLog for Gate {
         self.log.clear(by)
     }
 
-    fn before_fork(self: Arc<Self>) -> Vec<Box<dyn Release>> {
+    fn before_fork(self: Arc<Self>) -> Vec<Box<dyn ForkLock>> {
         self.forks.fetch_add(1, Ordering::SeqCst);
         Arc::clone(&self.log).before_fork()
     }

@@ -40,7 +40,7 @@ fn with(store: &Path, server: &Server, http: &Standin) -> Options {
     }
 }
 
-/// As `Index::open` does, with a clock that stands still.
+/// As `Index::open_file` does, with a clock that stands still.
 fn opened(options: Options, clock: &Arc<ManualClock>) -> Index {
     Index::open_with_clock(options, Arc::clone(clock) as _).expect("opened")
 }

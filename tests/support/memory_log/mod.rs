@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use self::view::{MemoryView, Stored, age, entry, size};
 use plexindex::error::{Error, Result, Status};
-use plexindex::inside::fork::hold;
-use plexindex::inside::{Clock, Deadline, Release};
+use plexindex::inside::fork::lock_for_fork;
+use plexindex::inside::{Clock, Deadline, ForkLock};
 use plexindex_sharing::{
     Entry, EntryKind, EntryName, EntryPage, HostId, LARGEST_BATCH, LARGEST_CHUNK, LEASE, Lease, LogSummary, NewEntry,
     Position, SharedLog, ViewNumber,
@@ -402,13 +402,13 @@ impl SharedLog for MemoryLog {
         Ok(())
     }
 
-    fn before_fork(self: Arc<Self>) -> Vec<Box<dyn Release>> {
+    fn before_fork(self: Arc<Self>) -> Vec<Box<dyn ForkLock>> {
         {
             let mut shared = lock(&self.shared);
             shared.is_interrupted |= shared.is_waiting;
             self.changed.notify_all();
         }
-        vec![Box::new(hold(&self, |log| &log.shared))]
+        vec![Box::new(lock_for_fork(&self, |log| &log.shared))]
     }
 }
 

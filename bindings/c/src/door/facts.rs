@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{Caller, MethodResult, ok_answer};
 use crate::constants::PLEXINDEX_ABI_VERSION;
 use plexindex::error::check_length;
-use plexindex::inside::{ByteString, MAX_PATH, NormalPath, Relation, SQLITE_VERSION, named};
+use plexindex::inside::{ByteString, MAX_PATH, NormalPath, Relation, SQLITE_VERSION, path_from_bytes};
 use plexindex::{LibraryInfo, Proposal, ServerInfo, StoreInfo};
 
 /// Lists the libraries. Asks the server only if the store contains no libraries.
@@ -101,7 +101,7 @@ pub fn propose(caller: &Caller<'_>, request: ProposeMappings) -> MethodResult<Pr
     let proposals = if request.paths.is_empty() {
         index.proposals()
     } else {
-        index.try_proposals(request.paths.into_iter().map(|path| named(path.0)))?
+        index.try_proposals(request.paths.into_iter().map(|path| path_from_bytes(path.0)))?
     };
     ok_answer(Proposals { proposals })
 }

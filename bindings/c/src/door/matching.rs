@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::{Caller, LibraryName, MethodResult};
 use plexindex::error::Status;
-use plexindex::inside::{ByteString, named};
+use plexindex::inside::{ByteString, path_from_bytes};
 use plexindex::{Folder, Match, MatchStatus};
 
 /// Finds the item for a folder: the most specific show, season, artist, album or item that has all listed files below
@@ -35,7 +35,7 @@ pub struct MatchFolder {
 pub fn folder(caller: &Caller<'_>, request: MatchFolder) -> MethodResult<Folder> {
     let library = caller.library(request.library)?;
     let query = caller.query(library.query(), request.offline)?;
-    let path = named(request.path.0);
+    let path = path_from_bytes(request.path.0);
     let folder = if request.at_once {
         query.match_folder_at_once(path)?
     } else {

@@ -15,8 +15,7 @@ use plexindex::error::Status;
 /// Returns PLEXINDEX_OK once the event is stored for all processes, or if there is nothing to store: the event reports
 /// no change or is from another server (`Server.uuid` of a webhook), or no library is known. Until the server has
 /// accepted a new token, stores nothing and returns PLEXINDEX_NOT_FETCHED: call plexindex_refresh() with
-/// PLEXINDEX_QUERY_PROBE, then this function again. Any other body is PLEXINDEX_INVALID_ARGUMENT. Can return store
-/// errors.
+/// PLEXINDEX_QUERY_PROBE, then this function again. Any other body is PLEXINDEX_INVALID_ARGUMENT.
 ///
 /// # Safety
 /// Pointers must be NULL or valid; `handle` must be open.

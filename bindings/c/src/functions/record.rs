@@ -8,7 +8,7 @@ use crate::handles::{self, opened};
 use crate::query::with_deadline;
 use crate::strings::{bytes, check_flags, path_bytes, split_pairs, utf8};
 use crate::types::{Buffer, Handle, LibraryHandle};
-use plexindex::inside::named;
+use plexindex::inside::path_from_bytes;
 
 /// Records that the item with this key has this path. plexindex stores the match, which never expires and overrides
 /// other matches. The item may be newer than the listing. While a complete listing lacks the item, queries ignore the
@@ -105,7 +105,7 @@ pub unsafe extern "C" fn plexindex_invalidate_path(
     guard(error, || {
         // SAFETY: guaranteed by the caller.
         let (library, path) = unsafe { (handles::library(library)?, path_bytes(path, path_length, "path")?) };
-        library.invalidate_path(named(path))
+        library.invalidate_path(path_from_bytes(path))
     })
 }
 

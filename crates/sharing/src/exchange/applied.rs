@@ -17,11 +17,11 @@ use crate::platform::Deadline;
 /// Whether this folder has already applied an invalidation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Applied {
-    /// Not applied yet.
+    /// This folder has not applied the invalidation.
     Never,
-    /// Applied when this folder read the entry before.
+    /// This folder applied the invalidation when it read the entry before.
     Before,
-    /// Applied when this folder wrote the entry, under its current host id or an earlier host id.
+    /// This folder wrote the entry, under its current or an earlier host id, and applied the invalidation then.
     Own,
 }
 
@@ -68,10 +68,10 @@ impl Exchange {
         })
     }
 
-    /// Removes confirmed matches that an invalidation voids, although this folder has applied the invalidation before:
-    /// older entries may have restored the matches when the host read the log again. Keeps matches that this host
-    /// delivered after its own invalidation, and matches with paths that cannot be shared, because the log cannot
-    /// restore them. All invalidations in `entries` are of the same kind: path, item or library.
+    /// Removes confirmed matches that an already applied invalidation voids. Older entries may have restored these
+    /// matches when the host read the log again. Keeps matches that this host delivered after its own invalidation, and
+    /// matches with paths that cannot be shared, because the log cannot restore them. All invalidations in `entries`
+    /// are of the same kind: path, item or library.
     pub fn remove_voided_matches(&self, view: &LogView, row: &LibraryRow, entries: &[(&Entry, Applied)]) -> Result<()> {
         let Some((first, _)) = entries.first() else {
             return Ok(());

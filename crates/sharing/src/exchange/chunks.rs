@@ -14,12 +14,12 @@ pub struct LogSource<'x> {
 }
 
 impl Source for LogSource<'_> {
-    /// Returns the kind of the index's own source, since the items originally come from that kind of source.
+    /// Returns the kind of the index's own source, from which the items originally come.
     fn kind(&self) -> &'static Kind {
         self.exchange.reading.kind()
     }
 
-    /// Returns the abilities: this source can only read pages.
+    /// Returns this source's abilities: it can only read pages.
     fn abilities(&self) -> Abilities {
         Abilities {
             // Positions are valid only within this listing.

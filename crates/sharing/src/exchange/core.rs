@@ -18,7 +18,7 @@ use crate::platform::Clock;
 use crate::platform::Deadline;
 use crate::platform::Worker;
 use crate::platform::lock;
-use crate::platform::{Release, hold};
+use crate::platform::{ForkLock, lock_for_fork};
 use crate::stats::Counters;
 use crate::sync::{IndexReader, PeerComponents};
 
@@ -48,12 +48,12 @@ thread_local! {
     static IS_QUIET: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Returns whether this thread's writes create no entries for other hosts, because the log already has the data.
+/// Returns whether this thread's writes must not create entries for other hosts, since the log has the data already.
 pub fn is_unobserved() -> bool {
     IS_QUIET.get()
 }
 
-/// Runs `work`. Its writes create no entries for other hosts.
+/// Runs `work`, whose writes create no entries for other hosts.
 pub fn without_entries<R>(work: impl FnOnce() -> R) -> R {
     struct Restore(bool);
     impl Drop for Restore {
@@ -134,7 +134,7 @@ pub struct ExchangeState {
     pub leases: Vec<Lease>,
     /// Verified items to share after the outbox is delivered, each with the time of its verification, Unix ms.
     pub verified: Vec<(i64, NewEntry)>,
-    /// The last delivery for which this host has checked that the log still has it.
+    /// The last delivery that this host has found to be still in the log.
     pub last_checked_delivery: Option<(HostId, u64)>,
     /// Whether the outbox has entries that the thread has not seen yet.
     pub has_new_entries: bool,
@@ -192,8 +192,8 @@ impl Exchange {
         self.send_request_by(Deadline::NONE, ask)
     }
 
-    /// Sends a request to the log as [`Self::check_rights`] does, but by the deadline `until`. `ask` receives a
-    /// deadline that also limits each wait to the time for which this thread waits for a slow log.
+    /// Sends a request to the log as [`Self::ask`] does, but by the deadline `until`. `ask` receives a deadline that
+    /// also limits each single wait, depending on [`waits_for_slow_log`].
     pub fn send_request_by<T>(
         &self,
         until: Deadline,
@@ -275,7 +275,7 @@ impl Exchange {
         state.verified.clear();
     }
 
-    /// Forgets the last refusal if the pause after it has passed.
+    /// Clears the last refusal if its retry pause has passed.
     pub fn clear_expired_refusal(&self) {
         if !self.is_refusing() {
             lock(&self.state).refusal = None;
@@ -346,7 +346,7 @@ impl Exchange {
         state.verified.clear();
     }
 
-    /// Returns how long the log has been unavailable, in ms; `None` if its last answer came in time.
+    /// Returns how long the log has been unavailable, in ms; `None` if the log's last answer came in time.
     pub fn unavailable_ms(&self) -> Option<i64> {
         let since_ms = lock(&self.state).outage?.since_ms;
         Some(self.clock.now_ms().saturating_sub(since_ms).max(0))
@@ -405,10 +405,10 @@ impl Exchange {
     }
 
     /// Acquires the locks of the exchange and of the log. The caller holds the locks during a fork.
-    pub fn lock_for_fork(self: &Arc<Self>) -> Vec<Box<dyn Release>> {
-        let mut locks: Vec<Box<dyn Release>> = vec![Box::new(hold(self, |exchange| &exchange.thread))];
+    pub fn lock_for_fork(self: &Arc<Self>) -> Vec<Box<dyn ForkLock>> {
+        let mut locks: Vec<Box<dyn ForkLock>> = vec![Box::new(lock_for_fork(self, |exchange| &exchange.thread))];
         locks.extend(Arc::clone(&self.log).before_fork());
-        locks.push(Box::new(hold(self, |exchange| &exchange.state)));
+        locks.push(Box::new(lock_for_fork(self, |exchange| &exchange.state)));
         locks
     }
 
@@ -418,7 +418,7 @@ impl Exchange {
             std::mem::forget(thread.take());
         }
         if let Ok(mut state) = self.state.try_lock() {
-            // The leases, retrying threads and listeners belong to the parent.
+            // Leases, retrying threads and listeners belong to the parent process.
             state.leases.clear();
             state.retrying_threads = 0;
             state.listeners = Listeners::default();

@@ -1,5 +1,4 @@
 //! Reads other hosts' entries from the log, and applies them to the store in the log's order.
-//!
 //! Applying an entry twice has the same effect as applying it once, since a kill or a restored log can repeat entries.
 
 use std::time::Instant;
@@ -89,7 +88,6 @@ impl Exchange {
         done
     }
 
-    /// Does the work of [`Self::exchange`], which measures the time.
     fn exchange_untimed(&self, view: &LogView, until: Deadline) -> Result<ExchangeResult> {
         let mut view = *view;
         let first_place = self.read_position(view.identity)?;
@@ -178,7 +176,7 @@ impl Exchange {
         }
     }
 
-    /// Applies entries that no undelivered entry of this host overrides. `has_delivered`: the outbox is empty.
+    /// Applies entries that no undelivered entry of this host overrides. `has_delivered`: whether the outbox is empty.
     fn apply_news(&self, view: &LogView, entries: &[Entry], has_delivered: bool) -> Result<()> {
         if has_delivered || entries.is_empty() {
             return self.apply(view, entries);
@@ -196,12 +194,12 @@ impl Exchange {
         Ok(())
     }
 
-    /// Stores the position up to which this folder has read the log.
     fn store_position(&self, view: &LogView, place: &SharedLogPosition) -> Result<()> {
         Outbox(&self.store).store_shared_place(view.identity, self.log.name(), self.mappings, place, Deadline::NONE)
     }
 
-    /// Adds to the outbox the matches that a newly joined log lacks. Returns `false` if this was not possible in time.
+    /// Adds to the outbox the matches that a newly joined log lacks. Returns `false` if the log is unavailable or the
+    /// deadline passes.
     fn enqueue_missing_matches(&self, view: &LogView, until: Deadline) -> Result<bool> {
         self.enqueue_matches(view, |entries| {
             let names: Vec<EntryName> = entries.iter().map(|entry| entry.name.clone()).collect();
@@ -213,8 +211,8 @@ impl Exchange {
         })
     }
 
-    /// Adds to the outbox, in groups, all confirmed matches that do not await delivery yet. `filter` can remove entries
-    /// from a group. If `filter` returns `false`, stops and returns `false`.
+    /// Adds to the outbox, in groups, all confirmed matches that are not already awaiting delivery. `filter` can remove
+    /// entries from a group. If `filter` returns `false`, stops and returns `false`.
     pub fn enqueue_matches(&self, view: &LogView, filter: impl Fn(&mut Vec<NewEntry>) -> Result<bool>) -> Result<bool> {
         self.reading.catch_up(Deadline::NONE)?;
         for row in LibraryRows(&self.store).libraries(view.identity)? {

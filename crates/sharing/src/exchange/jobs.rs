@@ -17,7 +17,7 @@ use crate::sync::{AcceptedProbe, MergedDelta, RefreshReason, SyncJob};
 /// Interval between checks for a result from the host that holds the lease.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Which host sends requests to the server.
+/// The host that sends requests to the server.
 enum Requester<'x, T> {
     /// No host, since another host has already published this result.
     Done(T),
@@ -61,8 +61,7 @@ impl Exchange {
     }
 
     /// Exchanges entries before a library is refreshed, so that the log gets this host's entries first. Returns whether
-    /// to postpone the refresh, because the log has been unavailable for only a short time. Lookups then use the stale
-    /// listing.
+    /// to postpone the refresh, because the log became unavailable only recently. Lookups then use the stale listing.
     pub fn exchange_before_refresh(&self, job: &SyncJob<'_>, row: &LibraryRow, why: RefreshReason) -> Result<bool> {
         if let Some(view) = self.view()? {
             self.exchange_exclusively(&view, job.bounds.deadline)?;
@@ -76,7 +75,7 @@ impl Exchange {
         let Some(view) = self.view()? else {
             let asked_ms = self.clock.now_ms();
             let (_, rows) = job.probe()?;
-            // The first probe identifies the view. Read the log before publishing, since the log may reject writes.
+            // The first probe identifies the view. Read the log first, since the log may reject writes.
             if let Some(view) = self.view()? {
                 self.exchange_exclusively(&view, job.bounds.deadline)?;
                 // Publish the probe, so that other hosts need not repeat it.
@@ -114,8 +113,8 @@ impl Exchange {
     /// Brings a library up to date, either from the log or from the server.
     ///
     /// If the log has another host's current listing, copies it. Otherwise fetches from the server under a lease and
-    /// publishes the result. If the log is unavailable, fetches without publishing. `need`: the request that the
-    /// library needs.
+    /// publishes the result. If the log is unavailable, fetches without publishing. `need`: the type of request that
+    /// updates the library.
     pub fn fetch(&self, job: &SyncJob<'_>, row: &LibraryRow, need: NeededRequest, why: RefreshReason) -> Result<()> {
         let Some(view) = self.view()? else {
             return self.fetch_from_source(job, row, need, why).map(drop);
@@ -228,8 +227,7 @@ impl Exchange {
         log::info!("'{}': copied the listing from another host", row.library.title);
         let store = &self.store;
         Outbox(store).store_shared_listing(row.id, head.listing, 0, job.bounds.deadline)?;
-        // The copy lacks items that were written to the log after the listing, even if this folder had already applied
-        // them.
+        // The copy lacks items that the log received after the listing, even if this folder had already applied them.
         let (mut from, until) = (head.included, job.bounds.deadline);
         loop {
             let Ok(news) = self.send_request_by(until, |log, limit| {

@@ -72,8 +72,8 @@ impl Exchange {
         Ok(found.and_then(|entry| decode(&entry.body).map(|body| (entry, body))))
     }
 
-    /// Renews a lease before a write. Returns `false` if another host has the lease or the log is unavailable, so that
-    /// this host must not write.
+    /// Renews a lease before a write. Returns `false` if this host must not write, because another host has the lease
+    /// or the log is unavailable.
     pub fn renew_lease(&self, lease: &Lease) -> bool {
         self.send_write(Deadline::NONE, |log, limit| log.renew(lease, limit)) == Ok(true)
     }
@@ -99,7 +99,7 @@ impl Exchange {
         row.generation.is_fetched() && outage_ms.is_some_and(|outage_ms| outage_ms < self.retry_after_ms)
     }
 
-    /// Returns whether the library was invalidated after the fetch of this listing started; `true` if the log does not
+    /// Returns whether the library was invalidated after the listing's fetch started; `true` if the log does not
     /// answer.
     pub fn is_listing_void(&self, view: &LogView, library: &str, head: &ListingBody) -> bool {
         let Position { number, .. } = head.included;

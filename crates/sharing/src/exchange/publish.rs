@@ -9,11 +9,10 @@ use crate::model::{Item, Library};
 use crate::platform::Deadline;
 use crate::sync::MergedDelta;
 
-/// Maximum number of items that may differ from the published listing. If more items differ, and also more than
-/// [`MAX_CHANGED_PART`] allows, a host publishes the whole listing again.
+/// Number of items that may always differ from the published listing, regardless of [`MAX_CHANGED_PART`].
 const MAX_CHANGED_ITEMS: u64 = 2_000;
-/// In a large listing, one in this many items may differ from the published listing, even if that exceeds
-/// [`MAX_CHANGED_ITEMS`].
+/// If more than a quarter of the items differ (1 in 4), and also more than [`MAX_CHANGED_ITEMS`], a host publishes the
+/// whole listing again.
 const MAX_CHANGED_PART: u64 = 4;
 /// Number of chunks to write before the lease is renewed.
 const CHUNKS_PER_RENEWAL: u32 = 50;
@@ -54,8 +53,8 @@ impl Exchange {
         }
     }
 
-    /// Publishes only the changed items if there are few, and if the log has the listing to which the changes apply.
-    /// Otherwise publishes the whole listing. The parameters are those of [`Self::publish`].
+    /// Publishes only the changed items if few items have changed, and if the log has the listing to which the changes
+    /// apply. Otherwise publishes the whole listing. The parameters are those of [`Self::publish`].
     fn try_publish(
         &self,
         view: &LogView,
@@ -164,8 +163,7 @@ impl Exchange {
     }
 }
 
-/// Returns the library's change information with the change token of its listing, since the server may have a newer
-/// token.
+/// Returns the library's change information with its listing's change token, since the server may have a newer token.
 fn change_of(row: &LibraryRow) -> crate::model::SourceState {
     crate::model::SourceState {
         token: row.listed_token.clone(),

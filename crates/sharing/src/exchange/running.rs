@@ -41,13 +41,12 @@ impl Exchange {
         lock(&self.state).is_stopping = true;
         self.log.shorten_timeouts();
         self.wake();
-        // Join the thread without holding the lock, since a fork waits for the lock, and the thread may wait for the
-        // fork.
+        // Join the thread without the lock, since a fork waits for the lock, and the thread may wait for the fork.
         let thread = lock(&self.thread).take();
         drop(thread);
     }
 
-    /// Calls `change` to change the listeners. While there is a listener, the exchange thread waits for notifications.
+    /// Applies `change` to the listeners. While there is a listener, the exchange thread waits for notifications.
     pub fn listen(self: &Arc<Self>, change: impl FnOnce(&mut Listeners)) {
         let (before, now) = {
             let mut state = lock(&self.state);
@@ -102,8 +101,7 @@ impl Exchange {
             let new_totals = self.counters.totals();
             let is_used = std::mem::replace(&mut totals, new_totals) != new_totals || was_used;
             let until_due = last_exchange.map_or(Duration::ZERO, |at| POLL_INTERVAL.saturating_sub(at.elapsed()));
-            // Poll even if there is a listener, since notifications may be lost, for example behind a connection
-            // pooler.
+            // Poll even if there is a listener, since notifications can be lost, for example behind a pooler.
             let is_wanted = is_used || is_unfinished || last_exchange.is_none() || listener_lock.is_some();
             let is_due = until_due.is_zero() && is_wanted;
             // Deliver this host's new entries before waiting.
@@ -133,13 +131,13 @@ impl Exchange {
         }
     }
 
-    /// Returns whether the outbox has entries. A process that ended before the delivery may have left them.
+    /// Returns whether the outbox has entries, which an earlier process may have left behind.
     fn has_undelivered(&self) -> bool {
         self.undelivered().is_ok_and(|count| count > 0)
     }
 
-    /// Performs one exchange on the exchange thread, which waits longer than calls for a log that was unavailable.
-    /// `first`: whether this is the thread's first exchange.
+    /// Performs one exchange on the exchange thread, which waits longer for an unavailable log than calls do. `first`:
+    /// whether this is the thread's first exchange.
     fn exchange_once(&self, first: bool) -> Result<ExchangeResult> {
         if self.unavailable_ms().is_none() {
             return self.exchange_with_reachable_log(first);
@@ -182,7 +180,7 @@ impl Exchange {
     }
 
     /// Waits until there are new entries, the listeners change or the index closes, for at most [`POLL_INTERVAL`].
-    /// `listens`: whether there was a listener at the start of the loop.
+    /// `listens`: whether there was a listener at the start of the iteration.
     fn wait_for_work(&self, listens: bool) {
         let state = lock(&self.state);
         if !state.has_new_entries && !state.is_stopping && state.listens() == listens {

@@ -16,8 +16,8 @@ use crate::source::WantedPath;
 use crate::sync::SyncJob;
 
 impl Exchange {
-    /// Passes the items that another host found for this path a moment ago to `is_it`, or searches the server and
-    /// shares the result. Returns whether `is_it` accepted an item.
+    /// Passes to `is_it` the items that another host found for this path a moment ago, or else the result of a new
+    /// search on the server, which this host then shares. Returns whether `is_it` accepted an item.
     pub fn find_path(
         &self,
         job: &SyncJob<'_>,

@@ -36,7 +36,7 @@ pub struct Address {
     pub passfile: Option<PathBuf>,
 }
 
-/// Where the server listens.
+/// The endpoint on which the server listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ServerAddress {
     /// A host name or an IP address.
@@ -52,8 +52,7 @@ pub enum SslMode {
     Disable,
     /// TLS if the server supports it, without verifying the certificate.
     Prefer,
-    /// TLS without verifying the certificate. If `sslrootcert` is set, the mode becomes [`SslMode::VerifyCa`], as in
-    /// libpq.
+    /// TLS without verifying the certificate. With `sslrootcert`, the mode becomes [`SslMode::VerifyCa`], as in libpq.
     Require,
     /// TLS with a certificate from a trusted authority, for any host name.
     VerifyCa,
@@ -61,7 +60,7 @@ pub enum SslMode {
     VerifyFull,
 }
 
-/// A password. `Debug` output hides the password, and its memory is wiped on drop.
+/// A password. The `Debug` output hides the password, and dropping it wipes the memory.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Password(Zeroizing<String>);
 
@@ -72,7 +71,7 @@ impl Password {
         Self(Zeroizing::new(password.into()))
     }
 
-    /// Returns the password itself.
+    /// Returns the password in plain text.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0

@@ -1,5 +1,4 @@
-//! A connection to `PostgreSQL`. Its tokio runtime runs only during calls, on the calling thread, and starts no
-//! threads.
+//! A connection to `PostgreSQL`. Its tokio runtime runs only during calls, on the calling thread.
 //!
 //! The runtime and the TLS library leave thread-local values with destructors behind. Therefore connections are used
 //! and dropped only on threads that plexindex started.
@@ -36,7 +35,7 @@ pub struct Timeouts {
     pub silence: Duration,
 }
 
-/// Interval between checks whether another thread waits for the call to end.
+/// Interval at which a call checks whether another thread waits for it to end.
 const CHECK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// The limits for the time without data from the server.
@@ -73,7 +72,7 @@ pub struct LogConnection {
     // Fields are dropped in this order. The connection comes first, since its socket is registered with the runtime.
     connection: Connection<BoxedSocket, Encrypted<BoxedSocket>>,
     client: Client,
-    /// The number in the last notification for each view.
+    /// For each view, the number in its last notification.
     notified: HashMap<i64, u64>,
     silence: SilenceLimits,
     runtime: Runtime,
@@ -83,7 +82,7 @@ pub struct LogConnection {
 pub enum WaitEnd {
     /// The server sent a notification of new entries.
     Notified,
-    /// The time for the wait passed.
+    /// The wait timed out.
     TimedOut,
     /// Another thread interrupted the wait.
     Interrupted,
@@ -138,8 +137,7 @@ impl LogConnection {
         })
     }
 
-    /// Runs the statements in `work` until they finish, the deadline passes, or the server has sent no data for too
-    /// long.
+    /// Runs the statements in `work` until they finish, the deadline passes, or the server sends no data for too long.
     pub fn run<R>(
         &mut self,
         deadline: Deadline,

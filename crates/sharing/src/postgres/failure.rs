@@ -1,5 +1,4 @@
-//! Explains failures of `PostgreSQL` in error messages with a remedy. No message contains a password or a statement
-//! parameter.
+//! Explains failures of `PostgreSQL` with a remedy. No message contains a password or a statement parameter.
 
 use std::error::Error as _;
 use std::io;
@@ -16,7 +15,7 @@ pub const INSUFFICIENT_PRIVILEGE: &str = "42501";
 pub enum Failure {
     /// An error that needs no further explanation.
     Known(Error),
-    /// The host name is unknown. The value is the resolver's error message, if there is one.
+    /// The host name is unknown; contains the resolver's error message, if there is one.
     NoSuchHost(Option<String>),
     /// The host name was not resolved in time.
     Unresolved,
@@ -132,7 +131,7 @@ impl Failure {
             ),
             Self::Unreachable(error) => (
                 Status::Connect,
-                format!("cannot connect ({error}); is PostgreSQL running there?"),
+                format!("cannot connect ({error}); check that PostgreSQL is running"),
             ),
             Self::Silent => (Status::Timeout, "PostgreSQL did not answer in time".into()),
             Self::ReadOnly => (Status::ServerError, READ_ONLY.into()),
@@ -184,8 +183,8 @@ fn is_tls(error: &io::Error) -> bool {
         .is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>)
 }
 
-/// Returns the status and the message for an error from the server. Quotes only the server's message, since its details
-/// may contain values.
+/// Returns the status and the message for an error from the server. Quotes only the server's message, since the error's
+/// details may contain parameter values.
 fn explain_code(error: &DbError, address: &Address) -> (Status, String) {
     let (code, message, user) = (error.code().code(), error.message(), &address.user);
     let status = match code {

@@ -1,6 +1,5 @@
 //! The shared log in `PostgreSQL`. `schema.sql` defines the tables and functions, so that each call is one statement
-//! and one round trip. Statements are unnamed and need no session state, so a connection pooler in transaction mode
-//! works.
+//! and one round trip. Statements are unnamed and need no session state, so a pooler in transaction mode works.
 //!
 //! A position consists of a number and the random mark of the write with this number. If the log still has the write
 //! with this mark, the log also has all earlier writes, since a backup contains all writes up to a point in time.
@@ -36,12 +35,11 @@ use crate::contract::{LEASE, SharedLog, SharedTables, ViewNumber};
 use crate::error::{Error, Result, Status};
 use crate::platform::Deadline;
 use crate::platform::on_worker;
-use crate::platform::{Release, hold};
+use crate::platform::{ForkLock, lock_for_fork};
 use crate::platform::{lock, lock_by};
 use crate::wake::{WaitInterrupt, WakeSocket};
 
-/// Maximum time without data from the server while a thread closes the index or forks, and therefore waits for calls to
-/// end.
+/// Maximum time without data from the server while a thread closes the index or forks, and so waits for calls to end.
 const CLOSING_SILENCE: Duration = Duration::from_secs(1);
 
 /// A client for a log in `PostgreSQL`. The client connects on its first call.
@@ -58,7 +56,7 @@ pub struct Postgres {
     /// The connection for [`wait`](crate::contract::SharedLog::wait), separate from the connection for other calls.
     listener: Mutex<Option<LogConnection>>,
     wake: WaitInterrupt,
-    /// Whether a fork is in progress, so that no wait starts.
+    /// Whether a fork is in progress. During a fork, no wait may start.
     is_forking: AtomicBool,
 }
 
@@ -66,7 +64,7 @@ pub struct Postgres {
 #[derive(Default)]
 struct Calls {
     link: Option<LogConnection>,
-    /// The server and user of each view, from which views that a restored log lacks are created again.
+    /// The server and user of each view, needed to create a view again if a restored log lacks it.
     views: HashMap<ViewNumber, (String, Vec<u8>)>,
 }
 
@@ -152,8 +150,8 @@ impl Postgres {
         if !is_current
             .map_err(|failure| rights::with_missing_privileges(failure, &mut link, rights::HOST_PRIVILEGES, deadline))?
         {
-            // The server has answered, so creating the tables may exceed the deadline this once.
             schema::ensure_tables(&mut link, Deadline::NONE)?;
+            // The server has answered, so creating the tables may exceed the deadline once.
         }
         Ok(link)
     }
@@ -216,8 +214,7 @@ impl Postgres {
         outcome.map_err(|failure| self.explain_with_rights(&mut calls.link, failure, wanted, deadline))
     }
 
-    /// Converts a failure to an error for the caller. If the role lacks some of the privileges in `wanted`, the error
-    /// lists them.
+    /// Converts a failure to an error for the caller. The error lists the privileges in `wanted` that the role lacks.
     fn explain_with_rights(
         &self,
         link: &mut Option<LogConnection>,
@@ -269,8 +266,7 @@ impl Postgres {
         Ok(view)
     }
 
-    /// Locks the connection for calls. Waits until the deadline for another call to finish, but at most twice as long
-    /// as the limit for the server's silence.
+    /// Locks the connection for calls. Waits for another call until the deadline, for at most twice the silence limit.
     fn lock_calls(&self, deadline: Deadline) -> Result<std::sync::MutexGuard<'_, Calls>> {
         let until = Instant::now() + deadline.wait(self.patience.silence * 2);
         lock_by(&self.calls, until).ok_or_else(|| self.explain(&Failure::Silent))
@@ -314,10 +310,9 @@ impl Postgres {
         match link.wait(view.0, number, until, wake) {
             Ok(WaitEnd::Notified) => Ok(true),
             Ok(WaitEnd::Interrupted) => Ok(false),
-            // The query was sent before the wait. Return `true`, since a connection pooler may have lost a
-            // notification.
             Ok(WaitEnd::TimedOut) if is_new => Ok(true),
             Ok(WaitEnd::TimedOut) => link.run(Deadline::NONE, has_new_entries),
+            // The query was sent before the wait. Return `true`, since a pooler may have lost a notification.
             Err(failure) => Err(failure),
         }
     }
@@ -348,17 +343,17 @@ impl Postgres {
         })
     }
 
-    /// Interrupts waits and closes the connections, so that a forked child does not share them. No connection opens
-    /// while the caller holds the returned locks.
-    fn close_for_fork(self: Arc<Self>) -> Vec<Box<dyn Release>> {
+    /// Interrupts waits and closes the connections, so that a forked child does not share them. No connection can be
+    /// opened while the caller holds the returned locks.
+    fn close_for_fork(self: Arc<Self>) -> Vec<Box<dyn ForkLock>> {
         self.is_forking.store(true, Ordering::SeqCst);
         self.closing_threads.fetch_add(1, Ordering::SeqCst);
         self.wake.request_if_waiting();
-        let mut listener = hold(&self, |log| &log.listener);
-        let mut calls = hold(&self, |log| &log.calls);
+        let mut listener = lock_for_fork(&self, |log| &log.listener);
+        let mut calls = lock_for_fork(&self, |log| &log.calls);
         drop_links([listener.get().take(), calls.get().link.take()]);
-        let wake = hold(&self, |log| log.wake.mutex());
-        // The values are dropped in this order, since a wait that acquires the listener's lock must find `is_forking`
+        let wake = lock_for_fork(&self, |log| log.wake.mutex());
+        // Values are dropped in this order, since a wait that acquires the listener's lock must find `is_forking`
         // reset.
         vec![
             Box::new(ForkGuard(Arc::clone(&self))),
@@ -369,10 +364,10 @@ impl Postgres {
     }
 }
 
-/// Allows waits again after a fork, when dropped.
+/// When dropped, allows waits again after a fork.
 struct ForkGuard(Arc<Postgres>);
 
-impl Release for ForkGuard {}
+impl ForkLock for ForkGuard {}
 
 impl Drop for ForkGuard {
     /// Allows waits again, and restores the usual timeouts.

@@ -9,8 +9,7 @@ use crate::secret_file::{self, SecretFile};
 /// Socket folders that match `localhost` in a passfile.
 const DEFAULT_FOLDERS: [&str; 3] = ["/run/postgresql", "/var/run/postgresql", "/tmp"];
 
-/// Returns the password for this address from its passfile. Like libpq, ignores a file that other users can read, and
-/// logs a warning.
+/// Returns the password for this address from its passfile. Like libpq, ignores a file that other users can read.
 pub fn read(address: &Address) -> Option<Password> {
     let path = address.passfile.as_deref()?;
     match secret_file::read(path).ok()? {

@@ -77,7 +77,7 @@ impl NameResolver {
     fn start_or_join_lookup(&self, host: &str, port: u16) -> Option<Arc<Slot>> {
         let mut running = lock(&self.running);
         // A forked child does not have its parent's thread.
-        if let Some(running) = running.as_ref().filter(|running| running.worker.is_here()) {
+        if let Some(running) = running.as_ref().filter(|running| running.worker.is_in_this_process()) {
             return Some(Arc::clone(&running.slot));
         }
         let slot = Arc::new(Slot::default());
@@ -116,10 +116,10 @@ impl Drop for NameResolver {
     fn drop(&mut self) {
         let running = self.running.get_mut().unwrap_or_else(PoisonError::into_inner);
         if let Some(LookupThread { slot, worker }) = running.take()
-            && worker.is_here()
+            && worker.is_in_this_process()
             && lock(&slot.found).is_none()
         {
-            worker.leave(); // closing an index must not wait for a name server
+            worker.detach(); // closing an index must not wait for a name server
         }
     }
 }

@@ -54,7 +54,7 @@ CREATE TABLE plexindex.leases (
     view bigint, what text, fence bigint NOT NULL, until timestamptz NOT NULL, PRIMARY KEY (view, what)
 );
 
--- The chunks of listings. Hosts read only the listing that published contains.
+-- The chunks of listings. Hosts read only the listing that is recorded in the table published.
 CREATE TABLE plexindex.published (view bigint, library text, listing bigint NOT NULL, PRIMARY KEY (view, library));
 CREATE TABLE plexindex.chunks (
     view bigint, library text, listing bigint, number bigint, body bytea NOT NULL,

@@ -16,7 +16,7 @@ use crate::contract::{
 };
 use crate::error::Result;
 use crate::platform::Deadline;
-use crate::platform::Release;
+use crate::platform::ForkLock;
 
 /// Reads a page of entries, the number after which the page starts, and the position at which it ends, in one snapshot.
 /// The page starts at 0 if the mark of the requested position has changed. For an oversized entry, which another
@@ -472,7 +472,7 @@ impl SharedLog for Postgres {
     }
 
     /// Closes the connections, and returns locks that keep them closed.
-    fn before_fork(self: Arc<Self>) -> Vec<Box<dyn Release>> {
+    fn before_fork(self: Arc<Self>) -> Vec<Box<dyn ForkLock>> {
         self.close_for_fork()
     }
 }

@@ -11,7 +11,7 @@ pub use tokio::net::UnixStream as AsyncSocket;
 /// Returns a pair of connected sockets.
 ///
 /// # Errors
-/// Errors of the operating system.
+/// Operating system errors.
 pub fn pair() -> io::Result<(Socket, Socket)> {
     Socket::pair()
 }
@@ -19,7 +19,7 @@ pub fn pair() -> io::Result<(Socket, Socket)> {
 /// Connects to the Unix socket at `path`.
 ///
 /// # Errors
-/// Errors of the operating system.
+/// Operating system errors.
 pub async fn connect(path: PathBuf) -> io::Result<AsyncSocket> {
     AsyncSocket::connect(path).await
 }
@@ -27,7 +27,7 @@ pub async fn connect(path: PathBuf) -> io::Result<AsyncSocket> {
 /// Returns whether the group or other users have any permission for a file.
 ///
 /// # Errors
-/// Errors of the operating system.
+/// Operating system errors.
 pub fn is_open_to_others(file: &File) -> io::Result<bool> {
     Ok(file.metadata()?.mode() & 0o077 != 0)
 }

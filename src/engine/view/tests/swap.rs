@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use crate::platform::swap::Swap;
+use crate::platform::swap::SwapCell;
 
 /// Counts living values, and detects a second drop.
 struct Counted {
@@ -29,7 +29,7 @@ impl Drop for Counted {
 #[test]
 fn a_guard_keeps_only_its_own_value() {
     let alive = Arc::new(AtomicUsize::new(0));
-    let swap = Swap::new(Counted::new(1, &alive));
+    let swap = SwapCell::new(Counted::new(1, &alive));
     let guard = swap.read();
     swap.replace(Counted::new(2, &alive));
     assert_eq!((guard.value, swap.read().value), (1, 2));
@@ -43,7 +43,7 @@ fn a_guard_keeps_only_its_own_value() {
 #[test]
 fn values_are_freed_once_and_never_read_afterwards() {
     let alive = Arc::new(AtomicUsize::new(0));
-    let swap = Swap::new(Counted::new(0, &alive));
+    let swap = SwapCell::new(Counted::new(0, &alive));
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         for _ in 0..3 {
