@@ -12,7 +12,7 @@ use crate::platform::fork::SingleThreadProof;
 use crate::platform::mutex::lock;
 use crate::platform::swap::{Guard, SwapCell};
 
-/// The open segments that a manifest lists.
+/// The record segments in a manifest (the store's list of record segments), opened for lookups.
 #[derive(Default)]
 pub struct OpenSegments {
     pub incarnation: Incarnation,
@@ -22,7 +22,7 @@ pub struct OpenSegments {
 }
 
 impl OpenSegments {
-    /// Returns whether a segment is missing or damaged, which means that all segments must be rebuilt.
+    /// Returns whether a segment is missing or damaged. If so, the caller must rebuild all segments.
     #[inline]
     #[must_use]
     pub fn are_lost(&self) -> bool {
@@ -37,9 +37,9 @@ pub struct SnapshotOf<P> {
     pub number: u64,
     /// The change sequence up to which the snapshot contains every commit.
     sequence: AtomicU64,
-    /// Segments of confirmed matches and tables, with the incarnation of the snapshot.
+    /// Segments of confirmed matches and tables, with the snapshot's incarnation.
     pub open: Arc<OpenSegments>,
-    /// Whether the snapshot must be reloaded, because a change cannot be added in place.
+    /// Whether the next update must reload the snapshot from the database, because it cannot add a change in place.
     outdated: AtomicBool,
     part: P,
 }
@@ -55,7 +55,7 @@ impl<P> Deref for SnapshotOf<P> {
 }
 
 impl<P> SnapshotOf<P> {
-    /// Creates the successor of the snapshot `before`, with every commit up to `sequence`.
+    /// Creates the snapshot that replaces `before`: it has the next number and contains every commit up to `sequence`.
     pub fn after(before: &Self, sequence: Sequence, open: Arc<OpenSegments>, part: P) -> Self {
         Self {
             number: before.number + 1,
@@ -77,28 +77,28 @@ impl<P> SnapshotOf<P> {
         self.sequence.store(sequence.0, Ordering::Release);
     }
 
-    /// Returns whether the snapshot must be reloaded, because a change cannot be added in place.
+    /// Returns whether the next update must reload the snapshot, because it cannot add a change in place.
     #[inline]
     pub fn is_outdated(&self) -> bool {
         self.outdated.load(Ordering::Acquire)
     }
 
-    /// Marks the snapshot as outdated, so that the next catch-up reloads it.
+    /// Marks the snapshot as outdated, so that the next update reloads it from the database.
     pub fn set_outdated(&self) {
         self.outdated.store(true, Ordering::Release);
     }
 }
 
-/// The current snapshot of one handle. Lookups read the snapshot without a lock.
+/// A handle's current snapshot, which lookups read without a lock.
 pub struct Current<P> {
     store: Arc<Store>,
     snapshot: SwapCell<SnapshotOf<P>>,
-    /// Locked while a thread updates the snapshot.
+    /// Locked while a thread updates the snapshot, so that only one thread at a time reads newer commits.
     pub catching_up: Mutex<()>,
 }
 
 impl<P: Default> Current<P> {
-    /// Starts with an empty snapshot, which the first catch-up replaces.
+    /// Starts with an empty snapshot, which the first update replaces.
     pub fn new(store: Arc<Store>) -> Self {
         Self {
             store,
@@ -118,19 +118,20 @@ impl<P: Default> Current<P> {
         self.snapshot.replace(snapshot);
     }
 
-    /// Locks updates of the snapshot. Waits for a thread that is updating the snapshot.
+    /// Locks `catching_up`. Waits for a thread that is updating the snapshot.
     pub fn lock(&self) -> MutexGuard<'_, ()> {
         lock(&self.catching_up)
     }
 
-    /// Returns whether the snapshot contains every commit, after only a few memory loads.
+    /// Returns whether the snapshot contains every commit. Takes only a few memory loads.
     #[inline]
     pub fn is_current(&self, snapshot: &SnapshotOf<P>) -> bool {
         self.store.is_current_in(snapshot.open.incarnation, snapshot.sequence())
     }
 
-    /// Returns whether the snapshot lacks only one commit: the commit with this incarnation and change sequence. The
-    /// incarnation is compared, because two incarnations can use the same change sequence for different commits.
+    /// Returns whether the snapshot lacks only the commit with this incarnation and change sequence. If so, the thread
+    /// that made the commit can add its changes without reading the database. Compares the incarnation, because two
+    /// incarnations can use the same change sequence for different commits.
     pub fn lacks_only(&self, snapshot: &SnapshotOf<P>, incarnation: Incarnation, sequence: Sequence) -> bool {
         snapshot.open.incarnation == incarnation
             && self.store.incarnation() == incarnation
@@ -139,9 +140,9 @@ impl<P: Default> Current<P> {
     }
 
     /// Returns a snapshot with every commit, and the result of `look` for this snapshot. Returns `None` if the caller
-    /// would have to wait, or if `read_newer`, which reads newer commits, fails. `look` runs before the check that the
-    /// snapshot is current, so that memory prefetches overlap with the check. The result of `look` must not depend on
-    /// records that commits add in place.
+    /// would have to wait, or if `read_newer`, which adds newer commits to the snapshot, fails. Calls `look` before it
+    /// checks that the snapshot is current, so that memory prefetches overlap with the check. The result of `look` must
+    /// not depend on records that commits add in place.
     #[inline]
     pub fn try_read_current<B>(
         &self,
@@ -163,8 +164,8 @@ impl<P: Default> Current<P> {
         Some((snapshot, looked_up))
     }
 
-    /// Returns a settled snapshot. If the current snapshot is not settled, takes the lock, and calls `read_newer`,
-    /// which reads newer commits.
+    /// Returns a settled snapshot. If the current snapshot is not settled, waits for the lock and calls `read_newer`,
+    /// which adds newer commits to the snapshot or replaces it.
     pub fn read_settled(
         &self,
         is_settled: impl Fn(&SnapshotOf<P>) -> bool,
@@ -177,11 +178,12 @@ impl<P: Default> Current<P> {
         drop(snapshot);
         let _catching_up = self.lock();
         read_newer()?;
+        // The database was read, perhaps because no version page was mapped. Map a page that another process created.
         self.store.find_page();
         Ok(self.read())
     }
 
-    /// Releases the snapshot readers of the parent's other threads, in the child after a fork.
+    /// In the child after a fork, resets the reader counts of the parent's other threads, which no longer exist.
     pub fn after_fork(&self, alone: &SingleThreadProof) {
         self.snapshot.reset_after_fork(alone);
     }

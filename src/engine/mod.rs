@@ -1,11 +1,11 @@
 //! The storage engine: a log-structured merge tree over SQLite. Readers take no lock.
 //!
-//! The database ([`sql`]) stores all data that cannot be fetched again. Segments ([`segment`]) are immutable mapped
-//! files, built from listings or from records in the database. Memtables ([`memtable`]) contain the changes since the
-//! segments were built. [`view`] combines the segment and memtable of one library. [`snapshot`] contains the state of
-//! all libraries. The version page ([`version_page`]) shows whether a snapshot is current. [`records`] stores confirmed
-//! matches and tables. [`maintenance`] writes, replaces and removes listing segments, and limits the size of the
-//! folder. The rest of the crate uses only the items that this module exports.
+//! The database ([`sql`]) stores all data that plexindex cannot fetch again. Segments ([`segment`]) are immutable
+//! mapped files, built from listings or from records in the database. Memtables ([`memtable`]) contain the changes
+//! since the segments were built. [`view`] combines the segment and memtable of one library. [`snapshot`] contains the
+//! state of all libraries. The version page ([`version_page`]) shows whether a snapshot is current. [`records`] stores
+//! confirmed matches and tables. [`maintenance`] writes, replaces and removes listing segments, and limits the folder's
+//! size. The rest of the crate uses only the items that this module exports.
 
 mod current;
 mod maintenance;

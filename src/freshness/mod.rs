@@ -1,4 +1,5 @@
-//! Decides when to send which request to the server. Pure: callers pass ages, change tokens, counts and the time.
+//! Decides when to send which request to the server. These functions do no I/O: callers pass ages, change tokens,
+//! counts and the time.
 //!
 //! Each source states how reliable its change tokens are ([`TokenReliability`]). `docs/design/freshness.md` explains
 //! the rules.
@@ -8,18 +9,20 @@ use std::time::Duration;
 use crate::model::{Hint, PathSearch, SourceState, TokenReliability};
 use crate::options::{Options, Ttl};
 
-/// Time to live of a provisional listing: a listing that was fetched during a scan, or that has inconsistent counts.
+/// Time to live of a provisional listing: a listing that plexindex fetched during a scan, or that has inconsistent
+/// counts.
 pub const PROVISIONAL_MS: i64 = 60_000;
 /// Time after a scan during which items can still change.
 pub const SETTLING_MS: i64 = 60_000;
-/// Time during which an interrupted listing can be resumed.
+/// Time after the last page during which plexindex can resume an interrupted listing.
 const RESUME_MS: i64 = 600_000;
 
-/// Time during which deltas can replace a full listing, per page, so that expensive listings are less frequent.
+/// Time after a listing, per page of the listing, during which deltas can replace a new listing. Large listings are
+/// expensive, so they are less frequent.
 const LISTING_INTERVAL_PER_PAGE_MS: i64 = 15 * 60_000;
 /// Number of rows per page of a full listing.
 const PAGE_ROWS: u64 = 1_000;
-/// Minimum interval between two searches or probes that all processes together send to a server for unlisted paths.
+/// Minimum interval between two searches or probes for unlisted paths that all processes together send to a server.
 pub const PATH_REQUEST_INTERVAL_MS: i64 = 30_000;
 /// Minimum interval, instead of [`PATH_REQUEST_INTERVAL_MS`], after the server refused a connection or was starting.
 /// This interval is short because the server may be back soon, and an attempt costs little.
@@ -31,7 +34,7 @@ pub const MAX_UNFETCHED_SEARCHES: u64 = 3;
 /// Maximum clock correction, in either direction, that does not expire listings. Small clock corrections are frequent.
 const CLOCK_TOLERANCE_MS: i64 = 60_000;
 
-/// How long listings stay fresh, from the host's options.
+/// How long answers from a listing are not stale, from the host's options.
 #[derive(Clone, Copy, Debug)]
 pub struct Policy {
     ttl: Ttl,
@@ -50,13 +53,14 @@ impl Policy {
 }
 
 impl Policy {
-    /// Returns the maximum age of another host's probe that this host may use instead of its own probe.
+    /// Returns the maximum age of another host's probe that this host may use instead of its own probe: the TTL.
     #[must_use]
     pub fn max_probe_age(&self) -> Duration {
         Duration::from_millis(self.ttl_ms(0, self.max_age_ms).unsigned_abs())
     }
 
-    /// Returns the TTL in milliseconds: `zero_ms` for [`Ttl::Zero`], and `forever_ms` for [`Ttl::Forever`].
+    /// Returns the TTL in milliseconds. The caller chooses the result for [`Ttl::Zero`] (`zero_ms`) and
+    /// [`Ttl::Forever`] (`forever_ms`).
     fn ttl_ms(&self, zero_ms: i64, forever_ms: i64) -> i64 {
         match self.ttl {
             Ttl::For(ttl) => i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX),
@@ -78,11 +82,11 @@ pub struct Age {
     pub checked_ms: i64,
     /// Whether the listing expires after [`PROVISIONAL_MS`].
     pub provisional: bool,
-    /// Whether the listing was invalidated.
+    /// Whether an invalidation requires a full listing of the library.
     pub due: bool,
     /// Whether plexindex is holding back a newer, much shorter listing until a second listing confirms it.
     pub held_back: bool,
-    /// Whether the listing's counts are inconsistent, so that rows may be missing.
+    /// Whether the listing's item counts disagree, so that rows may be missing.
     pub partial: bool,
     /// Number of listed items.
     pub items: u64,
@@ -90,11 +94,11 @@ pub struct Age {
     pub hint: Hint,
     /// Reliability of the change token, as last reported by the source.
     pub trust: TokenReliability,
-    /// Whether the files of a local source have changed after `checked_ms`.
+    /// Whether a local source's files have changed since `checked_ms`.
     pub source_changed: bool,
 }
 
-/// The kind of request that a library needs to become fresh.
+/// The kind of request that makes a library fresh, so that answers from it are not stale.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NeededRequest {
     /// No request: the library is fresh.
@@ -107,7 +111,8 @@ pub enum NeededRequest {
     Listing,
 }
 
-/// Returns the request that a library needs to become fresh.
+/// Returns the request that a library needs now to become fresh; [`NeededRequest::Nothing`] if answers from the library
+/// are not stale.
 #[must_use]
 pub fn needed_request(age: &Age, policy: &Policy, now_ms: i64) -> NeededRequest {
     if !age.listed {
@@ -134,6 +139,7 @@ pub fn needed_request(age: &Age, policy: &Policy, now_ms: i64) -> NeededRequest 
     if policy.ttl == Ttl::Forever && !age.provisional {
         return NeededRequest::Nothing;
     }
+    // A provisional listing needs an early probe, even if other listings never expire.
     let ttl_ms = if age.provisional {
         PROVISIONAL_MS
     } else {
@@ -147,8 +153,8 @@ pub fn needed_request(age: &Age, policy: &Policy, now_ms: i64) -> NeededRequest 
 }
 
 /// Returns the request that a library needs after a probe. `listed_token`: the listing's change token. `probed`: the
-/// state that the probe returned. `reports_all`: whether the source's deltas are complete, so that they can always
-/// replace listings.
+/// state that the probe returned. `reports_all`: whether the source's deltas contain every change, so that a delta can
+/// always replace a listing.
 #[must_use]
 pub fn needed_request_after_probe(
     age: &Age,
@@ -175,14 +181,14 @@ pub fn needed_request_after_probe(
     }
 }
 
-/// Returns whether a listing is so old that a new listing is necessary even if the change token is equal. A listing
-/// with an exact token is never too old, because an equal token then proves that nothing has changed.
+/// Returns whether a listing is so old that the library needs a new listing even if the change token is equal. A
+/// listing with an exact token is never too old, because an equal token then proves that nothing has changed.
 fn is_too_old(age: &Age, policy: &Policy, now_ms: i64) -> bool {
     age.trust != TokenReliability::Exact && is_aged(age, policy, now_ms)
 }
 
-/// Returns whether a listing is older than `max_age`. Also returns `true` for a listing from the future, because the
-/// clock was set back and the age is unknown.
+/// Returns whether a listing is older than the option `max_age`. Also returns `true` for a listing from the future,
+/// because the clock was set back and the age is unknown.
 fn is_aged(age: &Age, policy: &Policy, now_ms: i64) -> bool {
     !(-CLOCK_TOLERANCE_MS..policy.max_age_ms).contains(&now_ms.saturating_sub(age.listed_ms))
 }
@@ -195,7 +201,7 @@ pub fn age_ms(checked_ms: i64, now_ms: i64) -> Option<i64> {
     (age > -CLOCK_TOLERANCE_MS).then(|| age.max(0))
 }
 
-/// Returns how long deltas can replace a full listing with this number of items, in milliseconds.
+/// Returns how long deltas can replace a new listing of this many items, in milliseconds.
 fn listing_interval_ms(items: u64, policy: &Policy) -> i64 {
     let pages = i64::try_from(items / PAGE_ROWS).unwrap_or(i64::MAX).saturating_add(1);
     pages
@@ -203,9 +209,9 @@ fn listing_interval_ms(items: u64, policy: &Policy) -> i64 {
         .min(policy.max_age_ms)
 }
 
-/// Returns whether plexindex may search for a path again. `search`: the earlier searches for the path. The pause before
-/// a search equals the time between the first and the last search, so the pause doubles with each search. The pause is
-/// at least [`PATH_REQUEST_INTERVAL_MS`] and at most the TTL.
+/// Returns whether plexindex may search for the same path again. `search`: the earlier searches for the path. The pause
+/// before a search equals the time between the first and the last search, so each pause is about twice as long as the
+/// one before. A pause lasts at least [`PATH_REQUEST_INTERVAL_MS`], and at most the TTL.
 #[must_use]
 pub fn may_search_again(search: Option<&PathSearch>, policy: &Policy, now_ms: i64) -> bool {
     let Some(search) = search else {
@@ -217,26 +223,29 @@ pub fn may_search_again(search: Option<&PathSearch>, policy: &Policy, now_ms: i6
     is_pause_over(Some(search.last_ms), pause_ms, now_ms)
 }
 
-/// Returns whether plexindex may search for an unlisted path now. `last_event_ms`: time of the last search (Unix ms).
+/// Returns whether plexindex may search for an unlisted path now, after its last search for any path. `last_ms`: the
+/// time of that search in Unix ms; `None` if there was no search.
 #[must_use]
 pub fn may_search_for_path(last_ms: Option<i64>, now_ms: i64) -> bool {
     is_pause_over(last_ms, PATH_REQUEST_INTERVAL_MS, now_ms)
 }
 
-/// Returns whether a pause is over, never started (`None`), or started in the future (the clock was set back).
+/// Returns whether a pause of `pause_ms` that started at `start_ms` is over. Also returns `true` if no pause has
+/// started (`None`), or if it started in the future, because the clock was set back.
 #[must_use]
 pub fn is_pause_over(start_ms: Option<i64>, pause_ms: i64, now_ms: i64) -> bool {
     start_ms.is_none_or(|start_ms| !(0..pause_ms).contains(&now_ms.saturating_sub(start_ms)))
 }
 
-/// Returns whether the last search found the path, and is so recent that no new request is necessary.
+/// Returns whether the last search found the path, and was so recent that plexindex can answer without a new request.
 #[must_use]
 pub fn was_found_recently(search: Option<&PathSearch>, policy: &Policy, now_ms: i64) -> bool {
     let ttl_ms = policy.ttl_ms(0, i64::MAX);
     search.is_some_and(|search| search.found && (0..ttl_ms).contains(&now_ms.saturating_sub(search.last_ms)))
 }
 
-/// Returns whether answers from a listing of this age are stale.
+/// Returns whether answers from a listing of this age are stale. While plexindex holds back a newer listing, answers
+/// are always stale.
 #[must_use]
 pub fn is_stale(age: &Age, policy: &Policy, now_ms: i64) -> bool {
     age.held_back || needed_request(age, policy, now_ms) != NeededRequest::Nothing
@@ -246,6 +255,7 @@ pub fn is_stale(age: &Age, policy: &Policy, now_ms: i64) -> bool {
 /// state that the probe returned.
 #[must_use]
 pub fn is_current(age: &Age, listed_token: &str, probed: &SourceState, policy: &Policy, now_ms: i64) -> bool {
+    // A token that is only a hint can miss changes, so an event, a scan or a high age makes it unreliable.
     let is_token_reliable = match probed.trust {
         TokenReliability::Useless => false,
         TokenReliability::Hint => age.hint != Hint::Changed && !probed.busy && !is_aged(age, policy, now_ms),
@@ -254,31 +264,31 @@ pub fn is_current(age: &Age, listed_token: &str, probed: &SourceState, policy: &
     is_token_reliable && age.listed && !age.due && !age.provisional && !age.held_back && listed_token == probed.token
 }
 
-/// Returns whether a listing that starts in this state is provisional: a scan is running or has just finished, so items
-/// can still change. A listing with an exact token is never provisional: the token changes with each item.
+/// Returns whether a listing that starts in this state is provisional: a scan is running or ended less than a minute
+/// ago, so items can still change. Always returns `false` for an exact token, which changes with each item.
 #[must_use]
 pub fn is_unsettled(change: &SourceState, now_ms: i64) -> bool {
     let since_scan_ms = now_ms.saturating_sub(change.scanned_ms);
     change.trust != TokenReliability::Exact && (change.busy || (0..SETTLING_MS).contains(&since_scan_ms))
 }
 
-/// Returns whether a library remained unchanged while its listing was fetched. `before`: the library's state at the
-/// start of the listing, at `started_ms`. `after`: the library's state at the end of the listing.
+/// Returns whether a library remained unchanged while plexindex fetched its listing. `before`: the library's state at
+/// the start of the listing, at `begun_ms`. `after`: the library's state at the end of the listing.
 #[must_use]
 pub fn is_settled(before: &SourceState, begun_ms: i64, after: &SourceState) -> bool {
     let is_scanning = after.busy && after.trust != TokenReliability::Exact;
     !is_unsettled(before, begun_ms) && !is_scanning && before.token == after.token
 }
 
-/// Returns whether an interrupted listing can be resumed: the last page is recent, and the change token is still the
-/// token from the start of the listing (`begun_at`).
+/// Returns whether plexindex can resume an interrupted listing: its last page is recent, and the change token is still
+/// the token from the start of the listing (`begun_at`). `probed`: the library's state now.
 #[must_use]
 pub fn may_resume(last_page_ms: i64, begun_at: &SourceState, probed: &SourceState, now_ms: i64) -> bool {
     (0..RESUME_MS).contains(&now_ms.saturating_sub(last_page_ms)) && begun_at.token == probed.token
 }
 
-/// Returns whether a listing has lost more than 30 % of its items. A second listing must confirm the loss, because an
-/// unmounted disk can empty a listing.
+/// Returns whether a listing has lost more than 30 % of its items. A second listing must then confirm the loss, because
+/// an unmounted disk can empty a listing.
 #[must_use]
 pub fn shrank_too_much(items_before: u64, items_now: u64) -> bool {
     items_now.saturating_mul(10) < items_before.saturating_mul(7)

@@ -1,4 +1,4 @@
-//! Pauses requests after a failure of the server or the store.
+//! Pauses requests after the server or the store has failed.
 
 use std::sync::{Arc, Mutex};
 
@@ -14,7 +14,8 @@ pub const BACK_OFF_MS: i64 = 15_000;
 /// Length of the pause after a failure if no stale answers are available: so short that users hardly notice it.
 pub const BACK_OFF_NOT_FETCHED_MS: i64 = 2_000;
 
-/// The last failure. After a recent failure, plexindex returns stale answers and sends no requests.
+/// The last failure, and the pause that follows it. During the pause, plexindex returns stale answers and sends no
+/// requests.
 pub struct BackOff {
     clock: Arc<dyn Clock>,
     counters: Arc<Counters>,
@@ -39,7 +40,7 @@ impl BackOff {
         }
     }
 
-    /// Locks this struct for a fork until the returned value is dropped. `part` returns this struct from `owner`.
+    /// Locks this struct for a fork until the returned value is dropped. `part` returns this struct from its `owner`.
     pub fn lock_for_fork<O: 'static>(owner: &Arc<O>, part: fn(&O) -> &Self) -> Box<dyn ForkLock> {
         Box::new(lock_for_fork(owner, |owner| &part(owner).failure))
     }
@@ -60,19 +61,20 @@ impl BackOff {
         });
     }
 
-    /// Ends the pause after the server has answered.
+    /// Ends the pause, because the server has answered.
     pub fn record_success(&self) {
         if lock(&self.failure).take().is_some() {
             log::info!("answers are current again");
         }
     }
 
-    /// Ends the pause without waiting for an answer, so that the next call sends a request.
+    /// Ends the pause without an answer from the server, so that the next call sends a request.
     pub fn forget(&self) {
         *lock(&self.failure) = None;
     }
 
-    /// Returns the last failure if more than `remaining_ms` of the pause remains; otherwise `None`.
+    /// Returns the last failure if more than `remaining_ms` of the pause after it remains; otherwise `None`. So the
+    /// larger `remaining_ms`, the earlier the caller may send a request.
     pub fn recent_failure(&self, remaining_ms: i64) -> Option<Error> {
         // A negative age means that the clock was set back, so the pause is over.
         let ages = 0..BACK_OFF_MS - remaining_ms;
@@ -83,13 +85,13 @@ impl BackOff {
             .map(|failure| failure.error.clone())
     }
 
-    /// Returns the message of the last failure, regardless of its age; `None` if a request has succeeded since.
+    /// Returns the message of the last failure, even if the pause is over; `None` if a request has succeeded since.
     pub fn last_error_message(&self) -> Option<String> {
         lock(&self.failure).as_ref().map(|failure| failure.error.to_string())
     }
 }
 
-/// Returns the beginning of a message about the operation that the error prevents, such as 'cannot reach the server'.
+/// Returns the beginning of a message about an error: the operation that failed, such as 'cannot reach the server'.
 pub fn failed_operation(error: &Error, kind: &Kind) -> String {
     match error.status {
         Status::Store | Status::StoreFull => "cannot write to the store".into(),

@@ -9,8 +9,8 @@ use crate::matching::Scope;
 use crate::model::IdentityId;
 use crate::platform::deadline::Deadline;
 
-/// Maximum silence of a server during a query. Listings use the limit from the options, since a server can need a long
-/// time for a page during a scan.
+/// Maximum time without data from the server during a query. Listings use the limit from the options, because during a
+/// scan, a server can need a long time for a page.
 const QUERY_SILENCE: Duration = Duration::from_secs(15);
 
 /// Maximum total time for retries during a query. Listings use the limit from the options.
@@ -23,7 +23,7 @@ pub enum AllowedView {
     Any,
     /// Only this view.
     Of(IdentityId),
-    /// No view, because the user of the token at the start of the call is unknown.
+    /// No view, because plexindex does not know whose token the call started with.
     Unknown,
 }
 
@@ -49,22 +49,24 @@ pub struct Call<'a> {
     pub library: Option<&'a Selection>,
     /// The call's deadline, which applies to all of the call's jobs.
     pub deadline: Deadline,
-    /// Maximum silence of the server; `None` for the limit from the options.
+    /// Maximum time without data from the server; `None` for the limit from the options.
     pub silence: Option<Duration>,
     /// Maximum time for retries; `None` for the limit from the options.
     pub retry_for: Option<Duration>,
     /// Number of the index's token at the start of the call.
     pub session: u64,
-    /// The view that a repeated call with a new token may use.
+    /// The views from which plexindex may answer the call, in case the caller repeats it with a new token.
     pub allowed_view: AllowedView,
     /// Whether the caller repeats the call with a new token if the server rejects the token, so that the call must fail
     /// instead of returning a stale answer.
     pub will_retry_with_new_token: bool,
     /// Whether the call must not send requests.
     pub offline: bool,
-    /// The failure of an earlier attempt. Each step that needs the server fails with this error and sends no request.
+    /// The failure of an earlier attempt. Each step that needs the server then fails with this error, and sends no
+    /// request.
     pub failure: Option<&'a Error>,
-    /// Callback that receives a fetch's progress, on the calling thread. The fetch stops if it returns `false`.
+    /// The host's callback for a fetch's progress, which runs on the calling thread. The fetch stops if the callback
+    /// returns `false`.
     pub progress: Option<&'a dyn Fn(&Progress<'_>) -> bool>,
 }
 
@@ -86,7 +88,7 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// Reports progress during work that sends no requests. Fails if the host stops the call.
+    /// Calls the host's progress callback during work that sends no requests. Fails if the callback stops the call.
     pub fn report_progress(&self) -> Result<()> {
         let progress = Progress {
             library: None,
@@ -100,7 +102,7 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// Returns the libraries that the call selects; `None` if the library is unknown.
+    /// Returns the libraries that the call selects; `None` if the snapshot has no such library.
     #[inline]
     pub fn scope(&self, snapshot: &Snapshot) -> Result<Option<Scope>> {
         match self.library.map(|library| library.resolve(snapshot)).transpose()? {

@@ -1,4 +1,4 @@
-//! Merges deltas: changes since the last listing, from sources that report changes. If a delta removes too many items
+//! Merges deltas (changes since the last listing) from sources that report changes. If a delta removes too many items
 //! at once, plexindex fetches a full listing instead.
 
 use std::sync::Mutex;
@@ -23,7 +23,7 @@ pub struct MergedDelta {
     pub gone: Vec<String>,
 }
 
-/// The stored items of a library, to which a delta is applied.
+/// A library's stored items. The source compares its own items with these to find changes, and a delta changes them.
 struct IndexedLibrary<'o> {
     sync: &'o Synchronizer,
     row: &'o LibraryRow,
@@ -31,11 +31,11 @@ struct IndexedLibrary<'o> {
     since: &'o str,
     /// The library's items, from the current generation or from a listing that is not published yet.
     items: StoredItems<'o>,
-    /// Whether `items` are from the current generation.
+    /// Whether `items` are from the current generation, and not from a listing that is not published yet.
     is_current: bool,
-    /// The change sequence before the source was read. Later changes are newer than the source's reply.
+    /// The change sequence before plexindex read the source. Later changes are newer than the source's reply.
     begun: Sequence,
-    /// Whether the library may lose any number of items at once.
+    /// Whether the library may lose any number of items at once, without a second listing as confirmation.
     may_shrink: bool,
     deadline: Deadline,
     /// Items added so far; `None` unless the caller requested them.
@@ -48,7 +48,7 @@ impl IndexedItems for IndexedLibrary<'_> {
         self.since
     }
 
-    /// Stores new and changed items.
+    /// Stores new and changed items that the source found.
     fn add(&self, items: &[Item]) -> Result<()> {
         let storing = Instant::now();
         let keyed: Vec<Item> = items.iter().filter(|item| item.has_valid_key()).cloned().collect();
@@ -60,7 +60,7 @@ impl IndexedItems for IndexedLibrary<'_> {
         Ok(())
     }
 
-    /// Returns whether the store contains an identical item.
+    /// Returns whether the store contains an identical item, so that the source need not add it.
     fn has(&self, item: &Item) -> Result<bool> {
         Ok(self.items.item(&item.rating_key)?.as_ref() == Some(item))
     }
@@ -80,7 +80,7 @@ impl IndexedItems for IndexedLibrary<'_> {
         self.items.count()
     }
 
-    /// Returns the item count that the source reported; `None` for a listing that is not published yet.
+    /// Returns the library's item count at the listing's change token; `None` for a listing that is not published yet.
     fn count_at_base(&self) -> Result<Option<u64>> {
         Ok(self.is_current.then_some(self.row.told_items))
     }
@@ -98,14 +98,14 @@ impl IndexedItems for IndexedLibrary<'_> {
 }
 
 impl SyncJob<'_> {
-    /// Returns whether the source's change tokens are exact and its deltas complete, so that items which the source
-    /// does not list have certainly been removed, however many.
+    /// Returns whether the source's change tokens are exact and its deltas complete, so that the server has certainly
+    /// removed all items that the source does not list, however many.
     pub fn is_exact_and_complete(&self, library: &Library) -> bool {
         library.change.trust == TokenReliability::Exact && self.source.abilities().changes == Delta::Complete
     }
 
-    /// Merges the changes of a library, and returns them; `None` if a full listing is necessary. The result contains
-    /// added items only if `keep_added` is true.
+    /// Merges a library's changes, and returns them; `None` if a full listing is necessary. The returned changes
+    /// include added items only if `keep_added` is true.
     pub fn delta(&self, row: &LibraryRow, keep_added: bool) -> Result<Option<MergedDelta>> {
         let sync = self.sync;
         if self.identity()?.is_none() || self.source.abilities().changes == Delta::None {
@@ -137,8 +137,9 @@ impl SyncJob<'_> {
         Ok(Some(MergedDelta { added, gone }))
     }
 
-    /// Merges changes that happened during a listing into `stored`, the listed items. `listed_library`: the library's
-    /// state after the listing. Returns the new number of items; `None` if the source cannot report all changes.
+    /// Merges changes that happened during a listing into `stored`, the listed items, before the listing is published.
+    /// `listed_library`: the library's state after the listing. Returns the new number of items; `None` if the source
+    /// cannot report all changes.
     pub fn merge_changes_during_listing(
         &self,
         row: &LibraryRow,
@@ -164,8 +165,9 @@ impl SyncJob<'_> {
         Ok(self.merge_changes(listed_library, &known)?.map(|(items, _)| items))
     }
 
-    /// Merges the changes that the source reports. Returns the remaining number of items and the rating keys of removed
-    /// items; `None` if a full listing is necessary.
+    /// Merges the changes that the source reports into the stored items (`known`). Returns the remaining number of
+    /// items and the rating keys of removed items; `None` if a full listing is necessary, because the source cannot
+    /// report all changes or too many items are gone.
     fn merge_changes(&self, library: &Library, known: &IndexedLibrary<'_>) -> Result<Option<(u64, Vec<String>)>> {
         let changes = self.source.changes(library, known, self.bounds);
         let SourceChanges::Known { gone } = changes? else {

@@ -16,7 +16,7 @@ use crate::source::Bounds;
 /// Interval at which a waiting thread checks whether to stop waiting.
 const POLL: Duration = Duration::from_millis(20);
 
-/// Locks for the running fetches of this process, by name.
+/// The locks for this process's running fetches, by name.
 ///
 /// Uses `parking_lot`, because its locks support timeouts. Only plexindex's own threads wait for these locks: a waiting
 /// thread gets a thread-local variable with a destructor, which on a host's thread would prevent unloading plexindex.
@@ -26,12 +26,13 @@ pub struct SingleFlight {
 }
 
 impl SingleFlight {
-    /// Locks this struct for a fork until the returned value is dropped. `part` returns this struct from `owner`.
+    /// Locks this struct for a fork until the returned value is dropped. `part` returns this struct from its `owner`.
     pub fn lock_for_fork<O: 'static>(owner: &Arc<O>, part: fn(&O) -> &Self) -> Box<dyn ForkLock> {
         Box::new(lock_for_fork(owner, |owner| &part(owner).by_name))
     }
 
-    /// Runs `work` as soon as no other thread or process runs work with this name; `None` if that exceeds `bounds`.
+    /// Runs `work` as soon as no other thread or process runs work with this name. Returns `None`, and does not run
+    /// `work`, if the wait exceeds `bounds`.
     ///
     /// # Errors
     /// Errors from `work`.
@@ -61,7 +62,7 @@ impl SingleFlight {
         work().map(Some)
     }
 
-    /// Releases all locks in the child after a fork, since the threads that held the locks do not exist there.
+    /// In the child after a fork, releases all locks, because the threads that held them do not exist there.
     pub fn reset_after_fork(&self) {
         if let Ok(mut by_name) = self.by_name.try_lock() {
             by_name.clear();
@@ -69,7 +70,7 @@ impl SingleFlight {
     }
 }
 
-/// Takes a lock; `None` if the wait exceeds `bounds`.
+/// Takes a lock; `None` if the wait exceeds `bounds`. Wakes up from time to time, because the host may abort the call.
 fn lock_within<'l>(lock: &'l parking_lot::Mutex<()>, bounds: Bounds<'_>) -> Option<parking_lot::MutexGuard<'l, ()>> {
     loop {
         if let Some(guard) = lock.try_lock_for(bounds.deadline.wait(POLL)) {

@@ -56,16 +56,17 @@ pub struct SyncJob<'a> {
     pub session: &'a Session,
     pub bounds: Bounds<'a>,
     pub report: &'a JobProgress,
-    /// Time of another host's listing, in Unix ms, if the job copies the listing; `None` for the server.
+    /// If the job copies another host's listing, the time of this listing in Unix ms; `None` if the job fetches from
+    /// the server.
     pub copied_ms: Option<i64>,
 }
 
 /// The conditions under which this host uses another host's probe instead of sending a probe.
 #[derive(Clone, Copy)]
 pub struct AcceptedProbe<'p> {
-    /// Maximum age of the other host's probe. A probe after the start of the call is always accepted.
+    /// Maximum age of the other host's probe. This host always accepts a probe from after the start of the call.
     pub max_age: Duration,
-    /// UUID of a library. The probe must be newer than the last event or invalidation of the library.
+    /// UUID of a library. The probe must be newer than the library's last event or invalidation.
     pub library: Option<&'p str>,
 }
 
@@ -74,7 +75,7 @@ impl AcceptedProbe<'_> {
     pub const RECENT: Duration = Duration::from_millis(PATH_REQUEST_INTERVAL_MS.unsigned_abs());
 }
 
-/// Other hosts that share replies from the same server. A job asks the other hosts before it sends a request. The
+/// Other hosts that share replies from the same server. A job queries these hosts before it sends a request. The
 /// default methods are for a host that does not share ([`NoPeers`]).
 pub trait Peers: Any + Send + Sync {
     /// Starts sharing, after the index was opened.
@@ -83,26 +84,28 @@ pub trait Peers: Any + Send + Sync {
     /// Stops sharing, before the index is closed.
     fn stop(&self) {}
 
-    /// Records that the host is using the index.
+    /// Records that the host is using the index, so that plexindex reads other hosts' changes soon.
     fn note_use(&self) {}
 
-    /// Returns whether to postpone a library's refresh because changes from another host are expected soon. Until the
+    /// Returns whether to postpone a library's refresh, because changes from another host are expected soon. Until the
     /// changes arrive, queries return stale answers.
     fn should_postpone_refresh(&self, _job: &SyncJob<'_>, _row: &LibraryRow, _why: RefreshReason) -> Result<bool> {
         Ok(false)
     }
 
-    /// Probes the server, or uses an acceptable probe of another host. Returns the rows of all libraries.
+    /// Probes the server, or uses another host's probe that meets the conditions in `_accepts`. Returns the rows of all
+    /// libraries. This default always probes the server.
     fn probe(&self, job: &SyncJob<'_>, _accepts: &AcceptedProbe<'_>) -> Result<Vec<LibraryRow>> {
         Ok(job.probe()?.1)
     }
 
-    /// Updates a library from the source or from another host.
+    /// Updates a library from the source or from another host. This default always uses the source.
     fn fetch(&self, job: &SyncJob<'_>, row: &LibraryRow, need: NeededRequest, why: RefreshReason) -> Result<()> {
-        job.fetch(row, need, why, false).map(drop)
+        job.fetch(row, need, why, false).map(drop) // `false`: do not return added items
     }
 
-    /// Searches for a path like [`Source::find_path`], or uses another host's recent search.
+    /// Searches the server for a path, or uses another host's recent search. Passes items that may have this path to
+    /// `accept`, in batches, until `accept` returns `true`. Returns whether it did.
     fn find_path(
         &self,
         job: &SyncJob<'_>,
@@ -113,11 +116,12 @@ pub trait Peers: Any + Send + Sync {
         job.source.find_path(library, wanted, job.bounds, accept)
     }
 
-    /// Records the reply to a request for items. `gone`: rating keys of items that the server no longer has.
+    /// Tells other hosts the server's reply to a request for items, so that they need no request. `_gone`: rating keys
+    /// of items that the server no longer has.
     fn note_verified(&self, _library: &str, _items: &[Item], _gone: &[&str]) {}
 
-    /// Starts or stops receiving other hosts' changes immediately, while the host watches the server. Without a watch,
-    /// the host reads other hosts' changes from time to time.
+    /// Starts or stops receiving other hosts' changes immediately. A host receives changes immediately while it watches
+    /// the server; otherwise it reads other hosts' changes from time to time.
     fn listen(&self, _listens: bool) {}
 
     /// Fails if this host does not share its index.
@@ -125,7 +129,7 @@ pub trait Peers: Any + Send + Sync {
         Err(not_shared_error())
     }
 
-    /// Returns whether this path refers to the same file on all hosts, so that they can share a match for it.
+    /// Returns whether this path means the same file on all hosts, so that they can share a match for it.
     fn is_path_shareable(&self, _library: &Library, _path: &[u8]) -> bool {
         true
     }
@@ -140,11 +144,11 @@ pub trait Peers: Any + Send + Sync {
         Vec::new()
     }
 
-    /// Resets the state in the child after a fork.
+    /// In the child after a fork, discards state that only the parent may use.
     fn after_fork(&self) {}
 }
 
-/// The components of an open index that an implementation of [`Peers`] uses.
+/// An open index's components, for use by an implementation of [`Peers`].
 pub struct PeerComponents {
     pub store: Arc<Store>,
     pub reading: Arc<IndexReader>,
@@ -197,7 +201,8 @@ impl Synchronizer {
         }
     }
 
-    /// Takes the locks of this component and its subcomponents for a fork. Dropping the result releases the locks.
+    /// Takes the locks of this component and its subcomponents for a fork. Dropping the returned values releases the
+    /// locks.
     pub fn hold(self: &Arc<Self>) -> Vec<Box<dyn ForkLock>> {
         let mut locks = self.peers.hold();
         locks.push(BackOff::lock_for_fork(self, |sync| &sync.back_off));
@@ -206,7 +211,7 @@ impl Synchronizer {
         locks
     }
 
-    /// Resets the state in the child after a fork.
+    /// In the child after a fork, resets the locks and connections that belong to the parent.
     pub fn after_fork(&self) {
         self.flights.reset_after_fork();
         self.peers.after_fork();
@@ -220,7 +225,7 @@ impl Synchronizer {
         self.source.is_some()
     }
 
-    /// Returns whether this call is allowed to send requests.
+    /// Returns whether this call is allowed to send requests: the index has a source, and the call is not offline.
     pub fn may_send_requests(&self, call: &Call<'_>) -> bool {
         self.has_source() && !call.offline
     }
@@ -230,19 +235,20 @@ impl Synchronizer {
         self.source.as_deref().map(Source::abilities)
     }
 
-    /// Forgets earlier failures, after the host has set a new token.
+    /// Forgets earlier failures, because the host has set a new token. The next call then sends a request.
     pub fn forget_failures(&self) {
         self.back_off.forget();
         self.last_failure_ms.store(NEVER_MS, Ordering::Relaxed);
     }
 
-    /// Returns whether to repeat the call: the server rejected the token, and a new token is or may become available.
+    /// Returns whether the caller should repeat the call, because the server rejected the token, and a new token is or
+    /// may become available.
     pub fn should_retry_with_new_token(&self, call: &Call<'_>, error: &Error) -> bool {
         error.status == Status::Unauthorized
             && (call.will_retry_with_new_token || self.reading.tokens.current().number() != call.session)
     }
 
-    /// Returns the state of the pause after a failure.
+    /// Returns the state of the pause that follows a failure.
     pub fn back_off(&self) -> &BackOff {
         &self.back_off
     }
@@ -252,8 +258,8 @@ impl Synchronizer {
         self.capabilities().is_some_and(|can| can.local)
     }
 
-    /// Returns the last failure if more than `remaining_ms` of the pause remains; otherwise `None`. Always returns
-    /// `None` for a local source, which needs no pauses.
+    /// Returns the last failure if more than `remaining_ms` of the pause after it remains; otherwise `None`. Always
+    /// returns `None` for a local source, which needs no pauses.
     pub fn recent_failure(&self, remaining_ms: i64) -> Option<Error> {
         if self.is_local() {
             return None;
@@ -271,14 +277,15 @@ impl Synchronizer {
         }
     }
 
-    /// Returns whether a library may have changed since the last probe; always `false` unless the source is local.
+    /// Returns whether a local source may have changed since the last probe of this library; always `false` for a
+    /// server.
     pub fn has_moved(&self, row: &LibraryRow) -> bool {
         self.source
             .as_deref()
             .is_some_and(|source| source.abilities().local && source.may_have_changed(&row.library.change.token))
     }
 
-    /// Fetches items by rating key. The result omits items that the server does not have.
+    /// Fetches items by rating key from the source. The result leaves out items that the server does not have.
     pub fn items(&self, call: &Call<'_>, keys: &[&str]) -> Result<Vec<LocatedItem>> {
         self.job(call, |job| match job.source.items(keys, job.bounds) {
             Err(error) if error.status.retry_advice() == RetryAdvice::NothingThere => Ok(Vec::new()),
@@ -286,20 +293,20 @@ impl Synchronizer {
         })
     }
 
-    /// Sends an edit request.
+    /// Sends an edit request, on a worker thread and within the call's limits.
     pub fn edit(&self, call: &Call<'_>, request: &EditRequest<'_>) -> Result<()> {
         self.job(call, |job| job.source.edit(request, job.bounds))
     }
 
-    /// Returns the lock name for work that concerns the whole server. Each server has its own lock, so that an
+    /// Returns the lock name for `work` that concerns the whole server. Each server has its own lock, so that an
     /// unresponsive server does not block calls to another server in the same folder.
     pub(super) fn server_lock_name(&self, work: &str) -> String {
-        // Lock files are never removed, so only two bytes of the hash are used to limit their number.
+        // Lock files are never removed, so use only two bytes of the hash to limit their number.
         let [hash_0, hash_1, ..] = xxh3_64(self.reading.viewpoint.source_address().as_bytes()).to_le_bytes();
         format!("{work}-{hash_0:02x}{hash_1:02x}")
     }
 
-    /// Runs `work`; returns `None` without waiting if another thread or process is running work with this name.
+    /// Runs `work`; but if another thread or process runs work with this name, returns `None` without waiting.
     pub(super) fn run_unless_running<T>(&self, name: &str, work: impl FnOnce() -> Result<T>) -> Result<Option<T>> {
         let no_wait = Bounds {
             deadline: Deadline::after(Duration::ZERO),
@@ -322,7 +329,8 @@ impl Synchronizer {
         Err(token_replaced_error())
     }
 
-    /// Runs a sync job: runs `work` on a worker thread, and reports progress on the calling thread.
+    /// Runs `work` on a worker thread, and meanwhile reports progress on the calling thread. `work` can send requests
+    /// within the call's limits. Returns the result of `work`, or fails if the host stops the call.
     pub fn job<T: Send>(&self, call: &Call<'_>, work: impl FnOnce(&SyncJob<'_>) -> Result<T> + Send) -> Result<T> {
         if let Some(failure) = call.failure {
             return Err(failure.clone());
@@ -334,7 +342,8 @@ impl Synchronizer {
                  offline flag",
             ));
         };
-        // If the view has changed, the libraries that the call has read may belong to a different user.
+        // Check that the token still has the same view, because the libraries that the call has read could belong to a
+        // different user.
         let Some(session) = self.reading.tokens.current_if_same_view(call.session) else {
             return Err(token_replaced_error());
         };
@@ -356,6 +365,7 @@ impl Synchronizer {
             report: &report,
             copied_ms: None,
         };
+        // Run the job. A failure tells other calls that the server does not answer.
         let requests_before = self.request_counts();
         let work = || {
             let result = job.check_precondition().and_then(|()| work(&job));
@@ -367,6 +377,7 @@ impl Synchronizer {
         let result = on_worker(work, TICK, || monitor.tick(true));
         self.counters
             .add_time(Activity::NotMatching, monitor.started_at.elapsed());
+        // Record what the result says about the token and the server.
         let sent_requests = self.request_counts() != requests_before;
         match &result {
             Ok(_) if sent_requests => session.set_refused(false),
@@ -392,13 +403,14 @@ impl Synchronizer {
 }
 
 impl SyncJob<'_> {
-    /// Waits until no other thread or process runs work with this name, and then runs `work`. Returns `None` if the
-    /// wait exceeds the job's bounds.
+    /// Runs `work` as soon as no other thread or process runs work with this name, so that no two send the same
+    /// requests. Returns `None`, without running `work`, if the wait exceeds the job's bounds.
     pub fn single_flight<T>(&self, name: &str, work: impl FnOnce() -> Result<T>) -> Result<Option<T>> {
         self.single_flight_within(self.bounds, name, work)
     }
 
-    /// Runs `work` like [`SyncJob::single_flight`], within `bounds`, and adds the waiting time to the counters.
+    /// Runs `work` as soon as no other thread or process runs work with this name. Returns `None`, without running
+    /// `work`, if the wait exceeds `bounds`. Adds the waiting time to the counters.
     pub fn single_flight_within<T>(
         &self,
         bounds: Bounds<'_>,
@@ -418,12 +430,12 @@ impl SyncJob<'_> {
         result
     }
 
-    /// Returns the server and the user for the job's requests; `None` without a source.
+    /// Returns the server's URL and the user for the job's requests; `None` without a source.
     pub fn endpoint(&self) -> Option<Endpoint> {
         self.sync.reading.viewpoint.endpoint_of(self.session)
     }
 
-    /// Returns the identity of the job's view; `None` if no request has identified the server yet.
+    /// Returns the id of the job's view; `None` if no server has accepted the job's token yet.
     pub fn identity(&self) -> Result<Option<IdentityId>> {
         match &self.endpoint() {
             Some(endpoint) => LibraryRows(&self.sync.store).identity(endpoint),
@@ -431,12 +443,13 @@ impl SyncJob<'_> {
         }
     }
 
-    /// Checks once a day the source's precondition, such as that the database belongs to the server.
+    /// Once a day, checks the source's precondition, such as that a database belongs to the server.
     fn check_precondition(&self) -> Result<()> {
         let sync = self.sync;
         let Some(precondition) = self.source.precondition() else {
             return Ok(());
         };
+        // The store remembers, by the hash of the precondition's text, when it was last met.
         let (hash, now) = (xxh3_64(precondition.as_bytes()), sync.clock.now_ms());
         if SearchRows(&sync.store).was_recently_met(hash, now)? {
             return Ok(());

@@ -18,8 +18,9 @@ use crate::stats::Activity;
 const MATCHES_PER_COPY: usize = 1_000;
 
 impl SyncJob<'_> {
-    /// Fetches and publishes a full listing, or resumes an interrupted listing. Retries as long as the options allow.
-    /// `why`: if not [`RefreshReason::Full`], a second listing must confirm a much smaller listing.
+    /// Fetches and publishes a full listing, or resumes an interrupted listing. Retries as long as the options allow,
+    /// not only as long as a query may retry. `why`: unless it is [`RefreshReason::Full`], a second listing must
+    /// confirm a much smaller listing.
     pub fn list(&self, row: &LibraryRow, why: RefreshReason) -> Result<()> {
         let bounds = Bounds {
             retry_for: None,
@@ -33,6 +34,7 @@ impl SyncJob<'_> {
         let sync = self.sync;
         let now = sync.clock.now_ms();
         let begun = Instant::now();
+        // Resume an interrupted listing if its stored pages are still usable; otherwise start a new listing.
         let mut listing = match ListingRows(&sync.store).listing(row.id)? {
             Some(listing)
                 if listing.generation == row.generation.next()
@@ -49,12 +51,14 @@ impl SyncJob<'_> {
             }
             _ => ListingRows(&sync.store).begin_listing(row, now, self.bounds.deadline)?,
         };
+        // Fill the new segment with the stored pages. If they are damaged, start a new listing.
         let mut draft = if let Some(draft) = sync.segments.draft(row, &listing) {
             draft
         } else {
             listing = ListingRows(&sync.store).begin_listing(row, now, self.bounds.deadline)?;
             sync.segments.empty_draft(row, &listing)
         };
+        // Fetch the remaining pages. If rows move in the meantime, start again, at most twice.
         self.report.items.store(listing.rows, Ordering::Relaxed);
         self.report.total.store(listing.total.unwrap_or(0), Ordering::Relaxed);
         self.report.fetching.store(true, Ordering::Relaxed);
@@ -79,7 +83,8 @@ impl SyncJob<'_> {
     }
 
     /// Returns whether newly fetched pages would be consistent with the stored pages. If a source reports all changes
-    /// and its positions never move, changes since the last page are allowed, because the job merges them later.
+    /// and its positions never move, the library may have changed since the last page, because the job merges the
+    /// changes later.
     fn can_resume(&self, row: &LibraryRow, listing: &Listing, now_ms: i64) -> bool {
         let can = self.source.abilities();
         let is_exact = can.changes == Delta::Complete && can.resume == Resume::ByPosition;
@@ -87,8 +92,8 @@ impl SyncJob<'_> {
         freshness::may_resume(listing.touched_ms, &listing.change, change, now_ms)
     }
 
-    /// Compares a complete listing with the reported counts and the library's change token, and publishes the listing.
-    /// `begun`: start of the job, for the log.
+    /// Checks a complete listing against the reported counts and the library's change token, and publishes the listing,
+    /// unless a second listing must confirm it. `begun`: start of the job, for the log.
     fn check_and_publish(
         &self,
         row: &LibraryRow,
@@ -98,6 +103,7 @@ impl SyncJob<'_> {
         why: RefreshReason,
     ) -> Result<()> {
         let sync = self.sync;
+        // Find out whether the listing is complete, and whether the library changed during the listing.
         let (identity, shown) = self.probe_again(row)?;
         let now_ms = self.copied_ms.unwrap_or_else(|| sync.clock.now_ms());
         let draft = sync.segments.without_duplicates(row, &listing, draft)?;
@@ -111,11 +117,13 @@ impl SyncJob<'_> {
         if why != RefreshReason::Full && self.is_held_back(identity, row, &listing, &shown, draft.items(), now_ms)? {
             return Ok(());
         }
+        // Write a new segment, unless nothing has changed.
         let new = if sync.segments.is_current(row, &listing, &draft)? {
             None
         } else {
             Some(sync.segments.write_draft(row, &listing, draft)?)
         };
+        // Merge later changes, and publish the listing.
         let storing = Instant::now();
         self.reconcile(identity, row, &mut listing, &shown, new.as_ref(), &mut result)?;
         let stored = sync
@@ -144,7 +152,7 @@ impl SyncJob<'_> {
         }
     }
 
-    /// Probes the library again after its listing. Returns the view's identity and the library's new state, which shows
+    /// Probes the library again after its listing. Returns the view's id and the library's new state, which shows
     /// whether the library changed during the listing.
     fn probe_again(&self, row: &LibraryRow) -> Result<(IdentityId, Library)> {
         if self.copied_ms.is_some() {
@@ -165,7 +173,8 @@ impl SyncJob<'_> {
         ))
     }
 
-    /// Returns whether a second listing must confirm a listing of `items` items, because it is much smaller.
+    /// Returns whether a second listing must confirm this listing of `items` items, because it is much smaller than the
+    /// current one. Stores the decision. `shown`: the library's state after the listing.
     fn is_held_back(
         &self,
         identity: IdentityId,
@@ -177,6 +186,7 @@ impl SyncJob<'_> {
     ) -> Result<bool> {
         let shrank = row.generation.is_fetched() && freshness::shrank_too_much(row.items, items);
         let (store, apart_ms) = (&self.sync.store, freshness::PROVISIONAL_MS);
+        // `hold_back_listing` returns `true` if an earlier small listing, at least a minute ago, confirms this listing.
         if !shrank
             || self.is_exact_and_complete(shown)
             || ListingRows(store).hold_back_listing(identity, listing, items, now_ms, apart_ms, self.bounds.deadline)?
@@ -193,8 +203,9 @@ impl SyncJob<'_> {
         Ok(true)
     }
 
-    /// Merges changes that happened during the listing, and copies matches from other views, before the listing is
-    /// published. `new`: the new segment; `None` if the current segment has the same content.
+    /// Before the listing is published, merges changes that happened during the listing, and copies matches from other
+    /// views. `shown`: the library's state after the listing. `new`: the new segment; `None` if the current segment has
+    /// the same content.
     fn reconcile(
         &self,
         identity: IdentityId,
@@ -218,16 +229,18 @@ impl SyncJob<'_> {
             listing.change.clone_from(&shown.change);
             result.provisional = result.partial;
         }
-        // Matches are copied only at the first listing, not when an evicted library is listed again.
+        // Copy matches only at the first listing, not when plexindex lists an evicted library again.
         if row.generation == Generation::default() {
             self.copy_matches_of_other_tokens(identity, row, &stored()?)?;
         }
         Ok(())
     }
 
-    /// Copies confirmed matches from the views of other tokens, for items that this view also contains.
+    /// Copies confirmed matches from the views of other tokens for the same library, for items that this view also
+    /// contains, so that a new token does not lose the matches.
     ///
-    /// The copy runs before the listing is published, so that it is repeated if the process is killed.
+    /// The copy runs before the listing is published, so that the next listing repeats the copy if the process is
+    /// killed.
     fn copy_matches_of_other_tokens(
         &self,
         identity: IdentityId,

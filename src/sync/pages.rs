@@ -1,4 +1,4 @@
-//! Fetches the pages of a full listing, and stores each page while the next page is being fetched.
+//! Fetches a full listing's pages, and stores each page while another thread fetches the next page.
 
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -13,18 +13,19 @@ use crate::platform::thread::NO_THREAD;
 use crate::source::{Bounds, PageEnd, PageRequest, Resume};
 use crate::stats::Activity;
 
-/// Maximum number of fetched pages that wait to be stored.
+/// Maximum number of fetched pages that are not stored yet.
 const MAX_WAITING_PAGES: usize = 6;
-/// Minimum number of rows in a page that a call with a deadline requests.
+/// Minimum number of rows that a call with a deadline requests in a page.
 const MIN_PAGE_ROWS: u32 = 100;
 
-/// A page of items, or the rows that arrived before a failure.
+/// A page of items, or the rows that arrived before the request failed.
 struct FetchedPage {
     partition: usize,
     /// Number of new rows that the server returned. An incomplete page has fewer rows than requested.
     rows: u64,
     /// The position of the next page.
     next: u64,
+    /// Number of rows in the partition; `None` if the server does not report the number.
     total: Option<u64>,
     items: Vec<Item>,
     /// The change sequence at which the page was requested.
@@ -35,25 +36,27 @@ struct FetchedPage {
     last: bool,
 }
 
-/// The progress of a listing in one partition.
+/// The progress of a listing in one partition (a part of the library that the source lists separately).
 struct PartitionCursor<'t> {
     partition: usize,
     position: u64,
     /// Position of the first new row, after the overlap.
     resumed_at: u64,
-    /// Rating keys of the last stored rows, which are fetched again, and must come first if positions are row numbers.
+    /// Rating keys of the last stored rows, which the job fetches again if positions are row numbers. They must come
+    /// first in the new rows, or else rows have moved.
     overlap: &'t [String],
-    /// Number of overlap rows that have not been received yet.
+    /// Number of overlap rows that have not arrived yet.
     to_skip: u64,
     total: Option<u64>,
-    /// Whether no page of the partition has been received yet.
+    /// Whether no page of the partition has arrived yet.
     first: bool,
     /// Number of rows received.
     rows: u64,
 }
 
 impl<'t> PartitionCursor<'t> {
-    /// Creates a cursor at the start of the overlap. `position`: the position after the overlap.
+    /// Creates a cursor at the start of the overlap. `position`: the position after the overlap. `overlap`: rating keys
+    /// of the last stored rows.
     fn new(partition: usize, position: u64, overlap: &'t [String], total: Option<u64>) -> Self {
         let to_skip = overlap.len() as u64;
         Self {
@@ -75,8 +78,8 @@ impl<'t> PartitionCursor<'t> {
         both.all(|(item, key)| item.rating_key == *key)
     }
 
-    /// Checks a received page and advances the cursor. Returns the page to store; `None` if rows have moved and the
-    /// listing must start again.
+    /// Checks a received page and advances the cursor. Returns the page to store; `None` if rows have moved, so that
+    /// the listing must start again.
     fn accept_page(
         &mut self,
         library: &Library,
@@ -96,6 +99,7 @@ impl<'t> PartitionCursor<'t> {
             return Ok(None); // otherwise the listing might never finish
         }
         self.total = end.total;
+        // Do not count the overlap, which is already stored. A listing that stops within the overlap resumes behind it.
         let skipped = self.to_skip.min(end.rows);
         self.to_skip -= skipped;
         self.position = end.next.unwrap_or(self.position + end.rows);
@@ -122,7 +126,8 @@ impl<'t> PartitionCursor<'t> {
         is_page.then(|| self.page(items, received - known, self.position + received, false, requested_at))
     }
 
-    /// Builds a page from the received items, without the overlap, which is already stored.
+    /// Builds a page from the received items without the overlap, which is already stored. `rows`: number of new rows.
+    /// `next`: position of the next page.
     fn page(&mut self, mut items: Vec<Item>, rows: u64, next: u64, last: bool, requested_at: Sequence) -> FetchedPage {
         let known = self.overlap.len().min(items.len());
         items.drain(..known);
@@ -143,7 +148,7 @@ impl<'t> PartitionCursor<'t> {
 impl SyncJob<'_> {
     /// Fetches the remaining pages on one thread, stores them on this thread, and adds stored items to the segment on a
     /// third thread. `earlier`: number of rows that were fetched before an interruption. Returns `false` if rows have
-    /// moved and the listing must start again.
+    /// moved, so that the listing must start again.
     pub(super) fn fetch_and_store_pages(
         &self,
         row: &LibraryRow,
@@ -154,7 +159,7 @@ impl SyncJob<'_> {
         let from = (listing.partition, listing.position);
         let (total, tail) = (listing.total, listing.tail.keys().to_vec());
         let (send, receive) = sync_channel(MAX_WAITING_PAGES);
-        // Each stored page is added to the segment while this thread stores the next page.
+        // The segment's thread adds a stored page to the segment while this thread stores the next page.
         let (to_segment, stored_pages) = sync_channel::<FetchedPage>(1);
         std::thread::scope(|scope| {
             let fetch = move || self.fetch_pages(&row.library, from, total, &tail, &send);
@@ -186,9 +191,9 @@ impl SyncJob<'_> {
         })
     }
 
-    /// Fetches all pages from a position on, and passes them to `send`. `tail`: rating keys of the last stored rows,
-    /// which are fetched again. Returns `false` if the fetched rows do not start with `tail`, or if the total has
-    /// changed.
+    /// Fetches all pages from a partition (`first`) and position on, and passes them to `send`. `tail`: rating keys of
+    /// the last stored rows, which this function fetches again. Returns `false` if the fetched rows do not start with
+    /// `tail`, or if the total has changed, so that the listing must start again.
     fn fetch_pages(
         &self,
         library: &Library,
@@ -216,7 +221,7 @@ impl SyncJob<'_> {
     }
 
     /// Fetches the pages of one partition, and passes them to `send`. `size`: number of rows to request in the next
-    /// page. Returns `false` if rows have moved and the listing must start again.
+    /// page. Returns `false` if rows have moved, so that the listing must start again.
     fn fetch_partition(
         &self,
         library: &Library,
@@ -269,7 +274,7 @@ impl SyncJob<'_> {
     fn page_size(&self) -> u32 {
         let max_size = self.sync.page_size;
         match self.bounds.deadline.left() {
-            // When little time is left, a smaller page is requested, because it arrives sooner.
+            // When little time is left, request a smaller page, because it arrives sooner: half a row per millisecond.
             Some(left) if left < Duration::from_secs(2) => {
                 max_size.min(MIN_PAGE_ROWS.max(u32::try_from(left.as_millis()).unwrap_or(max_size) / 2))
             }
@@ -277,12 +282,12 @@ impl SyncJob<'_> {
         }
     }
 
-    /// Returns the number of rows to request in the next page. `took`: time that the last page, with `size` rows, took.
+    /// Returns the number of rows to request in the next page. `took`: time for the last page, which had `size` rows.
     fn next_size(&self, size: u32, took: Duration) -> u32 {
         let max_size = self.sync.page_size;
         match self.bounds.deadline.left() {
             None => max_size,
-            // The size is chosen so that the next page takes half of the remaining time, at the speed of the last page.
+            // Choose the size so that the next page takes half of the remaining time, at the speed of the last page.
             Some(left) => {
                 let rows = f64::from(size) * left.as_secs_f64() / (2.0 * took.as_secs_f64().max(1e-6));
                 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // clamped
@@ -293,7 +298,7 @@ impl SyncJob<'_> {
     }
 
     /// Stores pages as they arrive, reports progress, and passes stored pages to the segment's thread. `earlier`:
-    /// number of rows that were fetched before an interruption. The reported progress never falls below `earlier`.
+    /// number of rows that were fetched before an interruption; the reported progress never falls below it.
     fn store_pages(
         &self,
         listing: &mut Listing,
@@ -318,12 +323,14 @@ impl SyncJob<'_> {
     }
 }
 
-/// Adds a page to the counts of a listing, and advances the listing's position past the page.
+/// Adds a page to a listing's counts, and advances the listing's position past the page.
 fn advance(listing: &mut Listing, page: &FetchedPage, now_ms: i64) {
+    // A new partition starts, whose rows do not continue the last partition's rows.
     if page.first && page.partition != listing.partition {
         listing.partition = page.partition;
         listing.tail.clear();
     }
+    // The total covers all partitions so far. It is unknown as soon as one partition's total is unknown.
     if page.first {
         listing.total = match (listing.total, page.total, page.partition) {
             (_, total, 0) => total,
@@ -339,7 +346,7 @@ fn advance(listing: &mut Listing, page: &FetchedPage, now_ms: i64) {
         .tail
         .extend(page.items.iter().map(|item| item.rating_key.as_str()));
     if page.last {
-        // The partition is complete, so a resumed listing starts with the next partition.
+        // The partition is complete, so a resumed listing need not fetch its last rows again.
         listing.tail.clear();
     }
 }
@@ -353,13 +360,14 @@ fn thread_start_error(error: &std::io::Error) -> Error {
     .with_io_source(error)
 }
 
-/// Returns whether counts or positions are too large to be added without overflow, or too large to be stored.
+/// Returns whether counts or positions are so large that adding them could overflow, or that the database could not
+/// store them.
 fn exceeds_limits(end: &PageEnd) -> bool {
     const MOST_ROWS: u64 = 1 << 40;
     end.rows.max(end.total.unwrap_or(0)) > MOST_ROWS || end.next.is_some_and(|next| i64::try_from(next).is_err())
 }
 
-/// Returns the error for a server that reports more rows but returns none.
+/// Returns the error for a server that reports more rows but returns none. `position`: the page's position.
 fn missing_rows_error(library: &Library, end: &PageEnd, position: u64) -> Error {
     let total = end.total.map_or_else(|| "more".to_owned(), |total| total.to_string());
     Error::new(

@@ -26,8 +26,8 @@ impl Synchronizer {
         })
     }
 
-    /// Requests the server's identity and libraries, even if they are stored. Returns the server, the duration of the
-    /// first request, and the number of libraries.
+    /// Requests the server's identity and libraries, even if they are stored, so that a host can check its options.
+    /// Returns the server, the duration of the first request, and the number of libraries.
     pub fn test_connection(&self, call: &Call<'_>) -> Result<(Server, Duration, usize)> {
         if !self.may_send_requests(call) {
             return Err(Error::new(
@@ -47,8 +47,8 @@ impl Synchronizer {
         })
     }
 
-    /// Returns the selected library. Probes the server if the library is unknown. `operation`: the call's name in error
-    /// messages, after 'cannot'.
+    /// Returns the id of the view, and the row of the selected library. Probes the server if the library is unknown.
+    /// `operation`: the call's name in error messages, after 'cannot'.
     pub fn find_library(
         &self,
         library: &Selection,
@@ -76,8 +76,8 @@ impl Synchronizer {
     }
 
     /// Returns the result of `find` for the snapshot. If the result is `None`, probes the server and calls `find`
-    /// again. Repeats the probe if other processes clear the libraries in between. Returns `None` if the call is for
-    /// all libraries and the server has none.
+    /// again. Repeats the probe if other processes clear the libraries in the meantime. Returns `None` if the call is
+    /// for all libraries and the server has none.
     pub(super) fn find_or_probe<T>(
         &self,
         call: &Call<'_>,
@@ -93,6 +93,7 @@ impl Synchronizer {
                 }
                 // If `is_cleared` after a probe, another process has cleared the libraries that the probe stored.
                 let is_cleared = server_has_libraries && snapshot.rows.is_empty();
+                // Probe, or return the error that explains why the library is unknown.
                 match call.library {
                     _ if self.may_send_requests(call) && (attempts == 0 || is_cleared && attempts < MAX_RETRIES) => {}
                     Some(library) if is_cleared && attempts > 0 => {
@@ -114,8 +115,8 @@ impl Synchronizer {
 }
 
 impl SyncJob<'_> {
-    /// Fetches and stores the libraries, and returns the view's identity and the rows of the libraries. Also requests
-    /// the server's identity if the server is new, or if none of its libraries are stored.
+    /// Fetches and stores the libraries, and returns the view's id and the libraries' rows. Also requests the server's
+    /// identity if the server is new, or if the server has none of the stored libraries.
     pub fn probe(&self) -> Result<(IdentityId, Vec<LibraryRow>)> {
         let sync = self.sync;
         let Some(endpoint) = &self.endpoint() else {
@@ -124,6 +125,7 @@ impl SyncJob<'_> {
                 "the index is offline: set server_url or database",
             ));
         };
+        // Find the view by the token, or by the user in the token's claims.
         let stored = LibraryRows(&sync.store).identity(endpoint)?;
         let user = sync.reading.viewpoint.claimed_user_hash(self.session);
         let claimed = match (stored, user) {
@@ -131,14 +133,15 @@ impl SyncJob<'_> {
             _ => None,
         };
         let expected = stored.or(claimed);
-        // The request for a new server's identity is sent without the token, in case the server is not Plex.
+        // Request a new server's identity without the token, in case the server is not Plex.
         let mut server = expected
             .is_none()
             .then(|| self.source.server(self.bounds))
             .transpose()?;
+        // Read the change sequence first, because the reply may not reflect later changes.
         let begun_sequence = Totals::of(&sync.store)?.sequence;
         let libraries = self.source.libraries(self.bounds)?;
-        // The server has accepted the token. Nothing is written before all requests have succeeded.
+        // The server has accepted the token. plexindex writes nothing before all requests have succeeded.
         let now = sync.clock.now_ms();
         if let Some(expected) = expected
             && self.has_no_stored_library(expected, &libraries)?
@@ -149,6 +152,7 @@ impl SyncJob<'_> {
                 server = Some(current_server);
             }
         }
+        // Store the token or the claim, which the server has now accepted.
         let identity = match (expected, server) {
             (Some(expected), None) => {
                 if claimed.is_some() {
@@ -161,6 +165,7 @@ impl SyncJob<'_> {
                 LibraryRows(&sync.store).store_accepted_token(endpoint, &server, user, self.bounds.deadline)?
             }
         };
+        // Store the libraries.
         let store_start = Instant::now();
         let is_current = |row: &LibraryRow, library: &Library| {
             freshness::is_current(&listing_age(row), &row.listed_token, &library.change, &sync.policy, now)
@@ -177,8 +182,8 @@ impl SyncJob<'_> {
         Ok((identity, rows))
     }
 
-    /// Probes the server, unless another job has probed it since the change sequence `since`. Returns the rows of all
-    /// libraries. `accepted`: conditions for using another host's probe.
+    /// Probes the server, unless another job has probed it since the change sequence `since`, so that calls at the same
+    /// time share one probe. Returns the rows of all libraries. `accepted`: conditions for using another host's probe.
     pub fn probe_once(&self, since: Sequence, accepted: &AcceptedProbe<'_>) -> Result<Vec<LibraryRow>> {
         let sync = self.sync;
         self.single_flight(&sync.server_lock_name("probe"), || {
@@ -193,8 +198,8 @@ impl SyncJob<'_> {
         .ok_or_else(|| self.deadline_error())
     }
 
-    /// Returns whether the store contains libraries for this view but the server has none of them, which happens when
-    /// the URL leads to a different server.
+    /// Returns whether the store contains libraries for this view but the server has none of them, as happens when the
+    /// URL leads to a different server.
     fn has_no_stored_library(&self, identity: IdentityId, on_server: &[Library]) -> Result<bool> {
         let stored = LibraryRows(&self.sync.store).libraries(identity)?;
         let is_on_server = |row: &LibraryRow| {

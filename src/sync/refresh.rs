@@ -14,15 +14,15 @@ use crate::platform::deadline::Deadline;
 use crate::platform::mutex::lock;
 use crate::source::{Bounds, Delta};
 
-/// Maximum number of attempts to refresh a library that other processes clear at the same time.
+/// Maximum number of retries for a library that other processes clear at the same time.
 const MAX_CLEAR_RETRIES: u32 = 8;
 /// Number of fetch locks. Libraries share locks, because ids keep growing and lock files are never removed.
 const LOCKS: i64 = 64;
 
 impl Synchronizer {
     /// Updates libraries, and returns [`Status::Ok`] on success. If the deadline passes first, returns `NotYet` if rows
-    /// have arrived, so that another call would make progress; otherwise `NeedsWarm`. `since`: change sequence at which
-    /// the call read `libraries`.
+    /// have arrived, so that another call would make progress; otherwise `NeedsWarm`. `since`: the change sequence of
+    /// the snapshot from which the call read `libraries`. Skips a library that another call has updated since then.
     pub fn update(
         &self,
         call: &Call<'_>,
@@ -49,7 +49,8 @@ impl Synchronizer {
         }
     }
 
-    /// Refreshes the libraries of a call, and fetches their invalidated items.
+    /// Refreshes a call's libraries, and fetches their invalidated items. Returns `Ok`, or the status that says why the
+    /// call did not finish before the deadline.
     pub fn refresh(&self, call: &Call<'_>, reason: RefreshReason) -> Result<Status> {
         // A refresh can take a long time, so the options limit its retries, not the shorter limit for queries.
         let call = &Call {
@@ -84,6 +85,7 @@ impl Synchronizer {
             if !self.segments.has_many_changes(row)? {
                 continue;
             }
+            // Only one process rebuilds a segment; the others skip it.
             let lock_name = format!("segment{}", row.id.0.rem_euclid(LOCKS));
             let result = self.run_unless_running(&lock_name, || {
                 let current_row = LibraryRows(&self.store).library_row(row.id)?;
@@ -109,7 +111,8 @@ impl Synchronizer {
         Ok(())
     }
 
-    /// Probes if necessary, and updates the stale libraries of a call.
+    /// Updates a call's stale libraries. First probes if the store does not contain the selected library, or contains
+    /// no library.
     fn refresh_listings(&self, call: &Call<'_>, reason: RefreshReason) -> Result<Status> {
         if !self.may_send_requests(call) {
             return Err(Error::new(
@@ -133,7 +136,8 @@ impl Synchronizer {
         Ok(status)
     }
 
-    /// Returns the libraries to refresh. Omits evicted libraries unless the call selects one, since queries fetch them.
+    /// Returns the libraries to refresh. Leaves out evicted libraries unless the call selects one, because the next
+    /// query fetches them.
     fn stale_libraries(&self, call: &Call<'_>, rows: &[LibraryRow], reason: RefreshReason) -> Vec<LibraryRow> {
         let now = self.clock.now_ms();
         let is_selected = |row: &LibraryRow| call.library.is_some() || !self.reading.is_evicted(row);
@@ -145,7 +149,9 @@ impl Synchronizer {
 }
 
 impl SyncJob<'_> {
-    /// Updates libraries one after the other. `since`: change sequence at which the call read `libraries`.
+    /// Updates libraries one after the other. If another process clears a library during its update, retries with the
+    /// library's new id. `since`: the change sequence of the snapshot from which the call read `libraries`. Skips a
+    /// library that another call has updated since then.
     pub fn update(&self, libraries: &[LibraryRow], since: Sequence, reason: RefreshReason) -> Result<()> {
         for library in libraries {
             let mut id = library.id;
@@ -160,9 +166,9 @@ impl SyncJob<'_> {
         Ok(())
     }
 
-    /// Updates a library. Sends no request if another call updated the library while this call waited for the lock.
-    /// `id`: the library's current id. If another process has cleared the library, does nothing and returns the
-    /// library's new id; otherwise returns `None`.
+    /// Updates a library, unless another call has updated it while this call waited for the lock. `id`: the library's
+    /// current id. `since`: the change sequence of the snapshot from which the call read `library`. If another process
+    /// has cleared the library, does nothing and returns the library's new id; otherwise returns `None`.
     pub fn update_one(
         &self,
         library: &LibraryRow,
@@ -182,6 +188,7 @@ impl SyncJob<'_> {
             ..self.bounds
         };
         let result = self.single_flight_within(bounds, &format!("fetch{}", id.0.rem_euclid(LOCKS)), || {
+            // Another call may have updated the library while this call waited for the lock.
             if let Ok(row) = LibraryRows(&sync.store).library_row(id)
                 && row.present
                 && (row.begun_sequence > since || row.begun_sequence != library.begun_sequence)
@@ -193,6 +200,7 @@ impl SyncJob<'_> {
             if self.sync.peers.should_postpone_refresh(self, library, reason)? {
                 return Ok(None);
             }
+            // Probe, and fetch the library if its change token requires a fetch.
             let rows = self.probe_once(since, &self.accepted_probe(library, reason))?;
             match rows.iter().find(|row| row.library.uuid == library.library.uuid) {
                 Some(row) if row.id != id => return Ok(Some(row.id)),
@@ -205,13 +213,15 @@ impl SyncJob<'_> {
             Ok(None)
         })?;
         match result {
+            // `None`: the wait was too long. A query for a missing path can answer without the probe.
             None if reason != RefreshReason::Missing => Err(self.deadline_error()),
             new_id => Ok(new_id.flatten()),
         }
     }
 
     /// Updates a library from the source. Returns the changes if a delta was sufficient; `None` after a full listing.
-    /// The changes include added items only if `keep_items` is true.
+    /// The returned changes include added items only if `keep_items` is true. `need`: the request that the library
+    /// needs.
     pub fn fetch(
         &self,
         row: &LibraryRow,
@@ -225,8 +235,8 @@ impl SyncJob<'_> {
         };
         if merged.is_none() {
             let row = match need {
-                // An incomplete delta may have added items, but a listing is compared with the item count before the
-                // delta.
+                // An incomplete delta may have added items. Keep the item count from before the delta, because
+                // plexindex compares the listing with this count.
                 NeededRequest::Delta => LibraryRow {
                     items: row.items,
                     ..LibraryRows(&self.sync.store).library_row(row.id)?
@@ -238,7 +248,8 @@ impl SyncJob<'_> {
         Ok(merged)
     }
 
-    /// Returns the conditions under which this host uses another host's probe instead of sending a probe.
+    /// Returns the conditions under which this host uses another host's probe instead of sending a probe. They depend
+    /// on why the library is refreshed.
     fn accepted_probe<'r>(&self, row: &'r LibraryRow, reason: RefreshReason) -> AcceptedProbe<'r> {
         AcceptedProbe {
             max_age: match reason {
@@ -251,7 +262,7 @@ impl SyncJob<'_> {
         }
     }
 
-    /// Returns the request that a library needs after a probe.
+    /// Returns the request that a library needs, according to its last probe and the reason for the refresh.
     pub fn needed_request(&self, row: &LibraryRow, reason: RefreshReason) -> NeededRequest {
         let (age, now) = (self.sync.age(row), self.sync.clock.now_ms());
         let reports_all = self.source.abilities().changes == Delta::Complete;
@@ -262,6 +273,8 @@ impl SyncJob<'_> {
             RefreshReason::Unverified | RefreshReason::Full => NeededRequest::Listing,
             // Missing paths must not start a second listing while a disk may be unmounted.
             RefreshReason::Missing if age.held_back => NeededRequest::Nothing,
+            // `Due` needs nothing while the listing is fresh. `Now` needs a probe even then, unless a listing is held
+            // back.
             RefreshReason::Due | RefreshReason::Now
                 if (reason == RefreshReason::Due || age.held_back)
                     && freshness::needed_request(&age, &self.sync.policy, now) == NeededRequest::Nothing =>

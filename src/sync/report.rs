@@ -1,4 +1,4 @@
-//! Reports the progress of a sync job to the host.
+//! Reports a sync job's progress to the host.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -11,7 +11,7 @@ use crate::source::Source;
 /// Interval between progress reports to the host.
 pub const TICK: Duration = Duration::from_millis(100);
 
-/// Progress of a sync job. The worker thread updates the progress, and the calling thread reports it to the host.
+/// A sync job's progress. The worker thread updates it, and the calling thread reports it to the host.
 #[derive(Default)]
 pub struct JobProgress {
     /// Title of the library that the job is fetching.
@@ -53,7 +53,7 @@ impl<'m> JobMonitor<'m> {
     }
 
     /// Interrupts operations that exceed their bounds, and reports progress to the host. Stops the job if the host's
-    /// callback returns `false`. `is_working`: whether the job is still running.
+    /// callback returns `false`. `is_working`: whether the job is still running, and not only reporting its end.
     pub fn tick(&mut self, is_working: bool) {
         let (source, report) = (self.source, self.report);
         source.interrupt_overrun();

@@ -34,7 +34,7 @@ const MAX_FOLDER_FILES: usize = 1_000;
 /// Maximum time to wait for another thread's or process's probe.
 const PROBE_WAIT: Duration = Duration::from_secs(1);
 
-/// Returns the pause after a probe for a path with this outcome, in milliseconds.
+/// Returns the pause, in milliseconds, after a probe for an unlisted path had this outcome.
 fn pause_after(outcome: ProbeOutcome) -> i64 {
     match outcome {
         ProbeOutcome::Failed(Some(Status::Connect | Status::Starting)) => DOWN_SERVER_INTERVAL_MS,
@@ -53,7 +53,7 @@ pub enum SearchTarget<'q> {
 
 impl SearchTarget<'_> {
     /// Returns the hash under which the store records searches for the target. A folder's hash has a prefix that starts
-    /// with NUL, because no path starts with NUL.
+    /// with NUL, so that it differs from a path's hash, because no path starts with NUL.
     fn hash(self) -> u64 {
         match self {
             Self::Path(path) => path.hash(),
@@ -63,7 +63,7 @@ impl SearchTarget<'_> {
 }
 
 impl Synchronizer {
-    /// Returns whether a recent search in this library found the target.
+    /// Returns whether a recent search in this library found the target, so that plexindex need not search again.
     pub fn has_recent_hit(&self, identity: IdentityId, row: &LibraryRow, target: SearchTarget<'_>) -> Result<bool> {
         let search = SearchRows(&self.store).path_search(identity, row.id, target.hash())?;
         let now = self.clock.now_ms();
@@ -71,15 +71,15 @@ impl Synchronizer {
     }
 
     /// Returns whether to search a local source for a path in libraries that were never fetched. Returns `false` after
-    /// several searches in a short time, because a listing is then cheaper.
+    /// several searches in a short time, because a listing then costs less.
     pub fn may_search(&self, identity: IdentityId) -> bool {
         let now = self.clock.now_ms();
         let searches = SearchRows(&self.store).last_path_search(identity, now - PATH_REQUEST_INTERVAL_MS, now);
         searches.is_ok_and(|(_, count)| count < MAX_UNFETCHED_SEARCHES)
     }
 
-    /// Returns an error if the last probe for a path by any process failed and the pause after the probe is not over.
-    /// Returns `None` if a later probe found all of `libraries` current.
+    /// Returns the error of the last probe for an unlisted path by any process, if the probe failed and the pause after
+    /// it is not over. Returns `None` if later probes found all of `libraries` current.
     pub fn recent_probe_error(&self, identity: IdentityId, libraries: &[LibraryRow]) -> Result<Option<Error>> {
         let now = self.clock.now_ms();
         let last_probe = SearchRows(&self.store).last_probe_for_path(identity)?;
@@ -103,7 +103,8 @@ impl Synchronizer {
         )))
     }
 
-    /// Returns the last failure of this handle; `None` once the pause before the next request for a path is over.
+    /// Returns this handle's last failure; `None` once the pause before the next request for a path is over. After some
+    /// failures, this pause is shorter than the pause for other requests.
     pub fn recent_failure_for_path(&self) -> Option<Error> {
         let failure = self.recent_failure(0)?;
         let pause = pause_after(ProbeOutcome::Failed(Some(failure.status))).min(BACK_OFF_MS);
@@ -115,14 +116,14 @@ impl Synchronizer {
         self.counters.read().requests
     }
 
-    /// Returns whether `error` is a timeout that occurred before the first request, so that the server did not cause
-    /// it. `requests_before`: the request counts before the operation.
+    /// Returns whether `error` is a timeout that occurred before the first request, so that the server is not its
+    /// cause. `requests_before`: the request counts before the operation.
     pub fn timed_out_before_request(&self, error: &Error, requests_before: RequestCounts) -> bool {
         error.status == Status::Timeout && self.request_counts() == requests_before
     }
 
-    /// Stores the outcome of a probe for a path, so that no process repeats the probe soon. `requests_before`: the
-    /// request counts before the probe.
+    /// Stores the outcome of a probe for an unlisted path, so that no process repeats the probe soon.
+    /// `requests_before`: the request counts before the probe.
     fn store_probe_outcome<T>(
         &self,
         identity: IdentityId,
@@ -148,10 +149,11 @@ impl Synchronizer {
         }
     }
 
-    /// Probes libraries because an unlisted path may be new, and merges changes. Returns the error of a failed request.
+    /// Probes libraries because an unlisted path may be new, and merges changes. Returns the error of a failed request;
+    /// otherwise `None`.
     ///
-    /// Does nothing for 30 seconds after the last probe for a path, or for 5 seconds if the server was unreachable.
-    /// Also does nothing if the libraries were probed after the change sequence `since`.
+    /// Does nothing for 30 seconds after the last probe for an unlisted path, or for 5 seconds if the server was
+    /// unreachable. Sends no probe if another call has probed the libraries after the change sequence `since`.
     pub fn probe_for_path(
         &self,
         call: &Call<'_>,
@@ -198,26 +200,27 @@ impl Synchronizer {
         Ok(result.err())
     }
 
-    /// Returns the path unchanged, and then as mapped by each host-to-server rule that matches.
+    /// Returns the path unchanged, followed by the server path from each mapping that applies.
     fn spellings(&self, path: &NormalPath<'_>) -> Vec<Vec<u8>> {
         let mut spellings = vec![path.raw().to_vec()];
         self.reading.mappings().to_server(path, |mapped| {
             spellings.push(mapped.to_vec());
-            None::<()>
+            None::<()> // continue with the next mapping
         });
         spellings
     }
 
-    /// Tells the source that a search for this path will follow, so that the next probe can include the search.
+    /// Tells the source that a search for this path will follow, so that the next probe can include the search and save
+    /// requests.
     pub fn announce_search(&self, path: &NormalPath<'_>) {
         if let Some(source) = &self.source {
             source.prefetch_path(&self.spellings(path));
         }
     }
 
-    /// Searches the server for the target in those of `libraries` that were not searched recently, and stores the hits.
-    /// Returns the error if a request failed; otherwise `None`. `unfetched`: whether the libraries were never fetched,
-    /// so that several searches in a short time are allowed.
+    /// Searches the server for the target in each of `libraries` that no process has searched for it recently, and
+    /// stores the hits. Returns the error of a failed request; otherwise `None`. `unfetched`: whether the libraries
+    /// were never fetched, so that several searches in a short time are allowed.
     pub fn search(
         &self,
         call: &Call<'_>,
@@ -236,6 +239,7 @@ impl Synchronizer {
         if !is_supported {
             return Ok(None);
         }
+        // Limit the searches for all targets together, and the searches for this target in each library.
         let hash = target.hash();
         let started_ms = self.clock.now_ms();
         let may_search_now = || -> Result<bool> {
@@ -278,6 +282,7 @@ impl Synchronizer {
             deadline: call.deadline.half().at_most(SEARCH_TIMEOUT),
             ..*call
         };
+        // Search, unless another thread or process has done so while this call waited for the lock.
         let result = self.job(&call, |job| {
             let search_all = || {
                 if !may_search_now()? {
@@ -315,8 +320,8 @@ impl Synchronizer {
 
 impl SyncJob<'_> {
     /// Records for all processes that the server did not answer a request from this job, so that queries for other
-    /// paths can report the reason. Does nothing if the job sent no request. `requests_before`: the request counts
-    /// before the job.
+    /// paths can report the reason without a request. Does nothing if the job sent no request. `requests_before`: the
+    /// request counts before the job.
     pub fn note_failure(&self, error: &Error, requests_before: RequestCounts) {
         let sync = self.sync;
         // A timeout while rows were arriving does not prove that the server has failed.
@@ -370,7 +375,7 @@ impl SyncJob<'_> {
         self.sync.peers.find_path(self, &row.library, &wanted, &mut merge)
     }
 
-    /// Returns whether one of the item's files is exactly the requested file, after mapping the path if necessary.
+    /// Returns whether one of the item's files is exactly the requested file, either directly or through a mapping.
     pub fn is_hit(&self, wanted: &WantedPath<'_>, item: &Item) -> bool {
         let is_file = |part: &String| {
             let path = wanted.spellings.first();
@@ -382,13 +387,14 @@ impl SyncJob<'_> {
     /// Fetches all items below a folder from the server, and adds them to the store. Returns `true` if the folder
     /// contains items; `false` if it contains none, or too many for a search.
     fn search_folder(&self, row: &LibraryRow, path: &NormalPath<'_>) -> Result<bool> {
-        // A separator is appended to the folder, because mapping rules apply only to paths below a folder.
+        // Append a separator to the folder, because mapping rules apply only to paths below a folder.
         let folder = [trim_end_separators(path.raw()), b"/"].concat();
         let mut folders = NormalPath::with(&folder, |folder| self.sync.spellings(folder));
         for folder in &mut folders {
             let separator = if folder.contains(&b'\\') { b'\\' } else { b'/' };
             *folder = [trim_end_separators(folder), &[separator]].concat();
         }
+        // Fetch the items below the folder's host path and server paths.
         let Some(mut items) = self
             .source
             .items_in_folders(&row.library, &folders, MAX_FOLDER_FILES, self.bounds)?
@@ -401,7 +407,7 @@ impl SyncJob<'_> {
             let mut parts = item.parts.iter();
             parts.any(|part| folders.iter().any(|folder| part.as_bytes().starts_with(folder)))
         };
-        // Removes items that an earlier search found but that are no longer below the folder.
+        // Remove items that an earlier search found but that are no longer below the folder.
         let mut vanished = Vec::new();
         ItemRows(store).of(row)?.for_each(&mut |stored, _| {
             if is_below(&stored) && !items.iter().any(|item| item.rating_key == stored.rating_key) {

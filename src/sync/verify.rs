@@ -1,4 +1,4 @@
-//! Verifies invalidated items: fetches the items from the server before plexindex returns them again.
+//! Verifies invalidated items: fetches them from the server before plexindex returns them again.
 
 use std::sync::atomic::Ordering;
 
@@ -10,7 +10,7 @@ use crate::matching::{FolderIndex, InvalidatedItem, Scope};
 use crate::platform::deadline::Deadline;
 use crate::source::LocatedItem;
 
-/// An invalidated item, or an item with invalidated paths.
+/// An invalidated item, or an item to which an invalidated path leads.
 pub struct ItemToVerify {
     pub row: LibraryRow,
     pub rating_key: String,
@@ -24,7 +24,7 @@ const MAX_BATCH: usize = 64;
 const MAX_ITEMS: usize = 4 * MAX_BATCH;
 /// Maximum number of failed requests per batch. Seven requests isolate a single item for which the server always fails.
 const MAX_FAILURES: u32 = 8;
-/// Time during which refreshes fetch no invalidated items after a request for such items has failed, in milliseconds.
+/// After a request for invalidated items has failed, refreshes fetch no such items for this time, in milliseconds.
 const RETRY_AFTER_MS: i64 = 30_000;
 
 impl Synchronizer {
@@ -40,20 +40,23 @@ impl Synchronizer {
         snapshot.views[index].invalidated_items(None, self.reading.mappings(), limit)
     }
 
-    /// Fetches the invalidated items in a call's libraries, so that they also become current for hosts that only read
-    /// the feed. Items without a reply stay invalidated; the refresh succeeds, because the listings are current.
+    /// Fetches the invalidated items in a call's libraries, so that hosts that only read the feed also learn of the
+    /// items' changes. Items without a reply stay invalidated. The refresh then still succeeds, because the listings
+    /// are current. Returns `NotYet` if the deadline passes first.
     pub(super) fn verify_invalidated(&self, call: &Call<'_>) -> Result<Status> {
         if !self.may_fetch_invalidated() {
             return Ok(Status::Ok);
         }
-        // Only one call fetches the items. Other calls, which notice the same commit, do not wait.
+        // Only one call fetches the items. Other calls that see the same invalidation do not wait.
         let done = self.run_unless_running(&self.server_lock_name("verify"), || self.verify_all(call))?;
         Ok(done.unwrap_or(Status::Ok))
     }
 
-    /// Fetches the invalidated items in a call's libraries. The caller must hold the verification lock.
+    /// Fetches the invalidated items in a call's libraries, in batches. The caller must hold the verification lock.
+    /// Returns `NotYet` if the deadline passes first.
     fn verify_all(&self, call: &Call<'_>) -> Result<Status> {
         self.reading.catch_up(call.deadline)?;
+        // Collect the items from the snapshot.
         let mut unverified = Vec::new();
         {
             let snapshot = self.reading.snapshot();
@@ -69,6 +72,7 @@ impl Synchronizer {
                 }));
             }
         }
+        // Fetch them. After a failure, continue only if the next batch may succeed.
         for unverified in unverified.chunks(MAX_BATCH) {
             match self.verify(call, unverified) {
                 Err(error) if error.status == Status::Timeout && call.deadline.is_set() => return Ok(Status::NotYet),
@@ -94,15 +98,16 @@ impl Synchronizer {
         self.can_fetch_items() && !(0..RETRY_AFTER_MS).contains(&since)
     }
 
-    /// Returns whether the source can fetch single items, so that no listing is necessary to verify items.
+    /// Returns whether the source can fetch single items, so that plexindex needs no listing to verify them.
     fn can_fetch_items(&self) -> bool {
         self.capabilities().is_some_and(|can| can.items)
     }
 
-    /// Fetches invalidated items, stores the replies, and marks the items and their paths as verified.
+    /// Fetches invalidated items, stores the replies, and marks the items and their paths as verified. If the source
+    /// cannot fetch single items, lists their libraries instead.
     pub fn verify(&self, call: &Call<'_>, unverified: &[ItemToVerify]) -> Result<()> {
         if !self.can_fetch_items() {
-            // The source cannot fetch single items, so a full listing verifies all items.
+            // A full listing verifies all of the library's items.
             let rows: Vec<LibraryRow> = unverified.iter().map(|one| one.row.clone()).collect();
             return self
                 .update(
@@ -113,7 +118,7 @@ impl Synchronizer {
                 )
                 .map(|_| ());
         }
-        // The snapshot is read before the request, because a new token can change the view during the request.
+        // Read the snapshot before the request, because a new token can change the view during the request.
         let (identity, rows) = {
             let snapshot = self.reading.snapshot();
             (snapshot.identity, snapshot.rows.clone())
@@ -121,7 +126,7 @@ impl Synchronizer {
         let Some(identity) = identity else {
             return Ok(());
         };
-        // The sequence is read before the request, because the reply may not reflect later invalidations.
+        // Read the change sequence before the request, because the reply may not reflect later invalidations.
         let since = Totals::of(&self.store)?.sequence;
         let keys: Vec<&str> = unverified.iter().map(|one| one.rating_key.as_str()).collect();
         let mut replies = ItemReplies::default();
@@ -135,11 +140,12 @@ impl Synchronizer {
                 .iter()
                 .find(|located| located.item.rating_key == *rating_key);
             if let Some(located) = found.filter(|located| located.is_in(&row.library.section)) {
-                // The server's reply is valid even if the item's paths have changed, and is therefore merged.
+                // The server's reply is valid even if the item's paths have changed, so merge it.
                 let item = std::slice::from_ref(&located.item);
                 ItemRows(&self.store).merge_items(row, item, None, call.deadline)?;
                 self.peers.note_verified(&row.library.uuid, item, &[]);
             } else {
+                // The item was deleted, or has moved to another library.
                 if let Some(located) = found {
                     self.merge_elsewhere(&rows, located, call.deadline)?;
                 }
@@ -155,7 +161,8 @@ impl Synchronizer {
         replies.failure.map_or(Ok(()), Err)
     }
 
-    /// Adds fetched items to `replies`. If a batch fails, fetches each half, since a single item may be the cause.
+    /// Adds fetched items to `replies`. If a batch fails, fetches each half separately, because a single item may be
+    /// the cause.
     fn fetch_in_halves<'k>(&self, call: &Call<'_>, keys: &[&'k str], replies: &mut ItemReplies<'k>) -> Result<()> {
         match self.items(call, keys) {
             Ok(items) => replies.items.extend(items),
@@ -175,7 +182,7 @@ impl Synchronizer {
         Ok(())
     }
 
-    /// Merges an item that has moved to another library, if that library is in `rows` and has been fetched.
+    /// Merges an item that has moved to another library, if `rows` contains that library and plexindex has fetched it.
     fn merge_elsewhere(&self, rows: &[LibraryRow], located: &LocatedItem, deadline: Deadline) -> Result<()> {
         let is_there = |row: &&LibraryRow| row.library.section == located.section && row.generation.is_fetched();
         match rows.iter().find(is_there) {
@@ -193,5 +200,6 @@ struct ItemReplies<'k> {
     unanswered: Vec<&'k str>,
     /// Number of failed requests.
     failures: u32,
+    /// The last failure that left items without a reply; `None` if every item has a reply.
     failure: Option<Error>,
 }

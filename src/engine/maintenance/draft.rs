@@ -1,11 +1,11 @@
-//! The segment of a running listing, in the process that fetches the listing.
+//! The segment of a listing that is being fetched. Only the fetching process has it.
 
 use std::collections::HashSet;
 
 use crate::engine::segment::ListingBuilder;
 use crate::model::{Item, Sequence};
 
-/// The segment of a running listing, filled page by page.
+/// The segment of a listing that is being fetched, filled page by page.
 pub struct ListingDraft {
     pub(super) builder: ListingBuilder,
     /// For each page, the number of items up to its end, and the change sequence at which it was requested.
@@ -21,7 +21,7 @@ impl ListingDraft {
         }
     }
 
-    /// Appends a page that was requested at the change sequence `requested_at`.
+    /// Appends a page. `requested_at`: the change sequence at which the page was requested.
     pub fn push_page(&mut self, requested_at: Sequence, items: &[Item]) {
         for item in items {
             self.builder.push(item);

@@ -11,7 +11,7 @@ use crate::model::LibraryId;
 use crate::platform::clock::Clock;
 use crate::platform::deadline::Deadline;
 
-/// Lock timeout of an eviction.
+/// Maximum time that an eviction waits for the database's write lock.
 const EVICTION_LOCK_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The size limit that one handle applies to its folder.
@@ -48,7 +48,8 @@ impl FolderLimit {
         }
     }
 
-    /// Marks the eviction as finished in the child after a fork, since a running eviction continues only in the parent.
+    /// In the child after a fork, marks the eviction as finished, because a running eviction continues only in the
+    /// parent.
     pub fn after_fork(&self) {
         self.evicting.store(false, Ordering::Release);
     }
@@ -58,8 +59,8 @@ impl FolderLimit {
         self.bytes
     }
 
-    /// Returns by how many bytes the folder exceeds the limit; 0 if it does not. Excludes space that a sweep or vacuum
-    /// can free. Any excess after [`FolderLimit::enforce`] is content that cannot be evicted.
+    /// Returns by how many bytes the folder exceeds the limit; 0 if it does not. Excludes space that plexindex can free
+    /// without evicting anything. Any excess after [`FolderLimit::enforce`] is content that plexindex cannot evict.
     ///
     /// # Errors
     /// Store errors.
@@ -70,7 +71,7 @@ impl FolderLimit {
     }
 
     /// Evicts libraries until the folder is within the limit, or until the deadline. Keeps libraries for which
-    /// `is_in_use` returns `true`. Only logs errors, since the caller's answer does not depend on the eviction.
+    /// `is_in_use` returns `true`. Only logs errors, because the caller's answer does not depend on the eviction.
     pub fn enforce(&self, deadline: Deadline, is_in_use: &dyn Fn(LibraryId) -> bool) {
         let Some(limit) = self.bytes else { return };
         if self.evicting.swap(true, Ordering::AcqRel) {
@@ -87,10 +88,12 @@ impl FolderLimit {
     fn evict_down_to(&self, limit: u64, deadline: Deadline, is_in_use: &dyn Fn(LibraryId) -> bool) -> Result<()> {
         let mut may_have_history = true;
         loop {
+            // First compare the files' sizes, which needs no database.
             if self.store.folder().disk_bytes() <= limit {
                 self.warned.store(false, Ordering::Relaxed);
                 return Ok(());
             }
+            // Then free space that contains no data.
             if !self.reclaim_space(deadline)? {
                 return Ok(());
             }
@@ -100,12 +103,12 @@ impl FolderLimit {
                 self.warned.store(false, Ordering::Relaxed);
                 return Ok(());
             }
-            // The feed's history is removed before any listing.
+            // Remove the feed's history before any listing.
             if may_have_history && FeedRows(&self.store).forget_history(deadline)? {
                 may_have_history = false;
                 continue;
             }
-            // The time is read again in each round, since sweeping can take a long time.
+            // Read the time again in each round, because sweeping can take a long time.
             let now_ms = self.clock.now_ms();
             let libraries = LibraryRows(&self.store).evictable(now_ms)?;
             let Some((library, title)) = libraries.iter().find(|(library, _)| !is_in_use(*library)) else {
@@ -119,6 +122,7 @@ impl FolderLimit {
                 }
                 return Ok(());
             };
+            // Evict the least recently refreshed library, and check the size again.
             if !LibraryRows(&self.store).evict(*library, now_ms, deadline)? {
                 return Ok(()); // the library is gone or being listed; the next listing retries the eviction
             }

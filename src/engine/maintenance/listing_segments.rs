@@ -24,7 +24,7 @@ use crate::stats::{Activity, Counters};
 /// plexindex rebuilds a listing's segment once the number of added and removed items reaches the number of listed items
 /// divided by this constant, within the bounds below.
 const ITEMS_PER_CHANGE: u64 = 256;
-/// Bounds on the number of changes that cause a rebuild, since each new process reads them into its memtable.
+/// Bounds on the number of changes that cause a rebuild, because each new process reads the changes into its memtable.
 const FEWEST_CHANGES: u64 = 512;
 const MOST_CHANGES: u64 = 4096;
 
@@ -48,7 +48,7 @@ impl ListingSegments {
         }
     }
 
-    /// Rebuilds the segment of a library whose memtable is full. The next memtable starts empty.
+    /// Rebuilds the segment of a library whose memtable is full. The memtable over the new segment starts empty.
     pub fn compact_full_memtable(&self, identity: IdentityId, row: &LibraryRow, deadline: Deadline) -> Result<()> {
         if row.generation.is_fetched() {
             self.compact_listing(identity, row, deadline)?;
@@ -57,22 +57,23 @@ impl ListingSegments {
         Ok(())
     }
 
-    /// Returns whether enough single items were added or removed to rebuild the listing's segment. The threshold grows
-    /// with the listing, so that the number of bytes written per change stays constant. Example: a segment with a
-    /// million items and 50 changes per minute is rebuilt every 78 minutes.
+    /// Returns whether so many single items were added or removed that the listing's segment should be rebuilt. The
+    /// threshold grows with the listing, so that the number of bytes written per change stays constant. Example: a
+    /// segment with a million items and 50 changes per minute is rebuilt every 78 minutes.
     pub fn has_many_changes(&self, row: &LibraryRow) -> Result<bool> {
         let many = (row.items / ITEMS_PER_CHANGE).clamp(FEWEST_CHANGES, MOST_CHANGES);
         Ok(LibraryRows(&self.store).unmerged_items(row.id)? >= many)
     }
 
-    /// Rebuilds a listing's segment with all changes of single items. If the old segment is missing or damaged,
-    /// discards the listing, so that plexindex fetches it again.
+    /// Rebuilds a listing's segment so that it contains all changes to single items. If the old segment is missing or
+    /// damaged, discards the listing, so that plexindex fetches the listing again.
     pub fn compact_listing(&self, identity: IdentityId, row: &LibraryRow, deadline: Deadline) -> Result<()> {
         let compacted = self.compact(identity, row, deadline);
         self.discard_if_damaged(row, compacted, deadline)
     }
 
-    /// Does the work of [`Self::compact_listing`], but returns an error if the old segment is missing or damaged.
+    /// Rebuilds a listing's segment so that it contains all changes to single items. Fails if the old segment is
+    /// missing or damaged.
     fn compact(&self, identity: IdentityId, row: &LibraryRow, deadline: Deadline) -> Result<()> {
         // The segment can also contain changes after `sequence`, which readers apply again without effect.
         let sequence = Totals::of(&self.store)?.sequence;
@@ -83,8 +84,8 @@ impl ListingSegments {
         LibraryRows(&self.store).set_segment(identity, &name, deadline)
     }
 
-    /// Writes a segment with the items that `read` passes to its argument. Each item comes with the change sequence at
-    /// which it was added, or 0 if it is from the listing.
+    /// Writes a segment with the items that `read` passes to its argument. `read` passes each item with the change
+    /// sequence at which the item was added, or with 0 if the item is from the listing.
     fn write_items(
         &self,
         name: &ListingName,
@@ -102,15 +103,15 @@ impl ListingSegments {
         self.write(builder, name, row)
     }
 
-    /// Updates the modification time of a segment file that is about to be replaced, so that sweeps keep the file for
-    /// another minute, in case other processes are opening it.
+    /// Updates the modification time of a segment file that the caller is about to replace, so that sweeps keep the
+    /// file for another minute, because other processes may be opening it.
     pub fn touch(&self, row: &LibraryRow) {
         if let Some(name) = &row.segment {
             StoreFolder::touch(&self.path(name));
         }
     }
 
-    /// Creates the draft of a running listing, with all pages stored so far; `None` if the stored pages are damaged.
+    /// Creates a running listing's draft, with all pages stored so far; `None` if the stored pages are damaged.
     pub fn draft(&self, row: &LibraryRow, listing: &Listing) -> Option<ListingDraft> {
         let mut draft = self.empty_draft(row, listing);
         let is_whole =
@@ -118,19 +119,20 @@ impl ListingSegments {
         is_whole.then_some(draft)
     }
 
-    /// Creates the draft of a listing, without pages.
+    /// Creates a listing's draft, without pages.
     pub fn empty_draft(&self, row: &LibraryRow, listing: &Listing) -> ListingDraft {
         ListingDraft::new(self.builder(&Self::name_of(listing), row))
     }
 
-    /// Creates a name for the segment of a listing, with a new random number. The segment contains all changes of
-    /// single items up to the start of the listing.
+    /// Creates a name for a listing's segment, with a new random number, so that no two files have the same name. The
+    /// segment contains all changes to single items up to the start of the listing.
     fn name_of(listing: &Listing) -> ListingName {
         StoreFolder::new_listing_name(listing.library, listing.generation, listing.begun_sequence)
     }
 
-    /// Returns the draft with only the last of several items with the same rating key. Duplicates occur when rows move
-    /// on the server between two page requests. Reads the stored pages again only if there are duplicates.
+    /// If several items in the draft have the same rating key, returns a draft with only the last of them. Such
+    /// duplicates occur when rows move on the server between two page requests. Reads the stored pages again only if
+    /// there are duplicates.
     pub fn without_duplicates(&self, row: &LibraryRow, listing: &Listing, draft: ListingDraft) -> Result<ListingDraft> {
         let twins = draft.duplicate_key_hashes();
         if twins.is_empty() {
@@ -138,12 +140,14 @@ impl ListingSegments {
         }
         let rows = ListingRows(&self.store);
         let mut counts: HashMap<String, usize> = HashMap::new();
+        // First read the pages to count the items with each duplicate key.
         let mut is_whole = rows.pages(listing, |_, items| {
             let has_twin = |item: &Item| twins.contains(&xxh3_64(item.rating_key.as_bytes()));
             for item in items.into_iter().filter(has_twin) {
                 *counts.entry(item.rating_key).or_default() += 1;
             }
         });
+        // Then read the pages again, and keep only the last item with each key.
         let mut single = self.empty_draft(row, listing);
         is_whole &= rows.pages(listing, |requested_at, mut items| {
             items.retain(|item| {
@@ -165,7 +169,8 @@ impl ListingSegments {
         Err(Error::new(Status::Store, why))
     }
 
-    /// Returns whether a listing has the same content as the current segment, and therefore needs no new segment.
+    /// Returns whether a complete listing has the same content as the current segment, and therefore needs no new
+    /// segment. Returns `false` if the current segment is missing or damaged.
     pub fn is_current(&self, row: &LibraryRow, listing: &Listing, draft: &ListingDraft) -> Result<bool> {
         if !row.generation.is_fetched() {
             return Ok(false);
@@ -239,7 +244,8 @@ impl ListingSegments {
         Ok(())
     }
 
-    /// Returns the path of the segment that has this name and this handle's mappings.
+    /// Returns the path of the segment that has this name and this handle's mappings. Each set of mappings has its own
+    /// file, because a segment contains mapped paths.
     fn path(&self, name: &ListingName) -> PathBuf {
         self.store.folder().listing_segment(name, self.mappings.digest())
     }
@@ -264,9 +270,9 @@ impl ListingSegments {
         }
     }
 
-    /// Replaces a missing or damaged segment, if the database still refers to this segment. Copies the items from a
-    /// segment that was built with different mappings. If no segment with different mappings exists, discards the
-    /// listing, so that plexindex fetches it again.
+    /// Replaces a missing or damaged segment, if the database still refers to it. Copies the items from a segment that
+    /// was built with different mappings. If there is no such segment, discards the listing, so that plexindex fetches
+    /// the listing again.
     pub fn replace_segment(&self, identity: IdentityId, row: &LibraryRow, deadline: Deadline) -> Result<()> {
         let Some(name) = row.segment.as_ref().filter(|_| self.is_named(row)) else {
             return Ok(()); // another process has replaced the segment, and the caller reads the new one
@@ -280,7 +286,7 @@ impl ListingSegments {
     }
 
     /// Writes a segment with the items of a segment that was built with different mappings. Returns `true` and writes
-    /// nothing if a damaged file already has this name.
+    /// nothing if a file already has this name, because the file is then damaged.
     fn copy_segment(&self, name: &ListingName, row: &LibraryRow) -> Result<bool> {
         if self.path(name).symlink_metadata().is_ok_and(|facts| facts.is_file()) {
             return Ok(true);
@@ -292,8 +298,8 @@ impl ListingSegments {
         self.open_file(name).map(|_| false)
     }
 
-    /// If `done` failed because the segment is missing or damaged, discards the listing, so that plexindex fetches it
-    /// again. Returns all other errors.
+    /// Handles the result `done` of a rebuild. If the rebuild failed because the segment is missing or damaged,
+    /// discards the listing, so that plexindex fetches the listing again. Returns all other errors.
     fn discard_if_damaged(&self, row: &LibraryRow, done: Result<()>, deadline: Deadline) -> Result<()> {
         let Err(error) = done else { return Ok(()) };
         if !self.is_named(row) {
@@ -311,15 +317,16 @@ impl ListingSegments {
     }
 
     /// Returns whether a segment is missing or damaged. Returns `false` if the operating system cannot read the file,
-    /// since a later attempt may succeed.
+    /// because a later attempt may succeed.
     fn is_damaged(&self, name: &ListingName) -> bool {
         match self.store.listing_segment(name) {
             Ok(segment) => segment.for_each_item(|_, _| Ok(())).is_err(),
+            // An error with a source comes from the operating system.
             Err(error) => error.source().is_none(),
         }
     }
 
-    /// Returns whether the segment and generation in this row are still current in the database.
+    /// Returns whether the database still has the same segment and generation as this row.
     fn is_named(&self, row: &LibraryRow) -> bool {
         let now = LibraryRows(&self.store).library_row(row.id);
         now.is_ok_and(|now| now.generation == row.generation && now.segment == row.segment)

@@ -1,5 +1,5 @@
 //! Maintains a store: builds, opens and compacts segments, records matches, removes dead rows and unused files, and
-//! limits the size of the folder.
+//! limits the folder's size.
 
 mod draft;
 mod folder_limit;

@@ -12,14 +12,14 @@ use crate::platform::fork::{ForkLock, lock_for_fork};
 use crate::platform::mutex::lock;
 use crate::stats::{Activity, Counters};
 
-/// Lock timeout for writing the counters.
+/// Maximum time to wait for the database's write lock in order to store the counters.
 const COUNTERS_LOCK_TIMEOUT: Duration = Duration::from_secs(1);
-/// Maximum number of transactions per [`Maintenance::sweep`].
+/// Maximum number of transactions in one [`Maintenance::sweep`].
 const MAX_SWEEPS: usize = 50;
 /// Maximum number of rows of each kind that a sweep deletes per transaction.
 pub(super) const ROWS_PER_SWEEP: usize = 2_000;
 
-/// The result of writing matches.
+/// The result of writing confirmed matches.
 pub struct MatchWrite {
     /// Incarnation and change sequence of the write transaction.
     pub at: (Incarnation, Sequence),
@@ -34,7 +34,7 @@ pub struct Maintenance {
     counters: Arc<Counters>,
     /// Whether this handle sweeps after its own writes. A handle that fetches listings sweeps after each listing.
     sweeps: bool,
-    /// This handle's request and answer counts that are already in the store.
+    /// This handle's numbers of requests and of answers that are already in the store.
     stored_counts: Mutex<(u64, u64)>,
 }
 
@@ -50,12 +50,13 @@ impl Maintenance {
         }
     }
 
-    /// Locks the counts until the result is dropped, so that the counts are consistent during a fork.
+    /// Locks the counts of requests and answers for a fork until the result is dropped, so that they are consistent in
+    /// the child.
     pub fn hold(self: &Arc<Self>) -> Box<dyn ForkLock> {
         Box::new(lock_for_fork(self, |all| &all.stored_counts))
     }
 
-    /// In the child after a fork, marks all earlier counts as stored, since the parent stores them.
+    /// In the child after a fork, marks all earlier counts as stored, because the parent stores them.
     pub fn after_fork(&self) {
         if let Ok(mut flushed) = self.stored_counts.try_lock() {
             *flushed = self.counters.reset_in_child();
@@ -65,7 +66,7 @@ impl Maintenance {
     /// Adds this handle's new requests and answers to the store's totals.
     pub fn flush_counters(&self, deadline: Deadline) -> Result<()> {
         let mut flushed = lock(&self.stored_counts);
-        // The totals are read under the lock, so that another thread cannot store newer totals first.
+        // Read the totals under the lock, so that another thread cannot store newer totals first.
         let now = self.counters.totals();
         if *flushed == now {
             return Ok(());
@@ -86,6 +87,7 @@ impl Maintenance {
         {
             let mut flushed = lock(&self.stored_counts);
             let now = self.counters.totals();
+            // No new requests, only answers.
             if now.0 == flushed.0 && Totals::count_on_page(&self.store, now.1 - flushed.1) {
                 *flushed = now;
                 return Ok(());
@@ -104,8 +106,8 @@ impl Maintenance {
         self.store.checkpoint();
     }
 
-    /// Records confirmed matches. `pairs`: paths and rating keys. Returns `None` if the library was cleared since `row`
-    /// was read; the caller must then look up the library again.
+    /// Records confirmed matches. `pairs`: paths and rating keys. Returns `None` if another call has cleared the
+    /// library since `row` was read; the caller must then look up the library again.
     pub fn record_matches(
         &self,
         row: &LibraryRow,
@@ -135,7 +137,7 @@ impl Maintenance {
         Sweeper(&self.store).sweep_segments();
     }
 
-    /// Deletes rows that no reader can see, in several transactions. Only logs errors, since a later sweep retries.
+    /// Deletes rows that no reader can see, in several transactions. Only logs errors, because a later sweep retries.
     fn sweep_rows(&self, deadline: Deadline) {
         for _ in 0..MAX_SWEEPS {
             match Sweeper(&self.store).sweep(ROWS_PER_SWEEP, deadline) {

@@ -22,7 +22,7 @@ impl<T> AppendLog<T> {
         }
     }
 
-    /// Stores `value` at `index`. Returns `false` if `index` already has a value or is out of range.
+    /// Stores `value` at `index`. Returns `false` if `index` already has a value or is too large.
     pub fn set(&self, index: usize, value: T) -> bool {
         let (block, at) = position(index);
         let Some(slots) = self.blocks.get(block) else {

@@ -1,4 +1,4 @@
-//! Records in hash chains, newest first: the data structure of all memtables. Readers take no lock.
+//! Records in hash chains, newest first. All memtables use this data structure. Readers take no lock.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -6,7 +6,7 @@ use once_cell::race::OnceBox;
 
 use super::append_only::AppendLog;
 
-/// Number of chains for each kind of hash; a power of two. Short chains save cache misses.
+/// Number of chains for each kind of hash; a power of two. In short chains, lookups cause fewer cache misses.
 const CHAINS: usize = 4096;
 /// Maximum number of records in a memtable. A refresh compacts at half of this number at the latest.
 pub const CAPACITY: usize = 8192;
@@ -22,7 +22,7 @@ pub struct MemtableFull;
 struct ChainNode {
     hash: u64,
     record: u32,
-    /// Index of the normal form with this hash in the record's list of normal forms.
+    /// Index of the normal form with this hash among the record's normal forms.
     form: u32,
     /// Index of the next node plus one; 0 at the end of the chain.
     next: u32,
@@ -45,7 +45,8 @@ fn first(head: u64) -> u32 {
     u32::try_from(head & FIRST_NODE).unwrap_or(0)
 }
 
-/// Returns the filter bit for a hash. The upper bits of the hash select it, because the lower bits select the chain.
+/// Returns the filter bit for a hash, in the upper half of a head. The hash's upper five bits select it, because the
+/// lower bits select the chain.
 #[inline]
 fn bit(hash: u64) -> u64 {
     1 << (32 + (hash >> 59))
@@ -65,8 +66,8 @@ impl Chains {
         &self.heads[usize::try_from(hash).unwrap_or(0) % CHAINS]
     }
 
-    /// Adds a record, which must already be stored, to the front of the chain for `hash`. `form` is the index of the
-    /// record's normal form with this hash.
+    /// Adds a record, which must already be stored, to the front of the chain for `hash`. `record` is the record's
+    /// index, and `form` is the index of the record's normal form with this hash.
     fn link(&self, hash: u64, record: u32, form: usize) -> Result<(), MemtableFull> {
         let index = self.length.load(Ordering::Relaxed);
         let head = self.head(hash);
@@ -118,6 +119,7 @@ struct Filled<T, const KINDS: usize> {
 }
 
 impl<T, const KINDS: usize> Default for ChainedRecords<T, KINDS> {
+    /// Creates an empty list of records without allocating memory.
     fn default() -> Self {
         Self(OnceBox::new())
     }
@@ -129,9 +131,9 @@ impl<T, const KINDS: usize> ChainedRecords<T, KINDS> {
         self.0.get().is_none()
     }
 
-    /// Appends the record that `make` creates from its number, counted from 1. Each element of `links` has the kind of
-    /// hash, the hash, and the index of the normal form with this hash. Links the record in the given order. The caller
-    /// must hold a lock, because only one thread at a time may append.
+    /// Appends the record that `make` creates from the record's number, counted from 1. Each element of `links`
+    /// contains the kind of hash, the hash, and the index of the normal form with this hash. Adds the record to the
+    /// hash chains in the order of `links`. The caller must hold a lock, because only one thread at a time may append.
     pub fn push(&self, make: impl FnOnce(u64) -> T, links: &[(usize, u64, usize)]) -> Result<(), MemtableFull> {
         let filled = self.0.get_or_init(|| {
             Box::new(Filled {
@@ -158,9 +160,9 @@ impl<T, const KINDS: usize> ChainedRecords<T, KINDS> {
         (0..count).filter_map(move |index| filled?.records.get(index))
     }
 
-    /// Iterates over the records with a hash, newest first, each with the index of the normal form that has the hash.
-    /// `kind` selects the kind of hash, such as path hashes. `hash` is called only if there are records; `None` yields
-    /// no record.
+    /// Iterates over the records with a hash, newest first, each with the index of the normal form that has this hash.
+    /// `kind` selects the kind of hash, such as path hashes. This function calls `hash` only if there are records, to
+    /// save computing the hash. If `hash` returns `None`, there are no results.
     #[inline]
     pub fn records_with_hash(
         &self,

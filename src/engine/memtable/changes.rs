@@ -1,5 +1,5 @@
-//! The memtable of a library: changes that its segment does not contain yet. One thread appends; any number of threads
-//! read without a lock.
+//! A library's memtable: changes that its segment does not contain yet. One thread appends; any number of threads read
+//! without a lock.
 //!
 //! Each change is a record. Readers find a record by rating key or by the normal form of a path, and an added item also
 //! by the file names of its parts. If several records answer a query, the newest one is valid. A record is stored
@@ -73,11 +73,11 @@ pub enum MemtableChange {
     },
 }
 
-/// The changes in a library that its segment does not contain yet.
+/// The changes in a library that the library's segment does not contain yet.
 #[derive(Default)]
 pub struct Memtable(ChainedRecords<MemtableEntry, 3>);
 
-/// Kinds of hashes: of a path, of a rating key, and of a file name.
+/// Kinds of hashes: of a path's normal form, of a rating key, and of a file name.
 const PATHS: usize = 0;
 const KEYS: usize = 1;
 const NAMES: usize = 2;
@@ -98,14 +98,12 @@ pub struct MemtableEntry {
 }
 
 impl Memtable {
-    /// Returns whether no change has been appended yet.
     #[inline]
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Returns the number of changes.
     #[must_use]
     #[cfg(test)]
     pub fn len(&self) -> usize {
@@ -113,7 +111,7 @@ impl Memtable {
     }
 
     /// Appends a change. The caller must hold a lock, because only one thread at a time may append. `mappings` are the
-    /// mappings of the segment, which translate the paths of an added item to paths on the host.
+    /// segment's mappings, which translate an added item's paths to paths on the host.
     ///
     /// # Errors
     /// Fails with [`MemtableFull`] if there is no room. The change is then missing or incomplete, so the caller must
@@ -149,7 +147,8 @@ impl Memtable {
         self.0.records()
     }
 
-    /// Iterates over the records for this path, newest first, each with the index of the matching normal form.
+    /// Iterates over the records with this path's normal form, newest first, each with the index of this form in
+    /// [`MemtableEntry::forms`].
     pub fn records_of_path(&self, path: &NormalPath<'_>) -> impl Iterator<Item = (&MemtableEntry, usize)> {
         let form = path.form();
         self.0
@@ -182,7 +181,8 @@ impl Memtable {
     }
 }
 
-/// Returns the values of [`MemtableEntry::forms`] and [`MemtableEntry::mapped`] for a change.
+/// Returns the normal forms of all paths of a change, and the parts of an added item to which a mapping applies, for
+/// [`MemtableEntry`].
 fn forms_of(change: &MemtableChange, mappings: &Mappings) -> (Vec<Box<[u8]>>, MappedParts) {
     let MemtableChange::Added { item, .. } = change else {
         let form = change.path().map(|path| normal_form(path).into_boxed_slice());
@@ -198,7 +198,7 @@ fn forms_of(change: &MemtableChange, mappings: &Mappings) -> (Vec<Box<[u8]>>, Ma
 }
 
 impl MemtableChange {
-    /// Returns the rating key of the changed item; `None` if the change has only a path.
+    /// Returns the rating key of the item that the change names; `None` if the change names only a path.
     #[must_use]
     pub fn rating_key(&self) -> Option<&str> {
         match self {
@@ -211,7 +211,7 @@ impl MemtableChange {
         }
     }
 
-    /// Returns the path of the change; `None` if the change has only an item.
+    /// Returns the path that the change names; `None` if the change names only an item.
     #[must_use]
     pub fn path(&self) -> Option<&[u8]> {
         match self {

@@ -1,4 +1,5 @@
-//! The memtable of tables: records that the segments do not contain yet. One thread appends; readers take no lock.
+//! The memtable for tables and confirmed matches: records that the segments do not contain yet. One thread appends;
+//! readers take no lock.
 
 use super::chains::{ChainedRecords, MemtableFull};
 use crate::engine::segment::{Record, StoredValue};
@@ -11,11 +12,9 @@ pub struct TableMemtable(ChainedRecords<OwnedRecord, 1>);
 /// A record that owns its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OwnedRecord {
-    /// The table.
     pub table: TableId,
-    /// Whether the name is a path; see [`Record::is_path`].
+    /// Whether the name is a path, as for confirmed matches.
     pub is_path: bool,
-    /// The entry's name.
     pub name: Box<[u8]>,
     /// The row id in the record log.
     pub row: i64,
@@ -35,7 +34,7 @@ pub struct OwnedValue {
 }
 
 impl OwnedRecord {
-    /// Returns the record with borrowed bytes.
+    /// Returns a record that borrows this record's bytes, as segments return it.
     #[must_use]
     pub fn borrow(&self) -> Record<'_> {
         Record {
@@ -53,8 +52,8 @@ impl OwnedRecord {
 }
 
 impl TableMemtable {
-    /// Appends a record. `hash` is the hash of the record's name. The caller must hold a lock, because only one thread
-    /// at a time may append.
+    /// Appends a record. `hash` is the hash of the record's name ([`Record::hash`]). The caller must hold a lock,
+    /// because only one thread at a time may append.
     ///
     /// # Errors
     /// Fails with [`MemtableFull`] if there is no room; the record is then not added.
@@ -67,7 +66,7 @@ impl TableMemtable {
         self.0.records()
     }
 
-    /// Returns the newest record with this table and name. `hash` is the hash of the name.
+    /// Returns the newest record with this table and name, if any. `hash` is the name's hash.
     #[inline]
     #[must_use]
     pub fn find(&self, (table, name): (TableId, &[u8]), hash: u64) -> Option<Record<'_>> {

@@ -1,4 +1,5 @@
-//! Compacts records: flushes unmerged rows of the log into a segment, and merges segments of similar size.
+//! Compacts records: flushes the log's rows that are in no segment into a new segment, and merges segments of similar
+//! size.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -26,7 +27,7 @@ use crate::platform::open_files::text_of;
 
 /// Number of records to merge for each record written, so that a merge finishes before the next merge is due.
 pub(super) const PACE: usize = 32;
-/// [`Records::flush_removals`] counts the unmerged records on the first of every 32 calls.
+/// [`Records::flush_removals`] counts the rows that are in no segment on the first of every 32 calls.
 const COUNT_EVERY: u32 = 32;
 /// A process removes old segment files on the first of every 32 flushes.
 const SWEEP_EVERY: u32 = 32;
@@ -49,17 +50,18 @@ impl From<rusqlite::Error> for WriteError {
     }
 }
 
-/// The unmerged records that a flush writes to a segment.
+/// The records that are in no segment yet, and that a flush writes to a segment.
 struct UnmergedRecords {
-    /// The newest unmerged record for each name.
+    /// The newest record for each name.
     newest: BTreeMap<(TableId, Vec<u8>), OwnedRecord>,
+    /// Hosts' tables, and the tables of libraries' confirmed matches.
     collections: Vec<RecordTable>,
     /// Ids of the rows that the log no longer needs after the flush.
     dead_rows: Vec<i64>,
 }
 
 impl UnmergedRecords {
-    /// Reads the unmerged records, and adds the records to the counts of their tables.
+    /// Reads the records that are in no segment, and adds them to the counts of their tables.
     fn read(tx: &RecordTx<'_>, open: &OpenSegments) -> std::result::Result<Self, WriteError> {
         let mut unmerged = Self {
             newest: BTreeMap::new(),
@@ -75,7 +77,7 @@ impl UnmergedRecords {
         Ok(unmerged)
     }
 
-    /// Returns the collection with this id; `None` if the collection was cleared.
+    /// Returns the table with this id; `None` if the table was cleared.
     fn collection(&mut self, table: TableId) -> Option<&mut RecordTable> {
         self.collections.iter_mut().find(|collection| collection.id == table)
     }
@@ -88,6 +90,7 @@ impl UnmergedRecords {
             self.dead_rows.push(record.row);
         }
         let new_counts = counts_of(Some(&record.borrow()));
+        // The record replaces a record that this flush would also write, or a record in a segment.
         let old_counts = match self.newest.entry((record.table, record.name.to_vec())) {
             Entry::Occupied(mut newest) => {
                 let replaced = newest.insert(record);
@@ -124,7 +127,8 @@ impl UnmergedRecords {
             return Ok(());
         }
         tx.oldest_matches(|row| {
-            // A row without an unmerged record contains the current match, because a flush deletes replaced rows.
+            // A row without a newer record in this flush contains the current match, because a flush deletes replaced
+            // rows.
             let unmerged = self.newest.get(&(row.table, row.name.clone()));
             self.dead_rows.push(row.id);
             if unmerged.is_none_or(|newest| newest.row == row.id) {
@@ -172,8 +176,8 @@ pub(super) fn segment_error(path: &Path, error: &io::Error) -> rusqlite::Error {
 }
 
 impl Records {
-    /// Flushes the unmerged records into a segment if there are many. Returns whether records were flushed. `written`:
-    /// number of records that this transaction wrote.
+    /// If the log has many records that are in no segment, flushes them into a segment. Returns whether it did.
+    /// `written`: number of records that this transaction wrote.
     pub fn flush_when_many(&self, tx: &RecordTx<'_>, written: usize) -> rusqlite::Result<bool> {
         if !self.must_flush(tx, written)? {
             return Ok(false);
@@ -186,8 +190,8 @@ impl Records {
         }
     }
 
-    /// Returns whether tables and matches together have enough unmerged records for a flush. `written`: number of
-    /// records that this transaction wrote.
+    /// Returns whether enough records of tables and matches together are in no segment, so that a flush is due.
+    /// `written`: number of records that this transaction wrote.
     pub(super) fn must_flush(&self, tx: &RecordTx<'_>, written: usize) -> rusqlite::Result<bool> {
         // Counting reads every row, so the count is cached, and stays valid while no other process commits.
         let mut cached = lock(&self.unmerged);
@@ -205,8 +209,8 @@ impl Records {
         Ok(must_flush)
     }
 
-    /// After a removal of matches, flushes the log if it has many unmerged rows, which each new process would otherwise
-    /// have to read until the next flush.
+    /// After a removal of matches, flushes the log if many of its rows are in no segment, because each new process
+    /// would otherwise have to read these rows. Checks only some calls, because counting reads every row.
     ///
     /// # Errors
     /// Store errors.
@@ -224,7 +228,7 @@ impl Records {
         Ok(())
     }
 
-    /// Merges the unmerged records and the newest small segments into a new segment in the manifest.
+    /// Merges the records that are in no segment with the newest small segments into a new segment in the manifest.
     pub(super) fn flush(&self, tx: &RecordTx<'_>) -> std::result::Result<(), WriteError> {
         let open = self.open(self.store.incarnation(), tx.log.manifest()?);
         if open.are_lost() {
@@ -232,6 +236,7 @@ impl Records {
         }
         let mut unmerged = UnmergedRecords::read(tx, &open)?;
         unmerged.evict(tx, &open, self.matches_limit)?;
+        // Select the segments to merge with.
         let list = open.segments.list();
         let sizes: Vec<u64> = list.iter().map(|segment| segment.records()).collect();
         let absorbed = count_to_absorb(unmerged.newest.len() as u64, &sizes);
@@ -240,6 +245,7 @@ impl Records {
             tables: &tables,
             includes_oldest: absorbed == list.len(),
         };
+        // Merge the new records, which are the newest run, with these segments.
         let sorted: Vec<Record<'_>> = unmerged.newest.values().map(OwnedRecord::borrow).collect();
         let mut runs = vec![MergeRun::Sorted(&sorted)];
         let absorbed_segments = list[..absorbed].iter();
@@ -257,6 +263,7 @@ impl Records {
             _ => builder.finish(&path, self.store.key().segment_mac(&name)),
         });
         result.map_err(|error| segment_error(&path, &error))?;
+        // Publish the new segment in place of the merged segments.
         let (replaced, kept) = open.manifest.segments.split_at(absorbed);
         let new = (records > 0).then_some(NamedSegment { name, records });
         let segments: Vec<NamedSegment> = new.into_iter().chain(kept.iter().copied()).collect();
@@ -273,8 +280,8 @@ impl Records {
     /// Advances the running merges after a write of `written` records, and starts a merge if one is due. `has_flushed`:
     /// whether the write created a segment.
     ///
-    /// A merge of small segments interrupts a merge of large segments, which takes a long time. A large write finishes
-    /// all due merges, so that later small writes stay fast.
+    /// A merge of small segments interrupts a merge of large segments, because the large merge takes a long time. A
+    /// large write finishes all due merges, so that later small writes stay fast.
     pub fn advance_merges(&self, written: usize, has_flushed: bool, deadline: Deadline) {
         let Some(mut merging) = try_lock(&self.merging) else {
             return;
@@ -303,6 +310,7 @@ impl Records {
                     log::warn!("cannot merge segments of tables and confirmed matches: {error}; a write will retry");
                 }
             }
+            // Later writes continue the merge, unless this write was large.
             if written as u64 <= MAX_WRITE_MERGE {
                 return;
             }
@@ -325,6 +333,7 @@ impl Records {
         }
         let list = open.segments.list();
         let in_manifest = &open.manifest.segments;
+        // Only segments that are newer than all running merges are free.
         let newest_merging = running.last().and_then(|merge| merge.names.first());
         let free_count =
             newest_merging.and_then(|newest| in_manifest.iter().position(|segment| segment.name == *newest));
@@ -345,7 +354,8 @@ impl Records {
         ))
     }
 
-    /// Replaces the inputs of a merge with the merged segment in the manifest, if the manifest still lists them.
+    /// Stores the merged segment, and puts it in place of its inputs in the manifest. Discards it if the manifest no
+    /// longer lists the inputs, or if the database was replaced.
     fn end_merge(&self, merge: SlicedMerge, deadline: Deadline) -> Result<()> {
         let (incarnation, names) = (merge.incarnation, merge.names.clone());
         let mut builder = Some(merge.into_builder());

@@ -11,16 +11,16 @@ use crate::model::{SegmentName, TableId};
 /// Maximum ratio of an older segment's record count to the record count of a merge that includes the segment. Segment
 /// sizes therefore grow by at least this factor with age.
 const RATIO: u64 = 8;
-/// Number of unmerged records above which a write flushes the log.
+/// Number of records that are in no segment, above which a write flushes the log.
 pub const FLUSH_RECORDS: usize = 512;
 /// Maximum number of records that one write merges. Larger merges run in slices.
 pub const MAX_WRITE_MERGE: u64 = 8_192;
-/// Number of segments from which on a flush merges without a size limit, since segments would accumulate if every host
-/// exited before a merge in slices finished.
+/// If there are this many segments, a flush merges without a size limit, because segments would accumulate if every
+/// host exited before a merge in slices finished.
 const MAX_SEGMENTS: usize = 12;
 
-/// Returns how many of the newest segments to merge with a flush of `records` records. `segments`: the record count of
-/// each segment, from newest to oldest.
+/// Returns how many of the newest segments a flush merges with its `records` new records into one segment. `segments`:
+/// the record count of each segment, from newest to oldest.
 pub fn count_to_absorb(records: u64, segments: &[u64]) -> usize {
     let max_records = if segments.len() < MAX_SEGMENTS {
         MAX_WRITE_MERGE
@@ -31,7 +31,8 @@ pub fn count_to_absorb(records: u64, segments: &[u64]) -> usize {
 }
 
 /// Returns which adjacent segments to merge in slices, as first index and count; `None` if no merge is due. `segments`:
-/// the record count of each segment, from newest to oldest. Excludes the newest segment while flushes still extend it.
+/// the record count of each segment, from newest to oldest. Leaves out the newest segment while it is so small that
+/// flushes merge with it.
 pub fn next_merge_range(segments: &[u64]) -> Option<(usize, usize)> {
     let is_complete = |index: &usize| *index > 0 || segments[0] > MAX_WRITE_MERGE;
     (0..segments.len()).filter(is_complete).find_map(|index| {
@@ -116,6 +117,8 @@ impl MergeRules<'_> {
                     *head = rest.split_first()?;
                 }
             }
+            // A removal hides records in older segments, so only a merge that includes the oldest segment drops
+            // removals.
             let is_dead = record.state.is_none() && self.includes_oldest || !self.tables.contains(&record.table);
             if !is_dead {
                 into.push(&record)?;
@@ -139,7 +142,7 @@ pub struct SlicedMerge {
 }
 
 impl SlicedMerge {
-    /// Starts a merge of `inputs`. The temporary file is created in the same folder as the path `place`.
+    /// Starts a merge of `inputs`, from newest to oldest. The temporary file is in the same folder as the path `place`.
     pub fn new(
         incarnation: Incarnation,
         inputs: Vec<(SegmentName, Arc<RecordSegment>)>,
@@ -161,9 +164,11 @@ impl SlicedMerge {
         }
     }
 
-    /// Merges at most `max_records` records, or adds about as many to the hash tables. Returns whether work remains.
+    /// Continues the merge: merges at most `max_records` records or, after the last record, adds about as many to the
+    /// hash tables. Returns whether work remains.
     pub fn step(&mut self, max_records: usize) -> io::Result<bool> {
         if !self.has_records {
+            // Each of the `PARTS` buckets contains about the same number of records.
             let parts = max_records * RecordSegmentBuilder::PARTS
                 / usize::try_from(self.builder.records().max(1)).unwrap_or(usize::MAX);
             for _ in 0..parts.max(1) {
@@ -196,7 +201,7 @@ impl SlicedMerge {
         Ok(true)
     }
 
-    /// Returns the builder with the merged segment, to be finished under a final name.
+    /// Returns the builder with the merged segment, so that the caller can store the segment under its final name.
     pub fn into_builder(self) -> RecordSegmentBuilder {
         self.builder
     }

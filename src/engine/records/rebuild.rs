@@ -16,7 +16,8 @@ use crate::platform::mutex::lock;
 
 impl Records {
     /// Writes the whole log into one segment. Call this if segments are missing or damaged, or if a memtable cannot
-    /// contain all unmerged rows. Does nothing if the manifest has changed since `open`.
+    /// contain all rows that are in no segment. Does nothing if the list of segments has changed since the caller
+    /// loaded `open`, because the new segments may be intact.
     ///
     /// # Errors
     /// Store errors.
@@ -34,8 +35,8 @@ impl Records {
         Ok(())
     }
 
-    /// Does the work of [`Records::rebuild`] in a transaction: replaces all segments with a single new segment, and
-    /// deletes replaced rows and removals from the log.
+    /// Replaces all segments with one new segment. Deletes replaced rows and removals from the log, because no older
+    /// segment remains in which a removal must hide a record.
     fn rebuild_in(&self, tx: &RecordTx<'_>, open: &OpenSegments) -> rusqlite::Result<()> {
         let all = AllRecords::read(&tx.log)?;
         if (self.store.incarnation(), all.changed) != (open.incarnation, open.manifest.changed) {
@@ -58,10 +59,11 @@ impl Records {
     }
 }
 
-/// All rows of the log, without values, sorted by table and name, and then from newest to oldest.
+/// The log's rows, without values, sorted by table and name, and then from newest to oldest.
 struct AllRecords {
     /// Change sequence of the last change to the list of segments or tables.
     changed: Sequence,
+    /// Hosts' tables, and the tables of libraries' confirmed matches.
     collections: Vec<RecordTable>,
     rows: Vec<RecordRow>,
 }
@@ -93,14 +95,14 @@ impl AllRecords {
             .map(|index| &self.rows[index])
     }
 
-    /// Returns replaced rows and removals.
+    /// Returns the rows that a lookup never finds: replaced rows and removals.
     fn dead_rows(&self) -> impl Iterator<Item = &RecordRow> {
         (0..self.rows.len())
             .filter(|index| !self.is_live(*index))
             .map(|index| &self.rows[index])
     }
 
-    /// Returns the entry count and the size in bytes of each table.
+    /// Returns each table's number of entries and their size in bytes.
     fn counts(&self) -> HashMap<TableId, [i64; 2]> {
         let zero = |collection: &RecordTable| (collection.id, [0; 2]);
         let mut counts: HashMap<TableId, [i64; 2]> = self.collections.iter().map(zero).collect();

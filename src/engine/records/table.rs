@@ -11,7 +11,7 @@ use crate::error::{Result, check_length};
 use crate::model::TableId;
 use crate::options::Ttl;
 
-/// A handle to a table, which need not exist yet. Usable from any thread.
+/// A handle to a table, which need not exist yet. Any thread can use the handle.
 pub struct Table {
     tables: Arc<Tables>,
     pub(super) name: Vec<u8>,
@@ -76,8 +76,8 @@ impl Table {
         &self.tables
     }
 
-    /// If the entry's value is in memory, passes the value to `use_value` and returns the result. `None` means that
-    /// there is no value, or that the lookup would need the database.
+    /// Looks up an entry in memory, passes its value to `use_value`, and returns the result. `None` means that there is
+    /// no value, or that the lookup would need the database.
     ///
     /// Takes no lock while the snapshot is current. Checks twice a second that the store's files still exist.
     #[inline]
@@ -85,10 +85,11 @@ impl Table {
         self.find(name, use_value).flatten()
     }
 
-    /// Like [`Table::lookup`], but distinguishes a missing value (`Some(None)`) from a lookup that would need the
-    /// database (`None`).
+    /// Looks up an entry in memory, and passes its value to `use_value`. Returns `Some(Some(result))` for a value,
+    /// `Some(None)` if there is no value, and `None` if the lookup would need the database.
     #[inline]
     pub fn find<R>(&self, name: &[u8], use_value: impl FnOnce(&[u8]) -> R) -> Option<Option<R>> {
+        // This lookup allocates no memory, so a longer name needs the slower `Table::get`.
         let mut folded_bytes = [0; 256];
         let name = if self.folds {
             let folded = folded_bytes.get_mut(..name.len())?;
@@ -110,6 +111,7 @@ impl Table {
         };
         match record.and_then(|record| record.state) {
             Some(stored) if !has_expired(&stored, || self.tables.clock.now_ms()) => {
+                // A long value is only in the database, so its result is `None`.
                 stored.value.map(use_value).map(Some)
             }
             _ => Some(None),
@@ -224,7 +226,8 @@ impl Table {
         })
     }
 
-    /// Returns the table's id in this snapshot; `None` if the table does not exist.
+    /// Returns the table's id in this snapshot; `None` if the table does not exist. Remembers the table's index for
+    /// this snapshot, so that later lookups in this snapshot need not compare names.
     #[inline]
     fn id(&self, snapshot: &TableSnapshot) -> Option<TableId> {
         let cached = self.cached.load(Ordering::Relaxed);

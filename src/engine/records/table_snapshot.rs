@@ -13,11 +13,11 @@ const ENTRY_OVERHEAD: u64 = 64;
 /// Maximum length of a value in segments and memtables, in bytes. Longer values are only in the database.
 pub const MAX_INLINE: usize = 1000;
 
-/// The snapshot of the tables that lookups read. Catch-ups add new records in place; any other change replaces the
-/// snapshot. If the memtable is full, the snapshot becomes outdated, and lookups in this snapshot fail.
+/// The snapshot of the tables that lookups read. A catch-up adds new records to the snapshot; any other change replaces
+/// the snapshot. If the memtable is full, the snapshot becomes outdated, and lookups in this snapshot fail.
 pub type TableSnapshot = SnapshotOf<TablesContent>;
 
-/// The tables and the memtable of a snapshot.
+/// A snapshot's tables and memtable.
 #[derive(Default)]
 pub struct TablesContent {
     pub tables: Vec<TableCount>,
@@ -49,7 +49,8 @@ pub fn counts_of(record: Option<&Record<'_>>) -> [i64; 2] {
 }
 
 impl TableCount {
-    /// Copies the counts from the table's row. The caller adds the memtable's records later.
+    /// Copies the counts from the table's row, which counts only records in segments. The caller adds the memtable's
+    /// records later.
     pub fn new(row: TableRow) -> Self {
         Self {
             entries: AtomicI64::new(row.entries),
@@ -81,8 +82,9 @@ impl TablesContent {
 }
 
 impl TableSnapshot {
-    /// Returns the change sequence of the snapshot, and the sequence of the last change to its manifest. If the
-    /// database contains a newer manifest, all state must be reloaded.
+    /// Returns the snapshot's change sequence, and the sequence of the last change to its manifest (the list of
+    /// segments). If the database has a newer manifest, the reader must reload everything instead of only the newer
+    /// rows.
     pub fn since(&self) -> (Sequence, Sequence) {
         (self.sequence(), self.open.manifest.changed)
     }
@@ -92,7 +94,7 @@ impl TableSnapshot {
         self.tables.iter().find(|count| count.row.id == table)
     }
 
-    /// Returns the total number of entries and bytes of all tables.
+    /// Returns the total number of entries and bytes in all tables.
     pub fn total(&self) -> [i64; 2] {
         self.tables.iter().fold([0; 2], |sum, table| {
             let counts = table.counts();
@@ -100,7 +102,8 @@ impl TableSnapshot {
         })
     }
 
-    /// Returns whether the snapshot is unusable, because it is outdated, or because a segment is missing or damaged.
+    /// Returns whether lookups cannot use the snapshot, because it is outdated, or because a segment is missing or
+    /// damaged.
     #[inline]
     pub fn is_lost(&self) -> bool {
         self.is_outdated() || self.open.are_lost()
@@ -111,8 +114,8 @@ impl TableSnapshot {
         self.push(to_record(row, false));
     }
 
-    /// Adds a record to the memtable, unless the snapshot already contains the record or the table was cleared. Only
-    /// one thread may call this method at a time.
+    /// Adds a record to the memtable, unless the snapshot already contains the record or the table was cleared. If the
+    /// memtable is full, marks the snapshot as outdated. Only one thread may call this method at a time.
     pub fn push(&self, record: OwnedRecord) {
         let Some(table) = self.table(record.table) else {
             return;
@@ -133,7 +136,7 @@ impl TableSnapshot {
     }
 
     /// Prefetches the memory that a lookup of `hash` needs, and looks up the hash in the oldest segment, which is the
-    /// largest. [`TableSnapshot::read_state_file`] needs the result.
+    /// largest. Pass the result to [`TableSnapshot::find`].
     #[inline]
     pub fn prefetch_first(&self, hash: u64) -> FirstRecord {
         self.open.segments.first(hash)
@@ -157,7 +160,8 @@ impl TableSnapshot {
         self.open.segments.find(key, hash, first)
     }
 
-    /// Returns the first name after `after`, even if the entry was removed; `None` after the last name.
+    /// Returns the table's first name after `after` in byte order, even if the entry was removed; `None` after the last
+    /// name.
     pub fn next_name(&self, table: TableId, after: Option<&[u8]>) -> Result<Option<&[u8]>, SegmentsLost> {
         if self.is_lost() {
             return Err(SegmentsLost);
@@ -170,11 +174,13 @@ impl TableSnapshot {
                 next = Some(name);
             }
         };
+        // The memtable's names are in the order of the writes, so compare all of them.
         for record in self.memtable.records() {
             if record.table == table && is_after(&record.name) {
                 consider(&record.name);
             }
         }
+        // A segment is sorted, so its first name after `after` is enough.
         for segment in self.open.segments.list() {
             let mut cursor = segment.seek((table, after.unwrap_or_default())).map_err(set_lost)?;
             while let Some((record, next_cursor)) = segment.next(cursor).map_err(set_lost)? {
@@ -182,6 +188,7 @@ impl TableSnapshot {
                     consider(record.name);
                     break;
                 }
+                // The segment has no later name in this table.
                 if record.key() > (table, after.unwrap_or_default()) && record.table != table {
                     break;
                 }
@@ -207,7 +214,7 @@ pub fn to_record(row: RecordRow, is_path: bool) -> OwnedRecord {
     }
 }
 
-/// Returns whether a value has expired.
+/// Returns whether a value has expired. Reads the clock with `now_ms` only if the value has an expiry time.
 #[inline]
 pub fn has_expired(stored: &StoredValue<'_>, now_ms: impl FnOnce() -> i64) -> bool {
     stored.expires_ms.is_some_and(|ms| ms <= now_ms())

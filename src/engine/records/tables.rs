@@ -1,4 +1,4 @@
-//! The tables of a store, with a snapshot that lookups read.
+//! A store's tables, with a snapshot that lookups read.
 
 use std::panic::RefUnwindSafe;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ pub const LONGEST_NAME: usize = 1 << 20;
 /// Maximum length of a value in bytes. SQLite limits a row, with its name, to 1,000,000,000 bytes.
 pub const MAX_VALUE_BYTES: usize = 900_000_000;
 
-/// The tables of a store. Usable from any thread. Calls have no deadline.
+/// A store's tables. Any thread can use them. Calls have no deadline.
 pub struct Tables {
     pub(super) store: Arc<Store>,
     pub(super) records: Arc<Records>,
@@ -54,7 +54,7 @@ impl Default for TableLimits {
 impl RefUnwindSafe for Tables {}
 
 impl Tables {
-    /// Opens the tables of a store. A fork waits until no thread is updating the snapshot.
+    /// Opens a store's tables. A fork waits until no thread is updating the snapshot.
     pub(crate) fn new(store: Arc<Store>, records: Arc<Records>, clock: Arc<dyn Clock>) -> Arc<Self> {
         let tables = Arc::new(Self {
             snapshot: Current::new(Arc::clone(&store)),
@@ -74,7 +74,8 @@ impl Tables {
         self.query(|snapshot| Ok(entry_count(snapshot.total())))
     }
 
-    /// Returns the result of `find` for a current snapshot. Rebuilds missing or damaged segments first.
+    /// Returns the result of `find` for a current snapshot. If a segment is missing or damaged, rebuilds the segments,
+    /// and calls `find` again.
     pub(super) fn query<T>(&self, find: impl Fn(&TableSnapshot) -> std::result::Result<T, SegmentsLost>) -> Result<T> {
         self.retry(|| {
             let snapshot = self.catch_up()?;
@@ -88,8 +89,8 @@ impl Tables {
         })
     }
 
-    /// Calls `attempt` until the result is not `None`, at most [`MAX_RETRIES`] times. `attempt` returns `None` after it
-    /// repaired a segment, or if another write replaced the value.
+    /// Calls `attempt` until the result is not `None`, at most [`MAX_RETRIES`] times, and then fails. `attempt` returns
+    /// `None` after it repaired a segment, or if another write replaced the value.
     pub(super) fn retry<T>(&self, mut attempt: impl FnMut() -> Result<Option<T>>) -> Result<T> {
         for _ in 0..MAX_RETRIES {
             if let Some(result) = attempt()? {
@@ -115,8 +116,8 @@ impl Tables {
         self.reload()
     }
 
-    /// Returns a current snapshot and the result of `look`; `None` instead of waiting: see
-    /// [`Current::try_read_current`].
+    /// Returns a current snapshot, and the result of `look` for this snapshot; `None` if the caller would have to wait.
+    /// `look` runs before the check that the snapshot is current, so that memory prefetches overlap with the check.
     #[inline]
     pub(super) fn current<B>(&self, look: impl Fn(&TableSnapshot) -> B) -> Option<(Guard<'_, TableSnapshot>, B)> {
         self.snapshot.try_read_current(look, || self.catch_up_locked(false))
@@ -128,8 +129,8 @@ impl Tables {
         self.snapshot.read_settled(is_current, || self.catch_up_locked(true))
     }
 
-    /// Reads the commits since the snapshot. The caller must have locked `catching_up`. If not `patient`, fails rather
-    /// than wait long for the database.
+    /// Reads the commits since the snapshot. The caller must have locked `snapshot.catching_up`. If not `patient`,
+    /// fails rather than wait long for the database.
     ///
     /// A state with a manifest is complete and replaces the snapshot. A state without a manifest contains only rows to
     /// add to the snapshot.
@@ -153,7 +154,7 @@ impl Tables {
         Ok(())
     }
 
-    /// Reloads all state from the database. The caller must have locked `catching_up`.
+    /// Reloads all state from the database. The caller must have locked `snapshot.catching_up`.
     pub(super) fn reload(&self) -> Result<()> {
         self.snapshot.read().set_outdated();
         self.catch_up_locked(true)
@@ -175,6 +176,7 @@ impl Tables {
         let merged = manifest.merged;
         let open = self.records.open(incarnation, manifest);
         let snapshot = SnapshotOf::after(previous, sequence, open, TablesContent::new(tables));
+        // The segments contain all rows up to the change sequence `merged`.
         for row in rows {
             if row.id > last_row(merged) {
                 snapshot.apply(row);
@@ -184,7 +186,8 @@ impl Tables {
     }
 }
 
-/// Returns the number of entries from a pair of counts, which can be negative while another thread changes them.
+/// Returns the number of entries in a pair of counts. The number can be negative while another thread changes the
+/// counts; the result is then 0.
 pub(super) fn entry_count([entries, _bytes]: [i64; 2]) -> u64 {
     u64::try_from(entries).unwrap_or(0)
 }
@@ -195,7 +198,8 @@ impl ForkAware for Tables {
         vec![Box::new(lock_for_fork(&self, |tables| &tables.snapshot.catching_up))]
     }
 
-    /// Releases the snapshot readers of the parent's other threads in the child, which has only one thread.
+    /// In the child, forgets which snapshots the parent's other threads were reading, because these threads do not
+    /// exist there.
     fn after(&self, side: &Side) {
         if let Side::Child(alone) = side {
             self.snapshot.after_fork(alone);

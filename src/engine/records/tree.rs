@@ -1,4 +1,4 @@
-//! The open segments of confirmed matches and tables, which all readers of a store share.
+//! The open segments that contain confirmed matches and tables. All readers of a store share them.
 
 use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex};
@@ -13,7 +13,7 @@ use crate::platform::map::MapMode;
 use crate::platform::mutex::try_lock;
 use crate::platform::swap::SwapCell;
 
-/// The records of a store: the log and its segments. Usable from any thread.
+/// A store's records: the log and its segments. Any thread can use them.
 pub struct Records {
     pub(super) store: Arc<Store>,
     mode: MapMode,
@@ -22,19 +22,19 @@ pub struct Records {
     open: SwapCell<Arc<OpenSegments>>,
     /// Running merges, with the smallest and newest segments last. Each write advances the last merge.
     pub(super) merging: Mutex<Vec<SlicedMerge>>,
-    /// Number of calls to [`Records::flush_removals`].
+    /// Number of calls to [`Records::flush_removals`], of which only some count the log's rows.
     pub(super) flush_checks: AtomicU32,
-    /// Number of flushes by this process.
+    /// Number of flushes by this process, of which only some sweep old files.
     pub(super) flushes: AtomicU32,
-    /// Incarnation and change sequence of this process's last write, and the number of unmerged records after that
-    /// write. Locked only while the database's write lock is held, so never during a fork.
+    /// Incarnation and change sequence of this process's last write, and the number of rows that were in no segment
+    /// after that write. Locked only while this thread holds the database's write lock, so never during a fork.
     pub(super) unmerged: Mutex<Option<(Incarnation, Sequence, usize)>>,
     /// Locked while a thread rebuilds segments.
     pub(super) rebuilding: Mutex<()>,
 }
 
 impl Records {
-    /// Opens the records of a store. `no_mmap`: whether to read segments into memory instead of mapping them.
+    /// Opens a store's records. `no_mmap`: whether to read segments into memory instead of mapping them.
     /// `matches_limit`: the maximum total size of all confirmed matches in bytes.
     pub(crate) fn new(store: Arc<Store>, no_mmap: bool, matches_limit: u64) -> Arc<Self> {
         let mode = store.folder().map_mode(no_mmap);
@@ -74,7 +74,8 @@ impl Records {
         open
     }
 
-    /// Opens all segments in a manifest. If a segment is unusable, returns an empty list that is marked as lost.
+    /// Opens all segments in a manifest. If a segment is missing or damaged, returns an empty list that is marked as
+    /// lost. `previous`: the open segments to reuse.
     fn open_segments(
         &self,
         previous: &OpenSegments,
@@ -91,7 +92,8 @@ impl Records {
         }))
     }
 
-    /// Opens a segment of the manifest, unless it is already open. Returns `None` if the segment is unusable.
+    /// Returns a segment of the manifest: from `previous` if it is already open there, otherwise from its file. Returns
+    /// `None` if the file is missing or damaged.
     fn open_segment(
         &self,
         named: &NamedSegment,
@@ -126,7 +128,7 @@ impl ForkAware for Records {
         ]
     }
 
-    /// In the child, releases the snapshot readers of the parent's other threads, and abandons the parent's merges.
+    /// In the child, forgets which segments the parent's other threads were reading, and abandons the parent's merges.
     fn after(&self, side: &Side) {
         if let Side::Child(alone) = side {
             self.open.reset_after_fork(alone);

@@ -1,4 +1,5 @@
-//! Writes to tables: appends records to the log, and flushes the log into a segment if many are unmerged.
+//! Writes to tables: appends records to the log, and flushes the log into a segment when many records are in no
+//! segment.
 
 use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
@@ -19,19 +20,20 @@ use crate::platform::deadline::Deadline;
 /// Maximum number of expired entries that one write removes.
 const MAX_EXPIRED: usize = 10;
 
-/// A committed write.
+/// A write that is committed, but is not in the snapshot yet.
 struct CommittedWrite {
     incarnation: Incarnation,
     sequence: Sequence,
     /// Records that the write added.
     records: Vec<OwnedRecord>,
-    /// Whether the snapshot must be reloaded: the manifest or tables changed, or the snapshot lacks other writes.
+    /// Whether the snapshot must be reloaded, because the list of segments or tables has changed, or because the
+    /// snapshot lacks other writes.
     needs_reload: bool,
     /// Whether the write created a segment.
     has_flushed: bool,
 }
 
-/// Records that are newer than the snapshot: from other processes, and then from an unfinished write.
+/// The records that are newer than the snapshot: first records from other processes, then records of the running write.
 pub(super) struct WriteBatch<'b> {
     pub tx: &'b RecordTx<'b>,
     pub base: &'b TableSnapshot,
@@ -44,6 +46,7 @@ pub(super) struct WriteBatch<'b> {
     added: HashMap<TableId, [i64; 2]>,
     /// Tables that this write created, by name.
     new_tables: Vec<(Vec<u8>, TableId)>,
+    /// Tables that this write cleared.
     cleared: HashSet<TableId>,
 }
 
@@ -62,7 +65,8 @@ impl<'b> WriteBatch<'b> {
         }
     }
 
-    /// Returns the newest record with this table and name, from the batch or the snapshot; `None` without a record.
+    /// Returns the newest record with this key (table and name), from the batch or the snapshot; `None` without a
+    /// record. The record can be a removal.
     fn find(&self, key: (TableId, &[u8])) -> std::result::Result<Option<Record<'_>>, SegmentsLost> {
         let hash = record_hash(key.0, key.1);
         if let Some(last) = self.last_of_hash.get(&hash) {
@@ -75,7 +79,8 @@ impl<'b> WriteBatch<'b> {
         self.base.find(key, hash, self.base.prefetch_first(hash))
     }
 
-    /// Adds a record to the batch. `old_counts`: number of entries and bytes of the replaced record.
+    /// Adds a record to the batch, and updates the table's counts. `old_counts`: number of entries (0 or 1) and bytes
+    /// of the record that the new record replaces.
     fn push(&mut self, record: OwnedRecord, old_counts: [i64; 2]) {
         let new_counts = counts_of(Some(&record.borrow()));
         let added = self.added.entry(record.table).or_default();
@@ -89,6 +94,7 @@ impl<'b> WriteBatch<'b> {
     }
 
     /// Appends a value to the log, or a removal if `value` is `None`. Removing a missing entry does nothing.
+    /// `expires_ms`: when the value expires, in Unix ms.
     fn add(
         &mut self,
         table: TableId,
@@ -106,6 +112,7 @@ impl<'b> WriteBatch<'b> {
             name: name.into(),
             row: self.tx.add(table, name, value, expires_ms)?,
             state: value.map(|value| OwnedValue {
+                // A longer value is only in the database.
                 value: (value.len() <= MAX_INLINE).then(|| value.into()),
                 length: value.len() as u64,
                 expires_ms,
@@ -115,7 +122,7 @@ impl<'b> WriteBatch<'b> {
         Ok(())
     }
 
-    /// Returns the id of the table with this name; `None` if the table does not exist.
+    /// Returns the id of the table with this name; `None` if the table does not exist, or if this write has cleared it.
     fn table_id(&self, name: &[u8]) -> Option<TableId> {
         let mut new_tables = self.new_tables.iter().rev();
         let new_id = new_tables.find(|(table, _)| table == name).map(|(_, id)| *id);
@@ -136,7 +143,8 @@ impl<'b> WriteBatch<'b> {
         Ok(id)
     }
 
-    /// Clears a table if it exists.
+    /// Clears a table if it exists. The table's id becomes invalid, so that later writes can delete its rows in small
+    /// steps.
     fn clear_table(&mut self, name: &[u8]) -> std::result::Result<(), WriteError> {
         if let Some(id) = self.table_id(name) {
             self.tx.clear_table(id)?;
@@ -161,7 +169,7 @@ impl<'b> WriteBatch<'b> {
         }
     }
 
-    /// Returns the id of each table after this write, with its number of entries and bytes.
+    /// Returns the id of each table that exists after this write, and the table's number of entries and bytes.
     pub fn tables(&self) -> impl Iterator<Item = (TableId, [i64; 2])> {
         let stored = self.base.tables.iter().map(|table| (table.row.id, table.counts()));
         let new = self.new_tables.iter().map(|(_, id)| (*id, [0; 2]));
@@ -180,7 +188,8 @@ impl<'b> WriteBatch<'b> {
         u64::try_from(bytes).unwrap_or(0)
     }
 
-    /// Removes at most [`MAX_EXPIRED`] expired entries that other writes added.
+    /// Removes at most [`MAX_EXPIRED`] expired entries. Keeps entries of this write, which expire at once if their TTL
+    /// is 0.
     fn remove_expired(&mut self, now_ms: i64) -> std::result::Result<(), WriteError> {
         for row in self.tx.log.expired(now_ms, MAX_EXPIRED)? {
             if !self.is_of_this_write(row.id) {
@@ -190,14 +199,15 @@ impl<'b> WriteBatch<'b> {
         Ok(())
     }
 
-    /// Removes the oldest entries until the total size of all tables is at most `limit` bytes. Entries that were
-    /// written together are removed together. Entries of this write are never removed.
+    /// Removes the oldest entries until the total size of all tables is at most `limit` bytes. Removes all entries of
+    /// one write together, but never entries of the running write.
     fn evict(&mut self, limit: u64) -> std::result::Result<(), WriteError> {
         if self.bytes() <= limit {
             return Ok(());
         }
         let (tx, mut last_write) = (self.tx, None);
         tx.oldest_entries(|row| {
+            // Stop at this write's entries, or when the tables are small enough and the last write is removed.
             let is_of_last_write = last_write == Some(write_of(row.id));
             if self.is_of_this_write(row.id) || !is_of_last_write && self.bytes() <= limit {
                 return Ok(false);
@@ -215,7 +225,8 @@ impl<'b> WriteBatch<'b> {
         row > last_row(Sequence(self.tx.sequence().0 - 1))
     }
 
-    /// Deletes a row of the log, and removes its entry if the row is current. Returns whether an entry was removed.
+    /// Deletes a row from the log. If the row is the newest record of an existing entry, also removes the entry.
+    /// Returns whether an entry was removed.
     fn remove_row(&mut self, row: i64, table: TableId, name: &[u8]) -> std::result::Result<bool, WriteError> {
         let is_current = self.tables().any(|(id, _)| id == table)
             && self.find((table, name))?.is_some_and(|record| record.row == row);
@@ -228,8 +239,8 @@ impl<'b> WriteBatch<'b> {
 }
 
 impl Tables {
-    /// Applies all of `ops` in one transaction. Also removes some expired entries, and the oldest entries if the tables
-    /// exceed the size limit. Entries that were written by one call are removed together.
+    /// Applies all of `ops` in one transaction. Also removes some expired entries and, if the tables exceed the size
+    /// limit, the oldest entries. Removes all entries of one earlier call together.
     ///
     /// # Errors
     /// [`crate::error::Status::InvalidArgument`]; store errors.
@@ -246,6 +257,7 @@ impl Tables {
             // The catch-up before the write transaction leaves little to read in the transaction.
             drop(self.catch_up()?);
             let Ok(committed) = self.write_once(ops, terms)? else {
+                // A segment is missing or damaged, so this attempt changed nothing.
                 self.rebuild(self.catch_up()?)?;
                 return Ok(None);
             };
@@ -264,12 +276,14 @@ impl Tables {
         Ok(())
     }
 
-    /// Applies `ops` in one transaction. The inner error means that segments must be rebuilt first.
+    /// Applies `ops` in one transaction. The inner error means that nothing was written, and that segments must be
+    /// rebuilt first.
     fn write_once(
         &self,
         ops: &[Op<'_>],
         terms: &TableLimits,
     ) -> Result<std::result::Result<CommittedWrite, SegmentsLost>> {
+        // The closure can return only an SQLite error, so `lost` carries the other kind of error out of it.
         let lost = Cell::new(None);
         let result = RecordRows(&self.store).write_records(Deadline::NONE, |tx| {
             self.write_in(tx, ops, terms).map_err(|stopped| match stopped {
@@ -283,8 +297,8 @@ impl Tables {
         lost.get().map_or(result.map(Ok), |lost| Ok(Err(lost)))
     }
 
-    /// Applies `ops` in a running transaction. Reads other writes first; afterwards evicts old entries, and flushes the
-    /// log if it has many unmerged records.
+    /// Applies `ops` in a running transaction. Reads other writes first. Afterwards evicts old entries, and flushes the
+    /// log if many of its records are in no segment.
     fn write_in(
         &self,
         tx: &RecordTx<'_>,
@@ -310,12 +324,14 @@ impl Tables {
         if base.is_lost() {
             return Err(WriteError::SegmentsLost);
         }
+        // Add the other processes' records first, so that the changes see them.
         let mut batch = WriteBatch::new(tx, base);
         for row in newer_rows {
             let counts = counts_of(batch.find((row.table, &row.name))?.as_ref());
             batch.push(to_record(row, false), counts);
         }
         batch.first_new = batch.records.len();
+        // Apply this write's changes, and make room for them.
         let now_ms = self.clock.now_ms();
         let expires_ms = expiry(terms.ttl, now_ms);
         for op in ops {
@@ -323,6 +339,7 @@ impl Tables {
         }
         batch.remove_expired(now_ms)?;
         batch.evict(terms.limit.unwrap_or(u64::MAX))?;
+        // Flush the log, so that readers need not read too many of its rows.
         let must_flush = self.records.must_flush(tx, batch.records.len() - batch.first_new)?;
         if must_flush {
             self.records.flush(tx)?;
@@ -337,7 +354,7 @@ impl Tables {
         })
     }
 
-    /// Adds a committed write to the snapshot, and advances the running merge.
+    /// Adds a committed write to the snapshot, and continues the running merge of segments.
     fn publish(&self, committed: CommittedWrite) {
         let count = committed.records.len();
         if committed.needs_reload {

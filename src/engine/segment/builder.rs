@@ -1,6 +1,6 @@
 //! Builds a listing's segment: writes the records as items arrive, and the tables at the end.
 //!
-//! Records go directly to the file. The input of the tables is sorted in temporary files. As a result, a segment of any
+//! The builder writes records directly to the file, and sorts the tables' input in temporary files. So a segment of any
 //! size needs the same amount of memory, except for its shows.
 
 use std::collections::HashMap;
@@ -29,7 +29,6 @@ use crate::platform::bytes::str_eq;
 pub struct ListingMeta {
     /// The library's uuid, at most 255 bytes.
     pub library: String,
-    /// The listing's generation.
     pub generation: u64,
     /// The change sequence up to which the segment contains all changes.
     pub sequence: u64,
@@ -42,7 +41,6 @@ pub struct ListingMeta {
 pub struct ListingInfo {
     /// Size of the file in bytes.
     pub bytes: u64,
-    /// Number of items.
     pub items: u64,
     /// Number of listed paths, excluding mapped paths.
     pub parts: u64,
@@ -62,18 +60,18 @@ pub struct ListingBuilder {
     /// Normal forms of listed paths, for the folder order.
     listed: KeySorter,
     mapped: KeySorter,
-    /// Shows and seasons, by the hash of their records. After a hash collision, a record is written again for each
-    /// item.
+    /// Records of shows and seasons, each with its number, by the records' hashes. After a hash collision, a record is
+    /// written again for each item.
     shows: HashMap<u64, (u32, Box<[u8]>)>,
     /// Total size of the records in `shows`, in bytes.
     show_bytes: usize,
-    /// The first record for each rating key of a show or season, by the hash of the rating key.
+    /// The first record for each rating key of a show or season, by the key's hash. It identifies the show or season.
     owners: HashMap<u64, u32>,
     /// The strings of the previous item's show and season, and their records.
     parents: Option<([String; 6], ParentRecords)>,
     items: u64,
     parts: u64,
-    /// Digest of all items; see [`content_digest`].
+    /// Sum of the items' digests.
     content: u64,
     /// Hashes of the rating keys, in listing order.
     pub key_hashes: Vec<u64>,
@@ -83,7 +81,7 @@ pub struct ListingBuilder {
     failed: Option<io::Error>,
 }
 
-/// The records of an item's show and season. The owners are the first records with the same rating keys, or 0.
+/// The records of an item's show and season. An owner is the first record with the same rating key, or 0.
 #[derive(Clone, Copy)]
 struct ParentRecords {
     show: Option<u32>,
@@ -95,17 +93,17 @@ struct ParentRecords {
 /// Maximum size of an item without its strings, in bytes.
 const MAX_ITEM_OVERHEAD: usize = 4096;
 
-/// Memory limit for shows, in bytes. Beyond this limit, each further show is written again for every item.
+/// Memory limit for shows, in bytes. Beyond this limit, the builder writes each further show again for every item.
 const MAX_SHOW_BYTES: usize = 16 << 20;
 
-/// Number of items after which the memory of the sorters is full.
+/// Number of items after which the sorters' memory is full.
 const ITEMS_PER_RUN: u64 = 40_000;
 
 /// Number of paths above which a separate thread builds the folder order.
 const THREAD_THRESHOLD: usize = if cfg!(test) { 1 << 8 } else { 1 << 15 };
 
 impl ListingBuilder {
-    /// Creates a builder with a temporary file beside `path`. A later sweep removes an abandoned file.
+    /// Creates a builder with a temporary file beside `path`. After a crash, plexindex later removes the file.
     #[must_use]
     pub fn new(meta: ListingMeta, path: &Path) -> Self {
         Self {
@@ -129,8 +127,8 @@ impl ListingBuilder {
         }
     }
 
-    /// Checks that there is enough memory for one sort run (about 512 bytes per item), and frees the memory again.
-    /// Without this check, a later allocation would usually abort the host.
+    /// Checks that there is enough memory to sort `items` items (about 512 bytes per item in memory at once), and frees
+    /// the memory again. Without this check, a later allocation would usually abort the host.
     ///
     /// # Errors
     /// Fails with [`crate::error::Status::Store`] if there is too little memory.
@@ -147,8 +145,8 @@ impl ListingBuilder {
         self.push_with_sequence(item, 0);
     }
 
-    /// Adds an item. `added_sequence` is the change sequence at which the item was added after the listing; 0 if it
-    /// came with the listing.
+    /// Adds an item with all its files. `added_sequence` is the change sequence at which the item was added after the
+    /// listing; 0 if it came with the listing.
     pub fn push_with_sequence(&mut self, item: &Item, added_sequence: u64) {
         let bytes = item
             .string_fields()
@@ -160,19 +158,18 @@ impl ListingBuilder {
         self.run_step(|segment| segment.put_item(item, added_sequence, bytes));
     }
 
-    /// Returns the number of items.
     #[must_use]
     pub fn items(&self) -> u64 {
         self.items
     }
 
-    /// Returns a digest of all items. Segments with the same items, in any order, have the same digest.
+    /// Returns a digest of all items so far. Segments with the same items, in any order, have the same digest.
     #[must_use]
     pub fn content(&self) -> u64 {
         self.content
     }
 
-    /// Runs a step and keeps its error, unless an earlier step has failed.
+    /// Runs `work`, unless an earlier step has failed. `finish` later returns the first error.
     fn run_step(&mut self, work: impl FnOnce(&mut Self) -> io::Result<()>) {
         if self.failed.is_none() {
             self.failed = work(self).err();
@@ -180,9 +177,9 @@ impl ListingBuilder {
     }
 
     /// Reserves memory for one more item, because a failed allocation would abort the host. `paths` is the item's
-    /// number of files, and `texts` the size of the item's strings in bytes.
+    /// number of files, and `texts` is the total size of its strings in bytes.
     fn reserve(&mut self, paths: usize, texts: usize) -> io::Result<()> {
-        // Each file can have a listed entry and a mapped entry.
+        // Each file can have a listed and a mapped entry: up to 64 bytes of numbers, and several copies of the path.
         let entries = 2 * paths + 1;
         self.records
             .buffer_for(MAX_ITEM_OVERHEAD + entries * 64 + texts.saturating_mul(8))?;
@@ -191,13 +188,14 @@ impl ListingBuilder {
         room.map_err(|_| io::ErrorKind::OutOfMemory.into())
     }
 
-    /// Appends an item with its entries, and adds it to the tables. `texts` is the size of the item's strings in bytes.
+    /// Appends an item with its entries, and adds it to the tables. `texts` is the total size of its strings in bytes.
     fn put_item(&mut self, item: &Item, added_sequence: u64, texts: usize) -> io::Result<()> {
         self.reserve(item.parts.len(), texts)?;
         let parents = self.write_parents(item)?;
         let first = self.align()?;
         let path = IndexedPath::new(
             first,
+            // The paths of an item with several files share this number, so that folder contents count the item once.
             if item.parts.len() > 1 { first } else { 0 },
             parents.show_owner,
             match parents.season_owner {
@@ -224,7 +222,8 @@ impl ListingBuilder {
         self.records.flush_pieces()
     }
 
-    /// Appends the item's first entry. If the path contains the title, returns the distance from the title to the item.
+    /// Appends the item's first entry. If the path contains the title, returns the distance from the title to the item,
+    /// which the item stores instead of the title.
     fn put_first_entry(&mut self, item: &Item, path: IndexedPath) -> io::Result<Option<usize>> {
         let Some(listed) = item.parts.first().map(String::as_bytes) else {
             let out = self.records.buffer_for(0)?;
@@ -236,7 +235,7 @@ impl ListingBuilder {
         Ok(offset.map(|offset| self.records.position() - (begin + offset)))
     }
 
-    /// Appends the entries of the item's further files, then the entries of all mapped paths. Readers expect these
+    /// Appends the entries of the item's further files, and then the entries of all mapped paths. Readers expect these
     /// entries directly after the item.
     fn put_further_entries(&mut self, item: &Item, first: IndexedPath) -> io::Result<()> {
         let mut mapped = Vec::new();
@@ -256,7 +255,7 @@ impl ListingBuilder {
     }
 
     /// Writes the segment to a temporary file and renames it to `path`. `name_mac` is the keyed hash of the segment's
-    /// name.
+    /// name, by which readers detect a renamed file.
     ///
     /// The file is not synced: after a system crash, checksums reveal damage, and plexindex fetches the listing again.
     ///
@@ -271,7 +270,7 @@ impl ListingBuilder {
         cannot_write(written, path)
     }
 
-    /// Does the work of [`Self::finish`], except for the renaming. If an allocation fails, the error suggests a remedy.
+    /// Writes the segment to a temporary file. If an allocation fails, the error suggests a remedy.
     fn write(self, name_mac: u64) -> io::Result<(TemporaryFile, ListingInfo)> {
         let items = self.items;
         self.write_all(name_mac).map_err(|error| match error.kind() {
@@ -301,7 +300,7 @@ impl ListingBuilder {
             ..SegmentHeader::default()
         };
         head.records = body.end_part(BLOCK, 1)?;
-
+        // Build the folder order, on another thread if there are many paths, while this thread writes the tables.
         let (listed, mapped) = (self.listed, self.mapped);
         let mut folder_order = FolderOrderBuilder::new(&place);
         let add_folders = move || {
@@ -318,7 +317,7 @@ impl ListingBuilder {
             Ok(hash_twins)
         })?;
         head.order = folder_order.finish(&mut body)?;
-
+        // Flag the entries that share the upper half of a hash, so that lookups of other entries can stop at once.
         mark_twins(hash_twins, &mut body)?;
         let out = body.finish(&mut head)?;
         let info = ListingInfo {
@@ -336,14 +335,16 @@ impl ListingBuilder {
         u32::try_from(self.records.position() / 4).map_err(|_| too_large())
     }
 
-    /// Appends a listed entry to the aligned records, and adds it to the tables. Returns the offset of its path.
+    /// Appends a listed entry to the aligned records, and adds it to the tables. `place` contains the numbers of the
+    /// entry, its item, show and season. Returns the offset of the path.
     fn put_listed_entry(&mut self, path: &[u8], flags: u8, place: IndexedPath) -> io::Result<usize> {
         self.parts += 1;
-        // The entry of a further file refers to the first entry of its item.
+        // The entry of a further file refers to its item's first entry.
         let target = if flags & FIRST == 0 { place.item } else { place.entry };
         self.put_path(path, flags, target, place.entry, |segment, form| {
             segment.listed.push(form, place.to_numbers())?;
             match name_table::name_hash(form) {
+                // The name table's order depends only on the upper half of this hash.
                 Some(hash) => segment.names.push(hash & !0xFFFF_FFFF, place.entry),
                 None => Ok(()),
             }
@@ -358,8 +359,8 @@ impl ListingBuilder {
         put.map(drop)
     }
 
-    /// Appends an entry to the records and the path table. Passes the normal form to `with_form`. Returns the path's
-    /// offset.
+    /// Appends an entry, which refers to the entry `target`, to the records and the path table. Passes the normal form
+    /// to `with_form`. Returns the offset of the path.
     fn put_path(
         &mut self,
         path: &[u8],
@@ -369,6 +370,7 @@ impl ListingBuilder {
         with_form: impl FnOnce(&mut Self, &[u8]) -> io::Result<()>,
     ) -> io::Result<usize> {
         NormalPath::with(path, |normal| {
+            // Store the normal form only if readers cannot derive it from the path.
             let form = if !normal.is_utf8() || (!path.is_ascii() && normal.form() == path) {
                 FORM_RAW
             } else if !path.is_ascii() || !PathShape::of(path).keeps_length() {
@@ -383,6 +385,7 @@ impl ListingBuilder {
             let before = tail.len();
             let path_at = record::put_entry(tail, flags | form, target, path, normal.form());
             self.paths.push(normal.hash(), number)?;
+            // If the normal form is stored, lookups also find the path by the hash of its spelling.
             if let Some(spelled) = Spelling::hash_of(path).filter(|_| form == FORM_STORED)
                 && hash_table::upper(spelled) != hash_table::upper(normal.hash())
             {
@@ -393,8 +396,8 @@ impl ListingBuilder {
         })
     }
 
-    /// Returns the first record with this rating key of a show or season, which is `record` if the key is new. Returns
-    /// 0 if the key is empty or there is no record.
+    /// Returns the first record of the show or season with this rating key, which is `record` if the key is new; 0 if
+    /// the key is empty or `record` is `None`. The folder order identifies the show or season by this record.
     fn first_record_with_key(&mut self, rating_key: &str, record: Option<u32>) -> u32 {
         match record {
             Some(record) if !rating_key.is_empty() => {
@@ -434,8 +437,7 @@ impl ListingBuilder {
         self.put_shared(|out| record::put_show(out, item)).map(Some)
     }
 
-    /// Returns the record of the season or album, and writes it if it is new. `None` if the item has no season or
-    /// album.
+    /// Returns the record of the season or album, and writes it if it is new. `None` if the item has neither.
     fn write_season(&mut self, item: &Item, show: Option<u32>) -> io::Result<Option<u32>> {
         if item.season_title.is_empty() && item.season_rating_key.is_empty() && item.season_guid.is_empty() {
             return Ok(None);
@@ -444,8 +446,8 @@ impl ListingBuilder {
             .map(Some)
     }
 
-    /// Writes a record that several items can share, unless the file contains an equal one. Returns the record's
-    /// number.
+    /// Writes a record that several items can share, unless the builder has already written the same record. Returns
+    /// the number of the new or earlier record.
     fn put_shared(&mut self, put: impl FnOnce(&mut Vec<u8>)) -> io::Result<u32> {
         let number = self.align()?;
         let tail = self.records.buffer_for(0)?;
@@ -468,7 +470,7 @@ impl ListingBuilder {
     }
 }
 
-/// Returns a digest of an item. The sum of all digests does not depend on the order of the items.
+/// Returns a digest of an item. The sum of all digests does not depend on the items' order.
 fn content_digest(item: &Item, buffer: &mut Vec<u8>) -> u64 {
     buffer.clear();
     // Serialization into memory cannot fail.
@@ -478,8 +480,8 @@ fn content_digest(item: &Item, buffer: &mut Vec<u8>) -> u64 {
     xxh3_64(buffer)
 }
 
-/// Returns the offset of the title in the path, if a component begins with the title. `None` for a title of three bytes
-/// or fewer, because a reference to it would take at least as many bytes.
+/// Returns the offset of the title in the path, if a component begins with the title. `None` for a title of up to three
+/// bytes, because a reference to it would not be shorter.
 fn title_offset(path: &[u8], title: &[u8]) -> Option<usize> {
     if title.len() <= 3 {
         return None;
@@ -489,7 +491,7 @@ fn title_offset(path: &[u8], title: &[u8]) -> Option<usize> {
     begins.find(|at| path[*at..].starts_with(title))
 }
 
-/// Returns an error that reports insufficient memory and suggests a remedy.
+/// Returns an error that reports insufficient memory for `items` items, and suggests a remedy.
 fn no_memory(items: u64) -> io::Error {
     io::Error::new(
         io::ErrorKind::OutOfMemory,

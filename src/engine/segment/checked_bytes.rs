@@ -25,7 +25,8 @@ pub struct CheckedBytes {
 }
 
 impl CheckedBytes {
-    /// Verifies the checksum table, on which all later checks rely. On failure, returns the reason.
+    /// Creates a reader for a segment with the decoded header `head`. Verifies the checksum table, on which all later
+    /// checks rely. On failure, returns the reason.
     pub fn new(bytes: FileBytes, head: &SegmentHeader) -> Result<Self, &'static str> {
         let sums = usize::try_from(head.checksums.at).map_err(|_| "the file is too large")?;
         let blocks = sums.div_ceil(BLOCK);
@@ -49,11 +50,11 @@ impl CheckedBytes {
         })
     }
 
-    /// Returns `length` bytes at the offset `at` after verifying their blocks.
+    /// Returns `length` bytes at the offset `at`. The first read of a block verifies the block's checksum.
     #[inline]
     pub fn slice(&self, at: usize, length: usize) -> ReadResult<&[u8]> {
         let end = at.wrapping_add(length);
-        // This function reads only the bytes before the checksum table.
+        // If the addition has overflowed, `at` exceeds `end`. The data ends where the checksum table begins.
         if at > end || end > self.sums {
             return Err(self.mark_damaged());
         }
@@ -92,7 +93,7 @@ impl CheckedBytes {
             .try_for_each(|block| self.verify(block))
     }
 
-    /// Verifies the checksum of a block, and marks the block as passed.
+    /// Verifies a block's checksum, and marks the block as passed.
     #[cold]
     #[inline(never)]
     fn verify(&self, block: usize) -> ReadResult<()> {
@@ -101,6 +102,7 @@ impl CheckedBytes {
             return Ok(());
         }
         let end = (block * BLOCK + BLOCK).min(self.sums);
+        // The table has no element for block 0, the header.
         let sum = u64_at(&self.bytes, self.sums + (block - 1) * 8);
         if xxh3_64(&self.bytes[block * BLOCK..end]) != sum {
             return Err(self.mark_damaged());
@@ -109,13 +111,14 @@ impl CheckedBytes {
         Ok(())
     }
 
-    /// Marks the segment as broken, and returns the error for the caller.
+    /// Marks the segment as broken, and returns the error for the caller to return.
     #[cold]
     pub fn mark_damaged(&self) -> Damaged {
         self.broken.store(true, Ordering::Relaxed);
         Damaged
     }
 
+    /// Returns whether a check has failed since the segment was opened.
     #[inline]
     pub fn is_broken(&self) -> bool {
         self.broken.load(Ordering::Relaxed)

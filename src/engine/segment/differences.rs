@@ -4,7 +4,8 @@ use super::checked_bytes::ReadResult;
 use super::read::ListingSegment;
 use super::record::{self, EntryRef, TWIN};
 
-/// An added, changed or removed item: its first entry in each segment that contains the item.
+/// An added, changed or removed item. The numbers are its first entries: in the new segment if added, in the old and in
+/// the new segment if changed, in the old segment if removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Difference {
     Added(u32),
@@ -13,11 +14,11 @@ pub enum Difference {
 }
 
 impl ListingSegment {
-    /// Returns the differences between this older segment and `new`. Returns `None` if more than `max_differences`
-    /// items were added or changed, or if more than `max_differences` items were removed or changed.
+    /// Returns the differences between this older segment and `new`, for the feed. Returns `None` if more than
+    /// `max_differences` items were added or changed, or if more than `max_differences` items were removed or changed.
     ///
-    /// Both segments are read in the order of their items. Servers mostly list items in the same order, so few items
-    /// must be looked up by key.
+    /// Reads both segments in the order of their items. Servers mostly list items in the same order, so this function
+    /// looks up only few items by key.
     ///
     /// # Errors
     /// Fails if one of the segments is damaged, and marks that segment as broken.
@@ -25,6 +26,7 @@ impl ListingSegment {
         let mut found = Vec::new();
         let (mut changed, mut common) = (0, 0);
         let (mut old_offset, mut new_offset) = (self.first_record(), new.first_record());
+        // For each new item, find the old item: usually the next item in the old segment.
         while let Some((entry, end)) = new.next_first(new_offset)? {
             new_offset = end;
             let key = new.key_of(&entry)?;
@@ -50,6 +52,7 @@ impl ListingSegment {
                 }
             }
         }
+        // If the old segment contains further items, find the removed items.
         if common < self.head.items {
             let mut offset = self.first_record();
             while let Some((entry, end)) = self.next_first(offset)? {
@@ -74,7 +77,7 @@ impl ListingSegment {
         }
     }
 
-    /// Returns whether an item equals an item in `new`. `end` and `new_end` are the offsets after the items.
+    /// Returns whether an item equals an item in `new`. `end` and `new_end` are the offsets after the two items.
     fn has_equal_item(
         &self,
         entry: &EntryRef<'_>,
@@ -85,10 +88,11 @@ impl ListingSegment {
     ) -> ReadResult<bool> {
         let (_, extras) = record::item(&self.file, entry.end)?;
         let (_, new_extras) = record::item(&new.file, new_entry.end)?;
-        // If an item has only one file and no show, its bytes contain the whole item.
+        // If an item has only one file and no show, its bytes contain the whole item, so comparing bytes is enough.
         let is_alone =
             |extras: &record::ItemExtras| extras.parent_record == 0 && extras.more == 0 && extras.added_sequence == 0;
         if is_alone(&extras) && is_alone(&new_extras) && entry.flags & !TWIN == new_entry.flags & !TWIN {
+            // Skip the flags byte, because `TWIN` depends on the other entries in the segment.
             let begin = super::layout::offset_of(entry.number) + 1;
             let new_begin = super::layout::offset_of(new_entry.number) + 1;
             let bytes = self.file.slice(begin, end.saturating_sub(begin))?;

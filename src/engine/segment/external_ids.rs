@@ -1,4 +1,4 @@
-//! Packed external ids and GUIDs. An id of a known kind is stored as its kind and number.
+//! Packed external ids and GUIDs. For an id of a known kind, a record contains only the kind and the number.
 //!
 //! The first byte of a packed id encodes the index of its prefix in [`PREFIXES`] and the format of the rest ([`TEXT`]
 //! …).
@@ -25,8 +25,8 @@ const PREFIXES: [&str; 11] = [
 ];
 
 /// Formats in which an id is stored after its prefix. Their numbers are part of the file format. `TEXT` is a string.
-/// `NUMBER` is the count of decimal digits, and the number as a varint. `PLEX` is 24 hexadecimal digits in 12 bytes.
-/// `UUID` is 16 bytes.
+/// `NUMBER` is a number as a varint, after its count of decimal digits, because it can have leading zeros. `PLEX` is 24
+/// hexadecimal digits in 12 bytes. `UUID` is 16 bytes.
 const TEXT: usize = 0;
 const NUMBER: usize = 1;
 const PLEX: usize = 2;
@@ -45,6 +45,7 @@ pub fn put_id(out: &mut Vec<u8>, id: &str) {
     let mut known = PREFIXES.iter().enumerate().skip(1);
     let known = known.find_map(|(at, prefix)| Some((at, id.strip_prefix(prefix)?)));
     let (prefix, rest) = known.unwrap_or((0, id));
+    // The first byte combines the prefix and the format.
     let mut kind = |kind: usize| out.push(u8::try_from(prefix * KINDS + kind).unwrap_or(0));
     if let Some(number) = number(rest) {
         kind(NUMBER);
@@ -62,7 +63,7 @@ pub fn put_id(out: &mut Vec<u8>, id: &str) {
     }
 }
 
-/// Parses a string of decimal digits. `None` for other strings, or if there are more than [`DIGITS`] digits.
+/// Parses a string of decimal digits. Returns `None` for any other string, or if there are more than [`DIGITS`] digits.
 fn number(text: &str) -> Option<u64> {
     if !(1..=DIGITS).contains(&text.len()) {
         return None;
@@ -74,7 +75,7 @@ fn number(text: &str) -> Option<u64> {
     })
 }
 
-/// Parses a UUID with lower-case digits; `None` for other strings.
+/// Parses a UUID with lower-case digits. Returns `None` for any other string.
 fn uuid(text: &str) -> Option<[u8; 16]> {
     let dashes = text.match_indices('-').map(|(at, _)| at);
     (text.len() == 36 && dashes.eq(DASHES)).then(|| from_hex(text.replace('-', "").as_bytes()))?
@@ -85,18 +86,18 @@ fn from_big_endian(bytes: &[u8]) -> u128 {
     bytes.iter().fold(0, |number, byte| number << 8 | u128::from(*byte))
 }
 
-/// Packed strings and ids that remain to be decoded.
+/// Decodes packed strings and ids. Contains the bytes that remain to be decoded.
 pub struct PackedReader<'c>(pub &'c [u8]);
 
 impl<'c> PackedReader<'c> {
-    /// Reads a varint; `None` if it is incomplete.
+    /// Reads a varint; `None` if the varint is incomplete.
     pub fn varint(&mut self) -> Option<u64> {
         let (value, used) = varint(self.0)?;
         self.0 = &self.0[used..];
         Some(value)
     }
 
-    /// Reads the length of a string; `None` if it is incomplete or exceeds [`MAX_TEXT`].
+    /// Reads the length of a string; `None` if the length is incomplete or exceeds [`MAX_TEXT`].
     pub fn length(&mut self) -> Option<usize> {
         usize::try_from(self.varint()?)
             .ok()

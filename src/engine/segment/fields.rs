@@ -1,4 +1,4 @@
-//! A reader for the fields of records, and the packed form of GUIDs.
+//! Reads the fields of records, and packs GUIDs.
 
 use super::checked_bytes::{CheckedBytes, ReadResult};
 use super::layout::{BLOCK, LONGEST_VARINT, put_varint, varint};
@@ -17,7 +17,8 @@ const PREFIXES: [&str; 8] = [
     "plex://album/",
 ];
 
-/// Mask for a GUID's tag in the flags: 0 for no GUID, 1 for a string, otherwise the index in [`PREFIXES`] plus 2.
+/// Mask for the flag bits that contain a GUID's tag: 0 for no GUID, 1 for a string, otherwise the index in [`PREFIXES`]
+/// plus 2.
 pub const GUID: u8 = 7;
 
 /// Appends the length of `bytes` as a varint, and then `bytes`.
@@ -26,7 +27,7 @@ pub fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
-/// Converts bytes of a segment to a string. Marks the segment as broken if they are not UTF-8.
+/// Converts a segment's bytes to a string. If they are not UTF-8, marks the segment as broken and fails.
 #[inline]
 pub fn text<'i>(file: &'i CheckedBytes, bytes: &'i [u8]) -> ReadResult<&'i str> {
     bytes::ascii_fast_str(bytes).ok_or_else(|| file.mark_damaged())
@@ -36,7 +37,7 @@ pub fn text<'i>(file: &'i CheckedBytes, bytes: &'i [u8]) -> ReadResult<&'i str> 
 pub struct RecordReader<'i> {
     pub file: &'i CheckedBytes,
     pub at: usize,
-    /// The verified rest of the block, from which most fields can be read without a further bounds check.
+    /// The verified rest of the block. Most fields can be read from it without a further bounds check.
     here: &'i [u8],
 }
 
@@ -58,7 +59,7 @@ impl<'i> RecordReader<'i> {
         Ok(bytes)
     }
 
-    /// Does the work of [`Self::take`] if the bytes extend beyond the block.
+    /// Returns the next `length` bytes if they extend beyond the block, which is rare.
     #[cold]
     #[inline(never)]
     fn take_beyond(&mut self, length: usize) -> ReadResult<&'i [u8]> {
@@ -88,7 +89,7 @@ impl<'i> RecordReader<'i> {
         }
     }
 
-    /// Does the work of [`Self::varint`] for a varint that has three or more bytes or extends beyond the block.
+    /// Reads a varint that has three or more bytes or extends beyond the block, which is rare.
     #[cold]
     #[inline(never)]
     fn long_varint(&mut self) -> ReadResult<u64> {
@@ -98,21 +99,22 @@ impl<'i> RecordReader<'i> {
         Ok(value)
     }
 
-    /// Reads a length and this number of bytes.
+    /// Reads a length, and then this number of bytes.
     #[inline]
     pub fn bytes(&mut self) -> ReadResult<&'i [u8]> {
         let length = usize::try_from(self.varint()?).map_err(|_| self.file.mark_damaged())?;
         self.take(length)
     }
 
-    /// Reads a length and a string of this length.
+    /// Reads a length, and then a string of this length.
     #[inline]
     pub fn text(&mut self) -> ReadResult<&'i str> {
         let bytes = self.bytes()?;
         text(self.file, bytes)
     }
 
-    /// Reads a GUID with this tag, as [`GUID`] describes.
+    /// Reads a GUID. `tag` says what the record contains: 0 for no GUID, 1 for a string, otherwise 12 bytes after a
+    /// known prefix.
     #[inline]
     pub fn guid(&mut self, tag: u8) -> ReadResult<GuidRef<'i>> {
         match tag {
@@ -130,10 +132,11 @@ impl<'i> RecordReader<'i> {
     }
 }
 
-/// A GUID in the form in which a record stores it.
+/// A GUID in the form in which a record stores it. The record's flags contain the tag.
 pub enum PackedGuid<'g> {
     None,
     Text(&'g str),
+    /// The tag for the prefix, and the 24 hexadecimal digits after it.
     Plex(u8, [u8; 12]),
 }
 
@@ -147,7 +150,7 @@ impl<'g> PackedGuid<'g> {
     }
 
     /// Packs an item's GUID. An item has only three bits for the tag ([`GUID`]), so GUIDs with the last two prefixes
-    /// are not packed but remain strings.
+    /// remain strings.
     pub fn of_item(guid: &'g str) -> Self {
         match Self::of(guid) {
             Self::Plex(tag, _) if tag > GUID => Self::Text(guid),
@@ -163,7 +166,7 @@ impl<'g> PackedGuid<'g> {
         Some(Self::Plex(u8::try_from(prefix + 2).ok()?, id))
     }
 
-    /// Returns the GUID's tag, as [`GUID`] describes.
+    /// Returns the GUID's tag: 0 for no GUID, 1 for a string, otherwise the index in [`PREFIXES`] plus 2.
     pub fn tag(&self) -> u8 {
         match self {
             Self::None => 0,

@@ -1,4 +1,5 @@
-//! Finds the items below a folder in a segment.
+//! Finds the items below a folder in a segment. A position is an index in the folder order, which contains all paths,
+//! sorted by normal form.
 
 use std::ops::{ControlFlow, Range};
 
@@ -7,25 +8,26 @@ use super::read::ListingSegment;
 use super::record::{self, EntryRef, MAPPED, SHOW};
 use crate::matching::{FolderContents, FolderMember, Form, MAX_CANDIDATES, Season};
 
-/// The shows for which an answer has no room, by the number of their record.
+/// The record numbers of the shows for which an answer has no room.
 pub type OmittedShows = Vec<u32>;
 
 impl ListingSegment {
-    /// Returns the range of positions below a folder in the folder order: of mapped paths if `mapped` is true,
-    /// otherwise of listed paths. `folder` is in normal form, without a trailing separator.
+    /// Returns the positions of all paths below a folder: of mapped paths if `mapped` is true, otherwise of listed
+    /// paths. `folder` is in normal form, without a trailing separator.
     #[must_use]
     pub fn below(&self, folder: &[u8], mapped: bool) -> Range<usize> {
         self.order.below(&self.file, folder, mapped).unwrap_or(0..0)
     }
 
-    /// Returns the part of a range whose normal forms are greater than `form`.
+    /// Returns the part of a range whose normal forms are greater than `form`, so that a page of files begins after the
+    /// last file of the previous page.
     #[must_use]
     pub fn range_after(&self, within: &Range<usize>, form: &[u8]) -> Range<usize> {
         let from = self.order.first_after(&self.file, within.clone(), form);
         from.unwrap_or(within.end)..within.end
     }
 
-    /// Returns the entry at this position in the folder order; `None` if the segment is damaged there.
+    /// Returns the entry at this position; `None` if the segment is damaged there.
     #[must_use]
     pub fn entry_at(&self, place: usize) -> Option<EntryRef<'_>> {
         let number = self.order.entry(&self.file, place).ok()?;
@@ -41,10 +43,11 @@ impl ListingSegment {
                 each(&entry);
             }
             let (_, rest) = record::item(&self.file, self.item_offset(&entry)?)?;
+            // First come the further listed entries, whose number the item contains.
             let (mut left, mut end) = (rest.more, rest.ids(&self.file)?.1);
             loop {
                 let at = end.next_multiple_of(4);
-                // The item's listed entries are followed by its mapped entries, a show, another item or the end.
+                // Then come the mapped entries, until a show, another item or the end.
                 if !self.is_in_records(at) || left == 0 && self.file.slice(at, 1)?[0] & (MAPPED | SHOW) != MAPPED {
                     return Ok(());
                 }
@@ -65,8 +68,8 @@ impl ListingSegment {
         Ok(mapped.target == first || self.entry(mapped.target)?.target == first)
     }
 
-    /// Returns the sorted positions in `within` that belong to hidden items. `firsts` are the first entries of these
-    /// items. `within` is the result of [`Self::below`] for `folder` and `mapped`.
+    /// Returns the sorted positions in `within` of hidden items, which the memtable has replaced or removed. `firsts`
+    /// are the first entries of these items. `within` is the result of [`Self::below`] for `folder` and `mapped`.
     pub fn hidden_positions(
         &self,
         firsts: impl Iterator<Item = u32>,
@@ -90,9 +93,9 @@ impl ListingSegment {
         places
     }
 
-    /// Adds the contents of a range of positions to `contents`: file and item counts, one episode of each show, and the
-    /// items without a show. Skips the sorted positions in `hidden`. `components` is the folder's number of components.
-    /// Returns the shows for which the answer has no room, so that the caller does not count them twice.
+    /// Adds the files and items at these positions to `contents`: their counts, one episode of each show, and the items
+    /// without a show. Skips the sorted positions in `hidden`. `components` is the folder's number of components.
+    /// Returns the shows for which the answer has no room, so that the caller does not count them again.
     pub fn add_contents<'i>(
         &'i self,
         within: &Range<usize>,
@@ -102,14 +105,15 @@ impl ListingSegment {
     ) -> OmittedShows {
         let mut others = Vec::new();
         let _damage_is_marked = self.add_contents_of_runs(within, hidden, components, contents, &mut others);
+        // A show can have several runs.
         others.sort_unstable();
         others.dedup();
         contents.total += others.len();
         others
     }
 
-    /// Does the work of [`Self::add_contents`], run by run. Adds the shows for which the answer has no room to
-    /// `others`. A run has the paths of one season, or of items without a show.
+    /// Adds the files and items at these positions to `contents`, run by run. A run has the paths of one season, or of
+    /// items without a show. Adds the shows for which the answer has no room to `others`.
     fn add_contents_of_runs<'i>(
         &'i self,
         within: &Range<usize>,
@@ -118,6 +122,7 @@ impl ListingSegment {
         contents: &mut FolderContents<'i>,
         others: &mut OmittedShows,
     ) -> ReadResult<()> {
+        // A repeat is a further file of an item, so it counts as a file but not as an item.
         let mut repeats = self.order.repeats(&self.file, within, within.start)?;
         repeats.retain(|place| hidden.binary_search(place).is_err());
         let mut shows: Vec<(u32, usize)> = Vec::new();
@@ -130,6 +135,7 @@ impl ListingSegment {
             contents.files += files as u64;
             contents.items += items as u64;
             let is_live = |place: &usize| hidden.binary_search(place).is_err();
+            // Without a show, each item is a member.
             if show == 0 {
                 contents.total += items;
                 let firsts = run.filter(|place| is_live(place) && repeats.binary_search(place).is_err());
@@ -137,7 +143,7 @@ impl ListingSegment {
                     contents.members.push(self.member(place, components, false)?);
                 }
             } else if let Some((_, member_index)) = shows.iter().find(|(known, _)| *known == show) {
-                // If the show is known to have several seasons, reading a further item adds nothing.
+                // The show is already a member. If it is known to have several seasons, a further item adds nothing.
                 if contents.members[*member_index].season.is_some()
                     && let Some(place) = run.clone().find(is_live)
                 {
@@ -145,6 +151,7 @@ impl ListingSegment {
                     contents.members[*member_index].merge_season(season);
                 }
             } else if contents.members.len() < MAX_CANDIDATES {
+                // Add a new show, which one of its episodes represents.
                 if let Some(place) = run.clone().find(is_live) {
                     shows.push((show, contents.members.len()));
                     contents.members.push(self.member(place, components, true)?);
@@ -157,12 +164,14 @@ impl ListingSegment {
         })
     }
 
-    /// Returns the item at a position as a member of a folder. `components` is the folder's number of components.
+    /// Returns the item at a position as a member of a folder. `components` is the folder's number of components. If
+    /// `is_show`, the member represents the item's whole show.
     fn member(&self, place: usize, components: usize, is_show: bool) -> ReadResult<FolderMember<'_>> {
         let number = self.order.entry(&self.file, place)?;
         let entry = self.entry(number)?;
         let (item, rest) = record::item(&self.file, self.item_offset(&entry)?)?;
         let season = record::season(&self.file, rest.parent_record)?.unwrap_or(Season::NONE);
+        // An answer contains the path as the server lists it.
         let path = if entry.is_mapped() {
             self.entry(entry.target)?.path
         } else {
@@ -172,7 +181,8 @@ impl ListingSegment {
         Ok(FolderMember::new(item, season, path, below, is_show))
     }
 
-    /// Returns whether one of these shows has this rating key.
+    /// Returns whether one of these shows, given by their record numbers, has this rating key, so that the caller does
+    /// not count a show twice.
     #[must_use]
     pub fn contains_show_key(&self, shows: &[u32], rating_key: &str) -> bool {
         shows
@@ -182,8 +192,8 @@ impl ListingSegment {
 
     /// Finds the listed folders that have the most last components in common with `folder`, but at least
     /// `min_components`. Skips the folders in which all items are hidden; `hidden` returns the first entry of each
-    /// hidden item. Calls `each` with the number of common components and the folder's normal form. Returns the number
-    /// of folders; 0 if the segment is damaged.
+    /// hidden item, and is called at most once. Calls `each` with the number of common components and the folder's
+    /// normal form. Returns the number of folders; 0 if the segment is damaged.
     pub fn folder_suffix_matches(
         &self,
         folder: Form<'_>,
@@ -207,7 +217,7 @@ impl ListingSegment {
     }
 }
 
-/// Returns how many of these sorted positions are in the range.
+/// Returns how many of these sorted positions are in the range `within`.
 fn count(places: &[usize], within: &Range<usize>) -> usize {
     if places.is_empty() {
         return 0;

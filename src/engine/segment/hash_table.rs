@@ -16,7 +16,7 @@ use super::segment_writer::SegmentWriter;
 /// Percentage of home slots in use. A higher load saves memory but makes searches longer.
 const LOAD_PERCENT: usize = 85;
 
-/// Returns the number of home slots for this number of entries.
+/// Returns the number of home slots for this number of entries. The entries then use [`LOAD_PERCENT`] of these slots.
 pub fn homes(entries: usize) -> usize {
     (entries * 100).div_ceil(LOAD_PERCENT).max(1)
 }
@@ -35,7 +35,7 @@ impl HashTableBuilder {
         }
     }
 
-    /// Writes free slots up to the slot for this entry, and then the entry. Hashes must come in ascending order.
+    /// Writes an entry to its slot, after free slots for the gap before it. Hashes must come in ascending order.
     pub fn put(&mut self, hash: u64, entry: u32, body: &mut SegmentWriter) -> io::Result<()> {
         let slot_index = home_slot(hash, self.homes as u64).max(self.slots_written);
         self.put_free(slot_index, body)?;
@@ -44,7 +44,7 @@ impl HashTableBuilder {
         body.put(&slot.to_le_bytes())
     }
 
-    /// Writes the free slots after the last entry.
+    /// Writes the free slots after the last entry, so that the table has all its home slots.
     pub fn end(mut self, body: &mut SegmentWriter) -> io::Result<()> {
         self.put_free(self.homes, body)
     }
@@ -64,7 +64,7 @@ pub fn upper(hash: u64) -> u32 {
     u32::try_from(hash >> 32).unwrap_or(u32::MAX)
 }
 
-/// Returns the upper half of the hash in a slot, and the entry.
+/// Returns the two halves of a slot: the upper half of the hash, and the entry.
 #[inline]
 fn split_slot(slot: u64) -> [u32; 2] {
     [slot & 0xFFFF_FFFF, slot >> 32].map(|half| u32::try_from(half).unwrap_or(u32::MAX))
@@ -76,13 +76,13 @@ fn home_slot(hash: u64, homes: u64) -> usize {
     usize::try_from((hash >> 32).wrapping_mul(homes) >> 32).unwrap_or(usize::MAX)
 }
 
-/// Returns the number of slots from this offset to the end of its block.
+/// Returns the number of slots between this offset and the end of the block.
 #[inline]
 fn slots_in_block(offset: usize) -> usize {
     (BLOCK - offset % BLOCK) / 8
 }
 
-/// A hash table in a segment.
+/// Reads a hash table in a segment.
 #[derive(Clone, Copy, Debug)]
 pub struct HashTable {
     part: SegmentPart,
@@ -94,14 +94,15 @@ impl HashTable {
         Self { part, homes }
     }
 
-    /// Returns the file offset where the search for this hash begins.
+    /// Returns the file offset where the search for this hash begins, for prefetching.
     #[inline]
     pub fn search_offset(&self, hash: u64) -> usize {
         self.part.element_offset(home_slot(hash, self.homes), 8)
     }
 
     /// Calls `each` in hash order with every entry whose hash is equal to or greater than `hash`, until `each` returns
-    /// `true`. Compares only the upper halves of hashes. The first argument is the upper half of the entry's hash.
+    /// `true`. Compares only the hashes' upper halves. The first argument of `each` is the upper half of the entry's
+    /// hash.
     pub fn for_each_from(
         &self,
         file: &CheckedBytes,
@@ -153,6 +154,7 @@ impl HashTable {
             let in_block = slots_in_block(offset).clamp(1, slots - slot);
             for bytes in file.slice(offset, in_block * 8)?.as_chunks().0 {
                 let [upper_hash, entry] = split_slot(u64::from_le_bytes(*bytes));
+                // Entries with smaller hashes can extend into this slot.
                 if upper_hash < searched && entry != 0 {
                     continue;
                 }

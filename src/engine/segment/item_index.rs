@@ -1,6 +1,6 @@
 //! The index of a listing's items by GUID and title, in a file beside the segment. The first query by GUID or title
 //! builds the index, because most hosts never make such a query. The index is a hash table of GUIDs and folded titles.
-//! Results are candidates, so the caller must compare the items.
+//! Different texts can have the same hash, so the caller must compare the items it finds.
 
 use std::io;
 use std::path::Path;
@@ -23,12 +23,13 @@ pub struct ItemIndex {
 }
 
 impl ItemIndex {
-    /// Opens the index at `path`; `None` if the file is damaged or contains a different `name_mac`.
+    /// Opens the index at `path`; `None` if the file is damaged or belongs to a segment with a different `name_mac`.
     pub fn open(path: &Path, mode: MapMode, name_mac: u64) -> io::Result<Option<Self>> {
         Ok(Self::of(FileBytes::open(path, mode)?, name_mac))
     }
 
-    /// Creates an index from the bytes of its file; `None` if the file is damaged or contains a different `name_mac`.
+    /// Creates an index from its file's bytes; `None` if the file is damaged or belongs to a segment with a different
+    /// `name_mac`.
     fn of(bytes: FileBytes, name_mac: u64) -> Option<Self> {
         let head = SegmentHeader::decode(&bytes).ok();
         let ours = head.filter(|head| head.kind == FileKind::Index && head.name_mac == name_mac);
@@ -40,9 +41,9 @@ impl ItemIndex {
         })
     }
 
-    /// Writes the index to `path`, and opens it through the handle of the written file, because another process may
-    /// evict the library and remove the file at any moment. `hashes` contains the hashes of all GUIDs and folded
-    /// titles, each with the first entry of its item.
+    /// Writes the index to `path`, and opens it through the written file's handle, because another process may evict
+    /// the library and remove the file at any moment. `hashes` contains the hashes of all GUIDs and folded titles, each
+    /// with the first entry of its item. `name_mac` identifies the segment.
     pub fn write(hashes: PairSorter, path: &Path, mode: MapMode, name_mac: u64) -> io::Result<Self> {
         let mut body = SegmentWriter::new(path);
         let mut head = SegmentHeader {
@@ -59,7 +60,7 @@ impl ItemIndex {
     }
 
     /// Returns the first entries of the items with this GUID or folded title, in listing order. The items can include
-    /// false positives.
+    /// false positives, because this function compares only hashes.
     pub fn find(&self, text: &str) -> ReadResult<Vec<u32>> {
         let mut firsts = Vec::new();
         self.table.find(&self.file, Self::hash(text), |first| {

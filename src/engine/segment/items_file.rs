@@ -1,9 +1,9 @@
 //! The items file of an unfinished listing: its pages, one after another, until the listing's segment is complete.
 //!
-//! A page is stored as a frame: length (4 bytes), checksum (8 bytes), and data. The data is the change sequence of the
-//! page's request and the page's items, encoded with `postcard`. A checksum covers its own frame and all earlier
-//! frames. The database stores the offset at which the last page ends. Any bytes after this offset belong to a page
-//! whose write was interrupted.
+//! The file contains each page as a frame: length (4 bytes), checksum (8 bytes), and data. The data is the change
+//! sequence of the page's request and the page's items, encoded with `postcard`. A checksum covers its own frame and
+//! all earlier frames. The database stores the offset at which the last page ends. Any bytes after this offset belong
+//! to a page whose write was interrupted.
 
 use std::io;
 use std::path::Path;
@@ -26,11 +26,12 @@ const FRAME_HEAD: usize = 12;
 pub struct FileEnd {
     /// Offset of the first byte after the last page.
     pub offset: u64,
+    /// Checksum of the last page, which the checksum of the next page includes.
     checksum: u64,
 }
 
 /// Appends a page after `end`, the end of the previous page, and returns the new end. `requested_at` is the change
-/// sequence at which the page was requested.
+/// sequence at which this process requested the page.
 ///
 /// # Errors
 /// Fails with [`crate::error::Status::Store`], or with [`crate::error::Status::StoreFull`] if the disk is full.
@@ -51,7 +52,8 @@ pub fn append_page(path: &Path, end: FileEnd, requested_at: Sequence, items: &[I
     append().map_err(|error| write_error(&format!("cannot write a page to {}: ", path.display()), &error))
 }
 
-/// Passes the pages before `end` to `each` in order, each with the change sequence at which it was requested.
+/// Passes the pages before `end` to `each` in order, each with the change sequence of its request. A fetch that resumes
+/// needs these pages again.
 ///
 /// # Errors
 /// Fails if the operating system cannot read the file, or with [`io::ErrorKind::InvalidData`] if a page is damaged.

@@ -16,13 +16,15 @@ pub enum FileKind {
     Index,
 }
 
-/// Size of the header, and of a block with its own checksum, in bytes.
+/// Size in bytes of the header, and of each block that has its own checksum.
 pub const BLOCK: usize = 4096;
+/// The first bytes of every segment file.
 const MAGIC: [u8; 8] = *b"PLXWARM\0";
 /// Version of the format. If a listing's segment has a different version, plexindex fetches the listing again.
 const VERSION: u32 = 10;
 /// Offset of the header's checksum, which covers all bytes before it.
 const AT_SUM: usize = 504;
+/// Offset of the header's 64-bit numbers.
 const AT_WORDS: usize = 16;
 const AT_KIND: usize = 247;
 /// Offset of the library's uuid: a length byte, then the uuid.
@@ -30,27 +32,29 @@ const AT_UUID: usize = 248;
 /// Maximum length of a uuid in bytes. A uuid from Plex has 36 bytes.
 pub const MAX_UUID: usize = 255;
 
-/// Returns the offset of the entry or record with this number. A number is an offset divided by four. On 32-bit
-/// platforms, a damaged number results in an offset after the end of any file, so that reads fail.
+/// Returns the file offset of the entry or record with this number. A number is an offset divided by four. On 32-bit
+/// platforms, a large number from a damaged segment results in an offset after the end of any file, so that reads fail.
 #[inline]
 pub fn offset_of(number: u32) -> usize {
     (number as usize).saturating_mul(4)
 }
 
-/// Offset and number of elements of a part.
+/// A part of a segment file: its position and length.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SegmentPart {
+    /// File offset of the first element.
     pub at: u64,
-    /// Number of elements.
     pub count: u64,
 }
 
 impl SegmentPart {
+    /// Returns the number of elements; `usize::MAX` if the number does not fit, so that bounds checks fail.
     pub fn len(self) -> usize {
         usize::try_from(self.count).unwrap_or(usize::MAX)
     }
 
-    /// Returns the offset of the element with this index. All elements have `size` bytes. Reads check the bounds.
+    /// Returns the file offset of the element with this index, if each element has `size` bytes. The index may be out
+    /// of bounds: reads check the offset.
     #[inline]
     pub fn element_offset(self, index: usize, size: usize) -> usize {
         let at = usize::try_from(self.at).unwrap_or(usize::MAX);
@@ -62,14 +66,19 @@ impl SegmentPart {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SegmentHeader {
     pub kind: FileKind,
+    /// Tag of the rules for normal forms. A file with a different tag is unusable.
     pub form: u32,
     pub length: u64,
     pub generation: u64,
+    /// The change sequence up to which a listing's segment contains all changes.
     pub sequence: u64,
+    /// Digest of the mappings that translated the mapped paths.
     pub mappings: u64,
+    /// Number of items or records.
     pub items: u64,
+    /// Number of listed paths.
     pub parts: u64,
-    /// A digest of all items, which does not depend on their order.
+    /// A digest of all items, which does not depend on the items' order.
     pub content: u64,
     pub records: SegmentPart,
     /// Slots of the path table, including the slots after the last home slot.
@@ -85,7 +94,8 @@ pub struct SegmentHeader {
     pub checksums: SegmentPart,
     /// Checksum of the checksum table.
     pub checksum_table_hash: u64,
-    /// Keyed hash of the file's name. Each store has its own key.
+    /// Keyed hash of the file's name. Each store has its own key, so plexindex can reject a renamed file or another
+    /// store's file.
     pub name_mac: u64,
     pub uuid: String,
 }
@@ -97,6 +107,7 @@ impl SegmentHeader {
         out[..8].copy_from_slice(&MAGIC);
         out[8..12].copy_from_slice(&VERSION.to_le_bytes());
         out[12..16].copy_from_slice(&self.form.to_le_bytes());
+        // `words` returns mutable references, so it needs a copy.
         let mut words = self.clone();
         for (slot, word) in out[AT_WORDS..].chunks_exact_mut(8).zip(words.words()) {
             slot.copy_from_slice(&word.to_le_bytes());
@@ -116,7 +127,8 @@ impl SegmentHeader {
         out
     }
 
-    /// Decodes the header at the beginning of `file`, and verifies its checksum. On failure, returns the reason.
+    /// Decodes the header at the beginning of `file`, and verifies its checksum. On failure, returns the reason for an
+    /// error message.
     pub fn decode(file: &[u8]) -> Result<Self, &'static str> {
         let head = file.get(..BLOCK).ok_or("the file is too short")?;
         if head[..8] != MAGIC {
@@ -148,7 +160,7 @@ impl SegmentHeader {
         Ok(decoded)
     }
 
-    /// Returns the header's numbers in file order, for reading and writing.
+    /// Returns the header's 64-bit numbers in file order, so that `encode` and `decode` use the same order.
     fn words(&mut self) -> [&mut u64; 25] {
         [
             &mut self.length,
@@ -180,21 +192,24 @@ impl SegmentHeader {
     }
 }
 
-/// Returns the little-endian number at the offset `at`. The caller has checked the bounds.
+/// Returns the little-endian number at the offset `at`. Panics if `bytes` is too short, so the caller checks the
+/// bounds.
 pub fn u32_at(bytes: &[u8], at: usize) -> u32 {
     let mut word = [0; 4];
     word.copy_from_slice(&bytes[at..at + 4]);
     u32::from_le_bytes(word)
 }
 
-/// Returns the little-endian number at the offset `at`. The caller has checked the bounds.
+/// Returns the little-endian number at the offset `at`. Panics if `bytes` is too short, so the caller checks the
+/// bounds.
 pub fn u64_at(bytes: &[u8], at: usize) -> u64 {
     let mut word = [0; 8];
     word.copy_from_slice(&bytes[at..at + 8]);
     u64::from_le_bytes(word)
 }
 
-/// Appends a number as a varint: groups of seven bits, lowest group first.
+/// Appends a number as a varint: groups of seven bits, lowest group first. The upper bit of a byte says that another
+/// byte follows.
 pub fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push(value.to_le_bytes()[0] | 0x80);
@@ -206,10 +221,11 @@ pub fn put_varint(out: &mut Vec<u8>, mut value: u64) {
 /// Maximum length of a varint in bytes.
 pub const LONGEST_VARINT: usize = 10;
 
-/// Returns the number in the varint at the beginning of `bytes`, and the varint's length. `None` for an invalid varint.
+/// Returns the number in the varint at the beginning of `bytes`, and the varint's length; `None` for an invalid varint.
 #[inline]
 pub fn varint(bytes: &[u8]) -> Option<(u64, usize)> {
     let first = *bytes.first()?;
+    // Most varints have one byte.
     if first < 0x80 {
         return Some((u64::from(first), 1));
     }
@@ -223,7 +239,7 @@ pub fn varint(bytes: &[u8]) -> Option<(u64, usize)> {
     None
 }
 
-/// Maps signed numbers to unsigned numbers. Numbers close to zero stay small, so that their varints are short.
+/// Maps 0, -1, 1, -2 … to 0, 1, 2, 3 …, so that signed numbers close to zero have short varints.
 pub fn zigzag(value: i32) -> u64 {
     let value = i64::from(value);
     ((value << 1) ^ (value >> 63)).cast_unsigned()
@@ -235,20 +251,23 @@ pub fn unzigzag(value: u64) -> i32 {
     i32::try_from(value).unwrap_or(0)
 }
 
-/// Mask for the half of a change sequence that match records store. The other half is constant in a store.
+/// Mask for the lower half of a change sequence. Match records store only this half, because the upper half is the same
+/// for all change sequences of a store.
 const LOWER: u64 = 0xFFFF_FFFF;
 
-/// Encodes the value of a match record: the change sequence at which the match was recorded, and the rating key.
+/// Encodes a match record's value: the change sequence at which the match was recorded, and the rating key.
 #[must_use]
 pub fn encode_match(rating_key: &str, recorded_at: Sequence) -> Vec<u8> {
+    // A varint of 32 bits has at most five bytes.
     let mut value = Vec::with_capacity(rating_key.len() + 5);
     put_varint(&mut value, recorded_at.0 & LOWER);
     value.extend_from_slice(rating_key.as_bytes());
     value
 }
 
-/// Decodes the value of a match record: the rating key, and the change sequence at which the match was recorded.
-/// `any_sequence` is any change sequence of the store, and supplies the upper half. `None` if the value is malformed.
+/// Decodes a match record's value: the rating key, and the change sequence at which the match was recorded.
+/// `any_sequence` is any change sequence of the store, and supplies the upper half. Returns `None` if the value is
+/// malformed.
 #[must_use]
 pub fn decode_match(value: &[u8], any_sequence: Sequence) -> Option<(&str, Sequence)> {
     let (recorded_at, length) = varint(value)?;

@@ -1,4 +1,5 @@
-//! The confirmed matches of a library in record segments. The name of such a record is the path as the host passed it.
+//! A library's confirmed matches in record segments. Each match is a record whose name is the path as the host passed
+//! it.
 
 use std::sync::Arc;
 
@@ -8,20 +9,19 @@ use super::record_segments::{RecordSegments, SegmentsLost};
 use crate::matching::NormalPath;
 use crate::model::{Sequence, TableId};
 
-/// Reads the confirmed matches of a library from record segments.
+/// Reads a library's confirmed matches from record segments.
 pub struct Matches {
     segments: Arc<RecordSegments>,
     table: TableId,
-    /// Number of matches.
     pub count: u64,
-    /// Any change sequence of the store, for the upper half that match records omit.
+    /// Any change sequence of the store. Its upper half completes the change sequences in match records.
     any_sequence: Sequence,
 }
 
-/// The position of a confirmed match: the index of its segment, and the number of its record.
+/// A confirmed match's position: the index of its segment, and the number of its record.
 pub type RecordPosition = (usize, u32);
 
-/// The confirmed match of a path, if a fast lookup can determine it.
+/// A path's confirmed match, if a fast lookup can determine it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SingleMatch<'m> {
     /// No match is recorded for the path in any spelling.
@@ -44,20 +44,21 @@ impl Matches {
         }
     }
 
-    /// Returns whether a segment is missing or damaged, so that all segments must be rebuilt.
+    /// Returns whether a segment is missing or damaged. If so, plexindex must rebuild all segments.
     #[inline]
     #[must_use]
     pub fn are_lost(&self) -> bool {
         self.segments.are_lost()
     }
 
-    /// Prefetches the memory for a lookup. `form_hash` is the hash of the path's normal form.
+    /// Prefetches the memory for a lookup of the path whose normal form has this hash.
     #[inline]
     pub fn prefetch(&self, form_hash: u64) {
         self.segments.prefetch(path_hash(self.table, form_hash));
     }
 
-    /// Returns a path's confirmed match if a fast lookup can determine it. `form_hash` is the hash of the normal form.
+    /// Returns a path's confirmed match if a fast lookup can determine it. `form_hash` is the hash of the path's normal
+    /// form.
     #[inline]
     #[must_use]
     pub fn unique_hit(&self, path: &[u8], form_hash: u64) -> SingleMatch<'_> {
@@ -67,6 +68,7 @@ impl Matches {
             .segments
             .for_each_with_hash(path_hash(self.table, form_hash), |_, record| {
                 if record.table == self.table && record.name == path {
+                    // Records come newest first, so the first one is valid.
                     newest = newest.or(Some(record));
                 } else {
                     has_others = true;
@@ -84,7 +86,7 @@ impl Matches {
         }
     }
 
-    /// Returns whether a match is recorded for exactly this path.
+    /// Returns whether exactly this path has a confirmed match.
     ///
     /// # Errors
     /// Fails with [`SegmentsLost`] if a segment is missing or damaged.
@@ -98,9 +100,10 @@ impl Matches {
         })
     }
 
-    /// Calls `each` with the position and the path of every match whose path has this normal form.
+    /// Calls `each` with the position and the path of every match whose path has the same normal form as `path`.
     pub fn for_each_match(&self, path: &NormalPath<'_>, mut each: impl FnMut(RecordPosition, &[u8])) {
         let hash = path_hash(self.table, path.hash());
+        // Only the newest record of a path is valid.
         let is_newest = |record: &Record<'_>| {
             let newest = self.segments.find(record.key(), hash, self.segments.first(hash));
             newest.is_ok_and(|newest| newest.is_some_and(|newest| newest.row == record.row))
@@ -115,7 +118,8 @@ impl Matches {
         });
     }
 
-    /// Calls `each` with all paths that were recorded for an item, even if newer records have replaced them.
+    /// Calls `each` with all paths that a host recorded for an item, even if newer records have replaced these matches.
+    /// The caller checks whether each match is still current.
     pub fn of_item<'m>(&'m self, rating_key: &str, mut each: impl FnMut(&'m [u8])) {
         let hash = record_hash(self.table, rating_key.as_bytes());
         for segment in self.segments.list() {
@@ -130,8 +134,8 @@ impl Matches {
         }
     }
 
-    /// Returns the rating key, the path and the change sequence of the match at a position from
-    /// [`Matches::for_each_match`]. `None` if the segment is damaged.
+    /// Returns the rating key, path and change sequence of the match at a position from [`Matches::for_each_match`];
+    /// `None` if the segment is damaged.
     #[must_use]
     pub fn get(&self, place: RecordPosition) -> Option<(&str, &[u8], Sequence)> {
         let record = self.segments.record(place)?;
@@ -139,7 +143,7 @@ impl Matches {
         Some((rating_key, record.name, recorded_at))
     }
 
-    /// Returns the rating key and the change sequence in the record of a match; `None` if the record is a removal.
+    /// Decodes the rating key and the change sequence in a match record; `None` if the record is a removal or damaged.
     fn read<'m>(&self, record: &Record<'m>) -> Option<(&'m str, Sequence)> {
         decode_match(record.state?.value?, self.any_sequence)
     }

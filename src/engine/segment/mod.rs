@@ -1,8 +1,8 @@
 //! Segments: immutable files, written once and mapped by all processes. A segment contains either the listing of one
 //! library or hosts' records ([`record_segment`]).
 //!
-//! A listing's segment has the following layout. All numbers are little-endian. The number of an entry is its offset
-//! divided by four, so a file can have up to 16 GiB.
+//! A listing's segment has the following layout. All numbers are little-endian. An entry's number is its offset divided
+//! by four, so that 32 bits address up to 16 GiB.
 //!
 //! | part | content |
 //! |---|---|
@@ -65,7 +65,7 @@ use std::path::Path;
 
 use crate::error::Error;
 
-/// Logs that a segment cannot be used. `what` describes the segment in the message.
+/// Logs that the segment at `path` is unusable. The message calls it `what`, such as "a segment".
 pub fn log_unusable(what: &str, path: &Path, error: &Error) {
     // If the file is missing, another process may have replaced the segment after this process read its name.
     let level = if path.exists() {

@@ -1,9 +1,9 @@
 //! The name table: all listed paths, sorted so that paths with the same last components are adjacent.
 //!
-//! Paths are sorted by the upper half of the file name's hash, then by their components, last component first.
-//! Components are compared byte by byte, and shorter paths come first. An element contains this half of the hash and
-//! the number of the entry. A directory contains the index at which each small range of hashes begins, so a short scan
-//! finds a hash. A binary search then compares the components.
+//! The sort order is the upper half of the file name's hash, then the components, last component first. Components are
+//! compared byte by byte, and shorter paths come first. An element contains this half of the hash and the number of the
+//! entry. A directory contains the index at which each small range of hashes begins, so a short scan finds a hash. A
+//! binary search then compares the components.
 
 use std::cmp::Ordering;
 use std::io;
@@ -21,12 +21,12 @@ use crate::matching::{Form, NormalPath};
 
 /// Average number of elements in each hash range of the directory.
 const RANGE_ELEMENTS: usize = 4;
-/// Maximum length of a range that is scanned instead of bisected.
+/// Maximum length of a range that a search scans instead of bisecting.
 const MAX_SCANNED: usize = 16;
 /// Maximum number of nested ranges: one for the file name's hash, and one for each common component.
 const DEPTH: usize = 32;
-/// Number of items after which a search stops: one more than an answer lists, so that the caller knows if there are
-/// more.
+/// Number of items after which a search stops: one more than an answer lists, so that the caller knows whether there
+/// are more.
 const ENOUGH: usize = crate::matching::MAX_CANDIDATES + 1;
 
 /// Returns the hash of a path's file name, the last component of its normal form. `None` if the path has no components.
@@ -37,7 +37,7 @@ pub fn name_hash(form: &[u8]) -> Option<u64> {
         .map(|name| xxh3_64(name.bytes()))
 }
 
-/// Encodes the sorted elements of the name table, and builds their directory.
+/// Encodes the name table's sorted elements, and builds their directory.
 pub struct NameTableBuilder {
     count: usize,
     /// Number of elements so far.
@@ -58,7 +58,7 @@ impl NameTableBuilder {
         }
     }
 
-    /// Returns the next element in encoded form, and adds the range of its hash to the directory.
+    /// Encodes the next element, and begins a new range in the directory if the hash is in a new range.
     pub fn element(&mut self, upper_hash: u32, entry: u32) -> io::Result<[u8; 8]> {
         self.begin_ranges(range_of(upper_hash, self.ranges()))?;
         self.at += 1;
@@ -75,7 +75,7 @@ impl NameTableBuilder {
         self.count.div_ceil(RANGE_ELEMENTS)
     }
 
-    /// Adds the ranges up to `until` to the directory. These ranges all begin at the next element.
+    /// Records in the directory that all ranges up to the index `until` begin at the next element.
     fn begin_ranges(&mut self, until: usize) -> io::Result<()> {
         while self.next <= until {
             self.directory.put(&number(self.at).to_le_bytes())?;
@@ -85,17 +85,18 @@ impl NameTableBuilder {
     }
 }
 
-/// Converts an index to a 32-bit number.
+/// Converts an index to a 32-bit number. A count that does not fit cannot occur in a file of up to 16 GiB.
 fn number(index: usize) -> u32 {
     u32::try_from(index).unwrap_or(u32::MAX)
 }
 
-/// Returns the index of the directory range for a hash. In a damaged segment, the index may be out of bounds.
+/// Returns the index of the directory range for a hash: the hash, scaled to the number of ranges. In a damaged segment,
+/// the index may be out of bounds.
 fn range_of(upper_hash: u32, ranges: usize) -> usize {
     usize::try_from(u64::from(upper_hash).wrapping_mul(ranges as u64) >> 32).unwrap_or(0)
 }
 
-/// Reads the name table of a segment.
+/// Reads a segment's name table.
 #[derive(Clone, Copy, Debug)]
 pub struct NameTable {
     array: SegmentPart,
@@ -132,10 +133,10 @@ impl NameTable {
         }
     }
 
-    /// Calls `each` with the entries whose paths have the most last components in common with `path`: at least
-    /// `min_components`, and at least one. Skips entries for which `hidden` returns `true`. Entries close to `path` in
-    /// the table come first. Stops once [`ENOUGH`] distinct items have been reported. Returns the number of entries
-    /// that were not read.
+    /// Calls `each` with the number of common components and the entry, for the entries whose paths have the most last
+    /// components in common with `path`: at least `min_components`, and at least one. Skips entries for which `hidden`
+    /// returns `true`. Entries close to `path` in the table come first. Stops once [`ENOUGH`] distinct items have been
+    /// reported. Returns the number of entries that were not read.
     pub fn suffix_matches<'i>(
         &self,
         file: &'i CheckedBytes,
@@ -154,6 +155,7 @@ impl NameTable {
             let innermost = index + 1 == narrowed.depth;
             let is_unseen = |at: &usize| !seen.contains(at);
             let mut reported = ReportedItems::new(&mut each);
+            // A short range contains different numbers of common components, so compare each entry.
             if innermost && range.len() <= MAX_SCANNED {
                 self.report_longest(file, *range, form, min_components, &hidden, &mut reported)?;
             } else if range.components >= min_components.max(1) {
@@ -172,6 +174,7 @@ impl NameTable {
                     }
                 }
             } else {
+                // This range and all wider ranges have too few common components.
                 return Ok(0);
             }
             if reported.count > 0 {
@@ -193,6 +196,7 @@ impl NameTable {
         hidden: &impl Fn(&EntryRef<'i>) -> ReadResult<bool>,
         reported: &mut ReportedItems<E>,
     ) -> ReadResult<()> {
+        // The first pass finds the largest number of common components, and the second pass reports its entries.
         let mut best = min_components.max(1);
         let mut common = [0; MAX_SCANNED];
         for (common, at) in common.iter_mut().zip(range.from..range.to) {
@@ -231,6 +235,7 @@ impl NameTable {
             depth: 1,
             near: from,
         };
+        // Each component narrows the range, until a scan of the rest is cheap.
         for component in form.rev_components().take(DEPTH - 1) {
             let outer = narrowed.ranges[narrowed.depth - 1];
             if outer.len() <= MAX_SCANNED {
@@ -254,12 +259,14 @@ impl NameTable {
         Ok(Some(narrowed))
     }
 
-    /// Returns the range of elements whose hash has this upper half: all paths with the file name, and possibly others.
+    /// Returns the range of elements whose hash has this upper half: all paths with the searched file name, and
+    /// possibly others.
     fn same_hash(&self, file: &CheckedBytes, upper_hash: u32) -> ReadResult<(usize, usize)> {
         let ranges = self.directory.len().saturating_sub(1);
         if ranges == 0 {
             return Ok((0, 0));
         }
+        // The directory also contains the end of the last range, so two adjacent elements are the bounds of a range.
         let bounds = file.slice(self.directory.element_offset(range_of(upper_hash, ranges), 4), 8)?;
         let (from, to) = (u32_at(bounds, 0) as usize, u32_at(bounds, 4) as usize);
         if from > to || to > self.array.len() {
@@ -277,7 +284,7 @@ impl NameTable {
     }
 }
 
-/// Returns the part of `from..to` for which `order` returns `Equal`; `None` if it is empty. Sets `near` to the
+/// Returns the part of `from..to` for which `order` returns `Equal`; `None` if this part is empty. Sets `near` to the
 /// beginning of this part, or to the position where the part would begin.
 fn equal(
     from: usize,
@@ -328,6 +335,7 @@ impl<E> ReportedItems<E> {
         E: FnMut(usize, &EntryRef<'i>),
     {
         (self.each)(components, entry);
+        // A listed entry's target is the item's first entry, so it identifies the item.
         if !self.items[..self.count.min(ENOUGH)].contains(&entry.target) {
             if let Some(free) = self.items.get_mut(self.count) {
                 *free = entry.target;
@@ -336,7 +344,7 @@ impl<E> ReportedItems<E> {
         }
     }
 
-    /// Returns whether [`ENOUGH`] distinct items were reported.
+    /// Returns whether the caller has reported [`ENOUGH`] distinct items.
     fn is_full(&self) -> bool {
         self.count >= ENOUGH
     }

@@ -8,8 +8,8 @@
 //! | repeats | the position of a further file of an item, and the item's previous position |
 //! | folders | a folder of listed paths: 24 bits of its name's hash and its depth; and the position of its first path |
 //!
-//! A binary search finds a folder's range. A range has as many items as positions that are not repeats. Runs contain
-//! the shows, so episodes need not be read. Folders are sorted by hash, then by their components, last one first.
+//! A binary search finds a folder's range. A range has as many items as positions that are not repeats. Readers take
+//! shows from runs, without reading episodes. Folders are sorted by hash, then by components, last one first.
 
 use std::cmp::Ordering;
 use std::io;
@@ -27,7 +27,6 @@ use super::spool::{Spool, reserve};
 use super::suffix_groups::SuffixGroups;
 use crate::matching::Form;
 
-/// Number of words in the header.
 const HEAD: usize = 4;
 /// Maximum depth of a folder that [`FolderOrder::suffix_matches`] can find, in components.
 const MAX_DEPTH: usize = 255;
@@ -66,14 +65,13 @@ impl IndexedPath {
 
 /// Builds the folder order from sorted paths.
 pub struct FolderOrderBuilder {
-    /// Temporary files are created beside this path.
     place: PathBuf,
     order: Spool,
     count: usize,
     runs: Spool,
     /// Items with several files, each with the position of a file; separate for listed and mapped paths.
     repeats: [PairSorter; 2],
-    /// Folders: a key (name hash, position of the first path, and depth), and the entry of this path.
+    /// Folders, each as a key (name hash, position of the first path, and depth) and the entry of this path.
     folders: PairSorter,
     /// The normal form of the previous path.
     before: Vec<u8>,
@@ -99,8 +97,7 @@ impl FolderOrderBuilder {
         }
     }
 
-    /// Adds all paths of one kind. Call this function first for the listed paths, then with `mapped` for the mapped
-    /// paths.
+    /// Adds all paths of one kind: first all listed paths, and then, with `mapped`, all mapped paths.
     pub fn add(&mut self, paths: KeySorter, mapped: bool) -> io::Result<()> {
         self.owner = None;
         paths.for_each_sorted(|form, beside| self.put(form, IndexedPath::of(beside), mapped))
@@ -140,6 +137,7 @@ impl FolderOrderBuilder {
                 // If the common prefix includes this separator, the folder also contains the previous path.
                 if end >= common && depth <= MAX_DEPTH {
                     let name = u64::from(folder_word(&form[begin..end], depth));
+                    // 24 bits of the name's hash, 32 of the position, 8 of the depth: sorted by hash, then position.
                     let key = (name & !255) << 32 | u64::from(at) << 8 | name & 255;
                     self.folders.push(key, entry)?;
                 }
@@ -174,6 +172,7 @@ impl FolderOrderBuilder {
             body.put(&before.to_le_bytes())
         })?;
         let mut sorted = Spool::new(place);
+        // Among folders with equal hashes, the order depends on a folder's components, the first ones of the path.
         let mut groups = SuffixGroups::new(place, |entry, folder: &[u32; 2], form: &mut Vec<u8>| {
             record::form_at(body, entry, form)?;
             Ok(depth_of(folder[0]))
@@ -192,7 +191,7 @@ impl FolderOrderBuilder {
     }
 }
 
-/// Returns the length of the common prefix of two paths in bytes.
+/// Returns the length of two paths' common prefix in bytes.
 fn common_prefix(a: &[u8], b: &[u8]) -> usize {
     let eights = a.as_chunks::<8>().0.iter().zip(b.as_chunks::<8>().0);
     let same = 8 * eights.take_while(|(a, b)| a == b).count();
@@ -211,7 +210,7 @@ fn saturating_u32(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
 
-/// Returns the stored word for a folder: 24 bits of its name's hash, and its depth.
+/// Returns the stored word for a folder: 24 bits of its name's hash, and eight bits of its depth in components.
 fn folder_word(name: &[u8], depth: usize) -> u32 {
     let depth = u32::try_from(depth).unwrap_or(u32::MAX).min(255);
     super::hash_table::upper(xxh3_64(name)) & !255 | depth
@@ -221,14 +220,14 @@ fn depth_of(folder_word: u32) -> usize {
     (folder_word & 255) as usize
 }
 
-/// Reads the folder order of a segment.
+/// Reads a segment's folder order.
 #[derive(Clone, Copy, Debug)]
 pub struct FolderOrder {
     part: SegmentPart,
     listed: usize,
 }
 
-/// The index of each array's first word, and its number of elements. `order` begins after the header.
+/// Each array's first 32-bit word and number of elements; for `order`, which follows the header, only the number.
 struct ArrayOffsets {
     order: usize,
     runs: (usize, usize),
@@ -244,7 +243,7 @@ impl FolderOrder {
         }
     }
 
-    /// Returns `count` words of the part, starting at the word `at`.
+    /// Returns `count` words (of 32 bits) of the part, starting at the word `at`.
     fn words<'i>(&self, file: &'i CheckedBytes, at: usize, count: usize) -> ReadResult<&'i [u8]> {
         if at.checked_add(count).is_none_or(|end| end > self.part.len()) {
             return Err(file.mark_damaged());
@@ -252,14 +251,14 @@ impl FolderOrder {
         file.slice(self.part.element_offset(at, 4), count * 4)
     }
 
-    /// Returns element `at` of an array (first word and length) whose elements have two words.
+    /// Returns element `at` of an array whose elements have two words. `array` is the array's first word and length.
     fn pair(&self, file: &CheckedBytes, array: (usize, usize), at: usize) -> ReadResult<[usize; 2]> {
         let pair = self.words(file, array.0 + 2 * at, 2)?;
         Ok([u32_at(pair, 0) as usize, u32_at(pair, 4) as usize])
     }
 
-    /// Reads the header; `None` if the segment has no paths. An element of `order` has one word; other elements have
-    /// two.
+    /// Reads the arrays' lengths from the header and checks them. Returns where each array begins, and how many
+    /// elements it has; `None` if the segment has no paths.
     fn arrays(&self, file: &CheckedBytes) -> ReadResult<Option<ArrayOffsets>> {
         if self.part.len() == 0 {
             return Ok(None);
@@ -411,8 +410,8 @@ impl FolderOrder {
     }
 
     /// Finds the folders that have the most last components in common with `folder`, but at least `min_components`.
-    /// Passes up to `max_folders` folders that `is_live` accepts to `each`, with the number of common components.
-    /// Returns the number of folders; a number above `max_folders` includes folders that `is_live` might reject.
+    /// Passes to `each` this number of components and up to `max_folders` folders that `is_live` accepts. Returns the
+    /// number of folders; a number above `max_folders` includes folders that `is_live` might reject.
     pub fn suffix_matches(
         &self,
         file: &CheckedBytes,
@@ -425,11 +424,11 @@ impl FolderOrder {
         let (Some(arrays), Some(name)) = (self.arrays(file)?, folder.rev_components().next()) else {
             return Ok(0);
         };
+        // Begin with all folders of the same name, and narrow the range by one component each time.
         let wanted = folder_word(&name.folded().collect::<Vec<u8>>(), 0) >> 8;
         let hash = |at: usize| Ok(saturating_u32(self.pair(file, arrays.folders, at)?[0]) >> 8);
         let from = bisect(0..arrays.folders.1, |at| Ok(hash(at)? < wanted))?;
         let to = bisect(from..arrays.folders.1, |at| Ok(hash(at)? == wanted))?;
-        // The ranges are nested: each requires one more common component.
         let outermost = from..to;
         let mut ranges = vec![outermost];
         for component in folder.rev_components() {
@@ -450,6 +449,7 @@ impl FolderOrder {
             }
             ranges.push(from..to);
         }
+        // Report the folders in the narrowest range that contains live folders.
         let mut seen = 0..0;
         for (common, range) in ranges.iter().enumerate().skip(min_components.max(1)).rev() {
             let mut count = 0;
@@ -486,7 +486,7 @@ impl FolderOrder {
     }
 }
 
-/// Binary search: returns the first number in `within` for which `before` is `false`, or else `within.end`.
+/// Binary search: returns the first index in `within` for which `before` is `false`, or else `within.end`.
 pub fn bisect(mut within: Range<usize>, before: impl Fn(usize) -> ReadResult<bool>) -> ReadResult<usize> {
     while within.start < within.end {
         let middle = within.start + (within.end - within.start) / 2;

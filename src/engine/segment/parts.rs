@@ -12,7 +12,8 @@ use super::sorter::PairSorter;
 use super::spool::Spool;
 use super::suffix_groups::SuffixGroups;
 
-/// Runs both closures, in parallel if `with_thread` is set and a thread can be started.
+/// Runs both closures and returns their results. Runs them in parallel if `with_thread` is set and a thread can be
+/// started.
 pub fn run_both<A: Send, B>(
     with_thread: bool,
     first: impl FnOnce() -> io::Result<A> + Send,
@@ -41,7 +42,8 @@ pub fn run_both<A: Send, B>(
     })
 }
 
-/// Writes the path table. Returns the entries whose hash has the same upper half as another entry's hash.
+/// Writes the path table. Returns a sorter with the entries whose hash has the same upper half as another entry's hash.
+/// The second number of each pair is unused.
 pub fn put_paths(paths: PairSorter, head: &mut SegmentHeader, body: &mut SegmentWriter) -> io::Result<PairSorter> {
     let mut hash_twins = PairSorter::new(&body.place());
     let mut before: Option<(u32, u32)> = None;
@@ -58,14 +60,14 @@ pub fn put_paths(paths: PairSorter, head: &mut SegmentHeader, body: &mut Segment
     Ok(hash_twins)
 }
 
-/// Writes the table of rating keys. `keys` contains the hash of each rating key, with the first entry of its item.
+/// Writes the table of rating keys. `keys` contains the hash of each rating key, with its item's first entry.
 pub fn put_keys(keys: PairSorter, head: &mut SegmentHeader, body: &mut SegmentWriter) -> io::Result<()> {
     head.key_homes = hash_table::homes(keys.len()) as u64;
     head.keys = put_table(keys, body, |_, _| Ok(()))?;
     Ok(())
 }
 
-/// Sorts pairs of a hash and an entry, and writes them as a hash table. Calls `each` with every pair in order.
+/// Sorts pairs of a hash and an entry, and writes them as a hash table. Also calls `each` with every pair in order.
 pub fn put_table(
     pairs: PairSorter,
     body: &mut SegmentWriter,
@@ -80,11 +82,13 @@ pub fn put_table(
     body.end_part(begin, 8)
 }
 
-/// Writes the name table and its directory. `names` contains the hash of each file name, with its entry.
+/// Writes the name table, in which lookups find the paths with the same last components, and its directory. `names`
+/// contains the hash of each file name, with the entry of its path.
 pub fn put_names(names: PairSorter, head: &mut SegmentHeader, body: &mut SegmentWriter) -> io::Result<()> {
     let place = body.place();
     let (begin, mut array) = (body.position(), NameTableBuilder::new(names.len(), &place));
     let mut sorted = Spool::new(&place);
+    // Among entries with equal hashes, the order depends on all components of the path (`usize::MAX`).
     let mut groups = SuffixGroups::new(&place, |entry, _: &[u32; 2], form: &mut Vec<u8>| {
         record::form_at(body, entry, form)?;
         Ok(usize::MAX)
@@ -101,7 +105,8 @@ pub fn put_names(names: PairSorter, head: &mut SegmentHeader, body: &mut Segment
     Ok(())
 }
 
-/// Sets the flag [`TWIN`] in entries whose hash has the same upper half as another entry's hash.
+/// Sets the flag [`TWIN`] in entries whose hash has the same upper half as another entry's hash, so that a lookup of
+/// any other entry can stop at the first entry that it finds.
 pub fn mark_twins(hash_twins: PairSorter, body: &mut SegmentWriter) -> io::Result<()> {
     let mut offsets: Vec<usize> = Vec::new();
     hash_twins.for_each_sorted(|entry, _| {

@@ -1,4 +1,4 @@
-//! Reads a listing's segment.
+//! Reads a listing's segment. In this folder, an entry is one path of an item.
 
 use std::io;
 use std::num::NonZero;
@@ -28,9 +28,9 @@ pub struct ListingSegment {
     pub(super) keys: HashTable,
     names: NameTable,
     pub(super) order: FolderOrder,
-    /// The path of the file, and how the file was mapped.
+    /// The file's path and map mode, which the index file beside it also uses.
     pub(super) place: (PathBuf, MapMode),
-    /// The index by GUID and title. The first query for either opens or builds the index.
+    /// The index by GUID and title. The first query for a GUID or title opens or builds the index.
     pub(super) index: OnceBox<ItemIndex>,
 }
 
@@ -39,8 +39,8 @@ impl ListingSegment {
     /// Verifies only the header and the checksum table.
     ///
     /// # Errors
-    /// Fails with [`Status::Store`] if the file is missing or damaged, or has a different format, path rules or name.
-    /// The error has a source only if the operating system cannot read the file.
+    /// Fails with [`Status::Store`] if the file is missing or damaged, or has a different format, rules for normal
+    /// forms, or name. The error has a source only if the operating system cannot read the file.
     pub fn open(path: &Path, mode: MapMode, name_mac: u64) -> Result<Self> {
         let bytes = FileBytes::open(path, mode).map_err(|error| cannot_read(path, &error))?;
         let mut segment = Self::new(bytes).map_err(|why| unusable_segment(path, why))?;
@@ -79,33 +79,34 @@ impl ListingSegment {
         &self.head.uuid
     }
 
-    /// Returns the number of items.
     #[must_use]
     pub fn item_count(&self) -> u64 {
         self.head.items
     }
 
-    /// Returns a digest of all items. Segments with the same items, in any order, have the same digest.
+    /// Returns a digest of all items. Segments with the same items, in any order, have the same digest, so plexindex
+    /// can tell whether a new listing changes anything.
     #[must_use]
     pub fn content(&self) -> u64 {
         self.head.content
     }
 
-    /// Returns the digest ([`crate::matching::Mappings::digest`]) of the mappings that the segment was built with.
+    /// Returns the digest of the mappings with which the segment was built. A handle with other mappings uses another
+    /// file.
     #[must_use]
     pub fn mappings(&self) -> u64 {
         self.head.mappings
     }
 
-    /// Returns whether a check has failed. If so, the caller must discard everything read since the last call.
+    /// Returns whether a check has failed. If so, the caller must discard all results since the last call.
     #[inline]
     #[must_use]
     pub fn is_broken(&self) -> bool {
         self.file.is_broken()
     }
 
-    /// Calls `each` with every entry whose listed or mapped path has this normal form. The second argument says whether
-    /// the paths are also equal byte for byte.
+    /// Calls `each` with every entry whose listed or mapped path has the same normal form as `path`. The second
+    /// argument says whether the paths are also equal byte for byte.
     #[inline]
     pub fn for_each_with_form<'i>(&'i self, path: &NormalPath<'_>, mut each: impl FnMut(&EntryRef<'i>, bool)) {
         let _damage_is_marked: ReadResult<()> = self.paths.find(&self.file, path.hash(), |number| {
@@ -114,46 +115,49 @@ impl ListingSegment {
             if raw || entry.form().equals(path.form()) {
                 each(&entry, raw);
             }
+            // Without this flag, no other entry has the same hash, so the search can stop.
             Ok(entry.flags & TWIN == 0)
         });
     }
 
-    /// Returns the rating key of the item whose first path has exactly these bytes. `first` is the first entry with the
-    /// hash of the path. Returns `None` if another path has the same hash, or if this fast lookup fails for another
-    /// reason; then use [`ListingSegment::for_each_with_form`].
+    /// Returns the rating key of the item whose first path has exactly these bytes. `first` is the result of
+    /// [`ListingSegment::first`] for the path's hash. Returns `None` if this fast lookup cannot decide, for example
+    /// because another path has the same hash; then use [`ListingSegment::for_each_with_form`].
     #[inline]
     pub fn unique_hit<'i>(&'i self, path: &[u8], first: FirstEntry) -> Option<&'i str> {
         let (rating_key, _) = record::unique_hit(&self.file, first.0?.get(), path).ok()??;
         Some(rating_key)
     }
 
-    /// Returns the rating key for a path that is not ASCII, as [`ListingSegment::unique_hit`] does, and the hash of the
-    /// path's normal form. `first` is the first entry with the hash of the path's spelling.
+    /// Returns the rating key of the item whose first path has exactly these bytes, and the hash of the path's normal
+    /// form. This saves the caller from normalizing a path that is not ASCII. `first` is the first entry with the hash
+    /// of the path's spelling. Returns `None` if this fast lookup cannot decide.
     #[inline]
     pub fn unique_hit_spelled<'i>(&'i self, path: &[u8], first: FirstEntry) -> Option<(&'i str, u64)> {
         let (rating_key, form) = record::unique_hit(&self.file, first.0?.get(), path).ok()??;
         Some((rating_key, xxh3_64(form)))
     }
 
-    /// Returns the stored normal form of a path that is not ASCII. `first` is the first entry with the hash of the
-    /// path's spelling.
+    /// Returns the normal form that the segment stores for a path that is not ASCII, so that the caller need not
+    /// compute it. `first` is the first entry with the hash of the path's spelling. Returns `None` if this fast lookup
+    /// does not find the path.
     pub fn stored_form<'i>(&'i self, path: &[u8], first: FirstEntry) -> Option<&'i [u8]> {
         let (_, form) = record::unique_hit(&self.file, first.0?.get(), path).ok()??;
         Some(form)
     }
 
-    /// Prefetches the memory for a lookup of this hash, so that the loads for several lookups overlap.
+    /// Prefetches the hash table slot for this hash, so that the loads for several lookups overlap.
     #[inline]
     pub fn prefetch(&self, hash: u64) {
         self.file.prefetch(self.paths.search_offset(hash));
     }
 
     /// Returns the first entry with this hash, if any. Prefetches the entry's path and normal form, which together have
-    /// `length` bytes, but nothing else, because a processor can have only a few loads in flight.
+    /// `length` bytes, but only about four cache lines, because a processor can have only a few loads in flight.
     #[inline]
     pub fn first(&self, hash: u64, length: usize) -> FirstEntry {
         const LINE: usize = 64;
-        /// Number of bytes to prefetch around the path: the path's length, and the first fields of the item.
+        /// Number of further bytes to prefetch: the path's length, and the first fields of the item.
         const BYTES_AROUND: usize = 40;
         let Ok(Some(number)) = self.paths.first(&self.file, hash) else {
             return FirstEntry(None);
@@ -166,9 +170,10 @@ impl ListingSegment {
         FirstEntry(NonZero::new(number))
     }
 
-    /// Calls `each` with the listed entries whose paths have the most last components in common with `path`; see
-    /// [`NameTable::suffix_matches`]. Skips items for whose rating key `hidden` returns `true`. Returns the number of
-    /// entries that were not read.
+    /// Calls `each` with the number of common components and the entry, for the listed entries whose paths have the
+    /// most last components in common with `path`, but at least `min_components`. Skips items for whose rating key
+    /// `hidden` returns `true`. Stops once there are more items than an answer lists. Returns the number of entries
+    /// that were not read.
     pub fn suffix_matches<'i>(
         &'i self,
         path: &NormalPath<'_>,
@@ -185,8 +190,8 @@ impl ListingSegment {
             .unwrap_or(0)
     }
 
-    /// Returns the first entry of the item with this rating key, if any. If the item has no files, the entry's path is
-    /// empty.
+    /// Finds an item by its rating key, and returns the number of the entry with its first path, if any. If the item
+    /// has no files, the entry's path is empty.
     #[must_use]
     pub fn find(&self, rating_key: &str) -> Option<u32> {
         let mut found = None;
@@ -201,7 +206,8 @@ impl ListingSegment {
         found
     }
 
-    /// Returns the rating key of an entry's item; an empty string if the segment is damaged there.
+    /// Returns the rating key of the item to which the entry with this number belongs; an empty string if the segment
+    /// is damaged there.
     #[must_use]
     pub fn rating_key(&self, number: u32) -> &str {
         self.entry(number)
@@ -209,7 +215,8 @@ impl ListingSegment {
             .unwrap_or_default()
     }
 
-    /// Returns an entry's rating key and path. If the segment is damaged there, returns empty values.
+    /// Returns the rating key and the path of the entry with this number. If the segment is damaged there, returns
+    /// empty values.
     #[must_use]
     pub fn key_and_path(&self, number: u32) -> (&str, &[u8]) {
         let facts = self
@@ -223,7 +230,7 @@ impl ListingSegment {
         EntryRef::read(&self.file, number)
     }
 
-    /// Returns whether the offset is within the records.
+    /// Returns whether the file offset `at` is before the end of the records.
     pub(super) fn is_in_records(&self, at: usize) -> bool {
         at < self.head.records.element_offset(self.head.records.len(), 1)
     }
@@ -233,8 +240,8 @@ impl ListingSegment {
         record::rating_key(&self.file, self.item_offset(entry)?)
     }
 
-    /// Returns the offset of an entry's item. A mapped entry refers to its listed entry, which refers to the first
-    /// entry.
+    /// Returns the file offset of an entry's item, which directly follows the item's first entry. A mapped entry refers
+    /// to its listed entry, and a listed entry refers to the first entry.
     #[inline]
     pub(super) fn item_offset(&self, entry: &EntryRef<'_>) -> ReadResult<usize> {
         if entry.is_first() {
@@ -251,13 +258,14 @@ impl ListingSegment {
         }
     }
 
-    /// Returns an entry's item; an empty item if the segment is damaged there.
+    /// Returns the item of the entry with this number; an empty item if the segment is damaged there.
     #[must_use]
     pub fn item(&self, number: u32) -> ItemRef<'_> {
         self.item_and_is_multi_file(number).0
     }
 
-    /// Returns an entry's item, and whether the item has several files.
+    /// Returns the item of the entry with this number, and whether the item has several files. If the segment is
+    /// damaged there, returns an empty item and `false`.
     #[must_use]
     pub fn item_and_is_multi_file(&self, number: u32) -> (ItemRef<'_>, bool) {
         self.entry(number)
@@ -266,9 +274,11 @@ impl ListingSegment {
             .map_or((ItemRef::key_only(""), false), |(item, rest)| (item, rest.more > 0))
     }
 
-    /// Reads an entry's item and path into `found`. If the segment is damaged there, writes empty values.
+    /// Reads the item and path of the entry with this number into `found`. If the segment is damaged there, writes
+    /// empty values.
     pub fn fill_found<'i>(&'i self, number: u32, found: &mut FoundItem<'i>) {
         let shown = match record::fill_first_entry(&self.file, number, found) {
+            // This is not a first entry, so the item is elsewhere.
             Ok(false) => self.entry(number).and_then(|entry| {
                 found.path = entry.path;
                 record::fill_item(&self.file, self.item_offset(&entry)?, &mut found.item).map(drop)
@@ -280,7 +290,8 @@ impl ListingSegment {
         }
     }
 
-    /// Returns the change sequence at which an entry's item was added after the listing; 0 if the listing contained it.
+    /// Returns the change sequence at which the item of the entry with this number was added after the listing; 0 if
+    /// the listing contained it.
     #[must_use]
     pub fn added_sequence(&self, number: u32) -> u64 {
         self.entry(number)
@@ -290,8 +301,8 @@ impl ListingSegment {
     }
 }
 
-/// Returns the error for a file that cannot be read. The error has a source if the operating system failed, but not if
-/// the file is missing or is not a regular file.
+/// Returns the error for a file that cannot be read. The error has a source only if the operating system failed: a
+/// later attempt may then succeed. If the file is missing or is not a regular file, plexindex replaces the segment.
 fn cannot_read(path: &Path, error: &io::Error) -> Error {
     let refused = unusable_segment(path, &error.to_string());
     if error.kind() == io::ErrorKind::NotFound || files::is_obstacle_error(error) {
@@ -300,7 +311,7 @@ fn cannot_read(path: &Path, error: &io::Error) -> Error {
     refused.with_io_source(error)
 }
 
-/// Returns the error for a segment that cannot be used. `why` is the end of the message.
+/// Returns the error for an unusable segment. `why` is the end of the message.
 pub(super) fn unusable_segment(path: &Path, why: &str) -> Error {
     Error::new(Status::Store, format!("cannot use segment {}: {why}", path.display()))
 }

@@ -56,6 +56,7 @@ const SEASON: u8 = 64;
 const WITH_SHOW: u8 = 8;
 const WITH_NUMBERS: u8 = 16;
 const WITH_YEAR: u8 = 32;
+/// The item has further listed entries.
 const WITH_MORE: u8 = 64;
 /// Flag in the type's byte: the item was added after the listing, and its change sequence is stored.
 const ADDED_LATER: u8 = 64;
@@ -72,6 +73,7 @@ pub struct EntryRef<'i> {
     pub flags: u8,
     /// The path as it was listed or mapped.
     pub path: &'i [u8],
+    /// The normal form with [`FORM_STORED`]; otherwise empty.
     stored: &'i [u8],
     /// The entry to which this entry refers; for a first entry, the entry itself.
     pub target: u32,
@@ -84,6 +86,7 @@ impl<'i> EntryRef<'i> {
     #[inline]
     pub fn read(file: &'i CheckedBytes, number: u32) -> ReadResult<Self> {
         let at = offset_of(number);
+        // Flags, path length and target.
         let head = file.up_to(at, 1 + LONGEST_VARINT + 4)?;
         let fail = || file.mark_damaged();
         let flags = *head.first().ok_or_else(fail)?;
@@ -113,7 +116,8 @@ impl<'i> EntryRef<'i> {
         Ok(entry)
     }
 
-    /// Returns the normal form of the entry's path.
+    /// Returns the normal form of the entry's path. Most entries do not store this form, because it follows from the
+    /// path.
     #[inline]
     pub fn form(&self) -> Form<'i> {
         match self.flags & FORM {
@@ -143,8 +147,9 @@ impl<'i> EntryRef<'i> {
     }
 }
 
-/// Appends an entry to `out`, which the caller has aligned. `form`, the normal form, is used only with [`FORM_STORED`].
-/// Returns the offset of the path in `out`.
+/// Appends an entry to `out`, which the caller has aligned. `target` is the entry to which this entry refers; a first
+/// entry does not store it. `form` is the normal form, which only an entry with [`FORM_STORED`] stores. Returns the
+/// offset of the path in `out`.
 pub fn put_entry(out: &mut Vec<u8>, flags: u8, target: u32, path: &[u8], form: &[u8]) -> usize {
     out.push(flags);
     put_varint(out, path.len() as u64);
@@ -159,7 +164,7 @@ pub fn put_entry(out: &mut Vec<u8>, flags: u8, target: u32, path: &[u8], form: &
     at
 }
 
-/// Reads the normal form of an entry's path into `form` while the segment is being written.
+/// Reads the normal form of this entry's path into `form` while the segment is being written.
 pub fn form_at(body: &SegmentWriter, entry: u32, form: &mut Vec<u8>) -> io::Result<()> {
     let at = offset_of(entry);
     let mut bytes = Vec::new();
@@ -180,7 +185,7 @@ pub fn form_at(body: &SegmentWriter, entry: u32, form: &mut Vec<u8>) -> io::Resu
     }
 }
 
-/// Returns the normal form of the entry at the beginning of `bytes`; `None` if `bytes` is too short.
+/// Returns the normal form of the path in the entry at the beginning of `bytes`; `None` if `bytes` is too short.
 fn form_in(bytes: &[u8]) -> Option<Form<'_>> {
     let field = |bytes: &[u8]| varint(bytes).and_then(|(length, used)| Some((usize::try_from(length).ok()?, used)));
     let flags = *bytes.first()?;
@@ -199,8 +204,8 @@ fn form_in(bytes: &[u8]) -> Option<Form<'_>> {
 }
 
 /// Appends an item after its first entry. `title` is the distance from the title to the item if the path contains the
-/// title. `above` is the record of the item's season or, if there is none, of its show. `more` is the number of further
-/// entries. `added_sequence` is 0, or the change sequence at which the item was added after the listing.
+/// title. `above` is the record number of the item's season or, if there is none, of its show. `more` is the number of
+/// further listed entries. `added_sequence` is 0, or the change sequence at which the item was added after the listing.
 pub fn put_item(
     out: &mut Vec<u8>,
     item: &Item,
@@ -252,7 +257,7 @@ pub fn put_item(
     }
 }
 
-/// Appends the show of an item to `out`, which the caller has aligned.
+/// Appends an item's show to `out`, which the caller has aligned.
 pub fn put_show(out: &mut Vec<u8>, item: &Item) {
     let guid = PackedGuid::of(&item.show_guid);
     out.extend_from_slice(&[SHOW, guid.tag()]);
@@ -261,8 +266,8 @@ pub fn put_show(out: &mut Vec<u8>, item: &Item) {
     guid.put(out);
 }
 
-/// Appends the season or album of an item to `out`, which the caller has aligned. `show` is the number of the show's
-/// record, or 0.
+/// Appends an item's season or album to `out`, which the caller has aligned. `show` is the number of the show's record,
+/// or 0.
 pub fn put_season(out: &mut Vec<u8>, item: &Item, show: u32) {
     let guid = PackedGuid::of(&item.season_guid);
     out.extend_from_slice(&[SHOW | SEASON, guid.tag()]);
@@ -272,7 +277,7 @@ pub fn put_season(out: &mut Vec<u8>, item: &Item, show: u32) {
     guid.put(out);
 }
 
-/// Returns the rating key of the item at the offset `item`.
+/// Returns the rating key of the item at the file offset `item`. The key follows the type and the flags, one byte each.
 #[inline]
 pub fn rating_key(file: &CheckedBytes, item: usize) -> ReadResult<&str> {
     let head = file.up_to(item, 2 + LONGEST_VARINT)?;
@@ -283,7 +288,7 @@ pub fn rating_key(file: &CheckedBytes, item: usize) -> ReadResult<&str> {
 }
 
 /// Returns the rating key of an entry's item, and the normal form of the path. Returns `None` unless the entry is a
-/// first entry with exactly this path, and no other entry has its hash. Needs only one bounds check.
+/// first entry with exactly this path, and no other entry has its hash. Most calls need only one bounds check.
 #[inline]
 pub fn unique_hit<'i>(file: &'i CheckedBytes, number: u32, path: &[u8]) -> ReadResult<Option<(&'i str, &'i [u8])>> {
     // Maximum number of bytes around the path: flags and length of the path, type and flags of the item, length of the
@@ -356,15 +361,15 @@ impl ItemExtras {
     }
 }
 
-/// Reads the item at the offset `at`, except its external ids.
+/// Reads the item at the file offset `at`, except its external ids.
 pub fn item(file: &CheckedBytes, at: usize) -> ReadResult<(ItemRef<'_>, ItemExtras)> {
     let mut item = ItemRef::key_only("");
     let extras = fill_item(file, at, &mut item)?;
     Ok((item, extras))
 }
 
-/// Returns the change sequence at which the item at the offset `at` was added after the listing; 0 if it came with the
-/// listing.
+/// Returns the change sequence at which the item at the file offset `at` was added after the listing; 0 if it came with
+/// the listing.
 pub fn added_sequence(file: &CheckedBytes, at: usize) -> ReadResult<u64> {
     if RecordReader::new(file, at).byte()? & ADDED_LATER == 0 {
         return Ok(0);
@@ -393,7 +398,7 @@ pub fn fill_first_entry<'i>(file: &'i CheckedBytes, number: u32, found: &mut Fou
     Ok(true)
 }
 
-/// Reads the item at a reader's position into `item`. Returns the other fields.
+/// Reads the item at a reader's position into `item`, and its show from the show's record. Returns the other fields.
 fn fill_from<'i>(mut cursor: RecordReader<'i>, item: &mut ItemRef<'i>) -> ReadResult<ItemExtras> {
     let (file, at) = (cursor.file, cursor.at);
     let first = cursor.byte()?;
@@ -402,6 +407,7 @@ fn fill_from<'i>(mut cursor: RecordReader<'i>, item: &mut ItemRef<'i>) -> ReadRe
     *item = ItemRef::key_only(cursor.text()?);
     item.key_only = false;
     item.kind = kind;
+    // The title is in the path before the item, or in the item.
     item.title = if first & TITLE_ABOVE != 0 {
         let length = usize::try_from(cursor.varint()?).map_err(|_| file.mark_damaged())?;
         let before = usize::try_from(cursor.varint()?).map_err(|_| file.mark_damaged())?;
@@ -418,6 +424,7 @@ fn fill_from<'i>(mut cursor: RecordReader<'i>, item: &mut ItemRef<'i>) -> ReadRe
         item.episode = unzigzag(cursor.varint()?);
     }
     item.guid = cursor.guid(flags & GUID)?;
+    // The parent record is a season, which refers to its show, or the show itself.
     let mut above = 0;
     if flags & WITH_SHOW != 0 {
         above = u32_at(cursor.take(4)?, 0);
@@ -452,7 +459,7 @@ fn parent(file: &CheckedBytes, number: u32) -> ReadResult<(u8, u8, RecordReader<
     Ok((cursor.byte()?, cursor.byte()?, cursor))
 }
 
-/// Returns the season or album in the record with the number `above`; `None` if it is a show or `above` is 0.
+/// Returns the season or album in the record with the number `above`; `None` if the record is a show or `above` is 0.
 pub fn season(file: &CheckedBytes, above: u32) -> ReadResult<Option<Season<'_>>> {
     if above == 0 {
         return Ok(None);
@@ -461,8 +468,10 @@ pub fn season(file: &CheckedBytes, above: u32) -> ReadResult<Option<Season<'_>>>
     if flags & SEASON == 0 {
         return Ok(None);
     }
+    // Skip the number of the show's record.
     cursor.take(4)?;
     Ok(Some(Season {
+        // The season's number is in its episodes.
         number: -1,
         rating_key: cursor.text()?,
         title: cursor.text()?,
@@ -470,18 +479,19 @@ pub fn season(file: &CheckedBytes, above: u32) -> ReadResult<Option<Season<'_>>>
     }))
 }
 
-/// Returns the rating key of a show. `show` is the number of its record.
+/// Returns the rating key of the show whose record has the number `show`. The key follows the flags and the tag.
 pub fn show_key(file: &CheckedBytes, show: u32) -> ReadResult<&str> {
     RecordReader::new(file, offset_of(show).saturating_add(2)).text()
 }
 
-/// Returns the offset after the show, season or album at the offset `at`.
+/// Returns the file offset after the record of a show, season or album at the offset `at`.
 pub fn offset_after_show(file: &CheckedBytes, at: usize) -> ReadResult<usize> {
     let mut cursor = RecordReader::new(file, at);
     let (flags, tag) = (cursor.byte()?, cursor.byte()?);
     if flags & SEASON != 0 {
         cursor.take(4)?;
     }
+    // Skip the rating key, the title and the GUID.
     cursor.bytes()?;
     cursor.bytes()?;
     cursor.guid(tag)?;

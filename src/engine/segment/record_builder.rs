@@ -13,7 +13,7 @@ use crate::model::Sequence;
 
 /// Number of buckets per hash table: one for each value of a hash's upper byte.
 const BUCKETS: usize = 256;
-/// Index of the first bucket of each hash table, `paths` and `keys`.
+/// Index of each hash table's first bucket. The first table contains names, the second rating keys.
 const PATH_BUCKETS: usize = 0;
 const KEY_BUCKETS: usize = BUCKETS;
 
@@ -24,6 +24,7 @@ pub struct RecordSegmentBuilder {
     /// The unsorted slots of both hash tables, in buckets by the upper byte of the hash. The upper half of a slot is
     /// the upper half of a hash; the lower half is the number of a record.
     buckets: Vec<Vec<u64>>,
+    /// The number of every [`STEP`]th record.
     order: Vec<u8>,
     head: SegmentHeader,
     /// The unfinished hash table: its offset and its builder.
@@ -53,7 +54,6 @@ impl RecordSegmentBuilder {
         }
     }
 
-    /// Returns the number of records.
     #[must_use]
     pub fn records(&self) -> u64 {
         self.records
@@ -73,6 +73,7 @@ impl RecordSegmentBuilder {
             .body
             .buffer_for(padding + record.name.len() + MAX_NUMBERS_SIZE + value.len())?;
         out.resize(out.len() + padding, 0);
+        // Write the fields in the order that `record_segment` documents.
         put_varint(out, record.name.len() as u64);
         out.extend_from_slice(record.name);
         put_varint(out, record.table.0.cast_unsigned() << 1 | u64::from(record.is_path));
@@ -92,12 +93,14 @@ impl RecordSegmentBuilder {
             }
         }
         self.body.flush_pieces()?;
+        // Lookups find every record by name, and confirmed matches also by rating key.
         self.add_slot(PATH_BUCKETS, record.hash(), number)?;
         if record.is_path
             && let Some((rating_key, _)) = decode_match(value, Sequence::default())
         {
             self.add_slot(KEY_BUCKETS, record_hash(record.table, rating_key.as_bytes()), number)?;
         }
+        // Binary searches by name use every 16th record.
         if self.records.is_multiple_of(STEP) {
             reserve(&mut self.order, 4)?;
             self.order.extend_from_slice(&number.to_le_bytes());
@@ -106,7 +109,7 @@ impl RecordSegmentBuilder {
         Ok(())
     }
 
-    /// Adds a record to a hash table. `first_bucket` is the index of the table's first bucket.
+    /// Adds a record to a hash table's buckets. `first_bucket` is the index of the table's first bucket.
     fn add_slot(&mut self, first_bucket: usize, hash: u64, number: u32) -> io::Result<()> {
         let upper_byte = hash.to_be_bytes()[0];
         let bucket = &mut self.buckets[first_bucket + usize::from(upper_byte)];
@@ -115,12 +118,13 @@ impl RecordSegmentBuilder {
         Ok(())
     }
 
-    /// Sorts the next bucket and writes it to its hash table. Returns whether work remains. Call this function after
-    /// the last record.
+    /// Sorts the next bucket and writes it to its hash table. Returns whether work remains. The caller calls this
+    /// function after the last record, and can spread the calls over several writes.
     ///
     /// # Errors
     /// Fails on an I/O error, or if there is too little memory.
     pub fn write_next_bucket(&mut self) -> io::Result<bool> {
+        // After the last bucket, only `order` remains.
         if self.next_bucket == Self::PARTS {
             let begin = self.body.position();
             self.body.put(&self.order)?;
@@ -130,6 +134,7 @@ impl RecordSegmentBuilder {
         if self.next_bucket == 0 {
             self.head.records = self.body.end_part(BLOCK, 1)?;
         }
+        // The first bucket of a hash table begins the table.
         let (begin, mut table) = self.table.take().unwrap_or_else(|| {
             let entries = self.buckets[self.next_bucket..][..BUCKETS].iter().map(Vec::len).sum();
             (self.body.position(), HashTableBuilder::new(entries))
@@ -141,6 +146,7 @@ impl RecordSegmentBuilder {
             table.put(slot & !0xFFFF_FFFF, number, &mut self.body)?;
         }
         self.next_bucket += 1;
+        // The last bucket of a hash table ends the table.
         if self.next_bucket.is_multiple_of(BUCKETS) {
             let homes = table.homes as u64;
             table.end(&mut self.body)?;
@@ -157,11 +163,12 @@ impl RecordSegmentBuilder {
     }
 
     /// Writes the remaining parts of the segment, and renames the file to `path`. `name_mac` is the keyed hash of the
-    /// segment's name.
+    /// segment's name, by which readers detect a renamed file.
     ///
     /// # Errors
     /// Fails on an I/O error, without creating a file at `path`.
     pub fn finish(mut self, path: &Path, name_mac: u64) -> io::Result<()> {
+        // The caller may have written all buckets already.
         if self.head.order.at == 0 {
             while self.write_next_bucket()? {}
         }

@@ -31,7 +31,7 @@ use crate::matching::normal::form_tag;
 use crate::model::TableId;
 use crate::platform::map::{FileBytes, MapMode};
 
-/// Number of records for each element of the part `order`.
+/// The part `order` has one element for this number of records.
 pub(super) const STEP: u64 = 16;
 /// Maximum size of a record without its name and its value, in bytes.
 pub(super) const MAX_NUMBERS_SIZE: usize = 4 * LONGEST_VARINT + 8;
@@ -45,11 +45,9 @@ pub(super) const STATE_EMPTY: u64 = 2;
 /// A record of a table: the value of an entry, or its removal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Record<'r> {
-    /// The table.
     pub table: TableId,
-    /// Whether the name is a path. If so, lookups use the hash of the path's normal form.
+    /// Whether the name is a path, as for confirmed matches. If so, lookups use the hash of the path's normal form.
     pub is_path: bool,
-    /// The entry's name.
     pub name: &'r [u8],
     /// The row id in the record log.
     pub row: i64,
@@ -86,7 +84,8 @@ impl Record<'_> {
     }
 }
 
-/// Returns the hash of a name in a table.
+/// Returns the hash of a name in a table. The table's id is the seed, so that equal names in different tables have
+/// different hashes.
 #[inline]
 #[must_use]
 pub fn record_hash(table: TableId, name: &[u8]) -> u64 {
@@ -96,14 +95,15 @@ pub fn record_hash(table: TableId, name: &[u8]) -> u64 {
 /// A multiplier that mixes bits well: 2^64 divided by the golden ratio.
 pub(super) const HASH_MULTIPLIER: u64 = 0x9E37_79B9_7F4A_7C15;
 
-/// Returns the hash of a path in a table of paths. `normalized` is the hash of the path's normal form.
+/// Returns the hash of a path in a table of paths, whose names are paths. `normalized` is the hash of the path's normal
+/// form, which the caller already has.
 #[inline]
 #[must_use]
 pub fn path_hash(table: TableId, normalized: u64) -> u64 {
     normalized ^ table.0.cast_unsigned().wrapping_mul(HASH_MULTIPLIER)
 }
 
-/// The first record with a given hash in a segment, if any, or the error of a failed check.
+/// The first record with a given hash in a segment, if any; or the error of a failed check.
 #[derive(Clone, Copy)]
 pub struct FirstRecord(ReadResult<Option<u32>>);
 
@@ -134,16 +134,18 @@ impl RecordCursor {
 }
 
 impl RecordSegment {
-    /// Opens the segment at `path`. `name_mac` is the keyed hash of the segment's name, which the file must contain.
+    /// Opens the segment at `path`. `name_mac` is the keyed hash of the segment's name. The file must contain the same
+    /// hash, so that a renamed file is rejected.
     ///
     /// # Errors
-    /// Fails with [`crate::error::Status::Store`] if the file is missing or unusable. The segment must then be rebuilt.
+    /// Fails with [`crate::error::Status::Store`] if the file is missing or unusable. plexindex must then rebuild the
+    /// segment.
     pub fn open(path: &Path, mode: MapMode, name_mac: u64) -> Result<Self> {
         let bytes = FileBytes::open(path, mode).map_err(|error| unusable_segment(path, &error.to_string()))?;
         Self::new(bytes, name_mac).map_err(|why| unusable_segment(path, why))
     }
 
-    /// Creates a segment from the bytes of its file, and verifies the header. On failure, returns the reason.
+    /// Creates a segment from its file's bytes, and verifies the header. On failure, returns the reason.
     pub(super) fn new(bytes: FileBytes, name_mac: u64) -> std::result::Result<Self, &'static str> {
         let head = SegmentHeader::decode(&bytes)?;
         if head.kind != FileKind::Records || head.name_mac != name_mac {
@@ -160,7 +162,7 @@ impl RecordSegment {
         })
     }
 
-    /// Returns whether a check has failed.
+    /// Returns whether a check has failed since the segment was opened.
     #[must_use]
     pub fn is_broken(&self) -> bool {
         self.file.is_broken()
@@ -178,7 +180,7 @@ impl RecordSegment {
         self.file.prefetch(self.names.search_offset(hash));
     }
 
-    /// Calls `each` with the upper half of every record's hash.
+    /// Calls `each` with the upper half of every record's hash, to fill a filter.
     ///
     /// # Errors
     /// Fails if the segment is damaged.
@@ -189,7 +191,8 @@ impl RecordSegment {
         })
     }
 
-    /// Finds the first record with this hash, for [`RecordSegment::find`], and prefetches the record.
+    /// Finds the first record with this hash, and prefetches the record. The caller passes the result to
+    /// [`RecordSegment::find`].
     #[inline]
     #[must_use]
     pub fn first(&self, hash: u64) -> FirstRecord {
@@ -202,8 +205,8 @@ impl RecordSegment {
         FirstRecord(first)
     }
 
-    /// Returns the record with this table and name, if any. `first` is the result of [`RecordSegment::first`]
-    /// for the hash.
+    /// Returns the record with this table and name, if any. `hash` is the name's hash, and `first` is the result of
+    /// [`RecordSegment::first`] for this hash.
     ///
     /// # Errors
     /// Fails if the segment is damaged.
@@ -218,7 +221,8 @@ impl RecordSegment {
         }
     }
 
-    /// Does the work of [`RecordSegment::find`] if the first record with the hash has a different name.
+    /// Finds the record with this table and name among all records with the hash. This search is necessary only if the
+    /// first of these records has a different name.
     #[cold]
     #[inline(never)]
     fn find_further(&self, key: (TableId, &[u8]), hash: u64) -> ReadResult<Option<Record<'_>>> {
@@ -231,7 +235,7 @@ impl RecordSegment {
     }
 
     /// Calls `each` with the number and content of every record with this hash, until `each` returns `true`. The
-    /// records can include false positives.
+    /// records can include false positives, because the segment stores only the upper half of a hash.
     ///
     /// # Errors
     /// Fails if the segment is damaged.
@@ -247,7 +251,7 @@ impl RecordSegment {
         })
     }
 
-    /// Calls `each` with the confirmed matches of an item. `hash` is the hash of the item's rating key. The matches can
+    /// Calls `each` with an item's confirmed matches. `hash` is the hash of the item's rating key. The matches can
     /// include false positives.
     ///
     /// # Errors
@@ -273,6 +277,7 @@ impl RecordSegment {
         let offset = offset_of(number);
         let bytes = self.file.up_to(offset, name.len() + MAX_NUMBERS_SIZE)?;
         let (length, name_start) = varint(bytes).ok_or_else(|| self.file.mark_damaged())?;
+        // Compare the name before decoding the other fields.
         let name_range = name_start..name_start + name.len();
         if length != name.len() as u64 || bytes.get(name_range.clone()) != Some(name) {
             return Ok(None);
@@ -313,6 +318,7 @@ impl RecordSegment {
             } else {
                 stored_state - STATE_EMPTY
             };
+            // The segment does not contain a long value.
             let stored_bytes = if is_long { 0 } else { length };
             let stored_bytes = usize::try_from(stored_bytes).map_err(|_| broken())?;
             let value = self.file.slice(begin + used, stored_bytes)?;
@@ -357,6 +363,7 @@ impl RecordSegment {
             let bytes = self.file.slice(order.element_offset(index, 4), 4)?;
             Ok(RecordCursor(offset_of(u32_at(bytes, 0))))
         };
+        // Find the last record in the part `order` that is less than `key`, and scan from there.
         let (mut low, mut high) = (0, usize::try_from(self.head.items.div_ceil(STEP)).unwrap_or(usize::MAX));
         while low < high {
             let middle = low.midpoint(high);

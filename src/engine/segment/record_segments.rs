@@ -17,13 +17,13 @@ pub struct RecordSegments {
     lost: AtomicBool,
 }
 
-/// The error for a damaged or missing segment, after which all segments must be rebuilt.
+/// The error for a damaged or missing segment. plexindex must then rebuild all segments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SegmentsLost;
 
 impl RecordSegments {
-    /// Creates a list of segments, newest first. Extends the filter of the `previous` list if that filter is large
-    /// enough, so that only new segments must be read.
+    /// Creates a list of segments, newest first. If the `previous` list's filter is large enough, extends that filter,
+    /// so that this function reads only new segments.
     #[must_use]
     pub fn with_filter_from(list: Vec<Arc<RecordSegment>>, previous: &Self) -> Self {
         let mut segments = Self {
@@ -33,6 +33,7 @@ impl RecordSegments {
         let newer = segments.newer();
         let in_filter = |segment: &&Arc<RecordSegment>| previous.newer().iter().any(|old| Arc::ptr_eq(segment, old));
         let new: Vec<Arc<RecordSegment>> = newer.iter().filter(|segment| !in_filter(segment)).cloned().collect();
+        // Extend the old filter, or create one if there are several newer segments.
         let old_filter = previous
             .filter
             .as_ref()
@@ -50,7 +51,8 @@ impl RecordSegments {
         self.list.split_last().map_or(&[], |(_, newer)| newer)
     }
 
-    /// Returns the segments that may contain a hash (either all or only the oldest), and the index of the first one.
+    /// Returns the segments that may contain a hash, and the index of the first of them. The filter covers all segments
+    /// except the oldest, so these are either all segments or only the oldest.
     #[inline]
     fn candidates(&self, hash: u64) -> (usize, &[Arc<RecordSegment>]) {
         let begin = match &self.filter {
@@ -60,7 +62,7 @@ impl RecordSegments {
         (begin, &self.list[begin..])
     }
 
-    /// Creates an empty list that is marked as lost, for segments that cannot be opened.
+    /// Creates an empty list that is marked as lost, because the segments cannot be opened.
     #[must_use]
     pub fn lost() -> Self {
         let segments = Self::default();
@@ -74,21 +76,22 @@ impl RecordSegments {
         &self.list
     }
 
-    /// Returns whether a segment is missing or damaged, so that all segments must be rebuilt.
+    /// Returns whether a segment is missing or damaged. If so, plexindex must rebuild all segments.
     #[inline]
     #[must_use]
     pub fn are_lost(&self) -> bool {
         self.lost.load(Ordering::Acquire)
     }
 
-    /// Marks the segments as lost, so that they are rebuilt, and returns the error for the caller.
+    /// Marks the segments as lost, so that plexindex rebuilds them, and returns the error for the caller to return.
     #[cold]
     pub fn set_lost(&self) -> SegmentsLost {
         self.lost.store(true, Ordering::Release);
         SegmentsLost
     }
 
-    /// Looks up a hash in the oldest and largest segment, and prefetches the memory for lookups in newer segments.
+    /// Looks up a hash in the oldest and largest segment, and prefetches the memory for lookups in the newer segments.
+    /// The caller passes the result to [`RecordSegments::find`].
     #[inline]
     #[must_use]
     pub fn first(&self, hash: u64) -> FirstRecord {
@@ -113,8 +116,8 @@ impl RecordSegments {
         }
     }
 
-    /// Returns the newest record with this table and name, if any. `first` is the result of
-    /// [`RecordSegments::first`] for the hash.
+    /// Returns the newest record with this table and name, if any. `hash` is the name's hash, and `first` is the result
+    /// of [`RecordSegments::first`] for this hash.
     ///
     /// # Errors
     /// Fails with [`SegmentsLost`] if a segment is missing or damaged.
@@ -142,7 +145,8 @@ impl RecordSegments {
     }
 
     /// Calls `each` with every record with this hash, newest segment first, until `each` returns `true`. The first
-    /// argument is the index of the segment and the number of the record. The records can include false positives.
+    /// argument of `each` is the index of the segment and the number of the record. The records can include false
+    /// positives, because segments store only the upper half of a hash.
     ///
     /// # Errors
     /// Fails with [`SegmentsLost`] if a segment is missing or damaged.
@@ -184,7 +188,7 @@ fn count_records(segments: &[Arc<RecordSegment>]) -> usize {
     usize::try_from(records).unwrap_or(usize::MAX)
 }
 
-/// Adds the hashes of segments to a filter. Returns `false` if a segment is damaged.
+/// Adds the hashes in these segments to a filter. Returns `false` if a segment is damaged.
 fn add_hashes(filter: &Filter, segments: &[Arc<RecordSegment>]) -> bool {
     segments
         .iter()

@@ -16,13 +16,15 @@ use crate::platform::open_files;
 /// one TLB entry, which reduces TLB misses in large segments and page faults in new processes.
 const PIECE: usize = if cfg!(test) { 8 << 10 } else { 2 << 20 };
 
-/// A file under a temporary name. Dropping it removes the file, unless [`TemporaryFile::persist`] has renamed the file.
+/// A file under a temporary name. Dropping this value removes the file, unless [`TemporaryFile::persist`] has renamed
+/// it.
 pub struct TemporaryFile {
     file: File,
     name: Option<PathBuf>,
 }
 
 impl TemporaryFile {
+    /// Creates the file under a unique name in the same folder as `path`.
     pub fn create_beside(path: &Path) -> io::Result<Self> {
         let name = temporary(path);
         Ok(Self {
@@ -31,12 +33,12 @@ impl TemporaryFile {
         })
     }
 
-    /// Returns another handle to the file. This handle stays usable even if another process removes the renamed file.
+    /// Returns another handle to the file. The handle stays usable even if another process removes the renamed file.
     pub fn handle(&self) -> io::Result<File> {
         self.file.try_clone()
     }
 
-    /// Renames the file to `path`. An existing file, which processes may have mapped, is kept instead.
+    /// Renames the file to `path`. Keeps an existing file at `path` instead, because processes may have mapped it.
     pub fn persist(mut self, path: &Path) -> io::Result<()> {
         if path.symlink_metadata().is_ok_and(|facts| facts.is_file()) {
             return Ok(());
@@ -50,6 +52,7 @@ impl TemporaryFile {
 }
 
 impl Drop for TemporaryFile {
+    /// Removes the file, unless it has been renamed.
     fn drop(&mut self) {
         if let Some(name) = &self.name {
             let _ = files::remove(name);
@@ -73,20 +76,21 @@ impl SegmentOutput {
         Ok(&mut self.temporary.insert(made).file)
     }
 
-    /// Returns the file for reading. Fails if nothing has been written yet.
+    /// Returns the file for reading and rewriting. Fails if nothing has been written yet.
     fn written(&self) -> io::Result<&File> {
         let temporary = self.temporary.as_ref();
         Ok(&temporary.ok_or(io::ErrorKind::UnexpectedEof)?.file)
     }
 }
 
-/// Writes the parts between the header and the checksums.
+/// Writes a segment: collects the bytes between the header and the checksums, and computes the checksums.
 pub struct SegmentWriter {
     out: SegmentOutput,
     /// Number of bytes written to the file, in whole pieces.
     written: usize,
     /// The write buffer. The first piece begins with space for the header.
     buffer: Vec<u8>,
+    /// The checksums of the blocks in the file.
     sums: Vec<u8>,
 }
 
@@ -104,7 +108,7 @@ impl SegmentWriter {
         }
     }
 
-    /// Returns a path beside which temporary files can be created.
+    /// Returns a path in whose folder callers can create temporary files.
     pub fn place(&self) -> PathBuf {
         self.out.place.clone()
     }
@@ -114,7 +118,7 @@ impl SegmentWriter {
         self.written + self.buffer.len()
     }
 
-    /// Reserves memory for `room` more bytes, and returns the buffer to append them to. Call
+    /// Reserves memory for `room` more bytes, and returns the buffer for these bytes. Call
     /// [`SegmentWriter::flush_pieces`] afterwards.
     pub fn buffer_for(&mut self, room: usize) -> io::Result<&mut Vec<u8>> {
         reserve(&mut self.buffer, room)?;
@@ -139,7 +143,7 @@ impl SegmentWriter {
         self.flush_pieces()
     }
 
-    /// Computes the checksums of the buffer's blocks up to the offset `until`. Skips the header, which contains its own
+    /// Adds the checksums of the buffer's blocks before the offset `until`, except the header, which contains its own
     /// checksum.
     fn add_checksums(&mut self, until: usize) -> io::Result<()> {
         let from = if self.written == 0 { BLOCK } else { 0 };
@@ -150,8 +154,8 @@ impl SegmentWriter {
         Ok(())
     }
 
-    /// Pads a part that began at the offset `from` to a multiple of eight bytes. `size` is the size of the part's
-    /// elements.
+    /// Ends the part that began at the offset `from`, and returns its position and length for the header. Pads the part
+    /// to a multiple of eight bytes, so that no hash table slot spans two blocks. `size` is the size of an element.
     pub fn end_part(&mut self, from: usize, size: usize) -> io::Result<SegmentPart> {
         let length = self.position() - from;
         self.put(&[0; 8][..length.next_multiple_of(8) - length])?;
@@ -161,7 +165,8 @@ impl SegmentWriter {
         })
     }
 
-    /// Copies a part from a spool. `size` is the size of the part's elements.
+    /// Appends a part from a spool, and returns the part's position and length for the header. `size` is the size of an
+    /// element.
     pub fn part(&mut self, spool: &Spool, size: usize) -> io::Result<SegmentPart> {
         let from = self.position();
         spool.all(|bytes| self.put(bytes))?;
@@ -174,6 +179,7 @@ impl SegmentWriter {
         to.clear();
         reserve(to, length)?;
         to.resize(length, 0);
+        // The file contains the front, and the buffer contains the rest.
         let written = self.written.saturating_sub(at).min(length);
         let (front, back) = to.split_at_mut(written);
         if !front.is_empty() {
@@ -188,6 +194,7 @@ impl SegmentWriter {
     pub fn set_bits(&mut self, places: &[usize], bits: u8) -> io::Result<()> {
         for block in places.chunk_by(|a, b| a / BLOCK == b / BLOCK) {
             let begin = block[0] - block[0] % BLOCK;
+            // The block is still in the buffer, and has no checksum yet.
             if begin >= self.written {
                 for at in block {
                     self.buffer[at - self.written] |= bits;
@@ -200,13 +207,15 @@ impl SegmentWriter {
                 bytes[at - begin] |= bits;
             }
             files::write_at(self.out.written()?, &bytes, begin as u64)?;
+            // The header, which is block 0, has no checksum here.
             let sum = (begin / BLOCK - 1) * 8;
             self.sums[sum..sum + 8].copy_from_slice(&xxh3_64(&bytes).to_le_bytes());
         }
         Ok(())
     }
 
-    /// Writes the checksums, and then the header at the beginning of the file.
+    /// Writes the checksums, and then the header at the beginning of the file. Completes `head` with the checksums'
+    /// position and the file's length.
     pub fn finish(mut self, head: &mut SegmentHeader) -> io::Result<TemporaryFile> {
         self.add_checksums(self.buffer.len())?;
         head.checksums = SegmentPart {

@@ -1,4 +1,4 @@
-//! External sorting: sorted runs are written to temporary files, and merged at the end.
+//! External sorting: a sorter writes sorted runs to a temporary file, and merges the runs at the end.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -12,7 +12,7 @@ use super::spool::{Spool, SpoolReader, reserve};
 const PAIRS_PER_RUN: usize = if cfg!(test) { 1 << 10 } else { 1 << 17 };
 /// Memory limit for a run's keys and numbers, in bytes; lower in tests, so that they write several runs.
 const RUN_BYTES: usize = if cfg!(test) { 1 << 14 } else { 8 << 20 };
-/// Maximum number of keys in a group that is sorted by comparing whole keys.
+/// Maximum number of keys in a group that a sorter sorts by comparing whole keys.
 const SMALL_GROUP: usize = 12;
 /// Size of a pair in a run, in bytes: a `u64` and a `u32`.
 const PAIR_BYTES: usize = 12;
@@ -46,6 +46,7 @@ impl SortRuns {
         read: impl Fn(&mut SpoolReader<'_>, &mut T) -> io::Result<()>,
         mut each: impl FnMut(&T) -> io::Result<()>,
     ) -> io::Result<()> {
+        // The heap contains the next element of each run.
         let mut heap = BinaryHeap::new();
         let mut cursors = Vec::new();
         let mut begin = 0;
@@ -75,7 +76,7 @@ impl SortRuns {
 
 /// Sorts pairs of numbers.
 pub struct PairSorter {
-    /// The pairs that are not in a run yet.
+    /// The pairs that are not yet in a run.
     memory: Vec<(u64, u32)>,
     runs: SortRuns,
     count: usize,
@@ -119,7 +120,7 @@ impl PairSorter {
         Ok(())
     }
 
-    /// Sorts the pairs, and passes them to `each` in order.
+    /// Passes the pairs to `each` in ascending order.
     pub fn for_each_sorted(mut self, mut each: impl FnMut(u64, u32) -> io::Result<()>) -> io::Result<()> {
         if self.runs.ends.is_empty() {
             self.memory.sort_unstable();
@@ -136,12 +137,12 @@ impl PairSorter {
     }
 }
 
-/// The numbers that are sorted along with a key.
+/// The numbers that belong to a key.
 pub type SortedNumbers = [u32; 4];
 
 /// Sorts byte keys, each with four numbers. Equal keys are sorted by their numbers.
 pub struct KeySorter {
-    /// The bytes of the keys that are not in a run yet.
+    /// The bytes of the keys that are not yet in a run.
     keys: Vec<u8>,
     slots: Vec<KeySlot>,
     runs: SortRuns,
@@ -156,7 +157,7 @@ struct KeySlot {
 }
 
 impl KeySlot {
-    /// Returns the bytes of the key. `keys` is [`KeySorter::keys`].
+    /// Returns the bytes of the key. `keys` is the sorter's [`KeySorter::keys`].
     fn key<'k>(&self, keys: &'k [u8]) -> &'k [u8] {
         &keys[self.offset..self.offset + self.length as usize]
     }
@@ -205,7 +206,7 @@ impl KeySorter {
         Ok(())
     }
 
-    /// Sorts the keys, and passes them to `each` in order, each with its numbers.
+    /// Passes the keys to `each` in ascending order, each with its numbers.
     pub fn for_each_sorted(mut self, mut each: impl FnMut(&[u8], SortedNumbers) -> io::Result<()>) -> io::Result<()> {
         if self.runs.ends.is_empty() {
             let sorted = sort_slots(&self.keys, &self.slots)?;
@@ -233,7 +234,7 @@ impl KeySorter {
 /// This function sorts all slots by the first eight bytes of their keys, then each group with equal bytes by the next
 /// eight, and so on. Comparing whole keys is slower, because each access to a key is a cache miss.
 fn sort_slots(keys: &[u8], slots: &[KeySlot]) -> io::Result<Vec<KeySlot>> {
-    // An entry consists of eight bytes of a key, and the index of the key's slot.
+    // An entry consists of eight bytes of a key, and the key's slot index.
     type Entry = (u64, u32);
     let key_of = |(_, index): &Entry| slots[*index as usize].key(keys);
     let numbers_of = |(_, index): &Entry| slots[*index as usize].numbers;
@@ -272,7 +273,7 @@ fn sort_slots(keys: &[u8], slots: &[KeySlot]) -> io::Result<Vec<KeySlot>> {
     Ok(sorted)
 }
 
-/// Returns eight bytes of a key, padded with zeros, as a number with the same sort order.
+/// Returns eight bytes of a key, beginning at `offset` and padded with zeros, as a number with the same sort order.
 fn eight_bytes(key: &[u8], offset: usize) -> u64 {
     let rest = key.get(offset..).unwrap_or_default();
     let mut bytes = [0; 8];

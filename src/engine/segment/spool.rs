@@ -12,7 +12,8 @@ const BUFFER_SIZE: usize = if cfg!(test) { 8 << 10 } else { 256 << 10 };
 /// Maximum total size of all read buffers for a spool, in bytes.
 const MAX_READ_BUFFERS: usize = 4 << 20;
 
-/// Returns a unique path for a temporary file beside `path`. If the process is killed, a later sweep removes the file.
+/// Returns a unique path for a temporary file beside `path`. If the process is killed, plexindex later removes the
+/// file, which it recognizes by the suffix.
 pub fn temporary(path: &Path) -> PathBuf {
     static COUNTER: AtomicU64 = AtomicU64::new(0);
     let number = COUNTER.fetch_add(1, Ordering::Relaxed);
@@ -21,13 +22,14 @@ pub fn temporary(path: &Path) -> PathBuf {
     path.with_file_name(name)
 }
 
-/// Reserves memory for more elements. Fails if there is too little memory, instead of aborting the host.
+/// Reserves memory for this number of further elements. Fails if there is too little memory, whereas a plain allocation
+/// would abort the host.
 pub fn reserve<T>(list: &mut Vec<T>, further_elements: usize) -> io::Result<()> {
     list.try_reserve(further_elements)
         .map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))
 }
 
-/// A temporary sequence of bytes. All writes come before the first read.
+/// A temporary sequence of bytes. All writes must come before the first read.
 pub struct Spool {
     /// The path beside which the spool creates its file.
     sibling_path: PathBuf,
@@ -53,7 +55,7 @@ impl Spool {
         self.written + self.tail.len() as u64
     }
 
-    /// Appends bytes to the buffer. Writes a full buffer to the file.
+    /// Appends bytes to the buffer. Writes the buffer to the file once it is full.
     pub fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
         reserve(&mut self.tail, bytes.len())?;
         self.tail.extend_from_slice(bytes);
@@ -71,6 +73,7 @@ impl Spool {
 
     /// Fills `buffer` with the bytes at `offset`. Fails if the spool contains too few bytes.
     fn read(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        // The first bytes may be in the file, and the rest in the buffer.
         let in_file = usize::try_from(self.written.saturating_sub(offset)).unwrap_or(usize::MAX);
         let (from_file, from_tail) = buffer.split_at_mut(in_file.min(buffer.len()));
         if let Some(file) = self.file.as_ref().filter(|_| !from_file.is_empty()) {
@@ -85,7 +88,7 @@ impl Spool {
         Ok(())
     }
 
-    /// Passes all bytes to `each`, in order and in chunks.
+    /// Passes all bytes to `each`, in order and in chunks of any length.
     pub fn all(&self, mut each: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
         let mut chunk = Vec::new();
         let mut offset = 0;
@@ -117,7 +120,8 @@ pub struct SpoolReader<'s> {
 }
 
 impl<'s> SpoolReader<'s> {
-    /// Creates a reader for the bytes `begin..end`. `readers` is the number of readers that share [`MAX_READ_BUFFERS`].
+    /// Creates a reader for the bytes `begin..end` of a spool. `readers` is the number of readers that share
+    /// [`MAX_READ_BUFFERS`].
     pub fn new(spool: &'s Spool, begin: u64, end: u64, readers: usize) -> Self {
         Self {
             spool,
@@ -143,6 +147,7 @@ impl<'s> SpoolReader<'s> {
             if to_read < count - buffered {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
+            // Keep the buffered bytes that have not been returned, and append more.
             self.buffer.drain(..self.taken);
             self.taken = 0;
             reserve(&mut self.buffer, to_read)?;

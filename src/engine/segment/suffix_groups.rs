@@ -1,5 +1,5 @@
-//! Sorts elements with equal hashes by the components of their paths, last component first. The input is sorted by
-//! hash. Most hashes are unique, so few elements are compared.
+//! Sorts elements with equal hashes by their paths' components, last component first, so that paths with the same last
+//! components are adjacent. The input is sorted by hash. Most hashes are unique, so few elements are compared.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,13 +13,14 @@ pub type Element = [u32; 2];
 /// A function that receives the sorted elements.
 type Write<'w> = dyn FnMut(Element) -> io::Result<()> + 'w;
 
-/// Sorts elements in groups with equal hashes. `form` reads the normal form of an element's entry, and returns the
-/// number of first components to compare.
+/// Sorts elements in groups with equal hashes. `form` reads the normal form of an element's entry into its last
+/// argument, and returns the number of leading components to compare.
 pub struct SuffixGroups<F> {
     place: PathBuf,
     form: F,
     /// Hash, entry and element from the previous call. The next element may belong to the same group.
     last: Option<(u32, u32, Element)>,
+    /// The elements of the current group, if it has several.
     group: Option<KeySorter>,
     bytes: Vec<u8>,
     key: Vec<u8>,
@@ -43,6 +44,7 @@ impl<F: FnMut(u32, &Element, &mut Vec<u8>) -> io::Result<usize>> SuffixGroups<F>
         let Some((last_hash, last_entry, last_element)) = self.last.replace((hash, entry, element)) else {
             return Ok(());
         };
+        // An element whose hash differs from both neighbours' hashes needs no sorting.
         if last_hash == hash || self.group.is_some() {
             self.join(last_entry, last_element)?;
         } else {
@@ -83,8 +85,9 @@ impl<F: FnMut(u32, &Element, &mut Vec<u8>) -> io::Result<usize>> SuffixGroups<F>
     }
 }
 
-/// Writes a sort key for a path to `key`: its first `leading_components` components, last component first, so that
-/// shorter paths come first. For a folder, the remaining components lie below the folder.
+/// Writes a sort key to `key`: the path's first `leading_components` components, last component first. So paths with
+/// the same last components are adjacent, and shorter paths come first. For a folder, `form` is a path below the
+/// folder, and `leading_components` is the folder's number of components.
 fn suffix_key(form: Form<'_>, leading_components: usize, key: &mut Vec<u8>) {
     key.clear();
     let skipped = form.rev_components().count().saturating_sub(leading_components);
@@ -92,7 +95,7 @@ fn suffix_key(form: Form<'_>, leading_components: usize, key: &mut Vec<u8>) {
         if !key.is_empty() {
             key.push(0);
         }
-        // A zero byte separates components, so zero bytes in a component are escaped.
+        // A zero byte separates components, so zero bytes in a component are escaped with a one, and ones too.
         for byte in component.folded() {
             match byte {
                 0 => key.extend_from_slice(&[1, 1]),

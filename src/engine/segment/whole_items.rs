@@ -1,4 +1,4 @@
-//! Reads whole items, with all files and external ids, by entry, in pages, or by GUID or title.
+//! Reads whole items, with all files and external ids: by entry, in pages, or by GUID or title.
 
 use std::io;
 use std::path::Path;
@@ -18,35 +18,37 @@ use crate::matching::text::fold_title;
 use crate::model::Item;
 use crate::platform::bytes;
 
-/// Returns the cursor of an item: its position in the order of rating key hashes, which is the same in every listing. A
-/// cursor is at least 1.
+/// Returns the cursor with which a caller continues after this item when it reads a library's items in pages. A cursor
+/// is the rating key's hash, so it stays valid in later listings. It is at least 1, because 0 means the beginning.
 pub fn cursor_of(rating_key: &str) -> i64 {
     (xxh3_64(rating_key.as_bytes()) >> 1).cast_signed().max(1)
 }
 
-/// Returns all GUIDs of an item: its own GUID, those of its season and show, and its external ids.
+/// Returns all non-empty GUIDs of an item: its own GUID, those of its season and show, and its external ids.
 pub fn guids_of(item: &Item) -> impl Iterator<Item = &String> {
     let own = [&item.guid, &item.season_guid, &item.show_guid];
     own.into_iter().chain(&item.guids).filter(|guid| !guid.is_empty())
 }
 
-/// Returns the folded titles of an item and its show.
+/// Returns the non-empty folded titles of an item and its show. A folded title has no case, accents or punctuation, so
+/// that searches ignore them.
 pub fn folded_titles_of(item: &Item) -> impl Iterator<Item = String> {
     let folds = [&item.title, &item.show_title].map(|title| fold_title(title));
     folds.into_iter().filter(|fold| !fold.is_empty())
 }
 
 impl ListingSegment {
-    /// Returns the item whose first entry is `first`; `None` if the segment is damaged there.
+    /// Returns the item whose first entry has the number `first`; `None` if the segment is damaged there.
     pub fn whole_item(&self, first: u32) -> Option<Item> {
         self.entry(first).and_then(|entry| self.read_whole_item(&entry)).ok()
     }
 
-    /// Reads the item of a first entry, with all files and external ids.
+    /// Reads the item of a first entry, with all its files and external ids.
     pub(super) fn read_whole_item(&self, entry: &EntryRef<'_>) -> ReadResult<Item> {
         let file = &self.file;
         let (item, extras) = record::item(file, self.item_offset(entry)?)?;
         let season = record::season(file, extras.parent_record)?.unwrap_or(Season::NONE);
+        // The external ids follow the item's fields.
         let (packed, mut end) = extras.ids(file)?;
         let mut ids = PackedReader(packed);
         let mut guids = Vec::new();
@@ -62,6 +64,7 @@ impl ListingSegment {
         if entry.flags & BARE == 0 {
             part(entry.path)?;
         }
+        // The further listed entries follow the item.
         for _ in 0..extras.more {
             let further = EntryRef::read(file, self.number_at(end)?)?;
             part(further.path)?;
@@ -86,8 +89,9 @@ impl ListingSegment {
         })
     }
 
-    /// Passes the items after a cursor and their cursors to `each`, in cursor order, until `each` returns `true`.
+    /// Passes each item after a cursor, with its own cursor, to `each`, in cursor order, until `each` returns `true`.
     pub fn items_after(&self, cursor: i64, mut each: impl FnMut(i64, Item) -> bool) {
+        // A cursor contains the upper 63 bits of a hash.
         let hash = cursor.cast_unsigned() << 1;
         let _damage_is_marked: ReadResult<()> = self.keys.for_each_from(&self.file, hash, |_, first| {
             let entry = self.entry(first)?;
@@ -96,7 +100,8 @@ impl ListingSegment {
         });
     }
 
-    /// Calls `each` for every item in listing order, with its first entry, rating key, title and show title.
+    /// Calls `each` for every item in listing order, with the number of its first entry, its rating key, and its title
+    /// and show title.
     pub fn titles<'i>(&'i self, mut each: impl FnMut(u32, &'i str, [&'i str; 2])) {
         let _damage_is_marked = self.for_each_first(|entry| {
             if let Ok((item, _)) = record::item(&self.file, entry.end) {
@@ -115,6 +120,7 @@ impl ListingSegment {
         Ok(())
     }
 
+    /// Returns the file offset of the first record.
     pub(super) fn first_record(&self) -> usize {
         self.head.records.element_offset(0, 1)
     }
@@ -138,7 +144,7 @@ impl ListingSegment {
     }
 
     /// Passes all items to `each` in listing order, each with the change sequence at which it was added after the
-    /// listing; 0 if it came with the listing.
+    /// listing (0 if it came with the listing).
     pub fn for_each_item(&self, mut each: impl FnMut(Item, u64) -> Result<()>) -> Result<()> {
         let mut at = self.first_record();
         let mut next = || -> ReadResult<Option<(Item, u64)>> {
@@ -179,6 +185,7 @@ impl ListingSegment {
     pub fn items_with(&self, text: &str, each: impl FnMut(Item)) -> Result<()> {
         let index = match self.index.get_or_try_init(|| self.open_index().map(Box::new)) {
             Err(error) if !self.is_broken() => return Err(error),
+            // The caller notices that the segment is broken.
             Err(_) => return Ok(()),
             Ok(index) => index,
         };
@@ -222,7 +229,7 @@ impl ListingSegment {
         cannot_write(build(), path)
     }
 
-    /// Returns the number of the entry or record at this offset, or at the next multiple of four bytes.
+    /// Returns the number of the entry or record at this file offset, rounded up to a multiple of four bytes.
     fn number_at(&self, offset: usize) -> ReadResult<u32> {
         u32::try_from(offset.div_ceil(4)).map_err(|_| self.file.mark_damaged())
     }

@@ -1,4 +1,4 @@
-//! Keeps the snapshot current: adds newer commits in place, or reloads the snapshot.
+//! Keeps the snapshot current: adds newer commits to it, or replaces it.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -13,18 +13,18 @@ use crate::platform::deadline::Deadline;
 use crate::platform::swap::Guard;
 use crate::stats::Activity;
 
-/// Maximum number of changes from one of this process's writes that are added to the snapshot in place. After a larger
+/// Maximum number of changes from one of this process's writes that are added to the snapshot directly. After a larger
 /// write, the next catch-up reads the changes from the database.
 const MAX_APPLIED: usize = 1024;
-/// When a memtable is full and at least this many records are unmerged, plexindex rebuilds the records into a segment.
+/// When a memtable is full and at least this many records are in no segment, plexindex rebuilds the record segments.
 const MANY_UNMERGED: usize = MEMTABLE_CAPACITY / 2;
 
 /// A change that this thread has written: library, kind, path and rating key.
 pub type OwnChange<'c> = (LibraryId, LoggedKind, &'c [u8], &'c str);
 
 impl LiveSnapshot {
-    /// Updates the snapshot, or waits for a thread that is updating it. The deadline applies to writes: this call
-    /// writes changes to a segment if there are more than a memtable can contain.
+    /// Updates the snapshot, or waits for a thread that is updating it. The deadline applies to writes: if a memtable
+    /// cannot contain all changes, this call writes the changes to a segment.
     pub fn catch_up(&self, deadline: Deadline) -> Result<()> {
         let read_newer = || self.catch_up_locked(Some(deadline));
         self.snapshot
@@ -33,8 +33,8 @@ impl LiveSnapshot {
     }
 
     /// Adds to the snapshot the changes that this thread has just committed, without reading them from the database.
-    /// `own`: the changes of the commit at this incarnation and change sequence. Does nothing if the snapshot lacks any
-    /// other commit; the next catch-up then reads all changes.
+    /// `own`: the changes in the commit with this incarnation and change sequence. Does nothing if the snapshot lacks
+    /// any other commit; the next catch-up then reads all changes.
     pub fn apply_committed(
         &self,
         identity: IdentityId,
@@ -70,7 +70,8 @@ impl LiveSnapshot {
         let snapshot = self.snapshot.read();
         let (since, incarnation) = (snapshot.sequence(), snapshot.open.incarnation);
         let (sequence, changes) = StoreStates(&self.store).changes(snapshot.identity, since, incarnation, can_wait)?;
-        // If the freshness of a library changed, a caller that can wait reloads the snapshot.
+        // The snapshot's rows contain the age of each listing. If an age has changed, a caller that can wait reloads
+        // the rows.
         let must_reload =
             |changes: &Vec<LoggedChange>| can_wait && changes.iter().any(|change| change.kind == LoggedKind::Freshness);
         if let Some(changes) = changes.filter(|changes| !must_reload(changes))
@@ -83,11 +84,13 @@ impl LiveSnapshot {
         self.reload_locked(deadline)
     }
 
-    /// Adds changes to the snapshot in place. Returns `false` if the snapshot must be reloaded instead.
+    /// Adds changes to the snapshot. Returns `false` if the caller must reload the snapshot instead. `can_wait`:
+    /// whether the caller reloads the snapshot when the freshness of a library has changed.
     fn apply_all(&self, snapshot: &Snapshot, changes: &[LoggedChange], can_wait: bool) -> bool {
         let mut applied = true;
         for change in changes {
             if change.kind == LoggedKind::Freshness {
+                // Lookups return the same results, so a caller that cannot wait keeps this snapshot.
                 snapshot.set_outdated();
                 continue;
             }
@@ -102,23 +105,24 @@ impl LiveSnapshot {
         self.reload_locked(Some(deadline))
     }
 
-    /// Reloads the snapshot from the database. The caller must have locked `catching_up`. Writes changes that do not
-    /// fit into memtables to segments. Without a `deadline`, fails if this needs a write or a long wait.
+    /// Reloads the snapshot from the database. The caller must have locked `snapshot.catching_up`. Writes changes that
+    /// do not fit into memtables to segments. Without a `deadline`, fails if this needs a write or a long wait.
     pub(super) fn reload_locked(&self, deadline: Option<Deadline>) -> Result<()> {
         for attempt in 0.. {
             let begun = Instant::now();
             let (snapshot, full) = self.load(deadline.is_some())?;
             self.counters.add_time(Activity::ListingSegment, begun.elapsed());
             self.counters.add_time(Activity::NotMatching, begun.elapsed());
+            // Use a complete snapshot; after two attempts, also an incomplete snapshot.
             let (Some(identity), false, true) = (snapshot.identity, full.is_empty(), attempt < 2) else {
                 self.snapshot.replace(snapshot);
                 break;
             };
-            // If memtables could not contain all changes, the changes are written to segments, which the next attempt
-            // loads. The incomplete snapshot is not published.
+            // The memtables cannot contain all changes, so write the changes to segments, which the next attempt loads.
             let deadline = deadline.ok_or_else(|| self.store.locked_error())?;
             let open = Arc::clone(&snapshot.open);
-            // Changes to items also fill memtables, so the records are rebuilt only if many of them are unmerged.
+            // Changes to items also fill memtables, so rebuild the record segments only if many records are in no
+            // segment.
             let unmerged =
                 RecordRows(&self.store).read_records(|log| log.count_since(open.manifest.merged, MANY_UNMERGED))?;
             if unmerged == MANY_UNMERGED {
@@ -126,6 +130,8 @@ impl LiveSnapshot {
             }
             for row in full {
                 self.listings.compact_full_memtable(identity, &row, deadline)?;
+                // A segment cannot contain invalidations, so these still fill the memtable. One request for a full
+                // listing replaces them.
                 if attempt > 0 {
                     LibraryRows(&self.store).invalidate_all_paths(identity, row.id, deadline)?;
                 }
@@ -134,10 +140,10 @@ impl LiveSnapshot {
         Ok(())
     }
 
-    /// Adds a change to the snapshot in place. Returns `false` if the snapshot must be reloaded instead.
+    /// Adds a change to the snapshot. Returns `false` if the caller must reload the snapshot instead.
     pub(super) fn apply(&self, snapshot: &Snapshot, change: &LoggedChange) -> bool {
         let Some(index) = snapshot.rows.iter().position(|row| row.id == change.library) else {
-            // Changes to the content of a library that is not in the snapshot are ignored.
+            // Ignore changes to the content of a library that is not in the snapshot.
             return !matches!(change.kind, LoggedKind::Library | LoggedKind::Freshness);
         };
         let (path, rating_key) = (change.path.clone(), change.rating_key.clone());
@@ -166,13 +172,13 @@ impl LiveSnapshot {
             .is_ok()
     }
 
-    /// Returns whether the snapshot contains every commit and the current freshness of each library.
+    /// Returns whether the snapshot contains every commit and the current age of each listing.
     pub fn is_settled(&self, snapshot: &Snapshot) -> bool {
         self.snapshot.is_current(snapshot) && !snapshot.is_outdated()
     }
 
-    /// Returns a current snapshot; `None` if the caller would have to wait, or if a segment is missing. Without the
-    /// segments of confirmed matches, a lookup could return a wrong item.
+    /// Returns a current snapshot; `None` if the caller would have to wait, or if a segment is missing, because a
+    /// lookup without the segments of confirmed matches could return a wrong item.
     #[inline]
     pub fn try_current(&self) -> Option<Guard<'_, Snapshot>> {
         let (snapshot, ()) = self.snapshot.try_read_current(|_| (), || self.catch_up_locked(None))?;

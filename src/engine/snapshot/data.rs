@@ -1,4 +1,4 @@
-//! A snapshot: the libraries of one view, with their segments and memtables.
+//! A snapshot: the libraries in one view, with their segments and memtables.
 
 use std::sync::Arc;
 
@@ -10,15 +10,15 @@ use crate::freshness::Age;
 use crate::matching::{LibraryIndex, Mappings, NormalPath, Scope};
 use crate::model::IdentityId;
 
-/// The snapshot of the libraries that lookups read. Changes to single matches and items are added in place; any other
-/// change replaces the snapshot. The snapshot is outdated when the freshness in the rows is outdated. Calls that can
-/// wait reload an outdated snapshot; fast lookups use it.
+/// The snapshot of the libraries that lookups read. plexindex adds changes to single matches and items to the snapshot,
+/// and replaces the snapshot after any other change. The snapshot is outdated when the age of a listing is outdated.
+/// Calls that can wait reload an outdated snapshot; fast lookups use it.
 pub type Snapshot = SnapshotOf<SnapshotLibraries>;
 
 /// The libraries in a snapshot.
 #[derive(Default)]
 pub struct SnapshotLibraries {
-    /// The identity of the view; `None` until plexindex first reached the server.
+    /// The view's id; `None` until plexindex first reached the server.
     pub identity: Option<IdentityId>,
     /// The libraries, in the server's order.
     pub rows: Vec<LibraryRow>,
@@ -29,13 +29,14 @@ pub struct SnapshotLibraries {
 }
 
 impl Snapshot {
-    /// Returns the library's segments and memtable if a newer snapshot, in which the library has the row `row`, can
-    /// reuse them: the segments are the same, and the change log contains all changes since this snapshot.
+    /// Returns the library's segments and memtable if a newer snapshot can reuse them, because the segments are the
+    /// same and the change log contains all changes since this snapshot. `row`: the library's row in the newer
+    /// snapshot.
     pub fn reusable_library(&self, row: &LibraryRow) -> Option<&Arc<LibrarySnapshot>> {
         let index = self.rows.iter().position(|old| old.id == row.id)?;
         let (old, view) = (&self.rows[index], &self.views[index]);
-        // The comparison includes `listed_sequence` and `due_sequence`, because a finished listing and an invalidation
-        // of all paths end earlier invalidations without a row in the change log.
+        // A finished listing and an invalidation of all paths end earlier invalidations without a row in the change
+        // log, so the comparison includes `listed_sequence` and `due_sequence`.
         let is_same = (
             old.generation,
             old.listed_sequence,
@@ -65,13 +66,15 @@ impl Snapshot {
         &self.views[library_indexes(scope, self.views.len())]
     }
 
-    /// Returns whether an item, the requested path or the matched path is invalidated. `library_index`: the library's
-    /// index. `queried`: the requested path. `path`: the matched path.
+    /// Returns whether an invalidation of the item, the requested path or the matched path is in force, so that a
+    /// request must verify the answer. `library_index`: the library's index. `queried`: the requested path. `path`: the
+    /// matched path.
     pub fn is_unverified(&self, library_index: usize, queried: &NormalPath<'_>, path: &[u8], rating_key: &str) -> bool {
         self.views[library_index].is_unverified(queried, path, rating_key)
     }
 
-    /// Returns, for each library, whether one of its folders contains the path or its mapped server path.
+    /// Returns, for each library, whether one of its folders contains the path, or the server path to which a mapping
+    /// translates it.
     pub fn owners(&self, path: &NormalPath<'_>, mappings: &Mappings) -> Vec<bool> {
         self.views
             .iter()
@@ -92,7 +95,7 @@ pub(super) fn is_usable(segment: Option<&Arc<ListingSegment>>) -> bool {
     segment.is_some_and(|segment| !segment.is_broken())
 }
 
-/// Returns the age of a library's listing. The freshness rules use the age to decide whether to refresh the library.
+/// Returns the age of a library's listing, from which the freshness rules decide whether to refresh the library.
 pub fn listing_age(row: &LibraryRow) -> Age {
     Age {
         listed: row.generation.is_fetched(),
@@ -105,11 +108,12 @@ pub fn listing_age(row: &LibraryRow) -> Age {
         items: row.items,
         hint: row.hint,
         trust: row.library.change.trust,
+        // Only the source knows whether its files have changed, so the caller may set this field later.
         source_changed: false,
     }
 }
 
-/// Returns the index range of the libraries in a scope. `count`: the number of all libraries.
+/// Returns the index range of the libraries in a scope. `count`: the total number of libraries.
 pub fn library_indexes(scope: Scope, count: usize) -> std::ops::Range<usize> {
     match scope {
         Scope::One(index) => index..index + 1,

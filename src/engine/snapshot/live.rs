@@ -1,4 +1,4 @@
-//! The snapshot of one handle, and the components that update the snapshot.
+//! A handle's snapshot, and the components that update the snapshot.
 
 use std::sync::{Arc, Mutex};
 
@@ -14,10 +14,10 @@ use crate::platform::deadline::Deadline;
 use crate::platform::swap::Guard;
 use crate::stats::Counters;
 
-/// Returns the endpoint whose libraries the snapshot contains; `None` without a server.
+/// Returns the server URL and the user whose libraries the snapshot contains; `None` without a server.
 pub type CurrentEndpoint = Box<dyn Fn() -> Option<Endpoint> + Send + Sync>;
 
-/// The snapshot of one handle, and the components that update the snapshot.
+/// A handle's snapshot, and the components that update the snapshot.
 pub struct LiveSnapshot {
     pub store: Arc<Store>,
     pub(super) listings: Arc<ListingSegments>,
@@ -58,7 +58,7 @@ impl LiveSnapshot {
         self.snapshot.read()
     }
 
-    /// Returns the identity of the view that the snapshot contains; `None` until plexindex first reached the server.
+    /// Returns the id of the snapshot's view; `None` until plexindex first reached the server.
     pub fn identity(&self) -> Option<IdentityId> {
         self.snapshot.read().identity
     }
@@ -69,10 +69,10 @@ impl LiveSnapshot {
         &self.mappings
     }
 
-    /// Calls `change`, which changes the endpoint, and loads a snapshot for the new endpoint. Until the new snapshot is
-    /// loaded, lookups find no libraries. The caller must have locked the snapshot.
+    /// Calls `change`, which changes the server URL or the user, and loads a snapshot for them. Until the new snapshot
+    /// is loaded, lookups find no libraries. The caller must have locked the snapshot.
     pub fn change_endpoint(&self, change: impl FnOnce()) -> Result<()> {
-        // The snapshot is emptied first, so that no call with the new endpoint reads the old endpoint's libraries.
+        // First make the snapshot empty, so that no call with the new user reads the old user's libraries.
         let before = self.snapshot.read();
         let empty = SnapshotOf::after(
             &before,

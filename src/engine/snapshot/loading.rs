@@ -13,8 +13,8 @@ use crate::error::Result;
 use crate::model::Sequence;
 
 impl LiveSnapshot {
-    /// Loads a snapshot. Also returns the libraries whose memtables could not contain all changes. If not `patient`,
-    /// fails rather than wait long for the database.
+    /// Loads a snapshot from the database. Also returns the libraries whose memtables cannot contain all changes, so
+    /// that the caller writes the changes to segments. If not `patient`, fails rather than wait long for the database.
     pub(super) fn load(&self, patient: bool) -> Result<(Snapshot, Vec<LibraryRow>)> {
         let loaded = self.load_once(true, patient)?;
         if loaded.1.is_empty() {
@@ -24,10 +24,12 @@ impl LiveSnapshot {
         self.load_once(false, patient)
     }
 
-    /// Loads a snapshot. If `keeps_memtables`, a library whose segments have not changed keeps its memtable, and only
-    /// newer changes are read. Returns the same results as [`Self::load`].
+    /// Loads a snapshot from the database. If `keeps_memtables`, a library whose segments have not changed keeps its
+    /// memtable, and plexindex reads only newer changes. Also returns the libraries whose memtables cannot contain all
+    /// changes.
     fn load_once(&self, keeps_memtables: bool, patient: bool) -> Result<(Snapshot, Vec<LibraryRow>)> {
         let before = self.snapshot.read();
+        // Tells the database reader up to which change sequence a library's memtable is complete.
         let known = |row: &LibraryRow, manifest: &Manifest| {
             let is_same = keeps_memtables
                 && before.open.incarnation == self.store.incarnation()
@@ -45,10 +47,12 @@ impl LiveSnapshot {
             continued,
         } = state;
         let open = self.records.open(incarnation, manifest);
+        // If plexindex has opened the record segments again, memtables over the old ones are not usable.
         if !continued.is_empty() && !Arc::ptr_eq(&open, &before.open) {
             drop(before);
             return self.load_once(false, patient);
         }
+        // Reuse each library whose segments have not changed, and open the segments of the other libraries.
         let views = libraries
             .iter()
             .map(|row| {
@@ -65,6 +69,7 @@ impl LiveSnapshot {
                 Arc::new(self.load_library(row, known, &open, sequence))
             })
             .collect::<Vec<Arc<LibrarySnapshot>>>();
+        // Build the snapshot, and add the changes that the segments do not contain.
         let lacks_segment =
             |(row, view): (&LibraryRow, &Arc<LibrarySnapshot>)| row.generation.is_fetched() && view.segment.is_none();
         let incomplete = open.are_lost() || libraries.iter().zip(&views).any(lacks_segment);
@@ -79,8 +84,8 @@ impl LiveSnapshot {
         Ok((snapshot, full))
     }
 
-    /// Adds changes to a new snapshot. Returns the libraries whose changes must be compacted, because the memtable is
-    /// full, or because there are more changes than a memtable can contain.
+    /// Adds changes to a new snapshot. Returns the libraries whose changes the caller must write to segments, because
+    /// the memtable is full, or because there are more changes than a memtable can contain.
     fn add_changes(&self, snapshot: &Snapshot, changes: &[LoggedChange]) -> Vec<LibraryRow> {
         let mut full: Vec<LibraryRow> = Vec::new();
         for change in changes {
@@ -91,7 +96,7 @@ impl LiveSnapshot {
                 full.push(row.clone());
             }
         }
-        // A library with more changes than a memtable can contain is compacted in any case.
+        // Write a library with more changes than a memtable can contain to a segment in any case.
         let change_count = |row: &&LibraryRow| changes.iter().filter(|change| change.library == row.id).count();
         let many = snapshot.rows.iter().filter(|row| change_count(row) > MEMTABLE_CAPACITY);
         full.extend(
@@ -102,7 +107,8 @@ impl LiveSnapshot {
         full
     }
 
-    /// Creates the state of a library. `known`: the library in the last snapshot, to reuse an unchanged segment.
+    /// Creates a library's part of a new snapshot. `known`: the library in the last snapshot, to reuse an unchanged
+    /// segment. `open`: the record segments, which contain confirmed matches. `now`: the store's change sequence.
     fn load_library(
         &self,
         row: &LibraryRow,

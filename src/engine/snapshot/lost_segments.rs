@@ -13,17 +13,17 @@ use crate::model::IdentityId;
 use crate::platform::deadline::Deadline;
 use crate::platform::mutex::lock;
 
-/// Segments of a snapshot that are missing or damaged.
+/// A snapshot's missing and damaged segments.
 struct LostSegments {
     identity: Option<IdentityId>,
-    /// Libraries with a lost segment, which is missing (`true`) or damaged (`false`).
+    /// Libraries whose listing segment is missing (`true`) or damaged (`false`).
     listings: Vec<(LibraryRow, bool)>,
     /// Segments of confirmed matches and tables; `None` if these segments are intact.
     segments: Option<Arc<OpenSegments>>,
 }
 
 impl LiveSnapshot {
-    /// Rebuilds the segments that the snapshot could not open.
+    /// Rebuilds the segments that the snapshot could not open, if there are any.
     pub fn rebuild_if_incomplete(&self, deadline: Deadline) -> Result<()> {
         if self.snapshot.read().is_incomplete {
             self.rebuild_broken(deadline)
@@ -32,7 +32,8 @@ impl LiveSnapshot {
         }
     }
 
-    /// Returns the number of confirmed matches in the current snapshot. Rebuilds lost segments first.
+    /// Returns the number of confirmed matches in the snapshot. Rebuilds missing and damaged segments first. Returns 0
+    /// if a segment is damaged again after its rebuild.
     pub fn count_matches(&self, deadline: Deadline) -> Result<u64> {
         self.rebuild_if_incomplete(deadline)?;
         let counted = |snapshot: &Snapshot| -> std::result::Result<u64, SegmentsLost> {
@@ -46,7 +47,7 @@ impl LiveSnapshot {
         Ok(counted(&self.snapshot.read()).unwrap_or(0))
     }
 
-    /// Rebuilds all missing and damaged segments of the snapshot, and reloads the snapshot.
+    /// Rebuilds all missing and damaged segments, and reloads the snapshot.
     pub fn rebuild_broken(&self, deadline: Deadline) -> Result<()> {
         // While this thread waited for the lock, another thread may have rebuilt the segments.
         let _rebuilding = lock(&self.rebuilding);

@@ -8,11 +8,12 @@ use crate::model::Sequence;
 use crate::platform::clock::coarse_ms;
 
 impl Store {
-    /// Announces transaction `sequence`, which follows `before`, on the version page. Returns the page; `None` if all
-    /// processes must query the database instead. The caller has the write lock.
+    /// Announces the transaction `sequence` on the version page, so that lookups query the database until the commit.
+    /// `before`: the last commit's change sequence. Returns the page, on which the caller confirms the commit; `None`
+    /// without a page, because then all lookups query the database. The caller holds the write lock.
     ///
-    /// If the page's file was removed or replaced, creates a new page, because processes that open the store now would
-    /// not see the old page. If the new page cannot be mapped, removes its file.
+    /// If the page's file was removed or replaced, first creates a new page, because processes that open the store now
+    /// would not see the old page.
     pub(super) fn begin_on_page(&self, before: Sequence, sequence: Sequence) -> rusqlite::Result<Option<&VersionPage>> {
         if !self.folder.shares_memory() {
             return Ok(None);
@@ -21,9 +22,10 @@ impl Store {
         if !opened.is_page_valid() {
             // If another database has replaced the open one, the page file belongs to that database, so keep the file.
             if !opened.has_database() {
-                return Err(failure(rusqlite::ffi::SQLITE_BUSY)); // the caller retries
+                return Err(failure(rusqlite::ffi::SQLITE_BUSY)); // the caller retries with the new database
             }
             let page = VersionPage::open(&self.folder.page(), opened.id, is_first_sequence(before));
+            // Remove a page that this process cannot map, because no commit of this process would change its counters.
             if let Err(error) = &page {
                 VersionPage::remove_file(&self.folder.page(), opened.page.is_none())
                     .map_err(|_| rusqlite::Error::ToSqlConversionFailure(Box::new(error.clone())))?;
@@ -52,6 +54,7 @@ impl Store {
         if self.is_stale(&writer) || !opened.is_of(&writer) {
             return;
         }
+        // Use the page only if it shows the database's change sequence.
         if let Ok(Some(page)) = VersionPage::existing(&self.folder.page(), opened.id)
             && let Ok((connection, _)) = writer.connection()
             && let Ok(sequence) = repair(&page, connection)

@@ -1,4 +1,4 @@
-//! Runs SQL statements that a connection prepares once and then caches.
+//! Runs SQL statements that a connection prepares once and then keeps in its cache.
 
 use rusqlite::types::FromSql;
 use rusqlite::{Connection, OptionalExtension, Params, Result, Row};
@@ -36,18 +36,22 @@ pub trait CachedStatements {
 }
 
 impl CachedStatements for Connection {
+    /// Runs a statement that returns no rows.
     fn run(&self, sql: &str, params: impl Params) -> Result<()> {
         self.prepare_cached(sql)?.execute(params).map(|_| ())
     }
 
+    /// Returns whether the query has a result row.
     fn has(&self, sql: &str, params: impl Params) -> Result<bool> {
         self.prepare_cached(sql)?.exists(params)
     }
 
+    /// Reads the first result row with `read`. Fails if there are no rows.
     fn row<T>(&self, sql: &str, params: impl Params, read: impl FnOnce(&Row<'_>) -> Result<T>) -> Result<T> {
         self.prepare_cached(sql)?.query_row(params, read)
     }
 
+    /// Reads all result rows with `read`.
     fn rows<T>(&self, sql: &str, params: impl Params, read: impl FnMut(&Row<'_>) -> Result<T>) -> Result<Vec<T>> {
         self.prepare_cached(sql)?.query_map(params, read)?.collect()
     }

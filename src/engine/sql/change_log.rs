@@ -35,9 +35,9 @@ pub struct LoggedChange {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[repr(i64)]
 pub enum LoggedKind {
-    /// A host confirmed a match. The change log never contains this kind, because a confirmed match is a record.
+    /// A host confirmed a match. The table `changes` never contains this kind, because `records` has the match.
     Matched = 1,
-    /// A confirmed match was removed. The change log never contains this kind, because a removal is a record.
+    /// A confirmed match was removed. The table `changes` never contains this kind, because `records` has the removal.
     Forgotten = 2,
     /// A path was invalidated. plexindex must verify the path before it returns the path's item again.
     UnverifiedPath = 3,
@@ -47,7 +47,7 @@ pub enum LoggedKind {
     VerifiedPath = 5,
     /// A request to the server confirmed an invalidated item.
     VerifiedItem = 6,
-    /// Libraries changed. Other processes must read the whole state again.
+    /// Libraries changed. Other processes must load a new snapshot, because an old one cannot include this change.
     #[default]
     Library = 7,
     /// A single item was removed from a library's listing.
@@ -60,7 +60,7 @@ pub enum LoggedKind {
 
 impl LoggedKind {
     /// Converts a number from the database to a kind. An unknown number comes from a newer version and becomes
-    /// `Library`, because reloading everything is always correct.
+    /// `Library`, because loading a new snapshot is always correct.
     fn from_number(number: i64) -> Self {
         match number {
             3 => Self::UnverifiedPath,
@@ -76,18 +76,21 @@ impl LoggedKind {
 }
 
 impl FromSql for LoggedKind {
+    /// Reads a kind from a column.
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         i64::column_result(value).map(Self::from_number)
     }
 }
 
 impl ToSql for LoggedKind {
+    /// Converts a kind to its number for a column.
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         Ok((*self as i64).into())
     }
 }
 
 impl FromCells for LoggedChange {
+    /// Reads a change from its row in the table `changes`.
     fn from_cells(cells: &mut RowCells<'_, '_>) -> rusqlite::Result<Self> {
         Ok(Self {
             library: cells.get("library")?,
@@ -103,8 +106,9 @@ impl FromCells for LoggedChange {
 }
 
 impl Tx<'_> {
-    /// Logs a change in a library, so that other processes apply the change to their snapshots. `path` or `rating_key`
-    /// is empty if the change affects no path or no item. For added, changed or removed items, use [`Tx::change_item`].
+    /// Logs a change in a library, so that other processes apply the change to their snapshots. `identity`: the
+    /// library's view. `path` or `rating_key` is empty if the change affects no path or no item. For added, changed or
+    /// removed items, use [`Tx::change_item`].
     pub fn change(
         &self,
         identity: IdentityId,
@@ -137,7 +141,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Adds a row to the change log. `item`: the added item; `None` for other kinds of change.
+    /// Appends a row to the change log. `item`: the added item; `None` for other kinds of change.
     fn log(
         &self,
         (identity, library): (IdentityId, LibraryId),
@@ -177,12 +181,12 @@ impl Tx<'_> {
         )
     }
 
-    /// Logs that an identity's libraries changed, so that other processes reload the whole state.
+    /// Logs that a view's libraries or their listings changed, so that other processes load a new snapshot.
     pub fn libraries_changed(&self, identity: IdentityId) -> rusqlite::Result<()> {
         self.change(identity, LibraryId::ALL, LoggedKind::Library, b"", "")
     }
 
-    /// Logs that the freshness of an identity's libraries changed. Fast lookups continue to use their snapshots.
+    /// Logs that only change tokens, item counts or hints in a view changed, so fast lookups keep their snapshots.
     pub fn freshness_changed(&self, identity: IdentityId) -> rusqlite::Result<()> {
         self.change(identity, LibraryId::ALL, LoggedKind::Freshness, b"", "")
     }
@@ -201,9 +205,10 @@ pub fn trim_now_and_then(tx: &Tx<'_>) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Deletes the logged changes up to `upto`, so that processes with an earlier snapshot must reload the whole state.
-/// Keeps single items that neither a library's current segment nor its unfinished listing contains yet.
+/// Deletes the logged changes up to `upto`. A process with an earlier snapshot then loads a new one. Keeps single items
+/// that neither a library's current segment nor its unfinished listing contains yet.
 pub fn trim(tx: &Tx<'_>, upto: Sequence) -> rusqlite::Result<()> {
+    // Kinds 8 and 9 are changes to single items. A removed library has a negative `identity`.
     tx.run(
         "DELETE FROM changes WHERE id <= ?2 AND sequence <= ?1 AND NOT (kind IN (8, 9) AND EXISTS \
          (SELECT 1 FROM libraries l LEFT JOIN listings n ON n.library = l.id WHERE l.id = changes.library \

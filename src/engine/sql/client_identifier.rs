@@ -26,6 +26,8 @@ impl StoreFolder {
         let _lock = FileLock::acquire(&self.lock_path("client"), Deadline::after(LOCK_TIMEOUT), &|| false)
             .or_else(|error| FileLock::is_unsupported(&error).then_some(None).ok_or(error))
             .map_err(cannot)?;
+        // Read again, because another process may have created the identifier before this process got the lock. Never
+        // replace a file without read permission, because it may contain a valid identifier.
         match read_text(&path) {
             Ok(text) if is_identifier(&text) => return Ok(text),
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Err(cannot(error)),
@@ -56,7 +58,7 @@ fn read_text(path: &Path) -> io::Result<String> {
     Ok(text.trim().to_owned())
 }
 
-/// Returns whether a string has the format of an identifier, so that plexindex rejects a damaged file.
+/// Returns whether a string has the format of an identifier, so that plexindex replaces a damaged file.
 fn is_identifier(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }

@@ -10,12 +10,14 @@ use rusqlite::types::FromSql;
 pub struct RowCells<'r, 's> {
     /// The row; `None` while the column names are collected.
     row: Option<&'r Row<'s>>,
+    /// The column names collected so far.
     names: Vec<&'static str>,
     next_index: usize,
 }
 
 impl RowCells<'_, '_> {
-    /// Reads the next cell. `column`: the column's name in the SELECT, such as `l.id`.
+    /// Reads the next cell. `column`: the column's name in the SELECT, such as `l.id`. Without a row, collects the name
+    /// and returns the default value.
     pub fn get<T: FromSql + Default>(&mut self, column: &'static str) -> rusqlite::Result<T> {
         let index = self.next_index;
         self.next_index += 1;
@@ -29,7 +31,7 @@ impl RowCells<'_, '_> {
 
 /// A type that can be read from a row.
 pub trait FromCells: Sized {
-    /// Reads the value from its cells. While the column names are collected, all cells have their default values.
+    /// Reads the value from its cells, which all have default values while the column names are collected.
     fn from_cells(cells: &mut RowCells<'_, '_>) -> rusqlite::Result<Self>;
 }
 
@@ -45,7 +47,7 @@ pub fn names<T: FromCells>() -> Vec<&'static str> {
     cells.names
 }
 
-/// Returns the column list for a SELECT whose rows [`read`] can read.
+/// Returns the columns of a `T` as a comma-separated list for a SELECT. [`read`] can read the result rows.
 pub fn list<T: FromCells>() -> String {
     names::<T>().join(", ")
 }

@@ -31,8 +31,9 @@ pub struct RecordedMatches<T> {
 type Match = (String, Sequence);
 
 impl RecordRows<'_> {
-    /// Records confirmed matches and then runs `then`, in one transaction. `pairs`: paths with their rating keys.
-    /// Returns `None` if the library no longer exists, because another call cleared it.
+    /// Records confirmed matches in one transaction. `pairs`: paths with their rating keys. `then` runs at the end of
+    /// the transaction, so that the caller can flush a long log. Returns `None` if the library no longer exists,
+    /// because another call cleared it.
     pub fn record_matches<T>(
         &self,
         row: &LibraryRow,
@@ -44,20 +45,24 @@ impl RecordRows<'_> {
         // because its incarnation is outdated.
         let incarnation = self.0.incarnation();
         self.0.write(deadline, |tx| {
-            // The library's identity or listing may have changed since the caller read the row.
+            // The library's view or listing may have changed since the caller read `row`, so read the library again,
+            // unless this connection also made the last write and has the current state.
             let cached = tx.last_library.filter(|library| library.id == row.id);
             let Some(mut library) = cached.map_or_else(|| tx.expect_library(row.id), Ok).optional()? else {
                 return Ok(None);
             };
-            // A recorded match ends the invalidation of its path and its item. A cached library has no invalidations.
+            // A recorded match ends the invalidation of its path and its item. `cached` is set only for a library
+            // without invalidations.
             let has_unverified = cached.is_none() && tx.has("SELECT 1 FROM unverified WHERE library = ?1", [row.id])?;
             for (path, key) in pairs.iter().filter(|_| has_unverified) {
                 end_invalidation(tx, library.identity, row.id, path, "", tx.sequence)?;
                 end_invalidation(tx, library.identity, row.id, b"", key, tx.sequence)?;
             }
             let table = find_or_create_match_table(tx, &mut library)?;
+            // The observer shares the matches with other hosts.
             self.0
                 .observe(tx, library.identity, &LocalWrite::Matches(&row.library, pairs))?;
+            // Keep the library's state for the next write, unless invalidations may remain.
             tx.next_library.set(Some(library).filter(|_| !has_unverified));
             let records = RecordTx::new(tx);
             for (path, key) in pairs {
@@ -70,9 +75,10 @@ impl RecordRows<'_> {
         })
     }
 
-    /// Returns the paths and rating keys of confirmed matches that this token lacks, but that other tokens recorded in
-    /// the same library of the same server. Oldest first. Includes only items for which `is_listed` returns `true`,
-    /// because this token's user may have no access to other items.
+    /// Returns the confirmed matches (paths and rating keys) that other tokens' views have for the same library, but
+    /// this view lacks; oldest first. A view copies these matches when it first lists the library. `identity`,
+    /// `library`: this view and its library. Includes only items for which `is_listed` returns `true`, because this
+    /// token's user may have no access to other items.
     ///
     /// Includes only tokens that used the same URL: at a different URL, a server could pretend to be this one.
     pub fn matches_of_others(
@@ -82,6 +88,7 @@ impl RecordRows<'_> {
         is_listed: &dyn Fn(&str) -> Result<bool>,
     ) -> Result<Vec<(Vec<u8>, String)>> {
         let candidates = self.0.read(|c| {
+            // `who` has this length only for a token. A cleared view inherits no matches.
             let others: Vec<LibraryId> = c.values(
                 "SELECT theirs.id FROM libraries own JOIN identities me ON me.id = ?1 \
                  JOIN identities other ON other.server = me.server AND other.id <> me.id \
@@ -116,7 +123,8 @@ impl RecordRows<'_> {
 }
 
 impl RecordRows<'_> {
-    /// Returns the path and rating key of each confirmed match in a library, in any order. Scans the whole log.
+    /// Returns the path and rating key of each confirmed match in a library, in any order, for the exchange with other
+    /// hosts. Scans the whole log.
     pub fn confirmed_matches(&self, library: LibraryId) -> Result<Vec<(Vec<u8>, String)>> {
         let all = self.0.read(|connection| all_matches_of(connection, library))?;
         Ok(all.into_iter().map(|(path, (key, _))| (path, key)).collect())
@@ -184,14 +192,14 @@ pub fn all_matches_of(connection: &Connection, library: LibraryId) -> rusqlite::
                     matches.insert(path.to_vec(), (key.to_owned(), recorded_at));
                 }
             }
-            None => drop(matches.remove(path)),
+            None => drop(matches.remove(path)), // this record removes the match
         }
     }
     Ok(matches)
 }
 
-/// Moves the confirmed matches, and copies the invalidations, from a library to the library that replaces it. The
-/// caller logs the change.
+/// Moves the confirmed matches, and copies the invalidations, from a removed library to its replacement, because
+/// confirmed matches never expire. The caller logs the change.
 pub fn move_matches_and_invalidations(tx: &Tx<'_>, from: LibraryId, to: LibraryId) -> rusqlite::Result<()> {
     tx.execute("UPDATE tables SET library = ?2 WHERE library = ?1", [from, to])?;
     // Mark the paths and items again, so that the invalidations also apply to the moved matches.
@@ -205,17 +213,17 @@ pub fn move_matches_and_invalidations(tx: &Tx<'_>, from: LibraryId, to: LibraryI
     Ok(())
 }
 
-/// Removes all confirmed matches from a library in constant time. Later writes delete the rows.
+/// Removes all confirmed matches from a library in constant time: detaches their table, whose rows later writes delete.
 pub fn drop_matches(tx: &Tx<'_>, library: LibraryId) -> rusqlite::Result<()> {
     tx.run("UPDATE tables SET library = NULL WHERE library = ?1", [library])
 }
 
 /// Removes confirmed matches, and marks their paths as unverified, because the listing may be wrong where a host had to
-/// confirm a match.
+/// confirm a match. `confirmed`: each match's library and path.
 pub fn remove_matches(tx: &Tx<'_>, identity: IdentityId, confirmed: &[(LibraryId, Vec<u8>)]) -> rusqlite::Result<()> {
     for (library, path) in confirmed {
         if let Some(table) = find_match_table(tx.connection, *library)? {
-            RecordTx::new(tx).add(table, path, None, None)?;
+            RecordTx::new(tx).add(table, path, None, None)?; // a record without a value removes the match
         }
         mark_unverified(tx, identity, *library, path, "")?;
     }

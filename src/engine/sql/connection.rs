@@ -31,7 +31,7 @@ const WAL_FRAME_BYTES: u64 = 4_096 + 24;
 /// WAL length, in bytes, at which opening the writer's connection runs a checkpoint.
 const LONG_LOG: u64 = CHECKPOINT as u64 * WAL_FRAME_BYTES;
 
-/// Maximum number of attempts to open a database that other programs keep replacing.
+/// Maximum number of attempts to open a database that another program keeps replacing.
 const MAX_OPEN_ATTEMPTS: u32 = 8;
 
 /// The role of a connection in [`Connections`].
@@ -90,6 +90,7 @@ pub struct OpenConnection {
     connection: Connection,
     /// Data from the last write through this connection.
     last_write: Cell<Option<LastWrite>>,
+    /// The store's id.
     id: u64,
     /// Whether the database uses a WAL.
     has_wal: bool,
@@ -100,14 +101,15 @@ pub struct OpenConnection {
 impl Deref for OpenConnection {
     type Target = Connection;
 
+    /// Returns SQLite's connection.
     fn deref(&self) -> &Connection {
         &self.connection
     }
 }
 
 impl OpenConnection {
-    /// Takes the data of the last write, so that the next write need not read the data again. Returns `None` if another
-    /// connection has since written to the database. The caller must be in a transaction.
+    /// Takes the last write's data, so that the next write need not read the data again. Returns `None` if another
+    /// connection has since written to the database. The caller must hold the write lock, so that no commit follows.
     pub fn take_last_write(&self) -> rusqlite::Result<Option<LastWrite>> {
         let Some(last) = self.last_write.take() else {
             return Ok(None);
@@ -116,7 +118,8 @@ impl OpenConnection {
         Ok(Some(last).filter(|last| last.data_version == data_version))
     }
 
-    /// Stores the data of a committed write for [`Self::take_last_write`]. `library`: the library of recorded matches.
+    /// Stores a committed write's data, so that the next write need not read the data again. `library`: the library for
+    /// which the write recorded matches.
     pub fn note_write(&self, sequence: Sequence, library: Option<LibraryState>) {
         let write = self.data_version().map(|data_version| LastWrite {
             data_version,
@@ -126,7 +129,7 @@ impl OpenConnection {
         self.last_write.set(write.ok());
     }
 
-    /// Forces all commits to disk. Does nothing without a WAL, because each commit is then on disk already ([`open`]).
+    /// Forces all commits to disk. Does nothing without a WAL, because SQLite then syncs each commit itself.
     pub fn sync_log(&self) -> rusqlite::Result<()> {
         if self.has_wal {
             log_sync::sync_log(&self.connection)
@@ -145,12 +148,14 @@ impl OpenConnection {
 }
 
 impl Drop for LazyConnection {
+    /// Closes the connection, and records its statements in tests.
     fn drop(&mut self) {
         self.close();
     }
 }
 
 impl LazyConnection {
+    /// Creates a connection that is still closed.
     pub fn new(folder: &StoreFolder, role: ConnectionRole) -> Self {
         Self {
             folder: folder.clone(),
@@ -160,6 +165,7 @@ impl LazyConnection {
         }
     }
 
+    /// Closes the connection. In tests, first records its prepared statements, so that a test can check their plans.
     pub fn close(&mut self) {
         #[cfg(test)]
         if let Some(open) = &self.open {
@@ -199,7 +205,7 @@ impl LazyConnection {
         }
     }
 
-    /// Returns the connection and the id of the store. Opens the connection if necessary.
+    /// Returns the connection and the store's id. Opens the connection if necessary.
     pub fn connection(&mut self) -> Result<(&OpenConnection, u64)> {
         self.open_within(BUSY)?;
         self.open
@@ -212,7 +218,8 @@ impl LazyConnection {
     pub fn open_within(&mut self, patience: Duration) -> Result<()> {
         if self.open.is_none() {
             self.open = Some(self.open_now(patience)?);
-            // A process that exits without closing the store can leave a long WAL, which each new process would read.
+            // A process that exits without closing the store can leave a long WAL, which each new process would read. A
+            // call without patience skips the checkpoint, which waits for the disk.
             if self.is_writer() && !patience.is_zero() && self.has_long_log() {
                 self.checkpoint();
             }
@@ -235,7 +242,7 @@ impl LazyConnection {
         self.file
     }
 
-    /// Returns whether the open database file was removed, renamed or replaced.
+    /// Returns whether the open database file was removed, renamed or replaced; `false` if the connection is closed.
     pub fn is_moved(&self) -> bool {
         self.open.is_some() && self.file != Inode::of(self.folder.database())
     }
@@ -249,6 +256,7 @@ impl LazyConnection {
                 self.folder.make_database()?;
                 continue;
             };
+            // A second copy of SQLite in this process would release this copy's POSIX locks.
             let Some(exclusive) = ExclusiveOpen::register(self.folder.database(), file) else {
                 return Err(Error::new(
                     Status::Store,
@@ -261,10 +269,12 @@ impl LazyConnection {
                 ));
             };
             let result = open(&self.folder, exclusive, patience);
+            // SQLite opened the file by name, so check whether the name still belongs to the same file.
             if self.file != Inode::of(self.folder.database()) {
                 continue;
             }
             return result.map_err(|error| {
+                // Mark a broken database, so that the caller renames it to `.broken` and retries.
                 if is_broken(&error) {
                     self.folder.mark_broken(self.file);
                 }
@@ -292,7 +302,8 @@ fn open(folder: &StoreFolder, exclusive: ExclusiveOpen, patience: Duration) -> r
         turn_wal_off(&connection)?;
     }
     // With a WAL, NORMAL is enough: a kill loses no commit, and a power cut loses at most the last commits. Without a
-    // WAL, a power cut under NORMAL could undo half of a commit, so that an index and its table disagree.
+    // WAL, a power cut under NORMAL could undo half of a commit, so that an index and its table disagree. Foreign keys
+    // must be off, because a removed library's row refers to no row in `identities`.
     let synchronous = if folder.shares_memory() { "NORMAL" } else { "FULL" };
     connection.execute_batch(&format!(
         "PRAGMA synchronous = {synchronous}; PRAGMA foreign_keys = OFF; PRAGMA temp_store = MEMORY; \
@@ -336,6 +347,7 @@ fn set_journal_mode(connection: &Connection, folder: &StoreFolder) -> rusqlite::
 fn turn_wal_off(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch("PRAGMA locking_mode = EXCLUSIVE")?;
     connection.busy_timeout(EXCLUSIVE_TIMEOUT)?;
+    // In this mode, the first access to a WAL database fails while another process has the database open.
     let is_off = connection
         .query_row("PRAGMA journal_mode", [], |row| row.get::<_, String>(0))
         .and_then(|mode| {
@@ -349,7 +361,7 @@ fn turn_wal_off(connection: &Connection) -> rusqlite::Result<()> {
     let is_off = match is_off {
         Err(error) if error.sqlite_error_code() != Some(ErrorCode::DatabaseBusy) => return Err(error),
         Ok(mode) => !mode.eq_ignore_ascii_case("wal"),
-        Err(_) => false,
+        Err(_) => false, // other processes have the database open
     };
     if !is_off {
         let text = "this file system does not share memory between processes, so plexindex must turn off the \
@@ -358,5 +370,6 @@ fn turn_wal_off(connection: &Connection) -> rusqlite::Result<()> {
         return Err(rusqlite::Error::SqliteFailure(busy, Some(text.to_owned())));
     }
     connection.busy_timeout(BUSY)?;
+    // From now on, hold the lock only during transactions.
     connection.execute_batch("PRAGMA locking_mode = NORMAL")
 }

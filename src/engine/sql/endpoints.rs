@@ -1,4 +1,4 @@
-//! Endpoints map a URL and a user to an identity, so that opening an index sends no request.
+//! Endpoints map a URL and a user to a view, so that opening an index sends no request.
 
 use rusqlite::{Connection, params};
 
@@ -13,12 +13,12 @@ use crate::model::IdentityId;
 pub struct Endpoint {
     /// The base URL from the host, without a trailing slash.
     pub url: String,
-    /// The keyed hash that identifies the user: of the token, or of the user's name.
+    /// Identifies the user: a keyed hash of the token, or of the user's name.
     pub user_hash: Vec<u8>,
     /// Expiry time of the token in Unix ms; 0 if the token never expires.
     pub until_ms: i64,
-    /// Time when this index first used the token, in Unix ms. A token that had expired by then has no identity until
-    /// the server accepts it.
+    /// Time when this index first used the token, in Unix ms. A token that had expired by then has no view until the
+    /// server accepts the token.
     pub first_used_ms: i64,
 }
 
@@ -33,6 +33,7 @@ const EXPIRED_KEPT_MS: i64 = 30 * DAY_MS;
 impl Endpoint {
     /// Returns whether the token had expired before this index first used it.
     pub(super) fn is_expired(&self) -> bool {
+        // Starts at 1, because 0 means that the token never expires.
         (1..=self.first_used_ms).contains(&self.until_ms)
     }
 }
@@ -41,12 +42,13 @@ impl Endpoint {
 pub const TOKEN_DIGEST_LENGTH: i64 = 32;
 
 impl LibraryRows<'_> {
-    /// Returns the identity of an endpoint; `None` if no server has accepted the endpoint's user.
+    /// Returns an endpoint's view; `None` if no server has accepted the endpoint's user.
     pub fn identity(&self, endpoint: &Endpoint) -> Result<Option<IdentityId>> {
         self.0.read(|connection| identity_of(connection, Some(endpoint)))
     }
 
-    /// Returns whether any token has reached an identity with libraries at the endpoint's URL.
+    /// Returns whether any token has reached a view with libraries at the endpoint's URL. If so, a new token may belong
+    /// to the same user, although the server has not accepted the new token yet.
     pub fn has_led_to_libraries(&self, endpoint: &Endpoint) -> Result<bool> {
         self.0.read(|connection| {
             connection.value(
@@ -58,17 +60,18 @@ impl LibraryRows<'_> {
     }
 }
 
-/// Returns the identity of `endpoint`. If `endpoint` is `None`, returns the newest identity with libraries, or the
-/// newest identity if no identity has libraries.
+/// Returns the view of `endpoint`; `None` if no server has accepted its user. If the host specified no server
+/// (`endpoint` is `None`), returns the newest view with libraries, or the newest view if no view has libraries.
 pub fn identity_of(connection: &Connection, endpoint: Option<&Endpoint>) -> rusqlite::Result<Option<IdentityId>> {
     let Some(endpoint) = endpoint else {
-        // An identity without libraries can remain from a rejected token.
+        // A view without libraries can remain from a rejected token.
         return connection.value(
             "SELECT coalesce((SELECT max(identity) FROM libraries WHERE identity > 0), \
              (SELECT max(id) FROM identities))",
             [],
         );
     };
+    // An expired token has a view only if the server accepted it after the expiry, which extends `until_ms`.
     connection.find_value(
         "SELECT identity FROM endpoints WHERE url = ?1 AND who = ?2 AND (NOT ?3 OR until_ms > ?4)",
         params![
@@ -96,8 +99,8 @@ pub fn several_views_warning(connection: &Connection, identity: IdentityId) -> r
     )))
 }
 
-/// Stores the identity of an endpoint until its token expires. Deletes endpoints with the same URL and identity whose
-/// tokens expired long ago (see [`EXPIRED_KEPT_MS`]).
+/// Stores an endpoint's view until the token expires. Also deletes endpoints with the same URL and view whose tokens
+/// expired more than 30 days ago.
 pub fn store_endpoint(tx: &Tx<'_>, endpoint: &Endpoint, identity: IdentityId) -> rusqlite::Result<()> {
     let until_ms = if endpoint.is_expired() {
         endpoint.first_used_ms.saturating_add(ACCEPTED_LATE_MS)
@@ -117,5 +120,6 @@ pub fn store_endpoint(tx: &Tx<'_>, endpoint: &Endpoint, identity: IdentityId) ->
             endpoint.first_used_ms.saturating_sub(EXPIRED_KEPT_MS)
         ],
     )?;
+    // Other processes may have opened an index for this endpoint, and must read its view again.
     tx.libraries_changed(IdentityId::ALL)
 }

@@ -21,8 +21,8 @@ const CLOCK_TOLERANCE_MS: i64 = 60_000;
 const VACUUM_PAGES: i64 = 1_000;
 
 impl Sweeper<'_> {
-    /// Returns the size of the folder in bytes, excluding free database pages, the write-ahead log and unreferenced
-    /// segments. On Windows, an unreferenced segment remains while a process has it mapped.
+    /// Returns the folder's size in bytes, excluding space that needs no eviction: free database pages, the write-ahead
+    /// log and unreferenced segments. On Windows, an unreferenced segment remains while a process has it mapped.
     pub fn bytes_after_vacuum(&self) -> Result<u64> {
         let database: i64 = self.0.read(|connection| {
             connection.query_row(
@@ -38,8 +38,8 @@ impl Sweeper<'_> {
         Ok(database.cast_unsigned() + self.0.folder.bytes_of(counts))
     }
 
-    /// Releases up to [`VACUUM_PAGES`] free database pages to the file system. Returns whether more pages are free and
-    /// another call can release them.
+    /// Releases up to [`VACUUM_PAGES`] free database pages to the file system. Returns `true` if more pages are free,
+    /// and another call can release them.
     pub fn vacuum(&self, deadline: Deadline) -> Result<bool> {
         let free =
             |connection: &Connection| connection.query_row("PRAGMA freelist_count", [], |row| row.get::<_, i64>(0));
@@ -62,6 +62,7 @@ impl LibraryRows<'_> {
     /// with items from a complete or abandoned listing. Excludes the most recently refreshed library, and libraries
     /// that are being listed.
     pub fn evictable(&self, now_ms: i64) -> Result<Vec<(LibraryId, String)>> {
+        // A check time in the future comes from a wrong clock, so it counts as the oldest.
         let mut libraries: Vec<(LibraryId, String)> = self.0.read(|connection| {
             connection.rows(
                 "SELECT l.id, l.title \
@@ -79,7 +80,7 @@ impl LibraryRows<'_> {
         Ok(libraries)
     }
 
-    /// Evicts a library to free space in the folder: removes its items, and marks the library as never fetched. Keeps
+    /// Evicts a library to free space in the folder: removes its items, so that the next query fetches it again. Keeps
     /// confirmed matches and invalidations. Returns `false` if the library no longer exists or is being listed.
     pub fn evict(&self, library: LibraryId, now_ms: i64, deadline: Deadline) -> Result<bool> {
         let is_evicted = self.0.write(deadline, |tx| {
@@ -87,6 +88,7 @@ impl LibraryRows<'_> {
                 return Ok(false);
             };
             let c = tx.connection;
+            // Another process may have started a listing since the caller selected the library.
             let busy = c.has(
                 "SELECT 1 FROM libraries l LEFT JOIN listings n ON n.library = l.id WHERE l.id = ?1 \
                  AND n.touched_ms BETWEEN ?2 - ?3 AND ?2 + ?4",
@@ -95,8 +97,8 @@ impl LibraryRows<'_> {
             if busy {
                 return Ok(false);
             }
-            // A negative generation means 'never fetched'. A higher `begun_seq` ends an invalidation of the library. A
-            // higher `segment_seq` hides single items, whose changes have the kinds 8 and 9.
+            // A negative generation means 'evicted'. A higher `begun_seq` ends an invalidation of the library. A higher
+            // `segment_seq` hides single items, whose changes have the kinds 8 and 9.
             c.execute(
                 "UPDATE libraries SET generation = -abs(generation), begun_seq = ?2, segment_seq = ?2 WHERE id = ?1",
                 params![library, tx.sequence],
@@ -123,6 +125,7 @@ impl LibraryRows<'_> {
                 return Ok(false);
             };
             let segment = row.segment.as_ref().map(listing_text).unwrap_or_default();
+            // A negative generation means that the listing was lost, and `due_seq` requests a full listing.
             let lost = tx.connection.execute(
                 "UPDATE libraries SET generation = -generation, due_seq = ?3 WHERE id = ?1 AND generation > 0 \
                  AND segment = ?2",

@@ -13,11 +13,13 @@ use crate::model::{Hint, IdentityId, LibraryId};
 use crate::platform::deadline::Deadline;
 
 impl LibraryRows<'_> {
-    /// Stores hints from events in one transaction. A hint about an unknown library requests a probe of all libraries.
+    /// Stores hints from events (`marks`) in one transaction, so that the next refresh acts on them. Marks deleted
+    /// items as unverified. A hint about an unknown library requests a probe of all libraries.
     pub fn store_hints(&self, identity: IdentityId, marks: &[LibraryHint], deadline: Deadline) -> Result<()> {
         self.0.write(deadline, |tx| {
             self.0.observe(tx, identity, &LocalWrite::Hints(marks))?;
             let rows = libraries(tx.connection, identity)?;
+            // Open the listings only if deleted items must be found in them.
             let mut bases = Vec::new();
             if marks.iter().any(|mark| !mark.deleted.is_empty()) {
                 for row in &rows {
@@ -47,6 +49,7 @@ impl LibraryRows<'_> {
                 for row in &named {
                     store_hint(tx, row.id, hint)?;
                 }
+                // A probe also finds a library that is not stored yet.
                 for row in rows.iter().filter(|_| named.is_empty()) {
                     store_hint(tx, row.id, Hint::Probe)?;
                 }
@@ -59,7 +62,8 @@ impl LibraryRows<'_> {
     }
 }
 
-/// Stores a hint about a library, unless the library already has a stronger hint.
+/// Stores a hint about a library, or keeps a stronger one. Always updates `hint_seq`, so that only a probe that starts
+/// later clears the hint.
 fn store_hint(tx: &Tx<'_>, library: LibraryId, hint: Hint) -> rusqlite::Result<()> {
     tx.run(
         "UPDATE libraries SET hint = max(hint, ?2), hint_seq = ?3 WHERE id = ?1",

@@ -1,7 +1,7 @@
 //! The history: the changes that the feed can report.
 //!
-//! The history of a library starts at the change sequence `feed_from`. A reader at an earlier position gets a single
-//! change, 'list again'. A sweep removes older rows.
+//! A library's history starts at the change sequence `feed_from`. A reader at an earlier position gets a single change,
+//! 'list again'. A sweep removes older rows.
 
 use rusqlite::params;
 
@@ -25,7 +25,7 @@ pub fn restart_history(tx: &Tx<'_>, library: LibraryId) -> rusqlite::Result<()> 
     )
 }
 
-/// Removes the oldest history if the feed has more than `most` changes.
+/// If the feed has more than `most` changes, removes the oldest ones for all libraries, so that the feed stays small.
 pub fn trim_history(tx: &Tx<'_>, most: i64) -> rusqlite::Result<()> {
     let count: i64 = tx.value("SELECT count(*) FROM feed", [])?;
     if count <= most {
@@ -40,12 +40,14 @@ pub fn trim_history(tx: &Tx<'_>, most: i64) -> rusqlite::Result<()> {
     upto.map_or(Ok(()), |upto| remove_history_upto(tx, upto))
 }
 
-/// Removes the history of all fetched libraries up to the change sequence `upto`.
+/// Removes the history of all fetched libraries up to the change sequence `upto`. Readers with an earlier cursor must
+/// then list again.
 pub fn remove_history_upto(tx: &Tx<'_>, upto: Sequence) -> rusqlite::Result<()> {
     tx.run(
         "UPDATE libraries SET feed_from = ?1 WHERE feed_from < ?1 AND generation > 0",
         [upto],
     )?;
+    // `id` contains only the low bits of a change sequence, but is the primary key.
     tx.run(
         "DELETE FROM feed WHERE id <= ?2 AND sequence <= ?1",
         params![upto, end_of(upto)],
@@ -53,7 +55,7 @@ pub fn remove_history_upto(tx: &Tx<'_>, upto: Sequence) -> rusqlite::Result<()> 
 }
 
 impl FeedRows<'_> {
-    /// Removes the history of all listed libraries to free space. Returns `false` if there was no history.
+    /// Removes the history of all fetched libraries to free space. Returns `false` if there was no history.
     pub fn forget_history(&self, deadline: Deadline) -> Result<bool> {
         let has_history = self
             .0

@@ -1,4 +1,4 @@
-//! Identities. An identity is one user's view of one server.
+//! Views. Each view, which is one server's libraries as one user sees them, is a row in the table `identities`.
 
 use rusqlite::params;
 
@@ -12,15 +12,15 @@ use crate::model::{IdentityId, LibraryId, Server};
 use crate::platform::deadline::Deadline;
 use crate::platform::files;
 
-/// A digest of the user in a token and of the key that signed the token. Anyone can forge a token, so the digest proves
-/// nothing until the server accepts the token.
+/// A keyed hash of the user that a token claims, and of the key that signed the token. Anyone can forge a token, so the
+/// hash proves nothing until the server accepts the token.
 pub type SameUser = [u8; 32];
 
-/// Prefix of the placeholder that replaces a server's machine identifier if a token has expired.
+/// Prefix of the placeholder for a server's machine identifier. An expired token can get a view with a placeholder.
 const UNNAMED: char = '?';
 
 impl LibraryRows<'_> {
-    /// Returns the machine identifier of an identity's server.
+    /// Returns the machine identifier of a view's server.
     pub fn machine_identifier(&self, identity: IdentityId) -> Result<String> {
         self.0.read(|connection| {
             connection.value(
@@ -30,9 +30,9 @@ impl LibraryRows<'_> {
         })
     }
 
-    /// Returns the identity to which this URL led an earlier token that claims the same user; `None` if there was no
-    /// such token. If there are several identities, returns the most recently checked one. The caller must not use the
-    /// identity until the server has accepted the new token.
+    /// Returns the view that an earlier token reached at this URL, if both tokens claim the same user, so that the new
+    /// token keeps the view; otherwise `None`. If there are several views, returns the most recently checked view. The
+    /// caller must not use the view until the server has accepted the new token, because the claim may be forged.
     pub fn find_claimed_identity(&self, endpoint: &Endpoint, user: SameUser) -> Result<Option<IdentityId>> {
         self.0.read(|connection| {
             connection.find_value(
@@ -44,17 +44,18 @@ impl LibraryRows<'_> {
         })
     }
 
-    /// Stores that the server accepted the endpoint's token for the identity that [`Self::find_claimed_identity`]
-    /// returned.
+    /// Stores that the server accepted the endpoint's token, so that the endpoint now uses the view `claimed`, which
+    /// [`Self::find_claimed_identity`] returned.
     pub fn store_accepted_claim(&self, endpoint: &Endpoint, claimed: IdentityId, deadline: Deadline) -> Result<()> {
         self.0.write(deadline, |tx| {
-            // Fails if the identity belongs to a database that has since been renamed to `.broken`.
+            // Fails if the view belongs to a database that has since been renamed to `.broken`.
             tx.row("SELECT 1 FROM identities WHERE id = ?1", [claimed], |_| Ok(()))?;
             store_endpoint(tx, endpoint, claimed)
         })
     }
 
-    /// Stores that the server accepted the endpoint's token. Returns the identity, which may be new.
+    /// Stores that the server accepted the endpoint's token. Returns the token's view, which may be new. `user`: the
+    /// user that the token claims; `None` without a claim.
     pub fn store_accepted_token(
         &self,
         endpoint: &Endpoint,
@@ -68,6 +69,7 @@ impl LibraryRows<'_> {
                 Some(identity) => identity,
                 None => new_identity(tx, endpoint, name)?,
             };
+            // Store the claim, so that a later token for the same user finds the view.
             if user.is_some() {
                 tx.execute(
                     "UPDATE identities SET same_user = ?2 WHERE id = ?1 AND same_user IS NOT ?2",
@@ -85,13 +87,14 @@ impl LibraryRows<'_> {
         self.store_accepted_token(endpoint, server, None, Deadline::NONE)
     }
 
-    /// Returns whether the store has the machine identifier of an identity's server, and not a placeholder.
+    /// Returns whether the store has the machine identifier of a view's server. Other hosts cannot share a view whose
+    /// server has only a placeholder.
     pub fn is_named(&self, identity: IdentityId) -> Result<bool> {
         Ok(!self.machine_identifier(identity)?.starts_with(UNNAMED))
     }
 
-    /// Removes an identity's libraries at the host's request; later sweeps delete the rows. From then on, the identity
-    /// inherits no matches from other tokens.
+    /// Removes a view's libraries at the host's request; later sweeps delete the rows. From then on, the view copies no
+    /// confirmed matches from the views of other tokens.
     pub fn clear(&self, identity: IdentityId, deadline: Deadline) -> Result<()> {
         let rows = self.libraries(identity)?;
         let cleared: Vec<LibraryId> = rows.iter().map(|row| row.id).collect();
@@ -106,10 +109,10 @@ impl LibraryRows<'_> {
     }
 }
 
-/// Returns the identity at this server that an endpoint is allowed to use; `None` if the caller must create an
-/// identity. An endpoint is allowed to use an identity in two cases:
-/// - The same token or user name has used the identity at this URL or, if the token has not expired, at any URL.
-/// - Another token for the same user has used the identity at this URL.
+/// Returns the view of this server that an endpoint is allowed to use; `None` if the caller must create a view. `name`:
+/// the server's machine identifier. An endpoint is allowed to use a view in two cases:
+/// - The same token or user name has used the view at this URL or, if the token has not expired, at any URL.
+/// - Another token for the same user has used the view at this URL.
 ///
 /// Weaker evidence could be forged: a server can claim any machine identifier, a token can claim any user, and a
 /// stranger can have an expired token.
@@ -128,8 +131,8 @@ fn find_allowed_identity(
     )
 }
 
-/// Creates an identity for an endpoint, and returns its id. If the user already has an identity that an expired token
-/// must not open, creates the new identity for a server with a placeholder name.
+/// Creates a view for an endpoint, and returns its id. `name`: the server's machine identifier. If the user already has
+/// a view of this server, which an expired token must not open, creates the view under a placeholder for the server.
 fn new_identity(tx: &Tx<'_>, endpoint: &Endpoint, name: &str) -> rusqlite::Result<IdentityId> {
     let add = |name: &str| {
         let id = server_number(tx, name)?;
@@ -140,6 +143,7 @@ fn new_identity(tx: &Tx<'_>, endpoint: &Endpoint, name: &str) -> rusqlite::Resul
         Ok::<_, rusqlite::Error>((id, added > 0))
     };
     let (server, _) = match add(name)? {
+        // The user already has a view of this server.
         (_, false) => add(&format!("{UNNAMED}{}", endpoint.url))?,
         added => added,
     };
@@ -149,13 +153,13 @@ fn new_identity(tx: &Tx<'_>, endpoint: &Endpoint, name: &str) -> rusqlite::Resul
     )
 }
 
-/// Removes all libraries of an identity; later sweeps delete the rows.
+/// Removes all libraries in a view; later sweeps delete the rows.
 fn remove_libraries(tx: &Tx<'_>, identity: IdentityId) -> rusqlite::Result<()> {
     detach_libraries(tx, "identity", identity)?;
     tx.libraries_changed(identity)
 }
 
-/// Returns the row id of a server. Adds a row for a new server.
+/// Returns a server's row id. Adds a row if the server is new.
 fn server_number(tx: &Tx<'_>, machine_identifier: &str) -> rusqlite::Result<i64> {
     tx.execute(
         "INSERT OR IGNORE INTO servers (machine_identifier) VALUES (?1)",

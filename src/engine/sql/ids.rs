@@ -23,6 +23,7 @@ pub fn listing_name(text: &str) -> Option<ListingName> {
         sequence: Sequence(parts.next()?.parse().ok()?),
         number: u32::from_str_radix(parts.next()?, 16).ok()?,
     };
+    // Reject other spellings of the same numbers, such as leading zeros.
     (listing_text(&name) == text).then_some(name)
 }
 

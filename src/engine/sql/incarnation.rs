@@ -31,10 +31,13 @@ pub struct Incarnation(pub(super) u64);
 /// the page is replaced. Entries live as long as the store, so readers need no lock.
 #[derive(Default)]
 pub struct OpenFiles {
+    /// The store's id, which is in the database.
     pub id: u64,
-    /// The number of the [`Incarnation`]. The database id is not enough, because a copy has the same id.
+    /// The number of the [`Incarnation`]. The store's id is not enough, because a copy of the database has the same id.
     pub number: u64,
+    /// The key for hashing tokens, which is in the database.
     pub secret: [u8; 32],
+    /// The version page; `None` if all lookups query the database.
     pub page: Option<VersionPage>,
     /// Inode of the database file.
     file: Option<Inode>,
@@ -42,13 +45,14 @@ pub struct OpenFiles {
     page_path: PathBuf,
     /// Time when the last check of the names expires, by the coarse clock.
     valid_until_ms: AtomicU64,
-    /// Whether a check found that a file had lost its name. Never reset, because a file that returns may lack commits.
+    /// Whether a check found that a file had lost its name. Stays set, because a file that returns may lack commits.
     is_lost: AtomicBool,
     next: OnceBox<Self>,
 }
 
 impl OpenFiles {
-    /// Creates an entry for a database and its page, both opened by name. The first use of the page checks the names.
+    /// Creates an entry for a database and its page, both opened by name. `file`: the database file's inode. The first
+    /// use of the page checks the names.
     pub fn new(
         folder: &StoreFolder,
         id: u64,
@@ -68,7 +72,7 @@ impl OpenFiles {
     }
 
     /// Creates an entry for a database that stays closed, because the state file has all necessary data. The caller has
-    /// just checked the names of the page and the files.
+    /// just opened the page and inspected `files` by name.
     pub fn found(folder: &StoreFolder, cached: &CachedState, page: VersionPage, files: &StoreFiles) -> Self {
         Self {
             id: cached.id,
@@ -95,12 +99,12 @@ impl OpenFiles {
         slot.id() == Some(self.id) && slot.file() == self.file
     }
 
-    /// Returns whether `files` belong to this database.
+    /// Returns whether the inspected `files` belong to this database, and not to its replacement.
     pub fn is_of_files(&self, files: &StoreFiles) -> bool {
         self.file == Some(files.database.file)
     }
 
-    /// Returns whether the database still has its name.
+    /// Returns whether the database still has its name, so that no other database has replaced it.
     pub fn has_database(&self) -> bool {
         Inode::of(&self.database) == self.file
     }
@@ -121,8 +125,8 @@ impl OpenFiles {
         let _ = self.next.set(Box::new(next));
     }
 
-    /// Returns the state of the version page; [`PageState::Pending`] if no valid page exists. `now_ms`: the coarse
-    /// clock's time before this call.
+    /// Returns the version page's state, or [`PageState::Pending`] without a valid page, so that the caller queries the
+    /// database. `now_ms`: the coarse clock's time before this call.
     #[inline]
     pub fn state(&self, now_ms: u64) -> PageState {
         match &self.page {
@@ -161,13 +165,15 @@ impl OpenFiles {
     }
 }
 
-/// Sets the page to the database's change sequence, because the page may be new or its last writer may have died. Does
-/// nothing while another process is writing, because that process sets the page. Returns the change sequence.
+/// Sets both counters on the page to the database's change sequence, because the page may be new or its last writer may
+/// have died. Does nothing while another process is writing, because that process sets the counters. Returns the change
+/// sequence.
 pub fn repair(page: &VersionPage, connection: &Connection) -> rusqlite::Result<Sequence> {
     let mut sequence = sequence_of(connection)?;
     if page.state() == PageState::Equal(sequence.0) {
         return Ok(sequence);
     }
+    // While another process is writing, BEGIN fails at once. The lock keeps the sequence unchanged until it is set.
     let _no_wait = WaitGuard::new(connection, Duration::ZERO)?;
     if connection.execute_batch("BEGIN IMMEDIATE").is_ok() {
         let _undo = RollbackGuard(connection);
@@ -179,8 +185,8 @@ pub fn repair(page: &VersionPage, connection: &Connection) -> rusqlite::Result<S
     Ok(sequence)
 }
 
-/// Returns whether a change sequence is the first one of a database, which then has no commits yet. The first change
-/// sequence is a multiple of 2^36.
+/// Returns whether a change sequence is a database's first one, before any commit. The first change sequence is a
+/// multiple of 2^36, and a database has at most 2^36 change sequences.
 pub fn is_first_sequence(sequence: Sequence) -> bool {
     sequence.0.trailing_zeros() >= SEQUENCE_BITS
 }

@@ -18,8 +18,9 @@ impl LibraryRows<'_> {
     /// Invalidates paths and items in one transaction, so that they become invalid together. Returns the incarnation
     /// and the change sequence of the write.
     ///
-    /// Marks the paths and rating keys in `unverified` as unverified. Removes the confirmed matches for the paths in
-    /// `confirmed`, and marks these paths as unverified too. `request`: the request for the write observer.
+    /// Marks the paths and items in `unverified` as unverified; a path's entry has an empty rating key, and an item's
+    /// entry has an empty path. Removes the confirmed matches for the paths in `confirmed`, and marks these paths
+    /// as unverified too. `request`: the host's request, which the observer shares with other hosts.
     pub fn invalidate(
         &self,
         identity: IdentityId,
@@ -41,7 +42,8 @@ impl LibraryRows<'_> {
         })
     }
 
-    /// Marks items as unverified, so that plexindex verifies them before it returns them. Keeps confirmed matches.
+    /// Marks items as unverified after an edit, so that plexindex verifies them before it returns them. Keeps confirmed
+    /// matches.
     pub fn invalidate_items(
         &self,
         identity: IdentityId,
@@ -64,7 +66,8 @@ impl LibraryRows<'_> {
         })
     }
 
-    /// Requests a full listing of a library, instead of invalidating many single paths.
+    /// Replaces the invalidations of single paths and items in a library by a request for a full listing, because there
+    /// are too many for a memtable.
     pub fn invalidate_all_paths(&self, identity: IdentityId, library: LibraryId, deadline: Deadline) -> Result<()> {
         self.0.write(deadline, |tx| {
             tx.execute("DELETE FROM unverified WHERE library = ?1", [library])?;
@@ -77,7 +80,7 @@ impl LibraryRows<'_> {
     }
 
     /// Requests a full listing of a library, and removes its confirmed matches. If `library` is `None`, does so for all
-    /// libraries of the identity.
+    /// libraries in the view.
     pub fn invalidate_libraries(
         &self,
         identity: IdentityId,

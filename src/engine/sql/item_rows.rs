@@ -1,4 +1,4 @@
-//! The items of a library: the segment of its listing, and later changes to single items in the change log.
+//! A library's items: the segment of its listing, and later changes to single items in the change log.
 
 use std::collections::BTreeMap;
 use std::error::Error as _;
@@ -29,9 +29,10 @@ pub struct SingleChange {
 /// The last logged change of each single item, by rating key.
 pub type SingleChanges = BTreeMap<String, SingleChange>;
 
-/// Returns the last change of each single item that was added or removed in a library after `since`.
+/// Returns the last change of each single item that was added to or removed from a library after `since`.
 pub fn single_changes(c: &Connection, library: LibraryId, since: Sequence) -> rusqlite::Result<SingleChanges> {
     let mut changes = SingleChanges::new();
+    // Kind 8 is a removal, and kind 9 an addition (`LoggedKind`).
     let mut statement = c.prepare_cached(
         "SELECT rating_key, sequence, item FROM changes WHERE library = ?1 AND kind IN (8, 9) AND id > ?2",
     )?;
@@ -43,13 +44,14 @@ pub fn single_changes(c: &Connection, library: LibraryId, since: Sequence) -> ru
     Ok(changes)
 }
 
-/// Returns the number of items in a segment after these changes.
+/// Returns how many items a segment has after these changes. Without a segment, counts only the added items.
 pub fn count_items_with<'c>(
     segment: Option<&ListingSegment>,
     changes: impl IntoIterator<Item = (&'c String, &'c SingleChange)>,
 ) -> u64 {
     let mut count = segment.map_or(0, ListingSegment::item_count);
     for (key, change) in changes {
+        // A changed item counts once: it is added here, and removed below if the segment also has it.
         count += u64::from(change.item.is_some());
         count -= u64::from(segment.is_some_and(|segment| segment.find(key).is_some()));
     }
@@ -66,6 +68,7 @@ fn single_change(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Sin
 
 /// A listing's segment, and the change sequence up to which the segment includes changes to single items.
 pub struct ListingBase {
+    /// The segment; `None` if the library has no listing, or the segment cannot be opened.
     pub segment: Option<ListingSegment>,
     pub since: Sequence,
 }
@@ -84,7 +87,8 @@ impl ListingBase {
         Ok(self.item_after(last_change(c, library, rating_key)?, rating_key))
     }
 
-    /// Returns the item with this rating key. `last`: the item's last change in the log.
+    /// Returns the item with this rating key. `last`: the item's last change in the log, which has no effect if the
+    /// segment already includes the change.
     fn item_after(&self, last: Option<SingleChange>, rating_key: &str) -> Option<Item> {
         match last.filter(|change| change.sequence > self.since) {
             Some(change) => change.item,
@@ -129,6 +133,7 @@ impl Store {
         for path in self.folder.files_of_segment(&listing_text(name))? {
             match ListingSegment::open(&path, mode, mac) {
                 Ok(segment) => return Ok(segment),
+                // Prefer an error of the operating system, because the segment may then be intact.
                 Err(error) if failure.source().is_none() => failure = error,
                 Err(_) => {}
             }
@@ -137,7 +142,7 @@ impl Store {
     }
 }
 
-/// The items of a library's current listing, or of a listing that is not published yet.
+/// The items in a library's current listing, or in a listing that is not published yet.
 pub struct StoredItems<'s> {
     store: &'s Store,
     library: LibraryId,
@@ -168,12 +173,14 @@ impl<'s> StoredItems<'s> {
         Ok(self.item(rating_key)?.is_some())
     }
 
-    /// Passes each item to `each`, with the change sequence at which a single item was added; 0 for other items.
+    /// Passes each item to `each`, with the change sequence at which the item was individually added; 0 if the item is
+    /// from the listing.
     ///
     /// # Errors
     /// [`Status::Store`] if the segment is damaged; errors of `each`.
     pub fn for_each(&self, each: &mut dyn FnMut(Item, Sequence) -> Result<()>) -> Result<()> {
         let changes = self.changes()?;
+        // First the unchanged items in the segment, then the added or changed items in the log.
         if let Some(segment) = &self.base.segment {
             segment.for_each_item(|item, added_sequence| match changes.get(&item.rating_key) {
                 Some(_) => Ok(()),
@@ -206,8 +213,9 @@ impl<'s> StoredItems<'s> {
         Ok(())
     }
 
-    /// Returns whether the segment has exactly `count` items with the content digest `content`, and no single item has
-    /// changed since the segment was built or since `begun`.
+    /// Returns whether a new listing has the same content as the segment, and so needs no new segment. `count`,
+    /// `content`: the new listing's item count and content digest. `begun`: the change sequence at its start. Returns
+    /// `false` if a single item has changed since the segment was built or since `begun`.
     pub fn is_segment(&self, count: u64, content: u64, begun: Sequence) -> Result<bool> {
         let segment = self.base.segment.as_ref();
         let has_content = segment.is_some_and(|segment| (segment.item_count(), segment.content()) == (count, content));
@@ -227,15 +235,15 @@ impl<'s> StoredItems<'s> {
     }
 }
 
-/// Access to the items of a store.
+/// Access to a store's items.
 pub struct ItemRows<'s>(pub &'s Store);
 
 impl<'s> ItemRows<'s> {
-    /// Opens the items of a library: from its current listing or, if the library was never fetched, the items that
-    /// searches found.
+    /// Opens the items in a library's current listing or, if the library was never fetched, the items that searches
+    /// found.
     ///
     /// # Errors
-    /// As [`Store::listing_segment`].
+    /// [`Status::Store`] if the segment is missing or unusable.
     pub fn of(&self, row: &LibraryRow) -> Result<StoredItems<'s>> {
         let (name, since) = self.0.read(|c| base_of(c, row.id))?;
         let segment = name.map(|name| self.0.listing_segment(&name)).transpose()?;
@@ -248,7 +256,8 @@ impl<'s> ItemRows<'s> {
     }
 
     /// Merges items from the server into a library's current generation. `requested_at`: the change sequence when the
-    /// first item was requested. Skips items that were individually added or removed after that request.
+    /// first item was requested. Skips items that were individually added or removed after that request; with `None`,
+    /// skips no items.
     pub fn merge_items(
         &self,
         row: &LibraryRow,
@@ -269,9 +278,11 @@ impl<'s> ItemRows<'s> {
                 if let (Some(requested_at), Some(last)) = (requested_at, &last)
                     && last.sequence > requested_at
                 {
+                    // The logged change is newer than the server's reply.
                     continue;
                 }
                 let was = base.item_after(last, key);
+                // An unchanged item needs no row in the logs.
                 if was.as_ref() != Some(item) {
                     added += i64::from(was.is_none());
                     tx.change_item(&library, key, was.as_ref(), Some(item))?;
@@ -281,8 +292,9 @@ impl<'s> ItemRows<'s> {
         })
     }
 
-    /// Stores that a library's listing is current and has `items` items, because all changes up to the last probe were
-    /// merged. `begun`: the change sequence before the request for the merged pages.
+    /// Stores that a library's listing is current and has `items` items, because a delta merged all changes up to the
+    /// last probe. `begun`: the change sequence before the delta's first request. `provisional`: whether the listing
+    /// expires early.
     pub fn store_caught_up(
         &self,
         row: &LibraryRow,
@@ -322,7 +334,7 @@ impl<'s> ItemRows<'s> {
     }
 }
 
-/// Adds `change` to the stored item count of a library.
+/// Adds `change` to a library's stored item count.
 fn add_to_item_count(tx: &Tx<'_>, library: LibraryId, change: i64) -> rusqlite::Result<()> {
     if change == 0 {
         return Ok(());

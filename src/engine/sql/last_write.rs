@@ -8,7 +8,7 @@ pub struct LibraryState {
     pub id: LibraryId,
     pub identity: IdentityId,
     pub generation: Generation,
-    /// The table of the library's confirmed matches.
+    /// The table of the library's confirmed matches; `None` if no match was recorded.
     pub matches: Option<TableId>,
 }
 
@@ -17,6 +17,6 @@ pub struct LastWrite {
     /// SQLite's data version, which each commit of any connection changes.
     pub data_version: u32,
     pub sequence: Sequence,
-    /// The library for which the write recorded matches, if nothing in the library is invalidated.
+    /// The library for which the write recorded matches; `None` if some of its paths or items may be invalidated.
     pub library: Option<LibraryState>,
 }

@@ -18,7 +18,7 @@ use crate::model::{
 };
 use crate::platform::deadline::Deadline;
 
-/// A library in the store.
+/// A library in the store, as one view sees it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[allow(clippy::struct_excessive_bools)] // columns of a row
 pub struct LibraryRow {
@@ -29,7 +29,7 @@ pub struct LibraryRow {
     pub present: bool,
     /// The change sequence of the last probe.
     pub probed_sequence: Sequence,
-    /// The change sequence at which the newest complete listing started. Each listing has a different one.
+    /// The change sequence at which the newest complete listing started, which identifies the listing.
     pub begun_sequence: Sequence,
     /// Number of the newest complete listing; 0 or less if the library has no listing.
     pub generation: Generation,
@@ -37,7 +37,7 @@ pub struct LibraryRow {
     pub listed_sequence: Sequence,
     /// Number of items in the library, including single items that were added after the listing.
     pub items: u64,
-    /// Number of items at `listed_token`, without later changes to single items.
+    /// Number of items when the change token was `listed_token`, without later changes to single items.
     pub told_items: u64,
     /// The change token at which the listing was last known to be current.
     pub listed_token: String,
@@ -51,7 +51,8 @@ pub struct LibraryRow {
     pub partial: bool,
     /// Whether the library was invalidated, so that it needs a full listing now.
     pub due: bool,
-    /// Whether a newer listing is held back, because it is so much smaller that a second listing must confirm it.
+    /// Whether plexindex does not publish a newer listing, because it is so much smaller that a second listing must
+    /// confirm it.
     pub held_back: bool,
     /// The change sequence when the library was last invalidated.
     pub due_sequence: Sequence,
@@ -61,7 +62,7 @@ pub struct LibraryRow {
     pub segment_sequence: Sequence,
     /// The table of the library's confirmed matches; `None` if no match was recorded.
     pub matches: Option<TableId>,
-    /// Number of confirmed matches in segments.
+    /// Number of confirmed matches in record segments.
     pub merged_matches: u64,
     /// A hint from an event, until a probe acts on the hint.
     pub hint: Hint,
@@ -77,7 +78,7 @@ fn locations(text: &str) -> Vec<String> {
 }
 
 impl FromCells for LibraryRow {
-    /// Reads a library from the columns of its row and its match table.
+    /// Reads a library from the columns of its row (`l`) and its match table (`t`).
     fn from_cells(cells: &mut RowCells<'_, '_>) -> rusqlite::Result<Self> {
         let provisional: i64 = cells.get("l.provisional")?;
         let due_sequence: Sequence = cells.get("l.due_seq")?;
@@ -107,9 +108,11 @@ impl FromCells for LibraryRow {
             listed_token: cells.get("l.listed_token")?,
             listed_ms: cells.get("l.listed_ms")?,
             checked_ms: cells.get("l.checked_ms")?,
+            // 1: a scan ran during the fetch; 2: the item counts disagree.
             provisional: provisional != 0,
             partial: provisional == 2,
             due: due_sequence > begun_sequence,
+            // The item count of the listing that is held back; -1 if there is none.
             held_back: cells.get::<i64>("l.shrunk")? >= 0,
             due_sequence,
             segment: listing_name(&cells.get::<String>("l.segment")?),
@@ -129,7 +132,7 @@ fn unsigned(cells: &mut RowCells<'_, '_>, column: &'static str) -> rusqlite::Res
 /// The FROM clause for reading a [`LibraryRow`].
 const LIBRARIES: &str = "FROM libraries l LEFT JOIN tables t ON t.library = l.id";
 
-/// Returns the libraries of an identity that the last probe returned, in the server's order.
+/// Returns a view's libraries from its last probe, in the server's order.
 pub fn libraries(connection: &Connection, identity: IdentityId) -> rusqlite::Result<Vec<LibraryRow>> {
     connection.rows(
         &format!(
@@ -151,8 +154,8 @@ pub fn one_library(connection: &Connection, id: LibraryId) -> rusqlite::Result<L
 }
 
 impl Tx<'_> {
-    /// Returns the current state of a library. Fails if the library no longer exists, because another process cleared
-    /// it or renamed its database to `.broken`. Library ids are never reused.
+    /// Returns a library's current state. Fails if the library no longer exists, because another process cleared the
+    /// library (`identity` is then negative) or renamed its database to `.broken`. Library ids are never reused.
     pub fn expect_library(&self, library: LibraryId) -> rusqlite::Result<LibraryState> {
         self.connection.row(
             "SELECT identity, generation, (SELECT id FROM tables WHERE library = libraries.id) FROM libraries \
@@ -174,7 +177,7 @@ impl Tx<'_> {
 pub struct LibraryRows<'s>(pub &'s Store);
 
 impl LibraryRows<'_> {
-    /// Returns the libraries of an identity, in the server's order.
+    /// Returns a view's libraries from its last probe, in the server's order.
     pub fn libraries(&self, identity: IdentityId) -> Result<Vec<LibraryRow>> {
         self.0.read(|connection| libraries(connection, identity))
     }
@@ -184,7 +187,7 @@ impl LibraryRows<'_> {
         self.0.read(|connection| one_library(connection, id))
     }
 
-    /// Returns an identity's library count and item count.
+    /// Returns how many libraries and how many items a view has.
     pub fn counts(&self, identity: IdentityId) -> Result<[u64; 2]> {
         self.0.read(|connection| {
             connection.row(
@@ -195,7 +198,8 @@ impl LibraryRows<'_> {
         })
     }
 
-    /// Returns the number of logged changes to single items that a library's segment does not include.
+    /// Returns the number of logged changes to single items that a library's segment does not include. If there are
+    /// many, the caller builds a new segment.
     pub fn unmerged_items(&self, library: LibraryId) -> Result<u64> {
         self.0.read(|connection| {
             let upto: Sequence = connection.value("SELECT segment_seq FROM libraries WHERE id = ?1", [library])?;
@@ -208,8 +212,8 @@ impl LibraryRows<'_> {
         })
     }
 
-    /// Replaces a library's segment by a new segment of the same generation, unless the library has a newer generation
-    /// or segment. The new segment includes all changes to single items up to the sequence in its name.
+    /// Replaces a library's segment with a new segment of the same generation, unless the library has a newer
+    /// generation or segment. The new segment includes all changes to single items up to the sequence in its name.
     pub fn set_segment(&self, identity: IdentityId, segment: &ListingName, deadline: Deadline) -> Result<()> {
         self.0.write(deadline, |tx| {
             tx.execute(
@@ -245,8 +249,8 @@ pub fn upsert(tx: &Tx<'_>, identity: IdentityId, position: i64, library: &Librar
         ])
 }
 
-/// Stores that a library's listing is current at a change token, and clears older hints. `begun`: the change sequence
-/// at which the token was requested.
+/// Stores that a library's listing is current at the change token `token`, and clears older hints. `begun`: the change
+/// sequence before the request for the token. `provisional`: whether the listing expires early.
 pub fn mark_listing_current(
     tx: &Tx<'_>,
     library: LibraryId,
@@ -262,10 +266,10 @@ pub fn mark_listing_current(
     )
 }
 
-/// Detaches libraries from their identity, so that a sweep deletes their rows. Selects the libraries whose column
-/// `which` equals `of`.
+/// Detaches libraries from their view, so that a sweep deletes their rows. Selects the libraries whose column `which`
+/// equals `of`.
 pub fn detach_libraries(tx: &Tx<'_>, which: &str, of: impl ToSql) -> rusqlite::Result<()> {
-    // The feed cannot report the items of the removed libraries, so readers must list again.
+    // The feed cannot report the removed libraries' items, so readers must list again.
     tx.run(
         &format!(
             "UPDATE identities SET feed_from = ?2 WHERE id IN \
@@ -273,6 +277,7 @@ pub fn detach_libraries(tx: &Tx<'_>, which: &str, of: impl ToSql) -> rusqlite::R
         ),
         params![of, tx.sequence],
     )?;
+    // A negative `identity` belongs to no view, and `-id` keeps the pair of `identity` and `uuid` unique.
     tx.run(
         &format!("UPDATE libraries SET identity = -id, present = 0, segment = '' WHERE {which} = ?1"),
         [of],

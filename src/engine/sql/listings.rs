@@ -1,7 +1,7 @@
 //! Starts, stores, resumes and holds back full listings. The module `publishing` publishes the complete listings.
 //!
-//! plexindex first appends a page to the listing's file, and then stores the new end of the file in the listing's row.
-//! After a kill between the two steps, the next page overwrites the page beyond the stored end.
+//! plexindex first appends a page to the listing's file, and then stores the file's new end in the listing's row. If
+//! the process is killed between the two steps, the next page overwrites the bytes after the stored end.
 
 use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
@@ -32,7 +32,7 @@ pub struct Listing {
     pub position: u64,
     /// Number of rows that the server has returned so far, in all partitions.
     pub rows: u64,
-    /// Number of returned rows that have a rating key.
+    /// Number of returned rows that have a rating key, and so are items.
     pub keyed: u64,
     /// Number of rows that the server reported for all partitions started so far; `None` if not reported.
     pub total: Option<u64>,
@@ -52,7 +52,7 @@ pub struct Listing {
     pub end: FileEnd,
 }
 
-/// The last rating keys from a listing.
+/// The last rating keys from a listing, which a resumed listing compares with the rows that it fetches again.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OverlapKeys(Vec<String>);
 
@@ -90,7 +90,8 @@ pub struct ListingResult {
 pub struct ListingRows<'s>(pub &'s Store);
 
 impl ListingRows<'_> {
-    /// Returns a library's unfinished listing; `None` if there is no unfinished listing or this build cannot decode it.
+    /// Returns a library's unfinished listing, so that the caller can resume it; `None` if there is none or this build
+    /// cannot decode it.
     pub fn listing(&self, library: LibraryId) -> Result<Option<Listing>> {
         let row = self.0.read(|connection| {
             connection.find(
@@ -154,6 +155,7 @@ impl ListingRows<'_> {
         };
         let is_stored = self.0.write(deadline, |tx| {
             tx.expect_library(listing.library)?;
+            // Check again, because another process may have stored a page in the meantime.
             let is_own = is_own(tx, listing)?;
             if is_own {
                 save(tx, &next)?;
@@ -181,9 +183,9 @@ impl ListingRows<'_> {
         read.is_ok()
     }
 
-    /// Holds back a listing that is much smaller than the current listing, which stays current. If an earlier listing
-    /// was held back at least `min_interval_ms` ago, the new listing confirms the smaller size: returns `true`, and
-    /// does not hold the listing back.
+    /// Holds back a listing with only `items` items: discards it, and keeps the current listing, in case a disk is not
+    /// mounted. Returns `true`, and discards nothing, if this is the second such listing, at least `apart_ms` after the
+    /// first one; the caller then publishes the second listing.
     pub fn hold_back_listing(
         &self,
         identity: IdentityId,
@@ -224,14 +226,15 @@ impl ListingRows<'_> {
         Ok(is_second)
     }
 
-    /// Removes the file with the stored pages of a finished listing.
+    /// Removes the file with a finished listing's pages.
     pub(super) fn remove_pages(&self, listing: &Listing) {
         let _ = files::remove(&self.0.folder.path().join(&listing.file));
     }
 }
 
-/// Returns whether the stored listing is in the state in which this process left it. Locks alone cannot ensure that
-/// only one process continues a listing: a file system may not support locks, and lock files can be deleted.
+/// Returns whether the stored listing is in the state in which this process left it, so that this process may continue.
+/// Locks alone cannot ensure that only one process continues a listing: a file system may not support locks, and lock
+/// files can be deleted.
 pub fn is_own(c: &Connection, listing: &Listing) -> rusqlite::Result<bool> {
     c.has(
         "SELECT 1 FROM listings WHERE library = ?1 AND begun_seq = ?2 AND pages = ?3",
@@ -247,7 +250,7 @@ pub fn taken_over() -> Error {
     )
 }
 
-/// Stores the progress of a listing.
+/// Stores a listing's progress.
 fn save(tx: &Tx<'_>, listing: &Listing) -> rusqlite::Result<()> {
     let progress =
         postcard::to_stdvec(listing).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;

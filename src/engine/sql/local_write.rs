@@ -1,4 +1,4 @@
-//! Writes that hosts and events make to this folder, and the observer that runs in each write's transaction.
+//! Writes that hosts and events make to this folder, and the observer that shares these writes with other hosts.
 
 use crate::entries::NewEntry;
 use crate::model::{Hint, Library, LibraryId};
@@ -14,8 +14,8 @@ pub struct LibraryHint {
     pub deleted: Vec<String>,
 }
 
-/// A write by a host or an event. This type contains the whole request, because another host may know a path that this
-/// folder does not know.
+/// A write by a host or an event, for the observer. Contains the whole request, because another host may know a path
+/// that this folder does not know.
 #[derive(Clone, Copy, Debug)]
 pub enum LocalWrite<'w> {
     /// Confirmed matches in a library: paths and rating keys.
@@ -41,14 +41,17 @@ impl LocalWrite<'_> {
     pub const NONE: Self = LocalWrite::Paths(&[], &[]);
 }
 
-/// An observer of writes by hosts and events, which is called before each commit.
+/// An observer of writes by hosts and events. It adds entries to the outbox, from which they go to the shared log.
 pub trait WriteObserver: Send + Sync {
-    /// Returns whether the observer wants to be called for writes on this thread.
+    /// Returns whether the observer wants to be called for writes on this thread. Returns `false` while the thread
+    /// applies other hosts' writes, which must not go back to the log.
     fn observes(&self) -> bool;
 
-    /// Returns the entries that a write adds to the outbox. `libraries`: the libraries whose ids the write can contain.
+    /// Returns the entries that a write adds to the outbox. Called in the write's transaction. `libraries`: the view's
+    /// libraries by id; empty for [`LocalWrite::Matches`], which contains its library.
     fn entries(&self, libraries: &[(LibraryId, Library)], write: &LocalWrite<'_>) -> Vec<NewEntry>;
 
-    /// Called after a commit that added entries to the outbox, on the writing thread, which holds no connection.
+    /// Called after a commit that added entries to the outbox, so that they are delivered soon. Runs on the writing
+    /// thread, which holds no connection's lock.
     fn committed(&self);
 }

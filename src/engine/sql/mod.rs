@@ -2,10 +2,10 @@
 //!
 //! A [`Store`] is a folder with the database, the version page that announces commits to other processes, segments,
 //! lock files, and the client identifier. Types such as [`LibraryRows`] and [`Outbox`] borrow the store, and each type
-//! gives access to one kind of data. `docs/design.md` describes what remains after a kill.
+//! gives access to one kind of data. `docs/design.md` describes what a crash leaves.
 //!
 //! Methods that return a [`crate::error::Result`] can fail with [`Status::Store`](crate::error::Status::Store). Methods
-//! that write can also fail with [`Status::StoreFull`](crate::error::Status::StoreFull). The documentation of a method
+//! that write can also fail with [`Status::StoreFull`](crate::error::Status::StoreFull). Each method's documentation
 //! lists further errors.
 //!
 //! Each kind of data has its own source file, which uses the files that open the database and run transactions. There

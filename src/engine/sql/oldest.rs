@@ -1,4 +1,4 @@
-//! Finds the oldest records in the log, which plexindex evicts if hosts exceed a size limit.
+//! Finds the log's oldest records, so that plexindex can evict them if hosts exceed a size limit.
 
 use super::cached::CachedStatements;
 use super::record_log::{NO_VALUES, OF_A_LIBRARY, ROWS_AFTER, RecordRow, RecordTx, rows};
@@ -11,7 +11,7 @@ const ROWS: usize = 64;
 
 impl RecordTx<'_> {
     /// Passes confirmed matches to `each`, oldest first, until `each` returns `false`. Examines a limited number of
-    /// rows.
+    /// rows, so that a write stays short.
     pub fn oldest_matches<E: From<rusqlite::Error>>(
         &self,
         mut each: impl FnMut(RecordRow) -> std::result::Result<bool, E>,
@@ -34,7 +34,8 @@ impl RecordTx<'_> {
     }
 
     /// Passes entries of hosts' tables to `each`, oldest first. `each` deletes the row, or returns `false` to stop.
-    /// Stores the position up to which the log has no entries left, so that later writes skip these rows.
+    /// Examines a limited number of rows. Stores the row id up to which the log has no entries left, so that later
+    /// writes skip these rows.
     pub fn oldest_entries<E: From<rusqlite::Error>>(
         &self,
         mut each: impl FnMut(RecordRow) -> std::result::Result<bool, E>,
@@ -44,6 +45,7 @@ impl RecordTx<'_> {
             Ok((row.get(0)?, row.get(1)?))
         })?;
         let mut from = tables.iter().map(|(_, swept)| *swept).min().unwrap_or(0);
+        // Hosts' tables have no rows up to the id `gone_upto`. `is_gone` becomes false at the first row that stays.
         let (mut gone_upto, mut is_gone) = (from, true);
         let mut batches = 0;
         'all: while batches < EVICTED_PER_WRITE / ROWS {

@@ -1,7 +1,7 @@
 //! The outbox: the entries that this folder publishes in the shared log. Also stores the position for reading that log.
 //!
-//! A write and its outbox entries are one transaction, so a kill loses both or neither. plexindex keeps delivered
-//! entries for a while: if this folder reads an old invalidation again, the invalidation must not remove newer matches.
+//! A write and its outbox entries are one transaction, so a killed process loses both or neither. plexindex keeps
+//! delivered entries for a while, so that an old invalidation that this folder reads again removes no newer matches.
 
 use std::collections::HashMap;
 use std::sync::Weak;
@@ -33,7 +33,7 @@ const RANDOM_BITS: u32 = 20;
 pub struct OutboxRow {
     /// The number that the host assigned to the entry.
     pub number: u64,
-    /// This folder's host id when the entry was written.
+    /// This folder's host id when it wrote the entry.
     pub host: HostId,
     pub entry: NewEntry,
 }
@@ -51,17 +51,18 @@ pub struct SharedLogPosition {
 pub struct Outbox<'s>(pub &'s Store);
 
 impl Outbox<'_> {
-    /// Sets the observer of all later writes by hosts and events. Only the first call has an effect.
+    /// Sets the observer, which turns later writes by hosts and events into outbox entries. Only the first call has an
+    /// effect.
     pub fn observe(&self, observer: Weak<dyn WriteObserver>) {
         let _ = self.0.observer.set(observer);
     }
 
-    /// Forces each later write that adds entries to the outbox to sync to disk before it returns.
+    /// Makes each later write that adds outbox entries sync to disk before it returns, so that a power cut loses none.
     pub fn sync_each(&self) {
         self.0.syncs_outbox.store(true, Ordering::Relaxed);
     }
 
-    /// Returns the host id of this folder in the shared log.
+    /// Returns this folder's host id in the shared log, which is the current timeline's id.
     pub fn host(&self) -> Result<HostId> {
         self.0.read(timeline).map(HostId)
     }
@@ -117,7 +118,7 @@ impl Outbox<'_> {
         })
     }
 
-    /// Adds entries about earlier writes to the outbox.
+    /// Adds entries about earlier writes to the outbox, for example if the log has lost entries.
     pub fn enqueue(&self, identity: IdentityId, entries: &[NewEntry], deadline: Deadline) -> Result<()> {
         self.0.write(deadline, |tx| enqueue(tx, identity, entries))
     }
@@ -159,14 +160,16 @@ impl Outbox<'_> {
         Ok(waiting.cast_unsigned())
     }
 
-    /// Marks a host's entries up to the number `upto` as delivered, and deletes old delivered entries.
+    /// Marks the entries up to the number `upto` as delivered if this folder wrote them under the host id `host`. Also
+    /// deletes old delivered entries.
     pub fn mark_delivered(&self, identity: IdentityId, host: HostId, upto: u64, deadline: Deadline) -> Result<()> {
         self.0.write(deadline, |tx| {
             tx.run(
                 "UPDATE outbox SET sent = 1 WHERE identity = ?1 AND sent = 0 AND id <= ?3 AND timeline = ?2",
                 params![identity, host.0, upto.cast_signed()],
             )?;
-            // Count from the last delivered entry, because many newer entries may be undelivered.
+            // Keep about `KEPT` entries: a number is a counter, followed by random bits. Count from the last delivered
+            // entry, because many newer entries may be undelivered.
             tx.run(
                 "DELETE FROM outbox WHERE identity = ?1 AND sent <> 0 AND id <= ?2",
                 params![identity, upto.cast_signed() - (KEPT << RANDOM_BITS)],
@@ -174,8 +177,8 @@ impl Outbox<'_> {
         })
     }
 
-    /// Returns the host id and the number of the last entry that was delivered under this folder's current host id;
-    /// `None` if no entry was delivered.
+    /// Returns the host id and number of the last entry that this folder delivered under its current host id; `None` if
+    /// there is none.
     pub fn last_delivered(&self, identity: IdentityId) -> Result<Option<(HostId, u64)>> {
         self.0.read(|c| {
             c.find(
@@ -186,8 +189,8 @@ impl Outbox<'_> {
         })
     }
 
-    /// Returns whether this folder wrote the entry with this number and this host id. If the log has an entry that this
-    /// folder did not write, the folder was restored from a backup.
+    /// Returns whether this folder wrote the entry with this number and this host id. If the log has such an entry, but
+    /// this folder did not write it, the folder was restored from a backup.
     pub fn has_written_entry(&self, host: HostId, number: u64) -> Result<bool> {
         self.0.read(|c| {
             c.has(
@@ -202,6 +205,7 @@ impl Outbox<'_> {
     pub fn assign_new_host_id(&self, identity: IdentityId, deadline: Deadline) -> Result<()> {
         self.0.write(deadline, |tx| {
             let new = begin_timeline(tx)?;
+            // 2: delivered under an earlier host id
             tx.run(
                 "UPDATE outbox SET sent = 2 WHERE identity = ?1 AND sent = 1",
                 [identity],
@@ -213,8 +217,8 @@ impl Outbox<'_> {
         })
     }
 
-    /// Returns the numbers of the last entries of a host whose invalidations this folder has applied: first, the last
-    /// entry that this folder wrote under that host id; second, the last entry that this folder read from the log. A
+    /// Returns up to which entries this folder has applied a host's invalidations: the number of the last entry that
+    /// this folder itself wrote under that host id, and the number of the last entry that it read from the log. A
     /// number is 0 if there is no such entry.
     pub fn applied_upto(&self, host: HostId) -> Result<(u64, u64)> {
         self.0.read(|c| {
@@ -224,8 +228,8 @@ impl Outbox<'_> {
         })
     }
 
-    /// Returns the paths of a library's matches in the outbox, each with the number of its last entry; [`WAITS`] if
-    /// that entry has not been delivered.
+    /// Maps each path for which the outbox has a match in a library to the number of its last entry, or to [`WAITS`] if
+    /// that entry has not been delivered. `library`: the library's uuid.
     pub fn outbox_matches(&self, identity: IdentityId, library: &str) -> Result<HashMap<Vec<u8>, u64>> {
         let entries: Vec<(Vec<u8>, i64)> = self.0.read(|c| {
             c.rows(
@@ -243,7 +247,8 @@ impl Outbox<'_> {
         Ok(last_numbers)
     }
 
-    /// Stores that this folder has applied a host's invalidation with this entry number.
+    /// Stores that this folder has applied a host's invalidation with this entry number, so that it is not applied
+    /// again.
     pub fn note_applied(&self, host: HostId, number: u64, deadline: Deadline) -> Result<()> {
         self.0.write(deadline, |tx| {
             tx.run(
@@ -265,7 +270,7 @@ impl Outbox<'_> {
     }
 
     /// Returns the time, in Unix ms, when this host started to fetch a library's listing from the server; 0 if the
-    /// listing came from the log.
+    /// listing came from the log or the time is unknown. Entries from before this time are older than the listing.
     pub fn begun_ms(&self, library: LibraryId) -> Result<i64> {
         let begun_ms = self
             .0
@@ -273,8 +278,8 @@ impl Outbox<'_> {
         Ok(begun_ms.unwrap_or(0))
     }
 
-    /// Stores the number of a library's listing in the shared log, and the time when this host started to fetch the
-    /// listing from the server.
+    /// Stores the number of a library's listing in the shared log (0: not in the log), and the time, in Unix ms, when
+    /// this host started to fetch the listing from the server (0: copied from the log).
     pub fn store_shared_listing(
         &self,
         library: LibraryId,
@@ -293,14 +298,14 @@ impl Outbox<'_> {
 
 impl Store {
     /// Passes a write by a host or an event to the observer, and adds the resulting entries to the outbox. Does nothing
-    /// without an observer.
+    /// if there is no observer, or if the observer ignores writes on this thread.
     pub(super) fn observe(&self, tx: &Tx<'_>, identity: IdentityId, write: &LocalWrite<'_>) -> rusqlite::Result<()> {
         let observer = self.observer.get().and_then(Weak::upgrade);
         let Some(observer) = observer.filter(|observer| observer.observes()) else {
             return Ok(());
         };
         let libraries_by_id: Vec<(LibraryId, Library)> = match write {
-            LocalWrite::Matches(..) => Vec::new(),
+            LocalWrite::Matches(..) => Vec::new(), // contains the library itself, and no library ids
             _ => libraries(tx.connection, identity)?
                 .into_iter()
                 .map(|row| (row.id, row.library))
@@ -310,7 +315,7 @@ impl Store {
     }
 
     /// Notifies the observer if the last write added entries to the outbox. The caller must hold no connection, because
-    /// the observer uses locks that a fork takes before the locks of the connections.
+    /// the observer uses locks that a fork takes before the connections' locks.
     pub(super) fn notify_observer(&self) {
         if self.has_enqueued.swap(false, Ordering::Relaxed)
             && let Some(observer) = self.observer.get().and_then(Weak::upgrade)
@@ -320,7 +325,7 @@ impl Store {
     }
 }
 
-/// Adds entries to the outbox. The number of an entry is a counter, followed by [`RANDOM_BITS`] random bits.
+/// Adds entries to the outbox. An entry's number is a counter, followed by [`RANDOM_BITS`] random bits.
 fn enqueue(tx: &Tx<'_>, identity: IdentityId, entries: &[NewEntry]) -> rusqlite::Result<()> {
     if entries.is_empty() {
         return Ok(());

@@ -1,5 +1,5 @@
 //! Records when plexindex searched the server for a path, so that no process repeats a search too soon. Also records
-//! probes for missing paths, and checks of sources' preconditions.
+//! probes for unlisted paths, and checks of sources' preconditions.
 
 use rusqlite::params;
 
@@ -12,7 +12,7 @@ use crate::platform::deadline::Deadline;
 /// Retention time for a record: a day, which is longer than any pause between two searches for a path.
 const SEARCH_KEPT_MS: i64 = 86_400_000;
 
-/// Library id in the records of probes and preconditions.
+/// Library id in the records of probes, whose hash is 0, and of preconditions.
 const PROBE: LibraryId = LibraryId(0);
 
 /// Value of `found` for a running probe. [`ANSWERED`] is the value for an answered probe; other values are the error
@@ -20,7 +20,7 @@ const PROBE: LibraryId = LibraryId(0);
 const UNDER_WAY: i64 = 0;
 const ANSWERED: i64 = 1;
 
-/// The outcome of a probe for a missing path.
+/// The outcome of a probe that plexindex sent because a path is unlisted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProbeOutcome {
     /// The probe is running, or has no outcome because its process was killed or the server rejected the token.
@@ -34,7 +34,8 @@ pub enum ProbeOutcome {
 pub struct SearchRows<'s>(pub &'s Store);
 
 impl SearchRows<'_> {
-    /// Returns the last search for the path with this hash; `None` if there is no record.
+    /// Returns the last search for the target with this hash, such as a path's normal form; `None` if there is no
+    /// record.
     pub fn path_search(&self, identity: IdentityId, library: LibraryId, hash: u64) -> Result<Option<PathSearch>> {
         self.0.read(|connection| {
             connection.find(
@@ -52,7 +53,8 @@ impl SearchRows<'_> {
     }
 
     /// Returns the time when plexindex last searched the server for any path, and the number of searches since
-    /// `since_ms`. Ignores searches later than `now_ms`, which were recorded before the clock was set back.
+    /// `since_ms`, so that callers can limit the rate. Ignores searches after `now_ms`, which were recorded before the
+    /// clock was set back.
     pub fn last_path_search(&self, identity: IdentityId, since_ms: i64, now_ms: i64) -> Result<(Option<i64>, u64)> {
         self.0.read(|connection| {
             connection.row(
@@ -64,7 +66,7 @@ impl SearchRows<'_> {
         })
     }
 
-    /// Returns the time and outcome of the last probe for a missing path; `None` if there is no record.
+    /// Returns the time and outcome of the last probe for an unlisted path; `None` if there is no record.
     pub fn last_probe_for_path(&self, identity: IdentityId) -> Result<Option<(i64, ProbeOutcome)>> {
         self.0.read(|connection| {
             connection.find(
@@ -82,7 +84,7 @@ impl SearchRows<'_> {
         })
     }
 
-    /// Records the outcome of a probe for a missing path.
+    /// Records the outcome of a probe for an unlisted path, so that no process repeats the probe too soon.
     pub fn note_probe_for_path(
         &self,
         identity: IdentityId,
@@ -93,6 +95,7 @@ impl SearchRows<'_> {
         let found = match outcome {
             ProbeOutcome::UnderWay => UNDER_WAY,
             ProbeOutcome::Answered => ANSWERED,
+            // Only an outcome that was read from the store can lack a status.
             ProbeOutcome::Failed(status) => i64::from(status.unwrap_or(Status::Timeout) as i32),
         };
         self.note_outcome(identity, PROBE, 0, now_ms, found, deadline)
@@ -105,12 +108,14 @@ impl SearchRows<'_> {
         Ok(last_check.is_some_and(|check| (0..SEARCH_KEPT_MS).contains(&now_ms.saturating_sub(check.last_ms))))
     }
 
-    /// Records, for all users of the store, that the source's precondition with this hash is met.
+    /// Records, for all users of the store, that the source's precondition with this hash is met, so that no process
+    /// checks it again for a day.
     pub fn record_met(&self, hash: u64, now_ms: i64, deadline: Deadline) -> Result<()> {
         self.note_path_search(IdentityId::ALL, PROBE, hash, now_ms, true, deadline)
     }
 
-    /// Records that plexindex searched the server for a path, and whether the server has the path.
+    /// Records that plexindex searched the server for the target with this hash, such as a path's normal form, and
+    /// whether the server has the target.
     pub fn note_path_search(
         &self,
         identity: IdentityId,
@@ -124,7 +129,8 @@ impl SearchRows<'_> {
     }
 
     /// Records the outcome of a search, a probe or a precondition check, and deletes old records. `found`: 1 if a
-    /// search found the path, otherwise 0; for a probe, see [`FORK_IN_PROGRESS`].
+    /// search found the path, otherwise 0; for a probe, see [`UNDER_WAY`]. If the outcome is the same as before, keeps
+    /// the time of the first search, from which callers derive the next pause.
     fn note_outcome(
         &self,
         identity: IdentityId,

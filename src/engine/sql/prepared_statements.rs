@@ -10,7 +10,8 @@ use crate::platform::statements::prepared;
 /// Environment variable with the path of the statement file, which has one JSON string per line.
 pub const FILE: &str = "PLEXINDEX_TEST_STATEMENTS";
 
-/// Appends a connection's prepared statements to the statement file, if the environment variable is set.
+/// Appends a connection's prepared statements to the statement file, if the environment variable is set, so that a test
+/// can check the query plans of all statements.
 pub fn record(connection: &Connection) {
     let Some(file) = std::env::var_os(FILE) else { return };
     let mut file = OpenOptions::new().append(true).create(true).open(file).expect("opened");

@@ -1,5 +1,5 @@
-//! Stores the results of probes: the libraries of an identity and their change tokens. Removes a library a month after
-//! the server stopped listing it.
+//! Stores the results of probes: a view's libraries and their change tokens. Removes a library a month after the server
+//! stopped listing it.
 
 use rusqlite::params;
 
@@ -18,8 +18,8 @@ const VANISHED_KEPT_MS: i64 = 30 * 86_400_000;
 impl LibraryRows<'_> {
     /// Stores the libraries that a probe returned, and returns their rows.
     ///
-    /// `begun`: the change sequence before the probe. `is_token_current` compares a stored row with the library on the
-    /// server, and returns whether the probe proves that the row's listing is current.
+    /// `begun`: the change sequence before the probe; later hints from events stay. `is_current` compares a stored row
+    /// with the library on the server, and returns whether the probe proves that the row's listing is current.
     pub fn store_probe(
         &self,
         identity: IdentityId,
@@ -30,9 +30,10 @@ impl LibraryRows<'_> {
         is_current: &dyn Fn(&LibraryRow, &Library) -> bool,
     ) -> Result<Vec<LibraryRow>> {
         self.0.write(deadline, |tx| {
-            // Fails if the identity belongs to a database that has since been renamed to `.broken`.
+            // Fails if the view belongs to a database that has since been renamed to `.broken`.
             tx.row("SELECT 1 FROM identities WHERE id = ?1", [identity], |_| Ok(()))?;
             let before = libraries(tx.connection, identity)?;
+            // Mark all libraries as absent; `upsert` marks those on the server as present.
             tx.execute("UPDATE libraries SET present = 0 WHERE identity = ?1", [identity])?;
             for (position, library) in (0_i64..).zip(on_server) {
                 upsert(tx, identity, position, library)?;
@@ -57,6 +58,7 @@ impl LibraryRows<'_> {
                     restart_history(tx, row.id)?;
                 }
             }
+            // If only change tokens or times differ, other processes can keep their snapshots.
             if before.iter().map(without_change).eq(after.iter().map(without_change)) {
                 tx.freshness_changed(identity)?;
             } else {
@@ -78,6 +80,7 @@ fn only_in_first<'r>(first: &'r [LibraryRow], second: &'r [LibraryRow]) -> impl 
 /// library id without a listing, until the server lists the library again.
 fn remove_vanished(tx: &Tx<'_>, identity: IdentityId, now_ms: i64) -> rusqlite::Result<()> {
     let c = tx.connection;
+    // Start the month now if it has not started, or if its start is in the future because the clock was set back.
     c.execute(
         "UPDATE libraries SET gone_ms = ?2 WHERE identity = ?1 AND NOT present AND gone_ms NOT BETWEEN 1 AND ?2",
         params![identity, now_ms],
@@ -90,7 +93,8 @@ fn remove_vanished(tx: &Tx<'_>, identity: IdentityId, now_ms: i64) -> rusqlite::
     if !has_vanished {
         return Ok(());
     }
-    // Skip libraries that have only matches, because an earlier call removed their listings.
+    // Skip libraries that have only matches, because an earlier call removed their listings. Changes of the kinds 8 and
+    // 9 add or remove single items.
     let vanished: Vec<(LibraryId, bool)> = c.rows(
         "SELECT id, matches FROM (SELECT *, EXISTS (SELECT 1 FROM tables WHERE library = libraries.id) AS matches \
          FROM libraries) l WHERE identity = ?1 AND NOT present AND gone_ms <= ?2 \

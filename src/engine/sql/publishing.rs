@@ -30,13 +30,13 @@ pub struct NewListing {
     pub segment: ListingSegment,
     /// Hashes of the rating keys, in page order.
     pub key_hashes: Vec<u64>,
-    /// For each page, the end of its keys in `key_hashes`, and the change sequence of its request.
+    /// For each page, the end of its keys in `key_hashes`, and the change sequence at which plexindex requested it.
     pub pages: Vec<(usize, Sequence)>,
 }
 
 impl NewListing {
-    /// Maps the hash of each wanted key to the change sequence when the last page with the key was requested. Omits
-    /// keys that are on no page.
+    /// Maps each hash in `wanted` (hashes of rating keys) to the change sequence at which plexindex requested the last
+    /// page with the key. Omits keys that are on no page.
     fn requests(&self, wanted: &HashSet<u64>) -> HashMap<u64, Sequence> {
         let mut found = HashMap::new();
         let mut begin = 0;
@@ -85,7 +85,7 @@ enum Published {
 
 impl ListingRows<'_> {
     /// Publishes a listing in one transaction, and returns the library's new row. `new`: the listing's segment; `None`
-    /// if the listing has the same content as the current generation, which then stays.
+    /// if the listing has the same content as the current generation, which then stays current.
     ///
     /// # Errors
     /// [`Status::Timeout`] if another process has continued or restarted the listing; [`crate::error::Status::Store`],
@@ -99,9 +99,12 @@ impl ListingRows<'_> {
         deadline: Deadline,
     ) -> Result<LibraryRow> {
         for _ in 0..MAX_COMPARISONS {
+            // Compare before the transaction, which then stays short. The transaction checks that no other process has
+            // replaced the compared segment or taken over the listing.
             let compared = new.map(|new| self.compare(listing, new)).transpose()?;
             let published = self.0.write(deadline, |tx| {
                 let before = tx.expect_library(listing.library)?;
+                // Without a new segment, the current generation must still exist.
                 if !is_own(tx, listing)? || new.is_none() && !before.generation.is_fetched() {
                     return Ok(Published::TakenOver);
                 }
@@ -129,7 +132,8 @@ impl ListingRows<'_> {
         Err(Error::new(Status::Timeout, why))
     }
 
-    /// Compares a library's current segment with the new segment. Segments never change, so this needs no transaction.
+    /// Compares a library's current segment with the new segment. Segments never change, so the comparison needs no
+    /// transaction.
     fn compare(&self, listing: &Listing, new: &NewListing) -> Result<Comparison> {
         let row = self.0.read(|c| one_library(c, listing.library))?;
         let old = row.segment.as_ref().and_then(|name| self.0.listing_segment(name).ok());
@@ -160,6 +164,7 @@ struct Publication {
     changes: SingleChanges,
     /// The change sequence up to which the current segment includes changes to single items.
     since: Sequence,
+    /// The change sequence at which the listing started.
     begun: Sequence,
     /// Rating keys of items whose last change a page replaces, because the page was requested after the change.
     replaced: HashSet<String>,
@@ -176,6 +181,7 @@ impl Publication {
         let newer = || changes.iter().filter(|(_, change)| change.sequence > begun);
         let requests = new.requests(&newer().map(|(key, _)| hash(key)).collect());
         let is_replaced = |(key, change): &(&String, &SingleChange)| {
+            // `requests` contains hashes, which can collide, so also look up the key itself.
             let request = requests.get(&hash(key)).filter(|_| new.segment.find(key).is_some());
             request.is_some_and(|requested_at| *requested_at >= change.sequence)
         };
@@ -188,24 +194,28 @@ impl Publication {
         })
     }
 
-    /// Returns an item's change that the current segment does not include, if any.
+    /// Returns the change that decides whether and how an item is listed before the publication; `None` if the current
+    /// segment decides, because it includes all changes.
     fn before(&self, key: &str) -> Option<&SingleChange> {
         self.changes.get(key).filter(|change| change.sequence > self.since)
     }
 
-    /// Returns an item's change that the new segment does not include, if any.
+    /// Returns the change that decides whether and how an item is listed after the publication; `None` if the new
+    /// segment decides, because it includes all changes.
     fn after(&self, key: &str) -> Option<&SingleChange> {
         let change = self.changes.get(key).filter(|change| change.sequence > self.begun);
         change.filter(|_| !self.replaced.contains(key))
     }
 
-    /// Makes the new segment current, and reports the differences to the feed. Does nothing if no item differs.
+    /// Makes the new segment current, and reports the differences to the feed. If there are too many differences,
+    /// readers of the feed must list the library again. Does nothing if no item differs.
     fn publish(&self, tx: &Tx<'_>, listing: &Listing, new: &NewListing, compared: &Comparison) -> rusqlite::Result<()> {
         let library = tx.expect_library(listing.library)?;
         let differences = self.differences(new, compared);
         if differences.as_ref().is_some_and(Vec::is_empty) && library.generation.is_fetched() {
             return Ok(());
         }
+        // The new segment contains newer versions of these items, so delete their logged changes.
         for key in &self.replaced {
             tx.run(
                 "DELETE FROM changes WHERE library = ?1 AND rating_key = ?2 AND kind IN (8, 9) AND id > ?3",
@@ -226,6 +236,7 @@ impl Publication {
                 listing.begun_sequence
             ],
         )?;
+        // If the feed cannot report each difference, readers must list the library again.
         match differences {
             Some(differences) if library.generation.is_fetched() && is_reported(&differences, items) => {
                 report(tx, listing, differences, new, compared)
@@ -235,10 +246,11 @@ impl Publication {
     }
 
     /// Returns the items that differ between the library's current state and the state to publish; `None` if `compared`
-    /// contains no differences.
+    /// does not contain the differences.
     fn differences<'v>(&'v self, new: &'v NewListing, compared: &'v Comparison) -> Option<Vec<ItemDifference<'v>>> {
         let old = compared.old.as_ref()?;
         let mut found: Vec<ItemDifference<'v>> = Vec::new();
+        // Items without single changes differ only if the segments differ.
         for difference in compared.differences.as_ref()? {
             let (key, was, now) = match *difference {
                 Difference::Added(now) => (new.segment.rating_key(now), None, Some(Version::New(now))),
@@ -251,6 +263,8 @@ impl Publication {
                 found.push((was, now));
             }
         }
+        // An item with a single change can differ even if the segments do not. A change that a segment does not include
+        // replaces the segment's version.
         let version = |change: Option<&'v SingleChange>, listed: Option<Version<'v>>| match change {
             Some(SingleChange { item, .. }) => item.as_ref().map(Version::Single),
             None => listed,
@@ -266,7 +280,7 @@ impl Publication {
     }
 }
 
-/// Returns the item of a version; `None` without a version, or if its segment is damaged.
+/// Returns a version's item; `None` if there is no version, or if the version's segment is damaged.
 fn item(version: Option<&Version<'_>>, new: &NewListing, compared: &Comparison) -> Option<Item> {
     match version? {
         Version::Old(first) => compared.old.as_ref()?.whole_item(*first),
@@ -283,7 +297,7 @@ fn is_reported(differences: &[ItemDifference<'_>], items: u64) -> bool {
 }
 
 /// Adds differences to the feed. A removal and an addition with the same GUID become one change, because Plex gave the
-/// item a new key.
+/// item a new rating key.
 fn report(
     tx: &Tx<'_>,
     listing: &Listing,
@@ -297,6 +311,7 @@ fn report(
     };
     let mut added: HashMap<(ItemType, u64), Vec<Version<'_>>> = HashMap::new();
     let mut others = Vec::new();
+    // Collect the additions by type and GUID, in reverse order, so that `pop` below returns the first one.
     for (was, now) in differences.into_iter().rev() {
         match (was, now) {
             (None, Some(now)) => match guid(&now) {
@@ -310,6 +325,7 @@ fn report(
         let [was, now] = [was, now].map(|version| item(version.as_ref(), new, compared));
         tx.report(listing.library, was.as_ref(), now.as_ref())
     };
+    // Report all other differences, and combine each removal with an addition.
     for (was, mut now) in others.into_iter().rev() {
         if now.is_none() {
             let guid = was.as_ref().and_then(guid);
@@ -317,6 +333,7 @@ fn report(
         }
         put((was, now))?;
     }
+    // Report the remaining additions in the listing's order.
     let mut left: Vec<Version<'_>> = added.into_values().flatten().collect();
     left.sort_by_key(|version| match version {
         Version::Old(first) | Version::New(first) => *first,
@@ -334,6 +351,8 @@ fn set_finished(
     finished: &ListingResult,
 ) -> rusqlite::Result<()> {
     let id = listing.library;
+    // The column `provisional` is 1 if a scan ran during the fetch, and 2 if item counts disagree. `is_new`: whether
+    // this transaction has published a new generation.
     let is_new: bool = tx.value(
         "UPDATE libraries SET told_items = listed_items, listed_token = ?2, listed_ms = ?3, checked_ms = ?3, \
          provisional = ?4, begun_seq = ?5, shrunk = -1, hint = CASE WHEN hint_seq <= ?5 THEN 0 ELSE hint END \

@@ -1,7 +1,8 @@
 //! The log of records: entries in hosts' tables, and confirmed matches. Each row sets or removes the value of a name.
 //!
-//! plexindex builds segments from the log, and can rebuild them. A write flushes unmerged rows into a segment if there
-//! are too many. A write also deletes replaced rows, removals that a segment contains, and rows of cleared tables.
+//! plexindex builds segments from the log, and can rebuild them. If too many rows are in no segment yet, a write
+//! flushes them into a segment. A write also deletes replaced rows, removals that a segment contains, and rows of
+//! cleared tables.
 
 use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
@@ -52,7 +53,7 @@ pub struct RecordTable {
     pub id: TableId,
     /// Whether the table contains confirmed matches, whose names are paths.
     pub is_paths: bool,
-    /// Number and total size of the table's entries in segments, as in [`TableRow`].
+    /// Number of the table's entries in segments, including expired entries, and their total size in bytes.
     pub counts: [i64; 2],
 }
 
@@ -95,6 +96,7 @@ pub struct RecordTx<'t> {
 }
 
 impl FromCells for Manifest {
+    /// Reads the manifest from a row of the table `store`.
     fn from_cells(cells: &mut RowCells<'_, '_>) -> rusqlite::Result<Self> {
         Ok(Self {
             changed: cells.get("manifest")?,
@@ -104,7 +106,7 @@ impl FromCells for Manifest {
     }
 }
 
-/// Reads the manifest.
+/// Reads the manifest: the list of record segments.
 pub fn manifest(connection: &Connection) -> rusqlite::Result<Manifest> {
     connection.row(&format!("SELECT {} FROM store", list::<Manifest>()), [], read)
 }
@@ -148,8 +150,8 @@ fn tables(connection: &Connection) -> rusqlite::Result<Vec<TableRow>> {
 /// Maximum value length that excludes all values, even empty ones.
 pub(super) const NO_VALUES: i64 = -1;
 
-/// Returns at most `max_rows` rows of the log that satisfy an SQL condition, in which `?1` stands for `param`. Omits
-/// values longer than `max_value` bytes.
+/// Returns at most `max_rows` log rows that satisfy an SQL condition, in which `?1` stands for `param`. Omits values
+/// longer than `max_value` bytes.
 pub(super) fn rows(
     connection: &Connection,
     condition: &str,
@@ -158,6 +160,7 @@ pub(super) fn rows(
     max_rows: usize,
 ) -> rusqlite::Result<Vec<RecordRow>> {
     connection.rows(
+        // Without `+ 0`, SQLite would plan the statement again for each limit.
         &format!(
             "SELECT id, in_table, name, length(value), CASE WHEN length(value) <= ?2 THEN value END, expires_ms \
              FROM records WHERE {condition} LIMIT ?3 + 0",
@@ -186,7 +189,8 @@ pub(super) const ROWS_AFTER: &str = "id > ?1 ORDER BY id";
 const HOST_RECORDS_AFTER: &str = "id > ?1 AND in_table IN (SELECT id FROM tables WHERE name IS NOT NULL) ORDER BY id";
 
 /// Reads the changes since a snapshot. Reads all records if `since` is `None` or the manifest has changed. `since`: the
-/// change sequences of the snapshot and of its manifest. `current`: the database's change sequence.
+/// change sequences of the snapshot and of its manifest. `current`: the database's change sequence. Omits values longer
+/// than `max_value` bytes.
 fn read_state(
     connection: &Connection,
     since: Option<(Sequence, Sequence)>,
@@ -203,6 +207,7 @@ fn read_state(
         });
     }
     let manifest = manifest(connection)?;
+    // Read everything if the manifest changed, or if the database was restored to a state before the snapshot.
     let since = since.filter(|(since, changed)| *since <= current && *changed == manifest.changed);
     let rows_since = since.map_or(manifest.merged, |(since, _)| since);
     let after_row = end_of(rows_since);
@@ -216,13 +221,15 @@ fn read_state(
     })
 }
 
-/// Returns a number that identifies the write that added a row. `row`: the row id.
+/// Returns the part of a row id that all rows of one write share, so that eviction can remove entries that were written
+/// together. `row`: the row id.
 #[must_use]
 pub fn write_of(row: i64) -> i64 {
     row & !NUMBER
 }
 
-/// Returns the highest row id that a write with this change sequence can have.
+/// Returns the highest row id that a write with this change sequence can assign. Row ids start with the change
+/// sequence, so rows of later writes have higher ids.
 #[must_use]
 pub fn last_row(sequence: Sequence) -> i64 {
     end_of(sequence)
@@ -246,7 +253,7 @@ impl RecordRows<'_> {
     }
 
     /// Runs `work` in a write transaction. Runs `work` again if the database was replaced. Also deletes some rows of
-    /// cleared tables.
+    /// cleared tables, so that no single call must delete all of them.
     pub fn write_records<T>(
         &self,
         deadline: Deadline,
@@ -260,7 +267,7 @@ impl RecordRows<'_> {
         })
     }
 
-    /// Clears all hosts' tables.
+    /// Clears all hosts' tables. Later writes delete the rows.
     pub fn clear_tables(&self, deadline: Deadline) -> Result<()> {
         self.0.write(deadline, |tx| {
             tx.run("UPDATE tables SET name = NULL WHERE name IS NOT NULL", [])?;
@@ -276,8 +283,8 @@ impl RecordRows<'_> {
         })
     }
 
-    /// Passes the value of a row to `use_value` if the value has at most `max_length` bytes. Returns the value's
-    /// length; `None` if the row does not exist.
+    /// Passes a row's value to `use_value` if the value has at most `max_length` bytes. Returns the value's length;
+    /// `None` if the row is missing or is a removal.
     pub fn long_value(&self, row: i64, max_length: usize, use_value: &mut dyn FnMut(&[u8])) -> Result<Option<usize>> {
         let row = self
             .0
@@ -302,12 +309,13 @@ fn manifest_changed(tx: &Tx<'_>) -> rusqlite::Result<()> {
 }
 
 impl RecordLog<'_> {
-    /// Reads the changes since a snapshot, or all records, as [`RecordRows::records_since`] does.
+    /// Reads the changes since a snapshot, or all records if `since` is `None`. `since`: the change sequences of the
+    /// snapshot and of its manifest. Omits values longer than `max_value` bytes.
     pub fn state(&self, since: Option<(Sequence, Sequence)>, max_value: usize) -> rusqlite::Result<RecordsState> {
         read_state(self.connection, since, self.sequence, max_value)
     }
 
-    /// Reads the manifest.
+    /// Reads the list of record segments.
     pub fn manifest(&self) -> rusqlite::Result<Manifest> {
         manifest(self.connection)
     }
@@ -329,7 +337,8 @@ impl RecordLog<'_> {
         )
     }
 
-    /// Returns the number of rows that writes after `since` have added, but at most `max_count`.
+    /// Returns the number of rows that writes after `since` have added, but at most `max_count`, so that counting stays
+    /// fast.
     pub fn count_since(&self, since: Sequence, max_count: usize) -> rusqlite::Result<usize> {
         self.connection
             .value::<i64>(
@@ -375,7 +384,8 @@ impl RecordLog<'_> {
 }
 
 impl<'t> RecordTx<'t> {
-    /// Wraps a running write transaction. The log has the last commit's sequence, one less than that of this write.
+    /// Wraps a running write transaction. The log has the last commit's change sequence, which is one less than
+    /// this write's.
     pub(super) fn new(tx: &'t Tx<'t>) -> Self {
         let log = RecordLog {
             connection: tx.connection,
@@ -384,6 +394,7 @@ impl<'t> RecordTx<'t> {
         Self { tx, log }
     }
 
+    /// Returns the change sequence of this write.
     #[must_use]
     pub fn sequence(&self) -> Sequence {
         self.tx.sequence
@@ -411,7 +422,7 @@ impl<'t> RecordTx<'t> {
         position_of(self.tx.sequence, self.tx.next_change())
     }
 
-    /// Deletes a row that readers no longer need.
+    /// Deletes a row that readers no longer need. To remove a name, use [`Self::add`].
     pub fn delete(&self, row: i64) -> rusqlite::Result<()> {
         self.tx.run("DELETE FROM records WHERE id = ?1", [row])
     }
@@ -419,7 +430,7 @@ impl<'t> RecordTx<'t> {
     /// Creates a table with this name, and returns its id.
     pub fn make_table(&self, name: &[u8]) -> rusqlite::Result<TableId> {
         let c = self.tx.connection;
-        // The new table has no records up to the last commit.
+        // The new table has no records up to the last commit, so eviction and sweeps start after it.
         c.run(
             "INSERT INTO tables (name, swept) VALUES (?1, ?2)",
             params![name, end_of(self.log.sequence)],
@@ -438,6 +449,7 @@ impl<'t> RecordTx<'t> {
     /// Stores the list of segments, newest first, in the manifest. The segments must contain all records up to this
     /// write.
     pub fn set_segments(&self, segments: &[NamedSegment]) -> rusqlite::Result<()> {
+        // A failed transaction must remove the file of a segment that this write has created.
         let new_segment = segments.first().map(|segment| segment.name);
         self.tx
             .new_segments
@@ -449,7 +461,8 @@ impl<'t> RecordTx<'t> {
         manifest_changed(self.tx)
     }
 
-    /// Replaces adjacent segments in the manifest by one. Returns `false` if the manifest no longer contains them.
+    /// Replaces adjacent segments in the manifest by a merged segment. Returns `false` if the manifest no longer
+    /// contains the old segments.
     pub fn replace_segments(&self, old: &[SegmentName], new: NamedSegment) -> rusqlite::Result<bool> {
         let mut segments = manifest(self.tx.connection)?.segments;
         let mut windows = segments.windows(old.len());

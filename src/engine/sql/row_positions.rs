@@ -2,10 +2,10 @@
 
 use crate::model::Sequence;
 
-/// Number of bits of a position that contain the low bits of the change sequence. All change sequences in a store have
+/// Number of bits in a position that contain the low bits of the change sequence. All change sequences in a store have
 /// the same upper bits. At 100 transactions per second, 36 bits are enough for 21 years.
 pub const SEQUENCE_BITS: u32 = 36;
-/// Number of bits of a position that contain the row's number within its transaction.
+/// Number of bits in a position that contain the row's number within its transaction.
 const NUMBER_BITS: u32 = 27;
 /// Mask for the row's number within its transaction.
 pub const NUMBER: i64 = (1 << NUMBER_BITS) - 1;
@@ -19,7 +19,7 @@ pub fn position_of(sequence: Sequence, number: i64) -> i64 {
     (low_bits << NUMBER_BITS).cast_signed() | number
 }
 
-/// Returns the largest possible position for a change sequence.
+/// Returns the largest possible position for a change sequence. Rows of later transactions have larger positions.
 pub fn end_of(sequence: Sequence) -> i64 {
     position_of(sequence, NUMBER)
 }

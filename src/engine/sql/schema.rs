@@ -32,13 +32,13 @@ pub fn connect(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// Returns the SQLite error with this code.
+/// Returns the SQLite error with this code, for a failure that callers must handle as if SQLite had reported it.
 pub fn failure(code: std::ffi::c_int) -> rusqlite::Error {
     rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None)
 }
 
-/// Logs a warning about a file system without shared memory, such as a network file system. Called once for each store,
-/// when the store is created or moved there.
+/// Logs a warning about a file system without shared memory, such as a network file system. Called only when a store is
+/// created there or moved there.
 pub fn warn_of_network() {
     log::warn!(
         "this file system does not share memory between processes; the store works without a WAL, which is slower"
@@ -46,13 +46,14 @@ pub fn warn_of_network() {
 }
 
 /// Creates a complete database in an empty file that no other process knows, and closes the database. Does not sync the
-/// file: the caller syncs it once, while SQLite would sync it a dozen times.
+/// file: the caller syncs it once, whereas SQLite would sync it a dozen times.
 pub fn create_database(path: &Path, wal: bool) -> rusqlite::Result<()> {
     let random = |_| failure(rusqlite::ffi::SQLITE_IOERR);
     let store_id = i64::from_le_bytes(files::random_bytes().map_err(random)?);
     let secret: [u8; 32] = files::random_bytes().map_err(random)?;
-    // Change sequences and library ids start at a random number, so that data from a database that was renamed to
-    // `.broken` matches nothing in the new database. Ids stay below 2^53 because of JSON.
+    // Change sequences and library ids start at a random multiple of 2^36, so that data from a database that was
+    // renamed to `.broken` matches nothing in the new database. 16 random bits keep ids below 2^53, so that they fit
+    // into JSON.
     let first = i64::from(u32::from_le_bytes(files::random_bytes().map_err(random)?) >> 16) + 1;
     let first = first << 36;
 

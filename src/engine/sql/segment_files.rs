@@ -32,11 +32,11 @@ impl StoreFolder {
         self.path().join(format!("{}-{mappings:x}{SUFFIX}", listing_text(name)))
     }
 
-    /// Returns a new, unique name for a library's segment.
+    /// Returns a new, unique name for a library's segment. `sequence`: the current change sequence.
     pub fn new_listing_name(library: LibraryId, generation: Generation, sequence: Sequence) -> ListingName {
         ListingName {
             library,
-            generation: Generation(generation.0.max(0)),
+            generation: Generation(generation.0.max(0)), // a negative number stands for an evicted listing
             sequence,
             number: u32::from_le_bytes(files::random_bytes().unwrap_or_default()),
         }
@@ -48,7 +48,7 @@ impl StoreFolder {
         format!("{NAME}-l{library}-{number:x}{ITEMS_SUFFIX}")
     }
 
-    /// Returns the paths of a segment's files, one for each set of mappings.
+    /// Returns the paths of a segment's files, one for each set of mappings. All files have the same items.
     pub fn files_of_segment(&self, name: &str) -> Result<Vec<PathBuf>> {
         let is_its = |file: &str| file.ends_with(SUFFIX) && stem_of(file) == Some(name);
         let entries = fs::read_dir(self.path()).map_err(|error| self.cannot("read", &error))?;
@@ -62,7 +62,7 @@ impl StoreFolder {
         self.path().join(format!("{}-0{SUFFIX}", segment_text(name)))
     }
 
-    /// Returns a new name for a record segment that the write at this change sequence creates.
+    /// Returns a new, unique name for a record segment that the write at this change sequence creates.
     pub fn new_segment_name(sequence: Sequence) -> SegmentName {
         SegmentName {
             sequence,
@@ -70,8 +70,8 @@ impl StoreFolder {
         }
     }
 
-    /// Updates the modification time of a segment file that is about to be replaced, so that sweeps keep the file for
-    /// another minute.
+    /// Updates the modification time of a segment file that is about to be replaced. Sweeps then keep the file for
+    /// another minute, so that a process that has just read its name can open it.
     pub fn touch(path: &Path) {
         // Errors are harmless: a reader that does not find the file reads the state again.
         let _ = files::open_existing(path).and_then(|file| file.set_modified(SystemTime::now()));
@@ -99,7 +99,7 @@ impl StoreFolder {
 }
 
 /// Returns the name by which the database references a file: the segment name for a segment or its index, and the file
-/// name for the pages of a listing. `None` for other files.
+/// name for a listing's pages. `None` for other files.
 fn stem_of(file: &str) -> Option<&str> {
     if file.ends_with(ITEMS_SUFFIX) {
         return Some(file);
@@ -143,7 +143,8 @@ impl Sweeper<'_> {
         }
     }
 
-    /// Removes the segments and page files of libraries that were evicted or cleared, regardless of the files' age.
+    /// Removes the segments and page files of libraries that were evicted or cleared, regardless of the files' age, to
+    /// free their space at once.
     pub fn remove_segments_of(&self, libraries: &[LibraryId]) {
         let own: Vec<String> = libraries.iter().map(|library| format!("{NAME}-l{library}-")).collect();
         for file in self.0.folder.segment_files() {
@@ -156,6 +157,7 @@ impl Sweeper<'_> {
     /// Reads the names of the segments and page files that the database references.
     pub fn named_segments(&self) -> Result<NamedSegments> {
         self.0.read(|connection| {
+            // A cleared library has a negative identity.
             let listings = "SELECT segment FROM libraries WHERE identity > 0";
             let mut named: HashSet<String> = connection.values(listings, [])?.into_iter().collect();
             let pages = "SELECT n.file FROM listings n JOIN libraries l ON l.id = n.library WHERE l.identity > 0";

@@ -29,13 +29,15 @@ const MAX_VIEWS: usize = 8;
 /// The content of the state file.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct CachedState {
+    /// The database's random id.
     pub id: u64,
+    /// The key for the store's keyed hashes.
     pub secret: [u8; 32],
     pub sequence: Sequence,
     pub views: Vec<CachedView>,
 }
 
-/// The URL and the user of an endpoint; `None` for a process that specifies no server.
+/// An endpoint's URL and user; `None` for a process that specifies no server.
 pub type CachedEndpoint = Option<(String, Vec<u8>)>;
 
 /// The state for one endpoint.
@@ -47,12 +49,14 @@ pub struct CachedView {
     pub state: Vec<u8>,
 }
 
-/// Stamps of a store's files, which show whether the files have changed.
+/// Stamps of a store's files (inodes, lengths and times), which show whether the files have changed.
 pub struct StoreFiles {
     pub database: FileStamp,
+    /// Stamps of the WAL and its index.
     pub log: [FileStamp; 2],
-    /// Time of the coarse clock before the inspection of the files.
+    /// The coarse clock's time before plexindex inspected the files.
     pub inspected_ms: u64,
+    /// Id of the machine's current boot.
     boot: Vec<u8>,
 }
 
@@ -72,7 +76,8 @@ impl StoreFiles {
         })
     }
 
-    /// Returns whether every later change to the files will change a stamp.
+    /// Returns whether every later change to the files will change a stamp. File times have a limited resolution, so
+    /// the last change must be old enough.
     pub fn are_settled(&self) -> bool {
         self.database.is_settled && self.log.iter().all(|file| file.is_settled)
     }
@@ -84,8 +89,8 @@ impl StoreFiles {
     }
 }
 
-/// Reads a folder's state file. Also returns the version page, which shows the state's sequence, and the stamps of the
-/// store's files. `None` if the state file is missing, damaged or outdated.
+/// Reads a folder's state file. Also returns the version page, which shows the same change sequence as the state, and
+/// the stamps of the store's files. `None` if the state file is missing, damaged or outdated.
 pub fn read_state_file(folder: &StoreFolder) -> Option<(CachedState, VersionPage, StoreFiles)> {
     let mut bytes = Vec::with_capacity(FIRST_READ);
     let file = files::open_for_reading(&folder.state()).ok()?;
@@ -96,8 +101,8 @@ pub fn read_state_file(folder: &StoreFolder) -> Option<(CachedState, VersionPage
     (page.state() == PageState::Equal(cached.sequence.0)).then_some((cached, page, files))
 }
 
-/// Writes a state to the state file, unless later changes to the store's files might go unnoticed. `is_unchanged`
-/// returns whether the store has no commits after the state.
+/// Writes a state to the state file. Does nothing if later changes to the store's files might go unnoticed, or if
+/// `is_unchanged` returns `false`, which means that the store has newer commits.
 pub fn write_state_file(
     folder: &StoreFolder,
     mut cached: CachedState,
@@ -117,6 +122,7 @@ pub fn write_state_file(
     }
     let bytes = encode(&cached, &files.bytes()).filter(|bytes| (bytes.len() as u64) < MAX_LENGTH);
     let Some(bytes) = bytes else { return Ok(()) };
+    // Rename a complete file, so that other processes never read an incomplete one.
     let path = folder.state();
     let temporary = path.with_extension(format!("state.{}.new", std::process::id()));
     let done = files::create_new(&temporary)

@@ -34,11 +34,11 @@ pub struct Store {
     pub(super) cached_state: Mutex<Option<CachedState>>,
     /// The change sequence and the endpoint of the state that was taken from the state file.
     pub(super) cache_used: Mutex<Option<(Sequence, CachedEndpoint)>>,
-    /// Number of the incarnation whose timeline is stored, plus 1; 0 if no timeline is stored.
+    /// Number of the incarnation whose timeline is known to be stored, plus 1; 0 if none is.
     pub(super) on_timeline: AtomicU64,
     /// Whether the warning about several views was logged.
     pub(super) warned_of_views: AtomicBool,
-    /// Number of calls to [`Store::wake_waiting`].
+    /// Number of calls to [`Store::wake_waiting`], so that a wait notices a call before it starts.
     pub(super) wakeups: AtomicU64,
     /// The observer of writes by hosts and events.
     pub(super) observer: OnceLock<Weak<dyn WriteObserver>>,
@@ -82,6 +82,7 @@ impl Store {
         let known = {
             let mut writer = lock(&store.connections.writer);
             match store.inspect(&mut writer) {
+                // The database is damaged, so create a new one.
                 Err(_) if store.folder.broken().is_some() => {
                     writer.close();
                     store.folder.rename_broken()?;
@@ -109,7 +110,8 @@ impl Store {
         true
     }
 
-    /// Returns the files that the writer's connection has open, and maps the version page.
+    /// Opens the writer's connection, maps the version page, and returns both files. Creates a missing page, and
+    /// repairs a page whose last writer may have died.
     fn inspect(&self, writer: &mut LazyConnection) -> Result<OpenFiles> {
         let (connection, id) = writer.connection()?;
         let (secret, sequence) = connection
@@ -129,6 +131,7 @@ impl Store {
         Ok(OpenFiles::new(&self.folder, id, secret, writer.file(), page))
     }
 
+    /// Returns the folder that contains the store's files.
     pub fn folder(&self) -> &StoreFolder {
         &self.folder
     }
@@ -175,7 +178,7 @@ impl Store {
         }
     }
 
-    /// Ends all running waits for a commit.
+    /// Ends all running waits for a commit, so that the waiting calls run their progress callbacks.
     pub fn wake_waiting(&self) {
         self.wakeups.fetch_add(1, Ordering::SeqCst);
         if let Some(page) = &self.opened.newest().page {
@@ -189,7 +192,7 @@ impl Store {
         StoreKey(&self.opened.newest().secret)
     }
 
-    /// Returns whether a connection must be opened again, because its database is broken, or was removed or replaced.
+    /// Returns whether the caller must reopen a connection, because its database is broken, or was removed or replaced.
     pub(super) fn is_stale(&self, slot: &LazyConnection) -> bool {
         self.folder.broken().is_some() || slot.is_moved()
     }
@@ -244,14 +247,15 @@ impl Store {
         )
     }
 
-    /// Copies the WAL into the database and truncates the WAL, unless another thread or process is using it.
+    /// Copies the WAL into the database and truncates the WAL, unless another thread or process is using the database.
     pub fn checkpoint(&self) {
         if let Some(writer) = try_lock(&self.connections.writer) {
             writer.checkpoint();
         }
     }
 
-    /// Closes the connections, which open again when needed.
+    /// Closes the connections, which open again when needed. If no other process has the database open, SQLite then
+    /// copies the WAL into the database.
     pub fn close(&self) {
         lock(&self.connections.reader).close();
         let mut writer = lock(&self.connections.writer);
@@ -261,7 +265,7 @@ impl Store {
 }
 
 impl Drop for Store {
-    /// Closes the connections while fork handlers still know them, so that none is half closed during a fork.
+    /// Closes the connections while fork handlers still know them, so that no connection is half closed during a fork.
     fn drop(&mut self) {
         self.close();
     }

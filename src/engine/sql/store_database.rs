@@ -29,7 +29,7 @@ impl StoreFolder {
         if files::regular_file_inodes(self.path(), [database]).map_err(cannot)? != [None] {
             return Ok(()); // another process created the database
         }
-        // The new database must not use the WAL of a removed database.
+        // The new database must not use the WAL or the version page of a removed database.
         for suffix in COMPANIONS {
             ignore_missing(files::remove(&self.companion(suffix))).map_err(cannot)?;
         }
@@ -67,8 +67,8 @@ impl StoreFolder {
         Ok(database)
     }
 
-    /// Renames the broken database and the files beside it to `.broken`, so that a new database can be created. Keeps
-    /// the broken files, because they contain confirmed matches that no server has.
+    /// Renames the broken database and the files beside it to `.broken`, so that plexindex can create a new database.
+    /// Keeps the broken files, because they contain confirmed matches that no server has.
     pub fn rename_broken(&self) -> Result<()> {
         let cannot = |error: io::Error| self.cannot("rename the broken database in", &error);
         let _exclusive = self.exclusive()?;
@@ -109,7 +109,7 @@ impl StoreFolder {
     }
 }
 
-/// Replaces the error for a missing file by success.
+/// Returns `Ok` for a missing file, and any other result unchanged.
 fn ignore_missing(result: io::Result<()>) -> io::Result<()> {
     result.or_else(|error| {
         if error.kind() == io::ErrorKind::NotFound {

@@ -18,14 +18,14 @@ pub const NAME: &str = "plexindex-1";
 /// Maximum wait for another process that is creating or renaming the database, or creating the client identifier.
 pub const LOCK_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The folder of a store, with the paths of its files. Cheap to clone.
+/// A store's folder, with the paths of its files. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct StoreFolder {
     path: Arc<Path>,
     /// Paths of the database, `-wal` and `-shm`.
     database_files: Arc<[PathBuf; 3]>,
     shares_memory: bool,
-    /// Inode of a damaged database that must be renamed to `.broken`.
+    /// Inode of a damaged database, which the next call renames to `.broken`.
     broken: Arc<Mutex<Option<Inode>>>,
 }
 
@@ -178,18 +178,19 @@ impl StoreFolder {
         self.path.join(format!("{NAME}.db{suffix}"))
     }
 
-    /// Marks a database file as broken; `None` removes the mark.
+    /// Marks a database file as broken, so that the next call renames it to `.broken`. `None` removes the mark.
     pub fn mark_broken(&self, file: Option<Inode>) {
         *lock(&self.broken) = file;
     }
 
-    /// Returns the inode of the broken database that must be renamed; `None` if no database is broken.
+    /// Returns the inode of the broken database, which the next call renames; `None` if no database is broken.
     pub fn broken(&self) -> Option<Inode> {
         *lock(&self.broken)
     }
 
     /// Returns whether the disk or the user's quota is full. Writes a temporary file to find out.
     pub fn is_full(&self) -> bool {
+        // Enough to need at least one new block of the file system.
         const TEST_BYTES: usize = 1 << 16;
         let path = self.path.join(format!("{NAME}.room.{}.new", std::process::id()));
         let result = files::create_new(&path).and_then(|mut file| file.write_all(&vec![0; TEST_BYTES]));

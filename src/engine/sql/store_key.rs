@@ -7,13 +7,14 @@ use crate::model::{ListingName, SegmentName};
 pub struct StoreKey<'s>(pub(super) &'s [u8; 32]);
 
 impl StoreKey<'_> {
-    /// Returns the keyed hash of a token. Without the store's key, the hash reveals nothing about the token.
+    /// Returns the keyed hash of a token, which the store saves instead of the token. Without the store's key, the hash
+    /// reveals nothing about the token.
     #[must_use]
     pub fn fingerprint(&self, token: &str) -> Vec<u8> {
         self.keyed(token.as_bytes()).to_vec()
     }
 
-    /// Returns the keyed hash of `bytes`.
+    /// Returns the keyed hash of `bytes`, which nobody can compute without the store's key.
     #[must_use]
     pub fn keyed(&self, bytes: &[u8]) -> [u8; 32] {
         *blake3::keyed_hash(self.0, bytes).as_bytes()
@@ -26,7 +27,8 @@ impl StoreKey<'_> {
         self.mac_of(&listing_text(name))
     }
 
-    /// Returns the keyed hash of a record segment's name, as [`Self::name_mac`] does for a listing.
+    /// Returns the keyed hash of a record segment's name. A segment file contains this hash, which proves that this
+    /// store wrote the file under this name.
     #[must_use]
     pub fn segment_mac(&self, name: &SegmentName) -> u64 {
         self.mac_of(&segment_text(name))

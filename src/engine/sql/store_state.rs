@@ -31,7 +31,7 @@ const MAX_CHANGES: i64 = 2_000;
 /// Maximum number of changes in a cached state. Compaction would soon replace a state with more changes.
 const MAX_CACHED_CHANGES: usize = 1_024;
 
-/// Returns the column names of the cached rows. A build with different columns ignores the cache.
+/// Returns the column names of the rows in the state file. A build with different columns ignores the state file.
 fn columns() -> String {
     format!("{}; {}", list::<LibraryRow>(), list::<LoggedChange>())
 }
@@ -59,7 +59,7 @@ pub struct StoreState {
     pub continued: Vec<LibraryId>,
 }
 
-/// Reads the complete state for an identity, including data that the caller already has.
+/// Reads a view's complete state, including data that the caller already has.
 pub fn state_of(
     connection: &Connection,
     incarnation: Incarnation,
@@ -72,8 +72,8 @@ pub fn state_of(
 /// caller needs the complete library. The arguments are the library's row and the current manifest.
 pub type KnownChanges<'k> = dyn Fn(&LibraryRow, &Manifest) -> Option<Sequence> + 'k;
 
-/// Reads the state for an identity, without the data that the caller already has. If `identity` is `None`, the state
-/// contains only a change sequence.
+/// Reads a view's state, without the changes that the caller already has, according to `known`. If `identity` is
+/// `None`, the state contains only a change sequence.
 fn state(
     connection: &Connection,
     incarnation: Incarnation,
@@ -97,11 +97,14 @@ fn state(
         if let Some(since) = since
             && trimmed_of(connection)? <= since
         {
+            // The caller has this library up to `since`: read only the later invalidations (3 to 6) and changes to
+            // single items (8 and 9). Changes to confirmed matches are already in `changes`.
             changes.retain(|(position, one)| one.library != row.id || *position > end_of(since));
             let all = "id > ?1 AND library = ?2 AND kind IN (3, 4, 5, 6, 8, 9) ORDER BY id";
             changes.extend(logged(connection, all, params![end_of(since), row.id])?);
             continued.push(row.id);
         } else {
+            // Read all changes to single items that the segment does not include.
             let since = row.segment_sequence;
             // The index returns the items by rating key; `sort_by_position` sorts them by position below.
             let single_items = "library = ?1 AND kind IN (8, 9) AND id > ?2";
@@ -128,7 +131,7 @@ fn logged(c: &Connection, condition: &str, arguments: impl Params) -> rusqlite::
     c.rows(&statement, arguments, |row| Ok((row.get(position)?, read(row)?)))
 }
 
-/// Returns the change sequence up to which the logs are incomplete, because rows were trimmed or merged.
+/// Returns the change sequence up to which the logs are incomplete, because rows were deleted or are in segments.
 fn trimmed_of(connection: &Connection) -> rusqlite::Result<Sequence> {
     connection.value("SELECT max(trimmed, merged) FROM store", [])
 }
@@ -140,7 +143,7 @@ fn sort_by_position(mut changes: Vec<(i64, LoggedChange)>) -> Vec<LoggedChange> 
 }
 
 /// Returns at most `most` changes to confirmed matches after `since`, with their positions in the log. If `identity` is
-/// `None`, includes the matches of all identities. `now`: the current change sequence.
+/// `None`, includes all views. `now`: the current change sequence.
 fn recorded_since(
     connection: &Connection,
     identity: Option<IdentityId>,
@@ -173,16 +176,16 @@ fn recorded_since(
 pub struct StoreStates<'s>(pub &'s Store);
 
 impl StoreStates<'_> {
-    /// Reads the complete state for an identity.
+    /// Reads a view's complete state.
     #[cfg(test)]
     pub fn state(&self, identity: Option<IdentityId>) -> Result<StoreState> {
         self.0
             .read(|connection| state_of(connection, self.0.incarnation(), identity))
     }
 
-    /// Reads an endpoint's identity and the state for that identity in one transaction, so that the state includes the
-    /// commit that stored the endpoint. `known`: the data that the caller already has. If `patient` is `false`, waits
-    /// only a moment for locks, and then fails.
+    /// Reads the id of an endpoint's view and the view's state in one transaction, so that the state includes the
+    /// commit that stored the endpoint. `known`: the changes that the caller already has. If `patient` is `false`,
+    /// waits only a moment for locks, and then fails.
     pub fn state_at(
         &self,
         endpoint: Option<&Endpoint>,
@@ -228,10 +231,12 @@ impl StoreStates<'_> {
             if trimmed_of(connection)? > since || now < since {
                 return Ok((now, None));
             }
+            // A change with the identity 0 affects all views.
             let newer = "id > ?1 AND (?2 IS NULL OR identity IN (0, ?2)) ORDER BY id LIMIT ?3";
             let mut found = logged(connection, newer, params![end_of(since), identity, MAX_CHANGES])?;
             let recorded = recorded_since(connection, identity, since, now, MAX_CHANGES)?;
             let reaches_limit = |some: &[_]| i64::try_from(some.len()).is_ok_and(|count| count >= MAX_CHANGES);
+            // There may be more changes, or the libraries changed: the caller must read the whole state.
             let must_reload = reaches_limit(&found)
                 || reaches_limit(&recorded)
                 || found.iter().any(|(_, one)| one.kind == LoggedKind::Library);
@@ -239,6 +244,7 @@ impl StoreStates<'_> {
             Ok((now, (!must_reload).then(|| sort_by_position(found))))
         };
         let read = self.0.read_if(patient, work);
+        // In another incarnation, `since` means nothing.
         if self.0.incarnation() != incarnation {
             return read.map(|(now, _)| (now, None));
         }
@@ -288,9 +294,11 @@ impl StoreStates<'_> {
             return None;
         };
         let now = Sequence(now);
+        // Whether the state came from the state file, and is still current.
         let is_cached = lock(&self.0.cache_used)
             .as_ref()
             .is_some_and(|(at, cached_endpoint)| *at == now && *cached_endpoint == cached_endpoint_of(endpoint));
+        // Before the first commit, another process can replace the version page unnoticed.
         if !self.0.uses_version_page
             || is_first_sequence(now)
             || is_cached

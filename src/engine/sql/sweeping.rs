@@ -19,10 +19,12 @@ impl Sweeper<'_> {
     /// whether more rows may remain.
     pub fn sweep(&self, slice: usize, deadline: Deadline) -> Result<bool> {
         self.0.write(deadline, |tx| {
+            // A removed library has a negative identity. Without a library, its match table counts as cleared.
             tx.run(
                 "UPDATE tables SET library = NULL WHERE library IN (SELECT id FROM libraries WHERE identity < 0)",
                 [],
             )?;
+            // `|` runs both. Delete the libraries' rows only after their rows in the feed.
             if sweep_feed(tx, slice)? | sweep_cleared(tx.connection)? {
                 return Ok(true);
             }
@@ -31,7 +33,7 @@ impl Sweeper<'_> {
                 "DELETE FROM unverified WHERE library IN (SELECT id FROM libraries WHERE identity < 0)",
                 "DELETE FROM listings WHERE library IN (SELECT id FROM libraries WHERE identity < 0)",
                 "DELETE FROM libraries WHERE identity < 0",
-                "PRAGMA incremental_vacuum(256)",
+                "PRAGMA incremental_vacuum(256)", // only 256 pages, so that the write stays short
             ] {
                 let mut statement = tx.prepare_cached(statement)?;
                 let mut rows = statement.raw_query();
@@ -42,8 +44,8 @@ impl Sweeper<'_> {
     }
 }
 
-/// Deletes changes that the feed no longer reports, at most `slice` for each reason: a removed library, or a restarted
-/// history. Returns whether it deleted any changes.
+/// Deletes changes that the feed no longer reports, because a library was removed or its history was restarted: at most
+/// `slice` changes for each reason. Returns whether it deleted any changes.
 fn sweep_feed(c: &Connection, slice: usize) -> rusqlite::Result<bool> {
     let slice = i64::try_from(slice).unwrap_or(i64::MAX);
     let mut swept = 0;
@@ -60,7 +62,8 @@ fn sweep_feed(c: &Connection, slice: usize) -> rusqlite::Result<bool> {
     Ok(swept > 0)
 }
 
-/// Deletes some records of a cleared table, or the table if it is empty. Returns `false` if no table is cleared.
+/// Deletes some records of a cleared table, or the table's row if no records are left. Returns `false` if no table is
+/// cleared.
 pub fn sweep_cleared(c: &Connection) -> rusqlite::Result<bool> {
     let cleared: Option<(TableId, i64)> = c.find(
         "SELECT id, swept FROM tables WHERE name IS NULL AND library IS NULL LIMIT 1",

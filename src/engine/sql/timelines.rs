@@ -22,7 +22,7 @@ const MAX_TIMELINES: i64 = 1_000;
 
 /// Starts a timeline with this transaction if the machine rebooted or the database was replaced since the last commit.
 pub fn begin_timeline_if_needed(store: &Store, tx: &Tx<'_>) -> rusqlite::Result<()> {
-    let opened = store.opened.newest().number + 1;
+    let opened = store.opened.newest().number + 1; // 0 stands for no incarnation
     if store.on_timeline.load(Ordering::Relaxed) == opened {
         return Ok(());
     }
@@ -42,7 +42,7 @@ pub fn begin_timeline_if_needed(store: &Store, tx: &Tx<'_>) -> rusqlite::Result<
 }
 
 /// Starts a timeline with this transaction although there was no reboot and no new file, so that this folder gets a new
-/// host id. Returns the id of the timeline.
+/// host id. Returns the timeline's id.
 pub fn begin_timeline(tx: &Tx<'_>) -> rusqlite::Result<i64> {
     let here: Option<String> = tx
         .connection
@@ -50,12 +50,12 @@ pub fn begin_timeline(tx: &Tx<'_>) -> rusqlite::Result<i64> {
     insert_timeline(tx, &here.unwrap_or_default())
 }
 
-/// Stores a timeline that starts with this transaction, and returns its id. `here`: the boot id of the machine, and the
-/// inode of the database.
+/// Stores a timeline that starts with this transaction, and returns its id. `here`: the machine's boot id and the
+/// database's inode, which differ after a reboot or a replacement.
 fn insert_timeline(tx: &Tx<'_>, here: &str) -> rusqlite::Result<i64> {
     let c = tx.connection;
     let random = files::random_bytes().map_err(|_| failure(rusqlite::ffi::SQLITE_IOERR))?;
-    let id = i64::from_le_bytes(random) & i64::MAX;
+    let id = i64::from_le_bytes(random) & i64::MAX; // not negative
     c.execute(
         "INSERT INTO timelines (id, begun, here) VALUES (?1, ?2, ?3)",
         params![id, tx.sequence, here],
@@ -67,7 +67,7 @@ fn insert_timeline(tx: &Tx<'_>, here: &str) -> rusqlite::Result<i64> {
     Ok(id)
 }
 
-/// Returns the id of the current timeline; 0 before the first commit.
+/// Returns the current timeline's id; 0 before the first commit.
 pub fn timeline(c: &Connection) -> rusqlite::Result<i64> {
     let newest = c.find_value("SELECT id FROM timelines ORDER BY begun DESC LIMIT 1", [])?;
     Ok(newest.unwrap_or(0))

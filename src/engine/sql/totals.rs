@@ -8,12 +8,13 @@ use crate::error::Result;
 use crate::model::Sequence;
 use crate::platform::deadline::Deadline;
 
-/// Counters since the creation of the store.
+/// Counters since the creation of the store: requests to the server, answered lookups, and evictions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
     pub requests: u64,
     pub answers: u64,
     pub evictions: u64,
+    /// The current change sequence.
     pub sequence: Sequence,
 }
 
@@ -49,14 +50,15 @@ impl Totals {
                 [requests.cast_signed(), (answers + answers_on_page).cast_signed()],
             )
         });
+        // If the store has not counted the answers, move them back to the page.
         if !matches!(added, Ok(Some(()))) {
             Self::count_on_page(store, answers_on_page);
         }
         Ok(added?.is_some())
     }
 
-    /// Adds to the answer count on the version page, which the next [`Totals::add`] moves to the store. Returns `false`
-    /// if there is no valid page.
+    /// Adds to the answer count on the version page, so that a process that only does lookups need not write to the
+    /// store. The next [`Totals::add`] moves the count to the store. Returns `false` if there is no valid page.
     pub fn count_on_page(store: &Store, answers: u64) -> bool {
         let opened = store.opened.newest();
         let page = opened.page.as_ref().filter(|_| opened.is_page_valid());

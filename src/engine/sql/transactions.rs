@@ -21,7 +21,7 @@ use crate::platform::files;
 use crate::platform::mutex::{lock, try_lock};
 use crate::platform::write_out::write_out;
 
-/// Number of writes after which the system starts to write the WAL to disk, so that a checkpoint takes less time.
+/// Number of writes after which plexindex tells the system to write the WAL to disk.
 const WRITE_OUT_EVERY: u64 = 128;
 /// Maximum number of times that a call runs if the database is replaced during each attempt.
 const MAX_ATTEMPTS: u32 = 4;
@@ -49,6 +49,7 @@ impl Store {
         };
         let is_open = |slot: &MutexGuard<'_, LazyConnection>| slot.id().is_some();
         let slots = [&self.connections.reader, &self.connections.writer];
+        // Prefer a connection that is open and not in use.
         let open = slots.into_iter().filter_map(try_lock).find(is_open);
         if patient {
             if let Some(mut slot) = open
@@ -73,13 +74,15 @@ impl Store {
                 self.folder.mark_broken(None);
             }
         }
+        // For some seconds, such calls do not wait at all.
         self.short_wait.note_timeout(patience);
         Err(self.locked_error())
     }
 
-    /// Opens the reader's connection before the first write, so that other threads' lookups do not wait for it.
+    /// Opens the reader's connection before the first write, so that other threads' lookups can use it during the
+    /// write.
     fn open_reader(&self) {
-        // If the reader is locked, another thread has opened its connection. The write itself reports errors.
+        // If the reader is locked, another thread is opening or using it. The write itself reports errors.
         if let Some(mut reader) = try_lock(&self.connections.reader)
             && reader.id().is_none()
             && !self.is_stale(&reader)
@@ -104,8 +107,8 @@ impl Store {
         result
     }
 
-    /// Runs `work` in a write transaction, as [`Store::write`] does, but returns `None` if other processes keep
-    /// writing until the deadline.
+    /// Runs `work` in a write transaction. Runs `work` again if the database was replaced. Returns `None` if other
+    /// processes keep writing until the deadline, so that a caller can postpone a write that is not urgent.
     pub(super) fn write_unless_busy<T>(
         &self,
         deadline: Deadline,
@@ -145,11 +148,13 @@ impl Store {
         }
         let mut tx = Tx::new(connection, before.next());
         tx.last_library = last_write.and_then(|last| last.library);
+        // From here until `page.commit`, readers query the database.
         let page = self.begin_on_page(before, tx.sequence)?;
         let result = begin_timeline_if_needed(self, &tx)
             .and_then(|()| work(&tx))
             .and_then(|value| {
                 trim_now_and_then(&tx)?;
+                // A log row contains the change sequence. Without such a row, store the sequence itself.
                 if tx.has_no_log_rows() {
                     connection.run("UPDATE store SET sequence = ?1", [tx.sequence])?;
                 }
@@ -157,6 +162,7 @@ impl Store {
                 connection.note_write(tx.sequence, tx.next_library.take());
                 Ok(value)
             });
+        // After a failure, remove the file of a segment that `work` has created, because no row refers to it.
         if result.is_err()
             && let Some(name) = tx.new_segments.take()
         {
@@ -178,14 +184,15 @@ impl Store {
                 connection.sync_log()?;
             }
         }
+        // The system now writes the WAL to disk in the background, so that the next checkpoint takes less time.
         if self.folder.shares_memory() && tx.sequence.0.is_multiple_of(WRITE_OUT_EVERY) {
             write_out(self.folder.log()[0]);
         }
         result
     }
 
-    /// Runs `work` on the connection that `lock` returns. If the database was removed or replaced, or is broken, opens
-    /// or creates the database and runs `work` again.
+    /// Runs `work` on the connection that `lock` returns. Fails if `lock` returns `None`, because the lock timed out.
+    /// If the database was removed or replaced, or is broken, opens or creates the database and runs `work` again.
     fn with<'s, T>(
         &'s self,
         lock: impl Fn() -> Option<MutexGuard<'s, LazyConnection>>,
@@ -250,7 +257,7 @@ impl Store {
     }
 }
 
-/// The outcome of [`Store::run`].
+/// The outcome of an attempt to run a call on a connection.
 enum Attempt<T> {
     Returned(Result<T>),
     /// The connection's database is not the store's current database.

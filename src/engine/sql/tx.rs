@@ -24,7 +24,7 @@ pub struct Tx<'c> {
     pub last_library: Option<LibraryState>,
     /// The library to store in `LastWrite::library` after the commit.
     pub next_library: Cell<Option<LibraryState>>,
-    /// Name of a new record segment, whose file must be removed if the transaction fails.
+    /// Name of a new record segment, whose file the transaction must remove if it fails.
     pub new_segments: Cell<Option<SegmentName>>,
     /// Whether this transaction has added entries to the outbox.
     pub enqueues: Cell<bool>,
@@ -33,6 +33,7 @@ pub struct Tx<'c> {
 impl Deref for Tx<'_> {
     type Target = Connection;
 
+    /// Returns the connection, so that callers can run statements on the transaction.
     fn deref(&self) -> &Connection {
         self.connection
     }
@@ -53,18 +54,19 @@ impl<'c> Tx<'c> {
         }
     }
 
-    /// Returns whether this transaction has added no rows to the logs. If so, the transaction must update the change
-    /// sequence in the table `store`.
+    /// Returns whether this transaction has added no rows to the change log and the log of records. If so, it must
+    /// update the change sequence in the table `store`.
     pub fn has_no_log_rows(&self) -> bool {
         self.change_count.get() == 0
     }
 
-    /// Returns a number for the next row of the logs, which is unique within this transaction.
+    /// Returns a number for the next row in the change log or the log of records. The number is unique within this
+    /// transaction.
     pub fn next_change(&self) -> i64 {
         self.change_count.replace(self.change_count.get() + 1)
     }
 
-    /// Returns a number for the next row of the feed, which is unique within this transaction.
+    /// Returns a number for the next row in the feed. The number is unique within this transaction.
     pub fn next_report(&self) -> i64 {
         self.report_count.replace(self.report_count.get() + 1)
     }
@@ -74,6 +76,7 @@ impl<'c> Tx<'c> {
 pub struct RollbackGuard<'c>(pub &'c Connection);
 
 impl Drop for RollbackGuard<'_> {
+    /// Rolls back the transaction. In autocommit mode, no transaction is running.
     fn drop(&mut self) {
         if !self.0.is_autocommit() {
             let _ = self.0.execute_batch("ROLLBACK");
@@ -85,7 +88,7 @@ impl Drop for RollbackGuard<'_> {
 pub struct WaitGuard<'c>(&'c Connection);
 
 impl<'c> WaitGuard<'c> {
-    /// Sets the busy timeout of a connection to `patience`.
+    /// Sets a connection's busy timeout, the maximum wait for other processes' locks, to `patience`.
     pub fn new(connection: &'c Connection, patience: Duration) -> rusqlite::Result<Self> {
         connection.busy_timeout(patience)?;
         Ok(Self(connection))
@@ -102,8 +105,8 @@ impl Drop for WaitGuard<'_> {
 /// Returns the current change sequence: the highest sequence in the table `store`, the last logged change and the last
 /// record. A transaction that adds a change or a record therefore need not update `store`.
 ///
-/// The id of a record contains only the low 36 bits of its change sequence, above 27 bits for a number (see `places`).
-/// The table `store` supplies the upper bits, which are the same for all sequences in a database.
+/// A record's id contains only the low 36 bits of its change sequence, above 27 bits for a number (see
+/// `row_positions`). The table `store` supplies the upper bits, which are the same for all sequences in a database.
 pub fn sequence_of(connection: &Connection) -> rusqlite::Result<Sequence> {
     connection.value(
         "SELECT max(sequence, coalesce((SELECT sequence FROM changes ORDER BY id DESC LIMIT 1), 0), \

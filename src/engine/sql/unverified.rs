@@ -12,7 +12,8 @@ use crate::model::{IdentityId, LibraryId, Sequence};
 use crate::platform::deadline::Deadline;
 
 impl LibraryRows<'_> {
-    /// Ends the invalidations of paths, compared by normal form, and of items, except those newer than `since`.
+    /// Ends the invalidations of paths, compared by normal form, and of items, after plexindex has verified them. Keeps
+    /// invalidations after the change sequence `since`, because the verification may be older.
     pub fn end_invalidations(
         &self,
         identity: IdentityId,
@@ -41,7 +42,7 @@ impl LibraryRows<'_> {
 }
 
 /// Ends the invalidation of a path, compared by normal form, or of an item if the path is empty. Keeps an invalidation
-/// that is newer than `since`.
+/// after the change sequence `since`, because the verification may be older.
 ///
 /// A version with different Unicode tables may have stored a different normal form, so that this call does not find the
 /// invalidation. A later listing then ends the invalidation.
@@ -69,7 +70,7 @@ pub fn end_invalidation(
     tx.change(identity, library, kind, path, rating_key)
 }
 
-/// Returns the kind of change for the invalidation of a path, or of an item if the path is empty.
+/// Returns the kind of change to log if a host or event invalidates a path, or an item if the path is empty.
 pub fn unverified_kind(path: &[u8]) -> LoggedKind {
     if path.is_empty() {
         LoggedKind::UnverifiedItem
@@ -78,7 +79,7 @@ pub fn unverified_kind(path: &[u8]) -> LoggedKind {
     }
 }
 
-/// Returns the invalidations in all libraries of an identity, as changes at the change sequence `sequence`.
+/// Returns the invalidations in all libraries of a view, for a snapshot: as changes at the change sequence `sequence`.
 pub fn unverified_of(
     connection: &Connection,
     identity: IdentityId,
@@ -102,7 +103,8 @@ pub fn unverified_of(
     )
 }
 
-/// Marks a path, or an item if the path is empty, as unverified.
+/// Marks a path, or an item if the path is empty, as unverified, and logs this for other processes. `rating_key`: empty
+/// for a path.
 pub fn mark_unverified(
     tx: &Tx<'_>,
     identity: IdentityId,

@@ -12,9 +12,9 @@
 //!
 //! **A lookup that starts after a commit has returned does not see the old answer.** Let n be the number of the commit.
 //! The commit returns after step 3, whose store is sequentially consistent, so later lookups see the new value of
-//! `done`. After that, `done` is always n or more, because only holders of the write lock store `done`, with numbers
-//! that the database has reached. A snapshot without the commit has a smaller number, which never equals the counters
-//! again.
+//! `done`. After that, `done` is always at least n: only a holder of the write lock stores `done`, and it stores only
+//! numbers that the database has already reached. A snapshot without the commit has a smaller number, which never
+//! equals the counters again.
 //!
 //! **The same is true if the writer dies.**
 //!
@@ -41,6 +41,7 @@ pub trait SharedWord {
 }
 
 impl SharedWord for std::sync::atomic::AtomicU64 {
+    /// Loads the value with sequentially consistent ordering, which the proof above requires for all accesses.
     #[inline]
     fn load(&self) -> u64 {
         self.load(std::sync::atomic::Ordering::SeqCst)
@@ -51,6 +52,7 @@ impl SharedWord for std::sync::atomic::AtomicU64 {
         self.store(value, std::sync::atomic::Ordering::SeqCst);
     }
 
+    /// Stores `value` if it is greater than the current value.
     #[inline]
     fn raise(&self, value: u64) {
         self.fetch_max(value, std::sync::atomic::Ordering::SeqCst);
@@ -79,19 +81,20 @@ impl<'a, W: SharedWord> VersionCounters<'a, W> {
         Self { pending, done }
     }
 
-    /// Announces transaction `number`. Call this function before the commit, under the database's write lock.
+    /// Announces transaction `number`, so that readers query the database until [`Self::commit`]. Call this function
+    /// before the commit, under the database's write lock.
     pub fn begin(&self, number: u64) {
         self.pending.store(number);
     }
 
     /// Announces that transaction `number` is committed. Call this function after the commit, before returning to the
-    /// caller. Keeps the higher number that a later writer may have stored.
+    /// caller. If a later writer has already stored a higher number, keeps that number.
     pub fn commit(&self, number: u64) {
         self.done.raise(number);
     }
 
-    /// Sets both counters to the number of the last commit. Call this function only under the write lock, outside a
-    /// transaction.
+    /// Sets both counters to the last commit's number, because a writer died or rolled back, or the page is new. The
+    /// caller must hold the database's write lock, and must not commit before it releases the lock.
     pub fn repair(&self, number: u64) {
         self.done.store(number);
         self.pending.store(number);

@@ -20,7 +20,7 @@ use counters::VersionCounters;
 const MAGIC: u64 = u64::from_le_bytes(*b"PLXCOUNT");
 const VERSION: u64 = 3;
 
-// Indexes of words in the page. The counters and the constant words are in different cache lines.
+// Indexes of 64-bit words in the page. The counters and the constant words are in different cache lines.
 const MAGIC_WORD: usize = 0;
 const VERSION_WORD: usize = 1;
 const STORE_ID_WORD: usize = 2;
@@ -39,7 +39,7 @@ const NOTICE_TIME: Duration = Duration::from_millis(PAGE_CHECK_MS + 60);
 /// Maximum time to wait while another process creates a page.
 const CREATE_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Returns the constant words of a page, each with its index.
+/// Returns a page's constant words, which identify its format and its store, each with its index.
 fn constant_words(store_id: u64) -> [(usize, u64); 3] {
     [(MAGIC_WORD, MAGIC), (VERSION_WORD, VERSION), (STORE_ID_WORD, store_id)]
 }
@@ -55,8 +55,8 @@ impl VersionPage {
     /// new page, both counters are 0, so call [`VersionPage::repair`] under the database's write lock.
     ///
     /// Other processes may still have a removed page mapped, so this function waits until they have noticed the
-    /// removal. If `is_first_sequence` is set, the store has no commit yet, so no process can have an older page
-    /// mapped, and this function does not wait.
+    /// removal. If `is_fresh` is set, the store has no commit yet, so no process can have an older page mapped, and
+    /// this function does not wait.
     ///
     /// # Errors
     /// Fails with [`Status::Store`] if the file cannot be created or mapped.
@@ -101,6 +101,7 @@ impl VersionPage {
         };
         let page = match SharedPage::map(&file) {
             Ok(page) => page,
+            // The file is too short to be a page.
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
             Err(error) => return Err(error),
         };
@@ -112,7 +113,8 @@ impl VersionPage {
         Ok(is_of_store.then_some(Self { page, file }))
     }
 
-    /// Creates a page at `path` and replaces any existing file. For `is_first_sequence`, see [`VersionPage::open`].
+    /// Creates a page at `path` and replaces any existing file. Waits until other processes no longer use the old page,
+    /// unless `is_fresh` is set: a store without commits has no old page.
     fn create(path: &Path, store_id: u64, is_fresh: bool) -> io::Result<()> {
         if !is_fresh {
             Self::remove_file(path, false)?;
@@ -137,9 +139,9 @@ impl VersionPage {
     /// # Errors
     /// Fails if the file cannot be removed.
     pub fn remove_file(path: &Path, is_unused: bool) -> io::Result<()> {
-        // Unlike `files::remove`, `fs::remove_file` needs no free file descriptor.
+        // Use `fs::remove_file`, which, unlike `files::remove`, needs no free file descriptor.
         match fs::remove_file(path) {
-            // If the path is not a regular file, no process can have it mapped, so the error is ignored.
+            // If the path is not a regular file, no process can have it mapped, so ignore the error.
             Err(error) if error.kind() != io::ErrorKind::NotFound && path.is_file() => return Err(error),
             Err(_) if is_unused => {}
             _ => sleep_coarse(NOTICE_TIME),
@@ -173,35 +175,39 @@ impl VersionPage {
         self.page.words()[ANSWERS_WORD].swap(0, Ordering::Relaxed)
     }
 
-    /// Announces a transaction before its commit; see [`VersionCounters::begin`].
+    /// Announces transaction `sequence` before its commit, so that readers query the database until
+    /// [`VersionPage::commit`]. The caller must hold the database's write lock.
     pub fn begin(&self, sequence: u64) {
         self.counters().begin(sequence);
     }
 
-    /// Announces that a transaction is committed, and wakes waiting threads; see [`VersionCounters::commit`].
+    /// Announces that transaction `sequence` is committed, and wakes waiting threads.
     pub fn commit(&self, sequence: u64) {
         self.counters().commit(sequence);
         self.wake();
     }
 
-    /// Sets both counters to the number of the last commit, and wakes waiting threads; see [`VersionCounters::repair`].
+    /// Sets both counters to the last commit's change sequence, because a writer died or rolled back, or the page is
+    /// new. Wakes waiting threads. The caller must hold the database's write lock, and must not commit before it
+    /// releases the lock.
     pub fn repair(&self, sequence: u64) {
         self.counters().repair(sequence);
         self.wake();
     }
 
-    /// Returns the number of the last finished transaction, for [`VersionPage::wait`]. Call this function before
-    /// checking for commits, so that the wait does not miss any.
+    /// Returns the last finished transaction's number, for [`VersionPage::wait`]. Call this function before you check
+    /// for commits, so that the wait does not miss a commit after the check.
     #[must_use]
     pub fn done(&self) -> u64 {
         self.page.words()[DONE_WORD].load(Ordering::SeqCst)
     }
 
-    /// Waits for a commit after `done`, a Unix signal, [`VersionPage::wake`] or the timeout. May return early.
+    /// Waits for a commit with a number above `done`, a Unix signal, [`VersionPage::wake`] or the timeout. May return
+    /// early.
     pub fn wait(&self, done: u64, timeout: Duration) {
         let waiting = &self.page.words()[WAITING_WORD];
-        // Count this thread before `wait` compares the value: a commit that sees no waiting thread has already changed
-        // it.
+        // Count this thread before `wait` compares `done`: a commit that sees no waiting thread has already changed
+        // `done`.
         waiting.fetch_add(1, Ordering::SeqCst);
         self.page.wait(DONE_WORD, done, timeout);
         waiting.fetch_sub(1, Ordering::SeqCst);

@@ -1,4 +1,4 @@
-//! Finds items below a folder: unchanged items in the segment, and items in the memtable.
+//! Finds items below a folder: unchanged items in the segment, and changed items in the memtable.
 
 use std::collections::HashSet;
 
@@ -12,7 +12,8 @@ use crate::matching::{
 use crate::model::Item;
 
 impl LibrarySnapshot {
-    /// Returns, in order, the segment's first entries for the items that the memtable changes or removes.
+    /// Returns the segment's entries that the memtable overrides: for each item that the memtable changes or removes,
+    /// the item's first entry, in order.
     fn overridden_entries(&self, segment: &ListingSegment) -> Vec<u32> {
         let mut firsts: Vec<u32> = self
             .memtable
@@ -28,7 +29,8 @@ impl LibrarySnapshot {
         firsts
     }
 
-    /// Returns whether a listed item has a file below a folder. `mapped`: whether to compare mapped paths.
+    /// Returns whether an item has a file below a folder. `mapped`: whether `folder` is a host path, which this
+    /// function compares with the paths that a mapping translates to host paths.
     fn has_below(&self, rating_key: &str, folder: &[u8], mapped: bool) -> bool {
         match &self.segment {
             Some(segment) if self.newest_override(rating_key).is_none() => {
@@ -46,8 +48,8 @@ impl LibrarySnapshot {
         }
     }
 
-    /// Returns, for each path below a folder that belongs to an item in the memtable, the item, the listed path, and
-    /// the normal form. `mapped`: whether `folder` is a host path, which is compared with mapped paths.
+    /// Returns the memtable's paths below a folder: for each path, the item, the listed path and the normal form.
+    /// `mapped`: whether `folder` is a host path, which this function compares with host paths from mappings.
     pub(super) fn added_below<'v>(
         &'v self,
         folder: &[u8],
@@ -63,8 +65,8 @@ impl LibrarySnapshot {
     }
 }
 
-/// Returns, for each path of an added item, the item, the listed path, and the normal form. If `mapped`, returns only
-/// mapped paths, each with the normal form of the host path.
+/// Returns, for each path of an added item, the item, the listed path and the normal form. If `mapped`, returns only
+/// the paths that a mapping translates to host paths, each with the host path's normal form.
 fn paths_of<'v>(
     record: &'v MemtableEntry,
     item: &'v Item,
@@ -73,6 +75,7 @@ fn paths_of<'v>(
     let parts = item.parts.len();
     let forms = record.forms.iter().enumerate();
     forms.filter_map(move |(at, form)| {
+        // The forms of the parts come first, and then the forms of the host paths.
         let part = match at.checked_sub(parts) {
             None if !mapped => at,
             Some(host) if mapped => record.mapped.get(host)?.0,
@@ -89,11 +92,12 @@ fn components(form: &[u8]) -> usize {
 
 impl FolderIndex for LibrarySnapshot {
     /// Returns the items below a folder: first unchanged items from the segment, then items from the memtable.
-    /// `mapped`: whether to compare mapped paths.
+    /// `mapped`: whether `folder` is a host path, which this function compares with host paths from mappings.
     fn folder_contents<'v>(&'v self, folder: &[u8], mapped: bool) -> FolderContents<'v> {
         let mut folder_contents = FolderContents::default();
         let depth = components(folder);
         let (mut segment, mut others) = (None, Vec::new());
+        // Add the segment's items, except the items that the memtable overrides.
         if let Some(known) = &self.segment {
             let within = known.below(folder, mapped);
             if !within.is_empty() {
@@ -110,6 +114,7 @@ impl FolderIndex for LibrarySnapshot {
         if self.memtable.is_empty() {
             return folder_contents;
         }
+        // Add the memtable's items. Each show is one member, with the seasons of all its episodes.
         let mut counted_keys = HashSet::new();
         for (item, path, form) in self.added_below(folder, mapped) {
             folder_contents.files += 1;
@@ -124,6 +129,7 @@ impl FolderIndex for LibrarySnapshot {
                 .members
                 .iter_mut()
                 .find(|known| is_show && known.is_show && known.item.show_rating_key == item.show_rating_key);
+            // Whether the segment has already counted the show, although the answer has no room for it.
             let is_among_others =
                 || segment.is_some_and(|segment| is_show && segment.contains_show_key(&others, &item.show_rating_key));
             if let Some(known) = known {
@@ -138,7 +144,8 @@ impl FolderIndex for LibrarySnapshot {
         folder_contents
     }
 
-    /// Returns invalidated items with their invalidated paths, from the memtable, which contains all invalidations.
+    /// Returns at most `limit` invalidated items with their invalidated paths, from the memtable, which contains all
+    /// invalidations. `below`: only items with a file below this folder; `true` if the folder is a host path.
     fn invalidated_items(
         &self,
         below: Option<(&[u8], bool)>,
@@ -158,13 +165,15 @@ impl FolderIndex for LibrarySnapshot {
         };
         for record in self.memtable.records() {
             match &record.change {
+                // An empty path stands for the item itself.
                 MemtableChange::UnverifiedItem { rating_key } => match below {
                     None => consider(rating_key, b""),
                     Some((folder, mapped)) if self.has_below(rating_key, folder, mapped) => consider(rating_key, b""),
                     Some(_) => {}
                 },
                 MemtableChange::UnverifiedPath { path } => NormalPath::with(path, |normal| {
-                    // The invalidated path can be a server path or a host path, so mapped paths are also looked up.
+                    // The invalidated path can be a server path or a host path, so look up listed paths and mapped
+                    // paths.
                     let mut hit = |hit| {
                         let (rating_key, listed) = self.key_and_path(hit);
                         let lies_below = |(folder, mapped): (&[u8], bool)| {
@@ -194,7 +203,7 @@ impl FolderIndex for LibrarySnapshot {
     }
 
     /// Calls `each` once for each folder with the longest common suffix, at least `least` components, from the memtable
-    /// and the segment. Returns the total number of matching folders.
+    /// and the segment. Passes the number of common components and the folder. Returns the number of such folders.
     fn folder_suffix_matches(&self, folder: &[u8], least: usize, each: &mut dyn FnMut(usize, Vec<u8>)) -> usize {
         let form = Form::from_folded(folder);
         let mut best = least.max(1);
@@ -217,6 +226,7 @@ impl FolderIndex for LibrarySnapshot {
                 }
             }
         }
+        // If the segment has folders with longer common suffixes, they replace the memtable's folders.
         let mut count = 0;
         if let Some(segment) = &self.segment {
             let hidden = || {
@@ -241,8 +251,8 @@ impl FolderIndex for LibrarySnapshot {
         count
     }
 
-    /// Calls `each` for files below a folder, from the segment and the memtable, in the order of their normal forms.
-    /// `mapped`: whether to compare mapped paths.
+    /// Calls `each` for at most `limit` files below a folder, from the segment and the memtable, in the order of their
+    /// normal forms. Starts after the normal form `after`. `mapped`: whether `folder` is a host path.
     fn files_below<'v>(
         &'v self,
         folder: &[u8],
@@ -251,6 +261,7 @@ impl FolderIndex for LibrarySnapshot {
         limit: usize,
         each: &mut dyn FnMut(ListedFile<'v>),
     ) {
+        // Select and sort the memtable's files below the folder.
         let mut added: Vec<(&[u8], &Item, &str)> = Vec::new();
         if !self.memtable.is_empty() {
             let is_behind = |form: &[u8]| after.is_none_or(|after| form > after);
@@ -285,6 +296,7 @@ impl FolderIndex for LibrarySnapshot {
             } else {
                 segment.hidden_positions(self.overridden_entries(segment).into_iter(), &within, folder, mapped)
             };
+            // Merge the segment's files, which are already sorted, with the memtable's files.
             let within = match after {
                 Some(after) => segment.range_after(&within, after),
                 None => within,
@@ -317,7 +329,7 @@ impl FolderIndex for LibrarySnapshot {
         }
     }
 
-    /// Returns the folder's position relative to the library's folders.
+    /// Returns the folder's position: outside, above, inside or equal to one of the library's folders.
     fn folder_position(&self, folder: &[u8]) -> FolderPosition {
         nearest_position(folder, self.own_folders())
     }

@@ -1,4 +1,4 @@
-//! Combines the listing segment, the confirmed matches, and the memtable of one library.
+//! Combines one library's listing segment, confirmed matches and memtable.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -51,7 +51,7 @@ impl LibrarySnapshot {
         let (mut locations, mut hosts) = (Vec::new(), Vec::new());
         for location in facts.locations.iter().filter(|location| !location.is_empty()) {
             locations.push(normal_form(location.as_bytes()).into_boxed_slice());
-            // Rules such as `^/plex/media/(.*)` match paths below a folder, so a `/` is appended.
+            // Rules such as `^/plex/media/(.*)` match paths below a folder, so append a `/`.
             let below = format!("{location}/");
             if let Some(host) = mappings.to_host(below.as_bytes()).filter(|host| !host.is_empty()) {
                 hosts.push(normal_form(&host).into_boxed_slice());
@@ -75,7 +75,7 @@ impl LibrarySnapshot {
         });
     }
 
-    /// Returns the paths that have a confirmed match with this item.
+    /// Returns the paths whose confirmed match is this item.
     pub fn paths_of(&self, rating_key: &str) -> Vec<Vec<u8>> {
         let is_match = |record: &&MemtableEntry| matches!(record.change, MemtableChange::Matched { .. });
         let changed = self.memtable.records_of_item(rating_key).filter(is_match);
@@ -86,7 +86,7 @@ impl LibrarySnapshot {
         paths.sort_unstable();
         paths.dedup();
         paths.retain(|path| {
-            let mut is_its = false;
+            let mut is_its = false; // a later change can have removed or replaced the match
             NormalPath::with(path, |normal| {
                 self.each_confirmed(normal, |hit| is_its |= self.key_and_path(hit) == (rating_key, *path));
             });
@@ -146,7 +146,7 @@ impl LibrarySnapshot {
         self.locations.iter().chain(&self.hosts).map(|folder| &**folder)
     }
 
-    /// Returns the newest change to the confirmed match for exactly the path `raw`, with the normal form `path`.
+    /// Returns the newest change to the confirmed match for exactly the path `raw`, whose normal form is `path`.
     fn match_of<'v>(&'v self, path: &NormalPath<'_>, raw: &[u8]) -> Option<&'v MemtableEntry> {
         let about = |record: &&MemtableEntry| {
             matches!(
@@ -170,8 +170,8 @@ impl LibrarySnapshot {
             .then_some((rating_key, MatchKind::Confirmed))
     }
 
-    /// Returns the match of a path that the segment lists only for this item; `None` if a confirmed match may
-    /// contradict the listing. `form`: the hash of the path's normal form.
+    /// Returns the match for a path that the segment lists only for the item `rating_key`; `None` if a confirmed match
+    /// may contradict the listing. `form`: the hash of the path's normal form.
     #[inline]
     fn unique_listed<'v>(&'v self, path: &[u8], form: u64, rating_key: &'v str) -> Option<(&'v str, MatchKind)> {
         let recorded = self
@@ -187,8 +187,7 @@ impl LibrarySnapshot {
         }
     }
 
-    /// Calls `each` for each listed path with this normal form. If `mapped`, compares mapped paths instead. The second
-    /// argument of `each` says whether the bytes are also equal.
+    /// Calls `each` for each listed path (if `mapped`: host path) with this form, and says whether the bytes are equal.
     fn each_at_path<'v>(&'v self, path: &NormalPath<'_>, mapped: bool, mut each: impl FnMut(Hit<'v>, bool)) {
         if let Some(segment) = &self.segment {
             segment.for_each_with_form(path, |entry, raw| {
@@ -253,14 +252,13 @@ impl LibraryIndex for LibrarySnapshot {
         self.facts.fetched
     }
 
-    /// Returns whether one of the library's folders contains the path, a server path or a host path.
+    /// Returns whether one of the library's folders contains the path (a server path or a host path).
     fn owns(&self, path: &NormalPath<'_>) -> bool {
         let mut folders = self.locations.iter().chain(&self.hosts);
         if path.is_utf8() {
             return folders.any(|folder| lies_under(path.form(), folder));
         }
-        // The form of a path that is not valid UTF-8 is not folded, but the forms of folders are. So only the leading
-        // folders that are valid UTF-8 are compared.
+        // If a path is not valid UTF-8, its form is not folded, so compare only its leading folders that are.
         let text = path.raw().utf8_chunks().next().map_or("", |chunk| chunk.valid());
         let above = text.rfind(['/', '\\']).map_or("", |end| &text[..=end]);
         NormalPath::with(above.as_bytes(), |above| {
@@ -280,14 +278,14 @@ impl LibraryIndex for LibrarySnapshot {
         above.map_or(0, |above| length(listed.form()) - above)
     }
 
-    /// Returns `false` if the library certainly has no confirmed matches.
+    /// Returns `false` if the library certainly has no confirmed matches, so that the caller skips them.
     #[inline]
     fn may_have_confirmed(&self) -> bool {
         self.matches.is_some() || !self.memtable.is_empty()
     }
 
-    /// Returns the match for exactly this path, unless a change or another path could contradict the match. Most
-    /// lookups take this fast path.
+    /// Returns the match for exactly this path; `None` if a change or another path could contradict the match, so that
+    /// the caller must resolve the path. Most lookups take this fast path.
     #[inline]
     fn unique_hit<'v>(&'v self, path: &NormalPath<'_>, first: FirstEntry) -> Option<(&'v str, MatchKind)> {
         let changed = !self.memtable.is_empty();
@@ -309,10 +307,10 @@ impl LibraryIndex for LibrarySnapshot {
         self.unique_listed(path.raw(), path.hash(), rating_key)
     }
 
-    /// Does the work of [`Self::unique_hit`] for a path that is not ASCII, without its normal form.
+    /// Returns the match for exactly this non-ASCII path without its normal form; `None` if the caller needs that form.
     #[inline]
     fn unique_hit_spelled<'v>(&'v self, path: &Spelling<'_>, first: FirstEntry) -> Option<(&'v str, MatchKind)> {
-        // The memtable can be searched only by normal form.
+        // Only a normal form finds a path in the memtable.
         if !self.memtable.is_empty() || !self.facts.fetched {
             return None;
         }
@@ -347,6 +345,7 @@ impl LibraryIndex for LibrarySnapshot {
         first.0.map(|number| Hit::Listed(number.get()))
     }
 
+    /// Calls `each` for each confirmed match whose path has this normal form.
     fn each_confirmed<'v>(&'v self, path: &NormalPath<'_>, mut each: impl FnMut(Hit<'v>)) {
         if let Some(matches) = &self.matches {
             matches.for_each_match(path, |place, raw| {
@@ -365,18 +364,18 @@ impl LibraryIndex for LibrarySnapshot {
         }
     }
 
-    /// Calls `each` for each listed path with this normal form.
+    /// Calls `each` for each listed path with this normal form, and says whether the bytes are also equal.
     fn each_listed<'v>(&'v self, path: &NormalPath<'_>, each: impl FnMut(Hit<'v>, bool)) {
         self.each_at_path(path, false, each);
     }
 
-    /// Calls `each` for each listed path that a mapping rule maps to this normal form.
+    /// Calls `each` for each listed path whose mapped host path has this form, and says whether the bytes are equal.
     fn each_mapped<'v>(&'v self, path: &NormalPath<'_>, each: impl FnMut(Hit<'v>, bool)) {
         self.each_at_path(path, true, each);
     }
 
-    /// Calls `each` for the listed paths that share the longest suffix with `path`, of at least `least` components.
-    /// Returns how many paths were omitted.
+    /// Calls `each` with the number of common components, for the listed paths that share the longest suffix with
+    /// `path`, of at least `least` components. Returns how many such paths were left out.
     fn suffix_matches<'v>(
         &'v self,
         path: &NormalPath<'_>,
@@ -410,7 +409,7 @@ impl LibraryIndex for LibrarySnapshot {
         }
     }
 
-    /// Returns the rating key and the path of a hit; empty strings if the segment is damaged.
+    /// Returns a hit's rating key and path; empty strings if the segment is damaged.
     fn key_and_path<'v>(&'v self, hit: Hit<'v>) -> (&'v str, &'v [u8]) {
         match (hit, &self.segment, &self.matches) {
             (Hit::Listed(number), Some(segment), _) => segment.key_and_path(number),
@@ -429,15 +428,16 @@ impl LibraryIndex for LibrarySnapshot {
         }
     }
 
+    /// Returns a hit's item; for a confirmed match, an item with only the rating key.
     fn item<'v>(&'v self, hit: Hit<'v>) -> ItemRef<'v> {
         match (hit, &self.segment) {
             (Hit::Listed(number), Some(segment)) => segment.item(number),
             (Hit::Added(record, _), _) => added(record).map_or(ItemRef::key_only(""), ItemRef::from),
-            _ => ItemRef::key_only(self.key_and_path(hit).0),
+            _ => ItemRef::key_only(self.key_and_path(hit).0), // a confirmed match has only a rating key
         }
     }
 
-    /// Writes the item and the path of a hit into `found`, without copying the item.
+    /// Writes a hit's item and path into `found`, without copying the item.
     fn fill_found<'v>(&'v self, hit: Hit<'v>, found: &mut FoundItem<'v>) {
         if let (Hit::Listed(number), Some(segment)) = (hit, &self.segment) {
             segment.fill_found(number, found);
@@ -466,7 +466,7 @@ impl LibraryIndex for LibrarySnapshot {
         EntryTime { sequence, order }
     }
 
-    /// Returns whether the item, the requested path (`question`) or the matched path is invalidated.
+    /// Returns whether the item, the requested path (`question`) or the matched path (`path`) is invalidated.
     fn is_unverified(&self, question: &NormalPath<'_>, path: &[u8], rating_key: &str) -> bool {
         if self.memtable.is_empty() {
             return false;

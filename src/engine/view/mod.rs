@@ -1,4 +1,5 @@
-//! Combines the listing segment, the confirmed matches, and the memtable of one library, for the crate `matching`.
+//! Combines one library's listing segment, confirmed matches and memtable, so that the crate `matching` can search
+//! them.
 
 mod folders;
 mod library_snapshot;

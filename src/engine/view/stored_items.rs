@@ -1,4 +1,4 @@
-//! Reads whole items from the segment and memtable of a library: by rating key, in pages, by GUID and by title.
+//! Reads whole items from a library's segment and memtable: by rating key, in pages, by GUID and by title.
 
 use super::library_snapshot::{Hit, LibrarySnapshot};
 use crate::engine::segment::{cursor_of, folded_titles_of, guids_of};
@@ -33,8 +33,9 @@ impl LibrarySnapshot {
         }
     }
 
-    /// Returns about `limit` items after a cursor, each with its own cursor. Cursors stay valid in later listings.
-    /// Items with equal cursors are never split between pages, so a page can exceed `limit`.
+    /// Returns about `limit` items after a cursor, each with its own cursor, from which the caller continues. Cursors
+    /// stay valid in later listings. Items with equal cursors are never split between pages, so a page can exceed
+    /// `limit`.
     pub fn items_after(&self, cursor: i64, limit: usize) -> Vec<(i64, Item)> {
         let mut items: Vec<(i64, Item)> = Vec::new();
         if let Some(segment) = &self.segment {
@@ -46,6 +47,7 @@ impl LibrarySnapshot {
                 is_full
             });
         }
+        // Merge the memtable's items, and keep all items whose cursor equals the last item's cursor.
         let added = self.added().map(|item| (cursor_of(&item.rating_key), item));
         items.extend(
             added
@@ -64,8 +66,8 @@ impl LibrarySnapshot {
         self.memtable.records().filter_map(|record| self.live_item(record))
     }
 
-    /// Returns at most `limit` items with this GUID, which can be the GUID of the item or of its season, album, show or
-    /// artist, or an external id.
+    /// Returns at most `limit` items with this GUID, and the total number. The GUID can be an external id, or belong to
+    /// the item or to its season, album, show or artist.
     ///
     /// # Errors
     /// Index build errors.
@@ -86,6 +88,7 @@ impl LibrarySnapshot {
         }
         // Shorter titles are listed first, because they contain fewer words that were not requested.
         let mut found: Vec<(usize, String, Hit<'_>)> = Vec::new();
+        // The longest word is probably the rarest, so most titles fail a quick search for it.
         let word = wanted.split(' ').max_by_key(|word| word.len()).unwrap_or_default();
         let mut add = |titles: [&str; 2], hit| {
             let folds = titles
@@ -121,8 +124,8 @@ impl LibrarySnapshot {
         })
     }
 
-    /// Returns at most `limit` items for which `is_hit` returns `true`. Considers the items that the index contains for
-    /// `text`, and all items in the memtable.
+    /// Returns at most `limit` items for which `is_hit` returns `true`, and their total number. Considers the items
+    /// that the segment's index of GUIDs and titles contains for `text`, and all items in the memtable.
     fn indexed(&self, text: &str, limit: usize, is_hit: impl Fn(&Item) -> bool) -> Result<ItemSearchResult> {
         let mut hits = ItemSearchResult::default();
         let mut add = |item| {

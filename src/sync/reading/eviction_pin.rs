@@ -6,7 +6,7 @@ use crate::model::{Generation, LibraryId};
 use crate::platform::deadline::Deadline;
 use crate::platform::mutex::lock;
 
-/// The libraries that a call uses. This process does not evict pinned libraries until the call returns.
+/// The libraries that a call uses (pinned libraries). This process does not evict them until the call returns.
 pub struct EvictionPin<'r> {
     reading: &'r IndexReader,
     libraries: Vec<LibraryId>,
@@ -23,7 +23,7 @@ impl EvictionPin<'_> {
 }
 
 impl Drop for EvictionPin<'_> {
-    /// Unpins the libraries, which can then be evicted unless other calls use them.
+    /// Unpins the libraries. This process can then evict them, unless other calls use them.
     fn drop(&mut self) {
         if self.libraries.is_empty() {
             return;
@@ -38,7 +38,7 @@ impl Drop for EvictionPin<'_> {
 }
 
 impl IndexReader {
-    /// Creates an empty pin.
+    /// Creates a pin without libraries, for a call that starts.
     pub fn eviction_pin(&self) -> EvictionPin<'_> {
         EvictionPin {
             reading: self,
@@ -46,13 +46,14 @@ impl IndexReader {
         }
     }
 
-    /// Evicts unpinned libraries until the folder is within its size limit, or until the deadline.
+    /// Evicts libraries that no running call uses, until the folder is within its size limit, or until the deadline.
     pub fn keep_within_limit(&self, deadline: Deadline) {
         self.limit
             .enforce(deadline, &|library| lock(&self.pinned).contains(&library));
     }
 
-    /// Returns whether the library was evicted because of the size limit. Evicted libraries have a negative generation.
+    /// Returns whether plexindex evicted the library because of the size limit. Evicted libraries have a negative
+    /// generation.
     pub fn is_evicted(&self, row: &LibraryRow) -> bool {
         // A listing whose segment was lost also has a negative generation, but is due.
         self.limit.bytes().is_some() && row.generation < Generation::default() && !row.due

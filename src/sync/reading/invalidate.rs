@@ -11,7 +11,7 @@ use crate::matching::{LibraryIndex, Resolver, Scope};
 use crate::model::{IdentityId, LibraryId, MatchKind};
 use crate::platform::deadline::Deadline;
 
-/// Kinds of changes that the change log contains for a path whose confirmed match was removed.
+/// The changes to apply to the snapshot for a path whose confirmed match was removed.
 const MATCH_REMOVED: [LoggedKind; 2] = [LoggedKind::Forgotten, LoggedKind::UnverifiedPath];
 /// Maximum number of attempts for a write while other threads clear the same library.
 pub const MAX_RETRIES: u32 = 100;
@@ -24,12 +24,13 @@ pub fn cleared_repeatedly_error(library: &str) -> Error {
     )
 }
 
-/// The identity of the view, and the ids of the libraries that a write changed.
+/// The view's id, and the ids of the libraries that a write changed.
 type WriteTarget = (IdentityId, Vec<LibraryId>);
 
 impl IndexReader {
-    /// Repeats `write` until no other call has cleared the changed libraries during the write, since a cleared library
-    /// gets a new id. `write` returns the view and libraries that it changed, or `None` if nothing had to change.
+    /// Repeats `write` until no other call has cleared the changed libraries during the write, because a cleared
+    /// library gets a new id. `write` returns the view and the libraries that it changed, or `None` if there was
+    /// nothing to change.
     ///
     /// Stops without an error if another thread sets a token with a different view, which the write must not change.
     pub fn retry_until_current(&self, mut write: impl FnMut() -> Result<Option<WriteTarget>>) -> Result<()> {
@@ -62,15 +63,15 @@ impl IndexReader {
         self.records.flush_removals(Deadline::NONE)
     }
 
-    /// Invalidates a file by its host path and its server path. Removes only the confirmed match for the host path,
-    /// because the server path can be a different file on this host.
+    /// Invalidates a file by its host path and its server path. Removes only the host path's confirmed match, because
+    /// on this host, the server path can be a different file.
     pub fn invalidate_spellings(&self, library: &Selection, host_path: &[u8], server_path: &[u8]) -> Result<()> {
         self.retry_until_current(|| self.forget_paths(library, &[host_path, server_path], 1))?;
         self.records.flush_removals(Deadline::NONE)
     }
 
-    /// Returns the result of `read` for a snapshot without damaged segments. Repairs damaged segments first: otherwise
-    /// an invalidation would miss a match in a damaged segment, and the match would reappear later.
+    /// Returns the result of `read` for a snapshot without damaged segments. Repairs damaged segments first, because a
+    /// reader such as an invalidation would miss a match in a damaged segment, and the match would reappear later.
     pub(super) fn read_undamaged<T>(&self, read: impl Fn(&Snapshot) -> Result<T>) -> Result<T> {
         for _ in 0..2 {
             self.rebuild_broken(Deadline::NONE)?;
@@ -84,17 +85,19 @@ impl IndexReader {
     }
 
     /// Marks paths as unverified, and removes the confirmed matches for the first `removed` paths. Returns the view and
-    /// the libraries that were changed; `None` if the selected library is not stored.
+    /// the changed libraries; `None` if the selected library is not stored.
     fn forget_paths(&self, library: &Selection, paths: &[&[u8]], removed: usize) -> Result<Option<WriteTarget>> {
         let affected = self.read_undamaged(|snapshot| {
             let (Some(identity), Resolved::Scope(scope)) = (snapshot.identity, library.resolve(snapshot)?) else {
                 return Ok(None); // the library is not stored, so no answer can be wrong
             };
+            // Collect the confirmed matches to remove, and the other paths to mark as unverified.
             let mut confirmed = Vec::new();
             let mut unverified = Vec::new();
             for index in library_indexes(scope, snapshot.rows.len()) {
                 let row = &snapshot.rows[index];
-                // A library that was never listed can contain items from searches or from an unfinished listing.
+                // A library that was never listed needs a mark only if a search or an unfinished listing has stored an
+                // item.
                 let library_scope = Scope::One(index);
                 let is_listed = row.generation.is_fetched() || ListingRows(&self.store).listing(row.id)?.is_some();
                 for (path_index, path) in paths.iter().enumerate() {
@@ -117,13 +120,15 @@ impl IndexReader {
         let Some((identity, ids, unverified, confirmed)) = affected else {
             return Ok(None);
         };
+        // Write both, and share the request with other hosts.
         let request = LocalWrite::Paths(&ids, &paths[..removed]);
         self.write_invalidation(identity, &request, &unverified, &confirmed)?;
         Ok(Some((identity, ids)))
     }
 
     /// Marks the `unverified` paths and items in the store, removes the `confirmed` matches, and applies the changes to
-    /// the snapshot. `request`: the host's request, to be shared with other hosts.
+    /// the snapshot. An empty path in `unverified` means the item with the rating key. `request`: the host's request,
+    /// which plexindex shares with other hosts.
     fn write_invalidation(
         &self,
         identity: IdentityId,
@@ -142,7 +147,7 @@ impl IndexReader {
         Ok(())
     }
 
-    /// Returns the library and path of each confirmed match for an item in `libraries`.
+    /// Returns the library and path of each confirmed match for this item in `libraries`.
     pub fn matches_of_item(&self, libraries: &[LibraryId], rating_key: &str) -> Result<Vec<(LibraryId, Vec<u8>)>> {
         self.catch_up(Deadline::NONE)?;
         self.read_undamaged(|snapshot| {
@@ -173,7 +178,7 @@ impl IndexReader {
         self.records.flush_removals(Deadline::NONE)
     }
 
-    /// Invalidates the selected libraries; `None`: all libraries of the view.
+    /// Invalidates the selected libraries (`None`: all libraries in the view), so that each needs a full listing.
     pub fn invalidate(&self, library: Option<&Selection>) -> Result<()> {
         let selected = library.filter(|library| *library.selector() != Selector::All);
         self.retry_until_current(|| {
@@ -182,6 +187,7 @@ impl IndexReader {
                     return Ok(None);
                 };
                 LibraryRows(&self.store).invalidate_libraries(identity, None, Deadline::NONE)?;
+                // No library id to check: the write covers all libraries that exist now.
                 return Ok(Some((identity, Vec::new())));
             };
             let Some((identity, ids)) = self.resolve_selection(library)? else {
@@ -199,7 +205,7 @@ impl IndexReader {
         Ok(())
     }
 
-    /// Returns the identity and library ids of a selection; `None` if the library is unknown.
+    /// Returns the view's id and the ids of the selected libraries; `None` if the store has no such library.
     fn resolve_selection(&self, library: &Selection) -> Result<Option<WriteTarget>> {
         let snapshot = self.snapshot();
         let (Some(identity), Resolved::Scope(scope)) = (snapshot.identity, library.resolve(&snapshot)?) else {

@@ -7,9 +7,10 @@ use crate::matching::{FoldBuffers, GROUP, MAX_PATH, Resolver, Scope};
 use crate::model::MatchKind;
 
 impl IndexReader {
-    /// Finds the item with this path, and returns the result of `use_key` for its rating key; `None` for a miss.
+    /// Finds the item with this path, and returns the result of `use_key` for its rating key; `None` if the snapshot
+    /// has no item for the path with high confidence.
     ///
-    /// Two memory loads show whether the snapshot is current. If not, this call first reads the new changes.
+    /// Two memory loads show whether the snapshot is current. If it is not, this call first reads the new changes.
     pub fn lookup_key<R>(&self, library: &Selection, path: &[u8], use_key: impl FnOnce(&str) -> R) -> Option<R> {
         if path.is_empty() || path.len() > MAX_PATH {
             return None;
@@ -25,9 +26,9 @@ impl IndexReader {
         None
     }
 
-    /// Looks up many paths like [`IndexReader::lookup_key`]. Calls `each` once per path, in order, with the rating key,
-    /// or `None` for a miss. This method is faster than single calls, because the processor loads memory for a group of
-    /// paths in parallel.
+    /// Looks up many paths in memory. Calls `each` once per path, in order, with the rating key, or with `None` for a
+    /// miss. This method is faster than single calls, because the processor loads memory for a group of paths in
+    /// parallel.
     pub fn lookup_keys<'p>(
         &self,
         library: &Selection,
@@ -40,11 +41,12 @@ impl IndexReader {
             let mut group: [&[u8]; GROUP] = [b""; GROUP];
             let mut count = 0;
             for (slot, path) in group.iter_mut().zip(&mut paths) {
+                // An empty path is always a miss.
                 *slot = if path.len() > MAX_PATH { b"" } else { path };
                 count += 1;
             }
             let group = &group[..count];
-            // The snapshot is loaded again for each group, so that later groups see newer commits.
+            // Load the snapshot again for each group, so that later groups see newer commits.
             let scope_and_snapshot = self
                 .try_current()
                 .and_then(|snapshot| Some((resolve_scope(library, &snapshot)?, snapshot)));
@@ -55,7 +57,7 @@ impl IndexReader {
                 }
                 continue;
             };
-            // Hits are counted once per group, because counting is slow compared with a lookup.
+            // Count the hits once per group, because counting is slow compared with a lookup.
             let mut hits = [0; MatchKind::COUNT];
             let mut misses = 0;
             Resolver::new(&snapshot.views, scope, self.mappings()).fast_lookup_batch(group, &mut buffers, |hit| {

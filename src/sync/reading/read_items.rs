@@ -8,7 +8,8 @@ use crate::model::{Item, LibraryId};
 use crate::platform::deadline::Deadline;
 
 impl IndexReader {
-    /// Returns about `limit` items of a library after `cursor`, each with its own cursor.
+    /// Returns about `limit` items in a library after `cursor`, each with its own cursor. Fails if the library was
+    /// never fetched.
     pub fn items(&self, library: &Selection, cursor: i64, limit: usize) -> Result<Vec<(i64, Item)>> {
         self.catch_up(Deadline::NONE)?;
         self.read_undamaged(|snapshot| {
@@ -29,7 +30,7 @@ impl IndexReader {
         })
     }
 
-    /// Returns about `limit` items of a library after `cursor`, each with its own cursor. Returns no items if the
+    /// Returns about `limit` items in a library after `cursor`, each with its own cursor. Returns no items if the
     /// library was never fetched.
     pub fn stored_items(&self, library: LibraryId, cursor: i64, limit: usize) -> Result<Vec<(i64, Item)>> {
         self.read_undamaged(|snapshot| {
@@ -41,8 +42,8 @@ impl IndexReader {
         })
     }
 
-    /// Returns the item with this rating key; `None` if no selected library contains the item. Fails if none of the
-    /// selected libraries has been fetched, because the item may exist.
+    /// Returns the item with this rating key; `None` if no selected library contains the item. Fails if plexindex has
+    /// fetched none of the selected libraries, because the item may exist on the server.
     pub fn item(&self, library: &Selection, rating_key: &str) -> Result<Option<Item>> {
         self.catch_up(Deadline::NONE)?;
         self.read_undamaged(|snapshot| {

@@ -25,7 +25,8 @@ pub struct IndexReader {
     pub tokens: Arc<Tokens>,
     /// Whether the handle was opened offline, so that no server can accept the token.
     is_offline: bool,
-    /// Libraries that running calls use. A library occurs once per [`super::EvictionPin`].
+    /// Libraries that running calls use, and that this process therefore does not evict. A library occurs once per
+    /// [`super::EvictionPin`].
     pub(super) pinned: Mutex<Vec<LibraryId>>,
 }
 
@@ -79,13 +80,14 @@ impl IndexReader {
         }
     }
 
-    /// Returns the kind of source, which defines the valid rating keys.
+    /// Returns the constants of the kind of source (HTTP or a database), such as which strings are valid rating keys.
     #[inline]
     pub fn kind(&self) -> &'static Kind {
         self.kind
     }
 
-    /// Takes all locks for a fork, in the order in which calls take them. Dropping the result releases the locks.
+    /// Takes all locks for a fork, in the order in which calls take them. Dropping the returned values releases the
+    /// locks.
     pub fn hold(self: &Arc<Self>) -> [Box<dyn ForkLock>; 4] {
         [
             Box::new(lock_for_fork(self, |reading| &reading.live.rebuilding)),
@@ -95,7 +97,7 @@ impl IndexReader {
         ]
     }
 
-    /// Discards the state of the parent's other threads, in the child after a fork.
+    /// In the child after a fork, discards the state of the parent's other threads.
     pub fn after_fork(&self, alone: &SingleThreadProof) {
         self.live.snapshot.after_fork(alone);
         self.limit.after_fork();
@@ -106,7 +108,7 @@ impl IndexReader {
     }
 
     /// Returns whether the store may contain data for this token's user, but the server has not accepted the token yet.
-    /// Returns `false` for a named user, and if there is no token.
+    /// Returns `false` if the view does not depend on the token, or if there is no token.
     pub fn awaits_acceptance(&self) -> Result<bool> {
         if self.identity().is_some() {
             return Ok(false);
@@ -120,6 +122,7 @@ impl IndexReader {
     }
 
     /// Fails if the server has not accepted the token yet, because the stored data may belong to a different user.
+    /// Until then, plexindex must not return the data.
     pub fn check_accepted(&self) -> Result<()> {
         if self.awaits_acceptance()? {
             let remedy = if self.is_offline {
@@ -133,8 +136,8 @@ impl IndexReader {
         Ok(())
     }
 
-    /// Replaces an error that asks for a refresh if the server has rejected the token, because the refresh would fail.
-    /// Returns all other errors unchanged.
+    /// If `error` asks the caller for a refresh, but the server has rejected the token, replaces the error, because the
+    /// refresh would fail. Returns all other errors unchanged.
     pub fn explain_rejected_token(&self, error: Error) -> Error {
         if error.status == Status::NotFetched && self.tokens.current().is_refused() {
             let text = "the store is empty, and the server rejected the token as invalid or expired: set a new token";
@@ -144,7 +147,7 @@ impl IndexReader {
     }
 
     /// Replaces the token. If the view depends on the token, later lookups no longer use the old view. Returns whether
-    /// the token has changed.
+    /// the token has changed. `owner`: whether the host knows that the token belongs to the same user.
     pub fn set_token(&self, token: Option<Token>, owner: TokenOwner) -> Result<bool> {
         let _catching_up = self.live.snapshot.lock();
         if self.tokens.current().token == token {

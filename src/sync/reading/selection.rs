@@ -7,7 +7,7 @@ use crate::engine::{LibraryRow, Snapshot};
 use crate::error::{Error, Result, Status, invalid_argument_error, truncate_for_message};
 use crate::matching::{Scope, text};
 
-/// Selects a library by a name, and defines which field of a library is compared with the name.
+/// Selects a library by a name. The variant says which field of a library plexindex compares with the name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Selector {
@@ -35,7 +35,8 @@ pub enum Resolved {
 #[derive(Debug)]
 pub struct Selection {
     selector: Selector,
-    /// The last result: the library's index in the low [`INDEX_BITS`] bits, and the snapshot's number in the high bits.
+    /// The last result, to save the comparison of names: the library's index in the low [`INDEX_BITS`] bits, and the
+    /// snapshot's number in the high bits.
     cached: AtomicU64,
 }
 
@@ -43,7 +44,7 @@ pub struct Selection {
 const INDEX_BITS: u32 = 16;
 
 impl Selection {
-    /// Creates a selection without resolving it.
+    /// Creates a selection. Does not look for the library yet.
     ///
     /// # Errors
     /// [`Status::InvalidArgument`] if the selector's name is empty.
@@ -64,7 +65,8 @@ impl Selection {
         &self.selector
     }
 
-    /// Returns the selected libraries in a snapshot, or [`Resolved::Unknown`]. Fails if several match the name.
+    /// Finds the selected libraries in a snapshot. Returns [`Resolved::Unknown`] if no library matches. Fails if
+    /// several libraries match the name.
     pub fn resolve(&self, snapshot: &Snapshot) -> Result<Resolved> {
         if self.selector == Selector::All {
             return Ok(Resolved::Scope(Scope::All));
@@ -98,14 +100,15 @@ impl Selection {
         Ok(Resolved::Scope(Scope::One(index)))
     }
 
-    /// Returns the library's index if the cached result is from this snapshot; otherwise `None`.
+    /// Returns the library's index if the last result is from this snapshot; otherwise `None`.
     pub fn cached_index(&self, snapshot: &Snapshot) -> Option<usize> {
         let cached = self.cached.load(Ordering::Relaxed);
         let index = cached & ((1 << INDEX_BITS) - 1);
         (cached >> INDEX_BITS == snapshot.number && snapshot.number > 0).then(|| usize::try_from(index).unwrap_or(0))
     }
 
-    /// Returns the error for a selection that matches no library on the server.
+    /// Returns the error for a selection that matches no library on the server. The message names the existing
+    /// libraries, and suggests the title with the fewest differences.
     pub fn unknown_library_error(&self, snapshot: &Snapshot, reading: &IndexReader) -> Error {
         if let Err(not_accepted) = reading.check_accepted() {
             return not_accepted;
@@ -121,6 +124,7 @@ impl Selection {
         } else {
             format!("it has {}", names.join(", "))
         };
+        // Suggest a title if at most a third of its letters differ.
         let suggestion = match &self.selector {
             Selector::Any(name) | Selector::Title(name) => snapshot
                 .rows
@@ -147,8 +151,8 @@ impl Selection {
         )
     }
 
-    /// Returns the selected libraries. Fails if none of the selected libraries has been fetched, because an item that
-    /// is not stored may exist.
+    /// Returns the selected libraries. Fails if plexindex has fetched none of them, because an item that is not stored
+    /// may exist on the server.
     pub fn fetched_scope(&self, snapshot: &Snapshot, reading: &IndexReader) -> Result<Scope> {
         let is_fetched = |row: &LibraryRow| row.generation.is_fetched();
         match self.resolve(snapshot)? {
@@ -158,7 +162,8 @@ impl Selection {
         }
     }
 
-    /// Returns the error for a library that is not stored, for a call that must not send requests.
+    /// Returns the error for a library that is not stored, in a call that must not send requests. If the store contains
+    /// no library at all, the message asks for a fetch.
     pub fn not_stored_error(&self, snapshot: &Snapshot, reading: &IndexReader) -> Error {
         if snapshot.rows.is_empty() {
             self.never_fetched_error(reading)
@@ -205,7 +210,8 @@ pub fn no_libraries_error(library: Option<&Selection>, reading: &IndexReader) ->
     )
 }
 
-/// Returns the indexes of the rows that a selector matches, with the preferred kind of name for [`Selector::Any`].
+/// Returns the indexes of the rows that a selector matches. [`Selector::Any`] compares the name with only one field:
+/// the first of UUID, title and section id that some row has. If no row has the name, compares titles and ignores case.
 fn matching_rows<'r>(selector: &'r Selector, rows: &'r [LibraryRow]) -> impl Iterator<Item = usize> + 'r {
     let has_row = |field: fn(&LibraryRow) -> &str, name: &str| rows.iter().any(|row| field(row) == name);
     let (field, name): (fn(&LibraryRow) -> &str, &str) = match selector {

@@ -1,4 +1,4 @@
-//! The server and the user whose data a handle reads.
+//! Determines the server, and the user whose data a handle reads.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::options::Options;
 use crate::platform::clock::Clock;
 use crate::source::{self, Session, Tokens, View, Viewer};
 
-/// The server and the user whose data a handle reads.
+/// Determines the server, and the user whose data a handle reads.
 pub struct EndpointResolver {
     store: Arc<Store>,
     clock: Arc<dyn Clock>,
@@ -19,7 +19,7 @@ pub struct EndpointResolver {
 }
 
 impl EndpointResolver {
-    /// Creates the viewpoint from the options.
+    /// Creates the resolver. The options contain the source and, if the host specifies the user, the user's name.
     pub fn new(store: Arc<Store>, clock: Arc<dyn Clock>, tokens: Arc<Tokens>, options: &Options) -> Self {
         Self {
             store,
@@ -34,14 +34,14 @@ impl EndpointResolver {
         self.clock.now_ms()
     }
 
-    /// Returns the endpoint of the current token: URL, hash of the user, and the times of the token's expiry
+    /// Returns the endpoint for the current token: the URL, the hash of the user, and the times of the token's expiry
     /// (`until_ms`) and first use (`first_used_ms`); `None` without a source. The database contains the key for the
     /// hash.
     pub fn endpoint(&self) -> Option<Endpoint> {
         self.endpoint_of(&self.tokens.current())
     }
 
-    /// Returns the endpoint (see [`EndpointResolver::endpoint`]) for the token of any session, current or not.
+    /// Returns the URL and the user's hash for the token of any session, current or not; `None` without a source.
     pub fn endpoint_of(&self, session: &Session) -> Option<Endpoint> {
         self.view.as_ref().map(
             |View {
@@ -50,12 +50,13 @@ impl EndpointResolver {
              }| Endpoint {
                 url: place.clone(),
                 until_ms: match (viewer, &session.claims) {
+                    // The endpoint expires with the token only if the token determines the user.
                     (Viewer::Holder, Some(claims)) => claims.expires_ms,
                     _ => 0,
                 },
                 first_used_ms: session.first_used_ms(|| self.clock.now_ms()),
-                // The hash has 32 bytes. One zero byte is appended for a named user, two for a reader of the server's
-                // files, and three for a user without a token, so that users of different kinds never share matches.
+                // The hash has 32 bytes. Append one zero byte for a named user, two for a reader of the server's files,
+                // and three for a user without a token, so that users of different kinds never share matches.
                 user_hash: match (viewer, &session.token) {
                     (Viewer::Named(user), _) => {
                         [self.store.key().fingerprint(&format!("user {user}")), vec![0]].concat()
@@ -73,16 +74,17 @@ impl EndpointResolver {
         )
     }
 
-    /// Returns a hash of the user in the token's claims; `None` if the token contains no user. The claim grants no
-    /// access until the server has accepted the token.
+    /// Returns a hash of the user that the token names in its claims; `None` if the token names no user, or if the view
+    /// does not depend on the token. With the hash, a new token for the same user finds the stored view. The claim
+    /// grants no access until the server has accepted the token.
     pub fn claimed_user_hash(&self, session: &Session) -> Option<SameUser> {
         let claims = session.claims.as_ref().filter(|_| self.depends_on_token())?;
         let user = claims.user.as_ref()?;
         Some(self.store.key().keyed(format!("same {user}").as_bytes()))
     }
 
-    /// Returns the identity of the view for a session's token, which may no longer be the current token; `None` if no
-    /// server has accepted the token yet.
+    /// Returns the id of the view for a session's token, which may no longer be the current token; `None` if no server
+    /// has accepted the token yet.
     pub fn identity_of(&self, session: &Session) -> Result<Option<IdentityId>> {
         match self.endpoint_of(session) {
             Some(endpoint) => LibraryRows(&self.store).identity(&endpoint),
@@ -90,8 +92,9 @@ impl EndpointResolver {
         }
     }
 
-    /// Returns an identifier of the user that is the same on all hosts; `None` without a server. `hash`: hashes a
-    /// secret with the key that all hosts share.
+    /// Returns an identifier of the user that is the same on all hosts, because hosts share entries only within one
+    /// user's view; `None` without a server. `hash`: hashes a string with the key that all hosts share, so that the
+    /// shared log does not contain the token or the user in its claims.
     pub fn shared_user_id(&self, session: &Session, hash: impl Fn(&str) -> Vec<u8>) -> Option<Vec<u8>> {
         Some(match &self.view.as_ref()?.viewer {
             Viewer::Named(user) => [b"user ", user.as_bytes()].concat(),
@@ -99,7 +102,8 @@ impl EndpointResolver {
                 session.claims.as_ref().and_then(|claims| claims.user.as_ref()),
                 &session.token,
             ) {
-                // The claim can be trusted, because the server has accepted the token.
+                // The claim can be trusted, because the server has accepted the token. The prefix keeps users apart
+                // from tokens.
                 (Some(user), _) => hash(&format!("same {user}")),
                 (None, Some(token)) => hash(token.reveal()),
                 (None, None) => b"nobody".to_vec(),
@@ -113,7 +117,7 @@ impl EndpointResolver {
         self.view.as_ref().map_or("", |view| &view.location)
     }
 
-    /// Returns whether the token determines the user whose data is read.
+    /// Returns whether the view depends on the token, because the token determines the user.
     pub fn depends_on_token(&self) -> bool {
         self.view.as_ref().is_some_and(|view| view.viewer == Viewer::Holder)
     }

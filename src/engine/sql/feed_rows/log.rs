@@ -1,4 +1,4 @@
-//! Reads the rows of the feed.
+//! Reads the feed's rows.
 
 use rusqlite::{Connection, Row, params};
 
@@ -8,31 +8,32 @@ use super::super::row_positions::{NUMBER, position_of};
 use super::page::FeedLogPosition;
 use crate::model::{IdentityId, Item, LibraryId, Sequence};
 
-/// A query of an identity's feed: for one library, or for all libraries if `library` is `None`.
+/// A query of a view's feed: for one library, or for all libraries if `library` is `None`.
 pub struct FeedQuery<'c> {
     pub c: &'c Connection,
     pub identity: IdentityId,
     pub library: Option<LibraryId>,
 }
 
-/// A change to an item. An entry without items tells readers to list the library again.
+/// A change to an item. An entry without items tells the reader to list the library again.
 pub struct FeedEntry {
+    /// The entry's position in the feed.
     pub place: FeedLogPosition,
     pub library: LibraryId,
-    /// The item before the change; `now` is the item after the change.
+    /// The item before the change; `now` is the item after the change. `None` if not listed.
     pub was: Option<Item>,
     pub now: Option<Item>,
 }
 
 impl FeedQuery<'_> {
-    /// Returns the change sequence after which the identity's feed is complete.
+    /// Returns the change sequence up to which the view's feed lacks changes. Positions up to there are invalid.
     pub fn identity_from(&self) -> rusqlite::Result<Sequence> {
         self.c
             .value("SELECT feed_from FROM identities WHERE id = ?1", [self.identity])
     }
 
-    /// Returns the library with the lowest id above `after` that the query includes and that has a listing; `None` if
-    /// there is no such library.
+    /// Returns the next library for a full listing: the first library in this query that has a listing and an id above
+    /// `after` ([`LibraryId::ALL`] to start). `None` after the last library.
     pub fn next_listed(&self, after: LibraryId) -> rusqlite::Result<Option<LibraryId>> {
         self.c.find_value(
             "SELECT id FROM libraries WHERE identity = ?1 AND (?2 IS NULL OR id = ?2) AND id > ?3 AND present \
@@ -41,9 +42,10 @@ impl FeedQuery<'_> {
         )
     }
 
-    /// Returns the 'list again' entries of libraries whose history starts between `place` and the sequence `end`.
+    /// Returns an entry without items for each library that the reader must list again, because the library's history
+    /// (the changes that the feed can report) starts between `place` and the change sequence `end`.
     pub fn relisted(&self, place: FeedLogPosition, end: Sequence) -> rusqlite::Result<Vec<FeedEntry>> {
-        // 'List again' entries have the number 0, so a reader can be between two libraries only at the number 0.
+        // These entries have the number 0, so a reader can be between two libraries only at the number 0.
         let id = if place.n == 0 { place.next_library } else { 0 };
         self.c.rows(
             "SELECT feed_from, id FROM libraries WHERE identity = ?1 AND (?2 IS NULL OR id = ?2) \
@@ -64,7 +66,7 @@ impl FeedQuery<'_> {
     }
 
     /// Returns at most `limit` changes to items, starting at `place`, up to the change sequence `end`. Skips changes
-    /// that are older than their library's history.
+    /// from before their library's history starts, because readers must list that library again.
     pub fn entries(&self, place: FeedLogPosition, end: Sequence, limit: usize) -> rusqlite::Result<Vec<FeedEntry>> {
         // The number of a change starts at 0 in a row id, but at 1 in a `FeedLogPosition`.
         let first = position_of(place.sequence, (place.n - 1).clamp(0, NUMBER));

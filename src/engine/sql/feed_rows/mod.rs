@@ -20,15 +20,16 @@ use super::tx::sequence_of;
 use crate::error::{Error, Result, Status};
 use crate::model::{IdentityId, Item, LibraryId, Sequence};
 
-/// A function that reads about the requested number of items, each with its cursor, from a library after a cursor.
+/// A function that reads about as many items as requested from a library, starting after a cursor (0: at the start).
+/// Returns each item with its own cursor.
 pub type ItemsAfter<'i> = dyn Fn(&LibraryRow, i64, usize) -> Result<Vec<(i64, Item)>> + 'i;
 
 /// The feed of a store.
 pub struct FeedRows<'s>(pub &'s Store);
 
 impl FeedRows<'_> {
-    /// Returns the current timeline and a new reader's position: the end of the log or, if `full`, a full listing's
-    /// start.
+    /// Returns the current timeline's id and a new reader's first position. The position is the end of the log or, if
+    /// `full`, the start of a full listing, which gives the reader all items first.
     pub fn begin(&self, identity: IdentityId, library: Option<LibraryId>, full: bool) -> Result<(i64, FeedPosition)> {
         self.0.read(|c| {
             let query = FeedQuery { c, identity, library };
@@ -45,8 +46,8 @@ impl FeedRows<'_> {
         })
     }
 
-    /// Returns a page of about `limit` changes from `place` up to the change sequence `end`. If `library` is `None`,
-    /// includes all libraries. `on`: the timeline of `place`.
+    /// Returns a page of about `limit` changes, starting at `place`. `on`: the timeline of `place`. `end`: the previous
+    /// page's [`FeedPage::end`]; `None` for changes up to now. If `library` is `None`, includes all libraries.
     ///
     /// # Errors
     /// [`Status::ListAgain`] if the log no longer has all changes since `place`; errors of the store.
@@ -77,8 +78,8 @@ impl FeedRows<'_> {
         page.ok_or_else(list_again)
     }
 
-    /// Returns a page of about `limit` items from a full listing. `on`: the timeline of `position`. `items` reads a
-    /// library's items after a cursor, and returns no items if the library is no longer fetched.
+    /// Returns a page of about `limit` items from a full listing, in which each item looks like an addition. `on`: the
+    /// timeline of `position`. `items` reads a library's items, and returns none if the library is no longer fetched.
     ///
     /// # Errors
     /// [`Status::ListAgain`] if the position belongs to a different timeline; errors of the store and of `items`.
@@ -91,6 +92,7 @@ impl FeedRows<'_> {
         items: &ItemsAfter<'_>,
     ) -> Result<FeedPage> {
         let (mut changes, mut position) = (Vec::new(), position);
+        // Add items from one library after another until the page is full or the listing ends.
         while let FeedPosition::Full {
             then,
             library: listed,
@@ -116,6 +118,7 @@ impl FeedRows<'_> {
                     was: None,
                     now: Some(item),
                 }));
+                // The next page continues after the last item.
                 if is_full {
                     let after = last.unwrap_or(after);
                     position = FeedPosition::Full {
@@ -126,6 +129,7 @@ impl FeedRows<'_> {
                     break;
                 }
             }
+            // After the last library, the reader continues in the log.
             let next = self
                 .0
                 .read(|c| FeedQuery { c, identity, library }.next_listed(listed))?;
@@ -146,7 +150,7 @@ impl FeedRows<'_> {
         })
     }
 
-    /// Returns whether there is anything to read at a position. `timeline`: the timeline of the position.
+    /// Returns whether there is anything to read at a position. `timeline`: the position's timeline.
     pub fn has(
         &self,
         identity: IdentityId,
@@ -181,7 +185,7 @@ impl FeedQuery<'_> {
             && place.sequence <= sequence_of(self.c)?.next())
     }
 
-    /// Returns a library's row if a full listing for this query includes the library; otherwise `None`.
+    /// Returns a library's row if this query includes the library and its view still has the library; otherwise `None`.
     fn listed(&self, library: LibraryId) -> rusqlite::Result<Option<LibraryRow>> {
         let is_listed = self.library.is_none_or(|own| own == library)
             && self.c.has(
@@ -191,7 +195,8 @@ impl FeedQuery<'_> {
         is_listed.then(|| one_library(self.c, library)).transpose()
     }
 
-    /// Returns the changes in a page of the log, the start of the next page, and whether more follow up to `end`.
+    /// Returns a page of the log: the changes, the start of the next page, and whether more changes up to `end` may
+    /// follow.
     fn log_page(
         &self,
         place: FeedLogPosition,
@@ -207,9 +212,11 @@ impl FeedQuery<'_> {
             now,
         } in entries
         {
+            // The entries can exceed `limit`, because libraries to list again come in addition to changes.
             if changes.len() >= limit {
                 return Ok((changes, place, true));
             }
+            // Consecutive changes are mostly in one library, so reuse its row.
             let library = match changes.last().filter(|change| change.library.id == library) {
                 Some(change) => change.library.clone(),
                 None => one_library(self.c, library)?,
@@ -222,8 +229,8 @@ impl FeedQuery<'_> {
         })
     }
 
-    /// Returns the entries of a page: at most `limit` changes to items, and the libraries that a reader must list
-    /// again. If there are `limit` changes, more may follow; the result then includes the position of the last change.
+    /// Returns a page's entries: at most `limit` changes to items, and the libraries that the reader must list again.
+    /// Also returns the last change's position if there are `limit` changes, because more may follow; otherwise `None`.
     fn page_entries(
         &self,
         place: FeedLogPosition,
@@ -233,13 +240,14 @@ impl FeedQuery<'_> {
         let mut entries = self.entries(place, end, limit)?;
         let last = entries.get(limit - 1).map(|entry| entry.place);
         entries.extend(self.relisted(place, end)?);
+        // Libraries to list again after the last change belong to the next page.
         entries.retain(|entry| last.is_none_or(|last| entry.place <= last));
         entries.sort_by_key(|entry| entry.place);
         Ok((entries, last))
     }
 }
 
-/// Returns the error for a reader whose position is no longer known.
+/// Returns the error for a reader that cannot continue from its position and must list all items again.
 fn list_again() -> Error {
     Error::new(
         Status::ListAgain,

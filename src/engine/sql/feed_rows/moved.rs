@@ -15,6 +15,7 @@ pub fn merge_moves(changes: Vec<ItemChange>) -> Vec<ItemChange> {
     let mut touched: HashMap<(LibraryId, String), usize> = HashMap::new();
     for change in changes {
         let library = change.library.id;
+        // A change that only adds or only removes an item can be half of a move.
         let single_key = match (&change.was, &change.now) {
             (Some(item), None) | (None, Some(item)) if !item.guid.is_empty() => {
                 Some((library, item.kind, item.guid.clone()))
@@ -37,6 +38,7 @@ pub fn merge_moves(changes: Vec<ItemChange>) -> Vec<ItemChange> {
             };
             (is_last(was) && is_last(now)).then(|| (at, was.clone(), now.clone()))
         });
+        // A merged change takes the place of its first half.
         let at = pair.as_ref().map_or(merged.len(), |(at, ..)| *at);
         for item in change.was.iter().chain(&change.now) {
             touched.insert((library, item.rating_key.clone()), at);

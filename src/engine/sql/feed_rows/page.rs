@@ -8,8 +8,8 @@ use crate::model::{Item, LibraryId, Sequence};
 pub enum FeedPosition {
     /// In the log of changes.
     Log(FeedLogPosition),
-    /// In a full listing, after the item with the cursor `after`. After the listing, the reader continues in the log at
-    /// `then`.
+    /// In a full listing: in `library`, after the item with the cursor `after` (0: at the start). After the listing,
+    /// the reader continues in the log at `then`.
     Full {
         then: Sequence,
         library: LibraryId,
@@ -17,14 +17,14 @@ pub enum FeedPosition {
     },
 }
 
-/// The position of the next log entry to report. Number 0 in a transaction stands for 'list again', which the feed
-/// reports once for each library, in the order of library ids.
+/// The position of the next log entry to report. At number 0 of a transaction, the feed first names the libraries that
+/// the reader must list again, in the order of their ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FeedLogPosition {
     pub sequence: Sequence,
-    /// Number of the change within its transaction, starting at 1; 0 for 'list again'.
+    /// Number of the change within its transaction, starting at 1; 0 for libraries that the reader must list again.
     pub n: i64,
-    /// Id of the next library to report if `n` is 0.
+    /// If `n` is 0: the feed has already named the libraries below this id.
     pub next_library: i64,
 }
 
@@ -44,23 +44,24 @@ impl FeedLogPosition {
 #[derive(Clone, Debug, PartialEq)]
 pub struct ItemChange {
     pub library: LibraryRow,
-    /// The item before the change; `None` if it was not listed, or if the whole library must be listed again.
+    /// The item before the change; `None` if it was not listed, or if the reader must list the library again.
     pub was: Option<Item>,
-    /// The item after the change; `None` if it is no longer listed, or if the whole library must be listed again.
+    /// The item after the change; `None` if it is no longer listed, or if the reader must list the library again.
     pub now: Option<Item>,
 }
 
 impl ItemChange {
-    /// Returns whether this change tells readers to list the whole library again. Such a change contains no items.
+    /// Returns whether this change tells the reader to list the whole library again. Such a change contains no items.
     #[must_use]
     pub fn is_relist_marker(&self) -> bool {
         self.was.is_none() && self.now.is_none()
     }
 }
 
+/// A page of changes from the log, or of items from a full listing.
 #[derive(Clone, Debug)]
 pub struct FeedPage {
-    /// The timeline of `next`.
+    /// Id of the timeline to which `next` belongs.
     pub timeline: i64,
     /// The changes, oldest first.
     pub changes: Vec<ItemChange>,
@@ -68,6 +69,7 @@ pub struct FeedPage {
     pub next: FeedPosition,
     /// Whether more changes or items are ready to read.
     pub more: bool,
-    /// The change sequence at which the following pages of the log end; `None` if no page follows.
+    /// The change sequence at which the following pages of the log end, although there may be newer commits; `None` if
+    /// no page follows.
     pub end: Option<Sequence>,
 }
