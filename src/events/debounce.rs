@@ -4,7 +4,7 @@
 //! The debouncer keeps a library's events until the server sends no further events for the library. A scan lasts
 //! minutes, and a listing fetched during a scan may lack items. So the debouncer returns change hints at intervals
 //! during a scan, at its end, and when the scanned items have stopped changing. All times are milliseconds on the same
-//! clock.
+//! clock, and `now` is always the current time.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -22,9 +22,10 @@ pub struct DebounceIntervals {
     pub max_delay_ms: i64,
     /// Minimum interval between two hints for a library, because each hint may cause a full listing.
     pub min_interval_ms: i64,
-    /// Time without changes after which the items of a scan are considered complete.
+    /// Time without changes after which plexindex considers a scan's items complete.
     pub settle_ms: i64,
-    /// Time without scan events after which a scan is considered finished, because its last event was probably lost.
+    /// Time without scan events after which plexindex considers a scan finished, because its last event was probably
+    /// lost.
     pub scan_timeout_ms: i64,
 }
 
@@ -33,7 +34,7 @@ impl Default for DebounceIntervals {
     fn default() -> Self {
         Self {
             quiet_ms: 1_000,
-            // Equals the lifetime of a provisional listing, so the hint causes no extra listing.
+            // Equals the lifetime of a listing that was fetched during a scan, so the hint causes no extra listing.
             max_delay_ms: PROVISIONAL_MS,
             min_interval_ms: 10_000,
             settle_ms: SETTLING_MS,
@@ -44,18 +45,20 @@ impl Default for DebounceIntervals {
 
 /// Maximum number of deleted items to invalidate individually. Above this number, one hint covers the whole library.
 const MAX_DELETED: usize = 256;
-/// Maximum number of libraries, which limits the memory if a server sends invalid ids. Events for further libraries are
-/// treated as events for all libraries.
+/// Maximum number of libraries, which limits the memory if a server sends invalid ids. The debouncer treats events for
+/// further libraries as events for all libraries.
 const MAX_SECTIONS: usize = 1_000;
 /// Maximum number of items whose stamps are stored.
 const MAX_SEEN: usize = 4_096;
 /// Maximum time to wait after a scan until its items stop changing, as a multiple of `settle_ms`.
 const SETTLE_LIMIT: i64 = 10;
 
-/// The unwritten events of one library, and the state of its scan.
+/// One library's unwritten events, and the state of its scan.
 #[derive(Debug, Default)]
 struct LibraryEvents {
+    /// The strongest hint of the unwritten events.
     hint: Hint,
+    /// Rating keys of deleted items.
     deleted: BTreeSet<String>,
     /// Time of the first unwritten event.
     first_event_ms: i64,
@@ -81,12 +84,12 @@ pub struct Debouncer {
     sections: BTreeMap<String, LibraryEvents>,
     /// Latest stamp of each item, to detect repeated events.
     last_stamps: HashMap<String, i64>,
-    /// Items that this index edits, each with the time until which its change events are ignored.
+    /// Items that this index edits, each with the time until which the debouncer ignores its change events.
     ignored_until: HashMap<String, i64>,
 }
 
 impl LibraryEvents {
-    /// Adds an event with its hint. `now` is the time of arrival.
+    /// Adds an event that arrived at `now`. Keeps only the strongest of several hints.
     fn add_hint(&mut self, hint: Hint, now: i64) {
         if !self.is_pending() {
             self.first_event_ms = now;
@@ -113,7 +116,8 @@ impl LibraryEvents {
             || self.recheck_ms.is_some()
     }
 
-    /// Records that an item has changed during or after a scan: postpones the hint that follows the scan.
+    /// Records that an item has changed. During a scan, the scan's end then schedules a further hint; after a scan,
+    /// this function postpones that hint.
     fn extend_settling(&mut self, intervals: &DebounceIntervals, now: i64) {
         if self.is_scanning(intervals, now) {
             self.scan_changed = true;
@@ -122,7 +126,7 @@ impl LibraryEvents {
         }
     }
 
-    /// Returns when to write the unwritten events; `None` if there are no unwritten events.
+    /// Returns the time when the unwritten events should be written; `None` if there are none.
     fn due_at(&self, intervals: &DebounceIntervals, now: i64) -> Option<i64> {
         if !self.is_pending() {
             return None;
@@ -133,6 +137,7 @@ impl LibraryEvents {
         } else {
             latest.min(self.last_event_ms + intervals.quiet_ms)
         };
+        // A hint may cause a full listing, so hints keep a minimum interval. Deletions alone need none.
         let earliest = self
             .last_hint_ms
             .filter(|_| self.hint != Hint::None)
@@ -140,7 +145,8 @@ impl LibraryEvents {
         Some(earliest.map_or(due, |earliest| due.max(earliest)))
     }
 
-    /// Returns whether this state is still needed. The debouncer drops the state of other libraries.
+    /// Returns whether this state is still needed: it contains unwritten events, or affects later events. The debouncer
+    /// drops unneeded states.
     fn is_needed(&self, intervals: &DebounceIntervals, now: i64) -> bool {
         self.is_pending()
             || self.is_scanning(intervals, now)
@@ -160,7 +166,7 @@ impl Debouncer {
         }
     }
 
-    /// Adds an event. `now` is the time of arrival.
+    /// Adds an event that arrived at `now` to the events of its library.
     pub fn add(&mut self, event: Event, now: i64) {
         let intervals = self.intervals;
         match event {
@@ -177,6 +183,7 @@ impl Debouncer {
                 }
                 self.last_stamps.clear();
                 let quiet_ms = intervals.quiet_ms;
+                // The hint is backdated, so that the probe is due at once.
                 self.library_events(None).add_hint(Hint::Probe, now - quiet_ms);
             }
             Event::Changed {
@@ -197,6 +204,7 @@ impl Debouncer {
                 let has_section = section.is_some();
                 let library = self.library_events(section);
                 library.add_hint(Hint::None, now);
+                // Above the limit, one hint for the library replaces the individual items.
                 if library.deleted.len() < MAX_DELETED {
                     library.deleted.insert(rating_key);
                 } else if !library.deleted.contains(&rating_key) {
@@ -205,6 +213,7 @@ impl Debouncer {
                 }
             }
             Event::Working { section: Some(section) } => {
+                // The server is still processing items, so the unwritten events wait longer.
                 if let Some(library) = self.sections.get_mut(&section) {
                     if library.is_pending() {
                         library.last_event_ms = now;
@@ -214,6 +223,7 @@ impl Debouncer {
             }
             Event::Scanning { section: Some(section) } => {
                 let library = self.library_events(Some(section));
+                // A scan starts. Events that are still unwritten count as changes of this scan.
                 if !library.is_scanning(&intervals, now) {
                     library.scan_changed = library.is_pending();
                 }
@@ -223,6 +233,7 @@ impl Debouncer {
                 let library = self.library_events(section);
                 library.add_hint(Hint::Probe, now);
                 library.scan_ended_ms = Some(now);
+                // Items may still change after the scan, so a second hint follows when they have stopped changing.
                 if std::mem::take(&mut library.scan_changed) || library.hint == Hint::Changed {
                     library.recheck_ms = Some(now + intervals.settle_ms);
                 }
@@ -251,8 +262,8 @@ impl Debouncer {
         self.sections.entry(name).or_default()
     }
 
-    /// Returns whether to ignore a change event: this index is editing the item, or the item's last event had the same
-    /// stamp. Records the stamp. Events without a stamp are never ignored.
+    /// Returns whether to ignore a change event, because this index is editing the item, or the item's last event had
+    /// the same stamp. Records the stamp. Never ignores an event without a stamp.
     fn should_ignore(&mut self, section: Option<&str>, rating_key: &str, stamp: Option<i64>, now: i64) -> bool {
         let Some(stamp) = stamp else { return false };
         if self.last_stamps.len() >= MAX_SEEN {
@@ -265,7 +276,8 @@ impl Debouncer {
         self.last_stamps.insert(name, stamp) == Some(stamp)
     }
 
-    /// Ignores the server's events about these items for a while: this index edits the items, and fetches them itself.
+    /// Ignores the server's events about these items for `settle_ms`, because this index edits the items and fetches
+    /// them itself.
     pub fn ignore_events_of(&mut self, section: &str, rating_keys: &[&str], now: i64) {
         self.ignored_until.retain(|_, until| *until > now);
         for rating_key in rating_keys {
@@ -296,6 +308,7 @@ impl Debouncer {
                 hint = std::mem::take(&mut library.hint);
                 deleted = std::mem::take(&mut library.deleted);
             }
+            // The scanned items have stopped changing, so the library is listed again.
             if library.recheck_ms.is_some_and(|due| all || due <= now) {
                 library.recheck_ms = None;
                 library.scan_ended_ms = None;
@@ -325,7 +338,7 @@ impl Debouncer {
         }
     }
 
-    /// Returns when to write the next change hint; `None` if no hint is scheduled.
+    /// Returns the time when the next change hint should be written; `None` if no hint is scheduled.
     pub fn next_due(&self, now: i64) -> Option<i64> {
         self.sections
             .values()

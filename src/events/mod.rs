@@ -1,4 +1,5 @@
-//! Receives events, and stores change hints: which libraries may have changed, and which items were deleted.
+//! Receives events, and stores change hints. A change hint says that a library may have changed, or which items were
+//! deleted; the next query then asks the server.
 
 mod debounce;
 mod payload;

@@ -1,11 +1,13 @@
 //! Extracts the JSON from a notification or webhook that the host received.
 
-/// Returns the JSON in a body: the whole body, or the field `payload` of a multipart form; `None` for other bodies.
+/// Returns the JSON in a body: the whole body, or the field `payload` of a multipart form, which is how Plex sends
+/// webhooks. Returns `None` for other bodies.
 pub fn extract_json(body: &[u8]) -> Option<&[u8]> {
     let body = body.trim_ascii_start();
     if !body.starts_with(b"--") {
         return body.starts_with(b"{").then_some(body);
     }
+    // A multipart form starts with its boundary line, `--` and a name.
     let end = body.iter().position(|byte| *byte == b'\n')?;
     let boundary = body.get(..end)?.trim_ascii_end();
     if boundary.len() <= 2 {
@@ -14,7 +16,7 @@ pub fn extract_json(body: &[u8]) -> Option<&[u8]> {
     let mut remaining = body.get(boundary.len()..)?;
     while let Some(next) = find(remaining, boundary) {
         let (part, after_boundary) = (remaining.get(..next)?, remaining.get(next + boundary.len()..)?);
-        // A blank line ends the headers of a part.
+        // A blank line ends a part's headers.
         let header_end = find(part, b"\r\n\r\n")
             .map(|offset| (offset, 4))
             .or_else(|| find(part, b"\n\n").map(|offset| (offset, 2)));

@@ -1,7 +1,8 @@
 //! The watch: receives the server's events and writes change hints to the store until the host stops it.
 //!
 //! A writer thread writes the hints, and starts a listening thread that receives the events. Stopping a watch waits for
-//! both threads. `platform::thread` explains why the writer thread is a plain POSIX thread.
+//! both threads. The writer thread is a plain POSIX thread, because starting a `std` thread leaves thread-local values
+//! in the host's thread, and the host could then not unload this library.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::ScopedJoinHandle;
@@ -19,7 +20,7 @@ use crate::source::{Bounds, Event, Notification, Source};
 use crate::stats::Counters;
 use crate::sync::IndexReader;
 
-/// The outcome of [`Index::notify`](crate::Index::notify).
+/// What [`Index::notify`](crate::Index::notify) did with a notification or webhook.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Notified {
@@ -71,7 +72,6 @@ struct WatchState {
 }
 
 impl WatchShared {
-    /// Locks the state.
     fn lock(&self) -> MutexGuard<'_, WatchState> {
         lock(&self.state)
     }
@@ -85,7 +85,7 @@ impl WatchShared {
         state
     }
 
-    /// Returns the milliseconds since the watch started, by the monotonic clock.
+    /// Returns the debouncer's time: the milliseconds since the watch started, by the monotonic clock.
     fn now_ms(&self) -> i64 {
         i64::try_from(self.started_at.elapsed().as_millis()).unwrap_or(i64::MAX)
     }
@@ -95,8 +95,8 @@ impl WatchShared {
         self.lock().is_stopping
     }
 
-    /// Waits for `time`, or until [`WatchState::should_reconnect`] is set. Returns `false` if the host has stopped the
-    /// watch.
+    /// Waits for `time`, or until [`WatchState::should_reconnect`] is set. Returns whether to reconnect: `false` if the
+    /// host has stopped the watch.
     fn wait_before_reconnect(&self, time: Duration) -> bool {
         let until = Instant::now() + time;
         let mut state = self.lock();
@@ -151,7 +151,7 @@ impl Events {
         Box::new(lock_for_fork(self, |events| &events.watch))
     }
 
-    /// Starts the watch unless it is running.
+    /// Starts the watch unless it is running. [`Events::watch_stop`] stops it.
     pub fn watch_start(self: &Arc<Self>, intervals: DebounceIntervals) -> Result<()> {
         let mut watch = lock(&self.watch);
         if watch.is_none() {
@@ -171,7 +171,8 @@ impl Events {
         Ok(())
     }
 
-    /// Starts the threads of a watch.
+    /// Starts a watch's writer thread, which starts the listening thread. Fails if the index is offline, the source
+    /// sends no events, or no thread can be started.
     fn start_threads(self: &Arc<Self>, intervals: DebounceIntervals) -> Result<RunningWatch> {
         let Some(source) = &self.source else {
             return Err(Error::new(
@@ -210,9 +211,10 @@ impl Events {
         })
     }
 
-    /// Undoes one call of [`Events::watch_join`]. The last call stops the watch.
+    /// Undoes one call of [`Events::watch_join`]. The last call stops the watch, and waits until its threads have
+    /// ended.
     pub fn watch_leave(&self) {
-        // Stops the watch only after releasing the lock, for the reason given in [`Events::watch_stop`].
+        // Stops the watch after releasing the lock: a fork may be waiting for the lock, and the watch for the fork.
         let last = {
             let mut watch = lock(&self.watch);
             if let Some(watch) = &mut *watch {
@@ -239,7 +241,7 @@ impl Events {
         }
     }
 
-    /// Makes a running watch reconnect at once, with the new token.
+    /// Makes a running watch reconnect at once, because the host has replaced the token.
     pub fn reconnect_watch(&self) {
         let watch = lock(&self.watch);
         if let (Some(watch), Some(source)) = (&*watch, &self.source) {
@@ -269,7 +271,7 @@ impl Events {
         }
     }
 
-    /// Writes change hints for a notification or webhook that the host received.
+    /// Writes change hints for a notification or webhook that the host received. Returns whether plexindex used it.
     pub fn notify(&self, body: &[u8]) -> Result<Notified> {
         if body.len() > MAX_BODY {
             return invalid_argument_error(
@@ -305,7 +307,8 @@ impl Events {
             return Ok(false);
         };
         let ours = LibraryRows(&self.store).machine_identifier(identity)?;
-        // Until the server reports its identifier, the store contains a substitute with a ':', such as a URL.
+        // Until the server reports its identifier, the store contains a substitute with a ':', such as a URL, which
+        // proves nothing.
         Ok(!ours.contains(':') && !ours.eq_ignore_ascii_case(server))
     }
 
@@ -327,8 +330,8 @@ impl Events {
 
 /// Runs a watch until the host stops it.
 fn run_watch(events: &Events, source: &dyn Source, shared: &WatchShared) {
-    // Limits the time of a write, because stopping the watch waits for it. After a time-out, a later write includes the
-    // hints.
+    // Limits the time of a write, because stopping the watch waits for the write. After a time-out, a later write
+    // includes the hints.
     let deadline = Deadline::NONE.at_most(WRITE_TIMEOUT);
     std::thread::scope(|scope| {
         let listening = std::thread::Builder::new().spawn_scoped(scope, || {
@@ -366,6 +369,7 @@ fn run_watch(events: &Events, source: &dyn Source, shared: &WatchShared) {
 struct ListenerGuard<'c>(&'c WatchShared);
 
 impl Drop for ListenerGuard<'_> {
+    /// Records that the listening thread has ended, and wakes the thread that waits for it.
     fn drop(&mut self) {
         self.0.lock().has_listener_ended = true;
         self.0.changed.notify_all();
@@ -406,6 +410,7 @@ fn receive_events(events: &Events, source: &dyn Source, shared: &WatchShared) {
                 "the server closed the event stream; reconnecting in {} s",
                 pause.as_secs()
             ),
+            // Warns only once until the next successful connection.
             Err(error) if warned => log::debug!("{error}; reconnecting in {} s", pause.as_secs()),
             Err(error) => {
                 warned = true;
@@ -440,6 +445,7 @@ fn write_due_hints(events: &Events, shared: &WatchShared, deadline: Deadline) {
             }
             continue;
         }
+        // Waits until the next hint is due. An event wakes this thread earlier.
         let time = match state.debouncer.next_due(now) {
             Some(at) => Duration::from_millis(u64::try_from(at - now).unwrap_or(0).max(1)),
             None => LONGEST_PAUSE,

@@ -30,7 +30,8 @@ impl DatabaseAndServer {
         }
     }
 
-    /// Returns whether the database and the server have a library in common, or both have no libraries.
+    /// Returns whether the database and the server share a library, or both have no libraries. This weaker check is for
+    /// a database without items.
     fn have_common_library(&self, bounds: Bounds<'_>) -> Result<bool> {
         let (in_database, on_server) = (self.database.libraries(bounds)?, self.server.libraries(bounds)?);
         let is_on_server = |library: &Library| on_server.iter().any(|other| other.uuid == library.uuid);
@@ -39,9 +40,9 @@ impl DatabaseAndServer {
 
     /// Returns whether the database belongs to the server.
     ///
-    /// Compares the machine identifiers if both are known. Then compares the last item and the item count of one
-    /// library, with one request. Equal machine identifiers are not enough: when a server's data is moved, an old
-    /// database with the same identifier may remain.
+    /// Compares the machine identifiers if the database's identifier is known. Then compares one library's last item
+    /// and item count, with one request. Equal machine identifiers are not enough: when a server's data is moved, an
+    /// old database with the same identifier may remain.
     fn database_belongs_to_server(&self, bounds: Bounds<'_>) -> Result<bool> {
         if let Some(identifier) = self.database.machine_identifier()
             && self.server.server(bounds)?.machine_identifier != identifier
@@ -54,6 +55,7 @@ impl DatabaseAndServer {
         let request = PageRequest {
             library: &library,
             partition: 0,
+            // The position of the last item. The lower count excludes the trash.
             position: counts.start().saturating_sub(1),
             size: 1,
         };
@@ -90,7 +92,7 @@ impl Source for DatabaseAndServer {
         }
     }
 
-    /// Returns a precondition: the database must belong to the server; `None` if there is no file to read.
+    /// Returns the condition that the database belongs to the server; `None` if there is no file to read.
     fn precondition(&self) -> Option<String> {
         let identity = self.database.identity().ok()?;
         Some(format!("{identity} is of {}", self.server_url))
@@ -112,7 +114,7 @@ impl Source for DatabaseAndServer {
         ))
     }
 
-    /// Returns the identity of the database's server without a request.
+    /// Returns the machine identifier of the database's server, without a request.
     fn server(&self, bounds: Bounds<'_>) -> Result<Server> {
         self.database.server(bounds)
     }
@@ -122,7 +124,7 @@ impl Source for DatabaseAndServer {
         self.server.server(bounds)
     }
 
-    /// Passes the path to the database, which answers all path searches.
+    /// Announces a path search to the database, which answers all path searches.
     fn prefetch_path(&self, spellings: &[Vec<u8>]) {
         self.database.prefetch_path(spellings);
     }
@@ -199,7 +201,8 @@ impl Source for DatabaseAndServer {
         self.server.tokens()
     }
 
-    /// Takes the locks of the database and the server.
+    /// Takes and returns the database's and the server's locks, because a lock that another thread held would stay
+    /// locked in the child.
     fn before_fork(self: Arc<Self>) -> Vec<Box<dyn ForkLock>> {
         let mut locks = Arc::clone(&self.database).before_fork();
         locks.extend(Arc::clone(&self.server).before_fork());

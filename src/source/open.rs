@@ -1,4 +1,4 @@
-//! Creates the source that the options specify. Only this file has to change when a new kind of source is added.
+//! Creates the source that the options specify. To add a kind of source, change only this file.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use super::database::{self, PlexDatabase};
 use super::database_and_server::DatabaseAndServer;
 use super::plex;
 
-/// Returns the kind of source that the options specify, even if the index is offline.
+/// Returns the kind of source that the options specify. An offline index needs the kind too, for example to parse keys.
 #[must_use]
 pub fn kind(options: &Options) -> &'static Kind {
     if options.database.is_some() && options.server_url.is_none() {
@@ -43,12 +43,12 @@ pub fn view(options: &Options) -> Option<View> {
     })
 }
 
-/// The source's validated options.
+/// Validated options, from [`check`] to [`open`].
 pub struct ValidOptions {
     server: Option<plex::CheckedServer>,
 }
 
-/// Validates the source's options. Creates no files, so an invalid option leaves nothing behind.
+/// Validates the source's options for [`open`]. Creates no files, so an invalid option leaves nothing behind.
 ///
 /// # Errors
 /// [`crate::error::Status::InvalidArgument`].
@@ -61,7 +61,7 @@ pub fn check(options: &Options) -> Result<ValidOptions> {
 /// Creates the source that the options specify. Sends no request. Returns `None` if the options specify no source, or
 /// if the index is offline.
 ///
-/// `installation_id` returns the identifier of this installation; `open` calls it only if the options specify a server.
+/// `installation_id` returns this installation's identifier; `open` calls it only if the options specify a server.
 /// `meter` records every request. `clock` measures the pause after a failed read of a database.
 ///
 /// # Errors

@@ -42,34 +42,34 @@ pub enum FieldChange {
 }
 
 impl FieldChange {
-    /// Creates a [`FieldChange::Set`].
+    /// Creates a change that sets a field to a value.
     #[must_use]
     pub fn set(field: impl Into<String>, value: impl Into<String>) -> Self {
         let (field, value) = (field.into(), value.into());
         Self::Set { field, value }
     }
 
-    /// Creates a [`FieldChange::Add`].
+    /// Creates a change that adds a tag to a field, and keeps its other tags.
     #[must_use]
     pub fn add(field: impl Into<String>, tag: impl Into<String>) -> Self {
         let (field, tag) = (field.into(), tag.into());
         Self::Add { field, tag }
     }
 
-    /// Creates a [`FieldChange::Remove`].
+    /// Creates a change that removes a tag from a field.
     #[must_use]
     pub fn remove(field: impl Into<String>, tag: impl Into<String>) -> Self {
         let (field, tag) = (field.into(), tag.into());
         Self::Remove { field, tag }
     }
 
-    /// Creates a [`FieldChange::Keep`].
+    /// Creates a change of the field's lock only.
     #[must_use]
     pub fn keep(field: impl Into<String>) -> Self {
         Self::Keep { field: field.into() }
     }
 
-    /// Returns the name of the field.
+    /// Returns the changed field's name.
     #[must_use]
     pub fn field(&self) -> &str {
         match self {

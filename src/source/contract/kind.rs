@@ -5,7 +5,7 @@ use crate::model::LONGEST_KEY;
 
 use super::event::Notification;
 
-/// A kind of source. Defines how to address items and how to parse notifications.
+/// The constants of a kind of source: its names, the form of its keys, and the parser for its notifications.
 #[derive(Debug)]
 pub struct Kind {
     /// Display name.
@@ -14,7 +14,7 @@ pub struct Kind {
     pub noun: &'static str,
     /// Advice for users whose source has no libraries.
     pub empty_hint: &'static str,
-    /// Prefix of public keys; the item's rating key follows.
+    /// Prefix of the keys that hosts see; the item's rating key follows.
     pub key_prefix: &'static str,
     /// Returns whether a string can be a rating key. The caller has checked that the string has 1 to 255 bytes and no
     /// control characters. A comma is invalid, because it separates rating keys in a URL.
@@ -30,7 +30,7 @@ pub struct Kind {
 pub struct View {
     /// The server's location, such as its URL; constant for a server.
     pub location: String,
-    /// The user.
+    /// The user whose content the view shows.
     pub viewer: Viewer,
 }
 
@@ -61,13 +61,13 @@ impl Kind {
         )
     }
 
-    /// Returns the public key for a rating key.
+    /// Returns the key that hosts see for an item: the prefix and the rating key.
     #[must_use]
     pub fn key(&self, rating_key: &str) -> String {
         format!("{}{rating_key}", self.key_prefix)
     }
 
-    /// Extracts the rating key from a public key. Returns a bare rating key unchanged.
+    /// Extracts the rating key from a key that a host passes, with or without the prefix.
     ///
     /// # Errors
     /// [`Status::InvalidArgument`] if the key is invalid or longer than [`LONGEST_KEY`] bytes.
@@ -77,6 +77,7 @@ impl Kind {
         if is_allowed && (self.is_rating_key)(rating_key) {
             return Ok(rating_key);
         }
+        // The message quotes at most 32 characters of the key.
         let mut shown: String = key.chars().take(32).collect();
         if shown.len() < key.len() {
             shown.push('\u{2026}');

@@ -23,7 +23,7 @@ pub use tokens::{Session, TokenOwner, TokenState as TokensState, Tokens};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(clippy::struct_excessive_bools)] // independent facts
 pub struct Abilities {
-    /// How an interrupted listing can be resumed.
+    /// How plexindex can resume an interrupted listing.
     pub resume: Resume,
     /// How completely [`Source::changes`] reports changes.
     pub changes: Delta,
@@ -42,10 +42,10 @@ pub struct Abilities {
     pub local: bool,
 }
 
-/// How an interrupted listing can be resumed, possibly in another process.
+/// How plexindex can resume an interrupted listing, possibly in another process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resume {
-    /// A listing cannot be resumed: each listing starts from the beginning.
+    /// Not at all: each listing starts from the beginning.
     Never,
     /// Positions are row numbers, which may shift. A resumed listing reads some rows again and compares them.
     ByRow,
@@ -69,7 +69,7 @@ pub enum Delta {
 pub struct PageRequest<'a> {
     /// The library to list.
     pub library: &'a Library,
-    /// Index of the partition, less than [`Source::partitions`].
+    /// Index of the partition (a part of the listing, such as one item type), less than [`Source::partitions`].
     pub partition: usize,
     /// Start position: 0, or [`PageEnd::next`] of an earlier page.
     pub position: u64,
@@ -93,16 +93,16 @@ pub struct PageEnd {
 
 /// The indexed items of a library. A source compares its own items with the indexed items to find changes.
 pub trait IndexedItems {
-    /// Returns the library's change token as of the last listing or delta.
+    /// Returns the library's change token at the last listing or delta, the starting point of the next delta.
     fn base_token(&self) -> &str;
 
-    /// Adds all of these items to the index, or none if the call fails.
+    /// Adds all of these items to the index, replacing items with the same rating keys; adds none if the call fails.
     ///
     /// # Errors
     /// Those of the store.
     fn add(&self, items: &[Item]) -> Result<()>;
 
-    /// Returns whether the index contains an identical item.
+    /// Returns whether the index contains exactly this item, with equal fields.
     ///
     /// # Errors
     /// Those of the store.
@@ -129,14 +129,14 @@ pub trait IndexedItems {
         Ok(None)
     }
 
-    /// Calls `each` for all indexed rating keys, in any order.
+    /// Calls `each` with every indexed rating key, in any order.
     ///
     /// # Errors
     /// Those of the store.
     fn keys(&self, each: &mut dyn FnMut(&str)) -> Result<()>;
 
-    /// Returns whether the index would accept that the library has shrunk to `items` items, without confirmation by a
-    /// second listing. If the result is `false`, the source need not determine which items were removed.
+    /// Returns whether the index would accept that the library has shrunk to `items` items. If the result is `false`, a
+    /// second listing must confirm the loss, so the source need not determine which items were removed.
     ///
     /// # Errors
     /// Those of the store.
@@ -185,52 +185,54 @@ impl LocatedItem {
 
 /// A source of items. Many threads may use an implementation at once.
 pub trait Source: Send + Sync {
-    /// Returns the kind of the source.
+    /// Returns the constants of this kind of source, such as its name and key prefix. Needs no request.
     fn kind(&self) -> &'static Kind;
 
     /// Returns the source's capabilities.
     fn abilities(&self) -> Abilities;
 
     /// Returns the condition under which plexindex may use this source, such as that a database belongs to a server;
-    /// `None` if there is no condition. The text contains everything on which the condition depends.
+    /// `None` if there is no condition. The text contains everything on which the condition depends, so a new text
+    /// requires a new check.
     ///
-    /// Each sync job calls this function. The store remembers for a day that a condition was met.
+    /// Each sync job checks the condition, but the store remembers for a day that a condition was met.
     fn precondition(&self) -> Option<String> {
         None
     }
 
-    /// Checks the precondition. Returns an error with a remedy if the precondition is not met.
+    /// Fails if the precondition is not met; the error message contains a remedy.
     ///
     /// # Errors
-    /// As [`Source::server`].
+    /// Server errors (300 to 399), or `Aborted`.
     fn check_precondition(&self, _bounds: Bounds<'_>) -> Result<()> {
         Ok(())
     }
 
-    /// Returns the server's identity. The request contains no token.
+    /// Returns the server's machine identifier and version. The request contains no token, because the server is not
+    /// identified yet.
     ///
     /// # Errors
-    /// Every status in the 300 block, and [`ErrorKind::Aborted`](crate::ErrorKind::Aborted).
+    /// Server errors (300 to 399), and [`ErrorKind::Aborted`](crate::ErrorKind::Aborted).
     fn server(&self, bounds: Bounds<'_>) -> Result<Server>;
 
-    /// Returns the server's identity, as [`Source::server`] does, but always sends a request, to test whether the
-    /// server is reachable.
+    /// Tests whether the server is reachable: always sends a request, unlike [`Source::server`]. Returns the server's
+    /// machine identifier and version.
     ///
     /// # Errors
-    /// As [`Source::server`].
+    /// Server errors (300 to 399), or `Aborted`.
     fn ping(&self, bounds: Bounds<'_>) -> Result<Server> {
         self.server(bounds)
     }
 
-    /// Announces a search for this path before the caller has fetched the list of libraries. [`Source::libraries`] may
-    /// then run the search too, so that [`Source::find_path`] only returns the stored result. `_spellings` is as in
-    /// [`WantedPath::spellings`].
+    /// Announces a search for this path before the caller has fetched the library list. [`Source::libraries`] may then
+    /// run the search too, so that [`Source::find_path`] only returns the stored result. `_spellings`: the path as the
+    /// host specified it, and its mapped forms.
     fn prefetch_path(&self, _spellings: &[Vec<u8>]) {}
 
     /// Sends the probe. Returns the libraries that the user is allowed to see, each with its current change token.
     ///
     /// # Errors
-    /// As [`Source::server`].
+    /// Server errors (300 to 399), or `Aborted`.
     fn libraries(&self, bounds: Bounds<'_>) -> Result<Vec<Library>>;
 
     /// Returns whether the source may have changed since this change token, without reading its content. This function
@@ -245,22 +247,22 @@ pub trait Source: Send + Sync {
         1
     }
 
-    /// Adds the rows of one page to `items`.
+    /// Adds one page's rows to `items`, and returns the page's metadata.
     ///
-    /// Items without a rating key are counted but left out; items without files are included. If the call fails midway,
+    /// Counts items without a rating key but leaves them out; includes items without files. If the call fails midway,
     /// the items added so far are valid. Following [`PageEnd::next`] from position 0 in all partitions returns each
     /// item once.
     ///
     /// # Errors
-    /// As [`Source::server`]; [`ErrorKind::NotOnServer`](crate::ErrorKind::NotOnServer) if the server lacks this
-    /// library.
+    /// Server errors (300 to 399), or `Aborted`; [`ErrorKind::NotOnServer`](crate::ErrorKind::NotOnServer) if the
+    /// server lacks this library.
     fn page(&self, request: &PageRequest<'_>, bounds: Bounds<'_>, items: &mut Vec<Item>) -> Result<PageEnd>;
 
     /// Finds a library's changes since [`IndexedItems::base_token`], as completely as [`Abilities::changes`] promises.
     /// Adds new and updated items to `index`, and returns the rating keys of removed items.
     ///
     /// # Errors
-    /// As [`Source::server`]; those of `index`.
+    /// Server errors (300 to 399), or `Aborted`; those of `index`.
     fn changes(&self, _library: &Library, _index: &dyn IndexedItems, _bounds: Bounds<'_>) -> Result<SourceChanges> {
         Ok(SourceChanges::Unknown)
     }
@@ -269,7 +271,7 @@ pub trait Source: Send + Sync {
     /// `accept` returned `true`. The search is incomplete: it may miss an item that the server has.
     ///
     /// # Errors
-    /// As [`Source::server`]; those of `accept`.
+    /// Server errors (300 to 399), or `Aborted`; those of `accept`.
     fn find_path(
         &self,
         _library: &Library,
@@ -284,7 +286,7 @@ pub trait Source: Send + Sync {
     /// the source does not support this search, or if there are more than `max_files` files.
     ///
     /// # Errors
-    /// As [`Source::server`].
+    /// Server errors (300 to 399), or `Aborted`.
     fn items_in_folders(
         &self,
         _library: &Library,
@@ -295,16 +297,17 @@ pub trait Source: Send + Sync {
         Ok(None)
     }
 
-    /// Returns the items with these rating keys, from all libraries and in any order. Keys without an item are ignored.
+    /// Returns the items with these rating keys, from all libraries and in any order. Ignores keys without an item.
     ///
     /// # Errors
-    /// As [`Source::server`].
+    /// Server errors (300 to 399), or `Aborted`.
     fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<LocatedItem>>;
 
     /// Edits many items in one request.
     ///
     /// # Errors
-    /// As [`Source::server`]. If the connection fails after the request was sent, the server may have applied the edit.
+    /// Server errors (300 to 399), or `Aborted`. If the connection fails after the request was sent, the server may
+    /// have applied the edit.
     fn edit(&self, _request: &EditRequest<'_>, _bounds: Bounds<'_>) -> Result<()> {
         Err(Error::new(Status::Unsupported, "this source cannot be edited"))
     }
@@ -313,7 +316,7 @@ pub trait Source: Send + Sync {
     /// [`Source::interrupt_events`] is called, or `sink` returns `false`. Never retries.
     ///
     /// # Errors
-    /// As [`Source::server`]. The end of the stream is not an error.
+    /// Server errors (300 to 399), or `Aborted`. The end of the stream is not an error.
     fn events(&self, _bounds: Bounds<'_>, _sink: &mut dyn FnMut(Event) -> bool) -> Result<()> {
         Err(Error::new(Status::Unsupported, "this source sends no events"))
     }
@@ -327,7 +330,8 @@ pub trait Source: Send + Sync {
         None
     }
 
-    /// Takes all locks before a fork, because a lock that another thread held would stay locked in the child.
+    /// Takes all locks before a fork, because a lock that another thread held would stay locked in the child. Dropping
+    /// the returned values releases the locks.
     fn before_fork(self: Arc<Self>) -> Vec<Box<dyn ForkLock>> {
         Vec::new()
     }
@@ -336,14 +340,14 @@ pub trait Source: Send + Sync {
     /// implementation does nothing, because not every source has connections.
     fn after_fork(&self) {}
 
-    /// Interrupts operations that have exceeded their limits but cannot check the limits themselves. A thread that
-    /// waits for a call of this source calls this function repeatedly.
+    /// Interrupts operations that exceed their time limits, such as a long SQLite instruction, which cannot check a
+    /// limit itself. A thread that waits for a call of this source calls this function repeatedly.
     fn interrupt_overrun(&self) {}
 
     /// Interrupts every wait inside this source, so that a call that the host stops does not wait for time-outs.
     ///
-    /// Aborted calls fail with [`ErrorKind::Aborted`](crate::ErrorKind::Aborted). All other calls lose their connection
-    /// too: they repeat a request that had no reply, and fail if they had received a part of a page. Name resolution
-    /// and connecting cannot be interrupted.
+    /// Aborted calls fail with [`ErrorKind::Aborted`](crate::ErrorKind::Aborted). All other calls lose their
+    /// connections too: they repeat a request without a reply, and fail if they had received a part of a page. Name
+    /// resolution and connecting cannot be interrupted.
     fn interrupt(&self) {}
 }

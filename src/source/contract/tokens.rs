@@ -8,11 +8,14 @@ use std::sync::{Arc, Mutex, OnceLock, Weak};
 use crate::model::{Claims, Token};
 use crate::platform::mutex::lock;
 
-/// A token, from the moment when the host sets it until the host has replaced it and no call uses it.
+/// The period in which an index uses one token: from when the host sets the token until the host has replaced it and no
+/// call uses it.
 pub struct Session {
     number: u64,
     pub token: Option<Token>,
+    /// The token's claims about its user and expiry; `None` if the token is not a JSON Web Token.
     pub(crate) claims: Option<Claims>,
+    /// Time of the first use in Unix ms; not set before.
     first_used_ms: OnceLock<i64>,
     /// Whether the server rejected the token in the last request that used it.
     is_refused: AtomicBool,
@@ -60,7 +63,7 @@ impl Session {
         self.number
     }
 
-    /// Returns the time of the first use in Unix ms. The first call sets the time to `now`.
+    /// Returns the time of the token's first use, in Unix ms. The first call stores the result of `now` as this time.
     #[must_use]
     pub fn first_used_ms(&self, now: impl FnOnce() -> i64) -> i64 {
         *self.first_used_ms.get_or_init(now)
@@ -71,14 +74,14 @@ impl Session {
         self.is_refused.load(Ordering::Relaxed)
     }
 
-    /// Records whether the server rejected the token.
+    /// Records whether the server rejected the token in the latest request.
     pub(crate) fn set_refused(&self, is_refused: bool) {
         self.is_refused.store(is_refused, Ordering::Relaxed);
     }
 }
 
 impl Tokens {
-    /// Creates the tokens of an index, with this current token; `None` means that requests contain no token.
+    /// Creates an index's tokens, with this current token; `None` means that requests contain no token.
     #[must_use]
     pub fn new(token: Option<Token>) -> Arc<Self> {
         Arc::new(Self(Mutex::new(TokenState {
@@ -118,15 +121,16 @@ impl Tokens {
         Token::scrub(&tokens, text)
     }
 
-    /// Returns the current token if it has the same view as the token with this number; otherwise `None`.
+    /// Returns the current token if it has the same view as the token with this number; otherwise `None`, and a call
+    /// that started with that token must not continue.
     #[must_use]
     pub fn current_if_same_view(&self, number: u64) -> Option<Arc<Session>> {
         let state = lock(&self.0);
         (number >= state.view_since).then(|| Arc::clone(&state.current))
     }
 
-    /// Returns the number of the current token, and whether a call that started with the token `earlier` may continue
-    /// with the current token. A call may continue if both tokens have the same view or, as the host declared, the same
+    /// Returns the current token's number, and whether a call that started with the token `earlier` may continue with
+    /// the current token. A call may continue if both tokens have the same view or, as the host declared, the same
     /// user.
     #[must_use]
     pub fn compare_current(&self, earlier: u64) -> (u64, bool) {
@@ -134,7 +138,8 @@ impl Tokens {
         (state.current.number, earlier >= state.user_since.min(state.view_since))
     }
 
-    /// Replaces the current token with a token of `owner`. `same_view` means that the view stays the same.
+    /// Replaces the current token. `owner` is the new token's owner. If `same_view` is true, both tokens have the same
+    /// view, so running calls may continue.
     pub fn replace(&self, token: Option<Token>, owner: TokenOwner, same_view: bool) {
         let mut state = lock(&self.0);
         let next = Session::new(state.current.number + 1, token);
@@ -153,6 +158,7 @@ impl Tokens {
 }
 
 impl fmt::Debug for Tokens {
+    /// Hides the tokens.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("***")
     }

@@ -5,7 +5,7 @@ use rusqlite::{Connection, Row};
 
 type Sql<T> = rusqlite::Result<T>;
 
-/// Runs a query and calls `each` with every integer in its first column.
+/// Runs a query, and calls `each` with every integer in the first column of its result.
 pub fn for_each_integer(connection: &Connection, sql: &str, params: &[i64], each: &mut dyn FnMut(i64)) -> Sql<()> {
     let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query(rusqlite::params_from_iter(params))?;
@@ -17,7 +17,8 @@ pub fn for_each_integer(connection: &Connection, sql: &str, params: &[i64], each
     Ok(())
 }
 
-/// Reads a cell as a string. Returns `None` for null, and for strings with a NUL, as the HTTP source does.
+/// Reads a cell as a string. Returns `None` for null, and for a string with a NUL, because C code would read a shorter
+/// string.
 pub fn text(row: &Row<'_>, column: usize) -> Sql<Option<String>> {
     let text = match row.get_ref(column)? {
         ValueRef::Text(bytes) | ValueRef::Blob(bytes) => String::from_utf8_lossy(bytes).into_owned(),
@@ -37,7 +38,8 @@ pub fn integer(row: &Row<'_>, column: usize) -> Sql<Option<i64>> {
     })
 }
 
-/// Reads a cell as a 32-bit integer, like [`integer`]. Also returns `None` if the integer is out of range.
+/// Reads a cell as a 32-bit integer, or parses one from a string. Returns `None` for other cells, or if the integer is
+/// out of range.
 pub fn integer_32(row: &Row<'_>, column: usize) -> Sql<Option<i32>> {
     Ok(integer(row, column)?.and_then(|number| i32::try_from(number).ok()))
 }
@@ -65,6 +67,7 @@ pub fn unix_seconds(row: &Row<'_>, column: usize) -> Sql<i64> {
     } else {
         (year - 1, month + 9)
     };
+    // The usual day count of the Gregorian calendar. From March on, five months have 153 days.
     let days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - DAYS_TO_1970;
     let time_part = |index: usize| time.get(index).copied().unwrap_or(0);
     Ok(days * 86_400 + time_part(0) * 3_600 + time_part(1) * 60 + time_part(2))

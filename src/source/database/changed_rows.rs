@@ -1,15 +1,15 @@
 //! Finds the changes since the last read, using the server's change counter and item counts.
 //!
 //! The server has one change counter. With every change of an item, the server increments the counter and stores the
-//! new value in the item's row (`changed_at`). Rows with a higher value than at the last read were added or changed.
-//! Each episode includes the name of its show, so plexindex reads all episodes of a changed show again.
+//! new value in the item's row (`changed_at`). Rows with a higher value than at the last read were added or changed. An
+//! indexed episode includes the name of its show, so plexindex reads all episodes of a changed show again.
 //!
 //! A removed row leaves no trace, but the server never reuses ids. So rows were removed if and only if the row count,
-//! minus the new rows, has decreased. Counting all rows takes a quarter of the time that counting one library takes. If
-//! the row counts differ or are unknown, plexindex counts the library's items:
+//! minus the new rows, has decreased. Counting all rows takes a quarter as long as counting one library. If the row
+//! counts differ or are unknown, plexindex counts the library's items:
 //!
 //! - If the index has more items, plexindex compares all ids.
-//! - If the index has fewer items, removed items have come back, and a full listing is needed.
+//! - If the index has fewer items, removed items have come back, and plexindex needs a full listing.
 
 use crate::error::Result;
 use crate::model::{Item, Library};
@@ -29,7 +29,8 @@ const MAX_CHANGED_ROWS: i64 = 50_000;
 /// Selects at most ?5 rows of library ?1: rows that changed after ?2, rows with a part id above ?3, and, if ?4 is 1,
 /// rows with a version or part in the trash. Also selects the descendants of these rows, because a changed show,
 /// season, artist or album changes its items. Includes rows whose counter is not an integer, because they may have
-/// changed; SQLite sorts strings and blobs above all numbers. `UNION` prevents endless recursion in a damaged file.
+/// changed; SQLite sorts strings and blobs above all numbers. `unlikely` and `+` make SQLite use the index on
+/// `changed_at`. `UNION` prevents endless recursion in a damaged file.
 const SELECT_CHANGED: &str = "WITH RECURSIVE changed (id) AS (\
      SELECT id FROM metadata_items WHERE unlikely(changed_at > ?2) AND +library_section_id = ?1 \
      UNION SELECT id FROM metadata_items WHERE unlikely(changed_at IS NULL) AND +library_section_id = ?1 \
@@ -43,7 +44,7 @@ const SELECT_CHANGED: &str = "WITH RECURSIVE changed (id) AS (\
 
 /// The rows that have changed since a watermark.
 struct ChangedRows {
-    /// The watermark of the database when the rows were read.
+    /// The database's watermark when the rows were read.
     current_watermark: Watermark,
     /// Whether the row that had the highest change number has been removed.
     lost_last_change: bool,
@@ -71,6 +72,8 @@ impl PlexDatabase {
         // The row count in the change token is useless if single items were later added to or removed from the index.
         let is_row_count_valid = index.count_at_base()? == Some(index.count()?);
         let token = &library.change.token;
+        // The row count in the new token must have grown exactly by the new rows, and no write may have followed that
+        // token.
         let no_rows_removed = |changed: &ChangedRows| {
             let expected_rows = parse_row_count(index.base_token()).map(|rows| rows + changed.new_rows);
             let is_at_mark = || Watermark::parse(token).as_ref() == Some(&changed.current_watermark);
@@ -78,7 +81,9 @@ impl PlexDatabase {
         };
         // Makes later probes count the rows, so that the next delta can use the row count to detect removals.
         self.enable_row_counts();
-        // Also reads items in this read transaction, because opening the file takes longer than reading the changes.
+        // Reads the changes, and as many of the changed items as possible in the same read transaction, because opening
+        // the file takes longer than reading the changes. Counts the library's items unless the row count rules out
+        // removals.
         let Some((changed, mut items, library_count)) = self.file.run_in_transaction(bounds, &mut |slice| {
             let Some(changed) = slice.query(|| read_changed_rows(slice, section, &since))? else {
                 return Ok(None);
@@ -93,6 +98,7 @@ impl PlexDatabase {
         else {
             return Ok(SourceChanges::Unknown);
         };
+        // Reads the remaining items. Then adds the items that exist to the index, and notes the keys of the others.
         items.extend(self.read_items(library, &changed.ids[items.len()..], bounds)?);
         let (mut present, mut absent) = (Vec::with_capacity(items.len()), Vec::new());
         for (id, item) in changed.ids.iter().zip(items) {
@@ -121,8 +127,8 @@ impl PlexDatabase {
         Ok(SourceChanges::Known { gone })
     }
 
-    /// Returns the rating keys that only the index contains, and the library's item count in the database. The count
-    /// excludes ids above `last_id`, because these items were added after the changes were read.
+    /// Returns the rating keys that only the index contains, and the number of the library's items in the database. The
+    /// count excludes ids above `last_id`, because these items were added after the changes were read.
     fn find_removed_keys(
         &self,
         library: &Library,
@@ -131,6 +137,7 @@ impl PlexDatabase {
         bounds: &Bounds<'_>,
     ) -> Result<(Vec<String>, u64)> {
         let section = section_id(library)?;
+        // Reads the ids of all rows that are not in the trash, in as many read transactions as necessary.
         let mut present: Vec<i64> = Vec::new();
         let count = loop {
             let (after_id, read_before) = (present.last().copied().unwrap_or(0), present.len());
@@ -166,7 +173,8 @@ impl PlexDatabase {
         Ok((gone, count))
     }
 
-    /// Reads the items with these ids in several read transactions; `None` for each id that is not in the library.
+    /// Reads the items with these ids in several read transactions. Returns one entry for each id, in order; `None` if
+    /// the library has no item with this id.
     pub(super) fn read_items(&self, library: &Library, ids: &[i64], bounds: &Bounds<'_>) -> Result<Vec<Option<Item>>> {
         let mut items = Vec::new();
         while items.len() < ids.len() {
@@ -179,7 +187,8 @@ impl PlexDatabase {
         Ok(items)
     }
 
-    /// Reads at least one of the items with these ids, and further items until the time of the transaction is up.
+    /// Reads the items with the first of these ids: at least one item, and more until the transaction's time is up.
+    /// Returns one entry for each id that was read; `None` if the library has no item with this id.
     fn read_until_time_is_up(slice: &ReadTransaction<'_>, library: &Library, ids: &[i64]) -> Result<Vec<Option<Item>>> {
         let mut reader = ItemReader::new(
             &slice.connection,
@@ -197,7 +206,8 @@ impl PlexDatabase {
     }
 }
 
-/// Returns the rows that have changed since a watermark; `None` if too many changed, or if the database is different.
+/// Returns the rows that have changed since the watermark `since`, for the library `section`. Returns `None` if too
+/// many rows have changed, or if the database is a different file or a restored backup.
 fn read_changed_rows(
     slice: &ReadTransaction<'_>,
     section: i64,

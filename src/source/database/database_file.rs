@@ -40,7 +40,7 @@ pub struct DatabaseFile {
 pub struct FileState {
     /// Identity of the database file.
     pub file_id: u64,
-    /// A hash that changes with every write to the files.
+    /// A hash of the files' metadata. Every write changes the hash, unless `detects_next_write` is false.
     pub stamp: u64,
     /// Whether the next write is certain to change `stamp`. Two writes in quick succession may have the same file time.
     pub detects_next_write: bool,
@@ -52,6 +52,7 @@ pub struct FileState {
 
 #[cfg(test)]
 impl FileState {
+    /// Creates the state of a database without a WAL.
     pub fn for_tests(stamp: u64, detects_next_write: bool) -> Self {
         Self {
             file_id: 1,
@@ -71,8 +72,8 @@ impl std::fmt::Debug for DatabaseFile {
 }
 
 impl DatabaseFile {
-    /// Creates the object without reading any file. `given_path` is the path of the database file, or of a folder that
-    /// [`DatabaseFile::path`] searches.
+    /// Reads no file yet. `given_path` is the path of the database file, or of a folder that [`DatabaseFile::path`]
+    /// searches.
     pub fn new(given_path: &Path, clock: Arc<dyn Clock>) -> Self {
         Self {
             given_path: given_path.to_owned(),
@@ -83,7 +84,7 @@ impl DatabaseFile {
         }
     }
 
-    /// Returns the path of the file. Resolves symbolic links, because the WAL is next to the real file. If the host
+    /// Returns the file's path. Resolves symbolic links, because the WAL is next to the real file. If the host
     /// specified a folder, finds the file in this folder.
     pub fn path(&self) -> Result<&Path> {
         if let Some(path) = self.path.get() {
@@ -106,10 +107,11 @@ impl DatabaseFile {
     pub fn server_folder(&self) -> Option<&Path> {
         let path = self.path().ok()?;
         let is_usual_path = path.ends_with(PATH_IN_SERVER_FOLDER);
+        // The path in the server's folder has three components.
         is_usual_path.then(|| path.ancestors().nth(3)).flatten()
     }
 
-    /// Reads the state of the files from their metadata, without opening the files.
+    /// Reads the files' state from their metadata, without opening the files.
     pub fn read_state(&self) -> Result<FileState> {
         let path = self.path()?;
         let database = FileStamp::of(path, StampContent::All).ok_or_else(|| match fs::metadata(path) {
@@ -128,6 +130,8 @@ impl DatabaseFile {
         let mut stamped_bytes = database.bytes;
         let mut detects_next_write = database.is_settled;
         if let Some(wal) = &wal {
+            // Includes the WAL, after a separator. Windows updates file times late, so there the hash also includes the
+            // header of `-shm`.
             stamped_bytes.push(0);
             stamped_bytes.extend(&wal.bytes);
             detects_next_write &= wal.is_settled;
@@ -146,6 +150,7 @@ impl DatabaseFile {
     /// Creates the error for a failed SQLite call, with a status and a remedy that fit the cause.
     pub(super) fn sqlite_error(&self, error: &rusqlite::Error) -> Error {
         let (status, remedy) = match error.sqlite_error_code() {
+            // While the server starts or stops, SQLite reports the same codes as for missing permissions.
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::CannotOpen | ErrorCode::ReadOnly)
                 if self.read_state().is_ok() && self.is_readable() =>
             {
@@ -174,7 +179,8 @@ impl DatabaseFile {
         )
     }
 
-    /// Returns whether the permissions allow this user to read all existing files. Opens no file.
+    /// Returns whether the permissions allow this process's user to read all existing files. Opens no file, because
+    /// closing the file would drop SQLite's locks.
     fn is_readable(&self) -> bool {
         self.path().is_ok_and(|path| {
             ["", "-wal", "-shm"]
@@ -207,7 +213,7 @@ impl DatabaseFile {
         Error::new(status, text).with_io_source(error)
     }
 
-    /// Displays the path of the file, or, until the file has been found, the path that the host specified.
+    /// Displays the file's path, or, until the file has been found, the path that the host specified.
     pub fn display(&self) -> std::path::Display<'_> {
         self.path.get().unwrap_or(&self.given_path).display()
     }

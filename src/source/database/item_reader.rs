@@ -1,4 +1,4 @@
-//! Reads the items of one library with their parents, files and external ids.
+//! Reads one library's items with their parents, files and external ids.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -89,7 +89,7 @@ impl<'c> ItemReader<'c> {
         }
     }
 
-    /// Returns the type numbers, separated by commas for SQL.
+    /// Returns the numbers of the wanted item types, separated by commas for SQL.
     fn sql_types(&self) -> String {
         let types: Vec<String> = self.types.iter().map(|kind| kind.number().to_string()).collect();
         types.join(", ")
@@ -117,15 +117,16 @@ impl<'c> ItemReader<'c> {
         }
     }
 
-    /// Returns the item with this id; `None` if it is in a different library, has a different type, or is in the trash.
+    /// Returns the item with this id; `None` if there is no such item, or if it is in a different library, has a
+    /// different type, or is in the trash.
     pub fn read_item(&mut self, id: i64) -> Sql<Option<Item>> {
         let mut items = Vec::new();
         self.read_rows(id.saturating_sub(1), id, 1, &mut items)?;
         Ok(items.pop().map(|(_, item)| item))
     }
 
-    /// Reads the first `max_rows` rows with ids above `after_id` and up to `end_id`, and appends the items of the
-    /// wanted types to `items`. Returns the id of the last row; `None` if there are no rows.
+    /// Reads the first `max_rows` rows with ids above `after_id` and up to `end_id`, and appends those that are items
+    /// of the wanted types to `items`. Returns the last row's id; `None` if there are no rows.
     fn read_rows(
         &mut self,
         after_id: i64,
@@ -135,6 +136,7 @@ impl<'c> ItemReader<'c> {
     ) -> Sql<Option<i64>> {
         let (connection, section, items_before) = (self.connection, self.section, items.len());
         let mut last_id = None;
+        // Creates items from the rows and their parents. Skips other types, and rows in the trash (`deleted_at`).
         let mut statement = connection.prepare_cached(SELECT_ROWS)?;
         let max_rows = i64::try_from(max_rows).unwrap_or(i64::MAX);
         let mut rows = statement.query(params![section, after_id, end_id, max_rows])?;
@@ -169,6 +171,7 @@ impl<'c> ItemReader<'c> {
             }
             items.push((id, item));
         }
+        // Adds the files and external ids of all these items with one query each.
         if let Some(last_id) = last_id {
             let range = [section, after_id, last_id];
             let new_items = &mut items[items_before..];
@@ -192,7 +195,7 @@ impl<'c> ItemReader<'c> {
         last_id.map_or(Ok(None), |id| self.read_item(id))
     }
 
-    /// Counts the items with ids up to `last_id`.
+    /// Counts the items with ids up to `last_id`, with and without the trash.
     pub fn count_items(&self, last_id: i64) -> Sql<ItemCounts> {
         let count = |sql: &str| {
             let read_count = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
@@ -203,7 +206,8 @@ impl<'c> ItemReader<'c> {
             "SELECT count(*) FROM metadata_items WHERE library_section_id = ?1 AND +id <= ?2 AND metadata_type IN ({})",
             self.sql_types()
         ))?;
-        // The trash is small and has its own index, which SQLite uses for a query that reads only ids.
+        // The trash is small and has its own index. SQLite uses this index for a query that reads only ids, hence the
+        // join.
         let trashed = count(&format!(
             "SELECT count(*) FROM metadata_items d CROSS JOIN metadata_items i ON i.id = d.id \
              WHERE d.deleted_at IS NOT NULL AND +i.library_section_id = ?1 AND +i.id <= ?2 AND +i.metadata_type IN \
@@ -233,7 +237,7 @@ impl<'c> ItemReader<'c> {
         Ok(())
     }
 
-    /// Returns the season, album, show or artist with this id. The reader reads each parent only once. If the row is
+    /// Returns the season, album, show or artist with this id, from memory if it was read before. If the row is
     /// missing, returns an empty parent.
     fn read_parent(&mut self, id: i64) -> Sql<Rc<Parent>> {
         if let Some(cached) = self.parents.get(&id) {
@@ -261,8 +265,8 @@ impl<'c> ItemReader<'c> {
     }
 }
 
-/// Runs a query that selects an item id and a string in each row. Adds each string to the list that `list` selects in
-/// the item with this id. `range` contains the query's parameters. The items must be sorted by id.
+/// Runs a query whose rows contain an item id and a string, and adds each string to a list of the item with this id.
+/// `list` returns this list. `range` contains the query's parameters. The items must be sorted by id.
 fn add_texts(
     connection: &Connection,
     sql: &str,

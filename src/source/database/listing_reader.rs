@@ -16,12 +16,12 @@ use super::read_lock::check_bounds;
 /// Number of items to read ahead: enough to make the time to open the database negligible, with little memory.
 const ITEMS_AHEAD: usize = 8_192;
 
-/// Returns a library's section id as a number.
+/// Returns a library's section id as a number, for SQL. Fails if the id is not a number, because the database then has
+/// no such library.
 pub fn section_id(library: &Library) -> Result<i64> {
     library.section.parse().map_err(|_| library_not_found(library))
 }
 
-/// Returns the error for a library that is no longer in the database.
 fn library_not_found(library: &Library) -> Error {
     Error::new(
         Status::NotOnServer,
@@ -30,7 +30,7 @@ fn library_not_found(library: &Library) -> Error {
 }
 
 impl PlexDatabase {
-    /// Appends a page of a listing to `items`. A position is the id of the last item before the page.
+    /// Appends a page of a listing to `items`, and returns the page's metadata. A position is the preceding item's id.
     pub(super) fn read_page(
         &self,
         request: &PageRequest<'_>,
@@ -44,12 +44,14 @@ impl PlexDatabase {
         };
         check_bounds(bounds)?;
         let listing = (library.section.clone(), request.partition, library.change.token.clone());
+        // Takes a later page from memory if the previous page's transaction has read it.
         if request.position > 0
             && let Some(page) = lock(&self.read_ahead).take_page(&listing, request, items)
         {
             return Ok(page);
         }
         let section = section_id(library)?;
+        // A call without a deadline lists the whole library, and later deltas need row counts.
         if !bounds.deadline.is_set() {
             self.enable_row_counts();
         }
@@ -77,6 +79,7 @@ impl PlexDatabase {
             })
         })?;
         let (total, items_read, reaches_end) = page_and_more.ok_or_else(|| library_not_found(library))?;
+        // Moves the requested page to `items`, and keeps the remaining items for later pages.
         let mut read_ahead = ReadAhead {
             listing: Some(listing.clone()),
             position: request.position,

@@ -1,8 +1,9 @@
 //! Plex's own database as a [`Source`]: the file in which the server stores its libraries, read while the server runs.
 //!
-//! `database_file` finds the file. `slice` reads the file in short read transactions, and `read_lock` serializes these
-//! transactions. `schema` checks the columns; `queries` and `items` read the columns with helpers from `cells`. `mark`
-//! computes the change token. `listing`, with `read_ahead`, and `changes` build on these modules.
+//! `database_file` finds the file. `read_transaction` reads the file in short read transactions, and `read_lock`
+//! serializes these transactions. `plex_schema` checks the columns; `plex_sql` and `item_reader` read the columns with
+//! helpers from `cells`. `watermark` computes the change token. `listing_reader`, with `read_ahead`, and `changed_rows`
+//! build on these modules.
 //!
 //! The source sends no network requests, so the request meter counts none.
 
@@ -45,7 +46,7 @@ use self::read_ahead::ReadAhead;
 use self::read_lock::check_bounds;
 use self::watermark::Watermark;
 
-/// The kind of this source, whose items have the server's rating keys.
+/// The constants of this kind of source. Its items have the server's rating keys.
 pub static KIND: Kind = Kind {
     name: "Plex's database",
     noun: "Plex's database",
@@ -55,25 +56,27 @@ pub static KIND: Kind = Kind {
 };
 
 impl PlexDatabase {
-    /// Returns a string that identifies the file: its path and its file id. Does not open the file.
+    /// Returns a string that identifies the file: its path and its file id. A replaced database has a different
+    /// identity. Does not open the file.
     pub(super) fn identity(&self) -> Result<String> {
         let state = self.file.read_state()?; // this call is first, because it finds the path to display
         Ok(format!("{} {:x}", self.file.display(), state.file_id))
     }
 
-    /// Returns the machine identifier of the database's server; `None` if this user cannot read it.
+    /// Returns the machine identifier of the database's server; `None` if this process's user cannot read the server's
+    /// preferences.
     pub(super) fn machine_identifier(&self) -> Option<String> {
         self.file.server_folder().and_then(preferences::machine_identifier)
     }
 
-    /// Returns a display name with the path of the file, or with the path that the host specified if no file exists.
+    /// Returns a display name with the file's path, or with the path that the host specified if no file exists.
     pub(super) fn display_name(&self) -> String {
         let _ = self.file.path(); // ignores an error, which a later read reports
         format!("Plex's database {}", self.file.display())
     }
 
-    /// Returns a library that has items, its last item, and the range of item counts that the server may report: some
-    /// servers count the trash. Returns `None` if no library has items.
+    /// Returns a library that has items, its last item, and the range of item counts that the server may report,
+    /// because some servers count the trash. Returns `None` if no library has items.
     /// [`DatabaseAndServer`](super::database_and_server) compares these values with the server.
     pub(super) fn sample_library(&self, bounds: Bounds<'_>) -> Result<Option<(Library, Item, RangeInclusive<u64>)>> {
         for library in self.libraries(bounds)? {
@@ -94,11 +97,12 @@ impl PlexDatabase {
 }
 
 impl Source for PlexDatabase {
+    /// Returns the constants of this kind of source, such as its name.
     fn kind(&self) -> &'static Kind {
         &KIND
     }
 
-    /// Returns all abilities except events and edits, because plexindex only reads the file.
+    /// Returns this source's abilities: all except events and edits, because plexindex only reads the file.
     fn abilities(&self) -> Abilities {
         Abilities {
             resume: Resume::ByPosition,
@@ -124,7 +128,7 @@ impl Source for PlexDatabase {
         })
     }
 
-    /// Stores the path for the next probe, which also searches for the path.
+    /// Stores the path. The next probe then also searches for the path, which saves opening the file again.
     fn prefetch_path(&self, spellings: &[Vec<u8>]) {
         *lock(&self.prefetched) = PrefetchedPath {
             spellings: spellings.to_vec(),
@@ -132,9 +136,11 @@ impl Source for PlexDatabase {
         };
     }
 
-    /// Reads the libraries. Searches for the stored path in the same read transaction.
+    /// Reads the libraries, and sets the same change token for all of them. In the same read transaction, searches for
+    /// the path from `prefetch_path`, if any.
     fn libraries(&self, bounds: Bounds<'_>) -> Result<Vec<Library>> {
         check_bounds(&bounds)?;
+        // Frees the items that were read ahead for an earlier listing.
         *lock(&self.read_ahead) = ReadAhead::default();
         let mut prefetched = std::mem::take(&mut *lock(&self.prefetched));
         // Searches for the path only once; `find_path` uses the result.
@@ -166,9 +172,9 @@ impl Source for PlexDatabase {
         Ok(libraries)
     }
 
-    /// Compares the metadata of the files with the change token. Opens no file.
+    /// Returns whether the files have changed since this change token, according to their metadata. Opens no file.
     fn may_have_changed(&self, token: &str) -> bool {
-        // A row count in the token means that some process uses row counts for deltas.
+        // A row count in the token means that some process needs row counts for its deltas.
         if watermark::parse_row_count(token).is_some() {
             self.enable_row_counts();
         }
@@ -182,18 +188,20 @@ impl Source for PlexDatabase {
         item_types_with_files(library.kind).len()
     }
 
-    /// Returns a page, from the items read ahead if possible. Positions are item ids.
+    /// Adds a page to `items`, from the items that were read ahead if possible. Positions are item ids.
     fn page(&self, request: &PageRequest<'_>, bounds: Bounds<'_>, items: &mut Vec<Item>) -> Result<PageEnd> {
         self.read_page(request, &bounds, items)
     }
 
-    /// Finds all changes, using the server's change counter and row counts, as `changes` explains.
+    /// Finds all changes since the last listing or delta: the server's change counter shows changed rows, and the row
+    /// count shows whether rows were removed.
     fn changes(&self, library: &Library, known: &dyn IndexedItems, bounds: Bounds<'_>) -> Result<SourceChanges> {
         check_bounds(&bounds)?;
         self.read_changes(library, known, &bounds)
     }
 
-    /// Passes the items with exactly this path to `accept`. Uses the prefetched result if the file is unchanged.
+    /// Passes the items with exactly this path to `accept`, and returns its result. Uses the result of the last probe's
+    /// search if the file is unchanged.
     fn find_path(
         &self,
         library: &Library,
@@ -226,7 +234,8 @@ impl Source for PlexDatabase {
         accept(items)
     }
 
-    /// Searches the index on paths.
+    /// Finds the items with a file below one of these folders, in the database's index on paths. Returns `None` if
+    /// there are more than `max_files` files, or if the search takes too long.
     fn items_in_folders(
         &self,
         library: &Library,
@@ -241,7 +250,7 @@ impl Source for PlexDatabase {
         })
     }
 
-    /// Reads these items from all libraries.
+    /// Reads the items with these rating keys from all libraries. Ignores keys without an item.
     fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<LocatedItem>> {
         check_bounds(&bounds)?;
         if rating_keys.is_empty() {
@@ -265,7 +274,8 @@ impl Source for PlexDatabase {
         self.file.read_lock.interrupt_overrun();
     }
 
-    /// Takes the locks. No connection is open outside a read transaction, so the child needs no cleanup.
+    /// Takes the locks. While the read lock is held, no read transaction is running and so no connection is open.
+    /// Therefore the child needs no cleanup.
     fn before_fork(self: Arc<Self>) -> Vec<Box<dyn ForkLock>> {
         vec![
             // This lock is first, so that no thread has to wait for the other two locks while a long transaction ends.

@@ -10,11 +10,11 @@ use crate::platform::clock::{Clock, SystemClock};
 use super::database_file::DatabaseFile;
 use super::read_ahead::ReadAhead;
 
-/// A path search to run together with the next probe, because opening the file again would take longer than the query.
+/// A path search that the next probe runs too, because opening the file again would take longer than the query.
 #[derive(Debug, Default)]
 pub struct PrefetchedPath {
     pub spellings: Vec<Vec<u8>>,
-    /// The change token at the time of the search, and the items with their section ids; `None` before the search.
+    /// The change token when the search ran, and the items with their section ids; `None` before the search.
     pub result: Option<(String, Vec<(i64, Item)>)>,
 }
 
@@ -35,7 +35,8 @@ impl PlexDatabase {
         Self::with_clock(path, Arc::new(SystemClock))
     }
 
-    /// [`PlexDatabase::new`] with a different clock, which measures the pause after failures.
+    /// Creates a source for the database file, its folder, or the folder 'Plex Media Server'. `clock` measures the
+    /// suspension after failures. Reads nothing yet.
     #[must_use]
     pub fn with_clock(path: &Path, clock: Arc<dyn Clock>) -> Self {
         Self {
@@ -46,7 +47,7 @@ impl PlexDatabase {
         }
     }
 
-    /// Makes each later probe count the rows.
+    /// Makes each later probe count the rows, so that deltas can detect removals.
     pub(super) fn enable_row_counts(&self) {
         self.counts_rows.store(true, Ordering::Relaxed);
     }

@@ -13,7 +13,7 @@ use super::item_reader::ItemReader;
 
 type Sql<T> = rusqlite::Result<T>;
 
-/// Reads the libraries. The caller must set the libraries' change tokens.
+/// Reads the libraries and their locations. The caller must set the libraries' change tokens.
 pub fn read_libraries(connection: &Connection) -> Sql<Vec<Library>> {
     let mut sections =
         connection.prepare("SELECT id, uuid, name, section_type, scanned_at FROM library_sections ORDER BY id")?;
@@ -33,6 +33,7 @@ pub fn read_libraries(connection: &Connection) -> Sql<Vec<Library>> {
             section: id.to_string(),
             uuid: text(row, 1)?.unwrap_or_default(),
             title: text(row, 2)?.unwrap_or_default(),
+            // Plex's numbers for library types.
             kind: match integer(row, 3)? {
                 Some(1) => LibraryKind::Movie,
                 Some(2) => LibraryKind::Show,
@@ -57,7 +58,7 @@ pub fn find_items_by_path(
     spellings: &[Vec<u8>],
 ) -> Sql<Vec<(i64, Item)>> {
     let mut ids = Vec::new();
-    // The server maintains an index on `file`.
+    // The server maintains an index on `file`. `CROSS JOIN` makes SQLite start with this index.
     let mut select_ids = connection.prepare(
         "SELECT m.metadata_item_id FROM media_parts p CROSS JOIN media_items m ON m.id = p.media_item_id \
          WHERE p.file = ?1",
@@ -83,8 +84,7 @@ pub fn find_items_by_path(
 }
 
 /// Returns the items in a library that have a file below one of these folders. Each folder ends with a separator.
-/// Returns `None` if there are more than `max_files` files, or if `is_pause_over` returns `true` before the search
-/// ends.
+/// Returns `None` if there are more than `max_files` files, or if `is_over` returns `true` before the search ends.
 pub fn find_items_below(
     connection: &Connection,
     library: &Library,
@@ -94,7 +94,8 @@ pub fn find_items_below(
 ) -> Sql<Option<Vec<Item>>> {
     let mut ids = BTreeSet::new();
     let mut remaining = max_files;
-    // Uses the index on paths, in byte order. The server's table of folders may contain deleted folders.
+    // Uses the index on paths, in byte order. The server's own table of folders is no alternative, because it may
+    // contain deleted folders.
     let mut select_ids = connection.prepare(
         "SELECT m.metadata_item_id FROM media_parts p CROSS JOIN media_items m ON m.id = p.media_item_id \
          WHERE p.file > ?1 AND p.file < ?2 LIMIT ?3",

@@ -11,7 +11,7 @@ const PREFERENCES: &str = "Preferences.xml";
 const ATTRIBUTE: &str = " ProcessedMachineIdentifier=\"";
 
 /// Reads the machine identifier from the server's preferences; `None` if it is unreadable or invalid. The file also
-/// contains the server's own token, so this function parses nothing else, and clears the memory.
+/// contains the server's own token, so this function parses nothing else, and erases the content from memory.
 pub fn machine_identifier(server_folder: &Path) -> Option<String> {
     let mut content = fs::read(server_folder.join(PREFERENCES)).ok()?;
     let identifier = std::str::from_utf8(&content).ok().and_then(|xml| {

@@ -22,7 +22,8 @@ pub struct ReadAhead {
 }
 
 impl ReadAhead {
-    /// Moves the requested page to `items`. Returns `None` if the stored items do not start with this page.
+    /// Moves the requested page to `items`, and returns the page's metadata. Returns `None` if the stored items do not
+    /// start with this page.
     pub fn take_page(
         &mut self,
         listing: &ListingKey,

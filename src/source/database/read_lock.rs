@@ -15,19 +15,19 @@ use super::super::contract::Bounds;
 
 /// Total reading time after which a pause follows.
 const MAX_READ_TIME: Duration = Duration::from_millis(20);
-/// Length of a pause while the server is running. The server can restart its WAL only while no process is reading.
-/// Until then, each of the server's commits attempts a checkpoint.
+/// Length of a pause while the server is running. The server can restart its WAL only while no process is reading;
+/// until then, its WAL grows, and each of its commits attempts a checkpoint.
 const PAUSE: Duration = Duration::from_millis(15);
-/// Interval at which a waiting thread checks the limits of its call.
+/// Interval at which a waiting thread checks its call's limits.
 const POLL: Duration = Duration::from_millis(20);
-/// Total time of failed read transactions after which reads are suspended.
+/// Total time of failed read transactions after which plexindex suspends reads.
 const MAX_FAILURE_TIME: Duration = Duration::from_millis(250);
 /// How long reads stay suspended if the file is unchanged.
 const SUSPENDED_MS: i64 = 15_000;
 /// How long reads stay suspended if the file has changed since the failure.
 const SUSPENDED_CHANGED_MS: i64 = 2_000;
 
-/// The lock that every read transaction holds. A thread that waits for the lock respects the limits of its call, and
+/// The lock that every read transaction holds. A thread that waits for the lock respects its call's limits, and
 /// interrupts a transaction that exceeds its time limit.
 #[derive(Default)]
 pub struct ReadLock {
@@ -40,6 +40,7 @@ pub struct ReadLock {
 #[derive(Default)]
 struct ReadLockState {
     is_locked: bool,
+    /// The transaction of the thread that holds the lock, once the transaction has started.
     running: Option<RunningTransaction>,
     pace: PauseSchedule,
     failures: FileFailures,
@@ -48,6 +49,7 @@ struct ReadLockState {
 /// A running read transaction. Normally, a transaction ends by itself. But in a damaged file, a single SQLite
 /// instruction may take very long; a waiting thread then interrupts the transaction.
 pub struct RunningTransaction {
+    /// Interrupts the transaction's current SQL statement.
     pub handle: InterruptHandle,
     /// Time from which any waiting thread may interrupt the transaction.
     pub end: Deadline,
@@ -75,7 +77,8 @@ impl ReadLockState {
 pub struct ReadGuard<'l>(&'l ReadLock);
 
 impl ReadLock {
-    /// Waits for forks and other threads' transactions, and takes the lock. Fails if the call is aborted or times out.
+    /// Waits for forks and other threads' transactions, and takes the lock. Fails if the host aborts the call or its
+    /// deadline passes.
     pub fn acquire(&self, bounds: &Bounds<'_>) -> Result<ReadGuard<'_>> {
         let mut state = lock(&self.state);
         while state.is_locked || self.has_waiting_fork() {
@@ -88,7 +91,8 @@ impl ReadLock {
         Ok(ReadGuard(self))
     }
 
-    /// Interrupts a transaction that has exceeded its time limit. Waiting threads call this function periodically.
+    /// Interrupts the running transaction if it has exceeded its time limit. Waiting threads call this function
+    /// periodically, because a long SQLite instruction does not check the limit itself.
     pub fn interrupt_overrun(&self) {
         lock(&self.state).interrupt_overrun(false);
     }
@@ -98,7 +102,8 @@ impl ReadLock {
         self.forks.load(Ordering::Relaxed) > 0
     }
 
-    /// Takes the lock for a fork. Interrupts a transaction that exceeds its target duration; it runs again later.
+    /// Takes the lock for a fork; dropping the returned value releases the lock. Interrupts a transaction that exceeds
+    /// its target duration; the transaction runs again later.
     pub fn lock_for_fork(self: &Arc<Self>) -> Box<dyn ForkLock> {
         self.forks.fetch_add(1, Ordering::Relaxed);
         let mut state = lock(&self.state);
@@ -125,7 +130,7 @@ struct HeldReadLock {
 impl ForkLock for HeldReadLock {}
 
 impl Drop for HeldReadLock {
-    /// Records the end of the fork, and wakes the threads that wait for the lock.
+    /// Records that the fork has ended, and wakes the threads that wait for the lock.
     fn drop(&mut self) {
         self.slice_lock.forks.fetch_sub(1, Ordering::Relaxed);
         self.slice_lock.released.notify_all();
@@ -133,7 +138,7 @@ impl Drop for HeldReadLock {
 }
 
 impl ReadGuard<'_> {
-    /// Returns how long to pause before the next transaction.
+    /// Returns how long to pause before the next transaction, so that the server can restart its WAL.
     pub fn next_pause(&self) -> Duration {
         lock(&self.0.state).pace.next_pause()
     }
@@ -143,7 +148,7 @@ impl ReadGuard<'_> {
         lock(&self.0.state).running = Some(running);
     }
 
-    /// Records the duration of a transaction that ran while the server was running, to compute the next pause.
+    /// Records how long a transaction ran, to compute the next pause. Called only if the server was running.
     pub fn add_read_time(&mut self, duration: Duration) {
         lock(&self.0.state).pace.add(duration);
     }
@@ -201,13 +206,14 @@ struct PauseSchedule {
 }
 
 impl PauseSchedule {
-    /// Adds the duration of a read transaction that has just ended.
+    /// Adds a read transaction that has just ended, and how long it ran.
     fn add(&mut self, duration: Duration) {
         self.read_time += duration;
         self.last_slice_end = Some(Instant::now());
     }
 
-    /// Returns how long to pause now. The time since the last transaction is part of the pause.
+    /// Returns how long to pause now: zero until the reading time exceeds [`MAX_READ_TIME`], and then [`PAUSE`], minus
+    /// the time since the last transaction.
     fn next_pause(&mut self) -> Duration {
         let remaining = self
             .last_slice_end
@@ -234,7 +240,8 @@ struct FileFailures {
 }
 
 impl FileFailures {
-    /// Adds a failed transaction. Suspends reads when the failures have taken [`MAX_FAILURE_TIME`] in total.
+    /// Adds a failed transaction. Suspends reads when the failures have taken [`MAX_FAILURE_TIME`] in total. `stamp` is
+    /// a hash of the files' state.
     fn add(&mut self, error: &Error, duration: Duration, stamp: Option<u64>, now_ms: i64) {
         self.total_time += duration;
         if self.total_time >= MAX_FAILURE_TIME {
@@ -242,7 +249,8 @@ impl FileFailures {
         }
     }
 
-    /// See [`ReadGuard::suspending_failure`].
+    /// Returns the failure that suspends reads now; `None` if reads may run. A changed hash (`stamp`) shortens the
+    /// suspension, because the server may have repaired the file.
     fn suspended_by(&self, stamp: impl FnOnce() -> Option<u64>, now_ms: i64) -> Option<Error> {
         let (error, failure_stamp, failed_ms) = self.suspension.as_ref()?;
         let limit_ms = if stamp() == *failure_stamp {

@@ -4,7 +4,7 @@
 //!
 //! - It writes, creates and removes no files, and holds no lock after it has ended.
 //! - Only SQLite opens the database, its WAL and its shared memory: closing any descriptor of these files would drop
-//!   the locks of other users in this process.
+//!   the locks of other code in this process.
 //! - All data of a transaction comes from the same moment.
 
 use std::path::Path;
@@ -24,7 +24,7 @@ use super::database_file::{DatabaseFile, FileState, companion_path};
 use super::plex_schema;
 use super::read_lock::{ReadGuard, RunningTransaction, check_bounds};
 
-/// Target duration of a read transaction, short because the server cannot restart its WAL during a read.
+/// Target duration of a read transaction. It is short, because the server cannot restart its WAL during a read.
 const SLICE: Duration = Duration::from_millis(40);
 /// Time limit of a read transaction whose call has no deadline. A transaction that ends at this limit leaves its pages
 /// in the system's cache, so the next transaction reads further.
@@ -36,7 +36,7 @@ const MAX_ATTEMPTS: u32 = 4;
 pub struct ReadTransaction<'p> {
     file: &'p DatabaseFile,
     pub connection: Connection,
-    /// Time at which the work should end.
+    /// Time when the work should end.
     target_end: Instant,
     /// State of the files when the transaction started.
     pub state: FileState,
@@ -45,7 +45,8 @@ pub struct ReadTransaction<'p> {
 }
 
 impl ReadTransaction<'_> {
-    /// Runs `read` and converts its error. If tables or columns are missing, the error lists them.
+    /// Runs `read`, and converts a SQLite error to a message for users. If tables or columns are missing, the message
+    /// lists them.
     pub fn query<T>(&self, read: impl FnOnce() -> rusqlite::Result<T>) -> Result<T> {
         read().map_err(|error| match plex_schema::describe_missing(&self.connection) {
             Ok(Some(missing)) => self.file.error(
@@ -59,7 +60,8 @@ impl ReadTransaction<'_> {
         })
     }
 
-    /// Returns whether the target duration has passed, so that the caller should end its work.
+    /// Returns whether the transaction's target duration has passed. The caller should then end its work, so that the
+    /// server can restart its WAL.
     pub fn is_time_up(&self) -> bool {
         Instant::now() >= self.target_end
     }
@@ -68,8 +70,9 @@ impl ReadTransaction<'_> {
 impl DatabaseFile {
     /// Runs `work` in a read transaction. Runs `work` again if the server or a fork interrupted the transaction.
     ///
-    /// Fails if the deadline passes, if the host aborts the call, if reads are suspended after failures, or after
-    /// [`MAX_ATTEMPTS`] attempts if the server is starting.
+    /// `work` must therefore discard what an interrupted run has collected. Fails if the deadline passes, if the host
+    /// aborts the call, if reads are suspended after failures, or after [`MAX_ATTEMPTS`] attempts if the server is
+    /// starting.
     pub fn run_in_transaction<T>(
         &self,
         bounds: &Bounds<'_>,
@@ -79,6 +82,7 @@ impl DatabaseFile {
         if let Some(error) = guard.suspending_failure(|| self.stamp(), self.clock.now_ms()) {
             return Err(error);
         }
+        // A call without a deadline lets the server restart its WAL first.
         if !bounds.deadline.is_set() {
             std::thread::sleep(guard.next_pause());
         }
@@ -88,9 +92,11 @@ impl DatabaseFile {
         loop {
             check_bounds(bounds)?;
             if attempts > 0 {
+                // Gives the server a moment: 1 ms longer after each attempt.
                 std::thread::sleep(Duration::from_millis(u64::from(attempts)));
             }
             let target_end = Instant::now() + SLICE;
+            // Interrupts the transaction if the host aborts the call, or if a fork waits after the target duration.
             let must_stop =
                 || (bounds.aborted)() || (Instant::now() >= target_end && self.read_lock.has_waiting_fork());
             let limit = StatementLimit::new(end, &must_stop);
@@ -106,6 +112,7 @@ impl DatabaseFile {
                 }
                 Err(error) => error,
             };
+            // Decides whether to run `work` again, or to fail and record the failure.
             let is_interrupted = limit.was_reached() || end.has_passed() || must_stop();
             let error = match is_interrupted {
                 _ if (bounds.aborted)() => return Err(check_bounds(bounds).err().unwrap_or(error)),
@@ -184,11 +191,12 @@ impl DatabaseFile {
         )
     }
 
-    /// Opens a read-only connection in the mode that suits the state of the files. Fails if no mode is safe.
+    /// Opens a read-only connection in the mode that suits the files' state. Fails if no mode is safe.
     fn open_transaction(&self) -> Result<ReadTransaction<'_>> {
         let file = self.path()?;
         let state = self.read_state()?;
         let folder = file.parent().unwrap_or(file);
+        // Reading is safe only if this process sees the locks and the shared memory of Plex's processes.
         let disk = files::file_system_of(folder);
         if !disk.shares_memory {
             return Err(self.error(
@@ -207,7 +215,9 @@ impl DatabaseFile {
                  Plex Media Server, which repairs the file",
             ));
         }
+        // Selects SQLite's mode by the files that exist.
         let parameters = match (state.has_wal, state.has_shm) {
+            // The server is using the database: reads its WAL, without writing to its shared memory.
             (true, true) => "mode=ro&readonly_shm=1",
             // No server is using the database, and the database is complete without a WAL.
             (false, false) => "mode=ro&immutable=1",
@@ -222,6 +232,7 @@ impl DatabaseFile {
                 ));
             }
         };
+        // Registers the files, and fails if other code in this process has them open.
         let mut exclusive = Vec::new();
         for suffix in ["", "-wal", "-shm"] {
             let companion = companion_path(file, suffix);
@@ -256,8 +267,8 @@ impl DatabaseFile {
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
         connection.set_prepared_statement_cache_capacity(32);
-        // One read transaction makes all statements see the same data. A memory map is not used: if a program truncated
-        // the file, the map would crash this process.
+        // One read transaction makes all statements see the same data. The cache takes at most 2 MiB. SQLite uses no
+        // memory map: if a program truncated the file, the map would crash this process.
         connection
             .execute_batch("PRAGMA query_only = 1; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -2048; BEGIN")?;
         // SQLite starts the transaction at the first read.

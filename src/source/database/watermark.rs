@@ -11,16 +11,17 @@ use super::database_file::FileState;
 /// Number of recently changed rows in a watermark. A delta is possible as long as one of these rows still exists.
 const RECENT_CHANGES: usize = 16;
 
-/// The watermark of the database at one moment.
+/// The highest ids and the latest changes at one moment. Comparing two watermarks shows which rows are new or changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Watermark {
-    /// Identity of the file. A restored backup is a different file, or has lower watermarks.
+    /// Identity of the file. A restored backup is a different file, or has lower ids and change numbers.
     pub file_id: u64,
     /// The highest item id ever assigned; ids are never reused.
     pub max_item_id: i64,
     /// The highest part id ever assigned.
     pub max_part_id: i64,
-    /// Numbers of items, versions and parts in the trash, which may change while the other fields stay the same.
+    /// Numbers of items, versions and parts in the trash. These numbers may change while the other fields stay the
+    /// same.
     pub trash: [i64; 3],
     /// Change number and id of the rows that changed last, newest first.
     pub recent_changes: Vec<(i64, i64)>,
@@ -35,7 +36,7 @@ pub struct DeltaBase {
     pub lost_last_change: bool,
 }
 
-/// Separates the parts of a change token: the watermark, the row count, and the stamp of the files.
+/// Separates the parts of a change token: the watermark, the row count, and the files' stamp.
 const SEPARATOR: char = '/';
 /// Placeholder for an unknown row count.
 const UNCOUNTED: &str = "-";
@@ -46,7 +47,7 @@ impl Watermark {
     /// Reads the current watermark. All queries use an index, so they are fast even in a large database.
     pub fn read(connection: &Connection, state: &FileState) -> rusqlite::Result<Self> {
         let count = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
-        // SQLite stores the highest id that it has ever assigned.
+        // SQLite remembers the highest id that it has ever assigned, even after the row was removed.
         let highest_id = |table: &str| {
             connection.query_row("SELECT max(seq) FROM sqlite_sequence WHERE name = ?1", [table], |row| {
                 Ok(integer(row, 0)?.unwrap_or(0))
@@ -75,11 +76,12 @@ impl Watermark {
         })
     }
 
-    /// Returns the starting point for reading all changes between this watermark and the watermark `now`; `None` if the
-    /// database is a different file or a restored backup.
+    /// Returns the starting point for reading all changes between this watermark and the watermark `now`. Returns
+    /// `None` if the database is a different file or a restored backup, or if all rows in `recent_changes` were
+    /// removed.
     ///
-    /// The starting point is the newest of the recently changed rows that still exists. The highest change number is
-    /// not used: if its row was removed, the server may reuse the number. A row that now has a lower change number
+    /// The starting point is the newest of the recently changed rows that still exists. The highest change number alone
+    /// would not do: if its row was removed, the server may reuse the number. A row that now has a lower change number
     /// reveals a restored backup.
     pub fn delta_base(&self, now: &Self, connection: &Connection) -> rusqlite::Result<Option<DeltaBase>> {
         if self.file_id != now.file_id || self.max_item_id > now.max_item_id || self.max_part_id > now.max_part_id {
@@ -104,6 +106,7 @@ impl Watermark {
         if delta_base.is_some() {
             return Ok(delta_base);
         }
+        // A database without changed rows had no items, so all rows are new.
         Ok(self.recent_changes.is_empty().then_some(DeltaBase {
             change_number: 0,
             lost_last_change: false,
@@ -162,12 +165,13 @@ pub fn parse_row_count(token: &str) -> Option<i64> {
     token.split(SEPARATOR).nth(1)?.parse().ok()
 }
 
-/// Counts the rows of all libraries. SQLite reads the smallest index for this query.
+/// Counts all libraries' rows. SQLite reads the smallest index for this query.
 pub fn count_rows(connection: &Connection) -> rusqlite::Result<i64> {
     connection.query_row("SELECT count(*) FROM metadata_items", [], |row| row.get(0))
 }
 
-/// Returns whether the files are unchanged since this change token, according to their metadata.
+/// Returns whether the files are certainly unchanged since this change token, according to their metadata. Opens no
+/// file.
 pub fn is_token_current(token: &str, state: &FileState) -> bool {
     token
         .rsplit_once(SEPARATOR)

@@ -8,8 +8,8 @@
 //!    removed items: sorted by id, the server's rows equal the indexed rows up to the first removed item.
 //!
 //! The index receives all new rows at once. If the index received only some new rows, the next delta would stop at
-//! these rows and miss the others. A delta does not detect items of which only the files changed; the next full listing
-//! or a query detects these changes.
+//! these rows and miss the others. A delta does not detect an item if only its files changed; the next full listing or
+//! a query does.
 
 use super::super::contract::{Bounds, IndexedItems, SourceChanges};
 use super::plex_http::PlexHttp;
@@ -28,7 +28,7 @@ const BISECTION_ROWS: u32 = 100;
 /// Maximum number of removed items. Beyond this number, a full listing is better.
 const MAX_GONE: usize = 16;
 
-/// Fetches the delta of one library.
+/// Fetches one library's delta.
 struct DeltaReader<'d> {
     plex: &'d PlexHttp,
     library: &'d Library,
@@ -60,6 +60,7 @@ impl DeltaReader<'_> {
     /// Adds new and updated items to the index, and returns the removed rating keys; `None` if a full listing is
     /// needed.
     fn fetch(&self) -> Result<Option<Vec<String>>> {
+        // Collects the new and updated items of all types, and then compares the item counts.
         let types = item_types_with_files(self.library.kind);
         let mut total = 0;
         let mut new = Vec::new();
@@ -76,7 +77,7 @@ impl DeltaReader<'_> {
         match self.index.count()?.checked_sub(total) {
             None => Ok(None), // the server has items that neither order has shown
             Some(0) => Ok(Some(Vec::new())),
-            Some(_) if types.len() > 1 => Ok(None),
+            Some(_) if types.len() > 1 => Ok(None), // the bisection supports only one type
             // The cause may be an unmounted disk, so two full listings must agree before items are removed.
             Some(_) if !self.index.accepts_shrinking_to(total)? => Ok(None),
             Some(_) => self.find_removed_items(types[0], total),
@@ -144,12 +145,12 @@ impl DeltaReader<'_> {
         Ok(None)
     }
 
-    /// Limits a page's row count to the option `page_size`.
+    /// Limits the number of rows in a page to the option `page_size`.
     fn clamp_rows(&self, rows: u32) -> u32 {
         rows.min(self.plex.page_size)
     }
 
-    /// Requests a page. Returns the items received, even after a failure, and the result.
+    /// Requests a page. Returns the items received, even after a failure, and the page's metadata or the error.
     fn fetch_rows(&self, kind: ItemType, rows: Rows<'_>, start: u64, size: u32) -> (Vec<Item>, Result<RowsEnd>) {
         let request = RowsRequest {
             section: &self.library.section,
@@ -174,6 +175,7 @@ impl DeltaReader<'_> {
         };
         let total = usize::try_from(total).unwrap_or(usize::MAX);
         let gone_count = index_ids.len().saturating_sub(total);
+        // A full listing takes about this many pages, so more pages would not pay.
         let max_pages = index_ids.len() / 1_000 + 1;
         if gone_count > MAX_GONE {
             return Ok(None);
@@ -229,8 +231,8 @@ impl DeltaReader<'_> {
         Ok(are_all_gone.then_some(gone))
     }
 
-    /// Requests a page sorted by id, and returns its ids. Returns `None` if the page is empty, a rating key is not a
-    /// number, or the listing has changed.
+    /// Requests a page sorted by id, and returns its ids. `total` is the expected item count. Returns `None` if the
+    /// page is empty, a rating key is not a number, or the listing has changed.
     fn fetch_ids(&self, kind: ItemType, start: u64, total: u64) -> Result<Option<Vec<u64>>> {
         let (items, end) = self.fetch_rows(kind, Rows::All, start, BISECTION_ROWS);
         let end = end?;
@@ -257,8 +259,8 @@ impl DeltaReader<'_> {
     }
 }
 
-/// Returns the indexed ids that are missing from the server's page. Both lists must start with the same id. Returns
-/// `None` if the server has an id that is not indexed.
+/// Returns the indexed ids that are missing from the server's page, because their items were removed. Both lists must
+/// start with the same id. Returns `None` if the server has an id that is not indexed.
 fn missing_ids(index_ids: &[u64], server_ids: &[u64]) -> Option<Vec<u64>> {
     let mut missing = Vec::new();
     let mut index_ids = index_ids.iter();
@@ -274,7 +276,7 @@ fn missing_ids(index_ids: &[u64], server_ids: &[u64]) -> Option<Vec<u64>> {
     Some(missing)
 }
 
-/// Parses a number in canonical form; `None` for other strings, such as `007`.
+/// Parses a number in canonical form; `None` for other strings, such as `007`, which would not equal the rating key.
 fn parse_canonical(text: &str) -> Option<u64> {
     let number = text.parse::<u64>().ok()?;
     (number.to_string() == text).then_some(number)

@@ -19,6 +19,7 @@ pub(super) fn address(request: &EditRequest<'_>) -> String {
         ("id".to_owned(), request.rating_keys.join(",")),
         ("type".to_owned(), request.kind.number().to_string()),
     ];
+    // A field may have several changes, such as added and removed tags, but has only one lock.
     let mut fields: Vec<&str> = Vec::new();
     for change in request.changes {
         if !fields.contains(&change.field()) {
@@ -51,6 +52,7 @@ pub(super) fn address(request: &EditRequest<'_>) -> String {
             arguments.push((format!("{field}[].tag.tag-"), removed));
         }
     }
+    // Builds the URL in `plexapi`'s order.
     arguments.sort_by_key(|(name, _)| name.to_lowercase());
     let mut address = format!("/library/sections/{}/all", encode(request.section));
     for (index, (name, value)) in arguments.iter().enumerate() {

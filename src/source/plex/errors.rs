@@ -1,4 +1,4 @@
-//! Error messages. A message contains the purpose of the request, the URL, the reason and a remedy, but never the URL's
+//! Error messages. A message contains the request's purpose, the URL, the reason and a remedy, but never the URL's
 //! query, which may name files, or any part of a token.
 
 use std::fmt::{self, Display};
@@ -15,7 +15,7 @@ use super::retry::{AttemptError, aborted_error};
 use super::transport::NameNotFound;
 use super::url::Target;
 
-/// The facts about a failed request that messages contain.
+/// The facts about a failed request that its error message contains.
 pub(super) struct ErrorContext<'a> {
     /// The purpose of the request, such as 'list the libraries'.
     pub label: &'a dyn Display,
@@ -42,7 +42,7 @@ impl Display for Seconds {
 }
 
 impl ErrorContext<'_> {
-    /// Creates an error whose message contains the purpose and the URL of the request.
+    /// Creates an error whose message contains the request's purpose and URL.
     fn error<E: From<Error>>(&self, status: Status, problem: impl Display) -> E {
         Error::new(
             status,
@@ -95,7 +95,7 @@ impl ErrorContext<'_> {
         (failure.into(), may_be_sent)
     }
 
-    /// [`ErrorContext::no_reply_error`] for a system error, or for a TLS error inside one.
+    /// Returns the error for a failed system call or for TLS, and whether the server may have received the request.
     fn io_error(&self, error: &io::Error) -> (AttemptError, bool) {
         use io::ErrorKind as Kind;
         if let Some(inner) = error.get_ref()
@@ -133,7 +133,6 @@ impl ErrorContext<'_> {
         }
     }
 
-    /// Returns the error for a failed connection.
     fn connect_error(&self, reason: &str) -> Error {
         let hint = if self.target.origin.has_default_port() {
             "; server_url has no port, but Plex listens on port 32400"
@@ -150,6 +149,7 @@ impl ErrorContext<'_> {
         )
     }
 
+    /// Returns the error for a host name that cannot be resolved.
     fn name_error(&self, reason: &str) -> Error {
         Error::new(
             Status::Connect,
@@ -341,7 +341,7 @@ impl ErrorContext<'_> {
         self.error(Status::Redirected, text)
     }
 
-    /// Returns the error for a redirect without a valid target.
+    /// Returns the error for a redirect that plexindex cannot follow because of `problem`.
     pub fn redirect_error(&self, problem: &str) -> AttemptError {
         self.error(
             Status::Redirected,
@@ -349,7 +349,7 @@ impl ErrorContext<'_> {
         )
     }
 
-    /// Returns the error for an unusable body. `rows` is the number of complete rows before the failure.
+    /// Returns the error for an unusable body. `rows` complete rows preceded the failure.
     pub fn body_error(&self, failure: BodyError, rows: u64) -> AttemptError {
         let position = if rows > 0 {
             format!(" after {rows} rows")

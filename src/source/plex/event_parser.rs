@@ -17,7 +17,7 @@ const MAX_EVENT_BYTES: usize = 1 << 20;
 /// Identifier of timeline entries about libraries. Other entries concern TV guides and plug-ins.
 const LIBRARY_IDENTIFIER: &str = "com.plexapp.plugins.library";
 
-/// Item types of collections, playlists and playlist folders, which have no files.
+/// Types of items that have no files: collections, playlists and playlist folders.
 const TYPES_WITHOUT_FILES: [i64; 3] = [15, 16, 18];
 
 /// States of a timeline entry.
@@ -39,14 +39,15 @@ pub enum EventBody {
     NoJson,
 }
 
-/// Parses the JSON of a notification, with or without its wrapper, or of a webhook.
+/// Parses the JSON of a notification, with or without its wrapper `NotificationContainer`, or of a webhook. Never
+/// fails.
 #[must_use]
 pub fn parse(json: &[u8]) -> EventBody {
     parse_object(json).map_or(EventBody::NoJson, |body| parse_events(&body))
 }
 
-/// Parses the JSON of a notification or webhook, like [`parse`]. Also returns the server that sent a webhook. Fails if
-/// the body is neither a notification nor a webhook.
+/// Parses the JSON of a notification or webhook that a host received. Also returns the server that sent a webhook.
+/// Fails with advice for the host if the body is neither a notification nor a webhook.
 pub fn parse_notification(json: &[u8]) -> Result<Notification> {
     let invalid = |text| Err(Error::new(Status::InvalidArgument, text));
     let body = parse_object(json);
@@ -79,7 +80,7 @@ fn parse_object(json: &[u8]) -> Option<Map<String, Value>> {
     serde_json::from_slice(json).ok()
 }
 
-/// Parses a notification or a webhook.
+/// Parses a notification or a webhook. Returns [`EventBody::Ancient`] or [`EventBody::Foreign`] for other JSON.
 fn parse_events(body: &Map<String, Value>) -> EventBody {
     let mut events = Vec::new();
     let is_ancient = |body: &Map<String, Value>| body.contains_key("_children") || body.contains_key("_elementType");
@@ -127,7 +128,7 @@ fn add_notification_events(body: &Map<String, Value>, events: &mut Vec<Event>) -
     is_notification
 }
 
-/// Converts a timeline entry about an item or a library; `None` if the entry is not about files.
+/// Converts a timeline entry about an item or a library to an event; `None` if the entry is not about files.
 fn timeline_event(entry: &Map<String, Value>) -> Option<Event> {
     if text(entry.get("identifier")).is_some_and(|identifier| identifier != LIBRARY_IDENTIFIER) {
         return None;
@@ -162,7 +163,7 @@ fn timeline_event(entry: &Map<String, Value>) -> Option<Event> {
     Some(Event::Working { section })
 }
 
-/// Converts an activity, such as a scan or a metadata update; `None` for other activities.
+/// Converts an activity notification about a scan or a metadata update to an event; `None` for other activities.
 fn activity_event(notification: &Map<String, Value>) -> Option<Event> {
     let activity = notification.get("Activity")?.as_object()?;
     let context = activity.get("Context");
@@ -177,13 +178,15 @@ fn activity_event(notification: &Map<String, Value>) -> Option<Event> {
     }
 }
 
-/// Converts a status, which reports that some library was updated, but not which one; `None` for other statuses.
+/// Converts a status notification. Only `LIBRARY_UPDATE` is an event, which does not name its library; `None` for
+/// others.
 fn status_event(notification: &Map<String, Value>) -> Option<Event> {
     let name = text(notification.get("notificationName"))?;
     (name == "LIBRARY_UPDATE").then_some(Event::Unspecific { section: None })
 }
 
-/// Converts a webhook about new items; `None` for other webhooks, which are about playback, ratings and devices.
+/// Converts a webhook about new items to an event; `None` for other webhooks, which are about playback, ratings and
+/// devices.
 fn webhook_event(event: &str, metadata: Option<&Value>) -> Option<Event> {
     if !matches!(event, "library.new" | "library.on.deck") {
         return None;
@@ -213,7 +216,8 @@ fn number(value: Option<&Value>) -> Option<i64> {
     }
 }
 
-/// Parses an identifier, which is a string or a number; `None` for other values, `-1` and invalid identifiers.
+/// Parses an identifier, which is a string or a number; `None` for other values, for invalid identifiers, and for `-1`,
+/// with which servers denote that there is none.
 fn id(value: Option<&Value>) -> Option<String> {
     let id = match value? {
         Value::String(text) => text.trim().to_owned(),
@@ -223,7 +227,7 @@ fn id(value: Option<&Value>) -> Option<String> {
     (!id.is_empty() && !id.starts_with('-') && !id.contains('\0') && id.len() <= 64).then_some(id)
 }
 
-/// Assembles the lines of a stream into events.
+/// Assembles the lines of an event stream into events.
 #[derive(Default)]
 pub struct EventLines {
     line: Vec<u8>,
@@ -270,7 +274,8 @@ impl EventLines {
         true
     }
 
-    /// Passes the current event to `each`. Returns `false` if `each` returned `false`.
+    /// Passes the current event to `each`. An event that is too long becomes an unspecific event. Returns `false` if
+    /// `each` returned `false`.
     fn end_event(&mut self, each: &mut dyn FnMut(Event) -> bool) -> bool {
         let data = std::mem::take(&mut self.data);
         if std::mem::take(&mut self.is_too_long) {

@@ -13,7 +13,7 @@ use crate::model::{Item, ItemType};
 const BATCH: usize = 100;
 
 impl PlexHttp {
-    /// Fetches up to [`BATCH`] items in one request, and adds the existing items to `items`. Returns the reply's
+    /// Fetches up to [`BATCH`] items in one request, and adds those that exist to `items`. Returns the reply's
     /// metadata, which shows whether the server truncated the list.
     fn fetch_batch(&self, keys: &[&str], bounds: &Bounds<'_>, items: &mut Vec<LocatedItem>) -> Result<ReplyMetadata> {
         let request = ServerRequest::items(keys);
@@ -28,6 +28,7 @@ impl PlexHttp {
             result => result?,
         };
         for (item, section) in rows {
+            // Skips items that were not requested, and repeated items.
             let batch = items.get(items_before..).unwrap_or_default();
             if keys.contains(&item.rating_key.as_str())
                 && batch.iter().all(|other| other.item.rating_key != item.rating_key)
@@ -51,13 +52,14 @@ impl PlexHttp {
                 let head = self.fetch_batch(&pending_keys, &bounds, &mut items)?;
                 let new = items.get(items_before..).unwrap_or_default();
                 let found: HashSet<&str> = new.iter().map(|new| new.item.rating_key.as_str()).collect();
-                // A reply keeps the order of the request, but some servers truncate it. So items after the last
-                // returned item may exist and are requested again; missing items before it do not exist.
+                // A reply keeps the request's order, but some servers truncate the reply. So the items after the last
+                // returned item may exist, and plexindex requests them again; missing items before it do not exist.
                 let answered = pending_keys
                     .iter()
                     .rposition(|key| found.contains(key))
                     .map_or(0, |last| last + 1);
                 let is_truncated = head.total.is_some_and(|total| total > new.len() as u64);
+                // The server has none of the remaining items.
                 if answered == 0 {
                     break;
                 }

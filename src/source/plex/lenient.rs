@@ -21,8 +21,8 @@ pub(super) enum Scalar {
 }
 
 impl Scalar {
-    /// Converts to a string. Returns `None` for other types, and for a string with a NUL: Plex never sends a NUL, and C
-    /// code would read a shorter string, such as the key of a different item.
+    /// Converts a string or an integer to a string. Returns `None` for other types, and for a string with a NUL: Plex
+    /// never sends a NUL, and C code would read a shorter string, such as the key of a different item.
     pub fn text(self) -> Option<String> {
         match self {
             Self::Text(text) => (!text.contains('\0')).then_some(text),
@@ -73,6 +73,7 @@ struct ScalarVisitor;
 impl<'de> Visitor<'de> for ScalarVisitor {
     type Value = Scalar;
 
+    /// Describes the expected value in `serde`'s error messages.
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("any value")
     }
@@ -127,7 +128,7 @@ pub(super) fn scalar<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Scalar, A::E
     map.next_value()
 }
 
-/// Reads the next value of a map as a string. Returns an empty string for other types.
+/// Reads the next value of a map as a string, which may be a number. Returns an empty string for other types.
 pub(super) fn text<'de, A: MapAccess<'de>>(map: &mut A) -> Result<String, A::Error> {
     Ok(scalar(map)?.text().unwrap_or_default())
 }
@@ -137,12 +138,12 @@ pub(super) fn skip<'de, A: MapAccess<'de>>(map: &mut A) -> Result<(), A::Error> 
     map.next_value::<IgnoredAny>().map(drop)
 }
 
-/// A type that can be filled from a JSON object, or from the objects of an array one by one.
+/// A type that the parser fills from a JSON object, or from each object in an array.
 pub(super) trait Object {
-    /// Reads the value of the field `name` from `map`. An implementation must consume exactly one value.
+    /// Reads the field `name`, whose value is next in `map`. An implementation must consume exactly one value.
     fn fill<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error>;
 
-    /// Called after each element of an array, even if the element is not an object. If an implementation returns
+    /// Called after each element of an array, even if the element is not an object. Returns whether to continue: after
     /// `false`, the parser stops with an error.
     fn after_element(&mut self) -> bool {
         true
@@ -252,14 +253,14 @@ impl<'de, T: Object> Visitor<'de> for ObjectFiller<'_, T> {
     }
 }
 
-/// Collects one string field from each object in an array.
+/// Collects one string field, such as a file's path, from each object in an array.
 pub(super) struct TextFields<'a> {
     pub name: &'static str,
     pub list: &'a mut Vec<String>,
 }
 
 impl Object for TextFields<'_> {
-    /// Adds the value of the wanted field to the list. Skips other fields.
+    /// Adds the wanted field's value to the list. Skips other fields.
     fn fill<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
         if name != self.name {
             return skip(map);

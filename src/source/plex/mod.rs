@@ -1,11 +1,11 @@
 //! The Plex HTTP API as a [`Source`].
 //!
-//! The client sends requests one by one, and requests JSON with only the fields that plexindex stores. `client`
-//! contains the state of a server. `request` builds requests, `round_trip` sends a request once, and `send` adds
-//! retries. `url` parses addresses, `transport`, `tcp` and `tls` connect, and `retry` pauses. `body` reads replies;
-//! `wire`, `sections`, `lenient` and `sanitize` parse replies; `errors` explains failures. `rows` describes the rows
-//! that pages, `changes` and `find` request; `confirm` fetches items by rating key. `edits` builds edits, `events`
-//! parses events, and `stream` receives events.
+//! The client sends requests one by one, and requests JSON with only the fields that plexindex stores. `plex_http`
+//! contains the state of a server. `server_request` builds requests, `round_trip` sends a request once, and `send` adds
+//! retries. `url` parses addresses, `transport`, `tcp` and `tls` connect, and `retry` pauses. `reply_body` reads
+//! replies; `replies`, `sections`, `lenient` and `sanitize` parse replies; `errors` explains failures. `rows` describes
+//! the rows that pages, `delta_reader` and `file_search` request; `items_by_key` fetches items by rating key. `edits`
+//! builds edits, `event_parser` parses events, and `stream` receives events.
 //!
 //! The client starts no thread: the calling thread resolves names, connects and reads replies.
 
@@ -57,7 +57,7 @@ pub use self::rows::{Rows, RowsEnd, RowsRequest};
 pub(in crate::source) use self::sections::make_uuids_unique;
 use self::server_request::{KEY_PREFIX, ServerRequest};
 
-/// The kind of this source.
+/// The constants of this kind of source.
 pub static KIND: Kind = Kind {
     name: "Plex",
     noun: "the server",
@@ -72,15 +72,16 @@ pub static KIND: Kind = Kind {
 const MAX_EDIT_BYTES: usize = 64 << 10;
 
 impl Source for PlexHttp {
+    /// Returns the constants of this kind of source, such as its name.
     fn kind(&self) -> &'static Kind {
         &KIND
     }
 
-    /// Returns all abilities except listing a folder, because Plex's HTTP API cannot list a folder.
+    /// Returns this source's abilities: all except a search by folder, which Plex's HTTP API lacks.
     fn abilities(&self) -> Abilities {
         Abilities {
             resume: Resume::ByRow,
-            // A delta does not detect items of which only the files changed.
+            // A delta misses an item if only its files changed.
             changes: Delta::Mostly,
             find: true,
             folders: false,
@@ -91,7 +92,7 @@ impl Source for PlexHttp {
         }
     }
 
-    /// Requests `/identity` without the token.
+    /// Requests the server's machine identifier and version (`/identity`), without the token.
     fn server(&self, bounds: Bounds<'_>) -> Result<Server> {
         let head = self.send(&ServerRequest::identity(), &bounds, &mut ReplyContent::None)?;
         Ok(Server {
@@ -150,12 +151,13 @@ impl Source for PlexHttp {
         })
     }
 
-    /// Finds most changes by the latest updates, the highest ids and the item counts, as `changes` explains.
+    /// Finds new and updated items among the latest updates and the highest ids, and removed items by comparing item
+    /// counts. Misses an item if only its files changed.
     fn changes(&self, library: &Library, index: &dyn IndexedItems, bounds: Bounds<'_>) -> Result<SourceChanges> {
         self.fetch_changes(library, index, bounds)
     }
 
-    /// Searches by file name and by title, as `find` explains.
+    /// Searches by file name and then by title, because Plex's HTTP API cannot search by path.
     fn find_path(
         &self,
         library: &Library,
@@ -171,7 +173,7 @@ impl Source for PlexHttp {
         self.fetch_items(rating_keys, bounds)
     }
 
-    /// Sends one `PUT` request for all items.
+    /// Sends one `PUT` request, which edits all the items.
     fn edit(&self, request: &EditRequest<'_>, bounds: Bounds<'_>) -> Result<()> {
         if request.rating_keys.is_empty() {
             return Err(Error::new(
@@ -202,22 +204,24 @@ impl Source for PlexHttp {
         .map_err(|error| self.scrub(error))
     }
 
-    /// Receives the event stream, as `stream` explains.
+    /// Receives the event stream until it ends, `sink` returns `false`, or the host aborts the call.
     fn events(&self, bounds: Bounds<'_>, sink: &mut dyn FnMut(Event) -> bool) -> Result<()> {
         self.receive_event_stream(&bounds, sink)
             .map_err(|failure| self.scrub(failure.error))
     }
 
-    /// Closes the connection of the event stream.
+    /// Closes the event stream's connection.
     fn interrupt_events(&self) {
         self.transport.interrupt_stream();
     }
 
+    /// Returns the tokens for this server.
     fn tokens(&self) -> Option<Arc<Tokens>> {
         Some(Arc::clone(&self.tokens))
     }
 
-    /// Takes the locks of the connections and buffers.
+    /// Takes the locks on the connections and buffers, because a lock that another thread held would stay locked in the
+    /// child.
     fn before_fork(self: Arc<Self>) -> Vec<Box<dyn ForkLock>> {
         vec![
             Box::new(lock_for_fork(&self, |plex| &plex.transport.agent)),

@@ -30,6 +30,7 @@ pub struct PlexHttp {
     pub(super) transport: Transport,
     pub(super) meter: Arc<dyn Meter>,
     pub(super) clock: Arc<dyn RetryClock>,
+    /// Maximum time for the retries of one request.
     pub(super) retry_for: Duration,
     /// Maximum number of rows in a page.
     pub(super) page_size: u32,
@@ -50,7 +51,7 @@ impl fmt::Debug for PlexHttp {
     }
 }
 
-/// The validated options of a server.
+/// A server's validated options.
 pub struct CheckedServer {
     base: BaseUrl,
     tokens: Arc<Tokens>,
@@ -106,7 +107,8 @@ impl PlexHttp {
         Self::from_checked(CheckedServer::new(options)?, options, client_identifier, meter)
     }
 
-    /// [`PlexHttp::new`] with validated options.
+    /// Creates a client from validated options. Sends no request. `client_identifier` identifies this installation to
+    /// Plex, and `meter` records every request.
     pub fn from_checked(
         server: CheckedServer,
         options: &Options,

@@ -20,24 +20,24 @@ pub(super) fn is_rating_key(key: &str) -> bool {
 pub struct ReplyMetadata {
     /// Whether the reply contains a `MediaContainer`, as every reply from a Plex server does.
     pub is_plex: bool,
-    /// Whether the reply contains `_children` or `_elementType`, as the unsupported JSON of servers of 2015 and earlier
-    /// does. The parser then skips the remaining reply.
+    /// Whether the reply contains `_children` or `_elementType`, which only the unsupported JSON format of 2015
+    /// contains. The parser then skips the rest of the reply.
     pub is_ancient: bool,
-    /// `totalSize`.
+    /// `totalSize`: number of rows in the whole list.
     pub total: Option<u64>,
-    /// `offset`.
+    /// `offset`: index of the first row in the whole list.
     pub offset: Option<u64>,
-    /// `machineIdentifier`.
+    /// `machineIdentifier`, in the reply to `/identity`.
     pub machine_identifier: Option<String>,
-    /// `version`.
+    /// The server's `version`, in the reply to `/identity`.
     pub version: Option<String>,
     /// `librarySectionID`; servers send it if all rows have the same section id.
     pub section: Option<String>,
 }
 
-/// The content that a reply should have, apart from its metadata.
+/// What the parser collects from a reply, in addition to its [`ReplyMetadata`].
 pub(super) enum ReplyContent<'a> {
-    /// No content: the parser skips rows.
+    /// Nothing: the parser skips all rows.
     None,
     /// The items in `Metadata`.
     Rows(RowReader<'a>),
@@ -46,7 +46,7 @@ pub(super) enum ReplyContent<'a> {
 }
 
 impl ReplyContent<'_> {
-    /// Resets the state before another reply is read.
+    /// Discards the last reply's data, before another reply is read. Keeps the count of items that were passed on.
     pub fn reset(&mut self) {
         match self {
             Self::None => {}
@@ -98,7 +98,7 @@ impl<'a> RowReader<'a> {
         }
     }
 
-    /// Returns the maximum number of rows if the reply exceeded this number or the memory limit; otherwise `None`.
+    /// Returns the maximum number of rows if the reply exceeded this number or [`MAX_ROWS_BYTES`]; otherwise `None`.
     pub fn exceeded_limit(&self) -> Option<u64> {
         self.exceeds_limit.then_some(self.max_rows)
     }
@@ -112,7 +112,7 @@ pub(super) struct UpdateOrder {
 }
 
 impl UpdateOrder {
-    /// Adds the time of the next row; `None` if the row has no time.
+    /// Adds the next row's time; `None` if the row has no time.
     fn add(&mut self, time: Option<i64>) {
         if let Some(time) = time {
             self.is_disordered |= self.last.is_some_and(|last| last < time);
@@ -128,7 +128,7 @@ const LIST_TEXT_OVERHEAD: usize = 48;
 /// Approximate overhead of a string in a field, in bytes.
 const TEXT_OVERHEAD: usize = 16;
 
-/// Estimates the memory of an item in bytes, for the limit of a reply.
+/// Estimates an item's memory in bytes, for [`MAX_ROWS_BYTES`].
 fn estimate_bytes(item: &Item) -> usize {
     let list_texts = item.guids.iter().chain(&item.parts);
     let list_bytes: usize = list_texts.map(|text| text.len() + LIST_TEXT_OVERHEAD).sum();
@@ -147,7 +147,7 @@ pub(super) type MayContinue<'a> = &'a dyn Fn() -> bool;
 /// an error follows.
 ///
 /// # Errors
-/// Those of the JSON parser, and an error if `count_row` returns `false`.
+/// Those of the JSON parser, and an error if `may_continue` returns `false` after a row.
 pub(super) fn parse_reply(
     body: &mut Vec<u8>,
     content: &mut ReplyContent<'_>,
@@ -165,6 +165,8 @@ pub(super) fn parse_reply(
     };
     let result = fields.deserialize(&mut deserializer);
     let head = reply.head;
+    // For the JSON format of 2015 (`is_ancient`), the parser has stopped with an error. The caller creates a better
+    // error.
     if !head.is_ancient {
         result?;
         deserializer.end()?;
@@ -180,7 +182,7 @@ struct Reply<'r, 'a> {
 }
 
 impl Object for Reply<'_, '_> {
-    /// Reads one field of the reply or its container.
+    /// Reads one field of the reply, or of its container once the parser is in the container (`is_plex`).
     fn fill<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
         match (name, &mut *self.content) {
             ("_children" | "_elementType", _) => {
@@ -189,7 +191,7 @@ impl Object for Reply<'_, '_> {
             }
             ("MediaContainer", _) if !self.head.is_plex => {
                 self.head.is_plex = true; // so that this function accepts the fields of the container
-                self.head.is_plex = fill(map, self)?;
+                self.head.is_plex = fill(map, self)?; // false if the value is not an object
             }
             _ if !self.head.is_plex => skip(map)?,
             ("totalSize", _) => self.head.total = scalar(map)?.number(),
@@ -267,7 +269,8 @@ impl Object for Row<'_, '_> {
         Ok(())
     }
 
-    /// Checks and passes on the item of a complete row. Returns `false` beyond a limit, or if the call must end.
+    /// Checks a complete row's item, and passes the item to the sink. Returns `false`, which stops the parser, beyond a
+    /// limit or if the call must end.
     fn after_element(&mut self) -> bool {
         let reader = &mut *self.reader;
         reader.count += 1;

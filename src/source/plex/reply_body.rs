@@ -37,7 +37,7 @@ pub(super) enum BodyError {
     TooManyRows(u64),
     /// The body is empty.
     Empty,
-    /// The body is not a JSON object. Contains the beginning of the body.
+    /// The body is not a JSON object. Contains the body's beginning.
     NoJson(Vec<u8>),
     /// The JSON is malformed or truncated.
     Malformed(String),
@@ -67,7 +67,7 @@ impl<'m> RequestMeter<'m> {
         }
     }
 
-    /// Records that the reply's headers have arrived, or that the request has failed.
+    /// Sets the waiting time so far: the reply's headers have arrived, or the request has failed.
     pub fn record_headers_arrival(&self) {
         self.waited.set(self.started.elapsed());
     }
@@ -94,7 +94,7 @@ impl Drop for RequestMeter<'_> {
     }
 }
 
-/// State shared by the readers and the parser of one body.
+/// State that one body's readers and parser share.
 pub(super) struct BodyProgress<'a> {
     request_meter: &'a RequestMeter<'a>,
     bounds: &'a Bounds<'a>,
@@ -139,7 +139,7 @@ impl<'a> BodyProgress<'a> {
         io::Error::other("see BodyProgress::failure")
     }
 
-    /// Removes and returns the recorded failure, if any.
+    /// Removes and returns the recorded failure; `None` if there is none.
     fn take_failure(&self) -> Option<BodyError> {
         self.failure.borrow_mut().take()
     }
@@ -178,7 +178,7 @@ enum DecodedBody<'a> {
 }
 
 impl DecodedBody<'_> {
-    /// Reads the rest of the transferred body, so that `ureq` can reuse the connection. Usually nothing follows the
+    /// Reads the rest of the body as transferred, so that `ureq` can reuse the connection. Usually nothing follows the
     /// compressed data. If much data follows, this function stops early, and `ureq` closes the connection.
     fn drain(&mut self) {
         if let Self::Gzip(decoder) = self {
@@ -230,7 +230,7 @@ impl Buffers {
     /// Maximum number of unused buffers. More than two concurrent requests are rare.
     const MAX_BUFFERS: usize = 2;
 
-    /// Returns an unused buffer, or a new, empty one.
+    /// Returns an empty buffer, reused if possible.
     fn take(&self) -> Vec<u8> {
         lock(&self.0).pop().unwrap_or_default()
     }
@@ -268,7 +268,8 @@ pub(super) fn read_reply(
     result
 }
 
-/// Reads and parses the body, the main part of [`read_reply`]. `buffer` must be empty.
+/// Reads the body into the empty `buffer`, and parses it into `content`. Separate from [`read_reply`], which reuses the
+/// buffer even after a failure.
 fn read_and_parse(
     reader: &mut LimitedBody<'_>,
     buffer: &mut Vec<u8>,
@@ -289,6 +290,7 @@ fn read_and_parse(
         }
         return Err(failure);
     }
+    // Every reply from Plex is a JSON object. Other bodies, such as web pages, need their own error.
     match buffer.trim_ascii_start().first() {
         Some(b'{') => {}
         Some(_) => {
@@ -305,7 +307,8 @@ fn read_and_parse(
     })
 }
 
-/// Returns the beginning of an unexpected body, for diagnosis. Never fails; omits the part that cannot be read.
+/// Returns the first [`MAX_EXAMINED`] bytes of an unexpected body, for the error message. Never fails; omits the part
+/// that cannot be read.
 pub(super) fn read_beginning(body: Body, encoding: Option<&str>, progress: &BodyProgress<'_>) -> Vec<u8> {
     let mut beginning = Vec::new();
     if let Ok(reader) = decode_body(body, encoding, MAX_EXAMINED as u64, progress) {
@@ -322,7 +325,7 @@ fn decode_body<'a>(
     progress: &'a BodyProgress<'a>,
 ) -> Result<LimitedBody<'a>, BodyError> {
     let counted = CountedBody {
-        // Disables the limit of `ureq`, because `LimitedBody` has its own.
+        // Disables `ureq`'s limit, because `LimitedBody` has its own.
         body: body.into_with_config().limit(u64::MAX).reader(),
         progress,
     };

@@ -15,7 +15,7 @@ use crate::model::{Item, ItemType, Library};
 /// The expected content of a reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReplyKind {
-    /// Only identity and version.
+    /// Only the machine identifier and version.
     Head,
     /// Libraries.
     Libraries,
@@ -38,13 +38,15 @@ pub struct ParsedReply {
     pub is_over: bool,
 }
 
+/// Ignores all measurements.
 struct Unmetered;
 
 impl Meter for Unmetered {
     fn record_request(&self, _: RequestKind, _: u64, _: Duration) {}
 }
 
-/// Parses a reply. `limit` is the maximum size in bytes after decompression.
+/// Parses a reply with the expected content `kind`. `encoding` is the reply's `Content-Encoding`, and `limit` the
+/// maximum size in bytes after decompression.
 #[must_use]
 pub fn reply(bytes: &[u8], encoding: Option<&str>, limit: u64, kind: ReplyKind) -> ParsedReply {
     let mut items = Vec::new();
@@ -74,7 +76,7 @@ pub fn reply(bytes: &[u8], encoding: Option<&str>, limit: u64, kind: ReplyKind) 
     }
 }
 
-/// Parses an event stream that arrives in these pieces.
+/// Parses an event stream that arrives in these pieces. Passes the events to `each` until `each` returns `false`.
 pub fn stream<'p>(pieces: impl Iterator<Item = &'p [u8]>, each: &mut dyn FnMut(Event) -> bool) {
     let mut lines = EventLines::default();
     for piece in pieces {

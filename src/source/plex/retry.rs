@@ -12,10 +12,10 @@ pub trait RetryClock: Send + Sync {
     /// Returns the current time, for time limits and deadlines.
     fn now(&self) -> Instant;
 
-    /// Returns the current date, for dates in `Retry-After`.
+    /// Returns the current date, to compare with dates in `Retry-After`.
     fn date(&self) -> SystemTime;
 
-    /// Sleeps for `time`. Callers split long pauses to notice an abort.
+    /// Sleeps for `time`. Callers split long pauses, so that they notice when the host aborts the call.
     fn sleep(&self, time: Duration);
 }
 
@@ -82,7 +82,7 @@ impl From<Error> for AttemptError {
     }
 }
 
-/// Maximum delay until a pause notices an abort.
+/// Interval at which a pause checks whether the host has aborted the call.
 const POLL: Duration = Duration::from_millis(50);
 
 /// First pause, before jitter.
@@ -91,9 +91,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// Maximum pause before jitter, unless the server requests a longer pause.
 const MAX_PAUSE: Duration = Duration::from_secs(8);
 
-/// Runs `attempt` until it succeeds, fails permanently, or has no time for another pause. The time limit is
-/// `retry_for`, or the deadline if that is earlier. Errors contain `label`, the purpose of the request. Adds the number
-/// of attempts to the last error.
+/// Runs `attempt` until it succeeds or fails permanently, or until too little time is left for another pause. The time
+/// limit is `retry_for`, or the deadline if that is earlier. Errors contain `label`, the request's purpose. Adds the
+/// number of attempts to the last error.
 ///
 /// # Errors
 /// The last failure; [`Status::Aborted`]; [`Status::Timeout`] if the deadline passed before an attempt.
@@ -116,6 +116,7 @@ pub(super) fn run_with_retries<T>(
             Err(failure) if failure.is_transient => (failure.error, failure.retry_after),
             Err(failure) => return Err(with_attempts(failure.error, attempts)),
         };
+        // Pauses for at least the time that the server requested. Fails if the pause would not end in time.
         let pause = retry_after.unwrap_or_default().max(backoff(attempts, random()));
         let next_attempt = clock.now().checked_add(pause);
         let has_time = next_attempt.is_some_and(|time| end.is_none_or(|end| time < end));
@@ -149,7 +150,7 @@ fn sleep(clock: &dyn RetryClock, pause: Duration, bounds: &Bounds<'_>, label: &d
     Ok(())
 }
 
-/// Fails if the host has aborted the call or the deadline has passed. `label` is the purpose of the request.
+/// Fails if the host has aborted the call or the deadline has passed. `label` is the request's purpose.
 fn check_bounds(clock: &dyn RetryClock, bounds: &Bounds<'_>, label: &dyn std::fmt::Display) -> Result<()> {
     if (bounds.aborted)() {
         return Err(aborted_error(label));
@@ -163,7 +164,7 @@ fn check_bounds(clock: &dyn RetryClock, bounds: &Bounds<'_>, label: &dyn std::fm
     Ok(())
 }
 
-/// Creates the error for a call that the host has aborted. `label` is the purpose of the request.
+/// Creates the error for a call that the host has aborted. `label` is the request's purpose.
 pub(super) fn aborted_error(label: &dyn std::fmt::Display) -> Error {
     Error::new(Status::Aborted, format!("cannot {label}: the host stopped the call"))
 }

@@ -21,7 +21,8 @@ use super::url::{Redirect, Target};
 const MAX_REDIRECTS: usize = 3;
 
 impl PlexHttp {
-    /// Sends a request once, and reads the reply into `content`. Omits the optional arguments if `is_minimal` is true.
+    /// Sends a request once, reads the reply's rows or libraries into `content`, and returns the reply's metadata.
+    /// Omits the optional arguments if `is_minimal` is true.
     pub(super) fn send_once(
         &self,
         request: &ServerRequest<'_>,
@@ -39,6 +40,7 @@ impl PlexHttp {
         let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
         let encoding = header("content-encoding");
         let progress = BodyProgress::new(&request_meter, bounds);
+        // Reads and parses the body. An exceeded limit explains a failure better than the parser's own error.
         content.reset();
         let result = reply_body::read_reply(body, encoding, request.limit, &progress, &self.buffers, content);
         let mut head = result.map_err(|failure| match content {
@@ -60,6 +62,7 @@ impl PlexHttp {
         if head.is_ancient || !head.is_plex {
             return Err(errors.foreign_json_error(head.is_ancient));
         }
+        // Some servers send the two numbers only in headers.
         let number = |name: &str| header(name).and_then(|text| text.trim().parse().ok());
         head.offset = head.offset.or_else(|| number("x-plex-container-start"));
         head.total = head.total.or_else(|| number("x-plex-container-total-size"));
@@ -95,6 +98,7 @@ impl PlexHttp {
                 return Err(context.deadline_error().into());
             }
             let request_meter = RequestMeter::new(&*self.meter, request.kind);
+            // Sends the request. The event stream has its own connection, which another thread can close.
             let result = match request.kind {
                 RequestKind::Events => {
                     let silence = self.stream_silence;
@@ -108,6 +112,7 @@ impl PlexHttp {
                 }
                 _ => self.transport.send(http_request, time_left, context.silence).map(Some),
             };
+            // Without a reply, the meter counts the request only if the server may have received it.
             let response = result.map_err(|error| {
                 request_meter.record_headers_arrival();
                 let (failure, may_be_sent) = context.no_reply_error(error);
@@ -127,6 +132,7 @@ impl PlexHttp {
             let encoding = header("content-encoding");
             let progress = BodyProgress::new(&request_meter, bounds);
             let is_edit = request.kind == RequestKind::Edit;
+            // Follows a redirect to the same server, returns a success, or classifies a failure.
             if parts.status.is_redirection() {
                 let Some(location) = header("location") else {
                     let status = parts.status.as_u16();
@@ -170,6 +176,7 @@ impl PlexHttp {
     ) -> ErrorContext<'a> {
         let (has_token, read_timeout) = (self.has_token(), self.transport.read_timeout());
         let connect_timeout = self.transport.connect_timeout();
+        // The event stream and edits have their own time limits.
         let (connect_timeout, silence) = match request.kind {
             RequestKind::Events => (connect_timeout.min(STREAM_CONNECT), self.stream_silence),
             RequestKind::Edit => (connect_timeout, read_timeout),

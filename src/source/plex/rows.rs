@@ -20,7 +20,7 @@ pub struct RowsRequest<'a> {
 /// The sort order and filter of rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rows<'a> {
-    /// All rows sorted by id, the order that is stable between pages.
+    /// All rows, sorted by id, so that rows do not shift between pages.
     All,
     /// All rows, most recently updated first.
     NewestUpdated,

@@ -9,7 +9,7 @@ use crate::model::{LONGEST_KEY, Library, LibraryKind, TokenReliability, uuid_of_
 
 use super::lenient::{LIST_LIMIT, Object, TextFields, fill_each, scalar, skip, text};
 
-/// Collects libraries with two change times, neither of which is reliable alone (`docs/design/freshness.md`).
+/// Collects the libraries. A library's change token combines two times, because neither is reliable alone.
 #[derive(Default)]
 pub(super) struct Directories {
     pub libraries: Vec<Library>,
@@ -21,8 +21,8 @@ pub(super) struct Directories {
     scanned_at: i64,
 }
 
-/// Makes uuids unique: derives a uuid from the section id if a library's uuid is a duplicate, or is missing because a
-/// proxy removed it. Drops libraries with a duplicate section id.
+/// Makes uuids unique, because they identify libraries: derives a uuid from the section id if a library's uuid is a
+/// duplicate, or is missing because a proxy removed it. Drops libraries with a duplicate section id.
 pub(in crate::source) fn make_uuids_unique(libraries: &mut Vec<Library>) {
     let mut sections = HashSet::new();
     libraries.retain(|library| sections.insert(library.section.clone()));

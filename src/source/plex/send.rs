@@ -17,13 +17,13 @@ use super::server_request::{MAX_ROWS, OVERSIZE_FACTOR, ServerRequest};
 const MAX_REFUSALS: u32 = 3;
 
 impl PlexHttp {
-    /// Requests rows and adds their items to `items`, even if the call fails midway.
+    /// Requests rows, adds their items to `items`, even if the call fails midway, and returns the page's metadata.
     ///
-    /// Counts items without a rating key but does not add them; adds items without files. If a call of
-    /// [`crate::source::Source::interrupt`] closed the connection, requests the rows again.
+    /// Counts items without a rating key but does not add them; adds items without files. Requests the rows again if
+    /// another call's [`crate::source::Source::interrupt`] closed the connection.
     ///
     /// # Errors
-    /// Those of [`crate::source::Source::page`].
+    /// Server errors (300 to 399), or `Aborted`.
     pub fn fetch_rows(
         &self,
         rows_request: &RowsRequest<'_>,
@@ -61,7 +61,8 @@ impl PlexHttp {
         }
     }
 
-    /// Sends a request and reads the reply into `content`. Retries transient failures.
+    /// Sends a request, reads its rows or libraries into `content`, and returns the reply's metadata. Retries transient
+    /// failures.
     ///
     /// If the server rejects the request, retries without the optional arguments: versions of Plex differ in the
     /// arguments that they accept, and proxies in the maximum length of a URL.
@@ -88,6 +89,8 @@ impl PlexHttp {
                 && failure.is_refusal
             {
                 refusals += 1;
+                // A status 500 may be transient. A status 400, a rejected filter, or the last of several refusals is
+                // not.
                 let is_certain = filters_by_file || !failure.is_transient || refusals == MAX_REFUSALS;
                 if is_certain && !is_minimal && request.has_optional_arguments() {
                     result = self.send_once(request, true, bounds, content);
@@ -100,6 +103,7 @@ impl PlexHttp {
                     }
                 }
             }
+            // The remaining time of this call is pauses, which the meter records.
             busy_time += attempt_start.elapsed();
             result.or_else(|failure| {
                 if filters_by_file && failure.is_refusal {

@@ -9,7 +9,7 @@ use super::replies::ReplyMetadata;
 use super::rows::{Rows, RowsRequest};
 use super::url::encode;
 
-/// Prefix of an item's path and of its public key.
+/// Prefix of an item's path in Plex's API, and of the keys that hosts see.
 pub(super) const KEY_PREFIX: &str = "/library/metadata/";
 
 /// Maximum number of rows per request. Servers may reject a higher number.
@@ -19,7 +19,8 @@ pub(super) const MAX_ROWS: u32 = 1_000;
 /// library of up to 16,000 items in one reply.
 pub(super) const OVERSIZE_FACTOR: u64 = 16;
 
-/// Elements of a row that plexindex does not store. `Media` and `Guid` must not be in this list.
+/// Elements of a row that plexindex does not store. `Media` and `Guid`, which contain the files and external ids, must
+/// not be in this list.
 const EXCLUDED_ELEMENTS: &str = "Genre,Country,Director,Writer,Role,Producer,Collection,Rating,Similar,Style,Mood,\
     Label,Field,Image,UltraBlurColors,Chapter,Marker,Extras,Related,Review,Location,Preferences";
 
@@ -46,7 +47,7 @@ const MAX_PAGE_BYTES: u64 = 64 << 20;
 
 /// A query argument.
 struct QueryParameter {
-    /// Whether requests may omit the argument, because it affects only the size or the order of the reply.
+    /// Whether requests may omit the argument. An optional argument affects only the reply's size or order.
     is_optional: bool,
     /// `name=value`, encoded.
     text: String,
@@ -77,7 +78,7 @@ pub(super) struct ServerRequest<'a> {
     /// Path below the base URL, encoded.
     path: String,
     arguments: Vec<QueryParameter>,
-    /// First row and number of rows, for the headers `X-Plex-Container-Start` and `X-Plex-Container-Size`.
+    /// Index of the first row and number of rows, for the headers `X-Plex-Container-Start` and `X-Plex-Container-Size`.
     pub window: Option<(u64, u32)>,
     /// Whether to send the token.
     pub with_token: bool,
@@ -102,7 +103,7 @@ impl<'a> ServerRequest<'a> {
         }
     }
 
-    /// Creates the probe: the request for the libraries and the times of their changes.
+    /// Creates the probe: the request for the libraries and their change times.
     pub fn libraries() -> Self {
         Self {
             kind: RequestKind::Probe,
@@ -154,12 +155,12 @@ impl<'a> ServerRequest<'a> {
         }
     }
 
-    /// Returns whether the request filters by file name.
+    /// Returns whether the request filters by file name, a filter that some servers reject.
     pub fn filters_by_file(&self) -> bool {
         matches!(self.purpose, RequestPurpose::Rows(rows) if matches!(rows.rows, Rows::FileName(_)))
     }
 
-    /// Returns whether the request has optional arguments, so that it can be repeated without them.
+    /// Returns whether the request has optional arguments, so that plexindex can repeat the request without them.
     pub fn has_optional_arguments(&self) -> bool {
         self.arguments.iter().any(|argument| argument.is_optional)
     }
@@ -178,7 +179,8 @@ impl<'a> ServerRequest<'a> {
         address
     }
 
-    /// Returns the metadata of a reply without rows, as a substitute for a reply that the server refuses to send.
+    /// Returns the metadata of a reply without rows, which replaces the reply if the server rejects the filter by file
+    /// name.
     pub fn empty_reply(&self) -> ReplyMetadata {
         ReplyMetadata {
             total: Some(0),
@@ -242,7 +244,7 @@ impl fmt::Display for RequestPurpose<'_> {
     }
 }
 
-/// Returns the arguments of a request for rows.
+/// Returns the query arguments of a request for rows.
 fn row_arguments(request: &RowsRequest<'_>) -> Vec<QueryParameter> {
     let mut arguments = Vec::new();
     if request.kind != ItemType::Other {
@@ -275,7 +277,7 @@ fn row_arguments(request: &RowsRequest<'_>) -> Vec<QueryParameter> {
     arguments
 }
 
-/// Returns the path of these items below the base URL.
+/// Returns the path below the base URL that addresses all these items.
 fn items_path(keys: &[&str]) -> String {
     let mut path = String::from(KEY_PREFIX);
     for (index, key) in keys.iter().enumerate() {

@@ -52,6 +52,7 @@ impl PlexHttp {
 /// Returns whether this is the content type of an event stream. Ignores case and parameters.
 fn is_event_stream(content_type: &str) -> bool {
     let name = content_type.split(';').next().unwrap_or_default().trim();
+    // A newer description of Plex's API names the second type.
     ["text/event-stream", "application/octet-stream"]
         .iter()
         .any(|expected| name.eq_ignore_ascii_case(expected))

@@ -18,7 +18,7 @@ use crate::platform::interrupt;
 /// Connects to the first address that accepts a connection.
 #[derive(Debug)]
 pub(super) struct TcpConnector {
-    /// Time limit for connecting, in addition to the agent's limit.
+    /// Time limit for connecting. `ureq`'s own limit also applies; the shorter one counts.
     pub limit: Option<Duration>,
 }
 
@@ -84,7 +84,8 @@ fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::WouldBlock)
 }
 
-/// A connection. The transport owns the connection; the agent, which may shut it down, has a weak reference.
+/// A connection. The transport owns the connection; `ureq`'s agent, which may shut the connection down, has a weak
+/// reference.
 #[derive(Debug)]
 struct Connection(TcpStream);
 
@@ -95,14 +96,14 @@ impl ShutdownHandle for Connection {
     }
 }
 
-/// Sends and receives the bytes of one connection.
+/// Sends and receives one connection's bytes.
 #[derive(Debug)]
 pub(super) struct TcpTransport {
     connection: Arc<Connection>,
     buffers: LazyBuffers,
 }
 
-/// Returns the time left before a limit; `None` if there is no limit. Fails if no time is left.
+/// Returns the time left of a limit that began at `start`; `None` if there is no limit. Fails if no time is left.
 fn remaining_time(timeout: NextTimeout, start: Instant) -> Result<Option<Duration>, Error> {
     let time::Duration::Exact(after) = timeout.after else {
         return Ok(None);
@@ -113,7 +114,8 @@ fn remaining_time(timeout: NextTimeout, start: Instant) -> Result<Option<Duratio
     }
 }
 
-/// Runs a system call with a time limit, which `set_timeout` sets. Repeats the call if a signal interrupts it.
+/// Runs a system call with a time limit, which `set_timeout` passes to the socket. Repeats the call if a signal
+/// interrupts it.
 fn run_with_timeout<T>(
     timeout: NextTimeout,
     set_timeout: impl Fn(Option<Duration>) -> io::Result<()>,
@@ -151,7 +153,8 @@ impl Transport for TcpTransport {
         run_with_timeout(timeout.for_write(), set_timeout, || stream.write_all(output))
     }
 
-    /// Waits for data and appends it to the input buffer. Returns `false` at the end of the data.
+    /// Waits for data, and appends the data to the input buffer. Returns `false` if the server has closed the
+    /// connection.
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
         let mut stream = &self.connection.0;
         let buffer = self.buffers.input_append_buf();
@@ -163,8 +166,8 @@ impl Transport for TcpTransport {
 
     /// Returns whether an idle connection can be used for another request.
     fn is_open(&mut self) -> bool {
-        // `ureq` calls this function for an idle connection. Data, or the end of the data, would belong to no request,
-        // so a usable connection has neither.
+        // `ureq` calls this function for an idle connection. Data would belong to no request, and the end of the data
+        // would mean a closed connection, so a usable connection has neither.
         let mut stream = &self.connection.0;
         let result = stream.set_nonblocking(true).and_then(|()| stream.read(&mut [0]));
         let has_no_data = result.is_err_and(|error| error.kind() == ErrorKind::WouldBlock);

@@ -37,8 +37,8 @@ use super::tls;
 /// starts, plexindex would have to repeat the request.
 const MAX_IDLE: Duration = Duration::from_secs(15);
 
-/// Time limit for the TCP connection of an event stream, without TLS. The limit is short, because connecting cannot be
-/// interrupted, and would delay the end of the watch. After a time-out, the watch retries.
+/// Time limit for the TCP connection of an event stream, without TLS. The limit is short, because plexindex cannot
+/// interrupt connecting, which would delay a watch that stops. After a time-out, the watch retries.
 pub(super) const STREAM_CONNECT: Duration = Duration::from_millis(800);
 
 /// Beginning of the header line that is a placeholder for the token. The token's number and the end of the line follow.
@@ -93,8 +93,8 @@ impl Transport {
         self.read_timeout
     }
 
-    /// Sends a request, and waits for the status and headers of a reply with any status. `time_left` is the time limit
-    /// for the whole exchange, and `silence` the maximum time without any data.
+    /// Sends a request, and waits for the reply's status and headers; an HTTP error status is not an error here.
+    /// `time_left` is the time limit for the whole exchange, and `silence` the maximum time without any data.
     ///
     /// # Errors
     /// Those that [`super::errors`] classifies.
@@ -122,12 +122,12 @@ impl Transport {
         *lock(&self.stream) = None;
     }
 
-    /// Sends a request whose reply is endless, over a separate connection, which [`Transport::interrupt_stream`]
-    /// closes. Returns `None` if `aborted` returns `true` before the request. `silence` is the maximum time without any
+    /// Sends a request whose reply is endless, over a separate connection, which [`Transport::interrupt_stream`] can
+    /// close. Returns `None` if `aborted` returns `true` before the request. `silence` is the maximum time without any
     /// data.
     ///
     /// # Errors
-    /// As [`Transport::send`].
+    /// Those that [`super::errors`] classifies.
     pub fn open_stream(
         &self,
         request: Request<()>,
@@ -144,7 +144,7 @@ impl Transport {
         agent.run(request).map(Some)
     }
 
-    /// Closes the connection of the event stream.
+    /// Closes the event stream's connection.
     pub fn interrupt_stream(&self) {
         let agent = lock(&self.stream).take();
         if let Some(agent) = agent {
@@ -162,7 +162,7 @@ impl Transport {
         }
     }
 
-    /// Returns the number of calls of [`Transport::interrupt`]. If the number changes during a request, the request may
+    /// Returns how often [`Transport::interrupt`] was called. If the number changes during a request, the request may
     /// have failed because of the interruption.
     pub fn interruptions(&self) -> u64 {
         self.interruptions.load(Ordering::SeqCst)
@@ -175,8 +175,8 @@ impl Transport {
             .clone()
     }
 
-    /// Creates an agent. `read_timeout` is the maximum time without any data, and `tcp_limit` a time limit for TCP
-    /// connections in addition to `connect_timeout`.
+    /// Creates an agent. `read_timeout` is the maximum time without any data. `tcp_limit` limits the time for
+    /// connecting, if it is shorter than `connect_timeout`.
     fn new_agent(&self, read_timeout: Duration, tcp_limit: Option<Duration>) -> Agent {
         let config = Config::builder();
         #[cfg(feature = "tls")]
@@ -256,6 +256,7 @@ struct TokenConnector(Arc<Tokens>);
 impl<In: Wire> Connector<In> for TokenConnector {
     type Out = TokenTransport<In>;
 
+    /// Wraps the connection that the earlier connectors have created.
     fn connect(
         &self,
         _: &ConnectionDetails,
@@ -276,6 +277,7 @@ struct TokenTransport<In> {
 }
 
 impl<In: Wire> Wire for TokenTransport<In> {
+    /// Returns the inner connection's buffers.
     fn buffers(&mut self) -> &mut dyn Buffers {
         self.inner.buffers()
     }
@@ -300,20 +302,24 @@ impl<In: Wire> Wire for TokenTransport<In> {
         result
     }
 
+    /// Waits for data. Replies contain no tokens, so the inner connection does all the work.
     fn await_input(&mut self, timeout: NextTimeout) -> std::result::Result<bool, ureq::Error> {
         self.inner.await_input(timeout)
     }
 
+    /// Returns whether the idle inner connection can be used for another request.
     fn is_open(&mut self) -> bool {
         self.inner.is_open()
     }
 
+    /// Returns whether the inner connection uses TLS.
     fn is_tls(&self) -> bool {
         self.inner.is_tls()
     }
 }
 
-/// Finds the placeholder in a request. Returns the token's number and the range to replace, if any.
+/// Finds the placeholder in a request. Returns the token's number and the range to replace; `None` for a request
+/// without a placeholder.
 fn find_placeholder(head: &[u8]) -> Option<(u64, Range<usize>)> {
     let line = head.windows(PLACEHOLDER.len()).position(|part| part == PLACEHOLDER)?;
     let number_start = line + PLACEHOLDER.len();
@@ -324,7 +330,7 @@ fn find_placeholder(head: &[u8]) -> Option<(u64, Range<usize>)> {
 }
 
 /// Replaces the range `placeholder` of a request with the token. The request is the first `amount` bytes of `output`.
-/// Returns the new amount and the range of the token.
+/// Returns the new `amount` and the token's range.
 fn insert_token(
     output: &mut [u8],
     amount: usize,

@@ -49,6 +49,7 @@ impl Origin {
 }
 
 impl fmt::Display for Origin {
+    /// Writes the origin as a URL without a path. Omits the scheme's default port.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = if self.secure { "https" } else { "http" };
         write!(f, "{scheme}://{}", self.host)?;
@@ -212,12 +213,14 @@ impl Target {
     /// Returns whether to follow a redirect from this target. `location` is the reply's `Location` header.
     pub fn check_redirect(&self, location: &str) -> Redirect {
         let location = location.trim().split('#').next().unwrap_or_default();
+        // A path stays on the same server.
         if location.starts_with('/') && !location.starts_with("//") {
             return Redirect::Follow(Self {
                 origin: self.origin.clone(),
                 address: location.to_owned(),
             });
         }
+        // Otherwise, `location` must be a full URL with the same origin.
         let (scheme, rest) = location.split_once("://").unwrap_or(("", location));
         let secure = match scheme.to_ascii_lowercase().as_str() {
             "http" => false,
