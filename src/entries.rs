@@ -1,4 +1,4 @@
-//! Entries of the shared log. The store keeps this host's entries until they are delivered.
+//! Entries of the shared log. The store keeps this host's entries until the log has received them.
 
 /// The id of a host. A host is one index folder. A copied or restored folder gets a new id, since it may reuse the
 /// numbers of earlier writes.
@@ -52,13 +52,14 @@ impl EntryKind {
         Self::Hint,
     ];
 
-    /// Returns the kind's number in the log. Numbers never change and are never reused.
+    /// Returns the kind's number in the log, starting at 1. Numbers never change, and a new kind never reuses a number.
     #[must_use]
     pub fn number(self) -> i16 {
         self as i16 + 1
     }
 
-    /// Returns the kind with this number; `None` for a kind that a later version added. Readers skip such entries.
+    /// Returns the kind with this number; `None` for a kind that a later version added. Readers skip entries of an
+    /// unknown kind.
     #[must_use]
     pub fn from_number(number: i16) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.number() == number)

@@ -73,7 +73,7 @@
 //! # Text and JSON
 //! Each fieldless enum has a name for each variant, such as `not_found`. `name()`, `Display` and `serde::Serialize`
 //! return the name, and `FromStr` parses it. Answers, items, changes, libraries and [`Stats`] implement `Serialize`,
-//! with the same field names as the C library and the command. Unknown fields are omitted. A path that is not UTF-8
+//! with the same field names as the C library and the command. The JSON omits unknown fields. A path that is not UTF-8
 //! becomes `{"bytes": "<Base64>"}`. None of these types implements `Deserialize`.
 #![deny(missing_docs)]
 #![cfg_attr(docsrs, feature(doc_cfg))]

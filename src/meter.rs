@@ -54,7 +54,8 @@ pub trait Meter: Send + Sync {
     /// response headers and body.
     fn record_request(&self, kind: RequestKind, bytes: u64, took: Duration);
 
-    /// Records bytes received from an event stream, whose request was recorded when the stream started.
+    /// Records bytes received from an event stream. [`Meter::record_request`] recorded the stream's request at its
+    /// start.
     fn record_received_bytes(&self, _bytes: u64) {}
 
     /// Records the time spent decompressing and parsing a reply, excluding the time spent waiting.

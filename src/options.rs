@@ -16,7 +16,7 @@ pub const LONGEST_TEXT: usize = 4_096;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Ttl {
-    /// Fresh for this duration after the server last confirmed the listing, or after the value was written.
+    /// Fresh for this duration after the server last confirmed the listing, or after the host wrote the value.
     For(Duration),
     /// Never fresh: each call asks the server, unless the call is offline. A table's value expires at once.
     Zero,
@@ -95,7 +95,7 @@ impl Renewal {
         Self(Arc::new(renew))
     }
 
-    /// Calls the host's callback. Returns the new token, or `None` if none is available.
+    /// Calls the host's callback. Returns the new token; `None` if no new token is available.
     pub(crate) fn call(&self) -> Option<Token> {
         (self.0)()
     }
@@ -143,9 +143,10 @@ pub struct Options {
     pub user: Option<String>,
     /// How long a listing stays fresh. 1 h by default.
     pub library_ttl: Ttl,
-    /// Maximum age of a full listing, after which plexindex fetches a new one even without a change. 24 h by default.
+    /// Maximum age of a full listing, after which plexindex fetches a new listing even without a change. 24 h by
+    /// default.
     pub max_age: Duration,
-    /// Default deadline, for calls that do not set one with [`Query::deadline`](crate::Query::deadline). With `None`,
+    /// Default deadline, for calls that set no deadline with [`Query::deadline`](crate::Query::deadline). With `None`,
     /// the default, only the timeouts apply. With zero, plexindex sends no request.
     pub deadline: Option<Duration>,
     /// Time limit for connecting. 5 s by default.
@@ -166,7 +167,7 @@ pub struct Options {
     /// the limit, plexindex removes the oldest matches.
     pub matches_limit: u64,
     /// Maximum size of the folder, in bytes. Beyond the limit, plexindex evicts the least recently refreshed libraries,
-    /// and fetches them again when they are used. `None` by default.
+    /// and fetches them again when a query needs them. `None` by default.
     pub size_limit: Option<u64>,
     /// Read files into memory instead of mapping them, for file systems where mapping is unreliable. Off by default.
     pub no_mmap: bool,
@@ -335,7 +336,8 @@ pub fn without_password(url: &str) -> String {
     }
 }
 
-/// Formats the options from one list of names. The pattern is exhaustive, so an option that the list lacks is an error.
+/// Formats the options from one list of names. The pattern is exhaustive, so an option that the list lacks is a compile
+/// error.
 macro_rules! show {
     ($options:ident, $f:ident: $($option:ident)*; $hidden:ident => $shown:expr) => {{
         let Self { $($option,)* $hidden } = $options;

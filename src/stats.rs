@@ -33,7 +33,7 @@ pub struct Counters {
     running: AtomicU64,
 }
 
-/// An activity whose time is measured.
+/// An activity whose time plexindex measures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Activity {
     /// Waiting for the server.
@@ -55,11 +55,9 @@ pub enum Activity {
 }
 
 impl Activity {
-    /// Number of activities.
     const COUNT: usize = Self::NotMatching as usize + 1;
 }
 
-/// Adds `amount` to a counter.
 fn add(counter: &AtomicU64, amount: u64) {
     counter.fetch_add(amount, Ordering::Relaxed);
 }
@@ -79,7 +77,8 @@ impl Counters {
         }
     }
 
-    /// Counts a call that was answered from memory, in negligible time.
+    /// Counts an answer from memory, together with its call. Does not measure the call, since its duration is
+    /// negligible.
     pub fn count_answer_at_once(&self, match_kind: MatchKind, stale: bool) {
         add(&self.at_once[match_kind as usize], 1);
         if stale {
@@ -87,7 +86,7 @@ impl Counters {
         }
     }
 
-    /// Counts fast lookups that found an item with this match kind.
+    /// Counts `answers` fast lookups that found an item with this match kind.
     pub fn count_lookups(&self, match_kind: MatchKind, answers: u64) {
         add(&self.answers[match_kind as usize], answers);
     }
@@ -112,7 +111,7 @@ impl Counters {
         add(&self.events, events);
     }
 
-    /// Counts a write that stores hints from events.
+    /// Counts a write that stores events; one write can store several events.
     pub fn count_hint_write(&self) {
         add(&self.hints, 1);
     }
@@ -122,7 +121,6 @@ impl Counters {
         add(&self.spent_us[activity as usize], micros(took));
     }
 
-    /// Returns the time spent on an activity.
     fn time_of(&self, activity: Activity) -> Duration {
         Duration::from_micros(self.spent_us[activity as usize].load(Ordering::Relaxed))
     }
@@ -146,6 +144,7 @@ impl Counters {
         // This difference also includes other threads' requests, so the time for matching may be too small.
         let away = self.time_of(Activity::NotMatching).saturating_sub(begun.away);
         self.add_time(Activity::Match, took.saturating_sub(away));
+        // No other call ran at the start or runs now, and no other call has finished since the start.
         (took, begun.is_alone && running == 1 && calls == begun.calls)
     }
 
@@ -240,11 +239,13 @@ pub struct CallStart {
     started_at: Instant,
     /// Whether no other call on this index was running.
     is_alone: bool,
+    /// Number of calls that had finished.
     calls: u64,
+    /// Time spent on everything except matching.
     away: Duration,
 }
 
-/// Counts and times since the index was opened, and counts of the stored content.
+/// Counts and times since the program opened the index, and counts of the stored content.
 ///
 /// The JSON object has the same field names, except for the times, which are in microseconds: `network_us`, `parse_us`,
 /// `wait_us`, `store_us`, `segment_us`, `match_us` and `calls_us`. `size_limit` is 0 without a limit. `answers` is an
@@ -309,7 +310,7 @@ pub struct Stats {
     /// Maximum size of the folder in bytes; `None` without a limit.
     #[serde(serialize_with = "or_zero")]
     pub size_limit: Option<u64>,
-    /// Number of bytes over the limit that cannot be evicted.
+    /// Number of bytes over the limit that plexindex cannot evict.
     pub over_limit: u64,
     /// Number of libraries evicted because of the limit, over the store's lifetime.
     pub evictions: u64,
@@ -317,7 +318,7 @@ pub struct Stats {
     pub sequence: u64,
     /// Events about libraries, received from the server or passed on by the host.
     pub events: u64,
-    /// Number of writes that stored hints from events.
+    /// Number of writes that stored events; one write can store several events.
     pub hints: u64,
     /// Number of failures to reach the server or to store its reply.
     pub failures: u64,

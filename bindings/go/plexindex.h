@@ -53,8 +53,8 @@
 #define PLEXINDEX_VERSION_NUMBER 1000 // The version of this header, as major * 1000000 + minor * 1000 + patch.
 
 // plexindex_options.library_ttl_ms:
-#define PLEXINDEX_TTL_AT_ONCE (-1) // listings are never fresh.
-#define PLEXINDEX_TTL_NEVER (-2) // listings are fresh until invalidated.
+#define PLEXINDEX_TTL_AT_ONCE (-1) // a listing is never fresh.
+#define PLEXINDEX_TTL_NEVER (-2) // a listing stays fresh until an event or a call invalidates it.
 
 // plexindex_query.deadline_ms:
 #define PLEXINDEX_NO_DEADLINE (-1) // the call has no time limit.
@@ -67,9 +67,9 @@
 
 // plexindex_options.flags:
 #define PLEXINDEX_OPEN_OFFLINE 0x1 // plexindex sends no requests.
-#define PLEXINDEX_OPEN_ACCEPT_INVALID_CERTS 0x2 // accepts any certificate, and logs a warning when the index is opened.
+#define PLEXINDEX_OPEN_ACCEPT_INVALID_CERTS 0x2 // accepts any certificate, and logs a warning when the index opens.
 #define PLEXINDEX_OPEN_NO_MMAP 0x4 // reads index files into memory instead of mapping them.
-#define PLEXINDEX_OPEN_OBFUSCATE_PATHS 0x8 // replaces media paths in log lines and errors by short hashes.
+#define PLEXINDEX_OPEN_OBFUSCATE_PATHS 0x8 // replaces media paths in log lines and errors with short hashes.
 // with `shared`, flushes writes for other hosts to disk before the calls return, so that a power cut loses no writes.
 #define PLEXINDEX_OPEN_SHARED_DURABLE 0x10
 
@@ -120,10 +120,10 @@
 #define PLEXINDEX_REASON_NONE 0 // the path has a single recorded, listed or mapped item.
 #define PLEXINDEX_REASON_NO_LOCATION 1 // no library has a folder above this path.
 #define PLEXINDEX_REASON_NOT_LISTED 2 // a library has a folder above this path, but does not list the file.
-#define PLEXINDEX_REASON_NOT_FETCHED 3 // the library was never fetched completely.
+#define PLEXINDEX_REASON_NOT_FETCHED 3 // plexindex never fetched the library completely.
 #define PLEXINDEX_REASON_SEVERAL_ITEMS 4 // several items match equally well.
 #define PLEXINDEX_REASON_SEVERAL_LIBRARIES 5 // several libraries list the path.
-#define PLEXINDEX_REASON_UNCONFIRMED 6 // the item was invalidated, and has not been verified since then.
+#define PLEXINDEX_REASON_UNCONFIRMED 6 // the item was invalidated, and plexindex has not verified it since.
 #define PLEXINDEX_REASON_ONLY_ROOT_DIFFERS 7 // only the root differs: a mapping is missing. High confidence.
 #define PLEXINDEX_REASON_PATH_TELLS 8 // the path contains the item's title, and other evidence agrees. High confidence.
 #define PLEXINDEX_REASON_NO_EVIDENCE 9 // only the end of the path matches. Low confidence.
@@ -469,7 +469,7 @@ int32_t plexindex_set_token(const plexindex_handle *handle, const char *token, s
 // PLEXINDEX_INVALID_ARGUMENT, without closing the index, in a callback of this index or for an invalid `error`.
 int32_t plexindex_close(plexindex_handle *handle, plexindex_buffer *error);
 
-// Returns a handle for one library, or for all libraries. Sends no request. If the store does not know the library,
+// Returns a handle to one library, or to all libraries. Sends no request. If the store does not know the library,
 // the first call that uses the handle asks the server for the library.
 //
 // `kind`: PLEXINDEX_SELECT_*. `selector`: the title, section id or uuid in UTF-8; NULL and 0 for PLEXINDEX_SELECT_ALL.
@@ -493,8 +493,8 @@ int32_t plexindex_get_library(const plexindex_handle *handle, int32_t kind, cons
 // reads the change and waits at most about 200 ms. Also answers from expired listings.
 const char *plexindex_lookup_key(const plexindex_library_handle *library, const char *path);
 
-// Like plexindex_lookup_key(), for many paths. `paths`: `count` paths, each followed by a NUL. `out_keys`: the keys in
-// the same order, each followed by a NUL. An empty key means that no answer is available at once.
+// Returns the keys for many paths, from fast lookups. `paths`: `count` paths, each followed by a NUL. `out_keys`: the
+// keys in the same order, each followed by a NUL. An empty key means that no answer is available at once.
 int32_t plexindex_lookup_keys(const plexindex_library_handle *library, const char *paths, size_t paths_length,
                               size_t count, plexindex_buffer *out_keys, plexindex_buffer *error);
 
@@ -506,8 +506,8 @@ int32_t plexindex_lookup_keys(const plexindex_library_handle *library, const cha
 int32_t plexindex_match_path(const plexindex_handle *handle, const plexindex_query *query, plexindex_buffer *out_answer,
                              plexindex_buffer *error);
 
-// Like plexindex_match_path(), for many paths. Writes one block with `count` answers in order, each with its own
-// status. `query.text` contains `count` paths, each followed by a NUL.
+// Returns the full answers for many paths in one block: `count` answers in order, each with its own status. Sends
+// requests if necessary and allowed. `query.text` contains `count` paths, each followed by a NUL.
 //
 // Returns PLEXINDEX_OK after writing the block; an error that concerns all paths; or PLEXINDEX_BUFFER_TOO_SMALL,
 // before any work if the buffer has less than 384 bytes per path plus the length of `text`.
@@ -629,7 +629,7 @@ int32_t plexindex_notify(const plexindex_handle *handle, const char *body, size_
 // Makes each waiting `changes.wait` on this handle call its `progress` within 50 ms. Do not call in a signal handler.
 int32_t plexindex_wake_waiting(const plexindex_handle *handle, plexindex_buffer *error);
 
-// Returns a handle for one of the host's tables. A table stores values by name in the index's folder, for all
+// Returns a handle to one of the host's tables. A table stores values by name in the index's folder, for all
 // processes. Names and values can be any bytes. Queries ignore tables, and plexindex never sends tables to a server.
 // plexindex_table_put() creates the table. The methods `tables.count` and `tables.clear` count and remove entries.
 //

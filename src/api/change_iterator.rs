@@ -8,7 +8,6 @@ use super::query_builder::Query;
 use crate::error::{Result, invalid_argument_error};
 use crate::query::Change;
 
-/// Maximum number of items per page.
 const PAGE_ITEMS: usize = 500;
 
 /// An iterator over the changes since a cursor, oldest first, from [`Index::changes`](crate::Index::changes).
@@ -64,13 +63,15 @@ impl Changes {
         let cursor = self.cursor.as_deref().unwrap_or_default();
         let page = Query::new(&self.index, self.library.as_ref()).changes_page(cursor, full, PAGE_ITEMS)?;
         (self.page, self.next_cursor, self.has_more) = (page.changes.into_iter(), Some(page.cursor), page.more);
+        // The iteration has passed an empty page at once.
         if self.page.len() == 0 {
             self.finish_page();
         }
         Ok(())
     }
 
-    /// Moves the cursor past the current page.
+    /// Moves the cursor past the current page, once the iteration has passed all of the page's changes. A reader that
+    /// stops earlier reads the page again.
     fn finish_page(&mut self) {
         if let Some(cursor) = self.next_cursor.take() {
             self.cursor = Some(cursor);

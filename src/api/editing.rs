@@ -24,6 +24,7 @@ impl fmt::Display for EditError {
 }
 
 impl std::error::Error for EditError {
+    /// Returns the inner error's cause, since `Display` already shows the inner error.
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         std::error::Error::source(&self.error)
     }
@@ -62,7 +63,7 @@ impl Query<'_> {
     ///
     /// # Errors
     /// [`EditError`], with the result for each item: [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument)
-    /// for an invalid edit, such as one without items; [`ErrorKind::NotOnServer`](crate::ErrorKind::NotOnServer) if
+    /// for an invalid edit, such as an edit without items; [`ErrorKind::NotOnServer`](crate::ErrorKind::NotOnServer) if
     /// items do not exist; errors of [`Query::refresh`].
     pub fn edit_items<K: AsRef<str>>(
         &self,
@@ -84,7 +85,8 @@ impl Query<'_> {
         }
     }
 
-    /// Edits items like [`Query::edit_items`], and fills in `report` even after an error.
+    /// Edits items on the server, and sets `report` to the result for each item, even after an error. The C functions
+    /// return both the report and the error.
     #[doc(hidden)]
     pub fn edit_into(&self, edit: &Edit<'_>, report: &mut EditReport) -> Result<()> {
         self.ask(|call| self.index.inner().editing.edit_items(call, edit, report))

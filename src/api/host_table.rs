@@ -7,8 +7,8 @@ use crate::engine;
 use crate::error::{Result, invalid_argument_error};
 use crate::options::Ttl;
 
-/// A handle for one of the host's key-value tables, cheap to clone and usable from any thread. Values can expire.
-/// Tables send no requests. The handle keeps the index open.
+/// A handle to one of the host's key-value tables, cheap to clone and usable from any thread. Values can expire. Tables
+/// send no requests. The handle keeps the index open.
 ///
 /// ```
 /// use plexindex::{Index, Options, Terms};
@@ -89,7 +89,8 @@ impl std::fmt::Debug for TableChange<'_> {
     }
 }
 
-/// Applies changes to the index's tables in one transaction; see [`Index::write_tables`](crate::Index::write_tables).
+/// Applies changes to the index's tables in one transaction. Fails if a table belongs to another index, since one
+/// transaction cannot cover two stores.
 pub fn write_tables(index: &Index, changes: &[TableChange<'_>], terms: Terms) -> Result<()> {
     if changes.iter().any(|change| !change.table.index.is_same_index(index)) {
         return invalid_argument_error(
@@ -116,17 +117,19 @@ impl Table {
     pub fn get(&self, name: impl AsRef<[u8]>) -> Result<Option<Vec<u8>>> {
         let mut value = None;
         self.table
+            // A value can have any length.
             .get(name.as_ref(), usize::MAX, &mut |found| value = Some(found.to_vec()))?;
         Ok(value)
     }
 
     /// Looks up a value without a lock, a wait or a copy. Passes the value to `then`, and returns the result of `then`.
-    /// If the result is `None`, use [`Table::get`].
+    /// Returns `None` if there is no value, or if the value is not available at once; then use [`Table::get`].
     pub fn lookup<R>(&self, name: impl AsRef<[u8]>, then: impl FnOnce(&[u8]) -> R) -> Option<R> {
         self.table.lookup(name.as_ref(), then)
     }
 
-    /// Stores a value, and replaces any value with the same name.
+    /// Stores a value, and replaces any value with the same name. `terms`: when the value expires, and the maximum size
+    /// of all tables.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for a name of more than 1 MiB; errors of the
@@ -187,7 +190,7 @@ pub struct Names {
 impl Iterator for Names {
     type Item = Result<Vec<u8>>;
 
-    /// Reads the next name from the table.
+    /// Returns the name after the last returned name. Ends after the table's last name, or after an error.
     fn next(&mut self) -> Option<Self::Item> {
         if self.ended {
             return None;

@@ -19,14 +19,14 @@ use crate::stats::Stats;
 use crate::sync::{Peers, Selector};
 
 impl Index {
-    /// Returns the folder of the index.
+    /// Returns the index's folder.
     #[must_use]
     pub fn folder(&self) -> &Path {
         self.inner().store.folder().path()
     }
 
-    /// Returns a handle for a library, by title, section id, uuid or [`Selector`]. Sends no request: if the library
-    /// does not exist, the first call that needs the library fails.
+    /// Returns a handle to a library, by title, section id, uuid or [`Selector`]. Sends no request: if the library does
+    /// not exist, the first call that needs the library fails.
     ///
     /// # Errors
     /// [`ErrorKind::LibraryAmbiguous`](crate::ErrorKind::LibraryAmbiguous) if two known libraries have this title;
@@ -40,7 +40,8 @@ impl Index {
         Query::new(self, None)
     }
 
-    /// Finds the item for a file in all libraries. [`Library::match_path`] describes which paths are valid.
+    /// Finds the item for a file in all libraries. Fetches libraries if necessary. `path` is a path on the host, and
+    /// the file need not exist.
     ///
     /// # Errors
     /// As [`Query::match_path`].
@@ -48,7 +49,8 @@ impl Index {
         self.query().match_path(path)
     }
 
-    /// Finds the show, season, artist, album or item for a folder in all libraries; see [`Query::match_folder`].
+    /// Finds the most specific show, season, artist, album or item that has all listed files below a folder, in all
+    /// libraries.
     ///
     /// # Errors
     /// As [`Query::match_path`].
@@ -82,7 +84,7 @@ impl Index {
         self.query().match_paths(paths)
     }
 
-    /// Finds the items with a GUID in all libraries; see [`Query::match_guid`].
+    /// Finds the items with a GUID in all libraries: Plex's own GUID, or an external id such as `imdb://tt1254207`.
     ///
     /// # Errors
     /// As [`Query::match_path`].
@@ -90,7 +92,7 @@ impl Index {
         self.query().match_guid(guid)
     }
 
-    /// Finds the items with a title in all libraries; see [`Query::search_title`].
+    /// Finds the items with a title in all libraries, ignoring case, accents and punctuation.
     ///
     /// # Errors
     /// As [`Query::match_path`].
@@ -106,7 +108,8 @@ impl Index {
         self.query().libraries()
     }
 
-    /// Refreshes the libraries whose listings have expired or were invalidated; see [`Query::refresh`].
+    /// Refreshes the libraries whose listings have expired or were invalidated. Sends no request if all listings are
+    /// fresh. Returns whether the libraries are now up to date.
     ///
     /// # Errors
     /// As [`Query::refresh`].
@@ -120,7 +123,7 @@ impl Index {
     ///
     /// Sends no request: [`Index::refresh`] asks the server, and [`Query::wait_for_changes`] waits for changes. A
     /// cursor is valid in any process, for one store, server and user. A program that continues from its last stored
-    /// cursor misses no changes, even after it was killed.
+    /// cursor misses no changes, even after a crash.
     ///
     /// ```no_run
     /// # let folder = tempfile::tempdir()?;
@@ -211,14 +214,17 @@ impl Index {
     ///
     /// # Errors
     /// [`ErrorKind::Offline`](crate::ErrorKind::Offline) without a server;
-    /// [`ErrorKind::Store`](crate::ErrorKind::Store) if no thread can be started.
+    /// [`ErrorKind::Store`](crate::ErrorKind::Store) if plexindex cannot start a thread.
     pub fn watch(&self) -> Result<Watch> {
         self.inner().events.watch_join(DebounceIntervals::default())?;
+        // While a watch runs, this host also receives other hosts' changes at once.
         self.inner().sync.peers.listen(true);
         Ok(Watch(self.clone()))
     }
 
-    /// Receives events until [`Index::watch_stop`]. A second call does nothing. Tests pass shorter `intervals`.
+    /// Starts a thread that receives the server's events until [`Index::watch_stop`], for the C functions. A second
+    /// call does nothing. `intervals`: how long the thread collects events before it stores them; tests pass shorter
+    /// intervals.
     #[doc(hidden)]
     pub fn watch_start(&self, intervals: DebounceIntervals) -> Result<()> {
         self.inner().events.watch_start(intervals)?;
@@ -226,14 +232,16 @@ impl Index {
         Ok(())
     }
 
-    /// Returns the exchange with other hosts.
+    /// Returns the component that exchanges entries with other hosts, for the crate `plexindex-sharing` and the C
+    /// functions.
     #[doc(hidden)]
     #[must_use]
     pub fn peers(&self) -> &dyn Peers {
         &*self.inner().sync.peers
     }
 
-    /// Stops the watch, and waits at most a second for its threads to stop. Does nothing if no watch is running.
+    /// Stops the watch that [`Index::watch_start`] started, and waits at most a second for its threads to stop. Does
+    /// nothing if no watch is running.
     #[doc(hidden)]
     pub fn watch_stop(&self) {
         self.inner().events.watch_stop();
@@ -263,8 +271,8 @@ impl Index {
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for any other body.
-    /// [`ErrorKind::NotFetched`](crate::ErrorKind::NotFetched) if the server has not accepted a new token yet: nothing
-    /// is stored, so call this method again afterwards. Errors of the store.
+    /// [`ErrorKind::NotFetched`](crate::ErrorKind::NotFetched) if the server has not accepted a new token yet:
+    /// plexindex stores nothing, so call this method again afterwards. Errors of the store.
     pub fn notify(&self, body: impl AsRef<[u8]>) -> Result<Notified> {
         self.inner().events.notify(body.as_ref())
     }
@@ -277,7 +285,7 @@ impl Index {
         Table::new(self, name.as_ref(), false)
     }
 
-    /// Like [`Index::table`], but entry names ignore ASCII case.
+    /// Returns the host's table with this name. Entry names in the table ignore ASCII case.
     ///
     /// # Errors
     /// As [`Index::table`].
@@ -285,7 +293,8 @@ impl Index {
         Table::new(self, name.as_ref(), true)
     }
 
-    /// Applies changes to this index's tables in one transaction.
+    /// Applies changes to this index's tables in one transaction. `terms`: when the written values expire, and the
+    /// maximum size of all tables.
     ///
     /// ```
     /// # let folder = tempfile::tempdir()?;
@@ -305,7 +314,7 @@ impl Index {
         write_tables(self, changes, terms)
     }
 
-    /// Returns the tables of the index, for the C functions.
+    /// Returns the component that stores the host's tables, for the C functions.
     #[doc(hidden)]
     #[must_use]
     pub fn tables(&self) -> &Arc<Tables> {
@@ -374,7 +383,7 @@ impl Index {
         self.inner().stats()
     }
 
-    /// Converts an item's rating key to its key.
+    /// Converts a rating key, such as `1002`, to the item's key, such as `/library/metadata/1002`.
     #[doc(hidden)]
     #[must_use]
     pub fn key(&self, rating_key: &str) -> String {

@@ -27,9 +27,9 @@ const EVICTION_WAIT: Duration = Duration::from_secs(2);
 
 /// The state that all handles of an open index share.
 pub(crate) struct Inner {
-    /// Default deadline, for calls that do not set one.
+    /// Default deadline, for calls without their own deadline.
     pub deadline: Option<Duration>,
-    /// See [`Options::slow`].
+    /// Duration from which plexindex logs a call as slow; `None`: no log.
     slow: Option<Duration>,
     counters: Arc<Counters>,
     pub store: Arc<Store>,
@@ -86,6 +86,7 @@ impl Inner {
                 .unwrap_or_else(|| Tokens::new(options.token.clone())),
             options,
         ));
+        // Load the first snapshot, which the components below use.
         reading.reload(Deadline::NONE)?;
         let peers = peers(PeerComponents {
             store: Arc::clone(&store),
@@ -138,13 +139,14 @@ impl Inner {
             sync,
             counters,
         });
+        // From now on, a fork locks and resets the components.
         fork::register_component(&inner);
         inner.sync.peers.start();
         Ok(inner)
     }
 
-    /// Starts measuring a call, for the counters and the log of slow calls. `operation` is the call's name in the log,
-    /// `library` is `None` for all libraries, and `path_count` is the size of a batch.
+    /// Measures a call until the returned value is dropped, for the counters and the log of slow calls. `operation` is
+    /// the call's name in the log, `library` is `None` for all libraries, and `path_count` is the size of a batch.
     pub fn start_timer<'a>(
         &'a self,
         operation: &'static str,
@@ -154,8 +156,8 @@ impl Inner {
         CallTimer::begin(&self.counters, self.slow, operation, library, path_count)
     }
 
-    /// Replaces the token. A token that is set within the renewal callback belongs to the user of the refused token,
-    /// like a token that the callback returns.
+    /// Replaces the token. If the host sets the token within its renewal callback, the new token belongs to the same
+    /// user as the refused token, like a token that the callback returns.
     pub fn set_token(&self, token: Option<Token>) -> Result<()> {
         if let Some(token) = &token {
             source::check_token(token)?;
@@ -169,6 +171,7 @@ impl Inner {
             None => TokenOwner::Any,
         };
         if self.reading.set_token(token, owner)? {
+            // Requests with the new token may succeed, so end the pause after a failure.
             self.sync.forget_failures();
             self.events.reconnect_watch();
         }
@@ -179,7 +182,7 @@ impl Inner {
     /// the second call answers from the store.
     pub fn run_renewing<R>(&self, call: &Call<'_>, mut run: impl FnMut(&Call<'_>) -> Result<R>) -> Result<R> {
         let tokens = &self.reading.tokens;
-        // Keeps the session alive, so that its user is still known after the token is replaced.
+        // Keeps the token's session, so that the token's user is still known after another thread replaces the token.
         let first_session = tokens.get(call.session);
         let refusal = match run(call) {
             Err(error) if error.status == Status::Unauthorized => error,
@@ -189,6 +192,7 @@ impl Inner {
         if !is_new && !call.will_retry_with_new_token {
             return Err(refusal);
         }
+        // If no other thread has set a new token, asks the host's callback for a new token.
         let is_renewed = is_new || self.renew(call);
         // A token from the host's callback belongs to the same user. A token that another thread set may belong to any
         // user, so the repeated call must then read only the view of the first token's user.
@@ -213,6 +217,7 @@ impl Inner {
             failure: Some(&refusal).filter(|_| !is_renewed),
             ..*call
         };
+        // With a new token, repeats the call. If the server also refuses a token from the callback, pauses renewals.
         if is_renewed {
             self.sync.forget_failures();
             let result = run(&repeated_call);
@@ -221,6 +226,7 @@ impl Inner {
             }
             return result;
         }
+        // If there is still no new token, answers from the store.
         let result = run(&repeated_call);
         // If the index has no libraries, returns the refusal, since an empty result would look like an answer.
         if self.reading.snapshot().rows.is_empty() {
@@ -249,7 +255,8 @@ impl Inner {
         is_renewed()
     }
 
-    /// Stops the watch and the exchange with other hosts, writes the counters and closes the store. Repeatable.
+    /// Stops the watch and the exchange with other hosts, writes the counters and closes the store. A second call does
+    /// nothing.
     pub fn close(&self) -> Result<()> {
         if self.closed.swap(true, Ordering::SeqCst) {
             return Ok(());
@@ -267,6 +274,7 @@ impl Inner {
             log::debug!("cannot write the counters now: {error}; the next write includes them");
         }
         self.reading.catch_up(Deadline::NONE)?;
+        // First evicts libraries, so that `over_limit` counts only bytes that cannot be evicted.
         self.reading.keep_within_limit(Deadline::after(EVICTION_WAIT));
         let totals = Totals::of(&self.store)?;
         let identity = self.reading.identity();
@@ -291,7 +299,7 @@ impl Inner {
         })
     }
 
-    /// Removes everything that is stored for this server and user, except tables.
+    /// Removes everything that the store contains for this server and user, except tables.
     pub fn clear(&self) -> Result<()> {
         let mut cleared = false;
         // Without a server URL, a retry would select another server in the folder, and clear its data too.
@@ -318,8 +326,8 @@ impl Inner {
 impl RefUnwindSafe for Inner {}
 
 impl ForkAware for Inner {
-    /// Acquires all locks of the index, in the order in which calls acquire them, so that the child of a fork inherits
-    /// no lock that another thread holds.
+    /// Acquires all of the index's locks, in the order in which calls acquire them, so that the child of a fork
+    /// inherits no lock that another thread holds.
     fn before(self: Arc<Self>) -> Vec<Box<dyn ForkLock>> {
         // Locks that a call can hold while it waits for the store must come before the store's own locks.
         let mut locks: Vec<Box<dyn ForkLock>> = vec![
@@ -346,7 +354,7 @@ impl ForkAware for Inner {
 }
 
 impl Drop for Inner {
-    /// Unregisters the index from the fork handlers.
+    /// Unregisters the index from the fork handlers, so that forks no longer lock it.
     fn drop(&mut self) {
         fork::remove_dropped_components();
     }

@@ -18,11 +18,10 @@ use crate::query::{Answer, FileFilter, Folder, FolderFacts, Item, Match};
 use crate::source::{FieldChange, Lock};
 use crate::sync::Resolved;
 
-/// Number of items per page.
 const PAGE_ITEMS: usize = 500;
 
 impl Library {
-    /// Converts an item's rating key to its key.
+    /// Converts a rating key, such as `1002`, to the item's key, such as `/library/metadata/1002`.
     #[doc(hidden)]
     #[must_use]
     pub fn key(&self, rating_key: &str) -> String {
@@ -48,14 +47,14 @@ impl Library {
         }
     }
 
-    /// Returns whether the index knows the library. Always `true` for a handle for all libraries.
+    /// Returns whether the index knows the library. Always `true` for a handle to all libraries.
     #[must_use]
     pub fn is_known(&self) -> bool {
         let resolved = self.selection.resolve(&self.reading.snapshot());
         matches!(resolved, Ok(Resolved::Scope(_)))
     }
 
-    /// Returns whether this library belongs to `index`.
+    /// Returns whether this library belongs to `index`, since a query must not use another index's library.
     #[doc(hidden)] // for the C functions
     #[must_use]
     pub fn belongs_to(&self, index: &Index) -> bool {
@@ -83,7 +82,8 @@ impl Library {
         self.query().match_path(path)
     }
 
-    /// Like [`Library::match_path`], but never waits: see [`Query::match_path_at_once`].
+    /// Finds the item for a file without waiting for a request, another thread or the database. If the answer requires
+    /// a wait, the status is [`NotYet`](crate::MatchStatus::NotYet).
     ///
     /// # Errors
     /// As [`Query::match_path_at_once`].
@@ -99,8 +99,8 @@ impl Library {
         self.query().match_paths(paths)
     }
 
-    /// Finds the show, season, artist, album or item for a folder, and counts the folder's files; see
-    /// [`Query::match_folder`].
+    /// Finds the most specific show, season, artist, album or item that has all listed files below a folder, and counts
+    /// the folder's files.
     ///
     /// ```no_run
     /// # let folder = tempfile::tempdir()?;
@@ -125,8 +125,8 @@ impl Library {
         self.query().match_folder(path)
     }
 
-    /// Iterates over the items with files below a folder, ordered by path. [`Item::path`] is the file's path; an item
-    /// with several files appears once per file. The iteration reads pages, to save memory. Sends no request.
+    /// Iterates over the items that have files below a folder, ordered by path. [`Item::path`] is the file's path; an
+    /// item with several files appears once per file. The iteration reads pages, to save memory. Sends no request.
     ///
     /// Each file that does not change appears exactly once, even during concurrent changes. If the folder matches only
     /// by its suffix, the iteration is empty unless the confidence is high. An error ends the iteration:
@@ -140,7 +140,7 @@ impl Library {
         }
     }
 
-    /// Finds the items with a GUID; see [`Query::match_guid`].
+    /// Finds the items with a GUID: Plex's own GUID, or an external id such as `imdb://tt1254207`.
     ///
     /// # Errors
     /// As [`Query::match_path`].
@@ -148,7 +148,7 @@ impl Library {
         self.query().match_guid(guid)
     }
 
-    /// Finds the items with a title; see [`Query::search_title`].
+    /// Finds the items with a title, ignoring case, accents and punctuation.
     ///
     /// # Errors
     /// As [`Query::match_path`].
@@ -165,7 +165,8 @@ impl Library {
         self.lookup_rating_key_of(bytes_of(&path), key)
     }
 
-    /// Like [`Library::lookup_key`], for many paths. Returns the keys in the order of the paths.
+    /// Looks up the items' keys for many paths, in the order of the paths. A result is `None` if a fast lookup does not
+    /// find the item with high confidence.
     #[must_use]
     pub fn lookup_keys<P: AsRef<Path>>(&self, paths: impl IntoIterator<Item = P>) -> Vec<Option<String>> {
         let paths: Vec<P> = paths.into_iter().collect();
@@ -176,27 +177,30 @@ impl Library {
         keys
     }
 
-    /// Like [`Library::lookup_key`], but passes the borrowed rating key, such as `1002`, to `then`. Returns its result.
+    /// Looks up the item with this path, and passes the item's rating key, such as `1002`, to `then` without a copy.
+    /// Returns the result of `then`; `None` if a fast lookup does not find the item with high confidence.
     pub fn lookup_rating_key<R>(&self, path: impl AsRef<Path>, then: impl FnOnce(&str) -> R) -> Option<R> {
         self.lookup_rating_key_of(bytes_of(&path), then)
     }
 
-    /// Like [`Library::lookup_rating_key`], for a path as bytes.
+    /// Looks up the item with this path, given as bytes, and passes the item's rating key to `then`. Returns the result
+    /// of `then`; `None` if a fast lookup does not find the item with high confidence.
     #[doc(hidden)]
     pub fn lookup_rating_key_of<R>(&self, path: &[u8], then: impl FnOnce(&str) -> R) -> Option<R> {
         self.reading.lookup_key(&self.selection, path, then)
     }
 
-    /// Like [`Library::lookup_rating_key`], for many paths: passes each rating key, or `None`, to `each` in order.
+    /// Looks up the items with these paths, given as bytes, and passes each rating key to `each`, in the order of the
+    /// paths; `None` if a fast lookup does not find the item with high confidence.
     #[doc(hidden)]
     pub fn lookup_rating_keys<'p>(&self, paths: impl Iterator<Item = &'p [u8]>, each: impl FnMut(Option<&str>)) {
         self.reading.lookup_keys(&self.selection, paths, each);
     }
 
     /// Records that a path belongs to an item. `key` is the item's key or rating key, at most 255 bytes. From now on,
-    /// every process answers with this item. plexindex does not ask the server whether the item exists: until the
-    /// library is fetched, answers contain only the item's keys, and afterwards plexindex ignores the match if the item
-    /// is not listed. [`Query::record_match`] supports a deadline.
+    /// every process answers with this item. plexindex does not ask the server whether the item exists: until plexindex
+    /// fetches the library, answers contain only the item's keys; afterwards, plexindex ignores the match if the
+    /// library does not list the item. [`Query::record_match`] supports a deadline.
     ///
     /// # Errors
     /// As [`Query::record_match`].
@@ -204,7 +208,7 @@ impl Library {
         self.query().record_match(path, key)
     }
 
-    /// Records many matches, all or none; see [`Query::record_matches`].
+    /// Records many matches, given as pairs of a path and a key: either all of them or none.
     ///
     /// # Errors
     /// As [`Query::record_match`].
@@ -223,6 +227,7 @@ impl Library {
     pub fn invalidate_path(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = bytes_of(&path);
         self.index.inner().queries.display.check_path(path)?;
+        // A match can use the path without empty components and `.`, or the original path, so invalidate both.
         let tidied = remove_redundant_components(path);
         let paths: Vec<&[u8]> = [tidied.as_deref(), Some(path)].into_iter().flatten().collect();
         self.reading.invalidate_paths(&self.selection, &paths)
@@ -245,7 +250,7 @@ impl Library {
         self.reading.invalidate(Some(&self.selection))
     }
 
-    /// Refreshes the library if its listing has expired or was invalidated; see [`Query::refresh`]. The first call
+    /// Refreshes the library if its listing has expired or was invalidated; otherwise sends no request. The first call
     /// fetches the whole library. Returns whether the library is now up to date.
     ///
     /// # Errors
@@ -260,7 +265,8 @@ impl Library {
     /// # Errors
     /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for an invalid key;
     /// [`ErrorKind::NotFetched`](crate::ErrorKind::NotFetched) for a library that was never fetched or was evicted, or
-    /// if none was fetched; [`ErrorKind::LibraryNotFound`](crate::ErrorKind::LibraryNotFound); errors of the store.
+    /// if no library was fetched; [`ErrorKind::LibraryNotFound`](crate::ErrorKind::LibraryNotFound); errors of the
+    /// store.
     pub fn item(&self, key: &str) -> Result<Option<Item>> {
         let kind = self.reading.kind();
         let item = self.reading.item(&self.selection, kind.rating_key(key)?)?;
@@ -273,7 +279,7 @@ impl Library {
     /// its new state. An error ends the iteration: an error of the store;
     /// [`ErrorKind::NotFetched`](crate::ErrorKind::NotFetched) for a library that was never fetched or was evicted;
     /// [`ErrorKind::LibraryNotFound`](crate::ErrorKind::LibraryNotFound);
-    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for a handle for all libraries.
+    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for a handle to all libraries.
     pub fn items(&self) -> Items {
         Items {
             library: self.clone(),
@@ -282,8 +288,9 @@ impl Library {
         }
     }
 
-    /// Iterates over this library's changes since a cursor; see [`Index::changes`](crate::Index::changes). The cursor
-    /// can belong to this library or to all libraries.
+    /// Iterates over this library's additions, removals, changes and moves since `cursor`, in the order in which
+    /// processes stored them. The cursor can belong to this library or to all libraries. Without a cursor, the
+    /// iteration is empty, and [`Changes::cursor`] returns the current position.
     ///
     /// # Errors
     /// As [`Index::changes`](crate::Index::changes).
@@ -291,8 +298,7 @@ impl Library {
         Changes::new(&self.index, Some(self), cursor, false)
     }
 
-    /// Iterates over all items as [`Added`](crate::ChangeKind::Added), then over later changes; see
-    /// [`Index::listing_and_changes`](crate::Index::listing_and_changes).
+    /// Iterates over all items as [`Added`](crate::ChangeKind::Added), then over later changes. New readers start here.
     ///
     /// # Errors
     /// As [`Index::changes`](crate::Index::changes).
@@ -300,7 +306,8 @@ impl Library {
         Changes::new(&self.index, Some(self), None, true)
     }
 
-    /// Sets the same values for many items on the server; see [`Query::edit_items`].
+    /// Sets the same values for many items on the server, with one request per 100 items of a type. `keys` are keys or
+    /// rating keys. `lock`: whether to lock or unlock the changed fields.
     ///
     /// # Errors
     /// As [`Query::edit_items`].
@@ -326,7 +333,7 @@ impl Library {
         Ok((page.into_iter().map(|(_, item)| Item::of(item, kind)).collect(), last))
     }
 
-    /// Returns a page of at most `limit` stored items after a cursor, each item with its own cursor.
+    /// Returns a page of at most `limit` stored items after a cursor (0 for the first page), each with its own cursor.
     #[doc(hidden)]
     pub fn items_page(&self, cursor: i64, limit: usize) -> Result<Vec<(i64, model::Item)>> {
         self.reading.items(&self.selection, cursor, limit)
@@ -334,7 +341,8 @@ impl Library {
 
     /// Passes a page of the files below the folder `path` to `then`, and returns the result of `then`. The page
     /// contains the files that follow the path `after`, in the order of their listed paths. A page has `limit` files;
-    /// the last page can have fewer, and a page has more if several items share its last path. Sends no request.
+    /// the last page can have fewer, and a page has more if several items share its last path. `filter` can exclude
+    /// files that exist on this machine. Sends no request.
     #[doc(hidden)]
     pub fn items_below_with<R>(
         &self,
@@ -350,7 +358,8 @@ impl Library {
 
     /// Walks folders on this machine for a limited time, and returns the files that are not listed as a single item.
     /// `number` identifies the walk to continue; 0 starts a new walk, and `None` reads only the folders in `starts`.
-    /// The call stops after about `max_names` directory entries. Sends no request.
+    /// `rules` are the rules of Plex's scanner to apply. The call stops after about `max_names` directory entries.
+    /// Sends no request.
     #[doc(hidden)]
     pub fn walk(
         &self,
@@ -397,7 +406,7 @@ impl Iterator for Items {
 
 impl std::iter::FusedIterator for Items {}
 
-/// An iterator over the items with files below a folder, from [`Library::items_below`].
+/// An iterator over the items that have files below a folder, from [`Library::items_below`].
 #[derive(Clone, Debug)]
 #[must_use = "iterators are lazy"]
 pub struct ItemsBelow {

@@ -1,4 +1,4 @@
-//! Handles for an open index and its libraries.
+//! Handles to an open index and its libraries.
 
 use std::sync::{Arc, Weak};
 
@@ -12,7 +12,7 @@ use crate::source::{self, Meter, Source};
 use crate::stats::Counters;
 use crate::sync::{IndexReader, PeerComponents, Peers, Selection, Selector};
 
-/// A handle for an open index, cheap to clone and usable from any thread.
+/// A handle to an open index, cheap to clone and usable from any thread.
 ///
 /// The index closes when its last handle is dropped; libraries, tables and watches also keep the index open. Any number
 /// of indexes can be open on one folder, in any number of processes. A panic that unwinds through a call, such as a
@@ -31,13 +31,13 @@ use crate::sync::{IndexReader, PeerComponents, Peers, Selection, Selector};
 #[derive(Clone)]
 pub struct Index(Arc<OpenIndex>);
 
-/// A weak handle, which does not keep the index open: see [`Index::downgrade`]. Use a weak handle in a callback for
+/// A weak handle, which does not keep the index open, from [`Index::downgrade`]. Use a weak handle in a callback for
 /// [`Renewal`](crate::Renewal), where an [`Index`] would keep the index open for ever.
 #[derive(Clone, Debug)]
 pub struct WeakIndex(Weak<OpenIndex>);
 
 impl WeakIndex {
-    /// Returns a handle for the index; `None` if the last handle was dropped.
+    /// Returns a handle to the index; `None` if the last handle was dropped.
     #[must_use]
     pub fn upgrade(&self) -> Option<Index> {
         self.0.upgrade().map(Index)
@@ -65,7 +65,8 @@ impl Index {
         Self::open_with_clock(options, Arc::new(SystemClock))
     }
 
-    /// Like [`Index::open`], but with a different clock, for tests.
+    /// Opens an index that reads the time from `clock`, for tests. Rejects the option `shared`, which only the crate
+    /// `plexindex-sharing` supports.
     #[doc(hidden)]
     #[allow(clippy::needless_pass_by_value)] // like `open`, which takes ownership
     pub fn open_with_clock(options: Options, clock: Arc<dyn Clock>) -> Result<Self> {
@@ -136,8 +137,8 @@ impl Index {
         )
     }
 
-    /// Opens the store and all other components. `source` opens the source, or returns `None` for an offline index. For
-    /// `peers`, see [`Index::open_with_peers`].
+    /// Opens the store and all other components. `source` opens the source, or returns `None` for an offline index.
+    /// `peers` creates the exchange with other hosts, or returns `None` if the index has no shared log.
     fn open_components(
         options: &Options,
         peers: impl FnOnce(PeerComponents) -> Option<Arc<dyn Peers>>,
@@ -168,7 +169,7 @@ impl Index {
         Arc::into_inner(self.0).map_or(Ok(false), |open_index| open_index.0.close().map(|()| true))
     }
 
-    /// Closes the index, even if other handles exist.
+    /// Closes the index, even if other handles exist: a C program must not use any of its handles afterwards.
     #[doc(hidden)]
     pub fn close_now(&self) -> Result<()> {
         self.inner().close()
@@ -179,13 +180,14 @@ impl Index {
         &self.0.0
     }
 
-    /// Returns whether `other` is a handle for the same open index.
+    /// Returns whether `other` is a handle to the same open index.
     pub(super) fn is_same_index(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
 }
 
-/// A handle for one or all libraries, cheap to clone and usable from any thread. The handle keeps the index open.
+/// A handle to one library or all libraries, cheap to clone and usable from any thread. The handle keeps the index
+/// open.
 ///
 /// The index need not know the library yet: the first query asks the server for its libraries.
 ///
@@ -222,7 +224,7 @@ pub struct Library {
 }
 
 impl Library {
-    /// Creates a handle. Fails if the store already shows that the selector is invalid or ambiguous.
+    /// Creates a handle without a request. Fails if the store already shows that the selector is invalid or ambiguous.
     pub(super) fn new(index: &Index, selector: Selector) -> Result<Self> {
         let selection = Selection::new(selector)?;
         let reading = Arc::clone(&index.inner().reading);

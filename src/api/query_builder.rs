@@ -143,15 +143,18 @@ impl<'q> Query<'q> {
         self
     }
 
-    /// Returns the parameters of a call that neither waits nor sends a request.
+    /// Returns the parameters for an answer at once: without a wait, a request, a deadline or a token.
     fn call_at_once(&self) -> Call<'_> {
         Call {
+            // Only an offline query trusts the store about an unlisted path. The call uses no token, so it needs no
+            // number.
             offline: self.offline,
             ..Call::offline(self.library.map(Library::selection), 0)
         }
     }
 
-    /// Calls `run` with this query's parameters, and returns its result. All steps of the call share one deadline.
+    /// Calls `run` with this query's parameters: deadline, token, `offline` and progress callback. Returns the result
+    /// of `run`. All steps of the call share one deadline.
     pub(super) fn run<R>(&self, run: impl FnOnce(&Call<'_>) -> R) -> R {
         let inner = self.index.inner();
         let call = Call {
@@ -183,14 +186,14 @@ impl<'q> Query<'q> {
         }
     }
 
-    /// Calls `ask` like [`Query::run`]. If the server refuses the token, calls `ask` again with a new
-    /// token.
+    /// Calls `ask` with this query's parameters, and returns its result. If the server refuses the token, calls `ask`
+    /// again with a new token.
     pub(super) fn ask<R>(&self, ask: impl FnMut(&Call<'_>) -> Result<R>) -> Result<R> {
         self.run(|call| self.index.inner().run_renewing(call, ask))
     }
 
-    /// Calls `ask` like [`Query::ask`], and also counts and times the call. `operation` is the call's name in
-    /// the log, and `path_count` is the size of a batch.
+    /// Calls `ask` with this query's parameters, and again with a new token if the server refuses the token. Counts and
+    /// times the call. `operation` is the call's name in the log, and `path_count` is the size of a batch.
     pub(super) fn ask_timed<R>(
         &self,
         operation: &'static str,
@@ -216,10 +219,12 @@ impl<'q> Query<'q> {
         self.match_path_with(bytes_of(&path), Match::of)
     }
 
-    /// Passes the borrowed answer for a path to `then`, and returns its result. Counts the answer if `then` succeeds.
+    /// Finds the item for a path, and passes the borrowed answer to `then`, so that the C functions need not copy the
+    /// answer. Returns the result of `then`. The statistics count the answer only if `then` succeeds.
     #[doc(hidden)]
     pub fn match_path_with<R>(&self, path: &[u8], then: impl FnOnce(&Answer<'_>) -> Result<R>) -> Result<R> {
         let (queries, reading) = (&self.index.inner().queries, &self.index.inner().reading);
+        // First tries without waiting, which is faster and needs no timer.
         let then = match queries.match_path_at_once(&self.call_at_once(), path, then) {
             Ok(result) => return result,
             Err(then) => then,
@@ -232,9 +237,9 @@ impl<'q> Query<'q> {
         })
     }
 
-    /// Like [`Query::match_path`], but does not wait for a request, another thread or the database. If the answer
-    /// requires a wait, the status is [`NotYet`](crate::MatchStatus::NotYet): call [`Query::match_path`] instead. If
-    /// the query is offline and no library is known, [`Query::match_path`] fails.
+    /// Finds the item for a file without waiting for a request, another thread or the database. If the answer requires
+    /// a wait, the status is [`NotYet`](crate::MatchStatus::NotYet): call [`Query::match_path`] instead. If the query
+    /// is offline and no library is known, [`Query::match_path`] fails.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for an invalid path; see
@@ -244,7 +249,8 @@ impl<'q> Query<'q> {
         self.match_path_at_once_with(bytes_of(&path), Match::of)
     }
 
-    /// Like [`Query::match_path_at_once`], but passes the borrowed answer to `then`, and returns the result of `then`.
+    /// Finds the item for a path without waiting, passes the borrowed answer to `then`, and returns the result of
+    /// `then`. If the answer requires a wait, `then` receives an answer with the status `NotYet`.
     #[doc(hidden)] // for the C functions
     pub fn match_path_at_once_with<R>(&self, path: &[u8], then: impl FnOnce(&Answer<'_>) -> Result<R>) -> Result<R> {
         let inner = self.index.inner();
@@ -264,10 +270,11 @@ impl<'q> Query<'q> {
         Ok(answers)
     }
 
-    /// Like [`Query::match_paths`], but passes each borrowed answer to `each`, in the order of the paths.
+    /// Finds the items for many paths, and passes each borrowed answer to `each`, in the order of the paths. The answer
+    /// for an invalid path contains the error.
     #[doc(hidden)]
     pub fn match_paths_with(&self, paths: &[&[u8]], mut each: impl FnMut(&Answer<'_>)) -> Result<()> {
-        // If the call is repeated with a new token, it continues after the paths that already have an answer.
+        // A repeated call with a new token continues after the paths that already have an answer.
         let mut answered = 0;
         self.ask_timed("match_paths", Some(paths.len()), |call| {
             let remaining = paths.get(answered..).unwrap_or_default();
@@ -293,7 +300,8 @@ impl<'q> Query<'q> {
         })
     }
 
-    /// Like [`Query::match_folder`], but never waits: see [`Query::match_path_at_once`].
+    /// Finds the show, season, artist, album or item for a folder without waiting for a request, another thread or the
+    /// database. If the answer requires a wait, the status is [`NotYet`](crate::MatchStatus::NotYet).
     #[doc(hidden)] // for the C functions
     pub fn match_folder_at_once(&self, path: impl AsRef<Path>) -> Result<Folder> {
         let inner = self.index.inner();
@@ -338,7 +346,8 @@ impl<'q> Query<'q> {
         self.refresh_as("refresh", RefreshReason::Due).map(Refreshed::of)
     }
 
-    /// Like [`Query::refresh`], but asks the server for changes even if the listings are fresh.
+    /// Asks the server for changes even if the listings are fresh, and refreshes the changed libraries. Returns whether
+    /// the libraries are now up to date.
     ///
     /// # Errors
     /// As [`Query::refresh`].
@@ -346,7 +355,7 @@ impl<'q> Query<'q> {
         self.refresh_as("check", RefreshReason::Now).map(Refreshed::of)
     }
 
-    /// Fetches full listings, even if the server reports no change.
+    /// Fetches full listings, even if the server reports no change. Returns whether the libraries are now up to date.
     ///
     /// # Errors
     /// As [`Query::refresh`].
@@ -355,6 +364,7 @@ impl<'q> Query<'q> {
     }
 
     /// Refreshes the libraries, and returns the status for the C ABI, in which a missed deadline is not an error.
+    /// `operation` is the call's name in the log, and `reason` decides which libraries to refresh.
     #[doc(hidden)] // for the C functions
     pub fn refresh_as(&self, operation: &'static str, reason: RefreshReason) -> Result<Status> {
         self.ask_timed(operation, None, |call| self.index.inner().sync.refresh(call, reason))
@@ -447,7 +457,7 @@ impl<'q> Query<'q> {
 }
 
 impl Refreshed {
-    /// Converts the status of a successful refresh.
+    /// Converts the status of a refresh that caused no error.
     fn of(status: Status) -> Self {
         match status {
             Status::NotYet => Self::NotYet,
@@ -457,8 +467,8 @@ impl Refreshed {
     }
 }
 
-/// Takes the host's function that receives the answer. The function must run only once, even if the call is repeated
-/// with a new token, so a second call of `take` fails.
+/// Takes the host's function that receives the answer. The function must run only once, even if plexindex repeats the
+/// call with a new token, so a second call with the same `then` fails.
 fn take_once<T>(then: &mut Option<T>) -> Result<T> {
     then.take()
         .ok_or_else(|| Error::new(Status::Panic, "bug in plexindex: an answer was delivered twice"))

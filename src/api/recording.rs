@@ -21,8 +21,7 @@ impl Query<'_> {
         self
     }
 
-    /// Records that a path belongs to an item of the library; see
-    /// [`Library::record_match`](crate::Library::record_match).
+    /// Records that a path belongs to an item of the library. `key` is the item's key or rating key.
     ///
     /// Sends requests only if the library is unknown, and never fetches the listing. The deadline, `offline` and the
     /// progress callback apply only to these requests; the write itself waits for other writers without a time limit.
@@ -88,7 +87,8 @@ impl Query<'_> {
         self.record_pairs(&matches)
     }
 
-    /// Like [`Query::record_matches`], for pairs of a path and a key.
+    /// Records pairs of a path and a key: either all or none. Fails if the query has no single library, or if a path or
+    /// key is invalid.
     #[doc(hidden)] // for the C functions
     pub fn record_pairs(&self, pairs: &[(&[u8], &str)]) -> Result<()> {
         let Some(library) = self.library else {
@@ -99,6 +99,7 @@ impl Query<'_> {
         if self.through {
             inner.sync.peers.expect_shared()?; // fails before anything is written
         }
+        // Validate all pairs before the first request.
         let mut matches = try_with_capacity(pairs.len(), "matches")?;
         for (path, key) in pairs {
             inner.queries.display.check_path(path)?;
@@ -106,11 +107,14 @@ impl Query<'_> {
         }
         // Uses one call for all retries, so that all retries share the same token and deadline.
         self.run(|call| {
+            // Each attempt finds the library again: if another call clears the library before the write, the library
+            // gets a new id, and `record_matches` returns `None`.
             for _ in 0..MAX_RETRIES {
                 let find = |call: &Call<'_>| inner.sync.find_library(library.selection(), "record a match", call);
                 let (identity, row) = inner.run_renewing(call, find)?;
                 // The call's deadline applies only to requests; the write itself waits as long as necessary.
                 let deadline = Deadline::NONE;
+                // With `through`, reject a path that other hosts cannot translate to the same file.
                 let is_local = |(path, _): &&(&[u8], &str)| !inner.sync.peers.is_path_shareable(&row.library, path);
                 if self.through
                     && let Some((path, _)) = matches.iter().find(is_local)
@@ -123,8 +127,8 @@ impl Query<'_> {
                     ));
                 }
                 if let Some(written) = inner.maintenance.record_matches(&row, &matches, deadline)? {
-                    // Updates the snapshot now, so that fast lookups need not. If the write created a segment, it may
-                    // have removed other matches, so `catch_up` reads the database instead.
+                    // Updates the snapshot now, so that fast lookups need not. If the write created a segment, the
+                    // write may have removed other matches, so `catch_up` reads the database instead.
                     if !written.has_segment {
                         let rows = matches
                             .iter()
@@ -132,8 +136,8 @@ impl Query<'_> {
                         reading.apply_committed(identity, written.at, &rows.collect::<Vec<_>>());
                     }
                     reading.catch_up(deadline)?;
-                    // The segment for a large batch is missing if it could not be written, or while another thread was
-                    // building one.
+                    // A large batch has no segment if plexindex could not write the segment, or if another thread was
+                    // building a segment at the time.
                     reading.rebuild_if_incomplete(deadline)?;
                     return if self.through {
                         inner.sync.peers.publish_and_wait(call.deadline)

@@ -36,7 +36,7 @@ pub(crate) struct TokenRenewal {
 /// A call that the server refused, and whose thread is running the callback.
 #[derive(Clone, Copy)]
 struct RefusedCall {
-    /// The call's thread, from [`thread_slot`].
+    /// The call's thread, from [`this_thread`].
     thread: usize,
     /// Number of the refused token.
     session: u64,
@@ -77,8 +77,8 @@ impl TokenRenewal {
         self.renewal.is_some()
     }
 
-    /// Locks the state for a fork, until the returned value is dropped. `within` returns the [`TokenRenewal`] of an
-    /// owner.
+    /// Locks the state before a fork, so that the child inherits no lock of another thread. Dropping the returned value
+    /// releases the lock. `within` returns the [`TokenRenewal`] in `owner`.
     pub fn hold<O: 'static>(owner: &Arc<O>, within: fn(&O) -> &Self) -> Box<dyn ForkLock> {
         Box::new(lock_for_fork(owner, |owner| &within(owner).state))
     }
@@ -91,7 +91,7 @@ impl TokenRenewal {
     }
 
     /// Returns the number of the refused token if the callback is running on this thread; otherwise `None`. The caller
-    /// treats a token that was set within the callback like a token that the callback returned.
+    /// treats a token that the host sets within the callback like a token that the callback returns.
     pub fn refused_session(&self) -> Option<u64> {
         let under_way = lock(&self.state).running_for;
         under_way
@@ -113,17 +113,21 @@ impl TokenRenewal {
         let Some(renewal) = &self.renewal else { return };
         let thread = this_thread();
         let state = lock(&self.state);
+        // A call within the callback must not run the callback again.
         if state.running_for.is_some_and(|call| call.thread == thread) {
             return;
         }
+        // Wait for another thread's renewal, whose token this call can use.
         let waited = self
             .ended
             .wait_timeout_while(state, deadline.wait(self.max_wait), |state| state.running_for.is_some());
         let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        // A negative difference means that the clock was set back, which ends the pause.
         let is_in_pause = |failed_ms: i64| (0..PAUSE_MS).contains(&now_ms.saturating_sub(failed_ms));
         if state.running_for.is_some() || is_renewed() || state.failed_ms.is_some_and(is_in_pause) {
             return;
         }
+        // Run the callback without the lock, since the callback may use the index.
         state.running_for = Some(RefusedCall { thread, session });
         drop(state);
         let guard = RenewalGuard(self);

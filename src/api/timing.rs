@@ -7,7 +7,7 @@ use crate::meter::RequestKind;
 use crate::stats::{CallStart, Counters, Stats};
 use crate::sync::Selector;
 
-/// A call that is being measured. Dropping this value counts the call.
+/// A running call, whose duration plexindex measures. Dropping this value counts the call.
 pub struct CallTimer<'a> {
     counters: &'a Counters,
     /// Duration from which a call is slow.
@@ -16,7 +16,6 @@ pub struct CallTimer<'a> {
     operation: &'static str,
     /// The call's library; `None` for all libraries.
     selector: Option<&'a Selector>,
-    /// Number of paths in a batch.
     path_count: Option<usize>,
     start: CallStart,
     /// The counters before the call.
@@ -75,6 +74,7 @@ impl CallTimer<'_> {
     /// `was_alone` says whether no other call ran on this index. The line contains no path, since paths are private.
     fn text(&self, took: Duration, after: &Stats, was_alone: bool) -> String {
         let before = &self.before;
+        // The call and its library.
         let mut text = self.operation.to_owned();
         if let Some(path_count) = self.path_count {
             let _ = write!(text, " of {path_count} paths");
@@ -83,6 +83,7 @@ impl CallTimer<'_> {
             None | Some(Selector::All) => text.push_str(" in all libraries"),
             Some(selector) => _ = write!(text, " in '{}'", selector.name()),
         }
+        // The duration, and the time spent on each part during the call.
         let _ = write!(text, " took {:.2} s", took.as_secs_f64());
         let requests = after.all_requests() - before.all_requests();
         let request_noun = if requests == 1 { "request" } else { "requests" };
@@ -109,6 +110,7 @@ impl CallTimer<'_> {
             ),
         ];
         let mut separator = ": ";
+        // Omit the parts that took no measurable time.
         for (part, took) in parts.iter().filter(|(_, took)| took.as_millis() > 0) {
             let _ = write!(text, "{separator}{part} {:.2} s", took.as_secs_f64());
             separator = ", ";

@@ -4,7 +4,7 @@
 //! `.plexignore` file; if this folder is a library location, the pattern also applies in all subfolders. A pattern with
 //! a slash matches the paths of files and folders relative to the folder of the `.plexignore` file. The part of the
 //! pattern before its last slash also matches the path of a folder. A pattern that starts with a slash matches nothing.
-//! Patterns cannot be negated, and `*` does not match a slash.
+//! The format has no negated patterns, and `*` does not match a slash.
 
 use std::collections::HashMap;
 use std::fs;
@@ -51,6 +51,7 @@ impl Ignored {
             if trimmed.first().is_none_or(|byte| *byte == b'#') || trimmed.contains(&0) {
                 continue;
             }
+            // In the file, a pattern that starts with `#` has a backslash before it, because `#` starts a comment.
             let pattern = if trimmed.starts_with(b"\\#") {
                 &trimmed[1..]
             } else {
@@ -98,13 +99,13 @@ impl Ignored {
     }
 }
 
-/// Removes the slashes at the end of a path.
 fn trim_slashes(path: &[u8]) -> &[u8] {
     let end = path.iter().rposition(|byte| *byte != b'/').map_or(0, |last| last + 1);
     &path[..end]
 }
 
-/// The patterns of one kind: plain names in a hash table, and globs, which [`Patterns::first_match`] tries one by one.
+/// Either the patterns with a slash or the patterns without: plain names in a hash table, and globs, which
+/// [`Patterns::first_match`] tries in turn.
 #[derive(Debug)]
 struct Patterns {
     ignores_case: bool,
@@ -116,7 +117,7 @@ struct Patterns {
 }
 
 impl Patterns {
-    /// Creates an empty set of patterns. `ignores_case`: whether the patterns ignore case.
+    /// Creates an empty set of patterns. `ignores_case`: whether the patterns ignore the case of names.
     fn new(ignores_case: bool) -> Self {
         Self {
             ignores_case,
@@ -143,6 +144,7 @@ impl Patterns {
     fn first_match(&self, name: &[u8]) -> Option<&[u8]> {
         let name = chars_of(name, self.ignores_case);
         let plain_line = self.plain.get(&name).copied();
+        // A glob counts only if its line comes before the plain name's line.
         let mut globs_before = self
             .globs
             .iter()
@@ -209,7 +211,7 @@ fn match_first(pattern: &[char], c: char) -> Option<usize> {
         && let Some((set, negated)) = parse_set(rest)
     {
         let matches = c != '/' && set_contains(c, set) != negated;
-        return matches.then_some(set.len() + 2 + usize::from(negated));
+        return matches.then_some(set.len() + 2 + usize::from(negated)); // the brackets and `!`
     }
     (*first == c || *first == '?' && c != '/').then_some(1)
 }

@@ -18,8 +18,8 @@ pub fn join_path(folder: &[u8], name: &[u8]) -> Vec<u8> {
     [folder, b"/", name].concat()
 }
 
-/// Returns whether the path is a folder or a link to a folder. For a link to a folder, also returns the target's id.
-/// Dangling and circular links are not folders.
+/// Returns whether the path is a folder or a link to a folder. For a link to a folder, also returns the target's id;
+/// otherwise `None`. Dangling and circular links are not folders.
 pub fn resolve_folder(path: &[u8]) -> io::Result<(bool, Option<FolderId>)> {
     let path = path_from_bytes(path);
     match fs::metadata(&path) {

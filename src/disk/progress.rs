@@ -12,7 +12,7 @@ const LINKS_PER_CALL: usize = 4096;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FolderLink {
     pub path: Vec<u8>,
-    /// Whether the path has a twin ([`super::WalkStarts`]).
+    /// Whether the path has a twin: another name in the same folder with the same normal form.
     pub twin: bool,
     pub id: FolderId,
 }
@@ -75,7 +75,7 @@ impl WalkProgress {
             let mut links = std::mem::take(&mut self.links);
             links.sort_unstable();
             links.retain(|link| mark_read(self, link));
-            links.reverse();
+            links.reverse(); // the next link is last in the queue
             self.queue = links;
         }
         let remaining = self.queue.len().saturating_sub(LINKS_PER_CALL);

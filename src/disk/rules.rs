@@ -102,7 +102,7 @@ impl Rules {
         self.0 & rule.bit() != 0
     }
 
-    /// Returns the rules in this set that also apply outside all libraries.
+    /// Returns the rules in this set that also apply to files outside all libraries.
     #[must_use]
     pub fn outside_libraries(self) -> Self {
         const EVERYWHERE: u32 = Rule::Extension.bit() | Rule::Hidden.bit() | Rule::System.bit() | Rule::Empty.bit();
@@ -118,7 +118,7 @@ impl MediaTypes {
     const VIDEO: u8 = 1;
     const AUDIO: u8 = 2;
     const PHOTO: u8 = 4;
-    /// A flag, not a media type: whether the rules for videos apply.
+    /// A flag, not a media type: whether Plex's rules for videos (samples, extras and discs) apply.
     const VIDEO_RULES: u8 = 8;
 
     /// Returns the media types of libraries of these kinds; all media types if `kinds` is empty.
@@ -129,7 +129,7 @@ impl MediaTypes {
             LibraryKind::Movie | LibraryKind::Show => Self::VIDEO | Self::VIDEO_RULES,
             LibraryKind::Artist => Self::AUDIO,
             LibraryKind::Photo => Self::PHOTO | Self::VIDEO | Self::VIDEO_RULES,
-            _ => ALL,
+            _ => ALL, // any file can be media, but no rule for videos applies
         };
         if kinds.is_empty() {
             return Self(ALL | Self::VIDEO_RULES);
@@ -216,7 +216,7 @@ pub fn rule_for_folder(name: &[u8], rules: Rules, kinds: MediaTypes, at_root: bo
     }
 }
 
-/// A video of at least this many bytes is never a sample, even if its name suggests one.
+/// A video of at least this many bytes is never a sample, even if its name suggests a sample.
 const MAX_SAMPLE_BYTES: u64 = 300 << 20;
 
 /// Returns the rule by which Plex ignores a file; `None` if Plex does not ignore the file. Reads the file's size, so
@@ -225,6 +225,7 @@ const MAX_SAMPLE_BYTES: u64 = 300 << 20;
 pub fn rule_for_file(path: &Path, name: &[u8], rules: Rules, kinds: MediaTypes) -> Option<Rule> {
     let lower = name.to_ascii_lowercase();
     let name = LowerName(&lower);
+    // A file without metadata, such as a dangling link, counts as empty.
     let size = || fs::metadata(path).map_or(0, |facts| facts.len());
     let video_rule = |rule: Rule| kinds.has_bit(MediaTypes::VIDEO_RULES) && rules.has(rule);
     if rules.has(Rule::Hidden) && name.starts_with(b".") {

@@ -28,7 +28,7 @@ const LOOKUP_BATCH: usize = 256;
 /// finished. Skips files and folders that disappear during the walk.
 ///
 /// With `progress`, the walk reads each folder below a location only once, even if links lead to it, so links cause no
-/// loop. A call without starting points follows links. Without `progress`, links are only reported.
+/// loop. A call without starting points follows links. Without `progress`, the walk only reports links.
 #[must_use]
 pub fn walk(request: &WalkRequest<'_>, progress: Option<&mut WalkProgress>) -> (WalkFindings, bool) {
     let mut walk = Walk::new(request);
@@ -57,6 +57,7 @@ pub fn walk(request: &WalkRequest<'_>, progress: Option<&mut WalkProgress>) -> (
     (findings, is_over)
 }
 
+/// A starting point of a call. The flags say whether the path has a twin, as in [`WalkRequest::starts`].
 enum Start<'s> {
     Folder(bool, &'s [u8]),
     File(bool, &'s [u8]),
@@ -70,15 +71,13 @@ struct Walk<'w> {
     /// For each location, the index of its set of read folders. The last entry is for paths outside all locations.
     read_sets: Vec<usize>,
     progress: Option<Mutex<&'w mut WalkProgress>>,
-    /// The index of each location, by folder.
     location_indexes: HashMap<&'w [u8], usize>,
-    location_parents: HashSet<&'w [u8]>,
+    location_parents: HashSet<&'w [u8]>, // only their subfolders can be locations
     rules: WalkRules<'w>,
     next_start: AtomicUsize,
     names_read: AtomicUsize,
 }
 
-/// A folder that the walk has yet to read.
 struct PendingFolder {
     path: Vec<u8>,
     /// Index of the innermost location that contains the folder; `None` outside all locations.
@@ -92,7 +91,6 @@ struct PendingFolder {
 struct WalkThread {
     /// Folders to read, with the next folder last.
     stack: Vec<PendingFolder>,
-    /// Files to look up together.
     files: Vec<MediaFile>,
     findings: WalkFindings,
 }
@@ -113,14 +111,13 @@ struct FolderEntry {
 struct ParentFolder<'f> {
     folder: &'f PendingFolder,
     path: &'f [u8],
-    at_root: bool,
-    has_locations: bool,
+    at_root: bool,       // whether the folder is a location in scope
+    has_locations: bool, // whether a location lies directly in the folder
     /// The folder's own `.plexignore` file; `None` for a location, whose file is already part of the rules.
     ignored: Option<&'f Ignored>,
 }
 
 impl<'w> Walk<'w> {
-    /// Prepares a call without starting it.
     fn new(request: &'w WalkRequest<'w>) -> Self {
         let parent_of = |location: &'w Location| {
             let slash = location.folder.iter().rposition(|byte| *byte == b'/')?;
@@ -141,7 +138,8 @@ impl<'w> Walk<'w> {
         }
     }
 
-    /// Walks the starting points on several threads, and adds the results to `findings`. Returns the unread folders.
+    /// Walks the starting points on several threads, and adds the results to `findings`. Returns the unread folders: a
+    /// list for each starting point that has unread folders, in the order of the starting points.
     fn walk_starts(&self, starts: &[Start<'_>], findings: &mut WalkFindings) -> Vec<WalkFindings> {
         let findings = Mutex::new(findings);
         let unread: Mutex<Vec<(usize, WalkFindings)>> = Mutex::default();
@@ -183,7 +181,7 @@ impl<'w> Walk<'w> {
         starts.extend(links.into_iter().map(Start::Link));
     }
 
-    /// Returns the index of a location's read folders in [`WalkProgress`]. `None` stands for outside all locations.
+    /// Returns the index of a location's set of read folders in [`WalkProgress`]. `None`: outside all locations.
     fn read_set_of(&self, location_index: Option<usize>) -> usize {
         self.read_sets[location_index.unwrap_or(self.request.locations.len())]
     }
@@ -250,8 +248,7 @@ impl<'w> Walk<'w> {
         names_read >= self.request.max_names || names_read > 0 && Instant::now() >= self.request.until
     }
 
-    /// Reads a folder. Collects the folder's media files for the next lookup. Pushes the subfolders in reverse order,
-    /// so that the walk reads them in order of name.
+    /// Reads a folder: collects its media files for the next lookup, and pushes its subfolders, last name first.
     fn read_folder(&self, reader: &mut FolderReader, folder: &PendingFolder, thread: &mut WalkThread) {
         if self.is_only_out_of_scope(folder) {
             return;
@@ -260,13 +257,15 @@ impl<'w> Walk<'w> {
             Ok(read) => read,
             Err(error) => return self.report_unreadable(folder, &error, thread),
         };
-        self.names_read.fetch_add(1 + names.len(), Ordering::Relaxed);
+        self.names_read.fetch_add(1 + names.len(), Ordering::Relaxed); // a folder counts as one name
+        // Read each real folder only once, even if several paths lead to it.
         if !folder.is_marked_read && self.mark_read_before(folder, id) {
             return self.report_linked(&folder.path, folder.location_index, &mut thread.findings);
         }
         let path = folder.path.strip_suffix(b"/").unwrap_or(&folder.path);
         let mut has_plexignore = false;
         let (mut folders, mut media) = (Vec::new(), Vec::new());
+        // Collect the subfolders and the media files.
         for (name, kind) in names {
             has_plexignore |= name == b".plexignore";
             if let Some((is_folder, entry)) = self.media_or_folder_entry(folder, path, name, kind, &mut thread.findings)
@@ -304,7 +303,7 @@ impl<'w> Walk<'w> {
         thread.stack[stack_length..].reverse();
     }
 
-    /// Returns whether a folder is a location out of scope and contains no location in scope.
+    /// Returns whether a folder is a location out of scope and contains no location in scope, so the walk can skip it.
     fn is_only_out_of_scope(&self, folder: &PendingFolder) -> bool {
         let is_this_folder = |location: &Location| location.is_out_of_scope && location.folder == folder.path;
         let is_in_scope_below = |inner: &Location| !inner.is_out_of_scope && is_in(&inner.folder, &folder.path);
@@ -332,7 +331,7 @@ impl<'w> Walk<'w> {
         }
     }
 
-    /// Marks a folder as read. Returns whether the walk has already read the folder.
+    /// Marks a folder as read. Returns whether the walk had already read the folder. Returns `false` without progress.
     fn mark_read_before(&self, folder: &PendingFolder, id: FolderId) -> bool {
         let progress = self.progress.as_ref();
         progress.is_some_and(|progress| !lock(progress).mark_read(self.read_set_of(folder.location_index), id))
@@ -414,7 +413,7 @@ impl<'w> Walk<'w> {
         }
     }
 
-    /// Pushes the outermost locations below a folder that the walk itself does not read.
+    /// Pushes the outermost locations below a folder that the walk does not read, since no rule ignores a location.
     fn push_locations_below(&self, path: &[u8], twin: bool, stack: &mut Vec<PendingFolder>) {
         let locations = self.request.locations;
         let is_below = |inner: &Location, outer: &[u8]| inner.folder != outer && is_in(&inner.folder, outer);
@@ -456,10 +455,11 @@ impl<'w> Walk<'w> {
             let (cause, detail) = match status {
                 ListedStatus::Listed => continue,
                 ListedStatus::ListedElsewhere => {
-                    thread.findings.files -= 1;
+                    thread.findings.files -= 1; // only another library lists the file
                     continue;
                 }
                 ListedStatus::SeveralItems => ("several_items", Vec::new()),
+                // If a rule excludes the file, the rule is the cause.
                 ListedStatus::OnlyRootDiffers(_) | ListedStatus::Unlisted => match (rule(), location(), status) {
                     (Some((rule, line)), ..) => (rule.name(), line),
                     (_, Some(location), _) if location.is_fetched => ("not_scanned", Vec::new()),
@@ -476,7 +476,7 @@ impl<'w> Walk<'w> {
     }
 }
 
-/// Returns the hash of a normal form, by which [`mark_twins`] finds twins.
+/// Returns the hash of a normal form. Twins have the same hash.
 fn hash_of(name: &NormalPath<'_>) -> u64 {
     name.hash()
 }

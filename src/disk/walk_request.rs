@@ -13,8 +13,10 @@ use crate::platform::local_path::to_native;
 #[derive(Debug)]
 pub struct Location {
     pub folder: Vec<u8>,
+    /// Media types of the libraries with this location.
     pub kinds: MediaTypes,
-    /// Whether all libraries with this location are out of the walk's scope. The walk reports nothing in this location.
+    /// Whether all libraries with this location are out of the walk's scope: the host did not select these libraries.
+    /// The walk reports nothing in this location.
     pub is_out_of_scope: bool,
     /// Whether each library in scope with this location has a listing.
     pub is_fetched: bool,
@@ -28,21 +30,23 @@ pub type IsListed<'q> = dyn Fn(&[&[u8]], &mut dyn FnMut(bool)) + Sync + 'q;
 pub enum ListedStatus {
     /// A single item has the file.
     Listed,
-    /// Only a library out of scope lists the file.
+    /// Only a library that the host did not select lists the file.
     ListedElsewhere,
     /// Several items have the file.
     SeveralItems,
-    /// The file's path differs only in its root from this listed path.
+    /// The file's path differs only in its root from this listed path, so a mapping is missing.
     OnlyRootDiffers(Vec<u8>),
+    /// No library lists the file.
     Unlisted,
 }
 
-/// A callback that returns the status of a file. The second argument: whether the file has a twin ([`WalkStarts`]),
-/// whose item must be ignored.
+/// A callback that returns how the index lists a file. The second argument: whether the file has a twin
+/// ([`WalkStarts`]). The callback must then ignore the twin's item.
 pub type StatusOf<'q> = dyn Fn(&[u8], bool) -> ListedStatus + Sync + 'q;
 
 /// The folders and files of a request, in order. The flag says whether the path, or a folder above the path, has a
-/// twin. Twins are names in the same folder that have the same normal form.
+/// twin. Twins are names in the same folder that have the same normal form, so an item that matches the path may belong
+/// to the twin.
 #[derive(Debug, Default)]
 pub struct WalkStarts<'q> {
     /// Folders to walk.
@@ -62,9 +66,10 @@ pub struct WalkRequest<'q> {
     /// Maximum number of names to read. The call ends at this number or at `until`, and returns the unread folders.
     pub max_names: usize,
     pub until: Instant,
-    /// Reports for each path whether the index lists the path with certainty.
+    /// Reports for each path whether the index lists the path with high confidence.
     pub is_listed: &'q IsListed<'q>,
-    /// Called for each file that is not listed with certainty, that has a twin, or that lies outside all locations.
+    /// The walk calls this for each file that has a twin, lies outside all locations, or is not listed with high
+    /// confidence.
     pub status: &'q StatusOf<'q>,
 }
 
@@ -131,12 +136,12 @@ impl WalkFindings {
         });
     }
 
-    /// Adds a finding for a folder that was not read yet.
+    /// Adds a finding for a folder that the walk has not read yet.
     pub(super) fn put_folder(&mut self, path: &[u8], twin: bool) {
         self.add_finding("folder", twin, "", path, b"");
     }
 
-    /// Adds a finding for an unreadable folder or link.
+    /// Adds a finding for an unreadable folder or link, with the operating system's error number; 0 if there is none.
     pub(super) fn put_unreadable(&mut self, path: &[u8], error: &io::Error) {
         self.add_finding("unreadable", false, "", path, b"");
         if let Some(finding) = self.found.last_mut() {

@@ -1,4 +1,4 @@
-//! Finds the rule by which a walk ignores a file or folder.
+//! Finds the rule by which Plex's scanner ignores a file or folder.
 
 use std::sync::OnceLock;
 
@@ -17,7 +17,7 @@ type LocationIndex = Option<usize>;
 pub struct WalkRules<'w> {
     locations: &'w [Location],
     rules: Rules,
-    /// The `.plexignore` file of each location, which applies to all folders below, and is read on first use.
+    /// Each location's `.plexignore` file, which applies to all folders below. The walk reads the file on first use.
     ignored: Vec<OnceLock<Option<Ignored>>>,
 }
 
@@ -69,6 +69,8 @@ impl<'w> WalkRules<'w> {
 
     /// Returns the rule that ignores a file, or a folder between the file and its location; `None` if no rule does.
     pub fn rule_for_path(&self, path: &[u8], location_index: LocationIndex) -> Option<RuleMatch> {
+        // Check the folders between the location and the file, from the outermost folder inwards. Outside all
+        // locations, check only the file itself.
         let parent = path.iter().rposition(|byte| *byte == b'/')?;
         let root_length = self.location(location_index).map_or(parent, |location| {
             location.folder.strip_suffix(b"/").unwrap_or(&location.folder).len()
@@ -94,7 +96,7 @@ impl<'w> WalkRules<'w> {
             return Some((Rule::Extension, Vec::new()));
         }
         let file = path_from_bytes(path);
-        file.symlink_metadata().ok()?;
+        file.symlink_metadata().ok()?; // no rule if the file disappeared during the walk
         let rule = rule_for_file(&file, name, rules, kinds);
         rule.map(|rule| (rule, Vec::new())).or_else(|| {
             let mut ignored = self.ignored_at(location_index, parent_ignored.as_ref());
@@ -134,7 +136,6 @@ impl<'w> WalkRules<'w> {
     }
 }
 
-/// Returns the last component of a path.
 fn name_of(path: &[u8]) -> &[u8] {
     path.rsplit(|byte| *byte == b'/').next().unwrap_or_default()
 }

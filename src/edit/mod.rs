@@ -15,9 +15,8 @@ use crate::sync::{Call, IndexReader, Synchronizer};
 /// Maximum number of items per request. Servers reject requests with thousands of items, because the URL is too long;
 /// other clients send 100.
 const ITEMS_PER_REQUEST: usize = 100;
-/// Name of the list of items in error messages.
+/// The item list's name in error messages.
 const KEYS: &str = "keys";
-/// Maximum length of a field name in bytes.
 const MAX_FIELD_NAME: usize = 255;
 /// Maximum number of items that an error message lists.
 const MAX_NAMED: usize = 5;
@@ -25,7 +24,7 @@ const MAX_NAMED: usize = 5;
 /// An edit of items in one library.
 #[derive(Clone, Copy, Debug)]
 pub struct Edit<'a> {
-    /// At least one key or rating key. An item with duplicate keys is edited once.
+    /// At least one key or rating key. plexindex edits an item with duplicate keys once.
     pub keys: &'a [&'a str],
     /// At least one change of a field.
     pub changes: &'a [FieldChange],
@@ -51,7 +50,7 @@ pub enum Edited {
 
 enum_names! { Edited: No "no", Done "done", Failed "failed", Missing "missing" }
 
-/// The result of an edit, available even after an error.
+/// The result of an edit for each item, available even after an error.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EditReport {
@@ -68,7 +67,7 @@ impl EditReport {
         self.states.iter().filter(|other| **other == state).count()
     }
 
-    /// Sets the state of the keys at these indexes.
+    /// Sets the state of the keys at these indexes in the host's list.
     fn set_states(&mut self, indexes: &[usize], state: Edited) {
         for index in indexes {
             if let Some(slot) = self.states.get_mut(*index) {
@@ -78,7 +77,6 @@ impl EditReport {
     }
 }
 
-/// An item to edit.
 struct EditTarget<'k> {
     rating_key: &'k str,
     /// Indexes of the item's key in the host's list, which can contain duplicates.
@@ -106,11 +104,13 @@ impl Editing {
         }
     }
 
-    /// Edits items of one library on the server. Fills in `report` even if the edit fails.
+    /// Edits items of one library on the server. Sets `report` to the result for each item, even if the edit fails. The
+    /// first failed request ends the edit.
     pub fn edit_items(&self, call: &Call<'_>, edit: &Edit<'_>, report: &mut EditReport) -> Result<()> {
         let mut states = try_with_capacity(edit.keys.len(), KEYS)?;
         states.resize(edit.keys.len(), Edited::No);
         *report = EditReport { states, requests: 0 };
+        // Reject an invalid edit before the first request.
         check_changes(edit.changes)?;
         let mut targets = edit_targets(self.reading.kind(), edit.keys)?;
         let Some(library) = call.library else {
@@ -127,6 +127,7 @@ impl Editing {
             return Err(kind.unsupported("cannot be edited", "it accepts no edits"));
         }
         let (identity, row) = self.sync.find_library(library, "edit items", call)?;
+        // Edit each type of item separately, since a request can contain only one type.
         self.find_kinds(call, &row, &mut targets, report)?;
         let mut kinds: Vec<ItemType> = Vec::new();
         for kind in targets.iter().filter_map(|target| target.kind) {
@@ -144,7 +145,8 @@ impl Editing {
         self.reading.catch_up(call.deadline)
     }
 
-    /// Edits items of one type with one request, and invalidates them in the store. `batch` has at most
+    /// Edits items of one type with one request, and invalidates the items in the store, so that plexindex verifies
+    /// them before it returns them again. `identity`: the view that contains the library `row`. `batch` has at most
     /// [`ITEMS_PER_REQUEST`] items.
     fn edit_batch(
         &self,
@@ -164,6 +166,7 @@ impl Editing {
             lock: edit.lock,
         };
         report.requests += 1;
+        // The edit itself causes events, which need no refresh.
         self.events.ignore_events_of(request.section, &ids);
         let edited = self.sync.edit(call, &request);
         let state = if edited.is_ok() { Edited::Done } else { Edited::Failed };
@@ -205,7 +208,8 @@ impl Editing {
         check_kinds(row, targets, report)
     }
 
-    /// Requests the items whose type is unknown from the server, and sets their types.
+    /// Requests from the server the items whose type is unknown, and sets their types. An item that the library does
+    /// not have keeps the type `None`.
     fn fetch_kinds(&self, call: &Call<'_>, row: &LibraryRow, targets: &mut [EditTarget<'_>]) -> Result<()> {
         let unknown = targets.iter().filter(|target| target.kind.is_none());
         let unknown: Vec<&str> = unknown.map(|target| target.rating_key).collect();
@@ -246,6 +250,7 @@ fn check_kinds(row: &LibraryRow, targets: &[EditTarget<'_>], report: &mut EditRe
     if missing.is_empty() {
         return Ok(());
     }
+    // Name only the first missing items, to keep the message short.
     let unnamed = missing.len().saturating_sub(MAX_NAMED);
     missing.truncate(MAX_NAMED);
     Err(Error::new(
@@ -292,7 +297,7 @@ fn edit_targets<'k>(kind: &Kind, keys: &[&'k str]) -> Result<Vec<EditTarget<'k>>
     Ok(targets)
 }
 
-/// Validates the field names and values.
+/// Validates the field names and values. Fails if two changes of a field contradict each other.
 fn check_changes(changes: &[FieldChange]) -> Result<()> {
     if changes.is_empty() {
         return invalid_argument_error("the list of fields is empty: give the fields to change, such as title");
@@ -308,6 +313,7 @@ fn check_changes(changes: &[FieldChange]) -> Result<()> {
                 "'{field}' is not a valid field name: give Plex's name, such as title, summary, genre or label"
             ));
         }
+        // A field has either one value, or any number of tags to add and remove. `Keep` changes only the lock.
         let earlier_changes = || changes.iter().take(index).filter(|earlier| earlier.field() == field);
         let contradicts_earlier = match change {
             FieldChange::Set { .. } => earlier_changes().any(|earlier| !matches!(earlier, FieldChange::Keep { .. })),

@@ -1,5 +1,5 @@
 //! Writes answers as one flat block to the caller's buffer. Counts bytes that do not fit but does not write them, so
-//! that one pass produces either the block or the size needed.
+//! that a single pass produces either the block or the needed size.
 
 use std::ffi::c_char;
 use std::mem::{align_of, size_of};
@@ -44,7 +44,7 @@ fn buffer_memory(buffer: &mut Buffer) -> Result<&mut [u8]> {
     Ok(unsafe { std::slice::from_raw_parts_mut(buffer.data.cast(), capacity) })
 }
 
-/// Creates the error for a buffer that is too small.
+/// Creates the error for a buffer that has `capacity` bytes but needs `needed` bytes.
 pub fn too_small(needed: usize, capacity: usize) -> Error {
     Error::new(
         Status::BufferTooSmall,
@@ -64,7 +64,8 @@ pub fn check_memory(buffer: &mut Buffer) -> Result<()> {
 /// Number of bytes that an answer in a batch needs, excluding its path.
 const ANSWER_MEMORY: usize = 384;
 
-/// Like [`check_memory`], for a batch of `count` paths with a total length of `bytes`.
+/// Rejects a buffer that is too small for most batches of `count` paths with a total length of `bytes`, since a second
+/// call would have to ask the server again.
 pub fn check_memory_for(buffer: &mut Buffer, count: usize, bytes: usize) -> Result<()> {
     check_capacity(
         buffer,
@@ -83,7 +84,7 @@ fn check_capacity(buffer: &mut Buffer, min_capacity: usize) -> Result<()> {
 }
 
 /// Writes a block of `count` answers, which `fill` adds one by one. If the block does not fit, sets the buffer's length
-/// to the size needed, and fails.
+/// to the needed size, and fails.
 pub fn write_answers(
     buffer: &mut Buffer,
     count: usize,
@@ -91,6 +92,7 @@ pub fn write_answers(
 ) -> Result<()> {
     let capacity = buffer.capacity;
     buffer.length = 0;
+    // Reserve space for the header and the answers, which `fill` follows with items and strings.
     let first = size_of::<Answers>();
     let mut block = BlockWriter {
         room: buffer_memory(buffer)?,
@@ -105,6 +107,7 @@ pub fn write_answers(
             "the answers exceed 4 GiB; pass fewer paths per call",
         ));
     }
+    // Write the header last, since it counts the log lines that `fill` adds.
     let head = Answers {
         size: truncate_u32(size_of::<Answers>()),
         answer_size: truncate_u32(size_of::<AnswerRecord>()),
@@ -152,7 +155,8 @@ pub fn write_bytes(buffer: &mut Buffer, text: &[u8]) -> Result<Status> {
     Ok(Status::Ok)
 }
 
-/// Sets the buffer's length to the size needed for `length` bytes and a NUL, and returns a 'buffer too small' error.
+/// Sets the buffer's length to the needed size, which is `length` bytes and a NUL, and returns a 'buffer too small'
+/// error.
 pub fn too_small_for(buffer: &mut Buffer, length: usize) -> Result<Status> {
     buffer.length = length + 1;
     Err(too_small(buffer.length, buffer.capacity))
@@ -164,7 +168,7 @@ fn truncate_u32(size: usize) -> u32 {
     size as u32
 }
 
-/// A struct of the C header without padding, whose bytes can be copied.
+/// A struct of the C header without padding, whose bytes plexindex can copy.
 trait PlainRecord: Copy {}
 impl PlainRecord for Answers {}
 impl PlainRecord for AnswerRecord {}
@@ -202,7 +206,7 @@ impl BlockWriter<'_> {
         }
     }
 
-    /// Appends a string, unless the string is empty, which means that the value is unknown.
+    /// Appends a string. Appends nothing for an empty string, which stands for an unknown value.
     #[inline]
     fn append_text(&mut self, text: &str) -> Text {
         if text.is_empty() {
@@ -212,7 +216,7 @@ impl BlockWriter<'_> {
         }
     }
 
-    /// Appends a GUID, which may be stored in pieces.
+    /// Appends a GUID, which the index may store in pieces.
     fn append_guid(&mut self, guid: GuidRef<'_>) -> Text {
         match guid {
             GuidRef::Text(text) => self.append_text(text),
@@ -339,7 +343,7 @@ impl BlockReader<'_> {
     /// Returns the number of answers; 0 if the block has fewer answers than its header says.
     pub fn count(&self) -> usize {
         let last = (self.head.count as usize).wrapping_sub(1);
-        if self.answer(last).is_null() { 0 } else { last + 1 }
+        if self.answer(last).is_null() { 0 } else { last + 1 } // for 0 answers, `last` is `usize::MAX`
     }
 
     /// Returns the answer at this index; NULL beyond the last answer.

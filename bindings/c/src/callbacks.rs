@@ -16,8 +16,9 @@ thread_local! {
     static INNERMOST: Cell<*const Running> = const { Cell::new(std::ptr::null()) };
 }
 
-/// Calls a function of the host. During the call, [`is_in_callback`] returns `true` for this index on this thread.
-/// `call` must not unwind, since the list of running callbacks refers to this stack frame.
+/// Calls a function of the host, in a callback for the index `handle`. During the call, [`is_in_callback`] returns
+/// `true` for `handle` on this thread, so that plexindex_close() fails. `call` must not unwind, since the list of
+/// running callbacks refers to this stack frame.
 pub fn call_host_for<R>(handle: *const Handle, call: impl FnOnce() -> R) -> R {
     let running = Running {
         handle,
@@ -29,7 +30,7 @@ pub fn call_host_for<R>(handle: *const Handle, call: impl FnOnce() -> R) -> R {
     result
 }
 
-/// Returns whether this thread is in a callback of this index.
+/// Returns whether this thread is in a callback of the index `handle`, possibly within another index's callback.
 pub fn is_in_callback(handle: *const Handle) -> bool {
     let mut next = INNERMOST.get();
     // SAFETY: each `Running` is in a stack frame of this thread that has not returned.

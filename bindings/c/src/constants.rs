@@ -7,9 +7,9 @@ pub const PLEXINDEX_ABI_VERSION: u32 = 1;
 /// The version of this header, as major * 1000000 + minor * 1000 + patch.
 pub const PLEXINDEX_VERSION_NUMBER: u32 = 1000;
 
-/// plexindex_options.library_ttl_ms: listings are never fresh.
+/// plexindex_options.library_ttl_ms: a listing is never fresh.
 pub const PLEXINDEX_TTL_AT_ONCE: i64 = -1;
-/// plexindex_options.library_ttl_ms: listings are fresh until invalidated.
+/// plexindex_options.library_ttl_ms: a listing stays fresh until an event or a call invalidates it.
 pub const PLEXINDEX_TTL_NEVER: i64 = -2;
 /// plexindex_query.deadline_ms: the call has no time limit.
 pub const PLEXINDEX_NO_DEADLINE: i64 = -1;
@@ -20,11 +20,11 @@ pub const PLEXINDEX_NEVER_SLOW: i64 = -1;
 
 /// plexindex_options.flags: plexindex sends no requests.
 pub const PLEXINDEX_OPEN_OFFLINE: u32 = 1;
-/// plexindex_options.flags: accepts any certificate, and logs a warning when the index is opened.
+/// plexindex_options.flags: accepts any certificate, and logs a warning when the index opens.
 pub const PLEXINDEX_OPEN_ACCEPT_INVALID_CERTS: u32 = 2;
 /// plexindex_options.flags: reads index files into memory instead of mapping them.
 pub const PLEXINDEX_OPEN_NO_MMAP: u32 = 4;
-/// plexindex_options.flags: replaces media paths in log lines and errors by short hashes.
+/// plexindex_options.flags: replaces media paths in log lines and errors with short hashes.
 pub const PLEXINDEX_OPEN_OBFUSCATE_PATHS: u32 = 8;
 /// plexindex_options.flags: with `shared`, flushes writes for other hosts to disk before the calls return, so that a
 /// power cut loses no writes.
@@ -98,13 +98,13 @@ pub const PLEXINDEX_REASON_NONE: u8 = 0;
 pub const PLEXINDEX_REASON_NO_LOCATION: u8 = 1;
 /// plexindex_answer.reason: a library has a folder above this path, but does not list the file.
 pub const PLEXINDEX_REASON_NOT_LISTED: u8 = 2;
-/// plexindex_answer.reason: the library was never fetched completely.
+/// plexindex_answer.reason: plexindex never fetched the library completely.
 pub const PLEXINDEX_REASON_NOT_FETCHED: u8 = 3;
 /// plexindex_answer.reason: several items match equally well.
 pub const PLEXINDEX_REASON_SEVERAL_ITEMS: u8 = 4;
 /// plexindex_answer.reason: several libraries list the path.
 pub const PLEXINDEX_REASON_SEVERAL_LIBRARIES: u8 = 5;
-/// plexindex_answer.reason: the item was invalidated, and has not been verified since then.
+/// plexindex_answer.reason: the item was invalidated, and plexindex has not verified it since.
 pub const PLEXINDEX_REASON_UNCONFIRMED: u8 = 6;
 /// plexindex_answer.reason: only the root differs: a mapping is missing. High confidence.
 pub const PLEXINDEX_REASON_ONLY_ROOT_DIFFERS: u8 = 7;

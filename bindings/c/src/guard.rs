@@ -17,7 +17,7 @@ thread_local! {
     static PANICKED_AT: Cell<PanicLocation> = const { Cell::new(NOWHERE) };
 }
 
-/// Location of a panic, as `file:line`.
+/// Location of a panic, as `file:line`, in an array, so that the thread-local value needs no destructor.
 #[derive(Clone, Copy)]
 struct PanicLocation {
     text: [u8; 96],
@@ -25,6 +25,7 @@ struct PanicLocation {
 }
 
 impl std::fmt::Write for PanicLocation {
+    /// Appends text. Fails, and appends nothing, if the text does not fit.
     fn write_str(&mut self, more: &str) -> std::fmt::Result {
         let room = self
             .text
@@ -47,9 +48,10 @@ pub fn guard<S: Into<Status>>(error: *mut Buffer, body: impl FnOnce() -> Result<
     guard_output(error, std::ptr::null_mut(), body)
 }
 
-/// Like [`guard`], for an exported function that fills the buffer `place`, which error messages call `name`. Empties
-/// the buffer before the checks and after every error except [`Status::BufferTooSmall`], so that the buffer never
-/// contains the answer of an earlier call. `place` and `error` can be the same buffer.
+/// Runs the body of an exported function that returns a status and fills the buffer `place`, which error messages call
+/// `name`. Writes error messages to `error`, which may be NULL. Empties the buffer before the checks and after every
+/// error except [`Status::BufferTooSmall`], so that the buffer never contains the answer of an earlier call. `place`
+/// and `error` can be the same buffer.
 pub fn guard_into<S: Into<Status>>(
     error: *mut Buffer,
     place: *mut Buffer,
@@ -69,7 +71,8 @@ fn clear_buffer(place: *mut Buffer) {
     }
 }
 
-/// Like [`guard_into`], but does not check the buffer `place`, which may be NULL.
+/// Runs the body of an exported function that returns a status, and that can fill the buffer `place`. Both buffers may
+/// be NULL. Empties `place` before the body and after every error except [`Status::BufferTooSmall`].
 pub fn guard_output<S: Into<Status>>(error: *mut Buffer, place: *mut Buffer, body: impl FnOnce() -> Result<S>) -> i32 {
     clear_buffer(place);
     let error_text = match ErrorText::new(error) {
@@ -112,8 +115,8 @@ pub fn guard_output<S: Into<Status>>(error: *mut Buffer, place: *mut Buffer, bod
     }
 }
 
-/// The caller's buffer for error messages, and the buffer's fields before the call. Messages are written only before
-/// and after the body, so that the answer can use the same buffer.
+/// The caller's buffer for error messages, and the buffer's fields before the call. Writes messages only before and
+/// after the body, so that the answer can use the same buffer.
 struct ErrorText(Option<(*mut Buffer, Buffer)>);
 
 impl ErrorText {
@@ -216,7 +219,8 @@ pub fn write_truncated(text: &str, room: &mut [u8]) {
     room[total_length] = 0;
 }
 
-/// Like [`store_thread_text`], for the two parts of a key.
+/// Stores a key, given in two parts, in this thread's memory until the thread's next fast lookup, so that a fast lookup
+/// needs no buffer. Returns NULL if the key is too long or its second part contains a NUL.
 #[inline]
 pub fn store_thread_key([head, tail]: [&str; 2]) -> *const c_char {
     store_thread_text([head.as_bytes(), tail.as_bytes()])

@@ -25,13 +25,14 @@ pub struct Opened {
 /// The libraries that library handles point to.
 #[derive(Default)]
 struct LibraryHandles {
-    /// Boxed, so that libraries do not move when the list grows. Each selector is added only once.
+    /// Boxed, so that libraries do not move when the list grows. Each selector appears only once.
     #[allow(clippy::vec_box)]
     libraries: Mutex<Vec<Box<Library>>>,
 }
 
 impl ForkAware for LibraryHandles {
-    /// Locks the library handles until the returned value is dropped, so that the lock is free in the child of a fork.
+    /// Locks the library handles before a fork, so that the child inherits no lock of another thread. Dropping the
+    /// returned value releases the lock.
     fn before(self: Arc<Self>) -> Vec<Box<dyn ForkLock>> {
         vec![Box::new(fork::lock_for_fork(&self, |all| &all.libraries))]
     }
@@ -49,7 +50,8 @@ impl Opened {
         Ok(Self::wrap(index))
     }
 
-    /// Wraps an open index, and registers its handles with the fork handlers.
+    /// Wraps an open index, and registers its handle lists with the fork handlers, which lock the lists before each
+    /// fork.
     pub fn wrap(index: Index) -> Self {
         let (libraries, tables) = (Arc::default(), Arc::default());
         fork::register_component(&libraries);
@@ -61,7 +63,7 @@ impl Opened {
         }
     }
 
-    /// Converts this value to a handle for C.
+    /// Converts this value to a handle for C, which owns the value until plexindex_close().
     pub fn into_handle(self) -> *mut Handle {
         Box::into_raw(Box::new(self)).cast()
     }
@@ -69,7 +71,7 @@ impl Opened {
     /// Converts a handle from [`Opened::into_handle`] back to its value.
     ///
     /// # Safety
-    /// `handle` must come from [`Opened::into_handle`] and must not be used afterwards.
+    /// `handle` must come from [`Opened::into_handle`], and the caller must not use it afterwards.
     pub unsafe fn from_handle(handle: *mut Handle) -> Self {
         // SAFETY: guaranteed by the caller.
         *unsafe { Box::from_raw(handle.cast::<Self>()) }
@@ -98,7 +100,8 @@ impl Opened {
         &self.tables
     }
 
-    /// Returns the handle for this selector. Equal selectors have the same handle, so callers need not free handles.
+    /// Returns the handle to the library with this selector. Equal selectors have the same handle, so callers need not
+    /// free handles.
     pub fn library(&self, selector: Selector) -> Result<*const LibraryHandle> {
         let mut libraries = lock(&self.libraries.libraries);
         if let Some(known) = libraries.iter().find(|one| *one.selector() == selector) {
@@ -132,7 +135,7 @@ pub unsafe fn opened<'h>(handle: *const Handle) -> Result<&'h Opened> {
 /// Returns the library that a library handle points to; NULL is an error.
 ///
 /// # Safety
-/// `library` must be NULL or a library of an open index.
+/// `library` must be NULL or a handle to a library of an open index.
 pub unsafe fn library<'h>(library: *const LibraryHandle) -> Result<&'h Library> {
     // SAFETY: guaranteed by the caller.
     unsafe { required(library.cast(), "library") }

@@ -1,4 +1,5 @@
-//! A ring buffer of log lines, which the host drains, so that no host callback runs on a thread that plexindex started.
+//! A ring buffer of log lines. The host drains the buffer, so that no host callback runs on a thread that plexindex
+//! started.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -12,7 +13,7 @@ use plexindex::error::{Error, Result, Status};
 use plexindex::inside::{ForkLock, fork};
 use plexindex::inside::{lock, try_lock};
 
-/// Maximum number of waiting lines.
+/// Maximum number of lines that wait for the host.
 const CAPACITY: usize = 256;
 
 /// A log line.
@@ -23,7 +24,6 @@ pub struct LogLine {
     pub text: String,
 }
 
-/// The waiting lines.
 struct Ring {
     lines: VecDeque<LogLine>,
     /// Number of lines lost since the last drain.
@@ -42,12 +42,13 @@ static WAITING: AtomicU32 = AtomicU32::new(0);
 
 /// Locks the ring; returns `None` if the lock is not free within about a second. The forking thread holds the lock
 /// during a fork, so that the lock is free in the child. A process created without the handlers of `pthread_atfork` can
-/// inherit a lock that is never released. In such a process, losing a line is better than blocking the host.
+/// inherit a lock that no thread releases. In such a process, losing a line is better than blocking the host.
 fn lock_ring() -> Option<MutexGuard<'static, Ring>> {
     for attempt in 0..2000 {
         if let Some(ring) = try_lock(&RING) {
             return Some(ring);
         }
+        // First yields 1,000 times, then sleeps 1,000 times for a millisecond.
         if attempt < 1000 {
             std::thread::yield_now();
         } else {
@@ -64,7 +65,8 @@ struct RingGuard {
 
 impl ForkLock for RingGuard {}
 
-/// Locks the ring for a fork, until the returned value is dropped.
+/// Locks the ring before a fork, so that the child inherits no lock of another thread. Dropping the returned value
+/// releases the lock.
 fn lock_for_fork() -> Box<dyn ForkLock> {
     Box::new(RingGuard { _ring: lock(&RING) })
 }
@@ -118,12 +120,13 @@ pub fn parse_level(level: i32) -> Result<LevelFilter> {
 /// Installs the ring as the logger of this process, unless a Rust host has its own logger, and sets the level.
 pub fn install(level: LevelFilter) {
     static LOGGER: RingLogger = RingLogger;
+    // A fork locks the ring last, since any code may log while it holds other locks.
     fork::register_last_lock(lock_for_fork);
     let _ = log::set_logger(&LOGGER);
     log::set_max_level(level);
 }
 
-/// Returns the number of waiting lines.
+/// Returns the number of log lines that wait for the host. Takes no lock, since every answer contains this number.
 pub fn waiting_count() -> u32 {
     WAITING.load(Ordering::Relaxed)
 }

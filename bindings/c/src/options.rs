@@ -22,7 +22,7 @@ use plexindex::options::{self, Renewal, Ttl};
 pub struct CheckedOptions {
     pub options: options::Options,
     pub log_level: i32,
-    /// The handle, set after opening, so that callbacks know to which index they belong.
+    /// The index's handle, which plexindex_open() sets, so that callbacks know their index.
     pub opened: Arc<AtomicPtr<Handle>>,
 }
 
@@ -68,7 +68,8 @@ pub fn ttl(ms: i64, what: &str) -> Result<Ttl> {
     }
 }
 
-/// Returns a token as a string without copying it, since a copy would have to be erased. Errors do not show the token.
+/// Returns a token as a string without copying it, since plexindex would have to erase a copy. Errors do not show the
+/// token.
 pub fn token_text<'t>(token: &'t [u8], what: &str) -> Result<&'t str> {
     std::str::from_utf8(token).map_err(|_| {
         Error::new(
@@ -78,13 +79,14 @@ pub fn token_text<'t>(token: &'t [u8], what: &str) -> Result<&'t str> {
     })
 }
 
-/// Validates and converts options.
+/// Validates and converts the options from C, which can be of any version of the header.
 ///
 /// # Safety
 /// `given` must be NULL or valid.
 #[allow(clippy::too_many_lines)] // converts one field after another
 pub unsafe fn options(given: *const OptionsRecord) -> Result<CheckedOptions> {
-    // The pattern has no `..`, so a new field that is not handled fails to compile. SAFETY: guaranteed by the caller.
+    // The pattern has no `..`, so a new field that this function does not handle is a compile error. The smallest valid
+    // struct ends before `server_url`. SAFETY: guaranteed by the caller.
     let OptionsRecord {
         size: _,
         cache_dir,
@@ -133,6 +135,7 @@ pub unsafe fn options(given: *const OptionsRecord) -> Result<CheckedOptions> {
             shared.text("options.shared")?,
         )
     };
+    // Reject paths that the operating system cannot open.
     let files = [("cache_dir", cache_dir), ("ca_file", ca_file), ("database", database)];
     if let Some((name, _)) = files.iter().find(|(_, file)| file.contains(&0)) {
         return invalid_argument_error(format!("{name} contains a NUL byte, which file names cannot contain"));
@@ -212,11 +215,13 @@ fn renewal(call: RenewTokenFn, user: *mut c_void, opened: Arc<AtomicPtr<Handle>>
         let place = &raw mut buffer;
         // SAFETY: the host supplied this function as its callback; the buffer outlives the call.
         let status = call_host_for(opened.load(Ordering::Relaxed), || unsafe { call(user.0, place) });
+        // A failed callback, or a length beyond the buffer, means that there is no new token.
         let given = bytes.get(..buffer.length).filter(|_| status == 0);
         let token = given.and_then(|given| Token::new(std::str::from_utf8(given).ok()?));
         if status == 0 && token.is_none() {
             log::warn!("renew_token returned 0 without a token; write the token and its length, or return 1");
         }
+        // Leave no copy of the token in freed memory.
         bytes.zeroize();
         token
     })
@@ -258,6 +263,7 @@ unsafe fn mappings(given: *const types::MappingRecord, count: usize) -> Result<V
                     ));
                 }
             };
+            // `Mapping::pattern` accepts only a regular expression, so replace `from` afterwards.
             let mut mapping = options::Mapping::pattern(kind, "", to);
             mapping.from = from;
             Ok(mapping)

@@ -67,6 +67,7 @@ pub unsafe fn query<'h>(
     let known =
         c::PLEXINDEX_QUERY_OFFLINE | c::PLEXINDEX_QUERY_FULL | c::PLEXINDEX_QUERY_AT_ONCE | c::PLEXINDEX_QUERY_PROBE;
     check_flags(flags, reserved, known, "query")?;
+    // Reject a known flag that does not apply to the calling function.
     for (flag, name, remedy) in FLAGS_OF_SOME {
         if flags & !flags_known & flag != 0 {
             return invalid_argument_error(format!(
@@ -74,6 +75,7 @@ pub unsafe fn query<'h>(
             ));
         }
     }
+    // Check that the query's library belongs to this index.
     aligned(library.cast::<Library>(), "query.library")?;
     // SAFETY: guaranteed by the caller.
     let (library, text) = unsafe { (library.cast::<Library>().as_ref(), text.get("query.text")?) };
@@ -97,7 +99,8 @@ pub unsafe fn query<'h>(
     Ok(CheckedQuery { query, text, flags })
 }
 
-/// A call's deadline, and the host's progress function.
+/// A call's deadline, and the host's progress function. `handle` identifies the index to which the progress function
+/// belongs.
 pub struct Limits {
     handle: *const Handle,
     deadline_ms: i64,
@@ -156,7 +159,8 @@ pub fn with_deadline<'q>(query: Query<'q>, ms: i64, what: &str) -> Result<Query<
     })
 }
 
-/// Wraps the host's progress function. The query ends if the host's function returns a nonzero value.
+/// Wraps the host's progress function for a query. The query ends if the host's function returns a nonzero value.
+/// `handle` is the callback's index, and `user` is the host's pointer for the function.
 fn progress_callback(
     handle: *const Handle,
     call: ProgressFn,
@@ -191,10 +195,12 @@ fn progress_callback(
 }
 
 impl CheckedQuery<'_> {
+    /// Returns whether plexindex_refresh() must fetch full listings.
     pub fn is_full(&self) -> bool {
         self.flags & c::PLEXINDEX_QUERY_FULL != 0
     }
 
+    /// Returns whether plexindex_refresh() must ask the server for changes even if the listings are fresh.
     pub fn is_probe(&self) -> bool {
         self.flags & c::PLEXINDEX_QUERY_PROBE != 0
     }
@@ -204,15 +210,16 @@ impl CheckedQuery<'_> {
         self.flags & (c::PLEXINDEX_QUERY_AT_ONCE | c::PLEXINDEX_QUERY_OFFLINE) == 0
     }
 
+    /// Returns whether the call must not wait.
     pub fn is_at_once(&self) -> bool {
         self.flags & c::PLEXINDEX_QUERY_AT_ONCE != 0
     }
 }
 
-/// Converts a selector from plexindex_get_library().
+/// Converts a selector from plexindex_get_library(): a PLEXINDEX_SELECT_* constant, and a name in UTF-8.
 ///
 /// # Safety
-/// As [`bytes`].
+/// `data` must be NULL or point to `length` bytes.
 pub unsafe fn selector(kind: i32, data: *const c_char, length: usize) -> Result<Selector> {
     check_length("the selector", length, LONGEST_TEXT)?;
     // SAFETY: guaranteed by the caller.

@@ -82,7 +82,8 @@ pub fn check_page_limit(limit: usize) -> Result<()> {
     invalid_argument_error(format!("limit must be from 1 to 10000, not {limit}"))
 }
 
-/// Returns the bytes at a pointer. NULL with length 0 returns an empty slice.
+/// Returns the bytes at a pointer. NULL with length 0 returns an empty slice. `what` is the argument's name for error
+/// messages.
 ///
 /// # Safety
 /// `data` must be NULL or point to `length` bytes.
@@ -100,10 +101,10 @@ pub unsafe fn bytes<'h>(data: *const c_char, length: usize, what: &str) -> Resul
 }
 
 /// Returns the bytes of a path. Rejects a path that is too long to copy; later code rejects all other long paths, with
-/// an error that shows the path.
+/// an error that shows the path. `what` is the argument's name for error messages.
 ///
 /// # Safety
-/// As [`bytes`].
+/// `data` must be NULL or point to `length` bytes.
 pub unsafe fn path_bytes<'h>(data: *const c_char, length: usize, what: &str) -> Result<&'h [u8]> {
     const MAX_COPIED: usize = 1 << 20;
     if length > MAX_COPIED {
@@ -113,10 +114,10 @@ pub unsafe fn path_bytes<'h>(data: *const c_char, length: usize, what: &str) -> 
     unsafe { bytes(data, length, what) }
 }
 
-/// Returns the UTF-8 string at a pointer.
+/// Returns the UTF-8 string at a pointer. `what` is the argument's name for error messages.
 ///
 /// # Safety
-/// As [`bytes`].
+/// `data` must be NULL or point to `length` bytes.
 pub unsafe fn utf8<'h>(data: *const c_char, length: usize, what: &str) -> Result<&'h str> {
     // SAFETY: guaranteed by the caller.
     decode_utf8(unsafe { bytes(data, length, what) }?, what)
@@ -129,7 +130,7 @@ pub fn decode_utf8<'h>(bytes: &'h [u8], what: &str) -> Result<&'h str> {
 }
 
 /// Returns the size of the caller's struct, which is the struct's first field. `min_size` is the struct's size in the
-/// first version of the header.
+/// first version of the header, and `what` is the argument's name for error messages.
 ///
 /// # Safety
 /// `given` must be NULL or valid.
@@ -139,7 +140,8 @@ pub unsafe fn struct_size<T>(given: *const T, min_size: usize, what: &str) -> Re
     }
     // SAFETY: every version of the struct starts with this field.
     let size = unsafe { given.cast::<usize>().read_unaligned() };
-    // The size of each version is a multiple of the struct's alignment.
+    // The size of each version is a multiple of the struct's alignment. A size of more than 1 MiB means that the caller
+    // did not set the field.
     if size < min_size || size > 1 << 20 || !size.is_multiple_of(align_of::<T>()) {
         return invalid_argument_error(format!("{what}.size is {size}; set it to sizeof the struct"));
     }
@@ -147,10 +149,11 @@ pub unsafe fn struct_size<T>(given: *const T, min_size: usize, what: &str) -> Re
 }
 
 /// Copies the caller's struct, which starts with its size and can be of any version. Fields that the caller's struct
-/// lacks become zero, and fields that this version does not know must be zero.
+/// lacks become zero, and fields that this version does not know must be zero. `least` is the struct's size in the
+/// first version of the header.
 ///
 /// # Safety
-/// As [`struct_size`].
+/// `given` must be NULL or valid.
 pub unsafe fn copy_struct<T: Copy>(given: *const T, least: usize, what: &str) -> Result<T> {
     let known = size_of::<T>();
     // SAFETY: guaranteed by the caller.
@@ -171,7 +174,8 @@ pub unsafe fn copy_struct<T: Copy>(given: *const T, least: usize, what: &str) ->
     }
 }
 
-/// Writes the fields of `filled` that the caller's struct of `size` bytes has. Leaves newer fields unchanged.
+/// Writes the fields of `filled` that the caller's struct of `size` bytes has. Leaves fields that this version does not
+/// know unchanged.
 ///
 /// # Safety
 /// `place` must be valid for `size` bytes.
@@ -190,7 +194,7 @@ impl Bytes {
     /// Returns the bytes.
     ///
     /// # Safety
-    /// As [`bytes`].
+    /// `data` must be NULL or point to `length` bytes.
     pub(super) unsafe fn get<'h>(self, what: &str) -> Result<&'h [u8]> {
         // SAFETY: guaranteed by the caller.
         unsafe { bytes(self.data, self.length, what) }
@@ -199,7 +203,7 @@ impl Bytes {
     /// Returns the bytes of a path or mapping, which must not exceed the maximum length of a path.
     ///
     /// # Safety
-    /// As [`bytes`].
+    /// `data` must be NULL or point to `length` bytes.
     pub(super) unsafe fn path<'h>(self, what: &str) -> Result<&'h [u8]> {
         check_length(what, self.length, MAX_PATH)?;
         // SAFETY: guaranteed by the caller.
@@ -209,7 +213,7 @@ impl Bytes {
     /// Returns the string; `None` if it is empty.
     ///
     /// # Safety
-    /// As [`bytes`].
+    /// `data` must be NULL or point to `length` bytes.
     pub(super) unsafe fn text(self, what: &str) -> Result<Option<String>> {
         check_length(what, self.length, LONGEST_TEXT)?;
         // SAFETY: guaranteed by the caller.
@@ -234,7 +238,7 @@ pub fn split_strings<'h>(block: &'h [u8], count: usize, what: &str) -> Result<Ve
     Ok(strings)
 }
 
-/// Splits two blocks of `count` strings into pairs of a path and a key.
+/// Splits two blocks of `count` strings, each followed by a NUL, into pairs of a path and a key.
 pub fn split_pairs<'h>(paths: &'h [u8], keys: &'h str, count: usize) -> Result<Vec<(&'h [u8], &'h str)>> {
     let paths = split_strings(paths, count, "paths")?;
     let keys = split_strings(keys.as_bytes(), count, "keys")?;

@@ -10,7 +10,7 @@ use plexindex::inside::lock;
 use plexindex::inside::{ForkAware, ForkLock, fork};
 use plexindex::inside::{Table, Tables};
 
-/// Maximum number of table handles of an index.
+/// Maximum number of an index's table handles.
 const MAX_HANDLES: usize = 10_000;
 
 /// A table that a [`TableHandle`] points to.
@@ -28,14 +28,16 @@ pub struct TableHandles {
 }
 
 impl ForkAware for TableHandles {
-    /// Locks the table handles until the returned value is dropped, so that the lock is free in the child of a fork.
+    /// Locks the table handles before a fork, so that the child inherits no lock of another thread. Dropping the
+    /// returned value releases the lock.
     fn before(self: Arc<Self>) -> Vec<Box<dyn ForkLock>> {
         vec![Box::new(fork::lock_for_fork(&self, |all| &all.tables))]
     }
 }
 
 impl TableHandles {
-    /// Returns the handle for this name and these flags. Equal names and flags always return the same handle.
+    /// Returns the handle to the table with this name. Equal names and flags always return the same handle, so callers
+    /// need not free handles.
     pub fn handle(&self, tables: &Arc<Tables>, name: &[u8], flags: u32) -> Result<*const TableHandle> {
         let mut given = lock(&self.tables);
         if let Some(known) = given.iter().find(|one| one.table.name() == name && one.flags == flags) {
@@ -60,7 +62,7 @@ impl TableHandles {
 /// Returns the table that a table handle points to; NULL is an error.
 ///
 /// # Safety
-/// `table` must be NULL or a handle of an open index.
+/// `table` must be NULL or a handle to a table of an open index.
 pub unsafe fn table_of_handle<'h>(table: *const TableHandle) -> Result<&'h Table> {
     // SAFETY: guaranteed by the caller.
     unsafe { required::<HostTable>(table.cast(), "table") }.map(|host_table| &host_table.table)

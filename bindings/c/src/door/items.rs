@@ -49,12 +49,14 @@ pub fn list(caller: &Caller<'_>, request: ListItems) -> MethodResult<ItemsPage> 
     };
     let library = caller.library(Some(request.library))?;
     let (mut items, last) = library.page(after, request.limit)?;
+    // Stored items do not contain the library's section id and title.
     if let Some(stored) = library.stored_library() {
         for item in &mut items {
             item.section = Some(stored.section.clone());
             item.library_title = Some(stored.title.clone());
         }
     }
+    // A page with fewer items than `limit` is the last page.
     let is_full = items.len() == request.limit;
     ok_answer(ItemsPage {
         items,
@@ -195,6 +197,7 @@ fn read_page<A>(
         request.limit,
         filter,
         |answer, FolderFacts { files, .. }| {
+            // A page with fewer files than `limit` is the last page.
             let is_full = usize::try_from(files).is_ok_and(|files| files >= request.limit);
             let last = answer.candidates().last().filter(|_| is_full);
             make_page(answer, last.map(|found| STANDARD.encode(found.path)), files)

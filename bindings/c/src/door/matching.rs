@@ -99,7 +99,6 @@ fn with_status(answer: Match) -> MethodResult<Match> {
     Ok((answer, Ok(status)))
 }
 
-/// Returns the status that corresponds to a match.
 fn status_of(answer: &Match) -> Status {
     match answer.status {
         MatchStatus::Found => Status::Ok,

@@ -82,7 +82,8 @@ pub struct Caller<'c> {
     pub limits: Limits,
 }
 
-/// An answer with the status of the call, or an error without an answer. For `edit`, the status can also be an error.
+/// An answer with the call's status, or an error without an answer. For `edit`, the status can also be an error, since
+/// the answer reports each item's result.
 type MethodResult<A> = Result<(A, Result<Status>)>;
 
 /// A [`MethodResult`] with the answer encoded as JSON.
@@ -125,7 +126,7 @@ fn run_with_json<R: DeserializeOwned, A: Serialize>(
     Ok((answer, status))
 }
 
-/// Returns an answer with the status OK.
+/// Returns an answer with the status `OK`, which most methods return.
 fn ok_answer<A>(answer: A) -> MethodResult<A> {
     Ok((answer, Ok(Status::Ok)))
 }
@@ -205,7 +206,6 @@ struct Nothing {}
 /// Maximum length of a request in bytes. Copying a longer request could exhaust the host's memory.
 const LONGEST_REQUEST: usize = 64 << 20;
 
-/// Returns the default number of items per page.
 fn default_page_limit() -> usize {
     1_000
 }

@@ -11,7 +11,7 @@ pub struct Shapes {
     answer: Schema,
 }
 
-/// A function that generates the schemas of one method.
+/// A function that generates one method's schemas.
 pub type ShapesOf = fn(&mut SchemaGenerator) -> Shapes;
 
 /// Generates the schemas of a method from the function that implements the method.

@@ -65,7 +65,6 @@ pub enum StartKind {
     File,
 }
 
-/// Returns the default number of names per call.
 fn default_walk_limit() -> usize {
     1_000
 }
@@ -109,6 +108,7 @@ pub fn next(caller: &Caller<'_>, request: NextOfWalk) -> MethodResult<Walked> {
         };
         list.push((start.twin, start.path.0.as_slice()));
     }
+    // With `once`, the walk gets no number, so the walk ends with this call.
     let answer = library.walk((!request.once).then_some(walk_number), &starts, (rules, request.limit))?;
     ok_answer(Walked {
         findings: answer.found,

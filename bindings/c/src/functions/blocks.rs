@@ -86,7 +86,8 @@ pub unsafe extern "C" fn plexindex_get_text(block: *const Buffer, text: *const T
 /// Lowest address of valid memory; below it are fields of a NULL struct, such as `&item->path` without an item.
 const MIN_ADDRESS: usize = 4096;
 
-/// Copies the caller's struct, which may be misaligned. Returns `None` for NULL and for a field of a NULL struct.
+/// Copies the caller's struct, which may be misaligned. Returns `None` for NULL and for the address of a field in a
+/// NULL struct.
 ///
 /// # Safety
 /// `given` must be NULL, a field of a NULL struct, or valid.

@@ -9,7 +9,7 @@ use crate::strings::output;
 use crate::types::{Buffer, Handle, LibraryHandle};
 use plexindex::error::Status;
 
-/// Returns a handle for one library, or for all libraries. Sends no request. If the store does not know the library,
+/// Returns a handle to one library, or to all libraries. Sends no request. If the store does not know the library,
 /// the first call that uses the handle asks the server for the library.
 ///
 /// `kind`: PLEXINDEX_SELECT_*. `selector`: the title, section id or uuid in UTF-8; NULL and 0 for PLEXINDEX_SELECT_ALL.

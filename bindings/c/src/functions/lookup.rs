@@ -22,7 +22,7 @@ use plexindex::error::{Error, Result, Status, invalid_argument_error};
 /// reads the change and waits at most about 200 ms. Also answers from expired listings.
 ///
 /// # Safety
-/// `library` must be NULL or a handle of an open index.
+/// `library` must be NULL or a handle to a library of an open index.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn plexindex_lookup_key(library: *const LibraryHandle, path: *const c_char) -> *const c_char {
     guard_value(std::ptr::null(), || {
@@ -31,11 +31,11 @@ pub unsafe extern "C" fn plexindex_lookup_key(library: *const LibraryHandle, pat
     })
 }
 
-/// Like plexindex_lookup_key(), for many paths. `paths`: `count` paths, each followed by a NUL. `out_keys`: the keys in
-/// the same order, each followed by a NUL. An empty key means that no answer is available at once.
+/// Returns the keys for many paths, from fast lookups. `paths`: `count` paths, each followed by a NUL. `out_keys`: the
+/// keys in the same order, each followed by a NUL. An empty key means that no answer is available at once.
 ///
 /// # Safety
-/// Pointers must be NULL or valid; `library` must be a handle of an open index.
+/// Pointers must be NULL or valid; `library` must be a handle to a library of an open index.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn plexindex_lookup_keys(
     library: *const LibraryHandle,
@@ -52,10 +52,11 @@ pub unsafe extern "C" fn plexindex_lookup_keys(
     })
 }
 
-/// Implements plexindex_lookup_key().
+/// Returns the key of the item with this path, in this thread's memory; NULL if no answer is available at once. A
+/// separate function, since the body of an exported function is one call of the guard.
 ///
 /// # Safety
-/// As plexindex_lookup_key().
+/// `handle` must be NULL or a handle to a library of an open index; `path` must be NULL or end in a NUL.
 #[inline]
 unsafe fn lookup_key(handle: *const LibraryHandle, path: *const c_char) -> *const c_char {
     let handle = handle.cast::<Library>();
@@ -74,7 +75,7 @@ unsafe fn lookup_key(handle: *const LibraryHandle, path: *const c_char) -> *cons
         .unwrap_or(std::ptr::null())
 }
 
-/// Writes the keys for all paths, as far as they fit, and sets the buffer's length to the size needed.
+/// Writes the keys for all paths, as far as they fit, and sets the buffer's length to the needed size.
 fn lookup_keys(library: &Library, paths: &[u8], count: usize, keys: &mut Buffer) -> Result<Status> {
     if keys.data.is_null() && keys.capacity > 0 {
         return Err(null_error("keys.data"));
@@ -97,6 +98,7 @@ fn lookup_keys(library: &Library, paths: &[u8], count: usize, keys: &mut Buffer)
         path_count += 1;
         Some(path)
     });
+    // Look up the paths one after the other, and write each key if it fits. Count the bytes of all keys.
     library.lookup_rating_keys(pieces, |rating_key| {
         // Omits a key with a NUL, which would shift all later keys. Only an older store can contain such a key.
         let (head, tail) = match rating_key.filter(|key| !key.as_bytes().contains(&0)) {
@@ -112,6 +114,7 @@ fn lookup_keys(library: &Library, paths: &[u8], count: usize, keys: &mut Buffer)
         used += length + 1;
         answered += 1;
     });
+    // The number of paths is known only after the lookup.
     if path_count != count || !remaining.is_empty() {
         return invalid_argument_error(format!(
             "paths contains {path_count} strings, but count is {count}; pass the number of NULs as count"

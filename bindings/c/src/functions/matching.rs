@@ -38,14 +38,14 @@ pub unsafe extern "C" fn plexindex_match_path(
     })
 }
 
-/// Like plexindex_match_path(), for many paths. Writes one block with `count` answers in order, each with its own
-/// status. `query.text` contains `count` paths, each followed by a NUL.
+/// Returns the full answers for many paths in one block: `count` answers in order, each with its own status. Sends
+/// requests if necessary and allowed. `query.text` contains `count` paths, each followed by a NUL.
 ///
 /// Returns PLEXINDEX_OK after writing the block; an error that concerns all paths; or PLEXINDEX_BUFFER_TOO_SMALL,
 /// before any work if the buffer has less than 384 bytes per path plus the length of `text`.
 ///
 /// # Safety
-/// As plexindex_match_path().
+/// Pointers must be NULL or valid; `handle` must be open, and the query's library must belong to `handle`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn plexindex_match_paths(
     handle: *const Handle,
@@ -58,6 +58,7 @@ pub unsafe extern "C" fn plexindex_match_paths(
         // SAFETY: guaranteed by the caller.
         let checked = unsafe { query::query(handle, query, c::PLEXINDEX_QUERY_AT_ONCE) }?;
         let paths = split_strings(checked.text, count, "query.text")?;
+        // A call that can ask the server must not fail afterwards because the buffer is too small.
         if checked.may_ask() {
             check_memory_for(answers, count, checked.text.len())?;
         }

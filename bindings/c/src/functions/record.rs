@@ -23,7 +23,7 @@ use plexindex::inside::path_from_bytes;
 /// a deadline, it fails after `options.retry_ms` without a connection, or `options.read_timeout_ms` without data.
 ///
 /// # Safety
-/// Pointers must be NULL or valid; `library` must be a handle of an open index.
+/// Pointers must be NULL or valid; `library` must be a handle to a library of an open index.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn plexindex_record_match(
     library: *const LibraryHandle,
@@ -55,7 +55,7 @@ pub unsafe extern "C" fn plexindex_record_match(
 /// library folder and under no mapping, so that no other host could use the match.
 ///
 /// # Safety
-/// As plexindex_record_match().
+/// Pointers must be NULL or valid; `library` must be a handle to a library of an open index.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn plexindex_record_matches(
     library: *const LibraryHandle,
@@ -94,7 +94,7 @@ pub unsafe extern "C" fn plexindex_record_matches(
 /// an error for an argument or the store.
 ///
 /// # Safety
-/// Pointers must be NULL or valid; `library` must be a handle of an open index.
+/// Pointers must be NULL or valid; `library` must be a handle to a library of an open index.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn plexindex_invalidate_path(
     library: *const LibraryHandle,
@@ -112,7 +112,7 @@ pub unsafe extern "C" fn plexindex_invalidate_path(
 /// Invalidates all paths of an item by its key or rating key, for example after the server returned 404.
 ///
 /// # Safety
-/// As plexindex_invalidate_path().
+/// Pointers must be NULL or valid; `library` must be a handle to a library of an open index.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn plexindex_invalidate_item(
     library: *const LibraryHandle,
@@ -132,7 +132,7 @@ pub unsafe extern "C" fn plexindex_invalidate_item(
 /// depend on the library's size. Returns the same statuses as plexindex_invalidate_path().
 ///
 /// # Safety
-/// `library` must be NULL or a handle of an open index.
+/// `library` must be NULL or a handle to a library of an open index.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn plexindex_invalidate_library(library: *const LibraryHandle, error: *mut Buffer) -> i32 {
     guard(error, || {

@@ -19,7 +19,7 @@ use plexindex::inside::RefreshReason;
 /// call continues; PLEXINDEX_NEEDS_WARM if no data arrived; or PLEXINDEX_TIMEOUT if no library is known.
 ///
 /// # Safety
-/// As plexindex_match_path().
+/// Pointers must be NULL or valid; `handle` must be open, and the query's library must belong to `handle`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn plexindex_refresh(
     handle: *const Handle,

@@ -29,7 +29,7 @@ pub unsafe extern "C" fn plexindex_get_stats(
 /// Writes an index's statistics to the caller's struct.
 ///
 /// # Safety
-/// `place` must be NULL or point to statistics whose size is set.
+/// `place` must be NULL or point to statistics whose size the caller has set.
 unsafe fn write_stats(opened: &Opened, place: *mut StatsRecord) -> Result<()> {
     // SAFETY: guaranteed by the caller.
     let size = unsafe { struct_size(place, size_of::<usize>(), "out_stats") }?;
@@ -74,6 +74,7 @@ unsafe fn write_stats(opened: &Opened, place: *mut StatsRecord) -> Result<()> {
 /// Converts a string to a NUL-terminated array, truncated to fit.
 fn to_c_array<const N: usize>(text: &str) -> [c_char; N] {
     let mut bytes = [0; N];
+    // C code would not see the text after an interior NUL.
     write_truncated(&text.replace('\0', "\u{FFFD}"), &mut bytes);
     bytes.map(|byte| c_char::from_ne_bytes([byte]))
 }

@@ -14,7 +14,7 @@ use crate::types::{Buffer, Handle, TableHandle, TableOp};
 use plexindex::error::{Result, Status, invalid_argument_error, try_with_capacity};
 use plexindex::inside::{Op, TableLimits, Tables};
 
-/// Returns a handle for one of the host's tables. A table stores values by name in the index's folder, for all
+/// Returns a handle to one of the host's tables. A table stores values by name in the index's folder, for all
 /// processes. Names and values can be any bytes. Queries ignore tables, and plexindex never sends tables to a server.
 /// plexindex_table_put() creates the table. The methods `tables.count` and `tables.clear` count and remove entries.
 ///
@@ -58,7 +58,7 @@ pub unsafe extern "C" fn plexindex_get_table(
 /// plexindex_table_get(). Waits no longer than plexindex_lookup_key().
 ///
 /// # Safety
-/// Pointers must be NULL or valid; `table` must be a handle of an open index.
+/// Pointers must be NULL or valid; `table` must be a handle to a table of an open index.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn plexindex_table_lookup(
     table: *const TableHandle,
@@ -77,10 +77,10 @@ pub unsafe extern "C" fn plexindex_table_lookup(
     })
 }
 
-/// Implements plexindex_table_lookup(): returns its status, and the value or NULL.
+/// Looks up a value for plexindex_table_lookup(): returns the status, and the value in this thread's memory or NULL.
 ///
 /// # Safety
-/// As plexindex_table_lookup().
+/// `table` must be NULL or a handle to a table of an open index; `name` must be NULL or end in a NUL.
 #[inline]
 unsafe fn lookup(table: *const TableHandle, name: *const c_char) -> (Status, *const c_char) {
     let not_yet = (Status::NotYet, std::ptr::null());
@@ -105,7 +105,7 @@ unsafe fn lookup(table: *const TableHandle, name: *const c_char) -> (Status, *co
 /// Returns PLEXINDEX_OK; PLEXINDEX_NOT_FOUND, also for an expired value; or PLEXINDEX_BUFFER_TOO_SMALL.
 ///
 /// # Safety
-/// Pointers must be NULL or valid; `table` must be a handle of an open index.
+/// Pointers must be NULL or valid; `table` must be a handle to a table of an open index.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn plexindex_table_get(
     table: *const TableHandle,
@@ -149,7 +149,7 @@ pub unsafe extern "C" fn plexindex_table_get(
 /// PLEXINDEX_STORE_FULL.
 ///
 /// # Safety
-/// Pointers must be NULL or valid; `table` must be a handle of an open index.
+/// Pointers must be NULL or valid; `table` must be a handle to a table of an open index.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn plexindex_table_put(
     table: *const TableHandle,
@@ -177,7 +177,7 @@ pub unsafe extern "C" fn plexindex_table_put(
 /// Removes an entry. Succeeds even if the entry does not exist.
 ///
 /// # Safety
-/// As plexindex_table_put().
+/// Pointers must be NULL or valid; `table` must be a handle to a table of an open index.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn plexindex_table_remove(
     table: *const TableHandle,
@@ -273,7 +273,7 @@ unsafe fn table_op<'h>(given: TableOp, place: usize, tables: &Arc<Tables>) -> Re
 /// can move. Returns PLEXINDEX_OK; PLEXINDEX_NOT_FOUND after the last name; or PLEXINDEX_BUFFER_TOO_SMALL.
 ///
 /// # Safety
-/// Pointers must be NULL or valid; `table` must be a handle of an open index.
+/// Pointers must be NULL or valid; `table` must be a handle to a table of an open index.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn plexindex_table_get_next(
     table: *const TableHandle,
