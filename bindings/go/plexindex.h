@@ -187,7 +187,7 @@ typedef enum plexindex_status {
     PLEXINDEX_ABORTED = 104,
     PLEXINDEX_PANIC = 105, // plexindex caught a bug in its own code. The handle remains valid.
     PLEXINDEX_STORE = 200, // plexindex cannot open, read or write the store, or cannot start a thread.
-    PLEXINDEX_STORE_FULL = 201, // The disk is full, or a limit is reached. The store is unchanged.
+    PLEXINDEX_STORE_FULL = 201, // The disk is full, or the user's disk quota is used up. The store is unchanged.
     PLEXINDEX_CONNECT = 300, // plexindex cannot connect to the server.
     PLEXINDEX_TLS = 301, // The server's certificate was rejected, or TLS failed for another reason.
     // The server rejected the token (401), or the token has expired (498). Set a new token.

@@ -63,8 +63,8 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// Creates an answer from a list of items that match equally well. `total` is the number of all matching items,
-    /// including items that are not in `found`.
+    /// Creates an answer from a list of items that match equally well. `total` counts all matching items, including
+    /// items that are not in `found`.
     pub(super) fn of_items(
         kind: &'static Kind,
         found: &'a [FoundItem<'a>],
@@ -111,7 +111,8 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// Sets `age_ms` to the age of the oldest listing in `rows`; `None` if an item is from an unfetched library.
+    /// Sets `age_ms` to the age of the oldest listing in `rows`; `None` without a listing, or if an item is from an
+    /// unfetched library.
     pub(super) fn set_age(&mut self, rows: &[LibraryRow], now_ms: i64) {
         let is_listed = |found: &FoundItem<'_>| self.rows[found.library].generation.is_fetched();
         if !self.found.iter().all(is_listed) {
@@ -123,8 +124,8 @@ impl<'a> Answer<'a> {
         self.age_ms = ages.reduce(|a, b| Some(a?.max(b?))).flatten();
     }
 
-    /// Marks the answer as stale if a request failed, because the server may list the missing item. Changes `NotFound`
-    /// to `NotYet` after a timeout if `has_deadline` is true. Does not change a confirmed match.
+    /// Marks the answer as stale if a request failed (`failure`), because the server may list the missing item. Changes
+    /// `NotFound` to `NotYet` after a timeout if the call has a deadline. Does not change a confirmed match.
     pub(super) fn mark_stale(&mut self, failure: Option<&Error>, has_deadline: bool) {
         let Some(failure) = failure.filter(|_| self.match_kind != MatchKind::Confirmed) else {
             return;
@@ -159,7 +160,7 @@ impl<'a> Answer<'a> {
         self.found
     }
 
-    /// Returns a candidate's library.
+    /// Returns a candidate's library; `None` in an answer without libraries.
     #[must_use]
     pub fn library(&self, candidate: &FoundItem<'_>) -> Option<&'a Library> {
         self.rows.get(candidate.library).map(|row| &row.library)

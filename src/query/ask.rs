@@ -40,7 +40,7 @@ pub enum LibraryStep {
 
 impl Queries {
     /// Answers a query in as many steps as necessary, passes the answer to `then`, and returns the result of `then`.
-    /// `pin` protects the query's libraries from eviction.
+    /// `pin` protects the query's libraries from eviction between the steps.
     pub fn ask<Q: QueryKind, R>(
         &self,
         pin: &mut EvictionPin<'_>,
@@ -51,6 +51,7 @@ impl Queries {
         let (mut snapshot, mut now_ms) = self.read_snapshot(call)?;
         let mut state = QueryState::new(snapshot.sequence(), now_ms);
         loop {
+            // Determine the libraries to search. If they are unknown, fetch the list of libraries first.
             let scope = call.scope(&snapshot)?;
             match state.library_step(scope, !snapshot.rows.is_empty(), self.sync.may_send_requests(call)) {
                 LibraryStep::Continue => {}
@@ -58,6 +59,7 @@ impl Queries {
                 LibraryStep::Fetch => {
                     drop(snapshot);
                     if let Some(SearchTarget::Path(path)) = question.search_target() {
+                        // The source can combine the search with the request for the list.
                         self.sync.announce_search(path);
                     }
                     self.fetch_libraries(call, &mut state)?;
@@ -65,6 +67,7 @@ impl Queries {
                     continue;
                 }
             }
+            // Search the snapshot, and decide on the next step.
             let context = QueryContext {
                 queries: self,
                 call,
@@ -87,6 +90,7 @@ impl Queries {
             } else if !(context.was_evicted(question, &found, &state) && state.restart()) {
                 return question.answer(&context, &found, state, then);
             }
+            // Take the step, and read a newer snapshot. After a restart, the step does nothing.
             let identity = snapshot.identity.unwrap_or_default();
             drop(found); // borrows from the snapshot
             drop(snapshot); // so that other threads can replace the snapshot during the step
@@ -95,9 +99,9 @@ impl Queries {
         }
     }
 
-    /// Answers a query from the given snapshot if no step is due; `call_then` then passes the answer to `then`.
-    /// Otherwise returns `then` unused in `Err`, and the caller must use [`Queries::ask`]. `question` must not
-    /// read the store.
+    /// Answers a query from the given snapshot if no step is due: passes `then` and the answer to `call_then`, which
+    /// calls `then`. Otherwise returns `then` unused in `Err`, so that the caller can pass it to [`Queries::ask`],
+    /// which can wait. `question` must not read the store.
     pub fn answer_at_once<Q: QueryKind, R, F>(
         &self,
         call: &Call<'_>,
@@ -108,19 +112,19 @@ impl Queries {
     ) -> std::result::Result<Result<R>, F> {
         let (rows, only) = (&snapshot.rows, scope.only());
         let can_answer = |index: usize, now_ms| rows[index].generation.is_fetched() && rows[index].checked_ms <= now_ms;
-        // If all libraries are in scope, the search decides which libraries the answer uses, so the code below checks
-        // the libraries after the search.
+        // If all libraries are in scope, the search decides which libraries the answer uses, so their check follows the
+        // search.
         let is_usable = |now_ms| match only {
             Some(index) => can_answer(index, now_ms),
             None => rows.iter().all(|row| row.checked_ms <= now_ms),
         };
-        // Recently stored times may be a few milliseconds ahead of the coarse clock, so the precise clock is tried too.
+        // Recently stored times may be a few milliseconds ahead of the coarse clock, so try the precise clock too.
         let usable_at = |now_ms| (self.reading.is_settled(snapshot) && is_usable(now_ms)).then_some(now_ms);
         let Some(now_ms) = usable_at(self.clock.coarse_now_ms()).or_else(|| usable_at(self.clock.now_ms())) else {
             return Err(then);
         };
         let is_fresh = || only.is_some_and(|index| !is_stale(&self.sync.age(&rows[index]), &self.policy, now_ms));
-        // For a local source, this check reads the disk, so the code delays the check until the result is needed.
+        // For a local source, this check reads the disk, so it waits until the result is needed.
         let early_is_fresh = (!self.sync.is_local()).then(is_fresh);
         let context = QueryContext {
             queries: self,
@@ -135,7 +139,7 @@ impl Queries {
             return Err(then);
         }
         if only.is_none() {
-            // The variable remains `None` if the answer uses no library: the list of libraries may be incomplete.
+            // If the answer uses no library, the variable remains `None`: the list of libraries may be incomplete.
             let mut can_all_answer = None;
             context.each_library(question, &found, &mut |index| {
                 can_all_answer = Some(can_all_answer.unwrap_or(true) && can_answer(index, now_ms));
@@ -157,7 +161,8 @@ impl Queries {
         Ok(question.answer(&context, &found, state, |answer| call_then(then, answer)))
     }
 
-    /// Brings the snapshot up to date. Returns the snapshot and the current time in Unix milliseconds.
+    /// Brings the snapshot up to date. Returns the snapshot and the current time in Unix milliseconds. Fails if the
+    /// index's token was replaced during the call.
     fn read_snapshot(&self, call: &Call<'_>) -> Result<(Guard<'_, Snapshot>, i64)> {
         self.reading.catch_up(call.deadline)?;
         let snapshot = self.reading.snapshot();
@@ -166,7 +171,7 @@ impl Queries {
     }
 
     /// Executes a step on its `targets`. Stores a failure in `state` if plexindex can still answer; otherwise returns
-    /// the failure. `target` is the path or folder to search for on the server.
+    /// the failure. `target` is the path or folder to search for on the server, and `identity` the snapshot's view.
     fn execute(
         &self,
         step: Step,
@@ -184,7 +189,7 @@ impl Queries {
             Step::Answer => None,
             Step::Rebuild => return self.reading.rebuild_broken(call.deadline),
             Step::Verify => sync.verify(call, &targets.items).err(),
-            // A timeout of the search is ignored, because the next step fetches the listing in the remaining time.
+            // Ignore a timeout of the search, because the next step fetches the listing in the remaining time.
             Step::SearchUnfetched => search(true)?.filter(|error| error.status != Status::Timeout),
             Step::Refresh => return self.refresh(call, libraries, requests, state),
             Step::Probe | Step::Search => {
@@ -206,8 +211,8 @@ impl Queries {
         failure.map_or(Ok(()), |error| self.handle_failure(call, state, error, requests))
     }
 
-    /// Refreshes libraries for a query, unless the server failed recently. `requests` contains the request counts
-    /// before the refresh.
+    /// Refreshes libraries for a query, unless the server failed recently. Stores a failure in `state` if plexindex can
+    /// still answer. `requests` contains the request counts before the refresh.
     fn refresh(
         &self,
         call: &Call<'_>,
@@ -237,6 +242,7 @@ impl Queries {
         {
             Ok(Status::Ok) => Ok(()),
             Ok(status) => {
+                // The old listing can answer the query, so the timeout is only a failed refresh.
                 if status == Status::NeedsWarm && !has_unfetched {
                     let text = format!("{} did not reply within the deadline", self.reading.kind().noun);
                     return self.handle_failure(call, state, Error::new(Status::Timeout, text), requests);
@@ -267,6 +273,8 @@ impl Queries {
         if error.status.is_of_caller() {
             return Err(error);
         }
+        // The failure of an earlier attempt, or a timeout before the first request, says nothing new about the server,
+        // so it starts no pause.
         if call.failure.is_none() && !self.sync.timed_out_before_request(&error, requests) {
             self.sync.back_off().record_failure(&error);
         }
@@ -276,7 +284,8 @@ impl Queries {
 }
 
 impl QueryContext<'_> {
-    /// Returns whether the result is final without any step and without reading the store.
+    /// Returns whether the result is final: no step is due, and the search did not need the store. Never inlined,
+    /// because most queries do not need this check.
     #[inline(never)]
     fn can_answer_now<Q: QueryKind>(
         &self,
@@ -296,7 +305,8 @@ impl QueryContext<'_> {
 }
 
 impl QueryState {
-    /// Creates the initial state of a query that starts at this change sequence and time (in Unix milliseconds).
+    /// Creates the initial state of a query. `since` is the change sequence at the start, and `begun_ms` the time in
+    /// Unix milliseconds.
     pub fn new(since: Sequence, begun_ms: i64) -> Self {
         Self {
             since,
@@ -306,8 +316,8 @@ impl QueryState {
     }
 
     /// Returns whether the query continues, must first fetch the list of libraries, or fails. `scope` is `None` if the
-    /// query's library is unknown. `has_libraries`: the index has at least one library. `may_send_requests`: the call
-    /// may send requests.
+    /// query's library is unknown. `has_libraries`: the index has at least one library. `may_ask`: the call may send
+    /// requests.
     pub fn library_step(&mut self, scope: Option<Scope>, has_libraries: bool, may_ask: bool) -> LibraryStep {
         match scope {
             Some(Scope::One(_)) => LibraryStep::Continue,
@@ -355,12 +365,14 @@ impl QueryState {
                 return Ok(Step::SearchUnfetched);
             }
             let identity = conditions.identity.unwrap_or_default();
+            // One refresh is enough, unless a different server answers, which changes the view.
             if self.refreshed != Some(identity) && self.refreshes < MAX_REFRESHES && is_due(Step::Refresh)? {
                 self.refreshed = Some(identity);
                 self.refreshes += 1;
                 return Ok(Step::Refresh);
             }
             if !self.searched && self.timeout_status.is_none() && may_search && is_due(Step::Probe)? {
+                // The first time, the step is the probe; the second time, the search.
                 self.searched = std::mem::replace(&mut self.probed, true);
                 return Ok(if self.searched { Step::Search } else { Step::Probe });
             }

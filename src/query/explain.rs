@@ -10,18 +10,19 @@ use crate::model::{IdentityId, ItemType, MatchKind, Reason};
 use crate::source::Kind;
 use crate::sync::failed_operation;
 
-/// Facts for an answer's message.
+/// Facts about the queried path that are not in the answer, for the answer's message.
 pub struct ExplanationContext<'b> {
     /// The title of a library that is out of scope and has a location above the path.
     pub owner: Option<&'b str>,
-    /// The recorded item's key and the title of the library, if the library does not list the item.
+    /// For a confirmed match whose item is not listed: the item's rating key and the library's title.
     pub recorded: Option<(&'b str, &'b str)>,
     /// The view that the answer is from.
     pub identity: Option<IdentityId>,
 }
 
 impl ExplanationContext<'_> {
-    /// Returns a clause to append to the message if the recorded item is not listed; otherwise an empty string.
+    /// Returns a clause to append to the message if the confirmed match's item is not listed; otherwise an empty
+    /// string.
     fn explain_recorded(&self) -> String {
         self.recorded.map_or_else(String::new, |(key, library)| {
             format!(
@@ -32,7 +33,7 @@ impl ExplanationContext<'_> {
     }
 }
 
-/// Returns the joined titles of the libraries, and 'was' or 'were'.
+/// Returns the libraries' titles as one string, and 'was' or 'were' to agree with their number.
 fn joined_titles<'r>(rows: impl Iterator<Item = &'r LibraryRow>) -> (String, &'static str) {
     let titles: Vec<&str> = rows.map(|row| row.library.title.as_str()).collect();
     (titles.join("', '"), if titles.len() > 1 { "were" } else { "was" })
@@ -43,7 +44,7 @@ fn unfetched(rows: &[LibraryRow]) -> impl Iterator<Item = &LibraryRow> {
     rows.iter().filter(|row| !row.generation.is_fetched())
 }
 
-/// Explains that the unfetched libraries among `rows` must be fetched first.
+/// Explains that the host must first fetch the unfetched libraries among `rows`.
 pub fn explain_unfetched(rows: &[LibraryRow]) -> String {
     let (titles, were) = joined_titles(unfetched(rows));
     let noun = if were == "were" { "libraries" } else { "library" };
@@ -51,7 +52,7 @@ pub fn explain_unfetched(rows: &[LibraryRow]) -> String {
 }
 
 /// Explains that the deadline left no time to fetch the libraries. The message contains the titles of the unfetched
-/// libraries, or of all libraries if none is unfetched.
+/// libraries, or of all libraries if none is unfetched. `kind` provides the noun for the source.
 fn explain_fetch_timeout(rows: &[LibraryRow], kind: &Kind) -> String {
     if rows.is_empty() {
         let noun = kind.noun;
@@ -65,7 +66,7 @@ fn explain_fetch_timeout(rows: &[LibraryRow], kind: &Kind) -> String {
     format!("the deadline passed before '{titles}' {were} fetched: retry to resume")
 }
 
-/// Explains an answer with the status `NotYet` or `NeedsWarm`.
+/// Explains an answer with the status `NotYet` or `NeedsWarm`. `kind` provides the noun for the source.
 pub fn explain_deadline(status: Status, rows: &[LibraryRow], kind: &Kind) -> String {
     if status == Status::NeedsWarm && !rows.is_empty() {
         return format!(
@@ -92,7 +93,8 @@ impl Queries {
     }
 
     /// Explains a miss or several items, or the evidence for a suffix match or file name match. `rows` contains the
-    /// libraries in scope, `raw` is the queried path, and `failure` is the error of a failed request.
+    /// libraries in scope, `raw` is the queried path, and `failure` is the error of a failed request. `explanation`
+    /// contains facts that are not in the answer: a library out of scope, and the confirmed match.
     pub fn explain(
         &self,
         answer: &Answer<'_>,
@@ -145,9 +147,10 @@ impl Queries {
         text
     }
 
-    /// Explains that a path is outside all locations of the libraries, and proposes a mapping. `path` is the path `raw`
-    /// formatted for messages.
+    /// Explains that a path is outside all locations of the libraries, and proposes a mapping that suffix matches in
+    /// the view `identity` suggest. `path` is the path `raw` formatted for messages.
     fn explain_outside(&self, path: &str, rows: &[LibraryRow], raw: &[u8], identity: Option<IdentityId>) -> String {
+        // A mapping to a folder of other libraries would not help.
         let is_in_scope = |server_folder: &[u8]| {
             let locations = rows.iter().flat_map(|row| row.library.locations.iter());
             locations
@@ -176,7 +179,8 @@ impl Queries {
             .item()
             .map(|found| self.display.path(found.path))
             .unwrap_or_default();
-        // Some hosts get a suffix match for every file, so the code concatenates strings: formatting is slower.
+        // Some hosts get a suffix match for every file, so this code concatenates strings, which is faster than
+        // formatting.
         let episodes = answer.total.to_string();
         let parts: &[&str] = match answer.reason {
             Reason::SeveralEpisodes => &["'", path, "' has ", &episodes, " episodes in one file"],
@@ -288,7 +292,7 @@ pub fn explain_folder(
     text
 }
 
-/// Returns a clause about a failed request, to append to a message.
+/// Returns a clause about a failed request, to append to a message. `kind` provides the noun for the source.
 pub fn explain_failure(error: &Error, kind: &Kind) -> String {
     format!(" (and {}: {error})", failed_operation(error, kind))
 }

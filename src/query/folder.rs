@@ -79,13 +79,13 @@ impl Queries {
     }
 }
 
-/// Returns whether the source can list everything below a folder.
+/// Returns whether the source can list everything below a folder, as Plex's database can, but Plex's API cannot.
 fn can_list_folders(sync: &Synchronizer) -> bool {
     sync.capabilities().is_some_and(|can| can.folders)
 }
 
 impl<'p> FolderQuery<'p> {
-    /// Creates the query. `try_read_current`: see [`FolderQuery::at_once`].
+    /// Creates the query. `at_once`: the query must not read the store, but only segments and memtables.
     fn new(path: &'p NormalPath<'p>, at_once: bool) -> Self {
         Self {
             path,
@@ -101,7 +101,8 @@ impl FolderQuery<'_> {
         folder_positions(&context.snapshot.views, context.queries.reading.mappings(), self.path)
     }
 
-    /// Returns whether recent searches covered everything below the folder in all unfetched libraries.
+    /// Returns whether recent searches covered everything below the folder in all unfetched libraries with a location
+    /// at, above or below the folder, so that plexindex need not fetch these libraries.
     fn is_search_complete(&self, context: &QueryContext<'_>) -> bool {
         let sync = &context.queries.sync;
         let Some(identity) = context.snapshot.identity.filter(|_| can_list_folders(sync)) else {
@@ -203,7 +204,8 @@ impl QueryKind for FolderQuery<'_> {
         Ok(found.is_complete_search)
     }
 
-    /// Returns the unfetched libraries with a location above the folder if the source can list folders; otherwise none.
+    /// Returns the unfetched libraries with a location above the folder if the source can list folders, because a
+    /// search is faster than a fetch; otherwise none.
     fn unfetched_to_search(&self, context: &QueryContext<'_>, found: &FoundFolder<'_>) -> Vec<LibraryRow> {
         let sync = &context.queries.sync;
         let may_search = |identity| !sync.is_local() || sync.may_search(identity);
@@ -238,6 +240,7 @@ impl QueryKind for FolderQuery<'_> {
             (1, _) => Status::Ok,
             _ => Status::Ambiguous,
         };
+        // If no library in scope has a listing, only the failure explains the miss.
         if unfetched
             && outcome.total == 0
             && let Some(error) = state.failure

@@ -42,9 +42,9 @@ pub enum FileFilter {
 }
 
 impl Queries {
-    /// Passes a page of listed files below a folder to `then`, in the order of their normal forms: about `limit` files
-    /// after the listed path `after`. Sends no request. [`FolderFacts::files`] counts the page's files before
-    /// filtering.
+    /// Passes a page of the files listed below a folder to `then`, in the order of their normal forms. The page has
+    /// about `limit` files, and starts after the listed path `after`. Sends no request. [`FolderFacts::files`] counts
+    /// the page's files before filtering.
     pub fn items_below<R>(
         &self,
         library: &Selection,
@@ -61,7 +61,7 @@ impl Queries {
         for attempt in 0.. {
             self.reading.catch_up(Deadline::NONE)?;
             let snapshot = self.reading.snapshot();
-            // An empty page means that no files remain, so a missing or evicted listing must be an error.
+            // An empty page means that no files remain, so return an error if the listing is missing or evicted.
             let scope = library.fetched_scope(&snapshot, &self.reading)?;
             let mappings = self.reading.mappings();
             let mut files = NormalPath::with(path, |path| {
@@ -87,6 +87,7 @@ impl Queries {
             let found: Vec<FoundItem<'_>> = files.iter().map(|file| file.found).collect();
             let mut answer = Answer::of_items(self.reading.kind(), &found, found.len(), &snapshot.rows);
             if !found.is_empty() {
+                // A page of several files is not ambiguous.
                 answer.status = Status::Ok;
             }
             return then(&answer, facts);
@@ -98,7 +99,8 @@ impl Queries {
     /// item. Also checks the files in `starts`.
     ///
     /// `number` is the number of the walk to continue; 0 starts a new walk, and `None` reads only the folders in
-    /// `starts`. The call also returns after reading `max_names` names.
+    /// `starts`. `rules` are the rules of Plex that exclude files and folders. The call also returns after reading
+    /// `max_names` names.
     ///
     /// # Errors
     /// Returns [`Status::InvalidArgument`] for an invalid path or an unknown walk, and the errors of
@@ -156,7 +158,8 @@ impl Queries {
         Ok(findings)
     }
 
-    /// Validates and normalizes local paths, and keeps each path's `twin` flag. Rejects relative paths.
+    /// Validates and normalizes local paths; rejects relative paths. Keeps each path's flag: whether the path has a
+    /// twin, another name in the same folder that differs only in case or Unicode form.
     fn local_paths<'p>(&self, paths: &[(bool, &'p [u8])]) -> Result<Vec<(bool, Cow<'p, [u8]>)>> {
         let normalized = paths.iter().map(|(twin, path)| {
             self.display.check_path(path)?;
@@ -172,9 +175,9 @@ impl Queries {
         normalized.collect()
     }
 
-    /// Returns how the index lists a local file. `has_case_twin`: the folder has another file whose name differs only
-    /// in case. With `has_case_twin`, the item belongs to the other file if one of the item's files exists but none has
-    /// this path.
+    /// Returns how the index lists a local file. `has_case_twin`: the folder has another file, the twin, whose name
+    /// differs only in case. Both names match the same item, which belongs to the twin if one of the item's files
+    /// exists but none has this path.
     fn file_status(&self, library: &Selection, path: &[u8], has_case_twin: bool) -> ListedStatus {
         let mappings = self.reading.mappings();
         let is_of_twin = |answer: &Answer<'_>| {
@@ -212,6 +215,7 @@ impl Queries {
 /// its libraries in scope are fetched.
 fn locations(snapshot: &Snapshot, scope: Scope, mappings: &Mappings) -> Vec<Location> {
     let in_scope = library_indexes(scope, snapshot.rows.len());
+    // Each folder with its libraries' kinds, and whether all these libraries are fetched.
     let mut folders: Vec<(Vec<u8>, Vec<LibraryKind>, bool)> = Vec::new();
     let mut others: Vec<Vec<u8>> = Vec::new();
     for (index, row) in snapshot.rows.iter().enumerate() {
@@ -267,7 +271,8 @@ fn local_folder(location: &str, mappings: &Mappings) -> Vec<u8> {
     [root, &*names.join(&b'/')].concat()
 }
 
-/// Keeps only the files that [`FileFilter::NotOnDisk`] selects, and sets [`FoundItem::on_disk`] for each file.
+/// Keeps only files that are not on this machine, files of items with several files, and the last file, which the host
+/// needs to request the next page. Sets [`FoundItem::on_disk`] for each file.
 fn retain_not_on_disk(files: &mut Vec<FolderFile<'_>>, mappings: &Mappings) {
     let mut selected = find_not_on_disk(files, mappings).into_iter().peekable();
     let mut indexes = 0..;
@@ -279,8 +284,9 @@ fn retain_not_on_disk(files: &mut Vec<FolderFile<'_>>, mappings: &Mappings) {
     });
 }
 
-/// Looks up the files on disk in several threads. Returns the sorted indexes of the files that
-/// [`FileFilter::NotOnDisk`] selects, and whether each file exists.
+/// Looks up the files on disk in several threads, because network file systems are slow. Returns the selected files'
+/// indexes in ascending order, and whether each file exists. Selects files that are not on this machine, files of items
+/// with several files, and the last file.
 fn find_not_on_disk(files: &[FolderFile<'_>], mappings: &Mappings) -> Vec<(usize, OnDisk)> {
     let next_batch = AtomicUsize::new(0);
     let selected: Mutex<Vec<(usize, OnDisk)>> = Mutex::default();
@@ -309,7 +315,8 @@ fn find_not_on_disk(files: &[FolderFile<'_>], mappings: &Mappings) -> Vec<(usize
     selected
 }
 
-/// Removes a final `.` component from a folder's path, but keeps the separator.
+/// Removes a final `.` component from a folder's path, but keeps the separator. [`remove_redundant_components`] can
+/// leave such a component.
 pub(super) fn strip_final_dot(path: &[u8]) -> &[u8] {
     if path.ends_with(b"/.") {
         &path[..path.len() - 1]

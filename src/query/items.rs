@@ -30,7 +30,6 @@ struct FoundItems {
     total: usize,
     /// Whether no item has the whole title, so that `items` has the items whose titles contain all its words.
     by_words: bool,
-    /// Whether a segment is missing or damaged.
     needs_rebuild: bool,
 }
 
@@ -72,7 +71,8 @@ fn check_string(argument: &str, text: &str) -> Result<()> {
     Ok(())
 }
 
-/// Returns the GUID, rating key and title of an item's parent: the show or artist if `is_show`, or the season or album.
+/// Returns the GUID, rating key and title of an item's parent: of the show or artist if `is_show`, otherwise of the
+/// season or album.
 fn show_or_season(item: &Item, is_show: bool) -> [&str; 3] {
     if is_show {
         [&item.show_guid, &item.show_rating_key, &item.show_title]
@@ -131,6 +131,7 @@ impl QueryKind for ItemQuery<'_> {
                 ItemQuery::Title(title) => view.items_with_title(title, MAX_CANDIDATES)?,
             };
             counters.add_time(Activity::Store, start.elapsed());
+            // The statistics count only the rest of the call's time as matching.
             counters.add_time(Activity::NotMatching, start.elapsed());
             found.needs_rebuild |= view.is_broken();
             // Items with the whole title take precedence over items in other libraries that have only the words.
@@ -192,6 +193,7 @@ impl QueryKind for ItemQuery<'_> {
     ) -> Result<R> {
         let queries = context.queries;
         let rows = context.snapshot.rows_in(context.scope);
+        // If no library in scope has a listing, only the failure explains the miss.
         if rows.iter().all(|row| !row.generation.is_fetched())
             && let Some(error) = state.failure
         {
@@ -216,6 +218,7 @@ impl QueryKind for ItemQuery<'_> {
         answer.set_age(rows, context.now_ms);
         answer.stale = context.has_expired(&state);
         let message;
+        // An invalidated item may no longer exist, so the answer does not count as found.
         if !unverified.is_empty() {
             (answer.status, answer.confidence) = (Status::NotFound, Confidence::Low);
             answer.reason = Reason::Unconfirmed;
@@ -257,6 +260,7 @@ impl QueryKind for ItemQuery<'_> {
             };
             answer.message = &message;
         }
+        // If the refresh failed, the server may have the missing item.
         let message_with_failure;
         if let Some(error) = state.failure.as_ref().filter(|_| answer.status == Status::NotFound) {
             message_with_failure = format!("{}{}", answer.message, explain_failure(error, kind));

@@ -53,8 +53,8 @@ pub struct LibraryInfo {
     pub fresh: bool,
 }
 
-/// Selects a library by its UUID, which renaming does not change.
 impl From<&LibraryInfo> for Selector {
+    /// Selects a library by its UUID, which renaming does not change.
     fn from(library: &LibraryInfo) -> Self {
         Self::Uuid(library.uuid.clone())
     }
@@ -95,8 +95,9 @@ impl Queries {
         Ok(infos.collect())
     }
 
-    /// Fetches the list of libraries from the server. Returns an error only for a call that is limited to one library.
-    /// A call for all libraries continues, with the failure in `state` for the answer's message.
+    /// Fetches the list of libraries from the server. Returns an error only if the call is for one library, was
+    /// cancelled, or must be repeated with a new token. Otherwise the query continues, with the failure or the timeout
+    /// in `state` for the answer's message.
     pub fn fetch_libraries(&self, call: &Call<'_>, state: &mut QueryState) -> Result<()> {
         match self.sync.probe(call, state.since) {
             Ok(_) => Ok(()),
@@ -116,7 +117,7 @@ impl Queries {
         }
     }
 
-    /// Returns `failure` if it is set; otherwise the error for an unknown library or an index without libraries.
+    /// Returns `failure` if there is one; otherwise the error for an unknown library or an index without libraries.
     pub fn unknown_library(&self, call: &Call<'_>, snapshot: &Snapshot, failure: Option<Error>) -> Error {
         match (failure, call.library) {
             (Some(error), _) => error,

@@ -260,7 +260,8 @@ impl Item {
         }
     }
 
-    /// Converts an item in an answer, without files and external IDs.
+    /// Converts an item in an answer, without files and external IDs. Unknown values, which are empty strings, 0 or -1,
+    /// become `None`.
     fn of_ref(item: &ItemRef<'_>, kind: &Kind) -> Self {
         Self {
             key: kind.key(item.rating_key),
@@ -296,6 +297,7 @@ pub fn non_empty(text: impl Into<String>) -> Option<String> {
 }
 
 impl fmt::Display for Item {
+    /// Writes the title, with the show and the number, or with the year; the key if the title is unknown.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(title) = &self.title else {
             return f.write_str(&self.key);

@@ -35,6 +35,7 @@ impl Queries {
             return Err(then);
         };
         let view = scope.only().map(|index| &snapshot.views[index]);
+        // Prefetches the path and its normal form, each about as long as the path.
         let first_entry = |hash, length: usize| view.map(|view| view.first_entry(hash, 2 * length));
         // The normal form depends only on the path's spelling, so even a stale segment has the right normal form.
         let cached_form = |spelling: &Spelling<'_>, buffer: &mut [u8]| {
@@ -54,8 +55,8 @@ impl Queries {
     }
 
     /// Finds the item for a path, in as many steps as necessary, and passes the answer to `then`. Removes empty
-    /// components and `.` from the path, unless the original path is listed or recorded. `pin`: see
-    /// [`Queries::ask`].
+    /// components and `.` from the path, unless the original path is listed or recorded. `pin` protects the query's
+    /// libraries from eviction.
     pub fn match_path<R>(
         &self,
         pin: &mut EvictionPin<'_>,
@@ -75,7 +76,8 @@ impl Queries {
         })
     }
 
-    /// Returns whether the exact path, including empty components and `.`, is recorded, listed or mapped.
+    /// Returns whether the exact path, including empty components and `.`, is recorded, listed or mapped, so that the
+    /// query must use this spelling.
     fn is_listed_as_spelled(&self, call: &Call<'_>, path: &[u8]) -> Result<bool> {
         self.reading.catch_up(call.deadline)?;
         let snapshot = self.reading.snapshot();
@@ -136,7 +138,8 @@ impl Queries {
 }
 
 impl PathQuery<'_> {
-    /// Returns whether the item is from a recent search in a library that was never fetched.
+    /// Returns whether the item is from a recent search in a library that was never fetched, so that the library need
+    /// not be fetched now.
     fn is_recent_search_result(&self, context: &QueryContext<'_>, outcome: &Resolution<'_>) -> Result<bool> {
         if outcome.match_kind == MatchKind::None || outcome.is_unverified {
             return Ok(false);
@@ -154,8 +157,8 @@ impl PathQuery<'_> {
             && sync.has_recent_hit(identity, row, SearchTarget::Path(self.path))?)
     }
 
-    /// Returns the rating key of the item recorded for an unlisted path, and the title of the item's library, if the
-    /// library does not list the item either. Otherwise returns `None`.
+    /// Returns the rating key of a confirmed match that does not count because its item is not listed, and the
+    /// library's title, for the answer's message. Returns `None` if the path is listed, or has no such match.
     fn recorded_unlisted<'t>(
         &self,
         context: &QueryContext<'t>,
@@ -202,6 +205,7 @@ impl QueryKind for PathQuery<'_> {
             needs_rebuild,
             is_missing: is_uncertain && !outcome.is_unverified,
             is_final_if_fresh: is_listed && outcome.total == 1 && !outcome.is_unverified && !needs_rebuild,
+            // A query that can wait also looks up an unlisted path without redundant components.
             is_final_without_store: is_listed || remove_redundant_components(self.path.raw()).is_none(),
         }
     }
@@ -246,8 +250,9 @@ impl QueryKind for PathQuery<'_> {
         )
     }
 
-    /// Returns the libraries to search if the call has a deadline: the only library in scope if unfetched, or, if all
-    /// libraries are in scope, the unfetched libraries with a location above the path.
+    /// Returns the unfetched libraries to search on the server: the only library in scope, or, if all libraries are in
+    /// scope, those with a location above the path. Returns none if the call has no deadline, because plexindex then
+    /// fetches the libraries.
     fn unfetched_to_search(&self, context: &QueryContext<'_>, _: &Resolution<'_>) -> Vec<LibraryRow> {
         let is_unfetched = |row: &LibraryRow| !row.generation.is_fetched();
         let rows = context.snapshot.rows_in(context.scope);
@@ -307,6 +312,7 @@ impl QueryKind for PathQuery<'_> {
         } else {
             Status::NotFound
         };
+        // If no library in scope has a listing, only the failure explains the miss.
         if unfetched && status != Status::Ok {
             if let Some(error) = state.failure {
                 return Err(error);
@@ -330,7 +336,7 @@ impl QueryKind for PathQuery<'_> {
         let status = answer.status;
         if status != Status::Ok || answer.reason != Reason::None {
             let explanation = ExplanationContext {
-                // The owner is set only for a path outside the locations of the libraries in scope.
+                // The message mentions an owner only for a path outside the locations of the libraries in scope.
                 owner: (answer.reason == Reason::NoLocation)
                     .then(|| context.owner_out_of_scope(self))
                     .flatten(),

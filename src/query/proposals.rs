@@ -7,9 +7,7 @@ use crate::matching::{NormalPath, Resolution, Resolver, Scope};
 use crate::model::{MatchKind, Reason};
 use crate::platform::deadline::Deadline;
 
-/// Maximum number of mappings to try.
 const MAX_TRIED: usize = 12;
-/// Maximum number of mappings to return.
 const MAX_RETURNED: usize = 5;
 
 impl Queries {
@@ -23,6 +21,7 @@ impl Queries {
         let resolver = Resolver::new(&snapshot.views, Scope::All, self.reading.mappings());
         let is_single_listed =
             |resolution: &Resolution<'_>| resolution.match_kind.is_listed() && resolution.single().is_some();
+        // Collect the unlisted paths, and the mappings that their suffix matches suggest.
         let (mut samples, mut unlisted) = (Samples::default(), Vec::new());
         for path in paths {
             let resolution = resolver.resolve(path);
@@ -35,6 +34,7 @@ impl Queries {
                 }
             }
         }
+        // Try each mapping on the paths for which no earlier mapping has found an item.
         let mut useful = Vec::new();
         for pair in samples.proposals().into_iter().take(MAX_TRIED) {
             let rule = pair.rule();

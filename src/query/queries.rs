@@ -64,13 +64,13 @@ impl Queries {
         ]
     }
 
-    /// Returns the mappings that suffix matches suggest.
+    /// Returns the recent suffix matches, which suggest missing mappings.
     pub fn samples(&self) -> &MappingSamples {
         &self.samples
     }
 
-    /// Counts an answer, unless the host's function rejected the answer and `result` is an error. Also counts the call
-    /// if `try_read_current` is true; [`Counters::finish_call`] counts all other calls.
+    /// Counts an answer, unless the host's function rejected the answer and `result` is an error. If `at_once` is true,
+    /// also counts the call, because [`Counters::finish_call`] counts only calls that can wait.
     pub fn count_answer<R>(&self, at_once: bool, answer: &Answer<'_>, result: &Result<R>) {
         let match_kind = if answer.status == Status::Ok {
             answer.match_kind

@@ -58,8 +58,8 @@ pub trait QueryKind {
     fn unfetched_to_search(&self, _: &QueryContext<'_>, _: &Self::Found<'_>) -> Vec<LibraryRow> {
         Vec::new()
     }
-    /// Returns whether the result is final, so that the query need not refresh a stale library. For example, a
-    /// confirmed match is final.
+    /// Returns whether the result is final even if a library is stale, so that the query need not refresh the library.
+    /// For example, a confirmed match is final.
     fn is_final_if_stale(&self, _: &QueryContext<'_>, _: &Self::Found<'_>) -> Result<bool> {
         Ok(false)
     }
@@ -105,12 +105,12 @@ pub enum Step {
 /// Facts that determine the next step without reading the store.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct StepConditions {
+    /// Whether the call may send requests.
     pub may_ask: bool,
-    /// The view of the snapshot.
     pub identity: Option<IdentityId>,
-    /// See [`Assessment::needs_rebuild`].
+    /// Whether a segment that the query needs is missing or damaged.
     pub needs_rebuild: bool,
-    /// See [`QueryKind::VERIFIES_FIRST`].
+    /// Whether to verify invalidated items before refreshing libraries.
     pub verifies_first: bool,
 }
 
@@ -128,9 +128,8 @@ pub struct QueryState {
     pub failure: Option<Error>,
     /// Whether the query must not wait, so that the answer is from memory, without any step.
     pub at_once: bool,
-    /// Whether all the query's libraries are fresh, so that the answer is not stale.
+    /// Whether plexindex already knows that the query's library is fresh, so that the answer is not stale.
     pub fresh: bool,
-    /// Whether [`Step::Verify`] was taken.
     pub verified: bool,
     /// The view whose libraries were refreshed last; ID 0 if no view was known.
     pub refreshed: Option<IdentityId>,
@@ -161,8 +160,8 @@ impl<'t> QueryContext<'t> {
         }
     }
 
-    /// Returns whether a step is due, and sets `targets` to the step's targets. For [`Step::Answer`], returns whether
-    /// the result is final even if the libraries are stale.
+    /// Returns whether a step is due, and sets `targets` to the step's libraries or items. For [`Step::Answer`],
+    /// returns whether the result is final even if the libraries are stale.
     pub fn is_due<Q: QueryKind>(
         &self,
         question: &Q,
@@ -173,6 +172,7 @@ impl<'t> QueryContext<'t> {
     ) -> Result<bool> {
         let sync = &self.queries.sync;
         targets.libraries = match step {
+            // `next_step` never asks for `Rebuild`.
             Step::Rebuild | Step::Answer => return question.is_final_if_stale(self, found),
             Step::Verify => {
                 targets.items = question.unverified_items(self, found)?;
@@ -249,20 +249,23 @@ impl<'t> QueryContext<'t> {
         if state.refreshed.is_some() && state.failure.is_none() && state.timeout_status.is_none() {
             let rows = &self.snapshot.rows;
             self.each_library(question, found, &mut |index| {
+                // Evicted libraries have a negative generation.
                 is_evicted |= rows[index].generation < Generation::default();
             });
         }
         is_evicted
     }
 
-    /// Returns the title of a library that is out of scope but should list the item; `None` if no library matches.
+    /// Returns the title of a library that is out of scope but should list the item, for the answer's message; `None`
+    /// if no library matches.
     pub fn owner_out_of_scope<Q: QueryKind>(&self, question: &Q) -> Option<&'t str> {
         let Scope::One(_) = self.scope else { return None };
         let index = question.owner_flags(self).iter().position(|owns| *owns)?;
         Some(self.snapshot.rows[index].library.title.as_str())
     }
 
-    /// Returns whether the answer is stale, because a listing in scope has expired.
+    /// Returns whether the answer is stale, because a listing in scope has expired or was invalidated, or because
+    /// plexindex holds back a newer, much shorter listing.
     pub fn has_expired(&self, state: &QueryState) -> bool {
         if state.fresh {
             return false;

@@ -25,14 +25,14 @@ struct SampleCounts {
 }
 
 impl MappingSamples {
-    /// Acquires the lock before a fork. Dropping the returned value releases the lock. `within` returns the samples in
-    /// `owner`.
+    /// Acquires the lock before a fork, so that no other thread holds it when the child is created. Dropping the
+    /// returned value releases the lock. `within` returns the samples in `owner`.
     pub fn lock_for_fork<O: 'static>(owner: &Arc<O>, within: fn(&O) -> &Self) -> Box<dyn ForkLock> {
         Box::new(lock_for_fork(owner, |owner| &within(owner).0))
     }
 
     /// Counts a suffix match between a host path and a listed path in a view. Does nothing after [`MAX_SAMPLES`]
-    /// matches, or while another thread holds the lock.
+    /// matches, or while another thread holds the lock, so that no query waits.
     pub fn add(&self, identity: Option<IdentityId>, host_path: &[u8], listed: &[u8]) {
         let Ok(mut counts) = self.0.try_lock() else { return };
         if counts.identity != identity {

@@ -14,12 +14,13 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub struct ByteString(pub Vec<u8>);
 
 impl Serialize for ByteString {
+    /// Writes a string, or an object with Base64 for bytes that are not UTF-8.
     fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
         serialize_bytes(&self.0, out)
     }
 }
 
-/// Serializes bytes in the JSON encoding of [`ByteString`].
+/// Serializes bytes as a JSON string if they are UTF-8; otherwise as an object with their Base64 encoding.
 fn serialize_bytes<S: Serializer>(bytes: &[u8], out: S) -> Result<S::Ok, S::Error> {
     if let Ok(text) = std::str::from_utf8(bytes) {
         return out.serialize_str(text);
@@ -29,7 +30,7 @@ fn serialize_bytes<S: Serializer>(bytes: &[u8], out: S) -> Result<S::Ok, S::Erro
     object.end()
 }
 
-/// Serializes a path like a [`ByteString`], for serde's `serialize_with`.
+/// Serializes a path for serde's `serialize_with`: as a string, or as an object with Base64 if the path is not UTF-8.
 ///
 /// # Errors
 /// Returns the serializer's error.
@@ -37,7 +38,8 @@ pub fn path<S: Serializer>(path: &Path, out: S) -> Result<S::Ok, S::Error> {
     serialize_bytes(path.as_os_str().as_encoded_bytes(), out)
 }
 
-/// Serializes an optional path like a [`ByteString`]; `None` becomes `null`.
+/// Serializes an optional path for serde's `serialize_with`: `None` becomes `null`, and a path that is not UTF-8
+/// becomes an object with Base64.
 ///
 /// # Errors
 /// Returns the serializer's error.
@@ -65,6 +67,7 @@ struct Base64Object<'j> {
 }
 
 impl<'de> Deserialize<'de> for ByteString {
+    /// Reads either encoding; fails for invalid Base64.
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         match JsonForm::deserialize(from)? {
             JsonForm::Text(text) => Ok(Self(text.into_owned().into_bytes())),
@@ -82,6 +85,7 @@ impl schemars::JsonSchema for ByteString {
         "ByteString".into()
     }
 
+    /// Describes both encodings. A derived schema would describe an array of numbers.
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({
             "description": "A path or name: a string, or `{\"bytes\": \"<Base64>\"}` if the bytes are not UTF-8.",

@@ -10,7 +10,6 @@ pub struct RankedHit<'v, H> {
     /// Index of the library among the resolver's libraries.
     pub library: usize,
     pub rating_key: &'v str,
-    /// The listed or recorded path.
     pub path: &'v [u8],
     /// The item in the listing; `None` for a confirmed match whose item is not listed.
     pub item: Option<H>,
@@ -29,7 +28,6 @@ pub struct Candidates<'v, H> {
 }
 
 impl<'v, H: Copy> Candidates<'v, H> {
-    /// Creates an empty list.
     pub fn new() -> Self {
         Self {
             hits: SmallVec::new(),
@@ -40,7 +38,7 @@ impl<'v, H: Copy> Candidates<'v, H> {
     }
 
     /// Adds a candidate if no earlier candidate has a better [rank](Candidates::rank). Drops the earlier candidates if
-    /// the new rank is better.
+    /// the new rank is better. Does not add an item twice, but records that the item has two matching files.
     pub fn add_candidate(&mut self, rank: usize, candidate: RankedHit<'v, H>) {
         if rank < self.rank {
             return;
@@ -63,8 +61,7 @@ impl<'v, H: Copy> Candidates<'v, H> {
         }
     }
 
-    /// Iterates over the candidates, at most [`MAX_CANDIDATES`], in the order of the calls of
-    /// [`Candidates::add_candidate`].
+    /// Iterates over the candidates in the order in which they were added, at most [`MAX_CANDIDATES`].
     pub fn iter(&self) -> impl Iterator<Item = &RankedHit<'v, H>> {
         self.hits.iter()
     }
@@ -74,24 +71,25 @@ impl<'v, H: Copy> Candidates<'v, H> {
         self.hits.first()
     }
 
-    /// Returns whether all candidates have the same path in the same library. Returns `false` for more than
-    /// [`MAX_CANDIDATES`] candidates, since the list does not keep all their paths.
+    /// Returns whether all candidates have the same path in the same library, like the episodes in one file. Returns
+    /// `false` for more than [`MAX_CANDIDATES`] candidates, since the list does not keep all their paths.
     pub fn have_same_path(&self) -> bool {
         let library_and_path = |hit: &RankedHit<'v, H>| (hit.library, hit.path);
         let expected = self.first().map(library_and_path);
         self.total == self.hits.len() && self.iter().all(|hit| Some(library_and_path(hit)) == expected)
     }
 
-    /// Returns whether the first [`MAX_CANDIDATES`] candidates are in the same library.
+    /// Returns whether the first [`MAX_CANDIDATES`] candidates are in the same library, which decides the reason of an
+    /// ambiguous answer.
     pub fn have_same_library(&self) -> bool {
         let mut libraries = self.iter().map(|hit| hit.library);
         let expected = libraries.next();
         libraries.all(|library| Some(library) == expected)
     }
 
-    /// Calls `each` for the candidates, best first: sorts by the longest common suffix with `path`, and then by the
-    /// longest common prefix, both in raw bytes. The library and the rating key break ties, so that every process
-    /// returns the same order. Rating keys are numbers, so shorter keys come first.
+    /// Calls `each` for the candidates, best first. Sorts by the longest common suffix with the queried `path`, and
+    /// then by the longest common prefix, both in raw bytes. The library and the rating key break ties, so that every
+    /// process returns the same order. Rating keys are numbers, so shorter keys come first.
     pub fn for_each_ranked(&self, path: &[u8], each: impl FnMut(&RankedHit<'v, H>)) {
         if let [only] = &self.hits[..] {
             return [only].into_iter().for_each(each);

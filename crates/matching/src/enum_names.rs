@@ -16,15 +16,16 @@ macro_rules! enum_names {
         }
 
         impl std::fmt::Display for $enum_type {
+            /// Writes the variant's name, padded as the format string requests.
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.pad(self.name())
             }
         }
 
-        /// Parses a name that [`name`](Self::name) returned.
         impl std::str::FromStr for $enum_type {
             type Err = $crate::error::Error;
 
+            /// Parses a name that `name` returned; rejects any other text.
             fn from_str(name: &str) -> Result<Self, Self::Err> {
                 match name {
                     // `none` is a value only in C; the Rust API uses `Option`.
@@ -39,6 +40,7 @@ macro_rules! enum_names {
         }
 
         impl serde::Serialize for $enum_type {
+            /// Writes the variant's name as a string.
             fn serialize<S: serde::Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
                 out.serialize_str(self.name())
             }
@@ -50,6 +52,7 @@ macro_rules! enum_names {
                 stringify!($enum_type).into()
             }
 
+            /// Lists the variants' names.
             fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
                 schemars::json_schema!({ "type": "string", "enum": [$($text),*] })
             }

@@ -2,7 +2,7 @@
 
 use super::words::{Words, number};
 
-/// Returns whether a word is a disc name with a number, such as `cd1`.
+/// Returns whether a word is a disc name with a number, such as `cd1`, which is not part of a title.
 pub fn is_disc_word(word: &[u8]) -> bool {
     DISCS
         .iter()
@@ -17,7 +17,7 @@ pub fn is_disc(words: &Words) -> bool {
 
 const DISCS: [&[u8]; 5] = [b"cd", b"disc", b"disk", b"dvd", b"disque"];
 
-/// Returns the season number in a folder's name; 0 for 'Specials', and `None` if the name has no season.
+/// Returns the season number in a folder's name; 0 for 'Specials', and `None` if the name has no season number.
 pub fn season_in(words: &Words) -> Option<i32> {
     (0..words.len()).find_map(|index| season_at(words, index))
 }
@@ -25,6 +25,7 @@ pub fn season_in(words: &Words) -> Option<i32> {
 /// Parses a season number, such as `Season 2`, `S02` or `Specials`, that starts at the word with this index. `None` if
 /// no season number starts there.
 pub fn season_at(words: &Words, index: usize) -> Option<i32> {
+    // 'Season' in several languages.
     const SEASONS: [&[u8]; 7] = [
         b"season",
         b"series",
@@ -53,7 +54,8 @@ pub struct EpisodeRange {
 }
 
 impl EpisodeRange {
-    /// Finds the first episode number with a season, or, if there is none, the first episode number without a season.
+    /// Finds the first episode number that includes a season, such as `S01E02`, or, if there is none, the first episode
+    /// number without a season, such as `E02`. `None` if the name has no episode number.
     pub fn find(words: &Words) -> Option<Self> {
         let markers = || (0..words.len()).filter_map(|index| Self::parse_at(words, index));
         markers()
@@ -71,6 +73,7 @@ impl EpisodeRange {
             first_episode,
             last_episode,
         };
+        // `S01E02` or `S01 E02`.
         if let Some(rest) = word.strip_prefix(b"s")
             && let (season, rest) = rest.split_at(digit_count(rest))
             && let Some(season) = number(season)
@@ -83,6 +86,7 @@ impl EpisodeRange {
             let last = last.max(last_following_episode(words, index + 1 + usize::from(rest.is_empty())));
             return Some(marker(Some(season), (first, last)));
         }
+        // `1x02`. Larger numbers are a resolution, such as `1920x1080`.
         if let (season, rest) = word.split_at(digit_count(word))
             && (1..=2).contains(&season.len())
             && let Some(episode) = rest.strip_prefix(b"x")
@@ -91,16 +95,18 @@ impl EpisodeRange {
             let episode = number(episode)?;
             return Some(marker(number(season), (episode, episode)));
         }
+        // `Season 1 Episode 2`.
         if word == b"season" {
             let season = number(words.word(index + 1))?;
             return Some(marker(Some(season), episodes_at(words, index + 2)?));
         }
+        // `E02`, without a season.
         Some(marker(None, episodes_at(words, index)?))
     }
 }
 
-/// Parses `E02`, `Ep02` or `Episode 2` at the word with this index. Returns the first and last episode, which differ
-/// for a range such as `E02E03`; `None` if no episode number starts there.
+/// Parses `E02`, `Ep02` or `Episode 2` at the word with this index. Returns the first and the last episode, which
+/// differ for a range such as `E02E03`; `None` if no episode number starts there.
 fn episodes_at(words: &Words, index: usize) -> Option<(i32, i32)> {
     let word = words.word(index);
     if [&b"episode"[..], b"ep", b"e"].contains(&word) {
@@ -114,7 +120,7 @@ fn episodes_at(words: &Words, index: usize) -> Option<(i32, i32)> {
     Some((first, last.max(last_following_episode(words, index + 1))))
 }
 
-/// Parses a word such as `e01` or `e01e02`. Returns the first and last episode; `None` for other words.
+/// Parses a word such as `e01` or `e01e02`. Returns the first and the highest episode; `None` for other words.
 fn parse_episodes(word: &[u8]) -> Option<(i32, i32)> {
     let mut numbers = word.strip_prefix(b"e")?.split(|byte| *byte == b'e').map(number);
     let first = numbers.next()??;

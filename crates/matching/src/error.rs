@@ -38,7 +38,7 @@ pub enum Status {
 
     /// plexindex cannot open, read or write the store, or cannot start a thread.
     Store = 200,
-    /// The disk is full, or a limit is reached. The store is unchanged.
+    /// The disk is full, or the user's disk quota is used up. The store is unchanged.
     StoreFull = 201,
 
     /// plexindex cannot connect to the server.
@@ -126,7 +126,8 @@ impl Status {
         NotFetched c"NOT_FETCHED"
     }
 
-    /// Returns whether the status is success, an answer or the caller's error, not a store or server failure.
+    /// Returns whether the status is success, an answer or the caller's error. After any other status, which is a store
+    /// or server failure, a cached answer is better than no answer.
     #[must_use]
     pub fn is_of_caller(self) -> bool {
         (self as i32) < Self::Store as i32
@@ -177,8 +178,8 @@ impl Status {
     }
 }
 
-/// A call that returns no value has the status [`Status::Ok`].
 impl From<()> for Status {
+    /// Returns the status of a call that succeeded without a value.
     fn from((): ()) -> Self {
         Self::Ok
     }
@@ -209,8 +210,8 @@ pub struct Error {
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
-/// Two errors are equal if their statuses and messages are equal.
 impl PartialEq for Error {
+    /// Compares the statuses and the messages, since causes cannot be compared.
     fn eq(&self, other: &Self) -> bool {
         (self.status, &self.message) == (other.status, &other.message)
     }
@@ -222,14 +223,15 @@ impl Eq for Error {}
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
-    /// Returns the kind of failure, for programs.
+    /// Returns the kind of failure, so that programs need not parse the message.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }
 
-    /// Creates an error, for implementations of `Source`. The index acts on the status; the message is for people. A
-    /// source returns only statuses from 300 to 399, [`Status::Unsupported`] and [`Status::Aborted`].
+    /// Creates an error, for implementations of `Source`, and shortens a long message. The index acts on the status;
+    /// the message is for people. A source returns only statuses from 300 to 399, [`Status::Unsupported`] and
+    /// [`Status::Aborted`].
     #[cfg_attr(not(feature = "unstable-source"), doc(hidden))]
     pub fn new(status: Status, message: impl Into<String>) -> Self {
         Self {
@@ -270,13 +272,14 @@ impl Error {
 }
 
 impl fmt::Display for Error {
+    /// Writes only the message, which also describes the cause.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
     }
 }
 
-/// Shows the kind and the message: Rust prints the `Debug` output of an error that `main` returns.
 impl fmt::Debug for Error {
+    /// Shows the kind and the message: Rust prints the `Debug` output of an error that `main` returns.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}: {}", self.kind(), self.message)
     }
@@ -315,7 +318,7 @@ pub enum ErrorKind {
     Aborted,
     /// plexindex cannot open, read or write the store, or cannot start a thread.
     Store,
-    /// The disk is full, or a limit is reached. The store is unchanged.
+    /// The disk is full, or the user's disk quota is used up. The store is unchanged.
     StoreFull,
     /// plexindex cannot connect to the server.
     Connect,
@@ -391,11 +394,12 @@ impl ErrorKind {
     }
 }
 
-/// Removes the middle of a message that quotes a long input. The beginning says what failed, and the end suggests a
-/// fix.
+/// Removes the middle of a message that is too long because it quotes a long input. The beginning says what failed, and
+/// the end suggests a fix.
 fn cut_middle(text: String) -> String {
     const MAX_LENGTH: usize = 8_192;
     const TAIL_LENGTH: usize = 1_024;
+    // Leaves room for the note about the removed middle.
     const HEAD_LENGTH: usize = MAX_LENGTH - 2 * TAIL_LENGTH;
     if text.len() <= MAX_LENGTH {
         return text;
@@ -415,7 +419,7 @@ fn cut_middle(text: String) -> String {
     )
 }
 
-/// Rejects an argument: returns an error with this message.
+/// Returns the error for an invalid argument as a [`Result`] of any type, so that callers can return it directly.
 ///
 /// # Errors
 /// Returns [`Status::InvalidArgument`].

@@ -15,7 +15,6 @@ pub const GROUP: usize = 16;
 pub struct FoldBuffers([FoldBuffer; GROUP]);
 
 impl Default for FoldBuffers {
-    /// Returns zeroed buffers.
     fn default() -> Self {
         Self([FoldBuffer::EMPTY; GROUP])
     }
@@ -40,8 +39,9 @@ where
         self.fast_lookup_folded(path, &folded, entry)
     }
 
-    /// Calls [`Resolver::fast_lookup`] for up to [`GROUP`] paths, and passes the results to `each` in order. Prefetches
-    /// the memory for all paths first, so that cache misses overlap.
+    /// Looks up at most [`GROUP`] paths. Passes each path's item to `each`, in order, if the item is the only match,
+    /// has high confidence and is verified; otherwise `None`. Prefetches the memory for all paths first, so that cache
+    /// misses overlap.
     #[inline]
     pub fn fast_lookup_batch(
         &self,
@@ -69,8 +69,8 @@ where
         }
     }
 
-    /// Looks up a folded path. `entry` is the first entry with the path's hash in the only library in scope; a default
-    /// entry if several libraries are in scope.
+    /// Looks up a folded path; `None` unless the only match has high confidence and is verified. `entry` is the first
+    /// entry with the path's hash in the only library in scope; a default entry if several libraries are in scope.
     #[inline]
     fn fast_lookup_folded(&self, path: &[u8], folded: &FoldedPath<'_>, entry: FirstEntry) -> Option<LookupHit<'v>> {
         match folded {
@@ -90,8 +90,9 @@ where
         })
     }
 
-    /// Looks up a path in normal form. `entry` is the first entry with the path's hash in the only library in scope; a
-    /// default entry if several libraries are in scope.
+    /// Looks up a path in normal form; `None` unless the only match has high confidence and is verified. `entry` is the
+    /// first entry with the path's hash in the only library in scope; a default entry if several libraries are in
+    /// scope.
     #[inline]
     fn fast_lookup_normal(&self, path: &NormalPath<'_>, entry: FirstEntry) -> Option<LookupHit<'v>> {
         if let Some((library, view)) = self.only_view()
@@ -103,6 +104,7 @@ where
     }
 
     /// Looks up a path that needs more than one index entry: searches all libraries in scope for all kinds of matches.
+    /// Never inlined, so that the fast path stays small.
     #[inline(never)]
     fn fast_lookup_resolved(&self, path: &NormalPath<'_>) -> Option<LookupHit<'v>> {
         // If the path is in the locations of only one library, and this library lists the path, its item is the answer.

@@ -33,7 +33,7 @@ impl<'a> Form<'a> {
         Self::new(bytes, FoldRule::None)
     }
 
-    /// Returns whether the normal form equals `form`.
+    /// Returns whether this path's normal form equals `form`, which the caller has already computed.
     #[must_use]
     pub fn equals(self, form: &[u8]) -> bool {
         self.bytes.len() == form.len()
@@ -50,16 +50,17 @@ impl<'a> Form<'a> {
         self.bytes.iter().map(move |byte| fold_byte(fold, *byte))
     }
 
-    /// Compares two normal forms bytewise, but skips the first `equal_bytes` bytes, which the caller knows to be equal.
+    /// Compares two normal forms bytewise. Skips the first `equal_bytes` bytes, which the caller knows to be equal, for
+    /// example from earlier comparisons in a binary search.
     #[must_use]
     pub fn compare(self, other: Form<'_>, equal_bytes: usize) -> Ordering {
         let offset = self.common_prefix_length(other, equal_bytes);
         self.byte(offset).cmp(&other.byte(offset))
     }
 
-    /// Compares the path with the range of paths below `folder`, in byte order; `Equal` if the path is below the
-    /// folder. Also returns the length of the common prefix. `folder` is in normal form without a trailing separator.
-    /// Skips the first `equal_bytes` bytes, which the caller knows to be equal.
+    /// Compares the path with the range of all paths below `folder`, in byte order, for a binary search: `Equal` means
+    /// that the path is below the folder. Also returns the length of the common prefix. `folder` is in normal form
+    /// without a trailing separator. Skips the first `equal_bytes` bytes, which the caller knows to be equal.
     #[must_use]
     pub fn compare_to_folder(self, folder: &[u8], equal_bytes: usize) -> (Ordering, usize) {
         let offset = self.common_prefix_length(Form::from_folded(folder), equal_bytes);
@@ -113,7 +114,8 @@ impl<'a> Form<'a> {
         form[..end].to_vec()
     }
 
-    /// Iterates over the components, last first. Skips empty components, as between repeated separators.
+    /// Iterates over the components, last first, to compare suffixes. Skips empty components, as between repeated
+    /// separators.
     #[must_use]
     pub fn rev_components(self) -> RevComponents<'a> {
         RevComponents {
@@ -133,7 +135,8 @@ impl<'a> Form<'a> {
     }
 }
 
-/// Returns the offset at which the first `components` components of a path end. Does not count empty components.
+/// Returns the offset at which the first `components` components of a path end, or the path's length if the path has
+/// fewer components. Does not count empty components.
 pub fn end_of_components(path: &[u8], components: usize, is_separator: impl Fn(u8) -> bool) -> usize {
     let mut remaining = components;
     let mut in_component = false;
@@ -167,7 +170,7 @@ fn lower_case_word(word: u64) -> u64 {
     word | ((at_least_a & !above_z & !word & HIGH_BITS) >> 2)
 }
 
-/// Folds a byte of a path that is ASCII or in normal form.
+/// Computes a byte of the normal form of a path that is ASCII or already in normal form.
 #[inline]
 fn fold_byte(fold: FoldRule, byte: u8) -> u8 {
     match fold {
@@ -177,7 +180,7 @@ fn fold_byte(fold: FoldRule, byte: u8) -> u8 {
     }
 }
 
-/// Folds a byte of a Windows path: lower-cases letters, and replaces `\` by `/`.
+/// Folds a byte of a Windows path: lower-cases letters, and replaces `\` with `/`.
 fn fold_windows(byte: u8) -> u8 {
     if byte == b'\\' { b'/' } else { byte.to_ascii_lowercase() }
 }
@@ -249,7 +252,7 @@ impl<'a> Component<'a> {
             }
     }
 
-    /// Compares the normal forms bytewise, so the order is the same in every process.
+    /// Compares the normal forms bytewise, the order in which segments sort components.
     #[must_use]
     pub fn compare(self, other: Component<'_>) -> std::cmp::Ordering {
         match (self.lower, other.lower) {

@@ -14,8 +14,8 @@ pub struct EntryTime {
     pub order: u64,
 }
 
-/// The number of the first entry with a hash in a library's segment. `None` if there is no such entry, or if the caller
-/// did not look up the entry.
+/// The number of the first entry with a hash in a library's segment. A lookup passes this number on, so that it
+/// searches the hash table only once. `None` if there is no such entry, or if the caller did not look up the entry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FirstEntry(pub Option<std::num::NonZero<u32>>);
 
@@ -40,11 +40,13 @@ pub trait LibraryIndex {
     fn may_have_confirmed(&self) -> bool;
 
     /// Returns the rating key and the kind of match if exactly one item lists the path's exact bytes. Most lookups use
-    /// this fast path. The kind is [`MatchKind::Confirmed`] if the match is also recorded, and otherwise
-    /// [`MatchKind::Exact`]. `None` means that the caller must resolve the path.
+    /// this fast path. `entry` is the first entry with the path's hash. The kind is [`MatchKind::Confirmed`] if the
+    /// match is also recorded, and otherwise [`MatchKind::Exact`]. `None` means that the caller must resolve the path.
     fn unique_hit<'v>(&'v self, path: &NormalPath<'_>, entry: FirstEntry) -> Option<(&'v str, MatchKind)>;
 
-    /// Does the same as [`LibraryIndex::unique_hit`] for a non-ASCII path, using the hash of the path's spelling.
+    /// Returns the rating key and the kind of match if exactly one item lists this non-ASCII path's exact bytes; `None`
+    /// means that the caller must resolve the path. `entry` is the first entry with the hash of the path's spelling, so
+    /// that the caller need not compute the normal form.
     fn unique_hit_spelled<'v>(&'v self, path: &Spelling<'_>, entry: FirstEntry) -> Option<(&'v str, MatchKind)>;
 
     /// Returns the stored normal form of the listed path with this spelling; `None` if no listed path has this
@@ -58,7 +60,7 @@ pub trait LibraryIndex {
     /// length.
     fn first_entry(&self, hash: u64, length: usize) -> FirstEntry;
 
-    /// Returns the hit for an entry that [`LibraryIndex::unique_hit`] accepted.
+    /// Returns the hit for an entry that [`LibraryIndex::unique_hit`] accepted; `None` for a default entry.
     fn hit_of_entry(&self, entry: FirstEntry) -> Option<Self::Hit<'_>>;
 
     /// Calls `each` for the confirmed matches whose paths have this normal form.
@@ -72,8 +74,8 @@ pub trait LibraryIndex {
     /// `each` is whether the raw bytes are equal too.
     fn each_mapped<'v>(&'v self, path: &NormalPath<'_>, each: impl FnMut(Self::Hit<'v>, bool));
 
-    /// Finds the listed paths that share the longest suffix with `path`. The suffix must have at least `min_components`
-    /// components, and at least one. Calls `each` with the number of common components and a hit, until at least
+    /// Finds the listed paths that share the longest suffix with `path`, of at least `min_components` components (at
+    /// least one). Calls `each` with the number of common components and a hit, until at least
     /// [`MAX_CANDIDATES`](crate::MAX_CANDIDATES) distinct items were reported. Returns the number of unreported paths
     /// with the same suffix.
     fn suffix_matches<'v>(

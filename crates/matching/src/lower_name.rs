@@ -15,7 +15,8 @@ macro_rules! rules {
         impl LowerName<'_> {
             $($(#[$doc])*
             pub fn $rule(&self) -> bool {
-                // This cell is lock-free because another thread may fork during the initialization.
+                // This cell has no lock, because another thread may fork during the initialization, and the lock would
+                // stay locked in the child.
                 static PATTERN: OnceBox<Option<Regex>> = OnceBox::new();
                 let pattern = PATTERN.get_or_init(|| {
                     Box::new(Regex::new(&format!("(?s){}", $pattern.replace("?1", "(?:.|(?-u:.))?"))).ok())
@@ -51,12 +52,12 @@ rules! {
 }
 
 impl LowerName<'_> {
-    /// Returns whether the name equals `name`, which must be in lower case.
+    /// Returns whether the name equals `name`, a string in lower case.
     pub fn equals(&self, name: &[u8]) -> bool {
         self.0 == name
     }
 
-    /// Returns whether the name starts with `prefix`, which must be in lower case.
+    /// Returns whether the name starts with `prefix`, a string in lower case.
     pub fn starts_with(&self, prefix: &[u8]) -> bool {
         self.0.starts_with(prefix)
     }

@@ -31,7 +31,6 @@ impl ProposedMapping {
 /// mappings, not with the number of paths.
 #[derive(Debug, Default)]
 pub struct Samples {
-    /// Number of paths examined.
     examined: usize,
     /// The mappings, keyed by the normal forms of `from` and `to`.
     pairs: HashMap<(Vec<u8>, Vec<u8>), ProposedMapping>,
@@ -44,7 +43,8 @@ impl Samples {
         self.examined
     }
 
-    /// Adds a sample: an unlisted host path, and the listed paths with a common suffix.
+    /// Adds a sample: an unlisted host path, and the listed paths with a common suffix. Counts the host path once for
+    /// each mapping that would translate it to one of these paths.
     pub fn add<'a>(&mut self, host_path: &[u8], listed: impl IntoIterator<Item = &'a [u8]>) {
         self.examined += 1;
         let mut counted_pairs = Vec::new();

@@ -83,7 +83,7 @@ impl Mapping {
         }
     }
 
-    /// Creates a rule that replaces a folder, in either direction.
+    /// Creates a rule that replaces a folder. `kind` is the direction.
     #[doc(hidden)]
     #[must_use]
     pub fn of_folders(kind: MappingKind, from: &Path, to: &Path) -> Self {
@@ -106,7 +106,7 @@ struct CompiledMappings {
     to_host: Vec<MappingRule>,
     /// The host-to-server prefix rules with `from` and `to` swapped, which translate a server path to a host path.
     inverted: Vec<PrefixRule>,
-    /// See [`Mappings::digest`].
+    /// Hash of the server-to-host rules; 0 if there are none.
     digest: u64,
 }
 
@@ -142,6 +142,7 @@ impl Mappings {
                     rules.to_server.push(rule);
                 }
                 MappingKind::ServerToHost => {
+                    // Only server-to-host rules translate the paths in segments, so only they are in the digest.
                     let (tag, from) = match &mapping.from {
                         Pattern::Prefix(from) => (b'p', from.as_slice()),
                         Pattern::Regex(from) => (b'r', from.as_bytes()),
@@ -184,8 +185,8 @@ impl Mappings {
         self.0.as_ref().is_some_and(|rules| !rules.to_server.is_empty())
     }
 
-    /// Returns whether [`Self::host_path`] can translate every listed path, because no host-to-server rule is a
-    /// pattern. Patterns cannot be inverted.
+    /// Returns whether no host-to-server rule is a pattern, so that [`Self::host_path`] can translate every listed
+    /// path. Patterns cannot be inverted.
     #[must_use]
     pub fn can_invert_all(&self) -> bool {
         let is_prefix = |rule: &MappingRule| matches!(rule, MappingRule::Prefix(_));
@@ -217,8 +218,8 @@ impl Mappings {
         })
     }
 
-    /// Translates a server path to a host path; returns the same path if no rule matches. Tries the server-to-host
-    /// rules first, and then the inverted host-to-server prefixes. Host-to-server patterns cannot be inverted.
+    /// Translates a server path to a host path, under which this machine can open the file; returns the same path if no
+    /// rule matches. Tries the server-to-host rules first, and then the inverted host-to-server prefixes.
     #[must_use]
     pub fn host_path<'p>(&self, path: &'p [u8]) -> Cow<'p, [u8]> {
         let rewrite_inverted = || {
@@ -276,7 +277,7 @@ fn compile(mapping: &Mapping) -> std::result::Result<MappingRule, String> {
 /// Returns a readable error message for a pattern that the `regex` crate rejects.
 fn regex_error_message(pattern: &str, error: &regex::Error) -> String {
     let text = error.to_string();
-    // The error of the `regex` crate shows the pattern on several lines; only the last line describes the error.
+    // The `regex` crate's error shows the pattern on several lines; only the last line describes the error.
     let last_line = text.lines().last().unwrap_or_default();
     let cause = last_line.strip_prefix("error: ").unwrap_or(last_line);
     if ["(?=", "(?!", "(?<=", "(?<!"]

@@ -27,7 +27,7 @@ impl<'v> Season<'v> {
         guid: GuidRef::NONE,
     };
 
-    /// Returns an item's season or album, with -1 as the number.
+    /// Returns an item's season or album. The number is -1, because [`FolderMember::new`] sets the number.
     #[must_use]
     pub fn of(item: &'v Item) -> Self {
         Self {
@@ -45,7 +45,8 @@ impl<'v> Season<'v> {
     }
 }
 
-/// A show or artist with files below a folder, represented by one of its items, or a single item without a show.
+/// A show or artist that has files below a folder, represented by one of these files' items; or a single item without a
+/// show.
 #[derive(Clone, Copy, Debug)]
 pub struct FolderMember<'v> {
     /// The single item, or one of the show's items below the folder.
@@ -61,10 +62,11 @@ pub struct FolderMember<'v> {
 }
 
 impl<'v> FolderMember<'v> {
-    /// Creates a member from an item and its season or album. For `path`, `below` and `is_show`, see the fields.
+    /// Creates a member from an item and its season or album. `path`: the item's listed path, which has `below`
+    /// components below the folder. `is_show`: the member is the item's show or artist, not the item.
     #[must_use]
     pub fn new(item: ItemRef<'v>, season: Season<'v>, path: &'v [u8], below: usize, is_show: bool) -> Self {
-        // A track stores the disc number in `item.season`.
+        // A track has the disc number in `item.season`, so only an episode has a season number.
         let number = if item.kind == ItemType::Episode {
             item.season
         } else {
@@ -109,9 +111,10 @@ impl<'v> FolderMember<'v> {
         &self.path[..end_of_components(self.path, kept_components, is_separator)]
     }
 
-    /// Returns the item that represents the member in an answer, and its path. A single item represents itself. If
-    /// `has_whole_folder`, the folder has no other member: returns the common season or album if there is one, with the
-    /// folder's path. Otherwise returns the show or artist, with the path of the folder entry that contains its files.
+    /// Returns the item that represents the member in an answer, and its path. A single item represents itself.
+    /// `has_whole_folder` means that the folder has no other member. Then returns the common season or album if there
+    /// is one, with the folder's path. Otherwise returns the show or artist, with the path of the folder entry that
+    /// contains its files.
     pub fn found_item(&self, library: usize, has_whole_folder: bool) -> FoundItem<'v> {
         let season = self.season.filter(|_| has_whole_folder).unwrap_or(Season::NONE);
         let is_track = self.item.kind == ItemType::Track;

@@ -43,7 +43,7 @@ type FormBuffer = SmallVec<[u8; 16 * 1024]>;
 pub(super) struct FoldBuffer([u8; SHORT_PATH]);
 
 impl FoldBuffer {
-    /// A buffer of zero bytes.
+    /// A buffer filled with zeros.
     pub(super) const EMPTY: Self = Self([0; SHORT_PATH]);
 }
 
@@ -59,7 +59,8 @@ pub(super) enum FoldedPath<'a> {
 }
 
 impl<'a> FoldedPath<'a> {
-    /// Lower-cases the ASCII letters of a path into `buffer`, and hashes the result.
+    /// Lower-cases the ASCII letters of a path into `buffer`, and hashes the result. Returns the normal form of an
+    /// ASCII path, or only the spelling and its hash for any other path.
     // This function is inlined, because copying the result immediately after the writes would stall the CPU.
     #[inline(always)]
     #[allow(clippy::inline_always)] // measured: saves a seventh of the time of a batch
@@ -147,16 +148,17 @@ impl<'a> NormalPath<'a> {
         Self::with_cached_form(path, |_, _| None, then)
     }
 
-    /// Does the same as [`NormalPath::with`], but first calls `cached_form` for a short non-ASCII path, because
-    /// computing its normal form takes longer than the rest of a lookup. On a cache hit, `cached_form` writes the
-    /// normal form to the buffer and returns its length; on a miss, `cached_form` returns `None`.
+    /// Computes the normal form of `path`, and passes the result to `then`. For a short non-ASCII path, first calls
+    /// `cached_form`, because computing its normal form takes longer than the rest of a lookup. On a cache hit,
+    /// `cached_form` writes the normal form to the buffer and returns its length; on a miss, `cached_form` returns
+    /// `None`.
     #[inline]
     pub fn with_cached_form<R>(
         path: &[u8],
         cached_form: impl FnOnce(&Spelling<'_>, &mut [u8]) -> Option<usize>,
         then: impl FnOnce(&NormalPath<'_>) -> R,
     ) -> R {
-        // Fast path: keys in exact tables end with an invalid byte.
+        // Fast path: a path whose last byte never occurs in UTF-8 is its own normal form.
         if path.last().is_some_and(|byte| *byte >= FIRST_INVALID_BYTE) {
             return then(&NormalPath::new(path, path, false));
         }
@@ -178,7 +180,7 @@ impl<'a> NormalPath<'a> {
         }
         match result {
             Some(result) => result,
-            None => unreachable!("with_folded calls its closure exactly once"),
+            None => unreachable!("with_computed_form calls its closure exactly once"),
         }
     }
 
@@ -220,7 +222,8 @@ pub fn normal_form(path: &[u8]) -> Vec<u8> {
     NormalPath::with(path, |normal| normal.form().to_vec())
 }
 
-/// Computes the normal form of any path, without a [`FoldBuffer`], and passes the result to `then`.
+/// Computes the normal form of any path, and passes the result to `then`. Slower than [`FoldedPath::of`], which handles
+/// only short ASCII paths.
 #[cold]
 #[inline(never)]
 fn with_computed_form(path: &[u8], then: &mut dyn FnMut(&NormalPath<'_>)) {
@@ -267,7 +270,8 @@ impl PathShape {
         replacement: "",
     };
 
-    /// Determines the shape of a path that does not start with `/`.
+    /// Determines the shape of a path that does not start with `/`. `\\?\UNC\server` becomes `//server`, and `\\?\C:\`
+    /// becomes `c:/`.
     fn of_windows(path: &[u8]) -> Self {
         let windows = |dropped_bytes, replacement| Self {
             windows: true,
@@ -322,7 +326,8 @@ fn fold_short(path: &[u8], out: &mut [u8; SHORT_PATH]) -> Option<(bool, u64)> {
     Some((all_bits.is_ascii(), xxh3_64(out)))
 }
 
-/// Lower-cases the ASCII letters of one vector, and combines the vector into `all_bits` with a bitwise OR.
+/// Lower-cases the ASCII letters of the vector `from` into `to`. Combines the bytes of `from` into `all_bits` with a
+/// bitwise OR, so that the caller can tell whether any byte was not ASCII.
 #[inline]
 fn fold_vector(from: &[u8; VECTOR], to: &mut [u8; VECTOR], all_bits: &mut [u8; VECTOR]) {
     for ((from, to), bits) in from.iter().zip(to).zip(all_bits) {
@@ -331,7 +336,7 @@ fn fold_vector(from: &[u8; VECTOR], to: &mut [u8; VECTOR], all_bits: &mut [u8; V
     }
 }
 
-/// Replaces each `\` by `/`.
+/// Replaces each `\` with `/`.
 pub(super) fn unify_separators(form: &mut [u8]) {
     for byte in form {
         if *byte == b'\\' {
@@ -372,7 +377,6 @@ fn is_composed(chars: impl Iterator<Item = char> + Clone) -> bool {
     chars.clone().all(is_always_composed) || is_nfc_quick(chars) == IsNormalized::Yes
 }
 
-/// Appends characters as UTF-8.
 fn push_all(chars: impl Iterator<Item = char>, form: &mut FormBuffer) {
     chars.for_each(|c| form.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()));
 }

@@ -3,7 +3,8 @@
 use super::mappings::Mappings;
 use super::normal::{NormalPath, PathShape, normal_form};
 
-/// Returns the last component of a path in its original spelling; `None` if the component is empty or not UTF-8.
+/// Returns the last component of a path in its original spelling, which a server search needs; `None` if the component
+/// is empty or not UTF-8.
 #[must_use]
 pub fn file_name(path: &[u8]) -> Option<&str> {
     let windows = PathShape::of(path).windows;

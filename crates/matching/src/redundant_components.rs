@@ -6,10 +6,12 @@ use super::normal::PathShape;
 /// target depends on symbolic links, and keeps two leading separators, which may precede the name of a network server.
 #[must_use]
 pub fn remove_redundant_components(path: &[u8]) -> Option<Vec<u8>> {
+    // A path such as `\films\a.mkv` is relative to the current Windows drive.
     let is_drive_relative = matches!(path, [b'\\', next, rest @ ..] if *next != b'\\' && rest.contains(&b'\\'));
     if is_drive_relative || PathShape::of(path).windows {
         return tidy_windows(path, is_drive_relative);
     }
+    // POSIX treats three or more leading slashes as one, but allows a special meaning for two.
     let root_length = match path {
         [b'/', b'/', b'/', ..] => 1,
         [b'/', b'/', ..] => 2,
@@ -23,6 +25,7 @@ pub fn remove_redundant_components(path: &[u8]) -> Option<Vec<u8>> {
     if !pairs.fold(path.starts_with(b"///"), |any, pair| any | may_be_untidy(pair)) {
         return None;
     }
+    // The fast path also stops at hidden files such as `/.nfo`, so this check is exact.
     if !path.starts_with(b"///")
         && !below_root.windows(2).any(|window| window == b"//")
         && !below_root.windows(3).any(|window| window == b"/./")
@@ -36,8 +39,8 @@ pub fn remove_redundant_components(path: &[u8]) -> Option<Vec<u8>> {
     Some([&path[..root_length], &components.join(&b'/')].concat())
 }
 
-/// Does the same as [`remove_redundant_components`] for a Windows path. Also removes trailing dots and spaces that
-/// Windows ignores: see 'Trim characters' in Microsoft's 'File path formats on Windows systems'.
+/// Removes empty components and `.` from a Windows path; `None` if there is nothing to remove. Also removes trailing
+/// dots and spaces that Windows ignores: see 'Trim characters' in Microsoft's 'File path formats on Windows systems'.
 ///
 /// `is_drive_relative`: the path starts with a single `\`, the root of the current drive. The result for such a path
 /// has slashes, because plexindex treats paths that start with a single `\` as relative.
@@ -47,7 +50,7 @@ fn tidy_windows(path: &[u8], is_drive_relative: bool) -> Option<Vec<u8>> {
         [b'\\', b'\\', b'?', ..] => return None,
         [b'\\', b'\\', ..] => 2,
         [b'\\', ..] => 1,
-        _ => 3,
+        _ => 3, // `C:\`
     };
     let is_separator = |byte: &u8| matches!(byte, b'/' | b'\\');
     let (root, below_root) = path.split_at(root_length.min(path.len()));
@@ -61,6 +64,7 @@ fn tidy_windows(path: &[u8], is_drive_relative: bool) -> Option<Vec<u8>> {
     } else {
         root.to_vec()
     };
+    // Windows removes all trailing dots and spaces from the last component, but only a single dot from the others.
     let last_index = below_root.split(is_separator).count() - 1;
     for (index, name) in below_root.split(is_separator).enumerate() {
         let name = match name {

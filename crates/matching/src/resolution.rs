@@ -46,6 +46,7 @@ fn hex_digits(id: &[u8; 12]) -> [u8; 24] {
 }
 
 impl fmt::Display for GuidRef<'_> {
+    /// Writes the GUID as the server sent it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Text(text) => f.write_str(text),
@@ -151,7 +152,8 @@ pub enum OnDisk {
 }
 
 impl<'v> FoundItem<'v> {
-    /// Creates a candidate from an item and its first path, for lookups by GUID or title.
+    /// Creates a candidate from an item and its first path, for lookups by GUID or title. The caller must set
+    /// `library`.
     #[must_use]
     pub fn of(item: &'v Item) -> Self {
         Self {
@@ -230,8 +232,8 @@ impl<'v> Resolution<'v> {
         &self.found
     }
 
-    /// Sorts the candidates by episode number if all are episodes of one show in the same file. Two items with the same
-    /// number remain ambiguous.
+    /// Sorts the candidates by episode number if all are episodes of one show in the same file, so that the first
+    /// episode becomes the single item. Two items with the same number remain ambiguous.
     pub(super) fn sort_episodes(&mut self) {
         let file_and_show = |found: &FoundItem<'v>| (found.library, found.path, found.item.show_rating_key);
         let number = |found: &FoundItem<'v>| (found.item.season, found.item.episode);

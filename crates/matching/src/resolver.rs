@@ -67,7 +67,7 @@ where
     L: LibraryIndex + 'v,
     V: Deref<Target = L>,
 {
-    /// Creates a resolver. `views` has one entry per library; only the libraries in `scope` are searched.
+    /// Creates a resolver. `views` has one entry per library; the resolver searches only the libraries in `scope`.
     #[inline]
     #[must_use]
     pub fn new(views: &'v [V], scope: Scope, mappings: &'m Mappings) -> Self {
@@ -86,6 +86,7 @@ where
     /// Resolves a path in normal form, and writes the result to an empty `resolution`. `entry` is the first entry with
     /// the path's hash in the only library in scope; `None` if the caller has not looked up the entry.
     pub fn resolve_normal(&self, path: &NormalPath<'_>, entry: Option<FirstEntry>, resolution: &mut Resolution<'v>) {
+        // Fast path: the only library in scope lists the path, and the path has only one item.
         let hit = self.only_view().and_then(|(library, view)| {
             let entry = entry.unwrap_or_else(|| first_entry_of(view, path));
             let (_, MatchKind::Exact) = view.unique_hit(path, entry)? else {
@@ -112,7 +113,6 @@ where
         Some((library, &**self.views.get(library)?))
     }
 
-    /// Creates the resolver for one path.
     pub(super) fn path_resolver<'p>(&'p self, path: NormalPath<'p>) -> PathResolver<'v, 'p, V> {
         PathResolver { resolver: self, path }
     }
@@ -131,7 +131,7 @@ pub(super) struct PathResolver<'v, 'p, V> {
     path: NormalPath<'p>,
 }
 
-/// A group of libraries that are searched together.
+/// A group of libraries that the resolver searches together.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum LibraryGroup {
     /// All libraries in scope.
@@ -228,6 +228,7 @@ where
     fn suffix_evidence(&self, candidates: &Candidates<'v, L::Hit<'v>>) -> Reason {
         let mut evidence = Reason::None;
         if candidates.have_same_path() {
+            // Every item of the file needs evidence of its own.
             for candidate in candidates.iter() {
                 evidence = self.evidence_for_candidate(candidate, candidates);
                 if !is_confirming(evidence) {
@@ -254,6 +255,7 @@ where
                 evidence = self.evidence_from_file(view, hit, listed, candidates.rank, evidence);
             }
         };
+        // If several files of the item match, read all of them, since `candidates` contains only one.
         match candidate.item {
             Some(hit) if !candidates.has_repeated_item => add_file(hit, candidate.path),
             _ => {
@@ -268,8 +270,8 @@ where
         evidence
     }
 
-    /// Returns the evidence from one listed file of an item; `fallback` if there is none. `components` is the number of
-    /// trailing components that the file and the queried path have in common.
+    /// Returns the evidence from one listed file of an item; `fallback` if the paths neither confirm nor contradict the
+    /// match. `components` is the number of trailing components that the file and the queried path have in common.
     fn evidence_from_file(
         &self,
         view: &'v L,
@@ -320,7 +322,7 @@ where
             view.each_confirmed(&self.path, |hit| {
                 let (rating_key, path) = view.key_and_path(hit);
                 let item = view.find_item(rating_key);
-                // A match is ignored while a complete listing lacks its item.
+                // A match does not count while a complete listing lacks its item.
                 if item.is_none() && view.is_fetched() {
                     return;
                 }
@@ -367,7 +369,7 @@ where
 
     /// Adds the items whose listed paths have the longest common suffix with the queried path.
     fn add_suffix_matches(&self, group: LibraryGroup, candidates: &mut Candidates<'v, L::Hit<'v>>) {
-        // Libraries that were never fetched are skipped, because an unknown item might match better.
+        // Skip libraries that were never fetched, because an unknown item might match better.
         for (library, view) in self.views_of(group).filter(|(_, view)| view.is_fetched()) {
             let mut view_components = 0;
             let further_paths = view.suffix_matches(&self.path, candidates.rank.max(1), |components, hit| {

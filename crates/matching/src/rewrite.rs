@@ -20,7 +20,6 @@ pub fn is_absolute(folder: &[u8]) -> bool {
 pub struct PrefixRule {
     /// The folder to replace, without trailing separators.
     from: Vec<u8>,
-    /// The normal form of `from`.
     from_form: Vec<u8>,
     /// The replacement, without trailing separators.
     to: Vec<u8>,
@@ -57,6 +56,7 @@ impl PrefixRule {
         let mut rewritten = SmallVec::<[u8; ON_STACK]>::new();
         rewritten.extend_from_slice(&self.to);
         rewritten.extend_from_slice(rest);
+        // In a path that is not a Windows path, `\` is not a separator.
         if windows && !self.to_windows {
             unify_separators(&mut rewritten[self.to.len()..]);
         }
@@ -64,7 +64,7 @@ impl PrefixRule {
     }
 
     /// Returns the part of the path after the rule's folder, including the leading separator, in the caller's spelling.
-    /// `None` if the path does not lie under the folder.
+    /// `None` if the path does not lie under the folder. `windows`: `\` is a separator in the path, like `/`.
     fn strip_folder<'p>(&self, path: &NormalPath<'p>, windows: bool) -> Option<&'p [u8]> {
         let raw = path.raw();
         let is_separator = |byte: &u8| *byte == b'/' || (windows && *byte == b'\\');
@@ -115,8 +115,9 @@ pub fn parse_template(text: &[u8], regex: &Regex) -> Result<Vec<u8>, String> {
     Ok(template)
 }
 
-/// Parses the group reference after a backslash. Returns the group's number and the length of the reference; `None` if
-/// `text` does not start with a reference. The error is a message for the user: the pattern lacks the group.
+/// Parses the group reference after a backslash. Returns the group's number, and the length of the reference without
+/// the backslash; `None` if `text` does not start with a reference. The error is a message for the user: the pattern
+/// lacks the group.
 fn parse_group(text: &[u8], regex: &Regex) -> Result<Option<(usize, usize)>, String> {
     let (name, length) = match text {
         [b'g', b'<', tail @ ..] => {
@@ -124,7 +125,7 @@ fn parse_group(text: &[u8], regex: &Regex) -> Result<Option<(usize, usize)>, Str
                 .iter()
                 .position(|byte| *byte == b'>')
                 .ok_or("the replacement contains \\g< without a closing >")?;
-            (&tail[..end], end + 3)
+            (&tail[..end], end + 3) // with `g<` and `>`
         }
         [a, b, ..] if a.is_ascii_digit() && b.is_ascii_digit() => (&text[..2], 2),
         [a, ..] if a.is_ascii_digit() => (&text[..1], 1),

@@ -4,7 +4,7 @@ use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
 /// Folds a title to lower-case words without accents or punctuation, separated by single spaces. Drops apostrophes:
-/// `Ocean's` becomes `oceans`. Only lower-cases a title that consists of punctuation.
+/// `Ocean's` becomes `oceans`. A title that consists only of punctuation is just trimmed and lower-cased.
 #[must_use]
 pub fn fold_title(title: &str) -> String {
     let mut folded = String::with_capacity(title.len());
@@ -31,8 +31,10 @@ pub(super) fn fold_letters(letters: impl Iterator<Item = char>) -> impl Iterator
     letters.filter(|c| !is_combining_mark(*c)).flat_map(lower_plain)
 }
 
-/// Lower-cases a letter. Replaces ligatures and letters with strokes by plain letters, unlike Unicode decomposition.
+/// Lower-cases a letter. Replaces ligatures and letters with strokes, which Unicode decomposition keeps, with plain
+/// letters.
 fn lower_plain(c: char) -> impl Iterator<Item = char> {
+    // `\0` fills unused places.
     let plain = match c {
         'ø' | 'Ø' => ['o', '\0'],
         'đ' | 'Đ' | 'ð' | 'Ð' => ['d', '\0'],
@@ -61,10 +63,10 @@ pub fn has_all_words(title: &str, query: &str) -> bool {
         .all(|query_word| title.split(' ').any(|word| word == query_word))
 }
 
-/// Returns the Levenshtein distance between two strings, in characters.
+/// Returns the Levenshtein distance between two strings, in characters, to suggest a similar library title.
 #[must_use]
 pub fn distance(a: &str, b: &str) -> usize {
-    // `distances` is one row of the matrix of distances between all prefixes of `a` and `b`.
+    // `distances` is one row of the matrix that has the distance for each pair of prefixes.
     let mut distances: Vec<usize> = (0..=b.chars().count()).collect();
     for (row, a_char) in a.chars().enumerate() {
         let mut diagonal = std::mem::replace(&mut distances[0], row + 1);

@@ -8,7 +8,6 @@ use super::text::fold_letters;
 
 /// Capacity for folded words in bytes. File systems allow shorter names; in some scripts, folding increases the length.
 const MAX_BYTES: usize = 512;
-/// Maximum number of words in a name.
 const MAX_WORDS: usize = 64;
 
 /// The strongest separator between two words.
@@ -50,7 +49,6 @@ impl Words {
         words.fold(text).then_some(words)
     }
 
-    /// Creates an empty list of words.
     pub fn new() -> Self {
         Self {
             bytes: [0; MAX_BYTES],
@@ -74,7 +72,6 @@ impl Words {
         splitter.split(text).is_some()
     }
 
-    /// Returns the number of words.
     pub fn len(&self) -> usize {
         self.count
     }
@@ -99,7 +96,6 @@ impl Words {
         self.spans[..self.count].get(index).is_some_and(|span| span.in_brackets)
     }
 
-    /// Iterates over all words.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
         (0..self.count).map(|index| self.word(index))
     }
@@ -108,6 +104,8 @@ impl Words {
     /// Returns the index after the matching words; `None` if the words differ. Ignores word boundaries between letters,
     /// as in `S.H.I.E.L.D.` and `Spider-Man`, but not between digits.
     fn match_title(&self, start: usize, title: &Words, title_start: usize) -> Option<usize> {
+        // Each pass compares the rest of a word in the name with the rest of a word in the title, up to the end of the
+        // shorter rest, because words may be split differently.
         let (mut index, mut title_index) = (start, title_start);
         let (mut name_rest, mut title_rest) = (self.word(index), title.word(title_index));
         loop {
@@ -120,6 +118,7 @@ impl Words {
                 return name_word_ends.then_some(index + 1);
             }
             let is_digit = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_digit);
+            // A boundary between two digits must be in both: `2 1` is not `21`.
             if name_word_ends != title_word_ends {
                 let (before_boundary, behind_boundary) = if name_word_ends {
                     (name_rest.last(), self.word(index + 1).first())
@@ -180,7 +179,8 @@ impl Words {
     }
 }
 
-/// Returns the number of letters in a word. Counts a letter from a script without spaces, such as Chinese, as three.
+/// Returns the number of letters in a word. Counts a letter from a script without spaces, such as Chinese, as three,
+/// because titles in such scripts are shorter.
 fn weighted_letters(word: &[u8]) -> usize {
     if word.is_ascii() {
         return word.iter().filter(|byte| !byte.is_ascii_digit()).count();
@@ -243,6 +243,7 @@ impl WordSplitter<'_> {
     /// Splits the whole string; `None` if the string is too long.
     fn split(mut self, text: &str) -> Option<()> {
         let bytes = text.as_bytes();
+        // The previous character; `a` stands for any ASCII letter or digit.
         let mut previous = ' ';
         let mut offset = 0;
         while let Some(byte) = bytes.get(offset) {

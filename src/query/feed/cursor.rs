@@ -21,13 +21,13 @@ pub struct FeedCursor {
     /// The library; `None` for all libraries.
     pub library: Option<LibraryId>,
     pub position: FeedPosition,
-    /// The change sequence at which the current series of pages ends, which is the newest sequence when the reader
-    /// fetched the first page. `None` between series.
+    /// The change sequence at which the current series of pages ends: the newest sequence when the reader fetched the
+    /// first page. `None` between series.
     pub end: Option<Sequence>,
 }
 
 impl FeedCursor {
-    /// Encodes the cursor as a string for [`FeedCursor::from_text`].
+    /// Encodes the cursor as a string that the host keeps between pages. Dots separate the numbers.
     pub fn to_text(self) -> String {
         let Self {
             timeline,
@@ -52,7 +52,7 @@ impl FeedCursor {
         }
     }
 
-    /// Parses a cursor, and rejects an invalid cursor.
+    /// Parses a cursor that the host passed; fails unless [`FeedCursor::to_text`] returned exactly this string.
     pub fn from_text(text: &str) -> Result<Self> {
         /// Maximum length of a cursor in bytes, as documented in the C header.
         const MAX_LENGTH: usize = 200;
@@ -69,7 +69,8 @@ impl FeedCursor {
         Ok(cursor)
     }
 
-    /// Returns an error if the cursor is from a different view or library. `library` is `None` for all libraries.
+    /// Returns an error if the cursor is from a different view or library. A cursor for all libraries is also valid for
+    /// one library. `library` is `None` for all libraries.
     pub fn check(&self, identity: IdentityId, library: Option<LibraryId>) -> Result<()> {
         let list_again = |cause: &str| Err(Error::new(Status::ListAgain, format!("{cause}: list again in full")));
         if self.identity != identity {

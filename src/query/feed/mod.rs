@@ -119,6 +119,7 @@ impl Queries {
         if full {
             self.check_fetched(library)?;
         }
+        // Determine the position at which the page starts.
         let mut reader = if cursor.is_empty() {
             let (timeline, position) = FeedRows(&self.store).begin(identity, library, full)?;
             FeedCursor {
@@ -135,6 +136,7 @@ impl Queries {
             reader.library = library;
             reader
         };
+        // Without a cursor, the caller needs only the current position, so there is no page.
         let page = match reader.position {
             FeedPosition::Log(_) if cursor.is_empty() => None,
             FeedPosition::Log(place) => {
@@ -193,7 +195,7 @@ impl Queries {
             let sequence = self.store.shown_sequence();
             let is_unchanged = match last_read {
                 Some((Some(read_sequence), _)) if sequence == Some(read_sequence) => true,
-                // Without a version page, the database must be read once per second.
+                // Without a version page, only the database shows changes, so read it once per second.
                 Some((_, read_at)) if sequence.is_none() => read_at.elapsed() < POLL_INTERVAL,
                 _ => false,
             };
@@ -218,6 +220,7 @@ impl Queries {
             if call.deadline.has_passed() {
                 return Ok(Status::NotYet);
             }
+            // Wait for the next commit. Then sleep, because other processes may commit continuously.
             wait(call.deadline.wait(PROGRESS_INTERVAL));
             sleep(call.deadline.wait(MIN_READ_INTERVAL).saturating_sub(now.elapsed()));
         }
@@ -226,6 +229,7 @@ impl Queries {
     /// Reads the database, and returns whether the feed has changes after the reader's position.
     fn has_changes(&self, call: &Call<'_>, reader: &FeedCursor) -> Result<bool> {
         self.reading.catch_up(call.deadline)?;
+        // Until the server accepts the token, the stored changes may belong to a different user.
         if self.reading.awaits_acceptance()? {
             return Ok(false);
         }
@@ -234,7 +238,7 @@ impl Queries {
         FeedRows(&self.store).has(identity, library, (reader.timeline, reader.position))
     }
 
-    /// Wakes all waiting calls, so that they report progress immediately.
+    /// Wakes all calls that wait for changes, so that they report progress immediately, and the host can cancel them.
     pub fn wake_waiting(&self) {
         self.store.wake_waiting();
     }
@@ -266,8 +270,8 @@ impl Queries {
                 .is_ok()
     }
 
-    /// Returns an error if no library in scope was fetched, because a full listing would look like an empty library.
-    /// `library` is `None` for all libraries.
+    /// Returns an error if no library in scope was ever fetched, because a full listing of unfetched libraries would
+    /// look empty. `library` is `None` for all libraries.
     fn check_fetched(&self, library: Option<LibraryId>) -> Result<()> {
         let snapshot = self.reading.snapshot();
         let mut rows = snapshot.rows.iter().filter(|row| library.is_none_or(|id| id == row.id));
@@ -327,7 +331,8 @@ fn report_wait(call: &Call<'_>, elapsed: Duration) -> Result<()> {
     ))
 }
 
-/// Converts a change to an item into one change for each file, including files that the item lost.
+/// Splits the change of an item into one change for each file, including files that the item lost. The instruction to
+/// list a library again remains one change. `source` determines the format of keys.
 fn changes_per_file(changes: ItemChange, source: &Kind) -> Vec<Change> {
     let must_relist = changes.is_relist_marker();
     let ItemChange { library, was, now } = changes;
@@ -366,6 +371,7 @@ fn changes_per_file(changes: ItemChange, source: &Kind) -> Vec<Change> {
         (Some(item), None) => one_per_file(ChangeKind::Removed, &item),
         (Some(was), Some(now)) => {
             let from_key = (was.rating_key != now.rating_key).then_some(was.rating_key.as_str());
+            // A new file and a lost file together are a moved file.
             let (old_files, new_files) = (unique_files(&was), unique_files(&now));
             let mut lost_files = old_files.iter().filter(|file| !new_files.contains(file));
             let mut changes: Vec<Change> = Vec::with_capacity(new_files.len());
@@ -378,7 +384,7 @@ fn changes_per_file(changes: ItemChange, source: &Kind) -> Vec<Change> {
                 let kind = from.map_or(ChangeKind::Changed, |_| ChangeKind::Moved);
                 changes.push(change(kind, Some(&now), file, from.copied(), from_key));
             }
-            // Each remaining lost file is reported with the path of a file that the item still has.
+            // For each other lost file, the change's path is a file that the item still has.
             let path = new_files.first().copied().unwrap_or_default();
             changes.extend(lost_files.map(|lost| change(ChangeKind::Changed, Some(&now), path, Some(lost), from_key)));
             if changes.is_empty() {

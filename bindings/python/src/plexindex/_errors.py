@@ -117,7 +117,7 @@ class StoreError(Error):
 
 
 class StoreFullError(StoreError):
-    """The disk is full, or a limit is reached. The call changed nothing."""
+    """The disk is full, or the user's disk quota is used up. The call changed nothing."""
 
     status = c.STORE_FULL
 

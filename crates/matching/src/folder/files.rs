@@ -53,6 +53,7 @@ where
                 });
             });
         }
+        // Each library returned up to `limit` files, so only the first `limit` of all these files are complete.
         files.sort_by(|a, b| a.form.cmp(&b.form));
         if let Some(last_form) = files.get(limit.saturating_sub(1)).map(|file| file.form.clone()) {
             files.truncate(files.partition_point(|file| file.form <= last_form));
@@ -60,7 +61,7 @@ where
         files
     }
 
-    /// Returns the normal form of the folder in the listing, and whether that form is a host path, translated by
+    /// Returns the normal form of the folder in the listing, and whether this form is a host path, translated by
     /// server-to-host rules. `None` unless the folder matches with high confidence.
     fn find_listed_folder(&self) -> Option<(Vec<u8>, bool)> {
         let has_files = |folder: &[u8], mapped: bool| {

@@ -63,9 +63,9 @@ pub trait FolderIndex: LibraryIndex {
         limit: usize,
     ) -> Vec<InvalidatedItem>;
 
-    /// Finds the folders of listed files that share the longest suffix with `folder`. The suffix must have at least
-    /// `min_components` components, and at least one. Calls `each` with the number of common components and a folder,
-    /// for at most [`MAX_CANDIDATES`](crate::MAX_CANDIDATES) folders. Returns the total number of folders found.
+    /// Finds the folders of listed files that share the longest suffix with `folder`, of at least `min_components`
+    /// components (at least one). Calls `each` with the number of common components and a folder, for at most
+    /// [`MAX_CANDIDATES`](crate::MAX_CANDIDATES) folders. Returns the total number of folders found.
     fn folder_suffix_matches(
         &self,
         folder: &[u8],
@@ -73,9 +73,9 @@ pub trait FolderIndex: LibraryIndex {
         each: &mut dyn FnMut(usize, Vec<u8>),
     ) -> usize;
 
-    /// Calls `each` for the files below a folder in the order of their normal forms, starting after the normal form
-    /// `after`. Stops after `limit` files, but includes all files with the last normal form. `is_host_path`: see
-    /// [`FolderIndex::folder_contents`].
+    /// Calls `each` for the files below a folder. The order is that of their normal forms, starting after the normal
+    /// form `after`. Stops after `limit` files, but includes all files with the last normal form. `is_host_path`: the
+    /// folder is a host path, so server-to-host rules translate the listed paths first.
     fn files_below<'v>(
         &'v self,
         folder: &[u8],

@@ -4,8 +4,8 @@
 //! files are listed below the mapped folder, (4) a listed file's folder has the longest common suffix, of two or more
 //! components, (5) a listed file's folder has the same name.
 //!
-//! The result combines all libraries in scope, since a folder can contain locations of several libraries. Only fetched
-//! libraries are searched: items missing from an incomplete listing might belong to another show.
+//! The result combines all libraries in scope, since a folder can contain locations of several libraries. The resolver
+//! searches only fetched libraries, because items missing from an incomplete listing might belong to another show.
 //!
 //! A suffix match has high confidence only if the folders differ in nothing but the root, and the folder's name
 //! identifies the item ([`folder_root_differs`]).
@@ -59,8 +59,9 @@ where
         resolution
     }
 
-    /// Resolves the folder in libraries that were never fetched; `None` if no known file is below the folder. First
-    /// search the server for all files below the folder, because the index has too few of the libraries' items.
+    /// Resolves the folder in libraries that were never fetched; `None` if no known file is below the folder. The
+    /// caller must first search the server for all files below the folder, because the index has too few of these
+    /// libraries' items.
     #[must_use]
     pub fn resolve_unfetched(&self) -> Option<FolderResolution<'v>> {
         let (totals, match_kind) = self.total_below(false);
@@ -79,6 +80,7 @@ where
             return self.to_resolution(totals, match_kind, Reason::None);
         }
         let positions = folder_positions(self.views, self.mappings, self.path);
+        // A path that is not UTF-8 has no suffix matches.
         let is_text = self.path.is_utf8();
         let by_suffix = is_text.then(|| self.resolve_by_suffix(&positions)).flatten();
         by_suffix.unwrap_or_else(|| FolderResolution {
@@ -88,7 +90,8 @@ where
     }
 
     /// Adds up the items below the folder, or below the mapped folder if the folder itself has no items. Also returns
-    /// the kind of match. Searches the fetched libraries if `fetched` is true, and otherwise the unfetched libraries.
+    /// the kind of match, which has no meaning if there are no items. Searches the fetched libraries if `fetched` is
+    /// true, and otherwise the unfetched libraries.
     fn total_below(&self, fetched: bool) -> (FolderTotals<'v>, MatchKind) {
         let mut totals = FolderTotals::default();
         self.add_below(fetched, self.folder, false, &mut totals);
@@ -176,6 +179,7 @@ where
         let contents: Vec<FolderContents<'v>> = contents.collect();
         let mut totals = FolderTotals::default();
         for (folder, folder_contents) in folders.iter().zip(&contents) {
+            // A member has its whole folder if it is the folder's only member in all libraries.
             let same_form = folders
                 .iter()
                 .zip(&contents)
@@ -183,12 +187,14 @@ where
             let members: usize = same_form.map(|(_, contents)| contents.total).sum();
             totals.add(folder.library, folder_contents, members == 1);
         }
+        // The list is one folder if all forms are equal and the list is complete.
         let is_one_folder = folders.iter().all(|folder| folder.form == *matched_form) && folder_count == folders.len();
         let only_root_differs = |found: &FoundMember<'v>| {
             let view = &self.views[found.library];
             let below = NormalPath::with(matched_form, |form| view.components_below_location(form));
             folder_root_differs(&found.member.item, self.folder, matched_form, components, below)
         };
+        // Plex should list a folder in a location under its own path, so a suffix match for it is uncertain.
         let evidence = if positions.iter().any(|position| *position >= FolderPosition::Above) {
             Reason::NotListed
         } else if is_one_folder && totals.total == 1 && totals.members.first().is_some_and(only_root_differs) {
@@ -212,8 +218,9 @@ where
         Some(self.to_resolution(totals, match_kind, evidence))
     }
 
-    /// Builds the answer from the totals. The reason is `evidence` for a single member, and otherwise explains several
-    /// members.
+    /// Builds the answer from the totals. For a single member, the reason is `evidence`, and confidence is high if the
+    /// folder is listed or mapped or differs only in the root. For several members, the reason explains why there are
+    /// several.
     fn to_resolution(&self, totals: FolderTotals<'v>, match_kind: MatchKind, evidence: Reason) -> FolderResolution<'v> {
         let is_single = totals.total == 1;
         let mut libraries = totals.members.iter().map(|found| found.library);
@@ -295,7 +302,6 @@ struct FolderTotals<'v> {
 }
 
 impl<'v> FolderTotals<'v> {
-    /// Returns whether no files were added.
     fn is_empty(&self) -> bool {
         self.files == 0
     }

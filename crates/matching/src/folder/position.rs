@@ -54,8 +54,8 @@ pub fn nearest_position<'f>(folder: &[u8], locations: impl Iterator<Item = &'f [
     let ancestor: &[u8] = if folder.is_empty() { b"/" } else { folder };
     let component_count = |form: &'_ [u8]| form.split(|byte| *byte == b'/').filter(|name| !name.is_empty()).count();
     let position = |location: &[u8]| {
-        // A location can have redundant separators, so equality is checked by components: a path in the folder lies
-        // under the location, and folder and location have the same number of components.
+        // A location can have redundant separators, so this code compares components: the folder equals the location if
+        // a path in the folder lies under the location, and both have the same number of components.
         let path_in_folder = [folder, b"/-"].concat();
         if lies_under(folder, location) {
             FolderPosition::Within

@@ -17,10 +17,10 @@ macro_rules! number {
             }
         }
 
-        // SQLite has only signed 64-bit integers, so the conversion of unsigned numbers preserves the bits.
         #[cfg(feature = "sqlite")]
         #[allow(clippy::cast_possible_wrap)]
         impl rusqlite::ToSql for $name {
+            /// Converts the number to a signed integer with the same bits, since SQLite has no unsigned integers.
             fn to_sql(&self) -> rusqlite::Result<rusqlite::types::ToSqlOutput<'_>> {
                 Ok((self.0 as i64).into())
             }
@@ -29,6 +29,7 @@ macro_rules! number {
         #[cfg(feature = "sqlite")]
         #[allow(clippy::cast_sign_loss)]
         impl rusqlite::types::FromSql for $name {
+            /// Restores the number from the bits of a signed integer.
             fn column_result(value: rusqlite::types::ValueRef<'_>) -> rusqlite::types::FromSqlResult<Self> {
                 value.as_i64().map(|number| Self(number as $inner))
             }
@@ -37,12 +38,12 @@ macro_rules! number {
 }
 
 number! {
-    /// The ID of an identity: one user's view of one server. IDs are never reused; 0 means all identities.
+    /// The ID of a view: one server's libraries as one user sees them. IDs are never reused; 0 means all views.
     IdentityId(i64)
 }
 
 number! {
-    /// The ID of a library in one identity. IDs are never reused; 0 means all libraries.
+    /// The ID of a library in one view. IDs are never reused; 0 means all libraries.
     LibraryId(i64)
 }
 
@@ -63,7 +64,7 @@ number! {
 }
 
 impl IdentityId {
-    /// All identities.
+    /// All views.
     pub const ALL: Self = Self(0);
 }
 
@@ -79,7 +80,7 @@ impl Generation {
         self.0 > 0
     }
 
-    /// Returns the generation of the next listing.
+    /// Returns the generation of the next listing. The number of an evicted listing is negative, but counts too.
     #[must_use]
     pub fn next(self) -> Self {
         Self(self.0.abs() + 1)
@@ -103,7 +104,7 @@ pub struct ListingName {
     pub generation: Generation,
     /// The change sequence up to which the segment is complete.
     pub sequence: Sequence,
-    /// A random number, since generation and sequence may repeat after a power cut, but a name must be unique.
+    /// A random number that makes the name unique, since generation and sequence may repeat after a power cut.
     pub number: u32,
 }
 

@@ -12,7 +12,8 @@ pub use token::{Claims, Token};
 /// Maximum length of a rating key in bytes. Plex's keys are short numbers. plexindex ignores longer keys, because every
 /// process keeps keys in memory.
 pub const LONGEST_KEY: usize = 255;
-/// Prefix of the client identifiers that the store generates.
+/// Prefix of the client identifiers that the store generates. A client identifier tells Plex which device sends a
+/// request.
 pub const OWN_IDENTIFIER: &str = "plexindex-";
 
 /// Type of an item. Only leaf items have files; shows, seasons, artists and albums appear only in answers for folders.
@@ -249,7 +250,7 @@ impl Item {
         ]
     }
 
-    /// Returns the strings of the item's show and season.
+    /// Returns the strings of the item's show and season, which all episodes of a season share.
     #[doc(hidden)]
     pub fn parent_string_fields(&self) -> [&String; 6] {
         let [_, _, _, show_and_season @ ..] = self.string_fields();
@@ -331,7 +332,7 @@ impl Library {
     }
 }
 
-/// The identity of a server.
+/// The identifier and version of a server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Server {
     /// The `machineIdentifier`, which is the same for all the server's URLs.
@@ -456,7 +457,7 @@ pub struct PathSearch {
     pub found: bool,
 }
 
-/// The effect of the events about a library since the last probe.
+/// What the events since the last probe require for a library.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[repr(i64)]
 pub enum Hint {
@@ -470,7 +471,7 @@ pub enum Hint {
 }
 
 impl Hint {
-    /// Decodes the stored number; [`Hint::Changed`] for unknown numbers.
+    /// Decodes the stored number; for unknown numbers [`Hint::Changed`], because an unnecessary refresh does no harm.
     #[must_use]
     pub fn from_number(number: i64) -> Self {
         match number {

@@ -1,4 +1,4 @@
-//! Removes secrets, and parts of secrets, from a string, even if they are encoded.
+//! Removes secrets from a string, including parts of secrets and encoded secrets.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
@@ -31,6 +31,7 @@ pub fn scrub(text: &str, secrets: &[&[u8]]) -> String {
     let pieces: HashSet<u64> = pieces
         .map(|piece| hash(std::array::from_fn(|index| fold_byte(piece[index]))))
         .collect();
+    // Each round marks the pieces of secrets in `hidden`, and then decodes one level of escapes.
     let mut hidden = vec![false; text.len()];
     let mut decoded_bytes: Vec<DecodedByte> = (0..)
         .zip(text.bytes())
@@ -48,6 +49,7 @@ pub fn scrub(text: &str, secrets: &[&[u8]]) -> String {
         }
         decoded_bytes = decoded;
     }
+    // Each run of hidden characters becomes one `***`.
     let mut scrubbed = String::with_capacity(text.len());
     let mut was_hidden = false;
     for (offset, c) in text.char_indices() {
@@ -72,7 +74,7 @@ fn hide_pieces(decoded_bytes: &[DecodedByte], hash: impl Fn(Piece) -> u64, piece
     }
 }
 
-/// Lower-cases a byte, and replaces `+` by a space, as in form-encoded URLs.
+/// Lower-cases a byte, and replaces `+` with a space, as in form-encoded URLs.
 fn fold_byte(byte: u8) -> u8 {
     if byte == b'+' { b' ' } else { byte.to_ascii_lowercase() }
 }
@@ -98,8 +100,8 @@ fn decode(decoded_bytes: &[DecodedByte]) -> Vec<DecodedByte> {
     decoded
 }
 
-/// Decodes an escape sequence at the start of `head`. Returns the decoded bytes and the length of the sequence; `None`
-/// if `head` does not start with an escape sequence.
+/// Decodes an escape sequence at the start of `head`, which contains the next bytes, padded with zeros. Returns the
+/// decoded bytes and the length of the sequence; `None` if `head` does not start with an escape sequence.
 fn decode_escape(head: &[u8; ESCAPE_LENGTH]) -> Option<(Vec<u8>, usize)> {
     let number = |digits: &[u8], base| {
         let is_digit = |digit: &u8| char::from(*digit).is_digit(base);
@@ -116,6 +118,7 @@ fn decode_escape(head: &[u8; ESCAPE_LENGTH]) -> Option<(Vec<u8>, usize)> {
             let c = char::decode_utf16([utf16_unit(&digits[..4])?, low_surrogate.unwrap_or(0)])
                 .next()?
                 .ok()?;
+            // Each UTF-16 unit is a sequence of six bytes.
             Some((c.to_string().into_bytes(), 6 * c.len_utf16()))
         }
         [b'\\', escaped @ (b'/' | b'"' | b'\\'), ..] => Some((vec![*escaped], 2)),
@@ -131,7 +134,7 @@ fn decode_escape(head: &[u8; ESCAPE_LENGTH]) -> Option<(Vec<u8>, usize)> {
                 [b'#', digits @ ..] => utf8(number(digits, 10)?)?,
                 _ => return None,
             };
-            Some((bytes, end + 2))
+            Some((bytes, end + 2)) // with `&` and `;`
         }
         _ => None,
     }

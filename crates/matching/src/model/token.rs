@@ -121,7 +121,7 @@ impl Token {
     }
 }
 
-/// Appends all strings, numbers and field names within a claim's value to `texts`.
+/// Appends all strings, numbers and field names within a claim's value to `texts`, the list of secrets.
 fn add_strings(value: Value, texts: &mut Vec<Vec<u8>>) {
     match value {
         Value::String(text) => texts.push(text.into_bytes()),
@@ -136,12 +136,14 @@ fn add_strings(value: Value, texts: &mut Vec<Vec<u8>>) {
 }
 
 impl fmt::Debug for Token {
+    /// Hides the secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("***")
     }
 }
 
 impl fmt::Debug for Claims {
+    /// Hides the user's name, which comes from the token.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("***")
     }

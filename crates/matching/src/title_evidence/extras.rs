@@ -9,7 +9,7 @@ use crate::resolution::ItemRef;
 use crate::words::{Gap, Words, year};
 
 /// Returns whether the queried path, unlike the listed path, is in a folder for copies, samples or extras. Skips the
-/// last `common` components, which are equal in both paths.
+/// file's name and the last `common` components, which are equal in both paths.
 ///
 /// A folder for copies is evidence anywhere in the path, unless the listed path has a folder with the same name. A
 /// folder for samples or extras is evidence only below a folder with the item's title or season. Higher up, the same
@@ -71,8 +71,8 @@ fn is_title_with_year_or_id(text: &str, words: &Words, title: &Words) -> bool {
 /// Indexes of the folders in a path whose names have the item's title or season. Indexes count from the end; 0 is the
 /// file.
 struct ItemFolders {
-    /// Index of the folder with the item's title that is nearest to the file. A possible folder for extras is used only
-    /// if no other folder has the title.
+    /// Index of the folder with the item's title that is nearest to the file. A folder that may be for extras counts
+    /// only if no other folder has the title.
     title_index: Option<usize>,
     /// Index of the outermost season folder; 0 if there is no season folder.
     season_index: usize,

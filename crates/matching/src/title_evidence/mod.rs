@@ -32,8 +32,8 @@ pub enum TitleEvidence {
     Contradicts,
 }
 
-/// Returns the evidence that the queried path is a file of the item, which has the listed path `listed`. `common` is
-/// the number of trailing components that both paths have in common.
+/// Returns whether the names in the queried path confirm or contradict that the path is a file of the item. `listed` is
+/// one of the item's listed paths, and `common` the number of trailing components that both paths have in common.
 pub fn title_evidence(
     item: &ItemRef<'_>,
     queried: &NormalPath<'_>,
@@ -64,7 +64,6 @@ pub fn title_evidence(
 /// The position of a title's words in a name.
 #[derive(Clone, Copy)]
 struct TitleSpan {
-    /// Index of the title's first word.
     start: usize,
     /// Index of the first word after the title.
     end: usize,
@@ -81,6 +80,7 @@ enum TitlePrefix {
 
 /// Returns the kind of prefix before the word at index `start`; `None` if no title can start after such a prefix.
 fn prefix_before(words: &Words, start: usize) -> Option<TitlePrefix> {
+    // A number belongs to the title, as in `12 Monkeys`, unless a dash follows or the number starts with 0.
     let is_track_number = |index: usize| {
         let word = words.word(index);
         let is_separated = words.gap_before(start) == Gap::Dash || word.first() == Some(&b'0');
@@ -118,8 +118,8 @@ struct FilmName {
 }
 
 impl PathPair<'_, '_> {
-    /// Returns the first position of the item's title in a name that `is_whole_title` accepts, after checking the text
-    /// before and after the title. `None` if there is no such position.
+    /// Finds the item's title in a name. Returns the first position that `is_whole_title` accepts after checking the
+    /// text before and after the title; `None` if there is no such position.
     fn title_span(&self, words: &Words, is_whole_title: impl Fn(TitlePrefix, TitleSpan) -> bool) -> Option<TitleSpan> {
         (0..words.len()).find_map(|start| {
             let lead = prefix_before(words, start)?;
@@ -135,6 +135,8 @@ impl PathPair<'_, '_> {
         let (mut has_title, mut has_year_with_title, mut has_common_year, mut has_other_year) =
             (false, false, false, false);
         let (mut common_editions, mut queried_editions, mut listed_editions) = (0, 0, 0);
+        // Collect the facts about each name. A different year contradicts the film if it is in the file's name, or in a
+        // name with the title.
         let contradiction = self.queried.for_each_in(0..NAMES, |index, words| {
             let is_common = index < self.common;
             *(if is_common {
@@ -152,6 +154,7 @@ impl PathPair<'_, '_> {
             has_other_year |= name.has_other_year && !is_common;
             Continue(())
         });
+        // An edition that only one of the paths names is a different file.
         self.listed.for_each_in(self.common..NAMES, |_, words| {
             listed_editions |= self.editions(words);
             Continue::<()>(())
@@ -179,6 +182,8 @@ impl PathPair<'_, '_> {
         let is_matched = !is_unmatched(self.item.guid);
         let film_year = self.item.year;
         let is_film_year = |word: &[u8]| year(word) == Some(film_year);
+        // After a dash, only the film's year may follow the title. In a name that both paths share, other words may
+        // stand between the title and the year, except a sequel's number.
         let title = self.title_span(words, |lead, span| {
             let next_word = words.word(span.end);
             let is_year_behind = || (span.end..words.len()).any(|index| is_film_year(words.word(index)));
@@ -217,6 +222,7 @@ impl PathPair<'_, '_> {
             return TitleEvidence::Neutral;
         };
         let mut season = marker.season;
+        // A folder that the listed path lacks must not have a different season.
         let contradiction = self.queried.for_each_in(1..NAMES, |index, words| {
             if let Some(folder_season) = season_in(words) {
                 if index >= self.common && folder_season != self.item.season {
@@ -248,6 +254,7 @@ impl PathPair<'_, '_> {
         let mut is_confirmed = false;
         let contradiction = self.queried.for_each_in(0..NAMES, |index, words| {
             let has_episode_at = |index: usize| EpisodeRange::parse_at(words, index).is_some();
+            // The title must be a separate part: a season or episode number, or the end of the title, must follow.
             let title = self.title_span(words, |lead, title| match lead {
                 TitlePrefix::Dash => has_episode_at(title.end),
                 TitlePrefix::Start => {
@@ -257,6 +264,7 @@ impl PathPair<'_, '_> {
             let Some(title) = title else {
                 return Continue(());
             };
+            // A year after the title must be the show's year, or also appear in the listed path.
             let mut years = (title.end..words.len()).filter_map(|index| year(words.word(index)));
             let has_year = match years.next() {
                 None => false,
@@ -284,7 +292,7 @@ impl PathPair<'_, '_> {
     }
 
     /// Returns the evidence for a track. The file's name must have the track's title and number, and the file's name or
-    /// a folder must have the artist. The item lacks the album's title, so the album's folder must be the listed one.
+    /// a folder must have the artist. The item lacks the album's title, so both paths must have the same album folder.
     fn track_evidence(&self) -> TitleEvidence {
         let (Some(file_words), Some(title)) = (Words::of(self.queried.names[0]), Words::of(self.item.title)) else {
             return TitleEvidence::Neutral;
@@ -293,6 +301,7 @@ impl PathPair<'_, '_> {
             let follows_numbers = (0..start).all(|index| number(file_words.word(index)).is_some_and(|n| n < 1000));
             follows_numbers || prefix_before(&file_words, start).is_some()
         };
+        // The title must end the file's name, or a bracket must follow.
         let title_span = (0..file_words.len()).find_map(|start| {
             let end = may_start_at(start)
                 .then(|| file_words.title_at(start, &title))
@@ -311,8 +320,10 @@ impl PathPair<'_, '_> {
         if track_number.is_some_and(|number| number != self.item.episode && number != number_with_disc) {
             return TitleEvidence::Contradicts;
         }
+        // The album's folder is above the file, or above the disc's folder.
         let has_disc_folder = Words::of(self.queried.names[1]).is_some_and(|words| is_disc(&words));
         let components_with_album = if has_disc_folder { 3 } else { 2 };
+        // The artist is in the file's name before the title, or at the beginning of a folder's name.
         let artist = self.queried.for_each_in(0..NAMES, |index, words| {
             let artist_span = self.title_span(words, |_, artist| match index {
                 0 => artist.end <= title_span.start && words.gap_before(artist.end) == Gap::Dash,
@@ -344,7 +355,8 @@ impl PathPair<'_, '_> {
         tagged_names.flat_map(|(_, name)| tags(name)).any(differs)
     }
 
-    /// Returns the edition words in a name, excluding the title's words, as a bit set.
+    /// Returns the edition words in a name as a bit set, so that the caller can compare the paths' editions. Excludes
+    /// the title's words.
     fn editions(&self, words: &Words) -> u32 {
         let mut edition_bits = words
             .iter()

@@ -19,7 +19,7 @@ pub struct PathNames<'p> {
 }
 
 impl<'p> PathNames<'p> {
-    /// Returns the last [`NAMES`] names in a path.
+    /// Returns the last [`NAMES`] names in a path, first the file's name without its extension.
     pub fn of(path: &NormalPath<'p>) -> Self {
         let mut names = [""; NAMES];
         let mut count = 0;
@@ -69,7 +69,8 @@ pub fn any_name_matches<'p>(names: impl Iterator<Item = &'p str>, mut test: impl
     for_each_name(names.enumerate(), break_on_match).is_some()
 }
 
-/// Returns a file name without its extension. An extension has at most five ASCII letters and digits.
+/// Returns a file name without its extension. An extension has at most five ASCII letters and digits; longer text after
+/// a dot is part of the name.
 fn stem(name: &str) -> &str {
     let is_extension = |text: &str| text.len() <= 5 && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
     match name.rsplit_once('.') {
@@ -94,13 +95,13 @@ pub fn is_unmatched(guid: GuidRef<'_>) -> bool {
     matches!(guid, GuidRef::Text(text) if text.starts_with("local://") || text.contains("agents.none://"))
 }
 
-/// Iterates over a path's components as strings, last first.
+/// Iterates over a path's components as strings, last first. A component that is not UTF-8 becomes an empty string.
 pub fn components_of<'p>(path: &NormalPath<'p>) -> impl Iterator<Item = &'p str> {
     let text = |component: Component<'p>| std::str::from_utf8(component.bytes()).unwrap_or_default();
     Form::from_folded(path.form()).rev_components().map(text)
 }
 
-/// Returns whether a name has an external ID, such as `{imdb-tt0078748}`.
+/// Returns whether a name has an external ID, such as `{imdb-tt0078748}`. An edition in braces is not an ID.
 pub fn has_external_id(name: &str) -> bool {
     has_braces(name) && tags(name).any(|(key, _)| key != "edition")
 }
@@ -110,7 +111,7 @@ pub fn has_braces(name: &str) -> bool {
     name.bytes().any(|byte| matches!(byte, b'{' | b'['))
 }
 
-/// Iterates over the keys and values of the tags in braces or brackets, which are external IDs and editions.
+/// Iterates over a name's tags as keys and values. A tag is an external ID or an edition in braces or brackets.
 pub fn tags(name: &str) -> impl Iterator<Item = (&str, &str)> {
     const KEYS: [&str; 7] = ["imdb", "imdbid", "tmdb", "tmdbid", "tvdb", "tvdbid", "edition"];
     name.split(['{', '[']).skip(1).filter_map(|rest| {

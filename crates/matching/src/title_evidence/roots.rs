@@ -26,11 +26,13 @@ pub fn only_root_differs(
     common: usize,
     below: usize,
 ) -> bool {
+    // The paths must be equal below the location, in at least two components.
     if below < 2 || common < below || is_copy_or_extra(item, queried, listed, common) {
         return false;
     }
     let title = naming_title(item).and_then(Words::of);
     let title = title.as_ref();
+    // Includes the location's own name, if it is equal too.
     let compared = common.min(below + 1);
     let mut words = Words::new();
     let is_specific = |(index, name): (usize, &str)| {
@@ -62,8 +64,9 @@ pub fn only_root_differs(
     !has_title_above(listed) || has_title_above(queried)
 }
 
-/// Returns whether a queried folder and a listed folder differ only in the root. Both folders are in normal form; see
-/// [`only_root_differs`] for the other parameters.
+/// Returns whether a queried folder and a listed folder differ only in the root. Both folders are in normal form.
+/// `common` is the number of trailing components in common, and `below` the number of components that the listed folder
+/// has below its location.
 ///
 /// Applies [`only_root_differs`] to a file in each folder. If the listed folder is directly below its library location,
 /// its name must also be the item's title, because two folders called `Documentaries` may be different.
