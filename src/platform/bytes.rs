@@ -1,8 +1,8 @@
 //! Byte operations that are faster than the standard library's.
 
-/// Returns whether two strings, most of which are empty, are equal. The empty case is separate, because an empty `str`
-/// has a dangling address, and glibc's `memcmp` for AVX-512 (as of 2.36) reads from this address with a mask, which
-/// takes 160 ns.
+/// Returns whether two strings are equal, for strings that are usually empty. The empty case is separate, because an
+/// empty `str` has a dangling address, and glibc's `memcmp` for AVX-512 (as of 2.36) reads from this address with a
+/// mask, which takes 160 ns.
 #[inline]
 #[must_use]
 pub fn str_eq(a: &str, b: &str) -> bool {

@@ -9,13 +9,13 @@ pub trait Clock: Send + Sync {
     /// Returns the time in milliseconds since 1970.
     fn now_ms(&self) -> i64;
 
-    /// Returns the time as [`Clock::now_ms`] does, at a third of the cost, but with a lag of a few milliseconds. A time
-    /// from [`Clock::now_ms`] can therefore be later.
+    /// Returns the time in milliseconds since 1970 at a third of the cost, but with a lag of a few milliseconds. An
+    /// earlier time from [`Clock::now_ms`] can therefore be greater.
     fn coarse_now_ms(&self) -> i64 {
         self.now_ms()
     }
 
-    /// Returns whether `moment`, a call's deadline on the monotonic clock, has passed.
+    /// Returns whether `moment`, a call's deadline on the monotonic clock, has passed. Tests can replace this method.
     fn has_passed(&self, moment: Instant) -> bool {
         Instant::now() >= moment
     }
@@ -26,19 +26,22 @@ pub trait Clock: Send + Sync {
 pub struct SystemClock;
 
 impl Clock for SystemClock {
+    /// Returns the time of day in milliseconds since 1970; 0 for an earlier time.
     fn now_ms(&self) -> i64 {
         SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
     }
 
+    /// Returns the system's coarse time of day, or the precise time if the system has no coarse clock.
     #[inline]
     fn coarse_now_ms(&self) -> i64 {
         system::coarse_unix_ms().unwrap_or_else(|| self.now_ms())
     }
 }
 
-/// Waits until [`coarse_ms`] has advanced by `time` in all processes.
+/// Sleeps until [`coarse_ms`] has advanced by `time` in all processes. If a test has frozen the clock, advances it
+/// instead.
 pub fn sleep_coarse(time: Duration) {
     #[cfg(feature = "testing")]
     if super::failpoints::advance_frozen(time) {
@@ -47,7 +50,7 @@ pub fn sleep_coarse(time: Duration) {
     std::thread::sleep(time);
 }
 
-/// Returns the time of the coarse monotonic clock in milliseconds; `u64::MAX` if the clock is unavailable. All
+/// Returns the coarse monotonic clock's time in milliseconds; `u64::MAX` if the clock is unavailable. All
 /// processes share this clock, which can lag by a few milliseconds. A call takes a few loads and no system call.
 #[inline]
 #[must_use]

@@ -1,4 +1,4 @@
-//! The deadline of a call, and the limit for each of its waits.
+//! A call's deadline, and the limit for each of the call's waits.
 
 use std::time::{Duration, Instant};
 
@@ -25,7 +25,7 @@ impl Deadline {
         }
     }
 
-    /// Creates a deadline that passes after `time`; no deadline if `time` exceeds the range of the clock.
+    /// Creates a deadline that passes after `time`; no deadline if `time` exceeds the clock's range.
     #[must_use]
     pub fn after(time: Duration) -> Self {
         Self {
@@ -52,7 +52,8 @@ impl Deadline {
         }
     }
 
-    /// Returns a deadline with half of the remaining time, and the same limit for a single wait.
+    /// Returns a deadline with half of the remaining time, so that the other half remains for the caller's next step.
+    /// The limit for a single wait stays the same.
     #[must_use]
     pub fn half(self) -> Self {
         Self {

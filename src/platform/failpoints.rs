@@ -15,7 +15,7 @@ use super::system::clock as system;
 /// The next file operation.
 #[derive(Clone, Copy, Debug)]
 pub enum FileStep<'p> {
-    /// Create an empty file of this name.
+    /// Create an empty file with this name.
     Make(&'p Path),
     /// Rename a complete file from the first name to the second.
     Rename(&'p Path, &'p Path),
@@ -23,7 +23,7 @@ pub enum FileStep<'p> {
     Remove(&'p Path),
     /// Sync the content of this file to disk.
     Sync(&'p Path),
-    /// Sync the names of this folder to disk.
+    /// Sync the names in this folder to disk.
     SyncNames(&'p Path),
     /// Lock a file or folder.
     Lock,
@@ -46,32 +46,33 @@ pub(super) fn run_failpoint(step: FileStep<'_>) -> io::Result<()> {
 
 static NETWORK_SIMULATED: AtomicBool = AtomicBool::new(false);
 
-/// Sets whether this process treats all file systems as without shared memory.
+/// Sets whether this process treats all file systems as network file systems, which have no shared memory.
 pub fn simulate_network(pretend: bool) {
     NETWORK_SIMULATED.store(pretend, Ordering::Relaxed);
 }
 
-/// Returns whether this process treats all file systems as without shared memory.
+/// Returns whether this process treats all file systems as network file systems.
 pub(super) fn is_network_simulated() -> bool {
     NETWORK_SIMULATED.load(Ordering::Relaxed)
 }
 
-/// Value of `coarse_ms` while frozen; 0 while it runs.
+/// Value of `coarse_ms` while the clock is frozen; 0 while the clock runs.
 static FROZEN_MS: AtomicU64 = AtomicU64::new(0);
 
-/// Freezes `coarse_ms` in this process, and advances it by `and_add_ms`. For simulations, which must use their
-/// folders alone, since the clocks of other processes run on.
+/// Freezes `coarse_ms` in this process, and advances it by `and_add_ms`. For simulations, whose folders no other
+/// process may use, since the clocks of other processes continue to run.
 pub fn freeze_coarse_clock(and_add_ms: u64) {
+    // 0 means that the clock runs.
     let _ = FROZEN_MS.compare_exchange(0, system::coarse_ms(), Ordering::Relaxed, Ordering::Relaxed);
     FROZEN_MS.fetch_add(and_add_ms, Ordering::Relaxed);
 }
 
-/// Returns the value of `coarse_ms` while frozen; `None` while it runs.
+/// Returns the value of `coarse_ms` while the clock is frozen; `None` while the clock runs.
 pub(super) fn frozen_ms() -> Option<u64> {
     Some(FROZEN_MS.load(Ordering::Relaxed)).filter(|&frozen| frozen != 0)
 }
 
-/// Advances `coarse_ms` if it is frozen. Returns whether it is frozen.
+/// Advances `coarse_ms` if the clock is frozen. Returns whether the clock is frozen.
 pub(super) fn advance_frozen(time: Duration) -> bool {
     let is_frozen = frozen_ms().is_some();
     if is_frozen {

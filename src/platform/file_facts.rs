@@ -35,8 +35,8 @@ pub struct Inode {
 }
 
 impl Inode {
-    /// Encodes the identity in bytes that are different for different files. The last byte is 0 if the creation time is
-    /// missing, 2 if it is before 1970, and otherwise 1.
+    /// Encodes the identity in bytes that are different for different files: device, number and creation time. The last
+    /// byte is 0 if the creation time is missing, 2 if it is before 1970, and otherwise 1.
     pub(super) fn bytes(&self) -> [u8; 37] {
         let Self { device, number, made } = self;
         let since = made.map(|made| made.duration_since(UNIX_EPOCH));

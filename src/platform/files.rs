@@ -31,7 +31,7 @@ const CREATE_ATTEMPTS: u32 = 8;
 /// Opens a file for reading and writing; creates it with mode 0600 if it is missing.
 ///
 /// # Errors
-/// Operating system errors; [`io::ErrorKind::AlreadyExists`] if the path is not that of a regular file.
+/// Operating system errors; [`io::ErrorKind::AlreadyExists`] if something other than a regular file is at the path.
 pub fn open_or_create(path: &Path) -> io::Result<File> {
     for _ in 0..CREATE_ATTEMPTS {
         match open_existing(path) {
@@ -54,7 +54,7 @@ pub fn open_or_create(path: &Path) -> io::Result<File> {
 /// Opens an existing file for reading and writing.
 ///
 /// # Errors
-/// As for [`open_or_create`].
+/// Operating system errors; [`io::ErrorKind::AlreadyExists`] if something other than a regular file is at the path.
 pub fn open_existing(path: &Path) -> io::Result<File> {
     open(path, true)
 }
@@ -62,7 +62,7 @@ pub fn open_existing(path: &Path) -> io::Result<File> {
 /// Opens an existing file for reading.
 ///
 /// # Errors
-/// As for [`open_or_create`].
+/// Operating system errors; [`io::ErrorKind::AlreadyExists`] if something other than a regular file is at the path.
 pub fn open_for_reading(path: &Path) -> io::Result<File> {
     open(path, false)
 }
@@ -70,7 +70,7 @@ pub fn open_for_reading(path: &Path) -> io::Result<File> {
 /// Opens one of the host's files for reading, such as a passfile or a certificate file.
 ///
 /// # Errors
-/// Operating system errors; [`io::ErrorKind::InvalidInput`] if the path is not that of a regular file.
+/// Operating system errors; [`io::ErrorKind::InvalidInput`] if the path does not lead to a regular file.
 pub fn open_host_file(path: &Path) -> io::Result<File> {
     // Opening a pipe would wait for a writer.
     if path.metadata()?.is_file() {
@@ -82,7 +82,7 @@ pub fn open_host_file(path: &Path) -> io::Result<File> {
 /// Creates a file with mode 0600 for writing, and first removes an existing file.
 ///
 /// # Errors
-/// As for [`open_or_create`].
+/// Operating system errors; [`io::ErrorKind::AlreadyExists`] if a directory is at the path, or its folder is a link.
 pub fn create_new(path: &Path) -> io::Result<File> {
     let (folder, name) = (parent(path)?, name_in(path)?);
     match folder.remove(name) {
@@ -97,7 +97,7 @@ pub fn create_new(path: &Path) -> io::Result<File> {
 /// the file when it is closed.
 ///
 /// # Errors
-/// As for [`open_or_create`].
+/// Operating system errors; [`io::ErrorKind::AlreadyExists`] if a directory is at the path, or its folder is a link.
 pub fn create_temporary(path: &Path) -> io::Result<File> {
     let file = create_new(path)?;
     system::remove_when_closed(file, || remove(path))
@@ -112,7 +112,8 @@ pub fn read_at(file: &File, to: &mut [u8], offset: u64) -> io::Result<()> {
     system::read_at(file, to, offset)
 }
 
-/// Writes bytes at `offset`, under the same conditions as [`read_at`].
+/// Writes bytes at `offset`, and keeps the file position. No other thread may use the file during the call, since on
+/// Windows the position changes temporarily.
 ///
 /// # Errors
 /// Operating system errors.
@@ -137,7 +138,7 @@ pub fn sync(file: &File, path: &Path) -> io::Result<()> {
     system::sync(file)
 }
 
-/// Syncs a folder's entries to disk.
+/// Syncs the names in a folder to disk, so that a power cut does not undo a rename or removal.
 ///
 /// # Errors
 /// Operating system errors.
@@ -157,7 +158,7 @@ pub fn open_folder_lock(path: &Path) -> io::Result<File> {
 /// Removes a file or link.
 ///
 /// # Errors
-/// As for [`open_or_create`].
+/// Operating system errors; [`io::ErrorKind::AlreadyExists`] if a directory is at the path, or its folder is a link.
 pub fn remove(path: &Path) -> io::Result<()> {
     let folder = parent(path)?;
     failpoint!(Remove(path));
@@ -188,7 +189,7 @@ pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 impl FileFacts {
-    /// Reads the facts of a file or link, without following links.
+    /// Reads a file's or link's facts, without following links.
     ///
     /// # Errors
     /// Operating system errors.
@@ -196,7 +197,7 @@ impl FileFacts {
         system::facts(path, false)
     }
 
-    /// Reads the facts of a file, following links.
+    /// Reads a file's facts, following links.
     ///
     /// # Errors
     /// Operating system errors.
@@ -206,7 +207,7 @@ impl FileFacts {
 }
 
 impl Inode {
-    /// Returns the identity of an open file.
+    /// Returns an open file's identity.
     ///
     /// # Errors
     /// Operating system errors.
@@ -214,13 +215,13 @@ impl Inode {
         system::facts_of_open(file).map(|facts| facts.inode)
     }
 
-    /// Returns the identity of a file or link, without following links; `None` if it cannot be read.
+    /// Returns a file's or link's identity, without following links; `None` if it cannot be read.
     #[must_use]
     pub fn of(path: &Path) -> Option<Self> {
         FileFacts::of(path).ok().map(|facts| facts.inode)
     }
 
-    /// Returns the identity of a file, following links; `None` if it cannot be read.
+    /// Returns a file's identity, following links; `None` if it cannot be read.
     #[must_use]
     pub fn of_target(path: &Path) -> Option<Self> {
         FileFacts::of_target(path).ok().map(|facts| facts.inode)
@@ -230,7 +231,8 @@ impl Inode {
 /// Returns the identities of the files with these paths in a folder; `None` for each missing file.
 ///
 /// # Errors
-/// As for [`open_or_create`], also if one of the files is not a regular file.
+/// Operating system errors; [`io::ErrorKind::AlreadyExists`] if the folder's path contains a link, or if one of the
+/// files is not a regular file.
 pub fn regular_file_inodes<const N: usize>(folder: &Path, names: [&Path; N]) -> io::Result<[Option<Inode>; N]> {
     // Check that the folder's path contains no link.
     match system::parent_folder(folder) {
@@ -263,18 +265,18 @@ pub fn create_private_dirs(path: &Path) -> io::Result<()> {
     }
     let named = path.ancestors().filter(|folder| !folder.as_os_str().is_empty());
     let missing: Vec<&Path> = named.take_while(|folder| !folder.is_dir()).collect();
-    // Create the directories one by one, so that each gets the owner of its parent.
+    // Create the directories one by one, so that each gets its parent's owner.
     missing.into_iter().rev().try_for_each(system::make_private_folder)
 }
 
-/// Opens the folder that contains a file, so that renaming the folder does not redirect the next operation.
+/// Opens the folder that contains the file at `path`, so that renaming the folder does not redirect the next operation.
 fn parent(path: &Path) -> io::Result<system::OpenFolder> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
     system::parent_folder(folder).map_err(|error| explain_obstacle(error, folder))
 }
 
-/// Returns the last component of a path; fails if there is none.
+/// Returns the last component of a path; fails if the path has no file name, like `/` or `..`.
 fn name_in(path: &Path) -> io::Result<&OsStr> {
     path.file_name().ok_or_else(|| io::ErrorKind::InvalidInput.into())
 }
@@ -311,18 +313,19 @@ pub fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
-/// Returns whether the error comes from `obstacle_error`: a link or a wrong file type is at the path of a file.
+/// Returns whether the error comes from `obstacle_error`: a link or a wrong file type is at a file's path. Unlike
+/// a system error with this kind, the error has no number.
 #[must_use]
 pub fn is_obstacle_error(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::AlreadyExists && error.raw_os_error().is_none()
 }
 
-/// Returns the error for an obstacle at the path of a file. `problem`: the kind of obstacle, and the remedy.
+/// Returns the error for an obstacle at a file's path. `problem`: the kind of obstacle, and the remedy.
 fn obstacle_error(path: &Path, problem: &str) -> io::Error {
     io::Error::new(io::ErrorKind::AlreadyExists, format!("{} {problem}", path.display()))
 }
 
-/// Returns the error for a path of this type where a regular file is needed.
+/// Returns the error for a path that leads to a file of this type instead of a regular file.
 fn wrong_type_error(path: &Path, kind: FileType) -> io::Error {
     let what = match kind {
         FileType::Link => "a symbolic link",

@@ -21,7 +21,7 @@ pub enum FileType {
 pub struct FolderId(u64, u128);
 
 impl FolderId {
-    /// Returns the identity of a folder, following links.
+    /// Returns a folder's identity, following links. Two paths with the same identity lead to the same folder.
     ///
     /// # Errors
     /// Operating system errors.
@@ -40,7 +40,7 @@ pub struct FolderReader {
 }
 
 impl FolderReader {
-    /// Returns the identity of a folder, and the names and types of its entries except `.` and `..`, in no fixed order.
+    /// Returns a folder's identity, and the names and types of its entries except `.` and `..`, in no fixed order.
     ///
     /// # Errors
     /// Operating system errors, even if they concern only a part of the names.

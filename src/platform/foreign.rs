@@ -4,7 +4,7 @@
 //! is missing, for example because the other program has just closed the database and removed the log. The VFS opens
 //! only existing logs. (2) SQLite briefly acquires the write lock if a commit is about to finish. If the other
 //! program then started to write in a read transaction, its statement would fail. The VFS refuses the write lock. (3)
-//! As root, SQLite changes the owner of `-shm` to the owner of the database. The VFS suppresses the change of owner.
+//! As root, SQLite changes the owner of `-shm` to the database's owner. The VFS suppresses this change.
 //!
 //! A damaged file must not block its reader, so a [`StatementLimit`] interrupts statements, and SQLite's pauses
 //! between retries.
@@ -31,7 +31,8 @@ use super::system;
 const WRITE_LOCK: c_int = 0;
 /// Number of refusals of the write lock (about 15 ms in total) after which a statement fails.
 const MAX_REFUSALS: u32 = 20;
-/// Maximum total time for which SQLite pauses between retries. Other programs hold the locks for microseconds.
+/// Maximum total time for which SQLite pauses between retries. Other programs hold the locks only for microseconds, so
+/// a longer pause means that a lock is stuck.
 const LONGEST_PAUSES: Duration = Duration::from_secs(1);
 /// Length of the intervals into which a pause is divided.
 const PAUSE_STEP: Duration = Duration::from_millis(2);
@@ -53,8 +54,8 @@ thread_local! {
 }
 
 impl<'l> StatementLimit<'l> {
-    /// Creates a limit that is reached at the deadline, or when `is_pause_over` returns `true`. `is_pause_over` is
-    /// called about every 20 µs, so it must be cheap.
+    /// Creates a limit that is reached at the deadline, or when `is_over` returns `true`. SQLite calls `is_over` about
+    /// every 20 µs, so it must be cheap.
     #[must_use]
     pub fn new(deadline: Deadline, is_over: &'l dyn Fn() -> bool) -> Self {
         Self {
@@ -127,7 +128,7 @@ struct Vfs {
     refused: AtomicU32,
 }
 
-/// The methods of an open file. SQLite's struct comes first, as in [`Vfs`].
+/// An open file's methods. SQLite's struct comes first, since SQLite passes a pointer to it.
 #[repr(C)]
 struct Methods {
     ours: sqlite3_io_methods,
@@ -146,10 +147,11 @@ unsafe impl Send for ReadOnlyWalVfs {}
 unsafe impl Sync for ReadOnlyWalVfs {}
 
 impl ReadOnlyWalVfs {
-    /// Registers the VFS; `None` if SQLite has no default VFS or cannot allocate memory.
+    /// Registers a VFS for reading foreign databases; `None` if SQLite has no default VFS or cannot allocate memory.
     #[must_use]
     pub fn new() -> Option<Self> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
+        // As root, SQLite would change the owner of a foreign `-shm`.
         system::sqlite::suppress_chown_while(|| OPENING_SHM.get());
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = CString::new(format!("plexindex-makes-no-log-{number}")).ok()?;
@@ -196,7 +198,7 @@ impl ReadOnlyWalVfs {
 }
 
 impl Drop for ReadOnlyWalVfs {
-    /// Unregisters the VFS, so that the library can be unloaded.
+    /// Unregisters the VFS, so that a host can unload the library.
     fn drop(&mut self) {
         // SAFETY: the VFS is registered, and no connection uses it any longer.
         unsafe {
@@ -206,6 +208,7 @@ impl Drop for ReadOnlyWalVfs {
 }
 
 impl std::fmt::Debug for ReadOnlyWalVfs {
+    /// Shows the VFS's name.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.name.fmt(f)
     }
@@ -268,7 +271,8 @@ unsafe extern "C" fn open_file(
     SQLITE_OK
 }
 
-/// Returns a value other than 0 if SQLite must interrupt the running statement.
+/// SQLite's progress handler: returns a value other than 0 if SQLite must interrupt the running statement, because the
+/// thread's limit is reached.
 unsafe extern "C" fn progress(_: *mut c_void) -> c_int {
     c_int::from(is_over())
 }
@@ -285,7 +289,7 @@ unsafe extern "C" fn pause(_: *mut sqlite3_vfs, microseconds: c_int) -> c_int {
     microseconds
 }
 
-/// Returns the methods of a file that [`open`] opened.
+/// Returns the methods of a file that [`open_file`] opened.
 ///
 /// # Safety
 /// The file must have our methods, like all files that SQLite passes to the functions below.
@@ -294,8 +298,8 @@ unsafe fn methods_of<'f>(file: *mut sqlite3_file) -> &'f Methods {
     unsafe { &*(*file).pMethods.cast::<Methods>() }
 }
 
-/// Reads from a log, unless the limit is reached. SQLite reads the whole log, which can be long, if the server was
-/// killed.
+/// Reads from a log, unless the limit is reached. If the server was killed, SQLite reads the whole log, which can be
+/// long.
 unsafe extern "C" fn read_log(file: *mut sqlite3_file, to: *mut c_void, length: c_int, from: sqlite3_int64) -> c_int {
     if is_over() {
         return SQLITE_INTERRUPT;
@@ -314,7 +318,7 @@ unsafe extern "C" fn lock_file(file: *mut sqlite3_file, level: c_int) -> c_int {
     if is_over() {
         return SQLITE_INTERRUPT;
     }
-    // SAFETY: as above.
+    // SAFETY: SQLite passes a file that has our methods. The call is forwarded unchanged.
     unsafe {
         let real = methods_of(file).real;
         (*real).xLock.map_or(SQLITE_IOERR_LOCK, |lock| lock(file, level))
@@ -330,7 +334,7 @@ unsafe extern "C" fn lock_shm(file: *mut sqlite3_file, first: c_int, count: c_in
     if is_lock && is_over() {
         return SQLITE_INTERRUPT;
     }
-    // SAFETY: as above.
+    // SAFETY: SQLite passes a file that has our methods. The call is forwarded unchanged.
     unsafe {
         let methods = methods_of(file);
         if first == WRITE_LOCK && is_lock {
@@ -358,7 +362,7 @@ unsafe extern "C" fn map_shm(
     if is_over() {
         return SQLITE_INTERRUPT;
     }
-    // SAFETY: as above.
+    // SAFETY: SQLite passes a file that has our methods. The call is forwarded unchanged.
     unsafe {
         let real = methods_of(file).real;
         let Some(map) = (*real).xShmMap else {

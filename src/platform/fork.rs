@@ -33,8 +33,8 @@ pub struct SingleThreadProof(());
 pub trait ForkAware: Any + Send + Sync {
     /// Called before a fork. Waits for running work, closes connections, and returns locks that keep the connections
     /// closed. The parent and the child release the locks after the fork. An implementation must acquire locks in the
-    /// order in which calls acquire them. Components are called in reverse order of registration, so a component must
-    /// be registered after the components that it uses.
+    /// order in which calls acquire them. Components are called in reverse order of registration, so register a
+    /// component after the components that it uses.
     fn before(self: Arc<Self>) -> Vec<Box<dyn ForkLock>>;
     /// Called after the fork, once all locks are released.
     fn after(&self, _side: &Side) {}
@@ -52,7 +52,8 @@ pub struct HeldLock<O, T: 'static> {
 
 impl<O, T> ForkLock for HeldLock<O, T> {}
 
-/// Locks a mutex in `owner`, and keeps it locked until the returned value is dropped.
+/// Locks a mutex in `owner` for a fork. The mutex stays locked, and `owner` stays alive, until the returned value is
+/// dropped.
 pub fn lock_for_fork<O, T>(owner: &Arc<O>, mutex: impl FnOnce(&O) -> &Mutex<T>) -> HeldLock<O, T> {
     let owner = Arc::clone(owner);
     // SAFETY: the guard refers to a mutex inside the `Arc`, which does not move and is dropped after the guard.
@@ -67,7 +68,7 @@ impl<O, T> HeldLock<O, T> {
     }
 }
 
-/// A file whose descriptor a forked child closes.
+/// A file whose descriptor a forked child closes, so that a lock on the file ends when the parent closes the file.
 #[derive(Debug)]
 pub struct ForkClosedFile(Option<File>);
 
@@ -90,6 +91,7 @@ impl ForkClosedFile {
 impl Deref for ForkClosedFile {
     type Target = File;
 
+    /// Returns the file, which stays open until this value is dropped.
     fn deref(&self) -> &File {
         match &self.0 {
             Some(file) => file,
@@ -117,7 +119,7 @@ impl Drop for ForkClosedFile {
     }
 }
 
-/// The state of a fork in progress: the held locks, and the components to call afterwards.
+/// The locks that are held during a fork, and the components to call afterwards.
 struct Fork {
     locks: Vec<Box<dyn ForkLock>>,
     components: Vec<Arc<dyn ForkAware>>,

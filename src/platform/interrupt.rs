@@ -5,7 +5,7 @@ use std::net::{Shutdown, TcpStream};
 
 use super::system;
 
-/// Shuts down a connection. A thread that waits for data wakes up with an error or the end of the stream.
+/// Shuts down a connection. A thread that waits for data on it wakes up with an error or the end of the stream.
 pub fn shut_down(stream: &TcpStream) {
     // An error means that the connection has already ended.
     let _ = stream.shutdown(Shutdown::Both);

@@ -21,7 +21,8 @@ pub fn to_native(path: &[u8]) -> Cow<'_, [u8]> {
     system::shown(path)
 }
 
-/// Resolves the links and dots in a path. Removes the prefix `\\?\`, which Windows adds to resolved paths.
+/// Resolves the links and dots in a path. Removes the prefix `\\?\`, which Windows adds to resolved paths. On a Windows
+/// drive whose links cannot be resolved, returns the absolute path.
 ///
 /// # Errors
 /// Operating system errors.
@@ -36,7 +37,7 @@ pub fn for_sqlite(path: &Path) -> Cow<'_, Path> {
     system::for_sqlite(path)
 }
 
-/// Returns the root of a path: `/`, or, on Windows, `D:/` or `//server/share/`. The root of a relative path is empty.
+/// Returns a path's root: `/`, or, on Windows, `D:/` or `//server/share/`. The root of a relative path is empty.
 #[must_use]
 pub fn root(path: &[u8]) -> &[u8] {
     system::root(path)

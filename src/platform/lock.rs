@@ -22,12 +22,14 @@ impl FileLock {
     /// returns `true`. Creates the file if it is missing.
     ///
     /// # Errors
-    /// Fails if the file cannot be created, or if its file system does not support locks ([`FileLock::is_unsupported`]).
+    /// Fails if the system cannot create the file, or if the file system does not support locks
+    /// ([`FileLock::is_unsupported`]).
     pub fn acquire(path: &Path, deadline: Deadline, give_up: &dyn Fn() -> bool) -> io::Result<Option<Self>> {
         Self::take(|| files::open_or_create(path), deadline, give_up)
     }
 
-    /// Waits for the lock on an existing folder, as [`FileLock::acquire`] does for a file.
+    /// Waits for the lock on an existing folder, polling every few milliseconds. Returns `None` at `deadline`, or when
+    /// `give_up` returns `true`.
     ///
     /// # Errors
     /// Fails if the folder is missing, or if its file system does not support locks.
@@ -35,7 +37,7 @@ impl FileLock {
         Self::take(|| files::open_folder_lock(path), deadline, give_up)
     }
 
-    /// Opens a file and waits for its lock. The parameters are those of [`FileLock::acquire`].
+    /// Opens a file with `open`, and waits for its lock; `None` at `deadline`, or when `give_up` returns `true`.
     fn take(
         open: impl FnOnce() -> io::Result<File>,
         deadline: Deadline,
@@ -75,11 +77,11 @@ fn wait_for(
     }
 }
 
-/// Returns whether locks on this file work: a second holder must not acquire the lock while the first holder has it,
-/// and must be able to acquire it afterwards. Creates the file if it is missing.
+/// Returns whether locks on this file work, since locks have no effect on some file systems. While one holder has the
+/// lock, a second holder must not acquire it; afterwards, the second holder must succeed. Creates a missing file.
 ///
 /// # Errors
-/// Fails if the file cannot be created, or if its file system does not support locks.
+/// Fails if the system cannot create the file, or if its file system does not support locks.
 pub fn do_locks_work(path: &Path) -> io::Result<bool> {
     let (first, second) = (
         ForkClosedFile::open(|| files::open_or_create(path))?,

@@ -47,8 +47,8 @@ unsafe impl Send for FileBytes {}
 unsafe impl Sync for FileBytes {}
 
 impl FileBytes {
-    /// Maps or reads the file. Also reads the file if it cannot be mapped, for example because the file system does not
-    /// support maps, or the process has too many maps.
+    /// Maps or reads the file, depending on `mode`. Also reads the file if the system cannot map it, for example
+    /// because the file system does not support maps, or the process has too many maps.
     ///
     /// # Errors
     /// Errors from opening or reading the file.
@@ -56,7 +56,8 @@ impl FileBytes {
         Self::from_file(files::open_for_reading(path)?, mode)
     }
 
-    /// Maps or reads an open file, as [`Self::open`] does. Another process may have removed the file's name.
+    /// Maps or reads an open file, depending on `mode`. Also reads the file if the system cannot map it. Another
+    /// process may have removed the file's name.
     ///
     /// # Errors
     /// Errors from reading the file.
@@ -99,7 +100,7 @@ pub fn prefetch(byte: *const u8) {
         _mm_prefetch::<_MM_HINT_T0>(byte.cast());
     }
     #[cfg(target_arch = "aarch64")]
-    // SAFETY: as above.
+    // SAFETY: a prefetch changes no memory and never faults.
     unsafe {
         std::arch::asm!("prfm pldl1keep, [{byte}]", byte = in(reg) byte, options(nostack, preserves_flags, readonly));
     }
@@ -120,7 +121,7 @@ impl From<Vec<u8>> for FileBytes {
 impl Deref for FileBytes {
     type Target = [u8];
 
-    /// Returns the bytes of the map or of the vector.
+    /// Returns the map's or the vector's bytes.
     #[inline]
     fn deref(&self) -> &[u8] {
         // SAFETY: `bytes` points to the content of the owner, a map or a vector. The content does not move with the
@@ -132,7 +133,7 @@ impl Deref for FileBytes {
 /// Size of a shared page in bytes.
 pub const PAGE: usize = 4096;
 
-/// Polling interval if the system cannot wait for changes to a word.
+/// Polling interval if the system cannot wait for changes to a 64-bit word.
 const POLL: Duration = Duration::from_millis(50);
 
 // 32-bit and 64-bit processes can share a page, and a word that spans two cache lines would not be atomic.
@@ -163,8 +164,9 @@ impl SharedPage {
         unsafe { &*self.0.as_ptr().cast::<[AtomicU64; PAGE / 8]>() }
     }
 
-    /// Waits while the word with this index has this value. Returns when another thread or process changes the word and
-    /// calls [`Self::wake`], when a signal arrives, or when the timeout passes. Spurious wakeups are possible.
+    /// Waits while the page's 64-bit word with this index has this value. Returns when another thread or process
+    /// changes the word and calls [`Self::wake`], when a signal arrives, or when the timeout passes. Spurious wakeups
+    /// are possible.
     pub fn wait(&self, index: usize, value: u64, timeout: Duration) {
         let word = &self.words()[index];
         if futex::wait(word, value, timeout) {
@@ -176,7 +178,7 @@ impl SharedPage {
         }
     }
 
-    /// Wakes all threads and processes that wait for the word with this index.
+    /// Wakes all threads and processes that wait for a change to the page's 64-bit word with this index.
     pub fn wake(&self, index: usize) {
         futex::wake(&self.words()[index]);
     }

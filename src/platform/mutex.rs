@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::clock::coarse_ms;
 
-/// Maximum wait of [`ShortWait`].
+/// Maximum wait for a lock with [`ShortWait`].
 const MAX_WAIT: Duration = Duration::from_millis(200);
 /// Time after a timeout during which [`ShortWait`] does not wait at all, in ms.
 const NO_WAIT_MS: u64 = 5_000;
@@ -18,7 +18,7 @@ pub fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Locks a mutex if it is free now; otherwise returns `None`. Ignores poisoning, as [`lock`] does.
+/// Locks a mutex if it is free now; otherwise returns `None`. Ignores poisoning by an earlier panic.
 pub fn try_lock<T: ?Sized>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
     match mutex.try_lock() {
         Ok(guard) => Some(guard),
@@ -27,8 +27,8 @@ pub fn try_lock<T: ?Sized>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
     }
 }
 
-/// Locks a mutex; `None` if another thread still holds it at `moment`. Polls, so use this function only for locks that
-/// are held for milliseconds.
+/// Locks a mutex; `None` if another thread still holds the mutex at `moment`. Polls, so use this function only for
+/// locks that threads hold for milliseconds.
 pub fn lock_by<T: ?Sized>(mutex: &Mutex<T>, moment: Instant) -> Option<MutexGuard<'_, T>> {
     loop {
         let locked = try_lock(mutex);
@@ -64,7 +64,7 @@ impl ShortWait {
         }
     }
 
-    /// Locks a mutex; `None` if another thread holds it for too long.
+    /// Locks a mutex; `None` if another thread still holds the mutex after the current timeout.
     pub fn lock<'m, T: ?Sized>(&self, mutex: &'m Mutex<T>) -> Option<MutexGuard<'m, T>> {
         let patience = self.current_timeout();
         let locked = lock_by(mutex, Instant::now() + patience);

@@ -10,7 +10,7 @@ pub fn is_out_of_files(error: &io::Error) -> bool {
     system::is_out_of_files(error)
 }
 
-/// Returns the message of a system error, with a remedy if no more files can be opened.
+/// Returns a system error's message, with a remedy if the limit on open files is reached.
 #[must_use]
 pub fn text_of(error: &io::Error) -> String {
     if is_out_of_files(error) {

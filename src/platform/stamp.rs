@@ -9,7 +9,7 @@ use super::system;
 /// Resolution of file times, plus a margin. A second write within this time may leave the stamp unchanged.
 const SETTLING_TIME: Duration = Duration::from_millis(50);
 
-/// Maximum length of a stamp in bytes.
+/// Initial capacity for a stamp in bytes. No stamp is longer.
 const LENGTH: usize = 88;
 
 /// The attributes that a file's stamp contains, besides the inode.
@@ -36,7 +36,8 @@ pub struct FileStamp {
 }
 
 impl FileStamp {
-    /// Returns the stamp of a regular file; `None` for anything else.
+    /// Returns a regular file's stamp, which changes when the file changes; `None` if there is no regular file at the
+    /// path. `compared`: the attributes that the stamp contains.
     #[must_use]
     pub fn of(path: &Path, compared: StampContent) -> Option<Self> {
         let facts = FileFacts::of(path).ok().filter(|facts| facts.kind == FileType::File)?;

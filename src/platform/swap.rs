@@ -52,7 +52,7 @@ unsafe impl<T: Send + Sync> Send for SwapCell<T> {}
 unsafe impl<T: Send + Sync> Sync for SwapCell<T> {}
 
 impl<T> SwapCell<T> {
-    /// Creates a swap that contains `value`.
+    /// Creates a cell that contains `value`.
     pub fn new(value: T) -> Self {
         Self {
             current: AtomicPtr::new(Box::into_raw(Box::new(value))),
@@ -67,8 +67,8 @@ impl<T> SwapCell<T> {
         self.read_as(thread_slot())
     }
 
-    /// Reads the value as [`SwapCell::read`] does, but for the thread with this number. Models use this function, because
-    /// their threads are simulated.
+    /// Returns a guard for the current value, and counts it with the counter for this thread number. The loom models
+    /// use this function, because their threads are simulated.
     #[inline]
     pub fn read_as(&self, thread: usize) -> Guard<'_, T> {
         let counter = &self.readers[thread % COUNTERS].0;
@@ -85,12 +85,12 @@ impl<T> SwapCell<T> {
         let old = self.current.swap(new, Ordering::AcqRel);
         retired.push(Retired {
             value: old,
-            waiting: u64::MAX >> (64 - COUNTERS),
+            waiting: u64::MAX >> (64 - COUNTERS), // one bit for each counter
         });
         self.free_unread(&mut retired);
     }
 
-    /// Frees old values without readers. Returns the number of old values that are still kept.
+    /// Frees old values without readers. Returns the number of old values that are still kept. For tests.
     #[cfg(any(test, loom))]
     pub fn collect(&self) -> usize {
         let mut retired = lock(&self.retired);
@@ -100,6 +100,7 @@ impl<T> SwapCell<T> {
 
     /// Frees the old values that no reader can still use.
     fn free_unread(&self, retired: &mut Vec<Retired<T>>) {
+        // Bit n of `idle` is set if counter n is zero. Adding zero, unlike a load, sees every earlier increment.
         let mut idle = 0;
         for (bit, counter) in self.readers.iter().enumerate() {
             idle |= u64::from(counter.0.fetch_add(0, Ordering::AcqRel) == 0) << bit;
@@ -143,6 +144,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
+/// Locks a mutex in a loom model.
 #[cfg(loom)]
 fn lock<T>(mutex: &Mutex<T>) -> loom::sync::MutexGuard<'_, T> {
     mutex.lock().expect("models do not poison")

@@ -122,7 +122,7 @@ pub fn call_host<R>(call: impl FnOnce() -> R) -> R {
 /// panic ends only `work`.
 ///
 /// # Safety
-/// The worker must be dropped before anything that `work` borrows.
+/// The caller must drop the worker before anything that `work` borrows.
 unsafe fn spawn(work: Work<'_>) -> Result<Worker, Work<'_>> {
     /// The new thread's function, which runs the work and catches a panic.
     extern "C" fn run(work: *mut c_void) -> *mut c_void {

@@ -84,7 +84,8 @@ pub fn new_entry(kind: EntryKind, library: &str, key: &[u8], body: Vec<u8>) -> N
     }
 }
 
-/// Creates an entry name. An entry replaces an earlier entry with the same name. The parameters are those of [`entry`].
+/// Creates an entry name. An entry replaces an earlier entry with the same name. `library`: the library's UUID, or
+/// empty for a probe. `key`: a path, a rating key or a hash, depending on `kind`, or empty.
 #[must_use]
 pub fn entry_name(kind: EntryKind, library: &str, key: &[u8]) -> EntryName {
     EntryName {
@@ -157,7 +158,7 @@ impl Chunk {
     }
 }
 
-/// Packs items into one compressed chunk. Returns an empty vector if the chunk is larger than hosts accept.
+/// Packs items into one compressed chunk. Returns an empty vector if the chunk is larger than hosts accept. For tests.
 #[must_use]
 pub fn pack(items: &[Item]) -> Vec<u8> {
     let mut chunk = Chunk::default();
@@ -167,7 +168,7 @@ pub fn pack(items: &[Item]) -> Vec<u8> {
     chunk.pack().unwrap_or_default()
 }
 
-/// Decompresses a chunk and decodes its items; `None` if the chunk is damaged.
+/// Decompresses a chunk and decodes its items; `None` if the chunk is damaged or larger than hosts accept.
 #[must_use]
 pub fn unpack(chunk: &[u8]) -> Option<Vec<Item>> {
     let mut text = Vec::new();

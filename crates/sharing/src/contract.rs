@@ -8,7 +8,7 @@ use crate::platform::Deadline;
 use crate::platform::ForkLock;
 pub use plexindex::peers::entries::{EntryKind, EntryName, HostId, LARGEST_ENTRY, NewEntry, Position};
 
-/// The number of a view: one server's libraries as one user sees them.
+/// The number of a view (one server's libraries as one user sees them) in the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ViewNumber(pub i64);
 
@@ -42,7 +42,7 @@ pub struct EntryPage {
     pub position: Position,
     /// Whether more entries follow this page.
     pub has_more: bool,
-    /// Whether the page starts at the beginning of the log instead of at the requested position, because the log was
+    /// Whether the page starts at the log's beginning instead of at the requested position, because the log was
     /// restored or cleared, or because the position is too old.
     pub starts_over: bool,
 }
@@ -62,7 +62,7 @@ pub struct Lease {
 /// Lifetime of a lease after it was last acquired or renewed.
 pub const LEASE: Duration = Duration::from_secs(20);
 
-/// Default value of [`SharedLog::patience`].
+/// Default timeout for calls that can continue without the log.
 pub const PATIENCE: Duration = Duration::from_millis(300);
 
 /// The result of [`SharedIndex::shared_init`](crate::SharedIndex::shared_init): `made` if the call created the log's
@@ -118,7 +118,8 @@ pub trait SharedLog: Send + Sync {
         PATIENCE
     }
 
-    /// Creates the log's tables if they do not exist.
+    /// Creates the log's tables if they do not exist. The default, for a log without tables, only checks that the log
+    /// answers.
     fn init(&self, deadline: Deadline) -> Result<SharedTables> {
         self.secret(deadline).map(|_| SharedTables::Present)
     }
@@ -126,12 +127,12 @@ pub trait SharedLog: Send + Sync {
     /// Returns the log's random key for hashing tokens. All hosts get the same key.
     fn secret(&self, deadline: Deadline) -> Result<[u8; 32]>;
 
-    /// Returns the number of a view, and creates the view if it does not exist. `viewer`: the user, in the format of
+    /// Returns a view's number, and creates the view if it does not exist. `viewer`: the user, in the format of
     /// [`LogSummary::viewer`].
     fn view(&self, server: &str, viewer: &[u8], deadline: Deadline) -> Result<ViewNumber>;
 
-    /// Reads up to `limit` entries after a position, or fewer if their total size would exceed [`LARGEST_BATCH`]. Skips
-    /// entries larger than [`LARGEST_ENTRY`].
+    /// Reads up to `limit` entries after the position `after`, or fewer if their total size would exceed
+    /// [`LARGEST_BATCH`]. Skips entries larger than [`LARGEST_ENTRY`].
     fn read(&self, view: ViewNumber, after: Position, limit: usize, deadline: Deadline) -> Result<EntryPage>;
 
     /// Returns the entries with the given names, in any order. Omits entries that do not exist.
@@ -169,8 +170,8 @@ pub trait SharedLog: Send + Sync {
         deadline: Deadline,
     ) -> Result<u64>;
 
-    /// Acquires the lease for the task `what`; `None` while the lease is held. Each acquired lease has a new fence,
-    /// even if the same host acquires the lease again.
+    /// Acquires the lease for the task `what`; `None` while a host holds the lease. Each acquired lease has a new
+    /// fence, even if the same host acquires the lease again.
     fn lease(&self, view: ViewNumber, what: &str, deadline: Deadline) -> Result<Option<Lease>>;
 
     /// Extends a lease, so that it expires [`LEASE`] from now. Returns `false` if another host has acquired the lease.
@@ -183,9 +184,9 @@ pub trait SharedLog: Send + Sync {
     /// [`SharedLog::publish_listing`] has published the listing. Returns `false` if the lease is lost.
     fn put_chunk(&self, lease: &Lease, library: &str, number: u32, body: &[u8], deadline: Deadline) -> Result<bool>;
 
-    /// Publishes the listing that has the lease's fence as its number: writes the head, and removes the chunks of the
-    /// library's other listings. Also removes the library's item entries up to the number `included`, because the
-    /// listing includes them. Returns `false` if the lease is lost.
+    /// Publishes the listing that has the lease's fence as its number: writes `head`, the entry that describes the
+    /// chunks, and removes the chunks of the library's other listings. Also removes the library's item entries up to
+    /// the number `included`, because the listing includes them. Returns `false` if the lease is lost.
     fn publish_listing(
         &self,
         lease: &Lease,
@@ -219,7 +220,7 @@ pub trait SharedLog: Send + Sync {
     /// Fails if this host is not allowed to write to the log.
     fn expect_writable(&self, deadline: Deadline) -> Result<()>;
 
-    /// Counts the entries after `number` that other hosts wrote.
+    /// Counts the entries after `number` that hosts other than `host` wrote: the entries that `host` has not read yet.
     fn count_others(&self, view: ViewNumber, host: HostId, number: u64, deadline: Deadline) -> Result<u64>;
 
     /// Returns statistics for each view.
@@ -228,7 +229,7 @@ pub trait SharedLog: Send + Sync {
     /// Empties the log but keeps its tables. Does not change the hosts' folders.
     fn clear(&self, deadline: Deadline) -> Result<()>;
 
-    /// Closes all connections before a fork, so that the child does not share them. No connection can be opened while
-    /// the caller holds the returned locks.
+    /// Closes all connections before a fork, so that the child does not share them. No thread can open a connection
+    /// while the caller holds the returned locks.
     fn before_fork(self: Arc<Self>) -> Vec<Box<dyn ForkLock>>;
 }

@@ -20,8 +20,10 @@ const WITH_MATCHES: &[u8] = b"1";
 pub struct SharedEntries<'r>(pub &'r IndexReader);
 
 impl SharedEntries<'_> {
-    /// Converts one of this host's writes to log entries. `libraries`: the libraries to which ids in the write refer.
+    /// Converts one of this host's writes to the log entries that tell other hosts about it. `libraries`: the libraries
+    /// to which ids in the write refer.
     pub fn entries_for(&self, libraries: &[(LibraryId, Library)], write: &LocalWrite<'_>) -> Vec<NewEntry> {
+        // Returns the libraries with these ids.
         let selected = |ids: &[LibraryId]| {
             let libraries = libraries.iter().filter(|(id, _)| ids.contains(id));
             libraries.map(|(_, library)| library).collect::<Vec<_>>()
@@ -73,7 +75,8 @@ impl SharedEntries<'_> {
         NormalPath::with(path, mapped).or_else(|| is_in_library(library, path).then(|| path.to_vec()))
     }
 
-    /// Converts a path from the server's spelling to this host's spelling; `None` if this host cannot have the file.
+    /// Converts a path from the server's spelling to this host's spelling; `None` if this host cannot have the file,
+    /// because no mapping translates the path, and it lies in none of the library's folders.
     pub fn host_spelling<'p>(&self, library: &Library, path: &'p [u8]) -> Option<Cow<'p, [u8]>> {
         let host_path = self.0.mappings().host_path(path);
         (*host_path != *path || is_in_library(library, path)).then_some(host_path)
@@ -105,8 +108,8 @@ impl SharedEntries<'_> {
     }
 }
 
-/// Converts an event from the server to entries: an invalidation for each deleted item, and a hint. Returns no entries
-/// if the event concerns another library.
+/// Converts an event from the server to entries: an invalidation for each deleted item, and a hint unless the library
+/// needs no probe. Returns no entries if the event concerns another library.
 fn hint_entries(library: &Library, LibraryHint { section, hint, deleted }: &LibraryHint) -> Vec<NewEntry> {
     if section.as_ref().is_some_and(|section| library.section != *section) {
         return Vec::new();
@@ -136,7 +139,7 @@ fn is_in_library(library: &Library, path: &[u8]) -> bool {
     NormalPath::with(path, |path| {
         library.locations.iter().any(|folder| {
             let folder = folder.as_bytes();
-            // A path that is not UTF-8 is compared byte by byte.
+            // Compare a path that is not UTF-8 byte by byte.
             if path.is_utf8() {
                 lies_under(path.form(), &normal_form(folder))
             } else {

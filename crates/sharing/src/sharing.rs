@@ -29,10 +29,10 @@ pub fn open(options: Options) -> Result<Index> {
     open_with_clock(options, Arc::new(SystemClock))
 }
 
-/// Opens an index as [`open`] does, but with the given clock. For tests.
+/// Opens an index that shares the log at the address [`Options::shared`], with the given clock. For tests.
 ///
 /// # Errors
-/// As for [`open`].
+/// An invalid log address, and errors from opening the index.
 #[doc(hidden)]
 #[allow(clippy::needless_pass_by_value)] // the same signature as Index::open
 pub fn open_with_clock(options: Options, clock: Arc<dyn Clock>) -> Result<Index> {
@@ -40,14 +40,14 @@ pub fn open_with_clock(options: Options, clock: Arc<dyn Clock>) -> Result<Index>
     let log = (options.shared.as_deref().filter(|_| !options.offline))
         .map(log_at)
         .transpose()?;
-    open_with_log(&options, clock, log.map(|log| (log, true)))
+    open_with_log(&options, clock, log.map(|log| (log, true))) // a background thread exchanges entries
 }
 
-/// Opens an index as [`open_with_clock`] does, but with the given log. For tests. `log`: the log, and whether a
-/// background thread exchanges entries; `None` if the index is offline or does not share.
+/// Opens an index that shares the given log, with the given clock. For tests. `log`: the log, and whether a background
+/// thread exchanges entries; `None` if the index is offline or does not share.
 ///
 /// # Errors
-/// As for [`open`].
+/// Errors from opening the index.
 #[doc(hidden)]
 pub fn open_with_log(
     options: &Options,
@@ -57,6 +57,7 @@ pub fn open_with_log(
     let name = log.as_ref().map(|(log, _)| log.name().to_owned());
     let address = options.shared.as_deref().or(name.as_deref()).map(without_password);
     Index::open_with_peers(options, clock, |components| {
+        // Without an address, the index does not share.
         let sharing = Arc::new(Sharing::new(address?, log, options, components));
         let observer: Weak<Sharing> = Arc::downgrade(&sharing);
         Outbox(&sharing.store).observe(observer);
@@ -64,13 +65,14 @@ pub fn open_with_log(
     })
 }
 
-/// Returns a client for the log at an address such as `postgresql://user@host/database`. The first call connects.
+/// Returns a client for the log at an address such as `postgresql://user@host/database`. The client connects on its
+/// first call.
 fn log_at(address: &str) -> Result<Arc<dyn SharedLog>> {
     let address = postgres::parse(address, |name| std::env::var(name).ok())?;
     Ok(Arc::new(postgres::Postgres::new(address)))
 }
 
-/// This folder's position in the shared log.
+/// How far this folder has exchanged entries with the shared log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SharedProgress {
     /// Number of the last entry received.
@@ -79,9 +81,9 @@ pub struct SharedProgress {
     pub undelivered: u64,
 }
 
-/// The shared log of an index, and the exchange of entries through this log.
+/// An index's shared log, and the exchange of entries through this log.
 pub struct Sharing {
-    /// The address of the log, without a password.
+    /// The log's address, without a password.
     pub address: String,
     /// The log's client; `None` for an offline index.
     log: Option<Arc<dyn SharedLog>>,
@@ -89,11 +91,12 @@ pub struct Sharing {
     exchange: Option<Arc<Exchange>>,
     store: Arc<Store>,
     reading: Arc<IndexReader>,
+    /// The time limit for each call ([`Options::deadline`]).
     deadline: Option<Duration>,
 }
 
 impl Sharing {
-    /// Creates the `Sharing` of an index that is being opened. `log`: the log, and whether a background thread
+    /// Creates the `Sharing` for an index that is being opened. `log`: the log, and whether a background thread
     /// exchanges entries; `None` for an offline index.
     fn new(
         address: String,
@@ -102,7 +105,7 @@ impl Sharing {
         components: PeerComponents,
     ) -> Self {
         if options.shared_durable {
-            Outbox(&components.store).sync_each();
+            Outbox(&components.store).sync_each(); // so that a power cut loses no entries
         }
         Self {
             address,
@@ -116,7 +119,7 @@ impl Sharing {
         }
     }
 
-    /// Returns the `Sharing` of an index; `None` if the index was opened without a shared log.
+    /// Returns an index's `Sharing`; `None` if the index was opened without a shared log.
     pub fn of(index: &Index) -> Option<&Self> {
         let peers: &dyn Any = index.peers();
         peers.downcast_ref()
@@ -127,8 +130,8 @@ impl Sharing {
         self.exchange.as_ref().ok_or_else(not_shared_error)
     }
 
-    /// Runs `work` on a thread that plexindex started, since the `PostgreSQL` client leaves thread-local values behind.
-    /// Fails if the index is offline.
+    /// Runs `work` with the log on a new thread, since the `PostgreSQL` client leaves thread-local values behind, which
+    /// would prevent a host from unloading the library. Fails if the index is offline.
     pub fn run<T: Send>(&self, work: impl FnOnce(&dyn SharedLog) -> Result<T> + Send) -> Result<T> {
         let Some(log) = self.log.as_deref() else {
             return Err(Error::new(
@@ -159,7 +162,7 @@ impl Sharing {
         };
         let exchange_now = || {
             while exchange.is_unavailable() && !exchange.is_retry_pointless() {
-                std::thread::sleep(Duration::from_millis(1)); // another thread retries the log
+                std::thread::sleep(Duration::from_millis(1)); // wait for the thread that retries the log
             }
             match exchange.view()? {
                 Some(view) => Ok(exchange
@@ -171,7 +174,8 @@ impl Sharing {
         on_worker(exchange_now, STEP, || {})
     }
 
-    /// Returns this folder's position in the shared log; `None` before the first exchange.
+    /// Returns how far this folder has exchanged entries with the log; `None` before the first exchange, or if the
+    /// store cannot be read.
     pub fn progress(&self) -> Option<SharedProgress> {
         let exchange = self.exchange.as_ref()?;
         let place = exchange.read_position(self.reading.identity()?).ok()?;
@@ -188,8 +192,8 @@ impl Sharing {
     }
 
     /// Returns this index's view number in the log, and this folder's host id. Returns `None` if there is no exchange,
-    /// before the server has accepted the token, and while the log is unavailable. Must be called on a thread that
-    /// plexindex started.
+    /// before the server has accepted the token, and while the log is unavailable. The caller must run on a thread that
+    /// plexindex started, since the log's client leaves thread-local values behind.
     pub fn view(&self) -> Option<(ViewNumber, HostId)> {
         let view = self.exchange.as_ref()?.view();
         view.ok()?.map(|view| (view.number, view.host))
@@ -239,17 +243,20 @@ impl Peers for Sharing {
         }
     }
 
-    /// Exchanges entries, then returns whether to postpone the refresh of a library because the log is unavailable.
+    /// Exchanges entries before a library is refreshed. Returns whether to postpone the refresh because the log became
+    /// unavailable only recently. `why`: the reason for the refresh.
     fn should_postpone_refresh(&self, job: &SyncJob<'_>, row: &LibraryRow, why: RefreshReason) -> Result<bool> {
         self.exchange()?.exchange_before_refresh(job, row, why)
     }
 
-    /// Returns the libraries, either from another host's recent probe or from the server.
+    /// Returns the libraries, either from another host's probe that satisfies the conditions in `accepts`, or from the
+    /// server.
     fn probe(&self, job: &SyncJob<'_>, accepts: &AcceptedProbe<'_>) -> Result<Vec<LibraryRow>> {
         self.exchange()?.probe(job, accepts)
     }
 
-    /// Brings a library up to date, either from another host's listing or from the server.
+    /// Brings a library up to date, either from another host's listing or from the server. `need`: the type of request
+    /// that updates the library. `why`: the reason for the refresh.
     fn fetch(&self, job: &SyncJob<'_>, row: &LibraryRow, need: NeededRequest, why: RefreshReason) -> Result<()> {
         self.exchange()?.fetch(job, row, need, why)
     }
@@ -266,14 +273,15 @@ impl Peers for Sharing {
         self.exchange()?.find_path(job, library, wanted, is_it)
     }
 
-    /// Shares items that this host fetched by rating key. `gone`: rating keys of items that the server no longer has.
+    /// Shares items that this host fetched by rating key, so that other hosts need not fetch them. `library`: the
+    /// library's UUID. `gone`: rating keys of items that the server no longer has.
     fn note_verified(&self, library: &str, items: &[Item], gone: &[&str]) {
         if let Some(exchange) = &self.exchange {
             exchange.share_verified(library, items, gone);
         }
     }
 
-    /// Sets whether this host receives other hosts' entries immediately, as a watch of the server requires.
+    /// Sets whether the index watches the server. During a watch, this host receives other hosts' entries immediately.
     fn listen(&self, listens: bool) {
         if let Some(exchange) = &self.exchange {
             exchange.listen(|listeners| listeners.watches = listens);
@@ -285,7 +293,8 @@ impl Peers for Sharing {
         self.exchange().map(drop)
     }
 
-    /// Returns whether other hosts can use a match for this path, which needs a spelling on the server.
+    /// Returns whether other hosts can use a match for this path: whether a mapping translates the path, or the path
+    /// lies in one of the library's folders.
     fn is_path_shareable(&self, library: &Library, path: &[u8]) -> bool {
         SharedEntries(&self.reading).server_spelling(library, path).is_some()
     }
@@ -295,11 +304,11 @@ impl Peers for Sharing {
     fn publish_and_wait(&self, deadline: Deadline) -> Result<()> {
         let exchange = self.exchange()?;
         if exchange.undelivered()? == 0 {
-            return Ok(()); // the thread has delivered everything, or there was nothing to publish_and_wait
+            return Ok(()); // nothing is left to deliver
         }
         let deliver = || -> Result<bool> {
             if exchange.is_retry_pointless() {
-                return Ok(false);
+                return Ok(false); // the log was unavailable a moment ago
             }
             set_waits_for_slow_log(true); // the caller asked to wait for the log
             let delivered = match exchange.view()? {
@@ -307,7 +316,7 @@ impl Peers for Sharing {
                 None => false,
             };
             if delivered {
-                exchange.note_answer();
+                exchange.note_answer(); // on such a thread, requests do not record the answer
             }
             Ok(delivered)
         };
@@ -326,7 +335,7 @@ impl Peers for Sharing {
         ))
     }
 
-    /// Acquires all locks of the exchange and of the log. The caller holds the locks during a fork.
+    /// Acquires the locks of the exchange and the log, and returns them to the caller, who holds them during a fork.
     fn hold(&self) -> Vec<Box<dyn ForkLock>> {
         match &self.exchange {
             Some(exchange) => exchange.lock_for_fork(),

@@ -108,7 +108,7 @@ impl SharedView {
     }
 }
 
-/// Returns the name of an entry kind in JSON.
+/// Returns an entry kind's name in JSON.
 fn kind_name(kind: EntryKind) -> &'static str {
     match kind {
         EntryKind::Probe => "probe",
@@ -125,7 +125,7 @@ fn kind_name(kind: EntryKind) -> &'static str {
 
 /// Methods for an index with a shared log.
 pub trait SharedIndex {
-    /// Returns the index.
+    /// Returns the index that the other methods use.
     #[doc(hidden)]
     fn index(&self) -> &Index;
 
@@ -151,6 +151,7 @@ pub trait SharedIndex {
             return Ok(None);
         };
         let (server, progress) = (sharing.server()?, sharing.progress());
+        // Query the log: its views, this index's view, the entries that this host lacks, and whether it may write.
         let found = sharing.run(|log| {
             let deadline = sharing.deadline();
             log.secret(deadline.at_most(log.patience()))?; // fail early: counting entries can take long
@@ -194,7 +195,7 @@ pub trait SharedIndex {
     /// # Errors
     /// [`ErrorKind::InvalidArgument`](plexindex::ErrorKind::InvalidArgument) without the option
     /// [`shared`](plexindex::Options::shared); [`ErrorKind::Offline`](plexindex::ErrorKind::Offline) for an offline
-    /// index; [`ErrorKind::Connect`](plexindex::ErrorKind::Connect) if the database cannot be reached,
+    /// index; [`ErrorKind::Connect`](plexindex::ErrorKind::Connect) if the database is unreachable,
     /// [`ErrorKind::Timeout`](plexindex::ErrorKind::Timeout) if it does not respond,
     /// [`ErrorKind::Forbidden`](plexindex::ErrorKind::Forbidden) if the role is not allowed to create tables.
     fn shared_init(&self) -> Result<SharedTables> {
@@ -231,7 +232,7 @@ pub trait SharedIndex {
         Ok(SharedFollower(index.clone()))
     }
 
-    /// Starts following the shared log, or stops if `ends` is `true`.
+    /// Starts following the shared log, or stops if `ends` is `true`. For the C ABI, which has no [`SharedFollower`].
     #[doc(hidden)]
     fn follow_shared_until(&self, ends: bool) -> Result<()> {
         exchange(self.index())?.listen(|listeners| listeners.follows = !ends);
@@ -254,7 +255,9 @@ pub trait SharedIndex {
     /// to answer from the folder. Matches and invalidations that a host had not yet received never reach this host.
     ///
     /// # Errors
-    /// As for [`SharedIndex::shared_init`].
+    /// [`ErrorKind::InvalidArgument`](plexindex::ErrorKind::InvalidArgument) without the option
+    /// [`shared`](plexindex::Options::shared); [`ErrorKind::Offline`](plexindex::ErrorKind::Offline) for an offline
+    /// index; errors from the database.
     fn shared_clear(&self) -> Result<()> {
         let sharing = sharing(self.index())?;
         sharing.run(|log| log.clear(sharing.deadline()))?;
@@ -270,12 +273,13 @@ pub trait SharedIndex {
 }
 
 impl SharedIndex for Index {
+    /// Returns this index.
     fn index(&self) -> &Index {
         self
     }
 }
 
-/// Returns the `Sharing` of an index; fails if the index has no shared log.
+/// Returns an index's `Sharing`; fails if the index has no shared log.
 fn sharing(index: &Index) -> Result<&Sharing> {
     Sharing::of(index).map_or_else(
         || {
@@ -287,16 +291,18 @@ fn sharing(index: &Index) -> Result<&Sharing> {
     )
 }
 
-/// Returns the exchange of an index; fails if the index does not exchange entries.
+/// Returns an index's exchange; fails if the index does not exchange entries.
 fn exchange(index: &Index) -> Result<&Arc<Exchange>> {
     Sharing::of(index).ok_or_else(not_shared_error)?.exchange()
 }
 
-/// Follows the shared log until dropped; see [`SharedIndex::follow_shared`]. Keeps the index open.
+/// Follows the shared log until dropped: the index receives other hosts' entries as soon as they are written. Keeps the
+/// index open.
 #[must_use = "dropping it stops following"]
 pub struct SharedFollower(Index);
 
 impl std::fmt::Debug for SharedFollower {
+    /// Shows the index's folder.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("SharedFollower").field(&self.0.folder()).finish()
     }

@@ -60,7 +60,7 @@ impl WaitInterrupt {
         state.send();
     }
 
-    /// Returns the mutex that protects the state. The caller must hold this mutex during a fork.
+    /// Returns the mutex that protects the state, for a caller that holds the mutex during a fork.
     pub fn mutex(&self) -> &Mutex<WakeState> {
         &self.0
     }

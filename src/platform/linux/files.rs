@@ -15,8 +15,8 @@ pub fn parent_folder(path: &Path) -> io::Result<OpenFolder> {
     open_folder(path, LOOKUP_ONLY).map(OpenFolder)
 }
 
-/// Opens a file without following links in its path. Falls back to opening folder by folder if the kernel lacks
-/// `openat2`.
+/// Opens a file for reading, and also for writing if `writes` is `true`, without following links in its path. Falls
+/// back to opening folder by folder if the kernel lacks `openat2`.
 pub fn open(path: &Path, writes: bool) -> io::Result<File> {
     let opened = open_with_openat2(path, flags(writes)).unwrap_or_else(|| {
         let parent = path.parent().filter(|folder| !folder.as_os_str().is_empty());
@@ -32,7 +32,7 @@ pub fn lock_of_folder(path: &Path) -> io::Result<File> {
     open_folder(path, OFlags::RDONLY).map(File::from)
 }
 
-/// Syncs a folder's entries to disk.
+/// Syncs the names in a folder to disk.
 pub fn sync_names(path: &Path) -> io::Result<()> {
     lock_of_folder(path)?.sync_all()
 }
@@ -83,7 +83,7 @@ pub fn disk(directory: &Path) -> FileSystem {
     // the type differs by processor
     let number = (facts.f_type as i64) & 0xFFFF_FFFF;
     let known = KINDS.iter().find(|(kind, ..)| *kind == number);
-    #[allow(clippy::unnecessary_cast, clippy::cast_lossless, clippy::cast_sign_loss)] // these types too
+    #[allow(clippy::unnecessary_cast, clippy::cast_lossless, clippy::cast_sign_loss)] // so do these types
     let free = (facts.f_bavail as u64).checked_mul(facts.f_bsize as u64);
     FileSystem {
         kind: Some(known.map_or_else(|| format!("{number:#x}"), |(_, name, _)| (*name).to_owned())),

@@ -3,8 +3,8 @@
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-/// Waits while the word has this value, but no longer than the timeout. Returns whether the system supports the wait. A
-/// futex has only 32 bits, so the function waits for a change to the low half of the word.
+/// Waits while the 64-bit word has this value, but no longer than the timeout. Returns whether the system supports the
+/// wait. A futex has only 32 bits, so the function waits for a change to the word's low half.
 pub fn wait(word: &AtomicU64, value: u64, timeout: Duration) -> bool {
     // Use the kernel's own struct, since the C library's struct may differ on 32-bit systems.
     #[allow(clippy::cast_lossless, clippy::cast_possible_wrap)] // less than a billion
@@ -27,7 +27,7 @@ pub fn wait(word: &AtomicU64, value: u64, timeout: Duration) -> bool {
     status == 0 || matches!(error, Some(libc::EAGAIN | libc::EINTR | libc::ETIMEDOUT))
 }
 
-/// Wakes all threads and processes that wait for the word.
+/// Wakes all threads and processes that wait for a change to the word.
 pub fn wake(word: &AtomicU64) {
     // SAFETY: the kernel uses only the address. If the call fails, no waiter wakes up now, but each waiter checks the
     // word again after its timeout.
@@ -36,9 +36,9 @@ pub fn wake(word: &AtomicU64) {
     }
 }
 
-/// Returns the address of the low half of a word, which changes with each increment.
+/// Returns the address of a word's low half. Each increment of the word changes this half.
 fn low_half(word: &AtomicU64) -> *const u32 {
-    let half = usize::from(cfg!(target_endian = "big"));
+    let half = usize::from(cfg!(target_endian = "big")); // big-endian systems store the high half first
     word.as_ptr().cast::<u32>().wrapping_add(half)
 }
 

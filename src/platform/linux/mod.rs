@@ -29,7 +29,7 @@ pub fn is_open(path: &Path, file: Inode) -> bool {
 
 /// Returns an identifier for the current boot.
 pub fn boot() -> Option<Vec<u8>> {
-    // One read returns the whole identifier.
+    // One read returns the whole identifier, which is a UUID.
     let mut id = [0; 64];
     let mut file = fs::File::open("/proc/sys/kernel/random/boot_id").ok()?;
     let length = file.read(&mut id).ok().filter(|length| *length >= 32)?;

@@ -19,7 +19,8 @@ pub fn open_folder(path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
     open_with_openat2(path, flags | OFlags::DIRECTORY).unwrap_or_else(|| open_folder_stepwise(path, flags))
 }
 
-/// Does the work of [`walk`] component by component, for kernels without `openat2`.
+/// Opens a folder component by component without following links, for kernels without `openat2`. Uses `flags` only for
+/// the last component.
 fn open_folder_stepwise(path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
     let start = if path.is_absolute() { "/" } else { "." };
     let mut here = openat(CWD, start, LOOKUP_ONLY | FOLDER, Mode::empty())?;

@@ -13,7 +13,9 @@ pub fn call_host<R>(call: impl FnOnce() -> R) -> R {
     // The functions behind C's macro `pthread_cleanup_push`. In glibc, these are the older functions, which need no
     // jump buffer.
     unsafe extern "C" {
+        /// Adds a handler, which runs if the thread ends before the handler is popped.
         fn _pthread_cleanup_push(cleanup: *mut Cleanup, run: extern "C" fn(*mut c_void), argument: *mut c_void);
+        /// Removes the handler, and runs it if `run` is not 0.
         fn _pthread_cleanup_pop(cleanup: *mut Cleanup, run: libc::c_int);
     }
     /// Runs when the host ends the thread.

@@ -7,7 +7,7 @@ pub fn coarse_unix_ms() -> Option<i64> {
     None
 }
 
-/// Returns the time of the monotonic clock in milliseconds.
+/// Returns the monotonic clock's time in milliseconds.
 pub fn coarse_ms() -> u64 {
     read_ms(libc::CLOCK_MONOTONIC)
 }

@@ -1,6 +1,6 @@
 //! Reads POSIX clocks.
 
-/// Returns the time of a clock in milliseconds; `u64::MAX` if the clock is unavailable.
+/// Returns a clock's time in milliseconds; `u64::MAX` if the clock is unavailable.
 #[inline]
 pub fn read_ms(clock: libc::clockid_t) -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };

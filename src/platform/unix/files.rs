@@ -44,13 +44,15 @@ impl OpenFolder {
     }
 }
 
-/// Returns the flags for opening a file, with which opening a pipe does not block, and a link is not followed.
+/// Returns the flags for opening a file for reading, and also for writing if `writes` is `true`. With these flags,
+/// opening a pipe does not block, and opening a link fails.
 pub fn flags(writes: bool) -> OFlags {
     let access = if writes { OFlags::RDWR } else { OFlags::RDONLY };
     access | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC
 }
 
-/// Calls `remove` to remove the file's name now. The file itself exists until it is closed.
+/// Calls `remove` to remove the file's name now, so that no crash leaves the file behind. The file itself exists until
+/// it is closed.
 pub fn remove_when_closed(file: File, remove: impl FnOnce() -> io::Result<()>) -> io::Result<File> {
     remove().map(|()| file)
 }
@@ -97,8 +99,8 @@ pub fn make_private_folder_in(path: &Path, parent_flags: OFlags) -> io::Result<(
     Ok(())
 }
 
-/// Changes the owner of a file or folder that root created, for example in a container, to the owner of the parent
-/// folder, so that this user can continue without root. Ignores errors, after which root remains the owner.
+/// If root created a file or folder, for example in a container, changes its owner to the owner of the parent folder,
+/// so that the parent's owner can continue without root. Ignores errors, after which root remains the owner.
 fn give_to_owner(made: &File, folder: &OwnedFd) {
     if !geteuid().is_root() {
         return;
@@ -111,7 +113,7 @@ fn give_to_owner(made: &File, folder: &OwnedFd) {
     }
 }
 
-/// Reads the facts of a file. If `follows` is `false`, reads the facts of a link itself.
+/// Reads a file's facts. If the file is a link and `follows` is `false`, reads the link's own facts.
 pub fn facts(path: &Path, follows: bool) -> io::Result<FileFacts> {
     let metadata = if follows {
         fs::metadata(path)
@@ -121,7 +123,7 @@ pub fn facts(path: &Path, follows: bool) -> io::Result<FileFacts> {
     metadata.map(|metadata| facts_in(&metadata))
 }
 
-/// Reads the facts of an open file.
+/// Reads an open file's facts.
 pub fn facts_of_open(file: &File) -> io::Result<FileFacts> {
     file.metadata().map(|metadata| facts_in(&metadata))
 }
@@ -166,7 +168,7 @@ pub fn log_version(_: &Path) -> Option<[u8; 48]> {
     None
 }
 
-/// Returns whether a link or a wrong file type may be the cause of an error.
+/// Returns whether a link or a wrong file type may have caused an error.
 pub fn may_be_an_obstacle(error: &io::Error) -> bool {
     let codes = [
         libc::ELOOP,
@@ -193,7 +195,7 @@ pub fn has_no_locks(error: &io::Error) -> bool {
     )
 }
 
-/// Returns whether an error means that no more files can be opened.
+/// Returns whether an error means that the limit on open files is reached.
 pub fn is_out_of_files(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
 }

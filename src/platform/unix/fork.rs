@@ -6,7 +6,7 @@ use std::os::fd::{AsRawFd, IntoRawFd, RawFd};
 /// A file descriptor, which a forked child inherits.
 pub type Descriptor = RawFd;
 
-/// Returns the descriptor of a file.
+/// Returns a file's descriptor.
 pub fn descriptor(file: &File) -> Descriptor {
     file.as_raw_fd()
 }
@@ -25,7 +25,8 @@ pub fn forget(file: File) {
     _ = file.into_raw_fd();
 }
 
-/// Registers functions to be called at each fork from now on. glibc removes the functions when the library is unloaded.
+/// Registers functions that the C library calls at each fork from now on. glibc removes the functions when the host
+/// unloads the library.
 pub fn register(before: extern "C" fn(), in_parent: extern "C" fn(), in_child: extern "C" fn()) {
     // SAFETY: the handlers are functions of this library.
     unsafe { libc::pthread_atfork(Some(before), Some(in_parent), Some(in_child)) };

@@ -14,7 +14,7 @@ pub fn shown(path: &[u8]) -> Cow<'_, [u8]> {
     path.into()
 }
 
-/// Returns the error, since every existing path has a canonical name on Unix.
+/// Returns the error from canonicalizing a path, since every existing path has a canonical name on Unix.
 pub fn named_only(_: &Path, error: io::Error) -> io::Result<PathBuf> {
     Err(error)
 }

@@ -1,10 +1,12 @@
-//! Joinable POSIX threads.
+//! POSIX threads. A thread of the standard library would leave thread-local values in the thread that starts it, so a
+//! host could not unload this library.
 
 use std::ffi::c_void;
 
 /// A POSIX thread. The C library's handle is a number in glibc, and a pointer in musl and on macOS.
 pub struct Thread {
     handle: libc::pthread_t,
+    /// The process that has the thread, since a forked child does not; 0 for a detached thread.
     process: u32,
 }
 
@@ -30,6 +32,7 @@ impl Thread {
                 return None;
             }
             libc::pthread_attr_setstacksize(&raw mut attributes, stack);
+            // Block all signals while the thread is created, since a new thread inherits the signal mask.
             let mut all: libc::sigset_t = std::mem::zeroed();
             let mut before: libc::sigset_t = std::mem::zeroed();
             libc::sigfillset(&raw mut all);

@@ -9,6 +9,6 @@ pub fn coarse_unix_ms() -> Option<i64> {
 
 /// Returns the time since Windows started, in milliseconds.
 pub fn coarse_ms() -> u64 {
-    // SAFETY: a plain call.
+    // SAFETY: the call has no arguments, and only returns a number.
     unsafe { GetTickCount64() }
 }

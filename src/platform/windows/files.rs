@@ -44,6 +44,7 @@ fn utf16(mut bytes: &[u8]) -> Vec<u16> {
         bytes = &bytes[first.valid().len()..];
         match bytes {
             [] => break,
+            // An unpaired surrogate in three bytes.
             [0xED, high @ 0xA0..=0xBF, low @ 0x80..=0xBF, rest @ ..] => {
                 units.push(0xD000 | u16::from(high & 0x3F) << 6 | u16::from(low & 0x3F));
                 bytes = rest;
@@ -108,14 +109,15 @@ fn retry_while_held<T>(held: &[u32], mut call: impl FnMut() -> io::Result<T>) ->
     }
 }
 
-/// Reads the header of the log's index, which SQLite writes with each commit. No SQLite lock covers the header.
+/// Reads the header of the write-ahead log's index, which shows each commit, since Windows updates file times only when
+/// a file is closed. No SQLite lock covers the header. Returns `None` if the header cannot be read.
 pub fn log_version(index: &Path) -> Option<[u8; 48]> {
     let (file, mut header) = (open(index, false).ok()?, [0; 48]);
     read_from(&file, &mut header, 0).ok()?;
     Some(header)
 }
 
-/// Opens a file, a folder, or a link itself instead of its target.
+/// Opens a file, a folder, or a link itself instead of its target. Also opens it for writing if `writes` is `true`.
 pub fn open(path: &Path, writes: bool) -> io::Result<File> {
     let mut options = OpenOptions::new();
     // BACKUP_SEMANTICS also opens folders; the caller checks the type.
@@ -217,15 +219,16 @@ pub fn make_private_folder(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Reads the facts of a file. If `follows` is `false`, reads the facts of a link itself.
+/// Reads a file's facts. If the file is a link and `follows` is `false`, reads the link's own facts.
 pub fn facts(path: &Path, follows: bool) -> io::Result<FileFacts> {
     let link = if follows { 0 } else { FILE_FLAG_OPEN_REPARSE_POINT };
     let flags = FILE_FLAG_BACKUP_SEMANTICS | link;
+    // Metadata requires no access right.
     let file = OpenOptions::new().access_mode(0).custom_flags(flags).open(path)?;
     facts_of_open(&file)
 }
 
-/// Reads the facts of an open file.
+/// Reads an open file's facts.
 pub fn facts_of_open(file: &File) -> io::Result<FileFacts> {
     let basic: FILE_BASIC_INFO = information(file, FileBasicInfo)?;
     let standard: FILE_STANDARD_INFO = information(file, FileStandardInfo)?;
@@ -238,7 +241,7 @@ pub fn facts_of_open(file: &File) -> io::Result<FileFacts> {
     })
 }
 
-/// Returns the identity of an open file. No creation time is needed, since the file's number contains a sequence
+/// Returns an open file's identity. No creation time is needed, since the file's number contains a sequence
 /// number.
 fn inode_of(file: &File) -> io::Result<Inode> {
     let Ok(id) = information::<FILE_ID_INFO>(file, FileIdInfo) else {
@@ -251,7 +254,7 @@ fn inode_of(file: &File) -> io::Result<Inode> {
     })
 }
 
-/// Returns the identity of an open file on Samba, on FAT, or with some drivers, which support only this older call.
+/// Returns an open file's identity on Samba, on FAT, or with some drivers, which support only this older call.
 fn older_inode_of(file: &File) -> io::Result<Inode> {
     let mut information = BY_HANDLE_FILE_INFORMATION::default();
     // SAFETY: the handle is open, and the call fills in a local struct.
@@ -263,7 +266,7 @@ fn older_inode_of(file: &File) -> io::Result<Inode> {
     })
 }
 
-/// Returns the type of a file. Only a reparse point that stands for another name is a link. Other reparse points are,
+/// Returns a file's type. Only a reparse point that stands for another name is a link. Other reparse points are,
 /// for example, files in a cloud.
 fn kind_of(file: &File, attributes: u32) -> io::Result<FileType> {
     const IS_NAME_SURROGATE: u32 = 0x2000_0000;
@@ -314,7 +317,7 @@ fn is_one_of(error: &io::Error, codes: &[u32]) -> bool {
     code.is_some_and(|code| codes.contains(&code))
 }
 
-/// Returns whether a link or a wrong file type may be the cause of an error.
+/// Returns whether a link or a wrong file type may have caused an error.
 pub fn may_be_an_obstacle(error: &io::Error) -> bool {
     is_one_of(error, &[ERROR_ACCESS_DENIED, ERROR_CANT_ACCESS_FILE, ERROR_DIRECTORY])
 }
@@ -338,7 +341,7 @@ pub fn has_no_locks(error: &io::Error) -> bool {
     )
 }
 
-/// Returns whether an error means that no more files can be opened.
+/// Returns whether an error means that the limit on open files is reached.
 pub fn is_out_of_files(error: &io::Error) -> bool {
     is_one_of(error, &[ERROR_TOO_MANY_OPEN_FILES])
 }

@@ -3,9 +3,10 @@
 use std::fs::File;
 use std::os::windows::io::AsRawHandle;
 
+/// A file's handle as a number.
 pub type Descriptor = usize;
 
-/// Returns the handle of a file as a number.
+/// Returns a file's handle as a number.
 pub fn descriptor(file: &File) -> Descriptor {
     file.as_raw_handle() as usize
 }

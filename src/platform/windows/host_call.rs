@@ -16,17 +16,19 @@ static SLOT: OnceLock<Option<u32>> = OnceLock::new();
 /// The value of the slot during a call.
 static IN_CALL: u8 = 0;
 
-/// Calls a host function. If the function ends the thread, the thread's stack stays in memory.
+/// Calls a host function, which may end this thread. Sets the slot's value during the call, so that [`keep_stack`] runs
+/// if the thread ends: work on other threads may still borrow values from this thread's stack.
 pub fn call_host<R>(call: impl FnOnce() -> R) -> R {
     let Some(slot) = *SLOT.get_or_init(allocate) else {
         return call();
     };
     // SAFETY: the slot belongs to this module, and no code dereferences its value.
     let before = unsafe { FlsGetValue(slot) };
-    // SAFETY: the same. Calls can be nested: a host function can call this library, which calls a host function.
+    // SAFETY: the slot belongs to this module. Calls can be nested: a host function can call this library, which calls
+    // a host function. Only the outermost call clears the value.
     unsafe { FlsSetValue(slot, (&raw const IN_CALL).cast()) };
     let answer = call();
-    // SAFETY: the same.
+    // SAFETY: the slot belongs to this module.
     unsafe { FlsSetValue(slot, before) };
     answer
 }
@@ -48,7 +50,7 @@ unsafe extern "system" fn keep_stack(_: *const c_void) {
     }
 }
 
-/// Frees the slot when the library is unloaded. If the process ends, `reserved` is not null, and nothing must be freed.
+/// Frees the slot when the host unloads the library. Does nothing if the process ends, when `reserved` is not null.
 unsafe extern "system" fn on_unload(_: *mut c_void, reason: u32, reserved: *mut c_void) {
     if reason == DLL_PROCESS_DETACH
         && reserved.is_null()

@@ -38,9 +38,9 @@ pub fn shown(path: &[u8]) -> Cow<'_, [u8]> {
     with_separator(without_prefix(path), b'\\').into()
 }
 
-/// Returns the absolute path, without resolving links. Called for a path on a drive that the system's mount manager
-/// does not know, since the path cannot be canonicalized. `error`: the error from canonicalizing the path, which is
-/// returned if the file does not exist.
+/// Returns an existing file's absolute path, without resolving links, for a path that the system cannot canonicalize,
+/// such as a path on a drive that the system's mount manager does not know. Returns `error`, the error from
+/// canonicalizing the path, if the file does not exist.
 pub fn named_only(path: &Path, error: io::Error) -> io::Result<PathBuf> {
     if is_gone(&error) || fs::metadata(path).is_err() {
         return Err(error);
@@ -48,7 +48,7 @@ pub fn named_only(path: &Path, error: io::Error) -> io::Result<PathBuf> {
     std::path::absolute(path)
 }
 
-/// Returns the path, with the prefix `\\?\` if the path is long.
+/// Returns the path. Adds the prefix `\\?\` to a long path, since SQLite cannot open the path otherwise.
 pub fn for_sqlite(path: &Path) -> Cow<'_, Path> {
     if path.as_os_str().encode_wide().count() < LONG {
         return path.into();
@@ -60,7 +60,7 @@ pub fn for_sqlite(path: &Path) -> Cow<'_, Path> {
     PathBuf::from(OsString::from_wide(&long)).into()
 }
 
-/// Returns the root of a path, such as `D:/` or `//server/share/`; an empty slice for a relative path.
+/// Returns a path's root, such as `D:/` or `//server/share/`; an empty slice for a relative path.
 pub fn root(path: &[u8]) -> &[u8] {
     match path {
         [b'a'..=b'z' | b'A'..=b'Z', b':', b'/', ..] => &path[..3],
@@ -93,6 +93,7 @@ fn share_length(path: &[u8]) -> Option<usize> {
     let mut names = path.strip_prefix(b"//")?.splitn(3, |byte| *byte == b'/');
     let (server, share) = (names.next()?, names.next()?);
     let is_share = !server.is_empty() && !share.is_empty();
+    // 3: the slashes before and after the server's name.
     is_share.then(|| 3 + server.len() + share.len() + usize::from(names.next().is_some()))
 }
 

@@ -36,6 +36,7 @@ fn rights() -> io::Result<String> {
 
 /// Returns the SID of this thread's user, such as `S-1-5-21-…`.
 fn user() -> io::Result<String> {
+    /// Maximum length of a SID as text.
     const LONGEST: usize = 184;
     // Room for the struct and the longest SID, with the struct's alignment.
     let mut token_user = [0_u64; 16];
@@ -44,6 +45,7 @@ fn user() -> io::Result<String> {
     // SAFETY: handles are open, and are closed once. The calls fill in local values. The string that Windows allocates
     // ends with a NUL, and is freed once.
     unsafe {
+        // Only a thread that impersonates a user has its own token.
         if OpenThreadToken(GetCurrentThread(), TOKEN_QUERY, TRUE, &raw mut token) == FALSE {
             expect(OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &raw mut token))?;
         }
@@ -125,7 +127,7 @@ pub fn create_file(path: &Path) -> io::Result<File> {
 pub fn create_folder(path: &Path) -> io::Result<()> {
     let (path, owner) = (verbatim(path)?, OwnerOnly::new()?);
     let attributes = owner.attributes();
-    // SAFETY: as above.
+    // SAFETY: the path ends with a NUL, and the attributes outlive the call.
     expect(unsafe { CreateDirectoryW(path.as_ptr(), &raw const attributes) })
 }
 

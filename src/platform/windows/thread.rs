@@ -1,5 +1,5 @@
-//! Threads on Windows, from the standard library, whose thread-local values do not prevent a library from being
-//! unloaded on Windows.
+//! Threads of the standard library. On Windows, their thread-local values do not prevent a host from unloading this
+//! library.
 
 use std::ffi::c_void;
 use std::thread::{Builder, JoinHandle};

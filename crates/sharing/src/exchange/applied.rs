@@ -25,7 +25,7 @@ pub enum Applied {
     Own,
 }
 
-/// Pairs an outbox entry with its number. If the entry is an invalidation that must be applied only once, the number
+/// Pairs an outbox entry with its number. If the entry is an invalidation that hosts must apply only once, the number
 /// replaces the body, so that hosts recognize the entry when they read it again.
 pub fn with_number(number: u64, mut entry: NewEntry) -> (u64, NewEntry) {
     let is_once = match entry.name.kind {

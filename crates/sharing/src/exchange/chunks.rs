@@ -1,4 +1,4 @@
-//! Reads a listing that another host published. Each chunk of the listing is one page of this source.
+//! Reads a listing that another host published, as a [`Source`] whose pages are the listing's chunks.
 
 use super::core::{Exchange, LogView, Unavailable};
 use crate::bodies::{ListingBody, unpack};

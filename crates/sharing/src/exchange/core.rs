@@ -24,11 +24,11 @@ use crate::sync::{IndexReader, PeerComponents};
 
 /// Pause between two attempts to use a log that is unavailable or rejects writes, in ms.
 pub const RETRY_PAUSE_MS: i64 = 5_000;
-/// Timeout for a request to the log on a patient thread ([`waits_for_slow_log`]).
+/// Timeout for a request to the log on a thread that waits for a slow log ([`waits_for_slow_log`]).
 pub const STEP: Duration = Duration::from_secs(5);
 
 thread_local! {
-    /// See [`waits_for_slow_log`].
+    /// Whether this thread waits up to [`STEP`] for a slow log.
     static IS_PATIENT: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -44,7 +44,7 @@ pub fn set_waits_for_slow_log(is_patient: bool) {
 }
 
 thread_local! {
-    /// See [`is_unobserved`].
+    /// Whether this thread's writes create no entries for other hosts.
     static IS_QUIET: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -53,7 +53,7 @@ pub fn is_unobserved() -> bool {
     IS_QUIET.get()
 }
 
-/// Runs `work`, whose writes create no entries for other hosts.
+/// Runs `work`, whose writes create no entries for other hosts, because the log has the data already.
 pub fn without_entries<R>(work: impl FnOnce() -> R) -> R {
     struct Restore(bool);
     impl Drop for Restore {
@@ -66,7 +66,7 @@ pub fn without_entries<R>(work: impl FnOnce() -> R) -> R {
     work()
 }
 
-/// A view in the log, and the store's identity for the same server and user.
+/// A view in the log, with the store's id for this view (`identity`) and this folder's host id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogView {
     pub identity: IdentityId,
@@ -124,7 +124,7 @@ pub struct Exchange {
 pub struct ExchangeState {
     /// The log's key for hashing tokens.
     pub secret: Option<[u8; 32]>,
-    /// View numbers by identity and user.
+    /// View numbers, by the view's id in the store and the user in the log.
     pub views: HashMap<(IdentityId, Vec<u8>), ViewNumber>,
     pub outage: Option<Outage>,
     pub refusal: Option<Refusal>,
@@ -184,7 +184,7 @@ impl Exchange {
     }
 
     /// Calls `ask` to send a request to the log, unless the log was unavailable a moment ago. `ask` receives the log
-    /// and the deadline for the request.
+    /// and the deadline for the request. Logs an error, and returns `Unavailable` instead.
     pub fn send_request<T>(
         &self,
         ask: impl FnOnce(&dyn SharedLog, Deadline) -> Result<T>,
@@ -192,8 +192,9 @@ impl Exchange {
         self.send_request_by(Deadline::NONE, ask)
     }
 
-    /// Sends a request to the log as [`Self::ask`] does, but by the deadline `until`. `ask` receives a deadline that
-    /// also limits each single wait, depending on [`waits_for_slow_log`].
+    /// Calls `ask` to send a request to the log by the deadline `until`. `ask` receives a deadline that also limits
+    /// each single wait to [`SharedLog::patience`]; to [`STEP`] on a thread that waits for a slow log. Other threads
+    /// send no request if the log was unavailable a moment ago. Logs an error, and returns `Unavailable` instead.
     pub fn send_request_by<T>(
         &self,
         until: Deadline,
@@ -206,6 +207,7 @@ impl Exchange {
         let patience = if is_patient { STEP } else { self.log.patience() };
         match self.retry_log(|| ask(&*self.log, until.at_most(patience))) {
             Ok(answer) => {
+                // An answer after a longer wait does not mean that the log answers in time; the caller decides.
                 if !is_patient {
                     self.note_answer();
                 }
@@ -221,8 +223,9 @@ impl Exchange {
         }
     }
 
-    /// Sends a write to the log by the deadline `until`, unless the log rejected a write a moment ago. A log that
-    /// rejects writes is still considered available, because hosts can read it.
+    /// Calls `ask` to send a write to the log by the deadline `until`. Returns `Unavailable` if the log does not answer
+    /// or rejects the write. For a few seconds after a rejected write, other writes fail at once, except on a thread
+    /// that waits for a slow log; reads continue.
     pub fn send_write<T>(
         &self,
         until: Deadline,
@@ -233,7 +236,7 @@ impl Exchange {
         }
         let mut refused = None;
         let answer = self.send_request_by(until, |log, limit| match ask(log, limit) {
-            // A log that also rejects reads is unavailable.
+            // Reading the key shows whether the log rejects only writes. A log that also rejects reads is unavailable.
             Err(error) if is_refusal(&error) => log.secret(limit).map(|_| refused = Some(error)).map(|()| None),
             answer => answer.map(Some),
         })?;
@@ -243,7 +246,7 @@ impl Exchange {
         answer.ok_or(Unavailable)
     }
 
-    /// Returns whether the log rejected a write a moment ago.
+    /// Returns whether the log rejected a write within the last [`RETRY_PAUSE_MS`], so that writes must wait.
     pub fn is_refusing(&self) -> bool {
         let now_ms = self.clock.now_ms();
         let retry_ms = lock(&self.state).refusal.as_ref().map(|refusal| refusal.retry_ms);
@@ -275,7 +278,7 @@ impl Exchange {
         state.verified.clear();
     }
 
-    /// Clears the last refusal if its retry pause has passed.
+    /// Forgets the last rejected write if its retry pause has passed. The caller has nothing to deliver.
     pub fn clear_expired_refusal(&self) {
         if !self.is_refusing() {
             lock(&self.state).refusal = None;
@@ -369,8 +372,9 @@ impl Exchange {
             return Ok(None);
         };
         if !LibraryRows(&self.store).is_named(identity)? {
-            return Ok(None);
+            return Ok(None); // the server has not reported its machine identifier
         }
+        // Hash the user with the log's key, so that all hosts get the same hash.
         let secret = lock(&self.state).secret;
         let Ok(secret) = secret.map_or_else(|| self.send_request(|log, limit| log.secret(limit)), Ok) else {
             return Ok(None);
@@ -381,6 +385,7 @@ impl Exchange {
             return Ok(None);
         };
         let host = Outbox(&self.store).host()?;
+        // Query the log for the view's number only once.
         let name = (identity, viewer);
         let known = lock(&self.state).views.get(&name).copied();
         let number = if let Some(number) = known {
@@ -404,7 +409,7 @@ impl Exchange {
         state.views.clear();
     }
 
-    /// Acquires the locks of the exchange and of the log. The caller holds the locks during a fork.
+    /// Acquires the locks of the exchange and the log, and returns them to the caller, who holds them during a fork.
     pub fn lock_for_fork(self: &Arc<Self>) -> Vec<Box<dyn ForkLock>> {
         let mut locks: Vec<Box<dyn ForkLock>> = vec![Box::new(lock_for_fork(self, |exchange| &exchange.thread))];
         locks.extend(Arc::clone(&self.log).before_fork());
@@ -418,7 +423,6 @@ impl Exchange {
             std::mem::forget(thread.take());
         }
         if let Ok(mut state) = self.state.try_lock() {
-            // Leases, retrying threads and listeners belong to the parent process.
             state.leases.clear();
             state.retrying_threads = 0;
             state.listeners = Listeners::default();

@@ -1,5 +1,5 @@
-//! Reads other hosts' entries from the log, and applies them to the store in the log's order.
-//! Applying an entry twice has the same effect as applying it once, since a kill or a restored log can repeat entries.
+//! Reads other hosts' entries from the log, and applies them to the store in the log's order. Applying an entry twice
+//! has the same effect as applying it once, since a killed process or a restored log can repeat entries.
 
 use std::time::Instant;
 
@@ -44,7 +44,7 @@ impl ExchangeResult {
 }
 
 impl Exchange {
-    /// Returns the position up to which this folder has read the log.
+    /// Returns how far this folder has read the log in the view with this store id, and when it last read the log.
     pub fn read_position(&self, identity: IdentityId) -> Result<SharedLogPosition> {
         Outbox(&self.store).shared_place(identity, self.log.name(), self.mappings)
     }
@@ -54,7 +54,7 @@ impl Exchange {
         self.with_exchange_lock(until.earliest(Deadline::after(STEP)), || self.deliver(view, until))
     }
 
-    /// Exchanges entries under the folder's exchange lock. Does nothing if the lock is not free by the deadline.
+    /// Exchanges entries under the folder's exchange lock. Does nothing if another process keeps the lock too long.
     pub fn exchange_exclusively(&self, view: &LogView, until: Deadline) -> Result<ExchangeResult> {
         self.with_exchange_lock(until, || self.exchange(view, until))
     }
@@ -64,7 +64,7 @@ impl Exchange {
         self.with_exchange_lock(lock_deadline, || self.exchange(view, Deadline::NONE))
     }
 
-    /// Runs `work` under the folder's exchange lock. Returns `R::default()` if the lock is not free in time.
+    /// Runs `work` under the folder's exchange lock. Returns `R::default()` if another process keeps the lock too long.
     fn with_exchange_lock<R: Default>(&self, until: Deadline, work: impl FnOnce() -> Result<R>) -> Result<R> {
         let path = self.store.folder().lock_path("exchange");
         // Stop waiting if the log is unavailable, since the lock's holder may be waiting for the log.
@@ -79,8 +79,7 @@ impl Exchange {
         }
     }
 
-    /// Delivers the outbox, then applies all new entries, even if the log rejects writes. If the deadline passes, the
-    /// next exchange continues from the same position.
+    /// Delivers the outbox, then applies all new entries. Adds the duration to the statistics.
     fn exchange(&self, view: &LogView, until: Deadline) -> Result<ExchangeResult> {
         let begun = Instant::now();
         let done = self.exchange_untimed(view, until);
@@ -88,11 +87,12 @@ impl Exchange {
         done
     }
 
+    /// Delivers the outbox, then applies all new entries, even if the log rejects writes. If the deadline passes, the
+    /// next exchange continues from the same position.
     fn exchange_untimed(&self, view: &LogView, until: Deadline) -> Result<ExchangeResult> {
         let mut view = *view;
         let first_place = self.read_position(view.identity)?;
-        // When a folder with matches joins a log, it delivers its matches after reading the whole log. Until then,
-        // `inspected_ms` is 0.
+        // A folder that joins a log delivers its matches after reading the whole log; until then, `last_read_ms` is 0.
         let joins = if first_place.position == Position::default() {
             let rows = LibraryRows(&self.store).libraries(view.identity)?;
             rows.iter().any(|row| row.matches.is_some())
@@ -146,7 +146,7 @@ impl Exchange {
                 last_read_ms: looked_ms(),
             };
             self.apply_news(&view, &news.entries, done.has_delivered)?;
-            self.store_position(&view, &place)?;
+            self.store_position(&view, &place)?; // last, so that a crash repeats the page instead of skipping it
             if !news.entries.is_empty() {
                 self.reading.catch_up(Deadline::NONE)?;
                 let of_others = news.entries.iter().filter(|entry| entry.host != view.host).count();
@@ -176,7 +176,8 @@ impl Exchange {
         }
     }
 
-    /// Applies entries that no undelivered entry of this host overrides. `has_delivered`: whether the outbox is empty.
+    /// Applies entries that no undelivered entry of this host overrides. If the entries may have removed undelivered
+    /// matches, records these matches again. `has_delivered`: whether the outbox is empty.
     fn apply_news(&self, view: &LogView, entries: &[Entry], has_delivered: bool) -> Result<()> {
         if has_delivered || entries.is_empty() {
             return self.apply(view, entries);
@@ -194,6 +195,7 @@ impl Exchange {
         Ok(())
     }
 
+    /// Stores how far this folder has read the log in a view.
     fn store_position(&self, view: &LogView, place: &SharedLogPosition) -> Result<()> {
         Outbox(&self.store).store_shared_place(view.identity, self.log.name(), self.mappings, place, Deadline::NONE)
     }
@@ -290,8 +292,8 @@ impl Exchange {
                     }
                     self.remove_voided_matches(view, &row, &applied_before)?;
                 }
-                EntryKind::Hint => self.apply_hint(view, &row, first)?,
-                EntryKind::Probe | EntryKind::Search => {}
+                EntryKind::Hint => self.apply_hint(view, &row, first)?, // a library has at most one hint
+                EntryKind::Probe | EntryKind::Search => {}              // a search reads its own entry
             }
         }
         Ok(())
@@ -310,8 +312,8 @@ impl Exchange {
         Ok(())
     }
 
-    /// Stores the libraries that the server reported at `observed_ms`, and returns their rows. The probe reflects
-    /// earlier events; later events have higher numbers in the log and are applied afterwards.
+    /// Stores the libraries that the server reported at `observed_ms`, and returns their rows. The probe covers all
+    /// events stored so far; later events have higher numbers in the log, and are applied afterwards.
     pub fn store_probe(&self, identity: IdentityId, probed: &[Library], observed_ms: i64) -> Result<Vec<LibraryRow>> {
         let is_current = |row: &LibraryRow, library: &Library| {
             row.checked_ms <= observed_ms
@@ -333,25 +335,24 @@ impl Exchange {
         self.clock.now_ms().saturating_sub(age)
     }
 
-    /// Returns the time at which the server was in the state that an entry describes, in Unix ms by this host's clock.
-    /// `age_ms`: the age of the state when the entry was written.
+    /// Returns when the server had an entry's state, in Unix ms. `age_ms`: the state's age when the entry was written.
     pub fn observed_ms(&self, entry: &Entry, age_ms: u64) -> i64 {
         self.written_ms(entry)
             .saturating_sub(i64::try_from(age_ms).unwrap_or(i64::MAX))
     }
 
-    /// Applies a listing's head if this folder has the listing: the folder's items have reached the state in the head.
+    /// Marks a library as current up to another host's listing entry, if this folder has a copy of the same listing.
     fn apply_listing_head(&self, row: &LibraryRow, entry: &Entry) -> Result<()> {
         let Some(head) = decode::<ListingBody>(&entry.body) else {
             return Ok(());
         };
         if !row.generation.is_fetched() || Outbox(&self.store).shared_listing(row.id)? != Some(head.listing) {
-            return Ok(()); // copied when a call needs it
+            return Ok(()); // a call that needs the listing copies it
         }
         self.mark_synced_to_head(row, &head, self.observed_ms(entry, head.age_ms))
     }
 
-    /// Records that a library's listing has reached the state in a head, unless the store has a later check.
+    /// Records that a library has the state in `head`, observed at `observed_ms`, unless plexindex checked it later.
     pub fn mark_synced_to_head(&self, row: &LibraryRow, head: &ListingBody, observed_ms: i64) -> Result<()> {
         if row.checked_ms > observed_ms {
             return Ok(());
@@ -369,7 +370,7 @@ impl Exchange {
         )
     }
 
-    /// Merges items that other hosts fetched from the server.
+    /// Merges items that other hosts fetched from the server, if this folder has a listing of the library.
     pub fn apply_items(&self, view: &LogView, row: &LibraryRow, entries: &[Entry]) -> Result<()> {
         if !row.generation.is_fetched() {
             return Ok(());
@@ -404,7 +405,7 @@ impl Exchange {
         LibraryRows(&self.store).end_invalidations(view.identity, row.id, &[], &verified, since, Deadline::NONE)
     }
 
-    /// Records other hosts' matches for paths that this host can have.
+    /// Records other hosts' matches for paths that this host can have. An empty match removes this host's match.
     fn apply_matches(&self, view: &LogView, row: &LibraryRow, entries: &[Entry]) -> Result<()> {
         // The previous entries may have removed matches that the snapshot still contains.
         self.reading.catch_up(Deadline::NONE)?;
@@ -445,7 +446,7 @@ impl Exchange {
         Ok(())
     }
 
-    /// Stores an event that another host received.
+    /// Stores an event that another host received, so that this host probes or refreshes the library.
     fn apply_hint(&self, view: &LogView, row: &LibraryRow, entry: &Entry) -> Result<()> {
         let hint = LibraryHint {
             section: Some(row.library.section.clone()),
@@ -460,7 +461,6 @@ impl Exchange {
         let mut applied_before = Vec::new();
         for entry in entries {
             let key = String::from_utf8_lossy(&entry.name.key);
-
             if !entry.body.is_empty() {
                 let applied = self.applied_before(entry)?;
                 if applied == Applied::Never {

@@ -17,7 +17,7 @@ use crate::sync::{AcceptedProbe, MergedDelta, RefreshReason, SyncJob};
 /// Interval between checks for a result from the host that holds the lease.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// The host that sends requests to the server.
+/// The host that sends requests to the server, if requests are necessary.
 enum Requester<'x, T> {
     /// No host, since another host has already published this result.
     Done(T),
@@ -28,8 +28,8 @@ enum Requester<'x, T> {
 }
 
 impl Exchange {
-    /// Waits until the log has another host's result, or until this host acquires the lease for the task `what`. `look`
-    /// reads the log, and returns the result if the log has one.
+    /// Waits until the log has another host's result, until this host acquires the lease for the task `what`, or until
+    /// the log is unavailable. `look` reads the log, and returns the result if the log has one. Fails at the deadline.
     fn await_result_or_lease<T>(
         &self,
         job: &SyncJob<'_>,
@@ -75,7 +75,7 @@ impl Exchange {
         let Some(view) = self.view()? else {
             let asked_ms = self.clock.now_ms();
             let (_, rows) = job.probe()?;
-            // The first probe identifies the view. Read the log first, since the log may reject writes.
+            // The first probe identifies the view, so this host can now read the log, even if the log rejects writes.
             if let Some(view) = self.view()? {
                 self.exchange_exclusively(&view, job.bounds.deadline)?;
                 // Publish the probe, so that other hosts need not repeat it.
@@ -114,13 +114,14 @@ impl Exchange {
     ///
     /// If the log has another host's current listing, copies it. Otherwise fetches from the server under a lease and
     /// publishes the result. If the log is unavailable, fetches without publishing. `need`: the type of request that
-    /// updates the library.
+    /// updates the library. `why`: the reason for the refresh.
     pub fn fetch(&self, job: &SyncJob<'_>, row: &LibraryRow, need: NeededRequest, why: RefreshReason) -> Result<()> {
         let Some(view) = self.view()? else {
             return self.fetch_from_source(job, row, need, why).map(drop);
         };
         let uuid = row.library.uuid.clone();
         let must_ask_server = matches!(why, RefreshReason::Full | RefreshReason::Unverified);
+        // Applies the log's entries, and copies another host's listing. Returns `Some` if the library is then current.
         let look = || -> Result<Option<()>> {
             if must_ask_server || !self.exchange_exclusively(&view, job.bounds.deadline)?.has_received {
                 return Ok(None);
@@ -147,7 +148,7 @@ impl Exchange {
                 return Ok(None);
             }
             match self.copy_listing(job, &view, &now, &entry, &head) {
-                // A chunk is missing or damaged, or the log is unavailable. `decide` then tries to acquire the lease.
+                // A chunk is missing or damaged, or the log is unavailable. This host then tries to acquire the lease.
                 Err(error) if matches!(error.status, Status::BadAnswer | Status::Timeout) => {
                     log::info!("'{}': {error}", row.library.title);
                     return Ok(None);
@@ -189,10 +190,11 @@ impl Exchange {
         why: RefreshReason,
     ) -> Result<Option<MergedDelta>> {
         let begun_ms = self.clock.now_ms();
-        // A new listing may copy matches from another token's view. The log already has these matches.
+        // A new listing may copy matches from another token's view. The log already has these matches. `true` keeps the
+        // added items, so that this host can publish them.
         let merged = without_entries(|| job.fetch(row, need, why, true))?;
-        // Other hosts' entries from before `started_ms` are now outdated. After a delta, the listing keeps its number
-        // in the log; a full listing has no number in the log yet (0).
+        // Other hosts' entries from before `begun_ms` are now outdated. After a delta, the listing keeps its number in
+        // the log; a full listing has no number in the log yet (0).
         let listing = match merged {
             Some(_) => Outbox(&self.store).shared_listing(row.id)?.unwrap_or(0),
             None => 0,
@@ -226,6 +228,7 @@ impl Exchange {
         without_entries(|| copying.list(&row, RefreshReason::Due))?;
         log::info!("'{}': copied the listing from another host", row.library.title);
         let store = &self.store;
+        // The time 0 means that this host did not fetch the listing from the server.
         Outbox(store).store_shared_listing(row.id, head.listing, 0, job.bounds.deadline)?;
         // The copy lacks items that the log received after the listing, even if this folder had already applied them.
         let (mut from, until) = (head.included, job.bounds.deadline);

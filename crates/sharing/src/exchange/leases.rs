@@ -26,8 +26,9 @@ impl Drop for HeldLease<'_> {
 }
 
 impl Exchange {
-    /// Returns the log's probe; `None` if the probe is too old, or older than the library's last hint or invalidation.
-    /// `accepts`: the library and the maximum age. `begun`: the start of the job; a later probe is always new enough.
+    /// Returns the log's probe; `None` if the log is unavailable, or if the probe is too old, or older than the
+    /// library's last hint or invalidation. `accepts`: the library and the maximum age. `begun`: the start of the job;
+    /// a later probe is always new enough.
     pub fn find_probe(&self, view: &LogView, accepts: &AcceptedProbe<'_>, begun: Instant) -> Option<Entry> {
         let library = accepts.library.unwrap_or_default();
         let names = [
@@ -49,7 +50,7 @@ impl Exchange {
         probe.filter(|entry| entry.number > last_event && age(entry) <= oldest)
     }
 
-    /// Returns the entry with this name; `None` if the log does not have the entry.
+    /// Returns the entry with this name from the log; `None` if the log does not have the entry.
     pub fn find(
         &self,
         view: &LogView,
@@ -92,7 +93,7 @@ impl Exchange {
         }))
     }
 
-    /// Returns whether to postpone the refresh of a library until the log is available, because the outage is still
+    /// Returns whether to postpone a library's refresh until the log is available, because the outage is still
     /// short and the library has a listing.
     pub fn should_await_log(&self, row: &LibraryRow) -> bool {
         let outage_ms = self.unavailable_ms().or_else(|| self.refusing_ms());

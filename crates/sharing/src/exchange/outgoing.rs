@@ -24,9 +24,10 @@ impl Exchange {
     pub fn deliver(&self, view: &LogView, until: Deadline) -> Result<bool> {
         loop {
             let waiting = Outbox(&self.store).entries(view.identity, ENTRIES_PER_REQUEST)?;
+            // Once the outbox is empty, deliver the verified items.
             let Some(first) = waiting.first() else {
                 let verified = std::mem::take(&mut lock(&self.state).verified);
-                // Older verified items might overwrite newer entries from other hosts.
+                // Skip older items, since they might overwrite newer entries from other hosts.
                 let now_ms = self.clock.now_ms();
                 let is_new = |verified_ms| (0..=RETRY_PAUSE_MS).contains(&(now_ms - verified_ms));
                 let new = verified.into_iter().filter(|(verified_ms, _)| is_new(*verified_ms));
@@ -76,6 +77,7 @@ impl Exchange {
         let Some((host, number)) = last.filter(|_| lock(&self.state).last_checked_delivery != last) else {
             return Ok(false);
         };
+        // Without entries, the call only returns the last number that the log has from this host.
         let ask = |log: &dyn SharedLog, limit| log.deliver(view.number, host, number, &[], limit);
         let Ok(upto) = self.send_request_by(until, ask) else {
             return Ok(false); // the next exchange checks again

@@ -54,7 +54,8 @@ impl Exchange {
     }
 
     /// Publishes only the changed items if few items have changed, and if the log has the listing to which the changes
-    /// apply. Otherwise publishes the whole listing. The parameters are those of [`Self::publish`].
+    /// apply. Otherwise publishes the whole listing. `merged`: the changes; `None` after a full listing. `included`:
+    /// the position up to which this host had read the log before the refresh.
     fn try_publish(
         &self,
         view: &LogView,
@@ -103,11 +104,12 @@ impl Exchange {
     }
 
     /// Publishes a library's whole listing from the store: first the chunks, then the head, which makes the listing
-    /// visible. `included`: as for [`Self::publish`].
+    /// visible. `included`: the position in the log up to which the listing includes other hosts' entries.
     fn publish_listing(&self, view: &LogView, lease: &Lease, row: &LibraryRow, included: Position) -> Result<()> {
         let (mut chunks, mut listed) = (0_u32, 0_u64);
         let mut has_lease = true;
         let mut chunk = Chunk::default();
+        // Writes a chunk to the log, and empties it. Returns `false` if this host must not publish the listing.
         let mut put = |chunk: &mut Chunk| {
             let items = std::mem::take(chunk);
             if !has_lease || items.is_empty() {

@@ -83,7 +83,7 @@ impl Exchange {
         }
     }
 
-    /// Runs the loop of the exchange thread until the index closes.
+    /// Runs the exchange thread's loop until the index closes.
     fn run_thread(&self) {
         let (mut last_exchange, mut last_renewal) = (None::<Instant>, Instant::now());
         let mut totals = self.counters.totals();
@@ -98,6 +98,7 @@ impl Exchange {
                 self.deliver_before_close();
                 return;
             }
+            // Exchange if calls have used the index, or if something remains to be exchanged.
             let new_totals = self.counters.totals();
             let is_used = std::mem::replace(&mut totals, new_totals) != new_totals || was_used;
             let until_due = last_exchange.map_or(Duration::ZERO, |at| POLL_INTERVAL.saturating_sub(at.elapsed()));
@@ -109,6 +110,7 @@ impl Exchange {
                 && !has_new_entries
                 && !is_due
                 && self.wait_for_news(&mut listener_lock, until_due);
+            // Exchange entries. New entries that arrive within `BATCH_INTERVAL` share the request.
             if has_new_entries || is_due || has_news {
                 if !self.wait_to_batch(last_exchange) {
                     continue; // closing waits for this thread

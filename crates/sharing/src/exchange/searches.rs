@@ -89,8 +89,9 @@ impl Exchange {
         Ok(())
     }
 
-    /// Shares items that this host fetched from the server by rating key. `gone`: rating keys of items that the server
-    /// no longer has. The entries are only in memory: if this process is killed, other hosts send their own requests.
+    /// Shares verified items, which this host fetched from the server by rating key. `gone`: rating keys of items that
+    /// the server no longer has. The entries are only in memory: if this process is killed, other hosts send their own
+    /// requests.
     pub fn share_verified(self: &Arc<Self>, library: &str, items: &[Item], gone: &[&str]) {
         let mut state = lock(&self.state);
         if state.outage.is_some() {

@@ -35,6 +35,7 @@ impl Undelivered {
                 EntryKind::Match => drop(library.matches.insert(key, Some(row))),
                 EntryKind::InvalidPath => drop(library.matches.insert(key, None)),
                 EntryKind::InvalidItem if !row.entry.body.is_empty() => {
+                    // The body of a match is the item's rating key.
                     for undelivered_match in library.matches.values_mut() {
                         undelivered_match.take_if(|row| row.entry.body == key);
                     }
@@ -50,7 +51,8 @@ impl Undelivered {
         undelivered
     }
 
-    /// Returns whether an undelivered entry overrides a log entry. Only a match can be overridden.
+    /// Returns whether an undelivered entry overrides a log entry, because it will follow the log entry in the log.
+    /// Only matches can be overridden.
     pub fn overrides(&self, entry: &Entry) -> bool {
         let is_match = entry.name.kind == EntryKind::Match;
         is_match
@@ -61,9 +63,11 @@ impl Undelivered {
             })
     }
 
-    /// Returns the undelivered matches as entries, so that they can be recorded again after other hosts' invalidations.
+    /// Returns the undelivered matches as entries, so that the caller can record them again after other hosts'
+    /// invalidations.
     pub fn matches(self) -> Vec<Entry> {
         let matches = self.0.into_values().flat_map(|library| library.matches.into_values());
+        // Recording a match uses only the entry's name and body.
         let entry = |row: OutboxRow| Entry {
             name: row.entry.name,
             body: row.entry.body,

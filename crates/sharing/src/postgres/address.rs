@@ -1,4 +1,4 @@
-//! Parses the address of a log, such as `postgresql://user@host/database?sslmode=require`. The format is libpq's, but
+//! Parses a log's address, such as `postgresql://user@host/database?sslmode=require`. The format is libpq's, but
 //! with fewer parameters and without a password, since addresses appear in logs and process lists.
 
 use std::borrow::Cow;
@@ -79,13 +79,14 @@ impl Password {
 }
 
 impl fmt::Debug for Password {
+    /// Hides the password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Password(…)")
     }
 }
 
-/// Formats the address for messages, without any parameters except the socket's folder.
 impl fmt::Display for Address {
+    /// Writes a URL for messages, without any parameters except the socket's folder.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (user, database) = (&self.user, &self.database);
         let port = (self.port != DEFAULT_PORT).then(|| format!(":{}", self.port));
@@ -105,7 +106,7 @@ const DEFAULT_PORT: u16 = 5432;
 /// Example address for error messages.
 const EXAMPLE: &str = "postgresql://user@host/database";
 
-/// Parses and validates an address, without reading a file. `environment` returns the value of an environment variable.
+/// Parses and validates an address, without reading a file. `environment` returns an environment variable's value.
 ///
 /// # Errors
 /// [`Status::InvalidArgument`], whose message states the invalid part and the remedy. No message contains a password.
@@ -119,6 +120,7 @@ pub fn parse(address: &str, environment: impl Fn(&str) -> Option<String>) -> Res
             "the address of the shared log must start with postgresql://, as in {EXAMPLE}"
         ));
     };
+    // Split USER@HOST:PORT/DATABASE?PARAMETERS.
     let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
     let (authority, database) = rest.split_once('/').unwrap_or((rest, ""));
     let (user, host) = authority.rsplit_once('@').unwrap_or(("", authority));
@@ -140,6 +142,7 @@ pub fn parse(address: &str, environment: impl Fn(&str) -> Option<String>) -> Res
             .map(PathBuf::from)
             .or_else(|| environment("HOME").map(|home| Path::new(&home).join(".pgpass"))),
     };
+    // Apply the parameters. A host or port here overrides the one before the question mark.
     let mut sslrootcert = None;
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -162,6 +165,7 @@ pub fn parse(address: &str, environment: impl Fn(&str) -> Option<String>) -> Res
             }
         }
     }
+    // Fill in missing parts, and reject an incomplete address.
     if address.user.is_empty() {
         let names = ["PGUSER", "USER", "LOGNAME"];
         address.user = names.iter().find_map(|name| environment(name)).unwrap_or_default();
@@ -194,7 +198,7 @@ fn refuse_password<T>() -> Result<T> {
     )
 }
 
-/// Decodes the percent escapes in a part of the address. `what`: the name of the part in error messages.
+/// Decodes the percent escapes in a part of the address. `what`: the part's name in error messages.
 fn decoded(what: &str, value: &str) -> Result<String> {
     match percent_decode_str(value).decode_utf8() {
         Ok(value) => Ok(Cow::into_owned(value)),
@@ -233,7 +237,7 @@ fn split_port(host: &str) -> Result<(&str, Option<&str>)> {
     }
 }
 
-/// Parses the port of an address.
+/// Parses an address's port.
 fn parse_port(port: &str) -> Result<u16> {
     match port.parse() {
         Ok(0) | Err(_) => invalid_argument_error("the address of the shared log has an invalid port; use 1 to 65535"),

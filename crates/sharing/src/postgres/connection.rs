@@ -90,7 +90,8 @@ pub enum WaitEnd {
 
 impl LogConnection {
     /// Opens a connection and authenticates. `tls`: `None` for a connection without TLS. `connect`: the timeout for
-    /// connecting, unless the deadline is earlier.
+    /// connecting, unless the deadline is earlier. `silence`: the limits for the time without data, now and in later
+    /// calls.
     pub fn open(
         address: &Address,
         tls: Option<Arc<ClientConfig>>,
@@ -101,6 +102,7 @@ impl LogConnection {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let time = deadline.wait(connect);
         let until = Instant::now() + time;
+        // Connect the socket.
         let (host, socket) = match &address.endpoint {
             ServerAddress::Tcp(host) => {
                 let found = resolver.resolve(host, address.port, until)?;
@@ -113,6 +115,7 @@ impl LogConnection {
                 (String::new(), socket)
             }
         };
+        // Perform the handshake and authenticate.
         let mut settings = config::Config::new();
         settings
             .user(&address.user)
@@ -208,6 +211,7 @@ fn poll_connection(
     loop {
         match ready!(connection.poll_message(cx)) {
             Some(Ok(AsyncMessage::Notification(message))) => {
+                // The payload consists of the view and the view's last number.
                 let mut words = message.payload().split(' ');
                 let mut next = || words.next()?.parse().ok();
                 if let (Some(view), Some(number)) = (next(), next()) {
@@ -238,6 +242,7 @@ async fn limit_silence<R>(
             let now = Instant::now();
             last_read = Some((now, now + deadline.wait(silence.usual))); // the socket woke the task
         }
+        // Check repeatedly, since another thread may start to wait for this call, which makes the limit earlier.
         loop {
             let now = Instant::now();
             let end = last_read.map_or(now, |(last_read, limit)| silence.fails_at(last_read, limit));

@@ -39,12 +39,14 @@ pub enum Failure {
 }
 
 impl From<Error> for Failure {
+    /// Wraps an error that needs no further explanation.
     fn from(error: Error) -> Self {
         Self::Known(error)
     }
 }
 
 impl From<tokio_postgres::Error> for Failure {
+    /// Wraps an error from the client library, which may contain an error from the server.
     fn from(error: tokio_postgres::Error) -> Self {
         Self::Server(error)
     }
@@ -73,7 +75,7 @@ impl Failure {
         }
     }
 
-    /// Returns the message of the server's error, if the server returned one.
+    /// Returns the server's error message, if the server returned an error.
     pub fn message(&self) -> Option<&str> {
         self.database_error().map(DbError::message)
     }
@@ -99,7 +101,7 @@ impl Failure {
     pub fn is_broken_connection(&self) -> bool {
         match (self, self.database_error()) {
             (Self::Closed, _) => true,
-            (_, Some(error)) => matches!(error.code().code().get(..3), Some("57P")),
+            (_, Some(error)) => matches!(error.code().code().get(..3), Some("57P")), // the server ended the session
             (Self::Server(error), None) => error.is_closed() || io_error(error).is_some(),
             _ => false,
         }
@@ -190,8 +192,8 @@ fn explain_code(error: &DbError, address: &Address) -> (Status, String) {
     let status = match code {
         "28P01" | "28000" => Status::Unauthorized,
         INSUFFICIENT_PRIVILEGE => Status::Forbidden,
-        "57014" | "55P03" => Status::Timeout,
-        _ if code.starts_with("57P") || code.starts_with("08") => Status::Connect,
+        "57014" | "55P03" => Status::Timeout, // the server cancelled the statement, or a lock was not available
+        _ if code.starts_with("57P") || code.starts_with("08") => Status::Connect, // the session or connection ended
         _ => Status::ServerError,
     };
     let remedy = match code {

@@ -79,7 +79,8 @@ impl Postgres {
         Self::with_patience(address, patience, LEASE)
     }
 
-    /// Creates a client as [`Self::new`] does, but with the given timeouts. For tests.
+    /// Creates a client with the given timeouts and lifetime of a lease. For tests. The client connects on its first
+    /// call.
     #[must_use]
     pub fn with_patience(address: Address, patience: Timeouts, lease: Duration) -> Self {
         Self {
@@ -104,7 +105,7 @@ impl Postgres {
         self
     }
 
-    /// Creates the tables, or reports that they exist.
+    /// Creates the tables, or reports that they exist. The error lists the privileges that the role lacks.
     fn make_tables(&self, deadline: Deadline) -> Result<SharedTables> {
         let mut link = self.connect(deadline).map_err(|failure| self.explain(&failure))?;
         schema::ensure_tables(&mut link, deadline).map_err(|failure| {
@@ -117,12 +118,12 @@ impl Postgres {
         })
     }
 
-    /// Converts a failure to an error for the caller.
+    /// Converts a failure to an error for the caller, whose message contains the log's address and a remedy.
     fn explain(&self, failure: &Failure) -> Error {
         failure.explain(&self.address)
     }
 
-    /// Opens a connection.
+    /// Opens a connection, with TLS unless the address has a Unix socket or disables TLS.
     fn connect(&self, deadline: Deadline) -> Result<LogConnection, Failure> {
         let tls = match (&self.address.endpoint, self.address.sslmode) {
             (ServerAddress::Unix(_), _) | (_, SslMode::Disable) => None,
@@ -150,8 +151,8 @@ impl Postgres {
         if !is_current
             .map_err(|failure| rights::with_missing_privileges(failure, &mut link, rights::HOST_PRIVILEGES, deadline))?
         {
-            schema::ensure_tables(&mut link, Deadline::NONE)?;
             // The server has answered, so creating the tables may exceed the deadline once.
+            schema::ensure_tables(&mut link, Deadline::NONE)?;
         }
         Ok(link)
     }
@@ -252,7 +253,7 @@ impl Postgres {
         outcome.map_err(|failure| self.explain_with_rights(link, failure, rights::HOST_PRIVILEGES, deadline))
     }
 
-    /// Returns the number of a view, and creates the view if it does not exist. Remembers the server and the user, so
+    /// Returns a view's number, and creates the view if it does not exist. Remembers the server and the user, so
     /// that [`Self::call_view`] can create the view again.
     fn open_view(&self, server: &str, viewer: &[u8], deadline: Deadline) -> Result<ViewNumber> {
         let mut calls = self.lock_calls(deadline)?;
@@ -274,7 +275,7 @@ impl Postgres {
 
     /// Waits on the listening connection in `slot`, and opens a connection if `slot` is empty. Returns whether the view
     /// may have entries after `number`. Sends one query, since notifications may be lost: after opening a connection,
-    /// or otherwise at the end of the wait.
+    /// or otherwise when the wait ends.
     fn wait_on(
         &self,
         slot: &mut Option<LogConnection>,
@@ -310,22 +311,24 @@ impl Postgres {
         match link.wait(view.0, number, until, wake) {
             Ok(WaitEnd::Notified) => Ok(true),
             Ok(WaitEnd::Interrupted) => Ok(false),
+            // The query was sent before the wait. Return `true`, since a pooler may have lost a notification.
             Ok(WaitEnd::TimedOut) if is_new => Ok(true),
             Ok(WaitEnd::TimedOut) => link.run(Deadline::NONE, has_new_entries),
-            // The query was sent before the wait. Return `true`, since a pooler may have lost a notification.
             Err(failure) => Err(failure),
         }
     }
 
-    /// Implements [`SharedLog::wait`].
+    /// Waits until the view has entries after `number`, `time` has passed, or another thread interrupts the wait.
+    /// Returns whether the view may have new entries.
     fn wait_for(&self, view: ViewNumber, number: u64, time: Duration) -> Result<bool> {
+        // Limit the time to a day, so that the sum does not overflow.
         let until = Instant::now() + time.min(Duration::from_secs(86_400));
         let Some(mut slot) = lock_by(&self.listener, until) else {
             return Ok(true); // another wait used up the time
         };
         let wake = self.wake.begin();
         let Some(wake) = wake.map_err(|error| self.explain(&error.into()))? else {
-            return Ok(false);
+            return Ok(false); // another thread has already requested the end of the wait
         };
         let outcome = if self.is_forking.load(Ordering::SeqCst) {
             Ok(false)
@@ -378,7 +381,7 @@ impl Drop for ForkGuard {
 }
 
 impl Drop for Postgres {
-    /// Drops the connections on a thread that plexindex started ([`drop_links`]).
+    /// Closes the connections on a thread that plexindex started, as the client requires.
     fn drop(&mut self) {
         drop_links([lock(&self.listener).take(), lock(&self.calls).link.take()]);
     }
@@ -392,7 +395,7 @@ fn drop_links(links: [Option<LogConnection>; 2]) {
     }
 }
 
-/// Returns the number of a view, and creates the view if it does not exist.
+/// Returns a view's number, and creates the view if it does not exist.
 async fn create_view(client: &Client, server: &str, viewer: &[u8]) -> Result<ViewNumber, tokio_postgres::Error> {
     let statement = "SELECT plexindex.view($1, $2)";
     let parameters: [(&(dyn tokio_postgres::types::ToSql + Sync), _); 2] =

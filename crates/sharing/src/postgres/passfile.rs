@@ -22,7 +22,7 @@ pub fn read(address: &Address) -> Option<Password> {
     }
 }
 
-/// Returns the password in the first line that matches the address. `text`: the content of the passfile.
+/// Returns the password in the first line that matches the address. `text`: the passfile's content.
 fn find(text: &str, address: &Address) -> Option<Password> {
     let port = address.port.to_string();
     let folder;

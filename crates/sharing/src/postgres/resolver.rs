@@ -56,7 +56,7 @@ impl NameResolver {
         }
     }
 
-    /// Returns the addresses of a host name. Fails at the time `until`; the lookup then continues, and the next call
+    /// Returns a host name's addresses. Fails at the time `until`; the lookup then continues, and the next call
     /// uses its result.
     pub fn resolve(&self, host: &str, port: u16, until: Instant) -> Result<Vec<SocketAddr>, Failure> {
         if let Ok(address) = host.parse::<IpAddr>() {
@@ -64,7 +64,7 @@ impl NameResolver {
         }
         let found = match self.start_or_join_lookup(host, port) {
             Some(slot) => self.wait(&slot, until).ok_or(Failure::Unresolved)?,
-            None => (self.lookup)(host, port),
+            None => (self.lookup)(host, port), // no thread, so this lookup can exceed the time
         };
         match found {
             Ok(found) if found.is_empty() => Err(Failure::NoSuchHost(None)),
@@ -73,7 +73,8 @@ impl NameResolver {
         }
     }
 
-    /// Returns the slot of the running lookup, or starts a lookup. `None` if no thread can be started.
+    /// Returns the slot for the running lookup's result, or starts a lookup. All lookups are for the same host name,
+    /// since each client has its own resolver. Returns `None` if no thread can be started.
     fn start_or_join_lookup(&self, host: &str, port: u16) -> Option<Arc<Slot>> {
         let mut running = lock(&self.running);
         // A forked child does not have its parent's thread.

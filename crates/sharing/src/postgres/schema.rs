@@ -36,6 +36,7 @@ pub fn is_current(link: &mut LogConnection, deadline: Deadline) -> Result<bool, 
             Err(Error::new(Status::ServerError, text).into())
         }
         Ok(None) => Ok(false),
+        // The table or the schema does not exist.
         Err(failure) if failure.has_code("42P01") || failure.has_code("3F000") => Ok(false),
         Err(failure) => Err(failure),
     }

@@ -18,10 +18,9 @@ use crate::error::Result;
 use crate::platform::Deadline;
 use crate::platform::ForkLock;
 
-/// Reads a page of entries, the number after which the page starts, and the position at which it ends, in one snapshot.
-/// The page starts at 0 if the mark of the requested position has changed. For an oversized entry, which another
-/// program may have written, reads only the number. Parameters: view, number, mark, maximum count, maximum entry size,
-/// maximum page size.
+/// Reads, in one snapshot, a page of entries, the number after which it starts (0 if the requested position's mark has
+/// changed), and the position at which it ends. Reads only the number of an oversized entry, which another program may
+/// have written. Parameters: view, number, mark, maximum count, maximum entry size, maximum page size.
 const READ: &str = "
 WITH log AS MATERIALIZED (
     SELECT number AS last,
@@ -180,14 +179,17 @@ impl Postgres {
 }
 
 impl SharedLog for Postgres {
+    /// Returns the log's address for messages, without a password.
     fn name(&self) -> &str {
         &self.name
     }
 
+    /// Returns the address's `connect_timeout`, or else the default timeout for connecting.
     fn patience(&self) -> Duration {
         self.address.connect_timeout.unwrap_or(self.patience.connect)
     }
 
+    /// Creates the tables if they do not exist.
     fn init(&self, deadline: Deadline) -> Result<SharedTables> {
         self.make_tables(deadline)
     }
@@ -203,7 +205,7 @@ impl SharedLog for Postgres {
         secret.try_into().map_err(out_of_range)
     }
 
-    /// Returns the number of a view, and creates the view if it does not exist.
+    /// Returns a view's number, and creates the view if it does not exist.
     fn view(&self, server: &str, viewer: &[u8], deadline: Deadline) -> Result<ViewNumber> {
         self.open_view(server, viewer, deadline)
     }
@@ -237,7 +239,7 @@ impl SharedLog for Postgres {
                 ..EntryPage::default()
             });
         };
-        let begin: i64 = first.get(7);
+        let begin: i64 = first.get(7); // columns 7 to 10 describe the page, and are the same in all rows
         let position = Position {
             number: unsigned(first.get(8)),
             mark: first.get(9),
@@ -320,7 +322,7 @@ impl SharedLog for Postgres {
         self.value(view, statement, &parameters, deadline).map(unsigned)
     }
 
-    /// Acquires a lease with the `lease` function from `schema.sql`, which returns no fence while the lease is held.
+    /// Acquires a lease with the `lease` function from `schema.sql`; `None` while a host holds the lease.
     fn lease(&self, view: ViewNumber, what: &str, deadline: Deadline) -> Result<Option<Lease>> {
         let lifetime = self.lease_seconds();
         let parameters: [Parameter<'_>; 3] = [(&view.0, Type::INT8), (&what, Type::TEXT), (&lifetime, Type::FLOAT8)];
@@ -478,7 +480,7 @@ impl SharedLog for Postgres {
 }
 
 impl Postgres {
-    /// Returns the lifetime of a lease in seconds.
+    /// Returns a lease's lifetime in seconds.
     fn lease_seconds(&self) -> f64 {
         self.lease.as_secs_f64()
     }

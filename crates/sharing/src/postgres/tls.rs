@@ -23,7 +23,7 @@ use super::address::{Address, SslMode};
 use crate::error::{Error, Result, Status};
 use crate::platform::open_host_file;
 
-/// Returns the TLS configuration for an address.
+/// Returns the TLS configuration for an address, which verifies certificates as the address's `sslmode` requires.
 ///
 /// # Errors
 /// [`Status::InvalidArgument`] if the certificate file is unusable, [`Status::Tls`] if the system's authorities are
@@ -33,7 +33,7 @@ pub fn config(address: &Address) -> Result<Arc<ClientConfig>> {
     // Choose the provider explicitly, since other crates in the host's process could change the default.
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let is_verified = matches!(address.sslmode, SslMode::VerifyCa | SslMode::VerifyFull);
-    let mut pinned = Vec::new();
+    let mut pinned = Vec::new(); // also accepted as the server's own certificate
     let authorities: Option<Arc<dyn ServerCertVerifier>> = match &address.sslrootcert {
         _ if !is_verified => None,
         Some(path) => {
@@ -147,7 +147,7 @@ impl ServerCertVerifier for PostgresVerifier {
         rustls::crypto::verify_tls13_signature(message, certificate, signature, algorithms)
     }
 
-    /// Returns the signature schemes that the two functions above can verify.
+    /// Returns the signature schemes that this verifier supports.
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.provider.signature_verification_algorithms.supported_schemes()
     }
@@ -176,7 +176,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> TlsConnect<S> for Hands
     }
 }
 
-/// A TLS connection.
+/// A TLS connection. This wrapper exists because the client requires its own trait [`TlsStream`].
 pub struct Encrypted<S>(tokio_rustls::client::TlsStream<S>);
 
 impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream for Encrypted<S> {
@@ -187,20 +187,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream for Encrypted<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Encrypted<S> {
+    /// Reads decrypted data.
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.0).poll_read(cx, buffer)
     }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Encrypted<S> {
+    /// Encrypts and writes data.
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.0).poll_write(cx, bytes)
     }
 
+    /// Writes the data that the TLS library still buffers.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.0).poll_flush(cx)
     }
 
+    /// Ends the TLS session, and closes the socket for writing.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.0).poll_shutdown(cx)
     }

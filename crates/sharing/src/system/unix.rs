@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 pub use tokio::net::UnixStream as AsyncSocket;
 
-/// Returns a pair of connected sockets.
+/// Returns a pair of connected sockets, so that a thread can wake another thread that waits on one of them.
 ///
 /// # Errors
 /// Operating system errors.

@@ -8,7 +8,8 @@ use std::path::PathBuf;
 
 pub use tokio::net::TcpStream as AsyncSocket;
 
-/// Returns a pair of connected sockets, which use the loopback interface, since Windows has no `socketpair`.
+/// Returns a pair of connected sockets, so that a thread can wake another thread that waits on one of them. The sockets
+/// use the loopback interface, since Windows has no `socketpair`.
 ///
 /// # Errors
 /// Operating system errors.
