@@ -185,13 +185,13 @@ fn with_helpers(header: &str, helpers: &str) -> Result<String, String> {
 /// Preconditions that the comment at the top of the header states for all functions.
 const GENERAL: [&str; 9] = [
     "Pointers must be NULL or valid; `handle` must be open.",
-    "Pointers must be NULL or valid; `library` must be a handle of an open index.",
-    "Pointers must be NULL or valid; `table` must be a handle of an open index.",
+    "Pointers must be NULL or valid; `library` must be a handle to a library of an open index.",
+    "Pointers must be NULL or valid; `table` must be a handle to a table of an open index.",
     "Pointers must be NULL or valid; `handle` must be open, and the query's library must belong to `handle`.",
     "Pointers must be NULL or valid.",
     "`handle` must be NULL or open.",
-    "`library` must be NULL or a handle of an open index.",
-    "`table` must be NULL or a handle of an open index.",
+    "`library` must be NULL or a handle to a library of an open index.",
+    "`table` must be NULL or a handle to a table of an open index.",
     "`block` must be NULL or valid.",
 ];
 

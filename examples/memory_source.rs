@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use plexindex::unstable_source::{
-    Abilities, Bounds, Delta, Item, ItemType, Kind, Library, LibraryKind, LocatedItem, Notification, PageEnd,
-    PageRequest, Resume, Server, Source, SourceState, Status, TokenReliability,
+    Abilities, Bounds, Delta, Item, ItemType, Library, LibraryKind, LocatedItem, Notification, PageEnd, PageRequest,
+    Resume, Server, Source, SourceKind, SourceState, Status, TokenReliability,
 };
 use plexindex::{Error, ErrorKind, Index, Options, Result};
 
@@ -29,7 +29,7 @@ impl Films {
     }
 }
 
-const KIND: Kind = Kind {
+const KIND: SourceKind = SourceKind {
     name: "a list of films",
     noun: "the list of films",
     empty_hint: "look whether the list has any",
@@ -46,7 +46,7 @@ const KIND: Kind = Kind {
 };
 
 impl Source for Films {
-    fn kind(&self) -> &'static Kind {
+    fn kind(&self) -> &'static SourceKind {
         &KIND
     }
 

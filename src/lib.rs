@@ -133,8 +133,8 @@ pub mod unstable_source {
     pub use crate::platform::deadline::Deadline;
     pub use crate::platform::fork::ForkLock;
     pub use crate::source::{
-        Abilities, Bounds, Delta, EditRequest, Event, FieldChange, IndexedItems, Kind, LocatedItem, Lock, Notification,
-        PageEnd, PageRequest, Resume, Session, Source, SourceChanges, TokenOwner, Tokens, WantedPath,
+        Abilities, Bounds, Delta, EditRequest, Event, FieldChange, IndexedItems, LocatedItem, Lock, Notification,
+        PageEnd, PageRequest, Resume, Session, Source, SourceChanges, SourceKind, TokenOwner, Tokens, WantedPath,
     };
 }
 
@@ -189,7 +189,7 @@ pub mod peers {
     }
     pub mod sync {
         pub use crate::sync::{
-            AcceptedProbe, IndexReader, MergedDelta, PeerComponents, Peers, RefreshReason, Selection, Selector,
+            IndexReader, MergedDelta, PeerComponents, Peers, ProbeConditions, RefreshReason, Selection, Selector,
             SyncJob, TICK, not_shared_error,
         };
     }

@@ -13,7 +13,7 @@ use crate::model::MatchKind;
 pub struct Counters {
     answers: [AtomicU64; MatchKind::COUNT],
     /// Answers from memory, by match kind. Each answer also counts as a call.
-    at_once: [AtomicU64; MatchKind::COUNT],
+    answers_from_memory: [AtomicU64; MatchKind::COUNT],
     lookup_misses: AtomicU64,
     stale_answers: AtomicU64,
     requests: [AtomicU64; RequestKind::COUNT],
@@ -28,7 +28,7 @@ pub struct Counters {
     calls_us: AtomicU64,
     slow_calls: AtomicU64,
     /// Number of entries read from other hosts.
-    taken: AtomicU64,
+    received_entries: AtomicU64,
     /// Number of running calls.
     running: AtomicU64,
 }
@@ -80,7 +80,7 @@ impl Counters {
     /// Counts an answer from memory, together with its call. Does not measure the call, since its duration is
     /// negligible.
     pub fn count_answer_at_once(&self, match_kind: MatchKind, stale: bool) {
-        add(&self.at_once[match_kind as usize], 1);
+        add(&self.answers_from_memory[match_kind as usize], 1);
         if stale {
             add(&self.stale_answers, 1);
         }
@@ -131,7 +131,7 @@ impl Counters {
             is_alone: self.running.fetch_add(1, Ordering::Relaxed) == 0,
             started_at: Instant::now(),
             calls: self.calls.load(Ordering::Relaxed),
-            away: self.time_of(Activity::NotMatching),
+            not_matching: self.time_of(Activity::NotMatching),
         }
     }
 
@@ -142,7 +142,7 @@ impl Counters {
         let calls = self.calls.fetch_add(1, Ordering::Relaxed);
         add(&self.calls_us, micros(took));
         // This difference also includes other threads' requests, so the time for matching may be too small.
-        let away = self.time_of(Activity::NotMatching).saturating_sub(begun.away);
+        let away = self.time_of(Activity::NotMatching).saturating_sub(begun.not_matching);
         self.add_time(Activity::Match, took.saturating_sub(away));
         // No other call ran at the start or runs now, and no other call has finished since the start.
         (took, begun.is_alone && running == 1 && calls == begun.calls)
@@ -155,12 +155,15 @@ impl Counters {
 
     /// Counts entries read from other hosts.
     pub fn count_received_entries(&self, entries: u64) {
-        add(&self.taken, entries);
+        add(&self.received_entries, entries);
     }
 
     /// Returns the number of entries read from other hosts, and the time spent on the exchange.
     pub fn exchange_totals(&self) -> (u64, Duration) {
-        (self.taken.load(Ordering::Relaxed), self.time_of(Activity::Exchange))
+        (
+            self.received_entries.load(Ordering::Relaxed),
+            self.time_of(Activity::Exchange),
+        )
     }
 
     /// Counts a slow call.
@@ -171,7 +174,7 @@ impl Counters {
     /// Returns the total number of requests and of answers. The store adds up these totals over its lifetime.
     pub fn totals(&self) -> (u64, u64) {
         let sum = |counters: &[AtomicU64]| counters.iter().map(|counter| counter.load(Ordering::Relaxed)).sum();
-        (sum(&self.requests), sum(&self.answers) + sum(&self.at_once))
+        (sum(&self.requests), sum(&self.answers) + sum(&self.answers_from_memory))
     }
 
     /// Resets the number of running calls in the child of a fork, where only the forking thread continues. Returns
@@ -186,7 +189,9 @@ impl Counters {
     pub fn read(&self) -> Stats {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Stats {
-            answers: std::array::from_fn(|match_kind| get(&self.answers[match_kind]) + get(&self.at_once[match_kind])),
+            answers: std::array::from_fn(|match_kind| {
+                get(&self.answers[match_kind]) + get(&self.answers_from_memory[match_kind])
+            }),
             lookup_misses: get(&self.lookup_misses),
             stale_answers: get(&self.stale_answers),
             requests: std::array::from_fn(|kind| get(&self.requests[kind])),
@@ -201,7 +206,7 @@ impl Counters {
             events: get(&self.events),
             hints: get(&self.hints),
             failures: get(&self.failures),
-            calls: get(&self.calls) + self.at_once.iter().map(get).sum::<u64>(),
+            calls: get(&self.calls) + self.answers_from_memory.iter().map(get).sum::<u64>(),
             calling: Duration::from_micros(get(&self.calls_us)),
             slow_calls: get(&self.slow_calls),
             ..Stats::default()
@@ -242,7 +247,7 @@ pub struct CallStart {
     /// Number of calls that had finished.
     calls: u64,
     /// Time spent on everything except matching.
-    away: Duration,
+    not_matching: Duration,
 }
 
 /// Counts and times since the program opened the index, and counts of the stored content.

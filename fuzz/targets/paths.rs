@@ -93,10 +93,13 @@ fn relations_agree(one: &[u8], other: &[u8]) {
         .take_while(|(a, b)| a == b)
         .count();
     assert_eq!(
-        (there.common, there.is_equal),
+        (there.common_components, there.is_equal),
         (common, components(&mine) == components(&its))
     );
-    assert_eq!((back.common, back.is_equal), (there.common, there.is_equal));
+    assert_eq!(
+        (back.common_components, back.is_equal),
+        (there.common_components, there.is_equal)
+    );
     assert_eq!(there.is_under, lies_under(&mine, &its));
     assert!(!there.is_under || !(back.is_under || there.is_equal));
 }

@@ -6,7 +6,9 @@ use super::index::{Index, ManualClock};
 use plexindex::error::{Error, Result, Status};
 use plexindex::model::{self, Item, ItemType, LibraryKind, Server};
 use plexindex::options::Options;
-use plexindex::source::{Abilities, Bounds, Delta, Kind, LocatedItem, PageEnd, PageRequest, Resume, Source, plex};
+use plexindex::source::{
+    Abilities, Bounds, Delta, LocatedItem, PageEnd, PageRequest, Resume, Source, SourceKind, plex,
+};
 
 use super::ladder::against::movie;
 
@@ -59,7 +61,7 @@ pub fn items() -> Vec<Item> {
 }
 
 impl Source for Small {
-    fn kind(&self) -> &'static Kind {
+    fn kind(&self) -> &'static SourceKind {
         &plex::KIND
     }
 
@@ -116,7 +118,7 @@ impl Source for Small {
 struct Away;
 
 impl Source for Away {
-    fn kind(&self) -> &'static Kind {
+    fn kind(&self) -> &'static SourceKind {
         &plex::KIND
     }
 

@@ -30,7 +30,7 @@ pub(crate) struct Inner {
     /// Default deadline, for calls without their own deadline.
     pub deadline: Option<Duration>,
     /// Duration from which plexindex logs a call as slow; `None`: no log.
-    slow: Option<Duration>,
+    slow_threshold: Option<Duration>,
     counters: Arc<Counters>,
     pub store: Arc<Store>,
     pub tables: Arc<Tables>,
@@ -131,7 +131,7 @@ impl Inner {
             ),
             events,
             deadline: options.deadline,
-            slow: options.slow,
+            slow_threshold: options.slow,
             store,
             tables,
             maintenance,
@@ -153,7 +153,7 @@ impl Inner {
         library: Option<&'a Selector>,
         path_count: Option<usize>,
     ) -> CallTimer<'a> {
-        CallTimer::begin(&self.counters, self.slow, operation, library, path_count)
+        CallTimer::begin(&self.counters, self.slow_threshold, operation, library, path_count)
     }
 
     /// Replaces the token. If the host sets the token within its renewal callback, the new token belongs to the same
@@ -221,7 +221,7 @@ impl Inner {
         if is_renewed {
             self.sync.forget_failures();
             let result = run(&repeated_call);
-            if !is_new && tokens.get(session).is_some_and(|session| session.is_refused()) {
+            if !is_new && tokens.get(session).is_some_and(|session| session.is_rejected()) {
                 self.renewing.record_failure(self.reading.viewpoint.now_ms());
             }
             return result;
@@ -234,7 +234,7 @@ impl Inner {
         }
         match result {
             // An error of the caller, such as a buffer that is too small, is unrelated to the token.
-            Err(error) if error.status.is_of_caller() => Err(error),
+            Err(error) if error.status.is_answer_or_caller_error() => Err(error),
             result => result.map_err(|_| refusal),
         }
     }
@@ -331,7 +331,7 @@ impl ForkAware for Inner {
     fn before(self: Arc<Self>) -> Vec<Box<dyn ForkLock>> {
         // Locks that a call can hold while it waits for the store must come before the store's own locks.
         let mut locks: Vec<Box<dyn ForkLock>> = vec![
-            TokenRenewal::hold(&self, |inner| &inner.renewing),
+            TokenRenewal::lock_state_for_fork(&self, |inner| &inner.renewing),
             self.events.lock_for_fork(),
         ];
         locks.extend(self.reading.hold());

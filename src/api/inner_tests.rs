@@ -1,6 +1,6 @@
 use crate::api::Index;
 use crate::engine::LibraryRows;
-use crate::model::{IdentityId, Server, Token};
+use crate::model::{Server, Token, ViewId};
 use crate::options::Options;
 
 #[test]
@@ -30,7 +30,7 @@ fn answers_for_one_user_never_reach_a_user_whose_token_is_set_meanwhile() {
     // user.
     for (next, wanted) in [(None, vec![ann]), (Some("bob"), vec![ann]), (Some("ann"), vec![ann])] {
         set("ann");
-        let mut told: Vec<IdentityId> = Vec::new();
+        let mut told: Vec<ViewId> = Vec::new();
         let insisted = inner.reading.retry_until_current(|| {
             let Some(identity) = inner.reading.identity() else {
                 return Ok(None);

@@ -132,7 +132,7 @@ impl Query<'_> {
                     if !written.has_segment {
                         let rows = matches
                             .iter()
-                            .map(|(path, key)| (row.id, LoggedKind::Matched, *path, *key));
+                            .map(|(path, key)| (row.id, LoggedKind::MatchRecorded, *path, *key));
                         reading.apply_committed(identity, written.at, &rows.collect::<Vec<_>>());
                     }
                     reading.catch_up(deadline)?;

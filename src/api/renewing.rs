@@ -14,8 +14,8 @@ use crate::platform::mutex::{lock, try_lock};
 const PAUSE_MS: i64 = 15_000;
 
 thread_local! {
-    /// The address of this variable identifies a running thread. `std::thread::current` would register a destructor on
-    /// the host's thread, and the library may be unloaded before that destructor runs.
+    /// The address of this variable identifies a running thread. `std::thread::try_read_current` would register a
+    /// destructor on the host's thread, and the library may be unloaded before that destructor runs.
     static MARK: u8 = const { 0 };
 }
 
@@ -79,7 +79,7 @@ impl TokenRenewal {
 
     /// Locks the state before a fork, so that the child inherits no lock of another thread. Dropping the returned value
     /// releases the lock. `within` returns the [`TokenRenewal`] in `owner`.
-    pub fn hold<O: 'static>(owner: &Arc<O>, within: fn(&O) -> &Self) -> Box<dyn ForkLock> {
+    pub fn lock_state_for_fork<O: 'static>(owner: &Arc<O>, within: fn(&O) -> &Self) -> Box<dyn ForkLock> {
         Box::new(lock_for_fork(owner, |owner| &within(owner).state))
     }
 

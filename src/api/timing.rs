@@ -11,7 +11,7 @@ use crate::sync::Selector;
 pub struct CallTimer<'a> {
     counters: &'a Counters,
     /// Duration from which a call is slow.
-    slow: Option<Duration>,
+    slow_threshold: Option<Duration>,
     /// The call's name in the log.
     operation: &'static str,
     /// The call's library; `None` for all libraries.
@@ -36,7 +36,7 @@ impl<'a> CallTimer<'a> {
     ) -> Self {
         Self {
             counters,
-            slow,
+            slow_threshold: slow,
             operation,
             selector,
             path_count,
@@ -52,14 +52,14 @@ impl Drop for CallTimer<'_> {
     fn drop(&mut self) {
         let counters = self.counters;
         let (took, was_alone) = counters.finish_call(&self.start);
-        if self.slow.is_none_or(|slow| took < slow) {
+        if self.slow_threshold.is_none_or(|slow| took < slow) {
             return;
         }
         counters.count_slow_call();
         let (before, after) = (&self.before, counters.read());
         let has_fetched_page = after.requests[RequestKind::Page as usize] > before.requests[RequestKind::Page as usize];
         let has_waited = after.waiting.saturating_sub(before.waiting) > Duration::from_millis(1);
-        let text = self.text(took, &after, was_alone);
+        let text = self.log_line(took, &after, was_alone);
         // A call that fetches a listing or waits for another fetch is usually slow, so its log line is not a warning.
         if has_fetched_page || has_waited {
             log::info!("{text}");
@@ -72,7 +72,7 @@ impl Drop for CallTimer<'_> {
 impl CallTimer<'_> {
     /// Returns the log line for a call. `took` is the call's duration, `after` contains the counters at its end, and
     /// `was_alone` says whether no other call ran on this index. The line contains no path, since paths are private.
-    fn text(&self, took: Duration, after: &Stats, was_alone: bool) -> String {
+    fn log_line(&self, took: Duration, after: &Stats, was_alone: bool) -> String {
         let before = &self.before;
         // The call and its library.
         let mut text = self.operation.to_owned();

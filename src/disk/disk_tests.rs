@@ -289,7 +289,7 @@ fn make(root: &Path, name: &str) {
 fn location(folder: &Path, is_out_of_scope: bool) -> Location {
     Location {
         folder: normalize_host_path(bytes_of(folder)).into_owned(),
-        kinds: movies(),
+        media_types: movies(),
         is_out_of_scope,
         is_fetched: true,
     }

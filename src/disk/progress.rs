@@ -13,7 +13,7 @@ const LINKS_PER_CALL: usize = 4096;
 pub struct FolderLink {
     pub path: Vec<u8>,
     /// Whether the path has a twin: another name in the same folder with the same normal form.
-    pub twin: bool,
+    pub has_twin: bool,
     pub id: FolderId,
 }
 
@@ -21,7 +21,7 @@ pub struct FolderLink {
 #[derive(Debug, Default)]
 pub struct WalkProgress {
     /// The folders that the walk has read, by location. The empty location is for folders outside all locations.
-    read: Vec<(Vec<u8>, HashSet<FolderId>)>,
+    read_folders: Vec<(Vec<u8>, HashSet<FolderId>)>,
     /// New links, which are not yet in the queue.
     links: Vec<Arc<FolderLink>>,
     /// The queue of links to follow, with the next link last. The links' targets are already marked as read.
@@ -33,10 +33,10 @@ pub struct WalkProgress {
 impl WalkProgress {
     /// Returns the index of a location's set of read folders, and adds an empty set for a new location.
     pub(super) fn location_set(&mut self, location: &[u8]) -> usize {
-        let slot = self.read.iter().position(|(folder, _)| folder == location);
+        let slot = self.read_folders.iter().position(|(folder, _)| folder == location);
         slot.unwrap_or_else(|| {
-            self.read.push((location.to_vec(), HashSet::new()));
-            self.read.len() - 1
+            self.read_folders.push((location.to_vec(), HashSet::new()));
+            self.read_folders.len() - 1
         })
     }
 
@@ -50,7 +50,7 @@ impl WalkProgress {
     /// Marks the target of a link as read. Returns `false` if the walk has already read the target. `slot`: the index
     /// of the location's set.
     pub(super) fn mark_read_by_link(&mut self, slot: usize, id: FolderId) -> bool {
-        self.read[slot].1.insert(id)
+        self.read_folders[slot].1.insert(id)
     }
 
     /// Adds a link for the walk to follow later.

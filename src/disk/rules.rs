@@ -1,5 +1,5 @@
 //! The rules by which Plex's scanner ignores files and folders. Plex published its scanners in `Scanners.bundle`:
-//! `Filter.py`, `VideoFiles.py`, `AudioFiles.py`, `PhotoFiles.py`.
+//! `BloomFilter.py`, `VideoFiles.py`, `AudioFiles.py`, `PhotoFiles.py`.
 
 use std::fs;
 use std::path::Path;
@@ -193,12 +193,12 @@ fn is_photo(extension: &[u8]) -> bool {
 }
 
 /// Returns the rule by which Plex ignores a folder with this name; `None` if Plex reads the folder. `rules` and
-/// `kinds`: from the folder's location. `at_root`: whether the folder is directly in a location.
+/// `media_types`: from the folder's location. `at_root`: whether the folder is directly in a location.
 #[must_use]
-pub fn rule_for_folder(name: &[u8], rules: Rules, kinds: MediaTypes, at_root: bool) -> Option<Rule> {
+pub fn rule_for_folder(name: &[u8], rules: Rules, media_types: MediaTypes, at_root: bool) -> Option<Rule> {
     let lower = name.to_ascii_lowercase();
     let name = LowerName(&lower);
-    let video_rule = |rule: Rule| kinds.has_bit(MediaTypes::VIDEO_RULES) && rules.has(rule);
+    let video_rule = |rule: Rule| media_types.has_bit(MediaTypes::VIDEO_RULES) && rules.has(rule);
     if rules.has(Rule::System) && (name.is_system_folder() || at_root && name.is_root_system_folder()) {
         Some(Rule::System)
     } else if rules.has(Rule::Hidden) && name.starts_with(b".") {
@@ -222,12 +222,12 @@ const MAX_SAMPLE_BYTES: u64 = 300 << 20;
 /// Returns the rule by which Plex ignores a file; `None` if Plex does not ignore the file. Reads the file's size, so
 /// call this function only for files that no library lists.
 #[must_use]
-pub fn rule_for_file(path: &Path, name: &[u8], rules: Rules, kinds: MediaTypes) -> Option<Rule> {
+pub fn rule_for_file(path: &Path, name: &[u8], rules: Rules, media_types: MediaTypes) -> Option<Rule> {
     let lower = name.to_ascii_lowercase();
     let name = LowerName(&lower);
     // A file without metadata, such as a dangling link, counts as empty.
     let size = || fs::metadata(path).map_or(0, |facts| facts.len());
-    let video_rule = |rule: Rule| kinds.has_bit(MediaTypes::VIDEO_RULES) && rules.has(rule);
+    let video_rule = |rule: Rule| media_types.has_bit(MediaTypes::VIDEO_RULES) && rules.has(rule);
     if rules.has(Rule::Hidden) && name.starts_with(b".") {
         Some(Rule::Hidden)
     } else if rules.has(Rule::Empty) && (size() == 0 || !may_read(path)) {

@@ -21,7 +21,6 @@ use crate::platform::thread::on_workers;
 
 /// Number of threads besides the calling thread. The threads mostly wait for the operating system and the network.
 const EXTRA_THREADS: usize = 3;
-/// Number of files to look up together.
 const LOOKUP_BATCH: usize = 256;
 
 /// Walks the folders in a request until the request's limit is reached. Returns the findings, and whether the walk is
@@ -61,11 +60,9 @@ pub fn walk(request: &WalkRequest<'_>, progress: Option<&mut WalkProgress>) -> (
 enum Start<'s> {
     Folder(bool, &'s [u8]),
     File(bool, &'s [u8]),
-    /// A link whose target is already marked as read.
     Link(Arc<FolderLink>),
 }
 
-/// One call of a walk, shared by several threads.
 struct Walk<'w> {
     request: &'w WalkRequest<'w>,
     /// For each location, the index of its set of read folders. The last entry is for paths outside all locations.
@@ -82,7 +79,7 @@ struct PendingFolder {
     path: Vec<u8>,
     /// Index of the innermost location that contains the folder; `None` outside all locations.
     location_index: Option<usize>,
-    twin: bool,
+    has_twin: bool,
     /// Whether the folder is already marked as read, because a link leads to it.
     is_marked_read: bool,
 }
@@ -111,7 +108,7 @@ struct FolderEntry {
 struct ParentFolder<'f> {
     folder: &'f PendingFolder,
     path: &'f [u8],
-    at_root: bool,       // whether the folder is a location in scope
+    is_location: bool,   // whether the folder is a location in scope
     has_locations: bool, // whether a location lies directly in the folder
     /// The folder's own `.plexignore` file; `None` for a location, whose file is already part of the rules.
     ignored: Option<&'f Ignored>,
@@ -205,7 +202,7 @@ impl<'w> Walk<'w> {
     ) {
         let (path, twin) = match start {
             Start::Folder(twin, path) | Start::File(twin, path) => (*path, *twin),
-            Start::Link(link) => (link.path.as_slice(), link.twin),
+            Start::Link(link) => (link.path.as_slice(), link.has_twin),
         };
         let location_index = self.rules.innermost(path);
         if matches!(start, Start::File(..)) {
@@ -223,7 +220,7 @@ impl<'w> Walk<'w> {
         thread.stack.push(PendingFolder {
             path: path.to_vec(),
             location_index,
-            twin,
+            has_twin: twin,
             is_marked_read: matches!(start, Start::Link(_)),
         });
         while !self.is_over()
@@ -237,7 +234,7 @@ impl<'w> Walk<'w> {
         for folder in thread.stack.drain(..).rev() {
             match (start, &self.progress) {
                 (Start::Link(link), Some(progress)) if folder.is_marked_read => lock(progress).put_back(link),
-                _ => unread.put_folder(&folder.path, folder.twin),
+                _ => unread.put_folder(&folder.path, folder.has_twin),
             }
         }
     }
@@ -265,7 +262,6 @@ impl<'w> Walk<'w> {
         let path = folder.path.strip_suffix(b"/").unwrap_or(&folder.path);
         let mut has_plexignore = false;
         let (mut folders, mut media) = (Vec::new(), Vec::new());
-        // Collect the subfolders and the media files.
         for (name, kind) in names {
             has_plexignore |= name == b".plexignore";
             if let Some((is_folder, entry)) = self.media_or_folder_entry(folder, path, name, kind, &mut thread.findings)
@@ -273,7 +269,7 @@ impl<'w> Walk<'w> {
                 if is_folder { &mut folders } else { &mut media }.push(entry);
             }
         }
-        if !folder.twin {
+        if !folder.has_twin {
             mark_twins(&mut folders, &mut media);
         }
         let location = self.rules.location(folder.location_index);
@@ -293,7 +289,7 @@ impl<'w> Walk<'w> {
         let parent = ParentFolder {
             folder,
             path,
-            at_root,
+            is_location: at_root,
             has_locations: self.location_parents.contains(path),
             ignored: ignored.as_ref(),
         };
@@ -327,7 +323,7 @@ impl<'w> Walk<'w> {
             thread.findings.put_unreadable(&folder.path, error);
         }
         if path_from_bytes(join_path(&folder.path, b".")).metadata().is_ok() {
-            self.push_locations_below(&folder.path, folder.twin, &mut thread.stack);
+            self.push_locations_below(&folder.path, folder.has_twin, &mut thread.stack);
         }
     }
 
@@ -350,7 +346,7 @@ impl<'w> Walk<'w> {
         let kinds = self
             .rules
             .location(folder.location_index)
-            .map_or_else(|| MediaTypes::of(&[]), |location| location.kinds);
+            .map_or_else(|| MediaTypes::of(&[]), |location| location.media_types);
         let (is_folder, link) = match kind {
             FileType::Folder => (true, None),
             FileType::Other => (false, None),
@@ -369,7 +365,7 @@ impl<'w> Walk<'w> {
             let entry = FolderEntry {
                 name: name.to_vec(),
                 link,
-                twin: folder.twin,
+                twin: folder.has_twin,
             };
             (is_folder, entry)
         })
@@ -386,7 +382,7 @@ impl<'w> Walk<'w> {
         } else {
             None
         };
-        let rule = (self.rules).folder_rule(&path, outer_location, parent.at_root, parent.ignored);
+        let rule = (self.rules).folder_rule(&path, outer_location, parent.is_location, parent.ignored);
         if let (Some((rule, line)), None) = (&rule, own_location) {
             if !is_out_of_scope {
                 thread.findings.add_finding("left_out", false, rule.name(), &path, line);
@@ -399,7 +395,11 @@ impl<'w> Walk<'w> {
         } else if let (Some(id), None) = (subfolder.link, own_location) {
             let twin = subfolder.twin;
             match &self.progress {
-                Some(progress) => lock(progress).add_link(FolderLink { path, twin, id }),
+                Some(progress) => lock(progress).add_link(FolderLink {
+                    path,
+                    has_twin: twin,
+                    id,
+                }),
                 None if is_out_of_scope => {}
                 None => thread.findings.add_finding("link", false, "", &path, b""),
             }
@@ -407,7 +407,7 @@ impl<'w> Walk<'w> {
             thread.stack.push(PendingFolder {
                 path,
                 location_index: own_location.or(outer_location),
-                twin: subfolder.twin,
+                has_twin: subfolder.twin,
                 is_marked_read: false,
             });
         }
@@ -424,7 +424,7 @@ impl<'w> Walk<'w> {
                 stack.push(PendingFolder {
                     path: locations[index].folder.clone(),
                     location_index: Some(index),
-                    twin,
+                    has_twin: twin,
                     is_marked_read: false,
                 });
             }

@@ -14,7 +14,7 @@ use crate::platform::local_path::to_native;
 pub struct Location {
     pub folder: Vec<u8>,
     /// Media types of the libraries with this location.
-    pub kinds: MediaTypes,
+    pub media_types: MediaTypes,
     /// Whether all libraries with this location are out of the walk's scope: the host did not select these libraries.
     /// The walk reports nothing in this location.
     pub is_out_of_scope: bool,

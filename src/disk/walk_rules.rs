@@ -48,8 +48,8 @@ impl<'w> WalkRules<'w> {
             .is_some_and(|location| location.is_out_of_scope)
     }
 
-    /// Returns the rule that ignores a folder; `None` if no rule does. `at_root`: whether the folder is directly in a
-    /// location. `parent_ignored`: the parent folder's `.plexignore` file, unless the parent is a location.
+    /// Returns the rule that ignores a folder; `None` if no rule does. `at_root`: whether the folder is directly in
+    /// a location. `parent_ignored`: the parent folder's `.plexignore` file, unless the parent is a location.
     pub fn folder_rule(
         &self,
         path: &[u8],
@@ -108,7 +108,7 @@ impl<'w> WalkRules<'w> {
     /// Returns the rules and media types for a location. Outside all locations, only some rules apply.
     fn rules_and_kinds_at(&self, location_index: LocationIndex) -> (Rules, MediaTypes) {
         match self.location(location_index) {
-            Some(location) => (self.rules, location.kinds),
+            Some(location) => (self.rules, location.media_types),
             None => (self.rules.outside_libraries(), MediaTypes::of(&[])),
         }
     }

@@ -8,8 +8,8 @@ use crate::error::{
     Error, Result, Status, check_length, invalid_argument_error, out_of_memory_error, try_with_capacity,
 };
 use crate::events::Events;
-use crate::model::{IdentityId, ItemType};
-use crate::source::{Deadline, EditRequest, FieldChange, Kind, Lock};
+use crate::model::{ItemType, ViewId};
+use crate::source::{Deadline, EditRequest, FieldChange, Lock, SourceKind};
 use crate::sync::{Call, IndexReader, Synchronizer};
 
 /// Maximum number of items per request. Servers reject requests with thousands of items, because the URL is too long;
@@ -82,7 +82,7 @@ struct EditTarget<'k> {
     /// Indexes of the item's key in the host's list, which can contain duplicates.
     indexes: Vec<usize>,
     /// Type of the item; `None` until it is known.
-    kind: Option<ItemType>,
+    item_type: Option<ItemType>,
 }
 
 /// Edits items on the server, and invalidates them in the store.
@@ -130,14 +130,14 @@ impl Editing {
         // Edit each type of item separately, since a request can contain only one type.
         self.find_kinds(call, &row, &mut targets, report)?;
         let mut kinds: Vec<ItemType> = Vec::new();
-        for kind in targets.iter().filter_map(|target| target.kind) {
+        for kind in targets.iter().filter_map(|target| target.item_type) {
             if !kinds.contains(&kind) {
                 kinds.push(kind);
             }
         }
         for kind in kinds {
             let targets_of_kind: Vec<&EditTarget<'_>> =
-                targets.iter().filter(|target| target.kind == Some(kind)).collect();
+                targets.iter().filter(|target| target.item_type == Some(kind)).collect();
             for batch in targets_of_kind.chunks(ITEMS_PER_REQUEST) {
                 self.edit_batch(call, edit, (identity, &row, kind), batch, report)?;
             }
@@ -152,7 +152,7 @@ impl Editing {
         &self,
         call: &Call<'_>,
         edit: &Edit<'_>,
-        (identity, row, kind): (IdentityId, &LibraryRow, ItemType),
+        (identity, row, kind): (ViewId, &LibraryRow, ItemType),
         batch: &[&EditTarget<'_>],
         report: &mut EditReport,
     ) -> Result<()> {
@@ -201,7 +201,7 @@ impl Editing {
             .position(|other| other.id == row.id && other.generation.is_fetched());
         for target in targets.iter_mut() {
             let item = index.and_then(|index| snapshot.views[index].stored_item(target.rating_key));
-            target.kind = item.map(|item| item.kind);
+            target.item_type = item.map(|item| item.kind);
         }
         drop(snapshot);
         self.fetch_kinds(call, row, targets)?;
@@ -211,7 +211,7 @@ impl Editing {
     /// Requests from the server the items whose type is unknown, and sets their types. An item that the library does
     /// not have keeps the type `None`.
     fn fetch_kinds(&self, call: &Call<'_>, row: &LibraryRow, targets: &mut [EditTarget<'_>]) -> Result<()> {
-        let unknown = targets.iter().filter(|target| target.kind.is_none());
+        let unknown = targets.iter().filter(|target| target.item_type.is_none());
         let unknown: Vec<&str> = unknown.map(|target| target.rating_key).collect();
         if unknown.is_empty() {
             return Ok(());
@@ -222,8 +222,8 @@ impl Editing {
             .filter(|located| located.is_in(&row.library.section))
             .map(|located| (located.item.rating_key.as_str(), located.item.kind))
             .collect();
-        for target in targets.iter_mut().filter(|target| target.kind.is_none()) {
-            target.kind = kinds.get(target.rating_key).copied();
+        for target in targets.iter_mut().filter(|target| target.item_type.is_none()) {
+            target.item_type = kinds.get(target.rating_key).copied();
         }
         Ok(())
     }
@@ -233,7 +233,7 @@ impl Editing {
 fn check_kinds(row: &LibraryRow, targets: &[EditTarget<'_>], report: &mut EditReport) -> Result<()> {
     let mut missing = Vec::new();
     for target in targets {
-        match target.kind {
+        match target.item_type {
             Some(ItemType::Other) => {
                 return invalid_argument_error(format!(
                     "cannot edit item {}: it is not a movie, episode, track, clip or photo",
@@ -269,7 +269,7 @@ fn check_kinds(row: &LibraryRow, targets: &[EditTarget<'_>], report: &mut EditRe
 }
 
 /// Validates the keys, and returns one target per item. The target contains all indexes of a duplicate key.
-fn edit_targets<'k>(kind: &Kind, keys: &[&'k str]) -> Result<Vec<EditTarget<'k>>> {
+fn edit_targets<'k>(kind: &SourceKind, keys: &[&'k str]) -> Result<Vec<EditTarget<'k>>> {
     if keys.is_empty() {
         return invalid_argument_error(
             "the list of items is empty, so the server would edit the whole library: specify at least one item",
@@ -286,7 +286,7 @@ fn edit_targets<'k>(kind: &Kind, keys: &[&'k str]) -> Result<Vec<EditTarget<'k>>
             targets.push(EditTarget {
                 rating_key,
                 indexes: Vec::new(),
-                kind: None,
+                item_type: None,
             });
             targets.len() - 1
         });

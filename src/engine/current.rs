@@ -179,7 +179,7 @@ impl<P: Default> Current<P> {
         let _catching_up = self.lock();
         read_newer()?;
         // The database was read, perhaps because no version page was mapped. Map a page that another process created.
-        self.store.find_page();
+        self.store.map_existing_page();
         Ok(self.read())
     }
 

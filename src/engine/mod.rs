@@ -21,9 +21,9 @@ pub use maintenance::{FolderLimit, ListingDraft, ListingSegments, Maintenance};
 pub use records::{LONGEST_NAME, Op, Records, Table, TableLimits, Tables};
 pub use snapshot::{LiveSnapshot, Snapshot, library_indexes, listing_age};
 pub use sql::{
-    Endpoint, FeedLogPosition, FeedPage, FeedPosition, FeedRows, ItemChange, ItemRows, LibraryHint, LibraryRow,
-    LibraryRows, Listing, ListingResult, ListingRows, LocalWrite, LoggedKind, NewListing, Outbox, OutboxRow,
-    ProbeOutcome, RecordRows, SameUser, SearchRows, SharedLogPosition, Store, StoreInfo, StoreStates, StoredItems,
+    ClaimedUserHash, Endpoint, FeedLogPosition, FeedPage, FeedPosition, FeedRows, ItemChange, ItemRows, LibraryHint,
+    LibraryRow, LibraryRows, Listing, ListingResult, ListingRows, LocalWrite, LoggedKind, NewListing, Outbox,
+    OutboxRow, ProbeOutcome, RecordRows, SearchRows, SharedLogPosition, Store, StoreInfo, StoreStates, StoredItems,
     Sweeper, Totals, WAITS, WriteObserver, unverified_kind,
 };
 

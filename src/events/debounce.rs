@@ -73,7 +73,7 @@ struct LibraryEvents {
     /// Time when the last scan ended.
     scan_ended_ms: Option<i64>,
     /// Time of the hint to write once the scanned items have stopped changing.
-    recheck_ms: Option<i64>,
+    settled_hint_ms: Option<i64>,
 }
 
 /// Collects events, and returns each change hint at its scheduled time.
@@ -113,7 +113,7 @@ impl LibraryEvents {
     fn is_settling(&self, intervals: &DebounceIntervals, now: i64) -> bool {
         self.scan_ended_ms
             .is_some_and(|scan_ended_ms| now - scan_ended_ms < intervals.settle_ms)
-            || self.recheck_ms.is_some()
+            || self.settled_hint_ms.is_some()
     }
 
     /// Records that an item has changed. During a scan, the scan's end then schedules a further hint; after a scan,
@@ -122,7 +122,8 @@ impl LibraryEvents {
         if self.is_scanning(intervals, now) {
             self.scan_changed = true;
         } else if let Some(scan_ended_ms) = self.scan_ended_ms.filter(|_| self.is_settling(intervals, now)) {
-            self.recheck_ms = Some((now + intervals.settle_ms).min(scan_ended_ms + SETTLE_LIMIT * intervals.settle_ms));
+            self.settled_hint_ms =
+                Some((now + intervals.settle_ms).min(scan_ended_ms + SETTLE_LIMIT * intervals.settle_ms));
         }
     }
 
@@ -179,7 +180,8 @@ impl Debouncer {
                 {
                     library.last_scan_event_ms = None;
                     library.scan_ended_ms = Some(now);
-                    library.recheck_ms = std::mem::take(&mut library.scan_changed).then_some(now + intervals.settle_ms);
+                    library.settled_hint_ms =
+                        std::mem::take(&mut library.scan_changed).then_some(now + intervals.settle_ms);
                 }
                 self.last_stamps.clear();
                 let quiet_ms = intervals.quiet_ms;
@@ -235,7 +237,7 @@ impl Debouncer {
                 library.scan_ended_ms = Some(now);
                 // Items may still change after the scan, so a second hint follows when they have stopped changing.
                 if std::mem::take(&mut library.scan_changed) || library.hint == Hint::Changed {
-                    library.recheck_ms = Some(now + intervals.settle_ms);
+                    library.settled_hint_ms = Some(now + intervals.settle_ms);
                 }
                 library.last_scan_event_ms = None;
             }
@@ -309,8 +311,8 @@ impl Debouncer {
                 deleted = std::mem::take(&mut library.deleted);
             }
             // The scanned items have stopped changing, so the library is listed again.
-            if library.recheck_ms.is_some_and(|due| all || due <= now) {
-                library.recheck_ms = None;
+            if library.settled_hint_ms.is_some_and(|due| all || due <= now) {
+                library.settled_hint_ms = None;
                 library.scan_ended_ms = None;
                 hint = hint.max(if name.is_empty() { Hint::Probe } else { Hint::Changed });
             }
@@ -330,7 +332,7 @@ impl Debouncer {
     }
 
     /// Adds change hints back to the unwritten events after a failed write.
-    pub fn put_back(&mut self, hints: Vec<LibraryHint>, now: i64) {
+    pub fn restore_hints(&mut self, hints: Vec<LibraryHint>, now: i64) {
         for hint in hints {
             let library = self.library_events(hint.section);
             library.add_hint(hint.hint, now);
@@ -342,7 +344,7 @@ impl Debouncer {
     pub fn next_due(&self, now: i64) -> Option<i64> {
         self.sections
             .values()
-            .flat_map(|library| [library.due_at(&self.intervals, now), library.recheck_ms])
+            .flat_map(|library| [library.due_at(&self.intervals, now), library.settled_hint_ms])
             .flatten()
             .min()
     }

@@ -257,7 +257,7 @@ fn hints_that_could_not_be_written_are_due_again() {
     bench.add(changed(1)).add(deleted(2));
     let marks = bench.debouncer.take_due(bench.now + 1_000);
     assert_eq!(marks.len(), 1);
-    bench.debouncer.put_back(marks, bench.now + 1_000);
+    bench.debouncer.restore_hints(marks, bench.now + 1_000);
     bench.wait(20_000);
     assert_eq!(bench.written(), [(11_000, Some("1"), Hint::Changed, 1)]);
 }

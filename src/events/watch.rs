@@ -441,7 +441,7 @@ fn write_due_hints(events: &Events, shared: &WatchShared, deadline: Deadline) {
                     _ => log::Level::Warn,
                 };
                 log::log!(level, "cannot store server events; trying again: {error}");
-                state.debouncer.put_back(hints, shared.now_ms());
+                state.debouncer.restore_hints(hints, shared.now_ms());
             }
             continue;
         }

@@ -263,9 +263,9 @@ fn items_settle_for_a_minute_after_a_scan() {
         "a server's clock that is ahead is no scan"
     );
     let (before, now) = (at(1_000_000), 1_060_000);
-    let settled = |after: &SourceState| is_settled(&before, now, after);
+    let settled = |after: &SourceState| was_unchanged_during_listing(&before, now, after);
     assert!(settled(&before));
-    assert!(!is_settled(&before, 1_059_999, &before));
+    assert!(!was_unchanged_during_listing(&before, 1_059_999, &before));
     assert!(!settled(&shows("b")));
     let busy = SourceState {
         busy: true,
@@ -276,7 +276,10 @@ fn items_settle_for_a_minute_after_a_scan() {
         trust: TokenReliability::Exact,
         ..busy
     };
-    assert!(is_settled(&exact, 1_059_999, &exact), "its token would have moved");
+    assert!(
+        was_unchanged_during_listing(&exact, 1_059_999, &exact),
+        "its token would have moved"
+    );
 }
 
 #[test]

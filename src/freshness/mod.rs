@@ -24,10 +24,10 @@ const LISTING_INTERVAL_PER_PAGE_MS: i64 = 15 * 60_000;
 const PAGE_ROWS: u64 = 1_000;
 /// Minimum interval between two searches or probes for unlisted paths that all processes together send to a server.
 pub const PATH_REQUEST_INTERVAL_MS: i64 = 30_000;
-/// Minimum interval, instead of [`PATH_REQUEST_INTERVAL_MS`], after the server refused a connection or was starting.
+/// Minimum interval, instead of `PATH_REQUEST_INTERVAL_MS`, after the server refused a connection or was starting.
 /// This interval is short because the server may be back soon, and an attempt costs little.
 pub const DOWN_SERVER_INTERVAL_MS: i64 = 5_000;
-/// Maximum number of searches within [`PATH_REQUEST_INTERVAL_MS`] for a library that was never fetched. Instead of
+/// Maximum number of searches within `PATH_REQUEST_INTERVAL_MS` for a library that was never fetched. Instead of
 /// sending more searches, plexindex fetches the library.
 pub const MAX_UNFETCHED_SEARCHES: u64 = 3;
 
@@ -211,7 +211,7 @@ fn listing_interval_ms(items: u64, policy: &Policy) -> i64 {
 
 /// Returns whether plexindex may search for the same path again. `search`: the earlier searches for the path. The pause
 /// before a search equals the time between the first and the last search, so each pause is about twice as long as the
-/// one before. A pause lasts at least [`PATH_REQUEST_INTERVAL_MS`], and at most the TTL.
+/// one before. A pause lasts at least `PATH_REQUEST_INTERVAL_MS`, and at most the TTL.
 #[must_use]
 pub fn may_search_again(search: Option<&PathSearch>, policy: &Policy, now_ms: i64) -> bool {
     let Some(search) = search else {
@@ -267,15 +267,15 @@ pub fn is_current(age: &Age, listed_token: &str, probed: &SourceState, policy: &
 /// Returns whether a listing that starts in this state is provisional: a scan is running or ended less than a minute
 /// ago, so items can still change. Always returns `false` for an exact token, which changes with each item.
 #[must_use]
-pub fn is_unsettled(change: &SourceState, now_ms: i64) -> bool {
-    let since_scan_ms = now_ms.saturating_sub(change.scanned_ms);
-    change.trust != TokenReliability::Exact && (change.busy || (0..SETTLING_MS).contains(&since_scan_ms))
+pub fn is_unsettled(state: &SourceState, now_ms: i64) -> bool {
+    let since_scan_ms = now_ms.saturating_sub(state.scanned_ms);
+    state.trust != TokenReliability::Exact && (state.busy || (0..SETTLING_MS).contains(&since_scan_ms))
 }
 
 /// Returns whether a library remained unchanged while plexindex fetched its listing. `before`: the library's state at
 /// the start of the listing, at `begun_ms`. `after`: the library's state at the end of the listing.
 #[must_use]
-pub fn is_settled(before: &SourceState, begun_ms: i64, after: &SourceState) -> bool {
+pub fn was_unchanged_during_listing(before: &SourceState, begun_ms: i64, after: &SourceState) -> bool {
     let is_scanning = after.busy && after.trust != TokenReliability::Exact;
     !is_unsettled(before, begun_ms) && !is_scanning && before.token == after.token
 }

@@ -54,8 +54,8 @@ thread_local! {
 }
 
 impl<'l> StatementLimit<'l> {
-    /// Creates a limit that is reached at the deadline, or when `is_over` returns `true`. SQLite calls `is_over` about
-    /// every 20 µs, so it must be cheap.
+    /// Creates a limit that is reached at the deadline, or when `is_over` returns `true`. SQLite calls
+    /// `is_over` about every 20 µs, so it must be cheap.
     #[must_use]
     pub fn new(deadline: Deadline, is_over: &'l dyn Fn() -> bool) -> Self {
         Self {

@@ -27,7 +27,9 @@ pub fn to_native(path: &[u8]) -> Cow<'_, [u8]> {
 /// # Errors
 /// Operating system errors.
 pub fn canonical(path: &Path) -> io::Result<PathBuf> {
-    let path = path.canonicalize().or_else(|error| system::named_only(path, error))?;
+    let path = path
+        .canonicalize()
+        .or_else(|error| system::absolute_if_exists(path, error))?;
     Ok(path_from_bytes(to_native(bytes_of(&path))))
 }
 

@@ -25,7 +25,7 @@ impl FileLock {
     /// Fails if the system cannot create the file, or if the file system does not support locks
     /// ([`FileLock::is_unsupported`]).
     pub fn acquire(path: &Path, deadline: Deadline, give_up: &dyn Fn() -> bool) -> io::Result<Option<Self>> {
-        Self::take(|| files::open_or_create(path), deadline, give_up)
+        Self::open_and_lock(|| files::open_or_create(path), deadline, give_up)
     }
 
     /// Waits for the lock on an existing folder, polling every few milliseconds. Returns `None` at `deadline`, or when
@@ -34,11 +34,11 @@ impl FileLock {
     /// # Errors
     /// Fails if the folder is missing, or if its file system does not support locks.
     pub fn on_folder(path: &Path, deadline: Deadline, give_up: &dyn Fn() -> bool) -> io::Result<Option<Self>> {
-        Self::take(|| files::open_folder_lock(path), deadline, give_up)
+        Self::open_and_lock(|| files::open_folder_lock(path), deadline, give_up)
     }
 
     /// Opens a file with `open`, and waits for its lock; `None` at `deadline`, or when `give_up` returns `true`.
-    fn take(
+    fn open_and_lock(
         open: impl FnOnce() -> io::Result<File>,
         deadline: Deadline,
         give_up: &dyn Fn() -> bool,

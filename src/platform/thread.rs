@@ -87,13 +87,13 @@ impl Worker {
     /// Returns whether this process has the thread, which a forked child does not have.
     #[must_use]
     pub fn is_in_this_process(&self) -> bool {
-        self.0.is_here()
+        self.0.is_in_this_process()
     }
 
     /// Detaches the thread, so that dropping the `Worker` does not wait. From now on, this library stays in memory,
     /// since the thread runs its code.
     pub fn detach(mut self) {
-        self.0.leave();
+        self.0.detach();
     }
 }
 

@@ -5,7 +5,7 @@ use crate::error::{Error, Status};
 use crate::freshness;
 use crate::matching::{FolderResolution, FoundItem, Resolution};
 use crate::model::{Confidence, ItemType, Library, MatchKind, Reason};
-use crate::source::Kind;
+use crate::source::SourceKind;
 
 /// The answer to a query. An answer borrows from a snapshot, so callers must copy the fields that they keep.
 #[derive(Clone, Copy, Debug)]
@@ -29,7 +29,7 @@ pub struct Answer<'a> {
     /// was set back.
     pub age_ms: Option<i64>,
     /// The kind of source, which determines the format of keys.
-    pub kind: &'static Kind,
+    pub kind: &'static SourceKind,
     /// The candidates, whose `library` fields are indexes into `rows`.
     found: &'a [FoundItem<'a>],
     rows: &'a [LibraryRow],
@@ -37,7 +37,12 @@ pub struct Answer<'a> {
 
 impl<'a> Answer<'a> {
     /// Creates the answer for a path. The caller must set the message, the age and the staleness.
-    pub(super) fn of(kind: &'static Kind, outcome: &'a Resolution<'_>, rows: &'a [LibraryRow], status: Status) -> Self {
+    pub(super) fn of(
+        kind: &'static SourceKind,
+        outcome: &'a Resolution<'_>,
+        rows: &'a [LibraryRow],
+        status: Status,
+    ) -> Self {
         Self {
             status,
             match_kind: outcome.match_kind,
@@ -49,7 +54,7 @@ impl<'a> Answer<'a> {
 
     /// Creates the answer for a folder. The caller must set the message, the age and the staleness.
     pub(super) fn of_folder(
-        kind: &'static Kind,
+        kind: &'static SourceKind,
         outcome: &'a FolderResolution<'a>,
         rows: &'a [LibraryRow],
         status: Status,
@@ -66,7 +71,7 @@ impl<'a> Answer<'a> {
     /// Creates an answer from a list of items that match equally well. `total` counts all matching items, including
     /// items that are not in `found`.
     pub(super) fn of_items(
-        kind: &'static Kind,
+        kind: &'static SourceKind,
         found: &'a [FoundItem<'a>],
         total: usize,
         rows: &'a [LibraryRow],
@@ -93,7 +98,7 @@ impl<'a> Answer<'a> {
 
     /// Creates the answer of a call that must not wait, when no answer is available without waiting.
     #[must_use]
-    pub fn not_yet(kind: &'static Kind) -> Self {
+    pub fn not_yet(kind: &'static SourceKind) -> Self {
         Self {
             status: Status::NotYet,
             reason: Reason::None,
@@ -103,7 +108,7 @@ impl<'a> Answer<'a> {
     }
 
     /// Creates the answer for a path whose lookup failed in a batch.
-    pub(super) fn failed(kind: &'static Kind, error: &'a Error) -> Self {
+    pub(super) fn failed(kind: &'static SourceKind, error: &'a Error) -> Self {
         Self {
             status: error.status,
             message: &error.message,

@@ -12,7 +12,7 @@ use crate::engine::{LibraryRow, Snapshot};
 use crate::error::{Error, Result, RetryAdvice, Status};
 use crate::freshness::is_stale;
 use crate::matching::Scope;
-use crate::model::{IdentityId, Sequence};
+use crate::model::{Sequence, ViewId};
 use crate::platform::swap::Guard;
 use crate::sync::{
     BACK_OFF_MS, BACK_OFF_NOT_FETCHED_MS, Call, EvictionPin, RefreshReason, RequestCounts, SEARCH_TIMEOUT,
@@ -154,8 +154,8 @@ impl Queries {
         };
         let assessment = question.assess(&context, &found);
         // Fast path: most queries are final on a fresh library, so the slower check of each step is unnecessary.
-        state.fresh = assessment.is_final_if_fresh && early_is_fresh.unwrap_or_else(is_fresh);
-        if !state.fresh && !context.can_answer_now(question, &found, assessment, &mut state) {
+        state.known_fresh = assessment.is_final_if_fresh && early_is_fresh.unwrap_or_else(is_fresh);
+        if !state.known_fresh && !context.can_answer_now(question, &found, assessment, &mut state) {
             return Err(then);
         }
         Ok(question.answer(&context, &found, state, |answer| call_then(then, answer)))
@@ -176,7 +176,7 @@ impl Queries {
         &self,
         step: Step,
         call: &Call<'_>,
-        (target, identity): (Option<SearchTarget<'_>>, IdentityId),
+        (target, identity): (Option<SearchTarget<'_>>, ViewId),
         targets: &StepTargets,
         state: &mut QueryState,
     ) -> Result<()> {
@@ -270,7 +270,7 @@ impl Queries {
             }
             return Err(error);
         }
-        if error.status.is_of_caller() {
+        if error.status.is_answer_or_caller_error() {
             return Err(error);
         }
         // The failure of an earlier attempt, or a timeout before the first request, says nothing new about the server,
@@ -305,8 +305,8 @@ impl QueryContext<'_> {
 }
 
 impl QueryState {
-    /// Creates the initial state of a query. `since` is the change sequence at the start, and `begun_ms` the time in
-    /// Unix milliseconds.
+    /// Creates the initial state of a query. `since` is the change sequence at the start, and `begun_ms` the
+    /// time in Unix milliseconds.
     pub fn new(since: Sequence, begun_ms: i64) -> Self {
         Self {
             since,
@@ -316,15 +316,15 @@ impl QueryState {
     }
 
     /// Returns whether the query continues, must first fetch the list of libraries, or fails. `scope` is `None` if the
-    /// query's library is unknown. `has_libraries`: the index has at least one library. `may_ask`: the call may send
-    /// requests.
-    pub fn library_step(&mut self, scope: Option<Scope>, has_libraries: bool, may_ask: bool) -> LibraryStep {
+    /// query's library is unknown. `has_libraries`: the index has at least one library. `may_send_requests`: the call
+    /// may send requests.
+    pub fn library_step(&mut self, scope: Option<Scope>, has_libraries: bool, may_send_requests: bool) -> LibraryStep {
         match scope {
             Some(Scope::One(_)) => LibraryStep::Continue,
             Some(Scope::All) if has_libraries => LibraryStep::Continue,
             // The answer's message explains that the deadline passed.
             None if !has_libraries && self.timeout_status.is_some() => LibraryStep::Continue,
-            _ if may_ask && !self.fetched_libraries => {
+            _ if may_send_requests && !self.fetched_libraries => {
                 self.fetched_libraries = true;
                 LibraryStep::Fetch
             }
@@ -357,7 +357,7 @@ impl QueryState {
         if conditions.verifies_first && self.take_verify_step(conditions, &mut is_due)? {
             return Ok(Step::Verify);
         }
-        if conditions.may_ask && !is_due(Step::Answer)? {
+        if conditions.may_send_requests && !is_due(Step::Answer)? {
             // After a failed request, the query sends no search.
             let may_search = conditions.identity.is_some() && self.failure.is_none();
             if !self.searched_unfetched && may_search && is_due(Step::SearchUnfetched)? {
@@ -389,7 +389,7 @@ impl QueryState {
         conditions: &StepConditions,
         is_due: &mut impl FnMut(Step) -> Result<bool>,
     ) -> Result<bool> {
-        if self.verified || !conditions.may_ask || !is_due(Step::Verify)? {
+        if self.verified || !conditions.may_send_requests || !is_due(Step::Verify)? {
             return Ok(false);
         }
         // The server's reply about the item is enough for this query, so no probe or search follows. The next query

@@ -3,14 +3,14 @@
 use std::cell::Cell;
 
 use super::*;
-use crate::model::IdentityId;
+use crate::model::ViewId;
 
 /// Facts that a test sets.
 #[derive(Clone, Debug, Default)]
 #[allow(clippy::struct_excessive_bools)] // each is one fact
 struct Stated {
     may_ask: bool,
-    identity: Option<IdentityId>,
+    identity: Option<ViewId>,
     needs_rebuild: bool,
     path: bool,
     unverified: bool,
@@ -25,7 +25,7 @@ struct Stated {
 impl Stated {
     fn next_step(&self, state: &mut QueryState) -> Result<Step> {
         let conditions = StepConditions {
-            may_ask: self.may_ask,
+            may_send_requests: self.may_ask,
             identity: self.identity,
             needs_rebuild: self.needs_rebuild,
             verifies_first: self.path,
@@ -48,7 +48,7 @@ impl Stated {
 fn calm() -> Stated {
     Stated {
         may_ask: true,
-        identity: Some(IdentityId(7)),
+        identity: Some(ViewId(7)),
         path: true,
         ..Stated::default()
     }
@@ -197,10 +197,10 @@ fn libraries_of_another_server_are_refreshed_too() {
     let mut state = QueryState::default();
     for (identity, expected) in [
         (None, true),
-        (Some(IdentityId(1)), true),
-        (Some(IdentityId(1)), false),
-        (Some(IdentityId(2)), true),
-        (Some(IdentityId(3)), false),
+        (Some(ViewId(1)), true),
+        (Some(ViewId(1)), false),
+        (Some(ViewId(2)), true),
+        (Some(ViewId(3)), false),
     ] {
         let conditions = Stated {
             stale: true,
@@ -282,7 +282,7 @@ fn every_random_walk_ends_without_repeated_steps() {
             let bit = |nth: u32| bits >> nth & 1 == 1;
             let conditions = Stated {
                 may_ask,
-                identity: (bits >> 20 & 3 != 0).then(|| IdentityId((bits >> 24 & 3).cast_signed())),
+                identity: (bits >> 20 & 3 != 0).then(|| ViewId((bits >> 24 & 3).cast_signed())),
                 needs_rebuild: !bit(28) && !bit(29),
                 path,
                 unverified: bit(1),

@@ -6,8 +6,8 @@ use crate::engine::LibraryRow;
 use crate::error::{Error, Status};
 use crate::matching::FolderResolution;
 use crate::matching::normal::{PathShape, normal_form};
-use crate::model::{IdentityId, ItemType, MatchKind, Reason};
-use crate::source::Kind;
+use crate::model::{ItemType, MatchKind, Reason, ViewId};
+use crate::source::SourceKind;
 use crate::sync::failed_operation;
 
 /// Facts about the queried path that are not in the answer, for the answer's message.
@@ -15,16 +15,16 @@ pub struct ExplanationContext<'b> {
     /// The title of a library that is out of scope and has a location above the path.
     pub owner: Option<&'b str>,
     /// For a confirmed match whose item is not listed: the item's rating key and the library's title.
-    pub recorded: Option<(&'b str, &'b str)>,
+    pub unlisted_match: Option<(&'b str, &'b str)>,
     /// The view that the answer is from.
-    pub identity: Option<IdentityId>,
+    pub identity: Option<ViewId>,
 }
 
 impl ExplanationContext<'_> {
     /// Returns a clause to append to the message if the confirmed match's item is not listed; otherwise an empty
     /// string.
-    fn explain_recorded(&self) -> String {
-        self.recorded.map_or_else(String::new, |(key, library)| {
+    fn explain_unlisted_match(&self) -> String {
+        self.unlisted_match.map_or_else(String::new, |(key, library)| {
             format!(
                 " (the item '{key}' recorded for this path is not listed in library '{library}': the key may be wrong \
                  or belong to a different library)"
@@ -53,7 +53,7 @@ pub fn explain_unfetched(rows: &[LibraryRow]) -> String {
 
 /// Explains that the deadline left no time to fetch the libraries. The message contains the titles of the unfetched
 /// libraries, or of all libraries if none is unfetched. `kind` provides the noun for the source.
-fn explain_fetch_timeout(rows: &[LibraryRow], kind: &Kind) -> String {
+fn explain_fetch_timeout(rows: &[LibraryRow], kind: &SourceKind) -> String {
     if rows.is_empty() {
         let noun = kind.noun;
         return format!("the deadline passed before {noun} listed its libraries: set a longer deadline");
@@ -67,7 +67,7 @@ fn explain_fetch_timeout(rows: &[LibraryRow], kind: &Kind) -> String {
 }
 
 /// Explains an answer with the status `NotYet` or `NeedsWarm`. `kind` provides the noun for the source.
-pub fn explain_deadline(status: Status, rows: &[LibraryRow], kind: &Kind) -> String {
+pub fn explain_deadline(status: Status, rows: &[LibraryRow], kind: &SourceKind) -> String {
     if status == Status::NeedsWarm && !rows.is_empty() {
         return format!(
             "{} cannot answer for '{}' within this deadline: fetch the library once without a deadline (refresh)",
@@ -93,20 +93,20 @@ impl Queries {
     }
 
     /// Explains a miss or several items, or the evidence for a suffix match or file name match. `rows` contains the
-    /// libraries in scope, `raw` is the queried path, and `failure` is the error of a failed request. `explanation`
+    /// libraries in scope, `raw` is the queried path, and `failure` is the error of a failed request. `context`
     /// contains facts that are not in the answer: a library out of scope, and the confirmed match.
     pub fn explain(
         &self,
         answer: &Answer<'_>,
         rows: &[LibraryRow],
         raw: &[u8],
-        explanation: &ExplanationContext<'_>,
+        context: &ExplanationContext<'_>,
         failure: Option<&Error>,
     ) -> String {
         let path = self.display.path(raw);
         let kind = self.reading.kind();
         if answer.status == Status::Ok {
-            let mut text = self.explain_item(answer, &path, raw) + &explanation.explain_recorded();
+            let mut text = self.explain_item(answer, &path, raw) + &context.explain_unlisted_match();
             // The server may have a new item with this path, so the message mentions the failed request.
             if let Some(error) = failure.filter(|_| answer.reason == Reason::NotListed) {
                 text.push_str(&explain_failure(error, kind));
@@ -127,9 +127,9 @@ impl Queries {
                 )
             }
             (_, Reason::NotFetched) => explain_unfetched(rows),
-            (_, Reason::NoLocation) if explanation.owner.is_some() => format!(
+            (_, Reason::NoLocation) if context.owner.is_some() => format!(
                 "'{path}' is in a folder of library '{}', but only '{}' was queried: query all libraries",
-                explanation.owner.unwrap_or_default(),
+                context.owner.unwrap_or_default(),
                 joined_titles(rows.iter()).0
             ),
             (_, Reason::NotListed) => {
@@ -137,9 +137,9 @@ impl Queries {
                 format!("'{path}' is in a library folder, but Plex does not list it (yet){folder}")
             }
             _ if rows.is_empty() => format!("cannot find '{path}': the index has no libraries; {}", kind.empty_hint),
-            _ => self.explain_outside(&path, rows, raw, explanation.identity),
+            _ => self.explain_outside(&path, rows, raw, context.identity),
         };
-        text.push_str(&explanation.explain_recorded());
+        text.push_str(&context.explain_unlisted_match());
         text.push_str(parent_hint(raw));
         if let Some(error) = failure {
             text.push_str(&explain_failure(error, kind));
@@ -149,7 +149,7 @@ impl Queries {
 
     /// Explains that a path is outside all locations of the libraries, and proposes a mapping that suffix matches in
     /// the view `identity` suggest. `path` is the path `raw` formatted for messages.
-    fn explain_outside(&self, path: &str, rows: &[LibraryRow], raw: &[u8], identity: Option<IdentityId>) -> String {
+    fn explain_outside(&self, path: &str, rows: &[LibraryRow], raw: &[u8], identity: Option<ViewId>) -> String {
         // A mapping to a folder of other libraries would not help.
         let is_in_scope = |server_folder: &[u8]| {
             let locations = rows.iter().flat_map(|row| row.library.locations.iter());
@@ -293,7 +293,7 @@ pub fn explain_folder(
 }
 
 /// Returns a clause about a failed request, to append to a message. `kind` provides the noun for the source.
-pub fn explain_failure(error: &Error, kind: &Kind) -> String {
+pub fn explain_failure(error: &Error, kind: &SourceKind) -> String {
     format!(" (and {}: {error})", failed_operation(error, kind))
 }
 

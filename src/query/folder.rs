@@ -112,7 +112,7 @@ impl FolderQuery<'_> {
         let mut unfetched = context.libraries_where(owns).filter(|row| !row.generation.is_fetched());
         unfetched.all(|row| {
             !row.due
-                && (context.searched || !sync.has_moved(row))
+                && (context.searched || !sync.source_may_have_changed(row))
                 && sync
                     .has_recent_hit(identity, row, SearchTarget::Folder(self.path))
                     .unwrap_or(false)
@@ -200,7 +200,7 @@ impl QueryKind for FolderQuery<'_> {
     }
 
     /// Returns whether the result is from a complete search in unfetched libraries, which makes a refresh unnecessary.
-    fn is_final_if_stale(&self, _: &QueryContext<'_>, found: &FoundFolder<'_>) -> Result<bool> {
+    fn needs_no_refresh(&self, _: &QueryContext<'_>, found: &FoundFolder<'_>) -> Result<bool> {
         Ok(found.is_complete_search)
     }
 
@@ -254,7 +254,7 @@ impl QueryKind for FolderQuery<'_> {
         }
         answer.set_age(rows, context.now_ms);
         // Invalidated items that could not be verified may no longer exist, so the answer is stale.
-        answer.stale = context.has_expired(&state) || !self.unverified_items(context, found)?.is_empty();
+        answer.stale = context.is_answer_stale(&state) || !self.unverified_items(context, found)?.is_empty();
         let message;
         if status != Status::Ok || answer.reason != Reason::None {
             let description = (self.path.raw(), found.is_file, context.owner_out_of_scope(self));

@@ -98,7 +98,7 @@ impl Queries {
     /// Walks local folders for at most [`WALK_STEP`]. Returns the files that the index does not list for exactly one
     /// item. Also checks the files in `starts`.
     ///
-    /// `number` is the number of the walk to continue; 0 starts a new walk, and `None` reads only the folders in
+    /// `walk_number` is the number of the walk to continue; 0 starts a new walk, and `None` reads only the folders in
     /// `starts`. `rules` are the rules of Plex that exclude files and folders. The call also returns after reading
     /// `max_names` names.
     ///
@@ -108,7 +108,7 @@ impl Queries {
     pub fn walk(
         &self,
         library: &Selection,
-        number: Option<u64>,
+        walk_number: Option<u64>,
         starts: &WalkStarts<'_>,
         (rules, max_names): (Rules, usize),
     ) -> Result<WalkFindings> {
@@ -139,21 +139,21 @@ impl Queries {
             rules,
             max_names,
             until: Instant::now() + WALK_STEP,
-            is_first: number.is_none_or(|number| number == 0),
+            is_first: walk_number.is_none_or(|walk_number| walk_number == 0),
             is_listed: &|paths, each| {
                 self.reading
                     .lookup_keys(library, paths.iter().copied(), |key| each(key.is_some()));
             },
             status: &|path, twin| self.file_status(library, path, twin),
         };
-        let Some(walk) = number else {
+        let Some(walk) = walk_number else {
             return Ok(disk::walk(&request, None).0);
         };
-        let (number, mut progress) = self.walks.take(walk)?;
+        let (walk_number, mut progress) = self.walks.take(walk)?;
         let (mut findings, is_over) = disk::walk(&request, Some(&mut progress));
         if !is_over {
-            findings.next_walk_number = Some(number);
-            self.walks.store(number, progress);
+            findings.next_walk_number = Some(walk_number);
+            self.walks.store(walk_number, progress);
         }
         Ok(findings)
     }
@@ -236,13 +236,13 @@ fn locations(snapshot: &Snapshot, scope: Scope, mappings: &Mappings) -> Vec<Loca
     others.retain(|folder| folders.iter().all(|(other, ..)| other != folder));
     let in_scope = folders.into_iter().map(|(folder, kinds, is_fetched)| Location {
         folder,
-        kinds: MediaTypes::of(&kinds),
+        media_types: MediaTypes::of(&kinds),
         is_out_of_scope: false,
         is_fetched,
     });
     let others = others.into_iter().map(|folder| Location {
         folder,
-        kinds: MediaTypes::of(&[]),
+        media_types: MediaTypes::of(&[]),
         is_out_of_scope: true,
         is_fetched: true,
     });

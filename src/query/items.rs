@@ -11,7 +11,7 @@ use crate::error::{Result, Status, check_length, invalid_argument_error, truncat
 use crate::matching::{FoundItem, LibraryIndex, MAX_CANDIDATES, NormalPath};
 use crate::model::{Confidence, Item, ItemType, Reason};
 use crate::options::LONGEST_TEXT;
-use crate::source::Kind;
+use crate::source::SourceKind;
 use crate::stats::Activity;
 use crate::sync::{Call, ItemToVerify};
 
@@ -29,7 +29,7 @@ struct FoundItems {
     /// The total number of items, including items beyond [`MAX_CANDIDATES`].
     total: usize,
     /// Whether no item has the whole title, so that `items` has the items whose titles contain all its words.
-    by_words: bool,
+    has_only_words: bool,
     needs_rebuild: bool,
 }
 
@@ -83,7 +83,7 @@ fn show_or_season(item: &Item, is_show: bool) -> [&str; 3] {
 
 /// Returns a message about the show, artist, season or album with this GUID. `None` unless all `items` have the same
 /// parent.
-fn explain_parent(guid: &str, items: &[(usize, Item)], total: usize, kind: &Kind) -> Option<String> {
+fn explain_parent(guid: &str, items: &[(usize, Item)], total: usize, kind: &SourceKind) -> Option<String> {
     let (_, first_item) = items.first()?;
     let is_show = first_item.show_guid == guid;
     let [parent_guid, rating_key, title] = show_or_season(first_item, is_show);
@@ -116,7 +116,7 @@ impl QueryKind for ItemQuery<'_> {
     /// Searches the fetched libraries in scope.
     fn find(&self, context: &QueryContext<'_>, found: &mut FoundItems) -> Result<()> {
         let (rows, counters) = (context.snapshot.rows_in(context.scope), &context.queries.counters);
-        found.by_words = true;
+        found.has_only_words = true;
         for (index, view) in context.snapshot.views_in(context.scope).iter().enumerate() {
             if !rows[index].generation.is_fetched() {
                 continue;
@@ -135,9 +135,9 @@ impl QueryKind for ItemQuery<'_> {
             counters.add_time(Activity::NotMatching, start.elapsed());
             found.needs_rebuild |= view.is_broken();
             // Items with the whole title take precedence over items in other libraries that have only the words.
-            match (found.by_words, hits.by_words) {
+            match (found.has_only_words, hits.by_words) {
                 (false, true) => continue,
-                (true, false) => (found.items, found.total, found.by_words) = (Vec::new(), 0, false),
+                (true, false) => (found.items, found.total, found.has_only_words) = (Vec::new(), 0, false),
                 _ => {}
             }
             found.total += hits.total;
@@ -200,7 +200,10 @@ impl QueryKind for ItemQuery<'_> {
             return Err(error);
         }
         let FoundItems {
-            items, total, by_words, ..
+            items,
+            total,
+            has_only_words: by_words,
+            ..
         } = found;
         let (kind, total, unverified) = (queries.reading.kind(), *total, self.unverified_items(context, found)?);
         let criterion = match self {
@@ -216,7 +219,7 @@ impl QueryKind for ItemQuery<'_> {
             .collect();
         let mut answer = Answer::of_items(kind, &found, total, rows);
         answer.set_age(rows, context.now_ms);
-        answer.stale = context.has_expired(&state);
+        answer.stale = context.is_answer_stale(&state);
         let message;
         // An invalidated item may no longer exist, so the answer does not count as found.
         if !unverified.is_empty() {

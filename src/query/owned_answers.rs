@@ -11,7 +11,7 @@ use crate::error::{Error, Result, Status};
 use crate::matching::{ItemRef, byte_string};
 use crate::model::{self, Confidence, ItemType, MatchKind, Reason};
 use crate::platform::files::path_from_bytes;
-use crate::source::Kind;
+use crate::source::SourceKind;
 
 /// The status of a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -251,7 +251,7 @@ pub struct Item {
 
 impl Item {
     /// Converts a listed item, with all files and external IDs.
-    pub(crate) fn of(item: model::Item, kind: &Kind) -> Self {
+    pub(crate) fn of(item: model::Item, kind: &SourceKind) -> Self {
         let without_ids = Self::of_ref(&ItemRef::from(&item), kind);
         Self {
             guids: Some(item.guids),
@@ -262,7 +262,7 @@ impl Item {
 
     /// Converts an item in an answer, without files and external IDs. Unknown values, which are empty strings, 0 or -1,
     /// become `None`.
-    fn of_ref(item: &ItemRef<'_>, kind: &Kind) -> Self {
+    fn of_ref(item: &ItemRef<'_>, kind: &SourceKind) -> Self {
         Self {
             key: kind.key(item.rating_key),
             rating_key: item.rating_key.to_owned(),

@@ -124,10 +124,10 @@ impl Queries {
                     return Err(error);
                 }
                 // A source error for the first path affects all paths.
-                Err(error) if index == 0 && !error.status.is_of_caller() => return Err(error),
+                Err(error) if index == 0 && !error.status.is_answer_or_caller_error() => return Err(error),
                 Err(error) => {
                     each(&Answer::failed(self.reading.kind(), &error));
-                    if !error.status.is_of_caller() {
+                    if !error.status.is_answer_or_caller_error() {
                         first_failure.get_or_insert(error);
                     }
                 }
@@ -153,17 +153,13 @@ impl PathQuery<'_> {
             return Ok(false);
         }
         let sync = &context.queries.sync;
-        Ok((context.searched || !sync.has_moved(row))
+        Ok((context.searched || !sync.source_may_have_changed(row))
             && sync.has_recent_hit(identity, row, SearchTarget::Path(self.path))?)
     }
 
     /// Returns the rating key of a confirmed match that does not count because its item is not listed, and the
     /// library's title, for the answer's message. Returns `None` if the path is listed, or has no such match.
-    fn recorded_unlisted<'t>(
-        &self,
-        context: &QueryContext<'t>,
-        outcome: &Resolution<'_>,
-    ) -> Option<(&'t str, &'t str)> {
+    fn unlisted_match<'t>(&self, context: &QueryContext<'t>, outcome: &Resolution<'_>) -> Option<(&'t str, &'t str)> {
         if !matches!(
             outcome.match_kind,
             MatchKind::None | MatchKind::Suffix | MatchKind::FileName
@@ -243,7 +239,7 @@ impl QueryKind for PathQuery<'_> {
     }
 
     /// Returns whether the result is a confirmed match, which never expires, or is from a recent search.
-    fn is_final_if_stale(&self, context: &QueryContext<'_>, outcome: &Resolution<'_>) -> Result<bool> {
+    fn needs_no_refresh(&self, context: &QueryContext<'_>, outcome: &Resolution<'_>) -> Result<bool> {
         Ok(
             (outcome.match_kind == MatchKind::Confirmed && !outcome.is_unverified && !outcome.is_ambiguous())
                 || self.is_recent_search_result(context, outcome)?,
@@ -340,7 +336,7 @@ impl QueryKind for PathQuery<'_> {
                 owner: (answer.reason == Reason::NoLocation)
                     .then(|| context.owner_out_of_scope(self))
                     .flatten(),
-                recorded: self.recorded_unlisted(context, outcome),
+                unlisted_match: self.unlisted_match(context, outcome),
                 identity: snapshot.identity,
             };
             message = queries.explain(&answer, rows, path, &explanation, state.failure.as_ref());
@@ -367,7 +363,7 @@ impl QueryKind for PathQuery<'_> {
             .single()
             .is_some_and(|found| !snapshot.rows[found.library].generation.is_fetched())
             && !self.is_recent_search_result(context, outcome)?;
-        answer.stale = outcome.match_kind != MatchKind::Confirmed && (is_outdated || context.has_expired(&state));
+        answer.stale = outcome.match_kind != MatchKind::Confirmed && (is_outdated || context.is_answer_stale(&state));
         // The server no longer has the item, but may list the file for a different item.
         answer.stale |= state.verified && status == Status::NotFound;
         answer.mark_stale(state.failure.as_ref(), context.call.deadline.is_set());

@@ -69,8 +69,9 @@ impl Queries {
         &self.samples
     }
 
-    /// Counts an answer, unless the host's function rejected the answer and `result` is an error. If `at_once` is true,
-    /// also counts the call, because [`Counters::finish_call`] counts only calls that can wait.
+    /// Counts an answer, unless the host's function rejected the answer and `result` is an error. If
+    /// `at_once` is true, also counts the call, because [`Counters::finish_call`] counts only calls that
+    /// can wait.
     pub fn count_answer<R>(&self, at_once: bool, answer: &Answer<'_>, result: &Result<R>) {
         let match_kind = if answer.status == Status::Ok {
             answer.match_kind

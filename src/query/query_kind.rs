@@ -6,7 +6,7 @@ use crate::engine::{LibraryRow, Snapshot, library_indexes};
 use crate::error::{Error, Result, Status};
 use crate::freshness::{NeededRequest, is_stale, needed_request};
 use crate::matching::Scope;
-use crate::model::{Generation, IdentityId, Sequence};
+use crate::model::{Generation, Sequence, ViewId};
 use crate::sync::{Call, ItemToVerify, SearchTarget};
 
 /// The snapshot that a query searches, and the call that made the query.
@@ -60,7 +60,7 @@ pub trait QueryKind {
     }
     /// Returns whether the result is final even if a library is stale, so that the query need not refresh the library.
     /// For example, a confirmed match is final.
-    fn is_final_if_stale(&self, _: &QueryContext<'_>, _: &Self::Found<'_>) -> Result<bool> {
+    fn needs_no_refresh(&self, _: &QueryContext<'_>, _: &Self::Found<'_>) -> Result<bool> {
         Ok(false)
     }
     /// Returns whether any unfetched library may have the item, even though no location contains the path.
@@ -106,8 +106,8 @@ pub enum Step {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct StepConditions {
     /// Whether the call may send requests.
-    pub may_ask: bool,
-    pub identity: Option<IdentityId>,
+    pub may_send_requests: bool,
+    pub identity: Option<ViewId>,
     /// Whether a segment that the query needs is missing or damaged.
     pub needs_rebuild: bool,
     /// Whether to verify invalidated items before refreshing libraries.
@@ -129,10 +129,10 @@ pub struct QueryState {
     /// Whether the query must not wait, so that the answer is from memory, without any step.
     pub at_once: bool,
     /// Whether plexindex already knows that the query's library is fresh, so that the answer is not stale.
-    pub fresh: bool,
+    pub known_fresh: bool,
     pub verified: bool,
     /// The view whose libraries were refreshed last; ID 0 if no view was known.
-    pub refreshed: Option<IdentityId>,
+    pub refreshed: Option<ViewId>,
     pub refreshes: u32,
     pub restarts: u32,
     pub rebuilt: u32,
@@ -153,7 +153,7 @@ impl<'t> QueryContext<'t> {
     /// Collects the facts that determine the next step.
     pub fn step_conditions<Q: QueryKind>(&self, assessment: Assessment) -> StepConditions {
         StepConditions {
-            may_ask: self.queries.sync.may_send_requests(self.call),
+            may_send_requests: self.queries.sync.may_send_requests(self.call),
             identity: self.snapshot.identity,
             needs_rebuild: assessment.needs_rebuild,
             verifies_first: Q::VERIFIES_FIRST,
@@ -173,7 +173,7 @@ impl<'t> QueryContext<'t> {
         let sync = &self.queries.sync;
         targets.libraries = match step {
             // `next_step` never asks for `Rebuild`.
-            Step::Rebuild | Step::Answer => return question.is_final_if_stale(self, found),
+            Step::Rebuild | Step::Answer => return question.needs_no_refresh(self, found),
             Step::Verify => {
                 targets.items = question.unverified_items(self, found)?;
                 return Ok(!targets.items.is_empty());
@@ -266,8 +266,8 @@ impl<'t> QueryContext<'t> {
 
     /// Returns whether the answer is stale, because a listing in scope has expired or was invalidated, or because
     /// plexindex holds back a newer, much shorter listing.
-    pub fn has_expired(&self, state: &QueryState) -> bool {
-        if state.fresh {
+    pub fn is_answer_stale(&self, state: &QueryState) -> bool {
+        if state.known_fresh {
             return false;
         }
         let (sync, policy) = (&self.queries.sync, &self.queries.policy);

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use crate::matching::mapping_proposals::{ProposedMapping, Samples};
-use crate::model::IdentityId;
+use crate::model::ViewId;
 use crate::platform::fork::{ForkLock, lock_for_fork};
 use crate::platform::mutex::lock;
 
@@ -17,7 +17,7 @@ pub struct MappingSamples(Mutex<SampleCounts>);
 #[derive(Default)]
 struct SampleCounts {
     /// The view that the samples are from. Other views get no proposals from these samples.
-    identity: Option<IdentityId>,
+    identity: Option<ViewId>,
     samples: Samples,
     /// The sentence and the mapping's server folder; empty if there is no proposal. `None` after a new sample, so that
     /// the next reader rebuilds the sentence.
@@ -33,7 +33,7 @@ impl MappingSamples {
 
     /// Counts a suffix match between a host path and a listed path in a view. Does nothing after [`MAX_SAMPLES`]
     /// matches, or while another thread holds the lock, so that no query waits.
-    pub fn add(&self, identity: Option<IdentityId>, host_path: &[u8], listed: &[u8]) {
+    pub fn add(&self, identity: Option<ViewId>, host_path: &[u8], listed: &[u8]) {
         let Ok(mut counts) = self.0.try_lock() else { return };
         if counts.identity != identity {
             *counts = SampleCounts {
@@ -48,7 +48,7 @@ impl MappingSamples {
     }
 
     /// Returns the mappings that suffix matches in the view suggest, best first.
-    pub fn proposals(&self, identity: Option<IdentityId>) -> Vec<ProposedMapping> {
+    pub fn proposals(&self, identity: Option<ViewId>) -> Vec<ProposedMapping> {
         let counts = lock(&self.0);
         if counts.identity == identity {
             counts.samples.proposals()
@@ -62,7 +62,7 @@ impl MappingSamples {
     /// same string for the same folder.
     pub fn proposal(
         &self,
-        identity: Option<IdentityId>,
+        identity: Option<ViewId>,
         format_folder: &dyn Fn(&[u8]) -> String,
         accepts: impl Fn(&[u8]) -> bool,
     ) -> Option<Arc<str>> {

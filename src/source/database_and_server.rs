@@ -8,8 +8,8 @@ use crate::model::{Item, Library, Server};
 use crate::platform::fork::ForkLock;
 
 use super::contract::{
-    Abilities, Bounds, EditRequest, Event, IndexedItems, Kind, LocatedItem, PageEnd, PageRequest, Source,
-    SourceChanges, Tokens, WantedPath,
+    Abilities, Bounds, EditRequest, Event, IndexedItems, LocatedItem, PageEnd, PageRequest, Source, SourceChanges,
+    SourceKind, Tokens, WantedPath,
 };
 use super::database::PlexDatabase;
 
@@ -77,7 +77,7 @@ impl DatabaseAndServer {
 
 impl Source for DatabaseAndServer {
     /// Returns the server's kind, because plexindex uses the server's keys, edits and events.
-    fn kind(&self) -> &'static Kind {
+    fn kind(&self) -> &'static SourceKind {
         self.server.kind()
     }
 

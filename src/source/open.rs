@@ -6,14 +6,14 @@ use crate::error::Result;
 use crate::options::Options;
 use crate::platform::clock::Clock;
 
-use super::contract::{Kind, Meter, Source, View, Viewer};
+use super::contract::{Meter, Source, SourceKind, View, Viewer};
 use super::database::{self, PlexDatabase};
 use super::database_and_server::DatabaseAndServer;
 use super::plex;
 
 /// Returns the kind of source that the options specify. An offline index needs the kind too, for example to parse keys.
 #[must_use]
-pub fn kind(options: &Options) -> &'static Kind {
+pub fn kind(options: &Options) -> &'static SourceKind {
     if options.database.is_some() && options.server_url.is_none() {
         &database::KIND
     } else {
@@ -34,12 +34,12 @@ pub fn view(options: &Options) -> Option<View> {
                 Some(url) => format!("{file} of {}", url.trim_end_matches('/')),
                 None => file.into_owned(),
             },
-            viewer: Viewer::Reader,
+            viewer: Viewer::DatabaseReader,
         });
     }
     options.server_url.as_deref().map(|url| View {
         location: url.trim_end_matches('/').to_owned(),
-        viewer: options.user.clone().map_or(Viewer::Holder, Viewer::Named),
+        viewer: options.user.clone().map_or(Viewer::TokenHolder, Viewer::Named),
     })
 }
 

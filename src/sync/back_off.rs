@@ -6,7 +6,7 @@ use crate::error::{Error, Status};
 use crate::platform::clock::Clock;
 use crate::platform::fork::{ForkLock, lock_for_fork};
 use crate::platform::mutex::lock;
-use crate::source::Kind;
+use crate::source::SourceKind;
 use crate::stats::Counters;
 
 /// Length of the pause after a failure, if stale answers are available.
@@ -19,7 +19,7 @@ pub const BACK_OFF_NOT_FETCHED_MS: i64 = 2_000;
 pub struct BackOff {
     clock: Arc<dyn Clock>,
     counters: Arc<Counters>,
-    kind: &'static Kind,
+    kind: &'static SourceKind,
     failure: Mutex<Option<LastFailure>>,
 }
 
@@ -31,7 +31,7 @@ struct LastFailure {
 
 impl BackOff {
     /// Creates the state before any failure. `kind`: the kind of source, for log lines.
-    pub fn new(clock: Arc<dyn Clock>, counters: Arc<Counters>, kind: &'static Kind) -> Self {
+    pub fn new(clock: Arc<dyn Clock>, counters: Arc<Counters>, kind: &'static SourceKind) -> Self {
         Self {
             clock,
             counters,
@@ -92,7 +92,7 @@ impl BackOff {
 }
 
 /// Returns the beginning of a message about an error: the operation that failed, such as 'cannot reach the server'.
-pub fn failed_operation(error: &Error, kind: &Kind) -> String {
+pub fn failed_operation(error: &Error, kind: &SourceKind) -> String {
     match error.status {
         Status::Store | Status::StoreFull => "cannot write to the store".into(),
         _ => format!("cannot reach {}", kind.noun),

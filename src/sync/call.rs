@@ -6,7 +6,7 @@ use super::reading::{Resolved, Selection};
 use crate::engine::Snapshot;
 use crate::error::{Error, Result, Status};
 use crate::matching::Scope;
-use crate::model::IdentityId;
+use crate::model::ViewId;
 use crate::platform::deadline::Deadline;
 
 /// Maximum time without data from the server during a query. Listings use the limit from the options, because during a
@@ -22,7 +22,7 @@ pub enum AllowedView {
     /// The view of the current token, whoever the user is.
     Any,
     /// Only this view.
-    Of(IdentityId),
+    Of(ViewId),
     /// No view, because plexindex does not know whose token the call started with.
     Unknown,
 }
@@ -50,7 +50,7 @@ pub struct Call<'a> {
     /// The call's deadline, which applies to all of the call's jobs.
     pub deadline: Deadline,
     /// Maximum time without data from the server; `None` for the limit from the options.
-    pub silence: Option<Duration>,
+    pub max_silence: Option<Duration>,
     /// Maximum time for retries; `None` for the limit from the options.
     pub retry_for: Option<Duration>,
     /// Number of the index's token at the start of the call.
@@ -77,7 +77,7 @@ impl<'a> Call<'a> {
         Self {
             library,
             deadline: Deadline::NONE,
-            silence: Some(QUERY_SILENCE),
+            max_silence: Some(QUERY_SILENCE),
             retry_for: Some(QUERY_RETRY_TIME),
             session,
             allowed_view: AllowedView::Any,

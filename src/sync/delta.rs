@@ -130,7 +130,7 @@ impl SyncJob<'_> {
         };
         let now = sync.clock.now_ms();
         let unsettled = freshness::is_unsettled(&row.library.change, now);
-        ItemRows(&sync.store).store_caught_up(row, known.begun, items, now, unsettled, self.bounds.deadline)?;
+        ItemRows(&sync.store).store_merged_delta(row, known.begun, items, now, unsettled, self.bounds.deadline)?;
         let added = known
             .added
             .map_or_else(Vec::new, |added| std::mem::take(&mut *lock(&added)));
@@ -165,20 +165,20 @@ impl SyncJob<'_> {
         Ok(self.merge_changes(listed_library, &known)?.map(|(items, _)| items))
     }
 
-    /// Merges the changes that the source reports into the stored items (`known`). Returns the remaining number of
+    /// Merges the changes that the source reports into the stored items (`stored`). Returns the remaining number of
     /// items and the rating keys of removed items; `None` if a full listing is necessary, because the source cannot
     /// report all changes or too many items are gone.
-    fn merge_changes(&self, library: &Library, known: &IndexedLibrary<'_>) -> Result<Option<(u64, Vec<String>)>> {
-        let changes = self.source.changes(library, known, self.bounds);
-        let SourceChanges::Known { gone } = changes? else {
+    fn merge_changes(&self, library: &Library, stored: &IndexedLibrary<'_>) -> Result<Option<(u64, Vec<String>)>> {
+        let changes = self.source.changes(library, stored, self.bounds);
+        let SourceChanges::Known { removed_keys: gone } = changes? else {
             return Ok(None);
         };
-        let left = known.count()?.saturating_sub(gone.len() as u64);
-        if !gone.is_empty() && !known.accepts_shrinking_to(left)? {
+        let left = stored.count()?.saturating_sub(gone.len() as u64);
+        if !gone.is_empty() && !stored.accepts_shrinking_to(left)? {
             return Ok(None);
         }
         for key in &gone {
-            ItemRows(&self.sync.store).remove_item(known.row, key, &[], self.bounds.deadline)?;
+            ItemRows(&self.sync.store).remove_item(stored.row, key, &[], self.bounds.deadline)?;
         }
         Ok(Some((left, gone)))
     }

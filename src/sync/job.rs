@@ -17,7 +17,7 @@ use crate::engine::{
 };
 use crate::error::{Error, Result, RetryAdvice, Status};
 use crate::freshness::{Age, NeededRequest, PATH_REQUEST_INTERVAL_MS, Policy};
-use crate::model::{IdentityId, Item, Library};
+use crate::model::{Item, Library, ViewId};
 use crate::options::Options;
 use crate::platform::clock::Clock;
 use crate::platform::deadline::Deadline;
@@ -63,20 +63,20 @@ pub struct SyncJob<'a> {
 
 /// The conditions under which this host uses another host's probe instead of sending a probe.
 #[derive(Clone, Copy)]
-pub struct AcceptedProbe<'p> {
+pub struct ProbeConditions<'p> {
     /// Maximum age of the other host's probe. This host always accepts a probe from after the start of the call.
     pub max_age: Duration,
     /// UUID of a library. The probe must be newer than the library's last event or invalidation.
     pub library: Option<&'p str>,
 }
 
-impl AcceptedProbe<'_> {
+impl ProbeConditions<'_> {
     /// Maximum age if a path is missing: the same as this host's pause between two probes for missing paths.
     pub const RECENT: Duration = Duration::from_millis(PATH_REQUEST_INTERVAL_MS.unsigned_abs());
 }
 
 /// Other hosts that share replies from the same server. A job queries these hosts before it sends a request. The
-/// default methods are for a host that does not share ([`NoPeers`]).
+/// default methods are for a host that does not share (`NoPeers`).
 pub trait Peers: Any + Send + Sync {
     /// Starts sharing, after the index was opened.
     fn start(&self) {}
@@ -93,9 +93,9 @@ pub trait Peers: Any + Send + Sync {
         Ok(false)
     }
 
-    /// Probes the server, or uses another host's probe that meets the conditions in `_accepts`. Returns the rows of all
-    /// libraries. This default always probes the server.
-    fn probe(&self, job: &SyncJob<'_>, _accepts: &AcceptedProbe<'_>) -> Result<Vec<LibraryRow>> {
+    /// Probes the server, or uses another host's probe that meets the conditions in `_conditions`. Returns the rows of
+    /// all libraries. This default always probes the server.
+    fn probe(&self, job: &SyncJob<'_>, _conditions: &ProbeConditions<'_>) -> Result<Vec<LibraryRow>> {
         Ok(job.probe()?.1)
     }
 
@@ -272,14 +272,14 @@ impl Synchronizer {
         Age {
             source_changed: row.generation.is_fetched()
                 && self.is_local()
-                && (row.listed_token != row.library.change.token || self.has_moved(row)),
+                && (row.listed_token != row.library.change.token || self.source_may_have_changed(row)),
             ..listing_age(row)
         }
     }
 
     /// Returns whether a local source may have changed since the last probe of this library; always `false` for a
     /// server.
-    pub fn has_moved(&self, row: &LibraryRow) -> bool {
+    pub fn source_may_have_changed(&self, row: &LibraryRow) -> bool {
         self.source
             .as_deref()
             .is_some_and(|source| source.abilities().local && source.may_have_changed(&row.library.change.token))
@@ -352,7 +352,7 @@ impl Synchronizer {
         let mut monitor = JobMonitor::new(source, call, &report);
         let bounds = Bounds {
             deadline: call.deadline,
-            silence: call.silence,
+            max_silence: call.max_silence,
             retry_for: call.retry_for,
             aborted: &is_aborted,
             token_number: session.number(),
@@ -380,8 +380,8 @@ impl Synchronizer {
         // Record what the result says about the token and the server.
         let sent_requests = self.request_counts() != requests_before;
         match &result {
-            Ok(_) if sent_requests => session.set_refused(false),
-            Err(error) if error.status == Status::Unauthorized => session.set_refused(true),
+            Ok(_) if sent_requests => session.set_rejected(false),
+            Err(error) if error.status == Status::Unauthorized => session.set_rejected(true),
             _ => {}
         }
         if result.is_ok() {
@@ -436,7 +436,7 @@ impl SyncJob<'_> {
     }
 
     /// Returns the id of the job's view; `None` if no server has accepted the job's token yet.
-    pub fn identity(&self) -> Result<Option<IdentityId>> {
+    pub fn identity(&self) -> Result<Option<ViewId>> {
         match &self.endpoint() {
             Some(endpoint) => LibraryRows(&self.sync.store).identity(endpoint),
             None => Ok(None),
@@ -451,11 +451,11 @@ impl SyncJob<'_> {
         };
         // The store remembers, by the hash of the precondition's text, when it was last met.
         let (hash, now) = (xxh3_64(precondition.as_bytes()), sync.clock.now_ms());
-        if SearchRows(&sync.store).was_recently_met(hash, now)? {
+        if SearchRows(&sync.store).has_recent_precondition_check(hash, now)? {
             return Ok(());
         }
         match self.source.check_precondition(self.bounds) {
-            Ok(()) => SearchRows(&sync.store).record_met(hash, now, self.bounds.deadline),
+            Ok(()) => SearchRows(&sync.store).record_precondition_met(hash, now, self.bounds.deadline),
             // The server is unreachable, but the view is stored, so an earlier check succeeded. The next job checks
             // again.
             Err(error) if error.status.retry_advice() == RetryAdvice::NotNow && self.identity()?.is_some() => {

@@ -10,7 +10,7 @@ use crate::engine::{
 };
 use crate::error::{Error, Result, Status};
 use crate::freshness;
-use crate::model::{Generation, IdentityId, Library};
+use crate::model::{Generation, Library, ViewId};
 use crate::source::{Bounds, Delta, Resume};
 use crate::stats::Activity;
 
@@ -108,7 +108,7 @@ impl SyncJob<'_> {
         let now_ms = self.copied_ms.unwrap_or_else(|| sync.clock.now_ms());
         let draft = sync.segments.without_duplicates(row, &listing, draft)?;
         let is_whole = listing.total.is_none_or(|total| total == listing.rows) && draft.items() == listing.keyed;
-        let is_settled = freshness::is_settled(&listing.change, listing.begun_ms, &shown.change);
+        let is_settled = freshness::was_unchanged_during_listing(&listing.change, listing.begun_ms, &shown.change);
         let mut result = ListingResult {
             provisional: !(is_whole && is_settled),
             partial: !is_whole,
@@ -118,7 +118,7 @@ impl SyncJob<'_> {
             return Ok(());
         }
         // Write a new segment, unless nothing has changed.
-        let new = if sync.segments.is_current(row, &listing, &draft)? {
+        let new = if sync.segments.has_same_content(row, &listing, &draft)? {
             None
         } else {
             Some(sync.segments.write_draft(row, &listing, draft)?)
@@ -154,7 +154,7 @@ impl SyncJob<'_> {
 
     /// Probes the library again after its listing. Returns the view's id and the library's new state, which shows
     /// whether the library changed during the listing.
-    fn probe_again(&self, row: &LibraryRow) -> Result<(IdentityId, Library)> {
+    fn probe_again(&self, row: &LibraryRow) -> Result<(ViewId, Library)> {
         if self.copied_ms.is_some() {
             // The host that published the listing has already probed the library.
             let identity = self.identity()?.ok_or_else(|| library_cleared_error(row))?;
@@ -174,13 +174,13 @@ impl SyncJob<'_> {
     }
 
     /// Returns whether a second listing must confirm this listing of `items` items, because it is much smaller than the
-    /// current one. Stores the decision. `shown`: the library's state after the listing.
+    /// current one. Stores the decision. `probed`: the library's state after the listing.
     fn is_held_back(
         &self,
-        identity: IdentityId,
+        identity: ViewId,
         row: &LibraryRow,
         listing: &Listing,
-        shown: &Library,
+        probed: &Library,
         items: u64,
         now_ms: i64,
     ) -> Result<bool> {
@@ -188,7 +188,7 @@ impl SyncJob<'_> {
         let (store, apart_ms) = (&self.sync.store, freshness::PROVISIONAL_MS);
         // `hold_back_listing` returns `true` if an earlier small listing, at least a minute ago, confirms this listing.
         if !shrank
-            || self.is_exact_and_complete(shown)
+            || self.is_exact_and_complete(probed)
             || ListingRows(store).hold_back_listing(identity, listing, items, now_ms, apart_ms, self.bounds.deadline)?
         {
             return Ok(false);
@@ -208,7 +208,7 @@ impl SyncJob<'_> {
     /// the same content.
     fn reconcile(
         &self,
-        identity: IdentityId,
+        identity: ViewId,
         row: &LibraryRow,
         listing: &mut Listing,
         shown: &Library,
@@ -241,12 +241,7 @@ impl SyncJob<'_> {
     ///
     /// The copy runs before the listing is published, so that the next listing repeats the copy if the process is
     /// killed.
-    fn copy_matches_of_other_tokens(
-        &self,
-        identity: IdentityId,
-        row: &LibraryRow,
-        stored: &StoredItems<'_>,
-    ) -> Result<()> {
+    fn copy_matches_of_other_tokens(&self, identity: ViewId, row: &LibraryRow, stored: &StoredItems<'_>) -> Result<()> {
         let is_listed = |key: &str| stored.has(key);
         let inherited = RecordRows(&self.sync.store).matches_of_others(identity, row.id, &is_listed)?;
         for some in inherited.chunks(MATCHES_PER_COPY) {

@@ -240,7 +240,7 @@ impl SyncJob<'_> {
             let mut items = Vec::new();
             // The query's limit on silence does not apply, because a server can be silent for long during a scan.
             let bounds = Bounds {
-                silence: None,
+                max_silence: None,
                 ..self.bounds
             };
             let outcome = self.source.page(&request, bounds, &mut items);
@@ -308,7 +308,7 @@ impl SyncJob<'_> {
     ) -> Result<()> {
         for page in pages {
             let begun = Instant::now();
-            advance(listing, &page, self.sync.clock.now_ms());
+            advance_listing(listing, &page, self.sync.clock.now_ms());
             ListingRows(&self.sync.store).store_page(listing, &page.items, page.requested_at, self.bounds.deadline)?;
             self.sync.counters.add_time(Activity::Store, begun.elapsed());
             let _ = to_segment.send(page); // the join reports a panic of the receiving thread
@@ -324,7 +324,7 @@ impl SyncJob<'_> {
 }
 
 /// Adds a page to a listing's counts, and advances the listing's position past the page.
-fn advance(listing: &mut Listing, page: &FetchedPage, now_ms: i64) {
+fn advance_listing(listing: &mut Listing, page: &FetchedPage, now_ms: i64) {
     // A new partition starts, whose rows do not continue the last partition's rows.
     if page.first && page.partition != listing.partition {
         listing.partition = page.partition;

@@ -3,13 +3,13 @@
 use std::time::{Duration, Instant};
 
 use super::call::Call;
-use super::job::{AcceptedProbe, SyncJob, Synchronizer};
+use super::job::{ProbeConditions, SyncJob, Synchronizer};
 use super::reading::{MAX_RETRIES, Resolved, Selection, Selector, cleared_repeatedly_error, no_libraries_error};
 use crate::engine::{LibraryRow, LibraryRows, Snapshot, Totals, listing_age};
 use crate::error::{Error, Result, Status};
 use crate::freshness;
 use crate::matching::Scope;
-use crate::model::{IdentityId, Library, Sequence, Server};
+use crate::model::{Library, Sequence, Server, ViewId};
 use crate::stats::Activity;
 
 impl Synchronizer {
@@ -17,8 +17,8 @@ impl Synchronizer {
     /// probe since the change sequence `since`. Returns whether the server has any libraries.
     pub fn probe(&self, call: &Call<'_>, since: Sequence) -> Result<bool> {
         self.job(call, |job| {
-            let accepted = AcceptedProbe {
-                max_age: AcceptedProbe::RECENT,
+            let accepted = ProbeConditions {
+                max_age: ProbeConditions::RECENT,
                 library: None,
             };
             let rows = job.probe_once(since, &accepted)?;
@@ -49,12 +49,7 @@ impl Synchronizer {
 
     /// Returns the id of the view, and the row of the selected library. Probes the server if the library is unknown.
     /// `operation`: the call's name in error messages, after 'cannot'.
-    pub fn find_library(
-        &self,
-        library: &Selection,
-        operation: &str,
-        call: &Call<'_>,
-    ) -> Result<(IdentityId, LibraryRow)> {
+    pub fn find_library(&self, library: &Selection, operation: &str, call: &Call<'_>) -> Result<(ViewId, LibraryRow)> {
         if *library.selector() == Selector::All {
             return Err(Error::new(
                 Status::InvalidArgument,
@@ -117,7 +112,7 @@ impl Synchronizer {
 impl SyncJob<'_> {
     /// Fetches and stores the libraries, and returns the view's id and the libraries' rows. Also requests the server's
     /// identity if the server is new, or if the server has none of the stored libraries.
-    pub fn probe(&self) -> Result<(IdentityId, Vec<LibraryRow>)> {
+    pub fn probe(&self) -> Result<(ViewId, Vec<LibraryRow>)> {
         let sync = self.sync;
         let Some(endpoint) = &self.endpoint() else {
             return Err(Error::new(
@@ -129,7 +124,7 @@ impl SyncJob<'_> {
         let stored = LibraryRows(&sync.store).identity(endpoint)?;
         let user = sync.reading.viewpoint.claimed_user_hash(self.session);
         let claimed = match (stored, user) {
-            (None, Some(user)) => LibraryRows(&sync.store).find_claimed_identity(endpoint, user)?,
+            (None, Some(user)) => LibraryRows(&sync.store).find_claimed_view(endpoint, user)?,
             _ => None,
         };
         let expected = stored.or(claimed);
@@ -184,7 +179,7 @@ impl SyncJob<'_> {
 
     /// Probes the server, unless another job has probed it since the change sequence `since`, so that calls at the same
     /// time share one probe. Returns the rows of all libraries. `accepted`: conditions for using another host's probe.
-    pub fn probe_once(&self, since: Sequence, accepted: &AcceptedProbe<'_>) -> Result<Vec<LibraryRow>> {
+    pub fn probe_once(&self, since: Sequence, accepted: &ProbeConditions<'_>) -> Result<Vec<LibraryRow>> {
         let sync = self.sync;
         self.single_flight(&sync.server_lock_name("probe"), || {
             if let Some(identity) = self.identity()? {
@@ -200,7 +195,7 @@ impl SyncJob<'_> {
 
     /// Returns whether the store contains libraries for this view but the server has none of them, as happens when the
     /// URL leads to a different server.
-    fn has_no_stored_library(&self, identity: IdentityId, on_server: &[Library]) -> Result<bool> {
+    fn has_no_stored_library(&self, identity: ViewId, on_server: &[Library]) -> Result<bool> {
         let stored = LibraryRows(&self.sync.store).libraries(identity)?;
         let is_on_server = |row: &LibraryRow| {
             let mut libraries = on_server.iter();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::call::{Call, RefreshReason};
 use super::delta::MergedDelta;
-use super::job::{AcceptedProbe, SyncJob, Synchronizer, library_cleared_error};
+use super::job::{ProbeConditions, SyncJob, Synchronizer, library_cleared_error};
 use crate::engine::{LibraryRow, LibraryRows, Sweeper};
 use crate::error::{Error, Result, Status};
 use crate::freshness::{self, NeededRequest};
@@ -250,12 +250,12 @@ impl SyncJob<'_> {
 
     /// Returns the conditions under which this host uses another host's probe instead of sending a probe. They depend
     /// on why the library is refreshed.
-    fn accepted_probe<'r>(&self, row: &'r LibraryRow, reason: RefreshReason) -> AcceptedProbe<'r> {
-        AcceptedProbe {
+    fn accepted_probe<'r>(&self, row: &'r LibraryRow, reason: RefreshReason) -> ProbeConditions<'r> {
+        ProbeConditions {
             max_age: match reason {
                 // The TTL is also the age at which a listing needs a probe.
                 RefreshReason::Due => self.sync.policy.max_probe_age(),
-                RefreshReason::Missing => AcceptedProbe::RECENT,
+                RefreshReason::Missing => ProbeConditions::RECENT,
                 RefreshReason::Now | RefreshReason::Unverified | RefreshReason::Full => Duration::ZERO,
             },
             library: Some(&row.library.uuid),

@@ -20,7 +20,7 @@ use crate::error::{Error, Result, RetryAdvice, Status};
 use crate::freshness::{self, DOWN_SERVER_INTERVAL_MS, MAX_UNFETCHED_SEARCHES, PATH_REQUEST_INTERVAL_MS};
 use crate::matching::path_search::{file_name, is_same_file, title_in};
 use crate::matching::{NormalPath, folder_form};
-use crate::model::{IdentityId, Item, Sequence};
+use crate::model::{Item, Sequence, ViewId};
 use crate::platform::deadline::Deadline;
 use crate::source::{Bounds, RequestKind, WantedPath};
 
@@ -64,7 +64,7 @@ impl SearchTarget<'_> {
 
 impl Synchronizer {
     /// Returns whether a recent search in this library found the target, so that plexindex need not search again.
-    pub fn has_recent_hit(&self, identity: IdentityId, row: &LibraryRow, target: SearchTarget<'_>) -> Result<bool> {
+    pub fn has_recent_hit(&self, identity: ViewId, row: &LibraryRow, target: SearchTarget<'_>) -> Result<bool> {
         let search = SearchRows(&self.store).path_search(identity, row.id, target.hash())?;
         let now = self.clock.now_ms();
         Ok(freshness::was_found_recently(search.as_ref(), &self.policy, now))
@@ -72,7 +72,7 @@ impl Synchronizer {
 
     /// Returns whether to search a local source for a path in libraries that were never fetched. Returns `false` after
     /// several searches in a short time, because a listing then costs less.
-    pub fn may_search(&self, identity: IdentityId) -> bool {
+    pub fn may_search(&self, identity: ViewId) -> bool {
         let now = self.clock.now_ms();
         let searches = SearchRows(&self.store).last_path_search(identity, now - PATH_REQUEST_INTERVAL_MS, now);
         searches.is_ok_and(|(_, count)| count < MAX_UNFETCHED_SEARCHES)
@@ -80,7 +80,7 @@ impl Synchronizer {
 
     /// Returns the error of the last probe for an unlisted path by any process, if the probe failed and the pause after
     /// it is not over. Returns `None` if later probes found all of `libraries` current.
-    pub fn recent_probe_error(&self, identity: IdentityId, libraries: &[LibraryRow]) -> Result<Option<Error>> {
+    pub fn recent_probe_error(&self, identity: ViewId, libraries: &[LibraryRow]) -> Result<Option<Error>> {
         let now = self.clock.now_ms();
         let last_probe = SearchRows(&self.store).last_probe_for_path(identity)?;
         let Some((probed_ms, ProbeOutcome::Failed(status))) = last_probe else {
@@ -126,7 +126,7 @@ impl Synchronizer {
     /// `requests_before`: the request counts before the probe.
     fn store_probe_outcome<T>(
         &self,
-        identity: IdentityId,
+        identity: ViewId,
         result: &Result<T>,
         deadline: Deadline,
         requests_before: RequestCounts,
@@ -157,7 +157,7 @@ impl Synchronizer {
     pub fn probe_for_path(
         &self,
         call: &Call<'_>,
-        identity: IdentityId,
+        identity: ViewId,
         libraries: &[LibraryRow],
         since: Sequence,
     ) -> Result<Option<Error>> {
@@ -224,7 +224,7 @@ impl Synchronizer {
     pub fn search(
         &self,
         call: &Call<'_>,
-        identity: IdentityId,
+        identity: ViewId,
         libraries: &[LibraryRow],
         target: SearchTarget<'_>,
         unfetched: bool,

@@ -59,7 +59,7 @@ impl Fixture {
         };
         let parsed = parse(address, |_| None).expect("valid");
         Self::new(
-            Arc::new(Postgres::with_patience(parsed, patience, lease)),
+            Arc::new(Postgres::with_timeouts(parsed, patience, lease)),
             None,
             address,
         )

@@ -29,7 +29,7 @@ fn open(address: &str, server: &str, token: &str, folder: &std::path::Path) -> I
         connect: Duration::from_secs(30),
         silence: Duration::from_secs(30),
     };
-    let log = Postgres::with_patience(parse(address, |_| None).expect("valid"), patience, LEASE);
+    let log = Postgres::with_timeouts(parse(address, |_| None).expect("valid"), patience, LEASE);
     let log = Arc::new(log) as Arc<dyn SharedLog>;
     Index::open_with_log(&options, Arc::new(SystemClock), (log, true)).expect("opened")
 }

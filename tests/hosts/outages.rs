@@ -184,7 +184,7 @@ fn a_silent_server_is_left() {
     };
     let impatient = |address: &str| {
         let address = parse(address, |_| None).expect("valid");
-        Postgres::with_patience(address, patience, Duration::from_secs(20))
+        Postgres::with_timeouts(address, patience, Duration::from_secs(20))
     };
     let log = impatient(&database.address("postgres"));
     let view = view(&database.log());

@@ -10,8 +10,8 @@ use crate::support::index::Clock;
 use plexindex::error::{Error, Result, Status};
 use plexindex::model::{Item, Library, Server};
 use plexindex::source::{
-    Abilities, Bounds, EditRequest, Event, IndexedItems, Kind, LocatedItem, Meter, PageEnd, PageRequest, Source,
-    SourceChanges, WantedPath,
+    Abilities, Bounds, EditRequest, Event, IndexedItems, LocatedItem, Meter, PageEnd, PageRequest, Source,
+    SourceChanges, SourceKind, WantedPath,
 };
 
 use plexindex_tests::memory::{KIND, Memory};
@@ -206,7 +206,7 @@ impl Routed {
 }
 
 impl Source for Routed {
-    fn kind(&self) -> &'static Kind {
+    fn kind(&self) -> &'static SourceKind {
         &KIND
     }
 

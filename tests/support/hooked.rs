@@ -8,7 +8,7 @@ use plexindex::error::Result;
 use plexindex::model::{Item, Library, Server};
 use plexindex::options::Options;
 use plexindex::source::plex::PlexHttp;
-use plexindex::source::{Abilities, Bounds, Kind, LocatedItem, PageEnd, PageRequest, Source, WantedPath};
+use plexindex::source::{Abilities, Bounds, LocatedItem, PageEnd, PageRequest, Source, SourceKind, WantedPath};
 
 /// How long the server may be silent, and failures are retried; `None` for as long as the options allow.
 pub type Patience = [Option<Duration>; 2];
@@ -21,7 +21,7 @@ struct Hooked {
 }
 
 impl Source for Hooked {
-    fn kind(&self) -> &'static Kind {
+    fn kind(&self) -> &'static SourceKind {
         self.plex.kind()
     }
 
@@ -35,19 +35,19 @@ impl Source for Hooked {
 
     fn libraries(&self, bounds: Bounds<'_>) -> Result<Vec<Library>> {
         let came = self.plex.libraries(bounds);
-        (self.hook)("libraries", [bounds.silence, bounds.retry_for]);
+        (self.hook)("libraries", [bounds.max_silence, bounds.retry_for]);
         came
     }
 
     fn page(&self, request: &PageRequest<'_>, bounds: Bounds<'_>, items: &mut Vec<Item>) -> Result<PageEnd> {
         let came = self.plex.page(request, bounds, items);
-        (self.hook)("page", [bounds.silence, bounds.retry_for]);
+        (self.hook)("page", [bounds.max_silence, bounds.retry_for]);
         came
     }
 
     fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<LocatedItem>> {
         let came = self.plex.items(rating_keys, bounds);
-        (self.hook)("items", [bounds.silence, bounds.retry_for]);
+        (self.hook)("items", [bounds.max_silence, bounds.retry_for]);
         came
     }
 
@@ -59,7 +59,7 @@ impl Source for Hooked {
         is_it: &mut dyn FnMut(Vec<Item>) -> Result<bool>,
     ) -> Result<bool> {
         let came = self.plex.find_path(library, wanted, bounds, is_it);
-        (self.hook)("path", [bounds.silence, bounds.retry_for]);
+        (self.hook)("path", [bounds.max_silence, bounds.retry_for]);
         came
     }
 

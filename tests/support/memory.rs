@@ -9,12 +9,12 @@ use std::time::Duration;
 use plexindex::error::{Error, Result, Status};
 use plexindex::model::{Item, ItemType, Library, LibraryKind, Server, SourceState, TokenReliability};
 use plexindex::source::{
-    Abilities, Bounds, Delta, EditRequest, Event, FieldChange, IndexedItems, Kind, LocatedItem, Meter, Notification,
-    PageEnd, PageRequest, RequestKind, Resume, Source, SourceChanges, WantedPath,
+    Abilities, Bounds, Delta, EditRequest, Event, FieldChange, IndexedItems, LocatedItem, Meter, Notification, PageEnd,
+    PageRequest, RequestKind, Resume, Source, SourceChanges, SourceKind, WantedPath,
 };
 
 /// The kind of every server in memory.
-pub static KIND: Kind = Kind {
+pub static KIND: SourceKind = SourceKind {
     name: "Memory",
     noun: "the server",
     empty_hint: "check whether it has any",
@@ -482,7 +482,7 @@ impl State {
 }
 
 impl Source for MemorySource {
-    fn kind(&self) -> &'static Kind {
+    fn kind(&self) -> &'static SourceKind {
         &KIND
     }
 
@@ -572,7 +572,7 @@ impl Source for MemorySource {
             (new, gone.map(|(_, key)| key.clone()).collect())
         };
         known.add(&new)?;
-        Ok(SourceChanges::Known { gone })
+        Ok(SourceChanges::Known { removed_keys: gone })
     }
 
     fn find_path(

@@ -7,13 +7,15 @@ use plexindex::error::Result;
 use plexindex::inside::SystemClock;
 use plexindex::model::{self, Item, Server};
 use plexindex::options;
-use plexindex::source::{Abilities, Bounds, Delta, Kind, LocatedItem, PageEnd, PageRequest, Resume, Source, plex};
+use plexindex::source::{
+    Abilities, Bounds, Delta, LocatedItem, PageEnd, PageRequest, Resume, Source, SourceKind, plex,
+};
 
 /// A source with an item whose key contains a NUL, between two valid ones.
 struct Hostile;
 
 impl Source for Hostile {
-    fn kind(&self) -> &'static Kind {
+    fn kind(&self) -> &'static SourceKind {
         &plex::KIND
     }
 

@@ -23,12 +23,12 @@ pub struct CheckedOptions {
     pub options: options::Options,
     pub log_level: i32,
     /// The index's handle, which plexindex_open() sets, so that callbacks know their index.
-    pub opened: Arc<AtomicPtr<Handle>>,
+    pub handle_after_open: Arc<AtomicPtr<Handle>>,
 }
 
 /// Converts milliseconds, which must not be negative. `what` is the option's name and `alternatives` lists other
 /// allowed values, both for the error message.
-pub fn millis(ms: i64, what: &str, alternatives: &str) -> Result<Duration> {
+pub fn non_negative_millis(ms: i64, what: &str, alternatives: &str) -> Result<Duration> {
     match u64::try_from(ms) {
         Ok(ms) => Ok(Duration::from_millis(ms)),
         Err(_) => invalid_argument_error(format!(
@@ -46,7 +46,7 @@ fn millis_or_default(ms: i64, default: Duration, what: &str) -> Result<Duration>
 /// allows a constant, the caller has handled the constant, and `or` mentions the constant in the error message.
 fn or_default(ms: i64, default: Duration, what: &str, or: &str) -> Result<Duration> {
     let zero = if or.is_empty() { "or 0" } else { "0" };
-    let duration = millis(ms, what, &format!("{zero} for {} s{or}", default.as_secs()))?;
+    let duration = non_negative_millis(ms, what, &format!("{zero} for {} s{or}", default.as_secs()))?;
     Ok(if duration.is_zero() { default } else { duration })
 }
 
@@ -64,7 +64,9 @@ pub fn ttl(ms: i64, what: &str) -> Result<Ttl> {
         0 => Ok(options::Options::default().library_ttl),
         c::PLEXINDEX_TTL_AT_ONCE => Ok(Ttl::Zero),
         c::PLEXINDEX_TTL_NEVER => Ok(Ttl::Forever),
-        ms => millis(ms, what, "0 for one hour, PLEXINDEX_TTL_AT_ONCE or PLEXINDEX_TTL_NEVER").map(Ttl::For),
+        ms => {
+            non_negative_millis(ms, what, "0 for one hour, PLEXINDEX_TTL_AT_ONCE or PLEXINDEX_TTL_NEVER").map(Ttl::For)
+        }
     }
 }
 
@@ -146,7 +148,11 @@ pub unsafe fn options(given: *const OptionsRecord) -> Result<CheckedOptions> {
     let library_ttl = ttl(library_ttl_ms, "library_ttl_ms")?;
     let deadline = match deadline_ms {
         0 | c::PLEXINDEX_NO_DEADLINE => None,
-        ms => Some(millis(ms, "options.deadline_ms", "or PLEXINDEX_NO_DEADLINE")?),
+        ms => Some(non_negative_millis(
+            ms,
+            "options.deadline_ms",
+            "or PLEXINDEX_NO_DEADLINE",
+        )?),
     };
     Ok(CheckedOptions {
         options: options::Options {
@@ -189,7 +195,7 @@ pub unsafe fn options(given: *const OptionsRecord) -> Result<CheckedOptions> {
             shared_durable: flags & c::PLEXINDEX_OPEN_SHARED_DURABLE != 0,
         },
         log_level,
-        opened,
+        handle_after_open: opened,
     })
 }
 

@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 use super::callbacks::call_host_for;
 use super::constants as c;
 use super::handles::{Opened, opened};
-use super::options::millis;
+use super::options::non_negative_millis;
 use super::strings::{LONGEST_TEXT, aligned, check_flags, copy_struct, utf8};
 use super::types::{self, Bytes, Handle, ProgressFn};
 use plexindex::error::{Result, check_length, invalid_argument_error, truncate_for_message};
@@ -151,7 +151,7 @@ pub fn with_deadline<'q>(query: Query<'q>, ms: i64, what: &str) -> Result<Query<
     Ok(match ms {
         0 => query,
         c::PLEXINDEX_NO_DEADLINE => query.no_deadline(),
-        ms => query.deadline(millis(
+        ms => query.deadline(non_negative_millis(
             ms,
             what,
             "0 for the options' default, or PLEXINDEX_NO_DEADLINE",

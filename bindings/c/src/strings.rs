@@ -149,15 +149,15 @@ pub unsafe fn struct_size<T>(given: *const T, min_size: usize, what: &str) -> Re
 }
 
 /// Copies the caller's struct, which starts with its size and can be of any version. Fields that the caller's struct
-/// lacks become zero, and fields that this version does not know must be zero. `least` is the struct's size in the
+/// lacks become zero, and fields that this version does not know must be zero. `min_size` is the struct's size in the
 /// first version of the header.
 ///
 /// # Safety
 /// `given` must be NULL or valid.
-pub unsafe fn copy_struct<T: Copy>(given: *const T, least: usize, what: &str) -> Result<T> {
+pub unsafe fn copy_struct<T: Copy>(given: *const T, min_size: usize, what: &str) -> Result<T> {
     let known = size_of::<T>();
     // SAFETY: guaranteed by the caller.
-    let size = unsafe { struct_size(given, least, what) }?;
+    let size = unsafe { struct_size(given, min_size, what) }?;
     // SAFETY: the caller guarantees that `size` bytes are valid. `T` contains only integers, pointers and nullable
     // functions, for which zero is a valid value.
     unsafe {

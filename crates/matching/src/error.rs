@@ -129,7 +129,7 @@ impl Status {
     /// Returns whether the status is success, an answer or the caller's error. After any other status, which is a store
     /// or server failure, a cached answer is better than no answer.
     #[must_use]
-    pub fn is_of_caller(self) -> bool {
+    pub fn is_answer_or_caller_error(self) -> bool {
         (self as i32) < Self::Store as i32
     }
 

@@ -16,7 +16,7 @@ pub struct FoldBuffers([FoldBuffer; GROUP]);
 
 impl Default for FoldBuffers {
     fn default() -> Self {
-        Self([FoldBuffer::EMPTY; GROUP])
+        Self([FoldBuffer::ZEROED; GROUP])
     }
 }
 
@@ -30,7 +30,7 @@ where
     #[inline]
     #[must_use]
     pub fn fast_lookup(&self, path: &[u8]) -> Option<LookupHit<'v>> {
-        let mut buffer = FoldBuffer::EMPTY;
+        let mut buffer = FoldBuffer::ZEROED;
         let folded = FoldedPath::of(path, &mut buffer);
         let entry = match (self.only_view(), folded.hash()) {
             (Some((_, view)), Some(hash)) => view.first_entry(hash, folded.stored_length(path)),

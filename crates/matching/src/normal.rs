@@ -44,7 +44,7 @@ pub(super) struct FoldBuffer([u8; SHORT_PATH]);
 
 impl FoldBuffer {
     /// A buffer filled with zeros.
-    pub(super) const EMPTY: Self = Self([0; SHORT_PATH]);
+    pub(super) const ZEROED: Self = Self([0; SHORT_PATH]);
 }
 
 /// The result of folding a path in a single pass.
@@ -122,7 +122,7 @@ impl<'a> Spelling<'a> {
     /// Returns the spelling's hash, by which segments index a short non-ASCII path; `None` for all other paths.
     #[must_use]
     pub fn hash_of(path: &[u8]) -> Option<u64> {
-        let mut buffer = FoldBuffer::EMPTY;
+        let mut buffer = FoldBuffer::ZEROED;
         match FoldedPath::of(path, &mut buffer) {
             FoldedPath::Spelling(spelling) => Some(spelling.hash),
             _ => None,
@@ -162,7 +162,7 @@ impl<'a> NormalPath<'a> {
         if path.last().is_some_and(|byte| *byte >= FIRST_INVALID_BYTE) {
             return then(&NormalPath::new(path, path, false));
         }
-        let mut buffer = FoldBuffer::EMPTY;
+        let mut buffer = FoldBuffer::ZEROED;
         let spelling = match FoldedPath::of(path, &mut buffer) {
             FoldedPath::Ascii(normal) => return then(&normal),
             FoldedPath::Spelling(spelling) => Some(spelling),
@@ -172,7 +172,7 @@ impl<'a> NormalPath<'a> {
         let mut then = Some(then);
         let mut result = None;
         let mut call_then = |normal: &NormalPath<'_>| result = then.take().map(|then| then(normal));
-        let mut cached = FoldBuffer::EMPTY;
+        let mut cached = FoldBuffer::ZEROED;
         let length = spelling.and_then(|spelling| cached_form(&spelling, &mut cached.0));
         match length.and_then(|length| cached.0.get(..length)) {
             Some(form) => call_then(&NormalPath::new(path, form, true)),
@@ -310,9 +310,9 @@ fn fold_short(path: &[u8], out: &mut [u8; SHORT_PATH]) -> Option<(bool, u64)> {
     // The loop folds only whole vectors. The first call folds the last vector of the path, which can overlap the
     // previous vector; the overlapping results are equal.
     if let (Some(from), Some(to)) = (path.last_chunk(), out.last_chunk_mut()) {
-        fold_vector(from, to, &mut all_bits);
+        lower_ascii_vector(from, to, &mut all_bits);
         for (from, to) in path.as_chunks().0.iter().zip(out.as_chunks_mut().0) {
-            fold_vector(from, to, &mut all_bits);
+            lower_ascii_vector(from, to, &mut all_bits);
         }
     } else {
         for (from, to) in path.iter().zip(&mut *out) {
@@ -326,11 +326,11 @@ fn fold_short(path: &[u8], out: &mut [u8; SHORT_PATH]) -> Option<(bool, u64)> {
     Some((all_bits.is_ascii(), xxh3_64(out)))
 }
 
-/// Lower-cases the ASCII letters of the vector `from` into `to`. Combines the bytes of `from` into `all_bits` with a
+/// Lower-cases the ASCII letters of the vector `from` into `to`. Combines the bytes of `from` into `seen_bits` with a
 /// bitwise OR, so that the caller can tell whether any byte was not ASCII.
 #[inline]
-fn fold_vector(from: &[u8; VECTOR], to: &mut [u8; VECTOR], all_bits: &mut [u8; VECTOR]) {
-    for ((from, to), bits) in from.iter().zip(to).zip(all_bits) {
+fn lower_ascii_vector(from: &[u8; VECTOR], to: &mut [u8; VECTOR], seen_bits: &mut [u8; VECTOR]) {
+    for ((from, to), bits) in from.iter().zip(to).zip(seen_bits) {
         *bits |= *from;
         *to = from.to_ascii_lowercase();
     }

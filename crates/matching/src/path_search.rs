@@ -39,7 +39,7 @@ pub fn title_in(name: &str) -> Option<String> {
         .copied()
         .skip_while(|word| is_dash(word))
         .enumerate()
-        .take_while(|(index, word)| *index == 0 || !ends_title(word))
+        .take_while(|(index, word)| *index == 0 || !is_title_end(word))
         .map(|(_, word)| word)
         .collect();
     let title = title_words.join(" ");
@@ -71,7 +71,7 @@ fn is_episode_number(word: &str) -> bool {
 }
 
 /// Returns whether a title ends before this word, because the word is a year or starts with a bracket.
-fn ends_title(word: &str) -> bool {
+fn is_title_end(word: &str) -> bool {
     let year = word.trim_start_matches(['(', '[']).trim_end_matches([')', ']']);
     let is_year = year.len() == 4
         && year.bytes().all(|byte| byte.is_ascii_digit())

@@ -11,7 +11,7 @@ pub struct Relation {
     /// Whether the first path lies under the second path.
     pub is_under: bool,
     /// Number of trailing components that the paths have in common.
-    pub common: usize,
+    pub common_components: usize,
 }
 
 impl Relation {
@@ -24,7 +24,7 @@ impl Relation {
             Self {
                 is_equal: path_form.rev_components().count() == common && other_form.rev_components().count() == common,
                 is_under: lies_under(path.form(), other.form()),
-                common,
+                common_components: common,
             }
         })
     }

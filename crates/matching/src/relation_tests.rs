@@ -4,7 +4,7 @@ fn relation(path: &str, other: &str) -> (bool, bool, usize) {
     let Relation {
         is_equal: equal,
         is_under: under,
-        common,
+        common_components: common,
     } = NormalPath::with(path.as_bytes(), |path| Relation::of(path, other.as_bytes()));
     (equal, under, common)
 }

@@ -182,7 +182,7 @@ pub struct Resolution<'v> {
     /// Whether a segment is damaged, so that the caller must rebuild the segment and resolve the path again.
     pub is_broken: bool,
     /// Number of common components for a suffix match; 0 for other matches.
-    pub components: usize,
+    pub common_components: usize,
     found: SmallVec<[FoundItem<'v>; MAX_CANDIDATES]>,
     /// Whether all candidates are different episodes in one file.
     are_episodes_of_one_file: bool,
@@ -198,7 +198,7 @@ impl Default for Resolution<'_> {
             total: 0,
             is_unverified: false,
             is_broken: false,
-            components: 0,
+            common_components: 0,
             found: SmallVec::new(),
             are_episodes_of_one_file: false,
         }

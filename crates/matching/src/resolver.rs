@@ -157,7 +157,7 @@ where
             resolution.match_kind = match_kind;
             resolution.total = candidates.total;
             if matches!(match_kind, MatchKind::Suffix | MatchKind::FileName) {
-                resolution.components = candidates.rank;
+                resolution.common_components = candidates.rank;
             }
             candidates.for_each_ranked(self.path.raw(), |candidate| {
                 resolution.is_unverified |= self.is_unverified(candidate);

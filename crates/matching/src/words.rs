@@ -46,7 +46,7 @@ impl Words {
     /// with more than four combining marks.
     pub fn of(text: &str) -> Option<Self> {
         let mut words = Self::new();
-        words.fold(text).then_some(words)
+        words.set_text(text).then_some(words)
     }
 
     pub fn new() -> Self {
@@ -60,7 +60,7 @@ impl Words {
 
     /// Replaces all words with the words of `text`. Returns `false` if the text is too long to compare. Callers reuse a
     /// list, because zeroing a new list takes as long as folding a name.
-    pub fn fold(&mut self, text: &str) -> bool {
+    pub fn set_text(&mut self, text: &str) -> bool {
         (self.used_bytes, self.count) = (0, 0);
         let splitter = WordSplitter {
             words: self,

@@ -17,7 +17,9 @@ use crate::options::{Options, without_password};
 use crate::platform::{Clock, Deadline, ForkLock, SystemClock, on_worker};
 use crate::postgres;
 use crate::source::WantedPath;
-use crate::sync::{AcceptedProbe, IndexReader, PeerComponents, Peers, RefreshReason, SyncJob, TICK, not_shared_error};
+use crate::sync::{
+    IndexReader, PeerComponents, Peers, ProbeConditions, RefreshReason, SyncJob, TICK, not_shared_error,
+};
 
 /// Opens an index that shares the log at the address [`Options::shared`]. The index connects to the log on the first
 /// query that needs the server or the log.
@@ -213,7 +215,7 @@ impl WriteObserver for Sharing {
     }
 
     /// Wakes the exchange thread to deliver the committed entries.
-    fn committed(&self) {
+    fn after_commit(&self) {
         if let Some(exchange) = &self.exchange {
             exchange.deliver_soon();
         }
@@ -251,7 +253,7 @@ impl Peers for Sharing {
 
     /// Returns the libraries, either from another host's probe that satisfies the conditions in `accepts`, or from the
     /// server.
-    fn probe(&self, job: &SyncJob<'_>, accepts: &AcceptedProbe<'_>) -> Result<Vec<LibraryRow>> {
+    fn probe(&self, job: &SyncJob<'_>, accepts: &ProbeConditions<'_>) -> Result<Vec<LibraryRow>> {
         self.exchange()?.probe(job, accepts)
     }
 
@@ -261,16 +263,16 @@ impl Peers for Sharing {
         self.exchange()?.fetch(job, row, need, why)
     }
 
-    /// Passes to `is_it` the items that may have the wanted file, either from another host's recent search or from the
-    /// server. Returns whether `is_it` accepted an item.
+    /// Passes to `accept` the items that may have the wanted file, either from another host's recent search or from the
+    /// server. Returns whether `accept` accepted an item.
     fn find_path(
         &self,
         job: &SyncJob<'_>,
         library: &Library,
         wanted: &WantedPath<'_>,
-        is_it: &mut dyn FnMut(Vec<Item>) -> Result<bool>,
+        accept: &mut dyn FnMut(Vec<Item>) -> Result<bool>,
     ) -> Result<bool> {
-        self.exchange()?.find_path(job, library, wanted, is_it)
+        self.exchange()?.find_path(job, library, wanted, accept)
     }
 
     /// Shares items that this host fetched by rating key, so that other hosts need not fetch them. `library`: the

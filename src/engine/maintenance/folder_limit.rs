@@ -104,7 +104,7 @@ impl FolderLimit {
                 return Ok(());
             }
             // Remove the feed's history before any listing.
-            if may_have_history && FeedRows(&self.store).forget_history(deadline)? {
+            if may_have_history && FeedRows(&self.store).remove_all_history(deadline)? {
                 may_have_history = false;
                 continue;
             }

@@ -16,7 +16,7 @@ use crate::engine::sql::{
 };
 use crate::error::{Error, Result, Status};
 use crate::matching::Mappings;
-use crate::model::{IdentityId, Item, ListingName, Sequence};
+use crate::model::{Item, ListingName, Sequence, ViewId};
 use crate::platform::deadline::Deadline;
 use crate::platform::files;
 use crate::stats::{Activity, Counters};
@@ -49,7 +49,7 @@ impl ListingSegments {
     }
 
     /// Rebuilds the segment of a library whose memtable is full. The memtable over the new segment starts empty.
-    pub fn compact_full_memtable(&self, identity: IdentityId, row: &LibraryRow, deadline: Deadline) -> Result<()> {
+    pub fn compact_full_memtable(&self, identity: ViewId, row: &LibraryRow, deadline: Deadline) -> Result<()> {
         if row.generation.is_fetched() {
             self.compact_listing(identity, row, deadline)?;
         }
@@ -67,14 +67,14 @@ impl ListingSegments {
 
     /// Rebuilds a listing's segment so that it contains all changes to single items. If the old segment is missing or
     /// damaged, discards the listing, so that plexindex fetches the listing again.
-    pub fn compact_listing(&self, identity: IdentityId, row: &LibraryRow, deadline: Deadline) -> Result<()> {
+    pub fn compact_listing(&self, identity: ViewId, row: &LibraryRow, deadline: Deadline) -> Result<()> {
         let compacted = self.compact(identity, row, deadline);
         self.discard_if_damaged(row, compacted, deadline)
     }
 
     /// Rebuilds a listing's segment so that it contains all changes to single items. Fails if the old segment is
     /// missing or damaged.
-    fn compact(&self, identity: IdentityId, row: &LibraryRow, deadline: Deadline) -> Result<()> {
+    fn compact(&self, identity: ViewId, row: &LibraryRow, deadline: Deadline) -> Result<()> {
         // The segment can also contain changes after `sequence`, which readers apply again without effect.
         let sequence = Totals::of(&self.store)?.sequence;
         let name = StoreFolder::new_listing_name(row.id, row.generation, sequence);
@@ -171,7 +171,7 @@ impl ListingSegments {
 
     /// Returns whether a complete listing has the same content as the current segment, and therefore needs no new
     /// segment. Returns `false` if the current segment is missing or damaged.
-    pub fn is_current(&self, row: &LibraryRow, listing: &Listing, draft: &ListingDraft) -> Result<bool> {
+    pub fn has_same_content(&self, row: &LibraryRow, listing: &Listing, draft: &ListingDraft) -> Result<bool> {
         if !row.generation.is_fetched() {
             return Ok(false);
         }
@@ -179,7 +179,7 @@ impl ListingSegments {
             return Ok(false);
         };
         let builder = &draft.builder;
-        items.is_segment(builder.items(), builder.content(), listing.begun_sequence)
+        items.has_same_content(builder.items(), builder.content(), listing.begun_sequence)
     }
 
     /// Writes the segment of a complete listing, and opens it.
@@ -201,7 +201,7 @@ impl ListingSegments {
     /// current segment, which has the same content. If the database does not accept the new segment, removes its file.
     pub fn publish(
         &self,
-        identity: IdentityId,
+        identity: ViewId,
         row: &LibraryRow,
         listing: &Listing,
         finished: &ListingResult,
@@ -261,7 +261,7 @@ impl ListingSegments {
         let name = row.segment.as_ref()?;
         match self.open_file(name) {
             // A segment that was built with different mappings contains different mapped paths.
-            Ok(segment) if segment.mappings() != self.mappings.digest() => None,
+            Ok(segment) if segment.mappings_digest() != self.mappings.digest() => None,
             Ok(segment) => Some(Arc::new(segment)),
             Err(error) => {
                 log_unusable("a segment", &self.path(name), &error);
@@ -273,8 +273,8 @@ impl ListingSegments {
     /// Replaces a missing or damaged segment, if the database still refers to it. Copies the items from a segment that
     /// was built with different mappings. If there is no such segment, discards the listing, so that plexindex fetches
     /// the listing again.
-    pub fn replace_segment(&self, identity: IdentityId, row: &LibraryRow, deadline: Deadline) -> Result<()> {
-        let Some(name) = row.segment.as_ref().filter(|_| self.is_named(row)) else {
+    pub fn replace_segment(&self, identity: ViewId, row: &LibraryRow, deadline: Deadline) -> Result<()> {
+        let Some(name) = row.segment.as_ref().filter(|_| self.is_row_current(row)) else {
             return Ok(()); // another process has replaced the segment, and the caller reads the new one
         };
         let replaced = match self.copy_segment(name, row) {
@@ -302,7 +302,7 @@ impl ListingSegments {
     /// discards the listing, so that plexindex fetches the listing again. Returns all other errors.
     fn discard_if_damaged(&self, row: &LibraryRow, done: Result<()>, deadline: Deadline) -> Result<()> {
         let Err(error) = done else { return Ok(()) };
-        if !self.is_named(row) {
+        if !self.is_row_current(row) {
             return Ok(()); // another process has replaced the segment, and the caller reads the new one
         }
         if !row.segment.as_ref().is_some_and(|name| self.is_damaged(name)) {
@@ -327,7 +327,7 @@ impl ListingSegments {
     }
 
     /// Returns whether the database still has the same segment and generation as this row.
-    fn is_named(&self, row: &LibraryRow) -> bool {
+    fn is_row_current(&self, row: &LibraryRow) -> bool {
         let now = LibraryRows(&self.store).library_row(row.id);
         now.is_ok_and(|now| now.generation == row.generation && now.segment == row.segment)
     }

@@ -119,7 +119,11 @@ impl Maintenance {
             .record_matches(row, pairs, deadline, |tx| self.records.flush_when_many(tx, pairs.len()));
         self.counters.add_time(Activity::Store, begun.elapsed());
         self.counters.add_time(Activity::NotMatching, begun.elapsed());
-        let Some(RecordedMatches { at, then: has_segment }) = stored? else {
+        let Some(RecordedMatches {
+            at,
+            then_result: has_segment,
+        }) = stored?
+        else {
             return Ok(None);
         };
         let begun = Instant::now();

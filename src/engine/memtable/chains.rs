@@ -41,14 +41,14 @@ const FIRST_NODE: u64 = 0xFFFF_FFFF;
 
 /// Returns the first node in a chain's head, encoded like [`ChainNode::next`].
 #[inline]
-fn first(head: u64) -> u32 {
+fn first_node(head: u64) -> u32 {
     u32::try_from(head & FIRST_NODE).unwrap_or(0)
 }
 
 /// Returns the filter bit for a hash, in the upper half of a head. The hash's upper five bits select it, because the
 /// lower bits select the chain.
 #[inline]
-fn bit(hash: u64) -> u64 {
+fn filter_bit(hash: u64) -> u64 {
     1 << (32 + (hash >> 59))
 }
 
@@ -76,7 +76,7 @@ impl Chains {
             hash,
             record,
             form: u32::try_from(form).map_err(|_| MemtableFull)?,
-            next: first(old),
+            next: first_node(old),
         };
         if index as usize >= NODES || !self.nodes.set(index as usize, node) {
             return Err(MemtableFull);
@@ -84,7 +84,7 @@ impl Chains {
         self.length.store(index + 1, Ordering::Relaxed);
         // With release ordering, a reader that sees the head also sees the node and its record.
         head.store(
-            (old | bit(hash)) & !FIRST_NODE | u64::from(index + 1),
+            (old | filter_bit(hash)) & !FIRST_NODE | u64::from(index + 1),
             Ordering::Release,
         );
         Ok(())
@@ -95,7 +95,11 @@ impl Chains {
     fn nodes_with_hash(&self, hash: u64) -> impl Iterator<Item = &ChainNode> {
         let head = self.head(hash).load(Ordering::Acquire);
         // Most paths are in no memtable, and the filter bit then avoids reading a node.
-        let mut next = if head & bit(hash) == 0 { 0 } else { first(head) };
+        let mut next = if head & filter_bit(hash) == 0 {
+            0
+        } else {
+            first_node(head)
+        };
         std::iter::from_fn(move || {
             let node = self.nodes.get((next as usize).checked_sub(1)?)?;
             next = node.next;

@@ -55,7 +55,7 @@ struct UnmergedRecords {
     /// The newest record for each name.
     newest: BTreeMap<(TableId, Vec<u8>), OwnedRecord>,
     /// Hosts' tables, and the tables of libraries' confirmed matches.
-    collections: Vec<RecordTable>,
+    tables: Vec<RecordTable>,
     /// Ids of the rows that the log no longer needs after the flush.
     dead_rows: Vec<i64>,
 }
@@ -65,11 +65,11 @@ impl UnmergedRecords {
     fn read(tx: &RecordTx<'_>, open: &OpenSegments) -> std::result::Result<Self, WriteError> {
         let mut unmerged = Self {
             newest: BTreeMap::new(),
-            collections: tx.log.collections()?,
+            tables: tx.log.active_tables()?,
             dead_rows: Vec::new(),
         };
         for row in tx.log.rows_since(open.manifest.merged, MAX_INLINE)? {
-            let Some(is_path) = unmerged.collection(row.table).map(|collection| collection.is_paths) else {
+            let Some(is_path) = unmerged.table_mut(row.table).map(|collection| collection.is_paths) else {
                 continue; // the table was cleared, and the row will be swept
             };
             unmerged.insert(open, to_record(row, is_path))?;
@@ -78,8 +78,8 @@ impl UnmergedRecords {
     }
 
     /// Returns the table with this id; `None` if the table was cleared.
-    fn collection(&mut self, table: TableId) -> Option<&mut RecordTable> {
-        self.collections.iter_mut().find(|collection| collection.id == table)
+    fn table_mut(&mut self, table: TableId) -> Option<&mut RecordTable> {
+        self.tables.iter_mut().find(|collection| collection.id == table)
     }
 
     /// Inserts a record, replaces an earlier record with the same name, and updates the table's counts.
@@ -111,7 +111,7 @@ impl UnmergedRecords {
                 old_counts
             }
         };
-        if let Some(collection) = self.collection(table) {
+        if let Some(collection) = self.table_mut(table) {
             let counts = collection.counts;
             collection.counts = [
                 counts[0] + new_counts[0] - old_counts[0],
@@ -136,7 +136,7 @@ impl UnmergedRecords {
                     table: row.table,
                     is_path: true,
                     name: row.name.into(),
-                    row: tx.next_row(),
+                    row: tx.next_row_id(),
                     state: None,
                 };
                 self.insert(open, removal)?;
@@ -151,7 +151,7 @@ impl UnmergedRecords {
         for row in &self.dead_rows {
             tx.delete(*row)?;
         }
-        for collection in &self.collections {
+        for collection in &self.tables {
             tx.set_segment_counts(collection.id, collection.counts)?;
         }
         Ok(())
@@ -159,7 +159,7 @@ impl UnmergedRecords {
 
     /// Returns the total size of all confirmed matches in bytes.
     fn match_bytes(&self) -> u64 {
-        let matches = self.collections.iter().filter(|collection| collection.is_paths);
+        let matches = self.tables.iter().filter(|collection| collection.is_paths);
         u64::try_from(matches.map(|collection| collection.counts[1]).sum::<i64>()).unwrap_or(0)
     }
 }
@@ -240,7 +240,7 @@ impl Records {
         let list = open.segments.list();
         let sizes: Vec<u64> = list.iter().map(|segment| segment.records()).collect();
         let absorbed = count_to_absorb(unmerged.newest.len() as u64, &sizes);
-        let tables: Vec<TableId> = unmerged.collections.iter().map(|collection| collection.id).collect();
+        let tables: Vec<TableId> = unmerged.tables.iter().map(|collection| collection.id).collect();
         let rules = MergeRules {
             tables: &tables,
             includes_oldest: absorbed == list.len(),
@@ -325,7 +325,8 @@ impl Records {
     /// Returns the next due merge, if any, of segments that are newer than all segments in running merges.
     fn next_merge(&self, running: &[SlicedMerge]) -> Option<SlicedMerge> {
         let incarnation = self.store.incarnation();
-        let state = RecordRows(&self.store).read_records(|log| Ok((log.manifest()?, log.collections()?, log.sequence)));
+        let state =
+            RecordRows(&self.store).read_records(|log| Ok((log.manifest()?, log.active_tables()?, log.sequence)));
         let (manifest, collections, sequence) = state.ok()?;
         let open = self.open(incarnation, manifest);
         if open.are_lost() {

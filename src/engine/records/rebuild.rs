@@ -64,20 +64,20 @@ struct AllRecords {
     /// Change sequence of the last change to the list of segments or tables.
     changed: Sequence,
     /// Hosts' tables, and the tables of libraries' confirmed matches.
-    collections: Vec<RecordTable>,
+    tables: Vec<RecordTable>,
     rows: Vec<RecordRow>,
 }
 
 impl AllRecords {
     /// Reads all rows of the log, except rows of cleared tables.
     fn read(log: &RecordLog<'_>) -> rusqlite::Result<Self> {
-        let collections = log.collections()?;
+        let collections = log.active_tables()?;
         let mut rows = log.rows_after(0, usize::MAX)?;
         rows.retain(|row| collections.iter().any(|collection| collection.id == row.table));
         rows.sort_by(|a, b| (a.table, &a.name, b.id).cmp(&(b.table, &b.name, a.id)));
         Ok(Self {
             changed: log.manifest()?.changed,
-            collections,
+            tables: collections,
             rows,
         })
     }
@@ -105,7 +105,7 @@ impl AllRecords {
     /// Returns each table's number of entries and their size in bytes.
     fn counts(&self) -> HashMap<TableId, [i64; 2]> {
         let zero = |collection: &RecordTable| (collection.id, [0; 2]);
-        let mut counts: HashMap<TableId, [i64; 2]> = self.collections.iter().map(zero).collect();
+        let mut counts: HashMap<TableId, [i64; 2]> = self.tables.iter().map(zero).collect();
         for row in self.live_rows() {
             let length = row.value.as_ref().map_or(0, |(_, length)| *length);
             let count = counts.entry(row.table).or_default();
@@ -117,7 +117,7 @@ impl AllRecords {
     /// Writes the live rows to a segment builder. The builder's temporary file is in the same folder as `path`.
     fn build_segment(&self, log: &RecordLog<'_>, path: &Path) -> rusqlite::Result<RecordSegmentBuilder> {
         let is_of_paths = |table: TableId| {
-            let mut collections = self.collections.iter();
+            let mut collections = self.tables.iter();
             collections.any(|collection| collection.id == table && collection.is_paths)
         };
         let mut builder = RecordSegmentBuilder::new(path);

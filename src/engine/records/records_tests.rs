@@ -12,7 +12,7 @@ use crate::engine::sql::{
     Totals,
 };
 use crate::matching::NormalPath;
-use crate::model::{IdentityId, Library, LibraryId, LibraryKind, Sequence, Server, SourceState, TokenReliability};
+use crate::model::{Library, LibraryId, LibraryKind, Sequence, Server, SourceState, TokenReliability, ViewId};
 use crate::options::Ttl;
 use crate::platform::clock::SystemClock;
 use crate::platform::deadline::Deadline;
@@ -54,7 +54,7 @@ struct World {
     records: Arc<Records>,
     tables: Arc<Tables>,
     endpoint: Endpoint,
-    identity: IdentityId,
+    identity: ViewId,
     expected: [Recorded; 2],
     /// The step that recorded each path last.
     ages: [BTreeMap<Vec<u8>, usize>; 2],
@@ -128,7 +128,7 @@ impl World {
         let recorded = RecordRows(&self.store).record_matches(&self.row(0), pairs, Deadline::NONE, |tx| {
             self.records.flush_when_many(tx, pairs.len())
         });
-        let merged = recorded.expect("recorded").expect("a library").then;
+        let merged = recorded.expect("recorded").expect("a library").then_result;
         self.records.advance_merges(pairs.len(), merged, Deadline::NONE);
         merged
     }
@@ -160,7 +160,7 @@ impl World {
                 let recorded = RecordRows(&self.store).record_matches(&row, &given, Deadline::NONE, |tx| {
                     self.records.flush_when_many(tx, given.len())
                 });
-                let merged = recorded.expect("recorded").expect("a library").then;
+                let merged = recorded.expect("recorded").expect("a library").then_result;
                 self.records.advance_merges(given.len(), merged, Deadline::NONE);
                 self.ages[at].extend(pairs.iter().map(|(path, _)| (path.clone(), number)));
                 self.expected[at].extend(pairs);
@@ -235,8 +235,8 @@ impl World {
             reader.since = reader.since.max(now);
             for change in changes {
                 let told = match change.kind {
-                    LoggedKind::Matched => Some(change.rating_key),
-                    LoggedKind::Forgotten => None,
+                    LoggedKind::MatchRecorded => Some(change.rating_key),
+                    LoggedKind::MatchRemoved => None,
                     _ => continue,
                 };
                 reader.told.push((change.library, change.path, told));
@@ -264,7 +264,7 @@ impl World {
             }
             for (path, key) in &seen {
                 let mut is_found = false;
-                matches.of_item(key, |own| is_found |= own == path);
+                matches.for_each_path_of_item(key, |own| is_found |= own == path);
                 assert!(is_found, "{key}");
             }
         }
@@ -333,7 +333,7 @@ impl World {
         }
         if self.evicts {
             let bytes = |log: &RecordLog<'_>| {
-                let paths = log.collections()?.into_iter().filter(|one| one.is_paths);
+                let paths = log.active_tables()?.into_iter().filter(|one| one.is_paths);
                 Ok(paths.map(|one| one.counts[1]).sum::<i64>())
             };
             let bytes = RecordRows(&self.store).read_records(bytes).expect("read");

@@ -15,7 +15,7 @@ use crate::options::Ttl;
 pub struct Table {
     tables: Arc<Tables>,
     pub(super) name: Vec<u8>,
-    pub(super) folds: bool,
+    pub(super) ignores_case: bool,
     /// The table's index in a snapshot (the low [`INDEX_BITS`] bits), and the snapshot's number (the high bits).
     cached: AtomicU64,
 }
@@ -59,7 +59,7 @@ impl Table {
         Self {
             tables: Arc::clone(tables),
             name: name.to_vec(),
-            folds,
+            ignores_case: folds,
             cached: AtomicU64::new(0),
         }
     }
@@ -91,7 +91,7 @@ impl Table {
     pub fn find<R>(&self, name: &[u8], use_value: impl FnOnce(&[u8]) -> R) -> Option<Option<R>> {
         // This lookup allocates no memory, so a longer name needs the slower `Table::get`.
         let mut folded_bytes = [0; 256];
-        let name = if self.folds {
+        let name = if self.ignores_case {
             let folded = folded_bytes.get_mut(..name.len())?;
             folded.copy_from_slice(name);
             folded.make_ascii_lowercase();
@@ -99,7 +99,7 @@ impl Table {
         } else {
             name
         };
-        let (snapshot, first) = self.tables.current(|snapshot| {
+        let (snapshot, first) = self.tables.try_read_current(|snapshot| {
             let id = self.id(snapshot)?;
             let hash = record_hash(id, name);
             Some((id, hash, snapshot.prefetch_first(hash)))
@@ -127,7 +127,7 @@ impl Table {
         if name.len() > LONGEST_NAME {
             return Ok(None);
         }
-        let folded = self.folds.then(|| name.to_ascii_lowercase());
+        let folded = self.ignores_case.then(|| name.to_ascii_lowercase());
         let name = folded.as_deref().unwrap_or(name);
         self.tables.retry(|| {
             // `found` contains the row id, whether the value is only in the database, the value's length, and the value

@@ -7,7 +7,7 @@ use super::table_snapshot::{MAX_INLINE, TableSnapshot, TablesContent};
 use super::tree::Records;
 use crate::engine::current::{Current, SnapshotOf};
 use crate::engine::segment::SegmentsLost;
-use crate::engine::sql::{Incarnation, RecordRows, RecordsState, Store, last_row};
+use crate::engine::sql::{Incarnation, RecordRows, RecordsState, Store, last_row_id_of};
 use crate::error::{Error, Result, Status};
 use crate::options::Ttl;
 use crate::platform::clock::Clock;
@@ -119,7 +119,10 @@ impl Tables {
     /// Returns a current snapshot, and the result of `look` for this snapshot; `None` if the caller would have to wait.
     /// `look` runs before the check that the snapshot is current, so that memory prefetches overlap with the check.
     #[inline]
-    pub(super) fn current<B>(&self, look: impl Fn(&TableSnapshot) -> B) -> Option<(Guard<'_, TableSnapshot>, B)> {
+    pub(super) fn try_read_current<B>(
+        &self,
+        look: impl Fn(&TableSnapshot) -> B,
+    ) -> Option<(Guard<'_, TableSnapshot>, B)> {
         self.snapshot.try_read_current(look, || self.catch_up_locked(false))
     }
 
@@ -178,7 +181,7 @@ impl Tables {
         let snapshot = SnapshotOf::after(previous, sequence, open, TablesContent::new(tables));
         // The segments contain all rows up to the change sequence `merged`.
         for row in rows {
-            if row.id > last_row(merged) {
+            if row.id > last_row_id_of(merged) {
                 snapshot.apply(row);
             }
         }

@@ -11,7 +11,7 @@ use super::table_snapshot::{MAX_INLINE, TableSnapshot, counts_of, to_record};
 use super::tables::{LONGEST_NAME, MAX_VALUE_BYTES, TableLimits, Tables};
 use crate::engine::memtable::{OwnedRecord, OwnedValue};
 use crate::engine::segment::{Record, SegmentsLost, record_hash};
-use crate::engine::sql::{Incarnation, RecordRows, RecordTx, Sweeper, last_row, write_of};
+use crate::engine::sql::{Incarnation, RecordRows, RecordTx, Sweeper, last_row_id_of, write_of};
 use crate::error::{Result, check_length};
 use crate::model::{Sequence, TableId};
 use crate::options::Ttl;
@@ -222,7 +222,7 @@ impl<'b> WriteBatch<'b> {
     /// Returns whether this write added the row with the id `row`. A row id contains the change sequence, so rows of
     /// this write come after the last possible row of the previous sequence.
     fn is_of_this_write(&self, row: i64) -> bool {
-        row > last_row(Sequence(self.tx.sequence().0 - 1))
+        row > last_row_id_of(Sequence(self.tx.sequence().0 - 1))
     }
 
     /// Deletes a row from the log. If the row is the newest record of an existing entry, also removes the entry.
@@ -244,7 +244,7 @@ impl Tables {
     ///
     /// # Errors
     /// [`crate::error::Status::InvalidArgument`]; store errors.
-    pub fn write(&self, ops: &[Op<'_>], terms: &TableLimits) -> Result<()> {
+    pub fn write(&self, ops: &[Op<'_>], limits: &TableLimits) -> Result<()> {
         for op in ops {
             if let Op::Put(_, name, _) | Op::Remove(_, name) = op {
                 check_length("the name of the entry", name.len(), LONGEST_NAME)?;
@@ -256,7 +256,7 @@ impl Tables {
         self.retry(|| {
             // The catch-up before the write transaction leaves little to read in the transaction.
             drop(self.catch_up()?);
-            let Ok(committed) = self.write_once(ops, terms)? else {
+            let Ok(committed) = self.write_once(ops, limits)? else {
                 // A segment is missing or damaged, so this attempt changed nothing.
                 self.rebuild(self.catch_up()?)?;
                 return Ok(None);
@@ -389,7 +389,7 @@ fn expiry(ttl: Ttl, now_ms: i64) -> Option<i64> {
 
 /// Returns an entry's name as it is stored: in lower case if the table ignores case.
 fn stored_name<'n>(table: &Table, name: &'n [u8]) -> std::borrow::Cow<'n, [u8]> {
-    if table.folds {
+    if table.ignores_case {
         name.to_ascii_lowercase().into()
     } else {
         name.into()

@@ -13,7 +13,7 @@ use super::hash_table;
 use super::layout::{BLOCK, SegmentHeader};
 use super::name_table;
 use super::order::{FolderOrderBuilder, IndexedPath};
-use super::parts::{mark_twins, put_keys, put_names, put_paths, run_both};
+use super::parts::{mark_shared_hashes, put_keys, put_names, put_paths, run_both};
 use super::record::{self, BARE, FIRST, FORM_ASCII, FORM_RAW, FORM_STORED, FORM_WINDOWS, MAPPED};
 use super::segment_writer::{SegmentWriter, TemporaryFile, cannot_write, too_large, write_error};
 use super::sorter::{KeySorter, PairSorter};
@@ -39,7 +39,6 @@ pub struct ListingMeta {
 /// Size of a finished segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ListingInfo {
-    /// Size of the file in bytes.
     pub bytes: u64,
     pub items: u64,
     /// Number of listed paths, excluding mapped paths.
@@ -63,7 +62,6 @@ pub struct ListingBuilder {
     /// Records of shows and seasons, each with its number, by the records' hashes. After a hash collision, a record is
     /// written again for each item.
     shows: HashMap<u64, (u32, Box<[u8]>)>,
-    /// Total size of the records in `shows`, in bytes.
     show_bytes: usize,
     /// The first record for each rating key of a show or season, by the key's hash. It identifies the show or season.
     owners: HashMap<u64, u32>,
@@ -71,11 +69,9 @@ pub struct ListingBuilder {
     parents: Option<([String; 6], ParentRecords)>,
     items: u64,
     parts: u64,
-    /// Sum of the items' digests.
     content: u64,
     /// Hashes of the rating keys, in listing order.
     pub key_hashes: Vec<u64>,
-    /// A buffer for [`content_digest`].
     buffer: Vec<u8>,
     /// The first error. After an error, the builder ignores further items.
     failed: Option<io::Error>,
@@ -177,12 +173,12 @@ impl ListingBuilder {
     }
 
     /// Reserves memory for one more item, because a failed allocation would abort the host. `paths` is the item's
-    /// number of files, and `texts` is the total size of its strings in bytes.
-    fn reserve(&mut self, paths: usize, texts: usize) -> io::Result<()> {
+    /// number of files, and `string_bytes` is the total size of its strings in bytes.
+    fn reserve(&mut self, paths: usize, string_bytes: usize) -> io::Result<()> {
         // Each file can have a listed and a mapped entry: up to 64 bytes of numbers, and several copies of the path.
         let entries = 2 * paths + 1;
         self.records
-            .buffer_for(MAX_ITEM_OVERHEAD + entries * 64 + texts.saturating_mul(8))?;
+            .buffer_for(MAX_ITEM_OVERHEAD + entries * 64 + string_bytes.saturating_mul(8))?;
         let room = self.shows.try_reserve(2).and_then(|()| self.owners.try_reserve(2));
         reserve(&mut self.key_hashes, 1)?;
         room.map_err(|_| io::ErrorKind::OutOfMemory.into())
@@ -318,7 +314,7 @@ impl ListingBuilder {
         })?;
         head.order = folder_order.finish(&mut body)?;
         // Flag the entries that share the upper half of a hash, so that lookups of other entries can stop at once.
-        mark_twins(hash_twins, &mut body)?;
+        mark_shared_hashes(hash_twins, &mut body)?;
         let out = body.finish(&mut head)?;
         let info = ListingInfo {
             bytes: head.length,
@@ -335,17 +331,21 @@ impl ListingBuilder {
         u32::try_from(self.records.position() / 4).map_err(|_| too_large())
     }
 
-    /// Appends a listed entry to the aligned records, and adds it to the tables. `place` contains the numbers of the
-    /// entry, its item, show and season. Returns the offset of the path.
-    fn put_listed_entry(&mut self, path: &[u8], flags: u8, place: IndexedPath) -> io::Result<usize> {
+    /// Appends a listed entry to the aligned records, and adds it to the tables. `indexed_path` contains the numbers of
+    /// the entry, its item, show and season. Returns the offset of the path.
+    fn put_listed_entry(&mut self, path: &[u8], flags: u8, indexed_path: IndexedPath) -> io::Result<usize> {
         self.parts += 1;
         // The entry of a further file refers to its item's first entry.
-        let target = if flags & FIRST == 0 { place.item } else { place.entry };
-        self.put_path(path, flags, target, place.entry, |segment, form| {
-            segment.listed.push(form, place.to_numbers())?;
+        let target = if flags & FIRST == 0 {
+            indexed_path.item
+        } else {
+            indexed_path.entry
+        };
+        self.put_path(path, flags, target, indexed_path.entry, |segment, form| {
+            segment.listed.push(form, indexed_path.to_numbers())?;
             match name_table::name_hash(form) {
                 // The name table's order depends only on the upper half of this hash.
-                Some(hash) => segment.names.push(hash & !0xFFFF_FFFF, place.entry),
+                Some(hash) => segment.names.push(hash & !0xFFFF_FFFF, indexed_path.entry),
                 None => Ok(()),
             }
         })

@@ -9,7 +9,7 @@ use crate::platform::map::prefetch;
 const BITS_PER_HASH: usize = 16;
 
 /// A blocked Bloom filter: all bits of a hash are in one word. Threads can add hashes during lookups.
-pub struct Filter {
+pub struct BloomFilter {
     /// The filter's words. Their number is a power of two.
     words: Vec<AtomicU64>,
     added: AtomicUsize,
@@ -24,7 +24,7 @@ fn word_and_bits(upper: u32) -> (u64, u64) {
     (mixed >> 32, bit(0) | bit(6) | bit(12))
 }
 
-impl Filter {
+impl BloomFilter {
     /// Creates a filter with room for twice as many hashes as `hashes`, so that the caller can add later segments.
     pub fn new(hashes: usize) -> Self {
         let words = (2 * hashes * BITS_PER_HASH / 64).next_power_of_two();

@@ -36,7 +36,7 @@ impl ListingSegment {
 
     /// Calls `each` with all entries of an item: first the entries of its files, then the mapped entries. `first` is
     /// the number of the item's first entry.
-    pub fn entries_of<'i>(&'i self, first: u32, mut each: impl FnMut(&EntryRef<'i>)) {
+    pub fn for_each_entry_of<'i>(&'i self, first: u32, mut each: impl FnMut(&EntryRef<'i>)) {
         let _damage_is_marked: ReadResult<()> = (|| {
             let entry = self.entry(first)?;
             if !entry.path.is_empty() {
@@ -52,7 +52,7 @@ impl ListingSegment {
                     return Ok(());
                 }
                 let next = self.entry(u32::try_from(at / 4).map_err(|_| self.file.mark_damaged())?)?;
-                if left == 0 && !self.is_of(&next, first)? {
+                if left == 0 && !self.is_mapped_entry_of(&next, first)? {
                     return Ok(());
                 }
                 left = left.saturating_sub(1);
@@ -64,7 +64,7 @@ impl ListingSegment {
 
     /// Returns whether a mapped entry belongs to the item whose first entry is `first`. The mapped entry refers to a
     /// listed entry, which is this first entry or refers to it.
-    fn is_of(&self, mapped: &EntryRef<'_>, first: u32) -> ReadResult<bool> {
+    fn is_mapped_entry_of(&self, mapped: &EntryRef<'_>, first: u32) -> ReadResult<bool> {
         Ok(mapped.target == first || self.entry(mapped.target)?.target == first)
     }
 
@@ -79,7 +79,7 @@ impl ListingSegment {
     ) -> Vec<usize> {
         let mut places = Vec::new();
         for first in firsts {
-            self.entries_of(first, |entry| {
+            self.for_each_entry_of(first, |entry| {
                 if entry.is_mapped() == mapped && entry.form().compare_to_folder(folder, 0).0.is_eq() {
                     let place = self
                         .order

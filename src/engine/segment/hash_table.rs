@@ -17,7 +17,7 @@ use super::segment_writer::SegmentWriter;
 const LOAD_PERCENT: usize = 85;
 
 /// Returns the number of home slots for this number of entries. The entries then use [`LOAD_PERCENT`] of these slots.
-pub fn homes(entries: usize) -> usize {
+pub fn home_slot_count(entries: usize) -> usize {
     (entries * 100).div_ceil(LOAD_PERCENT).max(1)
 }
 
@@ -30,7 +30,7 @@ pub struct HashTableBuilder {
 impl HashTableBuilder {
     pub fn new(entries: usize) -> Self {
         Self {
-            homes: homes(entries),
+            homes: home_slot_count(entries),
             slots_written: 0,
         }
     }

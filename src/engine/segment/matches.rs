@@ -29,7 +29,7 @@ pub enum SingleMatch<'m> {
     /// The recorded item's rating key. No other spelling of the path is recorded.
     Match(&'m str),
     /// The caller must examine all recorded matches of the path.
-    Unsure,
+    NeedsFullLookup,
 }
 
 impl Matches {
@@ -76,11 +76,11 @@ impl Matches {
                 has_others
             });
         if read.is_err() || has_others {
-            return SingleMatch::Unsure;
+            return SingleMatch::NeedsFullLookup;
         }
         match newest {
             Some(record) => self
-                .read(&record)
+                .decode_record(&record)
                 .map_or(SingleMatch::None, |(key, _)| SingleMatch::Match(key)),
             None => SingleMatch::None,
         }
@@ -120,11 +120,11 @@ impl Matches {
 
     /// Calls `each` with all paths that a host recorded for an item, even if newer records have replaced these matches.
     /// The caller checks whether each match is still current.
-    pub fn of_item<'m>(&'m self, rating_key: &str, mut each: impl FnMut(&'m [u8])) {
+    pub fn for_each_path_of_item<'m>(&'m self, rating_key: &str, mut each: impl FnMut(&'m [u8])) {
         let hash = record_hash(self.table, rating_key.as_bytes());
         for segment in self.segments.list() {
-            let read = segment.of_item(hash, |record| {
-                if record.table == self.table && self.read(&record).is_some_and(|(key, _)| key == rating_key) {
+            let read = segment.for_each_match_of_item(hash, |record| {
+                if record.table == self.table && self.decode_record(&record).is_some_and(|(key, _)| key == rating_key) {
                     each(record.name);
                 }
             });
@@ -139,12 +139,12 @@ impl Matches {
     #[must_use]
     pub fn get(&self, place: RecordPosition) -> Option<(&str, &[u8], Sequence)> {
         let record = self.segments.record(place)?;
-        let (rating_key, recorded_at) = self.read(&record)?;
+        let (rating_key, recorded_at) = self.decode_record(&record)?;
         Some((rating_key, record.name, recorded_at))
     }
 
     /// Decodes the rating key and the change sequence in a match record; `None` if the record is a removal or damaged.
-    fn read<'m>(&self, record: &Record<'m>) -> Option<(&'m str, Sequence)> {
+    fn decode_record<'m>(&self, record: &Record<'m>) -> Option<(&'m str, Sequence)> {
         decode_match(record.state?.value?, self.any_sequence)
     }
 }

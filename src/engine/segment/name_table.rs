@@ -246,7 +246,7 @@ impl NameTable {
                 let own = entry.form().rev_components().nth(outer.components);
                 Ok(own.map_or(Ordering::Less, |own| own.compare(component)))
             };
-            let Some((from, to)) = equal(outer.from, outer.to, order, &mut narrowed.near)? else {
+            let Some((from, to)) = equal_range(outer.from, outer.to, order, &mut narrowed.near)? else {
                 break;
             };
             narrowed.ranges[narrowed.depth] = NameRange {
@@ -286,7 +286,7 @@ impl NameTable {
 
 /// Returns the part of `from..to` for which `order` returns `Equal`; `None` if this part is empty. Sets `near` to the
 /// beginning of this part, or to the position where the part would begin.
-fn equal(
+fn equal_range(
     from: usize,
     to: usize,
     order: impl Fn(usize) -> ReadResult<Ordering>,

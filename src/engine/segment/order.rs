@@ -165,8 +165,8 @@ impl FolderOrderBuilder {
         for count in [self.count, runs, repeats.len(), folders] {
             body.put(&saturating_u32(count).to_le_bytes())?;
         }
-        self.order.all(|bytes| body.put(bytes))?;
-        self.runs.all(|bytes| body.put(bytes))?;
+        self.order.for_each_chunk(|bytes| body.put(bytes))?;
+        self.runs.for_each_chunk(|bytes| body.put(bytes))?;
         repeats.for_each_sorted(|at, before| {
             body.put(&low_half(at).to_le_bytes())?;
             body.put(&before.to_le_bytes())
@@ -186,7 +186,7 @@ impl FolderOrderBuilder {
             groups.put(folder[0] >> 8, entry, folder, &mut write)
         })?;
         groups.end(&mut write)?;
-        sorted.all(|bytes| body.put(bytes))?;
+        sorted.for_each_chunk(|bytes| body.put(bytes))?;
         body.end_part(begin, 4)
     }
 }
@@ -228,7 +228,7 @@ pub struct FolderOrder {
 }
 
 /// Each array's first 32-bit word and number of elements; for `order`, which follows the header, only the number.
-struct ArrayOffsets {
+struct ArrayRanges {
     order: usize,
     runs: (usize, usize),
     repeats: (usize, usize),
@@ -259,7 +259,7 @@ impl FolderOrder {
 
     /// Reads the arrays' lengths from the header and checks them. Returns where each array begins, and how many
     /// elements it has; `None` if the segment has no paths.
-    fn arrays(&self, file: &CheckedBytes) -> ReadResult<Option<ArrayOffsets>> {
+    fn locate_arrays(&self, file: &CheckedBytes) -> ReadResult<Option<ArrayRanges>> {
         if self.part.len() == 0 {
             return Ok(None);
         }
@@ -274,7 +274,7 @@ impl FolderOrder {
         let [order, runs, repeats, folders] = counts.map(|count| count as usize);
         let (runs, repeats) = ((HEAD + order, runs), (HEAD + order + 2 * runs, repeats));
         let folders = (repeats.0 + 2 * repeats.1, folders);
-        Ok(Some(ArrayOffsets {
+        Ok(Some(ArrayRanges {
             order,
             runs,
             repeats,
@@ -293,7 +293,7 @@ impl FolderOrder {
 
     /// Returns the positions of all mapped paths if `mapped` is true, otherwise of all listed paths.
     pub fn all(&self, file: &CheckedBytes, mapped: bool) -> ReadResult<Range<usize>> {
-        let Some(arrays) = self.arrays(file)? else {
+        let Some(arrays) = self.locate_arrays(file)? else {
             return Ok(0..0);
         };
         Ok(if mapped {
@@ -362,7 +362,7 @@ impl FolderOrder {
         within: &Range<usize>,
         mut each: impl FnMut(Range<usize>, u32) -> ReadResult<ControlFlow<()>>,
     ) -> ReadResult<()> {
-        let Some(arrays) = self.arrays(file)? else {
+        let Some(arrays) = self.locate_arrays(file)? else {
             return Ok(());
         };
         let start = |at: usize| Ok(self.pair(file, arrays.runs, at)?[0]);
@@ -391,7 +391,7 @@ impl FolderOrder {
     /// Returns the positions in `part` that repeat an item: the item's previous position is `first` or later.
     pub fn repeats(&self, file: &CheckedBytes, part: &Range<usize>, first: usize) -> ReadResult<Vec<usize>> {
         let mut found = Vec::new();
-        let Some(arrays) = self.arrays(file)? else {
+        let Some(arrays) = self.locate_arrays(file)? else {
             return Ok(found);
         };
         let begin = bisect(0..arrays.repeats.1, |at| {
@@ -421,7 +421,7 @@ impl FolderOrder {
         mut is_live: impl FnMut(&[u8]) -> ReadResult<bool>,
         mut each: impl FnMut(usize, Vec<u8>),
     ) -> ReadResult<usize> {
-        let (Some(arrays), Some(name)) = (self.arrays(file)?, folder.rev_components().next()) else {
+        let (Some(arrays), Some(name)) = (self.locate_arrays(file)?, folder.rev_components().next()) else {
             return Ok(0);
         };
         // Begin with all folders of the same name, and narrow the range by one component each time.
@@ -473,7 +473,7 @@ impl FolderOrder {
     }
 
     /// Returns the normal form of the first path in folder number `at`, and the folder's number of components.
-    fn folder<'i>(&self, file: &'i CheckedBytes, arrays: &ArrayOffsets, at: usize) -> ReadResult<(Form<'i>, usize)> {
+    fn folder<'i>(&self, file: &'i CheckedBytes, arrays: &ArrayRanges, at: usize) -> ReadResult<(Form<'i>, usize)> {
         let [name, place] = self.pair(file, arrays.folders, at)?;
         if place >= self.listed {
             return Err(file.mark_damaged());

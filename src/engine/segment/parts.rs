@@ -47,7 +47,7 @@ pub fn run_both<A: Send, B>(
 pub fn put_paths(paths: PairSorter, head: &mut SegmentHeader, body: &mut SegmentWriter) -> io::Result<PairSorter> {
     let mut hash_twins = PairSorter::new(&body.place());
     let mut before: Option<(u32, u32)> = None;
-    head.path_homes = hash_table::homes(paths.len()) as u64;
+    head.path_homes = hash_table::home_slot_count(paths.len()) as u64;
     head.paths = put_table(paths, body, |hash, entry| {
         let upper_hash = hash_table::upper(hash);
         let before = before.replace((upper_hash, entry));
@@ -62,7 +62,7 @@ pub fn put_paths(paths: PairSorter, head: &mut SegmentHeader, body: &mut Segment
 
 /// Writes the table of rating keys. `keys` contains the hash of each rating key, with its item's first entry.
 pub fn put_keys(keys: PairSorter, head: &mut SegmentHeader, body: &mut SegmentWriter) -> io::Result<()> {
-    head.key_homes = hash_table::homes(keys.len()) as u64;
+    head.key_homes = hash_table::home_slot_count(keys.len()) as u64;
     head.keys = put_table(keys, body, |_, _| Ok(()))?;
     Ok(())
 }
@@ -99,7 +99,7 @@ pub fn put_names(names: PairSorter, head: &mut SegmentHeader, body: &mut Segment
         groups.put(upper_hash, entry, [upper_hash, entry], &mut write)
     })?;
     groups.end(&mut write)?;
-    sorted.all(|bytes| body.put(bytes))?;
+    sorted.for_each_chunk(|bytes| body.put(bytes))?;
     head.names = body.end_part(begin, 8)?;
     head.directory = body.part(&array.end()?, 4)?;
     Ok(())
@@ -107,7 +107,7 @@ pub fn put_names(names: PairSorter, head: &mut SegmentHeader, body: &mut Segment
 
 /// Sets the flag [`TWIN`] in entries whose hash has the same upper half as another entry's hash, so that a lookup of
 /// any other entry can stop at the first entry that it finds.
-pub fn mark_twins(hash_twins: PairSorter, body: &mut SegmentWriter) -> io::Result<()> {
+pub fn mark_shared_hashes(hash_twins: PairSorter, body: &mut SegmentWriter) -> io::Result<()> {
     let mut offsets: Vec<usize> = Vec::new();
     hash_twins.for_each_sorted(|entry, _| {
         let offset = usize::try_from(entry).unwrap_or(usize::MAX).saturating_mul(4);

@@ -87,14 +87,14 @@ impl ListingSegment {
     /// Returns a digest of all items. Segments with the same items, in any order, have the same digest, so plexindex
     /// can tell whether a new listing changes anything.
     #[must_use]
-    pub fn content(&self) -> u64 {
+    pub fn items_digest(&self) -> u64 {
         self.head.content
     }
 
     /// Returns the digest of the mappings with which the segment was built. A handle with other mappings uses another
     /// file.
     #[must_use]
-    pub fn mappings(&self) -> u64 {
+    pub fn mappings_digest(&self) -> u64 {
         self.head.mappings
     }
 

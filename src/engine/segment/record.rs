@@ -203,29 +203,30 @@ fn form_in(bytes: &[u8]) -> Option<Form<'_>> {
     })
 }
 
-/// Appends an item after its first entry. `title` is the distance from the title to the item if the path contains the
-/// title. `above` is the record number of the item's season or, if there is none, of its show. `more` is the number of
-/// further listed entries. `added_sequence` is 0, or the change sequence at which the item was added after the listing.
+/// Appends an item after its first entry. `title_distance` is the distance from the title to the item if the path
+/// contains the title. `parent_record` is the record number of the item's season or, if there is none, of its show.
+/// `more` is the number of further listed entries. `added_sequence` is 0, or the change sequence at which the item was
+/// added after the listing.
 pub fn put_item(
     out: &mut Vec<u8>,
     item: &Item,
-    title: Option<usize>,
-    above: Option<u32>,
+    title_distance: Option<usize>,
+    parent_record: Option<u32>,
     more: usize,
     added_sequence: u64,
 ) {
     let guid = PackedGuid::of_item(&item.guid);
     let flag = |set: bool, flag: u8| if set { flag } else { 0 };
     let flags = guid.tag()
-        | flag(above.is_some(), WITH_SHOW)
+        | flag(parent_record.is_some(), WITH_SHOW)
         | flag((item.season, item.episode) != (-1, -1), WITH_NUMBERS)
         | flag(item.year != 0, WITH_YEAR)
         | flag(more > 0, WITH_MORE);
-    let with = flag(added_sequence > 0, ADDED_LATER) | flag(title.is_some(), TITLE_ABOVE);
+    let with = flag(added_sequence > 0, ADDED_LATER) | flag(title_distance.is_some(), TITLE_ABOVE);
     out.push(item.kind.number() | with | flag(!item.guids.is_empty(), WITH_IDS));
     out.push(flags);
     put_bytes(out, item.rating_key.as_bytes());
-    if let Some(before) = title {
+    if let Some(before) = title_distance {
         put_varint(out, item.title.len() as u64);
         put_varint(out, before as u64);
     } else {
@@ -239,8 +240,8 @@ pub fn put_item(
         put_varint(out, zigzag(item.episode));
     }
     guid.put(out);
-    if let Some(above) = above {
-        out.extend_from_slice(&above.to_le_bytes());
+    if let Some(parent_record) = parent_record {
+        out.extend_from_slice(&parent_record.to_le_bytes());
     }
     if more > 0 {
         put_varint(out, more as u64);
@@ -428,12 +429,12 @@ fn fill_from<'i>(mut cursor: RecordReader<'i>, item: &mut ItemRef<'i>) -> ReadRe
     let mut above = 0;
     if flags & WITH_SHOW != 0 {
         above = u32_at(cursor.take(4)?, 0);
-        let (mut flags, mut tag, mut cursor) = parent(file, above)?;
+        let (mut flags, mut tag, mut cursor) = open_parent(file, above)?;
         let mut show = above;
         if flags & SEASON != 0 {
             show = u32_at(cursor.take(4)?, 0);
             if show != 0 {
-                (flags, tag, cursor) = parent(file, show)?;
+                (flags, tag, cursor) = open_parent(file, show)?;
             }
         }
         if show != 0 && flags & SEASON == 0 {
@@ -454,7 +455,7 @@ fn fill_from<'i>(mut cursor: RecordReader<'i>, item: &mut ItemRef<'i>) -> ReadRe
 }
 
 /// Returns the flags and the GUID tag in the record of a season or show, and a reader for its other fields.
-fn parent(file: &CheckedBytes, number: u32) -> ReadResult<(u8, u8, RecordReader<'_>)> {
+fn open_parent(file: &CheckedBytes, number: u32) -> ReadResult<(u8, u8, RecordReader<'_>)> {
     let mut cursor = RecordReader::new(file, offset_of(number));
     Ok((cursor.byte()?, cursor.byte()?, cursor))
 }
@@ -464,7 +465,7 @@ pub fn season(file: &CheckedBytes, above: u32) -> ReadResult<Option<Season<'_>>>
     if above == 0 {
         return Ok(None);
     }
-    let (flags, tag, mut cursor) = parent(file, above)?;
+    let (flags, tag, mut cursor) = open_parent(file, above)?;
     if flags & SEASON == 0 {
         return Ok(None);
     }

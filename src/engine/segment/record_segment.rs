@@ -256,7 +256,7 @@ impl RecordSegment {
     ///
     /// # Errors
     /// Fails if the segment is damaged.
-    pub fn of_item<'s>(&'s self, hash: u64, mut each: impl FnMut(Record<'s>)) -> ReadResult<()> {
+    pub fn for_each_match_of_item<'s>(&'s self, hash: u64, mut each: impl FnMut(Record<'s>)) -> ReadResult<()> {
         self.keys.find(&self.file, hash, |number| {
             each(self.record(number)?);
             Ok(false)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::filter::Filter;
+use super::filter::BloomFilter;
 use super::hash_table::upper;
 use super::record_segment::{FirstRecord, Record, RecordSegment};
 use crate::model::TableId;
@@ -13,7 +13,7 @@ use crate::model::TableId;
 pub struct RecordSegments {
     list: Vec<Arc<RecordSegment>>,
     /// The hashes in all segments except the oldest. May also contain hashes of earlier segments.
-    filter: Option<Arc<Filter>>,
+    filter: Option<Arc<BloomFilter>>,
     lost: AtomicBool,
 }
 
@@ -40,7 +40,7 @@ impl RecordSegments {
             .filter(|filter| !filter.is_too_small(count_records(&new)));
         let extended = old_filter.filter(|filter| add_hashes(filter, &new)).cloned();
         segments.filter = extended.or_else(|| {
-            let filter = Filter::new(count_records(newer));
+            let filter = BloomFilter::new(count_records(newer));
             (newer.len() > 1 && add_hashes(&filter, newer)).then(|| Arc::new(filter))
         });
         segments
@@ -189,7 +189,7 @@ fn count_records(segments: &[Arc<RecordSegment>]) -> usize {
 }
 
 /// Adds the hashes in these segments to a filter. Returns `false` if a segment is damaged.
-fn add_hashes(filter: &Filter, segments: &[Arc<RecordSegment>]) -> bool {
+fn add_hashes(filter: &BloomFilter, segments: &[Arc<RecordSegment>]) -> bool {
     segments
         .iter()
         .all(|segment| segment.for_each_upper(|upper| filter.add(upper)).is_ok())

@@ -169,7 +169,7 @@ impl SegmentWriter {
     /// element.
     pub fn part(&mut self, spool: &Spool, size: usize) -> io::Result<SegmentPart> {
         let from = self.position();
-        spool.all(|bytes| self.put(bytes))?;
+        spool.for_each_chunk(|bytes| self.put(bytes))?;
         self.end_part(from, size)
     }
 

@@ -53,7 +53,7 @@ impl SortRuns {
         for (run, end) in self.ends.iter().enumerate() {
             let mut cursor = SpoolReader::new(&self.spool, begin, *end, self.ends.len());
             begin = *end;
-            if !cursor.is_over() {
+            if !cursor.is_exhausted() {
                 let mut first = T::default();
                 read(&mut cursor, &mut first)?;
                 heap.push(Reverse((first, run)));
@@ -64,7 +64,7 @@ impl SortRuns {
             let Reverse((value, run)) = &mut *smallest;
             each(value)?;
             let cursor = &mut cursors[*run];
-            if cursor.is_over() {
+            if cursor.is_exhausted() {
                 PeekMut::pop(smallest);
             } else {
                 read(cursor, value)?;

@@ -89,7 +89,7 @@ impl Spool {
     }
 
     /// Passes all bytes to `each`, in order and in chunks of any length.
-    pub fn all(&self, mut each: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+    pub fn for_each_chunk(&self, mut each: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
         let mut chunk = Vec::new();
         let mut offset = 0;
         while offset < self.written {
@@ -134,7 +134,7 @@ impl<'s> SpoolReader<'s> {
     }
 
     /// Returns whether all bytes have been returned.
-    pub fn is_over(&self) -> bool {
+    pub fn is_exhausted(&self) -> bool {
         self.taken == self.buffer.len() && self.offset == self.end
     }
 

@@ -20,7 +20,7 @@ use crate::platform::bytes;
 
 /// Returns the cursor with which a caller continues after this item when it reads a library's items in pages. A cursor
 /// is the rating key's hash, so it stays valid in later listings. It is at least 1, because 0 means the beginning.
-pub fn cursor_of(rating_key: &str) -> i64 {
+pub fn listing_cursor(rating_key: &str) -> i64 {
     (xxh3_64(rating_key.as_bytes()) >> 1).cast_signed().max(1)
 }
 
@@ -95,14 +95,14 @@ impl ListingSegment {
         let hash = cursor.cast_unsigned() << 1;
         let _damage_is_marked: ReadResult<()> = self.keys.for_each_from(&self.file, hash, |_, first| {
             let entry = self.entry(first)?;
-            let at = cursor_of(self.key_of(&entry)?);
+            let at = listing_cursor(self.key_of(&entry)?);
             Ok(at > cursor && each(at, self.read_whole_item(&entry)?))
         });
     }
 
     /// Calls `each` for every item in listing order, with the number of its first entry, its rating key, and its title
     /// and show title.
-    pub fn titles<'i>(&'i self, mut each: impl FnMut(u32, &'i str, [&'i str; 2])) {
+    pub fn for_each_title<'i>(&'i self, mut each: impl FnMut(u32, &'i str, [&'i str; 2])) {
         let _damage_is_marked = self.for_each_first(|entry| {
             if let Ok((item, _)) = record::item(&self.file, entry.end) {
                 each(entry.number, item.rating_key, [item.title, item.show_title]);

@@ -8,7 +8,7 @@ use super::live::LiveSnapshot;
 use crate::engine::memtable::{MEMTABLE_CAPACITY, MemtableChange};
 use crate::engine::sql::{Incarnation, LibraryRows, LoggedChange, LoggedKind, RecordRows, StoreStates};
 use crate::error::Result;
-use crate::model::{IdentityId, LibraryId, Sequence};
+use crate::model::{LibraryId, Sequence, ViewId};
 use crate::platform::deadline::Deadline;
 use crate::platform::swap::Guard;
 use crate::stats::Activity;
@@ -37,7 +37,7 @@ impl LiveSnapshot {
     /// any other commit; the next catch-up then reads all changes.
     pub fn apply_committed(
         &self,
-        identity: IdentityId,
+        identity: ViewId,
         (incarnation, sequence): (Incarnation, Sequence),
         own: &[OwnChange<'_>],
     ) {
@@ -149,12 +149,12 @@ impl LiveSnapshot {
         let (path, rating_key) = (change.path.clone(), change.rating_key.clone());
         let memtable_change = match change.kind {
             LoggedKind::Library | LoggedKind::Freshness => return false,
-            LoggedKind::Matched => MemtableChange::Matched {
+            LoggedKind::MatchRecorded => MemtableChange::Matched {
                 path,
                 rating_key,
                 sequence: change.sequence.0,
             },
-            LoggedKind::Forgotten => MemtableChange::Forgotten { path },
+            LoggedKind::MatchRemoved => MemtableChange::Forgotten { path },
             LoggedKind::UnverifiedPath => MemtableChange::UnverifiedPath { path },
             LoggedKind::UnverifiedItem => MemtableChange::UnverifiedItem { rating_key },
             LoggedKind::VerifiedPath => MemtableChange::VerifiedPath { path },

@@ -8,7 +8,7 @@ use crate::engine::sql::LibraryRow;
 use crate::engine::view::LibrarySnapshot;
 use crate::freshness::Age;
 use crate::matching::{LibraryIndex, Mappings, NormalPath, Scope};
-use crate::model::IdentityId;
+use crate::model::ViewId;
 
 /// The snapshot of the libraries that lookups read. plexindex adds changes to single matches and items to the snapshot,
 /// and replaces the snapshot after any other change. The snapshot is outdated when the age of a listing is outdated.
@@ -19,7 +19,7 @@ pub type Snapshot = SnapshotOf<SnapshotLibraries>;
 #[derive(Default)]
 pub struct SnapshotLibraries {
     /// The view's id; `None` until plexindex first reached the server.
-    pub identity: Option<IdentityId>,
+    pub identity: Option<ViewId>,
     /// The libraries, in the server's order.
     pub rows: Vec<LibraryRow>,
     /// The segments and memtables of the libraries, in the order of `rows`.

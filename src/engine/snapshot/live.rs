@@ -9,7 +9,7 @@ use crate::engine::records::Records;
 use crate::engine::sql::{Endpoint, Store};
 use crate::error::Result;
 use crate::matching::Mappings;
-use crate::model::{IdentityId, Sequence};
+use crate::model::{Sequence, ViewId};
 use crate::platform::deadline::Deadline;
 use crate::platform::swap::Guard;
 use crate::stats::Counters;
@@ -59,7 +59,7 @@ impl LiveSnapshot {
     }
 
     /// Returns the id of the snapshot's view; `None` until plexindex first reached the server.
-    pub fn identity(&self) -> Option<IdentityId> {
+    pub fn identity(&self) -> Option<ViewId> {
         self.snapshot.read().identity
     }
 

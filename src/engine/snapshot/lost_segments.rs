@@ -9,13 +9,13 @@ use crate::engine::segment::SegmentsLost;
 use crate::engine::sql::LibraryRow;
 use crate::engine::view::LibrarySnapshot;
 use crate::error::Result;
-use crate::model::IdentityId;
+use crate::model::ViewId;
 use crate::platform::deadline::Deadline;
 use crate::platform::mutex::lock;
 
 /// A snapshot's missing and damaged segments.
 struct LostSegments {
-    identity: Option<IdentityId>,
+    identity: Option<ViewId>,
     /// Libraries whose listing segment is missing (`true`) or damaged (`false`).
     listings: Vec<(LibraryRow, bool)>,
     /// Segments of confirmed matches and tables; `None` if these segments are intact.
@@ -37,7 +37,7 @@ impl LiveSnapshot {
     pub fn count_matches(&self, deadline: Deadline) -> Result<u64> {
         self.rebuild_if_incomplete(deadline)?;
         let counted = |snapshot: &Snapshot| -> std::result::Result<u64, SegmentsLost> {
-            snapshot.views.iter().map(|view| view.recorded_count()).sum()
+            snapshot.views.iter().map(|view| view.count_matches()).sum()
         };
         let count = counted(&self.snapshot.read());
         if let Ok(count) = count {

@@ -42,7 +42,7 @@ impl Store {
 
     /// Maps a version page that another process created, so that lookups need not query the database. Does nothing if
     /// this process has a valid page. Never waits.
-    pub fn find_page(&self) {
+    pub fn map_existing_page(&self) {
         let opened = self.opened.newest();
         let is_page_valid = || matches!(opened.state(coarse_ms()), PageState::Equal(_)) || opened.is_page_valid();
         if !self.uses_version_page || !self.folder.shares_memory() || is_page_valid() {
@@ -51,7 +51,7 @@ impl Store {
         let Ok(mut writer) = self.connections.writer.try_lock() else {
             return;
         };
-        if self.is_stale(&writer) || !opened.is_of(&writer) {
+        if self.is_stale(&writer) || !opened.is_open_in(&writer) {
             return;
         }
         // Use the page only if it shows the database's change sequence.

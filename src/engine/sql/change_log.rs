@@ -10,10 +10,10 @@ use super::cached::CachedStatements;
 use super::columns::{FromCells, RowCells};
 use super::last_write::LibraryState;
 use super::packed_items::{PackedItem, pack};
-use super::row_positions::{end_of, position_of};
+use super::row_positions::{last_position_of, position_of};
 use super::tx::Tx;
 
-use crate::model::{IdentityId, Item, LibraryId, Sequence};
+use crate::model::{Item, LibraryId, Sequence, ViewId};
 
 /// A change in a library, which processes apply to their earlier snapshots.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,9 +36,9 @@ pub struct LoggedChange {
 #[repr(i64)]
 pub enum LoggedKind {
     /// A host confirmed a match. The table `changes` never contains this kind, because `records` has the match.
-    Matched = 1,
+    MatchRecorded = 1,
     /// A confirmed match was removed. The table `changes` never contains this kind, because `records` has the removal.
-    Forgotten = 2,
+    MatchRemoved = 2,
     /// A path was invalidated. plexindex must verify the path before it returns the path's item again.
     UnverifiedPath = 3,
     /// An item was invalidated. plexindex must verify the item before it returns the item again.
@@ -108,10 +108,10 @@ impl FromCells for LoggedChange {
 impl Tx<'_> {
     /// Logs a change in a library, so that other processes apply the change to their snapshots. `identity`: the
     /// library's view. `path` or `rating_key` is empty if the change affects no path or no item. For added, changed or
-    /// removed items, use [`Tx::change_item`].
-    pub fn change(
+    /// removed items, use [`Tx::log_item_change`].
+    pub fn log_change(
         &self,
-        identity: IdentityId,
+        identity: ViewId,
         library: LibraryId,
         kind: LoggedKind,
         path: &[u8],
@@ -122,7 +122,7 @@ impl Tx<'_> {
 
     /// Logs that a single item was added, changed or removed. If the library is fetched, also adds the change to the
     /// feed. `was` and `now`: the item before and after the change; `None` if not listed.
-    pub fn change_item(
+    pub fn log_item_change(
         &self,
         library: &LibraryState,
         rating_key: &str,
@@ -136,7 +136,7 @@ impl Tx<'_> {
         };
         self.log((library.identity, library.id), kind, (b"", rating_key), now)?;
         if library.generation.is_fetched() && (was.is_some() || now.is_some()) {
-            self.report(library.id, was, now)?;
+            self.add_to_feed(library.id, was, now)?;
         }
         Ok(())
     }
@@ -144,7 +144,7 @@ impl Tx<'_> {
     /// Appends a row to the change log. `item`: the added item; `None` for other kinds of change.
     fn log(
         &self,
-        (identity, library): (IdentityId, LibraryId),
+        (identity, library): (ViewId, LibraryId),
         kind: LoggedKind,
         (path, rating_key): (&[u8], &str),
         item: Option<&Item>,
@@ -167,7 +167,7 @@ impl Tx<'_> {
     }
 
     /// Adds an item's change to the feed. `was` and `now`: the item before and after the change; `None` if not listed.
-    pub fn report(&self, library: LibraryId, was: Option<&Item>, now: Option<&Item>) -> rusqlite::Result<()> {
+    pub fn add_to_feed(&self, library: LibraryId, was: Option<&Item>, now: Option<&Item>) -> rusqlite::Result<()> {
         let [was, now] = [was.map(pack).transpose()?, now.map(pack).transpose()?];
         self.connection.run(
             "INSERT INTO feed (id, sequence, library, was, now) VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -182,13 +182,13 @@ impl Tx<'_> {
     }
 
     /// Logs that a view's libraries or their listings changed, so that other processes load a new snapshot.
-    pub fn libraries_changed(&self, identity: IdentityId) -> rusqlite::Result<()> {
-        self.change(identity, LibraryId::ALL, LoggedKind::Library, b"", "")
+    pub fn libraries_changed(&self, identity: ViewId) -> rusqlite::Result<()> {
+        self.log_change(identity, LibraryId::ALL, LoggedKind::Library, b"", "")
     }
 
     /// Logs that only change tokens, item counts or hints in a view changed, so fast lookups keep their snapshots.
-    pub fn freshness_changed(&self, identity: IdentityId) -> rusqlite::Result<()> {
-        self.change(identity, LibraryId::ALL, LoggedKind::Freshness, b"", "")
+    pub fn freshness_changed(&self, identity: ViewId) -> rusqlite::Result<()> {
+        self.log_change(identity, LibraryId::ALL, LoggedKind::Freshness, b"", "")
     }
 }
 
@@ -213,7 +213,7 @@ pub fn trim(tx: &Tx<'_>, upto: Sequence) -> rusqlite::Result<()> {
         "DELETE FROM changes WHERE id <= ?2 AND sequence <= ?1 AND NOT (kind IN (8, 9) AND EXISTS \
          (SELECT 1 FROM libraries l LEFT JOIN listings n ON n.library = l.id WHERE l.id = changes.library \
          AND l.identity > 0 AND changes.sequence > min(l.segment_seq, coalesce(n.begun_seq, l.segment_seq))))",
-        params![upto, end_of(upto)],
+        params![upto, last_position_of(upto)],
     )?;
     tx.run("UPDATE store SET trimmed = max(trimmed, ?1)", [upto])
 }

@@ -16,7 +16,7 @@ use super::tx::{Tx, sequence_of};
 use super::unverified::{end_invalidation, mark_unverified};
 use crate::engine::segment::{decode_match, encode_match};
 use crate::error::Result;
-use crate::model::{IdentityId, LibraryId, Sequence, TableId};
+use crate::model::{LibraryId, Sequence, TableId, ViewId};
 use crate::platform::deadline::Deadline;
 
 /// The result of [`RecordRows::record_matches`].
@@ -24,7 +24,7 @@ pub struct RecordedMatches<T> {
     /// The incarnation and the change sequence of the write.
     pub at: (Incarnation, Sequence),
     /// The value that `then` returned.
-    pub then: T,
+    pub then_result: T,
 }
 
 /// A match's rating key, and the change sequence at which a host recorded the match.
@@ -70,7 +70,7 @@ impl RecordRows<'_> {
             }
             Ok(Some(RecordedMatches {
                 at: (incarnation, tx.sequence),
-                then: then(&records)?,
+                then_result: then(&records)?,
             }))
         })
     }
@@ -83,7 +83,7 @@ impl RecordRows<'_> {
     /// Includes only tokens that used the same URL: at a different URL, a server could pretend to be this one.
     pub fn matches_of_others(
         &self,
-        identity: IdentityId,
+        identity: ViewId,
         library: LibraryId,
         is_listed: &dyn Fn(&str) -> Result<bool>,
     ) -> Result<Vec<(Vec<u8>, String)>> {
@@ -134,7 +134,7 @@ impl RecordRows<'_> {
 #[cfg(test)]
 impl RecordRows<'_> {
     /// Invalidates an item and removes its confirmed matches.
-    pub fn invalidate_item(&self, identity: IdentityId, library: LibraryId, rating_key: &str) {
+    pub fn invalidate_item(&self, identity: ViewId, library: LibraryId, rating_key: &str) {
         let all = self.all_matches(library).expect("read").into_iter();
         let confirmed: Vec<_> = all
             .filter(|(_, key)| key == rating_key)
@@ -220,7 +220,7 @@ pub fn drop_matches(tx: &Tx<'_>, library: LibraryId) -> rusqlite::Result<()> {
 
 /// Removes confirmed matches, and marks their paths as unverified, because the listing may be wrong where a host had to
 /// confirm a match. `confirmed`: each match's library and path.
-pub fn remove_matches(tx: &Tx<'_>, identity: IdentityId, confirmed: &[(LibraryId, Vec<u8>)]) -> rusqlite::Result<()> {
+pub fn remove_matches(tx: &Tx<'_>, identity: ViewId, confirmed: &[(LibraryId, Vec<u8>)]) -> rusqlite::Result<()> {
     for (library, path) in confirmed {
         if let Some(table) = find_match_table(tx.connection, *library)? {
             RecordTx::new(tx).add(table, path, None, None)?; // a record without a value removes the match

@@ -176,7 +176,7 @@ impl LazyConnection {
 
     /// Returns whether the WAL is long enough for a checkpoint.
     fn has_long_log(&self) -> bool {
-        let log = self.folder.log()[0].symlink_metadata();
+        let log = self.folder.wal_and_shm()[0].symlink_metadata();
         log.is_ok_and(|log| log.len() >= LONG_LOG)
     }
 

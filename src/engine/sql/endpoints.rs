@@ -6,7 +6,7 @@ use super::cached::CachedStatements;
 use super::library_rows::LibraryRows;
 use super::tx::Tx;
 use crate::error::Result;
-use crate::model::IdentityId;
+use crate::model::ViewId;
 
 /// A server URL and the user who connects to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub const TOKEN_DIGEST_LENGTH: i64 = 32;
 
 impl LibraryRows<'_> {
     /// Returns an endpoint's view; `None` if no server has accepted the endpoint's user.
-    pub fn identity(&self, endpoint: &Endpoint) -> Result<Option<IdentityId>> {
+    pub fn identity(&self, endpoint: &Endpoint) -> Result<Option<ViewId>> {
         self.0.read(|connection| identity_of(connection, Some(endpoint)))
     }
 
@@ -62,7 +62,7 @@ impl LibraryRows<'_> {
 
 /// Returns the view of `endpoint`; `None` if no server has accepted its user. If the host specified no server
 /// (`endpoint` is `None`), returns the newest view with libraries, or the newest view if no view has libraries.
-pub fn identity_of(connection: &Connection, endpoint: Option<&Endpoint>) -> rusqlite::Result<Option<IdentityId>> {
+pub fn identity_of(connection: &Connection, endpoint: Option<&Endpoint>) -> rusqlite::Result<Option<ViewId>> {
     let Some(endpoint) = endpoint else {
         // A view without libraries can remain from a rejected token.
         return connection.value(
@@ -85,7 +85,7 @@ pub fn identity_of(connection: &Connection, endpoint: Option<&Endpoint>) -> rusq
 
 /// Returns a warning for a host that specified no server, if the store has several views; otherwise `None`. `identity`:
 /// the view that plexindex uses.
-pub fn several_views_warning(connection: &Connection, identity: IdentityId) -> rusqlite::Result<Option<String>> {
+pub fn several_views_warning(connection: &Connection, identity: ViewId) -> rusqlite::Result<Option<String>> {
     let views: i64 = connection.value("SELECT count(DISTINCT identity) FROM libraries WHERE identity > 0", [])?;
     if views < 2 {
         return Ok(None);
@@ -101,7 +101,7 @@ pub fn several_views_warning(connection: &Connection, identity: IdentityId) -> r
 
 /// Stores an endpoint's view until the token expires. Also deletes endpoints with the same URL and view whose tokens
 /// expired more than 30 days ago.
-pub fn store_endpoint(tx: &Tx<'_>, endpoint: &Endpoint, identity: IdentityId) -> rusqlite::Result<()> {
+pub fn store_endpoint(tx: &Tx<'_>, endpoint: &Endpoint, identity: ViewId) -> rusqlite::Result<()> {
     let until_ms = if endpoint.is_expired() {
         endpoint.first_used_ms.saturating_add(ACCEPTED_LATE_MS)
     } else {
@@ -121,5 +121,5 @@ pub fn store_endpoint(tx: &Tx<'_>, endpoint: &Endpoint, identity: IdentityId) ->
         ],
     )?;
     // Other processes may have opened an index for this endpoint, and must read its view again.
-    tx.libraries_changed(IdentityId::ALL)
+    tx.libraries_changed(ViewId::ALL)
 }

@@ -10,11 +10,11 @@ use super::item_rows::ItemRows;
 use super::library_rows::LibraryRows;
 use super::{FeedPage, FeedPosition, LibraryRow, Store, history};
 use crate::error::{Result, Status};
-use crate::model::{IdentityId, Item, Library};
+use crate::model::{Item, Library, ViewId};
 use crate::platform::deadline::Deadline;
 
 /// A store with a listed library, and the identity.
-fn films(items: &[Item]) -> (tempfile::TempDir, Arc<Store>, IdentityId, LibraryRow) {
+fn films(items: &[Item]) -> (tempfile::TempDir, Arc<Store>, ViewId, LibraryRow) {
     let (folder, store) = opened();
     let identity = LibraryRows(&store)
         .reached(&endpoint("http://a"), &server("one"))
@@ -28,7 +28,7 @@ fn film(number: usize) -> Item {
     movie(&number.to_string(), &format!("/data/{number}.mkv"))
 }
 
-fn page(store: &Store, identity: IdentityId, at: (i64, FeedPosition), limit: usize) -> Result<FeedPage> {
+fn page(store: &Store, identity: ViewId, at: (i64, FeedPosition), limit: usize) -> Result<FeedPage> {
     match at.1 {
         FeedPosition::Log(place) => FeedRows(store).page(identity, None, (at.0, place), None, limit),
         FeedPosition::Full { .. } => {
@@ -39,7 +39,7 @@ fn page(store: &Store, identity: IdentityId, at: (i64, FeedPosition), limit: usi
 }
 
 /// The changes that a reader gets from a position on, in pages of `limit`; `!` stands for 'list again'.
-fn changes_from(store: &Store, identity: IdentityId, mut at: (i64, FeedPosition), limit: usize) -> Vec<String> {
+fn changes_from(store: &Store, identity: ViewId, mut at: (i64, FeedPosition), limit: usize) -> Vec<String> {
     let mut changes_from = Vec::new();
     for _ in 0..1_000 {
         let page = page(store, identity, at, limit).expect("a page");
@@ -48,7 +48,7 @@ fn changes_from(store: &Store, identity: IdentityId, mut at: (i64, FeedPosition)
             (was, now) => now.or(was).expect("an item").rating_key,
         }));
         at = (page.timeline, page.next);
-        if !page.more {
+        if !page.has_more {
             return changes_from;
         }
     }
@@ -62,7 +62,7 @@ fn a_listing_trimmed_between_two_pages_must_be_listed_again() {
     listed(&store, identity, &row, &(1..=5).map(film).collect::<Vec<_>>());
     let listing = sequence(&store);
     let page = page(&store, identity, begun, 2).expect("a page");
-    assert_eq!((page.changes.len(), page.more), (2, true));
+    assert_eq!((page.changes.len(), page.has_more), (2, true));
     store
         .write(Deadline::NONE, |tx| history::remove_history_upto(tx, listing))
         .expect("forgotten");
@@ -192,7 +192,7 @@ fn a_position_in_another_users_listing_gives_nothing() {
         .expect("reached");
     let (line, _) = FeedRows(&store).begin(identity, None, true).expect("begun");
     let foreign = FeedPosition::Full {
-        then: sequence(&store),
+        log_start: sequence(&store),
         library: row.id,
         after: 0,
     };

@@ -11,10 +11,10 @@ use super::record_log::RecordRows;
 use super::totals::Totals;
 use super::{Endpoint, LibraryRow, Listing, ListingResult, Store};
 use crate::engine::maintenance::ListingSegments;
-use crate::engine::segment::cursor_of;
+use crate::engine::segment::listing_cursor;
 use crate::error::Result;
 use crate::matching::Mappings;
-use crate::model::{IdentityId, Item, ItemType, Library, LibraryId, LibraryKind, Sequence, Server, SourceState};
+use crate::model::{Item, ItemType, Library, LibraryId, LibraryKind, Sequence, Server, SourceState, ViewId};
 use crate::platform::deadline::Deadline;
 
 pub const DAY_MS: i64 = 86_400_000;
@@ -64,7 +64,7 @@ pub fn movie(key: &str, path: &str) -> Item {
 }
 
 /// The rows of an identity that a probe shows with these libraries.
-pub fn probed(store: &Store, identity: IdentityId, uuids: &[&str], now_ms: i64) -> Vec<LibraryRow> {
+pub fn probed(store: &Store, identity: ViewId, uuids: &[&str], now_ms: i64) -> Vec<LibraryRow> {
     let shown: Vec<Library> = uuids.iter().map(|uuid| library(uuid)).collect();
     let begun = Totals::of(store).expect("totals").sequence;
     LibraryRows(store)
@@ -76,14 +76,14 @@ pub fn segments(store: &Arc<Store>) -> ListingSegments {
     ListingSegments::new(Arc::clone(store), Mappings::default(), Arc::default(), false)
 }
 
-pub fn finish(store: &Arc<Store>, identity: IdentityId, listing: &Listing) -> LibraryRow {
+pub fn finish(store: &Arc<Store>, identity: ViewId, listing: &Listing) -> LibraryRow {
     let (segments, row) = (
         segments(store),
         LibraryRows(store).library_row(listing.library).expect("a row"),
     );
     let draft = segments.draft(&row, listing).expect("pages");
     let draft = segments.without_duplicates(&row, listing, draft).expect("pages");
-    let is_current = segments.is_current(&row, listing, &draft).expect("compared");
+    let is_current = segments.has_same_content(&row, listing, &draft).expect("compared");
     let new = (!is_current).then(|| segments.write_draft(&row, listing, draft).expect("written"));
     let finished = ListingResult {
         provisional: false,
@@ -96,14 +96,14 @@ pub fn finish(store: &Arc<Store>, identity: IdentityId, listing: &Listing) -> Li
 }
 
 /// Rebuilds the segment of a library with its single items.
-pub fn compact(store: &Arc<Store>, identity: IdentityId, row: &LibraryRow) {
+pub fn compact(store: &Arc<Store>, identity: ViewId, row: &LibraryRow) {
     let row = LibraryRows(store).library_row(row.id).expect("a row");
     segments(store)
         .compact_listing(identity, &row, Deadline::NONE)
         .expect("compacted");
 }
 
-pub fn listed(store: &Arc<Store>, identity: IdentityId, row: &LibraryRow, items: &[Item]) -> LibraryRow {
+pub fn listed(store: &Arc<Store>, identity: ViewId, row: &LibraryRow, items: &[Item]) -> LibraryRow {
     let mut listing = ListingRows(store)
         .begin_listing(row, NOW_MS, Deadline::NONE)
         .expect("begun");
@@ -119,7 +119,7 @@ pub fn items_after(store: &Store, row: &LibraryRow, cursor: i64, limit: usize) -
     let mut found = Vec::new();
     if row.generation.is_fetched() {
         ItemRows(store).of(&row)?.for_each(&mut |item, _| {
-            found.push((cursor_of(&item.rating_key), item));
+            found.push((listing_cursor(&item.rating_key), item));
             Ok(())
         })?;
     }

@@ -9,25 +9,25 @@ use super::library_rows::{LibraryRow, LibraryRows, libraries};
 use super::local_write::{LibraryHint, LocalWrite};
 use super::tx::Tx;
 use crate::error::Result;
-use crate::model::{Hint, IdentityId, LibraryId};
+use crate::model::{Hint, LibraryId, ViewId};
 use crate::platform::deadline::Deadline;
 
 impl LibraryRows<'_> {
-    /// Stores hints from events (`marks`) in one transaction, so that the next refresh acts on them. Marks deleted
+    /// Stores hints from events (`hints`) in one transaction, so that the next refresh acts on them. Marks deleted
     /// items as unverified. A hint about an unknown library requests a probe of all libraries.
-    pub fn store_hints(&self, identity: IdentityId, marks: &[LibraryHint], deadline: Deadline) -> Result<()> {
+    pub fn store_hints(&self, identity: ViewId, hints: &[LibraryHint], deadline: Deadline) -> Result<()> {
         self.0.write(deadline, |tx| {
-            self.0.observe(tx, identity, &LocalWrite::Hints(marks))?;
+            self.0.observe(tx, identity, &LocalWrite::Hints(hints))?;
             let rows = libraries(tx.connection, identity)?;
             // Open the listings only if deleted items must be found in them.
             let mut bases = Vec::new();
-            if marks.iter().any(|mark| !mark.deleted.is_empty()) {
+            if hints.iter().any(|mark| !mark.deleted.is_empty()) {
                 for row in &rows {
                     bases.push((row.id, ListingBase::of(tx, self.0, row.id)?));
                 }
             }
             let mut hinted = false;
-            for mark in marks {
+            for mark in hints {
                 let is_named = |row: &&LibraryRow| mark.section.as_ref().is_none_or(|id| row.library.section == *id);
                 let named: Vec<&LibraryRow> = rows.iter().filter(is_named).collect();
                 let mut hint = mark.hint;

@@ -7,7 +7,7 @@ use rusqlite::params;
 
 use super::cached::CachedStatements;
 use super::feed_rows::FeedRows;
-use super::row_positions::end_of;
+use super::row_positions::last_position_of;
 use super::tx::Tx;
 use crate::error::Result;
 use crate::model::{LibraryId, Sequence};
@@ -25,14 +25,15 @@ pub fn restart_history(tx: &Tx<'_>, library: LibraryId) -> rusqlite::Result<()> 
     )
 }
 
-/// If the feed has more than `most` changes, removes the oldest ones for all libraries, so that the feed stays small.
-pub fn trim_history(tx: &Tx<'_>, most: i64) -> rusqlite::Result<()> {
+/// If the feed has more than `max_reports` changes, removes the oldest ones for all libraries, so that the feed stays
+/// small.
+pub fn trim_history(tx: &Tx<'_>, max_reports: i64) -> rusqlite::Result<()> {
     let count: i64 = tx.value("SELECT count(*) FROM feed", [])?;
-    if count <= most {
+    if count <= max_reports {
         return Ok(());
     }
     // Remove a tenth more than necessary, so that the next listing need not remove changes again.
-    let surplus = count - most + most / 10;
+    let surplus = count - max_reports + max_reports / 10;
     let upto = tx.find_value(
         "SELECT sequence FROM feed ORDER BY id LIMIT 1 OFFSET ?1",
         [surplus.min(count) - 1],
@@ -50,13 +51,13 @@ pub fn remove_history_upto(tx: &Tx<'_>, upto: Sequence) -> rusqlite::Result<()> 
     // `id` contains only the low bits of a change sequence, but is the primary key.
     tx.run(
         "DELETE FROM feed WHERE id <= ?2 AND sequence <= ?1",
-        params![upto, end_of(upto)],
+        params![upto, last_position_of(upto)],
     )
 }
 
 impl FeedRows<'_> {
     /// Removes the history of all fetched libraries to free space. Returns `false` if there was no history.
-    pub fn forget_history(&self, deadline: Deadline) -> Result<bool> {
+    pub fn remove_all_history(&self, deadline: Deadline) -> Result<bool> {
         let has_history = self
             .0
             .read(|connection| connection.value::<bool>("SELECT EXISTS (SELECT 1 FROM feed)", []))?;

@@ -8,11 +8,11 @@ use super::history::trim_history;
 use super::library_rows::LibraryRows;
 use super::sweeping::Sweeper;
 use super::{FeedLogPosition, FeedPage as Page, FeedPosition, LibraryRow, Store};
-use crate::model::{IdentityId, Item};
+use crate::model::{Item, ViewId};
 use crate::platform::deadline::Deadline;
 
 /// A store with one library of `films` films.
-fn with_films(store: &Arc<Store>, films: usize) -> (IdentityId, LibraryRow, Vec<Item>) {
+fn with_films(store: &Arc<Store>, films: usize) -> (ViewId, LibraryRow, Vec<Item>) {
     let identity = LibraryRows(store)
         .reached(&endpoint("http://a"), &server("one"))
         .expect("reached");
@@ -35,7 +35,7 @@ fn changed_keys(page: &Page) -> Vec<(Option<&str>, Option<&str>)> {
         .collect()
 }
 
-fn now(store: &Store, identity: IdentityId) -> (i64, FeedLogPosition) {
+fn now(store: &Store, identity: ViewId) -> (i64, FeedLogPosition) {
     match FeedRows(store).begin(identity, None, false).expect("begun") {
         (timeline, FeedPosition::Log(place)) => (timeline, place),
         (_, FeedPosition::Full { .. }) => unreachable!("no full listing was begun"),

@@ -8,20 +8,20 @@ use super::library_rows::{LibraryRows, detach_libraries};
 use super::sweeping::Sweeper;
 use super::tx::Tx;
 use crate::error::Result;
-use crate::model::{IdentityId, LibraryId, Server};
+use crate::model::{LibraryId, Server, ViewId};
 use crate::platform::deadline::Deadline;
 use crate::platform::files;
 
 /// A keyed hash of the user that a token claims, and of the key that signed the token. Anyone can forge a token, so the
 /// hash proves nothing until the server accepts the token.
-pub type SameUser = [u8; 32];
+pub type ClaimedUserHash = [u8; 32];
 
 /// Prefix of the placeholder for a server's machine identifier. An expired token can get a view with a placeholder.
 const UNNAMED: char = '?';
 
 impl LibraryRows<'_> {
     /// Returns the machine identifier of a view's server.
-    pub fn machine_identifier(&self, identity: IdentityId) -> Result<String> {
+    pub fn machine_identifier(&self, identity: ViewId) -> Result<String> {
         self.0.read(|connection| {
             connection.value(
                 "SELECT s.machine_identifier FROM servers s JOIN identities i ON i.server = s.id WHERE i.id = ?1",
@@ -33,7 +33,7 @@ impl LibraryRows<'_> {
     /// Returns the view that an earlier token reached at this URL, if both tokens claim the same user, so that the new
     /// token keeps the view; otherwise `None`. If there are several views, returns the most recently checked view. The
     /// caller must not use the view until the server has accepted the new token, because the claim may be forged.
-    pub fn find_claimed_identity(&self, endpoint: &Endpoint, user: SameUser) -> Result<Option<IdentityId>> {
+    pub fn find_claimed_view(&self, endpoint: &Endpoint, user: ClaimedUserHash) -> Result<Option<ViewId>> {
         self.0.read(|connection| {
             connection.find_value(
                 "SELECT i.id FROM endpoints e JOIN identities i ON i.id = e.identity \
@@ -45,8 +45,8 @@ impl LibraryRows<'_> {
     }
 
     /// Stores that the server accepted the endpoint's token, so that the endpoint now uses the view `claimed`, which
-    /// [`Self::find_claimed_identity`] returned.
-    pub fn store_accepted_claim(&self, endpoint: &Endpoint, claimed: IdentityId, deadline: Deadline) -> Result<()> {
+    /// [`Self::find_claimed_view`] returned.
+    pub fn store_accepted_claim(&self, endpoint: &Endpoint, claimed: ViewId, deadline: Deadline) -> Result<()> {
         self.0.write(deadline, |tx| {
             // Fails if the view belongs to a database that has since been renamed to `.broken`.
             tx.row("SELECT 1 FROM identities WHERE id = ?1", [claimed], |_| Ok(()))?;
@@ -60,14 +60,14 @@ impl LibraryRows<'_> {
         &self,
         endpoint: &Endpoint,
         server: &Server,
-        user: Option<SameUser>,
+        user: Option<ClaimedUserHash>,
         deadline: Deadline,
-    ) -> Result<IdentityId> {
+    ) -> Result<ViewId> {
         self.0.write(deadline, |tx| {
             let name = &server.machine_identifier;
-            let identity = match find_allowed_identity(tx, endpoint, name, user)? {
+            let identity = match find_allowed_view(tx, endpoint, name, user)? {
                 Some(identity) => identity,
-                None => new_identity(tx, endpoint, name)?,
+                None => insert_view(tx, endpoint, name)?,
             };
             // Store the claim, so that a later token for the same user finds the view.
             if user.is_some() {
@@ -83,19 +83,19 @@ impl LibraryRows<'_> {
 
     /// Does the same as [`Self::store_accepted_token`] for a token that claims no user.
     #[cfg(test)]
-    pub fn reached(&self, endpoint: &Endpoint, server: &Server) -> Result<IdentityId> {
+    pub fn reached(&self, endpoint: &Endpoint, server: &Server) -> Result<ViewId> {
         self.store_accepted_token(endpoint, server, None, Deadline::NONE)
     }
 
     /// Returns whether the store has the machine identifier of a view's server. Other hosts cannot share a view whose
     /// server has only a placeholder.
-    pub fn is_named(&self, identity: IdentityId) -> Result<bool> {
+    pub fn is_named(&self, identity: ViewId) -> Result<bool> {
         Ok(!self.machine_identifier(identity)?.starts_with(UNNAMED))
     }
 
     /// Removes a view's libraries at the host's request; later sweeps delete the rows. From then on, the view copies no
     /// confirmed matches from the views of other tokens.
-    pub fn clear(&self, identity: IdentityId, deadline: Deadline) -> Result<()> {
+    pub fn clear(&self, identity: ViewId, deadline: Deadline) -> Result<()> {
         let rows = self.libraries(identity)?;
         let cleared: Vec<LibraryId> = rows.iter().map(|row| row.id).collect();
         self.0.write(deadline, |tx| {
@@ -116,12 +116,12 @@ impl LibraryRows<'_> {
 ///
 /// Weaker evidence could be forged: a server can claim any machine identifier, a token can claim any user, and a
 /// stranger can have an expired token.
-fn find_allowed_identity(
+fn find_allowed_view(
     tx: &Tx<'_>,
     endpoint: &Endpoint,
     name: &str,
-    user: Option<SameUser>,
-) -> rusqlite::Result<Option<IdentityId>> {
+    user: Option<ClaimedUserHash>,
+) -> rusqlite::Result<Option<ViewId>> {
     tx.find_value(
         "SELECT i.id FROM servers s JOIN identities i ON i.server = s.id LEFT JOIN endpoints e ON e.identity = i.id \
          WHERE s.machine_identifier = ?1 AND ((i.who = ?2 OR e.who = ?2) \
@@ -133,7 +133,7 @@ fn find_allowed_identity(
 
 /// Creates a view for an endpoint, and returns its id. `name`: the server's machine identifier. If the user already has
 /// a view of this server, which an expired token must not open, creates the view under a placeholder for the server.
-fn new_identity(tx: &Tx<'_>, endpoint: &Endpoint, name: &str) -> rusqlite::Result<IdentityId> {
+fn insert_view(tx: &Tx<'_>, endpoint: &Endpoint, name: &str) -> rusqlite::Result<ViewId> {
     let add = |name: &str| {
         let id = server_number(tx, name)?;
         let added = tx.execute(
@@ -154,7 +154,7 @@ fn new_identity(tx: &Tx<'_>, endpoint: &Endpoint, name: &str) -> rusqlite::Resul
 }
 
 /// Removes all libraries in a view; later sweeps delete the rows.
-fn remove_libraries(tx: &Tx<'_>, identity: IdentityId) -> rusqlite::Result<()> {
+fn remove_libraries(tx: &Tx<'_>, identity: ViewId) -> rusqlite::Result<()> {
     detach_libraries(tx, "identity", identity)?;
     tx.libraries_changed(identity)
 }

@@ -73,7 +73,7 @@ impl OpenFiles {
 
     /// Creates an entry for a database that stays closed, because the state file has all necessary data. The caller has
     /// just opened the page and inspected `files` by name.
-    pub fn found(folder: &StoreFolder, cached: &CachedState, page: VersionPage, files: &StoreFiles) -> Self {
+    pub fn from_state_file(folder: &StoreFolder, cached: &CachedState, page: VersionPage, files: &StoreFiles) -> Self {
         Self {
             id: cached.id,
             secret: cached.secret,
@@ -95,7 +95,7 @@ impl OpenFiles {
     }
 
     /// Returns whether a connection has this database open. A copy of the database has a different inode.
-    pub fn is_of(&self, slot: &LazyConnection) -> bool {
+    pub fn is_open_in(&self, slot: &LazyConnection) -> bool {
         slot.id() == Some(self.id) && slot.file() == self.file
     }
 
@@ -149,7 +149,7 @@ impl OpenFiles {
         // Before the first commit, a process can replace a missing page without a wait, so check the names on each use.
         let is_before_commits = |page: &VersionPage| match page.state() {
             PageState::Equal(sequence) => is_first_sequence(Sequence(sequence)),
-            _ => false,
+            PageState::Pending => false,
         };
         if !self.page.as_ref().is_some_and(is_before_commits) {
             let valid_until_ms = now_ms.saturating_add(PAGE_CHECK_MS);

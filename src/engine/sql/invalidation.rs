@@ -11,7 +11,7 @@ use super::local_write::LocalWrite;
 use super::tx::Tx;
 use super::unverified::mark_unverified;
 use crate::error::Result;
-use crate::model::{IdentityId, LibraryId, Sequence};
+use crate::model::{LibraryId, Sequence, ViewId};
 use crate::platform::deadline::Deadline;
 
 impl LibraryRows<'_> {
@@ -23,7 +23,7 @@ impl LibraryRows<'_> {
     /// as unverified too. `request`: the host's request, which the observer shares with other hosts.
     pub fn invalidate(
         &self,
-        identity: IdentityId,
+        identity: ViewId,
         request: &LocalWrite<'_>,
         unverified: &[(LibraryId, &[u8], &str)],
         confirmed: &[(LibraryId, Vec<u8>)],
@@ -46,7 +46,7 @@ impl LibraryRows<'_> {
     /// matches.
     pub fn invalidate_items(
         &self,
-        identity: IdentityId,
+        identity: ViewId,
         library: LibraryId,
         rating_keys: &[&str],
         deadline: Deadline,
@@ -68,7 +68,7 @@ impl LibraryRows<'_> {
 
     /// Replaces the invalidations of single paths and items in a library by a request for a full listing, because there
     /// are too many for a memtable.
-    pub fn invalidate_all_paths(&self, identity: IdentityId, library: LibraryId, deadline: Deadline) -> Result<()> {
+    pub fn invalidate_all_paths(&self, identity: ViewId, library: LibraryId, deadline: Deadline) -> Result<()> {
         self.0.write(deadline, |tx| {
             tx.execute("DELETE FROM unverified WHERE library = ?1", [library])?;
             tx.execute(
@@ -81,12 +81,7 @@ impl LibraryRows<'_> {
 
     /// Requests a full listing of a library, and removes its confirmed matches. If `library` is `None`, does so for all
     /// libraries in the view.
-    pub fn invalidate_libraries(
-        &self,
-        identity: IdentityId,
-        library: Option<LibraryId>,
-        deadline: Deadline,
-    ) -> Result<()> {
+    pub fn invalidate_libraries(&self, identity: ViewId, library: Option<LibraryId>, deadline: Deadline) -> Result<()> {
         self.0.write(deadline, |tx| {
             self.0.observe(tx, identity, &LocalWrite::Library(library))?;
             let libraries: Vec<LibraryId> = tx.values(
@@ -106,7 +101,7 @@ impl LibraryRows<'_> {
 /// current listing.
 pub fn mark_item_unverified(
     tx: &Tx<'_>,
-    identity: IdentityId,
+    identity: ViewId,
     (library, base): (LibraryId, &ListingBase),
     rating_key: &str,
 ) -> rusqlite::Result<bool> {

@@ -10,7 +10,7 @@ use super::confirmed_matches::remove_matches;
 use super::ids::{listing_name, listing_text};
 use super::library_rows::{LibraryRow, mark_listing_current};
 use super::packed_items::PackedItem;
-use super::row_positions::end_of;
+use super::row_positions::last_position_of;
 use super::store::Store;
 use super::tx::Tx;
 use crate::engine::segment::ListingSegment;
@@ -36,7 +36,7 @@ pub fn single_changes(c: &Connection, library: LibraryId, since: Sequence) -> ru
     let mut statement = c.prepare_cached(
         "SELECT rating_key, sequence, item FROM changes WHERE library = ?1 AND kind IN (8, 9) AND id > ?2",
     )?;
-    let mut rows = statement.query(params![library, end_of(since)])?;
+    let mut rows = statement.query(params![library, last_position_of(since)])?;
     while let Some(row) = rows.next()? {
         // The index returns the changes to an item in order, so the last change remains.
         changes.insert(row.get(0)?, single_change(row, 1)?);
@@ -216,10 +216,11 @@ impl<'s> StoredItems<'s> {
     /// Returns whether a new listing has the same content as the segment, and so needs no new segment. `count`,
     /// `content`: the new listing's item count and content digest. `begun`: the change sequence at its start. Returns
     /// `false` if a single item has changed since the segment was built or since `begun`.
-    pub fn is_segment(&self, count: u64, content: u64, begun: Sequence) -> Result<bool> {
+    pub fn has_same_content(&self, count: u64, content: u64, begun: Sequence) -> Result<bool> {
         let segment = self.base.segment.as_ref();
-        let has_content = segment.is_some_and(|segment| (segment.item_count(), segment.content()) == (count, content));
-        let since = end_of(self.base.since.min(begun));
+        let has_content =
+            segment.is_some_and(|segment| (segment.item_count(), segment.items_digest()) == (count, content));
+        let since = last_position_of(self.base.since.min(begun));
         let changed = "SELECT 1 FROM changes WHERE library = ?1 AND kind IN (8, 9) AND id > ?2";
         Ok(has_content && !self.store.read(|c| c.has(changed, params![self.library, since]))?)
     }
@@ -285,7 +286,7 @@ impl<'s> ItemRows<'s> {
                 // An unchanged item needs no row in the logs.
                 if was.as_ref() != Some(item) {
                     added += i64::from(was.is_none());
-                    tx.change_item(&library, key, was.as_ref(), Some(item))?;
+                    tx.log_item_change(&library, key, was.as_ref(), Some(item))?;
                 }
             }
             add_to_item_count(tx, library.id, added)
@@ -295,7 +296,7 @@ impl<'s> ItemRows<'s> {
     /// Stores that a library's listing is current and has `items` items, because a delta merged all changes up to the
     /// last probe. `begun`: the change sequence before the delta's first request. `provisional`: whether the listing
     /// expires early.
-    pub fn store_caught_up(
+    pub fn store_merged_delta(
         &self,
         row: &LibraryRow,
         begun: Sequence,
@@ -328,7 +329,7 @@ impl<'s> ItemRows<'s> {
             let library = tx.expect_library(row.id)?;
             remove_matches(tx, library.identity, confirmed)?;
             let was = ListingBase::of(tx, self.0, library.id)?.item(tx, library.id, rating_key)?;
-            tx.change_item(&library, rating_key, was.as_ref(), None)?;
+            tx.log_item_change(&library, rating_key, was.as_ref(), None)?;
             add_to_item_count(tx, library.id, -i64::from(was.is_some()))
         })
     }

@@ -1,12 +1,12 @@
 //! Data from a connection's last write, which the next write reuses.
 
-use crate::model::{Generation, IdentityId, LibraryId, Sequence, TableId};
+use crate::model::{Generation, LibraryId, Sequence, TableId, ViewId};
 
 /// The state of a library, as read in a write transaction.
 #[derive(Clone, Copy)]
 pub struct LibraryState {
     pub id: LibraryId,
-    pub identity: IdentityId,
+    pub identity: ViewId,
     pub generation: Generation,
     /// The table of the library's confirmed matches; `None` if no match was recorded.
     pub matches: Option<TableId>,

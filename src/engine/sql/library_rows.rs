@@ -8,13 +8,13 @@ use super::cached::CachedStatements;
 use super::columns::{FromCells, RowCells, list, read};
 use super::ids::{listing_name, listing_text};
 use super::last_write::LibraryState;
-use super::row_positions::end_of;
+use super::row_positions::last_position_of;
 use super::store::Store;
 use super::tx::Tx;
 use crate::error::Result;
 use crate::model::{
-    Generation, Hint, IdentityId, Library, LibraryId, LibraryKind, ListingName, Sequence, SourceState, TableId,
-    TokenReliability,
+    Generation, Hint, Library, LibraryId, LibraryKind, ListingName, Sequence, SourceState, TableId, TokenReliability,
+    ViewId,
 };
 use crate::platform::deadline::Deadline;
 
@@ -133,7 +133,7 @@ fn unsigned(cells: &mut RowCells<'_, '_>, column: &'static str) -> rusqlite::Res
 const LIBRARIES: &str = "FROM libraries l LEFT JOIN tables t ON t.library = l.id";
 
 /// Returns a view's libraries from its last probe, in the server's order.
-pub fn libraries(connection: &Connection, identity: IdentityId) -> rusqlite::Result<Vec<LibraryRow>> {
+pub fn libraries(connection: &Connection, identity: ViewId) -> rusqlite::Result<Vec<LibraryRow>> {
     connection.rows(
         &format!(
             "SELECT {} {LIBRARIES} WHERE l.identity = ?1 AND l.present ORDER BY l.position, l.id",
@@ -178,7 +178,7 @@ pub struct LibraryRows<'s>(pub &'s Store);
 
 impl LibraryRows<'_> {
     /// Returns a view's libraries from its last probe, in the server's order.
-    pub fn libraries(&self, identity: IdentityId) -> Result<Vec<LibraryRow>> {
+    pub fn libraries(&self, identity: ViewId) -> Result<Vec<LibraryRow>> {
         self.0.read(|connection| libraries(connection, identity))
     }
 
@@ -188,7 +188,7 @@ impl LibraryRows<'_> {
     }
 
     /// Returns how many libraries and how many items a view has.
-    pub fn counts(&self, identity: IdentityId) -> Result<[u64; 2]> {
+    pub fn counts(&self, identity: ViewId) -> Result<[u64; 2]> {
         self.0.read(|connection| {
             connection.row(
                 "SELECT count(*), coalesce(sum(listed_items), 0) FROM libraries WHERE identity = ?1 AND present",
@@ -206,7 +206,7 @@ impl LibraryRows<'_> {
             connection
                 .value::<i64>(
                     "SELECT count(*) FROM changes WHERE library = ?1 AND kind IN (8, 9) AND id > ?2",
-                    params![library, end_of(upto)],
+                    params![library, last_position_of(upto)],
                 )
                 .map(i64::cast_unsigned)
         })
@@ -214,7 +214,7 @@ impl LibraryRows<'_> {
 
     /// Replaces a library's segment with a new segment of the same generation, unless the library has a newer
     /// generation or segment. The new segment includes all changes to single items up to the sequence in its name.
-    pub fn set_segment(&self, identity: IdentityId, segment: &ListingName, deadline: Deadline) -> Result<()> {
+    pub fn set_segment(&self, identity: ViewId, segment: &ListingName, deadline: Deadline) -> Result<()> {
         self.0.write(deadline, |tx| {
             tx.execute(
                 "UPDATE libraries SET segment = ?3, segment_seq = ?4 WHERE id = ?1 AND generation = ?2 AND segment_seq <= ?4",
@@ -226,7 +226,7 @@ impl LibraryRows<'_> {
 }
 
 /// Inserts or updates a library that a probe returned. `position`: the library's index in the server's order.
-pub fn upsert(tx: &Tx<'_>, identity: IdentityId, position: i64, library: &Library) -> rusqlite::Result<()> {
+pub fn upsert(tx: &Tx<'_>, identity: ViewId, position: i64, library: &Library) -> rusqlite::Result<()> {
     let Library { change, .. } = library;
     let locations = serde_json::to_string(&library.locations).unwrap_or_else(|_| "[]".to_owned());
     tx.run("INSERT INTO libraries (identity, section, uuid, title, kind, locations, position, token, trust, busy, scanned_ms, \
@@ -266,20 +266,20 @@ pub fn mark_listing_current(
     )
 }
 
-/// Detaches libraries from their view, so that a sweep deletes their rows. Selects the libraries whose column `which`
-/// equals `of`.
-pub fn detach_libraries(tx: &Tx<'_>, which: &str, of: impl ToSql) -> rusqlite::Result<()> {
+/// Detaches libraries from their view, so that a sweep deletes their rows. Selects the libraries whose column `column`
+/// equals `value`.
+pub fn detach_libraries(tx: &Tx<'_>, column: &str, value: impl ToSql) -> rusqlite::Result<()> {
     // The feed cannot report the removed libraries' items, so readers must list again.
     tx.run(
         &format!(
             "UPDATE identities SET feed_from = ?2 WHERE id IN \
-             (SELECT identity FROM libraries WHERE {which} = ?1 AND generation <> 0)"
+             (SELECT identity FROM libraries WHERE {column} = ?1 AND generation <> 0)"
         ),
-        params![of, tx.sequence],
+        params![value, tx.sequence],
     )?;
     // A negative `identity` belongs to no view, and `-id` keeps the pair of `identity` and `uuid` unique.
     tx.run(
-        &format!("UPDATE libraries SET identity = -id, present = 0, segment = '' WHERE {which} = ?1"),
-        [of],
+        &format!("UPDATE libraries SET identity = -id, present = 0, segment = '' WHERE {column} = ?1"),
+        [value],
     )
 }

@@ -13,7 +13,7 @@ use super::store_folder::StoreFolder;
 use super::tx::Tx;
 use crate::engine::segment::{FileEnd, append_page, read_pages};
 use crate::error::{Error, Result, Status};
-use crate::model::{Generation, IdentityId, Item, LibraryId, Sequence, SourceState};
+use crate::model::{Generation, Item, LibraryId, Sequence, SourceState, ViewId};
 use crate::platform::deadline::Deadline;
 use crate::platform::files;
 
@@ -184,15 +184,15 @@ impl ListingRows<'_> {
     }
 
     /// Holds back a listing with only `items` items: discards it, and keeps the current listing, in case a disk is not
-    /// mounted. Returns `true`, and discards nothing, if this is the second such listing, at least `apart_ms` after the
-    /// first one; the caller then publishes the second listing.
+    /// mounted. Returns `true`, and discards nothing, if this is the second such listing, at least `min_interval_ms`
+    /// after the first one; the caller then publishes the second listing.
     pub fn hold_back_listing(
         &self,
-        identity: IdentityId,
+        identity: ViewId,
         listing: &Listing,
         items: u64,
         now_ms: i64,
-        apart_ms: i64,
+        min_interval_ms: i64,
         deadline: Deadline,
     ) -> Result<bool> {
         let is_second = self.0.write(deadline, |tx| {
@@ -204,7 +204,7 @@ impl ListingRows<'_> {
             let is_held = before >= 0;
             // The sizes of both listings need not be equal, because a user may be editing the library. A time in the
             // future means that the clock was set back.
-            if is_held && !(0..apart_ms).contains(&now_ms.saturating_sub(since)) {
+            if is_held && !(0..min_interval_ms).contains(&now_ms.saturating_sub(since)) {
                 return Ok(true);
             }
             tx.execute(

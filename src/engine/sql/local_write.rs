@@ -53,5 +53,5 @@ pub trait WriteObserver: Send + Sync {
 
     /// Called after a commit that added entries to the outbox, so that they are delivered soon. Runs on the writing
     /// thread, which holds no connection's lock.
-    fn committed(&self);
+    fn after_commit(&self);
 }

@@ -86,7 +86,7 @@ pub use change_log::{LoggedChange, LoggedKind};
 pub use confirmed_matches::RecordedMatches;
 pub use endpoints::Endpoint;
 pub use feed_rows::{FeedLogPosition, FeedPage, FeedPosition, FeedRows, ItemChange};
-pub use identities::SameUser;
+pub use identities::ClaimedUserHash;
 pub use incarnation::Incarnation;
 pub use item_rows::{ItemRows, StoredItems};
 pub use library_rows::{LibraryRow, LibraryRows};
@@ -96,8 +96,8 @@ pub use outbox::{Outbox, OutboxRow, SharedLogPosition, WAITS};
 pub use path_searches::{ProbeOutcome, SearchRows};
 pub use publishing::NewListing;
 pub use record_log::{
-    Manifest, NamedSegment, RecordLog, RecordRow, RecordRows, RecordTable, RecordTx, RecordsState, TableRow, last_row,
-    write_of,
+    Manifest, NamedSegment, RecordLog, RecordRow, RecordRows, RecordTable, RecordTx, RecordsState, TableRow,
+    last_row_id_of, write_of,
 };
 pub use store::Store;
 pub use store_folder::StoreFolder;

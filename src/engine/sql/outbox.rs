@@ -17,7 +17,7 @@ use super::timelines::{begin_timeline, timeline};
 use super::tx::Tx;
 use crate::entries::{EntryKind, EntryName, HostId, NewEntry, Position};
 use crate::error::Result;
-use crate::model::{IdentityId, Library, LibraryId};
+use crate::model::{Library, LibraryId, ViewId};
 use crate::platform::deadline::Deadline;
 
 /// Number of delivered entries that the outbox keeps for each server and user.
@@ -70,7 +70,7 @@ impl Outbox<'_> {
     /// Returns the position up to which this folder has read the log at the address `log` with these mappings.
     /// `mappings`: the digest of the mappings, which determine the matches that this host can use. Returns the start of
     /// the log if this folder has not read this log with these mappings.
-    pub fn shared_place(&self, identity: IdentityId, log: &str, mappings: u64) -> Result<SharedLogPosition> {
+    pub fn log_position(&self, identity: ViewId, log: &str, mappings: u64) -> Result<SharedLogPosition> {
         let place = self.0.read(|c| {
             c.find(
                 "SELECT number, mark, looked_ms FROM shared WHERE identity = ?1 AND log = ?2 AND mappings = ?3",
@@ -90,9 +90,9 @@ impl Outbox<'_> {
     }
 
     /// Stores the position up to which this folder has read the log, and deletes the positions in other logs.
-    pub fn store_shared_place(
+    pub fn store_log_position(
         &self,
-        identity: IdentityId,
+        identity: ViewId,
         log: &str,
         mappings: u64,
         place: &SharedLogPosition,
@@ -119,12 +119,12 @@ impl Outbox<'_> {
     }
 
     /// Adds entries about earlier writes to the outbox, for example if the log has lost entries.
-    pub fn enqueue(&self, identity: IdentityId, entries: &[NewEntry], deadline: Deadline) -> Result<()> {
+    pub fn enqueue(&self, identity: ViewId, entries: &[NewEntry], deadline: Deadline) -> Result<()> {
         self.0.write(deadline, |tx| enqueue(tx, identity, entries))
     }
 
     /// Returns at most `limit` entries that are not known to be delivered, oldest first.
-    pub fn entries(&self, identity: IdentityId, limit: usize) -> Result<Vec<OutboxRow>> {
+    pub fn entries(&self, identity: ViewId, limit: usize) -> Result<Vec<OutboxRow>> {
         self.0.read(|c| {
             c.rows(
                 "SELECT id, timeline, kind, library, key, body FROM outbox WHERE identity = ?1 AND sent = 0 \
@@ -150,7 +150,7 @@ impl Outbox<'_> {
     }
 
     /// Returns the number of entries that are not known to be delivered.
-    pub fn count(&self, identity: IdentityId) -> Result<u64> {
+    pub fn count(&self, identity: ViewId) -> Result<u64> {
         let waiting: i64 = self.0.read(|c| {
             c.value(
                 "SELECT count(*) FROM outbox WHERE identity = ?1 AND sent = 0",
@@ -162,7 +162,7 @@ impl Outbox<'_> {
 
     /// Marks the entries up to the number `upto` as delivered if this folder wrote them under the host id `host`. Also
     /// deletes old delivered entries.
-    pub fn mark_delivered(&self, identity: IdentityId, host: HostId, upto: u64, deadline: Deadline) -> Result<()> {
+    pub fn mark_delivered(&self, identity: ViewId, host: HostId, upto: u64, deadline: Deadline) -> Result<()> {
         self.0.write(deadline, |tx| {
             tx.run(
                 "UPDATE outbox SET sent = 1 WHERE identity = ?1 AND sent = 0 AND id <= ?3 AND timeline = ?2",
@@ -179,7 +179,7 @@ impl Outbox<'_> {
 
     /// Returns the host id and number of the last entry that this folder delivered under its current host id; `None` if
     /// there is none.
-    pub fn last_delivered(&self, identity: IdentityId) -> Result<Option<(HostId, u64)>> {
+    pub fn last_delivered(&self, identity: ViewId) -> Result<Option<(HostId, u64)>> {
         self.0.read(|c| {
             c.find(
                 "SELECT timeline, id FROM outbox WHERE identity = ?1 AND sent = 1 ORDER BY id DESC LIMIT 1",
@@ -202,7 +202,7 @@ impl Outbox<'_> {
 
     /// Gives this folder a new host id, and assigns the undelivered entries to the new id. This is necessary after the
     /// log or the folder was restored from a backup, because the two then disagree about the entries of the old id.
-    pub fn assign_new_host_id(&self, identity: IdentityId, deadline: Deadline) -> Result<()> {
+    pub fn assign_new_host_id(&self, identity: ViewId, deadline: Deadline) -> Result<()> {
         self.0.write(deadline, |tx| {
             let new = begin_timeline(tx)?;
             // 2: delivered under an earlier host id
@@ -230,7 +230,7 @@ impl Outbox<'_> {
 
     /// Maps each path for which the outbox has a match in a library to the number of its last entry, or to [`WAITS`] if
     /// that entry has not been delivered. `library`: the library's uuid.
-    pub fn outbox_matches(&self, identity: IdentityId, library: &str) -> Result<HashMap<Vec<u8>, u64>> {
+    pub fn outbox_matches(&self, identity: ViewId, library: &str) -> Result<HashMap<Vec<u8>, u64>> {
         let entries: Vec<(Vec<u8>, i64)> = self.0.read(|c| {
             c.rows(
                 "SELECT key, CASE sent WHEN 0 THEN ?4 ELSE id END FROM outbox \
@@ -271,7 +271,7 @@ impl Outbox<'_> {
 
     /// Returns the time, in Unix ms, when this host started to fetch a library's listing from the server; 0 if the
     /// listing came from the log or the time is unknown. Entries from before this time are older than the listing.
-    pub fn begun_ms(&self, library: LibraryId) -> Result<i64> {
+    pub fn listing_begun_ms(&self, library: LibraryId) -> Result<i64> {
         let begun_ms = self
             .0
             .read(|c| c.find_value("SELECT begun_ms FROM shared_listings WHERE library = ?1", [library]))?;
@@ -299,7 +299,7 @@ impl Outbox<'_> {
 impl Store {
     /// Passes a write by a host or an event to the observer, and adds the resulting entries to the outbox. Does nothing
     /// if there is no observer, or if the observer ignores writes on this thread.
-    pub(super) fn observe(&self, tx: &Tx<'_>, identity: IdentityId, write: &LocalWrite<'_>) -> rusqlite::Result<()> {
+    pub(super) fn observe(&self, tx: &Tx<'_>, identity: ViewId, write: &LocalWrite<'_>) -> rusqlite::Result<()> {
         let observer = self.observer.get().and_then(Weak::upgrade);
         let Some(observer) = observer.filter(|observer| observer.observes()) else {
             return Ok(());
@@ -320,13 +320,13 @@ impl Store {
         if self.has_enqueued.swap(false, Ordering::Relaxed)
             && let Some(observer) = self.observer.get().and_then(Weak::upgrade)
         {
-            observer.committed();
+            observer.after_commit();
         }
     }
 }
 
 /// Adds entries to the outbox. An entry's number is a counter, followed by [`RANDOM_BITS`] random bits.
-fn enqueue(tx: &Tx<'_>, identity: IdentityId, entries: &[NewEntry]) -> rusqlite::Result<()> {
+fn enqueue(tx: &Tx<'_>, identity: ViewId, entries: &[NewEntry]) -> rusqlite::Result<()> {
     if entries.is_empty() {
         return Ok(());
     }

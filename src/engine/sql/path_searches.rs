@@ -6,7 +6,7 @@ use rusqlite::params;
 use super::cached::CachedStatements;
 use super::store::Store;
 use crate::error::{Result, Status};
-use crate::model::{IdentityId, LibraryId, PathSearch};
+use crate::model::{LibraryId, PathSearch, ViewId};
 use crate::platform::deadline::Deadline;
 
 /// Retention time for a record: a day, which is longer than any pause between two searches for a path.
@@ -36,7 +36,7 @@ pub struct SearchRows<'s>(pub &'s Store);
 impl SearchRows<'_> {
     /// Returns the last search for the target with this hash, such as a path's normal form; `None` if there is no
     /// record.
-    pub fn path_search(&self, identity: IdentityId, library: LibraryId, hash: u64) -> Result<Option<PathSearch>> {
+    pub fn path_search(&self, identity: ViewId, library: LibraryId, hash: u64) -> Result<Option<PathSearch>> {
         self.0.read(|connection| {
             connection.find(
                 "SELECT first_ms, last_ms, found FROM path_searches WHERE identity = ?1 AND library = ?2 AND hash = ?3",
@@ -55,7 +55,7 @@ impl SearchRows<'_> {
     /// Returns the time when plexindex last searched the server for any path, and the number of searches since
     /// `since_ms`, so that callers can limit the rate. Ignores searches after `now_ms`, which were recorded before the
     /// clock was set back.
-    pub fn last_path_search(&self, identity: IdentityId, since_ms: i64, now_ms: i64) -> Result<(Option<i64>, u64)> {
+    pub fn last_path_search(&self, identity: ViewId, since_ms: i64, now_ms: i64) -> Result<(Option<i64>, u64)> {
         self.0.read(|connection| {
             connection.row(
                 "SELECT max(last_ms), count(*) FILTER (WHERE last_ms > ?3) FROM path_searches \
@@ -67,7 +67,7 @@ impl SearchRows<'_> {
     }
 
     /// Returns the time and outcome of the last probe for an unlisted path; `None` if there is no record.
-    pub fn last_probe_for_path(&self, identity: IdentityId) -> Result<Option<(i64, ProbeOutcome)>> {
+    pub fn last_probe_for_path(&self, identity: ViewId) -> Result<Option<(i64, ProbeOutcome)>> {
         self.0.read(|connection| {
             connection.find(
                 "SELECT last_ms, found FROM path_searches WHERE identity = ?1 AND library = ?2 AND hash = 0",
@@ -87,7 +87,7 @@ impl SearchRows<'_> {
     /// Records the outcome of a probe for an unlisted path, so that no process repeats the probe too soon.
     pub fn note_probe_for_path(
         &self,
-        identity: IdentityId,
+        identity: ViewId,
         now_ms: i64,
         outcome: ProbeOutcome,
         deadline: Deadline,
@@ -103,22 +103,22 @@ impl SearchRows<'_> {
 
     /// Returns whether a check less than a day ago found that a source's precondition is met, for example that a
     /// database belongs to the server. `hash`: the hash of the precondition's text.
-    pub fn was_recently_met(&self, hash: u64, now_ms: i64) -> Result<bool> {
-        let last_check = self.path_search(IdentityId::ALL, PROBE, hash)?;
+    pub fn has_recent_precondition_check(&self, hash: u64, now_ms: i64) -> Result<bool> {
+        let last_check = self.path_search(ViewId::ALL, PROBE, hash)?;
         Ok(last_check.is_some_and(|check| (0..SEARCH_KEPT_MS).contains(&now_ms.saturating_sub(check.last_ms))))
     }
 
     /// Records, for all users of the store, that the source's precondition with this hash is met, so that no process
     /// checks it again for a day.
-    pub fn record_met(&self, hash: u64, now_ms: i64, deadline: Deadline) -> Result<()> {
-        self.note_path_search(IdentityId::ALL, PROBE, hash, now_ms, true, deadline)
+    pub fn record_precondition_met(&self, hash: u64, now_ms: i64, deadline: Deadline) -> Result<()> {
+        self.note_path_search(ViewId::ALL, PROBE, hash, now_ms, true, deadline)
     }
 
     /// Records that plexindex searched the server for the target with this hash, such as a path's normal form, and
     /// whether the server has the target.
     pub fn note_path_search(
         &self,
-        identity: IdentityId,
+        identity: ViewId,
         library: LibraryId,
         hash: u64,
         now_ms: i64,
@@ -133,7 +133,7 @@ impl SearchRows<'_> {
     /// the time of the first search, from which callers derive the next pause.
     fn note_outcome(
         &self,
-        identity: IdentityId,
+        identity: ViewId,
         library: LibraryId,
         hash: u64,
         now_ms: i64,

@@ -9,7 +9,7 @@ use super::history::{MAX_REPORTS, restart_history, trim_history};
 use super::library_rows::{LibraryRow, LibraryRows, detach_libraries, libraries, mark_listing_current, upsert};
 use super::tx::Tx;
 use crate::error::Result;
-use crate::model::{IdentityId, Library, LibraryId, Sequence, SourceState};
+use crate::model::{Library, LibraryId, Sequence, SourceState, ViewId};
 use crate::platform::deadline::Deadline;
 
 /// Retention time for a library that the server no longer lists: 30 days.
@@ -18,11 +18,12 @@ const VANISHED_KEPT_MS: i64 = 30 * 86_400_000;
 impl LibraryRows<'_> {
     /// Stores the libraries that a probe returned, and returns their rows.
     ///
-    /// `begun`: the change sequence before the probe; later hints from events stay. `is_current` compares a stored row
-    /// with the library on the server, and returns whether the probe proves that the row's listing is current.
+    /// `begun`: the change sequence before the probe; later hints from events stay. `is_current` compares a
+    /// stored row with the library on the server, and returns whether the probe proves that the row's listing is
+    /// current.
     pub fn store_probe(
         &self,
-        identity: IdentityId,
+        identity: ViewId,
         on_server: &[Library],
         begun: Sequence,
         now_ms: i64,
@@ -78,7 +79,7 @@ fn only_in_first<'r>(first: &'r [LibraryRow], second: &'r [LibraryRow]) -> impl 
 
 /// Removes libraries that the server has not listed for a month. Confirmed matches do not expire: they move to a new
 /// library id without a listing, until the server lists the library again.
-fn remove_vanished(tx: &Tx<'_>, identity: IdentityId, now_ms: i64) -> rusqlite::Result<()> {
+fn remove_vanished(tx: &Tx<'_>, identity: ViewId, now_ms: i64) -> rusqlite::Result<()> {
     let c = tx.connection;
     // Start the month now if it has not started, or if its start is in the future because the clock was set back.
     c.execute(

@@ -11,11 +11,11 @@ use super::ids::listing_text;
 use super::item_rows::{SingleChange, SingleChanges, count_items_with, single_changes};
 use super::library_rows::{LibraryRow, one_library};
 use super::listings::{Listing, ListingResult, ListingRows, is_own, taken_over};
-use super::row_positions::end_of;
+use super::row_positions::last_position_of;
 use super::tx::Tx;
 use crate::engine::segment::{Difference, ListingSegment};
 use crate::error::{Error, Result, Status};
-use crate::model::{IdentityId, Item, ItemType, ListingName, Sequence};
+use crate::model::{Item, ItemType, ListingName, Sequence, ViewId};
 use crate::platform::deadline::Deadline;
 
 /// Maximum number of changed items that the feed always reports. If a listing changes more items, and more than a fifth
@@ -37,7 +37,7 @@ pub struct NewListing {
 impl NewListing {
     /// Maps each hash in `wanted` (hashes of rating keys) to the change sequence at which plexindex requested the last
     /// page with the key. Omits keys that are on no page.
-    fn requests(&self, wanted: &HashSet<u64>) -> HashMap<u64, Sequence> {
+    fn last_requests(&self, wanted: &HashSet<u64>) -> HashMap<u64, Sequence> {
         let mut found = HashMap::new();
         let mut begin = 0;
         for (end, requested_at) in &self.pages {
@@ -92,7 +92,7 @@ impl ListingRows<'_> {
     /// [`crate::error::Status::StoreFull`].
     pub fn finish_listing(
         &self,
-        identity: IdentityId,
+        identity: ViewId,
         listing: &Listing,
         finished: &ListingResult,
         new: Option<&NewListing>,
@@ -179,7 +179,7 @@ impl Publication {
         let changes = single_changes(tx, listing.library, since.min(begun))?;
         let hash = |key: &String| xxh3_64(key.as_bytes());
         let newer = || changes.iter().filter(|(_, change)| change.sequence > begun);
-        let requests = new.requests(&newer().map(|(key, _)| hash(key)).collect());
+        let requests = new.last_requests(&newer().map(|(key, _)| hash(key)).collect());
         let is_replaced = |(key, change): &(&String, &SingleChange)| {
             // `requests` contains hashes, which can collide, so also look up the key itself.
             let request = requests.get(&hash(key)).filter(|_| new.segment.find(key).is_some());
@@ -219,7 +219,7 @@ impl Publication {
         for key in &self.replaced {
             tx.run(
                 "DELETE FROM changes WHERE library = ?1 AND rating_key = ?2 AND kind IN (8, 9) AND id > ?3",
-                params![listing.library, key, end_of(listing.begun_sequence)],
+                params![listing.library, key, last_position_of(listing.begun_sequence)],
             )?;
         }
         let after = self.changes.keys().filter_map(|key| Some((key, self.after(key)?)));
@@ -323,7 +323,7 @@ fn report(
     }
     let put = |(was, now): ItemDifference<'_>| {
         let [was, now] = [was, now].map(|version| item(version.as_ref(), new, compared));
-        tx.report(listing.library, was.as_ref(), now.as_ref())
+        tx.add_to_feed(listing.library, was.as_ref(), now.as_ref())
     };
     // Report all other differences, and combine each removal with an addition.
     for (was, mut now) in others.into_iter().rev() {
@@ -344,12 +344,7 @@ fn report(
 
 /// Stores the change token and the times of a finished listing. Ends invalidations from before the listing, and logs
 /// the change for other processes.
-fn set_finished(
-    tx: &Tx<'_>,
-    identity: IdentityId,
-    listing: &Listing,
-    finished: &ListingResult,
-) -> rusqlite::Result<()> {
+fn set_finished(tx: &Tx<'_>, identity: ViewId, listing: &Listing, finished: &ListingResult) -> rusqlite::Result<()> {
     let id = listing.library;
     // The column `provisional` is 1 if a scan ran during the fetch, and 2 if item counts disagree. `is_new`: whether
     // this transaction has published a new generation.

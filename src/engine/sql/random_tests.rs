@@ -10,7 +10,7 @@ use super::change_log::trim;
 use super::for_tests::{compact, finish, items_after, record_pairs};
 use super::*;
 use crate::error::Status;
-use crate::model::{IdentityId, Item, ItemType, Library, LibraryId, LibraryKind, Sequence, Server, SourceState};
+use crate::model::{Item, ItemType, Library, LibraryId, LibraryKind, Sequence, Server, SourceState, ViewId};
 use crate::platform::deadline::Deadline;
 
 /// A random number generator with a seed, so that a failure can be repeated.
@@ -39,7 +39,7 @@ struct Expected {
 
 /// A user's view of the server.
 struct User {
-    identity: IdentityId,
+    identity: ViewId,
     expected: BTreeMap<&'static str, Expected>,
     readers: Vec<Reader>,
 }
@@ -75,7 +75,7 @@ impl Reader {
     }
 
     /// Reads a page. Returns whether there is more.
-    fn read(&mut self, store: &Store, identity: IdentityId, library: Option<LibraryId>, limit: usize) -> bool {
+    fn read(&mut self, store: &Store, identity: ViewId, library: Option<LibraryId>, limit: usize) -> bool {
         let position = self.position.expect("it began");
         let read = match position.1 {
             FeedPosition::Log(place) => FeedRows(store).page(identity, library, (position.0, place), self.end, limit),
@@ -86,10 +86,10 @@ impl Reader {
         };
         match read {
             Ok(page) => {
-                assert!(page.next != position.1 || !page.more, "a page that goes nowhere");
+                assert!(page.next != position.1 || !page.has_more, "a page that goes nowhere");
                 self.apply(page.changes);
                 (self.position, self.end) = (Some((page.timeline, page.next)), page.end);
-                page.more
+                page.has_more
             }
             Err(error) => {
                 assert_eq!(error.status, Status::ListAgain, "{error:?}");
@@ -100,12 +100,12 @@ impl Reader {
         }
     }
 
-    fn begin(&mut self, store: &Store, identity: IdentityId) {
+    fn begin(&mut self, store: &Store, identity: ViewId) {
         self.position = Some(FeedRows(store).begin(identity, None, true).expect("begun"));
     }
 
     /// Reads to the end, and lists libraries again where necessary.
-    fn read_all(&mut self, store: &Store, identity: IdentityId, limit: usize) {
+    fn read_all(&mut self, store: &Store, identity: ViewId, limit: usize) {
         while self.read(store, identity, None, limit) || !self.is_at_the_end(store, identity) {}
         while let Some(id) = self.again.pop_first() {
             let mut listing = Self {
@@ -118,7 +118,7 @@ impl Reader {
     }
 
     /// Returns whether nothing more can be read. The last page of a full listing says so even if changes follow it.
-    fn is_at_the_end(&self, store: &Store, identity: IdentityId) -> bool {
+    fn is_at_the_end(&self, store: &Store, identity: ViewId) -> bool {
         match self.position {
             Some(position) => !FeedRows(store).has(identity, None, position).expect("looked"),
             None => false,
@@ -420,7 +420,9 @@ impl World {
             }
             19 | 20 => self.read_feed(user),
             21 if self.dice.roll(2) == 0 => {
-                FeedRows(&self.store).forget_history(Deadline::NONE).expect("forgotten");
+                FeedRows(&self.store)
+                    .remove_all_history(Deadline::NONE)
+                    .expect("forgotten");
             }
             21 => {
                 let now = Totals::of(&self.store).expect("totals").sequence.0;
@@ -474,8 +476,8 @@ impl World {
                 let mut seen = BTreeMap::new();
                 for change in state.changes.iter().filter(|change| change.library == row.id) {
                     match change.kind {
-                        LoggedKind::Matched => drop(seen.insert(change.path.clone(), change.rating_key.clone())),
-                        LoggedKind::Forgotten => drop(seen.remove(&change.path)),
+                        LoggedKind::MatchRecorded => drop(seen.insert(change.path.clone(), change.rating_key.clone())),
+                        LoggedKind::MatchRemoved => drop(seen.remove(&change.path)),
                         _ => {}
                     }
                 }
@@ -518,7 +520,9 @@ impl World {
 
     /// Checks that sweeping ends and leaves no dead row.
     fn sweep_all(&mut self) {
-        FeedRows(&self.store).forget_history(Deadline::NONE).expect("forgotten");
+        FeedRows(&self.store)
+            .remove_all_history(Deadline::NONE)
+            .expect("forgotten");
         for slice in [3, 100] {
             for round in 0.. {
                 assert!(round < 10_000, "sweeping does not end");

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::cached::CachedStatements;
 use super::columns::{FromCells, RowCells, list, read};
 use super::ids::{segment_name, segment_text};
-use super::row_positions::{NUMBER, end_of, position_of};
+use super::row_positions::{NUMBER, last_position_of, position_of};
 use super::store::Store;
 use super::sweeping::sweep_cleared;
 use super::tx::{Tx, sequence_of};
@@ -210,7 +210,7 @@ fn read_state(
     // Read everything if the manifest changed, or if the database was restored to a state before the snapshot.
     let since = since.filter(|(since, changed)| *since <= current && *changed == manifest.changed);
     let rows_since = since.map_or(manifest.merged, |(since, _)| since);
-    let after_row = end_of(rows_since);
+    let after_row = last_position_of(rows_since);
     Ok(RecordsState {
         sequence: current,
         rows: rows(connection, HOST_RECORDS_AFTER, after_row, to_i64(max_value), usize::MAX)?,
@@ -231,8 +231,8 @@ pub fn write_of(row: i64) -> i64 {
 /// Returns the highest row id that a write with this change sequence can assign. Row ids start with the change
 /// sequence, so rows of later writes have higher ids.
 #[must_use]
-pub fn last_row(sequence: Sequence) -> i64 {
-    end_of(sequence)
+pub fn last_row_id_of(sequence: Sequence) -> i64 {
+    last_position_of(sequence)
 }
 
 /// Access to a store's confirmed matches and tables.
@@ -321,7 +321,7 @@ impl RecordLog<'_> {
     }
 
     /// Returns all tables that are not cleared: hosts' tables and match tables.
-    pub fn collections(&self) -> rusqlite::Result<Vec<RecordTable>> {
+    pub fn active_tables(&self) -> rusqlite::Result<Vec<RecordTable>> {
         self.connection.rows(
             &format!(
                 "SELECT id, library IS NOT NULL, entries, bytes FROM tables WHERE name IS NOT NULL OR {OF_A_LIBRARY}",
@@ -343,7 +343,7 @@ impl RecordLog<'_> {
         self.connection
             .value::<i64>(
                 "SELECT count(*) FROM (SELECT 1 FROM records WHERE id > ?1 LIMIT ?2)",
-                params![end_of(since), to_i64(max_count)],
+                params![last_position_of(since), to_i64(max_count)],
             )
             .map(|count| usize::try_from(count).unwrap_or(usize::MAX))
     }
@@ -353,7 +353,7 @@ impl RecordLog<'_> {
         rows(
             self.connection,
             ROWS_AFTER,
-            end_of(since),
+            last_position_of(since),
             to_i64(max_value),
             usize::MAX,
         )
@@ -409,7 +409,7 @@ impl<'t> RecordTx<'t> {
         value: Option<&[u8]>,
         expires_ms: Option<i64>,
     ) -> rusqlite::Result<i64> {
-        let id = self.next_row();
+        let id = self.next_row_id();
         self.tx.run(
             "INSERT INTO records (id, in_table, name, expires_ms, value) VALUES (?1, ?2, ?3, ?4, ?5)",
             params![id, table, name, expires_ms, value],
@@ -418,7 +418,7 @@ impl<'t> RecordTx<'t> {
     }
 
     /// Returns the id for the next row. Each call returns a new id.
-    pub fn next_row(&self) -> i64 {
+    pub fn next_row_id(&self) -> i64 {
         position_of(self.tx.sequence, self.tx.next_change())
     }
 
@@ -433,7 +433,7 @@ impl<'t> RecordTx<'t> {
         // The new table has no records up to the last commit, so eviction and sweeps start after it.
         c.run(
             "INSERT INTO tables (name, swept) VALUES (?1, ?2)",
-            params![name, end_of(self.log.sequence)],
+            params![name, last_position_of(self.log.sequence)],
         )?;
         let id = c.last_insert_rowid();
         manifest_changed(self.tx)?;

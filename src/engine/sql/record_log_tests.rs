@@ -229,7 +229,7 @@ fn confirmed_matches_are_records_of_their_library_s_table() {
     };
     assert_eq!(names(true), [&b"/h/1.mkv"[..], b"/h/2.mkv"]);
     assert_eq!(names(false).len(), 1);
-    let of_paths = |log: &RecordLog<'_>| Ok(log.collections()?.iter().filter(|one| one.is_paths).count());
+    let of_paths = |log: &RecordLog<'_>| Ok(log.active_tables()?.iter().filter(|one| one.is_paths).count());
     assert_eq!(RecordRows(&store).read_records(of_paths).expect("read"), 1);
     assert_eq!(
         RecordRows(&store)

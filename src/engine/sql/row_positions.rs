@@ -20,6 +20,6 @@ pub fn position_of(sequence: Sequence, number: i64) -> i64 {
 }
 
 /// Returns the largest possible position for a change sequence. Rows of later transactions have larger positions.
-pub fn end_of(sequence: Sequence) -> i64 {
+pub fn last_position_of(sequence: Sequence) -> i64 {
     position_of(sequence, NUMBER)
 }

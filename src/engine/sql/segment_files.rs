@@ -50,7 +50,7 @@ impl StoreFolder {
 
     /// Returns the paths of a segment's files, one for each set of mappings. All files have the same items.
     pub fn files_of_segment(&self, name: &str) -> Result<Vec<PathBuf>> {
-        let is_its = |file: &str| file.ends_with(SUFFIX) && stem_of(file) == Some(name);
+        let is_its = |file: &str| file.ends_with(SUFFIX) && referenced_name(file) == Some(name);
         let entries = fs::read_dir(self.path()).map_err(|error| self.cannot("read", &error))?;
         let names = entries.flatten().map(|entry| entry.file_name());
         let its = names.filter(|file| file.to_str().is_some_and(is_its));
@@ -100,7 +100,7 @@ impl StoreFolder {
 
 /// Returns the name by which the database references a file: the segment name for a segment or its index, and the file
 /// name for a listing's pages. `None` for other files.
-fn stem_of(file: &str) -> Option<&str> {
+fn referenced_name(file: &str) -> Option<&str> {
     if file.ends_with(ITEMS_SUFFIX) {
         return Some(file);
     }
@@ -120,7 +120,7 @@ pub struct NamedSegments(HashSet<String>);
 impl NamedSegments {
     /// Returns whether a file is a segment, an index or a page file that the database does not reference.
     pub fn is_unreferenced(&self, file: &str) -> bool {
-        stem_of(file).is_some_and(|stem| !self.0.contains(stem))
+        referenced_name(file).is_some_and(|stem| !self.0.contains(stem))
     }
 }
 
@@ -148,7 +148,7 @@ impl Sweeper<'_> {
     pub fn remove_segments_of(&self, libraries: &[LibraryId]) {
         let own: Vec<String> = libraries.iter().map(|library| format!("{NAME}-l{library}-")).collect();
         for file in self.0.folder.segment_files() {
-            if own.iter().any(|own| file.name.starts_with(own)) && stem_of(&file.name).is_some() {
+            if own.iter().any(|own| file.name.starts_with(own)) && referenced_name(&file.name).is_some() {
                 let _ = files::remove(&self.0.folder.path().join(&file.name));
             }
         }

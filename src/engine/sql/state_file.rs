@@ -12,7 +12,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::store_folder::StoreFolder;
 use crate::engine::version_page::{PageState, VersionPage};
-use crate::model::{IdentityId, Sequence};
+use crate::model::{Sequence, ViewId};
 use crate::platform::clock::coarse_ms;
 use crate::platform::files;
 use crate::platform::stamp::{FileStamp, StampContent, boot_id};
@@ -44,7 +44,7 @@ pub type CachedEndpoint = Option<(String, Vec<u8>)>;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct CachedView {
     pub endpoint: CachedEndpoint,
-    pub identity: IdentityId,
+    pub identity: ViewId,
     /// An encoded `StoreState`.
     pub state: Vec<u8>,
 }
@@ -53,7 +53,7 @@ pub struct CachedView {
 pub struct StoreFiles {
     pub database: FileStamp,
     /// Stamps of the WAL and its index.
-    pub log: [FileStamp; 2],
+    pub wal_and_shm: [FileStamp; 2],
     /// The coarse clock's time before plexindex inspected the files.
     pub inspected_ms: u64,
     /// Id of the machine's current boot.
@@ -63,11 +63,11 @@ pub struct StoreFiles {
 impl StoreFiles {
     /// Inspects the files in a folder. Returns `None` if the stamps cannot show whether the files change.
     pub fn of(folder: &StoreFolder) -> Option<Self> {
-        let [wal, shm] = folder.log();
+        let [wal, shm] = folder.wal_and_shm();
         Some(Self {
             inspected_ms: coarse_ms(),
             // SQLite sets the owner of the WAL and its index each time root opens them, so do not compare their owners.
-            log: [
+            wal_and_shm: [
                 FileStamp::of(wal, StampContent::Content)?,
                 FileStamp::of(shm, StampContent::Nothing)?,
             ],
@@ -79,12 +79,12 @@ impl StoreFiles {
     /// Returns whether every later change to the files will change a stamp. File times have a limited resolution, so
     /// the last change must be old enough.
     pub fn are_settled(&self) -> bool {
-        self.database.is_settled && self.log.iter().all(|file| file.is_settled)
+        self.database.is_settled && self.wal_and_shm.iter().all(|file| file.is_settled)
     }
 
     /// Encodes the stamps. A state file contains these bytes, and is valid only for files with the same stamps.
     fn bytes(&self) -> Vec<u8> {
-        let [wal, shm] = &self.log;
+        let [wal, shm] = &self.wal_and_shm;
         [&*self.boot, &self.database.bytes, b"\n", &wal.bytes, b"\n", &shm.bytes].concat()
     }
 }

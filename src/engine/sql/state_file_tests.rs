@@ -5,7 +5,7 @@ use super::*;
 fn kept() -> CachedState {
     let view = |endpoint| CachedView {
         endpoint,
-        identity: IdentityId(3),
+        identity: ViewId(3),
         state: b"Filme".to_vec(),
     };
     CachedState {

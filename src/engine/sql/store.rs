@@ -105,7 +105,7 @@ impl Store {
         let Some((cached, page, files)) = read_state_file(&self.folder) else {
             return false;
         };
-        self.opened = OpenFiles::found(&self.folder, &cached, page, &files);
+        self.opened = OpenFiles::from_state_file(&self.folder, &cached, page, &files);
         self.cached_state = Mutex::new(Some(cached));
         true
     }
@@ -214,7 +214,7 @@ impl Store {
         let mut reader = lock(&self.connections.reader);
         let known = self.opened.newest();
         // A connection is outdated if its database was removed or replaced, or is not the store's newest one.
-        let is_outdated = |slot: &LazyConnection| slot.is_moved() || slot.id().is_some() && !known.is_of(slot);
+        let is_outdated = |slot: &LazyConnection| slot.is_moved() || slot.id().is_some() && !known.is_open_in(slot);
         if self.folder.broken().is_none() && !is_outdated(&writer) && !is_outdated(&reader) {
             return Ok(()); // another thread has opened the new database
         }

@@ -49,7 +49,7 @@ impl StoreFolder {
     /// the folder when it opens the database.
     fn name_database(&self, temporary: &Path) -> io::Result<()> {
         if self.shares_memory() {
-            for path in self.log() {
+            for path in self.wal_and_shm() {
                 drop(files::create_new(path)?);
             }
         }

@@ -29,7 +29,7 @@ pub fn explain(error: &rusqlite::Error, folder: &StoreFolder) -> Error {
             format!(
                 "store in {place}: {} was removed, truncated or replaced while processes had it open; stop these \
                  processes, then try again",
-                folder.log()[0].display()
+                folder.wal_and_shm()[0].display()
             ),
         );
     }

@@ -122,7 +122,7 @@ impl StoreFolder {
     }
 
     /// Returns the paths of the WAL and its index: `-wal` and `-shm`.
-    pub fn log(&self) -> [&Path; 2] {
+    pub fn wal_and_shm(&self) -> [&Path; 2] {
         [&self.database_files[1], &self.database_files[2]]
     }
 

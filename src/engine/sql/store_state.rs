@@ -13,7 +13,7 @@ use super::incarnation::Incarnation;
 use super::incarnation::is_first_sequence;
 use super::library_rows::{LibraryRow, libraries};
 use super::record_log::{Manifest, manifest};
-use super::row_positions::end_of;
+use super::row_positions::last_position_of;
 use super::state_file::{CachedEndpoint, CachedState, CachedView, StoreFiles, write_state_file};
 use super::store::Store;
 use super::tx::sequence_of;
@@ -21,7 +21,7 @@ use super::unverified::unverified_of;
 use crate::engine::segment::decode_match;
 use crate::engine::version_page::PageState;
 use crate::error::Result;
-use crate::model::{IdentityId, LibraryId, Sequence};
+use crate::model::{LibraryId, Sequence, ViewId};
 use crate::platform::clock::coarse_ms;
 use crate::platform::mutex::lock;
 
@@ -63,7 +63,7 @@ pub struct StoreState {
 pub fn state_of(
     connection: &Connection,
     incarnation: Incarnation,
-    identity: Option<IdentityId>,
+    identity: Option<ViewId>,
 ) -> rusqlite::Result<StoreState> {
     state(connection, incarnation, identity, &|_, _| None)
 }
@@ -77,7 +77,7 @@ pub type KnownChanges<'k> = dyn Fn(&LibraryRow, &Manifest) -> Option<Sequence> +
 fn state(
     connection: &Connection,
     incarnation: Incarnation,
-    identity: Option<IdentityId>,
+    identity: Option<ViewId>,
     known: &KnownChanges<'_>,
 ) -> rusqlite::Result<StoreState> {
     let Some(identity) = identity else {
@@ -99,16 +99,20 @@ fn state(
         {
             // The caller has this library up to `since`: read only the later invalidations (3 to 6) and changes to
             // single items (8 and 9). Changes to confirmed matches are already in `changes`.
-            changes.retain(|(position, one)| one.library != row.id || *position > end_of(since));
+            changes.retain(|(position, one)| one.library != row.id || *position > last_position_of(since));
             let all = "id > ?1 AND library = ?2 AND kind IN (3, 4, 5, 6, 8, 9) ORDER BY id";
-            changes.extend(logged(connection, all, params![end_of(since), row.id])?);
+            changes.extend(logged(connection, all, params![last_position_of(since), row.id])?);
             continued.push(row.id);
         } else {
             // Read all changes to single items that the segment does not include.
             let since = row.segment_sequence;
             // The index returns the items by rating key; `sort_by_position` sorts them by position below.
             let single_items = "library = ?1 AND kind IN (8, 9) AND id > ?2";
-            changes.extend(logged(connection, single_items, params![row.id, end_of(since)])?);
+            changes.extend(logged(
+                connection,
+                single_items,
+                params![row.id, last_position_of(since)],
+            )?);
         }
     }
     let mut changes = sort_by_position(changes);
@@ -146,7 +150,7 @@ fn sort_by_position(mut changes: Vec<(i64, LoggedChange)>) -> Vec<LoggedChange> 
 /// `None`, includes all views. `now`: the current change sequence.
 fn recorded_since(
     connection: &Connection,
-    identity: Option<IdentityId>,
+    identity: Option<ViewId>,
     since: Sequence,
     now: Sequence,
     most: i64,
@@ -155,13 +159,13 @@ fn recorded_since(
         "SELECT r.id, t.library, r.name, r.value FROM records r JOIN tables t ON t.id = r.in_table \
          JOIN libraries l ON l.id = t.library WHERE r.id > ?1 AND (?2 IS NULL OR l.identity = ?2) \
          ORDER BY r.id LIMIT ?3",
-        params![end_of(since), identity, most],
+        params![last_position_of(since), identity, most],
         |row| {
             let match_of = |value| decode_match(value, now);
             let recorded = row.get_ref(3)?.as_blob_or_null()?.and_then(match_of);
             let change = LoggedChange {
                 library: row.get(1)?,
-                kind: recorded.map_or(LoggedKind::Forgotten, |_| LoggedKind::Matched),
+                kind: recorded.map_or(LoggedKind::MatchRemoved, |_| LoggedKind::MatchRecorded),
                 path: row.get(2)?,
                 rating_key: recorded.map_or_else(String::new, |(key, _)| key.to_owned()),
                 sequence: recorded.map_or(now, |(_, recorded_at)| recorded_at),
@@ -178,7 +182,7 @@ pub struct StoreStates<'s>(pub &'s Store);
 impl StoreStates<'_> {
     /// Reads a view's complete state.
     #[cfg(test)]
-    pub fn state(&self, identity: Option<IdentityId>) -> Result<StoreState> {
+    pub fn state(&self, identity: Option<ViewId>) -> Result<StoreState> {
         self.0
             .read(|connection| state_of(connection, self.0.incarnation(), identity))
     }
@@ -191,7 +195,7 @@ impl StoreStates<'_> {
         endpoint: Option<&Endpoint>,
         known: &KnownChanges<'_>,
         patient: bool,
-    ) -> Result<(Option<IdentityId>, StoreState)> {
+    ) -> Result<(Option<ViewId>, StoreState)> {
         if let Some(cached) = self.take_cached_state(endpoint) {
             return Ok(cached);
         }
@@ -218,7 +222,7 @@ impl StoreStates<'_> {
     /// fails.
     pub fn changes(
         &self,
-        identity: Option<IdentityId>,
+        identity: Option<ViewId>,
         since: Sequence,
         incarnation: Incarnation,
         patient: bool,
@@ -233,7 +237,11 @@ impl StoreStates<'_> {
             }
             // A change with the identity 0 affects all views.
             let newer = "id > ?1 AND (?2 IS NULL OR identity IN (0, ?2)) ORDER BY id LIMIT ?3";
-            let mut found = logged(connection, newer, params![end_of(since), identity, MAX_CHANGES])?;
+            let mut found = logged(
+                connection,
+                newer,
+                params![last_position_of(since), identity, MAX_CHANGES],
+            )?;
             let recorded = recorded_since(connection, identity, since, now, MAX_CHANGES)?;
             let reaches_limit = |some: &[_]| i64::try_from(some.len()).is_ok_and(|count| count >= MAX_CHANGES);
             // There may be more changes, or the libraries changed: the caller must read the whole state.
@@ -253,7 +261,7 @@ impl StoreStates<'_> {
 
     /// Takes an endpoint's state from the state file with which the store was opened; `None` if the file has no state
     /// for the endpoint. Only the first call returns a state, because the state becomes outdated.
-    fn take_cached_state(&self, endpoint: Option<&Endpoint>) -> Option<(Option<IdentityId>, StoreState)> {
+    fn take_cached_state(&self, endpoint: Option<&Endpoint>) -> Option<(Option<ViewId>, StoreState)> {
         // Only the database knows whether a server accepted an expired token.
         let is_expired = endpoint.is_some_and(Endpoint::is_expired);
         let cached = lock(&self.0.cached_state).take().filter(|_| !is_expired)?;

@@ -288,7 +288,7 @@ fn an_accepted_token_is_remembered_until_it_expires() {
         .store_accepted_token(&token(1, 1, 0), &first, user, Deadline::NONE)
         .expect("noted");
     let claimed = LibraryRows(&store)
-        .find_claimed_identity(&token(2, 2, 1), [1; 32])
+        .find_claimed_view(&token(2, 2, 1), [1; 32])
         .expect("read");
     assert_eq!(claimed, Some(ann), "the same user");
     LibraryRows(&store)
@@ -374,7 +374,7 @@ fn another_url_opens_an_identity_by_the_same_token_only() {
     };
     assert_eq!(
         LibraryRows(&store)
-            .find_claimed_identity(&third(4, 3, 15), [1; 32])
+            .find_claimed_view(&third(4, 3, 15), [1; 32])
             .expect("read"),
         None
     );
@@ -452,8 +452,8 @@ fn the_history_of_an_evicted_library_is_removed_once() {
     ItemRows(&store)
         .remove_item(&row, "2", &[], Deadline::NONE)
         .expect("removed");
-    FeedRows(&store).forget_history(Deadline::NONE).expect("forgotten");
-    assert!(!FeedRows(&store).forget_history(Deadline::NONE).expect("forgotten"));
+    FeedRows(&store).remove_all_history(Deadline::NONE).expect("forgotten");
+    assert!(!FeedRows(&store).remove_all_history(Deadline::NONE).expect("forgotten"));
 }
 
 #[test]
@@ -487,7 +487,7 @@ fn a_continued_state_reads_only_newer_changes() {
     });
     add(500);
     ItemRows(&store)
-        .store_caught_up(&row, before, 502, NOW_MS, false, Deadline::NONE)
+        .store_merged_delta(&row, before, 502, NOW_MS, false, Deadline::NONE)
         .expect("noted");
     let (changes, continued, now) = read(Some(before));
     assert_eq!((changes, continued), (1, 1), "of {before:?} to {now:?}");

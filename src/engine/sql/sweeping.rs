@@ -15,9 +15,9 @@ const CLEARED_PER_WRITE: i64 = 400;
 pub struct Sweeper<'s>(pub &'s Store);
 
 impl Sweeper<'_> {
-    /// Deletes rows that no reader can see. `slice`: the maximum number of feed rows to delete for each reason. Returns
-    /// whether more rows may remain.
-    pub fn sweep(&self, slice: usize, deadline: Deadline) -> Result<bool> {
+    /// Deletes rows that no reader can see. `max_feed_rows`: the maximum number of feed rows to delete for each reason.
+    /// Returns whether more rows may remain.
+    pub fn sweep(&self, max_feed_rows: usize, deadline: Deadline) -> Result<bool> {
         self.0.write(deadline, |tx| {
             // A removed library has a negative identity. Without a library, its match table counts as cleared.
             tx.run(
@@ -25,7 +25,7 @@ impl Sweeper<'_> {
                 [],
             )?;
             // `|` runs both. Delete the libraries' rows only after their rows in the feed.
-            if sweep_feed(tx, slice)? | sweep_cleared(tx.connection)? {
+            if sweep_feed(tx, max_feed_rows)? | sweep_cleared(tx.connection)? {
                 return Ok(true);
             }
             for statement in [

@@ -77,7 +77,7 @@ pub fn timeline(c: &Connection) -> rusqlite::Result<i64> {
 pub const NO_END: Sequence = Sequence(i64::MAX.cast_unsigned());
 
 /// Returns the first change sequence after a timeline; [`NO_END`] for the current one, `None` for an unknown one.
-pub fn end_of(c: &Connection, timeline: i64) -> rusqlite::Result<Option<Sequence>> {
+pub fn timeline_end(c: &Connection, timeline: i64) -> rusqlite::Result<Option<Sequence>> {
     c.find_value(
         "SELECT coalesce((SELECT min(begun) FROM timelines n WHERE n.begun > l.begun), ?2) FROM timelines l WHERE l.id = ?1",
         params![timeline, NO_END],

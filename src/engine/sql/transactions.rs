@@ -186,7 +186,7 @@ impl Store {
         }
         // The system now writes the WAL to disk in the background, so that the next checkpoint takes less time.
         if self.folder.shares_memory() && tx.sequence.0.is_multiple_of(WRITE_OUT_EVERY) {
-            write_out(self.folder.log()[0]);
+            write_out(self.folder.wal_and_shm()[0]);
         }
         result
     }
@@ -241,7 +241,7 @@ impl Store {
             Err(error) => return Attempt::Returned(Err(error)),
         }
         // A new connection must have opened the newest database that this store knows.
-        if !self.opened.newest().is_of(slot) {
+        if !self.opened.newest().is_open_in(slot) {
             return Attempt::Stale;
         }
         let connection = match slot.connection() {

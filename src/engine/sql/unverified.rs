@@ -8,7 +8,7 @@ use super::library_rows::LibraryRows;
 use super::tx::Tx;
 use crate::error::Result;
 use crate::matching::normal::normal_form;
-use crate::model::{IdentityId, LibraryId, Sequence};
+use crate::model::{LibraryId, Sequence, ViewId};
 use crate::platform::deadline::Deadline;
 
 impl LibraryRows<'_> {
@@ -16,7 +16,7 @@ impl LibraryRows<'_> {
     /// invalidations after the change sequence `since`, because the verification may be older.
     pub fn end_invalidations(
         &self,
-        identity: IdentityId,
+        identity: ViewId,
         library: LibraryId,
         paths: &[Vec<u8>],
         rating_keys: &[&str],
@@ -48,7 +48,7 @@ impl LibraryRows<'_> {
 /// invalidation. A later listing then ends the invalidation.
 pub fn end_invalidation(
     tx: &Tx<'_>,
-    identity: IdentityId,
+    identity: ViewId,
     library: LibraryId,
     path: &[u8],
     rating_key: &str,
@@ -67,7 +67,7 @@ pub fn end_invalidation(
     } else {
         LoggedKind::VerifiedPath
     };
-    tx.change(identity, library, kind, path, rating_key)
+    tx.log_change(identity, library, kind, path, rating_key)
 }
 
 /// Returns the kind of change to log if a host or event invalidates a path, or an item if the path is empty.
@@ -82,7 +82,7 @@ pub fn unverified_kind(path: &[u8]) -> LoggedKind {
 /// Returns the invalidations in all libraries of a view, for a snapshot: as changes at the change sequence `sequence`.
 pub fn unverified_of(
     connection: &Connection,
-    identity: IdentityId,
+    identity: ViewId,
     sequence: Sequence,
 ) -> rusqlite::Result<Vec<LoggedChange>> {
     connection.rows(
@@ -107,7 +107,7 @@ pub fn unverified_of(
 /// for a path.
 pub fn mark_unverified(
     tx: &Tx<'_>,
-    identity: IdentityId,
+    identity: ViewId,
     library: LibraryId,
     path: &[u8],
     rating_key: &str,
@@ -117,5 +117,5 @@ pub fn mark_unverified(
          SELECT id, ?2, ?3, ?4, ?5 FROM libraries WHERE id = ?1",
         params![library, normal_form(path), rating_key, path, tx.sequence],
     )?;
-    tx.change(identity, library, unverified_kind(path), path, rating_key)
+    tx.log_change(identity, library, unverified_kind(path), path, rating_key)
 }

@@ -29,21 +29,21 @@ impl LibrarySnapshot {
         firsts
     }
 
-    /// Returns whether an item has a file below a folder. `mapped`: whether `folder` is a host path, which this
+    /// Returns whether an item has a file below a folder. `is_host_path`: whether `folder` is a host path, which this
     /// function compares with the paths that a mapping translates to host paths.
-    fn has_below(&self, rating_key: &str, folder: &[u8], mapped: bool) -> bool {
+    fn has_below(&self, rating_key: &str, folder: &[u8], is_host_path: bool) -> bool {
         match &self.segment {
             Some(segment) if self.newest_override(rating_key).is_none() => {
                 let mut any = false;
                 if let Some(first) = segment.find(rating_key) {
-                    segment.entries_of(first, |entry| {
-                        any |= entry.is_mapped() == mapped && entry.form().compare_to_folder(folder, 0).0.is_eq();
+                    segment.for_each_entry_of(first, |entry| {
+                        any |= entry.is_mapped() == is_host_path && entry.form().compare_to_folder(folder, 0).0.is_eq();
                     });
                 }
                 any
             }
             _ => self
-                .added_below(folder, mapped)
+                .added_below(folder, is_host_path)
                 .any(|(item, ..)| item.rating_key == rating_key),
         }
     }
@@ -92,20 +92,20 @@ fn components(form: &[u8]) -> usize {
 
 impl FolderIndex for LibrarySnapshot {
     /// Returns the items below a folder: first unchanged items from the segment, then items from the memtable.
-    /// `mapped`: whether `folder` is a host path, which this function compares with host paths from mappings.
-    fn folder_contents<'v>(&'v self, folder: &[u8], mapped: bool) -> FolderContents<'v> {
+    /// `is_host_path`: whether `folder` is a host path, which this function compares with host paths from mappings.
+    fn folder_contents<'v>(&'v self, folder: &[u8], is_host_path: bool) -> FolderContents<'v> {
         let mut folder_contents = FolderContents::default();
         let depth = components(folder);
         let (mut segment, mut others) = (None, Vec::new());
         // Add the segment's items, except the items that the memtable overrides.
         if let Some(known) = &self.segment {
-            let within = known.below(folder, mapped);
+            let within = known.below(folder, is_host_path);
             if !within.is_empty() {
                 let hidden = if self.memtable.is_empty() {
                     Vec::new()
                 } else {
                     let firsts = self.overridden_entries(known).into_iter();
-                    known.hidden_positions(firsts, &within, folder, mapped)
+                    known.hidden_positions(firsts, &within, folder, is_host_path)
                 };
                 others = known.add_contents(&within, &hidden, depth, &mut folder_contents);
                 segment = Some(known);
@@ -116,7 +116,7 @@ impl FolderIndex for LibrarySnapshot {
         }
         // Add the memtable's items. Each show is one member, with the seasons of all its episodes.
         let mut counted_keys = HashSet::new();
-        for (item, path, form) in self.added_below(folder, mapped) {
+        for (item, path, form) in self.added_below(folder, is_host_path) {
             folder_contents.files += 1;
             if !counted_keys.insert(item.rating_key.as_str()) {
                 continue;
@@ -202,11 +202,17 @@ impl FolderIndex for LibrarySnapshot {
         found
     }
 
-    /// Calls `each` once for each folder with the longest common suffix, at least `least` components, from the memtable
-    /// and the segment. Passes the number of common components and the folder. Returns the number of such folders.
-    fn folder_suffix_matches(&self, folder: &[u8], least: usize, each: &mut dyn FnMut(usize, Vec<u8>)) -> usize {
+    /// Calls `each` once for each folder with the longest common suffix, at least `min_components` components, from the
+    /// memtable and the segment. Passes the number of common components and the folder. Returns the number of such
+    /// folders.
+    fn folder_suffix_matches(
+        &self,
+        folder: &[u8],
+        min_components: usize,
+        each: &mut dyn FnMut(usize, Vec<u8>),
+    ) -> usize {
         let form = Form::from_folded(folder);
-        let mut best = least.max(1);
+        let mut best = min_components.max(1);
         // `added` contains only folders of items in the memtable, so a linear search is fast enough.
         let mut added: Vec<Vec<u8>> = Vec::new();
         let live = self

@@ -76,12 +76,12 @@ impl LibrarySnapshot {
     }
 
     /// Returns the paths whose confirmed match is this item.
-    pub fn paths_of(&self, rating_key: &str) -> Vec<Vec<u8>> {
+    pub fn confirmed_paths_of_item(&self, rating_key: &str) -> Vec<Vec<u8>> {
         let is_match = |record: &&MemtableEntry| matches!(record.change, MemtableChange::Matched { .. });
         let changed = self.memtable.records_of_item(rating_key).filter(is_match);
         let mut paths: Vec<&[u8]> = changed.filter_map(|record| record.change.path()).collect();
         if let Some(matches) = &self.matches {
-            matches.of_item(rating_key, |path| paths.push(path));
+            matches.for_each_path_of_item(rating_key, |path| paths.push(path));
         }
         paths.sort_unstable();
         paths.dedup();
@@ -99,7 +99,7 @@ impl LibrarySnapshot {
     ///
     /// # Errors
     /// [`SegmentsLost`] if a segment is missing or damaged.
-    pub fn recorded_count(&self) -> Result<u64, SegmentsLost> {
+    pub fn count_matches(&self) -> Result<u64, SegmentsLost> {
         let mut newest: HashMap<&[u8], bool> = HashMap::new();
         for record in self.memtable.records() {
             match &record.change {
@@ -136,7 +136,7 @@ impl LibrarySnapshot {
 
     /// Returns the item of an `Added` change; `None` for other changes and for overridden items.
     pub(super) fn live_item<'v>(&'v self, record: &'v MemtableEntry) -> Option<&'v Item> {
-        let item = added(record)?;
+        let item = added_item(record)?;
         let newest = self.newest_override(&item.rating_key)?;
         (newest.order == record.order).then_some(item)
     }
@@ -181,9 +181,8 @@ impl LibrarySnapshot {
         match recorded {
             _ if self.is_broken() => None,
             SingleMatch::None => Some((rating_key, MatchKind::Exact)),
-            // A confirmed match with the listed item does not contradict the listing.
             SingleMatch::Match(recorded) => (recorded == rating_key).then_some((rating_key, MatchKind::Confirmed)),
-            SingleMatch::Unsure => None,
+            SingleMatch::NeedsFullLookup => None,
         }
     }
 
@@ -220,7 +219,7 @@ impl LibrarySnapshot {
 }
 
 /// Returns the item of an `Added` change; `None` for other changes.
-fn added(record: &MemtableEntry) -> Option<&Item> {
+fn added_item(record: &MemtableEntry) -> Option<&Item> {
     match &record.change {
         MemtableChange::Added { item, .. } => Some(item),
         _ => None,
@@ -238,11 +237,11 @@ pub enum Hit<'v> {
     /// A path in the listing segment: the entry's number.
     Listed(u32),
     /// A confirmed match in a segment.
-    Matched(RecordPosition),
+    MatchedInSegment(RecordPosition),
     /// A file of an added item in the memtable: the change, and the index in the item's parts.
     Added(&'v MemtableEntry, u32),
     /// A confirmed match in the memtable.
-    Recorded(&'v MemtableEntry),
+    MatchedInMemtable(&'v MemtableEntry),
 }
 
 impl LibraryIndex for LibrarySnapshot {
@@ -310,7 +309,6 @@ impl LibraryIndex for LibrarySnapshot {
     /// Returns the match for exactly this non-ASCII path without its normal form; `None` if the caller needs that form.
     #[inline]
     fn unique_hit_spelled<'v>(&'v self, path: &Spelling<'_>, first: FirstEntry) -> Option<(&'v str, MatchKind)> {
-        // Only a normal form finds a path in the memtable.
         if !self.memtable.is_empty() || !self.facts.fetched {
             return None;
         }
@@ -350,7 +348,7 @@ impl LibraryIndex for LibrarySnapshot {
         if let Some(matches) = &self.matches {
             matches.for_each_match(path, |place, raw| {
                 if self.memtable.is_empty() || self.match_of(path, raw).is_none() {
-                    each(Hit::Matched(place));
+                    each(Hit::MatchedInSegment(place));
                 }
             });
         }
@@ -359,7 +357,7 @@ impl LibraryIndex for LibrarySnapshot {
                 && let Some(newest) = self.match_of(path, raw)
                 && newest.order == record.order
             {
-                each(Hit::Recorded(record));
+                each(Hit::MatchedInMemtable(record));
             }
         }
     }
@@ -413,14 +411,14 @@ impl LibraryIndex for LibrarySnapshot {
     fn key_and_path<'v>(&'v self, hit: Hit<'v>) -> (&'v str, &'v [u8]) {
         match (hit, &self.segment, &self.matches) {
             (Hit::Listed(number), Some(segment), _) => segment.key_and_path(number),
-            (Hit::Matched(place), _, Some(matches)) => {
+            (Hit::MatchedInSegment(place), _, Some(matches)) => {
                 matches.get(place).map_or(("", b""), |(key, path, _)| (key, path))
             }
-            (Hit::Added(record, part), ..) => added(record).map_or(("", b""), |item| {
+            (Hit::Added(record, part), ..) => added_item(record).map_or(("", b""), |item| {
                 let path = item.parts.get(part as usize);
                 (&item.rating_key, path.map_or(b"", |path| path.as_bytes()))
             }),
-            (Hit::Recorded(record), ..) => (
+            (Hit::MatchedInMemtable(record), ..) => (
                 record.change.rating_key().unwrap_or_default(),
                 record.change.path().unwrap_or_default(),
             ),
@@ -432,7 +430,7 @@ impl LibraryIndex for LibrarySnapshot {
     fn item<'v>(&'v self, hit: Hit<'v>) -> ItemRef<'v> {
         match (hit, &self.segment) {
             (Hit::Listed(number), Some(segment)) => segment.item(number),
-            (Hit::Added(record, _), _) => added(record).map_or(ItemRef::key_only(""), ItemRef::from),
+            (Hit::Added(record, _), _) => added_item(record).map_or(ItemRef::key_only(""), ItemRef::from),
             _ => ItemRef::key_only(self.key_and_path(hit).0), // a confirmed match has only a rating key
         }
     }
@@ -452,12 +450,14 @@ impl LibraryIndex for LibrarySnapshot {
         let listed = |added_sequence: u64| added_sequence.max(self.facts.listed_at);
         let (sequence, order) = match (hit, &self.segment, &self.matches) {
             (Hit::Listed(number), Some(segment), _) => (listed(segment.added_sequence(number)), 0),
-            (Hit::Matched(place), _, Some(matches)) => (matches.get(place).map_or(0, |(_, _, given)| given.0), 0),
+            (Hit::MatchedInSegment(place), _, Some(matches)) => {
+                (matches.get(place).map_or(0, |(_, _, given)| given.0), 0)
+            }
             (Hit::Added(record, _), ..) => match &record.change {
                 MemtableChange::Added { sequence, .. } => (listed(*sequence), record.order),
                 _ => (0, 0),
             },
-            (Hit::Recorded(record), ..) => match &record.change {
+            (Hit::MatchedInMemtable(record), ..) => match &record.change {
                 MemtableChange::Matched { sequence, .. } => (*sequence, record.order),
                 _ => (0, 0),
             },

@@ -1,7 +1,7 @@
 //! Reads whole items from a library's segment and memtable: by rating key, in pages, by GUID and by title.
 
 use super::library_snapshot::{Hit, LibrarySnapshot};
-use crate::engine::segment::{cursor_of, folded_titles_of, guids_of};
+use crate::engine::segment::{folded_titles_of, guids_of, listing_cursor};
 use crate::error::Result;
 use crate::matching::LibraryIndex;
 use crate::matching::text::{fold_title, has_all_words};
@@ -48,7 +48,7 @@ impl LibrarySnapshot {
             });
         }
         // Merge the memtable's items, and keep all items whose cursor equals the last item's cursor.
-        let added = self.added().map(|item| (cursor_of(&item.rating_key), item));
+        let added = self.added().map(|item| (listing_cursor(&item.rating_key), item));
         items.extend(
             added
                 .filter(|(at, _)| *at > cursor)
@@ -101,7 +101,7 @@ impl LibrarySnapshot {
             }
         };
         if let Some(segment) = &self.segment {
-            segment.titles(|first, key, titles| {
+            segment.for_each_title(|first, key, titles| {
                 if !self.hides(key) {
                     add(titles, Hit::Listed(first));
                 }

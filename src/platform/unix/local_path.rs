@@ -15,7 +15,7 @@ pub fn shown(path: &[u8]) -> Cow<'_, [u8]> {
 }
 
 /// Returns the error from canonicalizing a path, since every existing path has a canonical name on Unix.
-pub fn named_only(_: &Path, error: io::Error) -> io::Result<PathBuf> {
+pub fn absolute_if_exists(_: &Path, error: io::Error) -> io::Result<PathBuf> {
     Err(error)
 }
 

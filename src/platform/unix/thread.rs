@@ -49,13 +49,13 @@ impl Thread {
     }
 
     /// Returns whether this process has the thread, and the thread is not detached.
-    pub fn is_here(&self) -> bool {
+    pub fn is_in_this_process(&self) -> bool {
         self.process == std::process::id()
     }
 
     /// Waits until the thread has ended. A forked child does not have this thread, and does not wait.
     pub fn join(&mut self) {
-        if self.is_here() {
+        if self.is_in_this_process() {
             // SAFETY: this process created the thread as joinable. The thread is joined only here, and only once, when
             // its `Worker` is dropped.
             unsafe { libc::pthread_join(self.handle, std::ptr::null_mut()) };
@@ -63,8 +63,8 @@ impl Thread {
     }
 
     /// Detaches the thread. The library stays in memory, since the thread runs its code.
-    pub fn leave(&mut self) {
-        if self.is_here() {
+    pub fn detach(&mut self) {
+        if self.is_in_this_process() {
             keep_library();
             // SAFETY: this process created the thread as joinable. The thread is neither joined nor detached, since
             // detaching sets `process` to 0, which is never a process ID.

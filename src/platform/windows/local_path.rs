@@ -30,7 +30,7 @@ pub fn normalize_host_path(path: &[u8]) -> Cow<'_, [u8]> {
             path.push(b'/');
         }
     }
-    with_names_of_disk(&path).into()
+    with_case_on_disk(&path).into()
 }
 
 /// Converts a normalized path to the form in which users write paths, with `\` as the separator.
@@ -41,7 +41,7 @@ pub fn shown(path: &[u8]) -> Cow<'_, [u8]> {
 /// Returns an existing file's absolute path, without resolving links, for a path that the system cannot canonicalize,
 /// such as a path on a drive that the system's mount manager does not know. Returns `error`, the error from
 /// canonicalizing the path, if the file does not exist.
-pub fn named_only(path: &Path, error: io::Error) -> io::Result<PathBuf> {
+pub fn absolute_if_exists(path: &Path, error: io::Error) -> io::Result<PathBuf> {
     if is_gone(&error) || fs::metadata(path).is_err() {
         return Err(error);
     }
@@ -98,7 +98,7 @@ fn share_length(path: &[u8]) -> Option<usize> {
 }
 
 /// Changes the names in a path to their case on disk. Leaves the first missing name and all later names unchanged.
-fn with_names_of_disk(path: &[u8]) -> Vec<u8> {
+fn with_case_on_disk(path: &[u8]) -> Vec<u8> {
     let root = root(path);
     let mut normalized = root.to_vec();
     let mut exists = !root.is_empty();

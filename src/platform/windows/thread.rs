@@ -39,12 +39,12 @@ impl Thread {
     }
 
     /// Returns whether the thread is neither joined nor detached.
-    pub fn is_here(&self) -> bool {
+    pub fn is_in_this_process(&self) -> bool {
         self.0.is_some()
     }
 
     /// Detaches the thread. The library stays in memory, since the thread runs its code.
-    pub fn leave(&mut self) {
+    pub fn detach(&mut self) {
         keep_library();
         self.0 = None;
     }

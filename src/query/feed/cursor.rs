@@ -3,7 +3,7 @@
 
 use crate::engine::{FeedLogPosition, FeedPosition};
 use crate::error::{Error, Result, Status, invalid_argument_error};
-use crate::model::{IdentityId, LibraryId, Sequence};
+use crate::model::{LibraryId, Sequence, ViewId};
 
 /// The first part of a cursor: the version of the encoding.
 const VERSION: &str = "c1";
@@ -17,7 +17,7 @@ const END: &str = "to";
 pub struct FeedCursor {
     /// The timeline of the store's change log, a random number. A recreated store has a different timeline.
     pub timeline: i64,
-    pub identity: IdentityId,
+    pub identity: ViewId,
     /// The library; `None` for all libraries.
     pub library: Option<LibraryId>,
     pub position: FeedPosition,
@@ -41,10 +41,14 @@ impl FeedCursor {
         let text = match position {
             FeedPosition::Log(FeedLogPosition {
                 sequence,
-                n,
+                change_number: n,
                 next_library: reported,
             }) => format!("{prefix}.{sequence}.{n}.{reported}"),
-            FeedPosition::Full { then, library, after } => format!("{prefix}.{FULL}.{then}.{library}.{after}"),
+            FeedPosition::Full {
+                log_start: then,
+                library,
+                after,
+            } => format!("{prefix}.{FULL}.{then}.{library}.{after}"),
         };
         match end {
             Some(end) => format!("{text}.{END}.{end}"),
@@ -71,7 +75,7 @@ impl FeedCursor {
 
     /// Returns an error if the cursor is from a different view or library. A cursor for all libraries is also valid for
     /// one library. `library` is `None` for all libraries.
-    pub fn check(&self, identity: IdentityId, library: Option<LibraryId>) -> Result<()> {
+    pub fn check(&self, identity: ViewId, library: Option<LibraryId>) -> Result<()> {
         let list_again = |cause: &str| Err(Error::new(Status::ListAgain, format!("{cause}: list again in full")));
         if self.identity != identity {
             return list_again("the cursor belongs to a different server or user, or the store was recreated");
@@ -96,7 +100,7 @@ fn parse(text: &str) -> Option<FeedCursor> {
         return None;
     }
     let timeline = i64::from_str_radix(parts.next()?, 16).ok()?;
-    let identity = IdentityId(parts.next()?.parse().ok()?);
+    let identity = ViewId(parts.next()?.parse().ok()?);
     let library = LibraryId(parts.next()?.parse().ok()?);
     let library = (library != LibraryId::ALL).then_some(library);
     let number = |part: &str| part.parse::<i64>().ok().filter(|number| *number >= 0);
@@ -104,14 +108,14 @@ fn parse(text: &str) -> Option<FeedCursor> {
     let mut next_number = || parts.next().and_then(number);
     let position = if full_or_sequence == FULL {
         FeedPosition::Full {
-            then: Sequence(next_number()?.cast_unsigned()),
+            log_start: Sequence(next_number()?.cast_unsigned()),
             library: LibraryId(next_number()?),
             after: next_number()?,
         }
     } else {
         FeedPosition::Log(FeedLogPosition {
             sequence: Sequence(number(full_or_sequence).filter(|number| *number > 0)?.cast_unsigned()),
-            n: next_number()?,
+            change_number: next_number()?,
             next_library: next_number()?,
         })
     };

@@ -3,7 +3,7 @@ use super::*;
 fn cursor(position: FeedPosition) -> FeedCursor {
     FeedCursor {
         timeline: 0x7edc_ba98_7654_3210,
-        identity: IdentityId(7),
+        identity: ViewId(7),
         library: None,
         position,
         end: None,
@@ -14,11 +14,11 @@ fn cursor(position: FeedPosition) -> FeedCursor {
 fn a_cursor_round_trips() {
     let log = FeedPosition::Log(FeedLogPosition {
         sequence: Sequence(1 << 40),
-        n: 3,
+        change_number: 3,
         next_library: 99,
     });
     let full = FeedPosition::Full {
-        then: Sequence(5),
+        log_start: Sequence(5),
         library: LibraryId(1 << 50),
         after: 1000,
     };
@@ -40,7 +40,7 @@ fn a_cursor_round_trips() {
 fn other_texts_are_refused_with_their_name() {
     let given = cursor(FeedPosition::Log(FeedLogPosition {
         sequence: Sequence(5),
-        n: 0,
+        change_number: 0,
         next_library: 0,
     }))
     .to_text();

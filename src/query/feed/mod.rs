@@ -16,9 +16,9 @@ use crate::engine::{FeedPage, FeedPosition, FeedRows, ItemChange, LibraryRow, li
 use crate::error::{Error, Result, Status, invalid_argument_error};
 use crate::freshness::{NeededRequest, needed_request};
 use crate::matching::Scope;
-use crate::model::{self, IdentityId, Library, LibraryId};
+use crate::model::{self, Library, LibraryId, ViewId};
 use crate::platform::clock::coarse_ms;
-use crate::source::Kind;
+use crate::source::SourceKind;
 use crate::sync::{Call, Progress, Resolved};
 use cursor::FeedCursor;
 
@@ -149,13 +149,13 @@ impl Queries {
             timeline,
             changes,
             next,
-            more,
+            has_more: more,
             end,
         } = page.unwrap_or(FeedPage {
             timeline: reader.timeline,
             changes: Vec::new(),
             next: reader.position,
-            more: false,
+            has_more: false,
             end: None,
         });
         (reader.timeline, reader.position, reader.end) = (timeline, next, end);
@@ -286,14 +286,14 @@ impl Queries {
 
     /// Returns the view and the library of a call; the library is `None` for all libraries. If the server rejected the
     /// token, the error says so.
-    fn identity_and_library(&self, call: &Call<'_>) -> Result<(IdentityId, Option<LibraryId>)> {
+    fn identity_and_library(&self, call: &Call<'_>) -> Result<(ViewId, Option<LibraryId>)> {
         self.find_identity_and_library(call)
             .map_err(|error| self.reading.explain_rejected_token(error))
     }
 
     /// Returns the view and the library of a call; the library is `None` for all libraries. Errors do not mention a
     /// rejected token.
-    fn find_identity_and_library(&self, call: &Call<'_>) -> Result<(IdentityId, Option<LibraryId>)> {
+    fn find_identity_and_library(&self, call: &Call<'_>) -> Result<(ViewId, Option<LibraryId>)> {
         let snapshot = self.reading.snapshot();
         let resolved = call.library.map(|library| (library, library.resolve(&snapshot)));
         let row = match resolved {
@@ -332,8 +332,8 @@ fn report_wait(call: &Call<'_>, elapsed: Duration) -> Result<()> {
 }
 
 /// Splits the change of an item into one change for each file, including files that the item lost. The instruction to
-/// list a library again remains one change. `source` determines the format of keys.
-fn changes_per_file(changes: ItemChange, source: &Kind) -> Vec<Change> {
+/// list a library again remains one change. `source_kind` determines the format of keys.
+fn changes_per_file(changes: ItemChange, source_kind: &SourceKind) -> Vec<Change> {
     let must_relist = changes.is_relist_marker();
     let ItemChange { library, was, now } = changes;
     let Library { title, section, .. } = library.library;
@@ -343,7 +343,7 @@ fn changes_per_file(changes: ItemChange, source: &Kind) -> Vec<Change> {
             path: path.clone(),
             section: Some(section.clone()),
             library_title: Some(title.clone()),
-            ..Item::of(item.clone(), source)
+            ..Item::of(item.clone(), source_kind)
         });
         Change {
             kind,

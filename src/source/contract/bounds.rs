@@ -10,7 +10,7 @@ pub struct Bounds<'a> {
     /// Time when the call must end, including retries. Without a deadline, only the source's own time-outs apply.
     pub deadline: Deadline,
     /// Maximum time without any data from the server, if shorter than the source's own time-out.
-    pub silence: Option<Duration>,
+    pub max_silence: Option<Duration>,
     /// Maximum time for retries, if shorter than the source's own limit.
     pub retry_for: Option<Duration>,
     /// Returns whether the host has aborted the call. The source calls this function between pieces of work and during
@@ -24,7 +24,7 @@ impl Bounds<'_> {
     /// No limits except the source's own time-outs.
     pub const NONE: Bounds<'static> = Bounds {
         deadline: Deadline::NONE,
-        silence: None,
+        max_silence: None,
         retry_for: None,
         aborted: &|| false,
         token_number: 0,

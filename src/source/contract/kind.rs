@@ -7,7 +7,7 @@ use super::event::Notification;
 
 /// The constants of a kind of source: its names, the form of its keys, and the parser for its notifications.
 #[derive(Debug)]
-pub struct Kind {
+pub struct SourceKind {
     /// Display name.
     pub name: &'static str,
     /// Noun for the source in a sentence, such as `the server`.
@@ -40,12 +40,12 @@ pub enum Viewer {
     /// A user whom the host specified by name; the user's token may change.
     Named(String),
     /// The user of the current token. If no token is set, everyone has the same view.
-    Holder,
+    TokenHolder,
     /// A user who reads the server's own files, and thus sees everything, regardless of the token.
-    Reader,
+    DatabaseReader,
 }
 
-impl Kind {
+impl SourceKind {
     /// Creates the error for an operation that this kind of source does not support. `problem` continues a sentence
     /// that starts with the kind's name. The message ends with advice to set the option that adds the operation, or
     /// with `remedy` if there is no such option.

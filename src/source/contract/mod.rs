@@ -16,7 +16,7 @@ pub use crate::meter::{Meter, RequestKind};
 pub use bounds::Bounds;
 pub use edit_request::{EditRequest, FieldChange, Lock};
 pub use event::{Event, Notification};
-pub use kind::{Kind, View, Viewer};
+pub use kind::{SourceKind, View, Viewer};
 pub use tokens::{Session, TokenOwner, TokenState as TokensState, Tokens};
 
 /// The capabilities of a source. Callers use only operations that the source supports.
@@ -149,7 +149,7 @@ pub enum SourceChanges {
     /// The source found all changes, and has already passed new and updated items to [`IndexedItems::add`].
     Known {
         /// Rating keys of items that the server no longer has.
-        gone: Vec<String>,
+        removed_keys: Vec<String>,
     },
     /// The source cannot determine the changes: a listing is needed.
     Unknown,
@@ -186,7 +186,7 @@ impl LocatedItem {
 /// A source of items. Many threads may use an implementation at once.
 pub trait Source: Send + Sync {
     /// Returns the constants of this kind of source, such as its name and key prefix. Needs no request.
-    fn kind(&self) -> &'static Kind;
+    fn kind(&self) -> &'static SourceKind;
 
     /// Returns the source's capabilities.
     fn abilities(&self) -> Abilities;

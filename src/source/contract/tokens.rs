@@ -18,7 +18,7 @@ pub struct Session {
     /// Time of the first use in Unix ms; not set before.
     first_used_ms: OnceLock<i64>,
     /// Whether the server rejected the token in the last request that used it.
-    is_refused: AtomicBool,
+    is_rejected: AtomicBool,
 }
 
 /// All tokens of an index since it was opened.
@@ -53,7 +53,7 @@ impl Session {
             token,
             claims,
             first_used_ms: OnceLock::new(),
-            is_refused: AtomicBool::new(false),
+            is_rejected: AtomicBool::new(false),
         })
     }
 
@@ -70,13 +70,13 @@ impl Session {
     }
 
     /// Returns whether the server rejected the token in the last request that used it.
-    pub(crate) fn is_refused(&self) -> bool {
-        self.is_refused.load(Ordering::Relaxed)
+    pub(crate) fn is_rejected(&self) -> bool {
+        self.is_rejected.load(Ordering::Relaxed)
     }
 
     /// Records whether the server rejected the token in the latest request.
-    pub(crate) fn set_refused(&self, is_refused: bool) {
-        self.is_refused.store(is_refused, Ordering::Relaxed);
+    pub(crate) fn set_rejected(&self, is_refused: bool) {
+        self.is_rejected.store(is_refused, Ordering::Relaxed);
     }
 }
 

@@ -118,13 +118,15 @@ impl PlexDatabase {
         let counts_agree = library_count.is_none_or(|count| count == index_count);
         let is_trash_unchanged = changed.current_watermark.trash == since.trash;
         if counts_agree && !changed.lost_last_change && is_trash_unchanged && !has_moved_items {
-            return Ok(SourceChanges::Known { gone: Vec::new() });
+            return Ok(SourceChanges::Known {
+                removed_keys: Vec::new(),
+            });
         }
         let (gone, count) = self.find_removed_keys(library, changed.current_watermark.max_item_id, index, bounds)?;
         if count + gone.len() as u64 > index_count {
             return Ok(SourceChanges::Unknown);
         }
-        Ok(SourceChanges::Known { gone })
+        Ok(SourceChanges::Known { removed_keys: gone })
     }
 
     /// Returns the rating keys that only the index contains, and the number of the library's items in the database. The

@@ -33,8 +33,8 @@ use crate::platform::fork::{ForkLock, lock_for_fork};
 use crate::platform::mutex::lock;
 
 use super::contract::{
-    Abilities, Bounds, Delta, IndexedItems, Kind, LocatedItem, PageEnd, PageRequest, Resume, Source, SourceChanges,
-    WantedPath,
+    Abilities, Bounds, Delta, IndexedItems, LocatedItem, PageEnd, PageRequest, Resume, Source, SourceChanges,
+    SourceKind, WantedPath,
 };
 
 use super::plex::{self, item_types_with_files, make_uuids_unique};
@@ -47,7 +47,7 @@ use self::read_lock::check_bounds;
 use self::watermark::Watermark;
 
 /// The constants of this kind of source. Its items have the server's rating keys.
-pub static KIND: Kind = Kind {
+pub static KIND: SourceKind = SourceKind {
     name: "Plex's database",
     noun: "Plex's database",
     empty_hint: "check that this is the database of the right server",
@@ -98,7 +98,7 @@ impl PlexDatabase {
 
 impl Source for PlexDatabase {
     /// Returns the constants of this kind of source, such as its name.
-    fn kind(&self) -> &'static Kind {
+    fn kind(&self) -> &'static SourceKind {
         &KIND
     }
 

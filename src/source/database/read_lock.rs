@@ -115,8 +115,8 @@ impl ReadLock {
         // No transaction starts between the next two statements, because `forks` is not 0.
         drop(state);
         Box::new(HeldReadLock {
-            _state: lock_for_fork(self, |slice_lock| &slice_lock.state),
-            slice_lock: Arc::clone(self),
+            _state: lock_for_fork(self, |read_lock| &read_lock.state),
+            read_lock: Arc::clone(self),
         })
     }
 }
@@ -124,7 +124,7 @@ impl ReadLock {
 /// Holds the lock during a fork.
 struct HeldReadLock {
     _state: HeldLock<ReadLock, ReadLockState>,
-    slice_lock: Arc<ReadLock>,
+    read_lock: Arc<ReadLock>,
 }
 
 impl ForkLock for HeldReadLock {}
@@ -132,8 +132,8 @@ impl ForkLock for HeldReadLock {}
 impl Drop for HeldReadLock {
     /// Records that the fork has ended, and wakes the threads that wait for the lock.
     fn drop(&mut self) {
-        self.slice_lock.forks.fetch_sub(1, Ordering::Relaxed);
-        self.slice_lock.released.notify_all();
+        self.read_lock.forks.fetch_sub(1, Ordering::Relaxed);
+        self.read_lock.released.notify_all();
     }
 }
 
@@ -166,7 +166,7 @@ impl ReadGuard<'_> {
     /// Returns the failure that suspends reads now; `None` if reads may run. `stamp` returns a hash of the files'
     /// state.
     pub fn suspending_failure(&self, stamp: impl FnOnce() -> Option<u64>, now_ms: i64) -> Option<Error> {
-        lock(&self.0.state).failures.suspended_by(stamp, now_ms)
+        lock(&self.0.state).failures.suspending_failure(stamp, now_ms)
     }
 }
 
@@ -202,21 +202,21 @@ pub fn check_bounds(bounds: &Bounds<'_>) -> Result<()> {
 #[derive(Debug, Default)]
 struct PauseSchedule {
     read_time: Duration,
-    last_slice_end: Option<Instant>,
+    last_read_end: Option<Instant>,
 }
 
 impl PauseSchedule {
     /// Adds a read transaction that has just ended, and how long it ran.
     fn add(&mut self, duration: Duration) {
         self.read_time += duration;
-        self.last_slice_end = Some(Instant::now());
+        self.last_read_end = Some(Instant::now());
     }
 
     /// Returns how long to pause now: zero until the reading time exceeds [`MAX_READ_TIME`], and then [`PAUSE`], minus
     /// the time since the last transaction.
     fn next_pause(&mut self) -> Duration {
         let remaining = self
-            .last_slice_end
+            .last_read_end
             .map_or(Duration::ZERO, |end| PAUSE.saturating_sub(end.elapsed()));
         if remaining.is_zero() {
             self.read_time = Duration::ZERO;
@@ -251,7 +251,7 @@ impl FileFailures {
 
     /// Returns the failure that suspends reads now; `None` if reads may run. A changed hash (`stamp`) shortens the
     /// suspension, because the server may have repaired the file.
-    fn suspended_by(&self, stamp: impl FnOnce() -> Option<u64>, now_ms: i64) -> Option<Error> {
+    fn suspending_failure(&self, stamp: impl FnOnce() -> Option<u64>, now_ms: i64) -> Option<Error> {
         let (error, failure_stamp, failed_ms) = self.suspension.as_ref()?;
         let limit_ms = if stamp() == *failure_stamp {
             SUSPENDED_MS

@@ -4,7 +4,7 @@ use super::*;
 fn reads_are_suspended_after_slow_failures() {
     let mut failures = FileFailures::default();
     let error = Error::new(Status::ServerError, "not in time");
-    let last = |failures: &FileFailures, stamp: u64, now_ms: i64| failures.suspended_by(|| Some(stamp), now_ms);
+    let last = |failures: &FileFailures, stamp: u64, now_ms: i64| failures.suspending_failure(|| Some(stamp), now_ms);
     failures.add(&error, MAX_FAILURE_TIME / 2, Some(1), 1_000);
     assert_eq!(last(&failures, 1, 1_001), None);
     failures.add(&error, MAX_FAILURE_TIME / 2, Some(1), 2_000);

@@ -25,10 +25,10 @@ use super::plex_schema;
 use super::read_lock::{ReadGuard, RunningTransaction, check_bounds};
 
 /// Target duration of a read transaction. It is short, because the server cannot restart its WAL during a read.
-const SLICE: Duration = Duration::from_millis(40);
+const TARGET_DURATION: Duration = Duration::from_millis(40);
 /// Time limit of a read transaction whose call has no deadline. A transaction that ends at this limit leaves its pages
 /// in the system's cache, so the next transaction reads further.
-const MAX_SLICE: Duration = Duration::from_secs(15);
+const MAX_DURATION: Duration = Duration::from_secs(15);
 /// Maximum number of attempts if the server changes the files during a read transaction.
 const MAX_ATTEMPTS: u32 = 4;
 
@@ -87,7 +87,7 @@ impl DatabaseFile {
             std::thread::sleep(guard.next_pause());
         }
         let started_at = Instant::now();
-        let end = bounds.deadline.earliest(Deadline::at(started_at + MAX_SLICE));
+        let end = bounds.deadline.earliest(Deadline::at(started_at + MAX_DURATION));
         let mut attempts = 0;
         loop {
             check_bounds(bounds)?;
@@ -95,7 +95,7 @@ impl DatabaseFile {
                 // Gives the server a moment: 1 ms longer after each attempt.
                 std::thread::sleep(Duration::from_millis(u64::from(attempts)));
             }
-            let target_end = Instant::now() + SLICE;
+            let target_end = Instant::now() + TARGET_DURATION;
             // Interrupts the transaction if the host aborts the call, or if a fork waits after the target duration.
             let must_stop =
                 || (bounds.aborted)() || (Instant::now() >= target_end && self.read_lock.has_waiting_fork());
@@ -254,7 +254,7 @@ impl DatabaseFile {
         Ok(ReadTransaction {
             file: self,
             connection,
-            target_end: Instant::now() + SLICE,
+            target_end: Instant::now() + TARGET_DURATION,
             state,
             _exclusive: exclusive,
         })

@@ -52,7 +52,9 @@ impl PlexHttp {
             bounds,
         };
         let gone = delta.fetch()?;
-        Ok(gone.map_or(SourceChanges::Unknown, |gone| SourceChanges::Known { gone }))
+        Ok(gone.map_or(SourceChanges::Unknown, |gone| SourceChanges::Known {
+            removed_keys: gone,
+        }))
     }
 }
 

@@ -29,7 +29,7 @@ pub(super) struct ErrorContext<'a> {
     /// Maximum time without any data from the server, set by an option.
     pub read_timeout: Duration,
     /// Maximum time without any data from the server in this request.
-    pub silence: Duration,
+    pub max_silence: Duration,
 }
 
 /// Formats a duration in seconds: `5 s`, `0.25 s`.
@@ -215,7 +215,7 @@ impl ErrorContext<'_> {
         if timeout == Timeout::Global {
             return self.deadline_error();
         }
-        let longer_timeout = if self.silence == self.read_timeout {
+        let longer_timeout = if self.max_silence == self.read_timeout {
             ", or set a longer read_timeout"
         } else {
             ""
@@ -224,7 +224,7 @@ impl ErrorContext<'_> {
             Status::Timeout,
             format!(
                 "the server was silent for {} and may be busy with a scan: try again later{longer_timeout}",
-                Seconds(self.silence)
+                Seconds(self.max_silence)
             ),
         )
     }
@@ -421,7 +421,7 @@ impl ErrorContext<'_> {
         self.error(Status::NotPlex, problem)
     }
 
-    /// Returns the error for JSON that is not from Plex, or, if `is_ancient` is true, for Plex's JSON format of 2015.
+    /// Returns the error for JSON that is not from Plex, or that has Plex's format of 2015 (`is_ancient`).
     pub fn foreign_json_error(&self, is_ancient: bool) -> AttemptError {
         let problem = if is_ancient {
             "the server sends Plex's JSON format of 2015 (`_children`): update the server"

@@ -42,8 +42,8 @@ use crate::model::{Item, Library, Server};
 use crate::platform::fork::{ForkLock, lock_for_fork};
 
 use super::contract::{
-    Abilities, Bounds, Delta, EditRequest, Event, IndexedItems, Kind, LocatedItem, PageEnd, PageRequest, Resume,
-    Source, SourceChanges, Tokens, WantedPath,
+    Abilities, Bounds, Delta, EditRequest, Event, IndexedItems, LocatedItem, PageEnd, PageRequest, Resume, Source,
+    SourceChanges, SourceKind, Tokens, WantedPath,
 };
 
 pub use self::event_parser::{EventBody, parse as parse_event};
@@ -58,7 +58,7 @@ pub(in crate::source) use self::sections::make_uuids_unique;
 use self::server_request::{KEY_PREFIX, ServerRequest};
 
 /// The constants of this kind of source.
-pub static KIND: Kind = Kind {
+pub static KIND: SourceKind = SourceKind {
     name: "Plex",
     noun: "the server",
     empty_hint: "check the server's URL, and whether the token's user is allowed to see any library",
@@ -73,7 +73,7 @@ const MAX_EDIT_BYTES: usize = 64 << 10;
 
 impl Source for PlexHttp {
     /// Returns the constants of this kind of source, such as its name.
-    fn kind(&self) -> &'static Kind {
+    fn kind(&self) -> &'static SourceKind {
         &KIND
     }
 

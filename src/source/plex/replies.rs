@@ -22,7 +22,7 @@ pub struct ReplyMetadata {
     pub is_plex: bool,
     /// Whether the reply contains `_children` or `_elementType`, which only the unsupported JSON format of 2015
     /// contains. The parser then skips the rest of the reply.
-    pub is_ancient: bool,
+    pub has_legacy_format: bool,
     /// `totalSize`: number of rows in the whole list.
     pub total: Option<u64>,
     /// `offset`: index of the first row in the whole list.
@@ -65,7 +65,7 @@ pub(super) struct RowReader<'a> {
     /// Number of rows, including unusable rows.
     pub count: u64,
     /// Number of items passed to the sink in all attempts.
-    pub passed_on: u64,
+    pub emitted_items: u64,
     max_rows: u64,
     /// Approximate memory use of the items passed to the sink, in bytes.
     memory: usize,
@@ -87,7 +87,7 @@ impl<'a> RowReader<'a> {
     pub fn new(kind: ItemType, max_rows: u64, sink: RowSink<'a>) -> Self {
         Self {
             count: 0,
-            passed_on: 0,
+            emitted_items: 0,
             max_rows,
             memory: 0,
             exceeds_limit: false,
@@ -165,9 +165,9 @@ pub(super) fn parse_reply(
     };
     let result = fields.deserialize(&mut deserializer);
     let head = reply.head;
-    // For the JSON format of 2015 (`is_ancient`), the parser has stopped with an error. The caller creates a better
-    // error.
-    if !head.is_ancient {
+    // For the JSON format of 2015 (`has_legacy_format`), the parser has stopped with an error. The caller creates a
+    // better error.
+    if !head.has_legacy_format {
         result?;
         deserializer.end()?;
     }
@@ -186,7 +186,7 @@ impl Object for Reply<'_, '_> {
     fn fill<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
         match (name, &mut *self.content) {
             ("_children" | "_elementType", _) => {
-                self.head.is_ancient = true;
+                self.head.has_legacy_format = true;
                 return Err(A::Error::custom("`_children`")); // stops the parser
             }
             ("MediaContainer", _) if !self.head.is_plex => {
@@ -301,7 +301,7 @@ impl Object for Row<'_, '_> {
             return false;
         }
         if !item.rating_key.is_empty() {
-            reader.passed_on += 1;
+            reader.emitted_items += 1;
             reader.memory += estimate_bytes(&item);
             (reader.sink)(item, section);
         }

@@ -47,7 +47,7 @@ macro_rules! recorded {
 #[test]
 fn recorded_movies() {
     let (head, count, items) = rows(recorded!("movie_library.json"));
-    assert!(head.is_plex && !head.is_ancient);
+    assert!(head.is_plex && !head.has_legacy_format);
     assert_eq!((head.total, head.offset, count), (None, None, 4));
     let keys: Vec<_> = items.iter().map(|item| item.rating_key.as_str()).collect();
     assert_eq!(keys, ["55", "56", "108", "57"]);
@@ -333,7 +333,7 @@ fn a_reply_that_is_not_plexs_is_recognised() {
         ("7", false, false),
     ] {
         let (head, ..) = rows(reply.as_bytes());
-        assert_eq!((head.is_plex, head.is_ancient), (plex, ancient), "{reply}");
+        assert_eq!((head.is_plex, head.has_legacy_format), (plex, ancient), "{reply}");
     }
 }
 

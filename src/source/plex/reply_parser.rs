@@ -35,7 +35,7 @@ pub struct ParsedReply {
     /// The reply's metadata; `None` if the reply could not be parsed.
     pub head: Option<ReplyMetadata>,
     /// Whether the reply had too many rows, or rows that were too large.
-    pub is_over: bool,
+    pub exceeds_limit: bool,
 }
 
 /// Ignores all measurements.
@@ -72,7 +72,7 @@ pub fn reply(bytes: &[u8], encoding: Option<&str>, limit: u64, kind: ReplyKind) 
         rows,
         libraries,
         head,
-        is_over,
+        exceeds_limit: is_over,
     }
 }
 

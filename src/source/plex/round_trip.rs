@@ -42,7 +42,14 @@ impl PlexHttp {
         let progress = BodyProgress::new(&request_meter, bounds);
         // Reads and parses the body. An exceeded limit explains a failure better than the parser's own error.
         content.reset();
-        let result = reply_body::read_reply(body, encoding, request.limit, &progress, &self.buffers, content);
+        let result = reply_body::read_reply(
+            body,
+            encoding,
+            request.max_reply_bytes,
+            &progress,
+            &self.buffers,
+            content,
+        );
         let mut head = result.map_err(|failure| match content {
             ReplyContent::Rows(rows) => match (rows.exceeded_limit(), failure) {
                 (_, aborted @ BodyError::Aborted) => errors.body_error(aborted, rows.count),
@@ -59,8 +66,8 @@ impl PlexHttp {
                 target.without_query()
             );
         }
-        if head.is_ancient || !head.is_plex {
-            return Err(errors.foreign_json_error(head.is_ancient));
+        if head.has_legacy_format || !head.is_plex {
+            return Err(errors.foreign_json_error(head.has_legacy_format));
         }
         // Some servers send the two numbers only in headers.
         let number = |name: &str| header(name).and_then(|text| text.trim().parse().ok());
@@ -108,9 +115,14 @@ impl PlexHttp {
                 // chunked body, which some servers reject.
                 RequestKind::Edit => {
                     let http_request = http_request.map(|()| &b""[..]);
-                    self.transport.send(http_request, time_left, context.silence).map(Some)
+                    self.transport
+                        .send(http_request, time_left, context.max_silence)
+                        .map(Some)
                 }
-                _ => self.transport.send(http_request, time_left, context.silence).map(Some),
+                _ => self
+                    .transport
+                    .send(http_request, time_left, context.max_silence)
+                    .map(Some),
             };
             // Without a reply, the meter counts the request only if the server may have received it.
             let response = result.map_err(|error| {
@@ -141,7 +153,7 @@ impl PlexHttp {
                 reply_body::read_beginning(body, encoding, &progress);
                 target = match target.check_redirect(location) {
                     Redirect::Follow(next) => next,
-                    Redirect::Elsewhere(place) => return Err(context.other_server_error(&place)),
+                    Redirect::OtherServer(place) => return Err(context.other_server_error(&place)),
                 };
                 log::debug!("redirected to {}", target.without_query());
             } else if parts.status == StatusCode::OK || is_edit && parts.status.is_success() {
@@ -182,7 +194,9 @@ impl PlexHttp {
             RequestKind::Edit => (connect_timeout, read_timeout),
             _ => (
                 connect_timeout,
-                bounds.silence.map_or(read_timeout, |silence| silence.min(read_timeout)),
+                bounds
+                    .max_silence
+                    .map_or(read_timeout, |silence| silence.min(read_timeout)),
             ),
         };
         ErrorContext {
@@ -192,7 +206,7 @@ impl PlexHttp {
             has_token,
             connect_timeout,
             read_timeout,
-            silence,
+            max_silence: silence,
         }
     }
 
@@ -237,7 +251,7 @@ impl PlexHttp {
             };
             builder = builder.header("Accept-Encoding", encoding);
         }
-        if let Some((start, size)) = request.window {
+        if let Some((start, size)) = request.row_range {
             builder = builder
                 .header("X-Plex-Container-Start", start)
                 .header("X-Plex-Container-Size", size);

@@ -112,7 +112,7 @@ impl PlexHttp {
                     return Ok(request.empty_reply());
                 }
                 // A retry would pass the rows on twice. A failed search by file name would fail again.
-                let has_rows = matches!(content, ReplyContent::Rows(rows) if rows.passed_on > 0);
+                let has_rows = matches!(content, ReplyContent::Rows(rows) if rows.emitted_items > 0);
                 let is_final = has_rows || filters_by_file && failure.error.status == Status::ServerError;
                 Err(if is_final { failure.into_permanent() } else { failure })
             })

@@ -79,11 +79,11 @@ pub(super) struct ServerRequest<'a> {
     path: String,
     arguments: Vec<QueryParameter>,
     /// Index of the first row and number of rows, for the headers `X-Plex-Container-Start` and `X-Plex-Container-Size`.
-    pub window: Option<(u64, u32)>,
+    pub row_range: Option<(u64, u32)>,
     /// Whether to send the token.
     pub with_token: bool,
     /// Maximum size of the reply in bytes, after decompression.
-    pub limit: u64,
+    pub max_reply_bytes: u64,
     /// Purpose of the request, for messages.
     pub purpose: RequestPurpose<'a>,
 }
@@ -95,10 +95,10 @@ impl<'a> ServerRequest<'a> {
             kind: RequestKind::Identity,
             path: "/identity".into(),
             arguments: Vec::new(),
-            window: None,
+            row_range: None,
             // This request has no token, so that plexindex can identify the server before it sends the token.
             with_token: false,
-            limit: MAX_IDENTITY_BYTES,
+            max_reply_bytes: MAX_IDENTITY_BYTES,
             purpose: RequestPurpose::Identity,
         }
     }
@@ -109,9 +109,9 @@ impl<'a> ServerRequest<'a> {
             kind: RequestKind::Probe,
             path: "/library/sections".into(),
             arguments: Vec::new(),
-            window: None,
+            row_range: None,
             with_token: true,
-            limit: MAX_LIBRARIES_BYTES,
+            max_reply_bytes: MAX_LIBRARIES_BYTES,
             purpose: RequestPurpose::Libraries,
         }
     }
@@ -121,7 +121,7 @@ impl<'a> ServerRequest<'a> {
         Self {
             kind: RequestKind::Events,
             path: EVENTS.into(),
-            limit: u64::MAX,
+            max_reply_bytes: u64::MAX,
             purpose: RequestPurpose::Events,
             ..Self::libraries()
         }
@@ -148,9 +148,9 @@ impl<'a> ServerRequest<'a> {
             path: format!("/library/sections/{}/all", encode(request.section)),
             arguments: row_arguments(request),
             // Always sends both numbers: if a request contains only one number, servers send the whole library.
-            window: Some((request.start, request.size.clamp(1, MAX_ROWS))),
+            row_range: Some((request.start, request.size.clamp(1, MAX_ROWS))),
             with_token: true,
-            limit: MAX_PAGE_BYTES,
+            max_reply_bytes: MAX_PAGE_BYTES,
             purpose: RequestPurpose::Rows(request),
         }
     }
@@ -184,7 +184,7 @@ impl<'a> ServerRequest<'a> {
     pub fn empty_reply(&self) -> ReplyMetadata {
         ReplyMetadata {
             total: Some(0),
-            offset: self.window.map(|(start, _)| start),
+            offset: self.row_range.map(|(start, _)| start),
             ..ReplyMetadata::default()
         }
     }
@@ -201,9 +201,9 @@ impl<'a> ServerRequest<'a> {
                 QueryParameter::optional(format!("excludeElements={EXCLUDED_ELEMENTS},Stream")),
                 QueryParameter::optional(format!("excludeFields={EXCLUDED_FIELDS}")),
             ],
-            window: None,
+            row_range: None,
             with_token: true,
-            limit: MAX_PAGE_BYTES,
+            max_reply_bytes: MAX_PAGE_BYTES,
             purpose: RequestPurpose::Items(keys.len()),
         }
     }

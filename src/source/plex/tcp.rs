@@ -19,7 +19,7 @@ use crate::platform::interrupt;
 #[derive(Debug)]
 pub(super) struct TcpConnector {
     /// Time limit for connecting. `ureq`'s own limit also applies; the shorter one counts.
-    pub limit: Option<Duration>,
+    pub connect_limit: Option<Duration>,
 }
 
 impl<In: Transport> Connector<In> for TcpConnector {
@@ -29,8 +29,8 @@ impl<In: Transport> Connector<In> for TcpConnector {
     fn connect(&self, details: &ConnectionDetails, _: Option<In>) -> Result<Option<TcpTransport>, Error> {
         let started_at = Instant::now();
         let limit = match details.timeout.after {
-            time::Duration::Exact(after) => Some(self.limit.map_or(after, |limit| limit.min(after))),
-            time::Duration::NotHappening => self.limit,
+            time::Duration::Exact(after) => Some(self.connect_limit.map_or(after, |limit| limit.min(after))),
+            time::Duration::NotHappening => self.connect_limit,
         };
         let end = limit.map(|limit| started_at + limit);
         let mut last_error = None;

@@ -195,7 +195,9 @@ impl Transport {
             .max_idle_age(MAX_IDLE)
             .max_idle_connections_per_host(4)
             .build();
-        let connector = ().chain(TcpConnector { limit: tcp_limit });
+        let connector = ().chain(TcpConnector {
+            connect_limit: tcp_limit,
+        });
         // Without this connector, `ureq` rejects https URLs.
         #[cfg(feature = "tls")]
         let connector = connector.chain(tls::TlsConnector::default());

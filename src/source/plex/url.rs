@@ -195,7 +195,7 @@ pub(super) enum Redirect {
     /// Follow the redirect and send the token.
     Follow(Target),
     /// Do not follow the redirect: this URL belongs to a different server.
-    Elsewhere(String),
+    OtherServer(String),
 }
 
 impl Target {
@@ -225,18 +225,18 @@ impl Target {
         let secure = match scheme.to_ascii_lowercase().as_str() {
             "http" => false,
             "https" => true,
-            _ => return Redirect::Elsewhere(without_secrets(location)),
+            _ => return Redirect::OtherServer(without_secrets(location)),
         };
         let end = rest.find(['/', '?', '\\']).unwrap_or(rest.len());
         let (authority, address) = rest.split_at(end);
         let Some(origin) = parse_authority(secure, authority) else {
             // A URL with a user name is invalid too: the host of 'http://plex:32400@elsewhere' is 'elsewhere'.
-            return Redirect::Elsewhere(without_secrets(
+            return Redirect::OtherServer(without_secrets(
                 location.get(..location.len() - address.len()).unwrap_or_default(),
             ));
         };
         if origin != self.origin {
-            return Redirect::Elsewhere(origin.to_string());
+            return Redirect::OtherServer(origin.to_string());
         }
         let address = if address.starts_with('/') {
             address.to_owned()

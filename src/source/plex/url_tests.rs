@@ -73,7 +73,7 @@ fn redirects_stay_or_leave() {
     let from = target("http://plex:32400", "/library/sections?x=1");
     let follow = |location: &str| match from.check_redirect(location) {
         Redirect::Follow(target) => target.url(),
-        Redirect::Elsewhere(place) => panic!("{location} leaves for {place}"),
+        Redirect::OtherServer(place) => panic!("{location} leaves for {place}"),
     };
     assert_eq!(follow("/a?b=c#d"), "http://plex:32400/a?b=c");
     assert_eq!(follow("http://PLEX:32400/a"), "http://plex:32400/a");
@@ -95,11 +95,11 @@ fn redirects_stay_or_leave() {
         "https://plex.elsewhere/",
     ] {
         let redirect = from.check_redirect(location);
-        assert!(matches!(redirect, Redirect::Elsewhere(_)), "{location}: {redirect:?}");
+        assert!(matches!(redirect, Redirect::OtherServer(_)), "{location}: {redirect:?}");
     }
     let secure = target("https://plex:32400", "/");
     assert_eq!(
         secure.check_redirect("http://plex:32400/"),
-        Redirect::Elsewhere("http://plex:32400".into())
+        Redirect::OtherServer("http://plex:32400".into())
     );
 }

@@ -8,11 +8,11 @@ use crate::engine::{
 };
 use crate::error::{Error, Result, Status};
 use crate::matching::{LibraryIndex, Resolver, Scope};
-use crate::model::{IdentityId, LibraryId, MatchKind};
+use crate::model::{LibraryId, MatchKind, ViewId};
 use crate::platform::deadline::Deadline;
 
 /// The changes to apply to the snapshot for a path whose confirmed match was removed.
-const MATCH_REMOVED: [LoggedKind; 2] = [LoggedKind::Forgotten, LoggedKind::UnverifiedPath];
+const MATCH_REMOVED: [LoggedKind; 2] = [LoggedKind::MatchRemoved, LoggedKind::UnverifiedPath];
 /// Maximum number of attempts for a write while other threads clear the same library.
 pub const MAX_RETRIES: u32 = 100;
 
@@ -25,7 +25,7 @@ pub fn cleared_repeatedly_error(library: &str) -> Error {
 }
 
 /// The view's id, and the ids of the libraries that a write changed.
-type WriteTarget = (IdentityId, Vec<LibraryId>);
+type WriteTarget = (ViewId, Vec<LibraryId>);
 
 impl IndexReader {
     /// Repeats `write` until no other call has cleared the changed libraries during the write, because a cleared
@@ -131,7 +131,7 @@ impl IndexReader {
     /// which plexindex shares with other hosts.
     fn write_invalidation(
         &self,
-        identity: IdentityId,
+        identity: ViewId,
         request: &LocalWrite<'_>,
         unverified: &[(LibraryId, &[u8], &str)],
         confirmed: &[(LibraryId, Vec<u8>)],
@@ -154,7 +154,11 @@ impl IndexReader {
             let views = snapshot.rows.iter().zip(&snapshot.views);
             let paths = views
                 .filter(|(row, _)| libraries.contains(&row.id))
-                .flat_map(|(row, view)| view.paths_of(rating_key).into_iter().map(|path| (row.id, path)));
+                .flat_map(|(row, view)| {
+                    view.confirmed_paths_of_item(rating_key)
+                        .into_iter()
+                        .map(|path| (row.id, path))
+                });
             Ok(paths.collect())
         })
     }

@@ -13,12 +13,12 @@ use crate::options::Options;
 use crate::platform::clock::Clock;
 use crate::platform::fork::{ForkLock, SingleThreadProof, lock_for_fork};
 use crate::platform::mutex::try_lock;
-use crate::source::{Kind, TokenOwner, Tokens};
+use crate::source::{SourceKind, TokenOwner, Tokens};
 use crate::stats::Counters;
 
 /// The state from which one handle reads: the snapshot, the user, and the folder's size limit.
 pub struct IndexReader {
-    kind: &'static Kind,
+    kind: &'static SourceKind,
     pub(super) live: LiveSnapshot,
     pub limit: FolderLimit,
     pub viewpoint: Arc<EndpointResolver>,
@@ -53,7 +53,7 @@ impl IndexReader {
         mappings: Mappings,
         clock: Arc<dyn Clock>,
         counters: Arc<Counters>,
-        kind: &'static Kind,
+        kind: &'static SourceKind,
         tokens: Arc<Tokens>,
         options: &Options,
     ) -> Self {
@@ -82,7 +82,7 @@ impl IndexReader {
 
     /// Returns the constants of the kind of source (HTTP or a database), such as which strings are valid rating keys.
     #[inline]
-    pub fn kind(&self) -> &'static Kind {
+    pub fn kind(&self) -> &'static SourceKind {
         self.kind
     }
 
@@ -139,7 +139,7 @@ impl IndexReader {
     /// If `error` asks the caller for a refresh, but the server has rejected the token, replaces the error, because the
     /// refresh would fail. Returns all other errors unchanged.
     pub fn explain_rejected_token(&self, error: Error) -> Error {
-        if error.status == Status::NotFetched && self.tokens.current().is_refused() {
+        if error.status == Status::NotFetched && self.tokens.current().is_rejected() {
             let text = "the store is empty, and the server rejected the token as invalid or expired: set a new token";
             return Error::new(Status::Unauthorized, text);
         }

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::engine::{Endpoint, LibraryRows, SameUser, Store};
+use crate::engine::{ClaimedUserHash, Endpoint, LibraryRows, Store};
 use crate::error::Result;
-use crate::model::IdentityId;
+use crate::model::ViewId;
 use crate::options::Options;
 use crate::platform::clock::Clock;
 use crate::source::{self, Session, Tokens, View, Viewer};
@@ -51,7 +51,7 @@ impl EndpointResolver {
                 url: place.clone(),
                 until_ms: match (viewer, &session.claims) {
                     // The endpoint expires with the token only if the token determines the user.
-                    (Viewer::Holder, Some(claims)) => claims.expires_ms,
+                    (Viewer::TokenHolder, Some(claims)) => claims.expires_ms,
                     _ => 0,
                 },
                 first_used_ms: session.first_used_ms(|| self.clock.now_ms()),
@@ -61,12 +61,12 @@ impl EndpointResolver {
                     (Viewer::Named(user), _) => {
                         [self.store.key().fingerprint(&format!("user {user}")), vec![0]].concat()
                     }
-                    (Viewer::Holder, Some(token)) => self.store.key().fingerprint(token.reveal()),
+                    (Viewer::TokenHolder, Some(token)) => self.store.key().fingerprint(token.reveal()),
                     // Without a token, each URL has a separate user.
-                    (Viewer::Holder, None) => {
+                    (Viewer::TokenHolder, None) => {
                         [self.store.key().fingerprint(&format!("nobody at {place}")), vec![0; 3]].concat()
                     }
-                    (Viewer::Reader, _) => {
+                    (Viewer::DatabaseReader, _) => {
                         [self.store.key().fingerprint("the server's own files"), vec![0, 0]].concat()
                     }
                 },
@@ -77,7 +77,7 @@ impl EndpointResolver {
     /// Returns a hash of the user that the token names in its claims; `None` if the token names no user, or if the view
     /// does not depend on the token. With the hash, a new token for the same user finds the stored view. The claim
     /// grants no access until the server has accepted the token.
-    pub fn claimed_user_hash(&self, session: &Session) -> Option<SameUser> {
+    pub fn claimed_user_hash(&self, session: &Session) -> Option<ClaimedUserHash> {
         let claims = session.claims.as_ref().filter(|_| self.depends_on_token())?;
         let user = claims.user.as_ref()?;
         Some(self.store.key().keyed(format!("same {user}").as_bytes()))
@@ -85,7 +85,7 @@ impl EndpointResolver {
 
     /// Returns the id of the view for a session's token, which may no longer be the current token; `None` if no server
     /// has accepted the token yet.
-    pub fn identity_of(&self, session: &Session) -> Result<Option<IdentityId>> {
+    pub fn identity_of(&self, session: &Session) -> Result<Option<ViewId>> {
         match self.endpoint_of(session) {
             Some(endpoint) => LibraryRows(&self.store).identity(&endpoint),
             None => Ok(None),
@@ -98,7 +98,7 @@ impl EndpointResolver {
     pub fn shared_user_id(&self, session: &Session, hash: impl Fn(&str) -> Vec<u8>) -> Option<Vec<u8>> {
         Some(match &self.view.as_ref()?.viewer {
             Viewer::Named(user) => [b"user ", user.as_bytes()].concat(),
-            Viewer::Holder => match (
+            Viewer::TokenHolder => match (
                 session.claims.as_ref().and_then(|claims| claims.user.as_ref()),
                 &session.token,
             ) {
@@ -108,7 +108,7 @@ impl EndpointResolver {
                 (None, Some(token)) => hash(token.reveal()),
                 (None, None) => b"nobody".to_vec(),
             },
-            Viewer::Reader => return None,
+            Viewer::DatabaseReader => return None,
         })
     }
 
@@ -119,6 +119,8 @@ impl EndpointResolver {
 
     /// Returns whether the view depends on the token, because the token determines the user.
     pub fn depends_on_token(&self) -> bool {
-        self.view.as_ref().is_some_and(|view| view.viewer == Viewer::Holder)
+        self.view
+            .as_ref()
+            .is_some_and(|view| view.viewer == Viewer::TokenHolder)
     }
 }

@@ -9,7 +9,7 @@ use plexindex::model::{Item, Library, MatchKind, Server as ServerName};
 use plexindex::options::{Mapping, Options};
 use plexindex::source::database::PlexDatabase;
 use plexindex::source::{
-    Abilities, Bounds, IndexedItems, Kind, LocatedItem, PageEnd, PageRequest, Source, SourceChanges, WantedPath,
+    Abilities, Bounds, IndexedItems, LocatedItem, PageEnd, PageRequest, Source, SourceChanges, SourceKind, WantedPath,
 };
 
 use crate::database::{open, options};
@@ -247,7 +247,7 @@ struct Counted {
 }
 
 impl Source for Counted {
-    fn kind(&self) -> &'static Kind {
+    fn kind(&self) -> &'static SourceKind {
         self.real.kind()
     }
     fn abilities(&self) -> Abilities {

@@ -10,7 +10,7 @@ use plexindex::model::{Item, Library, MatchKind, Server as ServerName};
 use plexindex::options::Options;
 use plexindex::source::database::PlexDatabase;
 use plexindex::source::{
-    Abilities, Bounds, IndexedItems, Kind, LocatedItem, PageEnd, PageRequest, Source, SourceChanges,
+    Abilities, Bounds, IndexedItems, LocatedItem, PageEnd, PageRequest, Source, SourceChanges, SourceKind,
 };
 
 use crate::database::alone::{films, path};
@@ -26,7 +26,7 @@ struct Between<F> {
 }
 
 impl<F: Fn(u32) + Send + Sync> Source for Between<F> {
-    fn kind(&self) -> &'static Kind {
+    fn kind(&self) -> &'static SourceKind {
         self.real.kind()
     }
     fn abilities(&self) -> Abilities {

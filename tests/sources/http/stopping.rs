@@ -84,7 +84,7 @@ fn a_call_may_allow_less_silence_but_not_more() {
     });
     server.fault(Fault::new(Action::Delay { ms: LONG }).times(0));
     let within = |silence| Bounds {
-        silence: Some(silence),
+        max_silence: Some(silence),
         ..Bounds::NONE
     };
     let error = client.plex.libraries(within(Duration::from_millis(100))).unwrap_err();

@@ -8,7 +8,7 @@ use plexindex::error::{Result, Status};
 use plexindex::model::{Item, Library, Server};
 use plexindex::options::Options;
 use plexindex::source::{
-    Abilities, Bounds, IndexedItems, Kind, LocatedItem, PageEnd, PageRequest, Source, SourceChanges, WantedPath,
+    Abilities, Bounds, IndexedItems, LocatedItem, PageEnd, PageRequest, Source, SourceChanges, SourceKind, WantedPath,
 };
 use tempfile::TempDir;
 
@@ -50,7 +50,7 @@ struct Liar {
 }
 
 impl Source for Liar {
-    fn kind(&self) -> &'static Kind {
+    fn kind(&self) -> &'static SourceKind {
         self.honest.kind()
     }
 

@@ -166,7 +166,7 @@ pub fn compare(_: &Caller<'_>, request: ComparePaths) -> MethodResult<PathRelati
             let Relation {
                 is_equal: equal,
                 is_under: under,
-                common,
+                common_components: common,
             } = Relation::of(path, &other.0);
             PathRelation { equal, under, common }
         };

@@ -59,7 +59,7 @@ pub unsafe extern "C" fn plexindex_open(
         *slot = std::ptr::null_mut();
         // SAFETY: guaranteed by the caller.
         let options = unsafe { options::options(options) }?;
-        let opened = Arc::clone(&options.opened);
+        let opened = Arc::clone(&options.handle_after_open);
         *slot = Opened::open(options)?.into_handle();
         opened.store(*slot, Ordering::Relaxed);
         Ok(Status::Ok)

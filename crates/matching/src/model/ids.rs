@@ -39,7 +39,7 @@ macro_rules! number {
 
 number! {
     /// The ID of a view: one server's libraries as one user sees them. IDs are never reused; 0 means all views.
-    IdentityId(i64)
+    ViewId(i64)
 }
 
 number! {
@@ -63,7 +63,7 @@ number! {
     Sequence(u64)
 }
 
-impl IdentityId {
+impl ViewId {
     /// All views.
     pub const ALL: Self = Self(0);
 }

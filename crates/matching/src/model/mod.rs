@@ -6,7 +6,7 @@ mod ids;
 mod scrub;
 mod token;
 
-pub use ids::{Generation, IdentityId, LibraryId, ListingName, SegmentName, Sequence, TableId};
+pub use ids::{Generation, LibraryId, ListingName, SegmentName, Sequence, TableId, ViewId};
 pub use token::{Claims, Token};
 
 /// Maximum length of a rating key in bytes. Plex's keys are short numbers. plexindex ignores longer keys, because every

@@ -1,6 +1,6 @@
 //! Detects copies, samples and extras, whose paths share a suffix with a listed path although the files are different.
 
-use super::names::{components_of, has_external_id, naming_title};
+use super::names::{has_external_id, naming_title, rev_components_of};
 use crate::episode_numbers::season_in;
 use crate::lower_name::LowerName;
 use crate::model::ItemType;
@@ -16,10 +16,10 @@ use crate::words::{Gap, Words, year};
 /// name is a folder for media, as in `Other/Lost/Season 01`.
 pub fn is_copy_or_extra(item: &ItemRef<'_>, queried: &NormalPath<'_>, listed: &NormalPath<'_>, common: usize) -> bool {
     let mut item_folders = None;
-    let mut queried_folders = components_of(queried).enumerate().skip(common.max(1));
+    let mut queried_folders = rev_components_of(queried).enumerate().skip(common.max(1));
     queried_folders.any(|(index, text)| {
         let name = LowerName(text.as_bytes());
-        let listed_lacks_name = || !components_of(listed).any(|component| component == text);
+        let listed_lacks_name = || !rev_components_of(listed).any(|component| component == text);
         if name.is_copies_folder() {
             return listed_lacks_name();
         }
@@ -35,7 +35,7 @@ pub fn is_copy_or_extra(item: &ItemRef<'_>, queried: &NormalPath<'_>, listed: &N
 
 /// Returns whether the queried file's name has a suffix for samples or extras that is not part of the item's title.
 pub fn has_extras_suffix(item: &ItemRef<'_>, queried: &NormalPath<'_>) -> bool {
-    let text = components_of(queried).next().unwrap_or_default();
+    let text = rev_components_of(queried).next().unwrap_or_default();
     let (stem, _) = text.rsplit_once('.').unwrap_or((text, ""));
     let has_suffix = LowerName(text.as_bytes()).is_extra() || LowerName(stem.as_bytes()).has_sample_suffix();
     let is_end_of_title = || {
@@ -84,8 +84,8 @@ impl ItemFolders {
         let title = naming_title(item).and_then(Words::of);
         let (mut certain_index, mut ambiguous_index, mut season_index) = (None, None, 0);
         let mut words = Words::new();
-        for (index, text) in components_of(queried).enumerate().skip(1) {
-            if !words.fold(text) {
+        for (index, text) in rev_components_of(queried).enumerate().skip(1) {
+            if !words.set_text(text) {
                 continue;
             }
             if let Some(title) = title.as_ref().filter(|title| title.is_contained_in(&words)) {

@@ -23,7 +23,7 @@ impl<'p> PathNames<'p> {
     pub fn of(path: &NormalPath<'p>) -> Self {
         let mut names = [""; NAMES];
         let mut count = 0;
-        for (slot, name) in names.iter_mut().zip(components_of(path)) {
+        for (slot, name) in names.iter_mut().zip(rev_components_of(path)) {
             *slot = if count == 0 { stem(name) } else { name };
             count += 1;
         }
@@ -54,7 +54,7 @@ pub fn for_each_name<'p, B>(
 ) -> Option<B> {
     let mut words = Words::new();
     for (index, name) in names {
-        if words.fold(name)
+        if words.set_text(name)
             && let Break(result) = each(index, &words)
         {
             return Some(result);
@@ -96,7 +96,7 @@ pub fn is_unmatched(guid: GuidRef<'_>) -> bool {
 }
 
 /// Iterates over a path's components as strings, last first. A component that is not UTF-8 becomes an empty string.
-pub fn components_of<'p>(path: &NormalPath<'p>) -> impl Iterator<Item = &'p str> {
+pub fn rev_components_of<'p>(path: &NormalPath<'p>) -> impl Iterator<Item = &'p str> {
     let text = |component: Component<'p>| std::str::from_utf8(component.bytes()).unwrap_or_default();
     Form::from_folded(path.form()).rev_components().map(text)
 }

@@ -1,7 +1,7 @@
 //! Checks whether two paths differ only in the root, as files under different mount points do.
 
 use super::extras::is_copy_or_extra;
-use super::names::{NAMES, any_name_matches, components_of, has_external_id, is_unmatched, naming_title};
+use super::names::{NAMES, any_name_matches, has_external_id, is_unmatched, naming_title, rev_components_of};
 use crate::episode_numbers::{is_disc, season_in};
 use crate::form::Form;
 use crate::model::ItemType;
@@ -36,11 +36,11 @@ pub fn only_root_differs(
     let compared = common.min(below + 1);
     let mut words = Words::new();
     let is_specific = |(index, name): (usize, &str)| {
-        !words.fold(name)
+        !words.set_text(name)
             || is_specific_title(&words, title)
             || index < below && !is_generic_folder(name.as_bytes(), &words)
     };
-    let mut common_folders = components_of(listed).enumerate().take(compared).skip(1);
+    let mut common_folders = rev_components_of(listed).enumerate().take(compared).skip(1);
     if !common_folders.any(is_specific) {
         return false;
     }
@@ -49,16 +49,16 @@ pub fn only_root_differs(
     };
     if item.kind == ItemType::Movie && !is_unmatched(item.guid) {
         let mut has_title = false;
-        let has_year = any_name_matches(components_of(listed).take(compared), |words| {
+        let has_year = any_name_matches(rev_components_of(listed).take(compared), |words| {
             has_title |= title.is_contained_in(words);
             has_year_of_film(words, title, item.year)
         });
-        if has_title && !has_year && !components_of(listed).take(compared).any(has_external_id) {
+        if has_title && !has_year && !rev_components_of(listed).take(compared).any(has_external_id) {
             return false;
         }
     }
     let has_title_above = |path| {
-        let names_above = components_of(path).skip(below).take(NAMES);
+        let names_above = rev_components_of(path).skip(below).take(NAMES);
         any_name_matches(names_above, |words| title.is_contained_in(words))
     };
     !has_title_above(listed) || has_title_above(queried)

@@ -4,7 +4,7 @@ use super::core::{Exchange, LogView, Unavailable};
 use crate::bodies::{ListingBody, unpack};
 use crate::error::{Error, Result, Status};
 use crate::model::{Item, Library, Server};
-use crate::source::{Abilities, Bounds, Delta, Kind, LocatedItem, PageEnd, PageRequest, Resume, Source};
+use crate::source::{Abilities, Bounds, Delta, LocatedItem, PageEnd, PageRequest, Resume, Source, SourceKind};
 
 /// A source that reads one listing from the log.
 pub struct LogSource<'x> {
@@ -15,7 +15,7 @@ pub struct LogSource<'x> {
 
 impl Source for LogSource<'_> {
     /// Returns the kind of the index's own source, from which the items originally come.
-    fn kind(&self) -> &'static Kind {
+    fn kind(&self) -> &'static SourceKind {
         self.exchange.reading.kind()
     }
 

@@ -12,7 +12,7 @@ use crate::contract::{HostId, Lease, NewEntry, SharedLog, ViewNumber};
 use crate::engine::{LibraryRows, Maintenance, Outbox, Store};
 use crate::error::{Error, Result, Status};
 use crate::freshness::Policy;
-use crate::model::IdentityId;
+use crate::model::ViewId;
 use crate::options::Options;
 use crate::platform::Clock;
 use crate::platform::Deadline;
@@ -45,12 +45,12 @@ pub fn set_waits_for_slow_log(is_patient: bool) {
 
 thread_local! {
     /// Whether this thread's writes create no entries for other hosts.
-    static IS_QUIET: Cell<bool> = const { Cell::new(false) };
+    static CREATES_NO_ENTRIES: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Returns whether this thread's writes must not create entries for other hosts, since the log has the data already.
 pub fn is_unobserved() -> bool {
-    IS_QUIET.get()
+    CREATES_NO_ENTRIES.get()
 }
 
 /// Runs `work`, whose writes create no entries for other hosts, because the log has the data already.
@@ -59,17 +59,17 @@ pub fn without_entries<R>(work: impl FnOnce() -> R) -> R {
     impl Drop for Restore {
         /// Restores the previous value, even after a panic.
         fn drop(&mut self) {
-            IS_QUIET.set(self.0);
+            CREATES_NO_ENTRIES.set(self.0);
         }
     }
-    let _restore = Restore(IS_QUIET.replace(true));
+    let _restore = Restore(CREATES_NO_ENTRIES.replace(true));
     work()
 }
 
 /// A view in the log, with the store's id for this view (`identity`) and this folder's host id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogView {
-    pub identity: IdentityId,
+    pub identity: ViewId,
     pub number: ViewNumber,
     pub host: HostId,
 }
@@ -80,7 +80,7 @@ pub struct Unavailable;
 
 /// The log answers, but rejects this host's writes.
 #[derive(Clone, Debug)]
-pub struct Refusal {
+pub struct WriteRejection {
     /// Time of the first rejected write, Unix ms.
     since_ms: i64,
     /// Time of the next attempt, Unix ms.
@@ -125,9 +125,9 @@ pub struct ExchangeState {
     /// The log's key for hashing tokens.
     pub secret: Option<[u8; 32]>,
     /// View numbers, by the view's id in the store and the user in the log.
-    pub views: HashMap<(IdentityId, Vec<u8>), ViewNumber>,
+    pub views: HashMap<(ViewId, Vec<u8>), ViewNumber>,
     pub outage: Option<Outage>,
-    pub refusal: Option<Refusal>,
+    pub refusal: Option<WriteRejection>,
     /// Number of threads that retry an unavailable log.
     pub retrying_threads: usize,
     /// Leases that this process holds.
@@ -231,23 +231,23 @@ impl Exchange {
         until: Deadline,
         ask: impl FnOnce(&dyn SharedLog, Deadline) -> Result<T>,
     ) -> std::result::Result<T, Unavailable> {
-        if self.is_refusing() && !waits_for_slow_log() {
+        if self.is_rejecting_writes() && !waits_for_slow_log() {
             return Err(Unavailable);
         }
         let mut refused = None;
         let answer = self.send_request_by(until, |log, limit| match ask(log, limit) {
             // Reading the key shows whether the log rejects only writes. A log that also rejects reads is unavailable.
-            Err(error) if is_refusal(&error) => log.secret(limit).map(|_| refused = Some(error)).map(|()| None),
+            Err(error) if is_rejection(&error) => log.secret(limit).map(|_| refused = Some(error)).map(|()| None),
             answer => answer.map(Some),
         })?;
         if let Some(error) = refused {
-            self.note_refusal(error);
+            self.record_write_rejection(error);
         }
         answer.ok_or(Unavailable)
     }
 
     /// Returns whether the log rejected a write within the last [`RETRY_PAUSE_MS`], so that writes must wait.
-    pub fn is_refusing(&self) -> bool {
+    pub fn is_rejecting_writes(&self) -> bool {
         let now_ms = self.clock.now_ms();
         let retry_ms = lock(&self.state).refusal.as_ref().map(|refusal| refusal.retry_ms);
         retry_ms.is_some_and(|retry_ms| is_in_pause(retry_ms, now_ms))
@@ -259,7 +259,7 @@ impl Exchange {
     }
 
     /// Records that the log rejected a write, and logs the first rejection.
-    fn note_refusal(&self, error: Error) {
+    fn record_write_rejection(&self, error: Error) {
         let now_ms = self.clock.now_ms();
         let mut state = lock(&self.state);
         let before = state.refusal.as_ref().map(|refusal| refusal.since_ms);
@@ -269,7 +269,7 @@ impl Exchange {
                  still receives entries from other hosts"
             );
         }
-        state.refusal = Some(Refusal {
+        state.refusal = Some(WriteRejection {
             since_ms: before.map_or(now_ms, |since| since.min(now_ms)),
             retry_ms: now_ms + RETRY_PAUSE_MS,
             error,
@@ -280,7 +280,7 @@ impl Exchange {
 
     /// Forgets the last rejected write if its retry pause has passed. The caller has nothing to deliver.
     pub fn clear_expired_refusal(&self) {
-        if !self.is_refusing() {
+        if !self.is_rejecting_writes() {
             lock(&self.state).refusal = None;
         }
     }
@@ -356,8 +356,8 @@ impl Exchange {
     }
 
     /// Returns how long the log has rejected writes, in ms; `None` if the log did not reject a write a moment ago.
-    pub fn refusing_ms(&self) -> Option<i64> {
-        if !self.is_refusing() {
+    pub fn rejecting_writes_ms(&self) -> Option<i64> {
+        if !self.is_rejecting_writes() {
             return None;
         }
         let since_ms = lock(&self.state).refusal.as_ref()?.since_ms;
@@ -437,6 +437,6 @@ fn is_in_pause(retry_ms: i64, now_ms: i64) -> bool {
 }
 
 /// Returns whether an error means that the log answered, but rejected the request.
-fn is_refusal(error: &Error) -> bool {
+fn is_rejection(error: &Error) -> bool {
     matches!(error.status, Status::ServerError | Status::Forbidden)
 }

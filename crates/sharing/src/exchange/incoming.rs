@@ -15,7 +15,7 @@ use crate::engine::{
 use crate::entries::SharedEntries;
 use crate::error::Result;
 use crate::freshness;
-use crate::model::{Hint, IdentityId, Library, LibraryId};
+use crate::model::{Hint, Library, LibraryId, ViewId};
 use crate::platform::Deadline;
 use crate::platform::FileLock;
 use crate::platform::lock;
@@ -45,8 +45,8 @@ impl ExchangeResult {
 
 impl Exchange {
     /// Returns how far this folder has read the log in the view with this store id, and when it last read the log.
-    pub fn read_position(&self, identity: IdentityId) -> Result<SharedLogPosition> {
-        Outbox(&self.store).shared_place(identity, self.log.name(), self.mappings)
+    pub fn read_position(&self, identity: ViewId) -> Result<SharedLogPosition> {
+        Outbox(&self.store).log_position(identity, self.log.name(), self.mappings)
     }
 
     /// Delivers the outbox under the folder's exchange lock. Returns `false` if the lock or the log is unavailable.
@@ -106,7 +106,8 @@ impl Exchange {
             has_received: false,
         };
         loop {
-            if until.has_passed() || lock(&self.state).is_stopping || !done.has_delivered && !self.is_refusing() {
+            if until.has_passed() || lock(&self.state).is_stopping || !done.has_delivered && !self.is_rejecting_writes()
+            {
                 return Ok(done);
             }
             // Check before applying entries, since older state in a restored log must not replace newer writes.
@@ -195,9 +196,8 @@ impl Exchange {
         Ok(())
     }
 
-    /// Stores how far this folder has read the log in a view.
     fn store_position(&self, view: &LogView, place: &SharedLogPosition) -> Result<()> {
-        Outbox(&self.store).store_shared_place(view.identity, self.log.name(), self.mappings, place, Deadline::NONE)
+        Outbox(&self.store).store_log_position(view.identity, self.log.name(), self.mappings, place, Deadline::NONE)
     }
 
     /// Adds to the outbox the matches that a newly joined log lacks. Returns `false` if the log is unavailable or the
@@ -314,7 +314,7 @@ impl Exchange {
 
     /// Stores the libraries that the server reported at `observed_ms`, and returns their rows. The probe covers all
     /// events stored so far; later events have higher numbers in the log, and are applied afterwards.
-    pub fn store_probe(&self, identity: IdentityId, probed: &[Library], observed_ms: i64) -> Result<Vec<LibraryRow>> {
+    pub fn store_probe(&self, identity: ViewId, probed: &[Library], observed_ms: i64) -> Result<Vec<LibraryRow>> {
         let is_current = |row: &LibraryRow, library: &Library| {
             row.checked_ms <= observed_ms
                 && freshness::is_current(
@@ -360,7 +360,7 @@ impl Exchange {
         let mut synced = row.clone();
         synced.library.change = head.change.clone();
         let begun = Totals::of(&self.store)?.sequence;
-        ItemRows(&self.store).store_caught_up(
+        ItemRows(&self.store).store_merged_delta(
             &synced,
             begun,
             head.items,
@@ -376,7 +376,7 @@ impl Exchange {
             return Ok(());
         }
         // A listing that this host fetched itself is newer than entries from before the fetch.
-        let (begun_ms, now_ms) = (Outbox(&self.store).begun_ms(row.id)?, self.clock.now_ms());
+        let (begun_ms, now_ms) = (Outbox(&self.store).listing_begun_ms(row.id)?, self.clock.now_ms());
         let is_older = |entry: &&Entry| begun_ms <= now_ms && self.written_ms(entry) < begun_ms;
         let since = Totals::of(&self.store)?.sequence;
         let newer = entries.iter().filter(|entry| !is_older(entry));

@@ -12,15 +12,15 @@ use crate::engine::{LibraryRow, LibraryRows, Outbox};
 use crate::error::{Result, Status};
 use crate::freshness::NeededRequest;
 use crate::model::Hint;
-use crate::sync::{AcceptedProbe, MergedDelta, RefreshReason, SyncJob};
+use crate::sync::{MergedDelta, ProbeConditions, RefreshReason, SyncJob};
 
 /// Interval between checks for a result from the host that holds the lease.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The host that sends requests to the server, if requests are necessary.
-enum Requester<'x, T> {
+enum ResultOrLease<'x, T> {
     /// No host, since another host has already published this result.
-    Done(T),
+    Found(T),
     /// This host, for all hosts, under this lease.
     Lease(HeldLease<'x>),
     /// This host, only for itself, since the log is unavailable.
@@ -29,25 +29,26 @@ enum Requester<'x, T> {
 
 impl Exchange {
     /// Waits until the log has another host's result, until this host acquires the lease for the task `what`, or until
-    /// the log is unavailable. `look` reads the log, and returns the result if the log has one. Fails at the deadline.
+    /// the log is unavailable. `find_result` reads the log, and returns the result if the log has one. Fails at the
+    /// deadline.
     fn await_result_or_lease<T>(
         &self,
         job: &SyncJob<'_>,
         view: &LogView,
         what: &str,
-        mut look: impl FnMut() -> Result<Option<T>>,
-    ) -> Result<Requester<'_, T>> {
+        mut find_result: impl FnMut() -> Result<Option<T>>,
+    ) -> Result<ResultOrLease<'_, T>> {
         loop {
-            if let Some(result) = look()? {
-                return Ok(Requester::Done(result));
+            if let Some(result) = find_result()? {
+                return Ok(ResultOrLease::Found(result));
             }
             match self.acquire_lease(view, what) {
-                Err(Unavailable) => return Ok(Requester::Alone),
+                Err(Unavailable) => return Ok(ResultOrLease::Alone),
                 Ok(Some(lease)) => {
-                    // The last holder may have published its result after the first call of `look`.
-                    return Ok(match look()? {
-                        Some(result) => Requester::Done(result),
-                        None => Requester::Lease(lease),
+                    // The last holder may have published its result after the first call of `find_result`.
+                    return Ok(match find_result()? {
+                        Some(result) => ResultOrLease::Found(result),
+                        None => ResultOrLease::Lease(lease),
                     });
                 }
                 Ok(None) => {}
@@ -70,7 +71,7 @@ impl Exchange {
     }
 
     /// Returns the libraries, either from another host's probe that `accepts` allows, or from the server.
-    pub fn probe(&self, job: &SyncJob<'_>, accepts: &AcceptedProbe<'_>) -> Result<Vec<LibraryRow>> {
+    pub fn probe(&self, job: &SyncJob<'_>, accepts: &ProbeConditions<'_>) -> Result<Vec<LibraryRow>> {
         let begun = Instant::now();
         let Some(view) = self.view()? else {
             let asked_ms = self.clock.now_ms();
@@ -97,9 +98,9 @@ impl Exchange {
             rows.transpose()
         };
         match self.await_result_or_lease(job, &view, "probe", look)? {
-            Requester::Done(rows) => Ok(rows),
-            Requester::Alone => Ok(job.probe()?.1),
-            Requester::Lease(held) => {
+            ResultOrLease::Found(rows) => Ok(rows),
+            ResultOrLease::Alone => Ok(job.probe()?.1),
+            ResultOrLease::Lease(held) => {
                 let asked_ms = self.clock.now_ms();
                 let (identity, rows) = job.probe()?;
                 if identity == view.identity {
@@ -159,9 +160,9 @@ impl Exchange {
             Ok(is_current(&now).then_some(()))
         };
         match self.await_result_or_lease(job, &view, &format!("fetch {uuid}"), look)? {
-            Requester::Done(()) => Ok(()),
-            Requester::Alone => self.fetch_from_source(job, row, need, why).map(drop),
-            Requester::Lease(held) => {
+            ResultOrLease::Found(()) => Ok(()),
+            ResultOrLease::Alone => self.fetch_from_source(job, row, need, why).map(drop),
+            ResultOrLease::Lease(held) => {
                 let before = LibraryRows(&self.store).library_row(row.id)?;
                 // Since the job started, this host may have copied an older listing from another host.
                 let need = if must_ask_server {
@@ -193,8 +194,8 @@ impl Exchange {
         // A new listing may copy matches from another token's view. The log already has these matches. `true` keeps the
         // added items, so that this host can publish them.
         let merged = without_entries(|| job.fetch(row, need, why, true))?;
-        // Other hosts' entries from before `begun_ms` are now outdated. After a delta, the listing keeps its number in
-        // the log; a full listing has no number in the log yet (0).
+        // Other hosts' entries from before `begun_ms` are now outdated. After a delta, the listing keeps its
+        // number in the log; a full listing has no number in the log yet (0).
         let listing = match merged {
             Some(_) => Outbox(&self.store).shared_listing(row.id)?.unwrap_or(0),
             None => 0,

@@ -8,7 +8,7 @@ use crate::contract::{Entry, EntryKind, Lease, Position, SharedLog};
 use crate::engine::LibraryRow;
 use crate::platform::Deadline;
 use crate::platform::lock;
-use crate::sync::AcceptedProbe;
+use crate::sync::ProbeConditions;
 
 /// A lease that is released when dropped.
 pub struct HeldLease<'x> {
@@ -29,7 +29,7 @@ impl Exchange {
     /// Returns the log's probe; `None` if the log is unavailable, or if the probe is too old, or older than the
     /// library's last hint or invalidation. `accepts`: the library and the maximum age. `begun`: the start of the job;
     /// a later probe is always new enough.
-    pub fn find_probe(&self, view: &LogView, accepts: &AcceptedProbe<'_>, begun: Instant) -> Option<Entry> {
+    pub fn find_probe(&self, view: &LogView, accepts: &ProbeConditions<'_>, begun: Instant) -> Option<Entry> {
         let library = accepts.library.unwrap_or_default();
         let names = [
             entry_name(EntryKind::Probe, "", b""),
@@ -96,7 +96,7 @@ impl Exchange {
     /// Returns whether to postpone a library's refresh until the log is available, because the outage is still
     /// short and the library has a listing.
     pub fn should_await_log(&self, row: &LibraryRow) -> bool {
-        let outage_ms = self.unavailable_ms().or_else(|| self.refusing_ms());
+        let outage_ms = self.unavailable_ms().or_else(|| self.rejecting_writes_ms());
         row.generation.is_fetched() && outage_ms.is_some_and(|outage_ms| outage_ms < self.retry_after_ms)
     }
 

@@ -157,7 +157,7 @@ impl Exchange {
             log.publish_listing(lease, view.host, &head, included.number, limit)
         });
         if published == Ok(true) {
-            let begun_ms = Outbox(&self.store).begun_ms(row.id)?;
+            let begun_ms = Outbox(&self.store).listing_begun_ms(row.id)?;
             Outbox(&self.store).store_shared_listing(row.id, lease.fence, begun_ms, Deadline::NONE)?;
             log::info!("'{}': shared {listed} items with other hosts", row.library.title);
         }

@@ -16,26 +16,26 @@ use crate::source::WantedPath;
 use crate::sync::SyncJob;
 
 impl Exchange {
-    /// Passes to `is_it` the items that another host found for this path a moment ago, or else the result of a new
-    /// search on the server, which this host then shares. Returns whether `is_it` accepted an item.
+    /// Passes to `accept` the items that another host found for this path a moment ago, or else the result of a new
+    /// search on the server, which this host then shares. Returns whether `accept` accepted an item.
     pub fn find_path(
         &self,
         job: &SyncJob<'_>,
         library: &Library,
         wanted: &WantedPath<'_>,
-        is_it: &mut dyn FnMut(Vec<Item>) -> Result<bool>,
+        accept: &mut dyn FnMut(Vec<Item>) -> Result<bool>,
     ) -> Result<bool> {
         // Hosts with the same mappings have the same spellings, and therefore the same key.
         let key = xxh3_64(&wanted.spellings.join(&0)).to_le_bytes();
         let missing_ms = match self.shared_search(&library.uuid, &key)? {
-            Ok(items) => return is_it(items),
+            Ok(items) => return accept(items),
             Err(missing_ms) => missing_ms,
         };
         let mut matching_items = Vec::new();
         let mut collect = |mut items: Vec<Item>| {
             items.retain(|item| job.is_hit(wanted, item));
             matching_items.extend_from_slice(&items);
-            is_it(items)
+            accept(items)
         };
         let is_found = job.source.find_path(library, wanted, job.bounds, &mut collect)?;
         self.share_search(&library.uuid, &key, matching_items, missing_ms)?;

@@ -46,7 +46,7 @@ const CLOSING_SILENCE: Duration = Duration::from_secs(1);
 pub struct Postgres {
     address: Address,
     name: String,
-    patience: Timeouts,
+    timeouts: Timeouts,
     lease: Duration,
     tls: OnceLock<Arc<ClientConfig>>,
     resolver: NameResolver,
@@ -63,7 +63,7 @@ pub struct Postgres {
 /// The state for all calls except `wait`.
 #[derive(Default)]
 struct Calls {
-    link: Option<LogConnection>,
+    connection: Option<LogConnection>,
     /// The server and user of each view, needed to create a view again if a restored log lacks it.
     views: HashMap<ViewNumber, (String, Vec<u8>)>,
 }
@@ -76,17 +76,17 @@ impl Postgres {
             connect: Duration::from_millis(300),
             silence: Duration::from_secs(5),
         };
-        Self::with_patience(address, patience, LEASE)
+        Self::with_timeouts(address, patience, LEASE)
     }
 
     /// Creates a client with the given timeouts and lifetime of a lease. For tests. The client connects on its first
     /// call.
     #[must_use]
-    pub fn with_patience(address: Address, patience: Timeouts, lease: Duration) -> Self {
+    pub fn with_timeouts(address: Address, patience: Timeouts, lease: Duration) -> Self {
         Self {
             name: address.to_string(),
             address,
-            patience,
+            timeouts: patience,
             lease,
             tls: OnceLock::new(),
             resolver: NameResolver::default(),
@@ -137,7 +137,7 @@ impl Postgres {
         };
         let connect = self.patience();
         let silence = SilenceLimits {
-            usual: self.patience.silence,
+            usual: self.timeouts.silence,
             while_closing: CLOSING_SILENCE.max(connect),
             closing_threads: Arc::clone(&self.closing_threads),
         };
@@ -211,8 +211,8 @@ impl Postgres {
         work: &impl AsyncFn(&Client) -> Result<R, tokio_postgres::Error>,
     ) -> Result<R> {
         let mut calls = self.lock_calls(deadline)?;
-        let outcome = self.run(&mut calls.link, deadline, work);
-        outcome.map_err(|failure| self.explain_with_rights(&mut calls.link, failure, wanted, deadline))
+        let outcome = self.run(&mut calls.connection, deadline, work);
+        outcome.map_err(|failure| self.explain_with_rights(&mut calls.connection, failure, wanted, deadline))
     }
 
     /// Converts a failure to an error for the caller. The error lists the privileges in `wanted` that the role lacks.
@@ -238,7 +238,10 @@ impl Postgres {
         work: &impl AsyncFn(&Client) -> Result<R, tokio_postgres::Error>,
     ) -> Result<R> {
         let mut calls = self.lock_calls(deadline)?;
-        let Calls { link, views } = &mut *calls;
+        let Calls {
+            connection: link,
+            views,
+        } = &mut *calls;
         let mut outcome = self.run(link, deadline, work);
         if let (Err(failure), Some((server, viewer))) = (&outcome, views.get(&view))
             && failure.has_code(schema::NO_VIEW)
@@ -257,7 +260,10 @@ impl Postgres {
     /// that [`Self::call_view`] can create the view again.
     fn open_view(&self, server: &str, viewer: &[u8], deadline: Deadline) -> Result<ViewNumber> {
         let mut calls = self.lock_calls(deadline)?;
-        let Calls { link, views } = &mut *calls;
+        let Calls {
+            connection: link,
+            views,
+        } = &mut *calls;
         let created = self.run(link, deadline, &async |client: &Client| {
             create_view(client, server, viewer).await
         });
@@ -269,7 +275,7 @@ impl Postgres {
 
     /// Locks the connection for calls. Waits for another call until the deadline, for at most twice the silence limit.
     fn lock_calls(&self, deadline: Deadline) -> Result<std::sync::MutexGuard<'_, Calls>> {
-        let until = Instant::now() + deadline.wait(self.patience.silence * 2);
+        let until = Instant::now() + deadline.wait(self.timeouts.silence * 2);
         lock_by(&self.calls, until).ok_or_else(|| self.explain(&Failure::Silent))
     }
 
@@ -354,7 +360,7 @@ impl Postgres {
         self.wake.request_if_waiting();
         let mut listener = lock_for_fork(&self, |log| &log.listener);
         let mut calls = lock_for_fork(&self, |log| &log.calls);
-        drop_links([listener.get().take(), calls.get().link.take()]);
+        drop_connections([listener.get().take(), calls.get().connection.take()]);
         let wake = lock_for_fork(&self, |log| log.wake.mutex());
         // Values are dropped in this order, since a wait that acquires the listener's lock must find `is_forking`
         // reset.
@@ -383,13 +389,13 @@ impl Drop for ForkGuard {
 impl Drop for Postgres {
     /// Closes the connections on a thread that plexindex started, as the client requires.
     fn drop(&mut self) {
-        drop_links([lock(&self.listener).take(), lock(&self.calls).link.take()]);
+        drop_connections([lock(&self.listener).take(), lock(&self.calls).connection.take()]);
     }
 }
 
 /// Drops connections on a thread that plexindex started, since the client leaves thread-local values behind, which must
 /// not remain on a host thread.
-fn drop_links(links: [Option<LogConnection>; 2]) {
+fn drop_connections(links: [Option<LogConnection>; 2]) {
     if links.iter().any(Option::is_some) {
         on_worker(move || drop(links), Duration::from_secs(1), || {});
     }

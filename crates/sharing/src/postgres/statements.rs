@@ -186,7 +186,7 @@ impl SharedLog for Postgres {
 
     /// Returns the address's `connect_timeout`, or else the default timeout for connecting.
     fn patience(&self) -> Duration {
-        self.address.connect_timeout.unwrap_or(self.patience.connect)
+        self.address.connect_timeout.unwrap_or(self.timeouts.connect)
     }
 
     /// Creates the tables if they do not exist.

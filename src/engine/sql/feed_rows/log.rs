@@ -6,12 +6,12 @@ use super::super::cached::CachedStatements;
 use super::super::packed_items::PackedItem;
 use super::super::row_positions::{NUMBER, position_of};
 use super::page::FeedLogPosition;
-use crate::model::{IdentityId, Item, LibraryId, Sequence};
+use crate::model::{Item, LibraryId, Sequence, ViewId};
 
 /// A query of a view's feed: for one library, or for all libraries if `library` is `None`.
 pub struct FeedQuery<'c> {
     pub c: &'c Connection,
-    pub identity: IdentityId,
+    pub identity: ViewId,
     pub library: Option<LibraryId>,
 }
 
@@ -27,7 +27,7 @@ pub struct FeedEntry {
 
 impl FeedQuery<'_> {
     /// Returns the change sequence up to which the view's feed lacks changes. Positions up to there are invalid.
-    pub fn identity_from(&self) -> rusqlite::Result<Sequence> {
+    pub fn feed_complete_after(&self) -> rusqlite::Result<Sequence> {
         self.c
             .value("SELECT feed_from FROM identities WHERE id = ?1", [self.identity])
     }
@@ -44,9 +44,13 @@ impl FeedQuery<'_> {
 
     /// Returns an entry without items for each library that the reader must list again, because the library's history
     /// (the changes that the feed can report) starts between `place` and the change sequence `end`.
-    pub fn relisted(&self, place: FeedLogPosition, end: Sequence) -> rusqlite::Result<Vec<FeedEntry>> {
+    pub fn relist_entries(&self, place: FeedLogPosition, end: Sequence) -> rusqlite::Result<Vec<FeedEntry>> {
         // These entries have the number 0, so a reader can be between two libraries only at the number 0.
-        let id = if place.n == 0 { place.next_library } else { 0 };
+        let id = if place.change_number == 0 {
+            place.next_library
+        } else {
+            0
+        };
         self.c.rows(
             "SELECT feed_from, id FROM libraries WHERE identity = ?1 AND (?2 IS NULL OR id = ?2) \
              AND (feed_from, id) >= (?3, ?4) AND feed_from <= ?5 ORDER BY feed_from, id",
@@ -69,7 +73,7 @@ impl FeedQuery<'_> {
     /// from before their library's history starts, because readers must list that library again.
     pub fn entries(&self, place: FeedLogPosition, end: Sequence, limit: usize) -> rusqlite::Result<Vec<FeedEntry>> {
         // The number of a change starts at 0 in a row id, but at 1 in a `FeedLogPosition`.
-        let first = position_of(place.sequence, (place.n - 1).clamp(0, NUMBER));
+        let first = position_of(place.sequence, (place.change_number - 1).clamp(0, NUMBER));
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let item = |row: &Row<'_>, column| {
             let packed: Option<PackedItem> = row.get(column)?;
@@ -84,7 +88,7 @@ impl FeedQuery<'_> {
             |row| {
                 Ok(FeedEntry {
                     place: FeedLogPosition {
-                        n: row.get(1)?,
+                        change_number: row.get(1)?,
                         ..FeedLogPosition::at(row.get(0)?)
                     },
                     library: row.get(2)?,

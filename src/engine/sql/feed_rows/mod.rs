@@ -15,10 +15,10 @@ pub use self::page::{FeedLogPosition, FeedPage, FeedPosition, ItemChange};
 use super::cached::CachedStatements;
 use super::library_rows::{LibraryRow, one_library};
 use super::store::Store;
-use super::timelines::{NO_END, end_of, timeline};
+use super::timelines::{NO_END, timeline, timeline_end};
 use super::tx::sequence_of;
 use crate::error::{Error, Result, Status};
-use crate::model::{IdentityId, Item, LibraryId, Sequence};
+use crate::model::{Item, LibraryId, Sequence, ViewId};
 
 /// A function that reads about as many items as requested from a library, starting after a cursor (0: at the start).
 /// Returns each item with its own cursor.
@@ -30,14 +30,14 @@ pub struct FeedRows<'s>(pub &'s Store);
 impl FeedRows<'_> {
     /// Returns the current timeline's id and a new reader's first position. The position is the end of the log or, if
     /// `full`, the start of a full listing, which gives the reader all items first.
-    pub fn begin(&self, identity: IdentityId, library: Option<LibraryId>, full: bool) -> Result<(i64, FeedPosition)> {
+    pub fn begin(&self, identity: ViewId, library: Option<LibraryId>, full: bool) -> Result<(i64, FeedPosition)> {
         self.0.read(|c| {
             let query = FeedQuery { c, identity, library };
             let then = sequence_of(c)?.next();
             let first = if full { query.next_listed(LibraryId::ALL)? } else { None };
             let begin = first.map_or(FeedPosition::Log(FeedLogPosition::at(then)), |library| {
                 FeedPosition::Full {
-                    then,
+                    log_start: then,
                     library,
                     after: 0,
                 }
@@ -53,7 +53,7 @@ impl FeedRows<'_> {
     /// [`Status::ListAgain`] if the log no longer has all changes since `place`; errors of the store.
     pub fn page(
         &self,
-        identity: IdentityId,
+        identity: ViewId,
         library: Option<LibraryId>,
         (on, place): (i64, FeedLogPosition),
         end: Option<Sequence>,
@@ -71,7 +71,7 @@ impl FeedRows<'_> {
                 timeline: timeline(c)?,
                 changes: merge_moves(changes),
                 next: FeedPosition::Log(next),
-                more,
+                has_more: more,
                 end: more.then_some(end),
             }))
         })?;
@@ -85,7 +85,7 @@ impl FeedRows<'_> {
     /// [`Status::ListAgain`] if the position belongs to a different timeline; errors of the store and of `items`.
     pub fn full_page(
         &self,
-        identity: IdentityId,
+        identity: ViewId,
         library: Option<LibraryId>,
         (on, position): (i64, FeedPosition),
         limit: usize,
@@ -94,7 +94,7 @@ impl FeedRows<'_> {
         let (mut changes, mut position) = (Vec::new(), position);
         // Add items from one library after another until the page is full or the listing ends.
         while let FeedPosition::Full {
-            then,
+            log_start: then,
             library: listed,
             after,
         } = position
@@ -102,7 +102,7 @@ impl FeedRows<'_> {
             let row = self.0.read(|c| {
                 let query = FeedQuery { c, identity, library };
                 Ok(if query.is_known(on, position)? {
-                    Some(query.listed(listed)?)
+                    Some(query.library_if_included(listed)?)
                 } else {
                     None
                 })
@@ -122,7 +122,7 @@ impl FeedRows<'_> {
                 if is_full {
                     let after = last.unwrap_or(after);
                     position = FeedPosition::Full {
-                        then,
+                        log_start: then,
                         library: listed,
                         after,
                     };
@@ -135,7 +135,7 @@ impl FeedRows<'_> {
                 .read(|c| FeedQuery { c, identity, library }.next_listed(listed))?;
             position = next.map_or(FeedPosition::Log(FeedLogPosition::at(then)), |library| {
                 FeedPosition::Full {
-                    then,
+                    log_start: then,
                     library,
                     after: 0,
                 }
@@ -145,7 +145,7 @@ impl FeedRows<'_> {
             timeline: on,
             changes,
             next: position,
-            more: matches!(position, FeedPosition::Full { .. }),
+            has_more: matches!(position, FeedPosition::Full { .. }),
             end: None,
         })
     }
@@ -153,7 +153,7 @@ impl FeedRows<'_> {
     /// Returns whether there is anything to read at a position. `timeline`: the position's timeline.
     pub fn has(
         &self,
-        identity: IdentityId,
+        identity: ViewId,
         library: Option<LibraryId>,
         (timeline, position): (i64, FeedPosition),
     ) -> Result<bool> {
@@ -164,7 +164,7 @@ impl FeedRows<'_> {
             let query = FeedQuery { c, identity, library };
             // A reader at an unknown position must list again, which counts as a change.
             Ok(!query.is_known(timeline, position)?
-                || !query.relisted(place, NO_END)?.is_empty()
+                || !query.relist_entries(place, NO_END)?.is_empty()
                 || !query.entries(place, NO_END, 1)?.is_empty())
         })
     }
@@ -174,19 +174,19 @@ impl FeedQuery<'_> {
     /// Returns whether a reader can continue from a position: the current timeline continues the position's timeline,
     /// and the log has all changes since the position.
     fn is_known(&self, timeline: i64, position: FeedPosition) -> rusqlite::Result<bool> {
-        let end = end_of(self.c, timeline)?;
+        let end = timeline_end(self.c, timeline)?;
         let FeedPosition::Log(place) = position else {
             // A full listing does not record when its items were committed, so only the current timeline is certain.
             return Ok(end == Some(NO_END));
         };
         // A position after the end is unknown, because the store was restored or lost its last writes.
         Ok(end.is_some_and(|end| place <= FeedLogPosition::at(end))
-            && self.identity_from()? < place.sequence
+            && self.feed_complete_after()? < place.sequence
             && place.sequence <= sequence_of(self.c)?.next())
     }
 
     /// Returns a library's row if this query includes the library and its view still has the library; otherwise `None`.
-    fn listed(&self, library: LibraryId) -> rusqlite::Result<Option<LibraryRow>> {
+    fn library_if_included(&self, library: LibraryId) -> rusqlite::Result<Option<LibraryRow>> {
         let is_listed = self.library.is_none_or(|own| own == library)
             && self.c.has(
                 "SELECT 1 FROM libraries WHERE id = ?1 AND identity = ?2",
@@ -224,7 +224,14 @@ impl FeedQuery<'_> {
             changes.push(ItemChange { library, was, now });
         }
         Ok(match last {
-            Some(last) => (changes, FeedLogPosition { n: last.n + 1, ..last }, true),
+            Some(last) => (
+                changes,
+                FeedLogPosition {
+                    change_number: last.change_number + 1,
+                    ..last
+                },
+                true,
+            ),
             None => (changes, place.max(FeedLogPosition::at(end.next())), false),
         })
     }
@@ -239,7 +246,7 @@ impl FeedQuery<'_> {
     ) -> rusqlite::Result<(Vec<FeedEntry>, Option<FeedLogPosition>)> {
         let mut entries = self.entries(place, end, limit)?;
         let last = entries.get(limit - 1).map(|entry| entry.place);
-        entries.extend(self.relisted(place, end)?);
+        entries.extend(self.relist_entries(place, end)?);
         // Libraries to list again after the last change belong to the next page.
         entries.retain(|entry| last.is_none_or(|last| entry.place <= last));
         entries.sort_by_key(|entry| entry.place);

@@ -11,7 +11,7 @@ pub enum FeedPosition {
     /// In a full listing: in `library`, after the item with the cursor `after` (0: at the start). After the listing,
     /// the reader continues in the log at `then`.
     Full {
-        then: Sequence,
+        log_start: Sequence,
         library: LibraryId,
         after: i64,
     },
@@ -23,7 +23,7 @@ pub enum FeedPosition {
 pub struct FeedLogPosition {
     pub sequence: Sequence,
     /// Number of the change within its transaction, starting at 1; 0 for libraries that the reader must list again.
-    pub n: i64,
+    pub change_number: i64,
     /// If `n` is 0: the feed has already named the libraries below this id.
     pub next_library: i64,
 }
@@ -34,7 +34,7 @@ impl FeedLogPosition {
     pub fn at(sequence: Sequence) -> Self {
         Self {
             sequence,
-            n: 0,
+            change_number: 0,
             next_library: 0,
         }
     }
@@ -68,7 +68,7 @@ pub struct FeedPage {
     /// The start of the next page.
     pub next: FeedPosition,
     /// Whether more changes or items are ready to read.
-    pub more: bool,
+    pub has_more: bool,
     /// The change sequence at which the following pages of the log end, although there may be newer commits; `None` if
     /// no page follows.
     pub end: Option<Sequence>,

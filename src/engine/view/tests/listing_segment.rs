@@ -170,7 +170,7 @@ fn matches_know_when_they_were_recorded_and_the_newest_of_a_path_counts() {
     assert_eq!(unique_hit(b"/a/other.mkv"), SingleMatch::None);
     assert_eq!(
         unique_hit(b"/a/x.mkv"),
-        SingleMatch::Unsure,
+        SingleMatch::NeedsFullLookup,
         "another spelling was recorded"
     );
     assert_eq!(matches.has(b"/A/gone.mkv"), Ok(false));
@@ -207,7 +207,7 @@ fn files_are_whole_and_private_and_never_replaced() {
         assert_eq!(info.bytes, old.bytes());
         assert!(ListingSegment::open(&path, mode, 8).is_err(), "made for another name");
         assert_eq!(
-            (old.library(), old.generation(), old.sequence(), old.mappings()),
+            (old.library(), old.generation(), old.sequence(), old.mappings_digest()),
             ("0f4d", 1, 9, 0)
         );
         write(2, 10);

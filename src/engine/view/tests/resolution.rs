@@ -47,7 +47,7 @@ fn the_same_name_in_many_folders_is_decided_by_the_folders() {
     );
     let outcome = Resolver::new(&views, Scope::One(0), &none).resolve(b"/nas/elsewhere/suite 3/01.flac");
     assert_eq!(
-        (outcome.match_kind, outcome.components, outcome.total),
+        (outcome.match_kind, outcome.common_components, outcome.total),
         (MatchKind::Suffix, 2, 50)
     );
     assert_eq!(
@@ -56,7 +56,7 @@ fn the_same_name_in_many_folders_is_decided_by_the_folders() {
     );
     let outcome = Resolver::new(&views, Scope::One(0), &none).resolve(b"/nas/x/y/01.flac");
     assert_eq!(
-        (outcome.match_kind, outcome.components, outcome.total),
+        (outcome.match_kind, outcome.common_components, outcome.total),
         (MatchKind::FileName, 1, 500)
     );
     assert_eq!(outcome.confidence, Confidence::Low);
