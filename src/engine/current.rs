@@ -55,7 +55,8 @@ impl<P> Deref for SnapshotOf<P> {
 }
 
 impl<P> SnapshotOf<P> {
-    /// Creates the snapshot that replaces `before`: it has the next number and contains every commit up to `sequence`.
+    /// Creates the snapshot that replaces `before`, with the next number, from the record segments `open` and the
+    /// libraries or tables `part`, which contain every commit up to `sequence`.
     pub fn after(before: &Self, sequence: Sequence, open: Arc<OpenSegments>, part: P) -> Self {
         Self {
             number: before.number + 1,
@@ -139,10 +140,10 @@ impl<P: Default> Current<P> {
             && !snapshot.is_outdated()
     }
 
-    /// Returns a snapshot with every commit, and the result of `look` for this snapshot. Returns `None` if the caller
-    /// would have to wait, or if `read_newer`, which adds newer commits to the snapshot, fails. Calls `look` before it
-    /// checks that the snapshot is current, so that memory prefetches overlap with the check. The result of `look` must
-    /// not depend on records that commits add in place.
+    /// Returns a snapshot with every commit, and the result of `look`, which starts a lookup in this snapshot. Returns
+    /// `None` if the caller would have to wait, or if `read_newer`, which adds newer commits to the snapshot, fails.
+    /// Calls `look` before it checks that the snapshot is current, so that memory prefetches overlap with the check.
+    /// The result of `look` must not depend on records that commits add in place.
     #[inline]
     pub fn try_read_current<B>(
         &self,
@@ -164,8 +165,8 @@ impl<P: Default> Current<P> {
         Some((snapshot, looked_up))
     }
 
-    /// Returns a settled snapshot. If the current snapshot is not settled, waits for the lock and calls `read_newer`,
-    /// which adds newer commits to the snapshot or replaces it.
+    /// Returns a settled snapshot. If the current snapshot is not settled (`is_settled`), waits for the lock and calls
+    /// `read_newer`, which adds newer commits to the snapshot or replaces it.
     pub fn read_settled(
         &self,
         is_settled: impl Fn(&SnapshotOf<P>) -> bool,
@@ -178,12 +179,13 @@ impl<P: Default> Current<P> {
         drop(snapshot);
         let _catching_up = self.lock();
         read_newer()?;
-        // The database was read, perhaps because no version page was mapped. Map a page that another process created.
+        // Perhaps no version page was mapped. Map a page that another process has created, for later checks.
         self.store.map_existing_page();
         Ok(self.read())
     }
 
     /// In the child after a fork, resets the reader counts of the parent's other threads, which no longer exist.
+    /// `alone`: a proof that the child has a single thread.
     pub fn after_fork(&self, alone: &SingleThreadProof) {
         self.snapshot.reset_after_fork(alone);
     }

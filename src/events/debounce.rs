@@ -89,7 +89,7 @@ pub struct Debouncer {
 }
 
 impl LibraryEvents {
-    /// Adds an event that arrived at `now`. Keeps only the strongest of several hints.
+    /// Adds the hint and the time of an event that arrived at `now`. Keeps only the strongest of several hints.
     fn add_hint(&mut self, hint: Hint, now: i64) {
         if !self.is_pending() {
             self.first_event_ms = now;
@@ -132,18 +132,18 @@ impl LibraryEvents {
         if !self.is_pending() {
             return None;
         }
-        let latest = self.first_event_ms + intervals.max_delay_ms;
-        let due = if self.is_scanning(intervals, now) {
-            latest
+        let latest_ms = self.first_event_ms + intervals.max_delay_ms;
+        let wanted_ms = if self.is_scanning(intervals, now) {
+            latest_ms
         } else {
-            latest.min(self.last_event_ms + intervals.quiet_ms)
+            latest_ms.min(self.last_event_ms + intervals.quiet_ms)
         };
         // A hint may cause a full listing, so hints keep a minimum interval. Deletions alone need none.
-        let earliest = self
+        let earliest_ms = self
             .last_hint_ms
             .filter(|_| self.hint != Hint::None)
             .map(|hinted_ms| hinted_ms + intervals.min_interval_ms);
-        Some(earliest.map_or(due, |earliest| due.max(earliest)))
+        Some(earliest_ms.map_or(wanted_ms, |earliest_ms| wanted_ms.max(earliest_ms)))
     }
 
     /// Returns whether this state is still needed: it contains unwritten events, or affects later events. The debouncer
@@ -205,6 +205,7 @@ impl Debouncer {
             Event::Deleted { section, rating_key } => {
                 let has_section = section.is_some();
                 let library = self.library_events(section);
+                // Only records the time, which delays the write: the deleted keys need no hint.
                 library.add_hint(Hint::None, now);
                 // Above the limit, one hint for the library replaces the individual items.
                 if library.deleted.len() < MAX_DELETED {
@@ -258,10 +259,10 @@ impl Debouncer {
     /// Returns the state of the library with this section id. Returns the state for all libraries if `section` is
     /// `None`, or if there are already [`MAX_SECTIONS`] other libraries.
     fn library_events(&mut self, section: Option<String>) -> &mut LibraryEvents {
-        let name = section
-            .filter(|name| self.sections.len() < MAX_SECTIONS || self.sections.contains_key(name))
+        let key = section
+            .filter(|section| self.sections.len() < MAX_SECTIONS || self.sections.contains_key(section))
             .unwrap_or_default();
-        self.sections.entry(name).or_default()
+        self.sections.entry(key).or_default()
     }
 
     /// Returns whether to ignore a change event, because this index is editing the item, or the item's last event had
@@ -271,11 +272,11 @@ impl Debouncer {
         if self.last_stamps.len() >= MAX_SEEN {
             self.last_stamps.clear();
         }
-        let name = format!("{}/{rating_key}", section.unwrap_or_default());
-        if self.ignored_until.get(&name).is_some_and(|until| now < *until) {
+        let key = format!("{}/{rating_key}", section.unwrap_or_default());
+        if self.ignored_until.get(&key).is_some_and(|until| now < *until) {
             return true;
         }
-        self.last_stamps.insert(name, stamp) == Some(stamp)
+        self.last_stamps.insert(key, stamp) == Some(stamp)
     }
 
     /// Ignores the server's events about these items for `settle_ms`, because this index edits the items and fetches
@@ -303,7 +304,7 @@ impl Debouncer {
     fn take_hints(&mut self, now: i64, all: bool) -> Vec<LibraryHint> {
         let intervals = self.intervals;
         let mut hints = Vec::new();
-        for (name, library) in &mut self.sections {
+        for (section, library) in &mut self.sections {
             let mut hint = Hint::None;
             let mut deleted = BTreeSet::new();
             if library.due_at(&intervals, now).is_some_and(|due| all || due <= now) {
@@ -314,14 +315,14 @@ impl Debouncer {
             if library.settled_hint_ms.is_some_and(|due| all || due <= now) {
                 library.settled_hint_ms = None;
                 library.scan_ended_ms = None;
-                hint = hint.max(if name.is_empty() { Hint::Probe } else { Hint::Changed });
+                hint = hint.max(if section.is_empty() { Hint::Probe } else { Hint::Changed });
             }
             if hint != Hint::None {
                 library.last_hint_ms = Some(now);
             }
             if hint != Hint::None || !deleted.is_empty() {
                 hints.push(LibraryHint {
-                    section: (!name.is_empty()).then(|| name.clone()),
+                    section: (!section.is_empty()).then(|| section.clone()),
                     hint,
                     deleted: deleted.into_iter().collect(),
                 });
@@ -349,7 +350,7 @@ impl Debouncer {
             .min()
     }
 
-    /// Converts events to change hints without delay, for events that a host received.
+    /// Converts events that a host received to change hints, without delay, so any time will do (here 0).
     pub fn hints_from_events(events: Vec<Event>) -> Vec<LibraryHint> {
         let mut debouncer = Self::default();
         for event in events {

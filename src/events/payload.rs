@@ -8,14 +8,14 @@ pub fn extract_json(body: &[u8]) -> Option<&[u8]> {
         return body.starts_with(b"{").then_some(body);
     }
     // A multipart form starts with its boundary line, `--` and a name.
-    let end = body.iter().position(|byte| *byte == b'\n')?;
-    let boundary = body.get(..end)?.trim_ascii_end();
+    let line_end = body.iter().position(|byte| *byte == b'\n')?;
+    let boundary = body.get(..line_end)?.trim_ascii_end();
     if boundary.len() <= 2 {
         return None;
     }
     let mut remaining = body.get(boundary.len()..)?;
-    while let Some(next) = find(remaining, boundary) {
-        let (part, after_boundary) = (remaining.get(..next)?, remaining.get(next + boundary.len()..)?);
+    while let Some(part_end) = find(remaining, boundary) {
+        let (part, after_boundary) = (remaining.get(..part_end)?, remaining.get(part_end + boundary.len()..)?);
         // A blank line ends a part's headers.
         let header_end = find(part, b"\r\n\r\n")
             .map(|offset| (offset, 4))

@@ -65,7 +65,6 @@ struct WatchShared {
 struct WatchState {
     debouncer: Debouncer,
     is_stopping: bool,
-    /// Whether the listening thread has ended.
     has_listener_ended: bool,
     /// Whether to reconnect without a pause.
     should_reconnect: bool,
@@ -90,7 +89,6 @@ impl WatchShared {
         i64::try_from(self.started_at.elapsed().as_millis()).unwrap_or(i64::MAX)
     }
 
-    /// Returns whether the host has stopped the watch.
     fn is_stopped(&self) -> bool {
         self.lock().is_stopping
     }
@@ -98,14 +96,14 @@ impl WatchShared {
     /// Waits for `time`, or until [`WatchState::should_reconnect`] is set. Returns whether to reconnect: `false` if the
     /// host has stopped the watch.
     fn wait_before_reconnect(&self, time: Duration) -> bool {
-        let until = Instant::now() + time;
+        let end = Instant::now() + time;
         let mut state = self.lock();
         while !state.is_stopping && !std::mem::take(&mut state.should_reconnect) {
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+            let time_left = end.saturating_duration_since(Instant::now());
+            if time_left.is_zero() {
                 return true;
             }
-            state = self.wait(state, left);
+            state = self.wait(state, time_left);
         }
         !state.is_stopping
     }
@@ -215,14 +213,14 @@ impl Events {
     /// ended.
     pub fn watch_leave(&self) {
         // Stops the watch after releasing the lock: a fork may be waiting for the lock, and the watch for the fork.
-        let last = {
+        let watch_to_stop = {
             let mut watch = lock(&self.watch);
             if let Some(watch) = &mut *watch {
                 watch.join_count = watch.join_count.saturating_sub(1);
             }
             watch.take_if(|watch| watch.join_count == 0)
         };
-        if let Some(watch) = last {
+        if let Some(watch) = watch_to_stop {
             watch.stop_and_join();
         }
     }
@@ -271,7 +269,7 @@ impl Events {
         }
     }
 
-    /// Writes change hints for a notification or webhook that the host received. Returns whether plexindex used it.
+    /// Writes change hints for a notification or webhook that the host received. Returns what plexindex did with it.
     pub fn notify(&self, body: &[u8]) -> Result<Notified> {
         if body.len() > MAX_BODY {
             return invalid_argument_error(
@@ -384,13 +382,13 @@ fn receive_events(events: &Events, source: &dyn Source, shared: &WatchShared) {
         ..Bounds::NONE
     };
     let mut pause = FIRST_PAUSE;
-    let mut warned = false;
+    let mut has_warned = false;
     while !shared.is_stopped() {
-        let begun = Instant::now();
-        let ended = source.events(bounds, &mut |event| {
+        let attempt_start = Instant::now();
+        let result = source.events(bounds, &mut |event| {
             if event == Event::Connected {
                 log::info!("receiving server events");
-                warned = false;
+                has_warned = false;
             } else {
                 events.counters.count_events(1);
             }
@@ -399,21 +397,21 @@ fn receive_events(events: &Events, source: &dyn Source, shared: &WatchShared) {
             shared.changed.notify_all();
             !state.is_stopping
         });
-        if begun.elapsed() >= STABLE {
+        if attempt_start.elapsed() >= STABLE {
             pause = FIRST_PAUSE;
         }
         if shared.is_stopped() {
             return;
         }
-        match ended {
+        match result {
             Ok(()) => log::debug!(
                 "the server closed the event stream; reconnecting in {} s",
                 pause.as_secs()
             ),
             // Warns only once until the next successful connection.
-            Err(error) if warned => log::debug!("{error}; reconnecting in {} s", pause.as_secs()),
+            Err(error) if has_warned => log::debug!("{error}; reconnecting in {} s", pause.as_secs()),
             Err(error) => {
-                warned = true;
+                has_warned = true;
                 log::warn!("cannot receive server events; cached answers expire on their normal schedule: {error}");
             }
         }
@@ -432,9 +430,9 @@ fn write_due_hints(events: &Events, shared: &WatchShared, deadline: Deadline) {
         let hints = state.debouncer.take_due(now);
         if !hints.is_empty() {
             drop(state);
-            let written = events.store_hints(&hints, deadline);
+            let result = events.store_hints(&hints, deadline);
             state = shared.lock();
-            if let Err(error) = written {
+            if let Err(error) = result {
                 // `NotFetched` only means that the server has not accepted a new token yet.
                 let level = match error.status {
                     Status::NotFetched => log::Level::Debug,
@@ -446,10 +444,10 @@ fn write_due_hints(events: &Events, shared: &WatchShared, deadline: Deadline) {
             continue;
         }
         // Waits until the next hint is due. An event wakes this thread earlier.
-        let time = match state.debouncer.next_due(now) {
-            Some(at) => Duration::from_millis(u64::try_from(at - now).unwrap_or(0).max(1)),
+        let wait_time = match state.debouncer.next_due(now) {
+            Some(due_ms) => Duration::from_millis(u64::try_from(due_ms - now).unwrap_or(0).max(1)),
             None => LONGEST_PAUSE,
         };
-        state = shared.wait(state, time);
+        state = shared.wait(state, wait_time);
     }
 }

@@ -20,7 +20,7 @@ const RESUME_MS: i64 = 600_000;
 /// Time after a listing, per page of the listing, during which deltas can replace a new listing. Large listings are
 /// expensive, so they are less frequent.
 const LISTING_INTERVAL_PER_PAGE_MS: i64 = 15 * 60_000;
-/// Number of rows per page of a full listing.
+/// Assumed number of rows per page of a full listing.
 const PAGE_ROWS: u64 = 1_000;
 /// Minimum interval between two searches or probes for unlisted paths that all processes together send to a server.
 pub const PATH_REQUEST_INTERVAL_MS: i64 = 30_000;
@@ -42,7 +42,7 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// Creates the policy from the host's options.
+    /// Creates the policy from the host's options: the TTL and the maximum age.
     #[must_use]
     pub fn new(options: &Options) -> Self {
         Self {
@@ -88,7 +88,6 @@ pub struct Age {
     pub held_back: bool,
     /// Whether the listing's item counts disagree, so that rows may be missing.
     pub partial: bool,
-    /// Number of listed items.
     pub items: u64,
     /// Changes that events have reported since the last probe.
     pub hint: Hint,
@@ -111,8 +110,8 @@ pub enum NeededRequest {
     Listing,
 }
 
-/// Returns the request that a library needs now to become fresh; [`NeededRequest::Nothing`] if answers from the library
-/// are not stale.
+/// Returns the request that a library needs now, before any probe, so that answers from it are not stale;
+/// [`NeededRequest::Nothing`] if they are not.
 #[must_use]
 pub fn needed_request(age: &Age, policy: &Policy, now_ms: i64) -> NeededRequest {
     if !age.listed {
@@ -145,16 +144,16 @@ pub fn needed_request(age: &Age, policy: &Policy, now_ms: i64) -> NeededRequest 
     } else {
         policy.ttl_ms(0, 0)
     };
-    // A negative age means that the clock was set back, so a probe is necessary.
+    // If the clock was set back, the age is negative and unknown, so a probe is necessary.
     if (0..ttl_ms).contains(&now_ms.saturating_sub(age.checked_ms)) {
         return NeededRequest::Nothing;
     }
     NeededRequest::Probe
 }
 
-/// Returns the request that a library needs after a probe. `listed_token`: the listing's change token. `probed`: the
-/// state that the probe returned. `reports_all`: whether the source's deltas contain every change, so that a delta can
-/// always replace a listing.
+/// Returns the request that a library needs after a probe: none if the probe proved that the listing is current.
+/// `listed_token`: the listing's change token. `probed`: the state that the probe returned. `reports_all`: whether the
+/// source's deltas contain every change, so that a delta can always replace a listing.
 #[must_use]
 pub fn needed_request_after_probe(
     age: &Age,
@@ -193,24 +192,24 @@ fn is_aged(age: &Age, policy: &Policy, now_ms: i64) -> bool {
     !(-CLOCK_TOLERANCE_MS..policy.max_age_ms).contains(&now_ms.saturating_sub(age.listed_ms))
 }
 
-/// Returns the milliseconds since a listing was last known to be current, as reported in answers; `None` if that time
-/// is in the future, because the clock was set back.
+/// Returns the milliseconds since a listing was last known to be current (`checked_ms`), for answers; `None` if that
+/// time is in the future, because the clock was set back.
 #[must_use]
 pub fn age_ms(checked_ms: i64, now_ms: i64) -> Option<i64> {
     let age = now_ms.saturating_sub(checked_ms);
-    (age > -CLOCK_TOLERANCE_MS).then(|| age.max(0))
+    (age > -CLOCK_TOLERANCE_MS).then(|| age.max(0)) // small clock corrections count as age 0
 }
 
-/// Returns how long deltas can replace a new listing of this many items, in milliseconds.
+/// Returns for how many milliseconds after a listing of this many items deltas can replace a new listing.
 fn listing_interval_ms(items: u64, policy: &Policy) -> i64 {
-    let pages = i64::try_from(items / PAGE_ROWS).unwrap_or(i64::MAX).saturating_add(1);
+    let pages = i64::try_from(items / PAGE_ROWS).unwrap_or(i64::MAX).saturating_add(1); // the last may be empty
     pages
         .saturating_mul(LISTING_INTERVAL_PER_PAGE_MS)
         .min(policy.max_age_ms)
 }
 
-/// Returns whether plexindex may search for the same path again. `search`: the earlier searches for the path. The pause
-/// before a search equals the time between the first and the last search, so each pause is about twice as long as the
+/// Returns whether plexindex may search for the same path again. `search`: the earlier searches for the path; `None` if
+/// there was none. A pause equals the time between the first and the last search, so each is about twice as long as the
 /// one before. A pause lasts at least `PATH_REQUEST_INTERVAL_MS`, and at most the TTL.
 #[must_use]
 pub fn may_search_again(search: Option<&PathSearch>, policy: &Policy, now_ms: i64) -> bool {
@@ -223,8 +222,8 @@ pub fn may_search_again(search: Option<&PathSearch>, policy: &Policy, now_ms: i6
     is_pause_over(Some(search.last_ms), pause_ms, now_ms)
 }
 
-/// Returns whether plexindex may search for an unlisted path now, after its last search for any path. `last_ms`: the
-/// time of that search in Unix ms; `None` if there was no search.
+/// Returns whether plexindex may search the server for an unlisted path now, or must still pause after its last search
+/// for any path. `last_ms`: the time of that search in Unix ms; `None` if there was no search.
 #[must_use]
 pub fn may_search_for_path(last_ms: Option<i64>, now_ms: i64) -> bool {
     is_pause_over(last_ms, PATH_REQUEST_INTERVAL_MS, now_ms)
@@ -240,7 +239,7 @@ pub fn is_pause_over(start_ms: Option<i64>, pause_ms: i64, now_ms: i64) -> bool 
 /// Returns whether the last search found the path, and was so recent that plexindex can answer without a new request.
 #[must_use]
 pub fn was_found_recently(search: Option<&PathSearch>, policy: &Policy, now_ms: i64) -> bool {
-    let ttl_ms = policy.ttl_ms(0, i64::MAX);
+    let ttl_ms = policy.ttl_ms(0, i64::MAX); // without a TTL: never recent; forever: always
     search.is_some_and(|search| search.found && (0..ttl_ms).contains(&now_ms.saturating_sub(search.last_ms)))
 }
 
@@ -265,7 +264,7 @@ pub fn is_current(age: &Age, listed_token: &str, probed: &SourceState, policy: &
 }
 
 /// Returns whether a listing that starts in this state is provisional: a scan is running or ended less than a minute
-/// ago, so items can still change. Always returns `false` for an exact token, which changes with each item.
+/// ago, so items can still change. Always returns `false` for an exact token, which shows every later change.
 #[must_use]
 pub fn is_unsettled(state: &SourceState, now_ms: i64) -> bool {
     let since_scan_ms = now_ms.saturating_sub(state.scanned_ms);
@@ -281,7 +280,7 @@ pub fn was_unchanged_during_listing(before: &SourceState, begun_ms: i64, after: 
 }
 
 /// Returns whether plexindex can resume an interrupted listing: its last page is recent, and the change token is still
-/// the token from the start of the listing (`begun_at`). `probed`: the library's state now.
+/// the token from the start of the listing. `begun_at`: the library's state then. `probed`: its state now.
 #[must_use]
 pub fn may_resume(last_page_ms: i64, begun_at: &SourceState, probed: &SourceState, now_ms: i64) -> bool {
     (0..RESUME_MS).contains(&now_ms.saturating_sub(last_page_ms)) && begun_at.token == probed.token

@@ -36,7 +36,7 @@ pub struct Answer<'a> {
 }
 
 impl<'a> Answer<'a> {
-    /// Creates the answer for a path. The caller must set the message, the age and the staleness.
+    /// Creates the answer for a path. `rows`: the snapshot's libraries. The caller must set message, age and staleness.
     pub(super) fn of(
         kind: &'static SourceKind,
         outcome: &'a Resolution<'_>,
@@ -52,7 +52,8 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// Creates the answer for a folder. The caller must set the message, the age and the staleness.
+    /// Creates the answer for a folder. `rows`: the snapshot's libraries. The caller must set message, age and
+    /// staleness.
     pub(super) fn of_folder(
         kind: &'static SourceKind,
         outcome: &'a FolderResolution<'a>,
@@ -68,8 +69,8 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// Creates an answer from a list of items that match equally well. `total` counts all matching items, including
-    /// items that are not in `found`.
+    /// Creates an answer from items that match equally well. `total` counts all matching items, including items that
+    /// are not in `found`. `rows`: the libraries that the items' `library` fields index.
     pub(super) fn of_items(
         kind: &'static SourceKind,
         found: &'a [FoundItem<'a>],
@@ -116,8 +117,8 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// Sets `age_ms` to the age of the oldest listing in `rows`; `None` without a listing, or if an item is from an
-    /// unfetched library.
+    /// Sets `age_ms` to the age of the oldest listing in `rows`, the libraries in scope; `None` without a listing, or
+    /// if an item is from an unfetched library. `now_ms`: the current time in Unix milliseconds.
     pub(super) fn set_age(&mut self, rows: &[LibraryRow], now_ms: i64) {
         let is_listed = |found: &FoundItem<'_>| self.rows[found.library].generation.is_fetched();
         if !self.found.iter().all(is_listed) {
@@ -129,8 +130,9 @@ impl<'a> Answer<'a> {
         self.age_ms = ages.reduce(|a, b| Some(a?.max(b?))).flatten();
     }
 
-    /// Marks the answer as stale if a request failed (`failure`), because the server may list the missing item. Changes
-    /// `NotFound` to `NotYet` after a timeout if the call has a deadline. Does not change a confirmed match.
+    /// Marks the answer as stale if a request failed (`failure`), because the server may list the missing item. For a
+    /// missing item, changes `NotFound` to `NotYet` after a timeout if the call has a deadline, and the reason to
+    /// [`Reason::Unavailable`] if the server failed. Does not change a confirmed match.
     pub(super) fn mark_stale(&mut self, failure: Option<&Error>, has_deadline: bool) {
         let Some(failure) = failure.filter(|_| self.match_kind != MatchKind::Confirmed) else {
             return;

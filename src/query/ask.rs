@@ -51,7 +51,6 @@ impl Queries {
         let (mut snapshot, mut now_ms) = self.read_snapshot(call)?;
         let mut state = QueryState::new(snapshot.sequence(), now_ms);
         loop {
-            // Determine the libraries to search. If they are unknown, fetch the list of libraries first.
             let scope = call.scope(&snapshot)?;
             match state.library_step(scope, !snapshot.rows.is_empty(), self.sync.may_send_requests(call)) {
                 LibraryStep::Continue => {}
@@ -67,7 +66,6 @@ impl Queries {
                     continue;
                 }
             }
-            // Search the snapshot, and decide on the next step.
             let context = QueryContext {
                 queries: self,
                 call,
@@ -110,11 +108,11 @@ impl Queries {
         then: F,
         call_then: impl FnOnce(F, &Answer<'_>) -> Result<R>,
     ) -> std::result::Result<Result<R>, F> {
-        let (rows, only) = (&snapshot.rows, scope.only());
+        let (rows, only_index) = (&snapshot.rows, scope.only());
         let can_answer = |index: usize, now_ms| rows[index].generation.is_fetched() && rows[index].checked_ms <= now_ms;
         // If all libraries are in scope, the search decides which libraries the answer uses, so their check follows the
         // search.
-        let is_usable = |now_ms| match only {
+        let is_usable = |now_ms| match only_index {
             Some(index) => can_answer(index, now_ms),
             None => rows.iter().all(|row| row.checked_ms <= now_ms),
         };
@@ -123,7 +121,7 @@ impl Queries {
         let Some(now_ms) = usable_at(self.clock.coarse_now_ms()).or_else(|| usable_at(self.clock.now_ms())) else {
             return Err(then);
         };
-        let is_fresh = || only.is_some_and(|index| !is_stale(&self.sync.age(&rows[index]), &self.policy, now_ms));
+        let is_fresh = || only_index.is_some_and(|index| !is_stale(&self.sync.age(&rows[index]), &self.policy, now_ms));
         // For a local source, this check reads the disk, so it waits until the result is needed.
         let early_is_fresh = (!self.sync.is_local()).then(is_fresh);
         let context = QueryContext {
@@ -138,7 +136,7 @@ impl Queries {
         if question.find(&context, &mut found).is_err() {
             return Err(then);
         }
-        if only.is_none() {
+        if only_index.is_none() {
             // If the answer uses no library, the variable remains `None`: the list of libraries may be incomplete.
             let mut can_all_answer = None;
             context.each_library(question, &found, &mut |index| {
@@ -221,7 +219,8 @@ impl Queries {
         state: &mut QueryState,
     ) -> Result<()> {
         let has_unfetched = libraries.iter().any(|row| !row.generation.is_fetched());
-        // The pause after a failure is shorter if there is no old listing to answer from.
+        // A failure counts while more than this part of the pause after it, in milliseconds, remains. So the pause is
+        // shorter if there is no old listing to answer from.
         if let Some(error) = self.sync.recent_failure(if has_unfetched {
             BACK_OFF_MS - BACK_OFF_NOT_FETCHED_MS
         } else {

@@ -33,7 +33,8 @@ impl ExplanationContext<'_> {
     }
 }
 
-/// Returns the libraries' titles as one string, and 'was' or 'were' to agree with their number.
+/// Returns the libraries' titles, joined by `', '` (the caller adds the outer quotes), and 'was' or 'were' to agree
+/// with their number.
 fn joined_titles<'r>(rows: impl Iterator<Item = &'r LibraryRow>) -> (String, &'static str) {
     let titles: Vec<&str> = rows.map(|row| row.library.title.as_str()).collect();
     (titles.join("', '"), if titles.len() > 1 { "were" } else { "was" })
@@ -79,22 +80,23 @@ pub fn explain_deadline(status: Status, rows: &[LibraryRow], kind: &SourceKind) 
 }
 
 impl Queries {
-    /// Returns the first few locations of the libraries as one string, for a message.
+    /// Returns the libraries' first six locations, joined by `', '`, for a message; the caller adds the outer quotes.
     fn locations_text(&self, rows: &[LibraryRow]) -> String {
-        const MAX_FOLDERS: usize = 6;
-        let mut folders: Vec<_> = Vec::new();
-        for folder in rows.iter().flat_map(|row| &row.library.locations) {
-            let folder = self.display.path(folder.as_bytes());
-            if folders.len() < MAX_FOLDERS && !folders.contains(&folder) {
-                folders.push(folder);
+        const MAX_LOCATIONS: usize = 6;
+        let mut shown_locations: Vec<_> = Vec::new();
+        for location in rows.iter().flat_map(|row| &row.library.locations) {
+            let location = self.display.path(location.as_bytes());
+            if shown_locations.len() < MAX_LOCATIONS && !shown_locations.contains(&location) {
+                shown_locations.push(location);
             }
         }
-        folders.join("', '")
+        shown_locations.join("', '")
     }
 
-    /// Explains a miss or several items, or the evidence for a suffix match or file name match. `rows` contains the
-    /// libraries in scope, `raw` is the queried path, and `failure` is the error of a failed request. `context`
-    /// contains facts that are not in the answer: a library out of scope, and the confirmed match.
+    /// Returns a message for the user: why a path has no item or several, or what the evidence for a suffix match or
+    /// file name match is. `rows` contains the libraries in scope, `raw` is the queried path, and `failure` the error
+    /// of a failed request. `context` contains facts that are not in the answer: the library out of scope whose
+    /// location contains the path, and a confirmed match whose item is not listed.
     pub fn explain(
         &self,
         answer: &Answer<'_>,
@@ -107,7 +109,8 @@ impl Queries {
         let kind = self.reading.kind();
         if answer.status == Status::Ok {
             let mut text = self.explain_item(answer, &path, raw) + &context.explain_unlisted_match();
-            // The server may have a new item with this path, so the message mentions the failed request.
+            // A suffix match has an item although its path is not listed. The server may have a new item with this
+            // path, so the message mentions the failed request.
             if let Some(error) = failure.filter(|_| answer.reason == Reason::NotListed) {
                 text.push_str(&explain_failure(error, kind));
             }
@@ -179,9 +182,9 @@ impl Queries {
             .item()
             .map(|found| self.display.path(found.path))
             .unwrap_or_default();
+        let episodes = answer.total.to_string();
         // Some hosts get a suffix match for every file, so this code concatenates strings, which is faster than
         // formatting.
-        let episodes = answer.total.to_string();
         let parts: &[&str] = match answer.reason {
             Reason::SeveralEpisodes => &["'", path, "' has ", &episodes, " episodes in one file"],
             Reason::OnlyRootDiffers => &[
@@ -221,8 +224,9 @@ impl Queries {
     }
 }
 
-/// Explains why a folder is not a single show or item, or why a suffix match is uncertain. `is_file`: the path `raw` is
-/// a listed file. `owner` is the title of a library out of scope whose location contains the folder.
+/// Explains why a folder is not a single show or item, or why a suffix match is uncertain. `rows` contains the
+/// libraries in scope, and `failure` is the error of a failed request. `is_file`: the path `raw` is a listed file.
+/// `owner` is the title of a library out of scope whose location contains the folder.
 pub fn explain_folder(
     queries: &Queries,
     answer: &Answer<'_>,
@@ -368,5 +372,5 @@ fn is_at_or_under(folder: &[u8], other: &[u8]) -> bool {
     let (folder, other) = (trimmed(folder), trimmed(other));
     folder
         .strip_prefix(other.as_slice())
-        .is_some_and(|rest| !other.is_empty() && (rest.is_empty() || rest[0] == b'/'))
+        .is_some_and(|tail| !other.is_empty() && (tail.is_empty() || tail[0] == b'/'))
 }

@@ -81,7 +81,7 @@ impl Queries {
 
 /// Returns whether the source can list everything below a folder, as Plex's database can, but Plex's API cannot.
 fn can_list_folders(sync: &Synchronizer) -> bool {
-    sync.capabilities().is_some_and(|can| can.folders)
+    sync.capabilities().is_some_and(|capabilities| capabilities.folders)
 }
 
 impl<'p> FolderQuery<'p> {
@@ -96,7 +96,6 @@ impl<'p> FolderQuery<'p> {
 }
 
 impl FolderQuery<'_> {
-    /// Returns the folder's position relative to each library's locations.
     fn positions(&self, context: &QueryContext<'_>) -> Vec<FolderPosition> {
         folder_positions(&context.snapshot.views, context.queries.reading.mappings(), self.path)
     }
@@ -159,7 +158,6 @@ impl QueryKind for FolderQuery<'_> {
         }
     }
 
-    /// Passes the indexes of the matched folders' libraries to `each`.
     fn each_found_library(found: &FoundFolder<'_>, each: &mut dyn FnMut(usize)) {
         found.outcome.folders.iter().for_each(|folder| each(folder.library));
     }
@@ -218,7 +216,7 @@ impl QueryKind for FolderQuery<'_> {
         owned.cloned().collect()
     }
 
-    /// Returns `true` if no folder matches, because the folder's root may be different on the server.
+    /// Returns whether any unfetched library may have the folder: `true` if no folder matches, as its root may differ.
     fn may_be_anywhere(&self, _: &QueryContext<'_>, found: &FoundFolder<'_>) -> bool {
         found.outcome.match_kind == MatchKind::None
     }
@@ -233,7 +231,7 @@ impl QueryKind for FolderQuery<'_> {
     ) -> Result<R> {
         let (queries, snapshot, outcome) = (context.queries, context.snapshot, &found.outcome);
         let rows = snapshot.rows_in(context.scope);
-        let unfetched = rows.iter().all(|row| !row.generation.is_fetched());
+        let are_all_unfetched = rows.iter().all(|row| !row.generation.is_fetched());
         let status = match (outcome.total, state.timeout_status) {
             (0, Some(status)) => status,
             (0, None) => Status::NotFound,
@@ -241,7 +239,7 @@ impl QueryKind for FolderQuery<'_> {
             _ => Status::Ambiguous,
         };
         // If no library in scope has a listing, only the failure explains the miss.
-        if unfetched
+        if are_all_unfetched
             && outcome.total == 0
             && let Some(error) = state.failure
         {
@@ -281,7 +279,6 @@ impl QueryKind for FolderQuery<'_> {
 }
 
 impl Default for FolderFacts {
-    /// Returns the fields for an answer without items.
     fn default() -> Self {
         Self {
             kind: ItemType::Other,

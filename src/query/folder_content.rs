@@ -186,9 +186,9 @@ impl Queries {
                 && !host_paths().any(|host_path| *local_path::normalize_host_path(&host_path) == *path)
                 && host_paths().any(|host_path| path_from_bytes(host_path).symlink_metadata().is_ok())
         };
-        let session = self.reading.tokens.current().number();
+        let token_number = self.reading.tokens.current().number();
         let status_in = |library: Option<&Selection>, has_case_twin: bool| {
-            let (call, mut pin) = (Call::offline(library, session), self.reading.eviction_pin());
+            let (call, mut pin) = (Call::offline(library, token_number), self.reading.eviction_pin());
             let status = self.match_path(&mut pin, &call, path, |answer| {
                 let is_listed = answer.match_kind.is_listed() && !(has_case_twin && is_of_twin(answer));
                 Ok(match (answer.item(), answer.reason) {
@@ -202,7 +202,8 @@ impl Queries {
         };
         let is_listed = |status: &ListedStatus| matches!(status, ListedStatus::Listed | ListedStatus::SeveralItems);
         let status = status_in(Some(library), has_case_twin);
-        // Several libraries may share a folder, so another library may list the file.
+        // Several libraries may share a folder, so another library may list the file. There, an item of a twin (`true`)
+        // does not count.
         if !is_listed(&status) && *library.selector() != Selector::All && is_listed(&status_in(None, true)) {
             return ListedStatus::ListedElsewhere;
         }
@@ -294,10 +295,10 @@ fn find_not_on_disk(files: &[FolderFile<'_>], mappings: &Mappings) -> Vec<(usize
         let mut selected_here = Vec::new();
         loop {
             let start = next_batch.fetch_add(FILES_PER_BATCH, Ordering::Relaxed);
-            let Some(rest) = files.get(start..).filter(|rest| !rest.is_empty()) else {
+            let Some(remaining) = files.get(start..).filter(|remaining| !remaining.is_empty()) else {
                 break;
             };
-            for (index, file) in (start..).zip(rest.iter().take(FILES_PER_BATCH)) {
+            for (index, file) in (start..).zip(remaining.iter().take(FILES_PER_BATCH)) {
                 let on_disk = match path_from_bytes(mappings.host_path(file.found.path)).metadata() {
                     Ok(_) => OnDisk::Assumed,
                     Err(error) if is_gone(&error) => OnDisk::Missing,

@@ -81,8 +81,8 @@ fn show_or_season(item: &Item, is_show: bool) -> [&str; 3] {
     }
 }
 
-/// Returns a message about the show, artist, season or album with this GUID. `None` unless all `items` have the same
-/// parent.
+/// Explains that the GUID belongs to a show, artist, season or album; `None` unless all `items` have the same parent.
+/// `total` also counts items that are not in `items`.
 fn explain_parent(guid: &str, items: &[(usize, Item)], total: usize, kind: &SourceKind) -> Option<String> {
     let (_, first_item) = items.first()?;
     let is_show = first_item.show_guid == guid;
@@ -236,16 +236,16 @@ impl QueryKind for ItemQuery<'_> {
             {
                 answer.reason = Reason::NotFetched;
             }
-            let words = match self {
+            let words_note = match self {
                 ItemQuery::Guid(_) => "",
                 ItemQuery::Title(_) => ", or a title with all its words",
             };
-            let reason = match (answer.status, answer.reason) {
+            let cause = match (answer.status, answer.reason) {
                 (Status::NotYet | Status::NeedsWarm, _) => format!(": {}", explain_deadline(answer.status, rows, kind)),
                 (_, Reason::NotFetched) => format!(": {}", explain_unfetched(rows)),
                 _ => String::new(),
             };
-            message = format!("no item in the searched libraries has {criterion}{words}{reason}");
+            message = format!("no item in the searched libraries has {criterion}{words_note}{cause}");
             answer.message = &message;
         } else if *by_words {
             message = format!(

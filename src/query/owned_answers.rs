@@ -233,8 +233,8 @@ pub struct Item {
     /// Paths of all files, in the server's spelling; `None` in answers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub paths: Option<Vec<PathBuf>>,
-    /// The listed path that matched, in the server's spelling; the recorded path for a [`MatchKind::Confirmed`] match;
-    /// the file's path for a change.
+    /// The listed path that matched, in the server's spelling; for a [`MatchKind::Confirmed`] match, the recorded path;
+    /// in a change of the feed, the path of the added, changed or removed file.
     #[serde(
         serialize_with = "byte_string::path_or_null",
         skip_serializing_if = "Option::is_none"

@@ -37,7 +37,7 @@ impl Queries {
         let view = scope.only().map(|index| &snapshot.views[index]);
         // Prefetches the path and its normal form, each about as long as the path.
         let first_entry = |hash, length: usize| view.map(|view| view.first_entry(hash, 2 * length));
-        // The normal form depends only on the path's spelling, so even a stale segment has the right normal form.
+        // The normal form depends only on the path's bytes, so even a stale segment has the right normal form.
         let cached_form = |spelling: &Spelling<'_>, buffer: &mut [u8]| {
             let form = view?.stored_form(spelling, first_entry(spelling.hash(), spelling.raw().len())?)?;
             buffer.get_mut(..form.len())?.copy_from_slice(form);
@@ -55,8 +55,8 @@ impl Queries {
     }
 
     /// Finds the item for a path, in as many steps as necessary, and passes the answer to `then`. Removes empty
-    /// components and `.` from the path, unless the original path is listed or recorded. `pin` protects the query's
-    /// libraries from eviction.
+    /// components and `.` from the path, unless the original path is listed or mapped or has a confirmed match. `pin`
+    /// protects the query's libraries from eviction.
     pub fn match_path<R>(
         &self,
         pin: &mut EvictionPin<'_>,
@@ -76,8 +76,8 @@ impl Queries {
         })
     }
 
-    /// Returns whether the exact path, including empty components and `.`, is recorded, listed or mapped, so that the
-    /// query must use this spelling.
+    /// Returns whether the exact path, including empty components and `.`, is listed or mapped or has a confirmed
+    /// match, so that the query must not remove these components.
     fn is_listed_as_spelled(&self, call: &Call<'_>, path: &[u8]) -> Result<bool> {
         self.reading.catch_up(call.deadline)?;
         let snapshot = self.reading.snapshot();
@@ -168,9 +168,9 @@ impl PathQuery<'_> {
         }
         library_indexes(context.scope, context.snapshot.rows.len()).find_map(|index| {
             let view = &context.snapshot.views[index];
-            let mut recorded = None;
-            view.each_confirmed(self.path, |hit| recorded = Some(view.key_and_path(hit).0));
-            let key = recorded.filter(|key| view.find_item(key).is_none())?;
+            let mut confirmed_key = None;
+            view.each_confirmed(self.path, |hit| confirmed_key = Some(view.key_and_path(hit).0));
+            let key = confirmed_key.filter(|key| view.find_item(key).is_none())?;
             Some((key, context.snapshot.rows[index].library.title.as_str()))
         })
     }
@@ -180,15 +180,14 @@ impl QueryKind for PathQuery<'_> {
     type Found<'t> = Resolution<'t>;
     const VERIFIES_FIRST: bool = true;
 
-    /// Resolves the path in the snapshot.
     fn find<'t>(&self, context: &QueryContext<'t>, outcome: &mut Resolution<'t>) -> Result<()> {
         let (mappings, first_entry) = (context.queries.reading.mappings(), self.first_entry.take());
         Resolver::new(&context.snapshot.views, context.scope, mappings).resolve_normal(self.path, first_entry, outcome);
         Ok(())
     }
 
-    /// Assesses the result. A path is missing if it is not listed, recorded or mapped, and has no suffix match with
-    /// high confidence.
+    /// Assesses the result. A path is missing if it is not listed or mapped, and has neither a confirmed match nor a
+    /// suffix match with high confidence.
     fn assess(&self, context: &QueryContext<'_>, outcome: &Resolution<'_>) -> Assessment {
         let is_listed = outcome.match_kind.is_listed();
         let needs_rebuild = outcome.is_broken || context.snapshot.is_incomplete;
@@ -206,12 +205,11 @@ impl QueryKind for PathQuery<'_> {
         }
     }
 
-    /// Passes the indexes of the candidates' libraries to `each`.
     fn each_found_library(outcome: &Resolution<'_>, each: &mut dyn FnMut(usize)) {
         outcome.found().iter().for_each(|found| each(found.library));
     }
 
-    /// Returns, for each library, whether the library has a location above the path or a mapped path.
+    /// For each library, returns whether a location contains the path or the server path that a mapping gives for it.
     fn owner_flags(&self, context: &QueryContext<'_>) -> Vec<bool> {
         context.snapshot.owners(self.path, context.queries.reading.mappings())
     }
@@ -254,7 +252,7 @@ impl QueryKind for PathQuery<'_> {
         let rows = context.snapshot.rows_in(context.scope);
         // Searching a local source sends no request, so a local search does not depend on a deadline.
         let sync = &context.queries.sync;
-        let is_due = if sync.is_local() {
+        let may_search = if sync.is_local() {
             context
                 .snapshot
                 .identity
@@ -262,7 +260,7 @@ impl QueryKind for PathQuery<'_> {
         } else {
             context.call.deadline.is_set()
         };
-        if !is_due || !rows.iter().any(is_unfetched) {
+        if !may_search || !rows.iter().any(is_unfetched) {
             return Vec::new();
         }
         match context.scope {
@@ -280,6 +278,7 @@ impl QueryKind for PathQuery<'_> {
     fn may_be_anywhere(&self, context: &QueryContext<'_>, outcome: &Resolution<'_>) -> bool {
         let rows = &context.snapshot.rows;
         let is_found = outcome.single().is_some() && outcome.confidence == Confidence::High;
+        // `0`: until the pause after the failure is over.
         let failed = || context.queries.sync.recent_failure(0).is_some();
         !is_found
             && folder_of(rows, self.path.raw()).is_none()
@@ -296,7 +295,7 @@ impl QueryKind for PathQuery<'_> {
     ) -> Result<R> {
         let (queries, snapshot, path) = (context.queries, context.snapshot, self.path.raw());
         let rows = snapshot.rows_in(context.scope);
-        let unfetched = rows.iter().all(|row| !row.generation.is_fetched());
+        let are_all_unfetched = rows.iter().all(|row| !row.generation.is_fetched());
         let status = if outcome.is_unverified {
             Status::NotFound
         } else if outcome.is_ambiguous() {
@@ -309,7 +308,7 @@ impl QueryKind for PathQuery<'_> {
             Status::NotFound
         };
         // If no library in scope has a listing, only the failure explains the miss.
-        if unfetched && status != Status::Ok {
+        if are_all_unfetched && status != Status::Ok {
             if let Some(error) = state.failure {
                 return Err(error);
             }

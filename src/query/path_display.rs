@@ -9,7 +9,7 @@ use crate::matching::MAX_PATH;
 
 /// Number of hash bytes in an obfuscated path, enough to distinguish the paths in a log.
 const HASH_BYTES: usize = 5;
-/// Maximum length of a path that is shown in full.
+/// Maximum length in bytes of a path that is shown in full; a longer path is cut.
 const MAX_SHOWN: usize = 4_096;
 /// Maximum length of an extension shown in an obfuscated path. A longer extension may be part of a title.
 const MAX_EXTENSION: usize = 5;
@@ -36,6 +36,7 @@ impl PathDisplay {
                 String::from_utf8_lossy(path)
             };
         }
+        // The prefix `path ` separates these hashes from other uses of the key. Five bytes are ten hexadecimal digits.
         let hash = self.store.key().keyed(&[b"path ", path].concat());
         let hash = hash[..HASH_BYTES]
             .iter()

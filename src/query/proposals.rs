@@ -21,7 +21,6 @@ impl Queries {
         let resolver = Resolver::new(&snapshot.views, Scope::All, self.reading.mappings());
         let is_single_listed =
             |resolution: &Resolution<'_>| resolution.match_kind.is_listed() && resolution.single().is_some();
-        // Collect the unlisted paths, and the mappings that their suffix matches suggest.
         let (mut samples, mut unlisted) = (Samples::default(), Vec::new());
         for path in paths {
             let resolution = resolver.resolve(path);
@@ -44,7 +43,7 @@ impl Queries {
                 .filter(|path| NormalPath::with(path, finds) != Some(true))
                 .collect();
             let gain = unlisted.len() - still_unlisted.len();
-            // If there are many paths, a mapping for at most 1 % of the paths may be a coincidence.
+            // With 20 paths or more, a mapping for one path, or for about 1 % of the paths, may be a coincidence.
             if useful.len() < MAX_RETURNED && (gain > 1 + paths.len() / 100 || gain > 0 && paths.len() < 20) {
                 useful.push((pair, gain));
                 unlisted = still_unlisted;

@@ -33,7 +33,6 @@ pub struct Queries {
 }
 
 impl Queries {
-    /// Creates the component from the components that it uses.
     pub fn new(
         store: Arc<Store>,
         reading: Arc<IndexReader>,

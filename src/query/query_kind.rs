@@ -98,14 +98,12 @@ pub enum Step {
     Probe,
     /// Search the server for an item that libraries should list but do not.
     Search,
-    /// Answer from the current snapshot.
     Answer,
 }
 
 /// Facts that determine the next step without reading the store.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct StepConditions {
-    /// Whether the call may send requests.
     pub may_send_requests: bool,
     pub identity: Option<ViewId>,
     /// Whether a segment that the query needs is missing or damaged.
@@ -150,7 +148,7 @@ pub struct StepTargets {
 }
 
 impl<'t> QueryContext<'t> {
-    /// Collects the facts that determine the next step.
+    /// Collects the facts that determine the next step without reading the store. `assessment` is of the result so far.
     pub fn step_conditions<Q: QueryKind>(&self, assessment: Assessment) -> StepConditions {
         StepConditions {
             may_send_requests: self.queries.sync.may_send_requests(self.call),
@@ -187,7 +185,7 @@ impl<'t> QueryContext<'t> {
                 owned.filter(|row| row.generation.is_fetched()).collect()
             }
         };
-        // After a recent failure, the query skips the search, and the refresh reports the failure.
+        // Until the pause after a failure is over, the query skips the search, and the refresh reports the failure.
         Ok(!(targets.libraries.is_empty() || step == Step::SearchUnfetched && sync.recent_failure(0).is_some()))
     }
 
@@ -203,8 +201,8 @@ impl<'t> QueryContext<'t> {
             each(index);
         });
         if !is_found {
-            let owns = question.owner_flags(self);
-            (0..owns.len()).filter(|index| owns[*index]).for_each(each);
+            let flags = question.owner_flags(self);
+            (0..flags.len()).filter(|index| flags[*index]).for_each(each);
         }
     }
 
@@ -229,12 +227,12 @@ impl<'t> QueryContext<'t> {
         if let Scope::One(index) = self.scope {
             return vec![rows[index].clone()];
         }
-        // The query refreshes fetched libraries and libraries that should list the item. The query refreshes other
-        // unfetched libraries only if the item may be anywhere.
-        let owns = question.owner_flags(self);
-        let may_be_anywhere = !owns.contains(&true) && question.may_be_anywhere(self, found);
-        let targets = rows.iter().zip(owns).filter(|(row, owns)| {
-            *owns || row.generation.is_fetched() || may_be_anywhere && !queries.reading.is_evicted(row)
+        // The query refreshes fetched libraries, and fetches libraries that should list the item. It fetches the other
+        // libraries only if any library may have the item.
+        let flags = question.owner_flags(self);
+        let may_be_anywhere = !flags.contains(&true) && question.may_be_anywhere(self, found);
+        let targets = rows.iter().zip(flags).filter(|(row, should_list_item)| {
+            *should_list_item || row.generation.is_fetched() || may_be_anywhere && !queries.reading.is_evicted(row)
         });
         targets
             .map(|(row, _)| row)
@@ -257,14 +255,14 @@ impl<'t> QueryContext<'t> {
     }
 
     /// Returns the title of a library that is out of scope but should list the item, for the answer's message; `None`
-    /// if no library matches.
+    /// if there is none, or if all libraries are in scope.
     pub fn owner_out_of_scope<Q: QueryKind>(&self, question: &Q) -> Option<&'t str> {
         let Scope::One(_) = self.scope else { return None };
         let index = question.owner_flags(self).iter().position(|owns| *owns)?;
         Some(self.snapshot.rows[index].library.title.as_str())
     }
 
-    /// Returns whether the answer is stale, because a listing in scope has expired or was invalidated, or because
+    /// Returns whether the answer is stale, because a listing in scope has expired or is due for a refresh, or because
     /// plexindex holds back a newer, much shorter listing.
     pub fn is_answer_stale(&self, state: &QueryState) -> bool {
         if state.known_fresh {

@@ -16,7 +16,7 @@ pub struct MappingSamples(Mutex<SampleCounts>);
 
 #[derive(Default)]
 struct SampleCounts {
-    /// The view that the samples are from. Other views get no proposals from these samples.
+    /// The view that the samples are from; `None` if no view was known. Other views get no proposed mappings from them.
     identity: Option<ViewId>,
     samples: Samples,
     /// The sentence and the mapping's server folder; empty if there is no proposal. `None` after a new sample, so that
@@ -26,7 +26,7 @@ struct SampleCounts {
 
 impl MappingSamples {
     /// Acquires the lock before a fork, so that no other thread holds it when the child is created. Dropping the
-    /// returned value releases the lock. `within` returns the samples in `owner`.
+    /// returned value releases the lock. `within` returns the field of `owner` that contains the lock.
     pub fn lock_for_fork<O: 'static>(owner: &Arc<O>, within: fn(&O) -> &Self) -> Box<dyn ForkLock> {
         Box::new(lock_for_fork(owner, |owner| &within(owner).0))
     }
@@ -81,11 +81,11 @@ impl MappingSamples {
                     format_folder(&best.to)
                 )
             });
-            let to = best.as_ref().map(|best| best.to.clone());
-            counts.sentence = Some((sentence.unwrap_or_default().into(), to.unwrap_or_default()));
+            let server_folder = best.as_ref().map(|best| best.to.clone());
+            counts.sentence = Some((sentence.unwrap_or_default().into(), server_folder.unwrap_or_default()));
         }
-        let (sentence, to) = counts.sentence.as_ref()?;
-        (!sentence.is_empty() && accepts(to)).then(|| Arc::clone(sentence))
+        let (sentence, server_folder) = counts.sentence.as_ref()?;
+        (!sentence.is_empty() && accepts(server_folder)).then(|| Arc::clone(sentence))
     }
 }
 

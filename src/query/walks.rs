@@ -21,7 +21,7 @@ pub struct Walks(Mutex<VecDeque<(u64, WalkProgress)>>);
 
 impl Walks {
     /// Acquires the lock before a fork, so that no other thread holds it when the child is created. Dropping the
-    /// returned value releases the lock. `within` returns the walks in `owner`.
+    /// returned value releases the lock. `within` returns the field of `owner` that contains the lock.
     pub fn lock_for_fork<O: 'static>(owner: &Arc<O>, within: fn(&O) -> &Self) -> Box<dyn ForkLock> {
         Box::new(lock_for_fork(owner, |owner| &within(owner).0))
     }

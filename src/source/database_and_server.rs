@@ -30,8 +30,8 @@ impl DatabaseAndServer {
         }
     }
 
-    /// Returns whether the database and the server share a library, or both have no libraries. This weaker check is for
-    /// a database without items.
+    /// Returns whether the database and the server share a library, or both have no libraries. This check is for a
+    /// database without items: there is no item to compare.
     fn have_common_library(&self, bounds: Bounds<'_>) -> Result<bool> {
         let (in_database, on_server) = (self.database.libraries(bounds)?, self.server.libraries(bounds)?);
         let is_on_server = |library: &Library| on_server.iter().any(|other| other.uuid == library.uuid);
@@ -65,6 +65,7 @@ impl DatabaseAndServer {
             Err(error) if matches!(error.status, Status::NotOnServer | Status::Forbidden) => return Ok(false),
             page => page?,
         };
+        // An equal item has the same keys, and has a file in common or no files on both sides.
         let is_last_item = |item: &Item| {
             item.rating_key == last_item.rating_key
                 && item.guid == last_item.guid
@@ -92,7 +93,7 @@ impl Source for DatabaseAndServer {
         }
     }
 
-    /// Returns the condition that the database belongs to the server; `None` if there is no file to read.
+    /// Returns a text for the condition that the database belongs to the server; `None` if there is no file to read.
     fn precondition(&self) -> Option<String> {
         let identity = self.database.identity().ok()?;
         Some(format!("{identity} is of {}", self.server_url))
@@ -144,7 +145,7 @@ impl Source for DatabaseAndServer {
         self.server.partitions(library)
     }
 
-    /// Reads a page from the database.
+    /// Reads a page from the database, which costs the server no request.
     fn page(&self, request: &PageRequest<'_>, bounds: Bounds<'_>, items: &mut Vec<Item>) -> Result<PageEnd> {
         self.database.page(request, bounds, items)
     }
@@ -191,12 +192,10 @@ impl Source for DatabaseAndServer {
         self.server.events(bounds, sink)
     }
 
-    /// Ends the server's event stream.
     fn interrupt_events(&self) {
         self.server.interrupt_events();
     }
 
-    /// Returns the server's tokens.
     fn tokens(&self) -> Option<Arc<Tokens>> {
         self.server.tokens()
     }
@@ -214,12 +213,10 @@ impl Source for DatabaseAndServer {
         self.server.after_fork();
     }
 
-    /// Interrupts a read transaction that exceeds its time limit.
     fn interrupt_overrun(&self) {
         self.database.interrupt_overrun();
     }
 
-    /// Interrupts the requests to the server.
     fn interrupt(&self) {
         self.server.interrupt();
     }

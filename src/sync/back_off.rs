@@ -73,15 +73,15 @@ impl BackOff {
         *lock(&self.failure) = None;
     }
 
-    /// Returns the last failure if more than `remaining_ms` of the pause after it remains; otherwise `None`. So the
-    /// larger `remaining_ms`, the earlier the caller may send a request.
+    /// Returns the last failure if more than `remaining_ms` of the pause after it remains; otherwise `None`, and the
+    /// caller may send a request. With a larger `remaining_ms`, the caller waits for a shorter time.
     pub fn recent_failure(&self, remaining_ms: i64) -> Option<Error> {
         // A negative age means that the clock was set back, so the pause is over.
         let ages = 0..BACK_OFF_MS - remaining_ms;
-        let now = self.clock.now_ms();
+        let now_ms = self.clock.now_ms();
         lock(&self.failure)
             .as_ref()
-            .filter(|failure| ages.contains(&now.saturating_sub(failure.failed_ms)))
+            .filter(|failure| ages.contains(&now_ms.saturating_sub(failure.failed_ms)))
             .map(|failure| failure.error.clone())
     }
 

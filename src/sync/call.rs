@@ -102,7 +102,7 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// Returns the libraries that the call selects; `None` if the snapshot has no such library.
+    /// Returns the libraries in the snapshot that the call selects; `None` if the snapshot has no such library.
     #[inline]
     pub fn scope(&self, snapshot: &Snapshot) -> Result<Option<Scope>> {
         match self.library.map(|library| library.resolve(snapshot)).transpose()? {

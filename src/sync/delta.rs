@@ -48,14 +48,15 @@ impl IndexedItems for IndexedLibrary<'_> {
         self.since
     }
 
-    /// Stores new and changed items that the source found.
+    /// Stores new and changed items that the source found, unless plexindex has stored a change to them since the delta
+    /// began. Skips items without a valid rating key.
     fn add(&self, items: &[Item]) -> Result<()> {
-        let storing = Instant::now();
-        let keyed: Vec<Item> = items.iter().filter(|item| item.has_valid_key()).cloned().collect();
-        ItemRows(&self.sync.store).merge_items(self.row, &keyed, Some(self.begun), self.deadline)?;
-        self.sync.counters.add_time(Activity::Store, storing.elapsed());
+        let store_start = Instant::now();
+        let valid: Vec<Item> = items.iter().filter(|item| item.has_valid_key()).cloned().collect();
+        ItemRows(&self.sync.store).merge_items(self.row, &valid, Some(self.begun), self.deadline)?;
+        self.sync.counters.add_time(Activity::Store, store_start.elapsed());
         if let Some(added) = &self.added {
-            lock(added).extend(keyed);
+            lock(added).extend(valid);
         }
         Ok(())
     }
@@ -75,7 +76,7 @@ impl IndexedItems for IndexedLibrary<'_> {
         Ok(false)
     }
 
-    /// Returns the number of stored items.
+    /// Returns the number of the library's stored items.
     fn count(&self) -> Result<u64> {
         self.items.count()
     }
@@ -85,7 +86,7 @@ impl IndexedItems for IndexedLibrary<'_> {
         Ok(self.is_current.then_some(self.row.told_items))
     }
 
-    /// Passes the rating keys of all stored items to `each`.
+    /// Passes the rating keys of all stored items to `each`, in any order.
     fn keys(&self, each: &mut dyn FnMut(&str)) -> Result<()> {
         self.items.keys(each)
     }
@@ -114,7 +115,7 @@ impl SyncJob<'_> {
         let Ok(items) = ItemRows(&sync.store).of(row) else {
             return Ok(None); // the listing is missing or damaged
         };
-        let known = IndexedLibrary {
+        let indexed = IndexedLibrary {
             sync,
             row,
             since: &row.listed_token,
@@ -125,13 +126,13 @@ impl SyncJob<'_> {
             deadline: self.bounds.deadline,
             added: keep_added.then(Mutex::default),
         };
-        let Some((items, gone)) = self.merge_changes(&row.library, &known)? else {
+        let Some((items, gone)) = self.merge_changes(&row.library, &indexed)? else {
             return Ok(None);
         };
-        let now = sync.clock.now_ms();
-        let unsettled = freshness::is_unsettled(&row.library.change, now);
-        ItemRows(&sync.store).store_merged_delta(row, known.begun, items, now, unsettled, self.bounds.deadline)?;
-        let added = known
+        let now_ms = sync.clock.now_ms();
+        let unsettled = freshness::is_unsettled(&row.library.change, now_ms);
+        ItemRows(&sync.store).store_merged_delta(row, indexed.begun, items, now_ms, unsettled, self.bounds.deadline)?;
+        let added = indexed
             .added
             .map_or_else(Vec::new, |added| std::mem::take(&mut *lock(&added)));
         Ok(Some(MergedDelta { added, gone }))
@@ -151,7 +152,7 @@ impl SyncJob<'_> {
             items: stored.count()?,
             ..row.clone()
         };
-        let known = IndexedLibrary {
+        let indexed = IndexedLibrary {
             sync: self.sync,
             row: &listed,
             since: &listing.change.token,
@@ -162,7 +163,7 @@ impl SyncJob<'_> {
             deadline: self.bounds.deadline,
             added: None,
         };
-        Ok(self.merge_changes(listed_library, &known)?.map(|(items, _)| items))
+        Ok(self.merge_changes(listed_library, &indexed)?.map(|(items, _)| items))
     }
 
     /// Merges the changes that the source reports into the stored items (`stored`). Returns the remaining number of
@@ -173,13 +174,13 @@ impl SyncJob<'_> {
         let SourceChanges::Known { removed_keys: gone } = changes? else {
             return Ok(None);
         };
-        let left = stored.count()?.saturating_sub(gone.len() as u64);
-        if !gone.is_empty() && !stored.accepts_shrinking_to(left)? {
+        let remaining_count = stored.count()?.saturating_sub(gone.len() as u64);
+        if !gone.is_empty() && !stored.accepts_shrinking_to(remaining_count)? {
             return Ok(None);
         }
         for key in &gone {
-            ItemRows(&self.sync.store).remove_item(stored.row, key, &[], self.bounds.deadline)?;
+            ItemRows(&self.sync.store).remove_item(stored.row, key, &[], self.bounds.deadline)?; // keeps matches
         }
-        Ok(Some((left, gone)))
+        Ok(Some((remaining_count, gone)))
     }
 }

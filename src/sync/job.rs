@@ -120,16 +120,16 @@ pub trait Peers: Any + Send + Sync {
     /// of items that the server no longer has.
     fn note_verified(&self, _library: &str, _items: &[Item], _gone: &[&str]) {}
 
-    /// Starts or stops receiving other hosts' changes immediately. A host receives changes immediately while it watches
-    /// the server; otherwise it reads other hosts' changes from time to time.
+    /// Starts (`true`) or stops receiving other hosts' changes immediately. A host receives changes immediately while
+    /// it watches the server; otherwise it reads other hosts' changes from time to time.
     fn listen(&self, _listens: bool) {}
 
-    /// Fails if this host does not share its index.
+    /// Fails if this host does not share its index, as is always the case for this default.
     fn expect_shared(&self) -> Result<()> {
         Err(not_shared_error())
     }
 
-    /// Returns whether this path means the same file on all hosts, so that they can share a match for it.
+    /// Returns whether this path leads to the same file on all hosts, so that they can share a match for the path.
     fn is_path_shareable(&self, _library: &Library, _path: &[u8]) -> bool {
         true
     }
@@ -253,7 +253,7 @@ impl Synchronizer {
         &self.back_off
     }
 
-    /// Returns whether the source is local, so that reading the source sends no requests.
+    /// Returns whether the source is local (Plex's database), so that reading the source sends no requests.
     pub fn is_local(&self) -> bool {
         self.capabilities().is_some_and(|can| can.local)
     }
@@ -289,7 +289,7 @@ impl Synchronizer {
     pub fn items(&self, call: &Call<'_>, keys: &[&str]) -> Result<Vec<LocatedItem>> {
         self.job(call, |job| match job.source.items(keys, job.bounds) {
             Err(error) if error.status.retry_advice() == RetryAdvice::NothingThere => Ok(Vec::new()),
-            items => items,
+            result => result,
         })
     }
 
@@ -374,7 +374,7 @@ impl Synchronizer {
             }
             result
         };
-        let result = on_worker(work, TICK, || monitor.tick(true));
+        let result = on_worker(work, TICK, || monitor.tick(true)); // `true`: the job is running
         self.counters
             .add_time(Activity::NotMatching, monitor.started_at.elapsed());
         // Record what the result says about the token and the server.
@@ -443,19 +443,19 @@ impl SyncJob<'_> {
         }
     }
 
-    /// Once a day, checks the source's precondition, such as that a database belongs to the server.
+    /// Checks the source's precondition, such as that a database belongs to the server, unless it was met within a day.
     fn check_precondition(&self) -> Result<()> {
         let sync = self.sync;
         let Some(precondition) = self.source.precondition() else {
             return Ok(());
         };
         // The store remembers, by the hash of the precondition's text, when it was last met.
-        let (hash, now) = (xxh3_64(precondition.as_bytes()), sync.clock.now_ms());
-        if SearchRows(&sync.store).has_recent_precondition_check(hash, now)? {
+        let (hash, now_ms) = (xxh3_64(precondition.as_bytes()), sync.clock.now_ms());
+        if SearchRows(&sync.store).has_recent_precondition_check(hash, now_ms)? {
             return Ok(());
         }
         match self.source.check_precondition(self.bounds) {
-            Ok(()) => SearchRows(&sync.store).record_precondition_met(hash, now, self.bounds.deadline),
+            Ok(()) => SearchRows(&sync.store).record_precondition_met(hash, now_ms, self.bounds.deadline),
             // The server is unreachable, but the view is stored, so an earlier check succeeded. The next job checks
             // again.
             Err(error) if error.status.retry_advice() == RetryAdvice::NotNow && self.identity()?.is_some() => {

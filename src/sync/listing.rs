@@ -32,15 +32,15 @@ impl SyncJob<'_> {
     /// Fetches and publishes a full listing, or resumes an interrupted listing, within the job's bounds.
     fn list_within_bounds(&self, row: &LibraryRow, why: RefreshReason) -> Result<()> {
         let sync = self.sync;
-        let now = sync.clock.now_ms();
-        let begun = Instant::now();
+        let now_ms = sync.clock.now_ms();
+        let job_start = Instant::now();
         // Resume an interrupted listing if its stored pages are still usable; otherwise start a new listing.
         let mut listing = match ListingRows(&sync.store).listing(row.id)? {
             Some(listing)
                 if listing.generation == row.generation.next()
                     && listing.begun_sequence >= row.due_sequence
                     && self.source.abilities().resume != Resume::Never
-                    && self.can_resume(row, &listing, now) =>
+                    && self.can_resume(row, &listing, now_ms) =>
             {
                 log::info!(
                     "'{}': resuming the listing after {} rows",
@@ -49,22 +49,22 @@ impl SyncJob<'_> {
                 );
                 listing
             }
-            _ => ListingRows(&sync.store).begin_listing(row, now, self.bounds.deadline)?,
+            _ => ListingRows(&sync.store).begin_listing(row, now_ms, self.bounds.deadline)?,
         };
         // Fill the new segment with the stored pages. If they are damaged, start a new listing.
         let mut draft = if let Some(draft) = sync.segments.draft(row, &listing) {
             draft
         } else {
-            listing = ListingRows(&sync.store).begin_listing(row, now, self.bounds.deadline)?;
+            listing = ListingRows(&sync.store).begin_listing(row, now_ms, self.bounds.deadline)?;
             sync.segments.empty_draft(row, &listing)
         };
         // Fetch the remaining pages. If rows move in the meantime, start again, at most twice.
         self.report.items.store(listing.rows, Ordering::Relaxed);
         self.report.total.store(listing.total.unwrap_or(0), Ordering::Relaxed);
         self.report.fetching.store(true, Ordering::Relaxed);
-        let earlier = listing.rows;
+        let earlier_rows = listing.rows;
         let mut attempts = 0;
-        while !self.fetch_and_store_pages(row, &mut listing, &mut draft, earlier)? {
+        while !self.fetch_and_store_pages(row, &mut listing, &mut draft, earlier_rows)? {
             attempts += 1;
             if attempts > 2 {
                 return Err(Error::new(
@@ -79,21 +79,22 @@ impl SyncJob<'_> {
             listing = ListingRows(&sync.store).begin_listing(row, sync.clock.now_ms(), self.bounds.deadline)?;
             draft = sync.segments.empty_draft(row, &listing);
         }
-        self.check_and_publish(row, listing, draft, begun, why)
+        self.check_and_publish(row, listing, draft, job_start, why)
     }
 
     /// Returns whether newly fetched pages would be consistent with the stored pages. If a source reports all changes
     /// and its positions never move, the library may have changed since the last page, because the job merges the
     /// changes later.
     fn can_resume(&self, row: &LibraryRow, listing: &Listing, now_ms: i64) -> bool {
-        let can = self.source.abilities();
-        let is_exact = can.changes == Delta::Complete && can.resume == Resume::ByPosition;
-        let change = if is_exact { &listing.change } else { &row.library.change };
-        freshness::may_resume(listing.touched_ms, &listing.change, change, now_ms)
+        let abilities = self.source.abilities();
+        let may_vary = abilities.changes == Delta::Complete && abilities.resume == Resume::ByPosition;
+        let compared_state = if may_vary { &listing.change } else { &row.library.change };
+        freshness::may_resume(listing.touched_ms, &listing.change, compared_state, now_ms)
     }
 
     /// Checks a complete listing against the reported counts and the library's change token, and publishes the listing,
-    /// unless a second listing must confirm it. `begun`: start of the job, for the log.
+    /// unless a second listing must confirm it. `begun`: when the job began, for the log. `why`:
+    /// [`RefreshReason::Full`] accepts a much smaller listing at once.
     fn check_and_publish(
         &self,
         row: &LibraryRow,
@@ -104,32 +105,30 @@ impl SyncJob<'_> {
     ) -> Result<()> {
         let sync = self.sync;
         // Find out whether the listing is complete, and whether the library changed during the listing.
-        let (identity, shown) = self.probe_again(row)?;
+        let (identity, after) = self.probe_again(row)?;
         let now_ms = self.copied_ms.unwrap_or_else(|| sync.clock.now_ms());
         let draft = sync.segments.without_duplicates(row, &listing, draft)?;
         let is_whole = listing.total.is_none_or(|total| total == listing.rows) && draft.items() == listing.keyed;
-        let is_settled = freshness::was_unchanged_during_listing(&listing.change, listing.begun_ms, &shown.change);
+        let is_settled = freshness::was_unchanged_during_listing(&listing.change, listing.begun_ms, &after.change);
         let mut result = ListingResult {
             provisional: !(is_whole && is_settled),
             partial: !is_whole,
             now_ms,
         };
-        if why != RefreshReason::Full && self.is_held_back(identity, row, &listing, &shown, draft.items(), now_ms)? {
+        if why != RefreshReason::Full && self.is_held_back(identity, row, &listing, &after, draft.items(), now_ms)? {
             return Ok(());
         }
-        // Write a new segment, unless nothing has changed.
-        let new = if sync.segments.has_same_content(row, &listing, &draft)? {
+        let new_segment = if sync.segments.has_same_content(row, &listing, &draft)? {
             None
         } else {
             Some(sync.segments.write_draft(row, &listing, draft)?)
         };
-        // Merge later changes, and publish the listing.
-        let storing = Instant::now();
-        self.reconcile(identity, row, &mut listing, &shown, new.as_ref(), &mut result)?;
+        let store_start = Instant::now();
+        self.reconcile(identity, row, &mut listing, &after, new_segment.as_ref(), &mut result)?;
         let stored = sync
             .segments
-            .publish(identity, row, &listing, &result, new, self.bounds.deadline)?;
-        sync.counters.add_time(Activity::Store, storing.elapsed());
+            .publish(identity, row, &listing, &result, new_segment, self.bounds.deadline)?;
+        sync.counters.add_time(Activity::Store, store_start.elapsed());
         sync.counters.count_listing();
         log::info!(
             "'{}': listed {} items in {:.1} s{}",
@@ -142,7 +141,8 @@ impl SyncJob<'_> {
         Ok(())
     }
 
-    /// Deletes dead rows and unused files, enforces the folder's size limit, and stores the counters. Only logs errors.
+    /// Deletes rows and files that nothing uses, enforces the folder's size limit, and stores the counters. Only logs
+    /// errors.
     fn tidy_after_listing(&self) {
         let (sync, deadline) = (self.sync, self.bounds.deadline);
         sync.maintenance.sweep(deadline);
@@ -160,11 +160,11 @@ impl SyncJob<'_> {
             let identity = self.identity()?.ok_or_else(|| library_cleared_error(row))?;
             return Ok((identity, row.library.clone()));
         }
-        let (identity, shown) = self.probe()?;
-        if let Some(same) = shown.iter().find(|one| one.id == row.id) {
-            return Ok((identity, same.library.clone()));
+        let (identity, new_rows) = self.probe()?;
+        if let Some(new_row) = new_rows.iter().find(|new_row| new_row.id == row.id) {
+            return Ok((identity, new_row.library.clone()));
         }
-        if shown.iter().any(|one| one.library.uuid == row.library.uuid) {
+        if new_rows.iter().any(|new_row| new_row.library.uuid == row.library.uuid) {
             return Err(library_cleared_error(row));
         }
         Err(Error::new(
@@ -174,7 +174,7 @@ impl SyncJob<'_> {
     }
 
     /// Returns whether a second listing must confirm this listing of `items` items, because it is much smaller than the
-    /// current one. Stores the decision. `probed`: the library's state after the listing.
+    /// current one. If so, discards it, and stores that. `probed`: the library's state after the listing.
     fn is_held_back(
         &self,
         identity: ViewId,
@@ -184,12 +184,12 @@ impl SyncJob<'_> {
         items: u64,
         now_ms: i64,
     ) -> Result<bool> {
-        let shrank = row.generation.is_fetched() && freshness::shrank_too_much(row.items, items);
-        let (store, apart_ms) = (&self.sync.store, freshness::PROVISIONAL_MS);
+        let has_shrunk = row.generation.is_fetched() && freshness::shrank_too_much(row.items, items);
+        let (store, pause_ms) = (&self.sync.store, freshness::PROVISIONAL_MS);
         // `hold_back_listing` returns `true` if an earlier small listing, at least a minute ago, confirms this listing.
-        if !shrank
+        if !has_shrunk
             || self.is_exact_and_complete(probed)
-            || ListingRows(store).hold_back_listing(identity, listing, items, now_ms, apart_ms, self.bounds.deadline)?
+            || ListingRows(store).hold_back_listing(identity, listing, items, now_ms, pause_ms, self.bounds.deadline)?
         {
             return Ok(false);
         }
@@ -205,7 +205,7 @@ impl SyncJob<'_> {
 
     /// Before the listing is published, merges changes that happened during the listing, and copies matches from other
     /// views. `shown`: the library's state after the listing. `new`: the new segment; `None` if the current segment has
-    /// the same content.
+    /// the same content. `result`: what will be published, no longer provisional if all changes were merged.
     fn reconcile(
         &self,
         identity: ViewId,
@@ -227,7 +227,7 @@ impl SyncJob<'_> {
                 .is_some()
         {
             listing.change.clone_from(&shown.change);
-            result.provisional = result.partial;
+            result.provisional = result.partial; // the listing is now as new as the probe
         }
         // Copy matches only at the first listing, not when plexindex lists an evicted library again.
         if row.generation == Generation::default() {
@@ -244,8 +244,8 @@ impl SyncJob<'_> {
     fn copy_matches_of_other_tokens(&self, identity: ViewId, row: &LibraryRow, stored: &StoredItems<'_>) -> Result<()> {
         let is_listed = |key: &str| stored.has(key);
         let inherited = RecordRows(&self.sync.store).matches_of_others(identity, row.id, &is_listed)?;
-        for some in inherited.chunks(MATCHES_PER_COPY) {
-            let pairs: Vec<(&[u8], &str)> = some.iter().map(|(path, key)| (path.as_slice(), key.as_str())).collect();
+        for part in inherited.chunks(MATCHES_PER_COPY) {
+            let pairs: Vec<(&[u8], &str)> = part.iter().map(|(path, key)| (path.as_slice(), key.as_str())).collect();
             self.sync
                 .maintenance
                 .record_matches(row, &pairs, self.bounds.deadline)?;

@@ -56,7 +56,7 @@ struct PartitionCursor<'t> {
 
 impl<'t> PartitionCursor<'t> {
     /// Creates a cursor at the start of the overlap. `position`: the position after the overlap. `overlap`: rating keys
-    /// of the last stored rows.
+    /// of the last stored rows. `total`: the number of rows in the partition, if known.
     fn new(partition: usize, position: u64, overlap: &'t [String], total: Option<u64>) -> Self {
         let to_skip = overlap.len() as u64;
         Self {
@@ -74,12 +74,12 @@ impl<'t> PartitionCursor<'t> {
     /// Returns whether the items start with the overlap, which proves that no rows have moved. If the overlap is longer
     /// than `items`, compares only its first rows, and the next page must contain the rest.
     fn overlaps(&self, items: &[Item]) -> bool {
-        let mut both = items.iter().zip(self.overlap);
-        both.all(|(item, key)| item.rating_key == *key)
+        let mut pairs = items.iter().zip(self.overlap);
+        pairs.all(|(item, key)| item.rating_key == *key)
     }
 
     /// Checks a received page and advances the cursor. Returns the page to store; `None` if rows have moved, so that
-    /// the listing must start again.
+    /// the listing must start again. `end`: the counts and the next position that the server sent with the page.
     fn accept_page(
         &mut self,
         library: &Library,
@@ -87,8 +87,8 @@ impl<'t> PartitionCursor<'t> {
         items: Vec<Item>,
         requested_at: Sequence,
     ) -> Result<Option<FetchedPage>> {
-        let total_moved = self.total.is_some() && end.total.is_some() && end.total != self.total;
-        if !self.overlaps(&items) || total_moved || end.has_shifted {
+        let has_total_changed = self.total.is_some() && end.total.is_some() && end.total != self.total;
+        if !self.overlaps(&items) || has_total_changed || end.has_shifted {
             return Ok(None);
         }
         if exceeds_limits(end) || end.next.is_some_and(|next| next <= self.position || end.rows == 0) {
@@ -117,21 +117,22 @@ impl<'t> PartitionCursor<'t> {
         )))
     }
 
-    /// Returns the rows that arrived before a page failed, so that a resumed listing need not fetch them again. Returns
-    /// `None` if the rows do not continue the last page, or exceed `size`, the requested number.
+    /// Returns a page of the rows that arrived before a request failed, so that a resumed listing need not fetch them
+    /// again; `None` if the rows contain none after the overlap, do not start with the overlap, or exceed `size`, the
+    /// requested number.
     fn partial_page(&mut self, items: Vec<Item>, size: u32, requested_at: Sequence) -> Option<FetchedPage> {
         let received = items.len() as u64;
-        let known = self.overlap.len().min(items.len()) as u64;
-        let is_page = received <= u64::from(size) && received > self.to_skip && self.overlaps(&items);
-        is_page.then(|| self.page(items, received - known, self.position + received, false, requested_at))
+        let old = self.overlap.len().min(items.len()) as u64;
+        let is_usable = received <= u64::from(size) && received > self.to_skip && self.overlaps(&items);
+        is_usable.then(|| self.page(items, received - old, self.position + received, false, requested_at))
     }
 
     /// Builds a page from the received items without the overlap, which is already stored. `rows`: number of new rows.
-    /// `next`: position of the next page.
+    /// `next`: position of the next page. `last`: whether this is the partition's last page.
     fn page(&mut self, mut items: Vec<Item>, rows: u64, next: u64, last: bool, requested_at: Sequence) -> FetchedPage {
-        let known = self.overlap.len().min(items.len());
-        items.drain(..known);
-        self.overlap = &self.overlap[known..];
+        let old_count = self.overlap.len().min(items.len());
+        items.drain(..old_count);
+        self.overlap = &self.overlap[old_count..];
         FetchedPage {
             partition: self.partition,
             rows,
@@ -157,20 +158,20 @@ impl SyncJob<'_> {
         earlier: u64,
     ) -> Result<bool> {
         let from = (listing.partition, listing.position);
-        let (total, tail) = (listing.total, listing.tail.keys().to_vec());
+        let (total, overlap_keys) = (listing.total, listing.tail.keys().to_vec());
         let (send, receive) = sync_channel(MAX_WAITING_PAGES);
         // The segment's thread adds a stored page to the segment while this thread stores the next page.
         let (to_segment, stored_pages) = sync_channel::<FetchedPage>(1);
         std::thread::scope(|scope| {
-            let fetch = move || self.fetch_pages(&row.library, from, total, &tail, &send);
+            let fetch = move || self.fetch_pages(&row.library, from, total, &overlap_keys, &send);
             let fetcher = std::thread::Builder::new()
                 .spawn_scoped(scope, fetch)
                 .map_err(|error| thread_start_error(&error))?;
             let fill_segment = move || {
                 for page in stored_pages {
-                    let begun = Instant::now();
+                    let start = Instant::now();
                     draft.push_page(page.requested_at, &page.items);
-                    self.sync.counters.add_time(Activity::ListingSegment, begun.elapsed());
+                    self.sync.counters.add_time(Activity::ListingSegment, start.elapsed());
                 }
             };
             let segment_thread = std::thread::Builder::new().spawn_scoped(scope, fill_segment);
@@ -180,20 +181,21 @@ impl SyncJob<'_> {
             };
             drop(to_segment); // stops the segment's thread
             drop(receive); // stops the fetching thread if it is still sending
-            let done = fetcher.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            let is_complete = fetcher.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             if let Ok(segment_thread) = segment_thread {
                 segment_thread
                     .join()
                     .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             }
             stored?;
-            done
+            is_complete
         })
     }
 
     /// Fetches all pages from a partition (`first`) and position on, and passes them to `send`. `tail`: rating keys of
-    /// the last stored rows, which this function fetches again. Returns `false` if the fetched rows do not start with
-    /// `tail`, or if the total has changed, so that the listing must start again.
+    /// the last stored rows, which this function fetches again if positions are row numbers. `total`: number of rows in
+    /// all partitions so far. Returns `false` if the fetched rows do not start with `tail`, or if the total has
+    /// changed, so that the listing must start again.
     fn fetch_pages(
         &self,
         library: &Library,
@@ -202,16 +204,17 @@ impl SyncJob<'_> {
         tail: &[String],
         send: &SyncSender<FetchedPage>,
     ) -> Result<bool> {
-        let by_row = self.source.abilities().resume == Resume::ByRow;
+        let has_row_numbers = self.source.abilities().resume == Resume::ByRow;
         let mut size = self.page_size();
         // The overlap is at most one page, so that even a call with time for only two pages makes progress.
         let tail = &tail[tail.len().saturating_sub(size as usize)..];
         for partition in first..self.source.partitions(library) {
             let (position, overlap) = match partition == first {
-                true if by_row => (position, tail),
+                true if has_row_numbers => (position, tail),
                 true => (position, &[][..]),
                 false => (0, &[][..]),
             };
+            // In later partitions, `total` is not the partition's own number, because it includes earlier partitions.
             let cursor = PartitionCursor::new(partition, position, overlap, total.filter(|_| partition == 0));
             if !self.fetch_partition(library, cursor, &mut size, send)? {
                 return Ok(false);
@@ -230,7 +233,7 @@ impl SyncJob<'_> {
         send: &SyncSender<FetchedPage>,
     ) -> Result<bool> {
         loop {
-            let (began, requested_at) = (Instant::now(), Totals::of(&self.sync.store)?.sequence);
+            let (request_start, requested_at) = (Instant::now(), Totals::of(&self.sync.store)?.sequence);
             let request = PageRequest {
                 library,
                 partition: cursor.partition,
@@ -266,7 +269,7 @@ impl SyncJob<'_> {
             if is_last {
                 return Ok(true);
             }
-            *size = self.next_size(*size, began.elapsed());
+            *size = self.next_size(*size, request_start.elapsed());
         }
     }
 
@@ -287,7 +290,7 @@ impl SyncJob<'_> {
         let max_size = self.sync.page_size;
         match self.bounds.deadline.left() {
             None => max_size,
-            // Choose the size so that the next page takes half of the remaining time, at the speed of the last page.
+            // The next page takes half of the remaining time, at the speed of the last page (1e-6: no division by 0).
             Some(left) => {
                 let rows = f64::from(size) * left.as_secs_f64() / (2.0 * took.as_secs_f64().max(1e-6));
                 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // clamped
@@ -307,10 +310,10 @@ impl SyncJob<'_> {
         earlier: u64,
     ) -> Result<()> {
         for page in pages {
-            let begun = Instant::now();
+            let store_start = Instant::now();
             advance_listing(listing, &page, self.sync.clock.now_ms());
             ListingRows(&self.sync.store).store_page(listing, &page.items, page.requested_at, self.bounds.deadline)?;
-            self.sync.counters.add_time(Activity::Store, begun.elapsed());
+            self.sync.counters.add_time(Activity::Store, store_start.elapsed());
             let _ = to_segment.send(page); // the join reports a panic of the receiving thread
             self.report.items.store(listing.rows.max(earlier), Ordering::Relaxed);
             self.report.rows_arrived.store(true, Ordering::Relaxed);
@@ -363,7 +366,7 @@ fn thread_start_error(error: &std::io::Error) -> Error {
 /// Returns whether counts or positions are so large that adding them could overflow, or that the database could not
 /// store them.
 fn exceeds_limits(end: &PageEnd) -> bool {
-    const MOST_ROWS: u64 = 1 << 40;
+    const MOST_ROWS: u64 = 1 << 40; // about a trillion
     end.rows.max(end.total.unwrap_or(0)) > MOST_ROWS || end.next.is_some_and(|next| i64::try_from(next).is_err())
 }
 

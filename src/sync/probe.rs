@@ -70,9 +70,9 @@ impl Synchronizer {
         found.ok_or_else(|| cleared_repeatedly_error(library.selector().name()))
     }
 
-    /// Returns the result of `find` for the snapshot. If the result is `None`, probes the server and calls `find`
-    /// again. Repeats the probe if other processes clear the libraries in the meantime. Returns `None` if the call is
-    /// for all libraries and the server has none.
+    /// Returns what `find` finds in the snapshot. If `find` returns `None`, probes the server and calls `find` again.
+    /// Repeats the probe if other processes clear the libraries in the meantime. Returns `None` if the call is for all
+    /// libraries and the server has none.
     pub(super) fn find_or_probe<T>(
         &self,
         call: &Call<'_>,
@@ -160,7 +160,6 @@ impl SyncJob<'_> {
                 LibraryRows(&sync.store).store_accepted_token(endpoint, &server, user, self.bounds.deadline)?
             }
         };
-        // Store the libraries.
         let store_start = Instant::now();
         let is_current = |row: &LibraryRow, library: &Library| {
             freshness::is_current(&listing_age(row), &row.listed_token, &library.change, &sync.policy, now)
@@ -193,8 +192,8 @@ impl SyncJob<'_> {
         .ok_or_else(|| self.deadline_error())
     }
 
-    /// Returns whether the store contains libraries for this view but the server has none of them, as happens when the
-    /// URL leads to a different server.
+    /// Returns whether the store contains libraries for this view but the server (`on_server`) has none of them, as
+    /// happens when the URL leads to a different server.
     fn has_no_stored_library(&self, identity: ViewId, on_server: &[Library]) -> Result<bool> {
         let stored = LibraryRows(&self.sync.store).libraries(identity)?;
         let is_on_server = |row: &LibraryRow| {

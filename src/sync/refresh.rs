@@ -112,7 +112,7 @@ impl Synchronizer {
     }
 
     /// Updates a call's stale libraries. First probes if the store does not contain the selected library, or contains
-    /// no library.
+    /// no library. Returns `Ok`, or the status that says why the call did not finish before the deadline.
     fn refresh_listings(&self, call: &Call<'_>, reason: RefreshReason) -> Result<Status> {
         if !self.may_send_requests(call) {
             return Err(Error::new(
@@ -136,14 +136,14 @@ impl Synchronizer {
         Ok(status)
     }
 
-    /// Returns the libraries to refresh. Leaves out evicted libraries unless the call selects one, because the next
-    /// query fetches them.
+    /// Returns which of a call's libraries (`rows`) to refresh: the stale ones; for a reason other than `Due`, all.
+    /// Leaves out evicted libraries unless the call selects one, because the next query fetches them.
     fn stale_libraries(&self, call: &Call<'_>, rows: &[LibraryRow], reason: RefreshReason) -> Vec<LibraryRow> {
         let now = self.clock.now_ms();
-        let is_selected = |row: &LibraryRow| call.library.is_some() || !self.reading.is_evicted(row);
+        let may_fetch = |row: &LibraryRow| call.library.is_some() || !self.reading.is_evicted(row);
         let is_due =
             |row: &LibraryRow| freshness::needed_request(&self.age(row), &self.policy, now) != NeededRequest::Nothing;
-        let is_stale = |row: &&LibraryRow| is_selected(row) && (reason != RefreshReason::Due || is_due(row));
+        let is_stale = |row: &&LibraryRow| may_fetch(row) && (reason != RefreshReason::Due || is_due(row));
         rows.iter().filter(is_stale).cloned().collect()
     }
 }
@@ -188,7 +188,6 @@ impl SyncJob<'_> {
             ..self.bounds
         };
         let result = self.single_flight_within(bounds, &format!("fetch{}", id.0.rem_euclid(LOCKS)), || {
-            // Another call may have updated the library while this call waited for the lock.
             if let Ok(row) = LibraryRows(&sync.store).library_row(id)
                 && row.present
                 && (row.begun_sequence > since || row.begun_sequence != library.begun_sequence)
@@ -200,7 +199,6 @@ impl SyncJob<'_> {
             if self.sync.peers.should_postpone_refresh(self, library, reason)? {
                 return Ok(None);
             }
-            // Probe, and fetch the library if its change token requires a fetch.
             let rows = self.probe_once(since, &self.accepted_probe(library, reason))?;
             match rows.iter().find(|row| row.library.uuid == library.library.uuid) {
                 Some(row) if row.id != id => return Ok(Some(row.id)),
@@ -264,11 +262,10 @@ impl SyncJob<'_> {
 
     /// Returns the request that a library needs, according to its last probe and the reason for the refresh.
     pub fn needed_request(&self, row: &LibraryRow, reason: RefreshReason) -> NeededRequest {
-        let (age, now) = (self.sync.age(row), self.sync.clock.now_ms());
+        let (age, now_ms) = (self.sync.age(row), self.sync.clock.now_ms());
         let reports_all = self.source.abilities().changes == Delta::Complete;
-        let (listed_token, current) = (&row.listed_token, &row.library.change);
-        let probed =
-            || freshness::needed_request_after_probe(&age, listed_token, current, reports_all, &self.sync.policy, now);
+        let (token, probed, policy) = (&row.listed_token, &row.library.change, &self.sync.policy);
+        let need_by_probe = || freshness::needed_request_after_probe(&age, token, probed, reports_all, policy, now_ms);
         match reason {
             RefreshReason::Unverified | RefreshReason::Full => NeededRequest::Listing,
             // Missing paths must not start a second listing while a disk may be unmounted.
@@ -277,11 +274,11 @@ impl SyncJob<'_> {
             // back.
             RefreshReason::Due | RefreshReason::Now
                 if (reason == RefreshReason::Due || age.held_back)
-                    && freshness::needed_request(&age, &self.sync.policy, now) == NeededRequest::Nothing =>
+                    && freshness::needed_request(&age, policy, now_ms) == NeededRequest::Nothing =>
             {
                 NeededRequest::Nothing
             }
-            RefreshReason::Due | RefreshReason::Missing | RefreshReason::Now => probed(),
+            RefreshReason::Due | RefreshReason::Missing | RefreshReason::Now => need_by_probe(),
         }
     }
 }

@@ -45,7 +45,6 @@ fn pause_after(outcome: ProbeOutcome) -> i64 {
 /// A file or folder that plexindex searches for.
 #[derive(Clone, Copy)]
 pub enum SearchTarget<'q> {
-    /// The path of a file.
     Path(&'q NormalPath<'q>),
     /// The path of a folder, to search for all files below it.
     Folder(&'q NormalPath<'q>),
@@ -63,31 +62,31 @@ impl SearchTarget<'_> {
 }
 
 impl Synchronizer {
-    /// Returns whether a recent search in this library found the target, so that plexindex need not search again.
+    /// Returns whether a search in this library less than a TTL ago found the target, so that no new search is needed.
     pub fn has_recent_hit(&self, identity: ViewId, row: &LibraryRow, target: SearchTarget<'_>) -> Result<bool> {
         let search = SearchRows(&self.store).path_search(identity, row.id, target.hash())?;
-        let now = self.clock.now_ms();
-        Ok(freshness::was_found_recently(search.as_ref(), &self.policy, now))
+        let now_ms = self.clock.now_ms();
+        Ok(freshness::was_found_recently(search.as_ref(), &self.policy, now_ms))
     }
 
     /// Returns whether to search a local source for a path in libraries that were never fetched. Returns `false` after
     /// several searches in a short time, because a listing then costs less.
     pub fn may_search(&self, identity: ViewId) -> bool {
-        let now = self.clock.now_ms();
-        let searches = SearchRows(&self.store).last_path_search(identity, now - PATH_REQUEST_INTERVAL_MS, now);
+        let now_ms = self.clock.now_ms();
+        let searches = SearchRows(&self.store).last_path_search(identity, now_ms - PATH_REQUEST_INTERVAL_MS, now_ms);
         searches.is_ok_and(|(_, count)| count < MAX_UNFETCHED_SEARCHES)
     }
 
     /// Returns the error of the last probe for an unlisted path by any process, if the probe failed and the pause after
     /// it is not over. Returns `None` if later probes found all of `libraries` current.
     pub fn recent_probe_error(&self, identity: ViewId, libraries: &[LibraryRow]) -> Result<Option<Error>> {
-        let now = self.clock.now_ms();
+        let now_ms = self.clock.now_ms();
         let last_probe = SearchRows(&self.store).last_probe_for_path(identity)?;
         let Some((probed_ms, ProbeOutcome::Failed(status))) = last_probe else {
             return Ok(None);
         };
         let pause = pause_after(ProbeOutcome::Failed(status));
-        if freshness::is_pause_over(Some(probed_ms), pause, now)
+        if freshness::is_pause_over(Some(probed_ms), pause, now_ms)
             || libraries.iter().all(|row| row.checked_ms > probed_ms)
         {
             return Ok(None);
@@ -97,8 +96,8 @@ impl Synchronizer {
             format!(
                 "{} did not answer {} s ago; the next attempt is in {} s",
                 self.reading.kind().noun,
-                (now - probed_ms) / 1_000,
-                (probed_ms + pause - now + 999) / 1_000, // rounded up
+                (now_ms - probed_ms) / 1_000,
+                (probed_ms + pause - now_ms + 999) / 1_000, // rounded up
             ),
         )))
     }
@@ -106,12 +105,12 @@ impl Synchronizer {
     /// Returns this handle's last failure; `None` once the pause before the next request for a path is over. After some
     /// failures, this pause is shorter than the pause for other requests.
     pub fn recent_failure_for_path(&self) -> Option<Error> {
-        let failure = self.recent_failure(0)?;
+        let failure = self.recent_failure(0)?; // 0: until the end of the pause
         let pause = pause_after(ProbeOutcome::Failed(Some(failure.status))).min(BACK_OFF_MS);
-        self.recent_failure(BACK_OFF_MS - pause)
+        self.recent_failure(BACK_OFF_MS - pause) // only during the first `pause` ms
     }
 
-    /// Returns the number of requests so far, by kind.
+    /// Returns the number of requests that this process has sent, by kind.
     pub fn request_counts(&self) -> RequestCounts {
         self.counters.read().requests
     }
@@ -200,7 +199,7 @@ impl Synchronizer {
         Ok(result.err())
     }
 
-    /// Returns the path unchanged, followed by the server path from each mapping that applies.
+    /// Returns the server paths that `path` may stand for: `path` itself, and one from each mapping that applies.
     fn spellings(&self, path: &NormalPath<'_>) -> Vec<Vec<u8>> {
         let mut spellings = vec![path.raw().to_vec()];
         self.reading.mappings().to_server(path, |mapped| {
@@ -246,13 +245,13 @@ impl Synchronizer {
             if self.is_local() {
                 return Ok(true);
             }
-            let now = self.clock.now_ms();
+            let now_ms = self.clock.now_ms();
             let (last, count) =
-                SearchRows(&self.store).last_path_search(identity, now - PATH_REQUEST_INTERVAL_MS, now)?;
+                SearchRows(&self.store).last_path_search(identity, now_ms - PATH_REQUEST_INTERVAL_MS, now_ms)?;
             Ok(if unfetched {
                 count < MAX_UNFETCHED_SEARCHES
             } else {
-                freshness::may_search_for_path(last, now)
+                freshness::may_search_for_path(last, now_ms)
             })
         };
         let is_due = |row: &LibraryRow| -> Result<bool> {
@@ -282,7 +281,6 @@ impl Synchronizer {
             deadline: call.deadline.half().at_most(SEARCH_TIMEOUT),
             ..*call
         };
-        // Search, unless another thread or process has done so while this call waited for the lock.
         let result = self.job(&call, |job| {
             let search_all = || {
                 if !may_search_now()? {
@@ -302,8 +300,8 @@ impl Synchronizer {
                     }
                     // Failed and slow searches are also recorded, so that no process repeats them soon.
                     let is_found = matches!(result, Ok(true));
-                    let (now, deadline) = (self.clock.now_ms(), call.deadline);
-                    SearchRows(&self.store).note_path_search(identity, row.id, hash, now, is_found, deadline)?;
+                    let (now_ms, deadline) = (self.clock.now_ms(), call.deadline);
+                    SearchRows(&self.store).note_path_search(identity, row.id, hash, now_ms, is_found, deadline)?;
                     if result.is_err() && !unfetched {
                         self.store_probe_outcome(identity, &result, deadline, requests_before);
                     }
@@ -364,21 +362,22 @@ impl SyncJob<'_> {
             name,
             title: title.as_deref(),
         };
-        let mut merge = |mut items: Vec<Item>| {
+        let mut merge_hits = |mut items: Vec<Item>| {
             items.retain(|item| self.is_hit(&wanted, item));
             if items.is_empty() {
                 return Ok(false);
             }
-            ItemRows(&self.sync.store).merge_items(row, &items, None, self.bounds.deadline)?;
+            ItemRows(&self.sync.store).merge_items(row, &items, None, self.bounds.deadline)?; // `None`: unconditionally
             Ok(true)
         };
-        self.sync.peers.find_path(self, &row.library, &wanted, &mut merge)
+        self.sync.peers.find_path(self, &row.library, &wanted, &mut merge_hits)
     }
 
-    /// Returns whether one of the item's files is exactly the requested file, either directly or through a mapping.
+    /// Returns whether one of the item's files is exactly the requested file (the first of `wanted.spellings`), either
+    /// directly or through a mapping. Returns `false` for an item without a valid rating key.
     pub fn is_hit(&self, wanted: &WantedPath<'_>, item: &Item) -> bool {
         let is_file = |part: &String| {
-            let path = wanted.spellings.first();
+            let path = wanted.spellings.first(); // the requested path itself
             path.is_some_and(|path| is_same_file(self.sync.reading.mappings(), path, part.as_bytes()))
         };
         item.has_valid_key() && item.parts.iter().any(is_file)
@@ -387,14 +386,13 @@ impl SyncJob<'_> {
     /// Fetches all items below a folder from the server, and adds them to the store. Returns `true` if the folder
     /// contains items; `false` if it contains none, or too many for a search.
     fn search_folder(&self, row: &LibraryRow, path: &NormalPath<'_>) -> Result<bool> {
-        // Append a separator to the folder, because mapping rules apply only to paths below a folder.
+        // Append a separator, because some mappings apply only to paths below a folder.
         let folder = [trim_end_separators(path.raw()), b"/"].concat();
         let mut folders = NormalPath::with(&folder, |folder| self.sync.spellings(folder));
         for folder in &mut folders {
             let separator = if folder.contains(&b'\\') { b'\\' } else { b'/' };
             *folder = [trim_end_separators(folder), &[separator]].concat();
         }
-        // Fetch the items below the folder's host path and server paths.
         let Some(mut items) = self
             .source
             .items_in_folders(&row.library, &folders, MAX_FOLDER_FILES, self.bounds)?
@@ -416,9 +414,9 @@ impl SyncJob<'_> {
             Ok(())
         })?;
         for rating_key in vanished {
-            ItemRows(store).remove_item(row, &rating_key, &[], deadline)?;
+            ItemRows(store).remove_item(row, &rating_key, &[], deadline)?; // keeps confirmed matches
         }
-        ItemRows(store).merge_items(row, &items, None, deadline)?;
+        ItemRows(store).merge_items(row, &items, None, deadline)?; // `None`: unconditionally
         Ok(items.iter().any(is_below))
     }
 }

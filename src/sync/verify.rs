@@ -48,15 +48,15 @@ impl Synchronizer {
             return Ok(Status::Ok);
         }
         // Only one call fetches the items. Other calls that see the same invalidation do not wait.
-        let done = self.run_unless_running(&self.server_lock_name("verify"), || self.verify_all(call))?;
-        Ok(done.unwrap_or(Status::Ok))
+        let status = self.run_unless_running(&self.server_lock_name("verify"), || self.verify_all(call))?;
+        Ok(status.unwrap_or(Status::Ok))
     }
 
     /// Fetches the invalidated items in a call's libraries, in batches. The caller must hold the verification lock.
     /// Returns `NotYet` if the deadline passes first.
     fn verify_all(&self, call: &Call<'_>) -> Result<Status> {
         self.reading.catch_up(call.deadline)?;
-        // Collect the items from the snapshot.
+        // Collect the items in a block, so that no snapshot is in use during the requests.
         let mut unverified = Vec::new();
         {
             let snapshot = self.reading.snapshot();
@@ -73,8 +73,8 @@ impl Synchronizer {
             }
         }
         // Fetch them. After a failure, continue only if the next batch may succeed.
-        for unverified in unverified.chunks(MAX_BATCH) {
-            match self.verify(call, unverified) {
+        for batch in unverified.chunks(MAX_BATCH) {
+            match self.verify(call, batch) {
                 Err(error) if error.status == Status::Timeout && call.deadline.is_set() => return Ok(Status::NotYet),
                 Err(error) if !matches!(error.status, Status::Aborted | Status::Store) => {
                     log::warn!("cannot verify invalidated items: {error}; a later lookup or refresh will retry");
@@ -83,7 +83,7 @@ impl Synchronizer {
                         break;
                     }
                 }
-                done => done?,
+                result => result?,
             }
         }
         if !unverified.is_empty() {
@@ -94,8 +94,8 @@ impl Synchronizer {
 
     /// Returns whether a refresh may fetch invalidated items now: the source supports it, and did not fail recently.
     fn may_fetch_invalidated(&self) -> bool {
-        let since = self.clock.now_ms() - self.last_failure_ms.load(Ordering::Relaxed);
-        self.can_fetch_items() && !(0..RETRY_AFTER_MS).contains(&since)
+        let since_failure_ms = self.clock.now_ms() - self.last_failure_ms.load(Ordering::Relaxed);
+        self.can_fetch_items() && !(0..RETRY_AFTER_MS).contains(&since_failure_ms)
     }
 
     /// Returns whether the source can fetch single items, so that plexindex needs no listing to verify them.
@@ -107,8 +107,7 @@ impl Synchronizer {
     /// cannot fetch single items, lists their libraries instead.
     pub fn verify(&self, call: &Call<'_>, unverified: &[ItemToVerify]) -> Result<()> {
         if !self.can_fetch_items() {
-            // A full listing verifies all of the library's items.
-            let rows: Vec<LibraryRow> = unverified.iter().map(|one| one.row.clone()).collect();
+            let rows: Vec<LibraryRow> = unverified.iter().map(|item| item.row.clone()).collect();
             return self
                 .update(
                     call,
@@ -128,7 +127,7 @@ impl Synchronizer {
         };
         // Read the change sequence before the request, because the reply may not reflect later invalidations.
         let since = Totals::of(&self.store)?.sequence;
-        let keys: Vec<&str> = unverified.iter().map(|one| one.rating_key.as_str()).collect();
+        let keys: Vec<&str> = unverified.iter().map(|item| item.rating_key.as_str()).collect();
         let mut replies = ItemReplies::default();
         self.fetch_in_halves(call, &keys, &mut replies)?;
         for ItemToVerify { row, rating_key, paths } in unverified {
@@ -141,9 +140,9 @@ impl Synchronizer {
                 .find(|located| located.item.rating_key == *rating_key);
             if let Some(located) = found.filter(|located| located.is_in(&row.library.section)) {
                 // The server's reply is valid even if the item's paths have changed, so merge it.
-                let item = std::slice::from_ref(&located.item);
-                ItemRows(&self.store).merge_items(row, item, None, call.deadline)?;
-                self.peers.note_verified(&row.library.uuid, item, &[]);
+                let items = std::slice::from_ref(&located.item);
+                ItemRows(&self.store).merge_items(row, items, None, call.deadline)?; // `None`: unconditionally
+                self.peers.note_verified(&row.library.uuid, items, &[]);
             } else {
                 // The item was deleted, or has moved to another library.
                 if let Some(located) = found {
@@ -152,8 +151,8 @@ impl Synchronizer {
                 let confirmed = self.reading.matches_of_item(&[row.id], rating_key)?;
                 ItemRows(&self.store).remove_item(row, rating_key, &confirmed, call.deadline)?;
                 self.peers.note_verified(&row.library.uuid, &[], &[rating_key]);
-                let whence = if found.is_some() { "its library" } else { "the server" };
-                log::info!("item {rating_key} is no longer in {whence}; plexindex no longer returns it");
+                let lost_from = if found.is_some() { "its library" } else { "the server" };
+                log::info!("item {rating_key} is no longer in {lost_from}; plexindex no longer returns it");
             }
             // The stored item is now up to date, so the invalidation ends.
             LibraryRows(&self.store).end_invalidations(identity, row.id, paths, &[rating_key], since, call.deadline)?;
@@ -198,7 +197,6 @@ struct ItemReplies<'k> {
     items: Vec<LocatedItem>,
     /// Keys of items without a reply.
     unanswered: Vec<&'k str>,
-    /// Number of failed requests.
     failures: u32,
     /// The last failure that left items without a reply; `None` if every item has a reply.
     failure: Option<Error>,

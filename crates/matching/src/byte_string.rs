@@ -14,7 +14,6 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub struct ByteString(pub Vec<u8>);
 
 impl Serialize for ByteString {
-    /// Writes a string, or an object with Base64 for bytes that are not UTF-8.
     fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
         serialize_bytes(&self.0, out)
     }
@@ -51,7 +50,6 @@ pub fn path_or_null<S: Serializer, P: AsRef<Path>>(optional: &Option<P>, out: S)
     }
 }
 
-/// The two JSON encodings of a [`ByteString`].
 #[derive(Deserialize)]
 #[serde(untagged, expecting = "expected a string, or {\"bytes\": \"<Base64>\"}")]
 enum JsonForm<'j> {

@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 
 use super::resolution::MAX_CANDIDATES;
 
-/// A listed or recorded path that matches, with its item.
+/// The matching path of a listed file or of a confirmed match, with its item.
 #[derive(Clone, Copy)]
 pub struct RankedHit<'v, H> {
     /// Index of the library among the resolver's libraries.

@@ -40,7 +40,6 @@ macro_rules! enum_names {
         }
 
         impl serde::Serialize for $enum_type {
-            /// Writes the variant's name as a string.
             fn serialize<S: serde::Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
                 out.serialize_str(self.name())
             }
@@ -52,7 +51,6 @@ macro_rules! enum_names {
                 stringify!($enum_type).into()
             }
 
-            /// Lists the variants' names.
             fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
                 schemars::json_schema!({ "type": "string", "enum": [$($text),*] })
             }

@@ -57,10 +57,10 @@ impl EpisodeRange {
     /// Finds the first episode number that includes a season, such as `S01E02`, or, if there is none, the first episode
     /// number without a season, such as `E02`. `None` if the name has no episode number.
     pub fn find(words: &Words) -> Option<Self> {
-        let markers = || (0..words.len()).filter_map(|index| Self::parse_at(words, index));
-        markers()
-            .find(|marker| marker.season.is_some())
-            .or_else(|| markers().next())
+        let ranges = || (0..words.len()).filter_map(|index| Self::parse_at(words, index));
+        ranges()
+            .find(|range| range.season.is_some())
+            .or_else(|| ranges().next())
     }
 
     /// Parses an episode number that starts at the word with this index, such as `S01E02`, `s01e02e03`, `S01 E02`,
@@ -68,40 +68,40 @@ impl EpisodeRange {
     pub fn parse_at(words: &Words, index: usize) -> Option<Self> {
         let word = words.word(index);
         let digit_count = |text: &[u8]| text.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        let marker = |season, (first_episode, last_episode)| Self {
+        let to_range = |season, (first_episode, last_episode)| Self {
             season,
             first_episode,
             last_episode,
         };
         // `S01E02` or `S01 E02`.
-        if let Some(rest) = word.strip_prefix(b"s")
-            && let (season, rest) = rest.split_at(digit_count(rest))
+        if let Some(after_s) = word.strip_prefix(b"s")
+            && let (season, tail) = after_s.split_at(digit_count(after_s))
             && let Some(season) = number(season)
         {
-            let (first, last) = if rest.is_empty() {
+            let (first, last) = if tail.is_empty() {
                 episodes_at(words, index + 1)?
             } else {
-                parse_episodes(rest)?
+                parse_episodes(tail)?
             };
-            let last = last.max(last_following_episode(words, index + 1 + usize::from(rest.is_empty())));
-            return Some(marker(Some(season), (first, last)));
+            let last = last.max(last_following_episode(words, index + 1 + usize::from(tail.is_empty())));
+            return Some(to_range(Some(season), (first, last)));
         }
         // `1x02`. Larger numbers are a resolution, such as `1920x1080`.
-        if let (season, rest) = word.split_at(digit_count(word))
+        if let (season, tail) = word.split_at(digit_count(word))
             && (1..=2).contains(&season.len())
-            && let Some(episode) = rest.strip_prefix(b"x")
+            && let Some(episode) = tail.strip_prefix(b"x")
             && (2..=3).contains(&episode.len())
         {
             let episode = number(episode)?;
-            return Some(marker(number(season), (episode, episode)));
+            return Some(to_range(number(season), (episode, episode)));
         }
         // `Season 1 Episode 2`.
         if word == b"season" {
             let season = number(words.word(index + 1))?;
-            return Some(marker(Some(season), episodes_at(words, index + 2)?));
+            return Some(to_range(Some(season), episodes_at(words, index + 2)?));
         }
         // `E02`, without a season.
-        Some(marker(None, episodes_at(words, index)?))
+        Some(to_range(None, episodes_at(words, index)?))
     }
 }
 

@@ -204,7 +204,6 @@ pub struct Error {
     #[doc(hidden)]
     pub status: Status,
     kind: ErrorKind,
-    /// The message for users.
     #[doc(hidden)]
     pub message: String,
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
@@ -442,9 +441,7 @@ pub fn check_length(argument: &str, length: usize, limit: usize) -> Result<()> {
 /// Formats an argument for an error message, and truncates a long argument.
 #[must_use]
 pub fn truncate_for_message(value: &[u8]) -> Cow<'_, str> {
-    /// Maximum length of a value that is shown in full.
     const MAX_LENGTH: usize = 256;
-    /// Length to which a longer value is truncated.
     const HEAD_LENGTH: usize = 32;
     if value.len() <= MAX_LENGTH {
         return String::from_utf8_lossy(value);

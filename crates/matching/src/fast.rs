@@ -103,8 +103,9 @@ where
         self.fast_lookup_resolved(path)
     }
 
-    /// Looks up a path that needs more than one index entry: searches all libraries in scope for all kinds of matches.
-    /// Never inlined, so that the fast path stays small.
+    /// Looks up a path that a single index entry cannot answer, such as a path with twins, by all kinds of match in all
+    /// libraries in scope. `None` unless the only match has high confidence and is verified. Never inlined, so that the
+    /// fast path stays small.
     #[inline(never)]
     fn fast_lookup_resolved(&self, path: &NormalPath<'_>) -> Option<LookupHit<'v>> {
         // If the path is in the locations of only one library, and this library lists the path, its item is the answer.

@@ -94,8 +94,8 @@ impl<'a> Form<'a> {
         self.bytes.get(offset).map(|byte| fold_byte(self.fold, *byte))
     }
 
-    /// Returns eight bytes of the normal form, starting at this offset, as a big-endian integer. `None` for Windows
-    /// paths, or if fewer than eight bytes remain.
+    /// Returns eight bytes of the normal form, starting at this offset, as a big-endian integer. `None` if fewer than
+    /// eight bytes remain, or for Windows paths, whose separators must be folded byte by byte.
     #[inline]
     fn word(self, offset: usize) -> Option<u64> {
         let word = u64::from_be_bytes(*self.bytes.get(offset..)?.first_chunk()?);
@@ -163,7 +163,7 @@ fn lower_case_word(word: u64) -> u64 {
     const ONES: u64 = u64::from_be_bytes([1; 8]);
     const HIGH_BITS: u64 = ONES << 7;
     // Each addition compares all eight bytes at once, by setting the high bit of each byte that is large enough.
-    // Clearing the high bits first prevents a carry into the next byte.
+    // Clearing the high bits first prevents a carry into the next byte. The shift moves each high bit (7) to bit 5.
     let low_bits = word & !HIGH_BITS;
     let at_least_a = low_bits + ONES * u64::from(0x80 - b'A');
     let above_z = low_bits + ONES * u64::from(0x7F - b'Z');
@@ -233,7 +233,6 @@ impl<'a> Iterator for RevComponents<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Component<'a> {
     bytes: &'a [u8],
-    /// Whether comparisons must lower-case the bytes.
     lower: bool,
 }
 

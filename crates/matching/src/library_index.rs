@@ -21,7 +21,7 @@ pub struct FirstEntry(pub Option<std::num::NonZero<u32>>);
 
 /// One library as one user sees it. All methods are lock-free and allocate no memory.
 pub trait LibraryIndex {
-    /// A listed or recorded path, with its item. A hit is cheap to copy, because its fields are decoded on demand.
+    /// The path of a listed file or confirmed match, with its item; cheap to copy, since fields are decoded on demand.
     type Hit<'v>: Copy
     where
         Self: 'v;
@@ -45,19 +45,19 @@ pub trait LibraryIndex {
     fn unique_hit<'v>(&'v self, path: &NormalPath<'_>, entry: FirstEntry) -> Option<(&'v str, MatchKind)>;
 
     /// Returns the rating key and the kind of match if exactly one item lists this non-ASCII path's exact bytes; `None`
-    /// means that the caller must resolve the path. `entry` is the first entry with the hash of the path's spelling, so
-    /// that the caller need not compute the normal form.
+    /// means that the caller must resolve the path. `entry` is the first entry with the hash of these bytes, so that
+    /// the caller need not compute the normal form.
     fn unique_hit_spelled<'v>(&'v self, path: &Spelling<'_>, entry: FirstEntry) -> Option<(&'v str, MatchKind)>;
 
-    /// Returns the stored normal form of the listed path with this spelling; `None` if no listed path has this
-    /// spelling. `entry` is the first entry with the spelling's hash.
+    /// Returns the stored normal form of the listed path with these exact bytes, so that the caller need not compute
+    /// it; `None` if no listed path has these bytes. `entry` is the first entry with the bytes' hash.
     fn stored_form<'v>(&'v self, path: &Spelling<'_>, entry: FirstEntry) -> Option<&'v [u8]>;
 
     /// Prefetches the index entries with this hash into the CPU cache, before the caller looks up the hash.
     fn prefetch(&self, hash: u64);
 
-    /// Looks up the first entry with a hash. Prefetches the stored path and normal form; `length` is their total
-    /// length.
+    /// Looks up the first entry with a hash. Prefetches the stored path and normal form; `length` is their total length
+    /// in bytes.
     fn first_entry(&self, hash: u64, length: usize) -> FirstEntry;
 
     /// Returns the hit for an entry that [`LibraryIndex::unique_hit`] accepted; `None` for a default entry.
@@ -66,12 +66,12 @@ pub trait LibraryIndex {
     /// Calls `each` for the confirmed matches whose paths have this normal form.
     fn each_confirmed<'v>(&'v self, path: &NormalPath<'_>, each: impl FnMut(Self::Hit<'v>));
 
-    /// Calls `each` for the listed paths with this normal form. The second argument of `each` is whether the raw bytes
-    /// are equal too.
+    /// Calls `each` for the listed paths with this normal form. The second argument of `each` says whether the raw
+    /// bytes are also equal.
     fn each_listed<'v>(&'v self, path: &NormalPath<'_>, each: impl FnMut(Self::Hit<'v>, bool));
 
     /// Calls `each` for the listed paths that a server-to-host rule maps to this normal form. The second argument of
-    /// `each` is whether the raw bytes are equal too.
+    /// `each` says whether the raw bytes are also equal.
     fn each_mapped<'v>(&'v self, path: &NormalPath<'_>, each: impl FnMut(Self::Hit<'v>, bool));
 
     /// Finds the listed paths that share the longest suffix with `path`, of at least `min_components` components (at
@@ -89,7 +89,7 @@ pub trait LibraryIndex {
     /// files. `None` if the library does not list the item.
     fn find_item<'v>(&'v self, rating_key: &str) -> Option<Self::Hit<'v>>;
 
-    /// Returns a hit's rating key, and its path as listed or recorded.
+    /// Returns a hit's rating key, and its path as the server listed it or the host recorded it.
     fn key_and_path<'v>(&'v self, hit: Self::Hit<'v>) -> (&'v str, &'v [u8]);
 
     /// Returns a hit's item; for a confirmed match, an item with only the rating key.

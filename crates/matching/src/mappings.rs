@@ -246,7 +246,7 @@ impl MappingRule {
     }
 }
 
-/// Validates and compiles one rule. The error message does not include the rule; [`invalid_mapping`] adds the rule.
+/// Validates and compiles one rule. The error says what is wrong, but does not quote the rule.
 fn compile(mapping: &Mapping) -> std::result::Result<MappingRule, String> {
     match &mapping.from {
         Pattern::Prefix(from) => {
@@ -292,8 +292,7 @@ fn regex_error_message(pattern: &str, error: &regex::Error) -> String {
     cause.to_owned()
 }
 
-/// Returns the error for an invalid rule. `index` is the rule's index in the list, and `cause` the message from
-/// [`compile`].
+/// Returns the error for an invalid rule. `index` is the rule's index in the host's list; `cause` says what is wrong.
 fn invalid_mapping(index: usize, mapping: &Mapping, cause: &str) -> Error {
     let direction = match mapping.kind {
         MappingKind::HostToServer => "host to server",

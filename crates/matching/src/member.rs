@@ -97,7 +97,7 @@ impl<'v> FolderMember<'v> {
         }
     }
 
-    /// Returns the folder's path in the server's spelling, extended by the next `extra` components of `path`.
+    /// Returns the folder's path as the server spells it, extended by the next `extra` components of the member's path.
     pub fn folder_path(&self, extra: usize) -> &'v [u8] {
         let separator = if PathShape::of(self.path).windows { b'\\' } else { b'/' };
         let is_separator = |byte: u8| byte == b'/' || byte == separator;
@@ -111,10 +111,10 @@ impl<'v> FolderMember<'v> {
         &self.path[..end_of_components(self.path, kept_components, is_separator)]
     }
 
-    /// Returns the item that represents the member in an answer, and its path. A single item represents itself.
-    /// `has_whole_folder` means that the folder has no other member. Then returns the common season or album if there
-    /// is one, with the folder's path. Otherwise returns the show or artist, with the path of the folder entry that
-    /// contains its files.
+    /// Returns the item that represents the member in an answer, and its path; `library` is the index of its library. A
+    /// single item represents itself. `has_whole_folder` means that the folder has no other member. Then returns the
+    /// common season or album if there is one, with the folder's path. Otherwise returns the show or artist, with the
+    /// path of the file or folder, directly in the folder, that contains its files.
     pub fn found_item(&self, library: usize, has_whole_folder: bool) -> FoundItem<'v> {
         let season = self.season.filter(|_| has_whole_folder).unwrap_or(Season::NONE);
         let is_track = self.item.kind == ItemType::Track;

@@ -21,7 +21,8 @@ pub const MAX_PATH: usize = 32_767;
 /// The version of the rules for normal forms.
 pub const FORM: u32 = 1;
 
-/// Returns [`FORM`] and the two Unicode versions as one number, for the header of files derived from normal forms.
+/// Returns [`FORM`] and the two Unicode versions as one number, the Unicode versions in eight bits each, for the header
+/// of files derived from normal forms.
 #[must_use]
 pub const fn form_tag() -> u32 {
     let lower = char::UNICODE_VERSION.0 as u32;
@@ -43,16 +44,15 @@ type FormBuffer = SmallVec<[u8; 16 * 1024]>;
 pub(super) struct FoldBuffer([u8; SHORT_PATH]);
 
 impl FoldBuffer {
-    /// A buffer filled with zeros.
     pub(super) const ZEROED: Self = Self([0; SHORT_PATH]);
 }
 
-/// The result of folding a path in a single pass.
+/// The result of lower-casing a path's ASCII letters in a single pass.
 #[derive(Clone, Copy)]
 pub(super) enum FoldedPath<'a> {
     /// The normal form of an ASCII path.
     Ascii(NormalPath<'a>),
-    /// A non-ASCII path in its original spelling, because computing the normal form would be slow.
+    /// The exact bytes of a non-ASCII path, because computing the normal form would be slow.
     Spelling(Spelling<'a>),
     /// A path that is too long for a [`FoldBuffer`], or starts with a `\\?\` prefix that the normal form drops.
     NotFolded,
@@ -60,7 +60,7 @@ pub(super) enum FoldedPath<'a> {
 
 impl<'a> FoldedPath<'a> {
     /// Lower-cases the ASCII letters of a path into `buffer`, and hashes the result. Returns the normal form of an
-    /// ASCII path, or only the spelling and its hash for any other path.
+    /// ASCII path, or only the exact bytes and the hash of any other path.
     // This function is inlined, because copying the result immediately after the writes would stall the CPU.
     #[inline(always)]
     #[allow(clippy::inline_always)] // measured: saves a seventh of the time of a batch
@@ -98,8 +98,8 @@ impl<'a> FoldedPath<'a> {
     }
 }
 
-/// A short non-ASCII path in its original spelling. Segments index such paths by the hash of the spelling too, so that
-/// a lookup with the same spelling needs no normal form.
+/// The exact bytes of a short non-ASCII path. Segments also index such paths by the hash of these bytes, so that a
+/// lookup with the same bytes needs no normal form.
 #[derive(Clone, Copy)]
 pub struct Spelling<'a> {
     raw: &'a [u8],
@@ -119,7 +119,8 @@ impl<'a> Spelling<'a> {
         self.hash
     }
 
-    /// Returns the spelling's hash, by which segments index a short non-ASCII path; `None` for all other paths.
+    /// Returns the hash of a path's bytes with ASCII letters lower-cased, by which segments index a short non-ASCII
+    /// path; `None` for all other paths.
     #[must_use]
     pub fn hash_of(path: &[u8]) -> Option<u64> {
         let mut buffer = FoldBuffer::ZEROED;
@@ -279,7 +280,8 @@ impl PathShape {
             replacement,
         };
         match path {
-            [b'\\', b'\\', b'?', b'\\', rest @ ..] => match rest {
+            // The dropped prefixes are `\\?\UNC\` (8 bytes) and `\\?\` (4 bytes).
+            [b'\\', b'\\', b'?', b'\\', after_prefix @ ..] => match after_prefix {
                 [b'u' | b'U', b'n' | b'N', b'c' | b'C', b'\\', ..] => windows(8, "//"),
                 [drive, b':', b'\\', ..] if drive.is_ascii_alphabetic() => windows(4, ""),
                 _ => windows(0, ""),
@@ -349,22 +351,22 @@ pub(super) fn unify_separators(form: &mut [u8]) {
 /// recognizes runs that are in NFC before and after lower-casing; almost all runs are. Any other run can combine with
 /// the preceding ASCII character, so the function normalizes that character again together with the run.
 fn fold_runs(text: &str, form: &mut FormBuffer) {
-    let mut rest = text;
-    while !rest.is_empty() {
-        let ascii_length = rest.bytes().take_while(u8::is_ascii).count();
-        let (ascii, tail) = rest.split_at(ascii_length);
+    let mut remaining = text;
+    while !remaining.is_empty() {
+        let ascii_length = remaining.bytes().take_while(u8::is_ascii).count();
+        let (ascii, tail) = remaining.split_at(ascii_length);
         let run_length = tail.find(|c: char| c.is_ascii()).unwrap_or(tail.len());
         let (run, tail) = tail.split_at(run_length);
-        rest = tail;
+        remaining = tail;
         form.extend_from_slice(ascii.as_bytes());
-        let lower = || run.chars().flat_map(char::to_lowercase);
-        if is_composed(run.chars()) && is_composed(lower()) {
-            push_all(lower(), form);
+        let lower_chars = || run.chars().flat_map(char::to_lowercase);
+        if is_composed(run.chars()) && is_composed(lower_chars()) {
+            push_all(lower_chars(), form);
             continue;
         }
-        let before = ascii.chars().next_back();
-        form.truncate(form.len() - usize::from(before.is_some()));
-        let extended_run = before.into_iter().chain(run.chars());
+        let preceding_char = ascii.chars().next_back();
+        form.truncate(form.len() - usize::from(preceding_char.is_some()));
+        let extended_run = preceding_char.into_iter().chain(run.chars());
         push_all(extended_run.nfc().flat_map(char::to_lowercase).nfc(), form);
     }
     form.make_ascii_lowercase();
@@ -377,6 +379,7 @@ fn is_composed(chars: impl Iterator<Item = char> + Clone) -> bool {
     chars.clone().all(is_always_composed) || is_nfc_quick(chars) == IsNormalized::Yes
 }
 
+/// Appends characters to `form`, encoded as UTF-8.
 fn push_all(chars: impl Iterator<Item = char>, form: &mut FormBuffer) {
     chars.for_each(|c| form.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()));
 }

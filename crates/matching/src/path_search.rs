@@ -3,8 +3,8 @@
 use super::mappings::Mappings;
 use super::normal::{NormalPath, PathShape, normal_form};
 
-/// Returns the last component of a path in its original spelling, which a server search needs; `None` if the component
-/// is empty or not UTF-8.
+/// Returns the last component of a path unchanged, not in normal form, as the term for a server search; `None` if the
+/// component is empty or not UTF-8.
 #[must_use]
 pub fn file_name(path: &[u8]) -> Option<&str> {
     let windows = PathShape::of(path).windows;
@@ -16,8 +16,9 @@ pub fn file_name(path: &[u8]) -> Option<&str> {
     std::str::from_utf8(name).ok().filter(|name| !name.is_empty())
 }
 
-/// Guesses the title in a file name, such as 'Big Buck Bunny' in `Big Buck Bunny (2008).mkv`, 'Winter' in `Show -
-/// S01E02 - Winter.mkv`, or 'Intro' in `01 - Intro.flac`. `None` if the name has no title of at least two characters.
+/// Guesses the title in a file name, for a server search, such as 'Big Buck Bunny' in `Big Buck Bunny (2008).mkv`,
+/// 'Winter' in `Show - S01E02 - Winter.mkv`, or 'Intro' in `01 - Intro.flac`. `None` if the name has no title of at
+/// least two characters.
 #[must_use]
 pub fn title_in(name: &str) -> Option<String> {
     let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
@@ -70,7 +71,7 @@ fn is_episode_number(word: &str) -> bool {
     season_length > 0 && matches!(bytes.get(1 + season_length), Some(b'e' | b'E')) && digit_count(2 + season_length) > 0
 }
 
-/// Returns whether a title ends before this word, because the word is a year or starts with a bracket.
+/// Returns whether a title ends before this word: a year, perhaps in brackets, or a word that starts with `[` or `{`.
 fn is_title_end(word: &str) -> bool {
     let year = word.trim_start_matches(['(', '[']).trim_end_matches([')', ']']);
     let is_year = year.len() == 4

@@ -15,7 +15,7 @@ pub struct Relation {
 }
 
 impl Relation {
-    /// Compares `path` with `other`, which may have any spelling.
+    /// Compares `path` with `other`, which need not be in normal form.
     #[must_use]
     pub fn of(path: &NormalPath<'_>, other: &[u8]) -> Self {
         NormalPath::with(other, |other| {

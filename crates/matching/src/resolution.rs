@@ -46,7 +46,6 @@ fn hex_digits(id: &[u8; 12]) -> [u8; 24] {
 }
 
 impl fmt::Display for GuidRef<'_> {
-    /// Writes the GUID as the server sent it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Text(text) => f.write_str(text),
@@ -88,7 +87,6 @@ pub struct ItemRef<'v> {
 }
 
 impl<'v> From<&'v Item> for ItemRef<'v> {
-    /// Borrows the fields of an [`Item`].
     fn from(item: &'v Item) -> Self {
         Self {
             rating_key: &item.rating_key,
@@ -133,7 +131,7 @@ pub struct FoundItem<'v> {
     pub library: usize,
     /// The item.
     pub item: ItemRef<'v>,
-    /// The listed path that matches, in the server's spelling; for a confirmed match, the recorded path.
+    /// The listed path that matches, as the server sent it; for a confirmed match, the path as the host recorded it.
     pub path: &'v [u8],
     /// Whether the matching file exists on this machine.
     pub on_disk: OnDisk,
@@ -189,7 +187,6 @@ pub struct Resolution<'v> {
 }
 
 impl Default for Resolution<'_> {
-    /// Returns a result without a match.
     fn default() -> Self {
         Self {
             match_kind: MatchKind::None,
@@ -232,8 +229,9 @@ impl<'v> Resolution<'v> {
         &self.found
     }
 
-    /// Sorts the candidates by episode number if all are episodes of one show in the same file, so that the first
-    /// episode becomes the single item. Two items with the same number remain ambiguous.
+    /// Sorts the candidates by season and episode number if all are episodes of one show in the same file, so that the
+    /// first episode becomes the single item. Two items with the same number remain ambiguous. Does nothing for
+    /// confirmed matches, or if `found` lacks candidates.
     pub(super) fn sort_episodes(&mut self) {
         let file_and_show = |found: &FoundItem<'v>| (found.library, found.path, found.item.show_rating_key);
         let number = |found: &FoundItem<'v>| (found.item.season, found.item.episode);
@@ -283,7 +281,6 @@ pub struct LookupHit<'v> {
 }
 
 impl<'v> LookupHit<'v> {
-    /// Creates a result from a library index, a rating key and a kind of match.
     #[inline]
     pub(super) fn new(library: usize, (rating_key, match_kind): (&'v str, MatchKind)) -> Self {
         Self {

@@ -113,6 +113,7 @@ where
         Some((library, &**self.views.get(library)?))
     }
 
+    /// Creates the resolver for one path.
     pub(super) fn path_resolver<'p>(&'p self, path: NormalPath<'p>) -> PathResolver<'v, 'p, V> {
         PathResolver { resolver: self, path }
     }
@@ -188,7 +189,7 @@ where
     }
 
     /// Collects the candidates for the first kind of match that finds an item. Returns the kind, and the confidence and
-    /// reason that apply if there is only one candidate.
+    /// reason that apply if there is only one candidate; three times `None` if nothing matches.
     fn search(&self, candidates: &mut Candidates<'v, L::Hit<'v>>) -> (MatchKind, Confidence, Reason) {
         // For a single library, the order of the groups makes no difference.
         let groups = match self.resolver.scope {
@@ -224,11 +225,12 @@ where
         (MatchKind::None, Confidence::None, Reason::None)
     }
 
-    /// Returns the evidence for suffix matches, if all candidates are items of one file; otherwise [`Reason::None`].
+    /// Returns the evidence for suffix matches if all candidates are items of one file; otherwise [`Reason::None`],
+    /// because several files are ambiguous whatever the evidence.
     fn suffix_evidence(&self, candidates: &Candidates<'v, L::Hit<'v>>) -> Reason {
         let mut evidence = Reason::None;
         if candidates.have_same_path() {
-            // Every item of the file needs evidence of its own.
+            // Every item of the file needs its own evidence.
             for candidate in candidates.iter() {
                 evidence = self.evidence_for_candidate(candidate, candidates);
                 if !is_confirming(evidence) {
@@ -239,7 +241,8 @@ where
         evidence
     }
 
-    /// Returns the evidence for one candidate. If several of the candidate's files match, evidence for one is enough.
+    /// Returns the evidence for one candidate; [`Reason::NotListed`] if any library owns the path, since the owner
+    /// should list the path itself. If several of the candidate's files match, evidence for one file is enough.
     fn evidence_for_candidate(
         &self,
         candidate: &RankedHit<'v, L::Hit<'v>>,
@@ -313,7 +316,7 @@ where
         view.owns(&self.path) || self.resolver.mappings.to_server(&self.path, owns_rewritten).is_some()
     }
 
-    /// Adds the confirmed matches for the path.
+    /// Adds the confirmed matches for the path, with rank 1 if the bytes are equal, or 0 if only the normal forms are.
     fn add_confirmed(&self, group: LibraryGroup, candidates: &mut Candidates<'v, L::Hit<'v>>) {
         for (library, view) in self.views_of(group) {
             if !view.may_have_confirmed() {
@@ -340,7 +343,8 @@ where
         }
     }
 
-    /// Adds the items with the listed path `path`, which is the queried path or a mapped path.
+    /// Adds the items with the listed path `path`, which is the queried path or a mapped path. The rank is 1 if the
+    /// bytes are equal, and 0 if only the normal forms are.
     fn add_listed(&self, group: LibraryGroup, path: &NormalPath<'_>, candidates: &mut Candidates<'v, L::Hit<'v>>) {
         for (library, view) in self.views_of(group) {
             view.each_listed(path, |hit, is_same_bytes| {
@@ -349,7 +353,8 @@ where
         }
     }
 
-    /// Adds the items that match after mappings: either the listed path or the queried path is rewritten.
+    /// Adds the items that match after mappings rewrite the listed path or the queried path. The rank is 1 if the bytes
+    /// are equal, and 0 if only the normal forms are.
     fn add_mapped(&self, group: LibraryGroup, candidates: &mut Candidates<'v, L::Hit<'v>>) {
         // Without server-to-host rules, the segments contain no mapped paths.
         let has_mapped_forms = self.resolver.mappings.has_server_rules();
@@ -452,15 +457,15 @@ fn is_confirming(evidence: Reason) -> bool {
     matches!(evidence, Reason::OnlyRootDiffers | Reason::PathTells)
 }
 
-/// Returns whether a confirmed match is outdated: only other items list the recorded path, and one of the other items
-/// was added after the host recorded the match.
+/// Returns whether a confirmed match (`hit`, for `path` and the item `rating_key`) is outdated: only other items list
+/// the path, and one of them was listed after the host recorded the match.
 fn is_outdated_match<'v, L: LibraryIndex>(view: &'v L, hit: L::Hit<'v>, rating_key: &str, path: &[u8]) -> bool {
-    let recorded = view.entry_time(hit);
+    let match_time = view.entry_time(hit);
     let (mut is_listed_for_item, mut has_newer_item) = (false, false);
     let mut check = |listed: L::Hit<'v>, is_same_bytes: bool| {
         let is_same_item = view.key_and_path(listed).0 == rating_key;
         is_listed_for_item |= is_same_bytes && is_same_item;
-        has_newer_item |= is_same_bytes && !is_same_item && view.entry_time(listed) > recorded;
+        has_newer_item |= is_same_bytes && !is_same_item && view.entry_time(listed) > match_time;
     };
     NormalPath::with(path, |path| {
         view.each_listed(path, &mut check);

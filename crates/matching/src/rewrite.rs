@@ -52,10 +52,10 @@ impl PrefixRule {
     /// folder.
     pub fn rewrite<R>(&self, path: &NormalPath<'_>, then: &mut dyn FnMut(&[u8]) -> R) -> Option<R> {
         let windows = PathShape::of(path.raw()).windows;
-        let rest = self.strip_folder(path, windows)?;
+        let below_folder = self.strip_folder(path, windows)?;
         let mut rewritten = SmallVec::<[u8; ON_STACK]>::new();
         rewritten.extend_from_slice(&self.to);
-        rewritten.extend_from_slice(rest);
+        rewritten.extend_from_slice(below_folder);
         // In a path that is not a Windows path, `\` is not a separator.
         if windows && !self.to_windows {
             unify_separators(&mut rewritten[self.to.len()..]);
@@ -63,24 +63,24 @@ impl PrefixRule {
         Some(then(&rewritten))
     }
 
-    /// Returns the part of the path after the rule's folder, including the leading separator, in the caller's spelling.
+    /// Returns the exact bytes of the path after the rule's folder, including the leading separator.
     /// `None` if the path does not lie under the folder. `windows`: `\` is a separator in the path, like `/`.
     fn strip_folder<'p>(&self, path: &NormalPath<'p>, windows: bool) -> Option<&'p [u8]> {
         let raw = path.raw();
         let is_separator = |byte: &u8| *byte == b'/' || (windows && *byte == b'\\');
-        if let Some(rest) = raw.strip_prefix(self.from.as_slice())
-            && rest.first().is_some_and(is_separator)
+        if let Some(below_folder) = raw.strip_prefix(self.from.as_slice())
+            && below_folder.first().is_some_and(is_separator)
         {
-            return Some(rest);
+            return Some(below_folder);
         }
         // The raw path may be spelled differently, and its length may differ from the normal form's. So this code
         // counts the separators after the folder in the normal form, and counts as many separators back from the end of
         // the raw path.
-        let rest_of_form = path.form().strip_prefix(self.from_form.as_slice())?;
-        if rest_of_form.first() != Some(&b'/') {
+        let form_below_folder = path.form().strip_prefix(self.from_form.as_slice())?;
+        if form_below_folder.first() != Some(&b'/') {
             return None;
         }
-        let separators = rest_of_form.split(|byte| *byte == b'/').count() - 1;
+        let separators = form_below_folder.split(|byte| *byte == b'/').count() - 1;
         let (offset, _) = raw
             .iter()
             .enumerate()
@@ -97,19 +97,19 @@ impl PrefixRule {
 /// character is a literal backslash, so that Windows paths need no escaping. The error is a message for the user.
 pub fn parse_template(text: &[u8], regex: &Regex) -> Result<Vec<u8>, String> {
     let mut template = Vec::new();
-    let mut rest = text;
-    while let Some((byte, tail)) = rest.split_first() {
-        rest = tail;
+    let mut remaining = text;
+    while let Some((byte, tail)) = remaining.split_first() {
+        remaining = tail;
         if *byte == b'$' {
             template.extend_from_slice(b"$$");
         } else if *byte != b'\\' {
             template.push(*byte);
         } else if let Some((group, length)) = parse_group(tail, regex)? {
             template.extend_from_slice(format!("${{{group}}}").as_bytes());
-            rest = &tail[length..];
+            remaining = &tail[length..];
         } else {
             template.push(b'\\');
-            rest = tail.strip_prefix(b"\\").unwrap_or(tail);
+            remaining = tail.strip_prefix(b"\\").unwrap_or(tail);
         }
     }
     Ok(template)

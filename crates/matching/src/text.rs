@@ -31,7 +31,7 @@ pub(super) fn fold_letters(letters: impl Iterator<Item = char>) -> impl Iterator
     letters.filter(|c| !is_combining_mark(*c)).flat_map(lower_plain)
 }
 
-/// Lower-cases a letter. Replaces ligatures and letters with strokes, which Unicode decomposition keeps, with plain
+/// Lower-cases a letter. Replaces ligatures and stroked letters, which Unicode decomposition leaves intact, with plain
 /// letters.
 fn lower_plain(c: char) -> impl Iterator<Item = char> {
     // `\0` fills unused places.

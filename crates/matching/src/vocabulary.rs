@@ -43,22 +43,22 @@ pub static GENERAL: [&[u8]; 143] = split_at_spaces(
 /// Splits a string at single spaces, at compile time.
 const fn split_at_spaces<const N: usize>(text: &'static str) -> [&'static [u8]; N] {
     let mut words: [&[u8]; N] = [b""; N];
-    let (mut rest, mut count) = (text.as_bytes(), 0);
+    let (mut remaining, mut count) = (text.as_bytes(), 0);
     while count < N {
         let mut end = 0;
-        while end < rest.len() && rest[end] != b' ' {
+        while end < remaining.len() && remaining[end] != b' ' {
             end += 1;
         }
-        let (word, tail) = rest.split_at(end);
+        let (word, tail) = remaining.split_at(end);
         words[count] = word;
-        rest = if let [_, after_space @ ..] = tail {
+        remaining = if let [_, after_space @ ..] = tail {
             after_space
         } else {
             tail
         };
         count += 1;
     }
-    assert!(rest.is_empty(), "the text has more than N words");
+    assert!(remaining.is_empty(), "the text has more than N words");
     words
 }
 

@@ -6,7 +6,8 @@ use unicode_normalization::UnicodeNormalization;
 
 use super::text::fold_letters;
 
-/// Capacity for folded words in bytes. File systems allow shorter names; in some scripts, folding increases the length.
+/// Capacity for folded words in bytes. This exceeds what file systems allow for a name, because folding lengthens names
+/// in some scripts.
 const MAX_BYTES: usize = 512;
 const MAX_WORDS: usize = 64;
 
@@ -211,6 +212,7 @@ pub fn number(word: &[u8]) -> Option<i32> {
 /// Returns whether a letter is from a script without spaces, such as Chinese. A word never mixes wide and other
 /// letters.
 fn is_wide(c: char) -> bool {
+    // Kana, and the blocks of Chinese characters.
     matches!(c, '\u{2E80}'..='\u{9FFF}' | '\u{F900}'..='\u{FAFF}' | '\u{20000}'..='\u{3FFFF}')
 }
 

@@ -40,7 +40,7 @@ impl ListingDraft {
     pub(super) fn duplicate_key_hashes(&self) -> HashSet<u64> {
         let mut hashes = self.builder.key_hashes.clone();
         hashes.sort_unstable();
-        let twins = hashes.windows(2).filter(|two| two[0] == two[1]);
-        twins.map(|two| two[0]).collect()
+        let equal_pairs = hashes.windows(2).filter(|pair| pair[0] == pair[1]);
+        equal_pairs.map(|pair| pair[0]).collect()
     }
 }

@@ -26,11 +26,11 @@ pub struct FolderLimit {
     warned: AtomicBool,
 }
 
-/// Marks an eviction as running until dropped.
+/// Marks an eviction as running until dropped, so that other threads start none.
 struct EvictionGuard<'l>(&'l AtomicBool);
 
 impl Drop for EvictionGuard<'_> {
-    /// Marks the eviction as finished, even after a panic.
+    /// Lets the next eviction start, even after a panic.
     fn drop(&mut self) {
         self.0.store(false, Ordering::Release);
     }
@@ -61,9 +61,6 @@ impl FolderLimit {
 
     /// Returns by how many bytes the folder exceeds the limit; 0 if it does not. Excludes space that plexindex can free
     /// without evicting anything. Any excess after [`FolderLimit::enforce`] is content that plexindex cannot evict.
-    ///
-    /// # Errors
-    /// Store errors.
     pub fn excess_bytes(&self) -> Result<u64> {
         self.bytes.map_or(Ok(0), |limit| {
             Ok(Sweeper(&self.store).bytes_after_vacuum()?.saturating_sub(limit))
@@ -93,7 +90,6 @@ impl FolderLimit {
                 self.warned.store(false, Ordering::Relaxed);
                 return Ok(());
             }
-            // Then free space that contains no data.
             if !self.reclaim_space(deadline)? {
                 return Ok(());
             }
@@ -133,7 +129,7 @@ impl FolderLimit {
         }
     }
 
-    /// Removes dead rows, unused files and free database pages. Returns `false` if the deadline passed first.
+    /// Removes rows that no reader sees, unused files and free database pages. Returns `false` if the deadline passed.
     fn reclaim_space(&self, deadline: Deadline) -> Result<bool> {
         let has_timed_out = || deadline.moment().is_some_and(|moment| self.clock.has_passed(moment));
         while Sweeper(&self.store).sweep(ROWS_PER_SWEEP, deadline)? {

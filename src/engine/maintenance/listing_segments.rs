@@ -48,7 +48,7 @@ impl ListingSegments {
         }
     }
 
-    /// Rebuilds the segment of a library whose memtable is full. The memtable over the new segment starts empty.
+    /// Rebuilds the segment of a library whose memtable is full, so that the new segment's memtable starts empty.
     pub fn compact_full_memtable(&self, identity: ViewId, row: &LibraryRow, deadline: Deadline) -> Result<()> {
         if row.generation.is_fetched() {
             self.compact_listing(identity, row, deadline)?;
@@ -61,8 +61,8 @@ impl ListingSegments {
     /// threshold grows with the listing, so that the number of bytes written per change stays constant. Example: a
     /// segment with a million items and 50 changes per minute is rebuilt every 78 minutes.
     pub fn has_many_changes(&self, row: &LibraryRow) -> Result<bool> {
-        let many = (row.items / ITEMS_PER_CHANGE).clamp(FEWEST_CHANGES, MOST_CHANGES);
-        Ok(LibraryRows(&self.store).unmerged_items(row.id)? >= many)
+        let threshold = (row.items / ITEMS_PER_CHANGE).clamp(FEWEST_CHANGES, MOST_CHANGES);
+        Ok(LibraryRows(&self.store).unmerged_items(row.id)? >= threshold)
     }
 
     /// Rebuilds a listing's segment so that it contains all changes to single items. If the old segment is missing or
@@ -92,14 +92,14 @@ impl ListingSegments {
         row: &LibraryRow,
         read: impl FnOnce(&mut dyn FnMut(Item, Sequence) -> Result<()>) -> Result<()>,
     ) -> Result<()> {
-        let begun = Instant::now();
+        let start = Instant::now();
         ListingBuilder::check_memory(row.items)?;
         let mut builder = self.builder(name, row);
         read(&mut |item, added_at| {
             builder.push_with_sequence(&item, added_at.0);
             Ok(())
         })?;
-        self.counters.add_time(Activity::ListingSegment, begun.elapsed());
+        self.counters.add_time(Activity::ListingSegment, start.elapsed());
         self.write(builder, name, row)
     }
 
@@ -134,33 +134,33 @@ impl ListingSegments {
     /// duplicates occur when rows move on the server between two page requests. Reads the stored pages again only if
     /// there are duplicates.
     pub fn without_duplicates(&self, row: &LibraryRow, listing: &Listing, draft: ListingDraft) -> Result<ListingDraft> {
-        let twins = draft.duplicate_key_hashes();
-        if twins.is_empty() {
+        let duplicate_hashes = draft.duplicate_key_hashes();
+        if duplicate_hashes.is_empty() {
             return Ok(draft);
         }
         let rows = ListingRows(&self.store);
         let mut counts: HashMap<String, usize> = HashMap::new();
         // First read the pages to count the items with each duplicate key.
         let mut is_whole = rows.pages(listing, |_, items| {
-            let has_twin = |item: &Item| twins.contains(&xxh3_64(item.rating_key.as_bytes()));
-            for item in items.into_iter().filter(has_twin) {
+            let is_duplicate = |item: &Item| duplicate_hashes.contains(&xxh3_64(item.rating_key.as_bytes()));
+            for item in items.into_iter().filter(is_duplicate) {
                 *counts.entry(item.rating_key).or_default() += 1;
             }
         });
         // Then read the pages again, and keep only the last item with each key.
-        let mut single = self.empty_draft(row, listing);
+        let mut deduplicated = self.empty_draft(row, listing);
         is_whole &= rows.pages(listing, |requested_at, mut items| {
             items.retain(|item| {
-                let left = counts.get_mut(&item.rating_key).map(|count| {
+                let remaining = counts.get_mut(&item.rating_key).map(|count| {
                     *count -= 1;
                     *count
                 });
-                left.is_none_or(|left| left == 0)
+                remaining.is_none_or(|remaining| remaining == 0)
             });
-            single.push_page(requested_at, &items);
+            deduplicated.push_page(requested_at, &items);
         });
         if is_whole {
-            return Ok(single);
+            return Ok(deduplicated);
         }
         let why = format!(
             "cannot list library '{}': its stored pages are damaged; retry",
@@ -169,8 +169,8 @@ impl ListingSegments {
         Err(Error::new(Status::Store, why))
     }
 
-    /// Returns whether a complete listing has the same content as the current segment, and therefore needs no new
-    /// segment. Returns `false` if the current segment is missing or damaged.
+    /// Returns whether a complete listing (`draft`) has the same content as the current segment, and therefore needs no
+    /// new segment. Returns `false` if the current segment is missing or damaged.
     pub fn has_same_content(&self, row: &LibraryRow, listing: &Listing, draft: &ListingDraft) -> Result<bool> {
         if !row.generation.is_fetched() {
             return Ok(false);
@@ -182,7 +182,7 @@ impl ListingSegments {
         items.has_same_content(builder.items(), builder.content(), listing.begun_sequence)
     }
 
-    /// Writes the segment of a complete listing, and opens it.
+    /// Writes the segment of a complete listing (`draft`), and opens it.
     pub fn write_draft(&self, row: &LibraryRow, listing: &Listing, draft: ListingDraft) -> Result<NewListing> {
         let name = Self::name_of(listing);
         let ListingDraft { mut builder, pages } = draft;
@@ -230,11 +230,11 @@ impl ListingSegments {
         ListingBuilder::new(meta, &self.path(name))
     }
 
-    /// Finishes a segment and stores it under this name.
+    /// Finishes a segment and writes it to the file with this name.
     fn write(&self, builder: ListingBuilder, name: &ListingName, row: &LibraryRow) -> Result<()> {
-        let begun = Instant::now();
+        let start = Instant::now();
         let info = builder.finish(&self.path(name), self.store.key().name_mac(name))?;
-        self.counters.add_time(Activity::ListingSegment, begun.elapsed());
+        self.counters.add_time(Activity::ListingSegment, start.elapsed());
         log::debug!(
             "wrote the segment of '{}': {} items, {} bytes",
             row.library.title,
@@ -288,7 +288,7 @@ impl ListingSegments {
     /// Writes a segment with the items of a segment that was built with different mappings. Returns `true` and writes
     /// nothing if a file already has this name, because the file is then damaged.
     fn copy_segment(&self, name: &ListingName, row: &LibraryRow) -> Result<bool> {
-        if self.path(name).symlink_metadata().is_ok_and(|facts| facts.is_file()) {
+        if self.path(name).symlink_metadata().is_ok_and(|file| file.is_file()) {
             return Ok(true);
         }
         let segment = self.store.listing_segment(name)?;
@@ -328,7 +328,7 @@ impl ListingSegments {
 
     /// Returns whether the database still has the same segment and generation as this row.
     fn is_row_current(&self, row: &LibraryRow) -> bool {
-        let now = LibraryRows(&self.store).library_row(row.id);
-        now.is_ok_and(|now| now.generation == row.generation && now.segment == row.segment)
+        let stored_row = LibraryRows(&self.store).library_row(row.id);
+        stored_row.is_ok_and(|stored_row| stored_row.generation == row.generation && stored_row.segment == row.segment)
     }
 }

@@ -58,23 +58,23 @@ impl Maintenance {
 
     /// In the child after a fork, marks all earlier counts as stored, because the parent stores them.
     pub fn after_fork(&self) {
-        if let Ok(mut flushed) = self.stored_counts.try_lock() {
-            *flushed = self.counters.reset_in_child();
+        if let Ok(mut stored) = self.stored_counts.try_lock() {
+            *stored = self.counters.reset_in_child();
         }
     }
 
     /// Adds this handle's new requests and answers to the store's totals.
     pub fn flush_counters(&self, deadline: Deadline) -> Result<()> {
-        let mut flushed = lock(&self.stored_counts);
+        let mut stored = lock(&self.stored_counts);
         // Read the totals under the lock, so that another thread cannot store newer totals first.
-        let now = self.counters.totals();
-        if *flushed == now {
+        let totals = self.counters.totals();
+        if *stored == totals {
             return Ok(());
         }
-        // Storing the counters is not worth a long wait.
+        // Storing the counters is not worth a long wait. `.0` is the number of requests, `.1` of answers.
         let deadline = deadline.at_most(COUNTERS_LOCK_TIMEOUT);
-        if Totals::add(&self.store, now.0 - flushed.0, now.1 - flushed.1, deadline)? {
-            *flushed = now;
+        if Totals::add(&self.store, totals.0 - stored.0, totals.1 - stored.1, deadline)? {
+            *stored = totals;
         } else {
             log::debug!("cannot store the counters: other processes are writing to the store; will retry later");
         }
@@ -85,18 +85,18 @@ impl Maintenance {
     /// which needs no write transaction. [`Totals::add`] later moves answers from the version page to the store.
     pub fn flush_counters_on_close(&self) -> Result<()> {
         {
-            let mut flushed = lock(&self.stored_counts);
-            let now = self.counters.totals();
-            // No new requests, only answers.
-            if now.0 == flushed.0 && Totals::count_on_page(&self.store, now.1 - flushed.1) {
-                *flushed = now;
+            let mut stored = lock(&self.stored_counts);
+            let totals = self.counters.totals();
+            // No new requests (`.0`), only answers (`.1`).
+            if totals.0 == stored.0 && Totals::count_on_page(&self.store, totals.1 - stored.1) {
+                *stored = totals;
                 return Ok(());
             }
         }
         self.flush_counters(Deadline::NONE)
     }
 
-    /// Removes dead rows and unused files after a library was cleared.
+    /// Removes unused files after a library was cleared, and rows that no reader can see if this handle does not fetch.
     pub fn sweep_after_clear(&self) {
         if self.sweeps {
             self.sweep_rows(Deadline::NONE);
@@ -114,11 +114,11 @@ impl Maintenance {
         pairs: &[(&[u8], &str)],
         deadline: Deadline,
     ) -> Result<Option<MatchWrite>> {
-        let begun = Instant::now();
+        let start = Instant::now();
         let stored = RecordRows(&self.store)
             .record_matches(row, pairs, deadline, |tx| self.records.flush_when_many(tx, pairs.len()));
-        self.counters.add_time(Activity::Store, begun.elapsed());
-        self.counters.add_time(Activity::NotMatching, begun.elapsed());
+        self.counters.add_time(Activity::Store, start.elapsed());
+        self.counters.add_time(Activity::NotMatching, start.elapsed());
         let Some(RecordedMatches {
             at,
             then_result: has_segment,
@@ -126,16 +126,16 @@ impl Maintenance {
         else {
             return Ok(None);
         };
-        let begun = Instant::now();
+        let start = Instant::now();
         if has_segment && self.sweeps {
             self.sweep_rows(deadline);
         }
         self.records.advance_merges(pairs.len(), has_segment, deadline);
-        self.counters.add_time(Activity::NotMatching, begun.elapsed());
+        self.counters.add_time(Activity::NotMatching, start.elapsed());
         Ok(Some(MatchWrite { at, has_segment }))
     }
 
-    /// Deletes dead rows in several transactions, and removes unused files.
+    /// Deletes rows that no reader can see, in several transactions, and removes unused files.
     pub fn sweep(&self, deadline: Deadline) {
         self.sweep_rows(deadline);
         Sweeper(&self.store).sweep_segments();

@@ -24,20 +24,20 @@ impl<T> AppendLog<T> {
 
     /// Stores `value` at `index`. Returns `false` if `index` already has a value or is too large.
     pub fn set(&self, index: usize, value: T) -> bool {
-        let (block, at) = position(index);
+        let (block, slot) = position(index);
         let Some(slots) = self.blocks.get(block) else {
             return false;
         };
         let length = FIRST << block;
         let slots = slots.get_or_init(|| Box::new((0..length).map(|_| OnceBox::new()).collect()));
-        slots[at].set(Box::new(value)).is_ok()
+        slots[slot].set(Box::new(value)).is_ok()
     }
 
     /// Returns the element at `index`; `None` if `index` has no value yet.
     #[inline]
     pub fn get(&self, index: usize) -> Option<&T> {
-        let (block, at) = position(index);
-        self.blocks.get(block)?.get()?.get(at)?.get()
+        let (block, slot) = position(index);
+        self.blocks.get(block)?.get()?.get(slot)?.get()
     }
 }
 

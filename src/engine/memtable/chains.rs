@@ -67,7 +67,7 @@ impl Chains {
     }
 
     /// Adds a record, which must already be stored, to the front of the chain for `hash`. `record` is the record's
-    /// index, and `form` is the index of the record's normal form with this hash.
+    /// index, and `form` is the index of the record's normal form with this hash. Fails if there is no room.
     fn link(&self, hash: u64, record: u32, form: usize) -> Result<(), MemtableFull> {
         let index = self.length.load(Ordering::Relaxed);
         let head = self.head(hash);
@@ -138,6 +138,7 @@ impl<T, const KINDS: usize> ChainedRecords<T, KINDS> {
     /// Appends the record that `make` creates from the record's number, counted from 1. Each element of `links`
     /// contains the kind of hash, the hash, and the index of the normal form with this hash. Adds the record to the
     /// hash chains in the order of `links`. The caller must hold a lock, because only one thread at a time may append.
+    /// Fails if there is no room; some of the links may then exist.
     pub fn push(&self, make: impl FnOnce(u64) -> T, links: &[(usize, u64, usize)]) -> Result<(), MemtableFull> {
         let filled = self.0.get_or_init(|| {
             Box::new(Filled {
@@ -173,8 +174,8 @@ impl<T, const KINDS: usize> ChainedRecords<T, KINDS> {
         kind: usize,
         hash: impl FnOnce() -> Option<u64>,
     ) -> impl Iterator<Item = (&T, usize)> {
-        let found = self.0.get().and_then(|filled| Some((filled, hash()?)));
-        found.into_iter().flat_map(move |(filled, hash)| {
+        let filled_and_hash = self.0.get().and_then(|filled| Some((filled, hash()?)));
+        filled_and_hash.into_iter().flat_map(move |(filled, hash)| {
             let nodes = filled.chains[kind].nodes_with_hash(hash);
             nodes.filter_map(|node| Some((filled.records.get(node.record as usize)?, node.form as usize)))
         })

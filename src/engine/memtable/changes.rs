@@ -41,12 +41,12 @@ pub enum MemtableChange {
     },
     /// The path was invalidated. Lookups return no item until a request verifies the path.
     UnverifiedPath {
-        /// The path in any spelling.
+        /// Any path with the invalidated normal form.
         path: Vec<u8>,
     },
     /// A request verified the path.
     VerifiedPath {
-        /// The path in any spelling.
+        /// Any path with the verified normal form.
         path: Vec<u8>,
     },
     /// The item and all its paths were invalidated.
@@ -126,7 +126,7 @@ impl Memtable {
             links.extend(names.filter_map(|(part, form)| Some((NAMES, name_hash(form)?, part))));
         }
         // Link the key last: it hides the segment's item, so readers must already find the paths of the added item.
-        links.extend(change.rating_key().map(|key| (KEYS, xxh3_64(key.as_bytes()), 0)));
+        links.extend(change.rating_key().map(|key| (KEYS, xxh3_64(key.as_bytes()), 0))); // a key has no form
         let entry = |order| MemtableEntry {
             change,
             order,
@@ -153,7 +153,7 @@ impl Memtable {
         let form = path.form();
         self.0
             .records_with_hash(PATHS, || Some(path.hash()))
-            .filter(move |(record, at)| record.forms.get(*at).is_some_and(|own| **own == *form))
+            .filter(move |(record, index)| record.forms.get(*index).is_some_and(|own| **own == *form))
     }
 
     /// Iterates over the records for the item with this rating key, newest first.
@@ -174,7 +174,7 @@ impl Memtable {
                 let common = record
                     .forms
                     .get(part)
-                    .map_or(0, |own| Form::from_folded(own).common_components(form));
+                    .map_or(0, |record_form| Form::from_folded(record_form).common_components(form));
                 (record, part, common)
             })
             .filter(|(_, _, common)| *common > 0)

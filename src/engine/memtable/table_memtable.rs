@@ -22,7 +22,6 @@ pub struct OwnedRecord {
     pub state: Option<OwnedValue>,
 }
 
-/// A value that owns its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OwnedValue {
     /// The bytes; `None` for a long value, which only the database contains.
@@ -58,7 +57,7 @@ impl TableMemtable {
     /// # Errors
     /// Fails with [`MemtableFull`] if there is no room; the record is then not added.
     pub fn push(&self, record: OwnedRecord, hash: u64) -> Result<(), MemtableFull> {
-        self.0.push(|_| record, &[(0, hash, 0)])
+        self.0.push(|_| record, &[(0, hash, 0)]) // the only kind of hash is 0, and no normal forms are stored
     }
 
     /// Iterates over the records, oldest first.
@@ -71,7 +70,7 @@ impl TableMemtable {
     #[must_use]
     pub fn find(&self, (table, name): (TableId, &[u8]), hash: u64) -> Option<Record<'_>> {
         self.0
-            .records_with_hash(0, || Some(hash))
+            .records_with_hash(0, || Some(hash)) // the only kind of hash
             .map(|(record, _)| record)
             .find(|record| record.table == table && *record.name == *name)
             .map(OwnedRecord::borrow)

@@ -141,7 +141,7 @@ impl UnmergedRecords {
                 };
                 self.insert(open, removal)?;
             }
-            Ok::<_, WriteError>(self.match_bytes() > limit)
+            Ok::<_, WriteError>(self.match_bytes() > limit) // whether to continue
         })
     }
 
@@ -176,8 +176,8 @@ pub(super) fn segment_error(path: &Path, error: &io::Error) -> rusqlite::Error {
 }
 
 impl Records {
-    /// If the log has many records that are in no segment, flushes them into a segment. Returns whether it did.
-    /// `written`: number of records that this transaction wrote.
+    /// If more than [`FLUSH_RECORDS`] of the log's records are in no segment, flushes them into a segment. Returns
+    /// whether it did. `written`: number of records that this transaction wrote.
     pub fn flush_when_many(&self, tx: &RecordTx<'_>, written: usize) -> rusqlite::Result<bool> {
         if !self.must_flush(tx, written)? {
             return Ok(false);
@@ -190,7 +190,7 @@ impl Records {
         }
     }
 
-    /// Returns whether enough records of tables and matches together are in no segment, so that a flush is due.
+    /// Returns whether a flush is due: more than [`FLUSH_RECORDS`] records of tables and matches are in no segment.
     /// `written`: number of records that this transaction wrote.
     pub(super) fn must_flush(&self, tx: &RecordTx<'_>, written: usize) -> rusqlite::Result<bool> {
         // Counting reads every row, so the count is cached, and stays valid while no other process commits.
@@ -202,7 +202,7 @@ impl Records {
             {
                 count + written
             }
-            _ => tx.log.count_since(tx.log.manifest()?.merged, FLUSH_RECORDS + 1)?,
+            _ => tx.log.count_since(tx.log.manifest()?.merged, FLUSH_RECORDS + 1)?, // stops counting there
         };
         let must_flush = unmerged > FLUSH_RECORDS;
         *cached = (!must_flush).then_some((incarnation, tx.sequence(), unmerged));
@@ -236,25 +236,26 @@ impl Records {
         }
         let mut unmerged = UnmergedRecords::read(tx, &open)?;
         unmerged.evict(tx, &open, self.matches_limit)?;
-        // Select the segments to merge with.
+        // Select the newest small segments, which the new segment will replace.
         let list = open.segments.list();
         let sizes: Vec<u64> = list.iter().map(|segment| segment.records()).collect();
-        let absorbed = count_to_absorb(unmerged.newest.len() as u64, &sizes);
+        let absorbed_count = count_to_absorb(unmerged.newest.len() as u64, &sizes);
         let tables: Vec<TableId> = unmerged.tables.iter().map(|collection| collection.id).collect();
         let rules = MergeRules {
             tables: &tables,
-            includes_oldest: absorbed == list.len(),
+            includes_oldest: absorbed_count == list.len(),
         };
         // Merge the new records, which are the newest run, with these segments.
         let sorted: Vec<Record<'_>> = unmerged.newest.values().map(OwnedRecord::borrow).collect();
         let mut runs = vec![MergeRun::Sorted(&sorted)];
-        let absorbed_segments = list[..absorbed].iter();
+        let absorbed_segments = list[..absorbed_count].iter();
         runs.extend(absorbed_segments.map(|segment| MergeRun::Segment(segment, RecordCursor::BEGIN)));
         let name = StoreFolder::new_segment_name(tx.sequence());
         let path = self.store.folder().segment(&name);
         let mut builder = RecordSegmentBuilder::new(&path);
         let result = rules.merge_slice(&mut runs, &mut builder, usize::MAX);
         if list.iter().any(|segment| segment.is_broken()) {
+            // The merge found a checksum that differs.
             return Err(open.segments.set_lost().into());
         }
         let records = builder.records();
@@ -263,8 +264,7 @@ impl Records {
             _ => builder.finish(&path, self.store.key().segment_mac(&name)),
         });
         result.map_err(|error| segment_error(&path, &error))?;
-        // Publish the new segment in place of the merged segments.
-        let (replaced, kept) = open.manifest.segments.split_at(absorbed);
+        let (replaced, kept) = open.manifest.segments.split_at(absorbed_count);
         let new = (records > 0).then_some(NamedSegment { name, records });
         let segments: Vec<NamedSegment> = new.into_iter().chain(kept.iter().copied()).collect();
         self.touch(replaced.iter().map(|segment| &segment.name));
@@ -284,7 +284,7 @@ impl Records {
     /// large write finishes all due merges, so that later small writes stay fast.
     pub fn advance_merges(&self, written: usize, has_flushed: bool, deadline: Deadline) {
         let Some(mut merging) = try_lock(&self.merging) else {
-            return;
+            return; // another thread is advancing the merges
         };
         if has_flushed {
             // A host that only writes records has no other occasion to remove old files.
@@ -317,12 +317,12 @@ impl Records {
         }
     }
 
-    /// Starts the next due merge, if any, in addition to the running merges.
+    /// Starts the next due merge, if any, and appends it to the running merges.
     fn begin_merge(&self, running: &mut Vec<SlicedMerge>) {
         running.extend(self.next_merge(running));
     }
 
-    /// Returns the next due merge, if any, of segments that are newer than all segments in running merges.
+    /// Returns a due merge of segments that are newer than all segments in running merges; `None` if none is due.
     fn next_merge(&self, running: &[SlicedMerge]) -> Option<SlicedMerge> {
         let incarnation = self.store.incarnation();
         let state =
@@ -334,7 +334,7 @@ impl Records {
         }
         let list = open.segments.list();
         let in_manifest = &open.manifest.segments;
-        // Only segments that are newer than all running merges are free.
+        // Only the segments before the newest segment of the last, newest merge are free.
         let newest_merging = running.last().and_then(|merge| merge.names.first());
         let free_count =
             newest_merging.and_then(|newest| in_manifest.iter().position(|segment| segment.name == *newest));
@@ -345,13 +345,13 @@ impl Records {
         let (start, count) = next_merge_range(&sizes)?;
         let range = start..start + count;
         let names = in_manifest[range.clone()].iter().map(|segment| segment.name);
-        let place = self.store.folder().segment(&StoreFolder::new_segment_name(sequence));
+        let path_in_folder = self.store.folder().segment(&StoreFolder::new_segment_name(sequence));
         Some(SlicedMerge::new(
             incarnation,
             names.zip(list[range.clone()].iter().cloned()).collect(),
             collections.iter().map(|collection| collection.id).collect(),
-            range.end == list.len(),
-            &place,
+            range.end == list.len(), // whether the merge includes the oldest segment
+            &path_in_folder,
         ))
     }
 

@@ -34,30 +34,30 @@ pub fn count_to_absorb(records: u64, segments: &[u64]) -> usize {
 /// the record count of each segment, from newest to oldest. Leaves out the newest segment while it is so small that
 /// flushes merge with it.
 pub fn next_merge_range(segments: &[u64]) -> Option<(usize, usize)> {
-    let is_complete = |index: &usize| *index > 0 || segments[0] > MAX_WRITE_MERGE;
-    (0..segments.len()).filter(is_complete).find_map(|index| {
+    let is_too_large_for_flushes = |index: &usize| *index > 0 || segments[0] > MAX_WRITE_MERGE;
+    (0..segments.len()).filter(is_too_large_for_flushes).find_map(|index| {
         let older = count_to_merge(segments[index], &segments[index + 1..], u64::MAX);
         (older > 0).then_some((index, older + 1))
     })
 }
 
-/// Returns how many of the `older` segments to merge with `records` records, up to `max_records` in total.
+/// Returns how many of the `older` segments (record counts, newest first) to merge with `records` newer records, up to
+/// `max_records` in total. Stops at a segment with more than [`RATIO`] times all newer records, to save copying it.
 fn count_to_merge(records: u64, older: &[u64], max_records: u64) -> usize {
     let mut sum = records;
-    let is_included = |segment: &&u64| {
-        let is_due = **segment <= RATIO * sum && sum + **segment <= max_records;
-        sum += **segment;
+    let is_included = |count: &&u64| {
+        let is_due = **count <= RATIO * sum && sum + **count <= max_records;
+        sum += **count;
         is_due
     };
     older.iter().take_while(is_included).count()
 }
 
-/// A sorted run of records.
+/// A run: records of one merge input, sorted by table and name.
 #[derive(Clone, Copy)]
 pub enum MergeRun<'r> {
-    /// Records in memory.
     Sorted(&'r [Record<'r>]),
-    /// The records of a segment, starting at a cursor.
+    /// A segment's records from a cursor on.
     Segment(&'r RecordSegment, RecordCursor),
 }
 
@@ -68,7 +68,7 @@ impl<'r> MergeRun<'r> {
             Self::Sorted(records) => records.split_first().map(|(first, rest)| (*first, Self::Sorted(rest))),
             Self::Segment(segment, cursor) => {
                 let next = segment.next(cursor).map_err(|_| damaged())?;
-                next.map(|(record, after)| (record, Self::Segment(segment, after)))
+                next.map(|(record, next_cursor)| (record, Self::Segment(segment, next_cursor)))
             }
         })
     }
@@ -91,14 +91,15 @@ pub struct MergeRules<'m> {
 }
 
 impl MergeRules<'_> {
-    /// Merges at most `max_records` records of `runs` into the segment `into`, and advances the runs, which are sorted
-    /// from newest to oldest. Returns whether records remain.
+    /// Merges the next records of `runs`, at most `max_records` different keys, into the segment `into`, and advances
+    /// the runs. The newest run is first. Returns `false` once no records remain.
     pub fn merge_slice(
         &self,
         runs: &mut [MergeRun<'_>],
         into: &mut RecordSegmentBuilder,
         max_records: usize,
     ) -> io::Result<bool> {
+        // Each run's first record, and the run behind it.
         let mut heads = runs
             .iter()
             .map(|run| run.split_first())
@@ -110,15 +111,14 @@ impl MergeRules<'_> {
                 return Ok(false);
             };
             for (run, head) in runs.iter_mut().zip(&mut heads) {
-                if let Some((other, rest)) = *head
+                if let Some((other, remaining_run)) = *head
                     && other.key() == record.key()
                 {
-                    *run = rest;
-                    *head = rest.split_first()?;
+                    *run = remaining_run;
+                    *head = remaining_run.split_first()?;
                 }
             }
-            // A removal hides records in older segments, so only a merge that includes the oldest segment drops
-            // removals.
+            // A removal (no state) hides older records. If there are no older segments, it is not needed.
             let is_dead = record.state.is_none() && self.includes_oldest || !self.tables.contains(&record.table);
             if !is_dead {
                 into.push(&record)?;
@@ -142,7 +142,8 @@ pub struct SlicedMerge {
 }
 
 impl SlicedMerge {
-    /// Starts a merge of `inputs`, from newest to oldest. The temporary file is in the same folder as the path `place`.
+    /// Starts a merge of `inputs`, newest first. `tables`: the existing tables. `includes_oldest`: whether `inputs`
+    /// includes the oldest segment. `place`: a path in the folder of the temporary file.
     pub fn new(
         incarnation: Incarnation,
         inputs: Vec<(SegmentName, Arc<RecordSegment>)>,
@@ -165,13 +166,13 @@ impl SlicedMerge {
     }
 
     /// Continues the merge: merges at most `max_records` records or, after the last record, adds about as many to the
-    /// hash tables. Returns whether work remains.
+    /// segment's hash tables. Returns whether work remains.
     pub fn step(&mut self, max_records: usize) -> io::Result<bool> {
         if !self.has_records {
             // Each of the `PARTS` buckets contains about the same number of records.
-            let parts = max_records * RecordSegmentBuilder::PARTS
+            let bucket_count = max_records * RecordSegmentBuilder::PARTS
                 / usize::try_from(self.builder.records().max(1)).unwrap_or(usize::MAX);
-            for _ in 0..parts.max(1) {
+            for _ in 0..bucket_count.max(1) {
                 if !self.builder.write_next_bucket()? {
                     return Ok(false);
                 }

@@ -40,7 +40,7 @@ impl Records {
     fn rebuild_in(&self, tx: &RecordTx<'_>, open: &OpenSegments) -> rusqlite::Result<()> {
         let all = AllRecords::read(&tx.log)?;
         if (self.store.incarnation(), all.changed) != (open.incarnation, open.manifest.changed) {
-            return Ok(());
+            return Ok(()); // another process has changed the segments since the caller checked
         }
         let name = StoreFolder::new_segment_name(tx.sequence());
         let path = self.store.folder().segment(&name);
@@ -72,9 +72,9 @@ impl AllRecords {
     /// Reads all rows of the log, except rows of cleared tables.
     fn read(log: &RecordLog<'_>) -> rusqlite::Result<Self> {
         let collections = log.active_tables()?;
-        let mut rows = log.rows_after(0, usize::MAX)?;
+        let mut rows = log.rows_after(0, usize::MAX)?; // all rows
         rows.retain(|row| collections.iter().any(|collection| collection.id == row.table));
-        rows.sort_by(|a, b| (a.table, &a.name, b.id).cmp(&(b.table, &b.name, a.id)));
+        rows.sort_by(|a, b| (a.table, &a.name, b.id).cmp(&(b.table, &b.name, a.id))); // largest id first
         Ok(Self {
             changed: log.manifest()?.changed,
             tables: collections,
@@ -82,7 +82,7 @@ impl AllRecords {
         })
     }
 
-    /// Returns whether the row at `index` is the newest row with its name, and has a value.
+    /// Returns whether the row at `index` is the newest (first) row with its table and name, and has a value.
     fn is_live(&self, index: usize) -> bool {
         let key = |index: usize| (self.rows[index].table, &self.rows[index].name);
         self.rows[index].value.is_some() && (index == 0 || key(index - 1) != key(index))
@@ -102,7 +102,7 @@ impl AllRecords {
             .map(|index| &self.rows[index])
     }
 
-    /// Returns each table's number of entries and their size in bytes.
+    /// Returns each table's number of entries (first) and their size in bytes (second).
     fn counts(&self) -> HashMap<TableId, [i64; 2]> {
         let zero = |collection: &RecordTable| (collection.id, [0; 2]);
         let mut counts: HashMap<TableId, [i64; 2]> = self.tables.iter().map(zero).collect();
@@ -114,7 +114,7 @@ impl AllRecords {
         counts
     }
 
-    /// Writes the live rows to a segment builder. The builder's temporary file is in the same folder as `path`.
+    /// Writes the live rows to a new segment, which belongs at `path`. Its temporary file is in the same folder.
     fn build_segment(&self, log: &RecordLog<'_>, path: &Path) -> rusqlite::Result<RecordSegmentBuilder> {
         let is_of_paths = |table: TableId| {
             let mut collections = self.tables.iter();

@@ -37,7 +37,8 @@ pub enum Op<'o> {
 }
 
 impl Tables {
-    /// Returns a handle to the table with this name. If `folds`, entry names ignore the case of the letters A to Z.
+    /// Returns a handle to the table with this name, which need not exist. If `folds`, entry names ignore the case of
+    /// the letters A to Z.
     ///
     /// # Errors
     /// [`crate::error::Status::InvalidArgument`] for a name of more than [`LONGEST_NAME`] bytes.
@@ -89,7 +90,7 @@ impl Table {
     /// `Some(None)` if there is no value, and `None` if the lookup would need the database.
     #[inline]
     pub fn find<R>(&self, name: &[u8], use_value: impl FnOnce(&[u8]) -> R) -> Option<Option<R>> {
-        // This lookup allocates no memory, so a longer name needs the slower `Table::get`.
+        // This lookup allocates no memory, so it returns `None` for a longer name.
         let mut folded_bytes = [0; 256];
         let name = if self.ignores_case {
             let folded = folded_bytes.get_mut(..name.len())?;
@@ -104,10 +105,12 @@ impl Table {
             let hash = record_hash(id, name);
             Some((id, hash, snapshot.prefetch_first(hash)))
         })?;
+        // `None`: the table does not exist, or the snapshot is unusable. Snapshot 0 precedes the first read of the
+        // store.
         let record = match first {
             Some((id, hash, first)) => snapshot.find((id, name), hash, first).ok()?,
             None if snapshot.number == 0 || snapshot.is_lost() => return None,
-            None => None, // the table does not exist
+            None => None,
         };
         match record.and_then(|record| record.state) {
             Some(stored) if !has_expired(&stored, || self.tables.clock.now_ms()) => {
@@ -119,7 +122,8 @@ impl Table {
     }
 
     /// Passes an entry's value to `use_value` if the value has at most `max_length` bytes. Returns the value's length
-    /// in bytes; `None` if there is no entry, or if the entry has expired.
+    /// in bytes, even of a longer value, so that the caller can provide a larger buffer; `None` if there is no entry,
+    /// or if the entry has expired.
     ///
     /// # Errors
     /// Store errors.
@@ -166,7 +170,7 @@ impl Table {
         })
     }
 
-    /// Stores a value with [`Tables::write`].
+    /// Stores a value under a name, and replaces an earlier value. `terms`: when the value expires, and the size limit.
     ///
     /// # Errors
     /// [`crate::error::Status::InvalidArgument`]; store errors.
@@ -226,19 +230,19 @@ impl Table {
         })
     }
 
-    /// Returns the table's id in this snapshot; `None` if the table does not exist. Remembers the table's index for
-    /// this snapshot, so that later lookups in this snapshot need not compare names.
+    /// Returns the table's id in this snapshot; `None` if the table does not exist. Remembers the table's index
+    /// together with the snapshot's number, so that later lookups in this snapshot need not compare names.
     #[inline]
     fn id(&self, snapshot: &TableSnapshot) -> Option<TableId> {
         let cached = self.cached.load(Ordering::Relaxed);
         if cached >> INDEX_BITS == snapshot.number && snapshot.number > 0 {
-            let index = usize::try_from(cached & MAX_CACHED_INDEX).unwrap_or(0);
-            return Some(snapshot.tables.get(index)?.row.id);
+            let cached_index = usize::try_from(cached & MAX_CACHED_INDEX).unwrap_or(0);
+            return Some(snapshot.tables.get(cached_index)?.row.id);
         }
         let index = snapshot.tables.iter().position(|table| table.row.name == self.name)?;
         if index as u64 <= MAX_CACHED_INDEX {
-            let cached = snapshot.number << INDEX_BITS | index as u64;
-            self.cached.store(cached, Ordering::Relaxed);
+            let new_cached = snapshot.number << INDEX_BITS | index as u64;
+            self.cached.store(new_cached, Ordering::Relaxed);
         }
         Some(snapshot.tables.get(index)?.row.id)
     }

@@ -64,7 +64,7 @@ impl TableCount {
         [&self.entries, &self.bytes].map(|count| count.load(Ordering::Relaxed))
     }
 
-    /// Adds to the counts; negative numbers subtract.
+    /// Adds numbers, which can be negative, to the counts.
     fn add(&self, [entries, bytes]: [i64; 2]) {
         self.entries.fetch_add(entries, Ordering::Relaxed);
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
@@ -111,7 +111,7 @@ impl TableSnapshot {
 
     /// Adds a row of the log to the memtable. Only one thread may call this method at a time.
     pub fn apply(&self, row: RecordRow) {
-        self.push(to_record(row, false));
+        self.push(to_record(row, false)); // `false`: the name is not a path
     }
 
     /// Adds a record to the memtable, unless the snapshot already contains the record or the table was cleared. If the
@@ -122,10 +122,10 @@ impl TableSnapshot {
         };
         let hash = record.borrow().hash();
         let Ok(previous) = self.find((record.table, &record.name), hash, self.prefetch_first(hash)) else {
-            return;
+            return; // the snapshot will be replaced, because it is outdated or a segment is damaged
         };
         if previous.is_some_and(|previous| previous.row >= record.row) {
-            return;
+            return; // the snapshot already contains this record or a newer one, because row ids only grow
         }
         let (old_counts, new_counts) = (counts_of(previous.as_ref()), counts_of(Some(&record.borrow())));
         if self.memtable.push(record, hash).is_err() {
@@ -142,8 +142,9 @@ impl TableSnapshot {
         self.open.segments.first(hash)
     }
 
-    /// Returns the newest record with this table and name, which may be a removal; `None` if there is no record.
-    /// `first`: the result of [`TableSnapshot::prefetch_first`] for `hash`.
+    /// Returns the newest record with this table and name, which may be a removal; `None` if there is no record. Fails
+    /// if the snapshot is outdated or a segment is damaged. `hash`: the key's hash. `first`: the record in the oldest
+    /// segment with this hash, from [`TableSnapshot::prefetch_first`].
     #[inline]
     pub fn find(
         &self,

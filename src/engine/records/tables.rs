@@ -42,6 +42,7 @@ pub struct TableLimits {
 }
 
 impl Default for TableLimits {
+    /// Lets values never expire, and sets no size limit.
     fn default() -> Self {
         Self {
             ttl: Ttl::Forever,
@@ -123,13 +124,13 @@ impl Tables {
         &self,
         look: impl Fn(&TableSnapshot) -> B,
     ) -> Option<(Guard<'_, TableSnapshot>, B)> {
-        self.snapshot.try_read_current(look, || self.catch_up_locked(false))
+        self.snapshot.try_read_current(look, || self.catch_up_locked(false)) // `false`: do not wait long
     }
 
     /// Returns a current snapshot. Waits for the database or another thread if necessary.
     pub(super) fn catch_up(&self) -> Result<Guard<'_, TableSnapshot>> {
         let is_current = |snapshot: &_| self.snapshot.is_current(snapshot) && !snapshot.is_lost();
-        self.snapshot.read_settled(is_current, || self.catch_up_locked(true))
+        self.snapshot.read_settled(is_current, || self.catch_up_locked(true)) // `true`: wait if necessary
     }
 
     /// Reads the commits since the snapshot. The caller must have locked `snapshot.catching_up`. If not `patient`,
@@ -157,13 +158,13 @@ impl Tables {
         Ok(())
     }
 
-    /// Reloads all state from the database. The caller must have locked `snapshot.catching_up`.
+    /// Reloads the whole snapshot, because segments were rebuilt. The caller must have locked `snapshot.catching_up`.
     pub(super) fn reload(&self) -> Result<()> {
         self.snapshot.read().set_outdated();
-        self.catch_up_locked(true)
+        self.catch_up_locked(true) // `true`: wait for the database if necessary
     }
 
-    /// Creates a snapshot from a complete state, to replace `previous`.
+    /// Creates the snapshot that replaces `previous` from `state`: all tables and segments, and the rows in no segment.
     pub(super) fn load(
         &self,
         previous: &TableSnapshot,
@@ -179,7 +180,7 @@ impl Tables {
         let merged = manifest.merged;
         let open = self.records.open(incarnation, manifest);
         let snapshot = SnapshotOf::after(previous, sequence, open, TablesContent::new(tables));
-        // The segments contain all rows up to the change sequence `merged`.
+        // The segments contain all rows up to the change sequence `merged`, so the memtable needs only later rows.
         for row in rows {
             if row.id > last_row_id_of(merged) {
                 snapshot.apply(row);
@@ -211,7 +212,7 @@ impl ForkAware for Tables {
 }
 
 impl Drop for Tables {
-    /// Unregisters the tables from fork handling.
+    /// Unregisters the tables, so that later forks do not lock them.
     fn drop(&mut self) {
         fork::remove_dropped_components();
     }

@@ -34,7 +34,7 @@ pub struct Records {
 }
 
 impl Records {
-    /// Opens a store's records. `no_mmap`: whether to read segments into memory instead of mapping them.
+    /// Creates a store's records, still without segments. `no_mmap`: whether to read segments instead of mapping them.
     /// `matches_limit`: the maximum total size of all confirmed matches in bytes.
     pub(crate) fn new(store: Arc<Store>, no_mmap: bool, matches_limit: u64) -> Arc<Self> {
         let mode = store.folder().map_mode(no_mmap);
@@ -53,7 +53,8 @@ impl Records {
         records
     }
 
-    /// Opens the segments in a manifest. Reuses segments that are already open.
+    /// Opens the segments in a manifest, and reuses segments that are already open. If a segment is missing or damaged,
+    /// the result contains no segments and is marked as lost.
     ///
     /// Two threads can open the same segments at the same time. A mutex could deadlock here, because a write would lock
     /// the mutex after the database's write lock, but a fork would lock the mutex first.
@@ -141,7 +142,7 @@ impl ForkAware for Records {
 }
 
 impl Drop for Records {
-    /// Unregisters the records from fork handling.
+    /// Unregisters the records, so that later forks do not lock them.
     fn drop(&mut self) {
         fork::remove_dropped_components();
     }

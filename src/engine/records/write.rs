@@ -24,7 +24,6 @@ const MAX_EXPIRED: usize = 10;
 struct CommittedWrite {
     incarnation: Incarnation,
     sequence: Sequence,
-    /// Records that the write added.
     records: Vec<OwnedRecord>,
     /// Whether the snapshot must be reloaded, because the list of segments or tables has changed, or because the
     /// snapshot lacks other writes.
@@ -94,7 +93,7 @@ impl<'b> WriteBatch<'b> {
     }
 
     /// Appends a value to the log, or a removal if `value` is `None`. Removing a missing entry does nothing.
-    /// `expires_ms`: when the value expires, in Unix ms.
+    /// `expires_ms`: when the value expires, in Unix ms; `None`: never.
     fn add(
         &mut self,
         table: TableId,
@@ -200,7 +199,7 @@ impl<'b> WriteBatch<'b> {
     }
 
     /// Removes the oldest entries until the total size of all tables is at most `limit` bytes. Removes all entries of
-    /// one write together, but never entries of the running write.
+    /// one write together, so that none is left without the others, but never entries of the running write.
     fn evict(&mut self, limit: u64) -> std::result::Result<(), WriteError> {
         if self.bytes() <= limit {
             return Ok(());
@@ -210,12 +209,12 @@ impl<'b> WriteBatch<'b> {
             // Stop at this write's entries, or when the tables are small enough and the last write is removed.
             let is_of_last_write = last_write == Some(write_of(row.id));
             if self.is_of_this_write(row.id) || !is_of_last_write && self.bytes() <= limit {
-                return Ok(false);
+                return Ok(false); // stop
             }
             if self.remove_row(row.id, row.table, &row.name)? {
                 last_write = Some(write_of(row.id));
             }
-            Ok::<_, WriteError>(true)
+            Ok::<_, WriteError>(true) // continue with the next row
         })
     }
 
@@ -225,8 +224,8 @@ impl<'b> WriteBatch<'b> {
         row > last_row_id_of(Sequence(self.tx.sequence().0 - 1))
     }
 
-    /// Deletes a row from the log. If the row is the newest record of an existing entry, also removes the entry.
-    /// Returns whether an entry was removed.
+    /// Deletes the row with the id `row` from the log. If the row is the newest record of an existing entry, also adds
+    /// a removal. Returns whether it did.
     fn remove_row(&mut self, row: i64, table: TableId, name: &[u8]) -> std::result::Result<bool, WriteError> {
         let is_current = self.tables().any(|(id, _)| id == table)
             && self.find((table, name))?.is_some_and(|record| record.row == row);
@@ -240,7 +239,7 @@ impl<'b> WriteBatch<'b> {
 
 impl Tables {
     /// Applies all of `ops` in one transaction. Also removes some expired entries and, if the tables exceed the size
-    /// limit, the oldest entries. Removes all entries of one earlier call together.
+    /// limit, the oldest entries. `limits`: when the values of `ops` expire, and the size limit.
     ///
     /// # Errors
     /// [`crate::error::Status::InvalidArgument`]; store errors.
@@ -277,7 +276,7 @@ impl Tables {
     }
 
     /// Applies `ops` in one transaction. The inner error means that nothing was written, and that segments must be
-    /// rebuilt first.
+    /// rebuilt first. `terms`: when the values expire, and the size limit.
     fn write_once(
         &self,
         ops: &[Op<'_>],
@@ -297,8 +296,8 @@ impl Tables {
         lost.get().map_or(result.map(Ok), |lost| Ok(Err(lost)))
     }
 
-    /// Applies `ops` in a running transaction. Reads other writes first. Afterwards evicts old entries, and flushes the
-    /// log if many of its records are in no segment.
+    /// Applies `ops` in a running transaction, after reading other processes' writes. Then evicts old entries, and
+    /// flushes the log if many of its records are in no segment. `terms`: when the values expire, and the size limit.
     fn write_in(
         &self,
         tx: &RecordTx<'_>,
@@ -328,10 +327,9 @@ impl Tables {
         let mut batch = WriteBatch::new(tx, base);
         for row in newer_rows {
             let counts = counts_of(batch.find((row.table, &row.name))?.as_ref());
-            batch.push(to_record(row, false), counts);
+            batch.push(to_record(row, false), counts); // `false`: the name is not a path
         }
         batch.first_new = batch.records.len();
-        // Apply this write's changes, and make room for them.
         let now_ms = self.clock.now_ms();
         let expires_ms = expiry(terms.ttl, now_ms);
         for op in ops {
@@ -339,7 +337,7 @@ impl Tables {
         }
         batch.remove_expired(now_ms)?;
         batch.evict(terms.limit.unwrap_or(u64::MAX))?;
-        // Flush the log, so that readers need not read too many of its rows.
+        // Flush a long log, because each new reader has to read its rows.
         let must_flush = self.records.must_flush(tx, batch.records.len() - batch.first_new)?;
         if must_flush {
             self.records.flush(tx)?;

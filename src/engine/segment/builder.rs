@@ -129,8 +129,8 @@ impl ListingBuilder {
     /// # Errors
     /// Fails with [`crate::error::Status::Store`] if there is too little memory.
     pub fn check_memory(items: u64) -> Result<()> {
-        let items_here = items.min(ITEMS_PER_RUN) as usize;
-        let size = items_here * 512;
+        let items_in_memory = items.min(ITEMS_PER_RUN) as usize;
+        let size = items_in_memory * 512;
         Vec::<u8>::new()
             .try_reserve_exact(size)
             .map_err(|_| write_error("", &no_memory(items)))
@@ -144,14 +144,14 @@ impl ListingBuilder {
     /// Adds an item with all its files. `added_sequence` is the change sequence at which the item was added after the
     /// listing; 0 if it came with the listing.
     pub fn push_with_sequence(&mut self, item: &Item, added_sequence: u64) {
-        let bytes = item
+        let string_bytes = item
             .string_fields()
             .into_iter()
             .chain(&item.parts)
             .chain(&item.guids)
             .map(String::len)
             .sum();
-        self.run_step(|segment| segment.put_item(item, added_sequence, bytes));
+        self.run_step(|segment| segment.put_item(item, added_sequence, string_bytes));
     }
 
     #[must_use]
@@ -179,20 +179,20 @@ impl ListingBuilder {
         let entries = 2 * paths + 1;
         self.records
             .buffer_for(MAX_ITEM_OVERHEAD + entries * 64 + string_bytes.saturating_mul(8))?;
-        let room = self.shows.try_reserve(2).and_then(|()| self.owners.try_reserve(2));
+        let reserved = self.shows.try_reserve(2).and_then(|()| self.owners.try_reserve(2)); // a show and a season
         reserve(&mut self.key_hashes, 1)?;
-        room.map_err(|_| io::ErrorKind::OutOfMemory.into())
+        reserved.map_err(|_| io::ErrorKind::OutOfMemory.into())
     }
 
     /// Appends an item with its entries, and adds it to the tables. `texts` is the total size of its strings in bytes.
     fn put_item(&mut self, item: &Item, added_sequence: u64, texts: usize) -> io::Result<()> {
         self.reserve(item.parts.len(), texts)?;
         let parents = self.write_parents(item)?;
-        let first = self.align()?;
+        let first_entry = self.align()?;
         let path = IndexedPath::new(
-            first,
+            first_entry,
             // The paths of an item with several files share this number, so that folder contents count the item once.
-            if item.parts.len() > 1 { first } else { 0 },
+            if item.parts.len() > 1 { first_entry } else { 0 },
             parents.show_owner,
             match parents.season_owner {
                 // A season without a rating key gets a number that no record can have, counted down from the maximum.
@@ -202,7 +202,7 @@ impl ListingBuilder {
         );
         let title = self.put_first_entry(item, path)?;
         record::put_item(
-            self.records.buffer_for(0)?,
+            self.records.buffer_for(0)?, // already reserved
             item,
             title,
             parents.season.or(parents.show),
@@ -211,7 +211,7 @@ impl ListingBuilder {
         );
         self.put_further_entries(item, path)?;
         let key_hash = xxh3_64(item.rating_key.as_bytes());
-        self.keys.push(key_hash, first)?;
+        self.keys.push(key_hash, first_entry)?;
         self.key_hashes.push(key_hash);
         self.content = self.content.wrapping_add(content_digest(item, &mut self.buffer));
         self.items += 1;
@@ -219,20 +219,20 @@ impl ListingBuilder {
     }
 
     /// Appends the item's first entry. If the path contains the title, returns the distance from the title to the item,
-    /// which the item stores instead of the title.
+    /// which the item stores instead of the title; otherwise `None`.
     fn put_first_entry(&mut self, item: &Item, path: IndexedPath) -> io::Result<Option<usize>> {
         let Some(listed) = item.parts.first().map(String::as_bytes) else {
             let out = self.records.buffer_for(0)?;
             record::put_entry(out, FIRST | BARE | FORM_RAW, path.entry, b"", b"");
             return Ok(None);
         };
-        let begin = self.put_listed_entry(listed, FIRST, path)?;
+        let path_begin = self.put_listed_entry(listed, FIRST, path)?;
         let offset = title_offset(listed, item.title.as_bytes());
-        Ok(offset.map(|offset| self.records.position() - (begin + offset)))
+        Ok(offset.map(|offset| self.records.position() - (path_begin + offset)))
     }
 
     /// Appends the entries of the item's further files, and then the entries of all mapped paths. Readers expect these
-    /// entries directly after the item.
+    /// entries directly after the item. `first` contains the numbers for the item's first path.
     fn put_further_entries(&mut self, item: &Item, first: IndexedPath) -> io::Result<()> {
         let mut mapped = Vec::new();
         for (part, listed) in item.parts.iter().map(String::as_bytes).enumerate() {
@@ -296,7 +296,6 @@ impl ListingBuilder {
             ..SegmentHeader::default()
         };
         head.records = body.end_part(BLOCK, 1)?;
-        // Build the folder order, on another thread if there are many paths, while this thread writes the tables.
         let (listed, mapped) = (self.listed, self.mapped);
         let mut folder_order = FolderOrderBuilder::new(&place);
         let add_folders = move || {
@@ -351,16 +350,17 @@ impl ListingBuilder {
         })
     }
 
-    /// Appends the mapped entry for a listed entry. `listed` is the number of the listed entry.
+    /// Appends the mapped entry for a listed entry. `listed` is the number of the listed entry. `place` contains the
+    /// numbers of the mapped entry, its item, show and season.
     fn put_mapped_entry(&mut self, path: &[u8], listed: u32, place: IndexedPath) -> io::Result<()> {
-        let put = self.put_path(path, MAPPED, listed, place.entry, |segment, form| {
+        let path_offset = self.put_path(path, MAPPED, listed, place.entry, |segment, form| {
             segment.mapped.push(form, place.to_numbers())
         });
-        put.map(drop)
+        path_offset.map(drop)
     }
 
-    /// Appends an entry, which refers to the entry `target`, to the records and the path table. Passes the normal form
-    /// to `with_form`. Returns the offset of the path.
+    /// Appends the entry `number`, which refers to the entry `target`, to the records and the path table. `flags` lacks
+    /// the kind of the normal form. Passes the normal form to `with_form`. Returns the file offset of the path.
     fn put_path(
         &mut self,
         path: &[u8],
@@ -380,19 +380,19 @@ impl ListingBuilder {
             } else {
                 FORM_ASCII
             };
-            let begin = self.records.position();
-            let tail = self.records.buffer_for(0)?;
-            let before = tail.len();
-            let path_at = record::put_entry(tail, flags | form, target, path, normal.form());
+            let entry_begin = self.records.position();
+            let buffer = self.records.buffer_for(0)?;
+            let buffered = buffer.len();
+            let path_offset = record::put_entry(buffer, flags | form, target, path, normal.form());
             self.paths.push(normal.hash(), number)?;
-            // If the normal form is stored, lookups also find the path by the hash of its spelling.
-            if let Some(spelled) = Spelling::hash_of(path).filter(|_| form == FORM_STORED)
-                && hash_table::upper(spelled) != hash_table::upper(normal.hash())
+            // If the normal form is stored, lookups also find the path by the hash of its bytes in ASCII lower case.
+            if let Some(lower_case_hash) = Spelling::hash_of(path).filter(|_| form == FORM_STORED)
+                && hash_table::upper(lower_case_hash) != hash_table::upper(normal.hash())
             {
-                self.paths.push(spelled, number)?;
+                self.paths.push(lower_case_hash, number)?;
             }
             with_form(self, normal.form())?;
-            Ok(begin + path_at - before)
+            Ok(entry_begin + path_offset - buffered)
         })
     }
 
@@ -407,7 +407,7 @@ impl ListingBuilder {
         }
     }
 
-    /// Returns the records of the item's show and season. Most items have the same parents as the previous item.
+    /// Returns the records of the item's show and season, and writes new ones. Most items have the previous parents.
     fn write_parents(&mut self, item: &Item) -> io::Result<ParentRecords> {
         if let Some((known, parents)) = &self.parents
             && known
@@ -450,27 +450,27 @@ impl ListingBuilder {
     /// the number of the new or earlier record.
     fn put_shared(&mut self, put: impl FnOnce(&mut Vec<u8>)) -> io::Result<u32> {
         let number = self.align()?;
-        let tail = self.records.buffer_for(0)?;
-        let at = tail.len();
-        put(tail);
-        let record = &tail[at..];
+        let buffer = self.records.buffer_for(0)?;
+        let begin = buffer.len();
+        put(buffer);
+        let record = &buffer[begin..];
         let hash = xxh3_64(record);
         match self.shows.get(&hash) {
             Some((known, bytes)) if **bytes == *record => {
-                tail.truncate(at);
+                buffer.truncate(begin);
                 return Ok(*known);
             }
             None if self.show_bytes < MAX_SHOW_BYTES => {
                 self.show_bytes += record.len();
                 self.shows.insert(hash, (number, record.into()));
             }
-            _ => {}
+            _ => {} // a hash collision, or the memory limit: later items write the record again
         }
         Ok(number)
     }
 }
 
-/// Returns a digest of an item. The sum of all digests does not depend on the items' order.
+/// Returns a digest of an item. The sum of all digests does not depend on the items' order. `buffer` is reused memory.
 fn content_digest(item: &Item, buffer: &mut Vec<u8>) -> u64 {
     buffer.clear();
     // Serialization into memory cannot fail.

@@ -24,43 +24,43 @@ impl ListingSegment {
     /// Fails if one of the segments is damaged, and marks that segment as broken.
     pub fn differences(&self, new: &Self, max_differences: usize) -> ReadResult<Option<Vec<Difference>>> {
         let mut found = Vec::new();
-        let (mut changed, mut common) = (0, 0);
+        let (mut changed_or_removed, mut common_items) = (0, 0);
         let (mut old_offset, mut new_offset) = (self.first_record(), new.first_record());
         // For each new item, find the old item: usually the next item in the old segment.
-        while let Some((entry, end)) = new.next_first(new_offset)? {
-            new_offset = end;
-            let key = new.key_of(&entry)?;
+        while let Some((new_entry, new_end)) = new.next_first(new_offset)? {
+            new_offset = new_end;
+            let key = new.key_of(&new_entry)?;
             let expected = self.next_first(old_offset)?;
-            let same_place = match expected {
+            let old_item = match expected {
                 Some((old, old_end)) if self.key_of(&old)? == key => Some((old, old_end)),
                 _ => self.find_first_entry(key)?,
             };
-            let Some((old, old_end)) = same_place else {
-                found.push(Difference::Added(entry.number));
+            let Some((old, old_end)) = old_item else {
+                found.push(Difference::Added(new_entry.number));
                 if found.len() > max_differences {
                     return Ok(None);
                 }
                 continue;
             };
             old_offset = old_end;
-            common += 1;
-            if !self.has_equal_item(&old, old_end, new, &entry, end)? {
-                changed += 1;
-                found.push(Difference::Changed(old.number, entry.number));
+            common_items += 1;
+            if !self.has_equal_item(&old, old_end, new, &new_entry, new_end)? {
+                changed_or_removed += 1;
+                found.push(Difference::Changed(old.number, new_entry.number));
                 if found.len() > max_differences {
                     return Ok(None);
                 }
             }
         }
         // If the old segment contains further items, find the removed items.
-        if common < self.head.items {
+        if common_items < self.head.items {
             let mut offset = self.first_record();
             while let Some((entry, end)) = self.next_first(offset)? {
                 offset = end;
                 if new.find(self.key_of(&entry)?).is_none() {
-                    changed += 1;
+                    changed_or_removed += 1;
                     found.push(Difference::Removed(entry.number));
-                    if changed > max_differences {
+                    if changed_or_removed > max_differences {
                         return Ok(None);
                     }
                 }

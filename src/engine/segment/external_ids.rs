@@ -31,7 +31,7 @@ const TEXT: usize = 0;
 const NUMBER: usize = 1;
 const PLEX: usize = 2;
 const UUID: usize = 3;
-const KINDS: usize = 4;
+const KINDS: usize = 4; // number of formats
 /// Maximum number of decimal digits that always fit into a `u64`.
 const DIGITS: usize = 19;
 /// Positions of the dashes in a UUID.
@@ -40,25 +40,25 @@ const DASHES: [usize; 4] = [8, 13, 18, 23];
 /// Maximum length of a decoded string in bytes, which prevents a large allocation if a length is damaged.
 const MAX_TEXT: usize = 32 << 20;
 
-/// Encodes an id in the shortest form that decodes to the same string.
+/// Appends an id in the shortest encoding that decodes to the same string.
 pub fn put_id(out: &mut Vec<u8>, id: &str) {
     let mut known = PREFIXES.iter().enumerate().skip(1);
-    let known = known.find_map(|(at, prefix)| Some((at, id.strip_prefix(prefix)?)));
+    let known = known.find_map(|(index, prefix)| Some((index, id.strip_prefix(prefix)?)));
     let (prefix, rest) = known.unwrap_or((0, id));
     // The first byte combines the prefix and the format.
-    let mut kind = |kind: usize| out.push(u8::try_from(prefix * KINDS + kind).unwrap_or(0));
+    let mut put_format = |format: usize| out.push(u8::try_from(prefix * KINDS + format).unwrap_or(0));
     if let Some(number) = number(rest) {
-        kind(NUMBER);
+        put_format(NUMBER);
         out.push(u8::try_from(rest.len()).unwrap_or(0));
         put_varint(out, number);
     } else if let Some(bytes) = from_hex::<12>(rest.as_bytes()) {
-        kind(PLEX);
+        put_format(PLEX);
         out.extend_from_slice(&bytes);
     } else if let Some(bytes) = uuid(rest) {
-        kind(UUID);
+        put_format(UUID);
         out.extend_from_slice(&bytes);
     } else {
-        kind(TEXT);
+        put_format(TEXT);
         put_bytes(out, rest.as_bytes());
     }
 }
@@ -81,7 +81,7 @@ fn uuid(text: &str) -> Option<[u8; 16]> {
     (text.len() == 36 && dashes.eq(DASHES)).then(|| from_hex(text.replace('-', "").as_bytes()))?
 }
 
-/// Converts big-endian bytes to a number.
+/// Converts up to 16 big-endian bytes to a number; the standard functions accept only exactly 16.
 fn from_big_endian(bytes: &[u8]) -> u128 {
     bytes.iter().fold(0, |number, byte| number << 8 | u128::from(*byte))
 }
@@ -119,9 +119,9 @@ impl<'c> PackedReader<'c> {
 
     /// Reads an id that [`put_id`] wrote; `None` if the id is damaged.
     pub fn id(&mut self) -> Option<String> {
-        let kind = usize::from(self.take(1)?[0]);
-        let mut id = (*PREFIXES.get(kind / KINDS)?).to_owned();
-        match kind % KINDS {
+        let first_byte = usize::from(self.take(1)?[0]);
+        let mut id = (*PREFIXES.get(first_byte / KINDS)?).to_owned();
+        match first_byte % KINDS {
             NUMBER => {
                 let digits = usize::from(self.take(1)?[0]);
                 let number = self.varint()?.to_string();

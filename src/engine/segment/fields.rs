@@ -42,6 +42,7 @@ pub struct RecordReader<'i> {
 }
 
 impl<'i> RecordReader<'i> {
+    /// Creates a reader for the fields at the file offset `at`.
     #[inline]
     pub fn new(file: &'i CheckedBytes, at: usize) -> Self {
         // If the block is damaged, the first read fails.
@@ -52,10 +53,10 @@ impl<'i> RecordReader<'i> {
     /// Returns the next `length` bytes.
     #[inline]
     pub fn take(&mut self, length: usize) -> ReadResult<&'i [u8]> {
-        let Some((bytes, rest)) = self.here.split_at_checked(length) else {
+        let Some((bytes, remaining)) = self.here.split_at_checked(length) else {
             return self.take_beyond(length);
         };
-        (self.at, self.here) = (self.at + length, rest);
+        (self.at, self.here) = (self.at + length, remaining);
         Ok(bytes)
     }
 
@@ -77,12 +78,12 @@ impl<'i> RecordReader<'i> {
     pub fn varint(&mut self) -> ReadResult<u64> {
         // Most varints have one byte; a year has two.
         match self.here {
-            [value @ ..0x80, rest @ ..] => {
-                (self.at, self.here) = (self.at + 1, rest);
+            [value @ ..0x80, remaining @ ..] => {
+                (self.at, self.here) = (self.at + 1, remaining);
                 Ok(u64::from(*value))
             }
-            [low, high @ ..0x80, rest @ ..] => {
-                (self.at, self.here) = (self.at + 2, rest);
+            [low, high @ ..0x80, remaining @ ..] => {
+                (self.at, self.here) = (self.at + 2, remaining);
                 Ok(u64::from(*low & 0x7F) | u64::from(*high) << 7)
             }
             _ => self.long_varint(),
@@ -113,20 +114,20 @@ impl<'i> RecordReader<'i> {
         text(self.file, bytes)
     }
 
-    /// Reads a GUID. `tag` says what the record contains: 0 for no GUID, 1 for a string, otherwise 12 bytes after a
-    /// known prefix.
+    /// Reads a GUID. `tag` says what the record contains: 0 for no GUID, 1 for a string, otherwise 12 bytes with the 24
+    /// hexadecimal digits after the prefix with the index `tag - 2`.
     #[inline]
     pub fn guid(&mut self, tag: u8) -> ReadResult<GuidRef<'i>> {
         match tag {
             0 => Ok(GuidRef::NONE),
             1 => Ok(GuidRef::Text(self.text()?)),
             tag => {
-                let what = PREFIXES
+                let prefix = PREFIXES
                     .get(usize::from(tag) - 2)
                     .ok_or_else(|| self.file.mark_damaged())?;
                 let mut id = [0; 12];
                 id.copy_from_slice(self.take(12)?);
-                Ok(GuidRef::Plex { prefix: what, id })
+                Ok(GuidRef::Plex { prefix, id })
             }
         }
     }

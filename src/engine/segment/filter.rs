@@ -34,7 +34,7 @@ impl BloomFilter {
         }
     }
 
-    /// Returns the word for a number from [`word_and_bits`], scaled down to the number of words.
+    /// Returns the word that `selector`, a number derived from a hash, selects by its lower bits.
     fn word(&self, selector: u64) -> &AtomicU64 {
         &self.words[usize::try_from(selector).unwrap_or(0) & (self.words.len() - 1)]
     }

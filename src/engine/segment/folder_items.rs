@@ -42,20 +42,20 @@ impl ListingSegment {
             if !entry.path.is_empty() {
                 each(&entry);
             }
-            let (_, rest) = record::item(&self.file, self.item_offset(&entry)?)?;
+            let (_, extras) = record::item(&self.file, self.item_offset(&entry)?)?;
             // First come the further listed entries, whose number the item contains.
-            let (mut left, mut end) = (rest.more, rest.ids(&self.file)?.1);
+            let (mut more, mut end) = (extras.more, extras.ids(&self.file)?.1);
             loop {
                 let at = end.next_multiple_of(4);
                 // Then come the mapped entries, until a show, another item or the end.
-                if !self.is_in_records(at) || left == 0 && self.file.slice(at, 1)?[0] & (MAPPED | SHOW) != MAPPED {
+                if !self.is_in_records(at) || more == 0 && self.file.slice(at, 1)?[0] & (MAPPED | SHOW) != MAPPED {
                     return Ok(());
                 }
                 let next = self.entry(u32::try_from(at / 4).map_err(|_| self.file.mark_damaged())?)?;
-                if left == 0 && !self.is_mapped_entry_of(&next, first)? {
+                if more == 0 && !self.is_mapped_entry_of(&next, first)? {
                     return Ok(());
                 }
-                left = left.saturating_sub(1);
+                more = more.saturating_sub(1);
                 end = next.end;
                 each(&next);
             }
@@ -69,7 +69,7 @@ impl ListingSegment {
     }
 
     /// Returns the sorted positions in `within` of hidden items, which the memtable has replaced or removed. `firsts`
-    /// are the first entries of these items. `within` is the result of [`Self::below`] for `folder` and `mapped`.
+    /// are their first entries. `within` contains the listed or, if `mapped` is true, mapped paths below `folder`.
     pub fn hidden_positions(
         &self,
         firsts: impl Iterator<Item = u32>,
@@ -77,20 +77,20 @@ impl ListingSegment {
         folder: &[u8],
         mapped: bool,
     ) -> Vec<usize> {
-        let mut places = Vec::new();
+        let mut positions = Vec::new();
         for first in firsts {
             self.for_each_entry_of(first, |entry| {
                 if entry.is_mapped() == mapped && entry.form().compare_to_folder(folder, 0).0.is_eq() {
-                    let place = self
+                    let position = self
                         .order
                         .position_of(&self.file, within.clone(), entry.form(), entry.number);
-                    places.extend(place.ok().flatten());
+                    positions.extend(position.ok().flatten());
                 }
             });
         }
-        places.sort_unstable();
-        places.dedup();
-        places
+        positions.sort_unstable();
+        positions.dedup();
+        positions
     }
 
     /// Adds the files and items at these positions to `contents`: their counts, one episode of each show, and the items
@@ -103,13 +103,13 @@ impl ListingSegment {
         components: usize,
         contents: &mut FolderContents<'i>,
     ) -> OmittedShows {
-        let mut others = Vec::new();
-        let _damage_is_marked = self.add_contents_of_runs(within, hidden, components, contents, &mut others);
+        let mut omitted = Vec::new();
+        let _damage_is_marked = self.add_contents_of_runs(within, hidden, components, contents, &mut omitted);
         // A show can have several runs.
-        others.sort_unstable();
-        others.dedup();
-        contents.total += others.len();
-        others
+        omitted.sort_unstable();
+        omitted.dedup();
+        contents.total += omitted.len();
+        omitted
     }
 
     /// Adds the files and items at these positions to `contents`, run by run. A run has the paths of one season, or of
@@ -124,7 +124,7 @@ impl ListingSegment {
     ) -> ReadResult<()> {
         // A repeat is a further file of an item, so it counts as a file but not as an item.
         let mut repeats = self.order.repeats(&self.file, within, within.start)?;
-        repeats.retain(|place| hidden.binary_search(place).is_err());
+        repeats.retain(|position| hidden.binary_search(position).is_err());
         let mut shows: Vec<(u32, usize)> = Vec::new();
         self.order.for_each_run(&self.file, within, |run, show| {
             let files = run.len() - count(hidden, &run);
@@ -134,27 +134,27 @@ impl ListingSegment {
             let items = files - count(&repeats, &run).min(files);
             contents.files += files as u64;
             contents.items += items as u64;
-            let is_live = |place: &usize| hidden.binary_search(place).is_err();
-            // Without a show, each item is a member.
+            let is_live = |position: &usize| hidden.binary_search(position).is_err();
+            // Without a show, each item is a member, not a show's representative (`false`).
             if show == 0 {
                 contents.total += items;
-                let firsts = run.filter(|place| is_live(place) && repeats.binary_search(place).is_err());
-                for place in firsts.take(MAX_CANDIDATES - contents.members.len().min(MAX_CANDIDATES)) {
-                    contents.members.push(self.member(place, components, false)?);
+                let counted = run.filter(|position| is_live(position) && repeats.binary_search(position).is_err());
+                for position in counted.take(MAX_CANDIDATES - contents.members.len().min(MAX_CANDIDATES)) {
+                    contents.members.push(self.member(position, components, false)?);
                 }
             } else if let Some((_, member_index)) = shows.iter().find(|(known, _)| *known == show) {
                 // The show is already a member. If it is known to have several seasons, a further item adds nothing.
                 if contents.members[*member_index].season.is_some()
-                    && let Some(place) = run.clone().find(is_live)
+                    && let Some(position) = run.clone().find(is_live)
                 {
-                    let season = self.member(place, components, true)?.season;
+                    let season = self.member(position, components, true)?.season;
                     contents.members[*member_index].merge_season(season);
                 }
             } else if contents.members.len() < MAX_CANDIDATES {
                 // Add a new show, which one of its episodes represents.
-                if let Some(place) = run.clone().find(is_live) {
+                if let Some(position) = run.clone().find(is_live) {
                     shows.push((show, contents.members.len()));
-                    contents.members.push(self.member(place, components, true)?);
+                    contents.members.push(self.member(position, components, true)?);
                     contents.total += 1;
                 }
             } else {
@@ -169,16 +169,16 @@ impl ListingSegment {
     fn member(&self, place: usize, components: usize, is_show: bool) -> ReadResult<FolderMember<'_>> {
         let number = self.order.entry(&self.file, place)?;
         let entry = self.entry(number)?;
-        let (item, rest) = record::item(&self.file, self.item_offset(&entry)?)?;
-        let season = record::season(&self.file, rest.parent_record)?.unwrap_or(Season::NONE);
+        let (item, extras) = record::item(&self.file, self.item_offset(&entry)?)?;
+        let season = record::season(&self.file, extras.parent_record)?.unwrap_or(Season::NONE);
         // An answer contains the path as the server lists it.
         let path = if entry.is_mapped() {
             self.entry(entry.target)?.path
         } else {
             entry.path
         };
-        let below = entry.form().rev_components().count().saturating_sub(components);
-        Ok(FolderMember::new(item, season, path, below, is_show))
+        let depth_below = entry.form().rev_components().count().saturating_sub(components);
+        Ok(FolderMember::new(item, season, path, depth_below, is_show))
     }
 
     /// Returns whether one of these shows, given by their record numbers, has this rating key, so that the caller does
@@ -193,7 +193,7 @@ impl ListingSegment {
     /// Finds the listed folders that have the most last components in common with `folder`, but at least
     /// `min_components`. Skips the folders in which all items are hidden; `hidden` returns the first entry of each
     /// hidden item, and is called at most once. Calls `each` with the number of common components and the folder's
-    /// normal form. Returns the number of folders; 0 if the segment is damaged.
+    /// normal form, for as many folders as an answer lists. Returns the number of all folders; 0 if damaged.
     pub fn folder_suffix_matches(
         &self,
         folder: Form<'_>,
@@ -201,15 +201,15 @@ impl ListingSegment {
         hidden: &dyn Fn() -> Vec<u32>,
         each: impl FnMut(usize, Vec<u8>),
     ) -> usize {
-        let mut known = None;
+        let mut hidden_firsts = None;
         let has_live_entry = |form: &[u8]| {
-            let hidden = known.get_or_insert_with(hidden);
-            if hidden.is_empty() {
+            let firsts = hidden_firsts.get_or_insert_with(hidden);
+            if firsts.is_empty() {
                 return Ok(true);
             }
-            let within = self.order.below(&self.file, form, false)?;
-            let hidden = self.hidden_positions(hidden.iter().copied(), &within, form, false);
-            Ok(hidden.len() < within.len())
+            let within = self.order.below(&self.file, form, false)?; // listed paths, not mapped ones
+            let hidden_positions = self.hidden_positions(firsts.iter().copied(), &within, form, false);
+            Ok(hidden_positions.len() < within.len())
         };
         self.order
             .suffix_matches(&self.file, folder, min_components, MAX_CANDIDATES, has_live_entry, each)
@@ -222,6 +222,6 @@ fn count(places: &[usize], within: &Range<usize>) -> usize {
     if places.is_empty() {
         return 0;
     }
-    let until = |end: usize| places.partition_point(|place| *place < end);
-    until(within.end) - until(within.start)
+    let count_before = |end: usize| places.partition_point(|place| *place < end);
+    count_before(within.end) - count_before(within.start)
 }

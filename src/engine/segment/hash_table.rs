@@ -70,7 +70,7 @@ fn split_slot(slot: u64) -> [u32; 2] {
     [slot & 0xFFFF_FFFF, slot >> 32].map(|half| u32::try_from(half).unwrap_or(u32::MAX))
 }
 
-/// Returns the slot index where a search for a hash begins. In a damaged table, the index may be out of bounds.
+/// Returns the slot index where a search for a hash begins, among `homes` home slots; out of bounds in a damaged table.
 #[inline]
 fn home_slot(hash: u64, homes: u64) -> usize {
     usize::try_from((hash >> 32).wrapping_mul(homes) >> 32).unwrap_or(usize::MAX)
@@ -82,7 +82,6 @@ fn slots_in_block(offset: usize) -> usize {
     (BLOCK - offset % BLOCK) / 8
 }
 
-/// Reads a hash table in a segment.
 #[derive(Clone, Copy, Debug)]
 pub struct HashTable {
     part: SegmentPart,

@@ -16,7 +16,6 @@ use super::sorter::PairSorter;
 use crate::platform::files;
 use crate::platform::map::{FileBytes, MapMode};
 
-/// An open index by GUID and title.
 pub struct ItemIndex {
     file: CheckedBytes,
     table: HashTable,
@@ -24,6 +23,7 @@ pub struct ItemIndex {
 
 impl ItemIndex {
     /// Opens the index at `path`; `None` if the file is damaged or belongs to a segment with a different `name_mac`.
+    /// `mode` says whether to map the file or to read it into memory.
     pub fn open(path: &Path, mode: MapMode, name_mac: u64) -> io::Result<Option<Self>> {
         Ok(Self::of(FileBytes::open(path, mode)?, name_mac))
     }
@@ -32,8 +32,8 @@ impl ItemIndex {
     /// `name_mac`.
     fn of(bytes: FileBytes, name_mac: u64) -> Option<Self> {
         let head = SegmentHeader::decode(&bytes).ok();
-        let ours = head.filter(|head| head.kind == FileKind::Index && head.name_mac == name_mac);
-        ours.and_then(|head| {
+        let matching_head = head.filter(|head| head.kind == FileKind::Index && head.name_mac == name_mac);
+        matching_head.and_then(|head| {
             Some(Self {
                 table: HashTable::new(head.keys, head.key_homes),
                 file: CheckedBytes::new(bytes, &head).ok()?,

@@ -37,8 +37,8 @@ pub struct FileEnd {
 /// Fails with [`crate::error::Status::Store`], or with [`crate::error::Status::StoreFull`] if the disk is full.
 pub fn append_page(path: &Path, end: FileEnd, requested_at: Sequence, items: &[Item]) -> Result<FileEnd> {
     let append = || {
-        let no_form = |error| io::Error::new(io::ErrorKind::InvalidData, error);
-        let mut frame = postcard::to_extend(&(requested_at, items), vec![0; FRAME_HEAD]).map_err(no_form)?;
+        let cannot_encode = |error| io::Error::new(io::ErrorKind::InvalidData, error);
+        let mut frame = postcard::to_extend(&(requested_at, items), vec![0; FRAME_HEAD]).map_err(cannot_encode)?;
         let length = u32::try_from(frame.len() - FRAME_HEAD).map_err(|_| io::ErrorKind::StorageFull)?;
         let checksum = xxh3_64_with_seed(&frame[FRAME_HEAD..], end.checksum);
         frame[..4].copy_from_slice(&length.to_le_bytes());
@@ -58,32 +58,32 @@ pub fn append_page(path: &Path, end: FileEnd, requested_at: Sequence, items: &[I
 /// # Errors
 /// Fails if the operating system cannot read the file, or with [`io::ErrorKind::InvalidData`] if a page is damaged.
 pub fn read_pages(path: &Path, end: FileEnd, mut each: impl FnMut(Sequence, Vec<Item>)) -> io::Result<()> {
-    let mut at = FileEnd::default();
-    if at == end {
+    let mut reached = FileEnd::default();
+    if reached == end {
         return Ok(());
     }
     let file = files::open_for_reading(path)?;
-    let (mut head, mut page) = ([0; FRAME_HEAD], Vec::new());
-    while at.offset < end.offset {
-        files::read_at(&file, &mut head, at.offset)?;
-        let length = u64::from(u32_at(&head, 0));
-        at.offset += FRAME_HEAD as u64 + length;
-        if at.offset > end.offset {
+    let (mut frame_head, mut page) = ([0; FRAME_HEAD], Vec::new());
+    while reached.offset < end.offset {
+        files::read_at(&file, &mut frame_head, reached.offset)?;
+        let length = u64::from(u32_at(&frame_head, 0));
+        reached.offset += FRAME_HEAD as u64 + length;
+        if reached.offset > end.offset {
             return Err(io::ErrorKind::InvalidData.into());
         }
         let length = usize::try_from(length).map_err(|_| io::ErrorKind::OutOfMemory)?;
         page.clear();
         reserve(&mut page, length)?;
         page.resize(length, 0);
-        files::read_at(&file, &mut page, at.offset - length as u64)?;
-        at.checksum = xxh3_64_with_seed(&page, at.checksum);
-        if at.checksum != u64_at(&head, 4) {
+        files::read_at(&file, &mut page, reached.offset - length as u64)?;
+        reached.checksum = xxh3_64_with_seed(&page, reached.checksum);
+        if reached.checksum != u64_at(&frame_head, 4) {
             return Err(io::ErrorKind::InvalidData.into());
         }
         let (requested_at, items) = postcard::from_bytes(&page).map_err(|_| io::ErrorKind::InvalidData)?;
         each(requested_at, items);
     }
-    if at == end {
+    if reached == end {
         Ok(())
     } else {
         Err(io::ErrorKind::InvalidData.into())

@@ -26,7 +26,7 @@ const VERSION: u32 = 10;
 const AT_SUM: usize = 504;
 /// Offset of the header's 64-bit numbers.
 const AT_WORDS: usize = 16;
-const AT_KIND: usize = 247;
+const AT_KIND: usize = 247; // one byte, after the 64-bit numbers
 /// Offset of the library's uuid: a length byte, then the uuid.
 const AT_UUID: usize = 248;
 /// Maximum length of a uuid in bytes. A uuid from Plex has 36 bytes.
@@ -89,7 +89,7 @@ pub struct SegmentHeader {
     pub key_homes: u64,
     pub names: SegmentPart,
     pub directory: SegmentPart,
-    /// The folder order, in words of four bytes.
+    /// In words of four bytes: a listing's folder order, or the numbers of every 16th record of a record segment.
     pub order: SegmentPart,
     pub checksums: SegmentPart,
     /// Checksum of the checksum table.
@@ -221,7 +221,8 @@ pub fn put_varint(out: &mut Vec<u8>, mut value: u64) {
 /// Maximum length of a varint in bytes.
 pub const LONGEST_VARINT: usize = 10;
 
-/// Returns the number in the varint at the beginning of `bytes`, and the varint's length; `None` for an invalid varint.
+/// Returns the number in the varint at the beginning of `bytes`, and the varint's length in bytes. `None` if the varint
+/// does not end within [`LONGEST_VARINT`] bytes.
 #[inline]
 pub fn varint(bytes: &[u8]) -> Option<(u64, usize)> {
     let first = *bytes.first()?;
@@ -242,10 +243,10 @@ pub fn varint(bytes: &[u8]) -> Option<(u64, usize)> {
 /// Maps 0, -1, 1, -2 … to 0, 1, 2, 3 …, so that signed numbers close to zero have short varints.
 pub fn zigzag(value: i32) -> u64 {
     let value = i64::from(value);
-    ((value << 1) ^ (value >> 63)).cast_unsigned()
+    ((value << 1) ^ (value >> 63)).cast_unsigned() // the second term flips all bits of a negative number
 }
 
-/// Reverses [`zigzag`]. Returns 0 for an invalid number.
+/// Maps 0, 1, 2, 3 … back to 0, -1, 1, -2 …. Returns 0 if the result does not fit.
 pub fn unzigzag(value: u64) -> i32 {
     let value = (value >> 1).cast_signed() ^ -(value & 1).cast_signed();
     i32::try_from(value).unwrap_or(0)

@@ -9,7 +9,6 @@ use super::record_segments::{RecordSegments, SegmentsLost};
 use crate::matching::NormalPath;
 use crate::model::{Sequence, TableId};
 
-/// Reads a library's confirmed matches from record segments.
 pub struct Matches {
     segments: Arc<RecordSegments>,
     table: TableId,
@@ -24,11 +23,11 @@ pub type RecordPosition = (usize, u32);
 /// A path's confirmed match, if a fast lookup can determine it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SingleMatch<'m> {
-    /// No match is recorded for the path in any spelling.
+    /// No path with the same normal form has a confirmed match.
     None,
-    /// The recorded item's rating key. No other spelling of the path is recorded.
+    /// The confirmed match's rating key. No other path with the same normal form has a confirmed match.
     Match(&'m str),
-    /// The caller must examine all recorded matches of the path.
+    /// The caller must examine the confirmed matches of all paths with the same normal form.
     NeedsFullLookup,
 }
 
@@ -57,8 +56,8 @@ impl Matches {
         self.segments.prefetch(path_hash(self.table, form_hash));
     }
 
-    /// Returns a path's confirmed match if a fast lookup can determine it. `form_hash` is the hash of the path's normal
-    /// form.
+    /// Returns a path's confirmed match if a fast lookup can determine it: if all records with the hash have this path.
+    /// `form_hash` is the hash of the path's normal form.
     #[inline]
     #[must_use]
     pub fn unique_hit(&self, path: &[u8], form_hash: u64) -> SingleMatch<'_> {
@@ -108,11 +107,11 @@ impl Matches {
             let newest = self.segments.find(record.key(), hash, self.segments.first(hash));
             newest.is_ok_and(|newest| newest.is_some_and(|newest| newest.row == record.row))
         };
-        let _damage_is_marked: Result<(), SegmentsLost> = self.segments.for_each_with_hash(hash, |place, record| {
+        let _damage_is_marked: Result<(), SegmentsLost> = self.segments.for_each_with_hash(hash, |position, record| {
             let is_of_path =
-                || record.name == path.raw() || NormalPath::with(record.name, |own| own.form() == path.form());
+                || record.name == path.raw() || NormalPath::with(record.name, |name| name.form() == path.form());
             if record.table == self.table && record.state.is_some() && is_of_path() && is_newest(&record) {
-                each(place, record.name);
+                each(position, record.name);
             }
             false
         });

@@ -8,7 +8,7 @@
 //! |---|---|
 //! | header | 4 KiB: magic number, versions, counts, offsets of the parts, and a checksum: [`layout`] |
 //! | records | entries (a path and, after an item's first path, the item), with shows between them: [`record`] |
-//! | paths | hash table from normal forms, and from spellings that are not ASCII, to entries: [`hash_table`] |
+//! | paths | hash table from normal forms, and from the bytes of paths that are not ASCII, to entries: [`hash_table`] |
 //! | keys | hash table from rating keys to items: [`hash_table`] |
 //! | names | all listed paths, sorted by the file name's hash, then by the components before it: [`name_table`] |
 //! | order | all paths in order, the positions where shows begin, and folders by their last components: [`order`] |

@@ -58,7 +58,7 @@ impl NameTableBuilder {
         }
     }
 
-    /// Encodes the next element, and begins a new range in the directory if the hash is in a new range.
+    /// Encodes the next element in eight bytes, and begins a new range in the directory if the hash is in a new range.
     pub fn element(&mut self, upper_hash: u32, entry: u32) -> io::Result<[u8; 8]> {
         self.begin_ranges(range_of(upper_hash, self.ranges()))?;
         self.at += 1;
@@ -71,6 +71,7 @@ impl NameTableBuilder {
         Ok(self.directory)
     }
 
+    /// Returns the number of hash ranges in the directory.
     fn ranges(&self) -> usize {
         self.count.div_ceil(RANGE_ELEMENTS)
     }
@@ -96,7 +97,6 @@ fn range_of(upper_hash: u32, ranges: usize) -> usize {
     usize::try_from(u64::from(upper_hash).wrapping_mul(ranges as u64) >> 32).unwrap_or(0)
 }
 
-/// Reads a segment's name table.
 #[derive(Clone, Copy, Debug)]
 pub struct NameTable {
     array: SegmentPart,
@@ -151,24 +151,24 @@ impl NameTable {
         };
         // If all entries in the narrowest range are hidden, the search continues in the next wider range.
         let mut seen = 0..0;
-        for (index, range) in narrowed.ranges[..narrowed.depth].iter().enumerate().rev() {
-            let innermost = index + 1 == narrowed.depth;
-            let is_unseen = |at: &usize| !seen.contains(at);
+        for (depth, range) in narrowed.ranges[..narrowed.depth].iter().enumerate().rev() {
+            let innermost = depth + 1 == narrowed.depth;
+            let is_unseen = |index: &usize| !seen.contains(index);
             let mut reported = ReportedItems::new(&mut each);
             // A short range contains different numbers of common components, so compare each entry.
             if innermost && range.len() <= MAX_SCANNED {
                 self.report_longest(file, *range, form, min_components, &hidden, &mut reported)?;
             } else if range.components >= min_components.max(1) {
-                // An unseen entry in this range shares exactly `range.components` last components with the path.
+                // Unseen entries here share exactly `range.components` components. Begin with neighbours on both sides.
                 let near = narrowed.near.clamp(range.from, range.to);
                 let start = near.saturating_sub(ENOUGH / 2).max(range.from);
                 let mut unread = range.len() - seen.len();
-                for at in (start..range.to).chain((range.from..start).rev()).filter(is_unseen) {
+                for index in (start..range.to).chain((range.from..start).rev()).filter(is_unseen) {
                     if reported.is_full() {
                         return Ok(unread);
                     }
                     unread -= 1;
-                    let entry = self.entry(file, at)?;
+                    let entry = self.entry(file, index)?;
                     if !hidden(&entry)? {
                         reported.report(range.components, &entry);
                     }
@@ -198,18 +198,18 @@ impl NameTable {
     ) -> ReadResult<()> {
         // The first pass finds the largest number of common components, and the second pass reports its entries.
         let mut best = min_components.max(1);
-        let mut common = [0; MAX_SCANNED];
-        for (common, at) in common.iter_mut().zip(range.from..range.to) {
-            let entry = self.entry(file, at)?;
-            let own = entry.form().common_components(form);
-            if own >= best && !hidden(&entry)? {
-                best = own;
-                *common = own;
+        let mut common_counts = [0; MAX_SCANNED];
+        for (count, index) in common_counts.iter_mut().zip(range.from..range.to) {
+            let entry = self.entry(file, index)?;
+            let components = entry.form().common_components(form);
+            if components >= best && !hidden(&entry)? {
+                best = components;
+                *count = components;
             }
         }
-        let all = common.iter().zip(range.from..range.to);
-        for (_, at) in all.filter(|(common, _)| **common == best) {
-            reported.report(best, &self.entry(file, at)?);
+        let counted = common_counts.iter().zip(range.from..range.to);
+        for (_, index) in counted.filter(|(count, _)| **count == best) {
+            reported.report(best, &self.entry(file, index)?);
         }
         Ok(())
     }
@@ -241,12 +241,12 @@ impl NameTable {
             if outer.len() <= MAX_SCANNED {
                 break;
             }
-            let order = |at: usize| {
-                let entry = self.entry(file, at)?;
-                let own = entry.form().rev_components().nth(outer.components);
-                Ok(own.map_or(Ordering::Less, |own| own.compare(component)))
+            let compare = |index: usize| {
+                let entry = self.entry(file, index)?;
+                let entry_component = entry.form().rev_components().nth(outer.components);
+                Ok(entry_component.map_or(Ordering::Less, |entry_component| entry_component.compare(component)))
             };
-            let Some((from, to)) = equal_range(outer.from, outer.to, order, &mut narrowed.near)? else {
+            let Some((from, to)) = equal_range(outer.from, outer.to, compare, &mut narrowed.near)? else {
                 break;
             };
             narrowed.ranges[narrowed.depth] = NameRange {
@@ -272,9 +272,9 @@ impl NameTable {
         if from > to || to > self.array.len() {
             return Err(file.mark_damaged());
         }
-        let hash = |at: usize| Ok(u32_at(file.slice(self.array.element_offset(at, 8), 4)?, 0));
-        let from = bisect(from..to, |at| Ok(hash(at)? < upper_hash))?;
-        let to = bisect(from..to, |at| Ok(hash(at)? <= upper_hash))?;
+        let hash = |index: usize| Ok(u32_at(file.slice(self.array.element_offset(index, 8), 4)?, 0));
+        let from = bisect(from..to, |index| Ok(hash(index)? < upper_hash))?;
+        let to = bisect(from..to, |index| Ok(hash(index)? <= upper_hash))?;
         Ok((from, to))
     }
 
@@ -297,19 +297,19 @@ fn equal_range(
         *near = from;
         return Ok(Some((from, to)));
     }
-    let begin = bisect(from..to, |at| Ok(order(at)?.is_lt()))?;
+    let begin = bisect(from..to, |index| Ok(order(index)?.is_lt()))?;
     *near = begin;
     if begin == to || order(begin)?.is_ne() {
         return Ok(None);
     }
     // The end is usually close, so doubling steps find it with few reads.
-    let mut known = begin;
+    let mut last = begin;
     let mut step = 1;
-    while known + step < to && order(known + step)?.is_eq() {
-        known += step;
+    while last + step < to && order(last + step)?.is_eq() {
+        last += step;
         step *= 2;
     }
-    let end = bisect(known + 1..to.min(known + step), |at| Ok(order(at)?.is_le()))?;
+    let end = bisect(last + 1..to.min(last + step), |index| Ok(order(index)?.is_le()))?;
     Ok(Some((begin, end)))
 }
 

@@ -4,7 +4,7 @@
 //! | array | element |
 //! |---|---|
 //! | order | an entry: first listed paths, then mapped paths, both sorted by normal form, then by entry |
-//! | runs | the position where the show, season or album changes, and the show from there on (0 for none) |
+//! | runs | a run has adjacent paths of one season or album, or without a show: its first position; its show, or 0 |
 //! | repeats | the position of a further file of an item, and the item's previous position |
 //! | folders | a folder of listed paths: 24 bits of its name's hash and its depth; and the position of its first path |
 //!
@@ -27,7 +27,7 @@ use super::spool::{Spool, reserve};
 use super::suffix_groups::SuffixGroups;
 use crate::matching::Form;
 
-const HEAD: usize = 4;
+const HEAD: usize = 4; // words in the part's header
 /// Maximum depth of a folder that [`FolderOrder::suffix_matches`] can find, in components.
 const MAX_DEPTH: usize = 255;
 
@@ -35,9 +35,9 @@ const MAX_DEPTH: usize = 255;
 #[derive(Clone, Copy)]
 pub struct IndexedPath {
     pub entry: u32,
-    /// The item if it has several files; otherwise 0.
+    /// The first entry of the item if it has several files; otherwise 0.
     pub item: u32,
-    /// The show; 0 for none.
+    /// The number of the show's record; 0 for none.
     pub show: u32,
     /// A number that distinguishes the seasons or albums of a show.
     pub season: u32,
@@ -63,7 +63,6 @@ impl IndexedPath {
     }
 }
 
-/// Builds the folder order from sorted paths.
 pub struct FolderOrderBuilder {
     place: PathBuf,
     order: Spool,
@@ -97,48 +96,49 @@ impl FolderOrderBuilder {
         }
     }
 
-    /// Adds all paths of one kind: first all listed paths, and then, with `mapped`, all mapped paths.
+    /// Adds all mapped paths if `mapped` is true, otherwise all listed paths. The caller adds the listed paths first.
     pub fn add(&mut self, paths: KeySorter, mapped: bool) -> io::Result<()> {
         self.owner = None;
-        paths.for_each_sorted(|form, beside| self.put(form, IndexedPath::of(beside), mapped))
+        paths.for_each_sorted(|form, numbers| self.put(form, IndexedPath::of(numbers), mapped))
     }
 
-    /// Adds a path to the arrays. Paths of one kind must come in ascending order of their normal forms.
+    /// Adds a path to the order, the runs and the repeats; and, if the path is listed (not `mapped`), its folders. The
+    /// listed paths come first. Listed paths and mapped paths each come in ascending order of their normal forms.
     fn put(&mut self, form: &[u8], place: IndexedPath, mapped: bool) -> io::Result<()> {
-        let at = saturating_u32(self.count);
+        let position = saturating_u32(self.count);
         self.count += 1;
         self.order.put(&place.entry.to_le_bytes())?;
-        let own = (place.show, if place.show == 0 { 0 } else { place.season });
-        if self.owner.replace(own) != Some(own) {
-            put_pair(&mut self.runs, [at, place.show])?;
+        let show_and_season = (place.show, if place.show == 0 { 0 } else { place.season });
+        if self.owner.replace(show_and_season) != Some(show_and_season) {
+            put_pair(&mut self.runs, [position, place.show])?;
         }
         if place.item != 0 {
-            self.repeats[usize::from(mapped)].push(u64::from(place.item), at)?;
+            self.repeats[usize::from(mapped)].push(u64::from(place.item), position)?;
         }
         if mapped {
-            return Ok(());
+            return Ok(()); // searches by last components find only listed folders
         }
-        self.put_new_folders(form, at, place.entry)?;
+        self.put_new_folders(form, position, place.entry)?;
         self.before.clear();
         reserve(&mut self.before, form.len())?;
         self.before.extend_from_slice(form);
         Ok(())
     }
 
-    /// Adds the folders of a listed path that do not contain the previous path.
+    /// Adds the folders of the listed path at the position `at`, except those that also contain the previous path.
     fn put_new_folders(&mut self, form: &[u8], at: u32, entry: u32) -> io::Result<()> {
         let common = common_prefix(form, &self.before);
         self.ends.truncate(self.ends.partition_point(|end| *end < common));
-        self.ends.extend((common..form.len()).filter(|at| form[*at] == b'/'));
+        self.ends.extend((common..form.len()).filter(|end| form[*end] == b'/'));
         let (mut begin, mut depth) = (0, 0);
         for end in self.ends.iter().copied() {
             if end > begin {
                 depth += 1;
                 // If the common prefix includes this separator, the folder also contains the previous path.
                 if end >= common && depth <= MAX_DEPTH {
-                    let name = u64::from(folder_word(&form[begin..end], depth));
+                    let word = u64::from(folder_word(&form[begin..end], depth));
                     // 24 bits of the name's hash, 32 of the position, 8 of the depth: sorted by hash, then position.
-                    let key = (name & !255) << 32 | u64::from(at) << 8 | name & 255;
+                    let key = (word & !255) << 32 | u64::from(at) << 8 | word & 255;
                     self.folders.push(key, entry)?;
                 }
             }
@@ -147,47 +147,49 @@ impl FolderOrderBuilder {
         Ok(())
     }
 
-    /// Writes the part to `body`, which already contains the entries.
+    /// Writes the part to `body`: the four counts, the order, the runs, the repeats and the sorted folders. Returns the
+    /// part's position and length. Reads paths' normal forms from the entries, which `body` already contains.
     pub fn finish(self, body: &mut SegmentWriter) -> io::Result<SegmentPart> {
         let place = self.place.as_path();
         let mut repeats = PairSorter::new(place);
-        for side in self.repeats {
-            let mut before = None;
-            side.for_each_sorted(|item, at| {
-                if let Some((_, before)) = before.replace((item, at)).filter(|(known, _)| *known == item) {
-                    repeats.push(u64::from(at), before)?;
+        for positions_by_item in self.repeats {
+            let mut previous = None;
+            positions_by_item.for_each_sorted(|item, position| {
+                if let Some((_, previous)) = previous.replace((item, position)).filter(|(known, _)| *known == item) {
+                    repeats.push(u64::from(position), previous)?;
                 }
                 Ok(())
             })?;
         }
-        let (begin, folders) = (body.position(), self.folders.len());
-        let runs = usize::try_from(self.runs.len() / 8).unwrap_or(usize::MAX);
-        for count in [self.count, runs, repeats.len(), folders] {
+        let (begin, folder_count) = (body.position(), self.folders.len());
+        let run_count = usize::try_from(self.runs.len() / 8).unwrap_or(usize::MAX); // eight bytes each
+        for count in [self.count, run_count, repeats.len(), folder_count] {
             body.put(&saturating_u32(count).to_le_bytes())?;
         }
         self.order.for_each_chunk(|bytes| body.put(bytes))?;
         self.runs.for_each_chunk(|bytes| body.put(bytes))?;
-        repeats.for_each_sorted(|at, before| {
-            body.put(&low_half(at).to_le_bytes())?;
-            body.put(&before.to_le_bytes())
+        repeats.for_each_sorted(|position, previous| {
+            body.put(&low_half(position).to_le_bytes())?;
+            body.put(&previous.to_le_bytes())
         })?;
-        let mut sorted = Spool::new(place);
+        let mut sorted_folders = Spool::new(place);
         // Among folders with equal hashes, the order depends on a folder's components, the first ones of the path.
         let mut groups = SuffixGroups::new(place, |entry, folder: &[u32; 2], form: &mut Vec<u8>| {
             record::form_at(body, entry, form)?;
             Ok(depth_of(folder[0]))
         });
-        let mut write = |[name, at]: [u32; 2]| put_pair(&mut sorted, [name, at]);
+        let mut write = |[word, position]: [u32; 2]| put_pair(&mut sorted_folders, [word, position]);
         self.folders.for_each_sorted(|key, entry| {
+            // Unpack the key: hash and depth in one word, and the position.
             let folder = [
                 low_half(key >> 40) << 8 | low_half(key & 255),
                 low_half(key >> 8 & 0xFFFF_FFFF),
             ];
-            groups.put(folder[0] >> 8, entry, folder, &mut write)
+            groups.put(folder[0] >> 8, entry, folder, &mut write) // grouped by 24 bits of the hash
         })?;
         groups.end(&mut write)?;
-        sorted.for_each_chunk(|bytes| body.put(bytes))?;
-        body.end_part(begin, 4)
+        sorted_folders.for_each_chunk(|bytes| body.put(bytes))?;
+        body.end_part(begin, 4) // the length is in words of four bytes
     }
 }
 
@@ -220,7 +222,6 @@ fn depth_of(folder_word: u32) -> usize {
     (folder_word & 255) as usize
 }
 
-/// Reads a segment's folder order.
 #[derive(Clone, Copy, Debug)]
 pub struct FolderOrder {
     part: SegmentPart,
@@ -257,8 +258,7 @@ impl FolderOrder {
         Ok([u32_at(pair, 0) as usize, u32_at(pair, 4) as usize])
     }
 
-    /// Reads the arrays' lengths from the header and checks them. Returns where each array begins, and how many
-    /// elements it has; `None` if the segment has no paths.
+    /// Returns each array's first word and number of elements, from the counts in the header; `None` without paths.
     fn locate_arrays(&self, file: &CheckedBytes) -> ReadResult<Option<ArrayRanges>> {
         if self.part.len() == 0 {
             return Ok(None);
@@ -307,28 +307,28 @@ impl FolderOrder {
     /// paths. `folder` is in normal form, without a trailing separator.
     pub fn below(&self, file: &CheckedBytes, folder: &[u8], mapped: bool) -> ReadResult<Range<usize>> {
         let all = self.all(file, mapped)?;
-        let order = |at: usize, same: usize| Ok(self.form(file, at)?.compare_to_folder(folder, same));
+        let compare = |position: usize, equal: usize| Ok(self.form(file, position)?.compare_to_folder(folder, equal));
         // Comparisons skip the prefix that both ends of the range, and so all paths in it, share with the folder.
         let (mut from, mut behind) = (all.start, all.end);
-        let (mut before_same, mut behind_same) = (0, 0);
+        let (mut from_equal, mut behind_equal) = (0, 0);
         // The end of the result lies after `last`, which is below the folder, and at or before `end`, which is not.
-        let (mut last, mut end, mut end_same) = (None, all.end, 0);
+        let (mut last, mut end, mut end_equal) = (None, all.end, 0);
         while from < behind {
             let middle = from + (behind - from) / 2;
-            let (order, same) = order(middle, before_same.min(behind_same))?;
+            let (order, equal) = compare(middle, from_equal.min(behind_equal))?;
             match order {
-                Ordering::Less => (from, before_same) = (middle + 1, same),
+                Ordering::Less => (from, from_equal) = (middle + 1, equal),
                 Ordering::Equal => {
-                    (behind, behind_same) = (middle, same);
+                    (behind, behind_equal) = (middle, equal);
                     last = last.max(Some(middle));
                 }
-                Ordering::Greater => (behind, behind_same, end, end_same) = (middle, same, middle, same),
+                Ordering::Greater => (behind, behind_equal, end, end_equal) = (middle, equal, middle, equal),
             }
         }
         let Some(last) = last else {
             return Ok(from..from);
         };
-        let end = bisect(last + 1..end, |at| Ok(order(at, end_same)?.0.is_eq()))?;
+        let end = bisect(last + 1..end, |position| Ok(compare(position, end_equal)?.0.is_eq()))?;
         Ok(from..end)
     }
 
@@ -346,16 +346,16 @@ impl FolderOrder {
         form: Form<'_>,
         entry: u32,
     ) -> ReadResult<Option<usize>> {
-        let before = |at: usize| {
-            let own = self.entry(file, at)?;
-            let order = EntryRef::read(file, own)?.form().compare(form, 0);
-            Ok(order.then(own.cmp(&entry)).is_lt())
+        let is_before = |position: usize| {
+            let number = self.entry(file, position)?;
+            let order = EntryRef::read(file, number)?.form().compare(form, 0);
+            Ok(order.then(number.cmp(&entry)).is_lt())
         };
-        let at = bisect(within.clone(), before)?;
-        Ok((at < within.end && self.entry(file, at)? == entry).then_some(at))
+        let position = bisect(within.clone(), is_before)?;
+        Ok((position < within.end && self.entry(file, position)? == entry).then_some(position))
     }
 
-    /// Calls `each` with the runs in a non-empty range: the positions of the run within this range, and the run's show.
+    /// Passes each run in the non-empty range to `each`, until it breaks: the positions in `within`, and the show or 0.
     pub fn for_each_run(
         &self,
         file: &CheckedBytes,
@@ -365,17 +365,17 @@ impl FolderOrder {
         let Some(arrays) = self.locate_arrays(file)? else {
             return Ok(());
         };
-        let start = |at: usize| Ok(self.pair(file, arrays.runs, at)?[0]);
-        let behind = bisect(0..arrays.runs.1, |at| Ok(start(at)? <= within.start))?;
-        let exists = |at: usize| at < arrays.runs.1;
-        let run_at = |at: usize| exists(at).then(|| self.pair(file, arrays.runs, at)).transpose();
-        let mut at = behind.saturating_sub(1);
-        let mut next = run_at(at)?;
+        let start = |index: usize| Ok(self.pair(file, arrays.runs, index)?[0]);
+        let begun_count = bisect(0..arrays.runs.1, |index| Ok(start(index)? <= within.start))?;
+        let exists = |index: usize| index < arrays.runs.1;
+        let run_at = |index: usize| exists(index).then(|| self.pair(file, arrays.runs, index)).transpose();
+        let mut index = begun_count.saturating_sub(1); // the run that contains `within.start`
+        let mut next = run_at(index)?;
         while let Some([begin, show]) = next
             && begin < within.end
         {
-            at += 1;
-            next = run_at(at)?;
+            index += 1;
+            next = run_at(index)?;
             let end = next.map_or(arrays.order, |[begin, _]| begin);
             let run = begin.max(within.start)..end.min(within.end);
             if run.is_empty() || end <= begin {
@@ -388,30 +388,30 @@ impl FolderOrder {
         Ok(())
     }
 
-    /// Returns the positions in `part` that repeat an item: the item's previous position is `first` or later.
+    /// Returns the positions in `part` of items that have an earlier file at the position `first` or later.
     pub fn repeats(&self, file: &CheckedBytes, part: &Range<usize>, first: usize) -> ReadResult<Vec<usize>> {
         let mut found = Vec::new();
         let Some(arrays) = self.locate_arrays(file)? else {
             return Ok(found);
         };
-        let begin = bisect(0..arrays.repeats.1, |at| {
-            Ok(self.pair(file, arrays.repeats, at)?[0] < part.start)
+        let begin = bisect(0..arrays.repeats.1, |index| {
+            Ok(self.pair(file, arrays.repeats, index)?[0] < part.start)
         })?;
-        for at in begin..arrays.repeats.1 {
-            let [place, before] = self.pair(file, arrays.repeats, at)?;
-            if place >= part.end {
+        for index in begin..arrays.repeats.1 {
+            let [position, previous] = self.pair(file, arrays.repeats, index)?;
+            if position >= part.end {
                 break;
             }
-            if before >= first {
-                found.push(place);
+            if previous >= first {
+                found.push(position);
             }
         }
         Ok(found)
     }
 
     /// Finds the folders that have the most last components in common with `folder`, but at least `min_components`.
-    /// Passes to `each` this number of components and up to `max_folders` folders that `is_live` accepts. Returns the
-    /// number of folders; a number above `max_folders` includes folders that `is_live` might reject.
+    /// Passes to `each` this number of components, with the normal forms of up to `max_folders` folders that `is_live`
+    /// accepts. Returns the number of folders; above `max_folders`, it includes folders that `is_live` might reject.
     pub fn suffix_matches(
         &self,
         file: &CheckedBytes,
@@ -424,26 +424,26 @@ impl FolderOrder {
         let (Some(arrays), Some(name)) = (self.locate_arrays(file)?, folder.rev_components().next()) else {
             return Ok(0);
         };
-        // Begin with all folders of the same name, and narrow the range by one component each time.
+        // Begin with all folders whose names have the same 24 bits of the hash, and narrow the range by components.
         let wanted = folder_word(&name.folded().collect::<Vec<u8>>(), 0) >> 8;
-        let hash = |at: usize| Ok(saturating_u32(self.pair(file, arrays.folders, at)?[0]) >> 8);
-        let from = bisect(0..arrays.folders.1, |at| Ok(hash(at)? < wanted))?;
-        let to = bisect(from..arrays.folders.1, |at| Ok(hash(at)? == wanted))?;
+        let hash = |index: usize| Ok(saturating_u32(self.pair(file, arrays.folders, index)?[0]) >> 8);
+        let from = bisect(0..arrays.folders.1, |index| Ok(hash(index)? < wanted))?;
+        let to = bisect(from..arrays.folders.1, |index| Ok(hash(index)? == wanted))?;
         let outermost = from..to;
         let mut ranges = vec![outermost];
         for component in folder.rev_components() {
             let outer = ranges[ranges.len() - 1].clone();
             let depth = ranges.len() - 1;
-            let order = |at: usize| {
-                let (form, count) = self.folder(file, &arrays, at)?;
-                let own = form
+            let order = |index: usize| {
+                let (form, count) = self.folder(file, &arrays, index)?;
+                let folder_component = form
                     .rev_components()
-                    .skip(form.rev_components().count() - count)
+                    .skip(form.rev_components().count() - count) // components below the folder
                     .nth(depth);
-                Ok(own.map_or(Ordering::Less, |own| own.compare(component)))
+                Ok(folder_component.map_or(Ordering::Less, |folder_component| folder_component.compare(component)))
             };
-            let from = bisect(outer.clone(), |at| Ok(order(at)?.is_lt()))?;
-            let to = bisect(from..outer.end, |at| Ok(order(at)?.is_eq()))?;
+            let from = bisect(outer.clone(), |index| Ok(order(index)?.is_lt()))?;
+            let to = bisect(from..outer.end, |index| Ok(order(index)?.is_eq()))?;
             if from == to {
                 break;
             }
@@ -451,16 +451,16 @@ impl FolderOrder {
         }
         // Report the folders in the narrowest range that contains live folders.
         let mut seen = 0..0;
-        for (common, range) in ranges.iter().enumerate().skip(min_components.max(1)).rev() {
+        for (common_count, range) in ranges.iter().enumerate().skip(min_components.max(1)).rev() {
             let mut count = 0;
-            for at in range.clone().filter(|at| !seen.contains(at)) {
+            for index in range.clone().filter(|index| !seen.contains(index)) {
                 if count == max_folders {
                     return Ok(range.len() - seen.len());
                 }
-                let (form, depth) = self.folder(file, &arrays, at)?;
+                let (form, depth) = self.folder(file, &arrays, index)?;
                 let form = form.leading_components(depth);
                 if is_live(&form)? {
-                    each(common, form);
+                    each(common_count, form);
                     count += 1;
                 }
             }
@@ -474,11 +474,11 @@ impl FolderOrder {
 
     /// Returns the normal form of the first path in folder number `at`, and the folder's number of components.
     fn folder<'i>(&self, file: &'i CheckedBytes, arrays: &ArrayRanges, at: usize) -> ReadResult<(Form<'i>, usize)> {
-        let [name, place] = self.pair(file, arrays.folders, at)?;
-        if place >= self.listed {
+        let [word, position] = self.pair(file, arrays.folders, at)?;
+        if position >= self.listed {
             return Err(file.mark_damaged());
         }
-        let (form, depth) = (self.form(file, place)?, depth_of(saturating_u32(name)));
+        let (form, depth) = (self.form(file, position)?, depth_of(saturating_u32(word)));
         if form.rev_components().count() < depth {
             return Err(file.mark_damaged());
         }

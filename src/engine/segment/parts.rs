@@ -12,8 +12,8 @@ use super::sorter::PairSorter;
 use super::spool::Spool;
 use super::suffix_groups::SuffixGroups;
 
-/// Runs both closures and returns their results. Runs them in parallel if `with_thread` is set and a thread can be
-/// started.
+/// Runs both closures and returns their results. If `with_thread` is true, `first` runs on a new thread in parallel,
+/// unless no thread can be started.
 pub fn run_both<A: Send, B>(
     with_thread: bool,
     first: impl FnOnce() -> io::Result<A> + Send,
@@ -24,15 +24,15 @@ pub fn run_both<A: Send, B>(
     }
     std::thread::scope(|scope| {
         // The thread receives the closure only after a successful start. Otherwise the closure runs on this thread.
-        let (give, take) = sync_channel(1);
+        let (tx, rx) = sync_channel(1);
         let work = move || {
-            take.recv()
+            rx.recv()
                 .map_err(io::Error::other)
                 .and_then(|first: Box<dyn FnOnce() -> _ + Send>| first())
         };
         match std::thread::Builder::new().spawn_scoped(scope, work) {
             Ok(thread) => {
-                let _ = give.send(Box::new(first) as _);
+                let _ = tx.send(Box::new(first) as _);
                 let second = second();
                 let first = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
                 Ok((first?, second?))
@@ -46,13 +46,13 @@ pub fn run_both<A: Send, B>(
 /// The second number of each pair is unused.
 pub fn put_paths(paths: PairSorter, head: &mut SegmentHeader, body: &mut SegmentWriter) -> io::Result<PairSorter> {
     let mut hash_twins = PairSorter::new(&body.place());
-    let mut before: Option<(u32, u32)> = None;
+    let mut previous: Option<(u32, u32)> = None;
     head.path_homes = hash_table::home_slot_count(paths.len()) as u64;
     head.paths = put_table(paths, body, |hash, entry| {
         let upper_hash = hash_table::upper(hash);
-        let before = before.replace((upper_hash, entry));
-        if let Some((_, other)) = before.filter(|(known, _)| *known == upper_hash) {
-            hash_twins.push(u64::from(other), 0)?;
+        let previous = previous.replace((upper_hash, entry));
+        if let Some((_, previous_entry)) = previous.filter(|(known, _)| *known == upper_hash) {
+            hash_twins.push(u64::from(previous_entry), 0)?;
             hash_twins.push(u64::from(entry), 0)?;
         }
         Ok(())
@@ -86,14 +86,14 @@ pub fn put_table(
 /// contains the hash of each file name, with the entry of its path.
 pub fn put_names(names: PairSorter, head: &mut SegmentHeader, body: &mut SegmentWriter) -> io::Result<()> {
     let place = body.place();
-    let (begin, mut array) = (body.position(), NameTableBuilder::new(names.len(), &place));
+    let (begin, mut builder) = (body.position(), NameTableBuilder::new(names.len(), &place));
     let mut sorted = Spool::new(&place);
     // Among entries with equal hashes, the order depends on all components of the path (`usize::MAX`).
     let mut groups = SuffixGroups::new(&place, |entry, _: &[u32; 2], form: &mut Vec<u8>| {
         record::form_at(body, entry, form)?;
         Ok(usize::MAX)
     });
-    let mut write = |[upper_hash, entry]: [u32; 2]| sorted.put(&array.element(upper_hash, entry)?);
+    let mut write = |[upper_hash, entry]: [u32; 2]| sorted.put(&builder.element(upper_hash, entry)?);
     names.for_each_sorted(|hash, entry| {
         let upper_hash = hash_table::upper(hash);
         groups.put(upper_hash, entry, [upper_hash, entry], &mut write)
@@ -101,7 +101,7 @@ pub fn put_names(names: PairSorter, head: &mut SegmentHeader, body: &mut Segment
     groups.end(&mut write)?;
     sorted.for_each_chunk(|bytes| body.put(bytes))?;
     head.names = body.end_part(begin, 8)?;
-    head.directory = body.part(&array.end()?, 4)?;
+    head.directory = body.part(&builder.end()?, 4)?;
     Ok(())
 }
 

@@ -20,7 +20,6 @@ use crate::matching::{FirstEntry, FoundItem, ItemRef, NormalPath};
 use crate::platform::files;
 use crate::platform::map::{FileBytes, MapMode};
 
-/// An open segment of a listing.
 pub struct ListingSegment {
     pub(super) head: SegmentHeader,
     pub(super) file: CheckedBytes,
@@ -35,7 +34,8 @@ pub struct ListingSegment {
 }
 
 impl ListingSegment {
-    /// Opens the segment at `path`. `name_mac` is the keyed hash of the segment's name, which the file must contain.
+    /// Opens the segment at `path`. `mode` says whether to map the file or to read it into memory. `name_mac` is the
+    /// keyed hash of the segment's name. The file must contain the same hash, so that a renamed file is rejected.
     /// Verifies only the header and the checksum table.
     ///
     /// # Errors
@@ -111,27 +111,27 @@ impl ListingSegment {
     pub fn for_each_with_form<'i>(&'i self, path: &NormalPath<'_>, mut each: impl FnMut(&EntryRef<'i>, bool)) {
         let _damage_is_marked: ReadResult<()> = self.paths.find(&self.file, path.hash(), |number| {
             let entry = EntryRef::read(&self.file, number)?;
-            let raw = entry.path == path.raw();
-            if raw || entry.form().equals(path.form()) {
-                each(&entry, raw);
+            let is_exact = entry.path == path.raw();
+            if is_exact || entry.form().equals(path.form()) {
+                each(&entry, is_exact);
             }
             // Without this flag, no other entry has the same hash, so the search can stop.
             Ok(entry.flags & TWIN == 0)
         });
     }
 
-    /// Returns the rating key of the item whose first path has exactly these bytes. `first` is the result of
-    /// [`ListingSegment::first`] for the path's hash. Returns `None` if this fast lookup cannot decide, for example
-    /// because another path has the same hash; then use [`ListingSegment::for_each_with_form`].
+    /// Returns the rating key of the item whose first path has exactly these bytes. This fast lookup reads only one
+    /// entry: `first`, the first entry with the hash of the path's normal form. Returns `None` if this entry has other
+    /// bytes, is not its item's first, or shares its hash with another entry; the caller must then read all entries.
     #[inline]
     pub fn unique_hit<'i>(&'i self, path: &[u8], first: FirstEntry) -> Option<&'i str> {
         let (rating_key, _) = record::unique_hit(&self.file, first.0?.get(), path).ok()??;
         Some(rating_key)
     }
 
-    /// Returns the rating key of the item whose first path has exactly these bytes, and the hash of the path's normal
-    /// form. This saves the caller from normalizing a path that is not ASCII. `first` is the first entry with the hash
-    /// of the path's spelling. Returns `None` if this fast lookup cannot decide.
+    /// Finds a path that is not ASCII without computing its normal form. Returns the rating key of the item whose
+    /// first path has exactly these bytes, and the hash of the stored normal form. `first` is the first entry with the
+    /// hash of the path in ASCII lower case. Returns `None` if this entry differs or another entry shares its hash.
     #[inline]
     pub fn unique_hit_spelled<'i>(&'i self, path: &[u8], first: FirstEntry) -> Option<(&'i str, u64)> {
         let (rating_key, form) = record::unique_hit(&self.file, first.0?.get(), path).ok()??;
@@ -139,8 +139,8 @@ impl ListingSegment {
     }
 
     /// Returns the normal form that the segment stores for a path that is not ASCII, so that the caller need not
-    /// compute it. `first` is the first entry with the hash of the path's spelling. Returns `None` if this fast lookup
-    /// does not find the path.
+    /// compute it. `first` is the first entry with the hash of the path in ASCII lower case. Returns `None` unless this
+    /// entry is an item's first, has exactly these bytes, and is the only one with the hash.
     pub fn stored_form<'i>(&'i self, path: &[u8], first: FirstEntry) -> Option<&'i [u8]> {
         let (_, form) = record::unique_hit(&self.file, first.0?.get(), path).ok()??;
         Some(form)
@@ -172,8 +172,8 @@ impl ListingSegment {
 
     /// Calls `each` with the number of common components and the entry, for the listed entries whose paths have the
     /// most last components in common with `path`, but at least `min_components`. Skips items for whose rating key
-    /// `hidden` returns `true`. Stops once there are more items than an answer lists. Returns the number of entries
-    /// that were not read.
+    /// `hidden` returns `true`, because a memtable replaces them. Stops once there are more items than an answer lists.
+    /// Returns the number of entries that were not read.
     pub fn suffix_matches<'i>(
         &'i self,
         path: &NormalPath<'_>,
@@ -225,7 +225,6 @@ impl ListingSegment {
         facts.unwrap_or(("", b""))
     }
 
-    /// Reads the entry with this number.
     pub(super) fn entry(&self, number: u32) -> ReadResult<EntryRef<'_>> {
         EntryRef::read(&self.file, number)
     }
@@ -271,21 +270,21 @@ impl ListingSegment {
         self.entry(number)
             .and_then(|entry| self.item_offset(&entry))
             .and_then(|at| record::item(&self.file, at))
-            .map_or((ItemRef::key_only(""), false), |(item, rest)| (item, rest.more > 0))
+            .map_or((ItemRef::key_only(""), false), |(item, extras)| (item, extras.more > 0))
     }
 
     /// Reads the item and path of the entry with this number into `found`. If the segment is damaged there, writes
     /// empty values.
     pub fn fill_found<'i>(&'i self, number: u32, found: &mut FoundItem<'i>) {
-        let shown = match record::fill_first_entry(&self.file, number, found) {
+        let read = match record::fill_first_entry(&self.file, number, found) {
             // This is not a first entry, so the item is elsewhere.
             Ok(false) => self.entry(number).and_then(|entry| {
                 found.path = entry.path;
                 record::fill_item(&self.file, self.item_offset(&entry)?, &mut found.item).map(drop)
             }),
-            first => first.map(drop),
+            result => result.map(drop),
         };
-        if shown.is_err() {
+        if read.is_err() {
             (found.item, found.path) = (ItemRef::key_only(""), b"");
         }
     }
@@ -304,11 +303,11 @@ impl ListingSegment {
 /// Returns the error for a file that cannot be read. The error has a source only if the operating system failed: a
 /// later attempt may then succeed. If the file is missing or is not a regular file, plexindex replaces the segment.
 fn cannot_read(path: &Path, error: &io::Error) -> Error {
-    let refused = unusable_segment(path, &error.to_string());
+    let unusable = unusable_segment(path, &error.to_string());
     if error.kind() == io::ErrorKind::NotFound || files::is_obstacle_error(error) {
-        return refused;
+        return unusable;
     }
-    refused.with_io_source(error)
+    unusable.with_io_source(error)
 }
 
 /// Returns the error for an unusable segment. `why` is the end of the message.

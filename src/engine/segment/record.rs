@@ -54,7 +54,7 @@ const SEASON: u8 = 64;
 
 // Flags of an item.
 const WITH_SHOW: u8 = 8;
-const WITH_NUMBERS: u8 = 16;
+const WITH_NUMBERS: u8 = 16; // a season or episode number other than -1
 const WITH_YEAR: u8 = 32;
 /// The item has further listed entries.
 const WITH_MORE: u8 = 64;
@@ -90,23 +90,23 @@ impl<'i> EntryRef<'i> {
         let head = file.up_to(at, 1 + LONGEST_VARINT + 4)?;
         let fail = || file.mark_damaged();
         let flags = *head.first().ok_or_else(fail)?;
-        let (length, used) = varint(&head[1..]).ok_or_else(fail)?;
+        let (length, length_size) = varint(&head[1..]).ok_or_else(fail)?;
         let length = usize::try_from(length).map_err(|_| file.mark_damaged())?;
-        let mut from = 1 + used;
+        let mut path_offset = 1 + length_size;
         let mut target = number;
         if flags & FIRST == 0 {
-            let bytes = head.get(from..from + 4).ok_or_else(fail)?;
+            let bytes = head.get(path_offset..path_offset + 4).ok_or_else(fail)?;
             target = u32_at(bytes, 0);
-            from += 4;
+            path_offset += 4;
         }
-        let path = file.slice(at + from, length)?;
+        let path = file.slice(at + path_offset, length)?;
         let mut entry = Self {
             number,
             flags,
             path,
             stored: b"",
             target,
-            end: at + from + length,
+            end: at + path_offset + length,
         };
         if flags & FORM == FORM_STORED {
             let mut cursor = RecordReader::new(file, entry.end);
@@ -156,12 +156,12 @@ pub fn put_entry(out: &mut Vec<u8>, flags: u8, target: u32, path: &[u8], form: &
     if flags & FIRST == 0 {
         out.extend_from_slice(&target.to_le_bytes());
     }
-    let at = out.len();
+    let path_offset = out.len();
     out.extend_from_slice(path);
     if flags & FORM == FORM_STORED {
         put_bytes(out, form);
     }
-    at
+    path_offset
 }
 
 /// Reads the normal form of this entry's path into `form` while the segment is being written.
@@ -191,13 +191,13 @@ fn form_in(bytes: &[u8]) -> Option<Form<'_>> {
     let flags = *bytes.first()?;
     let (length, used) = field(&bytes[1..])?;
     let from = 1 + used + if flags & FIRST == 0 { 4 } else { 0 };
-    let (path, rest) = bytes.get(from..)?.split_at_checked(length)?;
+    let (path, after_path) = bytes.get(from..)?.split_at_checked(length)?;
     Some(match flags & FORM {
         FORM_ASCII => Form::new(path, FoldRule::Ascii),
         FORM_WINDOWS => Form::new(path, FoldRule::Windows),
         FORM_STORED => {
-            let (length, used) = field(rest)?;
-            Form::from_folded(rest.get(used..used + length)?)
+            let (length, used) = field(after_path)?;
+            Form::from_folded(after_path.get(used..used + length)?)
         }
         _ => Form::from_folded(path),
     })
@@ -216,19 +216,19 @@ pub fn put_item(
     added_sequence: u64,
 ) {
     let guid = PackedGuid::of_item(&item.guid);
-    let flag = |set: bool, flag: u8| if set { flag } else { 0 };
+    let flag_if = |set: bool, flag: u8| if set { flag } else { 0 };
     let flags = guid.tag()
-        | flag(parent_record.is_some(), WITH_SHOW)
-        | flag((item.season, item.episode) != (-1, -1), WITH_NUMBERS)
-        | flag(item.year != 0, WITH_YEAR)
-        | flag(more > 0, WITH_MORE);
-    let with = flag(added_sequence > 0, ADDED_LATER) | flag(title_distance.is_some(), TITLE_ABOVE);
-    out.push(item.kind.number() | with | flag(!item.guids.is_empty(), WITH_IDS));
+        | flag_if(parent_record.is_some(), WITH_SHOW)
+        | flag_if((item.season, item.episode) != (-1, -1), WITH_NUMBERS)
+        | flag_if(item.year != 0, WITH_YEAR)
+        | flag_if(more > 0, WITH_MORE);
+    let type_flags = flag_if(added_sequence > 0, ADDED_LATER) | flag_if(title_distance.is_some(), TITLE_ABOVE);
+    out.push(item.kind.number() | type_flags | flag_if(!item.guids.is_empty(), WITH_IDS));
     out.push(flags);
     put_bytes(out, item.rating_key.as_bytes());
-    if let Some(before) = title_distance {
+    if let Some(distance) = title_distance {
         put_varint(out, item.title.len() as u64);
-        put_varint(out, before as u64);
+        put_varint(out, distance as u64);
     } else {
         put_bytes(out, item.title.as_bytes());
     }
@@ -258,7 +258,7 @@ pub fn put_item(
     }
 }
 
-/// Appends an item's show to `out`, which the caller has aligned.
+/// Appends the record of an item's show to `out`, which the caller has aligned.
 pub fn put_show(out: &mut Vec<u8>, item: &Item) {
     let guid = PackedGuid::of(&item.show_guid);
     out.extend_from_slice(&[SHOW, guid.tag()]);
@@ -267,8 +267,8 @@ pub fn put_show(out: &mut Vec<u8>, item: &Item) {
     guid.put(out);
 }
 
-/// Appends an item's season or album to `out`, which the caller has aligned. `show` is the number of the show's record,
-/// or 0.
+/// Appends the record of an item's season or album to `out`, which the caller has aligned. `show` is the number of the
+/// show's record, or 0.
 pub fn put_season(out: &mut Vec<u8>, item: &Item, show: u32) {
     let guid = PackedGuid::of(&item.season_guid);
     out.extend_from_slice(&[SHOW | SEASON, guid.tag()]);
@@ -300,7 +300,7 @@ pub fn unique_hit<'i>(file: &'i CheckedBytes, number: u32, path: &[u8]) -> ReadR
     let mut read = file.up_to(at, path.len() + AROUND)?;
     let stores_form = read.first().is_some_and(|flags| flags & FORM == FORM_STORED);
     if stores_form {
-        // The normal form is rarely longer than the path.
+        // The normal form is rarely longer than the path, and its length rarely has more than two bytes.
         read = file.up_to(at, 2 * path.len() + 2 + AROUND)?;
     }
     let [flags, bytes @ ..] = read else {
@@ -312,19 +312,19 @@ pub fn unique_hit<'i>(file: &'i CheckedBytes, number: u32, path: &[u8]) -> ReadR
     let Some((length, used)) = varint(bytes) else {
         return Ok(None);
     };
-    let Some((own, mut bytes)) = bytes[used..].split_at_checked(path.len()) else {
+    let Some((entry_path, mut bytes)) = bytes[used..].split_at_checked(path.len()) else {
         return Ok(None);
     };
-    if length != path.len() as u64 || own != path {
+    if length != path.len() as u64 || entry_path != path {
         return Ok(None);
     }
-    let mut form = own;
+    let mut form = entry_path;
     if stores_form {
-        let behind = varint(bytes).and_then(|(length, used)| {
+        let form_and_item = varint(bytes).and_then(|(length, used)| {
             let length = usize::try_from(length).ok()?;
             bytes[used..].split_at_checked(length)
         });
-        let Some((stored, item)) = behind else {
+        let Some((stored, item)) = form_and_item else {
             return Ok(None);
         };
         (form, bytes) = (stored, item);
@@ -362,7 +362,7 @@ impl ItemExtras {
     }
 }
 
-/// Reads the item at the file offset `at`, except its external ids.
+/// Reads the item at the file offset `at`, except its external ids. Also returns the fields that [`ItemRef`] lacks.
 pub fn item(file: &CheckedBytes, at: usize) -> ReadResult<(ItemRef<'_>, ItemExtras)> {
     let mut item = ItemRef::key_only("");
     let extras = fill_item(file, at, &mut item)?;
@@ -375,10 +375,10 @@ pub fn added_sequence(file: &CheckedBytes, at: usize) -> ReadResult<u64> {
     if RecordReader::new(file, at).byte()? & ADDED_LATER == 0 {
         return Ok(0);
     }
-    fill_item(file, at, &mut ItemRef::key_only("")).map(|rest| rest.added_sequence)
+    fill_item(file, at, &mut ItemRef::key_only("")).map(|extras| extras.added_sequence)
 }
 
-/// Reads the item at the offset `at` into `item`, except its external ids. Returning the item by value would be slower.
+/// Reads the item at `at` into `item`, faster than returning it. Returns the other fields, but not the external ids.
 pub fn fill_item<'i>(file: &'i CheckedBytes, at: usize, item: &mut ItemRef<'i>) -> ReadResult<ItemExtras> {
     fill_from(RecordReader::new(file, at), item)
 }
@@ -393,7 +393,7 @@ pub fn fill_first_entry<'i>(file: &'i CheckedBytes, number: u32, found: &mut Fou
     }
     found.path = cursor.bytes()?;
     if flags & FORM == FORM_STORED {
-        cursor.bytes()?;
+        cursor.bytes()?; // skip the normal form
     }
     fill_from(cursor, &mut found.item)?;
     Ok(true)
@@ -402,7 +402,7 @@ pub fn fill_first_entry<'i>(file: &'i CheckedBytes, number: u32, found: &mut Fou
 /// Reads the item at a reader's position into `item`, and its show from the show's record. Returns the other fields.
 fn fill_from<'i>(mut cursor: RecordReader<'i>, item: &mut ItemRef<'i>) -> ReadResult<ItemExtras> {
     let (file, at) = (cursor.file, cursor.at);
-    let first = cursor.byte()?;
+    let first = cursor.byte()?; // the type's byte
     let kind = ItemType::from_number(first & !(ADDED_LATER | TITLE_ABOVE | WITH_IDS));
     let flags = cursor.byte()?;
     *item = ItemRef::key_only(cursor.text()?);
@@ -411,8 +411,8 @@ fn fill_from<'i>(mut cursor: RecordReader<'i>, item: &mut ItemRef<'i>) -> ReadRe
     // The title is in the path before the item, or in the item.
     item.title = if first & TITLE_ABOVE != 0 {
         let length = usize::try_from(cursor.varint()?).map_err(|_| file.mark_damaged())?;
-        let before = usize::try_from(cursor.varint()?).map_err(|_| file.mark_damaged())?;
-        let begin = at.checked_sub(before).ok_or_else(|| file.mark_damaged())?;
+        let distance = usize::try_from(cursor.varint()?).map_err(|_| file.mark_damaged())?;
+        let begin = at.checked_sub(distance).ok_or_else(|| file.mark_damaged())?;
         text(file, file.slice(begin, length)?)?
     } else {
         cursor.text()?
@@ -426,11 +426,11 @@ fn fill_from<'i>(mut cursor: RecordReader<'i>, item: &mut ItemRef<'i>) -> ReadRe
     }
     item.guid = cursor.guid(flags & GUID)?;
     // The parent record is a season, which refers to its show, or the show itself.
-    let mut above = 0;
+    let mut parent_record = 0;
     if flags & WITH_SHOW != 0 {
-        above = u32_at(cursor.take(4)?, 0);
-        let (mut flags, mut tag, mut cursor) = open_parent(file, above)?;
-        let mut show = above;
+        parent_record = u32_at(cursor.take(4)?, 0);
+        let (mut flags, mut tag, mut cursor) = open_parent(file, parent_record)?;
+        let mut show = parent_record;
         if flags & SEASON != 0 {
             show = u32_at(cursor.take(4)?, 0);
             if show != 0 {
@@ -448,7 +448,7 @@ fn fill_from<'i>(mut cursor: RecordReader<'i>, item: &mut ItemRef<'i>) -> ReadRe
     Ok(ItemExtras {
         more,
         added_sequence,
-        parent_record: above,
+        parent_record,
         with_ids: first & WITH_IDS != 0,
         end: cursor.at,
     })
@@ -490,7 +490,7 @@ pub fn offset_after_show(file: &CheckedBytes, at: usize) -> ReadResult<usize> {
     let mut cursor = RecordReader::new(file, at);
     let (flags, tag) = (cursor.byte()?, cursor.byte()?);
     if flags & SEASON != 0 {
-        cursor.take(4)?;
+        cursor.take(4)?; // the number of the show's record
     }
     // Skip the rating key, the title and the GUID.
     cursor.bytes()?;

@@ -143,7 +143,7 @@ impl RecordSegmentBuilder {
         bucket.sort_unstable();
         for slot in bucket {
             let number = u32::try_from(slot & 0xFFFF_FFFF).unwrap_or(0);
-            table.put(slot & !0xFFFF_FFFF, number, &mut self.body)?;
+            table.put(slot & !0xFFFF_FFFF, number, &mut self.body)?; // only the hash's upper half matters
         }
         self.next_bucket += 1;
         // The last bucket of a hash table ends the table.

@@ -116,7 +116,6 @@ impl FirstRecord {
 const PREFETCHED_LINES: usize = 3;
 const CACHE_LINE: usize = 64;
 
-/// An open record segment.
 pub struct RecordSegment {
     file: CheckedBytes,
     names: HashTable,
@@ -134,8 +133,8 @@ impl RecordCursor {
 }
 
 impl RecordSegment {
-    /// Opens the segment at `path`. `name_mac` is the keyed hash of the segment's name. The file must contain the same
-    /// hash, so that a renamed file is rejected.
+    /// Opens the segment at `path`. `mode` says whether to map the file or to read it into memory. `name_mac` is the
+    /// keyed hash of the segment's name. The file must contain the same hash, so that a renamed file is rejected.
     ///
     /// # Errors
     /// Fails with [`crate::error::Status::Store`] if the file is missing or unusable. plexindex must then rebuild the
@@ -191,8 +190,8 @@ impl RecordSegment {
         })
     }
 
-    /// Finds the first record with this hash, and prefetches the record. The caller passes the result to
-    /// [`RecordSegment::find`].
+    /// Finds the first record with this hash, and prefetches the record, so that the caller can first look elsewhere,
+    /// and then read the record.
     #[inline]
     #[must_use]
     pub fn first(&self, hash: u64) -> FirstRecord {
@@ -205,8 +204,8 @@ impl RecordSegment {
         FirstRecord(first)
     }
 
-    /// Returns the record with this table and name, if any. `hash` is the name's hash, and `first` is the result of
-    /// [`RecordSegment::first`] for this hash.
+    /// Returns the record with this table and name, if any. `hash` is the name's hash, and `first` is the first record
+    /// with this hash.
     ///
     /// # Errors
     /// Fails if the segment is damaged.
@@ -263,7 +262,7 @@ impl RecordSegment {
         })
     }
 
-    /// Returns the record with a number that [`RecordSegment::for_each_with_hash`] passed.
+    /// Returns the record with this number: its offset divided by four.
     ///
     /// # Errors
     /// Fails if the segment is damaged.
@@ -299,28 +298,28 @@ impl RecordSegment {
     #[inline]
     fn read_after_name<'s>(&'s self, begin: usize, name: &'s [u8]) -> ReadResult<(Record<'s>, usize)> {
         let bytes = self.file.up_to(begin, MAX_NUMBERS_SIZE)?;
-        let broken = || self.file.mark_damaged();
-        let (table, table_length) = varint(bytes).ok_or_else(broken)?;
-        let row = u64_at(bytes.get(..table_length + 8).ok_or_else(broken)?, table_length).cast_signed();
+        let damaged = || self.file.mark_damaged();
+        let (table, table_length) = varint(bytes).ok_or_else(damaged)?;
+        let row = u64_at(bytes.get(..table_length + 8).ok_or_else(damaged)?, table_length).cast_signed();
         let mut used = table_length + 8;
-        let mut number = || {
+        let mut next_number = || {
             let (number, length) = varint(bytes.get(used..)?)?;
             used += length;
             Some(number)
         };
-        let stored_state = number().ok_or_else(broken)?;
+        let stored_state = next_number().ok_or_else(damaged)?;
         let mut state = None;
         if stored_state != STATE_REMOVED {
-            let expires = number().ok_or_else(broken)?;
+            let expires = next_number().ok_or_else(damaged)?;
             let is_long = stored_state == STATE_LONG;
             let length = if is_long {
-                number().ok_or_else(broken)?
+                next_number().ok_or_else(damaged)?
             } else {
                 stored_state - STATE_EMPTY
             };
             // The segment does not contain a long value.
             let stored_bytes = if is_long { 0 } else { length };
-            let stored_bytes = usize::try_from(stored_bytes).map_err(|_| broken())?;
+            let stored_bytes = usize::try_from(stored_bytes).map_err(|_| damaged())?;
             let value = self.file.slice(begin + used, stored_bytes)?;
             used += value.len();
             state = Some(StoredValue {

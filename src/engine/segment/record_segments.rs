@@ -32,13 +32,13 @@ impl RecordSegments {
         };
         let newer = segments.newer();
         let in_filter = |segment: &&Arc<RecordSegment>| previous.newer().iter().any(|old| Arc::ptr_eq(segment, old));
-        let new: Vec<Arc<RecordSegment>> = newer.iter().filter(|segment| !in_filter(segment)).cloned().collect();
+        let unfiltered: Vec<Arc<RecordSegment>> = newer.iter().filter(|segment| !in_filter(segment)).cloned().collect();
         // Extend the old filter, or create one if there are several newer segments.
         let old_filter = previous
             .filter
             .as_ref()
-            .filter(|filter| !filter.is_too_small(count_records(&new)));
-        let extended = old_filter.filter(|filter| add_hashes(filter, &new)).cloned();
+            .filter(|filter| !filter.is_too_small(count_records(&unfiltered)));
+        let extended = old_filter.filter(|filter| add_hashes(filter, &unfiltered)).cloned();
         segments.filter = extended.or_else(|| {
             let filter = BloomFilter::new(count_records(newer));
             (newer.len() > 1 && add_hashes(&filter, newer)).then(|| Arc::new(filter))
@@ -70,7 +70,6 @@ impl RecordSegments {
         segments
     }
 
-    /// Returns the segments, newest first.
     #[must_use]
     pub fn list(&self) -> &[Arc<RecordSegment>] {
         &self.list
@@ -90,8 +89,8 @@ impl RecordSegments {
         SegmentsLost
     }
 
-    /// Looks up a hash in the oldest and largest segment, and prefetches the memory for lookups in the newer segments.
-    /// The caller passes the result to [`RecordSegments::find`].
+    /// Returns the first record with this hash in the oldest and largest segment, if any. Prefetches the memory for
+    /// lookups in the newer segments.
     #[inline]
     #[must_use]
     pub fn first(&self, hash: u64) -> FirstRecord {
@@ -116,8 +115,8 @@ impl RecordSegments {
         }
     }
 
-    /// Returns the newest record with this table and name, if any. `hash` is the name's hash, and `first` is the result
-    /// of [`RecordSegments::first`] for this hash.
+    /// Returns the newest record with this table and name, if any. `hash` is the name's hash, and `first` is the first
+    /// record with this hash in the oldest segment.
     ///
     /// # Errors
     /// Fails with [`SegmentsLost`] if a segment is missing or damaged.
@@ -174,8 +173,8 @@ impl RecordSegments {
         Ok(())
     }
 
-    /// Returns the record at a position that [`RecordSegments::for_each_with_hash`] passed; `None` if the segment is
-    /// damaged.
+    /// Returns the record at a position: the index of the segment and the number of the record. If the segment is
+    /// damaged, returns `None` and marks the segments as lost.
     #[must_use]
     pub fn record(&self, (index, number): (usize, u32)) -> Option<Record<'_>> {
         let record = self.list.get(index)?.record(number);

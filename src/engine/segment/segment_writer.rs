@@ -38,7 +38,8 @@ impl TemporaryFile {
         self.file.try_clone()
     }
 
-    /// Renames the file to `path`. Keeps an existing file at `path` instead, because processes may have mapped it.
+    /// Renames the file to `path`. If there is a file at `path` already, keeps that file instead, because processes may
+    /// have mapped it, and removes the temporary file.
     pub fn persist(mut self, path: &Path) -> io::Result<()> {
         if path.symlink_metadata().is_ok_and(|facts| facts.is_file()) {
             return Ok(());
@@ -52,7 +53,6 @@ impl TemporaryFile {
 }
 
 impl Drop for TemporaryFile {
-    /// Removes the file, unless it has been renamed.
     fn drop(&mut self) {
         if let Some(name) = &self.name {
             let _ = files::remove(name);
@@ -69,11 +69,11 @@ struct SegmentOutput {
 impl SegmentOutput {
     /// Returns the file for writing, and creates it on the first call.
     fn open(&mut self) -> io::Result<&mut File> {
-        let made = match self.temporary.take() {
-            Some(made) => made,
+        let file = match self.temporary.take() {
+            Some(file) => file,
             None => TemporaryFile::create_beside(&self.place)?,
         };
-        Ok(&mut self.temporary.insert(made).file)
+        Ok(&mut self.temporary.insert(file).file)
     }
 
     /// Returns the file for reading and rewriting. Fails if nothing has been written yet.
@@ -143,7 +143,7 @@ impl SegmentWriter {
         self.flush_pieces()
     }
 
-    /// Adds the checksums of the buffer's blocks before the offset `until`, except the header, which contains its own
+    /// Adds the checksums of the blocks in the buffer's first `until` bytes, except the header, which contains its own
     /// checksum.
     fn add_checksums(&mut self, until: usize) -> io::Result<()> {
         let from = if self.written == 0 { BLOCK } else { 0 };
@@ -155,7 +155,7 @@ impl SegmentWriter {
     }
 
     /// Ends the part that began at the offset `from`, and returns its position and length for the header. Pads the part
-    /// to a multiple of eight bytes, so that no hash table slot spans two blocks. `size` is the size of an element.
+    /// to a multiple of eight bytes, so that no hash table slot spans two blocks. An element has `size` bytes.
     pub fn end_part(&mut self, from: usize, size: usize) -> io::Result<SegmentPart> {
         let length = self.position() - from;
         self.put(&[0; 8][..length.next_multiple_of(8) - length])?;
@@ -233,7 +233,7 @@ impl SegmentWriter {
     }
 }
 
-/// Creates an error whose message begins with `what`. If the disk is full, the message suggests a remedy.
+/// Creates an error whose message is `what`, then the error's text and, if the disk is full, a remedy.
 pub fn write_error(what: &str, error: &io::Error) -> Error {
     let full = files::is_full(error);
     let status = if full { Status::StoreFull } else { Status::Store };

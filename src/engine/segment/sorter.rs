@@ -40,7 +40,7 @@ impl SortRuns {
         self.ends.push(self.spool.len());
     }
 
-    /// Merges the runs. Reads the elements with `read`, and passes the elements of all runs to `each` in order.
+    /// Merges the sorted runs: passes their elements, which `read` reads, to `each` in ascending order.
     fn merge<T: Ord + Default>(
         &self,
         read: impl Fn(&mut SpoolReader<'_>, &mut T) -> io::Result<()>,
@@ -74,7 +74,6 @@ impl SortRuns {
     }
 }
 
-/// Sorts pairs of numbers.
 pub struct PairSorter {
     /// The pairs that are not yet in a run.
     memory: Vec<(u64, u32)>,
@@ -120,7 +119,7 @@ impl PairSorter {
         Ok(())
     }
 
-    /// Passes the pairs to `each` in ascending order.
+    /// Passes the pairs to `each` in ascending order of the first number, then of the second.
     pub fn for_each_sorted(mut self, mut each: impl FnMut(u64, u32) -> io::Result<()>) -> io::Result<()> {
         if self.runs.ends.is_empty() {
             self.memory.sort_unstable();
@@ -275,10 +274,10 @@ fn sort_slots(keys: &[u8], slots: &[KeySlot]) -> io::Result<Vec<KeySlot>> {
 
 /// Returns eight bytes of a key, beginning at `offset` and padded with zeros, as a number with the same sort order.
 fn eight_bytes(key: &[u8], offset: usize) -> u64 {
-    let rest = key.get(offset..).unwrap_or_default();
+    let remaining = key.get(offset..).unwrap_or_default();
     let mut bytes = [0; 8];
-    let length = rest.len().min(8);
-    bytes[..length].copy_from_slice(&rest[..length]);
+    let length = remaining.len().min(8);
+    bytes[..length].copy_from_slice(&remaining[..length]);
     u64::from_be_bytes(bytes)
 }
 

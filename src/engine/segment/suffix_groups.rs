@@ -39,7 +39,8 @@ impl<F: FnMut(u32, &Element, &mut Vec<u8>) -> io::Result<usize>> SuffixGroups<F>
         }
     }
 
-    /// Adds an element. Elements must come in ascending order of their hashes. Passes a completed group to `write`.
+    /// Adds an element, whose order depends on `hash` and then on the path of `entry`. Elements must come in ascending
+    /// order of their hashes. When an element with a greater hash arrives, passes the previous group to `write`.
     pub fn put(&mut self, hash: u32, entry: u32, element: Element, write: &mut Write<'_>) -> io::Result<()> {
         let Some((last_hash, last_entry, last_element)) = self.last.replace((hash, entry, element)) else {
             return Ok(());
@@ -69,8 +70,8 @@ impl<F: FnMut(u32, &Element, &mut Vec<u8>) -> io::Result<usize>> SuffixGroups<F>
 
     /// Adds an element to the current group.
     fn join(&mut self, entry: u32, element: Element) -> io::Result<()> {
-        let count = (self.form)(entry, &element, &mut self.bytes)?;
-        suffix_key(Form::from_folded(&self.bytes), count, &mut self.key);
+        let leading_components = (self.form)(entry, &element, &mut self.bytes)?;
+        suffix_key(Form::from_folded(&self.bytes), leading_components, &mut self.key);
         let group = self.group.get_or_insert_with(|| KeySorter::new(&self.place));
         // Elements with equal components are sorted by their second number.
         group.push(&self.key, [element[1], element[0], 0, 0])

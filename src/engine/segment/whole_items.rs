@@ -26,8 +26,8 @@ pub fn listing_cursor(rating_key: &str) -> i64 {
 
 /// Returns all non-empty GUIDs of an item: its own GUID, those of its season and show, and its external ids.
 pub fn guids_of(item: &Item) -> impl Iterator<Item = &String> {
-    let own = [&item.guid, &item.season_guid, &item.show_guid];
-    own.into_iter().chain(&item.guids).filter(|guid| !guid.is_empty())
+    let ids = [&item.guid, &item.season_guid, &item.show_guid];
+    ids.into_iter().chain(&item.guids).filter(|guid| !guid.is_empty())
 }
 
 /// Returns the non-empty folded titles of an item and its show. A folded title has no case, accents or punctuation, so
@@ -56,18 +56,18 @@ impl ListingSegment {
             guids.push(ids.id().ok_or_else(|| file.mark_damaged())?);
         }
         let mut parts = Vec::new();
-        let mut part = |path| {
+        let mut add_path = |path| {
             bytes::ascii_fast_str(path)
                 .map(|path| parts.push(path.to_owned()))
                 .ok_or_else(|| file.mark_damaged())
         };
         if entry.flags & BARE == 0 {
-            part(entry.path)?;
+            add_path(entry.path)?;
         }
         // The further listed entries follow the item.
         for _ in 0..extras.more {
             let further = EntryRef::read(file, self.number_at(end)?)?;
-            part(further.path)?;
+            add_path(further.path)?;
             end = further.end;
         }
         Ok(Item {
@@ -90,13 +90,15 @@ impl ListingSegment {
     }
 
     /// Passes each item after a cursor, with its own cursor, to `each`, in cursor order, until `each` returns `true`.
+    /// A host thus reads the items in pages. The first page begins after the cursor 0.
     pub fn items_after(&self, cursor: i64, mut each: impl FnMut(i64, Item) -> bool) {
         // A cursor contains the upper 63 bits of a hash.
         let hash = cursor.cast_unsigned() << 1;
         let _damage_is_marked: ReadResult<()> = self.keys.for_each_from(&self.file, hash, |_, first| {
             let entry = self.entry(first)?;
-            let at = listing_cursor(self.key_of(&entry)?);
-            Ok(at > cursor && each(at, self.read_whole_item(&entry)?))
+            // The table compares only the hashes' upper halves, so the first items can be before the cursor.
+            let item_cursor = listing_cursor(self.key_of(&entry)?);
+            Ok(item_cursor > cursor && each(item_cursor, self.read_whole_item(&entry)?))
         });
     }
 
@@ -112,10 +114,10 @@ impl ListingSegment {
 
     /// Calls `each` with the first entries of all items, in listing order.
     pub fn for_each_first<'i>(&'i self, mut each: impl FnMut(&EntryRef<'i>)) -> ReadResult<()> {
-        let mut at = self.first_record();
-        while let Some((entry, end)) = self.next_first(at)? {
+        let mut offset = self.first_record();
+        while let Some((entry, end)) = self.next_first(offset)? {
             each(&entry);
-            at = end;
+            offset = end;
         }
         Ok(())
     }
@@ -146,12 +148,12 @@ impl ListingSegment {
     /// Passes all items to `each` in listing order, each with the change sequence at which it was added after the
     /// listing (0 if it came with the listing).
     pub fn for_each_item(&self, mut each: impl FnMut(Item, u64) -> Result<()>) -> Result<()> {
-        let mut at = self.first_record();
+        let mut offset = self.first_record();
         let mut next = || -> ReadResult<Option<(Item, u64)>> {
-            let Some((entry, end)) = self.next_first(at)? else {
+            let Some((entry, end)) = self.next_first(offset)? else {
                 return Ok(None);
             };
-            at = end;
+            offset = end;
             let added_sequence = record::added_sequence(&self.file, entry.end)?;
             Ok(Some((self.read_whole_item(&entry)?, added_sequence)))
         };
@@ -176,8 +178,8 @@ impl ListingSegment {
         unusable_segment(&self.place.0, "the file is damaged")
     }
 
-    /// Passes the items with this GUID or folded title to `each`, in listing order. The items can include false
-    /// positives.
+    /// Passes the items with this GUID or folded title to `each`, in listing order. The items can include others, whose
+    /// texts have the same hash.
     ///
     /// # Errors
     /// Fails with [`crate::error::Status::Store`] if the index cannot be built, or with
@@ -202,8 +204,8 @@ impl ListingSegment {
 
     /// Opens the index by GUID and title, or builds a new one if the file is missing, damaged or outdated.
     fn open_index(&self) -> Result<ItemIndex> {
-        let (place, mode) = &self.place;
-        let mut path = place.clone().into_os_string();
+        let (segment_path, mode) = &self.place;
+        let mut path = segment_path.clone().into_os_string();
         path.push(".index");
         let path = Path::new(&path);
         // A missing segment is built again under the same name, but with different entries. So the index must match the

@@ -43,8 +43,8 @@ impl LiveSnapshot {
     ) {
         let _catching_up = self.snapshot.lock();
         let snapshot = self.snapshot.read();
-        let follows = snapshot.identity == Some(identity) && self.snapshot.lacks_only(&snapshot, incarnation, sequence);
-        if !follows || own.len() > MAX_APPLIED {
+        let is_next = snapshot.identity == Some(identity) && self.snapshot.lacks_only(&snapshot, incarnation, sequence);
+        if !is_next || own.len() > MAX_APPLIED {
             return;
         }
         for (library, kind, path, rating_key) in own {
@@ -70,8 +70,8 @@ impl LiveSnapshot {
         let snapshot = self.snapshot.read();
         let (since, incarnation) = (snapshot.sequence(), snapshot.open.incarnation);
         let (sequence, changes) = StoreStates(&self.store).changes(snapshot.identity, since, incarnation, can_wait)?;
-        // The snapshot's rows contain the age of each listing. If an age has changed, a caller that can wait reloads
-        // the rows.
+        // The snapshot's rows contain the time of each listing. If a time has changed, a caller that can wait reloads
+        // the rows; otherwise `apply_all` marks the snapshot as outdated, so that a later caller reloads it.
         let must_reload =
             |changes: &Vec<LoggedChange>| can_wait && changes.iter().any(|change| change.kind == LoggedKind::Freshness);
         if let Some(changes) = changes.filter(|changes| !must_reload(changes))
@@ -85,18 +85,18 @@ impl LiveSnapshot {
     }
 
     /// Adds changes to the snapshot. Returns `false` if the caller must reload the snapshot instead. `can_wait`:
-    /// whether the caller reloads the snapshot when the freshness of a library has changed.
+    /// whether the caller can reload an outdated snapshot: one in which the time of a listing has changed.
     fn apply_all(&self, snapshot: &Snapshot, changes: &[LoggedChange], can_wait: bool) -> bool {
-        let mut applied = true;
+        let mut all_applied = true;
         for change in changes {
             if change.kind == LoggedKind::Freshness {
                 // Lookups return the same results, so a caller that cannot wait keeps this snapshot.
                 snapshot.set_outdated();
                 continue;
             }
-            applied = applied && self.apply(snapshot, change);
+            all_applied = all_applied && self.apply(snapshot, change);
         }
-        applied && !(can_wait && snapshot.is_outdated())
+        all_applied && !(can_wait && snapshot.is_outdated())
     }
 
     /// Reloads the snapshot from the database.
@@ -109,26 +109,26 @@ impl LiveSnapshot {
     /// do not fit into memtables to segments. Without a `deadline`, fails if this needs a write or a long wait.
     pub(super) fn reload_locked(&self, deadline: Option<Deadline>) -> Result<()> {
         for attempt in 0.. {
-            let begun = Instant::now();
-            let (snapshot, full) = self.load(deadline.is_some())?;
-            self.counters.add_time(Activity::ListingSegment, begun.elapsed());
-            self.counters.add_time(Activity::NotMatching, begun.elapsed());
-            // Use a complete snapshot; after two attempts, also an incomplete snapshot.
-            let (Some(identity), false, true) = (snapshot.identity, full.is_empty(), attempt < 2) else {
+            let load_start = Instant::now();
+            let (snapshot, full_libraries) = self.load(deadline.is_some())?;
+            self.counters.add_time(Activity::ListingSegment, load_start.elapsed());
+            self.counters.add_time(Activity::NotMatching, load_start.elapsed());
+            // Use a snapshot with all changes; after two attempts, also one without some changes.
+            let (Some(identity), false, true) = (snapshot.identity, full_libraries.is_empty(), attempt < 2) else {
                 self.snapshot.replace(snapshot);
                 break;
             };
-            // The memtables cannot contain all changes, so write the changes to segments, which the next attempt loads.
+            // Write the changes to segments, which the next attempt loads.
             let deadline = deadline.ok_or_else(|| self.store.locked_error())?;
-            let open = Arc::clone(&snapshot.open);
+            let segments = Arc::clone(&snapshot.open);
             // Changes to items also fill memtables, so rebuild the record segments only if many records are in no
             // segment.
             let unmerged =
-                RecordRows(&self.store).read_records(|log| log.count_since(open.manifest.merged, MANY_UNMERGED))?;
+                RecordRows(&self.store).read_records(|log| log.count_since(segments.manifest.merged, MANY_UNMERGED))?;
             if unmerged == MANY_UNMERGED {
-                self.records.rebuild(&open, deadline)?;
+                self.records.rebuild(&segments, deadline)?;
             }
-            for row in full {
+            for row in full_libraries {
                 self.listings.compact_full_memtable(identity, &row, deadline)?;
                 // A segment cannot contain invalidations, so these still fill the memtable. One request for a full
                 // listing replaces them.
@@ -140,7 +140,8 @@ impl LiveSnapshot {
         Ok(())
     }
 
-    /// Adds a change to the snapshot. Returns `false` if the caller must reload the snapshot instead.
+    /// Adds a change to the snapshot. Returns `false` if the caller must reload the snapshot instead: the change is not
+    /// to a single match or item, or the memtable is full.
     pub(super) fn apply(&self, snapshot: &Snapshot, change: &LoggedChange) -> bool {
         let Some(index) = snapshot.rows.iter().position(|row| row.id == change.library) else {
             // Ignore changes to the content of a library that is not in the snapshot.

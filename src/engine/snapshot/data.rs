@@ -66,15 +66,14 @@ impl Snapshot {
         &self.views[library_indexes(scope, self.views.len())]
     }
 
-    /// Returns whether an invalidation of the item, the requested path or the matched path is in force, so that a
-    /// request must verify the answer. `library_index`: the library's index. `queried`: the requested path. `path`: the
-    /// matched path.
+    /// Returns whether the item with this rating key, the requested path (`queried`) or the matched path (`path`) is
+    /// invalidated, so that a request must verify the answer. `library_index`: the library's index in `views`.
     pub fn is_unverified(&self, library_index: usize, queried: &NormalPath<'_>, path: &[u8], rating_key: &str) -> bool {
         self.views[library_index].is_unverified(queried, path, rating_key)
     }
 
-    /// Returns, for each library, whether one of its folders contains the path, or the server path to which a mapping
-    /// translates it.
+    /// Returns for each library, in the order of `views`, whether one of its folders contains the path itself or the
+    /// server path that a mapping gives for it.
     pub fn owners(&self, path: &NormalPath<'_>, mappings: &Mappings) -> Vec<bool> {
         self.views
             .iter()
@@ -95,7 +94,7 @@ pub(super) fn is_usable(segment: Option<&Arc<ListingSegment>>) -> bool {
     segment.is_some_and(|segment| !segment.is_broken())
 }
 
-/// Returns the age of a library's listing, from which the freshness rules decide whether to refresh the library.
+/// Returns the age of a library's listing and other facts from which plexindex decides whether to refresh the library.
 pub fn listing_age(row: &LibraryRow) -> Age {
     Age {
         listed: row.generation.is_fetched(),

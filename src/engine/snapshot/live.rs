@@ -70,18 +70,18 @@ impl LiveSnapshot {
     }
 
     /// Calls `change`, which changes the server URL or the user, and loads a snapshot for them. Until the new snapshot
-    /// is loaded, lookups find no libraries. The caller must have locked the snapshot.
+    /// is loaded, lookups find no libraries. The caller must have locked `snapshot.catching_up`.
     pub fn change_endpoint(&self, change: impl FnOnce()) -> Result<()> {
         // First make the snapshot empty, so that no call with the new user reads the old user's libraries.
-        let before = self.snapshot.read();
-        let empty = SnapshotOf::after(
-            &before,
+        let last_snapshot = self.snapshot.read();
+        let empty_snapshot = SnapshotOf::after(
+            &last_snapshot,
             Sequence::default(),
             Arc::default(),
             SnapshotLibraries::default(),
         );
-        drop(before);
-        self.snapshot.replace(empty);
+        drop(last_snapshot);
+        self.snapshot.replace(empty_snapshot);
         change();
         self.reload_locked(Some(Deadline::NONE))
     }

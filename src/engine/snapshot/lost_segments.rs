@@ -36,15 +36,15 @@ impl LiveSnapshot {
     /// if a segment is damaged again after its rebuild.
     pub fn count_matches(&self, deadline: Deadline) -> Result<u64> {
         self.rebuild_if_incomplete(deadline)?;
-        let counted = |snapshot: &Snapshot| -> std::result::Result<u64, SegmentsLost> {
+        let count_in = |snapshot: &Snapshot| -> std::result::Result<u64, SegmentsLost> {
             snapshot.views.iter().map(|view| view.count_matches()).sum()
         };
-        let count = counted(&self.snapshot.read());
+        let count = count_in(&self.snapshot.read());
         if let Ok(count) = count {
             return Ok(count);
         }
         self.rebuild_broken(deadline)?;
-        Ok(counted(&self.snapshot.read()).unwrap_or(0))
+        Ok(count_in(&self.snapshot.read()).unwrap_or(0))
     }
 
     /// Rebuilds all missing and damaged segments, and reloads the snapshot.

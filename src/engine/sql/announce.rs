@@ -10,7 +10,7 @@ use crate::platform::clock::coarse_ms;
 impl Store {
     /// Announces the transaction `sequence` on the version page, so that lookups query the database until the commit.
     /// `before`: the last commit's change sequence. Returns the page, on which the caller confirms the commit; `None`
-    /// without a page, because then all lookups query the database. The caller holds the write lock.
+    /// if there is no page, because then all lookups query the database. The caller holds the write lock.
     ///
     /// If the page's file was removed or replaced, first creates a new page, because processes that open the store now
     /// would not see the old page.
@@ -24,9 +24,12 @@ impl Store {
             if !opened.has_database() {
                 return Err(failure(rusqlite::ffi::SQLITE_BUSY)); // the caller retries with the new database
             }
+            // Before the first commit, no process can have an old page mapped, so `open` need not wait for processes.
             let page = VersionPage::open(&self.folder.page(), opened.id, is_first_sequence(before));
             // Remove a page that this process cannot map, because no commit of this process would change its counters.
             if let Err(error) = &page {
+                // Waits until other processes have noticed the removal, unless there was no page. If the removal fails,
+                // the transaction fails with the page's error, wrapped as a rusqlite error.
                 VersionPage::remove_file(&self.folder.page(), opened.page.is_none())
                     .map_err(|_| rusqlite::Error::ToSqlConversionFailure(Box::new(error.clone())))?;
                 if opened.page.is_none() {
@@ -41,7 +44,7 @@ impl Store {
     }
 
     /// Maps a version page that another process created, so that lookups need not query the database. Does nothing if
-    /// this process has a valid page. Never waits.
+    /// this process has a valid page, or if another thread is using the writer's connection. Never waits.
     pub fn map_existing_page(&self) {
         let opened = self.opened.newest();
         let is_page_valid = || matches!(opened.state(coarse_ms()), PageState::Equal(_)) || opened.is_page_valid();
@@ -51,6 +54,7 @@ impl Store {
         let Ok(mut writer) = self.connections.writer.try_lock() else {
             return;
         };
+        // The page must belong to the database that the writer's connection has open.
         if self.is_stale(&writer) || !opened.is_open_in(&writer) {
             return;
         }

@@ -5,16 +5,16 @@ use rusqlite::{Connection, OptionalExtension, Params, Result, Row};
 
 /// Methods that run a cached statement in one call.
 pub trait CachedStatements {
-    /// Runs a statement that returns no rows.
+    /// Runs a statement that returns no rows. Ignores how many rows the statement changes.
     fn run(&self, sql: &str, params: impl Params) -> Result<()>;
     /// Returns whether the query has a result row.
     fn has(&self, sql: &str, params: impl Params) -> Result<bool>;
-    /// Reads the first result row with `read`. Fails if there are no rows.
+    /// Returns what `read` returns for the first result row. Fails if there are no rows.
     fn row<T>(&self, sql: &str, params: impl Params, read: impl FnOnce(&Row<'_>) -> Result<T>) -> Result<T>;
-    /// Reads all result rows with `read`.
+    /// Returns what `read` returns for each result row, in order.
     fn rows<T>(&self, sql: &str, params: impl Params, read: impl FnMut(&Row<'_>) -> Result<T>) -> Result<Vec<T>>;
 
-    /// Reads the first result row with `read`; `None` if there are no rows.
+    /// Returns what `read` returns for the first result row; `None` if there are no rows.
     fn find<T>(&self, sql: &str, params: impl Params, read: impl FnOnce(&Row<'_>) -> Result<T>) -> Result<Option<T>> {
         self.row(sql, params, read).optional()
     }
@@ -29,14 +29,14 @@ pub trait CachedStatements {
         self.value(sql, params).optional()
     }
 
-    /// Returns the first column of each result row.
+    /// Returns the first column of each result row, in order.
     fn values<T: FromSql>(&self, sql: &str, params: impl Params) -> Result<Vec<T>> {
         self.rows(sql, params, |row| row.get(0))
     }
 }
 
 impl CachedStatements for Connection {
-    /// Runs a statement that returns no rows.
+    /// Runs a statement that returns no rows. Ignores how many rows the statement changes.
     fn run(&self, sql: &str, params: impl Params) -> Result<()> {
         self.prepare_cached(sql)?.execute(params).map(|_| ())
     }
@@ -46,12 +46,12 @@ impl CachedStatements for Connection {
         self.prepare_cached(sql)?.exists(params)
     }
 
-    /// Reads the first result row with `read`. Fails if there are no rows.
+    /// Returns what `read` returns for the first result row. Fails if there are no rows.
     fn row<T>(&self, sql: &str, params: impl Params, read: impl FnOnce(&Row<'_>) -> Result<T>) -> Result<T> {
         self.prepare_cached(sql)?.query_row(params, read)
     }
 
-    /// Reads all result rows with `read`.
+    /// Returns what `read` returns for each result row, in order.
     fn rows<T>(&self, sql: &str, params: impl Params, read: impl FnMut(&Row<'_>) -> Result<T>) -> Result<Vec<T>> {
         self.prepare_cached(sql)?.query_map(params, read)?.collect()
     }

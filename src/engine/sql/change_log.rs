@@ -25,7 +25,6 @@ pub struct LoggedChange {
     pub path: Vec<u8>,
     /// The rating key; empty if the change does not affect an item.
     pub rating_key: String,
-    /// The change sequence of the transaction.
     pub sequence: Sequence,
     /// The added item; `None` for other kinds of change.
     pub item: Option<Arc<Item>>,
@@ -59,8 +58,8 @@ pub enum LoggedKind {
 }
 
 impl LoggedKind {
-    /// Converts a number from the database to a kind. An unknown number comes from a newer version and becomes
-    /// `Library`, because loading a new snapshot is always correct.
+    /// Converts a number from the database to a kind. The database never contains 1 and 2. An unknown number comes from
+    /// a newer version and becomes `Library`, because loading a new snapshot is always correct.
     fn from_number(number: i64) -> Self {
         match number {
             3 => Self::UnverifiedPath,
@@ -107,8 +106,8 @@ impl FromCells for LoggedChange {
 
 impl Tx<'_> {
     /// Logs a change in a library, so that other processes apply the change to their snapshots. `identity`: the
-    /// library's view. `path` or `rating_key` is empty if the change affects no path or no item. For added, changed or
-    /// removed items, use [`Tx::log_item_change`].
+    /// library's view. `path` or `rating_key` is empty if the change affects no path or no item. Not for the kinds
+    /// `Added` and `Removed`, which [`Tx::log_item_change`] logs with their items.
     pub fn log_change(
         &self,
         identity: ViewId,
@@ -120,8 +119,9 @@ impl Tx<'_> {
         self.log((identity, library), kind, (path, rating_key), None)
     }
 
-    /// Logs that a single item was added, changed or removed. If the library is fetched, also adds the change to the
-    /// feed. `was` and `now`: the item before and after the change; `None` if not listed.
+    /// Logs that a single item was added, changed or removed. If the library has a listing, also adds the change to the
+    /// feed, unless the item is listed neither before nor after. `was` and `now`: the item before and after the change;
+    /// `None` if not listed.
     pub fn log_item_change(
         &self,
         library: &LibraryState,
@@ -141,7 +141,8 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Appends a row to the change log. `item`: the added item; `None` for other kinds of change.
+    /// Appends a row to the change log. `identity`: the library's view. `path` or `rating_key` is empty if the change
+    /// affects no path or no item. `item`: the added item; `None` for other kinds of change.
     fn log(
         &self,
         (identity, library): (ViewId, LibraryId),
@@ -197,7 +198,8 @@ const TRIM_EVERY: u64 = 1_024;
 /// Number of transactions whose changes a trim keeps, for processes with an earlier snapshot.
 const LOGGED_TRANSACTIONS: u64 = 4 * TRIM_EVERY;
 
-/// Trims the change log once every [`TRIM_EVERY`] transactions, so that the log stays small.
+/// Once every [`TRIM_EVERY`] transactions, trims the change log to the last [`LOGGED_TRANSACTIONS`] transactions, so
+/// that the log stays small.
 pub fn trim_now_and_then(tx: &Tx<'_>) -> rusqlite::Result<()> {
     if tx.sequence.0.is_multiple_of(TRIM_EVERY) {
         trim(tx, Sequence(tx.sequence.0.saturating_sub(LOGGED_TRANSACTIONS)))?;
@@ -205,10 +207,11 @@ pub fn trim_now_and_then(tx: &Tx<'_>) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Deletes the logged changes up to `upto`. A process with an earlier snapshot then loads a new one. Keeps single items
-/// that neither a library's current segment nor its unfinished listing contains yet.
+/// Deletes the changes up to the change sequence `upto`. A process with an earlier snapshot then loads a new snapshot.
+/// Keeps changes to single items that a library's current segment or its unfinished listing does not contain yet.
 pub fn trim(tx: &Tx<'_>, upto: Sequence) -> rusqlite::Result<()> {
-    // Kinds 8 and 9 are changes to single items. A removed library has a negative `identity`.
+    // Kinds 8 and 9 are changes to single items. A removed library has a negative `identity`. `id` contains only the
+    // low bits of a change sequence, but is the primary key.
     tx.run(
         "DELETE FROM changes WHERE id <= ?2 AND sequence <= ?1 AND NOT (kind IN (8, 9) AND EXISTS \
          (SELECT 1 FROM libraries l LEFT JOIN listings n ON n.library = l.id WHERE l.id = changes.library \

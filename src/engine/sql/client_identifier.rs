@@ -22,7 +22,8 @@ impl StoreFolder {
         {
             return Ok(text);
         }
-        // On a file system without locks, two processes that start at the same time may both register a device.
+        // Go on without the lock at the timeout, and on a file system without locks. Two processes that start at the
+        // same time may then both register a device.
         let _lock = FileLock::acquire(&self.lock_path("client"), Deadline::after(LOCK_TIMEOUT), &|| false)
             .or_else(|error| FileLock::is_unsupported(&error).then_some(None).ok_or(error))
             .map_err(cannot)?;
@@ -58,7 +59,7 @@ fn read_text(path: &Path) -> io::Result<String> {
     Ok(text.trim().to_owned())
 }
 
-/// Returns whether a string has the format of an identifier, so that plexindex replaces a damaged file.
+/// Returns whether a string can be an identifier (ASCII letters, digits and `-`). If not, plexindex replaces the file.
 fn is_identifier(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }

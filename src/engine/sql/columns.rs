@@ -10,7 +10,6 @@ use rusqlite::types::FromSql;
 pub struct RowCells<'r, 's> {
     /// The row; `None` while the column names are collected.
     row: Option<&'r Row<'s>>,
-    /// The column names collected so far.
     names: Vec<&'static str>,
     next_index: usize,
 }
@@ -35,7 +34,7 @@ pub trait FromCells: Sized {
     fn from_cells(cells: &mut RowCells<'_, '_>) -> rusqlite::Result<Self>;
 }
 
-/// Returns the column names of a `T`, in order.
+/// Returns the names of a `T`'s columns, in order. Runs `from_cells` without a row, so that it only collects the names.
 pub fn names<T: FromCells>() -> Vec<&'static str> {
     let mut cells = RowCells {
         row: None,

@@ -23,7 +23,6 @@ use crate::platform::deadline::Deadline;
 pub struct RecordedMatches<T> {
     /// The incarnation and the change sequence of the write.
     pub at: (Incarnation, Sequence),
-    /// The value that `then` returned.
     pub then_result: T,
 }
 
@@ -32,8 +31,8 @@ type Match = (String, Sequence);
 
 impl RecordRows<'_> {
     /// Records confirmed matches in one transaction. `pairs`: paths with their rating keys. `then` runs at the end of
-    /// the transaction, so that the caller can flush a long log. Returns `None` if the library no longer exists,
-    /// because another call cleared it.
+    /// the transaction, so that the caller can flush a long log of records. Returns the incarnation and change sequence
+    /// of the write, and the result of `then`; `None` if the library no longer exists, because another call cleared it.
     pub fn record_matches<T>(
         &self,
         row: &LibraryRow,
@@ -51,7 +50,7 @@ impl RecordRows<'_> {
             let Some(mut library) = cached.map_or_else(|| tx.expect_library(row.id), Ok).optional()? else {
                 return Ok(None);
             };
-            // A recorded match ends the invalidation of its path and its item. `cached` is set only for a library
+            // A confirmed match ends the invalidation of its path and its item. `cached` is set only for a library
             // without invalidations.
             let has_unverified = cached.is_none() && tx.has("SELECT 1 FROM unverified WHERE library = ?1", [row.id])?;
             for (path, key) in pairs.iter().filter(|_| has_unverified) {
@@ -65,6 +64,7 @@ impl RecordRows<'_> {
             // Keep the library's state for the next write, unless invalidations may remain.
             tx.next_library.set(Some(library).filter(|_| !has_unverified));
             let records = RecordTx::new(tx);
+            // The records have no expiry time, because confirmed matches never expire.
             for (path, key) in pairs {
                 records.add(table, path, Some(&encode_match(key, tx.sequence)), None)?;
             }
@@ -120,11 +120,9 @@ impl RecordRows<'_> {
         }
         Ok(listed)
     }
-}
 
-impl RecordRows<'_> {
     /// Returns the path and rating key of each confirmed match in a library, in any order, for the exchange with other
-    /// hosts. Scans the whole log.
+    /// hosts. Scans the whole log of records.
     pub fn confirmed_matches(&self, library: LibraryId) -> Result<Vec<(Vec<u8>, String)>> {
         let all = self.0.read(|connection| all_matches_of(connection, library))?;
         Ok(all.into_iter().map(|(path, (key, _))| (path, key)).collect())
@@ -163,7 +161,8 @@ fn find_match_table(connection: &Connection, library: LibraryId) -> rusqlite::Re
     connection.find_value("SELECT id FROM tables WHERE library = ?1", [library])
 }
 
-/// Returns the id of a library's match table. Creates the table if it does not exist.
+/// Returns the id of a library's match table. If there is no table, creates one and stores its id in `library`. The
+/// caller has read `library` in this transaction, or knows that it is current.
 fn find_or_create_match_table(tx: &Tx<'_>, library: &mut LibraryState) -> rusqlite::Result<TableId> {
     if let Some(table) = library.matches {
         return Ok(table);
@@ -174,7 +173,8 @@ fn find_or_create_match_table(tx: &Tx<'_>, library: &mut LibraryState) -> rusqli
     Ok(table)
 }
 
-/// Returns all confirmed matches in a library, by path. Scans the whole log.
+/// Returns all confirmed matches in a library by path, each with its rating key and the change sequence at which it was
+/// recorded. Scans the whole log of records, which also contains the records in segments.
 pub fn all_matches_of(connection: &Connection, library: LibraryId) -> rusqlite::Result<HashMap<Vec<u8>, Match>> {
     let mut matches = HashMap::new();
     let Some(table) = find_match_table(connection, library)? else {
@@ -198,8 +198,8 @@ pub fn all_matches_of(connection: &Connection, library: LibraryId) -> rusqlite::
     Ok(matches)
 }
 
-/// Moves the confirmed matches, and copies the invalidations, from a removed library to its replacement, because
-/// confirmed matches never expire. The caller logs the change.
+/// Moves the confirmed matches, and copies the invalidations, from a removed library to the row that replaces it,
+/// because confirmed matches never expire. The caller logs that the view's libraries changed.
 pub fn move_matches_and_invalidations(tx: &Tx<'_>, from: LibraryId, to: LibraryId) -> rusqlite::Result<()> {
     tx.execute("UPDATE tables SET library = ?2 WHERE library = ?1", [from, to])?;
     // Mark the paths and items again, so that the invalidations also apply to the moved matches.
@@ -223,7 +223,7 @@ pub fn drop_matches(tx: &Tx<'_>, library: LibraryId) -> rusqlite::Result<()> {
 pub fn remove_matches(tx: &Tx<'_>, identity: ViewId, confirmed: &[(LibraryId, Vec<u8>)]) -> rusqlite::Result<()> {
     for (library, path) in confirmed {
         if let Some(table) = find_match_table(tx.connection, *library)? {
-            RecordTx::new(tx).add(table, path, None, None)?; // a record without a value removes the match
+            RecordTx::new(tx).add(table, path, None, None)?; // no value (removes the match), no expiry time
         }
         mark_unverified(tx, identity, *library, path, "")?;
     }

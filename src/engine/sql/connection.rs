@@ -34,7 +34,6 @@ const LONG_LOG: u64 = CHECKPOINT as u64 * WAL_FRAME_BYTES;
 /// Maximum number of attempts to open a database that another program keeps replacing.
 const MAX_OPEN_ATTEMPTS: u32 = 8;
 
-/// The role of a connection in [`Connections`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConnectionRole {
     Reader,
@@ -48,7 +47,7 @@ pub struct Connections {
 }
 
 impl Connections {
-    /// Creates both connections in the closed state, and registers them with the fork handlers.
+    /// Creates both connections in the closed state, and registers them, so that plexindex closes them before a fork.
     pub fn new(folder: &StoreFolder) -> Arc<Self> {
         let slot = |role| Mutex::new(LazyConnection::new(folder, role));
         let connections = Arc::new(Self {
@@ -85,14 +84,10 @@ pub struct LazyConnection {
     file: Option<Inode>,
 }
 
-/// An open connection.
 pub struct OpenConnection {
     connection: Connection,
-    /// Data from the last write through this connection.
     last_write: Cell<Option<LastWrite>>,
-    /// The store's id.
     id: u64,
-    /// Whether the database uses a WAL.
     has_wal: bool,
     /// This must be the last field, so that it is dropped after the connection.
     _exclusive: ExclusiveOpen,
@@ -108,8 +103,8 @@ impl Deref for OpenConnection {
 }
 
 impl OpenConnection {
-    /// Takes the last write's data, so that the next write need not read the data again. Returns `None` if another
-    /// connection has since written to the database. The caller must hold the write lock, so that no commit follows.
+    /// Takes the last write's data, so that the next write need not read the data again; `None` if there is none, or if
+    /// another connection has written since. The caller must hold the write lock, so that no commit follows.
     pub fn take_last_write(&self) -> rusqlite::Result<Option<LastWrite>> {
         let Some(last) = self.last_write.take() else {
             return Ok(None);
@@ -118,8 +113,8 @@ impl OpenConnection {
         Ok(Some(last).filter(|last| last.data_version == data_version))
     }
 
-    /// Stores a committed write's data, so that the next write need not read the data again. `library`: the library for
-    /// which the write recorded matches.
+    /// Stores the change sequence of a committed write, so that the next write need not read it again. `library`: the
+    /// library for which the write recorded matches; `None` if there is none, or if it may have invalidations.
     pub fn note_write(&self, sequence: Sequence, library: Option<LibraryState>) {
         let write = self.data_version().map(|data_version| LastWrite {
             data_version,
@@ -176,11 +171,12 @@ impl LazyConnection {
 
     /// Returns whether the WAL is long enough for a checkpoint.
     fn has_long_log(&self) -> bool {
-        let log = self.folder.wal_and_shm()[0].symlink_metadata();
-        log.is_ok_and(|log| log.len() >= LONG_LOG)
+        let wal = self.folder.wal_and_shm()[0].symlink_metadata();
+        wal.is_ok_and(|wal| wal.len() >= LONG_LOG)
     }
 
-    /// Copies the WAL into the database and truncates the WAL, unless another connection is using it.
+    /// Copies the WAL into the database and truncates the WAL, unless another connection is using it, so that new
+    /// processes need not read a long WAL. Never waits for other processes.
     pub fn checkpoint(&self) {
         if let Some(OpenConnection { connection, .. }) = &self.open {
             let result = connection
@@ -193,7 +189,8 @@ impl LazyConnection {
         }
     }
 
-    /// Makes SQLite truncate the WAL, but keep the files, when the last process closes its last connection.
+    /// Makes SQLite truncate the WAL, but keep the files, when the last process closes its last connection. Until this
+    /// call, a connection keeps the whole WAL when it closes.
     pub fn checkpoint_when_closed(&self) {
         if let Some(OpenConnection { connection, .. }) = &self.open {
             let result = connection
@@ -205,7 +202,7 @@ impl LazyConnection {
         }
     }
 
-    /// Returns the connection and the store's id. Opens the connection if necessary.
+    /// Returns the connection and the store's id. Opens the connection if it is closed.
     pub fn connection(&mut self) -> Result<(&OpenConnection, u64)> {
         self.open_within(BUSY)?;
         self.open
@@ -237,7 +234,8 @@ impl LazyConnection {
         self.role == ConnectionRole::Writer
     }
 
-    /// Returns the database file's inode at the last attempt to open the connection; `None` before the first attempt.
+    /// Returns the database file's inode at the last attempt to open the connection, so that callers can mark this file
+    /// as broken; `None` before the first attempt, or if there was no file.
     pub fn file(&self) -> Option<Inode> {
         self.file
     }
@@ -248,7 +246,8 @@ impl LazyConnection {
     }
 
     /// Opens the database by name, or creates it if it is missing. If another program replaces the file during the
-    /// attempt, tries again, because SQLite may have combined the old database with the WAL of the new one.
+    /// attempt, tries again, because SQLite may have combined the old database with the WAL of the new one. Each
+    /// attempt waits at most `patience` for other processes.
     fn open_now(&mut self, patience: Duration) -> Result<OpenConnection> {
         for _ in 0..MAX_OPEN_ATTEMPTS {
             self.file = self.folder.find_database()?;
@@ -292,6 +291,8 @@ impl LazyConnection {
 }
 
 /// Opens the database by name and configures the connection. Fails with `SQLITE_NOTADB` if the database is not a store.
+/// `exclusive` proves that no other copy of SQLite in this process has the file open. Waits at most `patience` for
+/// other processes; later statements wait up to [`BUSY`].
 fn open(folder: &StoreFolder, exclusive: ExclusiveOpen, patience: Duration) -> rusqlite::Result<OpenConnection> {
     let connection = connect(folder.database())?;
     // Keep `-wal` and `-shm` when the last connection closes, even if opening fails: reading needs these files, and a
@@ -303,7 +304,8 @@ fn open(folder: &StoreFolder, exclusive: ExclusiveOpen, patience: Duration) -> r
     }
     // With a WAL, NORMAL is enough: a kill loses no commit, and a power cut loses at most the last commits. Without a
     // WAL, a power cut under NORMAL could undo half of a commit, so that an index and its table disagree. Foreign keys
-    // must be off, because a removed library's row refers to no row in `identities`.
+    // must be off, because a removed library's row refers to no row in `identities`. After a checkpoint, SQLite cuts a
+    // WAL that is longer than 16 MiB.
     let synchronous = if folder.shares_memory() { "NORMAL" } else { "FULL" };
     connection.execute_batch(&format!(
         "PRAGMA synchronous = {synchronous}; PRAGMA foreign_keys = OFF; PRAGMA temp_store = MEMORY; \
@@ -330,15 +332,15 @@ fn open(folder: &StoreFolder, exclusive: ExclusiveOpen, patience: Duration) -> r
 /// Returns the mode in effect.
 fn set_journal_mode(connection: &Connection, folder: &StoreFolder) -> rusqlite::Result<String> {
     let mode: String = connection.query_row("PRAGMA journal_mode", [], |row| row.get(0))?;
-    let wanted = journal(folder.shares_memory());
-    if mode.eq_ignore_ascii_case(wanted) {
+    let required = journal(folder.shares_memory());
+    if mode.eq_ignore_ascii_case(required) {
         return Ok(mode);
     }
-    let changed: rusqlite::Result<String> =
-        connection.query_row(&format!("PRAGMA journal_mode = {wanted}"), [], |row| row.get(0));
+    let new_mode: rusqlite::Result<String> =
+        connection.query_row(&format!("PRAGMA journal_mode = {required}"), [], |row| row.get(0));
     // The mode cannot change while other processes have the database open. A later process changes the mode.
-    log::debug!("changing the journal mode from {mode} to {wanted}: {changed:?}");
-    Ok(changed.unwrap_or(mode))
+    log::debug!("changing the journal mode from {mode} to {required}: {new_mode:?}");
+    Ok(new_mode.unwrap_or(mode))
 }
 
 /// Turns off the WAL on a file system without shared memory. This must be the connection's first access to the
@@ -348,7 +350,7 @@ fn turn_wal_off(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch("PRAGMA locking_mode = EXCLUSIVE")?;
     connection.busy_timeout(EXCLUSIVE_TIMEOUT)?;
     // In this mode, the first access to a WAL database fails while another process has the database open.
-    let is_off = connection
+    let final_mode = connection
         .query_row("PRAGMA journal_mode", [], |row| row.get::<_, String>(0))
         .and_then(|mode| {
             if mode.eq_ignore_ascii_case("wal") {
@@ -358,7 +360,7 @@ fn turn_wal_off(connection: &Connection) -> rusqlite::Result<()> {
                 Ok(mode)
             }
         });
-    let is_off = match is_off {
+    let is_off = match final_mode {
         Err(error) if error.sqlite_error_code() != Some(ErrorCode::DatabaseBusy) => return Err(error),
         Ok(mode) => !mode.eq_ignore_ascii_case("wal"),
         Err(_) => false, // other processes have the database open

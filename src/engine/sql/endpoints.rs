@@ -31,7 +31,8 @@ const ACCEPTED_LATE_MS: i64 = DAY_MS;
 const EXPIRED_KEPT_MS: i64 = 30 * DAY_MS;
 
 impl Endpoint {
-    /// Returns whether the token had expired before this index first used it.
+    /// Returns whether the token had expired when this index first used it. Such a token has no view until the server
+    /// accepts it, because a stranger may have found it.
     pub(super) fn is_expired(&self) -> bool {
         // Starts at 1, because 0 means that the token never expires.
         (1..=self.first_used_ms).contains(&self.until_ms)
@@ -42,13 +43,13 @@ impl Endpoint {
 pub const TOKEN_DIGEST_LENGTH: i64 = 32;
 
 impl LibraryRows<'_> {
-    /// Returns an endpoint's view; `None` if no server has accepted the endpoint's user.
+    /// Returns an endpoint's view; `None` if no server has accepted the endpoint's user yet.
     pub fn identity(&self, endpoint: &Endpoint) -> Result<Option<ViewId>> {
         self.0.read(|connection| identity_of(connection, Some(endpoint)))
     }
 
-    /// Returns whether any token has reached a view with libraries at the endpoint's URL. If so, a new token may belong
-    /// to the same user, although the server has not accepted the new token yet.
+    /// Returns whether the server at the endpoint's URL has accepted any token whose view has libraries. If so, a token
+    /// that the server has not accepted yet may belong to the same user, and plexindex must not return data until then.
     pub fn has_led_to_libraries(&self, endpoint: &Endpoint) -> Result<bool> {
         self.0.read(|connection| {
             connection.value(
@@ -99,8 +100,8 @@ pub fn several_views_warning(connection: &Connection, identity: ViewId) -> rusql
     )))
 }
 
-/// Stores an endpoint's view until the token expires. Also deletes endpoints with the same URL and view whose tokens
-/// expired more than 30 days ago.
+/// Stores an endpoint's view until the token expires; for a day if the server accepted a token that has expired by this
+/// machine's clock. Also deletes endpoints with the same URL and view whose tokens expired more than 30 days ago.
 pub fn store_endpoint(tx: &Tx<'_>, endpoint: &Endpoint, identity: ViewId) -> rusqlite::Result<()> {
     let until_ms = if endpoint.is_expired() {
         endpoint.first_used_ms.saturating_add(ACCEPTED_LATE_MS)
@@ -120,6 +121,6 @@ pub fn store_endpoint(tx: &Tx<'_>, endpoint: &Endpoint, identity: ViewId) -> rus
             endpoint.first_used_ms.saturating_sub(EXPIRED_KEPT_MS)
         ],
     )?;
-    // Other processes may have opened an index for this endpoint, and must read its view again.
+    // Processes that opened an index for this endpoint may have no view yet. A change in all views makes them read it.
     tx.libraries_changed(ViewId::ALL)
 }

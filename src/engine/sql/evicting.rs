@@ -24,7 +24,7 @@ impl Sweeper<'_> {
     /// Returns the folder's size in bytes, excluding space that needs no eviction: free database pages, the write-ahead
     /// log and unreferenced segments. On Windows, an unreferenced segment remains while a process has it mapped.
     pub fn bytes_after_vacuum(&self) -> Result<u64> {
-        let database: i64 = self.0.read(|connection| {
+        let used_bytes: i64 = self.0.read(|connection| {
             connection.query_row(
                 "SELECT (page_count - freelist_count) * page_size \
                  FROM pragma_page_count, pragma_freelist_count, pragma_page_size",
@@ -32,28 +32,29 @@ impl Sweeper<'_> {
                 |row| row.get(0),
             )
         })?;
-        let [own, log] = ["", "-wal"].map(|end| format!("{NAME}.db{end}"));
-        let named = self.named_segments()?;
-        let counts = |name: &str| name != own && name != log && !named.is_unreferenced(name);
-        Ok(database.cast_unsigned() + self.0.folder.bytes_of(counts))
+        // Of the database file, only the pages in use count, not its length.
+        let [database_name, wal_name] = ["", "-wal"].map(|suffix| format!("{NAME}.db{suffix}"));
+        let segments = self.named_segments()?;
+        let is_counted = |name: &str| name != database_name && name != wal_name && !segments.is_unreferenced(name);
+        Ok(used_bytes.cast_unsigned() + self.0.folder.bytes_of(is_counted))
     }
 
     /// Releases up to [`VACUUM_PAGES`] free database pages to the file system. Returns `true` if more pages are free,
-    /// and another call can release them.
+    /// and this call released some, so that another call can release more.
     pub fn vacuum(&self, deadline: Deadline) -> Result<bool> {
-        let free =
+        let count_free_pages =
             |connection: &Connection| connection.query_row("PRAGMA freelist_count", [], |row| row.get::<_, i64>(0));
-        let before = self.0.read(free)?;
-        if before == 0 {
+        let free_before = self.0.read(count_free_pages)?;
+        if free_before == 0 {
             return Ok(false);
         }
-        let left = self.0.write(deadline, |tx| {
-            let mut vacuum = tx.prepare_cached(&format!("PRAGMA incremental_vacuum({VACUUM_PAGES})"))?;
-            let mut rows = vacuum.raw_query();
+        let free_after = self.0.write(deadline, |tx| {
+            let mut statement = tx.prepare_cached(&format!("PRAGMA incremental_vacuum({VACUUM_PAGES})"))?;
+            let mut rows = statement.raw_query();
             while rows.next()?.is_some() {} // run the pragma to completion
-            free(tx.connection)
+            count_free_pages(tx.connection)
         })?;
-        Ok(0 < left && left < before)
+        Ok(0 < free_after && free_after < free_before)
     }
 }
 
@@ -89,12 +90,12 @@ impl LibraryRows<'_> {
             };
             let c = tx.connection;
             // Another process may have started a listing since the caller selected the library.
-            let busy = c.has(
+            let is_being_listed = c.has(
                 "SELECT 1 FROM libraries l LEFT JOIN listings n ON n.library = l.id WHERE l.id = ?1 \
                  AND n.touched_ms BETWEEN ?2 - ?3 AND ?2 + ?4",
                 params![library, now_ms, ACTIVE_LISTING_MS, CLOCK_TOLERANCE_MS],
             )?;
-            if busy {
+            if is_being_listed {
                 return Ok(false);
             }
             // A negative generation means 'evicted'. A higher `begun_seq` ends an invalidation of the library. A higher
@@ -126,21 +127,22 @@ impl LibraryRows<'_> {
             };
             let segment = row.segment.as_ref().map(listing_text).unwrap_or_default();
             // A negative generation means that the listing was lost, and `due_seq` requests a full listing.
-            let lost = tx.connection.execute(
+            let changed_rows = tx.connection.execute(
                 "UPDATE libraries SET generation = -generation, due_seq = ?3 WHERE id = ?1 AND generation > 0 \
                  AND segment = ?2",
                 params![row.id, segment, tx.sequence],
             )?;
-            if lost > 0 {
+            if changed_rows > 0 {
                 drop_listing(tx, row.id)?;
                 tx.libraries_changed(library.identity)?;
             }
-            Ok(lost > 0)
+            Ok(changed_rows > 0)
         })
     }
 }
 
-/// Resets a library's row to the state without a listing. Keeps the segment file, which a later sweep removes.
+/// Resets a library's row to the state without a listing, except the generation, which the caller sets. `shrunk` is -1
+/// if no listing is held back. Keeps the segment file, which a later sweep removes.
 fn drop_listing(tx: &Tx<'_>, library: LibraryId) -> rusqlite::Result<()> {
     tx.run(
         "UPDATE libraries SET generation_seq = ?2, listed_items = 0, listed_ms = 0, checked_ms = 0, provisional = 0, \

@@ -14,30 +14,30 @@ use crate::platform::deadline::Deadline;
 
 impl LibraryRows<'_> {
     /// Stores hints from events (`hints`) in one transaction, so that the next refresh acts on them. Marks deleted
-    /// items as unverified. A hint about an unknown library requests a probe of all libraries.
+    /// items as unverified. A hint about a library that the view lacks becomes a hint to probe all libraries.
     pub fn store_hints(&self, identity: ViewId, hints: &[LibraryHint], deadline: Deadline) -> Result<()> {
         self.0.write(deadline, |tx| {
             self.0.observe(tx, identity, &LocalWrite::Hints(hints))?;
             let rows = libraries(tx.connection, identity)?;
             // Open the listings only if deleted items must be found in them.
-            let mut bases = Vec::new();
-            if hints.iter().any(|mark| !mark.deleted.is_empty()) {
+            let mut listings = Vec::new();
+            if hints.iter().any(|event| !event.deleted.is_empty()) {
                 for row in &rows {
-                    bases.push((row.id, ListingBase::of(tx, self.0, row.id)?));
+                    listings.push((row.id, ListingBase::of(tx, self.0, row.id)?));
                 }
             }
-            let mut hinted = false;
-            for mark in hints {
-                let is_named = |row: &&LibraryRow| mark.section.as_ref().is_none_or(|id| row.library.section == *id);
-                let named: Vec<&LibraryRow> = rows.iter().filter(is_named).collect();
-                let mut hint = mark.hint;
-                for rating_key in &mark.deleted {
+            let mut is_any_stored = false;
+            for event in hints {
+                let is_hinted = |row: &&LibraryRow| event.section.as_ref().is_none_or(|id| row.library.section == *id);
+                let hinted_rows: Vec<&LibraryRow> = rows.iter().filter(is_hinted).collect();
+                let mut hint = event.hint;
+                for rating_key in &event.deleted {
                     let mut is_marked = false;
-                    let is_named = |library| named.iter().any(|row| row.id == library);
-                    for (library, base) in bases.iter().filter(|(library, _)| is_named(*library)) {
+                    let is_hinted = |library| hinted_rows.iter().any(|row| row.id == library);
+                    for (library, base) in listings.iter().filter(|(library, _)| is_hinted(*library)) {
                         is_marked |= mark_item_unverified(tx, identity, (*library, base), rating_key)?;
                     }
-                    // The key belongs to a show or an album, or to an item that only an unfinished listing contains.
+                    // Otherwise, the key belongs to a show or an album, or only an unfinished listing has the item.
                     if !is_marked {
                         hint = hint.max(Hint::Probe);
                     }
@@ -45,16 +45,16 @@ impl LibraryRows<'_> {
                 if hint == Hint::None {
                     continue;
                 }
-                hinted = true;
-                for row in &named {
+                is_any_stored = true;
+                for row in &hinted_rows {
                     store_hint(tx, row.id, hint)?;
                 }
                 // A probe also finds a library that is not stored yet.
-                for row in rows.iter().filter(|_| named.is_empty()) {
+                for row in rows.iter().filter(|_| hinted_rows.is_empty()) {
                     store_hint(tx, row.id, Hint::Probe)?;
                 }
             }
-            if hinted {
+            if is_any_stored {
                 tx.freshness_changed(identity)?;
             }
             Ok(())

@@ -25,8 +25,8 @@ pub fn restart_history(tx: &Tx<'_>, library: LibraryId) -> rusqlite::Result<()> 
     )
 }
 
-/// If the feed has more than `max_reports` changes, removes the oldest ones for all libraries, so that the feed stays
-/// small.
+/// If the feed has more than `max_reports` changes, removes the oldest changes of all libraries, so that the feed stays
+/// small. Readers with an earlier cursor must then list again.
 pub fn trim_history(tx: &Tx<'_>, max_reports: i64) -> rusqlite::Result<()> {
     let count: i64 = tx.value("SELECT count(*) FROM feed", [])?;
     if count <= max_reports {
@@ -34,11 +34,11 @@ pub fn trim_history(tx: &Tx<'_>, max_reports: i64) -> rusqlite::Result<()> {
     }
     // Remove a tenth more than necessary, so that the next listing need not remove changes again.
     let surplus = count - max_reports + max_reports / 10;
-    let upto = tx.find_value(
+    let last_removed = tx.find_value(
         "SELECT sequence FROM feed ORDER BY id LIMIT 1 OFFSET ?1",
         [surplus.min(count) - 1],
     )?;
-    upto.map_or(Ok(()), |upto| remove_history_upto(tx, upto))
+    last_removed.map_or(Ok(()), |last_removed| remove_history_upto(tx, last_removed))
 }
 
 /// Removes the history of all fetched libraries up to the change sequence `upto`. Readers with an earlier cursor must

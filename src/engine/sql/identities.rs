@@ -20,7 +20,7 @@ pub type ClaimedUserHash = [u8; 32];
 const UNNAMED: char = '?';
 
 impl LibraryRows<'_> {
-    /// Returns the machine identifier of a view's server.
+    /// Returns the machine identifier of a view's server, or a placeholder that starts with [`UNNAMED`].
     pub fn machine_identifier(&self, identity: ViewId) -> Result<String> {
         self.0.read(|connection| {
             connection.value(
@@ -45,7 +45,7 @@ impl LibraryRows<'_> {
     }
 
     /// Stores that the server accepted the endpoint's token, so that the endpoint now uses the view `claimed`, which
-    /// [`Self::find_claimed_view`] returned.
+    /// belongs to an earlier token that claimed the same user.
     pub fn store_accepted_claim(&self, endpoint: &Endpoint, claimed: ViewId, deadline: Deadline) -> Result<()> {
         self.0.write(deadline, |tx| {
             // Fails if the view belongs to a database that has since been renamed to `.broken`.
@@ -64,10 +64,10 @@ impl LibraryRows<'_> {
         deadline: Deadline,
     ) -> Result<ViewId> {
         self.0.write(deadline, |tx| {
-            let name = &server.machine_identifier;
-            let identity = match find_allowed_view(tx, endpoint, name, user)? {
+            let machine_identifier = &server.machine_identifier;
+            let identity = match find_allowed_view(tx, endpoint, machine_identifier, user)? {
                 Some(identity) => identity,
-                None => insert_view(tx, endpoint, name)?,
+                None => insert_view(tx, endpoint, machine_identifier)?,
             };
             // Store the claim, so that a later token for the same user finds the view.
             if user.is_some() {
@@ -110,7 +110,8 @@ impl LibraryRows<'_> {
 }
 
 /// Returns the view of this server that an endpoint is allowed to use; `None` if the caller must create a view. `name`:
-/// the server's machine identifier. An endpoint is allowed to use a view in two cases:
+/// the server's machine identifier. `user`: the user that the token claims; `None` without a claim. Prefers a view at
+/// this URL, and then the most recently checked view. An endpoint is allowed to use a view in two cases:
 /// - The same token or user name has used the view at this URL or, if the token has not expired, at any URL.
 /// - Another token for the same user has used the view at this URL.
 ///
@@ -134,18 +135,18 @@ fn find_allowed_view(
 /// Creates a view for an endpoint, and returns its id. `name`: the server's machine identifier. If the user already has
 /// a view of this server, which an expired token must not open, creates the view under a placeholder for the server.
 fn insert_view(tx: &Tx<'_>, endpoint: &Endpoint, name: &str) -> rusqlite::Result<ViewId> {
-    let add = |name: &str| {
-        let id = server_number(tx, name)?;
-        let added = tx.execute(
+    let try_insert = |name: &str| {
+        let server = server_number(tx, name)?;
+        let inserted = tx.execute(
             "INSERT OR IGNORE INTO identities (server, who) VALUES (?1, ?2)",
-            params![id, endpoint.user_hash],
+            params![server, endpoint.user_hash],
         )?;
-        Ok::<_, rusqlite::Error>((id, added > 0))
+        Ok::<_, rusqlite::Error>((server, inserted > 0))
     };
-    let (server, _) = match add(name)? {
+    let (server, _) = match try_insert(name)? {
         // The user already has a view of this server.
-        (_, false) => add(&format!("{UNNAMED}{}", endpoint.url))?,
-        added => added,
+        (_, false) => try_insert(&format!("{UNNAMED}{}", endpoint.url))?,
+        new => new,
     };
     tx.value(
         "SELECT id FROM identities WHERE server = ?1 AND who = ?2",
@@ -153,7 +154,7 @@ fn insert_view(tx: &Tx<'_>, endpoint: &Endpoint, name: &str) -> rusqlite::Result
     )
 }
 
-/// Removes all libraries in a view; later sweeps delete the rows.
+/// Removes all libraries in a view, and logs the change; later sweeps delete the rows.
 fn remove_libraries(tx: &Tx<'_>, identity: ViewId) -> rusqlite::Result<()> {
     detach_libraries(tx, "identity", identity)?;
     tx.libraries_changed(identity)

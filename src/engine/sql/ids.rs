@@ -14,7 +14,7 @@ pub fn listing_text(name: &ListingName) -> String {
     format!("{NAME}-l{library}-{generation}-{sequence}-{number:x}")
 }
 
-/// Parses the text that [`listing_text`] returns; `None` if the text is invalid.
+/// Parses the name of a listing's segment from the database; `None` if the text is empty or invalid.
 pub fn listing_name(text: &str) -> Option<ListingName> {
     let mut parts = text.strip_prefix(NAME)?.strip_prefix("-l")?.split('-');
     let name = ListingName {
@@ -23,7 +23,7 @@ pub fn listing_name(text: &str) -> Option<ListingName> {
         sequence: Sequence(parts.next()?.parse().ok()?),
         number: u32::from_str_radix(parts.next()?, 16).ok()?,
     };
-    // Reject other spellings of the same numbers, such as leading zeros.
+    // Reject other texts for the same numbers, such as leading zeros, and further parts.
     (listing_text(&name) == text).then_some(name)
 }
 
@@ -33,13 +33,14 @@ pub fn segment_text(name: &SegmentName) -> String {
     format!("{NAME}-r{sequence}-{number:x}")
 }
 
-/// Parses the text that [`segment_text`] returns; `None` if the text is invalid.
+/// Parses the name of a record segment from the database; `None` if the text is invalid.
 pub fn segment_name(text: &str) -> Option<SegmentName> {
     let mut parts = text.strip_prefix(NAME)?.strip_prefix("-r")?.split('-');
     let name = SegmentName {
         sequence: Sequence(parts.next()?.parse().ok()?),
         number: u32::from_str_radix(parts.next()?, 16).ok()?,
     };
+    // Reject other texts for the same numbers, such as leading zeros, and further parts.
     (segment_text(&name) == text).then_some(name)
 }
 

@@ -31,7 +31,6 @@ pub struct Incarnation(pub(super) u64);
 /// the page is replaced. Entries live as long as the store, so readers need no lock.
 #[derive(Default)]
 pub struct OpenFiles {
-    /// The store's id, which is in the database.
     pub id: u64,
     /// The number of the [`Incarnation`]. The store's id is not enough, because a copy of the database has the same id.
     pub number: u64,
@@ -39,7 +38,6 @@ pub struct OpenFiles {
     pub secret: [u8; 32],
     /// The version page; `None` if all lookups query the database.
     pub page: Option<VersionPage>,
-    /// Inode of the database file.
     file: Option<Inode>,
     database: PathBuf,
     page_path: PathBuf,
@@ -51,8 +49,8 @@ pub struct OpenFiles {
 }
 
 impl OpenFiles {
-    /// Creates an entry for a database and its page, both opened by name. `file`: the database file's inode. The first
-    /// use of the page checks the names.
+    /// Creates an entry with number 0 for a database and its page, both opened by name. `file`: the database file's
+    /// inode. The first use of the page checks the names.
     pub fn new(
         folder: &StoreFolder,
         id: u64,
@@ -86,7 +84,7 @@ impl OpenFiles {
         }
     }
 
-    /// Returns an entry for the same database with a different page.
+    /// Returns an entry for the same database with a different page; `None` for no page.
     pub fn with_page(&self, folder: &StoreFolder, page: Option<VersionPage>) -> Self {
         Self {
             number: self.number,
@@ -94,7 +92,7 @@ impl OpenFiles {
         }
     }
 
-    /// Returns whether a connection has this database open. A copy of the database has a different inode.
+    /// Returns whether the connection `slot` has this database open, and not a copy, which has a different inode.
     pub fn is_open_in(&self, slot: &LazyConnection) -> bool {
         slot.id() == Some(self.id) && slot.file() == self.file
     }
@@ -138,7 +136,7 @@ impl OpenFiles {
     }
 
     /// Returns whether the page and the database still have their names. If so, the page stays valid for
-    /// [`PAGE_CHECK_MS`].
+    /// [`PAGE_CHECK_MS`] after `now_ms`, the coarse clock's time. If not, the page is never valid again.
     #[cold]
     #[inline(never)]
     fn check_names(&self, now_ms: u64) -> bool {
@@ -185,8 +183,8 @@ pub fn repair(page: &VersionPage, connection: &Connection) -> rusqlite::Result<S
     Ok(sequence)
 }
 
-/// Returns whether a change sequence is a database's first one, before any commit. The first change sequence is a
-/// multiple of 2^36, and a database has at most 2^36 change sequences.
+/// Returns whether a change sequence is a database's first one, before any commit. If so, no process can have a removed
+/// version page mapped. The first change sequence is a multiple of 2^36, and a database has at most 2^36 of them.
 pub fn is_first_sequence(sequence: Sequence) -> bool {
     sequence.0.trailing_zeros() >= SEQUENCE_BITS
 }

@@ -42,8 +42,8 @@ impl LibraryRows<'_> {
         })
     }
 
-    /// Marks items as unverified after an edit, so that plexindex verifies them before it returns them. Keeps confirmed
-    /// matches.
+    /// Marks items as unverified after an edit, so that plexindex verifies them before it returns them. The observer
+    /// shares this with other hosts. Keeps confirmed matches.
     pub fn invalidate_items(
         &self,
         identity: ViewId,
@@ -67,7 +67,7 @@ impl LibraryRows<'_> {
     }
 
     /// Replaces the invalidations of single paths and items in a library by a request for a full listing, because there
-    /// are too many for a memtable.
+    /// are too many for a memtable. The listing verifies all paths and items. Keeps confirmed matches.
     pub fn invalidate_all_paths(&self, identity: ViewId, library: LibraryId, deadline: Deadline) -> Result<()> {
         self.0.write(deadline, |tx| {
             tx.execute("DELETE FROM unverified WHERE library = ?1", [library])?;
@@ -79,8 +79,8 @@ impl LibraryRows<'_> {
         })
     }
 
-    /// Requests a full listing of a library, and removes its confirmed matches. If `library` is `None`, does so for all
-    /// libraries in the view.
+    /// Requests a full listing of an invalidated library, and removes its confirmed matches. If `library` is `None`,
+    /// does so for all libraries in the view. The observer shares this with other hosts.
     pub fn invalidate_libraries(&self, identity: ViewId, library: Option<LibraryId>, deadline: Deadline) -> Result<()> {
         self.0.write(deadline, |tx| {
             self.0.observe(tx, identity, &LocalWrite::Library(library))?;

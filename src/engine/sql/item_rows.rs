@@ -29,7 +29,8 @@ pub struct SingleChange {
 /// The last logged change of each single item, by rating key.
 pub type SingleChanges = BTreeMap<String, SingleChange>;
 
-/// Returns the last change of each single item that was added to or removed from a library after `since`.
+/// Returns the last change of each item that was added to or removed from a library as a single item after the change
+/// sequence `since`.
 pub fn single_changes(c: &Connection, library: LibraryId, since: Sequence) -> rusqlite::Result<SingleChanges> {
     let mut changes = SingleChanges::new();
     // Kind 8 is a removal, and kind 9 an addition (`LoggedKind`).
@@ -44,7 +45,8 @@ pub fn single_changes(c: &Connection, library: LibraryId, since: Sequence) -> ru
     Ok(changes)
 }
 
-/// Returns how many items a segment has after these changes. Without a segment, counts only the added items.
+/// Returns how many items a library has: a segment's items, with each item's last change applied. Without a segment,
+/// counts only the added items.
 pub fn count_items_with<'c>(
     segment: Option<&ListingSegment>,
     changes: impl IntoIterator<Item = (&'c String, &'c SingleChange)>,
@@ -74,7 +76,8 @@ pub struct ListingBase {
 }
 
 impl ListingBase {
-    /// Opens the segment that the database references for a library. Treats a segment that cannot be opened as empty.
+    /// Opens a library's segment, and reads the change sequence up to which it includes changes to single items. If the
+    /// segment cannot be opened, `segment` is `None`, so that only later changes to single items are found.
     pub fn of(c: &Connection, store: &Store, library: LibraryId) -> rusqlite::Result<Self> {
         let (name, since) = base_of(c, library)?;
         let segment = name.and_then(|name| store.listing_segment(&name).ok());
@@ -87,8 +90,8 @@ impl ListingBase {
         Ok(self.item_after(last_change(c, library, rating_key)?, rating_key))
     }
 
-    /// Returns the item with this rating key. `last`: the item's last change in the log, which has no effect if the
-    /// segment already includes the change.
+    /// Returns the item with this rating key; `None` if the library does not list the item. `last`: the item's last
+    /// change in the log, which has no effect if the segment already includes the change.
     fn item_after(&self, last: Option<SingleChange>, rating_key: &str) -> Option<Item> {
         match last.filter(|change| change.sequence > self.since) {
             Some(change) => change.item,
@@ -103,7 +106,8 @@ impl ListingBase {
     }
 }
 
-/// Returns the name of a library's segment, and the change sequence up to which it includes changes to single items.
+/// Returns the name of a library's segment (`None` without a segment), and the change sequence up to which the segment
+/// includes changes to single items.
 fn base_of(c: &Connection, library: LibraryId) -> rusqlite::Result<(Option<ListingName>, Sequence)> {
     c.row(
         "SELECT segment, segment_seq FROM libraries WHERE id = ?1",
@@ -112,7 +116,7 @@ fn base_of(c: &Connection, library: LibraryId) -> rusqlite::Result<(Option<Listi
     )
 }
 
-/// Returns an item's last change in the log; `None` if the log has no change to the item.
+/// Returns the last change of a single item in the change log; `None` if the log has no change to the item.
 fn last_change(c: &Connection, library: LibraryId, rating_key: &str) -> rusqlite::Result<Option<SingleChange>> {
     c.find(
         "SELECT sequence, item FROM changes WHERE library = ?1 AND rating_key = ?2 AND kind IN (8, 9) \
@@ -124,14 +128,13 @@ fn last_change(c: &Connection, library: LibraryId, rating_key: &str) -> rusqlite
 
 impl Store {
     /// Opens a listing's segment. Each set of mappings has its own file with the same items; any file is sufficient.
-    ///
-    /// # Errors
-    /// [`Status::Store`] if no file is usable. The error has a source if the operating system cannot read a file.
+    /// Fails if no file is usable. The error has a source if the operating system cannot read a file.
     pub fn listing_segment(&self, name: &ListingName) -> Result<ListingSegment> {
-        let (mac, mode) = (self.key().name_mac(name), self.folder.map_mode(!self.uses_version_page));
+        // The host's option `no_mmap` rules out both the version page and mapped segments.
+        let (name_mac, mode) = (self.key().name_mac(name), self.folder.map_mode(!self.uses_version_page));
         let mut failure = Error::new(Status::Store, "a listing's segment file is missing");
         for path in self.folder.files_of_segment(&listing_text(name))? {
-            match ListingSegment::open(&path, mode, mac) {
+            match ListingSegment::open(&path, mode, name_mac) {
                 Ok(segment) => return Ok(segment),
                 // Prefer an error of the operating system, because the segment may then be intact.
                 Err(error) if failure.source().is_none() => failure = error,
@@ -173,11 +176,8 @@ impl<'s> StoredItems<'s> {
         Ok(self.item(rating_key)?.is_some())
     }
 
-    /// Passes each item to `each`, with the change sequence at which the item was individually added; 0 if the item is
-    /// from the listing.
-    ///
-    /// # Errors
-    /// [`Status::Store`] if the segment is damaged; errors of `each`.
+    /// Passes each item to `each`, in any order, with the change sequence at which the item was added as a single item;
+    /// 0 if the item is from the listing. Fails if the segment is damaged, or if `each` fails.
     pub fn for_each(&self, each: &mut dyn FnMut(Item, Sequence) -> Result<()>) -> Result<()> {
         let changes = self.changes()?;
         // First the unchanged items in the segment, then the added or changed items in the log.
@@ -195,10 +195,7 @@ impl<'s> StoredItems<'s> {
         Ok(())
     }
 
-    /// Passes the rating keys of all items to `each`.
-    ///
-    /// # Errors
-    /// [`Status::Store`] if the segment is damaged.
+    /// Passes the rating keys of all items to `each`, in any order. Fails if the segment is damaged.
     pub fn keys(&self, each: &mut dyn FnMut(&str)) -> Result<()> {
         let changes = self.changes()?;
         if let Some(segment) = &self.base.segment {
@@ -220,12 +217,12 @@ impl<'s> StoredItems<'s> {
         let segment = self.base.segment.as_ref();
         let has_content =
             segment.is_some_and(|segment| (segment.item_count(), segment.items_digest()) == (count, content));
-        let since = last_position_of(self.base.since.min(begun));
-        let changed = "SELECT 1 FROM changes WHERE library = ?1 AND kind IN (8, 9) AND id > ?2";
-        Ok(has_content && !self.store.read(|c| c.has(changed, params![self.library, since]))?)
+        let position = last_position_of(self.base.since.min(begun));
+        let query = "SELECT 1 FROM changes WHERE library = ?1 AND kind IN (8, 9) AND id > ?2";
+        Ok(has_content && !self.store.read(|c| c.has(query, params![self.library, position]))?)
     }
 
-    /// Returns the number of items.
+    /// Returns the number of items in the listing, with all changes to single items.
     pub fn count(&self) -> Result<u64> {
         Ok(count_items_with(self.base.segment.as_ref(), &self.changes()?))
     }
@@ -236,15 +233,11 @@ impl<'s> StoredItems<'s> {
     }
 }
 
-/// Access to a store's items.
 pub struct ItemRows<'s>(pub &'s Store);
 
 impl<'s> ItemRows<'s> {
     /// Opens the items in a library's current listing or, if the library was never fetched, the items that searches
-    /// found.
-    ///
-    /// # Errors
-    /// [`Status::Store`] if the segment is missing or unusable.
+    /// found. Fails if the segment is missing or unusable.
     pub fn of(&self, row: &LibraryRow) -> Result<StoredItems<'s>> {
         let (name, since) = self.0.read(|c| base_of(c, row.id))?;
         let segment = name.map(|name| self.0.listing_segment(&name)).transpose()?;
@@ -282,11 +275,11 @@ impl<'s> ItemRows<'s> {
                     // The logged change is newer than the server's reply.
                     continue;
                 }
-                let was = base.item_after(last, key);
+                let old_item = base.item_after(last, key);
                 // An unchanged item needs no row in the logs.
-                if was.as_ref() != Some(item) {
-                    added += i64::from(was.is_none());
-                    tx.log_item_change(&library, key, was.as_ref(), Some(item))?;
+                if old_item.as_ref() != Some(item) {
+                    added += i64::from(old_item.is_none());
+                    tx.log_item_change(&library, key, old_item.as_ref(), Some(item))?;
                 }
             }
             add_to_item_count(tx, library.id, added)
@@ -328,14 +321,14 @@ impl<'s> ItemRows<'s> {
         self.0.write(deadline, |tx| {
             let library = tx.expect_library(row.id)?;
             remove_matches(tx, library.identity, confirmed)?;
-            let was = ListingBase::of(tx, self.0, library.id)?.item(tx, library.id, rating_key)?;
-            tx.log_item_change(&library, rating_key, was.as_ref(), None)?;
-            add_to_item_count(tx, library.id, -i64::from(was.is_some()))
+            let old_item = ListingBase::of(tx, self.0, library.id)?.item(tx, library.id, rating_key)?;
+            tx.log_item_change(&library, rating_key, old_item.as_ref(), None)?;
+            add_to_item_count(tx, library.id, -i64::from(old_item.is_some()))
         })
     }
 }
 
-/// Adds `change` to a library's stored item count.
+/// Adds `change` to a library's stored item count, which never falls below 0.
 fn add_to_item_count(tx: &Tx<'_>, library: LibraryId, change: i64) -> rusqlite::Result<()> {
     if change == 0 {
         return Ok(());

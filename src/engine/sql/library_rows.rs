@@ -27,7 +27,6 @@ pub struct LibraryRow {
     pub library: Library,
     /// Whether the last probe returned the library.
     pub present: bool,
-    /// The change sequence of the last probe.
     pub probed_sequence: Sequence,
     /// The change sequence at which the newest complete listing started, which identifies the listing.
     pub begun_sequence: Sequence,
@@ -56,7 +55,6 @@ pub struct LibraryRow {
     pub held_back: bool,
     /// The change sequence when the library was last invalidated.
     pub due_sequence: Sequence,
-    /// Name of the listing's segment; `None` if there is no segment.
     pub segment: Option<ListingName>,
     /// The change sequence up to which the segment includes changes to single items.
     pub segment_sequence: Sequence,
@@ -68,8 +66,8 @@ pub struct LibraryRow {
     pub hint: Hint,
 }
 
-/// Parses a stored JSON array of locations. Does not parse an empty string, because creating the parser's error takes
-/// longer than reading the rest of the row.
+/// Parses a stored JSON array of locations; empty if the text is invalid. Does not parse an empty string, because
+/// creating the parser's error takes longer than reading the rest of the row.
 fn locations(text: &str) -> Vec<String> {
     if text.is_empty() {
         return Vec::new();
@@ -124,7 +122,7 @@ impl FromCells for LibraryRow {
     }
 }
 
-/// Reads a column whose value is never negative.
+/// Reads a number that is never negative from a column. SQLite has only signed numbers.
 fn unsigned(cells: &mut RowCells<'_, '_>, column: &'static str) -> rusqlite::Result<u64> {
     cells.get::<i64>(column).map(i64::cast_unsigned)
 }
@@ -154,8 +152,8 @@ pub fn one_library(connection: &Connection, id: LibraryId) -> rusqlite::Result<L
 }
 
 impl Tx<'_> {
-    /// Returns a library's current state. Fails if the library no longer exists, because another process cleared the
-    /// library (`identity` is then negative) or renamed its database to `.broken`. Library ids are never reused.
+    /// Returns a library's current view, generation and match table. Fails if the library no longer exists, because
+    /// another process cleared it (`identity` is then negative) or renamed its database to `.broken`.
     pub fn expect_library(&self, library: LibraryId) -> rusqlite::Result<LibraryState> {
         self.connection.row(
             "SELECT identity, generation, (SELECT id FROM tables WHERE library = libraries.id) FROM libraries \
@@ -173,7 +171,6 @@ impl Tx<'_> {
     }
 }
 
-/// Access to a store's servers, users and libraries.
 pub struct LibraryRows<'s>(pub &'s Store);
 
 impl LibraryRows<'_> {
@@ -187,7 +184,7 @@ impl LibraryRows<'_> {
         self.0.read(|connection| one_library(connection, id))
     }
 
-    /// Returns how many libraries and how many items a view has.
+    /// Returns how many libraries a view has, and how many items these libraries have.
     pub fn counts(&self, identity: ViewId) -> Result<[u64; 2]> {
         self.0.read(|connection| {
             connection.row(
@@ -225,7 +222,8 @@ impl LibraryRows<'_> {
     }
 }
 
-/// Inserts or updates a library that a probe returned. `position`: the library's index in the server's order.
+/// Inserts a library that a probe returned, or updates the view's library with the same `uuid` and marks it as present.
+/// `position`: the library's index in the server's order.
 pub fn upsert(tx: &Tx<'_>, identity: ViewId, position: i64, library: &Library) -> rusqlite::Result<()> {
     let Library { change, .. } = library;
     let locations = serde_json::to_string(&library.locations).unwrap_or_else(|_| "[]".to_owned());
@@ -249,8 +247,9 @@ pub fn upsert(tx: &Tx<'_>, identity: ViewId, position: i64, library: &Library) -
         ])
 }
 
-/// Stores that a library's listing is current at the change token `token`, and clears older hints. `begun`: the change
-/// sequence before the request for the token. `provisional`: whether the listing expires early.
+/// Stores that a library's listing is current at the change token `token`, and clears hints up to `begun`, the change
+/// sequence before the request for the token. `now_ms`: the time of the check, in Unix ms. `provisional`: whether the
+/// listing expires early.
 pub fn mark_listing_current(
     tx: &Tx<'_>,
     library: LibraryId,
@@ -267,7 +266,7 @@ pub fn mark_listing_current(
 }
 
 /// Detaches libraries from their view, so that a sweep deletes their rows. Selects the libraries whose column `column`
-/// equals `value`.
+/// (`id` or `identity`) equals `value`.
 pub fn detach_libraries(tx: &Tx<'_>, column: &str, value: impl ToSql) -> rusqlite::Result<()> {
     // The feed cannot report the removed libraries' items, so readers must list again.
     tx.run(

@@ -57,25 +57,25 @@ pub struct Listing {
 pub struct OverlapKeys(Vec<String>);
 
 impl OverlapKeys {
-    /// Returns the keys, oldest first.
+    /// Returns the rating keys, oldest first.
     pub fn keys(&self) -> &[String] {
         &self.0
     }
 
-    /// Appends keys, and keeps only the last [`OVERLAP`] keys.
+    /// Appends the rating keys of a page's items, and keeps only the last [`OVERLAP`] keys: a resumed listing fetches
+    /// these items again, to check that no rows have moved.
     pub fn extend<'k>(&mut self, keys: impl Iterator<Item = &'k str>) {
         self.0.extend(keys.map(str::to_owned));
         let surplus = self.0.len().saturating_sub(OVERLAP);
         self.0.drain(..surplus);
     }
 
-    /// Removes all keys, because a new partition starts.
+    /// Removes all keys, because a partition starts or is complete.
     pub fn clear(&mut self) {
         self.0.clear();
     }
 }
 
-/// The outcome of a finished listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListingResult {
     /// Whether the listing expires early, because a scan ran during the fetch or the item counts disagree.
@@ -86,7 +86,6 @@ pub struct ListingResult {
     pub now_ms: i64,
 }
 
-/// Access to a store's unfinished listings.
 pub struct ListingRows<'s>(pub &'s Store);
 
 impl ListingRows<'_> {
@@ -106,12 +105,12 @@ impl ListingRows<'_> {
         }))
     }
 
-    /// Starts a full listing of a library, and discards an unfinished one.
+    /// Starts a full listing of a library, and discards an unfinished one. Returns the new listing, which has no pages.
     pub fn begin_listing(&self, row: &LibraryRow, now_ms: i64, deadline: Deadline) -> Result<Listing> {
         let file = StoreFolder::new_items_file(row.id);
-        let (listing, earlier) = self.0.write(deadline, |tx| {
+        let (listing, old_file) = self.0.write(deadline, |tx| {
             tx.expect_library(row.id)?;
-            let earlier = tx.find_value::<String>("SELECT file FROM listings WHERE library = ?1", [row.id])?;
+            let old_file = tx.find_value::<String>("SELECT file FROM listings WHERE library = ?1", [row.id])?;
             let listing = Listing {
                 library: row.id,
                 generation: row.generation.next(),
@@ -123,19 +122,17 @@ impl ListingRows<'_> {
                 ..Listing::default()
             };
             save(tx, &listing)?;
-            Ok((listing, earlier))
+            Ok((listing, old_file))
         })?;
-        if let Some(earlier) = earlier {
-            let _ = files::remove(&self.0.folder.path().join(earlier));
+        if let Some(old_file) = old_file {
+            let _ = files::remove(&self.0.folder.path().join(old_file));
         }
         Ok(listing)
     }
 
     /// Stores a page's items and the listing's progress. `requested_at`: the change sequence at the page's request.
-    ///
-    /// # Errors
-    /// [`Status::Timeout`] if another process has continued or restarted the listing; [`crate::error::Status::Store`],
-    /// [`crate::error::Status::StoreFull`].
+    /// `listing`: its position and counts already include the page; this call updates the file's end and `pages`.
+    /// Fails with [`Status::Timeout`] if another process has continued or restarted the listing.
     pub fn store_page(
         &self,
         listing: &mut Listing,
@@ -169,8 +166,8 @@ impl ListingRows<'_> {
         Ok(())
     }
 
-    /// Passes each stored page to `each`, with the change sequence of its request. Returns `false` if the file is
-    /// missing or damaged, so that the listing must start again.
+    /// Passes each stored page to `each`, oldest first, with the change sequence of its request. Returns `false` if the
+    /// file is missing, unreadable or damaged, so that the listing must start again.
     pub fn pages(&self, listing: &Listing, each: impl FnMut(Sequence, Vec<Item>)) -> bool {
         let path = self.0.folder.path().join(&listing.file);
         let read = read_pages(&path, listing.end, each);
@@ -185,7 +182,7 @@ impl ListingRows<'_> {
 
     /// Holds back a listing with only `items` items: discards it, and keeps the current listing, in case a disk is not
     /// mounted. Returns `true`, and discards nothing, if this is the second such listing, at least `min_interval_ms`
-    /// after the first one; the caller then publishes the second listing.
+    /// after the first one (or if the clock was set back); the caller then publishes the second listing.
     pub fn hold_back_listing(
         &self,
         identity: ViewId,
@@ -196,15 +193,15 @@ impl ListingRows<'_> {
         deadline: Deadline,
     ) -> Result<bool> {
         let is_second = self.0.write(deadline, |tx| {
-            let (before, since): (i64, i64) = tx.row(
+            let (held_items, held_since_ms): (i64, i64) = tx.row(
                 "SELECT shrunk, shrunk_ms FROM libraries WHERE id = ?1",
                 [listing.library],
                 |row| Ok((row.get(0)?, row.get(1)?)),
             )?;
-            let is_held = before >= 0;
+            let is_held = held_items >= 0; // -1: no listing is held back
             // The sizes of both listings need not be equal, because a user may be editing the library. A time in the
             // future means that the clock was set back.
-            if is_held && !(0..min_interval_ms).contains(&now_ms.saturating_sub(since)) {
+            if is_held && !(0..min_interval_ms).contains(&now_ms.saturating_sub(held_since_ms)) {
                 return Ok(true);
             }
             tx.execute(
@@ -213,7 +210,7 @@ impl ListingRows<'_> {
                     listing.library,
                     items.cast_signed(),
                     now_ms,
-                    if is_held { since } else { now_ms }
+                    if is_held { held_since_ms } else { now_ms }
                 ],
             )?;
             tx.execute("DELETE FROM listings WHERE library = ?1", [listing.library])?;
@@ -250,7 +247,7 @@ pub fn taken_over() -> Error {
     )
 }
 
-/// Stores a listing's progress.
+/// Stores a listing's progress. The columns repeat the fields that SQL statements use.
 fn save(tx: &Tx<'_>, listing: &Listing) -> rusqlite::Result<()> {
     let progress =
         postcard::to_stdvec(listing).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;

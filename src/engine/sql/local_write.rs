@@ -25,14 +25,12 @@ pub enum LocalWrite<'w> {
     /// Invalidated items in these libraries.
     Items {
         libraries: &'w [LibraryId],
-        /// Rating keys of the items.
         rating_keys: &'w [&'w str],
         /// Whether the items' confirmed matches are removed too.
         with_matches: bool,
     },
     /// An invalidated library; `None` for all libraries.
     Library(Option<LibraryId>),
-    /// Hints from events.
     Hints(&'w [LibraryHint]),
 }
 

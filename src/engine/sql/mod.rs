@@ -7,9 +7,6 @@
 //! Methods that return a [`crate::error::Result`] can fail with [`Status::Store`](crate::error::Status::Store). Methods
 //! that write can also fail with [`Status::StoreFull`](crate::error::Status::StoreFull). Each method's documentation
 //! lists further errors.
-//!
-//! Each kind of data has its own source file, which uses the files that open the database and run transactions. There
-//! are no dependency cycles between the files.
 
 // The folder and the database in it.
 mod announce;

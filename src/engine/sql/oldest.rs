@@ -10,8 +10,8 @@ const EVICTED_PER_WRITE: usize = 10_000;
 const ROWS: usize = 64;
 
 impl RecordTx<'_> {
-    /// Passes confirmed matches to `each`, oldest first, until `each` returns `false`. Examines a limited number of
-    /// rows, so that a write stays short.
+    /// Passes rows with confirmed matches, oldest first, to `each`, which evicts them and returns `false` to stop.
+    /// Examines a limited number of rows, so that a write stays short.
     pub fn oldest_matches<E: From<rusqlite::Error>>(
         &self,
         mut each: impl FnMut(RecordRow) -> std::result::Result<bool, E>,
@@ -19,11 +19,11 @@ impl RecordTx<'_> {
         let matches_after = format!(
             "id > ?1 AND value IS NOT NULL AND in_table IN (SELECT id FROM tables WHERE {OF_A_LIBRARY}) ORDER BY id"
         );
-        let mut from = 0;
+        let mut last_id = 0;
         for _ in 0..EVICTED_PER_WRITE / ROWS {
-            let rows = rows(self.log.connection, &matches_after, from, NO_VALUES, ROWS)?;
-            let Some(last) = rows.last() else { return Ok(()) };
-            from = last.id;
+            let rows = rows(self.log.connection, &matches_after, last_id, NO_VALUES, ROWS)?;
+            let Some(last_row) = rows.last() else { return Ok(()) };
+            last_id = last_row.id;
             for row in rows {
                 if !each(row)? {
                     return Ok(());
@@ -33,9 +33,9 @@ impl RecordTx<'_> {
         Ok(())
     }
 
-    /// Passes entries of hosts' tables to `each`, oldest first. `each` deletes the row, or returns `false` to stop.
-    /// Examines a limited number of rows. Stores the row id up to which the log has no entries left, so that later
-    /// writes skip these rows.
+    /// Passes rows with entries of hosts' tables, oldest first, to `each`, which deletes the row to evict its entry, or
+    /// returns `false` to stop. Examines a limited number of rows. Stores the row id up to which no entries are left,
+    /// so that later writes skip these rows.
     pub fn oldest_entries<E: From<rusqlite::Error>>(
         &self,
         mut each: impl FnMut(RecordRow) -> std::result::Result<bool, E>,
@@ -44,14 +44,14 @@ impl RecordTx<'_> {
         let tables: Vec<(TableId, i64)> = c.rows("SELECT id, swept FROM tables WHERE name IS NOT NULL", [], |row| {
             Ok((row.get(0)?, row.get(1)?))
         })?;
-        let mut from = tables.iter().map(|(_, swept)| *swept).min().unwrap_or(0);
+        let mut last_id = tables.iter().map(|(_, swept)| *swept).min().unwrap_or(0);
         // Hosts' tables have no rows up to the id `gone_upto`. `is_gone` becomes false at the first row that stays.
-        let (mut gone_upto, mut is_gone) = (from, true);
+        let (mut gone_upto, mut is_gone) = (last_id, true);
         let mut batches = 0;
         'all: while batches < EVICTED_PER_WRITE / ROWS {
-            let rows = rows(c, ROWS_AFTER, from, NO_VALUES, ROWS)?;
-            let Some(last) = rows.last() else { break };
-            from = last.id;
+            let rows = rows(c, ROWS_AFTER, last_id, NO_VALUES, ROWS)?;
+            let Some(last_row) = rows.last() else { break };
+            last_id = last_row.id;
             batches += 1;
             for row in rows {
                 let id = row.id;

@@ -42,8 +42,8 @@ pub struct OutboxRow {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SharedLogPosition {
     pub position: Position,
-    /// Time of the last attempt to read the log, in Unix ms. 0 until this folder has read the log to its end and
-    /// delivered all pending entries.
+    /// Time of the last read of the log, in Unix ms. 0 while this folder joins the log: until it has read the log to
+    /// its end once, and has added its older matches to the outbox.
     pub last_read_ms: i64,
 }
 
@@ -62,7 +62,7 @@ impl Outbox<'_> {
         self.0.syncs_outbox.store(true, Ordering::Relaxed);
     }
 
-    /// Returns this folder's host id in the shared log, which is the current timeline's id.
+    /// Returns this folder's host id in the shared log: the current timeline's id.
     pub fn host(&self) -> Result<HostId> {
         self.0.read(timeline).map(HostId)
     }
@@ -71,7 +71,7 @@ impl Outbox<'_> {
     /// `mappings`: the digest of the mappings, which determine the matches that this host can use. Returns the start of
     /// the log if this folder has not read this log with these mappings.
     pub fn log_position(&self, identity: ViewId, log: &str, mappings: u64) -> Result<SharedLogPosition> {
-        let place = self.0.read(|c| {
+        let stored_position = self.0.read(|c| {
             c.find(
                 "SELECT number, mark, looked_ms FROM shared WHERE identity = ?1 AND log = ?2 AND mappings = ?3",
                 params![identity, log, mappings.cast_signed()],
@@ -86,10 +86,11 @@ impl Outbox<'_> {
                 },
             )
         })?;
-        Ok(place.unwrap_or_default())
+        Ok(stored_position.unwrap_or_default())
     }
 
-    /// Stores the position up to which this folder has read the log, and deletes the positions in other logs.
+    /// Stores the position up to which this folder has read the log at the address `log` with the mappings that have
+    /// the digest `mappings`. Deletes the positions in other logs.
     pub fn store_log_position(
         &self,
         identity: ViewId,
@@ -151,13 +152,13 @@ impl Outbox<'_> {
 
     /// Returns the number of entries that are not known to be delivered.
     pub fn count(&self, identity: ViewId) -> Result<u64> {
-        let waiting: i64 = self.0.read(|c| {
+        let undelivered: i64 = self.0.read(|c| {
             c.value(
                 "SELECT count(*) FROM outbox WHERE identity = ?1 AND sent = 0",
                 [identity],
             )
         })?;
-        Ok(waiting.cast_unsigned())
+        Ok(undelivered.cast_unsigned())
     }
 
     /// Marks the entries up to the number `upto` as delivered if this folder wrote them under the host id `host`. Also
@@ -168,8 +169,7 @@ impl Outbox<'_> {
                 "UPDATE outbox SET sent = 1 WHERE identity = ?1 AND sent = 0 AND id <= ?3 AND timeline = ?2",
                 params![identity, host.0, upto.cast_signed()],
             )?;
-            // Keep about `KEPT` entries: a number is a counter, followed by random bits. Count from the last delivered
-            // entry, because many newer entries may be undelivered.
+            // Keep about `KEPT` delivered entries: a number is a counter, followed by `RANDOM_BITS` random bits.
             tx.run(
                 "DELETE FROM outbox WHERE identity = ?1 AND sent <> 0 AND id <= ?2",
                 params![identity, upto.cast_signed() - (KEPT << RANDOM_BITS)],
@@ -177,8 +177,8 @@ impl Outbox<'_> {
         })
     }
 
-    /// Returns the host id and number of the last entry that this folder delivered under its current host id; `None` if
-    /// there is none.
+    /// Returns the host id and number of the last entry that this folder delivered under its current host id, so that
+    /// the caller can check that the log still has the entry; `None` if there is none.
     pub fn last_delivered(&self, identity: ViewId) -> Result<Option<(HostId, u64)>> {
         self.0.read(|c| {
             c.find(
@@ -204,15 +204,15 @@ impl Outbox<'_> {
     /// log or the folder was restored from a backup, because the two then disagree about the entries of the old id.
     pub fn assign_new_host_id(&self, identity: ViewId, deadline: Deadline) -> Result<()> {
         self.0.write(deadline, |tx| {
-            let new = begin_timeline(tx)?;
-            // 2: delivered under an earlier host id
+            let new_host_id = begin_timeline(tx)?;
+            // 2: delivered under an earlier host id; 1: delivered under the current one; 0: not delivered
             tx.run(
                 "UPDATE outbox SET sent = 2 WHERE identity = ?1 AND sent = 1",
                 [identity],
             )?;
             tx.run(
                 "UPDATE outbox SET timeline = ?2 WHERE identity = ?1 AND sent = 0",
-                params![identity, new],
+                params![identity, new_host_id],
             )
         })
     }
@@ -325,7 +325,8 @@ impl Store {
     }
 }
 
-/// Adds entries to the outbox. An entry's number is a counter, followed by [`RANDOM_BITS`] random bits.
+/// Adds entries to the outbox. An entry's number (`id`) is a counter, which continues after the highest number so far
+/// (in `sqlite_sequence`), followed by [`RANDOM_BITS`] random bits (`?7`).
 fn enqueue(tx: &Tx<'_>, identity: ViewId, entries: &[NewEntry]) -> rusqlite::Result<()> {
     if entries.is_empty() {
         return Ok(());

@@ -52,9 +52,9 @@ impl SearchRows<'_> {
         })
     }
 
-    /// Returns the time when plexindex last searched the server for any path, and the number of searches since
-    /// `since_ms`, so that callers can limit the rate. Ignores searches after `now_ms`, which were recorded before the
-    /// clock was set back.
+    /// Returns the time, in Unix ms, when plexindex last searched the server for any path (`None`: never), and the
+    /// number of paths searched since `since_ms`, so that callers can limit the rate. Ignores searches after `now_ms`,
+    /// which were recorded before the clock was set back.
     pub fn last_path_search(&self, identity: ViewId, since_ms: i64, now_ms: i64) -> Result<(Option<i64>, u64)> {
         self.0.read(|connection| {
             connection.row(
@@ -66,7 +66,7 @@ impl SearchRows<'_> {
         })
     }
 
-    /// Returns the time and outcome of the last probe for an unlisted path; `None` if there is no record.
+    /// Returns the time, in Unix ms, and the outcome of the last probe for an unlisted path; `None` without a record.
     pub fn last_probe_for_path(&self, identity: ViewId) -> Result<Option<(i64, ProbeOutcome)>> {
         self.0.read(|connection| {
             connection.find(
@@ -98,6 +98,7 @@ impl SearchRows<'_> {
             // Only an outcome that was read from the store can lack a status.
             ProbeOutcome::Failed(status) => i64::from(status.unwrap_or(Status::Timeout) as i32),
         };
+        // 0 instead of a path's hash: all probes share one record.
         self.note_outcome(identity, PROBE, 0, now_ms, found, deadline)
     }
 
@@ -108,14 +109,14 @@ impl SearchRows<'_> {
         Ok(last_check.is_some_and(|check| (0..SEARCH_KEPT_MS).contains(&now_ms.saturating_sub(check.last_ms))))
     }
 
-    /// Records, for all users of the store, that the source's precondition with this hash is met, so that no process
-    /// checks it again for a day.
+    /// Records, for all users of the store, that a source's precondition is met, so that no process checks it again for
+    /// a day. `hash`: the hash of the precondition's text.
     pub fn record_precondition_met(&self, hash: u64, now_ms: i64, deadline: Deadline) -> Result<()> {
-        self.note_path_search(ViewId::ALL, PROBE, hash, now_ms, true, deadline)
+        self.note_path_search(ViewId::ALL, PROBE, hash, now_ms, true, deadline) // `true`: it is met
     }
 
-    /// Records that plexindex searched the server for the target with this hash, such as a path's normal form, and
-    /// whether the server has the target.
+    /// Records that plexindex searched the server for the target with this hash, such as a path's normal form.
+    /// `found`: whether the server has the target.
     pub fn note_path_search(
         &self,
         identity: ViewId,

@@ -16,11 +16,10 @@ use crate::platform::deadline::Deadline;
 const VANISHED_KEPT_MS: i64 = 30 * 86_400_000;
 
 impl LibraryRows<'_> {
-    /// Stores the libraries that a probe returned, and returns their rows.
+    /// Stores the libraries that a probe returned (`on_server`), and returns the rows of all the view's libraries.
     ///
-    /// `begun`: the change sequence before the probe; later hints from events stay. `is_current` compares a
-    /// stored row with the library on the server, and returns whether the probe proves that the row's listing is
-    /// current.
+    /// `begun`: the change sequence before the probe; later change hints stay. `is_current` compares a stored row with
+    /// the library on the server, and returns whether the probe proves that the row's listing is current.
     pub fn store_probe(
         &self,
         identity: ViewId,
@@ -33,12 +32,12 @@ impl LibraryRows<'_> {
         self.0.write(deadline, |tx| {
             // Fails if the view belongs to a database that has since been renamed to `.broken`.
             tx.row("SELECT 1 FROM identities WHERE id = ?1", [identity], |_| Ok(()))?;
-            let before = libraries(tx.connection, identity)?;
+            let stored = libraries(tx.connection, identity)?;
             // Mark all libraries as absent; `upsert` marks those on the server as present.
             tx.execute("UPDATE libraries SET present = 0 WHERE identity = ?1", [identity])?;
             for (position, library) in (0_i64..).zip(on_server) {
                 upsert(tx, identity, position, library)?;
-                if let Some(row) = before.iter().find(|row| row.library.uuid == library.uuid)
+                if let Some(row) = stored.iter().find(|row| row.library.uuid == library.uuid)
                     && row.generation.is_fetched()
                     && is_current(row, library)
                 {
@@ -47,25 +46,25 @@ impl LibraryRows<'_> {
             }
             remove_vanished(tx, identity, now_ms)?;
             trim_history(tx, MAX_REPORTS)?;
-            let after = libraries(tx.connection, identity)?;
-            for row in only_in_first(&before, &after).chain(only_in_first(&after, &before)) {
+            let updated = libraries(tx.connection, identity)?;
+            for row in only_in_first(&stored, &updated).chain(only_in_first(&updated, &stored)) {
                 restart_history(tx, row.id)?; // the library vanished, or came back with its old listing
             }
             // The feed contains a library's title and section, so a change to either restarts the library's history.
             let name_of = |row: &LibraryRow| (row.library.title.clone(), row.library.section.clone());
-            for row in &before {
-                let new_row = after.iter().find(|new_row| new_row.id == row.id);
+            for row in &stored {
+                let new_row = updated.iter().find(|new_row| new_row.id == row.id);
                 if new_row.is_some_and(|new_row| name_of(row) != name_of(new_row)) {
                     restart_history(tx, row.id)?;
                 }
             }
             // If only change tokens or times differ, other processes can keep their snapshots.
-            if before.iter().map(without_change).eq(after.iter().map(without_change)) {
+            if stored.iter().map(without_change).eq(updated.iter().map(without_change)) {
                 tx.freshness_changed(identity)?;
             } else {
                 tx.libraries_changed(identity)?;
             }
-            Ok(after)
+            Ok(updated)
         })
     }
 }

@@ -38,17 +38,17 @@ impl NewListing {
     /// Maps each hash in `wanted` (hashes of rating keys) to the change sequence at which plexindex requested the last
     /// page with the key. Omits keys that are on no page.
     fn last_requests(&self, wanted: &HashSet<u64>) -> HashMap<u64, Sequence> {
-        let mut found = HashMap::new();
-        let mut begin = 0;
+        let mut last_requested = HashMap::new();
+        let mut page_start = 0;
         for (end, requested_at) in &self.pages {
-            for hash in &self.key_hashes[begin..*end] {
+            for hash in &self.key_hashes[page_start..*end] {
                 if wanted.contains(hash) {
-                    found.insert(*hash, *requested_at);
+                    last_requested.insert(*hash, *requested_at);
                 }
             }
-            begin = *end;
+            page_start = *end;
         }
-        found
+        last_requested
     }
 }
 
@@ -84,8 +84,8 @@ enum Published {
 }
 
 impl ListingRows<'_> {
-    /// Publishes a listing in one transaction, and returns the library's new row. `new`: the listing's segment; `None`
-    /// if the listing has the same content as the current generation, which then stays current.
+    /// Publishes a listing in one transaction, and returns the library's new row. `finished`: its time, and whether it
+    /// may lack items. `new`: its segment; `None` if the current generation has the same content and stays current.
     ///
     /// # Errors
     /// [`Status::Timeout`] if another process has continued or restarted the listing; [`crate::error::Status::Store`],
@@ -103,9 +103,9 @@ impl ListingRows<'_> {
             // replaced the compared segment or taken over the listing.
             let compared = new.map(|new| self.compare(listing, new)).transpose()?;
             let published = self.0.write(deadline, |tx| {
-                let before = tx.expect_library(listing.library)?;
+                let stored_row = tx.expect_library(listing.library)?;
                 // Without a new segment, the current generation must still exist.
-                if !is_own(tx, listing)? || new.is_none() && !before.generation.is_fetched() {
+                if !is_own(tx, listing)? || new.is_none() && !stored_row.generation.is_fetched() {
                     return Ok(Published::TakenOver);
                 }
                 if let (Some(new), Some(compared)) = (new, &compared) {
@@ -132,13 +132,13 @@ impl ListingRows<'_> {
         Err(Error::new(Status::Timeout, why))
     }
 
-    /// Compares a library's current segment with the new segment. Segments never change, so the comparison needs no
-    /// transaction.
+    /// Compares a library's current segment with the new segment. Fails if the new segment is damaged. Segments never
+    /// change, so the comparison needs no transaction.
     fn compare(&self, listing: &Listing, new: &NewListing) -> Result<Comparison> {
         let row = self.0.read(|c| one_library(c, listing.library))?;
         let old = row.segment.as_ref().and_then(|name| self.0.listing_segment(name).ok());
-        let most = most_reported(new.segment.item_count());
-        let differences = old.as_ref().and_then(|old| old.differences(&new.segment, most).ok()?);
+        let limit = most_reported(new.segment.item_count());
+        let differences = old.as_ref().and_then(|old| old.differences(&new.segment, limit).ok()?);
         if new.segment.is_broken() {
             let why = "cannot publish the listing: its segment is damaged; try again";
             return Err(Error::new(Status::Store, why));
@@ -151,11 +151,11 @@ impl ListingRows<'_> {
     }
 }
 
-/// Returns the maximum number of changes that the feed reports for a listing with `items` items. If there are more
-/// changes, readers must list again.
+/// Returns the maximum number of changes that the feed reports for a listing with `items` items: a fifth of the items,
+/// within bounds. If there are more changes, readers must list again.
 fn most_reported(items: u64) -> usize {
-    let most = (items / 5).max(RELIST_ABOVE).min(MAX_REPORTS.cast_unsigned());
-    usize::try_from(most).unwrap_or(usize::MAX)
+    let max_changes = (items / 5).max(RELIST_ABOVE).min(MAX_REPORTS.cast_unsigned());
+    usize::try_from(max_changes).unwrap_or(usize::MAX)
 }
 
 /// The changes to single items that affect the publication of a listing.
@@ -171,8 +171,8 @@ struct Publication {
 }
 
 impl Publication {
-    /// Reads the changes to single items that affect a listing's publication. A page replaces a change if the page has
-    /// the item and was requested after the change.
+    /// Reads the changes to single items that affect a listing's publication: those since the current segment or the
+    /// start of the listing. A page replaces a change if it has the item and was requested after the change.
     fn of(tx: &Tx<'_>, listing: &Listing, new: &NewListing) -> rusqlite::Result<Self> {
         let since: Sequence = tx.value("SELECT segment_seq FROM libraries WHERE id = ?1", [listing.library])?;
         let begun = listing.begun_sequence;
@@ -208,22 +208,22 @@ impl Publication {
     }
 
     /// Makes the new segment current, and reports the differences to the feed. If there are too many differences,
-    /// readers of the feed must list the library again. Does nothing if no item differs.
+    /// readers must list the library again. Does nothing if a fetched library's items do not differ.
     fn publish(&self, tx: &Tx<'_>, listing: &Listing, new: &NewListing, compared: &Comparison) -> rusqlite::Result<()> {
         let library = tx.expect_library(listing.library)?;
         let differences = self.differences(new, compared);
         if differences.as_ref().is_some_and(Vec::is_empty) && library.generation.is_fetched() {
             return Ok(());
         }
-        // The new segment contains newer versions of these items, so delete their logged changes.
+        // The new segment contains newer versions of these items, so delete their logged changes (kinds 8 and 9).
         for key in &self.replaced {
             tx.run(
                 "DELETE FROM changes WHERE library = ?1 AND rating_key = ?2 AND kind IN (8, 9) AND id > ?3",
                 params![listing.library, key, last_position_of(listing.begun_sequence)],
             )?;
         }
-        let after = self.changes.keys().filter_map(|key| Some((key, self.after(key)?)));
-        let items = count_items_with(Some(&new.segment), after);
+        let later_changes = self.changes.keys().filter_map(|key| Some((key, self.after(key)?)));
+        let items = count_items_with(Some(&new.segment), later_changes);
         tx.run(
             "UPDATE libraries SET generation = ?2, generation_seq = ?3, listed_items = ?4, segment = ?5, \
              segment_seq = ?6 WHERE id = ?1",
@@ -236,7 +236,6 @@ impl Publication {
                 listing.begun_sequence
             ],
         )?;
-        // If the feed cannot report each difference, readers must list the library again.
         match differences {
             Some(differences) if library.generation.is_fetched() && is_reported(&differences, items) => {
                 report(tx, listing, differences, new, compared)
@@ -245,11 +244,11 @@ impl Publication {
         }
     }
 
-    /// Returns the items that differ between the library's current state and the state to publish; `None` if `compared`
-    /// does not contain the differences.
+    /// Returns the items that differ between the library's current state (`was`) and the state to publish (`now`);
+    /// `None` if `compared` does not contain the differences.
     fn differences<'v>(&'v self, new: &'v NewListing, compared: &'v Comparison) -> Option<Vec<ItemDifference<'v>>> {
         let old = compared.old.as_ref()?;
-        let mut found: Vec<ItemDifference<'v>> = Vec::new();
+        let mut differing: Vec<ItemDifference<'v>> = Vec::new();
         // Items without single changes differ only if the segments differ.
         for difference in compared.differences.as_ref()? {
             let (key, was, now) = match *difference {
@@ -260,7 +259,7 @@ impl Publication {
                 }
             };
             if !self.changes.contains_key(key) {
-                found.push((was, now));
+                differing.push((was, now));
             }
         }
         // An item with a single change can differ even if the segments do not. A change that a segment does not include
@@ -273,14 +272,15 @@ impl Publication {
             let was = version(self.before(key), old.find(key).map(Version::Old));
             let now = version(self.after(key), new.segment.find(key).map(Version::New));
             if item(was.as_ref(), new, compared) != item(now.as_ref(), new, compared) {
-                found.push((was, now));
+                differing.push((was, now));
             }
         }
-        Some(found)
+        Some(differing)
     }
 }
 
-/// Returns a version's item; `None` if there is no version, or if the version's segment is damaged.
+/// Returns a version's item, which may be in the new segment or in the current one (in `compared`); `None` if there is
+/// no version, or if its segment is damaged.
 fn item(version: Option<&Version<'_>>, new: &NewListing, compared: &Comparison) -> Option<Item> {
     match version? {
         Version::Old(first) => compared.old.as_ref()?.whole_item(*first),
@@ -289,15 +289,16 @@ fn item(version: Option<&Version<'_>>, new: &NewListing, compared: &Comparison) 
     }
 }
 
-/// Returns whether the differences are few enough for the feed to report each difference. The larger of the two counts
-/// decides, because a removal and an addition can be one change. `items`: the library's item count.
+/// Returns whether the differences are few enough for the feed to report each difference. `items`: the library's item
+/// count. A removal and an addition can be one change, so the larger of two counts decides: the differing items that
+/// were listed before, and those that are listed after.
 fn is_reported(differences: &[ItemDifference<'_>], items: u64) -> bool {
     let count = |has: fn(&ItemDifference<'_>) -> bool| differences.iter().filter(|one| has(one)).count();
     count(|(was, _)| was.is_some()).max(count(|(_, now)| now.is_some())) <= most_reported(items)
 }
 
-/// Adds differences to the feed. A removal and an addition with the same GUID become one change, because Plex gave the
-/// item a new rating key.
+/// Adds differences to the feed. A removal and an addition with the same type and GUID become one change, because Plex
+/// gave the item a new rating key.
 fn report(
     tx: &Tx<'_>,
     listing: &Listing,
@@ -321,7 +322,7 @@ fn report(
             other => others.push(other),
         }
     }
-    let put = |(was, now): ItemDifference<'_>| {
+    let add = |(was, now): ItemDifference<'_>| {
         let [was, now] = [was, now].map(|version| item(version.as_ref(), new, compared));
         tx.add_to_feed(listing.library, was.as_ref(), now.as_ref())
     };
@@ -331,23 +332,23 @@ fn report(
             let guid = was.as_ref().and_then(guid);
             now = guid.and_then(|guid| added.get_mut(&guid)?.pop());
         }
-        put((was, now))?;
+        add((was, now))?;
     }
-    // Report the remaining additions in the listing's order.
-    let mut left: Vec<Version<'_>> = added.into_values().flatten().collect();
-    left.sort_by_key(|version| match version {
+    // Report the remaining additions in the listing's order, and then those of single items.
+    let mut unpaired: Vec<Version<'_>> = added.into_values().flatten().collect();
+    unpaired.sort_by_key(|version| match version {
         Version::Old(first) | Version::New(first) => *first,
         Version::Single(_) => u32::MAX,
     });
-    left.into_iter().try_for_each(|version| put((None, Some(version))))
+    unpaired.into_iter().try_for_each(|version| add((None, Some(version))))
 }
 
 /// Stores the change token and the times of a finished listing. Ends invalidations from before the listing, and logs
 /// the change for other processes.
 fn set_finished(tx: &Tx<'_>, identity: ViewId, listing: &Listing, finished: &ListingResult) -> rusqlite::Result<()> {
     let id = listing.library;
-    // The column `provisional` is 1 if a scan ran during the fetch, and 2 if item counts disagree. `is_new`: whether
-    // this transaction has published a new generation.
+    // The column `provisional` is 1 if a scan ran during the fetch, and 2 if item counts disagree. `shrunk` is -1 if no
+    // listing is held back. `is_new`: whether this transaction has published a new generation.
     let is_new: bool = tx.value(
         "UPDATE libraries SET told_items = listed_items, listed_token = ?2, listed_ms = ?3, checked_ms = ?3, \
          provisional = ?4, begun_seq = ?5, shrunk = -1, hint = CASE WHEN hint_seq <= ?5 THEN 0 ELSE hint END \

@@ -84,7 +84,6 @@ pub struct RecordsState {
 /// The log of records at one change sequence.
 pub struct RecordLog<'c> {
     pub(super) connection: &'c Connection,
-    /// The change sequence of the database.
     pub sequence: Sequence,
 }
 
@@ -111,7 +110,7 @@ pub fn manifest(connection: &Connection) -> rusqlite::Result<Manifest> {
     connection.row(&format!("SELECT {} FROM store", list::<Manifest>()), [], read)
 }
 
-/// Parses the text that [`encode_segments`] returns. Skips invalid segments.
+/// Parses segments from text of the form `name:records name:records …`. Skips invalid segments.
 fn parse_segments(text: &str) -> Vec<NamedSegment> {
     let segments = text.split_ascii_whitespace().filter_map(|segment| {
         let (name, records) = segment.split_once(':')?;
@@ -188,7 +187,7 @@ pub(super) const OF_A_LIBRARY: &str = "library IN (SELECT id FROM libraries WHER
 pub(super) const ROWS_AFTER: &str = "id > ?1 ORDER BY id";
 const HOST_RECORDS_AFTER: &str = "id > ?1 AND in_table IN (SELECT id FROM tables WHERE name IS NOT NULL) ORDER BY id";
 
-/// Reads the changes since a snapshot. Reads all records if `since` is `None` or the manifest has changed. `since`: the
+/// Returns the changes since a snapshot, or all records if `since` is `None` or the manifest has changed. `since`: the
 /// change sequences of the snapshot and of its manifest. `current`: the database's change sequence. Omits values longer
 /// than `max_value` bytes.
 fn read_state(
@@ -221,8 +220,8 @@ fn read_state(
     })
 }
 
-/// Returns the part of a row id that all rows of one write share, so that eviction can remove entries that were written
-/// together. `row`: the row id.
+/// Returns a row id without the row's number in its write, which is the same for all rows of one write, so that
+/// eviction can remove entries that were written together. `row`: the row id.
 #[must_use]
 pub fn write_of(row: i64) -> i64 {
     row & !NUMBER
@@ -337,8 +336,8 @@ impl RecordLog<'_> {
         )
     }
 
-    /// Returns the number of rows that writes after `since` have added, but at most `max_count`, so that counting stays
-    /// fast.
+    /// Returns the number of rows that writes after the change sequence `since` have added, but at most `max_count`, so
+    /// that counting stays fast.
     pub fn count_since(&self, since: Sequence, max_count: usize) -> rusqlite::Result<usize> {
         self.connection
             .value::<i64>(
@@ -400,8 +399,8 @@ impl<'t> RecordTx<'t> {
         self.tx.sequence
     }
 
-    /// Appends a record to the log, which sets the value of a name or, if `value` is `None`, removes the name. Returns
-    /// the row id.
+    /// Appends a record to the log, which sets a name's value in a table, or removes the name if `value` is `None`.
+    /// `expires_ms`: the expiry time in Unix ms; `None`: never. Returns the row id.
     pub fn add(
         &self,
         table: TableId,

@@ -21,5 +21,5 @@ pub fn position_of(sequence: Sequence, number: i64) -> i64 {
 
 /// Returns the largest possible position for a change sequence. Rows of later transactions have larger positions.
 pub fn last_position_of(sequence: Sequence) -> i64 {
-    position_of(sequence, NUMBER)
+    position_of(sequence, NUMBER) // all bits of the number are set
 }

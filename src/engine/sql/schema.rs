@@ -13,7 +13,8 @@ use crate::platform::local_path::for_sqlite;
 /// `docs/design/storage.md` describes when the version changes.
 pub const MADE: i64 = 3;
 
-/// Returns the journal mode to request. `wal`: whether the file system supports shared memory, which WAL mode requires.
+/// Returns SQLite's journal mode for a store. `wal`: whether the file system supports shared memory, which WAL mode
+/// requires.
 pub fn journal(wal: bool) -> &'static str {
     if wal { "WAL" } else { "TRUNCATE" }
 }
@@ -45,17 +46,17 @@ pub fn warn_of_network() {
     );
 }
 
-/// Creates a complete database in an empty file that no other process knows, and closes the database. Does not sync the
-/// file: the caller syncs it once, whereas SQLite would sync it a dozen times.
+/// Creates a complete database in an empty file that no other process knows, and closes the database. `wal`: whether to
+/// use a WAL. Does not sync the file: the caller syncs it once, whereas SQLite would sync it a dozen times.
 pub fn create_database(path: &Path, wal: bool) -> rusqlite::Result<()> {
-    let random = |_| failure(rusqlite::ffi::SQLITE_IOERR);
-    let store_id = i64::from_le_bytes(files::random_bytes().map_err(random)?);
-    let secret: [u8; 32] = files::random_bytes().map_err(random)?;
+    let to_sqlite_error = |_| failure(rusqlite::ffi::SQLITE_IOERR);
+    let store_id = i64::from_le_bytes(files::random_bytes().map_err(to_sqlite_error)?);
+    let secret: [u8; 32] = files::random_bytes().map_err(to_sqlite_error)?;
     // Change sequences and library ids start at a random multiple of 2^36, so that data from a database that was
     // renamed to `.broken` matches nothing in the new database. 16 random bits keep ids below 2^53, so that they fit
     // into JSON.
-    let first = i64::from(u32::from_le_bytes(files::random_bytes().map_err(random)?) >> 16) + 1;
-    let first = first << 36;
+    let first_sequence = i64::from(u32::from_le_bytes(files::random_bytes().map_err(to_sqlite_error)?) >> 16) + 1;
+    let first_sequence = first_sequence << 36;
 
     let connection = connect(path)?;
     connection
@@ -64,18 +65,18 @@ pub fn create_database(path: &Path, wal: bool) -> rusqlite::Result<()> {
     tx.execute_batch(&schema())?;
     tx.execute(
         "INSERT INTO store (one, store_id, secret, sequence, trimmed) VALUES (1, ?1, ?2, ?3, ?3)",
-        rusqlite::params![store_id, secret, first],
+        rusqlite::params![store_id, secret, first_sequence],
     )?;
     tx.execute(
         "INSERT INTO sqlite_sequence (name, seq) VALUES ('identities', ?1), ('libraries', ?1)",
-        [first],
+        [first_sequence],
     )?;
     tx.pragma_update(None, "user_version", MADE)?;
     tx.commit()?;
     // Set the mode last, so that the WAL is empty when the database closes. On a full disk, SQLite does not report
     // that it failed to copy the WAL, and the file would get its final name without that data.
-    let wanted = journal(wal);
-    let mode: String = connection.query_row(&format!("PRAGMA journal_mode = {wanted}"), [], |row| row.get(0))?;
+    let journal_mode = journal(wal);
+    let mode: String = connection.query_row(&format!("PRAGMA journal_mode = {journal_mode}"), [], |row| row.get(0))?;
     if !mode.eq_ignore_ascii_case("wal") {
         warn_of_network();
     }
@@ -85,9 +86,9 @@ pub fn create_database(path: &Path, wal: bool) -> rusqlite::Result<()> {
 /// Returns the statements of `schema.sql` without comments, because the database stores their text, and SQLite parses
 /// the text each time it opens the database.
 pub fn schema() -> String {
-    let without = |line: &str| line.split("--").next().unwrap_or_default().trim_end().to_owned();
+    let without_comment = |line: &str| line.split("--").next().unwrap_or_default().trim_end().to_owned();
     include_str!("schema.sql")
         .lines()
-        .map(|line| without(line) + "\n")
+        .map(|line| without_comment(line) + "\n")
         .collect()
 }

@@ -50,11 +50,11 @@ impl StoreFolder {
 
     /// Returns the paths of a segment's files, one for each set of mappings. All files have the same items.
     pub fn files_of_segment(&self, name: &str) -> Result<Vec<PathBuf>> {
-        let is_its = |file: &str| file.ends_with(SUFFIX) && referenced_name(file) == Some(name);
+        let is_of_segment = |file: &str| file.ends_with(SUFFIX) && referenced_name(file) == Some(name);
         let entries = fs::read_dir(self.path()).map_err(|error| self.cannot("read", &error))?;
         let names = entries.flatten().map(|entry| entry.file_name());
-        let its = names.filter(|file| file.to_str().is_some_and(is_its));
-        Ok(its.map(|file| self.path().join(file)).collect())
+        let segment_files = names.filter(|file| file.to_str().is_some_and(is_of_segment));
+        Ok(segment_files.map(|file| self.path().join(file)).collect())
     }
 
     /// Returns the path of a record segment, which does not depend on mappings.
@@ -77,21 +77,21 @@ impl StoreFolder {
         let _ = files::open_existing(path).and_then(|file| file.set_modified(SystemTime::now()));
     }
 
-    /// Returns the segments, indexes, page files and temporary files in the folder.
+    /// Returns the segments, their indexes, the files with listings' pages, and the temporary files in the folder.
     fn segment_files(&self) -> Vec<SegmentFile> {
         let Ok(entries) = fs::read_dir(self.path()) else {
             return Vec::new();
         };
-        let parts = [SUFFIX, ITEMS_SUFFIX, ".new"];
-        let ours = |name: &String| name.starts_with(NAME) && parts.iter().any(|part| name.contains(part));
+        let name_parts = [SUFFIX, ITEMS_SUFFIX, ".new"];
+        let is_known = |name: &String| name.starts_with(NAME) && name_parts.iter().any(|part| name.contains(part));
         entries
             .flatten()
             .filter_map(|entry| {
-                let name = entry.file_name().into_string().ok().filter(ours)?;
-                let changed = entry.metadata().and_then(|facts| facts.modified());
+                let name = entry.file_name().into_string().ok().filter(is_known)?;
+                let changed = entry.metadata().and_then(|metadata| metadata.modified());
                 Some(SegmentFile {
                     name,
-                    age_s: changed.ok().and_then(|at| Some(at.elapsed().ok()?.as_secs())),
+                    age_s: changed.ok().and_then(|time| Some(time.elapsed().ok()?.as_secs())),
                 })
             })
             .collect()
@@ -105,7 +105,7 @@ fn referenced_name(file: &str) -> Option<&str> {
         return Some(file);
     }
     let name = file.strip_suffix(".index").unwrap_or(file).strip_suffix(SUFFIX)?;
-    Some(name.rsplit_once('-')?.0)
+    Some(name.rsplit_once('-')?.0) // without the digest of the mappings
 }
 
 /// A file in the folder. `age_s`: seconds since the last modification; `None` if that time is unknown or in the future.
@@ -120,7 +120,7 @@ pub struct NamedSegments(HashSet<String>);
 impl NamedSegments {
     /// Returns whether a file is a segment, an index or a page file that the database does not reference.
     pub fn is_unreferenced(&self, file: &str) -> bool {
-        referenced_name(file).is_some_and(|stem| !self.0.contains(stem))
+        referenced_name(file).is_some_and(|name| !self.0.contains(name))
     }
 }
 
@@ -130,14 +130,14 @@ impl Sweeper<'_> {
     pub fn sweep_segments(&self) {
         // List the folder before reading the database, so that a segment that is published in between is not removed.
         let files = self.0.folder.segment_files();
-        let named = match self.named_segments() {
-            Ok(named) => named,
+        let referenced = match self.named_segments() {
+            Ok(referenced) => referenced,
             Err(error) => return log::debug!("cannot remove old segment files: {error}; a later sweep will retry"),
         };
         for file in files {
             let is_temporary = file.name.contains(".new");
             let kept_s = if is_temporary { TEMPORARY_KEPT_S } else { UNNAMED_KEPT_S };
-            if (is_temporary || named.is_unreferenced(&file.name)) && file.age_s.is_none_or(|age| age >= kept_s) {
+            if (is_temporary || referenced.is_unreferenced(&file.name)) && file.age_s.is_none_or(|age| age >= kept_s) {
                 let _ = files::remove(&self.0.folder.path().join(&file.name));
             }
         }
@@ -146,9 +146,9 @@ impl Sweeper<'_> {
     /// Removes the segments and page files of libraries that were evicted or cleared, regardless of the files' age, to
     /// free their space at once.
     pub fn remove_segments_of(&self, libraries: &[LibraryId]) {
-        let own: Vec<String> = libraries.iter().map(|library| format!("{NAME}-l{library}-")).collect();
+        let prefixes: Vec<String> = libraries.iter().map(|library| format!("{NAME}-l{library}-")).collect();
         for file in self.0.folder.segment_files() {
-            if own.iter().any(|own| file.name.starts_with(own)) && referenced_name(&file.name).is_some() {
+            if prefixes.iter().any(|prefix| file.name.starts_with(prefix)) && referenced_name(&file.name).is_some() {
                 let _ = files::remove(&self.0.folder.path().join(&file.name));
             }
         }
@@ -159,11 +159,11 @@ impl Sweeper<'_> {
         self.0.read(|connection| {
             // A cleared library has a negative identity.
             let listings = "SELECT segment FROM libraries WHERE identity > 0";
-            let mut named: HashSet<String> = connection.values(listings, [])?.into_iter().collect();
+            let mut names: HashSet<String> = connection.values(listings, [])?.into_iter().collect();
             let pages = "SELECT n.file FROM listings n JOIN libraries l ON l.id = n.library WHERE l.identity > 0";
-            named.extend(connection.values::<String>(pages, [])?);
-            named.extend(manifest(connection)?.segments.iter().map(|one| segment_text(&one.name)));
-            Ok(NamedSegments(named))
+            names.extend(connection.values::<String>(pages, [])?);
+            names.extend(manifest(connection)?.segments.iter().map(|one| segment_text(&one.name)));
+            Ok(NamedSegments(names))
         })
     }
 }

@@ -67,6 +67,7 @@ impl StoreFiles {
         Some(Self {
             inspected_ms: coarse_ms(),
             // SQLite sets the owner of the WAL and its index each time root opens them, so do not compare their owners.
+            // The index is a mapped file, whose times do not show changes, so compare only its inode.
             wal_and_shm: [
                 FileStamp::of(wal, StampContent::Content)?,
                 FileStamp::of(shm, StampContent::Nothing)?,
@@ -101,7 +102,7 @@ pub fn read_state_file(folder: &StoreFolder) -> Option<(CachedState, VersionPage
     (page.state() == PageState::Equal(cached.sequence.0)).then_some((cached, page, files))
 }
 
-/// Writes a state to the state file. Does nothing if later changes to the store's files might go unnoticed, or if
+/// Writes `cached` to the state file. Does nothing if later changes to the store's files might go unnoticed, or if
 /// `is_unchanged` returns `false`, which means that the store has newer commits.
 pub fn write_state_file(
     folder: &StoreFolder,
@@ -113,10 +114,10 @@ pub fn write_state_file(
         return Ok(());
     }
     // Keep the states of other endpoints with the same change sequence.
-    let found =
+    let current_file =
         read_state_file(folder).filter(|(other, ..)| (other.id, other.sequence) == (cached.id, cached.sequence));
-    for view in found.into_iter().flat_map(|(other, ..)| other.views) {
-        if cached.views.len() < MAX_VIEWS && cached.views.iter().all(|own| own.endpoint != view.endpoint) {
+    for view in current_file.into_iter().flat_map(|(other, ..)| other.views) {
+        if cached.views.len() < MAX_VIEWS && cached.views.iter().all(|kept| kept.endpoint != view.endpoint) {
             cached.views.push(view);
         }
     }
@@ -125,30 +126,31 @@ pub fn write_state_file(
     // Rename a complete file, so that other processes never read an incomplete one.
     let path = folder.state();
     let temporary = path.with_extension(format!("state.{}.new", std::process::id()));
-    let done = files::create_new(&temporary)
+    let written = files::create_new(&temporary)
         .and_then(|mut file| file.write_all(&bytes))
         .and_then(|()| files::rename(&temporary, &path));
-    if done.is_err() {
+    if written.is_err() {
         let _ = files::remove(&temporary);
     }
-    done
+    written
 }
 
-/// Encodes a state file: [`MAGIC`], a checksum of the rest, the stamps of the store's files, and the state.
+/// Encodes a state file: [`MAGIC`], a checksum of the rest, the stamps of the store's files (`files`), and the state.
 fn encode(cached: &CachedState, files: &[u8]) -> Option<Vec<u8>> {
     let body = postcard::to_stdvec(&(files, cached)).ok()?;
     Some([MAGIC, &xxh3_64(&body).to_le_bytes(), &*body].concat())
 }
 
-/// Decodes a state file. Returns `None` if the content is invalid, or if it was written for files with other stamps.
+/// Decodes a state file. `files`: the encoded stamps of the store's files. Returns `None` if the content is invalid, or
+/// if it was written for files with other stamps.
 fn decode(bytes: &[u8], files: &[u8]) -> Option<CachedState> {
-    let (sum, body) = bytes.strip_prefix(MAGIC)?.split_first_chunk()?;
-    let (of, state): (&[u8], _) = postcard::take_from_bytes(body).ok()?;
-    if of != files || xxh3_64(body).to_le_bytes() != *sum {
+    let (checksum, body) = bytes.strip_prefix(MAGIC)?.split_first_chunk()?;
+    let (stamps, state): (&[u8], _) = postcard::take_from_bytes(body).ok()?;
+    if stamps != files || xxh3_64(body).to_le_bytes() != *checksum {
         return None;
     }
-    let (cached, rest) = postcard::take_from_bytes(state).ok()?;
-    rest.is_empty().then_some(cached)
+    let (cached, trailing) = postcard::take_from_bytes(state).ok()?;
+    trailing.is_empty().then_some(cached)
 }
 
 #[cfg(test)]

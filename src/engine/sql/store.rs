@@ -32,7 +32,7 @@ pub struct Store {
     pub(super) opened: OpenFiles,
     /// The content of the state file, until the first read of a state takes it.
     pub(super) cached_state: Mutex<Option<CachedState>>,
-    /// The change sequence and the endpoint of the state that was taken from the state file.
+    /// The change sequence and the endpoint (server URL and user) of the state that was taken from the state file.
     pub(super) cache_used: Mutex<Option<(Sequence, CachedEndpoint)>>,
     /// Number of the incarnation whose timeline is known to be stored, plus 1; 0 if none is.
     pub(super) on_timeline: AtomicU64,
@@ -79,7 +79,7 @@ impl Store {
         if store.open_from_state_file() {
             return Ok(store);
         }
-        let known = {
+        let opened = {
             let mut writer = lock(&store.connections.writer);
             match store.inspect(&mut writer) {
                 // The database is damaged, so create a new one.
@@ -91,15 +91,15 @@ impl Store {
                 other => other?,
             }
         };
-        store.opened = known;
+        store.opened = opened;
         Ok(store)
     }
 
     /// Opens the store from the state file, so that the database opens only on first use. Returns `false` if the state
     /// file is missing or outdated.
     fn open_from_state_file(&mut self) -> bool {
-        let shares = self.uses_version_page && self.folder.shares_memory();
-        if !shares {
+        let can_use_page = self.uses_version_page && self.folder.shares_memory();
+        if !can_use_page {
             return false;
         }
         let Some((cached, page, files)) = read_state_file(&self.folder) else {
@@ -110,8 +110,8 @@ impl Store {
         true
     }
 
-    /// Opens the writer's connection, maps the version page, and returns both files. Creates a missing page, and
-    /// repairs a page whose last writer may have died.
+    /// Opens the writer's connection, maps the version page, and returns the database's file and the page. Creates a
+    /// missing page, and repairs a page whose last writer may have died.
     fn inspect(&self, writer: &mut LazyConnection) -> Result<OpenFiles> {
         let (connection, id) = writer.connection()?;
         let (secret, sequence) = connection
@@ -153,8 +153,8 @@ impl Store {
             && incarnation == Incarnation(opened.number)
     }
 
-    /// Returns the change sequence on the version page; `None` if the page does not show the newest commit. Takes only
-    /// a few memory loads.
+    /// Returns the newest commit's change sequence, so that a waiting reader of the feed notices commits; `None` if the
+    /// version page does not show it. Takes only a few memory loads.
     #[must_use]
     pub fn shown_sequence(&self) -> Option<u64> {
         match self.opened.newest().state(coarse_ms()) {
@@ -212,9 +212,9 @@ impl Store {
         // Lock the connections in the same order as a fork.
         let mut writer = lock(&self.connections.writer);
         let mut reader = lock(&self.connections.reader);
-        let known = self.opened.newest();
+        let newest = self.opened.newest();
         // A connection is outdated if its database was removed or replaced, or is not the store's newest one.
-        let is_outdated = |slot: &LazyConnection| slot.is_moved() || slot.id().is_some() && !known.is_open_in(slot);
+        let is_outdated = |slot: &LazyConnection| slot.is_moved() || slot.id().is_some() && !newest.is_open_in(slot);
         if self.folder.broken().is_none() && !is_outdated(&writer) && !is_outdated(&reader) {
             return Ok(()); // another thread has opened the new database
         }
@@ -228,9 +228,9 @@ impl Store {
                 self.folder.path().display()
             );
         }
-        let mut next = self.inspect(&mut writer)?;
-        next.number = known.number + 1;
-        known.append(next);
+        let mut reopened = self.inspect(&mut writer)?;
+        reopened.number = newest.number + 1;
+        newest.append(reopened);
         Ok(())
     }
 

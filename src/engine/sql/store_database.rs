@@ -29,7 +29,8 @@ impl StoreFolder {
         if files::regular_file_inodes(self.path(), [database]).map_err(cannot)? != [None] {
             return Ok(()); // another process created the database
         }
-        // The new database must not use the WAL or the version page of a removed database.
+        // The new database must not use the WAL or the version page of a removed database. `true`: if there is no page
+        // file, no process has a page mapped.
         for suffix in COMPANIONS {
             ignore_missing(files::remove(&self.companion(suffix))).map_err(cannot)?;
         }
@@ -91,7 +92,8 @@ impl StoreFolder {
         Ok(())
     }
 
-    /// Acquires the lock for creating and renaming the database; `None` if the file system does not support locks.
+    /// Acquires the lock for creating and renaming the database; `None` if the file system does not support locks. Only
+    /// the timeout ends the wait.
     pub fn exclusive(&self) -> Result<Option<FileLock>> {
         match FileLock::acquire(&self.store_lock(), Deadline::after(LOCK_TIMEOUT), &|| false) {
             Ok(Some(lock)) => Ok(Some(lock)),
@@ -109,7 +111,7 @@ impl StoreFolder {
     }
 }
 
-/// Returns `Ok` for a missing file, and any other result unchanged.
+/// Returns `Ok` if `result` is the error for a missing file; otherwise returns `result` unchanged.
 fn ignore_missing(result: io::Result<()>) -> io::Result<()> {
     result.or_else(|error| {
         if error.kind() == io::ErrorKind::NotFound {

@@ -22,12 +22,12 @@ fn is_short_read(error: &rusqlite::Error) -> bool {
 
 /// Converts a SQLite error to an error for users, which states the folder, the cause and a remedy.
 pub fn explain(error: &rusqlite::Error, folder: &StoreFolder) -> Error {
-    let place = folder.path().display();
+    let path = folder.path().display();
     if is_short_read(error) {
         return Error::new(
             Status::Store,
             format!(
-                "store in {place}: {} was removed, truncated or replaced while processes had it open; stop these \
+                "store in {path}: {} was removed, truncated or replaced while processes had it open; stop these \
                  processes, then try again",
                 folder.wal_and_shm()[0].display()
             ),
@@ -60,7 +60,7 @@ pub fn explain(error: &rusqlite::Error, folder: &StoreFolder) -> Error {
         _ => "try again, or choose another cache_dir",
     };
     let status = if is_full { Status::StoreFull } else { Status::Store };
-    let explained = Error::new(status, format!("store in {place}: {error}; {remedy}"));
+    let explained = Error::new(status, format!("store in {path}: {error}; {remedy}"));
     match error.sqlite_error() {
         Some(cause) => explained.with_source(*cause),
         None => explained,

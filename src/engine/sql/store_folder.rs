@@ -99,6 +99,7 @@ impl StoreFolder {
         .with_io_source(error)
     }
 
+    /// Returns the folder's absolute path.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -117,6 +118,7 @@ impl StoreFolder {
         }
     }
 
+    /// Returns the path of the database.
     pub fn database(&self) -> &Path {
         &self.database_files[0]
     }
@@ -146,8 +148,7 @@ impl StoreFolder {
         self.lock_path("store")
     }
 
-    /// Returns the path of a temporary file with which this process checks whether file locks work in this folder. If
-    /// the process is killed, a later sweep removes the file.
+    /// Returns the path of a temporary file with which this process tests file locks in this folder.
     pub fn lock_trial_path(&self) -> PathBuf {
         self.path.join(format!("{NAME}.trial.{}.new", std::process::id()))
     }

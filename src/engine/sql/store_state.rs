@@ -128,7 +128,7 @@ fn state(
     })
 }
 
-/// Returns the logged changes that satisfy an SQL condition, with their positions.
+/// Returns the rows of the change log that satisfy an SQL condition with `arguments`, each with its position there.
 fn logged(c: &Connection, condition: &str, arguments: impl Params) -> rusqlite::Result<Vec<(i64, LoggedChange)>> {
     let statement = format!("SELECT {}, id FROM changes WHERE {condition}", list::<LoggedChange>());
     let position = names::<LoggedChange>().len();
@@ -146,8 +146,8 @@ fn sort_by_position(mut changes: Vec<(i64, LoggedChange)>) -> Vec<LoggedChange> 
     changes.into_iter().map(|(_, change)| change).collect()
 }
 
-/// Returns at most `most` changes to confirmed matches after `since`, with their positions in the log. If `identity` is
-/// `None`, includes all views. `now`: the current change sequence.
+/// Returns at most `most` changes to confirmed matches after `since`, oldest first, with their positions in the log. If
+/// `identity` is `None`, includes all views. `now`: the current change sequence, whose upper bits the rows lack.
 fn recorded_since(
     connection: &Connection,
     identity: Option<ViewId>,
@@ -187,9 +187,9 @@ impl StoreStates<'_> {
             .read(|connection| state_of(connection, self.0.incarnation(), identity))
     }
 
-    /// Reads the id of an endpoint's view and the view's state in one transaction, so that the state includes the
-    /// commit that stored the endpoint. `known`: the changes that the caller already has. If `patient` is `false`,
-    /// waits only a moment for locks, and then fails.
+    /// Returns the id and the state of the view for `endpoint` (server URL and user), read in one transaction, so that
+    /// the state includes the commit that stored the endpoint. The id is `None` if the view is unknown. `known`: the
+    /// changes that the caller already has. If `patient` is `false`, waits only a moment for locks, and then fails.
     pub fn state_at(
         &self,
         endpoint: Option<&Endpoint>,
@@ -228,47 +228,47 @@ impl StoreStates<'_> {
         patient: bool,
     ) -> Result<(Sequence, Option<Vec<LoggedChange>>)> {
         let work = |connection: &Connection| {
-            let now = sequence_of(connection)?;
-            if now == since {
-                return Ok((now, Some(Vec::new())));
+            let current = sequence_of(connection)?;
+            if current == since {
+                return Ok((current, Some(Vec::new())));
             }
-            if trimmed_of(connection)? > since || now < since {
-                return Ok((now, None));
+            if trimmed_of(connection)? > since || current < since {
+                return Ok((current, None));
             }
             // A change with the identity 0 affects all views.
-            let newer = "id > ?1 AND (?2 IS NULL OR identity IN (0, ?2)) ORDER BY id LIMIT ?3";
-            let mut found = logged(
+            let condition = "id > ?1 AND (?2 IS NULL OR identity IN (0, ?2)) ORDER BY id LIMIT ?3";
+            let mut changes = logged(
                 connection,
-                newer,
+                condition,
                 params![last_position_of(since), identity, MAX_CHANGES],
             )?;
-            let recorded = recorded_since(connection, identity, since, now, MAX_CHANGES)?;
+            let recorded = recorded_since(connection, identity, since, current, MAX_CHANGES)?;
             let reaches_limit = |some: &[_]| i64::try_from(some.len()).is_ok_and(|count| count >= MAX_CHANGES);
             // There may be more changes, or the libraries changed: the caller must read the whole state.
-            let must_reload = reaches_limit(&found)
+            let must_reload = reaches_limit(&changes)
                 || reaches_limit(&recorded)
-                || found.iter().any(|(_, one)| one.kind == LoggedKind::Library);
-            found.extend(recorded);
-            Ok((now, (!must_reload).then(|| sort_by_position(found))))
+                || changes.iter().any(|(_, change)| change.kind == LoggedKind::Library);
+            changes.extend(recorded);
+            Ok((current, (!must_reload).then(|| sort_by_position(changes))))
         };
-        let read = self.0.read_if(patient, work);
+        let outcome = self.0.read_if(patient, work);
         // In another incarnation, `since` means nothing.
         if self.0.incarnation() != incarnation {
-            return read.map(|(now, _)| (now, None));
+            return outcome.map(|(current, _)| (current, None));
         }
-        read
+        outcome
     }
 
-    /// Takes an endpoint's state from the state file with which the store was opened; `None` if the file has no state
-    /// for the endpoint. Only the first call returns a state, because the state becomes outdated.
+    /// Takes the view id and the state for `endpoint` (server URL and user) from the state file with which the store
+    /// was opened; `None` if the file has none. Only the first call returns a state, because it becomes outdated.
     fn take_cached_state(&self, endpoint: Option<&Endpoint>) -> Option<(Option<ViewId>, StoreState)> {
         // Only the database knows whether a server accepted an expired token.
         let is_expired = endpoint.is_some_and(Endpoint::is_expired);
         let cached = lock(&self.0.cached_state).take().filter(|_| !is_expired)?;
         let cached_endpoint = cached_endpoint_of(endpoint);
         let view = cached.views.into_iter().find(|view| view.endpoint == cached_endpoint)?;
-        let (form, state): (String, StoreState) = postcard::from_bytes(&view.state).ok()?;
-        if form != columns() {
+        let (cached_columns, state): (String, StoreState) = postcard::from_bytes(&view.state).ok()?;
+        if cached_columns != columns() {
             return None;
         }
         *lock(&self.0.cache_used) = Some((cached.sequence, cached_endpoint));
@@ -276,14 +276,14 @@ impl StoreStates<'_> {
         Some((Some(view.identity), StoreState { incarnation, ..state }))
     }
 
-    /// Closes the connections. If the state file is outdated, writes a new one, so that the next process need not open
-    /// the database.
+    /// Closes the connections. If the state file is outdated, writes a new one for `endpoint` (server URL and user), so
+    /// that the next process need not open the database.
     pub fn close_and_write_state_file(&self, endpoint: Option<&Endpoint>) {
         let cached = self.state_to_cache(endpoint);
         self.0.close();
         let Some(cached) = cached else { return };
         let opened = self.0.opened.newest();
-        // Inspect the files after closing, because closing copies the WAL into the database.
+        // Closing copies the WAL into the database, so inspect the files afterwards.
         let Some(files) = StoreFiles::of(&self.0.folder).filter(|files| opened.is_of_files(files)) else {
             return;
         };
@@ -294,27 +294,29 @@ impl StoreStates<'_> {
         }
     }
 
-    /// Returns an endpoint's current state for the state file. `None` if the file already has this state or must not be
-    /// used, or if reading the state would have to wait.
+    /// Returns the state to write to the state file: the state of the view for `endpoint` (the host's server URL and
+    /// user), or of the newest view without an `endpoint`. `None` if the file already has this state, if a process that
+    /// reads the file could miss a commit or a warning, if the state is too large, or if reading it would have to wait.
     fn state_to_cache(&self, endpoint: Option<&Endpoint>) -> Option<CachedState> {
         let opened = self.0.opened.newest();
-        let PageState::Equal(now) = opened.state(coarse_ms()) else {
+        let PageState::Equal(sequence) = opened.state(coarse_ms()) else {
             return None;
         };
-        let now = Sequence(now);
-        // Whether the state came from the state file, and is still current.
-        let is_cached = lock(&self.0.cache_used)
+        let sequence = Sequence(sequence);
+        let is_file_current = lock(&self.0.cache_used)
             .as_ref()
-            .is_some_and(|(at, cached_endpoint)| *at == now && *cached_endpoint == cached_endpoint_of(endpoint));
-        // Before the first commit, another process can replace the version page unnoticed.
+            .is_some_and(|(read_at, cached)| *read_at == sequence && *cached == cached_endpoint_of(endpoint));
+        // Before the first commit, another process can replace the version page unnoticed. If the files are not
+        // settled, a later change may leave their stamps unchanged.
         if !self.0.uses_version_page
-            || is_first_sequence(now)
-            || is_cached
+            || is_first_sequence(sequence)
+            || is_file_current
             || !StoreFiles::of(&self.0.folder)?.are_settled()
         {
             return None;
         }
         let incarnation = self.0.incarnation();
+        // `false`: fail rather than wait long.
         let view = self.0.read_if(false, |connection| {
             let Some(identity) = identity_of(connection, endpoint)? else {
                 return Ok(None);
@@ -324,7 +326,7 @@ impl StoreStates<'_> {
                 return Ok(None);
             }
             let state = state_of(connection, incarnation, Some(identity))?;
-            if state.sequence != now || state.changes.len() > MAX_CACHED_CHANGES {
+            if state.sequence != sequence || state.changes.len() > MAX_CACHED_CHANGES {
                 return Ok(None);
             }
             let state = postcard::to_stdvec(&(columns(), state)).ok();
@@ -338,7 +340,7 @@ impl StoreStates<'_> {
         Some(CachedState {
             id: opened.id,
             secret: opened.secret,
-            sequence: now,
+            sequence,
             views: vec![view],
         })
     }

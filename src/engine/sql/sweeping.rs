@@ -24,7 +24,8 @@ impl Sweeper<'_> {
                 "UPDATE tables SET library = NULL WHERE library IN (SELECT id FROM libraries WHERE identity < 0)",
                 [],
             )?;
-            // `|` runs both. Delete the libraries' rows only after their rows in the feed.
+            // `|` runs both. Delete the libraries' rows only after their rows in the feed. The kinds 8 and 9 add and
+            // remove single items.
             if sweep_feed(tx, max_feed_rows)? | sweep_cleared(tx.connection)? {
                 return Ok(true);
             }
@@ -62,29 +63,29 @@ fn sweep_feed(c: &Connection, slice: usize) -> rusqlite::Result<bool> {
     Ok(swept > 0)
 }
 
-/// Deletes some records of a cleared table, or the table's row if no records are left. Returns `false` if no table is
-/// cleared.
+/// Deletes some records of a cleared table, or the table's row if no records are left. Returns whether there was a
+/// cleared table, so that a later call must continue.
 pub fn sweep_cleared(c: &Connection) -> rusqlite::Result<bool> {
     let cleared: Option<(TableId, i64)> = c.find(
         "SELECT id, swept FROM tables WHERE name IS NULL AND library IS NULL LIMIT 1",
         [],
         |row| Ok((row.get(0)?, row.get(1)?)),
     )?;
-    let Some((id, from)) = cleared else {
+    let Some((id, swept_upto)) = cleared else {
         return Ok(false);
     };
-    let upto: Option<i64> = c.value(
+    let last_row: Option<i64> = c.value(
         "SELECT max(id) FROM (SELECT id FROM records WHERE id > ?1 ORDER BY id LIMIT ?2)",
-        params![from, CLEARED_PER_WRITE],
+        params![swept_upto, CLEARED_PER_WRITE],
     )?;
-    let Some(upto) = upto else {
+    let Some(last_row) = last_row else {
         c.run("DELETE FROM tables WHERE id = ?1", [id])?;
         return Ok(true);
     };
     c.run(
         "DELETE FROM records WHERE id > ?1 AND id <= ?2 AND in_table = ?3",
-        params![from, upto, id],
+        params![swept_upto, last_row, id],
     )?;
-    c.run("UPDATE tables SET swept = ?2 WHERE id = ?1", params![id, upto])?;
+    c.run("UPDATE tables SET swept = ?2 WHERE id = ?1", params![id, last_row])?;
     Ok(true)
 }

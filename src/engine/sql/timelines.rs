@@ -22,32 +22,32 @@ const MAX_TIMELINES: i64 = 1_000;
 
 /// Starts a timeline with this transaction if the machine rebooted or the database was replaced since the last commit.
 pub fn begin_timeline_if_needed(store: &Store, tx: &Tx<'_>) -> rusqlite::Result<()> {
-    let opened = store.opened.newest().number + 1; // 0 stands for no incarnation
-    if store.on_timeline.load(Ordering::Relaxed) == opened {
+    let incarnation = store.opened.newest().number + 1; // 0 stands for no incarnation
+    if store.on_timeline.load(Ordering::Relaxed) == incarnation {
         return Ok(());
     }
-    let here = format!(
+    let boot_and_inode = format!(
         "{:?} {:?}",
         boot_id().map(|id| String::from_utf8_lossy(&id).into_owned()),
         Inode::of(store.folder.database())
     );
     let c = tx.connection;
-    let last: Option<String> = c.find_value("SELECT here FROM timelines ORDER BY begun DESC LIMIT 1", [])?;
-    if last.is_some_and(|last| last == here) {
+    let newest: Option<String> = c.find_value("SELECT here FROM timelines ORDER BY begun DESC LIMIT 1", [])?;
+    if newest.is_some_and(|newest| newest == boot_and_inode) {
         // Set this only after an earlier transaction committed the timeline; the current one may still roll back.
-        store.on_timeline.store(opened, Ordering::Relaxed);
+        store.on_timeline.store(incarnation, Ordering::Relaxed);
         return Ok(());
     }
-    insert_timeline(tx, &here).map(drop)
+    insert_timeline(tx, &boot_and_inode).map(drop)
 }
 
 /// Starts a timeline with this transaction although there was no reboot and no new file, so that this folder gets a new
 /// host id. Returns the timeline's id.
 pub fn begin_timeline(tx: &Tx<'_>) -> rusqlite::Result<i64> {
-    let here: Option<String> = tx
+    let boot_and_inode: Option<String> = tx
         .connection
         .find_value("SELECT here FROM timelines ORDER BY begun DESC LIMIT 1", [])?;
-    insert_timeline(tx, &here.unwrap_or_default())
+    insert_timeline(tx, &boot_and_inode.unwrap_or_default())
 }
 
 /// Stores a timeline that starts with this transaction, and returns its id. `here`: the machine's boot id and the

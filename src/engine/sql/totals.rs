@@ -14,7 +14,6 @@ pub struct Totals {
     pub requests: u64,
     pub answers: u64,
     pub evictions: u64,
-    /// The current change sequence.
     pub sequence: Sequence,
 }
 
@@ -35,8 +34,8 @@ impl Totals {
         })
     }
 
-    /// Adds to the store's counters, and moves the answer count from the version page to the store. Adds nothing and
-    /// returns `false` if other processes keep writing until the deadline.
+    /// Adds new `requests` and `answers` to the store's counters, and moves the answer count from the version page to
+    /// the store. Adds nothing and returns `false` if other processes keep writing until the deadline.
     pub fn add(store: &Store, requests: u64, answers: u64, deadline: Deadline) -> Result<bool> {
         let answers_on_page = store
             .opened
@@ -57,8 +56,8 @@ impl Totals {
         Ok(added?.is_some())
     }
 
-    /// Adds to the answer count on the version page, so that a process that only does lookups need not write to the
-    /// store. The next [`Totals::add`] moves the count to the store. Returns `false` if there is no valid page.
+    /// Adds `answers` to the answer count on the version page, so that a process that only does lookups need not write
+    /// to the store. A later writer moves the count to the store. Returns `false` if there is no valid page.
     pub fn count_on_page(store: &Store, answers: u64) -> bool {
         let opened = store.opened.newest();
         let page = opened.page.as_ref().filter(|_| opened.is_page_valid());

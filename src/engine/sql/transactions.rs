@@ -50,18 +50,18 @@ impl Store {
         let is_open = |slot: &MutexGuard<'_, LazyConnection>| slot.id().is_some();
         let slots = [&self.connections.reader, &self.connections.writer];
         // Prefer a connection that is open and not in use.
-        let open = slots.into_iter().filter_map(try_lock).find(is_open);
+        let open_slot = slots.into_iter().filter_map(try_lock).find(is_open);
         if patient {
-            if let Some(mut slot) = open
+            if let Some(mut slot) = open_slot
                 && let Attempt::Returned(result) = self.run(&mut slot, patience, &mut work)
             {
                 return result;
             }
             return self.with(|| Some(lock(&self.connections.reader)), work);
         }
-        let slot = open.or_else(|| self.short_wait.lock(&self.connections.reader));
+        let slot = open_slot.or_else(|| self.short_wait.lock(&self.connections.reader));
         let mut slot = slot.ok_or_else(|| self.locked_error())?;
-        let (was_open, broken_before) = (is_open(&slot), self.folder.broken());
+        let (was_open, marked_before) = (is_open(&slot), self.folder.broken());
         // Creating or repairing a database takes long, so this call does neither. If this call has marked a damaged
         // database as broken, it removes the mark, which could otherwise apply to a later file with the same inode.
         if was_open || self.opened.newest().has_database() {
@@ -70,7 +70,7 @@ impl Store {
                 Attempt::Stale if !was_open => slot.close(),
                 _ => {}
             }
-            if broken_before.is_none() {
+            if marked_before.is_none() {
                 self.folder.mark_broken(None);
             }
         }
@@ -136,20 +136,20 @@ impl Store {
         connection.busy_timeout(patience)?;
         // IMMEDIATE acquires the write lock, so that no other transaction gets the same change sequence.
         connection.run("BEGIN IMMEDIATE", [])?;
-        let undo = RollbackGuard(connection);
+        let rollback_guard = RollbackGuard(connection);
         let last_write = connection.take_last_write()?;
-        let before = match &last_write {
+        let last_sequence = match &last_write {
             Some(last) => last.sequence,
             None => sequence_of(connection)?,
         };
-        if is_first_sequence(before.next()) {
+        if is_first_sequence(last_sequence.next()) {
             // The store has used all change sequences. This error makes the caller create a new database.
             return Err(failure(rusqlite::ffi::SQLITE_CORRUPT));
         }
-        let mut tx = Tx::new(connection, before.next());
+        let mut tx = Tx::new(connection, last_sequence.next());
         tx.last_library = last_write.and_then(|last| last.library);
         // From here until `page.commit`, readers query the database.
-        let page = self.begin_on_page(before, tx.sequence)?;
+        let page = self.begin_on_page(last_sequence, tx.sequence)?;
         let result = begin_timeline_if_needed(self, &tx)
             .and_then(|()| work(&tx))
             .and_then(|value| {
@@ -174,10 +174,10 @@ impl Store {
             } else if !connection.is_autocommit() {
                 // The transaction still has the write lock, so it can withdraw the announcement. If SQLite has already
                 // rolled back, readers query the database until the next writer repairs the page.
-                page.repair(before.0);
+                page.repair(last_sequence.0);
             }
         }
-        drop(undo);
+        drop(rollback_guard);
         if result.is_ok() && tx.enqueues.get() {
             self.has_enqueued.store(true, Ordering::Relaxed);
             if self.syncs_outbox.load(Ordering::Relaxed) {
@@ -223,8 +223,8 @@ impl Store {
         )
     }
 
-    /// Runs `work` on a connection. If the connection is closed, opens it first, and waits at most `patience`. Returns
-    /// [`Attempt::Stale`] if the connection's database is not the database at the store's path.
+    /// Runs `work` on a connection. If the connection is closed, opens it first, and waits at most `patience` for other
+    /// processes. Returns [`Attempt::Stale`] if the connection's database is not the database at the store's path.
     fn run<T>(
         &self,
         slot: &mut LazyConnection,

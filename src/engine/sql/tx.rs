@@ -40,7 +40,7 @@ impl Deref for Tx<'_> {
 }
 
 impl<'c> Tx<'c> {
-    /// Wraps the transaction that is running on this connection.
+    /// Wraps the transaction that is running on this connection, with its change sequence.
     pub fn new(connection: &'c Connection, sequence: Sequence) -> Self {
         Self {
             connection,
@@ -60,13 +60,13 @@ impl<'c> Tx<'c> {
         self.change_count.get() == 0
     }
 
-    /// Returns a number for the next row in the change log or the log of records. The number is unique within this
-    /// transaction.
+    /// Returns a number, starting at 0, for the next row in the change log or the log of records. The number is unique
+    /// within this transaction.
     pub fn next_change(&self) -> i64 {
         self.change_count.replace(self.change_count.get() + 1)
     }
 
-    /// Returns a number for the next row in the feed. The number is unique within this transaction.
+    /// Returns a number, starting at 0, for the next row in the feed, which is unique within this transaction.
     pub fn next_report(&self) -> i64 {
         self.report_count.replace(self.report_count.get() + 1)
     }
@@ -105,8 +105,8 @@ impl Drop for WaitGuard<'_> {
 /// Returns the current change sequence: the highest sequence in the table `store`, the last logged change and the last
 /// record. A transaction that adds a change or a record therefore need not update `store`.
 ///
-/// A record's id contains only the low 36 bits of its change sequence, above 27 bits for a number (see
-/// `row_positions`). The table `store` supplies the upper bits, which are the same for all sequences in a database.
+/// A record's id contains only the low 36 bits of its change sequence, above 27 bits for the record's number. The table
+/// `store` supplies the upper bits, which are the same for all sequences in a database.
 pub fn sequence_of(connection: &Connection) -> rusqlite::Result<Sequence> {
     connection.value(
         "SELECT max(sequence, coalesce((SELECT sequence FROM changes ORDER BY id DESC LIMIT 1), 0), \

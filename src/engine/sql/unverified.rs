@@ -79,7 +79,8 @@ pub fn unverified_kind(path: &[u8]) -> LoggedKind {
     }
 }
 
-/// Returns the invalidations in all libraries of a view, for a snapshot: as changes at the change sequence `sequence`.
+/// Returns the invalidations in all libraries of a view, as changes at the snapshot's change sequence `sequence`, so
+/// that a new snapshot can add them like changes.
 pub fn unverified_of(
     connection: &Connection,
     identity: ViewId,

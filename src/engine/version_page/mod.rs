@@ -39,7 +39,7 @@ const NOTICE_TIME: Duration = Duration::from_millis(PAGE_CHECK_MS + 60);
 /// Maximum time to wait while another process creates a page.
 const CREATE_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Returns a page's constant words, which identify its format and its store, each with its index.
+/// Returns a page's constant words, which identify its format and its store, each with its index in the page.
 fn constant_words(store_id: u64) -> [(usize, u64); 3] {
     [(MAGIC_WORD, MAGIC), (VERSION_WORD, VERSION), (STORE_ID_WORD, store_id)]
 }
@@ -57,9 +57,6 @@ impl VersionPage {
     /// Other processes may still have a removed page mapped, so this function waits until they have noticed the
     /// removal. If `is_fresh` is set, the store has no commit yet, so no process can have an older page mapped, and
     /// this function does not wait.
-    ///
-    /// # Errors
-    /// Fails with [`Status::Store`] if the file cannot be created or mapped.
     pub fn open(path: &Path, store_id: u64, is_fresh: bool) -> Result<Self> {
         let failed = |error: io::Error| {
             Error::new(
@@ -72,7 +69,7 @@ impl VersionPage {
         }
         // The folder's lock ensures that only one process creates a page. Another process may create one while this
         // process waits for the lock. On a file system without locks, shared maps are unreliable too, so this function
-        // fails.
+        // fails. `|| false`: nothing but the timeout ends the wait.
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         let folder = folder.unwrap_or(Path::new("."));
         let _exclusive = FileLock::on_folder(folder, Deadline::after(CREATE_TIMEOUT), &|| false)
@@ -87,10 +84,8 @@ impl VersionPage {
             .ok_or_else(|| failed(io::ErrorKind::InvalidData.into()))
     }
 
-    /// Maps the page if it exists and belongs to this store; otherwise returns `None`.
-    ///
-    /// # Errors
-    /// Fails if the file exists but cannot be opened or mapped.
+    /// Maps the page if it exists and belongs to this store; otherwise returns `None`. Fails if the file exists but
+    /// cannot be opened or mapped.
     pub fn existing(path: &Path, store_id: u64) -> io::Result<Option<Self>> {
         let file = match files::open_existing(path) {
             Ok(file) => file,
@@ -114,14 +109,15 @@ impl VersionPage {
     }
 
     /// Creates a page at `path` and replaces any existing file. Waits until other processes no longer use the old page,
-    /// unless `is_fresh` is set: a store without commits has no old page.
+    /// unless `is_fresh` is set: a store without commits has no old page. The caller must have locked the folder.
     fn create(path: &Path, store_id: u64, is_fresh: bool) -> io::Result<()> {
         if !is_fresh {
+            // `false`: wait even if there is no file, because a process may have a removed page mapped.
             Self::remove_file(path, false)?;
         }
         let mut bytes = [0; PAGE];
         for (index, word) in constant_words(store_id) {
-            bytes[index * 8..index * 8 + 8].copy_from_slice(&word.to_ne_bytes());
+            bytes[index * 8..index * 8 + 8].copy_from_slice(&word.to_ne_bytes()); // a word has eight bytes
         }
         let temporary = path.with_extension(format!("{}.new", std::process::id()));
         let mut file = files::create_new(&temporary)?;
@@ -135,9 +131,6 @@ impl VersionPage {
     /// Removes the page's file. Returns after all other processes have noticed the removal, so that they query the
     /// database. If `is_unused` is set and the file does not exist, no process has a page mapped, so this function does
     /// not wait.
-    ///
-    /// # Errors
-    /// Fails if the file cannot be removed.
     pub fn remove_file(path: &Path, is_unused: bool) -> io::Result<()> {
         // Use `fs::remove_file`, which, unlike `files::remove`, needs no free file descriptor.
         match fs::remove_file(path) {
@@ -156,8 +149,8 @@ impl VersionPage {
         Inode::of(path) == Some(self.file)
     }
 
-    /// Adds to the number of answered lookups on the page. A process that has nothing else to write calls this
-    /// function; the next writer moves the number to the store.
+    /// Adds `answers` to the number of answered lookups on the page, so that a process that only does lookups need not
+    /// write to the store. The next writer moves the number to the store.
     pub fn count_answers(&self, answers: u64) {
         self.page.words()[ANSWERS_WORD].fetch_add(answers, Ordering::Relaxed);
     }
@@ -195,8 +188,8 @@ impl VersionPage {
         self.wake();
     }
 
-    /// Returns the last finished transaction's number, for [`VersionPage::wait`]. Call this function before you check
-    /// for commits, so that the wait does not miss a commit after the check.
+    /// Returns the last finished transaction's number, after which [`VersionPage::wait`] waits for a commit. Call this
+    /// function before you check for commits, so that the wait does not miss a commit after the check.
     #[must_use]
     pub fn done(&self) -> u64 {
         self.page.words()[DONE_WORD].load(Ordering::SeqCst)
@@ -213,7 +206,7 @@ impl VersionPage {
         waiting.fetch_sub(1, Ordering::SeqCst);
     }
 
-    /// Wakes all waiting threads in all processes that have the page mapped.
+    /// Wakes all threads, in all processes, that wait for a commit on this page.
     pub fn wake(&self) {
         if self.page.words()[WAITING_WORD].load(Ordering::SeqCst) != 0 {
             self.page.wake(DONE_WORD);
@@ -227,6 +220,7 @@ impl VersionPage {
         self.counters().state()
     }
 
+    /// Returns access to the counters `pending` and `done` on the page.
     fn counters(&self) -> VersionCounters<'_, std::sync::atomic::AtomicU64> {
         let words = self.page.words();
         VersionCounters::new(&words[PENDING_WORD], &words[DONE_WORD])

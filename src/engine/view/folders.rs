@@ -13,7 +13,7 @@ use crate::model::Item;
 
 impl LibrarySnapshot {
     /// Returns the segment's entries that the memtable overrides: for each item that the memtable changes or removes,
-    /// the item's first entry, in order.
+    /// the number of the item's first entry, in ascending order.
     fn overridden_entries(&self, segment: &ListingSegment) -> Vec<u32> {
         let mut firsts: Vec<u32> = self
             .memtable
@@ -29,13 +29,14 @@ impl LibrarySnapshot {
         firsts
     }
 
-    /// Returns whether an item has a file below a folder. `is_host_path`: whether `folder` is a host path, which this
-    /// function compares with the paths that a mapping translates to host paths.
+    /// Returns whether an item has a file below a folder (a normal form). `is_host_path`: whether `folder` is a host
+    /// path, which this function compares with the host paths that mappings produce.
     fn has_below(&self, rating_key: &str, folder: &[u8], is_host_path: bool) -> bool {
         match &self.segment {
             Some(segment) if self.newest_override(rating_key).is_none() => {
                 let mut any = false;
                 if let Some(first) = segment.find(rating_key) {
+                    // `is_eq`: the path is below the folder. `0`: compare all bytes.
                     segment.for_each_entry_of(first, |entry| {
                         any |= entry.is_mapped() == is_host_path && entry.form().compare_to_folder(folder, 0).0.is_eq();
                     });
@@ -60,6 +61,7 @@ impl LibrarySnapshot {
             .memtable
             .records()
             .filter_map(|record| Some((record, self.live_item(record)?)));
+        // `is_eq`: the path is below the folder. `0`: compare all bytes.
         live.flat_map(move |(record, item)| paths_of(record, item, mapped))
             .filter(move |(_, _, form)| Form::from_folded(form).compare_to_folder(&folder, 0).0.is_eq())
     }
@@ -74,11 +76,11 @@ fn paths_of<'v>(
 ) -> impl Iterator<Item = (&'v Item, &'v str, &'v [u8])> {
     let parts = item.parts.len();
     let forms = record.forms.iter().enumerate();
-    forms.filter_map(move |(at, form)| {
+    forms.filter_map(move |(form_index, form)| {
         // The forms of the parts come first, and then the forms of the host paths.
-        let part = match at.checked_sub(parts) {
-            None if !mapped => at,
-            Some(host) if mapped => record.mapped.get(host)?.0,
+        let part = match form_index.checked_sub(parts) {
+            None if !mapped => form_index,
+            Some(host_index) if mapped => record.mapped.get(host_index)?.0,
             _ => return None,
         };
         Some((item, item.parts.get(part)?.as_str(), &**form))
@@ -91,24 +93,24 @@ fn components(form: &[u8]) -> usize {
 }
 
 impl FolderIndex for LibrarySnapshot {
-    /// Returns the items below a folder: first unchanged items from the segment, then items from the memtable.
-    /// `is_host_path`: whether `folder` is a host path, which this function compares with host paths from mappings.
+    /// Returns the items below a folder, at most [`MAX_CANDIDATES`] of them, and the counts of all: first unchanged
+    /// items from the segment, then items from the memtable. `is_host_path`: whether `folder` is a host path, which
+    /// this function compares with host paths from mappings.
     fn folder_contents<'v>(&'v self, folder: &[u8], is_host_path: bool) -> FolderContents<'v> {
         let mut folder_contents = FolderContents::default();
         let depth = components(folder);
-        let (mut segment, mut others) = (None, Vec::new());
-        // Add the segment's items, except the items that the memtable overrides.
-        if let Some(known) = &self.segment {
-            let within = known.below(folder, is_host_path);
-            if !within.is_empty() {
+        let (mut segment, mut omitted) = (None, Vec::new());
+        if let Some(listed) = &self.segment {
+            let positions = listed.below(folder, is_host_path);
+            if !positions.is_empty() {
                 let hidden = if self.memtable.is_empty() {
                     Vec::new()
                 } else {
-                    let firsts = self.overridden_entries(known).into_iter();
-                    known.hidden_positions(firsts, &within, folder, is_host_path)
+                    let first_entries = self.overridden_entries(listed).into_iter();
+                    listed.hidden_positions(first_entries, &positions, folder, is_host_path)
                 };
-                others = known.add_contents(&within, &hidden, depth, &mut folder_contents);
-                segment = Some(known);
+                omitted = listed.add_contents(&positions, &hidden, depth, &mut folder_contents);
+                segment = Some(listed);
             }
         }
         if self.memtable.is_empty() {
@@ -123,29 +125,30 @@ impl FolderIndex for LibrarySnapshot {
             }
             folder_contents.items += 1;
             let is_show = !item.show_rating_key.is_empty();
-            let below = components(form).saturating_sub(depth);
-            let member = FolderMember::new(ItemRef::from(item), Season::of(item), path.as_bytes(), below, is_show);
-            let known = folder_contents
+            let levels = components(form).saturating_sub(depth);
+            let member = FolderMember::new(ItemRef::from(item), Season::of(item), path.as_bytes(), levels, is_show);
+            let same_show = folder_contents
                 .members
                 .iter_mut()
                 .find(|known| is_show && known.is_show && known.item.show_rating_key == item.show_rating_key);
             // Whether the segment has already counted the show, although the answer has no room for it.
-            let is_among_others =
-                || segment.is_some_and(|segment| is_show && segment.contains_show_key(&others, &item.show_rating_key));
-            if let Some(known) = known {
-                known.merge_season(member.season);
+            let is_omitted =
+                || segment.is_some_and(|segment| is_show && segment.contains_show_key(&omitted, &item.show_rating_key));
+            if let Some(same_show) = same_show {
+                same_show.merge_season(member.season);
             } else if folder_contents.members.len() < MAX_CANDIDATES {
                 folder_contents.members.push(member);
                 folder_contents.total += 1;
-            } else if !is_among_others() && (!is_show || counted_keys.insert(item.show_rating_key.as_str())) {
+            } else if !is_omitted() && (!is_show || counted_keys.insert(item.show_rating_key.as_str())) {
                 folder_contents.total += 1;
             }
         }
         folder_contents
     }
 
-    /// Returns at most `limit` invalidated items with their invalidated paths, from the memtable, which contains all
-    /// invalidations. `below`: only items with a file below this folder; `true` if the folder is a host path.
+    /// Returns at most `limit` invalidated items with their invalidated paths (an empty path if the item itself was
+    /// invalidated), from the memtable, which contains all invalidations. `below`: only items with a file below this
+    /// folder, and whether the folder is a host path.
     fn invalidated_items(
         &self,
         below: Option<(&[u8], bool)>,
@@ -157,24 +160,22 @@ impl FolderIndex for LibrarySnapshot {
             let invalid = || NormalPath::with(path, |normal| self.is_unverified(normal, path, rating_key));
             // Paths are grouped by item, because the caller verifies each item once for all its paths.
             match found.iter().position(|(known, _)| known == rating_key) {
-                Some(at) if found[at].1.iter().any(|known| known == path) || !invalid() => {}
-                Some(at) => found[at].1.push(path.to_vec()),
+                Some(index) if found[index].1.iter().any(|known| known == path) || !invalid() => {}
+                Some(index) => found[index].1.push(path.to_vec()),
                 None if found.len() < limit && invalid() => found.push((rating_key.to_owned(), vec![path.to_vec()])),
                 None => {}
             }
         };
         for record in self.memtable.records() {
             match &record.change {
-                // An empty path stands for the item itself.
                 MemtableChange::UnverifiedItem { rating_key } => match below {
                     None => consider(rating_key, b""),
                     Some((folder, mapped)) if self.has_below(rating_key, folder, mapped) => consider(rating_key, b""),
                     Some(_) => {}
                 },
                 MemtableChange::UnverifiedPath { path } => NormalPath::with(path, |normal| {
-                    // The invalidated path can be a server path or a host path, so look up listed paths and mapped
-                    // paths.
-                    let mut hit = |hit| {
+                    // The invalidated path can be a server path or a host path.
+                    let mut consider_hit = |hit| {
                         let (rating_key, listed) = self.key_and_path(hit);
                         let lies_below = |(folder, mapped): (&[u8], bool)| {
                             let is_below = |path: &[u8]| {
@@ -182,18 +183,18 @@ impl FolderIndex for LibrarySnapshot {
                                     Form::from_folded(path.form()).compare_to_folder(folder, 0).0.is_eq()
                                 })
                             };
-                            let host = || mappings.to_host(listed).is_some_and(|host| is_below(&host));
-                            is_below(path) || if mapped { host() } else { is_below(listed) }
+                            let is_host_below = || mappings.to_host(listed).is_some_and(|host| is_below(&host));
+                            is_below(path) || if mapped { is_host_below() } else { is_below(listed) }
                         };
                         if below.is_none_or(lies_below) {
                             consider(rating_key, path);
                         }
                     };
-                    self.each_listed(normal, |found, _| hit(found));
-                    self.each_mapped(normal, |found, _| hit(found));
+                    self.each_listed(normal, |hit, _| consider_hit(hit));
+                    self.each_mapped(normal, |hit, _| consider_hit(hit));
                     mappings.to_server(normal, |server| {
-                        NormalPath::with(server, |server| self.each_listed(server, |found, _| hit(found)));
-                        None::<()>
+                        NormalPath::with(server, |server| self.each_listed(server, |hit, _| consider_hit(hit)));
+                        None::<()> // continue with the next mapping
                     });
                 }),
                 _ => {}
@@ -202,9 +203,9 @@ impl FolderIndex for LibrarySnapshot {
         found
     }
 
-    /// Calls `each` once for each folder with the longest common suffix, at least `min_components` components, from the
-    /// memtable and the segment. Passes the number of common components and the folder. Returns the number of such
-    /// folders.
+    /// Calls `each` once for each listed folder (a normal form) that ends with as many of `folder`'s last components as
+    /// any listed folder does, at least `min_components` and at least one. Passes the number of these common components
+    /// and the folder. Returns the number of such folders.
     fn folder_suffix_matches(
         &self,
         folder: &[u8],
@@ -213,7 +214,7 @@ impl FolderIndex for LibrarySnapshot {
     ) -> usize {
         let form = Form::from_folded(folder);
         let mut best = min_components.max(1);
-        // `added` contains only folders of items in the memtable, so a linear search is fast enough.
+        // `added` contains the best of the memtable's folders: so few that a linear search is fast enough.
         let mut added: Vec<Vec<u8>> = Vec::new();
         let live = self
             .memtable
@@ -246,7 +247,7 @@ impl FolderIndex for LibrarySnapshot {
                 if common > best {
                     (best, added) = (common, Vec::new());
                 }
-                added.retain(|known| *known != folder);
+                added.retain(|known| *known != folder); // the segment has already counted it
                 each(common, folder);
             });
         }
@@ -257,8 +258,8 @@ impl FolderIndex for LibrarySnapshot {
         count
     }
 
-    /// Calls `each` for at most `limit` files below a folder, from the segment and the memtable, in the order of their
-    /// normal forms. Starts after the normal form `after`. `mapped`: whether `folder` is a host path.
+    /// Calls `each` for at most `limit` files below a folder, and for all files with the last file's normal form, in
+    /// the order of the normal forms. Starts after the normal form `after`. `mapped`: whether `folder` is a host path.
     fn files_below<'v>(
         &'v self,
         folder: &[u8],
@@ -267,69 +268,67 @@ impl FolderIndex for LibrarySnapshot {
         limit: usize,
         each: &mut dyn FnMut(ListedFile<'v>),
     ) {
-        // Select and sort the memtable's files below the folder.
         let mut added: Vec<(&[u8], &Item, &str)> = Vec::new();
         if !self.memtable.is_empty() {
-            let is_behind = |form: &[u8]| after.is_none_or(|after| form > after);
-            let below = self.added_below(folder, mapped).filter(|(_, _, form)| is_behind(form));
+            let is_after = |form: &[u8]| after.is_none_or(|after| form > after);
+            let below = self.added_below(folder, mapped).filter(|(_, _, form)| is_after(form));
             added.extend(below.map(|(item, path, form)| (form, item, path)));
             added.sort_by_key(|(form, ..)| *form);
         }
         let mut added = added.into_iter().peekable();
         let mut count = 0;
-        let mut last = Vec::new();
-        // Reports a file, and returns whether the file was within the limit. A file with the same normal form as the
-        // previous file is always within the limit.
+        let mut last_form = Vec::new();
+        // Reports a file, and returns whether the file was within the limit.
         let mut report = |file: ListedFile<'v>| {
-            if count >= limit && file.form != last {
+            if count >= limit && file.form != last_form {
                 return false;
             }
             count += 1;
-            last.clone_from(&file.form);
+            last_form.clone_from(&file.form);
             each(file);
             true
         };
-        let of_added = |(form, item, path): (&[u8], &'v Item, &'v str)| ListedFile {
+        let added_file = |(form, item, path): (&[u8], &'v Item, &'v str)| ListedFile {
             form: form.to_vec(),
             item: ItemRef::from(item),
             path: path.as_bytes(),
             item_has_other_files: item.parts.len() > 1,
         };
         if let Some(segment) = &self.segment {
-            let within = segment.below(folder, mapped);
-            let hidden = if self.memtable.is_empty() || within.is_empty() {
+            let positions = segment.below(folder, mapped);
+            let hidden = if self.memtable.is_empty() || positions.is_empty() {
                 Vec::new()
             } else {
-                segment.hidden_positions(self.overridden_entries(segment).into_iter(), &within, folder, mapped)
+                segment.hidden_positions(self.overridden_entries(segment).into_iter(), &positions, folder, mapped)
             };
             // Merge the segment's files, which are already sorted, with the memtable's files.
-            let within = match after {
-                Some(after) => segment.range_after(&within, after),
-                None => within,
+            let positions = match after {
+                Some(after) => segment.range_after(&positions, after),
+                None => positions,
             };
-            for place in within.filter(|place| hidden.binary_search(place).is_err()) {
-                let Some(entry) = segment.entry_at(place) else { return };
+            for index in positions.filter(|index| hidden.binary_search(index).is_err()) {
+                let Some(entry) = segment.entry_at(index) else { return };
                 let form: Vec<u8> = entry.form().bytes().collect();
-                while let Some(added) = added.next_if(|(own, ..)| *own <= form.as_slice()) {
-                    if !report(of_added(added)) {
+                while let Some(added) = added.next_if(|(added_form, ..)| *added_form <= form.as_slice()) {
+                    if !report(added_file(added)) {
                         return;
                     }
                 }
-                let listed = entry.listed_number();
-                let (item, is_of_several) = segment.item_and_is_multi_file(listed);
-                let path = segment.key_and_path(listed).1;
+                let listed_number = entry.listed_number();
+                let (item, item_has_other_files) = segment.item_and_is_multi_file(listed_number);
+                let path = segment.key_and_path(listed_number).1;
                 if !report(ListedFile {
                     form,
                     item,
                     path,
-                    item_has_other_files: is_of_several,
+                    item_has_other_files,
                 }) {
                     return;
                 }
             }
         }
         for added in added {
-            if !report(of_added(added)) {
+            if !report(added_file(added)) {
                 return;
             }
         }

@@ -16,7 +16,6 @@ use crate::model::{Item, MatchKind};
 #[derive(Clone, Debug, Default)]
 pub struct LibraryProperties {
     pub uuid: String,
-    /// The library's folders, as server paths.
     pub locations: Vec<String>,
     /// Change sequence at which the newest listing was published.
     pub listed_at: u64,
@@ -57,9 +56,9 @@ impl LibrarySnapshot {
                 hosts.push(normal_form(&host).into_boxed_slice());
             }
         }
-        let ours = |segment: &Arc<ListingSegment>| segment.library() == facts.uuid;
+        let is_ours = |segment: &Arc<ListingSegment>| segment.library() == facts.uuid;
         Self {
-            segment: segment.filter(ours),
+            segment: segment.filter(is_ours),
             matches,
             facts,
             memtable,
@@ -134,7 +133,7 @@ impl LibrarySnapshot {
         !self.memtable.is_empty() && self.newest_override(rating_key).is_some()
     }
 
-    /// Returns the item of an `Added` change; `None` for other changes and for overridden items.
+    /// Returns the item of an `Added` change; `None` for other changes, and if a newer change replaces or removes it.
     pub(super) fn live_item<'v>(&'v self, record: &'v MemtableEntry) -> Option<&'v Item> {
         let item = added_item(record)?;
         let newest = self.newest_override(&item.rating_key)?;
@@ -148,20 +147,20 @@ impl LibrarySnapshot {
 
     /// Returns the newest change to the confirmed match for exactly the path `raw`, whose normal form is `path`.
     fn match_of<'v>(&'v self, path: &NormalPath<'_>, raw: &[u8]) -> Option<&'v MemtableEntry> {
-        let about = |record: &&MemtableEntry| {
+        let is_about_match = |record: &&MemtableEntry| {
             matches!(
                 record.change,
                 MemtableChange::Matched { .. } | MemtableChange::Forgotten { .. }
             ) && record.change.path() == Some(raw)
         };
         let mut records = self.memtable.records_of_path(path).map(|(record, _)| record);
-        records.find(about)
+        records.find(is_about_match)
     }
 
     /// Returns the memtable's confirmed match for exactly this path, unless a listed path could contradict the match.
     fn unique_recorded<'v>(&'v self, path: &NormalPath<'_>) -> Option<(&'v str, MatchKind)> {
         if self.facts.fetched || path.is_utf8() {
-            return None;
+            return None; // a UTF-8 path can have twins; a path that is not UTF-8 matches only itself
         }
         let MemtableChange::Matched { rating_key, .. } = &self.match_of(path, path.raw())?.change else {
             return None;
@@ -186,34 +185,34 @@ impl LibrarySnapshot {
         }
     }
 
-    /// Calls `each` for each listed path (if `mapped`: host path) with this form, and says whether the bytes are equal.
+    /// Calls `each` with each listed path (if `mapped`: host path) of this form, and whether the bytes are also equal.
     fn each_at_path<'v>(&'v self, path: &NormalPath<'_>, mapped: bool, mut each: impl FnMut(Hit<'v>, bool)) {
         if let Some(segment) = &self.segment {
-            segment.for_each_with_form(path, |entry, raw| {
+            segment.for_each_with_form(path, |entry, has_same_bytes| {
                 if entry.is_mapped() != mapped {
                     return;
                 }
                 if self.memtable.is_empty() || !self.hides(segment.rating_key(entry.number)) {
-                    each(Hit::Listed(entry.listed_number()), raw);
+                    each(Hit::Listed(entry.listed_number()), has_same_bytes);
                 }
             });
         }
         if self.memtable.is_empty() {
             return;
         }
-        for (record, form) in self.memtable.records_of_path(path) {
+        for (record, form_index) in self.memtable.records_of_path(path) {
             let Some(item) = self.live_item(record) else {
                 continue;
             };
-            let (part, spelling) = match form.checked_sub(item.parts.len()) {
-                None if !mapped => (form, item.parts[form].as_bytes()),
-                Some(host) if mapped => {
-                    let (part, spelling) = &record.mapped[host];
-                    (*part, spelling.as_slice())
+            let (part, bytes) = match form_index.checked_sub(item.parts.len()) {
+                None if !mapped => (form_index, item.parts[form_index].as_bytes()), // the forms of parts come first
+                Some(host_index) if mapped => {
+                    let (part, bytes) = &record.mapped[host_index];
+                    (*part, bytes.as_slice())
                 }
                 _ => continue,
             };
-            each(hit_of(record, part), spelling == path.raw());
+            each(hit_of(record, part), bytes == path.raw());
         }
     }
 }
@@ -236,11 +235,9 @@ fn hit_of(record: &MemtableEntry, part: usize) -> Hit<'_> {
 pub enum Hit<'v> {
     /// A path in the listing segment: the entry's number.
     Listed(u32),
-    /// A confirmed match in a segment.
     MatchedInSegment(RecordPosition),
     /// A file of an added item in the memtable: the change, and the index in the item's parts.
     Added(&'v MemtableEntry, u32),
-    /// A confirmed match in the memtable.
     MatchedInMemtable(&'v MemtableEntry),
 }
 
@@ -259,22 +256,22 @@ impl LibraryIndex for LibrarySnapshot {
         }
         // If a path is not valid UTF-8, its form is not folded, so compare only its leading folders that are.
         let text = path.raw().utf8_chunks().next().map_or("", |chunk| chunk.valid());
-        let above = text.rfind(['/', '\\']).map_or("", |end| &text[..=end]);
-        NormalPath::with(above.as_bytes(), |above| {
-            folders.any(|folder| lies_at_or_under(above.form(), folder))
+        let valid_folders = text.rfind(['/', '\\']).map_or("", |end| &text[..=end]);
+        NormalPath::with(valid_folders.as_bytes(), |valid| {
+            folders.any(|folder| lies_at_or_under(valid.form(), folder))
         })
     }
 
     /// Returns how many components a listed path has below its outermost location; 0 outside all locations.
     fn components_below_location(&self, listed: &NormalPath<'_>) -> usize {
-        let length = |form: &[u8]| Form::from_folded(form).rev_components().count();
-        let above = self
+        let count = |form: &[u8]| Form::from_folded(form).rev_components().count();
+        let location_count = self
             .locations
             .iter()
             .filter(|folder| lies_under(listed.form(), folder))
-            .map(|folder| length(folder))
+            .map(|folder| count(folder))
             .min();
-        above.map_or(0, |above| length(listed.form()) - above)
+        location_count.map_or(0, |location_count| count(listed.form()) - location_count)
     }
 
     /// Returns `false` if the library certainly has no confirmed matches, so that the caller skips them.
@@ -283,12 +280,12 @@ impl LibraryIndex for LibrarySnapshot {
         self.matches.is_some() || !self.memtable.is_empty()
     }
 
-    /// Returns the match for exactly this path; `None` if a change or another path could contradict the match, so that
-    /// the caller must resolve the path. Most lookups take this fast path.
+    /// Returns the rating key and match kind for exactly this path; `None` if a change or another path could contradict
+    /// the match, so that the caller must resolve the path. `first`: the segment's first entry with the path's hash.
     #[inline]
     fn unique_hit<'v>(&'v self, path: &NormalPath<'_>, first: FirstEntry) -> Option<(&'v str, MatchKind)> {
-        let changed = !self.memtable.is_empty();
-        if changed && self.memtable.records_of_path(path).next().is_some() {
+        let has_changes = !self.memtable.is_empty();
+        if has_changes && self.memtable.records_of_path(path).next().is_some() {
             return self.unique_recorded(path);
         }
         // Without a listing, no listed path can contradict a confirmed match.
@@ -296,31 +293,32 @@ impl LibraryIndex for LibrarySnapshot {
             let SingleMatch::Match(rating_key) = self.matches.as_ref()?.unique_hit(path.raw(), path.hash()) else {
                 return None;
             };
-            let outdated = changed && self.memtable.records_of_item(rating_key).next().is_some();
+            let outdated = has_changes && self.memtable.records_of_item(rating_key).next().is_some();
             return (!outdated && !self.is_broken()).then_some((rating_key, MatchKind::Confirmed));
         }
         let rating_key = self.segment.as_ref()?.unique_hit(path.raw(), first)?;
-        if changed && self.memtable.records_of_item(rating_key).next().is_some() {
+        if has_changes && self.memtable.records_of_item(rating_key).next().is_some() {
             return None;
         }
         self.unique_listed(path.raw(), path.hash(), rating_key)
     }
 
-    /// Returns the match for exactly this non-ASCII path without its normal form; `None` if the caller needs that form.
+    /// Looks up a non-ASCII path by its exact bytes; `None` if the caller needs a full lookup with the normal form.
     #[inline]
     fn unique_hit_spelled<'v>(&'v self, path: &Spelling<'_>, first: FirstEntry) -> Option<(&'v str, MatchKind)> {
         if !self.memtable.is_empty() || !self.facts.fetched {
             return None;
         }
-        let (rating_key, form) = self.segment.as_ref()?.unique_hit_spelled(path.raw(), first)?;
-        self.unique_listed(path.raw(), form, rating_key)
+        let (rating_key, form_hash) = self.segment.as_ref()?.unique_hit_spelled(path.raw(), first)?;
+        self.unique_listed(path.raw(), form_hash, rating_key)
     }
 
-    /// Returns the normal form that the segment stores for exactly this path, to save computing it.
+    /// Returns the normal form that the segment stores for exactly this path, to save computing it; `None` if unlisted.
     fn stored_form<'v>(&'v self, path: &Spelling<'_>, first: FirstEntry) -> Option<&'v [u8]> {
         self.segment.as_ref()?.stored_form(path.raw(), first)
     }
 
+    /// Prefetches the memory for a lookup of a path with this hash.
     #[inline]
     fn prefetch(&self, hash: u64) {
         if let Some(matches) = &self.matches {
@@ -338,6 +336,7 @@ impl LibraryIndex for LibrarySnapshot {
         segment.map(|segment| segment.first(hash, length)).unwrap_or_default()
     }
 
+    /// Returns the hit for an entry that `unique_hit` accepted; `None` without an entry.
     #[inline]
     fn hit_of_entry(&self, first: FirstEntry) -> Option<Hit<'_>> {
         first.0.map(|number| Hit::Listed(number.get()))
@@ -346,9 +345,9 @@ impl LibraryIndex for LibrarySnapshot {
     /// Calls `each` for each confirmed match whose path has this normal form.
     fn each_confirmed<'v>(&'v self, path: &NormalPath<'_>, mut each: impl FnMut(Hit<'v>)) {
         if let Some(matches) = &self.matches {
-            matches.for_each_match(path, |place, raw| {
+            matches.for_each_match(path, |position, raw| {
                 if self.memtable.is_empty() || self.match_of(path, raw).is_none() {
-                    each(Hit::MatchedInSegment(place));
+                    each(Hit::MatchedInSegment(position)); // no newer change replaces or removes it
                 }
             });
         }
@@ -362,14 +361,14 @@ impl LibraryIndex for LibrarySnapshot {
         }
     }
 
-    /// Calls `each` for each listed path with this normal form, and says whether the bytes are also equal.
+    /// Calls `each` with each listed path of this normal form, and with whether the bytes are also equal.
     fn each_listed<'v>(&'v self, path: &NormalPath<'_>, each: impl FnMut(Hit<'v>, bool)) {
-        self.each_at_path(path, false, each);
+        self.each_at_path(path, false, each); // `false`: listed paths, not their host paths
     }
 
-    /// Calls `each` for each listed path whose mapped host path has this form, and says whether the bytes are equal.
+    /// Calls `each` with each listed path whose mapped host path has this form, and with whether the bytes are equal.
     fn each_mapped<'v>(&'v self, path: &NormalPath<'_>, each: impl FnMut(Hit<'v>, bool)) {
-        self.each_at_path(path, true, each);
+        self.each_at_path(path, true, each); // `true`: host paths
     }
 
     /// Calls `each` with the number of common components, for the listed paths that share the longest suffix with
@@ -411,8 +410,8 @@ impl LibraryIndex for LibrarySnapshot {
     fn key_and_path<'v>(&'v self, hit: Hit<'v>) -> (&'v str, &'v [u8]) {
         match (hit, &self.segment, &self.matches) {
             (Hit::Listed(number), Some(segment), _) => segment.key_and_path(number),
-            (Hit::MatchedInSegment(place), _, Some(matches)) => {
-                matches.get(place).map_or(("", b""), |(key, path, _)| (key, path))
+            (Hit::MatchedInSegment(position), _, Some(matches)) => {
+                matches.get(position).map_or(("", b""), |(key, path, _)| (key, path))
             }
             (Hit::Added(record, part), ..) => added_item(record).map_or(("", b""), |item| {
                 let path = item.parts.get(part as usize);
@@ -435,7 +434,7 @@ impl LibraryIndex for LibrarySnapshot {
         }
     }
 
-    /// Writes a hit's item and path into `found`, without copying the item.
+    /// Writes a hit's item and path into `found`, which saves a copy if the hit is in the segment.
     fn fill_found<'v>(&'v self, hit: Hit<'v>, found: &mut FoundItem<'v>) {
         if let (Hit::Listed(number), Some(segment)) = (hit, &self.segment) {
             segment.fill_found(number, found);
@@ -444,14 +443,14 @@ impl LibraryIndex for LibrarySnapshot {
         }
     }
 
-    /// Returns when a path was listed or recorded. If two hits contradict each other, the newer hit wins.
+    /// Returns when a hit's path was listed, or its match recorded. If two hits contradict each other, the newer wins.
     fn entry_time(&self, hit: Hit<'_>) -> EntryTime {
         // An item that was added before the listing was published is also in the listing.
         let listed = |added_sequence: u64| added_sequence.max(self.facts.listed_at);
         let (sequence, order) = match (hit, &self.segment, &self.matches) {
-            (Hit::Listed(number), Some(segment), _) => (listed(segment.added_sequence(number)), 0),
-            (Hit::MatchedInSegment(place), _, Some(matches)) => {
-                (matches.get(place).map_or(0, |(_, _, given)| given.0), 0)
+            (Hit::Listed(number), Some(segment), _) => (listed(segment.added_sequence(number)), 0), // 0: in a segment
+            (Hit::MatchedInSegment(position), _, Some(matches)) => {
+                (matches.get(position).map_or(0, |(_, _, recorded)| recorded.0), 0)
             }
             (Hit::Added(record, _), ..) => match &record.change {
                 MemtableChange::Added { sequence, .. } => (listed(*sequence), record.order),
@@ -471,7 +470,7 @@ impl LibraryIndex for LibrarySnapshot {
         if self.memtable.is_empty() {
             return false;
         }
-        let item = self
+        let item_state = self
             .memtable
             .records_of_item(rating_key)
             .find_map(|record| match record.change {
@@ -480,7 +479,7 @@ impl LibraryIndex for LibrarySnapshot {
                 MemtableChange::VerifiedItem { .. } | MemtableChange::Matched { .. } => Some(false),
                 _ => None,
             });
-        let at = |path: &NormalPath<'_>| {
+        let invalid = |path: &NormalPath<'_>| {
             let mut records = self.memtable.records_of_path(path);
             let newest = records.find_map(|(record, _)| match record.change {
                 MemtableChange::UnverifiedPath { .. } => Some(true),
@@ -489,9 +488,10 @@ impl LibraryIndex for LibrarySnapshot {
             });
             newest == Some(true)
         };
-        item == Some(true) || at(question) || (path != question.raw() && NormalPath::with(path, at))
+        item_state == Some(true) || invalid(question) || (path != question.raw() && NormalPath::with(path, invalid))
     }
 
+    /// Returns whether a segment is missing or damaged, so that the caller must not trust the results.
     #[inline]
     fn is_broken(&self) -> bool {
         self.segment.as_ref().is_some_and(|segment| segment.is_broken())

@@ -24,7 +24,7 @@ impl LibrarySnapshot {
         self.item_of_hit(self.find_item(rating_key)?)
     }
 
-    /// Reads the whole item of a hit; `None` for a confirmed match, or if the segment is damaged.
+    /// Reads a hit's item with all its fields; `None` for a confirmed match, or if the segment is damaged.
     fn item_of_hit(&self, hit: Hit<'_>) -> Option<Item> {
         match hit {
             Hit::Listed(first) => self.segment.as_ref()?.whole_item(first),
@@ -33,30 +33,30 @@ impl LibrarySnapshot {
         }
     }
 
-    /// Returns about `limit` items after a cursor, each with its own cursor, from which the caller continues. Cursors
-    /// stay valid in later listings. Items with equal cursors are never split between pages, so a page can exceed
-    /// `limit`.
+    /// Returns about `limit` items after a cursor, each with its own cursor, in the cursors' order. The caller
+    /// continues from the last cursor. Cursors stay valid in later listings. Items with equal cursors are never split
+    /// between pages, so a page can exceed `limit`.
     pub fn items_after(&self, cursor: i64, limit: usize) -> Vec<(i64, Item)> {
         let mut items: Vec<(i64, Item)> = Vec::new();
         if let Some(segment) = &self.segment {
-            segment.items_after(cursor, |at, item| {
-                let is_full = items.len() >= limit && items.last().is_some_and(|(last, _)| *last < at);
+            segment.items_after(cursor, |item_cursor, item| {
+                let is_full = items.len() >= limit && items.last().is_some_and(|(last, _)| *last < item_cursor);
                 if !is_full && !self.hides(&item.rating_key) {
-                    items.push((at, item));
+                    items.push((item_cursor, item));
                 }
-                is_full
+                is_full // whether to stop
             });
         }
         // Merge the memtable's items, and keep all items whose cursor equals the last item's cursor.
         let added = self.added().map(|item| (listing_cursor(&item.rating_key), item));
         items.extend(
             added
-                .filter(|(at, _)| *at > cursor)
-                .map(|(at, item)| (at, item.clone())),
+                .filter(|(item_cursor, _)| *item_cursor > cursor)
+                .map(|(item_cursor, item)| (item_cursor, item.clone())),
         );
-        items.sort_by_key(|(at, _)| *at);
-        if let Some(last) = items.get(limit.saturating_sub(1)).map(|(at, _)| *at) {
-            items.truncate(items.partition_point(|(at, _)| *at <= last));
+        items.sort_by_key(|(item_cursor, _)| *item_cursor);
+        if let Some(last) = items.get(limit.saturating_sub(1)).map(|(item_cursor, _)| *item_cursor) {
+            items.truncate(items.partition_point(|(item_cursor, _)| *item_cursor <= last));
         }
         items
     }
@@ -72,7 +72,7 @@ impl LibrarySnapshot {
     /// # Errors
     /// Index build errors.
     pub fn items_with_guid(&self, guid: &str, limit: usize) -> Result<ItemSearchResult> {
-        self.indexed(guid, limit, |item| guids_of(item).any(|own| own == guid))
+        self.indexed(guid, limit, |item| guids_of(item).any(|item_guid| item_guid == guid))
     }
 
     /// Returns at most `limit` items with this title or show title. If no item has this title, returns items whose
@@ -90,7 +90,7 @@ impl LibrarySnapshot {
         let mut found: Vec<(usize, String, Hit<'_>)> = Vec::new();
         // The longest word is probably the rarest, so most titles fail a quick search for it.
         let word = wanted.split(' ').max_by_key(|word| word.len()).unwrap_or_default();
-        let mut add = |titles: [&str; 2], hit| {
+        let mut add_if_matching = |titles: [&str; 2], hit| {
             let folds = titles
                 .into_iter()
                 .filter(|title| may_contain_word(title, word))
@@ -103,13 +103,13 @@ impl LibrarySnapshot {
         if let Some(segment) = &self.segment {
             segment.for_each_title(|first, key, titles| {
                 if !self.hides(key) {
-                    add(titles, Hit::Listed(first));
+                    add_if_matching(titles, Hit::Listed(first));
                 }
             });
         }
         for record in self.memtable.records() {
             if let Some(item) = self.live_item(record) {
-                add([&item.title, &item.show_title], Hit::Added(record, 0));
+                add_if_matching([&item.title, &item.show_title], Hit::Added(record, 0)); // 0: the first file
             }
         }
         found.sort_by(|one, other| (one.0, &one.1).cmp(&(other.0, &other.1)));
@@ -124,8 +124,8 @@ impl LibrarySnapshot {
         })
     }
 
-    /// Returns at most `limit` items for which `is_hit` returns `true`, and their total number. Considers the items
-    /// that the segment's index of GUIDs and titles contains for `text`, and all items in the memtable.
+    /// Returns at most `limit` items for which `is_hit` returns `true`, and their total number. `text`: the GUID or
+    /// folded title by which the segment's index finds items. Items in the memtable are all considered.
     fn indexed(&self, text: &str, limit: usize, is_hit: impl Fn(&Item) -> bool) -> Result<ItemSearchResult> {
         let mut hits = ItemSearchResult::default();
         let mut add = |item| {
@@ -150,6 +150,6 @@ impl LibrarySnapshot {
 /// which would take most of a search's time.
 fn may_contain_word(title: &str, word: &str) -> bool {
     // In an ASCII title without apostrophes, folding changes only the case of each word.
-    let mut places = title.as_bytes().windows(word.len().max(1));
-    !title.is_ascii() || title.contains('\'') || places.any(|place| place.eq_ignore_ascii_case(word.as_bytes()))
+    let mut windows = title.as_bytes().windows(word.len().max(1));
+    !title.is_ascii() || title.contains('\'') || windows.any(|window| window.eq_ignore_ascii_case(word.as_bytes()))
 }

@@ -27,7 +27,8 @@ pub struct FeedCursor {
 }
 
 impl FeedCursor {
-    /// Encodes the cursor as a string that the host keeps between pages. Dots separate the numbers.
+    /// Encodes the cursor as a string that the host keeps between pages: the version, timeline, view, library (0 for
+    /// all), position and, within a series of pages, the change sequence at which it ends, separated by dots.
     pub fn to_text(self) -> String {
         let Self {
             timeline,
@@ -41,14 +42,14 @@ impl FeedCursor {
         let text = match position {
             FeedPosition::Log(FeedLogPosition {
                 sequence,
-                change_number: n,
-                next_library: reported,
-            }) => format!("{prefix}.{sequence}.{n}.{reported}"),
+                change_number,
+                next_library,
+            }) => format!("{prefix}.{sequence}.{change_number}.{next_library}"),
             FeedPosition::Full {
-                log_start: then,
+                log_start,
                 library,
                 after,
-            } => format!("{prefix}.{FULL}.{then}.{library}.{after}"),
+            } => format!("{prefix}.{FULL}.{log_start}.{library}.{after}"),
         };
         match end {
             Some(end) => format!("{text}.{END}.{end}"),
@@ -93,7 +94,7 @@ impl FeedCursor {
     }
 }
 
-/// Parses a cursor; `None` if the cursor is malformed.
+/// Parses a cursor, but may accept other strings for the same numbers; `None` if the cursor is malformed.
 fn parse(text: &str) -> Option<FeedCursor> {
     let mut parts = text.split('.');
     if parts.next()? != VERSION {

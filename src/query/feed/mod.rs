@@ -119,7 +119,6 @@ impl Queries {
         if full {
             self.check_fetched(library)?;
         }
-        // Determine the position at which the page starts.
         let mut reader = if cursor.is_empty() {
             let (timeline, position) = FeedRows(&self.store).begin(identity, library, full)?;
             FeedCursor {
@@ -139,9 +138,9 @@ impl Queries {
         // Without a cursor, the caller needs only the current position, so there is no page.
         let page = match reader.position {
             FeedPosition::Log(_) if cursor.is_empty() => None,
-            FeedPosition::Log(place) => {
-                let place = (reader.timeline, place);
-                Some(FeedRows(&self.store).page(identity, library, place, reader.end, limit)?)
+            FeedPosition::Log(log_position) => {
+                let log_position = (reader.timeline, log_position);
+                Some(FeedRows(&self.store).page(identity, library, log_position, reader.end, limit)?)
             }
             FeedPosition::Full { .. } => Some(self.full_page(call, &reader, limit)?),
         };
@@ -170,8 +169,8 @@ impl Queries {
         })
     }
 
-    /// Returns a page of a full listing. The listing is newer than the reader's position in the change log, so the log
-    /// contains all later changes.
+    /// Returns the page of a full listing, of about `limit` items, at the position of `reader`. After the listing, the
+    /// reader continues in the change log at a position older than the listing, so it misses no change.
     fn full_page(&self, call: &Call<'_>, reader: &FeedCursor, limit: usize) -> Result<FeedPage> {
         self.reading.catch_up(call.deadline)?;
         let position = (reader.timeline, reader.position);
@@ -191,7 +190,7 @@ impl Queries {
         // The time of the last database read, and the sequence on the version page at that time.
         let mut last_read: Option<(Option<u64>, Instant)> = None;
         loop {
-            let wait = self.store.commit_waiter();
+            let wait_for_commit = self.store.commit_waiter();
             let sequence = self.store.shown_sequence();
             let is_unchanged = match last_read {
                 Some((Some(read_sequence), _)) if sequence == Some(read_sequence) => true,
@@ -221,7 +220,7 @@ impl Queries {
                 return Ok(Status::NotYet);
             }
             // Wait for the next commit. Then sleep, because other processes may commit continuously.
-            wait(call.deadline.wait(PROGRESS_INTERVAL));
+            wait_for_commit(call.deadline.wait(PROGRESS_INTERVAL));
             sleep(call.deadline.wait(MIN_READ_INTERVAL).saturating_sub(now.elapsed()));
         }
     }
@@ -249,24 +248,24 @@ impl Queries {
         let Some(scope) = call.scope(&snapshot)? else {
             return Ok(false);
         };
-        let now = self.clock.now_ms();
+        let now_ms = self.clock.now_ms();
         let mut rows = library_indexes(scope, snapshot.rows.len()).filter_map(|index| snapshot.rows.get(index));
         let is_due =
-            |row: &LibraryRow| needed_request(&self.sync.age(row), &self.policy, now) != NeededRequest::Nothing;
+            |row: &LibraryRow| needed_request(&self.sync.age(row), &self.policy, now_ms) != NeededRequest::Nothing;
         Ok(rows.any(|row| row.generation.is_fetched() && is_due(row)) || self.sync.has_invalidated(&snapshot, scope))
     }
 
     /// Returns whether a wait may end because a refresh is due: at most once per [`POLL_INTERVAL`], because a refresh
     /// can fail or remain due while the server scans.
     fn may_report_due(&self) -> bool {
-        let (now, last) = (coarse_ms(), self.due_reported_ms.load(Ordering::Relaxed));
+        let (now_ms, last_reported_ms) = (coarse_ms(), self.due_reported_ms.load(Ordering::Relaxed));
         let interval = u64::try_from(POLL_INTERVAL.as_millis()).unwrap_or(u64::MAX);
-        let has_interval_passed = last == 0 || now.saturating_sub(last) >= interval;
+        let has_interval_passed = last_reported_ms == 0 || now_ms.saturating_sub(last_reported_ms) >= interval;
         // If two threads compete, only the thread that stores the time may report.
         has_interval_passed
             && self
                 .due_reported_ms
-                .compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed)
+                .compare_exchange(last_reported_ms, now_ms, Ordering::Relaxed, Ordering::Relaxed)
                 .is_ok()
     }
 
@@ -301,6 +300,7 @@ impl Queries {
             Some((library, resolved)) => match resolved? {
                 Resolved::Scope(Scope::All) => None,
                 Resolved::Scope(Scope::One(index)) => snapshot.rows.get(index),
+                // Until the server accepts the token, no library is known, and the check below returns that error.
                 Resolved::Unknown if self.reading.awaits_acceptance()? => None,
                 Resolved::Unknown => return Err(library.not_stored_error(&snapshot, &self.reading)),
             },
@@ -369,10 +369,10 @@ fn changes_per_file(changes: ItemChange, source_kind: &SourceKind) -> Vec<Change
         (None, None) => Vec::new(),
         (None, Some(item)) => one_per_file(ChangeKind::Added, &item),
         (Some(item), None) => one_per_file(ChangeKind::Removed, &item),
-        (Some(was), Some(now)) => {
-            let from_key = (was.rating_key != now.rating_key).then_some(was.rating_key.as_str());
+        (Some(old), Some(new)) => {
+            let from_key = (old.rating_key != new.rating_key).then_some(old.rating_key.as_str());
             // A new file and a lost file together are a moved file.
-            let (old_files, new_files) = (unique_files(&was), unique_files(&now));
+            let (old_files, new_files) = (unique_files(&old), unique_files(&new));
             let mut lost_files = old_files.iter().filter(|file| !new_files.contains(file));
             let mut changes: Vec<Change> = Vec::with_capacity(new_files.len());
             for file in &new_files {
@@ -382,13 +382,13 @@ fn changes_per_file(changes: ItemChange, source_kind: &SourceKind) -> Vec<Change
                     lost_files.next()
                 };
                 let kind = from.map_or(ChangeKind::Changed, |_| ChangeKind::Moved);
-                changes.push(change(kind, Some(&now), file, from.copied(), from_key));
+                changes.push(change(kind, Some(&new), file, from.copied(), from_key));
             }
             // For each other lost file, the change's path is a file that the item still has.
             let path = new_files.first().copied().unwrap_or_default();
-            changes.extend(lost_files.map(|lost| change(ChangeKind::Changed, Some(&now), path, Some(lost), from_key)));
+            changes.extend(lost_files.map(|lost| change(ChangeKind::Changed, Some(&new), path, Some(lost), from_key)));
             if changes.is_empty() {
-                changes.push(change(ChangeKind::Changed, Some(&now), "", None, from_key));
+                changes.push(change(ChangeKind::Changed, Some(&new), "", None, from_key));
             }
             changes
         }

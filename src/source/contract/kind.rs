@@ -77,7 +77,7 @@ impl SourceKind {
         if is_allowed && (self.is_rating_key)(rating_key) {
             return Ok(rating_key);
         }
-        // The message quotes at most 32 characters of the key.
+        // The message quotes at most 32 characters of the key, and then an ellipsis.
         let mut shown: String = key.chars().take(32).collect();
         if shown.len() < key.len() {
             shown.push('\u{2026}');

@@ -235,8 +235,8 @@ pub trait Source: Send + Sync {
     /// Server errors (300 to 399), or `Aborted`.
     fn libraries(&self, bounds: Bounds<'_>) -> Result<Vec<Library>>;
 
-    /// Returns whether the source may have changed since this change token, without reading its content. This function
-    /// must be fast, because plexindex calls it before each answer if the source is [`Abilities::local`].
+    /// Returns whether the source may have changed since this change token, without reading its content. Must be fast:
+    /// plexindex calls it before each answer if the source is [`Abilities::local`]. Other sources return `false`.
     fn may_have_changed(&self, _token: &str) -> bool {
         false
     }

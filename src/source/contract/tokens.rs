@@ -146,8 +146,8 @@ impl Tokens {
         if !same_view {
             state.view_since = next.number;
         }
-        // If `SameAs` refers to an earlier token, another thread has replaced the token during the host's callback.
-        // Then `SameAs` says nothing about the current user.
+        // If `SameAs` refers to an earlier token, another thread has replaced that token while the host's callback
+        // fetched this one. Then `SameAs` says nothing about the current user.
         if owner != TokenOwner::SameAs(state.current.number) {
             state.user_since = next.number;
         }
@@ -158,7 +158,7 @@ impl Tokens {
 }
 
 impl fmt::Debug for Tokens {
-    /// Hides the tokens.
+    /// Hides the tokens, so that no log contains one.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("***")
     }

@@ -5,7 +5,7 @@ use rusqlite::{Connection, Row};
 
 type Sql<T> = rusqlite::Result<T>;
 
-/// Runs a query, and calls `each` with every integer in the first column of its result.
+/// Runs a query, and calls `each` with every integer in the first column of its result. Skips other cells.
 pub fn for_each_integer(connection: &Connection, sql: &str, params: &[i64], each: &mut dyn FnMut(i64)) -> Sql<()> {
     let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query(rusqlite::params_from_iter(params))?;
@@ -44,7 +44,7 @@ pub fn integer_32(row: &Row<'_>, column: usize) -> Sql<Option<i32>> {
     Ok(integer(row, column)?.and_then(|number| i32::try_from(number).ok()))
 }
 
-/// Number of days from 1 March of the year 0 to 1 January 1970.
+/// Number of days from 1 March of the year 0 to 1 January 1970, plus 1, because the days of a month start at 1.
 const DAYS_TO_1970: i64 = 719_469;
 
 /// Reads a date as Unix seconds; 0 if the cell contains no date. Until at least 2023, Plex stored dates as UTC strings

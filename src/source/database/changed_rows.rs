@@ -76,29 +76,31 @@ impl PlexDatabase {
         // token.
         let no_rows_removed = |changed: &ChangedRows| {
             let expected_rows = parse_row_count(index.base_token()).map(|rows| rows + changed.new_rows);
-            let is_at_mark = || Watermark::parse(token).as_ref() == Some(&changed.current_watermark);
-            is_row_count_valid && expected_rows.is_some() && expected_rows == parse_row_count(token) && is_at_mark()
+            let no_later_write = || Watermark::parse(token).as_ref() == Some(&changed.current_watermark);
+            is_row_count_valid && expected_rows.is_some() && expected_rows == parse_row_count(token) && no_later_write()
         };
         // Makes later probes count the rows, so that the next delta can use the row count to detect removals.
         self.enable_row_counts();
         // Reads the changes, and as many of the changed items as possible in the same read transaction, because opening
         // the file takes longer than reading the changes. Counts the library's items unless the row count rules out
         // removals.
-        let Some((changed, mut items, library_count)) = self.file.run_in_transaction(bounds, &mut |slice| {
-            let Some(changed) = slice.query(|| read_changed_rows(slice, section, &since))? else {
+        let Some((changed, mut items, library_count)) = self.file.run_in_transaction(bounds, &mut |transaction| {
+            let Some(changed) = transaction.query(|| read_changed_rows(transaction, section, &since))? else {
                 return Ok(None);
             };
-            let items = Self::read_until_time_is_up(slice, library, &changed.ids)?;
-            let count = || {
-                ItemReader::new(&slice.connection, section, item_types_with_files(library.kind)).count_items(i64::MAX)
+            let items = Self::read_until_time_is_up(transaction, library, &changed.ids)?;
+            let count_items = || {
+                ItemReader::new(&transaction.connection, section, item_types_with_files(library.kind))
+                    .count_items(i64::MAX)
             };
-            let counts = (!no_rows_removed(&changed)).then(|| slice.query(count)).transpose()?;
+            let counts = (!no_rows_removed(&changed))
+                .then(|| transaction.query(count_items))
+                .transpose()?;
             Ok(Some((changed, items, counts.map(|counts| counts.without_trash))))
         })?
         else {
             return Ok(SourceChanges::Unknown);
         };
-        // Reads the remaining items. Then adds the items that exist to the index, and notes the keys of the others.
         items.extend(self.read_items(library, &changed.ids[items.len()..], bounds)?);
         let (mut present, mut absent) = (Vec::with_capacity(items.len()), Vec::new());
         for (id, item) in changed.ids.iter().zip(items) {
@@ -122,11 +124,13 @@ impl PlexDatabase {
                 removed_keys: Vec::new(),
             });
         }
-        let (gone, count) = self.find_removed_keys(library, changed.current_watermark.max_item_id, index, bounds)?;
-        if count + gone.len() as u64 > index_count {
+        let (removed_keys, count) =
+            self.find_removed_keys(library, changed.current_watermark.max_item_id, index, bounds)?;
+        // The database has items that the index still lacks.
+        if count + removed_keys.len() as u64 > index_count {
             return Ok(SourceChanges::Unknown);
         }
-        Ok(SourceChanges::Known { removed_keys: gone })
+        Ok(SourceChanges::Known { removed_keys })
     }
 
     /// Returns the rating keys that only the index contains, and the number of the library's items in the database. The
@@ -139,26 +143,27 @@ impl PlexDatabase {
         bounds: &Bounds<'_>,
     ) -> Result<(Vec<String>, u64)> {
         let section = section_id(library)?;
-        // Reads the ids of all rows that are not in the trash, in as many read transactions as necessary.
+        // Reads the ids of all rows that are not in the trash, in as many read transactions as necessary. Checks the
+        // time only once per 1,024 rows, because reading the clock is slow.
         let mut present: Vec<i64> = Vec::new();
         let count = loop {
             let (after_id, read_before) = (present.last().copied().unwrap_or(0), present.len());
-            let count = self.file.run_in_transaction(bounds, &mut |slice| {
+            let count = self.file.run_in_transaction(bounds, &mut |transaction| {
                 // Drops the ids that an interrupted transaction had read, because the transaction runs again.
                 present.truncate(read_before);
-                slice.query(|| {
-                    let mut statement = slice.connection.prepare_cached(
+                transaction.query(|| {
+                    let mut statement = transaction.connection.prepare_cached(
                         "SELECT id FROM metadata_items WHERE library_section_id = ?1 AND id > ?2 \
                          AND id NOT IN (SELECT d.id FROM metadata_items d WHERE d.deleted_at IS NOT NULL) ORDER BY id",
                     )?;
                     let mut rows = statement.query([section, after_id])?;
                     while let Some(row) = rows.next()? {
                         present.push(row.get(0)?);
-                        if present.len().is_multiple_of(1_024) && slice.is_time_up() {
+                        if present.len().is_multiple_of(1_024) && transaction.is_time_up() {
                             return Ok(None);
                         }
                     }
-                    let reader = ItemReader::new(&slice.connection, section, item_types_with_files(library.kind));
+                    let reader = ItemReader::new(&transaction.connection, section, item_types_with_files(library.kind));
                     reader.count_items(last_id).map(|counts| Some(counts.without_trash))
                 })
             })?;
@@ -166,13 +171,13 @@ impl PlexDatabase {
                 break count;
             }
         };
-        let mut gone = Vec::new();
+        let mut removed_keys = Vec::new();
         index.keys(&mut |key| {
             if !key.parse().is_ok_and(|id: i64| present.binary_search(&id).is_ok()) {
-                gone.push(key.to_owned());
+                removed_keys.push(key.to_owned());
             }
         })?;
-        Ok((gone, count))
+        Ok((removed_keys, count))
     }
 
     /// Reads the items with these ids in several read transactions. Returns one entry for each id, in order; `None` if
@@ -181,10 +186,9 @@ impl PlexDatabase {
         let mut items = Vec::new();
         while items.len() < ids.len() {
             let unread = &ids[items.len()..];
-            items.extend(
-                self.file
-                    .run_in_transaction(bounds, &mut |slice| Self::read_until_time_is_up(slice, library, unread))?,
-            );
+            items.extend(self.file.run_in_transaction(bounds, &mut |transaction| {
+                Self::read_until_time_is_up(transaction, library, unread)
+            })?);
         }
         Ok(items)
     }
@@ -216,14 +220,15 @@ fn read_changed_rows(
     since: &Watermark,
 ) -> rusqlite::Result<Option<ChangedRows>> {
     let connection = &slice.connection;
-    let current_mark = Watermark::read(connection, &slice.state)?;
-    let Some(delta_base) = since.delta_base(&current_mark, connection)? else {
+    let current_watermark = Watermark::read(connection, &slice.state)?;
+    let Some(delta_base) = since.delta_base(&current_watermark, connection)? else {
         return Ok(None);
     };
     // The rows do not show which versions and parts were moved to or from the trash. So if the trash has changed, the
     // query selects all items with a version or part in the trash.
-    let is_trash_changed = i64::from(current_mark.trash[1..] != since.trash[1..]);
+    let is_trash_changed = i64::from(current_watermark.trash[1..] != since.trash[1..]);
     let (mut ids, mut keys_elsewhere) = (Vec::new(), Vec::new());
+    // Reads one row more than the maximum, to detect that there are too many.
     let params = [
         section,
         delta_base.change_number,
@@ -251,7 +256,7 @@ fn read_changed_rows(
         |row| row.get(0),
     )?;
     Ok(Some(ChangedRows {
-        current_watermark: current_mark,
+        current_watermark,
         lost_last_change: delta_base.lost_last_change,
         new_rows,
         ids,

@@ -66,6 +66,7 @@ impl FileState {
 }
 
 impl std::fmt::Debug for DatabaseFile {
+    /// Writes the file's path.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.display().fmt(f)
     }
@@ -219,7 +220,7 @@ impl DatabaseFile {
     }
 }
 
-/// Finds the database in the folder 'Plex Media Server', or in the folder that directly contains the database.
+/// Returns the database's resolved path: in this folder, or below it if it is the folder 'Plex Media Server'.
 fn find_in_folder(folder: &Path) -> std::io::Result<PathBuf> {
     let is_not_found = |error: &std::io::Error| error.kind() == std::io::ErrorKind::NotFound;
     let path = canonical(&folder.join(PATH_IN_SERVER_FOLDER));

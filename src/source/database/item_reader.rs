@@ -136,7 +136,8 @@ impl<'c> ItemReader<'c> {
     ) -> Sql<Option<i64>> {
         let (connection, section, items_before) = (self.connection, self.section, items.len());
         let mut last_id = None;
-        // Creates items from the rows and their parents. Skips other types, and rows in the trash (`deleted_at`).
+        // Creates items from the rows and their parents. Skips other types, and rows in the trash (`deleted_at`). The
+        // numbers below are the indexes of the columns in `SELECT_ROWS`.
         let mut statement = connection.prepare_cached(SELECT_ROWS)?;
         let max_rows = i64::try_from(max_rows).unwrap_or(i64::MAX);
         let mut rows = statement.query(params![section, after_id, end_id, max_rows])?;

@@ -61,18 +61,18 @@ impl PlexDatabase {
         } else {
             ITEMS_AHEAD
         };
-        let page_and_more = self.file.run_in_transaction(bounds, &mut |slice| {
-            slice.query(|| {
-                let exists = "SELECT count(*) FROM library_sections WHERE id = ?1";
-                let connection = &slice.connection;
-                if !connection.query_row(exists, [section], |row| row.get::<_, bool>(0))? {
+        let page_and_more = self.file.run_in_transaction(bounds, &mut |transaction| {
+            transaction.query(|| {
+                let count_library = "SELECT count(*) FROM library_sections WHERE id = ?1";
+                let connection = &transaction.connection;
+                if !connection.query_row(count_library, [section], |row| row.get::<_, bool>(0))? {
                     return Ok(None);
                 }
                 let mut reader = ItemReader::new(connection, section, std::slice::from_ref(kind));
                 let is_first_page = request.position == 0;
                 let counts = is_first_page.then(|| reader.count_items(i64::MAX)).transpose()?;
                 let mut items = Vec::with_capacity(max_items);
-                let mut is_enough = |count| count >= request.size as usize && slice.is_time_up();
+                let mut is_enough = |count| count >= request.size as usize && transaction.is_time_up();
                 let after_id = i64::try_from(request.position).unwrap_or(i64::MAX);
                 let reaches_end = reader.read_after(after_id, max_items, &mut items, &mut is_enough)?;
                 Ok(Some((counts.map(|counts| counts.without_trash), items, reaches_end)))

@@ -84,9 +84,9 @@ impl PlexDatabase {
                 continue;
             };
             let section = listing_reader::section_id(&library)?;
-            let found = self.file.run_in_transaction(&bounds, &mut |slice| {
-                let mut items = ItemReader::new(&slice.connection, section, std::slice::from_ref(kind));
-                slice.query(|| Ok((items.last_item()?, items.count_items(i64::MAX)?)))
+            let found = self.file.run_in_transaction(&bounds, &mut |transaction| {
+                let mut reader = ItemReader::new(&transaction.connection, section, std::slice::from_ref(kind));
+                transaction.query(|| Ok((reader.last_item()?, reader.count_items(i64::MAX)?)))
             })?;
             if let (Some(last_item), counts) = found {
                 return Ok(Some((library, last_item, counts.without_trash..=counts.with_trash)));
@@ -146,20 +146,21 @@ impl Source for PlexDatabase {
         // Searches for the path only once; `find_path` uses the result.
         let is_due = prefetched.result.is_none() && !prefetched.spellings.is_empty();
         prefetched.result = None;
-        let mut libraries = self.file.run_in_transaction(&bounds, &mut |slice| {
-            slice.query(|| {
-                plex_schema::check(&slice.connection)?;
-                let mut libraries = plex_sql::read_libraries(&slice.connection)?;
-                let mark = Watermark::read(&slice.connection, &slice.state)?;
+        let mut libraries = self.file.run_in_transaction(&bounds, &mut |transaction| {
+            transaction.query(|| {
+                plex_schema::check(&transaction.connection)?;
+                let mut libraries = plex_sql::read_libraries(&transaction.connection)?;
+                let current_watermark = Watermark::read(&transaction.connection, &transaction.state)?;
                 let counts_rows = self.counts_rows.load(Ordering::Relaxed);
-                let rows = counts_rows.then(|| watermark::count_rows(&slice.connection));
-                let token = mark.token(rows.transpose()?, &slice.state);
+                let row_count = counts_rows.then(|| watermark::count_rows(&transaction.connection));
+                let token = current_watermark.token(row_count.transpose()?, &transaction.state);
                 for library in &mut libraries {
                     library.change.token.clone_from(&token);
                     library.change.trust = TokenReliability::Exact;
                 }
                 if is_due {
-                    let items = plex_sql::find_items_by_path(&slice.connection, &libraries, &prefetched.spellings)?;
+                    let items =
+                        plex_sql::find_items_by_path(&transaction.connection, &libraries, &prefetched.spellings)?;
                     prefetched.result = Some((token, items));
                 }
                 Ok(libraries)
@@ -224,10 +225,11 @@ impl Source for PlexDatabase {
         };
         let items = match prefetched_items {
             Some(items) => items,
-            None => self.file.run_in_transaction(&bounds, &mut |slice| {
+            None => self.file.run_in_transaction(&bounds, &mut |transaction| {
                 let libraries = std::slice::from_ref(library);
                 let spellings = wanted.spellings;
-                let found = slice.query(|| plex_sql::find_items_by_path(&slice.connection, libraries, spellings))?;
+                let found = transaction
+                    .query(|| plex_sql::find_items_by_path(&transaction.connection, libraries, spellings))?;
                 Ok(found.into_iter().map(|(_, item)| item).collect())
             })?,
         };
@@ -244,9 +246,10 @@ impl Source for PlexDatabase {
         bounds: Bounds<'_>,
     ) -> Result<Option<Vec<Item>>> {
         check_bounds(&bounds)?;
-        self.file.run_in_transaction(&bounds, &mut |slice| {
-            let is_over = || slice.is_time_up();
-            slice.query(|| plex_sql::find_items_below(&slice.connection, library, folders, max_files, &is_over))
+        self.file.run_in_transaction(&bounds, &mut |transaction| {
+            let is_time_up = || transaction.is_time_up();
+            transaction
+                .query(|| plex_sql::find_items_below(&transaction.connection, library, folders, max_files, &is_time_up))
         })
     }
 

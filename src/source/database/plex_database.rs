@@ -35,8 +35,8 @@ impl PlexDatabase {
         Self::with_clock(path, Arc::new(SystemClock))
     }
 
-    /// Creates a source for the database file, its folder, or the folder 'Plex Media Server'. `clock` measures the
-    /// suspension after failures. Reads nothing yet.
+    /// Creates a source for the database file, its folder, or the folder 'Plex Media Server'. `clock` measures how long
+    /// reads stay suspended after failures. Reads nothing yet.
     #[must_use]
     pub fn with_clock(path: &Path, clock: Arc<dyn Clock>) -> Self {
         Self {

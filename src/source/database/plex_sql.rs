@@ -52,6 +52,7 @@ pub fn read_libraries(connection: &Connection) -> Sql<Vec<Library>> {
 }
 
 /// Returns the items in these libraries that have a file at one of the paths `spellings`, each with its section id.
+/// Skips paths that are not UTF-8.
 pub fn find_items_by_path(
     connection: &Connection,
     libraries: &[Library],
@@ -84,7 +85,8 @@ pub fn find_items_by_path(
 }
 
 /// Returns the items in a library that have a file below one of these folders. Each folder ends with a separator.
-/// Returns `None` if there are more than `max_files` files, or if `is_over` returns `true` before the search ends.
+/// Returns `None` if the folders contain more than `max_files` files of any library, if the time is over before all
+/// items are read, or if the section id is not a number. Skips folders that are not UTF-8.
 pub fn find_items_below(
     connection: &Connection,
     library: &Library,

@@ -23,7 +23,7 @@ pub struct ReadAhead {
 
 impl ReadAhead {
     /// Moves the requested page to `items`, and returns the page's metadata. Returns `None` if the stored items do not
-    /// start with this page.
+    /// start with this page. A position is the id of the preceding item.
     pub fn take_page(
         &mut self,
         listing: &ListingKey,

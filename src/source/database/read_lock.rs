@@ -171,7 +171,6 @@ impl ReadGuard<'_> {
 }
 
 impl Drop for ReadGuard<'_> {
-    /// Releases the lock, and wakes the threads that wait for it.
     fn drop(&mut self) {
         let mut state = lock(&self.0.state);
         state.is_locked = false;
@@ -218,6 +217,7 @@ impl PauseSchedule {
         let remaining = self
             .last_read_end
             .map_or(Duration::ZERO, |end| PAUSE.saturating_sub(end.elapsed()));
+        // The server has had a full pause since the last transaction.
         if remaining.is_zero() {
             self.read_time = Duration::ZERO;
         }

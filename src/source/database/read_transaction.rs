@@ -100,8 +100,8 @@ impl DatabaseFile {
             let must_stop =
                 || (bounds.aborted)() || (Instant::now() >= target_end && self.read_lock.has_waiting_fork());
             let limit = StatementLimit::new(end, &must_stop);
-            let to_running = |slice: &ReadTransaction| RunningTransaction {
-                handle: slice.connection.get_interrupt_handle(),
+            let to_running = |transaction: &ReadTransaction| RunningTransaction {
+                handle: transaction.connection.get_interrupt_handle(),
                 end,
                 target_end,
             };
@@ -112,7 +112,6 @@ impl DatabaseFile {
                 }
                 Err(error) => error,
             };
-            // Decides whether to run `work` again, or to fail and record the failure.
             let is_interrupted = limit.was_reached() || end.has_passed() || must_stop();
             let error = match is_interrupted {
                 _ if (bounds.aborted)() => return Err(check_bounds(bounds).err().unwrap_or(error)),
@@ -135,7 +134,8 @@ impl DatabaseFile {
             if error.status.retry_advice() == RetryAdvice::Failed {
                 guard.add_failure(&error, started_at.elapsed(), self.stamp(), self.clock.now_ms());
             }
-            // This call reports that its deadline passed. Later calls report the recorded failure.
+            // The call's own deadline ended the work, so this call gets `Timeout`. Later calls get the recorded failure
+            // while reads are suspended.
             let is_timeout = is_interrupted && bounds.deadline.has_passed();
             return Err(if is_timeout {
                 Error::new(Status::Timeout, error.message)
@@ -153,12 +153,12 @@ impl DatabaseFile {
         guard: &mut ReadGuard<'_>,
     ) -> Result<T> {
         let started_at = Instant::now();
-        let slice = self.open_transaction()?;
-        guard.set_running(to_running(&slice));
-        let transaction = Self::start_reading(&slice.connection).map_err(|error| self.sqlite_error(&error));
-        let result = transaction.and_then(|()| work(&slice));
-        let state = slice.state.clone();
-        drop(slice);
+        let transaction = self.open_transaction()?;
+        guard.set_running(to_running(&transaction));
+        let start_result = Self::start_reading(&transaction.connection).map_err(|error| self.sqlite_error(&error));
+        let result = start_result.and_then(|()| work(&transaction));
+        let state = transaction.state.clone();
+        drop(transaction);
         if state.has_wal {
             guard.add_read_time(started_at.elapsed());
         }
@@ -215,7 +215,6 @@ impl DatabaseFile {
                  Plex Media Server, which repairs the file",
             ));
         }
-        // Selects SQLite's mode by the files that exist.
         let parameters = match (state.has_wal, state.has_shm) {
             // The server is using the database: reads its WAL, without writing to its shared memory.
             (true, true) => "mode=ro&readonly_shm=1",

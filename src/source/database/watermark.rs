@@ -113,8 +113,9 @@ impl Watermark {
         }))
     }
 
-    /// Encodes a change token: `file items parts trash trash trash change id …/rows/stamp`. `rows` is the row count;
-    /// `None` if the rows were not counted.
+    /// Encodes a change token: the file id, the highest item id and part id, the three trash counts, the recent changes
+    /// (change number and id), `/`, the row count, `/`, and the files' stamp. `rows` is the row count; `None` if the
+    /// rows were not counted.
     pub fn token(&self, rows: Option<i64>, state: &FileState) -> String {
         let Self {
             file_id,

@@ -51,9 +51,9 @@ impl PlexHttp {
             index,
             bounds,
         };
-        let gone = delta.fetch()?;
-        Ok(gone.map_or(SourceChanges::Unknown, |gone| SourceChanges::Known {
-            removed_keys: gone,
+        let removed = delta.fetch()?;
+        Ok(removed.map_or(SourceChanges::Unknown, |keys| SourceChanges::Known {
+            removed_keys: keys,
         }))
     }
 }
@@ -62,7 +62,6 @@ impl DeltaReader<'_> {
     /// Adds new and updated items to the index, and returns the removed rating keys; `None` if a full listing is
     /// needed.
     fn fetch(&self) -> Result<Option<Vec<String>>> {
-        // Collects the new and updated items of all types, and then compares the item counts.
         let types = item_types_with_files(self.library.kind);
         let mut total = 0;
         let mut new = Vec::new();
@@ -94,46 +93,47 @@ impl DeltaReader<'_> {
         let mut start = 0;
         for page in 0..MAX_PAGES {
             let size = if page == 0 { FIRST_PAGE_ROWS } else { NEXT_PAGE_ROWS };
-            let (items, end) = self.fetch_rows(kind, rows, start, size);
-            let end = match end {
+            let (items, result) = self.fetch_rows(kind, rows, start, size);
+            let metadata = match result {
                 // The server does not support this order. A full listing does not need this order.
                 Err(error) if error.status == Status::ServerError => return Ok(None),
                 other => other?,
             };
-            let Some(total) = end.total else {
+            let Some(total) = metadata.total else {
                 return Ok(None);
             };
             // If the rows are not in order, a row that the index has says nothing about later rows.
-            if end.is_disordered {
+            if metadata.is_disordered {
                 return Ok(None);
             }
-            start += end.rows;
+            start += metadata.rows;
             let reached_index = match items.last() {
                 Some(item) => self.index.has(item)?,
                 None => true,
             };
             new.extend(items);
-            if reached_index || end.rows == 0 || start >= total {
+            if reached_index || metadata.rows == 0 || start >= total {
                 return Ok(Some(total));
             }
         }
         Ok(None)
     }
 
-    /// Fetches the rows with the highest ids until a row that the index already has, and adds them to `new`. `total` is
-    /// the last item count that the server reported. Returns the current item count. Returns `None` if there are too
-    /// many new rows, or if the server ignores paging.
+    /// Fetches the rows sorted by id, from the last page backwards, until a row that the index already has, and adds
+    /// them to `new`: new items have the highest ids, even if their times are old. `total` is the last item count that
+    /// the server reported. Returns the current item count, or `None` if there are too many new rows or if the server
+    /// ignores paging.
     fn collect_last_by_id(&self, kind: ItemType, mut total: u64, new: &mut Vec<Item>) -> Result<Option<u64>> {
         let mut page_end = total;
         for page in 0..MAX_PAGES {
             let size = self.clamp_rows(if page == 0 { FIRST_PAGE_ROWS } else { NEXT_PAGE_ROWS });
             let start = page_end.saturating_sub(u64::from(size));
-            let (items, end) = self.fetch_rows(kind, Rows::All, start, size);
-            let end = end?;
-            if end.offset.is_some_and(|offset| offset != start) {
+            let (items, result) = self.fetch_rows(kind, Rows::All, start, size);
+            let metadata = result?;
+            if metadata.offset.is_some_and(|offset| offset != start) {
                 return Ok(None);
             }
-            total = end.total.unwrap_or(total);
+            total = metadata.total.unwrap_or(total);
             let reached_index = match items.first() {
                 Some(item) => self.index.has(item)?,
                 None => true,
@@ -162,8 +162,8 @@ impl DeltaReader<'_> {
             size: self.clamp_rows(size),
         };
         let mut items = Vec::new();
-        let end = self.plex.fetch_rows(&request, self.bounds, &mut items);
-        (items, end)
+        let result = self.plex.fetch_rows(&request, self.bounds, &mut items);
+        (items, result)
     }
 
     /// Finds the items that the server no longer lists, by bisection, and returns their rating keys. `total` is the
@@ -176,17 +176,17 @@ impl DeltaReader<'_> {
             return Ok(None);
         };
         let total = usize::try_from(total).unwrap_or(usize::MAX);
-        let gone_count = index_ids.len().saturating_sub(total);
+        let removed_count = index_ids.len().saturating_sub(total);
         // A full listing takes about this many pages, so more pages would not pay.
         let max_pages = index_ids.len() / 1_000 + 1;
-        if gone_count > MAX_GONE {
+        if removed_count > MAX_GONE {
             return Ok(None);
         }
-        let mut gone: Vec<u64> = Vec::new();
+        let mut removed: Vec<u64> = Vec::new();
         let mut pages = 0;
-        // The server's first `equal_rows` rows equal the first indexed rows, not counting the rows in `gone`.
+        // The server's first `equal_rows` rows equal the first indexed rows, not counting the rows in `removed`.
         let mut equal_rows = 0;
-        while gone.len() < gone_count && equal_rows < total {
+        while removed.len() < removed_count && equal_rows < total {
             // The next removed item precedes this row of the server, or follows the server's last row.
             let mut upper_bound = total;
             while equal_rows < upper_bound {
@@ -203,7 +203,8 @@ impl DeltaReader<'_> {
                 let Some(server_ids) = self.fetch_ids(kind, start as u64, total as u64)? else {
                     return Ok(None);
                 };
-                let index_start = start + gone.len();
+                let index_start = start + removed.len();
+                // If the page's first row differs, a removed item precedes it. Otherwise, compares the whole page.
                 if start > equal_rows && index_ids.get(index_start) != Some(&server_ids[0]) {
                     upper_bound = start;
                     continue;
@@ -213,37 +214,37 @@ impl DeltaReader<'_> {
                 };
                 equal_rows = start + server_ids.len();
                 if !missing.is_empty() {
-                    gone.extend(missing);
+                    removed.extend(missing);
                     break;
                 }
             }
         }
         if equal_rows >= total {
             // The server has no more rows, so all remaining rows of the index were removed.
-            gone.extend(index_ids.get(total + gone.len()..).unwrap_or_default());
+            removed.extend(index_ids.get(total + removed.len()..).unwrap_or_default());
         }
-        if gone.len() != gone_count {
+        if removed.len() != removed_count {
             return Ok(None);
         }
-        let gone: Vec<String> = gone.iter().map(u64::to_string).collect();
-        let keys: Vec<&str> = gone.iter().map(String::as_str).collect();
+        let removed: Vec<String> = removed.iter().map(u64::to_string).collect();
+        let keys: Vec<&str> = removed.iter().map(String::as_str).collect();
         // An item may be missing from the listing although it still exists.
         let existing = self.plex.fetch_items(&keys, self.bounds)?;
-        let are_all_gone = existing.iter().all(|item| !item.is_in(&self.library.section));
-        Ok(are_all_gone.then_some(gone))
+        let are_all_removed = existing.iter().all(|item| !item.is_in(&self.library.section));
+        Ok(are_all_removed.then_some(removed))
     }
 
     /// Requests a page sorted by id, and returns its ids. `total` is the expected item count. Returns `None` if the
     /// page is empty, a rating key is not a number, or the listing has changed.
     fn fetch_ids(&self, kind: ItemType, start: u64, total: u64) -> Result<Option<Vec<u64>>> {
-        let (items, end) = self.fetch_rows(kind, Rows::All, start, BISECTION_ROWS);
-        let end = end?;
+        let (items, result) = self.fetch_rows(kind, Rows::All, start, BISECTION_ROWS);
+        let metadata = result?;
         let ids: Option<Vec<u64>> = items.iter().map(|item| item.rating_key.parse().ok()).collect();
         let Some(ids) = ids.filter(|ids| !ids.is_empty()) else {
             return Ok(None);
         };
         let has_changed =
-            end.total.is_some_and(|count| count != total) || end.offset.is_some_and(|offset| offset != start);
+            metadata.total.is_some_and(|count| count != total) || metadata.offset.is_some_and(|offset| offset != start);
         Ok((!has_changed).then_some(ids))
     }
 
@@ -261,8 +262,9 @@ impl DeltaReader<'_> {
     }
 }
 
-/// Returns the indexed ids that are missing from the server's page, because their items were removed. Both lists must
-/// start with the same id. Returns `None` if the server has an id that is not indexed.
+/// Returns the indexed ids that are missing from the server's page, up to the page's last id: their items were removed.
+/// Both lists are ascending and start at the same position of the listing, so that no id of an earlier page counts as
+/// removed. Returns `None` if the server has an id that is not indexed.
 fn missing_ids(index_ids: &[u64], server_ids: &[u64]) -> Option<Vec<u64>> {
     let mut missing = Vec::new();
     let mut index_ids = index_ids.iter();

@@ -13,7 +13,7 @@ use super::url::{ENCODED, encode};
 /// Characters to encode in each removed tag, before the whole list is encoded.
 const ENCODED_IN_TAG: &AsciiSet = &ENCODED.remove(b'/');
 
-/// Returns the path and query of the request for an edit.
+/// Returns the path and query of the request for an edit, exactly as the `plexapi` client builds them.
 pub(super) fn address(request: &EditRequest<'_>) -> String {
     let mut arguments = vec![
         ("id".to_owned(), request.rating_keys.join(",")),
@@ -42,6 +42,7 @@ pub(super) fn address(request: &EditRequest<'_>) -> String {
                     added += 1;
                 }
                 FieldChange::Remove { tag, .. } => {
+                    // Commas separate the tags, so each tag is encoded now, and the list again below.
                     let comma = if removed.is_empty() { "" } else { "," };
                     let _ = write!(removed, "{comma}{}", utf8_percent_encode(tag, ENCODED_IN_TAG));
                 }

@@ -149,7 +149,6 @@ impl ErrorContext<'_> {
         )
     }
 
-    /// Returns the error for a host name that cannot be resolved.
     fn name_error(&self, reason: &str) -> Error {
         Error::new(
             Status::Connect,
@@ -160,7 +159,6 @@ impl ErrorContext<'_> {
         )
     }
 
-    /// Returns the error for HTTPS in a build without TLS.
     pub fn no_tls_error(&self) -> AttemptError {
         let text = format!(
             "{} needs TLS, which this build of plexindex lacks: build it with the feature `tls`, or use http",
@@ -236,7 +234,8 @@ impl ErrorContext<'_> {
         )
     }
 
-    /// Returns the error for a reply with a failure status. `body_start` is the beginning of the body.
+    /// Returns the error for a reply with a failure status. `retry_after` is the delay that the server requested, and
+    /// `body_start` the beginning of the body. For status 400 and 500, an argument may be the cause (`into_refusal`).
     pub fn status_error(&self, status: u16, retry_after: Option<Duration>, body_start: &[u8]) -> AttemptError {
         let text = String::from_utf8_lossy(body_start);
         let permanent = |status, problem: &str| self.error::<AttemptError>(status, problem);
@@ -465,22 +464,23 @@ fn is_starting(body: &str) -> bool {
     .any(|word| lower.contains(word))
 }
 
-/// Returns the first XML element without brackets, at most 200 characters; `None` for web pages and other texts.
+/// Returns the first XML element without brackets, at most 200 characters, to show it in an error message; `None` for
+/// web pages and other texts.
 fn xml_element(text: &str) -> Option<String> {
-    let mut rest = text;
+    let mut unparsed = text;
     let mut is_xml = false;
     loop {
-        rest = rest.trim_start();
+        unparsed = unparsed.trim_start();
         // Skips declarations and comments.
-        let end = match rest {
-            _ if rest.starts_with("<?") => "?>",
-            _ if rest.starts_with("<!--") => "-->",
+        let end = match unparsed {
+            _ if unparsed.starts_with("<?") => "?>",
+            _ if unparsed.starts_with("<!--") => "-->",
             _ => break,
         };
-        is_xml |= rest.starts_with("<?xml");
-        rest = rest.split_once(end)?.1;
+        is_xml |= unparsed.starts_with("<?xml");
+        unparsed = unparsed.split_once(end)?.1;
     }
-    let element = rest.strip_prefix('<')?.split('>').next()?;
+    let element = unparsed.strip_prefix('<')?.split('>').next()?;
     let is_plex = element.starts_with("MediaContainer") || element.starts_with("Response");
     let is_web_page = element.to_ascii_lowercase().starts_with("html") || element.starts_with('!');
     let shown = element.trim_end_matches('/').chars().take(200);

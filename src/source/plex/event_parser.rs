@@ -13,14 +13,11 @@ use super::super::contract::{Event, Notification};
 
 /// Maximum length of an event in bytes. Real events are at most a few kilobytes long.
 const MAX_EVENT_BYTES: usize = 1 << 20;
-
-/// Identifier of timeline entries about libraries. Other entries concern TV guides and plug-ins.
+/// Identifier of Plex's timeline entries about libraries. Other entries concern TV guides and plug-ins.
 const LIBRARY_IDENTIFIER: &str = "com.plexapp.plugins.library";
-
 /// Types of items that have no files: collections, playlists and playlist folders.
 const TYPES_WITHOUT_FILES: [i64; 3] = [15, 16, 18];
-
-/// States of a timeline entry.
+/// States of an item in Plex's timeline entries.
 const STATE_CREATED: i64 = 0;
 const STATE_PROCESSING: i64 = 1;
 const STATE_FINISHED: i64 = 5;
@@ -128,7 +125,7 @@ fn add_notification_events(body: &Map<String, Value>, events: &mut Vec<Event>) -
     is_notification
 }
 
-/// Converts a timeline entry about an item or a library to an event; `None` if the entry is not about files.
+/// Converts one of Plex's timeline entries to an event; `None` if it is about neither an item with files nor a library.
 fn timeline_event(entry: &Map<String, Value>) -> Option<Event> {
     if text(entry.get("identifier")).is_some_and(|identifier| identifier != LIBRARY_IDENTIFIER) {
         return None;

@@ -10,8 +10,8 @@ use crate::model::{Item, Library};
 const MAX_FOUND: u32 = 100;
 
 impl PlexHttp {
-    /// Searches by file name and then by title. Passes the items that each search finds to `accept`, until `accept`
-    /// returns `true`. Returns whether `accept` returned `true`.
+    /// Searches by file name and then by title, for each item type. Passes each search's items to `accept` until
+    /// `accept` returns `true`. Returns whether `accept` returned `true`.
     pub(super) fn search_path(
         &self,
         library: &Library,

@@ -22,7 +22,7 @@ impl PlexHttp {
         let mut sink = |item: Item, section: Option<String>| rows.push((item, section));
         let max_rows = OVERSIZE_FACTOR * BATCH as u64;
         let mut content = ReplyContent::Rows(RowReader::new(ItemType::Other, max_rows, &mut sink));
-        let head = match self.send(&request, bounds, &mut content) {
+        let metadata = match self.send(&request, bounds, &mut content) {
             // The server has none of these items.
             Err(error) if error.status == Status::NotOnServer => return Ok(ReplyMetadata::default()),
             result => result?,
@@ -34,11 +34,11 @@ impl PlexHttp {
                 && batch.iter().all(|other| other.item.rating_key != item.rating_key)
             {
                 // If all rows have the same section id, only the reply's metadata contains the id.
-                let section = section.or_else(|| head.section.clone()).unwrap_or_default();
+                let section = section.or_else(|| metadata.section.clone()).unwrap_or_default();
                 items.push(LocatedItem { item, section });
             }
         }
-        Ok(head)
+        Ok(metadata)
     }
 
     /// Returns the items with these rating keys. Omits items that no longer exist.
@@ -49,24 +49,25 @@ impl PlexHttp {
             let mut pending_keys = batch.to_vec();
             while !pending_keys.is_empty() {
                 let items_before = items.len();
-                let head = self.fetch_batch(&pending_keys, &bounds, &mut items)?;
-                let new = items.get(items_before..).unwrap_or_default();
-                let found: HashSet<&str> = new.iter().map(|new| new.item.rating_key.as_str()).collect();
+                let metadata = self.fetch_batch(&pending_keys, &bounds, &mut items)?;
+                let new_items = items.get(items_before..).unwrap_or_default();
+                let found: HashSet<&str> = new_items.iter().map(|new| new.item.rating_key.as_str()).collect();
                 // A reply keeps the request's order, but some servers truncate the reply. So the items after the last
                 // returned item may exist, and plexindex requests them again; missing items before it do not exist.
-                let answered = pending_keys
+                let answered_count = pending_keys
                     .iter()
                     .rposition(|key| found.contains(key))
                     .map_or(0, |last| last + 1);
-                let is_truncated = head.total.is_some_and(|total| total > new.len() as u64);
+                let is_truncated = metadata.total.is_some_and(|total| total > new_items.len() as u64);
                 // The server has none of the remaining items.
-                if answered == 0 {
+                if answered_count == 0 {
                     break;
                 }
                 if is_truncated {
+                    // The omitted items may be anywhere in the list, so requests all missing items again.
                     pending_keys.retain(|key| !found.contains(key));
                 } else {
-                    pending_keys.drain(..answered);
+                    pending_keys.drain(..answered_count);
                 }
             }
         }

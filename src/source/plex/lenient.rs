@@ -107,17 +107,15 @@ impl<'de> Visitor<'de> for ScalarVisitor {
         Ok(Scalar::Bool(value))
     }
 
-    /// Treats `null` as absent.
     fn visit_unit<E>(self) -> Result<Scalar, E> {
         Ok(Scalar::Absent)
     }
 
-    /// Skips a list, and treats it as absent.
+    /// Skips a list, so that a list where a scalar is expected counts as absent.
     fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Scalar, A::Error> {
         IgnoredAny.visit_seq(seq).map(|_| Scalar::Absent)
     }
 
-    /// Skips an object, and treats it as absent.
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Scalar, A::Error> {
         IgnoredAny.visit_map(map).map(|_| Scalar::Absent)
     }
@@ -150,25 +148,27 @@ pub(super) trait Object {
     }
 }
 
-/// Fills an object from the next value of a map, or skips the value. Returns whether the value is an object.
+/// Passes the fields of the map's next value to `object`, or skips the value if it is not a JSON object. Returns
+/// whether it is a JSON object.
 pub(super) fn fill<'de, A: MapAccess<'de>>(map: &mut A, object: &mut impl Object) -> Result<bool, A::Error> {
     map.next_value_seed(ObjectFiller { object, is_list: false })
 }
 
-/// Fills `object` from each object in the next value of a map, which is an array or a single object.
+/// Passes the fields of each JSON object in the map's next value, an array or a single object, to `object`, which
+/// collects them: the parser builds no list.
 pub(super) fn fill_each<'de, A: MapAccess<'de>>(map: &mut A, object: &mut impl Object) -> Result<(), A::Error> {
     map.next_value_seed(ObjectFiller { object, is_list: true }).map(drop)
 }
 
-/// Fills `object` from a JSON object or, if `is_list` is true, from each object in an array. Skips other values.
-/// Deserializing returns whether the value is a JSON object.
+/// Passes the fields of a JSON object or, if `is_list` is true, of each object in an array to `object`. Skips other
+/// values. Deserializing returns whether the value is a JSON object.
 pub(super) struct ObjectFiller<'a, T> {
     pub object: &'a mut T,
     pub is_list: bool,
 }
 
 impl<T: Object> ObjectFiller<'_, T> {
-    /// Notifies the object that an array element has ended. Fails if the object accepts no further elements.
+    /// Tells `object` that an array element has ended. Fails, to stop the parser, if `object` accepts no more elements.
     fn end_element<E: serde::de::Error>(&mut self) -> Result<(), E> {
         if self.is_list && !self.object.after_element() {
             return Err(E::custom("stopped"));
@@ -180,7 +180,7 @@ impl<T: Object> ObjectFiller<'_, T> {
 impl<'de, T: Object> DeserializeSeed<'de> for ObjectFiller<'_, T> {
     type Value = bool;
 
-    /// Fills the object from the next value. Skips values of other types. Returns whether the value is a JSON object.
+    /// Passes the next value's fields to the object. Skips other values. Returns whether the value is a JSON object.
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
         deserializer.deserialize_any(self)
     }
@@ -227,7 +227,7 @@ impl<'de, T: Object> Visitor<'de> for ObjectFiller<'_, T> {
         Ok(false)
     }
 
-    /// Fills the object from each list element if `is_list` is true. Returns `false`: a list is not an object.
+    /// Passes each element's fields to the object if `is_list` is true. Returns `false`: a list is not an object.
     fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<bool, A::Error> {
         if !self.is_list {
             return IgnoredAny.visit_seq(seq).map(|_| false);
@@ -244,7 +244,7 @@ impl<'de, T: Object> Visitor<'de> for ObjectFiller<'_, T> {
         }
     }
 
-    /// Fills the object from the fields of a JSON object. Returns `true`: the value is an object.
+    /// Passes the fields of a JSON object to the object. Returns `true`: the value is an object.
     fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<bool, A::Error> {
         while let Some(FieldName(name)) = map.next_key::<FieldName<'de>>()? {
             self.object.fill(&name, &mut map)?;

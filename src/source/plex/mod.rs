@@ -94,10 +94,10 @@ impl Source for PlexHttp {
 
     /// Requests the server's machine identifier and version (`/identity`), without the token.
     fn server(&self, bounds: Bounds<'_>) -> Result<Server> {
-        let head = self.send(&ServerRequest::identity(), &bounds, &mut ReplyContent::None)?;
+        let metadata = self.send(&ServerRequest::identity(), &bounds, &mut ReplyContent::None)?;
         Ok(Server {
-            machine_identifier: head.machine_identifier.unwrap_or_default(),
-            version: head.version.unwrap_or_default(),
+            machine_identifier: metadata.machine_identifier.unwrap_or_default(),
+            version: metadata.version.unwrap_or_default(),
         })
     }
 
@@ -124,7 +124,7 @@ impl Source for PlexHttp {
         let Some(kind) = item_types_with_files(request.library.kind).get(request.partition) else {
             return Ok(PageEnd::default());
         };
-        let end = self.fetch_rows(
+        let metadata = self.fetch_rows(
             &RowsRequest {
                 section: &request.library.section,
                 kind: *kind,
@@ -135,19 +135,19 @@ impl Source for PlexHttp {
             bounds,
             items,
         )?;
-        let next_position = position + end.rows;
-        let is_last = match end.total {
+        let next_position = position + metadata.rows;
+        let is_last = match metadata.total {
             Some(total) => next_position >= total,
             // A reply without an offset and a total means that the server ignored paging and sent all rows.
-            None if position == 0 && end.offset.is_none() => true,
+            None if position == 0 && metadata.offset.is_none() => true,
             // Servers may return fewer rows than requested, so only an empty page marks the end.
-            None => end.rows == 0,
+            None => metadata.rows == 0,
         };
         Ok(PageEnd {
-            rows: end.rows,
-            total: end.total,
+            rows: metadata.rows,
+            total: metadata.total,
             next: (!is_last).then_some(next_position),
-            has_shifted: end.offset.is_some_and(|offset| offset != position),
+            has_shifted: metadata.offset.is_some_and(|offset| offset != position),
         })
     }
 
@@ -196,6 +196,7 @@ impl Source for PlexHttp {
         let request = ServerRequest::edit(address, request);
         // Edits are idempotent, so plexindex retries even an edit that the server may have applied.
         retry::run_with_retries(&*self.clock, self.retry_for, &bounds, &request.purpose, || {
+            // An edit has no optional arguments to omit, hence `false`.
             let reply = self.round_trip(&request, false, &bounds)?;
             // `ureq` reuses the connection only if the body was read.
             reply_body::read_beginning(reply.body, None, &BodyProgress::new(&reply.request_meter, &bounds));
@@ -210,12 +211,10 @@ impl Source for PlexHttp {
             .map_err(|failure| self.scrub(failure.error))
     }
 
-    /// Closes the event stream's connection.
     fn interrupt_events(&self) {
         self.transport.interrupt_stream();
     }
 
-    /// Returns the tokens for this server.
     fn tokens(&self) -> Option<Arc<Tokens>> {
         Some(Arc::clone(&self.tokens))
     }

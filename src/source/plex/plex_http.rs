@@ -44,6 +44,7 @@ pub struct PlexHttp {
 }
 
 impl fmt::Debug for PlexHttp {
+    /// Shows only the base URL, which identifies the server and contains no secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PlexHttp")
             .field("base", &self.base)

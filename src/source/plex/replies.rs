@@ -10,7 +10,7 @@ use super::lenient::{Object, ObjectFiller, TextFields, fill, fill_each, scalar, 
 use super::sanitize::sanitize;
 use super::sections::Directories;
 
-/// Returns whether a string can be a rating key: Plex's rating keys are numbers.
+/// Returns whether a string can be a rating key: Plex's rating keys are numbers. The caller checks the length.
 pub(super) fn is_rating_key(key: &str) -> bool {
     key.bytes().all(|byte| byte.is_ascii_digit())
 }
@@ -46,7 +46,7 @@ pub(super) enum ReplyContent<'a> {
 }
 
 impl ReplyContent<'_> {
-    /// Discards the last reply's data, before another reply is read. Keeps the count of items that were passed on.
+    /// Discards the last reply's data, before another reply is read. Keeps `emitted_items`, which counts all attempts.
     pub fn reset(&mut self) {
         match self {
             Self::None => {}
@@ -98,7 +98,8 @@ impl<'a> RowReader<'a> {
         }
     }
 
-    /// Returns the maximum number of rows if the reply exceeded this number or [`MAX_ROWS_BYTES`]; otherwise `None`.
+    /// Returns the maximum number of rows, for the error message, if the reply has more rows, or if its items take more
+    /// memory than [`MAX_ROWS_BYTES`]; otherwise `None`.
     pub fn exceeded_limit(&self) -> Option<u64> {
         self.exceeds_limit.then_some(self.max_rows)
     }
@@ -112,7 +113,7 @@ pub(super) struct UpdateOrder {
 }
 
 impl UpdateOrder {
-    /// Adds the next row's time; `None` if the row has no time.
+    /// Adds the next row's time, which must not be later than the previous time; `None` if the row has no time.
     fn add(&mut self, time: Option<i64>) {
         if let Some(time) = time {
             self.is_disordered |= self.last.is_some_and(|last| last < time);
@@ -159,19 +160,19 @@ pub(super) fn parse_reply(
         content,
         may_continue,
     };
-    let fields = ObjectFiller {
+    let filler = ObjectFiller {
         object: &mut reply,
         is_list: false,
     };
-    let result = fields.deserialize(&mut deserializer);
-    let head = reply.head;
+    let result = filler.deserialize(&mut deserializer);
+    let metadata = reply.head;
     // For the JSON format of 2015 (`has_legacy_format`), the parser has stopped with an error. The caller creates a
     // better error.
-    if !head.has_legacy_format {
+    if !metadata.has_legacy_format {
         result?;
         deserializer.end()?;
     }
-    Ok(head)
+    Ok(metadata)
 }
 
 /// Parses the outermost object, and the `MediaContainer` in it.
@@ -209,6 +210,7 @@ impl Object for Reply<'_, '_> {
                 fill_each(map, &mut row)?;
             }
             ("Directory", ReplyContent::Libraries(libraries)) => {
+                // Lends the list to `Directories`, and takes it back even after an error.
                 let mut directories = Directories::default();
                 std::mem::swap(&mut directories.libraries, libraries);
                 let result = fill_each(map, &mut directories);

@@ -16,14 +16,12 @@ use super::replies::{self, ReplyContent, ReplyMetadata};
 
 /// Maximum size of a reused buffer, in bytes. A page of 1,000 movies takes 1.3 MB.
 const MAX_REUSED: usize = 8 << 20;
-
 /// Maximum number of bytes to examine in an unexpected reply.
 const MAX_EXAMINED: usize = 8 << 10;
 
 /// The reason why a body is unusable.
 #[derive(Debug)]
 pub(super) enum BodyError {
-    /// The host has aborted the call.
     Aborted,
     /// The deadline passed during decompression or parsing.
     Timeout,
@@ -35,7 +33,6 @@ pub(super) enum BodyError {
     TooLarge(u64),
     /// The body has more than this number of rows, or its rows need too much memory.
     TooManyRows(u64),
-    /// The body is empty.
     Empty,
     /// The body is not a JSON object. Contains the body's beginning.
     NoJson(Vec<u8>),

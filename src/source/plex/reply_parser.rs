@@ -60,11 +60,11 @@ pub fn reply(bytes: &[u8], encoding: Option<&str>, limit: u64, kind: ReplyKind) 
     let progress = BodyProgress::new(&request_meter, &Bounds::NONE);
     let body = Body::builder().data(bytes.to_vec());
     let head = reply_body::read_reply(body, encoding, limit, &progress, &Buffers::default(), &mut content).ok();
-    let (mut libraries, mut rows, mut is_over) = (Vec::new(), 0, false);
+    let (mut libraries, mut rows, mut exceeds_limit) = (Vec::new(), 0, false);
     match content {
         ReplyContent::None => {}
         ReplyContent::Libraries(list) => libraries = list,
-        ReplyContent::Rows(reader) => (rows, is_over) = (reader.count, reader.exceeded_limit().is_some()),
+        ReplyContent::Rows(reader) => (rows, exceeds_limit) = (reader.count, reader.exceeded_limit().is_some()),
     }
     sections::make_uuids_unique(&mut libraries);
     ParsedReply {
@@ -72,7 +72,7 @@ pub fn reply(bytes: &[u8], encoding: Option<&str>, limit: u64, kind: ReplyKind) 
         rows,
         libraries,
         head,
-        exceeds_limit: is_over,
+        exceeds_limit,
     }
 }
 

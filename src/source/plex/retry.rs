@@ -84,10 +84,8 @@ impl From<Error> for AttemptError {
 
 /// Interval at which a pause checks whether the host has aborted the call.
 const POLL: Duration = Duration::from_millis(50);
-
 /// First pause, before jitter.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
-
 /// Maximum pause before jitter, unless the server requests a longer pause.
 const MAX_PAUSE: Duration = Duration::from_secs(8);
 
@@ -143,9 +141,9 @@ fn sleep(clock: &dyn RetryClock, pause: Duration, bounds: &Bounds<'_>, label: &d
     let mut remaining = pause;
     while !remaining.is_zero() {
         check_bounds(clock, bounds, label)?;
-        let slice = remaining.min(POLL);
-        clock.sleep(slice);
-        remaining -= slice;
+        let step = remaining.min(POLL);
+        clock.sleep(step);
+        remaining -= step;
     }
     Ok(())
 }

@@ -50,7 +50,7 @@ impl PlexHttp {
             &self.buffers,
             content,
         );
-        let mut head = result.map_err(|failure| match content {
+        let mut metadata = result.map_err(|failure| match content {
             ReplyContent::Rows(rows) => match (rows.exceeded_limit(), failure) {
                 (_, aborted @ BodyError::Aborted) => errors.body_error(aborted, rows.count),
                 (Some(max_rows), _) => errors.body_error(BodyError::TooManyRows(max_rows), rows.count),
@@ -66,17 +66,17 @@ impl PlexHttp {
                 target.without_query()
             );
         }
-        if head.has_legacy_format || !head.is_plex {
-            return Err(errors.foreign_json_error(head.has_legacy_format));
+        if metadata.has_legacy_format || !metadata.is_plex {
+            return Err(errors.foreign_json_error(metadata.has_legacy_format));
         }
-        // Some servers send the two numbers only in headers.
-        let number = |name: &str| header(name).and_then(|text| text.trim().parse().ok());
-        head.offset = head.offset.or_else(|| number("x-plex-container-start"));
-        head.total = head.total.or_else(|| number("x-plex-container-total-size"));
-        if request.kind == RequestKind::Identity && head.machine_identifier.as_deref().is_none_or(str::is_empty) {
+        // Some servers send the offset and the total only in headers.
+        let number_from = |name: &str| header(name).and_then(|text| text.trim().parse().ok());
+        metadata.offset = metadata.offset.or_else(|| number_from("x-plex-container-start"));
+        metadata.total = metadata.total.or_else(|| number_from("x-plex-container-total-size"));
+        if request.kind == RequestKind::Identity && metadata.machine_identifier.as_deref().is_none_or(str::is_empty) {
             return Err(errors.no_identity_error());
         }
-        Ok(head)
+        Ok(metadata)
     }
 
     /// Sends a request and follows redirects. Returns a successful reply whose body has not been read, or a classified
@@ -138,7 +138,6 @@ impl PlexHttp {
                 return Err(retry::aborted_error(context.label).into());
             };
             request_meter.record_headers_arrival();
-
             let (parts, body) = response.into_parts();
             let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
             let encoding = header("content-encoding");
@@ -153,7 +152,7 @@ impl PlexHttp {
                 reply_body::read_beginning(body, encoding, &progress);
                 target = match target.check_redirect(location) {
                     Redirect::Follow(next) => next,
-                    Redirect::OtherServer(place) => return Err(context.other_server_error(&place)),
+                    Redirect::OtherServer(url) => return Err(context.other_server_error(&url)),
                 };
                 log::debug!("redirected to {}", target.without_query());
             } else if parts.status == StatusCode::OK || is_edit && parts.status.is_success() {

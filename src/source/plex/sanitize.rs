@@ -28,24 +28,25 @@ const ESCAPE_LENGTH: usize = 6;
 
 /// Returns the offsets of all escapes that are only half of a surrogate pair, which JSON parsers reject.
 fn find_lone_surrogates(text: &str) -> Vec<usize> {
-    let mut lone = Vec::new();
+    let mut lone_offsets = Vec::new();
     let mut searched = 0;
     // `str::find` is several times faster than a loop over bytes.
-    while let Some(index) = text.get(searched..).and_then(|rest| rest.find('\\')) {
+    while let Some(index) = text.get(searched..).and_then(|unsearched| unsearched.find('\\')) {
         let escape = searched + index;
         let next_unit = || parse_code_unit(text, escape + ESCAPE_LENGTH);
+        // A pair is a first half (D800 to DBFF) and a second half (DC00 to DFFF).
         searched = escape
             + match parse_code_unit(text, escape) {
                 Some(0xD800..=0xDBFF) if matches!(next_unit(), Some(0xDC00..=0xDFFF)) => 2 * ESCAPE_LENGTH,
                 Some(0xD800..=0xDFFF) => {
-                    lone.push(escape);
+                    lone_offsets.push(escape);
                     ESCAPE_LENGTH
                 }
                 Some(_) => ESCAPE_LENGTH,
                 None => 2, // a short escape, such as `\n`
             };
     }
-    lone
+    lone_offsets
 }
 
 /// Parses the escape `\uXXXX` at this offset as a UTF-16 code unit; `None` if the text at this offset is different.

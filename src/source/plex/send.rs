@@ -31,6 +31,7 @@ impl PlexHttp {
         items: &mut Vec<Item>,
     ) -> Result<RowsEnd> {
         let request = ServerRequest::rows(rows_request);
+        // A server that ignores paging sends many more rows than requested.
         let max_rows = OVERSIZE_FACTOR * u64::from(rows_request.size.max(MAX_ROWS));
         let items_before = items.len();
         loop {
@@ -46,14 +47,14 @@ impl PlexHttp {
                     items.truncate(items_before);
                 }
                 Err(error) => return Err(error),
-                Ok(head) => {
+                Ok(metadata) => {
                     let ReplyContent::Rows(rows) = content else {
                         return Ok(RowsEnd::default());
                     };
                     return Ok(RowsEnd {
                         rows: rows.count,
-                        total: head.total,
-                        offset: head.offset,
+                        total: metadata.total,
+                        offset: metadata.offset,
                         is_disordered: rows_request.rows == Rows::NewestUpdated && rows.update_order.is_disordered,
                     });
                 }

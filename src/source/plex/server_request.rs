@@ -11,19 +11,15 @@ use super::url::encode;
 
 /// Prefix of an item's path in Plex's API, and of the keys that hosts see.
 pub(super) const KEY_PREFIX: &str = "/library/metadata/";
-
 /// Maximum number of rows per request. Servers may reject a higher number.
 pub(super) const MAX_ROWS: u32 = 1_000;
-
 /// Maximum size of a reply, as a multiple of a full page. This factor allows a server that ignores paging to send a
 /// library of up to 16,000 items in one reply.
 pub(super) const OVERSIZE_FACTOR: u64 = 16;
-
 /// Elements of a row that plexindex does not store. `Media` and `Guid`, which contain the files and external ids, must
 /// not be in this list.
 const EXCLUDED_ELEMENTS: &str = "Genre,Country,Director,Writer,Role,Producer,Collection,Rating,Similar,Style,Mood,\
     Label,Field,Image,UltraBlurColors,Chapter,Marker,Extras,Related,Review,Location,Preferences";
-
 /// Fields of a row that plexindex does not store. A server may still send excluded fields and elements.
 const EXCLUDED_FIELDS: &str = "summary,tagline,thumb,art,banner,theme,parentThumb,parentTheme,grandparentThumb,\
     grandparentArt,grandparentTheme,studio,contentRating,rating,audienceRating,userRating,ratingImage,\
@@ -31,17 +27,13 @@ const EXCLUDED_FIELDS: &str = "summary,tagline,thumb,art,banner,theme,parentThum
     grandparentSlug,parentSlug,attribution,duration,addedAt,updatedAt,lastViewedAt,lastRatedAt,viewCount,viewOffset,\
     skipCount,bitrate,width,height,aspectRatio,audioChannels,audioCodec,audioProfile,videoCodec,videoProfile,\
     videoResolution,videoFrameRate,optimizedForStreaming,has64bitOffsets,hasThumbnail,deepAnalysisVersion,indexes";
-
 /// Path and query of the event stream. Servers ignore unknown event names in the filter; servers that do not support
 /// filters send all events.
 const EVENTS: &str = "/:/eventsource/notifications?filters=timeline,activity,status";
-
 /// Maximum size of the reply to `/identity` in bytes, after decompression.
 const MAX_IDENTITY_BYTES: u64 = 1 << 20;
-
 /// Maximum size of the library list in bytes, after decompression. One library takes about 1 kB.
 const MAX_LIBRARIES_BYTES: u64 = 8 << 20;
-
 /// Maximum size of a page in bytes, after decompression. Without exclusions, servers send about 3 kB per row.
 const MAX_PAGE_BYTES: u64 = 64 << 20;
 
@@ -223,6 +215,7 @@ pub(super) enum RequestPurpose<'a> {
 }
 
 impl fmt::Display for RequestPurpose<'_> {
+    /// Writes the words that follow 'cannot' in an error message.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Identity => f.write_str("identify the server"),

@@ -23,7 +23,7 @@ impl PlexHttp {
             parts,
             body,
             target,
-        } = self.round_trip(&request, false, bounds)?;
+        } = self.round_trip(&request, false, bounds)?; // no optional arguments to omit
         let context = self.error_context(&request, &target, bounds);
         drop(request_meter); // counts the request now, because the stream may last for weeks
         let content_type = parts.headers.get("content-type").and_then(|value| value.to_str().ok());

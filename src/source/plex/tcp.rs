@@ -140,7 +140,6 @@ fn run_with_timeout<T>(
 }
 
 impl Transport for TcpTransport {
-    /// Returns the buffers that `ureq` fills and reads.
     fn buffers(&mut self) -> &mut dyn Buffers {
         &mut self.buffers
     }

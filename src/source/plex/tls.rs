@@ -44,7 +44,7 @@ pub(super) struct TlsConnector(RustlsConnector);
 impl<In: Transport> Connector<In> for TlsConnector {
     type Out = <RustlsConnector as Connector<In>>::Out;
 
-    /// Connects with the agent's configuration.
+    /// Connects with the agent's configuration, which all requests share, so that TLS sessions can be resumed.
     fn connect(
         &self,
         details: &ConnectionDetails,

@@ -83,7 +83,6 @@ impl Transport {
         })
     }
 
-    /// Returns the time limit for connecting.
     pub fn connect_timeout(&self) -> Duration {
         self.connect_timeout
     }
@@ -105,6 +104,7 @@ impl Transport {
         silence: Duration,
     ) -> std::result::Result<Response<Body>, ureq::Error> {
         let agent = self.agent();
+        // These limits are the agent's own.
         if time_left.is_none() && silence == self.read_timeout {
             return agent.run(request);
         }
@@ -229,16 +229,16 @@ impl Resolver for BlockingResolver {
     /// Resolves the host in a URL with the system's resolver.
     fn resolve(&self, uri: &Uri, _: &Config, _: NextTimeout) -> std::result::Result<ResolvedSocketAddrs, ureq::Error> {
         let host = uri.host().unwrap_or_default();
-        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        let bare_host = host.trim_start_matches('[').trim_end_matches(']');
         let port = uri
             .port_u16()
             .unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
         let mut addresses = self.empty();
-        if let Ok(address) = bare.parse::<IpAddr>() {
+        if let Ok(address) = bare_host.parse::<IpAddr>() {
             addresses.push((address, port).into());
             return Ok(addresses);
         }
-        let resolved = (bare, port)
+        let resolved = (bare_host, port)
             .to_socket_addrs()
             .map_err(|error| ureq::Error::Other(Box::new(NameNotFound(error))))?;
         for address in resolved.take(MAX_ADDRESSES) {
@@ -279,7 +279,6 @@ struct TokenTransport<In> {
 }
 
 impl<In: Wire> Wire for TokenTransport<In> {
-    /// Returns the inner connection's buffers.
     fn buffers(&mut self) -> &mut dyn Buffers {
         self.inner.buffers()
     }
@@ -309,26 +308,27 @@ impl<In: Wire> Wire for TokenTransport<In> {
         self.inner.await_input(timeout)
     }
 
-    /// Returns whether the idle inner connection can be used for another request.
     fn is_open(&mut self) -> bool {
         self.inner.is_open()
     }
 
-    /// Returns whether the inner connection uses TLS.
     fn is_tls(&self) -> bool {
         self.inner.is_tls()
     }
 }
 
-/// Finds the placeholder in a request. Returns the token's number and the range to replace; `None` for a request
-/// without a placeholder.
+/// Finds the placeholder in a request. Returns the token's number and the range to replace (`***` and the number), or
+/// `None` for a request without a placeholder.
 fn find_placeholder(head: &[u8]) -> Option<(u64, Range<usize>)> {
     let line = head.windows(PLACEHOLDER.len()).position(|part| part == PLACEHOLDER)?;
     let number_start = line + PLACEHOLDER.len();
-    let rest = head.get(number_start..)?;
-    let digits = rest.windows(2).position(|part| part == b"\r\n")?;
-    let number = std::str::from_utf8(rest.get(..digits)?).ok()?.parse().ok()?;
-    Some((number, number_start - "***".len()..number_start + digits))
+    let after_stars = head.get(number_start..)?;
+    let digit_count = after_stars.windows(2).position(|part| part == b"\r\n")?;
+    let number = std::str::from_utf8(after_stars.get(..digit_count)?)
+        .ok()?
+        .parse()
+        .ok()?;
+    Some((number, number_start - "***".len()..number_start + digit_count))
 }
 
 /// Replaces the range `placeholder` of a request with the token. The request is the first `amount` bytes of `output`.

@@ -22,7 +22,6 @@ pub(super) struct Origin {
     pub secure: bool,
     /// Host name in lower case, or an IP address; an IPv6 address is in brackets.
     pub host: String,
-    /// TCP port.
     pub port: u16,
 }
 
@@ -63,7 +62,6 @@ impl fmt::Display for Origin {
 /// The base URL of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct BaseUrl {
-    /// Scheme, host and port.
     pub origin: Origin,
     /// Path prefix of a reverse proxy: empty, or a path that starts but does not end with a slash.
     pub prefix: String,
@@ -82,7 +80,7 @@ impl BaseUrl {
                 format!("server_url {:?} {problem}", without_secrets(text)),
             ))
         };
-        let Some((scheme, rest)) = text.split_once("://") else {
+        let Some((scheme, after_scheme)) = text.split_once("://") else {
             return invalid("has no scheme: write it as http://host:32400 or https://host:32400");
         };
         let secure = match scheme.to_ascii_lowercase().as_str() {
@@ -90,17 +88,17 @@ impl BaseUrl {
             "https" => true,
             _ => return invalid("has an unsupported scheme: use http:// or https://"),
         };
-        if rest.contains('?') || text.to_ascii_lowercase().contains("x-plex-token") {
+        if after_scheme.contains('?') || text.to_ascii_lowercase().contains("x-plex-token") {
             return invalid(
                 "has a query: specify only scheme, host, port and path, and pass the token in the option `token`",
             );
         }
-        if rest.contains('#') {
+        if after_scheme.contains('#') {
             return invalid("has a fragment, like the address of Plex's web page: specify only scheme, host and port");
         }
-        let (authority, path) = match rest.find('/') {
-            Some(slash) => rest.split_at(slash),
-            None => (rest, ""),
+        let (authority, path) = match after_scheme.find('/') {
+            Some(slash) => after_scheme.split_at(slash),
+            None => (after_scheme, ""),
         };
         if matches!(path.trim_end_matches('/'), "/web" | "/web/index.html") {
             return invalid("is the address of Plex's web page: specify only scheme, host and port");
@@ -131,9 +129,9 @@ impl BaseUrl {
 fn parse_authority(secure: bool, authority: &str) -> Option<Origin> {
     let (host, port) = if authority.starts_with('[') {
         let end = authority.find(']')? + 1;
-        let (host, rest) = authority.split_at(end);
+        let (host, port) = authority.split_at(end);
         host.get(1..end - 1)?.parse::<std::net::Ipv6Addr>().ok()?;
-        (host, rest)
+        (host, port)
     } else {
         authority.split_at(authority.find(':').unwrap_or(authority.len()))
     };
@@ -163,17 +161,20 @@ fn without_secrets(text: &str) -> String {
         .flatten()
         .min();
     let safe = text.get(..end.unwrap_or(text.len())).unwrap_or_default();
-    let (scheme, rest) = match safe.find("://") {
+    let (scheme, after_scheme) = match safe.find("://") {
         Some(index) => safe.split_at(index + "://".len()),
         None => ("", safe),
     };
     // The last '@' before the path ends the user name and password.
-    let authority_end = rest.find('/').unwrap_or(rest.len());
-    let rest = match rest.get(..authority_end).and_then(|authority| authority.rfind('@')) {
-        Some(at_sign) => format!("***{}", rest.get(at_sign..).unwrap_or_default()),
-        None => rest.to_owned(),
+    let authority_end = after_scheme.find('/').unwrap_or(after_scheme.len());
+    let safe_end = match after_scheme
+        .get(..authority_end)
+        .and_then(|authority| authority.rfind('@'))
+    {
+        Some(at_sign) => format!("***{}", after_scheme.get(at_sign..).unwrap_or_default()),
+        None => after_scheme.to_owned(),
     };
-    let mut shown: String = scheme.chars().chain(rest.chars()).take(200).collect();
+    let mut shown: String = scheme.chars().chain(safe_end.chars()).take(200).collect();
     if end.is_some() {
         shown.push('…');
     }
@@ -199,7 +200,6 @@ pub(super) enum Redirect {
 }
 
 impl Target {
-    /// Returns the full URL.
     pub fn url(&self) -> String {
         format!("{}{}", self.origin, self.address)
     }
@@ -221,14 +221,14 @@ impl Target {
             });
         }
         // Otherwise, `location` must be a full URL with the same origin.
-        let (scheme, rest) = location.split_once("://").unwrap_or(("", location));
+        let (scheme, after_scheme) = location.split_once("://").unwrap_or(("", location));
         let secure = match scheme.to_ascii_lowercase().as_str() {
             "http" => false,
             "https" => true,
             _ => return Redirect::OtherServer(without_secrets(location)),
         };
-        let end = rest.find(['/', '?', '\\']).unwrap_or(rest.len());
-        let (authority, address) = rest.split_at(end);
+        let end = after_scheme.find(['/', '?', '\\']).unwrap_or(after_scheme.len());
+        let (authority, address) = after_scheme.split_at(end);
         let Some(origin) = parse_authority(secure, authority) else {
             // A URL with a user name is invalid too: the host of 'http://plex:32400@elsewhere' is 'elsewhere'.
             return Redirect::OtherServer(without_secrets(

@@ -34,10 +34,10 @@ impl IndexReader {
     ///
     /// Stops without an error if another thread sets a token with a different view, which the write must not change.
     pub fn retry_until_current(&self, mut write: impl FnMut() -> Result<Option<WriteTarget>>) -> Result<()> {
-        let session = self.tokens.current().number();
+        let token_number = self.tokens.current().number();
         for attempt in 0..MAX_RETRIES {
             self.catch_up(Deadline::NONE)?;
-            if attempt > 0 && self.tokens.current_if_same_view(session).is_none() {
+            if attempt > 0 && self.tokens.current_if_same_view(token_number).is_none() {
                 return Ok(());
             }
             let Some((identity, libraries)) = write()? else {
@@ -57,7 +57,7 @@ impl IndexReader {
         ))
     }
 
-    /// Invalidates paths, and removes their confirmed matches.
+    /// Invalidates paths in the selected libraries, and removes the paths' confirmed matches.
     pub fn invalidate_paths(&self, library: &Selection, paths: &[&[u8]]) -> Result<()> {
         self.retry_until_current(|| self.forget_paths(library, paths, paths.len()))?;
         self.records.flush_removals(Deadline::NONE)
@@ -66,7 +66,7 @@ impl IndexReader {
     /// Invalidates a file by its host path and its server path. Removes only the host path's confirmed match, because
     /// on this host, the server path can be a different file.
     pub fn invalidate_spellings(&self, library: &Selection, host_path: &[u8], server_path: &[u8]) -> Result<()> {
-        self.retry_until_current(|| self.forget_paths(library, &[host_path, server_path], 1))?;
+        self.retry_until_current(|| self.forget_paths(library, &[host_path, server_path], 1))?; // 1: `host_path`
         self.records.flush_removals(Deadline::NONE)
     }
 
@@ -84,8 +84,8 @@ impl IndexReader {
         Err(segments_lost_error())
     }
 
-    /// Marks paths as unverified, and removes the confirmed matches for the first `removed` paths. Returns the view and
-    /// the changed libraries; `None` if the selected library is not stored.
+    /// Invalidates paths, and removes the confirmed matches for the first `removed` paths. Returns the view and the
+    /// selected libraries; `None` if the selected library is not stored.
     fn forget_paths(&self, library: &Selection, paths: &[&[u8]], removed: usize) -> Result<Option<WriteTarget>> {
         let affected = self.read_undamaged(|snapshot| {
             let (Some(identity), Resolved::Scope(scope)) = (snapshot.identity, library.resolve(snapshot)?) else {
@@ -103,7 +103,7 @@ impl IndexReader {
                 for (path_index, path) in paths.iter().enumerate() {
                     let confirmed_before = confirmed.len();
                     if path_index < removed {
-                        snapshot.views[index].confirmed_paths(path, |exact| confirmed.push((row.id, exact.to_vec())));
+                        snapshot.views[index].confirmed_paths(path, |twin| confirmed.push((row.id, twin.to_vec())));
                     }
                     let resolver = || Resolver::new(&snapshot.views, library_scope, self.mappings());
                     // Removing a confirmed match also marks the path as unverified.
@@ -120,15 +120,14 @@ impl IndexReader {
         let Some((identity, ids, unverified, confirmed)) = affected else {
             return Ok(None);
         };
-        // Write both, and share the request with other hosts.
         let request = LocalWrite::Paths(&ids, &paths[..removed]);
         self.write_invalidation(identity, &request, &unverified, &confirmed)?;
         Ok(Some((identity, ids)))
     }
 
-    /// Marks the `unverified` paths and items in the store, removes the `confirmed` matches, and applies the changes to
-    /// the snapshot. An empty path in `unverified` means the item with the rating key. `request`: the host's request,
-    /// which plexindex shares with other hosts.
+    /// Stores that the `unverified` paths and items are invalidated, removes the `confirmed` matches, and applies the
+    /// changes to the snapshot. An empty path in `unverified` means the item with the rating key. `request`: the host's
+    /// request, which plexindex shares with other hosts.
     fn write_invalidation(
         &self,
         identity: ViewId,
@@ -163,7 +162,7 @@ impl IndexReader {
         })
     }
 
-    /// Marks an item as unverified, and removes its confirmed matches.
+    /// Invalidates an item in the selected libraries, and removes the item's confirmed matches.
     pub fn invalidate_item(&self, library: &Selection, rating_key: &str) -> Result<()> {
         self.retry_until_current(|| {
             let Some((identity, ids)) = self.resolve_selection(library)? else {

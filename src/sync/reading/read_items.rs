@@ -8,8 +8,8 @@ use crate::model::{Item, LibraryId};
 use crate::platform::deadline::Deadline;
 
 impl IndexReader {
-    /// Returns about `limit` items in a library after `cursor`, each with its own cursor. Fails if the library was
-    /// never fetched.
+    /// Returns about `limit` items in a library after `cursor`, each with the cursor from which the next call
+    /// continues: a few more if several items have the last cursor. Fails if the library was never fetched.
     pub fn items(&self, library: &Selection, cursor: i64, limit: usize) -> Result<Vec<(i64, Item)>> {
         self.catch_up(Deadline::NONE)?;
         self.read_undamaged(|snapshot| {
@@ -30,8 +30,8 @@ impl IndexReader {
         })
     }
 
-    /// Returns about `limit` items in a library after `cursor`, each with its own cursor. Returns no items if the
-    /// library was never fetched.
+    /// Returns about `limit` items in a library after `cursor`, each with the cursor from which the next call
+    /// continues: a few more if several items have the last cursor. Returns no items if the library was never fetched.
     pub fn stored_items(&self, library: LibraryId, cursor: i64, limit: usize) -> Result<Vec<(i64, Item)>> {
         self.read_undamaged(|snapshot| {
             let index = snapshot

@@ -111,7 +111,7 @@ impl IndexReader {
     /// Returns `false` if the view does not depend on the token, or if there is no token.
     pub fn awaits_acceptance(&self) -> Result<bool> {
         if self.identity().is_some() {
-            return Ok(false);
+            return Ok(false); // the token already has a view
         }
         let session = self.tokens.current();
         let is_by_token = self.viewpoint.depends_on_token() && session.token.is_some();

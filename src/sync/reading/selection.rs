@@ -25,7 +25,6 @@ pub enum Selector {
 
 /// The result of resolving a selection.
 pub enum Resolved {
-    /// One library or all libraries.
     Scope(Scope),
     /// No stored library matches.
     Unknown,
@@ -60,7 +59,7 @@ impl Selection {
         })
     }
 
-    /// Returns the selector.
+    /// Returns the name with which the host selected the library, and its kind, without looking for the library.
     pub fn selector(&self) -> &Selector {
         &self.selector
     }
@@ -95,15 +94,15 @@ impl Selection {
                 ),
             ));
         }
-        let cached = snapshot.number << INDEX_BITS | index as u64;
-        self.cached.store(cached, Ordering::Relaxed);
+        let new_cached = snapshot.number << INDEX_BITS | index as u64;
+        self.cached.store(new_cached, Ordering::Relaxed);
         Ok(Resolved::Scope(Scope::One(index)))
     }
 
-    /// Returns the library's index if the last result is from this snapshot; otherwise `None`.
+    /// Returns the library's index in the snapshot if `resolve` last found it in the same snapshot; otherwise `None`.
     pub fn cached_index(&self, snapshot: &Snapshot) -> Option<usize> {
         let cached = self.cached.load(Ordering::Relaxed);
-        let index = cached & ((1 << INDEX_BITS) - 1);
+        let index = cached & ((1 << INDEX_BITS) - 1); // the low bits
         (cached >> INDEX_BITS == snapshot.number && snapshot.number > 0).then(|| usize::try_from(index).unwrap_or(0))
     }
 
@@ -220,7 +219,7 @@ fn matching_rows<'r>(selector: &'r Selector, rows: &'r [LibraryRow]) -> impl Ite
         Selector::Any(name) | Selector::Title(name) => (title, name),
         Selector::Section(name) => (section, name),
         Selector::Uuid(name) => (uuid, name),
-        Selector::All => (uuid, ""),
+        Selector::All => (uuid, ""), // not used
     };
     let is_title = matches!(selector, Selector::Any(_) | Selector::Title(_));
     let folded = (is_title && !has_row(field, name)).then(|| name.to_lowercase());
@@ -233,14 +232,17 @@ fn matching_rows<'r>(selector: &'r Selector, rows: &'r [LibraryRow]) -> impl Ite
         .map(|(index, _)| index)
 }
 
+/// Returns a library's UUID, by which a host can select the library.
 fn uuid(row: &LibraryRow) -> &str {
     &row.library.uuid
 }
 
+/// Returns a library's title, by which a host can select the library.
 fn title(row: &LibraryRow) -> &str {
     &row.library.title
 }
 
+/// Returns a library's section id, by which a host can select the library.
 fn section(row: &LibraryRow) -> &str {
     &row.library.section
 }

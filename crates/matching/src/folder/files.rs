@@ -64,6 +64,7 @@ where
     /// Returns the normal form of the folder in the listing, and whether this form is a host path, translated by
     /// server-to-host rules. `None` unless the folder matches with high confidence.
     fn find_listed_folder(&self) -> Option<(Vec<u8>, bool)> {
+        // `mapped`: the folder is a host path, so server-to-host rules translate the listed paths first.
         let has_files = |folder: &[u8], mapped: bool| {
             self.fetched_views().any(|(_, view)| {
                 let mut has_file = false;

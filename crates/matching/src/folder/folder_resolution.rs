@@ -42,7 +42,6 @@ pub struct FolderResolution<'v> {
 }
 
 impl Default for FolderResolution<'_> {
-    /// Returns an answer without a match.
     fn default() -> Self {
         Self {
             match_kind: MatchKind::None,

@@ -93,6 +93,7 @@ where
     /// the kind of match, which has no meaning if there are no items. Searches the fetched libraries if `fetched` is
     /// true, and otherwise the unfetched libraries.
     fn total_below(&self, fetched: bool) -> (FolderTotals<'v>, MatchKind) {
+        // `false` compares with the listed paths, and `true` with the listed paths as server-to-host rules map them.
         let mut totals = FolderTotals::default();
         self.add_below(fetched, self.folder, false, &mut totals);
         if !totals.is_empty() {

@@ -1,7 +1,4 @@
 //! Folder lookups: the item that a folder belongs to, and the files below a folder.
-//!
-//! [`folder_resolver`] resolves a folder, [`position`] compares a folder with library locations, and [`files`] lists
-//! files.
 
 mod files;
 mod folder_index;

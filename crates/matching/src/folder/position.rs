@@ -11,7 +11,7 @@ use crate::normal::NormalPath;
 #[must_use]
 pub fn folder_form<'p>(path: &NormalPath<'p>) -> &'p [u8] {
     let form = path.form();
-    let end = form.iter().rposition(|byte| *byte != b'/').map_or(0, |at| at + 1);
+    let end = form.iter().rposition(|byte| *byte != b'/').map_or(0, |last| last + 1);
     &form[..end]
 }
 

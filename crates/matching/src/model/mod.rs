@@ -53,14 +53,14 @@ impl ItemType {
 
     const LEAVES: [Self; 5] = [Self::Movie, Self::Episode, Self::Track, Self::Clip, Self::Photo];
 
-    /// Decodes Plex's number for a leaf type; [`ItemType::Other`] for all other numbers.
+    /// Decodes Plex's number for a type whose items have files; [`ItemType::Other`] for all other numbers.
     #[doc(hidden)]
     pub fn from_number(number: u8) -> Self {
         let mut leaves = Self::LEAVES.into_iter();
         leaves.find(|leaf| leaf.number() == number).unwrap_or_default()
     }
 
-    /// Decodes Plex's name for a leaf type; [`ItemType::Other`] for all other names.
+    /// Decodes Plex's name for a type whose items have files; [`ItemType::Other`] for all other names.
     #[doc(hidden)]
     pub fn from_name(name: &str) -> Self {
         let mut leaves = Self::LEAVES.into_iter();
@@ -111,7 +111,6 @@ impl LibraryKind {
     }
 }
 
-/// Serializes a library's kind as a number.
 mod kind_number {
     use serde::{Deserialize, Deserializer, Serializer};
 
@@ -129,7 +128,6 @@ mod kind_number {
     }
 }
 
-/// Serializes an item's type as Plex's number.
 mod type_number {
     use serde::{Deserialize, Deserializer, Serializer};
 
@@ -141,7 +139,7 @@ mod type_number {
         out.serialize_u8(kind.number())
     }
 
-    /// Deserializes a leaf type's number; [`ItemType::Other`] for all other numbers.
+    /// Deserializes the number of a type whose items have files; [`ItemType::Other`] for all other numbers.
     pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<ItemType, D::Error> {
         u8::deserialize(from).map(ItemType::from_number)
     }
@@ -321,7 +319,6 @@ pub fn uuid_of_section(section: &str) -> String {
     format!("{SECTION_PREFIX}{section}")
 }
 
-/// Prefix of the substitute for a missing UUID.
 const SECTION_PREFIX: &str = "section:";
 
 impl Library {
@@ -369,7 +366,7 @@ impl MatchKind {
     #[doc(hidden)]
     pub const COUNT: usize = Self::ALL.len() + 1;
 
-    /// Returns whether the whole path is recorded, listed or mapped; `false` if only a suffix matches.
+    /// Returns whether the whole path is confirmed, listed or mapped; `false` if only a suffix matches.
     #[doc(hidden)]
     pub fn is_listed(self) -> bool {
         matches!(self, Self::Confirmed | Self::Exact | Self::Mapped)
@@ -401,7 +398,7 @@ pub enum Confidence {
 #[repr(u8)]
 #[non_exhaustive]
 pub enum Reason {
-    /// No reason: the path is recorded, listed or mapped, and has a single item.
+    /// No reason: the path is confirmed, listed or mapped, and has a single item.
     #[doc(hidden)]
     None = 0,
     /// No library location contains this path: a mapping is missing, or the file is outside the libraries.

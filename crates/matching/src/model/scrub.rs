@@ -25,8 +25,8 @@ struct DecodedByte {
 /// Returns the text with each piece of a secret replaced by `***`. Does not detect secrets shorter than `PIECE_LENGTH`.
 pub fn scrub(text: &str, secrets: &[&[u8]]) -> String {
     // The set stores hashes instead of secrets, because freeing a set does not overwrite its memory.
-    let state = RandomState::new();
-    let hash = |piece: Piece| state.hash_one(piece);
+    let hash_state = RandomState::new();
+    let hash = |piece: Piece| hash_state.hash_one(piece);
     let pieces = secrets.iter().flat_map(|secret| secret.windows(PIECE_LENGTH));
     let pieces: HashSet<u64> = pieces
         .map(|piece| hash(std::array::from_fn(|index| fold_byte(piece[index]))))

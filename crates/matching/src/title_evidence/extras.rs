@@ -11,9 +11,9 @@ use crate::words::{Gap, Words, year};
 /// Returns whether the queried path, unlike the listed path, is in a folder for copies, samples or extras. Skips the
 /// file's name and the last `common` components, which are equal in both paths.
 ///
-/// A folder for copies is evidence anywhere in the path, unless the listed path has a folder with the same name. A
-/// folder for samples or extras is evidence only below a folder with the item's title or season. Higher up, the same
-/// name is a folder for media, as in `Other/Lost/Season 01`.
+/// A folder for copies, or a folder called `Sample` or `Samples`, is evidence anywhere in the path, unless the listed
+/// path has a folder with the same name. Any other folder for samples or extras is evidence only below a folder with
+/// the item's title or season. Higher up, the same name is a folder for media, as in `Other/Lost/Season 01`.
 pub fn is_copy_or_extra(item: &ItemRef<'_>, queried: &NormalPath<'_>, listed: &NormalPath<'_>, common: usize) -> bool {
     let mut item_folders = None;
     let mut queried_folders = rev_components_of(queried).enumerate().skip(common.max(1));
@@ -108,7 +108,8 @@ impl ItemFolders {
         }
     }
 
-    /// Returns whether the folder with this index and name is below a folder with the item's title or season.
+    /// Returns whether the folder with this index, counted from the path's end, and this name is below a folder with
+    /// the item's title or season.
     fn is_in_item_folder(&self, index: usize, name: LowerName<'_>) -> bool {
         match self.title_index {
             Some(title_index) if title_index != index => title_index > index,

@@ -122,10 +122,10 @@ impl PathPair<'_, '_> {
     /// text before and after the title; `None` if there is no such position.
     fn title_span(&self, words: &Words, is_whole_title: impl Fn(TitlePrefix, TitleSpan) -> bool) -> Option<TitleSpan> {
         (0..words.len()).find_map(|start| {
-            let lead = prefix_before(words, start)?;
+            let prefix = prefix_before(words, start)?;
             let end = words.title_at(start, self.title)?;
             let span = TitleSpan { start, end };
-            is_whole_title(lead, span).then_some(span)
+            is_whole_title(prefix, span).then_some(span)
         })
     }
 
@@ -135,8 +135,8 @@ impl PathPair<'_, '_> {
         let (mut has_title, mut has_year_with_title, mut has_common_year, mut has_other_year) =
             (false, false, false, false);
         let (mut common_editions, mut queried_editions, mut listed_editions) = (0, 0, 0);
-        // Collect the facts about each name. A different year contradicts the film if it is in the file's name, or in a
-        // name with the title.
+        // The names with an index below `common` are in both paths. A different year contradicts the film if it is in
+        // the file's name, or in a name with the title.
         let contradiction = self.queried.for_each_in(0..NAMES, |index, words| {
             let is_common = index < self.common;
             *(if is_common {
@@ -164,10 +164,10 @@ impl PathPair<'_, '_> {
         }
         // Remakes share a title, so the year must match. A short title, or a year in a different name, may be a
         // coincidence.
-        let is_matched = !is_unmatched(self.item.guid);
+        let is_identified = !is_unmatched(self.item.guid);
         let is_long = !self.title.is_short();
-        let is_sure_by_name = has_year_with_title && (is_matched || is_long);
-        let is_sure_by_common_year = has_common_year && !has_other_year && is_matched && is_long;
+        let is_sure_by_name = has_year_with_title && (is_identified || is_long);
+        let is_sure_by_common_year = has_common_year && !has_other_year && is_identified && is_long;
         if has_title && (is_sure_by_name || is_sure_by_common_year) {
             TitleEvidence::Confirms
         } else {
@@ -179,15 +179,15 @@ impl PathPair<'_, '_> {
     /// path; 0 is the file's name.
     fn film_name(&self, index: usize, words: &Words) -> FilmName {
         let is_common = index < self.common;
-        let is_matched = !is_unmatched(self.item.guid);
+        let is_identified = !is_unmatched(self.item.guid);
         let film_year = self.item.year;
         let is_film_year = |word: &[u8]| year(word) == Some(film_year);
         // After a dash, only the film's year may follow the title. In a name that both paths share, other words may
         // stand between the title and the year, except a sequel's number.
-        let title = self.title_span(words, |lead, span| {
+        let title = self.title_span(words, |prefix, span| {
             let next_word = words.word(span.end);
             let is_year_behind = || (span.end..words.len()).any(|index| is_film_year(words.word(index)));
-            match lead {
+            match prefix {
                 TitlePrefix::Dash => is_film_year(next_word),
                 TitlePrefix::Start => {
                     ends_title(words, span.end) || is_common && !is_sequel_word(next_word) && is_year_behind()
@@ -207,21 +207,21 @@ impl PathPair<'_, '_> {
         // If Plex did not identify a film, its title is its file name. A number in such a title is a year only in
         // brackets or before a quality word, unlike the number in `Recording 2019.mp4`.
         let is_marked = |index: usize| words.is_in_brackets(index) || is_quality_word(words.word(index + 1));
-        let is_certain_year = is_matched || years().any(|(index, _)| is_marked(index));
+        let is_certain_year = is_identified || years().any(|(index, _)| is_marked(index));
         FilmName {
             has_title: title.is_some(),
             has_likely_year_or_id,
             has_other_year: film_year != 0 && !has_exact_year && years().any(|(_, year)| !is_near(year)),
-            has_film_year: (has_exact_year || is_matched && has_likely_year_or_id) && is_certain_year,
+            has_film_year: (has_exact_year || is_identified && has_likely_year_or_id) && is_certain_year,
         }
     }
 
     /// Returns the evidence for an episode, which must match by season, number and show title.
     fn episode_evidence(&self) -> TitleEvidence {
-        let Some(marker) = Words::of(self.queried.names[0]).and_then(|file| EpisodeRange::find(&file)) else {
+        let Some(range) = Words::of(self.queried.names[0]).and_then(|name| EpisodeRange::find(&name)) else {
             return TitleEvidence::Neutral;
         };
-        let mut season = marker.season;
+        let mut season = range.season;
         // A folder that the listed path lacks must not have a different season.
         let contradiction = self.queried.for_each_in(1..NAMES, |index, words| {
             if let Some(folder_season) = season_in(words) {
@@ -238,7 +238,7 @@ impl PathPair<'_, '_> {
         let Some(season) = season else {
             return TitleEvidence::Neutral;
         };
-        if season != self.item.season || !(marker.first_episode..=marker.last_episode).contains(&self.item.episode) {
+        if season != self.item.season || !(range.first_episode..=range.last_episode).contains(&self.item.episode) {
             return TitleEvidence::Contradicts;
         }
         self.show_evidence()
@@ -255,7 +255,7 @@ impl PathPair<'_, '_> {
         let contradiction = self.queried.for_each_in(0..NAMES, |index, words| {
             let has_episode_at = |index: usize| EpisodeRange::parse_at(words, index).is_some();
             // The title must be a separate part: a season or episode number, or the end of the title, must follow.
-            let title = self.title_span(words, |lead, title| match lead {
+            let title = self.title_span(words, |prefix, title| match prefix {
                 TitlePrefix::Dash => has_episode_at(title.end),
                 TitlePrefix::Start => {
                     has_episode_at(title.end) || season_at(words, title.end).is_some() || ends_title(words, title.end)
@@ -297,6 +297,7 @@ impl PathPair<'_, '_> {
         let (Some(file_words), Some(title)) = (Words::of(self.queried.names[0]), Words::of(self.item.title)) else {
             return TitleEvidence::Neutral;
         };
+        // Track numbers have at most three digits; a longer number is a year.
         let may_start_at = |start: usize| {
             let follows_numbers = (0..start).all(|index| number(file_words.word(index)).is_some_and(|n| n < 1000));
             follows_numbers || prefix_before(&file_words, start).is_some()
@@ -355,8 +356,8 @@ impl PathPair<'_, '_> {
         tagged_names.flat_map(|(_, name)| tags(name)).any(differs)
     }
 
-    /// Returns the edition words in a name as a bit set, so that the caller can compare the paths' editions. Excludes
-    /// the title's words.
+    /// Returns the edition words in a name, such as `extended`, as a bit set, so that the caller can compare the paths'
+    /// editions. Excludes the title's words.
     fn editions(&self, words: &Words) -> u32 {
         let mut edition_bits = words
             .iter()
@@ -377,8 +378,9 @@ impl PathPair<'_, '_> {
     }
 }
 
-/// Returns whether a track's file name has an album between the artist and the title: a separate part with at least one
-/// word that is not a number, a disc or a general word. The listed file has the same name, so the same album.
+/// Returns whether a track's file name has an album between the artist and the title: text between dashes with at least
+/// one word that is not a number, a disc name such as `cd1`, or a general word such as `music`. The queried and the
+/// listed file have the same name, hence the same album, so they are the same recording.
 fn has_album_between(file_words: &Words, artist_end: usize, title_start: usize) -> bool {
     let has_track_number = title_start > artist_end
         && number(file_words.word(title_start - 1)).is_some()

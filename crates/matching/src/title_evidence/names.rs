@@ -90,7 +90,8 @@ pub fn naming_title<'i>(item: &ItemRef<'i>) -> Option<&'i str> {
     (!title.is_empty()).then_some(title)
 }
 
-/// Returns whether Plex did not identify the item with this GUID. The title of an unidentified film is its file name.
+/// Returns whether Plex did not identify the item with this GUID, which is then local or from the agent `none`. The
+/// title of an unidentified film is its file name.
 pub fn is_unmatched(guid: GuidRef<'_>) -> bool {
     matches!(guid, GuidRef::Text(text) if text.starts_with("local://") || text.contains("agents.none://"))
 }
@@ -114,8 +115,8 @@ pub fn has_braces(name: &str) -> bool {
 /// Iterates over a name's tags as keys and values. A tag is an external ID or an edition in braces or brackets.
 pub fn tags(name: &str) -> impl Iterator<Item = (&str, &str)> {
     const KEYS: [&str; 7] = ["imdb", "imdbid", "tmdb", "tmdbid", "tvdb", "tvdbid", "edition"];
-    name.split(['{', '[']).skip(1).filter_map(|rest| {
-        let tag = rest.split(['}', ']']).next()?;
+    name.split(['{', '[']).skip(1).filter_map(|after_bracket| {
+        let tag = after_bracket.split(['}', ']']).next()?;
         tag.split_once(['-', '=']).filter(|(key, _)| KEYS.contains(key))
     })
 }

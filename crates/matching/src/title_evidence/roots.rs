@@ -32,7 +32,7 @@ pub fn only_root_differs(
     }
     let title = naming_title(item).and_then(Words::of);
     let title = title.as_ref();
-    // Includes the location's own name, if it is equal too.
+    // Includes the location's own name, if it is equal too. A name that is too long to compare is specific.
     let compared = common.min(below + 1);
     let mut words = Words::new();
     let is_specific = |(index, name): (usize, &str)| {
@@ -68,8 +68,9 @@ pub fn only_root_differs(
 /// `common` is the number of trailing components in common, and `below` the number of components that the listed folder
 /// has below its location.
 ///
-/// Applies [`only_root_differs`] to a file in each folder. If the listed folder is directly below its library location,
-/// its name must also be the item's title, because two folders called `Documentaries` may be different.
+/// Compares the paths of an imaginary file, `-`, in each folder ([`only_root_differs`]). If the listed folder is
+/// directly below its library location, its name must also be the item's title, because two folders called
+/// `Documentaries` may be different.
 pub fn folder_root_differs(item: &ItemRef<'_>, queried: &[u8], listed: &[u8], common: usize, below: usize) -> bool {
     let file_in = |folder: &[u8]| [folder, b"/-"].concat();
     let file_root_differs = || {

@@ -26,7 +26,7 @@ pub struct FeedEntry {
 }
 
 impl FeedQuery<'_> {
-    /// Returns the change sequence up to which the view's feed lacks changes. Positions up to there are invalid.
+    /// Returns the change sequence up to which the view's feed lacks changes. Older positions are invalid.
     pub fn feed_complete_after(&self) -> rusqlite::Result<Sequence> {
         self.c
             .value("SELECT feed_from FROM identities WHERE id = ?1", [self.identity])
@@ -46,7 +46,7 @@ impl FeedQuery<'_> {
     /// (the changes that the feed can report) starts between `place` and the change sequence `end`.
     pub fn relist_entries(&self, place: FeedLogPosition, end: Sequence) -> rusqlite::Result<Vec<FeedEntry>> {
         // These entries have the number 0, so a reader can be between two libraries only at the number 0.
-        let id = if place.change_number == 0 {
+        let first_id = if place.change_number == 0 {
             place.next_library
         } else {
             0
@@ -54,7 +54,7 @@ impl FeedQuery<'_> {
         self.c.rows(
             "SELECT feed_from, id FROM libraries WHERE identity = ?1 AND (?2 IS NULL OR id = ?2) \
              AND (feed_from, id) >= (?3, ?4) AND feed_from <= ?5 ORDER BY feed_from, id",
-            params![self.identity, self.library, place.sequence, id, end],
+            params![self.identity, self.library, place.sequence, first_id, end],
             |row| {
                 Ok(FeedEntry {
                     place: FeedLogPosition {
@@ -72,8 +72,8 @@ impl FeedQuery<'_> {
     /// Returns at most `limit` changes to items, starting at `place`, up to the change sequence `end`. Skips changes
     /// from before their library's history starts, because readers must list that library again.
     pub fn entries(&self, place: FeedLogPosition, end: Sequence, limit: usize) -> rusqlite::Result<Vec<FeedEntry>> {
-        // The number of a change starts at 0 in a row id, but at 1 in a `FeedLogPosition`.
-        let first = position_of(place.sequence, (place.change_number - 1).clamp(0, NUMBER));
+        // The number of a change starts at 0 in a row id (its low bits, `NUMBER`), but at 1 in a `FeedLogPosition`.
+        let first_row = position_of(place.sequence, (place.change_number - 1).clamp(0, NUMBER));
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let item = |row: &Row<'_>, column| {
             let packed: Option<PackedItem> = row.get(column)?;
@@ -84,7 +84,7 @@ impl FeedQuery<'_> {
              CROSS JOIN libraries l ON l.id = f.library AND l.present AND l.generation > 0 \
              AND f.sequence > l.feed_from WHERE f.id >= ?4 AND f.sequence BETWEEN ?3 AND ?7 AND l.identity = ?1 AND (?2 IS NULL OR l.id = ?2) \
              ORDER BY f.id LIMIT ?5",
-            params![self.identity, self.library, place.sequence, first, limit, NUMBER, end],
+            params![self.identity, self.library, place.sequence, first_row, limit, NUMBER, end],
             |row| {
                 Ok(FeedEntry {
                     place: FeedLogPosition {

@@ -33,16 +33,16 @@ impl FeedRows<'_> {
     pub fn begin(&self, identity: ViewId, library: Option<LibraryId>, full: bool) -> Result<(i64, FeedPosition)> {
         self.0.read(|c| {
             let query = FeedQuery { c, identity, library };
-            let then = sequence_of(c)?.next();
-            let first = if full { query.next_listed(LibraryId::ALL)? } else { None };
-            let begin = first.map_or(FeedPosition::Log(FeedLogPosition::at(then)), |library| {
+            let log_start = sequence_of(c)?.next();
+            let first_library = if full { query.next_listed(LibraryId::ALL)? } else { None };
+            let position = first_library.map_or(FeedPosition::Log(FeedLogPosition::at(log_start)), |library| {
                 FeedPosition::Full {
-                    log_start: then,
+                    log_start,
                     library,
                     after: 0,
                 }
             });
-            Ok((timeline(c)?, begin))
+            Ok((timeline(c)?, position))
         })
     }
 
@@ -64,8 +64,8 @@ impl FeedRows<'_> {
             if !query.is_known(on, FeedPosition::Log(place))? {
                 return Ok(None);
             }
-            let now = sequence_of(c)?;
-            let end = end.map_or(now, |end| end.min(now));
+            let current = sequence_of(c)?;
+            let end = end.map_or(current, |end| end.min(current));
             let (changes, next, more) = query.log_page(place, end, limit)?;
             Ok(Some(FeedPage {
                 timeline: timeline(c)?,
@@ -78,8 +78,9 @@ impl FeedRows<'_> {
         page.ok_or_else(list_again)
     }
 
-    /// Returns a page of about `limit` items from a full listing, in which each item looks like an addition. `on`: the
-    /// timeline of `position`. `items` reads a library's items, and returns none if the library is no longer fetched.
+    /// Returns a page of about `limit` items from a full listing, in which each item looks like an addition. `on`: id
+    /// of the timeline of `position`. `items` reads a library's items after a cursor, and returns none if the library
+    /// is no longer fetched. If `library` is `None`, includes all libraries.
     ///
     /// # Errors
     /// [`Status::ListAgain`] if the position belongs to a different timeline; errors of the store and of `items`.
@@ -94,15 +95,15 @@ impl FeedRows<'_> {
         let (mut changes, mut position) = (Vec::new(), position);
         // Add items from one library after another until the page is full or the listing ends.
         while let FeedPosition::Full {
-            log_start: then,
-            library: listed,
+            log_start,
+            library: current,
             after,
         } = position
         {
             let row = self.0.read(|c| {
                 let query = FeedQuery { c, identity, library };
                 Ok(if query.is_known(on, position)? {
-                    Some(query.library_if_included(listed)?)
+                    Some(query.library_if_included(current)?)
                 } else {
                     None
                 })
@@ -111,7 +112,7 @@ impl FeedRows<'_> {
             if let Some(row) = row.ok_or_else(list_again)? {
                 let free = limit - changes.len();
                 let page = items(&row, after, free)?;
-                let last = page.last().map(|(cursor, _)| *cursor);
+                let last_cursor = page.last().map(|(cursor, _)| *cursor);
                 let is_full = page.len() >= free;
                 changes.extend(page.into_iter().map(|(_, item)| ItemChange {
                     library: row.clone(),
@@ -120,10 +121,10 @@ impl FeedRows<'_> {
                 }));
                 // The next page continues after the last item.
                 if is_full {
-                    let after = last.unwrap_or(after);
+                    let after = last_cursor.unwrap_or(after);
                     position = FeedPosition::Full {
-                        log_start: then,
-                        library: listed,
+                        log_start,
+                        library: current,
                         after,
                     };
                     break;
@@ -132,10 +133,10 @@ impl FeedRows<'_> {
             // After the last library, the reader continues in the log.
             let next = self
                 .0
-                .read(|c| FeedQuery { c, identity, library }.next_listed(listed))?;
-            position = next.map_or(FeedPosition::Log(FeedLogPosition::at(then)), |library| {
+                .read(|c| FeedQuery { c, identity, library }.next_listed(current))?;
+            position = next.map_or(FeedPosition::Log(FeedLogPosition::at(log_start)), |library| {
                 FeedPosition::Full {
-                    log_start: then,
+                    log_start,
                     library,
                     after: 0,
                 }
@@ -150,7 +151,8 @@ impl FeedRows<'_> {
         })
     }
 
-    /// Returns whether there is anything to read at a position. `timeline`: the position's timeline.
+    /// Returns whether a reader at a position has anything to read: changes, or the error that it must list again.
+    /// `timeline`: the id of the position's timeline. If `library` is `None`, includes all libraries.
     pub fn has(
         &self,
         identity: ViewId,
@@ -187,7 +189,7 @@ impl FeedQuery<'_> {
 
     /// Returns a library's row if this query includes the library and its view still has the library; otherwise `None`.
     fn library_if_included(&self, library: LibraryId) -> rusqlite::Result<Option<LibraryRow>> {
-        let is_listed = self.library.is_none_or(|own| own == library)
+        let is_listed = self.library.is_none_or(|wanted| wanted == library)
             && self.c.has(
                 "SELECT 1 FROM libraries WHERE id = ?1 AND identity = ?2",
                 params![library, self.identity],
@@ -195,8 +197,8 @@ impl FeedQuery<'_> {
         is_listed.then(|| one_library(self.c, library)).transpose()
     }
 
-    /// Returns a page of the log: the changes, the start of the next page, and whether more changes up to `end` may
-    /// follow.
+    /// Returns a page of the log, which starts at `place`: the changes, the start of the next page, and whether more
+    /// changes up to the change sequence `end` may follow.
     fn log_page(
         &self,
         place: FeedLogPosition,
@@ -236,8 +238,9 @@ impl FeedQuery<'_> {
         })
     }
 
-    /// Returns a page's entries: at most `limit` changes to items, and the libraries that the reader must list again.
-    /// Also returns the last change's position if there are `limit` changes, because more may follow; otherwise `None`.
+    /// Returns the entries from `place` to the change sequence `end`, in order: at most `limit` changes to items, and
+    /// libraries to list again. Also returns the last change's position if there are `limit` changes, because more may
+    /// follow; otherwise `None`.
     fn page_entries(
         &self,
         place: FeedLogPosition,

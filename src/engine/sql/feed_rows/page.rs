@@ -9,7 +9,7 @@ pub enum FeedPosition {
     /// In the log of changes.
     Log(FeedLogPosition),
     /// In a full listing: in `library`, after the item with the cursor `after` (0: at the start). After the listing,
-    /// the reader continues in the log at `then`.
+    /// the reader continues in the log at `log_start`.
     Full {
         log_start: Sequence,
         library: LibraryId,
@@ -24,7 +24,7 @@ pub struct FeedLogPosition {
     pub sequence: Sequence,
     /// Number of the change within its transaction, starting at 1; 0 for libraries that the reader must list again.
     pub change_number: i64,
-    /// If `n` is 0: the feed has already named the libraries below this id.
+    /// If `change_number` is 0: the feed has already named the libraries below this id.
     pub next_library: i64,
 }
 
