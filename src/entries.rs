@@ -24,13 +24,13 @@ pub enum EntryKind {
     Listing,
     /// An item that was added, changed or removed since the listing. The key is the item's rating key.
     Item,
-    /// A confirmed match. The key is the path in the server's spelling; the body is a rating key, or empty if removed.
+    /// A confirmed match. The key is the path on the server; the body is a rating key, or empty for a removed match.
     Match,
     /// An invalidated item. The key is the item's rating key. The body is empty if the item's matches remain valid.
     InvalidItem,
-    /// An invalidated path. The key is the path in the server's spelling.
+    /// An invalidated path. The key is the path on the server.
     InvalidPath,
-    /// An invalidated library. The entry voids the library's earlier matches and invalidations. The key is empty.
+    /// An invalidated library. Writing it removes the library's earlier matches and invalidations. The key is empty.
     InvalidLibrary,
     /// The result of a search for a path or title. The key is the hash of the path or title.
     Search,

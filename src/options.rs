@@ -95,13 +95,14 @@ impl Renewal {
         Self(Arc::new(renew))
     }
 
-    /// Calls the host's callback. Returns the new token; `None` if no new token is available.
+    /// Calls the host's callback on this thread. Returns the new token; `None` if no new token is available.
     pub(crate) fn call(&self) -> Option<Token> {
         (self.0)()
     }
 }
 
 impl fmt::Debug for Renewal {
+    /// Formats only the type's name, since a function has no text.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Renewal")
     }
@@ -163,7 +164,7 @@ pub struct Options {
     pub offline: bool,
     /// Number of rows per page of a full listing, from 1 to 1,000. 1,000 by default.
     pub page_size: u32,
-    /// Maximum size of recorded matches on disk, in bytes. 50 MiB by default, enough for about 300,000 matches. Beyond
+    /// Maximum size of confirmed matches on disk, in bytes. 50 MiB by default, enough for about 300,000 matches. Beyond
     /// the limit, plexindex removes the oldest matches.
     pub matches_limit: u64,
     /// Maximum size of the folder, in bytes. Beyond the limit, plexindex evicts the least recently refreshed libraries,
@@ -210,7 +211,7 @@ impl Default for Options {
             accept_invalid_certs: false,
             offline: false,
             page_size: 1000,
-            matches_limit: 50 << 20,
+            matches_limit: 50 << 20, // 50 MiB
             size_limit: None,
             no_mmap: false,
             mappings: Vec::new(),
@@ -295,7 +296,7 @@ impl Options {
         Ok(())
     }
 
-    /// Checks that the option `shared` is compatible with the other options. Opening the log validates the URL.
+    /// Fails if the option `shared` is empty or conflicts with another option. Opening the log later validates the URL.
     #[doc(hidden)]
     pub fn check_shared(&self) -> Result<()> {
         let Some(address) = &self.shared else {
@@ -315,24 +316,25 @@ impl Options {
     }
 }
 
-/// Returns the URL for messages, with `…` in place of text that could be a password. A valid URL contains no password.
+/// Returns a database's URL for messages, with `…` in place of text that could be a password: after the user's name, or
+/// in the parameter `password`. plexindex rejects such a URL, but its error messages must not show the password.
 #[must_use]
 pub fn without_password(url: &str) -> String {
     let scheme_length = url.find("://").map_or(0, |offset| offset + "://".len());
-    let (scheme, rest) = url.split_at(scheme_length);
+    let (scheme, text) = url.split_at(scheme_length);
     // A password can contain any character, so it can extend from the first colon to the last `@`.
-    let colon = rest.find(':');
-    let rest = match (colon, rest.rfind('@')) {
-        (Some(colon), Some(at_sign)) if colon < at_sign => format!("{}:…{}", &rest[..colon], &rest[at_sign..]),
-        _ => rest.to_owned(),
+    let colon = text.find(':');
+    let text = match (colon, text.rfind('@')) {
+        (Some(colon), Some(at_sign)) if colon < at_sign => format!("{}:…{}", &text[..colon], &text[at_sign..]),
+        _ => text.to_owned(),
     };
-    let parameter = rest.to_ascii_lowercase().find("password=");
+    let parameter = text.to_ascii_lowercase().find("password=");
     match parameter.map(|offset| offset + "password=".len()) {
         Some(value) => {
-            let end = rest[value..].find(['&', ' ']).map_or(rest.len(), |end| value + end);
-            format!("{scheme}{}…{}", &rest[..value], &rest[end..])
+            let end = text[value..].find(['&', ' ']).map_or(text.len(), |end| value + end);
+            format!("{scheme}{}…{}", &text[..value], &text[end..])
         }
-        None => format!("{scheme}{rest}"),
+        None => format!("{scheme}{text}"),
     }
 }
 

@@ -12,8 +12,7 @@ use crate::model::MatchKind;
 #[derive(Debug, Default)]
 pub struct Counters {
     answers: [AtomicU64; MatchKind::COUNT],
-    /// Answers from memory, by match kind. Each answer also counts as a call.
-    answers_from_memory: [AtomicU64; MatchKind::COUNT],
+    answers_from_memory: [AtomicU64; MatchKind::COUNT], // each also counts as a call
     lookup_misses: AtomicU64,
     stale_answers: AtomicU64,
     requests: [AtomicU64; RequestKind::COUNT],
@@ -22,15 +21,12 @@ pub struct Counters {
     events: AtomicU64,
     hints: AtomicU64,
     failures: AtomicU64,
-    /// Time spent on each activity, in microseconds.
-    spent_us: [AtomicU64; Activity::COUNT],
+    spent_us: [AtomicU64; Activity::COUNT], // time spent on each activity, in microseconds
     calls: AtomicU64,
     calls_us: AtomicU64,
     slow_calls: AtomicU64,
-    /// Number of entries read from other hosts.
-    received_entries: AtomicU64,
-    /// Number of running calls.
-    running: AtomicU64,
+    received_entries: AtomicU64, // read from other hosts
+    running: AtomicU64,          // number of running calls
 }
 
 /// An activity whose time plexindex measures.
@@ -58,6 +54,7 @@ impl Activity {
     const COUNT: usize = Self::NotMatching as usize + 1;
 }
 
+/// Adds to a counter. `Relaxed`, since no other memory depends on a counter's value.
 fn add(counter: &AtomicU64, amount: u64) {
     counter.fetch_add(amount, Ordering::Relaxed);
 }
@@ -77,8 +74,8 @@ impl Counters {
         }
     }
 
-    /// Counts an answer from memory, together with its call. Does not measure the call, since its duration is
-    /// negligible.
+    /// Counts an answer from memory with this match kind, together with its call. Does not measure the call, since its
+    /// duration is negligible. `stale`: whether its listing had expired.
     pub fn count_answer_at_once(&self, match_kind: MatchKind, stale: bool) {
         add(&self.answers_from_memory[match_kind as usize], 1);
         if stale {
@@ -121,11 +118,12 @@ impl Counters {
         add(&self.spent_us[activity as usize], micros(took));
     }
 
+    /// Returns the time spent on an activity so far.
     fn time_of(&self, activity: Activity) -> Duration {
         Duration::from_micros(self.spent_us[activity as usize].load(Ordering::Relaxed))
     }
 
-    /// Starts measuring a call. Pass the result to [`Counters::finish_call`].
+    /// Starts measuring a call. Returns the state at its start, for [`Counters::finish_call`].
     pub fn start_call(&self) -> CallStart {
         CallStart {
             is_alone: self.running.fetch_add(1, Ordering::Relaxed) == 0,
@@ -135,20 +133,22 @@ impl Counters {
         }
     }
 
-    /// Stops measuring a call. Returns the call's duration, and whether no other call on this index overlapped it.
+    /// Stops measuring a call: counts the call, and adds its duration. The part that was not spent on other activities
+    /// counts as matching. Returns the duration, and whether no other call on this index overlapped the call.
     pub fn finish_call(&self, begun: &CallStart) -> (Duration, bool) {
         let took = begun.started_at.elapsed();
         let running = self.running.fetch_sub(1, Ordering::Relaxed);
         let calls = self.calls.fetch_add(1, Ordering::Relaxed);
         add(&self.calls_us, micros(took));
         // This difference also includes other threads' requests, so the time for matching may be too small.
-        let away = self.time_of(Activity::NotMatching).saturating_sub(begun.not_matching);
-        self.add_time(Activity::Match, took.saturating_sub(away));
+        let not_matching = self.time_of(Activity::NotMatching).saturating_sub(begun.not_matching);
+        self.add_time(Activity::Match, took.saturating_sub(not_matching));
         // No other call ran at the start or runs now, and no other call has finished since the start.
         (took, begun.is_alone && running == 1 && calls == begun.calls)
     }
 
-    /// Counts a call whose answer from memory the host rejected, for example because its buffer was too small.
+    /// Counts only a call, not its answer from memory, since the host rejected the answer, for example because its
+    /// buffer was too small.
     pub fn count_call_at_once(&self) {
         add(&self.calls, 1);
     }
@@ -171,14 +171,14 @@ impl Counters {
         add(&self.slow_calls, 1);
     }
 
-    /// Returns the total number of requests and of answers. The store adds up these totals over its lifetime.
+    /// Returns this handle's number of requests and of answers. The store adds them up over its lifetime.
     pub fn totals(&self) -> (u64, u64) {
         let sum = |counters: &[AtomicU64]| counters.iter().map(|counter| counter.load(Ordering::Relaxed)).sum();
         (sum(&self.requests), sum(&self.answers) + sum(&self.answers_from_memory))
     }
 
-    /// Resets the number of running calls in the child of a fork, where only the forking thread continues. Returns
-    /// [`Counters::totals`], the counts that the parent will write to the store.
+    /// Resets the number of running calls in the child of a fork, where only the forking thread continues. Returns the
+    /// numbers of requests and of answers until now, which the parent will write to the store, so the child must not.
     pub fn reset_in_child(&self) -> (u64, u64) {
         self.running.store(0, Ordering::Relaxed);
         self.totals()
@@ -227,12 +227,10 @@ impl Meter for Counters {
         add(&self.bytes_received, bytes);
     }
 
-    /// Adds time spent parsing.
     fn record_parsing(&self, took: Duration) {
         self.add_time(Activity::Parse, took);
     }
 
-    /// Adds time spent waiting before a retry.
     fn record_pause(&self, took: Duration) {
         self.add_time(Activity::Wait, took);
     }
@@ -242,12 +240,9 @@ impl Meter for Counters {
 #[derive(Debug)]
 pub struct CallStart {
     started_at: Instant,
-    /// Whether no other call on this index was running.
-    is_alone: bool,
-    /// Number of calls that had finished.
-    calls: u64,
-    /// Time spent on everything except matching.
-    not_matching: Duration,
+    is_alone: bool,         // whether no other call on this index was running
+    calls: u64,             // number of calls that had finished
+    not_matching: Duration, // time spent on everything except matching
 }
 
 /// Counts and times since the program opened the index, and counts of the stored content.
@@ -306,7 +301,7 @@ pub struct Stats {
     pub store_answers: u64,
     /// Number of listed items.
     pub items: u64,
-    /// Number of recorded matches.
+    /// Number of confirmed matches.
     pub matches: u64,
     /// Number of known libraries.
     pub libraries: u64,
@@ -351,25 +346,25 @@ impl Stats {
     }
 }
 
-/// Formats the statistics as JSON.
 impl std::fmt::Debug for Stats {
+    /// Formats the statistics as JSON.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&serde_json::to_string(self).unwrap_or_default())
     }
 }
 
-/// Serializes a duration in microseconds.
+/// Serializes a duration as a number of microseconds.
 fn as_micros<S: Serializer>(time: &Duration, out: S) -> Result<S::Ok, S::Error> {
     out.serialize_u64(micros(*time))
 }
 
-/// Serializes `None` as 0.
+/// Serializes a limit; 0 means no limit (`None`).
 #[allow(clippy::trivially_copy_pass_by_ref, clippy::ref_option)] // serde requires this signature
 fn or_zero<S: Serializer>(number: &Option<u64>, out: S) -> Result<S::Ok, S::Error> {
     out.serialize_u64(number.unwrap_or(0))
 }
 
-/// Serializes counts as an object with one field for each match kind.
+/// Serializes counts as an object with one field for each match kind, starting with `none`.
 fn by_match_kind<S: Serializer>(counts: &[u64], out: S) -> Result<S::Ok, S::Error> {
     let kinds = [&[MatchKind::None], MatchKind::ALL].concat();
     out.collect_map(kinds.into_iter().zip(counts))

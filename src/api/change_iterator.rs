@@ -20,8 +20,7 @@ pub struct Changes {
     library: Option<Library>,
     cursor: Option<String>,
     page: vec::IntoIter<Change>,
-    /// The cursor after the current page; `None` once the iteration has passed that page.
-    next_cursor: Option<String>,
+    next_cursor: Option<String>, // the cursor after the current page; `None` once the iteration has passed that page
     has_more: bool,
 }
 
@@ -29,7 +28,7 @@ impl Changes {
     /// Creates an iterator. `library` is `None` for all libraries, and `cursor` is `None` for the current position. If
     /// `full` is true, the iteration starts with all items, as added.
     pub(super) fn new(index: &Index, library: Option<&Library>, cursor: Option<&str>, full: bool) -> Result<Self> {
-        // `changes_page` treats an empty cursor as `None`.
+        // Below, an empty cursor stands for `None`.
         if cursor == Some("") {
             return invalid_argument_error(
                 "the cursor is empty: pass a cursor from this index, or none for the current position",
@@ -58,7 +57,8 @@ impl Changes {
         self.cursor.as_deref()
     }
 
-    /// Reads the page after the cursor. If `full` is true, reads the first page of all items instead.
+    /// Reads the page after the cursor; without a cursor, an empty page at the current position. If `full` is true,
+    /// reads the first page of all items instead. The cursor moves only once the iteration has passed the page.
     fn read_page(&mut self, full: bool) -> Result<()> {
         let cursor = self.cursor.as_deref().unwrap_or_default();
         let page = Query::new(&self.index, self.library.as_ref()).changes_page(cursor, full, PAGE_ITEMS)?;
@@ -70,8 +70,8 @@ impl Changes {
         Ok(())
     }
 
-    /// Moves the cursor past the current page, once the iteration has passed all of the page's changes. A reader that
-    /// stops earlier reads the page again.
+    /// Moves the cursor past the current page. Call this method once the iteration has returned all of the page's
+    /// changes: a reader that stops earlier and continues from the cursor reads the page again, and misses no change.
     fn finish_page(&mut self) {
         if let Some(cursor) = self.next_cursor.take() {
             self.cursor = Some(cursor);
@@ -82,7 +82,7 @@ impl Changes {
 impl Iterator for Changes {
     type Item = Result<Change>;
 
-    /// Returns the next change, and reads the next page if necessary.
+    /// Returns the next change, and reads the next page if necessary. After an error, returns `None`.
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             if let Some(change) = self.page.next() {
@@ -103,6 +103,7 @@ impl Iterator for Changes {
 impl std::iter::FusedIterator for Changes {}
 
 impl fmt::Debug for Changes {
+    /// Formats the cursor, which tells how far the iteration is.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Changes").field(&self.cursor).finish()
     }

@@ -18,6 +18,7 @@ pub struct EditError {
 }
 
 impl fmt::Display for EditError {
+    /// Formats the error, without the result for each item.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.error.fmt(f)
     }

@@ -55,8 +55,8 @@ pub struct Proposal {
 }
 
 impl Proposal {
-    /// Converts a pair of path prefixes to a proposal. `gain`: how many of the host's paths match only with this
-    /// proposal; `None` if the host gave no paths.
+    /// Converts a proposed pair of folders to the type for the host. `gain`: how many of the host's paths match with
+    /// this proposal but with no earlier one; `None` if the host gave no paths.
     pub(super) fn of(pair: mapping_proposals::ProposedMapping, gain: Option<usize>) -> Self {
         Self {
             from: path_of(pair.from),

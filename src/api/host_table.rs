@@ -84,6 +84,7 @@ impl<'c> TableChange<'c> {
 }
 
 impl std::fmt::Debug for TableChange<'_> {
+    /// Formats only the table, since names and values can be long.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "TableChange({:?})", self.table)
     }
@@ -102,7 +103,8 @@ pub fn write_tables(index: &Index, changes: &[TableChange<'_>], terms: Terms) ->
 }
 
 impl Table {
-    /// Opens a table. `ignores_case` says whether entry names ignore ASCII case.
+    /// Returns a handle to the table with this name, which need not exist yet. `ignores_case`: whether entry names
+    /// ignore the case of A to Z.
     pub(super) fn new(index: &Index, name: &[u8], ignores_case: bool) -> Result<Self> {
         Ok(Self {
             table: Arc::new(index.tables().table(name, ignores_case)?),
@@ -117,13 +119,13 @@ impl Table {
     pub fn get(&self, name: impl AsRef<[u8]>) -> Result<Option<Vec<u8>>> {
         let mut value = None;
         self.table
-            // A value can have any length.
+            // `usize::MAX`: accepts a value of any length.
             .get(name.as_ref(), usize::MAX, &mut |found| value = Some(found.to_vec()))?;
         Ok(value)
     }
 
-    /// Looks up a value without a lock, a wait or a copy. Passes the value to `then`, and returns the result of `then`.
-    /// Returns `None` if there is no value, or if the value is not available at once; then use [`Table::get`].
+    /// Looks up the value with this name without a lock, a wait or a copy. Passes the value to `then`, and returns the
+    /// result of `then`. `None`: there is no value, or the value is not available at once; then use [`Table::get`].
     pub fn lookup<R>(&self, name: impl AsRef<[u8]>, then: impl FnOnce(&[u8]) -> R) -> Option<R> {
         self.table.lookup(name.as_ref(), then)
     }
@@ -173,6 +175,7 @@ impl Table {
 }
 
 impl std::fmt::Debug for Table {
+    /// Formats the table's name, with escapes, since a name can be any bytes.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Table({})", self.table.name().escape_ascii())
     }

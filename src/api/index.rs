@@ -160,7 +160,7 @@ impl Index {
     /// cursor is invalid or belongs to a single library; [`ErrorKind::NotFetched`](crate::ErrorKind::NotFetched) if no
     /// library was ever fetched; errors of the store.
     pub fn changes(&self, cursor: Option<&str>) -> Result<Changes> {
-        Changes::new(self, None, cursor, false)
+        Changes::new(self, None, cursor, false) // only changes, without first listing all items
     }
 
     /// Iterates over all items as [`Added`](crate::ChangeKind::Added), then over later changes. New readers start here.
@@ -168,7 +168,7 @@ impl Index {
     /// # Errors
     /// As [`Index::changes`].
     pub fn listing_and_changes(&self) -> Result<Changes> {
-        Changes::new(self, None, None, true)
+        Changes::new(self, None, None, true) // all items as added, then changes
     }
 
     /// Wakes all calls that wait in [`Query::wait_for_changes`]. Within 50 ms, each call runs its [`Query::progress`]
@@ -192,12 +192,12 @@ impl Index {
         self.inner().set_token(token)
     }
 
-    /// Invalidates all libraries: the next query fetches full listings. Removes all recorded matches.
+    /// Invalidates all libraries: the next query fetches full listings. Removes all confirmed matches.
     ///
     /// # Errors
     /// Errors of the store.
     pub fn invalidate_all(&self) -> Result<()> {
-        self.inner().reading.invalidate(None)
+        self.inner().reading.invalidate(None) // no selection: all libraries
     }
 
     /// Removes everything stored for this server and user, except tables.
@@ -228,7 +228,7 @@ impl Index {
     #[doc(hidden)]
     pub fn watch_start(&self, intervals: DebounceIntervals) -> Result<()> {
         self.inner().events.watch_start(intervals)?;
-        self.inner().sync.peers.listen(true);
+        self.inner().sync.peers.listen(true); // also receive other hosts' changes at once
         Ok(())
     }
 
@@ -245,7 +245,7 @@ impl Index {
     #[doc(hidden)]
     pub fn watch_stop(&self) {
         self.inner().events.watch_stop();
-        self.inner().sync.peers.listen(false);
+        self.inner().sync.peers.listen(false); // receive other hosts' changes only from time to time
     }
 
     /// Stores the change that a webhook or notification reports, so that the next query of the changed library asks the
@@ -282,7 +282,7 @@ impl Index {
     /// # Errors
     /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for a name of more than 1 MiB.
     pub fn table(&self, name: impl AsRef<[u8]>) -> Result<Table> {
-        Table::new(self, name.as_ref(), false)
+        Table::new(self, name.as_ref(), false) // entry names differ by case
     }
 
     /// Returns the host's table with this name. Entry names in the table ignore ASCII case.
@@ -290,7 +290,7 @@ impl Index {
     /// # Errors
     /// As [`Index::table`].
     pub fn table_ignoring_case(&self, name: impl AsRef<[u8]>) -> Result<Table> {
-        Table::new(self, name.as_ref(), true)
+        Table::new(self, name.as_ref(), true) // entry names ignore case
     }
 
     /// Applies changes to this index's tables in one transaction. `terms`: when the written values expire, and the
@@ -321,7 +321,8 @@ impl Index {
         &self.inner().tables
     }
 
-    /// Returns the mappings that earlier suffix and file name matches suggest, best supported first.
+    /// Returns the mappings that this handle's earlier suffix and file name matches suggest, best supported first. The
+    /// mappings have no [`gain`](Proposal::gain), because no paths are given.
     ///
     /// ```no_run
     /// # let folder = tempfile::tempdir()?;
@@ -344,8 +345,9 @@ impl Index {
         pairs.into_iter().map(|pair| Proposal::of(pair, None)).collect()
     }
 
-    /// Returns at most five mappings with which these paths match. [`gain`](Proposal::gain) is the number of paths that
-    /// match with a mapping but with no earlier mapping. Omits mappings that help few of many paths. Sends no request.
+    /// Returns at most five mappings with which unlisted ones of these paths match, best supported first.
+    /// [`gain`](Proposal::gain) is the number of paths that match with a mapping but with no earlier mapping. Omits
+    /// mappings that help few of many paths. Sends no request.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for an invalid path; errors of the store.
@@ -390,7 +392,8 @@ impl Index {
         self.inner().reading.kind().key(rating_key)
     }
 
-    /// Converts a path on the server to a path on this machine, with the index's mappings.
+    /// Converts a path on the server to a path on this machine, with the index's mappings. A path that no mapping
+    /// covers stays unchanged. Fails for a path that is empty, too long or contains a NUL.
     #[doc(hidden)] // for the C functions
     pub fn host_path<'p>(&self, path: &'p [u8]) -> Result<Cow<'p, [u8]>> {
         self.inner().queries.display.check_path(path)?;
@@ -399,6 +402,7 @@ impl Index {
 }
 
 impl std::fmt::Debug for Index {
+    /// Formats the index's folder, which identifies the index.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("Index").field(&self.folder()).finish()
     }
@@ -423,13 +427,14 @@ impl std::fmt::Debug for Index {
 pub struct Watch(Index);
 
 impl std::fmt::Debug for Watch {
+    /// Formats the watched index's folder.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("Watch").field(&self.0.folder()).finish()
     }
 }
 
 impl Drop for Watch {
-    /// Stops receiving events if this is the last `Watch`.
+    /// Stops receiving the server's events, and other hosts' changes at once, if no other watch is running.
     fn drop(&mut self) {
         let inner = self.0.inner();
         inner.events.watch_leave();

@@ -27,10 +27,8 @@ const EVICTION_WAIT: Duration = Duration::from_secs(2);
 
 /// The state that all handles of an open index share.
 pub(crate) struct Inner {
-    /// Default deadline, for calls without their own deadline.
-    pub deadline: Option<Duration>,
-    /// Duration from which plexindex logs a call as slow; `None`: no log.
-    slow_threshold: Option<Duration>,
+    pub deadline: Option<Duration>,   // for calls without their own deadline
+    slow_threshold: Option<Duration>, // duration from which plexindex logs a call as slow
     counters: Arc<Counters>,
     pub store: Arc<Store>,
     pub tables: Arc<Tables>,
@@ -178,8 +176,8 @@ impl Inner {
         Ok(())
     }
 
-    /// Calls `run`. If the server refuses the token, renews the token and calls `run` again. If there is no new token,
-    /// the second call answers from the store.
+    /// Calls `run`, and returns its result. If the server refuses the token, asks the host for a new token, and calls
+    /// `run` again. If there is no new token, the second call answers from the store.
     pub fn run_renewing<R>(&self, call: &Call<'_>, mut run: impl FnMut(&Call<'_>) -> Result<R>) -> Result<R> {
         let tokens = &self.reading.tokens;
         // Keeps the token's session, so that the token's user is still known after another thread replaces the token.
@@ -188,12 +186,12 @@ impl Inner {
             Err(error) if error.status == Status::Unauthorized => error,
             result => return result,
         };
-        let is_new = tokens.current().number() != call.session;
-        if !is_new && !call.will_retry_with_new_token {
+        let is_replaced = tokens.current().number() != call.session;
+        if !is_replaced && !call.will_retry_with_new_token {
             return Err(refusal);
         }
         // If no other thread has set a new token, asks the host's callback for a new token.
-        let is_renewed = is_new || self.renew(call);
+        let is_renewed = is_replaced || self.renew(call);
         // A token from the host's callback belongs to the same user. A token that another thread set may belong to any
         // user, so the repeated call must then read only the view of the first token's user.
         let (session, is_same_user) = tokens.compare_current(call.session);
@@ -221,12 +219,11 @@ impl Inner {
         if is_renewed {
             self.sync.forget_failures();
             let result = run(&repeated_call);
-            if !is_new && tokens.get(session).is_some_and(|session| session.is_rejected()) {
+            if !is_replaced && tokens.get(session).is_some_and(|session| session.is_rejected()) {
                 self.renewing.record_failure(self.reading.viewpoint.now_ms());
             }
             return result;
         }
-        // If there is still no new token, answers from the store.
         let result = run(&repeated_call);
         // If the index has no libraries, returns the refusal, since an empty result would look like an answer.
         if self.reading.snapshot().rows.is_empty() {
@@ -255,8 +252,8 @@ impl Inner {
         is_renewed()
     }
 
-    /// Stops the watch and the exchange with other hosts, writes the counters and closes the store. A second call does
-    /// nothing.
+    /// Stops the watch and the exchange with other hosts, writes the counters and closes the store, even if it cannot
+    /// write them; then returns the error. A second call does nothing.
     pub fn close(&self) -> Result<()> {
         if self.closed.swap(true, Ordering::SeqCst) {
             return Ok(());
@@ -280,7 +277,7 @@ impl Inner {
         let identity = self.reading.identity();
         let [libraries, items] = match identity {
             Some(identity) => LibraryRows(&self.store).counts(identity)?,
-            None => [0; 2],
+            None => [0; 2], // the store has no view of this server and user yet
         };
         let matches = self.reading.count_matches(Deadline::NONE)?;
         Ok(Stats {
@@ -299,7 +296,8 @@ impl Inner {
         })
     }
 
-    /// Removes everything that the store contains for this server and user, except tables.
+    /// Removes everything that the store contains for this server and user, except tables. Repeats the removal if
+    /// another call changes the view meanwhile.
     pub fn clear(&self) -> Result<()> {
         let mut cleared = false;
         // Without a server URL, a retry would select another server in the folder, and clear its data too.
@@ -307,11 +305,11 @@ impl Inner {
         self.reading.retry_until_current(|| {
             let identity = self.reading.identity().filter(|_| has_server || !cleared);
             let Some(identity) = identity else {
-                return Ok(None);
+                return Ok(None); // nothing to remove
             };
             LibraryRows(&self.store).clear(identity, Deadline::NONE)?;
             cleared = true;
-            Ok(Some((identity, Vec::new())))
+            Ok(Some((identity, Vec::new()))) // no library needs to exist afterwards
         })?;
         if cleared {
             self.maintenance.sweep_after_clear();
@@ -326,8 +324,8 @@ impl Inner {
 impl RefUnwindSafe for Inner {}
 
 impl ForkAware for Inner {
-    /// Acquires all of the index's locks, in the order in which calls acquire them, so that the child of a fork
-    /// inherits no lock that another thread holds.
+    /// Acquires and returns all of the index's locks, in the order in which calls acquire them, so that the child of a
+    /// fork inherits no lock that another thread holds. Dropping a returned value releases its lock.
     fn before(self: Arc<Self>) -> Vec<Box<dyn ForkLock>> {
         // Locks that a call can hold while it waits for the store must come before the store's own locks.
         let mut locks: Vec<Box<dyn ForkLock>> = vec![
@@ -341,10 +339,11 @@ impl ForkAware for Inner {
         locks
     }
 
-    /// Resets the components in the child of a fork, which has none of the parent's other threads.
+    /// Resets the components in the child of a fork, which has none of the parent's other threads. Does nothing in the
+    /// parent. `side`: the process that runs this handler.
     fn after(&self, side: &Side) {
-        if let Side::Child(alone) = side {
-            self.reading.after_fork(alone);
+        if let Side::Child(single_thread_proof) = side {
+            self.reading.after_fork(single_thread_proof);
             self.maintenance.after_fork();
             self.sync.after_fork();
             self.events.after_fork();
@@ -361,6 +360,7 @@ impl Drop for Inner {
 }
 
 impl std::fmt::Debug for Inner {
+    /// Formats the index's folder, which identifies the index.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Index({})", self.store.folder().path().display())
     }

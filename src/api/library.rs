@@ -36,7 +36,8 @@ impl Library {
         self.reading.kind().key_prefix
     }
 
-    /// Returns the stored description of the library; `None` for all libraries, or if the library is unknown.
+    /// Returns the library as the store has it, such as its title and folders; `None` for a handle to all libraries, or
+    /// if the library is unknown.
     #[doc(hidden)]
     #[must_use]
     pub fn stored_library(&self) -> Option<model::Library> {
@@ -47,7 +48,7 @@ impl Library {
         }
     }
 
-    /// Returns whether the index knows the library. Always `true` for a handle to all libraries.
+    /// Returns whether the store has exactly one library for this handle. Always `true` for a handle to all libraries.
     #[must_use]
     pub fn is_known(&self) -> bool {
         let resolved = self.selection.resolve(&self.reading.snapshot());
@@ -135,7 +136,7 @@ impl Library {
         ItemsBelow {
             library: self.clone(),
             folder: bytes_of(&path).to_vec(),
-            after: Some(Vec::new()),
+            after: Some(Vec::new()), // the first page
             page: Vec::new().into_iter(),
         }
     }
@@ -219,7 +220,7 @@ impl Library {
         self.query().record_matches(matches)
     }
 
-    /// Invalidates a path, and removes its recorded match. If an item lists the path, plexindex asks the server about
+    /// Invalidates a path, and removes its confirmed match. If an item lists the path, plexindex asks the server about
     /// that item before it returns the item again.
     ///
     /// # Errors
@@ -228,12 +229,12 @@ impl Library {
         let path = bytes_of(&path);
         self.index.inner().queries.display.check_path(path)?;
         // A match can use the path without empty components and `.`, or the original path, so invalidate both.
-        let tidied = remove_redundant_components(path);
-        let paths: Vec<&[u8]> = [tidied.as_deref(), Some(path)].into_iter().flatten().collect();
+        let short_path = remove_redundant_components(path); // `None` if there is nothing to remove
+        let paths: Vec<&[u8]> = [short_path.as_deref(), Some(path)].into_iter().flatten().collect();
         self.reading.invalidate_paths(&self.selection, &paths)
     }
 
-    /// Invalidates an item and all its paths, and removes its recorded matches. `key` is the item's key or rating key.
+    /// Invalidates an item and all its paths, and removes its confirmed matches. `key` is the item's key or rating key.
     ///
     /// # Errors
     /// As [`Library::invalidate_path`].
@@ -242,7 +243,7 @@ impl Library {
         self.reading.invalidate_item(&self.selection, rating_key)
     }
 
-    /// Invalidates the whole library, and removes its recorded matches. The next query fetches a full listing.
+    /// Invalidates the whole library, and removes its confirmed matches. The next query fetches a full listing.
     ///
     /// # Errors
     /// [`ErrorKind::LibraryAmbiguous`](crate::ErrorKind::LibraryAmbiguous); errors of the store.
@@ -283,7 +284,7 @@ impl Library {
     pub fn items(&self) -> Items {
         Items {
             library: self.clone(),
-            cursor: Some(0),
+            cursor: Some(0), // the first page
             page: Vec::new().into_iter(),
         }
     }
@@ -295,7 +296,7 @@ impl Library {
     /// # Errors
     /// As [`Index::changes`](crate::Index::changes).
     pub fn changes(&self, cursor: Option<&str>) -> Result<Changes> {
-        Changes::new(&self.index, Some(self), cursor, false)
+        Changes::new(&self.index, Some(self), cursor, false) // only changes, without first listing all items
     }
 
     /// Iterates over all items as [`Added`](crate::ChangeKind::Added), then over later changes. New readers start here.
@@ -303,7 +304,7 @@ impl Library {
     /// # Errors
     /// As [`Index::changes`](crate::Index::changes).
     pub fn listing_and_changes(&self) -> Result<Changes> {
-        Changes::new(&self.index, Some(self), None, true)
+        Changes::new(&self.index, Some(self), None, true) // all items as added, then changes
     }
 
     /// Sets the same values for many items on the server, with one request per 100 items of a type. `keys` are keys or
@@ -373,6 +374,7 @@ impl Library {
 }
 
 impl std::fmt::Debug for Library {
+    /// Formats the selector with which the host opened the library.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Library({:?})", self.selector())
     }
@@ -383,20 +385,20 @@ impl std::fmt::Debug for Library {
 #[must_use = "iterators are lazy"]
 pub struct Items {
     library: Library,
-    /// The cursor after the page read last; `None` at the end.
-    cursor: Option<i64>,
+    cursor: Option<i64>, // after the page read last; `None` at the end
     page: vec::IntoIter<Item>,
 }
 
 impl Iterator for Items {
     type Item = Result<Item>;
 
-    /// Returns the next item, and reads the next page if necessary.
+    /// Returns the next item, and reads the next page if necessary. Without a cursor, the last page was read, or an
+    /// error ended the iteration.
     fn next(&mut self) -> Option<Self::Item> {
         if self.page.len() == 0 {
             let cursor = self.cursor.take()?;
             match self.library.page(cursor, PAGE_ITEMS) {
-                Ok((page, last)) => (self.page, self.cursor) = (page.into_iter(), last),
+                Ok((page, last_cursor)) => (self.page, self.cursor) = (page.into_iter(), last_cursor),
                 Err(error) => return Some(Err(error)),
             }
         }
@@ -412,31 +414,31 @@ impl std::iter::FusedIterator for Items {}
 pub struct ItemsBelow {
     library: Library,
     folder: Vec<u8>,
-    /// The last path of the page read last; empty before the first page, `None` at the end.
-    after: Option<Vec<u8>>,
+    after: Option<Vec<u8>>, // last path of the page read last; empty before the first page, `None` at the end
     page: vec::IntoIter<Item>,
 }
 
 impl Iterator for ItemsBelow {
     type Item = Result<Item>;
 
-    /// Returns the next file's item, and reads the next page if necessary.
+    /// Returns the next file's item, and reads the next page if necessary. `after` is the last path of the page read
+    /// last: empty before the first page, and `None` after an empty page or an error, which end the iteration.
     fn next(&mut self) -> Option<Self::Item> {
         if self.page.len() == 0 {
             let after = self.after.take()?;
             let after = Some(after.as_slice()).filter(|after| !after.is_empty());
-            let mut last = None;
+            let mut last_path = None;
             let page = self
                 .library
                 .items_below_with(&self.folder, after, PAGE_ITEMS, FileFilter::All, |answer, _| {
-                    last = answer.candidates().last().map(|found| found.path.to_vec());
+                    last_path = answer.candidates().last().map(|found| found.path.to_vec());
                     Match::of(answer)
                 });
             match page {
                 Ok(page) => self.page = page.candidates.into_iter(),
                 Err(error) => return Some(Err(error)),
             }
-            self.after = last;
+            self.after = last_path;
         }
         self.page.next().map(Ok)
     }

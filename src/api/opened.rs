@@ -88,11 +88,11 @@ impl Index {
         clock: Arc<dyn Clock>,
         peers: impl FnOnce(PeerComponents) -> Option<Arc<dyn Peers>>,
     ) -> Result<Self> {
-        let checked = source::check(options)?;
+        let valid_options = source::check(options)?; // before the store's folder is created
         let source_clock = Arc::clone(&clock);
         Self::open_components(options, peers, clock, |store, meter| {
-            let identifier = || store.folder().client_identifier();
-            source::open(options, checked, identifier, meter, &source_clock)
+            let client_identifier = || store.folder().client_identifier();
+            source::open(options, valid_options, client_identifier, meter, &source_clock)
         })
     }
 
@@ -131,14 +131,15 @@ impl Index {
             |_| None,
             clock,
             |store, meter| {
-                let id = store.folder().client_identifier()?;
-                source(&options, &id, meter).map(Some)
+                let client_identifier = store.folder().client_identifier()?;
+                source(&options, &client_identifier, meter).map(Some)
             },
         )
     }
 
-    /// Opens the store and all other components. `source` opens the source, or returns `None` for an offline index.
-    /// `peers` creates the exchange with other hosts, or returns `None` if the index has no shared log.
+    /// Opens the store and all other components. `source` opens the source, which counts its requests with the given
+    /// meter, or returns `None` for an offline index. `peers` creates the exchange with other hosts from the given
+    /// components, or returns `None` if the index has no shared log.
     fn open_components(
         options: &Options,
         peers: impl FnOnce(PeerComponents) -> Option<Arc<dyn Peers>>,
@@ -175,7 +176,6 @@ impl Index {
         self.inner().close()
     }
 
-    /// Returns the components of the index.
     pub(super) fn inner(&self) -> &Arc<Inner> {
         &self.0.0
     }
@@ -218,17 +218,17 @@ impl Index {
 #[derive(Clone)]
 pub struct Library {
     pub(super) index: Index,
-    /// Direct reference for fast lookups, which saves one pointer indirection.
-    pub(super) reading: Arc<IndexReader>,
+    pub(super) reading: Arc<IndexReader>, // saves fast lookups a pointer indirection
     pub(super) selection: Arc<Selection>,
 }
 
 impl Library {
-    /// Creates a handle without a request. Fails if the store already shows that the selector is invalid or ambiguous.
+    /// Creates a handle without a request. Fails if the selector's name is empty, or if several stored libraries have
+    /// this name. A library that is not stored is no error, because the server may have it.
     pub(super) fn new(index: &Index, selector: Selector) -> Result<Self> {
         let selection = Selection::new(selector)?;
         let reading = Arc::clone(&index.inner().reading);
-        reading.catch_up(Deadline::NONE)?;
+        reading.catch_up(Deadline::NONE)?; // a process may have stored libraries since the last call
         selection.resolve(&reading.snapshot())?;
         Ok(Self {
             index: index.clone(),
@@ -237,12 +237,13 @@ impl Library {
         })
     }
 
-    /// Returns the selector with the cached library that it selects.
+    /// Returns the host's selector, which also caches the selected library's position in the snapshot.
     pub(super) fn selection(&self) -> &Selection {
         &self.selection
     }
 
-    /// Returns this handle's selector.
+    /// Returns the selector with which the host opened this handle, unchanged: a library's name, section id or uuid, or
+    /// all libraries.
     #[must_use]
     pub fn selector(&self) -> &Selector {
         self.selection.selector()

@@ -52,7 +52,6 @@ pub struct Query<'q> {
     pub(super) library: Option<&'q Library>,
     deadline: Option<Duration>,
     offline: bool,
-    /// See [`Query::through`].
     pub(super) through: bool,
     progress: Option<RefCell<ProgressCallback<'q>>>,
 }
@@ -143,11 +142,10 @@ impl<'q> Query<'q> {
         self
     }
 
-    /// Returns the parameters for an answer at once: without a wait, a request, a deadline or a token.
+    /// Returns the parameters of a call that must answer at once: without a wait, a request, a deadline or a token.
     fn call_at_once(&self) -> Call<'_> {
         Call {
-            // Only an offline query trusts the store about an unlisted path. The call uses no token, so it needs no
-            // number.
+            // Only an offline query trusts the store about an unlisted path. The call uses no token: number 0.
             offline: self.offline,
             ..Call::offline(self.library.map(Library::selection), 0)
         }
@@ -231,6 +229,7 @@ impl<'q> Query<'q> {
         };
         let mut then = Some(then);
         self.ask_timed("match_path", None, |call| {
+            // The pin keeps the query's libraries from being evicted while the answer refers to them.
             queries.match_path(&mut reading.eviction_pin(), call, path, |answer| {
                 take_once(&mut then)?(answer)
             })
@@ -292,6 +291,7 @@ impl<'q> Query<'q> {
     /// As [`Query::match_path`].
     pub fn match_folder(&self, path: impl AsRef<Path>) -> Result<Folder> {
         let (queries, path) = (&self.index.inner().queries, bytes_of(&path));
+        // First tries without waiting, which is faster and needs no timer.
         if let Ok(result) = queries.match_folder_at_once(&self.call_at_once(), path, Folder::of) {
             return result;
         }
@@ -370,9 +370,9 @@ impl<'q> Query<'q> {
         self.ask_timed(operation, None, |call| self.index.inner().sync.refresh(call, reason))
     }
 
-    /// Waits until the feed has [`Changes`](crate::Changes) after this cursor. Sees the changes of all processes within
-    /// 100 ms, and sends no request. The wait uses almost no CPU time. On some network file systems, where processes do
-    /// not share memory, the wait reads the database once a second.
+    /// Waits until the feed has [`Changes`](crate::Changes) after this cursor, or a refresh is due. Returns
+    /// [`WaitOutcome::NotYet`] at the deadline. Sees the changes of all processes within 100 ms, and sends no request.
+    /// Uses almost no CPU time. Without shared memory, as on some network file systems, reads the database each second.
     ///
     /// The [`Query::progress`] callback runs every 200 ms and after
     /// [`Index::wake_waiting`](crate::Index::wake_waiting), without a library or items. If the callback returns
@@ -421,8 +421,8 @@ impl<'q> Query<'q> {
         })
     }
 
-    /// Returns a page of the feed: the changes of about `limit` items after the cursor. With an empty cursor, the feed
-    /// starts at the current position, or with all items if `full` is true.
+    /// Returns a page of the feed: the changes of about `limit` items after the cursor, and the next cursor. With an
+    /// empty cursor, the feed starts at the current position, or with all items if `full` is true.
     #[doc(hidden)]
     pub fn changes_page(&self, cursor: &str, full: bool, limit: usize) -> Result<ChangePage> {
         let inner = self.index.inner();
@@ -467,14 +467,15 @@ impl Refreshed {
     }
 }
 
-/// Takes the host's function that receives the answer. The function must run only once, even if plexindex repeats the
-/// call with a new token, so a second call with the same `then` fails.
+/// Moves the host's function that receives the answer out of `then`. The function must run only once, even if plexindex
+/// repeats the call with a new token, so a second call with the same `then` fails.
 fn take_once<T>(then: &mut Option<T>) -> Result<T> {
     then.take()
         .ok_or_else(|| Error::new(Status::Panic, "bug in plexindex: an answer was delivered twice"))
 }
 
 impl std::fmt::Debug for Query<'_> {
+    /// Formats the library and the limits, but not the progress callback, since a function has no text.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Query")
             .field("library", &self.library)

@@ -87,8 +87,9 @@ impl Query<'_> {
         self.record_pairs(&matches)
     }
 
-    /// Records pairs of a path and a key: either all or none. Fails if the query has no single library, or if a path or
-    /// key is invalid.
+    /// Records pairs of a path and an item's key or rating key as confirmed matches: either all or none. Fails if the
+    /// query has no single library, or if a path or key is invalid. With [`Query::through`], also waits until the
+    /// shared log has the matches, and fails before the write if other hosts could not use a path.
     #[doc(hidden)] // for the C functions
     pub fn record_pairs(&self, pairs: &[(&[u8], &str)]) -> Result<()> {
         let Some(library) = self.library else {
@@ -97,7 +98,7 @@ impl Query<'_> {
         let (inner, reading) = (self.index.inner(), &library.reading);
         let _timed = inner.start_timer("record_matches", Some(library.selector()), Some(pairs.len()));
         if self.through {
-            inner.sync.peers.expect_shared()?; // fails before anything is written
+            inner.sync.peers.expect_shared()?; // fails if the index has no shared log, before anything is written
         }
         // Validate all pairs before the first request.
         let mut matches = try_with_capacity(pairs.len(), "matches")?;
@@ -130,14 +131,13 @@ impl Query<'_> {
                     // Updates the snapshot now, so that fast lookups need not. If the write created a segment, the
                     // write may have removed other matches, so `catch_up` reads the database instead.
                     if !written.has_segment {
-                        let rows = matches
+                        let changes = matches
                             .iter()
                             .map(|(path, key)| (row.id, LoggedKind::MatchRecorded, *path, *key));
-                        reading.apply_committed(identity, written.at, &rows.collect::<Vec<_>>());
+                        reading.apply_committed(identity, written.at, &changes.collect::<Vec<_>>());
                     }
                     reading.catch_up(deadline)?;
-                    // A large batch has no segment if plexindex could not write the segment, or if another thread was
-                    // building a segment at the time.
+                    // A large batch has no segment if writing it failed, or if another thread was building one.
                     reading.rebuild_if_incomplete(deadline)?;
                     return if self.through {
                         inner.sync.peers.publish_and_wait(call.deadline)

@@ -10,8 +10,7 @@ use crate::platform::deadline::Deadline;
 use crate::platform::fork::{ForkLock, lock_for_fork};
 use crate::platform::mutex::{lock, try_lock};
 
-/// Pause before the next renewal, if the host had no new token or the server refused the new token.
-const PAUSE_MS: i64 = 15_000;
+const PAUSE_MS: i64 = 15_000; // after a renewal that yielded no token, or a token that the server refused
 
 thread_local! {
     /// The address of this variable identifies a running thread. `std::thread::try_read_current` would register a
@@ -36,18 +35,15 @@ pub(crate) struct TokenRenewal {
 /// A call that the server refused, and whose thread is running the callback.
 #[derive(Clone, Copy)]
 struct RefusedCall {
-    /// The call's thread, from [`this_thread`].
-    thread: usize,
-    /// Number of the refused token.
-    session: u64,
+    thread: usize, // the call's thread, from `this_thread`
+    session: u64,  // number of the refused token
 }
 
 #[derive(Default)]
 struct RenewalState {
     /// The refused call whose thread is running the callback, if any. Calls within the callback do not renew the token.
     running_for: Option<RefusedCall>,
-    /// Time of the last failed renewal in Unix ms: the host had no new token, or the server refused the new token.
-    failed_ms: Option<i64>,
+    failed_ms: Option<i64>, // Unix ms of the last renewal that yielded no token, or a token that the server refused
 }
 
 /// Ends a renewal when dropped, even after a panic in the callback.
@@ -62,7 +58,6 @@ impl Drop for RenewalGuard<'_> {
 }
 
 impl TokenRenewal {
-    /// Creates the state from the host's callback and read timeout.
     pub fn new(options: &Options) -> Self {
         Self {
             renewal: options.renewal.clone(),
@@ -78,12 +73,14 @@ impl TokenRenewal {
     }
 
     /// Locks the state before a fork, so that the child inherits no lock of another thread. Dropping the returned value
-    /// releases the lock. `within` returns the [`TokenRenewal`] in `owner`.
+    /// releases the lock; until then, it keeps `owner` alive, which contains the state. `within` gets the
+    /// [`TokenRenewal`] from its owner.
     pub fn lock_state_for_fork<O: 'static>(owner: &Arc<O>, within: fn(&O) -> &Self) -> Box<dyn ForkLock> {
         Box::new(lock_for_fork(owner, |owner| &within(owner).state))
     }
 
-    /// Resets the state in the child of a fork, where only a renewal on the forking thread continues.
+    /// Resets the state in the child of a fork, where only a renewal on the forking thread continues. Does not wait for
+    /// the lock, which no other thread could release.
     pub fn after_fork(&self) {
         if let Some(mut state) = try_lock(&self.state) {
             state.running_for = state.running_for.filter(|call| call.thread == this_thread());
@@ -93,16 +90,16 @@ impl TokenRenewal {
     /// Returns the number of the refused token if the callback is running on this thread; otherwise `None`. The caller
     /// treats a token that the host sets within the callback like a token that the callback returns.
     pub fn refused_session(&self) -> Option<u64> {
-        let under_way = lock(&self.state).running_for;
-        under_way
+        let refused_call = lock(&self.state).running_for;
+        refused_call
             .filter(|call| call.thread == this_thread())
             .map(|call| call.session)
     }
 
-    /// Asks the host for a new token after the server has refused the token `session`, and passes the new token to
-    /// `set`. If another thread is running the callback, first waits for that thread until the deadline, but no longer
-    /// than the read timeout. Does nothing if `is_renewed` then returns `true`, or during the pause after a failed
-    /// renewal. `now_ms` is the current time in Unix ms.
+    /// Asks the host for a new token after the server has refused the token with the number `session`, and passes the
+    /// new token to `set`. If another thread is running the callback, first waits for that thread until the deadline,
+    /// but no longer than the read timeout. Does nothing if `is_renewed` then returns `true`, during the pause after a
+    /// failed renewal, or within the callback. `now_ms` is the current time in Unix ms.
     pub fn renew(
         &self,
         now_ms: i64,
@@ -138,7 +135,7 @@ impl TokenRenewal {
         drop(guard);
     }
 
-    /// Starts the pause before the next renewal, since the server refused the new token.
+    /// Starts the pause before the next renewal, since the server refused the new token. `now_ms`: current Unix ms.
     pub fn record_failure(&self, now_ms: i64) {
         lock(&self.state).failed_ms = Some(now_ms);
     }

@@ -10,23 +10,18 @@ use crate::sync::Selector;
 /// A running call, whose duration plexindex measures. Dropping this value counts the call.
 pub struct CallTimer<'a> {
     counters: &'a Counters,
-    /// Duration from which a call is slow.
-    slow_threshold: Option<Duration>,
-    /// The call's name in the log.
+    slow_threshold: Option<Duration>, // `None`: no call is slow
     operation: &'static str,
-    /// The call's library; `None` for all libraries.
-    selector: Option<&'a Selector>,
+    selector: Option<&'a Selector>, // the call's library; `None` for all libraries
     path_count: Option<usize>,
     start: CallStart,
-    /// The counters before the call.
-    before: Stats,
-    /// Number of entries from other hosts and the time spent on the exchange, before the call.
-    exchanged: (u64, Duration),
+    before: Stats,              // the counters before the call
+    exchanged: (u64, Duration), // the entries from other hosts and the time spent on the exchange, before the call
 }
 
 impl<'a> CallTimer<'a> {
-    /// Starts measuring a call. A call that takes at least `slow` gets a log line, in which `operation`, `selector` and
-    /// `path_count` describe the call.
+    /// Starts measuring a call. A call that takes at least `slow` gets a log line, with `operation`, the call's name,
+    /// `selector`, its library (`None`: all libraries), and `path_count`, the size of a batch.
     pub fn begin(
         counters: &'a Counters,
         slow: Option<Duration>,
@@ -74,7 +69,6 @@ impl CallTimer<'_> {
     /// `was_alone` says whether no other call ran on this index. The line contains no path, since paths are private.
     fn log_line(&self, took: Duration, after: &Stats, was_alone: bool) -> String {
         let before = &self.before;
-        // The call and its library.
         let mut text = self.operation.to_owned();
         if let Some(path_count) = self.path_count {
             let _ = write!(text, " of {path_count} paths");
@@ -83,11 +77,10 @@ impl CallTimer<'_> {
             None | Some(Selector::All) => text.push_str(" in all libraries"),
             Some(selector) => _ = write!(text, " in '{}'", selector.name()),
         }
-        // The duration, and the time spent on each part during the call.
         let _ = write!(text, " took {:.2} s", took.as_secs_f64());
         let requests = after.all_requests() - before.all_requests();
         let request_noun = if requests == 1 { "request" } else { "requests" };
-        let since = Duration::saturating_sub;
+        let since = Duration::saturating_sub; // subtracts the time before the call from the time after it
         let (entries, exchange_time) = self.counters.exchange_totals();
         let entries = entries.saturating_sub(self.exchanged.0);
         let entry_noun = if entries == 1 { "entry" } else { "entries" };

@@ -13,17 +13,14 @@ use std::io::Read;
 use crate::platform::files::path_from_bytes;
 use crate::platform::local_path::to_native;
 
-/// Maximum number of bytes to read from a `.plexignore` file.
-const MAX_FILE_BYTES: u64 = 1 << 20;
+const MAX_FILE_BYTES: u64 = 1 << 20; // to read from a `.plexignore` file
 
 /// The patterns in one folder's `.plexignore` file.
 #[derive(Debug)]
 pub struct Ignored {
     folder: Vec<u8>,
-    /// The patterns without a slash.
-    name_patterns: Patterns,
-    /// The patterns with a slash.
-    path_patterns: Patterns,
+    name_patterns: Patterns, // without a slash
+    path_patterns: Patterns, // with a slash
 }
 
 impl Ignored {
@@ -38,11 +35,12 @@ impl Ignored {
         Some(Self::new(folder, &text))
     }
 
-    /// Parses the text of a `.plexignore` file in `folder`.
+    /// Parses the text of a `.plexignore` file in `folder`: one pattern per line; a line that starts with `#` is a
+    /// comment.
     pub fn new(folder: &[u8], text: &[u8]) -> Self {
         let mut ignored = Self {
             folder: trim_slashes(folder).to_vec(),
-            name_patterns: Patterns::new(true),
+            name_patterns: Patterns::new(true), // ignores case
             path_patterns: Patterns::new(false),
         };
         for line in text.split(|byte| *byte == b'\n') {
@@ -59,7 +57,8 @@ impl Ignored {
             };
             match pattern.iter().rposition(|byte| *byte == b'/') {
                 None => ignored.name_patterns.add(trimmed, &[pattern]),
-                Some(_) if pattern[0] == b'/' => {}
+                Some(_) if pattern[0] == b'/' => {} // matches nothing
+                // The part before the last slash also matches, so that `extras/*` ignores the folder `extras`.
                 Some(last) => ignored
                     .path_patterns
                     .add(trimmed, &[trim_slashes(pattern), &pattern[..last]]),
@@ -68,8 +67,8 @@ impl Ignored {
         ignored
     }
 
-    /// Returns the first line that matches a file in or below this folder, with the path of the `.plexignore` file, for
-    /// a finding; `None` if no line matches. `name`: the last component of `path`.
+    /// Returns the text for a finding if a line ignores this file in or below the folder: the first such line, with the
+    /// path of the `.plexignore` file. `None` if no line matches. `name`: the last component of `path`.
     pub fn match_file(&self, path: &[u8], name: &[u8]) -> Option<Vec<u8>> {
         let relative_path = self.relative_path(path)?;
         // File name patterns take precedence over path patterns.
@@ -80,8 +79,8 @@ impl Ignored {
         line.map(|line| self.describe(line))
     }
 
-    /// Returns the first line that matches a folder below this folder, with the path of the `.plexignore` file, for a
-    /// finding; `None` if no line matches.
+    /// Returns the text for a finding if a line ignores this folder below the file's folder: the first such line, with
+    /// the path of the `.plexignore` file. `None` if no line matches. Only patterns with a slash match folders.
     pub fn match_folder(&self, path: &[u8]) -> Option<Vec<u8>> {
         let line = self.path_patterns.first_match(self.relative_path(path)?);
         line.map(|line| self.describe(line))
@@ -99,6 +98,7 @@ impl Ignored {
     }
 }
 
+/// Returns the path without the slashes at its end.
 fn trim_slashes(path: &[u8]) -> &[u8] {
     let end = path.iter().rposition(|byte| *byte != b'/').map_or(0, |last| last + 1);
     &path[..end]
@@ -110,10 +110,8 @@ fn trim_slashes(path: &[u8]) -> &[u8] {
 struct Patterns {
     ignores_case: bool,
     lines: Vec<Vec<u8>>,
-    /// For each plain name, the index of the first line that contains the name.
-    plain: HashMap<Vec<char>, usize>,
-    /// Globs, each with the index of its line.
-    globs: Vec<(usize, Vec<char>)>,
+    plain: HashMap<Vec<char>, usize>, // each plain name, with the index of the first line that contains it
+    globs: Vec<(usize, Vec<char>)>,   // each with the index of its line
 }
 
 impl Patterns {
@@ -127,7 +125,7 @@ impl Patterns {
         }
     }
 
-    /// Adds a line with its patterns. The line matches if any of the patterns matches.
+    /// Adds the next line of the file, which matches a name if any of `patterns` matches it.
     fn add(&mut self, line: &[u8], patterns: &[&[u8]]) {
         for pattern in patterns {
             let pattern = chars_of(pattern, self.ignores_case);
@@ -140,7 +138,8 @@ impl Patterns {
         self.lines.push(line.to_vec());
     }
 
-    /// Returns the first line with a pattern that matches `name`; `None` if no pattern matches.
+    /// Returns the first line with a pattern that matches the whole `name`, a file name or a relative path; `None` if
+    /// no pattern matches.
     fn first_match(&self, name: &[u8]) -> Option<&[u8]> {
         let name = chars_of(name, self.ignores_case);
         let plain_line = self.plain.get(&name).copied();
@@ -159,8 +158,7 @@ impl Patterns {
 /// Decodes a name, and converts it to lower case if `ignores_case` is `true`. A character whose lower case consists of
 /// several characters stays unchanged. An invalid byte becomes a private-use character, which names rarely contain.
 fn chars_of(name: &[u8], ignores_case: bool) -> Vec<char> {
-    /// The private-use character for the byte 0.
-    const INVALID_BYTES: u32 = 0x10_FF00;
+    const INVALID_BYTES: u32 = 0x10_FF00; // added to an invalid byte to get its private-use character
     let mut chars = Vec::with_capacity(name.len());
     for chunk in name.utf8_chunks() {
         let lower = |c: char| Some(c.to_lowercase()).filter(|lower| ignores_case && lower.len() == 1);
@@ -179,18 +177,18 @@ fn chars_of(name: &[u8], ignores_case: bool) -> Vec<char> {
 /// Returns whether a glob with `*`, `?` and `[…]` matches a whole name. After a mismatch, extends only the last star.
 /// Extending an earlier star cannot help, because a slash in the name can match only a slash in the glob.
 fn glob_matches(glob: &[char], name: &[char]) -> bool {
-    let (mut pattern, mut rest) = (glob, name);
+    let (mut glob_left, mut name_left) = (glob, name);
     // The part of the glob after the last star, and the part of the name after the characters that the star matches.
     let mut last_star: Option<(&[char], &[char])> = None;
     loop {
-        if let ['*', after_star @ ..] = pattern {
-            last_star = Some((after_star, rest));
-            pattern = after_star;
-        } else if let Some((c, tail)) = rest.split_first()
-            && let Some(length) = match_first(pattern, *c)
+        if let ['*', after_star @ ..] = glob_left {
+            last_star = Some((after_star, name_left));
+            glob_left = after_star;
+        } else if let Some((c, tail)) = name_left.split_first()
+            && let Some(length) = match_first(glob_left, *c)
         {
-            (pattern, rest) = (&pattern[length..], tail);
-        } else if pattern.is_empty() && rest.is_empty() {
+            (glob_left, name_left) = (&glob_left[length..], tail);
+        } else if glob_left.is_empty() && name_left.is_empty() {
             return true;
         } else {
             let can_extend = |(_, unmatched): &(&[char], &[char])| unmatched.first() != Some(&'/');
@@ -198,7 +196,7 @@ fn glob_matches(glob: &[char], name: &[char]) -> bool {
                 return false;
             };
             last_star = Some((after_star, unmatched));
-            (pattern, rest) = (after_star, unmatched);
+            (glob_left, name_left) = (after_star, unmatched);
         }
     }
 }
@@ -206,9 +204,9 @@ fn glob_matches(glob: &[char], name: &[char]) -> bool {
 /// Matches `c` with the first element of a glob, which is a character or a set. Returns the element's length; `None` if
 /// the element does not match. An unclosed bracket is an ordinary character.
 fn match_first(pattern: &[char], c: char) -> Option<usize> {
-    let (first, rest) = pattern.split_first()?;
+    let (first, after_first) = pattern.split_first()?;
     if *first == '['
-        && let Some((set, negated)) = parse_set(rest)
+        && let Some((set, negated)) = parse_set(after_first)
     {
         let matches = c != '/' && set_contains(c, set) != negated;
         return matches.then_some(set.len() + 2 + usize::from(negated)); // the brackets and `!`
@@ -216,29 +214,29 @@ fn match_first(pattern: &[char], c: char) -> Option<usize> {
     (*first == c || *first == '?' && c != '/').then_some(1)
 }
 
-/// Parses a set, starting after the opening bracket. Returns the set's content, and whether the set is negated; `None`
-/// if there is no closing bracket. A closing bracket at the start belongs to the set.
+/// Parses a set, starting after the opening bracket. Returns the set's content, without `!` and the brackets, and
+/// whether the set is negated; `None` without a closing bracket. A closing bracket at the start belongs to the set.
 fn parse_set(text: &[char]) -> Option<(&[char], bool)> {
     let (negated, text) = match text {
-        ['!', rest @ ..] => (true, rest),
+        ['!', after_mark @ ..] => (true, after_mark),
         text => (false, text),
     };
     let end = 1 + text.iter().skip(1).position(|c| *c == ']')?;
     Some((&text[..end], negated))
 }
 
-/// Returns whether a set contains a character, either directly or in a range.
+/// Returns whether the content of a set, such as `a-fx`, contains a character, either directly or in a range.
 fn set_contains(c: char, set: &[char]) -> bool {
-    let mut rest = set;
-    while let [from, tail @ ..] = rest {
+    let mut unread = set;
+    while let [from, tail @ ..] = unread {
         let (to, tail) = match tail {
             ['-', to, tail @ ..] => (to, tail),
-            _ => (from, tail),
+            _ => (from, tail), // a single character
         };
         if (*from..=*to).contains(&c) {
             return true;
         }
-        rest = tail;
+        unread = tail;
     }
     false
 }

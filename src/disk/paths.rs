@@ -10,7 +10,7 @@ use crate::platform::folder_reader::FolderId;
 pub fn is_in(path: &[u8], folder: &[u8]) -> bool {
     let folder = folder.strip_suffix(b"/").unwrap_or(folder);
     path.strip_prefix(folder)
-        .is_some_and(|rest| rest.first().is_none_or(|byte| *byte == b'/'))
+        .is_some_and(|subpath| subpath.first().is_none_or(|byte| *byte == b'/'))
 }
 
 /// Returns the path of the entry `name` in a folder.
@@ -19,7 +19,7 @@ pub fn join_path(folder: &[u8], name: &[u8]) -> Vec<u8> {
 }
 
 /// Returns whether the path is a folder or a link to a folder. For a link to a folder, also returns the target's id;
-/// otherwise `None`. Dangling and circular links are not folders.
+/// otherwise `None`. A missing path and a dangling or circular link are not folders; other errors are returned.
 pub fn resolve_folder(path: &[u8]) -> io::Result<(bool, Option<FolderId>)> {
     let path = path_from_bytes(path);
     match fs::metadata(&path) {

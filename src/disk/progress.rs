@@ -5,15 +5,13 @@ use std::sync::Arc;
 
 use crate::platform::folder_reader::FolderId;
 
-/// Maximum number of links that one call follows.
-const LINKS_PER_CALL: usize = 4096;
+const LINKS_PER_CALL: usize = 4096; // maximum number of links that one call follows
 
 /// A link to a folder. The walk follows links after it has read all folders that are reachable without links.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FolderLink {
     pub path: Vec<u8>,
-    /// Whether the path has a twin: another name in the same folder with the same normal form.
-    pub has_twin: bool,
+    pub has_twin: bool, // whether another name in the same folder has the same normal form
     pub id: FolderId,
 }
 
@@ -22,19 +20,18 @@ pub struct FolderLink {
 pub struct WalkProgress {
     /// The folders that the walk has read, by location. The empty location is for folders outside all locations.
     read_folders: Vec<(Vec<u8>, HashSet<FolderId>)>,
-    /// New links, which are not yet in the queue.
-    links: Vec<Arc<FolderLink>>,
+    links: Vec<Arc<FolderLink>>, // new links, which are not yet in the queue
     /// The queue of links to follow, with the next link last. The links' targets are already marked as read.
     queue: Vec<Arc<FolderLink>>,
-    /// Whether the walk has started to follow links.
-    follows_links: bool,
+    follows_links: bool, // whether the walk has started to follow links
 }
 
 impl WalkProgress {
-    /// Returns the index of a location's set of read folders, and adds an empty set for a new location.
+    /// Returns the index of a location's set of read folders, and adds an empty set for a new location. The empty path
+    /// stands for all folders outside locations.
     pub(super) fn location_set(&mut self, location: &[u8]) -> usize {
-        let slot = self.read_folders.iter().position(|(folder, _)| folder == location);
-        slot.unwrap_or_else(|| {
+        let known_set = self.read_folders.iter().position(|(folder, _)| folder == location);
+        known_set.unwrap_or_else(|| {
             self.read_folders.push((location.to_vec(), HashSet::new()));
             self.read_folders.len() - 1
         })
@@ -63,9 +60,9 @@ impl WalkProgress {
         self.queue.push(Arc::clone(link));
     }
 
-    /// Returns the links to follow next. If the queue is empty, first sorts the new links, and queues the links for
-    /// which `mark_read` returns `true`. If several links lead to the same folder, the walk therefore always follows
-    /// the link whose path sorts first.
+    /// Removes and returns the links to follow next, in order, at most [`LINKS_PER_CALL`]. If the queue is empty, first
+    /// sorts the new links by path, and queues the links for which `mark_read` returns `true`: their targets were not
+    /// read yet. If several links lead to the same folder, the walk therefore always follows the one that sorts first.
     pub(super) fn next_links(
         &mut self,
         mut mark_read: impl FnMut(&mut Self, &FolderLink) -> bool,
@@ -79,9 +76,9 @@ impl WalkProgress {
             self.queue = links;
         }
         let remaining = self.queue.len().saturating_sub(LINKS_PER_CALL);
-        let mut next = self.queue.split_off(remaining);
-        next.reverse();
-        next
+        let mut next_links = self.queue.split_off(remaining);
+        next_links.reverse();
+        next_links
     }
 
     /// Returns whether the walk has no more links to follow.

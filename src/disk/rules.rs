@@ -121,7 +121,8 @@ impl MediaTypes {
     /// A flag, not a media type: whether Plex's rules for videos (samples, extras and discs) apply.
     const VIDEO_RULES: u8 = 8;
 
-    /// Returns the media types of libraries of these kinds; all media types if `kinds` is empty.
+    /// Returns the media types of libraries of these kinds. If `kinds` is empty, for a folder outside all libraries,
+    /// returns all media types.
     #[must_use]
     pub fn of(kinds: &[LibraryKind]) -> Self {
         const ALL: u8 = MediaTypes::VIDEO | MediaTypes::AUDIO | MediaTypes::PHOTO;
@@ -145,8 +146,7 @@ impl MediaTypes {
     /// Returns whether the file name has an extension that belongs to one of these media types.
     #[must_use]
     pub fn has_extension(self, name: &[u8]) -> bool {
-        /// Length of the longest known extension, `dvr-ms`.
-        const MAX_EXTENSION: usize = 6;
+        const MAX_EXTENSION: usize = 6; // length of the longest known extension, `dvr-ms`
         let Some(dot) = name.iter().rposition(|byte| *byte == b'.') else {
             return false;
         };
@@ -216,11 +216,12 @@ pub fn rule_for_folder(name: &[u8], rules: Rules, media_types: MediaTypes, at_ro
     }
 }
 
-/// A video of at least this many bytes is never a sample, even if its name suggests a sample.
+/// A video of at least 300 MiB is never a sample, even if its name suggests a sample.
 const MAX_SAMPLE_BYTES: u64 = 300 << 20;
 
-/// Returns the rule by which Plex ignores a file; `None` if Plex does not ignore the file. Reads the file's size, so
-/// call this function only for files that no library lists.
+/// Returns the rule by which Plex ignores a file; `None` if Plex does not ignore the file. `name`: the path's last
+/// component. `rules` and `media_types`: from the file's location. Reads the file's size, which is slow, so call this
+/// function only for files that no library lists.
 #[must_use]
 pub fn rule_for_file(path: &Path, name: &[u8], rules: Rules, media_types: MediaTypes) -> Option<Rule> {
     let lower = name.to_ascii_lowercase();

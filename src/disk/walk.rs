@@ -19,8 +19,7 @@ use crate::platform::local_path::canonical;
 use crate::platform::mutex::lock;
 use crate::platform::thread::on_workers;
 
-/// Number of threads besides the calling thread. The threads mostly wait for the operating system and the network.
-const EXTRA_THREADS: usize = 3;
+const EXTRA_THREADS: usize = 3; // besides the calling thread; they mostly wait for the disk or the network
 const LOOKUP_BATCH: usize = 256;
 
 /// Walks the folders in a request until the request's limit is reached. Returns the findings, and whether the walk is
@@ -39,7 +38,7 @@ pub fn walk(request: &WalkRequest<'_>, progress: Option<&mut WalkProgress>) -> (
     if let Some(progress) = progress {
         let folders = request.locations.iter().map(|location| location.folder.as_slice());
         walk.read_sets = folders
-            .chain([&b""[..]])
+            .chain([&b""[..]]) // for folders outside all locations
             .map(|folder| progress.location_set(folder))
             .collect();
         if starts.is_empty() {
@@ -49,6 +48,7 @@ pub fn walk(request: &WalkRequest<'_>, progress: Option<&mut WalkProgress>) -> (
     }
     let unread = walk.walk_starts(&starts, &mut findings);
     let has_no_links = walk.progress.is_none_or(|progress| lock(&progress).has_no_links());
+    // A caller that passed folders may have more folders for the next call, so only a call without folders ends a walk.
     let is_over = request.starts.folders.is_empty() && unread.is_empty() && has_no_links;
     for folders in unread {
         findings.found.extend(folders.found);
@@ -77,17 +77,14 @@ struct Walk<'w> {
 
 struct PendingFolder {
     path: Vec<u8>,
-    /// Index of the innermost location that contains the folder; `None` outside all locations.
-    location_index: Option<usize>,
+    location_index: Option<usize>, // the innermost location that contains the folder
     has_twin: bool,
-    /// Whether the folder is already marked as read, because a link leads to it.
-    is_marked_read: bool,
+    is_marked_read: bool, // because a link leads to the folder
 }
 
 #[derive(Default)]
 struct WalkThread {
-    /// Folders to read, with the next folder last.
-    stack: Vec<PendingFolder>,
+    stack: Vec<PendingFolder>, // the folders to read, with the next folder last
     files: Vec<MediaFile>,
     findings: WalkFindings,
 }
@@ -165,7 +162,7 @@ impl<'w> Walk<'w> {
         unread.into_iter().map(|(_, folders)| folders).collect()
     }
 
-    /// Adds the next links as starting points. If the walk has already read a link's target, only reports the link.
+    /// Adds the next links to `starts`. If the walk has already read a link's target, only reports the link.
     fn start_at_links(&self, progress: &mut WalkProgress, starts: &mut Vec<Start<'_>>, findings: &mut WalkFindings) {
         let links = progress.next_links(|progress, link| {
             let location_index = self.rules.innermost(&link.path);
@@ -183,7 +180,7 @@ impl<'w> Walk<'w> {
         self.read_sets[location_index.unwrap_or(self.request.locations.len())]
     }
 
-    /// Reports that the walk has already read a folder under another path.
+    /// Reports, with its real path, a folder in scope that the walk has already read under another path.
     fn report_linked(&self, path: &[u8], location_index: Option<usize>, findings: &mut WalkFindings) {
         if !self.rules.is_out_of_scope(location_index) {
             let real = canonical(&path_from_bytes(path)).unwrap_or_default();
@@ -273,9 +270,9 @@ impl<'w> Walk<'w> {
             mark_twins(&mut folders, &mut media);
         }
         let location = self.rules.location(folder.location_index);
-        let at_root = location.is_some_and(|location| location.folder == folder.path && !location.is_out_of_scope);
+        let is_root = location.is_some_and(|location| location.folder == folder.path && !location.is_out_of_scope);
         // The rules already include the `.plexignore` file of a location.
-        let ignored = (location.is_some() && has_plexignore && !at_root && self.request.rules.has(Rule::Plexignore))
+        let ignored = (location.is_some() && has_plexignore && !is_root && self.request.rules.has(Rule::Plexignore))
             .then(|| Ignored::read(path))
             .flatten();
         thread.findings.files += media.len() as u64;
@@ -289,14 +286,14 @@ impl<'w> Walk<'w> {
         let parent = ParentFolder {
             folder,
             path,
-            is_location: at_root,
+            is_location: is_root,
             has_locations: self.location_parents.contains(path),
             ignored: ignored.as_ref(),
         };
         for entry in folders {
             self.push_subfolder(&parent, &entry, thread);
         }
-        thread.stack[stack_length..].reverse();
+        thread.stack[stack_length..].reverse(); // the next folder to read is last
     }
 
     /// Returns whether a folder is a location out of scope and contains no location in scope, so the walk can skip it.
@@ -307,7 +304,8 @@ impl<'w> Walk<'w> {
             && !self.request.locations.iter().any(is_in_scope_below)
     }
 
-    /// Reports an unreadable folder, unless it disappeared during the walk. Still pushes all locations below it.
+    /// Reports an unreadable folder, unless it disappeared during the walk. A missing folder that the host chose is
+    /// reported. Still pushes the locations below the folder, since paths in an unlistable folder can be readable.
     fn report_unreadable(&self, folder: &PendingFolder, error: &io::Error, thread: &mut WalkThread) {
         let is_from_caller = self.request.is_first
             && self
@@ -333,7 +331,8 @@ impl<'w> Walk<'w> {
         progress.is_some_and(|progress| !lock(progress).mark_read(self.read_set_of(folder.location_index), id))
     }
 
-    /// Returns the entry for a folder or media file, and whether the entry is a folder; `None` for other names.
+    /// Returns the entry for a subfolder or media file, and whether it is a subfolder; `None` for other names, and for
+    /// an unreadable link, which is reported. `path`: the folder's path without a slash at the end.
     fn media_or_folder_entry(
         &self,
         folder: &PendingFolder,
@@ -372,7 +371,8 @@ impl<'w> Walk<'w> {
     }
 
     /// Pushes a subfolder onto the stack. If a rule ignores the subfolder, reports it and pushes only the locations
-    /// below it. A location is never ignored.
+    /// below it. Reports a link that leads to a folder above; keeps other links in the progress for later calls, or
+    /// reports them without progress. A location is never ignored.
     fn push_subfolder(&self, parent: &ParentFolder<'_>, subfolder: &FolderEntry, thread: &mut WalkThread) {
         let outer_location = parent.folder.location_index;
         let is_out_of_scope = self.rules.is_out_of_scope(outer_location);

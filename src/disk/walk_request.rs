@@ -13,13 +13,11 @@ use crate::platform::local_path::to_native;
 #[derive(Debug)]
 pub struct Location {
     pub folder: Vec<u8>,
-    /// Media types of the libraries with this location.
-    pub media_types: MediaTypes,
+    pub media_types: MediaTypes, // of the libraries with this location
     /// Whether all libraries with this location are out of the walk's scope: the host did not select these libraries.
     /// The walk reports nothing in this location.
     pub is_out_of_scope: bool,
-    /// Whether each library in scope with this location has a listing.
-    pub is_fetched: bool,
+    pub is_fetched: bool, // whether each library in scope with this location has a listing
 }
 
 /// A callback that looks up paths. Calls its second argument for each path, in order, with `true` for a listed path.
@@ -66,8 +64,7 @@ pub struct WalkRequest<'q> {
     /// Maximum number of names to read. The call ends at this number or at `until`, and returns the unread folders.
     pub max_names: usize,
     pub until: Instant,
-    /// Reports for each path whether the index lists the path with high confidence.
-    pub is_listed: &'q IsListed<'q>,
+    pub is_listed: &'q IsListed<'q>, // for each path: whether the index lists it with high confidence
     /// The walk calls this for each file that has a twin, lies outside all locations, or is not listed with high
     /// confidence.
     pub status: &'q StatusOf<'q>,
@@ -117,7 +114,7 @@ pub struct WalkFindings {
 }
 
 impl WalkFindings {
-    /// Adds a finding.
+    /// Adds a finding. The parameters become its fields; an empty `detail` means none.
     pub(super) fn add_finding(
         &mut self,
         kind: &'static str,
@@ -136,7 +133,7 @@ impl WalkFindings {
         });
     }
 
-    /// Adds a finding for a folder that the walk has not read yet.
+    /// Adds a finding for a folder that the walk has not read yet. `twin`: whether it or a folder above it has a twin.
     pub(super) fn put_folder(&mut self, path: &[u8], twin: bool) {
         self.add_finding("folder", twin, "", path, b"");
     }

@@ -48,8 +48,9 @@ impl<'w> WalkRules<'w> {
             .is_some_and(|location| location.is_out_of_scope)
     }
 
-    /// Returns the rule that ignores a folder; `None` if no rule does. `at_root`: whether the folder is directly in
-    /// a location. `parent_ignored`: the parent folder's `.plexignore` file, unless the parent is a location.
+    /// Returns the rule that ignores a folder; `None` if no rule does. `location_index`: the innermost location that
+    /// contains the folder. `at_root`: whether the folder is directly in this location. `parent_ignored`: the parent
+    /// folder's `.plexignore` file, unless the parent is a location.
     pub fn folder_rule(
         &self,
         path: &[u8],
@@ -68,9 +69,10 @@ impl<'w> WalkRules<'w> {
     }
 
     /// Returns the rule that ignores a file, or a folder between the file and its location; `None` if no rule does.
+    /// `location_index`: the innermost location that contains the file; `None` outside all locations.
     pub fn rule_for_path(&self, path: &[u8], location_index: LocationIndex) -> Option<RuleMatch> {
-        // Check the folders between the location and the file, from the outermost folder inwards. Outside all
-        // locations, check only the file itself.
+        // Check the folders between the location and the file, from the outermost inwards: `root_length` is the length
+        // of the location's path. Outside all locations, check only the file itself.
         let parent = path.iter().rposition(|byte| *byte == b'/')?;
         let root_length = self.location(location_index).map_or(parent, |location| {
             location.folder.strip_suffix(b"/").unwrap_or(&location.folder).len()
@@ -136,6 +138,7 @@ impl<'w> WalkRules<'w> {
     }
 }
 
+/// Returns the last component of a path.
 fn name_of(path: &[u8]) -> &[u8] {
     path.rsplit(|byte| *byte == b'/').next().unwrap_or_default()
 }

@@ -15,11 +15,9 @@ use crate::sync::{Call, IndexReader, Synchronizer};
 /// Maximum number of items per request. Servers reject requests with thousands of items, because the URL is too long;
 /// other clients send 100.
 const ITEMS_PER_REQUEST: usize = 100;
-/// The item list's name in error messages.
-const KEYS: &str = "keys";
+const KEYS: &str = "keys"; // the item list's name in error messages
 const MAX_FIELD_NAME: usize = 255;
-/// Maximum number of items that an error message lists.
-const MAX_NAMED: usize = 5;
+const MAX_NAMED: usize = 5; // items in an error message
 
 /// An edit of items in one library.
 #[derive(Clone, Copy, Debug)]
@@ -67,7 +65,7 @@ impl EditReport {
         self.states.iter().filter(|other| **other == state).count()
     }
 
-    /// Sets the state of the keys at these indexes in the host's list.
+    /// Sets the state of the keys at these indexes in the host's list of keys.
     fn set_states(&mut self, indexes: &[usize], state: Edited) {
         for index in indexes {
             if let Some(slot) = self.states.get_mut(*index) {
@@ -79,10 +77,8 @@ impl EditReport {
 
 struct EditTarget<'k> {
     rating_key: &'k str,
-    /// Indexes of the item's key in the host's list, which can contain duplicates.
-    indexes: Vec<usize>,
-    /// Type of the item; `None` until it is known.
-    item_type: Option<ItemType>,
+    indexes: Vec<usize>,         // of the item's key in the host's list, which can contain duplicates
+    item_type: Option<ItemType>, // `None` until it is known
 }
 
 /// Edits items on the server, and invalidates them in the store.
@@ -94,7 +90,6 @@ pub struct Editing {
 }
 
 impl Editing {
-    /// Creates the component from its dependencies.
     pub fn new(store: Arc<Store>, reading: Arc<IndexReader>, sync: Arc<Synchronizer>, events: Arc<Events>) -> Self {
         Self {
             store,
@@ -185,8 +180,9 @@ impl Editing {
         invalidated
     }
 
-    /// Finds the type of each item, which an edit request must contain: first in the index, then with one request for
-    /// the remaining items. Fails if an item does not exist.
+    /// Sets the type of each item in `targets`, which an edit request must contain: first from the listing of the
+    /// library `row`, then with one request for the remaining items. Fails if an item does not exist or has a type that
+    /// cannot be edited. Marks missing items in `report`.
     fn find_kinds(
         &self,
         call: &Call<'_>,
@@ -195,12 +191,12 @@ impl Editing {
         report: &mut EditReport,
     ) -> Result<()> {
         let snapshot = self.reading.snapshot();
-        let index = snapshot
+        let library = snapshot
             .rows
             .iter()
             .position(|other| other.id == row.id && other.generation.is_fetched());
         for target in targets.iter_mut() {
-            let item = index.and_then(|index| snapshot.views[index].stored_item(target.rating_key));
+            let item = library.and_then(|library| snapshot.views[library].stored_item(target.rating_key));
             target.item_type = item.map(|item| item.kind);
         }
         drop(snapshot);
@@ -208,8 +204,8 @@ impl Editing {
         check_kinds(row, targets, report)
     }
 
-    /// Requests from the server the items whose type is unknown, and sets their types. An item that the library does
-    /// not have keeps the type `None`.
+    /// Requests from the server the items whose type is unknown, and sets their types. An item that the library `row`
+    /// does not have keeps the type `None`.
     fn fetch_kinds(&self, call: &Call<'_>, row: &LibraryRow, targets: &mut [EditTarget<'_>]) -> Result<()> {
         let unknown = targets.iter().filter(|target| target.item_type.is_none());
         let unknown: Vec<&str> = unknown.map(|target| target.rating_key).collect();
@@ -229,7 +225,8 @@ impl Editing {
     }
 }
 
-/// Fails if an item is missing or has a type that the server cannot edit. Marks missing items in `report`.
+/// Fails if an item is missing or has a type that the server cannot edit. Marks missing items in `report`. `row`: the
+/// items' library, for the message.
 fn check_kinds(row: &LibraryRow, targets: &[EditTarget<'_>], report: &mut EditReport) -> Result<()> {
     let mut missing = Vec::new();
     for target in targets {
@@ -268,7 +265,8 @@ fn check_kinds(row: &LibraryRow, targets: &[EditTarget<'_>], report: &mut EditRe
     ))
 }
 
-/// Validates the keys, and returns one target per item. The target contains all indexes of a duplicate key.
+/// Validates the keys, and returns one target per item, in the order of the keys. A duplicate key adds its index to the
+/// item's target, so that the server edits the item once. The targets have no item type yet.
 fn edit_targets<'k>(kind: &SourceKind, keys: &[&'k str]) -> Result<Vec<EditTarget<'k>>> {
     if keys.is_empty() {
         return invalid_argument_error(
@@ -280,7 +278,7 @@ fn edit_targets<'k>(kind: &SourceKind, keys: &[&'k str]) -> Result<Vec<EditTarge
     target_indexes
         .try_reserve(keys.len())
         .map_err(|_| out_of_memory_error(keys.len(), KEYS))?;
-    for (index, key) in keys.iter().enumerate() {
+    for (key_index, key) in keys.iter().enumerate() {
         let rating_key = kind.rating_key(key)?;
         let target_index = *target_indexes.entry(rating_key).or_insert_with(|| {
             targets.push(EditTarget {
@@ -291,13 +289,13 @@ fn edit_targets<'k>(kind: &SourceKind, keys: &[&'k str]) -> Result<Vec<EditTarge
             targets.len() - 1
         });
         if let Some(target) = targets.get_mut(target_index) {
-            target.indexes.push(index);
+            target.indexes.push(key_index);
         }
     }
     Ok(targets)
 }
 
-/// Validates the field names and values. Fails if two changes of a field contradict each other.
+/// Fails without changes, for an invalid field name or empty tag, or if two changes of a field contradict each other.
 fn check_changes(changes: &[FieldChange]) -> Result<()> {
     if changes.is_empty() {
         return invalid_argument_error("the list of fields is empty: give the fields to change, such as title");

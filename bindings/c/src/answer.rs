@@ -16,13 +16,11 @@ use plexindex::model::Library;
 /// A block under construction in the caller's memory: the header, an array of answers, then items and strings.
 pub struct BlockWriter<'b> {
     room: &'b mut [u8],
-    /// Number of bytes used so far, including bytes that did not fit.
-    used: usize,
-    /// Offset of the next answer in the block.
-    next_answer: usize,
+    used: usize,        // number of bytes used so far, including bytes that did not fit
+    next_answer: usize, // offset of the next answer in the block
 }
 
-/// Returns a buffer's memory, after checking its pointer and alignment.
+/// Returns a buffer's memory. Fails for a NULL pointer with a capacity, and for memory not aligned to 8 bytes.
 fn buffer_memory(buffer: &mut Buffer) -> Result<&mut [u8]> {
     if buffer.data.is_null() {
         if buffer.capacity > 0 {
@@ -56,16 +54,15 @@ pub fn too_small(needed: usize, capacity: usize) -> Error {
 /// docs/c.md repeat this number.
 pub const MIN_CAPACITY: usize = 4096;
 
-/// Rejects a buffer that is too small for most answers, since a second call would have to ask the server again.
+/// Fails if a buffer is too small for most answers, since a second call would have to ask the server again.
 pub fn check_memory(buffer: &mut Buffer) -> Result<()> {
     check_capacity(buffer, MIN_CAPACITY)
 }
 
-/// Number of bytes that an answer in a batch needs, excluding its path.
-const ANSWER_MEMORY: usize = 384;
+const ANSWER_MEMORY: usize = 384; // bytes that most answers in a batch need, excluding the path
 
-/// Rejects a buffer that is too small for most batches of `count` paths with a total length of `bytes`, since a second
-/// call would have to ask the server again.
+/// Fails if a buffer is too small for most batches of `count` paths with a total length of `bytes`, since a second call
+/// would have to ask the server again.
 pub fn check_memory_for(buffer: &mut Buffer, count: usize, bytes: usize) -> Result<()> {
     check_capacity(
         buffer,
@@ -73,7 +70,7 @@ pub fn check_memory_for(buffer: &mut Buffer, count: usize, bytes: usize) -> Resu
     )
 }
 
-/// Rejects a buffer with a capacity below `min_capacity`, and sets its length to `min_capacity`.
+/// Fails if a buffer has a capacity below `min_capacity`; its length then tells the caller the capacity to use.
 fn check_capacity(buffer: &mut Buffer, min_capacity: usize) -> Result<()> {
     buffer_memory(buffer)?;
     if buffer.capacity >= min_capacity {
@@ -93,11 +90,11 @@ pub fn write_answers(
     let capacity = buffer.capacity;
     buffer.length = 0;
     // Reserve space for the header and the answers, which `fill` follows with items and strings.
-    let first = size_of::<Answers>();
+    let answers_offset = size_of::<Answers>();
     let mut block = BlockWriter {
         room: buffer_memory(buffer)?,
-        used: first + count * size_of::<AnswerRecord>(),
-        next_answer: first,
+        used: answers_offset + count * size_of::<AnswerRecord>(),
+        next_answer: answers_offset,
     };
     fill(&mut block)?;
     let used = block.used;
@@ -108,15 +105,15 @@ pub fn write_answers(
         ));
     }
     // Write the header last, since it counts the log lines that `fill` adds.
-    let head = Answers {
+    let header = Answers {
         size: truncate_u32(size_of::<Answers>()),
         answer_size: truncate_u32(size_of::<AnswerRecord>()),
         item_size: truncate_u32(size_of::<ItemRecord>()),
         count: truncate_u32(count),
-        first: truncate_u32(first),
+        first: truncate_u32(answers_offset),
         log_lines: log_ring::waiting_count(),
     };
-    block.write_record(0, &head);
+    block.write_record(0, &header);
     buffer.length = used;
     if used > capacity {
         return Err(too_small(used, capacity));
@@ -133,7 +130,8 @@ pub fn write_answer(buffer: &mut Buffer, answer: &Answer<'_>) -> Result<Status> 
     Ok(answer.status)
 }
 
-/// Updates the number of waiting log lines in a finished block. A slow call logs only after it has written its block.
+/// Updates the number of log lines that wait for the host in a finished block's header. A slow call logs only after it
+/// has written its block.
 pub fn recount_log_lines(buffer: &mut Buffer) -> Result<()> {
     let offset = std::mem::offset_of!(Answers, log_lines);
     let room = buffer_memory(buffer)?;
@@ -155,8 +153,8 @@ pub fn write_bytes(buffer: &mut Buffer, text: &[u8]) -> Result<Status> {
     Ok(Status::Ok)
 }
 
-/// Sets the buffer's length to the needed size, which is `length` bytes and a NUL, and returns a 'buffer too small'
-/// error.
+/// Sets the buffer's length to the needed size, which is `length` bytes and a NUL, and returns the error for a buffer
+/// that is too small.
 pub fn too_small_for(buffer: &mut Buffer, length: usize) -> Result<Status> {
     buffer.length = length + 1;
     Err(too_small(buffer.length, buffer.capacity))
@@ -186,7 +184,8 @@ impl BlockWriter<'_> {
         }
     }
 
-    /// Appends the concatenated pieces and a NUL, and returns the string's offset and length.
+    /// Appends the concatenated pieces and a NUL. Returns the string's offset in the block, and its length without the
+    /// NUL. If the string does not fit, only counts its bytes.
     #[inline]
     fn append_bytes<const N: usize>(&mut self, pieces: [&[u8]; N]) -> Text {
         let offset = self.used;
@@ -206,7 +205,8 @@ impl BlockWriter<'_> {
         }
     }
 
-    /// Appends a string. Appends nothing for an empty string, which stands for an unknown value.
+    /// Appends a string, and returns its offset and length. An empty string, which stands for an unknown value, appends
+    /// nothing: offset and length are 0.
     #[inline]
     fn append_text(&mut self, text: &str) -> Text {
         if text.is_empty() {
@@ -216,7 +216,7 @@ impl BlockWriter<'_> {
         }
     }
 
-    /// Appends a GUID, which the index may store in pieces.
+    /// Appends a GUID, which the index may store in pieces. Returns the string's offset and length.
     fn append_guid(&mut self, guid: GuidRef<'_>) -> Text {
         match guid {
             GuidRef::Text(text) => self.append_text(text),
@@ -229,7 +229,8 @@ impl BlockWriter<'_> {
         self.used = self.used.next_multiple_of(align_of::<u64>());
     }
 
-    /// Writes an item's record at this offset, and appends the item's strings. `prefix` is the start of the item's key.
+    /// Writes an item's record at this offset, and appends the item's strings. `prefix` is the part of the item's key
+    /// before the rating key.
     fn write_item(&mut self, offset: usize, prefix: &str, found: &FoundItem<'_>, library: Option<&Library>) {
         let item = &found.item;
         let mut flags = 0;
@@ -269,22 +270,23 @@ impl BlockWriter<'_> {
         self.write_record(offset, &record);
     }
 
-    /// Writes an answer's candidates. Returns the candidates' offset (0 without candidates) and number.
+    /// Appends the records and strings of an answer's candidates. Returns the offset of the first record (0 without
+    /// candidates) and their number. `prefix` is the part of their keys before the rating key.
     fn write_candidates<'f>(
         &mut self,
         prefix: &str,
         found: impl ExactSizeIterator<Item = (FoundItem<'f>, Option<&'f Library>)>,
     ) -> (u32, u32) {
         self.align();
-        let (array, count) = (self.used, found.len());
+        let (first, count) = (self.used, found.len());
         self.used += count * size_of::<ItemRecord>();
         for (index, (found, library)) in found.enumerate() {
-            self.write_item(array + index * size_of::<ItemRecord>(), prefix, &found, library);
+            self.write_item(first + index * size_of::<ItemRecord>(), prefix, &found, library);
         }
-        (if count == 0 { 0 } else { truncate_u32(array) }, truncate_u32(count))
+        (if count == 0 { 0 } else { truncate_u32(first) }, truncate_u32(count))
     }
 
-    /// Writes the next answer, and appends its candidates and strings.
+    /// Writes the record of the next answer, and appends its candidates and strings.
     pub fn append_answer(&mut self, answer: &Answer<'_>) {
         let found = answer.candidates().iter().map(|found| (*found, answer.library(found)));
         let (candidates, candidates_count) = self.write_candidates(answer.kind.key_prefix, found);
@@ -303,7 +305,7 @@ impl BlockWriter<'_> {
             candidates_count,
             candidates_total: truncate_u32(answer.total),
             message,
-            age_ms: answer.age_ms.unwrap_or(-1),
+            age_ms: answer.age_ms.unwrap_or(-1), // -1: unknown
         };
         self.write_record(offset, &record);
     }
@@ -316,7 +318,7 @@ pub struct BlockReader<'b> {
 }
 
 impl BlockReader<'_> {
-    /// Returns the block in this buffer; `None` if the buffer contains no block.
+    /// Returns the block in this buffer; `None` if the buffer contains no block, or one of another library version.
     ///
     /// # Safety
     /// `buffer` must be NULL, misaligned or valid, and its memory must not change while the block is used.
@@ -351,21 +353,23 @@ impl BlockReader<'_> {
         self.element(self.head.first, self.head.count, index)
     }
 
-    /// Returns the record at `index` in the array at `offset`; NULL if misaligned, or outside the array or the block.
+    /// Returns the record at `index` in the array of `count` records at `offset`, valid as long as the block; NULL if
+    /// it is misaligned, or outside the array or the block.
     pub fn element<T>(&self, offset: u32, count: u32, index: usize) -> *const T {
         let (offset, size) = (offset as usize, size_of::<T>());
-        let fits = || {
-            let end = index.checked_add(1)?.checked_mul(size)?.checked_add(offset)?;
-            self.bytes.get(end - size..end)
+        let record_bytes = || {
+            let record_end = index.checked_add(1)?.checked_mul(size)?.checked_add(offset)?;
+            self.bytes.get(record_end - size..record_end)
         };
         if offset < size_of::<Answers>() || index >= count as usize {
             return std::ptr::null();
         }
-        let found = fits().map_or(std::ptr::null(), |record| record.as_ptr().cast::<T>());
-        if found.is_aligned() { found } else { std::ptr::null() }
+        let record = record_bytes().map_or(std::ptr::null(), |bytes| bytes.as_ptr().cast::<T>());
+        if record.is_aligned() { record } else { std::ptr::null() }
     }
 
-    /// Returns a NUL-terminated string; NULL if the string is outside of the block.
+    /// Returns the NUL-terminated string at this offset and of this length, valid as long as the block; NULL if it is
+    /// not in the block.
     pub fn text(&self, text: Text) -> *const c_char {
         let (offset, length) = (text.offset as usize, text.length as usize);
         if offset < size_of::<Answers>() {

@@ -16,17 +16,17 @@ thread_local! {
     static INNERMOST: Cell<*const Running> = const { Cell::new(std::ptr::null()) };
 }
 
-/// Calls a function of the host, in a callback for the index `handle`. During the call, [`is_in_callback`] returns
-/// `true` for `handle` on this thread, so that plexindex_close() fails. `call` must not unwind, since the list of
-/// running callbacks refers to this stack frame.
+/// Calls a function of the host, in a callback for the index `handle`, and returns its result. During the call,
+/// [`is_in_callback`] returns `true` for `handle` on this thread, so that plexindex_close() fails. `call` must not
+/// unwind, since the list of running callbacks refers to this stack frame.
 pub fn call_host_for<R>(handle: *const Handle, call: impl FnOnce() -> R) -> R {
-    let running = Running {
+    let this_callback = Running {
         handle,
         outer: INNERMOST.get(),
     };
-    INNERMOST.set(&raw const running);
+    INNERMOST.set(&raw const this_callback);
     let result = call_host(call);
-    INNERMOST.set(running.outer);
+    INNERMOST.set(this_callback.outer);
     result
 }
 

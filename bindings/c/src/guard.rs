@@ -27,11 +27,11 @@ struct PanicLocation {
 impl std::fmt::Write for PanicLocation {
     /// Appends text. Fails, and appends nothing, if the text does not fit.
     fn write_str(&mut self, more: &str) -> std::fmt::Result {
-        let room = self
+        let target = self
             .text
             .get_mut(self.length..self.length + more.len())
             .ok_or(std::fmt::Error)?;
-        room.copy_from_slice(more.as_bytes());
+        target.copy_from_slice(more.as_bytes());
         self.length += more.len();
         Ok(())
     }
@@ -71,8 +71,9 @@ fn clear_buffer(place: *mut Buffer) {
     }
 }
 
-/// Runs the body of an exported function that returns a status, and that can fill the buffer `place`. Both buffers may
-/// be NULL. Empties `place` before the body and after every error except [`Status::BufferTooSmall`].
+/// Runs the body of an exported function, and returns its status as a number. The body can fill the buffer `place`, and
+/// error messages go to `error`; both may be NULL. Empties `place` before the body and after every error except
+/// [`Status::BufferTooSmall`], so that it never contains an earlier answer.
 pub fn guard_output<S: Into<Status>>(error: *mut Buffer, place: *mut Buffer, body: impl FnOnce() -> Result<S>) -> i32 {
     clear_buffer(place);
     let error_text = match ErrorText::new(error) {
@@ -142,7 +143,8 @@ impl ErrorText {
         Ok(error_text)
     }
 
-    /// Writes a message, truncated to the buffer's capacity, and sets the buffer's length to that of the whole message.
+    /// Writes a message, truncated to the buffer's capacity. Sets its length to that of the whole message, so that the
+    /// caller sees how much is missing.
     fn write(&self, text: &str) {
         let Some((buffer, Buffer { data, capacity, .. })) = self.0 else {
             return;
@@ -157,13 +159,14 @@ impl ErrorText {
     }
 }
 
-/// Runs the body of an exported function that returns a value instead of a status. Returns `fallback` after a panic.
+/// Runs the body of an exported function that returns a value, not a status. Returns `fallback` after a panic.
 #[inline]
 pub fn guard_value<T>(fallback: T, body: impl FnOnce() -> T) -> T {
     catch_unwind(AssertUnwindSafe(with_planted_panic(body))).unwrap_or(fallback)
 }
 
-/// Returns `body`. In tests, the returned function panics first if the test planted a panic.
+/// Returns `body`. In tests, the returned function panics first if the test planted a panic, to test that guards catch
+/// panics.
 #[inline]
 fn with_planted_panic<T>(body: impl FnOnce() -> T) -> impl FnOnce() -> T {
     #[cfg(test)]
@@ -197,7 +200,8 @@ pub fn install_panic_hook() {
     });
 }
 
-/// Writes a string and a NUL, truncated to fit. A truncated string ends in `…` if there is room.
+/// Writes a string and a NUL to the memory `room`, truncated at a character to fit. A truncated string ends in `…` if
+/// there is room. Writes nothing to empty memory.
 pub fn write_truncated(text: &str, room: &mut [u8]) {
     const END: &str = "…";
     let Some(longest) = room.len().checked_sub(1) else {
@@ -220,27 +224,27 @@ pub fn write_truncated(text: &str, room: &mut [u8]) {
 }
 
 /// Stores a key, given in two parts, in this thread's memory until the thread's next fast lookup, so that a fast lookup
-/// needs no buffer. Returns NULL if the key is too long or its second part contains a NUL.
+/// needs no buffer. Returns the NUL-terminated key; NULL if it is too long or its second part contains a NUL.
 #[inline]
 pub fn store_thread_key([head, tail]: [&str; 2]) -> *const c_char {
     store_thread_text([head.as_bytes(), tail.as_bytes()])
 }
 
 /// Stores the concatenated parts, NUL-terminated, in this thread's memory until the thread's next fast lookup, so that
-/// a fast lookup needs no buffer. Returns NULL if the string is too long or the second part contains a NUL.
+/// a fast lookup needs no buffer. Returns the string; NULL if it is too long or the second part contains a NUL.
 #[inline]
 pub fn store_thread_text([head, tail]: [&[u8]; 2]) -> *const c_char {
-    LAST_KEY.with(|last| {
+    LAST_KEY.with(|memory| {
         // SAFETY: only this thread uses the memory, and no reference to it exists while plexindex runs.
-        let last = unsafe { &mut *last.get() };
+        let memory = unsafe { &mut *memory.get() };
         let length = head.len() + tail.len();
         if length >= MAX_LOOKUP_RESULT || tail.contains(&0) {
             return std::ptr::null();
         }
-        last[..head.len()].copy_from_slice(head);
-        last[head.len()..length].copy_from_slice(tail);
-        last[length] = 0;
-        last.as_ptr().cast()
+        memory[..head.len()].copy_from_slice(head);
+        memory[head.len()..length].copy_from_slice(tail);
+        memory[length] = 0;
+        memory.as_ptr().cast()
     })
 }
 

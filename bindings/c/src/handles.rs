@@ -12,8 +12,7 @@ use plexindex::inside::lock;
 use plexindex::inside::{ForkAware, ForkLock, fork};
 use plexindex::{Index, Library, Selector};
 
-/// Maximum number of handles for unknown library names.
-const MAX_UNKNOWN: usize = 1_024;
+const MAX_UNKNOWN: usize = 1_024; // handles for unknown library names
 
 /// An open index, which a [`Handle`] points to.
 pub struct Opened {
@@ -39,7 +38,7 @@ impl ForkAware for LibraryHandles {
 }
 
 impl Opened {
-    /// Opens an index, and installs the log and the panic hook.
+    /// Opens an index. Also installs the process-wide log and panic hook, so that opening can already log.
     pub fn open(checked: CheckedOptions) -> Result<Self> {
         guard::install_panic_hook();
         log_ring::install(log_ring::parse_level(checked.log_level)?);
@@ -90,7 +89,6 @@ impl Opened {
         self.index.close_now()
     }
 
-    /// Returns the open index.
     pub fn index(&self) -> &Index {
         &self.index
     }
@@ -104,12 +102,12 @@ impl Opened {
     /// free handles.
     pub fn library(&self, selector: Selector) -> Result<*const LibraryHandle> {
         let mut libraries = lock(&self.libraries.libraries);
-        if let Some(known) = libraries.iter().find(|one| *one.selector() == selector) {
+        if let Some(known) = libraries.iter().find(|library| *library.selector() == selector) {
             return Ok(std::ptr::from_ref::<Library>(known).cast());
         }
         let library = Box::new(self.index.library(selector)?);
         // Limits handles for unknown names, since handles live as long as the index, and names may come from users.
-        let unknown_count = || libraries.iter().filter(|one| !one.is_known()).count();
+        let unknown_count = || libraries.iter().filter(|library| !library.is_known()).count();
         if libraries.len() >= MAX_UNKNOWN && !library.is_known() && unknown_count() >= MAX_UNKNOWN {
             return invalid_argument_error(format!(
                 "library '{}' is unknown, and the index has reached its limit of {MAX_UNKNOWN} handles for unknown \

@@ -13,21 +13,16 @@ use plexindex::error::{Error, Result, Status};
 use plexindex::inside::{ForkLock, fork};
 use plexindex::inside::{lock, try_lock};
 
-/// Maximum number of lines that wait for the host.
-const CAPACITY: usize = 256;
+const CAPACITY: usize = 256; // lines that wait for the host
 
-/// A log line.
 pub struct LogLine {
-    /// `PLEXINDEX_LOG_*`.
-    pub level: i32,
-    /// Text of the line.
+    pub level: i32, // `PLEXINDEX_LOG_*`
     pub text: String,
 }
 
 struct Ring {
     lines: VecDeque<LogLine>,
-    /// Number of lines lost since the last drain.
-    lost: u64,
+    lost: u64, // number of lines lost since the last drain
 }
 
 /// This library's logger, which appends lines to the ring.
@@ -48,7 +43,7 @@ fn lock_ring() -> Option<MutexGuard<'static, Ring>> {
         if let Some(ring) = try_lock(&RING) {
             return Some(ring);
         }
-        // First yields 1,000 times, then sleeps 1,000 times for a millisecond.
+        // First yields 1,000 times, then sleeps 1,000 times for a millisecond: about a second.
         if attempt < 1000 {
             std::thread::yield_now();
         } else {
@@ -102,7 +97,7 @@ impl Log for RingLogger {
     fn flush(&self) {}
 }
 
-/// Converts a `PLEXINDEX_LOG_*` number to a level; 0 means the default, warnings.
+/// Converts a `PLEXINDEX_LOG_*` number to a level; 0 means the default, warnings. Other numbers fail.
 pub fn parse_level(level: i32) -> Result<LevelFilter> {
     match level {
         0 | c::PLEXINDEX_LOG_WARN => Ok(LevelFilter::Warn),
@@ -117,7 +112,7 @@ pub fn parse_level(level: i32) -> Result<LevelFilter> {
     }
 }
 
-/// Installs the ring as the logger of this process, unless a Rust host has its own logger, and sets the level.
+/// Installs the ring as the logger of this process, unless a Rust host has its own logger. `level` limits the lines.
 pub fn install(level: LevelFilter) {
     static LOGGER: RingLogger = RingLogger;
     // A fork locks the ring last, since any code may log while it holds other locks.
@@ -131,7 +126,8 @@ pub fn waiting_count() -> u32 {
     WAITING.load(Ordering::Relaxed)
 }
 
-/// Removes and returns all lines, oldest first. If lines were lost, the first line is a warning.
+/// Removes and returns all lines, oldest first. If lines were lost, the first line is a warning. Returns no lines if
+/// the lock is not free within about a second.
 pub fn drain() -> Vec<LogLine> {
     let mut lines = Vec::new();
     let Some(mut ring) = lock_ring() else { return lines };

@@ -22,11 +22,10 @@ use plexindex::options::{self, Renewal, Ttl};
 pub struct CheckedOptions {
     pub options: options::Options,
     pub log_level: i32,
-    /// The index's handle, which plexindex_open() sets, so that callbacks know their index.
-    pub handle_after_open: Arc<AtomicPtr<Handle>>,
+    pub handle_after_open: Arc<AtomicPtr<Handle>>, // which plexindex_open() sets, so that callbacks know their index
 }
 
-/// Converts milliseconds, which must not be negative. `what` is the option's name and `alternatives` lists other
+/// Converts milliseconds, and fails if they are negative. `what` is the option's name and `alternatives` lists other
 /// allowed values, both for the error message.
 pub fn non_negative_millis(ms: i64, what: &str, alternatives: &str) -> Result<Duration> {
     match u64::try_from(ms) {
@@ -50,7 +49,7 @@ fn or_default(ms: i64, default: Duration, what: &str, or: &str) -> Result<Durati
     Ok(if duration.is_zero() { default } else { duration })
 }
 
-/// Converts the time for retries; PLEXINDEX_NO_RETRY becomes zero, and 0 means `default`.
+/// Converts the time for retries; PLEXINDEX_NO_RETRY becomes zero, and 0 means `default`. `what` is the option's name.
 fn retry_duration(ms: i64, default: Duration, what: &str) -> Result<Duration> {
     match ms {
         c::PLEXINDEX_NO_RETRY => Ok(Duration::ZERO),
@@ -70,8 +69,8 @@ pub fn ttl(ms: i64, what: &str) -> Result<Ttl> {
     }
 }
 
-/// Returns a token as a string without copying it, since plexindex would have to erase a copy. Errors do not show the
-/// token.
+/// Returns a token as a string without copying it, since plexindex would have to erase a copy. Fails if it is not
+/// UTF-8; the error contains the argument's name `what`, but not the token.
 pub fn token_text<'t>(token: &'t [u8], what: &str) -> Result<&'t str> {
     std::str::from_utf8(token).map_err(|_| {
         Error::new(
@@ -137,14 +136,13 @@ pub unsafe fn options(given: *const OptionsRecord) -> Result<CheckedOptions> {
             shared.text("options.shared")?,
         )
     };
-    // Reject paths that the operating system cannot open.
     let files = [("cache_dir", cache_dir), ("ca_file", ca_file), ("database", database)];
     if let Some((name, _)) = files.iter().find(|(_, file)| file.contains(&0)) {
         return invalid_argument_error(format!("{name} contains a NUL byte, which file names cannot contain"));
     }
     // SAFETY: guaranteed by the caller.
     let mappings = unsafe { self::mappings(mappings, mappings_count) }?;
-    let opened = Arc::<AtomicPtr<Handle>>::default();
+    let handle_after_open = Arc::<AtomicPtr<Handle>>::default();
     let library_ttl = ttl(library_ttl_ms, "library_ttl_ms")?;
     let deadline = match deadline_ms {
         0 | c::PLEXINDEX_NO_DEADLINE => None,
@@ -160,7 +158,7 @@ pub unsafe fn options(given: *const OptionsRecord) -> Result<CheckedOptions> {
             server_url,
             database: (!database.is_empty()).then(|| path_from_bytes(database)),
             token: Token::new(token),
-            renewal: renew_token.map(|call| renewal(call, renew_token_user, Arc::clone(&opened))),
+            renewal: renew_token.map(|call| renewal(call, renew_token_user, Arc::clone(&handle_after_open))),
             user,
             library_ttl,
             max_age: millis_or_default(max_age_ms, default.max_age, "max_age_ms")?,
@@ -195,12 +193,12 @@ pub unsafe fn options(given: *const OptionsRecord) -> Result<CheckedOptions> {
             shared_durable: flags & c::PLEXINDEX_OPEN_SHARED_DURABLE != 0,
         },
         log_level,
-        handle_after_open: opened,
+        handle_after_open,
     })
 }
 
-/// Wraps the host's callback that renews the token. `user` is the host's pointer for the callback, and `opened`
-/// contains the handle once the index is open.
+/// Wraps the host's callback `call`, which writes a new token to a buffer. `user` is the host's pointer for it, and
+/// `opened` contains the handle once the index is open, so that the callback cannot close its own index.
 fn renewal(call: RenewTokenFn, user: *mut c_void, opened: Arc<AtomicPtr<Handle>>) -> Renewal {
     struct User(*mut c_void);
     // SAFETY: the header says that the function runs on the threads that make calls.
@@ -218,9 +216,9 @@ fn renewal(call: RenewTokenFn, user: *mut c_void, opened: Arc<AtomicPtr<Handle>>
             capacity: bytes.len(),
             length: 0,
         };
-        let place = &raw mut buffer;
+        let output = &raw mut buffer;
         // SAFETY: the host supplied this function as its callback; the buffer outlives the call.
-        let status = call_host_for(opened.load(Ordering::Relaxed), || unsafe { call(user.0, place) });
+        let status = call_host_for(opened.load(Ordering::Relaxed), || unsafe { call(user.0, output) });
         // A failed callback, or a length beyond the buffer, means that there is no new token.
         let given = bytes.get(..buffer.length).filter(|_| status == 0);
         let token = given.and_then(|given| Token::new(std::str::from_utf8(given).ok()?));
@@ -233,7 +231,7 @@ fn renewal(call: RenewTokenFn, user: *mut c_void, opened: Arc<AtomicPtr<Handle>>
     })
 }
 
-/// Validates and converts the mappings from C.
+/// Validates and converts the mappings from C, in order.
 ///
 /// # Safety
 /// `given` must be NULL or point to `count` mappings.
@@ -248,10 +246,10 @@ unsafe fn mappings(given: *const types::MappingRecord, count: usize) -> Result<V
         return invalid_argument_error(format!("options.mappings_count must be at most 10000, not {count}"));
     }
     (0..count)
-        .map(|place| {
+        .map(|index| {
             // SAFETY: guaranteed by the caller; a pointer from another language may be misaligned.
-            let rule = unsafe { given.add(place).read_unaligned() };
-            let name = format!("options.mappings[{place}]");
+            let rule = unsafe { given.add(index).read_unaligned() };
+            let name = format!("options.mappings[{index}]");
             check_reserved(rule.reserved, &name)?;
             // SAFETY: guaranteed by the caller.
             let (from, to) = unsafe { (rule.from.path(&name)?, rule.to.path(&name)?) };

@@ -34,14 +34,12 @@ const FLAGS_OF_SOME: [(u32, &str, &str); 3] = [
 
 /// A validated query.
 pub struct CheckedQuery<'h> {
-    /// The query with its library, limits and progress function.
-    pub query: Query<'h>,
-    /// The query's field `text`.
-    pub text: &'h [u8],
+    pub query: Query<'h>, // with its library, limits and progress function
+    pub text: &'h [u8],   // the query's field `text`
     flags: u32,
 }
 
-/// Validates and converts a query. `flags_known` contains the flags that the function accepts in addition to
+/// Validates and converts a query. `flags_known` contains the flags that the exported function accepts in addition to
 /// PLEXINDEX_QUERY_OFFLINE.
 ///
 /// # Safety
@@ -67,7 +65,6 @@ pub unsafe fn query<'h>(
     let known =
         c::PLEXINDEX_QUERY_OFFLINE | c::PLEXINDEX_QUERY_FULL | c::PLEXINDEX_QUERY_AT_ONCE | c::PLEXINDEX_QUERY_PROBE;
     check_flags(flags, reserved, known, "query")?;
-    // Reject a known flag that does not apply to the calling function.
     for (flag, name, remedy) in FLAGS_OF_SOME {
         if flags & !flags_known & flag != 0 {
             return invalid_argument_error(format!(
@@ -75,7 +72,6 @@ pub unsafe fn query<'h>(
             ));
         }
     }
-    // Check that the query's library belongs to this index.
     aligned(library.cast::<Library>(), "query.library")?;
     // SAFETY: guaranteed by the caller.
     let (library, text) = unsafe { (library.cast::<Library>().as_ref(), text.get("query.text")?) };
@@ -106,12 +102,12 @@ pub struct Limits {
     deadline_ms: i64,
     progress: Option<ProgressFn>,
     progress_user: *mut c_void,
-    /// Name of the deadline in error messages.
-    what: &'static str,
+    what: &'static str, // name of the deadline in error messages
 }
 
 impl Limits {
-    /// Validates the options of plexindex_call().
+    /// Copies the options of plexindex_call(); NULL means the default deadline, and no progress function. `handle`: the
+    /// index of the call.
     ///
     /// # Safety
     /// `given` must be NULL or valid.
@@ -136,7 +132,7 @@ impl Limits {
         })
     }
 
-    /// Returns the query with the deadline and the progress function.
+    /// Returns the query with the call's deadline and progress function. Fails for a negative deadline.
     pub fn apply<'q>(&self, query: Query<'q>) -> Result<Query<'q>> {
         let query = with_deadline(query, self.deadline_ms, self.what)?;
         Ok(match self.progress {
@@ -146,7 +142,8 @@ impl Limits {
     }
 }
 
-/// Sets a query's deadline in milliseconds; 0 keeps the index's default. `what` is the field's name for errors.
+/// Returns the query with a deadline in milliseconds; 0 keeps the index's default, and PLEXINDEX_NO_DEADLINE removes
+/// it. `what` is the field's name for error messages.
 pub fn with_deadline<'q>(query: Query<'q>, ms: i64, what: &str) -> Result<Query<'q>> {
     Ok(match ms {
         0 => query,
@@ -159,8 +156,8 @@ pub fn with_deadline<'q>(query: Query<'q>, ms: i64, what: &str) -> Result<Query<
     })
 }
 
-/// Wraps the host's progress function for a query. The query ends if the host's function returns a nonzero value.
-/// `handle` is the callback's index, and `user` is the host's pointer for the function.
+/// Wraps the host's progress function `call` for a query. The query ends if the function returns a nonzero value.
+/// `handle` is the query's index, which the function must not close. `user` is the host's pointer for the function.
 fn progress_callback(
     handle: *const Handle,
     call: ProgressFn,

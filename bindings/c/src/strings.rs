@@ -10,12 +10,10 @@ use plexindex::error::{
 use plexindex::inside::MAX_PATH;
 pub use plexindex::options::LONGEST_TEXT;
 
-/// Maximum length of a token in bytes.
-pub const LONGEST_TOKEN: usize = 65_536;
-/// Maximum length of an edited field's name or value in bytes.
-pub const LONGEST_FIELD: usize = 65_536;
+pub const LONGEST_TOKEN: usize = 65_536; // bytes
+pub const LONGEST_FIELD: usize = 65_536; // bytes of an edited field's name or value
 
-/// Returns the error for fields or flags that this version does not know.
+/// Fails with the status `Unsupported`, for fields or flags that this version does not know. `text`: the message.
 pub fn unsupported<T>(text: impl Into<String>) -> Result<T> {
     Err(Error::new(Status::Unsupported, text))
 }
@@ -28,7 +26,7 @@ pub fn check_reserved(reserved: u32, what: &str) -> Result<()> {
     unsupported(format!("{what}.reserved must be 0, not {reserved}"))
 }
 
-/// Checks that a struct has only flags in `known`, and that its reserved field is 0. `what` is the struct's name.
+/// Fails if a struct has flags that are not in `known`, or a reserved field that is not 0. `what` is the struct's name.
 pub fn check_flags(flags: u32, reserved: u32, known: u32, what: &str) -> Result<()> {
     if flags & !known == 0 && reserved == 0 {
         return Ok(());
@@ -43,7 +41,7 @@ pub fn null_error(what: &str) -> Error {
     Error::new(Status::NullPointer, format!("{what} is NULL"))
 }
 
-/// Checks that a pointer is aligned, as a reference must be. `what` is the argument's name.
+/// Fails if a pointer is not aligned, as a Rust reference must be. `what` is the argument's name, for the message.
 pub fn aligned<T>(place: *const T, what: &str) -> Result<()> {
     if place.is_aligned() {
         return Ok(());
@@ -100,8 +98,8 @@ pub unsafe fn bytes<'h>(data: *const c_char, length: usize, what: &str) -> Resul
     Ok(unsafe { std::slice::from_raw_parts(data.cast(), length) })
 }
 
-/// Returns the bytes of a path. Rejects a path that is too long to copy; later code rejects all other long paths, with
-/// an error that shows the path. `what` is the argument's name for error messages.
+/// Returns the bytes of a path. Fails for a path of more than 1 MiB, which an error message should not copy; later code
+/// rejects other paths that are too long, with an error that shows the path. `what` is the argument's name.
 ///
 /// # Safety
 /// `data` must be NULL or point to `length` bytes.
@@ -150,7 +148,7 @@ pub unsafe fn struct_size<T>(given: *const T, min_size: usize, what: &str) -> Re
 
 /// Copies the caller's struct, which starts with its size and can be of any version. Fields that the caller's struct
 /// lacks become zero, and fields that this version does not know must be zero. `min_size` is the struct's size in the
-/// first version of the header.
+/// first version of the header, and `what` is the struct's name for error messages.
 ///
 /// # Safety
 /// `given` must be NULL or valid.
@@ -161,8 +159,8 @@ pub unsafe fn copy_struct<T: Copy>(given: *const T, min_size: usize, what: &str)
     // SAFETY: the caller guarantees that `size` bytes are valid. `T` contains only integers, pointers and nullable
     // functions, for which zero is a valid value.
     unsafe {
-        let beyond = std::slice::from_raw_parts(given.cast::<u8>(), size);
-        if beyond.iter().skip(known).any(|byte| *byte != 0) {
+        let given_bytes = std::slice::from_raw_parts(given.cast::<u8>(), size);
+        if given_bytes.iter().skip(known).any(|byte| *byte != 0) {
             return unsupported(format!(
                 "{what} has {size} bytes, but this version supports only {known}, and a newer field is set; use a \
                  newer library, or set newer fields to 0"
@@ -174,8 +172,8 @@ pub unsafe fn copy_struct<T: Copy>(given: *const T, min_size: usize, what: &str)
     }
 }
 
-/// Writes the fields of `filled` that the caller's struct of `size` bytes has. Leaves fields that this version does not
-/// know unchanged.
+/// Writes to the caller's struct `place` those fields of `filled` that fit into its `size` bytes: an older struct has
+/// fewer fields. Leaves fields of a newer struct, which this version does not know, unchanged.
 ///
 /// # Safety
 /// `place` must be valid for `size` bytes.
@@ -191,7 +189,7 @@ pub unsafe fn write_fields<T: Copy>(filled: &T, place: *mut T, size: usize) {
 }
 
 impl Bytes {
-    /// Returns the bytes.
+    /// Returns the bytes. `what` is their name for error messages.
     ///
     /// # Safety
     /// `data` must be NULL or point to `length` bytes.
@@ -200,7 +198,7 @@ impl Bytes {
         unsafe { bytes(self.data, self.length, what) }
     }
 
-    /// Returns the bytes of a path or mapping, which must not exceed the maximum length of a path.
+    /// Returns the bytes of a path or mapping. Fails if it is longer than a path may be. `what` is its name for errors.
     ///
     /// # Safety
     /// `data` must be NULL or point to `length` bytes.
@@ -210,7 +208,7 @@ impl Bytes {
         unsafe { bytes(self.data, self.length, what) }
     }
 
-    /// Returns the string; `None` if it is empty.
+    /// Returns the UTF-8 string; `None` if it is empty. `what` is its name for error messages.
     ///
     /// # Safety
     /// `data` must be NULL or point to `length` bytes.
@@ -222,23 +220,24 @@ impl Bytes {
     }
 }
 
-/// Splits a block of `count` strings, each followed by a NUL. `what` is the block's name for error messages.
+/// Splits a block of `count` strings, each followed by a NUL, and returns the strings without NULs, in order. `what` is
+/// the block's name for error messages.
 pub fn split_strings<'h>(block: &'h [u8], count: usize, what: &str) -> Result<Vec<&'h [u8]>> {
     if block.last().is_some_and(|last| *last != 0) {
         return invalid_argument_error(format!("{what}: the last string does not end in a NUL; append a NUL"));
     }
-    let found = memchr::memchr_iter(0, block).count();
-    if found != count {
+    let nul_count = memchr::memchr_iter(0, block).count();
+    if nul_count != count {
         return invalid_argument_error(format!(
-            "{what} contains {found} strings, but count is {count}; pass the number of NULs as count"
+            "{what} contains {nul_count} strings, but count is {count}; pass the number of NULs as count"
         ));
     }
-    let mut strings: Vec<&[u8]> = try_with_capacity(found, what)?;
-    strings.extend(block.split(|byte| *byte == 0).take(found));
+    let mut strings: Vec<&[u8]> = try_with_capacity(nul_count, what)?;
+    strings.extend(block.split(|byte| *byte == 0).take(nul_count));
     Ok(strings)
 }
 
-/// Splits two blocks of `count` strings, each followed by a NUL, into pairs of a path and a key.
+/// Splits two blocks of `count` strings, each followed by a NUL, and returns the pairs of a path and its key, in order.
 pub fn split_pairs<'h>(paths: &'h [u8], keys: &'h str, count: usize) -> Result<Vec<(&'h [u8], &'h str)>> {
     let paths = split_strings(paths, count, "paths")?;
     let keys = split_strings(keys.as_bytes(), count, "keys")?;

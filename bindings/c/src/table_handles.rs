@@ -10,8 +10,7 @@ use plexindex::inside::lock;
 use plexindex::inside::{ForkAware, ForkLock, fork};
 use plexindex::inside::{Table, Tables};
 
-/// Maximum number of an index's table handles.
-const MAX_HANDLES: usize = 10_000;
+const MAX_HANDLES: usize = 10_000; // table handles of an index
 
 /// A table that a [`TableHandle`] points to.
 pub struct HostTable {
@@ -36,10 +35,10 @@ impl ForkAware for TableHandles {
 }
 
 impl TableHandles {
-    /// Returns the handle to the table with this name. Equal names and flags always return the same handle, so callers
-    /// need not free handles.
+    /// Returns the handle to the table of `tables` with this name. Equal names and flags always return the same handle,
+    /// so callers need not free handles. `flags`: 0 or PLEXINDEX_TABLE_FOLD_ASCII.
     pub fn handle(&self, tables: &Arc<Tables>, name: &[u8], flags: u32) -> Result<*const TableHandle> {
-        let mut given = lock(&self.tables);
+        let mut given = lock(&self.tables); // the tables that already have a handle
         if let Some(known) = given.iter().find(|one| one.table.name() == name && one.flags == flags) {
             return Ok(std::ptr::from_ref::<HostTable>(known).cast());
         }
@@ -48,9 +47,9 @@ impl TableHandles {
                 "this index has reached its limit of {MAX_HANDLES} table handles; use fewer tables"
             ));
         }
-        let folds = flags & c::PLEXINDEX_TABLE_FOLD_ASCII != 0;
+        let ignores_case = flags & c::PLEXINDEX_TABLE_FOLD_ASCII != 0;
         let table = Box::new(HostTable {
-            table: tables.table(name, folds)?,
+            table: tables.table(name, ignores_case)?,
             flags,
         });
         let handle = std::ptr::from_ref::<HostTable>(&table).cast();

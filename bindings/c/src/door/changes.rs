@@ -46,11 +46,11 @@ pub struct ListChanges {
     limit: usize,
 }
 
-/// Runs `changes.list`: returns a page of the change feed.
+/// Runs `changes.list`: returns a page of the feed, with the cursor after it.
 pub fn list(caller: &Caller<'_>, request: ListChanges) -> MethodResult<ChangePage> {
     check_page_limit(request.limit)?;
     let library = caller.library(request.library)?;
-    let query = caller.query(library.query(), false)?;
+    let query = caller.query(library.query(), false)?; // `false`: not offline
     ok_answer(query.changes_page(&request.cursor, request.full, request.limit)?)
 }
 
@@ -78,7 +78,7 @@ pub struct Waited {
     ready: bool,
 }
 
-/// Runs `changes.wait`: waits for a change or a due refresh.
+/// Runs `changes.wait`: waits for a change or a due refresh. The status is `NotYet` if the deadline passed first.
 pub fn wait(caller: &Caller<'_>, request: WaitForChanges) -> MethodResult<Waited> {
     let library = caller.library(request.library)?;
     let query = caller.query(library.query(), request.offline)?;

@@ -67,7 +67,8 @@ pub struct EditedItems {
     requests: u64,
 }
 
-/// Runs `edit`: changes fields of many items on the server.
+/// Runs `edit`: changes fields of many items on the server. Returns each item's result even if the edit failed; the
+/// status is then the error.
 pub fn edit(caller: &Caller<'_>, request: EditItems) -> MethodResult<EditedItems> {
     let library = caller.library(Some(request.library))?;
     let keys: Vec<&str> = request.keys.iter().map(String::as_str).collect();
@@ -96,7 +97,8 @@ pub fn edit(caller: &Caller<'_>, request: EditItems) -> MethodResult<EditedItems
     Ok((answer, edited.map(|()| Status::Ok)))
 }
 
-/// Converts a requested change. Rejects a change with more than one of `set`, `add` and `remove`.
+/// Converts a requested change; without `set`, `add` and `remove`, it changes only the field's lock. Fails for a change
+/// with more than one of them, and for a text that is too long.
 fn field_change(change: EditChange) -> Result<FieldChange> {
     let EditChange {
         field,

@@ -39,7 +39,7 @@ pub fn libraries(caller: &Caller<'_>, request: ListLibraries) -> MethodResult<Li
 #[serde(deny_unknown_fields)]
 pub struct CheckServer {}
 
-/// Runs `server.check`: asks the server for its identity and libraries.
+/// Runs `server.check`: asks the server for its identity and libraries, to test the connection.
 pub fn server(caller: &Caller<'_>, _: CheckServer) -> MethodResult<ServerInfo> {
     ok_answer(caller.query(caller.index()?.query(), false)?.server()?)
 }
@@ -95,7 +95,7 @@ pub struct Proposals {
     proposals: Vec<Proposal>,
 }
 
-/// Runs `mappings.propose`: proposes missing mappings, from given paths or from earlier answers.
+/// Runs `mappings.propose`: proposes missing mappings, best first, from the given paths, or else from earlier answers.
 pub fn propose(caller: &Caller<'_>, request: ProposeMappings) -> MethodResult<Proposals> {
     let index = caller.index()?;
     let proposals = if request.paths.is_empty() {
@@ -154,7 +154,7 @@ pub struct PathRelation {
     common: usize,
 }
 
-/// Runs `paths.compare`: compares a path with other paths.
+/// Runs `paths.compare`: compares a path with each of `others`, by their normal forms. Needs no open index.
 pub fn compare(_: &Caller<'_>, request: ComparePaths) -> MethodResult<PathRelations> {
     let ComparePaths { path, others } = request;
     check_length("path", path.0.len(), MAX_PATH)?;

@@ -11,7 +11,6 @@ use plexindex::error::{Result, Status, invalid_argument_error};
 use plexindex::inside::{Answer, ByteString, FileFilter, FolderFacts, OnDisk};
 use plexindex::{Item, Match};
 
-/// The error message for a cursor that no page returned.
 const INVALID_CURSOR: &str = "cursor is invalid; pass the cursor of the last page, or none for the first page";
 
 /// Lists the stored items of a library.
@@ -39,7 +38,8 @@ pub struct ItemsPage {
     cursor: Option<String>,
 }
 
-/// Runs `items.list`: returns a page of stored items. A cursor is the number of its page's last row.
+/// Runs `items.list`: returns a page of stored items. A cursor is the number of its page's last row; 0 stands for the
+/// first page.
 pub fn list(caller: &Caller<'_>, request: ListItems) -> MethodResult<ItemsPage> {
     check_page_limit(request.limit)?;
     let after = match request.cursor.as_deref().map(str::parse) {
@@ -81,7 +81,7 @@ pub struct OneItem {
     item: Option<Item>,
 }
 
-/// Runs `items.get`: returns one stored item.
+/// Runs `items.get`: returns one stored item; without an item, the status is `NotFound`.
 pub fn get(caller: &Caller<'_>, request: GetItem) -> MethodResult<OneItem> {
     let item = caller.library(request.library)?.item(&request.key)?;
     let status = if item.is_some() { Status::Ok } else { Status::NotFound };
@@ -113,7 +113,7 @@ pub struct FilesPage {
     cursor: Option<String>,
 }
 
-/// Runs `items.below`: returns a page of the files below a folder.
+/// Runs `items.below`: returns a page of the files below a folder, as items.
 pub fn below(caller: &Caller<'_>, request: ItemsBelow) -> MethodResult<FilesPage> {
     read_page(caller, request, FileFilter::All, |answer, cursor, _| {
         let items = Match::of(answer)?.candidates;
@@ -155,7 +155,8 @@ pub enum Presence {
     Unknown,
 }
 
-/// Runs `items.missing`: returns a page of files that are missing on this machine.
+/// Runs `items.missing`: looks for a page of a folder's listed files on this machine. Returns the files that are
+/// missing or could not be checked, and the number of files that it looked for (`looked_for`).
 pub fn missing(caller: &Caller<'_>, request: ItemsMissing) -> MethodResult<MissingPage> {
     read_page(
         caller,
@@ -163,7 +164,7 @@ pub fn missing(caller: &Caller<'_>, request: ItemsMissing) -> MethodResult<Missi
         FileFilter::NotOnDisk,
         |answer, cursor, looked_for| {
             let on_disk = answer.candidates().iter().map(|found| match found.on_disk {
-                OnDisk::Assumed => Presence::There,
+                OnDisk::Assumed => Presence::There, // of an item with several files, or the page's last file
                 OnDisk::Missing => Presence::Missing,
                 OnDisk::Unknown => Presence::Unknown,
             });
@@ -178,8 +179,9 @@ pub fn missing(caller: &Caller<'_>, request: ItemsMissing) -> MethodResult<Missi
     )
 }
 
-/// Reads a page of files, and returns the result of `make_page`, which receives the answer, the cursor for the next
-/// page and the number of files read. A cursor is the last path on its page, in Base64.
+/// Reads a page of the files below a folder, and returns the result of `make_page`, which receives the files, the
+/// cursor for the next page (`None` on the last page), and the number of files before `filter` excluded some. A cursor
+/// is the last path on its page, in Base64.
 fn read_page<A>(
     caller: &Caller<'_>,
     request: ItemsBelow,

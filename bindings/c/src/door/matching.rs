@@ -93,12 +93,13 @@ pub fn title(caller: &Caller<'_>, request: MatchTitle) -> MethodResult<Match> {
     )
 }
 
-/// Returns a match as the call's answer, with the status that corresponds to the match.
+/// Returns a match as the call's answer, with the status of the C ABI that corresponds to the match.
 fn with_status(answer: Match) -> MethodResult<Match> {
     let status = status_of(&answer);
     Ok((answer, Ok(status)))
 }
 
+/// Converts a match's status to the status of the C ABI.
 fn status_of(answer: &Match) -> Status {
     match answer.status {
         MatchStatus::Found => Status::Ok,

@@ -89,7 +89,8 @@ type MethodResult<A> = Result<(A, Result<Status>)>;
 /// A [`MethodResult`] with the answer encoded as JSON.
 pub type JsonResult = Result<(Vec<u8>, Result<Status>)>;
 
-/// Calls the method with this name.
+/// Calls the method with this name. `request`: a JSON object; empty bytes stand for an empty object. Returns the answer
+/// as JSON, with its status.
 ///
 /// # Errors
 /// Status `INVALID_ARGUMENT` for an unknown method or an invalid request; errors of the method.
@@ -105,7 +106,8 @@ pub fn call(caller: &Caller<'_>, method: &[u8], request: &[u8]) -> JsonResult {
     (known_method.run)(caller, request, known_method.name)
 }
 
-/// Parses the request, runs the method, and encodes its answer.
+/// Parses the JSON of a request, runs the method, and returns its answer as JSON, with its status. `name`: the method's
+/// name, for error messages.
 fn run_with_json<R: DeserializeOwned, A: Serialize>(
     caller: &Caller<'_>,
     request: &[u8],
@@ -132,12 +134,12 @@ fn ok_answer<A>(answer: A) -> MethodResult<A> {
 }
 
 impl Caller<'_> {
-    /// Returns the open index; a NULL handle is an error.
+    /// Returns the open index. Fails if the host passed NULL as the handle.
     fn index(&self) -> Result<&Index> {
         self.opened.map(Opened::index).ok_or_else(|| null_error("handle"))
     }
 
-    /// Returns the library with this name, or all libraries if `name` is `None`.
+    /// Returns a handle to the library with this name, or to all libraries if `name` is `None`. Sends no request.
     fn library(&self, name: Option<LibraryName>) -> Result<Library> {
         let selector = name.map_or(Selector::All, Into::into);
         if let Selector::Any(name) | Selector::Title(name) | Selector::Section(name) | Selector::Uuid(name) = &selector
@@ -147,7 +149,7 @@ impl Caller<'_> {
         self.index()?.library(selector)
     }
 
-    /// Adds the call's limits to a query, and forbids requests if `offline` is true.
+    /// Returns the query with the call's deadline and progress function; it sends no request if `offline` is true.
     fn query<'q>(&'q self, query: Query<'q>, offline: bool) -> Result<Query<'q>> {
         self.limits.apply(if offline { query.offline() } else { query })
     }

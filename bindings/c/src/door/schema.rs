@@ -14,7 +14,8 @@ pub struct Shapes {
 /// A function that generates one method's schemas.
 pub type ShapesOf = fn(&mut SchemaGenerator) -> Shapes;
 
-/// Generates the schemas of a method from the function that implements the method.
+/// Returns the schemas of a method's request and answer. The second argument, the method's function, is not called: its
+/// type names the types `R` of the request and `A` of the answer.
 pub fn shapes<R: JsonSchema, A: JsonSchema>(
     generator: &mut SchemaGenerator,
     _: fn(&Caller<'_>, R) -> MethodResult<A>,

@@ -75,7 +75,7 @@ pub struct Place {
 #[derive(Serialize, JsonSchema)]
 pub struct Shared {}
 
-/// Runs `sharing` in a build without the shared log.
+/// Runs `sharing` in a build without the shared log: every action except `status` fails.
 #[cfg(not(feature = "shared"))]
 pub fn sharing(caller: &Caller<'_>, request: Share) -> MethodResult<Shared> {
     let index = caller.index()?;
@@ -105,7 +105,7 @@ pub fn sharing(caller: &Caller<'_>, request: Share) -> MethodResult<Shared> {
             None
         }
         Action::Follow | Action::Unfollow => {
-            index.follow_shared_until(matches!(request.action, Action::Unfollow))?;
+            index.follow_shared_until(matches!(request.action, Action::Unfollow))?; // `true` stops following
             None
         }
     };
@@ -113,7 +113,7 @@ pub fn sharing(caller: &Caller<'_>, request: Share) -> MethodResult<Shared> {
     ok_answer(Shared { log, tables, folder })
 }
 
-/// Returns this folder's position in the log; `None` without a shared log.
+/// Returns this folder's position in the shared log, without a request; `None` if the index has no shared log.
 #[cfg(feature = "shared")]
 fn place(index: &Index) -> Option<Place> {
     let (address, taken, undelivered) = index.shared_progress()?;

@@ -24,7 +24,7 @@ pub struct TableCount {
 pub fn count(caller: &Caller<'_>, request: CountTable) -> MethodResult<TableCount> {
     let tables = caller.index()?.tables();
     let count = match request.table {
-        Some(name) => tables.table(&name.0, false)?.count()?,
+        Some(name) => tables.table(&name.0, false)?.count()?, // all entries, so their case does not matter
         None => tables.count()?,
     };
     ok_answer(TableCount { count })
@@ -45,7 +45,7 @@ pub struct ClearTable {
 pub fn clear(caller: &Caller<'_>, request: ClearTable) -> MethodResult<Nothing> {
     let tables = caller.index()?.tables();
     match (request.table, request.all) {
-        (Some(name), false) => tables.table(&name.0, false)?.clear()?,
+        (Some(name), false) => tables.table(&name.0, false)?.clear()?, // all entries, so their case does not matter
         (None, true) => tables.clear()?,
         // A request without a name must not clear every table by accident.
         _ => {

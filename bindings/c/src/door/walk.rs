@@ -80,7 +80,7 @@ pub struct Walked {
     walk: Option<String>,
 }
 
-/// Runs `walk.next`: performs one step of a walk over the disk.
+/// Runs `walk.next`: performs one step of a walk over the disk. Returns the findings, and the walk for the next step.
 pub fn next(caller: &Caller<'_>, request: NextOfWalk) -> MethodResult<Walked> {
     let library = caller.library(request.library)?;
     let rules = match &request.rules {
@@ -91,7 +91,7 @@ pub fn next(caller: &Caller<'_>, request: NextOfWalk) -> MethodResult<Walked> {
         return invalid_argument_error(format!("limit must be from 1 to 1000000, not {}", request.limit));
     }
     let walk_number = match request.walk.as_deref().map(str::parse) {
-        None => 0,
+        None => 0, // starts a walk
         Some(Ok(walk_number)) if walk_number > 0 => walk_number,
         Some(_) => {
             return invalid_argument_error(

@@ -43,7 +43,7 @@ pub unsafe extern "C" fn plexindex_get_item(block: *const Buffer, answer: *const
     guard_value(std::ptr::null(), || {
         // SAFETY: guaranteed by the caller.
         match unsafe { (BlockReader::of(block), read_struct(answer)) } {
-            (Some(block), Some(answer)) => block.element(answer.item, 1, 0),
+            (Some(block), Some(answer)) => block.element(answer.item, 1, 0), // an array of one item
             _ => std::ptr::null(),
         }
     })

@@ -75,7 +75,8 @@ unsafe fn lookup_key(handle: *const LibraryHandle, path: *const c_char) -> *cons
         .unwrap_or(std::ptr::null())
 }
 
-/// Writes the keys for all paths, as far as they fit, and sets the buffer's length to the needed size.
+/// Writes the keys for all paths, as far as they fit, each followed by a NUL, and sets the length of the buffer `keys`
+/// to the needed size. An empty key stands for a miss. `paths`: `count` paths, each followed by a NUL.
 fn lookup_keys(library: &Library, paths: &[u8], count: usize, keys: &mut Buffer) -> Result<Status> {
     if keys.data.is_null() && keys.capacity > 0 {
         return Err(null_error("keys.data"));
@@ -91,25 +92,24 @@ fn lookup_keys(library: &Library, paths: &[u8], count: usize, keys: &mut Buffer)
     let mut answered = 0;
     let mut remaining = paths;
     let mut path_count = 0;
-    let pieces = std::iter::from_fn(|| {
+    let path_iterator = std::iter::from_fn(|| {
         let end = memchr::memchr(0, remaining)?;
         let path = &remaining[..end];
         remaining = &remaining[end + 1..];
         path_count += 1;
         Some(path)
     });
-    // Look up the paths one after the other, and write each key if it fits. Count the bytes of all keys.
-    library.lookup_rating_keys(pieces, |rating_key| {
+    library.lookup_rating_keys(path_iterator, |rating_key| {
         // Omits a key with a NUL, which would shift all later keys. Only an older store can contain such a key.
         let (head, tail) = match rating_key.filter(|key| !key.as_bytes().contains(&0)) {
             Some(rating_key) => (prefix.as_bytes(), rating_key.as_bytes()),
             None => (&[][..], &[][..]),
         };
         let length = head.len() + tail.len();
-        if let Some(place) = room.get_mut(used..=used + length) {
-            place[..head.len()].copy_from_slice(head);
-            place[head.len()..length].copy_from_slice(tail);
-            place[length] = 0;
+        if let Some(target) = room.get_mut(used..=used + length) {
+            target[..head.len()].copy_from_slice(head);
+            target[head.len()..length].copy_from_slice(tail);
+            target[length] = 0;
         }
         used += length + 1;
         answered += 1;

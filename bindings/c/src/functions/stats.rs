@@ -26,7 +26,7 @@ pub unsafe extern "C" fn plexindex_get_stats(
     })
 }
 
-/// Writes an index's statistics to the caller's struct.
+/// Writes an index's statistics to those fields that the caller's struct has; an older struct has fewer.
 ///
 /// # Safety
 /// `place` must be NULL or point to statistics whose size the caller has set.

@@ -77,7 +77,8 @@ pub unsafe extern "C" fn plexindex_table_lookup(
     })
 }
 
-/// Looks up a value for plexindex_table_lookup(): returns the status, and the value in this thread's memory or NULL.
+/// Looks up a value in memory. Returns `Ok` with the NUL-terminated value in this thread's memory; otherwise NULL, with
+/// `NotFound` if there is no value, or `NotYet` if the caller must use the slower plexindex_table_get().
 ///
 /// # Safety
 /// `table` must be NULL or a handle to a table of an open index; `name` must be NULL or end in a NUL.
@@ -214,15 +215,15 @@ pub unsafe extern "C" fn plexindex_table_write(
             return Err(null_error("ops"));
         }
         let mut checked = try_with_capacity(count, "changes")?;
-        for place in 0..count {
+        for index in 0..count {
             // SAFETY: guaranteed by the caller; a pointer from another language may be misaligned.
-            checked.push(unsafe { table_op(ops.add(place).read_unaligned(), place, opened.index().tables()) }?);
+            checked.push(unsafe { table_op(ops.add(index).read_unaligned(), index, opened.index().tables()) }?);
         }
         opened.index().tables().write(&checked, &terms(ttl_ms, limit)?)
     })
 }
 
-/// Converts the TTL and the size limit of a write; a limit of 0 means no limit.
+/// Converts the TTL in ms and the size limit in bytes of a write; a limit of 0 means no limit.
 fn terms(ttl_ms: i64, limit: u64) -> Result<TableLimits> {
     Ok(TableLimits {
         ttl: ttl(ttl_ms, "ttl_ms")?,
@@ -230,7 +231,8 @@ fn terms(ttl_ms: i64, limit: u64) -> Result<TableLimits> {
     })
 }
 
-/// Converts a change for plexindex_table_write(). `place` is the change's index, for error messages.
+/// Validates and converts a change to a table. `place` is the change's index, for error messages. `tables`: the index's
+/// tables, to which the change's table must belong.
 ///
 /// # Safety
 /// The pointers in `given` must be NULL or valid.
