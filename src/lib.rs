@@ -165,7 +165,7 @@ pub mod peers {
     pub mod engine {
         pub use crate::engine::{
             ItemRows, LibraryHint, LibraryRow, LibraryRows, LocalWrite, Maintenance, Outbox, OutboxRow, RecordRows,
-            SharedLogPosition, Store, Totals, WAITS, WriteObserver, listing_age,
+            SharedLogPosition, Store, Totals, UNDELIVERED, WriteObserver, listing_age,
         };
     }
     pub mod entries {

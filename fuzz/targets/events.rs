@@ -55,7 +55,7 @@ pub fn run(data: &[u8]) {
         let by_stream = events(&mut std::iter::once(line.as_slice()), usize::MAX);
         match &told {
             EventBody::Events(list) => assert_eq!(*list, by_stream),
-            EventBody::Foreign | EventBody::Ancient | EventBody::NoJson => assert!(by_stream.is_empty()),
+            EventBody::Foreign | EventBody::Ancient | EventBody::NotJsonObject => assert!(by_stream.is_empty()),
         }
     }
     // As a stream already.

@@ -15,7 +15,7 @@ use naive::Rule;
 use super::input::Input;
 use crate::engine as parts;
 use crate::engine::{LibrarySnapshot, MemtableChange};
-use crate::matching::{FoldBuffers, GROUP, Mappings, Resolver, Scope};
+use crate::matching::{FoldBuffers, MAX_BATCH, Mappings, Resolver, Scope};
 use crate::model::Item;
 
 fn path(input: &mut Input<'_>) -> String {
@@ -137,7 +137,7 @@ pub fn run(data: &[u8]) {
         }
     }
     let views: Vec<&LibrarySnapshot> = views.iter().collect();
-    let group: Vec<&[u8]> = asked.iter().take(GROUP).map(Vec::as_slice).collect();
+    let group: Vec<&[u8]> = asked.iter().take(MAX_BATCH).map(Vec::as_slice).collect();
     let mut together = Vec::new();
     Resolver::new(&views, Scope::All, &mappings).fast_lookup_batch(&group, &mut FoldBuffers::default(), |hit| {
         together.push(hit.map(|hit| (hit.library, hit.match_kind, hit.rating_key)));

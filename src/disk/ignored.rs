@@ -158,7 +158,7 @@ impl Patterns {
 /// Decodes a name, and converts it to lower case if `ignores_case` is `true`. A character whose lower case consists of
 /// several characters stays unchanged. An invalid byte becomes a private-use character, which names rarely contain.
 fn chars_of(name: &[u8], ignores_case: bool) -> Vec<char> {
-    const INVALID_BYTES: u32 = 0x10_FF00; // added to an invalid byte to get its private-use character
+    const INVALID_BYTE_BASE: u32 = 0x10_FF00; // added to an invalid byte to get its private-use character
     let mut chars = Vec::with_capacity(name.len());
     for chunk in name.utf8_chunks() {
         let lower = |c: char| Some(c.to_lowercase()).filter(|lower| ignores_case && lower.len() == 1);
@@ -169,7 +169,7 @@ fn chars_of(name: &[u8], ignores_case: bool) -> Vec<char> {
                 .map(|c| lower(c).and_then(|mut lower| lower.next()).unwrap_or(c)),
         );
         let invalid = chunk.invalid().iter();
-        chars.extend(invalid.filter_map(|byte| char::from_u32(INVALID_BYTES + u32::from(*byte))));
+        chars.extend(invalid.filter_map(|byte| char::from_u32(INVALID_BYTE_BASE + u32::from(*byte))));
     }
     chars
 }

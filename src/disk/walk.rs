@@ -231,7 +231,7 @@ impl<'w> Walk<'w> {
         for folder in thread.stack.drain(..).rev() {
             match (start, &self.progress) {
                 (Start::Link(link), Some(progress)) if folder.is_marked_read => lock(progress).put_back(link),
-                _ => unread.put_folder(&folder.path, folder.has_twin),
+                _ => unread.add_unread_folder(&folder.path, folder.has_twin),
             }
         }
     }
@@ -244,7 +244,7 @@ impl<'w> Walk<'w> {
 
     /// Reads a folder: collects its media files for the next lookup, and pushes its subfolders, last name first.
     fn read_folder(&self, reader: &mut FolderReader, folder: &PendingFolder, thread: &mut WalkThread) {
-        if self.is_only_out_of_scope(folder) {
+        if self.is_fully_out_of_scope(folder) {
             return;
         }
         let (id, names) = match reader.read(&folder.path) {
@@ -253,7 +253,7 @@ impl<'w> Walk<'w> {
         };
         self.names_read.fetch_add(1 + names.len(), Ordering::Relaxed); // a folder counts as one name
         // Read each real folder only once, even if several paths lead to it.
-        if !folder.is_marked_read && self.mark_read_before(folder, id) {
+        if !folder.is_marked_read && self.check_and_mark_read(folder, id) {
             return self.report_linked(&folder.path, folder.location_index, &mut thread.findings);
         }
         let path = folder.path.strip_suffix(b"/").unwrap_or(&folder.path);
@@ -297,7 +297,7 @@ impl<'w> Walk<'w> {
     }
 
     /// Returns whether a folder is a location out of scope and contains no location in scope, so the walk can skip it.
-    fn is_only_out_of_scope(&self, folder: &PendingFolder) -> bool {
+    fn is_fully_out_of_scope(&self, folder: &PendingFolder) -> bool {
         let is_this_folder = |location: &Location| location.is_out_of_scope && location.folder == folder.path;
         let is_in_scope_below = |inner: &Location| !inner.is_out_of_scope && is_in(&inner.folder, &folder.path);
         self.rules.location(folder.location_index).is_some_and(is_this_folder)
@@ -318,7 +318,7 @@ impl<'w> Walk<'w> {
             return;
         }
         if !self.rules.is_out_of_scope(folder.location_index) {
-            thread.findings.put_unreadable(&folder.path, error);
+            thread.findings.add_unreadable(&folder.path, error);
         }
         if path_from_bytes(join_path(&folder.path, b".")).metadata().is_ok() {
             self.push_locations_below(&folder.path, folder.has_twin, &mut thread.stack);
@@ -326,7 +326,7 @@ impl<'w> Walk<'w> {
     }
 
     /// Marks a folder as read. Returns whether the walk had already read the folder. Returns `false` without progress.
-    fn mark_read_before(&self, folder: &PendingFolder, id: FolderId) -> bool {
+    fn check_and_mark_read(&self, folder: &PendingFolder, id: FolderId) -> bool {
         let progress = self.progress.as_ref();
         progress.is_some_and(|progress| !lock(progress).mark_read(self.read_set_of(folder.location_index), id))
     }
@@ -353,7 +353,7 @@ impl<'w> Walk<'w> {
                 Ok(folder_and_link) => folder_and_link,
                 Err(error) => {
                     if !is_out_of_scope {
-                        findings.put_unreadable(&join_path(path, name), &error);
+                        findings.add_unreadable(&join_path(path, name), &error);
                     }
                     return None;
                 }

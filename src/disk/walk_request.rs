@@ -134,12 +134,12 @@ impl WalkFindings {
     }
 
     /// Adds a finding for a folder that the walk has not read yet. `twin`: whether it or a folder above it has a twin.
-    pub(super) fn put_folder(&mut self, path: &[u8], twin: bool) {
+    pub(super) fn add_unread_folder(&mut self, path: &[u8], twin: bool) {
         self.add_finding("folder", twin, "", path, b"");
     }
 
     /// Adds a finding for an unreadable folder or link, with the operating system's error number; 0 if there is none.
-    pub(super) fn put_unreadable(&mut self, path: &[u8], error: &io::Error) {
+    pub(super) fn add_unreadable(&mut self, path: &[u8], error: &io::Error) {
         self.add_finding("unreadable", false, "", path, b"");
         if let Some(finding) = self.found.last_mut() {
             finding.errno = Some(error.raw_os_error().unwrap_or(0));

@@ -123,7 +123,7 @@ impl Editing {
         }
         let (identity, row) = self.sync.find_library(library, "edit items", call)?;
         // Edit each type of item separately, since a request can contain only one type.
-        self.find_kinds(call, &row, &mut targets, report)?;
+        self.find_types(call, &row, &mut targets, report)?;
         let mut kinds: Vec<ItemType> = Vec::new();
         for kind in targets.iter().filter_map(|target| target.item_type) {
             if !kinds.contains(&kind) {
@@ -183,7 +183,7 @@ impl Editing {
     /// Sets the type of each item in `targets`, which an edit request must contain: first from the listing of the
     /// library `row`, then with one request for the remaining items. Fails if an item does not exist or has a type that
     /// cannot be edited. Marks missing items in `report`.
-    fn find_kinds(
+    fn find_types(
         &self,
         call: &Call<'_>,
         row: &LibraryRow,
@@ -200,13 +200,13 @@ impl Editing {
             target.item_type = item.map(|item| item.kind);
         }
         drop(snapshot);
-        self.fetch_kinds(call, row, targets)?;
-        check_kinds(row, targets, report)
+        self.fetch_types(call, row, targets)?;
+        check_types(row, targets, report)
     }
 
     /// Requests from the server the items whose type is unknown, and sets their types. An item that the library `row`
     /// does not have keeps the type `None`.
-    fn fetch_kinds(&self, call: &Call<'_>, row: &LibraryRow, targets: &mut [EditTarget<'_>]) -> Result<()> {
+    fn fetch_types(&self, call: &Call<'_>, row: &LibraryRow, targets: &mut [EditTarget<'_>]) -> Result<()> {
         let unknown = targets.iter().filter(|target| target.item_type.is_none());
         let unknown: Vec<&str> = unknown.map(|target| target.rating_key).collect();
         if unknown.is_empty() {
@@ -227,7 +227,7 @@ impl Editing {
 
 /// Fails if an item is missing or has a type that the server cannot edit. Marks missing items in `report`. `row`: the
 /// items' library, for the message.
-fn check_kinds(row: &LibraryRow, targets: &[EditTarget<'_>], report: &mut EditReport) -> Result<()> {
+fn check_types(row: &LibraryRow, targets: &[EditTarget<'_>], report: &mut EditReport) -> Result<()> {
     let mut missing = Vec::new();
     for target in targets {
         match target.item_type {

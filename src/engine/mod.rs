@@ -24,7 +24,7 @@ pub use sql::{
     ClaimedUserHash, Endpoint, FeedLogPosition, FeedPage, FeedPosition, FeedRows, ItemChange, ItemRows, LibraryHint,
     LibraryRow, LibraryRows, Listing, ListingResult, ListingRows, LocalWrite, LoggedKind, NewListing, Outbox,
     OutboxRow, ProbeOutcome, RecordRows, SearchRows, SharedLogPosition, Store, StoreInfo, StoreStates, StoredItems,
-    Sweeper, Totals, WAITS, WriteObserver, unverified_kind,
+    Sweeper, Totals, UNDELIVERED, WriteObserver, unverified_kind,
 };
 
 /// Additional exports for tests, fuzz targets and benchmarks.

@@ -299,20 +299,26 @@ impl Debouncer {
         self.take_hints(now, true)
     }
 
-    /// Removes and returns the change hints whose scheduled time has come, or all hints if `all` is true. Drops
-    /// unneeded state.
-    fn take_hints(&mut self, now: i64, all: bool) -> Vec<LibraryHint> {
+    /// Removes and returns the change hints whose scheduled time has come, or all hints if `ignores_schedule` is true.
+    /// Drops unneeded state.
+    fn take_hints(&mut self, now: i64, ignores_schedule: bool) -> Vec<LibraryHint> {
         let intervals = self.intervals;
         let mut hints = Vec::new();
         for (section, library) in &mut self.sections {
             let mut hint = Hint::None;
             let mut deleted = BTreeSet::new();
-            if library.due_at(&intervals, now).is_some_and(|due| all || due <= now) {
+            if library
+                .due_at(&intervals, now)
+                .is_some_and(|due| ignores_schedule || due <= now)
+            {
                 hint = std::mem::take(&mut library.hint);
                 deleted = std::mem::take(&mut library.deleted);
             }
             // The scanned items have stopped changing, so the library is listed again.
-            if library.settled_hint_ms.is_some_and(|due| all || due <= now) {
+            if library
+                .settled_hint_ms
+                .is_some_and(|due| ignores_schedule || due <= now)
+            {
                 library.settled_hint_ms = None;
                 library.scan_ended_ms = None;
                 hint = hint.max(if section.is_empty() { Hint::Probe } else { Hint::Changed });

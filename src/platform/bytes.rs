@@ -38,13 +38,13 @@ pub fn from_hex<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
     }
     // Combine all values and check them once: most inputs are valid, and branches are slow. Values above 15 are
     // invalid.
-    let mut wrong = 0;
+    let mut all_bits = 0;
     for (byte, pair) in bytes.iter_mut().zip(digits.as_chunks::<2>().0) {
         let [high, low] = pair.map(|digit| VALUES[usize::from(digit)]);
-        wrong |= high | low;
+        all_bits |= high | low;
         *byte = high << 4 | low & 15;
     }
-    (wrong < 16).then_some(bytes)
+    (all_bits < 16).then_some(bytes)
 }
 
 #[cfg(test)]

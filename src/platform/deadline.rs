@@ -16,7 +16,7 @@ impl Deadline {
         longest_wait: None,
     };
 
-    /// Creates a deadline at `moment`.
+    /// Creates a deadline at `moment`, without a limit for single waits.
     #[must_use]
     pub const fn at(moment: Instant) -> Self {
         Self {

@@ -20,7 +20,7 @@ static OPEN: Mutex<Vec<(Inode, u32)>> = Mutex::new(Vec::new());
 
 impl ExclusiveOpen {
     /// Registers a file that this copy of the library is about to open; `None` if other code in this process has the
-    /// file open. Does not detect code that opens the file later.
+    /// file open. Does not detect code that opens the file later. `file`: the identity of the file at `path`.
     pub fn register(path: &Path, file: Inode) -> Option<Self> {
         let mut open = lock(&OPEN);
         match open.iter_mut().find(|(open_file, _)| *open_file == file) {

@@ -122,14 +122,14 @@ pub fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
 }
 
 /// Returns the header of a write-ahead log's index, which changes with each commit. Only Windows needs the header,
-/// since Windows updates file times only when a file is closed. Returns `None` on other systems, where closing the
-/// index would release this process's locks.
+/// since Windows updates file times only when a file is closed. Returns `None` if the header cannot be read, and on
+/// other systems, where closing the index would release this process's locks. `index`: the path of the index file.
 #[must_use]
 pub fn log_version(index: &Path) -> Option<[u8; 48]> {
     system::log_version(index)
 }
 
-/// Syncs a file to disk.
+/// Syncs a file to disk. `path`: the file's path, for a failpoint that a test has installed.
 ///
 /// # Errors
 /// Operating system errors.
@@ -179,9 +179,9 @@ pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
     match folder.rename(from, name) {
         Err(_) if FileFacts::of(to).is_ok_and(|facts| facts.kind == FileType::Folder) => {
             let number = u32::from_le_bytes(random_bytes()?);
-            let aside = format!("{}.{number:x}.broken", name.to_string_lossy());
-            folder.rename(name, aside.as_ref())?;
-            log::warn!("{} was a directory; renamed it to {aside}", to.display());
+            let broken_name = format!("{}.{number:x}.broken", name.to_string_lossy());
+            folder.rename(name, broken_name.as_ref())?;
+            log::warn!("{} was a directory; renamed it to {broken_name}", to.display());
             folder.rename(from, name)
         }
         renamed => renamed,
@@ -228,13 +228,12 @@ impl Inode {
     }
 }
 
-/// Returns the identities of the files with these paths in a folder; `None` for each missing file.
+/// Returns the identities of the files with these paths in `folder`, in the same order; `None` for each missing file.
 ///
 /// # Errors
 /// Operating system errors; [`io::ErrorKind::AlreadyExists`] if the folder's path contains a link, or if one of the
 /// files is not a regular file.
 pub fn regular_file_inodes<const N: usize>(folder: &Path, names: [&Path; N]) -> io::Result<[Option<Inode>; N]> {
-    // Check that the folder's path contains no link.
     match system::parent_folder(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok([None; N]),
         walked => walked.map_err(|error| explain_obstacle(error, folder))?,
@@ -263,8 +262,8 @@ pub fn create_private_dirs(path: &Path) -> io::Result<()> {
     {
         return Err(error);
     }
-    let named = path.ancestors().filter(|folder| !folder.as_os_str().is_empty());
-    let missing: Vec<&Path> = named.take_while(|folder| !folder.is_dir()).collect();
+    let folders = path.ancestors().filter(|folder| !folder.as_os_str().is_empty());
+    let missing: Vec<&Path> = folders.take_while(|folder| !folder.is_dir()).collect();
     // Create the directories one by one, so that each gets its parent's owner.
     missing.into_iter().rev().try_for_each(system::make_private_folder)
 }
@@ -327,13 +326,13 @@ fn obstacle_error(path: &Path, problem: &str) -> io::Error {
 
 /// Returns the error for a path that leads to a file of this type instead of a regular file.
 fn wrong_type_error(path: &Path, kind: FileType) -> io::Error {
-    let what = match kind {
+    let kind_name = match kind {
         FileType::Link => "a symbolic link",
         FileType::Folder => "a directory",
         FileType::Pipe => "a pipe",
         FileType::File | FileType::Other => "not a regular file",
     };
-    obstacle_error(path, &format!("is {what}; remove it"))
+    obstacle_error(path, &format!("is {kind_name}; remove it"))
 }
 
 /// Returns the properties of the file system that contains a directory.

@@ -244,11 +244,11 @@ unsafe extern "C" fn open_file(
         if done != SQLITE_OK || !(is_database || is_log) {
             return done;
         }
-        // Refusals for an earlier connection must not count.
         if is_database {
-            (*ours).refused.store(0, Ordering::Relaxed);
+            (*ours).refused.store(0, Ordering::Relaxed); // refusals for an earlier connection must not count
         }
         let real = (*file).pMethods;
+        // Index 0 has the methods for databases, index 1 those for logs.
         let methods = (*ours).methods[usize::from(is_log)].get_or_init(|| {
             Box::new(Methods {
                 ours: sqlite3_io_methods {
@@ -298,8 +298,8 @@ unsafe fn methods_of<'f>(file: *mut sqlite3_file) -> &'f Methods {
     unsafe { &*(*file).pMethods.cast::<Methods>() }
 }
 
-/// Reads from a log, unless the limit is reached. If the server was killed, SQLite reads the whole log, which can be
-/// long.
+/// Reads from a log, but fails if the limit is reached: if the server was killed, SQLite reads the whole log, which can
+/// be long.
 unsafe extern "C" fn read_log(file: *mut sqlite3_file, to: *mut c_void, length: c_int, from: sqlite3_int64) -> c_int {
     if is_over() {
         return SQLITE_INTERRUPT;
@@ -313,7 +313,7 @@ unsafe extern "C" fn read_log(file: *mut sqlite3_file, to: *mut c_void, length: 
     }
 }
 
-/// Locks the database unless the limit is reached.
+/// Locks the database. Fails if the limit is reached, so that SQLite does not retry.
 unsafe extern "C" fn lock_file(file: *mut sqlite3_file, level: c_int) -> c_int {
     if is_over() {
         return SQLITE_INTERRUPT;
@@ -338,9 +338,9 @@ unsafe extern "C" fn lock_shm(file: *mut sqlite3_file, first: c_int, count: c_in
     unsafe {
         let methods = methods_of(file);
         if first == WRITE_LOCK && is_lock {
-            let before = (*methods.vfs).refused.fetch_add(1, Ordering::Relaxed);
+            let earlier_refusals = (*methods.vfs).refused.fetch_add(1, Ordering::Relaxed);
             // SQLite itself returns READONLY_RECOVERY if only another writer can repair the index.
-            return if before < MAX_REFUSALS {
+            return if earlier_refusals < MAX_REFUSALS {
                 SQLITE_BUSY
             } else {
                 SQLITE_READONLY_RECOVERY
@@ -351,7 +351,7 @@ unsafe extern "C" fn lock_shm(file: *mut sqlite3_file, first: c_int, count: c_in
     }
 }
 
-/// Maps `-shm`, and prevents SQLite from changing the owner of the file.
+/// Maps `-shm`, and prevents SQLite from changing the owner of the file. Fails if the limit is reached.
 unsafe extern "C" fn map_shm(
     file: *mut sqlite3_file,
     page: c_int,

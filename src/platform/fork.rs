@@ -128,10 +128,8 @@ struct Fork {
 /// The function registered with [`register_last_lock`].
 static LAST_LOCK: Mutex<Option<TakeLock>> = Mutex::new(None);
 
-/// A function that acquires a lock for a fork.
 type TakeLock = fn() -> Box<dyn ForkLock>;
 
-/// Registered components.
 static COMPONENTS: Mutex<Vec<Weak<dyn ForkAware>>> = Mutex::new(Vec::new());
 /// The fork in progress. `before` sets and `after` clears this value, both on the forking thread. Another thread that
 /// forks waits for the lock on `COMPONENTS`.
@@ -152,9 +150,9 @@ unsafe impl Send for ForkCell {}
 /// Registers a component, whose methods are called at each fork until the component is dropped.
 pub fn register_component(component: &Arc<impl ForkAware + 'static>) {
     register_handlers();
-    let mut watched = lock(&COMPONENTS);
-    watched.retain(|one| one.strong_count() > 0);
-    watched.push(Arc::downgrade(component) as Weak<dyn ForkAware>);
+    let mut components = lock(&COMPONENTS);
+    components.retain(|listed| listed.strong_count() > 0);
+    components.push(Arc::downgrade(component) as Weak<dyn ForkAware>);
 }
 
 /// Registers the lock that is acquired last before each fork, and released first after the fork: a lock that any code
@@ -173,21 +171,22 @@ fn register_handlers() {
 /// Removes dropped components from the list, and frees an empty list, so that an unloaded library leaves no memory
 /// behind.
 pub fn remove_dropped_components() {
-    let mut watched = lock(&COMPONENTS);
-    watched.retain(|one| one.strong_count() > 0);
-    if watched.is_empty() {
-        *watched = Vec::new();
+    let mut components = lock(&COMPONENTS);
+    components.retain(|component| component.strong_count() > 0);
+    if components.is_empty() {
+        *components = Vec::new();
     }
 }
 
-/// Runs before a fork. Acquires all locks, with the logger's lock last.
+/// Runs before a fork. Acquires all locks, with the logger's lock last. Calls the components in reverse order, so that
+/// each can still use the components on which it depends.
 extern "C" fn before() {
     let watched = lock(&COMPONENTS);
     let components: Vec<Arc<dyn ForkAware>> = watched.iter().filter_map(Weak::upgrade).collect();
     let locks = components
         .iter()
         .rev()
-        .flat_map(|one| Arc::clone(one).before())
+        .flat_map(|component| Arc::clone(component).before())
         .collect();
     let own_files = lock(&OWN_FILES);
     let last_lock = lock(&LAST_LOCK).map(|take| take());
@@ -220,8 +219,8 @@ fn after(side: &Side) {
     drop(own_files);
     drop(fork.locks);
     drop(watched);
-    for one in fork.components {
-        one.after(side);
+    for component in fork.components {
+        component.after(side);
     }
 }
 

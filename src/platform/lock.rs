@@ -56,7 +56,8 @@ impl FileLock {
     }
 }
 
-/// Calls `take` until it acquires the lock. Returns `false` if the deadline passes, or if `give_up` returns `true`.
+/// Calls `take` until it acquires the lock, with pauses of 1 to 20 ms. Returns whether it acquired the lock: `false` if
+/// the deadline passes, or if `give_up` returns `true`.
 fn wait_for(
     deadline: Deadline,
     give_up: &dyn Fn() -> bool,

@@ -8,13 +8,12 @@ use rusqlite::ffi::{
 };
 
 /// Syncs the write-ahead log to disk, so that a power cut loses no commit: a commit with `synchronous = NORMAL` does
-/// not sync. Also syncs the log's name if this connection created the log. Uses SQLite's own descriptor, since closing
-/// another descriptor would release the process's locks.
+/// not sync. Also syncs the log's directory entry if this connection created the log. Uses SQLite's own file
+/// descriptor, since closing another descriptor would release the process's locks.
 ///
 /// # Errors
 /// SQLite errors. After an error, commits may be missing on disk.
-pub fn sync_log(connection: &Connection) -> rusqlite::Result<()> {
-    // Ask SQLite for the log's file, and call the file's sync method.
+pub fn sync_wal(connection: &Connection) -> rusqlite::Result<()> {
     let mut file: *mut sqlite3_file = null_mut();
     // SAFETY: the connection is open, and only this thread uses it. The file is open as long as the connection, and an
     // open file has methods.

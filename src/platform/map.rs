@@ -35,7 +35,6 @@ pub struct FileBytes {
     _owner: Owner,
 }
 
-/// The owner of the bytes.
 enum Owner {
     Map { _map: Mmap },
     Memory { _bytes: Vec<u8> },

@@ -66,10 +66,10 @@ impl ShortWait {
 
     /// Locks a mutex; `None` if another thread still holds the mutex after the current timeout.
     pub fn lock<'m, T: ?Sized>(&self, mutex: &'m Mutex<T>) -> Option<MutexGuard<'m, T>> {
-        let patience = self.current_timeout();
-        let locked = lock_by(mutex, Instant::now() + patience);
+        let timeout = self.current_timeout();
+        let locked = lock_by(mutex, Instant::now() + timeout);
         if locked.is_none() {
-            self.note_timeout(patience);
+            self.note_timeout(timeout);
         }
         locked
     }

@@ -63,7 +63,8 @@ impl FileStamp {
     }
 }
 
-/// Returns whether a file time is old enough that a later change is certain to have a different time.
+/// Returns whether a file time, in seconds and nanoseconds since 1970, is old enough that a later change is certain to
+/// have a different time.
 fn is_settled((seconds, nanoseconds): (i64, i64)) -> bool {
     #[cfg(feature = "testing")]
     if super::failpoints::frozen_ms().is_some() {

@@ -39,7 +39,6 @@ pub struct SwapCell<T> {
     retired: Mutex<Vec<Retired<T>>>,
 }
 
-/// A replaced value that may still have readers.
 struct Retired<T> {
     value: *mut T,
     /// Bit n is set until a writer has seen counter n at zero after the replacement.

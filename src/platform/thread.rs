@@ -19,7 +19,6 @@ const STACK: usize = 2 << 20;
 /// The remedy if no thread can be started.
 pub const NO_THREAD: &str = "raise the limits on threads and memory (ulimit -u, ulimit -v)";
 
-/// The work that a thread runs.
 type Work<'w> = Box<dyn FnOnce() + Send + 'w>;
 
 /// Runs `work` on a new thread, waits until `work` has finished, and returns its result. While waiting, calls `tick` on

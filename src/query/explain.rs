@@ -123,10 +123,12 @@ impl Queries {
             (_, Reason::Unconfirmed) => {
                 format!("'{path}' was invalidated, and {} has not confirmed it since", kind.noun)
             }
-            (_, Reason::NotListed | Reason::NoLocation | Reason::NotFetched) if folder_of(rows, raw).is_some() => {
+            (_, Reason::NotListed | Reason::NoLocation | Reason::NotFetched)
+                if library_at_or_below(rows, raw).is_some() =>
+            {
                 format!(
                     "'{path}' is a folder of library '{}': use the folder query (folder), or specify a file",
-                    folder_of(rows, raw).unwrap_or_default()
+                    library_at_or_below(rows, raw).unwrap_or_default()
                 )
             }
             (_, Reason::NotFetched) => explain_unfetched(rows),
@@ -162,7 +164,7 @@ impl Queries {
         };
         let mapping = self
             .samples
-            .proposal(identity, &|folder| self.display.path(folder).into_owned(), is_in_scope)
+            .best_mapping_sentence(identity, &|folder| self.display.path(folder).into_owned(), is_in_scope)
             .unwrap_or_else(|| "a mapping may be missing".into());
         let relative_note = if PathShape::of(raw).windows || raw.starts_with(b"/") {
             ""
@@ -352,7 +354,7 @@ fn parent_hint(path: &[u8]) -> &'static str {
 }
 
 /// Returns the title of the first library with a location at or below a path; `None` if there is no such library.
-pub fn folder_of<'r>(rows: &'r [LibraryRow], path: &[u8]) -> Option<&'r str> {
+pub fn library_at_or_below<'r>(rows: &'r [LibraryRow], path: &[u8]) -> Option<&'r str> {
     let has_folder = |row: &&LibraryRow| {
         row.library
             .locations

@@ -4,13 +4,14 @@ use std::cell::Cell;
 use std::time::Instant;
 
 use super::answer::Answer;
-use super::explain::{ExplanationContext, folder_of};
+use super::explain::{ExplanationContext, library_at_or_below};
 use super::queries::Queries;
 use super::query_kind::{Assessment, QueryContext, QueryKind, QueryState};
 use crate::engine::{LibraryRow, library_indexes};
 use crate::error::{Error, Result, Status};
 use crate::matching::{
-    FirstEntry, LibraryIndex, MAX_PATH, NormalPath, Resolution, Resolver, Scope, Spelling, remove_redundant_components,
+    ExactBytes, FirstEntry, LibraryIndex, MAX_PATH, NormalPath, Resolution, Resolver, Scope,
+    remove_redundant_components,
 };
 use crate::model::{Confidence, MatchKind, Reason};
 use crate::sync::{Call, EvictionPin, ItemToVerify, SearchTarget, TICK};
@@ -38,7 +39,7 @@ impl Queries {
         // Prefetches the path and its normal form, each about as long as the path.
         let first_entry = |hash, length: usize| view.map(|view| view.first_entry(hash, 2 * length));
         // The normal form depends only on the path's bytes, so even a stale segment has the right normal form.
-        let cached_form = |spelling: &Spelling<'_>, buffer: &mut [u8]| {
+        let cached_form = |spelling: &ExactBytes<'_>, buffer: &mut [u8]| {
             let form = view?.stored_form(spelling, first_entry(spelling.hash(), spelling.raw().len())?)?;
             buffer.get_mut(..form.len())?.copy_from_slice(form);
             Some(form.len())
@@ -67,7 +68,7 @@ impl Queries {
         self.display.check_path(path)?;
         let tidied = remove_redundant_components(path);
         let path = match &tidied {
-            Some(tidied) if !self.is_listed_as_spelled(call, path)? => tidied,
+            Some(tidied) if !self.is_listed_unchanged(call, path)? => tidied,
             _ => path,
         };
         NormalPath::with(path, |path| {
@@ -78,7 +79,7 @@ impl Queries {
 
     /// Returns whether the exact path, including empty components and `.`, is listed or mapped or has a confirmed
     /// match, so that the query must not remove these components.
-    fn is_listed_as_spelled(&self, call: &Call<'_>, path: &[u8]) -> Result<bool> {
+    fn is_listed_unchanged(&self, call: &Call<'_>, path: &[u8]) -> Result<bool> {
         self.reading.catch_up(call.deadline)?;
         let snapshot = self.reading.snapshot();
         let Some(scope) = call.scope(&snapshot)? else {
@@ -281,7 +282,7 @@ impl QueryKind for PathQuery<'_> {
         // `0`: until the pause after the failure is over.
         let failed = || context.queries.sync.recent_failure(0).is_some();
         !is_found
-            && folder_of(rows, self.path.raw()).is_none()
+            && library_at_or_below(rows, self.path.raw()).is_none()
             && !(rows.iter().any(|row| row.generation.is_fetched()) && failed())
     }
 

@@ -10,27 +10,30 @@ use crate::matching::MAX_PATH;
 /// Number of hash bytes in an obfuscated path, enough to distinguish the paths in a log.
 const HASH_BYTES: usize = 5;
 /// Maximum length in bytes of a path that is shown in full; a longer path is cut.
-const MAX_SHOWN: usize = 4_096;
+const MAX_SHOWN_PATH: usize = 4_096;
 /// Maximum length of an extension shown in an obfuscated path. A longer extension may be part of a title.
 const MAX_EXTENSION: usize = 5;
 
 /// Formats and validates media paths.
 pub struct PathDisplay {
     store: Arc<Store>,
-    obfuscate: bool,
+    is_obfuscated: bool,
 }
 
 impl PathDisplay {
     /// Creates a formatter. `obfuscate` is the value of [`Options::obfuscate_paths`](crate::Options::obfuscate_paths).
     pub fn new(store: Arc<Store>, obfuscate: bool) -> Self {
-        Self { store, obfuscate }
+        Self {
+            store,
+            is_obfuscated: obfuscate,
+        }
     }
 
     /// Formats a path for an error or a log line. An obfuscated path consists of `path-`, a keyed hash and the
     /// extension, and is always the same within one store. Without the store's key, an attacker cannot test a guess.
     pub fn path<'p>(&self, path: &'p [u8]) -> Cow<'p, str> {
-        if !self.obfuscate {
-            return if path.len() > MAX_SHOWN {
+        if !self.is_obfuscated {
+            return if path.len() > MAX_SHOWN_PATH {
                 truncate_for_message(path)
             } else {
                 String::from_utf8_lossy(path)

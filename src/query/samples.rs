@@ -60,7 +60,7 @@ impl MappingSamples {
     /// Returns a sentence about the mapping with the most support; `None` if no mapping has enough support, or if
     /// `accepts` rejects the mapping's server folder. The sentence is cached, so `format_folder` must always return the
     /// same string for the same folder.
-    pub fn proposal(
+    pub fn best_mapping_sentence(
         &self,
         identity: Option<ViewId>,
         format_folder: &dyn Fn(&[u8]) -> String,

@@ -20,7 +20,7 @@ pub struct MergedDelta {
     /// Added and changed items; empty unless the caller requested them.
     pub added: Vec<Item>,
     /// Rating keys of removed items.
-    pub gone: Vec<String>,
+    pub removed_keys: Vec<String>,
 }
 
 /// A library's stored items. The source compares its own items with these to find changes, and a delta changes them.
@@ -28,7 +28,7 @@ struct IndexedLibrary<'o> {
     sync: &'o Synchronizer,
     row: &'o LibraryRow,
     /// The change token of the library's listing.
-    since: &'o str,
+    listed_token: &'o str,
     /// The library's items, from the current generation or from a listing that is not published yet.
     items: StoredItems<'o>,
     /// Whether `items` are from the current generation, and not from a listing that is not published yet.
@@ -45,7 +45,7 @@ struct IndexedLibrary<'o> {
 impl IndexedItems for IndexedLibrary<'_> {
     /// Returns the change token of the listing that the delta extends.
     fn base_token(&self) -> &str {
-        self.since
+        self.listed_token
     }
 
     /// Stores new and changed items that the source found, unless plexindex has stored a change to them since the delta
@@ -88,7 +88,7 @@ impl IndexedItems for IndexedLibrary<'_> {
 
     /// Passes the rating keys of all stored items to `each`, in any order.
     fn keys(&self, each: &mut dyn FnMut(&str)) -> Result<()> {
-        self.items.keys(each)
+        self.items.for_each_key(each)
     }
 
     /// Returns whether the library may shrink to this number of items without a second listing as confirmation.
@@ -118,7 +118,7 @@ impl SyncJob<'_> {
         let indexed = IndexedLibrary {
             sync,
             row,
-            since: &row.listed_token,
+            listed_token: &row.listed_token,
             items,
             is_current: true,
             begun: Totals::of(&sync.store)?.sequence,
@@ -135,7 +135,10 @@ impl SyncJob<'_> {
         let added = indexed
             .added
             .map_or_else(Vec::new, |added| std::mem::take(&mut *lock(&added)));
-        Ok(Some(MergedDelta { added, gone }))
+        Ok(Some(MergedDelta {
+            added,
+            removed_keys: gone,
+        }))
     }
 
     /// Merges changes that happened during a listing into `stored`, the listed items, before the listing is published.
@@ -155,7 +158,7 @@ impl SyncJob<'_> {
         let indexed = IndexedLibrary {
             sync: self.sync,
             row: &listed,
-            since: &listing.change.token,
+            listed_token: &listing.change.token,
             items: stored,
             is_current: false,
             begun: Totals::of(&self.sync.store)?.sequence,

@@ -93,14 +93,14 @@ impl SyncJob<'_> {
     }
 
     /// Checks a complete listing against the reported counts and the library's change token, and publishes the listing,
-    /// unless a second listing must confirm it. `begun`: when the job began, for the log. `why`:
+    /// unless a second listing must confirm it. `job_start`: when the job began, for the log. `why`:
     /// [`RefreshReason::Full`] accepts a much smaller listing at once.
     fn check_and_publish(
         &self,
         row: &LibraryRow,
         mut listing: Listing,
         draft: ListingDraft,
-        begun: Instant,
+        job_start: Instant,
         why: RefreshReason,
     ) -> Result<()> {
         let sync = self.sync;
@@ -134,7 +134,7 @@ impl SyncJob<'_> {
             "'{}': listed {} items in {:.1} s{}",
             row.library.title,
             stored.items,
-            begun.elapsed().as_secs_f64(),
+            job_start.elapsed().as_secs_f64(),
             if stored.provisional { " (provisional)" } else { "" }
         );
         self.tidy_after_listing();
@@ -204,14 +204,15 @@ impl SyncJob<'_> {
     }
 
     /// Before the listing is published, merges changes that happened during the listing, and copies matches from other
-    /// views. `shown`: the library's state after the listing. `new`: the new segment; `None` if the current segment has
-    /// the same content. `result`: what will be published, no longer provisional if all changes were merged.
+    /// views. `library_after`: the library's state after the listing. `new`: the new segment; `None` if the current
+    /// segment has the same content. `result`: what will be published, no longer provisional if all changes were
+    /// merged.
     fn reconcile(
         &self,
         identity: ViewId,
         row: &LibraryRow,
         listing: &mut Listing,
-        shown: &Library,
+        library_after: &Library,
         new: Option<&NewListing>,
         result: &mut ListingResult,
     ) -> Result<()> {
@@ -220,13 +221,13 @@ impl SyncJob<'_> {
             Some(new) => StoredItems::of_listing(store, &new.name),
             None => ItemRows(store).of(row),
         };
-        if listing.change.token != shown.change.token
+        if listing.change.token != library_after.change.token
             && self.source.abilities().changes == Delta::Complete
             && self
-                .merge_changes_during_listing(row, listing, shown, stored()?)?
+                .merge_changes_during_listing(row, listing, library_after, stored()?)?
                 .is_some()
         {
-            listing.change.clone_from(&shown.change);
+            listing.change.clone_from(&library_after.change);
             result.provisional = result.partial; // the listing is now as new as the probe
         }
         // Copy matches only at the first listing, not when plexindex lists an evicted library again.

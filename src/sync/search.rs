@@ -200,7 +200,7 @@ impl Synchronizer {
     }
 
     /// Returns the server paths that `path` may stand for: `path` itself, and one from each mapping that applies.
-    fn spellings(&self, path: &NormalPath<'_>) -> Vec<Vec<u8>> {
+    fn possible_server_paths(&self, path: &NormalPath<'_>) -> Vec<Vec<u8>> {
         let mut spellings = vec![path.raw().to_vec()];
         self.reading.mappings().to_server(path, |mapped| {
             spellings.push(mapped.to_vec());
@@ -213,7 +213,7 @@ impl Synchronizer {
     /// requests.
     pub fn announce_search(&self, path: &NormalPath<'_>) {
         if let Some(source) = &self.source {
-            source.prefetch_path(&self.spellings(path));
+            source.prefetch_path(&self.possible_server_paths(path));
         }
     }
 
@@ -354,11 +354,11 @@ impl SyncJob<'_> {
 
     /// Searches the server for a path, and adds the hits to the store. Returns whether there was a hit.
     fn search_path(&self, row: &LibraryRow, path: &NormalPath<'_>) -> Result<bool> {
-        let spellings = self.sync.spellings(path);
+        let spellings = self.sync.possible_server_paths(path);
         let name = file_name(path.raw()).unwrap_or_default();
         let title = title_in(name);
         let wanted = WantedPath {
-            spellings: &spellings,
+            candidate_paths: &spellings,
             name,
             title: title.as_deref(),
         };
@@ -377,7 +377,7 @@ impl SyncJob<'_> {
     /// directly or through a mapping. Returns `false` for an item without a valid rating key.
     pub fn is_hit(&self, wanted: &WantedPath<'_>, item: &Item) -> bool {
         let is_file = |part: &String| {
-            let path = wanted.spellings.first(); // the requested path itself
+            let path = wanted.candidate_paths.first(); // the requested path itself
             path.is_some_and(|path| is_same_file(self.sync.reading.mappings(), path, part.as_bytes()))
         };
         item.has_valid_key() && item.parts.iter().any(is_file)
@@ -388,7 +388,7 @@ impl SyncJob<'_> {
     fn search_folder(&self, row: &LibraryRow, path: &NormalPath<'_>) -> Result<bool> {
         // Append a separator, because some mappings apply only to paths below a folder.
         let folder = [trim_end_separators(path.raw()), b"/"].concat();
-        let mut folders = NormalPath::with(&folder, |folder| self.sync.spellings(folder));
+        let mut folders = NormalPath::with(&folder, |folder| self.sync.possible_server_paths(folder));
         for folder in &mut folders {
             let separator = if folder.contains(&b'\\') { b'\\' } else { b'/' };
             *folder = [trim_end_separators(folder), &[separator]].concat();

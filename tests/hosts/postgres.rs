@@ -66,9 +66,9 @@ fn the_first_of_many_hosts_makes_the_tables() {
     });
     assert!(secrets[0].is_ok(), "{secrets:?}");
     assert!(secrets.iter().all(|secret| *secret == secrets[0]));
-    assert_eq!(database.log().init(NONE), Ok(SharedTables::Present));
+    assert_eq!(database.log().create_tables(NONE), Ok(SharedTables::Present));
     let other = cluster.database();
-    assert_eq!(other.log().init(NONE), Ok(SharedTables::Made));
+    assert_eq!(other.log().create_tables(NONE), Ok(SharedTables::Made));
     assert_ne!(other.log().secret(NONE), secrets[0]);
 }
 
@@ -78,10 +78,14 @@ fn a_newer_version_is_refused() {
         return;
     };
     let database = cluster.database();
-    database.log().init(NONE).expect("made");
+    database.log().create_tables(NONE).expect("made");
     database.sql("UPDATE plexindex.meta SET version = 2");
     expect_error(database.log().secret(NONE), Status::ServerError, "upgrade plexindex");
-    expect_error(database.log().init(NONE), Status::ServerError, "upgrade plexindex");
+    expect_error(
+        database.log().create_tables(NONE),
+        Status::ServerError,
+        "upgrade plexindex",
+    );
 }
 
 #[test]
@@ -165,7 +169,7 @@ fn passwords_come_from_the_environment_or_a_passfile() {
         return;
     };
     let database = cluster.database();
-    database.log().init(NONE).expect("made");
+    database.log().create_tables(NONE).expect("made");
     let role = database.poor_role("s3cret");
     database.sql(&format!(
         "GRANT USAGE ON SCHEMA plexindex TO {role}; GRANT SELECT ON ALL TABLES IN SCHEMA plexindex TO {role}"

@@ -43,7 +43,7 @@ fn buffer_memory(buffer: &mut Buffer) -> Result<&mut [u8]> {
 }
 
 /// Creates the error for a buffer that has `capacity` bytes but needs `needed` bytes.
-pub fn too_small(needed: usize, capacity: usize) -> Error {
+pub fn too_small_error(needed: usize, capacity: usize) -> Error {
     Error::new(
         Status::BufferTooSmall,
         format!("the buffer has {capacity} bytes, but the answer needs {needed}; enlarge the buffer and call again"),
@@ -77,7 +77,7 @@ fn check_capacity(buffer: &mut Buffer, min_capacity: usize) -> Result<()> {
         return Ok(());
     }
     buffer.length = min_capacity;
-    Err(too_small(min_capacity, buffer.capacity))
+    Err(too_small_error(min_capacity, buffer.capacity))
 }
 
 /// Writes a block of `count` answers, which `fill` adds one by one. If the block does not fit, sets the buffer's length
@@ -116,7 +116,7 @@ pub fn write_answers(
     block.write_record(0, &header);
     buffer.length = used;
     if used > capacity {
-        return Err(too_small(used, capacity));
+        return Err(too_small_error(used, capacity));
     }
     Ok(())
 }
@@ -145,7 +145,7 @@ pub fn recount_log_lines(buffer: &mut Buffer) -> Result<()> {
 pub fn write_bytes(buffer: &mut Buffer, text: &[u8]) -> Result<Status> {
     let room = buffer_memory(buffer)?;
     if text.len() >= room.len() {
-        return too_small_for(buffer, text.len());
+        return set_needed_size(buffer, text.len());
     }
     room[..text.len()].copy_from_slice(text);
     room[text.len()] = 0;
@@ -155,9 +155,9 @@ pub fn write_bytes(buffer: &mut Buffer, text: &[u8]) -> Result<Status> {
 
 /// Sets the buffer's length to the needed size, which is `length` bytes and a NUL, and returns the error for a buffer
 /// that is too small.
-pub fn too_small_for(buffer: &mut Buffer, length: usize) -> Result<Status> {
+pub fn set_needed_size(buffer: &mut Buffer, length: usize) -> Result<Status> {
     buffer.length = length + 1;
-    Err(too_small(buffer.length, buffer.capacity))
+    Err(too_small_error(buffer.length, buffer.capacity))
 }
 
 /// Converts an offset or a length. Truncation is harmless, since `write_answers` rejects a block of more than 4 GiB.

@@ -6,21 +6,21 @@ use super::types::Handle;
 use plexindex::inside::call_host;
 
 /// A running callback, in a linked list from the innermost callback to the outermost.
-struct Running {
+struct RunningCallback {
     handle: *const Handle,
-    outer: *const Running,
+    outer: *const RunningCallback,
 }
 
 // The thread-local has no destructor; `guard` explains why.
 thread_local! {
-    static INNERMOST: Cell<*const Running> = const { Cell::new(std::ptr::null()) };
+    static INNERMOST: Cell<*const RunningCallback> = const { Cell::new(std::ptr::null()) };
 }
 
 /// Calls a function of the host, in a callback for the index `handle`, and returns its result. During the call,
 /// [`is_in_callback`] returns `true` for `handle` on this thread, so that plexindex_close() fails. `call` must not
 /// unwind, since the list of running callbacks refers to this stack frame.
 pub fn call_host_for<R>(handle: *const Handle, call: impl FnOnce() -> R) -> R {
-    let this_callback = Running {
+    let this_callback = RunningCallback {
         handle,
         outer: INNERMOST.get(),
     };
@@ -33,7 +33,7 @@ pub fn call_host_for<R>(handle: *const Handle, call: impl FnOnce() -> R) -> R {
 /// Returns whether this thread is in a callback of the index `handle`, possibly within another index's callback.
 pub fn is_in_callback(handle: *const Handle) -> bool {
     let mut next = INNERMOST.get();
-    // SAFETY: each `Running` is in a stack frame of this thread that has not returned.
+    // SAFETY: each `RunningCallback` is in a stack frame of this thread that has not returned.
     while let Some(running) = unsafe { next.as_ref() } {
         if running.handle == handle {
             return true;

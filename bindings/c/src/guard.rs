@@ -4,7 +4,7 @@ use std::cell::{Cell, UnsafeCell};
 use std::ffi::c_char;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::strings::{aligned, null_error, output};
+use super::strings::{check_aligned, null_error, output};
 use super::types::Buffer;
 use plexindex::error::{Error, Result, Status, invalid_argument_error};
 
@@ -126,7 +126,7 @@ impl ErrorText {
         if error.is_null() {
             return Ok(Self(None));
         }
-        aligned(error, "error")?;
+        check_aligned(error, "error")?;
         // SAFETY: the caller passed NULL or a buffer.
         let given = unsafe { error.read() };
         if given.capacity > isize::MAX.unsigned_abs() {

@@ -42,10 +42,11 @@ fn millis_or_default(ms: i64, default: Duration, what: &str) -> Result<Duration>
 }
 
 /// Converts milliseconds; 0 means `default`. `what` is the option's name for the error message. If the option also
-/// allows a constant, the caller has handled the constant, and `or` mentions the constant in the error message.
-fn or_default(ms: i64, default: Duration, what: &str, or: &str) -> Result<Duration> {
-    let zero = if or.is_empty() { "or 0" } else { "0" };
-    let duration = non_negative_millis(ms, what, &format!("{zero} for {} s{or}", default.as_secs()))?;
+/// allows a constant, the caller has handled the constant, and `alternative` mentions the constant in the error
+/// message.
+fn or_default(ms: i64, default: Duration, what: &str, alternative: &str) -> Result<Duration> {
+    let zero = if alternative.is_empty() { "alternative 0" } else { "0" };
+    let duration = non_negative_millis(ms, what, &format!("{zero} for {} s{alternative}", default.as_secs()))?;
     Ok(if duration.is_zero() { default } else { duration })
 }
 

@@ -8,13 +8,13 @@ use super::callbacks::call_host_for;
 use super::constants as c;
 use super::handles::{Opened, opened};
 use super::options::non_negative_millis;
-use super::strings::{LONGEST_TEXT, aligned, check_flags, copy_struct, utf8};
+use super::strings::{LONGEST_TEXT, check_aligned, check_flags, copy_struct, utf8};
 use super::types::{self, Bytes, Handle, ProgressFn};
 use plexindex::error::{Result, check_length, invalid_argument_error, truncate_for_message};
 use plexindex::{Library, Progress, Query, Selector};
 
 /// Flags that only some functions accept, with their names and advice for the error message.
-const FLAGS_OF_SOME: [(u32, &str, &str); 3] = [
+const RESTRICTED_FLAGS: [(u32, &str, &str); 3] = [
     (
         c::PLEXINDEX_QUERY_FULL,
         "PLEXINDEX_QUERY_FULL",
@@ -39,15 +39,15 @@ pub struct CheckedQuery<'h> {
     flags: u32,
 }
 
-/// Validates and converts a query. `flags_known` contains the flags that the exported function accepts in addition to
-/// PLEXINDEX_QUERY_OFFLINE.
+/// Validates and converts a query. `accepted_flags` contains the flags that the exported function accepts in addition
+/// to PLEXINDEX_QUERY_OFFLINE.
 ///
 /// # Safety
 /// `handle` must be NULL or open, `given` must be NULL or valid, and the query's library must belong to `handle`.
 pub unsafe fn query<'h>(
     handle: *const Handle,
     given: *const types::QueryRecord,
-    flags_known: u32,
+    accepted_flags: u32,
 ) -> Result<CheckedQuery<'h>> {
     // SAFETY: guaranteed by the caller.
     let opened: &Opened = unsafe { opened(handle) }?;
@@ -65,14 +65,14 @@ pub unsafe fn query<'h>(
     let known =
         c::PLEXINDEX_QUERY_OFFLINE | c::PLEXINDEX_QUERY_FULL | c::PLEXINDEX_QUERY_AT_ONCE | c::PLEXINDEX_QUERY_PROBE;
     check_flags(flags, reserved, known, "query")?;
-    for (flag, name, remedy) in FLAGS_OF_SOME {
-        if flags & !flags_known & flag != 0 {
+    for (flag, name, remedy) in RESTRICTED_FLAGS {
+        if flags & !accepted_flags & flag != 0 {
             return invalid_argument_error(format!(
                 "query.flags has {name}, which does not apply to this function; {remedy}"
             ));
         }
     }
-    aligned(library.cast::<Library>(), "query.library")?;
+    check_aligned(library.cast::<Library>(), "query.library")?;
     // SAFETY: guaranteed by the caller.
     let (library, text) = unsafe { (library.cast::<Library>().as_ref(), text.get("query.text")?) };
     if library.is_some_and(|library| !library.belongs_to(opened.index())) {

@@ -42,7 +42,7 @@ pub fn null_error(what: &str) -> Error {
 }
 
 /// Fails if a pointer is not aligned, as a Rust reference must be. `what` is the argument's name, for the message.
-pub fn aligned<T>(place: *const T, what: &str) -> Result<()> {
+pub fn check_aligned<T>(place: *const T, what: &str) -> Result<()> {
     if place.is_aligned() {
         return Ok(());
     }
@@ -57,7 +57,7 @@ pub fn aligned<T>(place: *const T, what: &str) -> Result<()> {
 /// # Safety
 /// `place` must be NULL, misaligned, or point to a `T`.
 pub unsafe fn required<'h, T>(place: *const T, what: &str) -> Result<&'h T> {
-    aligned(place, what)?;
+    check_aligned(place, what)?;
     // SAFETY: guaranteed by the caller.
     unsafe { place.as_ref() }.ok_or_else(|| null_error(what))
 }
@@ -67,7 +67,7 @@ pub unsafe fn required<'h, T>(place: *const T, what: &str) -> Result<&'h T> {
 /// # Safety
 /// `place` must be NULL, misaligned, or point to a writable value.
 pub unsafe fn output<'h, T>(place: *mut T, what: &str) -> Result<&'h mut T> {
-    aligned(place, what)?;
+    check_aligned(place, what)?;
     // SAFETY: guaranteed by the caller.
     unsafe { place.as_mut() }.ok_or_else(|| null_error(what))
 }

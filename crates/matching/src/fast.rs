@@ -8,15 +8,15 @@ use super::resolution::LookupHit;
 use super::resolver::{Resolver, Scope, first_entry_of};
 
 /// Maximum number of paths per call of [`Resolver::fast_lookup_batch`].
-pub const GROUP: usize = 16;
+pub const MAX_BATCH: usize = 16;
 
 /// Buffers for the folded paths in one call of [`Resolver::fast_lookup_batch`]. Callers reuse the buffers, because
 /// zeroing new buffers would slow down lookups measurably.
-pub struct FoldBuffers([FoldBuffer; GROUP]);
+pub struct FoldBuffers([FoldBuffer; MAX_BATCH]);
 
 impl Default for FoldBuffers {
     fn default() -> Self {
-        Self([FoldBuffer::ZEROED; GROUP])
+        Self([FoldBuffer::ZEROED; MAX_BATCH])
     }
 }
 
@@ -39,9 +39,9 @@ where
         self.fast_lookup_folded(path, &folded, entry)
     }
 
-    /// Looks up at most [`GROUP`] paths. Passes each path's item to `each`, in order, if the item is the only match,
-    /// has high confidence and is verified; otherwise `None`. Prefetches the memory for all paths first, so that cache
-    /// misses overlap.
+    /// Looks up at most [`MAX_BATCH`] paths. Passes each path's item to `each`, in order, if the item is the only
+    /// match, has high confidence and is verified; otherwise `None`. Prefetches the memory for all paths first, so that
+    /// cache misses overlap.
     #[inline]
     pub fn fast_lookup_batch(
         &self,
@@ -49,8 +49,8 @@ where
         buffers: &mut FoldBuffers,
         mut each: impl FnMut(Option<LookupHit<'v>>),
     ) {
-        let mut folded_paths = [FoldedPath::NotFolded; GROUP];
-        let mut entries = [FirstEntry::default(); GROUP];
+        let mut folded_paths = [FoldedPath::NotFolded; MAX_BATCH];
+        let mut entries = [FirstEntry::default(); MAX_BATCH];
         let view = self.only_view().map(|(_, view)| view);
         for ((path, buffer), folded) in paths.iter().zip(&mut buffers.0).zip(&mut folded_paths) {
             *folded = FoldedPath::of(path, buffer);
@@ -75,9 +75,9 @@ where
     fn fast_lookup_folded(&self, path: &[u8], folded: &FoldedPath<'_>, entry: FirstEntry) -> Option<LookupHit<'v>> {
         match folded {
             FoldedPath::Ascii(normal) => return self.fast_lookup_normal(normal, entry),
-            FoldedPath::Spelling(spelling) => {
+            FoldedPath::ExactBytes(spelling) => {
                 if let Some((library, view)) = self.only_view()
-                    && let Some(hit) = view.unique_hit_spelled(spelling, entry)
+                    && let Some(hit) = view.unique_hit_by_bytes(spelling, entry)
                 {
                     return Some(LookupHit::new(library, hit));
                 }
@@ -100,16 +100,16 @@ where
         {
             return Some(LookupHit::new(library, hit));
         }
-        self.fast_lookup_resolved(path)
+        self.fast_lookup_by_all_kinds(path)
     }
 
     /// Looks up a path that a single index entry cannot answer, such as a path with twins, by all kinds of match in all
     /// libraries in scope. `None` unless the only match has high confidence and is verified. Never inlined, so that the
     /// fast path stays small.
     #[inline(never)]
-    fn fast_lookup_resolved(&self, path: &NormalPath<'_>) -> Option<LookupHit<'v>> {
+    fn fast_lookup_by_all_kinds(&self, path: &NormalPath<'_>) -> Option<LookupHit<'v>> {
         // If the path is in the locations of only one library, and this library lists the path, its item is the answer.
-        if self.scope == Scope::All && !self.mappings.has_host_rules() {
+        if self.scope == Scope::All && !self.mappings.has_host_to_server_rules() {
             let mut owners = (0..self.views.len()).filter(|library| self.views[*library].owns(path));
             if let (Some(library), None) = (owners.next(), owners.next())
                 && let view = &*self.views[library]

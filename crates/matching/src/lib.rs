@@ -35,7 +35,7 @@ mod title_evidence;
 mod vocabulary;
 mod words;
 
-pub use fast::{FoldBuffers, GROUP};
+pub use fast::{FoldBuffers, MAX_BATCH};
 pub use folder::{
     FolderContents, FolderFile, FolderIndex, FolderPosition, FolderResolution, FolderResolver, InvalidatedItem,
     ListedFile, folder_form, folder_positions, nearest_position,
@@ -45,7 +45,7 @@ pub use library_index::{EntryTime, FirstEntry, LibraryIndex};
 pub use lower_name::LowerName;
 pub use mappings::{Mapping, MappingKind, Mappings, Pattern};
 pub use member::{FolderMember, Season};
-pub use normal::{MAX_PATH, NormalPath, Spelling};
+pub use normal::{ExactBytes, MAX_PATH, NormalPath};
 pub use redundant_components::remove_redundant_components;
 pub use relation::Relation;
 pub use resolution::{FoundItem, GuidRef, ItemRef, MAX_CANDIDATES, OnDisk, Resolution};

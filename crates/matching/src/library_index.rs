@@ -1,7 +1,7 @@
 //! The trait through which matching reads a library. `engine::load_library` implements the trait with segments and
 //! memtables; tests implement it with a linear scan.
 
-use super::normal::{NormalPath, Spelling};
+use super::normal::{ExactBytes, NormalPath};
 use super::resolution::{FoundItem, ItemRef};
 use crate::model::MatchKind;
 
@@ -47,11 +47,11 @@ pub trait LibraryIndex {
     /// Returns the rating key and the kind of match if exactly one item lists this non-ASCII path's exact bytes; `None`
     /// means that the caller must resolve the path. `entry` is the first entry with the hash of these bytes, so that
     /// the caller need not compute the normal form.
-    fn unique_hit_spelled<'v>(&'v self, path: &Spelling<'_>, entry: FirstEntry) -> Option<(&'v str, MatchKind)>;
+    fn unique_hit_by_bytes<'v>(&'v self, path: &ExactBytes<'_>, entry: FirstEntry) -> Option<(&'v str, MatchKind)>;
 
     /// Returns the stored normal form of the listed path with these exact bytes, so that the caller need not compute
     /// it; `None` if no listed path has these bytes. `entry` is the first entry with the bytes' hash.
-    fn stored_form<'v>(&'v self, path: &Spelling<'_>, entry: FirstEntry) -> Option<&'v [u8]>;
+    fn stored_form<'v>(&'v self, path: &ExactBytes<'_>, entry: FirstEntry) -> Option<&'v [u8]>;
 
     /// Prefetches the index entries with this hash into the CPU cache, before the caller looks up the hash.
     fn prefetch(&self, hash: u64);

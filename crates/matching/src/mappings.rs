@@ -174,14 +174,14 @@ impl Mappings {
     /// Returns whether there are server-to-host rules.
     #[inline]
     #[must_use]
-    pub fn has_server_rules(&self) -> bool {
+    pub fn has_server_to_host_rules(&self) -> bool {
         self.digest() != 0
     }
 
     /// Returns whether there are host-to-server rules.
     #[inline]
     #[must_use]
-    pub fn has_host_rules(&self) -> bool {
+    pub fn has_host_to_server_rules(&self) -> bool {
         self.0.as_ref().is_some_and(|rules| !rules.to_server.is_empty())
     }
 

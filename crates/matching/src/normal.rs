@@ -53,7 +53,7 @@ pub(super) enum FoldedPath<'a> {
     /// The normal form of an ASCII path.
     Ascii(NormalPath<'a>),
     /// The exact bytes of a non-ASCII path, because computing the normal form would be slow.
-    Spelling(Spelling<'a>),
+    ExactBytes(ExactBytes<'a>),
     /// A path that is too long for a [`FoldBuffer`], or starts with a `\\?\` prefix that the normal form drops.
     NotFolded,
 }
@@ -70,9 +70,9 @@ impl<'a> FoldedPath<'a> {
                 raw: path,
                 form: &buffer.0[..path.len()],
                 hash,
-                text: true,
+                is_text: true,
             }),
-            Some((false, hash)) => Self::Spelling(Spelling { raw: path, hash }),
+            Some((false, hash)) => Self::ExactBytes(ExactBytes { raw: path, hash }),
             None => Self::NotFolded,
         }
     }
@@ -82,7 +82,7 @@ impl<'a> FoldedPath<'a> {
     pub(super) fn hash(&self) -> Option<u64> {
         match self {
             Self::Ascii(normal) => Some(normal.hash),
-            Self::Spelling(spelling) => Some(spelling.hash),
+            Self::ExactBytes(spelling) => Some(spelling.hash),
             Self::NotFolded => None,
         }
     }
@@ -101,12 +101,12 @@ impl<'a> FoldedPath<'a> {
 /// The exact bytes of a short non-ASCII path. Segments also index such paths by the hash of these bytes, so that a
 /// lookup with the same bytes needs no normal form.
 #[derive(Clone, Copy)]
-pub struct Spelling<'a> {
+pub struct ExactBytes<'a> {
     raw: &'a [u8],
     hash: u64,
 }
 
-impl<'a> Spelling<'a> {
+impl<'a> ExactBytes<'a> {
     /// Returns the path as the caller passed it.
     #[must_use]
     pub fn raw(&self) -> &'a [u8] {
@@ -125,7 +125,7 @@ impl<'a> Spelling<'a> {
     pub fn hash_of(path: &[u8]) -> Option<u64> {
         let mut buffer = FoldBuffer::ZEROED;
         match FoldedPath::of(path, &mut buffer) {
-            FoldedPath::Spelling(spelling) => Some(spelling.hash),
+            FoldedPath::ExactBytes(spelling) => Some(spelling.hash),
             _ => None,
         }
     }
@@ -138,7 +138,7 @@ pub struct NormalPath<'a> {
     raw: &'a [u8],
     form: &'a [u8],
     hash: u64,
-    text: bool,
+    is_text: bool,
 }
 
 impl<'a> NormalPath<'a> {
@@ -156,7 +156,7 @@ impl<'a> NormalPath<'a> {
     #[inline]
     pub fn with_cached_form<R>(
         path: &[u8],
-        cached_form: impl FnOnce(&Spelling<'_>, &mut [u8]) -> Option<usize>,
+        cached_form: impl FnOnce(&ExactBytes<'_>, &mut [u8]) -> Option<usize>,
         then: impl FnOnce(&NormalPath<'_>) -> R,
     ) -> R {
         // Fast path: a path whose last byte never occurs in UTF-8 is its own normal form.
@@ -166,7 +166,7 @@ impl<'a> NormalPath<'a> {
         let mut buffer = FoldBuffer::ZEROED;
         let spelling = match FoldedPath::of(path, &mut buffer) {
             FoldedPath::Ascii(normal) => return then(&normal),
-            FoldedPath::Spelling(spelling) => Some(spelling),
+            FoldedPath::ExactBytes(spelling) => Some(spelling),
             FoldedPath::NotFolded => None,
         };
         // A pointer to the closure reduces the number of copies of the closure's code from five to two.
@@ -189,7 +189,12 @@ impl<'a> NormalPath<'a> {
     #[inline]
     fn new(raw: &'a [u8], form: &'a [u8], text: bool) -> Self {
         let hash = xxh3_64(form);
-        Self { raw, form, hash, text }
+        Self {
+            raw,
+            form,
+            hash,
+            is_text: text,
+        }
     }
 
     /// Returns the path as the caller passed it.
@@ -213,7 +218,7 @@ impl<'a> NormalPath<'a> {
     /// Returns whether the path is UTF-8. A path that is not UTF-8 matches only itself.
     #[must_use]
     pub fn is_utf8(&self) -> bool {
-        self.text
+        self.is_text
     }
 }
 

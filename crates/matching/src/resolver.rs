@@ -357,7 +357,7 @@ where
     /// are equal, and 0 if only the normal forms are.
     fn add_mapped(&self, group: LibraryGroup, candidates: &mut Candidates<'v, L::Hit<'v>>) {
         // Without server-to-host rules, the segments contain no mapped paths.
-        let has_mapped_forms = self.resolver.mappings.has_server_rules();
+        let has_mapped_forms = self.resolver.mappings.has_server_to_host_rules();
         for (library, view) in self.views_of(group).filter(|_| has_mapped_forms) {
             view.each_mapped(&self.path, |hit, is_same_bytes| {
                 candidates.add_candidate(usize::from(is_same_bytes), Self::candidate(library, view, hit));

@@ -63,7 +63,7 @@ pub struct Lease {
 pub const LEASE: Duration = Duration::from_secs(20);
 
 /// Default timeout for calls that can continue without the log.
-pub const PATIENCE: Duration = Duration::from_millis(300);
+pub const ANSWER_TIMEOUT: Duration = Duration::from_millis(300);
 
 /// The result of [`SharedIndex::shared_init`](crate::SharedIndex::shared_init): `made` if the call created the log's
 /// tables, `present` if tables of this version already existed.
@@ -113,14 +113,14 @@ pub trait SharedLog: Send + Sync {
     /// Returns the log's address for messages, without a password.
     fn name(&self) -> &str;
 
-    /// Returns the timeout for calls that can continue without the log.
-    fn patience(&self) -> Duration {
-        PATIENCE
+    /// Returns how long a call that can continue without the log, such as a lookup, waits for each answer.
+    fn answer_timeout(&self) -> Duration {
+        ANSWER_TIMEOUT
     }
 
-    /// Creates the log's tables if they do not exist. The default, for a log without tables, only checks that the log
-    /// answers.
-    fn init(&self, deadline: Deadline) -> Result<SharedTables> {
+    /// Creates the log's tables if they do not exist, and returns whether this call created them. The default, for a
+    /// log without tables, only checks that the log answers.
+    fn create_tables(&self, deadline: Deadline) -> Result<SharedTables> {
         self.secret(deadline).map(|_| SharedTables::Present)
     }
 
@@ -141,7 +141,7 @@ pub trait SharedLog: Send + Sync {
     /// Writes entries atomically, under ascending numbers. If several entries have the same name, keeps only the last.
     /// Returns `false` without writing if `lease` has expired or another host has a newer lease.
     ///
-    /// An invalidation also voids older matches, so that no host records them later. [`EntryKind::InvalidLibrary`]
+    /// An invalidation also covers older matches, so that no host records them later. [`EntryKind::InvalidLibrary`]
     /// removes the library's matches, invalidations and searches. [`EntryKind::InvalidPath`] removes the path's match.
     /// [`EntryKind::InvalidItem`] with a body empties the bodies of the item's matches. An emptied match stays in the
     /// log, so that each host removes its own earlier match for the same path.

@@ -1,8 +1,8 @@
 //! Converts this host's writes to entries for the shared log, and translates paths between hosts.
 //!
-//! Each host can spell a path differently, so entries use the server's spelling. A path has a server spelling if a
-//! mapping rewrites the path, or if the path lies in one of the library's folders. Other paths are not shared, since
-//! they may belong to different files on other hosts.
+//! Each host can have a different path for a file, so entries contain the server's path: the path that a mapping gives,
+//! or an unchanged path in one of the library's folders. Other paths are not shared, since they may belong to different
+//! files on other hosts.
 
 use std::borrow::Cow;
 
@@ -20,10 +20,9 @@ const WITH_MATCHES: &[u8] = b"1";
 pub struct SharedEntries<'r>(pub &'r IndexReader);
 
 impl SharedEntries<'_> {
-    /// Converts one of this host's writes to the log entries that tell other hosts about it. `libraries`: the libraries
-    /// to which ids in the write refer.
+    /// Converts one of this host's writes to the log entries that tell other hosts about it. `libraries`: all libraries
+    /// in the view, to which ids in the write refer.
     pub fn entries_for(&self, libraries: &[(LibraryId, Library)], write: &LocalWrite<'_>) -> Vec<NewEntry> {
-        // Returns the libraries with these ids.
         let selected = |ids: &[LibraryId]| {
             let libraries = libraries.iter().filter(|(id, _)| ids.contains(id));
             libraries.map(|(_, library)| library).collect::<Vec<_>>()
@@ -31,11 +30,11 @@ impl SharedEntries<'_> {
         match *write {
             LocalWrite::Matches(library, pairs) => self.match_entries(library, pairs),
             LocalWrite::Paths(ids, paths) => {
-                let of = |library| {
+                let path_entries = |library| {
                     let invalid_path = |path: &&[u8]| self.path_entry(library, EntryKind::InvalidPath, path, "");
                     paths.iter().filter_map(invalid_path).collect::<Vec<_>>()
                 };
-                selected(ids).into_iter().flat_map(of).collect()
+                selected(ids).into_iter().flat_map(path_entries).collect()
             }
             LocalWrite::Items {
                 libraries: ids,
@@ -43,58 +42,58 @@ impl SharedEntries<'_> {
                 with_matches,
             } => {
                 let body = if with_matches { WITH_MATCHES } else { b"" };
-                let of = |library| {
+                let item_entries = |library| {
                     rating_keys
                         .iter()
                         .map(move |key| invalid_item_entry(library, key, body))
                 };
-                selected(ids).into_iter().flat_map(of).collect()
+                selected(ids).into_iter().flat_map(item_entries).collect()
             }
             LocalWrite::Library(id) => {
                 let is_selected = |(library_id, _): &&(LibraryId, Library)| id.is_none_or(|id| id == *library_id);
-                let of = |(_, library): &(LibraryId, Library)| {
+                let library_entry = |(_, library): &(LibraryId, Library)| {
                     new_entry(EntryKind::InvalidLibrary, &library.uuid, b"", Vec::new())
                 };
-                libraries.iter().filter(is_selected).map(of).collect()
+                libraries.iter().filter(is_selected).map(library_entry).collect()
             }
             LocalWrite::Hints(hints) => {
-                let of = |hint| {
+                let hint_entries_of = |hint| {
                     libraries
                         .iter()
                         .flat_map(move |(_, library)| hint_entries(library, hint))
                 };
-                hints.iter().flat_map(of).collect()
+                hints.iter().flat_map(hint_entries_of).collect()
             }
         }
     }
 
-    /// Returns the path in the server's spelling; `None` if the path cannot be shared, because no mapping rewrites it
-    /// and it lies in none of the library's folders.
-    pub fn server_spelling(&self, library: &Library, path: &[u8]) -> Option<Vec<u8>> {
+    /// Translates a path on this host to the server's path, which entries contain; `None` if the path cannot be shared,
+    /// because no mapping rewrites it and it lies in none of the library's folders.
+    pub fn to_server_path(&self, library: &Library, path: &[u8]) -> Option<Vec<u8>> {
         let mapped = |path: &NormalPath<'_>| self.0.mappings().to_server(path, |mapped| Some(mapped.to_vec()));
         NormalPath::with(path, mapped).or_else(|| is_in_library(library, path).then(|| path.to_vec()))
     }
 
-    /// Converts a path from the server's spelling to this host's spelling; `None` if this host cannot have the file,
-    /// because no mapping translates the path, and it lies in none of the library's folders.
-    pub fn host_spelling<'p>(&self, library: &Library, path: &'p [u8]) -> Option<Cow<'p, [u8]>> {
+    /// Translates the server's path in an entry to this host's path; `None` if this host cannot have the file, because
+    /// no mapping translates the path, and it lies in none of the library's folders.
+    pub fn to_host_path<'p>(&self, library: &Library, path: &'p [u8]) -> Option<Cow<'p, [u8]>> {
         let host_path = self.0.mappings().host_path(path);
         (*host_path != *path || is_in_library(library, path)).then_some(host_path)
     }
 
-    /// Returns the rating key of this host's confirmed match for a path in the host's spelling; `None` if there is no
-    /// confirmed match.
+    /// Returns the rating key of this host's confirmed match for a path on this host; `None` if there is none.
     pub fn confirmed_key(&self, library: LibraryId, path: &[u8]) -> Option<String> {
         let snapshot = self.0.snapshot();
         let index = snapshot.rows.iter().position(|row| row.id == library)?;
         let resolved = Resolver::new(&snapshot.views, Scope::One(index), self.0.mappings()).resolve(path);
-        let found = resolved
+        let confirmed_match = resolved
             .single()
             .filter(|_| resolved.match_kind == MatchKind::Confirmed)?;
-        Some(found.item.rating_key.to_owned())
+        Some(confirmed_match.item.rating_key.to_owned())
     }
 
-    /// Converts recorded matches, given as pairs of path and rating key, to entries. Skips paths that cannot be shared.
+    /// Converts confirmed matches, given as pairs of host path and rating key, to entries. Skips paths that cannot be
+    /// shared.
     pub fn match_entries(&self, library: &Library, pairs: &[(&[u8], &str)]) -> Vec<NewEntry> {
         let match_entry = |(path, key): &(&[u8], &str)| self.path_entry(library, EntryKind::Match, path, key);
         pairs.iter().filter_map(match_entry).collect()
@@ -103,7 +102,7 @@ impl SharedEntries<'_> {
     /// Creates an entry about a path on this host; `None` if the path cannot be shared. `body`: the rating key for a
     /// match; otherwise empty.
     fn path_entry(&self, library: &Library, kind: EntryKind, path: &[u8], body: &str) -> Option<NewEntry> {
-        let path = self.server_spelling(library, path)?;
+        let path = self.to_server_path(library, path)?;
         Some(new_entry(kind, &library.uuid, &path, body.into()))
     }
 }
@@ -134,7 +133,7 @@ fn invalid_item_entry(library: &Library, rating_key: &str, body: &[u8]) -> NewEn
     )
 }
 
-/// Returns whether a path in the server's spelling lies in one of the library's folders.
+/// Returns whether a server path lies in one of the library's folders.
 fn is_in_library(library: &Library, path: &[u8]) -> bool {
     NormalPath::with(path, |path| {
         library.locations.iter().any(|folder| {

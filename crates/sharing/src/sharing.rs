@@ -10,7 +10,7 @@ use crate::contract::{HostId, NewEntry, SharedLog, ViewNumber};
 use crate::engine::{LibraryRow, LibraryRows, LocalWrite, Outbox, Store, WriteObserver};
 use crate::entries::SharedEntries;
 use crate::error::{Error, Result, Status};
-use crate::exchange::{Exchange, STEP, is_unobserved, set_waits_for_slow_log};
+use crate::exchange::{Exchange, SLOW_LOG_TIMEOUT, creates_no_entries, set_waits_for_slow_log};
 use crate::freshness::NeededRequest;
 use crate::model::{Item, Library, LibraryId};
 use crate::options::{Options, without_password};
@@ -163,34 +163,34 @@ impl Sharing {
             return Ok(false);
         };
         let exchange_now = || {
-            while exchange.is_unavailable() && !exchange.is_retry_pointless() {
+            while exchange.must_skip_log() && !exchange.is_waiting_pointless() {
                 std::thread::sleep(Duration::from_millis(1)); // wait for the thread that retries the log
             }
             match exchange.view()? {
                 Some(view) => Ok(exchange
-                    .exchange_without_deadline(&view, Deadline::after(STEP))?
+                    .exchange_without_deadline(&view, Deadline::after(SLOW_LOG_TIMEOUT))?
                     .is_complete()),
                 None => Ok(false),
             }
         };
-        on_worker(exchange_now, STEP, || {})
+        on_worker(exchange_now, SLOW_LOG_TIMEOUT, || {})
     }
 
     /// Returns how far this folder has exchanged entries with the log; `None` before the first exchange, or if the
     /// store cannot be read.
     pub fn progress(&self) -> Option<SharedProgress> {
         let exchange = self.exchange.as_ref()?;
-        let place = exchange.read_position(self.reading.identity()?).ok()?;
+        let stored = exchange.read_position(self.reading.identity()?).ok()?;
         let undelivered = exchange.undelivered().ok()?;
-        (place.position.number > 0 || undelivered > 0).then_some(SharedProgress {
-            last_received: place.position.number,
+        (stored.position.number > 0 || undelivered > 0).then_some(SharedProgress {
+            last_received: stored.position.number,
             undelivered,
         })
     }
 
     /// Returns the error with which the log rejected the last write; `None` if the log accepted the write.
     pub fn refusal(&self) -> Option<Error> {
-        self.exchange.as_ref()?.refusal()
+        self.exchange.as_ref()?.write_error()
     }
 
     /// Returns this index's view number in the log, and this folder's host id. Returns `None` if there is no exchange,
@@ -206,7 +206,7 @@ impl WriteObserver for Sharing {
     /// Returns whether writes on this thread create entries. Returns `false` while the thread applies other hosts'
     /// entries, so that they are not sent back to the log.
     fn observes(&self) -> bool {
-        !is_unobserved()
+        !creates_no_entries()
     }
 
     /// Converts a write to entries for the outbox.
@@ -298,7 +298,7 @@ impl Peers for Sharing {
     /// Returns whether other hosts can use a match for this path: whether a mapping translates the path, or the path
     /// lies in one of the library's folders.
     fn is_path_shareable(&self, library: &Library, path: &[u8]) -> bool {
-        SharedEntries(&self.reading).server_spelling(library, path).is_some()
+        SharedEntries(&self.reading).to_server_path(library, path).is_some()
     }
 
     /// Waits until the log has all of this host's entries, or fails at the deadline. Entries that are not delivered in
@@ -309,7 +309,7 @@ impl Peers for Sharing {
             return Ok(()); // nothing is left to deliver
         }
         let deliver = || -> Result<bool> {
-            if exchange.is_retry_pointless() {
+            if exchange.is_waiting_pointless() {
                 return Ok(false); // the log was unavailable a moment ago
             }
             set_waits_for_slow_log(true); // the caller asked to wait for the log
@@ -322,10 +322,10 @@ impl Peers for Sharing {
             }
             Ok(delivered)
         };
-        if on_worker(deliver, STEP, || {})? {
+        if on_worker(deliver, SLOW_LOG_TIMEOUT, || {})? {
             return Ok(());
         }
-        let later = match exchange.refusal() {
+        let later = match exchange.write_error() {
             Some(refusal) => format!("later: {refusal}"),
             None => format!("when {} answers", exchange.log.name()),
         };

@@ -154,24 +154,24 @@ pub trait SharedIndex {
         // Query the log: its views, this index's view, the entries that this host lacks, and whether it may write.
         let found = sharing.run(|log| {
             let deadline = sharing.deadline();
-            log.secret(deadline.at_most(log.patience()))?; // fail early: counting entries can take long
+            log.secret(deadline.at_most(log.answer_timeout()))?; // fail early: counting entries can take long
             let views = log.summary(deadline)?;
-            let own = sharing.view();
-            let behind = match (own, progress) {
+            let own_view = sharing.view();
+            let behind = match (own_view, progress) {
                 (Some((view, host)), Some(progress)) => {
                     Some(log.count_others(view, host, progress.last_received, deadline)?)
                 }
                 _ => None,
             };
             Ok((
-                own.map(|(view, _)| view),
+                own_view.map(|(view, _)| view),
                 views,
                 behind,
                 log.expect_writable(deadline).err(),
             ))
         });
         let reachable = found.is_ok();
-        let (own, views, behind, mut error) = found.unwrap_or_else(|error| (None, Vec::new(), None, Some(error)));
+        let (own_view, views, behind, mut error) = found.unwrap_or_else(|error| (None, Vec::new(), None, Some(error)));
         if progress.is_some_and(|progress| progress.undelivered > 0) {
             // Writes can fail even if the role is allowed to write, for example because the disk is full.
             error = error.or_else(|| sharing.refusal());
@@ -185,7 +185,7 @@ pub trait SharedIndex {
             undelivered: progress.map(|progress| progress.undelivered),
             behind,
             server,
-            views: views.into_iter().map(|view| SharedView::new(view, own)).collect(),
+            views: views.into_iter().map(|view| SharedView::new(view, own_view)).collect(),
         }))
     }
 
@@ -200,7 +200,7 @@ pub trait SharedIndex {
     /// [`ErrorKind::Forbidden`](plexindex::ErrorKind::Forbidden) if the role is not allowed to create tables.
     fn shared_init(&self) -> Result<SharedTables> {
         let sharing = sharing(self.index())?;
-        sharing.run(|log| log.init(sharing.deadline()))
+        sharing.run(|log| log.create_tables(sharing.deadline()))
     }
 
     /// Waits until the shared log has all matches and invalidations that this host recorded. The wait ends at

@@ -20,7 +20,6 @@ pub type AsyncWakeSocket = system::AsyncSocket;
 
 pub use system::connect as connect_local;
 
-/// The state of a [`WaitInterrupt`].
 #[derive(Debug, Default)]
 pub struct WakeState {
     is_requested: bool,

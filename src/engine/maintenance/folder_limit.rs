@@ -106,7 +106,7 @@ impl FolderLimit {
             }
             // Read the time again in each round, because sweeping can take a long time.
             let now_ms = self.clock.now_ms();
-            let libraries = LibraryRows(&self.store).evictable(now_ms)?;
+            let libraries = LibraryRows(&self.store).evictable_libraries(now_ms)?;
             let Some((library, title)) = libraries.iter().find(|(library, _)| !is_in_use(*library)) else {
                 // The next listing retries the eviction.
                 if libraries.is_empty() && !self.warned.swap(true, Ordering::Relaxed) {

@@ -116,11 +116,11 @@ impl Maintenance {
     ) -> Result<Option<MatchWrite>> {
         let start = Instant::now();
         let stored = RecordRows(&self.store)
-            .record_matches(row, pairs, deadline, |tx| self.records.flush_when_many(tx, pairs.len()));
+            .record_matches(row, pairs, deadline, |tx| self.records.flush_if_due(tx, pairs.len()));
         self.counters.add_time(Activity::Store, start.elapsed());
         self.counters.add_time(Activity::NotMatching, start.elapsed());
         let Some(RecordedMatches {
-            at,
+            written_at: at,
             then_result: has_segment,
         }) = stored?
         else {

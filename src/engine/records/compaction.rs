@@ -178,7 +178,7 @@ pub(super) fn segment_error(path: &Path, error: &io::Error) -> rusqlite::Error {
 impl Records {
     /// If more than [`FLUSH_RECORDS`] of the log's records are in no segment, flushes them into a segment. Returns
     /// whether it did. `written`: number of records that this transaction wrote.
-    pub fn flush_when_many(&self, tx: &RecordTx<'_>, written: usize) -> rusqlite::Result<bool> {
+    pub fn flush_if_due(&self, tx: &RecordTx<'_>, written: usize) -> rusqlite::Result<bool> {
         if !self.must_flush(tx, written)? {
             return Ok(false);
         }
@@ -222,7 +222,7 @@ impl Records {
         let unmerged =
             RecordRows(&self.store).read_records(|log| log.count_since(log.manifest()?.merged, FLUSH_RECORDS + 1))?;
         if unmerged > FLUSH_RECORDS {
-            let has_flushed = RecordRows(&self.store).write_records(deadline, |tx| self.flush_when_many(tx, 0))?;
+            let has_flushed = RecordRows(&self.store).write_records(deadline, |tx| self.flush_if_due(tx, 0))?;
             self.advance_merges(unmerged, has_flushed, deadline);
         }
         Ok(())

@@ -91,12 +91,12 @@ pub struct MergeRules<'m> {
 }
 
 impl MergeRules<'_> {
-    /// Merges the next records of `runs`, at most `max_records` different keys, into the segment `into`, and advances
-    /// the runs. The newest run is first. Returns `false` once no records remain.
+    /// Merges the next records of `runs`, at most `max_records` different keys, into the segment `builder`, and
+    /// advances the runs. The newest run is first. Returns `false` once no records remain.
     pub fn merge_slice(
         &self,
         runs: &mut [MergeRun<'_>],
-        into: &mut RecordSegmentBuilder,
+        builder: &mut RecordSegmentBuilder,
         max_records: usize,
     ) -> io::Result<bool> {
         // Each run's first record, and the run behind it.
@@ -121,7 +121,7 @@ impl MergeRules<'_> {
             // A removal (no state) hides older records. If there are no older segments, it is not needed.
             let is_dead = record.state.is_none() && self.includes_oldest || !self.tables.contains(&record.table);
             if !is_dead {
-                into.push(&record)?;
+                builder.push(&record)?;
             }
         }
         Ok(true)
@@ -143,13 +143,13 @@ pub struct SlicedMerge {
 
 impl SlicedMerge {
     /// Starts a merge of `inputs`, newest first. `tables`: the existing tables. `includes_oldest`: whether `inputs`
-    /// includes the oldest segment. `place`: a path in the folder of the temporary file.
+    /// includes the oldest segment. `path_in_folder`: a path in the folder of the temporary file.
     pub fn new(
         incarnation: Incarnation,
         inputs: Vec<(SegmentName, Arc<RecordSegment>)>,
         tables: Vec<TableId>,
         includes_oldest: bool,
-        place: &Path,
+        path_in_folder: &Path,
     ) -> Self {
         Self {
             incarnation,
@@ -160,7 +160,7 @@ impl SlicedMerge {
                 .collect(),
             tables,
             includes_oldest,
-            builder: RecordSegmentBuilder::new(place),
+            builder: RecordSegmentBuilder::new(path_in_folder),
             has_records: true,
         }
     }
@@ -169,8 +169,8 @@ impl SlicedMerge {
     /// segment's hash tables. Returns whether work remains.
     pub fn step(&mut self, max_records: usize) -> io::Result<bool> {
         if !self.has_records {
-            // Each of the `PARTS` buckets contains about the same number of records.
-            let bucket_count = max_records * RecordSegmentBuilder::PARTS
+            // Each of the `ALL_BUCKETS` buckets contains about the same number of records.
+            let bucket_count = max_records * RecordSegmentBuilder::ALL_BUCKETS
                 / usize::try_from(self.builder.records().max(1)).unwrap_or(usize::MAX);
             for _ in 0..bucket_count.max(1) {
                 if !self.builder.write_next_bucket()? {

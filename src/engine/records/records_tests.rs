@@ -126,7 +126,7 @@ impl World {
     /// Records matches as a host does; returns whether a segment was written.
     fn record(&self, pairs: &[(&[u8], &str)]) -> bool {
         let recorded = RecordRows(&self.store).record_matches(&self.row(0), pairs, Deadline::NONE, |tx| {
-            self.records.flush_when_many(tx, pairs.len())
+            self.records.flush_if_due(tx, pairs.len())
         });
         let merged = recorded.expect("recorded").expect("a library").then_result;
         self.records.advance_merges(pairs.len(), merged, Deadline::NONE);
@@ -158,7 +158,7 @@ impl World {
                     .collect();
                 let given: Vec<(&[u8], &str)> = pairs.iter().map(|(path, key)| (&path[..], &key[..])).collect();
                 let recorded = RecordRows(&self.store).record_matches(&row, &given, Deadline::NONE, |tx| {
-                    self.records.flush_when_many(tx, given.len())
+                    self.records.flush_if_due(tx, given.len())
                 });
                 let merged = recorded.expect("recorded").expect("a library").then_result;
                 self.records.advance_merges(given.len(), merged, Deadline::NONE);

@@ -37,14 +37,14 @@ pub enum Op<'o> {
 }
 
 impl Tables {
-    /// Returns a handle to the table with this name, which need not exist. If `folds`, entry names ignore the case of
-    /// the letters A to Z.
+    /// Returns a handle to the table with this name, which need not exist. If `ignores_case`, entry names ignore the
+    /// case of the letters A to Z.
     ///
     /// # Errors
     /// [`crate::error::Status::InvalidArgument`] for a name of more than [`LONGEST_NAME`] bytes.
-    pub fn table(self: &Arc<Self>, name: &[u8], folds: bool) -> Result<Table> {
+    pub fn table(self: &Arc<Self>, name: &[u8], ignores_case: bool) -> Result<Table> {
         check_length("the name of the table", name.len(), LONGEST_NAME)?;
-        Ok(Table::new(self, name, folds))
+        Ok(Table::new(self, name, ignores_case))
     }
 }
 
@@ -170,12 +170,13 @@ impl Table {
         })
     }
 
-    /// Stores a value under a name, and replaces an earlier value. `terms`: when the value expires, and the size limit.
+    /// Stores a value under a name, and replaces an earlier value. `limits`: when the value expires, and the size
+    /// limit.
     ///
     /// # Errors
     /// [`crate::error::Status::InvalidArgument`]; store errors.
-    pub fn put(&self, name: &[u8], value: &[u8], terms: &TableLimits) -> Result<()> {
-        self.tables.write(&[Op::Put(self, name, value)], terms)
+    pub fn put(&self, name: &[u8], value: &[u8], limits: &TableLimits) -> Result<()> {
+        self.tables.write(&[Op::Put(self, name, value)], limits)
     }
 
     /// Removes the entry with this name, if it exists.

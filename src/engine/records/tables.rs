@@ -133,17 +133,17 @@ impl Tables {
         self.snapshot.read_settled(is_current, || self.catch_up_locked(true)) // `true`: wait if necessary
     }
 
-    /// Reads the commits since the snapshot. The caller must have locked `snapshot.catching_up`. If not `patient`,
+    /// Reads the commits since the snapshot. The caller must have locked `snapshot.catching_up`. If not `may_wait`,
     /// fails rather than wait long for the database.
     ///
     /// A state with a manifest is complete and replaces the snapshot. A state without a manifest contains only rows to
     /// add to the snapshot.
-    fn catch_up_locked(&self, patient: bool) -> Result<()> {
+    fn catch_up_locked(&self, may_wait: bool) -> Result<()> {
         let incarnation = self.store.incarnation();
         let snapshot = self.snapshot.read();
         let is_usable = snapshot.number > 0 && snapshot.open.incarnation == incarnation && !snapshot.is_lost();
         let since = is_usable.then(|| snapshot.since());
-        let state = RecordRows(&self.store).records_since(since, MAX_INLINE, patient)?;
+        let state = RecordRows(&self.store).records_since(since, MAX_INLINE, may_wait)?;
         if state.manifest.is_some() {
             let new_snapshot = self.load(&snapshot, incarnation, state);
             drop(snapshot);

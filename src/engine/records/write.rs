@@ -276,16 +276,16 @@ impl Tables {
     }
 
     /// Applies `ops` in one transaction. The inner error means that nothing was written, and that segments must be
-    /// rebuilt first. `terms`: when the values expire, and the size limit.
+    /// rebuilt first. `limits`: when the values expire, and the size limit.
     fn write_once(
         &self,
         ops: &[Op<'_>],
-        terms: &TableLimits,
+        limits: &TableLimits,
     ) -> Result<std::result::Result<CommittedWrite, SegmentsLost>> {
         // The closure can return only an SQLite error, so `lost` carries the other kind of error out of it.
         let lost = Cell::new(None);
         let result = RecordRows(&self.store).write_records(Deadline::NONE, |tx| {
-            self.write_in(tx, ops, terms).map_err(|stopped| match stopped {
+            self.write_in(tx, ops, limits).map_err(|stopped| match stopped {
                 WriteError::Failed(error) => error,
                 WriteError::SegmentsLost => {
                     lost.set(Some(SegmentsLost));
@@ -297,12 +297,12 @@ impl Tables {
     }
 
     /// Applies `ops` in a running transaction, after reading other processes' writes. Then evicts old entries, and
-    /// flushes the log if many of its records are in no segment. `terms`: when the values expire, and the size limit.
+    /// flushes the log if many of its records are in no segment. `limits`: when the values expire, and the size limit.
     fn write_in(
         &self,
         tx: &RecordTx<'_>,
         ops: &[Op<'_>],
-        terms: &TableLimits,
+        limits: &TableLimits,
     ) -> std::result::Result<CommittedWrite, WriteError> {
         let incarnation = self.store.incarnation();
         let snapshot = self.snapshot.read();
@@ -331,12 +331,12 @@ impl Tables {
         }
         batch.first_new = batch.records.len();
         let now_ms = self.clock.now_ms();
-        let expires_ms = expiry(terms.ttl, now_ms);
+        let expires_ms = expiry(limits.ttl, now_ms);
         for op in ops {
             batch.apply(op, expires_ms)?;
         }
         batch.remove_expired(now_ms)?;
-        batch.evict(terms.limit.unwrap_or(u64::MAX))?;
+        batch.evict(limits.limit.unwrap_or(u64::MAX))?;
         // Flush a long log, because each new reader has to read its rows.
         let must_flush = self.records.must_flush(tx, batch.records.len() - batch.first_new)?;
         if must_flush {

@@ -20,7 +20,7 @@ use super::sorter::{KeySorter, PairSorter};
 use super::spool::reserve;
 use crate::error::Result;
 use crate::matching::normal::{PathShape, form_tag};
-use crate::matching::{Mappings, NormalPath, Spelling};
+use crate::matching::{ExactBytes, Mappings, NormalPath};
 use crate::model::{Item, ItemType};
 use crate::platform::bytes::str_eq;
 
@@ -38,7 +38,7 @@ pub struct ListingMeta {
 
 /// Size of a finished segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ListingInfo {
+pub struct ListingSize {
     pub bytes: u64,
     pub items: u64,
     /// Number of listed paths, excluding mapped paths.
@@ -184,9 +184,10 @@ impl ListingBuilder {
         reserved.map_err(|_| io::ErrorKind::OutOfMemory.into())
     }
 
-    /// Appends an item with its entries, and adds it to the tables. `texts` is the total size of its strings in bytes.
-    fn put_item(&mut self, item: &Item, added_sequence: u64, texts: usize) -> io::Result<()> {
-        self.reserve(item.parts.len(), texts)?;
+    /// Appends an item with its entries, and adds it to the tables. `string_bytes` is the total size of its strings in
+    /// bytes.
+    fn put_item(&mut self, item: &Item, added_sequence: u64, string_bytes: usize) -> io::Result<()> {
+        self.reserve(item.parts.len(), string_bytes)?;
         let parents = self.write_parents(item)?;
         let first_entry = self.align()?;
         let path = IndexedPath::new(
@@ -258,7 +259,7 @@ impl ListingBuilder {
     /// # Errors
     /// Fails with [`crate::error::Status::Store`], or with [`crate::error::Status::StoreFull`] if the disk is full. An
     /// existing file at `path` is then unchanged.
-    pub fn finish(self, path: &Path, name_mac: u64) -> Result<ListingInfo> {
+    pub fn finish(self, path: &Path, name_mac: u64) -> Result<ListingSize> {
         let written = self.write(name_mac).and_then(|(out, info)| {
             out.persist(path)?;
             Ok(info)
@@ -267,7 +268,7 @@ impl ListingBuilder {
     }
 
     /// Writes the segment to a temporary file. If an allocation fails, the error suggests a remedy.
-    fn write(self, name_mac: u64) -> io::Result<(TemporaryFile, ListingInfo)> {
+    fn write(self, name_mac: u64) -> io::Result<(TemporaryFile, ListingSize)> {
         let items = self.items;
         self.write_all(name_mac).map_err(|error| match error.kind() {
             io::ErrorKind::OutOfMemory => no_memory(items),
@@ -276,7 +277,7 @@ impl ListingBuilder {
     }
 
     /// Writes all parts and the header. If there are many paths, another thread prepares the folder order in parallel.
-    fn write_all(mut self, name_mac: u64) -> io::Result<(TemporaryFile, ListingInfo)> {
+    fn write_all(mut self, name_mac: u64) -> io::Result<(TemporaryFile, ListingSize)> {
         self.align()?;
         if let Some(error) = self.failed {
             return Err(error);
@@ -289,7 +290,7 @@ impl ListingBuilder {
             sequence: self.meta.sequence,
             mappings: self.meta.mappings.digest(),
             items: self.items,
-            parts: self.parts,
+            listed_paths: self.parts,
             content: self.content,
             uuid: self.meta.library,
             name_mac,
@@ -315,7 +316,7 @@ impl ListingBuilder {
         // Flag the entries that share the upper half of a hash, so that lookups of other entries can stop at once.
         mark_shared_hashes(hash_twins, &mut body)?;
         let out = body.finish(&mut head)?;
-        let info = ListingInfo {
+        let info = ListingSize {
             bytes: head.length,
             items: self.items,
             parts: self.parts,
@@ -350,11 +351,11 @@ impl ListingBuilder {
         })
     }
 
-    /// Appends the mapped entry for a listed entry. `listed` is the number of the listed entry. `place` contains the
-    /// numbers of the mapped entry, its item, show and season.
-    fn put_mapped_entry(&mut self, path: &[u8], listed: u32, place: IndexedPath) -> io::Result<()> {
-        let path_offset = self.put_path(path, MAPPED, listed, place.entry, |segment, form| {
-            segment.mapped.push(form, place.to_numbers())
+    /// Appends the mapped entry for a listed entry. `listed` is the number of the listed entry. `indexed_path` contains
+    /// the numbers of the mapped entry, its item, show and season.
+    fn put_mapped_entry(&mut self, path: &[u8], listed: u32, indexed_path: IndexedPath) -> io::Result<()> {
+        let path_offset = self.put_path(path, MAPPED, listed, indexed_path.entry, |segment, form| {
+            segment.mapped.push(form, indexed_path.to_numbers())
         });
         path_offset.map(drop)
     }
@@ -386,7 +387,7 @@ impl ListingBuilder {
             let path_offset = record::put_entry(buffer, flags | form, target, path, normal.form());
             self.paths.push(normal.hash(), number)?;
             // If the normal form is stored, lookups also find the path by the hash of its bytes in ASCII lower case.
-            if let Some(lower_case_hash) = Spelling::hash_of(path).filter(|_| form == FORM_STORED)
+            if let Some(lower_case_hash) = ExactBytes::hash_of(path).filter(|_| form == FORM_STORED)
                 && hash_table::upper(lower_case_hash) != hash_table::upper(normal.hash())
             {
                 self.paths.push(lower_case_hash, number)?;
@@ -473,7 +474,6 @@ impl ListingBuilder {
 /// Returns a digest of an item. The sum of all digests does not depend on the items' order. `buffer` is reused memory.
 fn content_digest(item: &Item, buffer: &mut Vec<u8>) -> u64 {
     buffer.clear();
-    // Serialization into memory cannot fail.
     if let Ok(packed) = postcard::to_extend(item, std::mem::take(buffer)) {
         *buffer = packed;
     }

@@ -6,7 +6,7 @@
 use std::fmt::Write;
 
 use super::fields::put_bytes;
-use super::layout::{put_varint, varint};
+use super::layout::{put_varint, read_varint};
 use crate::platform::bytes::from_hex;
 
 /// Prefixes of known ids. Their order is part of the file format, so new prefixes must come last.
@@ -92,7 +92,7 @@ pub struct PackedReader<'c>(pub &'c [u8]);
 impl<'c> PackedReader<'c> {
     /// Reads a varint; `None` if the varint is incomplete.
     pub fn varint(&mut self) -> Option<u64> {
-        let (value, used) = varint(self.0)?;
+        let (value, used) = read_varint(self.0)?;
         self.0 = &self.0[used..];
         Some(value)
     }

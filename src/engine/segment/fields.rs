@@ -1,7 +1,7 @@
 //! Reads the fields of records, and packs GUIDs.
 
 use super::checked_bytes::{CheckedBytes, ReadResult};
-use super::layout::{BLOCK, LONGEST_VARINT, put_varint, varint};
+use super::layout::{BLOCK, LONGEST_VARINT, put_varint, read_varint};
 use crate::matching::GuidRef;
 use crate::platform::bytes;
 
@@ -95,7 +95,7 @@ impl<'i> RecordReader<'i> {
     #[inline(never)]
     fn long_varint(&mut self) -> ReadResult<u64> {
         let (value, used) =
-            varint(self.file.up_to(self.at, LONGEST_VARINT)?).ok_or_else(|| self.file.mark_damaged())?;
+            read_varint(self.file.up_to(self.at, LONGEST_VARINT)?).ok_or_else(|| self.file.mark_damaged())?;
         self.take(used)?;
         Ok(value)
     }
@@ -138,7 +138,7 @@ pub enum PackedGuid<'g> {
     None,
     Text(&'g str),
     /// The tag for the prefix, and the 24 hexadecimal digits after it.
-    Plex(u8, [u8; 12]),
+    Prefixed(u8, [u8; 12]),
 }
 
 impl<'g> PackedGuid<'g> {
@@ -154,7 +154,7 @@ impl<'g> PackedGuid<'g> {
     /// remain strings.
     pub fn of_item(guid: &'g str) -> Self {
         match Self::of(guid) {
-            Self::Plex(tag, _) if tag > GUID => Self::Text(guid),
+            Self::Prefixed(tag, _) if tag > GUID => Self::Text(guid),
             packed => packed,
         }
     }
@@ -164,7 +164,7 @@ impl<'g> PackedGuid<'g> {
         let id = bytes::from_hex(guid.as_bytes().last_chunk::<24>()?)?;
         let text_prefix = &guid[..guid.len() - 24];
         let prefix = PREFIXES.iter().position(|known| *known == text_prefix)?;
-        Some(Self::Plex(u8::try_from(prefix + 2).ok()?, id))
+        Some(Self::Prefixed(u8::try_from(prefix + 2).ok()?, id))
     }
 
     /// Returns the GUID's tag: 0 for no GUID, 1 for a string, otherwise the index in [`PREFIXES`] plus 2.
@@ -172,7 +172,7 @@ impl<'g> PackedGuid<'g> {
         match self {
             Self::None => 0,
             Self::Text(_) => 1,
-            Self::Plex(tag, _) => *tag,
+            Self::Prefixed(tag, _) => *tag,
         }
     }
 
@@ -181,7 +181,7 @@ impl<'g> PackedGuid<'g> {
         match self {
             Self::None => {}
             Self::Text(text) => put_bytes(out, text.as_bytes()),
-            Self::Plex(_, id) => out.extend_from_slice(id),
+            Self::Prefixed(_, id) => out.extend_from_slice(id),
         }
     }
 }

@@ -29,8 +29,8 @@ impl ListingSegment {
 
     /// Returns the entry at this position; `None` if the segment is damaged there.
     #[must_use]
-    pub fn entry_at(&self, place: usize) -> Option<EntryRef<'_>> {
-        let number = self.order.entry(&self.file, place).ok()?;
+    pub fn entry_at(&self, position: usize) -> Option<EntryRef<'_>> {
+        let number = self.order.entry(&self.file, position).ok()?;
         self.entry(number).ok()
     }
 
@@ -113,14 +113,14 @@ impl ListingSegment {
     }
 
     /// Adds the files and items at these positions to `contents`, run by run. A run has the paths of one season, or of
-    /// items without a show. Adds the shows for which the answer has no room to `others`.
+    /// items without a show. Adds the shows for which the answer has no room to `omitted`.
     fn add_contents_of_runs<'i>(
         &'i self,
         within: &Range<usize>,
         hidden: &[usize],
         components: usize,
         contents: &mut FolderContents<'i>,
-        others: &mut OmittedShows,
+        omitted: &mut OmittedShows,
     ) -> ReadResult<()> {
         // A repeat is a further file of an item, so it counts as a file but not as an item.
         let mut repeats = self.order.repeats(&self.file, within, within.start)?;
@@ -158,7 +158,7 @@ impl ListingSegment {
                     contents.total += 1;
                 }
             } else {
-                others.push(show);
+                omitted.push(show);
             }
             Ok(ControlFlow::Continue(()))
         })
@@ -166,8 +166,8 @@ impl ListingSegment {
 
     /// Returns the item at a position as a member of a folder. `components` is the folder's number of components. If
     /// `is_show`, the member represents the item's whole show.
-    fn member(&self, place: usize, components: usize, is_show: bool) -> ReadResult<FolderMember<'_>> {
-        let number = self.order.entry(&self.file, place)?;
+    fn member(&self, position: usize, components: usize, is_show: bool) -> ReadResult<FolderMember<'_>> {
+        let number = self.order.entry(&self.file, position)?;
         let entry = self.entry(number)?;
         let (item, extras) = record::item(&self.file, self.item_offset(&entry)?)?;
         let season = record::season(&self.file, extras.parent_record)?.unwrap_or(Season::NONE);

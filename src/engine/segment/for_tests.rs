@@ -32,7 +32,7 @@ impl ListingSegment {
     /// Number of paths, without mapped ones.
     #[must_use]
     pub fn parts_count(&self) -> u64 {
-        self.head.parts
+        self.head.listed_paths
     }
 
     /// Its size in bytes.

@@ -77,7 +77,7 @@ pub struct SegmentHeader {
     /// Number of items or records.
     pub items: u64,
     /// Number of listed paths.
-    pub parts: u64,
+    pub listed_paths: u64,
     /// A digest of all items, which does not depend on the items' order.
     pub content: u64,
     pub records: SegmentPart,
@@ -168,7 +168,7 @@ impl SegmentHeader {
             &mut self.sequence,
             &mut self.mappings,
             &mut self.items,
-            &mut self.parts,
+            &mut self.listed_paths,
             &mut self.records.at,
             &mut self.records.count,
             &mut self.paths.at,
@@ -224,7 +224,7 @@ pub const LONGEST_VARINT: usize = 10;
 /// Returns the number in the varint at the beginning of `bytes`, and the varint's length in bytes. `None` if the varint
 /// does not end within [`LONGEST_VARINT`] bytes.
 #[inline]
-pub fn varint(bytes: &[u8]) -> Option<(u64, usize)> {
+pub fn read_varint(bytes: &[u8]) -> Option<(u64, usize)> {
     let first = *bytes.first()?;
     // Most varints have one byte.
     if first < 0x80 {
@@ -271,7 +271,7 @@ pub fn encode_match(rating_key: &str, recorded_at: Sequence) -> Vec<u8> {
 /// malformed.
 #[must_use]
 pub fn decode_match(value: &[u8], any_sequence: Sequence) -> Option<(&str, Sequence)> {
-    let (recorded_at, length) = varint(value)?;
+    let (recorded_at, length) = read_varint(value)?;
     let rating_key = std::str::from_utf8(value.get(length..)?).ok()?;
     Some((rating_key, Sequence(any_sequence.0 & !LOWER | recorded_at)))
 }

@@ -60,19 +60,19 @@ impl NameTableBuilder {
 
     /// Encodes the next element in eight bytes, and begins a new range in the directory if the hash is in a new range.
     pub fn element(&mut self, upper_hash: u32, entry: u32) -> io::Result<[u8; 8]> {
-        self.begin_ranges(range_of(upper_hash, self.ranges()))?;
+        self.begin_ranges(range_of(upper_hash, self.range_count()))?;
         self.at += 1;
         Ok((u64::from(entry) << 32 | u64::from(upper_hash)).to_le_bytes())
     }
 
     /// Returns the directory. Call this function after the last element.
     pub fn end(mut self) -> io::Result<Spool> {
-        self.begin_ranges(self.ranges())?;
+        self.begin_ranges(self.range_count())?;
         Ok(self.directory)
     }
 
     /// Returns the number of hash ranges in the directory.
-    fn ranges(&self) -> usize {
+    fn range_count(&self) -> usize {
         self.count.div_ceil(RANGE_ELEMENTS)
     }
 

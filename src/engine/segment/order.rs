@@ -72,10 +72,8 @@ pub struct FolderOrderBuilder {
     repeats: [PairSorter; 2],
     /// Folders, each as a key (name hash, position of the first path, and depth) and the entry of this path.
     folders: PairSorter,
-    /// The normal form of the previous path.
-    before: Vec<u8>,
-    /// Offsets of the separators in the previous path.
-    ends: Vec<usize>,
+    previous_form: Vec<u8>,
+    separators: Vec<usize>,
     /// The show and season of the previous path. A change of show or season begins a new run.
     owner: Option<(u32, u32)>,
 }
@@ -90,8 +88,8 @@ impl FolderOrderBuilder {
             runs: Spool::new(place),
             repeats: [pairs(), pairs()],
             folders: pairs(),
-            before: Vec::new(),
-            ends: Vec::new(),
+            previous_form: Vec::new(),
+            separators: Vec::new(),
             owner: None,
         }
     }
@@ -104,34 +102,36 @@ impl FolderOrderBuilder {
 
     /// Adds a path to the order, the runs and the repeats; and, if the path is listed (not `mapped`), its folders. The
     /// listed paths come first. Listed paths and mapped paths each come in ascending order of their normal forms.
-    fn put(&mut self, form: &[u8], place: IndexedPath, mapped: bool) -> io::Result<()> {
+    fn put(&mut self, form: &[u8], path: IndexedPath, mapped: bool) -> io::Result<()> {
         let position = saturating_u32(self.count);
         self.count += 1;
-        self.order.put(&place.entry.to_le_bytes())?;
-        let show_and_season = (place.show, if place.show == 0 { 0 } else { place.season });
+        self.order.put(&path.entry.to_le_bytes())?;
+        let show_and_season = (path.show, if path.show == 0 { 0 } else { path.season });
         if self.owner.replace(show_and_season) != Some(show_and_season) {
-            put_pair(&mut self.runs, [position, place.show])?;
+            put_pair(&mut self.runs, [position, path.show])?;
         }
-        if place.item != 0 {
-            self.repeats[usize::from(mapped)].push(u64::from(place.item), position)?;
+        if path.item != 0 {
+            self.repeats[usize::from(mapped)].push(u64::from(path.item), position)?;
         }
         if mapped {
             return Ok(()); // searches by last components find only listed folders
         }
-        self.put_new_folders(form, position, place.entry)?;
-        self.before.clear();
-        reserve(&mut self.before, form.len())?;
-        self.before.extend_from_slice(form);
+        self.put_new_folders(form, position, path.entry)?;
+        self.previous_form.clear();
+        reserve(&mut self.previous_form, form.len())?;
+        self.previous_form.extend_from_slice(form);
         Ok(())
     }
 
     /// Adds the folders of the listed path at the position `at`, except those that also contain the previous path.
     fn put_new_folders(&mut self, form: &[u8], at: u32, entry: u32) -> io::Result<()> {
-        let common = common_prefix(form, &self.before);
-        self.ends.truncate(self.ends.partition_point(|end| *end < common));
-        self.ends.extend((common..form.len()).filter(|end| form[*end] == b'/'));
+        let common = common_prefix(form, &self.previous_form);
+        self.separators
+            .truncate(self.separators.partition_point(|end| *end < common));
+        self.separators
+            .extend((common..form.len()).filter(|end| form[*end] == b'/'));
         let (mut begin, mut depth) = (0, 0);
-        for end in self.ends.iter().copied() {
+        for end in self.separators.iter().copied() {
             if end > begin {
                 depth += 1;
                 // If the common prefix includes this separator, the folder also contains the previous path.
@@ -240,7 +240,7 @@ impl FolderOrder {
     pub fn new(head: &SegmentHeader) -> Self {
         Self {
             part: head.order,
-            listed: usize::try_from(head.parts).unwrap_or(usize::MAX),
+            listed: usize::try_from(head.listed_paths).unwrap_or(usize::MAX),
         }
     }
 
@@ -283,12 +283,12 @@ impl FolderOrder {
     }
 
     /// Returns the number of the entry at a position in the order.
-    pub fn entry(&self, file: &CheckedBytes, place: usize) -> ReadResult<u32> {
-        Ok(u32_at(self.words(file, HEAD + place, 1)?, 0))
+    pub fn entry(&self, file: &CheckedBytes, position: usize) -> ReadResult<u32> {
+        Ok(u32_at(self.words(file, HEAD + position, 1)?, 0))
     }
 
-    fn form<'i>(&self, file: &'i CheckedBytes, place: usize) -> ReadResult<Form<'i>> {
-        Ok(EntryRef::read(file, self.entry(file, place)?)?.form())
+    fn form<'i>(&self, file: &'i CheckedBytes, position: usize) -> ReadResult<Form<'i>> {
+        Ok(EntryRef::read(file, self.entry(file, position)?)?.form())
     }
 
     /// Returns the positions of all mapped paths if `mapped` is true, otherwise of all listed paths.
@@ -388,18 +388,18 @@ impl FolderOrder {
         Ok(())
     }
 
-    /// Returns the positions in `part` of items that have an earlier file at the position `first` or later.
-    pub fn repeats(&self, file: &CheckedBytes, part: &Range<usize>, first: usize) -> ReadResult<Vec<usize>> {
+    /// Returns the positions in `within` of items that have an earlier file at the position `first` or later.
+    pub fn repeats(&self, file: &CheckedBytes, within: &Range<usize>, first: usize) -> ReadResult<Vec<usize>> {
         let mut found = Vec::new();
         let Some(arrays) = self.locate_arrays(file)? else {
             return Ok(found);
         };
         let begin = bisect(0..arrays.repeats.1, |index| {
-            Ok(self.pair(file, arrays.repeats, index)?[0] < part.start)
+            Ok(self.pair(file, arrays.repeats, index)?[0] < within.start)
         })?;
         for index in begin..arrays.repeats.1 {
             let [position, previous] = self.pair(file, arrays.repeats, index)?;
-            if position >= part.end {
+            if position >= within.end {
                 break;
             }
             if previous >= first {

@@ -133,7 +133,7 @@ impl ListingSegment {
     /// first path has exactly these bytes, and the hash of the stored normal form. `first` is the first entry with the
     /// hash of the path in ASCII lower case. Returns `None` if this entry differs or another entry shares its hash.
     #[inline]
-    pub fn unique_hit_spelled<'i>(&'i self, path: &[u8], first: FirstEntry) -> Option<(&'i str, u64)> {
+    pub fn unique_hit_by_bytes<'i>(&'i self, path: &[u8], first: FirstEntry) -> Option<(&'i str, u64)> {
         let (rating_key, form) = record::unique_hit(&self.file, first.0?.get(), path).ok()??;
         Some((rating_key, xxh3_64(form)))
     }

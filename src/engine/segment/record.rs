@@ -23,7 +23,7 @@ use std::io;
 use super::checked_bytes::{CheckedBytes, ReadResult};
 use super::external_ids::put_id;
 use super::fields::{GUID, PackedGuid, RecordReader, put_bytes, text};
-use super::layout::{LONGEST_VARINT, offset_of, put_varint, u32_at, unzigzag, varint, zigzag};
+use super::layout::{LONGEST_VARINT, offset_of, put_varint, read_varint, u32_at, unzigzag, zigzag};
 use super::segment_writer::SegmentWriter;
 use super::spool::reserve;
 use crate::matching::{FoldRule, Form, FoundItem, ItemRef, Season};
@@ -52,7 +52,6 @@ pub const SHOW: u8 = 128;
 /// With [`SHOW`]: the record is a season or album. The number of the show's record precedes the strings.
 const SEASON: u8 = 64;
 
-// Flags of an item.
 const WITH_SHOW: u8 = 8;
 const WITH_NUMBERS: u8 = 16; // a season or episode number other than -1
 const WITH_YEAR: u8 = 32;
@@ -82,7 +81,6 @@ pub struct EntryRef<'i> {
 }
 
 impl<'i> EntryRef<'i> {
-    /// Reads the entry with this number.
     #[inline]
     pub fn read(file: &'i CheckedBytes, number: u32) -> ReadResult<Self> {
         let at = offset_of(number);
@@ -90,7 +88,7 @@ impl<'i> EntryRef<'i> {
         let head = file.up_to(at, 1 + LONGEST_VARINT + 4)?;
         let fail = || file.mark_damaged();
         let flags = *head.first().ok_or_else(fail)?;
-        let (length, length_size) = varint(&head[1..]).ok_or_else(fail)?;
+        let (length, length_size) = read_varint(&head[1..]).ok_or_else(fail)?;
         let length = usize::try_from(length).map_err(|_| file.mark_damaged())?;
         let mut path_offset = 1 + length_size;
         let mut target = number;
@@ -187,7 +185,8 @@ pub fn form_at(body: &SegmentWriter, entry: u32, form: &mut Vec<u8>) -> io::Resu
 
 /// Returns the normal form of the path in the entry at the beginning of `bytes`; `None` if `bytes` is too short.
 fn form_in(bytes: &[u8]) -> Option<Form<'_>> {
-    let field = |bytes: &[u8]| varint(bytes).and_then(|(length, used)| Some((usize::try_from(length).ok()?, used)));
+    let field =
+        |bytes: &[u8]| read_varint(bytes).and_then(|(length, used)| Some((usize::try_from(length).ok()?, used)));
     let flags = *bytes.first()?;
     let (length, used) = field(&bytes[1..])?;
     let from = 1 + used + if flags & FIRST == 0 { 4 } else { 0 };
@@ -283,7 +282,7 @@ pub fn put_season(out: &mut Vec<u8>, item: &Item, show: u32) {
 pub fn rating_key(file: &CheckedBytes, item: usize) -> ReadResult<&str> {
     let head = file.up_to(item, 2 + LONGEST_VARINT)?;
     let fail = || file.mark_damaged();
-    let (length, used) = varint(head.get(2..).ok_or_else(fail)?).ok_or_else(fail)?;
+    let (length, used) = read_varint(head.get(2..).ok_or_else(fail)?).ok_or_else(fail)?;
     let length = usize::try_from(length).map_err(|_| file.mark_damaged())?;
     text(file, file.slice(item + 2 + used, length)?)
 }
@@ -309,7 +308,7 @@ pub fn unique_hit<'i>(file: &'i CheckedBytes, number: u32, path: &[u8]) -> ReadR
     if flags & (FIRST | TWIN | MAPPED | BARE) != FIRST {
         return Ok(None);
     }
-    let Some((length, used)) = varint(bytes) else {
+    let Some((length, used)) = read_varint(bytes) else {
         return Ok(None);
     };
     let Some((entry_path, mut bytes)) = bytes[used..].split_at_checked(path.len()) else {
@@ -320,7 +319,7 @@ pub fn unique_hit<'i>(file: &'i CheckedBytes, number: u32, path: &[u8]) -> ReadR
     }
     let mut form = entry_path;
     if stores_form {
-        let form_and_item = varint(bytes).and_then(|(length, used)| {
+        let form_and_item = read_varint(bytes).and_then(|(length, used)| {
             let length = usize::try_from(length).ok()?;
             bytes[used..].split_at_checked(length)
         });
@@ -460,12 +459,13 @@ fn open_parent(file: &CheckedBytes, number: u32) -> ReadResult<(u8, u8, RecordRe
     Ok((cursor.byte()?, cursor.byte()?, cursor))
 }
 
-/// Returns the season or album in the record with the number `above`; `None` if the record is a show or `above` is 0.
-pub fn season(file: &CheckedBytes, above: u32) -> ReadResult<Option<Season<'_>>> {
-    if above == 0 {
+/// Returns the season or album in the record with the number `parent_record`; `None` if the record is a show or
+/// `parent_record` is 0.
+pub fn season(file: &CheckedBytes, parent_record: u32) -> ReadResult<Option<Season<'_>>> {
+    if parent_record == 0 {
         return Ok(None);
     }
-    let (flags, tag, mut cursor) = open_parent(file, above)?;
+    let (flags, tag, mut cursor) = open_parent(file, parent_record)?;
     if flags & SEASON == 0 {
         return Ok(None);
     }

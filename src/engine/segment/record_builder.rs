@@ -34,7 +34,7 @@ pub struct RecordSegmentBuilder {
 
 impl RecordSegmentBuilder {
     /// Number of buckets in both hash tables. [`RecordSegmentBuilder::write_next_bucket`] writes one bucket per call.
-    pub const PARTS: usize = 2 * BUCKETS;
+    pub const ALL_BUCKETS: usize = 2 * BUCKETS;
 
     /// Creates a builder with a temporary file beside `place`.
     #[must_use]
@@ -42,7 +42,7 @@ impl RecordSegmentBuilder {
         Self {
             body: SegmentWriter::new(place),
             records: 0,
-            buckets: vec![Vec::new(); Self::PARTS],
+            buckets: vec![Vec::new(); Self::ALL_BUCKETS],
             order: Vec::new(),
             head: SegmentHeader {
                 kind: FileKind::Records,
@@ -125,7 +125,7 @@ impl RecordSegmentBuilder {
     /// Fails on an I/O error, or if there is too little memory.
     pub fn write_next_bucket(&mut self) -> io::Result<bool> {
         // After the last bucket, only `order` remains.
-        if self.next_bucket == Self::PARTS {
+        if self.next_bucket == Self::ALL_BUCKETS {
             let begin = self.body.position();
             self.body.put(&self.order)?;
             self.head.order = self.body.end_part(begin, 4)?;

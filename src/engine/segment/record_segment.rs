@@ -23,7 +23,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::checked_bytes::{CheckedBytes, ReadResult};
 use super::hash_table::HashTable;
-use super::layout::{BLOCK, FileKind, LONGEST_VARINT, SegmentHeader, offset_of, u32_at, u64_at, varint};
+use super::layout::{BLOCK, FileKind, LONGEST_VARINT, SegmentHeader, offset_of, read_varint, u32_at, u64_at};
 use super::read::unusable_segment;
 use crate::error::Result;
 use crate::matching::NormalPath;
@@ -275,7 +275,7 @@ impl RecordSegment {
     fn record_if_named(&self, number: u32, (table, name): (TableId, &[u8])) -> ReadResult<Option<Record<'_>>> {
         let offset = offset_of(number);
         let bytes = self.file.up_to(offset, name.len() + MAX_NUMBERS_SIZE)?;
-        let (length, name_start) = varint(bytes).ok_or_else(|| self.file.mark_damaged())?;
+        let (length, name_start) = read_varint(bytes).ok_or_else(|| self.file.mark_damaged())?;
         // Compare the name before decoding the other fields.
         let name_range = name_start..name_start + name.len();
         if length != name.len() as u64 || bytes.get(name_range.clone()) != Some(name) {
@@ -288,7 +288,7 @@ impl RecordSegment {
     /// Returns the record at this offset, and the offset of the next record.
     fn record_at(&self, offset: usize) -> ReadResult<(Record<'_>, usize)> {
         let bytes = self.file.up_to(offset, LONGEST_VARINT)?;
-        let (length, varint_length) = varint(bytes).ok_or_else(|| self.file.mark_damaged())?;
+        let (length, varint_length) = read_varint(bytes).ok_or_else(|| self.file.mark_damaged())?;
         let length = usize::try_from(length).map_err(|_| self.file.mark_damaged())?;
         let name = self.file.slice(offset + varint_length, length)?;
         self.read_after_name(offset + varint_length + length, name)
@@ -299,11 +299,11 @@ impl RecordSegment {
     fn read_after_name<'s>(&'s self, begin: usize, name: &'s [u8]) -> ReadResult<(Record<'s>, usize)> {
         let bytes = self.file.up_to(begin, MAX_NUMBERS_SIZE)?;
         let damaged = || self.file.mark_damaged();
-        let (table, table_length) = varint(bytes).ok_or_else(damaged)?;
+        let (table, table_length) = read_varint(bytes).ok_or_else(damaged)?;
         let row = u64_at(bytes.get(..table_length + 8).ok_or_else(damaged)?, table_length).cast_signed();
         let mut used = table_length + 8;
         let mut next_number = || {
-            let (number, length) = varint(bytes.get(used..)?)?;
+            let (number, length) = read_varint(bytes.get(used..)?)?;
             used += length;
             Some(number)
         };

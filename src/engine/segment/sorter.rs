@@ -76,7 +76,7 @@ impl SortRuns {
 
 pub struct PairSorter {
     /// The pairs that are not yet in a run.
-    memory: Vec<(u64, u32)>,
+    unsorted: Vec<(u64, u32)>,
     runs: SortRuns,
     count: usize,
 }
@@ -85,7 +85,7 @@ impl PairSorter {
     /// Creates a sorter with temporary files beside `place`.
     pub fn new(place: &Path) -> Self {
         Self {
-            memory: Vec::new(),
+            unsorted: Vec::new(),
             runs: SortRuns::new(place),
             count: 0,
         }
@@ -97,20 +97,20 @@ impl PairSorter {
 
     /// Adds a pair. If the memory is full, first writes the pairs in memory as a run.
     pub fn push(&mut self, first: u64, second: u32) -> io::Result<()> {
-        if self.memory.len() == PAIRS_PER_RUN {
+        if self.unsorted.len() == PAIRS_PER_RUN {
             self.end_run()?;
         }
-        reserve(&mut self.memory, 1)?;
-        self.memory.push((first, second));
+        reserve(&mut self.unsorted, 1)?;
+        self.unsorted.push((first, second));
         self.count += 1;
         Ok(())
     }
 
     /// Writes the pairs in memory as a sorted run.
     fn end_run(&mut self) -> io::Result<()> {
-        self.memory.sort_unstable();
+        self.unsorted.sort_unstable();
         let mut bytes = [0; PAIR_BYTES];
-        for (first, second) in self.memory.drain(..) {
+        for (first, second) in self.unsorted.drain(..) {
             bytes[..8].copy_from_slice(&first.to_le_bytes());
             bytes[8..].copy_from_slice(&second.to_le_bytes());
             self.runs.spool.put(&bytes)?;
@@ -122,11 +122,14 @@ impl PairSorter {
     /// Passes the pairs to `each` in ascending order of the first number, then of the second.
     pub fn for_each_sorted(mut self, mut each: impl FnMut(u64, u32) -> io::Result<()>) -> io::Result<()> {
         if self.runs.ends.is_empty() {
-            self.memory.sort_unstable();
-            return self.memory.iter().try_for_each(|(first, second)| each(*first, *second));
+            self.unsorted.sort_unstable();
+            return self
+                .unsorted
+                .iter()
+                .try_for_each(|(first, second)| each(*first, *second));
         }
         self.end_run()?;
-        self.memory = Vec::new();
+        self.unsorted = Vec::new();
         let read = |cursor: &mut SpoolReader<'_>, pair: &mut (u64, u32)| {
             let bytes = cursor.take(PAIR_BYTES)?;
             *pair = (super::layout::u64_at(bytes, 0), super::layout::u32_at(bytes, 8));

@@ -120,23 +120,23 @@ impl Tx<'_> {
     }
 
     /// Logs that a single item was added, changed or removed. If the library has a listing, also adds the change to the
-    /// feed, unless the item is listed neither before nor after. `was` and `now`: the item before and after the change;
-    /// `None` if not listed.
+    /// feed, unless the item is listed neither before nor after. `old_item` and `new_item`: the item before and after
+    /// the change; `None` if not listed.
     pub fn log_item_change(
         &self,
         library: &LibraryState,
         rating_key: &str,
-        was: Option<&Item>,
-        now: Option<&Item>,
+        old_item: Option<&Item>,
+        new_item: Option<&Item>,
     ) -> rusqlite::Result<()> {
-        let kind = if now.is_some() {
+        let kind = if new_item.is_some() {
             LoggedKind::Added
         } else {
             LoggedKind::Removed
         };
-        self.log((library.identity, library.id), kind, (b"", rating_key), now)?;
-        if library.generation.is_fetched() && (was.is_some() || now.is_some()) {
-            self.add_to_feed(library.id, was, now)?;
+        self.log((library.identity, library.id), kind, (b"", rating_key), new_item)?;
+        if library.generation.is_fetched() && (old_item.is_some() || new_item.is_some()) {
+            self.add_to_feed(library.id, old_item, new_item)?;
         }
         Ok(())
     }
@@ -150,7 +150,7 @@ impl Tx<'_> {
         (path, rating_key): (&[u8], &str),
         item: Option<&Item>,
     ) -> rusqlite::Result<()> {
-        let position = position_of(self.sequence, self.next_change());
+        let position = position_of(self.sequence, self.next_log_number());
         self.connection.run(
             "INSERT INTO changes (id, sequence, identity, library, kind, path, rating_key, item) \
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
@@ -167,17 +167,23 @@ impl Tx<'_> {
         )
     }
 
-    /// Adds an item's change to the feed. `was` and `now`: the item before and after the change; `None` if not listed.
-    pub fn add_to_feed(&self, library: LibraryId, was: Option<&Item>, now: Option<&Item>) -> rusqlite::Result<()> {
-        let [was, now] = [was.map(pack).transpose()?, now.map(pack).transpose()?];
+    /// Adds an item's change to the feed. `old_item` and `new_item`: the item before and after the change; `None` if
+    /// not listed.
+    pub fn add_to_feed(
+        &self,
+        library: LibraryId,
+        old_item: Option<&Item>,
+        new_item: Option<&Item>,
+    ) -> rusqlite::Result<()> {
+        let [old_item, new_item] = [old_item.map(pack).transpose()?, new_item.map(pack).transpose()?];
         self.connection.run(
             "INSERT INTO feed (id, sequence, library, was, now) VALUES (?1, ?2, ?3, ?4, ?5)",
             params![
-                position_of(self.sequence, self.next_report()),
+                position_of(self.sequence, self.next_feed_number()),
                 self.sequence,
                 library,
-                was,
-                now
+                old_item,
+                new_item
             ],
         )
     }

@@ -22,7 +22,7 @@ use crate::platform::deadline::Deadline;
 /// The result of [`RecordRows::record_matches`].
 pub struct RecordedMatches<T> {
     /// The incarnation and the change sequence of the write.
-    pub at: (Incarnation, Sequence),
+    pub written_at: (Incarnation, Sequence),
     pub then_result: T,
 }
 
@@ -69,7 +69,7 @@ impl RecordRows<'_> {
                 records.add(table, path, Some(&encode_match(key, tx.sequence)), None)?;
             }
             Ok(Some(RecordedMatches {
-                at: (incarnation, tx.sequence),
+                written_at: (incarnation, tx.sequence),
                 then_result: then(&records)?,
             }))
         })

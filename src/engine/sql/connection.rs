@@ -10,7 +10,7 @@ use rusqlite::{Connection, ErrorCode, FileControl};
 
 use super::last_write::{LastWrite, LibraryState};
 use super::lock_wait::BUSY;
-use super::schema::{MADE, connect, failure, journal, warn_of_network};
+use super::schema::{SCHEMA_VERSION, connect, failure, journal, warn_of_network};
 use super::store_errors::{explain, is_broken};
 use super::store_folder::StoreFolder;
 use crate::error::{Error, Result, Status};
@@ -127,7 +127,7 @@ impl OpenConnection {
     /// Forces all commits to disk. Does nothing without a WAL, because SQLite then syncs each commit itself.
     pub fn sync_log(&self) -> rusqlite::Result<()> {
         if self.has_wal {
-            log_sync::sync_log(&self.connection)
+            log_sync::sync_wal(&self.connection)
         } else {
             Ok(())
         }
@@ -312,7 +312,7 @@ fn open(folder: &StoreFolder, exclusive: ExclusiveOpen, patience: Duration) -> r
          PRAGMA journal_size_limit = 16777216; PRAGMA wal_autocheckpoint = {CHECKPOINT};",
     ))?;
     let schema_version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    if schema_version < MADE {
+    if schema_version < SCHEMA_VERSION {
         // The file is outdated or is not a store's database. An unfinished database never has this name.
         return Err(failure(rusqlite::ffi::SQLITE_NOTADB));
     }

@@ -62,7 +62,7 @@ impl LibraryRows<'_> {
     /// Returns the ids and titles of the libraries that plexindex can evict, least recently refreshed first: libraries
     /// with items from a complete or abandoned listing. Excludes the most recently refreshed library, and libraries
     /// that are being listed.
-    pub fn evictable(&self, now_ms: i64) -> Result<Vec<(LibraryId, String)>> {
+    pub fn evictable_libraries(&self, now_ms: i64) -> Result<Vec<(LibraryId, String)>> {
         // A check time in the future comes from a wrong clock, so it counts as the oldest.
         let mut libraries: Vec<(LibraryId, String)> = self.0.read(|connection| {
             connection.rows(

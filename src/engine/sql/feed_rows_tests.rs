@@ -58,7 +58,7 @@ fn changes_from(store: &Store, identity: ViewId, mut at: (i64, FeedPosition), li
 #[test]
 fn a_listing_trimmed_between_two_pages_must_be_listed_again() {
     let (_folder, store, identity, row) = films(&[film(1)]);
-    let begun = FeedRows(&store).begin(identity, None, false).expect("begun");
+    let begun = FeedRows(&store).first_position(identity, None, false).expect("begun");
     listed(&store, identity, &row, &(1..=5).map(film).collect::<Vec<_>>());
     let listing = sequence(&store);
     let page = page(&store, identity, begun, 2).expect("a page");
@@ -75,7 +75,7 @@ fn a_listing_trimmed_between_two_pages_must_be_listed_again() {
     }
     // A reader that had read everything misses nothing.
     let row = LibraryRows(&store).library_row(row.id).expect("a row");
-    let end = FeedRows(&store).begin(identity, None, false).expect("begun");
+    let end = FeedRows(&store).first_position(identity, None, false).expect("begun");
     listed(&store, identity, &row, &(1..=6).map(film).collect::<Vec<_>>());
     assert_eq!(changes_from(&store, identity, end, 1), ["6"]);
 }
@@ -95,7 +95,7 @@ fn a_renamed_library_must_be_listed_again() {
             )
             .expect("probed");
     };
-    let at = FeedRows(&store).begin(identity, None, false).expect("begun");
+    let at = FeedRows(&store).first_position(identity, None, false).expect("begun");
     shows(library("films"));
     assert_eq!(changes_from(&store, identity, at, 5), [""; 0], "it is as it was");
     // Each row of the feed names title and section.
@@ -105,14 +105,14 @@ fn a_renamed_library_must_be_listed_again() {
     };
     shows(titled.clone());
     assert_eq!(changes_from(&store, identity, at, 5), ["!"]);
-    let at = FeedRows(&store).begin(identity, None, false).expect("begun");
+    let at = FeedRows(&store).first_position(identity, None, false).expect("begun");
     shows(Library {
         section: "7".to_owned(),
         ..titled.clone()
     });
     assert_eq!(changes_from(&store, identity, at, 5), ["!"]);
     // No other change is reported for the library.
-    let at = FeedRows(&store).begin(identity, None, false).expect("begun");
+    let at = FeedRows(&store).first_position(identity, None, false).expect("begun");
     shows(Library {
         section: "7".to_owned(),
         locations: vec!["/elsewhere".to_owned()],
@@ -133,7 +133,7 @@ fn wake_waiting_ends_a_wait_without_a_commit() {
 #[test]
 fn a_listing_gives_the_same_changes_with_any_page_size() {
     let (_folder, store, identity, row) = films(&(0..300).map(film).collect::<Vec<_>>());
-    let begun = FeedRows(&store).begin(identity, None, false).expect("begun");
+    let begun = FeedRows(&store).first_position(identity, None, false).expect("begun");
     let row = listed(&store, identity, &row, &(10..330).map(film).collect::<Vec<_>>());
     listed(&store, identity, &row, &(20..331).map(film).collect::<Vec<_>>());
     let all = changes_from(&store, identity, begun, 1_000);
@@ -146,7 +146,7 @@ fn a_listing_gives_the_same_changes_with_any_page_size() {
 #[test]
 fn a_cursor_of_lost_commits_is_invalid_for_later_ones() {
     let (folder, store, identity, row) = films(&[film(1)]);
-    let before = FeedRows(&store).begin(identity, None, false).expect("begun");
+    let before = FeedRows(&store).first_position(identity, None, false).expect("begun");
     drop(store);
     let copy = tempfile::tempdir().expect("a folder");
     for entry in fs::read_dir(folder.path()).expect("the folder").flatten() {
@@ -158,8 +158,8 @@ fn a_cursor_of_lost_commits_is_invalid_for_later_ones() {
         .merge_items(&row, &[film(2)], None, Deadline::NONE)
         .expect("merged");
     assert_eq!(changes_from(&store, identity, before, 10), ["2"]);
-    let read = FeedRows(&store).begin(identity, None, false).expect("begun");
-    let full = FeedRows(&store).begin(identity, None, true).expect("begun");
+    let read = FeedRows(&store).first_position(identity, None, false).expect("begun");
+    let full = FeedRows(&store).first_position(identity, None, true).expect("begun");
     let mut listed = changes_from(&store, identity, full, 10);
     listed.sort();
     assert_eq!(listed, ["1", "2"]);
@@ -190,7 +190,7 @@ fn a_position_in_another_users_listing_gives_nothing() {
     let other = LibraryRows(&store)
         .reached(&endpoint("http://b"), &server("two"))
         .expect("reached");
-    let (line, _) = FeedRows(&store).begin(identity, None, true).expect("begun");
+    let (line, _) = FeedRows(&store).first_position(identity, None, true).expect("begun");
     let foreign = FeedPosition::Full {
         log_start: sequence(&store),
         library: row.id,

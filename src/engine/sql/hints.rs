@@ -4,7 +4,7 @@ use rusqlite::params;
 
 use super::cached::CachedStatements;
 use super::invalidation::mark_item_unverified;
-use super::item_rows::ListingBase;
+use super::item_rows::OpenListing;
 use super::library_rows::{LibraryRow, LibraryRows, libraries};
 use super::local_write::{LibraryHint, LocalWrite};
 use super::tx::Tx;
@@ -23,7 +23,7 @@ impl LibraryRows<'_> {
             let mut listings = Vec::new();
             if hints.iter().any(|event| !event.deleted.is_empty()) {
                 for row in &rows {
-                    listings.push((row.id, ListingBase::of(tx, self.0, row.id)?));
+                    listings.push((row.id, OpenListing::of(tx, self.0, row.id)?));
                 }
             }
             let mut is_any_stored = false;

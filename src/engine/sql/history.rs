@@ -14,7 +14,7 @@ use crate::model::{LibraryId, Sequence};
 use crate::platform::deadline::Deadline;
 
 /// Maximum number of changes that the feed keeps for all libraries: 64 MiB of rows, at about 512 bytes each.
-pub const MAX_REPORTS: i64 = (64 << 20) / 512;
+pub const MAX_FEED_CHANGES: i64 = (64 << 20) / 512;
 
 /// Restarts a library's history at this transaction, because the feed cannot report the library's changes. Readers with
 /// an earlier cursor must list the library again.
@@ -25,15 +25,15 @@ pub fn restart_history(tx: &Tx<'_>, library: LibraryId) -> rusqlite::Result<()> 
     )
 }
 
-/// If the feed has more than `max_reports` changes, removes the oldest changes of all libraries, so that the feed stays
+/// If the feed has more than `max_changes` changes, removes the oldest changes of all libraries, so that the feed stays
 /// small. Readers with an earlier cursor must then list again.
-pub fn trim_history(tx: &Tx<'_>, max_reports: i64) -> rusqlite::Result<()> {
+pub fn trim_history(tx: &Tx<'_>, max_changes: i64) -> rusqlite::Result<()> {
     let count: i64 = tx.value("SELECT count(*) FROM feed", [])?;
-    if count <= max_reports {
+    if count <= max_changes {
         return Ok(());
     }
     // Remove a tenth more than necessary, so that the next listing need not remove changes again.
-    let surplus = count - max_reports + max_reports / 10;
+    let surplus = count - max_changes + max_changes / 10;
     let last_removed = tx.find_value(
         "SELECT sequence FROM feed ORDER BY id LIMIT 1 OFFSET ?1",
         [surplus.min(count) - 1],

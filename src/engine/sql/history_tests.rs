@@ -36,7 +36,7 @@ fn changed_keys(page: &Page) -> Vec<(Option<&str>, Option<&str>)> {
 }
 
 fn now(store: &Store, identity: ViewId) -> (i64, FeedLogPosition) {
-    match FeedRows(store).begin(identity, None, false).expect("begun") {
+    match FeedRows(store).first_position(identity, None, false).expect("begun") {
         (timeline, FeedPosition::Log(place)) => (timeline, place),
         (_, FeedPosition::Full { .. }) => unreachable!("no full listing was begun"),
     }

@@ -89,7 +89,7 @@ impl LibraryRows<'_> {
 
     /// Returns whether the store has the machine identifier of a view's server. Other hosts cannot share a view whose
     /// server has only a placeholder.
-    pub fn is_named(&self, identity: ViewId) -> Result<bool> {
+    pub fn has_machine_identifier(&self, identity: ViewId) -> Result<bool> {
         Ok(!self.machine_identifier(identity)?.starts_with(UNNAMED))
     }
 

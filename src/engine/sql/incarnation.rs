@@ -92,9 +92,9 @@ impl OpenFiles {
         }
     }
 
-    /// Returns whether the connection `slot` has this database open, and not a copy, which has a different inode.
-    pub fn is_open_in(&self, slot: &LazyConnection) -> bool {
-        slot.id() == Some(self.id) && slot.file() == self.file
+    /// Returns whether the connection `connection` has this database open, and not a copy, which has a different inode.
+    pub fn is_open_in(&self, connection: &LazyConnection) -> bool {
+        connection.id() == Some(self.id) && connection.file() == self.file
     }
 
     /// Returns whether the inspected `files` belong to this database, and not to its replacement.

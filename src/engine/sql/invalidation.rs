@@ -5,7 +5,7 @@ use rusqlite::params;
 use super::cached::CachedStatements;
 use super::confirmed_matches::{drop_matches, remove_matches};
 use super::incarnation::Incarnation;
-use super::item_rows::ListingBase;
+use super::item_rows::OpenListing;
 use super::library_rows::LibraryRows;
 use super::local_write::LocalWrite;
 use super::tx::Tx;
@@ -58,7 +58,7 @@ impl LibraryRows<'_> {
                 with_matches: false,
             };
             self.0.observe(tx, identity, &request)?;
-            let base = ListingBase::of(tx, self.0, library)?;
+            let base = OpenListing::of(tx, self.0, library)?;
             for rating_key in rating_keys {
                 mark_item_unverified(tx, identity, (library, &base), rating_key)?;
             }
@@ -102,7 +102,7 @@ impl LibraryRows<'_> {
 pub fn mark_item_unverified(
     tx: &Tx<'_>,
     identity: ViewId,
-    (library, base): (LibraryId, &ListingBase),
+    (library, base): (LibraryId, &OpenListing),
     rating_key: &str,
 ) -> rusqlite::Result<bool> {
     let is_listed = base.item(tx, library, rating_key)?.is_some();

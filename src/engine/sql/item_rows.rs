@@ -69,31 +69,34 @@ fn single_change(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Sin
 }
 
 /// A listing's segment, and the change sequence up to which the segment includes changes to single items.
-pub struct ListingBase {
+pub struct OpenListing {
     /// The segment; `None` if the library has no listing, or the segment cannot be opened.
     pub segment: Option<ListingSegment>,
-    pub since: Sequence,
+    pub included_sequence: Sequence,
 }
 
-impl ListingBase {
+impl OpenListing {
     /// Opens a library's segment, and reads the change sequence up to which it includes changes to single items. If the
     /// segment cannot be opened, `segment` is `None`, so that only later changes to single items are found.
     pub fn of(c: &Connection, store: &Store, library: LibraryId) -> rusqlite::Result<Self> {
-        let (name, since) = base_of(c, library)?;
+        let (name, since) = segment_and_sequence_of(c, library)?;
         let segment = name.and_then(|name| store.listing_segment(&name).ok());
-        Ok(Self { segment, since })
+        Ok(Self {
+            segment,
+            included_sequence: since,
+        })
     }
 
     /// Returns the item with this rating key: from the change log if the item changed after the segment was built,
     /// otherwise from the segment. `None` if the library does not list the item.
     pub fn item(&self, c: &Connection, library: LibraryId, rating_key: &str) -> rusqlite::Result<Option<Item>> {
-        Ok(self.item_after(last_change(c, library, rating_key)?, rating_key))
+        Ok(self.item_with_change(last_change(c, library, rating_key)?, rating_key))
     }
 
     /// Returns the item with this rating key; `None` if the library does not list the item. `last`: the item's last
     /// change in the log, which has no effect if the segment already includes the change.
-    fn item_after(&self, last: Option<SingleChange>, rating_key: &str) -> Option<Item> {
-        match last.filter(|change| change.sequence > self.since) {
+    fn item_with_change(&self, last: Option<SingleChange>, rating_key: &str) -> Option<Item> {
+        match last.filter(|change| change.sequence > self.included_sequence) {
             Some(change) => change.item,
             None => self.listed(rating_key),
         }
@@ -108,7 +111,7 @@ impl ListingBase {
 
 /// Returns the name of a library's segment (`None` without a segment), and the change sequence up to which the segment
 /// includes changes to single items.
-fn base_of(c: &Connection, library: LibraryId) -> rusqlite::Result<(Option<ListingName>, Sequence)> {
+fn segment_and_sequence_of(c: &Connection, library: LibraryId) -> rusqlite::Result<(Option<ListingName>, Sequence)> {
     c.row(
         "SELECT segment, segment_seq FROM libraries WHERE id = ?1",
         [library],
@@ -149,15 +152,15 @@ impl Store {
 pub struct StoredItems<'s> {
     store: &'s Store,
     library: LibraryId,
-    base: ListingBase,
+    base: OpenListing,
 }
 
 impl<'s> StoredItems<'s> {
     /// Opens a listing that is not published yet, with the changes to single items since the listing started.
     pub fn of_listing(store: &'s Store, name: &ListingName) -> Result<Self> {
-        let base = ListingBase {
+        let base = OpenListing {
             segment: Some(store.listing_segment(name)?),
-            since: name.sequence,
+            included_sequence: name.sequence,
         };
         Ok(Self {
             store,
@@ -196,7 +199,7 @@ impl<'s> StoredItems<'s> {
     }
 
     /// Passes the rating keys of all items to `each`, in any order. Fails if the segment is damaged.
-    pub fn keys(&self, each: &mut dyn FnMut(&str)) -> Result<()> {
+    pub fn for_each_key(&self, each: &mut dyn FnMut(&str)) -> Result<()> {
         let changes = self.changes()?;
         if let Some(segment) = &self.base.segment {
             segment.for_each_key(|key| {
@@ -217,7 +220,7 @@ impl<'s> StoredItems<'s> {
         let segment = self.base.segment.as_ref();
         let has_content =
             segment.is_some_and(|segment| (segment.item_count(), segment.items_digest()) == (count, content));
-        let position = last_position_of(self.base.since.min(begun));
+        let position = last_position_of(self.base.included_sequence.min(begun));
         let query = "SELECT 1 FROM changes WHERE library = ?1 AND kind IN (8, 9) AND id > ?2";
         Ok(has_content && !self.store.read(|c| c.has(query, params![self.library, position]))?)
     }
@@ -229,7 +232,8 @@ impl<'s> StoredItems<'s> {
 
     /// Returns the changes to single items that the segment does not include.
     fn changes(&self) -> Result<SingleChanges> {
-        self.store.read(|c| single_changes(c, self.library, self.base.since))
+        self.store
+            .read(|c| single_changes(c, self.library, self.base.included_sequence))
     }
 }
 
@@ -239,9 +243,12 @@ impl<'s> ItemRows<'s> {
     /// Opens the items in a library's current listing or, if the library was never fetched, the items that searches
     /// found. Fails if the segment is missing or unusable.
     pub fn of(&self, row: &LibraryRow) -> Result<StoredItems<'s>> {
-        let (name, since) = self.0.read(|c| base_of(c, row.id))?;
+        let (name, since) = self.0.read(|c| segment_and_sequence_of(c, row.id))?;
         let segment = name.map(|name| self.0.listing_segment(&name)).transpose()?;
-        let base = ListingBase { segment, since };
+        let base = OpenListing {
+            segment,
+            included_sequence: since,
+        };
         Ok(StoredItems {
             store: self.0,
             library: row.id,
@@ -264,7 +271,7 @@ impl<'s> ItemRows<'s> {
         }
         self.0.write(deadline, |tx| {
             let library = tx.expect_library(row.id)?;
-            let base = ListingBase::of(tx, self.0, library.id)?;
+            let base = OpenListing::of(tx, self.0, library.id)?;
             let mut added = 0_i64;
             for item in items {
                 let key = &item.rating_key;
@@ -275,7 +282,7 @@ impl<'s> ItemRows<'s> {
                     // The logged change is newer than the server's reply.
                     continue;
                 }
-                let old_item = base.item_after(last, key);
+                let old_item = base.item_with_change(last, key);
                 // An unchanged item needs no row in the logs.
                 if old_item.as_ref() != Some(item) {
                     added += i64::from(old_item.is_none());
@@ -321,7 +328,7 @@ impl<'s> ItemRows<'s> {
         self.0.write(deadline, |tx| {
             let library = tx.expect_library(row.id)?;
             remove_matches(tx, library.identity, confirmed)?;
-            let old_item = ListingBase::of(tx, self.0, library.id)?.item(tx, library.id, rating_key)?;
+            let old_item = OpenListing::of(tx, self.0, library.id)?.item(tx, library.id, rating_key)?;
             tx.log_item_change(&library, rating_key, old_item.as_ref(), None)?;
             add_to_item_count(tx, library.id, -i64::from(old_item.is_some()))
         })

@@ -128,13 +128,13 @@ fn unsigned(cells: &mut RowCells<'_, '_>, column: &'static str) -> rusqlite::Res
 }
 
 /// The FROM clause for reading a [`LibraryRow`].
-const LIBRARIES: &str = "FROM libraries l LEFT JOIN tables t ON t.library = l.id";
+const FROM_LIBRARIES: &str = "FROM libraries l LEFT JOIN tables t ON t.library = l.id";
 
 /// Returns a view's libraries from its last probe, in the server's order.
 pub fn libraries(connection: &Connection, identity: ViewId) -> rusqlite::Result<Vec<LibraryRow>> {
     connection.rows(
         &format!(
-            "SELECT {} {LIBRARIES} WHERE l.identity = ?1 AND l.present ORDER BY l.position, l.id",
+            "SELECT {} {FROM_LIBRARIES} WHERE l.identity = ?1 AND l.present ORDER BY l.position, l.id",
             list::<LibraryRow>()
         ),
         [identity],
@@ -145,7 +145,7 @@ pub fn libraries(connection: &Connection, identity: ViewId) -> rusqlite::Result<
 /// Returns a library's row. Fails if the library does not exist.
 pub fn one_library(connection: &Connection, id: LibraryId) -> rusqlite::Result<LibraryRow> {
     connection.row(
-        &format!("SELECT {} {LIBRARIES} WHERE l.id = ?1", list::<LibraryRow>()),
+        &format!("SELECT {} {FROM_LIBRARIES} WHERE l.id = ?1", list::<LibraryRow>()),
         [id],
         read,
     )

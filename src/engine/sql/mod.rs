@@ -89,7 +89,7 @@ pub use item_rows::{ItemRows, StoredItems};
 pub use library_rows::{LibraryRow, LibraryRows};
 pub use listings::{Listing, ListingResult, ListingRows};
 pub use local_write::{LibraryHint, LocalWrite, WriteObserver};
-pub use outbox::{Outbox, OutboxRow, SharedLogPosition, WAITS};
+pub use outbox::{Outbox, OutboxRow, SharedLogPosition, UNDELIVERED};
 pub use path_searches::{ProbeOutcome, SearchRows};
 pub use publishing::NewListing;
 pub use record_log::{

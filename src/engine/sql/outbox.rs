@@ -23,7 +23,7 @@ use crate::platform::deadline::Deadline;
 /// Number of delivered entries that the outbox keeps for each server and user.
 const KEPT: i64 = 20_000;
 /// Placeholder for the number of an entry that has not been delivered yet.
-pub const WAITS: u64 = i64::MAX.cast_unsigned();
+pub const UNDELIVERED: u64 = i64::MAX.cast_unsigned();
 /// Number of random bits at the end of an entry's number. A folder that was restored from a backup reuses the counter
 /// but not the random bits, so plexindex notices that the log has different entries from this folder.
 const RANDOM_BITS: u32 = 20;
@@ -228,14 +228,14 @@ impl Outbox<'_> {
         })
     }
 
-    /// Maps each path for which the outbox has a match in a library to the number of its last entry, or to [`WAITS`] if
-    /// that entry has not been delivered. `library`: the library's uuid.
+    /// Maps each path for which the outbox has a match in a library to the number of its last entry, or to
+    /// [`UNDELIVERED`] if that entry has not been delivered. `library`: the library's uuid.
     pub fn outbox_matches(&self, identity: ViewId, library: &str) -> Result<HashMap<Vec<u8>, u64>> {
         let entries: Vec<(Vec<u8>, i64)> = self.0.read(|c| {
             c.rows(
                 "SELECT key, CASE sent WHEN 0 THEN ?4 ELSE id END FROM outbox \
                  WHERE identity = ?1 AND library = ?2 AND kind = ?3",
-                params![identity, library, EntryKind::Match.number(), WAITS.cast_signed()],
+                params![identity, library, EntryKind::Match.number(), UNDELIVERED.cast_signed()],
                 |row| Ok((row.get(0)?, row.get(1)?)),
             )
         })?;

@@ -5,7 +5,7 @@ use rusqlite::params;
 
 use super::cached::CachedStatements;
 use super::confirmed_matches::move_matches_and_invalidations;
-use super::history::{MAX_REPORTS, restart_history, trim_history};
+use super::history::{MAX_FEED_CHANGES, restart_history, trim_history};
 use super::library_rows::{LibraryRow, LibraryRows, detach_libraries, libraries, mark_listing_current, upsert};
 use super::tx::Tx;
 use crate::error::Result;
@@ -45,7 +45,7 @@ impl LibraryRows<'_> {
                 }
             }
             remove_vanished(tx, identity, now_ms)?;
-            trim_history(tx, MAX_REPORTS)?;
+            trim_history(tx, MAX_FEED_CHANGES)?;
             let updated = libraries(tx.connection, identity)?;
             for row in only_in_first(&stored, &updated).chain(only_in_first(&updated, &stored)) {
                 restart_history(tx, row.id)?; // the library vanished, or came back with its old listing

@@ -6,7 +6,7 @@ use rusqlite::params;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::cached::CachedStatements;
-use super::history::{MAX_REPORTS, restart_history};
+use super::history::{MAX_FEED_CHANGES, restart_history};
 use super::ids::listing_text;
 use super::item_rows::{SingleChange, SingleChanges, count_items_with, single_changes};
 use super::library_rows::{LibraryRow, one_library};
@@ -137,7 +137,7 @@ impl ListingRows<'_> {
     fn compare(&self, listing: &Listing, new: &NewListing) -> Result<Comparison> {
         let row = self.0.read(|c| one_library(c, listing.library))?;
         let old = row.segment.as_ref().and_then(|name| self.0.listing_segment(name).ok());
-        let limit = most_reported(new.segment.item_count());
+        let limit = max_reported(new.segment.item_count());
         let differences = old.as_ref().and_then(|old| old.differences(&new.segment, limit).ok()?);
         if new.segment.is_broken() {
             let why = "cannot publish the listing: its segment is damaged; try again";
@@ -153,8 +153,8 @@ impl ListingRows<'_> {
 
 /// Returns the maximum number of changes that the feed reports for a listing with `items` items: a fifth of the items,
 /// within bounds. If there are more changes, readers must list again.
-fn most_reported(items: u64) -> usize {
-    let max_changes = (items / 5).max(RELIST_ABOVE).min(MAX_REPORTS.cast_unsigned());
+fn max_reported(items: u64) -> usize {
+    let max_changes = (items / 5).max(RELIST_ABOVE).min(MAX_FEED_CHANGES.cast_unsigned());
     usize::try_from(max_changes).unwrap_or(usize::MAX)
 }
 
@@ -196,13 +196,13 @@ impl Publication {
 
     /// Returns the change that decides whether and how an item is listed before the publication; `None` if the current
     /// segment decides, because it includes all changes.
-    fn before(&self, key: &str) -> Option<&SingleChange> {
+    fn change_before(&self, key: &str) -> Option<&SingleChange> {
         self.changes.get(key).filter(|change| change.sequence > self.since)
     }
 
     /// Returns the change that decides whether and how an item is listed after the publication; `None` if the new
     /// segment decides, because it includes all changes.
-    fn after(&self, key: &str) -> Option<&SingleChange> {
+    fn change_after(&self, key: &str) -> Option<&SingleChange> {
         let change = self.changes.get(key).filter(|change| change.sequence > self.begun);
         change.filter(|_| !self.replaced.contains(key))
     }
@@ -222,7 +222,10 @@ impl Publication {
                 params![listing.library, key, last_position_of(listing.begun_sequence)],
             )?;
         }
-        let later_changes = self.changes.keys().filter_map(|key| Some((key, self.after(key)?)));
+        let later_changes = self
+            .changes
+            .keys()
+            .filter_map(|key| Some((key, self.change_after(key)?)));
         let items = count_items_with(Some(&new.segment), later_changes);
         tx.run(
             "UPDATE libraries SET generation = ?2, generation_seq = ?3, listed_items = ?4, segment = ?5, \
@@ -269,9 +272,9 @@ impl Publication {
             None => listed,
         };
         for key in self.changes.keys() {
-            let was = version(self.before(key), old.find(key).map(Version::Old));
-            let now = version(self.after(key), new.segment.find(key).map(Version::New));
-            if item(was.as_ref(), new, compared) != item(now.as_ref(), new, compared) {
+            let was = version(self.change_before(key), old.find(key).map(Version::Old));
+            let now = version(self.change_after(key), new.segment.find(key).map(Version::New));
+            if item_of(was.as_ref(), new, compared) != item_of(now.as_ref(), new, compared) {
                 differing.push((was, now));
             }
         }
@@ -281,7 +284,7 @@ impl Publication {
 
 /// Returns a version's item, which may be in the new segment or in the current one (in `compared`); `None` if there is
 /// no version, or if its segment is damaged.
-fn item(version: Option<&Version<'_>>, new: &NewListing, compared: &Comparison) -> Option<Item> {
+fn item_of(version: Option<&Version<'_>>, new: &NewListing, compared: &Comparison) -> Option<Item> {
     match version? {
         Version::Old(first) => compared.old.as_ref()?.whole_item(*first),
         Version::New(first) => new.segment.whole_item(*first),
@@ -294,7 +297,7 @@ fn item(version: Option<&Version<'_>>, new: &NewListing, compared: &Comparison) 
 /// were listed before, and those that are listed after.
 fn is_reported(differences: &[ItemDifference<'_>], items: u64) -> bool {
     let count = |has: fn(&ItemDifference<'_>) -> bool| differences.iter().filter(|one| has(one)).count();
-    count(|(was, _)| was.is_some()).max(count(|(_, now)| now.is_some())) <= most_reported(items)
+    count(|(was, _)| was.is_some()).max(count(|(_, now)| now.is_some())) <= max_reported(items)
 }
 
 /// Adds differences to the feed. A removal and an addition with the same type and GUID become one change, because Plex
@@ -307,7 +310,7 @@ fn report(
     compared: &Comparison,
 ) -> rusqlite::Result<()> {
     let guid = |version: &Version<'_>| -> Option<(ItemType, u64)> {
-        let item = item(Some(version), new, compared)?;
+        let item = item_of(Some(version), new, compared)?;
         (!item.guid.is_empty()).then(|| (item.kind, xxh3_64(item.guid.as_bytes())))
     };
     let mut added: HashMap<(ItemType, u64), Vec<Version<'_>>> = HashMap::new();
@@ -323,7 +326,7 @@ fn report(
         }
     }
     let add = |(was, now): ItemDifference<'_>| {
-        let [was, now] = [was, now].map(|version| item(version.as_ref(), new, compared));
+        let [was, now] = [was, now].map(|version| item_of(version.as_ref(), new, compared));
         tx.add_to_feed(listing.library, was.as_ref(), now.as_ref())
     };
     // Report all other differences, and combine each removal with an addition.

@@ -101,7 +101,7 @@ impl Reader {
     }
 
     fn begin(&mut self, store: &Store, identity: ViewId) {
-        self.position = Some(FeedRows(store).begin(identity, None, true).expect("begun"));
+        self.position = Some(FeedRows(store).first_position(identity, None, true).expect("begun"));
     }
 
     /// Reads to the end, and lists libraries again where necessary.
@@ -109,7 +109,7 @@ impl Reader {
         while self.read(store, identity, None, limit) || !self.is_at_the_end(store, identity) {}
         while let Some(id) = self.again.pop_first() {
             let mut listing = Self {
-                position: Some(FeedRows(store).begin(identity, Some(id), true).expect("begun")),
+                position: Some(FeedRows(store).first_position(identity, Some(id), true).expect("begun")),
                 ..Self::default()
             };
             while listing.read(store, identity, Some(id), limit) {}

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::cached::CachedStatements;
 use super::columns::{FromCells, RowCells, list, read};
 use super::ids::{segment_name, segment_text};
-use super::row_positions::{NUMBER, last_position_of, position_of};
+use super::row_positions::{NUMBER_MASK, last_position_of, position_of};
 use super::store::Store;
 use super::sweeping::sweep_cleared;
 use super::tx::{Tx, sequence_of};
@@ -224,7 +224,7 @@ fn read_state(
 /// eviction can remove entries that were written together. `row`: the row id.
 #[must_use]
 pub fn write_of(row: i64) -> i64 {
-    row & !NUMBER
+    row & !NUMBER_MASK
 }
 
 /// Returns the highest row id that a write with this change sequence can assign. Row ids start with the change
@@ -418,7 +418,7 @@ impl<'t> RecordTx<'t> {
 
     /// Returns the id for the next row. Each call returns a new id.
     pub fn next_row_id(&self) -> i64 {
-        position_of(self.tx.sequence, self.tx.next_change())
+        position_of(self.tx.sequence, self.tx.next_log_number())
     }
 
     /// Deletes a row that readers no longer need. To remove a name, use [`Self::add`].

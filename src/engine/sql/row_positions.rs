@@ -8,7 +8,7 @@ pub const SEQUENCE_BITS: u32 = 36;
 /// Number of bits in a position that contain the row's number within its transaction.
 const NUMBER_BITS: u32 = 27;
 /// Mask for the row's number within its transaction.
-pub const NUMBER: i64 = (1 << NUMBER_BITS) - 1;
+pub const NUMBER_MASK: i64 = (1 << NUMBER_BITS) - 1;
 
 /// Returns a row's position: the low bits of the change sequence, followed by the row's number within the transaction.
 ///
@@ -21,5 +21,5 @@ pub fn position_of(sequence: Sequence, number: i64) -> i64 {
 
 /// Returns the largest possible position for a change sequence. Rows of later transactions have larger positions.
 pub fn last_position_of(sequence: Sequence) -> i64 {
-    position_of(sequence, NUMBER) // all bits of the number are set
+    position_of(sequence, NUMBER_MASK) // all bits of the number are set
 }

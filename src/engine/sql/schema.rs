@@ -11,7 +11,7 @@ use crate::platform::local_path::for_sqlite;
 
 /// `user_version` of databases created from this `schema.sql`. A database with a lower version is renamed to `.broken`.
 /// `docs/design/storage.md` describes when the version changes.
-pub const MADE: i64 = 3;
+pub const SCHEMA_VERSION: i64 = 3;
 
 /// Returns SQLite's journal mode for a store. `wal`: whether the file system supports shared memory, which WAL mode
 /// requires.
@@ -71,7 +71,7 @@ pub fn create_database(path: &Path, wal: bool) -> rusqlite::Result<()> {
         "INSERT INTO sqlite_sequence (name, seq) VALUES ('identities', ?1), ('libraries', ?1)",
         [first_sequence],
     )?;
-    tx.pragma_update(None, "user_version", MADE)?;
+    tx.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     tx.commit()?;
     // Set the mode last, so that the WAL is empty when the database closes. On a full disk, SQLite does not report
     // that it failed to copy the WAL, and the file would get its final name without that data.

@@ -79,7 +79,7 @@ impl StoreFiles {
 
     /// Returns whether every later change to the files will change a stamp. File times have a limited resolution, so
     /// the last change must be old enough.
-    pub fn are_settled(&self) -> bool {
+    pub fn detect_later_changes(&self) -> bool {
         self.database.is_settled && self.wal_and_shm.iter().all(|file| file.is_settled)
     }
 
@@ -110,7 +110,7 @@ pub fn write_state_file(
     files: &StoreFiles,
     is_unchanged: impl Fn() -> bool,
 ) -> std::io::Result<()> {
-    if !files.are_settled() || !is_unchanged() {
+    if !files.detect_later_changes() || !is_unchanged() {
         return Ok(());
     }
     // Keep the states of other endpoints with the same change sequence.

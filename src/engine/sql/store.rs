@@ -117,7 +117,7 @@ impl Store {
         let (secret, sequence) = connection
             .value::<[u8; 32]>("SELECT secret FROM store", [])
             .and_then(|secret| Ok((secret, sequence_of(connection)?)))
-            .map_err(|error| self.explained(&error, writer))?;
+            .map_err(|error| self.explain_error(&error, writer))?;
         let page = if self.folder.shares_memory() {
             let page = VersionPage::open(&self.folder.page(), id, is_first_sequence(sequence));
             page.inspect_err(warn_of_page).ok()
@@ -126,7 +126,7 @@ impl Store {
         };
         if let Some(page) = &page {
             let (connection, _) = writer.connection()?;
-            repair(page, connection).map_err(|error| self.explained(&error, writer))?;
+            repair(page, connection).map_err(|error| self.explain_error(&error, writer))?;
         }
         Ok(OpenFiles::new(&self.folder, id, secret, writer.file(), page))
     }
@@ -199,7 +199,7 @@ impl Store {
 
     /// Converts a SQLite error to an error for users. If the error shows that the database is damaged, marks the
     /// database as broken, unless it was removed or replaced.
-    pub(super) fn explained(&self, error: &rusqlite::Error, slot: &LazyConnection) -> Error {
+    pub(super) fn explain_error(&self, error: &rusqlite::Error, slot: &LazyConnection) -> Error {
         if is_broken(error) && !slot.is_moved() {
             self.folder.mark_broken(slot.file());
         }
@@ -236,7 +236,7 @@ impl Store {
 
     /// Returns the error for a file that was replaced or damaged during each attempt. `what`: the start of a clause,
     /// such as 'the database was'.
-    pub(super) fn replaced(&self, what: &str) -> Error {
+    pub(super) fn replaced_error(&self, what: &str) -> Error {
         Error::new(
             Status::Store,
             format!(

@@ -24,7 +24,7 @@ impl StoreFolder {
     pub fn make_database(&self) -> Result<()> {
         let cannot = |error: io::Error| self.cannot("create a database in", &error);
         files::create_private_dirs(self.path()).map_err(cannot)?;
-        let _exclusive = self.exclusive()?;
+        let _exclusive = self.lock_database()?;
         let database = self.database();
         if files::regular_file_inodes(self.path(), [database]).map_err(cannot)? != [None] {
             return Ok(()); // another process created the database
@@ -72,7 +72,7 @@ impl StoreFolder {
     /// Keeps the broken files, because they contain confirmed matches that no server has.
     pub fn rename_broken(&self) -> Result<()> {
         let cannot = |error: io::Error| self.cannot("rename the broken database in", &error);
-        let _exclusive = self.exclusive()?;
+        let _exclusive = self.lock_database()?;
         let broken = self.broken();
         // Another process may have already renamed the database and created a new one.
         if broken.is_some() && Inode::of(self.database()) == broken {
@@ -94,7 +94,7 @@ impl StoreFolder {
 
     /// Acquires the lock for creating and renaming the database; `None` if the file system does not support locks. Only
     /// the timeout ends the wait.
-    pub fn exclusive(&self) -> Result<Option<FileLock>> {
+    pub fn lock_database(&self) -> Result<Option<FileLock>> {
         match FileLock::acquire(&self.store_lock(), Deadline::after(LOCK_TIMEOUT), &|| false) {
             Ok(Some(lock)) => Ok(Some(lock)),
             Ok(None) => Err(Error::new(

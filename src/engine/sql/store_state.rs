@@ -90,7 +90,7 @@ fn state(
     let libraries = libraries(connection, identity)?;
     let sequence = sequence_of(connection)?;
     let manifest = manifest(connection)?;
-    let mut changes = recorded_since(connection, Some(identity), manifest.merged, sequence, i64::MAX)?;
+    let mut changes = match_changes_since(connection, Some(identity), manifest.merged, sequence, i64::MAX)?;
     let mut continued = Vec::new();
     for row in &libraries {
         let since = known(row, &manifest).filter(|since| *since <= sequence);
@@ -148,7 +148,7 @@ fn sort_by_position(mut changes: Vec<(i64, LoggedChange)>) -> Vec<LoggedChange> 
 
 /// Returns at most `most` changes to confirmed matches after `since`, oldest first, with their positions in the log. If
 /// `identity` is `None`, includes all views. `now`: the current change sequence, whose upper bits the rows lack.
-fn recorded_since(
+fn match_changes_since(
     connection: &Connection,
     identity: Option<ViewId>,
     since: Sequence,
@@ -242,7 +242,7 @@ impl StoreStates<'_> {
                 condition,
                 params![last_position_of(since), identity, MAX_CHANGES],
             )?;
-            let recorded = recorded_since(connection, identity, since, current, MAX_CHANGES)?;
+            let recorded = match_changes_since(connection, identity, since, current, MAX_CHANGES)?;
             let reaches_limit = |some: &[_]| i64::try_from(some.len()).is_ok_and(|count| count >= MAX_CHANGES);
             // There may be more changes, or the libraries changed: the caller must read the whole state.
             let must_reload = reaches_limit(&changes)
@@ -311,7 +311,7 @@ impl StoreStates<'_> {
         if !self.0.uses_version_page
             || is_first_sequence(sequence)
             || is_file_current
-            || !StoreFiles::of(&self.0.folder)?.are_settled()
+            || !StoreFiles::of(&self.0.folder)?.detect_later_changes()
         {
             return None;
         }

@@ -263,10 +263,10 @@ fn a_database_without_columns_is_renamed_and_a_newer_one_is_not() {
         folder.path().join("plexindex-1.db.broken").exists()
     };
     assert!(
-        !is_renamed_broken(super::schema::MADE + 1),
+        !is_renamed_broken(super::schema::SCHEMA_VERSION + 1),
         "it may have more, and nothing less"
     );
-    assert!(is_renamed_broken(super::schema::MADE - 1));
+    assert!(is_renamed_broken(super::schema::SCHEMA_VERSION - 1));
 }
 
 /// A token by number, which expires after `weeks` weeks and was given on `day`.

@@ -46,9 +46,9 @@ impl Sweeper<'_> {
 }
 
 /// Deletes changes that the feed no longer reports, because a library was removed or its history was restarted: at most
-/// `slice` changes for each reason. Returns whether it deleted any changes.
-fn sweep_feed(c: &Connection, slice: usize) -> rusqlite::Result<bool> {
-    let slice = i64::try_from(slice).unwrap_or(i64::MAX);
+/// `max_changes` changes for each reason. Returns whether it deleted any changes.
+fn sweep_feed(c: &Connection, max_changes: usize) -> rusqlite::Result<bool> {
+    let max_changes = i64::try_from(max_changes).unwrap_or(i64::MAX);
     let mut swept = 0;
     // A single statement with OR would read every row. `LIMIT ?1` without `+ 0` would make SQLite plan the statement
     // again for each value.
@@ -58,7 +58,7 @@ fn sweep_feed(c: &Connection, slice: usize) -> rusqlite::Result<bool> {
         "DELETE FROM feed WHERE id IN (SELECT f.id FROM libraries l CROSS JOIN feed f ON f.library = l.id \
          AND f.sequence <= l.feed_from LIMIT ?1 + 0)",
     ] {
-        swept += c.prepare_cached(statement)?.execute([slice])?;
+        swept += c.prepare_cached(statement)?.execute([max_changes])?;
     }
     Ok(swept > 0)
 }

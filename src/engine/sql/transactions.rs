@@ -209,7 +209,7 @@ impl Store {
                 result => result?,
             }
         }
-        Err(self.replaced("the database was"))
+        Err(self.replaced_error("the database was"))
     }
 
     /// Returns the error for a call that could not lock the store in time.
@@ -248,7 +248,7 @@ impl Store {
             Ok((connection, _)) => connection,
             Err(error) => return Attempt::Returned(Err(error)),
         };
-        let result = work(connection).map_err(|error| self.explained(&error, slot));
+        let result = work(connection).map_err(|error| self.explain_error(&error, slot));
         // After a replacement of the database, run `work` again: a write is lost, and an error may be a consequence.
         if self.folder.broken().is_some() || (result.is_err() || slot.is_writer()) && slot.is_moved() {
             return Attempt::Stale;

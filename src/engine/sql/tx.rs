@@ -19,7 +19,7 @@ pub struct Tx<'c> {
     /// Number of rows that this transaction has added to the change log and the log of records.
     change_count: Cell<i64>,
     /// Number of rows that this transaction has added to the feed.
-    report_count: Cell<i64>,
+    feed_row_count: Cell<i64>,
     /// The library of the previous write, from `LastWrite::library`.
     pub last_library: Option<LibraryState>,
     /// The library to store in `LastWrite::library` after the commit.
@@ -46,7 +46,7 @@ impl<'c> Tx<'c> {
             connection,
             sequence,
             change_count: Cell::new(0),
-            report_count: Cell::new(0),
+            feed_row_count: Cell::new(0),
             last_library: None,
             next_library: Cell::default(),
             new_segments: Cell::default(),
@@ -62,13 +62,13 @@ impl<'c> Tx<'c> {
 
     /// Returns a number, starting at 0, for the next row in the change log or the log of records. The number is unique
     /// within this transaction.
-    pub fn next_change(&self) -> i64 {
+    pub fn next_log_number(&self) -> i64 {
         self.change_count.replace(self.change_count.get() + 1)
     }
 
     /// Returns a number, starting at 0, for the next row in the feed, which is unique within this transaction.
-    pub fn next_report(&self) -> i64 {
-        self.report_count.replace(self.report_count.get() + 1)
+    pub fn next_feed_number(&self) -> i64 {
+        self.feed_row_count.replace(self.feed_row_count.get() + 1)
     }
 }
 

@@ -7,7 +7,7 @@ use crate::engine::memtable::{Memtable, MemtableChange, MemtableEntry};
 use crate::engine::segment::{ListingSegment, Matches, RecordPosition, SegmentsLost, SingleMatch};
 use crate::matching::normal::normal_form;
 use crate::matching::{
-    EntryTime, FirstEntry, Form, FoundItem, ItemRef, LibraryIndex, Mappings, NormalPath, Spelling, lies_at_or_under,
+    EntryTime, ExactBytes, FirstEntry, Form, FoundItem, ItemRef, LibraryIndex, Mappings, NormalPath, lies_at_or_under,
     lies_under,
 };
 use crate::model::{Item, MatchKind};
@@ -158,7 +158,7 @@ impl LibrarySnapshot {
     }
 
     /// Returns the memtable's confirmed match for exactly this path, unless a listed path could contradict the match.
-    fn unique_recorded<'v>(&'v self, path: &NormalPath<'_>) -> Option<(&'v str, MatchKind)> {
+    fn unique_confirmed<'v>(&'v self, path: &NormalPath<'_>) -> Option<(&'v str, MatchKind)> {
         if self.facts.fetched || path.is_utf8() {
             return None; // a UTF-8 path can have twins; a path that is not UTF-8 matches only itself
         }
@@ -170,13 +170,13 @@ impl LibrarySnapshot {
     }
 
     /// Returns the match for a path that the segment lists only for the item `rating_key`; `None` if a confirmed match
-    /// may contradict the listing. `form`: the hash of the path's normal form.
+    /// may contradict the listing. `form_hash`: the hash of the path's normal form.
     #[inline]
-    fn unique_listed<'v>(&'v self, path: &[u8], form: u64, rating_key: &'v str) -> Option<(&'v str, MatchKind)> {
+    fn unique_listed<'v>(&'v self, path: &[u8], form_hash: u64, rating_key: &'v str) -> Option<(&'v str, MatchKind)> {
         let recorded = self
             .matches
             .as_ref()
-            .map_or(SingleMatch::None, |matches| matches.unique_hit(path, form));
+            .map_or(SingleMatch::None, |matches| matches.unique_hit(path, form_hash));
         match recorded {
             _ if self.is_broken() => None,
             SingleMatch::None => Some((rating_key, MatchKind::Exact)),
@@ -286,7 +286,7 @@ impl LibraryIndex for LibrarySnapshot {
     fn unique_hit<'v>(&'v self, path: &NormalPath<'_>, first: FirstEntry) -> Option<(&'v str, MatchKind)> {
         let has_changes = !self.memtable.is_empty();
         if has_changes && self.memtable.records_of_path(path).next().is_some() {
-            return self.unique_recorded(path);
+            return self.unique_confirmed(path);
         }
         // Without a listing, no listed path can contradict a confirmed match.
         if !self.facts.fetched {
@@ -305,16 +305,16 @@ impl LibraryIndex for LibrarySnapshot {
 
     /// Looks up a non-ASCII path by its exact bytes; `None` if the caller needs a full lookup with the normal form.
     #[inline]
-    fn unique_hit_spelled<'v>(&'v self, path: &Spelling<'_>, first: FirstEntry) -> Option<(&'v str, MatchKind)> {
+    fn unique_hit_by_bytes<'v>(&'v self, path: &ExactBytes<'_>, first: FirstEntry) -> Option<(&'v str, MatchKind)> {
         if !self.memtable.is_empty() || !self.facts.fetched {
             return None;
         }
-        let (rating_key, form_hash) = self.segment.as_ref()?.unique_hit_spelled(path.raw(), first)?;
+        let (rating_key, form_hash) = self.segment.as_ref()?.unique_hit_by_bytes(path.raw(), first)?;
         self.unique_listed(path.raw(), form_hash, rating_key)
     }
 
     /// Returns the normal form that the segment stores for exactly this path, to save computing it; `None` if unlisted.
-    fn stored_form<'v>(&'v self, path: &Spelling<'_>, first: FirstEntry) -> Option<&'v [u8]> {
+    fn stored_form<'v>(&'v self, path: &ExactBytes<'_>, first: FirstEntry) -> Option<&'v [u8]> {
         self.segment.as_ref()?.stored_form(path.raw(), first)
     }
 
@@ -372,14 +372,14 @@ impl LibraryIndex for LibrarySnapshot {
     }
 
     /// Calls `each` with the number of common components, for the listed paths that share the longest suffix with
-    /// `path`, of at least `least` components. Returns how many such paths were left out.
+    /// `path`, of at least `min_components` components. Returns how many such paths were left out.
     fn suffix_matches<'v>(
         &'v self,
         path: &NormalPath<'_>,
-        least: usize,
+        min_components: usize,
         mut each: impl FnMut(usize, Hit<'v>),
     ) -> usize {
-        let mut best = least.max(1);
+        let mut best = min_components.max(1);
         for (record, part, common) in self.memtable.suffix_matches(path) {
             if common >= best && self.live_item(record).is_some() {
                 best = common;
@@ -465,8 +465,8 @@ impl LibraryIndex for LibrarySnapshot {
         EntryTime { sequence, order }
     }
 
-    /// Returns whether the item, the requested path (`question`) or the matched path (`path`) is invalidated.
-    fn is_unverified(&self, question: &NormalPath<'_>, path: &[u8], rating_key: &str) -> bool {
+    /// Returns whether the item, the requested path (`requested`) or the matched path (`path`) is invalidated.
+    fn is_unverified(&self, requested: &NormalPath<'_>, path: &[u8], rating_key: &str) -> bool {
         if self.memtable.is_empty() {
             return false;
         }
@@ -488,7 +488,7 @@ impl LibraryIndex for LibrarySnapshot {
             });
             newest == Some(true)
         };
-        item_state == Some(true) || invalid(question) || (path != question.raw() && NormalPath::with(path, invalid))
+        item_state == Some(true) || invalid(requested) || (path != requested.raw() && NormalPath::with(path, invalid))
     }
 
     /// Returns whether a segment is missing or damaged, so that the caller must not trust the results.

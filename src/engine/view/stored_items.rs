@@ -72,7 +72,7 @@ impl LibrarySnapshot {
     /// # Errors
     /// Index build errors.
     pub fn items_with_guid(&self, guid: &str, limit: usize) -> Result<ItemSearchResult> {
-        self.indexed(guid, limit, |item| guids_of(item).any(|item_guid| item_guid == guid))
+        self.search_by_index(guid, limit, |item| guids_of(item).any(|item_guid| item_guid == guid))
     }
 
     /// Returns at most `limit` items with this title or show title. If no item has this title, returns items whose
@@ -82,7 +82,7 @@ impl LibrarySnapshot {
     /// Index build errors.
     pub fn items_with_title(&self, title: &str, limit: usize) -> Result<ItemSearchResult> {
         let wanted = fold_title(title);
-        let hits = self.indexed(&wanted, limit, |item| folded_titles_of(item).any(|fold| fold == wanted))?;
+        let hits = self.search_by_index(&wanted, limit, |item| folded_titles_of(item).any(|fold| fold == wanted))?;
         if hits.total > 0 {
             return Ok(hits);
         }
@@ -126,7 +126,7 @@ impl LibrarySnapshot {
 
     /// Returns at most `limit` items for which `is_hit` returns `true`, and their total number. `text`: the GUID or
     /// folded title by which the segment's index finds items. Items in the memtable are all considered.
-    fn indexed(&self, text: &str, limit: usize, is_hit: impl Fn(&Item) -> bool) -> Result<ItemSearchResult> {
+    fn search_by_index(&self, text: &str, limit: usize, is_hit: impl Fn(&Item) -> bool) -> Result<ItemSearchResult> {
         let mut hits = ItemSearchResult::default();
         let mut add = |item| {
             hits.total += 1;

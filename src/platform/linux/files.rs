@@ -80,7 +80,7 @@ pub fn disk(directory: &Path) -> FileSystem {
         };
     };
     #[allow(clippy::unnecessary_cast, clippy::cast_lossless, clippy::cast_possible_wrap)]
-    // the type differs by processor
+    // the type differs by processor, and a 32-bit number may be sign-extended
     let number = (facts.f_type as i64) & 0xFFFF_FFFF;
     let known = KINDS.iter().find(|(kind, ..)| *kind == number);
     #[allow(clippy::unnecessary_cast, clippy::cast_lossless, clippy::cast_sign_loss)] // so do these types

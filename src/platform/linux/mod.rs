@@ -15,21 +15,21 @@ pub mod futex;
 mod open_no_follow;
 pub mod thread;
 
-/// Returns whether this process has the file open.
+/// Returns whether this process has the file at `path` open. `file`: the file's identity.
 pub fn is_open(path: &Path, file: Inode) -> bool {
     let Ok(descriptors) = fs::read_dir("/proc/self/fd") else {
         return false;
     };
-    descriptors.flatten().map(|one| one.path()).any(|one| {
-        // Read the metadata only of files with this name, so that a hanging disk is not accessed.
-        fs::read_link(&one).is_ok_and(|target| target.file_name() == path.file_name())
-            && Inode::of_target(&one) == Some(file)
+    descriptors.flatten().map(|link| link.path()).any(|link| {
+        // Read the metadata only of files with the same name, so that a hanging disk is not accessed.
+        fs::read_link(&link).is_ok_and(|target| target.file_name() == path.file_name())
+            && Inode::of_target(&link) == Some(file)
     })
 }
 
-/// Returns an identifier for the current boot.
+/// Returns an identifier for the current boot; `None` if it cannot be read.
 pub fn boot() -> Option<Vec<u8>> {
-    // One read returns the whole identifier, which is a UUID.
+    // One read returns the whole identifier: a UUID of 32 digits, with hyphens and a newline.
     let mut id = [0; 64];
     let mut file = fs::File::open("/proc/sys/kernel/random/boot_id").ok()?;
     let length = file.read(&mut id).ok().filter(|length| *length >= 32)?;

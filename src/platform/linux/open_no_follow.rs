@@ -14,7 +14,7 @@ pub const LOOKUP_ONLY: OFlags = OFlags::PATH;
 const FOLDER: OFlags = OFlags::DIRECTORY.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// Opens a folder without following links, since a user who can rename a folder in the path could replace the folder
-/// with a link. `flags`: the type of access to the folder.
+/// with a link. `flags`: the access to the folder, such as [`LOOKUP_ONLY`].
 pub fn open_folder(path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
     open_with_openat2(path, flags | OFlags::DIRECTORY).unwrap_or_else(|| open_folder_stepwise(path, flags))
 }
@@ -23,16 +23,16 @@ pub fn open_folder(path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
 /// the last component.
 fn open_folder_stepwise(path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
     let start = if path.is_absolute() { "/" } else { "." };
-    let mut here = openat(CWD, start, LOOKUP_ONLY | FOLDER, Mode::empty())?;
+    let mut folder = openat(CWD, start, LOOKUP_ONLY | FOLDER, Mode::empty())?;
     for component in path.components() {
         if !matches!(component, Component::RootDir | Component::CurDir) {
-            here = openat(&here, component.as_os_str(), LOOKUP_ONLY | FOLDER, Mode::empty())?;
+            folder = openat(&folder, component.as_os_str(), LOOKUP_ONLY | FOLDER, Mode::empty())?;
         }
     }
     if flags == LOOKUP_ONLY {
-        return Ok(here);
+        return Ok(folder);
     }
-    Ok(openat(&here, ".", flags | FOLDER, Mode::empty())?)
+    Ok(openat(&folder, ".", flags | FOLDER, Mode::empty())?)
 }
 
 /// Opens a path with one system call, which fails if any component is a link. Returns `None` if the system call is not

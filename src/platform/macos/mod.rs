@@ -18,7 +18,7 @@ pub fn is_open(_: &Path, _: Inode) -> bool {
     false
 }
 
-/// Returns an identifier for the current boot.
+/// Returns an identifier for the current boot, a UUID with at least 32 digits; `None` if it cannot be read.
 pub fn boot() -> Option<Vec<u8>> {
     let mut id = vec![0_u8; 64];
     let mut length = id.len();

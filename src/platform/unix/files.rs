@@ -67,12 +67,12 @@ pub fn write_at(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
     file.write_all_at(bytes, at)
 }
 
-/// Creates one folder with mode 0700. `parent_flags`: the flags for opening its existing parent.
+/// Creates one folder with mode 0700. `parent_flags`: the system's flags for opening its existing parent.
 pub fn make_private_folder_in(path: &Path, parent_flags: OFlags) -> io::Result<()> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let here = Path::new(".");
+    let current_folder = Path::new(".");
     let flags = parent_flags | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let parent_folder = openat(rustix::fs::CWD, parent.unwrap_or(here), flags, Mode::empty())?;
+    let parent_folder = openat(rustix::fs::CWD, parent.unwrap_or(current_folder), flags, Mode::empty())?;
     let name = path.file_name().unwrap_or(path.as_os_str());
     match mkdirat(&parent_folder, name, Mode::RWXU) {
         // Another process has created the folder.

@@ -15,8 +15,8 @@ pub struct Thread {
 unsafe impl Send for Thread {}
 
 impl Thread {
-    /// Starts a thread with a stack of `stack` bytes, and with all signals blocked, since signals are for the host's
-    /// own threads. Returns `None` if no thread can be started.
+    /// Starts a thread that calls `run` with `argument`, with a stack of `stack` bytes, and with all signals blocked,
+    /// since signals are for the host's own threads. Returns `None` if no thread can be started.
     ///
     /// # Safety
     /// `argument` must be valid for as long as `run` runs.
@@ -33,13 +33,13 @@ impl Thread {
             }
             libc::pthread_attr_setstacksize(&raw mut attributes, stack);
             // Block all signals while the thread is created, since a new thread inherits the signal mask.
-            let mut all: libc::sigset_t = std::mem::zeroed();
-            let mut before: libc::sigset_t = std::mem::zeroed();
-            libc::sigfillset(&raw mut all);
-            libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before);
+            let mut all_signals: libc::sigset_t = std::mem::zeroed();
+            let mut previous_mask: libc::sigset_t = std::mem::zeroed();
+            libc::sigfillset(&raw mut all_signals);
+            libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all_signals, &raw mut previous_mask);
             let mut handle: libc::pthread_t = std::mem::zeroed();
             let failed = libc::pthread_create(&raw mut handle, &raw const attributes, run, argument);
-            libc::pthread_sigmask(libc::SIG_SETMASK, &raw const before, std::ptr::null_mut());
+            libc::pthread_sigmask(libc::SIG_SETMASK, &raw const previous_mask, std::ptr::null_mut());
             libc::pthread_attr_destroy(&raw mut attributes);
             (failed == 0).then(|| Self {
                 handle,
@@ -78,12 +78,12 @@ impl Thread {
 fn keep_library() {
     // SAFETY: `dladdr` fills in a plain struct. The name belongs to a loaded object, and lives as long as the object.
     unsafe {
-        let mut here: libc::Dl_info = std::mem::zeroed();
+        let mut this_library: libc::Dl_info = std::mem::zeroed();
         let code: fn() = keep_library;
-        if libc::dladdr(code as *const c_void, &raw mut here) != 0 && !here.dli_fname.is_null() {
+        if libc::dladdr(code as *const c_void, &raw mut this_library) != 0 && !this_library.dli_fname.is_null() {
             // This call fails if the library is part of a program, which is never unloaded.
             libc::dlopen(
-                here.dli_fname,
+                this_library.dli_fname,
                 libc::RTLD_LAZY | libc::RTLD_NOLOAD | libc::RTLD_NODELETE,
             );
         }

@@ -44,14 +44,14 @@ fn utf16(mut bytes: &[u8]) -> Vec<u16> {
         bytes = &bytes[first.valid().len()..];
         match bytes {
             [] => break,
-            // An unpaired surrogate in three bytes.
-            [0xED, high @ 0xA0..=0xBF, low @ 0x80..=0xBF, rest @ ..] => {
+            // An unpaired surrogate in three bytes, which contain its upper 4, middle 6 and lower 6 bits.
+            [0xED, high @ 0xA0..=0xBF, low @ 0x80..=0xBF, remaining @ ..] => {
                 units.push(0xD000 | u16::from(high & 0x3F) << 6 | u16::from(low & 0x3F));
-                bytes = rest;
+                bytes = remaining;
             }
-            [_, rest @ ..] => {
+            [_, remaining @ ..] => {
                 units.push(0xFFFD);
-                bytes = rest;
+                bytes = remaining;
             }
         }
     }
@@ -85,8 +85,8 @@ impl OpenFolder {
     /// Renames a file within the folder, and replaces an existing file.
     pub fn rename(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
         // A rename, unlike other operations, reports an open target as ACCESS_DENIED.
-        let held = [&HELD[..], &[ERROR_ACCESS_DENIED]].concat();
-        retry_while_held(&held, || fs::rename(self.0.join(from), self.0.join(to)))
+        let retried_errors = [&HELD[..], &[ERROR_ACCESS_DENIED]].concat();
+        retry_while_held(&retried_errors, || fs::rename(self.0.join(from), self.0.join(to)))
     }
 }
 
@@ -117,7 +117,8 @@ pub fn log_version(index: &Path) -> Option<[u8; 48]> {
     Some(header)
 }
 
-/// Opens a file, a folder, or a link itself instead of its target. Also opens it for writing if `writes` is `true`.
+/// Opens a file, a folder, or a link itself instead of its target, for reading; if `writes` is `true`, also for
+/// writing.
 pub fn open(path: &Path, writes: bool) -> io::Result<File> {
     let mut options = OpenOptions::new();
     // BACKUP_SEMANTICS also opens folders; the caller checks the type.
@@ -221,8 +222,8 @@ pub fn make_private_folder(path: &Path) -> io::Result<()> {
 
 /// Reads a file's facts. If the file is a link and `follows` is `false`, reads the link's own facts.
 pub fn facts(path: &Path, follows: bool) -> io::Result<FileFacts> {
-    let link = if follows { 0 } else { FILE_FLAG_OPEN_REPARSE_POINT };
-    let flags = FILE_FLAG_BACKUP_SEMANTICS | link;
+    let link_flag = if follows { 0 } else { FILE_FLAG_OPEN_REPARSE_POINT };
+    let flags = FILE_FLAG_BACKUP_SEMANTICS | link_flag;
     // Metadata requires no access right.
     let file = OpenOptions::new().access_mode(0).custom_flags(flags).open(path)?;
     facts_of_open(&file)
@@ -241,8 +242,8 @@ pub fn facts_of_open(file: &File) -> io::Result<FileFacts> {
     })
 }
 
-/// Returns an open file's identity. No creation time is needed, since the file's number contains a sequence
-/// number.
+/// Returns an open file's identity. No creation time is needed, since a file's number contains a sequence number, which
+/// changes when the rest of the number is reused.
 fn inode_of(file: &File) -> io::Result<Inode> {
     let Ok(id) = information::<FILE_ID_INFO>(file, FileIdInfo) else {
         return older_inode_of(file);
@@ -292,9 +293,9 @@ fn kind_of(file: &File, attributes: u32) -> io::Result<FileType> {
 fn information<T: Default>(file: &File, class: FILE_INFO_BY_HANDLE_CLASS) -> io::Result<T> {
     let mut information = T::default();
     let size = u32::try_from(size_of::<T>()).unwrap_or(0);
-    let to: *mut c_void = (&raw mut information).cast();
+    let output: *mut c_void = (&raw mut information).cast();
     // SAFETY: the handle is open, and the call writes at most `size` bytes of numbers into a local struct.
-    expect(unsafe { GetFileInformationByHandleEx(file.as_raw_handle(), class, to, size) })?;
+    expect(unsafe { GetFileInformationByHandleEx(file.as_raw_handle(), class, output, size) })?;
     Ok(information)
 }
 
@@ -379,14 +380,14 @@ fn volume(directory: &Path) -> io::Result<FileSystem> {
     // SAFETY: each string ends with a NUL, and each call writes at most as many units as its length argument.
     unsafe {
         expect(GetVolumePathNameW(path.as_ptr(), root.as_mut_ptr(), length(&root)))?;
-        let (none, numbers) = (null_mut(), null_mut());
+        let (no_text, no_number) = (null_mut(), null_mut());
         let has_name = GetVolumeInformationW(
             root.as_ptr(),
-            none,
+            no_text,
             0,
-            numbers,
-            numbers,
-            numbers,
+            no_number,
+            no_number,
+            no_number,
             name.as_mut_ptr(),
             length(&name),
         );

@@ -23,13 +23,13 @@ pub fn call_host<R>(call: impl FnOnce() -> R) -> R {
         return call();
     };
     // SAFETY: the slot belongs to this module, and no code dereferences its value.
-    let before = unsafe { FlsGetValue(slot) };
+    let previous_value = unsafe { FlsGetValue(slot) };
     // SAFETY: the slot belongs to this module. Calls can be nested: a host function can call this library, which calls
     // a host function. Only the outermost call clears the value.
     unsafe { FlsSetValue(slot, (&raw const IN_CALL).cast()) };
     let answer = call();
     // SAFETY: the slot belongs to this module.
-    unsafe { FlsSetValue(slot, before) };
+    unsafe { FlsSetValue(slot, previous_value) };
     answer
 }
 

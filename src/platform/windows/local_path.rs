@@ -68,11 +68,11 @@ pub fn root(path: &[u8]) -> &[u8] {
     }
 }
 
-/// Removes the prefix `\\?\`, which Windows adds to long paths.
+/// Removes the prefix `\\?\` (`\\?\UNC\` for a share), which Windows adds to long paths.
 fn without_prefix(path: &[u8]) -> Cow<'_, [u8]> {
     match path.strip_prefix(br"\\?\") {
-        Some([b'U' | b'u', b'N' | b'n', b'C' | b'c', b'\\', rest @ ..]) => [br"\\", rest].concat().into(),
-        Some(rest @ [_, b':', ..]) => rest.into(),
+        Some([b'U' | b'u', b'N' | b'n', b'C' | b'c', b'\\', share @ ..]) => [br"\\", share].concat().into(),
+        Some(drive_path @ [_, b':', ..]) => drive_path.into(),
         // Other paths with this prefix, such as volume paths, have no shorter form.
         _ => path.into(),
     }
@@ -132,6 +132,6 @@ fn name_on_disk(path: &[u8]) -> Option<Vec<u8>> {
         }
         FindClose(handle);
     }
-    let end = found.cFileName.iter().position(|unit| *unit == 0)?;
-    Some(OsString::from_wide(&found.cFileName[..end]).into_encoded_bytes())
+    let name_length = found.cFileName.iter().position(|unit| *unit == 0)?;
+    Some(OsString::from_wide(&found.cFileName[..name_length]).into_encoded_bytes())
 }

@@ -27,7 +27,7 @@ use windows_sys::Win32::System::Threading::{GetCurrentProcess, GetCurrentThread,
 /// administrators (BA), and inherits no access (P). Files in a folder, including files that SQLite creates, inherit
 /// the folder's access (OICI). The descriptor sets the user as the owner, since files from an elevated process would
 /// otherwise belong to the administrators.
-fn rights() -> io::Result<String> {
+fn owner_only_sddl() -> io::Result<String> {
     let user = user()?;
     Ok(format!(
         "O:{user}D:P(A;OICI;FA;;;{user})(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)"
@@ -41,7 +41,7 @@ fn user() -> io::Result<String> {
     // Room for the struct and the longest SID, with the struct's alignment.
     let mut token_user = [0_u64; 16];
     let (mut token, mut length, mut sid_text) = (null_mut(), 0, null_mut());
-    let room = u32::try_from(size_of_val(&token_user)).unwrap_or(0);
+    let size = u32::try_from(size_of_val(&token_user)).unwrap_or(0);
     // SAFETY: handles are open, and are closed once. The calls fill in local values. The string that Windows allocates
     // ends with a NUL, and is freed once.
     unsafe {
@@ -49,14 +49,14 @@ fn user() -> io::Result<String> {
         if OpenThreadToken(GetCurrentThread(), TOKEN_QUERY, TRUE, &raw mut token) == FALSE {
             expect(OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &raw mut token))?;
         }
-        let to = token_user.as_mut_ptr().cast();
-        let outcome = expect(GetTokenInformation(token, TokenUser, to, room, &raw mut length));
+        let buffer = token_user.as_mut_ptr().cast();
+        let outcome = expect(GetTokenInformation(token, TokenUser, buffer, size, &raw mut length));
         CloseHandle(token);
         outcome?;
         let user = token_user.as_ptr().cast::<TOKEN_USER>().read().User.Sid;
         expect(ConvertSidToStringSidW(user, &raw mut sid_text))?;
-        let end = (0..LONGEST).take_while(|offset| *sid_text.add(*offset) != 0).count();
-        let text = String::from_utf16_lossy(std::slice::from_raw_parts(sid_text, end));
+        let text_length = (0..LONGEST).take_while(|offset| *sid_text.add(*offset) != 0).count();
+        let text = String::from_utf16_lossy(std::slice::from_raw_parts(sid_text, text_length));
         LocalFree(sid_text.cast());
         Ok(text)
     }
@@ -66,14 +66,14 @@ fn user() -> io::Result<String> {
 struct OwnerOnly(PSECURITY_DESCRIPTOR);
 
 impl OwnerOnly {
-    /// Creates a descriptor with the access that [`rights`] describes.
+    /// Creates a security descriptor that gives access only to this thread's user, the system and administrators.
     fn new() -> io::Result<Self> {
-        let rights = wide(OsStr::new(&rights()?));
+        let sddl = wide(OsStr::new(&owner_only_sddl()?));
         let mut descriptor = null_mut();
         // SAFETY: the string ends with a NUL, and the call fills in a local pointer.
         let done = unsafe {
             ConvertStringSecurityDescriptorToSecurityDescriptorW(
-                rights.as_ptr(),
+                sddl.as_ptr(),
                 SDDL_REVISION_1,
                 &raw mut descriptor,
                 null_mut(),
@@ -83,7 +83,7 @@ impl OwnerOnly {
         Ok(Self(descriptor))
     }
 
-    /// Returns the attributes that give this descriptor to a new file or folder.
+    /// Returns the attributes with which a new file or folder gets this security descriptor.
     fn attributes(&self) -> SECURITY_ATTRIBUTES {
         SECURITY_ATTRIBUTES {
             nLength: u32::try_from(size_of::<SECURITY_ATTRIBUTES>()).unwrap_or(0),
@@ -94,7 +94,7 @@ impl OwnerOnly {
 }
 
 impl Drop for OwnerOnly {
-    /// Frees the descriptor.
+    /// Frees the security descriptor.
     fn drop(&mut self) {
         // SAFETY: Windows allocated the descriptor, and nothing uses it any longer.
         unsafe { LocalFree(self.0) };
@@ -139,7 +139,7 @@ pub fn expect(success: i32) -> io::Result<()> {
     Ok(())
 }
 
-/// Converts a string to NUL-terminated UTF-16.
+/// Converts a string to NUL-terminated UTF-16, as Windows functions require.
 pub fn wide(text: &OsStr) -> Vec<u16> {
     text.encode_wide().chain([0]).collect()
 }

@@ -13,14 +13,14 @@ pub use super::host_call::call_host;
 /// A thread; `None` once it is joined or detached.
 pub struct Thread(Option<JoinHandle<()>>);
 
-/// The argument of a thread's function.
 struct ThreadArgument(*mut c_void);
 
 // SAFETY: `Thread::start` requires that the new thread can use the argument.
 unsafe impl Send for ThreadArgument {}
 
 impl Thread {
-    /// Starts a thread with a stack of `stack` bytes; `None` if no thread can be started.
+    /// Starts a thread that calls `run` with `argument`, with a stack of `stack` bytes; `None` if no thread can be
+    /// started.
     ///
     /// # Safety
     /// `argument` must be valid for as long as `run` runs.

@@ -120,7 +120,7 @@ impl Queries {
             self.check_fetched(library)?;
         }
         let mut reader = if cursor.is_empty() {
-            let (timeline, position) = FeedRows(&self.store).begin(identity, library, full)?;
+            let (timeline, position) = FeedRows(&self.store).first_position(identity, library, full)?;
             FeedCursor {
                 timeline,
                 identity,

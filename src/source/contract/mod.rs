@@ -159,7 +159,7 @@ pub enum SourceChanges {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WantedPath<'a> {
     /// The path as the host specified it, followed by the result of each mapping that applies.
-    pub spellings: &'a [Vec<u8>],
+    pub candidate_paths: &'a [Vec<u8>],
     /// The file name: the last component of the path.
     pub name: &'a str,
     /// The title that plexindex extracted from the file name.

@@ -195,16 +195,20 @@ impl PlexDatabase {
 
     /// Reads the items with the first of these ids: at least one item, and more until the transaction's time is up.
     /// Returns one entry for each id that was read; `None` if the library has no item with this id.
-    fn read_until_time_is_up(slice: &ReadTransaction<'_>, library: &Library, ids: &[i64]) -> Result<Vec<Option<Item>>> {
+    fn read_until_time_is_up(
+        transaction: &ReadTransaction<'_>,
+        library: &Library,
+        ids: &[i64],
+    ) -> Result<Vec<Option<Item>>> {
         let mut reader = ItemReader::new(
-            &slice.connection,
+            &transaction.connection,
             section_id(library)?,
             item_types_with_files(library.kind),
         );
         let mut items = Vec::new();
         for id in ids {
-            items.push(slice.query(|| reader.read_item(*id))?);
-            if slice.is_time_up() {
+            items.push(transaction.query(|| reader.read_item(*id))?);
+            if transaction.is_time_up() {
                 break;
             }
         }
@@ -215,12 +219,12 @@ impl PlexDatabase {
 /// Returns the rows that have changed since the watermark `since`, for the library `section`. Returns `None` if too
 /// many rows have changed, or if the database is a different file or a restored backup.
 fn read_changed_rows(
-    slice: &ReadTransaction<'_>,
+    transaction: &ReadTransaction<'_>,
     section: i64,
     since: &Watermark,
 ) -> rusqlite::Result<Option<ChangedRows>> {
-    let connection = &slice.connection;
-    let current_watermark = Watermark::read(connection, &slice.state)?;
+    let connection = &transaction.connection;
+    let current_watermark = Watermark::read(connection, &transaction.state)?;
     let Some(delta_base) = since.delta_base(&current_watermark, connection)? else {
         return Ok(None);
     };

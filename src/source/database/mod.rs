@@ -214,7 +214,7 @@ impl Source for PlexDatabase {
         let section = listing_reader::section_id(library)?;
         let prefetched_items = {
             let prefetched = lock(&self.prefetched);
-            let is_same_path = prefetched.spellings == wanted.spellings;
+            let is_same_path = prefetched.spellings == wanted.candidate_paths;
             let result = prefetched.result.as_ref().filter(|_| is_same_path);
             result
                 .filter(|(token, _)| !self.may_have_changed(token))
@@ -227,7 +227,7 @@ impl Source for PlexDatabase {
             Some(items) => items,
             None => self.file.run_in_transaction(&bounds, &mut |transaction| {
                 let libraries = std::slice::from_ref(library);
-                let spellings = wanted.spellings;
+                let spellings = wanted.candidate_paths;
                 let found = transaction
                     .query(|| plex_sql::find_items_by_path(&transaction.connection, libraries, spellings))?;
                 Ok(found.into_iter().map(|(_, item)| item).collect())

@@ -92,7 +92,7 @@ pub fn find_items_below(
     library: &Library,
     folders: &[Vec<u8>],
     max_files: usize,
-    is_over: &dyn Fn() -> bool,
+    is_time_over: &dyn Fn() -> bool,
 ) -> Sql<Option<Vec<Item>>> {
     let mut ids = BTreeSet::new();
     let mut remaining = max_files;
@@ -124,7 +124,7 @@ pub fn find_items_below(
     let mut reader = ItemReader::new(connection, section, item_types_with_files(library.kind));
     let mut items = Vec::new();
     for id in ids {
-        if is_over() {
+        if is_time_over() {
             return Ok(None);
         }
         items.extend(reader.read_item(id)?);

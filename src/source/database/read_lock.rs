@@ -42,7 +42,7 @@ struct ReadLockState {
     is_locked: bool,
     /// The transaction of the thread that holds the lock, once the transaction has started.
     running: Option<RunningTransaction>,
-    pace: PauseSchedule,
+    pause_schedule: PauseSchedule,
     failures: FileFailures,
 }
 
@@ -140,7 +140,7 @@ impl Drop for HeldReadLock {
 impl ReadGuard<'_> {
     /// Returns how long to pause before the next transaction, so that the server can restart its WAL.
     pub fn next_pause(&self) -> Duration {
-        lock(&self.0.state).pace.next_pause()
+        lock(&self.0.state).pause_schedule.next_pause()
     }
 
     /// Registers the running transaction, so that other threads can interrupt it.
@@ -150,7 +150,7 @@ impl ReadGuard<'_> {
 
     /// Records how long a transaction ran, to compute the next pause. Called only if the server was running.
     pub fn add_read_time(&mut self, duration: Duration) {
-        lock(&self.0.state).pace.add(duration);
+        lock(&self.0.state).pause_schedule.add(duration);
     }
 
     /// Records a failed transaction, because repeated failures suspend reads. `stamp` is a hash of the files' state.

@@ -26,7 +26,7 @@ const MAX_PAGES: usize = 5;
 /// Number of rows in each page during the bisection.
 const BISECTION_ROWS: u32 = 100;
 /// Maximum number of removed items. Beyond this number, a full listing is better.
-const MAX_GONE: usize = 16;
+const MAX_REMOVED: usize = 16;
 
 /// Fetches one library's delta.
 struct DeltaReader<'d> {
@@ -179,7 +179,7 @@ impl DeltaReader<'_> {
         let removed_count = index_ids.len().saturating_sub(total);
         // A full listing takes about this many pages, so more pages would not pay.
         let max_pages = index_ids.len() / 1_000 + 1;
-        if removed_count > MAX_GONE {
+        if removed_count > MAX_REMOVED {
             return Ok(None);
         }
         let mut removed: Vec<u64> = Vec::new();

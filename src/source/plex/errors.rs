@@ -331,10 +331,10 @@ impl ErrorContext<'_> {
         self.error(Status::Unauthorized, problem)
     }
 
-    /// Returns the error for a redirect to a different server, `place`, to which plexindex sends no token.
-    pub fn other_server_error(&self, place: &str) -> AttemptError {
+    /// Returns the error for a redirect to a different server, `other_server`, to which plexindex sends no token.
+    pub fn other_server_error(&self, other_server: &str) -> AttemptError {
         let text = format!(
-            "redirected to {place}, and plexindex sends no token to a different server: if you own that server, set \
+            "redirected to {other_server}, and plexindex sends no token to a different server: if you own that server, set \
              server_url to its URL"
         );
         self.error(Status::Redirected, text)
@@ -358,9 +358,9 @@ impl ErrorContext<'_> {
         let problem = match failure {
             BodyError::Aborted => return aborted_error(self.label).into(),
             BodyError::Timeout => return self.deadline_error().into(),
-            BodyError::Wire(ureq::Error::Timeout(timeout)) => return self.silence_error(timeout).into(),
-            BodyError::NoJson(body_start) => return self.not_json_error(&String::from_utf8_lossy(&body_start)),
-            BodyError::Wire(error) => {
+            BodyError::Connection(ureq::Error::Timeout(timeout)) => return self.silence_error(timeout).into(),
+            BodyError::NotJsonObject(body_start) => return self.not_json_error(&String::from_utf8_lossy(&body_start)),
+            BodyError::Connection(error) => {
                 let text = format!("the reply was cut off{position} ({error}): try again");
                 let failure: Error = self.error(Status::BadAnswer, text);
                 return match error {

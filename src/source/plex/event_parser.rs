@@ -33,14 +33,14 @@ pub enum EventBody {
     /// The body is JSON from a server of 2015 or earlier.
     Ancient,
     /// The body is not a JSON object.
-    NoJson,
+    NotJsonObject,
 }
 
 /// Parses the JSON of a notification, with or without its wrapper `NotificationContainer`, or of a webhook. Never
 /// fails.
 #[must_use]
 pub fn parse(json: &[u8]) -> EventBody {
-    parse_object(json).map_or(EventBody::NoJson, |body| parse_events(&body))
+    parse_object(json).map_or(EventBody::NotJsonObject, |body| parse_events(&body))
 }
 
 /// Parses the JSON of a notification or webhook that a host received. Also returns the server that sent a webhook.
@@ -48,12 +48,12 @@ pub fn parse(json: &[u8]) -> EventBody {
 pub fn parse_notification(json: &[u8]) -> Result<Notification> {
     let invalid = |text| Err(Error::new(Status::InvalidArgument, text));
     let body = parse_object(json);
-    match body.as_ref().map_or(EventBody::NoJson, parse_events) {
+    match body.as_ref().map_or(EventBody::NotJsonObject, parse_events) {
         EventBody::Events(events) => Ok(Notification {
             server: body.as_ref().and_then(server_identifier),
             events,
         }),
-        EventBody::NoJson => invalid(
+        EventBody::NotJsonObject => invalid(
             "the body is not a JSON object: pass the webhook's field 'payload', or the notification's whole text",
         ),
         EventBody::Ancient => {
@@ -280,7 +280,7 @@ impl EventLines {
         }
         match parse(&data) {
             EventBody::Events(events) => events.into_iter().all(each),
-            EventBody::Foreign | EventBody::Ancient | EventBody::NoJson => true,
+            EventBody::Foreign | EventBody::Ancient | EventBody::NotJsonObject => true,
         }
     }
 }

@@ -175,8 +175,8 @@ fn irrelevant_events_are_skipped_and_malformed_ones_reported() {
         let error = super::parse_notification(old.as_bytes()).expect_err("refused");
         assert!(error.message.contains("update the server"), "{error}");
     }
-    assert_eq!(parse(b"[1]"), EventBody::NoJson);
-    assert_eq!(parse(b""), EventBody::NoJson);
+    assert_eq!(parse(b"[1]"), EventBody::NotJsonObject);
+    assert_eq!(parse(b""), EventBody::NotJsonObject);
 }
 
 fn streamed(pieces: &[&[u8]]) -> Vec<Event> {

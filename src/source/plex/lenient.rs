@@ -156,7 +156,7 @@ pub(super) fn fill<'de, A: MapAccess<'de>>(map: &mut A, object: &mut impl Object
 
 /// Passes the fields of each JSON object in the map's next value, an array or a single object, to `object`, which
 /// collects them: the parser builds no list.
-pub(super) fn fill_each<'de, A: MapAccess<'de>>(map: &mut A, object: &mut impl Object) -> Result<(), A::Error> {
+pub(super) fn collect_from_each<'de, A: MapAccess<'de>>(map: &mut A, object: &mut impl Object) -> Result<(), A::Error> {
     map.next_value_seed(ObjectFiller { object, is_list: true }).map(drop)
 }
 

@@ -24,7 +24,7 @@ const STREAM_SILENCE: Duration = Duration::from_secs(30);
 ///
 /// Many threads can use a client at once. Dropping the client closes its connections.
 pub struct PlexHttp {
-    pub(super) base: BaseUrl,
+    pub(super) base_url: BaseUrl,
     pub(super) client_identifier: HeaderValue,
     pub(super) tokens: Arc<Tokens>,
     pub(super) transport: Transport,
@@ -47,7 +47,7 @@ impl fmt::Debug for PlexHttp {
     /// Shows only the base URL, which identifies the server and contains no secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PlexHttp")
-            .field("base", &self.base)
+            .field("base", &self.base_url)
             .finish_non_exhaustive()
     }
 }
@@ -77,7 +77,7 @@ impl CheckedServer {
             error.message = tokens.scrub(&error.message); // the URL may contain the token
             error
         })?;
-        if base.origin.secure && !cfg!(feature = "tls") {
+        if base.origin.is_https && !cfg!(feature = "tls") {
             return Err(Error::new(
                 Status::InvalidArgument,
                 format!(
@@ -127,7 +127,7 @@ impl PlexHttp {
                 )
             })?;
         Ok(Self {
-            base: server.base,
+            base_url: server.base,
             client_identifier,
             tokens: server.tokens,
             transport: server.transport,

@@ -6,7 +6,7 @@ use serde::de::{DeserializeSeed, Error as _, MapAccess};
 
 use crate::model::{Item, ItemType, LONGEST_KEY, Library};
 
-use super::lenient::{Object, ObjectFiller, TextFields, fill, fill_each, scalar, skip, text};
+use super::lenient::{Object, ObjectFiller, TextFields, collect_from_each, fill, scalar, skip, text};
 use super::sanitize::sanitize;
 use super::sections::Directories;
 
@@ -52,7 +52,7 @@ impl ReplyContent<'_> {
             Self::None => {}
             Self::Rows(rows) => {
                 rows.count = 0;
-                rows.memory = 0;
+                rows.memory_bytes = 0;
                 rows.update_order = UpdateOrder::default();
             }
             Self::Libraries(libraries) => libraries.clear(),
@@ -68,7 +68,7 @@ pub(super) struct RowReader<'a> {
     pub emitted_items: u64,
     max_rows: u64,
     /// Approximate memory use of the items passed to the sink, in bytes.
-    memory: usize,
+    memory_bytes: usize,
     /// Whether the reply has more than `max_rows` rows, or its items take more than [`MAX_ROWS_BYTES`].
     exceeds_limit: bool,
     /// Whether keys were ignored because they cannot be rating keys.
@@ -89,7 +89,7 @@ impl<'a> RowReader<'a> {
             count: 0,
             emitted_items: 0,
             max_rows,
-            memory: 0,
+            memory_bytes: 0,
             exceeds_limit: false,
             has_invalid_keys: false,
             update_order: UpdateOrder::default(),
@@ -100,7 +100,7 @@ impl<'a> RowReader<'a> {
 
     /// Returns the maximum number of rows, for the error message, if the reply has more rows, or if its items take more
     /// memory than [`MAX_ROWS_BYTES`]; otherwise `None`.
-    pub fn exceeded_limit(&self) -> Option<u64> {
+    pub fn max_rows_if_exceeded(&self) -> Option<u64> {
         self.exceeds_limit.then_some(self.max_rows)
     }
 }
@@ -207,13 +207,13 @@ impl Object for Reply<'_, '_> {
                     reader,
                     may_continue: self.may_continue,
                 };
-                fill_each(map, &mut row)?;
+                collect_from_each(map, &mut row)?;
             }
             ("Directory", ReplyContent::Libraries(libraries)) => {
                 // Lends the list to `Directories`, and takes it back even after an error.
                 let mut directories = Directories::default();
                 std::mem::swap(&mut directories.libraries, libraries);
-                let result = fill_each(map, &mut directories);
+                let result = collect_from_each(map, &mut directories);
                 *libraries = directories.libraries;
                 result?;
             }
@@ -253,7 +253,7 @@ impl Object for Row<'_, '_> {
             "guid" => item.guid = text(map)?,
             "Guid" => {
                 let list = &mut item.guids;
-                fill_each(map, &mut TextFields { name: "id", list })?;
+                collect_from_each(map, &mut TextFields { name: "id", list })?;
             }
             "grandparentTitle" => item.show_title = text(map)?,
             "grandparentRatingKey" => item.show_rating_key = text(map)?,
@@ -265,7 +265,7 @@ impl Object for Row<'_, '_> {
             "index" => item.episode = scalar(map)?.number().unwrap_or(-1),
             "updatedAt" => self.reader.update_order.add(scalar(map)?.number()),
             "librarySectionID" => self.section = scalar(map)?.text(),
-            "Media" => fill_each(map, &mut MediaVersions(&mut item.parts))?,
+            "Media" => collect_from_each(map, &mut MediaVersions(&mut item.parts))?,
             _ => skip(map)?,
         }
         Ok(())
@@ -298,13 +298,13 @@ impl Object for Row<'_, '_> {
             (item.season, item.episode) = (-1, -1);
         }
         let section = self.section.take();
-        reader.exceeds_limit = reader.count > reader.max_rows || reader.memory > MAX_ROWS_BYTES;
+        reader.exceeds_limit = reader.count > reader.max_rows || reader.memory_bytes > MAX_ROWS_BYTES;
         if reader.exceeds_limit {
             return false;
         }
         if !item.rating_key.is_empty() {
             reader.emitted_items += 1;
-            reader.memory += estimate_bytes(&item);
+            reader.memory_bytes += estimate_bytes(&item);
             (reader.sink)(item, section);
         }
         (self.may_continue)()
@@ -321,7 +321,7 @@ impl Object for MediaVersions<'_> {
             return skip(map);
         }
         let (name, list) = ("file", &mut *self.0);
-        fill_each(map, &mut TextFields { name, list })
+        collect_from_each(map, &mut TextFields { name, list })
     }
 }
 

@@ -26,7 +26,7 @@ pub(super) enum BodyError {
     /// The deadline passed during decompression or parsing.
     Timeout,
     /// The connection failed.
-    Wire(ureq::Error),
+    Connection(ureq::Error),
     /// The compression is unknown or damaged.
     Compression(String),
     /// The body is larger than this number of bytes.
@@ -35,7 +35,7 @@ pub(super) enum BodyError {
     TooManyRows(u64),
     Empty,
     /// The body is not a JSON object. Contains the body's beginning.
-    NoJson(Vec<u8>),
+    NotJsonObject(Vec<u8>),
     /// The JSON is malformed or truncated.
     Malformed(String),
 }
@@ -163,7 +163,7 @@ impl Read for CountedBody<'_> {
                 request_meter.bytes.set(request_meter.bytes.get() + amount as u64);
                 Ok(amount)
             }
-            Err(error) => Err(self.progress.record_failure(BodyError::Wire(error.into()))),
+            Err(error) => Err(self.progress.record_failure(BodyError::Connection(error.into()))),
         }
     }
 }
@@ -292,7 +292,7 @@ fn read_and_parse(
         Some(b'{') => {}
         Some(_) => {
             buffer.truncate(MAX_EXAMINED);
-            return Err(BodyError::NoJson(buffer.clone()));
+            return Err(BodyError::NotJsonObject(buffer.clone()));
         }
         None => return Err(BodyError::Empty),
     }

@@ -64,7 +64,7 @@ pub fn reply(bytes: &[u8], encoding: Option<&str>, limit: u64, kind: ReplyKind) 
     match content {
         ReplyContent::None => {}
         ReplyContent::Libraries(list) => libraries = list,
-        ReplyContent::Rows(reader) => (rows, exceeds_limit) = (reader.count, reader.exceeded_limit().is_some()),
+        ReplyContent::Rows(reader) => (rows, exceeds_limit) = (reader.count, reader.max_rows_if_exceeded().is_some()),
     }
     sections::make_uuids_unique(&mut libraries);
     ParsedReply {

@@ -51,7 +51,7 @@ impl PlexHttp {
             content,
         );
         let mut metadata = result.map_err(|failure| match content {
-            ReplyContent::Rows(rows) => match (rows.exceeded_limit(), failure) {
+            ReplyContent::Rows(rows) => match (rows.max_rows_if_exceeded(), failure) {
                 (_, aborted @ BodyError::Aborted) => errors.body_error(aborted, rows.count),
                 (Some(max_rows), _) => errors.body_error(BodyError::TooManyRows(max_rows), rows.count),
                 (None, failure) => errors.body_error(failure, rows.count),
@@ -88,12 +88,12 @@ impl PlexHttp {
         bounds: &Bounds<'_>,
     ) -> std::result::Result<SuccessReply<'_>, AttemptError> {
         let mut target = Target {
-            origin: self.base.origin.clone(),
-            address: format!("{}{}", self.base.prefix, request.address(is_minimal)),
+            origin: self.base_url.origin.clone(),
+            address: format!("{}{}", self.base_url.prefix, request.address(is_minimal)),
         };
         for _ in 0..=MAX_REDIRECTS {
             let context = self.error_context(request, &target, bounds);
-            if target.origin.secure && !cfg!(feature = "tls") {
+            if target.origin.is_https && !cfg!(feature = "tls") {
                 return Err(context.no_tls_error());
             }
             // The first URL is always valid, so only a redirect can contain an invalid URL.

@@ -7,7 +7,7 @@ use serde::de::MapAccess;
 
 use crate::model::{LONGEST_KEY, Library, LibraryKind, TokenReliability, uuid_of_section};
 
-use super::lenient::{LIST_LIMIT, Object, TextFields, fill_each, scalar, skip, text};
+use super::lenient::{LIST_LIMIT, Object, TextFields, collect_from_each, scalar, skip, text};
 
 /// Collects the libraries. A library's change token combines two times, because neither is reliable alone.
 #[derive(Default)]
@@ -48,7 +48,7 @@ impl Object for Directories {
             "type" => library.kind = LibraryKind::from_name(&text(map)?),
             "Location" => {
                 let list = &mut library.locations;
-                fill_each(map, &mut TextFields { name: "path", list })?;
+                collect_from_each(map, &mut TextFields { name: "path", list })?;
             }
             "contentChangedAt" => self.content_changed_at = scalar(map)?.number().unwrap_or_default(),
             "scannedAt" => self.scanned_at = scalar(map)?.number().unwrap_or_default(),

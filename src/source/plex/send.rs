@@ -99,7 +99,7 @@ impl PlexHttp {
                         self.is_minimal.store(true, Ordering::Relaxed);
                         log::warn!(
                             "{} rejects optional request arguments; omitting them from now on",
-                            self.base.origin
+                            self.base_url.origin
                         );
                     }
                 }
@@ -109,7 +109,7 @@ impl PlexHttp {
             result.or_else(|failure| {
                 if filters_by_file && failure.is_refusal {
                     self.rejects_file_filter.store(true, Ordering::Relaxed);
-                    log::warn!("{} rejects searches by file name", self.base.origin);
+                    log::warn!("{} rejects searches by file name", self.base_url.origin);
                     return Ok(request.empty_reply());
                 }
                 // A retry would pass the rows on twice. A failed search by file name would fail again.

@@ -42,7 +42,7 @@ impl PlexHttp {
                     is_wanted = lines.feed(buffer.get(..amount).unwrap_or_default(), sink);
                 }
                 Err(_) if (bounds.aborted)() => break,
-                Err(error) => return Err(context.body_error(BodyError::Wire(error.into()), 0)),
+                Err(error) => return Err(context.body_error(BodyError::Connection(error.into()), 0)),
             }
         }
         Ok(())

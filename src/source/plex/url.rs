@@ -19,7 +19,7 @@ pub(super) fn encode(text: &str) -> impl fmt::Display + '_ {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Origin {
     /// Whether the scheme is https.
-    pub secure: bool,
+    pub is_https: bool,
     /// Host name in lower case, or an IP address; an IPv6 address is in brackets.
     pub host: String,
     pub port: u16,
@@ -33,7 +33,7 @@ impl Origin {
 
     /// Returns whether the port is the scheme's default, usually because the user forgot Plex's port, `:32400`.
     pub fn has_default_port(&self) -> bool {
-        self.port == Self::default_port(self.secure)
+        self.port == Self::default_port(self.is_https)
     }
 
     /// Returns whether the host is a loopback name or address.
@@ -50,7 +50,7 @@ impl Origin {
 impl fmt::Display for Origin {
     /// Writes the origin as a URL without a path. Omits the scheme's default port.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = if self.secure { "https" } else { "http" };
+        let scheme = if self.is_https { "https" } else { "http" };
         write!(f, "{scheme}://{}", self.host)?;
         if !self.has_default_port() {
             write!(f, ":{}", self.port)?;
@@ -147,7 +147,7 @@ fn parse_authority(secure: bool, authority: &str) -> Option<Origin> {
         return None;
     }
     Some(Origin {
-        secure,
+        is_https: secure,
         host: host.to_ascii_lowercase(),
         port,
     })

@@ -65,7 +65,7 @@ impl IndexReader {
 
     /// Invalidates a file by its host path and its server path. Removes only the host path's confirmed match, because
     /// on this host, the server path can be a different file.
-    pub fn invalidate_spellings(&self, library: &Selection, host_path: &[u8], server_path: &[u8]) -> Result<()> {
+    pub fn invalidate_file(&self, library: &Selection, host_path: &[u8], server_path: &[u8]) -> Result<()> {
         self.retry_until_current(|| self.forget_paths(library, &[host_path, server_path], 1))?; // 1: `host_path`
         self.records.flush_removals(Deadline::NONE)
     }

@@ -3,7 +3,7 @@
 use super::reading_state::IndexReader;
 use super::selection::{Resolved, Selection};
 use crate::engine::Snapshot;
-use crate::matching::{FoldBuffers, GROUP, MAX_PATH, Resolver, Scope};
+use crate::matching::{FoldBuffers, MAX_BATCH, MAX_PATH, Resolver, Scope};
 use crate::model::MatchKind;
 
 impl IndexReader {
@@ -38,7 +38,7 @@ impl IndexReader {
         let mut paths = paths.peekable();
         let mut buffers = FoldBuffers::default();
         while paths.peek().is_some() {
-            let mut group: [&[u8]; GROUP] = [b""; GROUP];
+            let mut group: [&[u8]; MAX_BATCH] = [b""; MAX_BATCH];
             let mut count = 0;
             for (slot, path) in group.iter_mut().zip(&mut paths) {
                 // An empty path is always a miss.

@@ -208,7 +208,7 @@ fn a_table_without_an_end_is_refused_and_holds_up_no_statement() {
             size: 100,
         };
         let wanted = WantedPath {
-            spellings: &[path(3).into_bytes()],
+            candidate_paths: &[path(3).into_bytes()],
             name: "Film 3.mkv",
             title: None,
         };
@@ -280,7 +280,7 @@ fn a_fork_waits_for_no_statement_that_lasts() {
     std::thread::scope(|scope| {
         let asking = scope.spawn(|| {
             let wanted = WantedPath {
-                spellings: &[path(3).into_bytes()],
+                candidate_paths: &[path(3).into_bytes()],
                 name: "Film 3.mkv",
                 title: None,
             };

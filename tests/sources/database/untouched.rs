@@ -223,7 +223,7 @@ fn slice(source: &PlexDatabase) -> Result<Vec<Item>> {
     let end = source.page(&request, Bounds::NONE, &mut items)?;
     assert_eq!(end.total.expect("a total") % 2, 0, "of one moment");
     let wanted = WantedPath {
-        spellings: &[path(3).into_bytes()],
+        candidate_paths: &[path(3).into_bytes()],
         name: "Film 3.mkv",
         title: None,
     };

@@ -225,7 +225,7 @@ pub fn changes_lead_to_what_is_there<R: Rig>() {
 
 fn found_by(source: &dyn Source, library: &Library, path: &str, title: Option<&str>) -> (bool, Vec<Item>) {
     let wanted = WantedPath {
-        spellings: &[path.as_bytes().to_vec()],
+        candidate_paths: &[path.as_bytes().to_vec()],
         name: path.rsplit('/').next().expect("a name"),
         title,
     };

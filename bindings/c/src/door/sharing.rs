@@ -109,13 +109,13 @@ pub fn sharing(caller: &Caller<'_>, request: Share) -> MethodResult<Shared> {
             None
         }
     };
-    let folder = place(index);
+    let folder = position_in_log(index);
     ok_answer(Shared { log, tables, folder })
 }
 
 /// Returns this folder's position in the shared log, without a request; `None` if the index has no shared log.
 #[cfg(feature = "shared")]
-fn place(index: &Index) -> Option<Place> {
+fn position_in_log(index: &Index) -> Option<Place> {
     let (address, taken, undelivered) = index.shared_progress()?;
     Some(Place {
         address: address.to_owned(),

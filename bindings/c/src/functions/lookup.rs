@@ -2,7 +2,7 @@
 
 use std::ffi::{CStr, c_char};
 
-use crate::answer::too_small;
+use crate::answer::too_small_error;
 use crate::guard::{guard_into, guard_value, store_thread_key};
 use crate::handles;
 use crate::strings::{bytes, null_error};
@@ -128,7 +128,7 @@ fn lookup_keys(library: &Library, paths: &[u8], count: usize, keys: &mut Buffer)
     }
     keys.length = used;
     if used > keys.capacity {
-        return Err(too_small(used, keys.capacity));
+        return Err(too_small_error(used, keys.capacity));
     }
     Ok(Status::Ok)
 }

@@ -9,7 +9,7 @@ use crate::constants as c;
 use crate::guard::{guard, guard_value};
 use crate::handles::{Opened, opened};
 use crate::options;
-use crate::strings::{LONGEST_TOKEN, aligned, bytes, output};
+use crate::strings::{LONGEST_TOKEN, bytes, check_aligned, output};
 use crate::types::{Buffer, Handle, OptionsRecord};
 use plexindex::error::{Status, check_length, invalid_argument_error};
 use plexindex::model::Token;
@@ -106,7 +106,7 @@ pub unsafe extern "C" fn plexindex_close(handle: *mut Handle, error: *mut Buffer
         if handle.is_null() {
             return Ok(());
         }
-        aligned(handle.cast::<Opened>(), "handle")?;
+        check_aligned(handle.cast::<Opened>(), "handle")?;
         if is_in_callback(handle) {
             return invalid_argument_error(
                 "cannot close the index from its own callback; return from the callback first",

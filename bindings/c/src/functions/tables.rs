@@ -3,12 +3,12 @@
 use std::ffi::{CStr, c_char};
 use std::sync::Arc;
 
-use crate::answer::{too_small_for, write_bytes};
+use crate::answer::{set_needed_size, write_bytes};
 use crate::constants as c;
 use crate::guard::{guard, guard_into, guard_output, guard_value, store_thread_text};
 use crate::handles::opened;
 use crate::options::ttl;
-use crate::strings::{aligned, bytes, check_reserved, null_error, output, unsupported};
+use crate::strings::{bytes, check_aligned, check_reserved, null_error, output, unsupported};
 use crate::table_handles::{HostTable, table_of_handle};
 use crate::types::{Buffer, Handle, TableHandle, TableOp};
 use plexindex::error::{Result, Status, invalid_argument_error, try_with_capacity};
@@ -70,7 +70,7 @@ pub unsafe extern "C" fn plexindex_table_lookup(
             return Status::NotYet as i32;
         }
         // SAFETY: guaranteed by the caller.
-        let (status, value) = unsafe { lookup(table, name) };
+        let (status, value) = unsafe { lookup_value(table, name) };
         // SAFETY: guaranteed by the caller.
         unsafe { *out_value = value };
         status as i32
@@ -83,7 +83,7 @@ pub unsafe extern "C" fn plexindex_table_lookup(
 /// # Safety
 /// `table` must be NULL or a handle to a table of an open index; `name` must be NULL or end in a NUL.
 #[inline]
-unsafe fn lookup(table: *const TableHandle, name: *const c_char) -> (Status, *const c_char) {
+unsafe fn lookup_value(table: *const TableHandle, name: *const c_char) -> (Status, *const c_char) {
     let not_yet = (Status::NotYet, std::ptr::null());
     let table = table.cast::<HostTable>();
     if !table.is_aligned() || name.is_null() {
@@ -116,7 +116,7 @@ pub unsafe extern "C" fn plexindex_table_get(
     error: *mut Buffer,
 ) -> i32 {
     guard_output(error, out_value, || {
-        aligned(out_value, "out_value")?;
+        check_aligned(out_value, "out_value")?;
         // SAFETY: guaranteed by the caller.
         let (table, name, value) = unsafe {
             (
@@ -135,7 +135,7 @@ pub unsafe extern "C" fn plexindex_table_get(
         match (length, written) {
             (None, _) => Ok(Status::NotFound),
             (Some(_), Some(written)) => written,
-            (Some(length), None) => too_small_for(buffer, length),
+            (Some(length), None) => set_needed_size(buffer, length),
         }
     })
 }
@@ -171,7 +171,7 @@ pub unsafe extern "C" fn plexindex_table_put(
                 bytes(value, value_length, "value")?,
             )
         };
-        table.put(name, value, &terms(ttl_ms, limit)?)
+        table.put(name, value, &table_limits(ttl_ms, limit)?)
     })
 }
 
@@ -219,24 +219,24 @@ pub unsafe extern "C" fn plexindex_table_write(
             // SAFETY: guaranteed by the caller; a pointer from another language may be misaligned.
             checked.push(unsafe { table_op(ops.add(index).read_unaligned(), index, opened.index().tables()) }?);
         }
-        opened.index().tables().write(&checked, &terms(ttl_ms, limit)?)
+        opened.index().tables().write(&checked, &table_limits(ttl_ms, limit)?)
     })
 }
 
 /// Converts the TTL in ms and the size limit in bytes of a write; a limit of 0 means no limit.
-fn terms(ttl_ms: i64, limit: u64) -> Result<TableLimits> {
+fn table_limits(ttl_ms: i64, limit: u64) -> Result<TableLimits> {
     Ok(TableLimits {
         ttl: ttl(ttl_ms, "ttl_ms")?,
         limit: (limit > 0).then_some(limit),
     })
 }
 
-/// Validates and converts a change to a table. `place` is the change's index, for error messages. `tables`: the index's
-/// tables, to which the change's table must belong.
+/// Validates and converts a change to a table. `change_index` is the change's index, for error messages. `tables`: the
+/// index's tables, to which the change's table must belong.
 ///
 /// # Safety
 /// The pointers in `given` must be NULL or valid.
-unsafe fn table_op<'h>(given: TableOp, place: usize, tables: &Arc<Tables>) -> Result<Op<'h>> {
+unsafe fn table_op<'h>(given: TableOp, change_index: usize, tables: &Arc<Tables>) -> Result<Op<'h>> {
     let TableOp {
         kind,
         reserved,
@@ -244,12 +244,12 @@ unsafe fn table_op<'h>(given: TableOp, place: usize, tables: &Arc<Tables>) -> Re
         name,
         value,
     } = given;
-    check_reserved(reserved, &format!("ops[{place}]"))?;
+    check_reserved(reserved, &format!("ops[{change_index}]"))?;
     // SAFETY: guaranteed by the caller.
     let table = unsafe { table_of_handle(table) }?;
     if !Arc::ptr_eq(table.tables(), tables) {
         return invalid_argument_error(format!(
-            "ops[{place}].table belongs to another handle; get the table from plexindex_get_table() with this handle"
+            "ops[{change_index}].table belongs to another handle; get the table from plexindex_get_table() with this handle"
         ));
     }
     // SAFETY: guaranteed by the caller.
@@ -259,10 +259,10 @@ unsafe fn table_op<'h>(given: TableOp, place: usize, tables: &Arc<Tables>) -> Re
         c::PLEXINDEX_TABLE_REMOVE if value.is_empty() => Ok(Op::Remove(table, name)),
         c::PLEXINDEX_TABLE_CLEAR if name.is_empty() && value.is_empty() => Ok(Op::Clear(table)),
         c::PLEXINDEX_TABLE_REMOVE | c::PLEXINDEX_TABLE_CLEAR => invalid_argument_error(format!(
-            "ops[{place}] has a name or value, but its kind takes none; set the pointer to NULL and the length to 0"
+            "ops[{change_index}] has a name or value, but its kind takes none; set the pointer to NULL and the length to 0"
         )),
         other => invalid_argument_error(format!(
-            "ops[{place}].kind must be PLEXINDEX_TABLE_PUT, PLEXINDEX_TABLE_REMOVE or PLEXINDEX_TABLE_CLEAR, not \
+            "ops[{change_index}].kind must be PLEXINDEX_TABLE_PUT, PLEXINDEX_TABLE_REMOVE or PLEXINDEX_TABLE_CLEAR, not \
              {other}"
         )),
     }

@@ -75,7 +75,7 @@ where
         if has_files(self.folder, false) {
             return Some((self.folder.to_vec(), false));
         }
-        if self.mappings.has_server_rules() && has_files(self.folder, true) {
+        if self.mappings.has_server_to_host_rules() && has_files(self.folder, true) {
             return Some((self.folder.to_vec(), true));
         }
         let rewritten = rewrite_folder(self.mappings, self.folder, |folder| {

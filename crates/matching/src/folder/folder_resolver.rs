@@ -90,21 +90,21 @@ where
     }
 
     /// Adds up the items below the folder, or below the mapped folder if the folder itself has no items. Also returns
-    /// the kind of match, which has no meaning if there are no items. Searches the fetched libraries if `fetched` is
+    /// the kind of match, which has no meaning if there are no items. Searches the fetched libraries if `is_fetched` is
     /// true, and otherwise the unfetched libraries.
-    fn total_below(&self, fetched: bool) -> (FolderTotals<'v>, MatchKind) {
+    fn total_below(&self, is_fetched: bool) -> (FolderTotals<'v>, MatchKind) {
         // `false` compares with the listed paths, and `true` with the listed paths as server-to-host rules map them.
         let mut totals = FolderTotals::default();
-        self.add_below(fetched, self.folder, false, &mut totals);
+        self.add_below(is_fetched, self.folder, false, &mut totals);
         if !totals.is_empty() {
             return (totals, MatchKind::Exact);
         }
-        if self.mappings.has_server_rules() {
-            self.add_below(fetched, self.folder, true, &mut totals);
+        if self.mappings.has_server_to_host_rules() {
+            self.add_below(is_fetched, self.folder, true, &mut totals);
         }
         if totals.is_empty() {
             rewrite_folder(self.mappings, self.folder, |folder| {
-                self.add_below(fetched, folder, false, &mut totals);
+                self.add_below(is_fetched, folder, false, &mut totals);
                 (!totals.is_empty()).then_some(())
             });
         }

@@ -37,7 +37,7 @@ where
 /// Rewrites a folder by each matching host-to-server rule in order, and calls `each` with each result. Returns the
 /// first `Some` that `each` returns; `None` if `each` never returns `Some`. All folders are in normal form.
 pub fn rewrite_folder<R>(mappings: &Mappings, folder: &[u8], mut each: impl FnMut(&[u8]) -> Option<R>) -> Option<R> {
-    if !mappings.has_host_rules() {
+    if !mappings.has_host_to_server_rules() {
         return None;
     }
     // Rules match paths below a folder, such as `^/mnt/tv/(.*)`, so this code appends a separator to the folder.

@@ -17,7 +17,7 @@ use super::vocabulary::{edition_bit, ends_title, is_general_word, is_quality_wor
 use super::words::{Gap, Words, number, year};
 use crate::model::ItemType;
 use extras::{has_extras_suffix, is_copy_or_extra};
-use names::{NAMES, PathNames, any_name_matches, has_braces, has_external_id, is_unmatched, naming_title, tags};
+use names::{NAMES, PathNames, any_name_matches, has_braces, has_external_id, is_unidentified, naming_title, tags};
 
 pub use roots::{folder_root_differs, only_root_differs};
 
@@ -164,7 +164,7 @@ impl PathPair<'_, '_> {
         }
         // Remakes share a title, so the year must match. A short title, or a year in a different name, may be a
         // coincidence.
-        let is_identified = !is_unmatched(self.item.guid);
+        let is_identified = !is_unidentified(self.item.guid);
         let is_long = !self.title.is_short();
         let is_sure_by_name = has_year_with_title && (is_identified || is_long);
         let is_sure_by_common_year = has_common_year && !has_other_year && is_identified && is_long;
@@ -179,7 +179,7 @@ impl PathPair<'_, '_> {
     /// path; 0 is the file's name.
     fn film_name(&self, index: usize, words: &Words) -> FilmName {
         let is_common = index < self.common;
-        let is_identified = !is_unmatched(self.item.guid);
+        let is_identified = !is_unidentified(self.item.guid);
         let film_year = self.item.year;
         let is_film_year = |word: &[u8]| year(word) == Some(film_year);
         // After a dash, only the film's year may follow the title. In a name that both paths share, other words may
@@ -278,7 +278,7 @@ impl PathPair<'_, '_> {
             // evidence.
             is_confirmed |= is_followed_by_number
                 || index == 0 && is_long
-                || !is_unmatched(self.item.guid) && (has_year || is_long);
+                || !is_unidentified(self.item.guid) && (has_year || is_long);
             Continue(())
         });
         if contradiction.is_some() {

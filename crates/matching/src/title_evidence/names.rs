@@ -92,7 +92,7 @@ pub fn naming_title<'i>(item: &ItemRef<'i>) -> Option<&'i str> {
 
 /// Returns whether Plex did not identify the item with this GUID, which is then local or from the agent `none`. The
 /// title of an unidentified film is its file name.
-pub fn is_unmatched(guid: GuidRef<'_>) -> bool {
+pub fn is_unidentified(guid: GuidRef<'_>) -> bool {
     matches!(guid, GuidRef::Text(text) if text.starts_with("local://") || text.contains("agents.none://"))
 }
 

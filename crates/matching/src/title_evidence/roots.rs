@@ -1,7 +1,7 @@
 //! Checks whether two paths differ only in the root, as files under different mount points do.
 
 use super::extras::is_copy_or_extra;
-use super::names::{NAMES, any_name_matches, has_external_id, is_unmatched, naming_title, rev_components_of};
+use super::names::{NAMES, any_name_matches, has_external_id, is_unidentified, naming_title, rev_components_of};
 use crate::episode_numbers::{is_disc, season_in};
 use crate::form::Form;
 use crate::model::ItemType;
@@ -47,7 +47,7 @@ pub fn only_root_differs(
     let Some(title) = title else {
         return true;
     };
-    if item.kind == ItemType::Movie && !is_unmatched(item.guid) {
+    if item.kind == ItemType::Movie && !is_unidentified(item.guid) {
         let mut has_title = false;
         let has_year = any_name_matches(rev_components_of(listed).take(compared), |words| {
             has_title |= title.is_contained_in(words);

@@ -44,7 +44,8 @@ impl Source for LogSource<'_> {
         Err(unsupported())
     }
 
-    /// Reads one chunk, and appends its items to `items`. The request's position is the chunk number.
+    /// Reads one chunk, and appends its items to `items`; the request's position is the chunk's number. Returns the
+    /// number of items, and the next chunk's number. Fails if the log does not answer, or has a newer listing.
     fn page(&self, request: &PageRequest<'_>, bounds: Bounds<'_>, items: &mut Vec<Item>) -> Result<PageEnd> {
         let (exchange, head) = (self.exchange, &self.head);
         if head.chunks == 0 {
@@ -60,7 +61,6 @@ impl Source for LogSource<'_> {
                 log.chunk(view, uuid, head.listing, number, limit)
             })
             .map_err(|Unavailable| Error::new(Status::Timeout, "the shared log did not answer; retry"))?;
-        // The log returns no chunk if another host has published a newer listing.
         let rows = chunk.and_then(|chunk| unpack(&chunk)).ok_or_else(|| {
             Error::new(
                 Status::BadAnswer,
@@ -70,14 +70,14 @@ impl Source for LogSource<'_> {
                 ),
             )
         })?;
-        let end = PageEnd {
+        let page_end = PageEnd {
             rows: rows.len() as u64,
             total: Some(head.listed),
             next: (number + 1 < head.chunks).then_some(request.position + 1),
             has_shifted: false,
         };
         items.extend(rows);
-        Ok(end)
+        Ok(page_end)
     }
 
     /// Fails, since chunks cannot be searched for single items.

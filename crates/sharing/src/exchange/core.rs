@@ -25,20 +25,19 @@ use crate::sync::{IndexReader, PeerComponents};
 /// Pause between two attempts to use a log that is unavailable or rejects writes, in ms.
 pub const RETRY_PAUSE_MS: i64 = 5_000;
 /// Timeout for a request to the log on a thread that waits for a slow log ([`waits_for_slow_log`]).
-pub const STEP: Duration = Duration::from_secs(5);
+pub const SLOW_LOG_TIMEOUT: Duration = Duration::from_secs(5);
 
 thread_local! {
-    /// Whether this thread waits up to [`STEP`] for a slow log.
+    /// Whether this thread waits up to [`SLOW_LOG_TIMEOUT`] for a slow log.
     static IS_PATIENT: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Returns whether this thread waits up to [`STEP`] for a slow log. Other threads wait only for
-/// [`SharedLog::patience`], since a lookup can continue without the log.
+/// Returns whether this thread waits up to [`SLOW_LOG_TIMEOUT`] for a slow log. Other threads wait only for
+/// [`SharedLog::answer_timeout`], since a lookup can continue without the log.
 pub fn waits_for_slow_log() -> bool {
     IS_PATIENT.get()
 }
 
-/// Sets whether this thread waits up to [`STEP`] for a slow log.
 pub fn set_waits_for_slow_log(is_patient: bool) {
     IS_PATIENT.set(is_patient);
 }
@@ -49,11 +48,11 @@ thread_local! {
 }
 
 /// Returns whether this thread's writes must not create entries for other hosts, since the log has the data already.
-pub fn is_unobserved() -> bool {
+pub fn creates_no_entries() -> bool {
     CREATES_NO_ENTRIES.get()
 }
 
-/// Runs `work`, whose writes create no entries for other hosts, because the log has the data already.
+/// Runs `work`, whose writes create no entries for other hosts, since the log has the data already. Returns its result.
 pub fn without_entries<R>(work: impl FnOnce() -> R) -> R {
     struct Restore(bool);
     impl Drop for Restore {
@@ -127,7 +126,7 @@ pub struct ExchangeState {
     /// View numbers, by the view's id in the store and the user in the log.
     pub views: HashMap<(ViewId, Vec<u8>), ViewNumber>,
     pub outage: Option<Outage>,
-    pub refusal: Option<WriteRejection>,
+    pub write_rejection: Option<WriteRejection>,
     /// Number of threads that retry an unavailable log.
     pub retrying_threads: usize,
     /// Leases that this process holds.
@@ -183,8 +182,8 @@ impl Exchange {
         })
     }
 
-    /// Calls `ask` to send a request to the log, unless the log was unavailable a moment ago. `ask` receives the log
-    /// and the deadline for the request. Logs an error, and returns `Unavailable` instead.
+    /// Calls `ask` to send a request to the log, and returns its answer. `ask` receives the log and the request's
+    /// deadline. Logs an error, and returns `Unavailable` instead. Sends no request during the pause after a failure.
     pub fn send_request<T>(
         &self,
         ask: impl FnOnce(&dyn SharedLog, Deadline) -> Result<T>,
@@ -192,20 +191,25 @@ impl Exchange {
         self.send_request_by(Deadline::NONE, ask)
     }
 
-    /// Calls `ask` to send a request to the log by the deadline `until`. `ask` receives a deadline that also limits
-    /// each single wait to [`SharedLog::patience`]; to [`STEP`] on a thread that waits for a slow log. Other threads
-    /// send no request if the log was unavailable a moment ago. Logs an error, and returns `Unavailable` instead.
+    /// Calls `ask` to send a request to the log by the deadline `until`, and returns its answer. `ask` receives a
+    /// deadline that also limits each single wait to [`SharedLog::answer_timeout`]; to [`SLOW_LOG_TIMEOUT`] on a thread
+    /// that waits for a slow log. Other threads send no request during the pause after a failure. Logs an error, and
+    /// returns `Unavailable` instead.
     pub fn send_request_by<T>(
         &self,
         until: Deadline,
         ask: impl FnOnce(&dyn SharedLog, Deadline) -> Result<T>,
     ) -> std::result::Result<T, Unavailable> {
         let is_patient = waits_for_slow_log();
-        if self.is_unavailable() && !is_patient {
+        if self.must_skip_log() && !is_patient {
             return Err(Unavailable);
         }
-        let patience = if is_patient { STEP } else { self.log.patience() };
-        match self.retry_log(|| ask(&*self.log, until.at_most(patience))) {
+        let longest_wait = if is_patient {
+            SLOW_LOG_TIMEOUT
+        } else {
+            self.log.answer_timeout()
+        };
+        match self.retry_log(|| ask(&*self.log, until.at_most(longest_wait))) {
             Ok(answer) => {
                 // An answer after a longer wait does not mean that the log answers in time; the caller decides.
                 if !is_patient {
@@ -223,9 +227,9 @@ impl Exchange {
         }
     }
 
-    /// Calls `ask` to send a write to the log by the deadline `until`. Returns `Unavailable` if the log does not answer
-    /// or rejects the write. For a few seconds after a rejected write, other writes fail at once, except on a thread
-    /// that waits for a slow log; reads continue.
+    /// Calls `ask` to send a write to the log by the deadline `until`, and returns its answer; `Unavailable` if the log
+    /// does not answer or rejects the write. For [`RETRY_PAUSE_MS`] after a rejected write, other writes fail at once,
+    /// except on a thread that waits for a slow log; reads continue.
     pub fn send_write<T>(
         &self,
         until: Deadline,
@@ -234,13 +238,13 @@ impl Exchange {
         if self.is_rejecting_writes() && !waits_for_slow_log() {
             return Err(Unavailable);
         }
-        let mut refused = None;
+        let mut rejection = None;
         let answer = self.send_request_by(until, |log, limit| match ask(log, limit) {
             // Reading the key shows whether the log rejects only writes. A log that also rejects reads is unavailable.
-            Err(error) if is_rejection(&error) => log.secret(limit).map(|_| refused = Some(error)).map(|()| None),
+            Err(error) if is_rejection(&error) => log.secret(limit).map(|_| rejection = Some(error)).map(|()| None),
             answer => answer.map(Some),
         })?;
-        if let Some(error) = refused {
+        if let Some(error) = rejection {
             self.record_write_rejection(error);
         }
         answer.ok_or(Unavailable)
@@ -249,28 +253,34 @@ impl Exchange {
     /// Returns whether the log rejected a write within the last [`RETRY_PAUSE_MS`], so that writes must wait.
     pub fn is_rejecting_writes(&self) -> bool {
         let now_ms = self.clock.now_ms();
-        let retry_ms = lock(&self.state).refusal.as_ref().map(|refusal| refusal.retry_ms);
+        let retry_ms = lock(&self.state)
+            .write_rejection
+            .as_ref()
+            .map(|refusal| refusal.retry_ms);
         retry_ms.is_some_and(|retry_ms| is_in_pause(retry_ms, now_ms))
     }
 
     /// Returns the error with which the log rejected the last write; `None` if the log accepted it.
-    pub fn refusal(&self) -> Option<Error> {
-        lock(&self.state).refusal.as_ref().map(|refusal| refusal.error.clone())
+    pub fn write_error(&self) -> Option<Error> {
+        lock(&self.state)
+            .write_rejection
+            .as_ref()
+            .map(|refusal| refusal.error.clone())
     }
 
     /// Records that the log rejected a write, and logs the first rejection.
     fn record_write_rejection(&self, error: Error) {
         let now_ms = self.clock.now_ms();
         let mut state = lock(&self.state);
-        let before = state.refusal.as_ref().map(|refusal| refusal.since_ms);
-        if before.is_none() {
+        let first_rejection_ms = state.write_rejection.as_ref().map(|refusal| refusal.since_ms);
+        if first_rejection_ms.is_none() {
             log::warn!(
                 "the shared log rejects this host's entries: {error}; the entries stay in the folder, and this host \
                  still receives entries from other hosts"
             );
         }
-        state.refusal = Some(WriteRejection {
-            since_ms: before.map_or(now_ms, |since| since.min(now_ms)),
+        state.write_rejection = Some(WriteRejection {
+            since_ms: first_rejection_ms.map_or(now_ms, |first_ms| first_ms.min(now_ms)),
             retry_ms: now_ms + RETRY_PAUSE_MS,
             error,
         });
@@ -278,22 +288,23 @@ impl Exchange {
         state.verified.clear();
     }
 
-    /// Forgets the last rejected write if its retry pause has passed. The caller has nothing to deliver.
+    /// Forgets the last rejected write if its pause has passed. For a caller without entries to deliver: no later write
+    /// would show that the log accepts writes again.
     pub fn clear_expired_refusal(&self) {
         if !self.is_rejecting_writes() {
-            lock(&self.state).refusal = None;
+            lock(&self.state).write_rejection = None;
         }
     }
 
-    /// Records that the log accepted a write.
+    /// Records that the log accepted a write, which ends a pause after a rejected write.
     pub fn note_write_accepted(&self) {
-        if lock(&self.state).refusal.take().is_some() {
+        if lock(&self.state).write_rejection.take().is_some() {
             log::info!("the shared log {} accepts writes again", self.log.name());
         }
     }
 
-    /// Runs `work`, which sends requests to the log. If the log was unavailable, first starts a new pause for other
-    /// threads, so that only one thread retries.
+    /// Runs `work`, which sends requests to the log, and returns its result. If the log was unavailable, first starts a
+    /// new pause for other threads, so that only one thread retries.
     pub fn retry_log<R>(&self, work: impl FnOnce() -> R) -> R {
         let mut state = lock(&self.state);
         let Some(outage) = &mut state.outage else {
@@ -308,18 +319,20 @@ impl Exchange {
         outcome
     }
 
-    /// Returns whether the log was unavailable a moment ago and no thread is retrying it, so that waiting is pointless.
-    pub fn is_retry_pointless(&self) -> bool {
-        self.is_unavailable() && lock(&self.state).retrying_threads == 0
+    /// Returns whether waiting for the log is pointless: the pause after a failure has not ended, and no thread
+    /// retries.
+    pub fn is_waiting_pointless(&self) -> bool {
+        self.must_skip_log() && lock(&self.state).retrying_threads == 0
     }
 
-    /// Returns whether the log was unavailable a moment ago, or another thread is retrying it.
-    pub fn is_unavailable(&self) -> bool {
+    /// Returns whether callers must skip the log now: it failed, and the pause before the next attempt has not ended. A
+    /// thread that retries the log starts a new pause for the others.
+    pub fn must_skip_log(&self) -> bool {
         let now_ms = self.clock.now_ms();
         (lock(&self.state).outage).is_some_and(|outage| is_in_pause(outage.retry_ms, now_ms))
     }
 
-    /// Records that the log answers in time.
+    /// Ends the outage if there is one, because the log has answered in time.
     pub fn note_answer(&self) {
         if lock(&self.state).outage.take().is_some() {
             log::info!("the shared log {} answers again", self.log.name());
@@ -332,14 +345,14 @@ impl Exchange {
         let mut state = lock(&self.state);
         let since_ms = state.outage.map_or(now_ms, |outage| outage.since_ms.min(now_ms));
         // The error message contains the log's address.
-        let what = match error.status {
+        let problem = match error.status {
             Status::Connect | Status::Timeout | Status::Tls => "the shared log does not answer",
             _ => "the shared log answers with an error",
         };
         if state.outage.is_none() {
-            log::warn!("{what}: {error}; this host answers from its folder, and keeps its entries there");
+            log::warn!("{problem}: {error}; this host answers from its folder, and keeps its entries there");
         } else {
-            log::debug!("{what}: {error}");
+            log::debug!("{problem}: {error}");
         }
         state.outage = Some(Outage {
             since_ms,
@@ -355,12 +368,12 @@ impl Exchange {
         Some(self.clock.now_ms().saturating_sub(since_ms).max(0))
     }
 
-    /// Returns how long the log has rejected writes, in ms; `None` if the log did not reject a write a moment ago.
+    /// Returns how long the log has rejected writes, in ms; `None` if no pause after a rejected write is running.
     pub fn rejecting_writes_ms(&self) -> Option<i64> {
         if !self.is_rejecting_writes() {
             return None;
         }
-        let since_ms = lock(&self.state).refusal.as_ref()?.since_ms;
+        let since_ms = lock(&self.state).write_rejection.as_ref()?.since_ms;
         Some(self.clock.now_ms().saturating_sub(since_ms).max(0))
     }
 
@@ -371,7 +384,7 @@ impl Exchange {
         let Some(identity) = self.reading.viewpoint.identity_of(&session)? else {
             return Ok(None);
         };
-        if !LibraryRows(&self.store).is_named(identity)? {
+        if !LibraryRows(&self.store).has_machine_identifier(identity)? {
             return Ok(None); // the server has not reported its machine identifier
         }
         // Hash the user with the log's key, so that all hosts get the same hash.
@@ -380,22 +393,22 @@ impl Exchange {
             return Ok(None);
         };
         lock(&self.state).secret = Some(secret);
-        let keyed = |text: &str| blake3::keyed_hash(&secret, text.as_bytes()).as_bytes().to_vec();
-        let Some(viewer) = self.reading.viewpoint.shared_user_id(&session, keyed) else {
+        let keyed_hash = |text: &str| blake3::keyed_hash(&secret, text.as_bytes()).as_bytes().to_vec();
+        let Some(viewer) = self.reading.viewpoint.shared_user_id(&session, keyed_hash) else {
             return Ok(None);
         };
         let host = Outbox(&self.store).host()?;
         // Query the log for the view's number only once.
-        let name = (identity, viewer);
-        let known = lock(&self.state).views.get(&name).copied();
-        let number = if let Some(number) = known {
+        let view_name = (identity, viewer);
+        let known_number = lock(&self.state).views.get(&view_name).copied();
+        let number = if let Some(number) = known_number {
             number
         } else {
             let server = LibraryRows(&self.store).machine_identifier(identity)?;
-            let Ok(number) = self.send_request(|log, limit| log.view(&server, &name.1, limit)) else {
+            let Ok(number) = self.send_request(|log, limit| log.view(&server, &view_name.1, limit)) else {
                 return Ok(None);
             };
-            lock(&self.state).views.insert(name, number);
+            lock(&self.state).views.insert(view_name, number);
             self.changed.notify_all(); // the thread can listen now that it has a view
             number
         };
@@ -409,7 +422,8 @@ impl Exchange {
         state.views.clear();
     }
 
-    /// Acquires the locks of the exchange and the log, and returns them to the caller, who holds them during a fork.
+    /// Acquires the locks of the exchange and the log, in the order in which calls acquire them. The caller holds the
+    /// returned locks during a fork.
     pub fn lock_for_fork(self: &Arc<Self>) -> Vec<Box<dyn ForkLock>> {
         let mut locks: Vec<Box<dyn ForkLock>> = vec![Box::new(lock_for_fork(self, |exchange| &exchange.thread))];
         locks.extend(Arc::clone(&self.log).before_fork());
@@ -418,6 +432,7 @@ impl Exchange {
     }
 
     /// Resets the state in a forked child, because the child does not have the parent's threads, leases and listeners.
+    /// Never waits for a lock, since the thread that holds the lock may not exist in the child.
     pub fn after_fork(&self) {
         if let Ok(mut thread) = self.thread.try_lock() {
             std::mem::forget(thread.take());

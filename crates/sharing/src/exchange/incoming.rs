@@ -4,13 +4,13 @@
 use std::time::Instant;
 
 use super::applied::Applied;
-use super::core::{Exchange, LogView, STEP, waits_for_slow_log, without_entries};
+use super::core::{Exchange, LogView, SLOW_LOG_TIMEOUT, waits_for_slow_log, without_entries};
 use super::waiting::{self, Undelivered};
 use crate::bodies::{ItemBody, ListingBody, ProbeBody, decode};
 use crate::contract::{Entry, EntryKind, EntryName, NewEntry, Position};
 use crate::engine::{
-    ItemRows, LibraryHint, LibraryRow, LibraryRows, LocalWrite, Outbox, RecordRows, SharedLogPosition, Totals, WAITS,
-    listing_age,
+    ItemRows, LibraryHint, LibraryRow, LibraryRows, LocalWrite, Outbox, RecordRows, SharedLogPosition, Totals,
+    UNDELIVERED, listing_age,
 };
 use crate::entries::SharedEntries;
 use crate::error::Result;
@@ -22,12 +22,10 @@ use crate::platform::lock;
 use crate::stats::Activity;
 use crate::sync::{Selection, Selector};
 
-/// Maximum number of entries in one request.
 pub const ENTRIES_PER_REQUEST: usize = 1_000;
 /// Maximum number of names in one request. The log may return an entry of maximum size for each name.
 const NAMES_PER_REQUEST: usize = 100;
 
-/// The result of an exchange.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ExchangeResult {
     /// Whether the log has all of this host's entries.
@@ -37,24 +35,25 @@ pub struct ExchangeResult {
 }
 
 impl ExchangeResult {
-    /// Returns whether the exchange delivered and received all entries.
     pub fn is_complete(self) -> bool {
         self.has_delivered && self.has_received
     }
 }
 
 impl Exchange {
-    /// Returns how far this folder has read the log in the view with this store id, and when it last read the log.
+    /// Returns how far this folder has read the log in a view, and when it last read the log. `identity`: the view id.
     pub fn read_position(&self, identity: ViewId) -> Result<SharedLogPosition> {
         Outbox(&self.store).log_position(identity, self.log.name(), self.mappings)
     }
 
-    /// Delivers the outbox under the folder's exchange lock. Returns `false` if the lock or the log is unavailable.
+    /// Delivers the outbox under the folder's exchange lock. Returns whether the log has all entries by the deadline.
     pub fn deliver_exclusively(&self, view: &LogView, until: Deadline) -> Result<bool> {
-        self.with_exchange_lock(until.earliest(Deadline::after(STEP)), || self.deliver(view, until))
+        self.with_exchange_lock(until.earliest(Deadline::after(SLOW_LOG_TIMEOUT)), || {
+            self.deliver(view, until)
+        })
     }
 
-    /// Exchanges entries under the folder's exchange lock. Does nothing if another process keeps the lock too long.
+    /// Exchanges entries under the folder's exchange lock, until the deadline. Without the lock, exchanges nothing.
     pub fn exchange_exclusively(&self, view: &LogView, until: Deadline) -> Result<ExchangeResult> {
         self.with_exchange_lock(until, || self.exchange(view, until))
     }
@@ -68,7 +67,7 @@ impl Exchange {
     fn with_exchange_lock<R: Default>(&self, until: Deadline, work: impl FnOnce() -> Result<R>) -> Result<R> {
         let path = self.store.folder().lock_path("exchange");
         // Stop waiting if the log is unavailable, since the lock's holder may be waiting for the log.
-        match FileLock::acquire(&path, until, &|| self.is_unavailable() && !waits_for_slow_log()) {
+        match FileLock::acquire(&path, until, &|| self.must_skip_log() && !waits_for_slow_log()) {
             Ok(None) => Ok(R::default()),
             // On a file system without locks, concurrent exchanges are harmless.
             lock => {
@@ -82,24 +81,24 @@ impl Exchange {
     /// Delivers the outbox, then applies all new entries. Adds the duration to the statistics.
     fn exchange(&self, view: &LogView, until: Deadline) -> Result<ExchangeResult> {
         let begun = Instant::now();
-        let done = self.exchange_untimed(view, until);
+        let result = self.exchange_untimed(view, until);
         self.counters.add_time(Activity::Exchange, begun.elapsed());
-        done
+        result
     }
 
-    /// Delivers the outbox, then applies all new entries, even if the log rejects writes. If the deadline passes, the
-    /// next exchange continues from the same position.
+    /// Delivers the outbox, then applies all new entries, even if the log rejects writes. Returns whether each of the
+    /// two is complete. If the deadline passes, the next exchange continues from the same position.
     fn exchange_untimed(&self, view: &LogView, until: Deadline) -> Result<ExchangeResult> {
         let mut view = *view;
-        let first_place = self.read_position(view.identity)?;
-        // A folder that joins a log delivers its matches after reading the whole log; until then, `last_read_ms` is 0.
-        let joins = if first_place.position == Position::default() {
+        let start = self.read_position(view.identity)?;
+        // A folder with matches that joins a log delivers them after reading the whole log, and keeps `last_read_ms` 0.
+        let is_joining = if start.position == Position::default() {
             let rows = LibraryRows(&self.store).libraries(view.identity)?;
             rows.iter().any(|row| row.matches.is_some())
         } else {
-            first_place.last_read_ms == 0
+            start.last_read_ms == 0
         };
-        let looked_ms = || if joins { 0 } else { self.clock.now_ms() };
+        let read_time_ms = || if is_joining { 0 } else { self.clock.now_ms() };
         // Deliver first, since this host's entries are older than the log entries that it has not read yet.
         let mut done = ExchangeResult {
             has_delivered: self.deliver(&view, until)?,
@@ -117,20 +116,20 @@ impl Exchange {
                 done.has_delivered = self.deliver(&view, until)?;
                 continue;
             }
-            let place = self.read_position(view.identity)?;
-            let Ok(news) = self.send_request_by(until, |log, limit| {
-                log.read(view.number, place.position, ENTRIES_PER_REQUEST, limit)
+            let log_position = self.read_position(view.identity)?;
+            let Ok(page) = self.send_request_by(until, |log, limit| {
+                log.read(view.number, log_position.position, ENTRIES_PER_REQUEST, limit)
             }) else {
                 return Ok(done);
             };
-            if news.starts_over && place.position != Position::default() {
+            if page.starts_over && log_position.position != Position::default() {
                 log::warn!(
                     "the shared log {} was restored or cleared, or this host was away for too long; reading the \
                      log from the beginning",
                     self.log.name()
                 );
                 let beginning = SharedLogPosition {
-                    last_read_ms: looked_ms(),
+                    last_read_ms: read_time_ms(),
                     ..SharedLogPosition::default()
                 };
                 self.store_position(&view, &beginning)?;
@@ -142,30 +141,30 @@ impl Exchange {
                 view = reopened;
                 continue;
             }
-            let mut place = SharedLogPosition {
-                position: news.position,
-                last_read_ms: looked_ms(),
+            let mut log_position = SharedLogPosition {
+                position: page.position,
+                last_read_ms: read_time_ms(),
             };
-            self.apply_news(&view, &news.entries, done.has_delivered)?;
-            self.store_position(&view, &place)?; // last, so that a crash repeats the page instead of skipping it
-            if !news.entries.is_empty() {
+            self.apply_news(&view, &page.entries, done.has_delivered)?;
+            self.store_position(&view, &log_position)?; // last, so that a crash repeats the page instead of skipping it
+            if !page.entries.is_empty() {
                 self.reading.catch_up(Deadline::NONE)?;
-                let of_others = news.entries.iter().filter(|entry| entry.host != view.host).count();
-                self.counters.count_received_entries(of_others as u64);
-                let entries = if of_others == 1 { "entry" } else { "entries" };
-                if of_others > 0 {
+                let received = page.entries.iter().filter(|entry| entry.host != view.host).count();
+                self.counters.count_received_entries(received as u64);
+                let entries = if received == 1 { "entry" } else { "entries" };
+                if received > 0 {
                     log::info!(
-                        "received {of_others} {entries} from other hosts through the shared log {}",
+                        "received {received} {entries} from other hosts through the shared log {}",
                         self.log.name()
                     );
                 }
             }
-            if !news.has_more {
-                if joins && self.enqueue_missing_matches(&view, until)? {
-                    place.last_read_ms = self.clock.now_ms();
-                    self.store_position(&view, &place)?;
+            if !page.has_more {
+                if is_joining && self.enqueue_missing_matches(&view, until)? {
+                    log_position.last_read_ms = self.clock.now_ms();
+                    self.store_position(&view, &log_position)?;
                 }
-                if joins {
+                if is_joining {
                     done.has_delivered = self.deliver(&view, until)?;
                 }
                 if done.has_delivered {
@@ -178,19 +177,19 @@ impl Exchange {
     }
 
     /// Applies entries that no undelivered entry of this host overrides. If the entries may have removed undelivered
-    /// matches, records these matches again. `has_delivered`: whether the outbox is empty.
+    /// matches from the index, records these matches again. `has_delivered`: whether the outbox is empty.
     fn apply_news(&self, view: &LogView, entries: &[Entry], has_delivered: bool) -> Result<()> {
         if has_delivered || entries.is_empty() {
             return self.apply(view, entries);
         }
         let undelivered = Undelivered::new(Outbox(&self.store).entries(view.identity, usize::MAX)?);
-        let voids = entries.iter().any(waiting::voids_matches);
+        let may_remove_matches = entries.iter().any(waiting::may_remove_matches);
         let applicable: Vec<Entry> = (entries.iter())
             .filter(|entry| !undelivered.overrides(entry))
             .cloned()
             .collect();
         self.apply(view, &applicable)?;
-        if voids {
+        if may_remove_matches {
             self.apply(view, &undelivered.matches())?;
         }
         Ok(())
@@ -200,8 +199,8 @@ impl Exchange {
         Outbox(&self.store).store_log_position(view.identity, self.log.name(), self.mappings, place, Deadline::NONE)
     }
 
-    /// Adds to the outbox the matches that a newly joined log lacks. Returns `false` if the log is unavailable or the
-    /// deadline passes.
+    /// Adds to the outbox the matches that a newly joined log lacks. Returns whether all matches were compared with the
+    /// log: `false` if the log is unavailable, the deadline passes, or the index closes.
     fn enqueue_missing_matches(&self, view: &LogView, until: Deadline) -> Result<bool> {
         self.enqueue_matches(view, |entries| {
             let names: Vec<EntryName> = entries.iter().map(|entry| entry.name.clone()).collect();
@@ -214,19 +213,19 @@ impl Exchange {
     }
 
     /// Adds to the outbox, in groups, all confirmed matches that are not already awaiting delivery. `filter` can remove
-    /// entries from a group. If `filter` returns `false`, stops and returns `false`.
+    /// entries from a group. If `filter` returns `false`, stops and returns `false`; otherwise returns `true`.
     pub fn enqueue_matches(&self, view: &LogView, filter: impl Fn(&mut Vec<NewEntry>) -> Result<bool>) -> Result<bool> {
         self.reading.catch_up(Deadline::NONE)?;
         for row in LibraryRows(&self.store).libraries(view.identity)? {
             let matches = RecordRows(&self.store).confirmed_matches(row.id)?;
-            let delivered_as = Outbox(&self.store).outbox_matches(view.identity, &row.library.uuid)?;
+            let last_entry_numbers = Outbox(&self.store).outbox_matches(view.identity, &row.library.uuid)?;
             for group in matches.chunks(NAMES_PER_REQUEST) {
                 let pairs: Vec<(&[u8], &str)> = group
                     .iter()
                     .map(|(path, key)| (path.as_slice(), key.as_str()))
                     .collect();
                 let mut entries = SharedEntries(&self.reading).match_entries(&row.library, &pairs);
-                entries.retain(|entry| delivered_as.get(&entry.name.key) != Some(&WAITS));
+                entries.retain(|entry| last_entry_numbers.get(&entry.name.key) != Some(&UNDELIVERED));
                 if !filter(&mut entries)? {
                     return Ok(false);
                 }
@@ -243,7 +242,7 @@ impl Exchange {
 
     /// Applies entries in order, and combines consecutive entries with the same kind and library.
     fn apply_groups(&self, view: &LogView, entries: &[Entry]) -> Result<()> {
-        let (mut remaining, mut has_probed) = (entries, false);
+        let (mut remaining, mut has_looked_for_probe) = (entries, false);
         while let Some(first) = remaining.first() {
             let same = |entry: &&Entry| entry.name.kind == first.name.kind && entry.name.library == first.name.library;
             let (group, others) = remaining.split_at(remaining.iter().take_while(same).count());
@@ -257,7 +256,7 @@ impl Exchange {
                 Ok(rows.into_iter().find(|row| row.library.uuid == first.name.library))
             };
             let mut library_row = find_library()?;
-            if library_row.is_none() && !std::mem::replace(&mut has_probed, true) {
+            if library_row.is_none() && !std::mem::replace(&mut has_looked_for_probe, true) {
                 // The probe with this library may come later in the log, since each probe replaces the previous probe.
                 if let Ok(Some(probe)) = self.find(view, EntryKind::Probe, "", b"") {
                     self.apply_probe(view, &probe)?;
@@ -290,7 +289,7 @@ impl Exchange {
                             applied => applied_before.push((entry, applied)),
                         }
                     }
-                    self.remove_voided_matches(view, &row, &applied_before)?;
+                    self.remove_invalidated_matches(view, &row, &applied_before)?;
                 }
                 EntryKind::Hint => self.apply_hint(view, &row, first)?, // a library has at most one hint
                 EntryKind::Probe | EntryKind::Search => {}              // a search reads its own entry
@@ -305,15 +304,15 @@ impl Exchange {
             return Ok(());
         };
         let observed_ms = self.observed_ms(entry, body.age_ms);
-        let known = LibraryRows(&self.store).libraries(view.identity)?;
-        if !known.iter().any(|row| row.checked_ms > observed_ms) {
+        let rows = LibraryRows(&self.store).libraries(view.identity)?;
+        if !rows.iter().any(|row| row.checked_ms > observed_ms) {
             self.store_probe(view.identity, &body.libraries, observed_ms)?;
         }
         Ok(())
     }
 
-    /// Stores the libraries that the server reported at `observed_ms`, and returns their rows. The probe covers all
-    /// events stored so far; later events have higher numbers in the log, and are applied afterwards.
+    /// Stores the libraries that the server reported at `observed_ms`, marks the unchanged ones as current, and returns
+    /// their rows. The probe covers all events stored so far; later events have higher numbers in the log.
     pub fn store_probe(&self, identity: ViewId, probed: &[Library], observed_ms: i64) -> Result<Vec<LibraryRow>> {
         let is_current = |row: &LibraryRow, library: &Library| {
             row.checked_ms <= observed_ms
@@ -325,8 +324,8 @@ impl Exchange {
                     observed_ms,
                 )
         };
-        let begun = Totals::of(&self.store)?.sequence;
-        LibraryRows(&self.store).store_probe(identity, probed, begun, observed_ms, Deadline::NONE, &is_current)
+        let sequence = Totals::of(&self.store)?.sequence;
+        LibraryRows(&self.store).store_probe(identity, probed, sequence, observed_ms, Deadline::NONE, &is_current)
     }
 
     /// Returns the time at which an entry was written, in Unix ms by this host's clock.
@@ -335,13 +334,13 @@ impl Exchange {
         self.clock.now_ms().saturating_sub(age)
     }
 
-    /// Returns when the server had an entry's state, in Unix ms. `age_ms`: the state's age when the entry was written.
+    /// Returns when a host read an entry's state from the server, in Unix ms. `age_ms`: its age when it was written.
     pub fn observed_ms(&self, entry: &Entry, age_ms: u64) -> i64 {
         self.written_ms(entry)
             .saturating_sub(i64::try_from(age_ms).unwrap_or(i64::MAX))
     }
 
-    /// Marks a library as current up to another host's listing entry, if this folder has a copy of the same listing.
+    /// If this folder has the listing that another host's entry describes, marks it as current as of the entry.
     fn apply_listing_head(&self, row: &LibraryRow, entry: &Entry) -> Result<()> {
         let Some(head) = decode::<ListingBody>(&entry.body) else {
             return Ok(());
@@ -359,10 +358,10 @@ impl Exchange {
         }
         let mut synced = row.clone();
         synced.library.change = head.change.clone();
-        let begun = Totals::of(&self.store)?.sequence;
+        let sequence = Totals::of(&self.store)?.sequence;
         ItemRows(&self.store).store_merged_delta(
             &synced,
-            begun,
+            sequence,
             head.items,
             observed_ms,
             head.provisional,
@@ -370,7 +369,8 @@ impl Exchange {
         )
     }
 
-    /// Merges items that other hosts fetched from the server, if this folder has a listing of the library.
+    /// Merges items that other hosts fetched from the server, and removes items that they found missing. A verified
+    /// item is no longer invalidated. Does nothing if this folder has no listing of the library.
     pub fn apply_items(&self, view: &LogView, row: &LibraryRow, entries: &[Entry]) -> Result<()> {
         if !row.generation.is_fetched() {
             return Ok(());
@@ -378,7 +378,7 @@ impl Exchange {
         // A listing that this host fetched itself is newer than entries from before the fetch.
         let (begun_ms, now_ms) = (Outbox(&self.store).listing_begun_ms(row.id)?, self.clock.now_ms());
         let is_older = |entry: &&Entry| begun_ms <= now_ms && self.written_ms(entry) < begun_ms;
-        let since = Totals::of(&self.store)?.sequence;
+        let sequence = Totals::of(&self.store)?.sequence;
         let newer = entries.iter().filter(|entry| !is_older(entry));
         let bodies = newer.filter_map(|entry| Some((entry, decode::<ItemBody>(&entry.body)?)));
         let (mut merged, mut verified) = (Vec::new(), Vec::new());
@@ -386,14 +386,14 @@ impl Exchange {
             let key = String::from_utf8_lossy(&entry.name.key).into_owned();
             match body.item {
                 Some(item) if item.rating_key == key => merged.push(item),
-                Some(_) => continue,
+                Some(_) => continue, // not the item that the entry's name says
                 None => {
-                    let confirmed = body
+                    let confirmed_matches = body
                         .verified
                         .then(|| self.reading.matches_of_item(&[row.id], &key))
                         .transpose()?
                         .unwrap_or_default();
-                    ItemRows(&self.store).remove_item(row, &key, &confirmed, Deadline::NONE)?;
+                    ItemRows(&self.store).remove_item(row, &key, &confirmed_matches, Deadline::NONE)?;
                 }
             }
             if body.verified {
@@ -402,17 +402,17 @@ impl Exchange {
         }
         ItemRows(&self.store).merge_items(row, &merged, None, Deadline::NONE)?;
         let verified: Vec<&str> = verified.iter().map(String::as_str).collect();
-        LibraryRows(&self.store).end_invalidations(view.identity, row.id, &[], &verified, since, Deadline::NONE)
+        LibraryRows(&self.store).end_invalidations(view.identity, row.id, &[], &verified, sequence, Deadline::NONE)
     }
 
-    /// Records other hosts' matches for paths that this host can have. An empty match removes this host's match.
+    /// Records other hosts' matches for paths that this host can have. An empty body removes this host's match.
     fn apply_matches(&self, view: &LogView, row: &LibraryRow, entries: &[Entry]) -> Result<()> {
-        // The previous entries may have removed matches that the snapshot still contains.
+        // Earlier entries may have removed matches that the snapshot still contains.
         self.reading.catch_up(Deadline::NONE)?;
         let mut pairs: Vec<(Vec<u8>, String)> = Vec::new();
         let mut removed: Vec<(LibraryId, Vec<u8>)> = Vec::new();
         for entry in entries {
-            let host_path = SharedEntries(&self.reading).host_spelling(&row.library, &entry.name.key);
+            let host_path = SharedEntries(&self.reading).to_host_path(&row.library, &entry.name.key);
             let (Some(host_path), Ok(key)) = (host_path, std::str::from_utf8(&entry.body)) else {
                 continue;
             };
@@ -446,7 +446,7 @@ impl Exchange {
         Ok(())
     }
 
-    /// Stores an event that another host received, so that this host probes or refreshes the library.
+    /// Stores a change hint that another host got from an event, so that this host probes or refreshes the library.
     fn apply_hint(&self, view: &LogView, row: &LibraryRow, entry: &Entry) -> Result<()> {
         let hint = LibraryHint {
             section: Some(row.library.section.clone()),
@@ -464,12 +464,12 @@ impl Exchange {
             if !entry.body.is_empty() {
                 let applied = self.applied_before(entry)?;
                 if applied == Applied::Never {
-                    let confirmed = self.reading.matches_of_item(&[row.id], &key)?;
+                    let confirmed_matches = self.reading.matches_of_item(&[row.id], &key)?;
                     LibraryRows(&self.store).invalidate(
                         view.identity,
                         &LocalWrite::NONE,
-                        &[(row.id, b"", &*key)],
-                        &confirmed,
+                        &[(row.id, b"", &*key)], // the empty path stands for the whole item
+                        &confirmed_matches,
                         Deadline::NONE,
                     )?;
                     self.note_applied(entry)?;
@@ -480,21 +480,21 @@ impl Exchange {
             // Repeat this for an entry applied before, since an older item entry may have ended the invalidation.
             LibraryRows(&self.store).invalidate_items(view.identity, row.id, &[&key], Deadline::NONE)?;
         }
-        self.remove_voided_matches(view, row, &applied_before)
+        self.remove_invalidated_matches(view, row, &applied_before)
     }
 
-    /// Invalidates paths that other hosts invalidated.
+    /// Invalidates paths that other hosts invalidated. Other hosts' invalidations can be repeated, since the log still
+    /// has every later match for the path.
     fn apply_invalid_paths(&self, view: &LogView, row: &LibraryRow, entries: &[Entry]) -> Result<()> {
         let library = Selection::new(Selector::Uuid(row.library.uuid.clone()))?;
         let mut applied_before = Vec::new();
         for entry in entries {
             if self.applied_before(entry)? == Applied::Own {
                 applied_before.push((entry, Applied::Own));
-            } else if let Some(host_path) = SharedEntries(&self.reading).host_spelling(&row.library, &entry.name.key) {
-                self.reading
-                    .invalidate_spellings(&library, &host_path, &entry.name.key)?;
+            } else if let Some(host_path) = SharedEntries(&self.reading).to_host_path(&row.library, &entry.name.key) {
+                self.reading.invalidate_file(&library, &host_path, &entry.name.key)?;
             }
         }
-        self.remove_voided_matches(view, row, &applied_before)
+        self.remove_invalidated_matches(view, row, &applied_before)
     }
 }

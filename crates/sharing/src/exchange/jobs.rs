@@ -28,21 +28,21 @@ enum ResultOrLease<'x, T> {
 }
 
 impl Exchange {
-    /// Waits until the log has another host's result, until this host acquires the lease for the task `what`, or until
+    /// Waits until the log has another host's result, until this host acquires the lease for the task `task`, or until
     /// the log is unavailable. `find_result` reads the log, and returns the result if the log has one. Fails at the
     /// deadline.
     fn await_result_or_lease<T>(
         &self,
         job: &SyncJob<'_>,
         view: &LogView,
-        what: &str,
+        task: &str,
         mut find_result: impl FnMut() -> Result<Option<T>>,
     ) -> Result<ResultOrLease<'_, T>> {
         loop {
             if let Some(result) = find_result()? {
                 return Ok(ResultOrLease::Found(result));
             }
-            match self.acquire_lease(view, what) {
+            match self.acquire_lease(view, task) {
                 Err(Unavailable) => return Ok(ResultOrLease::Alone),
                 Ok(Some(lease)) => {
                     // The last holder may have published its result after the first call of `find_result`.
@@ -63,6 +63,7 @@ impl Exchange {
 
     /// Exchanges entries before a library is refreshed, so that the log gets this host's entries first. Returns whether
     /// to postpone the refresh, because the log became unavailable only recently. Lookups then use the stale listing.
+    /// `why`: the reason for the refresh.
     pub fn exchange_before_refresh(&self, job: &SyncJob<'_>, row: &LibraryRow, why: RefreshReason) -> Result<bool> {
         if let Some(view) = self.view()? {
             self.exchange_exclusively(&view, job.bounds.deadline)?;
@@ -80,13 +81,13 @@ impl Exchange {
             if let Some(view) = self.view()? {
                 self.exchange_exclusively(&view, job.bounds.deadline)?;
                 // Publish the probe, so that other hosts need not repeat it.
-                if let Ok(Some(held)) = self.acquire_lease(&view, "probe") {
-                    self.publish_probe(&view, &rows, asked_ms, &held.lease);
+                if let Ok(Some(held_lease)) = self.acquire_lease(&view, "probe") {
+                    self.publish_probe(&view, &rows, asked_ms, &held_lease.lease);
                 }
             }
             return Ok(rows);
         };
-        let look = || -> Result<Option<Vec<LibraryRow>>> {
+        let find_probe = || -> Result<Option<Vec<LibraryRow>>> {
             let Some(entry) = self.find_probe(&view, accepts, begun) else {
                 return Ok(None);
             };
@@ -97,14 +98,14 @@ impl Exchange {
             });
             rows.transpose()
         };
-        match self.await_result_or_lease(job, &view, "probe", look)? {
+        match self.await_result_or_lease(job, &view, "probe", find_probe)? {
             ResultOrLease::Found(rows) => Ok(rows),
             ResultOrLease::Alone => Ok(job.probe()?.1),
-            ResultOrLease::Lease(held) => {
+            ResultOrLease::Lease(held_lease) => {
                 let asked_ms = self.clock.now_ms();
                 let (identity, rows) = job.probe()?;
                 if identity == view.identity {
-                    self.publish_probe(&view, &rows, asked_ms, &held.lease);
+                    self.publish_probe(&view, &rows, asked_ms, &held_lease.lease);
                 }
                 Ok(rows)
             }
@@ -122,33 +123,33 @@ impl Exchange {
         };
         let uuid = row.library.uuid.clone();
         let must_ask_server = matches!(why, RefreshReason::Full | RefreshReason::Unverified);
-        // Applies the log's entries, and copies another host's listing. Returns `Some` if the library is then current.
-        let look = || -> Result<Option<()>> {
+        // Applies the log's entries, then copies another host's listing. Returns `Some` if the library is then current.
+        let copy_current_listing = || -> Result<Option<()>> {
             if must_ask_server || !self.exchange_exclusively(&view, job.bounds.deadline)?.has_received {
                 return Ok(None);
             }
-            let now = LibraryRows(&self.store).library_row(row.id)?;
-            let is_current = |now: &LibraryRow| {
-                now.generation.is_fetched()
-                    && now.listed_token == now.library.change.token
-                    && !now.due
-                    && now.hint == Hint::None
+            let stored = LibraryRows(&self.store).library_row(row.id)?;
+            let is_current = |stored: &LibraryRow| {
+                stored.generation.is_fetched()
+                    && stored.listed_token == stored.library.change.token
+                    && !stored.due
+                    && stored.hint == Hint::None
             };
-            if is_current(&now) {
+            if is_current(&stored) {
                 return Ok(Some(()));
             }
             let Ok(Some((entry, head))) = self.find_listing_head(&view, &uuid) else {
                 return Ok(None);
             };
-            let is_own = Outbox(&self.store).shared_listing(row.id)? == Some(head.listing);
+            let has_copy = Outbox(&self.store).shared_listing(row.id)? == Some(head.listing);
             // While the log was unavailable, this host may itself have fetched a newer listing.
-            let is_older = self.written_ms(&entry) <= now.checked_ms;
-            if (is_own || is_older) && now.generation.is_fetched() && !now.due
-                || self.is_listing_void(&view, &uuid, &head)
+            let is_older = self.written_ms(&entry) <= stored.checked_ms;
+            if (has_copy || is_older) && stored.generation.is_fetched() && !stored.due
+                || self.is_listing_invalidated(&view, &uuid, &head)
             {
                 return Ok(None);
             }
-            match self.copy_listing(job, &view, &now, &entry, &head) {
+            match self.copy_listing(job, &view, &stored, &entry, &head) {
                 // A chunk is missing or damaged, or the log is unavailable. This host then tries to acquire the lease.
                 Err(error) if matches!(error.status, Status::BadAnswer | Status::Timeout) => {
                     log::info!("'{}': {error}", row.library.title);
@@ -156,27 +157,27 @@ impl Exchange {
                 }
                 copied => copied?,
             }
-            let now = LibraryRows(&self.store).library_row(row.id)?;
-            Ok(is_current(&now).then_some(()))
+            let copied = LibraryRows(&self.store).library_row(row.id)?;
+            Ok(is_current(&copied).then_some(()))
         };
-        match self.await_result_or_lease(job, &view, &format!("fetch {uuid}"), look)? {
+        match self.await_result_or_lease(job, &view, &format!("fetch {uuid}"), copy_current_listing)? {
             ResultOrLease::Found(()) => Ok(()),
             ResultOrLease::Alone => self.fetch_from_source(job, row, need, why).map(drop),
-            ResultOrLease::Lease(held) => {
-                let before = LibraryRows(&self.store).library_row(row.id)?;
+            ResultOrLease::Lease(held_lease) => {
+                let row_before = LibraryRows(&self.store).library_row(row.id)?;
                 // Since the job started, this host may have copied an older listing from another host.
                 let need = if must_ask_server {
                     need
                 } else {
-                    job.needed_request(&before, why)
+                    job.needed_request(&row_before, why)
                 };
                 if matches!(need, NeededRequest::Nothing | NeededRequest::Probe) {
                     return Ok(());
                 }
                 let included = self.read_position(view.identity)?.position;
-                let merged = self.fetch_from_source(job, &before, need, why)?;
-                let after = LibraryRows(&self.store).library_row(row.id)?;
-                self.publish(&view, &held.lease, (&before, &after), merged, included);
+                let merged = self.fetch_from_source(job, &row_before, need, why)?;
+                let row_after = LibraryRows(&self.store).library_row(row.id)?;
+                self.publish(&view, &held_lease.lease, (&row_before, &row_after), merged, included);
                 Ok(())
             }
         }
@@ -204,7 +205,8 @@ impl Exchange {
         Ok(merged)
     }
 
-    /// Copies a listing that another host published, together with the listing's age.
+    /// Copies a listing that another host published, together with the listing's age. `entry` and `head`: the listing's
+    /// entry in the log, and its decoded body.
     fn copy_listing(
         &self,
         job: &SyncJob<'_>,
@@ -221,35 +223,35 @@ impl Exchange {
         };
         let mut row = row.clone();
         row.library.change = head.change.clone();
-        let copying = SyncJob {
+        let copy_job = SyncJob {
             source: &source,
             copied_ms: Some(observed_ms),
             ..*job
         };
-        without_entries(|| copying.list(&row, RefreshReason::Due))?;
+        without_entries(|| copy_job.list(&row, RefreshReason::Due))?;
         log::info!("'{}': copied the listing from another host", row.library.title);
         let store = &self.store;
         // The time 0 means that this host did not fetch the listing from the server.
         Outbox(store).store_shared_listing(row.id, head.listing, 0, job.bounds.deadline)?;
         // The copy lacks items that the log received after the listing, even if this folder had already applied them.
-        let (mut from, until) = (head.included, job.bounds.deadline);
+        let (mut position, until) = (head.included, job.bounds.deadline);
         loop {
-            let Ok(news) = self.send_request_by(until, |log, limit| {
-                log.read(view.number, from, ENTRIES_PER_REQUEST, limit)
+            let Ok(page) = self.send_request_by(until, |log, limit| {
+                log.read(view.number, position, ENTRIES_PER_REQUEST, limit)
             }) else {
                 return Ok(()); // the next exchange applies them
             };
-            let of_library =
+            let is_item_of_library =
                 |entry: &Entry| entry.name.kind == EntryKind::Item && entry.name.library == row.library.uuid;
-            let items: Vec<Entry> = news.entries.into_iter().filter(of_library).collect();
-            let now = LibraryRows(store).library_row(row.id)?;
-            self.apply_items(view, &now, &items)?;
-            from = news.position;
-            if !news.has_more {
+            let items: Vec<Entry> = page.entries.into_iter().filter(is_item_of_library).collect();
+            let copied_row = LibraryRows(store).library_row(row.id)?;
+            self.apply_items(view, &copied_row, &items)?;
+            position = page.position;
+            if !page.has_more {
                 break;
             }
         }
-        let now = LibraryRows(store).library_row(row.id)?;
-        self.mark_synced_to_head(&now, head, observed_ms)
+        let copied_row = LibraryRows(store).library_row(row.id)?;
+        self.mark_synced_to_head(&copied_row, head, observed_ms)
     }
 }

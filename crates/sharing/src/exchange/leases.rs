@@ -39,18 +39,18 @@ impl Exchange {
         let found = self
             .send_request(|log, limit| log.find(view.number, &names, limit))
             .unwrap_or_default();
-        let events = found.iter().filter(|entry| entry.name.kind != EntryKind::Probe);
-        let last_event = events.map(|entry| entry.number).max().unwrap_or(0);
-        let oldest = accepts.max_age.max(begun.elapsed());
+        let hints_and_invalidations = found.iter().filter(|entry| entry.name.kind != EntryKind::Probe);
+        let last_number = hints_and_invalidations.map(|entry| entry.number).max().unwrap_or(0);
+        let max_age = accepts.max_age.max(begun.elapsed());
         let probe = found.into_iter().find(|entry| entry.name.kind == EntryKind::Probe);
         let age = |entry: &Entry| {
             let age_when_written = decode::<ProbeBody>(&entry.body).map_or(0, |body| body.age_ms);
             entry.age.saturating_add(Duration::from_millis(age_when_written))
         };
-        probe.filter(|entry| entry.number > last_event && age(entry) <= oldest)
+        probe.filter(|entry| entry.number > last_number && age(entry) <= max_age)
     }
 
-    /// Returns the entry with this name from the log; `None` if the log does not have the entry.
+    /// Returns the log's entry whose name consists of `kind`, `library` (a uuid) and `key`; `None` if there is none.
     pub fn find(
         &self,
         view: &LogView,
@@ -63,7 +63,8 @@ impl Exchange {
         Ok(found.pop())
     }
 
-    /// Returns the entry for a library's listing, with the decoded head; `None` if the log has no valid head.
+    /// Returns the entry that describes a library's listing, and its decoded body, the head; `None` if there is none,
+    /// or if the head is damaged.
     pub fn find_listing_head(
         &self,
         view: &LogView,
@@ -84,9 +85,9 @@ impl Exchange {
         u64::try_from(self.clock.now_ms().saturating_sub(since_ms)).unwrap_or(0)
     }
 
-    /// Acquires the lease for the task `what`; `None` while another host has the lease.
-    pub fn acquire_lease(&self, view: &LogView, what: &str) -> std::result::Result<Option<HeldLease<'_>>, Unavailable> {
-        let lease = self.send_write(Deadline::NONE, |log, limit| log.lease(view.number, what, limit))?;
+    /// Acquires the lease for the task `task`; `None` while another host has the lease.
+    pub fn acquire_lease(&self, view: &LogView, task: &str) -> std::result::Result<Option<HeldLease<'_>>, Unavailable> {
+        let lease = self.send_write(Deadline::NONE, |log, limit| log.lease(view.number, task, limit))?;
         Ok(lease.map(|lease| {
             lock(&self.state).leases.push(lease.clone());
             HeldLease { exchange: self, lease }
@@ -100,9 +101,9 @@ impl Exchange {
         row.generation.is_fetched() && outage_ms.is_some_and(|outage_ms| outage_ms < self.retry_after_ms)
     }
 
-    /// Returns whether the library was invalidated after the listing's fetch started; `true` if the log does not
-    /// answer.
-    pub fn is_listing_void(&self, view: &LogView, library: &str, head: &ListingBody) -> bool {
+    /// Returns whether the library was invalidated after the fetch of the listing that `head` describes started; `true`
+    /// if the log does not answer.
+    pub fn is_listing_invalidated(&self, view: &LogView, library: &str, head: &ListingBody) -> bool {
         let Position { number, .. } = head.included;
         let invalidation = self.find(view, EntryKind::InvalidLibrary, library, b"");
         invalidation.map_or(true, |found| found.is_some_and(|entry| entry.number > number))

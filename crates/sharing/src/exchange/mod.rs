@@ -17,4 +17,4 @@ mod running;
 mod searches;
 mod waiting;
 
-pub use core::{Exchange, STEP, is_unobserved, set_waits_for_slow_log};
+pub use core::{Exchange, SLOW_LOG_TIMEOUT, creates_no_entries, set_waits_for_slow_log};

@@ -12,26 +12,26 @@ use crate::platform::lock;
 const ENTRIES_PER_REQUEST: usize = 500;
 
 impl Exchange {
-    /// Returns the number of entries in the outbox that await delivery.
+    /// Returns the number of entries in the outbox that await delivery; 0 while the view is unknown.
     pub fn undelivered(&self) -> Result<u64> {
         self.reading
             .identity()
             .map_or(Ok(0), |identity| Outbox(&self.store).count(identity))
     }
 
-    /// Delivers the outbox, then the verified items. Returns `false` if the log is unavailable or rejects writes, or if
-    /// the deadline passes.
+    /// Delivers the outbox, then the verified items. Returns whether the log has all entries: `false` if the log is
+    /// unavailable or rejects writes, or if the deadline passes.
     pub fn deliver(&self, view: &LogView, until: Deadline) -> Result<bool> {
         loop {
-            let waiting = Outbox(&self.store).entries(view.identity, ENTRIES_PER_REQUEST)?;
+            let outbox_rows = Outbox(&self.store).entries(view.identity, ENTRIES_PER_REQUEST)?;
             // Once the outbox is empty, deliver the verified items.
-            let Some(first) = waiting.first() else {
+            let Some(first) = outbox_rows.first() else {
                 let verified = std::mem::take(&mut lock(&self.state).verified);
                 // Skip older items, since they might overwrite newer entries from other hosts.
                 let now_ms = self.clock.now_ms();
-                let is_new = |verified_ms| (0..=RETRY_PAUSE_MS).contains(&(now_ms - verified_ms));
-                let new = verified.into_iter().filter(|(verified_ms, _)| is_new(*verified_ms));
-                let verified: Vec<NewEntry> = new.map(|(_, entry)| entry).collect();
+                let is_recent = |verified_ms| (0..=RETRY_PAUSE_MS).contains(&(now_ms - verified_ms));
+                let recent = verified.into_iter().filter(|(verified_ms, _)| is_recent(*verified_ms));
+                let verified: Vec<NewEntry> = recent.map(|(_, entry)| entry).collect();
                 let append = |log: &dyn SharedLog, limit| log.append(view.number, view.host, &verified, None, limit);
                 return Ok(verified.is_empty() || self.send_write(until, append).is_ok());
             };
@@ -40,26 +40,26 @@ impl Exchange {
             }
             // Entries created under an earlier host id keep that id, since the log may already have them.
             let host = first.host;
-            let of_host = |row: &&OutboxRow| row.host == host;
-            let rows: Vec<(u64, NewEntry)> = waiting
+            let is_same_host = |row: &&OutboxRow| row.host == host;
+            let rows: Vec<(u64, NewEntry)> = outbox_rows
                 .iter()
-                .take_while(of_host)
+                .take_while(is_same_host)
                 .map(|row| with_number(row.number, row.entry.clone()))
                 .collect();
             let last_delivered = (Outbox(&self.store).last_delivered(view.identity)?)
-                .map_or(0, |(of_host, number)| if of_host == host { number } else { 0 });
+                .map_or(0, |(last_host, number)| if last_host == host { number } else { 0 });
             let deliver = |log: &dyn SharedLog, limit| log.deliver(view.number, host, last_delivered, &rows, limit);
-            let Ok(upto) = self.send_write(until, deliver) else {
+            let Ok(last_in_log) = self.send_write(until, deliver) else {
                 return Ok(false);
             };
             self.note_write_accepted();
-            let last = rows.last().map_or(0, |(number, _)| *number);
+            let last_sent = rows.last().map_or(0, |(number, _)| *number);
             // If the log's number is lower than the last delivered number, the log was restored. If this folder never
             // used the log's number, the folder was restored.
-            if upto < last_delivered {
+            if last_in_log < last_delivered {
                 self.resend_matches(view)?;
-            } else if upto == last || Outbox(&self.store).has_written_entry(host, upto)? {
-                Outbox(&self.store).mark_delivered(view.identity, host, upto.min(last), Deadline::NONE)?;
+            } else if last_in_log == last_sent || Outbox(&self.store).has_written_entry(host, last_in_log)? {
+                Outbox(&self.store).mark_delivered(view.identity, host, last_in_log.min(last_sent), Deadline::NONE)?;
             } else {
                 log::warn!(
                     "this folder was restored from a backup; it now has a new host id in the shared log {}",
@@ -78,14 +78,14 @@ impl Exchange {
             return Ok(false);
         };
         // Without entries, the call only returns the last number that the log has from this host.
-        let ask = |log: &dyn SharedLog, limit| log.deliver(view.number, host, number, &[], limit);
-        let Ok(upto) = self.send_request_by(until, ask) else {
+        let query = |log: &dyn SharedLog, limit| log.deliver(view.number, host, number, &[], limit);
+        let Ok(last_in_log) = self.send_request_by(until, query) else {
             return Ok(false); // the next exchange checks again
         };
-        if upto >= number {
+        if last_in_log >= number {
             lock(&self.state).last_checked_delivery = last;
         }
-        Ok(upto < number)
+        Ok(last_in_log < number)
     }
 
     /// Adds all matches to the outbox again after the log lost entries, and gives this folder a new host id, under

@@ -76,12 +76,12 @@ impl Exchange {
             && Outbox(&self.store).shared_listing(after.id)? == Some(head.listing)
             && head.change.token == before.listed_token
         {
-            let gone: Vec<&str> = merged.gone.iter().map(String::as_str).collect();
-            let since = head.since + merged.added.len() as u64 + gone.len() as u64;
-            let mut entries = item_entries(uuid, &merged.added, &gone, false);
+            let gone: Vec<&str> = merged.removed_keys.iter().map(String::as_str).collect();
+            let changed_count = head.since + merged.added.len() as u64 + gone.len() as u64;
+            let mut entries = item_entries(uuid, &merged.added, &gone, false); // not verified
             let are_small = entries.iter().all(NewEntry::is_within_limit)
                 && entries.iter().map(NewEntry::size).sum::<usize>() <= LARGEST_BATCH;
-            if since <= MAX_CHANGED_ITEMS.max(head.listed / MAX_CHANGED_PART) && are_small {
+            if changed_count <= MAX_CHANGED_ITEMS.max(head.listed / MAX_CHANGED_PART) && are_small {
                 if !self.renew_lease(lease) {
                     return Ok(());
                 }
@@ -89,7 +89,7 @@ impl Exchange {
                     change: change_of(after),
                     items: after.items,
                     provisional: after.provisional,
-                    since,
+                    since: changed_count,
                     age_ms: self.age_ms(after.checked_ms),
                     ..head
                 };
@@ -107,37 +107,37 @@ impl Exchange {
     /// visible. `included`: the position in the log up to which the listing includes other hosts' entries.
     fn publish_listing(&self, view: &LogView, lease: &Lease, row: &LibraryRow, included: Position) -> Result<()> {
         let (mut chunks, mut listed) = (0_u32, 0_u64);
-        let mut has_lease = true;
+        let mut may_publish = true;
         let mut chunk = Chunk::default();
         // Writes a chunk to the log, and empties it. Returns `false` if this host must not publish the listing.
-        let mut put = |chunk: &mut Chunk| {
+        let mut write_chunk = |chunk: &mut Chunk| {
             let items = std::mem::take(chunk);
-            if !has_lease || items.is_empty() {
-                return has_lease;
+            if !may_publish || items.is_empty() {
+                return may_publish;
             }
             listed += items.len() as u64;
             let Some(packed) = items.pack() else {
                 log::warn!("cannot share '{}': an item is too large", row.library.title);
-                has_lease = false;
+                may_publish = false;
                 return false;
             };
-            has_lease = chunks % CHUNKS_PER_RENEWAL != 0 || self.renew_lease(lease);
-            let put = self.send_write(Deadline::NONE, |log, limit| {
+            may_publish = chunks % CHUNKS_PER_RENEWAL != 0 || self.renew_lease(lease);
+            let is_written = self.send_write(Deadline::NONE, |log, limit| {
                 log.put_chunk(lease, &row.library.uuid, chunks, &packed, limit)
             });
-            has_lease &= put == Ok(true);
+            may_publish &= is_written == Ok(true);
             chunks += 1;
-            has_lease
+            may_publish
         };
         let mut is_whole = true;
         ItemRows(&self.store).of(row)?.for_each(&mut |item, _| {
             chunk.push(&item);
             if chunk.is_full() {
-                is_whole &= put(&mut chunk);
+                is_whole &= write_chunk(&mut chunk);
             }
             Ok(())
         })?;
-        is_whole &= put(&mut chunk);
+        is_whole &= write_chunk(&mut chunk);
         if !is_whole || !self.renew_lease(lease) {
             return Ok(()); // the log is unavailable, or another host has the lease
         }
@@ -173,8 +173,9 @@ fn change_of(row: &LibraryRow) -> crate::model::SourceState {
     }
 }
 
-/// Creates entries for items, and for the rating keys in `gone`, which the library no longer has. `verified`: whether
-/// plexindex fetched the items by rating key; verified items end earlier invalidations.
+/// Creates entries for items of the library with the uuid `library`, and for the rating keys in `gone`, which the
+/// library no longer has. `verified`: whether plexindex fetched the items by rating key; verified items end earlier
+/// invalidations.
 pub fn item_entries(library: &str, items: &[Item], gone: &[&str], verified: bool) -> Vec<NewEntry> {
     let item_entry = |key: &str, item: Option<Item>| {
         let body = encode(&ItemBody { item, verified });

@@ -48,14 +48,14 @@ impl Exchange {
 
     /// Applies `change` to the listeners. While there is a listener, the exchange thread waits for notifications.
     pub fn listen(self: &Arc<Self>, change: impl FnOnce(&mut Listeners)) {
-        let (before, now) = {
+        let (listened_before, listens_now) = {
             let mut state = lock(&self.state);
-            let before = state.listens();
+            let listened_before = state.listens();
             change(&mut state.listeners);
-            (before, state.listens())
+            (listened_before, state.listens())
         };
         self.start_thread();
-        if before != now {
+        if listened_before != listens_now {
             self.changed.notify_all();
             self.log.interrupt();
         }
@@ -101,7 +101,7 @@ impl Exchange {
             // Exchange if calls have used the index, or if something remains to be exchanged.
             let new_totals = self.counters.totals();
             let is_used = std::mem::replace(&mut totals, new_totals) != new_totals || was_used;
-            let until_due = last_exchange.map_or(Duration::ZERO, |at| POLL_INTERVAL.saturating_sub(at.elapsed()));
+            let until_due = last_exchange.map_or(Duration::ZERO, |time| POLL_INTERVAL.saturating_sub(time.elapsed()));
             // Poll even if there is a listener, since notifications can be lost, for example behind a pooler.
             let is_wanted = is_used || is_unfinished || last_exchange.is_none() || listener_lock.is_some();
             let is_due = until_due.is_zero() && is_wanted;
@@ -115,12 +115,12 @@ impl Exchange {
                 if !self.wait_to_batch(last_exchange) {
                     continue; // closing waits for this thread
                 }
-                let done = self.exchange_once(last_exchange.is_none()).unwrap_or_else(|error| {
+                let result = self.exchange_once(last_exchange.is_none()).unwrap_or_else(|error| {
                     log::debug!("cannot exchange entries with other hosts: {error}; retrying later");
                     ExchangeResult::default()
                 });
                 // Retry even if no call uses the index.
-                is_unfinished = !done.is_complete() && self.has_undelivered();
+                is_unfinished = !result.is_complete() && self.has_undelivered();
                 last_exchange = Some(Instant::now());
             }
             if last_renewal.elapsed() >= RENEW_INTERVAL {
@@ -138,18 +138,19 @@ impl Exchange {
         self.undelivered().is_ok_and(|count| count > 0)
     }
 
-    /// Performs one exchange on the exchange thread, which waits longer for an unavailable log than calls do. `first`:
-    /// whether this is the thread's first exchange.
+    /// Performs one exchange on the exchange thread. Does nothing during the pause after a failure. After the pause,
+    /// first checks that the log answers, with a longer timeout than calls use. Returns an empty result if the log is
+    /// unavailable. `first`: whether this is the thread's first exchange.
     fn exchange_once(&self, first: bool) -> Result<ExchangeResult> {
         if self.unavailable_ms().is_none() {
             return self.exchange_with_reachable_log(first);
         }
-        if self.is_unavailable() {
+        if self.must_skip_log() {
             return Ok(ExchangeResult::default());
         }
         set_waits_for_slow_log(true);
-        // Check that the log answers before acquiring a lock for which calls wait.
-        let done =
+        // Do not hold the exchange lock, for which calls wait, during this check.
+        let result =
             self.retry_log(
                 || match self.send_request(|log, limit| log.secret(limit.at_most(FIRST_ANSWER_TIMEOUT))) {
                     Ok(_) => self.exchange_with_reachable_log(first),
@@ -157,21 +158,21 @@ impl Exchange {
                 },
             );
         set_waits_for_slow_log(false);
-        if matches!(done, Ok(done) if done.has_received) {
+        if matches!(result, Ok(result) if result.has_received) {
             self.note_answer();
         }
-        done
+        result
     }
 
     /// Performs one exchange with a log that answers. If `first` is `true`, and another process with the same folder
-    /// read the log a moment ago, only delivers.
+    /// has read the log within [`POLL_INTERVAL`], only delivers. Returns an empty result if the view is unknown.
     fn exchange_with_reachable_log(&self, first: bool) -> Result<ExchangeResult> {
         let Some(view) = self.view()? else {
             return Ok(ExchangeResult::default());
         };
-        let looked_ms = self.read_position(view.identity)?.last_read_ms;
-        let since = self.clock.now_ms().saturating_sub(looked_ms);
-        if first && (0..i64::try_from(POLL_INTERVAL.as_millis()).unwrap_or(0)).contains(&since) {
+        let last_read_ms = self.read_position(view.identity)?.last_read_ms;
+        let age_ms = self.clock.now_ms().saturating_sub(last_read_ms);
+        if first && (0..i64::try_from(POLL_INTERVAL.as_millis()).unwrap_or(0)).contains(&age_ms) {
             let has_delivered = self.deliver(&view, Deadline::NONE)?;
             return Ok(ExchangeResult {
                 has_delivered,
@@ -193,17 +194,17 @@ impl Exchange {
     /// Waits until [`BATCH_INTERVAL`] has passed since the last exchange, and clears `has_new_entries`. Returns `false`
     /// if the thread must stop.
     fn wait_to_batch(&self, last_exchange: Option<Instant>) -> bool {
-        let rest = last_exchange.map_or(Duration::ZERO, |time| BATCH_INTERVAL.saturating_sub(time.elapsed()));
+        let remaining = last_exchange.map_or(Duration::ZERO, |time| BATCH_INTERVAL.saturating_sub(time.elapsed()));
         let waited = self
             .changed
-            .wait_timeout_while(lock(&self.state), rest, |state| !state.is_stopping);
+            .wait_timeout_while(lock(&self.state), remaining, |state| !state.is_stopping);
         let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         state.has_new_entries = false;
         !state.is_stopping
     }
 
-    /// Tries to acquire the lock that allows only one process per folder to listen, or releases the lock if there is no
-    /// listener. Returns whether this process holds the lock.
+    /// Tries without waiting to acquire the lock that allows only one process per folder to listen, or releases the
+    /// lock if there is no listener. Returns whether this process holds the lock.
     fn hold_listener_lock(&self, listener_lock: &mut Option<FileLock>) -> bool {
         if !lock(&self.state).listens() {
             *listener_lock = None;
@@ -214,8 +215,8 @@ impl Exchange {
         listener_lock.is_some()
     }
 
-    /// Waits for a notification for at most `time`. Returns whether other hosts may have written entries. Releases the
-    /// listener lock if the log is unavailable, so that another process can listen.
+    /// Waits for a notification for at most `time`. Returns whether other hosts may have written entries. If the log or
+    /// the view is unavailable, releases the listener lock, so that another process can listen, and returns `false`.
     fn wait_for_news(&self, listener_lock: &mut Option<FileLock>, time: Duration) -> bool {
         let Ok(Some(view)) = self.view() else {
             *listener_lock = None;
@@ -223,12 +224,12 @@ impl Exchange {
         };
         let number = self
             .read_position(view.identity)
-            .map_or(0, |place| place.position.number);
-        let news = self.send_request(|log, _| log.wait(view.number, number, time));
-        if news.is_err() {
+            .map_or(0, |stored| stored.position.number);
+        let has_new_entries = self.send_request(|log, _| log.wait(view.number, number, time));
+        if has_new_entries.is_err() {
             *listener_lock = None;
         }
-        news.unwrap_or(false)
+        has_new_entries.unwrap_or(false)
     }
 
     /// Renews all leases, and forgets leases that another host has acquired.

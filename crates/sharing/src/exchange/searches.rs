@@ -25,8 +25,8 @@ impl Exchange {
         wanted: &WantedPath<'_>,
         accept: &mut dyn FnMut(Vec<Item>) -> Result<bool>,
     ) -> Result<bool> {
-        // Hosts with the same mappings have the same spellings, and therefore the same key.
-        let key = xxh3_64(&wanted.spellings.join(&0)).to_le_bytes();
+        // Hosts with the same mappings get the same key. A 0 byte separates the spellings, since no path contains it.
+        let key = xxh3_64(&wanted.candidate_paths.join(&0)).to_le_bytes();
         let missing_ms = match self.shared_search(&library.uuid, &key)? {
             Ok(items) => return accept(items),
             Err(missing_ms) => missing_ms,
@@ -42,9 +42,9 @@ impl Exchange {
         Ok(is_found)
     }
 
-    /// Returns the items from another host's last search for the path with this hash, if the search is too recent to be
-    /// repeated. Otherwise returns `Err` with the time for which searches have found nothing, in ms; 0 if the last
-    /// search found an item.
+    /// Returns the items from another host's last search for the path with the hash `key`, if the search is too recent
+    /// to be repeated. Otherwise returns `Err`: for how many ms searches have found nothing; 0 if the last search found
+    /// an item, or if there was no search.
     fn shared_search(&self, library: &str, key: &[u8]) -> Result<std::result::Result<Vec<Item>, i64>> {
         let Some(view) = self.view()? else {
             return Ok(Err(0));
@@ -69,8 +69,9 @@ impl Exchange {
         })
     }
 
-    /// Shares the items that a search found, and the time for which earlier searches found nothing. `key`: the hash of
-    /// the path. Does nothing while the log is unavailable.
+    /// Shares the items that a search found for the path with the hash `key`. `missing_ms`: for how many ms searches
+    /// for this path have found nothing; the longer this time, the longer other hosts wait before they search again.
+    /// Errors of the log are ignored, since other hosts then search themselves.
     fn share_search(&self, library: &str, key: &[u8], items: Vec<Item>, missing_ms: i64) -> Result<()> {
         let Some(view) = self.view()? else {
             return Ok(());
@@ -89,9 +90,9 @@ impl Exchange {
         Ok(())
     }
 
-    /// Shares verified items, which this host fetched from the server by rating key. `gone`: rating keys of items that
-    /// the server no longer has. The entries are only in memory: if this process is killed, other hosts send their own
-    /// requests.
+    /// Shares verified items, which this host fetched from the server by rating key. `library`: the library's uuid.
+    /// `gone`: rating keys of items that the server no longer has. The entries are only in memory: if this process is
+    /// killed, other hosts send their own requests.
     pub fn share_verified(self: &Arc<Self>, library: &str, items: &[Item], gone: &[&str]) {
         let mut state = lock(&self.state);
         if state.outage.is_some() {

@@ -14,11 +14,11 @@ pub struct Undelivered(HashMap<String, LibraryEntries>);
 /// Undelivered matches and invalidations of one library.
 #[derive(Default)]
 struct LibraryEntries {
-    /// Whether the library was invalidated, which voids all its matches in the log.
-    is_void: bool,
-    /// Rating keys of invalidated items, whose matches in the log are void.
-    void_keys: HashSet<Vec<u8>>,
-    /// Matches by path in the server's spelling; `None` for an invalidated path.
+    /// Whether the library was invalidated, which invalidates all its matches in the log.
+    is_invalidated: bool,
+    /// Rating keys of invalidated items, whose matches in the log are therefore invalidated.
+    invalidated_items: HashSet<Vec<u8>>,
+    /// Matches by server path; `None` for an invalidated path.
     matches: HashMap<Vec<u8>, Option<OutboxRow>>,
 }
 
@@ -39,10 +39,10 @@ impl Undelivered {
                     for undelivered_match in library.matches.values_mut() {
                         undelivered_match.take_if(|row| row.entry.body == key);
                     }
-                    library.void_keys.insert(key);
+                    library.invalidated_items.insert(key);
                 }
                 EntryKind::InvalidLibrary => {
-                    library.is_void = true;
+                    library.is_invalidated = true;
                     library.matches.clear();
                 }
                 _ => {}
@@ -51,14 +51,15 @@ impl Undelivered {
         undelivered
     }
 
-    /// Returns whether an undelivered entry overrides a log entry, because it will follow the log entry in the log.
-    /// Only matches can be overridden.
+    /// Returns whether `entry` is a match in the log that an undelivered entry overrides: a match for the same path, or
+    /// an invalidation of the path, of the match's item or of the library. The undelivered entry will come later in the
+    /// log.
     pub fn overrides(&self, entry: &Entry) -> bool {
         let is_match = entry.name.kind == EntryKind::Match;
         is_match
             && self.0.get(&entry.name.library).is_some_and(|library| {
-                library.is_void
-                    || library.void_keys.contains(&entry.body)
+                library.is_invalidated
+                    || library.invalidated_items.contains(&entry.body)
                     || library.matches.contains_key(&entry.name.key)
             })
     }
@@ -81,7 +82,7 @@ impl Undelivered {
 
 /// Returns whether applying an entry may remove one of this host's matches, so that undelivered matches must be
 /// recorded again.
-pub fn voids_matches(entry: &Entry) -> bool {
+pub fn may_remove_matches(entry: &Entry) -> bool {
     use EntryKind::{InvalidItem, InvalidLibrary, InvalidPath, Match};
     match entry.name.kind {
         InvalidItem | InvalidLibrary | InvalidPath => true,

@@ -112,7 +112,7 @@ const EXAMPLE: &str = "postgresql://user@host/database";
 /// [`Status::InvalidArgument`], whose message states the invalid part and the remedy. No message contains a password.
 pub fn parse(address: &str, environment: impl Fn(&str) -> Option<String>) -> Result<Address> {
     let environment = |name: &str| environment(name).filter(|value| !value.is_empty());
-    let Some(rest) = ["postgresql://", "postgres://"]
+    let Some(after_scheme) = ["postgresql://", "postgres://"]
         .iter()
         .find_map(|scheme| address.strip_prefix(scheme))
     else {
@@ -121,8 +121,8 @@ pub fn parse(address: &str, environment: impl Fn(&str) -> Option<String>) -> Res
         ));
     };
     // Split USER@HOST:PORT/DATABASE?PARAMETERS.
-    let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
-    let (authority, database) = rest.split_once('/').unwrap_or((rest, ""));
+    let (main_part, query) = after_scheme.split_once('?').unwrap_or((after_scheme, ""));
+    let (authority, database) = main_part.split_once('/').unwrap_or((main_part, ""));
     let (user, host) = authority.rsplit_once('@').unwrap_or(("", authority));
     if user.contains(':') {
         return refuse_password();
@@ -219,17 +219,17 @@ fn split_port(host: &str) -> Result<(&str, Option<&str>)> {
     if host.contains(',') {
         return invalid_argument_error("the address of the shared log has several hosts; use only one");
     }
-    if let Some(rest) = host.strip_prefix('[') {
-        return match rest.split_once(']') {
+    if let Some(bracketed) = host.strip_prefix('[') {
+        return match bracketed.split_once(']') {
             Some((host, "")) => Ok((host, None)),
-            Some((host, rest)) if rest.starts_with(':') => Ok((host, rest.get(1..))),
+            Some((host, port)) if port.starts_with(':') => Ok((host, port.get(1..))),
             _ => invalid_argument_error(
                 "the address of the shared log has an invalid IPv6 address in brackets; write it as in [::1]:5432",
             ),
         };
     }
     match host.rsplit_once(':') {
-        Some((rest, _)) if rest.contains(':') => invalid_argument_error(
+        Some((before_colon, _)) if before_colon.contains(':') => invalid_argument_error(
             "the address of the shared log has an IPv6 address without brackets; write it as in [::1]",
         ),
         Some((host, port)) => Ok((host, Some(port))),
@@ -237,7 +237,6 @@ fn split_port(host: &str) -> Result<(&str, Option<&str>)> {
     }
 }
 
-/// Parses an address's port.
 fn parse_port(port: &str) -> Result<u16> {
     match port.parse() {
         Ok(0) | Err(_) => invalid_argument_error("the address of the shared log has an invalid port; use 1 to 65535"),
@@ -245,7 +244,6 @@ fn parse_port(port: &str) -> Result<u16> {
     }
 }
 
-/// Parses a timeout in whole seconds.
 fn parse_seconds(seconds: &str) -> Result<Duration> {
     match seconds.parse() {
         Ok(0) | Err(_) => invalid_argument_error(

@@ -82,9 +82,7 @@ pub struct LogConnection {
 pub enum WaitEnd {
     /// The server sent a notification of new entries.
     Notified,
-    /// The wait timed out.
     TimedOut,
-    /// Another thread interrupted the wait.
     Interrupted,
 }
 
@@ -102,7 +100,6 @@ impl LogConnection {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let time = deadline.wait(connect);
         let until = Instant::now() + time;
-        // Connect the socket.
         let (host, socket) = match &address.endpoint {
             ServerAddress::Tcp(host) => {
                 let found = resolver.resolve(host, address.port, until)?;
@@ -115,7 +112,6 @@ impl LogConnection {
                 (String::new(), socket)
             }
         };
-        // Perform the handshake and authenticate.
         let mut settings = config::Config::new();
         settings
             .user(&address.user)
@@ -226,7 +222,8 @@ fn poll_connection(
     }
 }
 
-/// Runs a future until the deadline passes, or until the server has sent no data for too long.
+/// Runs a future, and returns its result. Fails with [`Failure::Silent`] when the deadline passes, or when the server
+/// has sent no data for too long.
 async fn limit_silence<R>(
     silence: &SilenceLimits,
     deadline: Deadline,
@@ -240,16 +237,16 @@ async fn limit_silence<R>(
         }
         if last_read.is_none() || !sleep.is_elapsed() {
             let now = Instant::now();
-            last_read = Some((now, now + deadline.wait(silence.usual))); // the socket woke the task
+            last_read = Some((now, now + deadline.wait(silence.usual))); // not the timer but new data woke the task
         }
         // Check repeatedly, since another thread may start to wait for this call, which makes the limit earlier.
         loop {
             let now = Instant::now();
-            let end = last_read.map_or(now, |(last_read, limit)| silence.fails_at(last_read, limit));
-            if end <= now {
+            let failure_time = last_read.map_or(now, |(last_read, limit)| silence.fails_at(last_read, limit));
+            if failure_time <= now {
                 return Poll::Ready(Err(Failure::Silent));
             }
-            sleep.as_mut().reset(end.min(now + CHECK_INTERVAL).into());
+            sleep.as_mut().reset(failure_time.min(now + CHECK_INTERVAL).into());
             ready!(sleep.as_mut().poll(cx));
         }
     })
@@ -260,8 +257,8 @@ async fn limit_silence<R>(
 async fn connect_tcp(addresses: &[SocketAddr], until: Instant) -> Result<BoxedSocket, Failure> {
     let mut failure = Failure::Silent;
     for (index, address) in addresses.iter().enumerate() {
-        let left = until.saturating_duration_since(Instant::now());
-        let share = left / u32::try_from(addresses.len() - index).unwrap_or(u32::MAX);
+        let time_left = until.saturating_duration_since(Instant::now());
+        let share = time_left / u32::try_from(addresses.len() - index).unwrap_or(u32::MAX);
         match timeout(share, TcpStream::connect(address)).await {
             Ok(Ok(socket)) => {
                 socket.set_nodelay(true)?;

@@ -23,11 +23,8 @@ pub enum Failure {
     Unreachable(io::Error),
     /// The server did not answer in time.
     Silent,
-    /// The server closed the connection.
     Closed,
-    /// The server is read-only.
     ReadOnly,
-    /// The role lacks privileges.
     NoRights {
         /// The server's message.
         message: String,
@@ -88,6 +85,7 @@ impl Failure {
     /// Returns whether the connection is still usable after this failure. A connection to a read-only server is not
     /// usable, since the server is now a replica, and a new connection may reach the primary.
     pub fn keeps_connection(&self) -> bool {
+        // After a more severe error, the server closes the connection.
         let is_kept = |error: &DbError| error.parsed_severity() == Some(Severity::Error);
         self.database_error().is_some_and(is_kept) && !self.is_read_only()
     }
@@ -153,17 +151,17 @@ impl Failure {
 
 const READ_ONLY: &str = "the server is read-only, perhaps a replica; use the address of the primary";
 
-/// Returns a message with the missing privileges and the statements that grant them.
+/// Returns a message with the privileges that the role `user` lacks, and the statements that grant them.
 fn explain_missing(user: &str, missing: &[String]) -> String {
     let (on_schema, on_tables): (Vec<&str>, Vec<&str>) =
-        missing.iter().map(String::as_str).partition(|what| *what == "USAGE");
+        missing.iter().map(String::as_str).partition(|name| *name == "USAGE");
     let mut grants = Vec::new();
     if !on_schema.is_empty() {
         grants.push(format!("GRANT USAGE ON SCHEMA plexindex TO {user:?}"));
     }
     if !on_tables.is_empty() {
-        let what = on_tables.join(", ");
-        grants.push(format!("GRANT {what} ON ALL TABLES IN SCHEMA plexindex TO {user:?}"));
+        let names = on_tables.join(", ");
+        grants.push(format!("GRANT {names} ON ALL TABLES IN SCHEMA plexindex TO {user:?}"));
     }
     format!(
         "role {user:?} lacks {}: let the owner of the tables run: {}",
@@ -190,7 +188,7 @@ fn is_tls(error: &io::Error) -> bool {
 fn explain_code(error: &DbError, address: &Address) -> (Status, String) {
     let (code, message, user) = (error.code().code(), error.message(), &address.user);
     let status = match code {
-        "28P01" | "28000" => Status::Unauthorized,
+        "28P01" | "28000" => Status::Unauthorized, // a wrong password, or a role that may not connect
         INSUFFICIENT_PRIVILEGE => Status::Forbidden,
         "57014" | "55P03" => Status::Timeout, // the server cancelled the statement, or a lock was not available
         _ if code.starts_with("57P") || code.starts_with("08") => Status::Connect, // the session or connection ended

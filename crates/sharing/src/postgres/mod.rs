@@ -72,11 +72,11 @@ impl Postgres {
     /// Creates a client for the log at this address. The client connects on its first call.
     #[must_use]
     pub fn new(address: Address) -> Self {
-        let patience = Timeouts {
+        let timeouts = Timeouts {
             connect: Duration::from_millis(300),
             silence: Duration::from_secs(5),
         };
-        Self::with_timeouts(address, patience, LEASE)
+        Self::with_timeouts(address, timeouts, LEASE)
     }
 
     /// Creates a client with the given timeouts and lifetime of a lease. For tests. The client connects on its first
@@ -105,13 +105,13 @@ impl Postgres {
         self
     }
 
-    /// Creates the tables, or reports that they exist. The error lists the privileges that the role lacks.
+    /// Creates the tables, or returns that they exist. The error lists the privileges that the role lacks.
     fn make_tables(&self, deadline: Deadline) -> Result<SharedTables> {
-        let mut link = self.connect(deadline).map_err(|failure| self.explain(&failure))?;
-        schema::ensure_tables(&mut link, deadline).map_err(|failure| {
+        let mut connection = self.connect(deadline).map_err(|failure| self.explain(&failure))?;
+        schema::ensure_tables(&mut connection, deadline).map_err(|failure| {
             self.explain(&rights::with_missing_privileges(
                 failure,
-                &mut link,
+                &mut connection,
                 rights::HOST_PRIVILEGES,
                 deadline,
             ))
@@ -129,32 +129,33 @@ impl Postgres {
             (ServerAddress::Unix(_), _) | (_, SslMode::Disable) => None,
             _ => Some(match self.tls.get() {
                 Some(config) => Arc::clone(config),
+                // The configuration can fail, so create it before `get_or_init`.
                 None => Arc::clone(self.tls.get_or_init({
                     let config = tls::config(&self.address)?;
                     || config
                 })),
             }),
         };
-        let connect = self.patience();
+        let connect_timeout = self.answer_timeout();
         let silence = SilenceLimits {
             usual: self.timeouts.silence,
-            while_closing: CLOSING_SILENCE.max(connect),
+            while_closing: CLOSING_SILENCE.max(connect_timeout),
             closing_threads: Arc::clone(&self.closing_threads),
         };
-        LogConnection::open(&self.address, tls, &self.resolver, (connect, silence), deadline)
+        LogConnection::open(&self.address, tls, &self.resolver, (connect_timeout, silence), deadline)
     }
 
     /// Opens a connection, and creates the tables if the database has none.
     fn connect_to_log(&self, deadline: Deadline) -> Result<LogConnection, Failure> {
-        let mut link = self.connect(deadline)?;
-        let is_current = schema::is_current(&mut link, deadline);
-        if !is_current
-            .map_err(|failure| rights::with_missing_privileges(failure, &mut link, rights::HOST_PRIVILEGES, deadline))?
-        {
+        let mut connection = self.connect(deadline)?;
+        let is_current = schema::is_current(&mut connection, deadline);
+        if !is_current.map_err(|failure| {
+            rights::with_missing_privileges(failure, &mut connection, rights::HOST_PRIVILEGES, deadline)
+        })? {
             // The server has answered, so creating the tables may exceed the deadline once.
-            schema::ensure_tables(&mut link, Deadline::NONE)?;
+            schema::ensure_tables(&mut connection, Deadline::NONE)?;
         }
-        Ok(link)
+        Ok(connection)
     }
 
     /// Runs the statements in `work` on the connection in `slot`, and opens a connection if `slot` is empty. Runs the
@@ -172,11 +173,11 @@ impl Postgres {
             if deadline.has_passed() {
                 return Err(Failure::Silent);
             }
-            let link = match slot {
-                Some(link) => link,
+            let connection = match slot {
+                Some(connection) => connection,
                 None => slot.insert(self.connect_to_log(deadline)?),
             };
-            let failure = match link.run(deadline, work) {
+            let failure = match connection.run(deadline, work) {
                 Ok(result) => return Ok(result),
                 Err(failure) => failure,
             };
@@ -194,7 +195,7 @@ impl Postgres {
         }
     }
 
-    /// Runs statements that need a host's privileges.
+    /// Runs statements that need a host's privileges, and returns the result of `work`.
     fn call<R>(
         &self,
         deadline: Deadline,
@@ -216,6 +217,7 @@ impl Postgres {
     }
 
     /// Converts a failure to an error for the caller. The error lists the privileges in `wanted` that the role lacks.
+    /// If the connection `link` is closed, the error lacks this list.
     fn explain_with_rights(
         &self,
         link: &mut Option<LogConnection>,
@@ -238,37 +240,31 @@ impl Postgres {
         work: &impl AsyncFn(&Client) -> Result<R, tokio_postgres::Error>,
     ) -> Result<R> {
         let mut calls = self.lock_calls(deadline)?;
-        let Calls {
-            connection: link,
-            views,
-        } = &mut *calls;
-        let mut outcome = self.run(link, deadline, work);
+        let Calls { connection, views } = &mut *calls;
+        let mut outcome = self.run(connection, deadline, work);
         if let (Err(failure), Some((server, viewer))) = (&outcome, views.get(&view))
             && failure.has_code(schema::NO_VIEW)
         {
-            outcome = match self.run(link, deadline, &async |client: &Client| {
+            outcome = match self.run(connection, deadline, &async |client: &Client| {
                 create_view(client, server, viewer).await
             }) {
-                Ok(_) => self.run(link, deadline, work),
+                Ok(_) => self.run(connection, deadline, work),
                 Err(failure) => Err(failure),
             };
         }
-        outcome.map_err(|failure| self.explain_with_rights(link, failure, rights::HOST_PRIVILEGES, deadline))
+        outcome.map_err(|failure| self.explain_with_rights(connection, failure, rights::HOST_PRIVILEGES, deadline))
     }
 
     /// Returns a view's number, and creates the view if it does not exist. Remembers the server and the user, so
     /// that [`Self::call_view`] can create the view again.
     fn open_view(&self, server: &str, viewer: &[u8], deadline: Deadline) -> Result<ViewNumber> {
         let mut calls = self.lock_calls(deadline)?;
-        let Calls {
-            connection: link,
-            views,
-        } = &mut *calls;
-        let created = self.run(link, deadline, &async |client: &Client| {
+        let Calls { connection, views } = &mut *calls;
+        let created = self.run(connection, deadline, &async |client: &Client| {
             create_view(client, server, viewer).await
         });
-        let view =
-            created.map_err(|failure| self.explain_with_rights(link, failure, rights::HOST_PRIVILEGES, deadline))?;
+        let view = created
+            .map_err(|failure| self.explain_with_rights(connection, failure, rights::HOST_PRIVILEGES, deadline))?;
         views.insert(view, (server.into(), viewer.into()));
         Ok(view)
     }
@@ -281,7 +277,7 @@ impl Postgres {
 
     /// Waits on the listening connection in `slot`, and opens a connection if `slot` is empty. Returns whether the view
     /// may have entries after `number`. Sends one query, since notifications may be lost: after opening a connection,
-    /// or otherwise when the wait ends.
+    /// or otherwise when the wait ends. `wake`: a socket that becomes readable when another thread interrupts the wait.
     fn wait_on(
         &self,
         slot: &mut Option<LogConnection>,
@@ -299,27 +295,27 @@ impl Postgres {
         if is_new {
             // `until` limits the wait but not the attempt to connect, since a short wait must not make a busy server
             // seem unavailable.
-            let mut link = self.connect_to_log(Deadline::NONE)?;
+            let mut connection = self.connect_to_log(Deadline::NONE)?;
             // A replica rejects LISTEN. The wait then ends with a timeout and the query.
-            let listens = link.run(Deadline::NONE, async |client| {
+            let listens = connection.run(Deadline::NONE, async |client| {
                 client.batch_execute("LISTEN plexindex").await
             });
             match listens {
                 Err(failure) if !failure.keeps_connection() && !failure.is_read_only() => return Err(failure),
                 _ => {}
             }
-            let link = slot.insert(link);
-            if link.run(Deadline::NONE, has_new_entries)? {
+            let connection = slot.insert(connection);
+            if connection.run(Deadline::NONE, has_new_entries)? {
                 return Ok(true);
             }
         }
-        let Some(link) = slot else { return Ok(true) };
-        match link.wait(view.0, number, until, wake) {
+        let Some(connection) = slot else { return Ok(true) };
+        match connection.wait(view.0, number, until, wake) {
             Ok(WaitEnd::Notified) => Ok(true),
             Ok(WaitEnd::Interrupted) => Ok(false),
             // The query was sent before the wait. Return `true`, since a pooler may have lost a notification.
             Ok(WaitEnd::TimedOut) if is_new => Ok(true),
-            Ok(WaitEnd::TimedOut) => link.run(Deadline::NONE, has_new_entries),
+            Ok(WaitEnd::TimedOut) => connection.run(Deadline::NONE, has_new_entries),
             Err(failure) => Err(failure),
         }
     }

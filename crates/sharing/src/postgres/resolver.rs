@@ -15,19 +15,16 @@ pub type LookupResult = Result<Vec<SocketAddr>, String>;
 /// A function that resolves a host name and port.
 pub type Lookup = dyn Fn(&str, u16) -> LookupResult + Send + Sync;
 
-/// Resolves host names within a time limit.
 pub struct NameResolver {
     lookup: Arc<Lookup>,
     running: Mutex<Option<LookupThread>>,
 }
 
-/// A running lookup.
 struct LookupThread {
     slot: Arc<Slot>,
     worker: Worker,
 }
 
-/// The slot for a lookup's result.
 #[derive(Default)]
 struct Slot {
     found: Mutex<Option<LookupResult>>,
@@ -73,8 +70,8 @@ impl NameResolver {
         }
     }
 
-    /// Returns the slot for the running lookup's result, or starts a lookup. All lookups are for the same host name,
-    /// since each client has its own resolver. Returns `None` if no thread can be started.
+    /// Returns the slot in which the running lookup will store its result. Starts a lookup if none is running; `None`
+    /// if no thread can be started. All lookups are for the same host name, since each client has its own resolver.
     fn start_or_join_lookup(&self, host: &str, port: u16) -> Option<Arc<Slot>> {
         let mut running = lock(&self.running);
         // A forked child does not have its parent's thread.
@@ -98,10 +95,10 @@ impl NameResolver {
     /// Waits for the lookup's result; `None` if the time `until` is reached. Removes a finished lookup, so that the
     /// next call starts a new lookup.
     fn wait(&self, slot: &Arc<Slot>, until: Instant) -> Option<LookupResult> {
-        let left = until.saturating_duration_since(Instant::now());
+        let time_left = until.saturating_duration_since(Instant::now());
         let waited = slot
             .changed
-            .wait_timeout_while(lock(&slot.found), left, |found| found.is_none());
+            .wait_timeout_while(lock(&slot.found), time_left, |found| found.is_none());
         let (found, _) = waited.unwrap_or_else(PoisonError::into_inner);
         let found = found.clone()?;
         let mut running = lock(&self.running);

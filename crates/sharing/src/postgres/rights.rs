@@ -24,7 +24,6 @@ SELECT current_setting('transaction_read_only') = 'on', ARRAY(
     ORDER BY place
 )";
 
-/// The result of a privilege check.
 pub struct Rights {
     pub is_read_only: bool,
     /// The privileges that the role lacks.

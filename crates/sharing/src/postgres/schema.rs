@@ -8,7 +8,6 @@ use crate::platform::Deadline;
 
 /// The supported version of the tables. plexindex rejects tables with any other version.
 const VERSION: i32 = 1;
-/// The statements that create the tables.
 const SCHEMA: &str = include_str!("schema.sql");
 /// Starts a transaction and acquires an advisory lock (the key is "plexindx" in ASCII). If this host loses its
 /// connection, the server ends the idle session after 5 s and releases the lock.
@@ -17,7 +16,7 @@ const BEGIN: &str = "BEGIN; SET LOCAL idle_in_transaction_session_timeout = 5000
 /// The SQLSTATE that functions of `schema.sql` raise for an unknown view.
 pub const NO_VIEW: &str = "PX001";
 
-/// Returns whether the tables exist in the supported version.
+/// Returns whether the tables exist in the supported version; `false` if there are no tables.
 ///
 /// # Errors
 /// Fails if the tables have another version, or if the server fails.
@@ -42,7 +41,8 @@ pub fn is_current(link: &mut LogConnection, deadline: Deadline) -> Result<bool, 
     }
 }
 
-/// Creates the tables if they do not exist. Holds a lock, so that only one host creates them.
+/// Creates the tables if they do not exist, and returns whether this call created them. Holds a lock, so that only one
+/// host creates them.
 ///
 /// # Errors
 /// [`Status::Forbidden`] if the role is not allowed to create tables, or another failure of the server.

@@ -97,7 +97,6 @@ struct Columns<'a> {
 }
 
 impl<'a> Columns<'a> {
-    /// Converts entry names to columns, without bodies.
     fn of_names(names: impl Iterator<Item = &'a EntryName>) -> Self {
         let mut columns = Self::default();
         for name in names {
@@ -126,7 +125,8 @@ impl<'a> Columns<'a> {
     }
 }
 
-/// Converts a row to an entry; `None` if the row contains no entry, or an entry kind from a later version.
+/// Converts a row to an entry; `None` if the row contains no entry, or an entry kind from a later version. [`READ`] and
+/// [`FIND`] start with the same seven columns.
 fn entry(row: &Row) -> Option<Entry> {
     Some(Entry {
         name: EntryName {
@@ -184,13 +184,13 @@ impl SharedLog for Postgres {
         &self.name
     }
 
-    /// Returns the address's `connect_timeout`, or else the default timeout for connecting.
-    fn patience(&self) -> Duration {
+    /// Returns the address's `connect_timeout`, or else the default timeout.
+    fn answer_timeout(&self) -> Duration {
         self.address.connect_timeout.unwrap_or(self.timeouts.connect)
     }
 
-    /// Creates the tables if they do not exist.
-    fn init(&self, deadline: Deadline) -> Result<SharedTables> {
+    /// Creates the tables if they do not exist, and returns whether this call created them.
+    fn create_tables(&self, deadline: Deadline) -> Result<SharedTables> {
         self.make_tables(deadline)
     }
 
@@ -223,6 +223,7 @@ impl SharedLog for Postgres {
             (&size(LARGEST_BATCH), Type::INT8),
         ];
         let rows = self.rows(READ, &parameters, deadline)?;
+        // An entry that is too large has a number (column 3), but its kind (column 0) is NULL.
         let is_too_large =
             |row: &&Row| row.get::<_, Option<i64>>(3).is_some() && row.get::<_, Option<i16>>(0).is_none();
         let too_large = rows.iter().filter(is_too_large).count();
@@ -233,9 +234,8 @@ impl SharedLog for Postgres {
             );
         }
         let Some(first) = rows.first() else {
-            // A restored log may lack the view.
             return Ok(EntryPage {
-                starts_over: number > 0,
+                starts_over: number > 0, // a restored log may lack the view
                 ..EntryPage::default()
             });
         };
@@ -268,7 +268,8 @@ impl SharedLog for Postgres {
         Ok(rows.iter().filter_map(entry).collect())
     }
 
-    /// Writes entries with the `append` function from `schema.sql`. Without a lease, `what` and `fence` are NULL.
+    /// Writes entries with the `append` function from `schema.sql`. Returns `false` if the lease is lost. Without a
+    /// lease, the parameters for its task and fence are NULL.
     fn append(
         &self,
         view: ViewNumber,
@@ -279,7 +280,7 @@ impl SharedLog for Postgres {
     ) -> Result<bool> {
         let columns = Columns::of(entries.iter());
         let [kinds, libraries, keys, bodies] = columns.parameters();
-        let (what, fence) = (lease.map(|lease| &*lease.task), lease.map(|lease| lease.fence));
+        let (task, fence) = (lease.map(|lease| &*lease.task), lease.map(|lease| lease.fence));
         let parameters: [Parameter<'_>; 8] = [
             (&view.0, Type::INT8),
             (&host.0, Type::INT8),
@@ -287,7 +288,7 @@ impl SharedLog for Postgres {
             libraries,
             keys,
             bodies,
-            (&what, Type::TEXT),
+            (&task, Type::TEXT),
             (&fence, Type::INT8),
         ];
         let statement = "SELECT plexindex.append($1, $2, $3, $4, $5, $6, $7, $8)";
@@ -417,7 +418,7 @@ impl SharedLog for Postgres {
         self.wake.request();
     }
 
-    /// Shortens the timeouts of calls on all threads from now on, because the index is closing.
+    /// Shortens the timeouts of calls on all threads from now on, because the calling thread closes the index.
     fn shorten_timeouts(&self) {
         self.closing_threads.fetch_add(1, Ordering::SeqCst);
     }
@@ -453,7 +454,7 @@ impl SharedLog for Postgres {
             let (kinds, counts): (Vec<i16>, Vec<i64>) = (row.get(5), row.get(6));
             let known_kind = |(kind, count)| Some((EntryKind::from_number(kind)?, unsigned(count)));
             LogSummary {
-                view: ViewNumber(row.get(7)),
+                view: ViewNumber(row.get(7)), // SUMMARY lists the columns
                 server: row.get(0),
                 viewer: row.get(8),
                 last: unsigned(row.get(1)),
@@ -480,7 +481,6 @@ impl SharedLog for Postgres {
 }
 
 impl Postgres {
-    /// Returns a lease's lifetime in seconds.
     fn lease_seconds(&self) -> f64 {
         self.lease.as_secs_f64()
     }

@@ -4,7 +4,7 @@ use rusqlite::{Connection, Row, params};
 
 use super::super::cached::CachedStatements;
 use super::super::packed_items::PackedItem;
-use super::super::row_positions::{NUMBER, position_of};
+use super::super::row_positions::{NUMBER_MASK, position_of};
 use super::page::FeedLogPosition;
 use crate::model::{Item, LibraryId, Sequence, ViewId};
 
@@ -72,8 +72,9 @@ impl FeedQuery<'_> {
     /// Returns at most `limit` changes to items, starting at `place`, up to the change sequence `end`. Skips changes
     /// from before their library's history starts, because readers must list that library again.
     pub fn entries(&self, place: FeedLogPosition, end: Sequence, limit: usize) -> rusqlite::Result<Vec<FeedEntry>> {
-        // The number of a change starts at 0 in a row id (its low bits, `NUMBER`), but at 1 in a `FeedLogPosition`.
-        let first_row = position_of(place.sequence, (place.change_number - 1).clamp(0, NUMBER));
+        // The number of a change starts at 0 in a row id (its low bits, `NUMBER_MASK`), but at 1 in a
+        // `FeedLogPosition`.
+        let first_row = position_of(place.sequence, (place.change_number - 1).clamp(0, NUMBER_MASK));
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let item = |row: &Row<'_>, column| {
             let packed: Option<PackedItem> = row.get(column)?;
@@ -84,7 +85,7 @@ impl FeedQuery<'_> {
              CROSS JOIN libraries l ON l.id = f.library AND l.present AND l.generation > 0 \
              AND f.sequence > l.feed_from WHERE f.id >= ?4 AND f.sequence BETWEEN ?3 AND ?7 AND l.identity = ?1 AND (?2 IS NULL OR l.id = ?2) \
              ORDER BY f.id LIMIT ?5",
-            params![self.identity, self.library, place.sequence, first_row, limit, NUMBER, end],
+            params![self.identity, self.library, place.sequence, first_row, limit, NUMBER_MASK, end],
             |row| {
                 Ok(FeedEntry {
                     place: FeedLogPosition {

@@ -30,7 +30,12 @@ pub struct FeedRows<'s>(pub &'s Store);
 impl FeedRows<'_> {
     /// Returns the current timeline's id and a new reader's first position. The position is the end of the log or, if
     /// `full`, the start of a full listing, which gives the reader all items first.
-    pub fn begin(&self, identity: ViewId, library: Option<LibraryId>, full: bool) -> Result<(i64, FeedPosition)> {
+    pub fn first_position(
+        &self,
+        identity: ViewId,
+        library: Option<LibraryId>,
+        full: bool,
+    ) -> Result<(i64, FeedPosition)> {
         self.0.read(|c| {
             let query = FeedQuery { c, identity, library };
             let log_start = sequence_of(c)?.next();

@@ -6,7 +6,7 @@ use super::{listing, movie};
 use crate::engine::segment::SingleMatch;
 use crate::engine::segment::{ListingBuilder, ListingMeta, ListingSegment};
 use crate::engine::view::{LibraryProperties, LibrarySnapshot};
-use crate::matching::{GuidRef, ItemRef, Mappings, NormalPath, Resolver, Scope, Spelling};
+use crate::matching::{ExactBytes, GuidRef, ItemRef, Mappings, NormalPath, Resolver, Scope};
 use crate::model::{Item, ItemType, MatchKind};
 use crate::platform::map::MapMode;
 
@@ -347,8 +347,8 @@ fn a_path_in_its_listed_spelling_needs_no_normal_form() {
     let items: Vec<Item> = (0..4).map(|n| movie(&n.to_string(), &[listed[n]])).collect();
     let segment = open(&items);
     let spelled = |path: &str| {
-        let hash = Spelling::hash_of(path.as_bytes()).expect("it is not ASCII");
-        segment.unique_hit_spelled(path.as_bytes(), segment.first(hash, 2 * path.len()))
+        let hash = ExactBytes::hash_of(path.as_bytes()).expect("it is not ASCII");
+        segment.unique_hit_by_bytes(path.as_bytes(), segment.first(hash, 2 * path.len()))
     };
     for (path, key) in [(listed[0], "0"), (listed[3], "3")] {
         let mut form = 0;
@@ -359,7 +359,7 @@ fn a_path_in_its_listed_spelling_needs_no_normal_form() {
     assert_eq!(spelled(listed[1]), None);
     assert_eq!(spelled(listed[2]), None);
     assert_eq!(spelled("/m/e\u{301}t\u{e9}/\u{c9}.mkv"), None);
-    assert_eq!(Spelling::hash_of(b"/m/a.mkv"), None);
+    assert_eq!(ExactBytes::hash_of(b"/m/a.mkv"), None);
 }
 
 #[test]

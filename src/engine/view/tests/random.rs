@@ -12,7 +12,7 @@ use super::movie;
 use super::naive::Rule;
 use crate::engine::memtable::MemtableChange;
 use crate::engine::view::LibrarySnapshot;
-use crate::matching::{FoldBuffers, GROUP, Resolver, Scope};
+use crate::matching::{FoldBuffers, MAX_BATCH, Resolver, Scope};
 use crate::model::Item;
 
 pub(super) fn path() -> impl Strategy<Value = String> {
@@ -153,7 +153,7 @@ proptest! {
         }
         let views: Vec<&LibrarySnapshot> = views.iter().collect();
         for scope in (0..views.len()).map(Scope::One).chain([Scope::All]) {
-            for group in asked.chunks(GROUP) {
+            for group in asked.chunks(MAX_BATCH) {
                 let group: Vec<&[u8]> = group.iter().map(Vec::as_slice).collect();
                 let mut together = Vec::new();
                 Resolver::new(&views, scope, &mappings).fast_lookup_batch(&group, &mut FoldBuffers::default(), |hit| together.push(hit.map(|hit| (hit.library, hit.match_kind, hit.rating_key))));
