@@ -289,7 +289,7 @@ typedef struct plexindex_options {
     // Plex's database com.plexapp.plugins.library.db, its folder, or the folder 'Plex Media Server' above it.
     // Read-only: plexindex sends no requests without `server_url`, and shows all libraries. Default: none.
     plexindex_bytes database;
-    plexindex_renew_token_fn renew_token; // Returns a new token when the server rejects `token`; may be NULL.
+    plexindex_renew_token_fn renew_token; // Optional: returns a new token when the server rejects `token`.
     void *renew_token_user; // Passed to `renew_token`.
     // URL of a PostgreSQL database through which hosts share an index, such as `postgresql://user@host/database`. The
     // password comes from PGPASSWORD or a passfile. Requires `server_url`; excludes `database`. Default: none.

@@ -3,7 +3,7 @@
 
 use plexindex::source::Event;
 use plexindex::source::plex::{EventBody, parse_event};
-use plexindex::testing::plex::stream;
+use plexindex::testing::plex::parse_event_stream;
 
 use super::input::Input;
 
@@ -34,7 +34,7 @@ fn check(event: &Event) {
 
 fn events(pieces: &mut dyn Iterator<Item = &[u8]>, most: usize) -> Vec<Event> {
     let mut events = Vec::new();
-    stream(pieces, &mut |event| {
+    parse_event_stream(pieces, &mut |event| {
         events.push(event);
         events.len() < most
     });

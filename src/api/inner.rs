@@ -164,9 +164,9 @@ impl Inner {
             // If another thread has replaced the token, the owner of the new token is unknown.
             Some(refused) => match self.reading.tokens.compare_current(refused) {
                 (session, true) => TokenOwner::SameAs(session),
-                (_, false) => TokenOwner::Any,
+                (_, false) => TokenOwner::Unknown,
             },
-            None => TokenOwner::Any,
+            None => TokenOwner::Unknown,
         };
         if self.reading.set_token(token, owner)? {
             // Requests with the new token may succeed, so end the pause after a failure.

@@ -321,8 +321,9 @@ impl Library {
         self.query().edit_items(keys, changes, lock)
     }
 
-    /// Returns a page of at most `limit` items after a cursor (0 for the first page), and the cursor after the last
-    /// item; the cursor is `None` for an empty page.
+    /// Returns a page of items after a cursor (0 for the first page), and the cursor after the last item; the cursor is
+    /// `None` for an empty page. A page has at most `limit` items, or a few more if several have the last cursor. For
+    /// the bindings; Rust programs call [`Library::items`].
     ///
     /// # Errors
     /// As [`Library::items`].
@@ -334,7 +335,8 @@ impl Library {
         Ok((page.into_iter().map(|(_, item)| Item::of(item, kind)).collect(), last))
     }
 
-    /// Returns a page of at most `limit` stored items after a cursor (0 for the first page), each with its own cursor.
+    /// Returns a page of stored items after a cursor (0 for the first page), each with its own cursor. A page has at
+    /// most `limit` items, or a few more if several have the last cursor. For the bindings.
     #[doc(hidden)]
     pub fn items_page(&self, cursor: i64, limit: usize) -> Result<Vec<(i64, model::Item)>> {
         self.reading.items(&self.selection, cursor, limit)
@@ -357,10 +359,12 @@ impl Library {
         queries.items_below(&self.selection, path, after, limit, filter, then)
     }
 
-    /// Walks folders on this machine for a limited time, and returns the files that are not listed as a single item.
-    /// `number` identifies the walk to continue; 0 starts a new walk, and `None` reads only the folders in `starts`.
-    /// `rules` are the rules of Plex's scanner to apply. The call stops after about `max_names` directory entries.
-    /// Sends no request.
+    /// Walks the folders in `starts` for a limited time, and checks the files in `starts`. Returns the files that are
+    /// not listed as a single item, and the folders that are still unread. Sends no request.
+    ///
+    /// `number` identifies the walk to continue; 0 starts a new walk. A walk reads each folder once, and a call without
+    /// starting points follows the links that the walk has found. `None`: the call only reports links. `rules` are the
+    /// rules of Plex's scanner to apply. The call stops after about `max_names` directory entries.
     #[doc(hidden)]
     pub fn walk(
         &self,

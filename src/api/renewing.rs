@@ -79,8 +79,8 @@ impl TokenRenewal {
         Box::new(lock_for_fork(owner, |owner| &within(owner).state))
     }
 
-    /// Resets the state in the child of a fork, where only a renewal on the forking thread continues. Does not wait for
-    /// the lock, which no other thread could release.
+    /// Resets the state in the child of a fork, where only a renewal on the forking thread continues. If the state is
+    /// locked, leaves it unchanged, because no other thread could release the lock.
     pub fn after_fork(&self) {
         if let Some(mut state) = try_lock(&self.state) {
             state.running_for = state.running_for.filter(|call| call.thread == this_thread());

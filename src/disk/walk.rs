@@ -331,8 +331,8 @@ impl<'w> Walk<'w> {
         progress.is_some_and(|progress| !lock(progress).mark_read(self.read_set_of(folder.location_index), id))
     }
 
-    /// Returns the entry for a subfolder or media file, and whether it is a subfolder; `None` for other names, and for
-    /// an unreadable link, which is reported. `path`: the folder's path without a slash at the end.
+    /// Returns whether a name is a subfolder, and its entry; `None` if it is no subfolder and no media file. Adds an
+    /// unreadable link to `findings`, and returns `None`. `path`: the folder's path without a slash at the end.
     fn media_or_folder_entry(
         &self,
         folder: &PendingFolder,

@@ -133,7 +133,8 @@ impl WalkFindings {
         });
     }
 
-    /// Adds a finding for a folder that the walk has not read yet. `twin`: whether it or a folder above it has a twin.
+    /// Adds a folder that the walk has not read yet, so that the host can pass the folder to the next call. `twin`:
+    /// whether the folder or a folder above it has a twin. The finding has no cause and no detail.
     pub(super) fn add_unread_folder(&mut self, path: &[u8], twin: bool) {
         self.add_finding("folder", twin, "", path, b"");
     }

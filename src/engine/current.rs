@@ -41,6 +41,7 @@ pub struct SnapshotOf<P> {
     pub open: Arc<OpenSegments>,
     /// Whether the next update must reload the snapshot from the database, because it cannot add a change in place.
     outdated: AtomicBool,
+    /// The libraries or the tables.
     part: P,
 }
 
@@ -90,15 +91,15 @@ impl<P> SnapshotOf<P> {
     }
 }
 
-/// A handle's current snapshot, which lookups read without a lock.
-pub struct Current<P> {
+/// A handle's current snapshot of its libraries or tables (`P`), which lookups read without a lock.
+pub struct CurrentSnapshot<P> {
     store: Arc<Store>,
     snapshot: SwapCell<SnapshotOf<P>>,
     /// Locked while a thread updates the snapshot, so that only one thread at a time reads newer commits.
     pub catching_up: Mutex<()>,
 }
 
-impl<P: Default> Current<P> {
+impl<P: Default> CurrentSnapshot<P> {
     /// Starts with an empty snapshot, which the first update replaces.
     pub fn new(store: Arc<Store>) -> Self {
         Self {

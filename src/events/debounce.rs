@@ -116,9 +116,11 @@ impl LibraryEvents {
             || self.settled_hint_ms.is_some()
     }
 
-    /// Records that an item has changed. During a scan, the scan's end then schedules a further hint; after a scan,
-    /// this function postpones that hint.
-    fn extend_settling(&mut self, intervals: &DebounceIntervals, now: i64) {
+    /// Records that an item has changed, or that the server is still processing items. If this happens during a scan or
+    /// soon after a scan, the library needs another hint once its items have stopped changing. During a scan, the
+    /// scan's end schedules this hint. After a scan, this function schedules or postpones the hint, at most until
+    /// [`SETTLE_LIMIT`] times `settle_ms` after the scan's end.
+    fn record_item_activity(&mut self, intervals: &DebounceIntervals, now: i64) {
         if self.is_scanning(intervals, now) {
             self.scan_changed = true;
         } else if let Some(scan_ended_ms) = self.scan_ended_ms.filter(|_| self.is_settling(intervals, now)) {
@@ -200,7 +202,7 @@ impl Debouncer {
                 let hint = if section.is_some() { Hint::Changed } else { Hint::Probe };
                 let library = self.library_events(section);
                 library.add_hint(hint, now);
-                library.extend_settling(&intervals, now);
+                library.record_item_activity(&intervals, now);
             }
             Event::Deleted { section, rating_key } => {
                 let has_section = section.is_some();
@@ -221,7 +223,7 @@ impl Debouncer {
                     if library.is_pending() {
                         library.last_event_ms = now;
                     }
-                    library.extend_settling(&intervals, now);
+                    library.record_item_activity(&intervals, now);
                 }
             }
             Event::Scanning { section: Some(section) } => {

@@ -328,8 +328,8 @@ impl Events {
 
 /// Runs a watch until the host stops it.
 fn run_watch(events: &Events, source: &dyn Source, shared: &WatchShared) {
-    // Limits the time of a write, because stopping the watch waits for the write. After a time-out, a later write
-    // includes the hints.
+    // Limits how long a write may take, because stopping the watch has to wait for the write. After a time-out, a later
+    // write includes the hints.
     let deadline = Deadline::NONE.at_most(WRITE_TIMEOUT);
     std::thread::scope(|scope| {
         let listening = std::thread::Builder::new().spawn_scoped(scope, || {

@@ -239,7 +239,7 @@ pub fn is_pause_over(start_ms: Option<i64>, pause_ms: i64, now_ms: i64) -> bool 
 /// Returns whether the last search found the path, and was so recent that plexindex can answer without a new request.
 #[must_use]
 pub fn was_found_recently(search: Option<&PathSearch>, policy: &Policy, now_ms: i64) -> bool {
-    let ttl_ms = policy.ttl_ms(0, i64::MAX); // without a TTL: never recent; forever: always
+    let ttl_ms = policy.ttl_ms(0, i64::MAX); // TTL of zero: never recent; forever: always
     search.is_some_and(|search| search.found && (0..ttl_ms).contains(&now_ms.saturating_sub(search.last_ms)))
 }
 

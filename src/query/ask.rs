@@ -54,7 +54,7 @@ impl Queries {
             let scope = call.scope(&snapshot)?;
             match state.library_step(scope, !snapshot.rows.is_empty(), self.sync.may_send_requests(call)) {
                 LibraryStep::Continue => {}
-                LibraryStep::Fail => return Err(self.unknown_library(call, &snapshot, state.failure)),
+                LibraryStep::Fail => return Err(self.library_error(call, &snapshot, state.failure)),
                 LibraryStep::Fetch => {
                     drop(snapshot);
                     if let Some(SearchTarget::Path(path)) = question.search_target() {

@@ -95,12 +95,13 @@ impl Queries {
         Err(segments_lost_error())
     }
 
-    /// Walks local folders for at most [`WALK_STEP`]. Returns the files that the index does not list for exactly one
-    /// item. Also checks the files in `starts`.
+    /// Walks the folders in `starts` for at most [`WALK_STEP`], and checks the files in `starts`. Returns the files
+    /// that the index does not list for exactly one item, and the folders that are still unread.
     ///
-    /// `walk_number` is the number of the walk to continue; 0 starts a new walk, and `None` reads only the folders in
-    /// `starts`. `rules` are the rules of Plex that exclude files and folders. The call also returns after reading
-    /// `max_names` names.
+    /// `walk_number` is the number of the walk to continue, from an earlier call's `next_walk_number`; 0 starts a new
+    /// walk. A walk reads each folder once, and a call without starting points follows the links that the walk has
+    /// found. `None`: the call only reports links. `rules` are the rules of Plex that exclude files and folders. The
+    /// call also returns after reading `max_names` names.
     ///
     /// # Errors
     /// Returns [`Status::InvalidArgument`] for an invalid path or an unknown walk, and the errors of
@@ -216,7 +217,7 @@ impl Queries {
 /// its libraries in scope are fetched.
 fn locations(snapshot: &Snapshot, scope: Scope, mappings: &Mappings) -> Vec<Location> {
     let in_scope = library_indexes(scope, snapshot.rows.len());
-    // Each folder with its libraries' kinds, and whether all these libraries are fetched.
+    // Each folder with the kinds of its libraries, and whether all of them have been fetched.
     let mut folders: Vec<(Vec<u8>, Vec<LibraryKind>, bool)> = Vec::new();
     let mut others: Vec<Vec<u8>> = Vec::new();
     for (index, row) in snapshot.rows.iter().enumerate() {

@@ -117,8 +117,9 @@ impl Queries {
         }
     }
 
-    /// Returns `failure` if there is one; otherwise the error for an unknown library or an index without libraries.
-    pub fn unknown_library(&self, call: &Call<'_>, snapshot: &Snapshot, failure: Option<Error>) -> Error {
+    /// Returns the error for a call whose library is unknown, or for an index without libraries. `failure`: the error
+    /// of the attempt to fetch the list of libraries, if the attempt failed; this error takes precedence.
+    pub fn library_error(&self, call: &Call<'_>, snapshot: &Snapshot, failure: Option<Error>) -> Error {
         match (failure, call.library) {
             (Some(error), _) => error,
             (None, Some(library)) if !snapshot.rows.is_empty() || self.sync.may_send_requests(call) => {

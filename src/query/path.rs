@@ -279,7 +279,7 @@ impl QueryKind for PathQuery<'_> {
     fn may_be_anywhere(&self, context: &QueryContext<'_>, outcome: &Resolution<'_>) -> bool {
         let rows = &context.snapshot.rows;
         let is_found = outcome.single().is_some() && outcome.confidence == Confidence::High;
-        // `0`: until the pause after the failure is over.
+        // `0`: a failure counts as recent until the pause after it is over.
         let failed = || context.queries.sync.recent_failure(0).is_some();
         !is_found
             && library_at_or_below(rows, self.path.raw()).is_none()

@@ -1,4 +1,4 @@
-//! The limits and the progress of one call from the host.
+//! The limits of one call from the host, and the steps that the call has performed.
 
 use std::time::Duration;
 

@@ -34,7 +34,7 @@ struct IndexedLibrary<'o> {
     /// Whether `items` are from the current generation, and not from a listing that is not published yet.
     is_current: bool,
     /// The change sequence before plexindex read the source. Later changes are newer than the source's reply.
-    begun: Sequence,
+    begun_sequence: Sequence,
     /// Whether the library may lose any number of items at once, without a second listing as confirmation.
     may_shrink: bool,
     deadline: Deadline,
@@ -49,11 +49,11 @@ impl IndexedItems for IndexedLibrary<'_> {
     }
 
     /// Stores new and changed items that the source found, unless plexindex has stored a change to them since the delta
-    /// began. Skips items without a valid rating key.
+    /// began. Skips items without a valid rating key. Also appends the items to `added` if the caller requested them.
     fn add(&self, items: &[Item]) -> Result<()> {
         let store_start = Instant::now();
         let valid: Vec<Item> = items.iter().filter(|item| item.has_valid_key()).cloned().collect();
-        ItemRows(&self.sync.store).merge_items(self.row, &valid, Some(self.begun), self.deadline)?;
+        ItemRows(&self.sync.store).merge_items(self.row, &valid, Some(self.begun_sequence), self.deadline)?;
         self.sync.counters.add_time(Activity::Store, store_start.elapsed());
         if let Some(added) = &self.added {
             lock(added).extend(valid);
@@ -121,7 +121,7 @@ impl SyncJob<'_> {
             listed_token: &row.listed_token,
             items,
             is_current: true,
-            begun: Totals::of(&sync.store)?.sequence,
+            begun_sequence: Totals::of(&sync.store)?.sequence,
             may_shrink: self.is_exact_and_complete(&row.library),
             deadline: self.bounds.deadline,
             added: keep_added.then(Mutex::default),
@@ -131,7 +131,14 @@ impl SyncJob<'_> {
         };
         let now_ms = sync.clock.now_ms();
         let unsettled = freshness::is_unsettled(&row.library.change, now_ms);
-        ItemRows(&sync.store).store_merged_delta(row, indexed.begun, items, now_ms, unsettled, self.bounds.deadline)?;
+        ItemRows(&sync.store).store_merged_delta(
+            row,
+            indexed.begun_sequence,
+            items,
+            now_ms,
+            unsettled,
+            self.bounds.deadline,
+        )?;
         let added = indexed
             .added
             .map_or_else(Vec::new, |added| std::mem::take(&mut *lock(&added)));
@@ -161,7 +168,7 @@ impl SyncJob<'_> {
             listed_token: &listing.change.token,
             items: stored,
             is_current: false,
-            begun: Totals::of(&self.sync.store)?.sequence,
+            begun_sequence: Totals::of(&self.sync.store)?.sequence,
             may_shrink: self.is_exact_and_complete(listed_library),
             deadline: self.bounds.deadline,
             added: None,

@@ -86,7 +86,7 @@ impl Synchronizer {
                 if let Some(found) = find(&snapshot)? {
                     return Ok(Some(found));
                 }
-                // If `is_cleared` after a probe, another process has cleared the libraries that the probe stored.
+                // After a probe, `is_cleared` means: the probe found libraries, but another process has cleared them.
                 let is_cleared = server_has_libraries && snapshot.rows.is_empty();
                 // Probe, or return the error that explains why the library is unknown.
                 match call.library {

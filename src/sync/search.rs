@@ -105,7 +105,7 @@ impl Synchronizer {
     /// Returns this handle's last failure; `None` once the pause before the next request for a path is over. After some
     /// failures, this pause is shorter than the pause for other requests.
     pub fn recent_failure_for_path(&self) -> Option<Error> {
-        let failure = self.recent_failure(0)?; // 0: until the end of the pause
+        let failure = self.recent_failure(0)?; // 0: recent until the pause is over
         let pause = pause_after(ProbeOutcome::Failed(Some(failure.status))).min(BACK_OFF_MS);
         self.recent_failure(BACK_OFF_MS - pause) // only during the first `pause` ms
     }
@@ -142,7 +142,7 @@ impl Synchronizer {
             }
             Err(error) => ProbeOutcome::Failed(Some(error.status)),
         };
-        let written = SearchRows(&self.store).note_probe_for_path(identity, self.clock.now_ms(), outcome, deadline);
+        let written = SearchRows(&self.store).note_probe_outcome(identity, self.clock.now_ms(), outcome, deadline);
         if let Err(error) = written {
             log::debug!("cannot store the outcome of a probe: {error}");
         }
@@ -187,7 +187,7 @@ impl Synchronizer {
                     return Ok(());
                 }
                 let running = ProbeOutcome::UnderWay;
-                SearchRows(&self.store).note_probe_for_path(identity, self.clock.now_ms(), running, deadline)?;
+                SearchRows(&self.store).note_probe_outcome(identity, self.clock.now_ms(), running, deadline)?;
                 let requests_before = self.request_counts();
                 let update = |row: &LibraryRow| job.update_one(row, row.id, since, RefreshReason::Missing).map(drop);
                 let result = libraries.iter().try_for_each(update);
@@ -199,7 +199,7 @@ impl Synchronizer {
         Ok(result.err())
     }
 
-    /// Returns the server paths that `path` may stand for: `path` itself, and one from each mapping that applies.
+    /// Returns the paths that `path` may have on the server: `path` itself, and one from each mapping that applies.
     fn possible_server_paths(&self, path: &NormalPath<'_>) -> Vec<Vec<u8>> {
         let mut spellings = vec![path.raw().to_vec()];
         self.reading.mappings().to_server(path, |mapped| {
@@ -343,7 +343,7 @@ impl SyncJob<'_> {
         let written = self.identity().and_then(|identity| match identity {
             Some(identity) if has_recent_success(identity)? => {
                 let outcome = ProbeOutcome::Failed(Some(error.status));
-                SearchRows(&sync.store).note_probe_for_path(identity, sync.clock.now_ms(), outcome, deadline)
+                SearchRows(&sync.store).note_probe_outcome(identity, sync.clock.now_ms(), outcome, deadline)
             }
             _ => Ok(()),
         });

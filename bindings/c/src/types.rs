@@ -93,7 +93,7 @@ pub struct OptionsRecord {
     /// Plex's database com.plexapp.plugins.library.db, its folder, or the folder 'Plex Media Server' above it.
     /// Read-only: plexindex sends no requests without `server_url`, and shows all libraries. Default: none.
     pub database: Bytes,
-    /// Returns a new token when the server rejects `token`; may be NULL.
+    /// Optional: returns a new token when the server rejects `token`.
     pub renew_token: Option<RenewTokenFn>,
     /// Passed to `renew_token`.
     pub renew_token_user: *mut c_void,

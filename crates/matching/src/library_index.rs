@@ -104,7 +104,8 @@ pub trait LibraryIndex {
     /// Returns the time when a hit's path was listed or recorded.
     fn entry_time(&self, hit: Self::Hit<'_>) -> EntryTime;
 
-    /// Returns whether the queried path, the matched path or the item was invalidated, and not verified since.
+    /// Returns whether the queried path (`requested`), the matched path or the item was invalidated, and not verified
+    /// since.
     fn is_unverified(&self, requested: &NormalPath<'_>, matched: &[u8], rating_key: &str) -> bool;
 
     /// Returns whether a segment's checksum failed, so that results are unreliable until the segment is rebuilt.

@@ -262,7 +262,7 @@ impl<'v> Resolution<'v> {
         }
     }
 
-    /// Returns whether several items match equally well.
+    /// Returns whether several items match equally well. Several episodes in one file are not ambiguous.
     #[must_use]
     pub fn is_ambiguous(&self) -> bool {
         self.total > 1 && !self.are_episodes_of_one_file

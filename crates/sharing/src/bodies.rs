@@ -108,7 +108,7 @@ pub fn decode<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
     serde_json::from_slice(body).ok()
 }
 
-/// Collects listing items for one chunk.
+/// Collects items for one chunk. A chunk is a part of a listing in the shared log: a compressed JSON array of items.
 #[derive(Default)]
 pub struct Chunk {
     /// The JSON so far, without the closing bracket.
@@ -142,7 +142,7 @@ impl Chunk {
         self.items >= CHUNK_ITEMS || self.text.len() >= FULL
     }
 
-    /// Returns the compressed chunk; `None` if a huge item makes the chunk larger than hosts accept.
+    /// Compresses the chunk for the shared log; returns `None` if a huge item makes the chunk larger than hosts accept.
     #[must_use]
     pub fn pack(self) -> Option<Vec<u8>> {
         let mut text = self.text;

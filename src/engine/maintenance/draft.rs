@@ -8,7 +8,8 @@ use crate::model::{Item, Sequence};
 /// The segment of a listing that is being fetched, filled page by page.
 pub struct ListingDraft {
     pub(super) builder: ListingBuilder,
-    /// For each page, the number of items up to its end, and the change sequence at which it was requested.
+    /// For each page, the number of items in this page and all earlier pages, and the change sequence at which the page
+    /// was requested.
     pub(super) pages: Vec<(usize, Sequence)>,
 }
 

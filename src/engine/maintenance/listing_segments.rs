@@ -11,8 +11,8 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::draft::ListingDraft;
 use crate::engine::segment::{ListingBuilder, ListingMeta, ListingSegment, log_unusable};
 use crate::engine::sql::{
-    ItemRows, LibraryRow, LibraryRows, Listing, ListingResult, ListingRows, NewListing, Store, StoreFolder, Sweeper,
-    Totals,
+    ItemRows, LibraryRow, LibraryRows, Listing, ListingResult, ListingRows, NewListing, Store, Sweeper, Totals,
+    new_listing_name, touch_segment,
 };
 use crate::error::{Error, Result, Status};
 use crate::matching::Mappings;
@@ -77,7 +77,7 @@ impl ListingSegments {
     fn compact(&self, identity: ViewId, row: &LibraryRow, deadline: Deadline) -> Result<()> {
         // The segment can also contain changes after `sequence`, which readers apply again without effect.
         let sequence = Totals::of(&self.store)?.sequence;
-        let name = StoreFolder::new_listing_name(row.id, row.generation, sequence);
+        let name = new_listing_name(row.id, row.generation, sequence);
         let items = ItemRows(&self.store).of(row)?;
         self.write_items(&name, row, |each| items.for_each(each))?;
         self.touch(row);
@@ -107,7 +107,7 @@ impl ListingSegments {
     /// file for another minute, because other processes may be opening it.
     pub fn touch(&self, row: &LibraryRow) {
         if let Some(name) = &row.segment {
-            StoreFolder::touch(&self.path(name));
+            touch_segment(&self.path(name));
         }
     }
 
@@ -127,7 +127,7 @@ impl ListingSegments {
     /// Creates a name for a listing's segment, with a new random number, so that no two files have the same name. The
     /// segment contains all changes to single items up to the start of the listing.
     fn name_of(listing: &Listing) -> ListingName {
-        StoreFolder::new_listing_name(listing.library, listing.generation, listing.begun_sequence)
+        new_listing_name(listing.library, listing.generation, listing.begun_sequence)
     }
 
     /// If several items in the draft have the same rating key, returns a draft with only the last of them. Such
@@ -169,8 +169,8 @@ impl ListingSegments {
         Err(Error::new(Status::Store, why))
     }
 
-    /// Returns whether a complete listing (`draft`) has the same content as the current segment, and therefore needs no
-    /// new segment. Returns `false` if the current segment is missing or damaged.
+    /// Returns whether `draft`, built from all pages of `listing`, has the same content as the current segment, and
+    /// therefore needs no new segment. Returns `false` if the current segment is missing or damaged.
     pub fn has_same_content(&self, row: &LibraryRow, listing: &Listing, draft: &ListingDraft) -> Result<bool> {
         if !row.generation.is_fetched() {
             return Ok(false);
@@ -182,7 +182,8 @@ impl ListingSegments {
         items.has_same_content(builder.items(), builder.content(), listing.begun_sequence)
     }
 
-    /// Writes the segment of a complete listing (`draft`), and opens it.
+    /// Writes the segment that `draft` has built from all pages of `listing`, and opens it. Returns the segment with
+    /// the draft's key hashes and pages, which tell [`Self::publish`] when plexindex requested each item.
     pub fn write_draft(&self, row: &LibraryRow, listing: &Listing, draft: ListingDraft) -> Result<NewListing> {
         let name = Self::name_of(listing);
         let ListingDraft { mut builder, pages } = draft;
@@ -305,7 +306,11 @@ impl ListingSegments {
         if !self.is_row_current(row) {
             return Ok(()); // another process has replaced the segment, and the caller reads the new one
         }
-        if !row.segment.as_ref().is_some_and(|name| self.is_damaged(name)) {
+        if !row
+            .segment
+            .as_ref()
+            .is_some_and(|name| self.is_missing_or_damaged(name))
+        {
             return Err(error);
         }
         if LibraryRows(&self.store).discard_listing(row, deadline)? {
@@ -318,10 +323,10 @@ impl ListingSegments {
 
     /// Returns whether a segment is missing or damaged. Returns `false` if the operating system cannot read the file,
     /// because a later attempt may succeed.
-    fn is_damaged(&self, name: &ListingName) -> bool {
+    fn is_missing_or_damaged(&self, name: &ListingName) -> bool {
         match self.store.listing_segment(name) {
             Ok(segment) => segment.for_each_item(|_, _| Ok(())).is_err(),
-            // An error with a source comes from the operating system.
+            // A missing or damaged file causes an error without a source. A source is an error of the operating system.
             Err(error) => error.source().is_none(),
         }
     }

@@ -17,7 +17,7 @@ use super::tree::Records;
 use crate::engine::current::OpenSegments;
 use crate::engine::memtable::OwnedRecord;
 use crate::engine::segment::{Record, RecordCursor, RecordSegmentBuilder, SegmentsLost};
-use crate::engine::sql::{NamedSegment, RecordRows, RecordTable, RecordTx, StoreFolder, Sweeper};
+use crate::engine::sql::{NamedSegment, RecordRows, RecordTable, RecordTx, Sweeper, new_segment_name, touch_segment};
 use crate::error::Result;
 use crate::model::{SegmentName, TableId};
 use crate::platform::deadline::Deadline;
@@ -219,8 +219,8 @@ impl Records {
         if !earlier_calls.is_multiple_of(COUNT_EVERY) {
             return Ok(());
         }
-        let unmerged =
-            RecordRows(&self.store).read_records(|log| log.count_since(log.manifest()?.merged, FLUSH_RECORDS + 1))?;
+        let unmerged = RecordRows(&self.store)
+            .read_record_log(|log| log.count_since(log.manifest()?.merged, FLUSH_RECORDS + 1))?;
         if unmerged > FLUSH_RECORDS {
             let has_flushed = RecordRows(&self.store).write_records(deadline, |tx| self.flush_if_due(tx, 0))?;
             self.advance_merges(unmerged, has_flushed, deadline);
@@ -250,7 +250,7 @@ impl Records {
         let mut runs = vec![MergeRun::Sorted(&sorted)];
         let absorbed_segments = list[..absorbed_count].iter();
         runs.extend(absorbed_segments.map(|segment| MergeRun::Segment(segment, RecordCursor::BEGIN)));
-        let name = StoreFolder::new_segment_name(tx.sequence());
+        let name = new_segment_name(tx.sequence());
         let path = self.store.folder().segment(&name);
         let mut builder = RecordSegmentBuilder::new(&path);
         let result = rules.merge_slice(&mut runs, &mut builder, usize::MAX);
@@ -274,7 +274,7 @@ impl Records {
 
     /// Updates the modification times of replaced segment files, so that sweeps keep the files for another minute.
     fn touch<'n>(&self, replaced: impl Iterator<Item = &'n SegmentName>) {
-        replaced.for_each(|name| StoreFolder::touch(&self.store.folder().segment(name)));
+        replaced.for_each(|name| touch_segment(&self.store.folder().segment(name)));
     }
 
     /// Advances the running merges after a write of `written` records, and starts a merge if one is due. `has_flushed`:
@@ -322,11 +322,12 @@ impl Records {
         running.extend(self.next_merge(running));
     }
 
-    /// Returns a due merge of segments that are newer than all segments in running merges; `None` if none is due.
+    /// Returns a due merge; `None` if none is due. Merges only segments that are newer than all segments in running
+    /// merges, so that no two merges share a segment.
     fn next_merge(&self, running: &[SlicedMerge]) -> Option<SlicedMerge> {
         let incarnation = self.store.incarnation();
         let state =
-            RecordRows(&self.store).read_records(|log| Ok((log.manifest()?, log.active_tables()?, log.sequence)));
+            RecordRows(&self.store).read_record_log(|log| Ok((log.manifest()?, log.active_tables()?, log.sequence)));
         let (manifest, collections, sequence) = state.ok()?;
         let open = self.open(incarnation, manifest);
         if open.are_lost() {
@@ -345,7 +346,7 @@ impl Records {
         let (start, count) = next_merge_range(&sizes)?;
         let range = start..start + count;
         let names = in_manifest[range.clone()].iter().map(|segment| segment.name);
-        let path_in_folder = self.store.folder().segment(&StoreFolder::new_segment_name(sequence));
+        let path_in_folder = self.store.folder().segment(&new_segment_name(sequence));
         Some(SlicedMerge::new(
             incarnation,
             names.zip(list[range.clone()].iter().cloned()).collect(),
@@ -364,7 +365,7 @@ impl Records {
             let Some(builder) = builder.take().filter(|_| self.store.incarnation() == incarnation) else {
                 return Ok(());
             };
-            let name = StoreFolder::new_segment_name(tx.sequence());
+            let name = new_segment_name(tx.sequence());
             let new = NamedSegment {
                 name,
                 records: builder.records(),

@@ -8,7 +8,9 @@ use super::table_snapshot::{MAX_INLINE, entry_bytes};
 use super::tree::Records;
 use crate::engine::current::OpenSegments;
 use crate::engine::segment::{Record, RecordSegmentBuilder, StoredValue};
-use crate::engine::sql::{NamedSegment, RecordLog, RecordRow, RecordRows, RecordTable, RecordTx, StoreFolder, Sweeper};
+use crate::engine::sql::{
+    NamedSegment, RecordLog, RecordRow, RecordRows, RecordTable, RecordTx, Sweeper, new_segment_name,
+};
 use crate::error::Result;
 use crate::model::{Sequence, TableId};
 use crate::platform::deadline::Deadline;
@@ -23,7 +25,7 @@ impl Records {
     /// Store errors.
     pub fn rebuild(&self, open: &OpenSegments, deadline: Deadline) -> Result<()> {
         let _rebuilding = lock(&self.rebuilding);
-        let changed = RecordRows(&self.store).read_records(|log| Ok(log.manifest()?.changed))?;
+        let changed = RecordRows(&self.store).read_record_log(|log| Ok(log.manifest()?.changed))?;
         if (open.incarnation, open.manifest.changed) != (self.store.incarnation(), changed) {
             return Ok(());
         }
@@ -42,7 +44,7 @@ impl Records {
         if (self.store.incarnation(), all.changed) != (open.incarnation, open.manifest.changed) {
             return Ok(()); // another process has changed the segments since the caller checked
         }
-        let name = StoreFolder::new_segment_name(tx.sequence());
+        let name = new_segment_name(tx.sequence());
         let path = self.store.folder().segment(&name);
         let builder = all.build_segment(&tx.log, &path)?;
         let records = builder.records();

@@ -336,11 +336,11 @@ impl World {
                 let paths = log.active_tables()?.into_iter().filter(|one| one.is_paths);
                 Ok(paths.map(|one| one.counts[1]).sum::<i64>())
             };
-            let bytes = RecordRows(&self.store).read_records(bytes).expect("read");
+            let bytes = RecordRows(&self.store).read_record_log(bytes).expect("read");
             assert!(bytes.cast_unsigned() <= LIMIT, "{bytes} after {after}");
         }
         let log = RecordRows(&self.store)
-            .read_records(|log| log.count_since(Sequence(0), usize::MAX))
+            .read_record_log(|log| log.count_since(Sequence(0), usize::MAX))
             .expect("read");
         let live: usize = self.entries.len() + self.expected.iter().map(BTreeMap::len).sum::<usize>();
         if after.starts_with("step 32") {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::table_snapshot::{MAX_INLINE, TableSnapshot, TablesContent};
 use super::tree::Records;
-use crate::engine::current::{Current, SnapshotOf};
+use crate::engine::current::{CurrentSnapshot, SnapshotOf};
 use crate::engine::segment::SegmentsLost;
 use crate::engine::sql::{Incarnation, RecordRows, RecordsState, Store, last_row_id_of};
 use crate::error::{Error, Result, Status};
@@ -20,7 +20,7 @@ use crate::platform::swap::Guard;
 const MAX_RETRIES: u32 = 8;
 /// Maximum length of a table name or entry name in bytes.
 pub const LONGEST_NAME: usize = 1 << 20;
-/// Maximum length of a value in bytes. SQLite limits a row, with its name, to 1,000,000,000 bytes.
+/// Maximum length of a value in bytes. SQLite limits a row, including the entry's name, to 1,000,000,000 bytes.
 pub const MAX_VALUE_BYTES: usize = 900_000_000;
 
 /// A store's tables. Any thread can use them. Calls have no deadline.
@@ -28,7 +28,7 @@ pub struct Tables {
     pub(super) store: Arc<Store>,
     pub(super) records: Arc<Records>,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) snapshot: Current<TablesContent>,
+    pub(super) snapshot: CurrentSnapshot<TablesContent>,
 }
 
 /// Expiry and size limit for values that a write stores.
@@ -58,7 +58,7 @@ impl Tables {
     /// Opens a store's tables. A fork waits until no thread is updating the snapshot.
     pub(crate) fn new(store: Arc<Store>, records: Arc<Records>, clock: Arc<dyn Clock>) -> Arc<Self> {
         let tables = Arc::new(Self {
-            snapshot: Current::new(Arc::clone(&store)),
+            snapshot: CurrentSnapshot::new(Arc::clone(&store)),
             store,
             records,
             clock,
@@ -136,8 +136,8 @@ impl Tables {
     /// Reads the commits since the snapshot. The caller must have locked `snapshot.catching_up`. If not `may_wait`,
     /// fails rather than wait long for the database.
     ///
-    /// A state with a manifest is complete and replaces the snapshot. A state without a manifest contains only rows to
-    /// add to the snapshot.
+    /// If the state contains the manifest (the list of record segments), it is complete and replaces the snapshot.
+    /// Otherwise, it contains only rows to add to the snapshot.
     fn catch_up_locked(&self, may_wait: bool) -> Result<()> {
         let incarnation = self.store.incarnation();
         let snapshot = self.snapshot.read();

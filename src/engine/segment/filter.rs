@@ -35,14 +35,14 @@ impl BloomFilter {
     }
 
     /// Returns the word that `selector`, a number derived from a hash, selects by its lower bits.
-    fn word(&self, selector: u64) -> &AtomicU64 {
+    fn word_for(&self, selector: u64) -> &AtomicU64 {
         &self.words[usize::try_from(selector).unwrap_or(0) & (self.words.len() - 1)]
     }
 
     /// Adds the hash with this upper half.
     pub fn add(&self, upper: u32) {
         let (selector, bits) = word_and_bits(upper);
-        self.word(selector).fetch_or(bits, Ordering::Relaxed);
+        self.word_for(selector).fetch_or(bits, Ordering::Relaxed);
         self.added.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -55,14 +55,14 @@ impl BloomFilter {
     /// Prefetches the word for the hash with this upper half.
     #[inline]
     pub fn prefetch(&self, upper: u32) {
-        prefetch(std::ptr::from_ref(self.word(word_and_bits(upper).0)).cast());
+        prefetch(std::ptr::from_ref(self.word_for(word_and_bits(upper).0)).cast());
     }
 
     /// Returns `false` if no hash with this upper half is in the filter. `true` may be a false positive.
     #[inline]
     pub fn may_have(&self, upper: u32) -> bool {
         let (selector, bits) = word_and_bits(upper);
-        self.word(selector).load(Ordering::Relaxed) & bits == bits
+        self.word_for(selector).load(Ordering::Relaxed) & bits == bits
     }
 }
 

@@ -67,7 +67,7 @@ impl Matches {
             .segments
             .for_each_with_hash(path_hash(self.table, form_hash), |_, record| {
                 if record.table == self.table && record.name == path {
-                    // Records come newest first, so the first one is valid.
+                    // Records come newest first, so the first one is current.
                     newest = newest.or(Some(record));
                 } else {
                     has_others = true;

@@ -187,7 +187,7 @@ impl FolderOrderBuilder {
             ];
             groups.put(folder[0] >> 8, entry, folder, &mut write) // grouped by 24 bits of the hash
         })?;
-        groups.end(&mut write)?;
+        groups.finish(&mut write)?;
         sorted_folders.for_each_chunk(|bytes| body.put(bytes))?;
         body.end_part(begin, 4) // the length is in words of four bytes
     }
@@ -228,7 +228,7 @@ pub struct FolderOrder {
     listed: usize,
 }
 
-/// Each array's first 32-bit word and number of elements; for `order`, which follows the header, only the number.
+/// Each array's position, in 32-bit words, and its length; for `order`, which follows the header, only the length.
 struct ArrayRanges {
     order: usize,
     runs: (usize, usize),
@@ -252,13 +252,13 @@ impl FolderOrder {
         file.slice(self.part.element_offset(at, 4), count * 4)
     }
 
-    /// Returns element `at` of an array whose elements have two words. `array` is the array's first word and length.
+    /// Returns element `at` of an array whose elements have two words. `array`: position and length.
     fn pair(&self, file: &CheckedBytes, array: (usize, usize), at: usize) -> ReadResult<[usize; 2]> {
         let pair = self.words(file, array.0 + 2 * at, 2)?;
         Ok([u32_at(pair, 0) as usize, u32_at(pair, 4) as usize])
     }
 
-    /// Returns each array's first word and number of elements, from the counts in the header; `None` without paths.
+    /// Finds the arrays from the counts in the header; returns `None` if the segment contains no paths.
     fn locate_arrays(&self, file: &CheckedBytes) -> ReadResult<Option<ArrayRanges>> {
         if self.part.len() == 0 {
             return Ok(None);

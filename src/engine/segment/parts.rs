@@ -98,7 +98,7 @@ pub fn put_names(names: PairSorter, head: &mut SegmentHeader, body: &mut Segment
         let upper_hash = hash_table::upper(hash);
         groups.put(upper_hash, entry, [upper_hash, entry], &mut write)
     })?;
-    groups.end(&mut write)?;
+    groups.finish(&mut write)?;
     sorted.for_each_chunk(|bytes| body.put(bytes))?;
     head.names = body.end_part(begin, 8)?;
     head.directory = body.part(&builder.end()?, 4)?;

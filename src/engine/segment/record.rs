@@ -328,7 +328,7 @@ pub fn unique_hit<'i>(file: &'i CheckedBytes, number: u32, path: &[u8]) -> ReadR
         };
         (form, bytes) = (stored, item);
     }
-    // The item begins with its type, its flags and the rating key. The length of each key from Plex takes one byte.
+    // The item begins with its type, its flags, and its key's length as a varint: one byte, unless the key is too long.
     match bytes {
         [_, _, length @ ..0x80, key @ ..] if key.len() >= usize::from(*length) => {
             let key = text(file, &key[..usize::from(*length)])?;

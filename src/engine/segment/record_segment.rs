@@ -42,7 +42,7 @@ pub(super) const STATE_LONG: u64 = 1;
 /// State of an empty value. The state of a longer value is this number plus the value's length.
 pub(super) const STATE_EMPTY: u64 = 2;
 
-/// A record of a table: the value of an entry, or its removal.
+/// A record in a table: an entry's value, or the entry's removal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Record<'r> {
     pub table: TableId,

@@ -57,8 +57,8 @@ impl<F: FnMut(u32, &Element, &mut Vec<u8>) -> io::Result<usize>> SuffixGroups<F>
         Ok(())
     }
 
-    /// Passes the last group to `write`.
-    pub fn end(mut self, write: &mut Write<'_>) -> io::Result<()> {
+    /// Ends the input: passes the last group to `write`, or the last element if no other element has its hash.
+    pub fn finish(mut self, write: &mut Write<'_>) -> io::Result<()> {
         if let Some((_, entry, element)) = self.last.take() {
             if self.group.is_none() {
                 return write(element);
@@ -68,7 +68,7 @@ impl<F: FnMut(u32, &Element, &mut Vec<u8>) -> io::Result<usize>> SuffixGroups<F>
         self.end_group(write)
     }
 
-    /// Adds an element to the current group.
+    /// Adds an element to the current group; starts a group if there is none.
     fn join(&mut self, entry: u32, element: Element) -> io::Result<()> {
         let leading_components = (self.form)(entry, &element, &mut self.bytes)?;
         suffix_key(Form::from_folded(&self.bytes), leading_components, &mut self.key);

@@ -123,8 +123,8 @@ impl LiveSnapshot {
             let segments = Arc::clone(&snapshot.open);
             // Changes to items also fill memtables, so rebuild the record segments only if many records are in no
             // segment.
-            let unmerged =
-                RecordRows(&self.store).read_records(|log| log.count_since(segments.manifest.merged, MANY_UNMERGED))?;
+            let unmerged = RecordRows(&self.store)
+                .read_record_log(|log| log.count_since(segments.manifest.merged, MANY_UNMERGED))?;
             if unmerged == MANY_UNMERGED {
                 self.records.rebuild(&segments, deadline)?;
             }

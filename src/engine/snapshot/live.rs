@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use super::data::{Snapshot, SnapshotLibraries};
-use crate::engine::current::{Current, SnapshotOf};
+use crate::engine::current::{CurrentSnapshot, SnapshotOf};
 use crate::engine::maintenance::ListingSegments;
 use crate::engine::records::Records;
 use crate::engine::sql::{Endpoint, Store};
@@ -25,7 +25,7 @@ pub struct LiveSnapshot {
     pub(super) mappings: Mappings,
     pub counters: Arc<Counters>,
     pub(super) endpoint: CurrentEndpoint,
-    pub snapshot: Current<SnapshotLibraries>,
+    pub snapshot: CurrentSnapshot<SnapshotLibraries>,
     /// Locked while a thread rebuilds segments.
     pub rebuilding: Mutex<()>,
 }
@@ -41,7 +41,7 @@ impl LiveSnapshot {
         endpoint: CurrentEndpoint,
     ) -> Self {
         Self {
-            snapshot: Current::new(Arc::clone(&store)),
+            snapshot: CurrentSnapshot::new(Arc::clone(&store)),
             store,
             listings,
             records,

@@ -108,7 +108,7 @@ impl LiveSnapshot {
 
     /// Creates a library's part of a new snapshot, with an empty memtable. `known`: the library in the last snapshot,
     /// whose unchanged segment is reused. `open`: the record segments, which contain confirmed matches. `now`: the
-    /// store's change sequence.
+    /// store's current change sequence.
     fn load_library(
         &self,
         row: &LibraryRow,

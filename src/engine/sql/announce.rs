@@ -26,7 +26,7 @@ impl Store {
             }
             // Before the first commit, no process can have an old page mapped, so `open` need not wait for processes.
             let page = VersionPage::open(&self.folder.page(), opened.id, is_first_sequence(before));
-            // Remove a page that this process cannot map, because no commit of this process would change its counters.
+            // Remove a page that this process cannot map: this process's commits could not change the page's counters.
             if let Err(error) = &page {
                 // Waits until other processes have noticed the removal, unless there was no page. If the removal fails,
                 // the transaction fails with the page's error, wrapped as a rusqlite error.

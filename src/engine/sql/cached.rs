@@ -7,29 +7,29 @@ use rusqlite::{Connection, OptionalExtension, Params, Result, Row};
 pub trait CachedStatements {
     /// Runs a statement that returns no rows. Ignores how many rows the statement changes.
     fn run(&self, sql: &str, params: impl Params) -> Result<()>;
-    /// Returns whether the query has a result row.
+    /// Runs a query. Returns whether the query has a result row.
     fn has(&self, sql: &str, params: impl Params) -> Result<bool>;
-    /// Returns what `read` returns for the first result row. Fails if there are no rows.
+    /// Runs a query. Returns what `read` returns for the first result row. Fails if there are no rows.
     fn row<T>(&self, sql: &str, params: impl Params, read: impl FnOnce(&Row<'_>) -> Result<T>) -> Result<T>;
-    /// Returns what `read` returns for each result row, in order.
+    /// Runs a query. Returns what `read` returns for each result row, in order.
     fn rows<T>(&self, sql: &str, params: impl Params, read: impl FnMut(&Row<'_>) -> Result<T>) -> Result<Vec<T>>;
 
-    /// Returns what `read` returns for the first result row; `None` if there are no rows.
+    /// Runs a query. Returns what `read` returns for the first result row; `None` if there are no rows.
     fn find<T>(&self, sql: &str, params: impl Params, read: impl FnOnce(&Row<'_>) -> Result<T>) -> Result<Option<T>> {
         self.row(sql, params, read).optional()
     }
 
-    /// Returns the first column of the first result row. Fails if there are no rows.
+    /// Runs a query. Returns the first column of the first result row. Fails if there are no rows.
     fn value<T: FromSql>(&self, sql: &str, params: impl Params) -> Result<T> {
         self.row(sql, params, |row| row.get(0))
     }
 
-    /// Returns the first column of the first result row; `None` if there are no rows.
+    /// Runs a query. Returns the first column of the first result row; `None` if there are no rows.
     fn find_value<T: FromSql>(&self, sql: &str, params: impl Params) -> Result<Option<T>> {
         self.value(sql, params).optional()
     }
 
-    /// Returns the first column of each result row, in order.
+    /// Runs a query. Returns the first column of each result row, in order.
     fn values<T: FromSql>(&self, sql: &str, params: impl Params) -> Result<Vec<T>> {
         self.rows(sql, params, |row| row.get(0))
     }

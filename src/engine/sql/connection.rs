@@ -114,7 +114,7 @@ impl OpenConnection {
     }
 
     /// Stores the change sequence of a committed write, so that the next write need not read it again. `library`: the
-    /// library for which the write recorded matches; `None` if there is none, or if it may have invalidations.
+    /// library whose matches the write recorded; `None` for other writes, or if the library may have invalidations.
     pub fn note_write(&self, sequence: Sequence, library: Option<LibraryState>) {
         let write = self.data_version().map(|data_version| LastWrite {
             data_version,

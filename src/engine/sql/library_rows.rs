@@ -265,8 +265,8 @@ pub fn mark_listing_current(
     )
 }
 
-/// Detaches libraries from their view, so that a sweep deletes their rows. Selects the libraries whose column `column`
-/// (`id` or `identity`) equals `value`.
+/// Detaches libraries from their view, so that sweeps delete their rows, a limited number at a time. Selects the
+/// libraries whose column `column` (`id` or `identity`) equals `value`.
 pub fn detach_libraries(tx: &Tx<'_>, column: &str, value: impl ToSql) -> rusqlite::Result<()> {
     // The feed cannot report the removed libraries' items, so readers must list again.
     tx.run(

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::cached::CachedStatements;
 use super::library_rows::LibraryRow;
+use super::segment_files::new_items_file_name;
 use super::store::Store;
-use super::store_folder::StoreFolder;
 use super::tx::Tx;
 use crate::engine::segment::{FileEnd, append_page, read_pages};
 use crate::error::{Error, Result, Status};
@@ -107,7 +107,7 @@ impl ListingRows<'_> {
 
     /// Starts a full listing of a library, and discards an unfinished one. Returns the new listing, which has no pages.
     pub fn begin_listing(&self, row: &LibraryRow, now_ms: i64, deadline: Deadline) -> Result<Listing> {
-        let file = StoreFolder::new_items_file(row.id);
+        let file = new_items_file_name(row.id);
         let (listing, old_file) = self.0.write(deadline, |tx| {
             tx.expect_library(row.id)?;
             let old_file = tx.find_value::<String>("SELECT file FROM listings WHERE library = ?1", [row.id])?;

@@ -96,8 +96,8 @@ pub use record_log::{
     Manifest, NamedSegment, RecordLog, RecordRow, RecordRows, RecordTable, RecordTx, RecordsState, TableRow,
     last_row_id_of, write_of,
 };
+pub use segment_files::{new_listing_name, new_segment_name, touch_segment};
 pub use store::Store;
-pub use store_folder::StoreFolder;
 pub use store_info::StoreInfo;
 pub use store_state::{StoreState, StoreStates};
 pub use sweeping::Sweeper;

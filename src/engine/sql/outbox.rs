@@ -298,14 +298,14 @@ impl Outbox<'_> {
 
 impl Store {
     /// Passes a write by a host or an event to the observer, and adds the resulting entries to the outbox. Does nothing
-    /// if there is no observer, or if the observer ignores writes on this thread.
+    /// without an observer, or while this thread writes data that the shared log has already.
     pub(super) fn observe(&self, tx: &Tx<'_>, identity: ViewId, write: &LocalWrite<'_>) -> rusqlite::Result<()> {
         let observer = self.observer.get().and_then(Weak::upgrade);
         let Some(observer) = observer.filter(|observer| observer.observes()) else {
             return Ok(());
         };
         let libraries_by_id: Vec<(LibraryId, Library)> = match write {
-            LocalWrite::Matches(..) => Vec::new(), // contains the library itself, and no library ids
+            LocalWrite::Matches(..) => Vec::new(), // contains the library itself, and no library IDs
             _ => libraries(tx.connection, identity)?
                 .into_iter()
                 .map(|row| (row.id, row.library))

@@ -85,7 +85,7 @@ impl SearchRows<'_> {
     }
 
     /// Records the outcome of a probe for an unlisted path, so that no process repeats the probe too soon.
-    pub fn note_probe_for_path(
+    pub fn note_probe_outcome(
         &self,
         identity: ViewId,
         now_ms: i64,
@@ -98,7 +98,7 @@ impl SearchRows<'_> {
             // Only an outcome that was read from the store can lack a status.
             ProbeOutcome::Failed(status) => i64::from(status.unwrap_or(Status::Timeout) as i32),
         };
-        // 0 instead of a path's hash: all probes share one record.
+        // 0 instead of a path's hash: all probes of a view share one record.
         self.note_outcome(identity, PROBE, 0, now_ms, found, deadline)
     }
 

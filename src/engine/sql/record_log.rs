@@ -18,7 +18,7 @@ use crate::error::Result;
 use crate::model::{SegmentName, Sequence, TableId};
 use crate::platform::deadline::Deadline;
 
-/// The list of record segments.
+/// The list of record segments, which contain tables and confirmed matches.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
     /// The change sequence of the last write that changed the list of segments, or created or cleared a table.
@@ -60,7 +60,7 @@ pub struct RecordTable {
 /// A row of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordRow {
-    /// The row id, which is a position ([`position_of`]).
+    /// The row ID: the change sequence and the row's number in its transaction, combined by [`position_of`].
     pub id: i64,
     pub table: TableId,
     pub name: Vec<u8>,
@@ -274,8 +274,8 @@ impl RecordRows<'_> {
         })
     }
 
-    /// Runs `work` in a read transaction. Runs `work` again if the database was replaced.
-    pub fn read_records<T>(&self, mut work: impl FnMut(&RecordLog<'_>) -> rusqlite::Result<T>) -> Result<T> {
+    /// Passes the log to `work` in a read transaction. Runs `work` again if the database was replaced.
+    pub fn read_record_log<T>(&self, mut work: impl FnMut(&RecordLog<'_>) -> rusqlite::Result<T>) -> Result<T> {
         self.0.read(|connection| {
             let sequence = sequence_of(connection)?;
             work(&RecordLog { connection, sequence })

@@ -18,7 +18,7 @@ fn put(store: &Store, table: &[u8], name: &[u8]) -> Sequence {
 
 fn all_rows(store: &Store) -> Vec<RecordRow> {
     RecordRows(store)
-        .read_records(|log| log.rows_after(0, usize::MAX))
+        .read_record_log(|log| log.rows_after(0, usize::MAX))
         .expect("read")
 }
 
@@ -79,7 +79,7 @@ fn rows_are_read_in_order_and_deleted_when_dead() {
     let names: Vec<&[u8]> = rows.iter().map(|row| &row.name[..]).collect();
     assert_eq!(names, [&b"one"[..], b"two", b"three"]);
     let log =
-        |work: &dyn Fn(&RecordLog<'_>) -> usize| RecordRows(&store).read_records(|log| Ok(work(log))).expect("read");
+        |work: &dyn Fn(&RecordLog<'_>) -> usize| RecordRows(&store).read_record_log(|log| Ok(work(log))).expect("read");
     assert_eq!(log(&|log| log.rows_after(rows[0].id, 1).expect("read").len()), 1);
     assert_eq!(log(&|log| log.expired(8, 10).expect("read").len()), 0);
     assert_eq!(log(&|log| log.expired(9, 2).expect("read").len()), 2);
@@ -230,10 +230,10 @@ fn confirmed_matches_are_records_of_their_library_s_table() {
     assert_eq!(names(true), [&b"/h/1.mkv"[..], b"/h/2.mkv"]);
     assert_eq!(names(false).len(), 1);
     let of_paths = |log: &RecordLog<'_>| Ok(log.active_tables()?.iter().filter(|one| one.is_paths).count());
-    assert_eq!(RecordRows(&store).read_records(of_paths).expect("read"), 1);
+    assert_eq!(RecordRows(&store).read_record_log(of_paths).expect("read"), 1);
     assert_eq!(
         RecordRows(&store)
-            .read_records(|log| log.count_since(Sequence(0), 9))
+            .read_record_log(|log| log.count_since(Sequence(0), 9))
             .expect("read"),
         3
     );

@@ -32,22 +32,6 @@ impl StoreFolder {
         self.path().join(format!("{}-{mappings:x}{SUFFIX}", listing_text(name)))
     }
 
-    /// Returns a new, unique name for a library's segment. `sequence`: the current change sequence.
-    pub fn new_listing_name(library: LibraryId, generation: Generation, sequence: Sequence) -> ListingName {
-        ListingName {
-            library,
-            generation: Generation(generation.0.max(0)), // a negative number stands for an evicted listing
-            sequence,
-            number: u32::from_le_bytes(files::random_bytes().unwrap_or_default()),
-        }
-    }
-
-    /// Returns a new name for the file with a listing's pages.
-    pub fn new_items_file(library: LibraryId) -> String {
-        let number = u32::from_le_bytes(files::random_bytes().unwrap_or_default());
-        format!("{NAME}-l{library}-{number:x}{ITEMS_SUFFIX}")
-    }
-
     /// Returns the paths of a segment's files, one for each set of mappings. All files have the same items.
     pub fn files_of_segment(&self, name: &str) -> Result<Vec<PathBuf>> {
         let is_of_segment = |file: &str| file.ends_with(SUFFIX) && referenced_name(file) == Some(name);
@@ -60,21 +44,6 @@ impl StoreFolder {
     /// Returns the path of a record segment, which does not depend on mappings.
     pub fn segment(&self, name: &SegmentName) -> PathBuf {
         self.path().join(format!("{}-0{SUFFIX}", segment_text(name)))
-    }
-
-    /// Returns a new, unique name for a record segment that the write at this change sequence creates.
-    pub fn new_segment_name(sequence: Sequence) -> SegmentName {
-        SegmentName {
-            sequence,
-            number: u32::from_le_bytes(files::random_bytes().unwrap_or_default()),
-        }
-    }
-
-    /// Updates the modification time of a segment file that is about to be replaced. Sweeps then keep the file for
-    /// another minute, so that a process that has just read its name can open it.
-    pub fn touch(path: &Path) {
-        // Errors are harmless: a reader that does not find the file reads the state again.
-        let _ = files::open_existing(path).and_then(|file| file.set_modified(SystemTime::now()));
     }
 
     /// Returns the segments, their indexes, the files with listings' pages, and the temporary files in the folder.
@@ -96,6 +65,37 @@ impl StoreFolder {
             })
             .collect()
     }
+}
+
+/// Returns a new, unique name for a library's segment. `sequence`: the current change sequence.
+pub fn new_listing_name(library: LibraryId, generation: Generation, sequence: Sequence) -> ListingName {
+    ListingName {
+        library,
+        generation: Generation(generation.0.max(0)), // a negative number stands for an evicted listing
+        sequence,
+        number: u32::from_le_bytes(files::random_bytes().unwrap_or_default()),
+    }
+}
+
+/// Returns a new name for the file with a listing's pages.
+pub fn new_items_file_name(library: LibraryId) -> String {
+    let number = u32::from_le_bytes(files::random_bytes().unwrap_or_default());
+    format!("{NAME}-l{library}-{number:x}{ITEMS_SUFFIX}")
+}
+
+/// Returns a new, unique name for a record segment that the write at this change sequence creates.
+pub fn new_segment_name(sequence: Sequence) -> SegmentName {
+    SegmentName {
+        sequence,
+        number: u32::from_le_bytes(files::random_bytes().unwrap_or_default()),
+    }
+}
+
+/// Updates the modification time of a segment file that is about to be replaced. Sweeps then keep the file for
+/// another minute, so that a process that has just read its name can open it.
+pub fn touch_segment(path: &Path) {
+    // Errors are harmless: a reader that does not find the file reads the state again.
+    let _ = files::open_existing(path).and_then(|file| file.set_modified(SystemTime::now()));
 }
 
 /// Returns the name by which the database references a file: the segment name for a segment or its index, and the file

@@ -170,7 +170,7 @@ impl LibrarySnapshot {
     }
 
     /// Returns the match for a path that the segment lists only for the item `rating_key`; `None` if a confirmed match
-    /// may contradict the listing. `form_hash`: the hash of the path's normal form.
+    /// may contradict the listing, or a segment is damaged. `form_hash`: the hash of the path's normal form.
     #[inline]
     fn unique_listed<'v>(&'v self, path: &[u8], form_hash: u64, rating_key: &'v str) -> Option<(&'v str, MatchKind)> {
         let recorded = self
@@ -178,7 +178,7 @@ impl LibrarySnapshot {
             .as_ref()
             .map_or(SingleMatch::None, |matches| matches.unique_hit(path, form_hash));
         match recorded {
-            _ if self.is_broken() => None,
+            _ if self.is_broken() => None, // the lookup above may have found damage
             SingleMatch::None => Some((rating_key, MatchKind::Exact)),
             SingleMatch::Match(recorded) => (recorded == rating_key).then_some((rating_key, MatchKind::Confirmed)),
             SingleMatch::NeedsFullLookup => None,

@@ -34,8 +34,9 @@ impl LibrarySnapshot {
     }
 
     /// Returns about `limit` items after a cursor, each with its own cursor, in the cursors' order. The caller
-    /// continues from the last cursor. Cursors stay valid in later listings. Items with equal cursors are never split
-    /// between pages, so a page can exceed `limit`.
+    /// continues from the last cursor. Cursors stay valid in later listings. A cursor is a part of the rating
+    /// key's hash, so several items can have the same cursor. Such items are never split between pages, so a page can
+    /// exceed `limit`.
     pub fn items_after(&self, cursor: i64, limit: usize) -> Vec<(i64, Item)> {
         let mut items: Vec<(i64, Item)> = Vec::new();
         if let Some(segment) = &self.segment {

@@ -255,7 +255,7 @@ fn inode_of(file: &File) -> io::Result<Inode> {
     })
 }
 
-/// Returns an open file's identity on Samba, on FAT, or with some drivers, which support only this older call.
+/// Returns an open file's identity. For Samba, FAT and the drivers that support only this older call.
 fn older_inode_of(file: &File) -> io::Result<Inode> {
     let mut information = BY_HANDLE_FILE_INFORMATION::default();
     // SAFETY: the handle is open, and the call fills in a local struct.

@@ -21,7 +21,7 @@ pub struct Session {
     is_rejected: AtomicBool,
 }
 
-/// All tokens of an index since it was opened.
+/// The token of an open index, which the host can replace, and the replaced tokens that calls still use.
 pub struct Tokens(pub Mutex<TokenState>);
 
 /// The current token, and the replaced tokens that calls still use.
@@ -38,8 +38,8 @@ pub struct TokenState {
 /// The owner of a new token.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum TokenOwner {
-    /// Any user: the host does not know the owner.
-    Any,
+    /// Unknown: the host does not say who owns the token.
+    Unknown,
     /// The user who owns the token with this number.
     SameAs(u64),
 }

@@ -125,7 +125,7 @@ impl DatabaseFile {
         let wal = FileStamp::of(&companion_path(path, "-wal"), StampContent::All);
         let shm_path = companion_path(path, "-shm");
         let has_shm = Inode::of(&shm_path).is_some();
-        // Some journal modes keep the journal file, and empty the file after each change.
+        // In journal mode TRUNCATE, SQLite keeps the journal file, and empties it after each transaction.
         let journal = fs::symlink_metadata(companion_path(path, "-journal"));
         let has_journal = journal.is_ok_and(|metadata| metadata.len() > 0);
         let mut stamped_bytes = database.bytes;

@@ -47,12 +47,15 @@ pub(super) struct RequestMeter<'m> {
     started: Instant,
     /// Time spent waiting for the server; the remaining time is parsing.
     waited: Cell<Duration>,
+    /// Number of received bytes of the body, before decompression.
     bytes: Cell<u64>,
+    /// Whether to report the request. `true` from the start; `false` once the caller reports that nothing was sent.
     was_sent: Cell<bool>,
 }
 
 impl<'m> RequestMeter<'m> {
-    /// Starts to measure a request that is about to be sent.
+    /// Starts to measure a request that is about to be sent. The request counts as sent unless the caller calls
+    /// [`Self::cancel`].
     pub fn new(meter: &'m dyn Meter, kind: RequestKind) -> Self {
         Self {
             meter,

@@ -76,8 +76,8 @@ pub fn reply(bytes: &[u8], encoding: Option<&str>, limit: u64, kind: ReplyKind) 
     }
 }
 
-/// Parses an event stream that arrives in these pieces. Passes the events to `each` until `each` returns `false`.
-pub fn stream<'p>(pieces: impl Iterator<Item = &'p [u8]>, each: &mut dyn FnMut(Event) -> bool) {
+/// Parses an event stream that arrives in `pieces`. Passes the events to `each` until `each` returns `false`.
+pub fn parse_event_stream<'p>(pieces: impl Iterator<Item = &'p [u8]>, each: &mut dyn FnMut(Event) -> bool) {
     let mut lines = EventLines::default();
     for piece in pieces {
         if !lines.feed(piece, each) {

@@ -175,8 +175,9 @@ fn with_attempts(mut error: Error, attempts: u32) -> Error {
     error
 }
 
-/// Returns the pause after this number of attempts. Pauses double up to [`MAX_PAUSE`]. `random`, which may be any
-/// number, changes the pause by up to 25 %, so that processes that failed together do not retry together.
+/// Returns the pause after this number of attempts. Each pause is twice as long as the one before, up to [`MAX_PAUSE`].
+/// `random`, which may be any number, changes the pause by up to 25 %, so that processes that failed together do not
+/// retry together.
 fn backoff(attempts: u32, random: u32) -> Duration {
     let pause = FIRST_PAUSE
         .saturating_mul(1_u32.checked_shl(attempts.saturating_sub(1)).unwrap_or(u32::MAX))

@@ -283,13 +283,15 @@ impl<In: Wire> Wire for TokenTransport<In> {
         self.inner.buffers()
     }
 
-    /// Sends the output with the token in place of the placeholder, and then wipes the token from the buffer.
+    /// Sends the output with the token in place of the placeholder, and then wipes the token from the buffer. The
+    /// layers above see only the placeholder, so they can neither log nor keep the token.
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> std::result::Result<(), ureq::Error> {
         let output = self.inner.buffers().output();
         let Some((number, range)) = find_placeholder(output.get(..amount).unwrap_or_default()) else {
             return self.inner.transmit_output(amount, timeout);
         };
-        // `Tokens` keeps the token as long as the call that sends this request is running.
+        // `Tokens` keeps the token as long as the call that sends this request is running. For the number 0,
+        // `Tokens::get` returns the current token, so this code compares the numbers.
         let session = self.tokens.get(number).filter(|session| session.number() == number);
         let Some(token) = session.as_ref().and_then(|session| session.token.as_ref()) else {
             return Err(io::Error::other("the token used for this request has been replaced").into());

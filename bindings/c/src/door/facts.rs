@@ -154,7 +154,7 @@ pub struct PathRelation {
     common: usize,
 }
 
-/// Runs `paths.compare`: compares a path with each of `others`, by their normal forms. Needs no open index.
+/// Runs `paths.compare`: compares a path with each of `others`, by their normal forms. Works without an open index.
 pub fn compare(_: &Caller<'_>, request: ComparePaths) -> MethodResult<PathRelations> {
     let ComparePaths { path, others } = request;
     check_length("path", path.0.len(), MAX_PATH)?;

@@ -18,12 +18,12 @@ pub struct FolderContents<'v> {
     pub total: usize,
 }
 
-/// Position of a folder relative to a library's nearest location. Later variants are nearer.
+/// The relation of a folder to a library's locations. If several apply, the last of these variants is the result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FolderPosition {
     /// Outside all locations.
     Elsewhere,
-    /// Above a location.
+    /// Contains a location.
     Above,
     /// Inside a location.
     Within,

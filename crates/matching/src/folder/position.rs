@@ -15,8 +15,8 @@ pub fn folder_form<'p>(path: &NormalPath<'p>) -> &'p [u8] {
     &form[..end]
 }
 
-/// Returns, for each library in `views`, the folder's position relative to the library's locations. If mappings rewrite
-/// the folder, returns the nearest of the resulting positions.
+/// Returns, for each library in `views`, whether the folder equals a location of the library, lies in one, contains
+/// one, or is outside all of them. If mappings rewrite the folder, returns the nearest of the resulting positions.
 #[must_use]
 pub fn folder_positions<L, V>(views: &[V], mappings: &Mappings, path: &NormalPath<'_>) -> Vec<FolderPosition>
 where
@@ -46,8 +46,9 @@ pub fn rewrite_folder<R>(mappings: &Mappings, folder: &[u8], mut each: impl FnMu
     })
 }
 
-/// Returns the folder's position relative to the nearest of the locations. The folder and the locations are in normal
-/// form, and the folder has no trailing separator.
+/// Returns whether the folder equals a location, lies in one, contains one, or is outside all locations. The first of
+/// these that applies to any location is the result. The folder and the locations are in normal form, and the folder
+/// has no trailing separator.
 #[must_use]
 pub fn nearest_position<'f>(folder: &[u8], locations: impl Iterator<Item = &'f [u8]>) -> FolderPosition {
     // Without its trailing separator, the root folder is an empty string.

@@ -109,12 +109,14 @@ struct PathPair<'a, 'i> {
 struct FilmName {
     /// The name contains the title as a separate part.
     has_title: bool,
-    /// The name contains an external ID, or a year that differs from the film's year by at most one.
+    /// Both paths share the name, and the name contains an external ID, or a year outside the title that differs from
+    /// the film's year by at most one. If the film's year is unknown, any year counts.
     has_likely_year_or_id: bool,
-    /// The name contains a year, but no year that can be the film's year.
+    /// The name contains a year that cannot be the film's year, and does not contain the film's exact year.
     has_other_year: bool,
-    /// The name contains the film's year outside the title.
-    has_film_year: bool,
+    /// The name certainly states the film's year or ID: outside the title, the name contains the film's exact year; or
+    /// Plex has identified the film, and `has_likely_year_or_id` is true.
+    has_certain_year_or_id: bool,
 }
 
 impl PathPair<'_, '_> {
@@ -149,7 +151,7 @@ impl PathPair<'_, '_> {
                 return Break(());
             }
             has_title |= name.has_title && index <= self.common;
-            has_year_with_title |= name.has_title && name.has_film_year;
+            has_year_with_title |= name.has_title && name.has_certain_year_or_id;
             has_common_year |= name.has_likely_year_or_id && is_common;
             has_other_year |= name.has_other_year && !is_common;
             Continue(())
@@ -175,8 +177,8 @@ impl PathPair<'_, '_> {
         }
     }
 
-    /// Returns the title evidence for a film in one component of the queried path. `index` counts from the end of the
-    /// path; 0 is the file's name.
+    /// Returns what one component of the queried path says about the film: whether the component contains the film's
+    /// title, year or ID, or a different year. `index` counts from the end of the path; 0 is the file's name.
     fn film_name(&self, index: usize, words: &Words) -> FilmName {
         let is_common = index < self.common;
         let is_identified = !is_unidentified(self.item.guid);
@@ -212,7 +214,7 @@ impl PathPair<'_, '_> {
             has_title: title.is_some(),
             has_likely_year_or_id,
             has_other_year: film_year != 0 && !has_exact_year && years().any(|(_, year)| !is_near(year)),
-            has_film_year: (has_exact_year || is_identified && has_likely_year_or_id) && is_certain_year,
+            has_certain_year_or_id: (has_exact_year || is_identified && has_likely_year_or_id) && is_certain_year,
         }
     }
 

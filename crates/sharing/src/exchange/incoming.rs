@@ -41,7 +41,7 @@ impl ExchangeResult {
 }
 
 impl Exchange {
-    /// Returns how far this folder has read the log in a view, and when it last read the log. `identity`: the view id.
+    /// Returns how far this folder has read the shared log, and when it last read the log. `identity`: the view ID.
     pub fn read_position(&self, identity: ViewId) -> Result<SharedLogPosition> {
         Outbox(&self.store).log_position(identity, self.log.name(), self.mappings)
     }

@@ -192,8 +192,8 @@ impl Exchange {
         why: RefreshReason,
     ) -> Result<Option<MergedDelta>> {
         let begun_ms = self.clock.now_ms();
-        // A new listing may copy matches from another token's view. The log already has these matches. `true` keeps the
-        // added items, so that this host can publish them.
+        // A new listing may copy matches from another token's view. The log already has these matches, so they must not
+        // go into the outbox. `true` keeps the added items, so that this host can publish them.
         let merged = without_entries(|| job.fetch(row, need, why, true))?;
         // Other hosts' entries from before `begun_ms` are now outdated. After a delta, the listing keeps its
         // number in the log; a full listing has no number in the log yet (0).

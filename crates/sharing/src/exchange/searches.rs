@@ -25,7 +25,7 @@ impl Exchange {
         wanted: &WantedPath<'_>,
         accept: &mut dyn FnMut(Vec<Item>) -> Result<bool>,
     ) -> Result<bool> {
-        // Hosts with the same mappings get the same key. A 0 byte separates the spellings, since no path contains it.
+        // Hosts with the same mappings get the same key. A 0 byte separates the paths, since no path contains it.
         let key = xxh3_64(&wanted.candidate_paths.join(&0)).to_le_bytes();
         let missing_ms = match self.shared_search(&library.uuid, &key)? {
             Ok(items) => return accept(items),

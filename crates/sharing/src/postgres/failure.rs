@@ -21,17 +21,20 @@ pub enum Failure {
     Unresolved,
     /// Connecting failed.
     Unreachable(io::Error),
-    /// The server did not answer in time.
+    /// The database server did not answer in time.
     Silent,
+    /// The database server closed the connection.
     Closed,
+    /// The database accepts no writes.
     ReadOnly,
+    /// The role lacks privileges.
     NoRights {
         /// The server's message.
         message: String,
         /// The privileges that the role lacks.
         missing: Vec<String>,
     },
-    /// The server returned an error, or the connection failed.
+    /// The database server returned an error, or the connection failed.
     Server(tokio_postgres::Error),
 }
 

@@ -256,7 +256,7 @@ impl Postgres {
     }
 
     /// Returns a view's number, and creates the view if it does not exist. Remembers the server and the user, so
-    /// that [`Self::call_view`] can create the view again.
+    /// that [`Self::call_view`] can create the view again if the database no longer has it.
     fn open_view(&self, server: &str, viewer: &[u8], deadline: Deadline) -> Result<ViewNumber> {
         let mut calls = self.lock_calls(deadline)?;
         let Calls { connection, views } = &mut *calls;

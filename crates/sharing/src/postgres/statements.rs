@@ -141,12 +141,12 @@ fn entry(row: &Row) -> Option<Entry> {
     })
 }
 
-/// Converts a time in milliseconds from the server. A negative time becomes 0.
+/// Converts a duration in milliseconds from the database server. A negative duration becomes 0.
 fn milliseconds(time: i64) -> Duration {
     Duration::from_millis(unsigned(time))
 }
 
-/// Converts a number from the server. A negative number, as after the server's clock was set back, becomes 0.
+/// Converts a number from the database server. A negative number, as after its clock was set back, becomes 0.
 fn unsigned(number: i64) -> u64 {
     u64::try_from(number).unwrap_or(0)
 }
