@@ -20,18 +20,18 @@ pub struct CallTimer<'a> {
 }
 
 impl<'a> CallTimer<'a> {
-    /// Starts measuring a call. A call that takes at least `slow` gets a log line, with `operation`, the call's name,
-    /// `selector`, its library (`None`: all libraries), and `path_count`, the size of a batch.
+    /// Starts measuring a call. A call that takes at least `slow_threshold` gets a log line, with `operation`, the
+    /// call's name, `selector`, its library (`None`: all libraries), and `path_count`, the size of a batch.
     pub fn begin(
         counters: &'a Counters,
-        slow: Option<Duration>,
+        slow_threshold: Option<Duration>,
         operation: &'static str,
         selector: Option<&'a Selector>,
         path_count: Option<usize>,
     ) -> Self {
         Self {
             counters,
-            slow_threshold: slow,
+            slow_threshold,
             operation,
             selector,
             path_count,

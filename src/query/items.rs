@@ -202,7 +202,7 @@ impl QueryKind for ItemQuery<'_> {
         let FoundItems {
             items,
             total,
-            has_only_words: by_words,
+            has_only_words,
             ..
         } = found;
         let (kind, total, unverified) = (queries.reading.kind(), *total, self.unverified_items(context, found)?);
@@ -247,7 +247,7 @@ impl QueryKind for ItemQuery<'_> {
             };
             message = format!("no item in the searched libraries has {criterion}{words_note}{cause}");
             answer.message = &message;
-        } else if *by_words {
+        } else if *has_only_words {
             message = format!(
                 "no item has {criterion}, but {total} {} all its words",
                 if total == 1 { "has" } else { "have" }

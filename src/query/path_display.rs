@@ -21,12 +21,10 @@ pub struct PathDisplay {
 }
 
 impl PathDisplay {
-    /// Creates a formatter. `obfuscate` is the value of [`Options::obfuscate_paths`](crate::Options::obfuscate_paths).
-    pub fn new(store: Arc<Store>, obfuscate: bool) -> Self {
-        Self {
-            store,
-            is_obfuscated: obfuscate,
-        }
+    /// Creates a formatter. `is_obfuscated` is the value of
+    /// [`Options::obfuscate_paths`](crate::Options::obfuscate_paths).
+    pub fn new(store: Arc<Store>, is_obfuscated: bool) -> Self {
+        Self { store, is_obfuscated }
     }
 
     /// Formats a path for an error or a log line. An obfuscated path consists of `path-`, a keyed hash and the

@@ -126,7 +126,7 @@ impl SyncJob<'_> {
             deadline: self.bounds.deadline,
             added: keep_added.then(Mutex::default),
         };
-        let Some((items, gone)) = self.merge_changes(&row.library, &indexed)? else {
+        let Some((items, removed_keys)) = self.merge_changes(&row.library, &indexed)? else {
             return Ok(None);
         };
         let now_ms = sync.clock.now_ms();
@@ -142,10 +142,7 @@ impl SyncJob<'_> {
         let added = indexed
             .added
             .map_or_else(Vec::new, |added| std::mem::take(&mut *lock(&added)));
-        Ok(Some(MergedDelta {
-            added,
-            removed_keys: gone,
-        }))
+        Ok(Some(MergedDelta { added, removed_keys }))
     }
 
     /// Merges changes that happened during a listing into `stored`, the listed items, before the listing is published.

@@ -62,10 +62,11 @@ pub struct FolderMember<'v> {
 }
 
 impl<'v> FolderMember<'v> {
-    /// Creates a member from an item and its season or album. `path`: the item's listed path, which has `below`
-    /// components below the folder. `is_show`: the member is the item's show or artist, not the item.
+    /// Creates a member from an item and its season or album. `path`: the item's listed path, which has
+    /// `components_below` components below the folder. `is_show`: the member is the item's show or artist, not the
+    /// item.
     #[must_use]
-    pub fn new(item: ItemRef<'v>, season: Season<'v>, path: &'v [u8], below: usize, is_show: bool) -> Self {
+    pub fn new(item: ItemRef<'v>, season: Season<'v>, path: &'v [u8], components_below: usize, is_show: bool) -> Self {
         // A track has the disc number in `item.season`, so only an episode has a season number.
         let number = if item.kind == ItemType::Episode {
             item.season
@@ -75,7 +76,7 @@ impl<'v> FolderMember<'v> {
         Self {
             item,
             path,
-            components_below: below,
+            components_below,
             is_show,
             season: Some(Season { number, ..season }),
         }

@@ -185,15 +185,15 @@ impl<'a> NormalPath<'a> {
         }
     }
 
-    /// Creates a value from a path and its normal form, and hashes the normal form. `text`: the path is UTF-8.
+    /// Creates a value from a path and its normal form, and hashes the normal form. `is_text`: the path is UTF-8.
     #[inline]
-    fn new(raw: &'a [u8], form: &'a [u8], text: bool) -> Self {
+    fn new(raw: &'a [u8], form: &'a [u8], is_text: bool) -> Self {
         let hash = xxh3_64(form);
         Self {
             raw,
             form,
             hash,
-            is_text: text,
+            is_text,
         }
     }
 

@@ -20,11 +20,12 @@ impl Relation {
     pub fn of(path: &NormalPath<'_>, other: &[u8]) -> Self {
         NormalPath::with(other, |other| {
             let (path_form, other_form) = (Form::from_folded(path.form()), Form::from_folded(other.form()));
-            let common = path_form.common_components(other_form);
+            let common_components = path_form.common_components(other_form);
             Self {
-                is_equal: path_form.rev_components().count() == common && other_form.rev_components().count() == common,
+                is_equal: path_form.rev_components().count() == common_components
+                    && other_form.rev_components().count() == common_components,
                 is_under: lies_under(path.form(), other.form()),
-                common_components: common,
+                common_components,
             }
         })
     }

@@ -2,11 +2,11 @@ use super::*;
 
 fn relation(path: &str, other: &str) -> (bool, bool, usize) {
     let Relation {
-        is_equal: equal,
-        is_under: under,
-        common_components: common,
+        is_equal,
+        is_under,
+        common_components,
     } = NormalPath::with(path.as_bytes(), |path| Relation::of(path, other.as_bytes()));
-    (equal, under, common)
+    (is_equal, is_under, common_components)
 }
 
 #[test]

@@ -55,12 +55,13 @@ pub const REMOVAL_OPTIONS: TableLimits = TableLimits {
 };
 
 impl Table {
-    /// Creates a handle to the table with this name. If `folds`, entry names ignore the case of the letters A to Z.
-    pub(super) fn new(tables: &Arc<Tables>, name: &[u8], folds: bool) -> Self {
+    /// Creates a handle to the table with this name. If `ignores_case`, entry names ignore the case of the letters A to
+    /// Z.
+    pub(super) fn new(tables: &Arc<Tables>, name: &[u8], ignores_case: bool) -> Self {
         Self {
             tables: Arc::clone(tables),
             name: name.to_vec(),
-            ignores_case: folds,
+            ignores_case,
             cached: AtomicU64::new(0),
         }
     }

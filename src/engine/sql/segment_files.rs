@@ -73,22 +73,26 @@ pub fn new_listing_name(library: LibraryId, generation: Generation, sequence: Se
         library,
         generation: Generation(generation.0.max(0)), // a negative number stands for an evicted listing
         sequence,
-        number: u32::from_le_bytes(files::random_bytes().unwrap_or_default()),
+        number: random_number(),
     }
 }
 
 /// Returns a new name for the file with a listing's pages.
 pub fn new_items_file_name(library: LibraryId) -> String {
-    let number = u32::from_le_bytes(files::random_bytes().unwrap_or_default());
-    format!("{NAME}-l{library}-{number:x}{ITEMS_SUFFIX}")
+    format!("{NAME}-l{library}-{:x}{ITEMS_SUFFIX}", random_number())
 }
 
 /// Returns a new, unique name for a record segment that the write at this change sequence creates.
 pub fn new_segment_name(sequence: Sequence) -> SegmentName {
     SegmentName {
         sequence,
-        number: u32::from_le_bytes(files::random_bytes().unwrap_or_default()),
+        number: random_number(),
     }
+}
+
+/// Returns a number that makes a name unique; 0 if the system has no random numbers.
+fn random_number() -> u32 {
+    u32::from_le_bytes(files::random_bytes().unwrap_or_default())
 }
 
 /// Updates the modification time of a segment file that is about to be replaced. Sweeps then keep the file for

@@ -52,11 +52,11 @@ pub struct Store {
 
 impl Store {
     /// Opens the store in `directory`, and creates missing files. Renames a foreign or damaged database to `.broken`.
-    /// If `believes` is `false`, each lookup queries the database instead of the version page.
+    /// If `uses_version_page` is `false`, each lookup queries the database instead of the version page.
     ///
     /// # Errors
     /// [`Status::Store`] if the folder cannot be created or is read-only; [`Status::StoreFull`].
-    pub fn open(directory: &Path, believes: bool) -> Result<Self> {
+    pub fn open(directory: &Path, uses_version_page: bool) -> Result<Self> {
         let folder = StoreFolder::open(directory)?;
         // Opening a store does not always write, so report a read-only folder now instead of at the first write.
         files::expect_writable(folder.path()).map_err(|error| folder.cannot("write to", &error))?;
@@ -64,7 +64,7 @@ impl Store {
         let mut store = Self {
             folder,
             connections,
-            uses_version_page: believes,
+            uses_version_page,
             opened: OpenFiles::default(),
             cached_state: Mutex::default(),
             cache_used: Mutex::default(),

@@ -188,14 +188,14 @@ impl PlexHttp {
         let (has_token, read_timeout) = (self.has_token(), self.transport.read_timeout());
         let connect_timeout = self.transport.connect_timeout();
         // The event stream and edits have their own time limits.
-        let (connect_timeout, silence) = match request.kind {
+        let (connect_timeout, max_silence) = match request.kind {
             RequestKind::Events => (connect_timeout.min(STREAM_CONNECT), self.stream_silence),
             RequestKind::Edit => (connect_timeout, read_timeout),
             _ => (
                 connect_timeout,
                 bounds
                     .max_silence
-                    .map_or(read_timeout, |silence| silence.min(read_timeout)),
+                    .map_or(read_timeout, |max_silence| max_silence.min(read_timeout)),
             ),
         };
         ErrorContext {
@@ -205,7 +205,7 @@ impl PlexHttp {
             has_token,
             connect_timeout,
             read_timeout,
-            max_silence: silence,
+            max_silence,
         }
     }
 

@@ -82,11 +82,11 @@ impl Postgres {
     /// Creates a client with the given timeouts and lifetime of a lease. For tests. The client connects on its first
     /// call.
     #[must_use]
-    pub fn with_timeouts(address: Address, patience: Timeouts, lease: Duration) -> Self {
+    pub fn with_timeouts(address: Address, timeouts: Timeouts, lease: Duration) -> Self {
         Self {
             name: address.to_string(),
             address,
-            timeouts: patience,
+            timeouts,
             lease,
             tls: OnceLock::new(),
             resolver: NameResolver::default(),

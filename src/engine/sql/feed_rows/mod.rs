@@ -71,13 +71,13 @@ impl FeedRows<'_> {
             }
             let current = sequence_of(c)?;
             let end = end.map_or(current, |end| end.min(current));
-            let (changes, next, more) = query.log_page(place, end, limit)?;
+            let (changes, next, has_more) = query.log_page(place, end, limit)?;
             Ok(Some(FeedPage {
                 timeline: timeline(c)?,
                 changes: merge_moves(changes),
                 next: FeedPosition::Log(next),
-                has_more: more,
-                end: more.then_some(end),
+                has_more,
+                end: has_more.then_some(end),
             }))
         })?;
         page.ok_or_else(list_again)
