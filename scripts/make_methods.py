@@ -345,7 +345,7 @@ def made() -> dict[str, str]:
     schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
     return {
         "bindings/node/methods.d.ts": typescript(schema),
-        "bindings/python/src/plexindex/_methods.pyi": python(schema),
+        "bindings/python/src/plexindex/_core/methods.pyi": python(schema),
         "bindings/go/methods.go": go(schema),
         "docs/methods.md": Page(schema).text(),
     }

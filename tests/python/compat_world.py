@@ -7,7 +7,7 @@ from typing import Any
 
 from conftest import Server
 from plexapi.exceptions import NotFound
-from plexindex import _section_index
+from plexindex._compat import section_index as _section_index
 from plexindex.compat import MatchCache, PlexCache, find_plex_items_with_confidence
 
 Outcome = tuple[str, "str | None", tuple[str, ...]]

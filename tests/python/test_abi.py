@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from conftest import REPOSITORY
-from plexindex import _native
+from plexindex._core import native as _native
 
 sys.path.insert(0, str(REPOSITORY / "scripts"))
 import abi

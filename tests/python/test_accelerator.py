@@ -16,7 +16,8 @@ from typing import Any
 import plexindex
 import pytest
 from conftest import Server
-from plexindex import _accelerator, _native
+from plexindex._core import accelerator as _accelerator
+from plexindex._core import native as _native
 from plexindex.compat import MatchCache
 
 WANTED = sys.implementation.name == "cpython" and sys.version_info >= (3, 10)

@@ -9,8 +9,9 @@ from struct import Struct
 
 import plexindex
 import pytest
-from plexindex import Match, Matches, _items
-from plexindex import _constants as c
+from plexindex import Match, Matches
+from plexindex import item as _items
+from plexindex._core import constants as c
 
 pytestmark = pytest.mark.both
 

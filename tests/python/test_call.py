@@ -9,7 +9,7 @@ from typing import Any
 
 import plexindex
 import pytest
-from plexindex import _native
+from plexindex._core import native as _native
 
 pytestmark = pytest.mark.both
 

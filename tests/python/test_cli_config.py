@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from cli import Cli
 from conftest import TOKEN, Server
-from plexindex import _config
+from plexindex._core import config as _config
 
 
 @pytest.fixture

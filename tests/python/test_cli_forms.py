@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from cli import Cli
 from conftest import Server
-from plexindex._config import parse_mapping
+from plexindex._core.config import parse_mapping
 
 
 @pytest.fixture
@@ -248,7 +248,7 @@ sys.exit(main())
 """
 
 
-@pytest.mark.parametrize("module", ["plexindex._cli", "plexindex._errors", "argparse", "plexindex._cli.commands"])
+@pytest.mark.parametrize("module", ["plexindex.cli", "plexindex.errors", "argparse", "plexindex.cli.commands"])
 def test_ctrl_c_during_an_import(tmp_path: Path, module: str) -> None:
     command = [sys.executable, "-c", INTERRUPTED_IMPORT, module]
     environment = Cli(tmp_path).environment

@@ -13,7 +13,7 @@ import pytest
 from compat_world import caches, close_indexes, outcome, refresh
 from conftest import Server, ServerFactory
 from plexapi.server import PlexServer
-from plexindex import _host_errors
+from plexindex._compat import host_errors as _host_errors
 from plexindex.compat import find_plex_items_with_confidence
 
 

@@ -11,7 +11,7 @@ import pytest
 from compat_items import KEY, NotFound, asked, item, section
 from plexapi.exceptions import BadRequest, Unauthorized
 from plexapi.exceptions import NotFound as PlexNotFound
-from plexindex._titles import contradicts, titles
+from plexindex._compat.titles import contradicts, titles
 from plexindex.compat import MatchCache, MatchConfidence, PlexCache, find_plex_items_with_confidence
 
 ALIEN = item("/library/metadata/1", "Alien", "/plex/movies/Alien (1979)/Alien (1979).mkv")

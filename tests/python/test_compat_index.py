@@ -12,7 +12,8 @@ from compat_world import add, caches, close_indexes, outcome, refresh
 from conftest import Server, ServerFactory
 from plexapi.exceptions import NotFound
 from plexapi.server import PlexServer
-from plexindex import _find, _section_index
+from plexindex._compat import find as _find
+from plexindex._compat import section_index as _section_index
 from plexindex.compat import PlexCache, find_plex_items_with_confidence
 
 

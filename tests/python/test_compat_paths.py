@@ -11,7 +11,7 @@ import pytest
 from compat_world import caches, close_indexes, outcome, refresh
 from conftest import Server, ServerFactory
 from plexapi.server import PlexServer
-from plexindex import _path_evidence
+from plexindex._compat import path_evidence as _path_evidence
 
 KEY = "/library/metadata/"
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import plexindex
 import pytest
-from plexindex import _convert, _log
+from plexindex._core import convert as _convert
+from plexindex._core import log as _log
 
 REFUSED = plexindex.InvalidArgumentError
 

@@ -16,8 +16,8 @@ import plexindex
 import pytest
 from cli import Cli
 from conftest import IS_ROOT, ServerFactory
-from plexindex import _left_out
-from plexindex._cli import arguments
+from plexindex.cli import arguments
+from plexindex.compare import left_out as _left_out
 
 from disk import FILMS, Tree, check_sums, film, lines_of, make, not_in_plex, not_on_disk, serve
 

@@ -105,7 +105,7 @@ def test_a_chain_of_renames(tmp_path: Path, start_server: ServerFactory, monkeyp
         renumber(films, server, 1, 4)
         # The limit ends the first run in the middle of the chain. The next run continues there.
         with monkeypatch.context() as patch:
-            patch.setattr("plexindex._renamed._ASKED", 2)
+            patch.setattr("plexindex.compare.renamed._ASKED", 2)
             found = index.compare(films)
             assert [(one.what, Path(one.path).name) for one in found] == [("not_in_plex", "Film 5 (2001).mkv")]
             assert found.unasked == 1

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 from cli import Cli, words_of
 from conftest import TOKEN, Server, ServerFactory
-from plexindex._cli import check, sample
-from plexindex._cli.output import as_argument
-from plexindex._cli.token import _is_in_preferences, claims_of
+from plexindex.cli import check, sample
+from plexindex.cli.output import as_argument
+from plexindex.cli.token import _is_in_preferences, claims_of
 from plexindex.testing import FakePlex
 
 
@@ -89,7 +89,7 @@ def test_a_server_that_is_silent(cli: Cli, server: Server) -> None:
     cli.good("warm")
     server.fault(action="delay", ms=60000, count=0)
     assert check.PATIENCE == 15
-    code = "import sys; from plexindex._cli import check, main; check.PATIENCE = 1; sys.exit(main())"
+    code = "import sys; from plexindex.cli import check, main; check.PATIENCE = 1; sys.exit(main())"
     for words, text in ((["doctor"], "no response within 1 s"), (["changes", "--check"], "did not respond within 1 s")):
         command = [sys.executable, "-c", code, *words]
         done = subprocess.run(command, env=cli.environment, capture_output=True, text=True, check=False, timeout=20)

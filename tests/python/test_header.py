@@ -10,8 +10,14 @@ from typing import Any, get_args
 import plexindex
 import pytest
 from conftest import REPOSITORY
-from plexindex import _answers, _constants, _errors, _items, _lazy_index, _native, _types
-from plexindex._cli import doctor_files
+from plexindex import errors as _errors
+from plexindex import item as _items
+from plexindex import match as _answers
+from plexindex._core import constants as _constants
+from plexindex._core import lazy_index as _lazy_index
+from plexindex._core import native as _native
+from plexindex._core import types as _types
+from plexindex.cli import doctor_files
 
 # build.rs writes it beside the header; test_abi.py compares it with what a C compiler says.
 ABI: dict[str, Any] = json.loads((REPOSITORY / "include" / "plexindex.json").read_text(encoding="utf-8"))

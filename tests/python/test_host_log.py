@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 from compat_items import KEY, item, section
-from plexindex import _constants, _host_log, _log
+from plexindex._compat import host_log as _host_log
+from plexindex._core import constants as _constants
+from plexindex._core import log as _log
 from plexindex.compat import MatchCache, PlexCache, find_plex_items_with_confidence
 
 FILMS = [

@@ -12,7 +12,7 @@ from pathlib import Path
 import plexindex
 import pytest
 from conftest import OpenIndex, Server
-from plexindex import _accelerator
+from plexindex._core import accelerator as _accelerator
 
 pytestmark = pytest.mark.both
 

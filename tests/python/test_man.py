@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 from conftest import REPOSITORY
-from plexindex._cli import arguments, codes, config
+from plexindex.cli import arguments, codes, config
 
 PAGE = REPOSITORY / "docs/plexindex.1"
 PARSER = arguments.parser()

@@ -13,7 +13,7 @@ from urllib.parse import quote
 import pytest
 from cli import Cli
 from conftest import REPOSITORY, ServerFactory
-from plexindex._cli import arguments
+from plexindex.cli import arguments
 
 from disk import Tree, make
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import plexindex
 import pytest
 from conftest import REPOSITORY
-from plexindex import _native
+from plexindex._core import native as _native
 
 pytestmark = pytest.mark.packaging
 
@@ -62,7 +62,7 @@ def test_a_wheel_with_a_prebuilt_library(tmp_path: Path) -> None:
         "share/fish/vendor_completions.d/plexindex.fish",
         "share/zsh/site-functions/_plexindex",
     }
-    assert {"plexindex/__main__.py", "plexindex/_cli/doctor.py"} <= set(names)
+    assert {"plexindex/__main__.py", "plexindex/cli/doctor.py"} <= set(names)
     assert "plexindex = plexindex.__main__:main" in commands
     assert "Requires-Dist" not in metadata
     assert "Requires-Python: >=3.9" in metadata
@@ -132,6 +132,6 @@ def test_an_editable_install_finds_sources_and_library(tmp_path: Path) -> None:
         (pth,) = [name for name in archive.namelist() if name.endswith(".pth")]
         sources = archive.read(pth).decode().strip()
     assert Path(sources) == package / "src"
-    code = "import sys; sys.path.insert(0, sys.argv[1])\nfrom plexindex import _native\nprint(_native.load().path)"
+    code = "import sys; sys.path.insert(0, sys.argv[1])\nfrom plexindex._core import native\nprint(native.load().path)"
     printed = subprocess.check_output([sys.executable, "-S", "-c", code, sources], text=True)
     assert Path(printed.strip()) == package / "src/plexindex" / f"libplexindex{library.suffix}"

@@ -1,5 +1,5 @@
 //! Calls functions of the shared object by address, for a process whose first answer is a fast lookup: loading ctypes
-//! takes longer than all the rest. `_lazy_index.py` names the functions and packs their structs.
+//! takes longer than all the rest. `_core/lazy_index.py` names the functions and packs their structs.
 
 use std::ffi::{c_char, c_int, c_void};
 use std::mem::transmute;

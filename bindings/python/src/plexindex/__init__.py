@@ -32,10 +32,16 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ._answers import Match
-    from ._callbacks import Progress
-    from ._compare import Comparison, Difference
-    from ._errors import (
+    from ._core.callbacks import Progress
+    from ._core.facts import Proposal, ServerInfo, StoreInfo
+    from ._core.light import LightItem
+    from ._core.many import Folder, Matches
+    from ._core.open import open
+    from ._core.shared import SharedStatus, SharedView
+    from ._core.stats import Profile, Stats
+    from .changes import Change, Changes
+    from .compare.comparison import Comparison, Difference
+    from .errors import (
         AbortedError,
         BadAnswerError,
         BufferTooSmallError,
@@ -66,18 +72,12 @@ if TYPE_CHECKING:
         UnauthorizedError,
         UnsupportedError,
     )
-    from ._facts import Proposal, ServerInfo, StoreInfo
-    from ._feed import Change, Changes
-    from ._index import Index, Library
-    from ._items import Item
-    from ._library import LibraryInfo
-    from ._light import LightItem
-    from ._many import Folder, Matches
-    from ._mapping import Mapping
-    from ._open import open
-    from ._plexapi import SectionIndex, ServerIndex, from_section, from_server
-    from ._shared import SharedStatus, SharedView
-    from ._stats import Profile, Stats
+    from .index import Index, Library
+    from .item import Item
+    from .library import LibraryInfo
+    from .mapping import Mapping
+    from .match import Match
+    from .plexapi import SectionIndex, ServerIndex, from_section, from_server
 
 __version__ = "0.1.0"
 
@@ -141,38 +141,39 @@ __all__ = [
 
 # The package loads each module on the first use of one of its names, because a short-lived process needs few modules.
 _LATER = {
-    "_answers": ("Match",),
-    "_callbacks": ("Progress",),
-    "_errors": ("EditReport", *(name for name in __all__ if name.endswith("Error"))),
-    "_compare": ("Comparison", "Difference"),
-    "_feed": ("Change", "Changes"),
-    "_facts": ("Proposal", "ServerInfo", "StoreInfo"),
-    "_index": ("Index", "Library"),
-    "_items": ("Item",),
-    "_library": ("LibraryInfo",),
-    "_many": ("Folder", "Matches"),
-    "_mapping": ("Mapping",),
-    "_light": ("LightItem",),
-    "_open": ("open",),
-    "_plexapi": ("SectionIndex", "ServerIndex", "from_section", "from_server"),
-    "_shared": ("SharedStatus", "SharedView"),
-    "_stats": ("Profile", "Stats"),
+    "match": ("Match",),
+    "_core.callbacks": ("Progress",),
+    "errors": ("EditReport", *(name for name in __all__ if name.endswith("Error"))),
+    "compare.comparison": ("Comparison", "Difference"),
+    "changes": ("Change", "Changes"),
+    "_core.facts": ("Proposal", "ServerInfo", "StoreInfo"),
+    "index": ("Index", "Library"),
+    "item": ("Item",),
+    "library": ("LibraryInfo",),
+    "_core.many": ("Folder", "Matches"),
+    "mapping": ("Mapping",),
+    "_core.light": ("LightItem",),
+    "_core.open": ("open",),
+    "plexapi": ("SectionIndex", "ServerIndex", "from_section", "from_server"),
+    "_core.shared": ("SharedStatus", "SharedView"),
+    "_core.stats": ("Profile", "Stats"),
 }
 # Modules that an index needs. Loading them gives the types that an index returns and raises their public names.
-_WITH_INDEX = ("_answers", "_items", "_many", "_callbacks", "_errors", "_library")
+_WITH_INDEX = ("match", "item", "_core.many", "_core.callbacks", "errors", "library")
 
 
 def _load(module: str) -> None:
-    __import__(f"{__name__}.{module}")
-    for name in _LATER[module]:
-        value = globals()[name] = getattr(globals()[module], name)
+    names = _LATER[module]
+    loaded = __import__(f"{__name__}.{module}", fromlist=names)
+    for name in names:
+        value = globals()[name] = getattr(loaded, name)
         value.__module__ = __name__
 
 
 def __getattr__(name: str) -> "Any":
     for module, names in _LATER.items():
         if name in names:
-            for used in _WITH_INDEX if module == "_index" else ():
+            for used in _WITH_INDEX if module == "index" else ():
                 _load(used)
             _load(module)
             return globals()[name]

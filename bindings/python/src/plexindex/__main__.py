@@ -22,7 +22,7 @@ if _may_end:
 
 def main() -> int:
     """Runs the command with the process's arguments, and returns the exit code."""
-    from ._cli import main as run
+    from .cli import main as run
 
     try:
         if _may_end:

@@ -11,17 +11,18 @@ Importing this module loads the shared library, so that an invalid library fails
 ``docs/hosts.md`` describes the installation script, the changes for users, and how to return to the old code.
 """
 
-from . import _accelerator, _lazy_index
-from ._match_cache import MatchCache
+from ._compat.match_cache import MatchCache
+from ._core import accelerator as _accelerator
+from ._core import lazy_index as _lazy_index
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable
 
-    from ._confidence import MatchConfidence
-    from ._host_errors import NotFoundError
-    from ._plex_cache import PlexCache
-    from ._rows import extract as _extract_item_data
+    from ._compat.confidence import MatchConfidence
+    from ._compat.host_errors import NotFoundError
+    from ._compat.plex_cache import PlexCache
+    from ._compat.rows import extract as _extract_item_data
 
 __all__ = [
     "MatchCache",
@@ -35,7 +36,7 @@ __all__ = [
 
 
 if _lazy_index.load_fast(_accelerator.library_path()) is None:
-    from . import _native
+    from ._core import native as _native
 
     _native.load()
 
@@ -47,8 +48,8 @@ _host_errors: "Any" = None
 
 def _load_rest() -> None:
     global _find, _host_errors
-    from . import _find as find
-    from . import _host_errors as errors
+    from ._compat import find
+    from ._compat import host_errors as errors
 
     _host_errors, _find = errors, find
 
@@ -60,7 +61,7 @@ def configure(*, not_found: "Callable[[str], BaseException] | None" = None, conf
     ``not_found`` creates the exception for a path without an item; the default is :class:`NotFoundError`.
     ``confidence`` is an enum with the values ``"high"`` and ``"low"``; the default is :class:`MatchConfidence`.
     """
-    from ._host_errors import chosen
+    from ._compat.host_errors import chosen
 
     chosen["not_found"], chosen["confidence"] = not_found, confidence
 
@@ -109,7 +110,7 @@ def find_plex_items_with_confidence(
     try:
         found = finder.found()
     except Exception as error:
-        from ._plexapi_errors import reraise
+        from ._compat.plexapi_errors import reraise
 
         reraise(error, library)
     if not found:
@@ -122,10 +123,10 @@ def find_plex_items_with_confidence(
 
 # For each name, the module to load on first use, because importing ``compat`` must be fast.
 _LATER = {
-    "MatchConfidence": ("_confidence", "MatchConfidence"),
-    "NotFoundError": ("_host_errors", "NotFoundError"),
-    "PlexCache": ("_plex_cache", "PlexCache"),
-    "_extract_item_data": ("_rows", "extract"),
+    "MatchConfidence": ("_compat.confidence", "MatchConfidence"),
+    "NotFoundError": ("_compat.host_errors", "NotFoundError"),
+    "PlexCache": ("_compat.plex_cache", "PlexCache"),
+    "_extract_item_data": ("_compat.rows", "extract"),
 }
 
 

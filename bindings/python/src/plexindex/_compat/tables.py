@@ -1,0 +1,233 @@
+"""Tables for plexindex.compat, with bytes by name, in a folder that plexindex opens when needed."""
+
+import os
+
+from .._core import constants as c
+from .._core import convert as _convert
+from .._core.accelerator import closing_lock
+from .._core.lazy_index import LazyIndex
+from .._core.open import open as open_index
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any, TypeVar
+
+    from .._core.native import Native
+    from ..index import Index
+    from ..library import Handle
+    from ..mapping import MappingArg
+
+    T = TypeVar("T")
+    Op = tuple[int, bytes, bytes, bytes]
+    """PUT, REMOVE or CLEAR; the table; the entry's name; the entry's value."""
+
+# Maximum number of retries if other threads close the index during a call.
+_MAX_RETRIES = 20
+_MAX_LIMIT = 2**63 - 1
+_LONGEST_NAME = 400_000
+
+PUT, REMOVE, CLEAR = c.TABLE_PUT, c.TABLE_REMOVE, c.TABLE_CLEAR
+
+
+def name_of(text: object) -> bytes:
+    """Returns a unique name for a string, or for another value as a string: its bytes or, if long, a digest."""
+    raw = (text if isinstance(text, str) else str(text)).encode("utf-8", "surrogatepass")
+    if len(raw) <= _LONGEST_NAME:
+        return raw
+    from hashlib import blake2b
+
+    return b"\xff" + blake2b(raw).digest()  # a UTF-8 string never starts with this byte
+
+
+def whole(limit: object) -> int:
+    """Converts a limit in bytes to the library's type."""
+    try:
+        return min(max(1, int(limit)), _MAX_LIMIT)  # type: ignore[call-overload, no-any-return]
+    except (TypeError, ValueError, OverflowError):
+        return _MAX_LIMIT
+
+
+def _ttl_ms(ttl: "float | None") -> int:
+    if ttl is None:
+        return c.TTL_NEVER
+    if not ttl > 0:
+        return c.TTL_AT_ONCE
+    return _convert.FOREVER_MS if ttl * 1000 >= _convert.FOREVER_MS else max(1, round(ttl * 1000))
+
+
+# Remedies in the library's errors that only a program can follow, each with a remedy for the host's users.
+_REMEDIES = {
+    "choose a cache_dir that this user can write to": "make the folder and its files writable for the user of Stash",
+    ", or choose another cache_dir": "",
+    "; choose another cache_dir": "",
+    "cache_dir ": "the folder ",
+}
+
+
+def plain_text(error: "Exception") -> str:
+    """Returns an error's text for the host's users, with a remedy."""
+    if not isinstance(error, OSError) or not error.strerror:
+        text = str(error)
+        # The host's users cannot choose the folder.
+        for theirs, ours in _REMEDIES.items():
+            text = text.replace(theirs, ours)
+        return text
+    remedy = "remove the file at this path, or make the folder writable for this program"
+    return f"cannot create or write {error.filename} ({error.strerror}): {remedy}"
+
+
+class TableStore:
+    """The tables in a folder. A call after a close reopens the tables."""
+
+    def __init__(self, folder: str, limit: object, mappings: "Iterable[MappingArg]" = ()) -> None:
+        """Opens the tables, and creates missing folders. Raises an error for invalid mappings."""
+        # Use an absolute path, because the current folder can change before the tables are reopened.
+        self.folder = folder = os.path.abspath(folder)
+        self._limit = whole(limit)
+        self.mappings = tuple(mappings)
+        self._opening = closing_lock()
+        self._open: Index | None = None
+        try:
+            os.makedirs(os.path.dirname(folder), exist_ok=True)
+        except OSError as error:
+            raise type(error)(plain_text(error)) from error
+        self.index()  # raise errors immediately
+
+    def index(self) -> "Index":
+        """Returns the open index. Reopens a closed index."""
+        found = self._open
+        if found is not None and found.is_open:
+            return found
+        with self._opening:
+            found = self._open
+            if found is None or not found.is_open:
+                try:
+                    found = self._open = open_index(self.folder, mappings=self.mappings)
+                except Exception as error:
+                    error.args = (plain_text(error),)
+                    raise
+            return found
+
+    def close(self) -> None:
+        """Closes the index. The next call reopens it."""
+        with self._opening:
+            found, self._open = self._open, None
+        if found is not None:
+            found.close()
+
+    def run(self, work: "Callable[..., T]", *arguments: "Any") -> "T":
+        """Calls a function with the index. Retries if another thread closes the index during the call."""
+        for _ in range(_MAX_RETRIES):
+            try:
+                return work(self.index(), *arguments)
+            except Exception as error:
+                # Import the errors here, because the import is slow, and most processes need no errors.
+                from ..errors import ClosedError, StoreError
+
+                if not isinstance(error, ClosedError):
+                    error.args = (plain_text(error),) if isinstance(error, StoreError) else error.args
+                    raise
+        return work(self.index(), *arguments)
+
+    def cell(self, table: bytes) -> bytearray:
+        """Returns the memory that contains a table's handle. Closing the index clears this memory."""
+        return self.run(_cell, table)
+
+    def _ask(
+        self, function: "Callable[[Native], Any]", table: bytes, *arguments: "Any", reserve: "int | None" = None
+    ) -> "tuple[int, bytes | bytearray]":
+        """Calls a function with a table's handle."""
+
+        def work(index: "Index") -> "tuple[int, bytes | bytearray]":
+            handle, call = _handle(index, table), function(index._native)
+            return index._ask(call, *arguments, library=handle, reserve=reserve, detach=reserve is not None)
+
+        return self.run(work)
+
+    def get(self, table: bytes, name: bytes) -> "bytes | bytearray | None":
+        """Returns an entry's value, or None if there is no entry or it has expired."""
+        status, value = self._ask(lambda native: native.table_get, table, name, len(name), reserve=0)
+        return value if status == c.OK else None
+
+    def has(self, table: bytes, name: bytes) -> bool:
+        """Returns whether an entry exists, without reading its value."""
+        return self._ask(lambda native: native.table_get, table, name, len(name), None)[0] == c.OK
+
+    def put(self, table: bytes, name: bytes, value: bytes, ttl: "float | None" = None) -> None:
+        """Stores a value that expires after ``ttl`` seconds: immediately if 0 or less, never if None."""
+        self._ask(lambda native: native.table_put, table, name, len(name), value, len(value), _ttl_ms(ttl), self._limit)
+
+    def remove(self, table: bytes, name: bytes) -> None:
+        """Removes a value. A missing value is not an error."""
+        self._ask(lambda native: native.table_remove, table, name, len(name))
+
+    def write(self, ops: "list[Op]", ttl: "float | None") -> None:
+        """Makes many changes in one transaction."""
+        self.run(_write, ops, _ttl_ms(ttl), self._limit)
+
+    def count(self, table: "bytes | None" = None) -> int:
+        """Returns the number of values in a table or, without a table, in all tables."""
+        found: int = self.run(lambda index: index.call("tables.count", {"table": table}))["count"]
+        return found
+
+    def clear(self, table: "bytes | None" = None) -> None:
+        """Removes all values from one table (in constant time) or from all tables."""
+        self.run(lambda index: index.call("tables.clear", {"table": table, "all": table is None}))
+
+    def host_paths(self, paths: "list[str]") -> "list[str]":
+        """Returns the host's paths for server paths, according to the mappings."""
+        from .._core.call import text_of
+
+        def host_path(index: "Index", path: str) -> str:
+            found = index.call("mappings.to_host", {"path": path.encode("utf-8", "surrogateescape")})
+            return text_of(found["path"]) or ""
+
+        return [self.run(host_path, path) for path in paths]
+
+    def disk_bytes(self) -> int:
+        """Returns the folder's size on disk in bytes."""
+        found: int = self.run(lambda index: index.stats().disk_bytes)
+        return found
+
+
+# In tables with this prefix, the library converts A to Z to lower case: see MatchCache.
+_FOLDING = b"="
+
+
+def _flags(table: bytes) -> int:
+    return c.TABLE_FOLD_ASCII if table.startswith(_FOLDING) else 0
+
+
+def _cell(index: "Any", table: bytes) -> bytearray:
+    cell = LazyIndex._table_cell(index, table, _flags(table)) if type(index) is LazyIndex else None
+    return _handle(index, table).cell if cell is None else cell
+
+
+def _handle(index: "Index", table: bytes) -> "Handle":
+    found = index._tables.get(table)
+    if found is not None:
+        return found
+    # Import the module on first use, because importing compat must be fast.
+    import ctypes
+
+    from ..library import Handle
+
+    pointer = ctypes.c_void_p()
+    index._do(index._native.get_table, table, len(table), _flags(table), ctypes.byref(pointer), library=index)
+    found = index._tables.setdefault(table, Handle(pointer.value or 0))
+    if not index.is_open:
+        # Another thread has closed the index, and may not have cleared this handle.
+        found.retire()
+        raise index._closed_error()
+    return found
+
+
+def _write(index: "Index", ops: "list[Op]", ttl_ms: int, limit: int) -> None:
+    from .._core.native import CBytes, CTableOp
+
+    given = (CTableOp * len(ops))()
+    for slot, (kind, table, name, value) in zip(given, ops):
+        slot.kind, slot.table = kind, _handle(index, table).pointer
+        slot.name, slot.value = CBytes.of(name), CBytes.of(value)
+    index._do(index._native.table_write, given, len(ops), ttl_ms, limit, library=index)

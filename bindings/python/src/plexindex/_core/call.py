@@ -1,0 +1,72 @@
+"""Calls methods by name through plexindex_call(), with JSON requests and answers. In a request, paths are bytes."""
+
+from __future__ import annotations
+
+from binascii import a2b_base64, b2a_base64
+
+# The package imports this module on the first request, because importing json takes longer than most lookups.
+from json import JSONDecoder, JSONEncoder
+
+from ..errors import error_for
+from .calls import take
+from .native import load
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .calls import Call
+
+
+def _plain(value: object) -> object:
+    """Converts bytes to the JSON value that the library expects for a path."""
+    if isinstance(value, bytes):
+        try:
+            return value.decode()
+        except UnicodeDecodeError:
+            return {"bytes": b2a_base64(value, newline=False).decode()}
+    raise TypeError(f"a request cannot contain a value of type {type(value).__name__}: {value!r}")
+
+
+_encode = JSONEncoder(default=_plain).encode
+# `json.loads` would be slower, because it first detects the encoding and skips white space.
+_decode = JSONDecoder().raw_decode
+
+
+def ask(call: Call, handle: int | None, method: str, request: dict[str, Any], deadline_ms: int) -> tuple[int, Any]:
+    """Calls a method. Returns the status and the answer, which even a failed call can have."""
+    native = load()
+    given = {name: value for name, value in request.items() if value is not None}
+    raw = _encode(given).encode() if given else b""
+    call.options.deadline_ms = deadline_ms
+    answer = call.answer_pointer
+    try:
+        status = call.run(native.call, handle, method.encode(), raw, len(raw), call.options_ref, call.answer_ref)
+        return status, None if answer.value is None else _decode(answer.value.decode())[0]
+    finally:
+        native.free(answer)
+        answer.value = None
+
+
+def ask_without_index(method: str, request: dict[str, Any]) -> Any:
+    """Calls a method that needs no index, and returns its answer. Raises an error if the call fails."""
+    call = take()
+    try:
+        status, answer = ask(call, None, method, request, 0)
+        if status:
+            raise error_for(status, call.error_text())
+        return answer
+    finally:
+        call.release()
+
+
+def path_of(value: str | dict[str, str] | None) -> bytes:
+    """Returns a path from an answer as bytes, which are empty if the path is absent."""
+    if isinstance(value, dict):
+        return a2b_base64(value["bytes"])
+    return (value or "").encode()
+
+
+def text_of(value: str | dict[str, str] | None) -> str | None:
+    """Returns a path from an answer as a string. ``surrogateescape`` decodes bytes that are not UTF-8."""
+    return path_of(value).decode("utf-8", "surrogateescape") if isinstance(value, dict) else value

@@ -1,0 +1,100 @@
+"""Passes the library's log lines to the logger ``plexindex``.
+
+The library keeps its log lines until Python reads them. So a line arrives at the end of the call that caused the line,
+on that call's thread. plexindex imports ``logging`` for the first line.
+"""
+
+from __future__ import annotations
+
+import sys
+from _thread import allocate_lock, get_ident
+
+from ..errors import InvalidArgumentError
+from . import constants as c
+from . import ending as _ending
+from .callbacks import LogLines, log_callback
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .native import Native
+
+LOGGER = "plexindex"
+
+# The library's levels, with the corresponding levels of `logging`: ERROR, WARNING, INFO and DEBUG.
+_LEVELS = {c.LOG_ERROR: 40, c.LOG_WARN: 30, c.LOG_INFO: 20, c.LOG_DEBUG: 10}
+_NAMES = {"error": c.LOG_ERROR, "warning": c.LOG_WARN, "info": c.LOG_INFO, "debug": c.LOG_DEBUG, "off": c.LOG_OFF}
+
+_draining = allocate_lock()
+# The lines that the current read collects, and its callback. The callback is created once, because creating it takes as
+# long as a read.
+_found = LogLines()
+_callback: Any = None
+
+
+def drain(native: Native) -> None:
+    """Passes unread lines to ``logging``, unless another thread is already doing so."""
+    global _callback
+    if not _draining.acquire(False):
+        return
+    try:
+        if _callback is None:
+            _callback = log_callback(_found)
+        _ending.inside[_found] = get_ident()
+        if not _ending.has_begun():
+            native.drain_log(_callback, None, None)
+        lines, error = _found.lines, _found.error
+        _found.lines, _found.error = [], None
+    finally:
+        _ending.inside.pop(_found, None)
+        _draining.release()
+    hand_on(lines)
+    if error is not None:
+        raise error
+
+
+def hand_on(lines: list[tuple[int, str]]) -> None:
+    """Passes lines to ``logging`` or, within Stash2Plex, which does not use ``logging``, to Stash2Plex's log."""
+    if not lines:
+        return
+    import logging
+
+    from .._compat.host_log import host_log, titles
+
+    logger = logging.getLogger(LOGGER)
+    host = host_log("Index")
+    if host.is_there and not logger.hasHandlers():
+        functions = {c.LOG_ERROR: host.error, c.LOG_WARN: host.warn, c.LOG_INFO: host.info, c.LOG_DEBUG: host.debug}
+        for level, text in lines:
+            # The log line for a slow call is `match_path in 'library' took 1.02 s: ...`.
+            call, _, rest = text.partition(" in '")
+            library, took, times = rest.partition("' took ")
+            if took:
+                # The host's users know a library by its title, and cannot speed up a slow server.
+                host.debug(f"{call} in '{titles.get(library, library)}{took}{times}")
+            else:
+                functions.get(level, host.info)(text)
+        return
+    for level, text in lines:
+        logger.log(_LEVELS.get(level, logging.INFO), "%s", text)
+
+
+def level_for(level: int | str | None) -> int:
+    """Returns the library's level for a ``logging`` level or a name. None means the logger's current level."""
+    if level is None:
+        logging = sys.modules.get("logging")
+        if logging is None:
+            return c.LOG_WARN
+        level = logging.getLogger(LOGGER).getEffectiveLevel()
+    if isinstance(level, str):
+        found = _NAMES.get(level.lower())
+        if found is None:
+            raise InvalidArgumentError(f"invalid log_level ({level!r}): give one of {', '.join(map(repr, _NAMES))}")
+        return found
+    if isinstance(level, bool) or not isinstance(level, int):
+        raise TypeError(f"log_level must be a logging level, a name or None, not {type(level).__name__}")
+    for ours, theirs in ((c.LOG_DEBUG, 10), (c.LOG_INFO, 20), (c.LOG_WARN, 30), (c.LOG_ERROR, 50)):
+        if level <= theirs:
+            return ours
+    return c.LOG_OFF

@@ -1,0 +1,173 @@
+"""`plexindex diff`: compares the disk with what Plex lists."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+from ..compare import left_out as _left_out
+from . import check, codes, commands, mappings, output
+from .codes import UsageError
+from .config import Settings
+from .match import item_text
+from .output import count, number, say
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from typing import Any
+
+    from ..compare.comparison import Comparison, Difference
+    from ..index import Index
+
+_WORDS = {
+    "not_in_plex": ("not in Plex", "bad"),
+    "not_on_disk": ("not on the disk", "bad"),
+    "ambiguous": ("ambiguous", "warn"),
+    "left_out": ("left out", "faint"),
+    "several_paths": ("several files", "faint"),
+}
+# Kinds of lines that are not differences. diff prints these lines only with --left-out.
+_REMARKS = ("left_out", "several_paths")
+# Maximum number of files for checking the user's mappings.
+_SAMPLE = 200
+# Words in the summary line for each part of a sum, by the part's name in the JSON summary.
+_SUMMED = {
+    "in_plex": "in Plex",
+    "not_in_plex": "not in Plex",
+    "ambiguous": "ambiguous",
+    "left_out": "left out",
+    "on_disk": "on the disk",
+    "not_on_disk": "not on the disk",
+    "unknown": "not checked",
+}
+
+
+def diff(options: argparse.Namespace) -> int:
+    """Lists the differences."""
+    if options.rules:
+        for name, (what, source) in _left_out.RULES.items():
+            if options.json:
+                output.say_json({"rule": name, "leaves_out": what, "source": source})
+            else:
+                say(output.fitted(f"{name:11} {what}\n{'':11} Source: {source}"))
+        return codes.OK
+    if not options.path:
+        raise UsageError("no folder was given: give the folders to walk")
+    if not all(options.path):
+        raise UsageError("a path is empty: give the path of a folder")
+    settings = Settings(options)
+    counter = _FileCounter()
+    with settings.open_for_answers() as index:
+        library = commands.select_library(index, options.library)
+        offline = settings.answers_from_store_only
+        folders = map(os.fsencode, options.path)
+        comparison = index.compare(folders, library, without=options.without, offline=offline, progress=counter)
+        older = None if offline else check.bring_up_to_date(index, settings, library, always=True)
+        # `bring_up_to_date` has asked the server, so the comparison need not ask again.
+        failure = None if older is None else older.kind
+        comparison._check = lambda: failure  # type: ignore[method-assign]
+        unlisted: list[bytes] = []
+        try:
+            for difference in comparison:
+                counter.drop()
+                if difference.what == "not_in_plex" and not difference.is_folder and len(unlisted) < _SAMPLE:
+                    unlisted.append(os.fsencode(difference.path))
+                if options.json:
+                    output.say_json(difference.to_dict())
+                elif options.left_out or difference.what not in _REMARKS or difference.reason_code == "unreadable":
+                    say(_difference_text(difference))
+        finally:
+            counter.drop()
+        hints = _wrong_mappings(settings, index, comparison, unlisted)
+    if options.json:
+        output.say_json(comparison.summary)
+    else:
+        _print_summary(comparison, settings.source_name, older.why if older else "")
+    for hint in hints:
+        output.remark(hint)
+    return codes.NOT_ALL if comparison.differs or comparison.unreadable else codes.OK
+
+
+def _wrong_mappings(settings: Settings, index: Index, comparison: Comparison, unlisted: list[bytes]) -> list[str]:
+    """Returns a sentence for each of the user's wrong mappings. Empty if Plex lists most of the files."""
+    summary = comparison.summary
+    if not (settings.mappings and unlisted) or summary["files_in_plex"] > summary["files_not_in_plex"]:
+        return []
+    answers = index.match_paths(unlisted, offline=True)
+    return [text for _, text in mappings.judge(settings, index, unlisted, answers).wrong]
+
+
+def _difference_text(difference: Difference) -> str:
+    words, style = _WORDS[difference.what]
+    lines = [f"{output.paint(words, style)}: {output.one_line(difference.path)}"]
+    if difference.item is not None:
+        lines.append(f"  {item_text(difference.item)}")
+    if difference.reason_code != "gone":
+        lines.append(output.fitted(f"  {output.reason_line(difference.reason, difference.path)}"))
+    return "\n".join(lines)
+
+
+def _print_summary(comparison: Comparison, source_name: str, why_old: str) -> None:
+    summary: Any = comparison.summary
+    parts = [
+        _sum_text(f"{count(comparison.files, 'media file')} on the disk", summary, "files_"),
+        _sum_text(f"Plex lists {count(comparison.listed, 'file')} there", summary, "listed_"),
+    ]
+    if summary["listed_location_empty"]:
+        parts.append(
+            f"{number(summary['listed_location_empty'])} of these are in empty or missing locations: check the mounts"
+        )
+    if comparison.counts.get("several_paths"):
+        parts.append(f"{count(comparison.counts['several_paths'], 'further file')} of an item")
+    folders = comparison.counts.get("left_out", 0) - summary["files_left_out"] - comparison.unreadable
+    if folders > 0:
+        parts.append(f"{count(folders, 'folder')} left out")
+    if comparison.unreadable:
+        parts.append(f"{count(comparison.unreadable, 'folder')} not read")
+    if comparison.unasked:
+        parts.append(f"{count(comparison.unasked, 'file')} may have been renamed: run `plexindex warm --full` to check")
+    if not (comparison.files or comparison.listed or comparison.unreadable):
+        parts.append("nothing was compared: no library has files there")
+    elif not (comparison.differs or comparison.unreadable):
+        parts.append("nothing differs")
+    if comparison.age is not None and comparison.stale and why_old:
+        parts.append(f"{why_old}: compared with a listing that was current {output.ago(comparison.age)}")
+    elif comparison.age is not None:
+        parts.append(f"the listing was current {output.ago(comparison.age)}")
+        if comparison.renames_unknown:
+            parts.append(
+                f"{source_name} did not report whether files were renamed, so each renamed file counts as both a "
+                "missing and a new file"
+            )
+    output.remark(f"{'; '.join(parts)} ({output.short(comparison.seconds)})")
+
+
+def _sum_text(whole: str, summary: dict[str, Any], prefix: str) -> str:
+    """Formats a total and its parts, such as ``5 files: 3 in Plex, 2 not in Plex``."""
+    counts = [(summary.get(prefix + part, 0), words) for part, words in _SUMMED.items()]
+    parts = [f"{number(value)} {words}" for value, words in counts if value]
+    return f"{whole}: {', '.join(parts)}" if parts else whole
+
+
+class _FileCounter:
+    """Shows the number of files found so far, if standard error is a terminal."""
+
+    def __init__(self) -> None:
+        self._is_visible, self._last_time, self._is_drawn = output.is_terminal(sys.stderr), 0.0, False
+
+    def __call__(self, files: int) -> None:
+        now = time.monotonic()
+        if self._is_visible and now - self._last_time > 0.1:
+            self._last_time, self._is_drawn = now, True
+            sys.stdout.flush()
+            sys.stderr.write(f"\r{count(files, 'file')} found\x1b[K")
+            sys.stderr.flush()
+
+    def drop(self) -> None:
+        """Clears the displayed number before other output."""
+        if self._is_drawn:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+            self._is_drawn = False

@@ -1,0 +1,235 @@
+"""`plexindex doctor`: checks the setup, and proposes missing mappings."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shlex
+
+from .. import __version__
+from .._core import native as _native
+from .._core.open import open as open_index
+from ..errors import ForbiddenError, ServerError, StoreError, TimeoutError, UnauthorizedError
+from . import codes, commands, output, token
+from .check import PATIENCE
+from .codes import UsageError
+from .config import HOW_TO_NAME_A_SERVER, Settings
+from .doctor_files import check_files, check_mappings, read_lists
+from .doctor_report import Report
+from .doctor_shared import check_shared
+from .output import count, say
+from .shared import hide_warnings
+from .versions import version_lines
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+
+    from ..index import Index
+    from ..library import LibraryInfo
+
+
+def doctor(options: argparse.Namespace) -> int:
+    """Runs all checks."""
+    settings = Settings(options)
+    hide_warnings(options)
+    report = Report(options.json)
+    _report_installation(report)
+    try:
+        settings.expect_folder()
+        index = settings.open(retry_for=0)
+    except StoreError as error:
+        _check_database(report, settings)
+        report.title("Store")
+        report.bad(str(error), codes.STORE)
+        report.line("\nWithout a store, doctor cannot check the server or its libraries.")
+        return report.end()
+    with index:
+        is_database_usable = _check_database(report, settings)
+        is_reached = _check_server(report, settings, index) and (is_database_usable or settings.url is not None)
+        # Reading the database needs no request, so doctor can check even libraries that were never fetched.
+        reads_database = settings.database is not None and is_database_usable and is_reached
+        libraries = _report_libraries(report, index, offline=not reads_database)
+        check_mappings(report, settings, libraries)
+        _check_store(report, index)
+        check_shared(report, settings, index)
+        if options.path:
+            try:
+                lists = read_lists(options.path)
+            except UsageError as error:
+                report.title("Files")
+                report.bad(str(error), codes.USAGE)
+                return report.end()
+            if is_reached and not reads_database:
+                libraries = _fetch(report, index, libraries, options.yes)
+            check_files(
+                report, settings, index, libraries, options, lists, reads_database=reads_database, is_reached=is_reached
+            )
+        elif not options.json:
+            say("\nTo also check the files in a folder, run `plexindex doctor FOLDER`.")
+    return report.end()
+
+
+def _report_installation(report: Report) -> None:
+    native = _native.load()
+    report.values["versions"] = {
+        "plexindex": __version__,
+        "library": native.get_version().decode(),
+        "library_path": native.path,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+    }
+    report.line("\n".join(version_lines()))
+
+
+def _check_database(report: Report, settings: Settings) -> bool:
+    """Reports and returns whether this machine can read Plex's database. Returns True if no database is specified."""
+    if settings.database is None:
+        return True
+    from tempfile import TemporaryDirectory
+
+    report.title("Plex's database")
+    facts: dict[str, object] = {"file": settings.database, "usable": None, "why_not": None}
+    report.values["database"] = facts
+    if settings.offline:
+        report.note(f"{settings.database}: not checked, because --offline was given")
+        return False
+    # Use a temporary store, because this check concerns only the database.
+    with TemporaryDirectory() as folder, open_index(folder, database=settings.database) as index:
+        try:
+            server = index.server(deadline=settings.deadline or PATIENCE)
+        except ServerError as error:
+            facts.update(usable=False, why_not=str(error))
+            report.bad(f"cannot read the database: {error}", codes.of(error, database=True))
+            return False
+    facts.update(usable=True, libraries=server.libraries, machine_identifier=server.machine_identifier)
+    report.good(f"can read {settings.database}: {count(server.libraries, 'library', 'libraries')}")
+    if server.machine_identifier.startswith("database:"):
+        report.note("cannot read Preferences.xml, so plexindex identifies the server by the path of the database")
+    return True
+
+
+def _check_server(report: Report, settings: Settings, index: Index) -> bool:
+    """Checks whether the server responds and accepts the token. Returns whether doctor can use the server."""
+    report.title("Server")
+    facts: dict[str, object] = {"url": settings.url, "reached": False, "token_good": None}
+    facts.update(url_from=settings.url_from or None, token_from=settings.token_from or None)
+    report.values["server"] = facts
+    if settings.url is None and settings.database is not None:
+        report.note("no server is specified: plexindex uses only Plex's database")
+        return not settings.offline
+    if settings.url is None:
+        report.bad(f"no server is specified: {HOW_TO_NAME_A_SERVER}", codes.USAGE)
+        return False
+    server_text = f"{settings.url} (from {settings.url_from})"
+    if settings.offline:
+        report.note(f"{server_text}: not checked, because --offline was given")
+        return False
+    try:
+        server = index.server(deadline=settings.deadline or PATIENCE)
+    except (UnauthorizedError, ForbiddenError) as error:
+        facts.update(reached=True, token_good=False)
+        report.good(f"{server_text} responds")
+        what = f"the server rejected the token (from {settings.token_from})"
+        report.bad(f"{what if settings.token else 'the server needs a token'}: {error}", codes.TOKEN)
+        _check_token(report, settings, facts, "")
+        return False
+    except ServerError as error:
+        why = str(error)
+        if isinstance(error, TimeoutError) and settings.deadline is None:
+            why = (
+                f"no response within {output.span(PATIENCE)}; check that this is a Plex server, and that the server is "
+                "not busy"
+            )
+        report.bad(f"cannot reach {server_text}: {why}", codes.SERVER)
+        return False
+    facts.update(reached=True, token_good=settings.token is not None, version=server.version,
+                 machine_identifier=server.machine_identifier, answered=server.answered)  # fmt: skip
+    version = f"Plex {server.version or 'of unknown version'}"
+    report.good(f"{server_text} responds in {output.short(server.answered)}: {version}")
+    libraries = count(server.libraries, "library", "libraries")
+    if settings.token is None:
+        report.note(f"no token was given, and the server needs none: the server shows {libraries}")
+    else:
+        report.good(f"the token (from {settings.token_from}) is valid: the server shows {libraries}")
+        _check_token(report, settings, facts, server.machine_identifier)
+    if not server.libraries:
+        report.bad("the server shows no libraries to this token's user")
+    database = report.values.get("database")
+    if isinstance(database, dict) and database["usable"]:
+        # If the database belonged to a different server, `index.server` would have failed.
+        database.update(is_this_servers=True)
+        report.good(f"Plex's database {settings.database} belongs to this server")
+    return True
+
+
+def _check_token(report: Report, settings: Settings, facts: dict[str, object], server: str) -> None:
+    if settings.token is not None:
+        is_renewed = settings.renew is not None
+        token.check(report, facts, settings.token, server=server, is_renewed=is_renewed, database=settings.database)
+
+
+def _report_libraries(report: Report, index: Index, *, offline: bool) -> list[LibraryInfo]:
+    report.title("Libraries")
+    libraries = index.libraries(offline=offline)
+    report.values["libraries"] = [commands.library_dict(library) for library in libraries]
+    if libraries:
+        rows = [("", *commands.library_row(library)) for library in libraries]
+        report.line(output.table(rows, right=(4,), indent="  "))
+    else:
+        report.note("the store contains no libraries yet")
+    return libraries
+
+
+def _check_store(report: Report, index: Index) -> None:
+    report.title("Store")
+    try:
+        store, now = index.store(), index.stats()
+    except StoreError as error:
+        report.bad(str(error), codes.STORE)
+        return
+    limit = {"size_limit": now.size_limit, "over_limit": now.over_limit, "evictions": now.evictions}
+    report.values["store"] = {**store.as_dict(), **limit}
+    free = "" if store.free_bytes is None else f", {output.size(store.free_bytes)} free"
+    size = f"{store.folder}: {output.size(store.disk_bytes)}{commands.limit_text(now)}{free}"
+    if now.over_limit:
+        report.note(
+            f"{size}\nplexindex cannot evict confirmed matches, tables, or the library listed last: increase "
+            "--size-limit"
+        )
+    else:
+        report.good(size)
+    file_system = store.file_system or "unknown"
+    if store.shares_memory and store.journal == "wal":
+        report.good(f"file system: {file_system}; processes can share memory")
+    else:
+        report.note(
+            f"file system: {file_system}; processes cannot share memory, so plexindex is slower\n"
+            "choose a folder on a local disk with --dir or PLEXINDEX_DIR"
+        )
+    if store.locks:
+        report.good("locks work (tested)")
+    else:
+        effect = "several processes may fetch the same library"
+        report.bad(f"file locks do not work in the folder, so {effect}: {store.locks_error}", codes.STORE)
+    # Windows does not use Unix permission bits.
+    if os.name != "nt" and os.path.exists(store.folder) and os.stat(store.folder).st_mode & 0o077:
+        report.note(f"other users can read the folder: run chmod 700 {shlex.quote(store.folder)}")
+
+
+def _fetch(report: Report, index: Index, libraries: list[LibraryInfo], yes: bool) -> list[LibraryInfo]:
+    """Fetches libraries that were never fetched, because otherwise their files cannot match. The user can decline."""
+    unfetched = [library for library in libraries if library.age is None]
+    if not unfetched:
+        return libraries
+    names = ", ".join(f"'{library.title}'" for library in unfetched)
+    verb = "was" if len(unfetched) == 1 else "were"
+    # Without a terminal, doctor fetches without asking, like the other commands.
+    if not yes and output.confirm(f"{names} {verb} never fetched: fetch now?", default=True) is False:
+        return libraries
+    for library in unfetched:
+        try:
+            commands.fetch(index, library.title, index.library(section=library.section))
+        except ServerError as error:
+            report.bad(f"cannot fetch '{library.title}': {error}", codes.SERVER)
+    return index.libraries(offline=True)

@@ -1,0 +1,228 @@
+"""The part of `plexindex doctor` that checks how files match, and finds missing mappings."""
+
+from __future__ import annotations
+
+import os
+
+from .._core.paths import lies_under, same_file
+from . import codes, commands, output, sample
+from .codes import UsageError
+from .ignored import ignored_by_plex
+from .mappings import arrow, host_and_server, is_sure, judge
+from .output import count, number, share
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from .._core.facts import Proposal
+    from ..index import Index
+    from ..library import LibraryInfo
+    from ..match import Match
+    from .config import Settings
+    from .doctor_report import Report
+    from .mappings import Verdict
+
+_EXAMPLES = 3
+
+_MATCH_KINDS = (
+    ("confirmed", "recorded by you"),
+    ("exact", "listed under this path"),
+    ("mapped", "listed under the path that a mapping produces"),
+    ("suffix", "found by the end of the path; a mapping is more reliable"),
+    ("file_name", "found by the file name alone"),
+)
+_REASONS = {
+    "not found: no_location": "not in any library's folder; a mapping may be missing",
+    "not found: not_listed": "in a library's folder, but not listed by Plex yet",
+    "not found: unavailable": "unknown, because the server did not respond",
+    "not found: not_fetched": "the library was never fetched: run `plexindex warm`",
+    "ambiguous": "several items match equally well",
+}
+_LEFT_OUT = "files that Plex ignores, such as trailers and samples; `plexindex diff --left-out` lists them"
+_NO_MEDIA = "files such as subtitles, pictures and disc images"
+# Plex does not scan new files immediately, so doctor reports no problem if at most this share of the files is unlisted.
+_FEW = 0.1
+
+
+def read_lists(arguments: Sequence[str]) -> list[bytes]:
+    """Returns the media files among the arguments, and the paths listed in other files and on standard input.
+
+    Skips arguments that are folders.
+    """
+    paths: list[bytes] = []
+    for path in arguments:
+        if path == "-":
+            paths += commands.parse_paths(commands.read_stdin())
+        elif os.path.isdir(path):
+            continue
+        elif sample.is_media(path):
+            paths.append(os.fsencode(os.path.abspath(path)))
+        else:
+            try:
+                with open(path, "rb") as lines:
+                    paths += commands.parse_paths(lines.read())
+            except OSError as error:
+                raise UsageError(
+                    f"cannot read {path}: {error.strerror}; give a folder, or a file that lists paths"
+                ) from None
+    return paths
+
+
+def check_files(
+    report: Report,
+    settings: Settings,
+    index: Index,
+    libraries: list[LibraryInfo],
+    options: argparse.Namespace,
+    listed: list[bytes],
+    *,
+    reads_database: bool,
+    is_reached: bool,
+) -> None:
+    """Counts the files that match, by match kind, and proposes mappings. Sends no request."""
+    report.title("Files")
+    if not reads_database and not any(library.age is not None for library in libraries):
+        text = "no library was fetched yet, so nothing can match"
+        if is_reached or settings.offline:
+            report.bad(f"{text}: run `plexindex warm`, or add --yes", codes.LIBRARY)
+        else:
+            report.note(text)  # doctor has already reported the cause, which is the server
+        return
+    folders = [path for path in options.path if path != "-" and os.path.isdir(path)]
+    suffixes = sample.extensions({library.kind for library in libraries})
+    sample_size = max(options.sample // max(len(folders) + bool(listed), 1), 1)
+    samples = [sample.of_folder(folder, sample_size, suffixes) for folder in folders]
+    samples += [sample.of_list(listed, sample_size)] if listed else []
+    paths = [path for part in samples for path in part.paths]
+    file_count = sum(part.file_count for part in samples)
+    origins = ", ".join("the list on standard input" if path == "-" else path for path in options.path)
+    if not paths:
+        report.bad(f"there are no media files in {origins}")
+        return
+    answers = index.match_paths(paths, offline=not reads_database)
+    is_complete = all(part.is_complete for part in samples)
+    if len(paths) < file_count or not is_complete:
+        more = "" if is_complete else "more than "
+        report.line(f"  a sample of {number(len(paths))} of {more}{count(file_count, 'file')} in {origins}")
+    else:
+        report.line(f"  {count(file_count, 'file')} in {origins}")
+    for rule in settings.mappings:
+        report.line(f"  with the mapping {output.clean(arrow(rule))}")
+    ignored = ignored_by_plex(index, libraries, answers, paths)
+    _report_counts(report, answers, paths, ignored)
+    verdict = judge(settings, index, paths, answers)
+    for _, text in verdict.wrong:
+        report.bad(text)
+    _check_missing_hosts(report, settings, paths, verdict.proposals)
+    checked = len(paths) - len(ignored)
+    _report_proposals(report, verdict, checked, checked - sum(map(is_sure, answers)))
+
+
+def check_mappings(report: Report, settings: Settings, libraries: list[LibraryInfo]) -> None:
+    """Reports mappings that do not lead to any library's folder."""
+    locations = [location for library in libraries for location in library.locations]
+    for rule in settings.mappings if locations else ():
+        host, server = host_and_server(rule)
+        if _fits(server, locations):
+            if os.path.isabs(host) and not os.path.isdir(host):
+                report.note(f"the mapping {arrow(rule)}: there is no folder {host} on this machine")
+        elif _fits(host, locations):
+            report.bad(
+                f"the mapping {arrow(rule)} is swapped: {host} is Plex's folder; "
+                f"try --mapping {output.as_argument(f'{server} -> {host}')}"
+            )
+        else:
+            shown = ", ".join(locations[:_EXAMPLES]) + (", …" if len(locations) > _EXAMPLES else "")
+            report.note(f"the mapping {arrow(rule)} matches no folder in Plex's libraries: {shown}")
+
+
+def _fits(folder: str, locations: list[str]) -> bool:
+    """Returns whether a folder is a location of a library, is in a location, or contains a location."""
+    contains_one = any(lies_under(location, [folder]) for location in locations)
+    return contains_one or lies_under(folder, locations) or same_file(folder, locations)
+
+
+def _report_counts(report: Report, answers: Sequence[Match], paths: list[bytes], ignored: dict[bytes, str]) -> None:
+    by_kind = {kind: 0 for kind, _ in _MATCH_KINDS}
+    unmatched: dict[str, list[bytes]] = {}
+    low = 0
+    for path, answer in zip(paths, answers):
+        if answer:
+            by_kind[answer.match_kind] = by_kind.get(answer.match_kind, 0) + 1
+            low += answer.confidence == "low"
+        elif path not in ignored:
+            name = "ambiguous" if answer.status == "ambiguous" else f"not found: {answer.reason_code}"
+            unmatched.setdefault(name, []).append(path)
+    never_listed = sum(rule == "extension" for rule in ignored.values())
+    counts = [(kind, by_kind[kind], words) for kind, words in _MATCH_KINDS]
+    counts += [(name, len(files), _REASONS.get(name, "")) for name, files in sorted(unmatched.items())]
+    counts += [("left out", len(ignored) - never_listed, _LEFT_OUT), ("never listed", never_listed, _NO_MEDIA)]
+    total = len(paths)
+    rows = [(name.replace("_", " "), number(size), share(size, total), words) for name, size, words in counts if size]
+    report.line(output.table(rows, right=(1, 2), indent="  "))
+    for name, files in sorted(unmatched.items()):
+        report.line(f"\n  {name.replace('_', ' ')}, for example:")
+        for path in files[:_EXAMPLES]:
+            report.line(f"    {output.one_line(os.fsdecode(path))}")
+    if low:
+        report.note(f"{count(low, 'answer has', 'answers have')} low confidence: use `plexindex match` to see why")
+    report.values["files"] = {
+        "looked_at": total,
+        "match_kinds": by_kind,
+        "low_confidence": low,
+        "left_out": len(ignored),
+        "unmatched": {name.replace("_", " "): len(files) for name, files in unmatched.items()},
+    }
+    missing = sum(map(len, unmatched.values()))
+    checked = total - len(ignored)
+    are_few_new = set(unmatched) == {"not found: not_listed"} and missing <= max(1, checked * _FEW) < checked
+    if are_few_new:
+        verb = "is" if missing == 1 else "are"
+        report.note(f"{count(missing, 'file')} {verb} not listed by Plex yet: `plexindex diff` explains why")
+    elif missing:
+        verb = "matches" if missing == 1 else "match"
+        code = codes.LIBRARY if "not found: not_fetched" in unmatched else codes.NOT_ALL
+        report.bad(f"{number(missing)} of {count(checked, 'file')} {verb} no item, or several items", code)
+    elif checked:
+        report.good(f"each of {'the other files' if ignored else 'the files'} matches a single item")
+
+
+def _check_missing_hosts(report: Report, settings: Settings, paths: list[bytes], proposals: Sequence[Proposal]) -> None:
+    """Reports mappings whose host folder does not exist, if the files suggest a different host folder."""
+    for rule in settings.mappings:
+        host, server = host_and_server(rule)
+        if os.path.isdir(host) or any(lies_under(os.fsdecode(path), [host]) for path in paths):
+            continue
+        for proposal in proposals:
+            if _fits(server, [proposal.server]):
+                flag = f"--mapping {output.as_argument(arrow(proposal.mapping))}"
+                report.bad(f"the mapping {arrow(rule)} is wrong: there is no folder {host}; try {flag}")
+                break
+
+
+def _report_proposals(report: Report, verdict: Verdict, total: int, unsure: int) -> None:
+    """Reports missing mappings. ``unsure``: how many of the ``total`` files Plex does not list under their path."""
+    pairs = [(proposal.host, proposal.server) for proposal in verdict.proposals]
+    gains = [proposal.gain or 0 for proposal in verdict.proposals]
+    report.values["proposals"] = [
+        {"host": host, "server": server, "matched": gain, "of": total} for (host, server), gain in zip(pairs, gains)
+    ]
+    if verdict.wrong:
+        wrong = map(host_and_server, (rule for rule, _ in verdict.wrong))
+        report.values["wrong_mappings"] = [{"host": host, "server": server} for host, server in wrong]
+    if not pairs:
+        return
+    report.title("Proposed mappings")
+    if verdict.wrong:
+        report.line("  Replace the wrong mappings: plexindex uses the first mapping that applies to a path.")
+    for (host, server), gain in zip(pairs, gains):
+        report.propose(f"{number(gain)} of {count(total, 'file')} match if {host} becomes {server}")
+    if unsure > sum(gains):
+        report.line(f"       {count(unsure - sum(gains), 'file')} would still not be listed under the mapped path")
+    flags = " ".join(f"--mapping {output.as_argument(f'{host} -> {server}')}" for host, server in pairs)
+    lines = "\n".join(f"      {output.clean(host)} -> {output.clean(server)}" for host, server in pairs)
+    report.line(f"\n  for plexindex.open() in Python:\n    mappings=[{', '.join(map(repr, pairs))}]")
+    report.line(f"\n  for this command:\n    {output.clean(flags)}")
+    report.line(f"\n  for plexapi's config.ini, which this command reads:\n    [plexindex]\n    mappings =\n{lines}")

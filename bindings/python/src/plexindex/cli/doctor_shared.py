@@ -1,0 +1,41 @@
+"""The part of `plexindex doctor` that checks the log that several hosts share."""
+
+from __future__ import annotations
+
+from .output import count
+from .shared import contents, exit_code_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..index import Index
+    from .config import Settings
+    from .doctor_report import Report
+
+
+def check_shared(report: Report, settings: Settings, index: Index) -> None:
+    """Reports the shared log's state and contents, and the number of entries that this host has not read."""
+    if settings.shared is None:
+        return
+    report.title("Shared log")
+    status = None if settings.offline else index.shared_status()
+    if status is None:
+        report.note("not checked, because --offline was given")
+        return
+    report.values["shared"] = status.as_dict()
+    if not status.reachable:
+        effect = "until the log responds, this host uses only its own folder and Plex"
+        report.bad(f"{status.error}\n{effect}\nsee docs/several-hosts.md", exit_code_of(status))
+        return
+    if status.error is None:
+        report.good(f"{status.address} responds: {contents(status)}")
+    else:
+        effect = "this host can read other hosts' entries, but cannot write its own"
+        report.bad(f"{status.error}\n{effect}; {contents(status)}", exit_code_of(status))
+    if status.behind is None:
+        report.note("this host has not read any entries yet")
+    elif status.behind:
+        report.note(f"this host is {count(status.behind, 'entry', 'entries')} behind")
+    else:
+        report.good("this host has read all entries")
+    if status.undelivered:
+        report.note(f"{count(status.undelivered, 'entry waits', 'entries wait')} on this host for delivery")

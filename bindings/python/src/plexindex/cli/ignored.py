@@ -1,0 +1,62 @@
+"""Explains why a path has no match: Plex ignores the file, the path is a folder, or the file does not exist."""
+
+from __future__ import annotations
+
+import os
+
+from ..compare.left_out import RULES
+from ..compare.places import Places
+from ..compare.walked import Walk
+from . import output
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from ..index import Index
+    from ..library import LibraryInfo
+    from ..match import Match
+
+
+def ignored_by_plex(
+    index: Index, libraries: Iterable[LibraryInfo], answers: Iterable[Match], paths: Iterable[bytes]
+) -> dict[bytes, str]:
+    """Returns the unmatched files in the libraries' folders that Plex ignores, each with the rule that applies."""
+    places = Places(index, index.library(None))
+    places.reload(libraries)
+    unmatched = [
+        (path, False, "", b"")
+        for path, answer in zip(paths, answers)
+        # On Windows, a path without a drive belongs to a different machine.
+        if not answer and (os.name != "nt" or os.path.splitdrive(path)[0]) and places.owners(path)
+    ]
+    return {path: rule for path, _, rule, _ in Walk(places, (), None).recheck(unmatched) if rule in RULES}
+
+
+def reasons(index: Index, paths: Sequence[bytes], answers: Sequence[Match]) -> dict[bytes, str]:
+    """Returns why paths are unmatched: Plex ignores the file, the path is a folder, or the path does not exist."""
+    if all(answers):
+        return {}
+    unmatched = {path: answer for path, answer in zip(paths, answers) if not answer}
+    no_files = {path: text for path in unmatched if (text := _why_no_file(path))}
+    files = {path: answer for path, answer in unmatched.items() if path not in no_files}
+    ignored = ignored_by_plex(index, index.libraries(offline=True), files.values(), files)
+    return {**no_files, **{path: _why_ignored(index, path, rule) for path, rule in ignored.items()}}
+
+
+def _why_no_file(path: bytes) -> str:
+    if os.path.isdir(path):
+        return "the path is a folder: `plexindex folder` shows the items that Plex lists in it"
+    # If the parent folder does not exist either, the path may belong to a different machine.
+    if os.path.isdir(os.path.dirname(path) or b".") and not os.path.lexists(path):
+        return "there is no such file on this machine"
+    return ""
+
+
+def _why_ignored(index: Index, path: bytes, rule: str) -> str:
+    what = RULES[rule][0].partition(": ")[0] if rule == "plexignore" else RULES[rule][0]
+    text = f"Plex ignores the file because of the rule '{rule}' (see `plexindex diff --rules`): {what}"
+    folder = index.folder(os.path.dirname(path), offline=True)
+    if folder.item is None or folder.confidence != "high":
+        return text
+    return f"{text}; its folder is {folder.item.describe()} ({output.one_line(folder.item.key)})"

@@ -1,0 +1,116 @@
+"""Checks the user's mappings with a sample of files, because a different mapping may find more of the files."""
+
+from __future__ import annotations
+
+import os
+from itertools import islice
+from typing import NamedTuple
+
+from .._core.rules import Rules
+from ..compare.places import Names
+from ..errors import Error
+from . import output
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from .._core.facts import Proposal
+    from ..index import Index
+    from ..mapping import Mapping
+    from ..match import Match
+    from .config import Settings
+
+# Of the first _LISTED_FILES listed files below a mapping's folder, doctor looks for every _STEP-th on the disk.
+_LISTED_FILES, _STEP = 5_000, 25
+# Match kinds that need no different mapping: the user confirmed the match, or Plex lists the path.
+SURE = ("confirmed", "exact", "mapped")
+
+
+class Verdict(NamedTuple):
+    """The result of checking mappings: the user's wrong mappings, and proposals for better mappings."""
+
+    wrong: list[tuple[Mapping, str]]
+    """Mappings that lead to the wrong folder, each with a sentence that states the remedy."""
+    proposals: list[Proposal]
+    """Proposed mappings for the files without a match. The proposals replace the wrong mappings."""
+
+
+def arrow(rule: Mapping) -> str:
+    """Formats a mapping as ``HOST -> SERVER``."""
+    return " -> ".join(host_and_server(rule))
+
+
+def host_and_server(rule: Mapping) -> tuple[str, str]:
+    """Returns the host folder and the server folder of a mapping."""
+    return os.fsdecode(rule.find), os.fsdecode(rule.replace)
+
+
+def first_applying(rules: Iterable[Mapping], path: str) -> tuple[Mapping, str] | None:
+    """Returns the first mapping that applies to a path, and the resulting path on the server."""
+    for rule in rules:
+        for server_path in Rules([rule]).to_server(path):
+            return rule, server_path
+    return None
+
+
+def is_sure(answer: Match) -> bool:
+    """Returns whether the user confirmed the match, or Plex lists the path, directly or through a mapping."""
+    return bool(answer) and answer.match_kind in SURE
+
+
+def judge(settings: Settings, index: Index, paths: Sequence[bytes], answers: Iterable[Match]) -> Verdict:
+    """Compares the user's mappings with the mappings that the files suggest. Sends no request.
+
+    A mapping is wrong if three conditions hold: Plex lists fewer than half of the files under the paths that the
+    mapping produces; Plex lists more of the files with a different mapping; and no file that Plex lists in the
+    mapping's folder exists. A file that Plex lists under its own path needs no mapping, and no mapping hides the file.
+    """
+    found_counts = dict.fromkeys(settings.mappings, 0)
+    lost: dict[Mapping, list[bytes]] = {}
+    for path, answer in zip(paths, answers):
+        applied = first_applying(settings.mappings, os.fsdecode(path))
+        if applied is not None and is_sure(answer):
+            found_counts[applied[0]] += 1
+        elif applied is not None:
+            lost.setdefault(applied[0], []).append(path)
+    suspects = [
+        rule
+        for rule in settings.mappings
+        if len(lost.get(rule, ())) > found_counts[rule] and not _is_useful(index, rule)
+    ]
+    if not suspects:
+        return Verdict([], index.proposals(paths))
+    others = [rule for rule in settings.mappings if rule not in suspects]
+    with settings.open(offline=True, mappings=others) as other:
+        proposals = other.proposals(paths)
+    with settings.open(offline=True, mappings=[*others, *(proposal.mapping for proposal in proposals)]) as other:
+        better = {rule: sum(map(is_sure, other.match_paths(lost[rule], offline=True))) for rule in suspects}
+    wrong = [
+        (rule, _sentence(rule, found_counts[rule], lost[rule], better[rule], proposals))
+        for rule in suspects
+        if better[rule] > found_counts[rule]
+    ]
+    return Verdict(wrong, proposals if len(wrong) == len(suspects) else index.proposals(paths))
+
+
+def _is_useful(index: Index, rule: Mapping) -> bool:
+    """Returns whether any file that Plex lists exists where the mapping expects it, in the sample or elsewhere."""
+    names = Names(index)
+    listed = index.items_below(rule.find, offline=True)
+    try:
+        sample = islice(listed, 0, _LISTED_FILES, _STEP)
+        return any(os.path.lexists(names.host(item.path)) for item in sample if item.path)
+    except Error:
+        return False  # the mapping has a pattern instead of a folder
+
+
+def _sentence(rule: Mapping, found: int, lost: Sequence[bytes], better: int, proposals: Sequence[Proposal]) -> str:
+    total = output.count(found + len(lost), "file")
+    rules = [proposal.mapping for proposal in proposals]
+    used = {applied[0] for path in lost if (applied := first_applying(rules, os.fsdecode(path)))}
+    flags = " ".join(f"--mapping {output.as_argument(arrow(rule))}" for rule in rules if rule in used)
+    return (
+        f"the mapping {arrow(rule)} is wrong: with it, Plex lists {output.number(found)} of {total}; with {flags}, "
+        f"{output.number(better)}"
+    )

@@ -1,0 +1,1 @@
+"""Compares folders on this machine with Plex."""

@@ -1,0 +1,301 @@
+"""Compares a disk with the files that Plex lists. Changes neither the disk nor Plex."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from .. import aio as _aio
+from .._core import convert as _convert
+from .._core.paths import full_path
+from ..changes import bring_up_to_date, expect_listed, is_chosen, oldest
+from ..errors import InvalidArgumentError, NotFetchedError, TimeoutError
+from ..library import Chosen
+from . import left_out as _left_out
+from . import on_disk as _on_disk
+from .difference import Difference
+from .listed import Listing
+from .places import Places, is_in, outermost
+from .renamed import Renames
+from .walked import Walk
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Collection, Iterator
+    from typing import Any
+
+    from .._core.types import PathArg, Summary
+    from .renamed import Unsure
+
+    # The index imports this module, so this module cannot import the class.
+    Index = Any
+    LibraryArg = Any
+
+__all__ = ["Comparison", "Difference"]
+
+# Maximum number of files with which to try mappings, if a folder is outside of all libraries.
+_SAMPLE = 200
+
+
+class Comparison:
+    """The differences between folders and Plex, from :meth:`Index.compare`. You can iterate over the object only once.
+
+    plexindex yields the differences while it walks the disk, and does not store them. New and missing files, and files
+    of several items, that may have been renamed come at the end, because plexindex asks the server about them first.
+    """
+
+    def __init__(
+        self,
+        index: Index,
+        folders: Collection[PathArg],
+        library: LibraryArg,
+        without: Collection[str],
+        deadline: float | None,
+        offline: bool,
+        progress: Callable[[int], object] | None,
+    ) -> None:
+        unknown = sorted(set(without) - set(_left_out.RULES))
+        if unknown:
+            raise InvalidArgumentError(f"{unknown[0]!r} is not a rule: give one of {', '.join(_left_out.RULES)}")
+        if deadline is not None:
+            _convert.deadline_ms(deadline)
+        self._index, self._offline, self._deadline = index, offline, deadline
+        self._checks = True
+        if not folders:
+            raise InvalidArgumentError("no folder was given: give the folders to walk")
+        for folder in folders:
+            _convert.path_bytes(folder, index._hides_paths, "folder")
+        self._folders = [full_path(os.fsencode(folder)) for folder in folders]
+        self._places = Places(index, library if isinstance(library, Chosen) else index.library(library))
+        self._walk = Walk(self._places, without, _convert.callback("progress", progress))
+        self._listing = Listing(self._places, self._walk)
+        self._renames = Renames(self._places, self._walk, self._listing)
+        # Number of media files on the disk, by the ``what`` of their difference.
+        self._media_files: dict[str, int] = {}
+        self.counts: dict[str, int] = {}
+        """Number of differences by ``what``."""
+        self.stale = False
+        """Whether plexindex compared an older listing, because the server did not answer, or not within the deadline.
+        """
+        self.late = False
+        """Whether the deadline passed before plexindex had received the server's whole answer."""
+        self.refused = False
+        """Whether the server rejected the token, or the token's user has no permission."""
+        self.age: float | None = None
+        """Seconds between the last check of the listing and the comparison; with several listings, the maximum."""
+        self.seconds = 0.0
+        """Duration of the comparison in seconds."""
+
+    @property
+    def files(self) -> int:
+        """Number of media files on the disk: in Plex, not in Plex, ambiguous, or left out by a rule."""
+        return self._walk.files
+
+    @property
+    def unasked(self) -> int:
+        """Number of items whose files may have been renamed, but that plexindex did not request. The files are missing,
+        or also belong to another item.
+        """
+        return self._renames.unasked
+
+    @property
+    def renames_unknown(self) -> bool:
+        """Whether the server did not answer, so that each renamed file counts as both a missing and a new file."""
+        return self._renames.failed
+
+    @property
+    def unreadable(self) -> int:
+        """Number of folders and links that could not be read."""
+        return len(self._walk.unreadable)
+
+    @property
+    def listed(self) -> int:
+        """Number of files that Plex lists below the folders: on the disk, missing, or not searched for."""
+        return sum(one.files for one in self._listing.compared.values())
+
+    @property
+    def differs(self) -> bool:
+        """Whether there is any difference so far."""
+        return any(self.counts.get(what) for what in ("not_in_plex", "not_on_disk", "ambiguous"))
+
+    @property
+    def summary(self) -> Summary:
+        """The counts so far, by name, as JSON values."""
+        kinds = ("not_in_plex", "not_on_disk", "ambiguous", "left_out", "several_paths")
+        counts = {what: self.counts.get(what, 0) for what in kinds}
+        files = {what: self._media_files.get(what, 0) for what in kinds}
+        below_empty = sum(one.below_empty for one in self._listing.compared.values())
+        gone = below_empty + sum(one.gone for one in self._listing.compared.values())
+        unknown = sum(one.unknown for one in self._listing.compared.values())
+        return {
+            "what": "summary",
+            "folders": [os.fsdecode(folder) for folder in self._folders],
+            "files": self.files,
+            "files_in_plex": self.files - sum(files.values()),
+            "files_not_in_plex": files["not_in_plex"],
+            "files_ambiguous": files["ambiguous"],
+            "files_left_out": files["left_out"],
+            "listed": self.listed,
+            "listed_on_disk": self.listed - gone - unknown,
+            "listed_not_on_disk": gone,
+            "listed_location_empty": below_empty,
+            "listed_unknown": unknown,
+            "not_in_plex": counts["not_in_plex"],
+            "not_on_disk": counts["not_on_disk"],
+            "ambiguous": counts["ambiguous"],
+            "left_out": counts["left_out"],
+            "several_paths": counts["several_paths"],
+            "unasked": self.unasked,
+            "unreadable": self.unreadable,
+            "stale": self.stale,
+            "age": None if self.age is None else round(self.age, 3),
+            "seconds": round(self.seconds, 3),
+        }
+
+    def __iter__(self) -> Iterator[Difference]:
+        begun = time.monotonic()
+        self._renames.until = None if self._deadline is None else begun + self._deadline
+        # Forget the results of an earlier comparison.
+        _on_disk.forget()
+        self._bring_up_to_date()
+        folders = outermost(self._folders)
+        # Check all folders before the first difference, because scripts expect a summary after the differences.
+        for folder in folders:
+            self._check_folder(folder)
+        for difference in self._differences(folders):
+            what = difference.what
+            self.counts[what] = self.counts.get(what, 0) + 1
+            self._media_files[what] = self._media_files.get(what, 0) + difference.files
+            yield difference
+        self.seconds = time.monotonic() - begun
+
+    async def __aiter__(self) -> AsyncIterator[Difference]:
+        """Iterates on a background thread. A cancelled task ends the walk and the requests."""
+        rest = iter(self)
+        done = False
+        try:
+            while some := await _aio.next_of(rest):
+                for one in some:
+                    yield one
+            done = True
+        finally:
+            self._walk.stop.stopped = not done
+
+    def _differences(self, folders: Collection[bytes]) -> Iterator[Difference]:
+        for folder in folders:
+            yield from self._compare(folder)
+        yield from self._renames.resolve()
+        self.stale |= self._renames.failed
+
+    def _ask_only_if(self, is_due: Callable[[Collection[Unsure]], bool]) -> None:
+        """Sends requests only for items that may have been renamed, and only if ``is_due`` returns True for them."""
+        self._checks, self._renames.is_due = False, is_due
+
+    def _check(self) -> str | None:
+        asked, stop = self._places.asked, self._walk.stop
+        return bring_up_to_date(self._index, asked, self._deadline, stop, always=self._checks)
+
+    def _bring_up_to_date(self) -> None:
+        index, asked = self._index, self._places.asked
+        missed = None if self._offline else self._check()
+        self.stale, self.late, self.refused = missed is not None, missed == "late", missed == "refused"
+        recipe = index._recipe[1] if index._recipe else (None, None, None, {})
+        self._renames.may_ask = not (self._offline or missed or recipe[1] is None or recipe[3].get("offline"))
+        if self.late:
+            expect_listed(index, asked, late=True, whole=False)
+        libraries = index.libraries(offline=True)
+        chosen = [library for library in libraries if is_chosen(library, asked)]
+        if all(library.age is None for library in chosen):
+            raise NotFetchedError("no library was fetched yet: fetch the libraries once (refresh)")
+        self.age = oldest(chosen)
+        self._places.reload(libraries)
+
+    def _check_folder(self, folder: bytes) -> None:
+        """Raises an error if a folder cannot be compared."""
+        places = self._places
+        for place, (library, *_) in places.unfetched.items():
+            if is_in(folder, place) or is_in(place, folder):
+                if self.late:
+                    raise TimeoutError(f"the deadline passed before '{library.title}' was fetched: retry to resume")
+                text = f"library '{library.title}' was never fetched: fetch the library once (refresh)"
+                raise NotFetchedError(text)
+        within = [place for place in places.locations if is_in(folder, place)]
+        below = any(is_in(place, folder) for place in places.locations)
+        other = places.owners_elsewhere(folder)
+        if other is not None and not below:
+            text = f"{os.fsdecode(folder)} belongs to library '{other[0].title}': compare that library, or all"
+            raise InvalidArgumentError(text)
+        known = below or any(places.files(folder, one) for one in places.at_locations(within))
+        if _on_disk.is_missing(folder, folder=True) and not known:
+            there = "', '".join(os.fsdecode(place) for place in list(places.locations)[:6])
+            what = "is a file" if os.path.exists(folder) else "does not exist"
+            raise InvalidArgumentError(
+                f"{os.fsdecode(folder)} is not a folder (it {what}), and Plex lists nothing below it: give a folder on "
+                f"this disk, or one of Plex's folders: '{there}'"
+            )
+
+    def _compare(self, folder: bytes) -> Iterator[Difference]:
+        places = self._places
+        within = [place for place in places.locations if is_in(folder, place)]
+        below = [place for place in places.locations if is_in(place, folder) and place != folder]
+        if not (within or below):
+            yield from self._nothing_fits(folder)
+            return
+        # Walking a location also walks the locations inside it.
+        roots = [folder] if within else outermost(below)
+        around = sorted({*within, *below})
+        empty: set[bytes] = set()
+        for place in around:
+            for difference in self._missing_mount(place, empty):
+                empty.add(place)
+                yield difference
+        if not any(is_in(folder, place) for place in empty):
+            for one, difference in self._walk.below(folder):
+                if one is None or not self._renames.holds_file(one, difference):
+                    yield difference
+        for root in roots:
+            for library in places.at_locations(place for place in around if is_in(place, root) or is_in(root, place)):
+                for difference in self._listing.below(library, root, empty):
+                    if not self._renames.holds_listed(library, difference):
+                        yield difference
+
+    def _missing_mount(self, place: bytes, empty: Collection[bytes]) -> Iterator[Difference]:
+        """Yields a difference for each library that lists files below a location without media."""
+        gone, places = _on_disk.is_empty(place), self._places
+        if not gone and self._walk.has_leftovers_only(place) and not self._listing.has_any(place):
+            gone = "contains no media"
+        known = {library.uuid for library in places.at_locations(above for above in empty if is_in(place, above))}
+        for library in places.locations[place] if gone else ():
+            files = places.files(place, library)
+            if files and library.uuid not in known:
+                listed = "1 file of library '{}' is" if files == 1 else f"{files:,} files of library '{{}}' are"
+                text = f"{listed.format(library.title)} listed below this folder, which {gone}: a mount may be missing"
+                yield Difference("not_on_disk", place, None, "location_empty", text, [library], is_folder=True)
+
+    def _nothing_fits(self, folder: bytes) -> Iterator[Difference]:
+        """Yields the differences for a folder outside of all libraries, with a proposed mapping if there is one."""
+        paths: list[bytes] = []
+        before = self._walk.files
+        for differences, files in self._walk.media_below(folder):
+            paths += [path for path, *_ in files[: _SAMPLE - len(paths)]]
+            yield from (one for one in differences if one.reason_code == "unreadable")
+        found = self._walk.files - before
+        if not found:
+            return
+        fitting = [rule for rule in self._index.proposals(paths) if is_in(folder, os.fsencode(rule.host).rstrip(b"/"))
+                   or is_in(os.fsencode(rule.host), folder)]  # fmt: skip
+        if not fitting:
+            text = f"no library has this folder, or a folder above or below it: {_media_files(found)} in it"
+            yield Difference("not_in_plex", folder, None, "no_library", text, files=found, is_folder=True)
+            return
+        best = fitting[0]
+        sampled = "sampled files" if found > len(paths) else "files"
+        text = (
+            f"no library has this folder, but {best.matched} of {best.of} {sampled} would be listed if {best.host} "
+            f"were the server's {best.server}: give that mapping ({_media_files(found)} in it)"
+        )
+        yield Difference("not_in_plex", folder, None, "mapping_missing", text, files=found, is_folder=True)
+
+
+def _media_files(count: int) -> str:
+    return f"{count:,} media file{'s are' if count != 1 else ' is'}"

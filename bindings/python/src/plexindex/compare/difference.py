@@ -1,0 +1,95 @@
+"""One difference between a disk and Plex's lists."""
+
+from __future__ import annotations
+
+import os
+
+from . import on_disk as _on_disk
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from .._core.types import DifferenceKind
+    from ..item import Item
+    from ..library import LibraryInfo
+
+
+class Difference:
+    """A difference between a disk and Plex's lists. :meth:`Index.compare` yields these objects."""
+
+    __slots__ = ("files", "is_folder", "item", "library", "path", "reason", "reason_code", "section", "what")
+
+    what: DifferenceKind
+    """``"not_in_plex"``, ``"not_on_disk"`` or ``"ambiguous"``. Two values are not differences: ``"left_out"`` (Plex
+    ignores the file) and ``"several_paths"`` (an additional file of an item).
+    """
+    path: str
+    """The host's path of the file or folder. ``surrogateescape`` decodes bytes that are not UTF-8."""
+    is_folder: bool
+    """Whether the difference concerns a whole folder, such as a folder outside of all libraries."""
+    files: int
+    """Number of media files on the disk, or 0 if plexindex did not count them."""
+    item: Item | None
+    """The item for which Plex lists the path."""
+    reason_code: str
+    """The reason: ``"not_scanned"``, ``"not_fetched"``, ``"no_library"``, ``"mapping_missing"``, ``"gone"``,
+    ``"location_empty"``, ``"several_items"``, ``"several_files"``, ``"loop"``, ``"linked"`` (compared under another
+    path), ``"unreadable"``, or the name of the rule by which Plex ignores the file.
+    """
+    reason: str
+    """``reason_code`` as a sentence."""
+    library: str | None
+    """Title of the library that lists the path or has a folder above it. None for no library or several libraries."""
+    section: str | None
+    """Section id of the library."""
+
+    def __init__(
+        self,
+        what: DifferenceKind,
+        path: bytes,
+        item: Item | None,
+        reason_code: str,
+        reason: str,
+        owners: Collection[LibraryInfo] = (),
+        files: int = 0,
+        is_folder: bool = False,
+    ) -> None:
+        self.files, self.is_folder = files, is_folder
+        self.what, self.path, self.item = what, os.fsdecode(path), item
+        self.reason_code, self.reason = reason_code, reason
+        if item is not None:
+            self.library, self.section = item.library, item.section
+        else:
+            (owner,) = owners if len(owners) == 1 else (None,)
+            self.library, self.section = (owner.title, owner.section) if owner else (None, None)
+
+    def to_dict(self) -> dict[str, object]:
+        """Returns all fields by name, as JSON values."""
+        item = None if self.item is None else self.item.to_dict()
+        return {
+            "what": self.what,
+            "path": self.path,
+            "is_folder": self.is_folder,
+            "files": self.files,
+            "item": item,
+            "reason_code": self.reason_code,
+            "reason": self.reason,
+            "library": self.library,
+            "section": self.section,
+        }
+
+    def __eq__(self, other: object) -> bool:
+        return self.to_dict() == other.to_dict() if isinstance(other, Difference) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash((self.what, self.path))
+
+    def __repr__(self) -> str:
+        return f"<plexindex.Difference {self.what} {self.path!r}: {self.reason_code}>"
+
+
+def not_read(path: bytes, number: int, owners: Collection[LibraryInfo]) -> Difference:
+    """Creates the difference for a folder or link that plexindex cannot read. ``number`` is the system's error code."""
+    why = f"plexindex cannot read the folder: {_on_disk.text_of(number)}"
+    return Difference("left_out", path, None, "unreadable", why, owners, is_folder=True)

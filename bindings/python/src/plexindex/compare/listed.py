@@ -1,0 +1,148 @@
+"""Converts listed files that are missing from the disk to differences."""
+
+from __future__ import annotations
+
+import os
+from array import array
+from itertools import islice
+
+from ..item import Item
+from . import on_disk as _on_disk
+from .difference import Difference
+from .places import is_in
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from ..library import LibraryInfo
+    from .places import Places
+    from .walked import Walk
+
+# Maximum number of files that one call requests.
+_FILES_PER_CALL = 4096
+# Maximum number of files to search in a location without visible media.
+_MAX_PROBED = 1000
+# Maximum number of stored items whose file has a different spelling on the disk.
+_MAX_RESPELLED = 256
+
+
+class ListedFiles:
+    """Numbers of files that a library lists below a folder, by the result of the comparison."""
+
+    __slots__ = ("below_empty", "empty", "files", "gone", "library", "unknown")
+
+    def __init__(self, library: LibraryInfo, empty: Collection[bytes]) -> None:
+        """``empty`` contains the empty locations."""
+        self.library, self.empty = library, empty
+        self.files = self.gone = self.below_empty = self.unknown = 0
+
+
+class Listing:
+    """Compares the files that Plex lists below folders with the disk."""
+
+    def __init__(self, places: Places, walk: Walk) -> None:
+        self._places, self._walk = places, walk
+        self.compared: dict[tuple[str, bytes], ListedFiles] = {}
+        """The counts by library and folder."""
+        self.respelled: list[tuple[LibraryInfo, Item, bytes]] = []
+        """Items whose file exists only in a different spelling, with the file, which may now belong to a different
+        item.
+        """
+        self._seen = _SeenItems()
+
+    def forget_seen(self) -> None:
+        """Forgets the items seen so far, so that their files are not treated as additional files."""
+        self._seen = _SeenItems()
+
+    def below(self, library: LibraryInfo, root: bytes, empty: Collection[bytes]) -> Iterator[Difference]:
+        """Yields the differences for files that a library lists below a folder. ``empty``: the empty locations."""
+        names, places = self._places.names, self._places
+        counts = self.compared[library.uuid, root] = ListedFiles(library, empty)
+        skipped = [place for place in empty if is_in(place, root)]
+        is_empty = any(is_in(root, place) for place in empty)
+        if is_empty or not names.known:
+            counts.files = places.files(root, library)
+            counts.below_empty, counts.unknown = (counts.files, 0) if is_empty else (0, counts.files)
+            return
+        for item in self._not_found(counts, root):
+            path = names.host(item.path or "")
+            if any(is_in(path, place) for place in skipped):
+                counts.below_empty += 1
+                continue
+            try:
+                os.stat(path)
+            except ValueError:
+                is_there = False
+            except OSError as error:
+                other = _on_disk.spelt_otherwise(path)
+                is_there = other is not None and not self._is_listed_itself(other)
+                if is_there and other is not None:
+                    if len(self.respelled) < _MAX_RESPELLED:
+                        self.respelled.append((library, item, other))
+                elif not _on_disk.is_gone(error):
+                    counts.unknown += 1
+                    folder = os.path.dirname(path)
+                    if not self._walk.is_unreadable(folder):
+                        yield self._walk.not_read(folder, _on_disk.number_of(error), [library])
+                    continue
+            else:
+                is_there = True
+            if not is_there:
+                counts.gone += 1
+                yield Difference("not_on_disk", path, item, "gone", "the file is not on the disk", [library])
+            elif self._seen.add(item.rating_key):
+                paths = item.paths
+                text = f"the item has {len(paths)} files: {', '.join(paths)}"
+                yield Difference("several_paths", path, item, "several_files", text, [library])
+
+    def has_any(self, place: bytes) -> bool:
+        """Returns whether one of the first listed files of a location exists, or may exist."""
+        index, names = self._places.index, self._places.names
+        for library in self._places.locations[place]:
+            items = index.items_below(place, self._places.library(library), offline=True)
+            for path in (names.host(item.path or "") for item in islice(items, _MAX_PROBED)):
+                if not _on_disk.is_missing(path) or _on_disk.spelt_otherwise(path) is not None:
+                    return True
+        return False
+
+    def _not_found(self, counts: ListedFiles, root: bytes) -> Iterator[Item]:
+        """Yields items whose file is missing, items with several files, and the last item on each page."""
+        index, cursor = self._places.index, None
+        asked = {"library": self._places.library(counts.library), "path": root, "limit": _FILES_PER_CALL}
+        while True:
+            _, page = index._request("items.missing", cursor=cursor, **asked)
+            counts.files += page["looked_for"]
+            yield from (Item(one["item"], index) for one in page["files"])
+            cursor = page.get("cursor")
+            if cursor is None:
+                return
+
+    def _is_listed_itself(self, path: bytes) -> bool:
+        """Returns whether Plex lists a file in exactly this spelling."""
+        (answer,) = self._places.index.match_paths([path], self._places.asked, offline=True)
+        return any(self._places.names.host(item.path or "") == path for item in answer.candidates)
+
+
+class _SeenItems:
+    """A set of rating keys. Small numbers take one bit each."""
+
+    _MAX_BITS = 1 << 27
+
+    def __init__(self) -> None:
+        self._bits = array("B", bytes(1 << 16))
+        self._others: set[str] = set()
+
+    def add(self, key: str) -> bool:
+        """Adds an item. Returns whether the set already contained the item."""
+        if not (key.isascii() and key.isdigit() and len(key) < 10) or int(key) >= self._MAX_BITS:
+            known = key in self._others
+            self._others.add(key)
+            return known
+        number = int(key)
+        index, bit = number >> 3, 1 << (number & 7)
+        if index >= len(self._bits):
+            self._bits.frombytes(bytes(max(index + 1, 2 * len(self._bits)) - len(self._bits)))
+        known = bool(self._bits[index] & bit)
+        self._bits[index] |= bit
+        return known

@@ -1,0 +1,199 @@
+"""Converts findings from the library's disk walk to differences."""
+
+from __future__ import annotations
+
+import os
+from itertools import takewhile
+
+from .._core.call import path_of
+from .._core.callbacks import Stoppable
+from .._core.paths import components, folder_of
+from ..errors import AbortedError
+from . import left_out as _left_out
+from . import on_disk as _on_disk
+from .difference import Difference, not_read
+from .places import is_in
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator
+    from typing import Any
+
+    from ..library import LibraryInfo
+    from ..match import Match
+    from .places import Places
+
+    # A file's path; whether another file differs only in case; why the file has no single item; a detail.
+    OnDisk = tuple[bytes, bool, str, bytes]
+
+# Match kinds for a listed path.
+LISTED = ("confirmed", "exact", "mapped")
+# Maximum number of names to read, and of folders to pass, in one call.
+_NAMES, _FOLDERS = 16_384, 4096
+# An unmounted folder can contain a few leftover names, which these rules ignore.
+_FEW, _LEFTOVERS = 64, ("hidden", "system", "empty")
+# Maximum number of items that a reason lists.
+_NAMED = 3
+_TEXTS = {
+    "not_scanned": "it is in a folder of library '{}', which does not list it (yet)",
+    "not_fetched": "it is in a folder of a library that was never fetched: refresh the library",
+    "no_library": "no library has a folder above it",
+    "mapping_missing": "Plex lists it below a different root: a mapping is missing",
+    "loop": "the link leads to one of its parent folders",
+    "linked": "it leads to {}, which is compared under another path",
+    "linked_itself": "it is compared under another path",
+}
+
+
+class Walk:
+    """Compares files and folders on the disk with the listings."""
+
+    def __init__(self, places: Places, without: Collection[str], progress: Callable[[int], object] | None) -> None:
+        self._places, self._progress = places, progress
+        self._rules = [rule for rule in _left_out.RULES if rule not in without]
+        self.files = 0
+        """Number of media files found so far."""
+        self.unreadable: set[bytes] = set()
+        """Folders and links that could not be read."""
+        self.stop = Stoppable(places.index._progress)
+        """The callback that ends the walk and its requests if the task is cancelled."""
+
+    def below(self, top: bytes) -> Iterator[tuple[OnDisk | None, Difference]]:
+        """Yields the differences in a folder and below it, each with its file if the difference concerns a file."""
+        for differences, files in self._pages(top, self._rules):
+            for difference in differences:
+                yield None, difference
+            for one in files:
+                yield one, self._file_difference(one)
+
+    def media_below(self, top: bytes) -> Iterator[tuple[list[Difference], list[OnDisk]]]:
+        """Yields all media files below a folder outside of all libraries, and differences for unreadable folders."""
+        return self._pages(top, ["extension"])
+
+    def _pages(self, top: bytes, rules: list[str]) -> Iterator[tuple[list[Difference], list[OnDisk]]]:
+        """Walks a folder. Yields each call's findings: differences, and files that are not listed as a single item."""
+        # A stack: the walk reads the last folder next. The stack can contain as many folders as a library has films.
+        to_read: list[dict[str, Any]] = [{"kind": "folder", "path": top}]
+        walk = None
+        while True:
+            if self.stop.stopped:
+                raise AbortedError("the comparison was stopped")
+            start = to_read[: -_FOLDERS - 1 : -1]
+            del to_read[-_FOLDERS:]
+            found = self._find(start, rules, limit=_NAMES, walk=walk)
+            walk = found.get("walk")
+            if found["files"] and self._progress is not None:
+                self._progress(self.files)
+            differences: list[Difference] = []
+            files: list[OnDisk] = []
+            findings = found["findings"]
+            folders = next((number for number, one in enumerate(findings) if one["kind"] == "folder"), len(findings))
+            to_read += reversed(findings[folders:])
+            for one in findings[:folders]:
+                path, line = path_of(one["path"]), path_of(one.get("detail"))
+                if one["kind"] == "file":
+                    files.append((path, one.get("twin", False), one["cause"], line))
+                elif one["kind"] == "unreadable":
+                    # A missing folder is not a difference, but listed files below a missing folder are.
+                    if one["errno"] not in _on_disk.NOT_THERE:
+                        differences.append(self.not_read(path, one["errno"], self._places.owners(path)))
+                else:
+                    text = _text_of_link(one["cause"], path, line) or _text(one["cause"], line)
+                    owners = self._places.owners(path)
+                    differences.append(Difference("left_out", path, None, one["cause"], text, owners, is_folder=True))
+            yield differences, files
+            if walk is None:
+                return
+
+    def _find(self, start: list[Any], rules: list[str], **more: Any) -> dict[str, Any]:
+        """Calls the method ``walk.next``."""
+        asked = {"library": self._places.asked, "start": start, "rules": rules}
+        found: dict[str, Any] = self._places.index._request("walk.next", **asked, **more)[1]
+        self.files += found["files"]
+        return found
+
+    def has_leftovers_only(self, place: bytes) -> bool:
+        """Returns whether a location contains no media and no folder that could contain media."""
+        inner = {*self._places.locations, *self._places.others} - {place}
+        try:
+            is_small = _on_disk.names_in(place, _FEW) < _FEW
+        except OSError:
+            return False
+        if not is_small or any(is_in(one, place) and os.path.exists(one) for one in inner):
+            return False
+        counted = self.files
+        found = self._find([{"kind": "folder", "path": place}], list(_left_out.RULES), once=True, limit=1)
+        self.files = counted
+        findings = found["findings"]
+        files = [one for one in findings if one["kind"] == "file"]
+        return len(files) == found["files"] and {one.get("cause", "") for one in findings} <= set(_LEFTOVERS)
+
+    def not_read(self, path: bytes, number: int, owners: Collection[LibraryInfo]) -> Difference:
+        """Returns the difference for an unreadable folder or link, and remembers the path."""
+        self.unreadable.add(path)
+        return not_read(path, number, owners)
+
+    def is_unreadable(self, folder: bytes) -> bool:
+        """Returns whether a folder was already reported as unreadable."""
+        return any(is_in(folder, known) for known in self.unreadable)
+
+    def recheck(self, files: list[OnDisk]) -> Iterator[OnDisk]:
+        """Yields the files that Plex still does not list as a single item."""
+        for begin in range(0, len(files), _FOLDERS):
+            given = [{"kind": "file", "path": path, "twin": twin} for path, twin, *_ in files[begin : begin + _FOLDERS]]
+            found = self._find(given, self._rules, once=True)
+            self.files -= len(given)
+            for one in found["findings"]:
+                yield path_of(one["path"]), one.get("twin", False), one["cause"], path_of(one.get("detail"))
+
+    def recheck_differences(self, files: list[OnDisk]) -> Iterator[Difference]:
+        """Yields the differences for files that were found before, if the files still differ."""
+        return map(self._file_difference, self.recheck(files))
+
+    def _file_difference(self, one: OnDisk) -> Difference:
+        path, _, code, detail = one
+        owners = self._places.owners(path)
+        if code in _left_out.RULES:
+            return Difference("left_out", path, None, code, _text(code, detail), owners, files=1)
+        if code == "several_items":
+            return self._several_items(path)
+        text, item = _TEXTS.get(code, ""), None
+        if code == "not_scanned":
+            text = text.format("' or '".join(owner.title for owner in owners))
+        elif code == "mapping_missing":
+            text, item = _mapping_missing(path, detail), self._answer(path).item
+        return Difference("not_in_plex", path, item, code, text, owners, files=1)
+
+    def _several_items(self, path: bytes) -> Difference:
+        answer = self._answer(path)
+        named = [item.describe() for item in answer.candidates[:_NAMED]]
+        more = answer.candidates_total - len(named)
+        if more:
+            named.append(f"and {more:,} more")
+        text = f"{answer.candidates_total:,} items have this file: {', '.join(named)}"
+        return Difference("ambiguous", path, next(iter(answer.candidates), None), "several_items", text, files=1)
+
+    def _answer(self, path: bytes) -> Match:
+        return self._places.index.match(path, self._places.asked, offline=True)  # type: ignore[no-any-return]
+
+
+def _mapping_missing(path: bytes, listed: bytes) -> str:
+    """Proposes a mapping between the folders that remain after removing the two paths' common end."""
+    text, host, server = _TEXTS["mapping_missing"], os.fsdecode(path), os.fsdecode(listed)
+    pairs = zip(reversed(components(host)), reversed(components(server)))
+    common = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+    # If the file names differ in case, the mapping would match only a single file.
+    if common == 0:
+        return text
+    return f"{text}: map {folder_of(host, common)} to the server's {folder_of(server, common)}"
+
+
+def _text_of_link(why: str, path: bytes, real: bytes) -> str | None:
+    """Describes why plexindex does not compare a link's target, ``real``."""
+    if why == "linked":
+        return _TEXTS["linked_itself" if real in (path, b"") else "linked"].format(os.fsdecode(real))
+    return _TEXTS.get(why)
+
+
+def _text(rule: str, line: bytes) -> str:
+    return os.fsdecode(line) or _left_out.RULES[rule][0]

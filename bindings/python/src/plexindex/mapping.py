@@ -1,0 +1,73 @@
+"""Rules that map the host's paths to the server's paths, and the reverse."""
+
+from __future__ import annotations
+
+from ._core import constants as c
+from ._core.convert import text_bytes
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Union
+
+
+class Mapping:
+    r"""A rule that maps paths between the host and the server, for ``plexindex.open(mappings=[…])``.
+
+    The first rule that matches a path applies. A pair of folders, ``(host, server)``, is a shorthand for
+    :meth:`host_prefix`. Patterns are regular expressions without look-around and backreferences. Replacements use
+    ``\1``, ``\g<1>`` or ``\g<name>``. If a rule is invalid, ``open`` raises an error that contains the rule.
+    """
+
+    __slots__ = ("find", "kind", "replace")
+
+    def __init__(self, kind: int, find: str | bytes, replace: str | bytes) -> None:
+        self.kind, self.find, self.replace = kind, text_bytes("mapping", find), text_bytes("mapping", replace)
+
+    @classmethod
+    def host_prefix(cls, host: str | bytes, server: str | bytes) -> Mapping:
+        """Maps a folder of the host to a folder of the server."""
+        return cls(c.MAPPING_HOST_PREFIX, host, server)
+
+    @classmethod
+    def host_pattern(cls, pattern: str, replacement: str) -> Mapping:
+        """Maps the host's paths that match a pattern to the server's paths."""
+        return cls(c.MAPPING_HOST_PATTERN, pattern, replacement)
+
+    @classmethod
+    def server_prefix(cls, server: str | bytes, host: str | bytes) -> Mapping:
+        """Maps a folder of the server to a folder of the host."""
+        return cls(c.MAPPING_SERVER_PREFIX, server, host)
+
+    @classmethod
+    def server_pattern(cls, pattern: str, replacement: str) -> Mapping:
+        """Maps the server's paths that match a pattern to the host's paths."""
+        return cls(c.MAPPING_SERVER_PATTERN, pattern, replacement)
+
+    def __repr__(self) -> str:
+        names = {
+            c.MAPPING_HOST_PREFIX: "host_prefix",
+            c.MAPPING_HOST_PATTERN: "host_pattern",
+            c.MAPPING_SERVER_PREFIX: "server_prefix",
+            c.MAPPING_SERVER_PATTERN: "server_pattern",
+        }
+        find, replace = (part.decode("utf-8", "surrogateescape") for part in (self.find, self.replace))
+        return f"Mapping.{names[self.kind]}({find!r}, {replace!r})"
+
+
+if TYPE_CHECKING:
+    MappingArg = Union[Mapping, tuple[Union[str, bytes], Union[str, bytes]]]
+
+
+def as_mapping(rule: MappingArg) -> Mapping:
+    """Converts a pair of folders to a rule. Returns a rule unchanged."""
+    if isinstance(rule, Mapping):
+        return rule
+    if not isinstance(rule, (tuple, list)) or len(rule) != 2:
+        raise TypeError(f"mappings: {rule!r} is neither a Mapping nor a pair of folders (host, server)")
+    return Mapping.host_prefix(*rule)
+
+
+def rules_of(mappings: Iterable[MappingArg]) -> tuple[tuple[int, bytes, bytes], ...]:
+    """Converts rules to the form that the library expects."""
+    return tuple((rule.kind, rule.find, rule.replace) for rule in map(as_mapping, mappings))
