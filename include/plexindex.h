@@ -83,7 +83,8 @@
 #define PLEXINDEX_QUERY_OFFLINE 0x1 // the call sends no requests and answers from the store.
 #define PLEXINDEX_QUERY_FULL 0x2 // plexindex_refresh() fetches a full listing, and accepts a listing of any size.
 #define PLEXINDEX_QUERY_AT_ONCE 0x4 // matching never waits, and returns PLEXINDEX_NOT_YET if a wait would be necessary.
-#define PLEXINDEX_QUERY_PROBE 0x8 // plexindex_refresh() asks the server once whether libraries have changed.
+// first asks the server once whether libraries have changed, even if the listings are fresh.
+#define PLEXINDEX_QUERY_PROBE 0x8
 
 // plexindex_get_table():
 #define PLEXINDEX_TABLE_FOLD_ASCII 0x1 // entry names ignore the case of `A` to `Z`.
@@ -132,6 +133,8 @@
 #define PLEXINDEX_REASON_EMPTY 12 // the folder is a library's folder, or contains one, and has no listed files.
 #define PLEXINDEX_REASON_ABOVE_LOCATIONS 13 // the folder contains library folders, and several shows or items.
 #define PLEXINDEX_REASON_UNAVAILABLE 14 // an unlisted path, and no answer from the server. Sets PLEXINDEX_ANSWER_STALE.
+// an unlisted path, about which a later call asks the server. Sets PLEXINDEX_ANSWER_STALE.
+#define PLEXINDEX_REASON_NOT_ASKED 15
 
 // plexindex_answer.flags:
 #define PLEXINDEX_ANSWER_STALE 0x1 // possibly outdated: the server did not answer, or a listing awaits confirmation.
@@ -781,8 +784,8 @@ static inline const char *plexindex_get_reason_name(int32_t reason)
     static const char *const names[] = {
         "NONE", "NO_LOCATION", "NOT_LISTED", "NOT_FETCHED", "SEVERAL_ITEMS", "SEVERAL_LIBRARIES", "UNCONFIRMED",
         "ONLY_ROOT_DIFFERS", "PATH_TELLS", "NO_EVIDENCE", "CONTRADICTED", "SEVERAL_EPISODES", "EMPTY",
-        "ABOVE_LOCATIONS", "UNAVAILABLE"};
-    return reason >= 0 && reason < 15 ? names[reason] : "UNKNOWN";
+        "ABOVE_LOCATIONS", "UNAVAILABLE", "NOT_ASKED"};
+    return reason >= 0 && reason < 16 ? names[reason] : "UNKNOWN";
 }
 
 // Returns the name of `kind`, such as `MOVIE`; `UNKNOWN` for other numbers.

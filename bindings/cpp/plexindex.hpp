@@ -109,6 +109,7 @@ enum class Reason : std::uint8_t {
     empty = PLEXINDEX_REASON_EMPTY,                         ///< No listed file is below the folder.
     above_locations = PLEXINDEX_REASON_ABOVE_LOCATIONS,     ///< The folder lies above those of libraries.
     unavailable = PLEXINDEX_REASON_UNAVAILABLE,             ///< Not listed, and the server did not answer.
+    not_asked = PLEXINDEX_REASON_NOT_ASKED,                 ///< Not listed; a later call asks the server.
 };
 
 /// The type of an item, folder or library, with Plex's numbers. A library of films is `movie`, one of music `artist`.
@@ -285,6 +286,7 @@ struct QueryOptions {
     bool offline = false; ///< The call sends no request.
     /// match() and match_paths() return Status::not_yet instead of waiting. Other calls refuse it.
     bool at_once = false;
+    bool check = false; ///< match() and match_paths() first ask the server for changes. Other calls refuse it.
     /// Runs on this thread while the call waits. `false` ends the call with Status::aborted. An exception ends the call
     /// too, which then throws it. The function must not close the index.
     std::function<bool(const Progress &)> progress{};
@@ -598,7 +600,8 @@ private:
         query.library = library_.get();
         query.text = detail::bytes(text);
         query.flags = flags | detail::flag_if(options.offline, PLEXINDEX_QUERY_OFFLINE) |
-                      detail::flag_if(options.at_once, PLEXINDEX_QUERY_AT_ONCE);
+                      detail::flag_if(options.at_once, PLEXINDEX_QUERY_AT_ONCE) |
+                      detail::flag_if(options.check, PLEXINDEX_QUERY_PROBE);
         return std::make_shared<const detail::Block>(size, [&](plexindex_buffer *block, plexindex_buffer *error) {
             return query.ended(function(library_.index(), &query, block, error));
         });

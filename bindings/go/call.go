@@ -68,7 +68,8 @@ type Ask struct {
 	Deadline time.Duration
 	// Offline sends no request. AtOnce, for Match and MatchPaths, returns NotYet instead of waiting.
 	Offline, AtOnce bool
-	// For Refresh. Full fetches a full listing. Check asks the server for changes even if the listing is fresh.
+	// Full, for Refresh, fetches a full listing. Check, for Refresh, Match and MatchPaths, asks the server for changes
+	// even if the listing is fresh.
 	Full, Check bool
 	// Progress runs while the call waits. False ends the call with Aborted.
 	Progress func(Progress) bool

@@ -300,12 +300,14 @@ type Match struct {
 
 type MatchFolderRequest struct {
 	AtOnce  bool        `json:"at_once,omitempty"`
+	Check   bool        `json:"check,omitempty"`
 	Library LibraryName `json:"library,omitempty"`
 	Offline bool        `json:"offline,omitempty"`
 	Path    ByteString  `json:"path"`
 }
 
 type MatchGuidRequest struct {
+	Check   bool        `json:"check,omitempty"`
 	GUID    string      `json:"guid"`
 	Library LibraryName `json:"library,omitempty"`
 	Offline bool        `json:"offline,omitempty"`
@@ -333,6 +335,7 @@ const (
 )
 
 type MatchTitleRequest struct {
+	Check   bool        `json:"check,omitempty"`
 	Library LibraryName `json:"library,omitempty"`
 	Offline bool        `json:"offline,omitempty"`
 	Title   string      `json:"title"`
@@ -417,6 +420,7 @@ const (
 	ReasonEmpty            Reason = "empty"
 	ReasonAboveLocations   Reason = "above_locations"
 	ReasonUnavailable      Reason = "unavailable"
+	ReasonNotAsked         Reason = "not_asked"
 )
 
 type ServerInfo struct {

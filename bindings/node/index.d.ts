@@ -63,6 +63,8 @@ export interface Limits {
 export interface QueryOptions extends Limits {
   /** Sends no request. */
   offline?: boolean | undefined;
+  /** First asks the server for changes, even if the listing is fresh. */
+  check?: boolean | undefined;
 }
 
 /** Every failure except a wrong argument (TypeError) and an aborted signal (its reason). */
@@ -107,7 +109,7 @@ export interface Library {
   lookupKey(path: Text): string | null;
   lookupKeys(paths: Iterable<Text>): (string | null)[];
   /** Brings the library up to date. Returns false if the deadline passed first. `check` asks even if it is fresh. */
-  refresh(options?: QueryOptions & { full?: boolean | undefined; check?: boolean | undefined }): Promise<boolean>;
+  refresh(options?: QueryOptions & { full?: boolean | undefined }): Promise<boolean>;
   /** Records that a path is this item. Neither a signal nor close() ends this call. */
   recordMatch(path: Text, key: Text, options?: { deadlineMs?: number | undefined }): Promise<void>;
   /** Records all pairs of a path and a key, or none. */

@@ -10,7 +10,7 @@ const { PlexindexError } = check;
 const REQUESTS = words('REQUEST_');
 const LEVELS = words('LOG_');
 const LIMITS = ['deadlineMs', 'progress', 'signal'];
-const QUERY = [...LIMITS, 'offline'];
+const QUERY = [...LIMITS, 'offline', 'check'];
 // `/library/metadata/`, 255 digits, and a NUL.
 const LONGEST_KEY = 274;
 
@@ -164,10 +164,10 @@ class IndexPart {
 
 class Library extends IndexPart {
   /** Calls a function that takes a plexindex_query. */
-  #ask(text, { offline, ...limits }, flags, work) {
+  #ask(text, { offline, check: probe, ...limits }, flags, work) {
     return this._index._wait(limits, (handle, query) => {
       Object.assign(query, { size: koffi.sizeof(structs.plexindex_query), library: this._handle, text: bytesOf(text) });
-      query.flags = flags | (offline ? c.QUERY_OFFLINE : 0);
+      query.flags = flags | (offline ? c.QUERY_OFFLINE : 0) | (probe ? c.QUERY_PROBE : 0);
       return work(handle, query);
     });
   }
@@ -205,8 +205,8 @@ class Library extends IndexPart {
   }
 
   async refresh(options) {
-    const { full, check: probe, ...given } = check.options(options, [...QUERY, 'full', 'check']);
-    const flags = (full ? c.QUERY_FULL : 0) | (probe ? c.QUERY_PROBE : 0);
+    const { full, ...given } = check.options(options, [...QUERY, 'full']);
+    const flags = full ? c.QUERY_FULL : 0;
     const status = await this.#ask(Buffer.alloc(0), given, flags, (handle, query) => call('refresh', handle, query));
     return status === statuses.OK;
   }

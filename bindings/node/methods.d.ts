@@ -178,11 +178,13 @@ export interface Match {
 }
 export interface MatchFolder {
   at_once?: boolean;
+  check?: boolean;
   library?: LibraryName;
   offline?: boolean;
   path: ByteString;
 }
 export interface MatchGuid {
+  check?: boolean;
   guid: string;
   library?: LibraryName;
   offline?: boolean;
@@ -190,6 +192,7 @@ export interface MatchGuid {
 export type MatchKind = 'none' | 'confirmed' | 'exact' | 'mapped' | 'suffix' | 'file_name';
 export type MatchStatus = 'found' | 'ambiguous' | 'not_found' | 'not_yet' | 'needs_warm';
 export interface MatchTitle {
+  check?: boolean;
   library?: LibraryName;
   offline?: boolean;
   title: string;
@@ -239,7 +242,7 @@ export interface Proposals {
 export interface ProposeMappings {
   paths?: readonly (ByteString)[];
 }
-export type Reason = 'none' | 'no_location' | 'not_listed' | 'not_fetched' | 'several_items' | 'several_libraries' | 'unconfirmed' | 'only_root_differs' | 'path_tells' | 'no_evidence' | 'contradicted' | 'several_episodes' | 'empty' | 'above_locations' | 'unavailable';
+export type Reason = 'none' | 'no_location' | 'not_listed' | 'not_fetched' | 'several_items' | 'several_libraries' | 'unconfirmed' | 'only_root_differs' | 'path_tells' | 'no_evidence' | 'contradicted' | 'several_episodes' | 'empty' | 'above_locations' | 'unavailable' | 'not_asked';
 export interface ServerInfo {
   answered_us: number;
   libraries: number;

@@ -52,6 +52,7 @@ pub struct Query<'q> {
     pub(super) library: Option<&'q Library>,
     deadline: Option<Duration>,
     offline: bool,
+    checks: bool,
     pub(super) through: bool,
     progress: Option<RefCell<ProgressCallback<'q>>>,
 }
@@ -92,6 +93,7 @@ impl<'q> Query<'q> {
             library,
             deadline: index.inner().deadline,
             offline: false,
+            checks: false,
             through: false,
             progress: None,
         }
@@ -130,6 +132,13 @@ impl<'q> Query<'q> {
         self
     }
 
+    /// Makes a query ask the server for changes first, even if the listings are fresh and plexindex asked about the same
+    /// file a moment ago. An offline query still sends no request.
+    pub fn always_ask(mut self) -> Self {
+        self.checks = true;
+        self
+    }
+
     /// Sets a callback that receives the progress of a fetch. The callback runs on this thread, about ten times a
     /// second and once after the last page. If the callback returns [`ControlFlow::Break`], even after the last page,
     /// the call fails with [`ErrorKind::Aborted`](crate::ErrorKind::Aborted). The store keeps the fetched pages, and
@@ -147,6 +156,7 @@ impl<'q> Query<'q> {
         Call {
             // Only an offline query trusts the store about an unlisted path. The call uses no token: number 0.
             offline: self.offline,
+            checks: self.checks && !self.offline,
             ..Call::offline(self.library.map(Library::selection), 0)
         }
     }
@@ -481,6 +491,7 @@ impl std::fmt::Debug for Query<'_> {
             .field("library", &self.library)
             .field("deadline", &self.deadline)
             .field("offline", &self.offline)
+            .field("checks", &self.checks)
             .finish_non_exhaustive()
     }
 }

@@ -15,8 +15,8 @@ use crate::matching::Scope;
 use crate::model::{Sequence, ViewId};
 use crate::platform::swap::Guard;
 use crate::sync::{
-    BACK_OFF_MS, BACK_OFF_NOT_FETCHED_MS, Call, EvictionPin, RefreshReason, RequestCounts, SEARCH_TIMEOUT,
-    SearchTarget, segments_lost_error,
+    BACK_OFF_MS, BACK_OFF_NOT_FETCHED_MS, Call, EvictionPin, RequestCounts, SEARCH_TIMEOUT, SearchTarget,
+    segments_lost_error,
 };
 
 /// Maximum number of attempts to rebuild segments in one query.
@@ -49,7 +49,8 @@ impl Queries {
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {
         let (mut snapshot, mut now_ms) = self.read_snapshot(call)?;
-        let mut state = QueryState::new(snapshot.sequence(), now_ms);
+        let (since, begun_ms) = call.batch_start.unwrap_or((snapshot.sequence(), now_ms));
+        let mut state = QueryState::new(since, begun_ms);
         loop {
             let scope = call.scope(&snapshot)?;
             match state.library_step(scope, !snapshot.rows.is_empty(), self.sync.may_send_requests(call)) {
@@ -73,6 +74,7 @@ impl Queries {
                 scope: scope.unwrap_or(Scope::All),
                 now_ms,
                 searched: state.searched_unfetched,
+                since: state.since,
             };
             let mut found = Q::Found::default();
             question.find(&context, &mut found)?;
@@ -108,6 +110,9 @@ impl Queries {
         then: F,
         call_then: impl FnOnce(F, &Answer<'_>) -> Result<R>,
     ) -> std::result::Result<Result<R>, F> {
+        if call.checks {
+            return Err(then);
+        }
         let (rows, only_index) = (&snapshot.rows, scope.only());
         let can_answer = |index: usize, now_ms| rows[index].generation.is_fetched() && rows[index].checked_ms <= now_ms;
         // If all libraries are in scope, the search decides which libraries the answer uses, so their check follows the
@@ -131,6 +136,7 @@ impl Queries {
             scope,
             now_ms,
             searched: false,
+            since: snapshot.sequence(),
         };
         let mut found = Q::Found::default();
         if question.find(&context, &mut found).is_err() {
@@ -237,7 +243,7 @@ impl Queries {
         }
         match self
             .sync
-            .update(&refresh_call, libraries, state.since, RefreshReason::Due)
+            .update(&refresh_call, libraries, state.since, call.refresh_reason())
         {
             Ok(Status::Ok) => Ok(()),
             Ok(status) => {

@@ -137,6 +137,11 @@ impl Queries {
                 context.owner.unwrap_or_default(),
                 joined_titles(rows.iter()).0
             ),
+            (_, Reason::NotAsked) => format!(
+                "'{path}' is in a library folder, but not in the listing. plexindex has not asked {} about this file \
+                 yet, to limit the requests: retry later, or ask now (check)",
+                kind.noun
+            ),
             (_, Reason::NotListed) => {
                 let folder = folder_hint(raw);
                 format!("'{path}' is in a library folder, but Plex does not list it (yet){folder}")

@@ -96,6 +96,8 @@ impl Queries {
         let mut first_failure: Option<Error> = None;
         // If the deadline is zero, plexindex sends no requests, and answers all paths from the store.
         let had_time = !call.deadline.has_passed();
+        self.reading.catch_up(call.deadline)?;
+        let batch_start = Some((self.reading.snapshot().sequence(), self.clock.now_ms()));
         let mut last_progress = Instant::now();
         for (index, path) in paths.iter().enumerate() {
             if had_time && index > 0 && call.deadline.has_passed() {
@@ -110,6 +112,7 @@ impl Queries {
             }
             // After a failure, plexindex sends no requests for the remaining paths.
             let call = Call {
+                batch_start,
                 failure: first_failure.as_ref().or(call.failure),
                 ..*call
             };

@@ -19,6 +19,8 @@ pub struct QueryContext<'t> {
     pub now_ms: i64,
     /// Whether this query has already searched unfetched libraries on the server.
     pub searched: bool,
+    /// The change sequence when the query started.
+    pub since: Sequence,
 }
 
 /// A query for the item at a path or folder, or for the items with a GUID or title.
@@ -171,7 +173,7 @@ impl<'t> QueryContext<'t> {
         let sync = &self.queries.sync;
         targets.libraries = match step {
             // `next_step` never asks for `Rebuild`.
-            Step::Rebuild | Step::Answer => return question.needs_no_refresh(self, found),
+            Step::Rebuild | Step::Answer => return Ok(!self.call.checks && question.needs_no_refresh(self, found)?),
             Step::Verify => {
                 targets.items = question.unverified_items(self, found)?;
                 return Ok(!targets.items.is_empty());
@@ -218,7 +220,8 @@ impl<'t> QueryContext<'t> {
     fn stale_libraries<Q: QueryKind>(&self, question: &Q, found: &Q::Found<'_>) -> Vec<LibraryRow> {
         let (queries, rows) = (self.queries, &self.snapshot.rows);
         let is_fresh = |row: &LibraryRow| {
-            needed_request(&queries.sync.age(row), &queries.policy, self.now_ms) == NeededRequest::Nothing
+            (!self.call.checks || row.probed_sequence > self.since)
+                && needed_request(&queries.sync.age(row), &queries.policy, self.now_ms) == NeededRequest::Nothing
         };
         // Fast path: most queries need no refresh and no allocation.
         if self.snapshot.rows_in(self.scope).iter().all(is_fresh) {

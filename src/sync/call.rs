@@ -6,7 +6,7 @@ use super::reading::{Resolved, Selection};
 use crate::engine::Snapshot;
 use crate::error::{Error, Result, Status};
 use crate::matching::Scope;
-use crate::model::ViewId;
+use crate::model::{Sequence, ViewId};
 use crate::platform::deadline::Deadline;
 
 /// Maximum time without data from the server during a query. Listings use the limit from the options, because during a
@@ -62,6 +62,11 @@ pub struct Call<'a> {
     pub will_retry_with_new_token: bool,
     /// Whether the call must not send requests.
     pub offline: bool,
+    /// Whether the call must ask the server for changes even if the listings are fresh.
+    pub checks: bool,
+    /// The change sequence, and the time in Unix ms, at the start of the batch that the call belongs to, so that the
+    /// batch's paths share the server's replies; `None` outside a batch.
+    pub batch_start: Option<(Sequence, i64)>,
     /// The failure of an earlier attempt. Each step that needs the server then fails with this error, and sends no
     /// request.
     pub failure: Option<&'a Error>,
@@ -83,8 +88,19 @@ impl<'a> Call<'a> {
             allowed_view: AllowedView::Any,
             will_retry_with_new_token: false,
             offline: true,
+            checks: false,
+            batch_start: None,
             failure: None,
             progress: None,
+        }
+    }
+
+    /// Returns why a query refreshes libraries.
+    pub fn refresh_reason(&self) -> RefreshReason {
+        if self.checks {
+            RefreshReason::Now
+        } else {
+            RefreshReason::Due
         }
     }
 

@@ -139,9 +139,6 @@ static void queries(plexindex_handle *handle)
     refused(handle, "changes.list", "library", 4097, "4096");
     /* Flags that belong to other functions. */
     query.text = plexindex_bytes_of("/a");
-    query.flags = PLEXINDEX_QUERY_PROBE;
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_match_path(handle, &query, &block, ERROR),
-        "PLEXINDEX_QUERY_PROBE");
     query.flags = PLEXINDEX_QUERY_FULL;
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_match_path(handle, &query, &block, ERROR),
         "PLEXINDEX_QUERY_FULL",

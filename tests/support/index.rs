@@ -59,6 +59,7 @@ pub struct QueryOptions<'a> {
     pub library: Option<&'a Library>,
     pub deadline: Deadline,
     pub offline: bool,
+    pub check: bool,
     pub progress: Option<&'a (dyn Fn(&Progress<'_>) -> bool + Sync)>,
 }
 
@@ -211,6 +212,7 @@ impl QueryOptions<'_> {
             Deadline::In(time) => query.deadline(time),
         };
         let query = if self.offline { query.offline() } else { query };
+        let query = if self.check { query.always_ask() } else { query };
         match self.progress {
             None => query,
             Some(tell) => query.progress(move |so_far| {

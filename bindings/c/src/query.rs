@@ -14,15 +14,10 @@ use plexindex::error::{Result, check_length, invalid_argument_error, truncate_fo
 use plexindex::{Library, Progress, Query, Selector};
 
 /// Flags that only some functions accept, with their names and advice for the error message.
-const RESTRICTED_FLAGS: [(u32, &str, &str); 3] = [
+const RESTRICTED_FLAGS: [(u32, &str, &str); 2] = [
     (
         c::PLEXINDEX_QUERY_FULL,
         "PLEXINDEX_QUERY_FULL",
-        "call plexindex_refresh() with this flag first",
-    ),
-    (
-        c::PLEXINDEX_QUERY_PROBE,
-        "PLEXINDEX_QUERY_PROBE",
         "call plexindex_refresh() with this flag first",
     ),
     (
@@ -83,6 +78,9 @@ pub unsafe fn query<'h>(
     let mut query = library.map_or_else(|| opened.index().query(), Library::query);
     if flags & c::PLEXINDEX_QUERY_OFFLINE != 0 {
         query = query.offline();
+    }
+    if flags & c::PLEXINDEX_QUERY_PROBE != 0 {
+        query = query.always_ask();
     }
     let limits = Limits {
         handle,

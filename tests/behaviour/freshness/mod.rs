@@ -1,5 +1,6 @@
 //! How few requests keep an index right: positive deltas, items that went away, and questions about single paths.
 
+mod new_files;
 mod paths;
 
 use std::collections::BTreeMap;

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::{Caller, LibraryName, MethodResult};
 use plexindex::error::Status;
 use plexindex::inside::{ByteString, path_from_bytes};
-use plexindex::{Folder, Match, MatchStatus};
+use plexindex::{Folder, Library, Match, MatchStatus, Query};
 
 /// Finds the item for a folder: the most specific show, season, artist, album or item that has all listed files below
 /// the folder. If the server hides seasons, the item is the show, with `season` set. If the folder has several items,
@@ -26,6 +26,9 @@ pub struct MatchFolder {
     /// Sends no request.
     #[serde(default)]
     offline: bool,
+    /// First asks the server for changes, even if the listings are fresh.
+    #[serde(default)]
+    check: bool,
     /// Returns NOT_YET instead of waiting.
     #[serde(default)]
     at_once: bool,
@@ -34,7 +37,7 @@ pub struct MatchFolder {
 /// Runs `match.folder`: finds the item for a folder.
 pub fn folder(caller: &Caller<'_>, request: MatchFolder) -> MethodResult<Folder> {
     let library = caller.library(request.library)?;
-    let query = caller.query(library.query(), request.offline)?;
+    let query = caller.query(asked(&library, request.check), request.offline)?;
     let path = path_from_bytes(request.path.0);
     let folder = if request.at_once {
         query.match_folder_at_once(path)?
@@ -58,6 +61,9 @@ pub struct MatchGuid {
     /// Sends no request.
     #[serde(default)]
     offline: bool,
+    /// First asks the server for changes, even if the listings are fresh.
+    #[serde(default)]
+    check: bool,
 }
 
 /// Runs `match.guid`: finds items by GUID.
@@ -65,7 +71,7 @@ pub fn guid(caller: &Caller<'_>, request: MatchGuid) -> MethodResult<Match> {
     let library = caller.library(request.library)?;
     with_status(
         caller
-            .query(library.query(), request.offline)?
+            .query(asked(&library, request.check), request.offline)?
             .match_guid(&request.guid)?,
     )
 }
@@ -81,6 +87,9 @@ pub struct MatchTitle {
     /// Sends no request.
     #[serde(default)]
     offline: bool,
+    /// First asks the server for changes, even if the listings are fresh.
+    #[serde(default)]
+    check: bool,
 }
 
 /// Runs `match.title`: finds items by title.
@@ -88,9 +97,15 @@ pub fn title(caller: &Caller<'_>, request: MatchTitle) -> MethodResult<Match> {
     let library = caller.library(request.library)?;
     with_status(
         caller
-            .query(library.query(), request.offline)?
+            .query(asked(&library, request.check), request.offline)?
             .search_title(&request.title)?,
     )
+}
+
+/// Returns a query of a library, which asks the server for changes first if `check` is true.
+fn asked(library: &Library, check: bool) -> Query<'_> {
+    let query = library.query();
+    if check { query.always_ask() } else { query }
 }
 
 /// Returns a match as the call's answer, with the status of the C ABI that corresponds to the match.

@@ -87,7 +87,7 @@ impl Answers {
 }
 
 impl Bound for Answers {
-    const DEFINITION: &'static py::PyMethodDef = &definition(c"match", c"match(path, *, deadline=None, offline=False, progress=None)\n--\n\nReturns the item of a file in this library: see Index.match().", call_bound::<Self>);
+    const DEFINITION: &'static py::PyMethodDef = &definition(c"match", c"match(path, *, deadline=None, offline=False, check=False, progress=None)\n--\n\nReturns the item of a file in this library: see Index.match().", call_bound::<Self>);
 
     unsafe fn new(arguments: Arguments) -> Option<Self> {
         // SAFETY: the caller's promise.

@@ -431,6 +431,9 @@ pub enum Reason {
     AboveLocations = 13,
     /// The path is not listed. The server, which may list the path, was not reachable in time.
     Unavailable = 14,
+    /// The path is not listed. plexindex did not ask the server about the path, because it has asked about too many
+    /// other paths recently, or because the server needed too long. A later call asks.
+    NotAsked = 15,
 }
 
 enum_names! { Confidence: None "none", Low "low", High "high" }
@@ -440,7 +443,7 @@ enum_names! { Reason:
     SeveralItems "several_items", SeveralLibraries "several_libraries", Unconfirmed "unconfirmed",
     OnlyRootDiffers "only_root_differs", PathTells "path_tells", NoEvidence "no_evidence",
     Contradicted "contradicted", SeveralEpisodes "several_episodes", Empty "empty",
-    AboveLocations "above_locations", Unavailable "unavailable"
+    AboveLocations "above_locations", Unavailable "unavailable", NotAsked "not_asked"
 }
 
 /// The times and the result of the server searches for an unlisted path.

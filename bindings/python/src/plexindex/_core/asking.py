@@ -46,16 +46,19 @@ class QuestionMethods(EditMethods):
         *,
         deadline: float | None = None,
         offline: bool = False,
+        check: bool = False,
         progress: ProgressArg = None,
     ) -> Match:
         """Returns the item for a file. Asks the server only if necessary, and never if ``offline``.
+
+        With ``check``, the call first asks the server for changes, with one request, or more if something changed.
 
         *Not found*, *ambiguous* and *not yet* are answers, not exceptions: see :class:`Match`. Raises ServerError if
         the library was never fetched and the fetch fails, LibraryNotFoundError if there is no such library, and
         InvalidArgumentError if the path is invalid.
         """
         raw = _convert.path_bytes(path, self._hides_paths)
-        block = self._block(self._native.match_path, library, raw, deadline, offline, progress)
+        block = self._block(self._native.match_path, library, raw, deadline, offline, progress, check=check)
         return Match(block, asked=self, question=path)
 
     def _match_at_once(self, path: PathArg, library: LibraryArg = None) -> Match | None:
@@ -72,6 +75,7 @@ class QuestionMethods(EditMethods):
         *,
         deadline: float | None = None,
         offline: bool = False,
+        check: bool = False,
         progress: ProgressArg = None,
     ) -> Matches:
         """Matches many paths in one call, as :meth:`match` does. Returns the answers in the same order.
@@ -84,7 +88,8 @@ class QuestionMethods(EditMethods):
         text = _convert.join_paths(paths, self._hides_paths)
         reserve = 4096 + len(text) + count * _BYTES_PER_ANSWER
         try:
-            block = self._block(self._native.match_paths, library, text, deadline, offline, progress, count, reserve)
+            given = library, text, deadline, offline, progress, count, reserve
+            block = self._block(self._native.match_paths, *given, check=check)
             return Matches(block, self, paths)
         except InvalidArgumentError:
             _convert.check_paths(paths, self._hides_paths)

@@ -104,6 +104,7 @@ REASONS = (
     "empty",
     "above_locations",
     "unavailable",
+    "not_asked",
 )
 REQUESTS = ("identity", "probe", "page", "delta", "find_path", "confirm", "edit", "events")
 

@@ -143,16 +143,19 @@ class Match(TypedDict, total=False):
     total: int
 class MatchFolder(TypedDict, total=False):
     at_once: bool
+    check: bool
     library: LibraryName
     offline: bool
     path: ByteString
 class MatchGuid(TypedDict, total=False):
+    check: bool
     guid: str
     library: LibraryName
     offline: bool
 MatchKind = Literal["none", "confirmed", "exact", "mapped", "suffix", "file_name"]
 MatchStatus = Literal["found", "ambiguous", "not_found", "not_yet", "needs_warm"]
 class MatchTitle(TypedDict, total=False):
+    check: bool
     library: LibraryName
     offline: bool
     title: str
@@ -186,7 +189,7 @@ class Proposals(TypedDict):
     proposals: list[Proposal]
 class ProposeMappings(TypedDict, total=False):
     paths: list[ByteString]
-Reason = Literal["none", "no_location", "not_listed", "not_fetched", "several_items", "several_libraries", "unconfirmed", "only_root_differs", "path_tells", "no_evidence", "contradicted", "several_episodes", "empty", "above_locations", "unavailable"]
+Reason = Literal["none", "no_location", "not_listed", "not_fetched", "several_items", "several_libraries", "unconfirmed", "only_root_differs", "path_tells", "no_evidence", "contradicted", "several_episodes", "empty", "above_locations", "unavailable", "not_asked"]
 class ServerInfo(TypedDict, total=False):
     answered_us: int
     libraries: int

@@ -188,9 +188,12 @@ class Session:
         reserve: int = 0,
         *,
         at_once: bool = False,
+        check: bool = False,
     ) -> bytes | bytearray:
         """Calls a function that returns a block of answers, and returns the block."""
-        flags = (c.QUERY_OFFLINE if offline else 0) | (c.QUERY_AT_ONCE if at_once else 0)
+        flags = (
+            (c.QUERY_OFFLINE if offline else 0) | (c.QUERY_AT_ONCE if at_once else 0) | (c.QUERY_PROBE if check else 0)
+        )
         _, block = self._query(function, library, text, deadline, flags, progress, count=count, reserve=reserve)
         if log_lines(block):
             _log.drain(self._native)

@@ -80,6 +80,7 @@ ReasonCode = Literal[
     "empty",
     "above_locations",
     "unavailable",
+    "not_asked",
 ]
 
 
