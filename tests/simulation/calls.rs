@@ -904,6 +904,7 @@ pub(super) fn options(
         library,
         deadline,
         offline,
+        check: false,
         progress: None,
     }
 }
