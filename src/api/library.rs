@@ -12,7 +12,7 @@ use super::query_builder::{Query, Refreshed};
 use crate::disk::{Rules, WalkFindings, WalkStarts};
 use crate::edit::EditReport;
 use crate::error::Result;
-use crate::matching::{Scope, remove_redundant_components};
+use crate::matching::Scope;
 use crate::model;
 use crate::query::{Answer, FileFilter, Folder, FolderFacts, Item, Match};
 use crate::source::{FieldChange, Lock};
@@ -228,10 +228,7 @@ impl Library {
     pub fn invalidate_path(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = bytes_of(&path);
         self.index.inner().queries.display.check_path(path)?;
-        // A match can use the path without empty components and `.`, or the original path, so invalidate both.
-        let short_path = remove_redundant_components(path); // `None` if there is nothing to remove
-        let paths: Vec<&[u8]> = [short_path.as_deref(), Some(path)].into_iter().flatten().collect();
-        self.reading.invalidate_paths(&self.selection, &paths)
+        self.reading.invalidate_paths(&self.selection, &[path])
     }
 
     /// Invalidates an item and all its paths, and removes its confirmed matches. `key` is the item's key or rating key.

@@ -6,6 +6,7 @@ use super::host_paths::bytes_of;
 use super::query_builder::Query;
 use crate::engine::LoggedKind;
 use crate::error::{Result, invalid_argument_error, try_with_capacity};
+use crate::matching::remove_redundant_components;
 use crate::platform::deadline::Deadline;
 use crate::sync::{Call, MAX_RETRIES, cleared_repeatedly_error};
 
@@ -102,9 +103,14 @@ impl Query<'_> {
         }
         // Validate all pairs before the first request.
         let mut matches = try_with_capacity(pairs.len(), "matches")?;
-        for (path, key) in pairs {
+        // A later match for the same path replaces an earlier one, so redundant components must not distinguish them.
+        let tidied: Vec<_> = pairs
+            .iter()
+            .map(|(path, _)| remove_redundant_components(path))
+            .collect();
+        for ((path, key), tidied) in pairs.iter().zip(&tidied) {
             inner.queries.display.check_path(path)?;
-            matches.push((*path, reading.kind().rating_key(key)?));
+            matches.push((tidied.as_deref().unwrap_or(path), reading.kind().rating_key(key)?));
         }
         // Uses one call for all retries, so that all retries share the same token and deadline.
         self.run(|call| {

@@ -5,7 +5,8 @@ use super::queries::Queries;
 use crate::engine::LibraryRow;
 use crate::error::{Error, Status};
 use crate::matching::FolderResolution;
-use crate::matching::normal::{PathShape, normal_form};
+use crate::matching::normal::normal_form;
+use crate::matching::{PathShape, lies_at_or_under};
 use crate::model::{ItemType, MatchKind, Reason, ViewId};
 use crate::source::SourceKind;
 use crate::sync::failed_operation;
@@ -371,13 +372,5 @@ pub fn library_at_or_below<'r>(rows: &'r [LibraryRow], path: &[u8]) -> Option<&'
 
 /// Returns whether `folder` equals `other` or lies below `other`. The folders need not be in normal form.
 fn is_at_or_under(folder: &[u8], other: &[u8]) -> bool {
-    let trimmed = |path: &[u8]| {
-        let form = normal_form(path);
-        let end = form.iter().rposition(|byte| *byte != b'/').map_or(0, |last| last + 1);
-        form[..end].to_vec()
-    };
-    let (folder, other) = (trimmed(folder), trimmed(other));
-    folder
-        .strip_prefix(other.as_slice())
-        .is_some_and(|tail| !other.is_empty() && (tail.is_empty() || tail[0] == b'/'))
+    lies_at_or_under(&normal_form(folder), &normal_form(other))
 }

@@ -4,14 +4,13 @@ use std::cell::Cell;
 
 use super::answer::{Answer, FolderFacts};
 use super::explain::explain_folder;
-use super::folder_content::strip_final_dot;
 use super::queries::Queries;
 use super::query_kind::{Assessment, QueryContext, QueryKind, QueryState};
 use crate::engine::LibraryRow;
 use crate::error::{Result, Status};
 use crate::matching::{
     FolderIndex, FolderPosition, FolderResolution, FolderResolver, MAX_CANDIDATES, NormalPath, Resolution, Resolver,
-    folder_positions, remove_redundant_components,
+    folder_positions,
 };
 use crate::model::{Confidence, ItemType, MatchKind, Reason};
 use crate::sync::{Call, ItemToVerify, SearchTarget, Synchronizer};
@@ -46,9 +45,7 @@ impl Queries {
         then: impl FnOnce(&Answer<'_>, FolderFacts) -> Result<R>,
     ) -> Result<R> {
         self.display.check_path(path)?;
-        let path = strip_final_dot(path);
-        let tidied = remove_redundant_components(path);
-        NormalPath::with(tidied.as_deref().unwrap_or(path), |path| {
+        NormalPath::with(path, |path| {
             let question = FolderQuery::new(path, false);
             self.ask(&mut self.reading.eviction_pin(), call, &question, |answer| {
                 then(answer, question.facts.get())
@@ -69,9 +66,7 @@ impl Queries {
         if self.display.check_path(path).is_err() {
             return Err(then);
         }
-        let path = strip_final_dot(path);
-        let tidied = remove_redundant_components(path);
-        NormalPath::with(tidied.as_deref().unwrap_or(path), |path| {
+        NormalPath::with(path, |path| {
             let question = FolderQuery::new(path, true);
             let call_then = |then: F, answer: &Answer<'_>| then(answer, question.facts.get());
             self.answer_at_once(call, (&snapshot, scope), &question, then, call_then)

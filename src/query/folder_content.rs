@@ -10,10 +10,7 @@ use super::queries::Queries;
 use crate::disk::{self, ListedStatus, Location, MediaTypes, Rules, WalkFindings, WalkStarts};
 use crate::engine::{Snapshot, library_indexes};
 use crate::error::{Result, Status, invalid_argument_error};
-use crate::matching::{
-    FolderFile, FolderResolver, FoundItem, LibraryIndex, Mappings, NormalPath, OnDisk, Scope,
-    remove_redundant_components,
-};
+use crate::matching::{FolderFile, FolderResolver, FoundItem, LibraryIndex, Mappings, NormalPath, OnDisk, Scope};
 use crate::model::{LibraryKind, Reason};
 use crate::platform::deadline::Deadline;
 use crate::platform::files::{is_gone, path_from_bytes};
@@ -55,9 +52,6 @@ impl Queries {
         then: impl FnOnce(&Answer<'_>, FolderFacts) -> Result<R>,
     ) -> Result<R> {
         self.display.check_path(path)?;
-        let path = strip_final_dot(path);
-        let tidied = remove_redundant_components(path);
-        let path = tidied.as_deref().unwrap_or(path);
         for attempt in 0.. {
             self.reading.catch_up(Deadline::NONE)?;
             let snapshot = self.reading.snapshot();
@@ -315,14 +309,4 @@ fn find_not_on_disk(files: &[FolderFile<'_>], mappings: &Mappings) -> Vec<(usize
     let mut selected = std::mem::take(&mut *lock(&selected));
     selected.sort_unstable_by_key(|(index, _)| *index);
     selected
-}
-
-/// Removes a final `.` component from a folder's path, but keeps the separator. [`remove_redundant_components`] can
-/// leave such a component.
-pub(super) fn strip_final_dot(path: &[u8]) -> &[u8] {
-    if path.ends_with(b"/.") {
-        &path[..path.len() - 1]
-    } else {
-        path
-    }
 }

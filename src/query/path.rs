@@ -9,10 +9,7 @@ use super::queries::Queries;
 use super::query_kind::{Assessment, QueryContext, QueryKind, QueryState};
 use crate::engine::{LibraryRow, library_indexes};
 use crate::error::{Error, Result, Status};
-use crate::matching::{
-    ExactBytes, FirstEntry, LibraryIndex, MAX_PATH, NormalPath, Resolution, Resolver, Scope,
-    remove_redundant_components,
-};
+use crate::matching::{ExactBytes, FirstEntry, LibraryIndex, MAX_PATH, NormalPath, Resolution, Resolver, Scope};
 use crate::model::{Confidence, MatchKind, Reason};
 use crate::sync::{Call, EvictionPin, ItemToVerify, SearchTarget, TICK};
 
@@ -55,9 +52,8 @@ impl Queries {
         })
     }
 
-    /// Finds the item for a path, in as many steps as necessary, and passes the answer to `then`. Removes empty
-    /// components and `.` from the path, unless the original path is listed or mapped or has a confirmed match. `pin`
-    /// protects the query's libraries from eviction.
+    /// Finds the item for a path, in as many steps as necessary, and passes the answer to `then`. `pin` protects the
+    /// query's libraries from eviction.
     pub fn match_path<R>(
         &self,
         pin: &mut EvictionPin<'_>,
@@ -66,27 +62,10 @@ impl Queries {
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {
         self.display.check_path(path)?;
-        let tidied = remove_redundant_components(path);
-        let path = match &tidied {
-            Some(tidied) if !self.is_listed_unchanged(call, path)? => tidied,
-            _ => path,
-        };
         NormalPath::with(path, |path| {
             let first_entry = Cell::new(None);
             self.ask(pin, call, &PathQuery { path, first_entry }, then)
         })
-    }
-
-    /// Returns whether the exact path, including empty components and `.`, is listed or mapped or has a confirmed
-    /// match, so that the query must not remove these components.
-    fn is_listed_unchanged(&self, call: &Call<'_>, path: &[u8]) -> Result<bool> {
-        self.reading.catch_up(call.deadline)?;
-        let snapshot = self.reading.snapshot();
-        let Some(scope) = call.scope(&snapshot)? else {
-            return Ok(false);
-        };
-        let resolution = Resolver::new(&snapshot.views, scope, self.reading.mappings()).resolve(path);
-        Ok(resolution.match_kind.is_listed())
     }
 
     /// Finds the items for many paths, and passes the answers to `each` in order. An error that concerns only one path
@@ -204,8 +183,7 @@ impl QueryKind for PathQuery<'_> {
             needs_rebuild,
             is_missing: is_uncertain && !outcome.is_unverified,
             is_final_if_fresh: is_listed && outcome.total == 1 && !outcome.is_unverified && !needs_rebuild,
-            // A query that can wait also looks up an unlisted path without redundant components.
-            is_final_without_store: is_listed || remove_redundant_components(self.path.raw()).is_none(),
+            is_final_without_store: true,
         }
     }
 

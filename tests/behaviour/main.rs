@@ -11,6 +11,7 @@ mod fetching;
 mod folders;
 mod freshness;
 mod hostile;
+mod listed_spellings;
 mod locked_store;
 mod on_disk;
 mod questions;

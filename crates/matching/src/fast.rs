@@ -4,6 +4,7 @@ use std::ops::Deref;
 
 use super::library_index::{FirstEntry, LibraryIndex};
 use super::normal::{FoldBuffer, FoldedPath, NormalPath};
+use super::redundant_components::remove_redundant_components;
 use super::resolution::LookupHit;
 use super::resolver::{Resolver, Scope, first_entry_of};
 
@@ -74,7 +75,16 @@ where
     #[inline]
     fn fast_lookup_folded(&self, path: &[u8], folded: &FoldedPath<'_>, entry: FirstEntry) -> Option<LookupHit<'v>> {
         match folded {
-            FoldedPath::Ascii(normal) => return self.fast_lookup_normal(normal, entry),
+            FoldedPath::Ascii(normal) => {
+                if let Some((library, view)) = self.only_view()
+                    && let Some(hit) = view.unique_hit(normal, entry)
+                {
+                    return Some(LookupHit::new(library, hit));
+                }
+                if remove_redundant_components(path).is_none() {
+                    return self.fast_lookup_by_all_kinds(normal);
+                }
+            }
             FoldedPath::ExactBytes(spelling) => {
                 if let Some((library, view)) = self.only_view()
                     && let Some(hit) = view.unique_hit_by_bytes(spelling, entry)
@@ -85,22 +95,13 @@ where
             FoldedPath::NotFolded => {}
         }
         NormalPath::with(path, |path| {
-            let entry = self.only_view().map(|(_, view)| first_entry_of(view, path));
-            self.fast_lookup_normal(path, entry.unwrap_or_default())
+            if let Some((library, view)) = self.only_view()
+                && let Some(hit) = view.unique_hit(path, first_entry_of(view, path))
+            {
+                return Some(LookupHit::new(library, hit));
+            }
+            self.fast_lookup_by_all_kinds(path)
         })
-    }
-
-    /// Looks up a path in normal form; `None` unless the only match has high confidence and is verified. `entry` is the
-    /// first entry with the path's hash in the only library in scope; a default entry if several libraries are in
-    /// scope.
-    #[inline]
-    fn fast_lookup_normal(&self, path: &NormalPath<'_>, entry: FirstEntry) -> Option<LookupHit<'v>> {
-        if let Some((library, view)) = self.only_view()
-            && let Some(hit) = view.unique_hit(path, entry)
-        {
-            return Some(LookupHit::new(library, hit));
-        }
-        self.fast_lookup_by_all_kinds(path)
     }
 
     /// Looks up a path that a single index entry cannot answer, such as a path with twins, by all kinds of match in all

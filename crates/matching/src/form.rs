@@ -137,7 +137,7 @@ impl<'a> Form<'a> {
 
 /// Returns the offset at which the first `components` components of a path end, or the path's length if the path has
 /// fewer components. Does not count empty components.
-pub fn end_of_components(path: &[u8], components: usize, is_separator: impl Fn(u8) -> bool) -> usize {
+fn end_of_components(path: &[u8], components: usize, is_separator: impl Fn(u8) -> bool) -> usize {
     let mut remaining = components;
     let mut in_component = false;
     for (offset, byte) in path.iter().enumerate() {

@@ -3,7 +3,8 @@
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
-use super::normal::{NormalPath, PathShape, normal_form};
+use super::normal::{NormalPath, normal_form};
+use super::path_shape::PathShape;
 use super::rewrite::{PrefixRule, is_absolute};
 
 /// A prefix mapping that would translate host paths to listed paths.
@@ -124,7 +125,7 @@ fn rewrites(from: &[u8], to: &[u8], host_path: &[u8], server_path: &[u8]) -> boo
 
 /// Splits a path into its parent, without a trailing separator, and its last component. `windows`: `\` is a separator,
 /// like `/`.
-fn split_last(path: &[u8], windows: bool) -> (&[u8], &[u8]) {
+pub(super) fn split_last(path: &[u8], windows: bool) -> (&[u8], &[u8]) {
     let is_separator = |byte: &u8| *byte == b'/' || (windows && *byte == b'\\');
     let trimmed = |path: &'_ [u8]| {
         path.iter()

@@ -1,7 +1,7 @@
 //! The members of a folder: the shows, artists and single items with files below the folder.
 
-use super::form::end_of_components;
-use super::normal::PathShape;
+use super::mapping_proposals::split_last;
+use super::path_shape::PathShape;
 use super::resolution::{FoundItem, GuidRef, ItemRef, OnDisk};
 use crate::model::{Item, ItemType};
 
@@ -100,16 +100,23 @@ impl<'v> FolderMember<'v> {
 
     /// Returns the folder's path as the server spells it, extended by the next `extra` components of the member's path.
     pub fn folder_path(&self, extra: usize) -> &'v [u8] {
-        let separator = if PathShape::of(self.path).windows { b'\\' } else { b'/' };
-        let is_separator = |byte: u8| byte == b'/' || byte == separator;
-        let components = self.path.split(|byte| is_separator(*byte));
-        let component_count = components.filter(|component| !component.is_empty()).count();
-        let kept_components = component_count.saturating_sub(self.components_below) + extra;
-        if kept_components == 0 {
-            // The folder is the root folder, which consists only of separators.
-            return &self.path[..self.path.iter().take_while(|byte| is_separator(**byte)).count()];
+        let windows = PathShape::of(self.path).windows;
+        let mut remaining = self.components_below.saturating_sub(extra);
+        let mut folder = self.path;
+        while remaining > 0 || folder.ends_with(b"/.") || (windows && folder.ends_with(br"\.")) {
+            let (parent, name) = split_last(folder, windows);
+            if name.is_empty() {
+                break;
+            }
+            remaining -= usize::from(name != b".");
+            folder = parent;
         }
-        &self.path[..end_of_components(self.path, kept_components, is_separator)]
+        if !folder.is_empty() {
+            return folder;
+        }
+        // The folder is the root folder, which consists only of separators.
+        let is_separator = |byte: &&u8| **byte == b'/' || (windows && **byte == b'\\');
+        &self.path[..self.path.iter().take_while(is_separator).count()]
     }
 
     /// Returns the item that represents the member in an answer, and its path; `library` is the index of its library. A

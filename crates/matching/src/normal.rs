@@ -1,11 +1,13 @@
-//! The normal form of a path, version 1: `NFC(lower(NFC(path)))`, with `/` between the components.
+//! The normal form of a path, version 2: `NFC(lower(NFC(path)))`, with `/` between the components, and without redundant
+//! components ([`remove_redundant_components`]) and trailing separators. Listed paths, requested paths and locations all
+//! have this form.
 //!
 //! - Lower-casing ignores context and language: `Σ` becomes `σ` even at the end of a word, where Python's `str.lower()`
 //!   returns `ς`. Only `İ` becomes two characters, `i` and a combining dot, as in Python.
 //! - `\` is a separator only in paths that start like Windows paths: `X:\`, `X:/`, `\\server`. The long spellings
 //!   `\\?\X:\…` and `\\?\UNC\server\…` have the same normal form as the short spellings.
-//! - A path that is not UTF-8 is its own normal form, so the path matches only itself.
-//! - Everything else is unchanged, such as repeated separators and trailing dots and spaces.
+//! - In a path that is not UTF-8, all names are unchanged, so the path matches only itself.
+//! - Everything else is unchanged, such as trailing dots and spaces on a POSIX system.
 //!
 //! Lower-casing follows the Unicode version of the Rust standard library, and NFC the version of the crate
 //! `unicode-normalization`. [`form_tag`] combines both versions, and all files derived from normal forms store this
@@ -16,10 +18,13 @@ use smallvec::SmallVec;
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::path_shape::PathShape;
+use super::redundant_components::remove_redundant_components;
+
 /// Maximum length of a path in bytes. Windows allows as many UTF-16 units, and POSIX systems allow 4,096 bytes.
 pub const MAX_PATH: usize = 32_767;
 /// The version of the rules for normal forms.
-pub const FORM: u32 = 1;
+pub const FORM: u32 = 2;
 
 /// Returns [`FORM`] and the two Unicode versions as one number, the Unicode versions in eight bits each, for the header
 /// of files derived from normal forms.
@@ -34,8 +39,6 @@ pub const fn form_tag() -> u32 {
 const SHORT_PATH: usize = 256;
 /// Number of bytes folded at once, chosen so that the compiler uses vector instructions.
 const VECTOR: usize = 32;
-/// Bytes from this value upwards never occur in UTF-8.
-const FIRST_INVALID_BYTE: u8 = 0xF8;
 /// Buffer for the normal forms of longer paths. Folding may triple the length, so a path of 4 KiB needs no heap memory.
 type FormBuffer = SmallVec<[u8; 16 * 1024]>;
 
@@ -47,7 +50,8 @@ impl FoldBuffer {
     pub(super) const ZEROED: Self = Self([0; SHORT_PATH]);
 }
 
-/// The result of lower-casing a path's ASCII letters in a single pass.
+/// The result of lower-casing a path's ASCII letters in a single pass. This pass does not look for redundant components:
+/// no normal form has any, so a lookup of a path that does finds nothing.
 #[derive(Clone, Copy)]
 pub(super) enum FoldedPath<'a> {
     /// The normal form of an ASCII path.
@@ -68,7 +72,7 @@ impl<'a> FoldedPath<'a> {
         match fold_short(path, &mut buffer.0) {
             Some((true, hash)) => Self::Ascii(NormalPath {
                 raw: path,
-                form: &buffer.0[..path.len()],
+                form: &buffer.0[..length_without_separators(&buffer.0[..path.len()])],
                 hash,
                 is_text: true,
             }),
@@ -142,8 +146,9 @@ pub struct NormalPath<'a> {
 }
 
 impl<'a> NormalPath<'a> {
-    /// Computes the normal form of `path` on the stack, and passes the result to `then`. Allocates memory only for
-    /// normal forms longer than 16 KiB, and for letters with more than four combining marks.
+    /// Computes the normal form of `path` on the stack, and passes the result to `then`. Allocates memory only for paths
+    /// with redundant components, for normal forms longer than 16 KiB, and for letters with more than four combining
+    /// marks.
     #[inline]
     pub fn with<R>(path: &[u8], then: impl FnOnce(&NormalPath<'_>) -> R) -> R {
         Self::with_cached_form(path, |_, _| None, then)
@@ -159,10 +164,8 @@ impl<'a> NormalPath<'a> {
         cached_form: impl FnOnce(&ExactBytes<'_>, &mut [u8]) -> Option<usize>,
         then: impl FnOnce(&NormalPath<'_>) -> R,
     ) -> R {
-        // Fast path: a path whose last byte never occurs in UTF-8 is its own normal form.
-        if path.last().is_some_and(|byte| *byte >= FIRST_INVALID_BYTE) {
-            return then(&NormalPath::new(path, path, false));
-        }
+        let tidied = remove_redundant_components(path);
+        let path = tidied.as_deref().unwrap_or(path);
         let mut buffer = FoldBuffer::ZEROED;
         let spelling = match FoldedPath::of(path, &mut buffer) {
             FoldedPath::Ascii(normal) => return then(&normal),
@@ -197,10 +200,16 @@ impl<'a> NormalPath<'a> {
         }
     }
 
-    /// Returns the path as the caller passed it.
+    /// Returns the path as the caller passed it, but without redundant components.
     #[must_use]
     pub fn raw(&self) -> &'a [u8] {
         self.raw
+    }
+
+    /// Returns whether `other` has the same bytes as this path, apart from redundant components.
+    #[must_use]
+    pub fn has_spelling(&self, other: &[u8]) -> bool {
+        other == self.raw || remove_redundant_components(other).is_some_and(|tidied| tidied == self.raw)
     }
 
     /// Returns the normal form.
@@ -234,7 +243,7 @@ pub fn normal_form(path: &[u8]) -> Vec<u8> {
 #[inline(never)]
 fn with_computed_form(path: &[u8], then: &mut dyn FnMut(&NormalPath<'_>)) {
     let Ok(text) = std::str::from_utf8(path) else {
-        return then(&NormalPath::new(path, path, false));
+        return then(&NormalPath::new(path, &path[..length_without_separators(path)], false));
     };
     let shape = PathShape::of(path);
     let mut form = FormBuffer::new();
@@ -243,65 +252,14 @@ fn with_computed_form(path: &[u8], then: &mut dyn FnMut(&NormalPath<'_>)) {
     if shape.windows {
         unify_separators(&mut form);
     }
+    form.truncate(length_without_separators(&form));
     then(&NormalPath::new(path, &form, true));
 }
 
-/// The kind of path (Windows or POSIX) and the prefix that the normal form replaces. Both depend on the path's first
-/// bytes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct PathShape {
-    /// Whether `\` is a separator, like `/`.
-    pub windows: bool,
-    /// Number of leading bytes that the normal form drops.
-    dropped_bytes: usize,
-    /// The string that replaces the dropped bytes.
-    replacement: &'static str,
-}
-
-impl PathShape {
-    /// Determines the shape of a path from its first bytes.
-    #[inline]
-    #[must_use]
-    pub fn of(path: &[u8]) -> Self {
-        // Fast path: nearly all paths start with `/`.
-        if path.first() == Some(&b'/') {
-            return Self::POSIX;
-        }
-        Self::of_windows(path)
-    }
-
-    const POSIX: Self = Self {
-        windows: false,
-        dropped_bytes: 0,
-        replacement: "",
-    };
-
-    /// Determines the shape of a path that does not start with `/`. `\\?\UNC\server` becomes `//server`, and `\\?\C:\`
-    /// becomes `c:/`.
-    fn of_windows(path: &[u8]) -> Self {
-        let windows = |dropped_bytes, replacement| Self {
-            windows: true,
-            dropped_bytes,
-            replacement,
-        };
-        match path {
-            // The dropped prefixes are `\\?\UNC\` (8 bytes) and `\\?\` (4 bytes).
-            [b'\\', b'\\', b'?', b'\\', after_prefix @ ..] => match after_prefix {
-                [b'u' | b'U', b'n' | b'N', b'c' | b'C', b'\\', ..] => windows(8, "//"),
-                [drive, b':', b'\\', ..] if drive.is_ascii_alphabetic() => windows(4, ""),
-                _ => windows(0, ""),
-            },
-            [b'\\', b'\\', ..] => windows(0, ""),
-            [drive, b':', b'\\' | b'/', ..] if drive.is_ascii_alphabetic() => windows(0, ""),
-            _ => Self::POSIX,
-        }
-    }
-
-    /// Returns whether an ASCII path is as long as its normal form, so that segments need not store the normal form.
-    #[must_use]
-    pub fn keeps_length(self) -> bool {
-        self.dropped_bytes == 0
-    }
+/// Returns the length of a normal form without its trailing separators; the root keeps its separator.
+fn length_without_separators(form: &[u8]) -> usize {
+    let last = form.iter().rposition(|byte| *byte != b'/');
+    last.map_or(form.len().min(1), |last| last + 1)
 }
 
 /// Lower-cases the ASCII letters of a short path into `out`. Returns whether the whole path is ASCII, and the hash of
@@ -330,7 +288,7 @@ fn fold_short(path: &[u8], out: &mut [u8; SHORT_PATH]) -> Option<(bool, u64)> {
     if shape.windows {
         unify_separators(out);
     }
-    Some((all_bits.is_ascii(), xxh3_64(out)))
+    Some((all_bits.is_ascii(), xxh3_64(&out[..length_without_separators(out)])))
 }
 
 /// Lower-cases the ASCII letters of the vector `from` into `to`. Combines the bytes of `from` into `seen_bits` with a

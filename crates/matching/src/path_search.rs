@@ -1,7 +1,8 @@
 //! Searches for a path on the server: derives the search term, and checks whether a result is the queried file.
 
 use super::mappings::Mappings;
-use super::normal::{NormalPath, PathShape, normal_form};
+use super::normal::{NormalPath, normal_form};
+use super::path_shape::PathShape;
 
 /// Returns the last component of a path unchanged, not in normal form, as the term for a server search; `None` if the
 /// component is empty or not UTF-8.

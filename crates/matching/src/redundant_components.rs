@@ -1,89 +1,120 @@
 //! Removes redundant parts from a path.
 
-use super::normal::PathShape;
+use super::path_shape::PathShape;
 
-/// Removes empty components and `.` from a path. Returns `None` if there is nothing to remove. Keeps `..`, because its
-/// target depends on symbolic links, and keeps two leading separators, which may precede the name of a network server.
-#[must_use]
-pub fn remove_redundant_components(path: &[u8]) -> Option<Vec<u8>> {
-    // A path such as `\films\a.mkv` is relative to the current Windows drive.
-    let is_drive_relative = matches!(path, [b'\\', next, rest @ ..] if *next != b'\\' && rest.contains(&b'\\'));
-    if is_drive_relative || PathShape::of(path).windows {
-        return tidy_windows(path, is_drive_relative);
-    }
-    // POSIX treats three or more leading slashes as one, but allows a special meaning for two.
-    let root_length = match path {
-        [b'/', b'/', b'/', ..] => 1,
-        [b'/', b'/', ..] => 2,
-        [b'/', ..] => 1,
-        _ => 0,
-    };
-    let below_root = &path[root_length..];
-    // Fast path: a check without branches, which the compiler vectorizes, is enough for most paths.
-    let may_be_untidy = |(byte, next): (&u8, &u8)| *byte == b'/' && matches!(*next, b'/' | b'.');
-    let pairs = below_root.iter().zip(below_root.get(1..).unwrap_or_default());
-    if !pairs.fold(path.starts_with(b"///"), |any, pair| any | may_be_untidy(pair)) {
-        return None;
-    }
-    // The fast path also stops at hidden files such as `/.nfo`, so this check is exact.
-    if !path.starts_with(b"///")
-        && !below_root.windows(2).any(|window| window == b"//")
-        && !below_root.windows(3).any(|window| window == b"/./")
-    {
-        return None;
-    }
-    let components: Vec<&[u8]> = below_root
-        .split(|byte| *byte == b'/')
-        .filter(|component| !matches!(*component, b"" | b"."))
-        .collect();
-    Some([&path[..root_length], &components.join(&b'/')].concat())
+/// The separators and names of a path, by the rules of the operating system that the path belongs to.
+struct PathRules {
+    /// Number of leading bytes that are always kept.
+    root_length: usize,
+    /// Whether `\` is a separator, like `/`.
+    windows: bool,
+    /// Whether Windows ignores trailing dots and spaces, as in all its paths except those that start with `\\?\`.
+    ignores_trailing_dots: bool,
 }
 
-/// Removes empty components and `.` from a Windows path; `None` if there is nothing to remove. Also removes trailing
-/// dots and spaces that Windows ignores: see 'Trim characters' in Microsoft's 'File path formats on Windows systems'.
-///
-/// `is_drive_relative`: the path starts with a single `\`, the root of the current drive. The result for such a path
-/// has slashes, because plexindex treats paths that start with a single `\` as relative.
-fn tidy_windows(path: &[u8], is_drive_relative: bool) -> Option<Vec<u8>> {
-    // Windows does not change paths that start with `\\?\`.
-    let root_length = match path {
-        [b'\\', b'\\', b'?', ..] => return None,
-        [b'\\', b'\\', ..] => 2,
-        [b'\\', ..] => 1,
-        _ => 3, // `C:\`
-    };
-    let is_separator = |byte: &u8| matches!(byte, b'/' | b'\\');
-    let (root, below_root) = path.split_at(root_length.min(path.len()));
-    let separator = if is_drive_relative || !path.contains(&b'\\') {
-        b'/'
-    } else {
-        b'\\'
-    };
-    let mut tidied = if is_drive_relative {
-        b"/".to_vec()
-    } else {
-        root.to_vec()
-    };
-    // Windows removes all trailing dots and spaces from the last component, but only a single dot from the others.
-    let last_index = below_root.split(is_separator).count() - 1;
-    for (index, name) in below_root.split(is_separator).enumerate() {
-        let name = match name {
-            b".." => name,
-            _ if index == last_index => trim_end(name),
-            b"." => b"",
-            [stem @ .., b'.'] if !stem.ends_with(b".") => stem,
-            _ => name,
-        };
-        if !name.is_empty() {
-            tidied.extend_from_slice(name);
-            tidied.push(separator);
-        }
+/// Removes empty components and `.` from a path, and all but one trailing separator. Returns `None` if there is nothing
+/// to remove. Keeps `..`, because its target depends on symbolic links, and keeps two leading separators, which may
+/// precede the name of a network server. From a Windows path, also removes trailing dots and spaces that Windows
+/// ignores: see 'Trim characters' in Microsoft's 'File path formats on Windows systems'.
+#[must_use]
+pub fn remove_redundant_components(path: &[u8]) -> Option<Vec<u8>> {
+    if path.first() == Some(&b'/') && !may_be_untidy(path) {
+        return None;
     }
-    if !below_root.last().is_some_and(is_separator) && tidied.len() > root_length {
+    // A path such as `\films\a.mkv` is relative to the current Windows drive. The result has slashes, because plexindex
+    // treats paths that start with a single `\` as relative.
+    let is_drive_relative = matches!(path, [b'\\', next, rest @ ..] if *next != b'\\' && rest.contains(&b'\\'));
+    let rules = PathRules::of(path, is_drive_relative);
+    let (root, below_root) = path.split_at(rules.root_length.min(path.len()));
+    if !is_drive_relative && rules.is_tidy(below_root) {
+        return None;
+    }
+    let (root, separator) = match rules.windows {
+        true if is_drive_relative => (&b"/"[..], b'/'),
+        true if path.contains(&b'\\') => (root, b'\\'),
+        _ => (root, b'/'),
+    };
+    let mut tidied = root.to_vec();
+    for name in rules.names(below_root).filter(|name| !name.is_empty()) {
+        tidied.extend_from_slice(name);
+        tidied.push(separator);
+    }
+    if !below_root.last().is_some_and(|byte| rules.is_separator(*byte)) && tidied.len() > root.len() {
         tidied.pop();
     }
-    // A result of equal length can differ from the path only in the separators.
-    (is_drive_relative || tidied.len() < path.len()).then_some(tidied)
+    // A path such as `.` has no names. Without a redundant part, the last name can be a different one.
+    (!tidied.is_empty()).then(|| remove_redundant_components(&tidied).unwrap_or(tidied))
+}
+
+/// Returns whether a POSIX path may have redundant parts. This check without branches, which the compiler vectorizes,
+/// is enough for most paths; it also finds hidden files such as `/.nfo`.
+#[inline]
+fn may_be_untidy(path: &[u8]) -> bool {
+    let pairs = path.iter().zip(path.get(1..).unwrap_or_default());
+    pairs.fold(false, |any, (byte, next)| {
+        any | (*byte == b'/' && matches!(*next, b'/' | b'.'))
+    })
+}
+
+impl PathRules {
+    fn of(path: &[u8], is_drive_relative: bool) -> Self {
+        let windows = is_drive_relative || PathShape::of(path).windows;
+        Self {
+            windows,
+            root_length: match path {
+                [b'\\', b'\\', b'?', b'\\', ..] => 4,
+                [b'\\', b'\\', ..] => 2,
+                _ if is_drive_relative => 1,
+                _ if windows => 3, // `C:\`
+                // POSIX treats three or more leading slashes as one, but allows a special meaning for two.
+                [b'/', b'/', b'/', ..] => 1,
+                [b'/', b'/', ..] => 2,
+                [b'/', ..] => 1,
+                _ => 0,
+            },
+            ignores_trailing_dots: windows && !path.starts_with(br"\\?\"),
+        }
+    }
+
+    fn is_separator(&self, byte: u8) -> bool {
+        byte == b'/' || (self.windows && byte == b'\\')
+    }
+
+    /// Returns the names below the root without the parts that the operating system ignores; an empty name for a
+    /// redundant component.
+    fn names<'p>(&self, below_root: &'p [u8]) -> impl Iterator<Item = &'p [u8]> {
+        let (windows, ignores_trailing_dots) = (self.windows, self.ignores_trailing_dots);
+        let is_separator = move |byte: &u8| *byte == b'/' || (windows && *byte == b'\\');
+        let last_name = below_root.iter().rposition(move |byte| !is_separator(byte));
+        let mut end = 0;
+        below_root.split(is_separator).map(move |name| {
+            let is_last = last_name.is_none_or(|last| end + name.len() > last);
+            end += name.len() + 1;
+            match name {
+                b"." => b"",
+                b".." => name,
+                _ if !ignores_trailing_dots => name,
+                // Windows removes all trailing dots and spaces from the last component, but only a single dot from the
+                // others.
+                _ if is_last => trim_end(name),
+                [stem @ .., b'.'] if !stem.ends_with(b".") => stem,
+                _ => name,
+            }
+        })
+    }
+
+    /// Returns whether the part of a path below its root has nothing to remove.
+    fn is_tidy(&self, below_root: &[u8]) -> bool {
+        let without_separator = match below_root {
+            [names @ .., last] if self.is_separator(*last) => names,
+            _ => below_root,
+        };
+        below_root.is_empty()
+            || self
+                .names(without_separator)
+                .zip(without_separator.split(|byte| self.is_separator(*byte)))
+                .all(|(name, original)| !name.is_empty() && name.len() == original.len())
+    }
 }
 
 /// Removes dots and spaces from the end of a name.

@@ -338,7 +338,7 @@ where
                     path,
                     item,
                 };
-                candidates.add_candidate(usize::from(path == self.path.raw()), candidate);
+                candidates.add_candidate(usize::from(self.path.has_spelling(path)), candidate);
             });
         }
     }

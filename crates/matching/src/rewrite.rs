@@ -3,7 +3,8 @@
 use regex::bytes::Regex;
 use smallvec::SmallVec;
 
-use super::normal::{NormalPath, PathShape, normal_form, unify_separators};
+use super::normal::{NormalPath, normal_form, unify_separators};
+use super::path_shape::PathShape;
 
 /// Maximum length in bytes of a rewritten path that needs no heap memory.
 const ON_STACK: usize = 8192;
@@ -77,16 +78,18 @@ impl PrefixRule {
         // counts the separators after the folder in the normal form, and counts as many separators back from the end of
         // the raw path.
         let form_below_folder = path.form().strip_prefix(self.from_form.as_slice())?;
-        if form_below_folder.first() != Some(&b'/') {
+        if form_below_folder.first().is_some_and(|byte| *byte != b'/') {
             return None;
         }
-        let separators = form_below_folder.split(|byte| *byte == b'/').count() - 1;
+        // Only the raw path can end in a separator.
+        let trailing_separator = usize::from(raw.last().is_some_and(is_separator));
+        let separators = form_below_folder.split(|byte| *byte == b'/').count() - 1 + trailing_separator;
         let (offset, _) = raw
             .iter()
             .enumerate()
             .rev()
             .filter(|(_, byte)| is_separator(byte))
-            .nth(separators - 1)?;
+            .nth(separators.checked_sub(1)?)?;
         Some(&raw[offset..])
     }
 }

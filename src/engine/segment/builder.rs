@@ -19,8 +19,8 @@ use super::segment_writer::{SegmentWriter, TemporaryFile, cannot_write, too_larg
 use super::sorter::{KeySorter, PairSorter};
 use super::spool::reserve;
 use crate::error::Result;
-use crate::matching::normal::{PathShape, form_tag};
-use crate::matching::{ExactBytes, Mappings, NormalPath};
+use crate::matching::normal::form_tag;
+use crate::matching::{ExactBytes, FoldRule, Form, Mappings, NormalPath};
 use crate::model::{Item, ItemType};
 use crate::platform::bytes::str_eq;
 
@@ -372,14 +372,15 @@ impl ListingBuilder {
     ) -> io::Result<usize> {
         NormalPath::with(path, |normal| {
             // Store the normal form only if readers cannot derive it from the path.
-            let form = if !normal.is_utf8() || (!path.is_ascii() && normal.form() == path) {
-                FORM_RAW
-            } else if !path.is_ascii() || !PathShape::of(path).keeps_length() {
-                FORM_STORED
-            } else if PathShape::of(path).windows {
-                FORM_WINDOWS
-            } else {
+            let is_form = |fold| Form::new(path, fold).equals(normal.form());
+            let form = if path.is_ascii() && is_form(FoldRule::Ascii) {
                 FORM_ASCII
+            } else if path.is_ascii() && is_form(FoldRule::Windows) {
+                FORM_WINDOWS
+            } else if normal.form() == path {
+                FORM_RAW
+            } else {
+                FORM_STORED
             };
             let entry_begin = self.records.position();
             let buffer = self.records.buffer_for(0)?;

@@ -111,9 +111,8 @@ impl ListingSegment {
     pub fn for_each_with_form<'i>(&'i self, path: &NormalPath<'_>, mut each: impl FnMut(&EntryRef<'i>, bool)) {
         let _damage_is_marked: ReadResult<()> = self.paths.find(&self.file, path.hash(), |number| {
             let entry = EntryRef::read(&self.file, number)?;
-            let is_exact = entry.path == path.raw();
-            if is_exact || entry.form().equals(path.form()) {
-                each(&entry, is_exact);
+            if entry.path == path.raw() || entry.form().equals(path.form()) {
+                each(&entry, path.has_spelling(entry.path));
             }
             // Without this flag, no other entry has the same hash, so the search can stop.
             Ok(entry.flags & TWIN == 0)

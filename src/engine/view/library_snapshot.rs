@@ -212,7 +212,7 @@ impl LibrarySnapshot {
                 }
                 _ => continue,
             };
-            each(hit_of(record, part), bytes == path.raw());
+            each(hit_of(record, part), path.has_spelling(bytes));
         }
     }
 }

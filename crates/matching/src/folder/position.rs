@@ -7,12 +7,10 @@ use crate::form::lies_under;
 use crate::mappings::Mappings;
 use crate::normal::NormalPath;
 
-/// Returns the normal form of a folder's path, without trailing separators.
+/// Returns the normal form of a folder's path; an empty string for the root folder.
 #[must_use]
 pub fn folder_form<'p>(path: &NormalPath<'p>) -> &'p [u8] {
-    let form = path.form();
-    let end = form.iter().rposition(|byte| *byte != b'/').map_or(0, |last| last + 1);
-    &form[..end]
+    path.form().strip_suffix(b"/").unwrap_or(path.form())
 }
 
 /// Returns, for each library in `views`, whether the folder equals a location of the library, lies in one, contains
@@ -53,14 +51,10 @@ pub fn rewrite_folder<R>(mappings: &Mappings, folder: &[u8], mut each: impl FnMu
 pub fn nearest_position<'f>(folder: &[u8], locations: impl Iterator<Item = &'f [u8]>) -> FolderPosition {
     // Without its trailing separator, the root folder is an empty string.
     let ancestor: &[u8] = if folder.is_empty() { b"/" } else { folder };
-    let component_count = |form: &'_ [u8]| form.split(|byte| *byte == b'/').filter(|name| !name.is_empty()).count();
     let position = |location: &[u8]| {
-        // A location can have redundant separators, so this code compares components: the folder equals the location if
-        // a path in the folder lies under the location, and both have the same number of components.
-        let path_in_folder = [folder, b"/-"].concat();
         if lies_under(folder, location) {
             FolderPosition::Within
-        } else if lies_under(&path_in_folder, location) && component_count(folder) == component_count(location) {
+        } else if location == ancestor {
             FolderPosition::Own
         } else if lies_under(location, ancestor) {
             FolderPosition::Above

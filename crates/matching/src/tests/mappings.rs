@@ -257,7 +257,7 @@ fn a_proposal_does_what_it_says() {
         ("/mnt/films/A/a.mkv", "films/A/a.mkv"),
         ("\u{e9}/A/a.mkv", "/mnt/\u{e9}/A/a.mkv"),
         (r"\\?\C:\A\a.mkv", "c:/A/a.mkv"),
-        ("/data/A//a.mkv", "/mnt/A/a.mkv"),
+        ("/data/A//a.mkv", "/data/./A/a.mkv"),
     ] {
         assert_eq!(
             propose([(host.as_bytes(), [server.as_bytes()])]),

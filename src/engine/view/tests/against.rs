@@ -13,7 +13,9 @@ use crate::matching::{MAX_CANDIDATES, Mappings, Resolver, Scope};
 use crate::model::{Confidence, Item, ItemType, Sequence, TableId};
 use crate::options::{Mapping, MappingKind};
 
-pub const ROOTS: [&str; 12] = [
+pub const ROOTS: [&str; 14] = [
+    "/mnt/./media//",
+    r"C:\\",
     "/mnt",
     "/mnt/media",
     "/data",
@@ -27,7 +29,9 @@ pub const ROOTS: [&str; 12] = [
     r"\\?\UNC\srv\share\",
     "//srv/share",
 ];
-pub const FOLDERS: [&str; 9] = [
+pub const FOLDERS: [&str; 11] = [
+    ".",
+    "x.",
     "Films",
     "films",
     "Caf\u{e9}",
@@ -38,7 +42,8 @@ pub const FOLDERS: [&str; 9] = [
     "İ",
     "i\u{307}",
 ];
-pub const NAMES: [&str; 9] = [
+pub const NAMES: [&str; 10] = [
+    "film.mkv/",
     "01.mkv",
     "01.MKV",
     "Film.mkv",

@@ -60,9 +60,72 @@ pub fn form(path: &[u8]) -> Vec<u8> {
     })
 }
 
+/// A path without empty names, `.` and, on Windows, what it ignores at the end of a name.
+fn tidied(path: &[u8]) -> Vec<u8> {
+    let is_drive = |path: &[u8]| path.len() > 2 && path[0].is_ascii_alphabetic() && path[1] == b':';
+    let of_drive =
+        path.first() == Some(&b'\\') && path.get(1) != Some(&b'\\') && path[2.min(path.len())..].contains(&b'\\');
+    let windows = of_drive || path.starts_with(br"\\") || (is_drive(path) && matches!(path[2], b'/' | b'\\'));
+    let literal = path.starts_with(br"\\?\");
+    let slashes = path.iter().take_while(|byte| **byte == b'/').count();
+    let root: Vec<u8> = match slashes {
+        _ if of_drive => b"/".to_vec(),
+        _ if literal => path[..4].to_vec(),
+        _ if windows && !is_drive(path) => path[..2].to_vec(),
+        _ if windows => path[..3].to_vec(),
+        0 => Vec::new(),
+        2 => b"//".to_vec(),
+        _ => b"/".to_vec(),
+    };
+    let separator = if windows && !of_drive && path.contains(&b'\\') {
+        b'\\'
+    } else {
+        b'/'
+    };
+    let mut names: Vec<Vec<u8>> = path[root.len().min(path.len())..]
+        .split(|byte| *byte == b'/' || windows && *byte == b'\\')
+        .map(<[u8]>::to_vec)
+        .collect();
+    let ends = names.len() > 1 && names.last().is_some_and(Vec::is_empty);
+    loop {
+        let before = names.clone();
+        names.retain(|name| !name.is_empty() && name != b".");
+        let count = names.len();
+        for (index, name) in names.iter_mut().enumerate().filter(|(_, name)| *name != b"..") {
+            let dots = |name: &[u8]| name.iter().rev().take_while(|byte| matches!(byte, b'.' | b' ')).count();
+            if windows && !literal && index + 1 == count {
+                name.truncate(name.len() - dots(name));
+            } else if windows && !literal && name.ends_with(b".") && !name.ends_with(b"..") {
+                name.pop();
+            }
+        }
+        if names == before {
+            break;
+        }
+    }
+    let mut out = [root, names.join(&separator)].concat();
+    if ends && !names.is_empty() {
+        out.push(separator);
+    }
+    match out {
+        out if out.is_empty() => path.to_vec(),
+        // Separators alone are no reason to change a path.
+        out if out.len() == path.len() && !of_drive => path.to_vec(),
+        out => tidied(&out),
+    }
+}
+
 fn made(path: &[u8]) -> Vec<u8> {
-    let Ok(text) = std::str::from_utf8(path) else {
-        return path.to_vec();
+    let path = tidied(path);
+    let trimmed = |form: Vec<u8>| {
+        let length = form
+            .iter()
+            .rposition(|byte| *byte != b'/')
+            .map_or(form.len().min(1), |last| last + 1);
+        form[..length].to_vec()
+    };
+    let Ok(text) = std::str::from_utf8(&path) else {
+        return trimmed(path);
     };
     let letter = |text: &str| text.starts_with(|c: char| c.is_ascii_alphabetic());
     let upper = text.to_ascii_uppercase();
@@ -78,7 +141,7 @@ fn made(path: &[u8]) -> Vec<u8> {
     };
     let composed: String = text.nfc().collect();
     let lower: String = composed.chars().flat_map(char::to_lowercase).collect();
-    lower.nfc().collect::<String>().into_bytes()
+    trimmed(lower.nfc().collect::<String>().into_bytes())
 }
 
 pub(super) fn components(form: &[u8]) -> Vec<&[u8]> {
@@ -102,6 +165,7 @@ fn common(a: &[u8], b: &[u8]) -> usize {
 
 /// Rewrites a path by a rule. Rules in the tests name ASCII folders, so this only replaces a prefix.
 pub(super) fn replaced(path: &[u8], rule: &Rule) -> Option<Vec<u8>> {
+    let path = tidied(path);
     let rest = path.strip_prefix(rule.from.as_bytes())?;
     rest.starts_with(b"/").then(|| [rule.to.as_bytes(), rest].concat())
 }
@@ -111,7 +175,7 @@ pub(super) fn to_host(path: &[u8], rules: &[Rule]) -> Option<Vec<u8>> {
         .iter()
         .filter(|rule| !rule.to_server)
         .find_map(|rule| replaced(path, rule))
-        .filter(|host| host != path)
+        .filter(|host| *host != tidied(path))
 }
 
 impl Naive {
@@ -185,7 +249,11 @@ impl Naive {
             }
             let listers: Vec<(&str, (u64, u64))> = self
                 .paths()
-                .filter(|(_, listed, _)| listed == recorded || to_host(listed, rules).as_ref() == Some(recorded))
+                .filter(|(_, listed, _)| {
+                    let host = to_host(listed, rules);
+                    let spelled = |path: &[u8]| tidied(path) == tidied(recorded);
+                    spelled(listed) || host.is_some_and(|host| spelled(&host))
+                })
                 .map(|(item, _, moment)| (item.rating_key.as_str(), moment))
                 .collect();
             let own = listers.iter().any(|(lister, _)| lister == key);
@@ -221,7 +289,12 @@ fn listed(libraries: &[Naive], group: &[usize], asked: &[u8]) -> Vec<Fit> {
     for n in group {
         for (item, path, _) in libraries[*n].paths() {
             if form(path) == form(asked) {
-                fits.push((*n, item.rating_key.clone(), path.to_vec(), usize::from(path == asked)));
+                fits.push((
+                    *n,
+                    item.rating_key.clone(),
+                    path.to_vec(),
+                    usize::from(tidied(path) == tidied(asked)),
+                ));
             }
         }
     }
@@ -233,7 +306,7 @@ fn strong(libraries: &[Naive], group: &[usize], rules: &[Rule], path: &[u8]) -> 
     let mut fits = Vec::new();
     for n in group {
         for (key, recorded) in libraries[*n].confirmed(path, rules) {
-            let raw = usize::from(recorded == path);
+            let raw = usize::from(tidied(&recorded) == tidied(path));
             fits.push((*n, key, recorded, raw));
         }
     }

@@ -1,0 +1,107 @@
+//! Spellings of one path: as Plex lists it, and as a host asks for it.
+
+use crate::support::index::QueryOptions;
+use crate::support::{clock, open, options};
+use plexindex::model::{Confidence, MatchKind};
+use plexindex_standin::{ItemSpec, LibrarySpec, Standin};
+
+/// Listed paths with redundant parts, and the tidy path and folder of the same file.
+const UNTIDY: [(&str, &str, &str); 8] = [
+    (
+        r"S:\\Silo\Season 01\Silo - S01E01.mkv",
+        r"S:\Silo\Season 01\Silo - S01E01.mkv",
+        r"S:\Silo\Season 01",
+    ),
+    (
+        r"F:\TV\.\Fargo\Fargo - S01E01.mkv",
+        r"F:\TV\Fargo\Fargo - S01E01.mkv",
+        r"F:\TV\Fargo",
+    ),
+    (
+        r"\\nas\\tv\Dark\\Dark - S01E01.mkv",
+        r"\\nas\tv\Dark\Dark - S01E01.mkv",
+        r"\\nas\tv\Dark",
+    ),
+    (
+        "/data/movies//Heat/Heat.mkv",
+        "/data/movies/Heat/Heat.mkv",
+        "/data/movies/Heat",
+    ),
+    (
+        "/data/movies/./Ran/Ran.mkv",
+        "/data/movies/Ran/Ran.mkv",
+        "/data/movies/Ran",
+    ),
+    (
+        "/data/movies/Léon//Léon.mkv",
+        "/data/movies/Le\u{301}on/Le\u{301}on.mkv",
+        "/data/movies/LÉON",
+    ),
+    (
+        "/data/movies/Big/Big.mkv/",
+        "/data/movies/Big/Big.mkv",
+        "/data/movies/Big",
+    ),
+    ("///data/movies/M/M.mkv", "/data/movies/M/M.mkv", "/data/movies/M/"),
+];
+
+fn server() -> Standin {
+    let locations = ["S:\\\\", r"F:\TV\.\", r"\\nas\\tv", "/data//movies/."];
+    let items = UNTIDY.map(|(listed, ..)| ItemSpec::file(listed, listed));
+    Standin::builder()
+        .library(LibrarySpec::movies(0).plain().title("Films").locations(locations))
+        .items(1, items)
+        .start()
+        .expect("the stand-in starts")
+}
+
+#[test]
+fn an_untidy_listed_path_is_found_by_each_spelling() {
+    let (server, folder) = (server(), tempfile::tempdir().expect("a folder"));
+    let index = open(options(&server, folder.path()), &clock());
+    index.refresh(&QueryOptions::default(), true).expect("listed");
+    let library = index.library("Films").expect("a handle");
+    for (listed, tidy, season) in UNTIDY {
+        let separator = if tidy.contains('\\') { "\\" } else { "/" };
+        let below_root = tidy.rfind(separator).expect("a folder");
+        let doubled = format!("{}{separator}.{separator}{}", &tidy[..below_root], &tidy[below_root..]);
+        for path in [
+            listed,
+            tidy,
+            &doubled,
+            &format!("{tidy}{separator}"),
+            &format!("{tidy}{separator}{separator}"),
+        ] {
+            let answer = library.match_path(path.as_bytes()).expect("an answer");
+            let item = answer.item.as_ref().map(|item| item.path.as_slice());
+            assert_eq!(item, Some(listed.as_bytes()), "{path}: {}", answer.message);
+            assert_eq!(
+                (answer.match_kind, answer.confidence),
+                (MatchKind::Exact, Confidence::High),
+                "{path}"
+            );
+            let fast = library.lookup_key(path.as_bytes(), str::to_owned);
+            assert_eq!(fast, answer.item.map(|item| item.item.rating_key), "{path}");
+        }
+        for spelling in [
+            season,
+            &format!("{season}{separator}"),
+            &format!("{season}{separator}."),
+        ] {
+            let found = library.match_folder(spelling).expect("an answer");
+            assert!(
+                found.answer.confidence == Some(plexindex::Confidence::High),
+                "{spelling}: {:?}",
+                found.answer.message
+            );
+        }
+    }
+    assert_eq!(
+        library
+            .match_path(br"S:\Silo")
+            .expect("an answer")
+            .item
+            .map(|item| item.path),
+        None
+    );
+}
