@@ -55,9 +55,9 @@ impl DatabaseAndServer {
         let request = PageRequest {
             library: &library,
             partition: 0,
-            // The position of the last item. The lower count excludes the trash.
+            // The last item's position depends on how many of the rows before it are in the trash.
             position: counts.start().saturating_sub(1),
-            size: 1,
+            size: u32::try_from(counts.end() - counts.start()).map_or(1_000, |trashed| trashed.min(999) + 1),
         };
         let mut items = Vec::new();
         let page = match self.server.page(&request, bounds, &mut items) {

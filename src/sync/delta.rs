@@ -49,10 +49,10 @@ impl IndexedItems for IndexedLibrary<'_> {
     }
 
     /// Stores new and changed items that the source found, unless plexindex has stored a change to them since the delta
-    /// began. Skips items without a valid rating key. Also appends the items to `added` if the caller requested them.
+    /// began. Skips items that cannot be stored. Also appends the items to `added` if the caller requested them.
     fn add(&self, items: &[Item]) -> Result<()> {
         let store_start = Instant::now();
-        let valid: Vec<Item> = items.iter().filter(|item| item.has_valid_key()).cloned().collect();
+        let valid: Vec<Item> = items.iter().filter(|item| item.is_storable()).cloned().collect();
         ItemRows(&self.sync.store).merge_items(self.row, &valid, Some(self.begun_sequence), self.deadline)?;
         self.sync.counters.add_time(Activity::Store, store_start.elapsed());
         if let Some(added) = &self.added {

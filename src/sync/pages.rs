@@ -27,7 +27,10 @@ struct FetchedPage {
     next: u64,
     /// Number of rows in the partition; `None` if the server does not report the number.
     total: Option<u64>,
+    /// The items, without those in the trash.
     items: Vec<Item>,
+    /// Rating keys of all rows, including those in the trash.
+    row_keys: Vec<String>,
     /// The change sequence at which the page was requested.
     requested_at: Sequence,
     /// Whether this is the first page of a partition.
@@ -133,12 +136,15 @@ impl<'t> PartitionCursor<'t> {
         let old_count = self.overlap.len().min(items.len());
         items.drain(..old_count);
         self.overlap = &self.overlap[old_count..];
+        let row_keys = items.iter().map(|item| item.rating_key.clone()).collect();
+        items.retain(|item| !item.trashed);
         FetchedPage {
             partition: self.partition,
             rows,
             next,
             total: self.total,
             items,
+            row_keys,
             requested_at,
             first: std::mem::take(&mut self.first),
             last,
@@ -345,9 +351,7 @@ fn advance_listing(listing: &mut Listing, page: &FetchedPage, now_ms: i64) {
     listing.rows += page.rows;
     listing.keyed += page.items.len() as u64;
     listing.touched_ms = now_ms;
-    listing
-        .tail
-        .extend(page.items.iter().map(|item| item.rating_key.as_str()));
+    listing.tail.extend(page.row_keys.iter().map(String::as_str));
     if page.last {
         // The partition is complete, so a resumed listing need not fetch its last rows again.
         listing.tail.clear();

@@ -374,13 +374,13 @@ impl SyncJob<'_> {
     }
 
     /// Returns whether one of the item's files is exactly the requested file (the first of `wanted.spellings`), either
-    /// directly or through a mapping. Returns `false` for an item without a valid rating key.
+    /// directly or through a mapping. Returns `false` for an item that cannot be stored.
     pub fn is_hit(&self, wanted: &WantedPath<'_>, item: &Item) -> bool {
         let is_file = |part: &String| {
             let path = wanted.candidate_paths.first(); // the requested path itself
             path.is_some_and(|path| is_same_file(self.sync.reading.mappings(), path, part.as_bytes()))
         };
-        item.has_valid_key() && item.parts.iter().any(is_file)
+        item.is_storable() && item.parts.iter().any(is_file)
     }
 
     /// Fetches all items below a folder from the server, and adds them to the store. Returns `true` if the folder
@@ -399,7 +399,7 @@ impl SyncJob<'_> {
         else {
             return Ok(false);
         };
-        items.retain(Item::has_valid_key);
+        items.retain(Item::is_storable);
         let (store, deadline) = (&self.sync.store, self.bounds.deadline);
         let is_below = |item: &Item| {
             let mut parts = item.parts.iter();

@@ -86,6 +86,7 @@ impl ListingSegment {
             guid: item.guid.to_string(),
             guids,
             parts,
+            trashed: false,
         })
     }
 

@@ -95,6 +95,7 @@ fn each_field_of_an_item_is_stored_and_changes_its_digest() {
         guid: text("guid"),
         guids: vec![text("a"), text("b")],
         parts: vec![text("/1"), text("/2\n")],
+        trashed: false, // never stored
     };
     // Each variant differs from the complete item in one field, and there is one variant for each field.
     let Item {
@@ -113,6 +114,7 @@ fn each_field_of_an_item_is_stored_and_changes_its_digest() {
         guid,
         guids,
         parts,
+        trashed: _,
     } = Item::default();
     let others = [
         Item {

@@ -249,7 +249,8 @@ pub trait Source: Send + Sync {
 
     /// Adds one page's rows to `items`, and returns the page's metadata.
     ///
-    /// Counts items without a rating key but leaves them out; includes items without files. If the call fails midway,
+    /// Counts items without a rating key but leaves them out; includes items without files, and items in the trash,
+    /// which the caller leaves out. If the call fails midway,
     /// the items added so far are valid. Following [`PageEnd::next`] from position 0 in all partitions returns each
     /// item once.
     ///

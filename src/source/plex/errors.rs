@@ -11,7 +11,7 @@ use crate::error::{Error, Status};
 use crate::platform::open_files;
 
 use super::reply_body::BodyError;
-use super::retry::{AttemptError, aborted_error};
+use super::retry::{AttemptError, Refusal, aborted_error};
 use super::transport::NameNotFound;
 use super::url::Target;
 
@@ -235,7 +235,7 @@ impl ErrorContext<'_> {
     }
 
     /// Returns the error for a reply with a failure status. `retry_after` is the delay that the server requested, and
-    /// `body_start` the beginning of the body. For status 400 and 500, an argument may be the cause (`into_refusal`).
+    /// `body_start` the beginning of the body. For some statuses, an argument may be the cause (`into_refusal`).
     pub fn status_error(&self, status: u16, retry_after: Option<Duration>, body_start: &[u8]) -> AttemptError {
         let text = String::from_utf8_lossy(body_start);
         let permanent = |status, problem: &str| self.error::<AttemptError>(status, problem);
@@ -248,11 +248,13 @@ impl ErrorContext<'_> {
             403 => permanent(
                 Status::Forbidden,
                 "the token's user has no access (403): use the server owner's token, or share the library with them",
-            ),
+            )
+            .into_refusal(Refusal::Access),
             404 => permanent(
                 Status::NotOnServer,
                 "not found (404): the library was removed, or the path in server_url is wrong",
-            ),
+            )
+            .into_refusal(Refusal::Access),
             400 | 503 if is_starting(&text) => AttemptError::transient(
                 self.error(
                     Status::Starting,
@@ -268,13 +270,21 @@ impl ErrorContext<'_> {
                 let title = title_suffix(&text);
                 let problem = format!("the server or its proxy failed ({status}{title}): see the server's log");
                 let failure = AttemptError::transient(self.error(Status::ServerError, problem), retry_after);
-                if status == 500 { failure.into_refusal() } else { failure }
+                if status == 500 {
+                    failure.into_refusal(Refusal::Arguments)
+                } else {
+                    failure
+                }
             }
             _ => {
                 let title = title_suffix(&text);
                 let problem = format!("unexpected response ({status}{title}): see the server's log");
                 let failure = permanent(Status::ServerError, &problem);
-                if status == 400 { failure.into_refusal() } else { failure }
+                if matches!(status, 400 | 414) {
+                    failure.into_refusal(Refusal::Arguments)
+                } else {
+                    failure
+                }
             }
         }
     }

@@ -51,6 +51,16 @@ impl Scalar {
         }
     }
 
+    /// Returns whether the field has a value, such as the time in `deletedAt`; `false` for 0 and an empty string.
+    pub fn is_set(&self) -> bool {
+        match self {
+            Self::Text(text) => !matches!(text.trim(), "" | "0"),
+            Self::Integer(number) => *number != 0,
+            Self::Bool(flag) => *flag,
+            Self::Absent => false,
+        }
+    }
+
     /// Converts the name or number of an item type; `None` for other values.
     pub fn item_type(self) -> Option<ItemType> {
         match self {

@@ -55,7 +55,7 @@ pub use self::retry::RetryClock;
 pub(in crate::source) use self::rows::item_types_with_files;
 pub use self::rows::{Rows, RowsEnd, RowsRequest};
 pub(in crate::source) use self::sections::make_uuids_unique;
-use self::server_request::{KEY_PREFIX, ServerRequest};
+use self::server_request::{KEY_PREFIX, Omitted, ServerRequest};
 
 /// The constants of this kind of source.
 pub static KIND: SourceKind = SourceKind {
@@ -104,7 +104,17 @@ impl Source for PlexHttp {
     /// Sends the probe, a request for `/library/sections`.
     fn libraries(&self, bounds: Bounds<'_>) -> Result<Vec<Library>> {
         let mut content = ReplyContent::Libraries(Vec::new());
-        self.send(&ServerRequest::libraries(), &bounds, &mut content)?;
+        let metadata = self.send(&ServerRequest::libraries(), &bounds, &mut content)?;
+        if !metadata.lists_libraries {
+            return Err(Error::new(
+                Status::BadAnswer,
+                format!(
+                    "cannot list the libraries ({}): the reply contains no libraries, and does not say that there are \
+                     none; retry",
+                    self.base_url.origin
+                ),
+            ));
+        }
         let mut libraries = match content {
             ReplyContent::Libraries(libraries) => libraries,
             ReplyContent::None | ReplyContent::Rows(_) => Vec::new(),
@@ -196,8 +206,7 @@ impl Source for PlexHttp {
         let request = ServerRequest::edit(address, request);
         // Edits are idempotent, so plexindex retries even an edit that the server may have applied.
         retry::run_with_retries(&*self.clock, self.retry_for, &bounds, &request.purpose, || {
-            // An edit has no optional arguments to omit, hence `false`.
-            let reply = self.round_trip(&request, false, &bounds)?;
+            let reply = self.round_trip(&request, Omitted::Nothing, &bounds)?;
             // `ureq` reuses the connection only if the body was read.
             reply_body::read_beginning(reply.body, None, &BodyProgress::new(&reply.request_meter, &bounds));
             Ok(())

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU8};
 use std::time::Duration;
 
 use ureq::http::HeaderValue;
@@ -37,8 +37,11 @@ pub struct PlexHttp {
     /// Maximum time without any data on the event stream.
     pub(super) stream_silence: Duration,
     pub(super) buffers: Buffers,
-    /// Whether requests omit optional arguments, because the server has rejected some.
-    pub(super) is_minimal: AtomicBool,
+    /// The arguments that requests omit, because the server has rejected some: an `Omitted`.
+    pub(super) omitted: AtomicU8,
+    /// Whether the server answered 403 or 404 to a request without optional arguments too. No argument is then to
+    /// blame for these statuses.
+    pub(super) denies_without_arguments: AtomicBool,
     /// Whether the server rejects searches by file name.
     pub(super) rejects_file_filter: AtomicBool,
 }
@@ -137,7 +140,8 @@ impl PlexHttp {
             page_size: options.page_size,
             stream_silence: STREAM_SILENCE,
             buffers: Buffers::default(),
-            is_minimal: AtomicBool::new(false),
+            omitted: AtomicU8::new(0),
+            denies_without_arguments: AtomicBool::new(false),
             rejects_file_filter: AtomicBool::new(false),
         })
     }

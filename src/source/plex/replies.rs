@@ -6,7 +6,9 @@ use serde::de::{DeserializeSeed, Error as _, MapAccess};
 
 use crate::model::{Item, ItemType, LONGEST_KEY, Library};
 
-use super::lenient::{Object, ObjectFiller, TextFields, collect_from_each, fill, scalar, skip, text};
+use super::lenient::{
+    LIST_LIMIT, Object, ObjectFiller, TextFields, collect_from_each, fill, push_unique, scalar, skip, text,
+};
 use super::sanitize::sanitize;
 use super::sections::Directories;
 
@@ -23,6 +25,8 @@ pub struct ReplyMetadata {
     /// Whether the reply contains `_children` or `_elementType`, which only the unsupported JSON format of 2015
     /// contains. The parser then skips the rest of the reply.
     pub has_legacy_format: bool,
+    /// Whether the reply lists libraries, or says that there are none (`size`).
+    pub lists_libraries: bool,
     /// `totalSize`: number of rows in the whole list.
     pub total: Option<u64>,
     /// `offset`: index of the first row in the whole list.
@@ -200,16 +204,21 @@ impl Object for Reply<'_, '_> {
             ("machineIdentifier", _) => self.head.machine_identifier = scalar(map)?.text(),
             ("version", _) => self.head.version = scalar(map)?.text(),
             ("librarySectionID", _) => self.head.section = scalar(map)?.text(),
+            ("size", ReplyContent::Libraries(_)) => {
+                self.head.lists_libraries |= scalar(map)?.number() == Some(0);
+            }
             ("Metadata", ReplyContent::Rows(reader)) => {
                 let mut row = Row {
                     item: empty_item(reader.kind),
                     section: None,
+                    trashed_files: Vec::new(),
                     reader,
                     may_continue: self.may_continue,
                 };
                 collect_from_each(map, &mut row)?;
             }
             ("Directory", ReplyContent::Libraries(libraries)) => {
+                self.head.lists_libraries = true;
                 // Lends the list to `Directories`, and takes it back even after an error.
                 let mut directories = Directories::default();
                 std::mem::swap(&mut directories.libraries, libraries);
@@ -227,6 +236,8 @@ impl Object for Reply<'_, '_> {
 struct Row<'r, 'a> {
     item: Item,
     section: Option<String>,
+    /// The item's files that are in the trash.
+    trashed_files: Vec<String>,
     reader: &'r mut RowReader<'a>,
     may_continue: MayContinue<'r>,
 }
@@ -265,7 +276,14 @@ impl Object for Row<'_, '_> {
             "index" => item.episode = scalar(map)?.number().unwrap_or(-1),
             "updatedAt" => self.reader.update_order.add(scalar(map)?.number()),
             "librarySectionID" => self.section = scalar(map)?.text(),
-            "Media" => collect_from_each(map, &mut MediaVersions(&mut item.parts))?,
+            "deletedAt" => item.trashed = scalar(map)?.is_set(),
+            "Media" => {
+                let mut versions = MediaVersions {
+                    files: [&mut item.parts, &mut self.trashed_files],
+                    version: VersionFiles::default(),
+                };
+                collect_from_each(map, &mut versions)?;
+            }
             _ => skip(map)?,
         }
         Ok(())
@@ -297,6 +315,12 @@ impl Object for Row<'_, '_> {
         if matches!(item.kind, ItemType::Photo | ItemType::Clip) {
             (item.season, item.episode) = (-1, -1);
         }
+        let trashed_files = std::mem::take(&mut self.trashed_files);
+        if item.trashed {
+            for file in trashed_files {
+                push_unique(&mut item.parts, Some(file));
+            }
+        }
         let section = self.section.take();
         reader.exceeds_limit = reader.count > reader.max_rows || reader.memory_bytes > MAX_ROWS_BYTES;
         if reader.exceeds_limit {
@@ -312,16 +336,63 @@ impl Object for Row<'_, '_> {
 }
 
 /// Collects an item's files from all versions, including optimized versions.
-struct MediaVersions<'a>(&'a mut Vec<String>);
+struct MediaVersions<'a> {
+    /// The files that exist, and the files in the trash.
+    files: [&'a mut Vec<String>; 2],
+    /// The version that is being parsed.
+    version: VersionFiles,
+}
 
 impl Object for MediaVersions<'_> {
-    /// Adds the files of one version.
+    /// Reads the files of one version.
     fn fill<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
-        if name != "Part" {
-            return skip(map);
+        match name {
+            "Part" => collect_from_each(map, &mut self.version)?,
+            "deletedAt" => self.version.is_trashed = scalar(map)?.is_set(),
+            _ => skip(map)?,
         }
-        let (name, list) = ("file", &mut *self.0);
-        collect_from_each(map, &mut TextFields { name, list })
+        Ok(())
+    }
+
+    /// Adds a version's files to the item's files.
+    fn after_element(&mut self) -> bool {
+        let version = std::mem::take(&mut self.version);
+        for (file, is_trashed) in version.files {
+            let list = &mut *self.files[usize::from(is_trashed || version.is_trashed)];
+            push_unique(list, Some(file));
+        }
+        true
+    }
+}
+
+/// Collects the files of one version.
+#[derive(Default)]
+struct VersionFiles {
+    /// The files, and whether each is in the trash.
+    files: Vec<(String, bool)>,
+    is_trashed: bool,
+    /// The file that is being parsed, and whether it is in the trash.
+    file: (Option<String>, bool),
+}
+
+impl Object for VersionFiles {
+    /// Reads one field of a file.
+    fn fill<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
+        match name {
+            "file" => self.file.0 = scalar(map)?.text(),
+            "deletedAt" => self.file.1 = scalar(map)?.is_set(),
+            _ => skip(map)?,
+        }
+        Ok(())
+    }
+
+    /// Adds a complete file to the list.
+    fn after_element(&mut self) -> bool {
+        let (file, is_trashed) = std::mem::take(&mut self.file);
+        if self.files.len() < LIST_LIMIT {
+            self.files.extend(file.map(|file| (file, is_trashed)));
+        }
+        true
     }
 }
 

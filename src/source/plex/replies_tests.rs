@@ -105,6 +105,19 @@ fn recorded_detail_agrees_with_its_listing() {
 }
 
 #[test]
+fn composed_trash_is_left_out_or_marked() {
+    let items = items(&listing(&json!([
+        { "ratingKey": "1", "deletedAt": 1_700_000_000, "Media": [{ "deletedAt": "1700000000", "Part": [{ "file": "/a" }] }] },
+        { "ratingKey": "2", "Media": [{ "Part": [{ "file": "/b" }] }, { "Part": [{ "file": "/c" }], "deletedAt": 1 }] },
+        { "ratingKey": "3", "Media": [{ "Part": [{ "file": "/d", "deletedAt": 1 }, { "deletedAt": 0, "file": "/e" }] }] },
+        { "ratingKey": "4", "deletedAt": null, "Media": { "Part": { "file": "/f" } } },
+    ])));
+    let shown: Vec<_> = items.iter().map(|item| (item.trashed, item.parts.join(" "))).collect();
+    let expected = [(true, "/a"), (false, "/b"), (false, "/e"), (false, "/f")];
+    assert_eq!(shown, expected.map(|(trashed, parts)| (trashed, parts.to_owned())));
+}
+
+#[test]
 fn composed_versions_stacks_and_optimized_versions() {
     let items = items(&listing(&json!([{
         "ratingKey": "56", "guid": "plex://movie/5d776830880197001ec967c6", "type": "movie",

@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use flate2::read::GzDecoder;
+use flate2::read::{DeflateDecoder, GzDecoder, ZlibDecoder};
 use ureq::Body;
 
 use crate::platform::mutex::lock;
@@ -171,18 +171,37 @@ impl Read for CountedBody<'_> {
     }
 }
 
+/// The body as transferred, with its first bytes, which show the compression.
+type PeekedBody<'a> = io::Chain<io::Cursor<Vec<u8>>, CountedBody<'a>>;
+
 /// The decompressed body.
 enum DecodedBody<'a> {
-    Plain(CountedBody<'a>),
-    Gzip(Box<GzDecoder<CountedBody<'a>>>),
+    Plain(PeekedBody<'a>),
+    Gzip(Box<GzDecoder<PeekedBody<'a>>>),
+    Zlib(Box<ZlibDecoder<PeekedBody<'a>>>),
+    Deflate(Box<DeflateDecoder<PeekedBody<'a>>>),
 }
 
 impl DecodedBody<'_> {
     /// Reads the rest of the body as transferred, so that `ureq` can reuse the connection. Usually nothing follows the
     /// compressed data. If much data follows, this function stops early, and `ureq` closes the connection.
     fn drain(&mut self) {
-        if let Self::Gzip(decoder) = self {
-            let _ = io::copy(&mut decoder.get_mut().take(MAX_EXAMINED as u64), &mut io::sink());
+        let body = match self {
+            Self::Plain(_) => return,
+            Self::Gzip(decoder) => decoder.get_mut(),
+            Self::Zlib(decoder) => decoder.get_mut(),
+            Self::Deflate(decoder) => decoder.get_mut(),
+        };
+        let _ = io::copy(&mut body.take(MAX_EXAMINED as u64), &mut io::sink());
+    }
+
+    /// Reads decompressed bytes.
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(body) => body.read(buf),
+            Self::Gzip(decoder) => decoder.read(buf),
+            Self::Zlib(decoder) => decoder.read(buf),
+            Self::Deflate(decoder) => decoder.read(buf),
         }
     }
 }
@@ -203,13 +222,10 @@ impl Read for LimitedBody<'_> {
         if decompressed > self.limit {
             return Err(progress.record_failure(BodyError::TooLarge(self.limit)));
         }
-        let amount = match &mut self.inner {
-            DecodedBody::Plain(reader) => reader.read(buf)?,
-            DecodedBody::Gzip(decoder) => decoder.read(buf).map_err(|error| {
-                // If `CountedBody` has already recorded the cause, `record_failure` ignores this failure.
-                progress.record_failure(BodyError::Compression(error.to_string()))
-            })?,
-        };
+        let amount = self.inner.read(buf).map_err(|error| {
+            // If `CountedBody` has already recorded the cause, `record_failure` ignores this failure.
+            progress.record_failure(BodyError::Compression(error.to_string()))
+        })?;
         progress.decompressed.set(decompressed + amount as u64);
         // Decompression may take long without reading from the connection.
         if (progress.bounds.aborted)() {
@@ -317,27 +333,45 @@ pub(super) fn read_beginning(body: Body, encoding: Option<&str>, progress: &Body
     beginning
 }
 
-/// Returns a reader for the decompressed body. Fails if the compression is unknown.
+/// Returns a reader for the decompressed body. Fails if the compression is unknown, or if the body cannot be read.
+///
+/// The body's first bytes identify gzip, because some proxies compress a reply without saying so, and distinguish the
+/// two formats that servers send as `deflate`.
 fn decode_body<'a>(
     body: Body,
     encoding: Option<&str>,
     limit: u64,
     progress: &'a BodyProgress<'a>,
 ) -> Result<LimitedBody<'a>, BodyError> {
-    let counted = CountedBody {
+    let mut counted = CountedBody {
         // Disables `ureq`'s limit, because `LimitedBody` has its own.
         body: body.into_with_config().limit(u64::MAX).reader(),
         progress,
     };
-    let inner = match encoding.map(str::trim) {
-        None | Some("" | "identity") => DecodedBody::Plain(counted),
-        Some(name) if name.eq_ignore_ascii_case("gzip") || name.eq_ignore_ascii_case("x-gzip") => {
-            DecodedBody::Gzip(Box::new(GzDecoder::new(counted)))
-        }
-        Some(other) => {
-            let shown: String = other.chars().take(40).collect();
-            return Err(BodyError::Compression(format!("unexpected encoding {shown:?}")));
-        }
+    let encoding = encoding.map_or(String::new(), |name| name.trim().to_ascii_lowercase());
+    if !matches!(encoding.as_str(), "" | "identity" | "gzip" | "x-gzip" | "deflate") {
+        let shown: String = encoding.chars().take(40).collect();
+        return Err(BodyError::Compression(format!("unexpected encoding {shown:?}")));
+    }
+    let mut start = Vec::new();
+    if let Err(error) = (&mut counted).take(2).read_to_end(&mut start) {
+        let failure = progress.take_failure();
+        return Err(failure.unwrap_or_else(|| BodyError::Compression(error.to_string())));
+    }
+    let (is_gzip, is_zlib) = match *start {
+        [first, second] => (
+            [first, second] == [0x1f, 0x8b],
+            first & 0x0f == 8 && u16::from_be_bytes([first, second]).is_multiple_of(31),
+        ),
+        _ => (false, false),
+    };
+    let body = io::Cursor::new(start).chain(counted);
+    let inner = match encoding.as_str() {
+        "gzip" | "x-gzip" => DecodedBody::Gzip(Box::new(GzDecoder::new(body))),
+        _ if is_gzip => DecodedBody::Gzip(Box::new(GzDecoder::new(body))),
+        "deflate" if is_zlib => DecodedBody::Zlib(Box::new(ZlibDecoder::new(body))),
+        "deflate" => DecodedBody::Deflate(Box::new(DeflateDecoder::new(body))),
+        _ => DecodedBody::Plain(body),
     };
     Ok(LimitedBody { inner, limit, progress })
 }

@@ -43,8 +43,17 @@ pub(super) struct AttemptError {
     pub is_transient: bool,
     /// Delay that the server requested before a retry.
     retry_after: Option<Duration>,
-    /// Whether the server may have rejected an argument: the status was 400 or 500.
-    pub is_refusal: bool,
+    /// What the server may have rejected; `None` if the failure has a different cause.
+    pub refusal: Option<Refusal>,
+}
+
+/// What a server may have rejected, according to the status of its reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// An argument, or the length of the URL (400, 414, 500).
+    Arguments,
+    /// The access to the library (403, 404). Some proxies use these statuses to reject an argument.
+    Access,
 }
 
 impl AttemptError {
@@ -54,14 +63,14 @@ impl AttemptError {
             error,
             is_transient: true,
             retry_after,
-            is_refusal: false,
+            refusal: None,
         }
     }
 
     /// Records that an argument may have caused the failure, so that the caller retries with fewer arguments.
-    pub fn into_refusal(self) -> Self {
+    pub fn into_refusal(self, refusal: Refusal) -> Self {
         Self {
-            is_refusal: true,
+            refusal: Some(refusal),
             ..self
         }
     }

@@ -13,7 +13,7 @@ use super::plex_http::PlexHttp;
 use super::replies::{ReplyContent, ReplyMetadata};
 use super::reply_body::{self, BodyError, BodyProgress, RequestMeter};
 use super::retry::{self, AttemptError};
-use super::server_request::ServerRequest;
+use super::server_request::{Omitted, ServerRequest};
 use super::transport::{STREAM_CONNECT, token_placeholder};
 use super::url::{Redirect, Target};
 
@@ -22,11 +22,10 @@ const MAX_REDIRECTS: usize = 3;
 
 impl PlexHttp {
     /// Sends a request once, reads the reply's rows or libraries into `content`, and returns the reply's metadata.
-    /// Omits the optional arguments if `is_minimal` is true.
     pub(super) fn send_once(
         &self,
         request: &ServerRequest<'_>,
-        is_minimal: bool,
+        omitted: Omitted,
         bounds: &Bounds<'_>,
         content: &mut ReplyContent<'_>,
     ) -> std::result::Result<ReplyMetadata, AttemptError> {
@@ -35,7 +34,7 @@ impl PlexHttp {
             parts,
             body,
             target,
-        } = self.round_trip(request, is_minimal, bounds)?;
+        } = self.round_trip(request, omitted, bounds)?;
         let errors = self.error_context(request, &target, bounds);
         let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
         let encoding = header("content-encoding");
@@ -80,16 +79,16 @@ impl PlexHttp {
     }
 
     /// Sends a request and follows redirects. Returns a successful reply whose body has not been read, or a classified
-    /// failure. Omits the optional arguments if `is_minimal` is true.
+    /// failure.
     pub(super) fn round_trip(
         &self,
         request: &ServerRequest<'_>,
-        is_minimal: bool,
+        omitted: Omitted,
         bounds: &Bounds<'_>,
     ) -> std::result::Result<SuccessReply<'_>, AttemptError> {
         let mut target = Target {
             origin: self.base_url.origin.clone(),
-            address: format!("{}{}", self.base_url.prefix, request.address(is_minimal)),
+            address: format!("{}{}", self.base_url.prefix, request.address(omitted)),
         };
         for _ in 0..=MAX_REDIRECTS {
             let context = self.error_context(request, &target, bounds);

@@ -6,14 +6,15 @@ use std::time::{Duration, Instant};
 use crate::error::{Result, Status};
 use crate::model::Item;
 
-use super::super::contract::Bounds;
+use super::super::contract::{Bounds, RequestKind};
 use super::plex_http::PlexHttp;
 use super::replies::{ReplyContent, ReplyMetadata, RowReader};
-use super::retry;
+use super::retry::{self, AttemptError, Refusal};
 use super::rows::{Rows, RowsEnd, RowsRequest};
-use super::server_request::{MAX_ROWS, OVERSIZE_FACTOR, ServerRequest};
+use super::server_request::{MAX_ROWS, OVERSIZE_FACTOR, Omitted, ServerRequest};
 
-/// Number of replies with status 500, which may be transient, after which plexindex omits the optional arguments.
+/// Number of replies with status 500, which may be transient, after which plexindex omits the optional arguments. It
+/// does so earlier if no time is left for another retry.
 const MAX_REFUSALS: u32 = 3;
 
 impl PlexHttp {
@@ -78,36 +79,31 @@ impl PlexHttp {
             .retry_for
             .map_or(self.retry_for, |limit| limit.min(self.retry_for));
         let (mut busy_time, mut refusals) = (Duration::ZERO, 0);
+        let mut last_refusal = None;
         let filters_by_file = request.filters_by_file();
         let result = retry::run_with_retries(&*self.clock, retry_for, bounds, &request.purpose, || {
             if filters_by_file && self.rejects_file_filter.load(Ordering::Relaxed) {
                 return Ok(request.empty_reply());
             }
             let attempt_start = Instant::now();
-            let is_minimal = self.is_minimal.load(Ordering::Relaxed);
-            let mut result = self.send_once(request, is_minimal, bounds, content);
+            let mut result = self.send_once(request, self.omitted(), bounds, content);
+            last_refusal = result.as_ref().err().and_then(|failure| failure.refusal);
             if let Err(failure) = &result
-                && failure.is_refusal
+                && last_refusal.is_some()
             {
                 refusals += 1;
-                // A status 500 may be transient. A status 400, a rejected filter, or the last of several refusals is
+                // A status 500 may be transient. Other statuses, a rejected filter, or the last of several refusals are
                 // not.
-                let is_certain = filters_by_file || !failure.is_transient || refusals == MAX_REFUSALS;
-                if is_certain && !is_minimal && request.has_optional_arguments() {
-                    result = self.send_once(request, true, bounds, content);
-                    if result.is_ok() {
-                        self.is_minimal.store(true, Ordering::Relaxed);
-                        log::warn!(
-                            "{} rejects optional request arguments; omitting them from now on",
-                            self.base_url.origin
-                        );
-                    }
+                let is_transient = failure.is_transient && !filters_by_file;
+                if !is_transient || refusals == MAX_REFUSALS {
+                    last_refusal = None;
+                    result = result.or_else(|failure| self.send_with_less(request, bounds, content, failure));
                 }
             }
             // The remaining time of this call is pauses, which the meter records.
             busy_time += attempt_start.elapsed();
             result.or_else(|failure| {
-                if filters_by_file && failure.is_refusal {
+                if filters_by_file && failure.refusal == Some(Refusal::Arguments) {
                     self.rejects_file_filter.store(true, Ordering::Relaxed);
                     log::warn!("{} rejects searches by file name", self.base_url.origin);
                     return Ok(request.empty_reply());
@@ -119,6 +115,68 @@ impl PlexHttp {
             })
         });
         self.meter.record_pause(started_at.elapsed().saturating_sub(busy_time));
+        // No time was left to find out whether the refusal is transient.
+        let result = match (result, last_refusal) {
+            (Err(error), Some(refusal)) if refusals < MAX_REFUSALS && error.status == Status::ServerError => {
+                let failure = AttemptError::transient(error.clone(), None).into_refusal(refusal);
+                self.send_with_less(request, bounds, content, failure)
+                    .map_err(|_| error)
+            }
+            (result, _) => result,
+        };
         result.map_err(|error| self.scrub(error))
+    }
+
+    /// Returns the arguments that requests omit.
+    fn omitted(&self) -> Omitted {
+        Omitted::from_number(self.omitted.load(Ordering::Relaxed))
+    }
+
+    /// Repeats a rejected request (`failure`) with fewer arguments. If the server then accepts the request, omits these
+    /// arguments from now on.
+    fn send_with_less(
+        &self,
+        request: &ServerRequest<'_>,
+        bounds: &Bounds<'_>,
+        content: &mut ReplyContent<'_>,
+        mut failure: AttemptError,
+    ) -> std::result::Result<ReplyMetadata, AttemptError> {
+        let may_blame_arguments = match failure.refusal {
+            Some(Refusal::Arguments) => true,
+            // Items that no longer exist have status 404.
+            Some(Refusal::Access) => {
+                request.kind != RequestKind::Confirm && !self.denies_without_arguments.load(Ordering::Relaxed)
+            }
+            None => false,
+        };
+        if !may_blame_arguments || !request.has_optional_arguments() {
+            return Err(failure);
+        }
+        let first_refusal = failure.refusal;
+        // Without external IDs, items are incomplete, so plexindex omits them only if the server certainly rejects them.
+        let is_certain = first_refusal == Some(Refusal::Arguments) && !failure.is_transient;
+        let least = if is_certain { Omitted::Guids } else { Omitted::Optional };
+        for omitted in [Omitted::Optional, Omitted::Guids] {
+            if omitted <= self.omitted() || omitted > least {
+                continue;
+            }
+            failure = match self.send_once(request, omitted, bounds, content) {
+                Ok(metadata) => {
+                    self.omitted.store(omitted as u8, Ordering::Relaxed);
+                    let what = match omitted {
+                        Omitted::Guids => "includeGuids, without which items lack external IDs",
+                        Omitted::Nothing | Omitted::Optional => "optional request arguments",
+                    };
+                    log::warn!("{} rejects {what}; omitting them from now on", self.base_url.origin);
+                    return Ok(metadata);
+                }
+                Err(failure) if failure.refusal.is_none() => return Err(failure),
+                Err(failure) => failure,
+            };
+        }
+        if first_refusal == Some(Refusal::Access) {
+            self.denies_without_arguments.store(true, Ordering::Relaxed);
+        }
+        Err(failure)
     }
 }

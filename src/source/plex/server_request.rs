@@ -37,10 +37,32 @@ const MAX_LIBRARIES_BYTES: u64 = 8 << 20;
 /// Maximum size of a page in bytes, after decompression. Without exclusions, servers send about 3 kB per row.
 const MAX_PAGE_BYTES: u64 = 64 << 20;
 
+/// The arguments that requests omit, because a server rejects some arguments. Each value omits more than the one before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub(super) enum Omitted {
+    Nothing,
+    /// Arguments that affect only the reply's size or order.
+    Optional,
+    /// External IDs too. Items then have only Plex's own GUID.
+    Guids,
+}
+
+impl Omitted {
+    /// Returns the value with this number, which must come from a cast.
+    pub fn from_number(number: u8) -> Self {
+        match number {
+            0 => Self::Nothing,
+            1 => Self::Optional,
+            _ => Self::Guids,
+        }
+    }
+}
+
 /// A query argument.
 struct QueryParameter {
-    /// Whether requests may omit the argument. An optional argument affects only the reply's size or order.
-    is_optional: bool,
+    /// The least omission that omits the argument; `None` if the reply would be wrong without the argument.
+    omitted_by: Option<Omitted>,
     /// `name=value`, encoded.
     text: String,
 }
@@ -49,15 +71,23 @@ impl QueryParameter {
     /// Creates an argument without which the reply would be wrong.
     fn required(text: impl Into<String>) -> Self {
         Self {
-            is_optional: false,
+            omitted_by: None,
             text: text.into(),
+        }
+    }
+
+    /// Creates the argument that requests external IDs.
+    fn guids() -> Self {
+        Self {
+            omitted_by: Some(Omitted::Guids),
+            text: "includeGuids=1".into(),
         }
     }
 
     /// Creates an argument that requests omit for a server that rejects some arguments.
     fn optional(text: impl Into<String>) -> Self {
         Self {
-            is_optional: true,
+            omitted_by: Some(Omitted::Optional),
             text: text.into(),
         }
     }
@@ -153,18 +183,16 @@ impl<'a> ServerRequest<'a> {
         matches!(self.purpose, RequestPurpose::Rows(rows) if matches!(rows.rows, Rows::FileName(_)))
     }
 
-    /// Returns whether the request has optional arguments, so that plexindex can repeat the request without them.
+    /// Returns whether the request has arguments that it can omit.
     pub fn has_optional_arguments(&self) -> bool {
-        self.arguments.iter().any(|argument| argument.is_optional)
+        self.arguments.iter().any(|argument| argument.omitted_by.is_some())
     }
 
-    /// Returns the path and query below the base URL. Omits the optional arguments if `is_minimal` is true.
-    pub fn address(&self, is_minimal: bool) -> String {
+    /// Returns the path and query below the base URL, without the omitted arguments.
+    pub fn address(&self, omitted: Omitted) -> String {
         let mut address = self.path.clone();
-        let sent = self
-            .arguments
-            .iter()
-            .filter(|argument| !(is_minimal && argument.is_optional));
+        let is_sent = |argument: &&QueryParameter| argument.omitted_by.is_none_or(|least| omitted < least);
+        let sent = self.arguments.iter().filter(is_sent);
         for (index, argument) in sent.enumerate() {
             let separator = if index == 0 { '?' } else { '&' };
             let _ = write!(address, "{separator}{}", argument.text);
@@ -188,7 +216,7 @@ impl<'a> ServerRequest<'a> {
             kind: RequestKind::Confirm,
             path: items_path(keys),
             arguments: vec![
-                QueryParameter::required("includeGuids=1"),
+                QueryParameter::guids(),
                 // Without this argument, the server may start to refresh the item.
                 QueryParameter::optional("skipRefresh=1"),
                 QueryParameter::optional(format!("excludeElements={EXCLUDED_ELEMENTS},Stream")),
@@ -249,7 +277,7 @@ fn row_arguments(request: &RowsRequest<'_>) -> Vec<QueryParameter> {
         Rows::All | Rows::Title(_) | Rows::FileName(_) => (QueryParameter::optional("sort=id"), "id"),
         Rows::NewestUpdated => (QueryParameter::required("sort=updatedAt:desc"), "updatedAt"),
     };
-    arguments.push(QueryParameter::required("includeGuids=1"));
+    arguments.push(QueryParameter::guids());
     arguments.push(QueryParameter::optional("includeCollections=0"));
     arguments.push(sort);
     if matches!(request.kind, ItemType::Photo | ItemType::Clip) {

@@ -8,7 +8,7 @@ use super::plex_http::PlexHttp;
 use super::reply_body::BodyError;
 use super::retry::AttemptError;
 use super::round_trip::SuccessReply;
-use super::server_request::ServerRequest;
+use super::server_request::{Omitted, ServerRequest};
 
 impl PlexHttp {
     /// Passes events to `sink` until the server ends the stream, `sink` returns `false`, or the host aborts the call.
@@ -23,7 +23,7 @@ impl PlexHttp {
             parts,
             body,
             target,
-        } = self.round_trip(&request, false, bounds)?; // no optional arguments to omit
+        } = self.round_trip(&request, Omitted::Nothing, bounds)?;
         let context = self.error_context(&request, &target, bounds);
         drop(request_meter); // counts the request now, because the stream may last for weeks
         let content_type = parts.headers.get("content-type").and_then(|value| value.to_str().ok());

@@ -2,6 +2,7 @@
 
 mod new_files;
 mod paths;
+mod unseen;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

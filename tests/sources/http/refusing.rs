@@ -8,7 +8,7 @@ use plexindex::source::plex::Rows;
 use plexindex::source::{Bounds, Source};
 use plexindex_standin::{Action, Fault, LibrarySpec, Standin};
 
-use super::support::{Client, TOKEN, client};
+use super::support::{Client, TOKEN, client, client_with};
 
 /// A server with 60 movies and as many photos that answers these arguments with this status.
 fn refusing(arguments: &[&str], status: u16) -> (Standin, Client) {
@@ -28,7 +28,7 @@ fn refusing(arguments: &[&str], status: u16) -> (Standin, Client) {
 
 #[test]
 fn what_is_refused_is_left_out_once_and_for_all() {
-    for status in [400, 500] {
+    for status in [400, 403, 404, 414, 500] {
         for argument in ["sort=id", "excludeFields", "excludeElements", "includeCollections"] {
             let (server, client) = refusing(&[argument], status);
             let page = |start| client.page_of("2", ItemType::Photo, Rows::All, start, 50);
@@ -41,6 +41,45 @@ fn what_is_refused_is_left_out_once_and_for_all() {
             assert_eq!(client.meter.count(), before + 1, "{argument}");
             assert!(!server.log()[0].target.contains(argument), "{argument}");
         }
+    }
+}
+
+#[test]
+fn external_ids_that_are_refused_are_left_out_last() {
+    let (server, client) = refusing(&["includeGuids"], 400);
+    let page = |start| client.page(Rows::All, start, 30);
+    assert_eq!(page(0).expect("listed").1.len(), 30);
+    // With fewer arguments, then without external ids; and from then on at once.
+    assert_eq!(server.stats().total, 3);
+    assert_eq!(page(30).expect("listed").1.len(), 30);
+    assert_eq!(server.stats().total, 4);
+    // A server that refuses other arguments goes on sending them.
+    let (_server, client) = refusing(&["excludeFields"], 400);
+    let (_, items) = client.page(Rows::All, 0, 60).expect("listed");
+    assert!(items.iter().any(|item| !item.guids.is_empty()));
+}
+
+#[test]
+fn a_failure_without_time_for_a_retry_is_tried_with_less() {
+    let (server, _) = refusing(&["sort=id"], 500);
+    let client = client_with(&server.url(), |options| options.retry_for = Duration::ZERO);
+    assert_eq!(client.page(Rows::All, 0, 60).expect("listed").1.len(), 60);
+    assert_eq!(server.stats().total, 2);
+    assert_eq!(client.page(Rows::All, 0, 60).expect("listed").1.len(), 60);
+    assert_eq!(server.stats().total, 3);
+}
+
+#[test]
+fn a_library_that_nobody_may_see_is_tried_with_less_once() {
+    for (status, expected) in [(403, Status::Forbidden), (404, Status::NotOnServer)] {
+        let (server, client) = refusing(&["type"], status);
+        for requests in [2, 3, 4] {
+            let error = client.page(Rows::All, 0, 60).expect_err("refused");
+            assert_eq!((error.status, server.stats().total), (expected, requests));
+        }
+        // Such a status is no refusal of a search by file name.
+        let error = client.page(Rows::FileName("x.mkv"), 0, 60).expect_err("refused");
+        assert_eq!(error.status, expected);
     }
 }
 

@@ -181,6 +181,9 @@ pub struct Item {
     pub guids: Vec<String>,
     /// Paths of the item's files, in the server's spelling and order, without duplicates.
     pub parts: Vec<String>,
+    /// Whether the item is in the server's trash. plexindex never stores such an item.
+    #[serde(skip)]
+    pub trashed: bool,
 }
 
 impl Default for Item {
@@ -202,6 +205,7 @@ impl Default for Item {
             guid: String::new(),
             guids: Vec::new(),
             parts: Vec::new(),
+            trashed: false,
         }
     }
 }
@@ -211,6 +215,12 @@ impl Item {
     #[must_use]
     pub fn has_valid_key(&self) -> bool {
         !self.rating_key.is_empty() && !self.rating_key.contains('\0')
+    }
+
+    /// Returns whether plexindex may store the item: its rating key is valid, and the item is not in the trash.
+    #[must_use]
+    pub fn is_storable(&self) -> bool {
+        self.has_valid_key() && !self.trashed
     }
 
     /// Returns all strings of the item except external IDs and paths, in this order: the item's own strings, the show's
@@ -234,6 +244,7 @@ impl Item {
             guid,
             guids: _,
             parts: _,
+            trashed: _,
         } = self;
         [
             rating_key,
