@@ -126,15 +126,13 @@
 #define PLEXINDEX_REASON_SEVERAL_LIBRARIES 5 // several libraries list the path.
 #define PLEXINDEX_REASON_UNCONFIRMED 6 // the item was invalidated, and plexindex has not verified it since.
 #define PLEXINDEX_REASON_ONLY_ROOT_DIFFERS 7 // only the root differs: a mapping is missing. High confidence.
-#define PLEXINDEX_REASON_PATH_TELLS 8 // the path contains the item's title, and other evidence agrees. High confidence.
-#define PLEXINDEX_REASON_NO_EVIDENCE 9 // only the end of the path matches. Low confidence.
-#define PLEXINDEX_REASON_CONTRADICTED 10 // a different year, number or edition, or an extra file. Low confidence.
 #define PLEXINDEX_REASON_SEVERAL_EPISODES 11 // the file contains several episodes; the item is the first of them.
 #define PLEXINDEX_REASON_EMPTY 12 // the folder is a library's folder, or contains one, and has no listed files.
 #define PLEXINDEX_REASON_ABOVE_LOCATIONS 13 // the folder contains library folders, and several shows or items.
 #define PLEXINDEX_REASON_UNAVAILABLE 14 // an unlisted path, and no answer from the server. Sets PLEXINDEX_ANSWER_STALE.
 // an unlisted path, about which a later call asks the server. Sets PLEXINDEX_ANSWER_STALE.
 #define PLEXINDEX_REASON_NOT_ASKED 15
+#define PLEXINDEX_REASON_SAME_NAME 16 // only the name or the end of the path equals a listed path. Low confidence.
 
 // plexindex_answer.flags:
 #define PLEXINDEX_ANSWER_STALE 0x1 // possibly outdated: the server did not answer, or a listing awaits confirmation.
@@ -783,9 +781,9 @@ static inline const char *plexindex_get_reason_name(int32_t reason)
 {
     static const char *const names[] = {
         "NONE", "NO_LOCATION", "NOT_LISTED", "NOT_FETCHED", "SEVERAL_ITEMS", "SEVERAL_LIBRARIES", "UNCONFIRMED",
-        "ONLY_ROOT_DIFFERS", "PATH_TELLS", "NO_EVIDENCE", "CONTRADICTED", "SEVERAL_EPISODES", "EMPTY",
-        "ABOVE_LOCATIONS", "UNAVAILABLE", "NOT_ASKED"};
-    return reason >= 0 && reason < 16 ? names[reason] : "UNKNOWN";
+        "ONLY_ROOT_DIFFERS", "UNKNOWN", "UNKNOWN", "UNKNOWN", "SEVERAL_EPISODES", "EMPTY", "ABOVE_LOCATIONS",
+        "UNAVAILABLE", "NOT_ASKED", "SAME_NAME"};
+    return reason >= 0 && reason < 17 ? names[reason] : "UNKNOWN";
 }
 
 // Returns the name of `kind`, such as `MOVIE`; `UNKNOWN` for other numbers.

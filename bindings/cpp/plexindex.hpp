@@ -102,14 +102,12 @@ enum class Reason : std::uint8_t {
     several_libraries = PLEXINDEX_REASON_SEVERAL_LIBRARIES, ///< Several libraries list it.
     unconfirmed = PLEXINDEX_REASON_UNCONFIRMED,             ///< It was invalidated; the server has not verified it.
     only_root_differs = PLEXINDEX_REASON_ONLY_ROOT_DIFFERS, ///< Only the root differs: add a mapping. High.
-    path_tells = PLEXINDEX_REASON_PATH_TELLS,               ///< The path has the title and year, or number. High.
-    no_evidence = PLEXINDEX_REASON_NO_EVIDENCE,             ///< Only the end of the path is the same. Low.
-    contradicted = PLEXINDEX_REASON_CONTRADICTED,           ///< Another year, number, edition; an extra, a copy. Low.
     several_episodes = PLEXINDEX_REASON_SEVERAL_EPISODES,   ///< The file has several episodes: the candidates.
     empty = PLEXINDEX_REASON_EMPTY,                         ///< No listed file is below the folder.
     above_locations = PLEXINDEX_REASON_ABOVE_LOCATIONS,     ///< The folder lies above those of libraries.
     unavailable = PLEXINDEX_REASON_UNAVAILABLE,             ///< Not listed, and the server did not answer.
     not_asked = PLEXINDEX_REASON_NOT_ASKED,                 ///< Not listed; a later call asks the server.
+    same_name = PLEXINDEX_REASON_SAME_NAME,                 ///< Only the end of the path is the same. Low.
 };
 
 /// The type of an item, folder or library, with Plex's numbers. A library of films is `movie`, one of music `artist`.

@@ -413,14 +413,12 @@ const (
 	ReasonSeveralLibraries Reason = "several_libraries"
 	ReasonUnconfirmed      Reason = "unconfirmed"
 	ReasonOnlyRootDiffers  Reason = "only_root_differs"
-	ReasonPathTells        Reason = "path_tells"
-	ReasonNoEvidence       Reason = "no_evidence"
-	ReasonContradicted     Reason = "contradicted"
 	ReasonSeveralEpisodes  Reason = "several_episodes"
 	ReasonEmpty            Reason = "empty"
 	ReasonAboveLocations   Reason = "above_locations"
 	ReasonUnavailable      Reason = "unavailable"
 	ReasonNotAsked         Reason = "not_asked"
+	ReasonSameName         Reason = "same_name"
 )
 
 type ServerInfo struct {

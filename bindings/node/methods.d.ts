@@ -242,7 +242,7 @@ export interface Proposals {
 export interface ProposeMappings {
   paths?: readonly (ByteString)[];
 }
-export type Reason = 'none' | 'no_location' | 'not_listed' | 'not_fetched' | 'several_items' | 'several_libraries' | 'unconfirmed' | 'only_root_differs' | 'path_tells' | 'no_evidence' | 'contradicted' | 'several_episodes' | 'empty' | 'above_locations' | 'unavailable' | 'not_asked';
+export type Reason = 'none' | 'no_location' | 'not_listed' | 'not_fetched' | 'several_items' | 'several_libraries' | 'unconfirmed' | 'only_root_differs' | 'several_episodes' | 'empty' | 'above_locations' | 'unavailable' | 'not_asked' | 'same_name';
 export interface ServerInfo {
   answered_us: number;
   libraries: number;

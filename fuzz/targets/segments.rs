@@ -169,6 +169,7 @@ impl Original {
             locations: vec!["/mnt/films".into()],
             listed_at: 5,
             fetched: true,
+            ..LibraryProperties::default()
         };
         let view = LibrarySnapshot::new(facts, &self.mappings, listing.clone(), matches, Arc::default());
         let broken = || {

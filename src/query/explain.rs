@@ -94,8 +94,8 @@ impl Queries {
         shown_locations.join("', '")
     }
 
-    /// Returns a message for the user: why a path has no item or several, or what the evidence for a suffix match or
-    /// file name match is. `rows` contains the libraries in scope, `raw` is the queried path, and `failure` the error
+    /// Returns a message for the user: why a path has no item or several, or why a suffix match or file name match has
+    /// its confidence. `rows` contains the libraries in scope, `raw` is the queried path, and `failure` the error
     /// of a failed request. `context` contains facts that are not in the answer: the library out of scope whose
     /// location contains the path, and a confirmed match whose item is not listed.
     pub fn explain(
@@ -110,6 +110,9 @@ impl Queries {
         let kind = self.reading.kind();
         if answer.status == Status::Ok {
             let mut text = self.explain_item(answer, &path, raw) + &context.explain_unlisted_match();
+            if answer.reason == Reason::NotFetched {
+                text = format!("{text}; {}", explain_unfetched(rows));
+            }
             // A suffix match has an item although its path is not listed. The server may have a new item with this
             // path, so the message mentions the failed request.
             if let Some(error) = failure.filter(|_| answer.reason == Reason::NotListed) {
@@ -202,15 +205,6 @@ impl Queries {
                 path,
                 "' differs, so a mapping is missing",
             ],
-            Reason::PathTells => &["Plex lists '", &listed, "', and '", path, "' contains the item's title"],
-            Reason::Contradicted => &[
-                "Plex lists '",
-                &listed,
-                "', but '",
-                path,
-                "' has a different year, number or edition, or is an extra, a sample or a deleted file: it is probably \
-                 not the same file",
-            ],
             Reason::NotListed => &[
                 "'",
                 path,
@@ -219,13 +213,20 @@ impl Queries {
                 "'",
                 parent_hint(raw),
             ],
+            Reason::NotFetched => &[
+                "Plex lists '",
+                &listed,
+                "', but another library may have a file that differs from '",
+                path,
+                "' only in the root",
+            ],
             _ => &[
                 "Plex lists '",
                 &listed,
                 "', but '",
                 path,
-                "' has too little in common with that path (a film needs the year): check that both are the same file, or \
-                 add the missing mapping",
+                "' may be a different file with the same name: check that both are the same file, or add the missing \
+                 mapping",
             ],
         };
         parts.concat()
@@ -264,8 +265,8 @@ pub fn explain_folder(
             listed()
         ),
         (Status::Ok, _) => format!(
-            "Plex lists files in '{}', but '{path}' has too little in common with that path: check that both are the \
-             same folder, or add the missing mapping",
+            "Plex lists files in '{}', but '{path}' may be a different folder with the same name: check that both are \
+             the same folder, or add the missing mapping",
             listed()
         ),
         (Status::Ambiguous, _) if matches!(outcome.match_kind, MatchKind::Suffix | MatchKind::FileName) => {

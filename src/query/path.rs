@@ -9,7 +9,7 @@ use super::queries::Queries;
 use super::query_kind::{Assessment, QueryContext, QueryKind, QueryState};
 use crate::engine::{LibraryRow, library_indexes};
 use crate::error::{Error, Result, Status};
-use crate::matching::{ExactBytes, FirstEntry, LibraryIndex, MAX_PATH, NormalPath, Resolution, Resolver, Scope};
+use crate::matching::{ExactBytes, FirstEntry, LibraryIndex, MAX_PATH, NormalPath, Resolution, Resolver};
 use crate::model::{Confidence, MatchKind, Reason};
 use crate::sync::{Call, EvictionPin, ItemToVerify, SearchTarget, TICK};
 
@@ -226,9 +226,9 @@ impl QueryKind for PathQuery<'_> {
         )
     }
 
-    /// Returns the unfetched libraries to search on the server: the only library in scope, or, if all libraries are in
-    /// scope, those with a location above the path. Returns none if the call has no deadline, because plexindex then
-    /// fetches the libraries.
+    /// Returns the unfetched libraries in scope to search on the server: those with a location above the path, because
+    /// Plex lists no other paths. Returns none if the call has no deadline, because plexindex then fetches the
+    /// libraries.
     fn unfetched_to_search(&self, context: &QueryContext<'_>, _: &Resolution<'_>) -> Vec<LibraryRow> {
         let is_unfetched = |row: &LibraryRow| !row.generation.is_fetched();
         let rows = context.snapshot.rows_in(context.scope);
@@ -245,13 +245,8 @@ impl QueryKind for PathQuery<'_> {
         if !may_search || !rows.iter().any(is_unfetched) {
             return Vec::new();
         }
-        match context.scope {
-            Scope::One(_) => rows.to_vec(),
-            Scope::All => {
-                let owned = context.libraries_where(self.owner_flags(context)).cloned();
-                owned.filter(is_unfetched).collect()
-            }
-        }
+        let owned = context.libraries_where(self.owner_flags(context)).cloned();
+        owned.filter(is_unfetched).collect()
     }
 
     /// Returns whether an unfetched library may have the item under a different root. Returns `false` if the path is or
@@ -333,10 +328,11 @@ impl QueryKind for PathQuery<'_> {
         // common. A path in a library location needs no mapping.
         if outcome.match_kind == MatchKind::Suffix
             && status == Status::Ok
-            && !matches!(outcome.reason, Reason::Contradicted | Reason::NotListed)
+            && outcome.reason != Reason::NotListed
             && let Some(found) = outcome.single()
         {
-            queries.samples.add(snapshot.identity, path, found.path);
+            let below = snapshot.components_below_location(found);
+            queries.samples.add(snapshot.identity, path, found.path, below);
         }
         answer.set_age(rows, context.now_ms);
         // An item from a search in an unfetched library expires when the search result expires.

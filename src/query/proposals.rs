@@ -26,10 +26,9 @@ impl Queries {
             let resolution = resolver.resolve(path);
             if !is_single_listed(&resolution) {
                 unlisted.push(*path);
-                let is_evidence = resolution.match_kind == MatchKind::Suffix
-                    && !matches!(resolution.reason, Reason::Contradicted | Reason::NotListed);
-                if let Some(found) = resolution.single().filter(|_| is_evidence) {
-                    samples.add(path, [found.path]);
+                let is_sample = resolution.match_kind == MatchKind::Suffix && resolution.reason != Reason::NotListed;
+                if let Some(found) = resolution.single().filter(|_| is_sample) {
+                    samples.add(path, found.path, snapshot.components_below_location(found));
                 }
             }
         }

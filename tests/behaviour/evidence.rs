@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::support::{clock, open, options, path_of};
 use plexindex::error::Status;
 use plexindex::model::{Confidence, MatchKind, Reason};
-use plexindex_standin::{ItemSpec, LibrarySpec, Standin};
+use plexindex_standin::{ItemSpec, LibrarySpec, MediaSpec, Standin};
 
 fn collection() -> Standin {
     let film = |title: &str, year: i32, path: &str| ItemSpec::file(title, path).year(year);
@@ -56,24 +56,16 @@ fn an_answer_says_why_and_forgets_what_was_asked() {
             high(Reason::OnlyRootDiffers),
             "so a mapping is missing",
         ),
-        (
-            "/nas/Golden Window (2004).mkv",
-            high(Reason::PathTells),
-            "contains the item's title",
-        ),
+        ("/nas/Golden Window (2004).mkv", low(Reason::SameName), "check that"),
         (
             "/nas/Other Show/Season 17/S17E21.mkv",
-            low(Reason::NoEvidence),
+            low(Reason::SameName),
             "check that",
         ),
-        ("/nas/Loud Sea (1999)/movie.mkv", low(Reason::NoEvidence), "check that"),
-        ("/nas/film7.mkv", low(Reason::NoEvidence), "check that"),
-        ("/nas/movies/film7.mkv", low(Reason::NoEvidence), "check that"),
-        (
-            "/nas/Quiet River (1950)/movie.mkv",
-            low(Reason::Contradicted),
-            "not the same file",
-        ),
+        ("/nas/Loud Sea (1999)/movie.mkv", low(Reason::SameName), "check that"),
+        ("/nas/film7.mkv", low(Reason::SameName), "check that"),
+        ("/nas/movies/film7.mkv", low(Reason::SameName), "check that"),
+        ("/nas/Quiet River (1950)/movie.mkv", low(Reason::SameName), "check that"),
         ("/data/movies/new/film7.mkv", low(Reason::NotListed), "does not list it"),
         // A folder of the library of films: no other library's file.
         (
@@ -139,6 +131,7 @@ fn an_answer_says_why_and_forgets_what_was_asked() {
 #[test]
 fn episodes_of_one_file_are_found_under_another_root() {
     const FILE: &str = "/data/tv/Two Hours/Season 06/Two Hours - S06E01-E02.mkv";
+    const RANGE: &str = "/data/tv/Foo/Season 03/Foo - S03E01-02.mkv";
     const PLAIN: &str = "/data/tv/Some Show/Season 17/S17E21-E22.mkv";
     let part = |show: &str, season: u32, number: u32, file: &str| ItemSpec::episode(show, season, number, "Part", file);
     let server = Standin::builder()
@@ -150,6 +143,8 @@ fn episodes_of_one_file_are_found_under_another_root() {
                 part("Two Hours", 6, 1, FILE).key(9001),
                 part("Some Show", 17, 21, PLAIN).key(9011),
                 part("Some Show", 17, 22, PLAIN).key(9012),
+                part("Foo", 3, 1, RANGE).key(9031),
+                part("Foo", 3, 2, RANGE).key(9032),
                 part("Odd Show", 1, 1, "/data/tv/Odd Show/Odd Show - S01E01.mkv").key(9021),
                 part("Odd Show", 1, 7, "/data/tv/Odd Show/Odd Show - S01E01.mkv").key(9022),
             ],
@@ -165,21 +160,24 @@ fn episodes_of_one_file_are_found_under_another_root() {
     let high = (Confidence::High, Reason::SeveralEpisodes);
     let low = |reason| (Confidence::Low, reason);
     let (two, plain, odd) = (["9001", "9002"], ["9011", "9012"], ["9021", "9022"]);
+    let range = ["9031", "9032"];
     for (path, (confidence, reason), keys) in [
         (FILE, high, two),
+        ("/mnt/z/Foo/Season 03/Foo - S03E01-02.mkv", high, range),
         ("/nas/Two Hours/Season 06/Two Hours - S06E01-E02.mkv", high, two),
-        ("/nas/Season 6/Two Hours - S06E01-E02.mkv", high, two),
-        ("/nas/Two Hours - S06E01-E02.mkv", high, two),
+        ("/nas/Season 6/Two Hours - S06E01-E02.mkv", low(Reason::SameName), two),
+        ("/nas/Two Hours - S06E01-E02.mkv", low(Reason::SameName), two),
         ("/nas/Some Show/Season 17/S17E21-E22.mkv", high, plain),
-        ("/nas/Other/Season 17/S17E21-E22.mkv", low(Reason::NoEvidence), plain),
+        ("/nas/Other/Season 17/S17E21-E22.mkv", low(Reason::SameName), plain),
         (
             "/nas/Two Hours/Season 05/Two Hours - S06E01-E02.mkv",
-            low(Reason::Contradicted),
+            low(Reason::SameName),
             two,
         ),
         ("/data/tv/new/Two Hours - S06E01-E02.mkv", low(Reason::NotListed), two),
-        // The name says one of the two numbers only.
-        ("/nas/Odd Show - S01E01.mkv", low(Reason::Contradicted), odd),
+        ("/nas/Odd Show - S01E01.mkv", low(Reason::SameName), odd),
+        // Plex says which episodes a listed file has, whatever its name says.
+        ("/nas/Odd Show/Odd Show - S01E01.mkv", high, odd),
     ] {
         let found = shows.match_path(path.as_bytes()).expect("an answer");
         assert_eq!(
@@ -228,4 +226,224 @@ fn answers_by_name_alone_leave_room_for_a_proposal() {
     assert!(missed.message.contains("/nas -> /data/movies"), "{}", missed.message);
     let best = &index.proposals()[0];
     assert!(best.matched > 400 && best.of == 500, "{best:?}");
+}
+
+/// A file of another, unlisted work, or a copy: its path, what Plex lists with the same file name, and the class of
+/// confusion.
+struct Impostor {
+    class: &'static str,
+    listed: ItemSpec,
+    asked: String,
+}
+
+const SHOWS: [&str; 20] = [
+    "House of Cards",
+    "The Office",
+    "Shameless",
+    "Ghosts",
+    "Skins",
+    "Being Human",
+    "Life on Mars",
+    "Utopia",
+    "Law & Order",
+    "The Bridge",
+    "Wallander",
+    "Euphoria",
+    "The Killing",
+    "Queer as Folk",
+    "Top Gear",
+    "MasterChef",
+    "Big Brother",
+    "The Voice",
+    "Taskmaster",
+    "Gladiators",
+];
+const REMADE: [&str; 20] = [
+    "Charmed",
+    "Battlestar Galactica",
+    "MacGyver",
+    "Hawaii Five-0",
+    "Doctor Who",
+    "Dynasty",
+    "Dallas",
+    "Roswell",
+    "Lost in Space",
+    "The Twilight Zone",
+    "Quantum Leap",
+    "Frasier",
+    "Matlock",
+    "Kung Fu",
+    "Magnum",
+    "S.W.A.T.",
+    "Scream",
+    "Party of Five",
+    "V",
+    "24",
+];
+const FILMS: [(&str, i32); 20] = [
+    ("The Mummy", 1999),
+    ("Alien", 1979),
+    ("The Thing", 1982),
+    ("King Kong", 1933),
+    ("Dune", 1984),
+    ("Heat", 1995),
+    ("Solaris", 1972),
+    ("Carrie", 1976),
+    ("Suspiria", 1977),
+    ("Total Recall", 1990),
+    ("RoboCop", 1987),
+    ("1984", 1984),
+    ("Psycho", 1960),
+    ("The Fly", 1986),
+    ("Poltergeist", 1982),
+    ("It", 1990),
+    ("Cinderella", 1950),
+    ("2012", 2009),
+    ("Mission: Impossible", 1996),
+    ("Amélie", 2001),
+];
+
+fn file_of(spec: &ItemSpec) -> &str {
+    match &spec.files[..] {
+        [MediaSpec::File(file)] => file,
+        files => panic!("not a single file: {files:?}"),
+    }
+}
+
+/// Questions about files that Plex does not list, although it lists files with the same names.
+fn impostors() -> Vec<Impostor> {
+    let mut all = Vec::new();
+    let mut add = |class, listed: ItemSpec, asked: String| all.push(Impostor { class, listed, asked });
+    for (nth, show) in SHOWS.iter().enumerate() {
+        let (plex, host) = [("US", "UK"), ("UK", "AU"), ("NZ", "US"), ("DE", "AT")][nth % 4];
+        let tail = format!("Season 01/{show} - S01E0{}.mkv", nth % 9 + 1);
+        let listed = format!("/data/tv/{show} ({plex})/{tail}");
+        let spec = ItemSpec::episode(show, 1, 1, "Chapter 1", &listed);
+        add(
+            "another country",
+            spec.clone(),
+            format!("/mnt/tv/{show} ({host})/{tail}"),
+        );
+        add("a spin-off", spec.clone(), format!("/mnt/tv/{show} Nights/{tail}"));
+        add("a show without its country", spec, format!("/mnt/tv/{show}/{tail}"));
+    }
+    for (nth, show) in REMADE.iter().enumerate() {
+        let (old, new) = (1965 + nth, 2005 + nth);
+        let file = format!("{show} - S01E0{}.mkv", nth % 9 + 1);
+        let listed = format!("/data/tv/{show} ({new})/Season 01/{file}");
+        let spec = ItemSpec::episode(show, 1, 1, "Pilot", &listed);
+        add(
+            "a remake without its year",
+            spec.clone(),
+            format!("/mnt/tv/{show}/Season 01/{file}"),
+        );
+        add(
+            "a remake of another year",
+            spec.clone(),
+            format!("/mnt/tv/{show} ({old})/Season 01/{file}"),
+        );
+        add("a download", spec, format!("/downloads/{file}"));
+        let flat = format!("{show} 1x0{}.mkv", nth % 9 + 1);
+        let spec = ItemSpec::episode(show, 1, 1, "Pilot", &format!("/data/tv/{show}/{flat}"));
+        add("another season", spec, format!("/mnt/tv/{show}/Season 02/{flat}"));
+    }
+    for (nth, (title, year)) in FILMS.iter().enumerate() {
+        let tail = format!("{title} ({year})/{title}.mkv");
+        let spec = ItemSpec {
+            guid: Some(format!("plex://movie/5d776825880197001ec9{nth:04x}")),
+            ..ItemSpec::file(title, &format!("/data/movies/{tail}")).year(*year)
+        };
+        let mut add = |class, folder: String| add(class, spec.clone(), format!("/mnt/x/{folder}/{title}.mkv"));
+        add("another id", format!("{title} ({year}) {{imdb-tt9999{nth:03}}}"));
+        add("another id", format!("{title} ({year}) [tmdbid={nth}]"));
+        for words in [
+            "Trailers",
+            "Making Of",
+            "Bonus Disc",
+            "Director's Cut",
+            "2",
+            "Returns",
+            "The Series",
+        ] {
+            add("words after the year", format!("{title} ({year}) {words}"));
+        }
+        add("a remake", format!("{title} ({})", year + 20));
+        add("another year's premiere", format!("{title} ({})", year + 1));
+        add("extras", format!("{title} ({year})/Featurettes"));
+        for root in [
+            ".snapshots/3",
+            "#recycle",
+            "@Recycle/a",
+            "$RECYCLE.BIN",
+            "~snapshot/d",
+            "Trash",
+            "lost+found",
+        ] {
+            add("a copy", format!("{root}/{title} ({year})"));
+        }
+    }
+    all
+}
+
+#[test]
+fn another_work_or_a_copy_never_has_high_confidence() {
+    let impostors = impostors();
+    let mut asked = std::collections::BTreeMap::new();
+    for impostor in &impostors {
+        *asked.entry(impostor.class).or_insert(0) += 1;
+    }
+    for (class, count) in &asked {
+        assert!(*count >= 20, "{class}: only {count} questions");
+    }
+    let mut listed: Vec<ItemSpec> = impostors.iter().map(|impostor| impostor.listed.clone()).collect();
+    listed.dedup_by_key(|spec| file_of(spec).to_owned());
+    let (shows, films) = listed.into_iter().partition::<Vec<_>, _>(|spec| spec.show.is_some());
+    let server = Standin::builder()
+        .library(LibrarySpec::shows(1).plain().locations(["/data/tv"]))
+        .library(LibrarySpec::movies(1).plain().locations(["/data/movies"]))
+        .items(1, shows)
+        .items(2, films)
+        .start()
+        .expect("the stand-in starts");
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = open(options(&server, folder.path()), &clock());
+    index
+        .refresh(&crate::support::index::QueryOptions::default(), false)
+        .expect("fetched");
+    let all = index.select(crate::support::index::Selector::All).expect("a handle");
+    for Impostor { class, listed, asked } in &impostors {
+        let found = all.match_path(asked.as_bytes()).expect("an answer");
+        assert_ne!(
+            found.confidence,
+            Confidence::High,
+            "{class}: {asked}: {}",
+            found.message
+        );
+        assert_eq!(found.reason, Reason::SameName, "{class}: {asked}: {}", found.message);
+        let candidate = found.item.expect("a candidate");
+        let listed = file_of(listed);
+        assert_eq!(candidate.path, listed.as_bytes(), "{class}: {asked}");
+        assert_eq!(
+            all.lookup_key(asked.as_bytes(), str::to_owned),
+            None,
+            "{class}: {asked}"
+        );
+        let proposals = index.try_proposals([asked]).expect("proposals");
+        assert!(proposals.is_empty(), "{class}: {asked}: {proposals:?}");
+        // Under another root alone, the same file is certain.
+        let moved = listed.replace("/data/", "/mnt/media/");
+        let found = all.match_path(moved.as_bytes()).expect("an answer");
+        assert_eq!(
+            found.confidence,
+            Confidence::High,
+            "{class}: {moved}: {}",
+            found.message
+        );
+        assert_eq!(
+            found.reason,
+            Reason::OnlyRootDiffers,
+            "{class}: {moved}: {}",
+            found.message
+        );
+    }
 }

@@ -251,11 +251,11 @@ fn a_folder_below_another_root_is_sure_where_only_that_differs() -> Anything {
         ("/mnt/nas/Delta (1999)", Confidence::High, Reason::OnlyRootDiffers),
         ("/mnt/nas/Other/Alpha", Confidence::High, Reason::OnlyRootDiffers),
         // A copy is another folder.
-        ("/mnt/nas/#recycle/Alpha", Confidence::Low, Reason::NoEvidence),
+        ("/mnt/nas/#recycle/Alpha", Confidence::Low, Reason::SameName),
         (
             "/mnt/nas/.Trash-1000/files/Alpha/Season 02",
             Confidence::Low,
-            Reason::NoEvidence,
+            Reason::SameName,
         ),
         // Several folders are called so.
         ("/mnt/nas/Other/Season 01", Confidence::Low, Reason::SeveralItems),

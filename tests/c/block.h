@@ -117,7 +117,7 @@ static inline void check_block(const struct answered *answered, uint32_t count)
         CHECK(strcmp(plexindex_get_status_name(answer->status), "UNKNOWN") != 0);
         CHECK(answer->match_kind <= PLEXINDEX_MATCH_FILE_NAME);
         CHECK(answer->confidence <= PLEXINDEX_CONFIDENCE_HIGH);
-        CHECK(answer->reason <= PLEXINDEX_REASON_NOT_ASKED);
+        CHECK(answer->reason <= PLEXINDEX_REASON_SAME_NAME);
         CHECK((answer->flags & ~PLEXINDEX_ANSWER_STALE) == 0);
         CHECK(answer->age_ms >= -1);
         check_text(answered, answer->message);

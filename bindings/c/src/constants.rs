@@ -108,12 +108,6 @@ pub const PLEXINDEX_REASON_SEVERAL_LIBRARIES: u8 = 5;
 pub const PLEXINDEX_REASON_UNCONFIRMED: u8 = 6;
 /// plexindex_answer.reason: only the root differs: a mapping is missing. High confidence.
 pub const PLEXINDEX_REASON_ONLY_ROOT_DIFFERS: u8 = 7;
-/// plexindex_answer.reason: the path contains the item's title, and other evidence agrees. High confidence.
-pub const PLEXINDEX_REASON_PATH_TELLS: u8 = 8;
-/// plexindex_answer.reason: only the end of the path matches. Low confidence.
-pub const PLEXINDEX_REASON_NO_EVIDENCE: u8 = 9;
-/// plexindex_answer.reason: a different year, number or edition, or an extra file. Low confidence.
-pub const PLEXINDEX_REASON_CONTRADICTED: u8 = 10;
 /// plexindex_answer.reason: the file contains several episodes; the item is the first of them.
 pub const PLEXINDEX_REASON_SEVERAL_EPISODES: u8 = 11;
 /// plexindex_answer.reason: the folder is a library's folder, or contains one, and has no listed files.
@@ -124,6 +118,9 @@ pub const PLEXINDEX_REASON_ABOVE_LOCATIONS: u8 = 13;
 pub const PLEXINDEX_REASON_UNAVAILABLE: u8 = 14;
 /// plexindex_answer.reason: an unlisted path, about which a later call asks the server. Sets PLEXINDEX_ANSWER_STALE.
 pub const PLEXINDEX_REASON_NOT_ASKED: u8 = 15;
+/// plexindex_answer.reason: only the name or the end of the path equals a listed path. Low confidence.
+pub const PLEXINDEX_REASON_SAME_NAME: u8 = 16;
+// The numbers 8 to 10 are reserved, because earlier versions used them.
 
 /// plexindex_answer.flags: possibly outdated: the server did not answer, or a listing awaits confirmation.
 pub const PLEXINDEX_ANSWER_STALE: u8 = 1;

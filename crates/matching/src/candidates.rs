@@ -87,15 +87,23 @@ impl<'v, H: Copy> Candidates<'v, H> {
         libraries.all(|library| Some(library) == expected)
     }
 
-    /// Calls `each` for the candidates, best first. Sorts by the longest common suffix with the queried `path`, and
-    /// then by the longest common prefix, both in raw bytes. The library and the rating key break ties, so that every
-    /// process returns the same order. Rating keys are numbers, so shorter keys come first.
-    pub fn for_each_ranked(&self, path: &[u8], each: impl FnMut(&RankedHit<'v, H>)) {
+    /// Calls `each` for the candidates, best first. Sorts by `title_length`, then by the longest common suffix with the
+    /// queried `path`, and then by the longest common prefix, both in raw bytes. The library and the rating key break
+    /// ties, so that every process returns the same order. Rating keys are numbers, so shorter keys come first.
+    pub fn for_each_ranked(
+        &self,
+        path: &[u8],
+        title_length: impl Fn(&RankedHit<'v, H>) -> usize,
+        each: impl FnMut(&RankedHit<'v, H>),
+    ) {
         if let [only] = &self.hits[..] {
             return [only].into_iter().for_each(each);
         }
         // Sorting references is faster than moving the candidates.
-        let similarity = |hit: &RankedHit<'v, H>| (common_suffix(path, hit.path), common_prefix(path, hit.path));
+        let similarity = |hit: &RankedHit<'v, H>| {
+            let bytes = (common_suffix(path, hit.path), common_prefix(path, hit.path));
+            (title_length(hit), bytes)
+        };
         let tie_breaker = |hit: &RankedHit<'v, H>| (hit.library, hit.rating_key.len(), hit.rating_key);
         let mut ranked: SmallVec<[_; MAX_CANDIDATES]> = self.iter().map(|hit| (similarity(hit), hit)).collect();
         ranked.sort_unstable_by(|(a, hit_a), (b, hit_b)| {

@@ -12,7 +12,6 @@ mod enum_names;
 
 pub mod byte_string;
 mod candidates;
-mod episode_numbers;
 pub mod error;
 mod fast;
 mod folder;
@@ -24,6 +23,7 @@ mod mappings;
 mod member;
 pub mod model;
 pub mod normal;
+mod numbers;
 pub mod path_search;
 mod path_shape;
 mod redundant_components;
@@ -31,8 +31,8 @@ mod relation;
 mod resolution;
 mod resolver;
 mod rewrite;
+mod roots;
 pub mod text;
-mod title_evidence;
 mod vocabulary;
 mod words;
 

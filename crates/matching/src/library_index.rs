@@ -3,7 +3,7 @@
 
 use super::normal::{ExactBytes, NormalPath};
 use super::resolution::{FoundItem, ItemRef};
-use crate::model::MatchKind;
+use crate::model::{LibraryKind, MatchKind};
 
 /// The time when a path was listed or recorded, as a change sequence.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,8 +29,14 @@ pub trait LibraryIndex {
     /// Returns whether the library has a complete listing.
     fn is_fetched(&self) -> bool;
 
+    /// Returns the kind of library.
+    fn kind(&self) -> LibraryKind;
+
     /// Returns whether the path lies under a location of the library.
     fn owns(&self, path: &NormalPath<'_>) -> bool;
+
+    /// Iterates over the normal forms of the library's locations.
+    fn locations(&self) -> impl Iterator<Item = &[u8]>;
 
     /// Returns the number of components that a listed path has below its location; 0 if the path is outside all
     /// locations. If locations are nested, counts from the outermost location.

@@ -62,11 +62,12 @@ impl LowerName<'_> {
         self.0.starts_with(prefix)
     }
 
-    /// Returns whether folders with this name contain copies: deleted files, thumbnails, or versions of listed files.
-    pub fn is_copies_folder(&self) -> bool {
-        [&b".trash"[..], b".recycle", b"plex versions"]
-            .into_iter()
-            .any(|prefix| self.starts_with(prefix))
+    /// Returns whether this is the name of a hidden folder or of a system's folder. Such folders contain deleted files,
+    /// snapshots, thumbnails, converted versions and unpacked archives: copies of listed files, but other files.
+    pub fn is_hidden_or_system_folder(&self) -> bool {
+        const PREFIXES: [&[u8]; 4] = [b"trash", b"recycle", b"snapshot", b"plex versions"];
+        self.0.first().is_some_and(|first| b".@#~$".contains(first))
+            || PREFIXES.into_iter().any(|prefix| self.starts_with(prefix))
             || self.is_system_folder()
             || self.is_root_system_folder()
             || self.is_being_unpacked()

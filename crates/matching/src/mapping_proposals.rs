@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use super::normal::{NormalPath, normal_form};
 use super::path_shape::PathShape;
 use super::rewrite::{PrefixRule, is_absolute};
+use super::roots::has_hidden_root;
 
 /// A prefix mapping that would translate host paths to listed paths.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,29 +45,22 @@ impl Samples {
         self.examined
     }
 
-    /// Adds a sample: an unlisted host path, and the listed paths with a common suffix. Counts the host path once for
-    /// each mapping that would translate it to one of these paths.
-    pub fn add<'a>(&mut self, host_path: &[u8], listed: impl IntoIterator<Item = &'a [u8]>) {
+    /// Adds a sample: an unlisted host path, and the listed path with the longest common suffix. `below` is the number
+    /// of components that the listed path has below its location. Counts no mapping unless all of these components are
+    /// equal, since only then may both be the same file, nor if the host path's root is hidden, which suggests a copy.
+    pub fn add(&mut self, host_path: &[u8], listed: &[u8], below: usize) {
         self.examined += 1;
-        let mut counted_pairs = Vec::new();
-        for server_path in listed {
-            let Some((from, to)) = differing_roots(host_path, server_path) else {
-                continue;
-            };
-            let key = (normal_form(from), normal_form(to));
-            // Several listed paths can have the same pair of roots; each host path counts once per pair.
-            if counted_pairs.contains(&key) {
-                continue;
-            }
-            let pair = self.pairs.entry(key.clone()).or_insert_with(|| ProposedMapping {
-                from: from.to_vec(),
-                to: to.to_vec(),
-                matched: 0,
-                examined: 0,
-            });
-            pair.matched += 1;
-            counted_pairs.push(key);
-        }
+        let Some((from, to)) = differing_roots(host_path, listed, below) else {
+            return;
+        };
+        let pair = self.pairs.entry((normal_form(from), normal_form(to)));
+        let pair = pair.or_insert_with(|| ProposedMapping {
+            from: from.to_vec(),
+            to: to.to_vec(),
+            matched: 0,
+            examined: 0,
+        });
+        pair.matched += 1;
     }
 
     /// Returns all mappings with at least two matching paths, best first. If only one path was examined, one is enough.
@@ -93,8 +87,9 @@ fn compare_support(a: &ProposedMapping, b: &ProposedMapping) -> Ordering {
 }
 
 /// Removes the longest common suffix from both paths, and returns the remaining roots of the host path and the server
-/// path. `None` if the suffix has fewer than two components, or if no rule can replace one root with the other.
-fn differing_roots<'a>(host_path: &'a [u8], server_path: &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
+/// path. `None` if the suffix has fewer than `below` components, if `below` is less than two, if the host path's root is hidden, or
+/// if no rule can replace one root with the other.
+fn differing_roots<'a>(host_path: &'a [u8], server_path: &'a [u8], below: usize) -> Option<(&'a [u8], &'a [u8])> {
     let (mut from, mut to) = (host_path, server_path);
     let (windows_host, windows_server) = (PathShape::of(host_path).windows, PathShape::of(server_path).windows);
     let mut common_components = 0;
@@ -110,7 +105,8 @@ fn differing_roots<'a>(host_path: &'a [u8], server_path: &'a [u8]) -> Option<(&'
     let (from, to) = (non_empty_root(from, host_path), non_empty_root(to, server_path));
     // Rules with a relative folder are invalid.
     let is_rule = is_absolute(from) && is_absolute(to) && rewrites(from, to, host_path, server_path);
-    (common_components >= 2 && is_rule).then_some((from, to))
+    let is_hidden = || NormalPath::with(host_path, |path| has_hidden_root(path, common_components));
+    (below >= 2 && common_components >= below && is_rule && !is_hidden()).then_some((from, to))
 }
 
 /// Returns whether a rule that replaces `from` with `to` rewrites the host path to the server path. Also returns

@@ -7,20 +7,23 @@
 //! A library *owns* the paths under its locations; mappings may translate a path first. The resolver first tries kinds
 //! 1 to 3 in the owners and then in the other libraries, and then kinds 4 and 5 in the same order. If any library owns
 //! the path, even a library out of scope, kinds 4 and 5 have low confidence: the owner *should* list the path itself.
-//! Otherwise kinds 4 and 5 have high confidence if only the root differs or the path contains the item's title
-//! ([`super::title_evidence`]).
+//! Otherwise kind 4 has high confidence if only the root differs ([`super::roots`]) from exactly one listed file.
 //!
 //! The resolver looks for the longest suffix in all owners together, and then in all other libraries together. Paths
 //! that are not UTF-8 have no suffix matches.
 
 use std::ops::Deref;
 
+use smallvec::SmallVec;
+
 use super::candidates::{Candidates, RankedHit};
+use super::form::Form;
 use super::library_index::{FirstEntry, LibraryIndex};
 use super::mappings::Mappings;
 use super::normal::NormalPath;
 use super::resolution::{FoundItem, ItemRef, LookupHit, OnDisk, Resolution};
-use super::title_evidence::{TitleEvidence, only_root_differs, title_evidence};
+use super::roots::{any_name_matches, naming_title, only_root_differs, rev_components_of};
+use super::words::Words;
 use crate::model::{Confidence, MatchKind, Reason};
 
 /// The libraries to search.
@@ -160,10 +163,14 @@ where
             if matches!(match_kind, MatchKind::Suffix | MatchKind::FileName) {
                 resolution.common_components = candidates.rank;
             }
-            candidates.for_each_ranked(self.path.raw(), |candidate| {
-                resolution.is_unverified |= self.is_unverified(candidate);
-                resolution.push(self.found_item(candidate));
-            });
+            candidates.for_each_ranked(
+                self.path.raw(),
+                |hit| self.title_length(hit, match_kind),
+                |candidate| {
+                    resolution.is_unverified |= self.is_unverified(candidate);
+                    resolution.push(self.found_item(candidate));
+                },
+            );
             resolution.sort_episodes();
             (resolution.confidence, resolution.reason) = match (resolution.single(), candidates.have_same_library()) {
                 (Some(_), _) if resolution.is_unverified => (confidence, Reason::Unconfirmed),
@@ -217,89 +224,95 @@ where
                     } else {
                         MatchKind::FileName
                     };
-                    let evidence = self.suffix_evidence(candidates);
-                    return (match_kind, confidence_of(evidence), evidence);
+                    let reason = self.suffix_reason(candidates);
+                    if reason != Reason::OnlyRootDiffers {
+                        return (match_kind, Confidence::Low, reason);
+                    }
+                    self.add_other_roots(candidates);
+                    return (match_kind, Confidence::High, reason);
                 }
             }
         }
         (MatchKind::None, Confidence::None, Reason::None)
     }
 
-    /// Returns the evidence for suffix matches if all candidates are items of one file; otherwise [`Reason::None`],
-    /// because several files are ambiguous whatever the evidence.
-    fn suffix_evidence(&self, candidates: &Candidates<'v, L::Hit<'v>>) -> Reason {
-        let mut evidence = Reason::None;
-        if candidates.have_same_path() {
-            // Every item of the file needs its own evidence.
-            for candidate in candidates.iter() {
-                evidence = self.evidence_for_candidate(candidate, candidates);
-                if !is_confirming(evidence) {
-                    break;
-                }
-            }
-        }
-        evidence
-    }
-
-    /// Returns the evidence for one candidate; [`Reason::NotListed`] if any library owns the path, since the owner
-    /// should list the path itself. If several of the candidate's files match, evidence for one file is enough.
-    fn evidence_for_candidate(
-        &self,
-        candidate: &RankedHit<'v, L::Hit<'v>>,
-        candidates: &Candidates<'v, L::Hit<'v>>,
-    ) -> Reason {
+    /// Returns the reason for the confidence of suffix matches: [`Reason::OnlyRootDiffers`] if all candidates are items
+    /// of one file that differs only in the root; [`Reason::NotListed`] if any library owns the path, since the owner
+    /// should list the path itself; [`Reason::NotFetched`] if a library of this kind in scope was never fetched, since it
+    /// may have the same path below its own location.
+    fn suffix_reason(&self, candidates: &Candidates<'v, L::Hit<'v>>) -> Reason {
         if self.resolver.views.iter().any(|view| self.is_owned_by(view)) {
             return Reason::NotListed;
         }
-        let view = &*self.resolver.views[candidate.library];
-        let mut evidence = Reason::NoEvidence;
-        let mut add_file = |hit: L::Hit<'v>, listed: &[u8]| {
-            if !is_confirming(evidence) {
-                evidence = self.evidence_from_file(view, hit, listed, candidates.rank, evidence);
-            }
+        let Some(first) = candidates.first().filter(|_| candidates.have_same_path()) else {
+            return Reason::SameName;
         };
-        // If several files of the item match, read all of them, since `candidates` contains only one.
+        if !candidates
+            .iter()
+            .all(|candidate| self.has_other_root(candidate, candidates))
+        {
+            return Reason::SameName;
+        }
+        let kind = self.resolver.views[first.library].kind();
+        let mut views = self.views_of(LibraryGroup::All);
+        if views.any(|(_, view)| view.kind() == kind && !view.is_fetched()) {
+            return Reason::NotFetched;
+        }
+        Reason::OnlyRootDiffers
+    }
+
+    /// Returns whether one of the candidate's matching files differs only in the root.
+    fn has_other_root(&self, candidate: &RankedHit<'v, L::Hit<'v>>, candidates: &Candidates<'v, L::Hit<'v>>) -> bool {
+        let view = &*self.resolver.views[candidate.library];
+        let differs_only_in_root =
+            |hit, listed| NormalPath::with(listed, |listed| self.only_root_differs(view, hit, listed));
         match candidate.item {
-            Some(hit) if !candidates.has_repeated_item => add_file(hit, candidate.path),
+            Some(hit) if !candidates.has_repeated_item => differs_only_in_root(hit, candidate.path),
+            // If several files of the item match, read all of them, since `candidates` contains only one.
             _ => {
+                let mut is_found = false;
                 view.suffix_matches(&self.path, candidates.rank, |_, hit| {
                     let (rating_key, listed) = view.key_and_path(hit);
-                    if rating_key == candidate.rating_key {
-                        add_file(hit, listed);
-                    }
+                    is_found |= rating_key == candidate.rating_key && differs_only_in_root(hit, listed);
+                });
+                is_found
+            }
+        }
+    }
+
+    /// Returns whether the queried path differs from a listed path of the item `hit` only in the root.
+    fn only_root_differs(&self, view: &'v L, hit: L::Hit<'v>, listed: &NormalPath<'_>) -> bool {
+        let common = Form::from_folded(self.path.form()).common_components(Form::from_folded(listed.form()));
+        let below = view.components_below_location(listed);
+        only_root_differs(&view.item(hit), &self.path, listed, common, below)
+    }
+
+    /// Adds the items of all other files that differ from the queried path only in the root, so that the answer is
+    /// ambiguous if there are any. Such a file has fewer components in common, because its location is nearer to it.
+    /// Its path is that of a location, followed by the last components of the queried path.
+    fn add_other_roots(&self, candidates: &mut Candidates<'v, L::Hit<'v>>) {
+        let names: SmallVec<[&str; 16]> = rev_components_of(&self.path).take(candidates.rank).collect();
+        let mut listed = SmallVec::<[u8; 512]>::new();
+        for (library, view) in self.views_of(LibraryGroup::All).filter(|(_, view)| view.is_fetched()) {
+            for (location, below) in view
+                .locations()
+                .flat_map(|location| (2..names.len()).map(move |n| (location, n)))
+            {
+                listed.clear();
+                listed.extend_from_slice(location.strip_suffix(b"/").unwrap_or(location));
+                for name in names[..below].iter().rev() {
+                    listed.push(b'/');
+                    listed.extend_from_slice(name.as_bytes());
+                }
+                NormalPath::with(&listed, |listed| {
+                    view.each_listed(listed, |hit, _| {
+                        if self.only_root_differs(view, hit, listed) {
+                            candidates.add_candidate(candidates.rank, Self::candidate(library, view, hit));
+                        }
+                    });
                 });
             }
         }
-        evidence
-    }
-
-    /// Returns the evidence from one listed file of an item; `fallback` if the paths neither confirm nor contradict the
-    /// match. `components` is the number of trailing components that the file and the queried path have in common.
-    fn evidence_from_file(
-        &self,
-        view: &'v L,
-        hit: L::Hit<'v>,
-        listed: &[u8],
-        components: usize,
-        fallback: Reason,
-    ) -> Reason {
-        let item = view.item(hit);
-        NormalPath::with(listed, |listed| {
-            if only_root_differs(
-                &item,
-                &self.path,
-                listed,
-                components,
-                view.components_below_location(listed),
-            ) {
-                return Reason::OnlyRootDiffers;
-            }
-            match title_evidence(&item, &self.path, listed, components) {
-                TitleEvidence::Confirms => Reason::PathTells,
-                TitleEvidence::Contradicts => Reason::Contradicted,
-                TitleEvidence::Neutral => fallback,
-            }
-        })
     }
 
     /// Iterates over the libraries in a group, with their indexes.
@@ -404,6 +417,19 @@ where
         view.is_unverified(&self.path, candidate.path, candidate.rating_key)
     }
 
+    /// Returns the length of the title that names a candidate's files, if the queried path contains that title, to rank
+    /// the candidates of a suffix match; otherwise 0.
+    fn title_length(&self, candidate: &RankedHit<'v, L::Hit<'v>>, match_kind: MatchKind) -> usize {
+        let hit = candidate.item.filter(|_| !match_kind.is_listed());
+        let item = hit.map(|hit| self.resolver.views[candidate.library].item(hit));
+        let Some(title) = item.as_ref().and_then(naming_title) else {
+            return 0;
+        };
+        let contains =
+            |title: &Words| any_name_matches(rev_components_of(&self.path), |name| title.is_contained_in(name));
+        Words::of(title).filter(contains).map_or(0, |_| title.len())
+    }
+
     /// Reads a candidate's item from the library.
     fn found_item(&self, candidate: &RankedHit<'v, L::Hit<'v>>) -> FoundItem<'v> {
         let view = &*self.resolver.views[candidate.library];
@@ -441,20 +467,6 @@ where
             Reason::NoLocation
         }
     }
-}
-
-/// Returns the confidence of a suffix match with the given evidence.
-pub(super) fn confidence_of(evidence: Reason) -> Confidence {
-    if is_confirming(evidence) {
-        Confidence::High
-    } else {
-        Confidence::Low
-    }
-}
-
-/// Returns whether the evidence proves that the path is one of the item's files.
-fn is_confirming(evidence: Reason) -> bool {
-    matches!(evidence, Reason::OnlyRootDiffers | Reason::PathTells)
 }
 
 /// Returns whether a confirmed match (`hit`, for `path` and the item `rating_key`) is outdated: only other items list

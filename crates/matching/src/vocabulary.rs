@@ -1,31 +1,7 @@
 //! Words in file and folder names that are not part of a title.
 
-use super::episode_numbers::is_disc_word;
+use super::numbers::is_disc_word;
 use super::words::{Gap, Words, number, year};
-
-/// Returns a distinct bit number for each edition word, such as `extended` or `unrated`; `None` for other words. The
-/// numbers are below 32, so that a `u32` can store a set of edition words.
-pub fn edition_bit(word: &[u8]) -> Option<u32> {
-    Some(match word {
-        b"edition" => 0,
-        b"cut" => 1,
-        b"extended" => 2,
-        b"unrated" => 3,
-        b"uncut" => 4,
-        b"uncensored" => 5,
-        b"remastered" => 6,
-        b"restored" => 7,
-        b"theatrical" => 8,
-        b"directors" => 9,
-        b"final" => 10,
-        b"redux" => 11,
-        b"imax" => 12,
-        b"ultimate" => 13,
-        b"fanedit" => 14,
-        b"3d" => 15,
-        _ => return None,
-    })
-}
 
 /// Words in folder names that do not identify the contents, sorted for binary search.
 pub static GENERAL: [&[u8]; 143] = split_at_spaces(
@@ -88,11 +64,4 @@ pub fn ends_title(words: &Words, index: usize) -> bool {
 pub fn is_quality_word(word: &[u8]) -> bool {
     let scan_lines = word.strip_suffix(b"p").or(word.strip_suffix(b"i"));
     QUALITY_WORDS.contains(&word) || scan_lines.is_some_and(|lines| lines.len() >= 3 && number(lines).is_some())
-}
-
-/// Returns whether a word after a title is a sign of a sequel, such as `II`, `3` or `Part`.
-pub fn is_sequel_word(word: &[u8]) -> bool {
-    let is_roman = !word.is_empty() && word.iter().all(|letter| b"ivx".contains(letter));
-    let starts_with_digit = word.first().is_some_and(u8::is_ascii_digit);
-    is_roman || starts_with_digit || [&b"part"[..], b"pt", b"vol", b"volume", b"chapter", b"episode"].contains(&word)
 }

@@ -17,8 +17,6 @@ pub enum Gap {
     /// Any other separator, such as a space, a dot, an underscore or a hyphen within a word.
     #[default]
     Plain,
-    /// A dash between spaces.
-    Dash,
     /// A `[` or `{`: text in square or curly brackets describes the file.
     Bracket,
     /// A `(`: text in round brackets is a year or part of the title.
@@ -31,7 +29,6 @@ struct WordSpan {
     start: u16,
     end: u16,
     gap_before: Gap,
-    in_brackets: bool,
 }
 
 /// The folded words of a name or title.
@@ -68,7 +65,6 @@ impl Words {
             is_in_word: false,
             is_wide: false,
             gap: Gap::Plain,
-            bracket_depth: 0,
         };
         splitter.split(text).is_some()
     }
@@ -90,11 +86,6 @@ impl Words {
         self.spans[..self.count]
             .get(index)
             .map_or(Gap::Plain, |span| span.gap_before)
-    }
-
-    /// Returns whether the word at this index is in brackets; `false` if the index is out of range.
-    pub fn is_in_brackets(&self, index: usize) -> bool {
-        self.spans[..self.count].get(index).is_some_and(|span| span.in_brackets)
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
@@ -165,30 +156,6 @@ impl Words {
     pub fn is_contained_in(&self, name: &Self) -> bool {
         name.find_title(self).is_some()
     }
-
-    /// Returns whether the title is so short that paths may contain the title by chance: fewer than 6 letters in
-    /// several words, or fewer than 9 letters in one word. Does not count digits or a leading article.
-    pub fn is_short(&self) -> bool {
-        let start = usize::from(self.len() > 1 && ARTICLES.contains(&self.word(0)));
-        let letter_counts = (start..self.len()).map(|index| weighted_letters(self.word(index)));
-        let (mut words, mut letters) = (0, 0);
-        for count in letter_counts {
-            words += usize::from(count > 0);
-            letters += count;
-        }
-        letters < if words > 1 { 6 } else { 9 }
-    }
-}
-
-/// Returns the number of letters in a word. Counts a letter from a script without spaces, such as Chinese, as three,
-/// because titles in such scripts are shorter.
-fn weighted_letters(word: &[u8]) -> usize {
-    if word.is_ascii() {
-        return word.iter().filter(|byte| !byte.is_ascii_digit()).count();
-    }
-    let text = std::str::from_utf8(word).unwrap_or_default();
-    let letters = text.chars().filter(|c| !c.is_numeric());
-    letters.map(|c| if is_wide(c) { 3 } else { 1 }).sum()
 }
 
 /// Articles that may be at the end of a title, as in `Matrix, The`.
@@ -238,49 +205,42 @@ struct WordSplitter<'w> {
     is_wide: bool,
     /// The strongest separator since the last word.
     gap: Gap,
-    bracket_depth: u32,
 }
 
 impl WordSplitter<'_> {
     /// Splits the whole string; `None` if the string is too long.
     fn split(mut self, text: &str) -> Option<()> {
         let bytes = text.as_bytes();
-        // The previous character; `a` stands for any ASCII letter or digit.
-        let mut previous = ' ';
         let mut offset = 0;
         while let Some(byte) = bytes.get(offset) {
             // Fast path: most names consist of ASCII words, separated by spaces, dots or underscores.
             if LETTERS[usize::from(*byte)] != 0 {
-                (previous, offset) = ('a', offset + self.append_ascii(&bytes[offset..])?);
+                offset += self.append_ascii(&bytes[offset..])?;
                 continue;
             }
             if matches!(byte, b' ' | b'.' | b'_') {
                 self.end_word();
-                (previous, offset) = (char::from(*byte), offset + 1);
+                offset += 1;
                 continue;
             }
             let Some(c) = text.get(offset..).and_then(|rest| rest.chars().next()) else {
                 break;
             };
             offset += c.len_utf8();
-            let is_space_next = bytes.get(offset).is_none_or(|next| *next == b' ');
-            let is_spaced_dash = matches!(c, '-' | '–' | '—') && previous.is_whitespace() && is_space_next;
-            previous = c;
             if c.is_ascii() {
-                self.add_char(c, is_spaced_dash)?;
+                self.add_char(c)?;
                 continue;
             }
             for c in fold_letters(std::iter::once(c).nfkd()) {
-                self.add_char(c, is_spaced_dash)?;
+                self.add_char(c)?;
             }
         }
         Some(())
     }
 
     /// Adds a character: appends a letter or digit to the current word, converts `&` to the word "and", and drops an
-    /// apostrophe. Any other character ends the word. `is_spaced_dash`: the character is a dash between spaces. Returns
-    /// `None` if the capacity is exceeded.
-    fn add_char(&mut self, c: char, is_spaced_dash: bool) -> Option<()> {
+    /// apostrophe. Any other character ends the word. Returns `None` if the capacity is exceeded.
+    fn add_char(&mut self, c: char) -> Option<()> {
         if c.is_alphanumeric() {
             if self.is_in_word && is_wide(c) != self.is_wide {
                 self.end_word();
@@ -296,12 +256,8 @@ impl WordSplitter<'_> {
                     self.append_letter(c)?;
                 }
             }
-            '(' => (self.gap, self.bracket_depth) = (self.gap.max(Gap::Round), self.bracket_depth + 1),
-            '[' | '{' | '【' | '「' => {
-                (self.gap, self.bracket_depth) = (self.gap.max(Gap::Bracket), self.bracket_depth + 1);
-            }
-            ')' | ']' | '}' | '】' | '」' => self.bracket_depth = self.bracket_depth.saturating_sub(1),
-            _ if is_spaced_dash => self.gap = self.gap.max(Gap::Dash),
+            '(' => self.gap = self.gap.max(Gap::Round),
+            '[' | '{' | '【' | '「' => self.gap = self.gap.max(Gap::Bracket),
             _ => {}
         }
         self.end_word();
@@ -350,7 +306,6 @@ impl WordSplitter<'_> {
             start,
             end: start,
             gap_before: std::mem::take(&mut self.gap),
-            in_brackets: self.bracket_depth > 0,
         };
         words.count += 1;
         self.is_in_word = true;

@@ -7,7 +7,7 @@ use crate::engine::segment::ListingSegment;
 use crate::engine::sql::LibraryRow;
 use crate::engine::view::LibrarySnapshot;
 use crate::freshness::Age;
-use crate::matching::{LibraryIndex, Mappings, NormalPath, Scope};
+use crate::matching::{FoundItem, LibraryIndex, Mappings, NormalPath, Scope};
 use crate::model::ViewId;
 
 /// The snapshot of the libraries that lookups read. plexindex adds changes to single matches and items to the snapshot,
@@ -70,6 +70,13 @@ impl Snapshot {
     /// invalidated, so that a request must verify the answer. `library_index`: the library's index in `views`.
     pub fn is_unverified(&self, library_index: usize, queried: &NormalPath<'_>, path: &[u8], rating_key: &str) -> bool {
         self.views[library_index].is_unverified(queried, path, rating_key)
+    }
+
+    /// Returns the number of components that a found item's listed path has below its library's location.
+    pub fn components_below_location(&self, found: &FoundItem<'_>) -> usize {
+        NormalPath::with(found.path, |listed| {
+            self.views[found.library].components_below_location(listed)
+        })
     }
 
     /// Returns for each library, in the order of `views`, whether one of its folders contains the path itself or the

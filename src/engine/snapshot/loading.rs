@@ -127,6 +127,7 @@ impl LiveSnapshot {
         });
         let properties = LibraryProperties {
             uuid: row.library.uuid.clone(),
+            kind: row.library.kind,
             locations: row.library.locations.clone(),
             listed_at: row.listed_sequence.0,
             fetched: row.generation.is_fetched(),

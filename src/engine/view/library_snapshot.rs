@@ -10,12 +10,13 @@ use crate::matching::{
     EntryTime, ExactBytes, FirstEntry, Form, FoundItem, ItemRef, LibraryIndex, Mappings, NormalPath, lies_at_or_under,
     lies_under,
 };
-use crate::model::{Item, MatchKind};
+use crate::model::{Item, LibraryKind, MatchKind};
 
 /// Properties of a library, without its items.
 #[derive(Clone, Debug, Default)]
 pub struct LibraryProperties {
     pub uuid: String,
+    pub kind: LibraryKind,
     pub locations: Vec<String>,
     /// Change sequence at which the newest listing was published.
     pub listed_at: u64,
@@ -248,6 +249,10 @@ impl LibraryIndex for LibrarySnapshot {
         self.facts.fetched
     }
 
+    fn kind(&self) -> LibraryKind {
+        self.facts.kind
+    }
+
     /// Returns whether one of the library's folders contains the path (a server path or a host path).
     fn owns(&self, path: &NormalPath<'_>) -> bool {
         let mut folders = self.locations.iter().chain(&self.hosts);
@@ -260,6 +265,10 @@ impl LibraryIndex for LibrarySnapshot {
         NormalPath::with(valid_folders.as_bytes(), |valid| {
             folders.any(|folder| lies_at_or_under(valid.form(), folder))
         })
+    }
+
+    fn locations(&self) -> impl Iterator<Item = &[u8]> {
+        self.locations.iter().map(|location| &**location)
     }
 
     /// Returns how many components a listed path has below its outermost location; 0 outside all locations.

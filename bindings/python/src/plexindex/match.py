@@ -140,10 +140,9 @@ class Match:
         "reason",
         """Why there is no single item: ``"no_location"``, ``"not_listed"``, ``"not_fetched"``, …; otherwise ``"none"``.
 
-        If a single item matched by the end of its path, the code is the evidence for high confidence:
-        ``"only_root_differs"`` (a mapping is missing) or ``"path_tells"`` (the path contains the title with the year or
-        the number). For low confidence, the code is the cause: ``"no_evidence"``, ``"contradicted"`` (a different year,
-        number or edition, an extra or a copy), or ``"not_listed"`` (the file is in a library's folder, but not listed).
+        If a single item matched by the end of its path, the code is ``"only_root_differs"`` for high confidence (a
+        mapping is missing). For low confidence, the code is ``"same_name"`` (a file with the same name, which may be a
+        different file), or ``"not_listed"`` (the file is in a library's folder, but not listed).
         ``"several_episodes"`` means that the file contains several episodes: the item is the first episode, and
         :attr:`candidates` contains all episodes in order.
         """,

@@ -21,7 +21,7 @@ use crate::model::{Confidence, ItemType, MatchKind, Reason};
 use crate::normal::NormalPath;
 use crate::resolution::MAX_CANDIDATES;
 use crate::resolver::{Scope, views_in_scope};
-use crate::title_evidence::folder_root_differs;
+use crate::roots::folder_root_differs;
 
 /// Resolves one folder in a list of libraries.
 pub struct FolderResolver<'v, 'p, V> {
@@ -201,7 +201,7 @@ where
         } else if is_one_folder && totals.total == 1 && totals.members.first().is_some_and(only_root_differs) {
             Reason::OnlyRootDiffers
         } else {
-            Reason::NoEvidence
+            Reason::SameName
         };
         if !is_one_folder {
             // The requested folder may be any one of the matching folders, so their total counts would be misleading.

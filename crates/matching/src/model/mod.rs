@@ -427,13 +427,6 @@ pub enum Reason {
     Unconfirmed = 6,
     /// The path differs from the listed path only in the root: a mapping is missing. High confidence.
     OnlyRootDiffers = 7,
-    /// The path contains the item's title, and all other evidence in the path agrees. High confidence.
-    PathTells = 8,
-    /// Only the file name or a longer suffix of the path matches. Low confidence.
-    NoEvidence = 9,
-    /// The suffix matches, but the path has a different year, number or edition, or is an extra, a sample, a copy or a
-    /// deleted file. Low confidence.
-    Contradicted = 10,
     /// The file contains several episodes: all are candidates, and the first is the item. High confidence.
     SeveralEpisodes = 11,
     /// The folder is or contains a library location, but has no listed files.
@@ -445,6 +438,9 @@ pub enum Reason {
     /// The path is not listed. plexindex did not ask the server about the path, because it has asked about too many
     /// other paths recently, or because the server needed too long. A later call asks.
     NotAsked = 15,
+    /// Only the file name, or a longer end of the path, equals that of a listed file, which may be a different file.
+    /// Low confidence.
+    SameName = 16,
 }
 
 enum_names! { Confidence: None "none", Low "low", High "high" }
@@ -452,9 +448,8 @@ enum_names! { Confidence: None "none", Low "low", High "high" }
 enum_names! { Reason:
     None "none", NoLocation "no_location", NotListed "not_listed", NotFetched "not_fetched",
     SeveralItems "several_items", SeveralLibraries "several_libraries", Unconfirmed "unconfirmed",
-    OnlyRootDiffers "only_root_differs", PathTells "path_tells", NoEvidence "no_evidence",
-    Contradicted "contradicted", SeveralEpisodes "several_episodes", Empty "empty",
-    AboveLocations "above_locations", Unavailable "unavailable", NotAsked "not_asked"
+    OnlyRootDiffers "only_root_differs", SeveralEpisodes "several_episodes", Empty "empty",
+    AboveLocations "above_locations", Unavailable "unavailable", NotAsked "not_asked", SameName "same_name"
 }
 
 /// The times and the result of the server searches for an unlisted path.

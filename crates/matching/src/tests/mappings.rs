@@ -189,13 +189,11 @@ fn segments_depend_on_server_rules_only() {
     );
 }
 
-/// The proposals for these samples.
-fn propose<'a, S: IntoIterator<Item = &'a [u8]>>(
-    samples: impl IntoIterator<Item = (&'a [u8], S)>,
-) -> Vec<ProposedMapping> {
+/// The proposals for these samples, whose listed paths have two components below their location.
+fn propose<'a>(samples: impl IntoIterator<Item = (&'a [u8], &'a [u8])>) -> Vec<ProposedMapping> {
     let mut all = Samples::default();
     for (host, listed) in samples {
-        all.add(host, listed);
+        all.add(host, listed, 2);
     }
     all.proposals()
 }
@@ -209,8 +207,8 @@ fn no_rule_is_proposed_that_would_be_refused() {
     ];
     for relative in ["media/Film/a.mkv", "./media/Film/a.mkv", r"media\Film\a.mkv"] {
         for full in full.map(str::as_bytes) {
-            assert_eq!(propose([(relative.as_bytes(), [full])]), []);
-            assert_eq!(propose([(full, [relative.as_bytes()])]), []);
+            assert_eq!(propose([(relative.as_bytes(), full)]), []);
+            assert_eq!(propose([(full, relative.as_bytes())]), []);
         }
     }
 }
@@ -218,11 +216,13 @@ fn no_rule_is_proposed_that_would_be_refused() {
 #[test]
 fn the_missing_rule_is_proposed() {
     let host: Vec<String> = (0..10).map(|n| format!("/data/media/Film {n}/{n}.mkv")).collect();
-    let server: Vec<String> = (0..8).map(|n| format!("/mnt/media/film {n}/{n}.mkv")).collect();
-    let samples = host.iter().enumerate().map(|(n, path)| {
-        let hit = server.get(n).map(String::as_bytes);
-        (path.as_bytes(), hit)
-    });
+    let server: Vec<String> = (0..10)
+        .map(|n| format!("/mnt/media/{} {n}/{n}.mkv", if n < 8 { "film" } else { "other" }))
+        .collect();
+    let samples = host
+        .iter()
+        .map(String::as_bytes)
+        .zip(server.iter().map(String::as_bytes));
     let proposals = propose(samples);
     let wanted = ProposedMapping {
         from: b"/data".to_vec(),
@@ -236,9 +236,9 @@ fn the_missing_rule_is_proposed() {
 #[test]
 fn a_windows_folder_can_be_proposed_for_a_posix_one() {
     let samples = [
-        (&br"D:\Media\A\a.mkv"[..], vec![&b"/mnt/a/A.mkv"[..], b"/old/x/a/a.mkv"]),
-        (br"D:\Media\B\b.mkv", vec![b"/mnt/B/b.mkv"]),
-        (br"D:\Media\B\c.mkv", vec![b"/mnt/elsewhere/c.mkv"]),
+        (&br"D:\Media\A\a.mkv"[..], &b"/mnt/a/A.mkv"[..]),
+        (br"D:\Media\B\b.mkv", b"/mnt/B/b.mkv"),
+        (br"D:\Media\B\c.mkv", b"/mnt/elsewhere/c.mkv"),
     ];
     let proposals = propose(samples);
     assert_eq!(proposals.len(), 1);
@@ -260,14 +260,36 @@ fn a_proposal_does_what_it_says() {
         ("/data/A//a.mkv", "/data/./A/a.mkv"),
     ] {
         assert_eq!(
-            propose([(host.as_bytes(), [server.as_bytes()])]),
+            propose([(host.as_bytes(), server.as_bytes())]),
             [],
             "{host} and {server}"
         );
     }
-    let rooted = propose([(&b"/A/a.mkv"[..], [&b"/mnt/A/a.mkv"[..]])]);
+    let rooted = propose([(&b"/A/a.mkv"[..], &b"/mnt/A/a.mkv"[..])]);
     assert_eq!(
         (rooted[0].from.as_slice(), rooted[0].to.as_slice()),
         (&b"/"[..], &b"/mnt"[..])
     );
+}
+
+#[test]
+fn only_a_file_that_is_equal_below_its_location_is_a_sample() {
+    let proposed = |host: &str, listed: &str, below| {
+        let mut samples = Samples::default();
+        samples.add(host.as_bytes(), listed.as_bytes(), below);
+        !samples.proposals().is_empty()
+    };
+    let show = "/data/tv/House of Cards (US)/Season 01/House of Cards - S01E01.mkv";
+    let same = "/mnt/tv/House of Cards (US)/Season 01/House of Cards - S01E01.mkv";
+    let other = "/mnt/tv/House of Cards (UK)/Season 01/House of Cards - S01E01.mkv";
+    assert!(proposed(same, show, 3));
+    assert!(!proposed(other, show, 3));
+    // Outside all locations, and directly in a location.
+    assert!(!proposed(same, show, 0));
+    assert!(!proposed("/mnt/tv/a.mkv", "/data/tv/a.mkv", 1));
+    assert!(!proposed(
+        "/mnt/.snapshots/3/The Thing (1982)/The Thing.mkv",
+        "/data/movies/The Thing (1982)/The Thing.mkv",
+        2
+    ));
 }

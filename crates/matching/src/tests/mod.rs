@@ -1,8 +1,8 @@
-//! Tests of matching without a library: forms, components, mappings, titles. The resolution itself is tested in
+//! Tests of matching without a library: forms, components, mappings, roots. The resolution itself is tested in
 //! `engine::load_library`, against a model.
 
 mod form;
 mod mappings;
 mod normal;
+mod roots;
 mod text;
-mod title_evidence;

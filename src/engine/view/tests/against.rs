@@ -10,7 +10,7 @@ use super::parts::{
     Record, RecordSegment, RecordSegmentBuilder, RecordSegments, StoredValue, encode_match,
 };
 use crate::matching::{MAX_CANDIDATES, Mappings, Resolver, Scope};
-use crate::model::{Confidence, Item, ItemType, Sequence, TableId};
+use crate::model::{Confidence, Item, ItemType, LibraryKind, Sequence, TableId};
 use crate::options::{Mapping, MappingKind};
 
 pub const ROOTS: [&str; 14] = [
@@ -237,6 +237,7 @@ pub fn build(setup: &Setup, mappings: &Mappings) -> (LibrarySnapshot, Naive) {
     let recorded = (!recorded.is_empty()).then(|| matches(&recorded));
     let facts = LibraryProperties {
         uuid: "uuid".into(),
+        kind: LibraryKind::Movie,
         locations: setup.locations.clone(),
         listed_at: 1,
         fetched: setup.fetched,

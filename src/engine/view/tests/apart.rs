@@ -97,7 +97,7 @@ fn check<'p>(cases: impl IntoIterator<Item = (&'p str, Reason)>) {
                 is_high,
                 "{path}"
             );
-            if (found.reason, is_high) != (reason, reason != Reason::Contradicted) {
+            if (found.reason, is_high) != (reason, reason == Reason::OnlyRootDiffers) {
                 wrong.push(format!("{path}: {:?}, {:?}", found.confidence, found.reason));
             }
         }
@@ -165,7 +165,7 @@ fn a_path_among_extras_samples_or_deleted_files_is_another_file() {
     }
     paths.push("/nas/Trailers/Alpha Run (2001).mkv".into());
     paths.push("/nas/x/Beta Row - S03E01-sample.mkv".into());
-    check(paths.iter().map(|path| (path.as_str(), Reason::Contradicted)));
+    check(paths.iter().map(|path| (path.as_str(), Reason::SameName)));
 }
 
 /// The folder with the year is the film's. The one in it holds its extras, although both have the title.
@@ -200,51 +200,51 @@ fn a_film_named_like_a_folder_of_extras_has_extras_too() {
         paths.push(format!("/nas/{show} (2006)/{show}/{show} - S03E01.mkv"));
         paths.push(format!("/nas/{show} (2006)/Season 03/{show}/{show} - S03E01.mkv"));
     }
-    check(paths.iter().map(|path| (path.as_str(), Reason::Contradicted)));
+    check(paths.iter().map(|path| (path.as_str(), Reason::SameName)));
 }
 
 #[test]
 fn names_similar_to_extras_keep_their_confidence() {
-    let (root, tells) = (Reason::OnlyRootDiffers, Reason::PathTells);
+    let (root, name) = (Reason::OnlyRootDiffers, Reason::SameName);
     check([
         // Titles.
-        ("/nas/Sample/Season 03/Sample - S03E01.mkv", tells),
-        ("/nas/Sample/Sample - S03E01.mkv", tells),
-        ("/nas/Other/Season 03/Other - S03E01.mkv", tells),
-        ("/nas/Other/Other - S03E01.mkv", tells),
-        ("/nas/Extras/Season 03/Extras - S03E01.mkv", tells),
-        ("/nas/Extras/Extras - S03E01.mkv", tells),
+        ("/nas/Sample/Season 03/Sample - S03E01.mkv", name),
+        ("/nas/Sample/Sample - S03E01.mkv", name),
+        ("/nas/Other/Season 03/Other - S03E01.mkv", name),
+        ("/nas/Other/Other - S03E01.mkv", name),
+        ("/nas/Extras/Season 03/Extras - S03E01.mkv", name),
+        ("/nas/Extras/Extras - S03E01.mkv", name),
         ("/nas/Trailers (2001)/Trailers (2001).mkv", root),
-        ("/nas/Trailers/Trailers (2001).mkv", tells),
+        ("/nas/Trailers/Trailers (2001).mkv", name),
         ("/nas/The Sample (2001)/The Sample (2001).mkv", root),
-        ("/nas/The Sample (2001).mkv", tells),
-        ("/nas/Sample (2001)/Sample (2001).mkv", tells),
-        ("/nas/Sample (2001) [1080p]/Sample (2001).mkv", tells),
-        ("/nas/Sample/Sample (2001).mkv", tells),
-        ("/nas/Sample (2001)/Disc 1/Sample (2001).mkv", tells),
-        ("/nas/Extras (2001)/Extras (2001).mkv", tells),
-        ("/nas/Extras/Extras (2001)/Extras (2001).mkv", tells),
-        ("/nas/Extras/Extras (2001) [1080p]/Extras (2001).mkv", tells),
-        ("/nas/Bonus/Bonus (2001).mkv", tells),
-        ("/nas/Bonus Disc (2001)/Bonus Disc (2001).mkv", tells),
-        ("/nas/Extras (2006)/Season 03/Extras - S03E01.mkv", tells),
-        ("/nas/Extras/Extras (2006)/Season 03/Extras - S03E01.mkv", tells),
-        ("/nas/Sample (2006)/Sample - S03E01.mkv", tells),
+        ("/nas/The Sample (2001).mkv", name),
+        ("/nas/Sample (2001)/Sample (2001).mkv", name),
+        ("/nas/Sample (2001) [1080p]/Sample (2001).mkv", name),
+        ("/nas/Sample/Sample (2001).mkv", name),
+        ("/nas/Sample (2001)/Disc 1/Sample (2001).mkv", name),
+        ("/nas/Extras (2001)/Extras (2001).mkv", name),
+        ("/nas/Extras/Extras (2001)/Extras (2001).mkv", name),
+        ("/nas/Extras/Extras (2001) [1080p]/Extras (2001).mkv", name),
+        ("/nas/Bonus/Bonus (2001).mkv", name),
+        ("/nas/Bonus Disc (2001)/Bonus Disc (2001).mkv", name),
+        ("/nas/Extras (2006)/Season 03/Extras - S03E01.mkv", name),
+        ("/nas/Extras/Extras (2006)/Season 03/Extras - S03E01.mkv", name),
+        ("/nas/Sample (2006)/Sample - S03E01.mkv", name),
         ("/nas/Deep/Season 03/Deep - S03E01 - Crime-Scene.mkv", root),
-        ("/nas/x/Deep - S03E01 - Crime-Scene.mkv", tells),
+        ("/nas/x/Deep - S03E01 - Crime-Scene.mkv", name),
         // Roots and categories that a person chose.
         ("/nas/Other/Lost (2004)/Season 03/Lost - S03E01 - Pilot.mkv", root),
         ("/mnt/s1/Shorts/Lost (2004)/Season 03/Lost - S03E01 - Pilot.mkv", root),
-        ("/mnt/.gdrive/Lost (2004)/Season 03/Lost - S03E01 - Pilot.mkv", root),
+        ("/mnt/.gdrive/Lost (2004)/Season 03/Lost - S03E01 - Pilot.mkv", name),
         (
             "/nas/sample-media/Lost (2004)/Season 03/Lost - S03E01 - Pilot.mkv",
             root,
         ),
-        ("/home/u/Other/Home (2001)/Home (2001).mkv", tells),
-        ("/nas/Shorts/Alpha Run (2001).mkv", tells),
-        ("/nas/Extraction/Alpha Run (2001).mkv", tells),
+        ("/home/u/Other/Home (2001)/Home (2001).mkv", name),
+        ("/nas/Shorts/Alpha Run (2001).mkv", name),
+        ("/nas/Extraction/Alpha Run (2001).mkv", name),
         // The location itself is below such a folder.
-        ("/srv/#recycle/x/Kept Show/Season 03/Kept - S03E01.mkv", root),
+        ("/srv/#recycle/x/Kept Show/Season 03/Kept - S03E01.mkv", name),
         ("/nas/Other/Kept Show/Season 03/Kept - S03E01.mkv", root),
         // The listed file itself has such a name.
         ("/nas/Beta Row/Season 03/Beta Row - S03E01-sample.mkv", root),
@@ -283,7 +283,7 @@ fn many_extras_folders_in_a_path_stay_cheap() {
         let found = Resolver::new(&views, Scope::All, &none).resolve(asked.as_bytes());
         assert_eq!(
             (found.confidence, found.reason),
-            (Confidence::High, Reason::PathTells),
+            (Confidence::Low, Reason::SameName),
             "{folder}"
         );
     }

@@ -238,7 +238,7 @@ fn naive(libraries: &[Naive], one: Option<usize>, rules: &[Rule], path: &[u8]) -
             (told.confidence, told.reason) = match (owned, alike) {
                 (true, _) => (Confidence::Low, Reason::NotListed),
                 (_, true) => (Confidence::High, Reason::OnlyRootDiffers),
-                _ => (Confidence::Low, Reason::NoEvidence),
+                _ => (Confidence::Low, Reason::SameName),
             };
             found = fits.into_iter().map(|(_, at, form)| (at, form)).collect();
             break;

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use super::{LibraryProperties, LibrarySnapshot};
 use crate::engine::segment::ListingSegment;
 use crate::matching::Mappings;
-use crate::model::Item;
+use crate::model::{Item, LibraryKind};
 use against::{listing, movie};
 
 /// The names under which the fuzz targets use this module.
@@ -37,6 +37,7 @@ mod parts {
 pub fn library(locations: &[&str], items: &[Item], mappings: &Mappings) -> LibrarySnapshot {
     let facts = LibraryProperties {
         uuid: "uuid".into(),
+        kind: LibraryKind::Movie,
         locations: locations.iter().map(|path| (*path).to_owned()).collect(),
         listed_at: 1,
         fetched: true,

@@ -381,28 +381,41 @@ pub fn resolve(libraries: &[Naive], one: Option<usize>, rules: &[Rule], path: &[
         (true, false) => Reason::NoLocation,
     };
     let groups = if one.is_some() {
-        vec![asked]
+        vec![asked.clone()]
     } else {
         vec![owners, others]
     };
     let strong = groups.iter().find_map(|group| strong(libraries, group, rules, path));
     let weak = || groups.iter().find_map(|group| weak(libraries, group, path));
-    let (match_kind, found) = strong.or_else(weak).unwrap_or((MatchKind::None, BTreeMap::new()));
+    let (match_kind, mut found) = strong.or_else(weak).unwrap_or((MatchKind::None, BTreeMap::new()));
+    // No name in these tests contains a title.
+    let differs_in_root = |library: usize, listed: &[u8]| only_root(&libraries[library], path, listed);
+    let single = found
+        .iter()
+        .next()
+        .filter(|_| found.len() == 1 && match_kind > MatchKind::Mapped && !owned);
+    let is_only_root =
+        single.is_some_and(|((library, _), listed)| listed.iter().any(|listed| differs_in_root(*library, listed)));
+    let fetched: Vec<usize> = asked.iter().copied().filter(|n| libraries[*n].fetched).collect();
+    // Every other file that differs only in the root makes the answer ambiguous.
+    for n in fetched.iter().copied().filter(|_| is_only_root) {
+        for (item, listed, _) in libraries[n].paths().filter(|(_, listed, _)| differs_in_root(n, listed)) {
+            found
+                .entry((n, item.rating_key.clone()))
+                .or_default()
+                .push(listed.to_vec());
+        }
+    }
     let first = found.keys().next().map(|(library, _)| *library);
     let one_library = found.keys().all(|(library, _)| Some(*library) == first);
     let (confidence, reason) = match (found.len(), one_library) {
         (0, _) => (Confidence::None, missing),
         (1, _) if match_kind > MatchKind::Mapped && owned => (Confidence::Low, Reason::NotListed),
-        (1, _) if match_kind > MatchKind::Mapped => {
-            let ((library, _), listed) = found.iter().next().expect("there is one");
-            // No name in these tests contains a title.
-            let only_root = |listed: &Vec<u8>| only_root(&libraries[*library], path, listed);
-            if listed.iter().any(only_root) {
-                (Confidence::High, Reason::OnlyRootDiffers)
-            } else {
-                (Confidence::Low, Reason::NoEvidence)
-            }
+        (1, _) if match_kind > MatchKind::Mapped && !is_only_root => (Confidence::Low, Reason::SameName),
+        (1, _) if match_kind > MatchKind::Mapped && fetched.len() < asked.len() => {
+            (Confidence::Low, Reason::NotFetched)
         }
+        (1, _) if match_kind > MatchKind::Mapped => (Confidence::High, Reason::OnlyRootDiffers),
         (1, _) => (Confidence::High, Reason::None),
         (_, true) => (Confidence::Low, Reason::SeveralItems),
         (_, false) => (Confidence::Low, Reason::SeveralLibraries),

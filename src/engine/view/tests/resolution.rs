@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{library, movie};
 use crate::engine::memtable::MemtableChange;
-use crate::engine::view::LibrarySnapshot;
+use crate::engine::view::{LibraryProperties, LibrarySnapshot};
 use crate::matching::{MAX_CANDIDATES, Mappings, Resolver, Scope};
 use crate::model::{Confidence, Item, MatchKind, Reason};
 use crate::options::{Mapping, MappingKind};
@@ -84,7 +84,7 @@ fn suffix_matches_inside_a_location_stay_low() {
         (match_kind, (confidence, reason), found),
         (MatchKind::Suffix, FOUND, keys(&["1"]))
     );
-    let low = (Confidence::Low, Reason::NoEvidence);
+    let low = (Confidence::Low, Reason::SameName);
     let (match_kind, confidence, reason, found) = ask(&views, &none, "/elsewhere/Cedar/CD1/01.flac");
     assert_eq!(
         (match_kind, (confidence, reason), found),
@@ -103,6 +103,95 @@ fn suffix_matches_inside_a_location_stay_low() {
             .fast_lookup(b"/vinyl/Birch/CD1/01.flac")
             .is_none()
     );
+}
+
+/// Two libraries can have the same tree of names, such as films in HD and in 4K.
+#[test]
+fn two_files_that_differ_only_in_the_root_are_ambiguous() {
+    let none = Mappings::default();
+    let tail = "Heat (1995)/Heat (1995).mkv";
+    let films = library(
+        &["/data/films"],
+        &[movie("1", &[&format!("/data/films/{tail}")])],
+        &none,
+    );
+    let in_4k = library(
+        &["/data/4k/films"],
+        &[movie("2", &[&format!("/data/4k/films/{tail}")])],
+        &none,
+    );
+    let both = (Confidence::Low, Reason::SeveralLibraries);
+    // The location of the second library has a name in common with the last path, which says nothing about the files.
+    for path in ["/mnt/x", "/mnt/films", "/mnt/4k/films"].map(|root| format!("{root}/{tail}")) {
+        let (_, confidence, reason, mut found) = ask(&[&films, &in_4k], &none, &path);
+        found.sort();
+        assert_eq!(((confidence, reason), found), (both, keys(&["1", "2"])), "{path}");
+        assert!(
+            Resolver::new(&[&films, &in_4k], Scope::All, &none)
+                .fast_lookup(path.as_bytes())
+                .is_none()
+        );
+        let (_, confidence, reason, _) = ask(&[&films], &none, &path);
+        assert_eq!((confidence, reason), FOUND, "{path}");
+    }
+    // The same in two locations of one library.
+    let items = [
+        movie("1", &[&format!("/data/films/{tail}")]),
+        movie("2", &[&format!("/data/4k/films/{tail}")]),
+    ];
+    let one = library(&["/data/films", "/data/4k/films"], &items, &none);
+    let (_, confidence, reason, _) = ask(&[&one], &none, &format!("/mnt/4k/films/{tail}"));
+    assert_eq!((confidence, reason), (Confidence::Low, Reason::SeveralItems));
+    // Until plexindex has fetched the second library, it may have the file.
+    let unfetched = LibrarySnapshot::new(
+        LibraryProperties {
+            fetched: false,
+            ..in_4k.facts.clone()
+        },
+        &none,
+        None,
+        None,
+        Arc::default(),
+    );
+    let (_, confidence, reason, found) = ask(&[&films, &unfetched], &none, &format!("/mnt/x/{tail}"));
+    assert_eq!(
+        ((confidence, reason), found),
+        ((Confidence::Low, Reason::NotFetched), keys(&["1"]))
+    );
+}
+
+#[test]
+fn candidates_are_ranked_by_the_title_in_the_path() {
+    let none = Mappings::default();
+    let film = |key: &str, title: &str| Item {
+        title: title.to_owned(),
+        ..movie(key, &[&format!("/films/{title}/movie.mkv")])
+    };
+    let films = library(
+        &["/films"],
+        &[
+            film("1", "Alien"),
+            film("2", "Aliens"),
+            film("3", "Rocky II"),
+            film("4", "Rocky"),
+        ],
+        &none,
+    );
+    for (folder, first) in [
+        ("Aliens (1986)", "2"),
+        ("Alien.1979.1080p", "1"),
+        ("Rocky II (1979)", "3"),
+        ("Rocky", "4"),
+    ] {
+        let (match_kind, confidence, _, found) = ask(&[&films], &none, &format!("/nas/{folder}/movie.mkv"));
+        let expected = if folder == "Rocky" {
+            MatchKind::Suffix
+        } else {
+            MatchKind::FileName
+        };
+        assert_eq!((match_kind, confidence), (expected, Confidence::Low), "{folder}");
+        assert_eq!(found[0], first, "{folder}");
+    }
 }
 
 #[test]

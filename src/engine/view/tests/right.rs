@@ -154,10 +154,10 @@ proptest! {
                 let high = found.single().filter(|_| found.confidence == Confidence::High);
                 if let Some(high) = high {
                     prop_assert_eq!(Some(high.item.rating_key), key.as_deref(), "{}: {:?}", path, found.reason);
-                    prop_assert!(matches!(found.reason, Reason::OnlyRootDiffers | Reason::PathTells));
+                    prop_assert_eq!(found.reason, Reason::OnlyRootDiffers);
                 }
                 // Two names below the location that are no disc, card or season: only the root differs.
-                let well_named = below.split('/').count() > 1 && !below.starts_with("DCIM") || below.contains("GRP");
+                let well_named = below.split('/').count() > 1 && !below.starts_with("DCIM");
                 if key.is_some() && well_named {
                     prop_assert!(high.is_some(), "{}: {:?} {:?}", path, found.match_kind, found.reason);
                 }

@@ -97,14 +97,15 @@ REASONS = (
     "several_libraries",
     "unconfirmed",
     "only_root_differs",
-    "path_tells",
-    "no_evidence",
-    "contradicted",
+    "unknown",
+    "unknown",
+    "unknown",
     "several_episodes",
     "empty",
     "above_locations",
     "unavailable",
     "not_asked",
+    "same_name",
 )
 REQUESTS = ("identity", "probe", "page", "delta", "find_path", "confirm", "edit", "events")
 

@@ -189,7 +189,7 @@ class Proposals(TypedDict):
     proposals: list[Proposal]
 class ProposeMappings(TypedDict, total=False):
     paths: list[ByteString]
-Reason = Literal["none", "no_location", "not_listed", "not_fetched", "several_items", "several_libraries", "unconfirmed", "only_root_differs", "path_tells", "no_evidence", "contradicted", "several_episodes", "empty", "above_locations", "unavailable", "not_asked"]
+Reason = Literal["none", "no_location", "not_listed", "not_fetched", "several_items", "several_libraries", "unconfirmed", "only_root_differs", "several_episodes", "empty", "above_locations", "unavailable", "not_asked", "same_name"]
 class ServerInfo(TypedDict, total=False):
     answered_us: int
     libraries: int

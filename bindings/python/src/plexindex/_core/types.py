@@ -73,14 +73,12 @@ ReasonCode = Literal[
     "several_libraries",
     "unconfirmed",
     "only_root_differs",
-    "path_tells",
-    "no_evidence",
-    "contradicted",
     "several_episodes",
     "empty",
     "above_locations",
     "unavailable",
     "not_asked",
+    "same_name",
 ]
 
 

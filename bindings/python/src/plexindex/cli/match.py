@@ -194,7 +194,7 @@ def item_lines(path: str, answer: Match | Folder, text: str) -> list[str]:
         how += f", {'of unknown age' if answer.age is None else f'{output.span(answer.age)} old'}"
     style = "good" if answer.confidence == "high" else "warn"
     lines = [output.one_line(path), output.paint(output.fitted(f"  {text} · {how}"), style)]
-    if answer.reason_code not in ("none", "only_root_differs", "path_tells"):
+    if answer.reason_code not in ("none", "only_root_differs"):
         lines.append(output.fitted(f"  {output.reason_line(answer.reason, path)}"))
     return lines
 

@@ -1,14 +1,26 @@
 //! Checks whether two paths differ only in the root, as files under different mount points do.
+//!
+//! A file with the same name, or below a folder with the same title, may be a file of another work: a remake, another
+//! country's show, a trailer. So titles, years and words never give a suffix match high confidence; here they only
+//! refuse it.
 
-use super::extras::is_copy_or_extra;
-use super::names::{NAMES, any_name_matches, has_external_id, is_unidentified, naming_title, rev_components_of};
-use crate::episode_numbers::{is_disc, season_in};
+mod extras;
+mod names;
+
 use crate::form::Form;
+use crate::lower_name::LowerName;
 use crate::model::ItemType;
 use crate::normal::NormalPath;
+use crate::numbers::{is_disc, season_in};
 use crate::resolution::ItemRef;
 use crate::vocabulary::{ends_title, is_general_word};
 use crate::words::{Words, year};
+use extras::is_sample_or_extra;
+pub use names::{any_name_matches, naming_title, rev_components_of};
+use names::{has_external_id, is_unidentified};
+
+/// Number of folders above a library location that may have the title.
+const FOLDERS_ABOVE: usize = 4;
 
 /// Returns whether the queried path and the listed path differ only in the root. `common` is the number of trailing
 /// components that both paths have in common. `below` is the number of components that the listed path has below its
@@ -17,8 +29,8 @@ use crate::words::{Words, year};
 /// One of the common folders must have a specific name: the item's title, or a name that a person chose. Generic names
 /// do not count: every memory card has `DCIM/100CANON`, every show `Season 01`, and every photo collection `2019`. If
 /// the library location or a folder above has the item's title, the queried path must have the title there too. A
-/// film's title needs the year, because remakes share titles. A copy, sample or extra is a different file
-/// ([`is_copy_or_extra`]).
+/// film's title needs the year, because remakes share titles. A file below a hidden or system folder is a copy, such
+/// as a deleted file or a snapshot, and a sample or extra is a different file ([`is_sample_or_extra`]).
 pub fn only_root_differs(
     item: &ItemRef<'_>,
     queried: &NormalPath<'_>,
@@ -27,7 +39,8 @@ pub fn only_root_differs(
     below: usize,
 ) -> bool {
     // The paths must be equal below the location, in at least two components.
-    if below < 2 || common < below || is_copy_or_extra(item, queried, listed, common) {
+    let is_equal_below = below >= 2 && common >= below;
+    if !is_equal_below || has_hidden_root(queried, common) || is_sample_or_extra(item, queried, listed, common) {
         return false;
     }
     let title = naming_title(item).and_then(Words::of);
@@ -58,10 +71,18 @@ pub fn only_root_differs(
         }
     }
     let has_title_above = |path| {
-        let names_above = rev_components_of(path).skip(below).take(NAMES);
+        let names_above = rev_components_of(path).skip(below).take(FOLDERS_ABOVE);
         any_name_matches(names_above, |words| title.is_contained_in(words))
     };
     !has_title_above(listed) || has_title_above(queried)
+}
+
+/// Returns whether a path's root has the name of a hidden or system folder. The root is everything before the last
+/// `common` components.
+pub fn has_hidden_root(path: &NormalPath<'_>, common: usize) -> bool {
+    rev_components_of(path)
+        .skip(common)
+        .any(|name| LowerName(name.as_bytes()).is_hidden_or_system_folder())
 }
 
 /// Returns whether a queried folder and a listed folder differ only in the root. Both folders are in normal form.

@@ -1,31 +1,36 @@
-//! Detects copies, samples and extras, whose paths share a suffix with a listed path although the files are different.
+//! Detects samples and extras, whose paths share a suffix with a listed path although the files are different.
 
 use super::names::{has_external_id, naming_title, rev_components_of};
-use crate::episode_numbers::season_in;
 use crate::lower_name::LowerName;
 use crate::model::ItemType;
 use crate::normal::NormalPath;
+use crate::numbers::season_in;
 use crate::resolution::ItemRef;
 use crate::words::{Gap, Words, year};
 
-/// Returns whether the queried path, unlike the listed path, is in a folder for copies, samples or extras. Skips the
-/// file's name and the last `common` components, which are equal in both paths.
+/// Returns whether the queried path, unlike the listed path, is in a folder for samples or extras. Skips the file's
+/// name and the last `common` components, which are equal in both paths.
 ///
-/// A folder for copies, or a folder called `Sample` or `Samples`, is evidence anywhere in the path, unless the listed
-/// path has a folder with the same name. Any other folder for samples or extras is evidence only below a folder with
-/// the item's title or season. Higher up, the same name is a folder for media, as in `Other/Lost/Season 01`.
-pub fn is_copy_or_extra(item: &ItemRef<'_>, queried: &NormalPath<'_>, listed: &NormalPath<'_>, common: usize) -> bool {
+/// A folder called `Sample` or `Samples` is evidence anywhere in the path, unless the listed path has a folder with the
+/// same name. Any other folder for samples or extras is evidence only below a folder with the item's title or season.
+/// Higher up, the same name is a folder for media, as in `Other/Lost/Season 01`.
+pub fn is_sample_or_extra(
+    item: &ItemRef<'_>,
+    queried: &NormalPath<'_>,
+    listed: &NormalPath<'_>,
+    common: usize,
+) -> bool {
+    if !is_video(item) {
+        return false;
+    }
     let mut item_folders = None;
     let mut queried_folders = rev_components_of(queried).enumerate().skip(common.max(1));
     queried_folders.any(|(index, text)| {
         let name = LowerName(text.as_bytes());
-        let listed_lacks_name = || !rev_components_of(listed).any(|component| component == text);
-        if name.is_copies_folder() {
-            return listed_lacks_name();
-        }
-        if !is_video(item) || !is_extras_folder_name(name) {
+        if !is_extras_folder_name(name) {
             return false;
         }
+        let listed_lacks_name = || !rev_components_of(listed).any(|component| component == text);
         let item_folders = item_folders.get_or_insert_with(|| ItemFolders::find(item, queried));
         let is_samples = name.equals(b"sample") || name.equals(b"samples");
         item_folders.is_in_item_folder(index, name)
@@ -33,26 +38,14 @@ pub fn is_copy_or_extra(item: &ItemRef<'_>, queried: &NormalPath<'_>, listed: &N
     })
 }
 
-/// Returns whether the queried file's name has a suffix for samples or extras that is not part of the item's title.
-pub fn has_extras_suffix(item: &ItemRef<'_>, queried: &NormalPath<'_>) -> bool {
-    let text = rev_components_of(queried).next().unwrap_or_default();
-    let (stem, _) = text.rsplit_once('.').unwrap_or((text, ""));
-    let has_suffix = LowerName(text.as_bytes()).is_extra() || LowerName(stem.as_bytes()).has_sample_suffix();
-    let is_end_of_title = || {
-        let suffix = stem.rsplit(['-', '.', '_']).next().unwrap_or_default();
-        Words::of(item.title).is_some_and(|title| title.iter().last() == Some(suffix.as_bytes()))
-    };
-    is_video(item) && has_suffix && !is_end_of_title()
-}
-
 /// Returns whether the item is a film or episode: in Plex, only videos have samples and extras.
 fn is_video(item: &ItemRef<'_>) -> bool {
     matches!(item.kind, ItemType::Movie | ItemType::Episode)
 }
 
-/// Returns whether folders with this name contain an item's samples, extras or hidden files.
+/// Returns whether folders with this name contain an item's samples or extras.
 fn is_extras_folder_name(name: LowerName<'_>) -> bool {
-    name.is_samples_folder() || name.has_sample_suffix() || name.is_extras_folder() || name.starts_with(b".")
+    name.is_samples_folder() || name.has_sample_suffix() || name.is_extras_folder()
 }
 
 /// Returns whether a folder's name is the item's title followed by a year or external ID, which folders for extras
@@ -115,7 +108,7 @@ impl ItemFolders {
             Some(title_index) if title_index != index => title_index > index,
             Some(_) => self.season_index > index,
             // If no folder has the title, the file's parent folder belongs to the item if its name is only for extras.
-            None => self.season_index > index || index == 1 && !name.is_common_folder_name() && !name.starts_with(b"."),
+            None => self.season_index > index || index == 1 && !name.is_common_folder_name(),
         }
     }
 }

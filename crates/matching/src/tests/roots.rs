@@ -1,13 +1,50 @@
 //! Paths that differ by their root only.
 
-use super::*;
+use crate::model::ItemType;
+use crate::roots::only_root_differs;
+use crate::{Form, GuidRef, ItemRef, NormalPath};
+
+fn item(kind: ItemType) -> ItemRef<'static> {
+    ItemRef {
+        kind,
+        guid: GuidRef::Text("plex://movie/5d776825880197001ec90a2f"),
+        key_only: false,
+        ..ItemRef::key_only("1")
+    }
+}
+
+fn film(title: &'static str, year: i32) -> ItemRef<'static> {
+    ItemRef {
+        title,
+        year,
+        ..item(ItemType::Movie)
+    }
+}
+
+fn episode(show_title: &'static str, season: i32, episode: i32) -> ItemRef<'static> {
+    ItemRef {
+        title: "Pilot",
+        show_title,
+        season,
+        episode,
+        year: 2010,
+        ..item(ItemType::Episode)
+    }
+}
+
+fn track(artist: &'static str, title: &'static str, number: i32) -> ItemRef<'static> {
+    ItemRef {
+        title,
+        show_title: artist,
+        season: 1,
+        episode: number,
+        ..item(ItemType::Track)
+    }
+}
 
 #[test]
-fn general_words_are_sorted_and_never_confirm_a_track() {
+fn general_words_are_sorted() {
     assert!(crate::vocabulary::GENERAL.is_sorted());
-    let ripped = track("Unknown Artist", "Track 01", 1);
-    let below = "Unknown Artist/Unknown Album/01 Track 01.mp3";
-    check(&ripped, &[(&format!("/n/{below}"), &format!("/p/{below}"), Neutral)]);
 }
 
 /// Applies [`only_root_differs`] to a file below a library's location.
@@ -16,7 +53,8 @@ fn root_only(item: &ItemRef<'_>, asked: &str, location: &str, below: &str) -> bo
     NormalPath::with(asked.as_bytes(), |asked| {
         NormalPath::with(listed.as_bytes(), |listed| {
             let below = Form::from_folded(below.as_bytes()).rev_components().count();
-            only_root_differs(item, asked, listed, common(asked, listed), below)
+            let common = Form::from_folded(asked.form()).common_components(Form::from_folded(listed.form()));
+            only_root_differs(item, asked, listed, common, below)
         })
     })
 }
@@ -171,4 +209,63 @@ fn a_generic_folder_is_no_evidence() {
             "{below}"
         );
     }
+}
+
+/// Deleted files, snapshots and the like have the same names as listed files, below another root.
+#[test]
+fn a_hidden_or_system_root_is_a_copy() {
+    let thing = film("The Thing", 1982);
+    let below = "The Thing (1982)/The Thing (1982).mkv";
+    for root in [
+        "/mnt/x/.snapshots/3",
+        "/mnt/.zfs/snapshot/daily/films",
+        "/volume1/#recycle/films",
+        "/volume1/#snapshot/GMT+01-2026.11.01/films",
+        "/share/@Recycle/films",
+        "/share/@Recently-Snapshot/films",
+        "/vol/~snapshot/hourly.0",
+        r"D:\$RECYCLE.BIN\S-1-5-21",
+        r"D:\System Volume Information\x",
+        r"\\nas\share\RECYCLER\films",
+        "/Users/me/.Trash",
+        "/media/disk/.Trash-1000/files",
+        "/mnt/Trash",
+        "/mnt/Recycle Bin/films",
+        "/mnt/lost+found",
+        "/data/films/Plex Versions/Optimized for TV",
+        "/mnt/Network Trash Folder",
+        "/downloads/_UNPACK_films",
+        "..",
+        "/srv/../films",
+    ] {
+        let asked = if root.contains('\\') {
+            format!(r"{root}\{}", below.replace('/', r"\"))
+        } else {
+            format!("{root}/{below}")
+        };
+        assert!(!root_only(&thing, &asked, "/data/films", below), "{asked}");
+    }
+    for root in [
+        "/mnt/films",
+        "/Volumes/My Trash Films",
+        "/nas/Snap",
+        "/srv/a.b",
+        r"Z:\films",
+    ] {
+        let asked = format!("{root}/{below}");
+        assert!(root_only(&thing, &asked, "/data/films", below), "{asked}");
+    }
+    // Both paths have the hidden folder, so it is no part of the root that differs.
+    assert!(root_only(
+        &thing,
+        &format!("/mnt/.media/{below}"),
+        "/data/.media",
+        below
+    ));
+    assert!(!root_only(
+        &thing,
+        &format!("/mnt/.media/a/{below}"),
+        "/data/.media/b",
+        below
+    ));
 }
