@@ -23,6 +23,7 @@ mod source_systems;
 mod state_file;
 mod tables;
 mod token_renewal;
+mod upgrade;
 
 use plexindex_tests as support;
 

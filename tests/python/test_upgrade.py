@@ -1,4 +1,5 @@
-"""A store goes from a released version to this one and back. docs/releasing.md says how a release comes here.
+"""A store goes from a released version, or an older format, to this version. docs/releasing.md says how a release comes
+here.
 
 This version, in another folder, stands for a released one: it shows that the test can pass and fail.
 """
@@ -20,6 +21,7 @@ pytestmark = pytest.mark.packaging
 
 THIS = "this version"
 MINE = "/a/path/of mine.mkv"
+STORES = REPOSITORY / "tests" / "release" / "stores"
 VERSIONS = REPOSITORY / "tests" / "release" / "versions"
 RELEASED = REPOSITORY / "build" / "released"
 STEP = f"""
@@ -87,6 +89,18 @@ class Store:
 @pytest.mark.parametrize("name", [THIS, *released()])
 def test_a_store_is_upgraded_and_downgraded(name: str, server: Server, cache: Path, tmp_path: Path) -> None:
     Store(server, cache).upgrade(unpack(name, tmp_path / "old"))
+
+
+@pytest.mark.parametrize("store", sorted(STORES.iterdir()), ids=lambda store: f"format {store.name}")
+def test_a_store_of_each_older_format_has_what_was_recorded(store: Path, cache: Path) -> None:
+    # tests/behaviour/upgrade.rs makes the stores and says what is in them.
+    shutil.copytree(store, cache)
+    with plexindex.open(cache, server_url="http://127.0.0.1:32499", token="a-token-of-stores", offline=True) as index:
+        movies = index.library("Movies")
+        for number in range(700):
+            path = f"{'/mnt' if number % 7 else '/data/movies'}/{number}.mkv"
+            assert movies.lookup_key(path) == f"/library/metadata/{1001 + number % 10}", path
+        assert index.call("tables.count", {"table": b"Notes"})["count"] == 501
 
 
 def test_a_store_that_this_version_cannot_read_shows(server: Server, cache: Path, tmp_path: Path) -> None:

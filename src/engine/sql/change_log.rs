@@ -152,7 +152,7 @@ impl Tx<'_> {
     ) -> rusqlite::Result<()> {
         let position = position_of(self.sequence, self.next_log_number());
         self.connection.run(
-            "INSERT INTO changes (id, sequence, identity, library, kind, path, rating_key, item) \
+            "INSERT INTO changes (id, sequence, view_id, library, kind, path, rating_key, item) \
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
             params![
                 position,
@@ -216,13 +216,13 @@ pub fn trim_now_and_then(tx: &Tx<'_>) -> rusqlite::Result<()> {
 /// Deletes the changes up to the change sequence `upto`. A process with an earlier snapshot then loads a new snapshot.
 /// Keeps changes to single items that a library's current segment or its unfinished listing does not contain yet.
 pub fn trim(tx: &Tx<'_>, upto: Sequence) -> rusqlite::Result<()> {
-    // Kinds 8 and 9 are changes to single items. A removed library has a negative `identity`. `id` contains only the
+    // Kinds 8 and 9 are changes to single items. A removed library has a negative `view_id`. `id` contains only the
     // low bits of a change sequence, but is the primary key.
     tx.run(
         "DELETE FROM changes WHERE id <= ?2 AND sequence <= ?1 AND NOT (kind IN (8, 9) AND EXISTS \
          (SELECT 1 FROM libraries l LEFT JOIN listings n ON n.library = l.id WHERE l.id = changes.library \
-         AND l.identity > 0 AND changes.sequence > min(l.segment_seq, coalesce(n.begun_seq, l.segment_seq))))",
+         AND l.view_id > 0 AND changes.sequence > min(l.segment_seq, coalesce(n.begun_seq, l.segment_seq))))",
         params![upto, last_position_of(upto)],
     )?;
-    tx.run("UPDATE store SET trimmed = max(trimmed, ?1)", [upto])
+    tx.run("UPDATE meta SET trimmed = max(trimmed, ?1)", [upto])
 }

@@ -49,11 +49,8 @@ fn opened() -> (tempfile::TempDir, Store) {
 #[test]
 fn each_column_is_read_or_listed_as_internal() {
     let (_folder, store) = opened();
-    assert_eq!(
-        read::<LoggedChange>(""),
-        columns(&store, "changes", &["id", "identity"])
-    );
-    let own = ["identity", "position", "gone_ms", "shrunk_ms", "hint_seq", "feed_from"];
+    assert_eq!(read::<LoggedChange>(""), columns(&store, "changes", &["id", "view_id"]));
+    let own = ["view_id", "position", "gone_ms", "shrunk_ms", "hint_seq", "feed_from"];
     assert_eq!(read::<LibraryRow>("l."), columns(&store, "libraries", &own));
 }
 

@@ -90,12 +90,12 @@ impl RecordRows<'_> {
         let candidates = self.0.read(|c| {
             // `who` has this length only for a token. A cleared view inherits no matches.
             let others: Vec<LibraryId> = c.values(
-                "SELECT theirs.id FROM libraries own JOIN identities me ON me.id = ?1 \
-                 JOIN identities other ON other.server = me.server AND other.id <> me.id \
+                "SELECT theirs.id FROM libraries own JOIN views me ON me.id = ?1 \
+                 JOIN views other ON other.server = me.server AND other.id <> me.id \
                  AND NOT me.cleared AND length(me.who) = ?3 AND length(other.who) = ?3 \
                  AND EXISTS (SELECT 1 FROM endpoints mine JOIN endpoints same ON same.url = mine.url \
-                 WHERE mine.identity = me.id AND same.identity = other.id) \
-                 JOIN libraries theirs ON theirs.identity = other.id AND theirs.uuid = own.uuid WHERE own.id = ?2",
+                 WHERE mine.view_id = me.id AND same.view_id = other.id) \
+                 JOIN libraries theirs ON theirs.view_id = other.id AND theirs.uuid = own.uuid WHERE own.id = ?2",
                 params![identity, library, TOKEN_DIGEST_LENGTH],
             )?;
             let mut matches: Vec<(Sequence, Vec<u8>, String)> = Vec::new();

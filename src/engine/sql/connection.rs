@@ -10,7 +10,8 @@ use rusqlite::{Connection, ErrorCode, FileControl};
 
 use super::last_write::{LastWrite, LibraryState};
 use super::lock_wait::BUSY;
-use super::schema::{SCHEMA_VERSION, connect, failure, journal, warn_of_network};
+use super::migrations::migrate;
+use super::schema::{connect, journal, warn_of_network};
 use super::store_errors::{explain, is_broken};
 use super::store_folder::StoreFolder;
 use crate::error::{Error, Result, Status};
@@ -290,7 +291,8 @@ impl LazyConnection {
     }
 }
 
-/// Opens the database by name and configures the connection. Fails with `SQLITE_NOTADB` if the database is not a store.
+/// Opens the database by name, migrates it to the current format and configures the connection. Fails with
+/// `SQLITE_NOTADB` if the database is not a store.
 /// `exclusive` proves that no other copy of SQLite in this process has the file open. Waits at most `patience` for
 /// other processes; later statements wait up to [`BUSY`].
 fn open(folder: &StoreFolder, exclusive: ExclusiveOpen, patience: Duration) -> rusqlite::Result<OpenConnection> {
@@ -304,20 +306,16 @@ fn open(folder: &StoreFolder, exclusive: ExclusiveOpen, patience: Duration) -> r
     }
     // With a WAL, NORMAL is enough: a kill loses no commit, and a power cut loses at most the last commits. Without a
     // WAL, a power cut under NORMAL could undo half of a commit, so that an index and its table disagree. Foreign keys
-    // must be off, because a removed library's row refers to no row in `identities`. After a checkpoint, SQLite cuts a
+    // must be off, because a removed library's row refers to no row in `views`. After a checkpoint, SQLite cuts a
     // WAL that is longer than 16 MiB.
     let synchronous = if folder.shares_memory() { "NORMAL" } else { "FULL" };
     connection.execute_batch(&format!(
         "PRAGMA synchronous = {synchronous}; PRAGMA foreign_keys = OFF; PRAGMA temp_store = MEMORY; \
          PRAGMA journal_size_limit = 16777216; PRAGMA wal_autocheckpoint = {CHECKPOINT};",
     ))?;
-    let schema_version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    if schema_version < SCHEMA_VERSION {
-        // The file is outdated or is not a store's database. An unfinished database never has this name.
-        return Err(failure(rusqlite::ffi::SQLITE_NOTADB));
-    }
+    migrate(&connection)?;
     let journal_mode = set_journal_mode(&connection, folder)?;
-    let id = connection.query_row("SELECT store_id FROM store", [], |row| row.get::<_, i64>(0))?;
+    let id = connection.query_row("SELECT store_id FROM meta", [], |row| row.get::<_, i64>(0))?;
     connection.busy_timeout(BUSY)?;
     Ok(OpenConnection {
         connection,

@@ -48,7 +48,7 @@ fn turns_wal_off_without_shared_memory() {
     assert_eq!(mode(&mut slot), "truncate");
     let (connection, _) = slot.connection().expect("is open");
     let requests: i64 = connection
-        .query_row("SELECT requests FROM store", [], |row| row.get(0))
+        .query_row("SELECT requests FROM meta", [], |row| row.get(0))
         .expect("a count");
     assert_eq!(requests, 7, "what was in the log is there");
     assert!(!to.path().join("plexindex-1.db-wal").exists());

@@ -53,8 +53,8 @@ impl LibraryRows<'_> {
     pub fn has_led_to_libraries(&self, endpoint: &Endpoint) -> Result<bool> {
         self.0.read(|connection| {
             connection.value(
-                "SELECT EXISTS (SELECT 1 FROM endpoints e JOIN identities i ON i.id = e.identity \
-                 JOIN libraries l ON l.identity = i.id WHERE e.url = ?1 AND length(i.who) = ?2)",
+                "SELECT EXISTS (SELECT 1 FROM endpoints e JOIN views v ON v.id = e.view_id \
+                 JOIN libraries l ON l.view_id = v.id WHERE e.url = ?1 AND length(v.who) = ?2)",
                 params![endpoint.url, TOKEN_DIGEST_LENGTH],
             )
         })
@@ -67,14 +67,14 @@ pub fn identity_of(connection: &Connection, endpoint: Option<&Endpoint>) -> rusq
     let Some(endpoint) = endpoint else {
         // A view without libraries can remain from a rejected token.
         return connection.value(
-            "SELECT coalesce((SELECT max(identity) FROM libraries WHERE identity > 0), \
-             (SELECT max(id) FROM identities))",
+            "SELECT coalesce((SELECT max(view_id) FROM libraries WHERE view_id > 0), \
+             (SELECT max(id) FROM views))",
             [],
         );
     };
     // An expired token has a view only if the server accepted it after the expiry, which extends `until_ms`.
     connection.find_value(
-        "SELECT identity FROM endpoints WHERE url = ?1 AND who = ?2 AND (NOT ?3 OR until_ms > ?4)",
+        "SELECT view_id FROM endpoints WHERE url = ?1 AND who = ?2 AND (NOT ?3 OR until_ms > ?4)",
         params![
             endpoint.url,
             endpoint.user_hash,
@@ -87,11 +87,11 @@ pub fn identity_of(connection: &Connection, endpoint: Option<&Endpoint>) -> rusq
 /// Returns a warning for a host that specified no server, if the store has several views; otherwise `None`. `identity`:
 /// the view that plexindex uses.
 pub fn several_views_warning(connection: &Connection, identity: ViewId) -> rusqlite::Result<Option<String>> {
-    let views: i64 = connection.value("SELECT count(DISTINCT identity) FROM libraries WHERE identity > 0", [])?;
+    let views: i64 = connection.value("SELECT count(DISTINCT view_id) FROM libraries WHERE view_id > 0", [])?;
     if views < 2 {
         return Ok(None);
     }
-    let url: Option<String> = connection.find("SELECT url FROM endpoints WHERE identity = ?1", [identity], |row| {
+    let url: Option<String> = connection.find("SELECT url FROM endpoints WHERE view_id = ?1", [identity], |row| {
         row.get(0)
     })?;
     let whose = url.map(|url| format!(" ({url})")).unwrap_or_default();
@@ -109,11 +109,11 @@ pub fn store_endpoint(tx: &Tx<'_>, endpoint: &Endpoint, identity: ViewId) -> rus
         endpoint.until_ms
     };
     tx.execute(
-        "INSERT OR REPLACE INTO endpoints (url, who, identity, until_ms) VALUES (?1, ?2, ?3, ?4)",
+        "INSERT OR REPLACE INTO endpoints (url, who, view_id, until_ms) VALUES (?1, ?2, ?3, ?4)",
         params![endpoint.url, endpoint.user_hash, identity, until_ms],
     )?;
     tx.execute(
-        "DELETE FROM endpoints WHERE url = ?1 AND identity = ?2 AND who <> ?3 AND until_ms BETWEEN 1 AND ?4",
+        "DELETE FROM endpoints WHERE url = ?1 AND view_id = ?2 AND who <> ?3 AND until_ms BETWEEN 1 AND ?4",
         params![
             endpoint.url,
             identity,

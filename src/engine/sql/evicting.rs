@@ -68,7 +68,7 @@ impl LibraryRows<'_> {
             connection.rows(
                 "SELECT l.id, l.title \
                  FROM libraries l LEFT JOIN listings n ON n.library = l.id \
-                 WHERE l.identity > 0 AND (l.generation > 0 OR n.library IS NOT NULL) \
+                 WHERE l.view_id > 0 AND (l.generation > 0 OR n.library IS NOT NULL) \
                  AND coalesce(n.touched_ms, 0) NOT BETWEEN ?1 - ?2 AND ?1 + ?3 \
                  AND (l.listed_items > 0 OR n.library IS NOT NULL) \
                  ORDER BY CASE WHEN l.checked_ms > ?1 + ?3 THEN 0 ELSE l.checked_ms END, l.listed_ms, \
@@ -108,7 +108,7 @@ impl LibraryRows<'_> {
             c.execute("DELETE FROM changes WHERE library = ?1 AND kind IN (8, 9)", [library])?;
             c.execute("DELETE FROM listings WHERE library = ?1", [library])?;
             c.execute("DELETE FROM path_searches WHERE library = ?1", [library])?;
-            c.execute("UPDATE store SET evictions = evictions + 1", [])?;
+            c.execute("UPDATE meta SET evictions = evictions + 1", [])?;
             tx.libraries_changed(library_state.identity)?;
             Ok(true)
         })?;

@@ -1,4 +1,4 @@
-//! Views. Each view, which is one server's libraries as one user sees them, is a row in the table `identities`.
+//! Views. Each view, which is one server's libraries as one user sees them, is a row in the table `views`.
 
 use rusqlite::params;
 
@@ -24,7 +24,7 @@ impl LibraryRows<'_> {
     pub fn machine_identifier(&self, identity: ViewId) -> Result<String> {
         self.0.read(|connection| {
             connection.value(
-                "SELECT s.machine_identifier FROM servers s JOIN identities i ON i.server = s.id WHERE i.id = ?1",
+                "SELECT s.machine_identifier FROM servers s JOIN views v ON v.server = s.id WHERE v.id = ?1",
                 [identity],
             )
         })
@@ -36,9 +36,9 @@ impl LibraryRows<'_> {
     pub fn find_claimed_view(&self, endpoint: &Endpoint, user: ClaimedUserHash) -> Result<Option<ViewId>> {
         self.0.read(|connection| {
             connection.find_value(
-                "SELECT i.id FROM endpoints e JOIN identities i ON i.id = e.identity \
-                 WHERE e.url = ?1 AND i.same_user = ?2 \
-                 ORDER BY (SELECT max(checked_ms) FROM libraries WHERE identity = i.id) DESC",
+                "SELECT v.id FROM endpoints e JOIN views v ON v.id = e.view_id \
+                 WHERE e.url = ?1 AND v.same_user = ?2 \
+                 ORDER BY (SELECT max(checked_ms) FROM libraries WHERE view_id = v.id) DESC",
                 params![endpoint.url, user],
             )
         })
@@ -49,7 +49,7 @@ impl LibraryRows<'_> {
     pub fn store_accepted_claim(&self, endpoint: &Endpoint, claimed: ViewId, deadline: Deadline) -> Result<()> {
         self.0.write(deadline, |tx| {
             // Fails if the view belongs to a database that has since been renamed to `.broken`.
-            tx.row("SELECT 1 FROM identities WHERE id = ?1", [claimed], |_| Ok(()))?;
+            tx.row("SELECT 1 FROM views WHERE id = ?1", [claimed], |_| Ok(()))?;
             store_endpoint(tx, endpoint, claimed)
         })
     }
@@ -72,7 +72,7 @@ impl LibraryRows<'_> {
             // Store the claim, so that a later token for the same user finds the view.
             if user.is_some() {
                 tx.execute(
-                    "UPDATE identities SET same_user = ?2 WHERE id = ?1 AND same_user IS NOT ?2",
+                    "UPDATE views SET same_user = ?2 WHERE id = ?1 AND same_user IS NOT ?2",
                     params![identity, user],
                 )?;
             }
@@ -99,7 +99,7 @@ impl LibraryRows<'_> {
         let rows = self.libraries(identity)?;
         let cleared: Vec<LibraryId> = rows.iter().map(|row| row.id).collect();
         self.0.write(deadline, |tx| {
-            tx.execute("UPDATE identities SET cleared = 1 WHERE id = ?1", [identity])?;
+            tx.execute("UPDATE views SET cleared = 1 WHERE id = ?1", [identity])?;
             remove_libraries(tx, identity)
         })?;
         Sweeper(self.0).remove_segments_of(&cleared);
@@ -124,10 +124,10 @@ fn find_allowed_view(
     user: Option<ClaimedUserHash>,
 ) -> rusqlite::Result<Option<ViewId>> {
     tx.find_value(
-        "SELECT i.id FROM servers s JOIN identities i ON i.server = s.id LEFT JOIN endpoints e ON e.identity = i.id \
-         WHERE s.machine_identifier = ?1 AND ((i.who = ?2 OR e.who = ?2) \
-         AND (e.url = ?3 OR NOT ?4) OR e.url = ?3 AND i.same_user = ?5) \
-         ORDER BY e.url = ?3 DESC, (SELECT max(checked_ms) FROM libraries WHERE identity = i.id) DESC",
+        "SELECT v.id FROM servers s JOIN views v ON v.server = s.id LEFT JOIN endpoints e ON e.view_id = v.id \
+         WHERE s.machine_identifier = ?1 AND ((v.who = ?2 OR e.who = ?2) \
+         AND (e.url = ?3 OR NOT ?4) OR e.url = ?3 AND v.same_user = ?5) \
+         ORDER BY e.url = ?3 DESC, (SELECT max(checked_ms) FROM libraries WHERE view_id = v.id) DESC",
         params![name, endpoint.user_hash, endpoint.url, endpoint.is_expired(), user],
     )
 }
@@ -138,7 +138,7 @@ fn insert_view(tx: &Tx<'_>, endpoint: &Endpoint, name: &str) -> rusqlite::Result
     let try_insert = |name: &str| {
         let server = server_number(tx, name)?;
         let inserted = tx.execute(
-            "INSERT OR IGNORE INTO identities (server, who) VALUES (?1, ?2)",
+            "INSERT OR IGNORE INTO views (server, who) VALUES (?1, ?2)",
             params![server, endpoint.user_hash],
         )?;
         Ok::<_, rusqlite::Error>((server, inserted > 0))
@@ -149,14 +149,14 @@ fn insert_view(tx: &Tx<'_>, endpoint: &Endpoint, name: &str) -> rusqlite::Result
         new => new,
     };
     tx.value(
-        "SELECT id FROM identities WHERE server = ?1 AND who = ?2",
+        "SELECT id FROM views WHERE server = ?1 AND who = ?2",
         params![server, endpoint.user_hash],
     )
 }
 
 /// Removes all libraries in a view, and logs the change; later sweeps delete the rows.
 fn remove_libraries(tx: &Tx<'_>, identity: ViewId) -> rusqlite::Result<()> {
-    detach_libraries(tx, "identity", identity)?;
+    detach_libraries(tx, "view_id", identity)?;
     tx.libraries_changed(identity)
 }
 

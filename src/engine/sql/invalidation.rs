@@ -85,7 +85,7 @@ impl LibraryRows<'_> {
         self.0.write(deadline, |tx| {
             self.0.observe(tx, identity, &LocalWrite::Library(library))?;
             let libraries: Vec<LibraryId> = tx.values(
-                "UPDATE libraries SET due_seq = ?3 WHERE identity = ?1 AND (?2 IS NULL OR id = ?2) RETURNING id",
+                "UPDATE libraries SET due_seq = ?3 WHERE view_id = ?1 AND (?2 IS NULL OR id = ?2) RETURNING id",
                 params![identity, library, tx.sequence],
             )?;
             for library in libraries {

@@ -134,7 +134,7 @@ const FROM_LIBRARIES: &str = "FROM libraries l LEFT JOIN tables t ON t.library =
 pub fn libraries(connection: &Connection, identity: ViewId) -> rusqlite::Result<Vec<LibraryRow>> {
     connection.rows(
         &format!(
-            "SELECT {} {FROM_LIBRARIES} WHERE l.identity = ?1 AND l.present ORDER BY l.position, l.id",
+            "SELECT {} {FROM_LIBRARIES} WHERE l.view_id = ?1 AND l.present ORDER BY l.position, l.id",
             list::<LibraryRow>()
         ),
         [identity],
@@ -153,11 +153,11 @@ pub fn one_library(connection: &Connection, id: LibraryId) -> rusqlite::Result<L
 
 impl Tx<'_> {
     /// Returns a library's current view, generation and match table. Fails if the library no longer exists, because
-    /// another process cleared it (`identity` is then negative) or renamed its database to `.broken`.
+    /// another process cleared it (`view_id` is then negative) or renamed its database to `.broken`.
     pub fn expect_library(&self, library: LibraryId) -> rusqlite::Result<LibraryState> {
         self.connection.row(
-            "SELECT identity, generation, (SELECT id FROM tables WHERE library = libraries.id) FROM libraries \
-             WHERE id = ?1 AND identity > 0",
+            "SELECT view_id, generation, (SELECT id FROM tables WHERE library = libraries.id) FROM libraries \
+             WHERE id = ?1 AND view_id > 0",
             [library],
             |row| {
                 Ok(LibraryState {
@@ -188,7 +188,7 @@ impl LibraryRows<'_> {
     pub fn counts(&self, identity: ViewId) -> Result<[u64; 2]> {
         self.0.read(|connection| {
             connection.row(
-                "SELECT count(*), coalesce(sum(listed_items), 0) FROM libraries WHERE identity = ?1 AND present",
+                "SELECT count(*), coalesce(sum(listed_items), 0) FROM libraries WHERE view_id = ?1 AND present",
                 [identity],
                 |row| Ok([row.get(0)?, row.get(1)?].map(i64::cast_unsigned)),
             )
@@ -227,8 +227,8 @@ impl LibraryRows<'_> {
 pub fn upsert(tx: &Tx<'_>, identity: ViewId, position: i64, library: &Library) -> rusqlite::Result<()> {
     let Library { change, .. } = library;
     let locations = serde_json::to_string(&library.locations).unwrap_or_else(|_| "[]".to_owned());
-    tx.run("INSERT INTO libraries (identity, section, uuid, title, kind, locations, position, token, trust, busy, scanned_ms, \
-             probed_seq) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) ON CONFLICT (identity, uuid) DO UPDATE SET \
+    tx.run("INSERT INTO libraries (view_id, section, uuid, title, kind, locations, position, token, trust, busy, scanned_ms, \
+             probed_seq) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) ON CONFLICT (view_id, uuid) DO UPDATE SET \
              section = excluded.section, title = excluded.title, kind = excluded.kind, locations = excluded.locations, \
              position = excluded.position, present = 1, gone_ms = 0, token = excluded.token, trust = excluded.trust, \
              busy = excluded.busy, scanned_ms = excluded.scanned_ms, probed_seq = excluded.probed_seq", params![
@@ -266,19 +266,19 @@ pub fn mark_listing_current(
 }
 
 /// Detaches libraries from their view, so that sweeps delete their rows, a limited number at a time. Selects the
-/// libraries whose column `column` (`id` or `identity`) equals `value`.
+/// libraries whose column `column` (`id` or `view_id`) equals `value`.
 pub fn detach_libraries(tx: &Tx<'_>, column: &str, value: impl ToSql) -> rusqlite::Result<()> {
     // The feed cannot report the removed libraries' items, so readers must list again.
     tx.run(
         &format!(
-            "UPDATE identities SET feed_from = ?2 WHERE id IN \
-             (SELECT identity FROM libraries WHERE {column} = ?1 AND generation <> 0)"
+            "UPDATE views SET feed_from = ?2 WHERE id IN \
+             (SELECT view_id FROM libraries WHERE {column} = ?1 AND generation <> 0)"
         ),
         params![value, tx.sequence],
     )?;
-    // A negative `identity` belongs to no view, and `-id` keeps the pair of `identity` and `uuid` unique.
+    // A negative `view_id` belongs to no view, and `-id` keeps the pair of `view_id` and `uuid` unique.
     tx.run(
-        &format!("UPDATE libraries SET identity = -id, present = 0, segment = '' WHERE {column} = ?1"),
+        &format!("UPDATE libraries SET view_id = -id, present = 0, segment = '' WHERE {column} = ?1"),
         [value],
     )
 }

@@ -15,6 +15,7 @@ mod client_identifier;
 mod connection;
 mod incarnation;
 mod lock_wait;
+mod migrations;
 mod oldest;
 mod schema;
 mod segment_files;

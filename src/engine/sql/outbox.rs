@@ -73,7 +73,7 @@ impl Outbox<'_> {
     pub fn log_position(&self, identity: ViewId, log: &str, mappings: u64) -> Result<SharedLogPosition> {
         let stored_position = self.0.read(|c| {
             c.find(
-                "SELECT number, mark, looked_ms FROM shared WHERE identity = ?1 AND log = ?2 AND mappings = ?3",
+                "SELECT number, mark, looked_ms FROM shared WHERE view_id = ?1 AND log = ?2 AND mappings = ?3",
                 params![identity, log, mappings.cast_signed()],
                 |row| {
                     Ok(SharedLogPosition {
@@ -101,11 +101,11 @@ impl Outbox<'_> {
     ) -> Result<()> {
         self.0.write(deadline, |tx| {
             tx.run(
-                "DELETE FROM shared WHERE identity = ?1 AND log <> ?2",
+                "DELETE FROM shared WHERE view_id = ?1 AND log <> ?2",
                 params![identity, log],
             )?;
             tx.run(
-                "INSERT OR REPLACE INTO shared (identity, log, number, mark, mappings, looked_ms) \
+                "INSERT OR REPLACE INTO shared (view_id, log, number, mark, mappings, looked_ms) \
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
                 params![
                     identity,
@@ -128,7 +128,7 @@ impl Outbox<'_> {
     pub fn entries(&self, identity: ViewId, limit: usize) -> Result<Vec<OutboxRow>> {
         self.0.read(|c| {
             c.rows(
-                "SELECT id, timeline, kind, library, key, body FROM outbox WHERE identity = ?1 AND sent = 0 \
+                "SELECT id, timeline, kind, library, key, body FROM outbox WHERE view_id = ?1 AND sent = 0 \
                  ORDER BY id LIMIT ?2",
                 params![identity, i64::try_from(limit).unwrap_or(i64::MAX)],
                 |row| {
@@ -154,7 +154,7 @@ impl Outbox<'_> {
     pub fn count(&self, identity: ViewId) -> Result<u64> {
         let undelivered: i64 = self.0.read(|c| {
             c.value(
-                "SELECT count(*) FROM outbox WHERE identity = ?1 AND sent = 0",
+                "SELECT count(*) FROM outbox WHERE view_id = ?1 AND sent = 0",
                 [identity],
             )
         })?;
@@ -166,12 +166,12 @@ impl Outbox<'_> {
     pub fn mark_delivered(&self, identity: ViewId, host: HostId, upto: u64, deadline: Deadline) -> Result<()> {
         self.0.write(deadline, |tx| {
             tx.run(
-                "UPDATE outbox SET sent = 1 WHERE identity = ?1 AND sent = 0 AND id <= ?3 AND timeline = ?2",
+                "UPDATE outbox SET sent = 1 WHERE view_id = ?1 AND sent = 0 AND id <= ?3 AND timeline = ?2",
                 params![identity, host.0, upto.cast_signed()],
             )?;
             // Keep about `KEPT` delivered entries: a number is a counter, followed by `RANDOM_BITS` random bits.
             tx.run(
-                "DELETE FROM outbox WHERE identity = ?1 AND sent <> 0 AND id <= ?2",
+                "DELETE FROM outbox WHERE view_id = ?1 AND sent <> 0 AND id <= ?2",
                 params![identity, upto.cast_signed() - (KEPT << RANDOM_BITS)],
             )
         })
@@ -182,7 +182,7 @@ impl Outbox<'_> {
     pub fn last_delivered(&self, identity: ViewId) -> Result<Option<(HostId, u64)>> {
         self.0.read(|c| {
             c.find(
-                "SELECT timeline, id FROM outbox WHERE identity = ?1 AND sent = 1 ORDER BY id DESC LIMIT 1",
+                "SELECT timeline, id FROM outbox WHERE view_id = ?1 AND sent = 1 ORDER BY id DESC LIMIT 1",
                 [identity],
                 |row| Ok((HostId(row.get(0)?), row.get::<_, i64>(1)?.cast_unsigned())),
             )
@@ -206,12 +206,9 @@ impl Outbox<'_> {
         self.0.write(deadline, |tx| {
             let new_host_id = begin_timeline(tx)?;
             // 2: delivered under an earlier host id; 1: delivered under the current one; 0: not delivered
+            tx.run("UPDATE outbox SET sent = 2 WHERE view_id = ?1 AND sent = 1", [identity])?;
             tx.run(
-                "UPDATE outbox SET sent = 2 WHERE identity = ?1 AND sent = 1",
-                [identity],
-            )?;
-            tx.run(
-                "UPDATE outbox SET timeline = ?2 WHERE identity = ?1 AND sent = 0",
+                "UPDATE outbox SET timeline = ?2 WHERE view_id = ?1 AND sent = 0",
                 params![identity, new_host_id],
             )
         })
@@ -234,7 +231,7 @@ impl Outbox<'_> {
         let entries: Vec<(Vec<u8>, i64)> = self.0.read(|c| {
             c.rows(
                 "SELECT key, CASE sent WHEN 0 THEN ?4 ELSE id END FROM outbox \
-                 WHERE identity = ?1 AND library = ?2 AND kind = ?3",
+                 WHERE view_id = ?1 AND library = ?2 AND kind = ?3",
                 params![identity, library, EntryKind::Match.number(), UNDELIVERED.cast_signed()],
                 |row| Ok((row.get(0)?, row.get(1)?)),
             )
@@ -335,7 +332,7 @@ fn enqueue(tx: &Tx<'_>, identity: ViewId, entries: &[NewEntry]) -> rusqlite::Res
     let host = timeline(tx.connection)?;
     for NewEntry { name, body } in entries {
         tx.run(
-            "INSERT INTO outbox (id, identity, timeline, kind, library, key, body) VALUES ( \
+            "INSERT INTO outbox (id, view_id, timeline, kind, library, key, body) VALUES ( \
              (((SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'outbox') >> ?7) + 1 << ?7) \
              + (random() & (1 << ?7) - 1), ?1, ?2, ?3, ?4, ?5, ?6)",
             params![

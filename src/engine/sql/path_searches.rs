@@ -39,7 +39,7 @@ impl SearchRows<'_> {
     pub fn path_search(&self, identity: ViewId, library: LibraryId, hash: u64) -> Result<Option<PathSearch>> {
         self.0.read(|connection| {
             connection.find(
-                "SELECT first_ms, last_ms, found FROM path_searches WHERE identity = ?1 AND library = ?2 AND hash = ?3",
+                "SELECT first_ms, last_ms, found FROM path_searches WHERE view_id = ?1 AND library = ?2 AND hash = ?3",
                 params![identity, library, hash.cast_signed()],
                 |row| {
                     Ok(PathSearch {
@@ -59,7 +59,7 @@ impl SearchRows<'_> {
         self.0.read(|connection| {
             connection.row(
                 "SELECT max(last_ms), count(*) FILTER (WHERE last_ms > ?3) FROM path_searches \
-                 WHERE identity = ?1 AND library <> ?2 AND last_ms <= ?4",
+                 WHERE view_id = ?1 AND library <> ?2 AND last_ms <= ?4",
                 params![identity, PROBE, since_ms, now_ms],
                 |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned())),
             )
@@ -70,7 +70,7 @@ impl SearchRows<'_> {
     pub fn last_probe_for_path(&self, identity: ViewId) -> Result<Option<(i64, ProbeOutcome)>> {
         self.0.read(|connection| {
             connection.find(
-                "SELECT last_ms, found FROM path_searches WHERE identity = ?1 AND library = ?2 AND hash = 0",
+                "SELECT last_ms, found FROM path_searches WHERE view_id = ?1 AND library = ?2 AND hash = 0",
                 params![identity, PROBE],
                 |row| {
                     let outcome = match row.get::<_, i64>(1)? {
@@ -143,8 +143,8 @@ impl SearchRows<'_> {
     ) -> Result<()> {
         self.0.write(deadline, |tx| {
             tx.run(
-                "INSERT INTO path_searches (identity, library, hash, first_ms, last_ms, found) \
-                 VALUES (?1, ?2, ?3, ?4, ?4, ?5) ON CONFLICT (identity, library, hash) DO UPDATE SET \
+                "INSERT INTO path_searches (view_id, library, hash, first_ms, last_ms, found) \
+                 VALUES (?1, ?2, ?3, ?4, ?4, ?5) ON CONFLICT (view_id, library, hash) DO UPDATE SET \
                  first_ms = CASE WHEN found <> excluded.found THEN excluded.first_ms ELSE first_ms END, \
                  last_ms = excluded.last_ms, found = excluded.found",
                 params![identity, library, hash.cast_signed(), now_ms, found],

@@ -27,7 +27,7 @@ const SOME_GO: &str = "rows of a library that is gone: those that are found go, 
 
 /// Allowed steps of plans: a part of the statement (empty for any), the step, and the reason.
 const ALLOWED: &[(&str, &str, &str)] = &[
-    ("", "SCAN store", ONE_ROW),
+    ("", "SCAN meta", ONE_ROW),
     ("", "SCAN libraries", LIBRARIES),
     ("", "SCAN tables", TABLES),
     ("", "SCAN timelines", LINES),
@@ -38,7 +38,7 @@ const ALLOWED: &[(&str, &str, &str)] = &[
     ("ORDER BY CASE WHEN l.checked_ms", SORT, LIBRARIES),
     ("FROM libraries l CROSS JOIN feed f", "SCAN l", LIBRARIES),
     (
-        "FROM endpoints WHERE identity",
+        "FROM endpoints WHERE view_id",
         "SCAN endpoints",
         "a row for each address and user",
     ),
@@ -103,7 +103,7 @@ const ALLOWED: &[(&str, &str, &str)] = &[
         "only when the feed has too much, and up to the surplus",
     ),
     (
-        "WHERE l.identity < 0 LIMIT ?1 + 0",
+        "WHERE l.view_id < 0 LIMIT ?1 + 0",
         "SEARCH f USING COVERING INDEX feed_library (library=?)",
         SOME_GO,
     ),
@@ -230,14 +230,14 @@ fn no_statement_scans_or_sorts_without_a_reason() {
         return; // the process that is recorded
     }
     let (_folder, store) = opened();
-    let identity = LibraryRows(&store)
+    let view_id = LibraryRows(&store)
         .reached(&endpoint("http://a"), &server("one"))
         .expect("reached");
-    let row = probed(&store, identity, &["films"], 1).remove(0);
+    let row = probed(&store, view_id, &["films"], 1).remove(0);
     let items: Vec<_> = (0..200)
         .map(|n| movie(&n.to_string(), &format!("/data/{n}.mkv")))
         .collect();
-    listed(&store, identity, &row, &items);
+    listed(&store, view_id, &row, &items);
 
     let mut ran = recorded();
     let own: Vec<(String, Regex)> = texts(false)

@@ -31,10 +31,10 @@ impl LibraryRows<'_> {
     ) -> Result<Vec<LibraryRow>> {
         self.0.write(deadline, |tx| {
             // Fails if the view belongs to a database that has since been renamed to `.broken`.
-            tx.row("SELECT 1 FROM identities WHERE id = ?1", [identity], |_| Ok(()))?;
+            tx.row("SELECT 1 FROM views WHERE id = ?1", [identity], |_| Ok(()))?;
             let stored = libraries(tx.connection, identity)?;
             // Mark all libraries as absent; `upsert` marks those on the server as present.
-            tx.execute("UPDATE libraries SET present = 0 WHERE identity = ?1", [identity])?;
+            tx.execute("UPDATE libraries SET present = 0 WHERE view_id = ?1", [identity])?;
             for (position, library) in (0_i64..).zip(on_server) {
                 upsert(tx, identity, position, library)?;
                 if let Some(row) = stored.iter().find(|row| row.library.uuid == library.uuid)
@@ -82,12 +82,12 @@ fn remove_vanished(tx: &Tx<'_>, identity: ViewId, now_ms: i64) -> rusqlite::Resu
     let c = tx.connection;
     // Start the month now if it has not started, or if its start is in the future because the clock was set back.
     c.execute(
-        "UPDATE libraries SET gone_ms = ?2 WHERE identity = ?1 AND NOT present AND gone_ms NOT BETWEEN 1 AND ?2",
+        "UPDATE libraries SET gone_ms = ?2 WHERE view_id = ?1 AND NOT present AND gone_ms NOT BETWEEN 1 AND ?2",
         params![identity, now_ms],
     )?;
     let limit_ms = now_ms.saturating_sub(VANISHED_KEPT_MS);
     let has_vanished = c.has(
-        "SELECT 1 FROM libraries WHERE identity = ?1 AND NOT present AND gone_ms <= ?2",
+        "SELECT 1 FROM libraries WHERE view_id = ?1 AND NOT present AND gone_ms <= ?2",
         params![identity, limit_ms],
     )?;
     if !has_vanished {
@@ -97,7 +97,7 @@ fn remove_vanished(tx: &Tx<'_>, identity: ViewId, now_ms: i64) -> rusqlite::Resu
     // 9 add or remove single items.
     let vanished: Vec<(LibraryId, bool)> = c.rows(
         "SELECT id, matches FROM (SELECT *, EXISTS (SELECT 1 FROM tables WHERE library = libraries.id) AS matches \
-         FROM libraries) l WHERE identity = ?1 AND NOT present AND gone_ms <= ?2 \
+         FROM libraries) l WHERE view_id = ?1 AND NOT present AND gone_ms <= ?2 \
          AND (NOT matches OR generation > 0 \
          OR EXISTS (SELECT 1 FROM changes WHERE library = l.id AND kind IN (8, 9)))",
         params![identity, limit_ms],
@@ -107,7 +107,7 @@ fn remove_vanished(tx: &Tx<'_>, identity: ViewId, now_ms: i64) -> rusqlite::Resu
         detach_libraries(tx, "id", id)?;
         if has_matches {
             c.execute(
-                "INSERT INTO libraries (identity, section, uuid, title, kind, locations, position, present, gone_ms) \
+                "INSERT INTO libraries (view_id, section, uuid, title, kind, locations, position, present, gone_ms) \
                  SELECT ?2, section, uuid, title, kind, locations, position, 0, gone_ms FROM libraries WHERE id = ?1",
                 params![id, identity],
             )?;

@@ -532,7 +532,7 @@ impl World {
             }
         }
         for nothing in [
-            "SELECT count(*) FROM libraries WHERE identity < 0",
+            "SELECT count(*) FROM libraries WHERE view_id < 0",
             "SELECT count(*) FROM changes WHERE kind IN (8, 9) AND library NOT IN (SELECT id FROM libraries)",
             "SELECT count(*) FROM feed",
             "SELECT count(*) FROM records WHERE in_table NOT IN (SELECT id FROM tables WHERE library IS NOT NULL)",

@@ -107,7 +107,7 @@ impl FromCells for Manifest {
 
 /// Reads the manifest: the list of record segments.
 pub fn manifest(connection: &Connection) -> rusqlite::Result<Manifest> {
-    connection.row(&format!("SELECT {} FROM store", list::<Manifest>()), [], read)
+    connection.row(&format!("SELECT {} FROM meta", list::<Manifest>()), [], read)
 }
 
 /// Parses segments from text of the form `name:records name:records …`. Skips invalid segments.
@@ -179,9 +179,9 @@ pub(super) fn rows(
     )
 }
 
-/// SQL condition for the match tables of existing libraries. A cleared library has a negative identity until a sweep
+/// SQL condition for the match tables of existing libraries. A cleared library has a negative `view_id` until a sweep
 /// deletes its row.
-pub(super) const OF_A_LIBRARY: &str = "library IN (SELECT id FROM libraries WHERE identity > 0)";
+pub(super) const OF_A_LIBRARY: &str = "library IN (SELECT id FROM libraries WHERE view_id > 0)";
 
 // SQL conditions for rows after the row with the id `?1`: for all rows, and for rows of hosts' tables.
 pub(super) const ROWS_AFTER: &str = "id > ?1 ORDER BY id";
@@ -304,7 +304,7 @@ fn to_i64(length: usize) -> i64 {
 /// Marks the manifest and the tables as changed, so that readers reload them. Also stores the change sequence, because
 /// this write may delete the last record, from which [`sequence_of`] usually derives the sequence.
 fn manifest_changed(tx: &Tx<'_>) -> rusqlite::Result<()> {
-    tx.run("UPDATE store SET manifest = ?1, sequence = ?1", [tx.sequence])
+    tx.run("UPDATE meta SET manifest = ?1, sequence = ?1", [tx.sequence])
 }
 
 impl RecordLog<'_> {
@@ -454,7 +454,7 @@ impl<'t> RecordTx<'t> {
             .new_segments
             .set(new_segment.filter(|name| name.sequence == self.tx.sequence));
         self.tx.run(
-            "UPDATE store SET segments = ?1, merged = ?2",
+            "UPDATE meta SET segments = ?1, merged = ?2",
             params![encode_segments(segments), self.tx.sequence],
         )?;
         manifest_changed(self.tx)
@@ -471,7 +471,7 @@ impl<'t> RecordTx<'t> {
         };
         segments.splice(start..start + old.len(), [new]);
         self.tx
-            .run("UPDATE store SET segments = ?1", [encode_segments(&segments)])?;
+            .run("UPDATE meta SET segments = ?1", [encode_segments(&segments)])?;
         manifest_changed(self.tx)?;
         Ok(true)
     }

@@ -56,7 +56,7 @@ fn a_store_goes_on_after_four_billion_transactions() {
     put(&store, b"a", b"one");
     store
         .write(Deadline::NONE, |tx| {
-            tx.run("UPDATE store SET sequence = sequence + (1 << 32) - 4", [])
+            tx.run("UPDATE meta SET sequence = sequence + (1 << 32) - 4", [])
         })
         .expect("written");
     drop(store);

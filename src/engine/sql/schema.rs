@@ -9,9 +9,8 @@ use super::lock_wait::BUSY;
 use crate::platform::files;
 use crate::platform::local_path::for_sqlite;
 
-/// `user_version` of databases created from this `schema.sql`. A database with a lower version is renamed to `.broken`.
-/// `docs/design/storage.md` describes when the version changes.
-pub const SCHEMA_VERSION: i64 = 3;
+/// The format of databases created from this `schema.sql`, stored as `user_version`.
+pub const SCHEMA_VERSION: i64 = 4;
 
 /// Returns SQLite's journal mode for a store. `wal`: whether the file system supports shared memory, which WAL mode
 /// requires.
@@ -64,11 +63,11 @@ pub fn create_database(path: &Path, wal: bool) -> rusqlite::Result<()> {
     let tx = connection.unchecked_transaction()?;
     tx.execute_batch(&schema())?;
     tx.execute(
-        "INSERT INTO store (one, store_id, secret, sequence, trimmed) VALUES (1, ?1, ?2, ?3, ?3)",
+        "INSERT INTO meta (one, store_id, secret, sequence, trimmed) VALUES (1, ?1, ?2, ?3, ?3)",
         rusqlite::params![store_id, secret, first_sequence],
     )?;
     tx.execute(
-        "INSERT INTO sqlite_sequence (name, seq) VALUES ('identities', ?1), ('libraries', ?1)",
+        "INSERT INTO sqlite_sequence (name, seq) VALUES ('views', ?1), ('libraries', ?1)",
         [first_sequence],
     )?;
     tx.pragma_update(None, "user_version", SCHEMA_VERSION)?;

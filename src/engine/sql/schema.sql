@@ -1,7 +1,7 @@
--- All tables and columns of the store's format, number 3. docs/design/storage.md describes the tables, changes of the
--- format, and what remains after a kill.
+-- All tables and columns of the current format. docs/design/storage.md describes the tables, changes of the format, and
+-- what remains after a kill.
 
-CREATE TABLE store (
+CREATE TABLE meta (
     one       INTEGER PRIMARY KEY CHECK (one = 1),
     store_id  INTEGER NOT NULL,            -- random; distinguishes a new database from the one it replaced
     secret    BLOB    NOT NULL,            -- key for hashing tokens
@@ -20,27 +20,27 @@ CREATE TABLE servers (
     machine_identifier TEXT NOT NULL UNIQUE
 ) STRICT;
 
-CREATE TABLE identities (    -- one user's view of one server
+CREATE TABLE views (         -- one user's view of one server
     id     INTEGER PRIMARY KEY AUTOINCREMENT, -- never reused, because processes keep ids in memory
     server INTEGER NOT NULL REFERENCES servers (id),
     who    BLOB    NOT NULL,               -- the user's name, or the keyed hash of the token
-    cleared INTEGER NOT NULL DEFAULT 0,    -- 1: the host cleared the identity, which then inherits no matches
+    cleared INTEGER NOT NULL DEFAULT 0,    -- 1: the host cleared the view, which then inherits no matches
     feed_from INTEGER NOT NULL DEFAULT 0,  -- the feed lacks changes up to this change sequence
     same_user BLOB,                        -- keyed hash of the user in accepted tokens; NULL: unknown
     UNIQUE (server, who)
 ) STRICT;
 
-CREATE TABLE endpoints (     -- maps a URL and user to an identity, so that opening sends no request
+CREATE TABLE endpoints (     -- maps a URL and user to a view, so that opening sends no request
     url      TEXT    NOT NULL,
     who      BLOB    NOT NULL,
-    identity INTEGER NOT NULL REFERENCES identities (id),
+    view_id  INTEGER NOT NULL REFERENCES views (id),
     until_ms INTEGER NOT NULL DEFAULT 0,   -- when the token of `who` expires; 0: never
     PRIMARY KEY (url, who)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE libraries (
     id                 INTEGER PRIMARY KEY AUTOINCREMENT, -- never reused
-    identity           INTEGER NOT NULL REFERENCES identities (id),
+    view_id            INTEGER NOT NULL REFERENCES views (id),
     section            TEXT    NOT NULL,
     uuid               TEXT    NOT NULL,
     title              TEXT    NOT NULL,
@@ -76,7 +76,7 @@ CREATE TABLE libraries (
     -- hints from events
     hint               INTEGER NOT NULL DEFAULT 0,   -- Hint; 0: no hint for the next probe
     hint_seq           INTEGER NOT NULL DEFAULT 0,   -- change sequence of the last hint; a later probe clears the hint
-    UNIQUE (identity, uuid)
+    UNIQUE (view_id, uuid)
 ) STRICT;
 
 CREATE TABLE listings (      -- unfinished full listings
@@ -101,7 +101,7 @@ CREATE TABLE unverified (    -- invalidated paths and items, which plexindex mus
 CREATE TABLE changes (       -- the change log, for other processes
     id         INTEGER PRIMARY KEY,        -- position in the log: row_positions::position_of(sequence, number)
     sequence   INTEGER NOT NULL,
-    identity   INTEGER NOT NULL,
+    view_id    INTEGER NOT NULL,
     library    INTEGER NOT NULL,           -- 0: all libraries
     kind       INTEGER NOT NULL,           -- LoggedKind
     path       BLOB    NOT NULL,
@@ -128,11 +128,11 @@ CREATE TABLE timelines (     -- see timelines.rs
 CREATE TABLE path_searches ( -- searches of the server for unlisted paths
     library  INTEGER NOT NULL,             -- 0: a probe for an unlisted path, or a precondition
     hash     INTEGER NOT NULL,             -- of the path's normal form
-    identity INTEGER NOT NULL,
+    view_id  INTEGER NOT NULL,
     first_ms INTEGER NOT NULL,
     last_ms  INTEGER NOT NULL,
     found    INTEGER NOT NULL,             -- 0 or 1; for a probe: 0 running, 1 answered, other: error status
-    PRIMARY KEY (identity, library, hash)
+    PRIMARY KEY (view_id, library, hash)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE tables (        -- hosts' tables, and each library's match table
@@ -157,13 +157,13 @@ CREATE TABLE records (       -- the log of the tables. The last record of a name
 CREATE INDEX records_expiry ON records (expires_ms) WHERE expires_ms IS NOT NULL;
 
 CREATE TABLE shared (        -- position up to which this folder has read the shared log
-    identity INTEGER NOT NULL REFERENCES identities (id),
+    view_id  INTEGER NOT NULL REFERENCES views (id),
     mappings INTEGER NOT NULL,             -- digest of the mappings, which determine the usable matches
     log      TEXT    NOT NULL,             -- address of the log
     number   INTEGER NOT NULL,             -- number of the last entry read
     mark     INTEGER NOT NULL,             -- mark of the write that assigned this number
     looked_ms INTEGER NOT NULL,            -- time of the last attempt to read the log; 0: not read to its end yet
-    PRIMARY KEY (identity, mappings)
+    PRIMARY KEY (view_id, mappings)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE shared_listings ( -- listings that are also in the shared log
@@ -174,7 +174,7 @@ CREATE TABLE shared_listings ( -- listings that are also in the shared log
 
 CREATE TABLE outbox (        -- entries for the shared log, written in the transaction of the write that they describe
     id       INTEGER PRIMARY KEY AUTOINCREMENT,
-    identity INTEGER NOT NULL REFERENCES identities (id),
+    view_id  INTEGER NOT NULL REFERENCES views (id),
     timeline INTEGER NOT NULL,             -- host id of this folder when it wrote the entry
     kind     INTEGER NOT NULL,             -- EntryKind
     library  TEXT    NOT NULL,             -- uuid of the library
@@ -187,4 +187,4 @@ CREATE TABLE applied (       -- invalidations of other hosts that this folder ha
     number INTEGER NOT NULL                -- number of the host's last applied entry
 ) STRICT;
 
-CREATE INDEX outbox_sent ON outbox (identity, sent, id);
+CREATE INDEX outbox_sent ON outbox (view_id, sent, id);

@@ -161,10 +161,10 @@ impl Sweeper<'_> {
     /// Reads the names of the segments and page files that the database references.
     pub fn named_segments(&self) -> Result<NamedSegments> {
         self.0.read(|connection| {
-            // A cleared library has a negative identity.
-            let listings = "SELECT segment FROM libraries WHERE identity > 0";
+            // A cleared library has a negative `view_id`.
+            let listings = "SELECT segment FROM libraries WHERE view_id > 0";
             let mut names: HashSet<String> = connection.values(listings, [])?.into_iter().collect();
-            let pages = "SELECT n.file FROM listings n JOIN libraries l ON l.id = n.library WHERE l.identity > 0";
+            let pages = "SELECT n.file FROM listings n JOIN libraries l ON l.id = n.library WHERE l.view_id > 0";
             names.extend(connection.values::<String>(pages, [])?);
             names.extend(manifest(connection)?.segments.iter().map(|one| segment_text(&one.name)));
             Ok(NamedSegments(names))

@@ -10,6 +10,7 @@ use std::io::{Read, Write};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::schema::SCHEMA_VERSION;
 use super::store_folder::StoreFolder;
 use crate::engine::version_page::{PageState, VersionPage};
 use crate::model::{Sequence, ViewId};
@@ -83,10 +84,21 @@ impl StoreFiles {
         self.database.is_settled && self.wal_and_shm.iter().all(|file| file.is_settled)
     }
 
-    /// Encodes the stamps. A state file contains these bytes, and is valid only for files with the same stamps.
+    /// Encodes the stamps and the database's format. A state file contains these bytes, and is valid only for files with
+    /// the same stamps and the same format.
     fn bytes(&self) -> Vec<u8> {
         let [wal, shm] = &self.wal_and_shm;
-        [&*self.boot, &self.database.bytes, b"\n", &wal.bytes, b"\n", &shm.bytes].concat()
+        let version = SCHEMA_VERSION.to_le_bytes();
+        [
+            &version,
+            &*self.boot,
+            &self.database.bytes,
+            b"\n",
+            &wal.bytes,
+            b"\n",
+            &shm.bytes,
+        ]
+        .concat()
     }
 }
 

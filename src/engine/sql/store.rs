@@ -115,7 +115,7 @@ impl Store {
     fn inspect(&self, writer: &mut LazyConnection) -> Result<OpenFiles> {
         let (connection, id) = writer.connection()?;
         let (secret, sequence) = connection
-            .value::<[u8; 32]>("SELECT secret FROM store", [])
+            .value::<[u8; 32]>("SELECT secret FROM meta", [])
             .and_then(|secret| Ok((secret, sequence_of(connection)?)))
             .map_err(|error| self.explain_error(&error, writer))?;
         let page = if self.folder.shares_memory() {

@@ -54,6 +54,7 @@ pub fn explain(error: &rusqlite::Error, folder: &StoreFolder) -> Error {
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
             "the database is damaged; the next call renames it to .broken and creates a new one"
         }
+        Some(ErrorCode::SchemaChanged) => "update plexindex, or choose another cache_dir",
         _ if matches!(error, rusqlite::Error::QueryReturnedNoRows) => {
             "another call cleared or recreated the data during this call; try again"
         }

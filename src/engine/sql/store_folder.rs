@@ -13,7 +13,7 @@ use crate::platform::map::MapMode;
 use crate::platform::mutex::lock;
 use crate::platform::open_files;
 
-/// Prefix of all file names, with the format number, so that versions with different formats use different files.
+/// Prefix of all file names.
 pub const NAME: &str = "plexindex-1";
 /// Maximum wait for another process that is creating or renaming the database, or creating the client identifier.
 pub const LOCK_TIMEOUT: Duration = Duration::from_secs(20);

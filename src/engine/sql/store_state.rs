@@ -137,7 +137,7 @@ fn logged(c: &Connection, condition: &str, arguments: impl Params) -> rusqlite::
 
 /// Returns the change sequence up to which the logs are incomplete, because rows were deleted or are in segments.
 fn trimmed_of(connection: &Connection) -> rusqlite::Result<Sequence> {
-    connection.value("SELECT max(trimmed, merged) FROM store", [])
+    connection.value("SELECT max(trimmed, merged) FROM meta", [])
 }
 
 /// Sorts changes by their positions in the logs, and removes the positions.
@@ -157,7 +157,7 @@ fn match_changes_since(
 ) -> rusqlite::Result<Vec<(i64, LoggedChange)>> {
     connection.rows(
         "SELECT r.id, t.library, r.name, r.value FROM records r JOIN tables t ON t.id = r.in_table \
-         JOIN libraries l ON l.id = t.library WHERE r.id > ?1 AND (?2 IS NULL OR l.identity = ?2) \
+         JOIN libraries l ON l.id = t.library WHERE r.id > ?1 AND (?2 IS NULL OR l.view_id = ?2) \
          ORDER BY r.id LIMIT ?3",
         params![last_position_of(since), identity, most],
         |row| {
@@ -235,8 +235,8 @@ impl StoreStates<'_> {
             if trimmed_of(connection)? > since || current < since {
                 return Ok((current, None));
             }
-            // A change with the identity 0 affects all views.
-            let condition = "id > ?1 AND (?2 IS NULL OR identity IN (0, ?2)) ORDER BY id LIMIT ?3";
+            // A change with `view_id` 0 affects all views.
+            let condition = "id > ?1 AND (?2 IS NULL OR view_id IN (0, ?2)) ORDER BY id LIMIT ?3";
             let mut changes = logged(
                 connection,
                 condition,

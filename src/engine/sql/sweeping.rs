@@ -19,9 +19,9 @@ impl Sweeper<'_> {
     /// Returns whether more rows may remain.
     pub fn sweep(&self, max_feed_rows: usize, deadline: Deadline) -> Result<bool> {
         self.0.write(deadline, |tx| {
-            // A removed library has a negative identity. Without a library, its match table counts as cleared.
+            // A removed library has a negative `view_id`. Without a library, its match table counts as cleared.
             tx.run(
-                "UPDATE tables SET library = NULL WHERE library IN (SELECT id FROM libraries WHERE identity < 0)",
+                "UPDATE tables SET library = NULL WHERE library IN (SELECT id FROM libraries WHERE view_id < 0)",
                 [],
             )?;
             // `|` runs both. Delete the libraries' rows only after their rows in the feed. The kinds 8 and 9 add and
@@ -30,10 +30,10 @@ impl Sweeper<'_> {
                 return Ok(true);
             }
             for statement in [
-                "DELETE FROM changes WHERE kind IN (8, 9) AND library IN (SELECT id FROM libraries WHERE identity < 0)",
-                "DELETE FROM unverified WHERE library IN (SELECT id FROM libraries WHERE identity < 0)",
-                "DELETE FROM listings WHERE library IN (SELECT id FROM libraries WHERE identity < 0)",
-                "DELETE FROM libraries WHERE identity < 0",
+                "DELETE FROM changes WHERE kind IN (8, 9) AND library IN (SELECT id FROM libraries WHERE view_id < 0)",
+                "DELETE FROM unverified WHERE library IN (SELECT id FROM libraries WHERE view_id < 0)",
+                "DELETE FROM listings WHERE library IN (SELECT id FROM libraries WHERE view_id < 0)",
+                "DELETE FROM libraries WHERE view_id < 0",
                 "PRAGMA incremental_vacuum(256)", // only 256 pages, so that the write stays short
             ] {
                 let mut statement = tx.prepare_cached(statement)?;
@@ -54,7 +54,7 @@ fn sweep_feed(c: &Connection, max_changes: usize) -> rusqlite::Result<bool> {
     // again for each value.
     for statement in [
         "DELETE FROM feed WHERE id IN (SELECT f.id FROM libraries l JOIN feed f ON f.library = l.id \
-         WHERE l.identity < 0 LIMIT ?1 + 0)",
+         WHERE l.view_id < 0 LIMIT ?1 + 0)",
         "DELETE FROM feed WHERE id IN (SELECT f.id FROM libraries l CROSS JOIN feed f ON f.library = l.id \
          AND f.sequence <= l.feed_from LIMIT ?1 + 0)",
     ] {

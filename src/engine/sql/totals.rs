@@ -23,7 +23,7 @@ impl Totals {
         let answers_on_page = store.opened.newest().page.as_ref().map_or(0, VersionPage::answers);
         store.read(|connection| {
             let sequence = sequence_of(connection)?;
-            connection.row("SELECT requests, answers, evictions FROM store", [], |row| {
+            connection.row("SELECT requests, answers, evictions FROM meta", [], |row| {
                 Ok(Totals {
                     requests: row.get::<_, i64>(0)?.cast_unsigned(),
                     answers: row.get::<_, i64>(1)?.cast_unsigned() + answers_on_page,
@@ -45,7 +45,7 @@ impl Totals {
             .map_or(0, VersionPage::take_answer_count);
         let added = store.write_unless_busy(deadline, |tx| {
             tx.run(
-                "UPDATE store SET requests = requests + ?1, answers = answers + ?2",
+                "UPDATE meta SET requests = requests + ?1, answers = answers + ?2",
                 [requests.cast_signed(), (answers + answers_on_page).cast_signed()],
             )
         });

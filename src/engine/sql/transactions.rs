@@ -11,6 +11,7 @@ use super::change_log::trim_now_and_then;
 use super::connection::{LazyConnection, OpenConnection};
 use super::incarnation::is_first_sequence;
 use super::lock_wait::{BUSY, lock_by};
+use super::migrations::check_version;
 use super::schema::failure;
 use super::store::Store;
 use super::timelines::begin_timeline_if_needed;
@@ -138,9 +139,11 @@ impl Store {
         connection.run("BEGIN IMMEDIATE", [])?;
         let rollback_guard = RollbackGuard(connection);
         let last_write = connection.take_last_write()?;
-        let last_sequence = match &last_write {
-            Some(last) => last.sequence,
-            None => sequence_of(connection)?,
+        let last_sequence = if let Some(last) = &last_write {
+            last.sequence
+        } else {
+            check_version(connection)?;
+            sequence_of(connection)?
         };
         if is_first_sequence(last_sequence.next()) {
             // The store has used all change sequences. This error makes the caller create a new database.
@@ -156,7 +159,7 @@ impl Store {
                 trim_now_and_then(&tx)?;
                 // A log row contains the change sequence. Without such a row, store the sequence itself.
                 if tx.has_no_log_rows() {
-                    connection.run("UPDATE store SET sequence = ?1", [tx.sequence])?;
+                    connection.run("UPDATE meta SET sequence = ?1", [tx.sequence])?;
                 }
                 connection.run("COMMIT", [])?;
                 connection.note_write(tx.sequence, tx.next_library.take());
@@ -248,7 +251,13 @@ impl Store {
             Ok((connection, _)) => connection,
             Err(error) => return Attempt::Returned(Err(error)),
         };
-        let result = work(connection).map_err(|error| self.explain_error(&error, slot));
+        let result = work(connection);
+        let is_other_version =
+            matches!(&result, Err(error) if error.sqlite_error_code() == Some(ErrorCode::SchemaChanged));
+        let result = result.map_err(|error| self.explain_error(&error, slot));
+        if is_other_version {
+            slot.close(); // the next call opens the database again, or reports its format again
+        }
         // After a replacement of the database, run `work` again: a write is lost, and an error may be a consequence.
         if self.folder.broken().is_some() || (result.is_err() || slot.is_writer()) && slot.is_moved() {
             return Attempt::Stale;
@@ -270,6 +279,7 @@ fn in_transaction<T>(
 ) -> impl FnMut(&OpenConnection) -> rusqlite::Result<T> {
     move |connection| {
         let tx = connection.unchecked_transaction()?;
+        check_version(&tx)?;
         let value = work(&tx)?;
         tx.finish()?;
         Ok(value)

@@ -102,15 +102,15 @@ impl Drop for WaitGuard<'_> {
     }
 }
 
-/// Returns the current change sequence: the highest sequence in the table `store`, the last logged change and the last
-/// record. A transaction that adds a change or a record therefore need not update `store`.
+/// Returns the current change sequence: the highest sequence in the table `meta`, the last logged change and the last
+/// record. A transaction that adds a change or a record therefore need not update `meta`.
 ///
 /// A record's id contains only the low 36 bits of its change sequence, above 27 bits for the record's number. The table
-/// `store` supplies the upper bits, which are the same for all sequences in a database.
+/// `meta` supplies the upper bits, which are the same for all sequences in a database.
 pub fn sequence_of(connection: &Connection) -> rusqlite::Result<Sequence> {
     connection.value(
         "SELECT max(sequence, coalesce((SELECT sequence FROM changes ORDER BY id DESC LIMIT 1), 0), \
-         (sequence & ~0xFFFFFFFFF) | (coalesce((SELECT max(id) FROM records), 0) >> 27)) FROM store",
+         (sequence & ~0xFFFFFFFFF) | (coalesce((SELECT max(id) FROM records), 0) >> 27)) FROM meta",
         [],
     )
 }

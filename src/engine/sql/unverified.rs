@@ -88,7 +88,7 @@ pub fn unverified_of(
 ) -> rusqlite::Result<Vec<LoggedChange>> {
     connection.rows(
         "SELECT u.library, u.path, u.rating_key FROM unverified u JOIN libraries l ON l.id = u.library \
-         WHERE l.identity = ?1",
+         WHERE l.view_id = ?1",
         [identity],
         |row| {
             let path: Vec<u8> = row.get(1)?;

@@ -11,7 +11,7 @@ use plexindex::tables::TableLimits;
 use plexindex_standin::Standin;
 
 use super::broken::{DAMAGES, answer, used};
-use crate::support::worker::{Worker, assert_sound, database, options_at, place, say, told};
+use crate::support::worker::{Worker, assert_sound, options_at, place, say, told};
 use crate::support::{self, clock, movies, options, path_of};
 
 /// A value without an expiry.
@@ -269,31 +269,4 @@ fn a_store_of_another_format_is_left_alone_and_not_read() {
     index.close().expect("closes");
     assert!(folder.path().join("plexindex-1.db").exists());
     assert_eq!(of_format_2(folder.path()), before);
-}
-
-#[test]
-fn a_store_that_a_newer_version_added_to_goes_on() {
-    let server = movies(60);
-    let folder = tempfile::tempdir().expect("a folder");
-    used(&server, folder.path());
-    // Within a format there are only additions: docs/design/storage.md.
-    let newer = |sql: &str| database(folder.path()).execute_batch(sql).expect("added");
-    newer(
-        "ALTER TABLE feed ADD COLUMN newer TEXT; ALTER TABLE records ADD COLUMN newer INTEGER DEFAULT 0;
-         ALTER TABLE libraries ADD COLUMN newer INTEGER DEFAULT 0;
-         CREATE TABLE newer (one INTEGER PRIMARY KEY, two TEXT) STRICT; INSERT INTO newer VALUES (1, 'kept');
-         CREATE INDEX newer_feed ON feed (newer); PRAGMA user_version = 99",
-    );
-    let index = support::open(options(&server, folder.path()), &clock());
-    let library = index.library("Movies").expect("a handle");
-    let (_, own) = path_of(&server, 1, 3);
-    assert_eq!(answer(&library, "/host/1200.mkv").expect("an answer"), own);
-    assert_eq!(super::broken::use_all(&server, &index), 0);
-    index.close().expect("closes");
-    assert_sound(folder.path());
-    let kept: String = database(folder.path())
-        .query_row("SELECT two FROM newer", [], |row| row.get(0))
-        .expect("a row");
-    assert_eq!(kept, "kept");
-    assert!(!folder.path().join("plexindex-1.db.broken").exists());
 }

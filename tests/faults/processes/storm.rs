@@ -82,9 +82,7 @@ fn begin(server: &Standin, folder: &Path, children: u64) {
     index.close().expect("closes");
     assert_sound(folder);
     let libraries: i64 = database(folder)
-        .query_row("SELECT count(*) FROM libraries WHERE identity > 0", [], |row| {
-            row.get(0)
-        })
+        .query_row("SELECT count(*) FROM libraries WHERE view_id > 0", [], |row| row.get(0))
         .expect("a count");
     assert_eq!(libraries, 1);
     let broken = std::fs::read_dir(folder).expect("the folder").filter(|entry| {

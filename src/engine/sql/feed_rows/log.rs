@@ -29,14 +29,14 @@ impl FeedQuery<'_> {
     /// Returns the change sequence up to which the view's feed lacks changes. Older positions are invalid.
     pub fn feed_complete_after(&self) -> rusqlite::Result<Sequence> {
         self.c
-            .value("SELECT feed_from FROM identities WHERE id = ?1", [self.identity])
+            .value("SELECT feed_from FROM views WHERE id = ?1", [self.identity])
     }
 
     /// Returns the next library for a full listing: the first library in this query that has a listing and an id above
     /// `after` ([`LibraryId::ALL`] to start). `None` after the last library.
     pub fn next_listed(&self, after: LibraryId) -> rusqlite::Result<Option<LibraryId>> {
         self.c.find_value(
-            "SELECT id FROM libraries WHERE identity = ?1 AND (?2 IS NULL OR id = ?2) AND id > ?3 AND present \
+            "SELECT id FROM libraries WHERE view_id = ?1 AND (?2 IS NULL OR id = ?2) AND id > ?3 AND present \
              AND generation > 0 ORDER BY id LIMIT 1",
             params![self.identity, self.library, after],
         )
@@ -52,7 +52,7 @@ impl FeedQuery<'_> {
             0
         };
         self.c.rows(
-            "SELECT feed_from, id FROM libraries WHERE identity = ?1 AND (?2 IS NULL OR id = ?2) \
+            "SELECT feed_from, id FROM libraries WHERE view_id = ?1 AND (?2 IS NULL OR id = ?2) \
              AND (feed_from, id) >= (?3, ?4) AND feed_from <= ?5 ORDER BY feed_from, id",
             params![self.identity, self.library, place.sequence, first_id, end],
             |row| {
@@ -83,7 +83,7 @@ impl FeedQuery<'_> {
         self.c.rows(
             "SELECT f.sequence, (f.id & ?6) + 1, f.library, f.was, f.now FROM feed f \
              CROSS JOIN libraries l ON l.id = f.library AND l.present AND l.generation > 0 \
-             AND f.sequence > l.feed_from WHERE f.id >= ?4 AND f.sequence BETWEEN ?3 AND ?7 AND l.identity = ?1 AND (?2 IS NULL OR l.id = ?2) \
+             AND f.sequence > l.feed_from WHERE f.id >= ?4 AND f.sequence BETWEEN ?3 AND ?7 AND l.view_id = ?1 AND (?2 IS NULL OR l.id = ?2) \
              ORDER BY f.id LIMIT ?5",
             params![self.identity, self.library, place.sequence, first_row, limit, NUMBER_MASK, end],
             |row| {

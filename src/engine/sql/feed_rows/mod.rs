@@ -196,7 +196,7 @@ impl FeedQuery<'_> {
     fn library_if_included(&self, library: LibraryId) -> rusqlite::Result<Option<LibraryRow>> {
         let is_listed = self.library.is_none_or(|wanted| wanted == library)
             && self.c.has(
-                "SELECT 1 FROM libraries WHERE id = ?1 AND identity = ?2",
+                "SELECT 1 FROM libraries WHERE id = ?1 AND view_id = ?2",
                 params![library, self.identity],
             )?;
         is_listed.then(|| one_library(self.c, library)).transpose()
