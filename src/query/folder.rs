@@ -226,19 +226,14 @@ impl QueryKind for FolderQuery<'_> {
     ) -> Result<R> {
         let (queries, snapshot, outcome) = (context.queries, context.snapshot, &found.outcome);
         let rows = snapshot.rows_in(context.scope);
-        let are_all_unfetched = rows.iter().all(|row| !row.generation.is_fetched());
         let status = match (outcome.total, state.timeout_status) {
             (0, Some(status)) => status,
             (0, None) => Status::NotFound,
             (1, _) => Status::Ok,
             _ => Status::Ambiguous,
         };
-        // If no library in scope has a listing, only the failure explains the miss.
-        if are_all_unfetched
-            && outcome.total == 0
-            && let Some(error) = state.failure
-        {
-            return Err(error);
+        if outcome.total == 0 {
+            context.check_miss(state.failure.as_ref())?;
         }
         let mut answer = Answer::of_folder(queries.reading.kind(), outcome, &snapshot.rows, status);
         if rows.is_empty() && state.timeout_status == Some(status) {

@@ -193,11 +193,8 @@ impl QueryKind for ItemQuery<'_> {
     ) -> Result<R> {
         let queries = context.queries;
         let rows = context.snapshot.rows_in(context.scope);
-        // If no library in scope has a listing, only the failure explains the miss.
-        if rows.iter().all(|row| !row.generation.is_fetched())
-            && let Some(error) = state.failure
-        {
-            return Err(error);
+        if found.total == 0 || state.failure.is_some() {
+            context.check_miss(state.failure.as_ref())?;
         }
         let FoundItems {
             items,

@@ -12,7 +12,7 @@ use crate::engine::Snapshot;
 use crate::error::{Error, Result, Status};
 use crate::freshness;
 use crate::model::LibraryKind;
-use crate::sync::{Call, Selector, no_libraries_error};
+use crate::sync::{Call, Selector, never_fetched_error};
 
 /// A library, with the freshness of its listing.
 ///
@@ -125,7 +125,7 @@ impl Queries {
             (None, Some(library)) if !snapshot.rows.is_empty() || self.sync.may_send_requests(call) => {
                 library.unknown_library_error(snapshot, &self.reading)
             }
-            (None, library) => no_libraries_error(library, &self.reading),
+            (None, library) => never_fetched_error(library, &self.reading),
         }
     }
 }

@@ -272,7 +272,6 @@ impl QueryKind for PathQuery<'_> {
     ) -> Result<R> {
         let (queries, snapshot, path) = (context.queries, context.snapshot, self.path.raw());
         let rows = snapshot.rows_in(context.scope);
-        let are_all_unfetched = rows.iter().all(|row| !row.generation.is_fetched());
         let status = if outcome.is_unverified {
             Status::NotFound
         } else if outcome.is_ambiguous() {
@@ -284,18 +283,8 @@ impl QueryKind for PathQuery<'_> {
         } else {
             Status::NotFound
         };
-        // If no library in scope has a listing, only the failure explains the miss.
-        if are_all_unfetched && status != Status::Ok {
-            if let Some(error) = state.failure {
-                return Err(error);
-            }
-            if !rows.is_empty()
-                && state.timeout_status.is_none()
-                && !queries.sync.has_source()
-                && status == Status::NotFound
-            {
-                log::debug!("no library was ever fetched, and this index has no server to fetch from");
-            }
+        if status != Status::Ok {
+            context.check_miss(state.failure.as_ref())?;
         }
         let mut answer = Answer::of(queries.reading.kind(), outcome, &snapshot.rows, status);
         let message;

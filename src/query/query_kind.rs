@@ -7,7 +7,7 @@ use crate::error::{Error, Result, Status};
 use crate::freshness::{NeededRequest, is_stale, needed_request};
 use crate::matching::Scope;
 use crate::model::{Generation, Sequence, ViewId};
-use crate::sync::{Call, ItemToVerify, SearchTarget};
+use crate::sync::{Call, ItemToVerify, SearchTarget, never_fetched_error};
 
 /// The snapshot that a query searches, and the call that made the query.
 pub struct QueryContext<'t> {
@@ -150,6 +150,22 @@ pub struct StepTargets {
 }
 
 impl<'t> QueryContext<'t> {
+    /// Fails if a query that found nothing says nothing about the server: no library in scope has a listing, and the
+    /// fetch failed (`failure`) or the call must not send requests.
+    pub fn check_miss(&self, failure: Option<&Error>) -> Result<()> {
+        let rows = self.snapshot.rows_in(self.scope);
+        if rows.iter().any(|row| row.generation.is_fetched()) {
+            return Ok(());
+        }
+        if let Some(error) = failure {
+            return Err(error.clone());
+        }
+        if self.queries.sync.may_send_requests(self.call) {
+            return Ok(());
+        }
+        Err(never_fetched_error(self.call.library, &self.queries.reading))
+    }
+
     /// Collects the facts that determine the next step without reading the store. `assessment` is of the result so far.
     pub fn step_conditions<Q: QueryKind>(&self, assessment: Assessment) -> StepConditions {
         StepConditions {

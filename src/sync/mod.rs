@@ -19,8 +19,8 @@ pub use call::{AllowedView, Call, Progress, RefreshReason};
 pub use delta::MergedDelta;
 pub use job::{NoPeers, PeerComponents, Peers, ProbeConditions, SyncJob, Synchronizer, not_shared_error};
 pub use reading::{
-    EvictionPin, IndexReader, MAX_RETRIES, Resolved, Selection, Selector, cleared_repeatedly_error, no_libraries_error,
-    segments_lost_error,
+    EvictionPin, IndexReader, MAX_RETRIES, Resolved, Selection, Selector, cleared_repeatedly_error,
+    never_fetched_error, segments_lost_error,
 };
 pub use report::TICK;
 pub use search::{RequestCounts, SEARCH_TIMEOUT, SearchTarget};

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::call::Call;
 use super::job::{ProbeConditions, SyncJob, Synchronizer};
-use super::reading::{MAX_RETRIES, Resolved, Selection, Selector, cleared_repeatedly_error, no_libraries_error};
+use super::reading::{MAX_RETRIES, Resolved, Selection, Selector, cleared_repeatedly_error, never_fetched_error};
 use crate::engine::{LibraryRow, LibraryRows, Snapshot, Totals, listing_age};
 use crate::error::{Error, Result, Status};
 use crate::freshness;
@@ -95,7 +95,7 @@ impl Synchronizer {
                         return Err(cleared_repeatedly_error(library.selector().name()));
                     }
                     library if snapshot.rows.is_empty() && !self.may_send_requests(call) => {
-                        return Err(no_libraries_error(library, &self.reading));
+                        return Err(never_fetched_error(library, &self.reading));
                     }
                     Some(library) => return Err(library.unknown_library_error(&snapshot, &self.reading)),
                     None => return Ok(None),

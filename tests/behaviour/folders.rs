@@ -375,8 +375,18 @@ fn what_is_new_is_found_and_what_went_is_not() -> Anything {
 fn without_a_server_the_index_answers() -> Anything {
     let at = Scene::new();
     let cold = at.open().query().offline().match_folder("/data/tv/Alpha").unwrap_err();
-    assert_eq!(cold.kind(), ErrorKind::Offline);
+    assert_eq!(cold.kind(), ErrorKind::NotFetched);
     let index = at.open();
+    // The libraries are known, but none has a listing: the answer is the same.
+    index.query().server()?;
+    let cold = [
+        index.query().offline().match_folder("/data/tv/Alpha").err(),
+        index.query().offline().match_guid("imdb://tt1254207").err(),
+        index.query().offline().match_path("/data/tv/Alpha/x.mkv").err(),
+    ];
+    for failed in cold {
+        assert_eq!(failed.map(|error| error.kind()), Some(ErrorKind::NotFetched));
+    }
     assert_eq!(index.match_folder("/data/tv/Alpha")?.items, 5);
     at.server.refuse();
     assert_eq!(at.open().query().offline().match_folder("/data/tv/Alpha")?.items, 5);

@@ -29,8 +29,12 @@ def season(server: Server) -> str:
 @pytest.mark.both
 def test_a_folder_in_python(open_index: OpenIndex, season: str, server: Server) -> None:
     index = open_index()
-    with pytest.raises(plexindex.LibraryNotFoundError):
+    with pytest.raises(plexindex.NotFetchedError) as unfetched:
         list(index.items_below(season, "TV Shows", offline=True))
+    assert not isinstance(unfetched.value, plexindex.LibraryNotFoundError)
+    for call in (index.match, index.folder):
+        with pytest.raises(plexindex.NotFetchedError):
+            call(season, offline=True)
     inside = [row["path"] for row in server.paths(2) if row["path"].startswith(f"{season}/")]
     shows = index.library("TV Shows")
     assert sorted(item.path or "" for item in shows.items_below(season)) == sorted(inside)

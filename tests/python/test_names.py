@@ -15,6 +15,7 @@ import pytest
 from conftest import TOKEN, OpenIndex, Server
 from plexapi.exceptions import NotFound
 from plexapi.server import PlexServer
+from requests.adapters import HTTPAdapter
 
 
 @pytest.fixture
@@ -104,6 +105,23 @@ def test_a_library_is_a_recipe_for_another_process(
     assert repr(first) == repr(movies)
     first.index.close()
     assert pickle.loads(pickled).match(row["path"])  # noqa: S301
+
+
+def test_from_server_copies_what_it_can_and_names_the_rest(
+    server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    plex: Any = PlexServer(server.url, server.token, timeout=0.4)
+    with plexindex.from_server(plex, tmp_path / "a", retry_for=0) as index:
+        assert not caplog.records
+        server.fault(kind="sections", action="delay", ms=3_000, count=0)
+        with pytest.raises(plexindex.TimeoutError, match=r"0\.4 s"):
+            index.refresh()
+    plex._session.proxies = {"http": "http://proxy.invalid"}
+    plex._session.cert = "client.pem"
+    plex._session.mount("http://", HTTPAdapter(max_retries=3))
+    plexindex.from_server(plex, tmp_path / "b").close()
+    (record,) = caplog.records
+    assert record.getMessage().endswith("plexapi's session: proxies, cert, the adapter's max_retries")
 
 
 def test_the_door_for_users_of_plexapi(server: Server, tmp_path: Path) -> None:

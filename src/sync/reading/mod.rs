@@ -12,4 +12,4 @@ pub use eviction_pin::EvictionPin;
 pub use invalidate::{MAX_RETRIES, cleared_repeatedly_error};
 pub use read_items::segments_lost_error;
 pub use reading_state::IndexReader;
-pub use selection::{Resolved, Selection, Selector, no_libraries_error};
+pub use selection::{Resolved, Selection, Selector, never_fetched_error};

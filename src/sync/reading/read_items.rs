@@ -1,7 +1,7 @@
 //! Reads stored items.
 
 use super::reading_state::IndexReader;
-use super::selection::{Resolved, Selection};
+use super::selection::{Resolved, Selection, never_fetched_error};
 use crate::error::{Error, Result, Status, invalid_argument_error};
 use crate::matching::Scope;
 use crate::model::{Item, LibraryId};
@@ -24,7 +24,7 @@ impl IndexReader {
             };
             // Without a listing, an empty page would look like the end of the items.
             if !snapshot.rows[index].generation.is_fetched() {
-                return Err(library.never_fetched_error(self));
+                return Err(never_fetched_error(Some(library), self));
             }
             Ok(snapshot.views[index].items_after(cursor, limit))
         })

@@ -24,7 +24,7 @@ pub struct IndexReader {
     pub viewpoint: Arc<EndpointResolver>,
     pub tokens: Arc<Tokens>,
     /// Whether the handle was opened offline, so that no server can accept the token.
-    is_offline: bool,
+    pub(super) is_offline: bool,
     /// Libraries that running calls use, and that this process therefore does not evict. A library occurs once per
     /// [`super::EvictionPin`].
     pub(super) pinned: Mutex<Vec<LibraryId>>,

@@ -156,7 +156,7 @@ impl Selection {
         let is_fetched = |row: &LibraryRow| row.generation.is_fetched();
         match self.resolve(snapshot)? {
             Resolved::Scope(scope) if snapshot.rows_in(scope).iter().any(is_fetched) => Ok(scope),
-            Resolved::Scope(_) => Err(self.never_fetched_error(reading)),
+            Resolved::Scope(_) => Err(never_fetched_error(Some(self), reading)),
             Resolved::Unknown => Err(self.not_stored_error(snapshot, reading)),
         }
     }
@@ -165,48 +165,32 @@ impl Selection {
     /// no library at all, the message asks for a fetch.
     pub fn not_stored_error(&self, snapshot: &Snapshot, reading: &IndexReader) -> Error {
         if snapshot.rows.is_empty() {
-            self.never_fetched_error(reading)
+            never_fetched_error(Some(self), reading)
         } else {
             self.unknown_library_error(snapshot, reading)
         }
     }
-
-    /// Returns the error for a library that was never fetched, for a call that must not send requests.
-    pub fn never_fetched_error(&self, reading: &IndexReader) -> Error {
-        if let Err(not_accepted) = reading.check_accepted() {
-            return not_accepted;
-        }
-        let problem = match self.selector {
-            Selector::All => "no library was fetched yet".to_owned(),
-            _ => format!(
-                "library '{}' was never fetched",
-                truncate_for_message(self.selector.name().as_bytes())
-            ),
-        };
-        Error::new(Status::NotFetched, format!("{problem}: fetch it first (refresh)"))
-    }
 }
 
-/// Returns the error for a store without libraries, for a call that must not send requests. `library`: the library that
-/// the call selects.
-pub fn no_libraries_error(library: Option<&Selection>, reading: &IndexReader) -> Error {
+/// Returns the error for a library that was never fetched, in a call that must not send requests. `library`: the
+/// library that the call selects.
+pub fn never_fetched_error(library: Option<&Selection>, reading: &IndexReader) -> Error {
     if let Err(not_accepted) = reading.check_accepted() {
-        return Error::new(Status::Offline, not_accepted.message);
+        return not_accepted;
     }
     let problem = match library.map(Selection::selector) {
-        None | Some(Selector::All) => "no library is in the store".to_owned(),
+        None | Some(Selector::All) => "no library was fetched yet".to_owned(),
         Some(selector) => format!(
-            "library '{}' is not in the store",
+            "library '{}' was never fetched",
             truncate_for_message(selector.name().as_bytes())
         ),
     };
-    Error::new(
-        Status::Offline,
-        format!(
-            "{problem}, and this call cannot fetch it: set database, or set server_url and token; also \
-             remove the offline flag"
-        ),
-    )
+    let remedy = if reading.is_offline {
+        "set database, or set server_url and token, and remove the offline flag"
+    } else {
+        "fetch it first (refresh)"
+    };
+    Error::new(Status::NotFetched, format!("{problem}: {remedy}"))
 }
 
 /// Returns the indexes of the rows that a selector matches. [`Selector::Any`] compares the name with only one field:

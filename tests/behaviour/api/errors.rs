@@ -78,11 +78,13 @@ fn an_index_that_knows_nothing_and_may_not_ask_says_so() -> Anything {
         index.match_paths([&path]).err(),
         movies.record_match(&path, &key).err(),
         movies.query().offline().record_match(&path, &key).err(),
-        index.refresh().err(),
+        movies.items().next().and_then(Result::err),
     ];
     for (nth, failed) in asked.into_iter().enumerate() {
-        assert_eq!(kind(failed), Some(ErrorKind::Offline), "{nth}");
+        assert_eq!(kind(failed), Some(ErrorKind::NotFetched), "{nth}");
     }
+    // This call is a request.
+    assert_eq!(kind(index.refresh().err()), Some(ErrorKind::Offline));
     // Waiting for nothing is all that it promises: the whole call says why.
     assert_eq!(movies.match_path_at_once(&path)?.status, MatchStatus::NotYet);
     assert!(index.libraries()?.is_empty());
@@ -90,7 +92,7 @@ fn an_index_that_knows_nothing_and_may_not_ask_says_so() -> Anything {
     // The same call, offline, of an index that has a server.
     let index = at.open();
     let failed = index.query().offline().match_path(&path).err();
-    assert_eq!(kind(failed), Some(ErrorKind::Offline));
+    assert_eq!(kind(failed), Some(ErrorKind::NotFetched));
 
     // What is stored answers as ever.
     let _ = index.refresh()?;

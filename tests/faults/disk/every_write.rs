@@ -132,9 +132,7 @@ impl Life<'_> {
             match index.match_path(&offline(&library), path.as_bytes()) {
                 Ok(found) => assert_eq!(found.match_kind == MatchKind::Confirmed, well, "{what}: {path}"),
                 // Nothing is known of the library yet.
-                Err(error)
-                    if error.status == Status::InvalidArgument || error.message.contains("is not in the store") =>
-                {
+                Err(error) if matches!(error.status, Status::InvalidArgument | Status::NotFetched) => {
                     assert!(!well, "{what}: {path}: {error}");
                 }
                 Err(error) => {

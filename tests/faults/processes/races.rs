@@ -96,7 +96,7 @@ fn answer(index: &Index, library: &Library, path: &str) -> Option<String> {
     match index.match_path(&offline, path.as_bytes()) {
         Ok(found) => found.item.map(|item| item.item.rating_key),
         // Cleared: not even the library is known.
-        Err(error) if error.status == Status::Offline => None,
+        Err(error) if error.status == Status::NotFetched => None,
         Err(error) => panic!("{error}"),
     }
 }

@@ -207,9 +207,9 @@ class LibraryNotFoundError(LibraryError, LookupError):
     status = c.LIBRARY_NOT_FOUND
 
 
-class NotFetchedError(LibraryNotFoundError):
-    """The library was never fetched, or was evicted because of ``size_limit``, or the server has not accepted a new
-    token yet. ``refresh()`` asks the server.
+class NotFetchedError(LibraryError):
+    """No listing can answer a call that sends no request: the library was never fetched, or was evicted because of
+    ``size_limit``, or the server has not accepted a new token yet. ``refresh()`` asks the server.
     """
 
     status = c.NOT_FETCHED

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import sys
+
 from ._core.light import Facts, HoldsToken, LightItem
 from ._core.open import open as open_index
 from .errors import InvalidArgumentError, OfflineError, TimeoutError
@@ -26,11 +29,33 @@ else:
 
 
 def _open(server: Any, cache_dir: PathArg | None, options: dict[str, Any]) -> Index:
-    options = {**certificate_options(getattr(getattr(server, "_session", None), "verify", True)), **options}
+    options = {**_connection_options(server), **options}
     options.setdefault("user", _user_of(server))
     index = open_index(cache_dir, server_url=server._baseurl, token=lambda: server._token or None, **options)
     index._plex = server
     return index
+
+
+def _connection_options(server: Any) -> dict[str, Any]:
+    """Returns the settings of plexapi's connection that plexindex supports, and logs a warning about the others."""
+    session = getattr(server, "_session", None)
+    options = certificate_options(getattr(session, "verify", True))
+    timeout = getattr(server, "_timeout", None)
+    if timeout and timeout != getattr(sys.modules.get("plexapi"), "TIMEOUT", None):
+        times = timeout if isinstance(timeout, tuple) else (timeout, timeout)
+        names = ("connect_timeout", "read_timeout")
+        options.update({name: time for name, time in zip(names, times) if time})
+    ignored = [name for name in ("proxies", "cert", "auth") if getattr(session, name, None)]
+    if hasattr(session, "get_adapter"):
+        adapter = session.get_adapter(server._baseurl)
+        if not type(adapter).__module__.startswith("requests."):
+            ignored.append("adapters")
+        elif adapter.max_retries.total:
+            ignored.append("the adapter's max_retries")
+    if ignored:
+        text = "from_server does not use these settings of plexapi's session: %s"
+        logging.getLogger("plexindex").warning(text, ", ".join(ignored))
+    return options
 
 
 def certificate_options(verify: object) -> dict[str, Any]:
@@ -60,6 +85,11 @@ def _check(call: str, wanted: str, given: Any, attributes: Iterable[str]) -> Non
 
 def from_server(plex: Any, cache_dir: PathArg | None = None, **options: Any) -> ServerIndex:
     """Returns an index for the server of a ``plexapi.server.PlexServer``, with the same address and token.
+
+    plexindex makes its own connections, with the ``verify`` of plexapi's session, and plexapi's ``timeout`` unless it
+    is plexapi's default. plexindex uses no proxy, client certificate, ``auth`` or adapter of the session, and no
+    environment variable such as ``HTTPS_PROXY`` or ``REQUESTS_CA_BUNDLE``. A warning in the log names the settings of
+    the session that plexindex ignores. Instead of an adapter's retries, set ``retry_for``.
 
     By default, ``cache_dir`` is the command's folder, usually ``~/.cache/plexindex``, with the mappings from plexapi's
     ``config.ini``. ``options`` are options for :func:`plexindex.open`. Sends no request. If the server rejects the
@@ -246,7 +276,7 @@ class SectionIndex(HoldsToken, _LibraryMethods):
         if not isinstance(key, (str, int)):
             return None
         try:
-            facts = self.index.item_facts(key, self.library)
+            facts = self.index._listed_facts(key, self.library)
         except InvalidArgumentError:
             return None
         return None if facts is None else Facts(facts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from .. import aio as _aio
-from ..errors import InvalidArgumentError, LibraryNotFoundError, PanicError, TimeoutError
+from ..errors import InvalidArgumentError, LibraryError, NotFetchedError, PanicError, TimeoutError
 from ..item import Item
 from ..library import Chosen
 from ..match import Match
@@ -140,7 +140,7 @@ class QuestionMethods(EditMethods):
         """Yields the items from all pages of a list."""
         try:
             _, page = self._request(method, **request)
-        except LibraryNotFoundError:
+        except NotFetchedError:
             if offline:
                 raise
             if not self.refresh(request["library"], deadline=deadline, progress=progress):
@@ -242,13 +242,18 @@ class QuestionMethods(EditMethods):
 
     def item_facts(self, key: KeyArg, library: LibraryArg = None) -> dict[str, object] | None:
         """Returns all stored fields of an item, including its files and external IDs, like the method ``items.get``.
-        Returns None if the item is not listed or its library was never fetched. Sends no request.
+        Returns None if the item is not listed. Sends no request: raises NotFetchedError if the library was never
+        fetched.
         """
-        try:
-            _, answer = self._request("items.get", library=library, key=_convert.key_text(key))
-        except LibraryNotFoundError:
-            return None
+        _, answer = self._request("items.get", library=library, key=_convert.key_text(key))
         return answer.get("item")  # type: ignore[no-any-return]
+
+    def _listed_facts(self, key: KeyArg, library: LibraryArg) -> dict[str, object] | None:
+        """As :meth:`item_facts`, but returns None if the library has no listing, or vanished."""
+        try:
+            return self.item_facts(key, library)
+        except LibraryError:
+            return None
 
     def _library_of(self, item: Item) -> Chosen:
         kind = c.SELECT_SECTION if item.section else c.SELECT_ALL
@@ -262,7 +267,7 @@ class QuestionMethods(EditMethods):
         return LightItem(Origin(self._plex, self, self._library_of(item)), item)
 
     def _paths_of(self, item: Item) -> tuple[str, ...]:
-        facts = self.item_facts(item.rating_key, self._library_of(item))
+        facts = self._listed_facts(item.rating_key, self._library_of(item))
         # If the item is not listed, plexindex knows only the recorded path.
         known = (item.path or "",) if facts is None else facts["paths"]
         return tuple(path for path in known if path)  # type: ignore[attr-defined]

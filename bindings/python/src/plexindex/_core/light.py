@@ -126,7 +126,7 @@ class LightItem(HoldsToken):
     def _facts(self) -> dict[str, Any] | None:
         if self._light_facts is None and self._light_full is None:
             section = self._light_section
-            self._light_facts = section.index.item_facts(self._light_item.rating_key, section.library)
+            self._light_facts = section.index._listed_facts(self._light_item.rating_key, section.library)
         return self._light_facts
 
     def _known(self, name: str, value: Any) -> Any:
