@@ -116,6 +116,11 @@ impl Queries {
         self.reading
             .check_accepted()
             .map_err(|error| self.reading.explain_rejected_token(error))?;
+        let fetched_libraries = || {
+            let snapshot = self.reading.snapshot();
+            snapshot.rows.iter().filter(|row| row.generation.is_fetched()).count()
+        };
+        let fetched_at_start = fetched_libraries();
         let locations = {
             let snapshot = self.reading.snapshot();
             let scope = match library.resolve(&snapshot)? {
@@ -128,6 +133,7 @@ impl Queries {
             };
             locations(&snapshot, scope, self.reading.mappings())
         };
+        let failure = Mutex::new(None);
         let request = disk::WalkRequest {
             starts,
             locations: &locations,
@@ -139,10 +145,25 @@ impl Queries {
                 self.reading
                     .lookup_keys(library, paths.iter().copied(), |key| each(key.is_some()));
             },
-            status: &|path, twin| self.file_status(library, path, twin),
+            status: &|path, twin| {
+                self.file_status(library, path, twin).unwrap_or_else(|error| {
+                    lock(&failure).get_or_insert(error);
+                    ListedStatus::Unlisted
+                })
+            },
+        };
+        // If a listing was damaged or evicted during the walk, its files look unlisted.
+        let check = |findings| {
+            if let Some(error) = lock(&failure).take() {
+                return Err(error);
+            }
+            if fetched_libraries() < fetched_at_start {
+                return Err(segments_lost_error());
+            }
+            Ok(findings)
         };
         let Some(walk) = walk_number else {
-            return Ok(disk::walk(&request, None).0);
+            return check(disk::walk(&request, None).0);
         };
         let (walk_number, mut progress) = self.walks.take(walk)?;
         let (mut findings, is_over) = disk::walk(&request, Some(&mut progress));
@@ -150,7 +171,7 @@ impl Queries {
             findings.next_walk_number = Some(walk_number);
             self.walks.store(walk_number, progress);
         }
-        Ok(findings)
+        check(findings)
     }
 
     /// Validates and normalizes local paths; rejects relative paths. Keeps each path's flag: whether the path has a
@@ -173,7 +194,7 @@ impl Queries {
     /// Returns how the index lists a local file. `has_case_twin`: the folder has another file, the twin, whose name
     /// differs only in case. Both names match the same item, which belongs to the twin if one of the item's files
     /// exists but none has this path.
-    fn file_status(&self, library: &Selection, path: &[u8], has_case_twin: bool) -> ListedStatus {
+    fn file_status(&self, library: &Selection, path: &[u8], has_case_twin: bool) -> Result<ListedStatus> {
         let mappings = self.reading.mappings();
         let is_of_twin = |answer: &Answer<'_>| {
             let host_paths = || answer.candidates().iter().map(|found| mappings.host_path(found.path));
@@ -184,7 +205,7 @@ impl Queries {
         let token_number = self.reading.tokens.current().number();
         let status_in = |library: Option<&Selection>, has_case_twin: bool| {
             let (call, mut pin) = (Call::offline(library, token_number), self.reading.eviction_pin());
-            let status = self.match_path(&mut pin, &call, path, |answer| {
+            self.match_path(&mut pin, &call, path, |answer| {
                 let is_listed = answer.match_kind.is_listed() && !(has_case_twin && is_of_twin(answer));
                 Ok(match (answer.item(), answer.reason) {
                     _ if is_listed && answer.status == Status::Ambiguous => ListedStatus::SeveralItems,
@@ -192,17 +213,16 @@ impl Queries {
                     (Some(item), Reason::OnlyRootDiffers) => ListedStatus::OnlyRootDiffers(item.path.to_vec()),
                     _ => ListedStatus::Unlisted,
                 })
-            });
-            status.unwrap_or(ListedStatus::Unlisted)
+            })
         };
         let is_listed = |status: &ListedStatus| matches!(status, ListedStatus::Listed | ListedStatus::SeveralItems);
-        let status = status_in(Some(library), has_case_twin);
+        let status = status_in(Some(library), has_case_twin)?;
         // Several libraries may share a folder, so another library may list the file. There, an item of a twin (`true`)
         // does not count.
-        if !is_listed(&status) && *library.selector() != Selector::All && is_listed(&status_in(None, true)) {
-            return ListedStatus::ListedElsewhere;
+        if !is_listed(&status) && *library.selector() != Selector::All && is_listed(&status_in(None, true)?) {
+            return Ok(ListedStatus::ListedElsewhere);
         }
-        status
+        Ok(status)
     }
 }
 

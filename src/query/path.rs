@@ -152,7 +152,9 @@ impl PathQuery<'_> {
         library_indexes(context.scope, context.snapshot.rows.len()).find_map(|index| {
             let view = &context.snapshot.views[index];
             let mut confirmed_key = None;
-            view.each_confirmed(self.path, |hit| confirmed_key = Some(view.key_and_path(hit).0));
+            view.each_confirmed(self.path, |hit| {
+                confirmed_key = view.key_and_path(hit).map(|(key, _)| key);
+            });
             let key = confirmed_key.filter(|key| view.find_item(key).is_none())?;
             Some((key, context.snapshot.rows[index].library.title.as_str()))
         })

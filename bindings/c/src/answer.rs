@@ -123,10 +123,7 @@ pub fn write_answers(
 
 /// Writes a block with a single answer, and returns the answer's status.
 pub fn write_answer(buffer: &mut Buffer, answer: &Answer<'_>) -> Result<Status> {
-    write_answers(buffer, 1, |block| {
-        block.append_answer(answer);
-        Ok(())
-    })?;
+    write_answers(buffer, 1, |block| block.append_answer(answer))?;
     Ok(answer.status)
 }
 
@@ -271,25 +268,31 @@ impl BlockWriter<'_> {
     }
 
     /// Appends the records and strings of an answer's candidates. Returns the offset of the first record (0 without
-    /// candidates) and their number. `prefix` is the part of their keys before the rating key.
+    /// candidates) and their number. `prefix` is the part of their keys before the rating key. Fails for an item without
+    /// a rating key, so that no fault in the library makes a host edit the wrong item.
     fn write_candidates<'f>(
         &mut self,
         prefix: &str,
         found: impl ExactSizeIterator<Item = (FoundItem<'f>, Option<&'f Library>)>,
-    ) -> (u32, u32) {
+    ) -> Result<(u32, u32)> {
         self.align();
         let (first, count) = (self.used, found.len());
         self.used += count * size_of::<ItemRecord>();
         for (index, (found, library)) in found.enumerate() {
+            if found.item.rating_key.is_empty() {
+                let text = "bug in plexindex: an answer has an item without a rating key; report it, and call again";
+                return Err(Error::new(Status::Panic, text));
+            }
             self.write_item(first + index * size_of::<ItemRecord>(), prefix, &found, library);
         }
-        (if count == 0 { 0 } else { truncate_u32(first) }, truncate_u32(count))
+        Ok((if count == 0 { 0 } else { truncate_u32(first) }, truncate_u32(count)))
     }
 
-    /// Writes the record of the next answer, and appends its candidates and strings.
-    pub fn append_answer(&mut self, answer: &Answer<'_>) {
+    /// Writes the record of the next answer, and appends its candidates and strings. Fails if a candidate has no rating
+    /// key.
+    pub fn append_answer(&mut self, answer: &Answer<'_>) -> Result<()> {
         let found = answer.candidates().iter().map(|found| (*found, answer.library(found)));
-        let (candidates, candidates_count) = self.write_candidates(answer.kind.key_prefix, found);
+        let (candidates, candidates_count) = self.write_candidates(answer.kind.key_prefix, found)?;
         let message = self.append_text(answer.message);
         let offset = self.next_answer;
         self.next_answer += size_of::<AnswerRecord>();
@@ -308,6 +311,7 @@ impl BlockWriter<'_> {
             age_ms: answer.age_ms.unwrap_or(-1), // -1: unknown
         };
         self.write_record(offset, &record);
+        Ok(())
     }
 }
 
@@ -385,3 +389,7 @@ impl BlockReader<'_> {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "answer_tests.rs"]
+mod tests;

@@ -224,9 +224,13 @@ pub fn write_truncated(text: &str, room: &mut [u8]) {
 }
 
 /// Stores a key, given in two parts, in this thread's memory until the thread's next fast lookup, so that a fast lookup
-/// needs no buffer. Returns the NUL-terminated key; NULL if it is too long or its second part contains a NUL.
+/// needs no buffer. Returns the NUL-terminated key; NULL if it is too long, or if its second part, the rating key, is
+/// empty or contains a NUL.
 #[inline]
 pub fn store_thread_key([head, tail]: [&str; 2]) -> *const c_char {
+    if tail.is_empty() {
+        return std::ptr::null();
+    }
     store_thread_text([head.as_bytes(), tail.as_bytes()])
 }
 

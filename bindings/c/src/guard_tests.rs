@@ -57,7 +57,8 @@ fn a_panic_becomes_a_status_with_a_text() {
 }
 
 #[test]
-fn a_key_that_is_too_long_gives_null() {
+fn a_key_that_is_too_long_or_empty_gives_null() {
+    assert!(store_thread_key(["/library/metadata/", ""]).is_null());
     assert!(store_thread_key(["/library/metadata/", &"9".repeat(MAX_LOOKUP_RESULT)]).is_null());
     assert!(store_thread_key(["/library/metadata/", "5\x005"]).is_null());
     let key = store_thread_key(["/library/metadata/", "55"]);

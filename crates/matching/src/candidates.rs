@@ -38,11 +38,12 @@ impl<'v, H: Copy> Candidates<'v, H> {
     }
 
     /// Adds a candidate if no earlier candidate has a better [rank](Candidates::rank). Drops the earlier candidates if
-    /// the new rank is better. Does not add an item twice, but records that the item has two matching files.
-    pub fn add_candidate(&mut self, rank: usize, candidate: RankedHit<'v, H>) {
-        if rank < self.rank {
+    /// the new rank is better. Does not add an item twice, but records that the item has two matching files. `None`, a
+    /// candidate in a damaged segment, adds nothing.
+    pub fn add_candidate(&mut self, rank: usize, candidate: Option<RankedHit<'v, H>>) {
+        let Some(candidate) = candidate.filter(|_| rank >= self.rank) else {
             return;
-        }
+        };
         if rank > self.rank {
             self.rank = rank;
             self.hits.clear();

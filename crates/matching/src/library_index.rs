@@ -95,17 +95,17 @@ pub trait LibraryIndex {
     /// files. `None` if the library does not list the item.
     fn find_item<'v>(&'v self, rating_key: &str) -> Option<Self::Hit<'v>>;
 
-    /// Returns a hit's rating key, and its path as the server listed it or the host recorded it.
-    fn key_and_path<'v>(&'v self, hit: Self::Hit<'v>) -> (&'v str, &'v [u8]);
+    /// Returns a hit's rating key, and its path as the server listed it or the host recorded it; `None` if the segment
+    /// is damaged there.
+    fn key_and_path<'v>(&'v self, hit: Self::Hit<'v>) -> Option<(&'v str, &'v [u8])>;
 
-    /// Returns a hit's item; for a confirmed match, an item with only the rating key.
-    fn item<'v>(&'v self, hit: Self::Hit<'v>) -> ItemRef<'v>;
+    /// Returns a hit's item; for a confirmed match, an item with only the rating key. `None` if the segment is damaged
+    /// there.
+    fn item<'v>(&'v self, hit: Self::Hit<'v>) -> Option<ItemRef<'v>>;
 
-    /// Writes a hit's item and path to `found`. Implementations can avoid copying the item.
-    fn fill_found<'v>(&'v self, hit: Self::Hit<'v>, found: &mut FoundItem<'v>) {
-        found.item = self.item(hit);
-        found.path = self.key_and_path(hit).1;
-    }
+    /// Writes a hit's item and path to `found` without copying the item. Returns `false` if the segment is damaged
+    /// there; the caller must then discard `found`.
+    fn fill_found<'v>(&'v self, hit: Self::Hit<'v>, found: &mut FoundItem<'v>) -> bool;
 
     /// Returns the time when a hit's path was listed or recorded.
     fn entry_time(&self, hit: Self::Hit<'_>) -> EntryTime;

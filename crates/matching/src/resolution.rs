@@ -177,7 +177,8 @@ pub struct Resolution<'v> {
     pub total: usize,
     /// Whether a candidate, its path or the queried path was invalidated, so that a request must verify the match.
     pub is_unverified: bool,
-    /// Whether a segment is damaged, so that the caller must rebuild the segment and resolve the path again.
+    /// Whether a segment is damaged, so that the caller must rebuild the segment and resolve the path again. The
+    /// resolution then has no items.
     pub is_broken: bool,
     /// Number of common components for a suffix match; 0 for other matches.
     pub common_components: usize,
@@ -203,9 +204,18 @@ impl Default for Resolution<'_> {
 }
 
 impl<'v> Resolution<'v> {
+    /// Creates the result of a search that read a damaged segment: no items.
+    pub(super) fn broken() -> Self {
+        Self {
+            is_broken: true,
+            ..Self::default()
+        }
+    }
+
     /// Adds a candidate and calls `fill` to set its fields in place, which is faster than moving a complete candidate.
+    /// Returns the result of `fill`.
     #[inline]
-    pub(super) fn push_with(&mut self, fill: impl FnOnce(&mut FoundItem<'v>)) {
+    pub(super) fn push_with(&mut self, fill: impl FnOnce(&mut FoundItem<'v>) -> bool) -> bool {
         let empty = FoundItem {
             library: 0,
             item: ItemRef::key_only(""),
@@ -213,13 +223,14 @@ impl<'v> Resolution<'v> {
             on_disk: OnDisk::Assumed,
         };
         self.found.push(empty);
-        self.found.last_mut().map(fill);
+        self.found.last_mut().is_some_and(fill)
     }
 
-    /// Adds a candidate, unless there are already [`MAX_CANDIDATES`].
-    pub(super) fn push(&mut self, found: FoundItem<'v>) {
+    /// Adds a candidate, unless there are already [`MAX_CANDIDATES`]. `None`, a candidate in a damaged segment, adds
+    /// nothing.
+    pub(super) fn push(&mut self, found: Option<FoundItem<'v>>) {
         if self.found.len() < MAX_CANDIDATES {
-            self.found.push(found);
+            self.found.extend(found);
         }
     }
 

@@ -103,10 +103,13 @@ where
         resolution.match_kind = MatchKind::Exact;
         resolution.total = 1;
         resolution.confidence = Confidence::High;
-        resolution.push_with(|found| {
+        let is_read = resolution.push_with(|found| {
             found.library = library;
-            view.fill_found(hit, found);
+            view.fill_found(hit, found)
         });
+        if !is_read {
+            *resolution = Resolution::broken();
+        }
     }
 
     /// Returns the only library in scope and its index; `None` if all libraries are in scope.
@@ -182,7 +185,9 @@ where
                 (None, false) => (Confidence::Low, Reason::SeveralLibraries),
             };
         }
-        resolution.is_broken = self.is_broken();
+        if self.is_broken() {
+            *resolution = Resolution::broken();
+        }
     }
 
     /// Returns the item if the item is the only match, has high confidence and is verified; otherwise `None`.
@@ -272,8 +277,9 @@ where
             _ => {
                 let mut is_found = false;
                 view.suffix_matches(&self.path, candidates.rank, |_, hit| {
-                    let (rating_key, listed) = view.key_and_path(hit);
-                    is_found |= rating_key == candidate.rating_key && differs_only_in_root(hit, listed);
+                    is_found |= view.key_and_path(hit).is_some_and(|(rating_key, listed)| {
+                        rating_key == candidate.rating_key && differs_only_in_root(hit, listed)
+                    });
                 });
                 is_found
             }
@@ -284,7 +290,8 @@ where
     fn only_root_differs(&self, view: &'v L, hit: L::Hit<'v>, listed: &NormalPath<'_>) -> bool {
         let common = Form::from_folded(self.path.form()).common_components(Form::from_folded(listed.form()));
         let below = view.components_below_location(listed);
-        only_root_differs(&view.item(hit), &self.path, listed, common, below)
+        view.item(hit)
+            .is_some_and(|item| only_root_differs(&item, &self.path, listed, common, below))
     }
 
     /// Adds the items of all other files that differ from the queried path only in the root, so that the answer is
@@ -336,7 +343,9 @@ where
                 continue;
             }
             view.each_confirmed(&self.path, |hit| {
-                let (rating_key, path) = view.key_and_path(hit);
+                let Some((rating_key, path)) = view.key_and_path(hit) else {
+                    return;
+                };
                 let item = view.find_item(rating_key);
                 // A match does not count while a complete listing lacks its item.
                 if item.is_none() && view.is_fetched() {
@@ -351,7 +360,7 @@ where
                     path,
                     item,
                 };
-                candidates.add_candidate(usize::from(self.path.has_spelling(path)), candidate);
+                candidates.add_candidate(usize::from(self.path.has_spelling(path)), Some(candidate));
             });
         }
     }
@@ -400,15 +409,15 @@ where
         }
     }
 
-    /// Creates a candidate from a library's listed path.
-    fn candidate(library: usize, view: &'v L, hit: L::Hit<'v>) -> RankedHit<'v, L::Hit<'v>> {
-        let (rating_key, path) = view.key_and_path(hit);
-        RankedHit {
+    /// Creates a candidate from a library's listed path; `None` if the segment is damaged.
+    fn candidate(library: usize, view: &'v L, hit: L::Hit<'v>) -> Option<RankedHit<'v, L::Hit<'v>>> {
+        let (rating_key, path) = view.key_and_path(hit)?;
+        Some(RankedHit {
             library,
             rating_key,
             path,
             item: Some(hit),
-        }
+        })
     }
 
     /// Returns whether the queried path, or a candidate's path or item, was invalidated, and not verified since.
@@ -421,7 +430,7 @@ where
     /// the candidates of a suffix match; otherwise 0.
     fn title_length(&self, candidate: &RankedHit<'v, L::Hit<'v>>, match_kind: MatchKind) -> usize {
         let hit = candidate.item.filter(|_| !match_kind.is_listed());
-        let item = hit.map(|hit| self.resolver.views[candidate.library].item(hit));
+        let item = hit.and_then(|hit| self.resolver.views[candidate.library].item(hit));
         let Some(title) = item.as_ref().and_then(naming_title) else {
             return 0;
         };
@@ -430,19 +439,19 @@ where
         Words::of(title).filter(contains).map_or(0, |_| title.len())
     }
 
-    /// Reads a candidate's item from the library.
-    fn found_item(&self, candidate: &RankedHit<'v, L::Hit<'v>>) -> FoundItem<'v> {
+    /// Reads a candidate's item from the library; `None` if the segment is damaged.
+    fn found_item(&self, candidate: &RankedHit<'v, L::Hit<'v>>) -> Option<FoundItem<'v>> {
         let view = &*self.resolver.views[candidate.library];
         let item = match candidate.item {
-            Some(hit) => view.item(hit),
+            Some(hit) => view.item(hit)?,
             None => ItemRef::key_only(candidate.rating_key),
         };
-        FoundItem {
+        Some(FoundItem {
             library: candidate.library,
             item,
             path: candidate.path,
             on_disk: OnDisk::Assumed,
-        }
+        })
     }
 
     /// Returns whether a library in scope has a damaged segment, so that results may be incomplete until a rebuild.
@@ -475,7 +484,9 @@ fn is_outdated_match<'v, L: LibraryIndex>(view: &'v L, hit: L::Hit<'v>, rating_k
     let match_time = view.entry_time(hit);
     let (mut is_listed_for_item, mut has_newer_item) = (false, false);
     let mut check = |listed: L::Hit<'v>, is_same_bytes: bool| {
-        let is_same_item = view.key_and_path(listed).0 == rating_key;
+        let is_same_item = view
+            .key_and_path(listed)
+            .is_some_and(|(listed_key, _)| listed_key == rating_key);
         is_listed_for_item |= is_same_bytes && is_same_item;
         has_newer_item |= is_same_bytes && !is_same_item && view.entry_time(listed) > match_time;
     };

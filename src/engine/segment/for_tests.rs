@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use super::checked_bytes::Damaged;
 use super::read::{ListingSegment, unusable_segment};
 use crate::error::Result;
 use crate::matching::ItemRef;
@@ -52,18 +51,11 @@ impl ListingSegment {
     /// All items with their first entries, in the order in which they were pushed.
     pub fn items(&self) -> impl Iterator<Item = (u32, ItemRef<'_>)> {
         let mut firsts = Vec::new();
-        let _damage_is_marked = self.for_each_first(|first| firsts.push(first.number));
-        firsts.into_iter().map(|first| (first, self.item(first)))
-    }
-
-    /// Reads and verifies the whole segment.
-    ///
-    /// # Errors
-    /// [`Status::Store`] if any of it is damaged.
-    pub fn verify(&self) -> Result<()> {
-        self.file
-            .slice(0, self.head.checksums.element_offset(0, 1))
-            .map(|_| ())
-            .map_err(|Damaged| unusable_segment(Path::new(&self.head.uuid), "the file is damaged"))
+        let _damage_is_marked = self.for_each_first(|first| {
+            firsts.push(first.number);
+            Ok(())
+        });
+        let item = |first| Some((first, self.item_and_is_multi_file(first)?.0));
+        firsts.into_iter().filter_map(item)
     }
 }

@@ -273,5 +273,6 @@ pub fn encode_match(rating_key: &str, recorded_at: Sequence) -> Vec<u8> {
 pub fn decode_match(value: &[u8], any_sequence: Sequence) -> Option<(&str, Sequence)> {
     let (recorded_at, length) = read_varint(value)?;
     let rating_key = std::str::from_utf8(value.get(length..)?).ok()?;
+    let rating_key = Some(rating_key).filter(|key| !key.is_empty())?;
     Some((rating_key, Sequence(any_sequence.0 & !LOWER | recorded_at)))
 }

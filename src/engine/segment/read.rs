@@ -205,23 +205,11 @@ impl ListingSegment {
         found
     }
 
-    /// Returns the rating key of the item to which the entry with this number belongs; an empty string if the segment
-    /// is damaged there.
+    /// Returns the rating key and the path of the entry with this number; `None` if the segment is damaged there.
     #[must_use]
-    pub fn rating_key(&self, number: u32) -> &str {
-        self.entry(number)
-            .and_then(|entry| self.key_of(&entry))
-            .unwrap_or_default()
-    }
-
-    /// Returns the rating key and the path of the entry with this number. If the segment is damaged there, returns
-    /// empty values.
-    #[must_use]
-    pub fn key_and_path(&self, number: u32) -> (&str, &[u8]) {
-        let facts = self
-            .entry(number)
-            .and_then(|entry| Ok((self.key_of(&entry)?, entry.path)));
-        facts.unwrap_or(("", b""))
+    pub fn key_and_path(&self, number: u32) -> Option<(&str, &[u8])> {
+        let entry = self.entry(number).ok()?;
+        Some((self.key_of(&entry).ok()?, entry.path))
     }
 
     pub(super) fn entry(&self, number: u32) -> ReadResult<EntryRef<'_>> {
@@ -234,7 +222,10 @@ impl ListingSegment {
     }
 
     /// Returns the rating key of an entry's item.
-    pub(super) fn key_of<'i>(&'i self, entry: &EntryRef<'i>) -> ReadResult<&'i str> {
+    ///
+    /// # Errors
+    /// Fails if the segment is damaged there.
+    pub fn key_of<'i>(&'i self, entry: &EntryRef<'i>) -> ReadResult<&'i str> {
         record::rating_key(&self.file, self.item_offset(entry)?)
     }
 
@@ -256,25 +247,19 @@ impl ListingSegment {
         }
     }
 
-    /// Returns the item of the entry with this number; an empty item if the segment is damaged there.
+    /// Returns the item of the entry with this number, and whether the item has several files; `None` if the segment is
+    /// damaged there.
     #[must_use]
-    pub fn item(&self, number: u32) -> ItemRef<'_> {
-        self.item_and_is_multi_file(number).0
+    pub fn item_and_is_multi_file(&self, number: u32) -> Option<(ItemRef<'_>, bool)> {
+        let at = self.item_offset(&self.entry(number).ok()?).ok()?;
+        let (item, extras) = record::item(&self.file, at).ok()?;
+        Some((item, extras.more > 0))
     }
 
-    /// Returns the item of the entry with this number, and whether the item has several files. If the segment is
-    /// damaged there, returns an empty item and `false`.
+    /// Reads the item and path of the entry with this number into `found`. Returns `false` if the segment is damaged
+    /// there; the caller must then discard `found`, which may be incomplete.
     #[must_use]
-    pub fn item_and_is_multi_file(&self, number: u32) -> (ItemRef<'_>, bool) {
-        self.entry(number)
-            .and_then(|entry| self.item_offset(&entry))
-            .and_then(|at| record::item(&self.file, at))
-            .map_or((ItemRef::key_only(""), false), |(item, extras)| (item, extras.more > 0))
-    }
-
-    /// Reads the item and path of the entry with this number into `found`. If the segment is damaged there, writes
-    /// empty values.
-    pub fn fill_found<'i>(&'i self, number: u32, found: &mut FoundItem<'i>) {
+    pub fn fill_found<'i>(&'i self, number: u32, found: &mut FoundItem<'i>) -> bool {
         let read = match record::fill_first_entry(&self.file, number, found) {
             // This is not a first entry, so the item is elsewhere.
             Ok(false) => self.entry(number).and_then(|entry| {
@@ -283,9 +268,7 @@ impl ListingSegment {
             }),
             result => result.map(drop),
         };
-        if read.is_err() {
-            (found.item, found.path) = (ItemRef::key_only(""), b"");
-        }
+        read.is_ok()
     }
 
     /// Returns the change sequence at which the item of the entry with this number was added after the listing; 0 if

@@ -284,7 +284,16 @@ pub fn rating_key(file: &CheckedBytes, item: usize) -> ReadResult<&str> {
     let fail = || file.mark_damaged();
     let (length, used) = read_varint(head.get(2..).ok_or_else(fail)?).ok_or_else(fail)?;
     let length = usize::try_from(length).map_err(|_| file.mark_damaged())?;
-    text(file, file.slice(item + 2 + used, length)?)
+    checked_key(file, text(file, file.slice(item + 2 + used, length)?)?)
+}
+
+/// Returns a rating key. Fails for an empty key, which no item has.
+#[inline]
+fn checked_key<'i>(file: &CheckedBytes, key: &'i str) -> ReadResult<&'i str> {
+    if key.is_empty() {
+        return Err(file.mark_damaged());
+    }
+    Ok(key)
 }
 
 /// Returns the rating key of an entry's item, and the normal form of the path. Returns `None` unless the entry is a
@@ -332,7 +341,7 @@ pub fn unique_hit<'i>(file: &'i CheckedBytes, number: u32, path: &[u8]) -> ReadR
     match bytes {
         [_, _, length @ ..0x80, key @ ..] if key.len() >= usize::from(*length) => {
             let key = text(file, &key[..usize::from(*length)])?;
-            Ok(Some((key, form)))
+            Ok(Some((checked_key(file, key)?, form)))
         }
         _ => Ok(None),
     }
@@ -404,7 +413,7 @@ fn fill_from<'i>(mut cursor: RecordReader<'i>, item: &mut ItemRef<'i>) -> ReadRe
     let first = cursor.byte()?; // the type's byte
     let kind = ItemType::from_number(first & !(ADDED_LATER | TITLE_ABOVE | WITH_IDS));
     let flags = cursor.byte()?;
-    *item = ItemRef::key_only(cursor.text()?);
+    *item = ItemRef::key_only(checked_key(file, cursor.text()?)?);
     item.key_only = false;
     item.kind = kind;
     // The title is in the path before the item, or in the item.

@@ -107,17 +107,20 @@ impl ListingSegment {
     /// and show title.
     pub fn for_each_title<'i>(&'i self, mut each: impl FnMut(u32, &'i str, [&'i str; 2])) {
         let _damage_is_marked = self.for_each_first(|entry| {
-            if let Ok((item, _)) = record::item(&self.file, entry.end) {
-                each(entry.number, item.rating_key, [item.title, item.show_title]);
-            }
+            let (item, _) = record::item(&self.file, entry.end)?;
+            each(entry.number, item.rating_key, [item.title, item.show_title]);
+            Ok(())
         });
     }
 
     /// Calls `each` with the first entries of all items, in listing order.
-    pub fn for_each_first<'i>(&'i self, mut each: impl FnMut(&EntryRef<'i>)) -> ReadResult<()> {
+    pub(super) fn for_each_first<'i>(
+        &'i self,
+        mut each: impl FnMut(&EntryRef<'i>) -> ReadResult<()>,
+    ) -> ReadResult<()> {
         let mut offset = self.first_record();
         while let Some((entry, end)) = self.next_first(offset)? {
-            each(&entry);
+            each(&entry)?;
             offset = end;
         }
         Ok(())
@@ -166,13 +169,17 @@ impl ListingSegment {
 
     /// Calls `each` with the rating keys of all items, in listing order.
     pub fn for_each_key(&self, mut each: impl FnMut(&str)) -> Result<()> {
-        let mut read = Ok(());
-        self.for_each_first(|entry| match self.key_of(entry) {
-            Ok(key) => each(key),
-            Err(damaged) => read = Err(damaged),
-        })
-        .and(read)
-        .map_err(|_| self.damaged())
+        self.for_each_first(|entry| self.key_of(entry).map(&mut each))
+            .map_err(|_| self.damaged())
+    }
+
+    /// Verifies all blocks of the segment.
+    ///
+    /// # Errors
+    /// Fails with [`crate::error::Status::Store`] if a block is damaged.
+    pub fn verify(&self) -> Result<()> {
+        let everything = self.file.slice(0, self.head.checksums.element_offset(0, 1));
+        everything.map(drop).map_err(|_| self.damaged())
     }
 
     fn damaged(&self) -> Error {
@@ -216,17 +223,15 @@ impl ListingSegment {
             return Ok(index);
         }
         let build = || {
-            let (mut hashes, mut pushed) = (PairSorter::new(path), Ok(()));
-            let read = self.for_each_first(|entry| {
-                if pushed.is_ok()
-                    && let Ok(item) = self.read_whole_item(entry)
-                {
-                    let mut texts = guids_of(&item).cloned().chain(folded_titles_of(&item));
-                    pushed = texts.try_for_each(|text| hashes.push(ItemIndex::hash(&text), entry.number));
-                }
-            });
-            pushed?;
-            read.map_err(|_| io::ErrorKind::InvalidData)?;
+            let mut hashes = PairSorter::new(path);
+            let damaged = |_| io::ErrorKind::InvalidData;
+            let mut offset = self.first_record();
+            while let Some((entry, end)) = self.next_first(offset).map_err(damaged)? {
+                let item = self.read_whole_item(&entry).map_err(damaged)?;
+                let mut texts = guids_of(&item).cloned().chain(folded_titles_of(&item));
+                texts.try_for_each(|text| hashes.push(ItemIndex::hash(&text), entry.number))?;
+                offset = end;
+            }
             ItemIndex::write(hashes, path, *mode, name_mac)
         };
         cannot_write(build(), path)

@@ -136,10 +136,12 @@ impl ListingRows<'_> {
     /// change, so the comparison needs no transaction.
     fn compare(&self, listing: &Listing, new: &NewListing) -> Result<Comparison> {
         let row = self.0.read(|c| one_library(c, listing.library))?;
+        // The publication also reads blocks that the comparison skips, and must not take a damaged item for a missing one.
         let old = row.segment.as_ref().and_then(|name| self.0.listing_segment(name).ok());
+        let old = old.filter(|old| old.verify().is_ok());
         let limit = max_reported(new.segment.item_count());
         let differences = old.as_ref().and_then(|old| old.differences(&new.segment, limit).ok()?);
-        if new.segment.is_broken() {
+        if new.segment.verify().is_err() {
             let why = "cannot publish the listing: its segment is damaged; try again";
             return Err(Error::new(Status::Store, why));
         }
@@ -255,12 +257,13 @@ impl Publication {
         // Items without single changes differ only if the segments differ.
         for difference in compared.differences.as_ref()? {
             let (key, was, now) = match *difference {
-                Difference::Added(now) => (new.segment.rating_key(now), None, Some(Version::New(now))),
-                Difference::Removed(was) => (old.rating_key(was), Some(Version::Old(was)), None),
+                Difference::Added(now) => (new.segment.key_and_path(now), None, Some(Version::New(now))),
+                Difference::Removed(was) => (old.key_and_path(was), Some(Version::Old(was)), None),
                 Difference::Changed(was, now) => {
-                    (old.rating_key(was), Some(Version::Old(was)), Some(Version::New(now)))
+                    (old.key_and_path(was), Some(Version::Old(was)), Some(Version::New(now)))
                 }
             };
+            let (key, _) = key?;
             if !self.changes.contains_key(key) {
                 differing.push((was, now));
             }

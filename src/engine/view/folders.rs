@@ -176,7 +176,9 @@ impl FolderIndex for LibrarySnapshot {
                 MemtableChange::UnverifiedPath { path } => NormalPath::with(path, |normal| {
                     // The invalidated path can be a server path or a host path.
                     let mut consider_hit = |hit| {
-                        let (rating_key, listed) = self.key_and_path(hit);
+                        let Some((rating_key, listed)) = self.key_and_path(hit) else {
+                            return;
+                        };
                         let lies_below = |(folder, mapped): (&[u8], bool)| {
                             let is_below = |path: &[u8]| {
                                 NormalPath::with(path, |path| {
@@ -315,8 +317,12 @@ impl FolderIndex for LibrarySnapshot {
                     }
                 }
                 let listed_number = entry.listed_number();
-                let (item, item_has_other_files) = segment.item_and_is_multi_file(listed_number);
-                let path = segment.key_and_path(listed_number).1;
+                let Some((item, item_has_other_files)) = segment.item_and_is_multi_file(listed_number) else {
+                    return;
+                };
+                let Some((_, path)) = segment.key_and_path(listed_number) else {
+                    return;
+                };
                 if !report(ListedFile {
                     form,
                     item,

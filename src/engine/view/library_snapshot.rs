@@ -71,7 +71,11 @@ impl LibrarySnapshot {
     /// Calls `each` for each path that has a confirmed match and the same normal form as `path`.
     pub fn confirmed_paths(&self, path: &[u8], mut each: impl FnMut(&[u8])) {
         NormalPath::with(path, |path| {
-            self.each_confirmed(path, |hit| each(self.key_and_path(hit).1));
+            self.each_confirmed(path, |hit| {
+                if let Some((_, path)) = self.key_and_path(hit) {
+                    each(path);
+                }
+            });
         });
     }
 
@@ -88,7 +92,9 @@ impl LibrarySnapshot {
         paths.retain(|path| {
             let mut is_its = false; // a later change can have removed or replaced the match
             NormalPath::with(path, |normal| {
-                self.each_confirmed(normal, |hit| is_its |= self.key_and_path(hit) == (rating_key, *path));
+                self.each_confirmed(normal, |hit| {
+                    is_its |= self.key_and_path(hit) == Some((rating_key, *path));
+                });
             });
             is_its
         });
@@ -193,7 +199,8 @@ impl LibrarySnapshot {
                 if entry.is_mapped() != mapped {
                     return;
                 }
-                if self.memtable.is_empty() || !self.hides(segment.rating_key(entry.number)) {
+                let is_hidden = || segment.key_of(entry).is_ok_and(|rating_key| self.hides(rating_key));
+                if self.memtable.is_empty() || !is_hidden() {
                     each(Hit::Listed(entry.listed_number()), has_same_bytes);
                 }
             });
@@ -415,41 +422,41 @@ impl LibraryIndex for LibrarySnapshot {
         }
     }
 
-    /// Returns a hit's rating key and path; empty strings if the segment is damaged.
-    fn key_and_path<'v>(&'v self, hit: Hit<'v>) -> (&'v str, &'v [u8]) {
-        match (hit, &self.segment, &self.matches) {
-            (Hit::Listed(number), Some(segment), _) => segment.key_and_path(number),
-            (Hit::MatchedInSegment(position), _, Some(matches)) => {
-                matches.get(position).map_or(("", b""), |(key, path, _)| (key, path))
+    /// Returns a hit's rating key and path; `None` if the segment is damaged.
+    fn key_and_path<'v>(&'v self, hit: Hit<'v>) -> Option<(&'v str, &'v [u8])> {
+        match hit {
+            Hit::Listed(number) => self.segment.as_ref()?.key_and_path(number),
+            Hit::MatchedInSegment(position) => {
+                let (rating_key, path, _) = self.matches.as_ref()?.get(position)?;
+                Some((rating_key, path))
             }
-            (Hit::Added(record, part), ..) => added_item(record).map_or(("", b""), |item| {
+            Hit::Added(record, part) => {
+                let item = added_item(record)?;
                 let path = item.parts.get(part as usize);
-                (&item.rating_key, path.map_or(b"", |path| path.as_bytes()))
-            }),
-            (Hit::MatchedInMemtable(record), ..) => (
-                record.change.rating_key().unwrap_or_default(),
-                record.change.path().unwrap_or_default(),
-            ),
-            _ => ("", b""),
+                Some((&item.rating_key, path.map_or(b"", |path| path.as_bytes())))
+            }
+            Hit::MatchedInMemtable(record) => Some((record.change.rating_key()?, record.change.path()?)),
         }
     }
 
-    /// Returns a hit's item; for a confirmed match, an item with only the rating key.
-    fn item<'v>(&'v self, hit: Hit<'v>) -> ItemRef<'v> {
-        match (hit, &self.segment) {
-            (Hit::Listed(number), Some(segment)) => segment.item(number),
-            (Hit::Added(record, _), _) => added_item(record).map_or(ItemRef::key_only(""), ItemRef::from),
-            _ => ItemRef::key_only(self.key_and_path(hit).0), // a confirmed match has only a rating key
+    /// Returns a hit's item; for a confirmed match, an item with only the rating key. `None` if the segment is damaged.
+    fn item<'v>(&'v self, hit: Hit<'v>) -> Option<ItemRef<'v>> {
+        match hit {
+            Hit::Listed(number) => Some(self.segment.as_ref()?.item_and_is_multi_file(number)?.0),
+            Hit::Added(record, _) => added_item(record).map(ItemRef::from),
+            _ => Some(ItemRef::key_only(self.key_and_path(hit)?.0)), // a confirmed match has only a rating key
         }
     }
 
-    /// Writes a hit's item and path into `found`, which saves a copy if the hit is in the segment.
-    fn fill_found<'v>(&'v self, hit: Hit<'v>, found: &mut FoundItem<'v>) {
+    /// Writes a hit's item and path into `found`, which saves a copy if the hit is in the segment. Returns `false` if
+    /// the segment is damaged.
+    fn fill_found<'v>(&'v self, hit: Hit<'v>, found: &mut FoundItem<'v>) -> bool {
         if let (Hit::Listed(number), Some(segment)) = (hit, &self.segment) {
-            segment.fill_found(number, found);
-        } else {
-            (found.item, found.path) = (self.item(hit), self.key_and_path(hit).1);
+            return segment.fill_found(number, found);
         }
+        let read = self.item(hit).zip(self.key_and_path(hit));
+        read.map(|(item, (_, path))| (found.item, found.path) = (item, path))
+            .is_some()
     }
 
     /// Returns when a hit's path was listed, or its match recorded. If two hits contradict each other, the newer wins.

@@ -31,14 +31,19 @@ impl IndexReader {
     }
 
     /// Returns about `limit` items in a library after `cursor`, each with the cursor from which the next call
-    /// continues: a few more if several items have the last cursor. Returns no items if the library was never fetched.
+    /// continues: a few more if several items have the last cursor. Returns no items if the library was removed. The
+    /// library was fetched when the caller chose it, so without a listing the call fails with [`Status::ListAgain`].
     pub fn stored_items(&self, library: LibraryId, cursor: i64, limit: usize) -> Result<Vec<(i64, Item)>> {
         self.read_undamaged(|snapshot| {
-            let index = snapshot
-                .rows
-                .iter()
-                .position(|row| row.id == library && row.generation.is_fetched());
-            Ok(index.map_or_else(Vec::new, |index| snapshot.views[index].items_after(cursor, limit)))
+            let Some(index) = snapshot.rows.iter().position(|row| row.id == library) else {
+                return Ok(Vec::new());
+            };
+            if !snapshot.rows[index].generation.is_fetched() {
+                let title = &snapshot.rows[index].library.title;
+                let text = format!("the listing of '{title}' was damaged or evicted: list again in full");
+                return Err(Error::new(Status::ListAgain, text));
+            }
+            Ok(snapshot.views[index].items_after(cursor, limit))
         })
     }
 

@@ -1,6 +1,6 @@
 //! The same for longer: `make check-deep`. Every count has an environment variable of its own, named where it is used.
 
-use crate::disk::{broken, every_write, full, growth, mutations, power};
+use crate::disk::{blocks, broken, every_write, full, growth, mutations, power};
 use crate::support::worker::deeply;
 
 #[test]
@@ -47,6 +47,12 @@ fn damage_of_all_kinds() {
         51,
         mutations::a_file_may_be_damaged_in_any_way_while_the_store_is_closed,
     );
+}
+
+#[test]
+#[ignore = "deep: a minute"]
+fn every_block_is_damaged_before_every_call() {
+    deeply(7, blocks::a_flipped_bit_in_any_block_makes_no_answer_wrong);
 }
 
 #[test]

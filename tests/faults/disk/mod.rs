@@ -1,6 +1,7 @@
 //! Bad disks: nothing that is wrong with the folder ends the host, makes an answer wrong, or stays after its cause went.
 #![allow(unsafe_code)] // mounts, limits and masks have no safe door
 
+mod blocks;
 mod broken;
 mod deep;
 mod every_write;

@@ -101,7 +101,7 @@ fn lookup_keys(library: &Library, paths: &[u8], count: usize, keys: &mut Buffer)
     });
     library.lookup_rating_keys(path_iterator, |rating_key| {
         // Omits a key with a NUL, which would shift all later keys. Only an older store can contain such a key.
-        let (head, tail) = match rating_key.filter(|key| !key.as_bytes().contains(&0)) {
+        let (head, tail) = match rating_key.filter(|key| !key.is_empty() && !key.as_bytes().contains(&0)) {
             Some(rating_key) => (prefix.as_bytes(), rating_key.as_bytes()),
             None => (&[][..], &[][..]),
         };

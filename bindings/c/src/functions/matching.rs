@@ -64,14 +64,15 @@ pub unsafe extern "C" fn plexindex_match_paths(
         }
         write_answers(answers, count, |block| {
             if !checked.is_at_once() {
-                return checked
-                    .query
-                    .match_paths_with(&paths, |found| block.append_answer(found));
+                let mut written = Ok(());
+                checked.query.match_paths_with(&paths, |found| {
+                    if written.is_ok() {
+                        written = block.append_answer(found);
+                    }
+                })?;
+                return written;
             }
-            let mut write = |found: &Answer<'_>| {
-                block.append_answer(found);
-                Ok(())
-            };
+            let mut write = |found: &Answer<'_>| block.append_answer(found);
             paths
                 .iter()
                 .try_for_each(|path| checked.query.match_path_at_once_with(path, &mut write))

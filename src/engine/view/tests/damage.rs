@@ -41,12 +41,12 @@ fn answers(segment: ListingSegment, questions: &[Vec<u8>], mappings: &Mappings) 
     let mut answers = Vec::new();
     for question in questions {
         let outcome = Resolver::new(&views, Scope::One(0), mappings).resolve(question);
-        if !outcome.is_broken {
-            answers.push(format!("{outcome:?}"));
-        }
         if segment.is_broken() {
+            assert!(outcome.is_broken, "{outcome:?}");
+            assert!(outcome.found().is_empty(), "{outcome:?}");
             return None;
         }
+        answers.push(format!("{outcome:?}"));
     }
     // Folders of some paths only: each takes as long as all paths together.
     for question in questions.iter().step_by(5) {

@@ -1,0 +1,537 @@
+//! One flipped bit in any block of any segment: every call gives what it gave before, an error or a miss, whichever call is
+//! the first to read the block. Then all is repaired.
+
+use std::fs;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use plexindex::error::{Error, Status};
+use plexindex::inside::{FileFilter, Rules, WalkStarts};
+use plexindex::{Folder, Item, Match, MatchStatus, Terms};
+use plexindex_standin::{LibrarySpec, Standin};
+
+use crate::support::worker::{Dice, choice, rounds};
+use crate::support::{clock, copy_of, open, options};
+
+/// The size of a block with its own checksum.
+const BLOCK: u64 = 4096;
+
+/// How many matches, and how many values in a table, are recorded.
+const MATCHES: u32 = 700;
+
+type Said = Result<Vec<String>, Error>;
+
+/// Paths, keys and words to ask for.
+struct World {
+    /// For each library: its title, folder, and items with a path.
+    libraries: Vec<(&'static str, String, Vec<(String, String)>)>,
+    guids: Vec<String>,
+    titles: Vec<String>,
+}
+
+impl World {
+    fn paths(&self) -> impl Iterator<Item = &str> {
+        let items = self.libraries.iter().flat_map(|(_, _, items)| items);
+        items.map(|(path, _)| path.as_str())
+    }
+}
+
+/// A kind of call. What it gives is right if all of it is as before, and, unless `whole`, if some of it is missing.
+struct Call {
+    name: &'static str,
+    whole: bool,
+    run: fn(&plexindex::Index, &World) -> Said,
+}
+
+const MISS: &str = "";
+
+fn of_match(found: &Match) -> String {
+    match found.status {
+        MatchStatus::Found | MatchStatus::Ambiguous => format!(
+            "{:?} {:?} {:?} {:?} {} {:?}",
+            found.status, found.match_kind, found.confidence, found.reason, found.total, found.candidates
+        ),
+        _ => MISS.to_owned(),
+    }
+}
+
+fn of_folder(found: &Folder) -> String {
+    let answer = of_match(&found.answer);
+    if answer == MISS {
+        return answer;
+    }
+    format!("{answer} {:?} {} {}", found.kind, found.items, found.files)
+}
+
+/// Asks for each path of each library.
+fn each_path(
+    index: &plexindex::Index,
+    world: &World,
+    ask: impl Fn(&plexindex::Library, &str) -> Result<String, Error>,
+) -> Said {
+    let mut said = Vec::new();
+    for (title, _, items) in &world.libraries {
+        let library = index.library(*title)?;
+        for (path, _) in items {
+            said.push(ask(&library, path)?);
+        }
+    }
+    Ok(said)
+}
+
+fn offline_match(library: &plexindex::Library, path: &str) -> Result<String, Error> {
+    library.query().offline().match_path(path).map(|found| of_match(&found))
+}
+
+fn each_library<T>(
+    index: &plexindex::Index,
+    world: &World,
+    ask: impl Fn(&plexindex::Library, &str) -> Result<Vec<T>, Error>,
+) -> Result<Vec<T>, Error> {
+    let mut said = Vec::new();
+    for (title, folder, _) in &world.libraries {
+        said.extend(ask(&index.library(*title)?, folder)?);
+    }
+    Ok(said)
+}
+
+fn folders(index: &plexindex::Index, world: &World, name: impl Fn(&Path) -> PathBuf) -> Said {
+    let asked = |folder: &Path| {
+        let found = index.query().offline().match_folder(name(folder));
+        found.map(|found| of_folder(&found))
+    };
+    let mut said = Vec::new();
+    for (_, _, items) in &world.libraries {
+        for (path, _) in items.iter().step_by(3) {
+            said.push(asked(Path::new(path).parent().expect("a folder"))?);
+        }
+    }
+    Ok(said)
+}
+
+const CALLS: &[Call] = &[
+    Call {
+        name: "match_path",
+        whole: false,
+        run: |index, world| each_path(index, world, offline_match),
+    },
+    Call {
+        name: "match_path in capitals",
+        whole: false,
+        run: |index, world| {
+            each_path(index, world, |library, path| {
+                offline_match(library, &path.to_uppercase())
+            })
+        },
+    },
+    Call {
+        name: "match_path by suffix",
+        whole: false,
+        run: |index, world| {
+            each_path(index, world, |library, path| {
+                offline_match(library, &format!("/other{path}"))
+            })
+        },
+    },
+    Call {
+        name: "match_path in all libraries",
+        whole: false,
+        run: |index, world| {
+            each_path(index, world, |_, path| {
+                let found = index.query().offline().match_path(path);
+                found.map(|found| of_match(&found))
+            })
+        },
+    },
+    Call {
+        name: "match_paths",
+        whole: false,
+        run: |index, world| {
+            each_library(index, world, |library, _| {
+                let found = library.query().offline().match_paths(world.paths())?;
+                Ok(found
+                    .into_iter()
+                    .map(|found| found.map_or(MISS.into(), |found| of_match(&found)))
+                    .collect())
+            })
+        },
+    },
+    Call {
+        name: "match_path_at_once",
+        whole: false,
+        run: |index, world| {
+            each_path(index, world, |library, path| {
+                library.match_path_at_once(path).map(|found| of_match(&found))
+            })
+        },
+    },
+    Call {
+        name: "lookup_key",
+        whole: false,
+        run: |index, world| {
+            each_path(index, world, |library, path| {
+                Ok(library.lookup_key(path).unwrap_or_default())
+            })
+        },
+    },
+    Call {
+        name: "lookup_keys in all libraries",
+        whole: false,
+        run: |index, world| {
+            let all = index.library(plexindex::Selector::All)?;
+            Ok(all
+                .lookup_keys(world.paths())
+                .into_iter()
+                .map(Option::unwrap_or_default)
+                .collect())
+        },
+    },
+    Call {
+        name: "match_folder",
+        whole: false,
+        run: |index, world| folders(index, world, Path::to_owned),
+    },
+    Call {
+        name: "match_folder by suffix",
+        whole: false,
+        run: |index, world| {
+            folders(index, world, |folder| {
+                Path::new(&format!("/other{}", folder.display())).into()
+            })
+        },
+    },
+    Call {
+        name: "match_folder of a library",
+        whole: false,
+        run: |index, world| {
+            each_library(index, world, |library, folder| {
+                Ok(vec![of_folder(&library.query().offline().match_folder(folder)?)])
+            })
+        },
+    },
+    Call {
+        name: "items_below",
+        whole: true,
+        run: |index, world| {
+            each_library(index, world, |library, folder| {
+                let items: Result<Vec<Item>, Error> = library.items_below(folder).collect();
+                Ok(items?.iter().map(|item| format!("{item:?}")).collect())
+            })
+        },
+    },
+    Call {
+        name: "items below in pages",
+        whole: true,
+        run: |index, world| {
+            each_library(index, world, |library, folder| {
+                let (mut said, mut after) = (Vec::new(), None::<Vec<u8>>);
+                loop {
+                    let page = library.items_below_with(
+                        folder.as_bytes(),
+                        after.as_deref(),
+                        20,
+                        FileFilter::NotOnDisk,
+                        |answer, facts| {
+                            said.extend(answer.candidates().iter().map(|found| format!("{found:?}")));
+                            Ok((answer.candidates().last().map(|found| found.path.to_vec()), facts.files))
+                        },
+                    )?;
+                    match page {
+                        (Some(last), 1..) => after = Some(last),
+                        _ => return Ok(said),
+                    }
+                }
+            })
+        },
+    },
+    Call {
+        name: "items",
+        whole: true,
+        run: |index, world| {
+            each_library(index, world, |library, _| {
+                let items: Result<Vec<Item>, Error> = library.items().collect();
+                Ok(items?.iter().map(|item| format!("{item:?}")).collect())
+            })
+        },
+    },
+    Call {
+        name: "item",
+        whole: false,
+        run: |index, world| {
+            let mut said = Vec::new();
+            for (title, _, items) in &world.libraries {
+                let library = index.library(*title)?;
+                for (_, key) in items {
+                    said.push(library.item(key)?.map_or(MISS.to_owned(), |item| format!("{item:?}")));
+                }
+            }
+            Ok(said)
+        },
+    },
+    Call {
+        name: "the feed from the beginning",
+        whole: true,
+        run: |index, world| {
+            each_library(index, world, |library, _| {
+                let changes: Result<Vec<_>, Error> = library.listing_and_changes()?.collect();
+                Ok(changes?.iter().map(|change| format!("{change:?}")).collect())
+            })
+        },
+    },
+    Call {
+        name: "match_guid",
+        whole: false,
+        run: |index, world| {
+            each_library(index, world, |library, _| {
+                let asked = |guid: &String| library.query().offline().match_guid(guid);
+                let asked = |guid: &String| asked(guid).map(|found| of_match(&found));
+                world.guids.iter().map(asked).collect()
+            })
+        },
+    },
+    Call {
+        name: "search_title",
+        whole: false,
+        run: |index, world| {
+            each_library(index, world, |library, _| {
+                let asked = |title: &String| library.query().offline().search_title(title);
+                let asked = |title: &String| asked(title).map(|found| of_match(&found));
+                world.titles.iter().map(asked).collect()
+            })
+        },
+    },
+    Call {
+        name: "walk",
+        whole: true,
+        run: |index, world| {
+            each_library(index, world, |library, folder| {
+                let files = world.paths().filter(|path| path.starts_with(folder));
+                let files = files.map(|path| (false, path.as_bytes())).collect();
+                let starts = WalkStarts {
+                    folders: Vec::new(),
+                    files,
+                };
+                let found = library.walk(None, &starts, (Rules::from_names::<&str>(&[]).expect("rules"), 1_000))?;
+                let found = found.found.iter().filter(|finding| finding.cause != "not_fetched");
+                Ok(vec![format!("{:?}", found.collect::<Vec<_>>())])
+            })
+        },
+    },
+    Call {
+        name: "confirmed matches",
+        whole: false,
+        run: |index, _| {
+            let library = index.library("Movies")?;
+            let asked = |n: u32| {
+                // Until the library is fetched again, an answer has only the item's key.
+                let found = library.query().offline().match_path(format!("/host/{n}.mkv"))?;
+                Ok(found.into_item().map(|item| item.key).unwrap_or_default())
+            };
+            (0..MATCHES).step_by(25).map(asked).collect()
+        },
+    },
+    Call {
+        name: "confirmed matches, fast",
+        whole: false,
+        run: |index, _| {
+            let library = index.library("Movies")?;
+            let asked = |n: u32| library.lookup_key(format!("/host/{n}.mkv")).unwrap_or_default();
+            Ok((0..MATCHES).step_by(25).map(asked).collect())
+        },
+    },
+    Call {
+        name: "statistics",
+        whole: true,
+        run: |index, _| {
+            let stats = index.stats()?;
+            Ok(vec![format!("{} matches", stats.matches)])
+        },
+    },
+    Call {
+        name: "values",
+        whole: true,
+        run: |index, _| {
+            let table = index.table("values")?;
+            let asked = |n: u32| Ok(format!("{:?}", table.get(format!("name {n}"))?));
+            (0..MATCHES).step_by(25).map(asked).collect()
+        },
+    },
+    Call {
+        name: "values, fast",
+        whole: false,
+        run: |index, _| {
+            let table = index.table("values")?;
+            let asked = |n: u32| table.lookup(format!("name {n}"), |value| format!("{value:?}"));
+            Ok((0..MATCHES).step_by(25).map(|n| asked(n).unwrap_or_default()).collect())
+        },
+    },
+    Call {
+        name: "names",
+        whole: true,
+        run: |index, _| {
+            index
+                .table("values")?
+                .names()
+                .map(|name| Ok(format!("{:?}", name?)))
+                .collect()
+        },
+    },
+    Call {
+        name: "count",
+        whole: true,
+        run: |index, _| Ok(vec![index.table("values")?.count()?.to_string()]),
+    },
+];
+
+/// Films and shows, listed, with their GUIDs and titles indexed, recorded matches, and a table.
+fn prepared(server: &Standin, folder: &Path) -> World {
+    let index = open(options(server, folder), &clock());
+    index
+        .refresh(&crate::support::index::QueryOptions::default(), true)
+        .expect("listed");
+    index
+        .match_guid(&crate::support::index::QueryOptions::default(), "imdb://tt0000001")
+        .expect("asked");
+    let items_of = |library: u32| -> Vec<(String, String)> {
+        let paths = server.paths(library).into_iter();
+        paths
+            .filter_map(|(key, path)| Some((path?, key.to_string())))
+            .step_by(3)
+            .collect()
+    };
+    let (films, shows) = (items_of(1), items_of(2));
+    let library = index.library("Movies").expect("a handle");
+    let paths: Vec<String> = (0..MATCHES).map(|number| format!("/host/{number}.mkv")).collect();
+    let keys = films.iter().cycle().map(|(_, key)| key.as_str());
+    let pairs: Vec<(&[u8], &str)> = paths.iter().map(String::as_bytes).zip(keys).collect();
+    library.record_matches(&pairs).expect("recorded");
+    let table = index.table("values").expect("a table");
+    let names: Vec<String> = (0..MATCHES).map(|number| format!("name {number}")).collect();
+    let changes: Vec<_> = names
+        .iter()
+        .map(|name| plexindex::TableChange::put(&table, name, name))
+        .collect();
+    index.write_tables(&changes, Terms::default()).expect("stored");
+    let items = ["Movies", "TV Shows"].map(|title| index.library(title).expect("a handle"));
+    let items = items.iter().flat_map(|library| library.items().step_by(15));
+    let items: Vec<Item> = items.map(|item| item.expect("an item")).collect();
+    index.close().expect("closes");
+    World {
+        guids: items
+            .iter()
+            .filter_map(|item| item.guids.as_ref()?.last().cloned())
+            .collect(),
+        titles: items
+            .iter()
+            .filter_map(|item| item.show_title.clone().or(item.title.clone()))
+            .collect(),
+        libraries: vec![
+            ("Movies", "/data/movies".into(), films),
+            ("TV Shows", "/data/tv".into(), shows),
+        ],
+    }
+}
+
+/// Says what is wrong with what a call said.
+fn wrong(call: &Call, said: &Said, wanted: &[String]) -> Option<String> {
+    let said = match said {
+        Ok(said) => said,
+        Err(error) if matches!(error.status, Status::Store | Status::NotFetched | Status::ListAgain) => return None,
+        Err(error) => return Some(error.to_string()),
+    };
+    if said.len() != wanted.len() {
+        return Some(format!("{} for {}", said.len(), wanted.len()));
+    }
+    let is_right = |(said, wanted): &(&String, &String)| said == wanted || !call.whole && *said == MISS;
+    let (said, wanted) = said.iter().zip(wanted).find(|pair| !is_right(pair))?;
+    Some(format!("{said}\n  for {wanted}"))
+}
+
+#[test]
+pub fn a_flipped_bit_in_any_block_makes_no_answer_wrong() {
+    let server = Standin::builder()
+        .library(LibrarySpec::movies(60))
+        .library(LibrarySpec::shows(200))
+        .start()
+        .expect("the stand-in starts");
+    let sample = tempfile::tempdir().expect("a folder");
+    let world = prepared(&server, sample.path());
+    let wanted: Vec<Vec<String>> = {
+        let copy = copy_of(sample.path());
+        let index = open(options(&server, copy.path()), &clock());
+        let asked = |call: &Call| (call.run)(&index, &world).unwrap_or_else(|error| panic!("{}: {error}", call.name));
+        CALLS.iter().map(asked).collect()
+    };
+    for (call, wanted) in CALLS.iter().zip(&wanted) {
+        assert!(
+            wanted.iter().any(|said| *said != MISS),
+            "{}: nothing is asked",
+            call.name
+        );
+    }
+    let mut dice = Dice::new(choice("PLEXINDEX_SEED", 1));
+    let mut files: Vec<PathBuf> = fs::read_dir(sample.path())
+        .expect("the folder")
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
+    files.retain(|path| path.extension().is_some_and(|end| end == "segment" || end == "index"));
+    files.sort();
+    // One of so many pairs of a block and the first call that reads it.
+    let one_of = 7 / rounds("PLEXINDEX_BLOCKS", 1).clamp(1, 7);
+    let mut wrongs = Vec::new();
+    let (mut blocks, mut pairs) = (0, 0);
+    for file in &files {
+        let length = fs::metadata(file).expect("facts").len();
+        let name = file.file_name().expect("a name");
+        for block in 0..length.div_ceil(BLOCK) {
+            blocks += 1;
+            let at = block * BLOCK + dice.roll(BLOCK.min(length - block * BLOCK));
+            let bit = 1 << dice.roll(8);
+            let damaged_copy = || {
+                let folder = copy_of(sample.path());
+                let file = fs::OpenOptions::new()
+                    .read(true)
+                    .write(true)
+                    .open(folder.path().join(name))
+                    .expect("opened");
+                let mut byte = [0];
+                file.read_exact_at(&mut byte, at).expect("read");
+                file.write_all_at(&[byte[0] ^ bit], at).expect("written");
+                folder
+            };
+            for (call, wanted) in CALLS.iter().zip(&wanted) {
+                pairs += 1;
+                if pairs % one_of != 0 {
+                    continue;
+                }
+                let folder = damaged_copy();
+                let index = open(options(&server, folder.path()), &clock());
+                // Twice, since the first call may have found the damage.
+                for nth in ["first", "second"] {
+                    let wrong = wrong(call, &(call.run)(&index, &world), wanted);
+                    wrongs.extend(wrong.map(|wrong| format!("{}, {name:?}, byte {at}, {nth}: {wrong}", call.name)));
+                }
+            }
+            let folder = damaged_copy();
+            let index = open(options(&server, folder.path()), &clock());
+            for call in CALLS {
+                let _may_find_the_damage = (call.run)(&index, &world);
+            }
+            for (title, _, items) in &world.libraries {
+                index
+                    .library(title)
+                    .expect("a handle")
+                    .match_path(items[0].0.as_bytes())
+                    .expect("fetched again");
+            }
+            for (call, wanted) in CALLS.iter().zip(&wanted) {
+                let said = (call.run)(&index, &world).unwrap_or_else(|error| vec![error.to_string()]);
+                if said != *wanted {
+                    wrongs.push(format!("{}, {name:?}, byte {at}: is not repaired", call.name));
+                }
+            }
+        }
+    }
+    println!("{blocks} blocks, {pairs} pairs, one of {one_of} tried");
+    assert!(wrongs.is_empty(), "{} wrong:\n{}", wrongs.len(), wrongs.join("\n"));
+}
