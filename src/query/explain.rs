@@ -155,6 +155,7 @@ impl Queries {
         };
         text.push_str(&context.explain_unlisted_match());
         text.push_str(parent_hint(raw));
+        text.push_str(encoding_hint(raw));
         if let Some(error) = failure {
             text.push_str(&explain_failure(error, kind));
         }
@@ -355,6 +356,19 @@ fn parent_hint(path: &[u8]) -> &'static str {
         .any(|component| component == b"..");
     if leads_up {
         " (plexindex does not resolve '..', because a symbolic link may lead elsewhere: remove '..' from the path)"
+    } else {
+        ""
+    }
+}
+
+/// Returns a hint to append to a message if the path looks like a URL, or contains a percent-encoded character;
+/// otherwise an empty string.
+fn encoding_hint(path: &[u8]) -> &'static str {
+    let is_encoded_char =
+        |bytes: &[u8]| matches!(bytes, [b'%', high, low] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit());
+    let is_url = path.get(..5).is_some_and(|start| start.eq_ignore_ascii_case(b"file:"));
+    if is_url || path.windows(3).any(is_encoded_char) {
+        " (the path looks encoded, as in a URL: remove 'file://', and decode characters such as '%20')"
     } else {
         ""
     }

@@ -18,7 +18,7 @@ use super::job::{SyncJob, Synchronizer};
 use crate::engine::{ItemRows, LibraryRow, ProbeOutcome, SearchRows};
 use crate::error::{Error, Result, RetryAdvice, Status};
 use crate::freshness::{self, DOWN_SERVER_INTERVAL_MS, MAX_UNFETCHED_SEARCHES, PATH_REQUEST_INTERVAL_MS};
-use crate::matching::path_search::{file_name, is_same_file, title_in};
+use crate::matching::path_search::{file_name, is_same_file, other_unicode_spelling, title_in};
 use crate::matching::{NormalPath, folder_form};
 use crate::model::{Item, Sequence, ViewId};
 use crate::platform::deadline::Deadline;
@@ -199,13 +199,19 @@ impl Synchronizer {
         Ok(result.err())
     }
 
-    /// Returns the paths that `path` may have on the server: `path` itself, and one from each mapping that applies.
+    /// Returns the paths that `path` may have on the server: `path` itself, and one from each mapping that applies; then
+    /// the same paths with composed or decomposed letters, where that differs.
     fn possible_server_paths(&self, path: &NormalPath<'_>) -> Vec<Vec<u8>> {
         let mut spellings = vec![path.raw().to_vec()];
         self.reading.mappings().to_server(path, |mapped| {
             spellings.push(mapped.to_vec());
             None::<()> // continue with the next mapping
         });
+        let others: Vec<_> = spellings
+            .iter()
+            .filter_map(|path| other_unicode_spelling(path))
+            .collect();
+        spellings.extend(others);
         spellings
     }
 

@@ -1,7 +1,7 @@
 //! Spellings of one path: as Plex lists it, and as a host asks for it.
 
-use crate::support::index::QueryOptions;
-use crate::support::{clock, open, options};
+use crate::support::index::{Deadline, QueryOptions};
+use crate::support::{Scene, clock, open, options, requests};
 use plexindex::model::{Confidence, MatchKind};
 use plexindex_standin::{ItemSpec, LibrarySpec, Standin};
 
@@ -104,4 +104,34 @@ fn an_untidy_listed_path_is_found_by_each_spelling() {
             .map(|item| item.path),
         None
     );
+}
+
+#[test]
+fn a_new_file_is_found_whichever_way_its_letters_are_composed() {
+    // No title that the server could search for instead: only the name tells.
+    for (listed, asked) in [
+        (
+            "/data/movies/n\u{e9}/\u{e9}\u{e8}.mkv",
+            "/data/movies/ne\u{301}/e\u{301}e\u{300}.mkv",
+        ),
+        ("/data/movies/u\u{308}/u\u{308}o.mkv", "/data/movies/\u{fc}/\u{fc}o.mkv"),
+        (
+            "/data/movies/\u{ac00}/\u{ac00}.mkv",
+            "/data/movies/\u{1100}\u{1161}/\u{1100}\u{1161}.mkv",
+        ),
+    ] {
+        let at = Scene::movies(20);
+        at.server
+            .change(|state| state.add_items(1, vec![ItemSpec::file("Unrelated", listed)], true))
+            .expect("added");
+        let (index, library) = at.opened();
+        let query = QueryOptions {
+            deadline: Deadline::In(std::time::Duration::from_secs(30)),
+            ..library.query()
+        };
+        let answer = index.match_path(&query, asked.as_bytes()).expect("an answer");
+        assert_eq!(answer.match_kind, MatchKind::Exact, "{asked}: {}", answer.message);
+        let seen = requests(&at.server);
+        assert_eq!(seen[2], 0, "a search, no listing: {seen:?}");
+    }
 }

@@ -1,20 +1,33 @@
 //! Searches for a path on the server: derives the search term, and checks whether a result is the queried file.
 
+use unicode_normalization::UnicodeNormalization;
+
 use super::mappings::Mappings;
 use super::normal::{NormalPath, normal_form};
 use super::path_shape::PathShape;
 
 /// Returns the last component of a path unchanged, not in normal form, as the term for a server search; `None` if the
-/// component is empty or not UTF-8.
+/// path has no components, or the component is not UTF-8. Ignores trailing separators.
 #[must_use]
 pub fn file_name(path: &[u8]) -> Option<&str> {
     let windows = PathShape::of(path).windows;
     let is_separator = |byte: &u8| *byte == b'/' || (windows && *byte == b'\\');
+    let path = &path[..=path.iter().rposition(|byte| !is_separator(byte))?];
     let name = match path.iter().rposition(is_separator) {
         Some(separator) => &path[separator + 1..],
         None => path,
     };
-    std::str::from_utf8(name).ok().filter(|name| !name.is_empty())
+    std::str::from_utf8(name).ok()
+}
+
+/// Returns the path with its letters composed, or decomposed if they already are composed; `None` if that changes nothing.
+/// The server searches for bytes, and macOS decomposes the names that other systems compose.
+#[must_use]
+pub fn other_unicode_spelling(path: &[u8]) -> Option<Vec<u8>> {
+    let text = std::str::from_utf8(path).ok().filter(|text| !text.is_ascii())?;
+    let spellings: [String; 2] = [text.nfc().collect(), text.nfd().collect()];
+    let other = spellings.into_iter().find(|spelling| spelling != text)?;
+    Some(other.into_bytes())
 }
 
 /// Guesses the title in a file name, for a server search, such as 'Big Buck Bunny' in `Big Buck Bunny (2008).mkv`,

@@ -30,7 +30,8 @@ fn file_names_are_what_follows_the_last_separator() {
     assert_eq!(file_name(b"C:\\a\\b.mkv"), Some("b.mkv"));
     assert_eq!(file_name(b"/AC\\DC.mkv"), Some("AC\\DC.mkv"));
     assert_eq!(file_name(b"b.mkv"), Some("b.mkv"));
-    assert_eq!(file_name(b"/a/"), None);
+    assert_eq!(file_name(b"/a/"), Some("a"));
+    assert_eq!(file_name(b"/"), None);
     assert_eq!(file_name(b"/a/\xff.mkv"), None);
 }
 

@@ -4,13 +4,14 @@ use super::super::contract::{Bounds, WantedPath};
 use super::plex_http::PlexHttp;
 use super::rows::{Rows, RowsRequest, item_types_with_files};
 use crate::error::{Result, Status};
+use crate::matching::path_search::file_name;
 use crate::model::{Item, Library};
 
 /// Maximum number of rows per search, which few searches exceed.
 const MAX_FOUND: u32 = 100;
 
 impl PlexHttp {
-    /// Searches by file name and then by title, for each item type. Passes each search's items to `accept` until
+    /// Searches by each spelling of the file name and then by title, for each item type. Passes each search's items to `accept` until
     /// `accept` returns `true`. Returns whether `accept` returned `true`.
     pub(super) fn search_path(
         &self,
@@ -20,8 +21,10 @@ impl PlexHttp {
         accept: &mut dyn FnMut(Vec<Item>) -> Result<bool>,
     ) -> Result<bool> {
         for kind in item_types_with_files(library.kind) {
-            let by_title = wanted.title.map(Rows::Title);
-            for rows in [Some(Rows::FileName(wanted.name)), by_title].into_iter().flatten() {
+            for rows in file_names(wanted)
+                .map(Rows::FileName)
+                .chain(wanted.title.map(Rows::Title))
+            {
                 let request = RowsRequest {
                     section: &library.section,
                     kind: *kind,
@@ -47,4 +50,15 @@ impl PlexHttp {
         }
         Ok(false)
     }
+}
+
+/// Returns the distinct names that the file may have on the server.
+fn file_names<'w>(wanted: &'w WantedPath<'_>) -> impl Iterator<Item = &'w str> {
+    let mut names = vec![wanted.name];
+    for name in wanted.candidate_paths.iter().filter_map(|path| file_name(path)) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names.into_iter()
 }
