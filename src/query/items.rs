@@ -8,7 +8,7 @@ use super::queries::Queries;
 use super::query_kind::{Assessment, QueryContext, QueryKind, QueryState};
 use crate::engine::library_indexes;
 use crate::error::{Result, Status, check_length, invalid_argument_error, truncate_for_message};
-use crate::matching::{FoundItem, LibraryIndex, MAX_CANDIDATES, NormalPath};
+use crate::matching::{ACCEPTED_SPELLINGS, FoundItem, LibraryIndex, MAX_CANDIDATES, NormalPath, RequestedGuid};
 use crate::model::{Confidence, Item, ItemType, Reason};
 use crate::options::LONGEST_TEXT;
 use crate::source::SourceKind;
@@ -17,7 +17,8 @@ use crate::sync::{Call, ItemToVerify};
 
 /// A query for the items with a GUID or title.
 enum ItemQuery<'q> {
-    Guid(&'q str),
+    /// The GUID, and the clause for a message if its spelling is unknown.
+    Guid(&'q RequestedGuid, &'static str),
     Title(&'q str),
 }
 
@@ -37,10 +38,14 @@ impl Queries {
     /// Finds the items with a GUID, and passes the answer to `then`. Refreshes stale libraries first.
     pub fn match_guid<R>(&self, call: &Call<'_>, guid: &str, then: impl FnOnce(&Answer<'_>) -> Result<R>) -> Result<R> {
         check_string("the GUID", guid)?;
-        if guid.is_empty() {
+        if guid.trim().is_empty() {
             return invalid_argument_error("the GUID is empty: specify a GUID, for example 'imdb://tt1254207'");
         }
-        self.ask(&mut self.reading.eviction_pin(), call, &ItemQuery::Guid(guid), then)
+        let parsed = RequestedGuid::parse(guid);
+        let spellings_note = if parsed.is_some() { "" } else { ACCEPTED_SPELLINGS };
+        let guid = parsed.unwrap_or_else(|| RequestedGuid::literal(guid));
+        let query = ItemQuery::Guid(&guid, spellings_note);
+        self.ask(&mut self.reading.eviction_pin(), call, &query, then)
     }
 
     /// Finds the items with a title, and passes the answer to `then`. Refreshes stale libraries first.
@@ -85,10 +90,11 @@ fn show_or_season(item: &Item, is_show: bool) -> [&str; 3] {
 /// `total` also counts items that are not in `items`.
 fn explain_parent(guid: &str, items: &[(usize, Item)], total: usize, kind: &SourceKind) -> Option<String> {
     let (_, first_item) = items.first()?;
-    let is_show = first_item.show_guid == guid;
+    let has = |parent_guid: &str| RequestedGuid::canonical_of(parent_guid) == guid;
+    let is_show = has(&first_item.show_guid);
     let [parent_guid, rating_key, title] = show_or_season(first_item, is_show);
-    let is_child = |(_, item): &(usize, Item)| show_or_season(item, is_show)[..2] == [guid, rating_key];
-    if parent_guid != guid || rating_key.is_empty() || !items.iter().all(is_child) {
+    let is_child = |(_, item): &(usize, Item)| show_or_season(item, is_show)[..2] == [parent_guid, rating_key];
+    if !has(parent_guid) || rating_key.is_empty() || !items.iter().all(is_child) {
         return None;
     }
     let noun = match (first_item.kind, is_show) {
@@ -127,7 +133,7 @@ impl QueryKind for ItemQuery<'_> {
             }
             let start = Instant::now();
             let hits = match self {
-                ItemQuery::Guid(guid) => view.items_with_guid(guid, MAX_CANDIDATES)?,
+                ItemQuery::Guid(guid, _) => view.items_with_guid(guid, MAX_CANDIDATES)?,
                 ItemQuery::Title(title) => view.items_with_title(title, MAX_CANDIDATES)?,
             };
             counters.add_time(Activity::Store, start.elapsed());
@@ -204,7 +210,7 @@ impl QueryKind for ItemQuery<'_> {
         } = found;
         let (kind, total, unverified) = (queries.reading.kind(), *total, self.unverified_items(context, found)?);
         let criterion = match self {
-            ItemQuery::Guid(guid) => format!("the GUID '{}'", truncate_for_message(guid.as_bytes())),
+            ItemQuery::Guid(guid, _) => format!("the GUID '{}'", truncate_for_message(guid.canonical.as_bytes())),
             ItemQuery::Title(title) => format!("the title '{}'", truncate_for_message(title.as_bytes())),
         };
         let found: Vec<FoundItem<'_>> = items
@@ -234,7 +240,7 @@ impl QueryKind for ItemQuery<'_> {
                 answer.reason = Reason::NotFetched;
             }
             let words_note = match self {
-                ItemQuery::Guid(_) => "",
+                ItemQuery::Guid(_, spellings_note) => spellings_note,
                 ItemQuery::Title(_) => ", or a title with all its words",
             };
             let cause = match (answer.status, answer.reason) {
@@ -250,9 +256,21 @@ impl QueryKind for ItemQuery<'_> {
                 if total == 1 { "has" } else { "have" }
             );
             answer.message = &message;
+        } else if let ItemQuery::Guid(guid, _) = self
+            && !guid.is_unique()
+            && let Some(item) = answer.item().filter(|item| item.item.kind == ItemType::Episode)
+        {
+            let (site, number) = guid.canonical.split_once("://").unwrap_or_default();
+            message = format!(
+                "{criterion} belongs to the episode '{}', but a show or season can have the same number: specify \
+                 '{site}://episode/{number}' or '{site}://show/{number}'",
+                item.item.title
+            );
+            answer.message = &message;
+            (answer.confidence, answer.reason) = (Confidence::Low, Reason::SameName);
         } else if answer.status == Status::Ambiguous {
             message = match self {
-                ItemQuery::Guid(guid) => explain_parent(guid, items, total, kind)
+                ItemQuery::Guid(guid, _) => explain_parent(&guid.canonical, items, total, kind)
                     .unwrap_or_else(|| format!("{total} items have {criterion}")),
                 ItemQuery::Title(_) => {
                     format!("{total} items have {criterion}, or belong to a show with this title")

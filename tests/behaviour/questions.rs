@@ -122,6 +122,114 @@ fn guids_of_every_kind_find_their_items() {
 }
 
 #[test]
+fn a_guid_is_found_in_each_spelling_and_its_type_can_be_named() {
+    let mut film = plexindex_standin::ItemSpec::file("Jaws", "/data/movies/Jaws (1975)/Jaws.mkv");
+    film.guids = vec!["imdb://tt0073195".into(), "tmdb://578".into()];
+    let listed = |show: &str, number: u32, id: &str| {
+        let path = format!("/data/tv/{show}/Season 01/{show} - S01E{number:02}.mkv");
+        let mut item = plexindex_standin::ItemSpec::episode(show, 1, number, &format!("Part {number}"), &path);
+        item.guids = vec![id.into()];
+        item
+    };
+    let server = plexindex_standin::Standin::builder()
+        .library(plexindex_standin::LibrarySpec::movies(0).plain().title("Films"))
+        .library(plexindex_standin::LibrarySpec::shows(0).plain().title("Shows"))
+        .items(1, [film])
+        .items(
+            2,
+            [
+                listed("Other Show", 1, "tvdb://81189"),
+                listed("Breaking Bad", 1, "tvdb://349232"),
+            ],
+        )
+        .start()
+        .expect("starts");
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = open(options(&server, folder.path()), &clock());
+    let ask = |guid: &str| index.match_guid(&QueryOptions::default(), guid).expect("an answer");
+    for spelling in [
+        "tt0073195",
+        "imdb:tt0073195",
+        "IMDB://TT0073195",
+        "com.plexapp.agents.imdb://tt0073195",
+        "com.plexapp.agents.imdb://tt0073195?lang=en",
+        "https://www.imdb.com/title/tt0073195/",
+        "tmdb://movie/578",
+        "https://www.themoviedb.org/movie/578-jaws",
+    ] {
+        let found = ask(spelling);
+        assert_eq!(
+            (found.status, found.confidence),
+            (Status::Ok, Confidence::High),
+            "{spelling}: {}",
+            found.message
+        );
+        assert_eq!(found.item.expect("an item").item.title, "Jaws");
+    }
+    // Breaking Bad has this number as a show; the episode of another show is not certain.
+    let found = ask("tvdb://81189");
+    assert_eq!(
+        (found.confidence, found.reason),
+        (Confidence::Low, Reason::SameName),
+        "{}",
+        found.message
+    );
+    assert!(found.message.contains("'tvdb://show/81189'"), "{}", found.message);
+    assert_eq!(ask("tvdb://show/81189").status, Status::NotFound);
+    let found = ask("tvdb://episode/81189");
+    assert_eq!(
+        (found.status, found.confidence),
+        (Status::Ok, Confidence::High),
+        "{}",
+        found.message
+    );
+    assert_eq!(found.item.expect("an item").item.show_title, "Other Show");
+    assert_eq!(ask("tmdb://tv/578").status, Status::NotFound, "a film is no show");
+    let found = ask("https://thetvdb.com/series/breaking-bad");
+    assert_eq!(found.status, Status::NotFound);
+    assert!(found.message.contains("'imdb://tt0073195'"), "{}", found.message);
+}
+
+#[test]
+fn a_year_after_a_title_counts() {
+    let film = |title: &str, year: i32| {
+        plexindex_standin::ItemSpec::file(title, &format!("/data/movies/{title} ({year}).mkv")).year(year)
+    };
+    let server = plexindex_standin::Standin::builder()
+        .library(plexindex_standin::LibrarySpec::movies(0).plain().title("Films"))
+        .items(
+            1,
+            [
+                film("The Thing", 1982),
+                film("The Thing", 2011),
+                film("S.W.A.T.", 2003),
+                film("Alien³", 1992),
+            ],
+        )
+        .start()
+        .expect("starts");
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = open(options(&server, folder.path()), &clock());
+    let ask = |title: &str| index.search_title(&QueryOptions::default(), title).expect("an answer");
+    assert_eq!(ask("The Thing").status, Status::Ambiguous);
+    for (title, year) in [
+        ("The Thing (1982)", 1982),
+        ("the thing (2011)", 2011),
+        ("SWAT", 2003),
+        ("Alien 3", 1992),
+    ] {
+        let found = ask(title);
+        assert_eq!(
+            found.item.map(|item| item.item.year),
+            Some(year),
+            "{title}: {}",
+            found.message
+        );
+    }
+    assert_eq!(ask("The Thing (1999)").status, Status::NotFound);
+}
+
+#[test]
 fn titles_are_found_without_case_accents_and_all_their_words() {
     use plexindex_standin::{ItemSpec, LibrarySpec, Standin};
     let server = Standin::builder()

@@ -16,6 +16,7 @@ pub mod error;
 mod fast;
 mod folder;
 mod form;
+mod guid;
 mod library_index;
 mod lower_name;
 pub mod mapping_proposals;
@@ -42,6 +43,7 @@ pub use folder::{
     ListedFile, folder_form, folder_positions, nearest_position,
 };
 pub use form::{FoldRule, Form, lies_at_or_under, lies_under};
+pub use guid::{ACCEPTED_SPELLINGS, RequestedGuid};
 pub use library_index::{EntryTime, FirstEntry, LibraryIndex};
 pub use lower_name::LowerName;
 pub use mappings::{Mapping, MappingKind, Mappings, Pattern};

@@ -4,21 +4,39 @@ use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
 /// Folds a title to lower-case words without accents or punctuation, separated by single spaces. Drops apostrophes:
-/// `Ocean's` becomes `oceans`. A title that consists only of punctuation is just trimmed and lower-cased.
+/// `Ocean's` becomes `oceans`. Replaces `&` with `and`, joins initials (`S.W.A.T.` becomes `swat`), and separates numbers
+/// from letters, so that `Alien³` is `Alien 3`. A title that consists only of punctuation is just trimmed and
+/// lower-cased.
 #[must_use]
 pub fn fold_title(title: &str) -> String {
-    let mut folded = String::with_capacity(title.len());
-    let mut is_word_over = false;
+    // The words, and whether each is an initial that a full stop separates from the next word.
+    let mut words: Vec<(String, bool)> = Vec::new();
+    let mut previous = ' ';
     for c in fold_letters(title.nfkd()) {
-        if c.is_alphanumeric() {
-            if is_word_over && !folded.is_empty() {
-                folded.push(' ');
+        if c == '&' {
+            words.push(("and".to_owned(), false));
+        } else if c.is_alphanumeric() {
+            let is_same_word = previous.is_alphanumeric() && previous.is_numeric() == c.is_numeric();
+            match words.last_mut() {
+                Some((word, _)) if is_same_word => word.push(c),
+                _ => words.push((c.to_string(), false)),
             }
-            is_word_over = false;
-            folded.push(c);
-        } else if !matches!(c, '\'' | '\u{2019}' | '\u{02BC}') {
-            is_word_over = true;
+        } else if matches!(c, '\'' | '\u{2019}' | '\u{02BC}') {
+            continue;
+        } else if let Some((word, is_initial)) = words.last_mut() {
+            *is_initial = matches!(c, '.' | '*') && previous.is_alphabetic() && word.chars().count() == 1;
         }
+        previous = c;
+    }
+    let mut folded = String::with_capacity(title.len());
+    let mut joins = false;
+    for (word, is_initial) in words {
+        let is_letter = word.chars().count() == 1 && word.chars().all(char::is_alphabetic);
+        if !(folded.is_empty() || joins && is_letter) {
+            folded.push(' ');
+        }
+        folded.push_str(&word);
+        joins = is_initial;
     }
     if folded.is_empty() {
         return title.trim().to_lowercase();

@@ -59,7 +59,7 @@ pub use read::ListingSegment;
 pub use record_builder::RecordSegmentBuilder;
 pub use record_segment::{FirstRecord, Record, RecordCursor, RecordSegment, StoredValue, record_hash};
 pub use record_segments::{RecordSegments, SegmentsLost};
-pub use whole_items::{folded_titles_of, guids_of, listing_cursor};
+pub use whole_items::{folded_titles_of, listing_cursor};
 
 use std::path::Path;
 

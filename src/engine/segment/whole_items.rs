@@ -13,8 +13,8 @@ use super::record::{self, BARE, EntryRef, SHOW};
 use super::segment_writer::cannot_write;
 use super::sorter::PairSorter;
 use crate::error::{Error, Result};
-use crate::matching::Season;
 use crate::matching::text::fold_title;
+use crate::matching::{RequestedGuid, Season};
 use crate::model::Item;
 use crate::platform::bytes;
 
@@ -25,7 +25,7 @@ pub fn listing_cursor(rating_key: &str) -> i64 {
 }
 
 /// Returns all non-empty GUIDs of an item: its own GUID, those of its season and show, and its external ids.
-pub fn guids_of(item: &Item) -> impl Iterator<Item = &String> {
+fn guids_of(item: &Item) -> impl Iterator<Item = &String> {
     let ids = [&item.guid, &item.season_guid, &item.show_guid];
     ids.into_iter().chain(&item.guids).filter(|guid| !guid.is_empty())
 }
@@ -228,7 +228,8 @@ impl ListingSegment {
             let mut offset = self.first_record();
             while let Some((entry, end)) = self.next_first(offset).map_err(damaged)? {
                 let item = self.read_whole_item(&entry).map_err(damaged)?;
-                let mut texts = guids_of(&item).cloned().chain(folded_titles_of(&item));
+                let guids = guids_of(&item).map(|guid| RequestedGuid::canonical_of(guid).into_owned());
+                let mut texts = guids.chain(folded_titles_of(&item));
                 texts.try_for_each(|text| hashes.push(ItemIndex::hash(&text), entry.number))?;
                 offset = end;
             }

@@ -1,10 +1,10 @@
 //! Reads whole items from a library's segment and memtable: by rating key, in pages, by GUID and by title.
 
 use super::library_snapshot::{Hit, LibrarySnapshot};
-use crate::engine::segment::{folded_titles_of, guids_of, listing_cursor};
+use crate::engine::segment::{folded_titles_of, listing_cursor};
 use crate::error::Result;
-use crate::matching::LibraryIndex;
 use crate::matching::text::{fold_title, has_all_words};
+use crate::matching::{LibraryIndex, RequestedGuid};
 use crate::model::Item;
 
 /// The result of a search for items in a library.
@@ -72,12 +72,13 @@ impl LibrarySnapshot {
     ///
     /// # Errors
     /// Index build errors.
-    pub fn items_with_guid(&self, guid: &str, limit: usize) -> Result<ItemSearchResult> {
-        self.search_by_index(guid, limit, |item| guids_of(item).any(|item_guid| item_guid == guid))
+    pub fn items_with_guid(&self, guid: &RequestedGuid, limit: usize) -> Result<ItemSearchResult> {
+        self.search_by_index(&guid.canonical, limit, |item| guid.is_of(item))
     }
 
-    /// Returns at most `limit` items with this title or show title. If no item has this title, returns items whose
-    /// title or show title contains all words of `title`. Ignores case, accents and punctuation.
+    /// Returns at most `limit` items with this title or show title. If no item has this title, but the title ends in a
+    /// year in brackets, returns the items of this year with the rest of the title. Otherwise returns items whose title
+    /// or show title contains all words of `title`. Ignores case, accents and punctuation.
     ///
     /// # Errors
     /// Index build errors.
@@ -86,6 +87,14 @@ impl LibrarySnapshot {
         let hits = self.search_by_index(&wanted, limit, |item| folded_titles_of(item).any(|fold| fold == wanted))?;
         if hits.total > 0 {
             return Ok(hits);
+        }
+        if let Some((title, year)) = split_year(title) {
+            let wanted = fold_title(title);
+            let is_hit = |item: &Item| item.year == year && folded_titles_of(item).any(|fold| fold == wanted);
+            let hits = self.search_by_index(&wanted, limit, is_hit)?;
+            if hits.total > 0 {
+                return Ok(hits);
+            }
         }
         // Shorter titles are listed first, because they contain fewer words that were not requested.
         let mut found: Vec<(usize, String, Hit<'_>)> = Vec::new();
@@ -147,10 +156,19 @@ impl LibrarySnapshot {
     }
 }
 
+/// Splits 'Title (1999)' into the title and the year; `None` for a title without a year.
+fn split_year(title: &str) -> Option<(&str, i32)> {
+    let (title, year) = title.trim_end().strip_suffix(')')?.rsplit_once('(')?;
+    let is_year = year.len() == 4 && year.bytes().all(|byte| byte.is_ascii_digit());
+    Some((title, year.parse().ok().filter(|_| is_year)?))
+}
+
 /// Returns `false` if the folded title certainly does not contain `word`. This fast check avoids folding every title,
 /// which would take most of a search's time.
 fn may_contain_word(title: &str, word: &str) -> bool {
-    // In an ASCII title without apostrophes, folding changes only the case of each word.
+    // In an ASCII title without these characters, folding changes only the case of each word.
     let mut windows = title.as_bytes().windows(word.len().max(1));
-    !title.is_ascii() || title.contains('\'') || windows.any(|window| window.eq_ignore_ascii_case(word.as_bytes()))
+    !title.is_ascii()
+        || title.contains(['\'', '&', '.', '*'])
+        || windows.any(|window| window.eq_ignore_ascii_case(word.as_bytes()))
 }

@@ -8,6 +8,7 @@ use super::against::{host_rule, movie, write_listing};
 use crate::engine::memtable::MemtableChange;
 use crate::engine::segment::ListingSegment;
 use crate::engine::view::{LibraryProperties, LibrarySnapshot};
+use crate::matching::RequestedGuid;
 use crate::matching::text::{fold_title, has_all_words};
 use crate::matching::{LibraryIndex, Mappings};
 use crate::model::{Item, ItemType};
@@ -97,13 +98,15 @@ fn an_index_finds_the_same_items_as_a_scan() {
         ("plex://season/7", 5),
         ("plex://show/9", 0),
     ] {
-        let found = view.items_with_guid(guid, 1_000).expect("found");
+        let found = view
+            .items_with_guid(&RequestedGuid::literal(guid), 1_000)
+            .expect("found");
         let expected = scan(&|item| {
             let own = [&item.guid, &item.season_guid, &item.show_guid];
             own.into_iter().chain(&item.guids).any(|one| one == guid)
         });
         assert_eq!((sorted_keys(&found.items), found.total), (expected, count), "{guid}");
-        let some = view.items_with_guid(guid, 4).expect("found");
+        let some = view.items_with_guid(&RequestedGuid::literal(guid), 4).expect("found");
         assert_eq!((some.items.len(), some.total), (count.min(4), count), "{guid}");
     }
     for title in [
@@ -247,7 +250,11 @@ fn a_damaged_index_hides_nothing_and_an_old_one_is_replaced() {
     let folder = tempfile::tempdir().expect("a folder");
     let (path, index) = (folder.path().join("a.segment"), folder.path().join("a.segment.index"));
     let items: Vec<Item> = (0..60).map(episode).collect();
-    let total = |view: &LibrarySnapshot| view.items_with_guid("plex://show/1", 4).expect("found").total;
+    let total = |view: &LibrarySnapshot| {
+        view.items_with_guid(&RequestedGuid::literal("plex://show/1"), 4)
+            .expect("found")
+            .total
+    };
     assert_eq!(total(&view(&path, &items)), 20);
     let sound = fs::read(&index).expect("a file");
     // In every block; the last bytes are the check sums.

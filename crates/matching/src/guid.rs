@@ -1,0 +1,182 @@
+//! Parses the spellings of a GUID, so that a query finds an item by each of them.
+
+use std::borrow::Cow;
+
+use crate::model::{Item, ItemType};
+
+/// A clause for messages, with the spellings that [`RequestedGuid::parse`] accepts.
+pub const ACCEPTED_SPELLINGS: &str = "; a GUID is spelled as 'tt0073195', 'imdb://tt0073195', 'tmdb://603', \
+                                      'tvdb://episode/349232', 'mbid://…', 'plex://movie/…' or \
+                                      'com.plexapp.agents.imdb://tt0073195', or as an address on imdb.com, \
+                                      themoviedb.org or thetvdb.com that contains the number";
+
+/// A GUID as a host asks for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestedGuid {
+    /// The spelling that all spellings of the GUID share.
+    pub canonical: String,
+    /// The type that the GUID's item must have, if the spelling names one; [`ItemType::Other`] if not.
+    pub kind: ItemType,
+}
+
+impl RequestedGuid {
+    /// Parses a GUID. Returns `None` if the spelling is unknown.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim().to_ascii_lowercase();
+        let address = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+        if let Some(address) = address {
+            return Self::parse_address(address);
+        }
+        if imdb_number(&text).is_some() {
+            return Some(Self::of("imdb", &text, ItemType::Other));
+        }
+        let (scheme, id) = split_scheme(&text)?;
+        let (kind, number) = match id.split_once('/') {
+            Some((word, number)) if is_number(number) => (kind_of(word)?, number),
+            _ => (ItemType::Other, id),
+        };
+        match scheme {
+            "tmdb" | "tvdb" => Some(Self::of(scheme, number, kind)),
+            _ => Some(Self::of(scheme, id, ItemType::Other)),
+        }
+    }
+
+    /// Creates the GUID for a string of any spelling, which finds only items with this string.
+    #[must_use]
+    pub fn literal(text: &str) -> Self {
+        Self {
+            canonical: Self::canonical_of(text).into_owned(),
+            kind: ItemType::Other,
+        }
+    }
+
+    /// Returns the spelling that all spellings of an item's GUID share.
+    #[must_use]
+    pub fn canonical_of(guid: &str) -> Cow<'_, str> {
+        // Fast path: nearly all GUIDs that a server lists.
+        let is_usual = ["plex://", "imdb://tt", "tmdb://", "tvdb://", "mbid://"]
+            .iter()
+            .any(|prefix| guid.starts_with(prefix));
+        if is_usual && !guid.bytes().any(|byte| byte == b'?' || byte.is_ascii_uppercase()) {
+            return Cow::Borrowed(guid);
+        }
+        let guid = guid.to_ascii_lowercase();
+        Cow::Owned(match split_scheme(&guid) {
+            Some((scheme, id)) => Self::of(scheme, id, ItemType::Other).canonical,
+            None => guid,
+        })
+    }
+
+    /// Returns whether an item, its season or album, or its show or artist has this GUID and the requested type.
+    #[must_use]
+    pub fn is_of(&self, item: &Item) -> bool {
+        let has = |guid: &String| !guid.is_empty() && Self::canonical_of(guid) == self.canonical;
+        let is_item = || has(&item.guid) || item.guids.iter().any(has);
+        match self.kind {
+            ItemType::Other => is_item() || has(&item.season_guid) || has(&item.show_guid),
+            ItemType::Show => has(&item.show_guid),
+            ItemType::Season => has(&item.season_guid),
+            kind => item.kind == kind && is_item(),
+        }
+    }
+
+    /// Returns whether another item can have the same GUID, because the site numbers films, shows and episodes
+    /// separately.
+    #[must_use]
+    pub fn is_unique(&self) -> bool {
+        self.kind != ItemType::Other
+            || !["tmdb://", "tvdb://"]
+                .iter()
+                .any(|scheme| self.canonical.starts_with(scheme))
+    }
+
+    /// Creates the GUID for a lower-case scheme and ID. Old agents put their name before the ID, and a language after
+    /// it.
+    fn of(scheme: &str, id: &str, kind: ItemType) -> Self {
+        let id = id.split('?').next().unwrap_or_default();
+        let agent = scheme.strip_prefix("com.plexapp.agents.");
+        let site = match agent.unwrap_or(scheme) {
+            "imdb" if imdb_number(id).is_some() => Some("imdb"),
+            "themoviedb" | "tmdb" if is_number(id) => Some("tmdb"),
+            "thetvdb" | "tvdb" if is_number(id) => Some("tvdb"),
+            _ => None,
+        };
+        let id = match site {
+            Some("imdb") => format!("tt{}", imdb_number(id).unwrap_or_default()),
+            _ => id.to_owned(),
+        };
+        Self {
+            canonical: format!("{}://{id}", site.unwrap_or(scheme)),
+            kind,
+        }
+    }
+
+    /// Parses a web address without its scheme.
+    fn parse_address(address: &str) -> Option<Self> {
+        let (host, rest) = address.split_once('/')?;
+        let host = host.trim_start_matches("www.").trim_start_matches("m.");
+        let (path, arguments) = rest.split_once('?').unwrap_or((rest, ""));
+        let path = path.split('#').next().unwrap_or_default();
+        let parts: Vec<&str> = path
+            .split('/')
+            .filter(|part| !part.is_empty() && *part != "dereferrer")
+            .collect();
+        match (host, parts.as_slice()) {
+            ("imdb.com", [.., "title", id] | [.., "title", id, _]) => {
+                imdb_number(id)?;
+                Some(Self::of("imdb", id, ItemType::Other))
+            }
+            // The name follows the number: `603-the-matrix`.
+            ("themoviedb.org", [kind, id]) => {
+                let number = id.split('-').next().filter(|number| is_number(number))?;
+                Some(Self::of("tmdb", number, kind_of(kind)?))
+            }
+            ("thetvdb.com", [kind, number]) if is_number(number) => Some(Self::of("tvdb", number, kind_of(kind)?)),
+            ("thetvdb.com", _) => {
+                let argument = |name: &str| {
+                    let mut pairs = arguments.split('&').filter_map(|pair| pair.split_once('='));
+                    pairs.find_map(|(key, value)| (key == name).then_some(value))
+                };
+                let number = argument("id").filter(|number| is_number(number))?;
+                Some(Self::of("tvdb", number, kind_of(argument("tab")?)?))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Splits a GUID into its scheme and its ID: `imdb://tt1`, and for known sites also `imdb:tt1` and `imdb-tt1`.
+fn split_scheme(text: &str) -> Option<(&str, &str)> {
+    if let Some((scheme, id)) = text.split_once("://") {
+        return (!scheme.is_empty() && !id.is_empty()).then_some((scheme, id));
+    }
+    let (site, id) = text.split_once([':', '-', '='])?;
+    let is_known = matches!(site, "imdb" | "tmdb" | "themoviedb" | "tvdb" | "thetvdb" | "mbid");
+    (is_known && !id.is_empty()).then_some((site, id))
+}
+
+/// Returns the type for a word in an address; `None` for an unknown word.
+fn kind_of(word: &str) -> Option<ItemType> {
+    match word {
+        "movie" | "movies" | "film" => Some(ItemType::Movie),
+        "show" | "shows" | "series" | "tv" => Some(ItemType::Show),
+        "season" | "seasons" => Some(ItemType::Season),
+        "episode" | "episodes" => Some(ItemType::Episode),
+        _ => None,
+    }
+}
+
+/// Returns the digits of an `imdb` ID, such as `tt0073195` or `0073195`.
+fn imdb_number(id: &str) -> Option<&str> {
+    let digits = id.strip_prefix("tt").unwrap_or(id);
+    (is_number(digits) && (id.len() > digits.len() || digits.len() >= 7)).then_some(digits)
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+#[cfg(test)]
+#[path = "guid_tests.rs"]
+mod tests;
