@@ -52,7 +52,7 @@ impl Service {
 
     /// On a worker: waits for the server, as long as the deadline allows.
     fn answer(&self, path: &str) -> String {
-        let found = self.query().deadline(Duration::from_secs(10)).match_path(path);
+        let found = self.query().timeout(Duration::from_secs(10)).match_path(path);
         found.map_or_else(|error| explain(&error), |found| describe(&found))
     }
 

@@ -37,7 +37,7 @@
 //! | [`Library::lookup_key`] | none | less than a microsecond; after `None`, use `match_path` |
 //! | [`Library::match_path`] | only if necessary | microseconds, plus the time that the server takes |
 //! | the same with [`Query::offline`] | none | microseconds |
-//! | the same with [`Query::deadline`] | in a library that was never fetched: one for a listed path, or three in a new folder; for an unlisted path also the listing, if time is left | at most the deadline |
+//! | the same with [`Query::timeout`] | in a library that was never fetched: one for a listed path, or three in a new folder; for an unlisted path also the listing, if time is left | at most the timeout |
 //!
 //! Calls block their thread. In async code, run them on a thread for blocking calls, for example with tokio's
 //! `spawn_blocking`. While the server is down, plexindex returns cached answers and marks them as

@@ -35,7 +35,7 @@ impl From<Duration> for Ttl {
 ///
 /// The index runs the callback when the server refuses the token. The callback runs on the thread of the refused call,
 /// on one thread at a time, and never on a thread that plexindex started. Other refused calls wait for the new token
-/// until their deadlines, but no longer than [`Options::read_timeout`]. If no new token is available, the call returns
+/// until their timeouts, but no longer than [`Options::read_timeout`]. If no new token is available, the call returns
 /// a cached answer or fails with [`ErrorKind::Unauthorized`](crate::ErrorKind::Unauthorized). After the callback has
 /// returned `None`, the index waits 15 s before running it again.
 ///
@@ -44,9 +44,9 @@ impl From<Duration> for Ttl {
 /// effect as returning the token. A panic in the callback unwinds through the refused call; the index stays usable, and
 /// the next refused call runs the callback again.
 ///
-/// A deadline does not interrupt the callback, so limit the callback's time yourself. If the callback returns after the
-/// deadline of the refused call, the index keeps the new token, and the call ends as
-/// [`Query::deadline`](crate::Query::deadline) describes.
+/// A timeout does not interrupt the callback, so limit the callback's time yourself. If the callback returns after the
+/// timeout of the refused call, the index keeps the new token, and the call ends as
+/// [`Query::timeout`](crate::Query::timeout) describes.
 ///
 /// ```
 /// use plexindex::{Options, Renewal, Token};
@@ -147,9 +147,9 @@ pub struct Options {
     /// Maximum age of a full listing, after which plexindex fetches a new listing even without a change. 24 h by
     /// default.
     pub max_age: Duration,
-    /// Default deadline, for calls that set no deadline with [`Query::deadline`](crate::Query::deadline). With `None`,
+    /// Default timeout, for calls that set no timeout with [`Query::timeout`](crate::Query::timeout). With `None`,
     /// the default, only the timeouts apply. With zero, plexindex sends no request.
-    pub deadline: Option<Duration>,
+    pub timeout: Option<Duration>,
     /// Time limit for connecting. 5 s by default.
     pub connect_timeout: Duration,
     /// Maximum wait for data from the server. 60 s by default. Requests that do not fetch a listing wait at most 15 s.
@@ -203,7 +203,7 @@ impl Default for Options {
             user: None,
             library_ttl: Ttl::For(Duration::from_secs(3600)),
             max_age: Duration::from_secs(24 * 3600),
-            deadline: None,
+            timeout: None,
             connect_timeout: Duration::from_secs(5),
             read_timeout: Duration::from_secs(60),
             retry_for: Duration::from_secs(30),
@@ -354,7 +354,7 @@ impl fmt::Debug for Options {
     /// Formats all options, and hides a password in `shared`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         show! { self, f:
-            cache_dir server_url database token renewal user library_ttl max_age deadline connect_timeout read_timeout
+            cache_dir server_url database token renewal user library_ttl max_age timeout connect_timeout read_timeout
             retry_for ca_file accept_invalid_certs offline page_size matches_limit size_limit no_mmap mappings slow
             obfuscate_paths shared_retry shared_durable;
             shared => shared.as_deref().map(without_password)

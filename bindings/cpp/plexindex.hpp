@@ -44,8 +44,8 @@ enum class Status : std::int32_t {
     ok = PLEXINDEX_OK,                                 ///< Success; for a match: one item.
     not_found = PLEXINDEX_NOT_FOUND,                   ///< No item; Match::reason() says why.
     ambiguous = PLEXINDEX_AMBIGUOUS,                   ///< Several items fit equally well: the candidates.
-    not_yet = PLEXINDEX_NOT_YET,                       ///< The deadline passed first; the next call continues.
-    needs_warm = PLEXINDEX_NEEDS_WARM,                 ///< Fetch the library once without a deadline.
+    not_yet = PLEXINDEX_NOT_YET,                       ///< The timeout passed first; the next call continues.
+    needs_warm = PLEXINDEX_NEEDS_WARM,                 ///< Fetch the library once without a timeout.
     invalid_argument = PLEXINDEX_INVALID_ARGUMENT,     ///< An argument has an invalid value.
     null_pointer = PLEXINDEX_NULL_POINTER,             ///< The index is closed, or was moved from.
     unsupported = PLEXINDEX_UNSUPPORTED,               ///< This version of the library cannot do that.
@@ -157,8 +157,8 @@ inline constexpr milliseconds ttl_never{PLEXINDEX_TTL_NEVER};
 inline constexpr milliseconds no_retry{PLEXINDEX_NO_RETRY};
 /// Options::slow: no call is slow.
 inline constexpr milliseconds never_slow{PLEXINDEX_NEVER_SLOW};
-/// The options named `deadline`: the call has no deadline.
-inline constexpr milliseconds no_deadline = milliseconds::max();
+/// The options named `timeout`: the call has no timeout.
+inline constexpr milliseconds no_timeout = milliseconds::max();
 
 /// Returns the version of the loaded library, such as `0.1.0`; PLEXINDEX_VERSION_NUMBER is that of the header.
 inline const char *version() noexcept { return plexindex_get_version(); }
@@ -246,7 +246,7 @@ struct Options {
     std::filesystem::path ca_file{}; ///< A PEM file with the only certificate authorities to trust.
     milliseconds library_ttl{0};     ///< How long a listing is fresh. Default: one hour. ttl_at_once, ttl_never.
     milliseconds max_age{0};         ///< When plexindex fetches a full listing in any case. Default: 24 hours.
-    milliseconds deadline{0};        ///< The default deadline of calls. Default: no_deadline.
+    milliseconds timeout{0};        ///< The default timeout of calls. Default: no_timeout.
     milliseconds connect_timeout{0}; ///< How long connecting may take. Default: 5 s.
     milliseconds read_timeout{0};    ///< How long the server may be silent. Default: 60 s.
     milliseconds retry_for{0};       ///< How long plexindex retries a failed request. Default: 30 s. no_retry.
@@ -279,8 +279,8 @@ struct Progress {
 
 /// How to answer a query.
 struct QueryOptions {
-    /// How long the call may take. Less than 1 ms counts as 1 ms. no_deadline. Default: Options::deadline.
-    std::optional<milliseconds> deadline{};
+    /// How long the call may take. Less than 1 ms counts as 1 ms. no_timeout. Default: Options::timeout.
+    std::optional<milliseconds> timeout{};
     bool offline = false; ///< The call sends no request.
     /// match() and match_paths() return Status::not_yet instead of waiting. Other calls refuse it.
     bool at_once = false;
@@ -299,7 +299,7 @@ struct PutOptions {
 
 /// The limits of Index::call().
 struct CallOptions {
-    std::optional<milliseconds> deadline{};           ///< As QueryOptions::deadline.
+    std::optional<milliseconds> timeout{};           ///< As QueryOptions::timeout.
     std::function<bool(const Progress &)> progress{}; ///< As QueryOptions::progress.
 };
 
@@ -338,11 +338,11 @@ template <class Lookup> std::optional<std::string> look_up(PathRef path, Lookup 
 
 inline std::uint32_t flag_if(bool is_set, std::uint32_t flag) noexcept { return is_set ? flag : 0; }
 
-inline std::int64_t deadline_ms(const std::optional<milliseconds> &deadline) noexcept {
-    if (!deadline.has_value()) return 0;
-    if (*deadline == no_deadline) return PLEXINDEX_NO_DEADLINE;
+inline std::int64_t timeout_ms(const std::optional<milliseconds> &timeout) noexcept {
+    if (!timeout.has_value()) return 0;
+    if (*timeout == no_timeout) return PLEXINDEX_NO_TIMEOUT;
     // 0 and -1 have other meanings in C. `end - now` is negative when the time is up.
-    return std::max<std::int64_t>(1, deadline->count());
+    return std::max<std::int64_t>(1, timeout->count());
 }
 
 /// Returns the status, or throws an error with this text and answer.
@@ -413,7 +413,7 @@ template <class Function> std::exception_ptr shielded(const Function &function) 
 template <class Raw> struct Limited : Raw {
     template <class Options> explicit Limited(const Options &options) : Raw{}, function(options.progress) {
         this->size = sizeof(Raw);
-        this->deadline_ms = detail::deadline_ms(options.deadline);
+        this->timeout_ms = detail::timeout_ms(options.timeout);
         if (function) this->progress = report, this->progress_user = this;
     }
     Limited(const Limited &) = delete;
@@ -553,17 +553,17 @@ public:
     }
 
     /// Records that the item with this key has this path. The match is stored when the call returns, and answers first.
-    /// plexindex asks the server only about an unknown library. Throws Status::timeout if the deadline passes first.
-    void record_match(PathRef path, std::string_view key, std::optional<milliseconds> deadline = {}) const {
+    /// plexindex asks the server only about an unknown library. Throws Status::timeout if the timeout passes first.
+    void record_match(PathRef path, std::string_view key, std::optional<milliseconds> timeout = {}) const {
         detail::call(plexindex_record_match, library_.get(), path.bytes().data(), path.bytes().size(), key.data(),
-                     key.size(), detail::deadline_ms(deadline));
+                     key.size(), detail::timeout_ms(timeout));
     }
     /// record_match() for many paths and their keys: all, or none. `through`: PLEXINDEX_RECORD_THROUGH.
-    void record_matches(const Paths &paths, const Paths &keys, std::optional<milliseconds> deadline = {},
+    void record_matches(const Paths &paths, const Paths &keys, std::optional<milliseconds> timeout = {},
                         bool through = false) const {
         detail::call(plexindex_record_matches, library_.get(), paths.text().data(), paths.text().size(),
                      keys.text().data(), keys.text().size(), paths.size(),
-                     detail::flag_if(through, PLEXINDEX_RECORD_THROUGH), detail::deadline_ms(deadline));
+                     detail::flag_if(through, PLEXINDEX_RECORD_THROUGH), detail::timeout_ms(timeout));
     }
     /// Invalidates a path. plexindex verifies its item before it answers again.
     void invalidate_path(PathRef path) const {
@@ -575,7 +575,7 @@ public:
     }
     /// Invalidates the library, or all: the next call that may ask the server fetches a full listing.
     void invalidate() const { detail::call(plexindex_invalidate_library, library_.get()); }
-    /// Brings the library up to date. Returns Status::not_yet or Status::needs_warm if the deadline passed first. If no
+    /// Brings the library up to date. Returns Status::not_yet or Status::needs_warm if the timeout passed first. If no
     /// library was known, throws Status::timeout.
     Status refresh(RefreshMode mode = RefreshMode::if_due, const QueryOptions &options = {}) const {
         const auto refresh = [](auto *index, auto *query, auto *, auto *error) {
@@ -703,7 +703,7 @@ public:
         raw.ca_file = detail::bytes(ca_file.bytes());
         raw.library_ttl_ms = options.library_ttl.count();
         raw.max_age_ms = options.max_age.count();
-        raw.deadline_ms = options.deadline == no_deadline ? 0 : options.deadline.count();
+        raw.timeout_ms = options.timeout == no_timeout ? 0 : options.timeout.count();
         raw.connect_timeout_ms = options.connect_timeout.count();
         raw.read_timeout_ms = options.read_timeout.count();
         raw.retry_ms = options.retry_for.count();

@@ -63,9 +63,9 @@ type Progress struct {
 
 // Ask has the options of a call. A zero value means the default.
 type Ask struct {
-	// When the Deadline passes, Match returns an older answer, NotYet or NeedsWarm without an error. Less than a
-	// millisecond counts as one. NoDeadline: only the context limits the call.
-	Deadline time.Duration
+	// When the Timeout passes, Match returns an older answer, NotYet or NeedsWarm without an error. Less than a
+	// millisecond counts as one. NoTimeout: only the context limits the call.
+	Timeout time.Duration
 	// Offline sends no request. AtOnce, for Match and MatchPaths, returns NotYet instead of waiting.
 	Offline, AtOnce bool
 	// Full, for Refresh, fetches a full listing. Check, for Refresh, Match and MatchPaths, asks the server for changes
@@ -125,9 +125,9 @@ func (i *Index) wait(ctx context.Context, ask Ask, work func(C.int64_t, C.uintpt
 		return Aborted, err
 	}
 	defer i.end()
-	deadline := milliseconds(ask.Deadline)
+	deadline := milliseconds(ask.Timeout)
 	if deadline == 0 {
-		deadline = i.deadline
+		deadline = i.timeout
 	}
 	end, hasEnd := ctx.Deadline()
 	if left := milliseconds(time.Until(end)); hasEnd && (deadline <= 0 || left < deadline) {
@@ -155,13 +155,13 @@ func (i *Index) wait(ctx context.Context, ask Ask, work func(C.int64_t, C.uintpt
 	case errors.As(err, &failure):
 		err = &Error{status, failure.Message, cause}
 	case err == nil && (status == NotYet || status == NeedsWarm):
-		err = &Error{status, "the deadline passed; repeat the call to continue", cause}
+		err = &Error{status, "the timeout passed; repeat the call to continue", cause}
 	}
 	return status, err
 }
 
 // Call calls a method by its name: docs/methods.md describes all methods. A request is nil, a map, or a type such as
-// ItemsBelowRequest; an answer is nil, or a pointer to a map or a type such as FilesPage. Call uses the Deadline and
+// ItemsBelowRequest; an answer is nil, or a pointer to a map or a type such as FilesPage. Call uses the Timeout and
 // Progress of an Ask. It reads the answer of a failed call, if there is one.
 func (i *Index) Call(ctx context.Context, method string, request, answer any, asks ...Ask) error {
 	if request == nil {

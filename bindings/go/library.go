@@ -78,7 +78,7 @@ func (l *Library) match(ctx context.Context, text string, count int, ask Ask) (a
 	return answers, err
 }
 
-// Refresh brings the library up to date. It returns false if Ask.Deadline passed first, or Timeout if the server had
+// Refresh brings the library up to date. It returns false if Ask.Timeout passed first, or Timeout if the server had
 // not answered at all.
 func (l *Library) Refresh(ctx context.Context, asks ...Ask) (bool, error) {
 	ask := firstAsk(asks)

@@ -69,7 +69,7 @@ type Options struct {
 	// A PostgreSQL database that several hosts share, without its password: docs/several-hosts.md.
 	Shared string
 	// TTLAtOnce, TTLNever.
-	LibraryTTL, MaxAge, Deadline, ConnectTimeout, ReadTimeout time.Duration
+	LibraryTTL, MaxAge, Timeout, ConnectTimeout, ReadTimeout time.Duration
 	// -1: plexindex sends a request once; logs no slow call; asks for listings at once without the shared log.
 	Retry, Slow, SharedRetry time.Duration
 	MatchesLimit, SizeLimit  uint64
@@ -85,7 +85,7 @@ type Options struct {
 const (
 	TTLAtOnce  = C.PLEXINDEX_TTL_AT_ONCE * time.Millisecond
 	TTLNever   = C.PLEXINDEX_TTL_NEVER * time.Millisecond
-	NoDeadline = C.PLEXINDEX_NO_DEADLINE * time.Millisecond
+	NoTimeout = C.PLEXINDEX_NO_TIMEOUT * time.Millisecond
 )
 
 // Log levels.
@@ -158,8 +158,8 @@ func (a *arena) free() {
 // An Index is open from Open to Close. Any number of goroutines may use it at once.
 type Index struct {
 	handle *C.plexindex_handle
-	// Options.Deadline, in milliseconds.
-	deadline C.int64_t
+	// Options.Timeout, in milliseconds.
+	timeout C.int64_t
 	// Calls lock it for reading, and Close for writing.
 	inUse     sync.RWMutex
 	isClosing atomic.Bool
@@ -186,7 +186,7 @@ func Open(options Options) (*Index, error) {
 		shared_retry_ms:    milliseconds(options.SharedRetry),
 		library_ttl_ms:     milliseconds(options.LibraryTTL),
 		max_age_ms:         milliseconds(options.MaxAge),
-		deadline_ms:        milliseconds(options.Deadline),
+		timeout_ms:        milliseconds(options.Timeout),
 		connect_timeout_ms: milliseconds(options.ConnectTimeout),
 		read_timeout_ms:    milliseconds(options.ReadTimeout),
 		retry_ms:           milliseconds(options.Retry),
@@ -203,7 +203,7 @@ func Open(options Options) (*Index, error) {
 			flagIf(options.ObfuscatePaths, C.PLEXINDEX_OPEN_OBFUSCATE_PATHS) |
 			flagIf(options.SharedDurable, C.PLEXINDEX_OPEN_SHARED_DURABLE),
 	}
-	index := &Index{deadline: native.deadline_ms}
+	index := &Index{timeout: native.timeout_ms}
 	_, err := call(func(failure *C.plexindex_buffer) C.int32_t {
 		return C.plexindex_open(native, &index.handle, failure)
 	})

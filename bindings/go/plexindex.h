@@ -56,8 +56,8 @@
 #define PLEXINDEX_TTL_AT_ONCE (-1) // a listing is never fresh.
 #define PLEXINDEX_TTL_NEVER (-2) // a listing stays fresh until an event or a call invalidates it.
 
-// plexindex_query.deadline_ms:
-#define PLEXINDEX_NO_DEADLINE (-1) // the call has no time limit.
+// plexindex_query.timeout_ms:
+#define PLEXINDEX_NO_TIMEOUT (-1) // the call has no time limit.
 
 // plexindex_options.retry_ms:
 #define PLEXINDEX_NO_RETRY (-1) // plexindex does not retry failed requests.
@@ -257,7 +257,7 @@ typedef struct plexindex_buffer {
 //
 // The callback runs on the thread of the rejected call, on one thread at a time per index. With a new token, plexindex
 // repeats the call. Otherwise, the call returns a cached answer or PLEXINDEX_UNAUTHORIZED. Other calls that need a
-// token wait, at most until their deadline and `options.read_timeout_ms`. The rules for calls in plexindex_progress_fn
+// token wait, at most until their timeout and `options.read_timeout_ms`. The rules for calls in plexindex_progress_fn
 // apply; calls on this handle do not renew the token.
 typedef int32_t (*plexindex_renew_token_fn)(void *user, plexindex_buffer *token);
 
@@ -274,7 +274,7 @@ typedef struct plexindex_options {
     plexindex_bytes ca_file; // A PEM file with certificate authorities to trust instead of the system's.
     int64_t library_ttl_ms; // How long a listing stays fresh, in ms. 0: one hour. Or PLEXINDEX_TTL_AT_ONCE, _NEVER.
     int64_t max_age_ms; // Maximum age of a full listing, even without a change, in ms. 0: 24 hours.
-    int64_t deadline_ms; // Default deadline for calls, in ms. 0 or PLEXINDEX_NO_DEADLINE: none.
+    int64_t timeout_ms; // Default timeout for calls, in ms. 0 or PLEXINDEX_NO_TIMEOUT: none.
     int64_t connect_timeout_ms; // Timeout for connecting, in ms. 0: 5,000.
     int64_t read_timeout_ms; // Read timeout in ms. 0: 60,000. Requests other than listings wait at most 15,000.
     int64_t retry_ms; // How long plexindex retries a failed request, in ms. 0: 30,000. PLEXINDEX_NO_RETRY: never.
@@ -320,7 +320,7 @@ typedef struct plexindex_query {
     size_t size; // sizeof(plexindex_query).
     const plexindex_library_handle *library; // A library of the same index, or NULL for all libraries.
     plexindex_bytes text; // The path, as bytes without a NUL; not empty.
-    int64_t deadline_ms; // Maximum duration in ms, including waits. 0: options.deadline_ms. Or PLEXINDEX_NO_DEADLINE.
+    int64_t timeout_ms; // Maximum duration in ms, including waits. 0: options.timeout_ms. Or PLEXINDEX_NO_TIMEOUT.
     uint32_t flags; // PLEXINDEX_QUERY_* flags. A function rejects flags that do not apply to it.
     uint32_t reserved; // Zero.
     plexindex_progress_fn progress; // Called on this thread while the call waits for the server; may be NULL.
@@ -410,7 +410,7 @@ typedef void (*plexindex_log_fn)(void *user, int32_t level, const char *message,
 // Limits for plexindex_call(). Zero means the default.
 typedef struct plexindex_call_options {
     size_t size; // sizeof(plexindex_call_options).
-    int64_t deadline_ms; // Maximum duration in ms, including waits. 0: options.deadline_ms. Or PLEXINDEX_NO_DEADLINE.
+    int64_t timeout_ms; // Maximum duration in ms, including waits. 0: options.timeout_ms. Or PLEXINDEX_NO_TIMEOUT.
     plexindex_progress_fn progress; // Called on this thread while the call waits; may be NULL.
     void *progress_user; // Passed to `progress`.
 } plexindex_call_options;
@@ -542,11 +542,11 @@ const char *plexindex_get_text(const plexindex_buffer *block, const plexindex_te
 // item's rating key, or only the rating key, 1 to 255 digits. In all functions, other keys are invalid.
 //
 // Returns PLEXINDEX_OK once the match is stored for all processes. Asks the server only if the store does not know the
-// library; if that takes longer than `deadline_ms` (as in plexindex_query), returns PLEXINDEX_TIMEOUT without
+// library; if that takes longer than `timeout_ms` (as in plexindex_query), returns PLEXINDEX_TIMEOUT without
 // recording. Also returns other server errors and PLEXINDEX_LIBRARY_NOT_FOUND. No callback can end this call: without
-// a deadline, it fails after `options.retry_ms` without a connection, or `options.read_timeout_ms` without data.
+// a timeout, it fails after `options.retry_ms` without a connection, or `options.read_timeout_ms` without data.
 int32_t plexindex_record_match(const plexindex_library_handle *library, const char *path, size_t path_length,
-                               const char *key, size_t key_length, int64_t deadline_ms, plexindex_buffer *error);
+                               const char *key, size_t key_length, int64_t timeout_ms, plexindex_buffer *error);
 
 // Records many matches like plexindex_record_match(): all or none. `paths`, `keys`: `count` strings, each with a NUL.
 //
@@ -555,8 +555,8 @@ int32_t plexindex_record_match(const plexindex_library_handle *library, const ch
 // PLEXINDEX_INVALID_ARGUMENT then means that nothing was recorded: the index has no shared log, or a path is in no
 // library folder and under no mapping, so that no other host could use the match.
 int32_t plexindex_record_matches(const plexindex_library_handle *library, const char *paths, size_t paths_length,
-                                 const char *keys, size_t keys_length, size_t count, uint32_t flags,
-                                 int64_t deadline_ms, plexindex_buffer *error);
+                                 const char *keys, size_t keys_length, size_t count, uint32_t flags, int64_t timeout_ms,
+                                 plexindex_buffer *error);
 
 // Invalidates a path in one library or in all, and removes its recorded match. If an item lists the path, plexindex
 // verifies the item with one request before it returns the item for this path again. Running calls can still return
@@ -588,7 +588,7 @@ int32_t plexindex_clear(const plexindex_handle *handle, plexindex_buffer *error)
 // then logs a warning and returns PLEXINDEX_OK, and the old listing answers with PLEXINDEX_ANSWER_STALE. plexindex
 // accepts the next listing of any size at least a minute later, or at once with PLEXINDEX_QUERY_FULL.
 //
-// Returns PLEXINDEX_OK if the library is up to date. If the deadline passed, returns PLEXINDEX_NOT_YET, and the next
+// Returns PLEXINDEX_OK if the library is up to date. If the timeout passed, returns PLEXINDEX_NOT_YET, and the next
 // call continues; PLEXINDEX_NEEDS_WARM if no data arrived; or PLEXINDEX_TIMEOUT if no library is known.
 int32_t plexindex_refresh(const plexindex_handle *handle, const plexindex_query *query, plexindex_buffer *error);
 

@@ -313,10 +313,10 @@ func TestAContextEndsACall(t *testing.T) {
 	}
 }
 
-func TestTheNearerDeadlineCounts(t *testing.T) {
+func TestTheNearerLimitCounts(t *testing.T) {
 	address, _ := startSilentServer(t)
 	index := openIndex(t, func(options *Options) {
-		options.ServerURL, options.Deadline = address, 50*time.Millisecond
+		options.ServerURL, options.Timeout = address, 50*time.Millisecond
 	})
 	ctx, cancel := context.WithTimeout(background, time.Minute)
 	defer cancel()
@@ -355,8 +355,8 @@ func TestAWrongArgumentIsAnError(t *testing.T) {
 		return err
 	}
 	refuse("path is empty", match("", Ask{}))
-	must(t, match(path, Ask{Deadline: 1<<63 - 1}))
-	refuse("deadline_ms is -7", match(path, Ask{Deadline: -7 * time.Millisecond}))
+	must(t, match(path, Ask{Timeout: 1<<63 - 1}))
+	refuse("timeout_ms is -7", match(path, Ask{Timeout: -7 * time.Millisecond}))
 	refuse("PLEXINDEX_QUERY_FULL", match(path, Ask{Full: true}))
 	refuse("'no key' is not the key of an item", movies.RecordMatch(background, "/x", "no key"))
 	refuse("contains a NUL", movies.RecordMatch(background, "a\x00b", key))

@@ -14,17 +14,17 @@ static inline int32_t report(void *user, const plexindex_progress *progress) {
 }
 
 static inline int32_t call_method(const plexindex_handle *handle, const char *method, const char *request,
-                                  size_t length, int64_t deadline_ms, uintptr_t user, char **out,
+                                  size_t length, int64_t timeout_ms, uintptr_t user, char **out,
                                   plexindex_buffer *error) {
-    plexindex_call_options options = {sizeof options, deadline_ms, report, (void *)user};
+    plexindex_call_options options = {sizeof options, timeout_ms, report, (void *)user};
     return plexindex_call(handle, method, request, length, &options, out, error);
 }
 
 // Matches many paths, or one if `count` is 0. Refreshes if `out` is NULL.
 static inline int32_t query(const plexindex_handle *handle, const plexindex_library_handle *library, const char *text,
-                            size_t length, size_t count, int64_t deadline_ms, uint32_t flags, uintptr_t user,
+                            size_t length, size_t count, int64_t timeout_ms, uint32_t flags, uintptr_t user,
                             plexindex_buffer *out, plexindex_buffer *error) {
-    plexindex_query query = {sizeof query, library, {text, length}, deadline_ms, flags, 0, report, (void *)user};
+    plexindex_query query = {sizeof query, library, {text, length}, timeout_ms, flags, 0, report, (void *)user};
     if (out == NULL) return plexindex_refresh(handle, &query, error);
     if (count > 0) return plexindex_match_paths(handle, &query, count, out, error);
     return plexindex_match_path(handle, &query, out, error);

@@ -52,8 +52,8 @@ export interface Progress {
 }
 
 export interface Limits {
-  /** Milliseconds from the start of the call. 0: wait for nothing; -1: no deadline. Default: that of open(). */
-  deadlineMs?: number | undefined;
+  /** Milliseconds from the start of the call. 0: wait for nothing; -1: no timeout. Default: that of open(). */
+  timeoutMs?: number | undefined;
   /** Runs while the call waits. If it returns `false` or throws, the call ends. It must not return a promise. */
   progress?: ((progress: Progress) => boolean | void) | undefined;
   /** Ends a waiting call within 0.2 s after it aborts. The call then throws its reason. */
@@ -108,12 +108,12 @@ export interface Library {
   /** Returns the key of the item with this path, or null if the index does not have it at hand. Sends no request. */
   lookupKey(path: Text): string | null;
   lookupKeys(paths: Iterable<Text>): (string | null)[];
-  /** Brings the library up to date. Returns false if the deadline passed first. `check` asks even if it is fresh. */
+  /** Brings the library up to date. Returns false if the timeout passed first. `check` asks even if it is fresh. */
   refresh(options?: QueryOptions & { full?: boolean | undefined }): Promise<boolean>;
   /** Records that a path is this item. Neither a signal nor close() ends this call. */
-  recordMatch(path: Text, key: Text, options?: { deadlineMs?: number | undefined }): Promise<void>;
+  recordMatch(path: Text, key: Text, options?: { timeoutMs?: number | undefined }): Promise<void>;
   /** Records all pairs of a path and a key, or none. */
-  recordMatches(pairs: Iterable<readonly [Text, Text]>, options?: { deadlineMs?: number | undefined }): Promise<void>;
+  recordMatches(pairs: Iterable<readonly [Text, Text]>, options?: { timeoutMs?: number | undefined }): Promise<void>;
   invalidatePath(path: Text): Promise<void>;
   /** Invalidates an item by its key or rating key. */
   invalidateItem(key: Text): Promise<void>;

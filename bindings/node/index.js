@@ -9,14 +9,14 @@ const { abi, constants: c, statuses, words, structs, callbacks, load, koffi } = 
 const { PlexindexError } = check;
 const REQUESTS = words('REQUEST_');
 const LEVELS = words('LOG_');
-const LIMITS = ['deadlineMs', 'progress', 'signal'];
+const LIMITS = ['timeoutMs', 'progress', 'signal'];
 const QUERY = [...LIMITS, 'offline', 'check'];
 // `/library/metadata/`, 255 digits, and a NUL.
 const LONGEST_KEY = 274;
 
 const bytesOf = (bytes) => ({ data: bytes, length: bytes.length });
 /** Returns a deadline for the library, for which 0 is the default. */
-const nativeDeadline = (ms) => (ms === undefined ? 0 : check.integer(ms, 'deadlineMs') || 1);
+const nativeTimeout = (ms) => (ms === undefined ? 0 : check.integer(ms, 'timeoutMs') || 1);
 
 /** Reads a plexindex_progress. */
 function readProgress(pointer) {
@@ -68,8 +68,8 @@ class Index {
   }
 
   /** Makes a call that may wait. `work` gets the handle, and the fields of a struct of limits. */
-  _wait({ deadlineMs, progress, signal }, work) {
-    const limits = { deadline_ms: nativeDeadline(deadlineMs) };
+  _wait({ timeoutMs, progress, signal }, work) {
+    const limits = { timeout_ms: nativeTimeout(timeoutMs) };
     let thrown = null;
     const report = (_, pointer) => {
       try {
@@ -216,12 +216,12 @@ class Library extends IndexPart {
   }
 
   async recordMatches(pairs, options) {
-    const { deadlineMs } = check.options(options, ['deadlineMs']);
+    const { timeoutMs } = check.options(options, ['timeoutMs']);
     const all = check.list(pairs, 'pairs', check.list);
     const [allPaths, allKeys] = [0, 1].map((place) => all.map((pair) => pair[place]));
     const [paths, pathsLength, count] = check.joined(allPaths, 'paths of pairs');
     const [keys, keysLength] = check.joined(allKeys, 'keys of pairs');
-    const deadline = nativeDeadline(deadlineMs);
+    const deadline = nativeTimeout(timeoutMs);
     await this._call('record_matches', paths, pathsLength, keys, keysLength, count, 0, deadline);
   }
 
@@ -304,7 +304,7 @@ async function open(options) {
     else if (field) native[field.name] = check.integer(value, option);
     else if (value) native.flags |= OPTION_FLAGS[option] ?? 0;
   }
-  native.deadline_ms = nativeDeadline(given.deadlineMs);
+  native.timeout_ms = nativeTimeout(given.timeoutMs);
   if (given.logLevel !== undefined) {
     native.log_level = c[`LOG_${given.logLevel}`.toUpperCase()];
     if (native.log_level === undefined)

@@ -41,7 +41,7 @@ export interface OptionFields {
   caFile?: string | Uint8Array | undefined;
   libraryTtlMs?: number | undefined;
   maxAgeMs?: number | undefined;
-  deadlineMs?: number | undefined;
+  timeoutMs?: number | undefined;
   connectTimeoutMs?: number | undefined;
   readTimeoutMs?: number | undefined;
   retryMs?: number | undefined;

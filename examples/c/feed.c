@@ -23,10 +23,10 @@ static void begin_anew(void)
 }
 
 /* Calls a method. Releases the request; the caller releases the answer. */
-static int32_t call(const plexindex_handle *index, const char *method, json_t *request, int64_t deadline_ms,
+static int32_t call(const plexindex_handle *index, const char *method, json_t *request, int64_t timeout_ms,
                     json_t **answer, plexindex_buffer *error)
 {
-    plexindex_call_options options = {.size = sizeof options, .deadline_ms = deadline_ms};
+    plexindex_call_options options = {.size = sizeof options, .timeout_ms = timeout_ms};
     char *text = json_dumps(request, 0), *json = NULL;
     int32_t status = plexindex_call(index, method, text, strlen(text), &options, &json, error);
     *answer = json == NULL ? NULL : json_loads(json, JSON_ALLOW_NUL, NULL);

@@ -376,7 +376,7 @@ fn call(open: &Open, input: &mut Input<'_>) -> Option<Written> {
         data: first,
         length: first_length,
     };
-    query.deadline_ms = input.number();
+    query.timeout_ms = input.number();
     query.flags = u32::from(input.byte() % 5);
     query.reserved = u32::from(input.byte() == 255);
     let asked = exactly(&query, size_near(size_of::<QueryRecord>(), input));

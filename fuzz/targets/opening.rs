@@ -171,7 +171,7 @@ pub fn run(data: &[u8]) {
     for number in [
         &mut options.library_ttl_ms,
         &mut options.max_age_ms,
-        &mut options.deadline_ms,
+        &mut options.timeout_ms,
         &mut options.connect_timeout_ms,
         &mut options.read_timeout_ms,
         &mut options.retry_ms,

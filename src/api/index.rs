@@ -35,7 +35,7 @@ impl Index {
         Library::new(self, name.into())
     }
 
-    /// Creates a query of all libraries. A query can have a deadline, be offline, or report progress.
+    /// Creates a query of all libraries. A query can have a timeout, be offline, or report progress.
     pub fn query(&self) -> Query<'_> {
         Query::new(self, None)
     }

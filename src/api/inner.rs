@@ -128,7 +128,7 @@ impl Inner {
                 Arc::clone(&events),
             ),
             events,
-            deadline: options.deadline,
+            deadline: options.timeout,
             slow_threshold: options.slow,
             store,
             tables,

@@ -62,7 +62,7 @@ impl Library {
         self.index.is_same_index(index)
     }
 
-    /// Creates a query of this library. A query can have a deadline, be offline, or report progress.
+    /// Creates a query of this library. A query can have a timeout, be offline, or report progress.
     pub fn query(&self) -> Query<'_> {
         Query::new(&self.index, Some(self))
     }
@@ -201,7 +201,7 @@ impl Library {
     /// Records that a path belongs to an item. `key` is the item's key or rating key, at most 255 bytes. From now on,
     /// every process answers with this item. plexindex does not ask the server whether the item exists: until plexindex
     /// fetches the library, answers contain only the item's keys; afterwards, plexindex ignores the match if the
-    /// library does not list the item. [`Query::record_match`] supports a deadline.
+    /// library does not list the item. [`Query::record_match`] supports a timeout.
     ///
     /// # Errors
     /// As [`Query::record_match`].

@@ -34,7 +34,7 @@ type ProgressCallback<'q> = Box<dyn FnMut(&Progress<'_>) -> ControlFlow<()> + Se
 /// // For two seconds at most, with progress.
 /// let found = movies
 ///     .query()
-///     .deadline(Duration::from_secs(2))
+///     .timeout(Duration::from_secs(2))
 ///     .progress(|so_far| {
 ///         eprintln!("{} of {:?}", so_far.items, so_far.total);
 ///         ControlFlow::Continue(())
@@ -60,25 +60,25 @@ pub struct Query<'q> {
 /// The outcome of a refresh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-#[must_use = "the deadline may have passed before the refresh finished"]
+#[must_use = "the timeout may have passed before the refresh finished"]
 pub enum Refreshed {
     /// The libraries are up to date.
     Done,
-    /// The deadline passed before the refresh finished. The next refresh continues where this refresh stopped.
+    /// The timeout passed before the refresh finished. The next refresh continues where this refresh stopped.
     NotYet,
-    /// The deadline is too short for the server, so repeating the call does not help. Refresh once without a deadline.
+    /// The timeout is too short for the server, so repeating the call does not help. Refresh once without a timeout.
     NeedsWarm,
 }
 
 /// The outcome of a wait for changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-#[must_use = "the deadline may have passed before a change"]
+#[must_use = "the timeout may have passed before a change"]
 pub enum WaitOutcome {
     /// There are changes, or a refresh is due because a listing has expired or an event has arrived. A due refresh ends
     /// at most one wait per second, and never ends the wait of an offline query.
     Something,
-    /// The deadline passed before there was a change.
+    /// The timeout passed before there was a change.
     NotYet,
 }
 
@@ -99,7 +99,7 @@ impl<'q> Query<'q> {
         }
     }
 
-    /// Sets the call's deadline, by default [`Options::deadline`](crate::Options::deadline). When the deadline passes:
+    /// Sets the call's timeout, by default [`Options::timeout`](crate::Options::timeout). When the timeout passes:
     ///
     /// | call | outcome |
     /// |---|---|
@@ -111,17 +111,17 @@ impl<'q> Query<'q> {
     /// | `wait_for_changes` | [`WaitOutcome::NotYet`] |
     ///
     /// After `NotYet`, repeat the call: plexindex continues where the call stopped. After `NeedsWarm`, repeating the
-    /// call does not help: the deadline is too short for the server.
+    /// call does not help: the timeout is too short for the server.
     ///
-    /// A deadline of zero leaves no time for a request, so an answer that needs a request is `NotYet` or `NeedsWarm`.
+    /// A timeout of zero leaves no time for a request, so an answer that needs a request is `NotYet` or `NeedsWarm`.
     /// [`Query::offline`] sends no request either, but trusts the store: an unlisted path is `NotFound`.
-    pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.deadline = Some(deadline);
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.deadline = Some(timeout);
         self
     }
 
-    /// Removes the deadline, including the default from the options.
-    pub fn no_deadline(mut self) -> Self {
+    /// Removes the timeout, including the default from the options.
+    pub fn no_timeout(mut self) -> Self {
         self.deadline = None;
         self
     }
@@ -151,7 +151,7 @@ impl<'q> Query<'q> {
         self
     }
 
-    /// Returns the parameters of a call that must answer at once: without a wait, a request, a deadline or a token.
+    /// Returns the parameters of a call that must answer at once: without a wait, a request, a timeout or a token.
     fn call_at_once(&self) -> Call<'_> {
         Call {
             // Only an offline query trusts the store about an unlisted path. The call uses no token: number 0.
@@ -161,8 +161,8 @@ impl<'q> Query<'q> {
         }
     }
 
-    /// Calls `run` with this query's parameters: deadline, token, `offline` and progress callback. Returns the result
-    /// of `run`. All steps of the call share one deadline.
+    /// Calls `run` with this query's parameters: timeout, token, `offline` and progress callback. Returns the result
+    /// of `run`. All steps of the call share one timeout.
     pub(super) fn run<R>(&self, run: impl FnOnce(&Call<'_>) -> R) -> R {
         let inner = self.index.inner();
         let call = Call {
@@ -349,7 +349,7 @@ impl<'q> Query<'q> {
     ///
     /// # Errors
     /// [Errors of the server](crate::ErrorKind#errors-of-the-server), among them
-    /// [`ErrorKind::Timeout`](crate::ErrorKind::Timeout) if the deadline passes before any library is known;
+    /// [`ErrorKind::Timeout`](crate::ErrorKind::Timeout) if the timeout passes before any library is known;
     /// [`ErrorKind::Offline`](crate::ErrorKind::Offline); [`ErrorKind::Aborted`](crate::ErrorKind::Aborted); [errors of
     /// the store](crate::ErrorKind#errors-of-the-store).
     pub fn refresh(&self) -> Result<Refreshed> {
@@ -373,7 +373,7 @@ impl<'q> Query<'q> {
         self.refresh_as("refresh", RefreshReason::Full).map(Refreshed::of)
     }
 
-    /// Refreshes the libraries, and returns the status for the C ABI, in which a missed deadline is not an error.
+    /// Refreshes the libraries, and returns the status for the C ABI, in which a missed timeout is not an error.
     /// `operation` is the call's name in the log, and `reason` decides which libraries to refresh.
     #[doc(hidden)] // for the C functions
     pub fn refresh_as(&self, operation: &'static str, reason: RefreshReason) -> Result<Status> {
@@ -381,7 +381,7 @@ impl<'q> Query<'q> {
     }
 
     /// Waits until the feed has [`Changes`](crate::Changes) after this cursor, or a refresh is due. Returns
-    /// [`WaitOutcome::NotYet`] at the deadline. Sees the changes of all processes within 100 ms, and sends no request.
+    /// [`WaitOutcome::NotYet`] at the timeout. Sees the changes of all processes within 100 ms, and sends no request.
     /// Uses almost no CPU time. Without shared memory, as on some network file systems, reads the database each second.
     ///
     /// The [`Query::progress`] callback runs every 200 ms and after
@@ -403,7 +403,7 @@ impl<'q> Query<'q> {
     /// let mut cursor = index.changes(None)?.cursor().unwrap().to_owned();
     /// # let mut rounds = 0;
     /// loop {
-    ///     match index.query().deadline(Duration::from_millis(100)).wait_for_changes(&cursor)? {
+    ///     match index.query().timeout(Duration::from_millis(100)).wait_for_changes(&cursor)? {
     ///         WaitOutcome::Something => {
     ///             let _ = index.refresh()?; // if a refresh is due
     ///             let mut changes = index.changes(Some(&cursor))?;

@@ -13,8 +13,8 @@ use crate::sync::{Call, MAX_RETRIES, cleared_repeatedly_error};
 impl Query<'_> {
     /// Makes [`Query::record_match`] wait until the shared log contains the match, if hosts share this index
     /// ([`Options::shared`](crate::Options::shared)). By default, the call returns at once, and the log receives the
-    /// match a moment later. If the log does not have the match by the deadline, or within a few seconds without a
-    /// deadline, the call fails with [`ErrorKind::Timeout`](crate::ErrorKind::Timeout): this host has stored the match
+    /// match a moment later. If the log does not have the match by the timeout, or within a few seconds without a
+    /// timeout, the call fails with [`ErrorKind::Timeout`](crate::ErrorKind::Timeout): this host has stored the match
     /// and delivers it later. For a path that only this host has, the call fails and records nothing.
     /// `SharedIndex::shared_deliver` in the crate `plexindex-sharing` waits for all earlier writes in the same way.
     pub fn through(mut self) -> Self {
@@ -24,7 +24,7 @@ impl Query<'_> {
 
     /// Records that a path belongs to an item of the library. `key` is the item's key or rating key.
     ///
-    /// Sends requests only if the library is unknown, and never fetches the listing. The deadline, `offline` and the
+    /// Sends requests only if the library is unknown, and never fetches the listing. The timeout, `offline` and the
     /// progress callback apply only to these requests; the write itself waits for other writers without a time limit.
     ///
     /// ```no_run
@@ -39,7 +39,7 @@ impl Query<'_> {
     /// use plexindex::ErrorKind;
     ///
     /// let movies = index.library("Movies")?;
-    /// match movies.query().deadline(Duration::from_secs(2)).record_match("/mnt/a.mkv", &key) {
+    /// match movies.query().timeout(Duration::from_secs(2)).record_match("/mnt/a.mkv", &key) {
     ///     Err(error) if error.kind() == ErrorKind::Timeout => println!("try again later: {error}"),
     ///     recorded => recorded?,
     /// }
@@ -52,7 +52,7 @@ impl Query<'_> {
     /// libraries, and for [`Query::through`] if the index has no shared log or only this host has the path;
     /// [`ErrorKind::LibraryNotFound`](crate::ErrorKind::LibraryNotFound); errors of the store. If the library is
     /// unknown, also [errors of the server](crate::ErrorKind#errors-of-the-server), such as
-    /// [`ErrorKind::Timeout`](crate::ErrorKind::Timeout) at the deadline, and
+    /// [`ErrorKind::Timeout`](crate::ErrorKind::Timeout) at the timeout, and
     /// [`ErrorKind::Offline`](crate::ErrorKind::Offline) if the query or the index is offline.
     pub fn record_match(&self, path: impl AsRef<Path>, key: &str) -> Result<()> {
         self.record_matches([(path, key)])

@@ -249,7 +249,7 @@ impl Queries {
             Ok(status) => {
                 // The old listing can answer the query, so the timeout is only a failed refresh.
                 if status == Status::NeedsWarm && !has_unfetched {
-                    let text = format!("{} did not reply within the deadline", self.reading.kind().noun);
+                    let text = format!("{} did not reply within the timeout", self.reading.kind().noun);
                     return self.handle_failure(call, state, Error::new(Status::Timeout, text), requests);
                 }
                 state.timeout_status = Some(status);

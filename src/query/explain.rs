@@ -58,21 +58,21 @@ pub fn explain_unfetched(rows: &[LibraryRow]) -> String {
 fn explain_fetch_timeout(rows: &[LibraryRow], kind: &SourceKind) -> String {
     if rows.is_empty() {
         let noun = kind.noun;
-        return format!("the deadline passed before {noun} listed its libraries: set a longer deadline");
+        return format!("the timeout passed before {noun} listed its libraries: set a longer timeout");
     }
     let (titles, were) = if unfetched(rows).next().is_some() {
         joined_titles(unfetched(rows))
     } else {
         joined_titles(rows.iter())
     };
-    format!("the deadline passed before '{titles}' {were} fetched: retry to resume")
+    format!("the timeout passed before '{titles}' {were} fetched: retry to resume")
 }
 
 /// Explains an answer with the status `NotYet` or `NeedsWarm`. `kind` provides the noun for the source.
 pub fn explain_deadline(status: Status, rows: &[LibraryRow], kind: &SourceKind) -> String {
     if status == Status::NeedsWarm && !rows.is_empty() {
         return format!(
-            "{} cannot answer for '{}' within this deadline: fetch the library once without a deadline (refresh)",
+            "{} cannot answer for '{}' within this timeout: fetch the library once without a timeout (refresh)",
             kind.noun,
             joined_titles(rows.iter()).0
         );

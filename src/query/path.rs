@@ -81,7 +81,7 @@ impl Queries {
         for (index, path) in paths.iter().enumerate() {
             if had_time && index > 0 && call.deadline.has_passed() {
                 let text =
-                    "the deadline passed before this path was looked up: set a longer deadline or pass fewer paths";
+                    "the timeout passed before this path was looked up: set a longer timeout or pass fewer paths";
                 each(&Answer::failed(self.reading.kind(), &Error::new(Status::NotYet, text)));
                 continue;
             }

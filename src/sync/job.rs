@@ -473,7 +473,7 @@ impl SyncJob<'_> {
         }
         Error::new(
             Status::Timeout,
-            "the deadline passed while another thread or process was fetching; retry later",
+            "the timeout passed while another thread or process was fetching; retry later",
         )
     }
 }

@@ -435,7 +435,7 @@ fn a_cold_folder_is_answered_by_the_listing() -> Anything {
     let hurried = at.open();
     let found = hurried
         .query()
-        .deadline(Duration::from_secs(60))
+        .timeout(Duration::from_secs(60))
         .match_folder("/data/tv/Alpha")?;
     assert_eq!((found.answer.status, found.items), (MatchStatus::Found, 5));
     Ok(())

@@ -21,7 +21,7 @@ struct Scene {
 
 impl Scene {
     fn new() -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
-        let folder = tempfile::tempdir()?;
+        let folder = tempfile::Builder::new().prefix("films").tempdir()? // no hidden folder;
         let films = folder.path().join("films");
         for name in [
             "Alpha (2001)/Alpha (2001).mkv",

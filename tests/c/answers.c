@@ -290,10 +290,10 @@ static void not_fetched_and_stale(const struct setting *setting)
     movies = NULL;
     CHECK_STATUS(PLEXINDEX_OK, plexindex_get_library(handle, PLEXINDEX_SELECT_TITLE, "Slow", 4, &movies, ERROR));
     query = query_of(movies, "/data/slow/a.mkv");
-    query.deadline_ms = 300;
+    query.timeout_ms = 300;
     answered = ask(plexindex_match_path, handle, &query);
     CHECK(answered.status == PLEXINDEX_NOT_YET || answered.status == PLEXINDEX_NEEDS_WARM);
-    show("a library that is too slow for the deadline", &answered);
+    show("a library that is too slow for the timeout", &answered);
     CHECK(answer_of(&answered, 0)->reason == PLEXINDEX_REASON_NOT_FETCHED);
     CHECK(answer_of(&answered, 0)->age_ms == -1);
     forget(&answered);

@@ -49,8 +49,8 @@ static void misuse(void)
     future.unknown[sizeof future.unknown - 1] = 1;
     CHECK_REFUSED(PLEXINDEX_UNSUPPORTED, call("versions", "", &future.known), "options");
     future.known.size = sizeof future.known;
-    future.known.deadline_ms = -2;
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, call("changes.list", "", &future.known), "deadline_ms is -2");
+    future.known.timeout_ms = -2;
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, call("changes.list", "", &future.known), "timeout_ms is -2");
     plexindex_free(NULL);
 }
 

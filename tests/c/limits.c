@@ -85,10 +85,10 @@ static void options(const struct setting *setting)
     open_with(setting, offsetof(plexindex_options, token), letters(65537), "65536");
     CHECK(strstr(check_error.text, "xxx") == NULL); /* the message does not contain the token */
 
-    options.deadline_ms = -2;
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_open(&options, &handle, ERROR), "deadline_ms is -2",
-                  "or PLEXINDEX_NO_DEADLINE");
-    options.deadline_ms = PLEXINDEX_NO_DEADLINE;
+    options.timeout_ms = -2;
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_open(&options, &handle, ERROR), "timeout_ms is -2",
+                  "or PLEXINDEX_NO_TIMEOUT");
+    options.timeout_ms = PLEXINDEX_NO_TIMEOUT;
     CHECK_STATUS(PLEXINDEX_OK, plexindex_open(&options, &handle, ERROR));
     CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, ERROR));
     options = options_of(setting);

@@ -167,8 +167,8 @@ static void queries(const plexindex_handle *handle, const plexindex_library_hand
     } while (0)
     REFUSED(PLEXINDEX_INVALID_ARGUMENT, text, plexindex_bytes_of(""), "empty");
     REFUSED(PLEXINDEX_NULL_POINTER, text.data, NULL, "text");
-    REFUSED(PLEXINDEX_INVALID_ARGUMENT, deadline_ms, -2, "deadline_ms", "-2");
-    REFUSED(PLEXINDEX_INVALID_ARGUMENT, deadline_ms, INT64_MIN, "deadline_ms");
+    REFUSED(PLEXINDEX_INVALID_ARGUMENT, timeout_ms, -2, "timeout_ms", "-2");
+    REFUSED(PLEXINDEX_INVALID_ARGUMENT, timeout_ms, INT64_MIN, "timeout_ms");
     REFUSED(PLEXINDEX_UNSUPPORTED, flags, UINT32_C(1) << 31, "flags");
     REFUSED(PLEXINDEX_UNSUPPORTED, reserved, 1, "reserved");
 #undef REFUSED
@@ -299,7 +299,7 @@ static void writes(const plexindex_handle *handle, const plexindex_library_handl
     CHECK_REFUSED(PLEXINDEX_LIBRARY_NOT_FOUND, RECORD(library_of(handle, "Holiday"), "/a", 2, "7", 1), "Holiday");
 #undef RECORD
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_record_match(movies, "/a", 2, "7", 1, -2, ERROR),
-        "deadline_ms is -2");
+        "timeout_ms is -2");
 #define RECORDS(library, paths, paths_length, keys, keys_length, count)                                                \
     plexindex_record_matches(library, paths, paths_length, keys, keys_length, count, 0, 0, ERROR)
     CHECK_REFUSED(PLEXINDEX_NULL_POINTER, RECORDS(NULL, "/a", 3, "7", 2, 1), "library");
@@ -315,7 +315,7 @@ static void writes(const plexindex_handle *handle, const plexindex_library_handl
     CHECK_STATUS(PLEXINDEX_OK, RECORDS(movies, NULL, 0, NULL, 0, 0));
 #undef RECORDS
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_record_matches(movies, "/a", 3, "7", 2, 1, 0, -2, ERROR),
-        "deadline_ms is -2");
+        "timeout_ms is -2");
     CHECK_REFUSED(PLEXINDEX_UNSUPPORTED, plexindex_record_matches(movies, "/a", 3, "7", 2, 1, 2, 0, ERROR),
         "flags is 0x2");
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT,

@@ -84,7 +84,7 @@ static void open_arguments(const struct setting *setting)
     REFUSED(PLEXINDEX_INVALID_ARGUMENT, library_ttl_ms, -3, "library_ttl_ms", "-3");
     REFUSED(PLEXINDEX_INVALID_ARGUMENT, library_ttl_ms, INT64_MIN, "library_ttl_ms");
     REFUSED(PLEXINDEX_INVALID_ARGUMENT, max_age_ms, -1, "max_age_ms", "-1");
-    REFUSED(PLEXINDEX_INVALID_ARGUMENT, deadline_ms, -2, "deadline_ms", "-2", "PLEXINDEX_NO_DEADLINE");
+    REFUSED(PLEXINDEX_INVALID_ARGUMENT, timeout_ms, -2, "timeout_ms", "-2", "PLEXINDEX_NO_TIMEOUT");
     REFUSED(PLEXINDEX_INVALID_ARGUMENT, connect_timeout_ms, -1, "connect_timeout_ms", "-1");
     REFUSED(PLEXINDEX_INVALID_ARGUMENT, read_timeout_ms, -1, "read_timeout_ms", "-1");
     REFUSED(PLEXINDEX_INVALID_ARGUMENT, retry_ms, -2, "retry_ms", "-2");

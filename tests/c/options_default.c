@@ -235,7 +235,7 @@ static void patience(const struct setting *setting)
     options.retry_ms = PLEXINDEX_NO_RETRY;
     CHECK_STATUS(PLEXINDEX_TIMEOUT, first_match(&options));
     options = fresh_options(setting);
-    options.deadline_ms = 200;
+    options.timeout_ms = 200;
     status = first_match(&options);
     CHECK(status == PLEXINDEX_NOT_YET || status == PLEXINDEX_NEEDS_WARM || status == PLEXINDEX_TIMEOUT);
     harness("heal");

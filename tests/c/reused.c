@@ -108,9 +108,9 @@ static void each_error(size_t at, const plexindex_library_handle *of_another)
     }
     if (takes & QUERY) {
         with_query(at, "NULL query", NULL);
-        query.deadline_ms = -7;
-        with_query(at, "negative deadline", &query);
-        query.deadline_ms = 0;
+        query.timeout_ms = -7;
+        with_query(at, "negative timeout", &query);
+        query.timeout_ms = 0;
         query.flags = 1u << 31;
         with_query(at, "unknown flag", &query);
         query.flags = 0;

@@ -88,7 +88,7 @@ static void deadline(const plexindex_handle *handle)
     plexindex_query query = query_of(library_of(handle, "Movies"), "/data/movies/a.mkv");
     double begin = now();
     int32_t status;
-    query.deadline_ms = 400;
+    query.timeout_ms = 400;
     status = fetches(plexindex_match_path, handle, &query);
     CHECK(status == PLEXINDEX_CONNECT || status == PLEXINDEX_TIMEOUT || status == PLEXINDEX_NOT_YET ||
           status == PLEXINDEX_NEEDS_WARM); /* on a slow machine no row arrives in time */
@@ -96,15 +96,15 @@ static void deadline(const plexindex_handle *handle)
 }
 
 /* The server never answers: a record for an unknown library ends at the deadline, and stores nothing. */
-static void silent(const plexindex_handle *handle, int64_t deadline_ms)
+static void silent(const plexindex_handle *handle, int64_t timeout_ms)
 {
     const plexindex_library_handle *movies = library_of(handle, "Movies");
     plexindex_stats stats = plexindex_stats_init();
     double begin = now();
-    CHECK_REFUSED(PLEXINDEX_TIMEOUT, plexindex_record_match(movies, "/a.mkv", 6, "7", 1, deadline_ms, ERROR),
-        "deadline");
-    CHECK_REFUSED(PLEXINDEX_TIMEOUT, plexindex_record_matches(movies, "/a.mkv", 7, "7", 2, 1, 0, deadline_ms, ERROR),
-        "deadline");
+    CHECK_REFUSED(PLEXINDEX_TIMEOUT, plexindex_record_match(movies, "/a.mkv", 6, "7", 1, timeout_ms, ERROR),
+        "timeout");
+    CHECK_REFUSED(PLEXINDEX_TIMEOUT, plexindex_record_matches(movies, "/a.mkv", 7, "7", 2, 1, 0, timeout_ms, ERROR),
+        "timeout");
     CHECK(now() - begin < 5.0); /* valgrind is slow */
     CHECK_STATUS(PLEXINDEX_OK, plexindex_get_stats(handle, &stats, ERROR));
     CHECK(stats.matches == 0);
@@ -184,11 +184,11 @@ int main(int argc, char **argv)
     handle = opened(&options);
     silent(handle, 100);
     CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, ERROR));
-    options.deadline_ms = 100;
+    options.timeout_ms = 100;
     handle = opened(&options);
     silent(handle, 0);
     CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, ERROR));
-    options.deadline_ms = 0;
+    options.timeout_ms = 0;
     harness("heal");
 
     snprintf(path, sizeof path, "%s", harness("path 5"));

@@ -202,11 +202,11 @@ void callbacks(const px::Index &index) {
     CHECK(slow.match("/data/slow/x.mkv", ask).status() == px::Status::not_yet);
     refused(px::Status::invalid_argument, "PLEXINDEX_QUERY_AT_ONCE", [&] { slow.refresh(px::RefreshMode::full, ask); });
     harness("heal");
-    // A deadline of 0 or less is short; it does not mean no deadline.
+    // A timeout of 0 or less is short; it does not mean no timeout.
     CHECK(slow.match("/data/slow/x.mkv").status() == px::Status::not_found);
     ask = {};
-    for (const auto none : {0ms, -1ms, -5ms, std::chrono::milliseconds::min(), px::no_deadline}) {
-        ask.deadline = none;
+    for (const auto none : {0ms, -1ms, -5ms, std::chrono::milliseconds::min(), px::no_timeout}) {
+        ask.timeout = none;
         CHECK(slow.match("/data/slow/x.mkv", ask).status() == px::Status::not_found);
     }
     const long before = requests();
@@ -215,16 +215,16 @@ void callbacks(const px::Index &index) {
     CHECK(requests() == before);
 }
 
-// Ends waits by a deadline, and by a progress function that another thread wakes.
+// Ends waits by a timeout, and by a progress function that another thread wakes.
 void waits(const px::Index &index) {
     index.all_libraries().refresh();
     const std::string json = index.call("changes.list").json, begin = R"("cursor":")";
     const std::size_t at = json.find(begin) + begin.size();
     const std::string request = R"({"offline": true, "cursor": ")" + json.substr(at, json.find('"', at) - at) + "\"}";
     px::CallOptions options;
-    options.deadline = 1ms;
+    options.timeout = 1ms;
     CHECK(index.call("changes.wait", request, options).status == px::Status::not_yet);
-    options.deadline = 60s;
+    options.timeout = 60s;
     std::thread waker;
     std::atomic<bool> ends{false};
     options.progress = [&](const px::Progress &progress) {
@@ -256,11 +256,11 @@ void writes(const px::Index &index, const px::Library &movies) {
     index.clear();
     CHECK(!movies.lookup_key("/host/b.mkv") && movies.match(exact));
     CHECK(index.library("1", px::Selector::section).match(exact) && index.library("movies").match(exact));
-    // The server never answers: plexindex asks for an unknown library until the deadline.
+    // The server never answers: plexindex asks for an unknown library until the timeout.
     harness("fault {\"count\":0,\"action\":\"delay\",\"ms\":60000}");
     const px::Library unknown = index.library("Holiday");
-    refused(px::Status::timeout, "deadline", [&] { unknown.record_match("/a.mkv", "7", 50ms); });
-    refused(px::Status::timeout, "deadline", [&] { unknown.record_matches({"/a.mkv"}, {"7"}, 50ms); });
+    refused(px::Status::timeout, "timeout", [&] { unknown.record_match("/a.mkv", "7", 50ms); });
+    refused(px::Status::timeout, "timeout", [&] { unknown.record_matches({"/a.mkv"}, {"7"}, 50ms); });
     harness("heal");
 }
 
@@ -353,7 +353,7 @@ void options(const setting &setting) {
         refused(px::Status::invalid_argument, word, [&] { return open(set); });
     };
     using Time = px::Options;
-    for (const auto time : {&Time::library_ttl, &Time::max_age, &Time::deadline, &Time::slow, &Time::connect_timeout,
+    for (const auto time : {&Time::library_ttl, &Time::max_age, &Time::timeout, &Time::slow, &Time::connect_timeout,
                             &Time::read_timeout, &Time::retry_for, &Time::shared_retry})
         wrong("-77", [&](px::Options &options) { options.*time = -77ms; });
     wrong("cache_dir", [](px::Options &options) { options.cache_dir.clear(); });
@@ -361,7 +361,7 @@ void options(const setting &setting) {
     wrong("/no/such/file.pem", [](px::Options &options) { options.ca_file = "/no/such/file.pem"; });
     wrong("99", [](px::Options &options) { options.log_level = static_cast<px::LogLevel>(99); });
     wrong("shared", [](px::Options &options) { options.shared = "mysql://db/x"; });
-    CHECK(open([](px::Options &options) { options.deadline = px::no_deadline; }).library("Movies").match(exact));
+    CHECK(open([](px::Options &options) { options.timeout = px::no_timeout; }).library("Movies").match(exact));
     const px::Index closed = open([](px::Options &options) {
         options.library_ttl = px::ttl_at_once;
         options.retry_for = px::no_retry;

@@ -172,7 +172,7 @@ def test_structs_have_the_header_s_layout() -> None:
     numbers = tuple(range(1, 14))
     assert len(_lazy_index.packed_options(numbers, [(0, 0)] * 7, 0, 0)) == LAYOUT["options"][""]
     options = _native.COptions.from_buffer_copy(_lazy_index.packed_options(numbers, [(0, 0)] * 7, 77, 2))
-    named = [*("library_ttl_ms", "max_age_ms", "deadline_ms", "connect_timeout_ms", "read_timeout_ms", "retry_ms")]
+    named = [*("library_ttl_ms", "max_age_ms", "timeout_ms", "connect_timeout_ms", "read_timeout_ms", "retry_ms")]
     named += ("matches_limit", "flags", "page_size", "log_level", "slow_ms", "size_limit", "shared_retry_ms")
     assert [getattr(options, name) for name in ("size", *named)] == [LAYOUT["options"][""], *numbers]
 

@@ -208,8 +208,8 @@ impl QueryOptions<'_> {
             .map_or_else(|| index.query(), |library| library.library.query());
         let query = match self.deadline {
             Deadline::Default => query,
-            Deadline::None => query.no_deadline(),
-            Deadline::In(time) => query.deadline(time),
+            Deadline::None => query.no_timeout(),
+            Deadline::In(time) => query.timeout(time),
         };
         let query = if self.offline { query.offline() } else { query };
         let query = if self.check { query.always_ask() } else { query };

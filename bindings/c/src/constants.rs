@@ -11,8 +11,8 @@ pub const PLEXINDEX_VERSION_NUMBER: u32 = 1000;
 pub const PLEXINDEX_TTL_AT_ONCE: i64 = -1;
 /// plexindex_options.library_ttl_ms: a listing stays fresh until an event or a call invalidates it.
 pub const PLEXINDEX_TTL_NEVER: i64 = -2;
-/// plexindex_query.deadline_ms: the call has no time limit.
-pub const PLEXINDEX_NO_DEADLINE: i64 = -1;
+/// plexindex_query.timeout_ms: the call has no time limit.
+pub const PLEXINDEX_NO_TIMEOUT: i64 = -1;
 /// plexindex_options.retry_ms: plexindex does not retry failed requests.
 pub const PLEXINDEX_NO_RETRY: i64 = -1;
 /// plexindex_options.slow_ms: plexindex logs no slow calls.

@@ -98,7 +98,7 @@ pub unsafe fn options(given: *const OptionsRecord) -> Result<CheckedOptions> {
         ca_file,
         library_ttl_ms,
         max_age_ms,
-        deadline_ms,
+        timeout_ms,
         connect_timeout_ms,
         read_timeout_ms,
         retry_ms,
@@ -145,12 +145,12 @@ pub unsafe fn options(given: *const OptionsRecord) -> Result<CheckedOptions> {
     let mappings = unsafe { self::mappings(mappings, mappings_count) }?;
     let handle_after_open = Arc::<AtomicPtr<Handle>>::default();
     let library_ttl = ttl(library_ttl_ms, "library_ttl_ms")?;
-    let deadline = match deadline_ms {
-        0 | c::PLEXINDEX_NO_DEADLINE => None,
+    let timeout = match timeout_ms {
+        0 | c::PLEXINDEX_NO_TIMEOUT => None,
         ms => Some(non_negative_millis(
             ms,
-            "options.deadline_ms",
-            "or PLEXINDEX_NO_DEADLINE",
+            "options.timeout_ms",
+            "or PLEXINDEX_NO_TIMEOUT",
         )?),
     };
     Ok(CheckedOptions {
@@ -163,7 +163,7 @@ pub unsafe fn options(given: *const OptionsRecord) -> Result<CheckedOptions> {
             user,
             library_ttl,
             max_age: millis_or_default(max_age_ms, default.max_age, "max_age_ms")?,
-            deadline,
+            timeout,
             connect_timeout: millis_or_default(connect_timeout_ms, default.connect_timeout, "connect_timeout_ms")?,
             read_timeout: millis_or_default(read_timeout_ms, default.read_timeout, "read_timeout_ms")?,
             retry_for: retry_duration(retry_ms, default.retry_for, "retry_ms")?,

@@ -51,12 +51,12 @@ pub unsafe fn query<'h>(
         size: _,
         library,
         text,
-        deadline_ms,
+        timeout_ms,
         flags,
         reserved,
         progress,
         progress_user,
-    } = unsafe { copy_struct(given, offset_of!(types::QueryRecord, deadline_ms), "query") }?;
+    } = unsafe { copy_struct(given, offset_of!(types::QueryRecord, timeout_ms), "query") }?;
     let known =
         c::PLEXINDEX_QUERY_OFFLINE | c::PLEXINDEX_QUERY_FULL | c::PLEXINDEX_QUERY_AT_ONCE | c::PLEXINDEX_QUERY_PROBE;
     check_flags(flags, reserved, known, "query")?;
@@ -84,27 +84,27 @@ pub unsafe fn query<'h>(
     }
     let limits = Limits {
         handle,
-        deadline_ms,
+        timeout_ms,
         progress,
         progress_user,
-        what: "query.deadline_ms",
+        what: "query.timeout_ms",
     };
     query = limits.apply(query)?;
     Ok(CheckedQuery { query, text, flags })
 }
 
-/// A call's deadline, and the host's progress function. `handle` identifies the index to which the progress function
+/// A call's timeout, and the host's progress function. `handle` identifies the index to which the progress function
 /// belongs.
 pub struct Limits {
     handle: *const Handle,
-    deadline_ms: i64,
+    timeout_ms: i64,
     progress: Option<ProgressFn>,
     progress_user: *mut c_void,
     what: &'static str, // name of the deadline in error messages
 }
 
 impl Limits {
-    /// Copies the options of plexindex_call(); NULL means the default deadline, and no progress function. `handle`: the
+    /// Copies the options of plexindex_call(); NULL means the default timeout, and no progress function. `handle`: the
     /// index of the call.
     ///
     /// # Safety
@@ -112,7 +112,7 @@ impl Limits {
     pub unsafe fn from_options(handle: *const Handle, given: *const types::CallOptionsRecord) -> Result<Self> {
         let types::CallOptionsRecord {
             size: _,
-            deadline_ms,
+            timeout_ms,
             progress,
             progress_user,
         } = if given.is_null() {
@@ -123,16 +123,16 @@ impl Limits {
         };
         Ok(Self {
             handle,
-            deadline_ms,
+            timeout_ms,
             progress,
             progress_user,
-            what: "options.deadline_ms",
+            what: "options.timeout_ms",
         })
     }
 
-    /// Returns the query with the call's deadline and progress function. Fails for a negative deadline.
+    /// Returns the query with the call's timeout and progress function. Fails for a negative timeout.
     pub fn apply<'q>(&self, query: Query<'q>) -> Result<Query<'q>> {
-        let query = with_deadline(query, self.deadline_ms, self.what)?;
+        let query = with_deadline(query, self.timeout_ms, self.what)?;
         Ok(match self.progress {
             Some(call) => query.progress(progress_callback(self.handle, call, self.progress_user)),
             None => query,
@@ -140,16 +140,16 @@ impl Limits {
     }
 }
 
-/// Returns the query with a deadline in milliseconds; 0 keeps the index's default, and PLEXINDEX_NO_DEADLINE removes
+/// Returns the query with a timeout in milliseconds; 0 keeps the index's default, and PLEXINDEX_NO_TIMEOUT removes
 /// it. `what` is the field's name for error messages.
 pub fn with_deadline<'q>(query: Query<'q>, ms: i64, what: &str) -> Result<Query<'q>> {
     Ok(match ms {
         0 => query,
-        c::PLEXINDEX_NO_DEADLINE => query.no_deadline(),
-        ms => query.deadline(non_negative_millis(
+        c::PLEXINDEX_NO_TIMEOUT => query.no_timeout(),
+        ms => query.timeout(non_negative_millis(
             ms,
             what,
-            "0 for the options' default, or PLEXINDEX_NO_DEADLINE",
+            "0 for the options' default, or PLEXINDEX_NO_TIMEOUT",
         )?),
     })
 }

@@ -64,8 +64,8 @@ pub struct OptionsRecord {
     pub library_ttl_ms: i64,
     /// Maximum age of a full listing, even without a change, in ms. 0: 24 hours.
     pub max_age_ms: i64,
-    /// Default deadline for calls, in ms. 0 or PLEXINDEX_NO_DEADLINE: none.
-    pub deadline_ms: i64,
+    /// Default timeout for calls, in ms. 0 or PLEXINDEX_NO_TIMEOUT: none.
+    pub timeout_ms: i64,
     /// Timeout for connecting, in ms. 0: 5,000.
     pub connect_timeout_ms: i64,
     /// Read timeout in ms. 0: 60,000. Requests other than listings wait at most 15,000.
@@ -114,8 +114,8 @@ pub struct QueryRecord {
     pub library: *const LibraryHandle,
     /// The path, as bytes without a NUL; not empty.
     pub text: Bytes,
-    /// Maximum duration in ms, including waits. 0: options.deadline_ms. Or PLEXINDEX_NO_DEADLINE.
-    pub deadline_ms: i64,
+    /// Maximum duration in ms, including waits. 0: options.timeout_ms. Or PLEXINDEX_NO_TIMEOUT.
+    pub timeout_ms: i64,
     /// PLEXINDEX_QUERY_* flags. A function rejects flags that do not apply to it.
     pub flags: u32,
     /// Zero.
@@ -132,8 +132,8 @@ pub struct QueryRecord {
 pub struct CallOptionsRecord {
     /// sizeof(plexindex_call_options).
     pub size: usize,
-    /// Maximum duration in ms, including waits. 0: options.deadline_ms. Or PLEXINDEX_NO_DEADLINE.
-    pub deadline_ms: i64,
+    /// Maximum duration in ms, including waits. 0: options.timeout_ms. Or PLEXINDEX_NO_TIMEOUT.
+    pub timeout_ms: i64,
     /// Called on this thread while the call waits; may be NULL.
     pub progress: Option<ProgressFn>,
     /// Passed to `progress`.
@@ -144,7 +144,7 @@ impl CallOptionsRecord {
     /// The default options, which a NULL pointer selects.
     pub const NONE: Self = Self {
         size: size_of::<Self>(),
-        deadline_ms: 0,
+        timeout_ms: 0,
         progress: None,
         progress_user: std::ptr::null_mut(),
     };
@@ -180,7 +180,7 @@ pub type ProgressFn = unsafe extern "C" fn(user: *mut c_void, progress: *const P
 ///
 /// The callback runs on the thread of the rejected call, on one thread at a time per index. With a new token, plexindex
 /// repeats the call. Otherwise, the call returns a cached answer or PLEXINDEX_UNAUTHORIZED. Other calls that need a
-/// token wait, at most until their deadline and `options.read_timeout_ms`. The rules for calls in plexindex_progress_fn
+/// token wait, at most until their timeout and `options.read_timeout_ms`. The rules for calls in plexindex_progress_fn
 /// apply; calls on this handle do not renew the token.
 pub type RenewTokenFn = unsafe extern "C" fn(user: *mut c_void, token: *mut Buffer) -> i32;
 

@@ -272,13 +272,13 @@ fn c_and_rust_agree_on_every_layout() {
         plexindex_bytes = Bytes { data, length }
         plexindex_mapping = MappingRecord { kind, reserved, from, to }
         plexindex_options = OptionsRecord {
-            size, cache_dir, server_url, token, user, ca_file, library_ttl_ms, max_age_ms, deadline_ms,
+            size, cache_dir, server_url, token, user, ca_file, library_ttl_ms, max_age_ms, timeout_ms,
             connect_timeout_ms, read_timeout_ms, retry_ms, matches_limit, flags, page_size, log_level, reserved,
             mappings, mappings_count, slow_ms, size_limit, database, renew_token, renew_token_user, shared, shared_retry_ms,
         }
         plexindex_mapping = MappingRecord { kind, reserved, from, to }
         plexindex_query = QueryRecord {
-            size, library, text, deadline_ms, flags, reserved, progress, progress_user,
+            size, library, text, timeout_ms, flags, reserved, progress, progress_user,
         }
         plexindex_progress = ProgressRecord { size, library, items, total, elapsed_ms }
         plexindex_buffer = Buffer { data, capacity, length }
@@ -298,7 +298,7 @@ fn c_and_rust_agree_on_every_layout() {
             hints, parse_us, wait_us, match_us, calls, calls_us, slow_calls, failures,
             size_limit, over_limit, evictions, last_failure,
         }
-        plexindex_call_options = CallOptionsRecord { size, deadline_ms, progress, progress_user }
+        plexindex_call_options = CallOptionsRecord { size, timeout_ms, progress, progress_user }
         plexindex_table_op = TableOp { kind, reserved, table, name, value }
     };
     let mut expected = BTreeSet::new();

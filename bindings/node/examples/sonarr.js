@@ -16,7 +16,7 @@ const env = { LIBRARY: 'TV Shows', CACHE_DIR: 'plexindex-cache', PORT: '8099', W
 async function find(library, path, signal) {
   const end = Date.now() + Number(env.WAIT_S) * 1000;
   for (;;) {
-    const match = await library.match(path, { deadlineMs: 10_000, signal });
+    const match = await library.match(path, { timeoutMs: 10_000, signal });
     if (match.item || match.candidates.length > 0 || Date.now() >= end) return match;
     await sleep(2000, undefined, { signal });
     await library.refresh({ check: true, signal });

@@ -32,7 +32,7 @@ test('a wrong argument is a TypeError that names it', async (t) => {
     name: [() => index.library({}), () => table.lookup(42), () => table.get(42), () => table.put(42, '')],
     token: [() => index.setToken(42), () => index.setToken(), () => open({ token: 42 })],
     options: [() => plexindex.open(), () => library.match('/x', 100), () => index.call('edit', {}, 1)],
-    deadlineMs: ['1', 2 ** 53, Infinity, NaN, 1.5, 1n].map((deadlineMs) => () => library.match('/x', { deadlineMs })),
+    timeoutMs: ['1', 2 ** 53, Infinity, NaN, 1.5, 1n].map((timeoutMs) => () => library.match('/x', { timeoutMs })),
     ttlMs: [() => table.put('a', 'b', { ttlMs: '1' })],
     sizeLimit: [() => open({ sizeLimit: true })],
     cacheDir: [() => plexindex.open({})],
@@ -57,7 +57,7 @@ test('a wrong argument is a TypeError that names it', async (t) => {
 
 test('values that the library refuses, and unknown options, are named', async (t) => {
   const library = (await openIndex(t, { serverUrl: undefined })).library();
-  await assert.rejects(library.match('/x', { deadlineMs: -7 }), { code: 'INVALID_ARGUMENT', message: /deadline_ms/ });
+  await assert.rejects(library.match('/x', { timeoutMs: -7 }), { code: 'INVALID_ARGUMENT', message: /timeout_ms/ });
   await assert.rejects(library.matchPaths(['a\0b']), {
     code: 'INVALID_ARGUMENT',
     status: 100,
@@ -65,7 +65,7 @@ test('values that the library refuses, and unknown options, are named', async (t
   });
   await assert.rejects(library.match('a\0b'), { code: 'INVALID_ARGUMENT' });
   assert.strictEqual((await library.matchPaths(['']))[0].status, 'INVALID_ARGUMENT');
-  const unknown = { name: 'TypeError', code: 'ERR_INVALID_ARG_VALUE', message: /no deadline: use deadlineMs, / };
+  const unknown = { name: 'TypeError', code: 'ERR_INVALID_ARG_VALUE', message: /no deadline: use timeoutMs, / };
   await assert.rejects(library.match('/x', { deadline: 1 }), unknown);
   const mappings = [{ side: 'server', from: '(', to: '/b', pattern: true }].values();
   await assert.rejects(plexindex.open({ cacheDir: makeFolder(), mappings }), { code: 'INVALID_ARGUMENT' });

@@ -40,7 +40,7 @@ test('matches and lookups find items', async (t) => {
   equal([library.lookupKey(movie.path), library.lookupKey(Buffer.from(movie.path))], [movie.key, movie.key]);
   equal(library.lookupKey('\0'), null);
   const [shows, episode] = [index.library('TV Shows'), show.paths[0]];
-  const { item: listed } = await shows.match(Buffer.from(episode), { offline: false, deadlineMs: undefined });
+  const { item: listed } = await shows.match(Buffer.from(episode), { offline: false, timeoutMs: undefined });
   equal([listed.showTitle, typeof listed.season], [show.title, 'number']);
 });
 
@@ -68,7 +68,7 @@ test('calls that change the store pass their arguments on', async (t) => {
   const library = index.library('Movies');
   await library.recordMatch('/own/name.mkv', movies[3].key);
   const pairs = new Map(Object.entries({ '/own/a.mkv': movies[4].key, '/own/b.mkv': movies[5].key }));
-  await library.recordMatches(pairs, { deadlineMs: 60_000 });
+  await library.recordMatches(pairs, { timeoutMs: 60_000 });
   const recorded = await library.matchPaths(['/own/name.mkv', '/own/a.mkv', '/own/b.mkv']);
   ok(recorded.every(({ matchKind }) => matchKind === 'confirmed'));
   await library.invalidatePath('/own/name.mkv');
@@ -131,8 +131,8 @@ test('progress is reported, and its result or exception ends the call', async (t
 test('deadlines and signals end a call', async (t) => {
   const index = await openIndex(t, slowServer);
   const library = index.library('Movies');
-  equal(await library.refresh({ deadlineMs: 100 }), false);
-  ok(['NOT_YET', 'NEEDS_WARM'].includes((await library.match('/x.mkv', { deadlineMs: 0 })).status));
+  equal(await library.refresh({ timeoutMs: 100 }), false);
+  ok(['NOT_YET', 'NEEDS_WARM'].includes((await library.match('/x.mkv', { timeoutMs: 0 })).status));
   for (const reason of ['mine', undefined]) {
     const controller = new AbortController();
     const { signal } = controller;
@@ -144,7 +144,7 @@ test('deadlines and signals end a call', async (t) => {
   await library.refresh();
   const { cursor } = await index.call('changes.list', { library: 'Movies' });
   const wait = (options) => index.call('changes.wait', { library: 'Movies', cursor, offline: true }, options);
-  equal(await wait({ deadlineMs: 1 }), { ready: false });
+  equal(await wait({ timeoutMs: 1 }), { ready: false });
   await rejects(wait({ signal: AbortSignal.timeout(20) }), { name: 'TimeoutError' });
   const unheard = rejects(wait(), { code: 'CLOSED' });
   await index.close();

@@ -16,14 +16,14 @@ export async function useTypes(): Promise<unknown[]> {
   await index.call(
     'edit',
     { library: 'Movies', keys: ['1'], changes: [{ field: 'title', set: 'A' }], lock: 'leave' },
-    { deadlineMs: 1 },
+    { timeoutMs: 1 },
   );
   if (answer.status === 'OK') return [answer.item.key];
   const none: null = answer.item;
   const [year, path]: [number?, (string | Buffer)?] = [answer.candidates[0]?.year, answer.candidates[0]?.path];
   const stats: plexindex.Stats = await index.stats();
   const counts: (number | undefined)[] = [stats.answers.file_name, stats.requests.find_path];
-  const page = await index.call('items.below', { path: new Uint8Array(1), limit: 3 }, { deadlineMs: 1 });
+  const page = await index.call('items.below', { path: new Uint8Array(1), limit: 3 }, { timeoutMs: 1 });
   const all: string[] = [page.items[0]?.rating_key ?? '', answer.reason ?? ''];
   // @ts-expect-error there is no such option
   await plexindex.open({ cacheDir: '/x', tokens: '' });

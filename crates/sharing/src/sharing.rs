@@ -114,7 +114,7 @@ impl Sharing {
             log: log.as_ref().map(|(log, _)| Arc::clone(log)),
             store: Arc::clone(&components.store),
             reading: Arc::clone(&components.reading),
-            deadline: options.deadline,
+            deadline: options.timeout,
             exchange: log
                 .filter(|_| options.server_url.is_some())
                 .map(|(log, has_thread)| Exchange::new(log, components, options, has_thread)),

@@ -191,7 +191,7 @@ pub fn check_bounds(bounds: &Bounds<'_>) -> Result<()> {
     if bounds.deadline.has_passed() {
         return Err(Error::new(
             Status::Timeout,
-            "cannot read Plex's database: the deadline passed; allow more time",
+            "cannot read Plex's database: the timeout passed; allow more time",
         ));
     }
     Ok(())

@@ -230,7 +230,7 @@ impl ErrorContext<'_> {
     pub fn deadline_error(&self) -> Error {
         self.error(
             Status::Timeout,
-            "the deadline passed before the reply was complete: allow more time",
+            "the timeout passed before the reply was complete: allow more time",
         )
     }
 

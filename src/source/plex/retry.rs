@@ -165,7 +165,7 @@ fn check_bounds(clock: &dyn RetryClock, bounds: &Bounds<'_>, label: &dyn std::fm
     if bounds.deadline.moment().is_some_and(|moment| clock.now() >= moment) {
         return Err(Error::new(
             Status::Timeout,
-            format!("cannot {label}: the deadline passed before the request; allow more time"),
+            format!("cannot {label}: the timeout passed before the request; allow more time"),
         ));
     }
     Ok(())

@@ -98,14 +98,14 @@ fn what_changed_is_told_in_pages_and_goes_on_from_a_token() -> Anything {
     Ok(())
 }
 
-/// The table of `Query::deadline`.
+/// The table of `Query::timeout`.
 #[test]
 fn a_deadline_that_has_passed_is_a_status_or_a_timeout() -> Anything {
     let at = Scene::new(20);
     let (path, key) = at.path(3);
     let index = at.open();
     let movies = index.library("Movies")?;
-    let late = || movies.query().deadline(Duration::ZERO);
+    let late = || movies.query().timeout(Duration::ZERO);
     let title = [FieldChange::set("title", "A")];
     let kind = |failed: Option<Error>| failed.map(|error| error.kind());
     let needs_the_server = || {
@@ -128,7 +128,7 @@ fn a_deadline_that_has_passed_is_a_status_or_a_timeout() -> Anything {
             );
             let message = found.message.ok_or("a message")?;
             assert!(
-                ["deadline", "fetch"].iter().any(|word| message.contains(word)),
+                ["timeout", "fetch"].iter().any(|word| message.contains(word)),
                 "{message}"
             );
         }
@@ -179,7 +179,7 @@ fn a_wait_for_changes_ends_by_a_commit_a_deadline_or_a_break() -> Anything {
     let (key, other) = (at.path(3).1, at.open());
     let waited = index
         .query()
-        .deadline(Duration::from_millis(1))
+        .timeout(Duration::from_millis(1))
         .wait_for_changes(&token)?;
     assert_eq!(waited, WaitOutcome::NotYet);
 
@@ -193,7 +193,7 @@ fn a_wait_for_changes_ends_by_a_commit_a_deadline_or_a_break() -> Anything {
                 calls.store(true, Ordering::Relaxed);
                 ControlFlow::Continue(())
             };
-            index.query().progress(told).no_deadline().wait_for_changes(&token)
+            index.query().progress(told).no_timeout().wait_for_changes(&token)
         });
         until("it waits", || calls.load(Ordering::Relaxed));
         let _ = other.query().refresh_fully()?;
@@ -219,7 +219,7 @@ fn a_wait_for_changes_ends_by_a_commit_a_deadline_or_a_break() -> Anything {
         .query()
         .offline()
         .progress(counted)
-        .deadline(Duration::from_millis(500));
+        .timeout(Duration::from_millis(500));
     assert_eq!(idle.wait_for_changes(&token)?, WaitOutcome::NotYet);
     // Systems other than Linux look every 50 ms for what other processes commit.
     let most = if cfg!(target_os = "linux") { 4 } else { 11 };
@@ -229,7 +229,7 @@ fn a_wait_for_changes_ends_by_a_commit_a_deadline_or_a_break() -> Anything {
     );
     // The server has to be asked first; offline that is none of this wait's business.
     index.library("Movies")?.invalidate()?;
-    let short = || index.query().deadline(Duration::from_millis(1));
+    let short = || index.query().timeout(Duration::from_millis(1));
     assert_eq!(short().wait_for_changes(&token)?, WaitOutcome::Something);
     // Not again at once: a server that does not answer is no reason to spin.
     assert_eq!(short().wait_for_changes(&token)?, WaitOutcome::NotYet);
@@ -349,7 +349,7 @@ fn times_beyond_all_bounds_are_times() -> Anything {
             cache_dir: folder.path().into(),
             library_ttl: Ttl::For(time),
             max_age: time,
-            deadline: Some(patient),
+            timeout: Some(patient),
             connect_timeout: patient,
             read_timeout: patient,
             retry_for: time,
@@ -362,14 +362,14 @@ fn times_beyond_all_bounds_are_times() -> Anything {
             Some(&key),
             "{time:?}"
         );
-        let _ = movies.query().deadline(time).match_path(&path)?;
-        let _ = movies.query().deadline(time).refresh_fully()?;
+        let _ = movies.query().timeout(time).match_path(&path)?;
+        let _ = movies.query().timeout(time).refresh_fully()?;
         let _ = movies
             .query()
-            .no_deadline()
+            .no_timeout()
             .match_path("/data/movies/none (2031)/none (2031).mkv")?;
         movies.invalidate_path(&path)?;
-        let _ = movies.query().deadline(time).match_path(&path)?;
+        let _ = movies.query().timeout(time).match_path(&path)?;
         let terms = Terms::default().ttl(time).limit(1 << 20);
         index.table("kept")?.put("a", "b", terms)?;
         assert_eq!(index.table("kept")?.get("a")?.is_some(), !time.is_zero());

@@ -402,6 +402,6 @@ fn the_first_question_costs_three_requests_if_the_server_lists_the_file_there() 
     );
     assert_eq!(
         [&listed, &unlisted, elsewhere].map(|path| first(in_time, path)),
-        [3, PAGES + 5, PAGES + 5]
+        [3, PAGES + 5, PAGES + 3]
     );
 }

@@ -260,7 +260,7 @@ unsafe extern "C" {
         keys_length: usize,
         count: usize,
         flags: u32,
-        deadline_ms: i64,
+        timeout_ms: i64,
         error: *mut Buffer,
     ) -> i32;
 }

@@ -58,7 +58,7 @@ pub fn list(caller: &Caller<'_>, request: ListChanges) -> MethodResult<ChangePag
 /// After the wait, call plexindex_refresh() and `changes.list`. A due refresh ends at most one wait per second and
 /// handle. A commit in another process ends the wait within 100 ms, or within a second without shared memory.
 ///
-/// NOT_YET: the deadline passed. ABORTED: the progress function ended the wait. The progress function runs every 200
+/// NOT_YET: the timeout passed. ABORTED: the progress function ended the wait. The progress function runs every 200
 /// ms, after signal handlers on this thread, and after plexindex_wake_waiting().
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -78,7 +78,7 @@ pub struct Waited {
     ready: bool,
 }
 
-/// Runs `changes.wait`: waits for a change or a due refresh. The status is `NotYet` if the deadline passed first.
+/// Runs `changes.wait`: waits for a change or a due refresh. The status is `NotYet` if the timeout passed first.
 pub fn wait(caller: &Caller<'_>, request: WaitForChanges) -> MethodResult<Waited> {
     let library = caller.library(request.library)?;
     let query = caller.query(library.query(), request.offline)?;

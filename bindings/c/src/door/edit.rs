@@ -12,10 +12,10 @@ use plexindex::{EditReport, Edited};
 
 /// Sets the same values for many items, with one request per 100 items of a type. Edits nothing if an item does not
 /// exist, and stops at the first failed request. plexindex verifies edited items before it returns them again. Without
-/// a deadline, a request fails only after `options.read_timeout_ms` without data.
+/// a timeout, a request fails only after `options.read_timeout_ms` without data.
 ///
 /// Returns an answer even after an error, unless the request is invalid. NOT_ON_SERVER: some items do not exist.
-/// TIMEOUT: the deadline passed.
+/// TIMEOUT: the timeout passed.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EditItems {

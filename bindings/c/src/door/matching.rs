@@ -16,7 +16,7 @@ use plexindex::{Folder, Library, Match, MatchStatus, Query};
 /// with the reason `only_root_differs`.
 ///
 /// First fetches libraries whose listing is missing or has expired. With Plex's database, reads all files below the
-/// folder at once. NOT_YET: the deadline passed during the fetch. Other statuses: see plexindex_match_path().
+/// folder at once. NOT_YET: the timeout passed during the fetch. Other statuses: see plexindex_match_path().
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MatchFolder {

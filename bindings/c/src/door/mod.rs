@@ -149,7 +149,7 @@ impl Caller<'_> {
         self.index()?.library(selector)
     }
 
-    /// Returns the query with the call's deadline and progress function; it sends no request if `offline` is true.
+    /// Returns the query with the call's timeout and progress function; it sends no request if `offline` is true.
     fn query<'q>(&'q self, query: Query<'q>, offline: bool) -> Result<Query<'q>> {
         self.limits.apply(if offline { query.offline() } else { query })
     }

@@ -10,7 +10,7 @@ use plexindex::Index;
 use plexindex_sharing::{SharedIndex, SharedStatus, SharedTables};
 
 /// Inspects, prepares or empties the shared log (`options.shared`), or exchanges entries with it. Waits for the log
-/// until `options.deadline_ms`, or a few seconds without a deadline; `follow` and `unfollow` do not wait.
+/// until `options.timeout_ms`, or a few seconds without a timeout; `follow` and `unfollow` do not wait.
 ///
 /// After you record a match, `deliver` ensures that other hosts can use it, unless the match's path is in no library
 /// folder and under no mapping. If your tools run only briefly, keep one process running that follows the log. A forked

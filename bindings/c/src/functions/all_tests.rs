@@ -236,7 +236,7 @@ fn query(library: *const LibraryHandle) -> QueryRecord {
         size: size_of::<QueryRecord>(),
         library,
         text: SLASH,
-        deadline_ms: 0,
+        timeout_ms: 0,
         flags: 0,
         reserved: 0,
         progress: None,

@@ -18,9 +18,9 @@ use plexindex::inside::path_from_bytes;
 /// item's rating key, or only the rating key, 1 to 255 digits. In all functions, other keys are invalid.
 ///
 /// Returns PLEXINDEX_OK once the match is stored for all processes. Asks the server only if the store does not know the
-/// library; if that takes longer than `deadline_ms` (as in plexindex_query), returns PLEXINDEX_TIMEOUT without
+/// library; if that takes longer than `timeout_ms` (as in plexindex_query), returns PLEXINDEX_TIMEOUT without
 /// recording. Also returns other server errors and PLEXINDEX_LIBRARY_NOT_FOUND. No callback can end this call: without
-/// a deadline, it fails after `options.retry_ms` without a connection, or `options.read_timeout_ms` without data.
+/// a timeout, it fails after `options.retry_ms` without a connection, or `options.read_timeout_ms` without data.
 ///
 /// # Safety
 /// Pointers must be NULL or valid; `library` must be a handle to a library of an open index.
@@ -31,7 +31,7 @@ pub unsafe extern "C" fn plexindex_record_match(
     path_length: usize,
     key: *const c_char,
     key_length: usize,
-    deadline_ms: i64,
+    timeout_ms: i64,
     error: *mut Buffer,
 ) -> i32 {
     guard(error, || {
@@ -43,7 +43,7 @@ pub unsafe extern "C" fn plexindex_record_match(
                 utf8(key, key_length, "key")?,
             )
         };
-        with_deadline(library.query(), deadline_ms, "deadline_ms")?.record_pairs(&[(path, key)])
+        with_deadline(library.query(), timeout_ms, "timeout_ms")?.record_pairs(&[(path, key)])
     })
 }
 
@@ -65,7 +65,7 @@ pub unsafe extern "C" fn plexindex_record_matches(
     keys_length: usize,
     count: usize,
     flags: u32,
-    deadline_ms: i64,
+    timeout_ms: i64,
     error: *mut Buffer,
 ) -> i32 {
     guard(error, || {
@@ -78,7 +78,7 @@ pub unsafe extern "C" fn plexindex_record_matches(
             )
         };
         check_flags(flags, 0, c::PLEXINDEX_RECORD_THROUGH, "record_matches")?;
-        let mut query = with_deadline(library.query(), deadline_ms, "deadline_ms")?;
+        let mut query = with_deadline(library.query(), timeout_ms, "timeout_ms")?;
         if flags & c::PLEXINDEX_RECORD_THROUGH != 0 {
             query = query.through();
         }

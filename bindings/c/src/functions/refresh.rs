@@ -15,7 +15,7 @@ use plexindex::inside::RefreshReason;
 /// then logs a warning and returns PLEXINDEX_OK, and the old listing answers with PLEXINDEX_ANSWER_STALE. plexindex
 /// accepts the next listing of any size at least a minute later, or at once with PLEXINDEX_QUERY_FULL.
 ///
-/// Returns PLEXINDEX_OK if the library is up to date. If the deadline passed, returns PLEXINDEX_NOT_YET, and the next
+/// Returns PLEXINDEX_OK if the library is up to date. If the timeout passed, returns PLEXINDEX_NOT_YET, and the next
 /// call continues; PLEXINDEX_NEEDS_WARM if no data arrived; or PLEXINDEX_TIMEOUT if no library is known.
 ///
 /// # Safety

@@ -38,7 +38,7 @@ def ask(call: Call, handle: int | None, method: str, request: dict[str, Any], de
     native = load()
     given = {name: value for name, value in request.items() if value is not None}
     raw = _encode(given).encode() if given else b""
-    call.options.deadline_ms = deadline_ms
+    call.options.timeout_ms = deadline_ms
     answer = call.answer_pointer
     try:
         status = call.run(native.call, handle, method.encode(), raw, len(raw), call.options_ref, call.answer_ref)

@@ -52,7 +52,7 @@ class COptions(Structure):
         ("ca_file", CBytes),
         ("library_ttl_ms", c_int64),
         ("max_age_ms", c_int64),
-        ("deadline_ms", c_int64),
+        ("timeout_ms", c_int64),
         ("connect_timeout_ms", c_int64),
         ("read_timeout_ms", c_int64),
         ("retry_ms", c_int64),
@@ -87,7 +87,7 @@ class CQuery(Structure):
         ("library", c_void_p),
         ("text_data", c_char_p),
         ("text_length", c_size_t),
-        ("deadline_ms", c_int64),
+        ("timeout_ms", c_int64),
         ("flags", c_uint32),
         ("reserved", c_uint32),
         ("progress", PROGRESS_FN),
@@ -148,7 +148,7 @@ class CStats(Structure):
 class CCallOptions(Structure):
     """plexindex_call_options."""
 
-    _fields_ = [("size", c_size_t), ("deadline_ms", c_int64), ("progress", PROGRESS_FN), ("progress_user", c_void_p)]
+    _fields_ = [("size", c_size_t), ("timeout_ms", c_int64), ("progress", PROGRESS_FN), ("progress_user", c_void_p)]
 
 
 class CTableOp(Structure):

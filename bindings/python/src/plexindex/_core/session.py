@@ -145,7 +145,7 @@ class Session:
             query = call.query
             query.library = self._library_pointer(library)
             query.text_data, query.text_length = text, len(text)
-            query.deadline_ms = _convert.deadline_ms(deadline)
+            query.timeout_ms = _convert.deadline_ms(deadline)
             query.flags = flags
             if not buffer:
                 return self._check(call, call.run(function, self._handle, call.query_ref)), b""
