@@ -21,7 +21,8 @@ struct Scene {
 
 impl Scene {
     fn new() -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
-        let folder = tempfile::Builder::new().prefix("films").tempdir()? // no hidden folder;
+        // A hidden folder would make each file a copy.
+        let folder = tempfile::Builder::new().prefix("films").tempdir()?;
         let films = folder.path().join("films");
         for name in [
             "Alpha (2001)/Alpha (2001).mkv",
