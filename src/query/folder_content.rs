@@ -205,7 +205,7 @@ impl Queries {
         let token_number = self.reading.tokens.current().number();
         let status_in = |library: Option<&Selection>, has_case_twin: bool| {
             let (call, mut pin) = (Call::offline(library, token_number), self.reading.eviction_pin());
-            self.match_path(&mut pin, &call, path, |answer| {
+            let status = self.match_path(&mut pin, &call, path, |answer| {
                 let is_listed = answer.match_kind.is_listed() && !(has_case_twin && is_of_twin(answer));
                 Ok(match (answer.item(), answer.reason) {
                     _ if is_listed && answer.status == Status::Ambiguous => ListedStatus::SeveralItems,
@@ -213,7 +213,12 @@ impl Queries {
                     (Some(item), Reason::OnlyRootDiffers) => ListedStatus::OnlyRootDiffers(item.path.to_vec()),
                     _ => ListedStatus::Unlisted,
                 })
-            })
+            });
+            match status {
+                // Without a listing, no library lists the file.
+                Err(error) if error.status == Status::NotFetched => Ok(ListedStatus::Unlisted),
+                status => status,
+            }
         };
         let is_listed = |status: &ListedStatus| matches!(status, ListedStatus::Listed | ListedStatus::SeveralItems);
         let status = status_in(Some(library), has_case_twin)?;
