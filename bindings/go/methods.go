@@ -134,6 +134,12 @@ const (
 	ErrorDefect           ErrorKind = "defect"
 )
 
+type ExportMatchesRequest struct {
+	Broken ByteString `json:"broken,omitempty"`
+	Cursor string     `json:"cursor,omitempty"`
+	Limit  int64      `json:"limit,omitempty"`
+}
+
 type FilesPage struct {
 	Cursor string `json:"cursor,omitempty"`
 	Items  []Item `json:"items"`
@@ -174,6 +180,17 @@ type GetVersionsRequest struct{}
 
 type HostPath struct {
 	Path ByteString `json:"path"`
+}
+
+type ImportMatchesRequest struct {
+	Matches []MatchLine `json:"matches"`
+	Offline bool        `json:"offline,omitempty"`
+}
+
+type Imported struct {
+	Kept     int64 `json:"kept"`
+	Recorded int64 `json:"recorded"`
+	Skipped  int64 `json:"skipped"`
 }
 
 type Item struct {
@@ -324,6 +341,14 @@ const (
 	MatchFileName  MatchKind = "file_name"
 )
 
+type MatchLine struct {
+	Key          string     `json:"key"`
+	LibraryTitle string     `json:"library_title,omitempty"`
+	LibraryUUID  string     `json:"library_uuid"`
+	Path         ByteString `json:"path"`
+	Server       string     `json:"server,omitempty"`
+}
+
 type MatchStatus string
 
 const (
@@ -339,6 +364,11 @@ type MatchTitleRequest struct {
 	Library LibraryName `json:"library,omitempty"`
 	Offline bool        `json:"offline,omitempty"`
 	Title   string      `json:"title"`
+}
+
+type MatchesPage struct {
+	Cursor  string      `json:"cursor,omitempty"`
+	Matches []MatchLine `json:"matches"`
 }
 
 type MissingPage struct {
@@ -480,6 +510,7 @@ type StartWatchRequest struct{}
 type StopWatchRequest struct{}
 
 type StoreInfo struct {
+	Broken       []string   `json:"broken"`
 	CounterPage  bool       `json:"counter_page"`
 	DiskBytes    int64      `json:"disk_bytes"`
 	FileSystem   string     `json:"file_system,omitempty"`

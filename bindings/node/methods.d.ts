@@ -60,6 +60,11 @@ export interface EditedItems {
   states: readonly (Edited)[];
 }
 export type ErrorKind = 'invalid_argument' | 'unsupported' | 'aborted' | 'store' | 'store_full' | 'connect' | 'tls' | 'unauthorized' | 'forbidden' | 'not_on_server' | 'not_plex' | 'starting' | 'bad_answer' | 'server_error' | 'timeout' | 'redirected' | 'offline' | 'library_not_found' | 'not_fetched' | 'library_ambiguous' | 'list_again' | 'defect';
+export interface ExportMatches {
+  broken?: ByteString;
+  cursor?: string;
+  limit?: number;
+}
 export interface FilesPage {
   cursor?: string;
   items: readonly (Item)[];
@@ -96,6 +101,15 @@ export interface GetVersions {
 }
 export interface HostPath {
   path: ByteString;
+}
+export interface ImportMatches {
+  matches: readonly (MatchLine)[];
+  offline?: boolean;
+}
+export interface Imported {
+  kept: number;
+  recorded: number;
+  skipped: number;
 }
 export interface Item {
   episode?: number;
@@ -190,12 +204,23 @@ export interface MatchGuid {
   offline?: boolean;
 }
 export type MatchKind = 'none' | 'confirmed' | 'exact' | 'mapped' | 'suffix' | 'file_name';
+export interface MatchLine {
+  key: string;
+  library_title?: string;
+  library_uuid: string;
+  path: ByteString;
+  server?: string;
+}
 export type MatchStatus = 'found' | 'ambiguous' | 'not_found' | 'not_yet' | 'needs_warm';
 export interface MatchTitle {
   check?: boolean;
   library?: LibraryName;
   offline?: boolean;
   title: string;
+}
+export interface MatchesPage {
+  cursor?: string;
+  matches: readonly (MatchLine)[];
 }
 export interface MissingPage {
   cursor?: string;
@@ -285,6 +310,7 @@ export interface StartWatch {
 export interface StopWatch {
 }
 export interface StoreInfo {
+  broken: readonly (string)[];
   counter_page: boolean;
   disk_bytes: number;
   file_system?: string;
@@ -337,6 +363,8 @@ export interface Methods {
   'match.folder': { request: MatchFolder; answer: Folder };
   'match.guid': { request: MatchGuid; answer: Match };
   'match.title': { request: MatchTitle; answer: Match };
+  'matches.export': { request: ExportMatches; answer: MatchesPage };
+  'matches.import': { request: ImportMatches; answer: Imported };
   'paths.compare': { request: ComparePaths; answer: PathRelations };
   'server.check': { request: CheckServer; answer: ServerInfo };
   'sharing': { request: Share; answer: Shared };

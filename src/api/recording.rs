@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::host_paths::bytes_of;
+use super::opened::Library;
 use super::query_builder::Query;
 use crate::engine::LoggedKind;
 use crate::error::{Result, invalid_argument_error, try_with_capacity};
@@ -96,6 +97,11 @@ impl Query<'_> {
         let Some(library) = self.library else {
             return invalid_argument_error("cannot record a match in all libraries at once: specify one library");
         };
+        self.record_pairs_in(library, pairs)
+    }
+
+    /// Records pairs of a path and an item's key or rating key in a library, like [`Self::record_pairs`].
+    pub(super) fn record_pairs_in(&self, library: &Library, pairs: &[(&[u8], &str)]) -> Result<()> {
         let (inner, reading) = (self.index.inner(), &library.reading);
         let _timed = inner.start_timer("record_matches", Some(library.selector()), Some(pairs.len()));
         if self.through {

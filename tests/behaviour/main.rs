@@ -16,6 +16,7 @@ mod locked_store;
 mod on_disk;
 mod questions;
 mod readme;
+mod recorded;
 mod regressions;
 mod size_limit;
 mod source_layers;

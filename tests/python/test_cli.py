@@ -15,7 +15,7 @@ import pytest
 from cli import Cli
 from conftest import TOKEN, Server, ServerFactory
 
-COMMANDS = ("libraries", "warm", "match", "folder", "diff", "changes", "stats", "clear", "shared", "doctor")
+COMMANDS = ("libraries", "warm", "match", "folder", "diff", "changes", "stats", "clear", "matches", "shared", "doctor")
 
 
 @pytest.fixture
@@ -337,3 +337,34 @@ def test_verbose_logs_each_step(cli: Cli, server: Server) -> None:
     # Log lines name the command's options.
     errors = cli.run("stats", "--size-limit", "3").stderr
     assert "WARNING" in errors and "--size-limit" in errors and "size_limit" not in errors
+
+
+def test_matches_are_moved_and_recovered_from_a_damaged_database(cli: Cli, tmp_path: Path, server: Server) -> None:
+    key = server.paths(1)[0]["ratingKey"]
+    with plexindex.open(cli.store, server_url=server.url, token=server.token) as index:
+        index.library("Movies").record_match("/mnt/recorded.mkv", key)
+    line = cli.good("matches", "export")
+    entry = json.loads(line)
+    assert (entry["path"], entry["key"], entry["library_title"]) == (
+        "/mnt/recorded.mkv",
+        f"/library/metadata/{key}",
+        "Movies",
+    )
+    # In another folder.
+    other = ("--dir", tmp_path / "other")
+    recorded, kept = {"recorded": 1, "kept": 0, "skipped": 0}, {"recorded": 0, "kept": 1, "skipped": 0}
+    assert json.loads(cli.good("matches", "import", *other, given=line.encode())) == recorded
+    assert json.loads(cli.good("matches", "import", *other, given=line.encode())) == kept
+    elsewhere = json.dumps({**entry, "library_uuid": "another"}).encode()
+    assert cli.run("matches", "import", *other, given=elsewhere).returncode == 1
+    done = cli.run("matches", "import", *other, given=b"\n?")
+    assert (done.returncode, "line 2 is not JSON" in done.stderr) == (2, True)
+    # From a database that was damaged.
+    broken = cli.store / "plexindex-1.db.broken"
+    (cli.store / "plexindex-1.db").rename(broken)
+    assert cli.good("matches", "export") == ""
+    report = " ".join(cli.run("doctor").stdout.split())
+    assert f"run `plexindex matches export --broken {broken} | plexindex matches import`" in report
+    lines = cli.good("matches", "export", "--broken", broken)
+    assert json.loads(cli.good("matches", "import", given=lines.encode())) == recorded
+    assert cli.good("matches", "export") == line == lines

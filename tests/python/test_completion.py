@@ -107,13 +107,13 @@ def zsh_shows(cli: Cli, words: list[str], *wanted: str) -> None:
 
 COMMANDS = {
     *("libraries", "warm", "match", "folder", "diff", "changes"),
-    *("stats", "clear", "shared", "doctor", "completion"),
+    *("stats", "clear", "matches", "shared", "doctor", "completion"),
 }
 
 
 # The words before the cursor, and what a shell completes: exactly these, or with "…" these among others.
 CASES = [
-    ("ma", {"match"}),
+    ("ma", {"match", "matches"}),
     ("match --fo", {"--format"}),
     ("match --format ''", {"text", "keys", "paths", "tsv", "json"}),
     ("warm --", {"--full", "--dir", "--mapping", "…"}),

@@ -96,7 +96,7 @@ impl FolderLimit {
             // `bytes_after_vacuum` excludes the write-ahead log, which stays large while other processes read it.
             let bytes = Sweeper(&self.store).bytes_after_vacuum()?;
             if bytes <= limit {
-                self.warned.store(false, Ordering::Relaxed);
+                self.warn_of_broken_databases(limit);
                 return Ok(());
             }
             // Remove the feed's history before any listing.
@@ -125,6 +125,20 @@ impl FolderLimit {
             log::info!(
                 "evicted library '{title}', which was refreshed longest ago: the folder used {bytes} bytes, more than \
                  size_limit={limit}; the next query fetches the library again"
+            );
+        }
+    }
+
+    /// Logs a warning, once, if only damaged databases make the folder larger than the limit.
+    fn warn_of_broken_databases(&self, limit: u64) {
+        let folder = self.store.folder();
+        let names = folder.broken_databases();
+        if !names.is_empty() && !self.warned.swap(true, Ordering::Relaxed) {
+            log::warn!(
+                "{} exceeds size_limit={limit} because of {}, which plexindex never removes; `plexindex doctor` explains \
+                 how to recover confirmed matches from a damaged database",
+                folder.path().display(),
+                names.join(" and ")
             );
         }
     }

@@ -6,7 +6,7 @@ use super::cached::CachedStatements;
 use super::history::restart_history;
 use super::ids::listing_text;
 use super::library_rows::{LibraryRow, LibraryRows};
-use super::store_folder::NAME;
+use super::store_folder::{BROKEN, NAME};
 use super::sweeping::Sweeper;
 use super::tx::Tx;
 use crate::error::Result;
@@ -21,8 +21,8 @@ const CLOCK_TOLERANCE_MS: i64 = 60_000;
 const VACUUM_PAGES: i64 = 1_000;
 
 impl Sweeper<'_> {
-    /// Returns the folder's size in bytes, excluding space that needs no eviction: free database pages, the write-ahead
-    /// log and unreferenced segments. On Windows, an unreferenced segment remains while a process has it mapped.
+    /// Returns the folder's size in bytes, excluding space that eviction cannot or need not free: damaged databases, free
+    /// database pages, the write-ahead log and unreferenced segments. On Windows, an unreferenced segment remains while a process has it mapped.
     pub fn bytes_after_vacuum(&self) -> Result<u64> {
         let used_bytes: i64 = self.0.read(|connection| {
             connection.query_row(
@@ -35,7 +35,9 @@ impl Sweeper<'_> {
         // Of the database file, only the pages in use count, not its length.
         let [database_name, wal_name] = ["", "-wal"].map(|suffix| format!("{NAME}.db{suffix}"));
         let segments = self.named_segments()?;
-        let is_counted = |name: &str| name != database_name && name != wal_name && !segments.is_unreferenced(name);
+        let is_counted = |name: &str| {
+            name != database_name && name != wal_name && !name.contains(BROKEN) && !segments.is_unreferenced(name)
+        };
         Ok(used_bytes.cast_unsigned() + self.0.folder.bytes_of(is_counted))
     }
 

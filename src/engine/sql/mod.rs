@@ -35,6 +35,7 @@ mod columns;
 mod confirmed_matches;
 mod endpoints;
 mod evicting;
+mod exported_matches;
 mod feed_rows;
 mod hints;
 mod history;

@@ -69,7 +69,7 @@ impl StoreFolder {
     }
 
     /// Renames the broken database and the files beside it to `.broken`, so that plexindex can create a new database.
-    /// Keeps the broken files, because they contain confirmed matches that no server has.
+    /// Keeps the broken files, also earlier ones, because they contain confirmed matches that no server has.
     pub fn rename_broken(&self) -> Result<()> {
         let cannot = |error: io::Error| self.cannot("rename the broken database in", &error);
         let _exclusive = self.lock_database()?;
@@ -78,13 +78,14 @@ impl StoreFolder {
         if broken.is_some() && Inode::of(self.database()) == broken {
             // Rename the database first: other processes then see that it is missing, and wait for this lock before
             // they create a new database.
+            let name = self.unused_broken_name();
             for suffix in std::iter::once("").chain(COMPANIONS) {
-                let broken_path = self.companion(&format!("{suffix}.broken"));
+                let broken_path = self.path().join(format!("{name}{suffix}"));
                 ignore_missing(files::rename(&self.companion(suffix), &broken_path)).map_err(cannot)?;
             }
             log::warn!(
-                "the database in {} is damaged and was renamed to {NAME}.db.broken; plexindex will fetch the libraries \
-                 again, but confirmed matches and tables are lost",
+                "the database in {} is damaged and was renamed to {name}; plexindex will fetch the libraries again; \
+                 `plexindex doctor` explains how to recover confirmed matches, but tables are lost",
                 self.path().display()
             );
         }

@@ -15,6 +15,8 @@ use crate::platform::open_files;
 
 /// Prefix of all file names.
 pub const NAME: &str = "plexindex-1";
+/// End of the name of a damaged database.
+pub const BROKEN: &str = ".broken";
 /// Maximum wait for another process that is creating or renaming the database, or creating the client identifier.
 pub const LOCK_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -187,6 +189,29 @@ impl StoreFolder {
     /// Returns the inode of the broken database, which the next call renames; `None` if no database is broken.
     pub fn broken(&self) -> Option<Inode> {
         *lock(&self.broken)
+    }
+
+    /// Returns the names of the damaged databases in the folder.
+    pub fn broken_databases(&self) -> Vec<String> {
+        let Ok(entries) = fs::read_dir(&self.path) else {
+            return Vec::new();
+        };
+        let names = entries
+            .flatten()
+            .filter_map(|entry| entry.file_name().into_string().ok());
+        let is_broken = |name: &String| name.starts_with(&format!("{NAME}.db.")) && name.ends_with(BROKEN);
+        let mut names: Vec<String> = names.filter(is_broken).collect();
+        names.sort();
+        names
+    }
+
+    /// Returns a name that no damaged database in the folder has. SQLite finds a database's write-ahead log if its name
+    /// is the database's name with the suffix `-wal`.
+    pub fn unused_broken_name(&self) -> String {
+        let numbered = (2_u32..).map(|number| format!("{NAME}.db.{number}{BROKEN}"));
+        let mut names = std::iter::once(format!("{NAME}.db{BROKEN}")).chain(numbered);
+        let is_unused = |name: &String| self.path.join(name).symlink_metadata().is_err();
+        names.find(is_unused).unwrap_or_default() // the names do not end
     }
 
     /// Returns whether the disk or the user's quota is full. Writes a temporary file to find out.

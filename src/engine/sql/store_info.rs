@@ -32,6 +32,8 @@ pub struct StoreInfo {
     /// The reason why file locks do not work.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub locks_error: Option<String>,
+    /// Names of the damaged databases in the folder, which plexindex renamed to `.broken`.
+    pub broken: Vec<String>,
     /// Size of the store in bytes.
     pub disk_bytes: u64,
     /// Free space for this user in bytes.
@@ -62,6 +64,7 @@ impl StoreInfo {
             counter_page: store.uses_version_page && store.opened.newest().page.is_some(),
             locks: locks_error.is_none(),
             locks_error,
+            broken: folder.broken_databases(),
             disk_bytes: folder.disk_bytes(),
             free_bytes: disk.free,
         })

@@ -78,7 +78,7 @@ fn without_an_index_only_two_methods_answer() {
     };
     let filled = json!({
         "library": "Movies", "path": "/a", "others": ["/a"], "key": "1", "keys": ["1"], "guid": "x", "title": "x", "cursor": "1111",
-        "changes": [], "all": true
+        "changes": [], "matches": [], "all": true
     });
     for method in METHODS {
         // The request with the fields of each method: those that are refused are taken out one by one.
@@ -97,6 +97,27 @@ fn without_an_index_only_two_methods_answer() {
             name => assert_eq!(outcome.expect_err(name).status, Status::NullPointer, "{name}"),
         }
     }
+}
+
+#[test]
+fn matches_are_imported_and_exported_in_pages() {
+    let at = Scene::new();
+    let line = |path: &Value, key: &str| json!({ "path": path, "key": key, "library_uuid": "u" });
+    let other = json!({ "path": "/c", "key": "1", "library_uuid": "another" });
+    let lines = [line(&json!("/b"), "1"), line(&json!({ "bytes": "L/8=" }), "4"), other];
+    let counts = at.answer("matches.import", &json!({ "matches": lines }));
+    assert_eq!(counts, json!({ "recorded": 2, "kept": 0, "skipped": 1 }));
+    let first = at.answer("matches.export", &json!({ "limit": 1 }));
+    let rest = at.answer("matches.export", &json!({ "cursor": first["cursor"] }));
+    let of_page = |page: &Value| (page["matches"][0]["path"].clone(), page["matches"][0]["key"].clone());
+    assert_eq!(of_page(&first), (json!("/b"), json!("/library/metadata/1")));
+    assert_eq!(
+        of_page(&rest),
+        (json!({ "bytes": "L/8=" }), json!("/library/metadata/4"))
+    );
+    assert!(rest.get("cursor").is_none());
+    let again = at.answer("matches.import", &json!({ "matches": first["matches"] }));
+    assert_eq!(again, json!({ "recorded": 0, "kept": 1, "skipped": 0 }));
 }
 
 #[test]

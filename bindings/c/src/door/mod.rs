@@ -11,6 +11,7 @@ mod changes;
 mod edit;
 mod facts;
 mod items;
+mod matches;
 mod matching;
 pub mod schema;
 mod sharing;
@@ -60,6 +61,8 @@ methods! {
     "match.folder" matching::folder,
     "match.guid" matching::guid,
     "match.title" matching::title,
+    "matches.export" matches::export,
+    "matches.import" matches::import,
     "walk.next" walk::next,
     "changes.list" changes::list,
     "changes.wait" changes::wait,

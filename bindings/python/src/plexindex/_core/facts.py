@@ -70,8 +70,8 @@ class StoreInfo(Fields):
     """Facts about a store's folder. :meth:`Index.store` returns this object."""
 
     __slots__ = (
-        *("counter_page", "disk_bytes", "file_system", "folder", "free_bytes", "journal", "locks", "locks_error"),
-        "shares_memory",
+        *("broken", "counter_page", "disk_bytes", "file_system", "folder", "free_bytes", "journal", "locks"),
+        *("locks_error", "shares_memory"),
     )
 
     folder: str
@@ -88,6 +88,8 @@ class StoreInfo(Fields):
     """Whether file locks worked in a test during this call."""
     locks_error: str | None
     """The error of the lock test, or None if the test succeeded."""
+    broken: list[str]
+    """Names of the damaged databases in the folder, which plexindex renamed to ``.broken``."""
     disk_bytes: int
     """Size of the store in bytes."""
     free_bytes: int | None

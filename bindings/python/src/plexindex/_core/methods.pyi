@@ -43,6 +43,10 @@ class EditedItems(TypedDict):
     requests: int
     states: list[Edited]
 ErrorKind = Literal["invalid_argument", "unsupported", "aborted", "store", "store_full", "connect", "tls", "unauthorized", "forbidden", "not_on_server", "not_plex", "starting", "bad_answer", "server_error", "timeout", "redirected", "offline", "library_not_found", "not_fetched", "library_ambiguous", "list_again", "defect"]
+class ExportMatches(TypedDict, total=False):
+    broken: ByteString
+    cursor: str
+    limit: int
 class FilesPage(TypedDict, total=False):
     cursor: str
     items: list[Item]
@@ -73,6 +77,13 @@ class GetStore(TypedDict): ...
 class GetVersions(TypedDict): ...
 class HostPath(TypedDict):
     path: ByteString
+class ImportMatches(TypedDict, total=False):
+    matches: list[MatchLine]
+    offline: bool
+class Imported(TypedDict):
+    kept: int
+    recorded: int
+    skipped: int
 class Item(TypedDict, total=False):
     episode: int
     guid: str
@@ -153,12 +164,21 @@ class MatchGuid(TypedDict, total=False):
     library: LibraryName
     offline: bool
 MatchKind = Literal["none", "confirmed", "exact", "mapped", "suffix", "file_name"]
+class MatchLine(TypedDict, total=False):
+    key: str
+    library_title: str
+    library_uuid: str
+    path: ByteString
+    server: str
 MatchStatus = Literal["found", "ambiguous", "not_found", "not_yet", "needs_warm"]
 class MatchTitle(TypedDict, total=False):
     check: bool
     library: LibraryName
     offline: bool
     title: str
+class MatchesPage(TypedDict, total=False):
+    cursor: str
+    matches: list[MatchLine]
 class MissingPage(TypedDict, total=False):
     cursor: str
     files: list[LookedFor]
@@ -225,6 +245,7 @@ StartKind = Literal["folder", "file"]
 class StartWatch(TypedDict): ...
 class StopWatch(TypedDict): ...
 class StoreInfo(TypedDict, total=False):
+    broken: list[str]
     counter_page: bool
     disk_bytes: int
     file_system: str

@@ -17,7 +17,8 @@ RULES = ("extension", "hidden", "system", "unpacking", "empty", "samples", "extr
 
 def add_all(commands: Commands) -> None:
     """Adds the commands in the order in which the help lists them."""
-    for add_command in (_libraries, _warm, _match, _folder, _diff, _changes, _stats, _clear, _shared, _doctor):
+    queries = (_libraries, _warm, _match, _folder, _diff, _changes)
+    for add_command in (*queries, _stats, _clear, _matches, _shared, _doctor):
         add_command(commands)
     _completion(commands)
 
@@ -213,6 +214,25 @@ def _clear(commands: Commands) -> None:
         "  plexindex clear\n  plexindex clear --yes",
     )
     _yes(command, "do not ask for confirmation")
+
+
+def _matches(commands: Commands) -> None:
+    command = _command(
+        commands,
+        "matches",
+        "export recorded matches, or import them into another index",
+        "'export' prints the matches that hosts recorded for this server and user, one JSON object per line. 'import' "
+        "reads such lines from standard input, and records the matches. A path that already has a match keeps it.",
+        "  plexindex matches export > matches.jsonl\n  plexindex --dir /new/folder matches import < matches.jsonl\n"
+        "  plexindex matches export --broken plexindex-1.db.broken | plexindex matches import\n\n"
+        "JSON: path, key, library_uuid, library_title and server (the machine identifier). 'import' prints an object "
+        "with recorded, kept (paths that already had a match) and skipped (matches in libraries that the server does "
+        "not have).",
+    )
+    command.add_argument("action", choices=("export", "import"), help="the action to perform")
+    command.add_argument("--broken", metavar="FILE",
+                         help="export the matches of all servers and users from this damaged database, which plexindex "
+                         "renamed to .broken")  # fmt: skip
 
 
 def _shared(commands: Commands) -> None:

@@ -199,6 +199,12 @@ def _check_store(report: Report, index: Index) -> None:
         )
     else:
         report.good(size)
+    for name in store.broken:
+        path = shlex.quote(os.path.join(store.folder, name))
+        report.note(
+            f"{name} is a damaged database; its tables are lost, but its confirmed matches may be readable: run "
+            f"`plexindex matches export --broken {path} | plexindex matches import`, then remove the file"
+        )
     file_system = store.file_system or "unknown"
     if store.shares_memory and store.journal == "wal":
         report.good(f"file system: {file_system}; processes can share memory")

@@ -1,0 +1,116 @@
+//! Exports recorded matches, and imports them into this or another index.
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::{Path, PathBuf};
+
+use super::host_paths::bytes_of;
+use super::opened::{Index, Library};
+use super::query_builder::Query;
+use crate::engine::RecordRows;
+use crate::error::{Result, Status};
+use crate::platform::files::path_from_bytes;
+use crate::sync::Selector;
+
+/// A match that a host recorded, with the library that it belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordedMatch {
+    /// The path, as the host recorded it.
+    pub path: PathBuf,
+    /// The item's key.
+    pub key: String,
+    /// The library's uuid.
+    pub library_uuid: String,
+    /// The library's title when the match was exported.
+    pub library_title: String,
+    /// The server's machine identifier.
+    pub server: String,
+}
+
+/// The number of matches for each outcome of [`Query::import_matches`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ImportedMatches {
+    /// Matches that the call recorded.
+    pub recorded: usize,
+    /// Matches for paths that already had a recorded match, which the call did not change.
+    pub kept: usize,
+    /// Matches in libraries that the server does not have.
+    pub skipped: usize,
+}
+
+impl Index {
+    /// Returns all recorded matches, sorted by library and path. Sends no request.
+    ///
+    /// `broken`: a damaged database that plexindex renamed to `.broken`, such as `plexindex-1.db.broken`. The call then
+    /// reads the matches of all servers and users from this file, as far as the file is readable.
+    ///
+    /// # Errors
+    /// Errors of the store; [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) if `broken` has another
+    /// name.
+    pub fn export_matches(&self, broken: Option<&Path>) -> Result<Vec<RecordedMatch>> {
+        let inner = self.inner();
+        let rows = RecordRows(&inner.store);
+        let matches = match (broken, inner.reading.identity()) {
+            (Some(broken), _) => rows.export_broken(broken)?,
+            (None, Some(identity)) => rows.export(identity)?,
+            (None, None) => Vec::new(), // the store has no view of this server and user yet
+        };
+        let to_recorded = matches.into_iter().map(|exported| RecordedMatch {
+            path: path_from_bytes(exported.path),
+            key: self.key(&exported.rating_key),
+            library_uuid: exported.library_uuid,
+            library_title: exported.library_title,
+            server: exported.server,
+        });
+        Ok(to_recorded.collect())
+    }
+}
+
+impl Query<'_> {
+    /// Records exported matches, each in the library with its uuid. Keeps the match of a path that already has one.
+    /// Sends requests only if a library is unknown. All matches of one library are one transaction.
+    ///
+    /// # Errors
+    /// As [`Query::record_match`], except that the call skips the matches of unknown libraries.
+    pub fn import_matches(&self, matches: &[RecordedMatch]) -> Result<ImportedMatches> {
+        let mut by_library: BTreeMap<&str, Vec<(&[u8], &str)>> = BTreeMap::new();
+        for one in matches {
+            let pair = (bytes_of(&one.path), &*one.key);
+            by_library.entry(&one.library_uuid).or_default().push(pair);
+        }
+        let mut imported = ImportedMatches::default();
+        for (uuid, pairs) in by_library {
+            let library = self.index.library(Selector::Uuid(uuid.to_owned()))?;
+            match self.import_into(&library, &pairs) {
+                Ok(recorded) => {
+                    imported.recorded += recorded;
+                    imported.kept += pairs.len() - recorded;
+                }
+                Err(error) if error.status == Status::LibraryNotFound => imported.skipped += pairs.len(),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(imported)
+    }
+
+    /// Records matches for the paths that have none in the library. Returns their number.
+    fn import_into(&self, library: &Library, pairs: &[(&[u8], &str)]) -> Result<usize> {
+        let inner = self.index.inner();
+        let (_, row) = self.run(|call| {
+            inner.run_renewing(call, |call| {
+                inner.sync.find_library(library.selection(), "import matches", call)
+            })
+        })?;
+        let existing = RecordRows(&inner.store).confirmed_matches(row.id)?;
+        let existing: HashSet<Vec<u8>> = existing.into_iter().map(|(path, _)| path).collect();
+        let new: Vec<(&[u8], &str)> = pairs
+            .iter()
+            .filter(|(path, _)| !existing.contains(*path))
+            .copied()
+            .collect();
+        if !new.is_empty() {
+            self.record_pairs_in(library, &new)?;
+        }
+        Ok(new.len())
+    }
+}

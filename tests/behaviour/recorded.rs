@@ -1,0 +1,175 @@
+//! What hosts recorded outlives damage: damaged databases stay, and their matches can be exported and recorded again.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::support::index::Index;
+use crate::support::{Scene, copy_of, repository};
+use plexindex::options::Options;
+use plexindex::{ImportedMatches, RecordedMatch};
+use plexindex_standin::{LibraryKind, LibrarySpec, Standin};
+
+fn open(folder: &Path) -> Index {
+    Index::open(Options::new(folder)).expect("the index opens")
+}
+
+fn damage(folder: &Path) -> Vec<u8> {
+    let damaged = [&b"not a database: "[..], &[7; 5_000]].concat();
+    fs::write(folder.join("plexindex-1.db"), &damaged).expect("written");
+    damaged
+}
+
+#[test]
+fn a_damaged_database_never_replaces_an_earlier_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut expected = Vec::new();
+    for name in [
+        "plexindex-1.db.broken",
+        "plexindex-1.db.2.broken",
+        "plexindex-1.db.3.broken",
+    ] {
+        let mut content = damage(folder.path());
+        content.extend(name.as_bytes());
+        fs::write(folder.path().join("plexindex-1.db"), &content).expect("written");
+        let index = open(folder.path());
+        expected.push((name.to_owned(), content));
+        let mut names: Vec<_> = expected.iter().map(|(name, _)| name.clone()).collect();
+        names.sort();
+        assert_eq!(index.store().expect("described").broken, names);
+        for (name, content) in &expected {
+            assert_eq!(fs::read(folder.path().join(name)).expect("kept"), *content, "{name}");
+        }
+    }
+}
+
+/// A folder with a store whose database was damaged, and is now called `.broken`. It has 700 matches in its log of records,
+/// of which `change` may damage some.
+fn with_broken_database(change: impl FnOnce(&mut Vec<u8>)) -> (tempfile::TempDir, PathBuf) {
+    let folder = copy_of(&repository("tests/release/stores/3"));
+    let broken = folder.path().join("plexindex-1.db.broken");
+    let mut content = fs::read(folder.path().join("plexindex-1.db")).expect("read");
+    change(&mut content);
+    fs::write(&broken, content).expect("written");
+    fs::remove_file(folder.path().join("plexindex-1.db")).expect("removed");
+    (folder, broken)
+}
+
+fn is_right(found: &RecordedMatch) -> bool {
+    let number = found
+        .path
+        .file_stem()
+        .and_then(|name| name.to_str()?.parse::<u32>().ok());
+    number.is_some_and(|number| found.key == format!("/library/metadata/{}", 1_001 + number % 10))
+}
+
+#[test]
+fn matches_of_a_damaged_database_are_exported_as_far_as_they_can_be_read() {
+    let (folder, broken) = with_broken_database(|_| {});
+    let before = fs::read(&broken).expect("read");
+    let found = open(folder.path()).export_matches(Some(&broken)).expect("exported");
+    assert_eq!(found.len(), 700);
+    assert!(found.iter().all(is_right));
+    assert!(
+        found
+            .iter()
+            .all(|one| one.library_title == "Movies" && !one.server.is_empty())
+    );
+    assert_eq!(fs::read(&broken).expect("read"), before);
+
+    // A page in the middle of the records.
+    let (folder, broken) = with_broken_database(|content| {
+        let middle = content
+            .windows(12)
+            .position(|text| text == b"/mnt/352.mkv")
+            .expect("a match");
+        content[middle / 4_096 * 4_096..][..8].fill(0xff);
+    });
+    let found = open(folder.path()).export_matches(Some(&broken)).expect("exported");
+    assert!((500..700).contains(&found.len()), "{}", found.len());
+    assert!(found.iter().all(is_right));
+    let has = |number: u32| found.iter().any(|one| one.path.ends_with(format!("{number}.mkv")));
+    assert!(has(0) && has(699), "before and after the damage");
+    let left = fs::read_dir(folder.path()).expect("the folder").flatten();
+    assert!(
+        !left
+            .into_iter()
+            .any(|file| file.file_name().to_string_lossy().contains(".new"))
+    );
+}
+
+#[test]
+fn only_damaged_databases_are_exported_by_name() {
+    let folder = copy_of(&repository("tests/release/stores/3"));
+    let index = open(folder.path());
+    let error = index
+        .export_matches(Some(&folder.path().join("plexindex-1.db")))
+        .expect_err("refused");
+    assert_eq!(error.kind(), plexindex::ErrorKind::InvalidArgument);
+    for (name, content) in [("none.broken", None), ("text.broken", Some("no database"))] {
+        let path = folder.path().join(name);
+        if let Some(content) = content {
+            fs::write(&path, content).expect("written");
+        }
+        let error = index.export_matches(Some(&path)).expect_err("refused");
+        assert!(error.message.contains(name), "{error}");
+    }
+}
+
+#[test]
+fn exported_matches_are_imported_elsewhere() {
+    let server = Standin::builder()
+        .library(LibrarySpec::new(LibraryKind::Movie, 20))
+        .library(LibrarySpec::new(LibraryKind::Show, 20))
+        .start()
+        .expect("the stand-in starts");
+    let (from, to) = (Scene::of(server), tempfile::tempdir().expect("a folder"));
+    let (index, library) = from.listed();
+    let pairs: [(&[u8], &str); 2] = [(b"/mnt/1.mkv", "1001"), (b"/mnt/2.mkv", "1002")];
+    library.record_matches(&pairs).expect("recorded");
+    let exported = index.export_matches(None).expect("exported");
+    let keys: Vec<&str> = exported.iter().map(|one| &*one.key).collect();
+    assert_eq!(keys, ["/library/metadata/1001", "/library/metadata/1002"]);
+
+    let options = Options {
+        cache_dir: to.path().to_owned(),
+        ..from.options.clone()
+    };
+    let other = crate::support::open(options, &from.clock);
+    let movies = other.library("Movies").expect("a handle");
+    movies.record_matches(&[(b"/mnt/2.mkv", "1003")]).expect("recorded");
+    let elsewhere = RecordedMatch {
+        library_uuid: "a-library-of-another-server".to_owned(),
+        ..exported[0].clone()
+    };
+    let all = [exported, vec![elsewhere]].concat();
+    let counts = |imported: ImportedMatches| [imported.recorded, imported.kept, imported.skipped];
+    assert_eq!(counts(other.query().import_matches(&all).expect("imported")), [1, 1, 1]);
+    assert_eq!(counts(other.query().import_matches(&all).expect("imported")), [0, 2, 1]);
+    other
+        .refresh(&crate::support::index::QueryOptions::default(), true)
+        .expect("listed");
+    for (path, key) in [("/mnt/1.mkv", "1001"), ("/mnt/2.mkv", "1003")] {
+        assert_eq!(movies.lookup_key(path.as_bytes(), str::to_owned).as_deref(), Some(key));
+    }
+}
+
+#[test]
+fn a_damaged_database_does_not_count_against_the_size_limit() {
+    let scene = Scene::of(
+        Standin::builder()
+            .library(LibrarySpec::new(LibraryKind::Movie, 200))
+            .library(LibrarySpec::new(LibraryKind::Show, 200))
+            .start()
+            .expect("the stand-in starts"),
+    )
+    .with(|options| options.size_limit = Some(16 << 20));
+    let broken = fs::File::create(scene.folder().join("plexindex-1.db.broken")).expect("made");
+    broken.set_len(64 << 20).expect("long");
+    let (index, _) = scene.listed();
+    for _ in 0..3 {
+        scene.list(&index);
+    }
+    let stats = index.stats().expect("counted");
+    assert_eq!((stats.evictions, stats.over_limit), (0, 0));
+    assert!(scene.folder().join("plexindex-1.db.broken").exists());
+}
