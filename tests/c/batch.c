@@ -160,7 +160,7 @@ int main(int argc, char **argv)
         CHECK_STATUS(PLEXINDEX_BUFFER_TOO_SMALL, plexindex_match_paths(handle, &query, paths.count, &small, ERROR));
         CHECK(requests() == 0 && small.length > 8192);
         query.flags = PLEXINDEX_QUERY_OFFLINE;
-        CHECK_STATUS(PLEXINDEX_OFFLINE, plexindex_match_paths(handle, &query, paths.count, &small, ERROR));
+        CHECK_STATUS(PLEXINDEX_NOT_FETCHED, plexindex_match_paths(handle, &query, paths.count, &small, ERROR));
         plexindex_buffer_free(&small);
     }
 

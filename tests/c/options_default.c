@@ -146,7 +146,7 @@ static void only_a_folder(const struct setting *setting)
     handle = opened(&options);
     movies = library_of(handle, "Movies");
     query = query_of(movies, path);
-    CHECK_REFUSED(PLEXINDEX_OFFLINE, plexindex_match_path(handle, &query, &buffer, ERROR), "Movies", "server_url");
+    CHECK_REFUSED(PLEXINDEX_NOT_FETCHED, plexindex_match_path(handle, &query, &buffer, ERROR), "Movies", "server_url");
     CHECK(plexindex_lookup_key(movies, path) == NULL);
     CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, ERROR));
 }
@@ -277,7 +277,7 @@ static void flags(const struct setting *setting)
     options.flags = PLEXINDEX_OPEN_OFFLINE;
     CHECK_STATUS(PLEXINDEX_OK, first_match(&options));
     options.user = plexindex_bytes_of("another user");
-    CHECK_STATUS(PLEXINDEX_OFFLINE, first_match(&options));
+    CHECK_STATUS(PLEXINDEX_NOT_FETCHED, first_match(&options));
 
     drain(lines);
     options = fresh_options(setting);

@@ -63,7 +63,7 @@ static void not_fetched(const plexindex_handle *handle, const struct setting *se
     CHECK_REFUSED(PLEXINDEX_CONNECT, fetches(match_batch, handle, &batch), host);
     CHECK_REFUSED(PLEXINDEX_CONNECT, plexindex_record_match(movies, "/a.mkv", 6, "7", 1, 0, ERROR), host);
     offline.flags = PLEXINDEX_QUERY_OFFLINE;
-    CHECK_REFUSED(PLEXINDEX_OFFLINE, fetches(plexindex_match_path, handle, &offline), "Movies");
+    CHECK_REFUSED(PLEXINDEX_NOT_FETCHED, fetches(plexindex_match_path, handle, &offline), "Movies");
     CHECK_STATUS(PLEXINDEX_NOT_YET, at_once(handle, one, PLEXINDEX_QUERY_OFFLINE, &page));
     CHECK(plexindex_get_answer(&page, 0)->item == 0);
 

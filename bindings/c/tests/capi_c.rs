@@ -276,7 +276,8 @@ impl Run {
         Self {
             name,
             server: Server::start(),
-            folder: tempfile::tempdir().expect("a folder"),
+            // No hidden folder, in which each file would be a copy.
+            folder: tempfile::Builder::new().prefix("capi").tempdir().expect("a folder"),
         }
     }
 

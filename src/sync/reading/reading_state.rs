@@ -23,7 +23,7 @@ pub struct IndexReader {
     pub limit: FolderLimit,
     pub viewpoint: Arc<EndpointResolver>,
     pub tokens: Arc<Tokens>,
-    /// Whether the handle was opened offline, so that no server can accept the token.
+    /// Whether the handle was opened offline or without a source, so that no server can accept the token.
     pub(super) is_offline: bool,
     /// Libraries that running calls use, and that this process therefore does not evict. A library occurs once per
     /// [`super::EvictionPin`].
@@ -75,7 +75,7 @@ impl IndexReader {
             limit,
             viewpoint,
             tokens,
-            is_offline: options.offline,
+            is_offline: options.offline || options.server_url.is_none() && options.database.is_none(),
             pinned: Mutex::default(),
         }
     }
