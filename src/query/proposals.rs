@@ -26,7 +26,8 @@ impl Queries {
             let resolution = resolver.resolve(path);
             if !is_single_listed(&resolution) {
                 unlisted.push(*path);
-                let is_sample = resolution.match_kind == MatchKind::Suffix && resolution.reason != Reason::NotListed;
+                let is_suffix = matches!(resolution.match_kind, MatchKind::Suffix | MatchKind::FileName);
+                let is_sample = is_suffix && resolution.reason != Reason::NotListed;
                 if let Some(found) = resolution.single().filter(|_| is_sample) {
                     samples.add(path, found.path, snapshot.components_below_location(found));
                 }

@@ -6,7 +6,10 @@ use std::collections::HashMap;
 use super::normal::{NormalPath, normal_form};
 use super::path_shape::PathShape;
 use super::rewrite::{PrefixRule, is_absolute};
-use super::roots::has_hidden_root;
+use super::roots::{has_hidden_root, is_specific_file_name};
+
+/// Number of files that a mapping must match if the files have only their names in common with listed files.
+const MIN_NAMES: usize = 3;
 
 /// A prefix mapping that would translate host paths to listed paths.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +38,14 @@ impl ProposedMapping {
 pub struct Samples {
     examined: usize,
     /// The mappings, keyed by the normal forms of `from` and `to`.
-    pairs: HashMap<(Vec<u8>, Vec<u8>), ProposedMapping>,
+    pairs: HashMap<(Vec<u8>, Vec<u8>), Pair>,
+}
+
+#[derive(Debug)]
+struct Pair {
+    mapping: ProposedMapping,
+    /// Number of matching paths that have a folder in common with the listed path.
+    with_folder: usize,
 }
 
 impl Samples {
@@ -48,28 +58,37 @@ impl Samples {
     /// Adds a sample: an unlisted host path, and the listed path with the longest common suffix. `below` is the number
     /// of components that the listed path has below its location. Counts no mapping unless all of these components are
     /// equal, since only then may both be the same file, nor if the host path's root is hidden, which suggests a copy.
+    /// A file directly in its location counts only if its name is specific.
     pub fn add(&mut self, host_path: &[u8], listed: &[u8], below: usize) {
         self.examined += 1;
         let Some((from, to)) = differing_roots(host_path, listed, below) else {
             return;
         };
         let pair = self.pairs.entry((normal_form(from), normal_form(to)));
-        let pair = pair.or_insert_with(|| ProposedMapping {
-            from: from.to_vec(),
-            to: to.to_vec(),
-            matched: 0,
-            examined: 0,
+        let pair = pair.or_insert_with(|| Pair {
+            mapping: ProposedMapping {
+                from: from.to_vec(),
+                to: to.to_vec(),
+                matched: 0,
+                examined: 0,
+            },
+            with_folder: 0,
         });
-        pair.matched += 1;
+        pair.mapping.matched += 1;
+        pair.with_folder += usize::from(below > 1);
     }
 
     /// Returns all mappings with at least two matching paths, best first. If only one path was examined, one is enough.
+    /// If the paths have only their names in common with the listed paths, three are necessary.
     #[must_use]
     pub fn proposals(&self) -> Vec<ProposedMapping> {
-        let is_supported = |pair: &&ProposedMapping| pair.matched > 1 || self.examined == 1;
-        let with_examined = |pair: &ProposedMapping| ProposedMapping {
+        let is_supported = |pair: &&Pair| {
+            let matched = if pair.with_folder > 0 { pair.mapping.matched } else { 0 };
+            matched > 1 || matched == 1 && self.examined == 1 || pair.mapping.matched >= MIN_NAMES
+        };
+        let with_examined = |pair: &Pair| ProposedMapping {
             examined: self.examined,
-            ..pair.clone()
+            ..pair.mapping.clone()
         };
         let supported_pairs = self.pairs.values().filter(is_supported);
         let mut proposals: Vec<ProposedMapping> = supported_pairs.map(with_examined).collect();
@@ -87,8 +106,8 @@ fn compare_support(a: &ProposedMapping, b: &ProposedMapping) -> Ordering {
 }
 
 /// Removes the longest common suffix from both paths, and returns the remaining roots of the host path and the server
-/// path. `None` if the suffix has fewer than `below` components, if `below` is less than two, if the host path's root is hidden, or
-/// if no rule can replace one root with the other.
+/// path. `None` if the suffix has fewer than `below` components, if `below` is 0, if `below` is 1 and the name is generic, if
+/// the host path's root is hidden, or if no rule can replace one root with the other.
 fn differing_roots<'a>(host_path: &'a [u8], server_path: &'a [u8], below: usize) -> Option<(&'a [u8], &'a [u8])> {
     let (mut from, mut to) = (host_path, server_path);
     let (windows_host, windows_server) = (PathShape::of(host_path).windows, PathShape::of(server_path).windows);
@@ -106,7 +125,8 @@ fn differing_roots<'a>(host_path: &'a [u8], server_path: &'a [u8], below: usize)
     // Rules with a relative folder are invalid.
     let is_rule = is_absolute(from) && is_absolute(to) && rewrites(from, to, host_path, server_path);
     let is_hidden = || NormalPath::with(host_path, |path| has_hidden_root(path, common_components));
-    (below >= 2 && common_components >= below && is_rule && !is_hidden()).then_some((from, to))
+    let is_specific = || below > 1 || is_specific_file_name(split_last(server_path, windows_server).1);
+    (below > 0 && common_components >= below && is_rule && !is_hidden() && is_specific()).then_some((from, to))
 }
 
 /// Returns whether a rule that replaces `from` with `to` rewrites the host path to the server path. Also returns

@@ -136,6 +136,13 @@ fn has_year_of_film(words: &Words, title: &Words, film_year: i32) -> bool {
     })
 }
 
+/// Returns whether a file's name identifies the file, as `movie.mkv` and `01.mkv` do not.
+pub fn is_specific_file_name(name: &[u8]) -> bool {
+    let stem = name.rsplitn(2, |byte| *byte == b'.').last().unwrap_or_default();
+    let words = std::str::from_utf8(stem).ok().and_then(Words::of);
+    words.is_some_and(|words| !is_generic_folder(stem, &words))
+}
+
 /// Returns whether a folder's name does not identify its contents, because the name has only general words and numbers
 /// or is a camera, season or disc folder.
 fn is_generic_folder(name: &[u8], words: &Words) -> bool {

@@ -293,3 +293,41 @@ fn only_a_file_that_is_equal_below_its_location_is_a_sample() {
         2
     ));
 }
+
+#[test]
+fn files_directly_in_their_location_need_three_specific_names() {
+    let propose = |names: &[&str]| {
+        let mut all = Samples::default();
+        for name in names {
+            all.add(
+                format!("/mnt/films/{name}").as_bytes(),
+                format!("/data/movies/{name}").as_bytes(),
+                1,
+            );
+        }
+        all.proposals()
+    };
+    for names in [
+        &["Alien.mkv"][..],
+        &["Alien.mkv", "Heat.mkv"],
+        &["Alien.mkv", "Heat.mkv", "movie.mkv"],
+        &["01.mkv", "02.mkv", "03.mkv", "CD1.mkv", "Season 1.mkv", "video.mkv"],
+    ] {
+        assert_eq!(propose(names), [], "{names:?}");
+    }
+    let found = propose(&["Alien.mkv", "Heat.mkv", "Léon (1994).mkv", "movie.mkv"]);
+    assert_eq!(found.len(), 1);
+    assert_eq!(
+        (found[0].from.as_slice(), found[0].to.as_slice(), found[0].matched),
+        (&b"/mnt/films"[..], &b"/data/movies"[..], 3)
+    );
+    let mut hidden = Samples::default();
+    for name in ["Alien.mkv", "Heat.mkv", "Ran.mkv"] {
+        hidden.add(
+            format!("/mnt/.trash/{name}").as_bytes(),
+            format!("/data/movies/{name}").as_bytes(),
+            1,
+        );
+    }
+    assert_eq!(hidden.proposals(), []);
+}
