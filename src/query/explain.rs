@@ -6,7 +6,7 @@ use crate::engine::LibraryRow;
 use crate::error::{Error, Status};
 use crate::matching::FolderResolution;
 use crate::matching::normal::normal_form;
-use crate::matching::{PathShape, lies_at_or_under};
+use crate::matching::{PathShape, has_replaced_characters, have_lookalike_names, lies_at_or_under};
 use crate::model::{ItemType, MatchKind, Reason, ViewId};
 use crate::source::SourceKind;
 use crate::sync::failed_operation;
@@ -156,6 +156,12 @@ impl Queries {
         text.push_str(&context.explain_unlisted_match());
         text.push_str(parent_hint(raw));
         text.push_str(encoding_hint(raw));
+        if has_replaced_characters(raw) {
+            text.push_str(
+                " (the path contains characters with which SMB, rclone and Windows replace ':' and others: Plex may list \
+                 the original name)",
+            );
+        }
         if let Some(error) = failure {
             text.push_str(&explain_failure(error, kind));
         }
@@ -195,6 +201,10 @@ impl Queries {
             .map(|found| self.display.path(found.path))
             .unwrap_or_default();
         let episodes = answer.total.to_string();
+        let is_lookalike = || {
+            let listed = answer.item().map(|found| normal_form(found.path));
+            listed.is_some_and(|listed| have_lookalike_names(&normal_form(raw), &listed))
+        };
         // Some hosts get a suffix match for every file, so this code concatenates strings, which is faster than
         // formatting.
         let parts: &[&str] = match answer.reason {
@@ -205,6 +215,14 @@ impl Queries {
                 "': only the root of '",
                 path,
                 "' differs, so a mapping is missing",
+            ],
+            Reason::NotListed if is_lookalike() => &[
+                "'",
+                path,
+                "' is in a library folder, but Plex does not list it (yet). Plex lists '",
+                &listed,
+                "', which differs only in characters that SMB, rclone and Windows replace: check that both are the same \
+                 file, and record the match",
             ],
             Reason::NotListed => &[
                 "'",

@@ -9,7 +9,9 @@ use super::queries::Queries;
 use super::query_kind::{Assessment, QueryContext, QueryKind, QueryState};
 use crate::engine::{LibraryRow, library_indexes};
 use crate::error::{Error, Result, Status};
-use crate::matching::{ExactBytes, FirstEntry, LibraryIndex, MAX_PATH, NormalPath, Resolution, Resolver};
+use crate::matching::{
+    ExactBytes, FirstEntry, LibraryIndex, MAX_PATH, NormalPath, Resolution, Resolver, add_lookalike,
+};
 use crate::model::{Confidence, MatchKind, Reason};
 use crate::sync::{Call, EvictionPin, ItemToVerify, SearchTarget, TICK};
 
@@ -168,6 +170,7 @@ impl QueryKind for PathQuery<'_> {
     fn find<'t>(&self, context: &QueryContext<'t>, outcome: &mut Resolution<'t>) -> Result<()> {
         let (mappings, first_entry) = (context.queries.reading.mappings(), self.first_entry.take());
         Resolver::new(&context.snapshot.views, context.scope, mappings).resolve_normal(self.path, first_entry, outcome);
+        add_lookalike((&context.snapshot.views, context.scope, mappings), self.path, outcome);
         Ok(())
     }
 
@@ -315,15 +318,17 @@ impl QueryKind for PathQuery<'_> {
             status.name(),
             outcome.match_kind.name()
         );
-        // A suffix match can suggest a missing mapping. A file name match cannot, because the paths have no folder in
-        // common. A path in a library location needs no mapping.
-        if outcome.match_kind == MatchKind::Suffix
+        // A suffix match can suggest a missing mapping; a file name match only if the file is directly in its location. A
+        // path in a library location needs no mapping.
+        if matches!(outcome.match_kind, MatchKind::Suffix | MatchKind::FileName)
             && status == Status::Ok
             && outcome.reason != Reason::NotListed
             && let Some(found) = outcome.single()
         {
             let below = snapshot.components_below_location(found);
-            queries.samples.add(snapshot.identity, path, found.path, below);
+            if outcome.match_kind == MatchKind::Suffix || below == 1 {
+                queries.samples.add(snapshot.identity, path, found.path, below);
+            }
         }
         answer.set_age(rows, context.now_ms);
         // An item from a search in an unfetched library expires when the search result expires.

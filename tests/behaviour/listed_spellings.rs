@@ -3,6 +3,7 @@
 use crate::support::index::{Deadline, QueryOptions};
 use crate::support::{Scene, clock, open, options, requests};
 use plexindex::model::{Confidence, MatchKind};
+use plexindex::options::{Mapping, Options};
 use plexindex_standin::{ItemSpec, LibrarySpec, Standin};
 
 /// Listed paths with redundant parts, and the tidy path and folder of the same file.
@@ -133,5 +134,103 @@ fn a_new_file_is_found_whichever_way_its_letters_are_composed() {
         assert_eq!(answer.match_kind, MatchKind::Exact, "{asked}: {}", answer.message);
         let seen = requests(&at.server);
         assert_eq!(seen[2], 0, "a search, no listing: {seen:?}");
+    }
+}
+
+#[test]
+fn a_library_without_folders_gets_a_mapping_by_its_names() {
+    let names = ["Alien (1979).mkv", "Heat (1995).mkv", "Ran (1985).mkv", "movie.mkv"];
+    let server = Standin::builder()
+        .library(
+            LibrarySpec::movies(0)
+                .plain()
+                .title("Films")
+                .locations(["/data/movies"]),
+        )
+        .items(
+            1,
+            names.map(|name| ItemSpec::file(name, &format!("/data/movies/{name}"))),
+        )
+        .start()
+        .expect("the stand-in starts");
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = open(options(&server, folder.path()), &clock());
+    index.refresh(&QueryOptions::default(), true).expect("listed");
+    let paths = names.map(|name| format!("/mnt/films/{name}"));
+    let found = index.try_proposals(&paths).expect("proposals");
+    let found: Vec<_> = found.iter().map(|one| (one.from.to_str(), one.to.to_str())).collect();
+    assert_eq!(found, [(Some("/mnt/films"), Some("/data/movies"))]);
+    assert_eq!(
+        index.try_proposals(&paths[..2]).expect("none").len(),
+        0,
+        "two may be chance"
+    );
+    let library = index.library("Films").expect("a handle");
+    let answer = library.match_path(paths[0].as_bytes()).expect("an answer");
+    assert_eq!(answer.confidence, Confidence::Low, "{}", answer.message);
+}
+
+#[test]
+fn a_name_that_another_system_shows_differently_is_a_low_candidate() {
+    let listed = [
+        "/data/movies/Mission: Impossible (1996)/Mission: Impossible.mkv",
+        "/data/movies/What? (1972)/What?.mkv",
+        "/data/movies/Twice/A:B.mkv",
+        "/data/movies/Twice/A?B.mkv",
+    ];
+    let server = Standin::builder()
+        .library(
+            LibrarySpec::movies(0)
+                .plain()
+                .title("Films")
+                .locations(["/data/movies"]),
+        )
+        .items(1, listed.map(|path| ItemSpec::file(path, path)))
+        .start()
+        .expect("the stand-in starts");
+    let folder = tempfile::tempdir().expect("a folder");
+    let with = Options {
+        mappings: vec![Mapping::host_to_server("/mnt/films", "/data/movies")],
+        ..options(&server, folder.path())
+    };
+    let index = open(with, &clock());
+    index.refresh(&QueryOptions::default(), true).expect("listed");
+    let library = index.library("Films").expect("a handle");
+    for (asked, is) in [
+        (
+            "/mnt/films/Mission\u{F022} Impossible (1996)/Mission\u{F022} Impossible.mkv",
+            Some(listed[0]),
+        ),
+        (
+            "/mnt/films/Mission： Impossible (1996)/Mission： Impossible.mkv",
+            Some(listed[0]),
+        ),
+        (
+            "/mnt/films/Mission: Impossible (1996)/Mission\u{A789} Impossible.mkv",
+            Some(listed[0]),
+        ),
+        (
+            "/data/movies/Mission_ Impossible (1996)/Mission_ Impossible.mkv",
+            Some(listed[0]),
+        ),
+        ("/mnt/films/What\u{F025} (1972)/What\u{F025}.mkv", Some(listed[1])),
+        ("/mnt/films/Twice/A_B.mkv", None),
+        ("/mnt/films/What_ (1972)/Which_.mkv", None),
+        ("/mnt/films/Other： One (1996)/Other： One.mkv", None),
+    ] {
+        let answer = library.match_path(asked.as_bytes()).expect("an answer");
+        let item = answer
+            .item
+            .as_ref()
+            .map(|item| String::from_utf8_lossy(&item.path).into_owned());
+        assert_eq!(item.as_deref(), is, "{asked}: {}", answer.message);
+        assert_ne!(answer.confidence, Confidence::High, "{asked}");
+        assert_eq!(library.lookup_key(asked.as_bytes(), str::to_owned), None, "{asked}");
+        let tells = asked.is_ascii() && is.is_none() || answer.message.contains("SMB");
+        assert!(tells, "{asked}: {}", answer.message);
+    }
+    for encoded in ["file:///mnt/films/Twice/A%3AB.mkv", "/mnt/films/Some%20Film.mkv"] {
+        let answer = library.match_path(encoded.as_bytes()).expect("an answer");
+        assert!(answer.message.contains("looks encoded"), "{}", answer.message);
     }
 }
