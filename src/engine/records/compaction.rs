@@ -29,8 +29,6 @@ use crate::platform::open_files::text_of;
 pub(super) const PACE: usize = 32;
 /// [`Records::flush_removals`] counts the rows that are in no segment on the first of every 32 calls.
 const COUNT_EVERY: u32 = 32;
-/// A process removes old segment files on the first of every 32 flushes.
-const SWEEP_EVERY: u32 = 32;
 
 /// Why a write stopped: a damaged segment, or an SQLite error.
 pub(super) enum WriteError {
@@ -269,6 +267,8 @@ impl Records {
         let segments: Vec<NamedSegment> = new.into_iter().chain(kept.iter().copied()).collect();
         self.touch(replaced.iter().map(|segment| &segment.name));
         unmerged.store_merged(tx, &segments)?;
+        // A host that only writes records has no other occasion to remove old files.
+        Sweeper(&self.store).sweep_in_write(tx, &open.manifest.segments);
         Ok(())
     }
 
@@ -287,10 +287,6 @@ impl Records {
             return; // another thread is advancing the merges
         };
         if has_flushed {
-            // A host that only writes records has no other occasion to remove old files.
-            if self.flushes.fetch_add(1, Ordering::Relaxed).is_multiple_of(SWEEP_EVERY) {
-                Sweeper(&self.store).sweep_segments();
-            }
             self.begin_merge(&mut merging);
         }
         while let Some(merge) = merging.last_mut() {

@@ -24,8 +24,6 @@ pub struct Records {
     pub(super) merging: Mutex<Vec<SlicedMerge>>,
     /// Number of calls to [`Records::flush_removals`], of which only some count the log's rows.
     pub(super) flush_checks: AtomicU32,
-    /// Number of flushes by this process, of which only some sweep old files.
-    pub(super) flushes: AtomicU32,
     /// Incarnation and change sequence of this process's last write, and the number of rows that were in no segment
     /// after that write. Locked only while this thread holds the database's write lock, so never during a fork.
     pub(super) unmerged: Mutex<Option<(Incarnation, Sequence, usize)>>,
@@ -45,7 +43,6 @@ impl Records {
             open: SwapCell::new(Arc::default()),
             merging: Mutex::default(),
             flush_checks: AtomicU32::new(0),
-            flushes: AtomicU32::new(0),
             unmerged: Mutex::default(),
             rebuilding: Mutex::new(()),
         });

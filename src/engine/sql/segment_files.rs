@@ -1,13 +1,15 @@
 //! Creates the names of segment files, and removes files that the database no longer references.
 
 use std::collections::HashSet;
-use std::fs;
+use std::fs::{self, Metadata};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use rusqlite::Connection;
+
 use super::cached::CachedStatements;
-use super::ids::{listing_text, segment_text};
-use super::record_log::manifest;
+use super::ids::{listing_text, segment_name, segment_text};
+use super::record_log::{NamedSegment, RecordTx, manifest};
 use super::store_folder::{NAME, StoreFolder};
 use super::sweeping::Sweeper;
 use crate::error::Result;
@@ -24,6 +26,8 @@ const ITEMS_SUFFIX: &str = ".items";
 const UNNAMED_KEPT_S: u64 = 60;
 /// Age, in seconds, at which plexindex removes a temporary file. Until then, a process may still be writing the file.
 const TEMPORARY_KEPT_S: u64 = 600;
+/// Maximum size of the replaced record segments that a write keeps for processes that have just read their names.
+const MAX_REPLACED: u64 = 8 << 20;
 
 impl StoreFolder {
     /// Returns the path of a listing's segment for hosts with these mappings. Hosts with other mappings build their own
@@ -57,10 +61,11 @@ impl StoreFolder {
             .flatten()
             .filter_map(|entry| {
                 let name = entry.file_name().into_string().ok().filter(is_known)?;
-                let changed = entry.metadata().and_then(|metadata| metadata.modified());
+                let metadata = entry.metadata().ok();
                 Some(SegmentFile {
                     name,
-                    age_s: changed.ok().and_then(|time| Some(time.elapsed().ok()?.as_secs())),
+                    bytes: metadata.as_ref().map_or(0, Metadata::len),
+                    changed: metadata.and_then(|metadata| metadata.modified().ok()),
                 })
             })
             .collect()
@@ -112,16 +117,47 @@ fn referenced_name(file: &str) -> Option<&str> {
     Some(name.rsplit_once('-')?.0) // without the digest of the mappings
 }
 
-/// A file in the folder. `age_s`: seconds since the last modification; `None` if that time is unknown or in the future.
+/// A file in the folder.
 struct SegmentFile {
     name: String,
-    age_s: Option<u64>,
+    bytes: u64,
+    /// Time of the last modification; `None` if unknown.
+    changed: Option<SystemTime>,
+}
+
+impl SegmentFile {
+    fn is_temporary(&self) -> bool {
+        self.name.contains(".new")
+    }
+
+    /// Returns whether no process can still be writing, publishing or opening this unreferenced file. True if the time
+    /// of its last modification is unknown or in the future.
+    fn is_abandoned(&self) -> bool {
+        let kept_s = if self.is_temporary() {
+            TEMPORARY_KEPT_S
+        } else {
+            UNNAMED_KEPT_S
+        };
+        let age = self.changed.and_then(|changed| changed.elapsed().ok());
+        age.is_none_or(|age| age.as_secs() >= kept_s)
+    }
 }
 
 /// Names of the segments and page files that the database references.
 pub struct NamedSegments(HashSet<String>);
 
 impl NamedSegments {
+    /// Reads the names that the database references.
+    fn read(connection: &Connection) -> rusqlite::Result<Self> {
+        // A cleared library has a negative `view_id`.
+        let listings = "SELECT segment FROM libraries WHERE view_id > 0";
+        let mut names: HashSet<String> = connection.values(listings, [])?.into_iter().collect();
+        let pages = "SELECT n.file FROM listings n JOIN libraries l ON l.id = n.library WHERE l.view_id > 0";
+        names.extend(connection.values::<String>(pages, [])?);
+        names.extend(manifest(connection)?.segments.iter().map(|one| segment_text(&one.name)));
+        Ok(Self(names))
+    }
+
     /// Returns whether a file is a segment, an index or a page file that the database does not reference.
     pub fn is_unreferenced(&self, file: &str) -> bool {
         referenced_name(file).is_some_and(|name| !self.0.contains(name))
@@ -134,17 +170,50 @@ impl Sweeper<'_> {
     pub fn sweep_segments(&self) {
         // List the folder before reading the database, so that a segment that is published in between is not removed.
         let files = self.0.folder.segment_files();
-        let referenced = match self.named_segments() {
-            Ok(referenced) => referenced,
-            Err(error) => return log::debug!("cannot remove old segment files: {error}; a later sweep will retry"),
-        };
-        for file in files {
-            let is_temporary = file.name.contains(".new");
-            let kept_s = if is_temporary { TEMPORARY_KEPT_S } else { UNNAMED_KEPT_S };
-            if (is_temporary || referenced.is_unreferenced(&file.name)) && file.age_s.is_none_or(|age| age >= kept_s) {
-                let _ = files::remove(&self.0.folder.path().join(&file.name));
-            }
+        match self.named_segments() {
+            Ok(referenced) => drop(self.remove_unreferenced(files, &referenced, u64::MAX)),
+            Err(error) => log::debug!("cannot remove old segment files: {error}; a later sweep will retry"),
         }
+    }
+
+    /// Sweeps in a write that replaces segments. Also removes the oldest replaced record segments until the others have
+    /// at most [`MAX_REPLACED`] bytes, because the files that a bulk write replaces within a minute are many times as
+    /// large as its data. `committed`: the segments in the manifest before this write.
+    pub fn sweep_in_write(&self, tx: &RecordTx<'_>, committed: &[NamedSegment]) {
+        if let Err(error) = self.sweep_replaced(tx.tx.connection, committed, MAX_REPLACED) {
+            log::debug!("cannot remove old segment files: {error}; a later sweep will retry");
+        }
+    }
+
+    /// Removes old files, and the oldest replaced record segments until the others have at most `max_bytes`. A reader
+    /// that misses such a file reads the state again. Returns the number of removed files. Requires the write lock,
+    /// because a writer creates a segment before it commits the segment's name.
+    pub(super) fn sweep_replaced(
+        &self,
+        connection: &Connection,
+        committed: &[NamedSegment],
+        max_bytes: u64,
+    ) -> rusqlite::Result<usize> {
+        let files = self.0.folder.segment_files();
+        let mut referenced = NamedSegments::read(connection)?;
+        referenced.0.extend(committed.iter().map(|one| segment_text(&one.name)));
+        Ok(self.remove_unreferenced(files, &referenced, max_bytes))
+    }
+
+    /// Removes the unreferenced files that no process can still need, and the oldest unreferenced record segments, until
+    /// those that remain have at most `max_bytes`. Returns the number of removed files.
+    fn remove_unreferenced(&self, mut files: Vec<SegmentFile>, referenced: &NamedSegments, max_bytes: u64) -> usize {
+        files.retain(|file| file.is_temporary() || referenced.is_unreferenced(&file.name));
+        files.sort_by_key(|file| std::cmp::Reverse(file.changed));
+        let mut replaced_bytes = 0;
+        let mut is_removable = |file: &&SegmentFile| {
+            let is_of_records = referenced_name(&file.name).is_some_and(|name| segment_name(name).is_some());
+            replaced_bytes += if is_of_records { file.bytes } else { 0 };
+            file.is_abandoned() || is_of_records && replaced_bytes > max_bytes
+        };
+        let removable = files.iter().filter(|file| is_removable(file));
+        let removed = removable.filter(|file| files::remove(&self.0.folder.path().join(&file.name)).is_ok());
+        removed.count()
     }
 
     /// Removes the segments and page files of libraries that were evicted or cleared, regardless of the files' age, to
@@ -160,14 +229,6 @@ impl Sweeper<'_> {
 
     /// Reads the names of the segments and page files that the database references.
     pub fn named_segments(&self) -> Result<NamedSegments> {
-        self.0.read(|connection| {
-            // A cleared library has a negative `view_id`.
-            let listings = "SELECT segment FROM libraries WHERE view_id > 0";
-            let mut names: HashSet<String> = connection.values(listings, [])?.into_iter().collect();
-            let pages = "SELECT n.file FROM listings n JOIN libraries l ON l.id = n.library WHERE l.view_id > 0";
-            names.extend(connection.values::<String>(pages, [])?);
-            names.extend(manifest(connection)?.segments.iter().map(|one| segment_text(&one.name)));
-            Ok(NamedSegments(names))
-        })
+        self.0.read(NamedSegments::read)
     }
 }

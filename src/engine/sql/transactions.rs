@@ -14,6 +14,7 @@ use super::lock_wait::{BUSY, lock_by};
 use super::migrations::check_version;
 use super::schema::failure;
 use super::store::Store;
+use super::sweeping::Sweeper;
 use super::timelines::begin_timeline_if_needed;
 use super::tx::{RollbackGuard, Tx, WaitGuard, sequence_of};
 use crate::error::{Error, Result, Status};
@@ -100,12 +101,31 @@ impl Store {
         mut work: impl FnMut(&Tx<'_>) -> rusqlite::Result<T>,
     ) -> Result<T> {
         self.open_reader();
-        let result = self.with(
-            || lock_by(deadline, &self.connections.writer),
-            |connection| self.transaction(connection, deadline.wait(BUSY), &mut work),
-        );
+        let mut write = || {
+            self.with(
+                || lock_by(deadline, &self.connections.writer),
+                |connection| self.transaction(connection, deadline.wait(BUSY), &mut work),
+            )
+        };
+        let mut result = write();
+        if matches!(&result, Err(error) if error.status == Status::StoreFull) && self.has_freed_space(deadline) {
+            result = write();
+        }
         self.notify_observer();
         result
+    }
+
+    /// Removes all replaced segments after a write has failed because the disk is full. Returns whether there were any.
+    fn has_freed_space(&self, deadline: Deadline) -> bool {
+        let removed = self.with(
+            || lock_by(deadline, &self.connections.writer),
+            |connection| {
+                connection.run("BEGIN IMMEDIATE", [])?;
+                let _rollback_guard = RollbackGuard(connection);
+                Sweeper(self).sweep_replaced(connection, &[], 0)
+            },
+        );
+        removed.is_ok_and(|removed| removed > 0)
     }
 
     /// Runs `work` in a write transaction. Runs `work` again if the database was replaced. Returns `None` if other

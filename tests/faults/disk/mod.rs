@@ -33,6 +33,7 @@ pub const ROLES: &[Role] = &[
     ("no segment", full::no_segment),
     ("masked", secrecy::masked),
     ("stores and ends", growth::stores_and_ends),
+    ("small disk", growth::small_disk),
     ("power", power::power),
     ("every write", every_write::every_write),
     ("on a network", network::on_a_network),
