@@ -186,7 +186,7 @@ impl SyncJob<'_> {
             return Ok(None);
         }
         for key in &gone {
-            ItemRows(&self.sync.store).remove_item(stored.row, key, &[], self.bounds.deadline)?; // keeps matches
+            ItemRows(&self.sync.store).remove_item(stored.row, key, self.bounds.deadline)?;
         }
         Ok(Some((remaining_count, gone)))
     }

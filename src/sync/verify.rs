@@ -148,8 +148,7 @@ impl Synchronizer {
                 if let Some(located) = found {
                     self.merge_elsewhere(&rows, located, call.deadline)?;
                 }
-                let confirmed = self.reading.matches_of_item(&[row.id], rating_key)?;
-                ItemRows(&self.store).remove_item(row, rating_key, &confirmed, call.deadline)?;
+                ItemRows(&self.store).remove_item(row, rating_key, call.deadline)?;
                 self.peers.note_verified(&row.library.uuid, &[], &[rating_key]);
                 let lost_from = if found.is_some() { "its library" } else { "the server" };
                 log::info!("item {rating_key} is no longer in {lost_from}; plexindex no longer returns it");

@@ -6,7 +6,6 @@ use std::error::Error as _;
 use rusqlite::{Connection, params};
 
 use super::cached::CachedStatements;
-use super::confirmed_matches::remove_matches;
 use super::ids::{listing_name, listing_text};
 use super::library_rows::{LibraryRow, mark_listing_current};
 use super::packed_items::PackedItem;
@@ -316,18 +315,11 @@ impl<'s> ItemRows<'s> {
         })
     }
 
-    /// Removes an item from a library's current generation, because the server no longer has the item. `confirmed`: the
-    /// paths of the item's confirmed matches, which are also removed.
-    pub fn remove_item(
-        &self,
-        row: &LibraryRow,
-        rating_key: &str,
-        confirmed: &[(LibraryId, Vec<u8>)],
-        deadline: Deadline,
-    ) -> Result<()> {
+    /// Removes an item from a library's current generation, because the server no longer has the item. Keeps the item's
+    /// confirmed matches, which plexindex returns again if the item comes back, for example with its disk.
+    pub fn remove_item(&self, row: &LibraryRow, rating_key: &str, deadline: Deadline) -> Result<()> {
         self.0.write(deadline, |tx| {
             let library = tx.expect_library(row.id)?;
-            remove_matches(tx, library.identity, confirmed)?;
             let old_item = OpenListing::of(tx, self.0, library.id)?.item(tx, library.id, rating_key)?;
             tx.log_item_change(&library, rating_key, old_item.as_ref(), None)?;
             add_to_item_count(tx, library.id, -i64::from(old_item.is_some()))

@@ -361,7 +361,7 @@ impl World {
                 let key = format!("{}", self.dice.roll(KEYS));
                 if !self.server[uuid].contains_key(&key) {
                     ItemRows(&self.store)
-                        .remove_item(&row, &key, &[], Deadline::NONE)
+                        .remove_item(&row, &key, Deadline::NONE)
                         .expect("removed");
                     self.expected(user, uuid).items.remove(&key);
                 }

@@ -39,7 +39,7 @@ fn a_library_that_is_cleared_does_not_stop_the_listings_of_others() {
         .merge_items(&row, &[movie("1", "/data/new.mkv")], None, Deadline::NONE)
         .expect("merged");
     ItemRows(&store)
-        .remove_item(&row, "2", &[], Deadline::NONE)
+        .remove_item(&row, "2", Deadline::NONE)
         .expect("removed");
     LibraryRows(&store).clear(mine, Deadline::NONE).expect("cleared");
     for identity in [other, mine] {
@@ -442,7 +442,7 @@ fn the_history_of_an_evicted_library_is_removed_once() {
         .merge_items(&row, &items[1..], None, Deadline::NONE)
         .expect("merged");
     ItemRows(&store)
-        .remove_item(&row, "2", &[], Deadline::NONE)
+        .remove_item(&row, "2", Deadline::NONE)
         .expect("removed");
     FeedRows(&store).remove_all_history(Deadline::NONE).expect("forgotten");
     assert!(!FeedRows(&store).remove_all_history(Deadline::NONE).expect("forgotten"));

@@ -17,6 +17,7 @@ use crate::support::quick;
 use crate::support::worker::until;
 use crate::support::{clock, movies, open, options, path_of, requests};
 use plexindex::error::Status;
+use plexindex::model::MatchKind;
 use plexindex::options::Options;
 use plexindex::source::Source;
 use plexindex::source::plex::PlexHttp;
@@ -137,6 +138,36 @@ fn a_deleted_item_is_asked_for_once_and_others_are_not() {
     assert_eq!(ask(&w.index, &gone).status, Status::NotFound);
     assert_eq!(ask(&w.index, &other).status, Status::Ok);
     assert_eq!(requests(&w.server)[5], 6, "and nothing more");
+}
+
+/// A disk was unmounted and comes back: the item returns with its key, and so does its match.
+#[test]
+fn a_recorded_match_waits_for_its_deleted_item() {
+    let w = watched();
+    let (path, key) = path_of(&w.server, 1, 7);
+    let number = key.parse().expect("a number");
+    let recorded = "/mnt/recorded.mkv";
+    let movies = library(&w.index);
+    movies.record_matches(&[(recorded.as_bytes(), &key)]).expect("recorded");
+    assert_eq!(key_of(&ask(&w.index, recorded)), Some(&*key));
+    w.server
+        .change(|state| state.remove_items(&[number], false))
+        .expect("removed");
+    until("it is unverified", || {
+        movies.lookup_key(path.as_bytes(), |_| ()).is_none()
+    });
+    assert_eq!(ask(&w.index, &path).status, Status::NotFound);
+    assert_ne!(ask(&w.index, recorded).status, Status::Ok);
+    let back = ItemSpec {
+        rating_key: Some(number),
+        ..ItemSpec::file("It comes back", &path)
+    };
+    w.server
+        .change(|state| state.add_items(1, vec![back], true))
+        .expect("added");
+    until("it is back", || key_of(&ask(&w.index, &path)) == Some(&*key));
+    let found = ask(&w.index, recorded);
+    assert_eq!((found.match_kind, key_of(&found)), (MatchKind::Confirmed, Some(&*key)));
 }
 
 /// Who follows the feed asks for no path: a refresh asks for what was invalidated, however many items they are.

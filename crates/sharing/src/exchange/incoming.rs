@@ -387,14 +387,7 @@ impl Exchange {
             match body.item {
                 Some(item) if item.rating_key == key => merged.push(item),
                 Some(_) => continue, // not the item that the entry's name says
-                None => {
-                    let confirmed_matches = body
-                        .verified
-                        .then(|| self.reading.matches_of_item(&[row.id], &key))
-                        .transpose()?
-                        .unwrap_or_default();
-                    ItemRows(&self.store).remove_item(row, &key, &confirmed_matches, Deadline::NONE)?;
-                }
+                None => ItemRows(&self.store).remove_item(row, &key, Deadline::NONE)?,
             }
             if body.verified {
                 verified.push(key);
