@@ -1,6 +1,7 @@
 //! The requests for each state, as a table.
 
 use super::*;
+use crate::model::PathSearch;
 use std::time::Duration;
 
 const HOUR: i64 = 3_600_000;
@@ -248,6 +249,51 @@ fn a_missing_path_is_searched_ever_more_rarely() {
     assert!(may(asked(0, 600_000), 1_200_000));
     assert!(may(asked(0, 100 * HOUR), 101 * HOUR), "at least once an hour");
     assert!(may(asked(0, 600_000), 0), "the clock was set back");
+}
+
+#[test]
+fn a_path_is_asked_about_once_in_its_pause_unless_an_event_comes() {
+    let policy = policy(Ttl::For(Duration::from_secs(3600)));
+    let whole = RequestBudget::default();
+    let empty = whole.spend(5, 0).spend(5, 0).spend(5, 0).spend(5, 0);
+    let asked = PathSearch {
+        first_ms: 0,
+        last_ms: 0,
+        found: false,
+    };
+    let ask =
+        |earlier: Option<&PathSearch>, event, budget, now_ms| path_question(earlier, event, budget, &policy, now_ms);
+    assert_eq!(ask(None, false, whole, 1), PathQuestion::Ask, "never asked");
+    assert_eq!(ask(Some(&asked), false, whole, 29_999), PathQuestion::Answered);
+    assert_eq!(ask(Some(&asked), false, whole, 30_000), PathQuestion::Ask);
+    assert_eq!(ask(Some(&asked), true, whole, 1), PathQuestion::Ask, "an event");
+    assert_eq!(
+        ask(None, false, empty, 1),
+        PathQuestion::Ask,
+        "a part of a request is a request"
+    );
+    assert_eq!(ask(None, false, empty.spend(1, 0), 1), PathQuestion::Postponed);
+    assert_eq!(ask(None, true, empty.spend(1, 0), 1), PathQuestion::Ask, "an event");
+}
+
+#[test]
+fn the_budget_allows_a_hundred_requests_in_500_s() {
+    for cost in 1..=5 {
+        let (mut budget, mut sent) = (RequestBudget::default(), 0);
+        for now_ms in (0..500_000).step_by(50) {
+            if budget.has_room(now_ms) {
+                budget = budget.spend(cost, now_ms);
+                sent += cost;
+            }
+        }
+        assert!((60..=90).contains(&sent), "{sent} requests, {cost} at once");
+    }
+    // Requests that find their path are free.
+    let mut budget = RequestBudget::default();
+    for _ in 0..100 {
+        assert!(budget.has_room(0));
+        budget = budget.spend(3, 0).refund(3);
+    }
 }
 
 #[test]

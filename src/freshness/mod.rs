@@ -4,9 +4,16 @@
 //! Each source states how reliable its change tokens are ([`TokenReliability`]). `docs/design/freshness.md` explains
 //! the rules.
 
+mod questions;
+
 use std::time::Duration;
 
-use crate::model::{Hint, PathSearch, SourceState, TokenReliability};
+pub use questions::{
+    DOWN_SERVER_INTERVAL_MS, MAX_UNFETCHED_SEARCHES, PATH_REQUEST_INTERVAL_MS, PathQuestion, RequestBudget,
+    is_pause_over, may_search_again, may_search_for_path, path_question, was_found_recently,
+};
+
+use crate::model::{Hint, SourceState, TokenReliability};
 use crate::options::{Options, Ttl};
 
 /// Time to live of a provisional listing: a listing that plexindex fetched during a scan, or that has inconsistent
@@ -22,15 +29,6 @@ const RESUME_MS: i64 = 600_000;
 const LISTING_INTERVAL_PER_PAGE_MS: i64 = 15 * 60_000;
 /// Assumed number of rows per page of a full listing.
 const PAGE_ROWS: u64 = 1_000;
-/// Minimum interval between two searches or probes for unlisted paths that all processes together send to a server.
-pub const PATH_REQUEST_INTERVAL_MS: i64 = 30_000;
-/// Minimum interval, instead of `PATH_REQUEST_INTERVAL_MS`, after the server refused a connection or was starting.
-/// This interval is short because the server may be back soon, and an attempt costs little.
-pub const DOWN_SERVER_INTERVAL_MS: i64 = 5_000;
-/// Maximum number of searches within `PATH_REQUEST_INTERVAL_MS` for a library that was never fetched. Instead of
-/// sending more searches, plexindex fetches the library.
-pub const MAX_UNFETCHED_SEARCHES: u64 = 3;
-
 /// Maximum clock correction, in either direction, that does not expire listings. Small clock corrections are frequent.
 const CLOCK_TOLERANCE_MS: i64 = 60_000;
 
@@ -206,41 +204,6 @@ fn listing_interval_ms(items: u64, policy: &Policy) -> i64 {
     pages
         .saturating_mul(LISTING_INTERVAL_PER_PAGE_MS)
         .min(policy.max_age_ms)
-}
-
-/// Returns whether plexindex may search for the same path again. `search`: the earlier searches for the path; `None` if
-/// there was none. A pause equals the time between the first and the last search, so each is about twice as long as the
-/// one before. A pause lasts at least `PATH_REQUEST_INTERVAL_MS`, and at most the TTL.
-#[must_use]
-pub fn may_search_again(search: Option<&PathSearch>, policy: &Policy, now_ms: i64) -> bool {
-    let Some(search) = search else {
-        return true;
-    };
-    let max_pause_ms = policy.ttl_ms(PATH_REQUEST_INTERVAL_MS, policy.max_age_ms);
-    let pause_ms =
-        (search.last_ms - search.first_ms).clamp(PATH_REQUEST_INTERVAL_MS, max_pause_ms.max(PATH_REQUEST_INTERVAL_MS));
-    is_pause_over(Some(search.last_ms), pause_ms, now_ms)
-}
-
-/// Returns whether plexindex may search the server for an unlisted path now, or must still pause after its last search
-/// for any path. `last_ms`: the time of that search in Unix ms; `None` if there was no search.
-#[must_use]
-pub fn may_search_for_path(last_ms: Option<i64>, now_ms: i64) -> bool {
-    is_pause_over(last_ms, PATH_REQUEST_INTERVAL_MS, now_ms)
-}
-
-/// Returns whether a pause of `pause_ms` that started at `start_ms` is over. Also returns `true` if no pause has
-/// started (`None`), or if it started in the future, because the clock was set back.
-#[must_use]
-pub fn is_pause_over(start_ms: Option<i64>, pause_ms: i64, now_ms: i64) -> bool {
-    start_ms.is_none_or(|start_ms| !(0..pause_ms).contains(&now_ms.saturating_sub(start_ms)))
-}
-
-/// Returns whether the last search found the path, and was so recent that plexindex can answer without a new request.
-#[must_use]
-pub fn was_found_recently(search: Option<&PathSearch>, policy: &Policy, now_ms: i64) -> bool {
-    let ttl_ms = policy.ttl_ms(0, i64::MAX); // TTL of zero: never recent; forever: always
-    search.is_some_and(|search| search.found && (0..ttl_ms).contains(&now_ms.saturating_sub(search.last_ms)))
 }
 
 /// Returns whether answers from a listing of this age are stale. While plexindex holds back a newer listing, answers

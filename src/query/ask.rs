@@ -5,18 +5,21 @@
 //! takes each step a limited number of times, so every query ends with an answer or an error. The tests check this with
 //! random sequences of conditions.
 
+use std::time::{Duration, Instant};
+
 use super::answer::Answer;
 use super::queries::Queries;
 use super::query_kind::{Assessment, QueryContext, QueryKind, QueryState, Step, StepConditions, StepTargets};
-use crate::engine::{LibraryRow, Snapshot};
+use crate::engine::{LibraryRow, LibraryRows, Snapshot};
 use crate::error::{Error, Result, RetryAdvice, Status};
 use crate::freshness::is_stale;
 use crate::matching::Scope;
-use crate::model::{Sequence, ViewId};
+use crate::model::{LibraryId, Sequence, ViewId};
+use crate::platform::deadline::Deadline;
 use crate::platform::swap::Guard;
 use crate::sync::{
-    BACK_OFF_MS, BACK_OFF_NOT_FETCHED_MS, Call, EvictionPin, RequestCounts, SEARCH_TIMEOUT, SearchTarget,
-    segments_lost_error,
+    BACK_OFF_MS, BACK_OFF_NOT_FETCHED_MS, Batch, Call, EvictionPin, RefreshReason, RequestCounts, SEARCH_TIMEOUT,
+    SearchCause, SearchTarget, Updated, segments_lost_error,
 };
 
 /// Maximum number of attempts to rebuild segments in one query.
@@ -24,6 +27,8 @@ const MAX_REBUILDS: u32 = 3;
 /// Maximum number of refreshes in one query. A query needs a second refresh only if a different server answers at the
 /// URL.
 const MAX_REFRESHES: u32 = 3;
+/// Maximum duration of a step that does not count as a wait for the server.
+const SHORT_STEP: Duration = Duration::from_millis(50);
 /// Maximum number of times that one query restarts because its libraries were evicted.
 const MAX_RESTARTS: u32 = 8;
 
@@ -57,12 +62,15 @@ impl Queries {
                 LibraryStep::Continue => {}
                 LibraryStep::Fail => return Err(self.library_error(call, &snapshot, state.failure)),
                 LibraryStep::Fetch => {
+                    let identity = snapshot.identity;
                     drop(snapshot);
-                    if let Some(SearchTarget::Path(path)) = question.search_target() {
-                        // The source can combine the search with the request for the list.
-                        self.sync.announce_search(path);
+                    if self.sync.should_ask_for_library(call, identity)? {
+                        if let Some(SearchTarget::Path(path)) = question.search_target() {
+                            // The source can combine the search with the request for the list.
+                            self.sync.announce_search(path);
+                        }
+                        self.fetch_libraries(call, &mut state)?;
                     }
-                    self.fetch_libraries(call, &mut state)?;
                     (snapshot, now_ms) = self.read_snapshot(call)?;
                     continue;
                 }
@@ -88,8 +96,19 @@ impl Queries {
                 context.each_library(question, &found, &mut |index| pin.pin(snapshot.rows[index].id));
                 targets.libraries.iter().for_each(|row| pin.pin(row.id));
             } else if !(context.was_evicted(question, &found, &state) && state.restart()) {
+                if state.requests > 0 && !assessment.is_missing {
+                    let identity = snapshot.identity.unwrap_or_default();
+                    self.sync.refund_requests(identity, state.requests);
+                }
                 return question.answer(&context, &found, state, then);
             }
+            if step == Step::List {
+                let rows = snapshot.rows.iter();
+                targets.libraries = rows.filter(|row| state.unlisted.contains(&row.id)).cloned().collect();
+            }
+            // For a missing path, a search is faster than a listing.
+            targets.searches_first = step == Step::Refresh
+                && context.is_due(question, &found, assessment, Step::Probe, &mut StepTargets::default())?;
             // Take the step, and read a newer snapshot. After a restart, the step does nothing.
             let identity = snapshot.identity.unwrap_or_default();
             drop(found); // borrows from the snapshot
@@ -185,34 +204,112 @@ impl Queries {
         state: &mut QueryState,
     ) -> Result<()> {
         let (sync, libraries, requests) = (&self.sync, &targets.libraries, self.sync.request_counts());
-        let search = |unfetched| match target {
-            Some(target) => sync.search(call, identity, libraries, target, unfetched),
-            None => Ok(None),
+        let has_unfetched = libraries.iter().any(|row| !row.generation.is_fetched());
+        let started_at = Instant::now();
+        // If a stored listing can answer the query, the call waits only briefly for the server.
+        let limited_call = match step {
+            Step::Answer | Step::Rebuild | Step::SearchUnfetched => Some(*call),
+            Step::Refresh if has_unfetched => Some(*call),
+            _ if sync.is_local() => Some(*call),
+            _ => state.limit_wait(call),
+        };
+        let Some(limited_call) = &limited_call else {
+            state.is_postponed = true;
+            return Ok(());
         };
         let failure = match step {
             Step::Answer => None,
             Step::Rebuild => return self.reading.rebuild_broken(call.deadline),
-            Step::Verify => sync.verify(call, &targets.items).err(),
-            // Ignore a timeout of the search, because the next step fetches the listing in the remaining time.
-            Step::SearchUnfetched => search(true)?.filter(|error| error.status != Status::Timeout),
-            Step::Refresh => return self.refresh(call, libraries, requests, state),
+            Step::Verify => sync.verify(limited_call, &targets.items).err(),
+            Step::SearchUnfetched => {
+                let searched =
+                    target.map(|target| sync.search(call, identity, libraries, target, SearchCause::Unfetched));
+                // Ignore a timeout of the search, because the next step fetches the listing in the remaining time.
+                searched
+                    .transpose()?
+                    .and_then(|searched| searched.failure)
+                    .filter(|error| error.status != Status::Timeout)
+            }
+            Step::Refresh => {
+                let refresh_call = Call {
+                    skips_listings: targets.searches_first,
+                    ..*limited_call
+                };
+                return self.refresh(&refresh_call, libraries, requests, state).inspect(|()| {
+                    if !has_unfetched {
+                        state.add_wait(call, started_at.elapsed());
+                    }
+                });
+            }
             Step::Probe | Step::Search => {
                 state.failure = sync.recent_failure_for_path();
                 if state.failure.is_some() {
                     return Ok(());
                 }
-                let step_failure = match step {
-                    Step::Probe => sync.probe_for_path(call, identity, libraries, state.since)?,
-                    _ => search(false)?,
-                };
+                let step_failure = self.ask_about_path(step, limited_call, (target, identity), libraries, state)?;
                 if step_failure.is_none() {
                     // After another call's recent failure, this call does not send another request.
                     state.failure = sync.recent_probe_error(identity, libraries)?;
                 }
                 step_failure
             }
+            Step::List => match sync.update(limited_call, libraries, state.since, RefreshReason::Missing) {
+                Ok(updated) => {
+                    state.finish_listing(&updated, &self.newly_listed(libraries, state.since));
+                    None
+                }
+                Err(error) => Some(error),
+            },
         };
+        state.add_wait(call, started_at.elapsed());
         failure.map_or(Ok(()), |error| self.handle_failure(call, state, error, requests))
+    }
+
+    /// Asks the server about a missing path: executes the step [`Step::Probe`] or [`Step::Search`]. Returns the error of
+    /// a failed request.
+    fn ask_about_path(
+        &self,
+        step: Step,
+        call: &Call<'_>,
+        (target, identity): (Option<SearchTarget<'_>>, ViewId),
+        libraries: &[LibraryRow],
+        state: &mut QueryState,
+    ) -> Result<Option<Error>> {
+        if step == Step::Probe {
+            let answer = self
+                .sync
+                .ask_about_path(call, identity, libraries, target, state.since)?;
+            state.has_changed = answer
+                .has_changed
+                .map(|changed| changed || state.has_changed == Some(true));
+            state.is_postponed |= answer.is_postponed;
+            state.requests += answer.requests;
+            state.unlisted.extend(answer.unlisted);
+            return Ok(answer.failure);
+        }
+        // Without a question, there is nothing to search for.
+        let (Some(has_changed), Some(target)) = (state.has_changed, target) else {
+            return Ok(None);
+        };
+        let cause = if has_changed {
+            SearchCause::Changed
+        } else {
+            SearchCause::Unlisted
+        };
+        let searched = self.sync.search(call, identity, libraries, target, cause)?;
+        state.is_postponed |= searched.is_postponed;
+        state.requests += searched.requests;
+        Ok(searched.failure)
+    }
+
+    /// Returns the ids of the libraries whose listing was fetched after the change sequence `since`.
+    fn newly_listed(&self, libraries: &[LibraryRow], since: Sequence) -> Vec<LibraryId> {
+        let rows = libraries
+            .iter()
+            .filter_map(|row| LibraryRows(&self.store).library_row(row.id).ok());
+        rows.filter(|row| row.begun_sequence > since || row.listed_token == row.library.change.token)
+            .map(|row| row.id)
+            .collect()
     }
 
     /// Refreshes libraries for a query, unless the server failed recently. Stores a failure in `state` if plexindex can
@@ -236,23 +333,32 @@ impl Queries {
             state.failure = Some(error);
             return Ok(());
         }
-        // If an old listing can answer the query, the call waits only briefly for a new listing.
         let mut refresh_call = *call;
-        if !has_unfetched {
+        if !has_unfetched && !call.checks {
             refresh_call.deadline = call.deadline.at_most(SEARCH_TIMEOUT);
         }
         match self
             .sync
             .update(&refresh_call, libraries, state.since, call.refresh_reason())
         {
-            Ok(Status::Ok) => Ok(()),
-            Ok(status) => {
-                // The old listing can answer the query, so the timeout is only a failed refresh.
-                if status == Status::NeedsWarm && !has_unfetched {
+            Ok(updated) => {
+                state.unlisted.extend(&updated.unlisted);
+                if updated.has_changed {
+                    state.has_changed = Some(true);
+                }
+                if updated.status == Status::Ok {
+                    return Ok(());
+                }
+                if has_unfetched {
+                    state.timeout_status = Some(updated.status);
+                } else if updated.has_answered {
+                    // The old listing can answer the query, and the next call continues the listing.
+                    state.listed = true;
+                    state.unlisted.extend(libraries.iter().map(|row| row.id));
+                } else {
                     let text = format!("{} did not reply within the timeout", self.reading.kind().noun);
                     return self.handle_failure(call, state, Error::new(Status::Timeout, text), requests);
                 }
-                state.timeout_status = Some(status);
                 Ok(())
             }
             Err(error) => self.handle_failure(call, state, error, requests),
@@ -376,10 +482,16 @@ impl QueryState {
                 self.refreshes += 1;
                 return Ok(Step::Refresh);
             }
-            if !self.searched && self.timeout_status.is_none() && may_search && is_due(Step::Probe)? {
-                // The first time, the step is the probe; the second time, the search.
-                self.searched = std::mem::replace(&mut self.probed, true);
-                return Ok(if self.searched { Step::Search } else { Step::Probe });
+            if self.timeout_status.is_none() && may_search && !self.is_postponed {
+                if !self.searched && is_due(Step::Probe)? {
+                    // The first time, the step is the probe; the second time, the search.
+                    self.searched = std::mem::replace(&mut self.probed, true);
+                    return Ok(if self.searched { Step::Search } else { Step::Probe });
+                }
+                if !self.listed && !self.unlisted.is_empty() && is_due(Step::List)? {
+                    self.listed = true;
+                    return Ok(Step::List);
+                }
             }
         }
         if !conditions.verifies_first && self.failure.is_none() && self.take_verify_step(conditions, &mut is_due)? {
@@ -401,6 +513,40 @@ impl QueryState {
         // checks whether the file now belongs to a different item.
         (self.verified, self.probed, self.searched) = (true, true, true);
         Ok(true)
+    }
+
+    /// Returns the call with the limit for waits if a stored listing can answer; `None` if no time is left.
+    fn limit_wait<'c>(&self, call: &Call<'c>) -> Option<Call<'c>> {
+        let waited = self.waited.max(call.batch.map_or(Duration::ZERO, Batch::waited));
+        let left = call.listed_wait.checked_sub(waited).filter(|left| !left.is_zero())?;
+        Some(Call {
+            deadline: call.deadline.earliest(Deadline::after(left)),
+            ..*call
+        })
+    }
+
+    /// Adds a wait for the server; ignores short steps, which are mostly reads of the store.
+    fn add_wait(&mut self, call: &Call<'_>, time: Duration) {
+        if time < SHORT_STEP {
+            return;
+        }
+        self.waited += time;
+        if let Some(batch) = call.batch {
+            batch.add_wait(time);
+        }
+    }
+
+    /// Removes libraries whose listing was fetched (`listed`) from those that need one.
+    fn finish_listing(&mut self, updated: &Updated, listed: &[LibraryId]) {
+        if updated.status == Status::Ok {
+            self.unlisted.retain(|id| !listed.contains(id));
+        }
+    }
+
+    /// Returns whether a later query must ask the server about a missing path, because this query has not asked, or
+    /// because the server has changes that plexindex has not fetched.
+    pub fn was_not_asked(&self) -> bool {
+        self.is_postponed || !self.unlisted.is_empty()
     }
 
     /// Allows another refresh after the query's libraries were evicted. Returns `false` after [`MAX_RESTARTS`]

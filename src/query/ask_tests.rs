@@ -37,7 +37,7 @@ impl Stated {
                 Step::Verify => self.unverified,
                 Step::SearchUnfetched => self.unfetched,
                 Step::Refresh => self.stale,
-                Step::Probe | Step::Search => self.missing,
+                Step::Probe | Step::Search | Step::List => self.missing,
                 Step::Answer => self.settled,
             })
         })
@@ -193,6 +193,26 @@ fn after_a_failure_or_the_deadline_fewer_requests_are_sent() {
 }
 
 #[test]
+fn a_listing_that_was_skipped_follows_the_search() {
+    use Step::*;
+    let missing = Stated {
+        missing: true,
+        ..calm()
+    };
+    let skipped = || QueryState {
+        unlisted: vec![crate::model::LibraryId(1)],
+        ..QueryState::default()
+    };
+    assert_eq!(steps(&mut skipped(), &missing), [Probe, Search, List, Answer]);
+    assert_eq!(steps(&mut skipped(), &calm()), [Answer], "the path was found");
+    let mut postponed = QueryState {
+        is_postponed: true,
+        ..skipped()
+    };
+    assert_eq!(steps(&mut postponed, &missing), [Answer], "the limit is reached");
+}
+
+#[test]
 fn libraries_of_another_server_are_refreshed_too() {
     let mut state = QueryState::default();
     for (identity, expected) in [
@@ -311,7 +331,7 @@ fn every_random_walk_ends_without_repeated_steps() {
                 }
                 step => {
                     assert_eq!(times, 0, "walk {walk}: {step:?} twice: {taken:?}");
-                    let search = matches!(step, Step::SearchUnfetched | Step::Probe | Step::Search);
+                    let search = matches!(step, Step::SearchUnfetched | Step::Probe | Step::Search | Step::List);
                     assert!(!(search && failed), "walk {walk}: {step:?} after a failure");
                 }
             }
@@ -323,6 +343,8 @@ fn every_random_walk_ends_without_repeated_steps() {
             match random() % 10 {
                 0 => state.failure = Some(Error::new(Status::Connect, "no")),
                 1 => state.timeout_status = Some(Status::NotYet),
+                2 => state.unlisted.push(crate::model::LibraryId(1)),
+                3 => state.is_postponed = true,
                 _ => {}
             }
         }

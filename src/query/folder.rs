@@ -201,7 +201,7 @@ impl QueryKind for FolderQuery<'_> {
     /// search is faster than a fetch; otherwise none.
     fn unfetched_to_search(&self, context: &QueryContext<'_>, found: &FoundFolder<'_>) -> Vec<LibraryRow> {
         let sync = &context.queries.sync;
-        let may_search = |identity| !sync.is_local() || sync.may_search(identity);
+        let may_search = |identity| !sync.is_local() || sync.may_search(identity, context.snapshot.rows.iter());
         if !can_list_folders(sync) || found.is_listed || !context.snapshot.identity.is_some_and(may_search) {
             return Vec::new();
         }

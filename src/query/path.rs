@@ -13,7 +13,7 @@ use crate::matching::{
     ExactBytes, FirstEntry, LibraryIndex, MAX_PATH, NormalPath, Resolution, Resolver, add_lookalike,
 };
 use crate::model::{Confidence, MatchKind, Reason};
-use crate::sync::{Call, EvictionPin, ItemToVerify, SearchTarget, TICK};
+use crate::sync::{Batch, Call, EvictionPin, ItemToVerify, SearchTarget, TICK};
 
 /// A query for the item at a path.
 struct PathQuery<'p> {
@@ -72,13 +72,25 @@ impl Queries {
 
     /// Finds the items for many paths, and passes the answers to `each` in order. An error that concerns only one path
     /// becomes the answer for that path.
-    pub fn match_paths(&self, call: &Call<'_>, paths: &[&[u8]], mut each: impl FnMut(&Answer<'_>)) -> Result<()> {
+    pub fn match_paths(&self, call: &Call<'_>, paths: &[&[u8]], each: impl FnMut(&Answer<'_>)) -> Result<()> {
+        self.reading.catch_up(call.deadline)?;
+        let batch = Batch::default();
+        let batch_call = Call {
+            batch_start: Some((self.reading.snapshot().sequence(), self.clock.now_ms())),
+            batch: Some(&batch),
+            ..*call
+        };
+        let result = self.match_batch(&batch_call, paths, each);
+        self.sync.finish_batch(&batch);
+        result
+    }
+
+    /// Finds the items for the paths of a batch, and passes the answers to `each` in order.
+    fn match_batch(&self, call: &Call<'_>, paths: &[&[u8]], mut each: impl FnMut(&Answer<'_>)) -> Result<()> {
         let mut pin = self.reading.eviction_pin();
         let mut first_failure: Option<Error> = None;
         // If the deadline is zero, plexindex sends no requests, and answers all paths from the store.
         let had_time = !call.deadline.has_passed();
-        self.reading.catch_up(call.deadline)?;
-        let batch_start = Some((self.reading.snapshot().sequence(), self.clock.now_ms()));
         let mut last_progress = Instant::now();
         for (index, path) in paths.iter().enumerate() {
             if had_time && index > 0 && call.deadline.has_passed() {
@@ -93,7 +105,6 @@ impl Queries {
             }
             // After a failure, plexindex sends no requests for the remaining paths.
             let call = Call {
-                batch_start,
                 failure: first_failure.as_ref().or(call.failure),
                 ..*call
             };
@@ -243,7 +254,7 @@ impl QueryKind for PathQuery<'_> {
             context
                 .snapshot
                 .identity
-                .is_some_and(|identity| sync.may_search(identity))
+                .is_some_and(|identity| sync.may_search(identity, rows.iter()))
         } else {
             context.call.deadline.is_set()
         };
@@ -299,6 +310,7 @@ impl QueryKind for PathQuery<'_> {
             // The deadline passed before the server returned the list of libraries.
             answer.reason = Reason::NotFetched;
         }
+        let was_not_asked = state.failure.is_none() && state.was_not_asked() && answer.mark_not_asked();
         let status = answer.status;
         if status != Status::Ok || answer.reason != Reason::None {
             let explanation = ExplanationContext {
@@ -336,9 +348,12 @@ impl QueryKind for PathQuery<'_> {
             .single()
             .is_some_and(|found| !snapshot.rows[found.library].generation.is_fetched())
             && !self.is_recent_search_result(context, outcome)?;
-        answer.stale = outcome.match_kind != MatchKind::Confirmed && (is_outdated || context.is_answer_stale(&state));
+        // The server has just listed a path that was missing before this query asked.
+        let is_just_found = state.probed && outcome.match_kind.is_listed();
+        answer.stale = outcome.match_kind != MatchKind::Confirmed
+            && (is_outdated || !is_just_found && context.is_answer_stale(&state));
         // The server no longer has the item, but may list the file for a different item.
-        answer.stale |= state.verified && status == Status::NotFound;
+        answer.stale |= was_not_asked || state.verified && status == Status::NotFound;
         answer.mark_stale(state.failure.as_ref(), context.call.deadline.is_set());
         let result = then(&answer);
         queries.count_answer(state.at_once, &answer, &result);

@@ -1,12 +1,14 @@
 //! The trait for kinds of queries, which [`Queries::ask`] answers: by path, folder, GUID or title.
 
+use std::time::Duration;
+
 use super::answer::Answer;
 use super::queries::Queries;
 use crate::engine::{LibraryRow, Snapshot, library_indexes};
 use crate::error::{Error, Result, Status};
 use crate::freshness::{NeededRequest, is_stale, needed_request};
 use crate::matching::Scope;
-use crate::model::{Generation, Sequence, ViewId};
+use crate::model::{Generation, LibraryId, Sequence, ViewId};
 use crate::sync::{Call, ItemToVerify, SearchTarget, never_fetched_error};
 
 /// The snapshot that a query searches, and the call that made the query.
@@ -100,6 +102,8 @@ pub enum Step {
     Probe,
     /// Search the server for an item that libraries should list but do not.
     Search,
+    /// Fetch the full listings that the query has skipped, because a search is faster.
+    List,
     Answer,
 }
 
@@ -140,6 +144,18 @@ pub struct QueryState {
     pub searched_unfetched: bool,
     pub probed: bool,
     pub searched: bool,
+    /// Whether a full listing, which the query has skipped, was fetched after the search.
+    pub listed: bool,
+    /// Whether the server has changed a library that may contain the path. `None`: no search is necessary.
+    pub has_changed: Option<bool>,
+    /// Whether a later query must ask the server about the path, because this query has not asked.
+    pub is_postponed: bool,
+    /// Libraries that need a full listing, which the query has skipped.
+    pub unlisted: Vec<LibraryId>,
+    /// Requests that the query has taken from the budget for fruitless requests.
+    pub requests: u64,
+    /// Time that the query has waited for the server although a stored listing can answer.
+    pub waited: Duration,
 }
 
 /// The libraries or items that a step refreshes, searches or verifies.
@@ -147,6 +163,8 @@ pub struct QueryState {
 pub struct StepTargets {
     pub libraries: Vec<LibraryRow>,
     pub items: Vec<ItemToVerify>,
+    /// Whether a search follows the refresh, so that the refresh fetches no full listing.
+    pub searches_first: bool,
 }
 
 impl<'t> QueryContext<'t> {
@@ -197,6 +215,7 @@ impl<'t> QueryContext<'t> {
             Step::SearchUnfetched => question.unfetched_to_search(self, found),
             Step::Refresh => self.stale_libraries(question, found),
             // A local source needs no search, because a refresh reads all changes.
+            Step::List => return Ok(assessment.is_missing),
             Step::Probe | Step::Search if sync.is_local() || !assessment.is_missing => Vec::new(),
             Step::Probe | Step::Search => {
                 let owned = self.libraries_where(question.owner_flags(self)).cloned();

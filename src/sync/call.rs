@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::path_question::Batch;
 use super::reading::{Resolved, Selection};
 use crate::engine::Snapshot;
 use crate::error::{Error, Result, Status};
@@ -44,6 +45,7 @@ pub enum RefreshReason {
 
 /// The parameters of a call: library, deadline, and whether the call may send requests.
 #[derive(Clone, Copy)]
+#[allow(clippy::struct_excessive_bools)] // independent options
 pub struct Call<'a> {
     /// The library of the call; `None` for all libraries.
     pub library: Option<&'a Selection>,
@@ -67,6 +69,12 @@ pub struct Call<'a> {
     /// The change sequence, and the time in Unix ms, at the start of the batch that the call belongs to, so that the
     /// batch's paths share the server's replies; `None` outside a batch.
     pub batch_start: Option<(Sequence, i64)>,
+    /// The batch that the call belongs to.
+    pub batch: Option<&'a Batch>,
+    /// Whether the call's jobs fetch no full listing.
+    pub skips_listings: bool,
+    /// Maximum time that a query waits for the server if a stored listing can answer.
+    pub listed_wait: Duration,
     /// The failure of an earlier attempt. Each step that needs the server then fails with this error, and sends no
     /// request.
     pub failure: Option<&'a Error>,
@@ -90,6 +98,9 @@ impl<'a> Call<'a> {
             offline: true,
             checks: false,
             batch_start: None,
+            batch: None,
+            skips_listings: false,
+            listed_wait: Duration::MAX,
             failure: None,
             progress: None,
         }

@@ -10,6 +10,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::back_off::BackOff;
 use super::call::{AllowedView, Call, RefreshReason, aborted_error};
 use super::flight::SingleFlight;
+use super::own_checks::OwnChecks;
 use super::reading::IndexReader;
 use super::report::{JobMonitor, JobProgress, TICK};
 use crate::engine::{
@@ -41,6 +42,7 @@ pub struct Synchronizer {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) counters: Arc<Counters>,
     pub(super) flights: SingleFlight,
+    pub(super) own_checks: OwnChecks,
     /// Other hosts that share the index.
     pub peers: Arc<dyn Peers>,
     /// Time at which a request for invalidated items last failed, in Unix ms.
@@ -56,6 +58,8 @@ pub struct SyncJob<'a> {
     pub session: &'a Session,
     pub bounds: Bounds<'a>,
     pub report: &'a JobProgress,
+    /// Whether the job fetches no full listing, but reports which libraries need one.
+    pub skips_listings: bool,
     /// If the job copies another host's listing, the time of this listing in Unix ms; `None` if the job fetches from
     /// the server.
     pub copied_ms: Option<i64>,
@@ -194,6 +198,7 @@ impl Synchronizer {
             policy: Policy::new(options),
             page_size: options.page_size,
             flights: SingleFlight::default(),
+            own_checks: OwnChecks::default(),
             peers,
             last_failure_ms: AtomicI64::new(NEVER_MS),
             clock,
@@ -207,6 +212,7 @@ impl Synchronizer {
         let mut locks = self.peers.hold();
         locks.push(BackOff::lock_for_fork(self, |sync| &sync.back_off));
         locks.push(SingleFlight::lock_for_fork(self, |sync| &sync.flights));
+        locks.push(OwnChecks::lock_for_fork(self, |sync| &sync.own_checks));
         locks.extend(self.source.iter().flat_map(|source| Arc::clone(source).before_fork()));
         locks
     }
@@ -273,6 +279,7 @@ impl Synchronizer {
             source_changed: row.generation.is_fetched()
                 && self.is_local()
                 && (row.listed_token != row.library.change.token || self.source_may_have_changed(row)),
+            checked_ms: self.own_checks.checked_ms(row, &*self.clock),
             ..listing_age(row)
         }
     }
@@ -363,6 +370,7 @@ impl Synchronizer {
             session: &session,
             bounds,
             report: &report,
+            skips_listings: call.skips_listings,
             copied_ms: None,
         };
         // Run the job. A failure tells other calls that the server does not answer.

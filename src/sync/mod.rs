@@ -6,7 +6,9 @@ mod delta;
 mod flight;
 mod job;
 mod listing;
+mod own_checks;
 mod pages;
+mod path_question;
 mod probe;
 mod reading;
 mod refresh;
@@ -18,10 +20,12 @@ pub use back_off::{BACK_OFF_MS, BACK_OFF_NOT_FETCHED_MS, failed_operation};
 pub use call::{AllowedView, Call, Progress, RefreshReason};
 pub use delta::MergedDelta;
 pub use job::{NoPeers, PeerComponents, Peers, ProbeConditions, SyncJob, Synchronizer, not_shared_error};
+pub use path_question::Batch;
 pub use reading::{
     EvictionPin, IndexReader, MAX_RETRIES, Resolved, Selection, Selector, cleared_repeatedly_error,
     never_fetched_error, segments_lost_error,
 };
+pub use refresh::Updated;
 pub use report::TICK;
-pub use search::{RequestCounts, SEARCH_TIMEOUT, SearchTarget};
+pub use search::{RequestCounts, SEARCH_TIMEOUT, SearchCause, SearchTarget};
 pub use verify::ItemToVerify;

@@ -1,5 +1,6 @@
 //! Probes the server: requests its identity, its libraries, and their change tokens.
 
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::call::Call;
@@ -60,7 +61,7 @@ impl Synchronizer {
             library: Some(library),
             ..*call
         };
-        let found = self.find_or_probe(call, |snapshot| {
+        let found = self.find_or_probe(call, true, |snapshot| {
             self.check_view(call, snapshot)?;
             let Resolved::Scope(Scope::One(index)) = library.resolve(snapshot)? else {
                 return Ok(None);
@@ -71,11 +72,13 @@ impl Synchronizer {
     }
 
     /// Returns what `find` finds in the snapshot. If `find` returns `None`, probes the server and calls `find` again.
-    /// Repeats the probe if other processes clear the libraries in the meantime. Returns `None` if the call is for all
+    /// Repeats the probe if other processes clear the libraries in the meantime. If `is_limited` is true, sends no probe
+    /// for a library about which a call asked a moment ago. Returns `None` if the call is for all
     /// libraries and the server has none.
     pub(super) fn find_or_probe<T>(
         &self,
         call: &Call<'_>,
+        is_limited: bool,
         mut find: impl FnMut(&Snapshot) -> Result<Option<T>>,
     ) -> Result<Option<T>> {
         self.reading.catch_up(call.deadline)?;
@@ -89,8 +92,13 @@ impl Synchronizer {
                 // After a probe, `is_cleared` means: the probe found libraries, but another process has cleared them.
                 let is_cleared = server_has_libraries && snapshot.rows.is_empty();
                 // Probe, or return the error that explains why the library is unknown.
+                let may_repeat = is_cleared && attempts < MAX_RETRIES;
+                let may_ask = || -> Result<bool> {
+                    Ok(may_repeat
+                        || attempts == 0 && (!is_limited || self.should_ask_for_library(call, snapshot.identity)?))
+                };
                 match call.library {
-                    _ if self.may_send_requests(call) && (attempts == 0 || is_cleared && attempts < MAX_RETRIES) => {}
+                    _ if self.may_send_requests(call) && may_ask()? => {}
                     Some(library) if is_cleared && attempts > 0 => {
                         return Err(cleared_repeatedly_error(library.selector().name()));
                     }
@@ -136,6 +144,7 @@ impl SyncJob<'_> {
         // Read the change sequence first, because the reply may not reflect later changes.
         let begun_sequence = Totals::of(&sync.store)?.sequence;
         let libraries = self.source.libraries(self.bounds)?;
+        self.report.probe_answered.store(true, Ordering::Relaxed);
         // The server has accepted the token. plexindex writes nothing before all requests have succeeded.
         let now = sync.clock.now_ms();
         if let Some(expected) = expected
@@ -162,6 +171,7 @@ impl SyncJob<'_> {
         };
         let store_start = Instant::now();
         let is_current = |row: &LibraryRow, library: &Library| {
+            sync.own_checks.compare(row, now);
             freshness::is_current(&listing_age(row), &row.listed_token, &library.change, &sync.policy, now)
         };
         let rows = LibraryRows(&sync.store).store_probe(
@@ -173,6 +183,7 @@ impl SyncJob<'_> {
             &is_current,
         )?;
         sync.counters.add_time(Activity::Store, store_start.elapsed());
+        sync.own_checks.note(&rows, now);
         Ok((identity, rows))
     }
 

@@ -1,6 +1,7 @@
 //! Refreshes libraries with a probe, a delta or a full listing.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Mutex;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::call::{Call, RefreshReason};
@@ -19,6 +20,19 @@ const MAX_CLEAR_RETRIES: u32 = 8;
 /// Number of fetch locks. Libraries share locks, because ids keep growing and lock files are never removed.
 const LOCKS: i64 = 64;
 
+/// The outcome of an update of libraries.
+#[derive(Debug)]
+pub struct Updated {
+    /// [`Status::Ok`], or the status that says why the call did not finish before the deadline.
+    pub status: Status,
+    /// Whether the server has answered the call, so that a timeout does not mean that the server is down.
+    pub has_answered: bool,
+    /// Whether the server has changed a library.
+    pub has_changed: bool,
+    /// Libraries that need a full listing, which the call has skipped.
+    pub unlisted: Vec<LibraryId>,
+}
+
 impl Synchronizer {
     /// Updates libraries, and returns [`Status::Ok`] on success. If the deadline passes first, returns `NotYet` if rows
     /// have arrived, so that another call would make progress; otherwise `NeedsWarm`. `since`: the change sequence of
@@ -29,22 +43,35 @@ impl Synchronizer {
         libraries: &[LibraryRow],
         since: Sequence,
         reason: RefreshReason,
-    ) -> Result<Status> {
-        let rows_arrived = AtomicBool::new(false);
+    ) -> Result<Updated> {
+        let updated = Mutex::new(None);
         let result = self.job(call, |job| {
             let result = job.update(libraries, since, reason);
-            rows_arrived.store(job.report.rows_arrived.load(Ordering::Relaxed), Ordering::Relaxed);
-            result
-        });
-        match result {
-            Ok(()) => Ok(Status::Ok),
-            Err(error) if error.status == Status::Timeout && call.deadline.is_set() => {
-                Ok(if rows_arrived.load(Ordering::Relaxed) {
+            let report = job.report;
+            *lock(&updated) = Some(Updated {
+                status: if report.rows_arrived.load(Ordering::Relaxed) {
                     Status::NotYet
                 } else {
                     Status::NeedsWarm
-                })
-            }
+                },
+                has_answered: report.has_answered(),
+                has_changed: report.has_changed.load(Ordering::Relaxed),
+                unlisted: std::mem::take(&mut *lock(&report.unlisted)),
+            });
+            result
+        });
+        let updated = lock(&updated).take().unwrap_or(Updated {
+            status: Status::NeedsWarm,
+            has_answered: false,
+            has_changed: false,
+            unlisted: Vec::new(),
+        });
+        match result {
+            Ok(()) => Ok(Updated {
+                status: Status::Ok,
+                ..updated
+            }),
+            Err(error) if error.status == Status::Timeout && call.deadline.is_set() => Ok(updated),
             Err(error) => Err(error),
         }
     }
@@ -123,7 +150,7 @@ impl Synchronizer {
         }
         self.reading.catch_up(call.deadline)?;
         let since = self.reading.snapshot().sequence();
-        let stale = self.find_or_probe(call, |snapshot| {
+        let stale = self.find_or_probe(call, false, |snapshot| {
             let scope = call.scope(snapshot)?.filter(|_| !snapshot.rows.is_empty());
             Ok(scope.map(|scope| self.stale_libraries(call, snapshot.rows_in(scope), reason)))
         })?;
@@ -131,9 +158,9 @@ impl Synchronizer {
         if stale.is_empty() {
             return Ok(Status::Ok);
         }
-        let status = self.update(call, &stale, since, reason)?;
+        let updated = self.update(call, &stale, since, reason)?;
         self.reading.catch_up(call.deadline)?;
-        Ok(status)
+        Ok(updated.status)
     }
 
     /// Returns which of a call's libraries (`rows`) to refresh: the stale ones; for a reason other than `Due`, all.
@@ -202,10 +229,7 @@ impl SyncJob<'_> {
             let rows = self.probe_once(since, &self.accepted_probe(library, reason))?;
             match rows.iter().find(|row| row.library.uuid == library.library.uuid) {
                 Some(row) if row.id != id => return Ok(Some(row.id)),
-                Some(row) => match self.needed_request(row, reason) {
-                    NeededRequest::Nothing | NeededRequest::Probe => {}
-                    need => self.sync.peers.fetch(self, row, need, reason)?,
-                },
+                Some(row) => self.fetch_needed(row, reason)?,
                 None => {} // the server no longer lists the library
             }
             Ok(None)
@@ -214,6 +238,28 @@ impl SyncJob<'_> {
             // `None`: the wait was too long. A query for a missing path can answer without the probe.
             None if reason != RefreshReason::Missing => Err(self.deadline_error()),
             new_id => Ok(new_id.flatten()),
+        }
+    }
+
+    /// Updates a library after a probe, from the source or from another host. If the library needs a full listing that
+    /// the job must skip, only reports this.
+    fn fetch_needed(&self, row: &LibraryRow, reason: RefreshReason) -> Result<()> {
+        let need = self.needed_request(row, reason);
+        if matches!(need, NeededRequest::Nothing | NeededRequest::Probe) {
+            return Ok(());
+        }
+        self.report.has_changed.store(true, Ordering::Relaxed);
+        let skips_listings = self.skips_listings && row.generation.is_fetched();
+        let result = match need {
+            NeededRequest::Listing if skips_listings => Err(listing_skipped_error()),
+            need => self.sync.peers.fetch(self, row, need, reason),
+        };
+        match result {
+            Err(error) if skips_listings && error.status == Status::NotYet => {
+                lock(&self.report.unlisted).push(row.id);
+                Ok(())
+            }
+            result => result,
         }
     }
 
@@ -232,6 +278,9 @@ impl SyncJob<'_> {
             _ => None,
         };
         if merged.is_none() {
+            if self.skips_listings && row.generation.is_fetched() {
+                return Err(listing_skipped_error());
+            }
             let row = match need {
                 // An incomplete delta may have added items. Keep the item count from before the delta, because
                 // plexindex compares the listing with this count.
@@ -253,8 +302,10 @@ impl SyncJob<'_> {
             max_age: match reason {
                 // The TTL is also the age at which a listing needs a probe.
                 RefreshReason::Due => self.sync.policy.max_probe_age(),
-                RefreshReason::Missing => ProbeConditions::RECENT,
-                RefreshReason::Now | RefreshReason::Unverified | RefreshReason::Full => Duration::ZERO,
+                // Another host's earlier probe says nothing about a file that was added since.
+                RefreshReason::Missing | RefreshReason::Now | RefreshReason::Unverified | RefreshReason::Full => {
+                    Duration::ZERO
+                }
             },
             library: Some(&row.library.uuid),
         }
@@ -281,4 +332,12 @@ impl SyncJob<'_> {
             RefreshReason::Due | RefreshReason::Missing | RefreshReason::Now => need_by_probe(),
         }
     }
+}
+
+/// Returns the error for a job that must not fetch the full listing that a library needs. Only a job sees this error.
+fn listing_skipped_error() -> Error {
+    Error::new(
+        Status::NotYet,
+        "the library needs a full listing, which this job does not fetch",
+    )
 }

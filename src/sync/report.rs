@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::call::{Call, Progress};
+use crate::model::LibraryId;
 use crate::platform::mutex::lock;
 use crate::source::Source;
 
@@ -21,12 +22,23 @@ pub struct JobProgress {
     pub total: AtomicU64,
     /// Whether this job has received rows. `items` also includes rows from an interrupted listing.
     pub rows_arrived: AtomicBool,
+    /// Whether the server has answered a probe of this job.
+    pub probe_answered: AtomicBool,
+    /// Libraries that need a full listing, which this job has skipped.
+    pub unlisted: Mutex<Vec<LibraryId>>,
+    /// Whether a probe of this job has found a change in a library.
+    pub has_changed: AtomicBool,
     /// Whether the job is fetching a library, so that the title and the numbers are valid.
     pub fetching: AtomicBool,
     abort: AtomicBool,
 }
 
 impl JobProgress {
+    /// Returns whether the server has answered this job, so that a timeout does not mean that the server is down.
+    pub fn has_answered(&self) -> bool {
+        self.rows_arrived.load(Ordering::Relaxed) || self.probe_answered.load(Ordering::Relaxed)
+    }
+
     /// Returns whether the host has stopped the job.
     pub fn is_aborted(&self) -> bool {
         self.abort.load(Ordering::Relaxed)

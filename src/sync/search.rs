@@ -1,28 +1,28 @@
 //! Searches the server for paths.
 //!
 //! Searches have two uses. If a library was never fetched and the caller has little time, a search can find the answer.
-//! If a path in a library's folder is not in the listing, the file may be new: a probe checks whether the library has
-//! changed, and a search checks whether the server has the file.
+//! If a path in a library's folder is not in the listing, the file may be new, and a search follows the probe
+//! ([`super::path_question`]).
 //!
 //! A hit is an item with exactly the requested path. A search without a hit proves nothing. The store records searches,
 //! so that other processes do not repeat them.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::back_off::BACK_OFF_MS;
-use super::call::{Call, RefreshReason};
+use super::call::Call;
 use super::job::{SyncJob, Synchronizer};
+use super::path_question::note_deadline;
 use crate::engine::{ItemRows, LibraryRow, ProbeOutcome, SearchRows};
 use crate::error::{Error, Result, RetryAdvice, Status};
 use crate::freshness::{self, DOWN_SERVER_INTERVAL_MS, MAX_UNFETCHED_SEARCHES, PATH_REQUEST_INTERVAL_MS};
 use crate::matching::path_search::{file_name, is_same_file, other_unicode_spelling, title_in};
 use crate::matching::{NormalPath, folder_form};
-use crate::model::{Item, Sequence, ViewId};
-use crate::platform::deadline::Deadline;
-use crate::source::{Bounds, RequestKind, WantedPath};
+use crate::model::{Item, ViewId};
+use crate::source::{RequestKind, WantedPath};
 
 /// Maximum time for a search if plexindex can answer without the search.
 pub const SEARCH_TIMEOUT: Duration = Duration::from_secs(1);
@@ -31,11 +31,9 @@ pub const SEARCH_TIMEOUT: Duration = Duration::from_secs(1);
 pub type RequestCounts = [u64; RequestKind::COUNT];
 /// Maximum number of files in a folder search. For a larger folder, plexindex fetches a listing.
 const MAX_FOLDER_FILES: usize = 1_000;
-/// Maximum time to wait for another thread's or process's probe.
-const PROBE_WAIT: Duration = Duration::from_secs(1);
 
 /// Returns the pause, in milliseconds, after a probe for an unlisted path had this outcome.
-fn pause_after(outcome: ProbeOutcome) -> i64 {
+pub fn pause_after(outcome: ProbeOutcome) -> i64 {
     match outcome {
         ProbeOutcome::Failed(Some(Status::Connect | Status::Starting)) => DOWN_SERVER_INTERVAL_MS,
         _ => PATH_REQUEST_INTERVAL_MS,
@@ -53,12 +51,43 @@ pub enum SearchTarget<'q> {
 impl SearchTarget<'_> {
     /// Returns the hash under which the store records searches for the target. A folder's hash has a prefix that starts
     /// with NUL, so that it differs from a path's hash, because no path starts with NUL.
-    fn hash(self) -> u64 {
+    pub fn hash(self) -> u64 {
         match self {
             Self::Path(path) => path.hash(),
             Self::Folder(path) => xxh3_64(&[b"\0folder\0", folder_form(path)].concat()),
         }
     }
+}
+
+/// Why a call searches for a target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SearchCause {
+    /// The libraries were never fetched, so several searches in a short time are allowed.
+    Unfetched,
+    /// The target is not listed, and the libraries have changed.
+    Changed,
+    /// The target is not listed, and the libraries have not changed.
+    Unlisted,
+}
+
+/// Whether the limit for searches for all targets together is reached.
+enum SearchLimit {
+    NotReached,
+    /// `is_postponed`: the search is necessary, so a later call must search.
+    Reached {
+        is_postponed: bool,
+    },
+}
+
+/// The result of a search.
+#[derive(Debug, Default)]
+pub struct Searched {
+    /// The error of a failed request.
+    pub failure: Option<Error>,
+    /// Whether a later call must search, because the budget is exhausted.
+    pub is_postponed: bool,
+    /// Number of requests that were taken from the budget.
+    pub requests: u64,
 }
 
 impl Synchronizer {
@@ -69,25 +98,36 @@ impl Synchronizer {
         Ok(freshness::was_found_recently(search.as_ref(), &self.policy, now_ms))
     }
 
-    /// Returns whether to search a local source for a path in libraries that were never fetched. Returns `false` after
-    /// several searches in a short time, because a listing then costs less.
-    pub fn may_search(&self, identity: ViewId) -> bool {
+    /// Returns whether to search libraries that were never fetched. Returns `false` after several searches in a short
+    /// time, because a listing then costs less.
+    pub fn may_search<'r>(&self, identity: ViewId, libraries: impl Iterator<Item = &'r LibraryRow>) -> bool {
         let now_ms = self.clock.now_ms();
-        let searches = SearchRows(&self.store).last_path_search(identity, now_ms - PATH_REQUEST_INTERVAL_MS, now_ms);
-        searches.is_ok_and(|(_, count)| count < MAX_UNFETCHED_SEARCHES)
+        let since_ms = now_ms - PATH_REQUEST_INTERVAL_MS;
+        let count_in = |row: &LibraryRow| {
+            SearchRows(&self.store)
+                .count_searches(identity, row.id, since_ms, now_ms)
+                .ok()
+        };
+        let counts: Option<Vec<u64>> = libraries.map(count_in).collect();
+        counts.is_some_and(|counts| counts.iter().sum::<u64>() < MAX_UNFETCHED_SEARCHES)
     }
 
     /// Returns the error of the last probe for an unlisted path by any process, if the probe failed and the pause after
     /// it is not over. Returns `None` if later probes found all of `libraries` current.
-    pub fn recent_probe_error(&self, identity: ViewId, libraries: &[LibraryRow]) -> Result<Option<Error>> {
+    pub fn recent_probe_error(
+        &self,
+        identity: ViewId,
+        libraries: &[impl std::borrow::Borrow<LibraryRow>],
+    ) -> Result<Option<Error>> {
         let now_ms = self.clock.now_ms();
         let last_probe = SearchRows(&self.store).last_probe_for_path(identity)?;
-        let Some((probed_ms, ProbeOutcome::Failed(status))) = last_probe else {
+        let Some((probed_ms, ProbeOutcome::Failed(status))) = last_probe.map(|probe| (probe.ended_ms, probe.outcome))
+        else {
             return Ok(None);
         };
         let pause = pause_after(ProbeOutcome::Failed(status));
         if freshness::is_pause_over(Some(probed_ms), pause, now_ms)
-            || libraries.iter().all(|row| row.checked_ms > probed_ms)
+            || libraries.iter().all(|row| row.borrow().checked_ms > probed_ms)
         {
             return Ok(None);
         }
@@ -121,84 +161,6 @@ impl Synchronizer {
         error.status == Status::Timeout && self.request_counts() == requests_before
     }
 
-    /// Stores the outcome of a probe for an unlisted path, so that no process repeats the probe soon.
-    /// `requests_before`: the request counts before the probe.
-    fn store_probe_outcome<T>(
-        &self,
-        identity: ViewId,
-        result: &Result<T>,
-        deadline: Deadline,
-        requests_before: RequestCounts,
-    ) {
-        let outcome = match result {
-            Ok(_) => ProbeOutcome::Answered,
-            // The next query can probe again, because an aborted probe, a rejected token, or a deadline before the
-            // first request does not prove that the server is down.
-            Err(error)
-                if matches!(error.status, Status::Aborted | Status::Unauthorized)
-                    || self.timed_out_before_request(error, requests_before) =>
-            {
-                ProbeOutcome::UnderWay
-            }
-            Err(error) => ProbeOutcome::Failed(Some(error.status)),
-        };
-        let written = SearchRows(&self.store).note_probe_outcome(identity, self.clock.now_ms(), outcome, deadline);
-        if let Err(error) = written {
-            log::debug!("cannot store the outcome of a probe: {error}");
-        }
-    }
-
-    /// Probes libraries because an unlisted path may be new, and merges changes. Returns the error of a failed request;
-    /// otherwise `None`.
-    ///
-    /// Does nothing for 30 seconds after the last probe for an unlisted path, or for 5 seconds if the server was
-    /// unreachable. Sends no probe if another call has probed the libraries after the change sequence `since`.
-    pub fn probe_for_path(
-        &self,
-        call: &Call<'_>,
-        identity: ViewId,
-        libraries: &[LibraryRow],
-        since: Sequence,
-    ) -> Result<Option<Error>> {
-        let is_due = || -> Result<bool> {
-            let last = SearchRows(&self.store).last_probe_for_path(identity)?;
-            // If the store marks a probe as running while the lock is free, the process that sent the probe was killed.
-            let finished = last.filter(|(_, outcome)| *outcome != ProbeOutcome::UnderWay);
-            let pause = finished.map_or(0, |(_, outcome)| pause_after(outcome));
-            let probed_ms = finished.map(|(probed_ms, _)| probed_ms);
-            Ok(freshness::is_pause_over(probed_ms, pause, self.clock.now_ms()))
-        };
-        if !is_due()? {
-            return Ok(None);
-        }
-        let call = Call {
-            deadline: call.deadline.at_most(SEARCH_TIMEOUT),
-            ..*call
-        };
-        let result = self.job(&call, |job| {
-            let deadline = job.bounds.deadline;
-            // Another thread's probe usually finishes soon, but can lead to a listing, which takes a long time.
-            let bounds = Bounds {
-                deadline: deadline.earliest(Deadline::after(PROBE_WAIT)),
-                ..job.bounds
-            };
-            job.single_flight_within(bounds, &self.server_lock_name("path_probe"), || {
-                if !is_due()? {
-                    return Ok(());
-                }
-                let running = ProbeOutcome::UnderWay;
-                SearchRows(&self.store).note_probe_outcome(identity, self.clock.now_ms(), running, deadline)?;
-                let requests_before = self.request_counts();
-                let update = |row: &LibraryRow| job.update_one(row, row.id, since, RefreshReason::Missing).map(drop);
-                let result = libraries.iter().try_for_each(update);
-                self.store_probe_outcome(identity, &result, deadline, requests_before);
-                result
-            })?;
-            Ok(())
-        });
-        Ok(result.err())
-    }
-
     /// Returns the paths that `path` may have on the server: `path` itself, and one from each mapping that applies; then
     /// the same paths with composed or decomposed letters, where that differs.
     fn possible_server_paths(&self, path: &NormalPath<'_>) -> Vec<Vec<u8>> {
@@ -224,42 +186,20 @@ impl Synchronizer {
     }
 
     /// Searches the server for the target in each of `libraries` that no process has searched for it recently, and
-    /// stores the hits. Returns the error of a failed request; otherwise `None`. `unfetched`: whether the libraries
-    /// were never fetched, so that several searches in a short time are allowed.
+    /// stores the hits. `cause`: why the call searches, which determines the limit.
     pub fn search(
         &self,
         call: &Call<'_>,
         identity: ViewId,
         libraries: &[LibraryRow],
         target: SearchTarget<'_>,
-        unfetched: bool,
-    ) -> Result<Option<Error>> {
-        let Some(abilities) = self.capabilities() else {
-            return Ok(None);
-        };
-        let is_supported = match target {
-            SearchTarget::Path(path) => abilities.find && file_name(path.raw()).is_some(),
-            SearchTarget::Folder(_) => abilities.folders,
-        };
-        if !is_supported {
-            return Ok(None);
+        cause: SearchCause,
+    ) -> Result<Searched> {
+        if !self.can_search(target) || call.batch.is_some_and(|batch| !batch.may_search(target, cause)) {
+            return Ok(Searched::default());
         }
-        // Limit the searches for all targets together, and the searches for this target in each library.
         let hash = target.hash();
         let started_ms = self.clock.now_ms();
-        let may_search_now = || -> Result<bool> {
-            if self.is_local() {
-                return Ok(true);
-            }
-            let now_ms = self.clock.now_ms();
-            let (last, count) =
-                SearchRows(&self.store).last_path_search(identity, now_ms - PATH_REQUEST_INTERVAL_MS, now_ms)?;
-            Ok(if unfetched {
-                count < MAX_UNFETCHED_SEARCHES
-            } else {
-                freshness::may_search_for_path(last, now_ms)
-            })
-        };
         let is_due = |row: &LibraryRow| -> Result<bool> {
             if self.is_local() {
                 return Ok(true);
@@ -269,9 +209,6 @@ impl Synchronizer {
             let was_just_found = earlier.is_some_and(|search| search.found && search.last_ms >= started_ms);
             Ok(!was_just_found && freshness::may_search_again(earlier.as_ref(), &self.policy, self.clock.now_ms()))
         };
-        if !may_search_now()? {
-            return Ok(None);
-        }
         // All libraries that may contain the path are searched, because two hits make the answer ambiguous.
         let mut due = Vec::new();
         for row in libraries {
@@ -280,17 +217,36 @@ impl Synchronizer {
             }
         }
         if due.is_empty() {
-            return Ok(None);
+            return Ok(Searched::default());
+        }
+        // The limit for all targets together.
+        let checks = call.checks;
+        let limit = || self.search_limit(checks, identity, &due, cause);
+        if let SearchLimit::Reached { is_postponed } = limit()? {
+            return Ok(Searched {
+                is_postponed,
+                ..Searched::default()
+            });
         }
         // The search uses at most half of the remaining time, because a listing may need the rest.
         let call = Call {
             deadline: call.deadline.half().at_most(SEARCH_TIMEOUT),
             ..*call
         };
+        let deadline = call.deadline;
+        let requests_before = self.request_counts();
+        let is_postponed = AtomicBool::new(false);
         let result = self.job(&call, |job| {
             let search_all = || {
-                if !may_search_now()? {
+                if let SearchLimit::Reached {
+                    is_postponed: postponed,
+                } = limit()?
+                {
+                    is_postponed.store(postponed, Ordering::Relaxed);
                     return Ok(());
+                }
+                if cause == SearchCause::Unlisted {
+                    SearchRows(&self.store).note_unchanged_search(identity, self.clock.now_ms(), deadline)?;
                 }
                 for row in &due {
                     if !is_due(row)? {
@@ -306,10 +262,15 @@ impl Synchronizer {
                     }
                     // Failed and slow searches are also recorded, so that no process repeats them soon.
                     let is_found = matches!(result, Ok(true));
-                    let (now_ms, deadline) = (self.clock.now_ms(), call.deadline);
-                    SearchRows(&self.store).note_path_search(identity, row.id, hash, now_ms, is_found, deadline)?;
-                    if result.is_err() && !unfetched {
-                        self.store_probe_outcome(identity, &result, deadline, requests_before);
+                    let now_ms = self.clock.now_ms();
+                    let rows = SearchRows(&self.store);
+                    let noted = rows.note_path_search(identity, row.id, hash, now_ms, is_found, note_deadline());
+                    if let Err(error) = noted {
+                        log::debug!("cannot record a search: {error}");
+                    }
+                    if result.is_err() && cause != SearchCause::Unfetched {
+                        let outcome = self.probe_outcome(result.as_ref().err(), requests_before);
+                        self.note_probe_outcome(identity, outcome);
                     }
                     result?;
                 }
@@ -318,7 +279,58 @@ impl Synchronizer {
             job.single_flight(&self.server_lock_name("path_search"), search_all)?
                 .ok_or_else(|| job.deadline_error())
         });
-        Ok(result.err())
+        let requests = match cause {
+            SearchCause::Unfetched => 0,
+            _ => self.requests_since(requests_before),
+        };
+        self.note_questions(identity, &[], requests);
+        Ok(Searched {
+            failure: result.err(),
+            is_postponed: is_postponed.load(Ordering::Relaxed),
+            requests,
+        })
+    }
+
+    /// Returns whether the source can search for the target.
+    fn can_search(&self, target: SearchTarget<'_>) -> bool {
+        self.capabilities().is_some_and(|abilities| match target {
+            SearchTarget::Path(path) => abilities.find && file_name(path.raw()).is_some(),
+            SearchTarget::Folder(_) => abilities.folders,
+        })
+    }
+
+    /// Returns whether the limit for searches for all targets allows another search. `checks`: the host wants the call
+    /// to ask the server.
+    fn search_limit(
+        &self,
+        checks: bool,
+        identity: ViewId,
+        libraries: &[&LibraryRow],
+        cause: SearchCause,
+    ) -> Result<SearchLimit> {
+        if self.is_local() {
+            return Ok(SearchLimit::NotReached);
+        }
+        let now_ms = self.clock.now_ms();
+        let has_room = || -> Result<bool> { Ok(SearchRows(&self.store).budget(identity, now_ms)?.has_room(now_ms)) };
+        let may_search = match cause {
+            SearchCause::Unfetched => self.may_search(identity, libraries.iter().copied()),
+            // Other calls' searches may have failed while this call waited.
+            _ if self.recent_probe_error(identity, libraries)?.is_some() => false,
+            SearchCause::Unlisted => {
+                let last_ms = SearchRows(&self.store).last_unchanged_search(identity)?;
+                freshness::may_search_for_path(last_ms, now_ms) && has_room()?
+            }
+            SearchCause::Changed if checks => true,
+            SearchCause::Changed => has_room()?,
+        };
+        Ok(if may_search {
+            SearchLimit::NotReached
+        } else {
+            SearchLimit::Reached {
+                is_postponed: cause == SearchCause::Changed,
+            }
+        })
     }
 }
 
@@ -328,11 +340,11 @@ impl SyncJob<'_> {
     /// request counts before the job.
     pub fn note_failure(&self, error: &Error, requests_before: RequestCounts) {
         let sync = self.sync;
-        // A timeout while rows were arriving does not prove that the server has failed.
-        let rows_arrived = error.status == Status::Timeout && self.report.rows_arrived.load(Ordering::Relaxed);
+        // A timeout after a reply or while rows were arriving does not prove that the server has failed.
+        let has_answered = error.status == Status::Timeout && self.report.has_answered();
         if sync.is_local()
             || error.status.retry_advice() != RetryAdvice::NotNow
-            || rows_arrived
+            || has_answered
             || sync.timed_out_before_request(error, requests_before)
         {
             return;
@@ -340,9 +352,9 @@ impl SyncJob<'_> {
         // Without a recent success to overwrite, the next query for a path sends its own request.
         let has_recent_success = |identity| -> Result<bool> {
             let last = SearchRows(&sync.store).last_probe_for_path(identity)?;
-            Ok(last.is_some_and(|(probed_ms, outcome)| {
-                let is_recent = !freshness::may_search_for_path(Some(probed_ms), sync.clock.now_ms());
-                outcome == ProbeOutcome::Answered && is_recent
+            Ok(last.is_some_and(|probe| {
+                let is_recent = !freshness::may_search_for_path(Some(probe.ended_ms), sync.clock.now_ms());
+                probe.outcome == ProbeOutcome::Answered && is_recent
             }))
         };
         let deadline = self.bounds.deadline.at_most(SEARCH_TIMEOUT);

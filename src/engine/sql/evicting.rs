@@ -109,7 +109,7 @@ impl LibraryRows<'_> {
             drop_listing(tx, library)?;
             c.execute("DELETE FROM changes WHERE library = ?1 AND kind IN (8, 9)", [library])?;
             c.execute("DELETE FROM listings WHERE library = ?1", [library])?;
-            c.execute("DELETE FROM path_searches WHERE library = ?1", [library])?;
+            c.execute("DELETE FROM path_searches WHERE library IN (?1, -?1)", [library])?;
             c.execute("UPDATE meta SET evictions = evictions + 1", [])?;
             tx.libraries_changed(library_state.identity)?;
             Ok(true)

@@ -92,7 +92,7 @@ pub use library_rows::{LibraryRow, LibraryRows};
 pub use listings::{Listing, ListingResult, ListingRows};
 pub use local_write::{LibraryHint, LocalWrite, WriteObserver};
 pub use outbox::{Outbox, OutboxRow, SharedLogPosition, UNDELIVERED};
-pub use path_searches::{ProbeOutcome, SearchRows};
+pub use path_searches::{LastProbe, ProbeOutcome, SearchRows};
 pub use publishing::NewListing;
 pub use record_log::{
     Manifest, NamedSegment, RecordLog, RecordRow, RecordRows, RecordTable, RecordTx, RecordsState, TableRow,

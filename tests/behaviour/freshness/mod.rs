@@ -7,7 +7,9 @@ mod unseen;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::support::index::{Deadline, Index, Library, QueryOptions};
+use std::sync::Arc;
+
+use crate::support::index::{Deadline, Index, Library, ManualClock, QueryOptions};
 use crate::support::segments;
 use crate::support::worker::Dice;
 use crate::support::{HOUR_MS, Scene, add, movie, offline, open, path_of, remove, requests};

@@ -63,3 +63,210 @@ fn a_checked_query_asks_however_fresh_the_listing_is() {
         .expect("an answer");
     assert_eq!((answer.status, answer.stale), (Status::Ok, true));
 }
+
+/// A new file's path.
+fn new_path(number: usize) -> String {
+    format!("/data/movies/New {number} (2020)/New {number} (2020).mkv")
+}
+
+/// The statuses, reasons and staleness of a batch's answers.
+fn batch(index: &Index, library: &Library, paths: &[String]) -> Vec<(Status, Reason, bool)> {
+    let paths: Vec<&[u8]> = paths.iter().map(String::as_bytes).collect();
+    let mut answers = Vec::new();
+    index
+        .match_paths_with(&library.query(), &paths, |answer| {
+            answers.push((answer.status, answer.reason, answer.stale));
+        })
+        .expect("answers");
+    answers
+}
+
+const FOUND: (Status, Reason, bool) = (Status::Ok, Reason::None, false);
+const ABSENT: (Status, Reason, bool) = (Status::NotFound, Reason::NotListed, false);
+
+#[test]
+fn ten_imports_in_a_row_are_found_with_three_requests_each() {
+    for items in [30, 6_000] {
+        let at = Scene::movies(items);
+        at.open().refresh(&QueryOptions::default(), true).expect("listed");
+        for number in 0..10 {
+            // A new process each time, as a hook is.
+            let index = at.open();
+            let library = index.library("Movies").expect("a handle");
+            add(&at.server, &[new_path(number)]);
+            at.server.reset();
+            let answer = library.match_path(new_path(number).as_bytes()).expect("an answer");
+            assert_eq!(
+                (answer.status, answer.reason, answer.stale),
+                FOUND,
+                "{items}, {number}: {}",
+                answer.message
+            );
+            assert!(requests(&at.server)[5] <= 3, "{:?}", requests(&at.server));
+            at.clock.advance_ms(1_000);
+        }
+    }
+}
+
+#[test]
+fn imports_that_plex_lists_later_are_found_when_they_are_asked_for_again() {
+    let at = Scene::movies(300);
+    let (_, library) = at.listed();
+    // The hook runs before Plex has scanned the file.
+    for number in 0..10 {
+        let answer = library.match_path(new_path(number).as_bytes()).expect("an answer");
+        assert_eq!((answer.status, answer.reason, answer.stale), ABSENT, "{number}");
+    }
+    for number in 0..10 {
+        add(&at.server, &[new_path(number)]);
+        at.clock.advance_ms(31_000);
+        at.server.reset();
+        let answer = library.match_path(new_path(number).as_bytes()).expect("an answer");
+        assert_eq!((answer.status, answer.reason, answer.stale), FOUND, "{number}");
+        assert!(requests(&at.server)[5] <= 3, "{:?}", requests(&at.server));
+    }
+}
+
+#[test]
+fn twelve_imports_in_one_call_are_found_with_three_requests() {
+    let at = Scene::movies(300);
+    let (index, library) = at.listed();
+    for number in 100..103 {
+        library.match_path(new_path(number).as_bytes()).expect("an answer");
+    }
+    let paths: Vec<String> = (0..12).map(new_path).collect();
+    add(&at.server, &paths);
+    at.server.reset();
+    assert_eq!(batch(&index, &library, &paths), [FOUND; 12]);
+    assert!(requests(&at.server)[5] <= 3, "{:?}", requests(&at.server));
+    // Nothing is asked about a path that the same batch has asked about.
+    at.server.reset();
+    let absent: Vec<String> = (20..30).map(new_path).collect();
+    for _ in 0..3 {
+        assert_eq!(batch(&index, &library, &absent), [ABSENT; 10]);
+    }
+    assert!(requests(&at.server)[5] <= 3, "{:?}", requests(&at.server));
+}
+
+#[test]
+fn ten_thousand_absent_files_cost_a_hundred_requests() {
+    let at = Scene::movies(300);
+    let (index, library) = at.listed();
+    // In one call, of an unchanged and of a changed library.
+    for round in 0..2 {
+        let paths: Vec<String> = (0..10_000)
+            .map(|number| format!("/data/movies/Absent {round}/{number}.mkv"))
+            .collect();
+        at.server.reset();
+        let answers = batch(&index, &library, &paths);
+        let other = answers.iter().enumerate().find(|(_, answer)| **answer != ABSENT);
+        assert_eq!(other, None, "round {round}");
+        assert!(requests(&at.server)[5] <= 10, "{:?}", requests(&at.server));
+        add(&at.server, &[new_path(round)]);
+        at.clock.advance_ms(31_000);
+    }
+    // In single calls, over 500 s.
+    at.server.reset();
+    let mut postponed = 0;
+    for number in 0..10_000 {
+        let path = format!("/data/movies/Alone {number} (2020).mkv");
+        let answer = library.match_path(path.as_bytes()).expect("an answer");
+        let not_asked = (Status::NotFound, Reason::NotAsked, true);
+        let told = (answer.status, answer.reason, answer.stale);
+        assert!(told == ABSENT || told == not_asked, "{told:?}");
+        postponed += usize::from(told == not_asked);
+        at.clock.advance_ms(50);
+    }
+    assert!(requests(&at.server)[5] <= 100, "{:?}", requests(&at.server));
+    assert!(postponed > 9_000, "what was not asked is marked");
+    // What was not asked is asked about later.
+    add(&at.server, &["/data/movies/Alone 9999 (2020).mkv"]);
+    at.clock.advance_ms(8_000);
+    let answer = library
+        .match_path(b"/data/movies/Alone 9999 (2020).mkv")
+        .expect("an answer");
+    assert_eq!(answer.status, Status::Ok);
+}
+
+#[test]
+fn a_server_that_goes_down_between_two_new_files_is_noticed() {
+    let at = Scene::movies(300).with(|options| options.retry_for = Duration::ZERO);
+    let (_, library) = at.listed();
+    for number in 0..3 {
+        let answer = library.match_path(new_path(number).as_bytes()).expect("an answer");
+        assert_eq!((answer.status, answer.reason, answer.stale), ABSENT, "{number}");
+    }
+    at.server.refuse();
+    at.server.close_connections();
+    let answer = library.match_path(new_path(3).as_bytes()).expect("an answer");
+    assert_eq!(
+        (answer.status, answer.reason, answer.stale),
+        (Status::NotFound, Reason::Unavailable, true)
+    );
+}
+
+#[test]
+fn an_event_ends_the_pause_of_a_path() {
+    let at = Scene::movies(300);
+    let (index, library) = at.listed();
+    let paths: Vec<String> = (0..5).map(new_path).collect();
+    for _ in 0..3 {
+        for path in &paths {
+            library.match_path(path.as_bytes()).expect("an answer");
+        }
+    }
+    for path in &paths {
+        add(&at.server, &[path]);
+        at.clock.advance_ms(1_000);
+        let event = r#"{"NotificationContainer":{"type":"timeline","TimelineEntry":[{"identifier":"com.plexapp.plugins.library","sectionID":"1","itemID":"9","type":1,"state":5,"updatedAt":1}]}}"#;
+        index.notify(event.as_bytes()).expect("noted");
+        at.server.reset();
+        let answer = library.match_path(path.as_bytes()).expect("an answer");
+        assert_eq!((answer.status, answer.reason, answer.stale), FOUND, "{path}");
+        assert!(requests(&at.server)[5] <= 3, "{:?}", requests(&at.server));
+    }
+}
+
+#[test]
+fn two_processes_whose_clocks_differ_keep_the_limits() {
+    let at = Scene::movies(300);
+    let (_, library) = at.listed();
+    let ahead = Arc::new(ManualClock::new(crate::support::NOW_MS + 2 * HOUR_MS));
+    let other = open(at.options.clone(), &ahead);
+    let theirs = other.library("Movies").expect("a handle");
+    theirs.match_path(b"/data/movies/first.mkv").expect("an answer");
+    at.server.reset();
+    for number in 0..400 {
+        let path = format!("/data/movies/absent {}.mkv", number % 40);
+        library.match_path(path.as_bytes()).expect("an answer");
+        theirs.match_path(path.as_bytes()).expect("an answer");
+        for clock in [&at.clock, &ahead] {
+            clock.advance_ms(20);
+        }
+    }
+    assert!(requests(&at.server)[5] <= 50, "{:?}", requests(&at.server));
+}
+
+#[test]
+fn an_unknown_library_costs_one_request() {
+    let at = Scene::movies(300);
+    let (index, _) = at.listed();
+    at.server.reset();
+    for _ in 0..1_200 {
+        let library = index.library("Movie").expect("a handle");
+        let error = library.match_path(b"/data/movies/a.mkv").expect_err("no such library");
+        assert!(error.message.contains("no library 'Movie'"), "{error}");
+        library
+            .record_match(crate::support::index::path(b"/data/movies/a.mkv"), "1")
+            .expect_err("no such library");
+    }
+    assert_eq!(requests(&at.server)[5], 1);
+    let empty = Scene::of(Standin::builder().start().expect("the stand-in starts"));
+    let index = empty.open();
+    for _ in 0..1_200 {
+        index
+            .match_path(&QueryOptions::default(), b"/data/movies/a.mkv")
+            .expect("not found");
+    }
+    assert!(requests(&empty.server)[5] <= 4, "{:?}", requests(&empty.server));
+}

@@ -1,0 +1,345 @@
+//! Asks the server about unlisted paths, by the rules in [`crate::freshness`].
+
+use std::collections::HashSet;
+use std::sync::Mutex;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::call::{Call, RefreshReason};
+use super::job::Synchronizer;
+use super::search::{RequestCounts, SEARCH_TIMEOUT, SearchCause, SearchTarget};
+use crate::engine::{LastProbe, LibraryRow, LibraryRows, ProbeOutcome, SearchRows};
+use crate::error::{Error, Result, Status};
+use crate::freshness::{self, PathQuestion};
+use crate::matching::path_search::file_name;
+use crate::model::{LibraryId, Sequence, TokenReliability, ViewId};
+use crate::platform::deadline::Deadline;
+use crate::platform::mutex::lock;
+use crate::source::Bounds;
+
+/// Maximum time to wait for another thread's or process's probe.
+const PROBE_WAIT: Duration = Duration::from_millis(1_500);
+/// Maximum time to wait for the store's lock before a record of requests.
+const NOTE_WAIT: Duration = Duration::from_millis(200);
+
+/// Returns the deadline for records of requests, which plexindex writes even if the call has no time left.
+pub fn note_deadline() -> Deadline {
+    Deadline::NONE.at_most(NOTE_WAIT)
+}
+
+/// What the paths of a batch share.
+#[derive(Default)]
+pub struct Batch {
+    state: Mutex<BatchState>,
+}
+
+#[derive(Default)]
+struct BatchState {
+    /// Hashes of the folders in which plexindex has searched for a path.
+    searched_folders: HashSet<u64>,
+    /// Questions that the batch's probe has answered, and that are not recorded yet.
+    questions: Vec<(LibraryId, u64)>,
+    /// Whether the server has changed libraries since the batch started.
+    has_changed: bool,
+    /// Time that the batch has waited for the server.
+    waited: Duration,
+}
+
+impl Batch {
+    /// Returns whether the batch may search for another path in the path's folder: one search per folder is enough for
+    /// a library that has changed.
+    pub fn may_search(&self, target: SearchTarget<'_>, cause: SearchCause) -> bool {
+        let SearchTarget::Path(path) = target else { return true };
+        let raw = path.raw();
+        let folder = &raw[..raw.len() - file_name(raw).map_or(0, str::len).min(raw.len())];
+        cause != SearchCause::Changed || lock(&self.state).searched_folders.insert(xxh3_64(folder))
+    }
+
+    /// Returns the time that the batch has waited for the server.
+    pub fn waited(&self) -> Duration {
+        lock(&self.state).waited
+    }
+
+    /// Adds a wait for the server.
+    pub fn add_wait(&self, time: Duration) {
+        lock(&self.state).waited += time;
+    }
+}
+
+/// What the server said about an unlisted path.
+#[derive(Debug, Default)]
+pub struct PathAnswer {
+    /// The error of a failed request.
+    pub failure: Option<Error>,
+    /// Whether a probe for this call has found a change in a library that may contain the path. `None`: an earlier
+    /// question is the answer.
+    pub has_changed: Option<bool>,
+    /// Whether a later call must ask, because this call has not asked.
+    pub is_postponed: bool,
+    /// Libraries that need a full listing, which this call has not fetched yet.
+    pub unlisted: Vec<LibraryId>,
+    /// Number of requests that were taken from the budget.
+    pub requests: u64,
+}
+
+/// A question about an unlisted path.
+struct Question<'q> {
+    identity: ViewId,
+    /// The libraries that may contain the path, as the call has read them.
+    libraries: &'q [LibraryRow],
+    /// The hash of the path.
+    hash: u64,
+    /// The change sequence when the call started.
+    since: Sequence,
+    checks: bool,
+}
+
+impl Synchronizer {
+    /// Asks the server whether libraries that may contain an unlisted path have changed, and merges the changes, but
+    /// fetches no full listing. `since`: the change sequence when the call started. [`crate::freshness::questions`]
+    /// contains the rules.
+    pub fn ask_about_path(
+        &self,
+        call: &Call<'_>,
+        identity: ViewId,
+        libraries: &[LibraryRow],
+        target: Option<SearchTarget<'_>>,
+        since: Sequence,
+    ) -> Result<PathAnswer> {
+        let question = Question {
+            identity,
+            libraries,
+            hash: target.map_or(0, SearchTarget::hash),
+            since,
+            checks: call.checks,
+        };
+        if self.is_answered_by_probe(&question)? {
+            self.note_answered(call, &question);
+            return Ok(self.answer_after_probe(call, &question));
+        }
+        match self.path_question(&question)? {
+            PathQuestion::Ask => {}
+            PathQuestion::Answered => return Ok(PathAnswer::default()),
+            PathQuestion::Postponed => return Ok(PathAnswer::postponed()),
+        }
+        let call = Call {
+            deadline: call.deadline.at_most(SEARCH_TIMEOUT),
+            skips_listings: true,
+            ..*call
+        };
+        let requests_before = self.request_counts();
+        let has_answered = std::sync::atomic::AtomicBool::new(false);
+        let result = self.job(&call, |job| {
+            let deadline = job.bounds.deadline;
+            // Another thread's probe usually finishes soon.
+            let bounds = Bounds {
+                deadline: deadline.earliest(Deadline::after(PROBE_WAIT)),
+                ..job.bounds
+            };
+            let result = job.single_flight_within(bounds, &self.server_lock_name("path_probe"), || {
+                if self.is_answered_by_probe(&question)? {
+                    return Ok(true);
+                }
+                if !question.checks
+                    && (self.recent_probe_error(identity, libraries)?.is_some()
+                        || self.path_question(&question)? != PathQuestion::Ask)
+                {
+                    return Ok(false);
+                }
+                SearchRows(&self.store).begin_probe(identity, self.clock.now_ms(), deadline)?;
+                let requests_before = self.request_counts();
+                let update = |row: &LibraryRow| job.update_one(row, row.id, since, RefreshReason::Missing).map(drop);
+                let result = libraries.iter().try_for_each(update);
+                let outcome = match &result {
+                    // The server has answered the probe, but needs too long for the changes.
+                    Err(error) if error.status == Status::Timeout && job.report.has_answered() => {
+                        ProbeOutcome::Answered
+                    }
+                    result => self.probe_outcome(result.as_ref().err(), requests_before),
+                };
+                self.note_probe_outcome(identity, outcome);
+                result.map(|()| true)
+            });
+            has_answered.store(job.report.has_answered(), Ordering::Relaxed);
+            result
+        });
+        let requests = self.requests_since(requests_before);
+        let is_asked = match result {
+            Ok(is_asked) => is_asked == Some(true),
+            Err(error) if error.status == Status::Timeout && has_answered.load(Ordering::Relaxed) => false,
+            Err(error) => {
+                self.note_questions(identity, &[], requests);
+                return Ok(PathAnswer {
+                    failure: Some(error),
+                    ..PathAnswer::default()
+                });
+            }
+        };
+        if !is_asked {
+            return Ok(PathAnswer::postponed());
+        }
+        let targets: Vec<_> = libraries.iter().map(|row| (row.id, question.hash)).collect();
+        self.note_questions(identity, &targets, requests);
+        Ok(PathAnswer {
+            requests,
+            ..self.answer_after_probe(&call, &question)
+        })
+    }
+
+    /// Records questions about paths, and spends `requests` of the budget. Only logs errors, because the server has
+    /// answered.
+    pub fn note_questions(&self, identity: ViewId, targets: &[(LibraryId, u64)], requests: u64) {
+        if targets.is_empty() && requests == 0 {
+            return;
+        }
+        let rows = SearchRows(&self.store);
+        if let Err(error) = rows.note_questions(identity, targets, requests, self.clock.now_ms(), note_deadline()) {
+            log::debug!("cannot record questions about paths: {error}");
+        }
+    }
+
+    /// Records the questions that the batch's probe has answered.
+    pub fn finish_batch(&self, batch: &Batch) {
+        let questions = std::mem::take(&mut lock(&batch.state).questions);
+        if let Some(identity) = self.reading.identity() {
+            self.note_questions(identity, &questions, 0);
+        }
+    }
+
+    /// Returns requests to the budget, because they found their path.
+    pub fn refund_requests(&self, identity: ViewId, requests: u64) {
+        let rows = SearchRows(&self.store);
+        let refunded = rows.refund(identity, requests, self.clock.now_ms(), note_deadline());
+        if let Err(error) = refunded {
+            log::debug!("cannot return requests to the budget: {error}");
+        }
+    }
+
+    /// Returns the outcome of a probe or a search, from its error. `requests_before`: the request counts before it.
+    pub fn probe_outcome(&self, error: Option<&Error>, requests_before: RequestCounts) -> ProbeOutcome {
+        match error {
+            None => ProbeOutcome::Answered,
+            // The next query can probe again, because an aborted probe, a rejected token, or a deadline before the
+            // first request does not prove that the server is down.
+            Some(error)
+                if matches!(error.status, Status::Aborted | Status::Unauthorized)
+                    || self.timed_out_before_request(error, requests_before) =>
+            {
+                ProbeOutcome::UnderWay
+            }
+            Some(error) => ProbeOutcome::Failed(Some(error.status)),
+        }
+    }
+
+    /// Records the outcome of a probe for an unlisted path, so that no process repeats a failed probe soon.
+    pub fn note_probe_outcome(&self, identity: ViewId, outcome: ProbeOutcome) {
+        let rows = SearchRows(&self.store);
+        let written = rows.note_probe_outcome(identity, self.clock.now_ms(), outcome, note_deadline());
+        if let Err(error) = written {
+            log::debug!("cannot store the outcome of a probe: {error}");
+        }
+    }
+
+    /// Returns the number of requests that this process has sent since these counts.
+    pub fn requests_since(&self, requests_before: RequestCounts) -> u64 {
+        let now: u64 = self.request_counts().iter().sum();
+        now.saturating_sub(requests_before.iter().sum())
+    }
+
+    /// Returns whether to request the list of libraries for a call that selects an unknown library, or whose server had
+    /// no library: once in 30 s for the same selection, and then ever more rarely. Records the request.
+    pub fn should_ask_for_library(&self, call: &Call<'_>, identity: Option<ViewId>) -> Result<bool> {
+        let Some(identity) = identity.filter(|_| !call.checks && !self.is_local()) else {
+            return Ok(true);
+        };
+        let name = call.library.map_or("", |library| library.selector().name());
+        let (hash, now_ms) = (xxh3_64(name.as_bytes()), self.clock.now_ms());
+        let earlier = SearchRows(&self.store).library_question(identity, hash)?;
+        if !freshness::may_search_again(earlier.as_ref(), &self.policy, now_ms) {
+            return Ok(false);
+        }
+        SearchRows(&self.store).note_library_question(identity, hash, now_ms, call.deadline)?;
+        Ok(true)
+    }
+
+    /// Returns whether a probe that began after the call started has probed all libraries of the question.
+    fn is_answered_by_probe(&self, question: &Question<'_>) -> Result<bool> {
+        let is_probed = |row: &LibraryRow| row.probed_sequence > question.since;
+        if question.libraries.iter().all(is_probed) {
+            return Ok(true);
+        }
+        let last = SearchRows(&self.store).last_probe_for_path(question.identity)?;
+        Ok(last.is_some_and(|probe| probe.outcome == ProbeOutcome::Answered && probe.begun > question.since))
+    }
+
+    /// Returns what to do about an unlisted path: asks unless an earlier question answers it in all libraries.
+    fn path_question(&self, question: &Question<'_>) -> Result<PathQuestion> {
+        if question.checks {
+            return Ok(PathQuestion::Ask);
+        }
+        let (rows, now_ms) = (SearchRows(&self.store), self.clock.now_ms());
+        let ids: Vec<LibraryId> = question.libraries.iter().map(|row| row.id).collect();
+        let last = rows.last_probe_for_path(question.identity)?;
+        let has_event = rows.has_event_since(&ids, last.map_or(Sequence::default(), |probe: LastProbe| probe.begun))?;
+        let budget = rows.budget(question.identity, now_ms)?;
+        for id in ids {
+            let earlier = rows.question(question.identity, id, question.hash)?;
+            let has_event = has_event && last.is_some();
+            match freshness::path_question(earlier.as_ref(), has_event, budget, &self.policy, now_ms) {
+                PathQuestion::Answered => {}
+                other => return Ok(other),
+            }
+        }
+        Ok(PathQuestion::Answered)
+    }
+
+    /// Records that another call's probe has answered the question; in a batch, only once for all paths.
+    fn note_answered(&self, call: &Call<'_>, question: &Question<'_>) {
+        let targets = question.libraries.iter().map(|row| (row.id, question.hash));
+        match call.batch {
+            Some(batch) => lock(&batch.state).questions.extend(targets),
+            None => self.note_questions(question.identity, &targets.collect::<Vec<_>>(), 0),
+        }
+    }
+
+    /// Compares the libraries with their rows before the call, and returns what a probe says about the path.
+    fn answer_after_probe(&self, call: &Call<'_>, question: &Question<'_>) -> PathAnswer {
+        let (mut has_changed, mut unlisted) = (false, Vec::new());
+        for before in question.libraries {
+            let row = match LibraryRows(&self.store).library_row(before.id) {
+                Ok(row) if row.present => row,
+                _ => continue, // the library was removed or cleared
+            };
+            let is_behind = row.listed_token != row.library.change.token;
+            let is_uncertain = row.library.change.trust == TokenReliability::Useless || row.library.change.busy;
+            if is_behind || is_uncertain || row.listed_token != before.listed_token || row.provisional {
+                has_changed = true;
+            }
+            if is_behind && !row.held_back {
+                unlisted.push(row.id);
+            }
+        }
+        if let Some(batch) = call.batch {
+            let mut state = lock(&batch.state);
+            state.has_changed |= has_changed;
+            has_changed = state.has_changed;
+        }
+        PathAnswer {
+            has_changed: Some(has_changed),
+            unlisted,
+            ..PathAnswer::default()
+        }
+    }
+}
+
+impl PathAnswer {
+    /// Creates the answer of a call that has not asked the server.
+    fn postponed() -> Self {
+        Self {
+            is_postponed: true,
+            ..Self::default()
+        }
+    }
+}
