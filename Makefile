@@ -112,6 +112,10 @@ test-windows: ## test the library for Windows under wine
 	@$(SUITES) $(WINDOWS)
 test-install: needs-test-install ## test the files that `make install` installs, with link-time optimisation
 	@$(SUITES) $(PREPARE) install '$(PYTEST) -m packaging tests/python/test_install.py'
+test-stash2plex: needs-build ## run Stash2Plex's own tests with plexindex in place: STASH2PLEX=folder of a checkout
+	$(CARGO) build --workspace --lib
+	@$(MAKE) --no-print-directory build/venv/installed
+	sh scripts/test_stash2plex.sh $(STASH2PLEX)
 test-clean: ## run .ci/run in clean Debian systems; needs root: ONLY=bookworm, ONLY="readme trixie"
 	sh scripts/test_clean.sh $(ONLY)
 mutants: ## check that the simulation finds old defects, with at most SEEDS=2000 for each defect: ONLY=data-06

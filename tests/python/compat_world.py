@@ -1,24 +1,31 @@
-"""What tests of the drop-in over an index share: its caches, what it answers, and items that are added in Plex."""
+"""What tests of the drop-in share: its caches, what it answers, and what the host's function is asked."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
-from conftest import Server
 from plexapi.exceptions import NotFound
-from plexindex._compat import section_index as _section_index
+from plexindex._compat import section_index
 from plexindex.compat import MatchCache, PlexCache, find_plex_items_with_confidence
 
-Outcome = tuple[str, "str | None", tuple[str, ...]]
+KEY = "/library/metadata/"
+
+
+def item(key: object, title: object, *paths: object) -> Any:
+    """A mock of an item, one medium a path."""
+    media = [MagicMock(parts=[MagicMock(file=path)]) for path in paths]
+    return MagicMock(key=key, title=title, media=media)
 
 
 def close_indexes() -> None:
     """Closes what the function opened for a test."""
-    for index in _section_index._indexes.values():
+    for index in section_index._indexes.values():
         index.close()
-    _section_index._indexes.clear()
-    _section_index._recent.clear()
+    for found in (section_index._indexes, section_index._sections, section_index._warned):
+        found.clear()
 
 
 def caches(folder: Path) -> dict[str, Any]:
@@ -26,22 +33,29 @@ def caches(folder: Path) -> dict[str, Any]:
     return {"library_cache": PlexCache(folder), "match_cache": MatchCache(folder)}
 
 
-def outcome(section: Any, path: str, given: dict[str, Any]) -> Outcome:
-    """The confidence, the item and the candidates."""
+def outcome(section: Any, path: str, given: dict[str, Any]) -> tuple[Any, ...]:
+    """The confidence and the candidates' rating keys, or "none"."""
     try:
         confidence, item, found = find_plex_items_with_confidence(section, path, **given)
     except NotFound:
-        return "none", None, ()
-    return confidence.value, None if item is None else item.key, tuple(sorted(one.key for one in found))
+        return ("none",)
+    assert item is (found[0] if confidence.value == "high" else None)
+    return (confidence.value, *sorted(int(one.ratingKey) for one in found))
 
 
-def add(world: Server, library: int, *items: dict[str, Any]) -> list[str]:
-    """Adds items to a library of the server. Returns their rating keys."""
-    return [str(key) for key in world.post("items/add", {"library": library, "items": list(items)})["ratingKeys"]]
+def refuses(*_: Any) -> Any:
+    """Stands for the host's function where the index must answer."""
+    raise AssertionError("the host's own function was asked")
 
 
-def refresh(section: Any, folder: Path) -> None:
-    """Lists the library in the index of `caches(folder)`."""
-    index = _section_index.section_index(section, PlexCache(folder))
-    assert index is not None
-    index.refresh()
+def answers(asked: list[Any]) -> Callable[..., Any]:
+    """Stands for the host's function, which answers with an enum of its own."""
+
+    class Confidence:
+        value = "high"
+
+    def function(*given: Any) -> tuple[Any, Any, list[Any]]:
+        asked.append(given)
+        return Confidence, "theirs", ["theirs"]
+
+    return function

@@ -8,9 +8,8 @@ from types import SimpleNamespace
 from typing import Any
 from unittest.mock import MagicMock, Mock
 
-import plexindex
 import pytest
-from compat_items import KEY, item
+from compat_world import KEY, item
 from conftest import until
 from plexindex.compat import MatchCache, PlexCache, _extract_item_data
 
@@ -255,58 +254,9 @@ def test_odd_texts_come_back_as_they_were(tmp_path: Path) -> None:
         assert cache.get_search_results("L", texts[-1]) == [_extract_item_data(one) for one in items]
 
 
-def test_a_listing_is_searched_by_the_names_of_its_files(tmp_path: Path) -> None:
-    cache = PlexCache(tmp_path)
-    names = ["a.mkv", "A.MKV", "É.mkv", "x\\b.mkv", "c.mkv/", "d", "/", "e\0"]
-    paths = [f"/m/{n}/{name}" for n, name in enumerate(names)]
-    items = [item(f"{KEY}{n}", "T", path) for n, path in enumerate(paths)]
-    items += [item(f"{KEY}many", "T", *(f"/many/{n}.mkv" for n in range(500)))]
-    items += [item(f"{KEY}0", "T", "/m/0/again.mkv"), item("nul\0", "T", "/nul.mkv"), item("\ud800", "T", "/bad.mkv")]
-    assert cache._match("Movies", "/m/0/a.mkv") is None
-    cache.set_library_items("Movies", items)
-    for asked, expected in [
-        ("/m/0/a.mkv", ["0"]),
-        ("/x/m/1/a.mkv", ["1"]),
-        ("/x/a.mkv", ["0", "1"]),
-        ("/m/2/E\u0301.MKV", ["2"]),
-        ("/m/3/x\\b.mkv", ["3"]),
-        ("/m/4/C.mkv", ["4"]),
-        ("/m/d", ["5"]),
-        ("/many/499.mkv", ["many"]),
-        ("/x/AGAIN.mkv", ["0"]),
-        ("/nul.mkv", []),
-        ("/bad.mkv", []),
-        ("/nothing.mkv", []),
-    ]:
-        found = cache._match("Movies", asked)
-        assert found is not None
-        assert found[0] == [f"{KEY}{key}" for key in expected], asked
-    assert cache._match("Shows", "/m/0/a.mkv") is None
-    assert cache._match("Movies", "/m/0/a.mkv", leaves=True) is None
-    # The next listing takes its place, whole; and what is searched by is not counted.
-    cache.set_library_items("Movies", [])
-    assert cache._match("Movies", "/m/0/a.mkv") == ([], [])
-    assert cache.get_stats()["count"] == 1
-
-
-def test_rules_apply_to_a_listing_as_to_a_server_s(tmp_path: Path) -> None:
-    rows = [item("1", "A", "/plex/a/x/f.mkv"), item("2", "B", "/plex/b/x/f.mkv"), item("3", "C", "/host/b/x/f.mkv")]
-    PlexCache(tmp_path).set_library_items("Movies", rows)
-    cases: list[tuple[list[Any], str, list[str]]] = [
-        ([("/stash", "/plex")], "/stash/b/x/f.mkv", ["2"]),
-        ([("/STASH/", "/plex/")], "/stash/b/x/f.mkv", ["2"]),
-        ([plexindex.Mapping.server_prefix("/plex", "/host")], "/host/a/x/f.mkv", ["1"]),
-        # What is listed as it is comes first.
-        ([plexindex.Mapping.server_prefix("/plex", "/host")], "/host/b/x/f.mkv", ["3"]),
-        (
-            [plexindex.Mapping.host_pattern(r"^/(\w)-files/(?P<rest>.*)$", r"/plex/\1/\g<rest>")],
-            "/b-files/x/f.mkv",
-            ["2"],
-        ),
-        ([plexindex.Mapping.server_pattern(r"^/plex/(.)/(.*)$", r"M:\new\\\1\\\2")], "m:/new/b/x/f.mkv", ["2"]),
-    ]
-    for rules, asked, expected in cases:
-        cache = PlexCache(tmp_path, mappings=rules)
-        assert cache._match("Movies", asked) == (expected, []), (rules, asked)
-    with pytest.raises(plexindex.InvalidArgumentError, match="look-around"):
-        PlexCache(tmp_path, mappings=[plexindex.Mapping.host_pattern("(?=x)", "y")])
+def test_counters_can_be_set(tmp_path: Path) -> None:
+    cache = MatchCache(tmp_path)
+    cache._hits, cache._misses = 8, 2
+    assert cache.get_match("Movies", "/x") is None
+    assert (cache._hits, cache._misses, cache.get_stats()["hits"]) == (8, 3, 8)
+    cache.close()

@@ -1,309 +1,361 @@
-"""The drop-in's function over mocks: what it asks, in what order, and what it makes of failures and odd inputs."""
+"""The drop-in's function: what the index answers, what it costs, and when the host's own function answers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+import pickle
+import sys
+import types
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from unittest.mock import MagicMock
 
+import plexindex
 import pytest
-from compat_items import KEY, NotFound, asked, item, section
-from plexapi.exceptions import BadRequest, Unauthorized
-from plexapi.exceptions import NotFound as PlexNotFound
-from plexindex._compat.titles import contradicts, titles
-from plexindex.compat import MatchCache, MatchConfidence, PlexCache, find_plex_items_with_confidence
-
-ALIEN = item("/library/metadata/1", "Alien", "/plex/movies/Alien (1979)/Alien (1979).mkv")
-HEAT = item("/library/metadata/2", "Heat", "/plex/movies/Heat (1995)/movie.mkv", "/plex/movies/Heat (1995)/extra.mkv")
-RONIN = item("/library/metadata/3", "Ronin", "/plex/movies/Ronin (1998)/movie.mkv")
-WINDOWS = item("/library/metadata/4", "Fargo", "M:\\Movies\\Fargo (1996)\\Fargo (1996).mkv")
-ITEMS = [ALIEN, HEAT, RONIN, WINDOWS]
+import requests
+from compat_world import KEY, answers, caches, close_indexes, outcome, refuses
+from conftest import Server, ServerFactory
+from plexapi.exceptions import NotFound
+from plexapi.server import PlexServer
+from plexindex import compat
+from plexindex._compat import host_errors, section_index
+from plexindex.compat import MatchCache, NotFoundError, PlexCache, find_plex_items_with_confidence
 
 
-@pytest.fixture
-def plex(tmp_path: Path) -> Iterator[PlexCache]:
-    cache = PlexCache(tmp_path)
-    yield cache
-    cache.close()
+@pytest.fixture(autouse=True)
+def _only_the_index(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The host's own function answers nothing, no request is repeated, and no index stays open."""
+    monkeypatch.setattr(section_index, "_RETRY_FOR", 0)
+    compat.configure(matcher=refuses)
+    yield
+    compat.configure()
+    close_indexes()
 
 
-@pytest.fixture
-def matches(tmp_path: Path) -> Iterator[MatchCache]:
-    cache = MatchCache(tmp_path)
-    yield cache
-    cache.close()
+def film(key: int, *files: str, title: str = "") -> dict[str, Any]:
+    return {"ratingKey": key, "title": title or f"Film {key}", "files": list(files), "type": "movie"}
 
 
-def test_a_recorded_match_is_one_request(matches: MatchCache, plex: PlexCache) -> None:
-    library = section(ITEMS)
-    matches.set_match("Movies", "/stash/x.mkv", "/library/metadata/1")
-    found = find_plex_items_with_confidence(library, "/STASH/X.mkv", match_cache=matches, library_cache=plex)
-    assert found == (MatchConfidence.HIGH, ALIEN, [ALIEN])
-    assert found[0].value == "high"
-    assert asked(library) == ["fetchItem"]
-    matches.set_match("Movies", "/stash/x.mkv", "2")
-    assert find_plex_items_with_confidence(library, "/stash/x.mkv", match_cache=matches)[1] is HEAT
-    library.fetchItem.assert_called_with(2)
-
-
-def test_a_recorded_match_that_is_gone_is_forgotten(matches: MatchCache) -> None:
-    library = section(ITEMS, found=lambda title: [ALIEN] if title == "Alien" else [])
-    path = "/stash/Alien (1979).mkv"
-    for gone in (NotFound("(404) not_found"), PlexNotFound("x"), Exception("404")):
-        matches.set_match("Movies", path, "/library/metadata/99")
-        library.fetchItem.side_effect = gone
-        assert find_plex_items_with_confidence(library, path, match_cache=matches)[1] is ALIEN
-        assert matches.get_match("Movies", path) is None
-
-
-@pytest.mark.parametrize(
-    ("failure", "raised"),
-    [
-        (ConnectionError, ConnectionError),
-        (TimeoutError, TimeoutError),
-        (Unauthorized, Unauthorized),
-        (BadRequest, BadRequest),
-        (RuntimeError, RuntimeError),
-    ],
-)
-def test_a_server_that_cannot_be_asked_changes_nothing(
-    matches: MatchCache, plex: PlexCache, failure: type[Exception], raised: type[Exception]
-) -> None:
-    library = section(ITEMS)
-    matches.set_match("Movies", "/x.mkv", "/library/metadata/1")
-    library.fetchItem.side_effect = failure("no")
-    with pytest.raises(raised):
-        find_plex_items_with_confidence(library, "/x.mkv", match_cache=matches)
-    assert matches.get_match("Movies", "/x.mkv") == "/library/metadata/1"
-    library.search.side_effect = failure("no")
-    with pytest.raises(raised):
-        find_plex_items_with_confidence(library, "/y.mkv", library_cache=plex)
-    library.search.side_effect, library.all.side_effect = None, failure("no")
-    with pytest.raises(raised):
-        find_plex_items_with_confidence(library, "/y.mkv", library_cache=plex)
-    assert plex.get_library_items("Movies") is None
-
-
-@pytest.mark.parametrize(
-    ("path", "expected"),
-    [
-        ("/plex/movies/Alien (1979)/Alien (1979).mkv", ALIEN),
-        ("/stash/movies/Alien (1979)/ALIEN (1979).MKV", ALIEN),
-        ("/elsewhere/alien (1979).mkv", ALIEN),
-        ("/stash/Heat (1995)/movie.mkv", HEAT),
-        ("/stash/ronin (1998)/Movie.mkv", RONIN),
-        ("/stash/Fargo (1996)/Fargo (1996).mkv", WINDOWS),
-        ("M:\\Movies\\Fargo (1996)\\Fargo (1996).mkv", WINDOWS),
-        ("/x/extra.mkv", HEAT),
-    ],
-)
-def test_a_listed_file_is_found_however_it_is_listed(plex: PlexCache, path: str, expected: Any) -> None:
-    # From the stored listing: one request, by key.
-    plex.set_library_items("Movies", ITEMS)
-    library = section(ITEMS)
-    assert find_plex_items_with_confidence(library, path, library_cache=plex) == ("high", expected, [expected])
-    assert asked(library) == ["fetchItem"]
-    # From fresh search results, stored ones, and a fresh listing.
-    library = section(ITEMS, found=lambda _: ITEMS)
-    assert find_plex_items_with_confidence(library, path) == ("high", expected, [expected])
-    assert asked(library) == ["search"]
-    plex.clear()
-    for _ in range(2):
-        assert find_plex_items_with_confidence(library, path, library_cache=plex)[1] is expected
-    assert asked(library) == ["search", "search", "fetchItem"]
-    library = section(ITEMS)
-    assert find_plex_items_with_confidence(library, path)[1] is expected
-    assert asked(library)[-1] == "all"
-
-
-def _episode(show: str, season: int, number: int, path: str) -> Any:
-    mock = item("/library/metadata/7", "Pilot", path)
-    mock.type, mock.grandparentTitle, mock.parentIndex, mock.index = "episode", show, season, number
-    return mock
-
-
-@pytest.mark.parametrize(
-    ("path", "confidence"),
-    [
-        ("/stash/Some Show/Season 17/S17E21.mkv", "high"),
-        ("/stash/some show (2001)/Season 17/S17E21.mkv", "high"),
-        ("/stash/S17E21.mkv", "high"),
-        ("/stash/Other Show/Season 17/S17E21.mkv", "low"),
-        ("/stash/Some Show/Season 16/S17E21.mkv", "low"),
-        # Where the library would list it as it is.
-        ("/plex/tv/New Show/Season 17/S17E21.mkv", "low"),
-    ],
-)
-def test_a_path_that_speaks_against_its_single_item_is_low(path: str, confidence: str) -> None:
-    one = _episode("Some Show", 17, 21, "/plex/tv/Some Show/Season 17/S17E21.mkv")
-    library = section([one], "Shows")
-    library.locations = ["/plex/tv"]
-    found = find_plex_items_with_confidence(library, path)
-    assert found == (confidence, one if confidence == "high" else None, [one])
-
-
-def test_another_year_or_number_speaks_against_an_item() -> None:
-    film = {"type": "movie", "year": 1979}
-    listed = ["/plex/movies/Alien (1979)/movie.mkv"]
-    for path, against in [
-        ("/stash/Alien (1979)/movie.mkv", False),
-        ("/stash/Alien/movie.mkv", False),
-        ("/stash/2019/Alien (1979)/movie.mkv", False),
-        ("/stash/Aliens (1986)/movie.mkv", True),
-        ("/stash/Alien (1980)/movie.mkv", False),
-    ]:
-        assert contradicts(path, listed, film) is against, path
-    numbers = {"type": "episode", "parentIndex": 1, "index": 2}
-    for name, against in [
-        ("Show S01E02.mkv", False),
-        ("Show S01E01E03.mkv", False),
-        ("Show 1x02.mkv", False),
-        ("Show.mkv", False),
-        ("Show S01E03.mkv", True),
-        ("Show S02E02.mkv", True),
-    ]:
-        assert contradicts(f"/stash/{name}", [f"/plex/{name}"], numbers) is against, name
-    lost = {"type": "episode", "grandparentTitle": "Lost", "parentIndex": 1, "index": 2}
-    for folder, against in [
-        ("Lost", False),
-        ("Lost (2004)", False),
-        ("Lost 1080p BluRay", False),
-        ("Lost - Complete Series", False),
-        ("[Group] Lost", False),
-        ("Lost Girl", True),
-        ("The Lost Room", True),
-    ]:
-        for season in ("Season 1", "S01"):
-            path = f"/stash/{folder}/{season}/S01E02.mkv"
-            assert contradicts(path, ["/plex/tv/Lost/Season 1x/S01E02.mkv"], lost) is against, path
-    special = {**lost, "parentIndex": 0}
-    assert contradicts("/stash/Fringe/Specials/S00E02.mkv", ["/plex/tv/Lost/Specials/S00E02.mkv"], special)
-    assert contradicts("/stash/Lost/Specials/S00E02.mkv", ["/plex/tv/Lost/x/S00E02.mkv"], lost)
-    office = {**lost, "grandparentTitle": "The Office (US)"}
-    assert not contradicts("/stash/Office/Season 1/S01E02.mkv", ["/plex/tv/x/S01E02.mkv"], office)
-
-
-def test_episodes_and_tracks_are_found(plex: PlexCache) -> None:
-    path = "/tv/Show/Season 01/Show - S01E02 - Pilot.mkv"
-    for kind, leaf in (("show", "episode"), ("artist", "track")):
-        plex.clear()
-        library = section([item("9", "Show")])
-        library.type, library.key = kind, None
-        one = item(f"{KEY}11", "Pilot", path)
-        other = item(f"{KEY}12", "Other", "/tv/Show/Season 01/Show - S01E03 - Other.mkv")
-        by_key = {one.key: one, other.key: other}
-        library.fetchItem.side_effect = by_key.__getitem__
-        listing = {None: [one, other], "Pilot": [one]}
-        library.search.side_effect = lambda title=None, libtype=None, listing=listing, leaf=leaf: (
-            listing.get(title, []) if libtype == leaf else []
-        )
-        assert find_plex_items_with_confidence(library, path, library_cache=plex)[1] is one
-        assert asked(library) == ["search"]
-        # One whose title the file does not tell: the leaves are listed, once, and matched inside of the library.
-        listing[None].append(item(f"{KEY}13", "x", "/tv/Show/S1/nameless.mkv"))
-        by_key[f"{KEY}13"] = listing[None][-1]
-        listing[None][-1].grandparentTitle = "Show"
-        plex.set_library_items(library.title, library.all())
-        found = find_plex_items_with_confidence(library, "/stash/Show/S1/nameless.mkv", library_cache=plex)
-        assert found[1] is listing[None][-1]
-        library.reset_mock()
-        again = find_plex_items_with_confidence(library, "/stash/Show/S1/nameless.mkv", library_cache=plex)
-        assert again[1] is listing[None][-1]
-        assert asked(library) == ["fetchItem"]
-        stored = plex.get_library_items(library.title)
-        assert stored is not None
-        assert [row["key"] for row in stored] == ["9"], "what the host stored is what it gets"
-
-
-def test_caches_may_be_mocks() -> None:
-    plex, matches = MagicMock(), MagicMock()
-    matches.get_match.return_value = None
-    plex.get_search_results.return_value = None
-    plex.get_library_items.return_value = [
-        {"key": "/library/metadata/2", "title": "Heat", "file_paths": ["/a/movie.mkv"]}
-    ]
-    library = section(ITEMS)
-    found = find_plex_items_with_confidence(library, "/b/Movie.mkv", library_cache=plex, match_cache=matches)
-    assert found[1] is HEAT
-    matches.get_match.assert_called_once_with("Movies", "/b/Movie.mkv")
-    matches.set_match.assert_not_called()
-    library.all.assert_not_called()
-    plex.get_library_items.return_value = None
-    assert find_plex_items_with_confidence(library, "/b/alien (1979).mkv", library_cache=plex)[1] is ALIEN
-    plex.set_library_items.assert_called_once_with("Movies", ITEMS)
-    bare = MagicMock()
-    with pytest.raises(PlexNotFound):
-        find_plex_items_with_confidence(bare, "/b/c.mkv")
-
-
-@pytest.mark.parametrize(
-    ("path", "expected"),
-    [
-        ("/m/Adventure.mkv", ["Adventure", "m"]),
-        ("/m/Alien (1979)/Alien (1979) - 1080p.mkv", ["Alien", "Alien (1979) - 1080p"]),
-        ("/m/The.Web.2013.1080p/The.Web.2013.1080p.mkv", ["The Web", "The Web 2013 1080p"]),
-        ("/m/Blade Runner 2049 (2017) 4k.mkv", ["Blade Runner 2049", "m", "Blade Runner 2049 (2017) 4k"]),
-        ("/m/2001 A Space Odyssey (1968).mkv", ["2001 A Space Odyssey", "m", "2001 A Space Odyssey (1968)"]),
-        ("/m/1917.mkv", ["1917", "m"]),
-        ("/m/4k.mkv", ["4k", "m"]),
-        ("/m/HDR Heroes/Redvdx.mkv", ["Redvdx", "HDR Heroes"]),
-        ("M:\\Films\\Heat [1995]\\Heat [1995].mkv", ["Heat", "Heat [1995]"]),
-        ("/m/Mr. Robot.mkv", ["Mr. Robot", "m"]),
-        ("noending", ["noending"]),
-        ("", []),
-    ],
-)
-def test_titles(path: str, expected: list[str]) -> None:
-    assert titles(path) == expected
-
-
-def test_several_that_fit_are_low(plex: PlexCache) -> None:
-    library = section(ITEMS)
-    plex.set_library_items("Movies", ITEMS)
-    assert find_plex_items_with_confidence(library, "/stash/movie.mkv", library_cache=plex) == (
-        "low",
-        None,
-        [HEAT, RONIN],
-    )
-    assert asked(library) == ["fetchItem", "fetchItem"]
-    library = section(ITEMS)
-    assert find_plex_items_with_confidence(library, "/stash/movie.mkv") == (MatchConfidence.LOW, None, [HEAT, RONIN])
-
-
-def test_another_title_or_album_speaks_against_an_item() -> None:
-    alien = {"type": "movie", "title": "Alien", "originalTitle": "Alien", "year": 1979}
-    listed = ["/plex/movies/Alien (1979)/movie.mkv"]
-    for path, against in [
-        ("/stash/Alien (1979)/movie.mkv", False),
-        ("/stash/Alien.1979.1080p.BluRay/movie.mkv", False),
-        ("/stash/films/movie.mkv", False),
-        ("/stash/Films 1979/Alien/movie.mkv", False),
-        ("/stash/Mad Max (1979)/movie.mkv", True),
-        ("/stash/Aliens (1979)/movie.mkv", True),
-    ]:
-        assert contradicts(path, listed, alien) is against, path
-    # The file's own name tells it, whatever its folder is called.
-    named = ["/plex/movies/Alien (1979)/Alien.mkv"]
-    assert not contradicts("/stash/Horror (1979)/Alien.mkv", named, alien)
-    # In another language, as the listed folder has it.
-    foreign = {**alien, "title": "Amélie", "originalTitle": None, "year": 2001}
-    folder = "Le Fabuleux Destin (2001)"
-    assert not contradicts(f"/stash/{folder}/movie.mkv", [f"/plex/{folder}/a/movie.mkv"], foreign)
-    intro: dict[str, object] = {
-        "type": "track",
-        "grandparentTitle": "The Nobodies",
-        "parentTitle": "First Light",
-        "title": "Intro",
+def episode(key: int, number: int, file: str) -> dict[str, Any]:
+    return {
+        "ratingKey": key,
+        "title": f"Episode {number}",
+        "show": "Show",
+        "season": 1,
+        "episode": number,
+        "files": [file],
     }
-    for path, against in [
-        ("/stash/The Nobodies/First Light/01 - Intro.flac", False),
-        ("/stash/Nobodies/First Light (1999)/01 - Intro.flac", False),
-        ("/stash/The Nobodies/First Light/CD1/01 - Intro.flac", False),
-        ("/stash/01 - Intro.flac", False),
-        ("/stash/music/01 - Intro.flac", False),
-        ("/stash/The Nobodies/Second Night/01 - Intro.flac", True),
-        ("/stash/The Nobodies/1999 - Second Night/01 - Intro.flac", True),
-        ("/stash/The Nobodies/1999 - First Light/01 - Intro.flac", False),
+
+
+SCENES = [
+    film(1, "/media/scenes/Studio/Alien (1979)/alien.mp4", title="Alien"),
+    film(2, "/media/scenes/1/twice.mp4"),
+    film(3, "/media/scenes/b/twice.mp4"),
+    film(4, "/media/scenes/c/once.mp4"),
+    film(5, "/media/scenes/e/first.mp4", "/media/scenes/e/second.mp4"),
+]
+OTHER = [film(11, "/media/other/both.mp4"), film(12, "/media/other/x/once.mp4")]
+SHOWS = [episode(21, 1, "/tv/Show/Season 01/S01E01.mkv"), episode(22, 2, "/tv/Show/Season 01/S01E02.mkv")]
+
+
+@pytest.fixture
+def world(start_server: ServerFactory, tmp_path: Path) -> Server:
+    known = [("movie", "Scenes", "/media/scenes"), ("movie", "Other", "/media/other"), ("show", "Shows", "/tv")]
+    libraries = [
+        {"kind": kind, "title": title, "items": 0, "key": key, "locations": [folder]}
+        for key, (kind, title, folder) in enumerate(known, 1)
+    ]
+    (tmp_path / "spec.json").write_text(
+        json.dumps({"libraries": libraries, "items": {"1": SCENES, "2": OTHER, "3": SHOWS}})
+    )
+    return start_server("--spec", str(tmp_path / "spec.json"))
+
+
+@pytest.fixture
+def plex(world: Server) -> Any:
+    return PlexServer(world.url, world.token)
+
+
+@pytest.fixture
+def scenes(plex: Any) -> Any:
+    return plex.library.section("Scenes")
+
+
+@pytest.fixture
+def given(tmp_path: Path) -> dict[str, Any]:
+    return caches(tmp_path / "data")
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/media/scenes/c/once.mp4", ("high", 4)),
+        ("/MEDIA/scenes//c/Once.mp4", ("high", 4)),
+        # Only the root differs.
+        ("/stash/Studio/Alien (1979)/alien.mp4", ("high", 1)),
+        # As in the original: the items with this file name, whatever their folders.
+        ("/stash/c/once.mp4", ("high", 4)),
+        ("/stash/z/ONCE.mp4", ("high", 4)),
+        ("/stash/1/twice.mp4", ("low", 2, 3)),
+        ("/stash/z/twice.mp4", ("low", 2, 3)),
+        ("/stash/z/nowhere.mp4", ("none",)),
+        # But not in a folder where Plex would list the file.
+        ("/media/scenes/z/once.mp4", ("none",)),
+        ("/media/scenes/z/twice.mp4", ("none",)),
+        ("/media/other/z/once.mp4", ("none",)),
+        ("/media/other/z/twice.mp4", ("none",)),
+        ("/tv/Show/Season 01/once.mp4", ("none",)),
+        ("/media/other/x/once.mp4", ("none",)),
+    ],
+)
+def test_which_items_a_path_has(scenes: Any, given: dict[str, Any], path: str, expected: tuple[Any, ...]) -> None:
+    for _ in range(2):
+        assert outcome(scenes, path, given) == expected
+
+
+def test_an_episode_needs_more_than_its_name(plex: Any, given: dict[str, Any]) -> None:
+    shows = plex.library.section("Shows")
+    assert outcome(shows, "/tv/Show/Season 01/S01E02.mkv", given) == ("high", 22)
+    assert outcome(shows, "/stash/Show/Season 01/S01E02.mkv", given) == ("high", 22)
+    assert outcome(shows, "/stash/Another/Season 01/S01E02.mkv", given) == ("none",)
+    assert outcome(shows, "/stash/S01E02.mkv", given) == ("none",)
+    # A host reads these of films.
+    found = find_plex_items_with_confidence(shows, "/tv/Show/Season 01/S01E02.mkv", **given)[1]
+    assert (found.studio, found.tagline, found.title) == (None, None, "Episode 2")
+    with pytest.raises(AttributeError):
+        assert found.nothing_of_plex
+
+
+def test_a_photo_is_never_a_scene(start_server: ServerFactory, given: dict[str, Any]) -> None:
+    """A host that names no library asks in all of them, and would write a film's fields to a photo."""
+    world = start_server("--photos", "20")
+    photos = PlexServer(world.url, world.token).library.section("Photos")
+    assert outcome(photos, world.paths(int(photos.key))[0]["path"], given) == ("none",)
+
+
+def test_what_an_answer_costs(world: Server, scenes: Any, given: dict[str, Any]) -> None:
+    def cost(path: str) -> int:
+        world.reset()
+        outcome(scenes, path, given)
+        return world.requests()
+
+    assert 0 < cost("/media/scenes/c/once.mp4") <= 6  # lists the library
+    for path in ("/media/scenes/1/twice.mp4", "/stash/z/once.mp4", "/stash/z/twice.mp4", "/stash/z/nowhere.mp4"):
+        assert cost(path) == 0
+    # Plex may have added a file since the last request.
+    assert 0 < cost("/media/scenes/z/new.mp4") <= 5
+    assert cost("/media/scenes/z/new.mp4") == 1
+    found = find_plex_items_with_confidence(scenes, "/media/scenes/c/once.mp4", **given)[1]
+    world.reset()
+    assert (found.key, found.media[0].parts[0].file) == (f"{KEY}4", "/media/scenes/c/once.mp4")
+    assert world.requests() == 0
+    assert (found.title, found.type) == ("Film 4", "movie")
+    assert world.requests() == 1
+
+
+def test_a_file_that_was_added_in_the_meantime_is_found(world: Server, scenes: Any, given: dict[str, Any]) -> None:
+    assert outcome(scenes, "/media/scenes/z/nothing.mp4", given) == ("none",)
+    made = world.post("items/add", {"library": 1, "items": [{"title": "New", "files": ["/media/scenes/z/new.mp4"]}]})
+    assert outcome(scenes, "/media/scenes/z/new.mp4", given) == ("high", *map(int, made["ratingKeys"]))
+
+
+def test_a_recorded_match_counts_while_the_index_has_its_item(
+    world: Server, scenes: Any, given: dict[str, Any]
+) -> None:
+    matches = given["match_cache"]
+    for path, expected in [
+        ("/stash/z/renamed.mp4", ("high", 5)),
+        ("/stash/z/twice.mp4", ("high", 5)),
+        ("/media/scenes/z/once.mp4", ("high", 5)),
+        # Plex lists this very path for another item.
+        ("/media/scenes/c/once.mp4", ("high", 4)),
     ]:
-        assert contradicts(path, ["/plex/music/a/b/01 - Intro.flac"], intro) is against, path
+        matches.set_match("Scenes", path, f"{KEY}5")
+        assert outcome(scenes, path.upper(), given) == expected
+    matches.set_match("Scenes", "/stash/z/twice.mp4", f"{KEY}999")
+    assert outcome(scenes, "/stash/z/twice.mp4", given) == ("low", 2, 3)
+    assert matches.get_match("Scenes", "/stash/z/twice.mp4") is None
+    world.post("items/remove", {"ratingKeys": [5]})
+    # The index learns it from the first item that the host reads.
+    with pytest.raises(NotFound, match="no longer has the item"):
+        assert find_plex_items_with_confidence(scenes, "/stash/z/renamed.mp4", **given)[1].title
+    assert outcome(scenes, "/stash/z/renamed.mp4", given) == ("none",)
+    assert matches.get_match("Scenes", "/stash/z/renamed.mp4") is None
+
+
+def test_no_item_is_edited_that_has_lost_the_file(world: Server, scenes: Any, given: dict[str, Any]) -> None:
+    path = "/media/scenes/e/second.mp4"
+    found = find_plex_items_with_confidence(scenes, path, **given)[1]
+    world.post("items/files", {"ratingKey": 5, "files": ["/media/scenes/e/first.mp4"]})
+    with pytest.raises(NotFound, match="files have changed"):
+        found.editTitle("Wrong")
+    assert outcome(scenes, path, given) == ("none",)
+
+
+def test_mappings_and_folders_of_the_call_apply(scenes: Any, tmp_path: Path) -> None:
+    ruled = {"library_cache": PlexCache(tmp_path / "ruled", mappings=[("/host", "/media/scenes")])}
+    assert outcome(scenes, "/host/1/twice.mp4", ruled) == ("high", 2)
+    folders = {"plex_path_prefix": "/media/scenes/", "stash_path_prefix": "/host"}
+    assert outcome(scenes, "/host/1/twice.mp4", {**caches(tmp_path / "plain"), **folders}) == ("high", 2)
+
+
+def test_a_path_that_is_not_utf8_is_looked_up(scenes: Any, given: dict[str, Any]) -> None:
+    given["match_cache"].set_match("Scenes", "/stash/\udcff.mp4", f"{KEY}4")
+    assert outcome(scenes, "/stash/\udcff.mp4", given) == ("high", 4)
+    assert outcome(scenes, "/stash/\udcfe.mp4", given) == ("none",)
+
+
+def test_a_section_with_an_index_of_its_own(scenes: Any, tmp_path: Path) -> None:
+    with plexindex.from_section(scenes, tmp_path / "own") as own:
+        assert outcome(own, "/stash/z/once.mp4", {}) == ("high", 4)
+
+
+class ServerDown(Exception):  # noqa: N818
+    """As Stash2Plex's."""
+
+
+@pytest.fixture
+def _server_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The host's module of exceptions is loaded."""
+    host: Any = types.ModuleType("plex.exceptions")
+    host.PlexServerDown = ServerDown
+    monkeypatch.setitem(sys.modules, "plex.exceptions", host)
+
+
+@pytest.mark.usefixtures("_server_down")
+@pytest.mark.parametrize("status", [401, 429, 502, 503, 504, None])
+def test_a_host_waits_for_a_server_that_is_away_and_loses_nothing(
+    world: Server, plex: Any, scenes: Any, given: dict[str, Any], host_lines: list[str], status: int | None
+) -> None:
+    given["match_cache"].set_match("Scenes", "/stash/gone.mp4", f"{KEY}999")
+    found = find_plex_items_with_confidence(scenes, "/media/scenes/c/once.mp4", **given)[1]
+    other = plex.library.section("Other")
+    shows = PlexServer(world.url, world.token).library.section("Shows")
+    away = caches(Path(given["library_cache"]._data_dir) / "never listed")
+    if status is None:
+        world.stop()
+    else:
+        world.fault(action="status", status=status, count=0)
+    asks: tuple[Callable[[], Any], ...] = (
+        lambda: find_plex_items_with_confidence(scenes, "/media/scenes/z/new.mp4", **given),
+        lambda: find_plex_items_with_confidence(other, "/x/y.mp4", **given),
+        lambda: find_plex_items_with_confidence(shows, "/x/y.mp4", **away),
+    )
+    for ask in asks:
+        with pytest.raises(ServerDown, match="retry later") as caught:
+            ask()
+        assert isinstance(caught.value, ConnectionError)
+    with pytest.raises(ServerDown if status else requests.exceptions.ConnectionError):
+        assert found.title
+    assert any("rejects the token" in line for line in host_lines) is (status == 401)
+    # What is listed is answered, and nothing is forgotten.
+    assert outcome(scenes, "/media/scenes/1/twice.mp4", given) == ("high", 2)
+    assert given["match_cache"].get_match("Scenes", "/stash/gone.mp4") == f"{KEY}999"
+
+
+def test_one_library_that_fails_stops_no_job(world: Server, scenes: Any, given: dict[str, Any]) -> None:
+    asked: list[Any] = []
+    compat.configure(matcher=answers(asked))
+    world.fault(contains="/sections/1/all", action="status", status=500, count=0)
+    path = "/stash/z/once.mp4"
+    confidence, found, _ = find_plex_items_with_confidence(scenes, path, debug_logging=True, **given)
+    assert (confidence, found) == (compat.MatchConfidence.HIGH, "theirs")
+    assert asked == [(scenes, path, None, None, given["library_cache"], given["match_cache"], True)]
+
+
+@pytest.mark.parametrize("way", ["proxy", "adapter", "login", "stand-in", "mock", "no cache", "folder"])
+def test_without_an_index_the_host_s_function_answers(
+    scenes: Any, given: dict[str, Any], way: str, monkeypatch: pytest.MonkeyPatch, host_lines: list[str]
+) -> None:
+    asked: list[Any] = []
+    compat.configure(matcher=answers(asked))
+    session, library = scenes._server._session, scenes
+    folder = Path(given["library_cache"]._data_dir) / "index"
+    if way == "proxy":
+        monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+        monkeypatch.setenv("NO_PROXY", "")
+    elif way == "adapter":
+        session.mount("http://", type("Own", (requests.adapters.HTTPAdapter,), {})())
+    elif way == "login":
+        session.auth = ("name", "password")
+    elif way == "stand-in":
+        library = type("Section", (), {"title": "Scenes", "_server": scenes._server, "key": scenes.key})()
+    elif way == "mock":
+        library = MagicMock(title="Scenes")
+    elif way == "no cache":
+        given = {}
+    else:
+        folder.write_text("a file")
+    for _ in range(2):
+        found = find_plex_items_with_confidence(library, "/media/scenes/c/once.mp4", **given)
+        assert found == (compat.MatchConfidence.HIGH, "theirs", ["theirs"])
+    assert len(asked) == 2
+    assert not folder.is_dir()
+    assert len([line for line in host_lines if line.startswith("w Cannot use the index")]) == (way == "folder")
+
+
+def test_the_host_s_function_is_looked_up(monkeypatch: pytest.MonkeyPatch, given: dict[str, Any]) -> None:
+    compat.configure()
+    with pytest.raises(TypeError, match="must be a plexapi section"):
+        find_plex_items_with_confidence(MagicMock(), "/x", **given)
+    host: Any = types.ModuleType("plex.matcher")
+    monkeypatch.setitem(sys.modules, "plex", types.ModuleType("plex"))
+    monkeypatch.setitem(sys.modules, "plex.matcher", host)
+    host.find_plex_items_with_confidence = answers([])
+    assert find_plex_items_with_confidence(MagicMock(), "/x", **given)[1] == "theirs"
+    # A host's module may hand on the drop-in's function.
+    host.find_plex_items_with_confidence = find_plex_items_with_confidence
+    with pytest.raises(TypeError, match="must be a plexapi section"):
+        find_plex_items_with_confidence(MagicMock(), "/x", **given)
+
+
+def test_the_log_has_the_original_s_lines(scenes: Any, tmp_path: Path, host_lines: list[str]) -> None:
+    given = {"match_cache": MatchCache(tmp_path)}
+    host_lines.clear()
+
+    def wanted() -> list[str]:
+        return [line for line in host_lines if "atch cache" not in line]
+
+    outcome(scenes, "/stash/z/once.mp4", given)
+    assert wanted() == ["d Searching 'Scenes' for: hidden:once.mp4", "d HIGH confidence match for hidden:once.mp4"]
+    host_lines.clear()
+    outcome(scenes, "/stash/z/twice.mp4", given)
+    files = "['hidden:/media/scenes/1/twice.mp4', 'hidden:/media/scenes/b/twice.mp4']"
+    assert wanted()[1:] == [f"w LOW confidence match for 'hidden:twice.mp4': 2 candidates found - {files}"]
+
+
+class HostNotFound(Exception):  # noqa: N818
+    """A host's own, with what it says of itself."""
+
+    retry = True
+
+
+def missing() -> BaseException:
+    """What the function raises when there is no item."""
+    return host_errors.not_found("no item")
+
+
+def host_module(monkeypatch: pytest.MonkeyPatch, value: object) -> None:
+    module = types.ModuleType("plex.exceptions")
+    module.PlexNotFound = value  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "plex.exceptions", module)
+
+
+def test_what_is_raised_is_the_host_s_and_plexapi_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = missing()
+    assert type(before).__mro__[1:3] == (NotFound, NotFound.__mro__[1])
+    assert isinstance(before, NotFoundError)
+    # Imported later, it counts from then on.
+    host_module(monkeypatch, HostNotFound)
+    error = missing()
+    assert all(isinstance(error, kind) for kind in (HostNotFound, NotFound, NotFoundError, LookupError))
+    assert type(error) is type(missing())
+    assert type(error).__name__ == "HostNotFound"
+    assert error.retry  # type: ignore[attr-defined]
+    error.scene = 7  # type: ignore[attr-defined]
+    copied = pickle.loads(pickle.dumps(error))  # noqa: S301
+    assert (type(copied), str(copied), copied.scene) == (type(error), str(error), 7)
+    monkeypatch.setitem(sys.modules, "plexapi.exceptions", None)
+    assert not isinstance(missing(), NotFound)
+    assert isinstance(missing(), HostNotFound)

@@ -1,8 +1,4 @@
-"""The worked example of docs/hosts.md: its module alone, and in Plex-Auto-Languages.
-
-PLEX_AUTO_LANGUAGES names a checkout of that program, with what it requires in this environment. It is copied, never
-changed.
-"""
+"""The worked example of docs/hosts.md: its module, and the page's test."""
 
 from __future__ import annotations
 
@@ -13,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import REPOSITORY, Server
+from conftest import REPOSITORY
 from plexindex.testing import FakePlex
 
 requests = pytest.importorskip("requests")
@@ -126,31 +122,3 @@ def test_the_page_s_test_passes(tmp_path: Path) -> None:
     names: dict[str, Any] = {}
     exec(compile(code, "docs/hosts.md", "exec"), names)  # noqa: S102
     names["test_what_is_new"](tmp_path)
-
-
-def change(server: Server, what: str) -> None:
-    """Something happens in the library of shows."""
-    rows = server.paths(2)
-
-    def files(at: int, *names: str) -> None:
-        server.post("items/files", {"ratingKey": int(rows[at]["ratingKey"]), "files": list(names)})
-
-    if what == "added":
-        made = [{"title": f"New {n}", "show": "A New Show", "files": [f"/data/tv/new/{n}.mkv"]} for n in range(5)]
-        server.post("items/add", {"library": 2, "items": made})
-    elif what == "many":
-        made = [{"title": f"Of many {n}", "show": "Many", "files": [f"/data/tv/many/{n}.mkv"]} for n in range(120)]
-        server.post("items/add", {"library": 2, "items": made})
-    elif what == "other files":
-        for at in range(10, 30):
-            files(at, rows[at]["path"] + ".2160p.mkv")
-    elif what == "a version more":
-        files(40, rows[40]["path"], rows[40]["path"] + ".1080p.mkv")
-    elif what == "removed":
-        server.post("items/remove", {"ratingKeys": [int(row["ratingKey"]) for row in rows[50:53]]})
-    elif what == "another title":
-        server.post("items/set", {"ratingKey": int(rows[60]["ratingKey"]), "title": "Another title"})
-    elif what == "touched":
-        server.post("items/touch", {"ratingKeys": [int(row["ratingKey"]) for row in rows[70:75]]})
-    elif what == "other keys":
-        server.post("library/rekey", {"library": 2})

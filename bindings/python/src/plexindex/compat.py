@@ -41,29 +41,22 @@ if _lazy_index.load_fast(_accelerator.library_path()) is None:
     _native.load()
 
 
-# The first answer loads these modules, because importing ``compat`` must be fast.
-_find: "Any" = None
-_host_errors: "Any" = None
-
-
-def _load_rest() -> None:
-    global _find, _host_errors
-    from ._compat import find
-    from ._compat import host_errors as errors
-
-    _host_errors, _find = errors, find
-
-
-def configure(*, not_found: "Callable[[str], BaseException] | None" = None, confidence: "Any" = None) -> None:
-    """Sets the host's own types for the whole process. None selects the default. Stash2Plex need not call this
-    function.
+def configure(
+    *,
+    not_found: "Callable[[str], BaseException] | None" = None,
+    confidence: "Any" = None,
+    matcher: "Callable[..., Any] | None" = None,
+) -> None:
+    """Sets the host's own types and function for the whole process. None selects the default.
 
     ``not_found`` creates the exception for a path without an item; the default is :class:`NotFoundError`.
     ``confidence`` is an enum with the values ``"high"`` and ``"low"``; the default is :class:`MatchConfidence`.
+    ``matcher`` is the host's own function, which answers if the index cannot; the default is the function of the same
+    name in Stash2Plex's module ``plex.matcher``.
     """
     from ._compat.host_errors import chosen
 
-    chosen["not_found"], chosen["confidence"] = not_found, confidence
+    chosen.update(not_found=not_found, confidence=confidence, matcher=matcher)
 
 
 def find_plex_items_with_confidence(
@@ -77,48 +70,67 @@ def find_plex_items_with_confidence(
 ) -> "tuple[Any, Any, list[Any]]":
     """Finds the item for a file in a plexapi library. Returns ``(confidence, item, candidates)``.
 
-    A single candidate has high confidence. With several candidates, confidence is low, and there is no item. A single
-    candidate also has low confidence if the path contradicts it: another library lists the path; or the path is in a
-    folder of a library that does not list the path, and more than the root differs; or the path contains a different
-    year, title, show, season, number or album. The recorded item has low confidence if it now has other files and no
-    other item has the file.
+    The answer comes from an index of the section's server. It is the recorded item if the index still has the item;
+    otherwise the item that has this file, with high confidence. Otherwise it is the film with a file of this name: a
+    single film has high confidence; with several, confidence is low, and there is no item. But if another library
+    lists the path, or the path is in a library's folder that does not list it, there is no answer.
 
-    Raises :class:`NotFoundError` if there is no candidate, the exception of the server's client if the server is
-    unreachable or rejects the token, and ``ConnectionError`` for 5xx and 429. If Plex is busy or starting (429, 502,
-    503, 504), the exception is also Stash2Plex's ``PlexServerDown``. A rejected token also raises ``PlexServerDown`` if
-    Stash2Plex is loaded. The items raise the same exceptions when they request data from Plex that the index lacks.
+    The host's own function answers if the index cannot, or if ``library`` only imitates a plexapi section.
+
+    Raises :class:`NotFoundError` if there is no candidate, and a ``ConnectionError`` that is also Stash2Plex's
+    ``PlexServerDown`` if the server is unreachable, busy or starting, or rejects the token. The items raise the same
+    exceptions when they request data from Plex that the index lacks.
 
     Args:
-        library: A plexapi section, an object that imitates a section, or the result of :func:`plexindex.from_section`,
-            whose answers come from an index and whose items need no request.
+        library: A plexapi section, or the result of :func:`plexindex.from_section`.
         stash_path: The host's path of the file.
         plex_path_prefix: The server's path of a folder.
         stash_path_prefix: The host's path of the same folder.
-        library_cache: A :class:`PlexCache`. The function searches its listings first, and stores search results and
-            listings in it.
-        match_cache: A :class:`MatchCache`. A match that the host recorded is the answer as long as the server has the
-            item. The function itself records no match.
-        debug_logging: Log each step with full paths at level debug to the logger ``plexindex``.
+        library_cache: A :class:`PlexCache`. The index's folder is beside this cache or ``match_cache``.
+        match_cache: A :class:`MatchCache` with the matches that the host recorded. The function itself records none.
+        debug_logging: As for the host's own function.
 
     """
-    if _find is None:
-        _load_rest()
-    known = globals()
-    confidence = _host_errors.chosen["confidence"] or known.get("MatchConfidence") or __getattr__("MatchConfidence")
-    prefixes = (stash_path_prefix, plex_path_prefix)
-    finder = _find.Finder(library, stash_path, prefixes, library_cache, match_cache, debug=debug_logging)
-    try:
-        found = finder.found()
-    except Exception as error:
-        from ._compat.plexapi_errors import reraise
+    from ._compat.find import CannotAnswerError, find
+    from ._compat.host_errors import chosen
+    from ._compat.section_index import section_index
 
-        reraise(error, library)
-    if not found:
-        why = "" if finder.is_listed else "; the library is not fully listed yet: retry, and the next call resumes"
-        raise _host_errors.not_found(f"no item of library '{library.title}' has the file '{finder.name}'{why}")
-    if len(found) == 1 and finder.sure:
-        return confidence("high"), found[0], found
-    return confidence("low"), None, found
+    confidence = chosen["confidence"] or __getattr__("MatchConfidence")
+    failure: Exception | None = None
+    index = section_index(library, library_cache, match_cache)
+    if index is not None:
+        try:
+            path = _mapped(stash_path, stash_path_prefix, plex_path_prefix)
+            found = find(index, path, stash_path, match_cache, debug=debug_logging)
+        except CannotAnswerError as error:
+            failure = error
+        else:
+            return (confidence("high"), found[0], found) if len(found) == 1 else (confidence("low"), None, found)
+    prefixes = plex_path_prefix, stash_path_prefix
+    matcher = chosen["matcher"] or _host_function()
+    if matcher is None:
+        raise failure or TypeError(
+            f"library must be a plexapi section, and needs one of plexindex's caches, not {type(library).__name__}; "
+            "configure(matcher=…) sets a function for other objects"
+        )
+    level, item, candidates = matcher(library, stash_path, *prefixes, library_cache, match_cache, debug_logging)
+    return confidence(level.value), item, candidates
+
+
+def _mapped(path: str, host: "str | None", server: "str | None") -> str:
+    """Replaces the host's folder with the server's folder."""
+    folder = host.rstrip("/\\") + "/" if host and server else None
+    return server.rstrip("/\\") + "/" + path[len(folder) :] if server and folder and path.startswith(folder) else path
+
+
+def _host_function() -> "Any":
+    from importlib import import_module
+
+    try:
+        found = getattr(import_module("plex.matcher"), "find_plex_items_with_confidence", None)
+    except ImportError:
+        return None
+    return None if found is find_plex_items_with_confidence else found
 
 
 # For each name, the module to load on first use, because importing ``compat`` must be fast.

@@ -193,7 +193,7 @@ class MatchCache:
     def invalidate(self, library_name: str, file_path: str) -> None:
         """Removes the key for a path. An unknown path is not an error."""
         table, path = _table_of(library_name), _name_of(file_path)
-        known = self._log.is_there and self._store.has(table, path)
+        known = self._log.is_there and self._store.get(table, path) is not None
         self._store.remove(table, path)
         if known:
             self._log.debug(f"Invalidated match for '{file_path}'")

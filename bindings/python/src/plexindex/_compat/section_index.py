@@ -7,28 +7,27 @@ import sys
 
 from .. import plexapi as _plexapi
 from .._core.accelerator import closing_lock
-from ..errors import Error, TlsError
+from ..errors import Error
 from .host_log import host_log, titles
 from .match_cache import MatchCache
 from .plex_cache import PlexCache
-from .tables import plain_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ..plexapi import SectionIndex
+    from ..plexapi import SectionIndex, ServerIndex
 
-# Open indexes by folder, server and connection options. The indexes stay open until the process exits, because the host
-# does not know about them.
-_indexes: dict[tuple[Any, ...], _plexapi.ServerIndex] = {}
+# Open indexes by folder, server and connection options. They stay open until the process exits, because the host does
+# not know about them.
+_indexes: dict[tuple[Any, ...], ServerIndex] = {}
+# Recent results, so that not every lookup examines the connection. Their number is small, because each result keeps
+# plexapi's objects alive.
+_sections: dict[tuple[Any, ...], SectionIndex] = {}
+_MAX_SECTIONS = 64
+_RETRY_FOR = 3.0  # seconds; the host repeats its jobs itself
 _opening = closing_lock()
-# Folders that plexindex cannot use, each of which is logged only once.
-_unusable: set[str] = set()
-# Recent results by the IDs of plexapi's server and of the cache, so that not every lookup examines the objects. The
-# number of results is small, because each result keeps its objects alive.
-_recent: dict[tuple[int, int], tuple[Any, Any, str, dict[Any, SectionIndex]]] = {}
-_MAX_RECENT = 16
+_warned: set[str] = set()
 
 
 def section_index(section: Any, *caches: object) -> SectionIndex | None:
@@ -37,35 +36,31 @@ def section_index(section: Any, *caches: object) -> SectionIndex | None:
     Returns None without one of the drop-in's caches, for an object that only imitates a section, and if an index cannot
     connect in the same way as the section's session, for example through a proxy.
     """
+    if isinstance(section, _plexapi.SectionIndex):
+        return section
     cache = next((one for one in caches if isinstance(one, (PlexCache, MatchCache))), None)
-    server: Any = getattr(section, "_server", None)
     if cache is None or not _is_real(section, "plexapi.library", "LibrarySection"):
         return None
-    recent = _recent.get((id(server), id(cache)))
-    if recent is not None and recent[0] is server and recent[1] is cache and recent[2] == server._token:
-        found = recent[3].get(section.key)
-        if found is not None and found.index.is_open:
-            return found
-    index = _index_of(server, cache)
-    if index is None:
-        return None
-    if len(_recent) >= _MAX_RECENT:
-        _recent.clear()
-    sections = _recent.setdefault((id(server), id(cache)), (server, cache, server._token, {}))[3]
-    if section.uuid:
+    server = section._server
+    name = (os.getpid(), id(server), server._token, section.key, cache._data_dir, getattr(cache, "_mappings", ()))
+    found = _sections.get(name)
+    if found is None or found.plex._server is not server or not found.index.is_open:
+        index = _index_of(server, cache)
+        if index is None:
+            return None
+        if len(_sections) >= _MAX_SECTIONS:
+            _sections.clear()
+        found = _sections[name] = index.section(section)
         titles[section.uuid] = section.title
-    found = sections[section.key] = index.section(section)
     return found
 
 
-def _index_of(server: Any, cache: PlexCache | MatchCache) -> _plexapi.ServerIndex | None:
-    if not _is_real(server, "plexapi.server", "PlexServer") or not server._token:
-        return None
+def _index_of(server: Any, cache: PlexCache | MatchCache) -> ServerIndex | None:
     verify = _verification(server)
     if verify is None:
         return None
-    rules = cache._store.mappings
-    folder = os.path.join(os.path.abspath(os.fspath(cache._data_dir)), "index")
+    rules = getattr(cache, "_mappings", ())
+    folder = os.path.join(os.path.abspath(cache._data_dir), "index")
     name = (os.getpid(), folder, server._baseurl, server._token, verify, rules)
     with _opening:
         index = _indexes.get(name)
@@ -74,15 +69,23 @@ def _index_of(server: Any, cache: PlexCache | MatchCache) -> _plexapi.ServerInde
             try:
                 os.makedirs(folder, mode=0o700, exist_ok=True)
                 _share_client_identifier(server, folder)
-                index = _indexes[name] = _plexapi.from_server(server, folder, mappings=rules, **options)
+                index = _indexes[name] = _plexapi.from_server(
+                    server, folder, mappings=rules, retry_for=_RETRY_FOR, **options
+                )
             except (Error, OSError) as error:
-                # The caches also work without an index.
-                if folder not in _unusable:
-                    _unusable.add(folder)
-                    why = plain_text(error)
-                    host_log("Cache").warn(f"Cannot use the index, so every file costs requests to Plex: {why}")
+                note_failure(error)
                 return None
     return index
+
+
+def note_failure(error: Exception) -> None:
+    """Notes that the index cannot answer. Warns once in the host's log if it cannot use its folder or the server."""
+    # Other errors are about a single path.
+    if isinstance(error, Error) and (error.status or 0) // 100 not in (2, 3):
+        host_log("Matcher").debug(f"The index cannot answer: {type(error).__name__}")
+    elif str(error) not in _warned:
+        _warned.add(str(error))
+        host_log("Cache").warn(f"Cannot use the index, so every file costs requests to Plex: {error}")
 
 
 def _share_client_identifier(server: Any, folder: str) -> None:
@@ -97,19 +100,6 @@ def _share_client_identifier(server: Any, folder: str) -> None:
     os.replace(temporary, file)
 
 
-def warn_of_tls(section: SectionIndex, error: Error) -> None:
-    """Warns once that the index rejects a certificate that the host accepts, so every file costs requests."""
-    name = str(section.index)
-    if isinstance(error, TlsError) and name not in _unusable:
-        _unusable.add(name)
-        # The error's remedy is an index option, which the host's users cannot set.
-        host_log("Cache").warn(
-            "Cannot use the index, so every file costs requests to Plex: the server's certificate is invalid, for "
-            "example because it is self-signed. Set plex_url to the server's https://….plex.direct address, or to http "
-            "on a network you control; or give Plex a certificate from an authority in REQUESTS_CA_BUNDLE"
-        )
-
-
 def _is_real(thing: object, module: str, name: str) -> bool:
     """Returns whether an object really has plexapi's class, which a mock can only claim to have."""
     kind = getattr(sys.modules.get(module), name, None)
@@ -120,7 +110,11 @@ def _verification(server: Any) -> bool | str | None:
     """Returns the server's ``verify`` option of ``requests``, or None if an index cannot connect like the session."""
     requests: Any = sys.modules.get("requests")
     session: Any = getattr(server, "_session", None)
-    if requests is None or type(session) is not requests.Session:
+    if (
+        not _is_real(server, "plexapi.server", "PlexServer")
+        or not server._token
+        or type(session) is not requests.Session
+    ):
         return None
     if session.auth or session.cert or session.params or session.cookies:
         return None

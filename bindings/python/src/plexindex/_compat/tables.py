@@ -10,24 +10,19 @@ from .._core.open import open as open_index
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
     from typing import Any, TypeVar
 
     from .._core.native import Native
     from ..index import Index
     from ..library import Handle
-    from ..mapping import MappingArg
 
     T = TypeVar("T")
-    Op = tuple[int, bytes, bytes, bytes]
-    """PUT, REMOVE or CLEAR; the table; the entry's name; the entry's value."""
 
 # Maximum number of retries if other threads close the index during a call.
 _MAX_RETRIES = 20
 _MAX_LIMIT = 2**63 - 1
 _LONGEST_NAME = 400_000
-
-PUT, REMOVE, CLEAR = c.TABLE_PUT, c.TABLE_REMOVE, c.TABLE_CLEAR
 
 
 def name_of(text: object) -> bytes:
@@ -56,42 +51,17 @@ def _ttl_ms(ttl: "float | None") -> int:
     return _convert.FOREVER_MS if ttl * 1000 >= _convert.FOREVER_MS else max(1, round(ttl * 1000))
 
 
-# Remedies in the library's errors that only a program can follow, each with a remedy for the host's users.
-_REMEDIES = {
-    "choose a cache_dir that this user can write to": "make the folder and its files writable for the user of Stash",
-    ", or choose another cache_dir": "",
-    "; choose another cache_dir": "",
-    "cache_dir ": "the folder ",
-}
-
-
-def plain_text(error: "Exception") -> str:
-    """Returns an error's text for the host's users, with a remedy."""
-    if not isinstance(error, OSError) or not error.strerror:
-        text = str(error)
-        # The host's users cannot choose the folder.
-        for theirs, ours in _REMEDIES.items():
-            text = text.replace(theirs, ours)
-        return text
-    remedy = "remove the file at this path, or make the folder writable for this program"
-    return f"cannot create or write {error.filename} ({error.strerror}): {remedy}"
-
-
 class TableStore:
     """The tables in a folder. A call after a close reopens the tables."""
 
-    def __init__(self, folder: str, limit: object, mappings: "Iterable[MappingArg]" = ()) -> None:
-        """Opens the tables, and creates missing folders. Raises an error for invalid mappings."""
+    def __init__(self, folder: str, limit: object) -> None:
+        """Opens the tables, and creates missing folders."""
         # Use an absolute path, because the current folder can change before the tables are reopened.
         self.folder = folder = os.path.abspath(folder)
         self._limit = whole(limit)
-        self.mappings = tuple(mappings)
         self._opening = closing_lock()
         self._open: Index | None = None
-        try:
-            os.makedirs(os.path.dirname(folder), exist_ok=True)
-        except OSError as error:
-            raise type(error)(plain_text(error)) from error
+        os.makedirs(os.path.dirname(folder), exist_ok=True)
         self.index()  # raise errors immediately
 
     def index(self) -> "Index":
@@ -102,11 +72,7 @@ class TableStore:
         with self._opening:
             found = self._open
             if found is None or not found.is_open:
-                try:
-                    found = self._open = open_index(self.folder, mappings=self.mappings)
-                except Exception as error:
-                    error.args = (plain_text(error),)
-                    raise
+                found = self._open = open_index(self.folder)
             return found
 
     def close(self) -> None:
@@ -123,10 +89,9 @@ class TableStore:
                 return work(self.index(), *arguments)
             except Exception as error:
                 # Import the errors here, because the import is slow, and most processes need no errors.
-                from ..errors import ClosedError, StoreError
+                from ..errors import ClosedError
 
                 if not isinstance(error, ClosedError):
-                    error.args = (plain_text(error),) if isinstance(error, StoreError) else error.args
                     raise
         return work(self.index(), *arguments)
 
@@ -150,10 +115,6 @@ class TableStore:
         status, value = self._ask(lambda native: native.table_get, table, name, len(name), reserve=0)
         return value if status == c.OK else None
 
-    def has(self, table: bytes, name: bytes) -> bool:
-        """Returns whether an entry exists, without reading its value."""
-        return self._ask(lambda native: native.table_get, table, name, len(name), None)[0] == c.OK
-
     def put(self, table: bytes, name: bytes, value: bytes, ttl: "float | None" = None) -> None:
         """Stores a value that expires after ``ttl`` seconds: immediately if 0 or less, never if None."""
         self._ask(lambda native: native.table_put, table, name, len(name), value, len(value), _ttl_ms(ttl), self._limit)
@@ -161,10 +122,6 @@ class TableStore:
     def remove(self, table: bytes, name: bytes) -> None:
         """Removes a value. A missing value is not an error."""
         self._ask(lambda native: native.table_remove, table, name, len(name))
-
-    def write(self, ops: "list[Op]", ttl: "float | None") -> None:
-        """Makes many changes in one transaction."""
-        self.run(_write, ops, _ttl_ms(ttl), self._limit)
 
     def count(self, table: "bytes | None" = None) -> int:
         """Returns the number of values in a table or, without a table, in all tables."""
@@ -174,16 +131,6 @@ class TableStore:
     def clear(self, table: "bytes | None" = None) -> None:
         """Removes all values from one table (in constant time) or from all tables."""
         self.run(lambda index: index.call("tables.clear", {"table": table, "all": table is None}))
-
-    def host_paths(self, paths: "list[str]") -> "list[str]":
-        """Returns the host's paths for server paths, according to the mappings."""
-        from .._core.call import text_of
-
-        def host_path(index: "Index", path: str) -> str:
-            found = index.call("mappings.to_host", {"path": path.encode("utf-8", "surrogateescape")})
-            return text_of(found["path"]) or ""
-
-        return [self.run(host_path, path) for path in paths]
 
     def disk_bytes(self) -> int:
         """Returns the folder's size on disk in bytes."""
@@ -221,13 +168,3 @@ def _handle(index: "Index", table: bytes) -> "Handle":
         found.retire()
         raise index._closed_error()
     return found
-
-
-def _write(index: "Index", ops: "list[Op]", ttl_ms: int, limit: int) -> None:
-    from .._core.native import CBytes, CTableOp
-
-    given = (CTableOp * len(ops))()
-    for slot, (kind, table, name, value) in zip(given, ops):
-        slot.kind, slot.table = kind, _handle(index, table).pointer
-        slot.name, slot.value = CBytes.of(name), CBytes.of(value)
-    index._do(index._native.table_write, given, len(ops), ttl_ms, limit, library=index)
