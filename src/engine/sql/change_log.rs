@@ -11,6 +11,7 @@ use super::columns::{FromCells, RowCells};
 use super::last_write::LibraryState;
 use super::packed_items::{PackedItem, pack};
 use super::row_positions::{last_position_of, position_of};
+use super::timelines::trim_timelines;
 use super::tx::Tx;
 
 use crate::model::{Item, LibraryId, Sequence, ViewId};
@@ -205,10 +206,11 @@ const TRIM_EVERY: u64 = 1_024;
 const LOGGED_TRANSACTIONS: u64 = 4 * TRIM_EVERY;
 
 /// Once every [`TRIM_EVERY`] transactions, trims the change log to the last [`LOGGED_TRANSACTIONS`] transactions, so
-/// that the log stays small.
+/// that the log stays small, and deletes old timelines.
 pub fn trim_now_and_then(tx: &Tx<'_>) -> rusqlite::Result<()> {
     if tx.sequence.0.is_multiple_of(TRIM_EVERY) {
         trim(tx, Sequence(tx.sequence.0.saturating_sub(LOGGED_TRANSACTIONS)))?;
+        trim_timelines(tx)?;
     }
     Ok(())
 }

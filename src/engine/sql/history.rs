@@ -19,6 +19,7 @@ pub const MAX_FEED_CHANGES: i64 = (64 << 20) / 512;
 /// Restarts a library's history at this transaction, because the feed cannot report the library's changes. Readers with
 /// an earlier cursor must list the library again.
 pub fn restart_history(tx: &Tx<'_>, library: LibraryId) -> rusqlite::Result<()> {
+    tx.changes_feed.set(true);
     tx.run(
         "UPDATE libraries SET feed_from = ?2 WHERE id = ?1",
         params![library, tx.sequence],

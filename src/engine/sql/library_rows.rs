@@ -269,6 +269,7 @@ pub fn mark_listing_current(
 /// libraries whose column `column` (`id` or `view_id`) equals `value`.
 pub fn detach_libraries(tx: &Tx<'_>, column: &str, value: impl ToSql) -> rusqlite::Result<()> {
     // The feed cannot report the removed libraries' items, so readers must list again.
+    tx.changes_feed.set(true);
     tx.run(
         &format!(
             "UPDATE views SET feed_from = ?2 WHERE id IN \

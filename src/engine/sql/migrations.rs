@@ -13,7 +13,8 @@ const OLDEST_VERSION: i64 = 3;
 ///
 /// Processes of the older format may have the database open. Since format 4, each transaction checks the format. Processes
 /// of format 3 start every write, and every read of new data, with the table `store`, which they no longer find.
-const MIGRATIONS: [&str; 1] = ["
+const MIGRATIONS: [&str; 2] = [
+    "
     ALTER TABLE store RENAME TO meta;
     ALTER TABLE identities RENAME TO views;
     ALTER TABLE endpoints RENAME COLUMN identity TO view_id;
@@ -22,7 +23,15 @@ const MIGRATIONS: [&str; 1] = ["
     ALTER TABLE path_searches RENAME COLUMN identity TO view_id;
     ALTER TABLE shared RENAME COLUMN identity TO view_id;
     ALTER TABLE outbox RENAME COLUMN identity TO view_id;
-"];
+    ",
+    "
+    CREATE TABLE new_timelines (begun INTEGER PRIMARY KEY, id INTEGER NOT NULL UNIQUE, here TEXT) STRICT;
+    INSERT OR REPLACE INTO new_timelines (begun, id, here) SELECT begun, id, here FROM timelines;
+    DROP TABLE timelines;
+    ALTER TABLE new_timelines RENAME TO timelines;
+    CREATE INDEX timelines_here ON timelines (begun) WHERE here IS NOT NULL;
+    ",
+];
 const _: () = assert!(
     OLDEST_VERSION.abs_diff(SCHEMA_VERSION) == MIGRATIONS.len() as u64,
     "each format needs a migration from the format before"

@@ -13,7 +13,7 @@ use super::cached::CachedStatements;
 use super::library_rows::libraries;
 use super::local_write::{LocalWrite, WriteObserver};
 use super::store::Store;
-use super::timelines::{begin_timeline, timeline};
+use super::timelines::{begin_timeline, host_id};
 use super::tx::Tx;
 use crate::entries::{EntryKind, EntryName, HostId, NewEntry, Position};
 use crate::error::Result;
@@ -62,9 +62,9 @@ impl Outbox<'_> {
         self.0.syncs_outbox.store(true, Ordering::Relaxed);
     }
 
-    /// Returns this folder's host id in the shared log: the current timeline's id.
+    /// Returns this folder's host id in the shared log.
     pub fn host(&self) -> Result<HostId> {
-        self.0.read(timeline).map(HostId)
+        self.0.read(host_id).map(HostId)
     }
 
     /// Returns the position up to which this folder has read the log at the address `log` with these mappings.
@@ -329,7 +329,7 @@ fn enqueue(tx: &Tx<'_>, identity: ViewId, entries: &[NewEntry]) -> rusqlite::Res
         return Ok(());
     }
     tx.enqueues.set(true);
-    let host = timeline(tx.connection)?;
+    let host = host_id(tx.connection)?;
     for NewEntry { name, body } in entries {
         tx.run(
             "INSERT INTO outbox (id, view_id, timeline, kind, library, key, body) VALUES ( \

@@ -20,18 +20,29 @@ const SORT: &str = "USE TEMP B-TREE FOR ORDER BY";
 
 const ONE_ROW: &str = "the table has one row";
 const LIBRARIES: &str = "a row for each library";
-const LINES: &str = "histories are few: each but the newest ones is removed";
 const TABLES: &str = "a row for each table that a host keeps";
 const INVALIDATED: &str = "what was invalidated and not verified since is little, and all of a library's is meant";
 const SOME_GO: &str = "rows of a library that is gone: those that are found go, a slice at a time";
 
+const FIRST_TIMELINES: &str = "only the first row in this order; once in many commits, those to keep";
+
 /// Allowed steps of plans: a part of the statement (empty for any), the step, and the reason.
 const ALLOWED: &[(&str, &str, &str)] = &[
     ("", "SCAN meta", ONE_ROW),
+    ("FROM timelines", "SCAN timelines", FIRST_TIMELINES),
+    (
+        "FROM timelines",
+        "SCAN timelines USING INDEX timelines_here",
+        FIRST_TIMELINES,
+    ),
+    ("SELECT in_table, name, value", "SCAN records", "an export reads all"),
+    (
+        "s.machine_identifier FROM libraries",
+        "SCAN t USING COVERING INDEX tables_library",
+        LIBRARIES,
+    ),
     ("", "SCAN libraries", LIBRARIES),
     ("", "SCAN tables", TABLES),
-    ("", "SCAN timelines", LINES),
-    ("FROM timelines ORDER BY begun DESC", SORT, LINES),
     ("ORDER BY l.position, l.id", SORT, LIBRARIES),
     ("ORDER BY feed_from, id", SORT, LIBRARIES),
     ("AND generation > 0 ORDER BY id LIMIT 1", SORT, LIBRARIES),

@@ -120,10 +120,12 @@ CREATE TABLE feed (          -- changes of items, for readers of the feed
 CREATE INDEX feed_library ON feed (library, sequence);
 
 CREATE TABLE timelines (     -- see timelines.rs
-    id    INTEGER PRIMARY KEY,             -- random
-    begun INTEGER NOT NULL,                -- first change sequence of the timeline
-    here  TEXT    NOT NULL                 -- boot id of the machine, and inode of the database
+    begun INTEGER PRIMARY KEY,             -- first change sequence of the timeline
+    id    INTEGER NOT NULL UNIQUE,         -- random
+    here  TEXT                             -- boot id of the machine, and inode of the database; NULL: began with a
+                                           -- change of the feed
 ) STRICT;
+CREATE INDEX timelines_here ON timelines (begun) WHERE here IS NOT NULL;
 
 CREATE TABLE path_searches ( -- searches of the server for unlisted paths
     library  INTEGER NOT NULL,             -- 0: a probe for an unlisted path, or a precondition

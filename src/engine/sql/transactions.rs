@@ -15,7 +15,7 @@ use super::migrations::check_version;
 use super::schema::failure;
 use super::store::Store;
 use super::sweeping::Sweeper;
-use super::timelines::begin_timeline_if_needed;
+use super::timelines::{begin_feed_timeline, begin_timeline_if_needed};
 use super::tx::{RollbackGuard, Tx, WaitGuard, sequence_of};
 use crate::error::{Error, Result, Status};
 use crate::platform::deadline::Deadline;
@@ -176,6 +176,9 @@ impl Store {
         let result = begin_timeline_if_needed(self, &tx)
             .and_then(|()| work(&tx))
             .and_then(|value| {
+                if tx.changes_feed.get() {
+                    begin_feed_timeline(&tx)?;
+                }
                 trim_now_and_then(&tx)?;
                 // A log row contains the change sequence. Without such a row, store the sequence itself.
                 if tx.has_no_log_rows() {

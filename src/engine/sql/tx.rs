@@ -20,6 +20,8 @@ pub struct Tx<'c> {
     change_count: Cell<i64>,
     /// Number of rows that this transaction has added to the feed.
     feed_row_count: Cell<i64>,
+    /// Whether this transaction has changed what feed readers see.
+    pub changes_feed: Cell<bool>,
     /// The library of the previous write, from `LastWrite::library`.
     pub last_library: Option<LibraryState>,
     /// The library to store in `LastWrite::library` after the commit.
@@ -47,6 +49,7 @@ impl<'c> Tx<'c> {
             sequence,
             change_count: Cell::new(0),
             feed_row_count: Cell::new(0),
+            changes_feed: Cell::new(false),
             last_library: None,
             next_library: Cell::default(),
             new_segments: Cell::default(),
@@ -68,6 +71,7 @@ impl<'c> Tx<'c> {
 
     /// Returns a number, starting at 0, for the next row in the feed, which is unique within this transaction.
     pub fn next_feed_number(&self) -> i64 {
+        self.changes_feed.set(true);
         self.feed_row_count.replace(self.feed_row_count.get() + 1)
     }
 }

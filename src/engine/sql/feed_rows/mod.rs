@@ -148,7 +148,8 @@ impl FeedRows<'_> {
             });
         }
         Ok(FeedPage {
-            timeline: on,
+            // Read the timeline after the items, so that the store has every commit of the items if it has the timeline.
+            timeline: self.0.read(timeline)?,
             changes,
             next: position,
             has_more: matches!(position, FeedPosition::Full { .. }),
@@ -183,8 +184,8 @@ impl FeedQuery<'_> {
     fn is_known(&self, timeline: i64, position: FeedPosition) -> rusqlite::Result<bool> {
         let end = timeline_end(self.c, timeline)?;
         let FeedPosition::Log(place) = position else {
-            // A full listing does not record when its items were committed, so only the current timeline is certain.
-            return Ok(end == Some(NO_END));
+            // Each page of a full listing has the timeline of its own items, so the listing can continue after it.
+            return Ok(end.is_some());
         };
         // A position after the end is unknown, because the store was restored or lost its last writes.
         Ok(end.is_some_and(|end| place <= FeedLogPosition::at(end))
