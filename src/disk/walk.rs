@@ -460,8 +460,9 @@ impl<'w> Walk<'w> {
                 }
                 ListedStatus::SeveralItems => ("several_items", Vec::new()),
                 // If a rule excludes the file, the rule is the cause.
-                ListedStatus::OnlyRootDiffers(_) | ListedStatus::Unlisted => match (rule(), location(), status) {
+                status => match (rule(), location(), status) {
                     (Some((rule, line)), ..) => (rule.name(), line),
+                    (.., ListedStatus::NotUtf8(listed)) => ("not_utf8", listed),
                     (_, Some(location), _) if location.is_fetched => ("not_scanned", Vec::new()),
                     (_, Some(_), _) => ("not_fetched", Vec::new()),
                     (.., ListedStatus::OnlyRootDiffers(listed)) => ("mapping_missing", listed),

@@ -34,6 +34,8 @@ pub enum ListedStatus {
     SeveralItems,
     /// The file's path differs only in its root from this listed path, so a mapping is missing.
     OnlyRootDiffers(Vec<u8>),
+    /// The file's name is not UTF-8, and Plex probably lists the file under this path, with U+FFFD for the other bytes.
+    NotUtf8(Vec<u8>),
     /// No library lists the file.
     Unlisted,
 }
@@ -86,6 +88,7 @@ pub struct Finding {
     /// For a file: `several_items`: several items have the file; `not_scanned`: the file lies in a library's folder,
     /// but the library does not list it; `not_fetched`: the file lies in the folder of a library that has no listing
     /// here; `mapping_missing`: the file's path differs only in its root from the listed path in `detail`;
+    /// `not_utf8`: the file's name is not UTF-8, and Plex probably lists the file under the path in `detail`;
     /// `no_library`: the file lies in no library's folder; or a rule that excludes the file, such as `hidden`. For a
     /// folder: a rule that excludes the folder; `loop`: a link to a folder above the link; `linked`: a folder already
     /// read under the path in `detail`.

@@ -216,6 +216,13 @@ impl Queries {
                 path,
                 "' differs, so a mapping is missing",
             ],
+            Reason::NotListed if std::str::from_utf8(raw).is_err() => &[
+                "'",
+                path,
+                "' is in a library folder, but its name is not UTF-8. Plex lists '",
+                &listed,
+                "', which is probably this file: give the file a name in UTF-8",
+            ],
             Reason::NotListed if is_lookalike() => &[
                 "'",
                 path,

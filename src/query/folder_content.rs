@@ -211,6 +211,9 @@ impl Queries {
                     _ if is_listed && answer.status == Status::Ambiguous => ListedStatus::SeveralItems,
                     _ if is_listed => ListedStatus::Listed,
                     (Some(item), Reason::OnlyRootDiffers) => ListedStatus::OnlyRootDiffers(item.path.to_vec()),
+                    (Some(item), Reason::NotListed) if std::str::from_utf8(path).is_err() => {
+                        ListedStatus::NotUtf8(item.path.to_vec())
+                    }
                     _ => ListedStatus::Unlisted,
                 })
             });

@@ -234,3 +234,51 @@ fn a_name_that_another_system_shows_differently_is_a_low_candidate() {
         assert!(answer.message.contains("looks encoded"), "{}", answer.message);
     }
 }
+
+#[test]
+fn a_name_that_is_not_utf8_is_a_low_candidate() {
+    let listed = [
+        "/data/movies/Caf\u{FFFD} (2001)/Caf\u{FFFD}.mkv",
+        "/data/movies/L\u{FFFD}\u{FFFD}on/Plain.mkv",
+        "/data/movies/Other/Other.mkv",
+    ];
+    let server = Standin::builder()
+        .library(
+            LibrarySpec::movies(0)
+                .plain()
+                .title("Films")
+                .locations(["/data/movies"]),
+        )
+        .items(1, listed.map(|path| ItemSpec::file(path, path)))
+        .start()
+        .expect("the stand-in starts");
+    let folder = tempfile::tempdir().expect("a folder");
+    let with = Options {
+        mappings: vec![Mapping::host_to_server("/mnt/films", "/data/movies")],
+        ..options(&server, folder.path())
+    };
+    let index = open(with, &clock());
+    index.refresh(&QueryOptions::default(), true).expect("listed");
+    let library = index.library("Films").expect("a handle");
+    for (asked, is) in [
+        (&b"/mnt/films/Caf\xe9 (2001)/Caf\xe9.mkv"[..], Some(listed[0])),
+        (b"/data/movies/Caf\xe9 (2001)/Caf\xe9.mkv", Some(listed[0])),
+        (b"/data/movies/L\xe9on/Plain.mkv", Some(listed[1])),
+        (b"/data/movies/Oth\xe9r/Other.mkv", None),
+        (b"/data/movies/Other/Other\xe9.mkv", None),
+    ] {
+        let answer = library.match_path(asked).expect("an answer");
+        let item = answer
+            .item
+            .as_ref()
+            .map(|item| String::from_utf8_lossy(&item.path).into_owned());
+        assert_eq!(item.as_deref(), is, "{asked:?}: {}", answer.message);
+        assert_ne!(answer.confidence, Confidence::High);
+        assert!(
+            is.is_none() || answer.message.contains("not UTF-8"),
+            "{}",
+            answer.message
+        );
+        assert_eq!(library.lookup_key(asked, str::to_owned), None);
+    }
+}

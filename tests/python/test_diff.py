@@ -398,6 +398,15 @@ def test_one_file_of_several_items(index: plexindex.Index, tree: Tree) -> None:
     assert lines_of(index, tree.films) == [("ambiguous", str(path), "several_items"), not_in_plex(new)]
 
 
+def test_a_name_that_is_not_utf8_is_paired_with_the_listed_name(index: plexindex.Index, tree: Tree) -> None:
+    on_disk = make(Path(os.fsdecode(os.fsencode(tree.films) + b"/Caf\xe9/Caf\xe9 (2003).mkv")))
+    tree.add(film(tree.films / "Caf\ufffd" / "Caf\ufffd (2003).mkv"))
+    index.refresh()
+    (found,) = index.compare(tree.films)
+    assert (found.what, found.path, found.reason_code) == ("not_in_plex", str(on_disk), "not_utf8")
+    assert found.item is not None and "not UTF-8" in found.reason and "Caf\ufffd" in found.reason
+
+
 def test_missing_mappings(tmp_path: Path, index: plexindex.Index, tree: Tree) -> None:
     copy = tmp_path / "host"
     for path in tree.listed:

@@ -1,10 +1,11 @@
-//! Compares names in which SMB, rclone or Windows have replaced characters that Windows forbids.
+//! Compares names in which other systems have replaced characters: SMB, rclone and Windows those that Windows forbids,
+//! and Plex bytes that are not UTF-8.
 
 use std::ops::Deref;
 
 use super::folder::{FolderIndex, FolderResolver};
 use super::mappings::Mappings;
-use super::normal::NormalPath;
+use super::normal::{NormalPath, normal_form};
 use super::resolution::Resolution;
 use super::resolver::Scope;
 use crate::model::{Confidence, MatchKind, Reason};
@@ -29,7 +30,10 @@ fn fold(c: char) -> char {
 
 /// Returns whether a path contains characters that another system may show as different characters.
 fn has_lookalikes(path: &[u8]) -> bool {
-    std::str::from_utf8(path).is_ok_and(|path| path.chars().any(|c| fold(c) == '_'))
+    std::str::from_utf8(path).is_ok_and(|path| {
+        path.chars()
+            .any(|c| matches!(fold(c), '_' | char::REPLACEMENT_CHARACTER))
+    })
 }
 
 /// Returns whether a path contains characters that nearly always replace others.
@@ -54,7 +58,13 @@ pub fn add_lookalike<'v, L, V>(
     L: FolderIndex + 'v,
     V: Deref<Target = L>,
 {
-    if resolution.reason != Reason::NotListed || resolution.total > 0 || !has_lookalikes(path.form()) {
+    if resolution.reason != Reason::NotListed || resolution.total > 0 {
+        return;
+    }
+    // Plex lists a byte that is not UTF-8 as U+FFFD.
+    let replaced = (!path.is_utf8()).then(|| normal_form(String::from_utf8_lossy(path.raw()).as_bytes()));
+    let form = replaced.as_deref().unwrap_or(path.form());
+    if !has_lookalikes(form) {
         return;
     }
     let mut folder = path.form();
@@ -69,7 +79,7 @@ pub fn add_lookalike<'v, L, V>(
         let Some(mut files) = files else {
             continue; // the folder's own name may differ
         };
-        files.retain(|file| are_lookalikes(&file.form, path.form(), components));
+        files.retain(|file| replaced.is_some() && file.form == form || are_lookalikes(&file.form, form, components));
         let first = files.first().map(|file| file.found.path);
         if first.is_some() && files.iter().all(|file| Some(file.found.path) == first) {
             resolution.match_kind = MatchKind::FileName;
@@ -92,7 +102,13 @@ fn are_lookalikes(form: &[u8], other: &[u8], components: usize) -> bool {
             .rsplit('/')
             .take(components)
     };
-    let are_alike = |(name, other): (&str, &str)| name.chars().map(fold).eq(other.chars().map(fold));
+    // Programs replace a sequence of bytes that are not UTF-8 by different numbers of U+FFFD.
+    let folded = |name: &str| {
+        let mut folded: Vec<char> = name.chars().map(fold).collect();
+        folded.dedup_by(|c, previous| c == previous && *c == char::REPLACEMENT_CHARACTER);
+        folded
+    };
+    let are_alike = |(name, other): (&str, &str)| folded(name) == folded(other);
     form != other && names(form).zip(names(other)).all(are_alike)
 }
 

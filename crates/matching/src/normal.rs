@@ -19,7 +19,7 @@ use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::path_shape::PathShape;
-use super::redundant_components::remove_redundant_components;
+use super::redundant_components::{may_have_redundant_components, remove_redundant_components};
 
 /// Maximum length of a path in bytes. Windows allows as many UTF-16 units, and POSIX systems allow 4,096 bytes.
 pub const MAX_PATH: usize = 32_767;
@@ -70,13 +70,13 @@ impl<'a> FoldedPath<'a> {
     #[allow(clippy::inline_always)] // measured: saves a seventh of the time of a batch
     pub(super) fn of(path: &'a [u8], buffer: &'a mut FoldBuffer) -> Self {
         match fold_short(path, &mut buffer.0) {
-            Some((true, hash)) => Self::Ascii(NormalPath {
+            Some((true, hash, length)) => Self::Ascii(NormalPath {
                 raw: path,
-                form: &buffer.0[..length_without_separators(&buffer.0[..path.len()])],
+                form: &buffer.0[..length],
                 hash,
                 is_text: true,
             }),
-            Some((false, hash)) => Self::ExactBytes(ExactBytes { raw: path, hash }),
+            Some((false, hash, _)) => Self::ExactBytes(ExactBytes { raw: path, hash }),
             None => Self::NotFolded,
         }
     }
@@ -164,10 +164,9 @@ impl<'a> NormalPath<'a> {
         cached_form: impl FnOnce(&ExactBytes<'_>, &mut [u8]) -> Option<usize>,
         then: impl FnOnce(&NormalPath<'_>) -> R,
     ) -> R {
-        let tidied = remove_redundant_components(path);
-        let path = tidied.as_deref().unwrap_or(path);
         let mut buffer = FoldBuffer::ZEROED;
         let spelling = match FoldedPath::of(path, &mut buffer) {
+            _ if may_have_redundant_components(path) => None,
             FoldedPath::Ascii(normal) => return then(&normal),
             FoldedPath::ExactBytes(spelling) => Some(spelling),
             FoldedPath::NotFolded => None,
@@ -242,6 +241,8 @@ pub fn normal_form(path: &[u8]) -> Vec<u8> {
 #[cold]
 #[inline(never)]
 fn with_computed_form(path: &[u8], then: &mut dyn FnMut(&NormalPath<'_>)) {
+    let tidied = remove_redundant_components(path);
+    let path = tidied.as_deref().unwrap_or(path);
     let Ok(text) = std::str::from_utf8(path) else {
         return then(&NormalPath::new(path, &path[..length_without_separators(path)], false));
     };
@@ -262,9 +263,9 @@ fn length_without_separators(form: &[u8]) -> usize {
     last.map_or(form.len().min(1), |last| last + 1)
 }
 
-/// Lower-cases the ASCII letters of a short path into `out`. Returns whether the whole path is ASCII, and the hash of
-/// the result. Returns `None` if the path is too long, or if its normal form drops a prefix.
-fn fold_short(path: &[u8], out: &mut [u8; SHORT_PATH]) -> Option<(bool, u64)> {
+/// Lower-cases the ASCII letters of a short path into `out`. Returns whether the whole path is ASCII, and the hash and the
+/// length of the result without trailing separators. Returns `None` if the path is too long, or if its normal form drops a prefix.
+fn fold_short(path: &[u8], out: &mut [u8; SHORT_PATH]) -> Option<(bool, u64, usize)> {
     let shape = PathShape::of(path);
     if path.len() > SHORT_PATH || !shape.keeps_length() {
         return None;
@@ -288,7 +289,8 @@ fn fold_short(path: &[u8], out: &mut [u8; SHORT_PATH]) -> Option<(bool, u64)> {
     if shape.windows {
         unify_separators(out);
     }
-    Some((all_bits.is_ascii(), xxh3_64(&out[..length_without_separators(out)])))
+    let length = length_without_separators(out);
+    Some((all_bits.is_ascii(), xxh3_64(&out[..length]), length))
 }
 
 /// Lower-cases the ASCII letters of the vector `from` into `to`. Combines the bytes of `from` into `seen_bits` with a

@@ -46,14 +46,43 @@ pub fn remove_redundant_components(path: &[u8]) -> Option<Vec<u8>> {
     (!tidied.is_empty()).then(|| remove_redundant_components(&tidied).unwrap_or(tidied))
 }
 
-/// Returns whether a POSIX path may have redundant parts. This check without branches, which the compiler vectorizes,
-/// is enough for most paths; it also finds hidden files such as `/.nfo`.
+/// Returns `false` if a path certainly has no redundant parts.
+#[inline]
+pub fn may_have_redundant_components(path: &[u8]) -> bool {
+    if path.first() == Some(&b'/') {
+        may_be_untidy(path)
+    } else {
+        remove_redundant_components(path).is_some()
+    }
+}
+
+/// Number of pairs compared at once, chosen so that the compiler uses vector instructions.
+const VECTOR: usize = 32;
+
+/// Returns whether a POSIX path may have redundant parts. This check without branches is enough for most paths; it also
+/// finds hidden files such as `/.nfo`.
 #[inline]
 fn may_be_untidy(path: &[u8]) -> bool {
-    let pairs = path.iter().zip(path.get(1..).unwrap_or_default());
-    pairs.fold(false, |any, (byte, next)| {
-        any | (*byte == b'/' && matches!(*next, b'/' | b'.'))
-    })
+    let (bytes, next) = (&path[..path.len().saturating_sub(1)], path.get(1..).unwrap_or_default());
+    let mut found = [0; VECTOR];
+    let add = |found: &mut u8, byte: u8, next: u8| {
+        // `.` and `/` differ only in the last bit.
+        *found |= u8::from(byte == b'/') & u8::from(next | 1 == b'/');
+    };
+    // The first call compares the last pairs, which can overlap the previous ones.
+    if let (Some(bytes_end), Some(next_end)) = (bytes.last_chunk(), next.last_chunk::<VECTOR>()) {
+        let chunks = bytes.as_chunks::<VECTOR>().0.iter().zip(next.as_chunks::<VECTOR>().0);
+        for (bytes, next) in std::iter::once((bytes_end, next_end)).chain(chunks) {
+            for ((found, byte), next) in found.iter_mut().zip(bytes).zip(next) {
+                add(found, *byte, *next);
+            }
+        }
+    } else {
+        for (byte, next) in bytes.iter().zip(next) {
+            add(&mut found[0], *byte, *next);
+        }
+    }
+    found != [0; VECTOR]
 }
 
 impl PathRules {

@@ -33,8 +33,8 @@ class Difference:
     item: Item | None
     """The item for which Plex lists the path."""
     reason_code: str
-    """The reason: ``"not_scanned"``, ``"not_fetched"``, ``"no_library"``, ``"mapping_missing"``, ``"gone"``,
-    ``"location_empty"``, ``"several_items"``, ``"several_files"``, ``"loop"``, ``"linked"`` (compared under another
+    """The reason: ``"not_scanned"``, ``"not_fetched"``, ``"no_library"``, ``"mapping_missing"``, ``"not_utf8"``,
+    ``"gone"``, ``"location_empty"``, ``"several_items"``, ``"several_files"``, ``"loop"``, ``"linked"`` (compared under another
     path), ``"unreadable"``, or the name of the rule by which Plex ignores the file.
     """
     reason: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 import sys
 import unicodedata
@@ -18,6 +19,8 @@ _AWAY = (53, 64, 67, 1203, 1222, 1231)
 NOT_THERE = (2, 3) if os.name == "nt" else (errno.ENOENT,)
 # Windows' error for an invalid name.
 _INVALID_NAME = 123
+# Plex lists bytes that are not UTF-8 as this character.
+_REPLACED = "\N{REPLACEMENT CHARACTER}".encode()
 
 
 def is_gone(error: OSError) -> bool:
@@ -76,7 +79,7 @@ def spelt_otherwise(path: bytes) -> bytes | None:
     folder, name = os.path.split(path)
     there = _existing_folder(folder)
     found = None if there is None else _names_in(there).get(_form(name))
-    if there is None or found is None:
+    if there is None or not found:
         return None
     other = os.path.join(there, found)
     # A dangling link is not a file.
@@ -91,7 +94,7 @@ def _existing_folder(folder: bytes) -> bytes | None:
     above, name = os.path.split(folder)
     there = _existing_folder(above) if name else None
     own = None if there is None else _names_in(there).get(_form(name))
-    return None if there is None or own is None else os.path.join(there, own)
+    return None if there is None or not own else os.path.join(there, own)
 
 
 @lru_cache(maxsize=64)
@@ -102,12 +105,19 @@ def _names_in(folder: bytes) -> dict[bytes, bytes]:
         return {}
     # Start with a fast pass over ASCII names, because a single folder can contain all films.
     found = dict(zip(map(bytes.lower, names), names))
-    found.update([(_form(name), name) for name in names if not name.isascii()])
+    for name in names:
+        if name.isascii():
+            continue
+        form = _form(name)
+        # Two names that are not UTF-8 can have the same form; then neither is the listed one for certain.
+        found[form] = b"" if _REPLACED in form and form in found else name
     return found
 
 
 def _form(name: bytes) -> bytes:
     if name.isascii():
         return name.lower()
-    text = unicodedata.normalize("NFC", os.fsdecode(name))
-    return os.fsencode(unicodedata.normalize("NFC", text.lower()))
+    text = unicodedata.normalize("NFC", name.decode("utf-8", "replace"))
+    form = unicodedata.normalize("NFC", text.lower()).encode()
+    # Programs replace a sequence of such bytes by different numbers of U+FFFD.
+    return re.sub(b"(?:%b)+" % _REPLACED, _REPLACED, form)

@@ -39,6 +39,7 @@ _TEXTS = {
     "not_fetched": "it is in a folder of a library that was never fetched: refresh the library",
     "no_library": "no library has a folder above it",
     "mapping_missing": "Plex lists it below a different root: a mapping is missing",
+    "not_utf8": "its name is not UTF-8, and Plex probably lists it as {}: give the file a name in UTF-8",
     "loop": "the link leads to one of its parent folders",
     "linked": "it leads to {}, which is compared under another path",
     "linked_itself": "it is compared under another path",
@@ -160,6 +161,8 @@ class Walk:
         text, item = _TEXTS.get(code, ""), None
         if code == "not_scanned":
             text = text.format("' or '".join(owner.title for owner in owners))
+        elif code == "not_utf8":
+            text, item = text.format(os.fsdecode(detail)), self._answer(path).item
         elif code == "mapping_missing":
             text, item = _mapping_missing(path, detail), self._answer(path).item
         return Difference("not_in_plex", path, item, code, text, owners, files=1)
