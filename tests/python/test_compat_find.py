@@ -55,7 +55,7 @@ SCENES = [
     film(4, "/media/scenes/c/once.mp4"),
     film(5, "/media/scenes/e/first.mp4", "/media/scenes/e/second.mp4"),
 ]
-OTHER = [film(11, "/media/other/both.mp4"), film(12, "/media/other/x/once.mp4")]
+OTHER = [film(11, "/media/other/both.mp4"), film(12, "/media/other/x/once.mp4"), film(13, "/media/other/x/twice.mp4")]
 SHOWS = [episode(21, 1, "/tv/Show/Season 01/S01E01.mkv"), episode(22, 2, "/tv/Show/Season 01/S01E02.mkv")]
 
 
@@ -196,6 +196,12 @@ def test_no_item_is_edited_that_has_lost_the_file(world: Server, scenes: Any, gi
 def test_mappings_and_folders_of_the_call_apply(scenes: Any, tmp_path: Path) -> None:
     ruled = {"library_cache": PlexCache(tmp_path / "ruled", mappings=[("/host", "/media/scenes")])}
     assert outcome(scenes, "/host/1/twice.mp4", ruled) == ("high", 2)
+    # What a mapping puts into another library's folder is that library's, listed or not.
+    other = {"library_cache": PlexCache(tmp_path / "other", mappings=[("/host", "/media/other")])}
+    outcome(scenes._server.library.section("Other"), "/media/other/both.mp4", other)
+    assert outcome(scenes, "/host/x/once.mp4", other) == ("none",)
+    assert outcome(scenes, "/host/z/once.mp4", other) == ("none",)
+    assert outcome(scenes, "/host/x/twice.mp4", other) == ("none",)
     folders = {"plex_path_prefix": "/media/scenes/", "stash_path_prefix": "/host"}
     assert outcome(scenes, "/host/1/twice.mp4", {**caches(tmp_path / "plain"), **folders}) == ("high", 2)
 
@@ -228,7 +234,7 @@ def _server_down(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_host_waits_for_a_server_that_is_away_and_loses_nothing(
     world: Server, plex: Any, scenes: Any, given: dict[str, Any], host_lines: list[str], status: int | None
 ) -> None:
-    given["match_cache"].set_match("Scenes", "/stash/gone.mp4", f"{KEY}999")
+    given["match_cache"].set_match("Scenes", "/media/scenes/z/gone.mp4", f"{KEY}999")
     found = find_plex_items_with_confidence(scenes, "/media/scenes/c/once.mp4", **given)[1]
     other = plex.library.section("Other")
     shows = PlexServer(world.url, world.token).library.section("Shows")
@@ -238,7 +244,7 @@ def test_a_host_waits_for_a_server_that_is_away_and_loses_nothing(
     else:
         world.fault(action="status", status=status, count=0)
     asks: tuple[Callable[[], Any], ...] = (
-        lambda: find_plex_items_with_confidence(scenes, "/media/scenes/z/new.mp4", **given),
+        lambda: find_plex_items_with_confidence(scenes, "/media/scenes/z/gone.mp4", **given),
         lambda: find_plex_items_with_confidence(other, "/x/y.mp4", **given),
         lambda: find_plex_items_with_confidence(shows, "/x/y.mp4", **away),
     )
@@ -251,7 +257,7 @@ def test_a_host_waits_for_a_server_that_is_away_and_loses_nothing(
     assert any("rejects the token" in line for line in host_lines) is (status == 401)
     # What is listed is answered, and nothing is forgotten.
     assert outcome(scenes, "/media/scenes/1/twice.mp4", given) == ("high", 2)
-    assert given["match_cache"].get_match("Scenes", "/stash/gone.mp4") == f"{KEY}999"
+    assert given["match_cache"].get_match("Scenes", "/media/scenes/z/gone.mp4") == f"{KEY}999"
 
 
 def test_one_library_that_fails_stops_no_job(world: Server, scenes: Any, given: dict[str, Any]) -> None:

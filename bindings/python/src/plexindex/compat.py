@@ -94,13 +94,14 @@ def find_plex_items_with_confidence(
     from ._compat.find import CannotAnswerError, find
     from ._compat.host_errors import chosen
     from ._compat.section_index import section_index
+    from ._core.paths import mapped
 
     confidence = chosen["confidence"] or __getattr__("MatchConfidence")
     failure: Exception | None = None
     index = section_index(library, library_cache, match_cache)
     if index is not None:
         try:
-            path = _mapped(stash_path, stash_path_prefix, plex_path_prefix)
+            path = mapped(stash_path, stash_path_prefix, plex_path_prefix) or stash_path
             found = find(index, path, stash_path, match_cache, debug=debug_logging)
         except CannotAnswerError as error:
             failure = error
@@ -115,12 +116,6 @@ def find_plex_items_with_confidence(
         )
     level, item, candidates = matcher(library, stash_path, *prefixes, library_cache, match_cache, debug_logging)
     return confidence(level.value), item, candidates
-
-
-def _mapped(path: str, host: "str | None", server: "str | None") -> str:
-    """Replaces the host's folder with the server's folder."""
-    folder = host.rstrip("/\\") + "/" if host and server else None
-    return server.rstrip("/\\") + "/" + path[len(folder) :] if server and folder and path.startswith(folder) else path
 
 
 def _host_function() -> "Any":

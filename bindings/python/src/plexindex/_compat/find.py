@@ -125,7 +125,7 @@ def _items(section: SectionIndex, match: Match) -> list[SyncItem]:
 
 
 def _item(section: SectionIndex, item: Item) -> SyncItem:
-    light = section.light(item.rating_key) or item.light
+    light = item.light or section.light(item.key)
     if light is None:
         raise CannotAnswerError("the index was opened without plexapi")
     return SyncItem(section, light, item.path)

@@ -6,12 +6,9 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from typing import TypeVar
+    from collections.abc import Sequence
 
     from .methods import PathRelation
-
-    T = TypeVar("T")
 
 LONGEST_PATH = 32_767
 """Maximum length of a path that the library compares, in bytes."""
@@ -54,17 +51,6 @@ def folder_of(path: str, count: int = 1) -> str:
     return path[:end].rstrip("/\\") or path[:1]
 
 
-def ends_alike(path: str, file: str) -> bool:
-    """Returns whether the file name and the three folders above are equal, which is enough evidence for a film."""
-    end = path.rsplit("/", 4)[1:]
-    return len(end) == 4 and all(end) and end == file.rsplit("/", 4)[1:]
-
-
-def shared_end(path: str, others: Sequence[str]) -> list[int]:
-    """Returns how many trailing components each of ``others`` has in common with the path."""
-    return [relation["common"] for relation in relations(path, others)]
-
-
 def relations(path: str, others: Sequence[str]) -> list[PathRelation]:
     """Compares a path with each of ``others``, with the method ``paths.compare``."""
     # Import the module on first use, because importing the drop-in must be fast.
@@ -102,29 +88,3 @@ def mapped(path: str, host: str | None, server: str | None) -> str | None:
     else:
         rest = rest.replace("\\", "/")
     return server.rstrip("/\\") + rest
-
-
-def best(rows: Iterable[tuple[T, list[str]]], path: str, other: str | None) -> list[T]:
-    """Returns the rows that match the path best. ``other`` is the mapped path.
-
-    Equal bytes are best, then an equal normal form, then the same two for the mapped path, then the longest common end.
-    """
-    files = [(row, file) for row in rows for file in row[1]]
-    listed = [file for _, file in files]
-    asked = [(path, 5)] if other is None else [(path, 5), (other, 3)]
-    compared = [relations(one, listed) for one, _ in asked]
-    highest: tuple[int, int] = (0, 0)
-    found: list[tuple[T, list[str]]] = []
-    for (row, file), *related in zip(files, *compared):
-        rank = max(_rank(file == one, relation, level) for (one, level), relation in zip(asked, related))
-        if rank > highest:
-            highest, found = rank, [row]
-        elif rank == highest and rank[0] and found[-1] is not row:
-            found.append(row)
-    return [thing for thing, _ in found]
-
-
-def _rank(identical: bool, relation: PathRelation, level: int) -> tuple[int, int]:
-    if identical or relation["equal"]:
-        return level + identical, 0
-    return (1, relation["common"]) if relation["common"] else (0, 0)
