@@ -133,8 +133,9 @@ pub mod unstable_source {
     pub use crate::platform::deadline::Deadline;
     pub use crate::platform::fork::ForkLock;
     pub use crate::source::{
-        Abilities, Bounds, Delta, EditRequest, Event, FieldChange, IndexedItems, LocatedItem, Lock, Notification,
-        PageEnd, PageRequest, Resume, Session, Source, SourceChanges, SourceKind, TokenOwner, Tokens, WantedPath,
+        Abilities, Bounds, Delta, DeltaWatermark, EditRequest, Event, FieldChange, IndexedItems, LocatedItem, Lock,
+        Notification, PageEnd, PageRequest, Resume, Session, Source, SourceChanges, SourceKind, TokenOwner, Tokens,
+        WantedPath,
     };
 }
 
@@ -164,8 +165,8 @@ pub mod inside {
 pub mod peers {
     pub mod engine {
         pub use crate::engine::{
-            ItemRows, LibraryHint, LibraryRow, LibraryRows, LocalWrite, Maintenance, Outbox, OutboxRow, RecordRows,
-            SharedLogPosition, Store, Totals, UNDELIVERED, WriteObserver, listing_age,
+            ItemRows, LibraryHint, LibraryRow, LibraryRows, LocalWrite, Maintenance, MergedChanges, Outbox, OutboxRow,
+            RecordRows, SharedLogPosition, Store, Totals, UNDELIVERED, WriteObserver, listing_age,
         };
     }
     pub mod entries {

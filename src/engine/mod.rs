@@ -22,9 +22,9 @@ pub use records::{LONGEST_NAME, Op, Records, Table, TableLimits, Tables};
 pub use snapshot::{LiveSnapshot, Snapshot, library_indexes, listing_age};
 pub use sql::{
     ClaimedUserHash, Endpoint, FeedLogPosition, FeedPage, FeedPosition, FeedRows, ItemChange, ItemRows, LastProbe,
-    LibraryHint, LibraryRow, LibraryRows, Listing, ListingResult, ListingRows, LocalWrite, LoggedKind, NewListing,
-    Outbox, OutboxRow, ProbeOutcome, RecordRows, SearchRows, SharedLogPosition, Store, StoreInfo, StoreStates,
-    StoredItems, Sweeper, Totals, UNDELIVERED, WriteObserver, unverified_kind,
+    LibraryHint, LibraryRow, LibraryRows, Listing, ListingResult, ListingRows, LocalWrite, LoggedKind, MergedChanges,
+    NewListing, Outbox, OutboxRow, ProbeOutcome, RecordRows, SearchRows, SharedLogPosition, Store, StoreInfo,
+    StoreStates, StoredItems, Sweeper, Totals, UNDELIVERED, WriteObserver, unverified_kind,
 };
 
 /// Additional exports for tests, fuzz targets and benchmarks.

@@ -332,6 +332,42 @@ fn items_settle_for_a_minute_after_a_scan() {
 fn a_listing_a_third_smaller_is_held_back() {
     assert!(shrank_too_much(100, 69));
     assert!(!shrank_too_much(100, 70));
-    assert!(shrank_too_much(1, 0));
+    assert!(shrank_too_much(2, 0));
     assert!(!shrank_too_much(0, 0));
+    // One item can go from a library of any size.
+    assert!(!shrank_too_much(1, 0) && !shrank_too_much(2, 1) && !shrank_too_much(3, 2));
+}
+
+#[test]
+fn a_change_that_no_delta_explains_means_a_listing_once_an_interval() {
+    let policy = policy(Ttl::For(Duration::from_secs(3600)));
+    let age = Age {
+        unexplained: true,
+        items: 6_000,
+        checked_ms: 104 * 60_000,
+        ..listed_at(0)
+    };
+    let at = |minute: i64| needed_request(&age, &policy, minute * 60_000);
+    assert_eq!((at(104), at(105)), (NeededRequest::Nothing, NeededRequest::Listing));
+    assert!(is_stale(&age, &policy, 104 * 60_000));
+    let probed = |minute: i64| needed_request_after_probe(&age, "7 1", &shows("7 1"), false, &policy, minute * 60_000);
+    assert_eq!(
+        (probed(104), probed(105)),
+        (NeededRequest::Nothing, NeededRequest::Listing)
+    );
+}
+
+#[test]
+fn a_scan_alone_means_no_listing() {
+    let policy = policy(Ttl::For(Duration::from_secs(3600)));
+    let after = |items, listed: &str, shown: &str| {
+        let age = Age { items, ..listed_at(0) };
+        needed_request_after_probe(&age, listed, &shows(shown), false, &policy, 5 * HOUR)
+    };
+    assert_eq!(after(6_000, "7 1", "7 2"), NeededRequest::Delta);
+    assert_eq!(after(6_000, "7 1", "8 2"), NeededRequest::Listing);
+    // A page costs no more than a delta, and a counter that is always 0 tells nothing.
+    assert_eq!(after(600, "7 1", "7 2"), NeededRequest::Listing);
+    assert_eq!(after(6_000, "0 1", "0 2"), NeededRequest::Listing);
+    assert!(!has_changed_content("7 1", &shows("7 2")) && has_changed_content("7 1", &shows("8 1")));
 }

@@ -84,6 +84,8 @@ pub struct Age {
     pub due: bool,
     /// Whether plexindex is holding back a newer, much shorter listing until a second listing confirms it.
     pub held_back: bool,
+    /// Whether the library's content has changed in a way that no delta has shown, so that answers may be wrong.
+    pub unexplained: bool,
     /// Whether the listing's item counts disagree, so that rows may be missing.
     pub partial: bool,
     pub items: u64,
@@ -124,7 +126,7 @@ pub fn needed_request(age: &Age, policy: &Policy, now_ms: i64) -> NeededRequest 
             NeededRequest::Listing
         };
     }
-    if age.due {
+    if age.due || needs_explanation(age, policy, now_ms) {
         return NeededRequest::Listing;
     }
     if policy.ttl != Ttl::Forever && is_too_old(age, policy, now_ms) {
@@ -164,18 +166,46 @@ pub fn needed_request_after_probe(
     let since_listed_ms = now_ms.saturating_sub(age.listed_ms);
     let is_expired = (policy.ttl != Ttl::Forever && is_too_old(age, policy, now_ms))
         || (since_listed_ms < 0 && probed.trust != TokenReliability::Exact);
-    if !age.listed || age.due || age.held_back || age.partial || is_expired {
+    if !age.listed || age.due || age.held_back || age.partial || is_expired || needs_explanation(age, policy, now_ms) {
         NeededRequest::Listing
     } else if is_current(age, listed_token, probed, policy, now_ms) {
         NeededRequest::Nothing
     } else if reports_all {
         NeededRequest::Delta
-    } else if probed.trust == TokenReliability::Exact || since_listed_ms >= listing_interval_ms(age.items, policy) {
+    } else if probed.trust == TokenReliability::Exact {
         // Listings with an exact token never expire, so an item that a delta missed would stay wrong forever.
+        NeededRequest::Listing
+    } else if since_listed_ms >= listing_interval_ms(age.items, policy)
+        && (age.items < PAGE_ROWS || has_changed_content(listed_token, probed) || !tells_content(&probed.token))
+    {
+        // Every scan changes the rest of the token, so a scan alone needs no full listing, unless a delta costs as much.
         NeededRequest::Listing
     } else {
         NeededRequest::Delta
     }
+}
+
+/// Returns whether a full listing must explain a change of the library's content, and the last listing is old enough.
+fn needs_explanation(age: &Age, policy: &Policy, now_ms: i64) -> bool {
+    let since_listed_ms = now_ms.saturating_sub(age.listed_ms);
+    age.unexplained && !(0..listing_interval_ms(age.items, policy)).contains(&since_listed_ms)
+}
+
+/// Returns the first word of a change token, which changes only if the library's content changes. The rest of the token
+/// can change although nothing has changed, for example after each scan.
+fn content_of(token: &str) -> &str {
+    token.split_once(' ').map_or(token, |(content, _)| content)
+}
+
+/// Returns whether the change token shows changes of the content at all; in some libraries, the value is always 0.
+fn tells_content(token: &str) -> bool {
+    content_of(token) != "0"
+}
+
+/// Returns whether a token that is a hint says that the library's content has changed since the listing.
+#[must_use]
+pub fn has_changed_content(listed_token: &str, probed: &SourceState) -> bool {
+    probed.trust == TokenReliability::Hint && content_of(listed_token) != content_of(&probed.token)
 }
 
 /// Returns whether a listing is so old that the library needs a new listing even if the change token is equal. A
@@ -206,11 +236,11 @@ fn listing_interval_ms(items: u64, policy: &Policy) -> i64 {
         .min(policy.max_age_ms)
 }
 
-/// Returns whether answers from a listing of this age are stale. While plexindex holds back a newer listing, answers
-/// are always stale.
+/// Returns whether answers from a listing of this age are stale. While plexindex holds back a newer listing, or does not
+/// know what has changed, answers are always stale.
 #[must_use]
 pub fn is_stale(age: &Age, policy: &Policy, now_ms: i64) -> bool {
-    age.held_back || needed_request(age, policy, now_ms) != NeededRequest::Nothing
+    age.held_back || age.unexplained || needed_request(age, policy, now_ms) != NeededRequest::Nothing
 }
 
 /// Returns whether a probe proves that a listing is current. `listed_token`: the listing's change token. `probed`: the
@@ -249,11 +279,11 @@ pub fn may_resume(last_page_ms: i64, begun_at: &SourceState, probed: &SourceStat
     (0..RESUME_MS).contains(&now_ms.saturating_sub(last_page_ms)) && begun_at.token == probed.token
 }
 
-/// Returns whether a listing has lost more than 30 % of its items. A second listing must then confirm the loss, because
-/// an unmounted disk can empty a listing.
+/// Returns whether a listing has lost more than one item and more than 30 % of its items. A second listing must then
+/// confirm the loss, because an unmounted disk can empty a listing.
 #[must_use]
 pub fn shrank_too_much(items_before: u64, items_now: u64) -> bool {
-    items_now.saturating_mul(10) < items_before.saturating_mul(7)
+    items_now.saturating_add(1) < items_before && items_now.saturating_mul(10) < items_before.saturating_mul(7)
 }
 
 #[cfg(test)]

@@ -313,7 +313,8 @@ impl<'t> QueryContext<'t> {
             // listing whose check time is in the future, because the clock was set back, is not accepted.
             let is_just_checked =
                 state.refreshed.is_some() && (state.started_ms..=self.now_ms).contains(&row.checked_ms);
-            is_stale(&sync.age(row), policy, self.now_ms) && (!is_just_checked || row.held_back || row.due)
+            is_stale(&sync.age(row), policy, self.now_ms)
+                && (!is_just_checked || row.held_back || row.due || row.unexplained)
         })
     }
 }

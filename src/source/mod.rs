@@ -12,9 +12,9 @@ pub mod plex;
 
 pub use crate::platform::deadline::Deadline;
 pub use contract::{
-    Abilities, Bounds, Delta, EditRequest, Event, FieldChange, IndexedItems, LocatedItem, Lock, Meter, Notification,
-    PageEnd, PageRequest, RequestKind, Resume, Session, Source, SourceChanges, SourceKind, TokenOwner, Tokens,
-    TokensState, View, Viewer, WantedPath,
+    Abilities, Bounds, Delta, DeltaWatermark, EditRequest, Event, FieldChange, IndexedItems, LocatedItem, Lock, Meter,
+    Notification, PageEnd, PageRequest, RequestKind, Resume, Session, Source, SourceChanges, SourceKind, TokenOwner,
+    Tokens, TokensState, View, Viewer, WantedPath,
 };
 pub use open::{check, kind, open, view};
 pub use plex::check_token;

@@ -1,17 +1,19 @@
 //! Merges deltas (changes since the last listing) from sources that report changes. If a delta removes too many items
 //! at once, plexindex fetches a full listing instead.
 
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Mutex;
 use std::time::Instant;
 
 use super::job::{SyncJob, Synchronizer};
-use crate::engine::{ItemRows, LibraryRow, Listing, StoredItems, Totals};
-use crate::error::Result;
+use crate::engine::{ItemRows, LibraryRow, Listing, MergedChanges, StoredItems, Totals};
+use crate::error::{Result, RetryAdvice, Status};
 use crate::freshness;
+use crate::matching::{LibraryIndex, NormalPath};
 use crate::model::{Item, Library, Sequence, TokenReliability};
 use crate::platform::deadline::Deadline;
 use crate::platform::mutex::lock;
-use crate::source::{Delta, IndexedItems, SourceChanges};
+use crate::source::{Delta, DeltaWatermark, IndexedItems, SourceChanges};
 use crate::stats::Activity;
 
 /// Changes that a delta has merged.
@@ -35,6 +37,10 @@ struct IndexedLibrary<'o> {
     is_current: bool,
     /// The change sequence before plexindex read the source. Later changes are newer than the source's reply.
     begun_sequence: Sequence,
+    /// Rating keys of the items that the source added.
+    added_keys: Mutex<HashSet<String>>,
+    /// Files that these items did not have before.
+    new_files: Mutex<Vec<String>>,
     /// Whether the library may lose any number of items at once, without a second listing as confirmation.
     may_shrink: bool,
     deadline: Deadline,
@@ -53,6 +59,12 @@ impl IndexedItems for IndexedLibrary<'_> {
     fn add(&self, items: &[Item]) -> Result<()> {
         let store_start = Instant::now();
         let valid: Vec<Item> = items.iter().filter(|item| item.is_storable()).cloned().collect();
+        for item in &valid {
+            let before = self.items.item(&item.rating_key)?.unwrap_or_default();
+            let new_files = item.parts.iter().filter(|file| !before.parts.contains(file));
+            lock(&self.new_files).extend(new_files.cloned());
+            lock(&self.added_keys).insert(item.rating_key.clone());
+        }
         ItemRows(&self.sync.store).merge_items(self.row, &valid, Some(self.begun_sequence), self.deadline)?;
         self.sync.counters.add_time(Activity::Store, store_start.elapsed());
         if let Some(added) = &self.added {
@@ -61,9 +73,19 @@ impl IndexedItems for IndexedLibrary<'_> {
         Ok(())
     }
 
-    /// Returns whether the store contains an identical item, so that the source need not add it.
+    /// Returns whether the store has contained an identical item since the last delta or listing, so that the source
+    /// need not add it.
     fn has(&self, item: &Item) -> Result<bool> {
-        Ok(self.items.item(&item.rating_key)?.as_ref() == Some(item))
+        let stored = self.items.item_and_sequence(&item.rating_key)?;
+        Ok(stored.is_some_and(|(stored, sequence)| stored == *item && sequence <= self.row.merged_sequence))
+    }
+
+    /// Returns where the last delta ended.
+    fn watermark(&self) -> DeltaWatermark {
+        DeltaWatermark {
+            newest_update: self.row.newest_update,
+            left_out: self.row.left_out,
+        }
     }
 
     /// Returns whether the store contains an item with one of these rating keys.
@@ -122,23 +144,35 @@ impl SyncJob<'_> {
             items,
             is_current: true,
             begun_sequence: Totals::of(&sync.store)?.sequence,
+            added_keys: Mutex::default(),
+            new_files: Mutex::default(),
             may_shrink: self.is_exact_and_complete(&row.library),
             deadline: self.bounds.deadline,
             added: keep_added.then(Mutex::default),
         };
-        let Some((items, removed_keys)) = self.merge_changes(&row.library, &indexed)? else {
+        let Some((items, removed_keys, watermark)) = self.merge_changes(&row.library, &indexed)? else {
             return Ok(None);
         };
+        let mut keys = std::mem::take(&mut *lock(&indexed.added_keys));
+        keys.extend(removed_keys.iter().cloned());
+        let rivals = match self.source.abilities().changes {
+            Delta::Complete => Vec::new(),
+            Delta::None | Delta::Mostly => sync.items_with_files(row, &lock(&indexed.new_files), &keys),
+        };
+        let are_settled = self.settle_rivals(row, &rivals, indexed.begun_sequence);
+        keys.extend(rivals);
         let now_ms = sync.clock.now_ms();
-        let unsettled = freshness::is_unsettled(&row.library.change, now_ms);
-        ItemRows(&sync.store).store_merged_delta(
-            row,
-            indexed.begun_sequence,
+        let merged = MergedChanges {
             items,
-            now_ms,
-            unsettled,
-            self.bounds.deadline,
-        )?;
+            keys: &keys,
+            newest_update: watermark.newest_update,
+            left_out: watermark.left_out,
+            changed_content: freshness::has_changed_content(&row.listed_token, &row.library.change),
+            is_unexplained: !are_settled?,
+            provisional: freshness::is_unsettled(&row.library.change, now_ms),
+        };
+        let deadline = self.bounds.deadline;
+        ItemRows(&sync.store).store_merged_delta(row, indexed.begun_sequence, &merged, now_ms, deadline)?;
         let added = indexed
             .added
             .map_or_else(Vec::new, |added| std::mem::take(&mut *lock(&added)));
@@ -166,19 +200,57 @@ impl SyncJob<'_> {
             items: stored,
             is_current: false,
             begun_sequence: Totals::of(&self.sync.store)?.sequence,
+            added_keys: Mutex::default(),
+            new_files: Mutex::default(),
             may_shrink: self.is_exact_and_complete(listed_library),
             deadline: self.bounds.deadline,
             added: None,
         };
-        Ok(self.merge_changes(listed_library, &indexed)?.map(|(items, _)| items))
+        Ok(self.merge_changes(listed_library, &indexed)?.map(|(items, ..)| items))
+    }
+
+    /// Asks the server about items (`rivals`) that have a file of an item that was added or changed, because nothing
+    /// else may show that an older item lost its file. Returns whether the server answered.
+    pub(super) fn settle_rivals(&self, row: &LibraryRow, rivals: &[String], begun: Sequence) -> Result<bool> {
+        if rivals.is_empty() || !self.source.abilities().items {
+            return Ok(rivals.is_empty());
+        }
+        let keys: Vec<&str> = rivals.iter().map(String::as_str).collect();
+        let located = match self.source.items(&keys, self.bounds) {
+            Ok(located) => located,
+            Err(error) if error.status.retry_advice() == RetryAdvice::NothingThere => Vec::new(),
+            Err(error) if error.status == Status::Aborted => return Err(error),
+            Err(error) => {
+                log::warn!("cannot find out which of several items has a file: {error}; a full listing will show it");
+                return Ok(false);
+            }
+        };
+        let (rows, deadline) = (ItemRows(&self.sync.store), self.bounds.deadline);
+        for key in rivals {
+            match located.iter().find(|located| located.item.rating_key == *key) {
+                Some(located) if located.is_in(&row.library.section) => {
+                    rows.merge_items(row, std::slice::from_ref(&located.item), Some(begun), deadline)?;
+                }
+                _ => rows.remove_item(row, key, deadline)?,
+            }
+        }
+        Ok(true)
     }
 
     /// Merges the changes that the source reports into the stored items (`stored`). Returns the remaining number of
-    /// items and the rating keys of removed items; `None` if a full listing is necessary, because the source cannot
-    /// report all changes or too many items are gone.
-    fn merge_changes(&self, library: &Library, stored: &IndexedLibrary<'_>) -> Result<Option<(u64, Vec<String>)>> {
+    /// items, the rating keys of removed items, and where the next delta may end; `None` if a full listing is necessary,
+    /// because the source cannot report all changes or too many items are gone.
+    fn merge_changes(
+        &self,
+        library: &Library,
+        stored: &IndexedLibrary<'_>,
+    ) -> Result<Option<(u64, Vec<String>, DeltaWatermark)>> {
         let changes = self.source.changes(library, stored, self.bounds);
-        let SourceChanges::Known { removed_keys: gone } = changes? else {
+        let SourceChanges::Known {
+            removed_keys: gone,
+            watermark,
+        } = changes?
+        else {
             return Ok(None);
         };
         let remaining_count = stored.count()?.saturating_sub(gone.len() as u64);
@@ -188,6 +260,28 @@ impl SyncJob<'_> {
         for key in &gone {
             ItemRows(&self.sync.store).remove_item(stored.row, key, self.bounds.deadline)?;
         }
-        Ok(Some((remaining_count, gone)))
+        Ok(Some((remaining_count, gone, watermark)))
+    }
+}
+
+impl Synchronizer {
+    /// Returns the rating keys of the library's items that have one of these files, except the items in `others`. Uses
+    /// the current snapshot, which may lack the newest changes.
+    pub(super) fn items_with_files(&self, row: &LibraryRow, files: &[String], others: &HashSet<String>) -> Vec<String> {
+        let snapshot = self.reading.snapshot();
+        let Some(index) = snapshot.rows.iter().position(|other| other.id == row.id) else {
+            return Vec::new();
+        };
+        let view = &snapshot.views[index];
+        let mut keys = BTreeSet::new();
+        for file in files {
+            NormalPath::with(file.as_bytes(), |path| {
+                view.each_listed(path, |hit, _| {
+                    let key = view.key_and_path(hit).map(|(key, _)| key);
+                    keys.extend(key.filter(|key| !others.contains(*key)).map(str::to_owned));
+                });
+            });
+        }
+        keys.into_iter().collect()
     }
 }

@@ -1,5 +1,6 @@
 //! Verifies invalidated items: fetches them from the server before plexindex returns them again.
 
+use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 
 use super::call::{Call, RefreshReason};
@@ -141,6 +142,14 @@ impl Synchronizer {
             if let Some(located) = found.filter(|located| located.is_in(&row.library.section)) {
                 // The server's reply is valid even if the item's paths have changed, so merge it.
                 let items = std::slice::from_ref(&located.item);
+                let before = ItemRows(&self.store).of(row).and_then(|stored| stored.item(rating_key));
+                let before = before.ok().flatten().unwrap_or_default();
+                let is_new = |file: &&String| !before.parts.contains(file);
+                let new_files: Vec<String> = located.item.parts.iter().filter(is_new).cloned().collect();
+                let rivals = self.items_with_files(row, &new_files, &HashSet::from([rating_key.clone()]));
+                if !rivals.is_empty() {
+                    self.job(call, |job| job.settle_rivals(row, &rivals, since))?;
+                }
                 ItemRows(&self.store).merge_items(row, items, None, call.deadline)?; // `None`: unconditionally
                 self.peers.note_verified(&row.library.uuid, items, &[]);
             } else {

@@ -9,8 +9,8 @@ use std::time::Duration;
 use plexindex::error::{Error, Result, Status};
 use plexindex::model::{Item, ItemType, Library, LibraryKind, Server, SourceState, TokenReliability};
 use plexindex::source::{
-    Abilities, Bounds, Delta, EditRequest, Event, FieldChange, IndexedItems, LocatedItem, Meter, Notification, PageEnd,
-    PageRequest, RequestKind, Resume, Source, SourceChanges, SourceKind, WantedPath,
+    Abilities, Bounds, Delta, DeltaWatermark, EditRequest, Event, FieldChange, IndexedItems, LocatedItem, Meter,
+    Notification, PageEnd, PageRequest, RequestKind, Resume, Source, SourceChanges, SourceKind, WantedPath,
 };
 
 /// The kind of every server in memory.
@@ -572,7 +572,10 @@ impl Source for MemorySource {
             (new, gone.map(|(_, key)| key.clone()).collect())
         };
         known.add(&new)?;
-        Ok(SourceChanges::Known { removed_keys: gone })
+        Ok(SourceChanges::Known {
+            removed_keys: gone,
+            watermark: DeltaWatermark::default(),
+        })
     }
 
     fn find_path(

@@ -50,6 +50,8 @@ pub struct ListingBody {
     pub since: u64,
     /// Whether the listing may be inconsistent, since the library may have changed, or the server's counts disagreed.
     pub provisional: bool,
+    /// Whether the library's content has changed in a way that no delta has shown.
+    pub unexplained: bool,
     /// Time between the last check against the server and the writing of this entry, in ms.
     pub age_ms: u64,
 }

@@ -110,6 +110,7 @@ pub fn listing_age(row: &LibraryRow) -> Age {
         provisional: row.provisional,
         due: row.due,
         held_back: row.held_back,
+        unexplained: row.unexplained,
         partial: row.partial,
         items: row.items,
         hint: row.hint,

@@ -1,6 +1,6 @@
 //! A library's items: the segment of its listing, and later changes to single items in the change log.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::error::Error as _;
 
 use rusqlite::{Connection, params};
@@ -173,6 +173,23 @@ impl<'s> StoredItems<'s> {
         self.store.read(|c| self.base.item(c, self.library, rating_key))
     }
 
+    /// Returns the item with this rating key, and the change sequence at which the item was last added or changed as a
+    /// single item; 0 if the item is from the listing. Returns `None` if the item is not listed.
+    pub fn item_and_sequence(&self, rating_key: &str) -> Result<Option<(Item, Sequence)>> {
+        self.store.read(|c| {
+            let last = last_change(c, self.library, rating_key)?;
+            Ok(
+                match last.filter(|change| change.sequence > self.base.included_sequence) {
+                    Some(SingleChange { sequence, item }) => item.map(|item| (item, sequence)),
+                    None => self.base.segment.as_ref().and_then(|segment| {
+                        let first = segment.find(rating_key)?;
+                        Some((segment.whole_item(first)?, Sequence(segment.added_sequence(first))))
+                    }),
+                },
+            )
+        })
+    }
+
     /// Returns whether the item with this rating key is listed.
     pub fn has(&self, rating_key: &str) -> Result<bool> {
         Ok(self.item(rating_key)?.is_some())
@@ -236,6 +253,24 @@ impl<'s> StoredItems<'s> {
     }
 }
 
+/// The changes that a delta has merged into a library.
+pub struct MergedChanges<'k> {
+    /// Number of items in the library.
+    pub items: u64,
+    /// Rating keys of all items that the delta added, updated or removed.
+    pub keys: &'k HashSet<String>,
+    /// The server's latest update time; `None` if unknown.
+    pub newest_update: Option<i64>,
+    /// Number of rows that the server counts but plexindex leaves out.
+    pub left_out: u64,
+    /// Whether the change token says that the library's content changed.
+    pub changed_content: bool,
+    /// Whether the delta is certainly incomplete.
+    pub is_unexplained: bool,
+    /// Whether the listing expires early.
+    pub provisional: bool,
+}
+
 pub struct ItemRows<'s>(pub &'s Store);
 
 impl<'s> ItemRows<'s> {
@@ -271,7 +306,7 @@ impl<'s> ItemRows<'s> {
         self.0.write(deadline, |tx| {
             let library = tx.expect_library(row.id)?;
             let base = OpenListing::of(tx, self.0, library.id)?;
-            let mut added = 0_i64;
+            let (mut added, mut has_changed) = (0_i64, false);
             for item in items {
                 let key = &item.rating_key;
                 let last = last_change(tx, library.id, key)?;
@@ -284,32 +319,65 @@ impl<'s> ItemRows<'s> {
                 let old_item = base.item_with_change(last, key);
                 // An unchanged item needs no row in the logs.
                 if old_item.as_ref() != Some(item) {
+                    has_changed = true;
                     added += i64::from(old_item.is_none());
                     tx.log_item_change(&library, key, old_item.as_ref(), Some(item))?;
                 }
             }
-            add_to_item_count(tx, library.id, added)
+            add_to_item_count(tx, library.id, added)?;
+            // A single item explains a change that the last delta did not show, but not an earlier one.
+            if requested_at.is_none() && has_changed {
+                let is_explained = tx.execute(
+                    "UPDATE libraries SET unexplained_seq = 0 \
+                     WHERE id = ?1 AND unexplained_seq = merged_seq AND unexplained_seq > 0",
+                    [library.id],
+                )?;
+                if is_explained > 0 {
+                    tx.freshness_changed(library.identity)?;
+                }
+            }
+            Ok(())
         })
     }
 
-    /// Stores that a library's listing is current and has `items` items, because a delta merged all changes up to the
-    /// last probe. `begun`: the change sequence before the delta's first request. `provisional`: whether the listing
-    /// expires early.
+    /// Stores that a library's listing is current, because a delta merged all changes up to the last probe. `begun`: the
+    /// change sequence before the delta's first request.
+    ///
+    /// If the library's content changed, but no single item did since the last delta or listing, the change remains
+    /// unexplained. While items are still changing (`provisional`), a later delta decides.
     pub fn store_merged_delta(
         &self,
         row: &LibraryRow,
         begun: Sequence,
-        items: u64,
+        merged: &MergedChanges<'_>,
         now_ms: i64,
-        provisional: bool,
         deadline: Deadline,
     ) -> Result<()> {
         self.0.write(deadline, |tx| {
             let library = tx.expect_library(row.id)?;
-            mark_listing_current(tx, row.id, &row.library.change.token, begun, now_ms, provisional)?;
+            let changed_since = |sequence| single_changes(tx, library.id, sequence);
+            let is_unexplained =
+                merged.is_unexplained || merged.changed_content && changed_since(row.merged_sequence)?.is_empty();
+            let token = if is_unexplained && merged.provisional {
+                &row.listed_token
+            } else {
+                &row.library.change.token
+            };
+            mark_listing_current(tx, row.id, token, begun, now_ms, merged.provisional)?;
+            // An item that another call merged meanwhile may be newer than the source's reply.
+            let is_alone = changed_since(begun)?.keys().all(|key| merged.keys.contains(key));
             tx.run(
-                "UPDATE libraries SET told_items = ?2 WHERE id = ?1",
-                params![row.id, items.cast_signed()],
+                "UPDATE libraries SET told_items = ?2, merged_seq = ?3, newest_update = coalesce(?4, newest_update), \
+                 left_out = ?5, unexplained_seq = iif(unexplained_seq = 0 AND ?6, ?3, unexplained_seq) \
+                 WHERE id = ?1",
+                params![
+                    row.id,
+                    merged.items.cast_signed(),
+                    if is_alone { tx.sequence } else { begun },
+                    merged.newest_update,
+                    merged.left_out.cast_signed(),
+                    is_unexplained && !merged.provisional,
+                ],
             )?;
             tx.freshness_changed(library.identity)
         })

@@ -53,6 +53,15 @@ pub struct LibraryRow {
     /// Whether plexindex does not publish a newer listing, because it is so much smaller that a second listing must
     /// confirm it.
     pub held_back: bool,
+    /// The change sequence at the end of the last delta, or at the start of a later listing. Single items that changed
+    /// later come from searches and from requests for items.
+    pub merged_sequence: Sequence,
+    /// The server's latest update time at the last delta; `None` if unknown.
+    pub newest_update: Option<i64>,
+    /// Number of rows that the server counts but plexindex leaves out, such as the trash.
+    pub left_out: u64,
+    /// Whether the library's content has changed in a way that no delta has shown.
+    pub unexplained: bool,
     /// The change sequence when the library was last invalidated.
     pub due_sequence: Sequence,
     pub segment: Option<ListingName>,
@@ -112,6 +121,10 @@ impl FromCells for LibraryRow {
             due: due_sequence > begun_sequence,
             // The item count of the listing that is held back; -1 if there is none.
             held_back: cells.get::<i64>("l.shrunk")? >= 0,
+            merged_sequence: cells.get("l.merged_seq")?,
+            newest_update: cells.get("l.newest_update")?,
+            left_out: unsigned(cells, "l.left_out")?,
+            unexplained: cells.get::<i64>("l.unexplained_seq")? > 0,
             due_sequence,
             segment: listing_name(&cells.get::<String>("l.segment")?),
             segment_sequence: cells.get("l.segment_seq")?,

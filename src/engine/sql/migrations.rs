@@ -19,6 +19,10 @@ const MIGRATIONS: [&str; 2] = [
     ALTER TABLE identities RENAME TO views;
     ALTER TABLE endpoints RENAME COLUMN identity TO view_id;
     ALTER TABLE libraries RENAME COLUMN identity TO view_id;
+    ALTER TABLE libraries ADD COLUMN merged_seq INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE libraries ADD COLUMN newest_update INTEGER;
+    ALTER TABLE libraries ADD COLUMN left_out INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE libraries ADD COLUMN unexplained_seq INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE changes RENAME COLUMN identity TO view_id;
     ALTER TABLE path_searches RENAME COLUMN identity TO view_id;
     ALTER TABLE shared RENAME COLUMN identity TO view_id;

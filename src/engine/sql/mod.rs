@@ -87,7 +87,7 @@ pub use endpoints::Endpoint;
 pub use feed_rows::{FeedLogPosition, FeedPage, FeedPosition, FeedRows, ItemChange};
 pub use identities::ClaimedUserHash;
 pub use incarnation::Incarnation;
-pub use item_rows::{ItemRows, StoredItems};
+pub use item_rows::{ItemRows, MergedChanges, StoredItems};
 pub use library_rows::{LibraryRow, LibraryRows};
 pub use listings::{Listing, ListingResult, ListingRows};
 pub use local_write::{LibraryHint, LocalWrite, WriteObserver};

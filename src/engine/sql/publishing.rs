@@ -357,7 +357,7 @@ fn set_finished(tx: &Tx<'_>, identity: ViewId, listing: &Listing, finished: &Lis
     // listing is held back. `is_new`: whether this transaction has published a new generation.
     let is_new: bool = tx.value(
         "UPDATE libraries SET told_items = listed_items, listed_token = ?2, listed_ms = ?3, checked_ms = ?3, \
-         provisional = ?4, begun_seq = ?5, shrunk = -1, hint = CASE WHEN hint_seq <= ?5 THEN 0 ELSE hint END \
+         provisional = ?4, begun_seq = ?5, merged_seq = ?5, left_out = ?7, unexplained_seq = 0, shrunk = -1, hint = CASE WHEN hint_seq <= ?5 THEN 0 ELSE hint END \
          WHERE id = ?1 RETURNING generation_seq = ?6",
         params![
             id,
@@ -366,6 +366,7 @@ fn set_finished(tx: &Tx<'_>, identity: ViewId, listing: &Listing, finished: &Lis
             i64::from(finished.provisional) + i64::from(finished.provisional && finished.partial),
             listing.begun_sequence,
             tx.sequence,
+            listing.rows.saturating_sub(listing.keyed).cast_signed(),
         ],
     )?;
     tx.run("DELETE FROM listings WHERE library = ?1", [id])?;

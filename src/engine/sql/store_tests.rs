@@ -1,5 +1,6 @@
 //! Regression tests of the store: each reproduces a former defect.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::confirmed_matches::all_matches_of;
@@ -7,7 +8,7 @@ use super::feed_rows::FeedRows;
 use super::for_tests::{
     DAY_MS, NOW_MS, count, endpoint, listed, matches, movie, opened, paths, probed, record_pairs, server,
 };
-use super::item_rows::ItemRows;
+use super::item_rows::{ItemRows, MergedChanges};
 use super::library_rows::LibraryRows;
 use super::record_log::RecordRows;
 use super::store_state::StoreStates;
@@ -478,8 +479,17 @@ fn a_continued_state_reads_only_newer_changes() {
         (changes, continued, now.0 - begun.0 + u64::from(now == before))
     });
     add(500);
+    let merged = MergedChanges {
+        items: 502,
+        keys: &HashSet::new(),
+        newest_update: None,
+        left_out: 0,
+        changed_content: false,
+        is_unexplained: false,
+        provisional: false,
+    };
     ItemRows(&store)
-        .store_merged_delta(&row, before, 502, NOW_MS, false, Deadline::NONE)
+        .store_merged_delta(&row, before, &merged, NOW_MS, Deadline::NONE)
         .expect("noted");
     let (changes, continued, now) = read(Some(before));
     assert_eq!((changes, continued), (1, 1), "of {before:?} to {now:?}");

@@ -102,7 +102,8 @@ pub trait IndexedItems {
     /// Those of the store.
     fn add(&self, items: &[Item]) -> Result<()>;
 
-    /// Returns whether the index contains exactly this item, with equal fields.
+    /// Returns whether the index contains exactly this item, with equal fields, since the last delta or listing. Returns
+    /// `false` for an item that plexindex fetched as a single item since then: the items before it may have changed too.
     ///
     /// # Errors
     /// Those of the store.
@@ -129,6 +130,11 @@ pub trait IndexedItems {
         Ok(None)
     }
 
+    /// Returns where the last delta ended.
+    fn watermark(&self) -> DeltaWatermark {
+        DeltaWatermark::default()
+    }
+
     /// Calls `each` with every indexed rating key, in any order.
     ///
     /// # Errors
@@ -143,6 +149,15 @@ pub trait IndexedItems {
     fn accepts_shrinking_to(&self, items: u64) -> Result<bool>;
 }
 
+/// What a source needs to know of the last delta.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DeltaWatermark {
+    /// The server's latest update time, by the server's clock; `None` if unknown.
+    pub newest_update: Option<i64>,
+    /// Number of rows that the server counts but plexindex leaves out, such as the trash.
+    pub left_out: u64,
+}
+
 /// The changes that a source found in a library.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SourceChanges {
@@ -150,6 +165,8 @@ pub enum SourceChanges {
     Known {
         /// Rating keys of items that the server no longer has.
         removed_keys: Vec<String>,
+        /// Where the next delta may end.
+        watermark: DeltaWatermark,
     },
     /// The source cannot determine the changes: a listing is needed.
     Unknown,

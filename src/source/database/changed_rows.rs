@@ -14,7 +14,7 @@
 use crate::error::Result;
 use crate::model::{Item, Library};
 
-use super::super::contract::{Bounds, IndexedItems, SourceChanges};
+use super::super::contract::{Bounds, DeltaWatermark, IndexedItems, SourceChanges};
 use super::super::plex::item_types_with_files;
 use super::cells::for_each_integer;
 use super::item_reader::ItemReader;
@@ -122,6 +122,7 @@ impl PlexDatabase {
         if counts_agree && !changed.lost_last_change && is_trash_unchanged && !has_moved_items {
             return Ok(SourceChanges::Known {
                 removed_keys: Vec::new(),
+                watermark: DeltaWatermark::default(),
             });
         }
         let (removed_keys, count) =
@@ -130,7 +131,10 @@ impl PlexDatabase {
         if count + removed_keys.len() as u64 > index_count {
             return Ok(SourceChanges::Unknown);
         }
-        Ok(SourceChanges::Known { removed_keys })
+        Ok(SourceChanges::Known {
+            removed_keys,
+            watermark: DeltaWatermark::default(),
+        })
     }
 
     /// Returns the rating keys that only the index contains, and the number of the library's items in the database. The

@@ -2,16 +2,20 @@
 //!
 //! A delta has three parts:
 //!
-//! 1. Fetch the rows sorted by last update, newest first, page by page until a row that the index already has.
+//! 1. Fetch the rows sorted by last update, newest first, page by page until rows that are older than the last delta and
+//!    that the index has had since then.
 //! 2. Fetch the rows with the highest ids in the same way. New items have the highest ids, even if their times are old.
 //! 3. Compare the item counts. If the server has fewer items than the index, items were removed. Bisection finds the
-//!    removed items: sorted by id, the server's rows equal the indexed rows up to the first removed item.
+//!    removed items: sorted by id, the server's rows equal the indexed rows up to the first removed item. The server's
+//!    rows include the trash, which the index leaves out.
 //!
 //! The index receives all new rows at once. If the index received only some new rows, the next delta would stop at
-//! these rows and miss the others. A delta does not detect an item if only its files changed; the next full listing or
-//! a query does.
+//! these rows and miss the others. A delta does not detect an item if only its files changed: the change of the library's
+//! content then remains unexplained, and a full listing follows.
 
-use super::super::contract::{Bounds, IndexedItems, SourceChanges};
+use std::collections::BTreeSet;
+
+use super::super::contract::{Bounds, DeltaWatermark, IndexedItems, SourceChanges};
 use super::plex_http::PlexHttp;
 use super::rows::{Rows, RowsEnd, RowsRequest, item_types_with_files};
 use crate::error::{Result, Status};
@@ -19,6 +23,8 @@ use crate::model::{Item, ItemType, Library};
 
 /// Number of rows in the first page, which usually contains all new rows.
 const FIRST_PAGE_ROWS: u32 = 100;
+/// Number of rows at the end of a page that must be unchanged before a delta stops.
+const LAST_ROWS: usize = 10;
 /// Number of rows in further pages.
 const NEXT_PAGE_ROWS: u32 = 1_000;
 /// Maximum number of pages. Beyond this number, a full listing is better.
@@ -51,46 +57,101 @@ impl PlexHttp {
             index,
             bounds,
         };
-        let removed = delta.fetch()?;
-        Ok(removed.map_or(SourceChanges::Unknown, |keys| SourceChanges::Known {
-            removed_keys: keys,
-        }))
+        Ok(delta.fetch()?.unwrap_or(SourceChanges::Unknown))
     }
 }
 
 impl DeltaReader<'_> {
-    /// Adds new and updated items to the index, and returns the removed rating keys; `None` if a full listing is
-    /// needed.
-    fn fetch(&self) -> Result<Option<Vec<String>>> {
+    /// Adds new and updated items to the index, and returns the removed items; `None` if a full listing is needed.
+    fn fetch(&self) -> Result<Option<SourceChanges>> {
         let types = item_types_with_files(self.library.kind);
         let mut total = 0;
         let mut new = Vec::new();
+        let mut newest_update = None;
         for kind in types {
-            let Some(count) = self.collect_newest(*kind, &mut new)? else {
+            let Some((count, newest)) = self.collect_newest(*kind, &mut new)? else {
                 return Ok(None);
             };
+            newest_update = newest_update.max(newest);
             match self.collect_last_by_id(*kind, count, &mut new)? {
                 Some(count) => total += count,
                 None => return Ok(None),
             }
         }
         self.index.add(&new)?;
-        match self.index.count()?.checked_sub(total) {
+        let known = |removed_keys, left_out| {
+            let watermark = DeltaWatermark {
+                newest_update,
+                left_out,
+            };
+            Ok(Some(SourceChanges::Known {
+                removed_keys,
+                watermark,
+            }))
+        };
+        // Items that went to the trash are still among the server's rows.
+        let mut trash: BTreeSet<String> = keys_in_trash(&new);
+        let mut trashed = self.indexed_keys(&trash)?;
+        let mut left_out = self.index.watermark().left_out + trashed.len() as u64;
+        let indexed = self.index.count()?;
+        let mut rows = indexed + left_out - trashed.len() as u64;
+        if rows != total && (rows < total || left_out > 0) {
+            let Some(rows_in_trash) = self.fetch_trash(types)? else {
+                return Ok(None);
+            };
+            trash = keys_in_trash(&rows_in_trash);
+            trashed = self.indexed_keys(&trash)?;
+            left_out = trash.len() as u64;
+            rows = indexed + left_out - trashed.len() as u64;
+        }
+        match rows.checked_sub(total) {
             None => Ok(None), // the server has items that neither order has shown
-            Some(0) => Ok(Some(Vec::new())),
+            Some(0) => known(trashed, left_out),
             Some(_) if types.len() > 1 => Ok(None), // the bisection supports only one type
             // The cause may be an unmounted disk, so two full listings must agree before items are removed.
-            Some(_) if !self.index.accepts_shrinking_to(total)? => Ok(None),
-            Some(_) => self.find_removed_items(types[0], total),
+            Some(_) if !self.index.accepts_shrinking_to(total.saturating_sub(left_out))? => Ok(None),
+            Some(_) => match self.find_removed_items(types[0], total, &trash)? {
+                Some(removed) => known([trashed, removed].concat(), left_out),
+                None => Ok(None),
+            },
         }
     }
 
-    /// Fetches the most recently updated rows, newest first, until a row that the index already has, and adds them to
-    /// `new`. Returns the server's item count. Returns `None` if there are too many new rows, or if the server reports
-    /// no item count, without which the delta cannot detect removals.
-    fn collect_newest(&self, kind: ItemType, new: &mut Vec<Item>) -> Result<Option<u64>> {
+    /// Returns which of these keys the index contains.
+    fn indexed_keys(&self, keys: &BTreeSet<String>) -> Result<Vec<String>> {
+        let mut indexed = Vec::new();
+        for key in keys {
+            if self.index.has_any(std::slice::from_ref(key))? {
+                indexed.push(key.clone());
+            }
+        }
+        Ok(indexed)
+    }
+
+    /// Fetches the rows whose files are missing; `None` if there are too many, or if the server ignores the filter.
+    fn fetch_trash(&self, types: &[ItemType]) -> Result<Option<Vec<Item>>> {
+        let mut trash = Vec::new();
+        for kind in types {
+            let (items, result) = self.fetch_rows(*kind, Rows::Trash, 0, NEXT_PAGE_ROWS);
+            let metadata = match result {
+                Err(error) if error.status == Status::ServerError => return Ok(None),
+                other => other?,
+            };
+            if metadata.total.is_none_or(|total| total > metadata.rows) {
+                return Ok(None);
+            }
+            trash.extend(items);
+        }
+        Ok(Some(trash))
+    }
+
+    /// Fetches the most recently updated rows, newest first, until a row from before the last delta, and adds them to
+    /// `new`. Returns the server's row count and its latest update time. Returns `None` if there are too many new rows,
+    /// or if the server reports no row count, without which the delta cannot detect removals.
+    fn collect_newest(&self, kind: ItemType, new: &mut Vec<Item>) -> Result<Option<(u64, Option<i64>)>> {
         let rows = Rows::NewestUpdated;
-        let mut start = 0;
+        let last_delta = self.index.watermark().newest_update;
+        let (mut start, mut newest) = (0, None);
         for page in 0..MAX_PAGES {
             let size = if page == 0 { FIRST_PAGE_ROWS } else { NEXT_PAGE_ROWS };
             let (items, result) = self.fetch_rows(kind, rows, start, size);
@@ -107,16 +168,27 @@ impl DeltaReader<'_> {
                 return Ok(None);
             }
             start += metadata.rows;
-            let reached_index = match items.last() {
-                Some(item) => self.index.has(item)?,
-                None => true,
+            if page == 0 {
+                newest = metadata.update_times.map(|(first, _)| first);
+            }
+            // An update can leave all stored fields of an item unchanged, and times can be wrong, so neither is enough.
+            let is_older = match (last_delta, metadata.update_times) {
+                (Some(last_delta), Some((_, last))) => last <= last_delta,
+                _ => true,
             };
+            let last_rows = items.iter().rev().filter(|item| !item.trashed).take(LAST_ROWS);
+            let reached_index = is_older && self.has_all(last_rows)?;
             new.extend(items);
             if reached_index || metadata.rows == 0 || start >= total {
-                return Ok(Some(total));
+                return Ok(Some((total, newest)));
             }
         }
         Ok(None)
+    }
+
+    /// Returns whether the index has had all these items since the last delta or listing.
+    fn has_all<'i>(&self, mut items: impl Iterator<Item = &'i Item>) -> Result<bool> {
+        items.try_fold(true, |has_all, item| Ok(has_all && self.index.has(item)?))
     }
 
     /// Fetches the rows sorted by id, from the last page backwards, until a row that the index already has, and adds
@@ -134,10 +206,7 @@ impl DeltaReader<'_> {
                 return Ok(None);
             }
             total = metadata.total.unwrap_or(total);
-            let reached_index = match items.first() {
-                Some(item) => self.index.has(item)?,
-                None => true,
-            };
+            let reached_index = self.has_all(items.iter().filter(|item| !item.trashed).take(1))?;
             new.extend(items);
             if reached_index || start == 0 {
                 return Ok(Some(total));
@@ -167,12 +236,12 @@ impl DeltaReader<'_> {
     }
 
     /// Finds the items that the server no longer lists, by bisection, and returns their rating keys. `total` is the
-    /// server's item count. Returns `None` after too many pages, or if the listing changes.
+    /// server's row count, including the trash. Returns `None` after too many pages, or if the listing changes.
     ///
-    /// The index and the server both sort their rows by id, and the server's rows are the indexed rows without the
-    /// removed rows. So if a position has the same row in the index and on the server, no earlier row was removed.
-    fn find_removed_items(&self, kind: ItemType, total: u64) -> Result<Option<Vec<String>>> {
-        let Some(index_ids) = self.sorted_index_ids()? else {
+    /// The index and the server both sort their rows by id, and the server's rows are the indexed rows and the trash
+    /// without the removed rows. So if a position has the same row in the index and on the server, no earlier row was removed.
+    fn find_removed_items(&self, kind: ItemType, total: u64, trash: &BTreeSet<String>) -> Result<Option<Vec<String>>> {
+        let Some(index_ids) = self.sorted_ids_with(trash)? else {
             return Ok(None);
         };
         let total = usize::try_from(total).unwrap_or(usize::MAX);
@@ -248,18 +317,29 @@ impl DeltaReader<'_> {
         Ok((!has_changed).then_some(ids))
     }
 
-    /// Returns the ids of the indexed items, sorted; `None` if a rating key is not a number.
-    fn sorted_index_ids(&self) -> Result<Option<Vec<u64>>> {
+    /// Returns the ids of the indexed items and of the trash, sorted; `None` if a rating key is not a number.
+    fn sorted_ids_with(&self, trash: &BTreeSet<String>) -> Result<Option<Vec<u64>>> {
         let mut ids = Some(Vec::new());
-        self.index.keys(&mut |key| match (parse_canonical(key), &mut ids) {
+        let mut add = |key: &str| match (parse_canonical(key), &mut ids) {
             (Some(id), Some(ids)) => ids.push(id),
             _ => ids = None,
-        })?;
+        };
+        for key in trash {
+            add(key);
+        }
+        self.index.keys(&mut add)?;
         if let Some(ids) = &mut ids {
             ids.sort_unstable();
+            ids.dedup();
         }
         Ok(ids)
     }
+}
+
+/// Returns the keys of the items that are in the trash.
+fn keys_in_trash(items: &[Item]) -> BTreeSet<String> {
+    let trash = items.iter().filter(|item| item.trashed);
+    trash.map(|item| item.rating_key.clone()).collect()
 }
 
 /// Returns the indexed ids that are missing from the server's page, up to the page's last id: their items were removed.

@@ -112,7 +112,8 @@ impl<'a> RowReader<'a> {
 /// Checks whether rows are sorted newest first.
 #[derive(Default)]
 pub(super) struct UpdateOrder {
-    last: Option<i64>,
+    /// The first and the last time; `None` if no row has a time.
+    pub times: Option<(i64, i64)>,
     pub is_disordered: bool,
 }
 
@@ -120,8 +121,9 @@ impl UpdateOrder {
     /// Adds the next row's time, which must not be later than the previous time; `None` if the row has no time.
     fn add(&mut self, time: Option<i64>) {
         if let Some(time) = time {
-            self.is_disordered |= self.last.is_some_and(|last| last < time);
-            self.last = Some(time);
+            let (first, last) = self.times.unwrap_or((time, time));
+            self.is_disordered |= last < time;
+            self.times = Some((first, time));
         }
     }
 }

@@ -24,6 +24,8 @@ pub enum Rows<'a> {
     All,
     /// All rows, most recently updated first.
     NewestUpdated,
+    /// Rows whose files are missing on the server's disk. plexindex uses those that are in the trash.
+    Trash,
     /// Rows whose title contains this string. The server may return rows that do not match, and omit rows that match.
     Title(&'a str),
     /// Rows with a file whose name contains this string. Plex does not document this filter. The server may return rows
@@ -42,6 +44,8 @@ pub struct RowsEnd {
     pub offset: Option<u64>,
     /// Whether the rows are not sorted newest first, according to their times. Tracks have no times (`updatedAt`).
     pub is_disordered: bool,
+    /// Update times of the first and the last row that has a time; `None` if no row has a time.
+    pub update_times: Option<(i64, i64)>,
 }
 
 /// Returns the item types that have files in this kind of library. Each of these types is a partition of the listing.

@@ -56,6 +56,7 @@ impl PlexHttp {
                         rows: rows.count,
                         total: metadata.total,
                         offset: metadata.offset,
+                        update_times: rows.update_order.times,
                         is_disordered: rows_request.rows == Rows::NewestUpdated && rows.update_order.is_disordered,
                     });
                 }

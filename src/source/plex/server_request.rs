@@ -165,7 +165,7 @@ impl<'a> ServerRequest<'a> {
         Self {
             kind: match request.rows {
                 Rows::All => RequestKind::Page,
-                Rows::NewestUpdated => RequestKind::Delta,
+                Rows::NewestUpdated | Rows::Trash => RequestKind::Delta,
                 Rows::Title(_) | Rows::FileName(_) => RequestKind::FindPath,
             },
             path: format!("/library/sections/{}/all", encode(request.section)),
@@ -254,6 +254,7 @@ impl fmt::Display for RequestPurpose<'_> {
                 match request.rows {
                     Rows::All => write!(f, "list library section {section} from row {start}"),
                     Rows::NewestUpdated => write!(f, "read the latest changes in library section {section}"),
+                    Rows::Trash => write!(f, "read the trash of library section {section}"),
                     Rows::Title(_) => write!(f, "search library section {section} by title"),
                     Rows::FileName(_) => write!(f, "search library section {section} by file name"),
                 }
@@ -274,7 +275,7 @@ fn row_arguments(request: &RowsRequest<'_>) -> Vec<QueryParameter> {
     }
     // The order by id is optional: without it, rows may shift between pages, which plexindex detects.
     let (sort, sort_field) = match request.rows {
-        Rows::All | Rows::Title(_) | Rows::FileName(_) => (QueryParameter::optional("sort=id"), "id"),
+        Rows::All | Rows::Trash | Rows::Title(_) | Rows::FileName(_) => (QueryParameter::optional("sort=id"), "id"),
         Rows::NewestUpdated => (QueryParameter::required("sort=updatedAt:desc"), "updatedAt"),
     };
     arguments.push(QueryParameter::guids());
@@ -287,6 +288,7 @@ fn row_arguments(request: &RowsRequest<'_>) -> Vec<QueryParameter> {
     match request.rows {
         Rows::Title(title) => arguments.push(QueryParameter::required(format!("title={}", encode(title)))),
         Rows::FileName(name) => arguments.push(QueryParameter::required(format!("file={}", encode(name)))),
+        Rows::Trash => arguments.push(QueryParameter::required("trash=1")),
         Rows::All | Rows::NewestUpdated => {}
     }
     arguments.push(QueryParameter::optional(format!("excludeElements={EXCLUDED_ELEMENTS}")));

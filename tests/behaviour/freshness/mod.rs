@@ -128,6 +128,8 @@ fn a_server_that_sorts_as_it_likes_is_listed_instead() {
         .expect("changed");
     at.server.scan(1);
     at.clock.advance_ms(HOUR_MS);
+    // No query waits as long as a listing may take.
+    index.refresh(&QueryOptions::default(), false).expect("listed");
     let library = index.library("Movies").expect("a handle");
     let found = library.match_path(path.as_bytes()).expect("an answer");
     assert_eq!(found.candidates[0].item.title, "Another Title");

@@ -1,20 +1,34 @@
-//! Changes that no delta shows.
+//! Changes that no delta shows: files that change places, two items with one path, updates behind an item that a
+//! search has merged, and the trash.
 
-use crate::support::{Scene, add, path_of, requests};
+use super::both;
+use crate::support::index::{Index, Library, Match};
+use crate::support::{HOUR_MS, Scene, add, offline, path_of, remove, requests};
 use plexindex::error::Status;
 use plexindex::model::{MatchKind, Reason};
-use plexindex_standin::{Action, Fault, Kind, Standin};
+use plexindex_standin::{Action, Fault, Kind, MediaSpec, Standin};
 
 const MINUTE_MS: i64 = 60_000;
 
-fn key_of(answer: &crate::support::index::Match) -> String {
+fn key_of(answer: &Match) -> String {
     let item = answer.item.as_ref().expect("found");
     item.item.rating_key.clone()
+}
+
+fn set_file(server: &Standin, key: &str, path: &str, touch: bool) {
+    let (key, file) = (key.parse().expect("a number"), MediaSpec::File(path.to_owned()));
+    server
+        .change(|state| state.set_files(key, vec![file], touch, true))
+        .expect("set");
 }
 
 fn set_missing(server: &Standin, key: &str, missing: bool) {
     let key = key.parse().expect("a number");
     server.change(|state| state.set_missing(key, missing)).expect("set");
+}
+
+fn check(index: &Index, library: &Library) -> Status {
+    index.check(&library.query()).expect("checked")
 }
 
 #[test]
@@ -49,4 +63,196 @@ fn what_is_in_the_trash_is_not_there() {
     assert_ne!(key_of(&found), key);
     assert_eq!(ask(&gone).reason, Reason::NotListed);
     assert_eq!(key_of(&ask(&kept)), kept_key);
+}
+
+/// Deltas see what goes to the trash and comes back, and what is removed beside it.
+#[test]
+fn deltas_know_the_trash() {
+    let at = Scene::movies(6_000);
+    let (index, library) = at.opened();
+    let nth = |nth| path_of(&at.server, 1, nth);
+    let [old, new, removed, later] = [10, 2_000, 3_050, 4_000].map(nth);
+    set_missing(&at.server, &old.1, true);
+    library.match_path(new.0.as_bytes()).expect("listed");
+    assert_eq!(requests(&at.server)[2], 6);
+    at.server.reset();
+    let reason = |path: &str| library.match_path(path.as_bytes()).expect("an answer").reason;
+    let pages = |wanted: u64| {
+        at.clock.advance_ms(5 * MINUTE_MS);
+        at.server.reset();
+        assert_eq!(check(&index, &library), Status::Ok);
+        assert_eq!(requests(&at.server)[2], wanted, "{:?}", requests(&at.server));
+    };
+    // Beside the trash that it knows, a delta costs what it always costs.
+    add(&at.server, &["/data/movies/n1.mkv"]);
+    pages(2);
+    // One goes to the trash, and its row says so; as many rows as before.
+    set_missing(&at.server, &new.1, true);
+    let touch = |key: &str| {
+        let key = key.parse().expect("a number");
+        at.server.change(|state| state.touch(&[key], None)).expect("touched");
+    };
+    touch(&new.1);
+    at.server.scan(1);
+    pages(2);
+    assert_eq!(reason(&new.0), Reason::NotListed);
+    // One is removed: found between rows of the trash.
+    remove(&at.server, &[removed.1.parse().expect("a number")]);
+    pages(4);
+    assert_eq!(reason(&removed.0), Reason::NotListed);
+    // One comes back, which shows that another one went, although its own row says nothing.
+    set_missing(&at.server, &old.1, false);
+    touch(&old.1);
+    set_missing(&at.server, &later.1, true);
+    at.server.scan(1);
+    pages(3);
+    assert_eq!((reason(&old.0), reason(&later.0)), (Reason::None, Reason::NotListed));
+    assert_eq!(index.stats().expect("statistics").listings, 1, "deltas did it all");
+}
+
+#[test]
+fn files_that_change_places_are_listed_again_and_stale_until_then() {
+    let at = Scene::movies(6_000);
+    let (index, library) = at.opened();
+    let [one, other] = [1_000, 5_000].map(|nth| path_of(&at.server, 1, nth));
+    let ask = || library.match_path(one.0.as_bytes()).expect("an answer");
+    assert_eq!(key_of(&ask()), one.1);
+    // Both films swap their files; only the library's counter moves.
+    set_file(&at.server, &one.1, &other.0, false);
+    set_file(&at.server, &other.1, &one.0, false);
+    at.clock.advance_ms(HOUR_MS);
+    at.server.reset();
+    assert_eq!(check(&index, &library), Status::Ok);
+    assert_eq!(requests(&at.server), [0, 1, 2, 0, 0, 3]);
+    let answer = ask();
+    assert!(answer.stale, "{}", answer.message);
+    // Seven pages are listed every 105 minutes at most, and then it is known.
+    at.clock.advance_ms(44 * MINUTE_MS);
+    assert_eq!((key_of(&ask()), ask().stale), (one.1, true));
+    assert_eq!(requests(&at.server)[5], 3, "nothing is asked meanwhile");
+    at.clock.advance_ms(MINUTE_MS);
+    index.refresh(&library.query(), false).expect("listed");
+    let answer = ask();
+    assert_eq!((key_of(&answer), answer.stale), (other.1, false));
+    assert_eq!(index.stats().expect("statistics").listings, 2);
+}
+
+#[test]
+fn a_scan_alone_means_nothing() {
+    let at = Scene::movies(6_000);
+    let (index, library) = at.opened();
+    let (path, key) = path_of(&at.server, 1, 1_000);
+    library.match_path(path.as_bytes()).expect("listed");
+    at.server.reset();
+    for hour in 1..=23 {
+        at.server.scan(1);
+        at.clock.advance_ms(HOUR_MS);
+        let answer = library.match_path(path.as_bytes()).expect("an answer");
+        assert_eq!((key_of(&answer), answer.stale), (key.clone(), false), "{hour}");
+        assert_eq!(requests(&at.server)[5], 3 * hour);
+    }
+    assert_eq!(index.stats().expect("statistics").listings, 1);
+}
+
+#[test]
+fn a_file_that_a_search_found_explains_the_change() {
+    let at = Scene::movies(6_000);
+    let (index, library) = at.opened();
+    let (path, _) = path_of(&at.server, 1, 1_000);
+    library.match_path(path.as_bytes()).expect("listed");
+    // No delta shows the new name; a search does.
+    let (old, key) = path_of(&at.server, 1, 2_000);
+    let new = old.replace(".mkv", " new.mkv");
+    set_file(&at.server, &key, &new, false);
+    at.clock.advance_ms(31_000);
+    assert_eq!(key_of(&library.match_path(new.as_bytes()).expect("found")), key);
+    at.clock.advance_ms(HOUR_MS);
+    assert_eq!(check(&index, &library), Status::Ok);
+    assert!(!library.match_path(path.as_bytes()).expect("an answer").stale);
+}
+
+#[test]
+fn two_items_with_one_file_are_settled_with_one_request() {
+    let at = Scene::movies(6_000);
+    let (index, library) = at.opened();
+    let [moved, kept] = [1_000, 2_000].map(|nth| path_of(&at.server, 1, nth));
+    library.match_path(moved.0.as_bytes()).expect("listed");
+    // One film got another file, another one really shares its file, and two new films have the files.
+    set_file(&at.server, &moved.1, "/data/movies/elsewhere.mkv", false);
+    add(&at.server, &[&moved.0, &kept.0]);
+    at.clock.advance_ms(5 * MINUTE_MS);
+    at.server.reset();
+    assert_eq!(check(&index, &library), Status::Ok);
+    assert_eq!(requests(&at.server), [0, 1, 2, 0, 1, 4]);
+    let ask = |path: &str| {
+        index
+            .match_path(&offline(&library), path.as_bytes())
+            .expect("an answer")
+    };
+    let answer = ask(&moved.0);
+    assert_eq!(
+        (answer.status, answer.match_kind, answer.stale),
+        (Status::Ok, MatchKind::Exact, false)
+    );
+    assert_ne!(key_of(&answer), moved.1);
+    assert_eq!(key_of(&ask("/data/movies/elsewhere.mkv")), moved.1);
+    assert_eq!(ask(&kept.0).status, Status::Ambiguous);
+    // Nothing is asked again for the two that share a file.
+    add(&at.server, &["/data/movies/n.mkv"]);
+    at.clock.advance_ms(5 * MINUTE_MS);
+    at.server.reset();
+    check(&index, &library);
+    assert_eq!(requests(&at.server), [0, 1, 2, 0, 0, 3]);
+}
+
+#[test]
+fn a_verified_item_says_who_has_its_file_now() {
+    let at = Scene::movies(6_000);
+    let (index, library) = at.opened();
+    let [one, other] = [1_000, 5_000].map(|nth| path_of(&at.server, 1, nth));
+    library.match_path(one.0.as_bytes()).expect("listed");
+    set_file(&at.server, &one.1, &other.0, false);
+    set_file(&at.server, &other.1, &one.0, false);
+    library.invalidate_item(&one.1).expect("invalidated");
+    at.server.reset();
+    library.match_path(one.0.as_bytes()).expect("an answer");
+    let ask = |path: &str| {
+        key_of(
+            &index
+                .match_path(&offline(&library), path.as_bytes())
+                .expect("an answer"),
+        )
+    };
+    assert_eq!((ask(&one.0), ask(&other.0)), (other.1, one.1));
+}
+
+#[test]
+fn a_delta_does_not_stop_at_an_item_that_came_alone() {
+    for single in [true, false] {
+        let at = Scene::movies(6_000);
+        let (index, library) = at.opened();
+        library.match_path(b"/data/movies/x.mkv").expect("listed");
+        // 300 films get other files and times. The one at the end of the first page is verified before the delta.
+        let changed: Vec<(String, String)> = (0..300).map(|nth| path_of(&at.server, 1, 100 + nth)).collect();
+        for (number, (path, key)) in changed.iter().enumerate() {
+            at.server
+                .change(|state| state.set_now(Some(1_900_000_000 + number as i64)));
+            set_file(&at.server, key, &format!("{path}.new.mkv"), true);
+        }
+        if single {
+            for (path, key) in &changed[196..204] {
+                library.invalidate_item(key).expect("invalidated");
+                library.match_path(path.as_bytes()).expect("verified");
+            }
+        }
+        at.clock.advance_ms(5 * MINUTE_MS);
+        assert_eq!(check(&index, &library), Status::Ok);
+        let [ours, theirs] = both(&index, &library, &at.server);
+        assert!(
+            ours == theirs,
+            "{single}: {} paths differ",
+            theirs.iter().filter(|row| ours.get(row.0) != Some(row.1)).count()
+        );
+        assert_eq!(index.stats().expect("statistics").listings, 1);
+    }
 }

@@ -203,7 +203,7 @@ pub fn changes_lead_to_what_is_there<R: Rig>() {
             return;
         }
         match told {
-            SourceChanges::Known { removed_keys: gone } => {
+            SourceChanges::Known { removed_keys: gone, .. } => {
                 for key in gone {
                     known.items.borrow_mut().remove(&key);
                 }

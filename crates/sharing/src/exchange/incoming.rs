@@ -1,6 +1,7 @@
 //! Reads other hosts' entries from the log, and applies them to the store in the log's order. Applying an entry twice
 //! has the same effect as applying it once, since a killed process or a restored log can repeat entries.
 
+use std::collections::HashSet;
 use std::time::Instant;
 
 use super::applied::Applied;
@@ -9,8 +10,8 @@ use super::waiting::{self, Undelivered};
 use crate::bodies::{ItemBody, ListingBody, ProbeBody, decode};
 use crate::contract::{Entry, EntryKind, EntryName, NewEntry, Position};
 use crate::engine::{
-    ItemRows, LibraryHint, LibraryRow, LibraryRows, LocalWrite, Outbox, RecordRows, SharedLogPosition, Totals,
-    UNDELIVERED, listing_age,
+    ItemRows, LibraryHint, LibraryRow, LibraryRows, LocalWrite, MergedChanges, Outbox, RecordRows, SharedLogPosition,
+    Totals, UNDELIVERED, listing_age,
 };
 use crate::entries::SharedEntries;
 use crate::error::Result;
@@ -362,9 +363,17 @@ impl Exchange {
         ItemRows(&self.store).store_merged_delta(
             &synced,
             sequence,
-            head.items,
+            &MergedChanges {
+                items: head.items,
+                keys: &HashSet::new(),
+                newest_update: None,
+                left_out: row.left_out,
+                // The other host has compared the content with its items.
+                changed_content: false,
+                is_unexplained: head.unexplained,
+                provisional: head.provisional,
+            },
             observed_ms,
-            head.provisional,
             Deadline::NONE,
         )
     }

@@ -89,6 +89,7 @@ impl Exchange {
                     change: change_of(after),
                     items: after.items,
                     provisional: after.provisional,
+                    unexplained: after.unexplained,
                     since: changed_count,
                     age_ms: self.age_ms(after.checked_ms),
                     ..head
@@ -149,6 +150,7 @@ impl Exchange {
             change: change_of(row),
             items: row.items,
             provisional: row.provisional,
+            unexplained: row.unexplained,
             since: 0,
             age_ms: self.age_ms(row.checked_ms),
         };
