@@ -257,9 +257,7 @@ impl SyncJob<'_> {
         if !gone.is_empty() && !stored.accepts_shrinking_to(remaining_count)? {
             return Ok(None);
         }
-        for key in &gone {
-            ItemRows(&self.sync.store).remove_item(stored.row, key, self.bounds.deadline)?;
-        }
+        ItemRows(&self.sync.store).remove_items(stored.row, &gone, self.bounds.deadline)?;
         Ok(Some((remaining_count, gone, watermark)))
     }
 }

@@ -431,9 +431,7 @@ impl SyncJob<'_> {
             }
             Ok(())
         })?;
-        for rating_key in vanished {
-            ItemRows(store).remove_item(row, &rating_key, deadline)?;
-        }
+        ItemRows(store).remove_items(row, &vanished, deadline)?;
         ItemRows(store).merge_items(row, &items, None, deadline)?; // `None`: unconditionally
         Ok(items.iter().any(is_below))
     }

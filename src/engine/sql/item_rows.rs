@@ -17,6 +17,9 @@ use crate::error::{Error, Result, Status};
 use crate::model::{Item, LibraryId, ListingName, Sequence};
 use crate::platform::deadline::Deadline;
 
+/// Maximum number of items that one transaction removes, so that other writers do not wait long.
+const REMOVALS_PER_WRITE: usize = 1_000;
+
 /// The last logged change of a single item.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SingleChange {
@@ -383,14 +386,27 @@ impl<'s> ItemRows<'s> {
         })
     }
 
-    /// Removes an item from a library's current generation, because the server no longer has the item. Keeps the item's
-    /// confirmed matches, which plexindex returns again if the item comes back, for example with its disk.
+    /// Removes an item as [`Self::remove_items`] does.
     pub fn remove_item(&self, row: &LibraryRow, rating_key: &str, deadline: Deadline) -> Result<()> {
-        self.0.write(deadline, |tx| {
-            let library = tx.expect_library(row.id)?;
-            let old_item = OpenListing::of(tx, self.0, library.id)?.item(tx, library.id, rating_key)?;
-            tx.log_item_change(&library, rating_key, old_item.as_ref(), None)?;
-            add_to_item_count(tx, library.id, -i64::from(old_item.is_some()))
+        self.remove_items(row, &[rating_key], deadline)
+    }
+
+    /// Removes items from a library's current generation, because the server no longer has them. Keeps the items'
+    /// confirmed matches, which plexindex returns again if an item comes back, for example with its disk. One
+    /// transaction removes up to [`REMOVALS_PER_WRITE`] items, because each transaction opens the segment.
+    pub fn remove_items<K: AsRef<str>>(&self, row: &LibraryRow, rating_keys: &[K], deadline: Deadline) -> Result<()> {
+        rating_keys.chunks(REMOVALS_PER_WRITE).try_for_each(|keys| {
+            self.0.write(deadline, |tx| {
+                let library = tx.expect_library(row.id)?;
+                let listing = OpenListing::of(tx, self.0, library.id)?;
+                let mut removed = 0;
+                for key in keys {
+                    let old_item = listing.item(tx, library.id, key.as_ref())?;
+                    removed += i64::from(old_item.is_some());
+                    tx.log_item_change(&library, key.as_ref(), old_item.as_ref(), None)?;
+                }
+                add_to_item_count(tx, library.id, -removed)
+            })
         })
     }
 }

@@ -265,3 +265,28 @@ fn an_item_that_a_later_page_lists_again_is_not_hidden_by_its_removal() {
     finish(&store, identity, &listing);
     assert_eq!(removed(), ["2"]);
 }
+
+#[test]
+fn a_thousand_items_go_in_one_transaction() {
+    let (_folder, store) = opened();
+    let identity = LibraryRows(&store)
+        .reached(&endpoint("http://a"), &server("one"))
+        .expect("reached");
+    let row = probed(&store, identity, &["films"], NOW_MS).remove(0);
+    let keys: Vec<String> = (0..1_500).map(|key| key.to_string()).collect();
+    let items: Vec<Item> = keys.iter().map(|key| movie(key, &format!("/data/{key}.mkv"))).collect();
+    let row = listed(&store, identity, &row, &items);
+    let (before, feed) = (sequence(&store), count(&store, "SELECT count(*) FROM feed"));
+    ItemRows(&store)
+        .remove_items(&row, &keys[..1_200], Deadline::NONE)
+        .expect("removed");
+    assert_eq!(sequence(&store).0 - before.0, 2);
+    assert_eq!(count(&store, "SELECT count(*) FROM feed") - feed, 1_200);
+    assert_eq!(count(&store, "SELECT listed_items FROM libraries"), 300);
+    assert_eq!(paths(&store, &row).len(), 300);
+    // Removed again, and items that never were: nothing changes.
+    ItemRows(&store)
+        .remove_items(&row, &["7", "none"], Deadline::NONE)
+        .expect("removed");
+    assert_eq!(count(&store, "SELECT listed_items FROM libraries"), 300);
+}
