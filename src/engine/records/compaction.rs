@@ -145,7 +145,7 @@ impl UnmergedRecords {
 
     /// Stores the result of a flush: updates the manifest and the counts, and deletes dead rows.
     fn store_merged(&self, tx: &RecordTx<'_>, segments: &[NamedSegment]) -> rusqlite::Result<()> {
-        tx.set_segments(segments)?;
+        tx.set_segments(segments, tx.sequence())?;
         for row in &self.dead_rows {
             tx.delete(*row)?;
         }

@@ -1,7 +1,9 @@
 //! Rebuilds record segments from the log.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::mem;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use super::compaction::segment_error;
 use super::table_snapshot::{MAX_INLINE, entry_bytes};
@@ -9,135 +11,196 @@ use super::tree::Records;
 use crate::engine::current::OpenSegments;
 use crate::engine::segment::{Record, RecordSegmentBuilder, StoredValue};
 use crate::engine::sql::{
-    NamedSegment, RecordLog, RecordRow, RecordRows, RecordTable, RecordTx, Sweeper, new_segment_name,
+    Manifest, NamedSegment, RecordLog, RecordRow, RecordRows, RecordTable, RecordTx, Sweeper, last_row_id_of,
+    new_segment_name,
 };
 use crate::error::Result;
 use crate::model::{Sequence, TableId};
 use crate::platform::deadline::Deadline;
+use crate::platform::lock::FileLock;
 use crate::platform::mutex::lock;
+
+/// Number of rows that one step of a rebuild reads or writes, so that other readers and writers do not wait long.
+const ROWS_PER_STEP: usize = 4_096;
+/// Maximum time to wait while another process rebuilds the segments, which may be suspended.
+const MAX_WAIT: Duration = Duration::from_secs(10);
 
 impl Records {
     /// Writes the whole log into one segment. Call this if segments are missing or damaged, or if a memtable cannot
     /// contain all rows that are in no segment. Does nothing if the list of segments has changed since the caller
     /// loaded `open`, because the new segments may be intact.
     ///
+    /// Holds the write lock only to store the segment. If another process changes the list of segments meanwhile, the
+    /// next rebuild holds the write lock from the start.
+    ///
     /// # Errors
     /// Store errors.
     pub fn rebuild(&self, open: &OpenSegments, deadline: Deadline) -> Result<()> {
-        let _rebuilding = lock(&self.rebuilding);
-        let changed = RecordRows(&self.store).read_record_log(|log| Ok(log.manifest()?.changed))?;
-        if (open.incarnation, open.manifest.changed) != (self.store.incarnation(), changed) {
+        let mut was_overtaken = lock(&self.rebuilding);
+        let lock_path = self.store.folder().lock_path("rebuild");
+        let _lock_or_timeout = FileLock::acquire(&lock_path, deadline.at_most(MAX_WAIT), &|| false);
+        let begin = |log: &RecordLog<'_>| {
+            let manifest = log.manifest()?;
+            let is_current = (self.store.incarnation(), manifest.changed) == (open.incarnation, open.manifest.changed);
+            let path = self.store.folder().segment(&new_segment_name(log.sequence));
+            is_current.then(|| Rebuild::new(log, manifest, path)).transpose()
+        };
+        let records = RecordRows(&self.store);
+        let Some(mut rebuild) = records.read_record_log(begin)? else {
             return Ok(());
-        }
+        };
         if open.are_lost() {
             log::warn!("a segment of tables and confirmed matches is missing or damaged; rebuilding it");
         }
-        RecordRows(&self.store).write_records(deadline, |tx| self.rebuild_in(tx, open))?;
+        let holds_lock = mem::take(&mut *was_overtaken);
+        while !holds_lock && records.read_record_log(|log| rebuild.step(log))? {}
+        let mut finished = Some(rebuild);
+        let stored = records.write_records(deadline, |tx| {
+            let mut rebuild = finished.take();
+            if holds_lock {
+                rebuild = begin(&tx.log)?;
+                while let Some(rebuild) = &mut rebuild
+                    && rebuild.step(&tx.log)?
+                {}
+            }
+            match rebuild {
+                Some(rebuild) if self.store.incarnation() == open.incarnation && rebuild.is_current(&tx.log)? => {
+                    self.store_rebuilt(tx, rebuild).map(Some)
+                }
+                _ => Ok(None),
+            }
+        })?;
+        *was_overtaken = stored.is_none();
+        for rows in stored.unwrap_or_default().chunks(ROWS_PER_STEP) {
+            records.write_records(deadline, |tx| rows.iter().try_for_each(|row| tx.delete(*row)))?;
+        }
         Sweeper(&self.store).sweep_segments();
         Ok(())
     }
 
-    /// Replaces all segments with one new segment. Deletes replaced rows and removals from the log, because no older
-    /// segment remains in which a removal must hide a record.
-    fn rebuild_in(&self, tx: &RecordTx<'_>, open: &OpenSegments) -> rusqlite::Result<()> {
-        let all = AllRecords::read(&tx.log)?;
-        if (self.store.incarnation(), all.changed) != (open.incarnation, open.manifest.changed) {
-            return Ok(()); // another process has changed the segments since the caller checked
-        }
+    /// Replaces all segments with the rebuilt segment. Returns the ids of the log's rows that are no longer needed:
+    /// replaced rows, and removals, because no older segment remains in which a removal must hide a record.
+    pub(super) fn store_rebuilt(&self, tx: &RecordTx<'_>, rebuild: Rebuild) -> rusqlite::Result<Vec<i64>> {
         let name = new_segment_name(tx.sequence());
         let path = self.store.folder().segment(&name);
-        let builder = all.build_segment(&tx.log, &path)?;
-        let records = builder.records();
-        let result = builder.finish(&path, self.store.key().segment_mac(&name));
+        let records = rebuild.builder.records();
+        let result = rebuild.builder.finish(&path, self.store.key().segment_mac(&name));
         result.map_err(|error| segment_error(&path, &error))?;
-        tx.set_segments(&[NamedSegment { name, records }])?;
-        for row in all.dead_rows() {
-            tx.delete(row.id)?;
-        }
-        for (id, counts) in all.counts() {
+        tx.set_segments(&[NamedSegment { name, records }], rebuild.sequence)?;
+        for (id, counts) in rebuild.counts {
             tx.set_segment_counts(id, counts)?;
         }
-        Ok(())
+        Ok(rebuild.dead_rows)
     }
 }
 
-/// The log's rows, without values, sorted by table and name, and then from newest to oldest.
-struct AllRecords {
-    /// Change sequence of the last change to the list of segments or tables.
-    changed: Sequence,
+/// A rebuild in steps: first reads the log's rows, without values, then writes the live rows with their values to a
+/// segment. Leaves out rows of later writes, which stay in no segment until the next flush.
+pub(super) struct Rebuild {
+    manifest: Manifest,
+    /// Change sequence of the last write whose rows the segment contains.
+    sequence: Sequence,
     /// Hosts' tables, and the tables of libraries' confirmed matches.
     tables: Vec<RecordTable>,
+    /// Id of the row read last.
+    last_row: i64,
     rows: Vec<RecordRow>,
+    /// The live rows that are still to be written, in descending order; `None` until all rows are read.
+    live_rows: Option<Vec<RecordRow>>,
+    dead_rows: Vec<i64>,
+    /// Each table's number of entries (first) and their size in bytes (second).
+    counts: HashMap<TableId, [i64; 2]>,
+    builder: RecordSegmentBuilder,
+    path: PathBuf,
 }
 
-impl AllRecords {
-    /// Reads all rows of the log, except rows of cleared tables.
-    fn read(log: &RecordLog<'_>) -> rusqlite::Result<Self> {
-        let collections = log.active_tables()?;
-        let mut rows = log.rows_after(0, usize::MAX)?; // all rows
-        rows.retain(|row| collections.iter().any(|collection| collection.id == row.table));
-        rows.sort_by(|a, b| (a.table, &a.name, b.id).cmp(&(b.table, &b.name, a.id))); // largest id first
+impl Rebuild {
+    /// Starts a rebuild of the records in a log. `path`: a path in the folder of the temporary file.
+    pub fn new(log: &RecordLog<'_>, manifest: Manifest, path: PathBuf) -> rusqlite::Result<Self> {
+        let tables = log.active_tables()?;
         Ok(Self {
-            changed: log.manifest()?.changed,
-            tables: collections,
-            rows,
+            manifest,
+            sequence: log.sequence,
+            counts: tables.iter().map(|table| (table.id, [0; 2])).collect(),
+            tables,
+            last_row: 0,
+            rows: Vec::new(),
+            live_rows: None,
+            dead_rows: Vec::new(),
+            builder: RecordSegmentBuilder::new(&path),
+            path,
         })
     }
 
-    /// Returns whether the row at `index` is the newest (first) row with its table and name, and has a value.
-    fn is_live(&self, index: usize) -> bool {
-        let key = |index: usize| (self.rows[index].table, &self.rows[index].name);
-        self.rows[index].value.is_some() && (index == 0 || key(index - 1) != key(index))
+    /// Returns whether the manifest still has the same segments. Other writes may have added rows and tables.
+    pub fn is_current(&self, log: &RecordLog<'_>) -> rusqlite::Result<bool> {
+        let manifest = log.manifest()?;
+        Ok((manifest.merged, manifest.segments) == (self.manifest.merged, self.manifest.segments.clone()))
     }
 
-    /// Returns the rows that a lookup can find: the newest row for each name, unless it is a removal.
-    fn live_rows(&self) -> impl Iterator<Item = &RecordRow> {
-        (0..self.rows.len())
-            .filter(|index| self.is_live(*index))
-            .map(|index| &self.rows[index])
-    }
-
-    /// Returns the rows that a lookup never finds: replaced rows and removals.
-    fn dead_rows(&self) -> impl Iterator<Item = &RecordRow> {
-        (0..self.rows.len())
-            .filter(|index| !self.is_live(*index))
-            .map(|index| &self.rows[index])
-    }
-
-    /// Returns each table's number of entries (first) and their size in bytes (second).
-    fn counts(&self) -> HashMap<TableId, [i64; 2]> {
-        let zero = |collection: &RecordTable| (collection.id, [0; 2]);
-        let mut counts: HashMap<TableId, [i64; 2]> = self.tables.iter().map(zero).collect();
-        for row in self.live_rows() {
-            let length = row.value.as_ref().map_or(0, |(_, length)| *length);
-            let count = counts.entry(row.table).or_default();
-            *count = [count[0] + 1, count[1] + entry_bytes(&row.name, length)];
-        }
-        counts
-    }
-
-    /// Writes the live rows to a new segment, which belongs at `path`. Its temporary file is in the same folder.
-    fn build_segment(&self, log: &RecordLog<'_>, path: &Path) -> rusqlite::Result<RecordSegmentBuilder> {
-        let is_of_paths = |table: TableId| {
-            let mut collections = self.tables.iter();
-            collections.any(|collection| collection.id == table && collection.is_paths)
+    /// Continues the rebuild. Returns whether work remains.
+    pub fn step(&mut self, log: &RecordLog<'_>) -> rusqlite::Result<bool> {
+        let Some(live_rows) = &mut self.live_rows else {
+            self.read_rows(log)?;
+            return Ok(true);
         };
-        let mut builder = RecordSegmentBuilder::new(path);
-        for row in self.live_rows() {
-            let (value, length) = log.row(row.id, MAX_INLINE)?.unwrap_or_default();
-            let record = Record {
-                table: row.table,
-                is_path: is_of_paths(row.table),
-                name: &row.name,
-                row: row.id,
-                state: Some(StoredValue {
-                    value: value.as_deref(),
-                    length,
-                    expires_ms: row.expires_ms,
-                }),
-            };
-            builder.push(&record).map_err(|error| segment_error(path, &error))?;
+        let next = live_rows.split_off(live_rows.len().saturating_sub(ROWS_PER_STEP));
+        if next.is_empty() {
+            // The hash tables follow the last record.
+            let has_more = self.builder.write_next_bucket();
+            return has_more.map_err(|error| segment_error(&self.path, &error));
         }
-        Ok(builder)
+        next.iter().rev().try_for_each(|row| self.write_row(log, row))?;
+        Ok(true)
+    }
+
+    /// Reads the next rows of the log. After the last row, separates live rows from dead rows. A lookup finds the newest
+    /// row for each name, unless the row is a removal.
+    fn read_rows(&mut self, log: &RecordLog<'_>) -> rusqlite::Result<()> {
+        let mut rows = log.rows_after(self.last_row, ROWS_PER_STEP)?;
+        rows.retain(|row| row.id <= last_row_id_of(self.sequence));
+        let is_end = rows.len() < ROWS_PER_STEP;
+        self.last_row = rows.last().map_or(self.last_row, |row| row.id);
+        rows.retain(|row| self.counts.contains_key(&row.table));
+        self.rows.append(&mut rows);
+        if !is_end {
+            return Ok(());
+        }
+        let mut rows = mem::take(&mut self.rows);
+        rows.sort_by(|a, b| (b.table, &b.name, a.id).cmp(&(a.table, &a.name, b.id))); // largest id last
+        let mut live_rows: Vec<RecordRow> = Vec::new();
+        for row in rows {
+            if let Some(older) = live_rows.pop_if(|older| (older.table, &older.name) == (row.table, &row.name)) {
+                self.dead_rows.push(older.id);
+            }
+            live_rows.push(row);
+        }
+        let removals = live_rows.extract_if(.., |row| row.value.is_none());
+        self.dead_rows.extend(removals.map(|row| row.id));
+        self.live_rows = Some(live_rows);
+        Ok(())
+    }
+
+    /// Writes a row to the segment, unless a later write has replaced and deleted the row.
+    fn write_row(&mut self, log: &RecordLog<'_>, row: &RecordRow) -> rusqlite::Result<()> {
+        let Some((value, length)) = log.row(row.id, MAX_INLINE)? else {
+            return Ok(());
+        };
+        let is_of_table = |table: &&RecordTable| table.id == row.table;
+        let record = Record {
+            table: row.table,
+            is_path: self.tables.iter().find(is_of_table).is_some_and(|table| table.is_paths),
+            name: &row.name,
+            row: row.id,
+            state: Some(StoredValue {
+                value: value.as_deref(),
+                length,
+                expires_ms: row.expires_ms,
+            }),
+        };
+        let count = self.counts.entry(row.table).or_default();
+        *count = [count[0] + 1, count[1] + entry_bytes(&row.name, length)];
+        let pushed = self.builder.push(&record);
+        pushed.map_err(|error| segment_error(&self.path, &error))
     }
 }

@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Records, TableLimits, Tables};
+use super::rebuild::Rebuild;
+use super::{Op, Records, TableLimits, Tables};
 use crate::engine::current::OpenSegments;
 use crate::engine::segment::Matches;
 use crate::engine::sql::{
@@ -417,4 +418,73 @@ fn rows_of_tables_and_of_matches_are_counted_together() {
         table.put(&number.to_le_bytes(), b"x", &ROOM).expect("put");
     }
     assert!(world.rows_behind() <= 513, "{}", world.rows_behind());
+}
+
+/// Names with their values, read by a process that has opened the store anew.
+fn read_anew(world: &World, names: &[Vec<u8>]) -> BTreeMap<Vec<u8>, Vec<u8>> {
+    let records = Records::new(Arc::clone(&world.store), false, u64::MAX);
+    let tables = Tables::new(Arc::clone(&world.store), records, Arc::new(SystemClock));
+    let table = tables.table(b"t", false).expect("a table");
+    let mut read = BTreeMap::new();
+    for name in names {
+        let mut keep = |value: &[u8]| drop(read.insert(name.clone(), value.to_vec()));
+        table.get(name, usize::MAX, &mut keep).expect("read");
+    }
+    assert_eq!(table.count().expect("counted"), read.len() as u64);
+    read
+}
+
+#[test]
+fn others_write_while_segments_are_rebuilt_in_steps() {
+    let world = World::new(1);
+    let table = world.tables.table(b"t", false).expect("a table");
+    let names: Vec<Vec<u8>> = (0..10_000_u32).map(|n| n.to_be_bytes().to_vec()).collect();
+    let mut expected = BTreeMap::new();
+    let put = |expected: &mut BTreeMap<_, _>, names: &[Vec<u8>], value: &[u8]| {
+        let ops: Vec<Op<'_>> = names.iter().map(|name| Op::Put(&table, name, value)).collect();
+        world.tables.write(&ops, &ROOM).expect("written");
+        expected.extend(names.iter().map(|name| (name.clone(), value.to_vec())));
+    };
+    put(&mut expected, &names[..9_000], b"old");
+    put(&mut expected, &names[..700], b"newer");
+    for name in &names[600..640] {
+        table.remove(name).expect("removed");
+        expected.remove(name);
+    }
+    let log = RecordRows(&world.store);
+    let mut rebuild = log
+        .read_record_log(|log| Rebuild::new(log, log.manifest()?, world.store.folder().lock_path("t")))
+        .expect("begun");
+    let mut step = 0;
+    while log.read_record_log(|log| rebuild.step(log)).expect("a step") {
+        // Before the rows are read, while they are, and while they are written: changed, removed and new ones.
+        if step < 6 {
+            put(&mut expected, &names[step * 50..step * 50 + 20], b"changed");
+            put(&mut expected, &names[9_000 + step..9_001 + step], b"new");
+            table.remove(&names[8_000 + step]).expect("removed");
+            expected.remove(&names[8_000 + step]);
+        }
+        step += 1;
+    }
+    let dead = log
+        .write_records(Deadline::NONE, |tx| {
+            assert!(rebuild.is_current(&tx.log)?);
+            let path = world.store.folder().lock_path("u");
+            let rebuild = std::mem::replace(&mut rebuild, Rebuild::new(&tx.log, tx.log.manifest()?, path)?);
+            world.records.store_rebuilt(tx, rebuild)
+        })
+        .expect("stored");
+    assert_eq!(read_anew(&world, &names), expected);
+    log.write_records(Deadline::NONE, |tx| dead.iter().try_for_each(|row| tx.delete(*row)))
+        .expect("deleted");
+    assert_eq!(read_anew(&world, &names), expected);
+    // A rebuild that another process overtakes changes nothing, and the next one is not overtaken.
+    assert!(!log.read_record_log(|log| rebuild.is_current(log)).expect("read"));
+    let read = |log: &RecordLog<'_>| log.manifest();
+    let manifest = log.read_record_log(read).expect("read");
+    let open = world.records.open(world.store.incarnation(), manifest);
+    *crate::platform::mutex::lock(&world.records.rebuilding) = true;
+    world.records.rebuild(&open, Deadline::NONE).expect("rebuilt");
+    assert!(!*crate::platform::mutex::lock(&world.records.rebuilding));
+    assert_eq!(read_anew(&world, &names), expected);
 }

@@ -27,8 +27,9 @@ pub struct Records {
     /// Incarnation and change sequence of this process's last write, and the number of rows that were in no segment
     /// after that write. Locked only while this thread holds the database's write lock, so never during a fork.
     pub(super) unmerged: Mutex<Option<(Incarnation, Sequence, usize)>>,
-    /// Locked while a thread rebuilds segments.
-    pub(super) rebuilding: Mutex<()>,
+    /// Locked while a thread rebuilds segments. Whether another process overtook the last rebuild, so that the next
+    /// rebuild holds the write lock from the start.
+    pub(super) rebuilding: Mutex<bool>,
 }
 
 impl Records {
@@ -44,7 +45,7 @@ impl Records {
             merging: Mutex::default(),
             flush_checks: AtomicU32::new(0),
             unmerged: Mutex::default(),
-            rebuilding: Mutex::new(()),
+            rebuilding: Mutex::default(),
         });
         fork::register_component(&records);
         records

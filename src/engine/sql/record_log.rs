@@ -445,9 +445,9 @@ impl<'t> RecordTx<'t> {
         manifest_changed(self.tx)
     }
 
-    /// Stores the list of segments, newest first, in the manifest. The segments must contain all records up to this
-    /// write.
-    pub fn set_segments(&self, segments: &[NamedSegment]) -> rusqlite::Result<()> {
+    /// Stores the list of segments, newest first, in the manifest. The segments must contain all records up to the
+    /// change sequence `merged`.
+    pub fn set_segments(&self, segments: &[NamedSegment], merged: Sequence) -> rusqlite::Result<()> {
         // A failed transaction must remove the file of a segment that this write has created.
         let new_segment = segments.first().map(|segment| segment.name);
         self.tx
@@ -455,7 +455,7 @@ impl<'t> RecordTx<'t> {
             .set(new_segment.filter(|name| name.sequence == self.tx.sequence));
         self.tx.run(
             "UPDATE meta SET segments = ?1, merged = ?2",
-            params![encode_segments(segments), self.tx.sequence],
+            params![encode_segments(segments), merged],
         )?;
         manifest_changed(self.tx)
     }

@@ -116,7 +116,7 @@ fn segments_are_replaced_only_while_the_manifest_names_them() {
     let all = [named(1), named(2), named(3)];
     let merged = RecordRows(&store)
         .write_records(Deadline::NONE, |tx| {
-            tx.set_segments(&all)?;
+            tx.set_segments(&all, tx.sequence())?;
             Ok(tx.sequence())
         })
         .expect("named");

@@ -512,6 +512,10 @@ pub fn a_flipped_bit_in_any_block_makes_no_answer_wrong() {
                     wrongs.extend(wrong.map(|wrong| format!("{}, {name:?}, byte {at}, {nth}: {wrong}", call.name)));
                 }
             }
+            // The repair of one in some blocks: it takes as long as all calls.
+            if blocks % one_of.min(4) != 0 {
+                continue;
+            }
             let folder = damaged_copy();
             let index = open(options(&server, folder.path()), &clock());
             for call in CALLS {
