@@ -43,6 +43,9 @@ impl Default for DebounceIntervals {
     }
 }
 
+/// Minimum interval between two announcements of changes, which end the pauses of unlisted paths. Unlike a hint, an
+/// announcement causes no request by itself.
+const NEWS_INTERVAL_MS: i64 = 500;
 /// Maximum number of deleted items to invalidate individually. Above this number, one hint covers the whole library.
 const MAX_DELETED: usize = 256;
 /// Maximum number of libraries, which limits the memory if a server sends invalid ids. The debouncer treats events for
@@ -84,6 +87,10 @@ pub struct Debouncer {
     sections: BTreeMap<String, LibraryEvents>,
     /// Latest stamp of each item, to detect repeated events.
     last_stamps: HashMap<String, i64>,
+    /// Section ids of libraries with changes that [`Debouncer::take_news`] has not returned; the empty id means all.
+    news: BTreeSet<String>,
+    /// Time when [`Debouncer::take_news`] last returned a library.
+    last_news_ms: Option<i64>,
     /// Items that this index edits, each with the time until which the debouncer ignores its change events.
     ignored_until: HashMap<String, i64>,
 }
@@ -198,6 +205,7 @@ impl Debouncer {
                 if self.should_ignore(section.as_deref(), &rating_key, stamp, now) {
                     return;
                 }
+                self.add_news(section.as_deref());
                 // An event that does not name its library causes one probe instead of a listing of every library.
                 let hint = if section.is_some() { Hint::Changed } else { Hint::Probe };
                 let library = self.library_events(section);
@@ -235,6 +243,7 @@ impl Debouncer {
                 library.last_scan_event_ms = Some(now);
             }
             Event::Scanned { section } => {
+                self.add_news(section.as_deref());
                 let library = self.library_events(section);
                 library.add_hint(Hint::Probe, now);
                 library.scan_ended_ms = Some(now);
@@ -289,6 +298,32 @@ impl Debouncer {
             self.ignored_until
                 .insert(format!("{section}/{rating_key}"), now + self.intervals.settle_ms);
         }
+    }
+
+    /// Records that the server has announced a change in a library.
+    fn add_news(&mut self, section: Option<&str>) {
+        if self.news.len() < MAX_SECTIONS {
+            self.news.insert(section.unwrap_or_default().to_owned());
+        }
+    }
+
+    /// Removes and returns the libraries in which the server has announced changes (`None`: all libraries), at most twice
+    /// a second. This function returns them earlier than their hints.
+    pub fn take_news(&mut self, now: i64) -> Vec<Option<String>> {
+        if self.news_due().is_none_or(|due_ms| due_ms > now) {
+            return Vec::new();
+        }
+        self.last_news_ms = Some(now);
+        let sections = std::mem::take(&mut self.news).into_iter();
+        sections
+            .map(|section| Some(section).filter(|section| !section.is_empty()))
+            .collect()
+    }
+
+    /// Returns the time when [`Debouncer::take_news`] should be called; `None` if there are no news.
+    fn news_due(&self) -> Option<i64> {
+        let due_ms = self.last_news_ms.map_or(i64::MIN, |last_ms| last_ms + NEWS_INTERVAL_MS);
+        (!self.news.is_empty()).then_some(due_ms)
     }
 
     /// Removes and returns the change hints whose scheduled time has come.
@@ -355,6 +390,7 @@ impl Debouncer {
             .values()
             .flat_map(|library| [library.due_at(&self.intervals, now), library.settled_hint_ms])
             .flatten()
+            .chain(self.news_due())
             .min()
     }
 

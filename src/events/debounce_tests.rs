@@ -7,6 +7,8 @@ struct Bench {
     now: i64,
     /// The hints written, with their times.
     written: Vec<(i64, LibraryHint)>,
+    /// The libraries that were announced, with the time since the start of the test.
+    news: Vec<(i64, Option<String>)>,
 }
 
 impl Bench {
@@ -15,6 +17,7 @@ impl Bench {
             debouncer: Debouncer::new(DebounceIntervals::default()),
             now: 1_000_000,
             written: Vec::new(),
+            news: Vec::new(),
         }
     }
 
@@ -23,6 +26,12 @@ impl Bench {
         let end = self.now + ms;
         while let Some(at) = self.debouncer.next_due(self.now).filter(|at| *at <= end) {
             self.now = at.max(self.now);
+            let news = self.debouncer.take_news(self.now);
+            if !news.is_empty() {
+                self.news
+                    .extend(news.into_iter().map(|section| (self.now - 1_000_000, section)));
+                continue;
+            }
             let marks = self.debouncer.take_due(self.now);
             assert!(!marks.is_empty(), "woken for nothing at {}", self.now);
             self.written.extend(marks.into_iter().map(|mark| (self.now, mark)));
@@ -285,4 +294,18 @@ fn events_from_the_host_are_written_at_once() {
         (Hint::Changed, &vec!["2".to_owned()])
     );
     assert_eq!(Debouncer::hints_from_events(vec![Event::Working { section: None }]), []);
+}
+
+#[test]
+fn changes_are_announced_at_once_but_twice_a_second_at_most() {
+    let mut bench = Bench::new();
+    bench.add(Event::Scanning { section: one() }).wait(100);
+    assert_eq!(bench.news, [], "a scan that begins is no change");
+    for key in 0..20 {
+        bench.add(changed(key)).wait(100);
+    }
+    let times: Vec<i64> = bench.news.iter().map(|(at, _)| *at).collect();
+    assert_eq!(times, [100, 600, 1_100, 1_600, 2_100]);
+    assert!(bench.news.iter().all(|(_, section)| *section == one()));
+    assert!(bench.written().is_empty(), "during a scan, hints wait");
 }

@@ -310,6 +310,14 @@ impl Events {
         Ok(!ours.contains(':') && !ours.eq_ignore_ascii_case(server))
     }
 
+    /// Stores that libraries have changed (`None`: all), so that lookups of unlisted paths ask the server at once.
+    fn store_news(&self, sections: &[Option<String>], deadline: Deadline) -> Result<()> {
+        match self.reading.identity() {
+            Some(identity) => LibraryRows(&self.store).store_news(identity, sections, deadline),
+            None => Ok(()), // no library is stored
+        }
+    }
+
     /// Writes change hints to the store. Returns `false` if there are no hints, or if no library is stored yet.
     fn store_hints(&self, hints: &[LibraryHint], deadline: Deadline) -> Result<bool> {
         if hints.is_empty() {
@@ -427,6 +435,15 @@ fn write_due_hints(events: &Events, shared: &WatchShared, deadline: Deadline) {
     let mut state = shared.lock();
     while !state.is_stopping {
         let now = shared.now_ms();
+        let news = state.debouncer.take_news(now);
+        if !news.is_empty() {
+            drop(state);
+            if let Err(error) = events.store_news(&news, deadline) {
+                log::debug!("cannot store that libraries have changed; the hints follow: {error}");
+            }
+            state = shared.lock();
+            continue;
+        }
         let hints = state.debouncer.take_due(now);
         if !hints.is_empty() {
             drop(state);
@@ -445,7 +462,7 @@ fn write_due_hints(events: &Events, shared: &WatchShared, deadline: Deadline) {
         }
         // Waits until the next hint is due. An event wakes this thread earlier.
         let wait_time = match state.debouncer.next_due(now) {
-            Some(due_ms) => Duration::from_millis(u64::try_from(due_ms - now).unwrap_or(0).max(1)),
+            Some(due_ms) => Duration::from_millis(u64::try_from(due_ms.saturating_sub(now)).unwrap_or(0).max(1)),
             None => LONGEST_PAUSE,
         };
         state = shared.wait(state, wait_time);

@@ -88,3 +88,78 @@ def test_closing_ends_a_wait(index: plexindex.Index, plex: FakePlex) -> None:
     with pytest.raises(plexindex.ClosedError):
         index.wait_for(NEW, timeout=60, every=NEVER)
     thread.join()
+
+
+def import_path(number: int) -> str:
+    return f"/media/films/Import {number} (2024).mkv"
+
+
+def test_imports_in_a_row_are_found_within_two_seconds(index: plexindex.Index, plex: FakePlex) -> None:
+    for number in range(3):
+        path, added = import_path(number), []
+
+        def add(path: str = path, added: list[float] = added) -> None:
+            plex.add("Films", path)
+            added.append(time.monotonic())
+
+        plex.requests.clear()
+        thread = soon(lambda: checks(plex) > 0, add)
+        assert index.library("Films").wait_for(path, timeout=60).confidence == "high"
+        thread.join()
+        assert time.monotonic() - added[0] < 2.5  # two seconds, and the requests on a busy machine
+
+
+def test_ten_imports_cost_three_requests_each(index: plexindex.Index, plex: FakePlex, tmp_path: Path) -> None:
+    for number in range(10):
+        plex.add("Films", import_path(number))
+        plex.requests.clear()
+        with plexindex.open(tmp_path, plex.url, plex.token, retry_for=0) as hook:
+            match = hook.match(import_path(number))
+        assert (match.status, match.match_kind, match.stale) == ("ok", "exact", False), number
+        assert len(plex.requests) <= 3, plex.requests
+
+
+def test_twelve_imports_in_one_call_cost_three_requests(index: plexindex.Index, plex: FakePlex) -> None:
+    for number in range(20, 23):
+        assert index.match(import_path(number)).reason_code == "not_listed"
+    paths = [import_path(number) for number in range(12)]
+    for path in paths:
+        plex.add("Films", path)
+    plex.requests.clear()
+    assert [match.match_kind for match in index.match_paths(paths)] == ["exact"] * 12
+    assert len(plex.requests) <= 3, plex.requests
+
+
+def test_a_checked_match_asks_in_any_case(index: plexindex.Index, plex: FakePlex) -> None:
+    for _ in range(3):
+        plex.requests.clear()
+        assert index.match(OLD, check=True).status == "ok"
+        assert checks(plex) == 1
+    plex.requests.clear()
+    assert [match.status for match in index.library("Films").match_paths([OLD, OLD], check=True)] == ["ok", "ok"]
+    assert checks(plex) == 1
+
+
+def test_what_was_not_asked_is_marked(index: plexindex.Index, plex: FakePlex) -> None:
+    answers = [index.match(import_path(number)) for number in range(60)]
+    assert {(answer.reason_code, answer.stale) for answer in answers} == {("not_listed", False), ("not_asked", True)}
+    assert len(plex.requests) <= 25
+
+
+def test_an_event_ends_a_wait_within_a_second(index: plexindex.Index, plex: FakePlex) -> None:
+    with index.watch():
+        begun = time.monotonic()
+        while not plex._listeners and time.monotonic() - begun < 30:
+            time.sleep(0.01)
+        for number in range(3):
+            path, added = import_path(number), []
+
+            def add(path: str = path, added: list[float] = added) -> None:
+                plex.add("Films", path)
+                added.append(time.monotonic())
+
+            plex.requests.clear()
+            thread = soon(lambda: checks(plex) > 0, add)
+            assert index.library("Films").wait_for(path, timeout=60, every=NEVER).confidence == "high"
+            thread.join()
+            assert time.monotonic() - added[0] < 1.5  # a second, and the requests on a busy machine

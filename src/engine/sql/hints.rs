@@ -60,6 +60,20 @@ impl LibraryRows<'_> {
             Ok(())
         })
     }
+
+    /// Stores that events have announced changes in the libraries with these section ids (`None`: all libraries). This
+    /// ends the pauses of unlisted paths, but answers do not become stale before the hints follow.
+    pub fn store_news(&self, identity: ViewId, sections: &[Option<String>], deadline: Deadline) -> Result<()> {
+        self.0.write(deadline, |tx| {
+            for section in sections {
+                tx.run(
+                    "UPDATE libraries SET hint_seq = ?3 WHERE view_id = ?1 AND (?2 IS NULL OR section = ?2)",
+                    params![identity, section, tx.sequence],
+                )?;
+            }
+            Ok(())
+        })
+    }
 }
 
 /// Stores a hint about a library, or keeps a stronger one. Always updates `hint_seq`, so that only a probe that starts

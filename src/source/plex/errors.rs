@@ -368,6 +368,7 @@ impl ErrorContext<'_> {
         let problem = match failure {
             BodyError::Aborted => return aborted_error(self.label).into(),
             BodyError::Timeout => return self.deadline_error().into(),
+            BodyError::NoRows => return self.silence_error(Timeout::PerRead).into(),
             BodyError::Connection(ureq::Error::Timeout(timeout)) => return self.silence_error(timeout).into(),
             BodyError::NotJsonObject(body_start) => return self.not_json_error(&String::from_utf8_lossy(&body_start)),
             BodyError::Connection(error) => {

@@ -25,6 +25,8 @@ pub(super) enum BodyError {
     Aborted,
     /// The deadline passed during decompression or parsing.
     Timeout,
+    /// Bytes arrived, but no row for too long.
+    NoRows,
     /// The connection failed.
     Connection(ureq::Error),
     /// The compression is unknown or damaged.
@@ -103,6 +105,8 @@ pub(super) struct BodyProgress<'a> {
     /// Number of bytes after decompression.
     decompressed: Cell<u64>,
     rows: Cell<u64>,
+    /// Maximum time without a row.
+    max_silence: Duration,
 }
 
 impl<'a> BodyProgress<'a> {
@@ -114,7 +118,13 @@ impl<'a> BodyProgress<'a> {
             failure: RefCell::default(),
             decompressed: Cell::new(0),
             rows: Cell::new(0),
+            max_silence: Duration::MAX,
         }
+    }
+
+    /// Sets the maximum time without a row.
+    pub fn with_max_silence(self, max_silence: Duration) -> Self {
+        Self { max_silence, ..self }
     }
 
     /// Counts a parsed row. Returns `false` if the host has aborted the call or its deadline has passed.
@@ -284,6 +294,47 @@ pub(super) fn read_reply(
     result
 }
 
+/// Number of bytes per read.
+const READ_BYTES: usize = 16_384;
+/// Interval at which a slow reply is searched for new rows.
+const LOOK_INTERVAL: Duration = Duration::from_millis(250);
+/// Fields that each row or library has.
+const ROW_MARKS: [&[u8]; 2] = [b"\"ratingKey\"", b"\"uuid\""];
+
+/// Reads the whole body into `buffer`. Fails if no row arrives for [`BodyProgress::max_silence`], although bytes arrive.
+fn read_with_progress(
+    reader: &mut LimitedBody<'_>,
+    buffer: &mut Vec<u8>,
+    progress: &BodyProgress<'_>,
+) -> io::Result<usize> {
+    let (mut last_row, mut last_look, mut looked_at) = (Instant::now(), Instant::now(), 0);
+    let mut chunk = [0; READ_BYTES];
+    loop {
+        let received = match reader.read(&mut chunk) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            received => received?,
+        };
+        if received == 0 {
+            return Ok(buffer.len());
+        }
+        buffer.extend_from_slice(chunk.get(..received).unwrap_or_default());
+        // Fast replies need no look at the bytes.
+        if last_look.elapsed() < LOOK_INTERVAL {
+            continue;
+        }
+        last_look = Instant::now();
+        let new_bytes = buffer.get(looked_at..).unwrap_or_default();
+        if ROW_MARKS
+            .iter()
+            .any(|mark| new_bytes.windows(mark.len()).any(|part| part == *mark))
+        {
+            (last_row, looked_at) = (last_look, buffer.len());
+        } else if last_row.elapsed() > progress.max_silence {
+            return Err(progress.record_failure(BodyError::NoRows));
+        }
+    }
+}
+
 /// Reads the body into the empty `buffer`, and parses it into `content`. Separate from [`read_reply`], which reuses the
 /// buffer even after a failure.
 fn read_and_parse(
@@ -292,7 +343,7 @@ fn read_and_parse(
     progress: &BodyProgress<'_>,
     content: &mut ReplyContent<'_>,
 ) -> Result<ReplyMetadata, BodyError> {
-    let read_result = reader.read_to_end(buffer);
+    let read_result = read_with_progress(reader, buffer, progress);
     if buffer.starts_with(BYTE_ORDER_MARK) {
         buffer.drain(..BYTE_ORDER_MARK.len());
     }

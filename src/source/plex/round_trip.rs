@@ -38,7 +38,7 @@ impl PlexHttp {
         let errors = self.error_context(request, &target, bounds);
         let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
         let encoding = header("content-encoding");
-        let progress = BodyProgress::new(&request_meter, bounds);
+        let progress = BodyProgress::new(&request_meter, bounds).with_max_silence(errors.max_silence);
         // Reads and parses the body. An exceeded limit explains a failure better than the parser's own error.
         content.reset();
         let result = reply_body::read_reply(

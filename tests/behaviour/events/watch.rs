@@ -190,3 +190,21 @@ fn a_child_of_a_fork_does_not_watch_and_may_begin_to() {
     until_hinted(&w.index);
     assert_eq!(ask(&w.index, NEW).status, Status::Ok);
 }
+
+#[test]
+fn an_event_ends_the_pause_of_a_path_within_a_second() {
+    // With the usual intervals, the hints of these events would follow after up to a minute.
+    let w = watched_at(DebounceIntervals::default());
+    for number in 0..3 {
+        let path = format!("/data/movies/Import {number} (2020)/Import {number} (2020).mkv");
+        assert_eq!(ask(&w.index, &path).status, Status::NotFound);
+        w.server
+            .change(|state| state.add_items(1, vec![crate::support::movie("Import", &path)], true))
+            .expect("added");
+        w.server
+            .push(&Event::timeline(1, 900 + number, ItemType::Movie, "Import", 5, "", 1));
+        let begun = Instant::now();
+        until("the file is found", || ask(&w.index, &path).status == Status::Ok);
+        assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    }
+}

@@ -3,6 +3,7 @@
 mod new_files;
 mod paths;
 mod unseen;
+mod waits;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -38,6 +38,8 @@ _PAGE = 1_000
 _PAUSE = 30.0
 # Minimum number of seconds between two requests because of expired listings.
 _BETWEEN = 1.0
+# Maximum number of seconds between two lookups of a file that a caller waits for.
+_LOOK = 0.25
 _FOREVER = float("inf")
 
 
@@ -266,8 +268,12 @@ def wait_for(
     pause = ms("every", every, none=None, zero=None) / 1000
     check = monotonic() + pause
     while True:
+        checks = monotonic() >= check
+        if checks:
+            check = monotonic() + pause
+        left = max(until - monotonic(), 0)
         try:
-            match: Match = index.match(path, library, deadline=max(until - monotonic(), 0), progress=progress)
+            match: Match = index.match(path, library, deadline=left, check=checks, progress=progress)
         except ConnectError:
             # The store is empty, and the server is unreachable, but the server may return in time.
             if monotonic() + pause >= until:
@@ -276,15 +282,12 @@ def wait_for(
             continue
         if match.confidence == "high" or monotonic() >= until:
             return match
+        # An event ends the path's pause, so that the next match asks the server. Other matches send no request.
         cursor = Changes(index, None, library, False).cursor
-        left = max(min(check, until) - monotonic(), 0.001)
-        # An event, or a fetch by another process, ends the wait early. After an event, the next match asks the server.
+        left = max(min(check, until, monotonic() + _LOOK) - monotonic(), 0.001)
         index._request("changes.wait", left, progress, library=library, cursor=cursor)
         if monotonic() >= until:
             return match
-        if monotonic() >= check:
-            bring_up_to_date(index, library, until - monotonic(), progress, always=True)
-            check = monotonic() + pause
 
 
 def watch(

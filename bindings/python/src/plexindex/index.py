@@ -161,15 +161,15 @@ class Index(QuestionMethods):
         library: LibraryArg = None,
         *,
         timeout: float | None,
-        every: float = 10.0,
+        every: float = 1.5,
         progress: ProgressArg = None,
     ) -> Match:
         """Waits until Plex lists a file, such as a new import. Calls :meth:`match` repeatedly.
 
         Returns the match as soon as its confidence is high, or the last answer after ``timeout`` seconds. With a
         ``timeout`` of None, the call waits forever. plexindex asks the server for changes every ``every`` seconds, with
-        one request, or more if something changed. Looking up the file costs at most three requests per half minute. An
-        event (:meth:`watch`) or a fetch by another process ends a pause immediately, so ``every`` can be long.
+        one request, or more if something changed. After an event (:meth:`watch`) or a fetch by another process,
+        plexindex looks at once, so ``every`` can be long.
 
         Raises the same errors as :meth:`match`. While the server is unreachable, an index with listings keeps waiting.
         """

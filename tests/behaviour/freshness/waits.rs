@@ -1,0 +1,103 @@
+//! Slow servers, and calls with little time.
+
+use std::time::Instant;
+
+use super::*;
+
+/// A library whose listing expired long ago, and has changed since.
+fn expired(items: u32) -> Scene {
+    let at = Scene::movies(items);
+    at.open().refresh(&QueryOptions::default(), true).expect("listed");
+    at.clock.advance_ms(12 * HOUR_MS);
+    add(&at.server, &["/data/movies/New (2020)/New (2020).mkv"]);
+    at
+}
+
+fn hurry(library: &Library, ms: u64) -> QueryOptions<'_> {
+    QueryOptions {
+        deadline: Deadline::In(Duration::from_millis(ms)),
+        ..library.query()
+    }
+}
+
+#[test]
+fn a_dripping_server_delays_a_listed_file_by_two_seconds() {
+    let at = expired(300);
+    let (known, _) = path_of(&at.server, 1, 7);
+    at.server
+        .fault(Fault::new(Action::Trickle { chunk: 1, ms: 300 }).times(0));
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                let index = at.open();
+                let library = index.library("Movies").expect("a handle");
+                let begun = Instant::now();
+                let answer = library.match_path(known.as_bytes()).expect("an answer");
+                assert_eq!((answer.status, answer.stale), (Status::Ok, true));
+                assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+            });
+        }
+    });
+}
+
+#[test]
+fn a_refresh_ends_if_no_row_arrives() {
+    let at = Scene::movies(300).with(|options| {
+        options.retry_for = Duration::ZERO;
+        options.read_timeout = Duration::from_secs(1);
+    });
+    let (index, library) = at.listed();
+    at.server
+        .fault(Fault::new(Action::Trickle { chunk: 1, ms: 100 }).times(0));
+    for full in [false, true] {
+        let begun = Instant::now();
+        let result = if full {
+            index.refresh(&library.query(), true)
+        } else {
+            index.check(&library.query())
+        };
+        let error = result.expect_err("no row arrives");
+        assert_eq!(error.status, Status::Timeout, "{error}");
+        assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    }
+}
+
+#[test]
+fn hurried_processes_find_a_new_file_at_once() {
+    let at = expired(20_000);
+    at.server
+        .fault(Fault::new(Action::Delay { ms: 3_000 }).on(Kind::Listing).times(0));
+    at.server.reset();
+    for round in 0..3 {
+        let index = at.open();
+        let library = index.library("Movies").expect("a handle");
+        let path = b"/data/movies/New (2020)/New (2020).mkv";
+        let answer = index.match_path(&hurry(&library, 1_000), path).expect("an answer");
+        assert_eq!(answer.status, Status::Ok, "round {round}: {}", answer.message);
+        assert!(
+            index.stats().expect("statistics").failures == 0,
+            "round {round}: no outage"
+        );
+    }
+    assert!(requests(&at.server)[5] <= 10, "{:?}", requests(&at.server));
+}
+
+#[test]
+fn processes_of_one_second_complete_a_refresh() {
+    let at = expired(5_000);
+    let (known, _) = path_of(&at.server, 1, 7);
+    at.server
+        .fault(Fault::new(Action::Delay { ms: 50 }).on(Kind::Listing).times(0));
+    let is_fresh = (0..10).any(|_| {
+        let index = at.open();
+        let library = index.library("Movies").expect("a handle");
+        let begun = Instant::now();
+        let answer = index
+            .match_path(&hurry(&library, 1_000), known.as_bytes())
+            .expect("an answer");
+        assert_eq!(answer.status, Status::Ok);
+        assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+        !answer.stale
+    });
+    assert!(is_fresh, "ten processes of a second: {:?}", requests(&at.server));
+}
