@@ -73,6 +73,8 @@ mod history_tests;
 #[cfg(test)]
 mod listing_tests;
 #[cfg(test)]
+mod outbox_tests;
+#[cfg(test)]
 mod plan_tests;
 #[cfg(test)]
 mod prepared_statements;

@@ -22,6 +22,11 @@ use crate::platform::deadline::Deadline;
 
 /// Number of delivered entries that the outbox keeps for each server and user.
 const KEPT: i64 = 20_000;
+/// Maximum number of undelivered entries for each server and user, in addition to one for each confirmed match, which a
+/// host sends again after the log lost entries.
+const MAX_UNDELIVERED: i64 = if cfg!(test) { 2_000 } else { 100_000 };
+/// The outbox compares its size with [`MAX_UNDELIVERED`] once in so many entries, because counting reads every entry.
+const COUNT_EVERY: i64 = 1_000;
 /// Placeholder for the number of an entry that has not been delivered yet.
 pub const UNDELIVERED: u64 = i64::MAX.cast_unsigned();
 /// Number of random bits at the end of an entry's number. A folder that was restored from a backup reuses the counter
@@ -203,15 +208,7 @@ impl Outbox<'_> {
     /// Gives this folder a new host id, and assigns the undelivered entries to the new id. This is necessary after the
     /// log or the folder was restored from a backup, because the two then disagree about the entries of the old id.
     pub fn assign_new_host_id(&self, identity: ViewId, deadline: Deadline) -> Result<()> {
-        self.0.write(deadline, |tx| {
-            let new_host_id = begin_timeline(tx)?;
-            // 2: delivered under an earlier host id; 1: delivered under the current one; 0: not delivered
-            tx.run("UPDATE outbox SET sent = 2 WHERE view_id = ?1 AND sent = 1", [identity])?;
-            tx.run(
-                "UPDATE outbox SET timeline = ?2 WHERE view_id = ?1 AND sent = 0",
-                params![identity, new_host_id],
-            )
-        })
+        self.0.write(deadline, |tx| assign_new_host_id(tx, identity))
     }
 
     /// Returns up to which entries this folder has applied a host's invalidations: the number of the last entry that
@@ -308,7 +305,8 @@ impl Store {
                 .map(|row| (row.id, row.library))
                 .collect(),
         };
-        enqueue(tx, identity, &observer.entries(&libraries_by_id, write))
+        enqueue(tx, identity, &observer.entries(&libraries_by_id, write))?;
+        limit_undelivered(tx, identity)
     }
 
     /// Notifies the observer if the last write added entries to the outbox. The caller must hold no connection, because
@@ -322,13 +320,71 @@ impl Store {
     }
 }
 
+/// Gives this folder a new host id, and assigns the undelivered entries to the new id.
+fn assign_new_host_id(tx: &Tx<'_>, identity: ViewId) -> rusqlite::Result<()> {
+    let new_host_id = begin_timeline(tx)?;
+    // 2: delivered under an earlier host id; 1: delivered under the current one; 0: not delivered
+    tx.run("UPDATE outbox SET sent = 2 WHERE view_id = ?1 AND sent = 1", [identity])?;
+    tx.run(
+        "UPDATE outbox SET timeline = ?2 WHERE view_id = ?1 AND sent = 0",
+        params![identity, new_host_id],
+    )
+}
+
+/// Removes undelivered entries if there are too many, because the log has been unavailable for long: first each entry
+/// whose name has a newer entry, then the oldest entries. Other hosts then never receive the oldest writes, but this
+/// folder keeps them. The rest stays consistent, because an entry depends only on older ones.
+fn limit_undelivered(tx: &Tx<'_>, identity: ViewId) -> rusqlite::Result<()> {
+    let last: i64 = tx.value(
+        "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'outbox'",
+        [],
+    )?;
+    if (last >> RANDOM_BITS) % COUNT_EVERY >= tx.enqueued.get() {
+        return Ok(());
+    }
+    let count = || -> rusqlite::Result<i64> {
+        tx.value(
+            "SELECT count(*) FROM outbox WHERE view_id = ?1 AND sent = 0",
+            [identity],
+        )
+    };
+    let matches: i64 = tx.value(
+        "SELECT coalesce(sum(entries), 0) FROM tables WHERE library IS NOT NULL",
+        [],
+    )?;
+    let limit = MAX_UNDELIVERED + matches;
+    if count()? <= limit {
+        return Ok(());
+    }
+    tx.run(
+        "DELETE FROM outbox WHERE view_id = ?1 AND sent = 0 AND id NOT IN \
+         (SELECT max(id) FROM outbox WHERE view_id = ?1 AND sent = 0 GROUP BY kind, library, key)",
+        [identity],
+    )?;
+    let surplus = count()? - limit / 2;
+    if surplus > 0 {
+        log::warn!(
+            "the shared log has been unavailable for long; {surplus} entries that await delivery were removed: other hosts \
+             will not receive these matches and invalidations, which this host keeps"
+        );
+        tx.run(
+            "DELETE FROM outbox WHERE id IN \
+             (SELECT id FROM outbox WHERE view_id = ?1 AND sent = 0 ORDER BY id LIMIT ?2 + 0)",
+            params![identity, surplus],
+        )?;
+    }
+    // The log may have received some of the removed entries without confirming them. A new host id has no such entries.
+    assign_new_host_id(tx, identity)
+}
+
 /// Adds entries to the outbox. An entry's number (`id`) is a counter, which continues after the highest number so far
 /// (in `sqlite_sequence`), followed by [`RANDOM_BITS`] random bits (`?7`).
 fn enqueue(tx: &Tx<'_>, identity: ViewId, entries: &[NewEntry]) -> rusqlite::Result<()> {
     if entries.is_empty() {
         return Ok(());
     }
-    tx.enqueues.set(true);
+    tx.enqueued
+        .set(tx.enqueued.get() + i64::try_from(entries.len()).unwrap_or(i64::MAX));
     let host = host_id(tx.connection)?;
     for NewEntry { name, body } in entries {
         tx.run(

@@ -41,6 +41,11 @@ const ALLOWED: &[(&str, &str, &str)] = &[
         "SCAN t USING COVERING INDEX tables_library",
         LIBRARIES,
     ),
+    (
+        "GROUP BY kind, library, key",
+        "USE TEMP B-TREE FOR GROUP BY",
+        "only when too many entries await delivery",
+    ),
     ("", "SCAN libraries", LIBRARIES),
     ("", "SCAN tables", TABLES),
     ("ORDER BY l.position, l.id", SORT, LIBRARIES),

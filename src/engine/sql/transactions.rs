@@ -204,7 +204,7 @@ impl Store {
             }
         }
         drop(rollback_guard);
-        if result.is_ok() && tx.enqueues.get() {
+        if result.is_ok() && tx.enqueued.get() > 0 {
             self.has_enqueued.store(true, Ordering::Relaxed);
             if self.syncs_outbox.load(Ordering::Relaxed) {
                 connection.sync_log()?;

@@ -28,8 +28,8 @@ pub struct Tx<'c> {
     pub next_library: Cell<Option<LibraryState>>,
     /// Name of a new record segment, whose file the transaction must remove if it fails.
     pub new_segments: Cell<Option<SegmentName>>,
-    /// Whether this transaction has added entries to the outbox.
-    pub enqueues: Cell<bool>,
+    /// Number of entries that this transaction has added to the outbox.
+    pub enqueued: Cell<i64>,
 }
 
 impl Deref for Tx<'_> {
@@ -53,7 +53,7 @@ impl<'c> Tx<'c> {
             last_library: None,
             next_library: Cell::default(),
             new_segments: Cell::default(),
-            enqueues: Cell::default(),
+            enqueued: Cell::default(),
         }
     }
 
