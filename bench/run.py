@@ -90,7 +90,7 @@ def make_environment(profile: str) -> Path:
 
 def installed(python: Path) -> Path:
     """The library in an environment."""
-    code = "from plexindex import _accelerator; print(_accelerator.library_path())"
+    code = "from plexindex._core import native; print(native.library_path())"
     command = [str(python), "-I", "-c", code]
     return Path(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip())
 

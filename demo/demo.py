@@ -41,7 +41,7 @@ with plexindex.open(cache, server_url=url, token=os.environ["DEMO_TOKEN"]) as in
 print(json.dumps({
     "text": repr(match), "rating_key": match.rating_key,
     "import": imported - started, "open": opened - imported, "answer": answered - opened,
-    "answers": stats.answers, "requests": stats.requests,
+    "answers": stats["answers"], "requests": stats["requests"],
 }))
 """
 
@@ -69,7 +69,7 @@ class Tally:
     def close(self, index: plexindex.Index) -> None:
         """Closes the index and keeps its counts."""
         stats = index.stats()
-        self.add(stats.answers, stats.requests)
+        self.add(stats["answers"], stats["requests"])
         self._index = None
         index.close()
 
@@ -80,12 +80,12 @@ class Tally:
 
     def answers(self) -> dict[str, int]:
         """Returns the number of answers for each match kind."""
-        now = self._index.stats().answers if self._index else {}
+        now = self._index.stats()["answers"] if self._index else {}
         return dict(self._answers + collections.Counter(now))
 
     def requests(self) -> dict[str, int]:
         """Returns the number of requests of each kind."""
-        now = self._index.stats().requests if self._index else {}
+        now = self._index.stats()["requests"] if self._index else {}
         return self._server.requests(dict(self._counted + collections.Counter(now)))
 
     @contextlib.contextmanager
@@ -235,7 +235,7 @@ class Demo:
             how = f"{match.match_kind} · {match.confidence}{stale}"
             t.row("", f"→ {t.bold(match.item.describe())} · key {match.rating_key} · {how}")
             return
-        t.row("", f"→ {t.bold(match.status.replace('_', ' '))} · {match.reason_code}", match.reason or "")
+        t.row("", f"→ {t.bold(match.status.replace('_', ' '))} · {match.reason}", match.message or "")
         for candidate in match.candidates[:3]:
             t.row("", f"  {candidate.describe()} · key {candidate.rating_key}")
             t.row("", t.dim(f"    {t.shortened(candidate.path or '', t.width() - 21)}"))
@@ -300,7 +300,7 @@ class Demo:
         t.row("requests", " · ".join(f"{kind} {number:,}" for kind, number in requests.items()))
         t.row("", t.dim(f"counted by {self.server.counted_by}"))
         stats = index.stats()
-        t.row("store", f"{t.count(stats.items, 'item')} in {t.size(stats.disk_bytes)} on disk")
+        t.row("store", f"{t.count(stats['items'], 'item')} in {t.size(stats['disk_bytes'])} on disk")
         t.say()
         longest = max(len(name) for name, _, _ in self.tally.times)
         t.say(f"   {t.dim('step'.ljust(longest))}  {t.dim('time'.rjust(8))}  {t.dim('requests'.rjust(8))}")

@@ -56,11 +56,11 @@ class Host:
         """Returns the state of the connection to PostgreSQL."""
         status = self.index.shared_status()
         assert status is not None
-        return {"reachable": status.reachable, "undelivered": status.undelivered, "error": status.error}
+        return {name: status.get(name) for name in ("reachable", "undelivered", "error")}
 
     def stats(self) -> dict[str, Any]:
         """Returns the number of requests of each kind."""
-        return {kind: number for kind, number in self.index.stats().requests.items() if number}
+        return {kind: number for kind, number in self.index.stats()["requests"].items() if number}
 
     def _shown(self, match: plexindex.Match) -> dict[str, Any]:
         item = match.item
@@ -76,7 +76,7 @@ def main() -> None:
     token, shared = os.environ["PLEX_TOKEN"], os.environ["PLEXINDEX_SHARED"]
     with plexindex.open(folder, url, token, shared=shared, mappings=[(root, "/data")]) as index:
         # Follow the server's events and the other hosts.
-        index.watch_start()
+        index.watch().start()
         host = Host(index)
         for line in sys.stdin:
             command, *arguments = json.loads(line)

@@ -19,7 +19,7 @@ if who == "plexindex":
     with plexindex.open(store, url, token) as index:
         begun = perf_counter()
         index.refresh("Movies")
-        found = index.stats().items
+        found = index.stats()["items"]
 else:
     from plexapi.server import PlexServer
 

@@ -120,7 +120,7 @@ class World:
         self.store = folder / "store"
         with open_index(str(self.store)) as index:
             index.refresh(LIBRARY)
-            self.items = index.stats().items
+            self.items = index.stats()["items"]
         self.pairs = self.server.listed()
         self.questions = self._ask(sample)
 

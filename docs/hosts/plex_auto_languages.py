@@ -72,7 +72,7 @@ class EpisodeFiles:
                 for gone in cursors:
                     database.execute("DELETE FROM episode_files WHERE section = ?", (gone,))
                     database.execute("DELETE FROM section_cursors WHERE section = ?", (gone,))
-        except plexindex.ServerError as error:
+        except plexindex.ServerUnavailableError as error:
             # The program handles this exception. Nothing was written, so the next call returns the same changes.
             raise requests.ConnectionError(str(error)) from error
         return added, updated

@@ -78,7 +78,7 @@ Line = tuple[str, str, str]
 def lines_of(index: plexindex.Index, *folders: Path, **options: object) -> list[Line]:
     """The differences in these folders: what, path and reason code, in order."""
     found = index.compare(folders, **options)  # type: ignore[arg-type]
-    return sorted((one.what, one.path, one.reason_code) for one in found)
+    return sorted((one.what, one.path, one.reason) for one in found)
 
 
 def not_in_plex(path: Path) -> Line:

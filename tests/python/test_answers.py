@@ -10,7 +10,7 @@ from struct import Struct
 import plexindex
 import pytest
 from plexindex import Match, Matches
-from plexindex import item as _items
+from plexindex._core import blocks as _blocks
 from plexindex._core import constants as c
 
 pytestmark = pytest.mark.both
@@ -54,8 +54,8 @@ def block(*answers: Made, log_lines: int = 0, stretch: int = 0) -> bytes:
     for answer in answers:
         first = items_at + len(records)
         for item in answer.items:
-            fields = [part for name in _items.TEXTS for part in text(item.get(name))]
-            numbers = [item.get(name, NUMBERS.get(name, 0)) for name in _items.NUMBERS]
+            fields = [part for name in _blocks.TEXTS for part in text(item.get(name))]
+            numbers = [item.get(name, NUMBERS.get(name, 0)) for name in _blocks.NUMBERS]
             records += Struct("=20I4i2I").pack(*fields, *numbers, 0) + bytes(stretch)
         heads += Struct("=i4B6Iq2QiI").pack(
             *(answer.status, answer.match_kind, answer.confidence, answer.reason, answer.flags),
@@ -96,7 +96,7 @@ EPISODE: dict[str, str | bytes | int] = {
 
 def test_numbers_of_a_later_version_are_named() -> None:
     match = Match(block(Made(status=42, match_kind=9, confidence=7, reason=200, items=[{**MOVIE, "kind": 99}])))
-    assert (match.status, match.match_kind, match.confidence, match.reason_code) == (
+    assert (match.status, match.match_kind, match.confidence, match.reason) == (
         "unknown",
         "unknown_9",
         "unknown_7",
@@ -115,12 +115,12 @@ def test_a_batch_is_a_sequence(stretch: int) -> None:
     assert len(matches) == 3
     assert [match.title for match in matches] == ["Big Buck Bunny", None, "Pilot"]
     assert matches[-1].title == matches[2].title == "Pilot"
-    assert [match.status for match in matches[1:]] == ["starting", "ok"]
+    assert [match.status for match in matches[1:]] == ["starting", "found"]
     error = matches[1].error
-    assert isinstance(error, plexindex.StartingError)
+    assert isinstance(error, plexindex.ServerUnavailableError)
     assert str(error) == "the server is starting"
-    assert matches.counts() == {"ok": 2, "starting": 1}
-    assert repr(matches) == "<plexindex.Matches 3: 2 ok, 1 starting>"
+    assert matches.counts() == {"found": 2, "starting": 1}
+    assert repr(matches) == "<plexindex.Matches 3: 2 found, 1 starting>"
     for wrong in (3, -4):
         with pytest.raises(IndexError):
             matches[wrong]

@@ -1,18 +1,22 @@
-"""The calls for asyncio: on a thread of their own, stopped with their task."""
+"""The index for asyncio: the same names, on threads, and a call ends with its task."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import gc
 import inspect
 import threading
 import time
 import weakref
+from pathlib import Path
 
 import plexindex
 import pytest
 from conftest import OpenIndex, Server
+from plexindex import aio
+from plexindex.testing import FakePlex
 
 
 def test_a_task_that_is_cancelled_stops_its_fetch(open_index: OpenIndex, server: Server) -> None:
@@ -21,7 +25,7 @@ def test_a_task_that_is_cancelled_stops_its_fetch(open_index: OpenIndex, server:
     begun = threading.Event()
 
     async def ask() -> None:
-        task = asyncio.create_task(index.arefresh("Movies", progress=lambda _: begun.set()))
+        task = asyncio.create_task(aio.AsyncIndex(index).refresh("Movies", progress=lambda _: begun.set()))
         await asyncio.to_thread(begun.wait, 30)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -30,9 +34,9 @@ def test_a_task_that_is_cancelled_stops_its_fetch(open_index: OpenIndex, server:
     asyncio.run(ask())
     # The call ends on its thread, soon after its task.
     cancelled = time.monotonic()
-    while index.profile().calls == 0 and time.monotonic() - cancelled < 30:
+    while index.stats()["calls"] == 0 and time.monotonic() - cancelled < 30:
         time.sleep(0.01)
-    assert index.profile().calls == 1
+    assert index.stats()["calls"] == 1
     assert server.get("stats")["requests"]["listing"] < 14
     server.post("reset")
     # What had come is kept, and the index goes on.
@@ -41,22 +45,66 @@ def test_a_task_that_is_cancelled_stops_its_fetch(open_index: OpenIndex, server:
     assert first[0] >= 20
 
 
-def test_twins_take_what_their_question_takes(open_index: OpenIndex) -> None:
-    # They are made from it: what an editor shows at run time must not be `*arguments`.
+def test_the_same_names_take_the_same_arguments() -> None:
+    for ours, theirs in ((aio.AsyncIndex, plexindex.Index), (aio.AsyncLibrary, plexindex.Library)):
+        for name, method in vars(theirs).items():
+            if name.startswith("_") or not inspect.isfunction(method):
+                continue
+            twin = inspect.unwrap(getattr(ours, name))
+            assert list(inspect.signature(twin).parameters) == list(inspect.signature(method).parameters), name
+    # A library has no argument for a library, also for type checkers.
+    assert "library" not in inspect.signature(plexindex.Library.match).parameters
+    assert inspect.signature(plexindex.open) == inspect.signature(aio.open)
+
+
+def test_a_program_for_asyncio(tmp_path: Path) -> None:
+    path = "/data/movies/Sintel (2010)/Sintel (2010).mkv"
+
+    async def run(plex: FakePlex) -> None:
+        async with aio.open(tmp_path, plex.url, plex.token) as index:
+            movies = index.library("Films")
+            match = await movies.match(path, check=True)
+            assert match
+            assert match == await index.match(path) == (await movies.match_paths([path]))[0]
+            assert movies.lookup_key(path) == match.key
+            assert [item async for item in movies] == [item async for item in movies.items_below("/data")]
+            assert [library.library.title for library in await index.libraries()] == ["Films"]
+            changes = await index.changes(full=True)
+            assert [change.path async for change in changes] == [path]
+            await movies.record_match("/host/a.mkv", match)
+            assert (await index.stats())["matches"] == 1
+            assert (await index.call("store.get"))["locks"]
+            async with index.watch(changes.cursor, timeout=30) as watch:
+                plex.add("Films", "/data/movies/New (2020)/New (2020).mkv")
+                async for more in watch:
+                    if [change.change async for change in more] == ["added"]:
+                        break
+
+    with FakePlex({"Films": [path]}) as plex:
+        asyncio.run(run(plex))
+
+
+def test_many_waiting_calls_share_32_threads(open_index: OpenIndex, server: Server) -> None:
     index = open_index()
-    movies = index.library("Movies")
-    question = inspect.signature(index.match)
-    assert list(question.parameters) == ["path", "library", "deadline", "offline", "progress"]
-    assert inspect.signature(index.amatch) == question
-    of_library = question.replace(parameters=[one for one in question.parameters.values() if one.name != "library"])
-    assert inspect.signature(movies.match) == of_library
-    assert inspect.signature(movies.amatch) == of_library
-    assert inspect.iscoroutinefunction(index.amatch)
-    assert inspect.iscoroutinefunction(movies.amatch)
-    assert not inspect.iscoroutinefunction(movies.match)
-    assert plexindex.Library.amatch.__qualname__ == "Library.amatch"
-    with pytest.raises(TypeError, match="offlne"):
-        movies.match("/a", offlne=True)  # type: ignore[call-arg]
+    server.fault(kind="sections", action="delay", ms=200, count=0)
+    most = 0
+
+    async def ask() -> None:
+        nonlocal most
+        own = aio.AsyncIndex(index)
+        tasks = [asyncio.create_task(own.match(f"/{number}", timeout=0.5)) for number in range(100)]
+        while not all(task.done() for task in tasks):
+            most = max(most, sum(thread.name.startswith("plexindex") for thread in threading.enumerate()))
+            await asyncio.sleep(0.01)
+        for task in tasks:
+            with contextlib.suppress(plexindex.Error):
+                task.result()
+
+    begun = time.monotonic()
+    asyncio.run(ask())
+    assert 1 < most <= 32
+    # The wait for a thread counts towards the timeout.
+    assert time.monotonic() - begun < 5
 
 
 def test_a_call_keeps_the_context_and_drops_its_error(open_index: OpenIndex) -> None:
@@ -74,7 +122,7 @@ def test_a_call_keeps_the_context_and_drops_its_error(open_index: OpenIndex) -> 
     async def ask() -> weakref.ref[OwnError]:
         user.set("Ada")
         try:
-            await index.arefresh("Movies", progress=fail)
+            await aio.AsyncIndex(index).refresh("Movies", progress=fail)
         except OwnError as error:
             return weakref.ref(error)
         raise AssertionError

@@ -142,11 +142,11 @@ def test_match_prints_json(cli: Cli, server: Server) -> None:
     done = cli.run("match", "--json", "-", given=listed)
     assert done.returncode == 1
     first, second, third = map(json.loads, done.stdout.splitlines())
-    assert (first["status"], first["item"]["rating_key"]) == ("ok", rows[0]["ratingKey"])
+    assert (first["status"], first["item"]["rating_key"]) == ("found", rows[0]["ratingKey"])
     assert (first["asked"], second["asked"]) == (rows[0]["path"], rows[1]["path"])
     assert os.fsencode(third["asked"]) == base64.b64decode(third["asked_base64"]) == odd
     assert "asked_base64" not in second
-    assert (third["item"], third["status"], third["reason_code"]) == (None, "not_found", "not_listed")
+    assert (third["item"], third["status"], third["reason"]) == (None, "not_found", "not_listed")
     # Names cannot control the terminal.
     done = cli.run("match", "-", given=odd)
     assert "\x1b" not in done.stdout and "\\xff \\x1b[31m" in done.stdout
@@ -302,7 +302,7 @@ def test_a_server_without_an_answer_is_not_a_missing_file(cli: Cli, server: Serv
         assert (done.returncode, "cannot reach the server" in done.stdout) == (code, True), done
     server.reset()
     answer = cli.json("match", paths[1])
-    assert (answer["status"], answer["reason_code"], answer["stale"]) == ("not_found", "unavailable", True)
+    assert (answer["status"], answer["reason"], answer["stale"]) == ("not_found", "unavailable", True)
     assert cli.run("folder", "/data/movies/New 3 (2020)").returncode == 3
     assert cli.run("match", "--offline", paths[0]).returncode == 1, "the user chose this"
     assert server.requests() == 0

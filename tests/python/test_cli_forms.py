@@ -139,11 +139,11 @@ def test_formats(cli: Cli, server: Server) -> None:
 
     assert lines("--format", "keys") == [key, ""]
     found, missing = (line.split("\t") for line in lines("--format", "tsv"))
-    assert found == [row["path"], key, "ok", "high", "exact", found[5], "Movies", ""]
+    assert found == [row["path"], key, "found", "high", "exact", found[5], "Movies", ""]
     assert found[5].startswith(row["title"])
     assert missing[:7] == ["/nowhere/\udcff\\ttab\\\\.mkv", "", "not_found", "none", "none", "", ""]
     for words in (["-f", "json"], ["-f", "ndjson"], ["--json"]):
-        assert [json.loads(line)["status"] for line in lines(*words)] == ["ok", "not_found"]
+        assert [json.loads(line)["status"] for line in lines(*words)] == ["found", "not_found"]
     # The same bytes as in the list, for xargs.
     for end, words in ((b"\n", ["--quiet"]), (b"\0", ["--quiet", "--null"])):
         given = listed.replace(b"\r\n\r\n", b"\n").replace(b"\n", end)

@@ -10,7 +10,6 @@ from typing import Any
 import plexindex
 import pytest
 from plexindex._core import convert as _convert
-from plexindex._core import log as _log
 
 REFUSED = plexindex.InvalidArgumentError
 
@@ -47,23 +46,3 @@ def test_seconds_become_milliseconds() -> None:
         _convert.milliseconds("t", None, none=None)
     with pytest.raises(REFUSED):
         _convert.milliseconds("t", 0, none=None, zero=None)
-
-
-def test_keys() -> None:
-    assert [_convert.key_text(key) for key in ("7", 7, "/library/metadata/7")] == ["7", "7", "/library/metadata/7"]
-    for wrong in ("", "7\0"):
-        with pytest.raises(REFUSED, match="is not a key"):
-            _convert.key_text(wrong)
-    for kind in (None, 7.0, True, b"7"):
-        with pytest.raises(TypeError):
-            _convert.key_text(kind)
-
-
-def test_log_levels() -> None:
-    levels = (5, 10, 15, 20, 30, 35, 40, 50, 60)
-    assert [_log.level_for(level) for level in levels] == [4, 4, 3, 3, 2, 1, 1, 1, -1]
-    assert [_log.level_for(name) for name in ("debug", "INFO", "warning", "error", "off")] == [4, 3, 2, 1, -1]
-    with pytest.raises(REFUSED, match="'warning'"):
-        _log.level_for("loud")
-    with pytest.raises(TypeError):
-        _log.level_for(1.5)  # type: ignore[arg-type]

@@ -47,7 +47,7 @@ def test_the_database_is_enough(plex: Path, cache: Path, kind: Any) -> None:
         assert found.item is not None
         assert (found.item.rating_key, found.item.title) == ("55", "Big Buck Bunny")
         assert [library.title for library in index.libraries()] == ["Movies", "TV Shows", "Photos", "Music"]
-        assert sum(index.stats().requests.values()) == 0
+        assert sum(index.stats()["requests"].values()) == 0
         with pickle.loads(pickle.dumps(index)) as again:  # noqa: S301
             assert again.match(BUNNY).item.rating_key == "55"
 
@@ -57,7 +57,7 @@ def test_what_is_not_a_database(cache: Path, tmp_path: Path) -> None:
         given: dict[str, Any] = {option: b"a\0b"}
         with pytest.raises(plexindex.InvalidArgumentError, match=f"^{option} contains a NUL"):
             plexindex.open(cache, **given)
-    with plexindex.open(cache, database=tmp_path / "nowhere") as index, pytest.raises(plexindex.ServerError):
+    with plexindex.open(cache, database=tmp_path / "nowhere") as index, pytest.raises(plexindex.ServerUnavailableError):
         index.match(BUNNY)
 
 
@@ -80,7 +80,7 @@ def rename_sintel(plex: Path) -> None:
 
 def test_a_change_reaches_a_waiting_call(plex: Path, cache: Path) -> None:
     with plexindex.open(cache, database=plex) as index:
-        waiting = index.watch_changes(timeout=60)
+        waiting = (change for changes in index.watch(timeout=60) for change in changes)
         writer = threading.Timer(0.3, rename_sintel, (plex,))
         writer.start()
         change = next(waiting)

@@ -16,6 +16,7 @@ import plexindex
 import pytest
 from cli import Cli
 from conftest import IS_ROOT, ServerFactory
+from plexindex import aio
 from plexindex.cli import arguments
 from plexindex.compare import left_out as _left_out
 
@@ -104,7 +105,7 @@ def test_libraries_within_each_other_and_with_one_folder(tmp_path: Path, start_s
         new = make(outer / "New (2026).mkv")
         # Either library of the folder may get the file.
         (line,) = index.compare(outer)
-        assert (line.library, line.section) == (None, None) and "'Films 1' or 'Films 3'" in line.reason
+        assert (line.library, line.section) == (None, None) and "'Films 1' or 'Films 3'" in line.message
         (line,) = index.compare(outer, "Films 1")
         assert (line.path, line.library, line.section) == (str(new), "Films 1", "1")
         new.unlink()
@@ -134,13 +135,13 @@ def test_a_deadline(cli: Cli, index: plexindex.Index, tree: Tree) -> None:
     done = cli.run("diff", "--deadline", "0.3", tree.media)
     assert (done.returncode, done.stdout) == (7, ""), done
     with pytest.raises(plexindex.TimeoutError):
-        lines_of(index, tree.media, deadline=0.3)
+        lines_of(index, tree.media, timeout=0.3)
     tree.server.post("faults/clear")
     index.refresh()
     tree.rename(tree.listed[0], tree.films / "New (2001).mkv")
     tree.server.fault(kind="metadata", action="delay", ms=5000, count=1)
     begun = time.monotonic()
-    found = index.compare(tree.media, deadline=0.5)
+    found = index.compare(tree.media, timeout=0.5)
     assert sorted(one.what for one in found) == ["not_in_plex", "not_on_disk"]
     assert (found.renames_unknown, time.monotonic() - begun < 4) == (True, True)
 
@@ -164,13 +165,14 @@ def test_asyncio(index: plexindex.Index, tree: Tree) -> None:
         begun.set()
         resume.wait(30)
 
-    async def first(found: plexindex.Comparison) -> plexindex.Difference:
+    async def first(found: aio.AsyncComparison) -> plexindex.Difference:
         return await found.__aiter__().__anext__()
 
     async def ask() -> None:
-        difference = await first(index.compare(tree.media))
+        own = aio.AsyncIndex(index)
+        difference = await first(own.compare(tree.media))
         assert difference.what == "not_on_disk"
-        task = asyncio.ensure_future(first(index.compare(tree.media, offline=True, progress=wait)))
+        task = asyncio.ensure_future(first(own.compare(tree.media, offline=True, progress=wait)))
         assert await asyncio.to_thread(begun.wait, 30)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -199,7 +201,7 @@ def test_outside_of_every_library(cli: Cli, tree: Tree) -> None:
     junk.append(make(tree.media / "else" / "empty.mkv", b""))
     done = cli.run("diff", "--json", tree.media)
     *lines, summary = map(json.loads, done.stdout.splitlines())
-    found = {(line["what"], line["path"], line["reason_code"]) for line in lines if line["what"] != "left_out"}
+    found = {(line["what"], line["path"], line["reason"]) for line in lines if line["what"] != "left_out"}
     assert found == {("not_in_plex", str(path), "no_library") for path in media}
     assert {line["path"] for line in lines if line["what"] == "left_out"} == set(map(str, junk))
     assert (done.returncode, summary["files_not_in_plex"]) == (1, len(media))
@@ -258,7 +260,7 @@ def test_a_missing_mount_is_one_line(index: plexindex.Index, tree: Tree) -> None
         shutil.rmtree(path.parent)
     line = [("not_on_disk", str(tree.films), "location_empty")]
     (found,) = index.compare(tree.media)
-    assert "3 files of library 'Films'" in found.reason and "is empty" in found.reason
+    assert "3 files of library 'Films'" in found.message and "is empty" in found.message
     # Leftovers are no media.
     for name in (".keep", "Thumbs.db", "lost+found/x.mkv", ".Trash-0/y.mkv", "._z.mkv", "NOT MOUNTED.txt"):
         make(tree.films / name)
@@ -368,7 +370,7 @@ def test_an_unreadable_folder_is_not_gone(index: plexindex.Index, tree: Tree) ->
     for closed in (tree.films, tree.listed[0].parent):
         closed.chmod(0)
         found = index.compare(tree.media)
-        assert [(one.what, one.path, one.reason_code) for one in found] == [("left_out", str(closed), "unreadable")]
+        assert [(one.what, one.path, one.reason) for one in found] == [("left_out", str(closed), "unreadable")]
         assert (found.unreadable, found.summary["unreadable"], found.differs) == (1, 1, False)
         closed.chmod(0o755)
 
@@ -390,8 +392,8 @@ def test_one_file_of_several_items(index: plexindex.Index, tree: Tree) -> None:
     path = tree.listed[1]
     tree.add(*(film(path, title=f"Beta {number}") for number in range(5)))
     (found,) = index.compare(tree.films)
-    assert (found.what, found.path, found.reason_code) == ("ambiguous", str(path), "several_items")
-    assert found.reason.count("(2002)") == 3 and found.reason.endswith(", and 3 more")
+    assert (found.what, found.path, found.reason) == ("ambiguous", str(path), "several_items")
+    assert found.message.count("(2002)") == 3 and found.message.endswith(", and 3 more")
     # If the server does not answer for the items, the path stays ambiguous.
     new = make(tree.films / "New (2001).mkv")
     tree.server.fault(kind="metadata", action="status", status=500, count=0)
@@ -403,8 +405,8 @@ def test_a_name_that_is_not_utf8_is_paired_with_the_listed_name(index: plexindex
     tree.add(film(tree.films / "Caf\ufffd" / "Caf\ufffd (2003).mkv"))
     index.refresh()
     (found,) = index.compare(tree.films)
-    assert (found.what, found.path, found.reason_code) == ("not_in_plex", str(on_disk), "not_utf8")
-    assert found.item is not None and "not UTF-8" in found.reason and "Caf\ufffd" in found.reason
+    assert (found.what, found.path, found.reason) == ("not_in_plex", str(on_disk), "not_utf8")
+    assert found.item is not None and "not UTF-8" in found.message and "Caf\ufffd" in found.message
 
 
 def test_missing_mappings(tmp_path: Path, index: plexindex.Index, tree: Tree) -> None:
@@ -412,11 +414,11 @@ def test_missing_mappings(tmp_path: Path, index: plexindex.Index, tree: Tree) ->
     for path in tree.listed:
         make(copy / path.relative_to(tree.media))
     (line,) = index.compare(copy)
-    assert (line.what, line.path, line.reason_code) == ("not_in_plex", str(copy), "mapping_missing")
-    assert str(tree.media) in line.reason and "5 media files" in line.reason
+    assert (line.what, line.path, line.reason) == ("not_in_plex", str(copy), "mapping_missing")
+    assert str(tree.media) in line.message and "5 media files" in line.message
     # Beside folders of libraries, each file is a line.
     lines = [one for one in index.compare(tmp_path) if one.path.startswith(str(copy))]
-    assert [one.reason_code for one in lines] == ["mapping_missing"] * 5
+    assert [one.reason for one in lines] == ["mapping_missing"] * 5
     away, old = copy / "films" / "away.mkv", copy / "films" / FILMS[0] / f"{FILMS[0]}.mkv"
     for rule in (plexindex.Mapping.host_prefix(str(copy), str(tree.media)),
                  plexindex.Mapping.server_prefix(str(tree.media), str(copy))):  # fmt: skip
@@ -452,12 +454,12 @@ def test_the_command(cli: Cli, tree: Tree) -> None:
     done = cli.run("diff", "--json", tree.media)
     assert (done.returncode, done.stderr) == (1, "")
     *lines, summary = map(json.loads, done.stdout.splitlines())
-    assert sorted((line["what"], line["path"], line["reason_code"]) for line in lines) == [
+    assert sorted((line["what"], line["path"], line["reason"]) for line in lines) == [
         ("left_out", str(sample), "samples"),
         not_in_plex(new),
         not_on_disk(tree.listed[0]),
     ]
-    fields = ["what", "path", "is_folder", "files", "item", "reason_code", "reason", "library", "section"]
+    fields = ["what", "path", "is_folder", "files", "item", "reason", "message", "library", "section"]
     assert list(lines[0]) == fields
     assert (summary["what"], summary["not_in_plex"], summary["not_on_disk"]) == ("summary", 1, 1)
     text = cli.run("diff", tree.media).stdout

@@ -23,7 +23,7 @@ def ready(index: plexindex.Index, server: Server) -> plexindex.Index:
 def test_a_failure_says_what_was_done(ready: plexindex.Index, server: Server) -> None:
     keys = [row["ratingKey"] for row in server.paths()[:250]]
     server.fault(kind="edit", skip=1, action="status", status=403)
-    with pytest.raises(plexindex.ForbiddenError, match="owner") as caught:
+    with pytest.raises(plexindex.UnauthorizedError, match="owner") as caught:
         ready.edit_items(keys, {"title": "x"}, "Movies")
     report = caught.value.report
     assert report is not None

@@ -41,4 +41,4 @@ def test_the_example_of_the_package(server: Server) -> None:
     assert plexindex.__doc__
     (code,) = examples(plexindex.__doc__)
     printed = run_example(code, server)
-    assert printed.split()[1:] == ["Big", "Buck", "Bunny", "high"]
+    assert printed.split()[1:] == ["Big", "Buck", "Bunny"]

@@ -65,7 +65,7 @@ calls()
     "log lines": """
 import logging
 logging.basicConfig(level=logging.DEBUG, stream=open(os.devnull, 'w'))
-own = plexindex.open(folder, server_url=url, token=token, page_size=30, log_level='debug')
+own = plexindex.open(folder, server_url=url, token=token, page_size=30)
 while True:
     own.record_match(f'/{time.monotonic()}', 7, 'TV Shows') if inside.is_set() else own.libraries()
     inside.set()
@@ -146,7 +146,7 @@ thread.join()""",
 def test_a_process_may_leave_at_any_time_with_a_watch_running(server: Server, tmp_path: Path, end: str) -> None:
     row = server.paths(1)[0]
     key = row["ratingKey"]
-    code = f"{BUSY}\nindex.watch_start()\nindex.record_match('/host/a.mkv', {key!r}, 'Movies')\n{ENDS[end]}"
+    code = f"{BUSY}\nindex.watch().start()\nindex.record_match('/host/a.mkv', {key!r}, 'Movies')\n{ENDS[end]}"
     assert end_of(code, server, tmp_path) == (0, "")
     with plexindex.open(tmp_path, server_url=server.url, token=server.token) as index:
         movies = index.library("Movies")

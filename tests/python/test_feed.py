@@ -27,7 +27,7 @@ def test_a_waiting_reader_ends_when_it_is_told_to(open_index: OpenIndex, end: st
 
     def wait() -> None:
         try:
-            for _ in index.watch_pages(index.changes().cursor, offline=True):
+            for _ in index.watch(index.changes().cursor, offline=True):
                 waits.set()
             ended.append(None)
         except plexindex.Error as error:
@@ -96,17 +96,17 @@ def test_a_wait_says_that_the_server_is_away(open_index: OpenIndex, server: Serv
     server.stop()
     while any(library.fresh for library in index.libraries(offline=True)):
         time.sleep(0.001)
-    assert next(iter(index.watch_pages(cursor, timeout=0.1))).stale
+    assert next(iter(index.watch(cursor, timeout=0.1))).stale
 
 
 def test_a_token_after_a_deadline_says_what_was_late(server: Server, open_index: OpenIndex) -> None:
     index = open_index()
     server.fault(kind="listing", action="delay", ms=1000, count=0)
     with pytest.raises(plexindex.TimeoutError, match=r"before 'Movies', 'TV Shows' were|before the server"):
-        index.changes(deadline=0.3)
+        index.changes(timeout=0.3)
     server.post("faults/clear")
     index.refresh()
     server.post("items/add", {"library": 1, "items": [{"title": "New", "files": ["/data/movies/New.mkv"]}]})
     server.fault(kind="sections", action="delay", ms=1000, count=0)
-    found = index.changes(check=True, deadline=0.1)
+    found = index.changes(check=True, timeout=0.1)
     assert (found.stale, found.late) == (True, True)

@@ -12,6 +12,7 @@ import plexindex
 import pytest
 from cli import Cli
 from conftest import OpenIndex, Server, ServerFactory
+from plexindex import aio
 
 
 @pytest.fixture
@@ -41,14 +42,14 @@ def test_a_folder_in_python(open_index: OpenIndex, season: str, server: Server) 
     found = shows.folder(season)
     assert found and isinstance(found, plexindex.Folder)
     assert (found.kind, found.items, found.files) == ("season", len(inside), len(inside))
-    assert (found.status, found.match_kind, found.confidence, found.reason_code) == ("ok", "exact", "high", "none")
+    assert (found.status, found.match_kind, found.confidence, found.reason) == ("found", "exact", "high", "none")
     episode = shows.match(inside[0]).item
     item = found.item
     assert item is not None and episode is not None
     assert (item.kind, item.season, item.path) == ("season", episode.season, season)
     assert (item.show_title, item.show_rating_key) == (episode.show_title, episode.show_rating_key)
     assert found == index.folder(f"{season}/") == pickle.loads(pickle.dumps(found))  # noqa: S301
-    assert found == asyncio.run(index.afolder(season))
+    assert found == asyncio.run(aio.AsyncIndex(index).folder(season))
     assert hash(found) == hash(shows.folder(season))
     assert "items>" in repr(found) and found.to_dict()["kind"] == "season"
 
@@ -63,12 +64,12 @@ def test_the_command(tmp_path: Path, server: Server, season: str) -> None:
     done = cli.run("folder", season, root, "/srv/none", "--json")
     assert (done.returncode, done.stderr) == (1, "")
     one, several, none = (json.loads(line) for line in done.stdout.splitlines())
-    assert (one["asked"], one["status"], one["kind"], one["confidence"]) == (season, "ok", "season", "high")
+    assert (one["asked"], one["status"], one["kind"], one["confidence"]) == (season, "found", "season", "high")
     assert list(one) == ["asked", "status", "match_kind", "confidence", "stale", "kind", "item", "items", "files",
-                         "candidates", "candidates_total", "reason_code", "reason", "age"]  # fmt: skip
+                         "candidates", "candidates_total", "reason", "message", "age"]  # fmt: skip
     assert (several["status"], several["item"], several["items"]) == ("ambiguous", None, 400)
     assert len(several["candidates"]) > 1
-    assert (none["reason_code"], none["items"], none["candidates"]) == ("no_location", 0, [])
+    assert (none["reason"], none["items"], none["candidates"]) == ("no_location", 0, [])
     first, *items = (json.loads(line) for line in cli.good("folder", "--items", "--json", season).splitlines())
     assert first["items"] == len(items)
     matched = json.loads(cli.good("match", "--json", items[0]["item"]["path"]))

@@ -11,10 +11,9 @@ import plexindex
 import pytest
 from conftest import REPOSITORY
 from plexindex import errors as _errors
-from plexindex import item as _items
 from plexindex import match as _answers
+from plexindex._core import blocks as _blocks
 from plexindex._core import constants as _constants
-from plexindex._core import lazy_index as _lazy_index
 from plexindex._core import native as _native
 from plexindex._core import types as _types
 from plexindex.cli import doctor_files
@@ -105,18 +104,30 @@ def test_every_status_has_a_name_and_every_error_an_exception() -> None:
     assert {name.lower(): number for name, number in STATUSES.items()} == {
         name: number for number, name in _constants.STATUS_NAMES.items()
     }
-    errors = {number for number in STATUSES.values() if number >= _constants.FIRST_ERROR}
-    assert set(_errors.BY_STATUS) == errors
-    for number, kind in _errors.BY_STATUS.items():
-        assert kind.status == number
-        assert getattr(plexindex, kind.__name__) is kind
-        camel = "".join(word.title() for word in _constants.STATUS_NAMES[number].split("_"))
-        assert kind.__name__.replace("Error", "") == camel.replace("Error", "")
-        assert isinstance(_errors.error_for(number, "x"), kind)
+    for number in STATUSES.values():
+        if number < _constants.FIRST_ERROR:
+            continue
+        error = _errors.error_for(number, "x")
+        assert (error.status, error.status_name) == (number, _constants.STATUS_NAMES[number])
+        # The others are bugs in the package or the library.
+        bug = number in (_constants.NULL_POINTER, _constants.BUFFER_TOO_SMALL, _constants.PANIC)
+        assert (type(error) is plexindex.Error) == bug
+        assert getattr(plexindex, type(error).__name__) is type(error)
+
+
+def test_what_passes_is_apart_from_what_does_not() -> None:
+    passing = {name for name in STATUSES if issubclass(type(_errors.error_for(STATUSES[name], "")), ConnectionError)}
+    assert passing == {"CONNECT", "STARTING", "BAD_ANSWER", "SERVER_ERROR", "TIMEOUT"}
+    exceptions = [name for name in plexindex.__all__ if name.endswith("Error")]
+    assert len(exceptions) == 14
 
 
 def test_an_unknown_status_falls_to_the_parent_of_its_block() -> None:
-    for number, kind in ((299, plexindex.StoreError), (399, plexindex.ServerError), (499, plexindex.LibraryError)):
+    for number, kind in (
+        (299, plexindex.StoreError),
+        (399, plexindex.ServerUnavailableError),
+        (499, plexindex.LibraryNotFoundError),
+    ):
         error = _errors.error_for(number, "")
         assert type(error) is kind
         assert error.status == number
@@ -136,15 +147,15 @@ def test_an_unknown_status_falls_to_the_parent_of_its_block() -> None:
 )
 def test_names_stand_at_their_number(prefix: str, names: tuple[str, ...]) -> None:
     numbers = {name: number for name, number in HEADER_CONSTANTS.items() if name.startswith(prefix)}
-    assert {prefix + name.upper(): number for number, name in enumerate(names)} == numbers
+    assert {prefix + name.upper(): number for number, name in enumerate(names) if name != "unknown"} == numbers
 
 
 def test_each_match_kind_has_its_word_and_its_row_in_the_doctor_s_report() -> None:
     assert get_args(_types.MatchKind) == _constants.MATCH_KINDS
     assert ("none", *(name for name, _ in doctor_files._MATCH_KINDS)) == _constants.MATCH_KINDS
     assert get_args(_types.Confidence) == _constants.CONFIDENCES
-    assert get_args(_types.ReasonCode) == _constants.REASONS
-    assert get_args(_types.Status) == (*_constants.STATUS_NAMES.values(), "unknown")
+    assert get_args(_types.Reason) == tuple(name for name in _constants.REASONS if name != "unknown")
+    assert get_args(_types.Status) == ("found", *list(_constants.STATUS_NAMES.values())[1:], "unknown")
 
 
 def test_item_kinds_are_those_of_the_header() -> None:
@@ -169,30 +180,24 @@ def test_structs_have_the_header_s_layout() -> None:
         for member, offset in LAYOUT[name].items():
             if member:
                 assert fields[member if member in fields else SPLIT[member]] == offset, (name, member)
-    numbers = tuple(range(1, 14))
-    assert len(_lazy_index.packed_options(numbers, [(0, 0)] * 7, 0, 0)) == LAYOUT["options"][""]
-    options = _native.COptions.from_buffer_copy(_lazy_index.packed_options(numbers, [(0, 0)] * 7, 77, 2))
-    named = [*("library_ttl_ms", "max_age_ms", "timeout_ms", "connect_timeout_ms", "read_timeout_ms", "retry_ms")]
-    named += ("matches_limit", "flags", "page_size", "log_level", "slow_ms", "size_limit", "shared_retry_ms")
-    assert [getattr(options, name) for name in ("size", *named)] == [LAYOUT["options"][""], *numbers]
 
 
 def test_answer_structs_are_read_in_the_header_s_order() -> None:
     answers, answer, item = LAYOUT["answers"], LAYOUT["answer"], LAYOUT["item"]
     assert [answers[name] // 4 for name in ("item_size", "first", "log_lines")] == [
-        *(_answers.ITEM_STEP, _answers.FIRST, _answers.LOG_LINES)
+        *(_answers._ITEM_STEP, _blocks.FIRST, _blocks.LOG_LINES)
     ]
     assert [answer[name] // 4 for name in ("status", "item", "candidates", "message")] == [
-        *(0, _answers.ITEM, _answers.CANDIDATES, _answers.MESSAGE)
+        *(0, _answers._ITEM, _answers._CANDIDATES, _answers._MESSAGE)
     ]
-    assert [answer[name] for name in ("match_kind", "age_ms")] == [_answers.KINDS, _answers.AGE]
+    assert [answer[name] for name in ("match_kind", "age_ms")] == [_answers._KINDS, _answers._AGE]
     assert answer["candidates_total"] - answer["candidates"] == 8
     assert answer["flags"] - answer["match_kind"] == 3
     fields = [name for name in item if name not in ("", "reserved")]
-    assert fields == [*_items.TEXTS[:-1], "library_title", *_items.NUMBERS]
+    assert fields == [*_blocks.TEXTS[:-1], "library_title", *_blocks.NUMBERS]
     assert [item[name] for name in fields] == [
-        *range(0, 8 * len(_items.TEXTS), 8),
-        *range(item["kind"], item["kind"] + 4 * len(_items.NUMBERS), 4),
+        *range(0, 8 * len(_blocks.TEXTS), 8),
+        *range(item["kind"], item["kind"] + 4 * len(_blocks.NUMBERS), 4),
     ]
 
 

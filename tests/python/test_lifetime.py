@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import threading
 import weakref
@@ -35,7 +34,9 @@ def after_close(index: plexindex.Index, movies: plexindex.Library) -> list[Calla
         lambda: index.libraries(),
         lambda: index.stats(),
         lambda: index.__enter__(),
-        lambda: asyncio.run(index.__aenter__()),
+        lambda: index.call("store.get"),
+        lambda: index.table("mine").get("a"),
+        lambda: next(iter(index.watch())),
     ]
 
 

@@ -80,7 +80,7 @@ def test_a_file_that_was_just_imported(configure: Callable[[FakePlex], None], mo
         configure(plex)
         imported = recipe("def imported")["imported"]
         assert imported("/media/films/Film (2001).mkv", 60).title == "Film"
-        assert imported(film, 0.5).reason_code == "not_listed"
+        assert imported(film, 0.5).reason == "not_listed"
         plex.add("Films", film)
         # The miss was a moment ago: the question alone would not ask again.
         assert imported(film, 60).title == "New"

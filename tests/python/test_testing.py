@@ -113,7 +113,7 @@ def test_each_kind_of_file(tmp_path: Path) -> None:
         assert episode is not None
         assert (episode.show_title, episode.season, episode.episode) == ("A Show", 2, 3)
         double = index.match(files["Double"], "Double")
-        assert (double.reason_code, [item.episode for item in double.candidates]) == ("several_episodes", [1, 2, 3])
+        assert (double.reason, [item.episode for item in double.candidates]) == ("several_episodes", [1, 2, 3])
 
 
 def test_changes(plex_with_movie: FakePlex, tmp_path: Path) -> None:
@@ -151,9 +151,11 @@ def test_events(plex_with_movie: FakePlex, tmp_path: Path) -> None:
     with open_index(plex_with_movie, tmp_path) as index:
         index.refresh()
         cursor = index.changes().cursor
-        index.watch_start()
+        index.watch().start()
         found: list[Any] = []
-        reader = threading.Thread(target=lambda: found.append(next(iter(index.watch_changes(cursor)))), daemon=True)
+        reader = threading.Thread(
+            target=lambda: found.extend(next(filter(None, map(list, index.watch(cursor))))), daemon=True
+        )
         reader.start()
         # A stream that is not open yet misses an event.
         for number in range(100):
@@ -189,11 +191,11 @@ def test_a_server_that_fails(plex_with_movie: FakePlex, tmp_path: Path) -> None:
     with open_index(plex, tmp_path) as index:
         plex.fail(503, path="/all")
         assert [library.title for library in index.libraries()] == ["Movies"]
-        with pytest.raises(plexindex.ServerError):
+        with pytest.raises(plexindex.ServerUnavailableError):
             index.refresh()
         plex.pause()
         with pytest.raises(plexindex.TimeoutError):
-            index.server(deadline=0.2)
+            index.server(timeout=0.2)
         plex.resume()
         index.refresh()
         plex.token = "another"
@@ -203,7 +205,7 @@ def test_a_server_that_fails(plex_with_movie: FakePlex, tmp_path: Path) -> None:
         index.refresh(full=True)
         address = plex.url
         plex.stop()
-        with pytest.raises(plexindex.ConnectError):
+        with pytest.raises(plexindex.ServerUnavailableError):
             index.refresh(full=True)
         plex.start()
         assert plex.url == address

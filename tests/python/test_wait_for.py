@@ -10,6 +10,7 @@ from pathlib import Path
 
 import plexindex
 import pytest
+from plexindex import aio
 from plexindex.testing import FakePlex
 
 OLD, NEW = "/media/films/Old (2001).mkv", "/media/films/New (2024).mkv"
@@ -71,14 +72,15 @@ def test_a_wait_outlasts_a_server_that_restarts(index: plexindex.Index, plex: Fa
 
 def test_a_task_that_waits_is_cancelled(index: plexindex.Index, plex: FakePlex) -> None:
     async def ask() -> plexindex.Match:
-        task = asyncio.create_task(index.await_for(NEW, timeout=None, every=NEVER))
+        own = aio.AsyncIndex(index)
+        task = asyncio.create_task(own.wait_for(NEW, timeout=None, every=NEVER))
         while not checks(plex):
             await asyncio.sleep(0.01)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
         plex.add("Films", NEW)
-        return await index.library("Films").await_for(NEW, timeout=60, every=0.2)
+        return await own.library("Films").wait_for(NEW, timeout=60, every=0.2)
 
     assert asyncio.run(ask()).title == "New"
 
@@ -96,7 +98,8 @@ def import_path(number: int) -> str:
 
 def test_imports_in_a_row_are_found_within_two_seconds(index: plexindex.Index, plex: FakePlex) -> None:
     for number in range(3):
-        path, added = import_path(number), []
+        path = import_path(number)
+        added: list[float] = []
 
         def add(path: str = path, added: list[float] = added) -> None:
             plex.add("Films", path)
@@ -109,19 +112,19 @@ def test_imports_in_a_row_are_found_within_two_seconds(index: plexindex.Index, p
         assert time.monotonic() - added[0] < 2.5  # two seconds, and the requests on a busy machine
 
 
-def test_ten_imports_cost_three_requests_each(index: plexindex.Index, plex: FakePlex, tmp_path: Path) -> None:
+def test_ten_imports_cost_three_requests_each(plex: FakePlex, tmp_path: Path) -> None:
     for number in range(10):
         plex.add("Films", import_path(number))
         plex.requests.clear()
         with plexindex.open(tmp_path, plex.url, plex.token, retry_for=0) as hook:
             match = hook.match(import_path(number))
-        assert (match.status, match.match_kind, match.stale) == ("ok", "exact", False), number
+        assert (match.status, match.match_kind, match.stale) == ("found", "exact", False), number
         assert len(plex.requests) <= 3, plex.requests
 
 
 def test_twelve_imports_in_one_call_cost_three_requests(index: plexindex.Index, plex: FakePlex) -> None:
     for number in range(20, 23):
-        assert index.match(import_path(number)).reason_code == "not_listed"
+        assert index.match(import_path(number)).reason == "not_listed"
     paths = [import_path(number) for number in range(12)]
     for path in paths:
         plex.add("Films", path)
@@ -133,16 +136,16 @@ def test_twelve_imports_in_one_call_cost_three_requests(index: plexindex.Index, 
 def test_a_checked_match_asks_in_any_case(index: plexindex.Index, plex: FakePlex) -> None:
     for _ in range(3):
         plex.requests.clear()
-        assert index.match(OLD, check=True).status == "ok"
+        assert index.match(OLD, check=True).status == "found"
         assert checks(plex) == 1
     plex.requests.clear()
-    assert [match.status for match in index.library("Films").match_paths([OLD, OLD], check=True)] == ["ok", "ok"]
+    assert [match.status for match in index.library("Films").match_paths([OLD, OLD], check=True)] == ["found", "found"]
     assert checks(plex) == 1
 
 
 def test_what_was_not_asked_is_marked(index: plexindex.Index, plex: FakePlex) -> None:
     answers = [index.match(import_path(number)) for number in range(60)]
-    assert {(answer.reason_code, answer.stale) for answer in answers} == {("not_listed", False), ("not_asked", True)}
+    assert {(answer.reason, answer.stale) for answer in answers} == {("not_listed", False), ("not_asked", True)}
     assert len(plex.requests) <= 25
 
 
@@ -152,7 +155,8 @@ def test_an_event_ends_a_wait_within_a_second(index: plexindex.Index, plex: Fake
         while not plex._listeners and time.monotonic() - begun < 30:
             time.sleep(0.01)
         for number in range(3):
-            path, added = import_path(number), []
+            path = import_path(number)
+        added: list[float] = []
 
             def add(path: str = path, added: list[float] = added) -> None:
                 plex.add("Films", path)

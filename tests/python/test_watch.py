@@ -41,7 +41,10 @@ def test_what_the_host_was_told(index: plexindex.Index, server: Server, body: An
     before = index.stats()
     index.notify(body)
     after = index.stats()
-    assert (after.events - before.events, after.hints - before.hints) == (min(requests, 1), min(requests, 1))
+    assert (after["events"] - before["events"], after["hints"] - before["hints"]) == (
+        min(requests, 1),
+        min(requests, 1),
+    )
     assert server.requests() == 0
     assert index.match(path, "Movies")
     assert server.requests() == requests

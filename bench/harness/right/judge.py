@@ -209,7 +209,7 @@ def asked(collection: Collection, view: View) -> list[Question]:
 def of_match(match: plexindex.Match) -> Answer:
     """Of plexindex."""
     first = match.key if match.key is not None else next((item.key for item in match.candidates), None)
-    return Answer(match.key if match.confidence == "high" else None, first, match.reason_code)
+    return Answer(match.key if match.confidence == "high" else None, first, match.reason)
 
 
 def by_match(library: plexindex.Library) -> Callable[[list[str]], list[Answer]]:

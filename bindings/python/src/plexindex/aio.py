@@ -1,136 +1,426 @@
-"""Calls for ``asyncio``: run the methods of an index or a library on background threads, without blocking the event
-loop.
+"""The same index for ``asyncio``.
 
-The first call imports ``asyncio``. Cancelling a task stops its call: a fetch ends within about a tenth of a second, the
-index keeps the fetched part, and the next call resumes the fetch.
+:func:`open` returns an :class:`AsyncIndex`, whose methods have the names of :class:`plexindex.Index` and run on at most
+32 threads. Cancelling a task ends its call: a fetch ends within about a tenth of a second, the index keeps the fetched
+part, and the next call resumes the fetch. A call that only writes to the store runs to its end. ``progress`` callbacks
+run on the call's thread.
 """
 
 from __future__ import annotations
 
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from functools import partial, wraps
+from itertools import islice
+from time import monotonic
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from . import index as sync
+from ._core import constants as c
+from ._core import convert
 from ._core.callbacks import Stoppable
+from .changes import Changes, Watch
+from .compare import Comparison
+from .library import Library
+from .match import Match
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
-    from concurrent.futures import Future
-    from typing import Any, TypeVar
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+    from types import TracebackType
 
-    from typing_extensions import ParamSpec
+    from typing_extensions import Concatenate, ParamSpec, Self
+
+    from ._core.shared import Following
+    from ._core.types import PathArg
+    from .changes import Change
+    from .compare import Difference
+    from .item import Item
+    from .progress import ProgressArg
+    from .table import Table
 
     P = ParamSpec("P")
-    T = TypeVar("T")
 
+T = TypeVar("T")
 
-# The arguments that `_match_at_once` accepts by name, because a call that never waits needs no others.
-_ASKED = ("library", "path")
+# Maximum number of threads of an index.
+_THREADS = 32
 # Maximum number of values that a thread passes to the event loop at once.
 _AT_ONCE = 1000
 
 
-def cancellable(method: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
-    """Returns the asynchronous version of a method that accepts ``progress``. Cancelling the task stops the call."""
+class _Caller:
+    """Calls an index's or a library's methods on threads."""
 
-    async def call(asked: Any, *arguments: Any, progress: Any = None, **options: Any) -> Any:
-        watch = Stoppable(asked._progress if progress is None else progress)
-        done = False
+    def __init__(self, target: Any, threads: ThreadPoolExecutor) -> None:
+        self._target, self._threads = target, threads
+
+    async def _run(self, call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        """Makes a call on a thread. The time until a thread is free counts towards the timeout."""
+        began, timeout = monotonic(), options.get("timeout")
+
+        def run() -> Any:
+            if timeout is not None:
+                options["timeout"] = max(timeout - (monotonic() - began), 0)
+            return call(*arguments, **options)
+
+        return await asyncio.get_running_loop().run_in_executor(self._threads, partial(copy_context().run, run))
+
+    async def _cancellable(
+        self, call: Callable[..., Any], *arguments: Any, progress: Any = None, **options: Any
+    ) -> Any:
+        """Makes a call that accepts ``progress``. Cancelling the task ends the call."""
+        watch = Stoppable(self._target._session.progress if progress is None else progress)
         try:
-            answer = await run_on_thread(method, asked, *arguments, progress=watch, **options)
-            done = True
-            return answer
-        finally:
-            watch.stopped = not done
+            return await self._run(call, *arguments, progress=watch, **options)
+        except asyncio.CancelledError:
+            watch.stopped = True
+            raise
 
-    return _async_version(call, method, "")  # type: ignore[no-any-return]
-
-
-def at_once_or_cancellable(method: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
-    """As :func:`cancellable`, for a method that matches a path. Uses a thread only if the call has to wait."""
-    wait: Any = cancellable(method)
-
-    async def call(asked: Any, *arguments: Any, **options: Any) -> Any:
-        named = {name: value for name, value in options.items() if name in _ASKED}
-        answer = asked._match_at_once(*arguments, **named)
-        return await wait(asked, *arguments, **options) if answer is None else answer
-
-    more = " If the answer needs no waiting, the call returns immediately, on the event loop's thread."
-    return _async_version(call, method, more)  # type: ignore[no-any-return]
-
-
-def async_iterator(method: Callable[P, Iterable[T]], at_once: int = _AT_ONCE) -> Callable[P, AsyncIterator[T]]:
-    """Returns the asynchronous version of a generator, for ``async for``.
-
-    ``at_once`` is the maximum number of values to fetch together. Use 1 if the generator waits for each value.
-    """
-
-    async def call(asked: Any, *arguments: Any, progress: Any = None, **options: Any) -> Any:
-        watch = Stoppable(asked._progress if progress is None else progress)
-        rest = iter(method(asked, *arguments, progress=watch, **options))  # type: ignore[arg-type]
-        done = False
+    async def _iterate(self, call: Callable[..., Any], *arguments: Any, progress: Any = None, **options: Any) -> Any:
+        """Yields the values of an iterator that a call with ``progress`` returns."""
+        watch = Stoppable(self._target._session.progress if progress is None else progress)
+        values = iter(call(*arguments, progress=watch, **options))
         try:
-            while some := await next_of(rest, at_once):
+            while some := await self._run(lambda: list(islice(values, _AT_ONCE))):
                 for one in some:
                     yield one
-            done = True
         finally:
-            watch.stopped = not done
-
-    return _async_version(call, method, "")  # type: ignore[no-any-return]
+            watch.stopped = True
 
 
-def uncancellable(method: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
-    """Returns the asynchronous version of a method. The call runs to its end even if the task is cancelled."""
-
-    async def call(*arguments: Any, **options: Any) -> Any:
-        return await run_on_thread(method, *arguments, **options)
-
-    return _async_version(call, method, " Cancelling the task does not stop the call.")  # type: ignore[no-any-return]
+def _typed_as(
+    method: Callable[Concatenate[Any, P], Any],
+) -> Callable[[Callable[..., T]], Callable[Concatenate[Any, P], T]]:
+    """Gives a method the arguments and the description of a synchronous method."""
+    return wraps(method)
 
 
-def _async_version(call: Any, method: Any, more: str) -> Any:
-    owner, _, name = method.__qualname__.rpartition(".")
-    call.__name__, call.__qualname__, call.__module__ = f"a{name}", f"{owner}.a{name}", method.__module__
-    call.__doc__ = f":meth:`{owner}.{name}` on a background thread.{more}"
-    # `inspect` reads the signature from this attribute, and `help` and editors use `inspect`.
-    call.__wrapped__ = method
+def _coroutine(method: Callable[Concatenate[Any, P], T]) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, T]]:
+    """Returns the coroutine function for a method that only reads or writes the store."""
+
+    @_typed_as(method)
+    async def call(self: _Caller, *arguments: Any, **options: Any) -> Any:
+        return await self._run(method, self._target, *arguments, **options)
+
     return call
 
 
-async def next_of(values: Iterator[T], at_once: int = _AT_ONCE) -> list[T]:
-    """Waits on a thread for the iterator's next values. Returns an empty list at the end."""
-    from itertools import islice
+def _cancellable(method: Callable[Concatenate[Any, P], T]) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, T]]:
+    """Returns the coroutine function for a method that accepts ``progress``."""
 
-    some: list[T] = await run_on_thread(lambda: list(islice(values, at_once)))
-    return some
+    @_typed_as(method)
+    async def call(self: _Caller, *arguments: Any, **options: Any) -> Any:
+        return await self._cancellable(method, self._target, *arguments, **options)
 
-
-async def run_on_thread(call: Any, *arguments: Any, **options: Any) -> Any:
-    """Makes a call on a new thread.
-
-    The executors of ``asyncio`` have few threads. A call could wait for a free thread past its deadline, and would then
-    keep other tasks from using the thread.
-    """
-    import asyncio
-    from contextvars import copy_context
-    from functools import partial
-
-    return await asyncio.wrap_future(_start(partial(copy_context().run, call, *arguments, **options)))
+    return call
 
 
-def _start(call: Callable[[], Any]) -> Future[Any]:
-    from concurrent.futures import Future
-    from threading import Thread
+def _iterator(method: Callable[Concatenate[Any, P], Iterable[T]]) -> Callable[Concatenate[Any, P], AsyncIterator[T]]:
+    """Returns the asynchronous iterator function for a generator that accepts ``progress``."""
 
-    future: Future[Any] = Future()
-    future.set_running_or_notify_cancel()
-    Thread(target=_run, args=(future, call), name="plexindex").start()
-    return future
+    @_typed_as(method)
+    def call(self: _Caller, *arguments: Any, **options: Any) -> Any:
+        return self._iterate(method, self._target, *arguments, **options)
+
+    return call
 
 
-def _run(future: Future[Any], call: Callable[[], Any]) -> None:
-    try:
-        future.set_result(call())
-    except BaseException as error:
-        future.set_exception(error)
-    finally:
-        # The error's traceback refers to this frame. Without `del`, this reference cycle would keep the index alive.
-        del future
+class AsyncChanges(_Caller):
+    """As :class:`plexindex.Changes`, for ``async for``."""
+
+    _target: Changes
+
+    @property
+    def cursor(self) -> str | None:
+        """As :attr:`plexindex.Changes.cursor`."""
+        return self._target.cursor
+
+    @property
+    def stale(self) -> bool:
+        """As :attr:`plexindex.Changes.stale`."""
+        return self._target.stale
+
+    @property
+    def late(self) -> bool:
+        """As :attr:`plexindex.Changes.late`."""
+        return self._target.late
+
+    @property
+    def refused(self) -> bool:
+        """As :attr:`plexindex.Changes.refused`."""
+        return self._target.refused
+
+    @property
+    def age(self) -> float | None:
+        """As :attr:`plexindex.Changes.age`."""
+        return self._target.age
+
+    def __aiter__(self) -> AsyncChanges:
+        return self
+
+    async def __anext__(self) -> Change:
+        change: Change | None = await self._run(next, self._target, None)
+        if change is None:
+            raise StopAsyncIteration
+        return change
+
+
+class AsyncWatch(_Caller):
+    """As :class:`plexindex.Watch`, for ``async for`` and ``async with``."""
+
+    _target: Watch
+
+    async def start(self) -> None:
+        """As :meth:`plexindex.Watch.start`."""
+        await self._run(self._target.start)
+
+    async def stop(self) -> None:
+        """As :meth:`plexindex.Watch.stop`."""
+        await self._run(self._target.stop)
+
+    async def __aenter__(self) -> AsyncWatch:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    async def __aiter__(self) -> AsyncIterator[AsyncChanges]:
+        watch = self._target
+        progress = watch._library._session.progress if watch._progress is None else watch._progress
+        watch._progress = stoppable = Stoppable(progress)
+        values = iter(watch)
+        try:
+            while (found := await self._run(next, values, None)) is not None:
+                yield AsyncChanges(found, self._threads)
+        finally:
+            stoppable.stopped = True
+
+
+class AsyncComparison(_Caller):
+    """As :class:`plexindex.Comparison`, for ``async for``. A cancelled task ends the walk and the requests."""
+
+    _target: Comparison
+
+    @property
+    def comparison(self) -> Comparison:
+        """The comparison, with its counts."""
+        return self._target
+
+    async def __aiter__(self) -> AsyncIterator[Difference]:
+        values = iter(self._target)
+        try:
+            while some := await self._run(lambda: list(islice(values, _AT_ONCE))):
+                for one in some:
+                    yield one
+        finally:
+            self._target.stop()
+
+
+class AsyncLibrary(_Caller):
+    """As :class:`plexindex.Library`, for ``asyncio``. ``async for`` over it yields its items."""
+
+    _target: Library
+
+    @property
+    def library(self) -> Library:
+        """The library, with its facts and its fast lookups, which need no thread."""
+        return self._target
+
+    async def match(
+        self,
+        path: PathArg,
+        *,
+        timeout: float | None = None,
+        offline: bool = False,
+        check: bool = False,
+        progress: ProgressArg = None,
+    ) -> Match:
+        """As :meth:`plexindex.Library.match`. An answer that needs no waiting needs no thread."""
+        found = None if check else _match_at_once(self._target, path)
+        if found is not None:
+            return found
+        return await self._cancellable(  # type: ignore[no-any-return]
+            self._target.match, path, timeout=timeout, offline=offline, check=check, progress=progress
+        )
+
+    lookup_key = property(lambda self: self._target.lookup_key, doc="As :meth:`plexindex.Library.lookup_key`.")
+    lookup_keys = property(lambda self: self._target.lookup_keys, doc="As :meth:`plexindex.Library.lookup_keys`.")
+    match_paths = _cancellable(Library.match_paths)
+    folder = _cancellable(Library.folder)
+    match_guid = _cancellable(Library.match_guid)
+    search_title = _cancellable(Library.search_title)
+    items = _iterator(Library.items)
+    items_below = _iterator(Library.items_below)
+    item_facts = _coroutine(Library.item_facts)
+    record_match = _coroutine(Library.record_match)
+    record_matches = _coroutine(Library.record_matches)
+    invalidate_path = _coroutine(Library.invalidate_path)
+    invalidate_item = _coroutine(Library.invalidate_item)
+    invalidate = _coroutine(Library.invalidate)
+    refresh = _cancellable(Library.refresh)
+    wait_for = _cancellable(Library.wait_for)
+    edit_items = _coroutine(Library.edit_items)
+
+    @_typed_as(Library.changes)
+    async def changes(self, *arguments: Any, **options: Any) -> AsyncChanges:
+        """As :meth:`plexindex.Library.changes`."""
+        return AsyncChanges(await self._cancellable(self._target.changes, *arguments, **options), self._threads)
+
+    @_typed_as(Library.watch)
+    def watch(self, *arguments: Any, **options: Any) -> AsyncWatch:
+        """As :meth:`plexindex.Library.watch`."""
+        return AsyncWatch(self._target.watch(*arguments, **options), self._threads)
+
+    def __aiter__(self) -> AsyncIterator[Item]:
+        return self.items()
+
+    def __repr__(self) -> str:
+        return repr(self._target).replace("plexindex.", "plexindex.aio.Async", 1)
+
+
+class AsyncIndex(_Caller):
+    """As :class:`plexindex.Index`, for ``asyncio``. Close it with :meth:`close` or ``async with``."""
+
+    _target: sync.Index
+
+    def __init__(self, index: sync.Index) -> None:
+        super().__init__(index, ThreadPoolExecutor(_THREADS, thread_name_prefix="plexindex"))
+
+    @property
+    def index(self) -> sync.Index:
+        """The index for other threads."""
+        return self._target
+
+    @property
+    def cache_dir(self) -> str:
+        """The store's folder."""
+        return self._target.cache_dir
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the index is open."""
+        return self._target.is_open
+
+    @_typed_as(sync.Index.library)
+    def library(self, *arguments: Any, **options: Any) -> AsyncLibrary:
+        """As :meth:`plexindex.Index.library`."""
+        return AsyncLibrary(self._target.library(*arguments, **options), self._threads)
+
+    @_typed_as(sync.Index.libraries)
+    async def libraries(self, **options: Any) -> list[AsyncLibrary]:
+        """As :meth:`plexindex.Index.libraries`."""
+        found = await self._cancellable(self._target.libraries, **options)
+        return [AsyncLibrary(library, self._threads) for library in found]
+
+    async def match(
+        self,
+        path: PathArg,
+        library: sync.LibraryArg = None,
+        *,
+        timeout: float | None = None,
+        offline: bool = False,
+        check: bool = False,
+        progress: ProgressArg = None,
+    ) -> Match:
+        """As :meth:`plexindex.Index.match`. An answer that needs no waiting needs no thread."""
+        chosen = AsyncLibrary(self._target._in(library), self._threads)
+        return await chosen.match(path, timeout=timeout, offline=offline, check=check, progress=progress)
+
+    match_paths = _cancellable(sync.Index.match_paths)
+    folder = _cancellable(sync.Index.folder)
+    match_guid = _cancellable(sync.Index.match_guid)
+    search_title = _cancellable(sync.Index.search_title)
+    items = _iterator(sync.Index.items)
+    items_below = _iterator(sync.Index.items_below)
+    item_facts = _coroutine(sync.Index.item_facts)
+    record_match = _coroutine(sync.Index.record_match)
+    record_matches = _coroutine(sync.Index.record_matches)
+    invalidate_path = _coroutine(sync.Index.invalidate_path)
+    invalidate_item = _coroutine(sync.Index.invalidate_item)
+    invalidate_library = _coroutine(sync.Index.invalidate_library)
+    invalidate_all = _coroutine(sync.Index.invalidate_all)
+    clear = _coroutine(sync.Index.clear)
+    refresh = _cancellable(sync.Index.refresh)
+    wait_for = _cancellable(sync.Index.wait_for)
+    notify = _coroutine(sync.Index.notify)
+    set_token = _coroutine(sync.Index.set_token)
+    edit_items = _coroutine(sync.Index.edit_items)
+    call = _cancellable(sync.Index.call)
+    stats = _coroutine(sync.Index.stats)
+    proposals = _coroutine(sync.Index.proposals)
+    server = _cancellable(sync.Index.server)
+    store = _coroutine(sync.Index.store)
+    shared_status = _coroutine(sync.Index.shared_status)
+    shared_init = _coroutine(sync.Index.shared_init)
+    shared_deliver = _coroutine(sync.Index.shared_deliver)
+    shared_clear = _coroutine(sync.Index.shared_clear)
+
+    @_typed_as(sync.Index.changes)
+    async def changes(self, *arguments: Any, **options: Any) -> AsyncChanges:
+        """As :meth:`plexindex.Index.changes`."""
+        return AsyncChanges(await self._cancellable(self._target.changes, *arguments, **options), self._threads)
+
+    @_typed_as(sync.Index.watch)
+    def watch(self, *arguments: Any, **options: Any) -> AsyncWatch:
+        """As :meth:`plexindex.Index.watch`."""
+        return AsyncWatch(self._target.watch(*arguments, **options), self._threads)
+
+    @_typed_as(sync.Index.compare)
+    def compare(self, *arguments: Any, **options: Any) -> AsyncComparison:
+        """As :meth:`plexindex.Index.compare`."""
+        return AsyncComparison(self._target.compare(*arguments, **options), self._threads)
+
+    @_typed_as(sync.Index.table)
+    def table(self, name: str | bytes) -> Table:
+        """As :meth:`plexindex.Index.table`."""
+        return self._target.table(name)
+
+    def follow_shared(self) -> Following:
+        """As :meth:`plexindex.Index.follow_shared`, which waits for nothing."""
+        return self._target.follow_shared()
+
+    async def close(self) -> None:
+        """As :meth:`plexindex.Index.close`, on a thread of its own, because closing waits for running calls."""
+        closer = ThreadPoolExecutor(1, thread_name_prefix="plexindex")
+        try:
+            await asyncio.get_running_loop().run_in_executor(closer, self._target.close)
+        finally:
+            closer.shutdown(wait=False)
+            self._threads.shutdown(wait=False)
+
+    async def __aenter__(self) -> Self:
+        self._target.__enter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def __repr__(self) -> str:
+        return repr(self._target).replace("plexindex.", "plexindex.aio.Async", 1)
+
+
+def _match_at_once(library: Library, path: PathArg) -> Match | None:
+    """Returns the answer for a file, or None if the call would have to wait."""
+    block: bytes | bytearray | None = library._match_at_once(path)
+    if block is None:
+        session = library._session
+        raw = convert.path_bytes(path, session.hides_paths)
+        block = session.block(session.native.match_path, library._handle, raw, flags=c.QUERY_AT_ONCE)
+    match = Match(block, source=library.index, question=path)
+    return None if match.status == "not_yet" else match
+
+
+def _opens_as(function: Callable[P, Any]) -> Callable[[Callable[..., T]], Callable[P, T]]:
+    return wraps(function)
+
+
+@_opens_as(sync.open)
+def open(*arguments: Any, **options: Any) -> AsyncIndex:
+    """As :func:`plexindex.open`."""
+    return AsyncIndex(sync.open(*arguments, **options))

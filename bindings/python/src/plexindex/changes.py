@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
+from time import monotonic, sleep
+
+from ._core import TYPE_CHECKING, convert
 from ._core import constants as c
-from ._core import convert as _convert
+from ._core.library_facts import oldest
 from .errors import (
-    ConnectError,
-    ForbiddenError,
     InvalidArgumentError,
     NotFetchedError,
+    NotOnServerError,
+    NotPlexError,
     OfflineError,
-    ServerError,
+    ServerUnavailableError,
     StoreError,
     TimeoutError,
     UnauthorizedError,
 )
 from .item import Item
-from .library import Chosen
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import TracebackType
     from typing import Any
 
-    from ._core.callbacks import ProgressArg
     from ._core.types import ChangeKind, PathArg
-    from .library import LibraryInfo
+    from .item import ItemSource
+    from .library import Library
     from .match import Match
-
-    # The index imports this module, so this module cannot import the class.
-    Index = Any
-    LibraryArg = Any
+    from .progress import ProgressArg
 
 # Maximum number of items in a page.
 _PAGE = 1_000
@@ -41,6 +40,15 @@ _BETWEEN = 1.0
 # Maximum number of seconds between two lookups of a file that a caller waits for.
 _LOOK = 0.25
 _FOREVER = float("inf")
+# The errors of a refresh after which an older listing can answer.
+REFRESH_ERRORS = (
+    ServerUnavailableError,
+    UnauthorizedError,
+    NotPlexError,
+    NotOnServerError,
+    OfflineError,
+    StoreError,
+)
 
 
 class Change:
@@ -65,11 +73,11 @@ class Change:
     section: str
     """Section id of the library."""
 
-    def __init__(self, index: Index | None, entry: dict[str, Any]) -> None:
+    def __init__(self, entry: dict[str, Any], source: ItemSource | None = None) -> None:
         self.change, self.library, self.section = entry["change"], entry["library"], entry["section"]
         self.path, self.from_path, self.from_key = entry.get("path"), entry.get("from"), entry.get("from_key")
         item = entry.get("item")
-        self.item = None if item is None else Item(item, index)
+        self.item = None if item is None else Item(item, source)
 
     def to_dict(self) -> dict[str, object]:
         """Returns all fields by name, as JSON values."""
@@ -102,45 +110,36 @@ class Changes:
     reader that resumes at the cursor misses no change, and sees at most the last page again.
     """
 
-    def __init__(
-        self,
-        index: Index,
-        since: str | None,
-        library: LibraryArg,
-        full: bool,
-    ) -> None:
+    def __init__(self, library: Library, since: str | None, full: bool = False, missed: str | None = None) -> None:
+        """``missed`` is the result of :func:`bring_up_to_date`."""
         if since == "":
             raise InvalidArgumentError("since is empty: give a cursor, or None to start from now")
-        self._index, self._library, self._full = index, library, full
+        self._library, self._full = library, full
         self.cursor: str | None = since
         """The position after the last page that you have read completely, from which to resume. In a full listing, None
         until you have read the first page completely; with None, a full listing starts again.
         """
-        self.stale = False
-        """Whether changes may be missing, because the server did not answer, or not within the deadline."""
-        self.late = False
-        """Whether the deadline passed before plexindex had received the server's whole answer."""
-        self.refused = False
+        self.stale = missed is not None
+        """Whether changes may be missing, because the server did not answer, or not within the timeout."""
+        self.late = missed == "late"
+        """Whether the timeout passed before plexindex had received the server's whole answer."""
+        self.refused = missed == "refused"
         """Whether the server rejected the token, or the token's user has no permission."""
-        self.age: float | None = None
-        """Seconds between the last check that the listing was current and this call. With several libraries, the
-        maximum. None if nothing was fetched yet."""
         self._next: str | None = None
         self._more = True
         self._page: Iterator[dict[str, Any]] = iter(())
         # Read the first page now, because without a cursor the feed starts now, and an invalid cursor must raise an
         # error here.
         self._read()
-        self.age = oldest(asked_of(index, library))
-
-    def _set_outcome(self, missed: str | None) -> None:
-        """Stores the result of :func:`bring_up_to_date`."""
-        self.stale, self.late, self.refused = missed is not None, missed == "late", missed == "refused"
+        self.age: float | None = oldest(library._current())
+        """Seconds between the last check that the listing was current and this call. With several libraries, the
+        maximum. None if nothing was fetched yet.
+        """
 
     def _read(self) -> None:
-        cursor = None if self.cursor is None else _convert.text_bytes("cursor", self.cursor)
-        asked = {"library": self._library, "cursor": cursor, "full": self._full and cursor is None, "limit": _PAGE}
-        _, page = self._index._request("changes.list", **asked)
+        cursor = None if self.cursor is None else convert.text_bytes("cursor", self.cursor)
+        full = self._full and cursor is None
+        page = self._library._request("changes.list", cursor=cursor, full=full, limit=_PAGE)
         self._next, self._page, self._more = page["cursor"], iter(page["changes"]), page["more"]
         if not page["changes"]:
             self._end_page()
@@ -157,7 +156,7 @@ class Changes:
         while True:
             entry = next(self._page, None)
             if entry is not None:
-                return Change(self._index, entry)
+                return Change(entry, self._library.index)
             self._end_page()
             if not self._more:
                 raise StopIteration
@@ -167,31 +166,132 @@ class Changes:
         return f"<plexindex.Changes up to {self.cursor!r}>"
 
 
-def asked_of(index: Index, library: LibraryArg) -> list[LibraryInfo]:
-    """Returns the selected libraries that the store contains."""
-    known: list[LibraryInfo] = index.libraries(offline=True)
-    asked = library if isinstance(library, Chosen) else index.library(library)
-    return [one for one in known if is_chosen(one, asked)]
+class Watch:
+    """Waits for changes: an iterator of :class:`Changes`, each with its cursor. :meth:`Index.watch` returns this
+    object. Within a ``with`` block, plexindex also listens to the server's events.
+    """
+
+    def __init__(
+        self,
+        library: Library,
+        since: str | None = None,
+        *,
+        timeout: float | None = None,
+        offline: bool = False,
+        progress: ProgressArg = None,
+    ) -> None:
+        self._library, self._since = library, since
+        self._timeout, self._offline, self._progress = timeout, offline, progress
+
+    def start(self) -> None:
+        """Listens to the server's events on a background thread, until :meth:`stop` or :meth:`Index.close`.
+
+        After an event, the next lookup of a changed item asks the server. Listening itself sends no requests. After a
+        failure, the thread keeps trying to reconnect, and logs whether the server is reachable. A second call changes
+        nothing. A forked child must call this method again. Raises OfflineError if the index has no server.
+        """
+        self._library._session.request("watch.start")
+
+    def stop(self) -> None:
+        """Stops listening within a second. If the index does not listen, does nothing."""
+        if self._library._session.is_open:
+            self._library._session.request("watch.stop")
+
+    def __enter__(self) -> Watch:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def __iter__(self) -> Iterator[Changes]:
+        library, offline, progress = self._library, self._offline, self._progress
+        until = _FOREVER if self._timeout is None else monotonic() + self._timeout
+        # Send no request before this time. The loop still notices changes that other processes detect.
+        silent_until = 0.0
+        missed = None if offline else bring_up_to_date(library, None, progress, waits=True)
+        if missed:
+            silent_until = monotonic() + _PAUSE
+        found = Changes(library, self._since, missed=missed)
+        while True:
+            yield found
+            cursor = found.cursor
+            if found._next is not None:
+                sleep(_BETWEEN)  # the caller did not read all changes, so the loop yields the changes again
+            now = monotonic()
+            if now >= until:
+                return
+            silent = offline or now < silent_until
+            end = min(until, silent_until) if silent and not offline else until
+            if _wait(library, cursor or "", end - now, progress, offline=silent) and not silent:
+                # This call sends a request only if a listing has expired or an event has invalidated an item.
+                missed = bring_up_to_date(library, None, progress, always=True, waits=True)
+                silent_until = monotonic() + (_PAUSE if missed else _BETWEEN)
+            found = Changes(library, cursor, missed=missed)
 
 
-def is_chosen(library: LibraryInfo, asked: Any) -> bool:
-    """Returns whether a library is one of the selected libraries."""
-    names = {str(name) for name in asked._chosen_by.values() if name is not None}
-    if not names:
-        return True
-    own = {library.uuid, library.section, library.title}
-    return bool(own & names) or library.title.casefold() in {name.casefold() for name in names}
+def read(
+    library: Library,
+    since: str | None,
+    *,
+    full: bool,
+    check: bool,
+    timeout: float | None,
+    offline: bool,
+    progress: ProgressArg,
+) -> Changes:
+    """See :meth:`plexindex.Index.changes`."""
+    if since and full:
+        raise InvalidArgumentError("a full listing starts without a cursor: omit since or full")
+    missed = None
+    if not offline:
+        missed = bring_up_to_date(library, timeout, progress, always=check, whole=full)
+    if missed == "late" or (full and offline):
+        expect_listed(library, late=missed == "late", whole=full)
+    return Changes(library, since, full, missed)
 
 
-def oldest(libraries: list[LibraryInfo]) -> float | None:
-    """Returns the maximum age of the libraries' listings."""
-    return max((one.age for one in libraries if one.age is not None), default=None)
+def wait_for(library: Library, path: PathArg, timeout: float | None, every: float, progress: ProgressArg) -> Match:
+    """See :meth:`plexindex.Index.wait_for`."""
+    ms = convert.milliseconds
+    until = monotonic() + ms("timeout", timeout, none=convert.FOREVER_MS) / 1000
+    pause = ms("every", every, none=None, zero=None) / 1000
+    check = monotonic() + pause
+    while True:
+        checks = monotonic() >= check
+        if checks:
+            check = monotonic() + pause
+        left = max(until - monotonic(), 0)
+        try:
+            match = library.match(path, timeout=left, check=checks, progress=progress)
+        except ServerUnavailableError as error:
+            # The store is empty, and the server is unreachable, but the server may return in time.
+            if error.status != c.CONNECT or monotonic() + pause >= until:
+                raise
+            sleep(pause)
+            continue
+        if match or monotonic() >= until:
+            return match
+        # An event ends the path's pause, so that the next match asks the server. Other matches send no request.
+        end = min(check, until, monotonic() + _LOOK)
+        _wait(library, Changes(library, None).cursor or "", end - monotonic(), progress)
+        if monotonic() >= until:
+            return match
+
+
+def _wait(library: Library, cursor: str, seconds: float, progress: ProgressArg, *, offline: bool = False) -> bool:
+    """Waits for a change after the cursor. Returns whether there is a change or, unless ``offline``, an expired
+    listing.
+    """
+    found = library._request("changes.wait", max(seconds, 0.001), progress, cursor=cursor, offline=offline)
+    return bool(found["ready"])
 
 
 def bring_up_to_date(
-    index: Index,
-    library: LibraryArg,
-    deadline: float | None,
+    library: Library,
+    timeout: float | None,
     progress: ProgressArg,
     *,
     always: bool = False,
@@ -200,30 +300,27 @@ def bring_up_to_date(
 ) -> str | None:
     """Asks the server for changes if a listing has expired or ``always`` is true.
 
-    Returns None if the listings are current, ``"late"`` if the deadline passed, ``"refused"`` if the server rejected
-    the token, and ``"away"`` if the server did not answer or plexindex could not store the answer. If no old listing
-    can answer, the call raises the error instead of returning ``"refused"`` or ``"away"``. At least one of the selected
+    Returns None if the listings are current, ``"late"`` if the timeout passed, ``"refused"`` if the server rejected the
+    token, and ``"away"`` if the server did not answer or plexindex could not store the answer. If no old listing can
+    answer, the call raises the error instead of returning ``"refused"`` or ``"away"``. At least one of the selected
     libraries must have an old listing; with ``whole``, every selected library; with ``waits``, any of the server's
     libraries, because another process can fetch the selected libraries later.
     """
-    known = asked_of(index, library)
-    fresh = bool(known) and all(one.fresh for one in known)
+    known = library._current()
+    fresh = bool(known) and all(facts["fresh"] for facts in known)
     if fresh and not always:
         return None
-    flags = c.QUERY_PROBE if always else 0
     try:
-        refresh = index._native.refresh
-        status, _ = index._query(refresh, library, b"", deadline, flags, progress, buffer=False)
-    except (ServerError, StoreError) as error:
-        if not is_listed(index.libraries(offline=True) if waits else known, whole=whole):
+        return None if library.refresh(check=always, timeout=timeout, progress=progress) else "late"
+    except REFRESH_ERRORS as error:
+        if not is_listed(library.index.library()._current() if waits else known, whole=whole):
             raise
         return why_older(error, fresh=fresh)
-    return None if status == c.OK else "late"
 
 
-def is_listed(libraries: list[LibraryInfo], *, whole: bool) -> bool:
-    """Returns whether at least one of ``libraries`` was ever fetched or, with ``whole``, whether all of them were."""
-    has_listing = [one.age is not None for one in libraries]
+def is_listed(known: list[dict[str, Any]], *, whole: bool) -> bool:
+    """Returns whether at least one of these libraries was ever fetched or, with ``whole``, whether all of them were."""
+    has_listing = ["age_ms" in facts for facts in known]
     return any(has_listing) and (all(has_listing) or not whole)
 
 
@@ -235,89 +332,23 @@ def why_older(error: Exception, *, fresh: bool) -> str | None:
     """
     if fresh and isinstance(error, OfflineError):
         return None
-    return "refused" if isinstance(error, (UnauthorizedError, ForbiddenError)) else "away"
+    return "refused" if isinstance(error, UnauthorizedError) else "away"
 
 
-def expect_listed(index: Index, library: LibraryArg, *, late: bool, whole: bool) -> None:
+def expect_listed(library: Library, *, late: bool, whole: bool) -> None:
     """Raises an error if none of the selected libraries was ever fetched or, with ``whole``, if any library was not.
 
-    Without this error, an incomplete list would look complete. ``late``: whether the deadline passed.
+    Without this error, an incomplete list would look complete. ``late``: whether the timeout passed.
     """
-    known = asked_of(index, library)
+    known = library._current()
     if is_listed(known, whole=whole):
         return
-    missing = [one.title for one in known if one.age is None]
+    missing = [facts["title"] for facts in known if "age_ms" not in facts]
     names = "', '".join(missing)
     were = "were" if len(missing) > 1 else "was"
     if late and not known:
-        raise TimeoutError("the deadline passed before the server listed its libraries: use a longer deadline")
+        raise TimeoutError("the timeout passed before the server listed its libraries: use a longer timeout")
     if late:
-        raise TimeoutError(f"the deadline passed before '{names}' {were} fetched: retry to resume")
+        raise TimeoutError(f"the timeout passed before '{names}' {were} fetched: retry to resume")
     if known:
         raise NotFetchedError(f"'{names}' {were} never fetched: fetch each library once (refresh)")
-
-
-def wait_for(
-    index: Index, path: PathArg, library: LibraryArg, timeout: float | None, every: float, progress: ProgressArg
-) -> Match:
-    """See :meth:`plexindex.Index.wait_for`."""
-    from time import monotonic, sleep
-
-    ms = _convert.milliseconds
-    until = monotonic() + ms("timeout", timeout, none=_convert.FOREVER_MS) / 1000
-    pause = ms("every", every, none=None, zero=None) / 1000
-    check = monotonic() + pause
-    while True:
-        checks = monotonic() >= check
-        if checks:
-            check = monotonic() + pause
-        left = max(until - monotonic(), 0)
-        try:
-            match: Match = index.match(path, library, deadline=left, check=checks, progress=progress)
-        except ConnectError:
-            # The store is empty, and the server is unreachable, but the server may return in time.
-            if monotonic() + pause >= until:
-                raise
-            sleep(pause)
-            continue
-        if match.confidence == "high" or monotonic() >= until:
-            return match
-        # An event ends the path's pause, so that the next match asks the server. Other matches send no request.
-        cursor = Changes(index, None, library, False).cursor
-        left = max(min(check, until, monotonic() + _LOOK) - monotonic(), 0.001)
-        index._request("changes.wait", left, progress, library=library, cursor=cursor)
-        if monotonic() >= until:
-            return match
-
-
-def watch(
-    index: Index, since: str | None, library: LibraryArg, timeout: float | None, offline: bool, progress: ProgressArg
-) -> Iterator[Changes]:
-    """See :meth:`plexindex.Index.watch_pages`."""
-    import time
-
-    until = None if timeout is None else time.monotonic() + timeout
-    # Send no request before this time. The loop still notices changes that other processes detect.
-    silent_until = 0.0
-    missed = None if offline else bring_up_to_date(index, library, None, progress, waits=True)
-    if missed:
-        silent_until = time.monotonic() + _PAUSE
-    found = Changes(index, since, library, False)
-    while True:
-        found._set_outcome(missed)
-        yield found
-        cursor = found.cursor
-        if found._next is not None:
-            time.sleep(_BETWEEN)  # the caller did not read all changes, so the loop yields the changes again
-        now = time.monotonic()
-        if until is not None and now >= until:
-            return
-        silent = offline or now < silent_until
-        ends = [_FOREVER if until is None else until, silent_until if silent and not offline else _FOREVER]
-        asked = {"library": library, "cursor": cursor or "", "offline": silent}
-        status, _ = index._request("changes.wait", max(min(ends) - now, 0.001), progress, **asked)
-        if status == c.OK and not silent:
-            # This call sends a request only if a listing has expired or an event has invalidated an item.
-            missed = bring_up_to_date(index, library, None, progress, always=True, waits=True)
-            silent_until = time.monotonic() + (_PAUSE if missed else _BETWEEN)
-        found = Changes(index, cursor, library, False)

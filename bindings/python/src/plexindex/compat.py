@@ -11,18 +11,24 @@ Importing this module loads the shared library, so that an invalid library fails
 ``docs/hosts.md`` describes the installation script, the changes for users, and how to return to the old code.
 """
 
+from __future__ import annotations
+
+from ._compat.confidence import MatchConfidence
+from ._compat.find import CannotAnswerError as _CannotAnswerError
+from ._compat.find import find as _find
+from ._compat.host_errors import NotFoundError
+from ._compat.host_errors import chosen as _chosen
 from ._compat.match_cache import MatchCache
-from ._core import accelerator as _accelerator
-from ._core import lazy_index as _lazy_index
+from ._compat.plex_cache import PlexCache
+from ._compat.rows import extract as _extract_item_data
+from ._compat.section_index import section_index as _section_index
+from ._core import TYPE_CHECKING
+from ._core.native import load as _load
+from ._core.paths import mapped as _mapped
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable
-
-    from ._compat.confidence import MatchConfidence
-    from ._compat.host_errors import NotFoundError
-    from ._compat.plex_cache import PlexCache
-    from ._compat.rows import extract as _extract_item_data
+    from collections.abc import Callable
+    from typing import Any
 
 __all__ = [
     "MatchCache",
@@ -35,17 +41,14 @@ __all__ = [
 ]
 
 
-if _lazy_index.load_fast(_accelerator.library_path()) is None:
-    from ._core import native as _native
-
-    _native.load()
+_load()
 
 
 def configure(
     *,
-    not_found: "Callable[[str], BaseException] | None" = None,
-    confidence: "Any" = None,
-    matcher: "Callable[..., Any] | None" = None,
+    not_found: Callable[[str], BaseException] | None = None,
+    confidence: Any = None,
+    matcher: Callable[..., Any] | None = None,
 ) -> None:
     """Sets the host's own types and function for the whole process. None selects the default.
 
@@ -54,20 +57,18 @@ def configure(
     ``matcher`` is the host's own function, which answers if the index cannot; the default is the function of the same
     name in Stash2Plex's module ``plex.matcher``.
     """
-    from ._compat.host_errors import chosen
-
-    chosen.update(not_found=not_found, confidence=confidence, matcher=matcher)
+    _chosen.update(not_found=not_found, confidence=confidence, matcher=matcher)
 
 
 def find_plex_items_with_confidence(
-    library: "Any",
+    library: Any,
     stash_path: str,
-    plex_path_prefix: "str | None" = None,
-    stash_path_prefix: "str | None" = None,
-    library_cache: "Any" = None,
-    match_cache: "Any" = None,
+    plex_path_prefix: str | None = None,
+    stash_path_prefix: str | None = None,
+    library_cache: Any = None,
+    match_cache: Any = None,
     debug_logging: bool = False,
-) -> "tuple[Any, Any, list[Any]]":
+) -> tuple[Any, Any, list[Any]]:
     """Finds the item for a file in a plexapi library. Returns ``(confidence, item, candidates)``.
 
     The answer comes from an index of the section's server. It is the recorded item if the index still has the item;
@@ -91,24 +92,19 @@ def find_plex_items_with_confidence(
         debug_logging: As for the host's own function.
 
     """
-    from ._compat.find import CannotAnswerError, find
-    from ._compat.host_errors import chosen
-    from ._compat.section_index import section_index
-    from ._core.paths import mapped
-
-    confidence = chosen["confidence"] or __getattr__("MatchConfidence")
+    confidence = _chosen["confidence"] or MatchConfidence
     failure: Exception | None = None
-    index = section_index(library, library_cache, match_cache)
+    index = _section_index(library, library_cache, match_cache)
     if index is not None:
         try:
-            path = mapped(stash_path, stash_path_prefix, plex_path_prefix) or stash_path
-            found = find(index, path, stash_path, match_cache, debug=debug_logging)
-        except CannotAnswerError as error:
+            path = _mapped(stash_path, stash_path_prefix, plex_path_prefix) or stash_path
+            found = _find(index, path, stash_path, match_cache, debug=debug_logging)
+        except _CannotAnswerError as error:
             failure = error
         else:
             return (confidence("high"), found[0], found) if len(found) == 1 else (confidence("low"), None, found)
     prefixes = plex_path_prefix, stash_path_prefix
-    matcher = chosen["matcher"] or _host_function()
+    matcher = _chosen["matcher"] or _host_function()
     if matcher is None:
         raise failure or TypeError(
             f"library must be a plexapi section, and needs one of plexindex's caches, not {type(library).__name__}; "
@@ -118,7 +114,7 @@ def find_plex_items_with_confidence(
     return confidence(level.value), item, candidates
 
 
-def _host_function() -> "Any":
+def _host_function() -> Any:
     from importlib import import_module
 
     try:
@@ -126,21 +122,3 @@ def _host_function() -> "Any":
     except ImportError:
         return None
     return None if found is find_plex_items_with_confidence else found
-
-
-# For each name, the module to load on first use, because importing ``compat`` must be fast.
-_LATER = {
-    "MatchConfidence": ("_compat.confidence", "MatchConfidence"),
-    "NotFoundError": ("_compat.host_errors", "NotFoundError"),
-    "PlexCache": ("_compat.plex_cache", "PlexCache"),
-    "_extract_item_data": ("_compat.rows", "extract"),
-}
-
-
-def __getattr__(name: str) -> "Any":
-    if name not in _LATER:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module, attribute = _LATER[name]
-    found = __import__(f"{__package__}.{module}", fromlist=[attribute])
-    value = globals()[name] = getattr(found, attribute)
-    return value

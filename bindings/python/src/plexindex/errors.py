@@ -1,16 +1,14 @@
-"""The exceptions, one for each error status of the library.
-
-``Error`` is the base class of all exceptions. ``StoreError``, ``ServerError`` and ``LibraryError`` are the base classes
-for errors of the store, errors of the server, and errors in selecting a library.
+"""The exceptions. :class:`Error` is the base class of all, except that a library that cannot be loaded raises
+``ImportError``.
 """
 
 from __future__ import annotations
 
 import builtins
 
+from ._core import TYPE_CHECKING
 from ._core import constants as c
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
@@ -52,50 +50,29 @@ class EditReport:
 class Error(Exception):
     """A failed call. The message contains the input and the remedy.
 
-    ``status`` is the library's error number, or None if the package detected the error before calling the library.
-    ``report`` is the report of a failed ``edit_items``, or None for all other calls.
+    An exception of this class itself is a bug in plexindex. The index remains usable.
     """
 
     status: int | None = None
+    """The library's error number, or None if the package detected the error before calling the library."""
     report: EditReport | None = None
+    """The report of a failed ``edit_items``, or None for all other calls."""
     _answer: Any = None
 
     @property
     def status_name(self) -> str | None:
-        """The status's name in lower case, such as ``"unauthorized"``, or None without a status."""
+        """The status's name in lower case, such as ``"store_full"``, or None without a status."""
         return None if self.status is None else c.STATUS_NAMES.get(self.status, "unknown")
 
 
-class ClosedError(Error):
-    """The index was closed before or during the call."""
-
-
-class LoadError(Error, ImportError):
-    """Python cannot load the shared library, or the library's version does not match this package."""
-
-
 class InvalidArgumentError(Error, ValueError):
-    """An argument is invalid."""
+    """An argument is invalid, or the loaded library is older than this package and does not support an option."""
 
     status = c.INVALID_ARGUMENT
 
 
-class NullPointerError(Error):
-    """A bug in this package, which passed an invalid NULL to the library."""
-
-    status = c.NULL_POINTER
-
-
-class UnsupportedError(Error):
-    """The loaded library is older than this package and does not support an option."""
-
-    status = c.UNSUPPORTED
-
-
-class BufferTooSmallError(Error):
-    """A bug in this package: an answer did not fit into its buffer."""
-
-    status = c.BUFFER_TOO_SMALL
+class ClosedError(Error):
+    """The index was closed before or during the call."""
 
 
 class AbortedError(Error):
@@ -104,44 +81,30 @@ class AbortedError(Error):
     status = c.ABORTED
 
 
-class PanicError(Error):
-    """A bug in plexindex. The index remains usable."""
-
-    status = c.PANIC
-
-
 class StoreError(Error):
-    """plexindex cannot open or write the folder or its database, or cannot start a thread."""
+    """plexindex cannot open or write the folder or its database, or cannot start a thread. If the disk is full, or the
+    user's disk quota is used up, ``status_name`` is ``"store_full"``.
+    """
 
     status = c.STORE
 
 
-class StoreFullError(StoreError):
-    """The disk is full, or the user's disk quota is used up. The call changed nothing."""
-
-    status = c.STORE_FULL
-
-
-class ServerError(Error):
-    """The server failed (5xx or an unexpected status). This is the base class of all server errors."""
+class ServerUnavailableError(Error, ConnectionError):
+    """The server cannot answer now: it refuses connections, fails (5xx), starts, or sends a damaged response. Retry
+    later.
+    """
 
     status = c.SERVER_ERROR
 
 
-class ConnectError(ServerError, ConnectionError):
-    """plexindex cannot connect to the server."""
+class TimeoutError(ServerUnavailableError, builtins.TimeoutError):
+    """The server did not respond within the call's timeout, or a timeout of the connection. Retry later."""
 
-    status = c.CONNECT
-
-
-class TlsError(ServerError):
-    """The server's certificate is invalid, or TLS failed for a different reason."""
-
-    status = c.TLS
+    status = c.TIMEOUT
 
 
-class UnauthorizedError(ServerError):
-    """The server rejected the token (401), or the token expired (498).
+class UnauthorizedError(Error):
+    """The server rejected the token (401), the token expired (498), or its user has no permission (403).
 
     If the token callable raised an exception, ``__cause__`` is that exception.
     """
@@ -149,76 +112,38 @@ class UnauthorizedError(ServerError):
     status = c.UNAUTHORIZED
 
 
-class ForbiddenError(ServerError):
-    """The token's user has no permission (403)."""
+class NotPlexError(Error):
+    """The address does not lead to a Plex Media Server that plexindex can use: the response is not from Plex, the
+    certificate is invalid, or the server redirects to a different host, to which plexindex does not send the token.
+    """
 
-    status = c.FORBIDDEN
+    status = c.NOT_PLEX
 
 
-class NotOnServerError(ServerError):
+class NotOnServerError(Error):
     """The server has no such item, library or address (404)."""
 
     status = c.NOT_ON_SERVER
 
 
-class NotPlexError(ServerError):
-    """The response is not from a Plex Media Server, or this version of plexindex cannot read the response."""
-
-    status = c.NOT_PLEX
-
-
-class StartingError(ServerError):
-    """The server is starting, or migrating its database."""
-
-    status = c.STARTING
-
-
-class BadAnswerError(ServerError):
-    """A response was truncated or malformed."""
-
-    status = c.BAD_ANSWER
-
-
-class TimeoutError(ServerError, builtins.TimeoutError):
-    """The server did not respond within the deadline or a timeout."""
-
-    status = c.TIMEOUT
-
-
-class RedirectedError(ServerError):
-    """The server redirected to a different host, to which plexindex does not send the token."""
-
-    status = c.REDIRECTED
-
-
-class OfflineError(ServerError):
+class OfflineError(Error):
     """The call needs a request, but the call or the index is offline, or has no server URL."""
 
     status = c.OFFLINE
 
 
-class LibraryError(Error):
-    """The base class of all errors in selecting a library."""
-
-
-class LibraryNotFoundError(LibraryError, LookupError):
-    """The server has no library with this title, section id or uuid. The message lists the existing libraries."""
+class LibraryNotFoundError(Error, LookupError):
+    """The server has no library with this title, section id or uuid, or several. The message lists the libraries."""
 
     status = c.LIBRARY_NOT_FOUND
 
 
-class NotFetchedError(LibraryError):
+class NotFetchedError(Error):
     """No listing can answer a call that sends no request: the library was never fetched, or was evicted because of
     ``size_limit``, or the server has not accepted a new token yet. ``refresh()`` asks the server.
     """
 
     status = c.NOT_FETCHED
-
-
-class LibraryAmbiguousError(LibraryError, LookupError):
-    """Several libraries have this title. The message lists their IDs."""
-
-    status = c.LIBRARY_AMBIGUOUS
 
 
 class ListAgainError(Error):
@@ -229,22 +154,39 @@ class ListAgainError(Error):
     status = c.LIST_AGAIN
 
 
-BY_STATUS: dict[int, type[Error]] = {
-    vars(kind)["status"]: kind
-    for kind in list(globals().values())
-    if isinstance(kind, type) and vars(kind).get("status") is not None
+_CLASSES: dict[int, type[Error]] = {
+    c.INVALID_ARGUMENT: InvalidArgumentError,
+    c.UNSUPPORTED: InvalidArgumentError,
+    c.ABORTED: AbortedError,
+    c.STORE: StoreError,
+    c.STORE_FULL: StoreError,
+    c.CONNECT: ServerUnavailableError,
+    c.STARTING: ServerUnavailableError,
+    c.BAD_ANSWER: ServerUnavailableError,
+    c.SERVER_ERROR: ServerUnavailableError,
+    c.TIMEOUT: TimeoutError,
+    c.UNAUTHORIZED: UnauthorizedError,
+    c.FORBIDDEN: UnauthorizedError,
+    c.TLS: NotPlexError,
+    c.NOT_PLEX: NotPlexError,
+    c.REDIRECTED: NotPlexError,
+    c.NOT_ON_SERVER: NotOnServerError,
+    c.OFFLINE: OfflineError,
+    c.LIBRARY_NOT_FOUND: LibraryNotFoundError,
+    c.LIBRARY_AMBIGUOUS: LibraryNotFoundError,
+    c.NOT_FETCHED: NotFetchedError,
+    c.LIST_AGAIN: ListAgainError,
 }
 
-# If a newer library returns an unknown status, use the base class for the same hundred.
-_BLOCKS: dict[int, type[Error]] = {2: StoreError, 3: ServerError, 4: LibraryError}
+# A newer library can return a status that this package does not know. The hundreds group the statuses.
+_BY_HUNDREDS: dict[int, type[Error]] = {2: StoreError, 3: ServerUnavailableError, 4: LibraryNotFoundError}
 
 
 def error_for(status: int, message: str | bytes) -> Error:
     """Creates the exception for a status, with the library's message."""
     if isinstance(message, bytes):
         message = message.decode("utf-8", "replace")
-    kind = BY_STATUS.get(status) or _BLOCKS.get(status // 100, Error)
+    kind = _CLASSES.get(status) or _BY_HUNDREDS.get(status // 100, Error)
     error = kind(message or f"plexindex status {status} ({c.STATUS_NAMES.get(status, 'unknown')})")
-    if error.status != status:
-        error.status = status
+    error.status = status
     return error

@@ -1,66 +1,29 @@
 """Items in answers."""
 
-from ._core import constants as c
+from __future__ import annotations
 
-TYPE_CHECKING = False
+from ._core import TYPE_CHECKING
+from ._core import constants as c
+from ._core.blocks import PLACES
+from .errors import Error
+
 if TYPE_CHECKING:
     from typing import Any, Protocol
 
-    from ._core.light import LightItem
     from ._core.types import Kind
+    from .plexapi import LightItem
 
-    class Asked(Protocol):
+    class ItemSource(Protocol):
         """An index, which knows more about an item than an answer contains."""
 
-        def _light_of(self, item: "Item") -> "LightItem | None": ...
-        def _paths_of(self, item: "Item") -> tuple[str, ...]: ...
-
-
-# The fields of plexindex_item, in four-byte words: the offset and length of each string, and then the numbers.
-TEXTS = ("key", "rating_key", "title", "guid", "show_title", "show_rating_key", "show_guid", "path", "section",
-         "library")  # fmt: skip
-NUMBERS = ("kind", "year", "season", "episode", "flags")
-
-
-_PLACES = {**{name: 2 * number for number, name in enumerate(TEXTS)}, **dict(zip(NUMBERS, range(2 * len(TEXTS), 99)))}
-_UNKNOWN = {"year": 0, "season": -1, "episode": -1}
-
-
-class BlockFacts(dict):  # type: ignore[type-arg]
-    """An item's fields in a block, by their JSON names. Decodes each field on first use."""
-
-    __slots__ = ("_block", "_offset", "_words")
-
-    def __init__(self, block: "bytes | bytearray", words: "memoryview[int]", offset: int) -> None:
-        self._block, self._words, self._offset = block, words, offset
-
-    def __missing__(self, name: str) -> "Any":
-        place = _PLACES.get(name)
-        if place is None:
-            return None
-        value: Any = self._words[self._offset + place]
-        if name in TEXTS:
-            length = self._words[self._offset + place + 1]
-            value = self._block[value : value + length].decode("utf-8", "surrogateescape") if value else None
-        elif name == "kind":
-            value = c.KINDS.get(value)
-        elif value == _UNKNOWN.get(name):
-            value = None
-        self[name] = value
-        return value
-
-    def get(self, name: str, _default: "Any" = None) -> "Any":
-        """Returns a field, or None if the block does not contain the field."""
-        return self[name]
+        def _light_of(self, item: Item) -> LightItem | None: ...
+        def _paths_of(self, item: Item) -> tuple[str, ...]: ...
+        def _host_path_of(self, path: str) -> str | None: ...
 
 
 # The keys of `to_dict`.
-_ITEM = ("key", "rating_key", "title", "kind", "year", "show_title", "show_rating_key", "season", "episode", "guid",
-         "show_guid", "library", "section", "path")  # fmt: skip
-
-
-def _fact(name: str, description: str) -> "Any":
-    return property(lambda item: item._facts.get(name), doc=description)
+_NAMES = ("key", "rating_key", "title", "kind", "year", "show_title", "show_rating_key", "season", "episode", "guid",
+          "show_guid", "library", "section", "path")  # fmt: skip
 
 
 class Item:
@@ -70,36 +33,34 @@ class Item:
     Items are equal if all their fields except :attr:`path` are equal. Items can be pickled, and can be keys of a dict.
     """
 
-    __slots__ = ("_asked", "_facts")
+    __slots__ = ("_facts", "_source")
 
-    def __init__(self, facts: "dict[str, Any]", asked: "Asked | None" = None) -> None:
-        self._facts, self._asked = facts, asked
-
-    key: str = _fact("key", "Plex's address of the item, ``/library/metadata/<rating key>``.")
-    rating_key: str = _fact("rating_key", "Plex's rating key: an opaque string.")
-    title: "str | None" = _fact("title", "Title; for an episode, the episode title.")
-    year: "int | None" = _fact("year", "Year.")
-    guid: "str | None" = _fact("guid", "Scalar GUID, such as ``plex://movie/…``.")
-    show_title: "str | None" = _fact("show_title", "Title of the show or, for a track or album, the artist.")
-    show_rating_key: "str | None" = _fact("show_rating_key", "Rating key of the show or artist.")
-    show_guid: "str | None" = _fact("show_guid", "Scalar GUID of the show or artist.")
-    episode: "int | None" = _fact("episode", "Number of the episode or track.")
-    section: "str | None" = _fact("section", "Section id of the item's library.")
-    library: "str | None" = _fact("library", "Title of the item's library.")
-    season: "int | None" = _fact(
-        "season",
-        "Number of the season or, for a track, the disc. For a show in a :class:`Folder`, the season of all episodes "
-        "below the folder, if the server does not report the season's key.",
-    )
+    def __init__(self, facts: dict[str, Any], source: ItemSource | None = None) -> None:
+        self._facts, self._source = facts, source
 
     @property
-    def ratingKey(self) -> "int | str":  # noqa: N802
+    def key(self) -> str:
+        """Plex's address of the item, ``/library/metadata/<rating key>``."""
+        return self._facts.get("key")  # type: ignore[return-value]
+
+    @property
+    def rating_key(self) -> str:
+        """Plex's rating key: an opaque string."""
+        return self._facts.get("rating_key")  # type: ignore[return-value]
+
+    @property
+    def ratingKey(self) -> int | str:  # noqa: N802 - plexapi's name
         """The rating key as in plexapi: an int if the key is a number."""
         key = self.rating_key
         return int(key) if key.isascii() and key.isdigit() else key
 
     @property
-    def kind(self) -> "Kind":
+    def title(self) -> str | None:
+        """Title; for an episode, the episode title."""
+        return self._facts.get("title")
+
+    @property
+    def kind(self) -> Kind:
         """``"movie"``, ``"episode"``, ``"track"``, ``"clip"``, ``"photo"``, or ``"unknown"``; in a :class:`Folder` also
         ``"show"``, ``"season"``, ``"artist"`` and ``"album"``.
         """
@@ -107,14 +68,61 @@ class Item:
         return "unknown" if kind in (None, "other") else kind
 
     @property
-    def path(self) -> "str | None":
+    def year(self) -> int | None:
+        """Year."""
+        return self._facts.get("year")
+
+    @property
+    def guid(self) -> str | None:
+        """Scalar GUID, such as ``plex://movie/…``."""
+        return self._facts.get("guid")
+
+    @property
+    def show_title(self) -> str | None:
+        """Title of the show or, for a track or album, the artist."""
+        return self._facts.get("show_title")
+
+    @property
+    def show_rating_key(self) -> str | None:
+        """Rating key of the show or artist."""
+        return self._facts.get("show_rating_key")
+
+    @property
+    def show_guid(self) -> str | None:
+        """Scalar GUID of the show or artist."""
+        return self._facts.get("show_guid")
+
+    @property
+    def season(self) -> int | None:
+        """Number of the season or, for a track, the disc. For a show in a :class:`Folder`, the season of all episodes
+        below the folder, if the server does not report the season's key.
+        """
+        return self._facts.get("season")
+
+    @property
+    def episode(self) -> int | None:
+        """Number of the episode or track."""
+        return self._facts.get("episode")
+
+    @property
+    def library(self) -> str | None:
+        """Title of the item's library."""
+        return self._facts.get("library")
+
+    @property
+    def section(self) -> str | None:
+        """Section id of the item's library."""
+        return self._facts.get("section")
+
+    @property
+    def path(self) -> str | None:
         """The listed path that matched, in the server's spelling; for a confirmed match, the recorded path.
 
         ``surrogateescape`` decodes bytes that are not UTF-8, and ``os.fsencode`` reverses the decoding.
         """
         path = self._facts.get("path")
         if isinstance(path, dict):
-            from ._core.call import text_of
+            from ._core.json_call import text_of
 
             path = self._facts["path"] = text_of(path)
         elif path is None and self._facts.get("paths"):
@@ -122,32 +130,39 @@ class Item:
         return path
 
     @property
-    def paths(self) -> "tuple[str, ...]":
+    def host_path(self) -> str | None:
+        """The path of :attr:`path` on this machine, according to the mappings. Without a matching rule, the path
+        itself. Sends no request. None without a path.
+        """
+        path = self.path
+        return None if path is None else self._known_source("host_path")._host_path_of(path)
+
+    @property
+    def paths(self) -> tuple[str, ...]:
         """The paths of all the item's files (every version and part), in the server's spelling. Sends no request.
 
         The index must be open on the first use. If you pickle an item before the first use, the pickled item has no
         paths.
         """
         known: list[str] | None = self._facts.get("paths")
-        if known is not None:
-            return tuple(known)
-        if self._asked is None:
-            from . import Error
-
-            raise Error(f"a pickled item does not contain the paths of {self.key}: call Index.item_facts()")
-        return self._asked._paths_of(self)
+        return self._known_source("paths")._paths_of(self) if known is None else tuple(known)
 
     @property
-    def light(self) -> "LightItem | None":
+    def light(self) -> LightItem | None:
         """The item with plexapi's attributes. Sends no request. None for a pickled item, and if neither
         :func:`plexindex.from_server` nor :func:`plexindex.from_section` created the index.
         """
-        return None if self._asked is None else self._asked._light_of(self)
+        return None if self._source is None else self._source._light_of(self)
 
     @property
     def key_only(self) -> bool:
         """Whether the index knows only the key, because the match is confirmed but no listing contains the item."""
         return bool((self._facts.get("flags") or 0) & c.ITEM_KEY_ONLY)
+
+    def _known_source(self, name: str) -> ItemSource:
+        if self._source is None:
+            raise Error(f"a pickled item has no index that knows the {name} of {self.key}: use Index.item_facts()")
+        return self._source
 
     def describe(self) -> str:
         """Returns a one-line description for people, or the key if the title is unknown.
@@ -167,9 +182,9 @@ class Item:
             return " – ".join(part for part in (self.show_title, number, title) if part)
         return f"{title} ({self.year})" if self.year else title
 
-    def to_dict(self) -> "dict[str, object]":
+    def to_dict(self) -> dict[str, object]:
         """Returns all fields by name, as JSON values."""
-        return {name: getattr(self, name) for name in _ITEM}
+        return {name: getattr(self, name) for name in _NAMES}
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Item):
@@ -179,9 +194,9 @@ class Item:
     def __hash__(self) -> int:
         return hash(self.key)
 
-    def __getstate__(self) -> "tuple[None, dict[str, object]]":
+    def __getstate__(self) -> tuple[None, dict[str, object]]:
         # The pickle does not contain the index.
-        return None, {"_facts": {name: self._facts.get(name) for name in (*_PLACES, "paths")}, "_asked": None}
+        return None, {"_facts": {name: self._facts.get(name) for name in (*PLACES, "paths")}, "_source": None}
 
     def __repr__(self) -> str:
         return f"<plexindex.Item {self.key} {self.describe()!r}>"

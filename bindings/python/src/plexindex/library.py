@@ -1,200 +1,425 @@
-"""Handles for libraries and tables, fast lookups, and facts about a library."""
+"""One library in an index, or all libraries. The methods of :class:`plexindex.Index` that take a library end here."""
 
 from __future__ import annotations
 
-from _functools import partial  # type: ignore[import-not-found]
-from ctypes import c_void_p, cast
+from ._core import TYPE_CHECKING, convert, log
+from ._core import constants as c
+from ._core.accelerator import lookups_class
+from ._core.blocks import log_lines
+from ._core.library_facts import is_chosen, oldest
+from .errors import (
+    Error,
+    InvalidArgumentError,
+    LibraryNotFoundError,
+    NotFetchedError,
+    OfflineError,
+    TimeoutError,
+)
+from .item import Item
+from .match import Folder, Match, Matches
 
-from ._core import accelerator as _accelerator
-from ._core.convert import path_bytes
-
-TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from typing import Any, Protocol
+    from collections.abc import Iterable, Iterator, Mapping
+    from typing import Any
 
-    from typing_extensions import Self
+    from ._core.handles import LibraryHandle
+    from ._core.lookups import Lookups
+    from ._core.types import FieldArg, KeyArg, PathArg
+    from .changes import Changes, Watch
+    from .errors import EditReport
+    from .index import Index
+    from .progress import ProgressArg
+else:
+    Lookups = lookups_class()
 
-    from ._core.native import Native
-    from ._core.types import PathArg
-    from .errors import ClosedError
-
-    Lookup = Callable[[PathArg], "str | None"]
-    Lookups = Callable[[Iterable[PathArg]], "list[str | None]"]
-
-    class FastIndex(Protocol):
-        """The attributes of an index that a fast path uses."""
-
-        _cell: bytearray
-        _hides_paths: bool
-        _calls: dict[Any, int]
-
-        def _closed_error(self) -> ClosedError: ...
-        def _drain_log(self) -> None: ...
-        def _lookup_counted(self, library: int, path: bytes) -> bytes | None: ...
+# Estimated size of an answer without the path, in bytes. A buffer that is too small costs a second call.
+_BYTES_PER_ANSWER = 400
 
 
-class Handle:
-    """A C library handle. Closing the index overwrites the handle with NULL, so that fast lookups find nothing.
+class Library(Lookups):
+    """One library in an index, or all libraries. :meth:`Index.library` and :meth:`Index.libraries` return this object,
+    which any thread can use.
 
-    The object does not refer to an index, so an index can refer to it without a cycle.
+    The object keeps its index open. Iterate over it for its items. You can pickle a library. A process that unpickles
+    the library opens the same folder with the same options. The pickle contains no token, so the process reads the
+    token from its own configuration (:func:`plexindex.open`).
+
+    The facts, from :attr:`title` to :attr:`generation`, come from the store and send no request. An object from
+    :meth:`Index.libraries` has the facts of that call; any other object reads them at each use.
     """
 
-    __slots__ = ("cell", "handle", "pointer")
+    def __init__(self, index: Index, handle: LibraryHandle, facts: dict[str, Any] | None = None) -> None:
+        super().__init__(index._session, handle)
+        self._index, self._facts = index, facts
 
-    def __init__(self, pointer: int, cell: bytearray | None = None) -> None:
-        """``cell`` is the memory for the handle, if it already exists."""
-        self.pointer = pointer
-        self.cell = bytearray(c_void_p(pointer)) if cell is None else cell
-        # Python reads a ctypes object during the call into C. An int would be read before the call, and another thread
-        # could close the index in between.
-        self.handle = c_void_p.from_buffer(self.cell)
+    @property
+    def index(self) -> Index:
+        """The library's index."""
+        return self._index
 
-    def retire(self) -> None:
-        """Clears the handle."""
-        self.handle.value = None
-
-
-class Selected(Handle):
-    """A library's handle and fast paths."""
-
-    __slots__ = ("lookup_for", "named", "native")
-
-    def __init__(self, native: Native, pointer: int, named: object, cell: bytearray | None = None) -> None:
-        """``named`` is the library's value in a JSON request."""
-        super().__init__(pointer, cell)
-        self.native, self.named = native, named
-        bind = _bind_fast_lookup if _accelerator.holds_the_lock() else _bind_counted
-        self.lookup_for = bind(self)
-        """``lookup_for(index)`` returns the fast path: a function that returns the key for a path."""
-
-    def lookup_keys_for(self, slow: Lookups) -> Lookups:
-        """Returns the fast path for a list of paths, which calls ``slow(paths)`` for unusual paths."""
-        fast = _accelerator.load()
-        return fast.lookup_keys(_address(self.native.lookup_keys), self.cell, slow) if fast else slow
-
-    def match_for(self, index: FastIndex, make: Any, slow: Any) -> Any:
-        """Returns the fast path for a full answer, or None without an accelerator.
-
-        The fast path calls ``slow`` if it would have to wait for the answer.
+    @property
+    def title(self) -> str:
+        """Title. Two libraries can have the same title. This fact and the next three are empty for all libraries, and
+        if the store does not contain the library.
         """
-        fast = _accelerator.load()
-        if fast is None:
+        return self._fact("title") or ""
+
+    @property
+    def section(self) -> str:
+        """Section id, such as ``"1"``."""
+        return self._fact("section") or ""
+
+    @property
+    def uuid(self) -> str:
+        """The library's uuid."""
+        return self._fact("uuid") or ""
+
+    @property
+    def kind(self) -> str:
+        """Library type: ``"movie"``, ``"show"``, ``"artist"`` or ``"photo"``."""
+        return self._fact("kind") or ""
+
+    @property
+    def locations(self) -> tuple[str, ...]:
+        """The library's folders, as paths on the server."""
+        return tuple(folder for facts in self._known() for folder in facts["locations"])
+
+    @property
+    def item_count(self) -> int:
+        """Number of listed items. 0 if the library was never fetched."""
+        return sum(facts.get("items", 0) for facts in self._known())
+
+    @property
+    def age(self) -> float | None:
+        """Seconds since the listing was last known to be current. None if the library was never fetched completely. For
+        all libraries, the maximum.
+        """
+        return oldest(self._known())
+
+    @property
+    def fresh(self) -> bool:
+        """Whether the listing is current, so that answers from it are not stale."""
+        known = self._known()
+        return bool(known) and all(facts["fresh"] for facts in known)
+
+    @property
+    def generation(self) -> int:
+        """The listing's number, which changes only when the content changes. 0 if the library was never fetched."""
+        return self._fact("generation") or 0
+
+    def _fact(self, name: str) -> Any:
+        known = self._known() if self._handle.named is not None else []
+        return known[0].get(name) if known else None
+
+    def _known(self) -> list[dict[str, Any]]:
+        """Returns the facts for the properties."""
+        return self._current() if self._facts is None else [self._facts]
+
+    def _current(self) -> list[dict[str, Any]]:
+        """Returns the facts about the selected libraries that the store contains now."""
+        try:
+            known = self._session.request("libraries.list", offline=True)["libraries"]
+        except (NotFetchedError, OfflineError):
+            return []
+        return [facts for facts in known if is_chosen(facts, self._handle.named)]
+
+    def match(
+        self,
+        path: PathArg,
+        *,
+        timeout: float | None = None,
+        offline: bool = False,
+        check: bool = False,
+        progress: ProgressArg = None,
+    ) -> Match:
+        """Returns the item for a file: :meth:`Index.match` in this library."""
+        # An answer that needs no waiting is the same with any timeout, and needs no callback.
+        block: bytes | bytearray | None = None if check else self._match_at_once(path)
+        if block is None:
+            raw = convert.path_bytes(path, self._session.hides_paths)
+            block = self._block(self._session.native.match_path, raw, timeout, offline, check, progress)
+        elif log_lines(block):
+            self._session.drain_log()
+        return Match(block, source=self._index, question=path)
+
+    def match_paths(
+        self,
+        paths: Iterable[PathArg],
+        *,
+        timeout: float | None = None,
+        offline: bool = False,
+        check: bool = False,
+        progress: ProgressArg = None,
+    ) -> Matches:
+        """Returns the items for files: :meth:`Index.match_paths` in this library."""
+        paths = convert.path_list(paths)
+        hides_paths = self._session.hides_paths
+        text = convert.join_paths(paths, hides_paths)
+        reserve = 4096 + len(text) + len(paths) * _BYTES_PER_ANSWER
+        function = self._session.native.match_paths
+        try:
+            block = self._block(function, text, timeout, offline, check, progress, count=len(paths), reserve=reserve)
+            return Matches(block, self._index, paths)
+        except InvalidArgumentError:
+            convert.check_paths(paths, hides_paths)
+            raise
+
+    def _block(
+        self,
+        function: Any,
+        text: bytes,
+        timeout: float | None,
+        offline: bool,
+        check: bool,
+        progress: ProgressArg,
+        **sizes: Any,
+    ) -> bytes | bytearray:
+        flags = (c.QUERY_OFFLINE if offline else 0) | (c.QUERY_PROBE if check else 0)
+        return self._session.block(
+            function, self._handle, text, timeout=timeout, flags=flags, progress=progress, **sizes
+        )
+
+    def folder(
+        self,
+        path: PathArg,
+        *,
+        timeout: float | None = None,
+        offline: bool = False,
+        check: bool = False,
+        progress: ProgressArg = None,
+    ) -> Folder:
+        """Returns the show, season, artist, album or item for a folder: :meth:`Index.folder` in this library."""
+        raw = convert.path_bytes(path, self._session.hides_paths, "folder")
+        facts = self._request("match.folder", timeout, progress, path=raw, offline=offline, check=check)
+        return Folder.from_json(facts, self._index, path)  # type: ignore[no-any-return]
+
+    def match_guid(
+        self,
+        guid: str,
+        *,
+        timeout: float | None = None,
+        offline: bool = False,
+        check: bool = False,
+        progress: ProgressArg = None,
+    ) -> Match:
+        """Returns the item with a GUID: :meth:`Index.match_guid` in this library."""
+        if not isinstance(guid, str):
+            raise TypeError(f"guid must be str, not {type(guid).__name__}")
+        raw = convert.text_bytes("GUID", guid)
+        facts = self._request("match.guid", timeout, progress, guid=raw, offline=offline, check=check)
+        return Match.from_json(facts, self._index, guid)  # type: ignore[no-any-return]
+
+    def search_title(
+        self,
+        title: str,
+        *,
+        timeout: float | None = None,
+        offline: bool = False,
+        check: bool = False,
+        progress: ProgressArg = None,
+    ) -> Match:
+        """Returns the items with a title: :meth:`Index.search_title` in this library."""
+        if not isinstance(title, str):
+            raise TypeError(f"title must be str, not {type(title).__name__}")
+        raw = convert.text_bytes("title", title)
+        facts = self._request("match.title", timeout, progress, title=raw, offline=offline, check=check)
+        return Match.from_json(facts, self._index, title)  # type: ignore[no-any-return]
+
+    def items(
+        self, *, timeout: float | None = None, offline: bool = False, progress: ProgressArg = None
+    ) -> Iterator[Item]:
+        """Yields this library's items from the store: :meth:`Index.items`."""
+        return self._pages("items.list", timeout, offline, progress)
+
+    def items_below(
+        self,
+        path: PathArg,
+        *,
+        timeout: float | None = None,
+        offline: bool = False,
+        progress: ProgressArg = None,
+    ) -> Iterator[Item]:
+        """Yields the items with files below a folder: :meth:`Index.items_below` in this library."""
+        raw = convert.path_bytes(path, self._session.hides_paths, "folder")
+        return self._pages("items.below", timeout, offline, progress, path=raw)
+
+    def _pages(
+        self, method: str, timeout: float | None, offline: bool, progress: ProgressArg, **request: Any
+    ) -> Iterator[Item]:
+        """Yields the items from all pages of a list. Fetches a library that was never fetched."""
+        try:
+            page = self._request(method, **request)
+        except NotFetchedError:
+            if offline:
+                raise
+            if not self.refresh(timeout=timeout, progress=progress):
+                raise TimeoutError("the timeout passed before the library was fetched: retry to resume") from None
+            page = self._request(method, **request)
+        while True:
+            for facts in page["items"]:
+                yield Item(facts, self._index)
+            if "cursor" not in page:
+                return
+            page = self._request(method, **request, cursor=page["cursor"])
+
+    def item_facts(self, key: KeyArg) -> dict[str, Any] | None:
+        """Returns all stored fields of an item: :meth:`Index.item_facts` in this library."""
+        return self._request("items.get", key=convert.key_text(key)).get("item")  # type: ignore[no-any-return]
+
+    def _listed_facts(self, key: KeyArg) -> dict[str, Any] | None:
+        """As :meth:`item_facts`, but returns None if the library has no listing, or vanished."""
+        try:
+            return self.item_facts(key)
+        except (LibraryNotFoundError, NotFetchedError):
             return None
-        function = _address(self.native.match_path)
-        # A partial can have attributes, so `inspect`, and editors at run time, can read the signature of `slow`.
-        match = partial(fast.match_path(function, index._cell, self.cell, make, index, index._drain_log, slow))
-        match.__wrapped__ = slow
-        return match
 
+    def record_match(self, path: PathArg, key: KeyArg, *, timeout: float | None = None, through: bool = False) -> None:
+        """Records that a path belongs to an item: :meth:`Index.record_match` in this library."""
+        if through:
+            self.record_matches([(path, key)], timeout=timeout, through=True)
+            return
+        raw = convert.path_bytes(path, self._session.hides_paths)
+        key_raw = convert.text_bytes("key", convert.key_text(key))
+        given = raw, len(raw), key_raw, len(key_raw), convert.timeout_ms(timeout)
+        self._session.command(self._session.native.record_match, *given, target=self._handle)
 
-def _address(function: Any) -> int | None:
-    return cast(function, c_void_p).value
+    def record_matches(
+        self,
+        pairs: Iterable[tuple[PathArg, KeyArg]],
+        *,
+        timeout: float | None = None,
+        through: bool = False,
+    ) -> None:
+        """Records many pairs of a path and a key: :meth:`Index.record_matches` in this library."""
+        timeout_ms = convert.timeout_ms(timeout)
+        try:
+            pairs = list(pairs)
+            if any(isinstance(pair, (str, bytes)) for pair in pairs):
+                raise ValueError("a string is not a pair")
+            pairs = [(path, key) for path, key in pairs]
+        except (TypeError, ValueError) as error:
+            raise TypeError(f"each of the pairs must be a path and a key: {error}") from error
+        given = [path for path, _ in pairs]
+        paths = convert.join_paths(given, self._session.hides_paths)
+        if paths.count(b"\0") != len(given):
+            convert.check_paths(given, self._session.hides_paths)
+        keys = convert.join_keys([key for _, key in pairs])
+        texts = paths, len(paths), keys, len(keys), len(pairs), c.RECORD_THROUGH if through else 0, timeout_ms
+        self._session.command(self._session.native.record_matches, *texts, target=self._handle)
 
+    def invalidate_path(self, path: PathArg) -> None:
+        """Invalidates a path: :meth:`Index.invalidate_path` in this library."""
+        raw = convert.path_bytes(path, self._session.hides_paths)
+        self._session.command(self._session.native.invalidate_path, raw, len(raw), target=self._handle)
 
-class Chosen:
-    """A selected library. :class:`plexindex.Library` derives from this class."""
+    def invalidate_item(self, key: KeyArg) -> None:
+        """Invalidates an item and all its paths: :meth:`Index.invalidate_item` in this library."""
+        raw = convert.key_text(key).encode()
+        self._session.command(self._session.native.invalidate_item, raw, len(raw), target=self._handle)
 
-    def __init__(self, index: FastIndex, selected: Selected) -> None:
-        self._index = index
-        self._selected = selected
+    def invalidate(self) -> None:
+        """Invalidates this library: :meth:`Index.invalidate_library`."""
+        self._session.command(self._session.native.invalidate_library, target=self._handle)
 
+    def refresh(
+        self,
+        full: bool = False,
+        *,
+        check: bool = False,
+        timeout: float | None = None,
+        progress: ProgressArg = None,
+    ) -> bool:
+        """Refreshes this library: :meth:`Index.refresh`."""
+        flags = (c.QUERY_FULL if full else 0) | (c.QUERY_PROBE if check else 0)
+        native = self._session.native
+        status = self._session.query(native.refresh, self._handle, timeout=timeout, flags=flags, progress=progress)
+        log.drain(native)
+        return status == c.OK
 
-class Fields:
-    """A JSON answer's fields, under the same names. An absent field is None."""
+    def changes(
+        self,
+        since: str | None = None,
+        *,
+        full: bool = False,
+        check: bool = False,
+        timeout: float | None = None,
+        offline: bool = False,
+        progress: ProgressArg = None,
+    ) -> Changes:
+        """Returns the changes since a cursor: :meth:`Index.changes` in this library."""
+        from . import changes
 
-    __slots__: tuple[str, ...] = ()
+        return changes.read(self, since, full=full, check=check, timeout=timeout, offline=offline, progress=progress)
 
-    @classmethod
-    def from_json(cls, entry: dict[str, Any]) -> Self:
-        """Creates the object from one of the library's answers."""
-        made = cls()
-        for name in cls.__slots__:
-            setattr(made, name, entry.get(name))
-        return made
+    def watch(
+        self,
+        since: str | None = None,
+        *,
+        timeout: float | None = None,
+        offline: bool = False,
+        progress: ProgressArg = None,
+    ) -> Watch:
+        """Waits for changes: :meth:`Index.watch` in this library."""
+        from .changes import Watch
 
-    def as_dict(self) -> dict[str, Any]:
-        """Returns all fields by name."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        return Watch(self, since, timeout=timeout, offline=offline, progress=progress)
 
+    def wait_for(
+        self,
+        path: PathArg,
+        *,
+        timeout: float | None,
+        every: float = 1.5,
+        progress: ProgressArg = None,
+    ) -> Match:
+        """Waits until Plex lists a file: :meth:`Index.wait_for` in this library."""
+        from . import changes
 
-class LibraryInfo(Fields):
-    """Facts about a library on the server. :meth:`Index.libraries` returns these objects."""
+        return changes.wait_for(self, path, timeout, every, progress)
 
-    __slots__ = ("age", "fresh", "generation", "items", "kind", "locations", "section", "title", "uuid")
+    def edit_items(
+        self,
+        keys: Iterable[KeyArg],
+        fields: Mapping[str, FieldArg] | None = None,
+        *,
+        remove: Mapping[str, str | Iterable[str]] | None = None,
+        locked: bool | None = True,
+        timeout: float | None = None,
+    ) -> EditReport:
+        """Sets the same values for items: :meth:`Index.edit_items` in this library."""
+        from ._core.edits import edit_request
+        from .errors import EditReport
 
-    section: str
-    """Section id, such as ``"1"``."""
-    uuid: str
-    """The library's uuid."""
-    title: str
-    """Title. Two libraries can have the same title."""
-    kind: str
-    """Library type: ``"movie"``, ``"show"``, ``"artist"`` or ``"photo"``."""
-    locations: tuple[str, ...]
-    """The library's folders, as paths on the server."""
-    items: int
-    """Number of listed items."""
-    age: float | None
-    """Seconds since the listing was last known to be current. None if the library was never fetched completely."""
-    fresh: bool
-    """Whether the listing is current, so that answers from it are not stale."""
-    generation: int
-    """The listing's number, which changes only when the content changes."""
+        edit = edit_request(keys, fields, remove, locked)
+        try:
+            answer = self._request("edit", timeout, **edit)
+        except Error as error:
+            error.report = EditReport(edit["keys"], **(error._answer or {"states": ["no"] * len(edit["keys"])}))
+            raise
+        return EditReport(edit["keys"], **answer)
 
-    @classmethod
-    def from_json(cls, entry: dict[str, Any]) -> LibraryInfo:
-        """Creates the object from an entry in the answer to ``libraries.list``."""
-        age = entry.get("age_ms")
-        facts = {"locations": tuple(entry["locations"]), "age": None if age is None else age / 1000}
-        return super().from_json({"items": 0, "generation": 0, **entry, **facts})
+    def _request(
+        self, method: str, timeout: float | None = None, progress: ProgressArg = None, /, **request: Any
+    ) -> Any:
+        return self._session.request(method, timeout, progress, library=self._handle, **request)
+
+    def __iter__(self) -> Iterator[Item]:
+        return self.items()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _select_again, (self._index, self._handle.named)
 
     def __repr__(self) -> str:
-        state = "never fetched" if self.age is None else f"{self.items} items, {'fresh' if self.fresh else 'expired'}"
-        return f"<plexindex.LibraryInfo {self.title!r} section={self.section!r} {self.kind}: {state}>"
+        named = self._handle.named
+        if self._facts is not None:
+            shown = repr(self._facts["title"])
+        elif isinstance(named, dict):
+            shown = ", ".join(f"{name}={value!r}" for name, value in named.items())
+        else:
+            shown = "(all)" if named is None else repr(named)
+        closed = "" if self._session.is_open else " (closed)"
+        return f"<plexindex.Library {shown}{closed}>"
 
 
-def _bind_fast_lookup(selected: Selected) -> Callable[[FastIndex], Lookup]:
-    # Measured with CPython 3.11, 100,000 paths and a lookup that takes almost no time in C:
-    #   a method over argtypes 322 ns · a closure over argtypes 324 · os.fsencode instead of str.encode 352 · a
-    #   functools.partial 283 · this one, with its checks, 300, of which the NUL check 17.
-    # Set no argtypes: checking them costs 60 ns, and ctypes passes bytes and its own objects correctly without them.
-    call, handle, cell = selected.native.fast_lookup, selected.handle, selected.cell
-    fast, function = _accelerator.load(), _address(call)
-
-    def lookup_for(index: FastIndex) -> Lookup:
-        def lookup_key(path: PathArg) -> str | None:
-            try:
-                if "\0" not in path:  # type: ignore[operator]
-                    key = call(handle, path.encode())  # type: ignore[union-attr]
-                    if key is not None:
-                        return key.decode()  # type: ignore[no-any-return]
-                    if path and handle:
-                        return None
-            except (TypeError, AttributeError, UnicodeEncodeError):
-                pass
-            # This fallback handles bytes, os.PathLike, invalid UTF-8, a closed index, and invalid paths.
-            raw = path_bytes(path, index._hides_paths)
-            if not handle:
-                raise index._closed_error()
-            key = call(handle, raw)
-            return None if key is None else key.decode()
-
-        return fast.lookup_key(function, cell, lookup_key) if fast else lookup_key
-
-    return lookup_for
-
-
-def _bind_counted(selected: Selected) -> Callable[[FastIndex], Lookup]:
-    # Without a global lock, a lookup counts as a running call, and closing the index waits for the lookup.
-    pointer = selected.pointer
-
-    def lookup_for(index: FastIndex) -> Lookup:
-        def lookup_key(path: PathArg) -> str | None:
-            raw = path_bytes(path, index._hides_paths)
-            key = index._lookup_counted(pointer, raw)
-            return None if key is None else key.decode()
-
-        return lookup_key
-
-    return lookup_for
+def _select_again(index: Index, named: Any) -> Library:
+    return index.library(**named) if isinstance(named, dict) else index.library(named)

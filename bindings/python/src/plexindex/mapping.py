@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from ._core import TYPE_CHECKING
 from ._core import constants as c
 from ._core.convert import text_bytes
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from typing import Union
 
 
@@ -68,6 +67,26 @@ def as_mapping(rule: MappingArg) -> Mapping:
     return Mapping.host_prefix(*rule)
 
 
-def rules_of(mappings: Iterable[MappingArg]) -> tuple[tuple[int, bytes, bytes], ...]:
-    """Converts rules to the form that the library expects."""
-    return tuple((rule.kind, rule.find, rule.replace) for rule in map(as_mapping, mappings))
+class Proposal:
+    """A mapping that seems to be missing. :meth:`Index.proposals` returns these objects."""
+
+    __slots__ = ("gain", "host", "matched", "of", "server")
+
+    def __init__(self, host: str, server: str, matched: int, of: int, gain: int | None = None) -> None:
+        self.host, self.server = host, server
+        """The folder on this machine, and the same folder on the server."""
+        self.matched, self.of = matched, of
+        """Number of paths that Plex would list with the mapping, and of paths that matched by their end or their file
+        name.
+        """
+        self.gain = gain
+        """Number of given paths that only this mapping matches, and no earlier proposal. None if no paths were given.
+        """
+
+    @property
+    def mapping(self) -> Mapping:
+        """The mapping in the form for ``plexindex.open(mappings=[…])``."""
+        return Mapping.host_prefix(self.host, self.server)
+
+    def __repr__(self) -> str:
+        return f"<plexindex.Proposal {self.host!r} -> {self.server!r}: {self.matched} of {self.of} paths>"

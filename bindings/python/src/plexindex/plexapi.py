@@ -1,44 +1,41 @@
-"""Creates an index for a plexapi object's server."""
+"""An index for a plexapi object's server, and items with plexapi's attributes."""
 
 from __future__ import annotations
 
 import logging
 import sys
 
-from ._core.light import Facts, HoldsToken, LightItem
-from ._core.open import open as open_index
-from .errors import InvalidArgumentError, OfflineError, TimeoutError
-from .index import Library
-from .match import Match
+from ._core import TYPE_CHECKING
+from ._core import constants as c
+from .errors import InvalidArgumentError, TimeoutError
+from .index import Index, open
+from .library import Library
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable
     from types import TracebackType
-    from typing import Any
+    from typing import Any, NoReturn, Union
 
+    from typing_extensions import Self
+
+    from ._core.opening import Recipe
+    from ._core.session import Session
     from ._core.types import PathArg
-    from .index import Index
-
-    # For type checkers and editors: exactly the methods that `__getattr__` forwards.
-    from .index import Index as _IndexMethods
-    from .index import Library as _LibraryMethods
     from .item import Item
-else:
-    _IndexMethods = _LibraryMethods = object
+
+    # What an item comes from: a section, or a server's library.
+    Source = Union["SectionIndex", "Origin"]
 
 
-def _open(server: Any, cache_dir: PathArg | None, options: dict[str, Any]) -> Index:
+def _options(server: Any, cache_dir: PathArg | None, options: dict[str, Any]) -> dict[str, Any]:
     options = {**_connection_options(server), **options}
     options.setdefault("user", _user_of(server))
-    index = open_index(cache_dir, server_url=server._baseurl, token=lambda: server._token or None, **options)
-    index._plex = server
-    return index
+    return {"cache_dir": cache_dir, "server_url": server._baseurl, "token": lambda: server._token or None, **options}
 
 
 def _connection_options(server: Any) -> dict[str, Any]:
     """Returns the settings of plexapi's connection that plexindex supports, and logs a warning about the others."""
-    session = getattr(server, "_session", None)
+    session: Any = getattr(server, "_session", None)
     options = certificate_options(getattr(session, "verify", True))
     timeout = getattr(server, "_timeout", None)
     if timeout and timeout != getattr(sys.modules.get("plexapi"), "TIMEOUT", None):
@@ -91,13 +88,14 @@ def from_server(plex: Any, cache_dir: PathArg | None = None, **options: Any) -> 
     environment variable such as ``HTTPS_PROXY`` or ``REQUESTS_CA_BUNDLE``. A warning in the log names the settings of
     the session that plexindex ignores. Instead of an adapter's retries, set ``retry_for``.
 
-    By default, ``cache_dir`` is the command's folder, usually ``~/.cache/plexindex``, with the mappings from plexapi's
-    ``config.ini``. ``options`` are options for :func:`plexindex.open`. Sends no request. If the server rejects the
-    token, or the token expires, the index uses the current token of plexapi's object. If plexapi has fetched the
-    token's account (``plex.myPlexAccount()``), this account is the ``user``.
+    By default, ``cache_dir`` is the command's folder, with the mappings from plexapi's ``config.ini``. ``options`` are
+    options for :func:`plexindex.open`. Sends no request. If the server rejects the token, or the token expires, the
+    index uses the current token of plexapi's object. If plexapi has fetched the token's account
+    (``plex.myPlexAccount()``), this account is the ``user``.
     """
     _check("from_server", "plexapi.server.PlexServer", plex, ("_baseurl", "_token", "library"))
-    return ServerIndex(plex, _open(plex, cache_dir, options))
+    index = open(**_options(plex, cache_dir, options))
+    return ServerIndex(index._session, index._recipe, plex)
 
 
 def from_section(section: Any, cache_dir: PathArg | None = None, **options: Any) -> SectionIndex:
@@ -110,26 +108,27 @@ def from_section(section: Any, cache_dir: PathArg | None = None, **options: Any)
         section,
         ("_server", "key", "locations"),
     )
-    return SectionIndex(section, _open(section._server, cache_dir, options), owned=True)
+    return SectionIndex(section, from_server(section._server, cache_dir, **options), owned=True)
 
 
-class ServerIndex(HoldsToken, _IndexMethods):
-    """An index for a server. :func:`plexindex.from_server` returns this object.
+class ServerIndex(Index):
+    """An index for a plexapi server. :func:`plexindex.from_server` returns this object.
 
-    This class has all methods of :class:`plexindex.Index`: ``match``, ``libraries``, ``watch`` and so on.
+    You can pickle the index as any other. The pickle contains no token and no plexapi object, so that the process that
+    unpickles it gets an :class:`Index`.
     """
 
-    _instead = "pickle its `index`, which finds its token when it is loaded"
+    def __init__(self, session: Session, recipe: Recipe, server: Any) -> None:
+        super().__init__(session, recipe)
+        self._plex = server
 
-    def __init__(self, server: Any, index: Index) -> None:
-        self._server = server
-        self.index = index
-        """The :class:`plexindex.Index`."""
+    @property
+    def plex(self) -> Any:
+        """The plexapi server."""
+        return self._plex
 
-    def _set_token(self, token: str | None) -> None:
-        self.index.set_token(token)
-
-    token = property(None, _set_token, doc="As in :class:`plexindex.Index`.")
+    def _light_of(self, item: Item) -> LightItem:
+        return LightItem(Origin(self._plex, self, self._library_of(item)), item)
 
     def section(self, section: Any) -> SectionIndex:
         """Returns a library, given its plexapi object or its title. plexapi looks up the title, and raises its own
@@ -137,155 +136,58 @@ class ServerIndex(HoldsToken, _IndexMethods):
         errors.
         """
         if isinstance(section, str):
-            section = self._server.library.section(section)
+            section = self._plex.library.section(section)
         _check("section", "title or a plexapi.library.LibrarySection", section, ("_server", "key", "locations"))
-        return SectionIndex(section, self.index, owned=False)
-
-    def close(self) -> None:
-        """Closes the index."""
-        self.index.close()
-
-    if not TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> Any:
-            if name.startswith("_"):
-                raise AttributeError(name)
-            return getattr(self.index, name)
-
-    def __dir__(self) -> list[str]:
-        return sorted({*object.__dir__(self), *dir(self.index)})
-
-    def __enter__(self) -> ServerIndex:
-        self.index.__enter__()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    async def __aenter__(self) -> ServerIndex:
-        return self.__enter__()
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.index.aclose()
-
-    def __repr__(self) -> str:
-        return f"<plexindex.ServerIndex on {self.index.cache_dir!r}>"
+        return SectionIndex(section, self, owned=False)
 
 
-# Minimum and maximum of `SectionIndex.patience`, in seconds.
-_PATIENCE, _MOST_PATIENCE = 1.0, 16.0
-
-
-def _nothing(_path: str) -> None:
-    """Returns None, so that every lookup waits for its answer."""
-
-
-class SectionIndex(HoldsToken, _LibraryMethods):
+class SectionIndex(Library):
     """A plexapi library with an index. :func:`plexindex.from_section` returns this object.
 
-    This class has all methods of :class:`plexindex.Library`: ``match``, ``lookup_key``, ``record_match``, ``items``,
-    ``refresh`` and so on. All other attributes come from the plexapi object: ``title``, ``search``, ``fetchItem``. If
+    All attributes that :class:`plexindex.Library` lacks come from the plexapi object: ``search``, ``fetchItem``. If
     both objects have an attribute of the same name, such as ``refresh``, the attribute of :class:`plexindex.Library`
-    wins. ``plex`` is the plexapi object itself, which type checkers need: ``section.plex.search(…)``.
+    wins, except for ``title``. ``plex`` is the plexapi object itself, which type checkers need:
+    ``section.plex.search(…)``.
     """
 
-    _instead = "pickle its `library`, which finds its token when it is loaded"
-
     def __init__(self, section: Any, index: Index, *, owned: bool) -> None:
-        self._section, self._owned, self._index = section, owned, index
         uuid = getattr(section, "uuid", None)
-        chosen = {"uuid": uuid} if isinstance(uuid, str) and uuid else {"section": section.key}
-        self.library: Library = index.library(**chosen)
-        """The :class:`plexindex.Library`."""
-        self._everywhere: Library = index.library()
-        # The accelerator answers without waiting. It must not wait, because the interpreter could exit during the wait.
-        self._quick_match = self.library._selected.match_for(index, Match, _nothing) or _nothing
-
-        self._is_listed = False
-        # The plexapi object whose folders are known to match the index.
-        self._known_section: Any = None
-        self.asked_by_file = 0
-        """Number of files for which the drop-in has searched the server by name while the library was not listed."""
-        self.patience = _PATIENCE
-        """Maximum time in seconds that one of the drop-in's lookups spends listing the library. The next lookup
-        resumes.
-        """
-
-    @property
-    def index(self) -> Index:
-        """The :class:`plexindex.Index`."""
-        return self._index
+        kind, selector = (c.SELECT_UUID, uuid) if isinstance(uuid, str) and uuid else (c.SELECT_SECTION, section.key)
+        super().__init__(index, index._session.library(kind, str(selector)))
+        self._section, self._owned = section, owned
 
     @property
     def plex(self) -> Any:
         """The plexapi object."""
         return self._section
 
-    def is_listed(self) -> bool:
-        """Returns whether plexindex has ever listed the whole library. Sends no request."""
-        if not self._is_listed:
-            key, uuid = str(self._section.key), getattr(self._section, "uuid", None)
-            try:
-                known = self.index.libraries(offline=True)
-            except OfflineError:
-                return False
-            listed = [one for one in known if one.age is not None]
-            self._is_listed = any(one.uuid == uuid if uuid else one.section == key for one in listed)
-        return self._is_listed
+    @property
+    def title(self) -> str:
+        """The plexapi object's title."""
+        return self._section.title  # type: ignore[no-any-return]
 
-    def match_within_patience(self, path: str) -> Match:
-        """Matches a path. If necessary, spends at most :attr:`patience` seconds on listing the library."""
-        match: Match | None = self._quick_match(path)
-        return self.library.match(path, deadline=self.patience) if match is None else match
-
-    def surest_key(self, path: str) -> str | None:
-        """Returns the key of the path's item in any library, if a fast lookup finds the item."""
-        return self._everywhere.lookup_key(path)
-
-    def knows_folders(self, section: Any, list_folders: Callable[[], list[str]]) -> bool:
-        """Returns whether the index knows these folders of the server's libraries. Sends no request.
-
-        This method compares a plexapi object's folders only once, because plexapi creates new objects when it reloads
-        the libraries.
-        """
-        if self._known_section is not section:
-            known = {folder for one in self.index.libraries(offline=True) for folder in one.locations}
-            if not known.issuperset(list_folders()):
-                return False
-            self._known_section = section
-        return True
-
-    def note_patience(self, *, nothing_came: bool) -> None:
-        """Doubles the next lookup's patience if the server has sent no page."""
-        if nothing_came:
-            self.patience = min(2 * self.patience, _MOST_PATIENCE)
+    @property
+    def library(self) -> Library:
+        """The library: this object."""
+        return self
 
     def light(self, key: object) -> LightItem | None:
         """Returns the listed item with the given key or rating key, or None if no such item is listed. Sends no
         request.
         """
-        facts = self.facts(key)
-        return None if facts is None else LightItem(self, facts)
-
-    def facts(self, key: object) -> Facts | None:
-        """Returns the fields of the listed item with the given key or rating key. Sends no request."""
         if not isinstance(key, (str, int)):
             return None
         try:
-            facts = self.index._listed_facts(key, self.library)
+            facts = self._listed_facts(key)
         except InvalidArgumentError:
             return None
-        return None if facts is None else Facts(facts)
+        return None if facts is None else LightItem(self, Facts(facts))
 
     def candidates(self, path: PathArg) -> tuple[list[LightItem], bool]:
         """Returns the items that match a path equally well, and whether the confidence is high."""
-        found = self.library.match(path)
+        found = self.match(path)
         if found.status in ("not_yet", "needs_warm"):
-            raise TimeoutError(found.reason or "the library is still being fetched")
+            raise TimeoutError(found.message or "the library is still being fetched")
         return [LightItem(self, item) for item in found.candidates], found.confidence == "high"
 
     def close(self) -> None:
@@ -293,35 +195,15 @@ class SectionIndex(HoldsToken, _LibraryMethods):
         if self._owned:
             self.index.close()
 
-    def __contains__(self, path: PathArg) -> bool:
-        return path in self.library
-
-    def __getitem__(self, path: PathArg) -> Item:
-        return self.library[path]
-
-    def __iter__(self) -> Iterator[Item]:
-        return iter(self.library)
-
-    def __len__(self) -> int:
-        return len(self.library)
-
-    def __bool__(self) -> bool:
-        return True
-
-    if not TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> Any:
-            if name.startswith("_"):
-                if name.startswith("__"):
-                    raise AttributeError(name)
-                return getattr(self._section, name)
-            owner = self.library if name in _OURS else self._section
-            return getattr(owner, name)
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name == "_section":
+            raise AttributeError(name)
+        return getattr(self._section, name)
 
     def __dir__(self) -> list[str]:
-        return sorted({*object.__dir__(self), *_OURS, *dir(self._section)})
+        return sorted({*object.__dir__(self), *dir(self._section)})
 
-    def __enter__(self) -> SectionIndex:
+    def __enter__(self) -> Self:
         self.index.__enter__()
         return self
 
@@ -334,5 +216,173 @@ class SectionIndex(HoldsToken, _LibraryMethods):
         return f"<plexindex.SectionIndex {self._section.title!r} on {self.index.cache_dir!r}>"
 
 
-# Omit `title`, so that it comes from plexapi: a library that was selected by its uuid has no title.
-_OURS = frozenset(name for name in dir(Library) if not name.startswith("_")) - {"title"}
+class HoldsToken:
+    """Base class for objects with plexapi's connection. Pickling fails, because the pickle would contain the token."""
+
+    _instead: str
+
+    def __reduce__(self) -> NoReturn:
+        name = type(self).__name__
+        raise TypeError(f"cannot pickle or copy a {name}, because it contains the token: {self._instead}")
+
+
+class Origin:
+    """The source of a :class:`LightItem` without a section."""
+
+    __slots__ = ("index", "library", "plex")
+
+    def __init__(self, plex: Any, index: Any, library: Any) -> None:
+        """``plex`` is plexapi's server or section; ``library`` is a library that lists the item."""
+        self.plex, self.index, self.library = plex, index, library
+
+
+class _Part:
+    __slots__ = ("file",)
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+
+
+class _Media:
+    __slots__ = ("parts",)
+
+    def __init__(self, paths: list[str]) -> None:
+        self.parts = [_Part(path) for path in paths]
+
+
+class _Guid:
+    __slots__ = ("id",)
+
+    def __init__(self, guid: str) -> None:
+        self.id = guid
+
+    def __repr__(self) -> str:
+        return f"<Guid:{self.id}>"
+
+
+class Facts:
+    """An item's fields from the store, under the names in an :class:`Item`."""
+
+    __slots__ = ("all", "guid", "key", "kind", "rating_key", "title", "year")
+    key_only = False
+
+    def __init__(self, facts: dict[str, Any]) -> None:
+        self.all = facts
+        self.key, self.rating_key, self.kind = facts["key"], facts["rating_key"], facts["kind"]
+        self.title, self.year, self.guid = facts.get("title", ""), facts.get("year"), facts.get("guid")
+
+    def describe(self) -> str:
+        """Returns a one-line description for people."""
+        return str(self.title or self.key)
+
+
+# Attributes of plexapi's items, each with its name in ``Item``.
+_KNOWN = {
+    "librarySectionTitle": "library",
+    "grandparentTitle": "show_title",
+    "parentIndex": "season",
+    "index": "episode",
+}
+_OF_ALL = ("librarySectionTitle",)
+_NUMBERED = ("episode", "track")
+
+
+class LightItem(HoldsToken):
+    """An item from the index with plexapi's attributes. The first use of any other attribute fetches the plexapi
+    object: see :meth:`full`.
+    """
+
+    _instead = "pickle its `key`, and call SectionIndex.light() with the key"
+
+    def __init__(self, section: Source, item: Item | Facts) -> None:
+        self._light_section, self._light_item = section, item
+        self._light_facts: dict[str, Any] | None = item.all if isinstance(item, Facts) else None
+        self._light_full: Any = None
+        self.key = item.key
+        """Plex's address of the item."""
+        rating_key = item.rating_key
+        self.ratingKey = int(rating_key) if rating_key.isascii() and rating_key.isdigit() else rating_key
+        """Plex's rating key: an int if it is a number."""
+
+    def _facts(self) -> dict[str, Any] | None:
+        if self._light_facts is None and self._light_full is None:
+            section = self._light_section
+            self._light_facts = section.library._listed_facts(self._light_item.rating_key)
+        return self._light_facts
+
+    def _known(self, name: str, value: Any) -> Any:
+        """Returns a value from the index, or from the plexapi object if the index knows only the key."""
+        return getattr(self.full(), name) if self._light_item.key_only or self._light_full is not None else value
+
+    @property
+    def title(self) -> str | None:
+        """Title; for an episode, the episode title."""
+        return self._known("title", self._light_item.title)  # type: ignore[no-any-return]
+
+    @property
+    def type(self) -> str:
+        """``"movie"``, ``"episode"``, ``"track"``, ``"clip"`` or ``"photo"``."""
+        return self._known("type", self._light_item.kind)  # type: ignore[no-any-return]
+
+    @property
+    def year(self) -> int | None:
+        """Year."""
+        return self._known("year", self._light_item.year)  # type: ignore[no-any-return]
+
+    @property
+    def guid(self) -> str | None:
+        """Scalar GUID."""
+        return self._known("guid", self._light_item.guid)  # type: ignore[no-any-return]
+
+    @property
+    def guids(self) -> list[Any]:
+        """External IDs: objects with an ``id``, such as ``imdb://tt1254207``."""
+        facts = self._facts()
+        return self.full().guids if facts is None else [_Guid(guid) for guid in facts["guids"]]
+
+    @property
+    def locations(self) -> list[str]:
+        """The paths of the item's files, in the server's spelling."""
+        facts = self._facts()
+        return self.full().locations if facts is None else list(facts["paths"])
+
+    @property
+    def media(self) -> list[Any]:
+        """One medium with all files, such as ``media[0].parts[0].file``. Only the plexapi object groups files by
+        medium.
+        """
+        facts = self._facts()
+        if facts is None:
+            return self.full().media  # type: ignore[no-any-return]
+        return [_Media(facts["paths"])] if facts["paths"] else []
+
+    def full(self) -> Any:
+        """Returns the plexapi object. The first call sends one request. A 404 invalidates the item in the index."""
+        if self._light_full is None:
+            section = self._light_section
+            try:
+                self._light_full = section.plex.fetchItem(self.key)
+            except Exception as error:
+                if type(error).__name__ == "NotFound":
+                    section.index.invalidate_item(self._light_item.rating_key, section.library)
+                raise
+        return self._light_full
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        known = _KNOWN.get(name)
+        if known is not None and self._light_full is None and (name in _OF_ALL or self.type in _NUMBERED):
+            value = getattr(self._light_item, known, None)
+            if value is not None:
+                return value
+        return getattr(self.full(), name)
+
+    def __eq__(self, other: object) -> bool:
+        return bool(getattr(other, "key", None) == self.key)
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __repr__(self) -> str:
+        return f"<plexindex.LightItem {self._light_item.describe()!r} {self.key}>"

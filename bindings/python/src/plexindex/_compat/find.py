@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .._core import TYPE_CHECKING
 from .._core.paths import last_component, lies_under
 from ..errors import Error
 from .host_errors import not_found, server_away, warn_of_token
@@ -9,11 +10,12 @@ from .host_log import host_log
 from .section_index import note_failure
 from .sync_item import SyncItem
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from .. import Item, Match, SectionIndex
+    from ..item import Item
+    from ..match import Match
+    from ..plexapi import SectionIndex
 
 # The match kinds for a path that is itself listed or recorded.
 _LISTED = ("confirmed", "exact", "mapped")
@@ -58,13 +60,13 @@ def _found(section: SectionIndex, path: str, given: str, matches: Any) -> list[S
     if section.plex.type == "photo":
         return []  # the host would write a film's fields to a photo
     match = section.library.match(path)
-    if match.status not in ("ok", "ambiguous", "not_found"):
+    if match.status not in ("found", "ambiguous", "not_found"):
         raise CannotAnswerError(match.message)
     if match.match_kind not in _LISTED:
         recorded = _recorded(section, given, matches, is_sure=not match.stale)
         if recorded is not None:
             return [recorded]
-    if match.reason_code == "not_listed" and not match.stale:
+    if match.reason == "not_listed" and not match.stale:
         match = section.library.match(path, check=True)  # the file may be new
     if match.confidence == "high" or (match.match_kind in _LISTED and match.status == "ambiguous"):
         return _items(section, match)
@@ -114,7 +116,7 @@ def _recorded(section: SectionIndex, path: str, matches: Any, *, is_sure: bool) 
 
 def _belongs_elsewhere(section: SectionIndex, match: Match, path: str) -> bool:
     """Returns whether another library lists the path, or the path is in a library's folder that does not list it."""
-    if match.reason_code == "not_listed":
+    if match.reason == "not_listed":
         return True
     folders = [folder for library in section.index.libraries(offline=True) for folder in library.locations]
     return lies_under(path, folders) or section.index.match(path, offline=True).match_kind in _LISTED

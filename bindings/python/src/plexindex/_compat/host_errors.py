@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 
+from .._core import TYPE_CHECKING
 from ..errors import Error
 from .host_log import host_log
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, NoReturn

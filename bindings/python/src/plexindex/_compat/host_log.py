@@ -4,9 +4,12 @@ Stash shows these lines, and Stash2Plex's troubleshooting page quotes them. If S
 plexindex writes no lines.
 """
 
+from __future__ import annotations
+
 import sys
 
-TYPE_CHECKING = False
+from .._core import TYPE_CHECKING
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
@@ -16,7 +19,7 @@ _LOGGERS, _OBFUSCATION = "shared.log", "validation.obfuscation"
 
 
 # Library titles by UUID, for log lines that contain a library's UUID.
-titles: "dict[str, str]" = {}
+titles: dict[str, str] = {}
 
 
 def _nothing(_text: str) -> None:
@@ -28,7 +31,7 @@ class HostLog:
 
     __slots__ = ("debug", "error", "info", "is_there", "warn")
 
-    def __init__(self, functions: "tuple[Callable[[str], None], ...] | None" = None) -> None:
+    def __init__(self, functions: tuple[Callable[[str], None], ...] | None = None) -> None:
         """``functions``: the host's functions for trace, debug, info, warning and error, in this order."""
         self.is_there = functions is not None
         _, self.debug, self.info, self.warn, self.error = functions or (_nothing,) * 5
@@ -51,10 +54,10 @@ class HostLog:
 
 
 _NONE = HostLog()
-_made: "dict[tuple[int, str], tuple[Any, HostLog]]" = {}
+_made: dict[tuple[int, str], tuple[Any, HostLog]] = {}
 
 
-def host_log(component: str) -> "HostLog":
+def host_log(component: str) -> HostLog:
     """Returns the host's log for a component. Without a host, returns a log that writes nothing."""
     module = sys.modules.get(_LOGGERS)
     create = getattr(module, "create_logger", None)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 
+from .._core import TYPE_CHECKING
 from .host_log import host_log
 from .match_cache import counted
 from .rows import pack, unpack
 from .tables import TableStore, name_of
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any

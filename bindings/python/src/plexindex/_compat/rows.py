@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import os
 
+from .._core import TYPE_CHECKING
 from .host_log import host_log
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any

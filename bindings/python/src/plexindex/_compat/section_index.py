@@ -6,13 +6,13 @@ import os
 import sys
 
 from .. import plexapi as _plexapi
-from .._core.accelerator import closing_lock
+from .._core import TYPE_CHECKING
+from .._core.locks import closing_lock
 from ..errors import Error
 from .host_log import host_log, titles
 from .match_cache import MatchCache
 from .plex_cache import PlexCache
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
@@ -64,7 +64,7 @@ def _index_of(server: Any, cache: PlexCache | MatchCache) -> ServerIndex | None:
     name = (os.getpid(), folder, server._baseurl, server._token, verify, rules)
     with _opening:
         index = _indexes.get(name)
-        if index is None or not index.index.is_open:
+        if index is None or not index.is_open:
             options = _plexapi.certificate_options(verify)
             try:
                 os.makedirs(folder, mode=0o700, exist_ok=True)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from .._core import TYPE_CHECKING
 from .host_errors import not_found, reraise
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from .. import LightItem, SectionIndex
+    from ..plexapi import LightItem, SectionIndex
 
 # Attributes of films that hosts read, and that plexapi's episodes and tracks lack.
 _OF_FILMS: dict[str, Any] = {"studio": None, "tagline": None, "actors": (), "genres": (), "collections": ()}

@@ -1,21 +1,21 @@
 """Tables for plexindex.compat, with bytes by name, in a folder that plexindex opens when needed."""
 
+from __future__ import annotations
+
 import os
 
+from .._core import TYPE_CHECKING, convert
 from .._core import constants as c
-from .._core import convert as _convert
-from .._core.accelerator import closing_lock
-from .._core.lazy_index import LazyIndex
-from .._core.open import open as open_index
+from .._core.locks import closing_lock
+from ..errors import ClosedError
+from ..index import open as open_index
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, TypeVar
 
-    from .._core.native import Native
+    from .._core.handles import Handle
     from ..index import Index
-    from ..library import Handle
 
     T = TypeVar("T")
 
@@ -43,12 +43,12 @@ def whole(limit: object) -> int:
         return _MAX_LIMIT
 
 
-def _ttl_ms(ttl: "float | None") -> int:
+def _ttl_ms(ttl: float | None) -> int:
     if ttl is None:
         return c.TTL_NEVER
     if not ttl > 0:
         return c.TTL_AT_ONCE
-    return _convert.FOREVER_MS if ttl * 1000 >= _convert.FOREVER_MS else max(1, round(ttl * 1000))
+    return convert.FOREVER_MS if ttl * 1000 >= convert.FOREVER_MS else max(1, round(ttl * 1000))
 
 
 class TableStore:
@@ -64,7 +64,7 @@ class TableStore:
         os.makedirs(os.path.dirname(folder), exist_ok=True)
         self.index()  # raise errors immediately
 
-    def index(self) -> "Index":
+    def index(self) -> Index:
         """Returns the open index. Reopens a closed index."""
         found = self._open
         if found is not None and found.is_open:
@@ -82,59 +82,56 @@ class TableStore:
         if found is not None:
             found.close()
 
-    def run(self, work: "Callable[..., T]", *arguments: "Any") -> "T":
+    def run(self, work: Callable[..., T], *arguments: Any) -> T:
         """Calls a function with the index. Retries if another thread closes the index during the call."""
         for _ in range(_MAX_RETRIES):
             try:
                 return work(self.index(), *arguments)
-            except Exception as error:
-                # Import the errors here, because the import is slow, and most processes need no errors.
-                from ..errors import ClosedError
-
-                if not isinstance(error, ClosedError):
-                    raise
+            except ClosedError:
+                continue
         return work(self.index(), *arguments)
 
-    def cell(self, table: bytes) -> bytearray:
-        """Returns the memory that contains a table's handle. Closing the index clears this memory."""
-        return self.run(_cell, table)
+    def handle(self, table: bytes) -> Handle:
+        """Returns a table's handle, which closing the index clears."""
+        return self.run(_handle, table)
 
-    def _ask(
-        self, function: "Callable[[Native], Any]", table: bytes, *arguments: "Any", reserve: "int | None" = None
-    ) -> "tuple[int, bytes | bytearray]":
-        """Calls a function with a table's handle."""
-
-        def work(index: "Index") -> "tuple[int, bytes | bytearray]":
-            handle, call = _handle(index, table), function(index._native)
-            return index._ask(call, *arguments, library=handle, reserve=reserve, detach=reserve is not None)
-
-        return self.run(work)
-
-    def get(self, table: bytes, name: bytes) -> "bytes | bytearray | None":
+    def get(self, table: bytes, name: bytes) -> bytes | bytearray | None:
         """Returns an entry's value, or None if there is no entry or it has expired."""
-        status, value = self._ask(lambda native: native.table_get, table, name, len(name), reserve=0)
-        return value if status == c.OK else None
 
-    def put(self, table: bytes, name: bytes, value: bytes, ttl: "float | None" = None) -> None:
+        def get(index: Index) -> bytes | bytearray | None:
+            session = index._session
+            status, value = session.fill(session.native.table_get, name, len(name), target=_handle(index, table))
+            return value if status == c.OK else None
+
+        return self.run(get)
+
+    def put(self, table: bytes, name: bytes, value: bytes, ttl: float | None = None) -> None:
         """Stores a value that expires after ``ttl`` seconds: immediately if 0 or less, never if None."""
-        self._ask(lambda native: native.table_put, table, name, len(name), value, len(value), _ttl_ms(ttl), self._limit)
+        self._write("table_put", table, name, len(name), value, len(value), _ttl_ms(ttl), self._limit)
 
     def remove(self, table: bytes, name: bytes) -> None:
         """Removes a value. A missing value is not an error."""
-        self._ask(lambda native: native.table_remove, table, name, len(name))
+        self._write("table_remove", table, name, len(name))
 
-    def count(self, table: "bytes | None" = None) -> int:
+    def _write(self, function: str, table: bytes, *arguments: Any) -> None:
+        def write(index: Index) -> None:
+            session = index._session
+            session.ask(getattr(session.native, function), *arguments, target=_handle(index, table))
+
+        self.run(write)
+
+    def count(self, table: bytes | None = None) -> int:
         """Returns the number of values in a table or, without a table, in all tables."""
         found: int = self.run(lambda index: index.call("tables.count", {"table": table}))["count"]
         return found
 
-    def clear(self, table: "bytes | None" = None) -> None:
+    def clear(self, table: bytes | None = None) -> None:
         """Removes all values from one table (in constant time) or from all tables."""
         self.run(lambda index: index.call("tables.clear", {"table": table, "all": table is None}))
 
     def disk_bytes(self) -> int:
         """Returns the folder's size on disk in bytes."""
-        found: int = self.run(lambda index: index.stats().disk_bytes)
+        found: int = self.run(lambda index: index.stats()["disk_bytes"])
         return found
 
 
@@ -142,29 +139,5 @@ class TableStore:
 _FOLDING = b"="
 
 
-def _flags(table: bytes) -> int:
-    return c.TABLE_FOLD_ASCII if table.startswith(_FOLDING) else 0
-
-
-def _cell(index: "Any", table: bytes) -> bytearray:
-    cell = LazyIndex._table_cell(index, table, _flags(table)) if type(index) is LazyIndex else None
-    return _handle(index, table).cell if cell is None else cell
-
-
-def _handle(index: "Index", table: bytes) -> "Handle":
-    found = index._tables.get(table)
-    if found is not None:
-        return found
-    # Import the module on first use, because importing compat must be fast.
-    import ctypes
-
-    from ..library import Handle
-
-    pointer = ctypes.c_void_p()
-    index._do(index._native.get_table, table, len(table), _flags(table), ctypes.byref(pointer), library=index)
-    found = index._tables.setdefault(table, Handle(pointer.value or 0))
-    if not index.is_open:
-        # Another thread has closed the index, and may not have cleared this handle.
-        found.retire()
-        raise index._closed_error()
-    return found
+def _handle(index: Index, table: bytes) -> Handle:
+    return index._session.table(table, c.TABLE_FOLD_ASCII if table.startswith(_FOLDING) else 0)

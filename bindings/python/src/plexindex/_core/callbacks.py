@@ -10,57 +10,23 @@ from __future__ import annotations
 
 import ctypes
 import os
-
-# `_functools` is the part of functools that is written in C. Importing the Python part would take 2 ms.
-from _functools import partial  # type: ignore[import-not-found]
 from _thread import get_ident, interrupt_main
+from functools import partial
 from time import monotonic
+from weakref import WeakSet
 
-from . import convert as _convert
-from . import ending as _ending
+from ..progress import Progress
+from . import TYPE_CHECKING, convert, ending
 from .native import LOG_FN, PROGRESS_FN, RENEW_TOKEN_FN, CBuffer, CProgress
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
-    from typing import Any, Optional, Protocol
-    from weakref import WeakSet
+    from typing import Any
 
-    class OpenIndex(Protocol):
-        """The attributes of an index that a progress callback uses."""
-
-        _open: bool
-
-        def _drain_log(self) -> None: ...
-
+    from ..progress import ProgressArg
 
 # Seconds between two reads of the log.
 _BETWEEN_DRAINS = 0.5
-
-
-class Progress:
-    """The progress of a fetch; the argument of a progress callback."""
-
-    __slots__ = ("elapsed", "items", "library", "total")
-
-    library: str
-    """Title of the library."""
-    items: int
-    """Number of items fetched so far, including the items from an earlier, interrupted fetch."""
-    total: int
-    """Total number of items, or 0 if the server did not report it."""
-    elapsed: float
-    """Seconds since the call started the fetch."""
-
-    def __init__(self, library: str, items: int, total: int, elapsed: float) -> None:
-        self.library, self.items, self.total, self.elapsed = library, items, total, elapsed
-
-    def __repr__(self) -> str:
-        return f"Progress(library={self.library!r}, items={self.items}, total={self.total}, elapsed={self.elapsed})"
-
-
-if TYPE_CHECKING:
-    ProgressArg = Optional[Callable[[Progress], object]]
 
 
 class Stoppable:
@@ -85,7 +51,7 @@ class Watch:
     __slots__ = ("drained", "error", "listener", "reporting", "session")
 
     def __init__(self) -> None:
-        self.session: OpenIndex | None = None
+        self.session: Any = None
         """The call's index. Closing the index, or the interpreter's exit, ends the call."""
         self.listener: ProgressArg = None
         """The host's callback."""
@@ -99,13 +65,13 @@ class Watch:
     def should_continue(self, address: int) -> bool:
         """Reads the plexindex_progress at ``address``, calls the host's callback, and returns whether to continue."""
         if self.session is not None:
-            if not self.session._open or _ending.has_begun():
+            if not self.session.is_open or ending.has_begun():
                 return False
             # A warning about an unreachable server must appear immediately, not at the end of the call.
             now = monotonic()
             if now >= self.drained + _BETWEEN_DRAINS:
                 self.drained = now
-                self.session._drain_log()
+                self.session.drain_log()
         if self.listener is None:
             return True
         if isinstance(self.listener, Stoppable) and self.listener.stopped:
@@ -152,7 +118,7 @@ class Renewal:
         """Writes a token into the plexindex_buffer at ``address``. Returns False if there is no token."""
         self._raised.pop(get_ident(), None)
         token = self._renew()
-        raw = None if token is None else _convert.text_bytes("token", token)
+        raw = None if token is None else convert.text_bytes("token", token)
         buffer = CBuffer.from_address(address)
         if not raw or len(raw) > buffer.capacity:
             return False
@@ -163,21 +129,14 @@ class Renewal:
 
 def renewal_callback(renewal: Renewal) -> Any:
     """Creates a plexindex_renew_token_fn for ``renewal``. The function's `user` pointer must be NULL."""
-    from weakref import WeakSet
-
-    global _renewals
-    if _renewals is None:
-        _renewals = WeakSet()
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=_restart_in_child)
-    call = partial(max)
+    call: Any = partial(max)
     call.renewal = renewal
     _begin(call)
     _renewals.add(call)
     return RENEW_TOKEN_FN(call)
 
 
-_renewals: WeakSet[Any] | None = None
+_renewals: WeakSet[Any] = WeakSet()
 
 
 def _begin(call: Any) -> None:
@@ -188,8 +147,12 @@ def _begin(call: Any) -> None:
 
 def _restart_in_child() -> None:
     # A thread that was inside the host's callable does not exist in the child, so its generator would never end.
-    for call in list(_renewals or ()):
+    for call in list(_renewals):
         _begin(call)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_restart_in_child)
 
 
 def progress_callback(watch: Watch) -> Any:

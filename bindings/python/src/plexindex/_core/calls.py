@@ -6,13 +6,15 @@ import ctypes
 import os
 from _thread import _local, get_ident
 
+from . import TYPE_CHECKING
 from . import constants as c
 from .callbacks import Watch, progress_callback
 from .native import CBuffer, CCallOptions, CQuery
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+    from .handles import LibraryHandle
 
 _FIRST_CAPACITY = 16 * 1024
 _TEXT_CAPACITY = 2048
@@ -50,6 +52,13 @@ class Call:
         self._data = bytearray()
         self._view: Any = None
         self.reserve(_FIRST_CAPACITY)
+
+    def ask(self, library: LibraryHandle, text: bytes, timeout_ms: int, flags: int) -> None:
+        """Fills the query."""
+        query = self.query
+        query.library = library.pointer
+        query.text_data, query.text_length = text, len(text)
+        query.timeout_ms, query.flags = timeout_ms, flags
 
     def reserve(self, capacity: int) -> None:
         """Makes the buffer at least this large."""

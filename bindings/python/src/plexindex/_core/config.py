@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from ..errors import InvalidArgumentError
 from ..mapping import Mapping
+from . import TYPE_CHECKING
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import TypeVar

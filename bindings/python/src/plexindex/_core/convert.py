@@ -1,27 +1,22 @@
 """Converts Python values for the C ABI: paths to bytes, seconds to milliseconds."""
 
+from __future__ import annotations
+
 import os
 import sys
 
+from ..errors import InvalidArgumentError
+from . import TYPE_CHECKING
 from . import constants as c
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Any
 
-    from ..errors import InvalidArgumentError
     from .types import PathArg
 
 # A thousand years, which means 'never' where the ABI has no value for 'never'.
 FOREVER_MS = 1000 * 365 * 24 * 3600 * 1000
-
-
-def argument_error(text: str) -> "InvalidArgumentError":
-    """Creates the error for an invalid argument. Imports the error classes only when needed."""
-    from .. import InvalidArgumentError
-
-    return InvalidArgumentError(text)
 
 
 def display_path(path: object, hidden: bool = False) -> str:
@@ -32,7 +27,7 @@ def display_path(path: object, hidden: bool = False) -> str:
     return text if len(text) <= 200 else f"{text[:120]}…{text[-60:]} ({len(text)} characters)"
 
 
-def path_bytes(path: "PathArg", hidden: bool = False, what: str = "file") -> bytes:
+def path_bytes(path: PathArg, hidden: bool = False, what: str = "file") -> bytes:
     """Encodes a path as UTF-8, with ``surrogateescape`` for non-UTF-8 bytes, and ``surrogatepass`` on Windows.
 
     Raises InvalidArgumentError if the path is empty or contains a NUL, and TypeError for other types. With ``hidden``,
@@ -41,16 +36,16 @@ def path_bytes(path: "PathArg", hidden: bool = False, what: str = "file") -> byt
     value = _fspath("a path", path)
     raw = text_bytes("path", value, hidden)
     if not raw:
-        raise argument_error(f"the path is empty: give the full path of a {what}")
+        raise InvalidArgumentError(f"the path is empty: give the full path of a {what}")
     if b"\0" in raw:
-        raise argument_error(
+        raise InvalidArgumentError(
             f"the path {display_path(value, hidden)} contains a NUL character, which no file name can contain: "
             "omit this path"
         )
     return raw
 
 
-def _fspath(name: str, path: "PathArg") -> "str | bytes":
+def _fspath(name: str, path: PathArg) -> str | bytes:
     try:
         text = os.fspath(path)
     except TypeError:
@@ -61,12 +56,12 @@ def _fspath(name: str, path: "PathArg") -> "str | bytes":
     return text
 
 
-def folder_bytes(name: str, path: "PathArg") -> bytes:
+def folder_bytes(name: str, path: PathArg) -> bytes:
     """Encodes the path of a folder or file on this machine."""
     return os.fsencode(_fspath(name, path))
 
 
-def text_bytes(name: str, value: "str | bytes", hidden: bool = False) -> bytes:
+def text_bytes(name: str, value: str | bytes, hidden: bool = False) -> bytes:
     """Encodes a string like ``os.fsencode``. Returns bytes unchanged. With ``hidden``, errors do not show the value."""
     if isinstance(value, bytes):
         return value
@@ -79,13 +74,13 @@ def text_bytes(name: str, value: "str | bytes", hidden: bool = False) -> bytes:
     try:
         return value.encode("utf-8", sys.getfilesystemencodeerrors())
     except UnicodeEncodeError as error:
-        raise argument_error(
+        raise InvalidArgumentError(
             f"the {name} {display_path(value, hidden)} contains a lone surrogate at position {error.start} that "
             "represents no byte: decode file names with os.fsdecode"
         ) from None
 
 
-def path_list(paths: "Iterable[PathArg]") -> "Sequence[PathArg]":
+def path_list(paths: Iterable[PathArg]) -> Sequence[PathArg]:
     """Returns paths as a list. Rejects a single path, because a string is also iterable."""
     if isinstance(paths, (list, tuple)):
         return paths
@@ -97,7 +92,7 @@ def path_list(paths: "Iterable[PathArg]") -> "Sequence[PathArg]":
         raise TypeError(f"paths must be a list of paths, not {type(paths).__name__}") from None
 
 
-def join_paths(paths: "Sequence[PathArg]", hidden: bool = False) -> bytes:
+def join_paths(paths: Sequence[PathArg], hidden: bool = False) -> bytes:
     """Encodes paths as one block, each followed by a NUL.
 
     Raises the same errors as ``path_bytes``, except for a NUL in a path. Searching for a NUL would double the time, and
@@ -109,11 +104,11 @@ def join_paths(paths: "Sequence[PathArg]", hidden: bool = False) -> bytes:
         return b"\0".join([*(path_bytes(path, hidden) for path in paths), b""])
     if not all(paths):
         place = next(number for number, path in enumerate(paths) if not path)
-        raise argument_error(f"the path at position {place} in the list is empty: give the full path of a file")
+        raise InvalidArgumentError(f"the path at position {place} in the list is empty: give the full path of a file")
     return block
 
 
-def check_paths(paths: "Sequence[PathArg]", hidden: bool = False) -> None:
+def check_paths(paths: Sequence[PathArg], hidden: bool = False) -> None:
     """Raises an error about the first invalid path, because the library's error about a block contains no path."""
     for path in paths:
         path_bytes(path, hidden)
@@ -128,11 +123,11 @@ def key_text(key: object) -> str:
     if not isinstance(key, str):
         raise TypeError(f"a key must be str, int or an item, not {type(key).__name__}")
     if not key or "\0" in key:
-        raise argument_error(f"{display_path(key)} is not a key: give an item's key or rating key, such as '7'")
+        raise InvalidArgumentError(f"{display_path(key)} is not a key: give an item's key or rating key, such as '7'")
     return key
 
 
-def join_keys(keys: "Sequence[object]") -> bytes:
+def join_keys(keys: Sequence[object]) -> bytes:
     """Encodes keys as one block, each followed by a NUL. Raises the same errors as ``key_text``."""
     try:
         block = "\0".join([*keys, ""])  # type: ignore[list-item]
@@ -143,14 +138,14 @@ def join_keys(keys: "Sequence[object]") -> bytes:
     return block.encode()
 
 
-def callback(name: str, given: "Any") -> "Any":
+def callback(name: str, given: Any) -> Any:
     """Rejects a callback that is neither callable nor None. This early check makes the traceback show the caller."""
     if given is not None and not callable(given):
         raise TypeError(f"{name} must be a function, not {type(given).__name__}")
     return given
 
 
-def milliseconds(name: str, seconds: "float | None", *, none: "int | None", zero: "int | None" = 1) -> int:
+def milliseconds(name: str, seconds: float | None, *, none: int | None, zero: int | None = 1) -> int:
     """Converts seconds to whole milliseconds, at least 1.
 
     ``none`` is the result for None and infinity, ``zero`` the result for 0. If a result is None, its inputs are
@@ -158,21 +153,21 @@ def milliseconds(name: str, seconds: "float | None", *, none: "int | None", zero
     """
     if seconds is None or seconds == float("inf"):
         if none is None:
-            raise argument_error(f"invalid {name} ({seconds}): must be a number of seconds")
+            raise InvalidArgumentError(f"invalid {name} ({seconds}): must be a number of seconds")
         return none
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
         raise TypeError(f"{name} must be a number of seconds, not {type(seconds).__name__}")
     if not seconds >= 0:
-        raise argument_error(f"invalid {name} ({seconds}): must be 0 seconds or more")
+        raise InvalidArgumentError(f"invalid {name} ({seconds}): must be 0 seconds or more")
     if seconds == 0:
         if zero is None:
-            raise argument_error(f"invalid {name} (0): must be greater than zero")
+            raise InvalidArgumentError(f"invalid {name} (0): must be greater than zero")
         return zero
     return min(max(1, round(seconds * 1000)), FOREVER_MS)
 
 
-def deadline_ms(seconds: "float | None") -> int:
-    """Converts a call's deadline to milliseconds. None means the index's default, infinity means no deadline."""
+def timeout_ms(seconds: float | None) -> int:
+    """Converts a call's timeout to milliseconds. None means the index's default, infinity means no timeout."""
     if seconds is None:
         return 0
-    return milliseconds("deadline", seconds, none=c.NO_DEADLINE)
+    return milliseconds("timeout", seconds, none=c.NO_TIMEOUT)

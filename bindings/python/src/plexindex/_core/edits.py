@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ..errors import InvalidArgumentError
+from . import TYPE_CHECKING
 from . import convert as _convert
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import Any

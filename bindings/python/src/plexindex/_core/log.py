@@ -9,12 +9,10 @@ from __future__ import annotations
 import sys
 from _thread import allocate_lock, get_ident
 
-from ..errors import InvalidArgumentError
+from . import TYPE_CHECKING, ending
 from . import constants as c
-from . import ending as _ending
 from .callbacks import LogLines, log_callback
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
@@ -24,7 +22,6 @@ LOGGER = "plexindex"
 
 # The library's levels, with the corresponding levels of `logging`: ERROR, WARNING, INFO and DEBUG.
 _LEVELS = {c.LOG_ERROR: 40, c.LOG_WARN: 30, c.LOG_INFO: 20, c.LOG_DEBUG: 10}
-_NAMES = {"error": c.LOG_ERROR, "warning": c.LOG_WARN, "info": c.LOG_INFO, "debug": c.LOG_DEBUG, "off": c.LOG_OFF}
 
 _draining = allocate_lock()
 # The lines that the current read collects, and its callback. The callback is created once, because creating it takes as
@@ -41,13 +38,13 @@ def drain(native: Native) -> None:
     try:
         if _callback is None:
             _callback = log_callback(_found)
-        _ending.inside[_found] = get_ident()
-        if not _ending.has_begun():
+        ending.inside[_found] = get_ident()
+        if not ending.has_begun():
             native.drain_log(_callback, None, None)
         lines, error = _found.lines, _found.error
         _found.lines, _found.error = [], None
     finally:
-        _ending.inside.pop(_found, None)
+        ending.inside.pop(_found, None)
         _draining.release()
     hand_on(lines)
     if error is not None:
@@ -56,6 +53,9 @@ def drain(native: Native) -> None:
 
 def hand_on(lines: list[tuple[int, str]]) -> None:
     """Passes lines to ``logging`` or, within Stash2Plex, which does not use ``logging``, to Stash2Plex's log."""
+    if "logging" not in sys.modules:
+        # Nobody can have asked for more than warnings, and importing `logging` takes longer than opening an index.
+        lines = [line for line in lines if line[0] <= c.LOG_WARN]
     if not lines:
         return
     import logging
@@ -80,21 +80,10 @@ def hand_on(lines: list[tuple[int, str]]) -> None:
         logger.log(_LEVELS.get(level, logging.INFO), "%s", text)
 
 
-def level_for(level: int | str | None) -> int:
-    """Returns the library's level for a ``logging`` level or a name. None means the logger's current level."""
-    if level is None:
-        logging = sys.modules.get("logging")
-        if logging is None:
-            return c.LOG_WARN
-        level = logging.getLogger(LOGGER).getEffectiveLevel()
-    if isinstance(level, str):
-        found = _NAMES.get(level.lower())
-        if found is None:
-            raise InvalidArgumentError(f"invalid log_level ({level!r}): give one of {', '.join(map(repr, _NAMES))}")
-        return found
-    if isinstance(level, bool) or not isinstance(level, int):
-        raise TypeError(f"log_level must be a logging level, a name or None, not {type(level).__name__}")
-    for ours, theirs in ((c.LOG_DEBUG, 10), (c.LOG_INFO, 20), (c.LOG_WARN, 30), (c.LOG_ERROR, 50)):
-        if level <= theirs:
-            return ours
-    return c.LOG_OFF
+def level_for_open() -> int:
+    """Returns the level for a new index. The logger decides about each message when it arrives, but the library's debug
+    lines take too long to write them all.
+    """
+    logging = sys.modules.get("logging")
+    is_debug = logging is not None and logging.getLogger(LOGGER).isEnabledFor(logging.DEBUG)
+    return c.LOG_DEBUG if is_debug else c.LOG_INFO

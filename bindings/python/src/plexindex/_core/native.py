@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import ctypes
 import os
+import sys
 from ctypes import POINTER, Structure, c_char, c_char_p, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
 
-from ..errors import LoadError
-from . import accelerator as _accelerator
+from . import TYPE_CHECKING
 from . import constants as c
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
@@ -207,6 +206,50 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
 }
 
 
+# The folder of the package, which contains the shared libraries.
+PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+def library_path() -> str:
+    """Returns the path of the shared library: PLEXINDEX_LIBRARY if set, otherwise the library in this package."""
+    named = os.environ.get("PLEXINDEX_LIBRARY")
+    if named:
+        return named
+    if sys.platform == "darwin":
+        name = "libplexindex.dylib"
+    elif sys.platform == "win32":
+        name = "plexindex.dll"
+    else:
+        name = "libplexindex.so"
+    return os.path.join(PACKAGE, name)
+
+
+def is_whole(path: str) -> bool:
+    """Returns whether an ELF file is as long as its header says. For any other file, returns whether it is not empty.
+
+    Loading a truncated file, for example after the disk was full, can end the process with SIGBUS.
+    """
+    try:
+        # Do not use open(), because allocating its buffers costs each new process time.
+        file = os.open(path, os.O_RDONLY)
+        try:
+            head, length = os.read(file, 64), os.fstat(file).st_size
+        finally:
+            os.close(file)
+    except OSError:
+        return True  # the loader reports the error
+    if not head.startswith(b"\x7fELF"):
+        return bool(length)
+    # The section table is at the end of the file. The header contains the table's offset, entry size and entry count.
+    is_64_bit = head[4:5] == b"\2"
+    offset_at, offset_width, sizes_at = (0x28, 8, 0x3A) if is_64_bit else (0x20, 4, 0x2E)
+    table, size, count = (
+        int.from_bytes(head[start : start + length_of_field], sys.byteorder)
+        for start, length_of_field in ((offset_at, offset_width), (sizes_at, 2), (sizes_at + 2, 2))
+    )
+    return len(head) == 64 and length >= table + size * count
+
+
 class Native:
     """The loaded library. Each function in SIGNATURES is an attribute, without the prefix ``plexindex_``.
 
@@ -216,14 +259,14 @@ class Native:
     """
 
     def __init__(self, path: str) -> None:
-        """Loads the library at ``path``. Raises LoadError if loading fails."""
+        """Loads the library at ``path``. Raises ImportError if loading fails."""
         self.path = path
         try:
-            if not _accelerator.is_whole(path):
+            if not is_whole(path):
                 raise OSError(f"{path} is truncated: reinstall plexindex")
             library = ctypes.CDLL(path)
         except OSError as error:
-            raise LoadError(_cannot_load(path, error)) from None
+            raise ImportError(_cannot_load(path, error)) from None
         try:
             self._check_version(library)
             for name, (result, arguments) in SIGNATURES.items():
@@ -231,7 +274,7 @@ class Native:
                 function.restype, function.argtypes = result, arguments
                 setattr(self, name, function)
         except AttributeError as error:
-            raise LoadError(f"{path} is not the plexindex library that this package needs: {error}") from None
+            raise ImportError(f"{path} is not the plexindex library that this package needs: {error}") from None
         fast = ctypes.PyDLL(path, handle=library._handle)
         self.fast_lookup: Any = fast["plexindex_lookup_key"]
         self.fast_table_lookup: Any = fast["plexindex_table_lookup"]
@@ -248,7 +291,7 @@ class Native:
         found = abi_version()
         if found != c.ABI_VERSION:
             number = (version() or b"?").decode("utf-8", "replace")
-            raise LoadError(
+            raise ImportError(
                 f"{library._name} (plexindex {number}) has ABI version {found}, "
                 f"but this Python package needs ABI version {c.ABI_VERSION}: install matching versions"
                 + (", or unset PLEXINDEX_LIBRARY" if os.environ.get("PLEXINDEX_LIBRARY") else "")
@@ -271,5 +314,5 @@ def load() -> Native:
     """Returns the library, which the first call loads. Two threads can both load the library without harm."""
     global _native
     if _native is None:
-        _native = Native(_accelerator.loaded or _accelerator.library_path())
+        _native = Native(library_path())
     return _native

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 
-TYPE_CHECKING = False
+from . import TYPE_CHECKING
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -54,7 +55,7 @@ def folder_of(path: str, count: int = 1) -> str:
 def relations(path: str, others: Sequence[str]) -> list[PathRelation]:
     """Compares a path with each of ``others``, with the method ``paths.compare``."""
     # Import the module on first use, because importing the drop-in must be fast.
-    from .call import ask_without_index
+    from .json_call import ask_without_index
 
     raw, *rest = (text.encode("utf-8", "surrogatepass") for text in (path, *others))
     # Compare overlong strings, which cannot be paths, byte by byte.

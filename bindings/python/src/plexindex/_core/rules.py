@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
+from . import TYPE_CHECKING
 from . import constants as c
 from .paths import components, lies_under
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 

@@ -10,10 +10,10 @@ import errno
 import os
 import sys
 
-from ..errors import ConnectError, Error, ForbiddenError, InvalidArgumentError, TimeoutError, UnauthorizedError
+from .._core import TYPE_CHECKING
+from ..errors import Error, InvalidArgumentError, TimeoutError, UnauthorizedError
 from . import arguments, codes, output
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
@@ -44,6 +44,9 @@ def main(words: Sequence[str] | None = None) -> int:
     except Exception as error:
         if isinstance(error, OSError) and not isinstance(error, Error):
             return _report_stream_error(error)
+        if isinstance(error, ImportError):
+            output.complain(str(error))
+            return codes.DEFECT
         if not isinstance(error, (Error, codes.UsageError)):
             import traceback
 
@@ -71,7 +74,7 @@ def _report_stream_error(error: OSError) -> int:
 
 def _advice(error: Exception, options: argparse.Namespace | None) -> str:
     """Returns advice about flags or the token's source, to append to an error message from the library."""
-    is_unreachable = isinstance(error, ConnectError) or (
+    is_unreachable = getattr(error, "status_name", None) == "connect" or (
         # If the user gave a deadline, it can also pass while plexindex reads the database.
         isinstance(error, TimeoutError) and getattr(options, "deadline", None) is None
     )
@@ -79,6 +82,6 @@ def _advice(error: Exception, options: argparse.Namespace | None) -> str:
         return "; plexindex needs the server to identify Plex's database: add --no-server to use the database alone"
     source = getattr(options, "token_from", "")
     is_about_token = isinstance(error, InvalidArgumentError) and str(error).startswith("the token ")
-    if source and (is_about_token or isinstance(error, (UnauthorizedError, ForbiddenError))):
+    if source and (is_about_token or isinstance(error, UnauthorizedError)):
         return f"; the token is from {source}"
     return ""

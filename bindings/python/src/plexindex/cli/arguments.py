@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 
+from .._core import TYPE_CHECKING
 from . import codes, command_options, config
 from .command_options import RULES
 from .parsers import HelpfulParser, VersionAction, make_parser
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 

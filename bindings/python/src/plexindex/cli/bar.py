@@ -6,11 +6,11 @@ import shutil
 import sys
 import time
 
+from .._core import TYPE_CHECKING
 from .output import clean, clock, count, cut, is_terminal, number, short, width
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .._core.callbacks import Progress
+    from ..progress import Progress
 
 _TITLE_COLUMNS = 24
 _MAX_BAR_COLUMNS = 30

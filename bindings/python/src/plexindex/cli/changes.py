@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from ..errors import InvalidArgumentError, UnsupportedError
+from .._core import TYPE_CHECKING
+from ..errors import Error, InvalidArgumentError
 from . import check, codes, commands, output
 from .bar import Bar
 from .changes_state import StateFile
@@ -13,12 +14,12 @@ from .config import Settings
 from .match import item_text
 from .output import say
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
 
     from ..changes import Change, Changes
-    from ..index import Index, Library
+    from ..index import Index
+    from ..library import Library
 
 _STYLES = {"added": "good", "removed": "bad", "changed": "hint", "moved": "hint", "list_again": "warn"}
 
@@ -96,16 +97,18 @@ def _follow(
 ) -> None:
     if not offline:
         try:
-            index.watch_start()
-        except UnsupportedError:
-            pass  # Plex's database sends no events, so plexindex polls it
+            index.watch().start()
+        except Error as error:
+            if error.status_name != "unsupported":
+                raise
+            # Plex's database sends no events, so plexindex polls it.
         else:
             from . import renames
 
             seconds = renames.DEFAULT_SECONDS if options.disk_every is None else options.disk_every
             if seconds:
                 renames.RenameWatch(index, library, seconds).start()
-    for page in index.watch_pages(cursor, library, offline=offline):
+    for page in index.watch(cursor, library, offline=offline):
         page_changes = list(page)
         for change in page_changes:
             _print_change(index, change, options)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import time
 
-from ..changes import asked_of, expect_listed, is_listed, why_older
-from ..errors import ServerError, StoreError, TimeoutError
+from .._core import TYPE_CHECKING
+from ..changes import REFRESH_ERRORS, expect_listed, is_listed, why_older
+from ..errors import TimeoutError
 from . import codes, output
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .._core.callbacks import ProgressArg
-    from ..index import Index, Library
+    from ..index import Index
+    from ..library import Library
+    from ..progress import ProgressArg
     from .config import Settings
 
 # If there is no deadline, a server that sends nothing for this many seconds counts as unreachable.
@@ -40,25 +41,26 @@ def bring_up_to_date(
 
     Raises an error if no library was ever fetched or, with ``whole``, if at least one library was never fetched.
     """
-    begun, received = time.monotonic(), index.stats().bytes_received
+    begun, received = time.monotonic(), index.stats()["bytes_received"]
     deadline = settings.deadline or PATIENCE
     failure: Exception | None = None
     while True:
         try:
-            if index.refresh(library, check=always, deadline=deadline, progress=progress):
+            if index.refresh(library, check=always, timeout=deadline, progress=progress):
                 return None
-        except (ServerError, StoreError) as error:
+        except REFRESH_ERRORS as error:
             failure = error
         is_late = failure is None or isinstance(failure, TimeoutError)
-        if not is_late or settings.deadline is not None or index.stats().bytes_received == received:
+        if not is_late or settings.deadline is not None or index.stats()["bytes_received"] == received:
             break
         # The server is still sending data, so keep waiting: the fetch is only slow.
-        received, failure, always = index.stats().bytes_received, None, False
-    libraries = asked_of(index, library)
+        received, failure, always = index.stats()["bytes_received"], None, False
+    chosen = library or index.library()
+    libraries = chosen._current()
     if failure is not None and not is_late:
         if not is_listed(libraries, whole=whole):
             raise failure
-        why = why_older(failure, fresh=all(library.fresh for library in libraries))
+        why = why_older(failure, fresh=all(facts["fresh"] for facts in libraries))
         if why == "refused":
             return NoAnswer(why, f"{settings.source_name} rejected the token", codes.TOKEN)
         return None if why is None else NoAnswer(why, str(failure), codes.of(failure))
@@ -70,6 +72,6 @@ def bring_up_to_date(
         return NoAnswer("away", text, codes.SERVER)
     if failure is not None:
         raise failure
-    expect_listed(index, library, late=True, whole=whole)
+    expect_listed(chosen, late=True, whole=whole)
     text = f"the deadline passed after {waited}, before {settings.source_name} reported all changes"
     return NoAnswer("late", text, codes.NOT_YET)

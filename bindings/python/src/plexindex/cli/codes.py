@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from .. import errors as e
+from .._core import TYPE_CHECKING
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .._core.many import Folder
-    from ..match import Match
+    from ..match import Folder, Match
 
 OK = 0
 NOT_ALL = 1
@@ -47,7 +46,7 @@ class UsageError(Exception):
 
 
 # Errors for which retrying does not help: Plex's database is missing, unreadable, or another program's database.
-_DATABASE = (e.ConnectError, e.NotPlexError, e.ForbiddenError)
+_DATABASE = ("connect", "not_plex", "forbidden")
 
 
 def of(error: Exception, *, hurried: bool = False, database: bool = False) -> int:
@@ -55,16 +54,18 @@ def of(error: Exception, *, hurried: bool = False, database: bool = False) -> in
 
     ``hurried``: whether the user gave a deadline. ``database``: whether Plex's database is the only source.
     """
-    if isinstance(error, (UsageError, e.InvalidArgumentError)) or (database and isinstance(error, _DATABASE)):
+    if isinstance(error, (UsageError, e.InvalidArgumentError)) or (
+        database and getattr(error, "status_name", None) in _DATABASE
+    ):
         return USAGE
-    if isinstance(error, (e.UnauthorizedError, e.ForbiddenError)):
+    if isinstance(error, e.UnauthorizedError):
         return TOKEN
     # If an offline index lacks a library, the library was never fetched.
-    if isinstance(error, (e.LibraryError, e.OfflineError)):
+    if isinstance(error, (e.LibraryNotFoundError, e.NotFetchedError, e.OfflineError)):
         return LIBRARY
     if isinstance(error, e.TimeoutError) and hurried:
         return NOT_YET
-    if isinstance(error, e.ServerError):
+    if isinstance(error, (e.ServerUnavailableError, e.NotPlexError, e.NotOnServerError)):
         return SERVER
     if isinstance(error, e.StoreError):
         return STORE
@@ -82,14 +83,12 @@ class Misses:
 
     def count(self, answer: Match | Folder, *, in_time: bool = False) -> None:
         """Counts an answer. ``in_time``: whether the answer arrived before the deadline."""
-        self._missing += not answer
-        self._unfetched += answer.reason_code == "not_fetched"
+        self._missing += answer.item is None
+        self._unfetched += answer.reason == "not_fetched"
         # If the server has just failed, plexindex sends it no request, so the deadline is not the cause.
-        self._late += answer.status in ("not_yet", "needs_warm") and not (
-            in_time and answer.reason_code == "unavailable"
-        )
+        self._late += answer.status in ("not_yet", "needs_warm") and not (in_time and answer.reason == "unavailable")
         # Only the server could have confirmed these misses. With --offline, the user chose not to ask the server.
-        self._unanswered += answer.reason_code in ("unavailable", "unconfirmed") and not self._offline
+        self._unanswered += answer.reason in ("unavailable", "unconfirmed") and not self._offline
 
     def code(self) -> int:
         """Returns the exit code for all answers."""

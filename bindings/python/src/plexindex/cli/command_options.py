@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 
+from .._core import TYPE_CHECKING
 from . import values
 from .parsers import make_parser
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
@@ -69,7 +69,7 @@ def _match(commands: Commands) -> None:
         "\\\\ stand for a tab, a newline and a backslash\n"
         "  json   one object per line (also called jsonl): asked (the path), status (ok, not_found, ambiguous, not_yet "
         "or needs_warm), match_kind (confirmed, exact, mapped, suffix, file_name or none), confidence (high, low or "
-        "none), stale, item, candidates, candidates_total, reason_code, reason and age",
+        "none), stale, item, candidates, candidates_total, reason, message and age",
     )
     add = command.add_argument
     _paths(command, "PATH", "files")
@@ -105,7 +105,7 @@ def _folder(commands: Commands) -> None:
         '  plexindex folder --items --json "/mnt/media/tv/Cosmos Laundromat"\n'
         "  find /mnt/media/tv -mindepth 1 -maxdepth 1 -print0 | plexindex folder --null --json -\n\n"
         "JSON: one object for each folder, with asked (the path), status, match_kind, confidence, stale, kind, item, "
-        "items, files, candidates, candidates_total, reason_code, reason and age (null if the answer is not from a "
+        "items, files, candidates, candidates_total, reason, message and age (null if the answer is not from a "
         "listing). With --items, one object with folder (the path) and item follows for each file below the folder.",
     )
     add = command.add_argument
@@ -130,7 +130,7 @@ def _diff(commands: Commands) -> None:
         "  plexindex diff --without samples --without extras /mnt/media\n"
         "  plexindex diff --json /mnt/media | jq -r 'select(.what == \"not_in_plex\") | .path'\n\n"
         "JSON: one object for each difference, with what (not_in_plex, not_on_disk or ambiguous), path, item, "
-        "reason_code, reason, library and section. If 'what' is left_out or several_paths, the object is not a "
+        "reason, message, library and section. If 'what' is left_out or several_paths, the object is not a "
         "difference. The last object is the summary. In the summary, 'age' is the number of seconds since the listing "
         "was last known to be current. 'files' is the sum of files_in_plex, files_not_in_plex, files_ambiguous and "
         "files_left_out. 'listed' is the sum of listed_on_disk, listed_not_on_disk and listed_unknown. "

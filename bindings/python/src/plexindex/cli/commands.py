@@ -8,20 +8,21 @@ import shutil
 import sys
 import time
 
-from .._core import constants as c
-from ..errors import LibraryError, ServerError
-from ..index import Library
+from .._core import TYPE_CHECKING
+from ..changes import REFRESH_ERRORS
+from ..errors import NotFetchedError
+from ..library import Library
 from . import codes, output
 from .bar import Bar
 from .codes import UsageError
 from .config import HOW_TO_NAME_A_SERVER, Settings
 from .output import count, number, say
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .._core.stats import Stats
+    from collections.abc import Mapping
+    from typing import Any
+
     from ..index import Index
-    from ..library import LibraryInfo
 
 # `warm` can run at night while the server restarts. Other commands give up after a few seconds.
 _WARM_RETRY_SECONDS = 30.0
@@ -34,7 +35,7 @@ def libraries(options: argparse.Namespace) -> int:
         if settings.reads_database_only:
             try:
                 index.server()
-            except ServerError as error:
+            except REFRESH_ERRORS as error:
                 if not index.libraries(offline=True):
                     raise
                 output.complain(f"{error}; listing the libraries in the store")
@@ -61,19 +62,21 @@ def print_table(rows: list[tuple[str, ...]], right: tuple[int, ...]) -> None:
     say("\n".join([output.paint(header, "bold"), *lines]))
 
 
-def library_row(library: LibraryInfo) -> tuple[str, ...]:
+def library_row(library: Library) -> tuple[str, ...]:
     """Returns the cells of a table row that describes a library."""
     state = "never fetched"
     if library.age is not None:
         state = f"{'fresh' if library.fresh else 'expired'}, checked {output.ago(library.age)}"
-    items = "–" if library.age is None else number(library.items)
+    items = "–" if library.age is None else number(library.item_count)
     return (library.section, library.title, library.kind, items, state, ", ".join(library.locations))
 
 
-def library_dict(library: LibraryInfo) -> dict[str, object]:
+def library_dict(library: Library) -> dict[str, object]:
     """Returns a library as a dict that can be written as JSON."""
-    values = {name: getattr(library, name) for name in library.__slots__}
-    return {**values, "locations": list(library.locations)}
+    facts = {
+        name: getattr(library, name) for name in ("age", "fresh", "generation", "kind", "section", "title", "uuid")
+    }
+    return {**facts, "items": library.item_count, "locations": list(library.locations)}
 
 
 def warm(options: argparse.Namespace) -> int:
@@ -106,14 +109,14 @@ def warm(options: argparse.Namespace) -> int:
 def fetch(index: Index, title: str, library: Library | None, *, full: bool = False) -> bool:
     """Refreshes a library, with a progress bar on a terminal. Returns False if the deadline passes first."""
     bar = Bar()
-    listings = index.stats().listings
+    listings = index.stats()["listings"]
     bar.begin(title)
     try:
         is_done = index.refresh(library, full, progress=bar)
     except BaseException:
         bar.drop()
         raise
-    if index.stats().listings > listings:
+    if index.stats()["listings"] > listings:
         bar.done()
         return is_done
     bar.drop()
@@ -126,7 +129,7 @@ def select_library(index: Index, name: str | None) -> Library | None:
     """Returns the library whose title, section id or uuid is ``name``. None means all libraries."""
     if name is None:
         return None
-    return Library(index, index._select(c.SELECT_ANY, name), None, repr(name), {"title": name})
+    return index.library(name)
 
 
 def read_stdin() -> bytes:
@@ -162,7 +165,7 @@ def stats(options: argparse.Namespace) -> int:
     settings = Settings(options)
     settings.expect_folder()
     if not settings.has_store():
-        raise LibraryError(f"nothing was fetched into {settings.folder} yet: run `plexindex warm`")
+        raise NotFetchedError(f"nothing was fetched into {settings.folder} yet: run `plexindex warm`")
     with settings.open(offline=True) as index:
         before = None
         while True:
@@ -172,10 +175,10 @@ def stats(options: argparse.Namespace) -> int:
             time.sleep(options.watch)
 
 
-def _show_stats(index: Index, options: argparse.Namespace, before: Stats | None) -> Stats:
-    now = index.stats()
+def _show_stats(index: Index, options: argparse.Namespace, before: dict[str, Any] | None) -> dict[str, Any]:
+    now: dict[str, Any] = {**index.stats()}
     if options.json:
-        output.say_json({"folder": index.cache_dir, **{name: getattr(now, name) for name in _STORE_FIELDS}})
+        output.say_json({"folder": index.cache_dir, **{name: now[name] for name in _STORE_FIELDS}})
         return now
     rows = _stats_rows(index, now, before, options.watch)
     lines = output.table(rows)
@@ -197,35 +200,39 @@ _STORE_FIELDS = ("libraries", "items", "matches", "store_answers", "store_reques
                  "over_limit", "evictions", "sequence")  # fmt: skip
 
 
-def _stats_rows(index: Index, now: Stats, before: Stats | None, seconds: float | None) -> list[tuple[str, str]]:
+def _stats_rows(
+    index: Index, now: dict[str, Any], before: dict[str, Any] | None, seconds: float | None
+) -> list[tuple[str, str]]:
     def growth_of(field: str) -> str:
         if before is None or seconds is None:
             return ""
-        growth = getattr(now, field) - getattr(before, field)
+        growth = now[field] - before[field]
         return f"   +{number(growth)}, {number(growth / seconds)}/s" if growth > 0 else ""
 
     def since_creation(value: int, field: str) -> str:
         return f"{number(value)} since the store was created{growth_of(field)}"
 
     return [
-        ("store", f"{index.cache_dir}, {output.size(now.disk_bytes)} on disk{limit_text(now)}"),
-        ("libraries", number(now.libraries)),
-        ("items", number(now.items) + growth_of("items")),
-        ("matches", f"{number(now.matches)} confirmed{growth_of('matches')}"),
-        ("answers", since_creation(now.store_answers, "store_answers")),
-        ("requests", since_creation(now.store_requests, "store_requests")),
+        ("store", f"{index.cache_dir}, {output.size(now['disk_bytes'])} on disk{limit_text(now)}"),
+        ("libraries", number(now["libraries"])),
+        ("items", number(now["items"]) + growth_of("items")),
+        ("matches", f"{number(now['matches'])} confirmed{growth_of('matches')}"),
+        ("answers", since_creation(now["store_answers"], "store_answers")),
+        ("requests", since_creation(now["store_requests"], "store_requests")),
         # The sequence starts at a random multiple of 2^32.
-        ("writes", since_creation(now.sequence & 0xFFFF_FFFF, "sequence")),
+        ("writes", since_creation(now["sequence"] & 0xFFFF_FFFF, "sequence")),
     ]
 
 
-def limit_text(now: Stats) -> str:
+def limit_text(now: Mapping[str, Any]) -> str:
     """Returns a description of the folder's size limit, to append to a line."""
-    evicted = f", {count(now.evictions, 'library', 'libraries')} removed because of the limit" if now.evictions else ""
-    if not now.size_limit:
+    evicted = (
+        f", {count(now['evictions'], 'library', 'libraries')} removed because of the limit" if now["evictions"] else ""
+    )
+    if not now["size_limit"]:
         return evicted
-    over = f", too small by {output.size(now.over_limit)}" if now.over_limit else ""
-    return f" of {output.size(now.size_limit)} allowed{over}{evicted}"
+    over = f", too small by {output.size(now['over_limit'])}" if now["over_limit"] else ""
+    return f" of {output.size(now['size_limit'])} allowed{over}{evicted}"
 
 
 def clear(options: argparse.Namespace) -> int:
@@ -237,20 +244,20 @@ def clear(options: argparse.Namespace) -> int:
         return codes.OK
     with settings.open(offline=True) as index:
         now = index.stats()
-        if not (now.libraries or now.matches):
+        if not (now["libraries"] or now["matches"]):
             # Fails if the server has not accepted the token yet, because the index then does not know which data is the
             # user's.
             index.clear()
             say(f"{settings.folder} contains nothing for this server and user")
             return codes.OK
-        contents = f"{count(now.items, 'item')} of {count(now.libraries, 'library', 'libraries')}"
-        matches = f" and {count(now.matches, 'confirmed match', 'confirmed matches')}" if now.matches else ""
+        contents = f"{count(now['items'], 'item')} of {count(now['libraries'], 'library', 'libraries')}"
+        matches = f" and {count(now['matches'], 'confirmed match', 'confirmed matches')}" if now["matches"] else ""
         question = f"Empty the index in {index.cache_dir}: {contents}{matches}?"
         if not is_confirmed(options, "clear", question):
             return codes.NOT_ALL
         index.clear()
-        size = index.stats().disk_bytes
-        sizes = f"{output.size(now.disk_bytes)} on disk before, {output.size(size)} now"
+        size = index.stats()["disk_bytes"]
+        sizes = f"{output.size(now['disk_bytes'])} on disk before, {output.size(size)} now"
         say(f"emptied {index.cache_dir}: {contents}; {sizes}")
     return codes.OK
 

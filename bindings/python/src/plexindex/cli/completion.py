@@ -6,11 +6,11 @@ import argparse
 import os
 import shlex
 
+from .._core import TYPE_CHECKING
 from . import arguments, codes
 from .codes import UsageError
 from .output import remark, say
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 

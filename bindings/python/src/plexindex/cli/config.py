@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import os
 
+from .._core import TYPE_CHECKING
 from .._core import config as _config
 from .._core.config import Setting
-from ..errors import LibraryError, StoreError
+from ..errors import NotFetchedError, StoreError
 from ..mapping import Mapping
 from . import output
 from .codes import UsageError
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
 
-    from .._core.callbacks import ProgressArg
     from ..index import Index
+    from ..progress import ProgressArg
 
 
 HELP = """\
@@ -102,7 +102,7 @@ class Settings:
             "ca_file": options.ca_file,
             "accept_invalid_certs": options.insecure,
             "offline": self.offline,
-            "deadline": self.deadline,
+            "timeout": self.deadline,
             "size_limit": configuration.size_limit,
             "database": self.database,
             "shared": self.shared,
@@ -153,11 +153,11 @@ class Settings:
             how = "omit --offline" if self.offline else f"no server is specified: {HOW_TO_NAME_A_SERVER}"
             raise UsageError(f"--check needs {self.source_name}: {how}")
 
-    def nothing_to_ask(self) -> LibraryError:
+    def nothing_to_ask(self) -> NotFetchedError:
         """Creates the error for an empty store without a source."""
         remedy = HOW_TO_NAME_A_SERVER if self.url is None and self.database is None else "omit --offline"
         text = f"nothing was fetched into {self.folder} yet, and no server is available: {remedy}"
-        return LibraryError(text)
+        return NotFetchedError(text)
 
     def open_for_answers(self, progress: ProgressArg = None) -> Index:
         """Opens the index. Raises an error if the store is empty and there is no source to fetch from."""
@@ -174,7 +174,7 @@ class Settings:
 
     def open(self, *, folder: str | None = None, **options: object) -> Index:
         """Opens an index with these settings. ``folder`` and ``options`` override the settings."""
-        from .._core.open import open
+        from ..index import open
 
         chosen = {"mappings": self.mappings, **self._open_options, **options}
         return open(folder or self.folder, self.url, self.renew or self.token, **chosen)  # type: ignore[arg-type]

@@ -6,6 +6,7 @@ import os
 import sys
 import time
 
+from .._core import TYPE_CHECKING
 from ..compare import left_out as _left_out
 from . import check, codes, commands, mappings, output
 from .codes import UsageError
@@ -13,12 +14,11 @@ from .config import Settings
 from .match import item_text
 from .output import count, number, say
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
     from typing import Any
 
-    from ..compare.comparison import Comparison, Difference
+    from ..compare import Comparison, Difference
     from ..index import Index
 
 _WORDS = {
@@ -67,7 +67,7 @@ def diff(options: argparse.Namespace) -> int:
         older = None if offline else check.bring_up_to_date(index, settings, library, always=True)
         # `bring_up_to_date` has asked the server, so the comparison need not ask again.
         failure = None if older is None else older.kind
-        comparison._check = lambda: failure  # type: ignore[method-assign]
+        comparison.use_outcome(failure)
         unlisted: list[bytes] = []
         try:
             for difference in comparison:
@@ -76,7 +76,7 @@ def diff(options: argparse.Namespace) -> int:
                     unlisted.append(os.fsencode(difference.path))
                 if options.json:
                     output.say_json(difference.to_dict())
-                elif options.left_out or difference.what not in _REMARKS or difference.reason_code == "unreadable":
+                elif options.left_out or difference.what not in _REMARKS or difference.reason == "unreadable":
                     say(_difference_text(difference))
         finally:
             counter.drop()
@@ -104,8 +104,8 @@ def _difference_text(difference: Difference) -> str:
     lines = [f"{output.paint(words, style)}: {output.one_line(difference.path)}"]
     if difference.item is not None:
         lines.append(f"  {item_text(difference.item)}")
-    if difference.reason_code != "gone":
-        lines.append(output.fitted(f"  {output.reason_line(difference.reason, difference.path)}"))
+    if difference.reason != "gone":
+        lines.append(output.fitted(f"  {output.reason_line(difference.message, difference.path)}"))
     return "\n".join(lines)
 
 

@@ -7,9 +7,12 @@ import platform
 import shlex
 
 from .. import __version__
+from .._core import TYPE_CHECKING
 from .._core import native as _native
-from .._core.open import open as open_index
-from ..errors import ForbiddenError, ServerError, StoreError, TimeoutError, UnauthorizedError
+from .._core.json_call import text_of
+from ..changes import REFRESH_ERRORS
+from ..errors import StoreError, TimeoutError, UnauthorizedError
+from ..index import open as open_index
 from . import codes, commands, output, token
 from .check import PATIENCE
 from .codes import UsageError
@@ -21,12 +24,11 @@ from .output import count, say
 from .shared import hide_warnings
 from .versions import version_lines
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
 
     from ..index import Index
-    from ..library import LibraryInfo
+    from ..library import Library
 
 
 def doctor(options: argparse.Namespace) -> int:
@@ -97,14 +99,14 @@ def _check_database(report: Report, settings: Settings) -> bool:
     # Use a temporary store, because this check concerns only the database.
     with TemporaryDirectory() as folder, open_index(folder, database=settings.database) as index:
         try:
-            server = index.server(deadline=settings.deadline or PATIENCE)
-        except ServerError as error:
+            server = index.server(timeout=settings.deadline or PATIENCE)
+        except REFRESH_ERRORS as error:
             facts.update(usable=False, why_not=str(error))
             report.bad(f"cannot read the database: {error}", codes.of(error, database=True))
             return False
-    facts.update(usable=True, libraries=server.libraries, machine_identifier=server.machine_identifier)
-    report.good(f"can read {settings.database}: {count(server.libraries, 'library', 'libraries')}")
-    if server.machine_identifier.startswith("database:"):
+    facts.update(usable=True, libraries=server["libraries"], machine_identifier=server["machine_identifier"])
+    report.good(f"can read {settings.database}: {count(server['libraries'], 'library', 'libraries')}")
+    if server["machine_identifier"].startswith("database:"):
         report.note("cannot read Preferences.xml, so plexindex identifies the server by the path of the database")
     return True
 
@@ -126,15 +128,15 @@ def _check_server(report: Report, settings: Settings, index: Index) -> bool:
         report.note(f"{server_text}: not checked, because --offline was given")
         return False
     try:
-        server = index.server(deadline=settings.deadline or PATIENCE)
-    except (UnauthorizedError, ForbiddenError) as error:
+        server = index.server(timeout=settings.deadline or PATIENCE)
+    except UnauthorizedError as error:
         facts.update(reached=True, token_good=False)
         report.good(f"{server_text} responds")
         what = f"the server rejected the token (from {settings.token_from})"
         report.bad(f"{what if settings.token else 'the server needs a token'}: {error}", codes.TOKEN)
         _check_token(report, settings, facts, "")
         return False
-    except ServerError as error:
+    except REFRESH_ERRORS as error:
         why = str(error)
         if isinstance(error, TimeoutError) and settings.deadline is None:
             why = (
@@ -143,17 +145,18 @@ def _check_server(report: Report, settings: Settings, index: Index) -> bool:
             )
         report.bad(f"cannot reach {server_text}: {why}", codes.SERVER)
         return False
-    facts.update(reached=True, token_good=settings.token is not None, version=server.version,
-                 machine_identifier=server.machine_identifier, answered=server.answered)  # fmt: skip
-    version = f"Plex {server.version or 'of unknown version'}"
-    report.good(f"{server_text} responds in {output.short(server.answered)}: {version}")
-    libraries = count(server.libraries, "library", "libraries")
+    answered = server["answered_us"] / 1_000_000
+    facts.update(reached=True, token_good=settings.token is not None, version=server.get("version", ""),
+                 machine_identifier=server["machine_identifier"], answered=answered)  # fmt: skip
+    version = f"Plex {server.get('version', '') or 'of unknown version'}"
+    report.good(f"{server_text} responds in {output.short(answered)}: {version}")
+    libraries = count(server["libraries"], "library", "libraries")
     if settings.token is None:
         report.note(f"no token was given, and the server needs none: the server shows {libraries}")
     else:
         report.good(f"the token (from {settings.token_from}) is valid: the server shows {libraries}")
-        _check_token(report, settings, facts, server.machine_identifier)
-    if not server.libraries:
+        _check_token(report, settings, facts, server["machine_identifier"])
+    if not server["libraries"]:
         report.bad("the server shows no libraries to this token's user")
     database = report.values.get("database")
     if isinstance(database, dict) and database["usable"]:
@@ -169,7 +172,7 @@ def _check_token(report: Report, settings: Settings, facts: dict[str, object], s
         token.check(report, facts, settings.token, server=server, is_renewed=is_renewed, database=settings.database)
 
 
-def _report_libraries(report: Report, index: Index, *, offline: bool) -> list[LibraryInfo]:
+def _report_libraries(report: Report, index: Index, *, offline: bool) -> list[Library]:
     report.title("Libraries")
     libraries = index.libraries(offline=offline)
     report.values["libraries"] = [commands.library_dict(library) for library in libraries]
@@ -188,42 +191,43 @@ def _check_store(report: Report, index: Index) -> None:
     except StoreError as error:
         report.bad(str(error), codes.STORE)
         return
-    limit = {"size_limit": now.size_limit, "over_limit": now.over_limit, "evictions": now.evictions}
-    report.values["store"] = {**store.as_dict(), **limit}
-    free = "" if store.free_bytes is None else f", {output.size(store.free_bytes)} free"
-    size = f"{store.folder}: {output.size(store.disk_bytes)}{commands.limit_text(now)}{free}"
-    if now.over_limit:
+    folder = text_of(store["folder"]) or ""
+    limit = {"size_limit": now["size_limit"], "over_limit": now["over_limit"], "evictions": now["evictions"]}
+    report.values["store"] = {**store, "folder": folder, **limit}
+    free = "" if "free_bytes" not in store else f", {output.size(store['free_bytes'])} free"
+    size = f"{folder}: {output.size(store['disk_bytes'])}{commands.limit_text(now)}{free}"
+    if now["over_limit"]:
         report.note(
             f"{size}\nplexindex cannot evict confirmed matches, tables, or the library listed last: increase "
             "--size-limit"
         )
     else:
         report.good(size)
-    for name in store.broken:
-        path = shlex.quote(os.path.join(store.folder, name))
+    for name in store["broken"]:
+        path = shlex.quote(os.path.join(folder, name))
         report.note(
             f"{name} is a damaged database; its tables are lost, but its confirmed matches may be readable: run "
             f"`plexindex matches export --broken {path} | plexindex matches import`, then remove the file"
         )
-    file_system = store.file_system or "unknown"
-    if store.shares_memory and store.journal == "wal":
+    file_system = store.get("file_system") or "unknown"
+    if store["shares_memory"] and store["journal"] == "wal":
         report.good(f"file system: {file_system}; processes can share memory")
     else:
         report.note(
             f"file system: {file_system}; processes cannot share memory, so plexindex is slower\n"
             "choose a folder on a local disk with --dir or PLEXINDEX_DIR"
         )
-    if store.locks:
+    if store["locks"]:
         report.good("locks work (tested)")
     else:
         effect = "several processes may fetch the same library"
-        report.bad(f"file locks do not work in the folder, so {effect}: {store.locks_error}", codes.STORE)
+        report.bad(f"file locks do not work in the folder, so {effect}: {store.get('locks_error')}", codes.STORE)
     # Windows does not use Unix permission bits.
-    if os.name != "nt" and os.path.exists(store.folder) and os.stat(store.folder).st_mode & 0o077:
-        report.note(f"other users can read the folder: run chmod 700 {shlex.quote(store.folder)}")
+    if os.name != "nt" and os.path.exists(folder) and os.stat(folder).st_mode & 0o077:
+        report.note(f"other users can read the folder: run chmod 700 {shlex.quote(folder)}")
 
 
-def _fetch(report: Report, index: Index, libraries: list[LibraryInfo], yes: bool) -> list[LibraryInfo]:
+def _fetch(report: Report, index: Index, libraries: list[Library], yes: bool) -> list[Library]:
     """Fetches libraries that were never fetched, because otherwise their files cannot match. The user can decline."""
     unfetched = [library for library in libraries if library.age is None]
     if not unfetched:
@@ -236,6 +240,6 @@ def _fetch(report: Report, index: Index, libraries: list[LibraryInfo], yes: bool
     for library in unfetched:
         try:
             commands.fetch(index, library.title, index.library(section=library.section))
-        except ServerError as error:
+        except REFRESH_ERRORS as error:
             report.bad(f"cannot fetch '{library.title}': {error}", codes.SERVER)
     return index.libraries(offline=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from .._core import TYPE_CHECKING
 from .._core.paths import lies_under, same_file
 from . import codes, commands, output, sample
 from .codes import UsageError
@@ -11,14 +12,13 @@ from .ignored import ignored_by_plex
 from .mappings import arrow, host_and_server, is_sure, judge
 from .output import count, number, share
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-    from .._core.facts import Proposal
     from ..index import Index
-    from ..library import LibraryInfo
+    from ..library import Library
+    from ..mapping import Proposal
     from ..match import Match
     from .config import Settings
     from .doctor_report import Report
@@ -74,7 +74,7 @@ def check_files(
     report: Report,
     settings: Settings,
     index: Index,
-    libraries: list[LibraryInfo],
+    libraries: list[Library],
     options: argparse.Namespace,
     listed: list[bytes],
     *,
@@ -120,7 +120,7 @@ def check_files(
     _report_proposals(report, verdict, checked, checked - sum(map(is_sure, answers)))
 
 
-def check_mappings(report: Report, settings: Settings, libraries: list[LibraryInfo]) -> None:
+def check_mappings(report: Report, settings: Settings, libraries: list[Library]) -> None:
     """Reports mappings that do not lead to any library's folder."""
     locations = [location for library in libraries for location in library.locations]
     for rule in settings.mappings if locations else ():
@@ -149,11 +149,11 @@ def _report_counts(report: Report, answers: Sequence[Match], paths: list[bytes],
     unmatched: dict[str, list[bytes]] = {}
     low = 0
     for path, answer in zip(paths, answers):
-        if answer:
+        if answer.item is not None:
             by_kind[answer.match_kind] = by_kind.get(answer.match_kind, 0) + 1
             low += answer.confidence == "low"
         elif path not in ignored:
-            name = "ambiguous" if answer.status == "ambiguous" else f"not found: {answer.reason_code}"
+            name = "ambiguous" if answer.status == "ambiguous" else f"not found: {answer.reason}"
             unmatched.setdefault(name, []).append(path)
     never_listed = sum(rule == "extension" for rule in ignored.values())
     counts = [(kind, by_kind[kind], words) for kind, words in _MATCH_KINDS]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from .._core import TYPE_CHECKING
 from .output import count
 from .shared import contents, exit_code_of
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..index import Index
     from .config import Settings
@@ -21,21 +21,21 @@ def check_shared(report: Report, settings: Settings, index: Index) -> None:
     if status is None:
         report.note("not checked, because --offline was given")
         return
-    report.values["shared"] = status.as_dict()
-    if not status.reachable:
+    report.values["shared"] = status
+    if not status["reachable"]:
         effect = "until the log responds, this host uses only its own folder and Plex"
-        report.bad(f"{status.error}\n{effect}\nsee docs/several-hosts.md", exit_code_of(status))
+        report.bad(f"{status.get('error')}\n{effect}\nsee docs/several-hosts.md", exit_code_of(status))
         return
-    if status.error is None:
-        report.good(f"{status.address} responds: {contents(status)}")
+    if status.get("error") is None:
+        report.good(f"{status['address']} responds: {contents(status)}")
     else:
         effect = "this host can read other hosts' entries, but cannot write its own"
-        report.bad(f"{status.error}\n{effect}; {contents(status)}", exit_code_of(status))
-    if status.behind is None:
+        report.bad(f"{status.get('error')}\n{effect}; {contents(status)}", exit_code_of(status))
+    if status.get("behind") is None:
         report.note("this host has not read any entries yet")
-    elif status.behind:
-        report.note(f"this host is {count(status.behind, 'entry', 'entries')} behind")
+    elif status.get("behind"):
+        report.note(f"this host is {count(status['behind'], 'entry', 'entries')} behind")
     else:
         report.good("this host has read all entries")
-    if status.undelivered:
-        report.note(f"{count(status.undelivered, 'entry waits', 'entries wait')} on this host for delivery")
+    if status.get("undelivered"):
+        report.note(f"{count(status['undelivered'], 'entry waits', 'entries wait')} on this host for delivery")

@@ -5,23 +5,24 @@ from __future__ import annotations
 import os
 import time
 
+from .._core import TYPE_CHECKING
 from . import codes, commands, output
 from .bar import Bar
 from .config import Settings
 from .match import is_in_time, item_lines, item_text, missing_lines, read_paths
 from .output import say
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
-    from .._core.many import Folder
-    from ..index import Index, Library
+    from ..index import Index
     from ..item import Item
+    from ..library import Library
+    from ..match import Folder
 
 _FIELDS = ("asked", "status", "match_kind", "confidence", "stale", "kind", "item", "items", "files", "candidates",
-           "candidates_total", "reason_code", "reason", "age")  # fmt: skip
+           "candidates_total", "reason", "message", "age")  # fmt: skip
 
 
 def folder(options: argparse.Namespace) -> int:
@@ -68,6 +69,6 @@ def folder_text(path: str, answer: Folder) -> str:
     counts = f"{output.count(answer.items, 'item')} in {output.count(answer.files, 'file')}"
     if answer.item is None:
         end = f" ({counts})" if answer.files else ""
-        return "\n".join(missing_lines(path, answer, answer.reason, (), shown=10, end=end))
+        return "\n".join(missing_lines(path, answer, answer.message, (), shown=10, end=end))
     counts = counts if answer.files else "items not counted"
     return "\n".join(item_lines(path, answer, f"{answer.kind}: {item_text(answer.item)} · {counts}"))

@@ -4,40 +4,40 @@ from __future__ import annotations
 
 import os
 
+from .._core import TYPE_CHECKING
 from ..compare.left_out import RULES
 from ..compare.places import Places
 from ..compare.walked import Walk
 from . import output
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from ..index import Index
-    from ..library import LibraryInfo
+    from ..library import Library
     from ..match import Match
 
 
 def ignored_by_plex(
-    index: Index, libraries: Iterable[LibraryInfo], answers: Iterable[Match], paths: Iterable[bytes]
+    index: Index, libraries: Iterable[Library], answers: Iterable[Match], paths: Iterable[bytes]
 ) -> dict[bytes, str]:
     """Returns the unmatched files in the libraries' folders that Plex ignores, each with the rule that applies."""
-    places = Places(index, index.library(None))
+    places = Places(index.library())
     places.reload(libraries)
     unmatched = [
         (path, False, "", b"")
         for path, answer in zip(paths, answers)
         # On Windows, a path without a drive belongs to a different machine.
-        if not answer and (os.name != "nt" or os.path.splitdrive(path)[0]) and places.owners(path)
+        if answer.item is None and (os.name != "nt" or os.path.splitdrive(path)[0]) and places.owners(path)
     ]
     return {path: rule for path, _, rule, _ in Walk(places, (), None).recheck(unmatched) if rule in RULES}
 
 
 def reasons(index: Index, paths: Sequence[bytes], answers: Sequence[Match]) -> dict[bytes, str]:
     """Returns why paths are unmatched: Plex ignores the file, the path is a folder, or the path does not exist."""
-    if all(answers):
+    if all(answer.item is not None for answer in answers):
         return {}
-    unmatched = {path: answer for path, answer in zip(paths, answers) if not answer}
+    unmatched = {path: answer for path, answer in zip(paths, answers) if answer.item is None}
     no_files = {path: text for path in unmatched if (text := _why_no_file(path))}
     files = {path: answer for path, answer in unmatched.items() if path not in no_files}
     ignored = ignored_by_plex(index, index.libraries(offline=True), files.values(), files)

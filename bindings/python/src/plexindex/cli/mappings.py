@@ -6,18 +6,17 @@ import os
 from itertools import islice
 from typing import NamedTuple
 
+from .._core import TYPE_CHECKING
 from .._core.rules import Rules
 from ..compare.places import Names
 from ..errors import Error
 from . import output
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from .._core.facts import Proposal
     from ..index import Index
-    from ..mapping import Mapping
+    from ..mapping import Mapping, Proposal
     from ..match import Match
     from .config import Settings
 
@@ -56,7 +55,7 @@ def first_applying(rules: Iterable[Mapping], path: str) -> tuple[Mapping, str] |
 
 def is_sure(answer: Match) -> bool:
     """Returns whether the user confirmed the match, or Plex lists the path, directly or through a mapping."""
-    return bool(answer) and answer.match_kind in SURE
+    return answer.item is not None and answer.match_kind in SURE
 
 
 def judge(settings: Settings, index: Index, paths: Sequence[bytes], answers: Iterable[Match]) -> Verdict:

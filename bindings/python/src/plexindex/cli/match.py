@@ -6,6 +6,7 @@ import os
 import sys
 import time
 
+from .._core import TYPE_CHECKING
 from . import check, codes, commands, ignored, output
 from .bar import Bar
 from .codes import UsageError
@@ -13,15 +14,13 @@ from .config import Settings
 from .mappings import SURE, arrow, first_applying
 from .output import number, say
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from .._core.many import Folder
     from ..item import Item
     from ..mapping import Mapping
-    from ..match import Match
+    from ..match import Folder, Match
 
 _BATCH = 500
 _STATUSES = {"not_yet": "not yet", "needs_warm": "not yet", "not_found": "not found", "ambiguous": "ambiguous"}
@@ -64,7 +63,7 @@ def match(options: argparse.Namespace) -> int:
                     raise answer.error
                 misses.count(answer, in_time=in_time)
                 summary.add(answer)
-                if options.missing and answer:
+                if options.missing and answer.item is not None:
                     continue
                 if print_answer is None:
                     say(match_text(os.fsdecode(path), answer, reasons.get(path), settings.mappings))
@@ -90,10 +89,11 @@ class _Summary:
 
     def add(self, answer: Match) -> None:
         self.total += 1
-        self._found += bool(answer)
-        self._low += bool(answer) and answer.confidence == "low"
-        counts = self._kinds if answer else self._statuses
-        name = answer.match_kind.replace("_", " ") if answer else _STATUSES.get(answer.status, answer.status)
+        is_found = answer.item is not None
+        self._found += is_found
+        self._low += is_found and not answer
+        counts = self._kinds if is_found else self._statuses
+        name = answer.match_kind.replace("_", " ") if is_found else _STATUSES.get(answer.status, answer.status)
         counts[name] = counts.get(name, 0) + 1
 
     def print(self) -> None:
@@ -154,7 +154,7 @@ def _print_path(path: bytes, _: Match, null: bool) -> None:
 def _print_columns(path: bytes, answer: Match, _: bool) -> None:
     title = None if answer.item is None else _describe(answer, answer.item)
     cells = (os.fsdecode(path), answer.key, answer.status, answer.confidence, answer.match_kind, title, answer.library,
-             answer.reason)  # fmt: skip
+             answer.message)  # fmt: skip
     escapes = {ord("\\"): "\\\\", ord("\t"): "\\t", ord("\n"): "\\n", ord("\r"): "\\r"}
     line = "\t".join((cell or "").translate(escapes) for cell in cells)
     sys.stdout.buffer.write(os.fsencode(line) + b"\n")
@@ -182,7 +182,7 @@ def match_text(path: str, answer: Match, reason: str | None = None, mappings: It
         lines = item_lines(path, answer, item_text(answer.item, _describe(answer, answer.item)))
         return "\n".join(lines + _mapping_line(path, answer, mappings))
     extra_lines = _mapping_line(path, answer, () if reason else mappings)
-    return "\n".join(missing_lines(path, answer, reason or answer.reason, extra_lines, shown=5))
+    return "\n".join(missing_lines(path, answer, reason or answer.message, extra_lines, shown=5))
 
 
 def item_lines(path: str, answer: Match | Folder, text: str) -> list[str]:
@@ -194,8 +194,8 @@ def item_lines(path: str, answer: Match | Folder, text: str) -> list[str]:
         how += f", {'of unknown age' if answer.age is None else f'{output.span(answer.age)} old'}"
     style = "good" if answer.confidence == "high" else "warn"
     lines = [output.one_line(path), output.paint(output.fitted(f"  {text} · {how}"), style)]
-    if answer.reason_code not in ("none", "only_root_differs"):
-        lines.append(output.fitted(f"  {output.reason_line(answer.reason, path)}"))
+    if answer.reason not in ("none", "only_root_differs"):
+        lines.append(output.fitted(f"  {output.reason_line(answer.message, path)}"))
     return lines
 
 

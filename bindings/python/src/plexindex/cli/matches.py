@@ -6,11 +6,11 @@ import itertools
 import json
 import os
 
+from .._core import TYPE_CHECKING
 from . import codes, commands, output
 from .codes import UsageError
 from .config import Settings
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator

@@ -6,7 +6,8 @@ import os
 import sys
 from functools import lru_cache
 
-TYPE_CHECKING = False
+from .._core import TYPE_CHECKING
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import TextIO
@@ -159,8 +160,8 @@ def _with_bytes(value: object) -> object:
     for name, content in value.items():
         fields[name] = _with_bytes(content)
         texts = content if isinstance(content, list) else [content]
-        # The field `reason` is only for people, who do not need the bytes.
-        if name != "reason" and any(isinstance(text, str) and not _is_utf8(text) for text in texts):
+        # The field `message` is only for people, who do not need the bytes.
+        if name != "message" and any(isinstance(text, str) and not _is_utf8(text) for text in texts):
             fields[f"{name}_base64"] = [_base64(text) for text in texts] if texts is content else _base64(content)
     return fields
 

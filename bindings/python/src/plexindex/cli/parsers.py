@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 
+from .._core import TYPE_CHECKING
 from . import codes, output
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, NoReturn

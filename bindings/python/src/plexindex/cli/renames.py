@@ -6,16 +6,16 @@ import os
 import threading
 import time
 
+from .._core import TYPE_CHECKING
 from ..compare.places import Places
 from ..errors import ClosedError, Error
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from ..index import Index, Library
+    from ..index import Index
     from ..item import Item
-    from ..library import LibraryInfo
+    from ..library import Library
 
 DEFAULT_SECONDS = 600.0
 """Default number of seconds between two walks of the disk."""
@@ -44,7 +44,7 @@ class RenameWatch:
 
     def walk(self) -> None:
         """Compares the folders that exist on this machine, once."""
-        places = Places(self._index, self._library or self._index.library())
+        places = Places(self._library or self._index.library())
         if not places.names.known:
             return
         places.reload(self._index.libraries(offline=True))
@@ -66,7 +66,7 @@ class RenameWatch:
                 pass  # the server is unreachable, or a folder was removed; the feed reports lasting failures
             time.sleep(self._seconds)
 
-    def _is_due(self, unsure: Collection[tuple[LibraryInfo, Item]]) -> bool:
+    def _is_due(self, unsure: Collection[tuple[Library, Item]]) -> bool:
         """Returns whether to request the ``unsure`` items now. The pause doubles each time the items are the same."""
         items = frozenset((library.uuid, item.rating_key, item.path) for library, item in unsure)
         now = time.monotonic()

@@ -6,7 +6,8 @@ import os
 import random
 import time
 
-TYPE_CHECKING = False
+from .._core import TYPE_CHECKING
+
 if TYPE_CHECKING:
     from collections.abc import Collection
 

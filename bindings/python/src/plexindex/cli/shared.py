@@ -5,16 +5,16 @@ from __future__ import annotations
 import sys
 import time
 
+from .._core import TYPE_CHECKING
 from . import codes, commands, output
 from .codes import UsageError
 from .config import Settings
 from .output import count, number, say
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
 
-    from .._core.shared import SharedStatus, SharedView
+    from .._core.methods import SharedStatus, SharedView
     from ..index import Index
 
 # Seconds after which `shared follow` checks again whether the library has read more entries.
@@ -62,58 +62,60 @@ def _print_status(
     status: SharedStatus, options: argparse.Namespace, *, tables: str | None = None, no_store: str | None = None
 ) -> int:
     if options.json:
-        output.say_json(status.as_dict() if tables is None else {**status.as_dict(), "tables": tables})
+        output.say_json(status if tables is None else {**status, "tables": tables})
         return exit_code_of(status)
-    if not status.reachable:
-        output.complain(status.error or "the shared log does not respond")
+    if not status["reachable"]:
+        output.complain(status.get("error") or "the shared log does not respond")
         return exit_code_of(status)
-    if options.action == "init" and status.error is None:
+    if options.action == "init" and status.get("error") is None:
         what = "created the tables" if tables == "made" else "the tables exist"
-        say(f"{status.address} is ready: {what}, {contents(status)}")
+        say(f"{status['address']} is ready: {what}, {contents(status)}")
     elif options.action != "init":
-        say(f"{status.address}: {contents(status)}")
-        if status.views:
+        say(f"{status['address']}: {contents(status)}")
+        if status["views"]:
             header = ("server", "user", "hosts", "entries", "matches", "size", "last entry")
-            commands.print_table([header, *map(_view_row, status.views)], right=(2, 3, 4))
+            commands.print_table([header, *map(_view_row, status["views"])], right=(2, 3, 4))
         say(no_store or _host_text(status))
-    if status.error is not None:
-        output.complain(status.error)
+    if "error" in status:
+        output.complain(status["error"])
     return exit_code_of(status)
 
 
 def exit_code_of(status: SharedStatus) -> int:
     """Returns the exit code for a status of the log."""
-    if status.error_kind is None:
+    if status.get("error_kind") is None:
         return codes.OK
-    return codes.TOKEN if status.error_kind in ("unauthorized", "forbidden") else codes.SERVER
+    return codes.TOKEN if status.get("error_kind") in ("unauthorized", "forbidden") else codes.SERVER
 
 
 def _view_row(view: SharedView) -> tuple[str, ...]:
-    age = "–" if view.age is None else output.ago(view.age)
-    entries, matches = sum(view.entries.values()), view.entries.get("match", 0)
-    user = f"{view.user} (this host's)" if view.own else view.user
-    return (view.server, user, str(view.hosts), number(entries), number(matches), output.size(view.bytes), age)
+    age = output.ago(view["age_ms"] / 1000) if "age_ms" in view else "–"
+    entries, matches = sum(view["entries"].values()), view["entries"].get("match", 0)
+    user = f"{view['user']} (this host's)" if view["own"] else view["user"]
+    return (view["server"], user, str(view["hosts"]), number(entries), number(matches), output.size(view["bytes"]), age)
 
 
 def _host_text(status: SharedStatus) -> str:
-    if status.behind is None:
-        text = "has not read any entries yet" if status.taken is None else f"has read entry {status.taken}"
-    elif status.behind:
-        text = f"is {count(status.behind, 'entry', 'entries')} behind"
+    if status.get("behind") is None:
+        text = f"has read entry {status['taken']}" if "taken" in status else "has not read any entries yet"
+    elif status.get("behind"):
+        text = f"is {count(status['behind'], 'entry', 'entries')} behind"
     else:
         text = "has read all entries"
-    waiting = f"; {count(status.undelivered, 'entry waits', 'entries wait')} here" if status.undelivered else ""
+    waiting = (
+        f"; {count(status['undelivered'], 'entry waits', 'entries wait')} here" if status.get("undelivered") else ""
+    )
     return f"this host {text}{waiting}"
 
 
 def contents(status: SharedStatus) -> str:
     """Returns a short description of the log's contents."""
-    if not status.views:
+    if not status["views"]:
         return "the log is empty"
-    entries = sum(sum(view.entries.values()) for view in status.views)
-    servers = len({view.server for view in status.views})
-    hosts = max(view.hosts for view in status.views)
-    size = output.size(sum(view.bytes for view in status.views))
+    entries = sum(sum(view["entries"].values()) for view in status["views"])
+    servers = len({view["server"] for view in status["views"]})
+    hosts = max(view["hosts"] for view in status["views"])
+    size = output.size(sum(view["bytes"] for view in status["views"]))
     return f"{count(entries, 'entry', 'entries')} of {count(servers, 'server')}, from {count(hosts, 'host')}, {size}"
 
 
@@ -142,17 +144,17 @@ def _follow(settings: Settings, options: argparse.Namespace) -> int:
 
 def _clear(index: Index, options: argparse.Namespace) -> int:
     status = _get_status(index)
-    if not status.reachable:
+    if not status["reachable"]:
         return _print_status(status, options)
     question = (
-        f"Empty the shared log {status.address} ({contents(status)}), for all servers and users? Each host keeps its "
-        "folder, but the other hosts lose the entries that they have not read yet."
+        f"Empty the shared log {status['address']} ({contents(status)}), for all servers and users? Each host keeps "
+        "its folder, but the other hosts lose the entries that they have not read yet."
     )
     if not commands.is_confirmed(options, "shared clear", question):
         return codes.NOT_ALL
     index.shared_clear()
     if options.json:
-        output.say_json(_get_status(index).as_dict())
+        output.say_json(_get_status(index))
     else:
-        say(f"emptied {status.address}: {contents(status)}; each host keeps its folder")
+        say(f"emptied {status['address']}: {contents(status)}; each host keeps its folder")
     return codes.OK

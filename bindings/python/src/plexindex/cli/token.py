@@ -8,9 +8,9 @@ import pathlib
 import re
 import time
 
+from .._core import TYPE_CHECKING
 from . import output
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 

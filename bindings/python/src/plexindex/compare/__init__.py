@@ -1,1 +1,6 @@
-"""Compares folders on this machine with Plex."""
+"""Compares folders on this machine with Plex. Changes neither the disk nor Plex."""
+
+from .comparison import Comparison
+from .difference import Difference
+
+__all__ = ["Comparison", "Difference"]

@@ -5,33 +5,24 @@ from __future__ import annotations
 import os
 import time
 
-from .. import aio as _aio
-from .._core import convert as _convert
+from .._core import TYPE_CHECKING, convert
+from .._core.library_facts import oldest
 from .._core.paths import full_path
-from ..changes import bring_up_to_date, expect_listed, is_chosen, oldest
+from ..changes import bring_up_to_date, expect_listed
 from ..errors import InvalidArgumentError, NotFetchedError, TimeoutError
-from ..library import Chosen
-from . import left_out as _left_out
-from . import on_disk as _on_disk
+from . import left_out, on_disk
 from .difference import Difference
 from .listed import Listing
 from .places import Places, is_in, outermost
 from .renamed import Renames
 from .walked import Walk
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Collection, Iterator
-    from typing import Any
+    from collections.abc import Callable, Collection, Iterator
 
     from .._core.types import PathArg, Summary
+    from ..library import Library
     from .renamed import Unsure
-
-    # The index imports this module, so this module cannot import the class.
-    Index = Any
-    LibraryArg = Any
-
-__all__ = ["Comparison", "Difference"]
 
 # Maximum number of files with which to try mappings, if a folder is outside of all libraries.
 _SAMPLE = 200
@@ -46,28 +37,28 @@ class Comparison:
 
     def __init__(
         self,
-        index: Index,
+        library: Library,
         folders: Collection[PathArg],
-        library: LibraryArg,
         without: Collection[str],
-        deadline: float | None,
+        timeout: float | None,
         offline: bool,
         progress: Callable[[int], object] | None,
     ) -> None:
-        unknown = sorted(set(without) - set(_left_out.RULES))
+        unknown = sorted(set(without) - set(left_out.RULES))
         if unknown:
-            raise InvalidArgumentError(f"{unknown[0]!r} is not a rule: give one of {', '.join(_left_out.RULES)}")
-        if deadline is not None:
-            _convert.deadline_ms(deadline)
-        self._index, self._offline, self._deadline = index, offline, deadline
+            raise InvalidArgumentError(f"{unknown[0]!r} is not a rule: give one of {', '.join(left_out.RULES)}")
+        if timeout is not None:
+            convert.timeout_ms(timeout)
+        self._index, self._offline, self._timeout = library.index, offline, timeout
         self._checks = True
+        self._outcome: tuple[str | None] | None = None
         if not folders:
             raise InvalidArgumentError("no folder was given: give the folders to walk")
         for folder in folders:
-            _convert.path_bytes(folder, index._hides_paths, "folder")
+            convert.path_bytes(folder, self._index._session.hides_paths, "folder")
         self._folders = [full_path(os.fsencode(folder)) for folder in folders]
-        self._places = Places(index, library if isinstance(library, Chosen) else index.library(library))
-        self._walk = Walk(self._places, without, _convert.callback("progress", progress))
+        self._places = Places(library)
+        self._walk = Walk(self._places, without, convert.callback("progress", progress))
         self._listing = Listing(self._places, self._walk)
         self._renames = Renames(self._places, self._walk, self._listing)
         # Number of media files on the disk, by the ``what`` of their difference.
@@ -75,10 +66,10 @@ class Comparison:
         self.counts: dict[str, int] = {}
         """Number of differences by ``what``."""
         self.stale = False
-        """Whether plexindex compared an older listing, because the server did not answer, or not within the deadline.
+        """Whether plexindex compared an older listing, because the server did not answer, or not within the timeout.
         """
         self.late = False
-        """Whether the deadline passed before plexindex had received the server's whole answer."""
+        """Whether the timeout passed before plexindex had received the server's whole answer."""
         self.refused = False
         """Whether the server rejected the token, or the token's user has no permission."""
         self.age: float | None = None
@@ -154,9 +145,9 @@ class Comparison:
 
     def __iter__(self) -> Iterator[Difference]:
         begun = time.monotonic()
-        self._renames.until = None if self._deadline is None else begun + self._deadline
+        self._renames.until = None if self._timeout is None else begun + self._timeout
         # Forget the results of an earlier comparison.
-        _on_disk.forget()
+        on_disk.forget()
         self._bring_up_to_date()
         folders = outermost(self._folders)
         # Check all folders before the first difference, because scripts expect a summary after the differences.
@@ -169,45 +160,43 @@ class Comparison:
             yield difference
         self.seconds = time.monotonic() - begun
 
-    async def __aiter__(self) -> AsyncIterator[Difference]:
-        """Iterates on a background thread. A cancelled task ends the walk and the requests."""
-        rest = iter(self)
-        done = False
-        try:
-            while some := await _aio.next_of(rest):
-                for one in some:
-                    yield one
-            done = True
-        finally:
-            self._walk.stop.stopped = not done
-
     def _differences(self, folders: Collection[bytes]) -> Iterator[Difference]:
         for folder in folders:
             yield from self._compare(folder)
         yield from self._renames.resolve()
         self.stale |= self._renames.failed
 
+    def stop(self) -> None:
+        """Ends the walk and the requests, from another thread."""
+        self._walk.stop.stopped = True
+
     def _ask_only_if(self, is_due: Callable[[Collection[Unsure]], bool]) -> None:
         """Sends requests only for items that may have been renamed, and only if ``is_due`` returns True for them."""
         self._checks, self._renames.is_due = False, is_due
 
+    def use_outcome(self, missed: str | None) -> None:
+        """Asks the server for no changes, because the caller has just done so. ``missed`` is the outcome."""
+        self._outcome = (missed,)
+
     def _check(self) -> str | None:
+        if self._outcome is not None:
+            return self._outcome[0]
         asked, stop = self._places.asked, self._walk.stop
-        return bring_up_to_date(self._index, asked, self._deadline, stop, always=self._checks)
+        return bring_up_to_date(asked, self._timeout, stop, always=self._checks)
 
     def _bring_up_to_date(self) -> None:
         index, asked = self._index, self._places.asked
         missed = None if self._offline else self._check()
         self.stale, self.late, self.refused = missed is not None, missed == "late", missed == "refused"
-        recipe = index._recipe[1] if index._recipe else (None, None, None, {})
-        self._renames.may_ask = not (self._offline or missed or recipe[1] is None or recipe[3].get("offline"))
+        _, server_url, _, options = index._recipe
+        self._renames.may_ask = not (self._offline or missed or server_url is None or options["offline"])
         if self.late:
-            expect_listed(index, asked, late=True, whole=False)
+            expect_listed(asked, late=True, whole=False)
         libraries = index.libraries(offline=True)
-        chosen = [library for library in libraries if is_chosen(library, asked)]
+        chosen = [library for library in libraries if self._places.is_asked(library)]
         if all(library.age is None for library in chosen):
             raise NotFetchedError("no library was fetched yet: fetch the libraries once (refresh)")
-        self.age = oldest(chosen)
+        self.age = oldest([library._facts or {} for library in chosen])
         self._places.reload(libraries)
 
     def _check_folder(self, folder: bytes) -> None:
@@ -216,7 +205,7 @@ class Comparison:
         for place, (library, *_) in places.unfetched.items():
             if is_in(folder, place) or is_in(place, folder):
                 if self.late:
-                    raise TimeoutError(f"the deadline passed before '{library.title}' was fetched: retry to resume")
+                    raise TimeoutError(f"the timeout passed before '{library.title}' was fetched: retry to resume")
                 text = f"library '{library.title}' was never fetched: fetch the library once (refresh)"
                 raise NotFetchedError(text)
         within = [place for place in places.locations if is_in(folder, place)]
@@ -226,7 +215,7 @@ class Comparison:
             text = f"{os.fsdecode(folder)} belongs to library '{other[0].title}': compare that library, or all"
             raise InvalidArgumentError(text)
         known = below or any(places.files(folder, one) for one in places.at_locations(within))
-        if _on_disk.is_missing(folder, folder=True) and not known:
+        if on_disk.is_missing(folder, folder=True) and not known:
             there = "', '".join(os.fsdecode(place) for place in list(places.locations)[:6])
             what = "is a file" if os.path.exists(folder) else "does not exist"
             raise InvalidArgumentError(
@@ -261,7 +250,7 @@ class Comparison:
 
     def _missing_mount(self, place: bytes, empty: Collection[bytes]) -> Iterator[Difference]:
         """Yields a difference for each library that lists files below a location without media."""
-        gone, places = _on_disk.is_empty(place), self._places
+        gone, places = on_disk.is_empty(place), self._places
         if not gone and self._walk.has_leftovers_only(place) and not self._listing.has_any(place):
             gone = "contains no media"
         known = {library.uuid for library in places.at_locations(above for above in empty if is_in(place, above))}
@@ -278,7 +267,7 @@ class Comparison:
         before = self._walk.files
         for differences, files in self._walk.media_below(folder):
             paths += [path for path, *_ in files[: _SAMPLE - len(paths)]]
-            yield from (one for one in differences if one.reason_code == "unreadable")
+            yield from (one for one in differences if one.reason == "unreadable")
         found = self._walk.files - before
         if not found:
             return

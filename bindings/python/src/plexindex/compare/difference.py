@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import os
 
-from . import on_disk as _on_disk
+from .._core import TYPE_CHECKING
+from . import on_disk
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from .._core.types import DifferenceKind
     from ..item import Item
-    from ..library import LibraryInfo
+    from ..library import Library
 
 
 class Difference:
     """A difference between a disk and Plex's lists. :meth:`Index.compare` yields these objects."""
 
-    __slots__ = ("files", "is_folder", "item", "library", "path", "reason", "reason_code", "section", "what")
+    __slots__ = ("files", "is_folder", "item", "library", "message", "path", "reason", "section", "what")
 
     what: DifferenceKind
     """``"not_in_plex"``, ``"not_on_disk"`` or ``"ambiguous"``. Two values are not differences: ``"left_out"`` (Plex
@@ -32,13 +32,13 @@ class Difference:
     """Number of media files on the disk, or 0 if plexindex did not count them."""
     item: Item | None
     """The item for which Plex lists the path."""
-    reason_code: str
-    """The reason: ``"not_scanned"``, ``"not_fetched"``, ``"no_library"``, ``"mapping_missing"``, ``"not_utf8"``,
-    ``"gone"``, ``"location_empty"``, ``"several_items"``, ``"several_files"``, ``"loop"``, ``"linked"`` (compared under another
-    path), ``"unreadable"``, or the name of the rule by which Plex ignores the file.
-    """
     reason: str
-    """``reason_code`` as a sentence."""
+    """The reason: ``"not_scanned"``, ``"not_fetched"``, ``"no_library"``, ``"mapping_missing"``, ``"not_utf8"``,
+    ``"gone"``, ``"location_empty"``, ``"several_items"``, ``"several_files"``, ``"loop"``, ``"linked"`` (compared under
+    another path), ``"unreadable"``, or the name of the rule by which Plex ignores the file.
+    """
+    message: str
+    """``reason`` as a sentence."""
     library: str | None
     """Title of the library that lists the path or has a folder above it. None for no library or several libraries."""
     section: str | None
@@ -49,15 +49,15 @@ class Difference:
         what: DifferenceKind,
         path: bytes,
         item: Item | None,
-        reason_code: str,
         reason: str,
-        owners: Collection[LibraryInfo] = (),
+        message: str,
+        owners: Collection[Library] = (),
         files: int = 0,
         is_folder: bool = False,
     ) -> None:
         self.files, self.is_folder = files, is_folder
         self.what, self.path, self.item = what, os.fsdecode(path), item
-        self.reason_code, self.reason = reason_code, reason
+        self.reason, self.message = reason, message
         if item is not None:
             self.library, self.section = item.library, item.section
         else:
@@ -73,8 +73,8 @@ class Difference:
             "is_folder": self.is_folder,
             "files": self.files,
             "item": item,
-            "reason_code": self.reason_code,
             "reason": self.reason,
+            "message": self.message,
             "library": self.library,
             "section": self.section,
         }
@@ -86,10 +86,10 @@ class Difference:
         return hash((self.what, self.path))
 
     def __repr__(self) -> str:
-        return f"<plexindex.Difference {self.what} {self.path!r}: {self.reason_code}>"
+        return f"<plexindex.Difference {self.what} {self.path!r}: {self.reason}>"
 
 
-def not_read(path: bytes, number: int, owners: Collection[LibraryInfo]) -> Difference:
+def not_read(path: bytes, number: int, owners: Collection[Library]) -> Difference:
     """Creates the difference for a folder or link that plexindex cannot read. ``number`` is the system's error code."""
-    why = f"plexindex cannot read the folder: {_on_disk.text_of(number)}"
+    why = f"plexindex cannot read the folder: {on_disk.text_of(number)}"
     return Difference("left_out", path, None, "unreadable", why, owners, is_folder=True)

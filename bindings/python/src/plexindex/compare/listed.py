@@ -6,16 +6,16 @@ import os
 from array import array
 from itertools import islice
 
+from .._core import TYPE_CHECKING
 from ..item import Item
-from . import on_disk as _on_disk
+from . import on_disk
 from .difference import Difference
 from .places import is_in
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from ..library import LibraryInfo
+    from ..library import Library
     from .places import Places
     from .walked import Walk
 
@@ -32,7 +32,7 @@ class ListedFiles:
 
     __slots__ = ("below_empty", "empty", "files", "gone", "library", "unknown")
 
-    def __init__(self, library: LibraryInfo, empty: Collection[bytes]) -> None:
+    def __init__(self, library: Library, empty: Collection[bytes]) -> None:
         """``empty`` contains the empty locations."""
         self.library, self.empty = library, empty
         self.files = self.gone = self.below_empty = self.unknown = 0
@@ -45,7 +45,7 @@ class Listing:
         self._places, self._walk = places, walk
         self.compared: dict[tuple[str, bytes], ListedFiles] = {}
         """The counts by library and folder."""
-        self.respelled: list[tuple[LibraryInfo, Item, bytes]] = []
+        self.respelled: list[tuple[Library, Item, bytes]] = []
         """Items whose file exists only in a different spelling, with the file, which may now belong to a different
         item.
         """
@@ -55,7 +55,7 @@ class Listing:
         """Forgets the items seen so far, so that their files are not treated as additional files."""
         self._seen = _SeenItems()
 
-    def below(self, library: LibraryInfo, root: bytes, empty: Collection[bytes]) -> Iterator[Difference]:
+    def below(self, library: Library, root: bytes, empty: Collection[bytes]) -> Iterator[Difference]:
         """Yields the differences for files that a library lists below a folder. ``empty``: the empty locations."""
         names, places = self._places.names, self._places
         counts = self.compared[library.uuid, root] = ListedFiles(library, empty)
@@ -75,16 +75,16 @@ class Listing:
             except ValueError:
                 is_there = False
             except OSError as error:
-                other = _on_disk.spelt_otherwise(path)
+                other = on_disk.spelt_otherwise(path)
                 is_there = other is not None and not self._is_listed_itself(other)
                 if is_there and other is not None:
                     if len(self.respelled) < _MAX_RESPELLED:
                         self.respelled.append((library, item, other))
-                elif not _on_disk.is_gone(error):
+                elif not on_disk.is_gone(error):
                     counts.unknown += 1
                     folder = os.path.dirname(path)
                     if not self._walk.is_unreadable(folder):
-                        yield self._walk.not_read(folder, _on_disk.number_of(error), [library])
+                        yield self._walk.not_read(folder, on_disk.number_of(error), [library])
                     continue
             else:
                 is_there = True
@@ -98,20 +98,20 @@ class Listing:
 
     def has_any(self, place: bytes) -> bool:
         """Returns whether one of the first listed files of a location exists, or may exist."""
-        index, names = self._places.index, self._places.names
+        names = self._places.names
         for library in self._places.locations[place]:
-            items = index.items_below(place, self._places.library(library), offline=True)
+            items = library.items_below(place, offline=True)
             for path in (names.host(item.path or "") for item in islice(items, _MAX_PROBED)):
-                if not _on_disk.is_missing(path) or _on_disk.spelt_otherwise(path) is not None:
+                if not on_disk.is_missing(path) or on_disk.spelt_otherwise(path) is not None:
                     return True
         return False
 
     def _not_found(self, counts: ListedFiles, root: bytes) -> Iterator[Item]:
         """Yields items whose file is missing, items with several files, and the last item on each page."""
         index, cursor = self._places.index, None
-        asked = {"library": self._places.library(counts.library), "path": root, "limit": _FILES_PER_CALL}
         while True:
-            _, page = index._request("items.missing", cursor=cursor, **asked)
+            asked = {"path": root, "limit": _FILES_PER_CALL, "cursor": cursor}
+            page = counts.library._request("items.missing", **asked)
             counts.files += page["looked_for"]
             yield from (Item(one["item"], index) for one in page["files"])
             cursor = page.get("cursor")
@@ -120,7 +120,7 @@ class Listing:
 
     def _is_listed_itself(self, path: bytes) -> bool:
         """Returns whether Plex lists a file in exactly this spelling."""
-        (answer,) = self._places.index.match_paths([path], self._places.asked, offline=True)
+        (answer,) = self._places.asked.match_paths([path], offline=True)
         return any(self._places.names.host(item.path or "") == path for item in answer.candidates)
 
 

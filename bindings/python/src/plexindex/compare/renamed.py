@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import time
 
-from ..errors import ServerError, StoreError
-from . import on_disk as _on_disk
+from .._core import TYPE_CHECKING
+from ..changes import REFRESH_ERRORS
+from . import on_disk
 from .places import is_in
 from .walked import LISTED
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
     from .._core.types import PathArg
     from ..item import Item
-    from ..library import LibraryInfo
+    from ..library import Library
     from ..match import Match
     from .difference import Difference
     from .listed import Listing
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .walked import OnDisk, Walk
 
     # An item that may have been renamed.
-    Unsure = tuple[LibraryInfo, Item]
+    Unsure = tuple[Library, Item]
 
 # Maximum number of items that a comparison requests, 64 at a time.
 _ASKED = 256
@@ -55,7 +55,7 @@ class Renames:
         # The differences of these files, to yield if the server does not answer.
         self._ambiguous: list[Difference] = []
         # For each library, items whose files are missing, and additional files of items.
-        self._gone: dict[str, list[tuple[LibraryInfo, Difference]]] = {}
+        self._gone: dict[str, list[tuple[Library, Difference]]] = {}
         self._further: list[tuple[str, Difference]] = []
         # Libraries with too many new files to hold back.
         self._flooded: set[str] = set()
@@ -69,7 +69,7 @@ class Renames:
             self._shared.append(one)
             self._ambiguous.append(difference)
             return True
-        if not self.may_ask or difference.reason_code != "not_scanned":
+        if not self.may_ask or difference.reason != "not_scanned":
             return False
         if len(self._new) == _MAX_HELD:
             self._flooded |= {owner.uuid for owner in self._places.owners(one[0])}
@@ -77,7 +77,7 @@ class Renames:
         self._new.append(one)
         return True
 
-    def holds_listed(self, library: LibraryInfo, difference: Difference) -> bool:
+    def holds_listed(self, library: Library, difference: Difference) -> bool:
         """Returns whether to hold back an item's difference."""
         if difference.what == "not_on_disk":
             held = self._gone.setdefault(library.uuid, [])
@@ -123,7 +123,7 @@ class Renames:
         paths = [path for path, *_ in self._shared] if self.failed else []
         answers = self._places.index.match_paths(paths, self._places.asked, offline=True) if paths else ()
         for answer, difference in zip(answers, self._ambiguous):
-            if answer.reason_code == "unconfirmed":
+            if answer.reason == "unconfirmed":
                 yield difference
 
     def _first_candidates(self) -> list[Unsure]:
@@ -166,9 +166,9 @@ class Renames:
         for root in {root for root in (places.innermost(path) for path, *_ in self._new) if root is not None}:
             shared = [library for place, known in places.others.items() if is_in(root, place) for library in known]
             for library in {one.uuid: one for one in shared if one.age is not None}.values():
-                for item in places.index.items_below(root, places.library(library), offline=True):
+                for item in library.items_below(root, offline=True):
                     path = places.names.host(item.path or "")
-                    if _on_disk.is_missing(path) and _on_disk.spelt_otherwise(path) is None:
+                    if on_disk.is_missing(path) and on_disk.spelt_otherwise(path) is None:
                         found.append((library, item))
                         if len(found) == _ASKED:
                             return found
@@ -179,7 +179,7 @@ class Renames:
 
         Returns the requested items, and the libraries in which at least one requested item lost or changed its files.
         """
-        places, index = self._places, self._places.index
+        places = self._places
         keys: set[tuple[str, str]] = set()
         changed: set[str] = set()
         compared = {uuid for uuid, _ in self._listing.compared}
@@ -197,17 +197,17 @@ class Renames:
                 break
             try:
                 for (library, item), *_ in items:
-                    index.invalidate_path(item.path, places.library(library))
-                index.refresh(places.asked, deadline=self._time_left(), progress=self._walk.stop)
+                    library.invalidate_path(item.path or "")
+                places.asked.refresh(timeout=self._time_left(), progress=self._walk.stop)
                 for other in {one.uuid: one for (one, _), *_ in items if one.uuid not in compared}.values():
-                    index.refresh(places.library(other), deadline=self._time_left(), progress=self._walk.stop)
-            except (ServerError, StoreError):
+                    other.refresh(timeout=self._time_left(), progress=self._walk.stop)
+            except REFRESH_ERRORS:
                 self.failed = True
             unsure = []
             for files in items:
                 library, item = files[0]
-                answers = index.match_paths([file.path for _, file in files], places.library(library), offline=True)
-                if any(answer.reason_code == "unconfirmed" for answer in answers):
+                answers = library.match_paths([file.path or "" for _, file in files], offline=True)
+                if any(answer.reason == "unconfirmed" for answer in answers):
                     self.failed = True
                 elif any(not _is_of(answer, item) for answer in answers):
                     changed.add(library.uuid)
@@ -217,9 +217,9 @@ class Renames:
     def _time_left(self) -> float | None:
         return None if self.until is None else max(self.until - time.monotonic(), 0)
 
-    def _items_sharing(self, library: LibraryInfo, paths: Collection[PathArg]) -> list[Unsure]:
+    def _items_sharing(self, library: Library, paths: Collection[PathArg]) -> list[Unsure]:
         """Returns a library's items that share one of ``files``. Some of the items may have lost the file."""
-        answers = self._places.index.match_paths(paths, self._places.library(library), offline=True) if paths else ()
+        answers = library.match_paths(paths, offline=True) if paths else ()
         several = [answer for answer in answers if answer.match_kind in LISTED and answer.status == "ambiguous"]
         return [(library, item) for answer in several for item in answer.candidates]
 

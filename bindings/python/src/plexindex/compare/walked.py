@@ -5,21 +5,20 @@ from __future__ import annotations
 import os
 from itertools import takewhile
 
-from .._core.call import path_of
+from .._core import TYPE_CHECKING
 from .._core.callbacks import Stoppable
+from .._core.json_call import path_of
 from .._core.paths import components, folder_of
 from ..errors import AbortedError
-from . import left_out as _left_out
-from . import on_disk as _on_disk
+from . import left_out, on_disk
 from .difference import Difference, not_read
 from .places import is_in
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
     from typing import Any
 
-    from ..library import LibraryInfo
+    from ..library import Library
     from ..match import Match
     from .places import Places
 
@@ -51,12 +50,12 @@ class Walk:
 
     def __init__(self, places: Places, without: Collection[str], progress: Callable[[int], object] | None) -> None:
         self._places, self._progress = places, progress
-        self._rules = [rule for rule in _left_out.RULES if rule not in without]
+        self._rules = [rule for rule in left_out.RULES if rule not in without]
         self.files = 0
         """Number of media files found so far."""
         self.unreadable: set[bytes] = set()
         """Folders and links that could not be read."""
-        self.stop = Stoppable(places.index._progress)
+        self.stop = Stoppable(places.index._session.progress)
         """The callback that ends the walk and its requests if the task is cancelled."""
 
     def below(self, top: bytes) -> Iterator[tuple[OnDisk | None, Difference]]:
@@ -96,7 +95,7 @@ class Walk:
                     files.append((path, one.get("twin", False), one["cause"], line))
                 elif one["kind"] == "unreadable":
                     # A missing folder is not a difference, but listed files below a missing folder are.
-                    if one["errno"] not in _on_disk.NOT_THERE:
+                    if one["errno"] not in on_disk.NOT_THERE:
                         differences.append(self.not_read(path, one["errno"], self._places.owners(path)))
                 else:
                     text = _text_of_link(one["cause"], path, line) or _text(one["cause"], line)
@@ -108,8 +107,8 @@ class Walk:
 
     def _find(self, start: list[Any], rules: list[str], **more: Any) -> dict[str, Any]:
         """Calls the method ``walk.next``."""
-        asked = {"library": self._places.asked, "start": start, "rules": rules}
-        found: dict[str, Any] = self._places.index._request("walk.next", **asked, **more)[1]
+        asked = self._places.asked
+        found: dict[str, Any] = asked._request("walk.next", start=start, rules=rules, **more)
         self.files += found["files"]
         return found
 
@@ -117,19 +116,19 @@ class Walk:
         """Returns whether a location contains no media and no folder that could contain media."""
         inner = {*self._places.locations, *self._places.others} - {place}
         try:
-            is_small = _on_disk.names_in(place, _FEW) < _FEW
+            is_small = on_disk.names_in(place, _FEW) < _FEW
         except OSError:
             return False
         if not is_small or any(is_in(one, place) and os.path.exists(one) for one in inner):
             return False
         counted = self.files
-        found = self._find([{"kind": "folder", "path": place}], list(_left_out.RULES), once=True, limit=1)
+        found = self._find([{"kind": "folder", "path": place}], list(left_out.RULES), once=True, limit=1)
         self.files = counted
         findings = found["findings"]
         files = [one for one in findings if one["kind"] == "file"]
         return len(files) == found["files"] and {one.get("cause", "") for one in findings} <= set(_LEFTOVERS)
 
-    def not_read(self, path: bytes, number: int, owners: Collection[LibraryInfo]) -> Difference:
+    def not_read(self, path: bytes, number: int, owners: Collection[Library]) -> Difference:
         """Returns the difference for an unreadable folder or link, and remembers the path."""
         self.unreadable.add(path)
         return not_read(path, number, owners)
@@ -154,7 +153,7 @@ class Walk:
     def _file_difference(self, one: OnDisk) -> Difference:
         path, _, code, detail = one
         owners = self._places.owners(path)
-        if code in _left_out.RULES:
+        if code in left_out.RULES:
             return Difference("left_out", path, None, code, _text(code, detail), owners, files=1)
         if code == "several_items":
             return self._several_items(path)
@@ -177,7 +176,7 @@ class Walk:
         return Difference("ambiguous", path, next(iter(answer.candidates), None), "several_items", text, files=1)
 
     def _answer(self, path: bytes) -> Match:
-        return self._places.index.match(path, self._places.asked, offline=True)  # type: ignore[no-any-return]
+        return self._places.asked.match(path, offline=True)
 
 
 def _mapping_missing(path: bytes, listed: bytes) -> str:
@@ -199,4 +198,4 @@ def _text_of_link(why: str, path: bytes, real: bytes) -> str | None:
 
 
 def _text(rule: str, line: bytes) -> str:
-    return os.fsdecode(line) or _left_out.RULES[rule][0]
+    return os.fsdecode(line) or left_out.RULES[rule][0]

@@ -8,10 +8,10 @@ from binascii import a2b_base64, b2a_base64
 from json import JSONDecoder, JSONEncoder
 
 from ..errors import error_for
+from . import TYPE_CHECKING
 from .calls import take
 from .native import load
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
@@ -33,12 +33,12 @@ _encode = JSONEncoder(default=_plain).encode
 _decode = JSONDecoder().raw_decode
 
 
-def ask(call: Call, handle: int | None, method: str, request: dict[str, Any], deadline_ms: int) -> tuple[int, Any]:
+def ask(call: Call, handle: int | None, method: str, request: dict[str, Any], timeout_ms: int) -> tuple[int, Any]:
     """Calls a method. Returns the status and the answer, which even a failed call can have."""
     native = load()
     given = {name: value for name, value in request.items() if value is not None}
     raw = _encode(given).encode() if given else b""
-    call.options.timeout_ms = deadline_ms
+    call.options.timeout_ms = timeout_ms
     answer = call.answer_pointer
     try:
         status = call.run(native.call, handle, method.encode(), raw, len(raw), call.options_ref, call.answer_ref)

@@ -1,0 +1,103 @@
+"""A library's fast lookups through ctypes, and the choice between them and the accelerator's."""
+
+from __future__ import annotations
+
+from ..errors import Error, InvalidArgumentError
+from . import TYPE_CHECKING, convert
+from .locks import holds_the_lock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from .handles import LibraryHandle
+    from .session import Session
+    from .types import PathArg
+
+# Estimated size of a key in bytes. A buffer that is too small costs a second call.
+_BYTES_PER_KEY = 40
+# Batches that fit into the processor's caches are faster than all paths at once.
+_KEYS_AT_ONCE = 1024
+
+
+class Lookups:
+    """Fast lookups in one library, or in all libraries: the complete implementation.
+
+    The accelerator has the same three methods. It calls the methods of the same names with an underscore for everything
+    unusual: bytes, path objects, text that is not UTF-8, a closed index, and invalid paths.
+    """
+
+    _session: Session
+    _handle: LibraryHandle
+
+    def __init__(self, session: Session, handle: LibraryHandle) -> None:
+        self._session, self._handle = session, handle
+        self._pointer = handle.handle
+        self._bind(session.cell, handle.cell)
+        # Without argument types, which would cost more than the lookup. So pass only bytes and ctypes objects.
+        self._lookup = session.native.fast_lookup if holds_the_lock() else self._lookup_counted
+
+    def _bind(self, index: bytearray, library: bytearray) -> None:
+        """Gives the handles to the accelerator, if there is one."""
+
+    def lookup_key(self, path: PathArg) -> str | None:
+        """Returns the key of the item with this path, if a fast lookup finds the item. Takes about a microsecond.
+
+        A fast lookup never asks the server, and also uses expired listings. After a change in the store, the lookup
+        reads the change, and waits at most 200 ms for other processes. None does not mean that no item exists: the
+        library may not have been fetched, several items may match, or the confidence may be low. :meth:`match` says
+        which is true. Raises InvalidArgumentError if the path is empty or contains a NUL.
+        """
+        try:
+            if "\0" not in path:  # type: ignore[operator]
+                key = self._lookup(self._pointer, path.encode())  # type: ignore[union-attr]
+                if key is not None:
+                    return key.decode()
+                if path and self._pointer:
+                    return None
+        except (AttributeError, TypeError, UnicodeEncodeError):
+            pass
+        return self._lookup_key(path)
+
+    def _lookup_key(self, path: PathArg) -> str | None:
+        raw = convert.path_bytes(path, self._session.hides_paths)
+        if not self._pointer:
+            raise self._session.closed_error()
+        key = self._lookup(self._pointer, raw)
+        return None if key is None else key.decode()
+
+    def _lookup_counted(self, _pointer: object, raw: bytes) -> bytes | None:
+        # Without a global lock, a lookup counts as a running call, and closing the index waits for the lookup.
+        return self._session.lookup_counted(self._handle.pointer, raw)
+
+    def lookup_keys(self, paths: Iterable[PathArg]) -> list[str | None]:
+        """Looks up many paths at once, and returns their keys in order. Faster than calling :meth:`lookup_key` for
+        each.
+        """
+        return self._lookup_keys(paths)
+
+    def _lookup_keys(self, paths: Iterable[PathArg]) -> list[str | None]:
+        paths = convert.path_list(paths)
+        hides_paths = self._session.hides_paths
+        found: list[str | None] = []
+        for start in range(0, len(paths) or 1, _KEYS_AT_ONCE):
+            piece = paths[start : start + _KEYS_AT_ONCE]
+            text, count = convert.join_paths(piece, hides_paths), len(piece)
+            lookup_keys, reserve = self._session.native.lookup_keys, count * _BYTES_PER_KEY
+            try:
+                _, answer = self._session.fill(
+                    lookup_keys, text, len(text), count, target=self._handle, reserve=reserve
+                )
+            except InvalidArgumentError:
+                convert.check_paths(piece, hides_paths)
+                raise
+            keys = answer.decode().split("\0")
+            keys.pop()
+            if len(keys) != count:
+                # Without this check, paths could get the keys of other paths.
+                raise Error(f"bug in plexindex: {len(keys)} keys for {count} paths")
+            found += [key or None for key in keys]
+        return found
+
+    def _match_at_once(self, _path: PathArg) -> bytes | None:
+        """Returns the block of the answer for a path, if the accelerator has one that needs no waiting."""
+        return None

@@ -1,0 +1,94 @@
+"""A host's own table in an index."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, MutableMapping
+
+from ._core import TYPE_CHECKING, convert
+from ._core import constants as c
+
+if TYPE_CHECKING:
+    from typing import TypeVar, Union
+
+    from ._core.handles import Handle
+    from ._core.session import Session
+
+    Default = TypeVar("Default")
+    Name = Union[str, bytes]
+
+# Maximum size of all tables in bytes, unless the caller gives another limit.
+_LIMIT = 100_000_000
+
+
+class Table(MutableMapping["Name", bytes]):
+    """A mapping of names to bytes in the index's folder, which every process sees. :meth:`Index.table` returns this
+    object. Queries ignore tables, and plexindex never sends them to a server.
+
+    A name is a ``str`` or bytes; iteration yields bytes, in byte order. A call that returns has stored its change.
+    Clearing takes constant time. ``len`` counts expired entries until they are removed.
+    """
+
+    def __init__(self, session: Session, name: Name, *, limit: int = _LIMIT) -> None:
+        self._session, self._limit = session, limit
+        self.name = convert.text_bytes("table", name)
+        """The table's name."""
+
+    @property
+    def _handle(self) -> Handle:
+        return self._session.table(self.name)
+
+    def get(self, name: Name, default: Default | None = None) -> bytes | Default | None:  # type: ignore[override]
+        """Returns an entry's value, or ``default`` if there is no entry or it has expired."""
+        raw = convert.text_bytes("name", name)
+        table_get = self._session.native.table_get
+        status, value = self._session.fill(table_get, raw, len(raw), target=self._handle)
+        return bytes(value) if status == c.OK else default
+
+    def set(self, name: Name, value: bytes, *, expire: float | None = None) -> None:
+        """Stores a value, which expires after ``expire`` seconds; without ``expire``, never."""
+        raw, data = convert.text_bytes("name", name), bytes(value)
+        ttl_ms = convert.milliseconds("expire", expire, none=c.TTL_NEVER, zero=c.TTL_AT_ONCE)
+        given = raw, len(raw), data, len(data), ttl_ms, self._limit
+        self._session.command(self._session.native.table_put, *given, target=self._handle)
+
+    def delete(self, name: Name) -> None:
+        """Removes an entry. A missing entry is not an error."""
+        raw = convert.text_bytes("name", name)
+        self._session.command(self._session.native.table_remove, raw, len(raw), target=self._handle)
+
+    def clear(self) -> None:
+        """Removes all entries."""
+        self._session.request("tables.clear", table=self.name)
+
+    def __getitem__(self, name: Name) -> bytes:
+        value = self.get(name)
+        if value is None:
+            raise KeyError(name)
+        return value
+
+    def __setitem__(self, name: Name, value: bytes) -> None:
+        self.set(name, value)
+
+    def __delitem__(self, name: Name) -> None:
+        if name not in self:
+            raise KeyError(name)
+        self.delete(name)
+
+    def __contains__(self, name: object) -> bool:
+        raw = convert.text_bytes("name", name)  # type: ignore[arg-type]
+        return self._session.ask(self._session.native.table_get, raw, len(raw), None, target=self._handle) == c.OK
+
+    def __iter__(self) -> Iterator[bytes]:
+        get_next, name, length = self._session.native.table_get_next, None, 0
+        while True:
+            status, found = self._session.fill(get_next, name, length, target=self._handle)
+            if status != c.OK:
+                return
+            name, length = bytes(found), len(found)
+            yield name
+
+    def __len__(self) -> int:
+        return self._session.request("tables.count", table=self.name)["count"]  # type: ignore[no-any-return]
+
+    def __repr__(self) -> str:
+        return f"<plexindex.Table {self.name.decode('utf-8', 'replace')!r}>"
