@@ -155,7 +155,7 @@ def test_an_event_ends_a_wait_within_a_second(index: plexindex.Index, plex: Fake
         while not plex._listeners and time.monotonic() - begun < 30:
             time.sleep(0.01)
         for number in range(3):
-                path = import_path(number)
+            path = import_path(number)
             added: list[float] = []
 
             def add(path: str = path, added: list[float] = added) -> None:
