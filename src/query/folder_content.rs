@@ -11,7 +11,7 @@ use crate::disk::{self, ListedStatus, Location, MediaTypes, Rules, WalkFindings,
 use crate::engine::{Snapshot, library_indexes};
 use crate::error::{Result, Status, invalid_argument_error};
 use crate::matching::{FolderFile, FolderResolver, FoundItem, LibraryIndex, Mappings, NormalPath, OnDisk, Scope};
-use crate::model::{LibraryKind, Reason};
+use crate::model::{Confidence, LibraryKind, Reason};
 use crate::platform::deadline::Deadline;
 use crate::platform::files::{is_gone, path_from_bytes};
 use crate::platform::local_path;
@@ -207,11 +207,14 @@ impl Queries {
             let (call, mut pin) = (Call::offline(library, token_number), self.reading.eviction_pin());
             let status = self.match_path(&mut pin, &call, path, |answer| {
                 let is_listed = answer.match_kind.is_listed() && !(has_case_twin && is_of_twin(answer));
-                Ok(match (answer.item(), answer.reason) {
+                Ok(match answer.item() {
                     _ if is_listed && answer.status == Status::Ambiguous => ListedStatus::SeveralItems,
                     _ if is_listed => ListedStatus::Listed,
-                    (Some(item), Reason::OnlyRootDiffers) => ListedStatus::OnlyRootDiffers(item.path.to_vec()),
-                    (Some(item), Reason::NotListed) if std::str::from_utf8(path).is_err() => {
+                    // Otherwise, only a path whose root differs has high confidence.
+                    Some(item) if answer.confidence == Confidence::High => {
+                        ListedStatus::OnlyRootDiffers(item.path.to_vec())
+                    }
+                    Some(item) if answer.reason == Reason::NotListed && std::str::from_utf8(path).is_err() => {
                         ListedStatus::NotUtf8(item.path.to_vec())
                     }
                     _ => ListedStatus::Unlisted,

@@ -339,7 +339,10 @@ impl QueryKind for PathQuery<'_> {
         {
             let below = snapshot.components_below_location(found);
             if outcome.match_kind == MatchKind::Suffix || below == 1 {
-                queries.samples.add(snapshot.identity, path, found.path, below);
+                let is_certain = outcome.confidence == Confidence::High;
+                queries
+                    .samples
+                    .add(snapshot.identity, path, found.path, below, is_certain);
             }
         }
         answer.set_age(rows, context.now_ms);

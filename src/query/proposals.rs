@@ -4,7 +4,7 @@ use super::queries::Queries;
 use crate::error::Result;
 use crate::matching::mapping_proposals::{ProposedMapping, Samples};
 use crate::matching::{NormalPath, Resolution, Resolver, Scope};
-use crate::model::{MatchKind, Reason};
+use crate::model::{Confidence, MatchKind, Reason};
 use crate::platform::deadline::Deadline;
 
 const MAX_TRIED: usize = 12;
@@ -29,7 +29,8 @@ impl Queries {
                 let is_suffix = matches!(resolution.match_kind, MatchKind::Suffix | MatchKind::FileName);
                 let is_sample = is_suffix && resolution.reason != Reason::NotListed;
                 if let Some(found) = resolution.single().filter(|_| is_sample) {
-                    samples.add(path, found.path, snapshot.components_below_location(found));
+                    let is_certain = resolution.confidence == Confidence::High;
+                    samples.add(path, found.path, snapshot.components_below_location(found), is_certain);
                 }
             }
         }

@@ -34,7 +34,7 @@ impl MappingSamples {
     /// Counts a suffix match in a view between a host path and a listed path, which has `below` components below its
     /// location. Does nothing after [`MAX_SAMPLES`]
     /// matches, or while another thread holds the lock, so that no query waits.
-    pub fn add(&self, identity: Option<ViewId>, host_path: &[u8], listed: &[u8], below: usize) {
+    pub fn add(&self, identity: Option<ViewId>, host_path: &[u8], listed: &[u8], below: usize, is_certain: bool) {
         let Ok(mut counts) = self.0.try_lock() else { return };
         if counts.identity != identity {
             *counts = SampleCounts {
@@ -43,7 +43,7 @@ impl MappingSamples {
             };
         }
         if counts.samples.count() < MAX_SAMPLES {
-            counts.samples.add(host_path, listed, below);
+            counts.samples.add(host_path, listed, below, is_certain);
             counts.sentence = None;
         }
     }

@@ -23,8 +23,6 @@ pub struct Candidates<'v, H> {
     /// The best rank. The rank of a suffix match is the number of common components. Other matches have rank 1 if the
     /// bytes are equal, and rank 0 if only the normal forms are equal.
     pub rank: usize,
-    /// Whether two files of the same item have the best rank.
-    pub has_repeated_item: bool,
 }
 
 impl<'v, H: Copy> Candidates<'v, H> {
@@ -33,12 +31,11 @@ impl<'v, H: Copy> Candidates<'v, H> {
             hits: SmallVec::new(),
             total: 0,
             rank: 0,
-            has_repeated_item: false,
         }
     }
 
     /// Adds a candidate if no earlier candidate has a better [rank](Candidates::rank). Drops the earlier candidates if
-    /// the new rank is better. Does not add an item twice, but records that the item has two matching files. `None`, a
+    /// the new rank is better. Does not add an item twice. `None`, a
     /// candidate in a damaged segment, adds nothing.
     pub fn add_candidate(&mut self, rank: usize, candidate: Option<RankedHit<'v, H>>) {
         let Some(candidate) = candidate.filter(|_| rank >= self.rank) else {
@@ -48,12 +45,10 @@ impl<'v, H: Copy> Candidates<'v, H> {
             self.rank = rank;
             self.hits.clear();
             self.total = 0;
-            self.has_repeated_item = false;
         }
         let is_same_item =
             |hit: &RankedHit<'v, H>| hit.library == candidate.library && hit.rating_key == candidate.rating_key;
         if self.iter().any(is_same_item) {
-            self.has_repeated_item = true;
             return;
         }
         self.total += 1;

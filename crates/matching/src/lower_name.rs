@@ -36,6 +36,12 @@ rules! {
     is_being_unpacked: "_unpack_|_failed_";
     /// Returns whether folders with this name contain samples.
     is_samples_folder: "^!?sample";
+    /// Returns whether systems or programs store deleted files, snapshots, backups or converted versions in folders with
+    /// this name.
+    is_copies_folder: r"(?x) ^[_\ ]?(?:trash(?:es)?|recycl(?:e(?:d|r)?|ing)|recycle.?bin|snapshots?)(?:$|(?-u:[^0-9A-Za-z\x80-\xff]))
+        | snapshots?$ | ^plex\ versions | ^optimized\ (?:for\ tv|versions)$ | ^files_(?:trashbin|versions)$ | ^found\.\d+$
+        | ^lost\.dir$ | ^backups\.backupdb$ | ^previous\ versions$ | ^deleted\ (?:items|files)$ | ^windows\.old$
+        | ^(?:papierkorb|corbeille|papelera|cestino|prullenbak)$";
     /// Returns whether the name, such as `Other`, is common for folders with extras and for folders with media.
     is_common_folder_name: "^(?:scene|short|other)?1$";
     /// Returns whether folders with this name contain extras. Matches 'Extra' only as a whole word, not in
@@ -65,9 +71,11 @@ impl LowerName<'_> {
     /// Returns whether this is the name of a hidden folder or of a system's folder. Such folders contain deleted files,
     /// snapshots, thumbnails, converted versions and unpacked archives: copies of listed files, but other files.
     pub fn is_hidden_or_system_folder(&self) -> bool {
-        const PREFIXES: [&[u8]; 4] = [b"trash", b"recycle", b"snapshot", b"plex versions"];
-        self.0.first().is_some_and(|first| b".@#~$".contains(first))
-            || PREFIXES.into_iter().any(|prefix| self.starts_with(prefix))
+        self.0
+            .trim_ascii_start()
+            .first()
+            .is_some_and(|first| b".@#~$".contains(first))
+            || self.is_copies_folder()
             || self.is_system_folder()
             || self.is_root_system_folder()
             || self.is_being_unpacked()

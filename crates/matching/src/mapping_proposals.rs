@@ -44,8 +44,8 @@ pub struct Samples {
 #[derive(Debug)]
 struct Pair {
     mapping: ProposedMapping,
-    /// Number of matching paths that have a folder in common with the listed path.
-    with_folder: usize,
+    /// Number of matching paths whose answers have high confidence.
+    certain: usize,
 }
 
 impl Samples {
@@ -58,10 +58,11 @@ impl Samples {
     /// Adds a sample: an unlisted host path, and the listed path with the longest common suffix. `below` is the number
     /// of components that the listed path has below its location. Counts no mapping unless all of these components are
     /// equal, since only then may both be the same file, nor if the host path's root is hidden, which suggests a copy.
-    /// A file directly in its location counts only if its name is specific.
-    pub fn add(&mut self, host_path: &[u8], listed: &[u8], below: usize) {
+    /// `is_certain`: the answer for the host path has high confidence; otherwise, the path counts only if the file's
+    /// name is specific.
+    pub fn add(&mut self, host_path: &[u8], listed: &[u8], below: usize, is_certain: bool) {
         self.examined += 1;
-        let Some((from, to)) = differing_roots(host_path, listed, below) else {
+        let Some((from, to)) = differing_roots(host_path, listed, below, is_certain) else {
             return;
         };
         let pair = self.pairs.entry((normal_form(from), normal_form(to)));
@@ -72,18 +73,18 @@ impl Samples {
                 matched: 0,
                 examined: 0,
             },
-            with_folder: 0,
+            certain: 0,
         });
         pair.mapping.matched += 1;
-        pair.with_folder += usize::from(below > 1);
+        pair.certain += usize::from(is_certain);
     }
 
     /// Returns all mappings with at least two matching paths, best first. If only one path was examined, one is enough.
-    /// If the paths have only their names in common with the listed paths, three are necessary.
+    /// If no answer has high confidence, three are necessary.
     #[must_use]
     pub fn proposals(&self) -> Vec<ProposedMapping> {
         let is_supported = |pair: &&Pair| {
-            let matched = if pair.with_folder > 0 { pair.mapping.matched } else { 0 };
+            let matched = if pair.certain > 0 { pair.mapping.matched } else { 0 };
             matched > 1 || matched == 1 && self.examined == 1 || pair.mapping.matched >= MIN_NAMES
         };
         let with_examined = |pair: &Pair| ProposedMapping {
@@ -106,9 +107,14 @@ fn compare_support(a: &ProposedMapping, b: &ProposedMapping) -> Ordering {
 }
 
 /// Removes the longest common suffix from both paths, and returns the remaining roots of the host path and the server
-/// path. `None` if the suffix has fewer than `below` components, if `below` is 0, if `below` is 1 and the name is generic, if
-/// the host path's root is hidden, or if no rule can replace one root with the other.
-fn differing_roots<'a>(host_path: &'a [u8], server_path: &'a [u8], below: usize) -> Option<(&'a [u8], &'a [u8])> {
+/// path. `None` if the suffix has fewer than `below` components, if `below` is 0, if the answer is not certain and
+/// the name is generic, if the host path's root is hidden, or if no rule can replace one root with the other.
+fn differing_roots<'a>(
+    host_path: &'a [u8],
+    server_path: &'a [u8],
+    below: usize,
+    is_certain: bool,
+) -> Option<(&'a [u8], &'a [u8])> {
     let (mut from, mut to) = (host_path, server_path);
     let (windows_host, windows_server) = (PathShape::of(host_path).windows, PathShape::of(server_path).windows);
     let mut common_components = 0;
@@ -125,7 +131,7 @@ fn differing_roots<'a>(host_path: &'a [u8], server_path: &'a [u8], below: usize)
     // Rules with a relative folder are invalid.
     let is_rule = is_absolute(from) && is_absolute(to) && rewrites(from, to, host_path, server_path);
     let is_hidden = || NormalPath::with(host_path, |path| has_hidden_root(path, common_components));
-    let is_specific = || below > 1 || is_specific_file_name(split_last(server_path, windows_server).1);
+    let is_specific = || is_certain || is_specific_file_name(split_last(server_path, windows_server).1);
     (below > 0 && common_components >= below && is_rule && !is_hidden() && is_specific()).then_some((from, to))
 }
 

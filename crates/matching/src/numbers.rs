@@ -1,4 +1,4 @@
-//! Parses disc and season numbers in folder names.
+//! Parses disc, season and episode numbers in the names of files and folders.
 
 use super::words::{Words, number};
 
@@ -43,4 +43,10 @@ fn season_at(words: &Words, index: usize) -> Option<i32> {
         return Some(0);
     }
     number(word.strip_prefix(b"s")?)
+}
+
+/// Returns whether a word is a number, or the number of a season or episode, such as `12`, `s01e02` or `1x02`.
+pub fn is_number(word: &[u8]) -> bool {
+    let is_letter = |byte: &u8| b"sex".contains(byte);
+    word.iter().any(u8::is_ascii_digit) && word.iter().all(|byte| byte.is_ascii_digit() || is_letter(byte))
 }

@@ -26,6 +26,12 @@ use super::roots::{any_name_matches, naming_title, only_root_differs, rev_compon
 use super::words::Words;
 use crate::model::{Confidence, MatchKind, Reason};
 
+/// Number of names at the end of a path in which a candidate's title counts: the file's name and three folders.
+const TITLE_NAMES: usize = 4;
+/// Maximum number of components below a location that can be equal in a path with another root. A deeper path has low
+/// confidence, so that no path takes long.
+pub const MAX_DEPTH: usize = 64;
+
 /// The libraries to search.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
@@ -224,66 +230,46 @@ where
             for group in groups {
                 self.add_suffix_matches(*group, candidates);
                 if candidates.total > 0 {
+                    let (confidence, reason) = self.judge_suffix_matches(candidates);
                     let match_kind = if candidates.rank >= 2 {
                         MatchKind::Suffix
                     } else {
                         MatchKind::FileName
                     };
-                    let reason = self.suffix_reason(candidates);
-                    if reason != Reason::OnlyRootDiffers {
-                        return (match_kind, Confidence::Low, reason);
-                    }
-                    self.add_other_roots(candidates);
-                    return (match_kind, Confidence::High, reason);
+                    return (match_kind, confidence, reason);
                 }
             }
         }
         (MatchKind::None, Confidence::None, Reason::None)
     }
 
-    /// Returns the reason for the confidence of suffix matches: [`Reason::OnlyRootDiffers`] if all candidates are items
-    /// of one file that differs only in the root; [`Reason::NotListed`] if any library owns the path, since the owner
-    /// should list the path itself; [`Reason::NotFetched`] if a library of this kind in scope was never fetched, since it
-    /// may have the same path below its own location.
-    fn suffix_reason(&self, candidates: &Candidates<'v, L::Hit<'v>>) -> Reason {
+    /// Returns the confidence of suffix matches, and its reason: [`Reason::OnlyRootDiffers`] if exactly one listed file
+    /// differs only in the root; [`Reason::NotListed`] if any library owns the path, since the owner should list the
+    /// path itself; [`Reason::NotFetched`] if a library of this kind in scope was never fetched, since it may have the
+    /// same path below its own location. If any files differ only in the root, replaces the candidates with their items.
+    fn judge_suffix_matches(&self, candidates: &mut Candidates<'v, L::Hit<'v>>) -> (Confidence, Reason) {
         if self.resolver.views.iter().any(|view| self.is_owned_by(view)) {
-            return Reason::NotListed;
+            return (Confidence::Low, Reason::NotListed);
         }
+        let (mut moved, mut moved_elsewhere) = (Candidates::new(), Candidates::new());
+        self.add_moved_files(candidates.rank, &mut moved, &mut moved_elsewhere);
+        if moved.total == 0 {
+            return (Confidence::Low, Reason::SameName);
+        }
+        *candidates = moved;
         let Some(first) = candidates.first().filter(|_| candidates.have_same_path()) else {
-            return Reason::SameName;
+            return (Confidence::Low, Reason::SameName);
         };
-        if !candidates
-            .iter()
-            .all(|candidate| self.has_other_root(candidate, candidates))
-        {
-            return Reason::SameName;
+        // A library out of scope may list the same file, but not another file.
+        if moved_elsewhere.iter().any(|other| other.path != first.path) {
+            return (Confidence::Low, Reason::SameName);
         }
         let kind = self.resolver.views[first.library].kind();
         let mut views = self.views_of(LibraryGroup::All);
         if views.any(|(_, view)| view.kind() == kind && !view.is_fetched()) {
-            return Reason::NotFetched;
+            return (Confidence::Low, Reason::NotFetched);
         }
-        Reason::OnlyRootDiffers
-    }
-
-    /// Returns whether one of the candidate's matching files differs only in the root.
-    fn has_other_root(&self, candidate: &RankedHit<'v, L::Hit<'v>>, candidates: &Candidates<'v, L::Hit<'v>>) -> bool {
-        let view = &*self.resolver.views[candidate.library];
-        let differs_only_in_root =
-            |hit, listed| NormalPath::with(listed, |listed| self.only_root_differs(view, hit, listed));
-        match candidate.item {
-            Some(hit) if !candidates.has_repeated_item => differs_only_in_root(hit, candidate.path),
-            // If several files of the item match, read all of them, since `candidates` contains only one.
-            _ => {
-                let mut is_found = false;
-                view.suffix_matches(&self.path, candidates.rank, |_, hit| {
-                    is_found |= view.key_and_path(hit).is_some_and(|(rating_key, listed)| {
-                        rating_key == candidate.rating_key && differs_only_in_root(hit, listed)
-                    });
-                });
-                is_found
-            }
-        }
+        (Confidence::High, Reason::OnlyRootDiffers)
     }
 
     /// Returns whether the queried path differs from a listed path of the item `hit` only in the root.
@@ -294,17 +280,24 @@ where
             .is_some_and(|item| only_root_differs(&item, &self.path, listed, common, below))
     }
 
-    /// Adds the items of all other files that differ from the queried path only in the root, so that the answer is
-    /// ambiguous if there are any. Such a file has fewer components in common, because its location is nearer to it.
-    /// Its path is that of a location, followed by the last components of the queried path.
-    fn add_other_roots(&self, candidates: &mut Candidates<'v, L::Hit<'v>>) {
-        let names: SmallVec<[&str; 16]> = rev_components_of(&self.path).take(candidates.rank).collect();
+    /// Adds the items of all files that differ from the queried path only in the root: to `moved` for the libraries in
+    /// scope, and otherwise to `elsewhere`. The path of such a file is that of a location, followed by at most `rank` last
+    /// components of the queried path.
+    fn add_moved_files(
+        &self,
+        rank: usize,
+        moved: &mut Candidates<'v, L::Hit<'v>>,
+        elsewhere: &mut Candidates<'v, L::Hit<'v>>,
+    ) {
+        let names: SmallVec<[&str; 16]> = rev_components_of(&self.path).take(rank.min(MAX_DEPTH)).collect();
         let mut listed = SmallVec::<[u8; 512]>::new();
-        for (library, view) in self.views_of(LibraryGroup::All).filter(|(_, view)| view.is_fetched()) {
-            for (location, below) in view
+        for (library, view) in self.resolver.views.iter().map(|view| &**view).enumerate() {
+            let is_in_scope = self.resolver.scope.only().is_none_or(|only| only == library);
+            let depths = || 2..=names.len();
+            let moves = view
                 .locations()
-                .flat_map(|location| (2..names.len()).map(move |n| (location, n)))
-            {
+                .flat_map(|location| depths().map(move |below| (location, below)));
+            for (location, below) in moves.filter(|_| view.is_fetched()) {
                 listed.clear();
                 listed.extend_from_slice(location.strip_suffix(b"/").unwrap_or(location));
                 for name in names[..below].iter().rev() {
@@ -314,7 +307,8 @@ where
                 NormalPath::with(&listed, |listed| {
                     view.each_listed(listed, |hit, _| {
                         if self.only_root_differs(view, hit, listed) {
-                            candidates.add_candidate(candidates.rank, Self::candidate(library, view, hit));
+                            let files = if is_in_scope { &mut *moved } else { &mut *elsewhere };
+                            files.add_candidate(rank, Self::candidate(library, view, hit));
                         }
                     });
                 });
@@ -434,8 +428,11 @@ where
         let Some(title) = item.as_ref().and_then(naming_title) else {
             return 0;
         };
-        let contains =
-            |title: &Words| any_name_matches(rev_components_of(&self.path), |name| title.is_contained_in(name));
+        let contains = |title: &Words| {
+            any_name_matches(rev_components_of(&self.path).take(TITLE_NAMES), |name| {
+                title.is_contained_in(name)
+            })
+        };
         Words::of(title).filter(contains).map_or(0, |_| title.len())
     }
 

@@ -4,16 +4,17 @@ use super::numbers::is_disc_word;
 use super::words::{Gap, Words, number, year};
 
 /// Words in folder names that do not identify the contents, sorted for binary search.
-pub static GENERAL: [&[u8]; 143] = split_at_spaces(
-    "album albums android apr april archive archives artist artists audio aug august avchd backup backups bdmv \
-     bilder bluray bonus camera cameras canon cd clip clips complete completed data dcim dec december disc disk \
-     disks dji download downloads drive dvd extras feature features feb february file files film filme films folder \
-     fotos galaxy gopro home huawei image images img ipad iphone jan january jul july jun june libraries library \
-     main mar march may media misc mnt mobile movie movies music musik nas neuer new nikon nov november oct october \
-     old ordner other phone photo photos pics picture pictures pixel playlist plex private recording recordings \
-     roll sample samsung saved scan scans screenshots season seasons sep sept september serien series share shared \
-     shows sony sorted specials stream television temp title tmp track tracks ts tv unknown unsorted untitled \
-     upload uploads usb various video videos volume whatsapp",
+pub static GENERAL: [&[u8]; 169] = split_at_spaces(
+    "album albums android apr april arc archive archives artist artists audio aug august avchd backup backups bdmv \
+     bilder bluray bonus book camera cameras canon cd clip clips complete completed cour data dcim dec december \
+     disc disk disks dji download downloads drive dvd eight extras feature features feb february file files film \
+     filme films first five folder fotos four galaxy gopro home huawei image images img ipad iphone jan january \
+     jul july jun june libraries library main mar march may media misc mnt mobile movie movies music musik nas \
+     neuer new nikon nine nov november oct october old one ordner other part parts phone photo photos pics picture \
+     pictures pixel playlist plex private pt recording recordings roll saison sample samsung saved scan scans \
+     screenshots season seasons second seizoen sep sept september serien series seven share shared shows six sony \
+     sorted specials staffel stagione stream teil television temp temporada ten third three title tmp track tracks \
+     ts tv two unknown unsorted untitled upload uploads usb various video videos vol volume whatsapp",
 );
 
 /// Splits a string at single spaces, at compile time.

@@ -11,9 +11,9 @@ use crate::form::Form;
 use crate::lower_name::LowerName;
 use crate::model::ItemType;
 use crate::normal::NormalPath;
-use crate::numbers::{is_disc, season_in};
+use crate::numbers::{is_disc, is_number, season_in};
 use crate::resolution::ItemRef;
-use crate::vocabulary::{ends_title, is_general_word};
+use crate::vocabulary::{ends_title, is_general_word, is_quality_word};
 use crate::words::{Words, year};
 use extras::is_sample_or_extra;
 pub use names::{any_name_matches, naming_title, rev_components_of};
@@ -119,21 +119,26 @@ fn is_specific_title(words: &Words, title: Option<&Words>) -> bool {
     end.is_some_and(|end| ends_title(words, end))
 }
 
-/// Returns whether a name has the film's year outside the title. Both paths contain the name, so the year may differ
-/// from the film's year by one. `film_year` is 0 if unknown, which matches any year.
+/// Returns whether a name has the film's year, and no other year, outside the title. Both paths contain the name, so the
+/// year may differ from the film's year by one. `film_year` is 0 if unknown, which matches any year.
 fn has_year_of_film(words: &Words, title: &Words, film_year: i32) -> bool {
-    let is_film_year =
-        |index: &usize| year(words.word(*index)).is_some_and(|year| film_year == 0 || (year - film_year).abs() <= 1);
-    let mut years = (0..words.len()).filter(is_film_year).peekable();
-    if years.peek().is_none() {
+    let mut numbered = (0..words.len())
+        .filter_map(|index| Some((index, year(words.word(index))?)))
+        .peekable();
+    if numbered.peek().is_none() {
         return false;
     }
     let title_words = words.find_title(title);
-    years.any(|index| {
-        title_words
-            .as_ref()
-            .is_none_or(|title_words| !title_words.contains(&index))
-    })
+    let is_title = |index: &usize| title_words.as_ref().is_some_and(|title| title.contains(index));
+    let mut years = numbered
+        .filter(|(index, _)| !is_title(index))
+        .map(|(_, year)| year)
+        .peekable();
+    let Some(first_year) = years.peek().copied() else {
+        return false;
+    };
+    let expected = if film_year == 0 { first_year } else { film_year };
+    years.all(|year| (year - expected).abs() <= 1)
 }
 
 /// Returns whether a file's name identifies the file, as `movie.mkv` and `01.mkv` do not.
@@ -143,8 +148,8 @@ pub fn is_specific_file_name(name: &[u8]) -> bool {
     words.is_some_and(|words| !is_generic_folder(stem, &words))
 }
 
-/// Returns whether a folder's name does not identify its contents, because the name has only general words and numbers
-/// or is a camera, season or disc folder.
+/// Returns whether a folder's name does not identify its contents, because the name has only general words, numbers and
+/// words about the quality, or is a camera, season or disc folder.
 fn is_generic_folder(name: &[u8], words: &Words) -> bool {
     // Cameras create folders with three digits and five letters on memory cards, such as `100CANON`.
     let is_camera_folder = name.len() == 8
@@ -153,6 +158,8 @@ fn is_generic_folder(name: &[u8], words: &Words) -> bool {
             .iter()
             .all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
     let is_short = words.len() <= 2;
-    let is_generic_word = |word: &[u8]| word.iter().all(u8::is_ascii_digit) || is_general_word(word);
-    is_camera_folder || is_short && (season_in(words).is_some() || is_disc(words)) || words.iter().all(is_generic_word)
+    let is_generic_word = |word: &[u8]| is_number(word) || is_general_word(word);
+    let is_generic =
+        || words.iter().any(is_generic_word) && words.iter().all(|word| is_generic_word(word) || is_quality_word(word));
+    is_camera_folder || is_short && (season_in(words).is_some() || is_disc(words)) || words.len() == 0 || is_generic()
 }

@@ -189,11 +189,12 @@ fn segments_depend_on_server_rules_only() {
     );
 }
 
-/// The proposals for these samples, whose listed paths have two components below their location.
+/// The proposals for these samples, whose listed paths have two components below their location, and whose answers have
+/// high confidence.
 fn propose<'a>(samples: impl IntoIterator<Item = (&'a [u8], &'a [u8])>) -> Vec<ProposedMapping> {
     let mut all = Samples::default();
     for (host, listed) in samples {
-        all.add(host, listed, 2);
+        all.add(host, listed, 2, true);
     }
     all.proposals()
 }
@@ -276,7 +277,7 @@ fn a_proposal_does_what_it_says() {
 fn only_a_file_that_is_equal_below_its_location_is_a_sample() {
     let proposed = |host: &str, listed: &str, below| {
         let mut samples = Samples::default();
-        samples.add(host.as_bytes(), listed.as_bytes(), below);
+        samples.add(host.as_bytes(), listed.as_bytes(), below, below > 1);
         !samples.proposals().is_empty()
     };
     let show = "/data/tv/House of Cards (US)/Season 01/House of Cards - S01E01.mkv";
@@ -303,6 +304,7 @@ fn files_directly_in_their_location_need_three_specific_names() {
                 format!("/mnt/films/{name}").as_bytes(),
                 format!("/data/movies/{name}").as_bytes(),
                 1,
+                false,
             );
         }
         all.proposals()
@@ -312,6 +314,13 @@ fn files_directly_in_their_location_need_three_specific_names() {
         &["Alien.mkv", "Heat.mkv"],
         &["Alien.mkv", "Heat.mkv", "movie.mkv"],
         &["01.mkv", "02.mkv", "03.mkv", "CD1.mkv", "Season 1.mkv", "video.mkv"],
+        &[
+            "S01E01.mkv",
+            "s01e02-e03.mkv",
+            "1x04.mkv",
+            "Part 1.mkv",
+            "Staffel 1.mkv",
+        ],
     ] {
         assert_eq!(propose(names), [], "{names:?}");
     }
@@ -327,6 +336,7 @@ fn files_directly_in_their_location_need_three_specific_names() {
             format!("/mnt/.trash/{name}").as_bytes(),
             format!("/data/movies/{name}").as_bytes(),
             1,
+            false,
         );
     }
     assert_eq!(hidden.proposals(), []);

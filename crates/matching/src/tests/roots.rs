@@ -138,6 +138,10 @@ fn a_generic_folder_is_no_evidence() {
         "Camera Roll",
         "New Folder (3)",
         "Photos",
+        "Part 1",
+        "1. Staffel",
+        "Season One",
+        "Season 01 1080p",
     ] {
         assert!(!number(folder, "IMG_0001.JPG"), "{folder}");
         assert!(!number(folder, "401.mkv"), "{folder}");
@@ -202,6 +206,9 @@ fn a_generic_folder_is_no_evidence() {
         ("1933/King Kong/King Kong.mkv", true),
         ("King Kong {imdb-tt0024216}/King Kong.mkv", true),
         ("box 3/film7.mkv", true),
+        // A range of years is not the film's year.
+        ("1930-1939/King Kong/King Kong.mkv", false),
+        ("King Kong 1933-2005/King Kong/King Kong.mkv", false),
     ] {
         assert_eq!(
             root_only(&kong, &format!("/n/b/{below}"), "/films", below),
@@ -235,6 +242,20 @@ fn a_hidden_or_system_root_is_a_copy() {
         "/data/films/Plex Versions/Optimized for TV",
         "/mnt/Network Trash Folder",
         "/downloads/_UNPACK_films",
+        "/mnt/x/_Recycle",
+        "/mnt/x/ .snapshots",
+        "/Volumes/TM/Backups.backupdb/mac",
+        "/mnt/x/found.000",
+        "/cloud/files_trashbin/files",
+        "/tank/zfs-snapshots/daily",
+        "/mnt/Papierkorb",
+        "/sdcard/LOST.DIR",
+        "/mnt/x/Featurettes",
+        "/mnt/x/Trailers",
+        "/mnt/x/Behind The Scenes",
+        "/mnt/x/foo-sample",
+        "/mnt/x/The Thing (1982)/Featurettes",
+        "/mnt/x/The Thing (1982)/Other",
         "..",
         "/srv/../films",
     ] {
@@ -246,10 +267,13 @@ fn a_hidden_or_system_root_is_a_copy() {
         assert!(!root_only(&thing, &asked, "/data/films", below), "{asked}");
     }
     for root in [
+        "/srv/Other",
+        "/mnt/s1/Shorts",
         "/mnt/films",
         "/Volumes/My Trash Films",
         "/nas/Snap",
         "/srv/a.b",
+        "/srv/Snapped",
         r"Z:\films",
     ] {
         let asked = format!("{root}/{below}");

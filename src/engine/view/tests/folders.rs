@@ -235,8 +235,28 @@ fn naive(libraries: &[Naive], one: Option<usize>, rules: &[Rule], path: &[u8]) -
             }
             let owned = places.iter().any(|place| *place > 0);
             let alike = one && told.who.len() == 1 && only_root(&libraries[fits[0].1], &folder, &fits[0].2);
-            (told.confidence, told.reason) = match (owned, alike) {
+            // Another folder at the end of a location's path may be the one that is meant.
+            let names = components(&folder);
+            let is_other = |library: &Naive, other: &[u8]| {
+                let has_files = library.paths().any(|(_, listed, _)| under(listed, other));
+                has_files && form(other) != fits[0].2 && !under(&fits[0].2, other)
+            };
+            let ends = |location: &str| {
+                let location = location.trim_end_matches('/').to_owned();
+                let last =
+                    |count: usize| String::from_utf8_lossy(&names[names.len() - count..].join(&b'/')).into_owned();
+                (1..=rank)
+                    .map(move |count| format!("{location}/{}", last(count)).into_bytes())
+                    .collect::<Vec<_>>()
+            };
+            let has_other = libraries.iter().filter(|library| library.fetched).any(|library| {
+                let mut others = library.locations.iter().flat_map(|location| ends(location));
+                others.any(|other| is_other(library, &other))
+            });
+            let all_fetched = asked.iter().all(|at| libraries[*at].fetched);
+            (told.confidence, told.reason) = match (owned, alike && !has_other) {
                 (true, _) => (Confidence::Low, Reason::NotListed),
+                (_, true) if !all_fetched => (Confidence::Low, Reason::NotFetched),
                 (_, true) => (Confidence::High, Reason::OnlyRootDiffers),
                 _ => (Confidence::Low, Reason::SameName),
             };

@@ -234,7 +234,7 @@ impl Naive {
         shown.any(|path| folders.iter().any(|folder| under(path.as_bytes(), folder)))
     }
 
-    fn paths(&self) -> impl Iterator<Item = (&Item, &[u8], (u64, u64))> {
+    pub fn paths(&self) -> impl Iterator<Item = (&Item, &[u8], (u64, u64))> {
         self.items
             .iter()
             .flat_map(|(item, moment)| item.parts.iter().map(move |path| (item, path.as_bytes(), *moment)))
@@ -389,29 +389,36 @@ pub fn resolve(libraries: &[Naive], one: Option<usize>, rules: &[Rule], path: &[
     let weak = || groups.iter().find_map(|group| weak(libraries, group, path));
     let (match_kind, mut found) = strong.or_else(weak).unwrap_or((MatchKind::None, BTreeMap::new()));
     // No name in these tests contains a title.
-    let differs_in_root = |library: usize, listed: &[u8]| only_root(&libraries[library], path, listed);
-    let single = found
-        .iter()
-        .next()
-        .filter(|_| found.len() == 1 && match_kind > MatchKind::Mapped && !owned);
-    let is_only_root =
-        single.is_some_and(|((library, _), listed)| listed.iter().any(|listed| differs_in_root(*library, listed)));
     let fetched: Vec<usize> = asked.iter().copied().filter(|n| libraries[*n].fetched).collect();
-    // Every other file that differs only in the root makes the answer ambiguous.
-    for n in fetched.iter().copied().filter(|_| is_only_root) {
-        for (item, listed, _) in libraries[n].paths().filter(|(_, listed, _)| differs_in_root(n, listed)) {
-            found
-                .entry((n, item.rating_key.clone()))
-                .or_default()
-                .push(listed.to_vec());
+    let moved_in = |n: usize| {
+        let library = &libraries[n];
+        let paths = library
+            .paths()
+            .filter(move |(_, listed, _)| only_root(library, path, listed));
+        paths.map(move |(item, listed, _)| ((n, item.rating_key.clone()), listed.to_vec()))
+    };
+    // Files that differ only in the root replace all others with the same name.
+    let mut moved: Fits = BTreeMap::new();
+    if match_kind > MatchKind::Mapped && !owned {
+        for (item, listed) in fetched.iter().flat_map(|n| moved_in(*n)) {
+            moved.entry(item).or_default().push(listed);
         }
     }
+    let is_only_root = !moved.is_empty();
+    if is_only_root {
+        found = moved;
+    }
+    let is_listed_here = |listed: &Vec<u8>| found.values().flatten().any(|path| form(path) == form(listed));
+    let elsewhere = (0..libraries.len()).filter(|n| !asked.contains(n) && libraries[*n].fetched);
+    let is_elsewhere = is_only_root && elsewhere.flat_map(moved_in).any(|(_, listed)| !is_listed_here(&listed));
     let first = found.keys().next().map(|(library, _)| *library);
     let one_library = found.keys().all(|(library, _)| Some(*library) == first);
     let (confidence, reason) = match (found.len(), one_library) {
         (0, _) => (Confidence::None, missing),
         (1, _) if match_kind > MatchKind::Mapped && owned => (Confidence::Low, Reason::NotListed),
-        (1, _) if match_kind > MatchKind::Mapped && !is_only_root => (Confidence::Low, Reason::SameName),
+        (1, _) if match_kind > MatchKind::Mapped && (!is_only_root || is_elsewhere) => {
+            (Confidence::Low, Reason::SameName)
+        }
         (1, _) if match_kind > MatchKind::Mapped && fetched.len() < asked.len() => {
             (Confidence::Low, Reason::NotFetched)
         }
