@@ -10,6 +10,8 @@ use plexindex::error::{
 use plexindex::inside::MAX_PATH;
 pub use plexindex::options::LONGEST_TEXT;
 
+/// Length of a string in bytes above which plexindex does not read the string.
+const MAX_COPIED: usize = 1 << 20;
 pub const LONGEST_TOKEN: usize = 65_536; // bytes
 pub const LONGEST_FIELD: usize = 65_536; // bytes of an edited field's name or value
 
@@ -104,7 +106,6 @@ pub unsafe fn bytes<'h>(data: *const c_char, length: usize, what: &str) -> Resul
 /// # Safety
 /// `data` must be NULL or point to `length` bytes.
 pub unsafe fn path_bytes<'h>(data: *const c_char, length: usize, what: &str) -> Result<&'h [u8]> {
-    const MAX_COPIED: usize = 1 << 20;
     if length > MAX_COPIED {
         check_length(what, length, MAX_PATH)?;
     }
@@ -220,9 +221,16 @@ impl Bytes {
     }
 }
 
+/// Fails if a block of `count` strings is certainly shorter than `length`, before the block is read: such a length is
+/// often an uninitialized variable. `what` is the block's name for error messages.
+pub fn check_block_length(length: usize, count: usize, what: &str) -> Result<()> {
+    check_length(what, length, count.saturating_mul(MAX_COPIED).max(MAX_COPIED))
+}
+
 /// Splits a block of `count` strings, each followed by a NUL, and returns the strings without NULs, in order. `what` is
 /// the block's name for error messages.
 pub fn split_strings<'h>(block: &'h [u8], count: usize, what: &str) -> Result<Vec<&'h [u8]>> {
+    check_block_length(block.len(), count, what)?;
     if block.last().is_some_and(|last| *last != 0) {
         return invalid_argument_error(format!("{what}: the last string does not end in a NUL; append a NUL"));
     }

@@ -5,7 +5,7 @@ use std::ffi::{CStr, c_char};
 use crate::answer::too_small_error;
 use crate::guard::{guard_into, guard_value, store_thread_key};
 use crate::handles;
-use crate::strings::{bytes, null_error};
+use crate::strings::{bytes, check_block_length, null_error};
 use crate::types::{Buffer, LibraryHandle};
 use plexindex::Library;
 use plexindex::error::{Error, Result, Status, invalid_argument_error};
@@ -78,6 +78,7 @@ unsafe fn lookup_key(handle: *const LibraryHandle, path: *const c_char) -> *cons
 /// Writes the keys for all paths, as far as they fit, each followed by a NUL, and sets the length of the buffer `keys`
 /// to the needed size. An empty key stands for a miss. `paths`: `count` paths, each followed by a NUL.
 fn lookup_keys(library: &Library, paths: &[u8], count: usize, keys: &mut Buffer) -> Result<Status> {
+    check_block_length(paths.len(), count, "paths")?;
     if keys.data.is_null() && keys.capacity > 0 {
         return Err(null_error("keys.data"));
     }
