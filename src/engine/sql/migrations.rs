@@ -19,10 +19,6 @@ const MIGRATIONS: [&str; 2] = [
     ALTER TABLE identities RENAME TO views;
     ALTER TABLE endpoints RENAME COLUMN identity TO view_id;
     ALTER TABLE libraries RENAME COLUMN identity TO view_id;
-    ALTER TABLE libraries ADD COLUMN merged_seq INTEGER NOT NULL DEFAULT 0;
-    ALTER TABLE libraries ADD COLUMN newest_update INTEGER;
-    ALTER TABLE libraries ADD COLUMN left_out INTEGER NOT NULL DEFAULT 0;
-    ALTER TABLE libraries ADD COLUMN unexplained_seq INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE changes RENAME COLUMN identity TO view_id;
     ALTER TABLE path_searches RENAME COLUMN identity TO view_id;
     ALTER TABLE shared RENAME COLUMN identity TO view_id;
@@ -34,6 +30,10 @@ const MIGRATIONS: [&str; 2] = [
     DROP TABLE timelines;
     ALTER TABLE new_timelines RENAME TO timelines;
     CREATE INDEX timelines_here ON timelines (begun) WHERE here IS NOT NULL;
+    ALTER TABLE libraries ADD COLUMN merged_seq INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE libraries ADD COLUMN newest_update INTEGER;
+    ALTER TABLE libraries ADD COLUMN left_out INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE libraries ADD COLUMN unexplained_seq INTEGER NOT NULL DEFAULT 0;
     ",
 ];
 const _: () = assert!(
@@ -44,7 +44,8 @@ const _: () = assert!(
 /// Migrates a database to the current format in one transaction. Does nothing if the database has the current format.
 ///
 /// # Errors
-/// `SQLITE_NOTADB` if the file is not a store's database, an error that names both formats if the database's is newer, and SQLite's errors.
+/// `SQLITE_NOTADB` if the file is not a store's database, an error that names both formats if the database's is newer,
+/// and SQLite's errors.
 pub fn migrate(connection: &Connection) -> rusqlite::Result<()> {
     if migrations_from(version_of(connection)?)?.is_empty() {
         return Ok(());

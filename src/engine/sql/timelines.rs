@@ -11,7 +11,6 @@ use std::sync::atomic::Ordering;
 use rusqlite::{Connection, params};
 
 use super::cached::CachedStatements;
-use super::history::MAX_FEED_CHANGES;
 use super::schema::failure;
 use super::store::Store;
 use super::tx::Tx;
@@ -19,8 +18,9 @@ use crate::model::Sequence;
 use crate::platform::files::{self, Inode};
 use crate::platform::stamp::boot_id;
 
-/// Maximum number of stored timelines after [`trim_timelines`]. Cursors from older timelines are invalid.
-const MAX_TIMELINES: i64 = MAX_FEED_CHANGES;
+/// Maximum number of stored timelines after [`trim_timelines`]: as many as the feed keeps changes. Cursors from older
+/// timelines are invalid.
+const MAX_TIMELINES: i64 = 1 << 17;
 /// SQL for the newest timeline that began with a reboot or a new file.
 const NEWEST_HERE: &str = "FROM timelines WHERE here IS NOT NULL ORDER BY begun DESC LIMIT 1";
 
