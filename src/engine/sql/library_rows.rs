@@ -51,7 +51,7 @@ pub struct LibraryRow {
     /// Whether the library was invalidated, so that it needs a full listing now.
     pub due: bool,
     /// Whether plexindex does not publish a newer listing, because it is so much smaller that a second listing must
-    /// confirm it.
+    /// confirm it, or whether the server lists no libraries, which a second probe must confirm.
     pub held_back: bool,
     /// The change sequence at the end of the last delta, or at the start of a later listing. Single items that changed
     /// later come from searches and from requests for items.
@@ -90,6 +90,8 @@ impl FromCells for LibraryRow {
         let provisional: i64 = cells.get("l.provisional")?;
         let due_sequence: Sequence = cells.get("l.due_seq")?;
         let begun_sequence: Sequence = cells.get("l.begun_seq")?;
+        let present: bool = cells.get("l.present")?;
+        let (shrunk, gone_ms): (i64, i64) = (cells.get("l.shrunk")?, cells.get("l.gone_ms")?);
         Ok(Self {
             id: cells.get("l.id")?,
             library: Library {
@@ -105,7 +107,7 @@ impl FromCells for LibraryRow {
                     scanned_ms: cells.get("l.scanned_ms")?,
                 },
             },
-            present: cells.get("l.present")?,
+            present,
             probed_sequence: cells.get("l.probed_seq")?,
             begun_sequence,
             generation: cells.get("l.generation")?,
@@ -120,7 +122,8 @@ impl FromCells for LibraryRow {
             partial: provisional == 2,
             due: due_sequence > begun_sequence,
             // The item count of the listing that is held back; -1 if there is none.
-            held_back: cells.get::<i64>("l.shrunk")? >= 0,
+            // A library that is present and has a time at which it vanished was not in the last, empty list.
+            held_back: shrunk >= 0 || present && gone_ms > 0,
             merged_sequence: cells.get("l.merged_seq")?,
             newest_update: cells.get("l.newest_update")?,
             left_out: unsigned(cells, "l.left_out")?,

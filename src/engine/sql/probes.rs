@@ -15,6 +15,9 @@ use crate::platform::deadline::Deadline;
 /// Retention time for a library that the server no longer lists: 30 days.
 const VANISHED_KEPT_MS: i64 = 30 * 86_400_000;
 
+/// Time after an empty list of libraries before a second one can confirm it, in milliseconds.
+const CONFIRM_EMPTY_MS: i64 = 60_000;
+
 impl LibraryRows<'_> {
     /// Stores the libraries that a probe returned (`on_server`), and returns the rows of all the view's libraries.
     ///
@@ -33,6 +36,10 @@ impl LibraryRows<'_> {
             // Fails if the view belongs to a database that has since been renamed to `.broken`.
             tx.row("SELECT 1 FROM views WHERE id = ?1", [identity], |_| Ok(()))?;
             let stored = libraries(tx.connection, identity)?;
+            if on_server.is_empty() && hold_back_empty_list(tx, identity, now_ms)? {
+                tx.freshness_changed(identity)?;
+                return libraries(tx.connection, identity);
+            }
             // Mark all libraries as absent; `upsert` marks those on the server as present.
             tx.execute("UPDATE libraries SET present = 0 WHERE view_id = ?1", [identity])?;
             for (position, library) in (0_i64..).zip(on_server) {
@@ -74,6 +81,28 @@ fn only_in_first<'r>(first: &'r [LibraryRow], second: &'r [LibraryRow]) -> impl 
     first
         .iter()
         .filter(|row| !second.iter().any(|other| other.id == row.id))
+}
+
+/// Holds back an empty list of libraries: keeps the libraries, and marks their answers as stale. Returns `false` if the
+/// view has no libraries, or if an earlier empty list, at least a minute ago, confirms this one.
+fn hold_back_empty_list(tx: &Tx<'_>, identity: ViewId, now_ms: i64) -> rusqlite::Result<bool> {
+    let confirmed_ms = now_ms.saturating_sub(CONFIRM_EMPTY_MS);
+    let is_confirmed = tx.connection.has(
+        "SELECT 1 FROM libraries WHERE view_id = ?1 AND present AND gone_ms BETWEEN 1 AND ?2",
+        params![identity, confirmed_ms],
+    )?;
+    if is_confirmed {
+        return Ok(false);
+    }
+    let held = tx.execute(
+        "UPDATE libraries SET gone_ms = iif(gone_ms BETWEEN 1 AND ?2, gone_ms, ?2), checked_ms = ?2 \
+         WHERE view_id = ?1 AND present",
+        params![identity, now_ms],
+    )?;
+    if held > 0 {
+        log::warn!("the server lists no libraries; plexindex keeps its libraries until a second list confirms this");
+    }
+    Ok(held > 0)
 }
 
 /// Removes libraries that the server has not listed for a month. Confirmed matches do not expire: they move to a new

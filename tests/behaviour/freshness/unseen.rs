@@ -256,3 +256,43 @@ fn a_delta_does_not_stop_at_an_item_that_came_alone() {
         assert_eq!(index.stats().expect("statistics").listings, 1);
     }
 }
+
+#[test]
+fn an_empty_list_of_libraries_needs_a_second_one() {
+    let at = Scene::movies(300);
+    let (index, library) = at.opened();
+    let (path, key) = path_of(&at.server, 1, 5);
+    let ask = || library.match_path(path.as_bytes());
+    let none = || {
+        let body = r#"{"MediaContainer":{"size":0}}"#;
+        at.server.fault(
+            Fault::new(Action::Body {
+                status: 200,
+                content_type: "application/json".to_owned(),
+                body: body.to_owned(),
+            })
+            .on(Kind::Sections)
+            .times(0),
+        );
+    };
+    ask().expect("listed");
+    // The server has none for a moment: the answer is marked, and nothing more is asked for a minute.
+    none();
+    at.clock.advance_ms(HOUR_MS);
+    let found = ask().expect("an answer");
+    assert_eq!((key_of(&found), found.stale), (key.clone(), true));
+    at.server.reset();
+    assert!(ask().expect("an answer").stale);
+    assert_eq!(requests(&at.server)[5], 0);
+    at.server.clear_faults();
+    at.clock.advance_ms(MINUTE_MS);
+    let found = ask().expect("an answer");
+    assert_eq!((key_of(&found), found.stale), (key, false));
+    // It says so again, a minute after the first time: they are gone.
+    none();
+    at.clock.advance_ms(HOUR_MS);
+    assert!(ask().expect("an answer").stale);
+    at.clock.advance_ms(MINUTE_MS);
+    assert_eq!(ask().expect_err("gone").status, Status::LibraryNotFound);
+    drop(index);
+}
