@@ -165,8 +165,17 @@ def test_the_folder(cli: Cli, tmp_path: Path, ours: dict[str, Any]) -> None:
     assert folder("--dir", tmp_path / "flag") == str(tmp_path / "flag")
     assert folder() == str(cli.store)
     assert folder(PLEXINDEX_DIR="~/mine") == str(tmp_path / "mine")
-    assert folder(PLEXINDEX_DIR=None) == str(tmp_path / ".cache" / "plexindex")
-    assert folder(PLEXINDEX_DIR=None, XDG_CACHE_HOME=str(tmp_path / "xdg")) == str(tmp_path / "xdg" / "plexindex")
+    former, data = tmp_path / ".cache" / "plexindex", tmp_path / ".local" / "share" / "plexindex"
+    former.mkdir(parents=True)
+    assert folder(PLEXINDEX_DIR=None) == str(former)
+    assert f"former default folder {former}: " in cli.run("doctor", "-v", PLEXINDEX_DIR=None).stderr
+    former.rename(tmp_path / "moved")
+    assert folder(PLEXINDEX_DIR=None) == str(data)
+    former.mkdir()
+    assert folder(PLEXINDEX_DIR=None) == str(data)
+    assert folder(PLEXINDEX_DIR=None, XDG_DATA_HOME=str(tmp_path / "xdg")) == str(former)
+    former.rename(tmp_path / "moved again")
+    assert folder(PLEXINDEX_DIR=None, XDG_DATA_HOME=str(tmp_path / "xdg")) == str(tmp_path / "xdg" / "plexindex")
     for quote in ("", "'", '"'):
         write_config(cli, f"[plexindex]\ndir = {quote}{tmp_path}/the store{quote}\n")
         assert folder(PLEXINDEX_DIR=None) == str(tmp_path / "the store")

@@ -112,6 +112,7 @@ def test_imports_in_a_row_are_found_within_two_seconds(index: plexindex.Index, p
         assert time.monotonic() - added[0] < 2.5  # two seconds, and the requests on a busy machine
 
 
+@pytest.mark.usefixtures("index")
 def test_ten_imports_cost_three_requests_each(plex: FakePlex, tmp_path: Path) -> None:
     for number in range(10):
         plex.add("Films", import_path(number))

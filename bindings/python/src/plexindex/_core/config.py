@@ -245,17 +245,30 @@ def _parse_mappings(lines: str, source: str) -> list[Mapping]:
 
 
 def default_folder() -> str:
-    """Returns the store's default folder."""
+    """Returns the store's default folder: the system's folder for data, which cleaners of caches spare.
+
+    An index in the former default folder, a cache folder, stays in use if there is none in the new one.
+    """
+    home = os.path.expanduser
     if sys.platform == "darwin":
-        return os.path.expanduser("~/Library/Caches/plexindex")
-    if os.name == "nt":
-        local = variable("LOCALAPPDATA").value or os.path.expanduser("~\\AppData\\Local")
+        new, old = home("~/Library/Application Support/plexindex"), home("~/Library/Caches/plexindex")
+    elif os.name == "nt":
+        local = variable("LOCALAPPDATA").value or home("~\\AppData\\Local")
         if local.startswith("~"):
             raise InvalidArgumentError(
                 "neither LOCALAPPDATA nor USERPROFILE is set: give cache_dir, or set PLEXINDEX_DIR"
             )
-        return os.path.join(local, "plexindex")
-    return os.path.join(variable("XDG_CACHE_HOME").value or os.path.expanduser("~/.cache"), "plexindex")
+        new = old = os.path.join(local, "plexindex")
+    else:
+        new = os.path.join(variable("XDG_DATA_HOME").value or home("~/.local/share"), "plexindex")
+        old = os.path.join(variable("XDG_CACHE_HOME").value or home("~/.cache"), "plexindex")
+    if os.path.exists(new) or not os.path.exists(old):
+        return new
+    import logging
+
+    text = "using the index in the former default folder %s: end all programs that use it, and move it to %s"
+    logging.getLogger("plexindex").info(text, old, new)
+    return old
 
 
 def _choose_server(layers: list[Layer]) -> tuple[Setting, Setting]:

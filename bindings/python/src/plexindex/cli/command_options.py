@@ -353,7 +353,7 @@ _TEXT_OPTIONS = (
             "writes to the database. With --no-server, you need neither --url nor a token"
         ),
     ),
-    ("--dir", "FOLDER", "the store's folder (default: ~/.cache/plexindex)"),
+    ("--dir", "FOLDER", "the store's folder (default: ~/.local/share/plexindex)"),
     (
         "--shared",
         "ADDRESS",

@@ -42,7 +42,7 @@ plexindex reads the server's URL, the token and the folder from the first of the
          user = ann
          mappings =
              /mnt/media -> /data/media
-The default folder is ~/.cache/plexindex.
+The default folder is ~/.local/share/plexindex.
 You can put quotes around a value in [plexindex]. An unknown name in this section causes a warning.
 plexindex sends a token only to the server whose URL is from the same source.
 A user's name applies only to a token from the same source, or from a source further down in this list.
