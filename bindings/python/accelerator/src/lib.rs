@@ -120,12 +120,6 @@ unsafe fn str_or_none(py: Python<'_>, text: *const c_char) -> PyResult<Option<Bo
     PyString::from_bytes(py, unsafe { CStr::from_ptr(text) }.to_bytes()).map(Some)
 }
 
-/// Whether [`set_functions`] was called.
-#[pyfunction]
-fn is_ready() -> bool {
-    FUNCTIONS.get().is_some()
-}
-
 /// Sets the addresses of the functions in the library that Python has loaded.
 #[pyfunction]
 fn set_functions(lookup_key: usize, lookup_keys: usize, match_path: usize, table_lookup: usize) -> PyResult<()> {
@@ -149,7 +143,6 @@ fn set_functions(lookup_key: usize, lookup_keys: usize, match_path: usize, table
 /// Fast lookups without ctypes.
 #[pymodule]
 fn _fast(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    module.add_function(wrap_pyfunction!(is_ready, module)?)?;
     module.add_function(wrap_pyfunction!(set_functions, module)?)?;
     module.add_class::<lookups::Lookups>()?;
     module.add_class::<matches::MatchLookup>()

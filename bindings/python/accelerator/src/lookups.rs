@@ -74,11 +74,9 @@ impl Lookups {
             library,
             text: text.as_ptr(),
             length: text.count_bytes(),
-            timeout_ms: 0,
             flags: AT_ONCE,
-            reserved: 0,
-            progress: null(),
-            progress_user: null_mut(),
+            // SAFETY: zeros are the defaults.
+            ..unsafe { std::mem::zeroed() }
         };
         // SAFETY: the handles are open, and nothing else uses the buffer.
         let status = unsafe { (functions.match_path)(index, &raw const query, &raw mut buffer, null_mut()) };

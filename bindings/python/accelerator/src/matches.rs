@@ -1,7 +1,5 @@
 //! Values of a host's tables, for the drop-in's cache of matches.
 
-use std::cell::RefCell;
-
 use super::*;
 
 // Statuses of the C ABI.
@@ -13,26 +11,16 @@ const NOT_FOUND: i32 = 1;
 pub struct MatchLookup {
     /// Maps the names of libraries to `bytearray`s with the handles of their tables.
     handles: Py<PyDict>,
-    /// Name and table of the last library: hosts use the same object again and again.
-    last: Last,
     /// The counters of hits and misses, in a `bytearray`.
     counts: Cell,
 }
-
-struct Last(RefCell<Option<(Py<PyAny>, Cell)>>);
-
-// SAFETY: used only under Python's lock.
-unsafe impl Sync for Last {}
 
 #[pymethods]
 impl MatchLookup {
     #[new]
     fn new(handles: Bound<'_, PyDict>, counts: &Bound<'_, PyByteArray>) -> PyResult<Self> {
-        Ok(Self {
-            handles: handles.unbind(),
-            last: Last(RefCell::new(None)),
-            counts: Cell::new(counts)?,
-        })
+        let (handles, counts) = (handles.unbind(), Cell::new(counts)?);
+        Ok(Self { handles, counts })
     }
 
     /// Returns the key that was recorded for a path, or None.
@@ -41,11 +29,12 @@ impl MatchLookup {
         library_name: &Bound<'py, PyAny>,
         file_path: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let (this, py) = (slf.get(), slf.py());
-        if let Some((status, key)) = this.look_up(library_name, file_path) {
+        let py = slf.py();
+        if let Some((status, key)) = slf.get().look_up(library_name, file_path) {
             let is_missing = status == NOT_FOUND && file_path.is_exact_instance_of::<PyString>();
             if status == OK || is_missing {
-                this.count(usize::from(is_missing));
+                // SAFETY: the memory has two counters, which Python's lock protects.
+                unsafe { *slf.get().counts.memory.as_ptr().cast::<u64>().add(is_missing.into()) += 1 };
                 // SAFETY: the key is copied before the next lookup.
                 let key = unsafe { str_or_none(py, key) }?;
                 return Ok(key.map_or_else(|| py.None().into_bound(py), Bound::into_any));
@@ -70,35 +59,12 @@ impl MatchLookup {
     }
 
     fn look_up_name(&self, library: &Bound<'_, PyAny>, name: &CStr) -> Option<(i32, *const c_char)> {
-        let table = self.last_table(library).or_else(|| {
-            self.load_table(library)?;
-            self.last_table(library)
-        })?;
-        let mut key = null();
+        // Only `str` itself has no code of its own for hashes and comparisons.
+        let library = library.cast_exact::<PyString>().ok()?;
+        let cell = Cell::new(&self.handles.bind(library.py()).get_item(library).ok()??).ok()?;
+        let (table, mut key) = (cell.handle()?, null());
         // SAFETY: the handle is open. Nothing runs between reading the handle and the lookup.
         let status = unsafe { (FUNCTIONS.get()?.table_lookup)(table, name.as_ptr(), &raw mut key) };
         Some((status, key))
-    }
-
-    /// Returns the handle of a library's table, if the last call had the same library and the index is open.
-    fn last_table(&self, library: &Bound<'_, PyAny>) -> Option<*const c_void> {
-        let last = self.last.0.borrow();
-        let (_, cell) = last.as_ref().filter(|(name, _)| name.is(library))?;
-        cell.handle()
-    }
-
-    /// Makes this library the last one. Releasing the previous one may run any code.
-    fn load_table(&self, library: &Bound<'_, PyAny>) -> Option<()> {
-        // Only `str` itself has no code of its own for hashes and comparisons.
-        let name = library.cast_exact::<PyString>().ok()?;
-        let cell = self.handles.bind(library.py()).get_item(name).ok()??;
-        let last = (library.clone().unbind(), Cell::new(&cell).ok()?);
-        drop(self.last.0.replace(Some(last)));
-        Some(())
-    }
-
-    fn count(&self, place: usize) {
-        // SAFETY: the memory has two counters, which Python's lock protects.
-        unsafe { *self.counts.memory.as_ptr().cast::<u64>().add(place) += 1 };
     }
 }

@@ -40,8 +40,8 @@ _fast = _load()
 
 
 def fast() -> Any:
-    """Returns the accelerator, or None. The first call gives it the functions of the library that ctypes has loaded."""
-    if _fast is not None and not _fast.is_ready():
+    """Returns the accelerator, or None. Gives it the functions of the library that ctypes has loaded."""
+    if _fast is not None:
         library = native.load()
         _fast.set_functions(*(cast(getattr(library, name), c_void_p).value for name in _FUNCTIONS))
     return _fast
