@@ -82,15 +82,9 @@ def find_plex_items_with_confidence(
     ``PlexServerDown`` if the server is unreachable, busy or starting, or rejects the token. The items raise the same
     exceptions when they request data from Plex that the index lacks.
 
-    Args:
-        library: A plexapi section, or the result of :func:`plexindex.from_section`.
-        stash_path: The host's path of the file.
-        plex_path_prefix: The server's path of a folder.
-        stash_path_prefix: The host's path of the same folder.
-        library_cache: A :class:`PlexCache`. The index's folder is beside this cache or ``match_cache``.
-        match_cache: A :class:`MatchCache` with the matches that the host recorded. The function itself records none.
-        debug_logging: As for the host's own function.
-
+    ``library_cache`` is a :class:`PlexCache`, and ``match_cache`` a :class:`MatchCache` with the matches that the host
+    recorded; the function itself records none. The index's folder is beside them. The prefixes are the server's and
+    the host's path of the same folder.
     """
     confidence = _chosen["confidence"] or MatchConfidence
     failure: Exception | None = None

@@ -23,28 +23,19 @@ class NotFoundError(Error, LookupError):
 
     __module__ = "plexindex.compat"
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        # The process that unpickles the exception has its own exception classes.
-        return not_found, (str(self),), self.__dict__ or None
-
 
 class ServerAwayError(Error, ConnectionError):
-    """Plex is unreachable, busy or starting, or rejects the token.
-
-    The raised class derives from this one and, if its module is loaded, from Stash2Plex's ``PlexServerDown``. The host
-    then waits for Plex, and loses no jobs.
+    """Plex is unreachable, busy or starting, or rejects the token. The raised class also derives from Stash2Plex's
+    ``PlexServerDown`` if its module is loaded. The host then waits for Plex, and loses no jobs.
     """
-
-    __module__ = "plexindex.compat"
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return server_away, (str(self),), self.__dict__ or None
 
 
 chosen: dict[str, Any] = {"not_found": None, "confidence": None, "matcher": None}
 # Classes in hosts and clients with the same meaning. plexindex uses classes that are loaded, and imports none.
-_NOT_FOUND = (("plex.exceptions", "PlexNotFound"), ("plexapi.exceptions", "NotFound"))
-_AWAY = (("plex.exceptions", "PlexServerDown"),)
+_THEIRS = {
+    NotFoundError: (("plex.exceptions", "PlexNotFound"), ("plexapi.exceptions", "NotFound")),
+    ServerAwayError: (("plex.exceptions", "PlexServerDown"),),
+}
 _combined: dict[tuple[type, ...], Any] = {}
 # The statuses of a server that is busy or starting, or behind a proxy that cannot reach it, and of a rejected token.
 _STATUSES_AWAY = (401, 429, 502, 503, 504)
@@ -52,13 +43,13 @@ _STATUSES_AWAY = (401, 429, 502, 503, 504)
 
 def not_found(text: str) -> BaseException:
     """Creates the exception for a path without an item."""
-    make = chosen["not_found"] or _combination(NotFoundError, _NOT_FOUND)
-    return make(text)  # type: ignore[no-any-return]
+    make = chosen["not_found"]
+    return _made(NotFoundError, text) if make is None else make(text)
 
 
 def server_away(text: str) -> BaseException:
     """Creates the exception for a server that does not answer."""
-    return _combination(ServerAwayError, _AWAY)(text)  # type: ignore[no-any-return]
+    return _made(ServerAwayError, text)
 
 
 def warn_of_token() -> None:
@@ -89,13 +80,17 @@ def reraise(error: Exception, on_gone: Callable[[], None] | None) -> NoReturn:
     raise error
 
 
-def _combination(ours: type, names: tuple[tuple[str, str], ...]) -> Any:
-    found = (getattr(sys.modules.get(module), name, None) for module, name in names)
+def _made(ours: Any, text: str) -> BaseException:
+    found = (getattr(sys.modules.get(module), name, None) for module, name in _THEIRS[ours])
     theirs = [kind for kind in found if isinstance(kind, type) and issubclass(kind, Exception)]
     # The host can import or reload modules at any time, so there is one class for each combination.
     key = (ours, *theirs)
     if key not in _combined:
+        # The process that unpickles the exception has its own exception classes.
+        members = {
+            "__module__": "plexindex.compat",
+            "__reduce__": lambda error: (_made, (ours, str(error)), error.__dict__ or None),
+        }
         # The host's class comes first, because the host reads its attributes, and counts failures by class name.
-        members = {"__doc__": ours.__doc__, "__module__": "plexindex.compat", "__reduce__": ours.__reduce__}
-        _combined[key] = type(theirs[0].__name__, (*theirs, ours), members) if theirs else ours
-    return _combined[key]
+        _combined[key] = type((theirs or [ours])[0].__name__, (*theirs, ours), members)
+    return _combined[key](text)  # type: ignore[no-any-return]

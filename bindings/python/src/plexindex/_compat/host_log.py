@@ -40,35 +40,26 @@ class HostLog:
         """Formats a path like the host, which can hide parts of the path."""
         if not self.is_there:
             return path
+        from importlib import import_module
+
         try:
-            module = sys.modules.get(_OBFUSCATION)
-            if module is None:
-                import importlib
-
-                module = importlib.import_module(_OBFUSCATION)
-            return str(module.obfuscate_path(path))
+            return str(import_module(_OBFUSCATION).obfuscate_path(path))
         except (AttributeError, ImportError, UnicodeError):
-            from .._core.paths import last_component
-
-            return last_component(path)
+            return path.rsplit("/", 1)[-1]
 
 
 _NONE = HostLog()
-_made: dict[tuple[int, str], tuple[Any, HostLog]] = {}
+_made: dict[tuple[Any, str], HostLog] = {}
 
 
 def host_log(component: str) -> HostLog:
     """Returns the host's log for a component. Without a host, returns a log that writes nothing."""
-    module = sys.modules.get(_LOGGERS)
-    create = getattr(module, "create_logger", None)
+    create = getattr(sys.modules.get(_LOGGERS), "create_logger", None)
     if not callable(create):
         return _NONE
-    found = _made.get((id(module), component))
-    if found is None or found[0] is not module:
+    if (create, component) not in _made:
         try:
-            log = HostLog(tuple(create(component)))
+            _made[create, component] = HostLog(tuple(create(component)))
         except (TypeError, ValueError):
-            # The module belongs to a different package that has a module of the same name.
-            log = _NONE
-        found = _made[id(module), component] = module, log
-    return found[1]
+            return _NONE  # a different package has a module of the same name
+    return _made[create, component]
