@@ -2,37 +2,29 @@
 
 from __future__ import annotations
 
-import os
-
 from .._core import TYPE_CHECKING
-from .host_log import host_log
+from .cache import Cache
 from .match_lookup import encode_key, lookup_class, name_of_path, table_of
-from .tables import TableStore
 
 if TYPE_CHECKING:
-    from typing import Any, Union
-
-    PathLike = Union[str, "os.PathLike[str]"]
+    from .cache import PathLike
 
 
-class MatchCache:
+class MatchCache(Cache):
     """The items for files, as recorded by the host in ``data_dir/match_cache``. Records never expire.
 
-    The cache compares paths after ``str.lower()``, and library names exactly. Any number of objects, threads and
-    processes can use the same folder. An object still works after :meth:`close`.
+    The cache compares paths after ``str.lower()``, and library names exactly.
     """
+
+    _name = "Match cache"
 
     DEFAULT_SIZE_LIMIT = 52_428_800
     """Maximum size of all matches in bytes. The cache removes the oldest matches first."""
 
     def __init__(self, data_dir: PathLike, size_limit: int = DEFAULT_SIZE_LIMIT) -> None:
         """Opens the cache in a folder below ``data_dir``, and creates missing folders."""
-        self._data_dir = data_dir
-        self._size_limit = size_limit
-        self._store = TableStore(os.path.join(data_dir, "match_cache"), size_limit)
+        super().__init__(data_dir, "match_cache", size_limit)
         self._lookup = lookup_class()(self._store)
-        self._log = host_log("Cache")
-        self._log.debug(f"MatchCache initialized at {self._store.folder} (limit: {size_limit} bytes)")
 
     def get_match(self, library_name: str, file_path: str) -> str | None:
         """Returns the key that was recorded for a path, or None."""
@@ -83,34 +75,5 @@ class MatchCache:
         self._store.clear(table)
         self._log.info(f"Invalidated {count} matches for library '{library_name}'")
 
-    def clear(self) -> None:
-        """Removes everything and resets the counters."""
-        self._store.clear()
-        self._hits = self._misses = 0
-        self._log.info("Match cache cleared")
-
-    def close(self) -> None:
-        """Closes the files. Later calls open them again."""
-        self._store.close()
-        self._log.debug("Match cache closed")
-
-    def get_stats(self) -> dict[str, Any]:
-        """Returns ``hits``, ``misses`` and ``hit_rate`` (0.0 to 100.0) of this object, ``size`` in bytes, ``count``."""
-        hits, misses = self._lookup.counts
-        return counted(hits, misses, self._store.disk_bytes(), self._store.count())
-
     def __repr__(self) -> str:
-        stats = self.get_stats()
-        return f"MatchCache(data_dir='{self._data_dir}', matches={stats['count']}, hit_rate={stats['hit_rate']:.1f}%)"
-
-
-def counted(hits: int, misses: int, size: int, count: int) -> dict[str, Any]:
-    """Returns a cache's statistics as a dict."""
-    total = hits + misses
-    return {
-        "hits": hits,
-        "misses": misses,
-        "hit_rate": hits / total * 100.0 if total else 0.0,
-        "size": size,
-        "count": count,
-    }
+        return self._shown("matches={}")

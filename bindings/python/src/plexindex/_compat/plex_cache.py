@@ -2,34 +2,31 @@
 
 from __future__ import annotations
 
-import os
-
 from .._core import TYPE_CHECKING
-from .host_log import host_log
-from .match_cache import counted
+from .cache import Cache
 from .rows import pack, unpack
-from .tables import TableStore, name_of
+from .tables import name_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
     from ..mapping import MappingArg
-    from .match_cache import PathLike
+    from .cache import PathLike
     from .rows import Row
 
 _ROWS = b"rows"
 _LISTED, _SEARCHED = b"l", b"s"
 
 
-class PlexCache:
+class PlexCache(Cache):
     """Library items and title search results, as stored by the host in ``data_dir/cache``.
 
-    Any number of objects, threads and processes can use the same folder. An object still works after :meth:`close`.
     ``mappings`` are those of the index that answers :func:`plexindex.compat.find_plex_items_with_confidence`, as in
     ``plexindex.open``.
     """
 
+    _name = "Cache"
     DEFAULT_LIBRARY_TTL = 3600
     """Seconds until a stored value expires."""
     DEFAULT_SIZE_LIMIT = 104_857_600
@@ -44,17 +41,10 @@ class PlexCache:
         mappings: Iterable[MappingArg] = (),
     ) -> None:
         """Opens the cache in a folder below ``data_dir``, and creates missing folders."""
-        self._data_dir = data_dir
         self._library_ttl = library_ttl
-        self._size_limit = size_limit
         self._mappings = tuple(mappings)
-        self._hits = 0
-        self._misses = 0
-        self._store = TableStore(os.path.join(data_dir, "cache"), size_limit)
-        self._log = host_log("Cache")
-        self._log.debug(
-            f"PlexCache initialized at {self._store.folder} (TTL: {library_ttl}s, limit: {size_limit} bytes)"
-        )
+        self._hits = self._misses = 0
+        super().__init__(data_dir, "cache", size_limit, f"TTL: {library_ttl}s, ")
 
     def set_library_items(self, library_name: str, items: Iterable[Any]) -> None:
         """Stores each item's key, title and paths. The list, even an empty list, expires after the current TTL."""
@@ -74,29 +64,8 @@ class PlexCache:
         """Returns the results that were stored for exactly this title, or None, like :meth:`get_library_items`."""
         return self._get(_entry(_SEARCHED, library_name, title), f"search '{library_name}:{title}'", "results")
 
-    def clear(self) -> None:
-        """Removes everything and resets the counters."""
-        self._store.clear()
-        self._hits = self._misses = 0
-        self._log.info("Cache cleared")
-
-    def close(self) -> None:
-        """Closes the files. Later calls open them again."""
-        self._store.close()
-        self._log.debug("Cache closed")
-
-    def get_stats(self) -> dict[str, Any]:
-        """Returns ``hits``, ``misses`` and ``hit_rate`` (0.0 to 100.0) of this object, ``size`` in bytes, and
-        ``count``.
-        """
-        return counted(self._hits, self._misses, self._store.disk_bytes(), self._store.count())
-
     def __repr__(self) -> str:
-        stats = self.get_stats()
-        return (
-            f"PlexCache(data_dir='{self._data_dir}', ttl={self._library_ttl}, items={stats['count']}, "
-            f"hit_rate={stats['hit_rate']:.1f}%)"
-        )
+        return self._shown(f"ttl={self._library_ttl}, items={{}}")
 
     def _put(self, entry: bytes, items: Iterable[Any]) -> int:
         text, count = pack(items)
