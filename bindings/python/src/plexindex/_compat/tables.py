@@ -43,14 +43,6 @@ def whole(limit: object) -> int:
         return _MAX_LIMIT
 
 
-def _ttl_ms(ttl: float | None) -> int:
-    if ttl is None:
-        return c.TTL_NEVER
-    if not ttl > 0:
-        return c.TTL_AT_ONCE
-    return convert.FOREVER_MS if ttl * 1000 >= convert.FOREVER_MS else max(1, round(ttl * 1000))
-
-
 class TableStore:
     """The tables in a folder. A call after a close reopens the tables."""
 
@@ -107,7 +99,9 @@ class TableStore:
 
     def put(self, table: bytes, name: bytes, value: bytes, ttl: float | None = None) -> None:
         """Stores a value that expires after ``ttl`` seconds: immediately if 0 or less, never if None."""
-        self._write("table_put", table, name, len(name), value, len(value), _ttl_ms(ttl), self._limit)
+        seconds = None if ttl is None else max(0, ttl)
+        ttl_ms = convert.milliseconds("ttl", seconds, none=c.TTL_NEVER, zero=c.TTL_AT_ONCE)
+        self._write("table_put", table, name, len(name), value, len(value), ttl_ms, self._limit)
 
     def remove(self, table: bytes, name: bytes) -> None:
         """Removes a value. A missing value is not an error."""
