@@ -13,7 +13,8 @@ Importing this module loads the shared library, so that an invalid library fails
 
 from __future__ import annotations
 
-from ._compat.confidence import MatchConfidence
+from enum import Enum
+
 from ._compat.find import CannotAnswerError as _CannotAnswerError
 from ._compat.find import find as _find
 from ._compat.host_errors import NotFoundError
@@ -42,6 +43,15 @@ __all__ = [
 
 
 _load()
+
+
+class MatchConfidence(str, Enum):
+    """Confidence of a match."""
+
+    HIGH = "high"
+    """One item matches."""
+    LOW = "low"
+    """Several items match."""
 
 
 def configure(
