@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 
 from ._core import TYPE_CHECKING
@@ -50,6 +49,8 @@ def _connection_options(server: Any) -> dict[str, Any]:
         elif adapter.max_retries.total:
             ignored.append("the adapter's max_retries")
     if ignored:
+        import logging
+
         text = "from_server does not use these settings of plexapi's session: %s"
         logging.getLogger("plexindex").warning(text, ", ".join(ignored))
     return options

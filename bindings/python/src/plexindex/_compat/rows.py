@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 
 from .._core import TYPE_CHECKING
@@ -49,10 +48,14 @@ def _text(path: Any) -> str:
 
 def pack(items: Iterable[Any]) -> tuple[bytes, int]:
     """Returns the items' rows as JSON, and their number. Lone surrogates are escaped."""
+    import json  # importing it takes longer than a lookup
+
     rows = [row for row in map(extract, items) if row is not None]
     return json.dumps([list(row.values()) for row in rows]).encode(), len(rows)
 
 
 def unpack(text: bytes | bytearray) -> list[Row]:
     """Decodes rows into new lists and dicts."""
+    import json
+
     return [{"key": key, "title": title, "file_paths": files} for key, title, files in json.loads(text)]
