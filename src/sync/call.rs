@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::path_question::Batch;
+use super::batch::Batch;
 use super::reading::{Resolved, Selection};
 use crate::engine::Snapshot;
 use crate::error::{Error, Result, Status};

@@ -29,6 +29,13 @@ use crate::stats::{Activity, Counters};
 
 /// A time before all failures, in Unix ms. Half of the minimum value, so that time differences do not overflow.
 const NEVER_MS: i64 = i64::MIN / 2;
+/// Maximum time to wait for the store's lock before a record of requests.
+const NOTE_WAIT: Duration = Duration::from_millis(200);
+
+/// Returns the deadline for records of requests, which plexindex writes even if the call has no time left.
+pub fn note_deadline() -> Deadline {
+    Deadline::NONE.at_most(NOTE_WAIT)
+}
 
 /// Sends requests to the source in order to keep one handle's store up to date.
 pub struct Synchronizer {

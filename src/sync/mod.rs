@@ -1,6 +1,7 @@
 //! Decides when to send which requests, ensures that only one caller at a time sends them, and stores the replies.
 
 mod back_off;
+mod batch;
 mod call;
 mod delta;
 mod flight;
@@ -17,10 +18,10 @@ mod search;
 mod verify;
 
 pub use back_off::{BACK_OFF_MS, BACK_OFF_NOT_FETCHED_MS, failed_operation};
+pub use batch::Batch;
 pub use call::{AllowedView, Call, Progress, RefreshReason};
 pub use delta::MergedDelta;
 pub use job::{NoPeers, PeerComponents, Peers, ProbeConditions, SyncJob, Synchronizer, not_shared_error};
-pub use path_question::Batch;
 pub use reading::{
     EvictionPin, IndexReader, MAX_RETRIES, Resolved, Selection, Selector, cleared_repeatedly_error,
     never_fetched_error, segments_lost_error,

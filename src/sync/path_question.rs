@@ -1,73 +1,23 @@
 //! Asks the server about unlisted paths, by the rules in [`crate::freshness`].
 
-use std::collections::HashSet;
-use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::batch::Batch;
 use super::call::{Call, RefreshReason};
-use super::job::Synchronizer;
-use super::search::{RequestCounts, SEARCH_TIMEOUT, SearchCause, SearchTarget};
+use super::job::{Synchronizer, note_deadline};
+use super::search::{RequestCounts, SEARCH_TIMEOUT, SearchTarget};
 use crate::engine::{LastProbe, LibraryRow, LibraryRows, ProbeOutcome, SearchRows};
 use crate::error::{Error, Result, Status};
 use crate::freshness::{self, PathQuestion};
-use crate::matching::path_search::file_name;
 use crate::model::{LibraryId, Sequence, TokenReliability, ViewId};
 use crate::platform::deadline::Deadline;
-use crate::platform::mutex::lock;
 use crate::source::Bounds;
 
 /// Maximum time to wait for another thread's or process's probe.
 const PROBE_WAIT: Duration = Duration::from_millis(1_500);
-/// Maximum time to wait for the store's lock before a record of requests.
-const NOTE_WAIT: Duration = Duration::from_millis(200);
-
-/// Returns the deadline for records of requests, which plexindex writes even if the call has no time left.
-pub fn note_deadline() -> Deadline {
-    Deadline::NONE.at_most(NOTE_WAIT)
-}
-
-/// What the paths of a batch share.
-#[derive(Default)]
-pub struct Batch {
-    state: Mutex<BatchState>,
-}
-
-#[derive(Default)]
-struct BatchState {
-    /// Hashes of the folders in which plexindex has searched for a path.
-    searched_folders: HashSet<u64>,
-    /// Questions that the batch's probe has answered, and that are not recorded yet.
-    questions: Vec<(LibraryId, u64)>,
-    /// Whether the server has changed libraries since the batch started.
-    has_changed: bool,
-    /// Time that the batch has waited for the server.
-    waited: Duration,
-}
-
-impl Batch {
-    /// Returns whether the batch may search for another path in the path's folder: one search per folder is enough for
-    /// a library that has changed.
-    pub fn may_search(&self, target: SearchTarget<'_>, cause: SearchCause) -> bool {
-        let SearchTarget::Path(path) = target else { return true };
-        let raw = path.raw();
-        let folder = &raw[..raw.len() - file_name(raw).map_or(0, str::len).min(raw.len())];
-        cause != SearchCause::Changed || lock(&self.state).searched_folders.insert(xxh3_64(folder))
-    }
-
-    /// Returns the time that the batch has waited for the server.
-    pub fn waited(&self) -> Duration {
-        lock(&self.state).waited
-    }
-
-    /// Adds a wait for the server.
-    pub fn add_wait(&self, time: Duration) {
-        lock(&self.state).waited += time;
-    }
-}
-
 /// What the server said about an unlisted path.
 #[derive(Debug, Default)]
 pub struct PathAnswer {
@@ -202,7 +152,7 @@ impl Synchronizer {
 
     /// Records the questions that the batch's probe has answered.
     pub fn finish_batch(&self, batch: &Batch) {
-        let questions = std::mem::take(&mut lock(&batch.state).questions);
+        let questions = std::mem::take(&mut batch.state().questions);
         if let Some(identity) = self.reading.identity() {
             self.note_questions(identity, &questions, 0);
         }
@@ -299,7 +249,7 @@ impl Synchronizer {
     fn note_answered(&self, call: &Call<'_>, question: &Question<'_>) {
         let targets = question.libraries.iter().map(|row| (row.id, question.hash));
         match call.batch {
-            Some(batch) => lock(&batch.state).questions.extend(targets),
+            Some(batch) => batch.state().questions.extend(targets),
             None => self.note_questions(question.identity, &targets.collect::<Vec<_>>(), 0),
         }
     }
@@ -322,7 +272,7 @@ impl Synchronizer {
             }
         }
         if let Some(batch) = call.batch {
-            let mut state = lock(&batch.state);
+            let mut state = batch.state();
             state.has_changed |= has_changed;
             has_changed = state.has_changed;
         }

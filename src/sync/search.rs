@@ -14,8 +14,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::back_off::BACK_OFF_MS;
 use super::call::Call;
-use super::job::{SyncJob, Synchronizer};
-use super::path_question::note_deadline;
+use super::job::{SyncJob, Synchronizer, note_deadline};
 use crate::engine::{ItemRows, LibraryRow, ProbeOutcome, SearchRows};
 use crate::error::{Error, Result, RetryAdvice, Status};
 use crate::freshness::{self, DOWN_SERVER_INTERVAL_MS, MAX_UNFETCHED_SEARCHES, PATH_REQUEST_INTERVAL_MS};
@@ -195,7 +194,13 @@ impl Synchronizer {
         target: SearchTarget<'_>,
         cause: SearchCause,
     ) -> Result<Searched> {
-        if !self.can_search(target) || call.batch.is_some_and(|batch| !batch.may_search(target, cause)) {
+        let is_repeated = match (target, call.batch) {
+            (SearchTarget::Path(path), Some(batch)) if cause == SearchCause::Changed => {
+                !batch.is_first_in_folder(path.raw())
+            }
+            _ => false,
+        };
+        if !self.can_search(target) || is_repeated {
             return Ok(Searched::default());
         }
         let hash = target.hash();
