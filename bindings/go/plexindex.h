@@ -83,8 +83,7 @@
 #define PLEXINDEX_QUERY_OFFLINE 0x1 // the call sends no requests and answers from the store.
 #define PLEXINDEX_QUERY_FULL 0x2 // plexindex_refresh() fetches a full listing, and accepts a listing of any size.
 #define PLEXINDEX_QUERY_AT_ONCE 0x4 // matching never waits, and returns PLEXINDEX_NOT_YET if a wait would be necessary.
-// first asks the server once whether libraries have changed, even if the listings are fresh.
-#define PLEXINDEX_QUERY_PROBE 0x8
+#define PLEXINDEX_QUERY_PROBE 0x8 // first asks the server once whether libraries have changed.
 
 // plexindex_get_table():
 #define PLEXINDEX_TABLE_FOLD_ASCII 0x1 // entry names ignore the case of `A` to `Z`.
@@ -130,8 +129,7 @@
 #define PLEXINDEX_REASON_EMPTY 12 // the folder is a library's folder, or contains one, and has no listed files.
 #define PLEXINDEX_REASON_ABOVE_LOCATIONS 13 // the folder contains library folders, and several shows or items.
 #define PLEXINDEX_REASON_UNAVAILABLE 14 // an unlisted path, and no answer from the server. Sets PLEXINDEX_ANSWER_STALE.
-// an unlisted path, about which a later call asks the server. Sets PLEXINDEX_ANSWER_STALE.
-#define PLEXINDEX_REASON_NOT_ASKED 15
+#define PLEXINDEX_REASON_NOT_ASKED 15 // an unlisted path; a later call asks the server. Sets PLEXINDEX_ANSWER_STALE.
 #define PLEXINDEX_REASON_SAME_NAME 16 // only the name or the end of the path equals a listed path. Low confidence.
 
 // plexindex_answer.flags:
@@ -619,8 +617,7 @@ void plexindex_free(char *json);
 
 // Stores an event that the host received, so that the next query about the changed library asks the server. Sends no
 // request. `body`: the JSON of a webhook (the field `payload` of Plex's request), the whole multipart form with that
-// field, or the text of a notification: a message of the server's WebSocket, or only the `data` of an event of its
-// event stream.
+// field, or the text of a notification: a WebSocket message, or the `data` of an event from the event stream.
 //
 // Returns PLEXINDEX_OK once the event is stored for all processes, or if there is nothing to store: the event reports
 // no change or is from another server (`Server.uuid` of a webhook), or no library is known. Until the server has

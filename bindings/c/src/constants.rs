@@ -45,7 +45,7 @@ pub const PLEXINDEX_QUERY_OFFLINE: u32 = 1;
 pub const PLEXINDEX_QUERY_FULL: u32 = 2;
 /// plexindex_query.flags: matching never waits, and returns PLEXINDEX_NOT_YET if a wait would be necessary.
 pub const PLEXINDEX_QUERY_AT_ONCE: u32 = 4;
-/// plexindex_query.flags: first asks the server once whether libraries have changed, even if the listings are fresh.
+/// plexindex_query.flags: first asks the server once whether libraries have changed.
 pub const PLEXINDEX_QUERY_PROBE: u32 = 8;
 
 /// plexindex_get_table(): entry names ignore the case of `A` to `Z`.
@@ -116,7 +116,7 @@ pub const PLEXINDEX_REASON_EMPTY: u8 = 12;
 pub const PLEXINDEX_REASON_ABOVE_LOCATIONS: u8 = 13;
 /// plexindex_answer.reason: an unlisted path, and no answer from the server. Sets PLEXINDEX_ANSWER_STALE.
 pub const PLEXINDEX_REASON_UNAVAILABLE: u8 = 14;
-/// plexindex_answer.reason: an unlisted path, about which a later call asks the server. Sets PLEXINDEX_ANSWER_STALE.
+/// plexindex_answer.reason: an unlisted path; a later call asks the server. Sets PLEXINDEX_ANSWER_STALE.
 pub const PLEXINDEX_REASON_NOT_ASKED: u8 = 15;
 /// plexindex_answer.reason: only the name or the end of the path equals a listed path. Low confidence.
 pub const PLEXINDEX_REASON_SAME_NAME: u8 = 16;

@@ -10,8 +10,7 @@ use plexindex::error::Status;
 
 /// Stores an event that the host received, so that the next query about the changed library asks the server. Sends no
 /// request. `body`: the JSON of a webhook (the field `payload` of Plex's request), the whole multipart form with that
-/// field, or the text of a notification: a message of the server's WebSocket, or only the `data` of an event of its
-/// event stream.
+/// field, or the text of a notification: a WebSocket message, or the `data` of an event from the event stream.
 ///
 /// Returns PLEXINDEX_OK once the event is stored for all processes, or if there is nothing to store: the event reports
 /// no change or is from another server (`Server.uuid` of a webhook), or no library is known. Until the server has
