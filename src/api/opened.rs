@@ -25,7 +25,7 @@ use crate::sync::{IndexReader, PeerComponents, Peers, Selection, Selector};
 /// # let folder = folder.path();
 /// let index = Index::open(Options::new(folder))?; // without a server: answers from the store
 /// let failed = index.match_path("/media/movies/Big Buck Bunny (2008).mkv").unwrap_err();
-/// assert_eq!(failed.kind(), ErrorKind::Offline); // nothing is stored yet
+/// assert_eq!(failed.kind(), ErrorKind::NotFetched); // nothing is stored yet
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]

@@ -294,10 +294,10 @@ where
         for (library, view) in self.resolver.views.iter().map(|view| &**view).enumerate() {
             let is_in_scope = self.resolver.scope.only().is_none_or(|only| only == library);
             let depths = || 2..=names.len();
-            let moves = view
+            let places = view
                 .locations()
                 .flat_map(|location| depths().map(move |below| (location, below)));
-            for (location, below) in moves.filter(|_| view.is_fetched()) {
+            for (location, below) in places.filter(|_| view.is_fetched()) {
                 listed.clear();
                 listed.extend_from_slice(location.strip_suffix(b"/").unwrap_or(location));
                 for name in names[..below].iter().rev() {

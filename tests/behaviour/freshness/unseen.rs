@@ -234,9 +234,8 @@ fn a_delta_does_not_stop_at_an_item_that_came_alone() {
         library.match_path(b"/data/movies/x.mkv").expect("listed");
         // 300 films get other files and times. Those at the end of the first page are verified before the delta.
         let changed: Vec<(String, String)> = (0..300).map(|nth| path_of(&at.server, 1, 100 + nth)).collect();
-        for (number, (path, key)) in changed.iter().enumerate() {
-            at.server
-                .change(|state| state.set_now(Some(1_900_000_000 + number as i64)));
+        for (now, (path, key)) in (1_900_000_000..).zip(&changed) {
+            at.server.change(|state| state.set_now(Some(now)));
             set_file(&at.server, key, &format!("{path}.new.mkv"), true);
         }
         if single {

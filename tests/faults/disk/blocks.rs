@@ -21,10 +21,12 @@ const MATCHES: u32 = 700;
 
 type Said = Result<Vec<String>, Error>;
 
+/// A library's title, its folder, and the paths and keys of its items.
+type LibraryWorld = (&'static str, String, Vec<(String, String)>);
+
 /// Paths, keys and words to ask for.
 struct World {
-    /// For each library: its title, folder, and items with a path.
-    libraries: Vec<(&'static str, String, Vec<(String, String)>)>,
+    libraries: Vec<LibraryWorld>,
     guids: Vec<String>,
     titles: Vec<String>,
 }

@@ -27,10 +27,10 @@ pub fn is_sample_or_extra(
     let mut words = Words::new();
     rev_components_of(queried).skip(common).any(|text| {
         let name = LowerName(text.as_bytes());
-        if has_ambiguous_name && words.set_text(text) {
-            if title.as_ref().is_some_and(|title| title.is_contained_in(&words)) {
-                return true;
-            }
+        let mut has_title =
+            || words.set_text(text) && title.as_ref().is_some_and(|title| title.is_contained_in(&words));
+        if has_ambiguous_name && has_title() {
+            return true;
         }
         let is_sample = name.equals(b"sample") || name.equals(b"samples") || name.has_sample_suffix();
         if !is_sample && !name.is_extras_folder() || !listed_lacks(text) {
