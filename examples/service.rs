@@ -50,7 +50,7 @@ impl Service {
         }
     }
 
-    /// On a worker: waits for the server, as long as the deadline allows.
+    /// On a worker: waits for the server, as long as the timeout allows.
     fn answer(&self, path: &str) -> String {
         let found = self.query().timeout(Duration::from_secs(10)).match_path(path);
         found.map_or_else(|error| explain(&error), |found| describe(&found))
@@ -79,7 +79,7 @@ impl Service {
 
     /// Prints the changes since the cursor, and waits for more. Without a cursor all items are printed, as added.
     fn follow_once(&self, cursor: &mut Option<String>) -> plexindex::Result<()> {
-        // Asks the server where it has to be asked. What came before a deadline is told, the rest by the next round.
+        // Asks the server where it has to be asked. What came before a timeout is told, the rest by the next round.
         let _ = self.query().refresh()?;
         let mut changes = match cursor {
             Some(cursor) => self.library.changes(Some(cursor))?,

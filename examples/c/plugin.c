@@ -80,7 +80,7 @@ static int tries_again(struct plugin *plugin, int32_t status, const plexindex_er
     return goes_on;
 }
 
-/* Records the imported file. Only the deadline ends this call, so unloading waits up to two seconds. */
+/* Records the imported file. Only the timeout ends this call, so unloading waits up to two seconds. */
 static void import(struct plugin *plugin)
 {
     plexindex_error error;

@@ -33,7 +33,7 @@ plexindex reads the server's URL, the token and the folder from the first of the
          server_baseurl = http://127.0.0.1:32400
          server_token = YOUR-TOKEN
          [plexindex]
-         dir = /var/cache/plexindex
+         dir = /var/lib/plexindex
          database = /var/lib/plexmediaserver/Library/Application Support/Plex Media Server
          size_limit = 2G
          shared = postgresql://plexindex@nas/plexindex
