@@ -8,6 +8,7 @@ use plexindex::error::{
     Error, Result, Status, check_length, invalid_argument_error, truncate_for_message, try_with_capacity,
 };
 use plexindex::inside::MAX_PATH;
+use plexindex::model::LONGEST_KEY;
 pub use plexindex::options::LONGEST_TEXT;
 
 /// Length of a string in bytes above which plexindex does not read the string.
@@ -225,6 +226,16 @@ impl Bytes {
 /// often an uninitialized variable. `what` is the block's name for error messages.
 pub fn check_block_length(length: usize, count: usize, what: &str) -> Result<()> {
     check_length(what, length, count.saturating_mul(MAX_COPIED).max(MAX_COPIED))
+}
+
+/// Fails if a rating key is certainly shorter than `length`, before the key is read. The index checks keys exactly.
+pub fn check_key_length(length: usize) -> Result<()> {
+    if length <= MAX_COPIED {
+        return Ok(());
+    }
+    invalid_argument_error(format!(
+        "key is {length} bytes long; a rating key has at most {LONGEST_KEY} bytes"
+    ))
 }
 
 /// Splits a block of `count` strings, each followed by a NUL, and returns the strings without NULs, in order. `what` is

@@ -6,7 +6,7 @@ use crate::constants as c;
 use crate::guard::guard;
 use crate::handles::{self, opened};
 use crate::query::with_deadline;
-use crate::strings::{bytes, check_block_length, check_flags, path_bytes, split_pairs, utf8};
+use crate::strings::{bytes, check_block_length, check_flags, check_key_length, path_bytes, split_pairs, utf8};
 use crate::types::{Buffer, Handle, LibraryHandle};
 use plexindex::inside::path_from_bytes;
 
@@ -35,7 +35,7 @@ pub unsafe extern "C" fn plexindex_record_match(
     error: *mut Buffer,
 ) -> i32 {
     guard(error, || {
-        check_block_length(key_length, 1, "key")?;
+        check_key_length(key_length)?;
         // SAFETY: guaranteed by the caller.
         let (library, path, key) = unsafe {
             (
@@ -123,7 +123,7 @@ pub unsafe extern "C" fn plexindex_invalidate_item(
     error: *mut Buffer,
 ) -> i32 {
     guard(error, || {
-        check_block_length(key_length, 1, "key")?;
+        check_key_length(key_length)?;
         // SAFETY: guaranteed by the caller.
         let (library, key) = unsafe { (handles::library(library)?, utf8(key, key_length, "key")?) };
         library.invalidate_item(key)
