@@ -212,11 +212,11 @@ fn a_folder_of_several_says_so_and_why_there_is_none() -> Anything {
 
 /// Such rows come from proxies and other imitations of Plex.
 #[test]
-fn episodes_whose_show_has_no_key_are_counted_as_episodes() -> Anything {
+fn episodes_without_keys_of_parents_are_counted_as_episodes() -> Anything {
     let at = Scene::new();
     let row = |number: u32| {
         format!(
-            r#"{{"ratingKey":"{number}","type":"episode","grandparentTitle":"Alpha","parentRatingKey":"900","parentIndex":1,
+            r#"{{"ratingKey":"{number}","type":"episode","grandparentTitle":"Alpha","parentIndex":1,
             "index":{number},"Media":[{{"Part":[{{"file":"/data/tv/Alpha/{number}.mkv"}}]}}]}}"#
         )
     };

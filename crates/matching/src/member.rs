@@ -1,4 +1,5 @@
-//! The members of a folder: the shows, artists and single items with files below the folder.
+//! The members of a folder: the shows, artists and single items with files below the folder. If the server does not
+//! tell a show's or artist's rating key, each of its seasons or albums is a member.
 
 use super::mapping_proposals::split_last;
 use super::path_shape::PathShape;
@@ -45,8 +46,8 @@ impl<'v> Season<'v> {
     }
 }
 
-/// A show or artist that has files below a folder, represented by one of these files' items; or a single item without a
-/// show.
+/// A show or artist (or a season or album whose show or artist has no key) that has files below a folder, represented by
+/// one of these files' items; or a single item without a show.
 #[derive(Clone, Copy, Debug)]
 pub struct FolderMember<'v> {
     /// The single item, or one of the show's items below the folder.
@@ -55,18 +56,17 @@ pub struct FolderMember<'v> {
     pub path: &'v [u8],
     /// Number of the path's components below the folder.
     pub components_below: usize,
-    /// Whether the member is the show or artist of `item`, rather than `item` itself.
-    pub is_show: bool,
+    /// The rating key of the show or artist of `item`, or of its season or album; empty if the member is `item` itself.
+    pub group_key: &'v str,
     /// The season or album of all the show's items below the folder; `None` if there are several seasons.
     pub season: Option<Season<'v>>,
 }
 
 impl<'v> FolderMember<'v> {
     /// Creates a member from an item and its season or album. `path`: the item's listed path, which has
-    /// `components_below` components below the folder. `is_show`: the member is the item's show or artist, not the
-    /// item.
+    /// `components_below` components below the folder.
     #[must_use]
-    pub fn new(item: ItemRef<'v>, season: Season<'v>, path: &'v [u8], components_below: usize, is_show: bool) -> Self {
+    pub fn new(item: ItemRef<'v>, season: Season<'v>, path: &'v [u8], components_below: usize) -> Self {
         // A track has the disc number in `item.season`, so only an episode has a season number.
         let number = if item.kind == ItemType::Episode {
             item.season
@@ -77,7 +77,10 @@ impl<'v> FolderMember<'v> {
             item,
             path,
             components_below,
-            is_show,
+            group_key: [item.show_rating_key, season.rating_key]
+                .into_iter()
+                .find(|key| !key.is_empty())
+                .unwrap_or_default(),
             season: Some(Season { number, ..season }),
         }
     }
@@ -91,11 +94,8 @@ impl<'v> FolderMember<'v> {
 
     /// Returns whether two members are the same show or the same single item.
     pub fn is_same(&self, other: &Self) -> bool {
-        if self.is_show {
-            other.is_show && self.item.show_rating_key == other.item.show_rating_key
-        } else {
-            !other.is_show && self.item.rating_key == other.item.rating_key
-        }
+        self.group_key == other.group_key
+            && (!self.group_key.is_empty() || self.item.rating_key == other.item.rating_key)
     }
 
     /// Returns the folder's path as the server spells it, extended by the next `extra` components of the member's path.
@@ -121,12 +121,14 @@ impl<'v> FolderMember<'v> {
 
     /// Returns the item that represents the member in an answer, and its path; `library` is the index of its library. A
     /// single item represents itself. `has_whole_folder` means that the folder has no other member. Then returns the
-    /// common season or album if there is one, with the folder's path. Otherwise returns the show or artist, with the
-    /// path of the file or folder, directly in the folder, that contains its files.
+    /// common season or album if there is one, with the folder's path. Otherwise returns the show or artist, or the
+    /// season or album if the show or artist has no key, with the path of the file or folder, directly in the folder,
+    /// that contains its files.
     pub fn found_item(&self, library: usize, has_whole_folder: bool) -> FoundItem<'v> {
-        let season = self.season.filter(|_| has_whole_folder).unwrap_or(Season::NONE);
+        let is_season = |season: &Season<'_>| has_whole_folder || season.rating_key == self.group_key;
+        let season = self.season.filter(is_season).unwrap_or(Season::NONE);
         let is_track = self.item.kind == ItemType::Track;
-        let item = if !self.is_show {
+        let item = if self.group_key.is_empty() {
             self.item
         } else if season.rating_key.is_empty() {
             ItemRef {
@@ -135,7 +137,7 @@ impl<'v> FolderMember<'v> {
                 guid: self.item.show_guid,
                 season: season.number,
                 key_only: false,
-                ..ItemRef::key_only(self.item.show_rating_key)
+                ..ItemRef::key_only(self.group_key)
             }
         } else {
             ItemRef {

@@ -421,11 +421,16 @@ impl ListingBuilder {
         }
         let show = self.write_show(item)?;
         let season = self.write_season(item, show)?;
+        let season_owner = self.first_record_with_key(&item.season_rating_key, season);
+        let show_owner = match self.first_record_with_key(&item.show_rating_key, show) {
+            0 => season_owner, // the show has no key, so its season is a member of folders
+            show_owner => show_owner,
+        };
         let parents = ParentRecords {
             show,
             season,
-            show_owner: self.first_record_with_key(&item.show_rating_key, show),
-            season_owner: self.first_record_with_key(&item.season_rating_key, season),
+            show_owner,
+            season_owner,
         };
         self.parents = Some((item.parent_string_fields().map(Clone::clone), parents));
         Ok(parents)

@@ -8,7 +8,7 @@ use super::read::ListingSegment;
 use super::record::{self, EntryRef, MAPPED, SHOW};
 use crate::matching::{FolderContents, FolderMember, Form, MAX_CANDIDATES, Season};
 
-/// The record numbers of the shows for which an answer has no room.
+/// The record numbers of the shows (or seasons whose show has no key) for which an answer has no room.
 pub type OmittedShows = Vec<u32>;
 
 impl ListingSegment {
@@ -135,26 +135,26 @@ impl ListingSegment {
             contents.files += files as u64;
             contents.items += items as u64;
             let is_live = |position: &usize| hidden.binary_search(position).is_err();
-            // Without a show, each item is a member, not a show's representative (`false`).
+            // Without a show, each item is a member.
             if show == 0 {
                 contents.total += items;
                 let counted = run.filter(|position| is_live(position) && repeats.binary_search(position).is_err());
                 for position in counted.take(MAX_CANDIDATES - contents.members.len().min(MAX_CANDIDATES)) {
-                    contents.members.push(self.member(position, components, false)?);
+                    contents.members.push(self.member(position, components)?);
                 }
             } else if let Some((_, member_index)) = shows.iter().find(|(known, _)| *known == show) {
                 // The show is already a member. If it is known to have several seasons, a further item adds nothing.
                 if contents.members[*member_index].season.is_some()
                     && let Some(position) = run.clone().find(is_live)
                 {
-                    let season = self.member(position, components, true)?.season;
+                    let season = self.member(position, components)?.season;
                     contents.members[*member_index].merge_season(season);
                 }
             } else if contents.members.len() < MAX_CANDIDATES {
                 // Add a new show, which one of its episodes represents.
                 if let Some(position) = run.clone().find(is_live) {
                     shows.push((show, contents.members.len()));
-                    contents.members.push(self.member(position, components, true)?);
+                    contents.members.push(self.member(position, components)?);
                     contents.total += 1;
                 }
             } else {
@@ -164,9 +164,8 @@ impl ListingSegment {
         })
     }
 
-    /// Returns the item at a position as a member of a folder. `components` is the folder's number of components. If
-    /// `is_show`, the member represents the item's whole show.
-    fn member(&self, position: usize, components: usize, is_show: bool) -> ReadResult<FolderMember<'_>> {
+    /// Returns the item at a position as a member of a folder. `components` is the folder's number of components.
+    fn member(&self, position: usize, components: usize) -> ReadResult<FolderMember<'_>> {
         let number = self.order.entry(&self.file, position)?;
         let entry = self.entry(number)?;
         let (item, extras) = record::item(&self.file, self.item_offset(&entry)?)?;
@@ -178,16 +177,16 @@ impl ListingSegment {
             entry.path
         };
         let depth_below = entry.form().rev_components().count().saturating_sub(components);
-        Ok(FolderMember::new(item, season, path, depth_below, is_show))
+        Ok(FolderMember::new(item, season, path, depth_below))
     }
 
-    /// Returns whether one of these shows, given by their record numbers, has this rating key, so that the caller does
-    /// not count a show twice.
+    /// Returns whether one of these shows or seasons, given by their record numbers, has this rating key, so that the
+    /// caller does not count it twice.
     #[must_use]
-    pub fn contains_show_key(&self, shows: &[u32], rating_key: &str) -> bool {
+    pub fn contains_key(&self, shows: &[u32], rating_key: &str) -> bool {
         shows
             .iter()
-            .any(|show| record::show_key(&self.file, *show).is_ok_and(|key| key == rating_key))
+            .any(|show| record::parent_key(&self.file, *show).is_ok_and(|key| key == rating_key))
     }
 
     /// Finds the listed folders that have the most last components in common with `folder`, but at least

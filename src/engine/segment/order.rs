@@ -37,7 +37,7 @@ pub struct IndexedPath {
     pub entry: u32,
     /// The first entry of the item if it has several files; otherwise 0.
     pub item: u32,
-    /// The number of the show's record; 0 for none.
+    /// The number of the show's record, or of the season's if the show has no key; 0 for none.
     pub show: u32,
     /// A number that distinguishes the seasons or albums of a show.
     pub season: u32,

@@ -489,9 +489,13 @@ pub fn season(file: &CheckedBytes, parent_record: u32) -> ReadResult<Option<Seas
     }))
 }
 
-/// Returns the rating key of the show whose record has the number `show`. The key follows the flags and the tag.
-pub fn show_key(file: &CheckedBytes, show: u32) -> ReadResult<&str> {
-    RecordReader::new(file, offset_of(show).saturating_add(2)).text()
+/// Returns the rating key in the record of a season or show.
+pub fn parent_key(file: &CheckedBytes, number: u32) -> ReadResult<&str> {
+    let (flags, _, mut cursor) = open_parent(file, number)?;
+    if flags & SEASON != 0 {
+        cursor.take(4)?; // the number of the show's record
+    }
+    cursor.text()
 }
 
 /// Returns the file offset after the record of a show, season or album at the offset `at`.

@@ -116,7 +116,7 @@ impl FolderIndex for LibrarySnapshot {
         if self.memtable.is_empty() {
             return folder_contents;
         }
-        // Add the memtable's items. Each show is one member, with the seasons of all its episodes.
+        // Add the memtable's items. All items with one group key are one member, such as a show's episodes.
         let mut counted_keys = HashSet::new();
         for (item, path, form) in self.added_below(folder, is_host_path) {
             folder_contents.files += 1;
@@ -124,22 +124,21 @@ impl FolderIndex for LibrarySnapshot {
                 continue;
             }
             folder_contents.items += 1;
-            let is_show = !item.show_rating_key.is_empty();
             let levels = components(form).saturating_sub(depth);
-            let member = FolderMember::new(ItemRef::from(item), Season::of(item), path.as_bytes(), levels, is_show);
-            let same_show = folder_contents
+            let member = FolderMember::new(ItemRef::from(item), Season::of(item), path.as_bytes(), levels);
+            let (group_key, is_group) = (member.group_key, !member.group_key.is_empty());
+            let same_group = folder_contents
                 .members
                 .iter_mut()
-                .find(|known| is_show && known.is_show && known.item.show_rating_key == item.show_rating_key);
-            // Whether the segment has already counted the show, although the answer has no room for it.
-            let is_omitted =
-                || segment.is_some_and(|segment| is_show && segment.contains_show_key(&omitted, &item.show_rating_key));
-            if let Some(same_show) = same_show {
-                same_show.merge_season(member.season);
+                .find(|known| is_group && known.group_key == group_key);
+            // Whether the segment has already counted the group, although the answer has no room for it.
+            let is_omitted = || segment.is_some_and(|segment| is_group && segment.contains_key(&omitted, group_key));
+            if let Some(same_group) = same_group {
+                same_group.merge_season(member.season);
             } else if folder_contents.members.len() < MAX_CANDIDATES {
                 folder_contents.members.push(member);
                 folder_contents.total += 1;
-            } else if !is_omitted() && (!is_show || counted_keys.insert(item.show_rating_key.as_str())) {
+            } else if !is_omitted() && (!is_group || counted_keys.insert(group_key)) {
                 folder_contents.total += 1;
             }
         }

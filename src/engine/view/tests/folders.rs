@@ -48,13 +48,10 @@ fn is_below(path: &[u8], folder: &[u8]) -> bool {
 }
 
 fn who(library: usize, item: &Item) -> Who {
-    let of_show = !item.show_rating_key.is_empty();
-    let key = if of_show {
-        &item.show_rating_key
-    } else {
-        &item.rating_key
-    };
-    (library, of_show, key.clone())
+    // A season stands for a show without a key.
+    let of_show = [&item.show_rating_key, &item.season_rating_key];
+    let of_show = of_show.into_iter().find(|key| !key.is_empty());
+    (library, of_show.is_some(), of_show.unwrap_or(&item.rating_key).clone())
 }
 
 /// Adds the owners below each folder, by the paths that `names` returns.
@@ -243,11 +240,13 @@ fn naive(libraries: &[Naive], one: Option<usize>, rules: &[Rule], path: &[u8]) -
             };
             let ends = |location: &str| {
                 let location = location.trim_end_matches('/').to_owned();
-                let last =
-                    |count: usize| String::from_utf8_lossy(&names[names.len() - count..].join(&b'/')).into_owned();
-                (1..=rank)
-                    .map(move |count| format!("{location}/{}", last(count)).into_bytes())
-                    .collect::<Vec<_>>()
+                let end = |count: usize| {
+                    let last = &names[names.len() - count..];
+                    let other = [location.as_bytes(), b"/", &last.join(&b'/')].concat();
+                    // A name with a backslash is no name below a folder of Windows.
+                    components(&form(&other)).ends_with(last).then_some(other)
+                };
+                (1..=rank).filter_map(end).collect::<Vec<_>>()
             };
             let has_other = libraries.iter().filter(|library| library.fetched).any(|library| {
                 let mut others = library.locations.iter().flat_map(|location| ends(location));
@@ -321,7 +320,7 @@ fn compare(
     let is_season = |kind| matches!(kind, ItemType::Season | ItemType::Album);
     let whose_is = |found: &FoundItem<'_>| {
         let of_show = is_season(found.item.kind);
-        let key = if of_show {
+        let key = if of_show && !found.item.show_rating_key.is_empty() {
             found.item.show_rating_key
         } else {
             found.item.rating_key
@@ -335,7 +334,10 @@ fn compare(
         let seasons = &wanted.seasons[&own];
         let shares = |who: &BTreeSet<Who>| who.len() > 1 && who.contains(&own);
         let is_folder = !wanted.below.values().any(shares);
-        let season = seasons.first().filter(|_| seasons.len() == 1 && is_folder);
+        let has_show = !seasons.iter().any(|(key, _)| *key == own.2);
+        let season = seasons
+            .first()
+            .filter(|_| seasons.len() == 1 && (is_folder || !has_show));
         if own.1 {
             let number = season.map_or(-1, |(_, number)| *number);
             assert_eq!(found.item.season, number, "{}", context());
@@ -429,18 +431,19 @@ fn compare_pages(
 }
 
 fn item() -> impl Strategy<Value = Item> {
-    (key(), proptest::collection::vec(path(), 0..4), 0..5u8, 0..3i32).prop_map(|(key, paths, show, season)| {
+    (key(), proptest::collection::vec(path(), 0..4), 0..6u8, 0..3i32).prop_map(|(key, paths, show, season)| {
         let mut parts: Vec<&str> = paths.iter().map(String::as_str).collect();
         parts.sort_unstable();
         parts.dedup();
         let item = movie(&key, &parts);
-        if show > 2 {
+        if show > 3 {
             return item;
         }
         Item {
             kind: if show == 2 { ItemType::Track } else { ItemType::Episode },
             show_title: format!("Zulu {show}"),
-            show_rating_key: format!("s{show}"),
+            // One show has no key, and Plex lists its seasons.
+            show_rating_key: if show == 3 { String::new() } else { format!("s{show}") },
             season,
             // One season has no key, like hidden seasons.
             season_rating_key: if season > 0 {
