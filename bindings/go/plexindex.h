@@ -174,9 +174,9 @@ typedef enum plexindex_status {
     PLEXINDEX_OK = 0, // The call succeeded; a lookup found one item.
     PLEXINDEX_NOT_FOUND = 1, // No item has this path, GUID or title; the answer contains the reason.
     PLEXINDEX_AMBIGUOUS = 2, // Several items match equally well; the answer lists the items, best first.
-    // The deadline passed before an answer was available. Repeat the call: plexindex resumes the work.
+    // The timeout passed before an answer was available. Repeat the call: plexindex resumes the work.
     PLEXINDEX_NOT_YET = 3,
-    PLEXINDEX_NEEDS_WARM = 4, // The deadline is too short for this server. Fetch the library once (`plexindex warm`).
+    PLEXINDEX_NEEDS_WARM = 4, // The timeout is too short for this server. Fetch the library once (`plexindex warm`).
     PLEXINDEX_INVALID_ARGUMENT = 100, // An argument has an invalid value.
     PLEXINDEX_NULL_POINTER = 101, // A pointer that must not be NULL is NULL.
     // A field or flag is unknown. A known flag in the wrong call causes `INVALID_ARGUMENT` instead.
@@ -197,7 +197,7 @@ typedef enum plexindex_status {
     PLEXINDEX_STARTING = 306, // The server is starting or upgrading its database.
     PLEXINDEX_BAD_ANSWER = 307, // The server's reply is truncated or malformed.
     PLEXINDEX_SERVER_ERROR = 308, // The server replied with status 5xx or another unexpected status.
-    // The server did not reply in time, or an edit exceeded its deadline. Try again, or set a longer deadline.
+    // The server did not reply in time, or an edit exceeded its timeout. Try again, or set a longer timeout.
     PLEXINDEX_TIMEOUT = 309,
     // The server redirected to another host. plexindex does not send the token to other hosts.
     PLEXINDEX_REDIRECTED = 310,

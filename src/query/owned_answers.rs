@@ -24,10 +24,10 @@ pub enum MatchStatus {
     /// No known item matches. [`Match::reason`](crate::Match::reason) is the reason, such as
     /// [`Reason::NotFetched`](crate::Reason::NotFetched) if the library was never fetched completely.
     NotFound,
-    /// The deadline passed before an answer was available. Repeat the query: plexindex resumes the work.
+    /// The timeout passed before an answer was available. Repeat the query: plexindex resumes the work.
     NotYet,
-    /// The server did not respond before the deadline, and repeating the query would fail again. Fetch the library once
-    /// without a deadline, using [`Library::refresh`](crate::Library::refresh).
+    /// The server did not respond before the timeout, and repeating the query would fail again. Fetch the library once
+    /// without a timeout, using [`Library::refresh`](crate::Library::refresh).
     NeedsWarm,
 }
 

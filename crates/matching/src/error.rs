@@ -18,9 +18,9 @@ pub enum Status {
     NotFound = 1,
     /// Several items match equally well; the answer lists the items, best first.
     Ambiguous = 2,
-    /// The deadline passed before an answer was available. Repeat the call: plexindex resumes the work.
+    /// The timeout passed before an answer was available. Repeat the call: plexindex resumes the work.
     NotYet = 3,
-    /// The deadline is too short for this server. Fetch the library once (`plexindex warm`).
+    /// The timeout is too short for this server. Fetch the library once (`plexindex warm`).
     NeedsWarm = 4,
 
     /// An argument has an invalid value.
@@ -59,7 +59,7 @@ pub enum Status {
     BadAnswer = 307,
     /// The server replied with status 5xx or another unexpected status.
     ServerError = 308,
-    /// The server did not reply in time, or an edit exceeded its deadline. Try again, or set a longer deadline.
+    /// The server did not reply in time, or an edit exceeded its timeout. Try again, or set a longer timeout.
     Timeout = 309,
     /// The server redirected to another host. plexindex does not send the token to other hosts.
     Redirected = 310,
@@ -337,7 +337,7 @@ pub enum ErrorKind {
     BadAnswer,
     /// The server replied with status 5xx or another unexpected status.
     ServerError,
-    /// The server did not reply in time, or an edit exceeded its deadline. Try again, or set a longer deadline.
+    /// The server did not reply in time, or an edit exceeded its timeout. Try again, or set a longer timeout.
     Timeout,
     /// The server redirected to another host. plexindex does not send the token to other hosts.
     Redirected,
@@ -385,7 +385,7 @@ error_kinds! {
 
 impl ErrorKind {
     /// Returns whether a later retry can succeed: the server was unreachable, too slow or starting, or sent a bad
-    /// reply. After a timeout, set a longer deadline; a deadline of zero leaves no time for a request.
+    /// reply. After a timeout, set a longer one; a timeout of zero leaves no time for a request.
     #[must_use]
     pub fn is_transient(self) -> bool {
         use ErrorKind::{BadAnswer, Connect, ServerError, Starting, Timeout};

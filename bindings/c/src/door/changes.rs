@@ -22,14 +22,14 @@ use plexindex::inside::{ChangePage, DebounceIntervals};
 /// To maintain a map from files to rating keys, first remove `path` and `from` with the key `from_key`, or with the
 /// item's key if `from_key` is absent. Then, unless the change is `removed`, add `path` with the item's key. After
 /// `list_again` or the status LIST_AGAIN, empty the map and start again with `full` and no cursor. Store the map and
-/// the cursor together, as the example feed.c does.
+/// the cursor together, as feed.c does.
 ///
 /// A cursor remains valid after a crash: a reader misses no changes, but may see some changes twice. A cursor belongs
 /// to one store, server, user and library; a cursor for all libraries also works for one library. The store keeps about
 /// 64 MiB of changes, or less when the folder is near `size_limit`.
 ///
-/// LIST_AGAIN: the store no longer has the changes since the cursor, the cursor belongs to a different store, server or
-/// user, or a power cut or a restored copy undid the cursor's state. NOT_FETCHED: no library has been fetched yet.
+/// LIST_AGAIN: the store no longer has the changes since the cursor, the cursor belongs elsewhere, or a power cut or a
+/// restored copy undid its state. NOT_FETCHED: no library has been fetched yet.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ListChanges {

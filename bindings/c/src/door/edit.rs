@@ -15,7 +15,6 @@ use plexindex::{EditReport, Edited};
 /// a timeout, a request fails only after `options.read_timeout_ms` without data.
 ///
 /// Returns an answer even after an error, unless the request is invalid. NOT_ON_SERVER: some items do not exist.
-/// TIMEOUT: the timeout passed.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EditItems {

@@ -13,8 +13,7 @@ use plexindex_sharing::{SharedIndex, SharedStatus, SharedTables};
 /// until `options.timeout_ms`, or a few seconds without a timeout; `follow` and `unfollow` do not wait.
 ///
 /// After you record a match, `deliver` ensures that other hosts can use it, unless the match's path is in no library
-/// folder and under no mapping. If your tools run only briefly, keep one process running that follows the log. A forked
-/// child must call `follow` itself.
+/// folder and under no mapping. A forked child must call `follow` itself.
 ///
 /// If `deliver` returns TIMEOUT, plexindex delivers the rest later. `init` and `clear` can return CONNECT, TIMEOUT,
 /// OFFLINE, or FORBIDDEN if the PostgreSQL role lacks the privilege. All actions except `status` return
