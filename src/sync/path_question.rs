@@ -263,11 +263,16 @@ impl Synchronizer {
                 _ => continue, // the library was removed or cleared
             };
             let is_behind = row.listed_token != row.library.change.token;
-            let is_uncertain = row.library.change.trust == TokenReliability::Useless || row.library.change.busy;
-            if is_behind || is_uncertain || row.listed_token != before.listed_token || row.provisional {
+            let is_useless = row.library.change.trust == TokenReliability::Useless;
+            if is_behind
+                || is_useless
+                || row.library.change.busy
+                || row.listed_token != before.listed_token
+                || row.provisional
+            {
                 has_changed = true;
             }
-            if is_behind && !row.held_back {
+            if (is_behind || is_useless) && !row.held_back {
                 unlisted.push(row.id);
             }
         }

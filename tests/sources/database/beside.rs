@@ -197,7 +197,7 @@ fn what_came_from_the_file_alone_answers_beside_a_server_once_they_are_one() {
         offline: true,
         ..with(&store, &server, &away)
     };
-    assert_eq!(failed(offline), Status::Offline);
+    assert_eq!(failed(offline), Status::NotFetched);
     // Its own server: what was listed is used, after one request.
     let own = serving(30);
     let beside = opened(with(&store, &server, &own), &clock);
