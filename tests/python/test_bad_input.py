@@ -38,6 +38,43 @@ def test_paths_that_are_refused(index: plexindex.Index, server: Server, path: An
     assert index.stats()["sequence"] == before["sequence"]
 
 
+def test_a_text_with_a_lone_surrogate_is_refused(index: plexindex.Index, server: Server, cache: Path) -> None:
+    movies, table, bad = index.library("Movies"), index.table("mine"), "secret\ud800"
+    movies.refresh()
+    server.reset()
+
+    def opened(**options: Any) -> plexindex.Index:
+        return plexindex.open(**{"cache_dir": cache, "server_url": server.url, "token": server.token, **options})
+
+    calls: dict[str, list[Callable[[], object]]] = {
+        "key": [
+            lambda: movies.record_match("/x", bad),
+            lambda: movies.record_match("/x", bad, through=True),
+            lambda: movies.record_matches([("/y", "7"), ("/x", bad)]),
+            lambda: movies.invalidate_item(bad),
+        ],
+        "GUID": [lambda: movies.match_guid(bad)],
+        "title": [lambda: movies.search_title(bad)],
+        "cursor": [lambda: movies.changes(bad)],
+        "method": [lambda: index.call(bad)],
+        "library": [lambda: index.library(bad).match("/x"), lambda: index.library(section=bad).match("/x")],
+        "table": [lambda: index.table(bad)],
+        "name": [lambda: table.get(bad), lambda: table.set(bad, b""), lambda: table.delete(bad), lambda: bad in table],
+        "token": [lambda: index.set_token(bad), lambda: opened(token=bad), lambda: opened(token=lambda: bad)],
+    }
+    for option in ("cache_dir", "server_url", "user", "ca_file", "database", "shared"):
+        calls[option] = [lambda option=option: opened(**{option: bad})]  # type: ignore[misc]
+    for name, asks in calls.items():
+        for ask in asks:
+            with pytest.raises(REFUSED, match=f"the {name} .* contains a lone surrogate") as caught:
+                ask()
+            assert ("secret" in str(caught.value)) == (name not in ("token", "shared")), name
+    with pytest.raises(REFUSED):
+        index.call("items.get", {"key": bad})
+    assert server.requests() == 0
+    assert index.stats()["matches"] == 0
+
+
 @pytest.mark.both
 def test_a_path_that_is_not_utf8_matches_itself(index: plexindex.Index, server: Server) -> None:
     movies = index.library("Movies")

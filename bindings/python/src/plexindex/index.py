@@ -561,7 +561,7 @@ class Index:
         Raises InvalidArgumentError if the string cannot be a token. To renew tokens automatically, pass a callable to
         :func:`plexindex.open`.
         """
-        raw = b"" if token is None else convert.text_bytes("token", token)
+        raw = b"" if token is None else convert.text_bytes("token", token, hidden=True)
         self._session.command(self._session.native.set_token, raw or None, len(raw))
 
     token = property(None, set_token, doc="The token, write-only: see :meth:`set_token`.")

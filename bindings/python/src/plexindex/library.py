@@ -279,7 +279,7 @@ class Library(Lookups):
             self.record_matches([(path, key)], timeout=timeout, through=True)
             return
         raw = convert.path_bytes(path, self._session.hides_paths)
-        key_raw = convert.text_bytes("key", convert.key_text(key))
+        key_raw = convert.key_bytes(key)
         given = raw, len(raw), key_raw, len(key_raw), convert.timeout_ms(timeout)
         self._session.command(self._session.native.record_match, *given, target=self._handle)
 
@@ -314,7 +314,7 @@ class Library(Lookups):
 
     def invalidate_item(self, key: KeyArg) -> None:
         """Invalidates an item and all its paths: :meth:`Index.invalidate_item` in this library."""
-        raw = convert.key_text(key).encode()
+        raw = convert.key_bytes(key)
         self._session.command(self._session.native.invalidate_item, raw, len(raw), target=self._handle)
 
     def invalidate(self) -> None:

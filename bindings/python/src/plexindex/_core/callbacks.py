@@ -118,7 +118,7 @@ class Renewal:
         """Writes a token into the plexindex_buffer at ``address``. Returns False if there is no token."""
         self._raised.pop(get_ident(), None)
         token = self._renew()
-        raw = None if token is None else convert.text_bytes("token", token)
+        raw = None if token is None else convert.text_bytes("token", token, hidden=True)
         buffer = CBuffer.from_address(address)
         if not raw or len(raw) > buffer.capacity:
             return False

@@ -58,7 +58,11 @@ def _fspath(name: str, path: PathArg) -> str | bytes:
 
 def folder_bytes(name: str, path: PathArg) -> bytes:
     """Encodes the path of a folder or file on this machine."""
-    return os.fsencode(_fspath(name, path))
+    value = _fspath(name, path)
+    try:
+        return os.fsencode(value)
+    except UnicodeEncodeError as error:
+        raise _no_bytes(name, value, error) from None
 
 
 def text_bytes(name: str, value: str | bytes, hidden: bool = False) -> bytes:
@@ -74,10 +78,14 @@ def text_bytes(name: str, value: str | bytes, hidden: bool = False) -> bytes:
     try:
         return value.encode("utf-8", sys.getfilesystemencodeerrors())
     except UnicodeEncodeError as error:
-        raise InvalidArgumentError(
-            f"the {name} {display_path(value, hidden)} contains a lone surrogate at position {error.start} that "
-            "represents no byte: decode file names with os.fsdecode"
-        ) from None
+        raise _no_bytes(name, value, error, hidden) from None
+
+
+def _no_bytes(name: str, value: str | bytes, error: UnicodeEncodeError, hidden: bool = False) -> InvalidArgumentError:
+    return InvalidArgumentError(
+        f"the {name} {display_path(value, hidden)} contains a lone surrogate at position {error.start} that "
+        "represents no byte: remove the surrogate, or decode file names with os.fsdecode"
+    )
 
 
 def path_list(paths: Iterable[PathArg]) -> Sequence[PathArg]:
@@ -127,15 +135,20 @@ def key_text(key: object) -> str:
     return key
 
 
+def key_bytes(key: object) -> bytes:
+    """Encodes a key. Accepts the same keys as ``key_text``."""
+    return text_bytes("key", key_text(key))
+
+
 def join_keys(keys: Sequence[object]) -> bytes:
-    """Encodes keys as one block, each followed by a NUL. Raises the same errors as ``key_text``."""
+    """Encodes keys as one block, each followed by a NUL. Raises the same errors as ``key_bytes``."""
     try:
-        block = "\0".join([*keys, ""])  # type: ignore[list-item]
-    except TypeError:
-        block = ""  # Some keys are not strings.
-    if block.count("\0") != len(keys) or not all(keys):
-        block = "".join([f"{key_text(key)}\0" for key in keys])
-    return block.encode()
+        block = "\0".join([*keys, ""]).encode()  # type: ignore[list-item]
+    except (TypeError, UnicodeEncodeError):
+        block = b""  # Some keys are not strings, or are invalid.
+    if block.count(b"\0") != len(keys) or not all(keys):
+        block = b"".join([key_bytes(key) + b"\0" for key in keys])
+    return block
 
 
 def callback(name: str, given: Any) -> Any:

@@ -8,7 +8,7 @@ from binascii import a2b_base64, b2a_base64
 from json import JSONDecoder, JSONEncoder
 
 from ..errors import error_for
-from . import TYPE_CHECKING
+from . import TYPE_CHECKING, convert
 from .calls import take
 from .native import load
 
@@ -37,11 +37,11 @@ def ask(call: Call, handle: int | None, method: str, request: dict[str, Any], ti
     """Calls a method. Returns the status and the answer, which even a failed call can have."""
     native = load()
     given = {name: value for name, value in request.items() if value is not None}
-    raw = _encode(given).encode() if given else b""
+    name, raw = convert.text_bytes("method", method), _encode(given).encode() if given else b""
     call.options.timeout_ms = timeout_ms
     answer = call.answer_pointer
     try:
-        status = call.run(native.call, handle, method.encode(), raw, len(raw), call.options_ref, call.answer_ref)
+        status = call.run(native.call, handle, name, raw, len(raw), call.options_ref, call.answer_ref)
         return status, None if answer.value is None else _decode(answer.value.decode())[0]
     finally:
         native.free(answer)

@@ -61,7 +61,7 @@ def c_options(
         size=ctypes.sizeof(COptions),
         cache_dir=CBytes.of(folder),
         server_url=_text("server_url", server_url),
-        token=_text("token", token),
+        token=_text("token", token, hidden=True),
         user=_text("user", user),
         ca_file=_path("ca_file", ca_file),
         library_ttl_ms=ms("library_ttl", library_ttl, none=c.TTL_NEVER, zero=c.TTL_AT_ONCE),
@@ -83,7 +83,7 @@ def c_options(
         slow_ms=ms("slow", slow, none=c.NEVER_SLOW),
         size_limit=0 if size_limit is None else _whole("size_limit", size_limit, 2**63 - 1),
         database=_path("database", database),
-        shared=_text("shared", shared),
+        shared=_text("shared", shared, hidden=True),
         shared_retry_ms=ms("shared_retry", shared_retry, none=forever, zero=c.NO_RETRY),
     )
 
@@ -96,8 +96,8 @@ def _rules(mappings: Iterable[MappingArg]) -> list[CMapping]:
     return [CMapping(rule.kind, 0, CBytes.of(rule.find), CBytes.of(rule.replace)) for rule in rules]
 
 
-def _text(name: str, value: str | None) -> CBytes:
-    return CBytes.of(None if value is None else convert.text_bytes(name, value))
+def _text(name: str, value: str | None, hidden: bool = False) -> CBytes:
+    return CBytes.of(None if value is None else convert.text_bytes(name, value, hidden))
 
 
 def _path(name: str, value: PathArg | None) -> CBytes:
