@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 import plexindex
 import pytest
-from conftest import Server
+from conftest import OpenIndex, Server
 
 pytestmark = pytest.mark.both
 
@@ -23,3 +23,45 @@ def test_paths_as_str_bytes_and_path_objects(index: plexindex.Index, server: Ser
         assert movies.lookup_key(path) == key
         assert movies.lookup_keys([path, MISSING]) == [key, None]
         assert [match.key for match in movies.match_paths([path, MISSING])] == [key, None]
+
+
+def test_only_a_sure_match_is_true(index: plexindex.Index, server: Server) -> None:
+    movies = index.library("Movies")
+    path = server.paths(1)[11]["path"]
+    assert movies.match(path)
+    assert not movies.match(MISSING)
+    # The same name in another folder may be another file.
+    low = movies.match(f"/elsewhere/{PurePosixPath(path).name}")
+    assert (low.status, low.confidence, bool(low)) == ("found", "low", False)
+
+
+def test_an_items_path_on_this_machine(open_index: OpenIndex, server: Server) -> None:
+    index = open_index(mappings=[("/mnt/media", "/data")])
+    path = server.paths(1)[11]["path"]
+    item = index.match(f"/mnt/media{path.removeprefix('/data')}").item
+    assert item is not None
+    assert (item.path, item.host_path) == (path, f"/mnt/media{path.removeprefix('/data')}")
+    index.close()
+    unmapped = open_index().match(path).item
+    assert unmapped is not None
+    assert unmapped.host_path == path
+
+
+def test_a_table_is_a_mapping_that_is_kept(open_index: OpenIndex) -> None:
+    index = open_index()
+    table = index.table("mine")
+    table["a"], table[b"\xff"] = b"1", b""
+    table.set("gone", b"x", expire=0)
+    assert (table["a"], table.get("gone"), table.get("b", b"-")) == (b"1", None, b"-")
+    assert list(table) == [b"a", b"\xff"]
+    assert "a" in table
+    assert len(index.table("other")) == 0
+    del table["a"]
+    for call in (lambda: table["a"], lambda: table.__delitem__("a")):
+        with pytest.raises(KeyError):
+            call()
+    index.close()
+    again = open_index().table("mine")
+    assert dict(again) == {b"\xff": b""}
+    again.clear()
+    assert not list(again)
