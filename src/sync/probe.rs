@@ -1,5 +1,6 @@
 //! Probes the server: requests its identity, its libraries, and their change tokens.
 
+use std::cell::RefCell;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -170,8 +171,10 @@ impl SyncJob<'_> {
             }
         };
         let store_start = Instant::now();
+        // A transaction takes no other lock, because a fork takes the lock of the database last.
+        let rows_before = RefCell::new(Vec::new());
         let is_current = |row: &LibraryRow, library: &Library| {
-            sync.own_checks.compare(row, now);
+            rows_before.borrow_mut().push(row.clone());
             freshness::is_current(&listing_age(row), &row.listed_token, &library.change, &sync.policy, now)
         };
         let rows = LibraryRows(&sync.store).store_probe(
@@ -183,6 +186,9 @@ impl SyncJob<'_> {
             &is_current,
         )?;
         sync.counters.add_time(Activity::Store, store_start.elapsed());
+        for row in &rows_before.into_inner() {
+            sync.own_checks.compare(row, now);
+        }
         sync.own_checks.note(&rows, now);
         Ok((identity, rows))
     }
