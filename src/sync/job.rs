@@ -387,6 +387,10 @@ impl Synchronizer {
             if let Err(error) = &result {
                 job.note_failure(error, requests_before);
             }
+            // Once for all listings, because a sweep reads the names of all segments.
+            if report.has_listed.load(Ordering::Relaxed) {
+                self.maintenance.sweep(job.bounds.deadline);
+            }
             result
         };
         let result = on_worker(work, TICK, || monitor.tick(true)); // `true`: the job is running

@@ -105,7 +105,14 @@ impl SyncJob<'_> {
     ) -> Result<()> {
         let sync = self.sync;
         // Find out whether the listing is complete, and whether the library changed during the listing.
-        let (identity, after) = self.probe_again(row)?;
+        let (identity, after) = match self.copied_ms {
+            None => self.probe_again(row)?,
+            // The host that published the listing has already probed the library.
+            Some(_) => (
+                self.identity()?.ok_or_else(|| library_cleared_error(row))?,
+                row.library.clone(),
+            ),
+        };
         let now_ms = self.copied_ms.unwrap_or_else(|| sync.clock.now_ms());
         let draft = sync.segments.without_duplicates(row, &listing, draft)?;
         let is_whole = listing.total.is_none_or(|total| total == listing.rows) && draft.items() == listing.keyed;
@@ -137,40 +144,18 @@ impl SyncJob<'_> {
             job_start.elapsed().as_secs_f64(),
             if stored.provisional { " (provisional)" } else { "" }
         );
+        self.report.has_listed.store(true, Ordering::Relaxed);
         self.tidy_after_listing();
         Ok(())
     }
 
-    /// Deletes rows and files that nothing uses, enforces the folder's size limit, and stores the counters. Only logs
-    /// errors.
+    /// Enforces the folder's size limit, and stores the counters. Only logs errors.
     fn tidy_after_listing(&self) {
         let (sync, deadline) = (self.sync, self.bounds.deadline);
-        sync.maintenance.sweep(deadline);
         sync.reading.keep_within_limit(deadline);
         if let Err(error) = sync.maintenance.flush_counters(deadline) {
             log::debug!("cannot store the counters: {error}; will retry later");
         }
-    }
-
-    /// Probes the library again after its listing. Returns the view's id and the library's new state, which shows
-    /// whether the library changed during the listing.
-    fn probe_again(&self, row: &LibraryRow) -> Result<(ViewId, Library)> {
-        if self.copied_ms.is_some() {
-            // The host that published the listing has already probed the library.
-            let identity = self.identity()?.ok_or_else(|| library_cleared_error(row))?;
-            return Ok((identity, row.library.clone()));
-        }
-        let (identity, new_rows) = self.probe()?;
-        if let Some(new_row) = new_rows.iter().find(|new_row| new_row.id == row.id) {
-            return Ok((identity, new_row.library.clone()));
-        }
-        if new_rows.iter().any(|new_row| new_row.library.uuid == row.library.uuid) {
-            return Err(library_cleared_error(row));
-        }
-        Err(Error::new(
-            Status::LibraryNotFound,
-            format!("library '{}' was removed during its listing", row.library.title),
-        ))
     }
 
     /// Returns whether a second listing must confirm this listing of `items` items, because it is much smaller than the

@@ -5,14 +5,18 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::call::Call;
-use super::job::{ProbeConditions, SyncJob, Synchronizer};
+use super::job::{ProbeConditions, SyncJob, Synchronizer, library_cleared_error};
 use super::reading::{MAX_RETRIES, Resolved, Selection, Selector, cleared_repeatedly_error, never_fetched_error};
-use crate::engine::{LibraryRow, LibraryRows, Snapshot, Totals, listing_age};
+use crate::engine::{Endpoint, LibraryRow, LibraryRows, Snapshot, Totals, listing_age};
 use crate::error::{Error, Result, Status};
 use crate::freshness;
 use crate::matching::Scope;
 use crate::model::{Library, Sequence, Server, ViewId};
+use crate::platform::mutex::lock;
 use crate::stats::Activity;
+
+/// Time after which a job stores an unchanged reply again, so that all libraries' times of the last check stay recent.
+const STORE_AGAIN_MS: u64 = 1_000;
 
 impl Synchronizer {
     /// Fetches and stores the libraries and their change tokens. Does nothing if another thread or process has sent a
@@ -118,37 +122,114 @@ impl Synchronizer {
     }
 }
 
+/// The server's reply to a probe, which is not stored yet.
+struct ProbeReply {
+    endpoint: Endpoint,
+    /// The view of the token or of the user in its claims; `None` if both are new.
+    view: Option<ViewId>,
+    /// Whether only the claims lead to the view.
+    is_claimed: bool,
+    /// The server's identity, if the probe has requested it.
+    server: Option<Server>,
+    /// The change sequence before the request for the libraries.
+    begun_sequence: Sequence,
+    libraries: Vec<Library>,
+}
+
+/// The reply that a job stored last.
+pub struct StoredReply {
+    view: ViewId,
+    libraries: Vec<Library>,
+    stored_ms: i64,
+}
+
 impl SyncJob<'_> {
     /// Fetches and stores the libraries, and returns the view's id and the libraries' rows. Also requests the server's
     /// identity if the server is new, or if the server has none of the stored libraries.
     pub fn probe(&self) -> Result<(ViewId, Vec<LibraryRow>)> {
+        self.store_reply(self.request_libraries()?)
+    }
+
+    /// Probes a library again after its listing. Returns the view's id and the library's new state, which shows whether
+    /// the library changed during the listing.
+    pub fn probe_again(&self, row: &LibraryRow) -> Result<(ViewId, Library)> {
+        let reply = self.request_libraries()?;
+        if let Some(same) = self.same_reply(&reply, row)? {
+            return Ok(same);
+        }
+        let (view, new_rows) = self.store_reply(reply)?;
+        if let Some(new_row) = new_rows.iter().find(|new_row| new_row.id == row.id) {
+            return Ok((view, new_row.library.clone()));
+        }
+        if new_rows.iter().any(|new_row| new_row.library.uuid == row.library.uuid) {
+            return Err(library_cleared_error(row));
+        }
+        Err(Error::new(
+            Status::LibraryNotFound,
+            format!("library '{}' was removed during its listing", row.library.title),
+        ))
+    }
+
+    /// Returns the result of [`Self::probe_again`] if this job has just stored the same reply, and the library of `row`
+    /// is still there. Storing each library after each listing would take a time that grows with the square of their
+    /// number.
+    fn same_reply(&self, reply: &ProbeReply, row: &LibraryRow) -> Result<Option<(ViewId, Library)>> {
+        let stored = lock(&self.report.stored_reply);
+        let now_ms = self.sync.clock.now_ms();
+        let is_same = |stored: &&StoredReply| {
+            reply.view == Some(stored.view)
+                && stored.stored_ms.abs_diff(now_ms) < STORE_AGAIN_MS
+                && stored.libraries == reply.libraries
+        };
+        let Some(StoredReply { view, libraries, .. }) = stored.as_ref().filter(is_same) else {
+            return Ok(None);
+        };
+        let now = LibraryRows(&self.sync.store).library_row(row.id)?;
+        let is_same = now.present && libraries.contains(&now.library);
+        Ok(is_same.then_some((*view, now.library)))
+    }
+
+    /// Requests the libraries, and the identity of a new server.
+    fn request_libraries(&self) -> Result<ProbeReply> {
         let sync = self.sync;
-        let Some(endpoint) = &self.endpoint() else {
+        let Some(endpoint) = self.endpoint() else {
             return Err(Error::new(
                 Status::Offline,
                 "the index is offline: set server_url or database",
             ));
         };
         // Find the view by the token, or by the user in the token's claims.
-        let stored = LibraryRows(&sync.store).identity(endpoint)?;
+        let stored = LibraryRows(&sync.store).identity(&endpoint)?;
         let user = sync.reading.viewpoint.claimed_user_hash(self.session);
         let claimed = match (stored, user) {
-            (None, Some(user)) => LibraryRows(&sync.store).find_claimed_view(endpoint, user)?,
+            (None, Some(user)) => LibraryRows(&sync.store).find_claimed_view(&endpoint, user)?,
             _ => None,
         };
-        let expected = stored.or(claimed);
+        let view = stored.or(claimed);
         // Request a new server's identity without the token, in case the server is not Plex.
-        let mut server = expected
-            .is_none()
-            .then(|| self.source.server(self.bounds))
-            .transpose()?;
+        let server = view.is_none().then(|| self.source.server(self.bounds)).transpose()?;
         // Read the change sequence first, because the reply may not reflect later changes.
         let begun_sequence = Totals::of(&sync.store)?.sequence;
         let libraries = self.source.libraries(self.bounds)?;
         self.report.probe_answered.store(true, Ordering::Relaxed);
+        Ok(ProbeReply {
+            endpoint,
+            view,
+            is_claimed: claimed.is_some(),
+            server,
+            begun_sequence,
+            libraries,
+        })
+    }
+
+    /// Stores a reply, and returns the view's id and the libraries' rows. Requests the server's identity if the server
+    /// has none of the stored libraries.
+    fn store_reply(&self, reply: ProbeReply) -> Result<(ViewId, Vec<LibraryRow>)> {
+        let (sync, endpoint, libraries) = (self.sync, &reply.endpoint, reply.libraries);
         // The server has accepted the token. plexindex writes nothing before all requests have succeeded.
         let now = sync.clock.now_ms();
-        if let Some(expected) = expected
+        let mut server = reply.server;
+        if let Some(expected) = reply.view
             && self.has_no_stored_library(expected, &libraries)?
         {
             let current_server = self.source.server(self.bounds)?;
@@ -158,15 +239,16 @@ impl SyncJob<'_> {
             }
         }
         // Store the token or the claim, which the server has now accepted.
-        let identity = match (expected, server) {
+        let identity = match (reply.view, server) {
             (Some(expected), None) => {
-                if claimed.is_some() {
+                if reply.is_claimed {
                     LibraryRows(&sync.store).store_accepted_claim(endpoint, expected, self.bounds.deadline)?;
                 }
                 expected
             }
             (_, server) => {
                 let server = server.unwrap_or_default();
+                let user = sync.reading.viewpoint.claimed_user_hash(self.session);
                 LibraryRows(&sync.store).store_accepted_token(endpoint, &server, user, self.bounds.deadline)?
             }
         };
@@ -180,7 +262,7 @@ impl SyncJob<'_> {
         let rows = LibraryRows(&sync.store).store_probe(
             identity,
             &libraries,
-            begun_sequence,
+            reply.begun_sequence,
             now,
             self.bounds.deadline,
             &is_current,
@@ -190,6 +272,11 @@ impl SyncJob<'_> {
             sync.own_checks.compare(row, now);
         }
         sync.own_checks.note(&rows, now);
+        *lock(&self.report.stored_reply) = Some(StoredReply {
+            view: identity,
+            libraries,
+            stored_ms: now,
+        });
         Ok((identity, rows))
     }
 

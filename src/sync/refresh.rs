@@ -215,15 +215,20 @@ impl SyncJob<'_> {
             ..self.bounds
         };
         let result = self.single_flight_within(bounds, &format!("fetch{}", id.0.rem_euclid(LOCKS)), || {
-            if let Ok(row) = LibraryRows(&sync.store).library_row(id)
-                && row.present
+            let stored = LibraryRows(&sync.store).library_row(id).ok().filter(|row| row.present);
+            if let Some(row) = &stored
                 && (row.begun_sequence > since || row.begun_sequence != library.begun_sequence)
                 && (matches!(reason, RefreshReason::Unverified | RefreshReason::Full)
-                    || self.needed_request(&row, reason) == NeededRequest::Nothing)
+                    || self.needed_request(row, reason) == NeededRequest::Nothing)
             {
                 return Ok(None);
             }
             if self.sync.peers.should_postpone_refresh(self, library, reason)? {
+                return Ok(None);
+            }
+            // The probe for an earlier library of this job has also checked this library.
+            if let Some(row) = stored.filter(|row| row.probed_sequence > since) {
+                self.fetch_needed(&row, reason)?;
                 return Ok(None);
             }
             let rows = self.probe_once(since, &self.accepted_probe(library, reason))?;

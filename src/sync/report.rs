@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::call::{Call, Progress};
+use super::probe::StoredReply;
 use crate::model::LibraryId;
 use crate::platform::mutex::lock;
 use crate::source::Source;
@@ -28,6 +29,10 @@ pub struct JobProgress {
     pub unlisted: Mutex<Vec<LibraryId>>,
     /// Whether a probe of this job has found a change in a library.
     pub has_changed: AtomicBool,
+    /// Whether this job has published a listing, so that it sweeps when it ends.
+    pub has_listed: AtomicBool,
+    /// The reply that a probe of this job stored last.
+    pub stored_reply: Mutex<Option<StoredReply>>,
     /// Whether the job is fetching a library, so that the title and the numbers are valid.
     pub fetching: AtomicBool,
     abort: AtomicBool,

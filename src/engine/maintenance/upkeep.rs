@@ -32,7 +32,7 @@ pub struct Maintenance {
     store: Arc<Store>,
     records: Arc<Records>,
     counters: Arc<Counters>,
-    /// Whether this handle sweeps after its own writes. A handle that fetches listings sweeps after each listing.
+    /// Whether this handle sweeps after its own writes. A handle that fetches listings sweeps after them.
     sweeps: bool,
     /// This handle's numbers of requests and of answers that are already in the store.
     stored_counts: Mutex<(u64, u64)>,

@@ -1,6 +1,8 @@
 //! Stores the results of probes: a view's libraries and their change tokens. Removes a library a month after the server
 //! stopped listing it.
 
+use std::collections::{HashMap, HashSet};
+
 use rusqlite::params;
 
 use super::cached::CachedStatements;
@@ -42,9 +44,10 @@ impl LibraryRows<'_> {
             }
             // Mark all libraries as absent; `upsert` marks those on the server as present.
             tx.execute("UPDATE libraries SET present = 0 WHERE view_id = ?1", [identity])?;
+            let by_uuid: HashMap<&str, &LibraryRow> = stored.iter().map(|row| (&*row.library.uuid, row)).collect();
             for (position, library) in (0_i64..).zip(on_server) {
                 upsert(tx, identity, position, library)?;
-                if let Some(row) = stored.iter().find(|row| row.library.uuid == library.uuid)
+                if let Some(row) = by_uuid.get(&*library.uuid)
                     && row.generation.is_fetched()
                     && is_current(row, library)
                 {
@@ -58,10 +61,10 @@ impl LibraryRows<'_> {
                 restart_history(tx, row.id)?; // the library vanished, or came back with its old listing
             }
             // The feed contains a library's title and section, so a change to either restarts the library's history.
-            let name_of = |row: &LibraryRow| (row.library.title.clone(), row.library.section.clone());
+            let names_of = |row: &LibraryRow| (row.library.title.clone(), row.library.section.clone());
+            let names: HashMap<LibraryId, _> = updated.iter().map(|row| (row.id, names_of(row))).collect();
             for row in &stored {
-                let new_row = updated.iter().find(|new_row| new_row.id == row.id);
-                if new_row.is_some_and(|new_row| name_of(row) != name_of(new_row)) {
+                if names.get(&row.id).is_some_and(|names| *names != names_of(row)) {
                     restart_history(tx, row.id)?;
                 }
             }
@@ -78,9 +81,8 @@ impl LibraryRows<'_> {
 
 /// Returns the libraries that only the first list contains.
 fn only_in_first<'r>(first: &'r [LibraryRow], second: &'r [LibraryRow]) -> impl Iterator<Item = &'r LibraryRow> {
-    first
-        .iter()
-        .filter(|row| !second.iter().any(|other| other.id == row.id))
+    let others: HashSet<LibraryId> = second.iter().map(|row| row.id).collect();
+    first.iter().filter(move |row| !others.contains(&row.id))
 }
 
 /// Holds back an empty list of libraries: keeps the libraries, and marks their answers as stale. Returns `false` if the
