@@ -17,6 +17,9 @@ use crate::platform::open_files;
 pub const NAME: &str = "plexindex-1";
 /// End of the name of a damaged database.
 pub const BROKEN: &str = ".broken";
+/// Maximum length of the folder's path on Unix in bytes. SQLite opens paths of up to 504 bytes there, and the longest
+/// name is `/plexindex-1.db.4194304.new`, with the largest process id of Linux.
+const MAX_FOLDER_BYTES: usize = 504 - 27;
 /// Maximum wait for another process that is creating or renaming the database, or creating the client identifier.
 pub const LOCK_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -50,6 +53,7 @@ impl StoreFolder {
             shares_memory: false,
             broken: Arc::default(),
         };
+        folder.expect_short_path()?;
         if metadata.is_err() {
             files::create_private_dirs(path).map_err(|error| folder.cannot("create", &error))?;
         }
@@ -64,6 +68,27 @@ impl StoreFolder {
             path: path.into(),
             ..folder
         })
+    }
+
+    /// Fails if SQLite could not open the database because of the length of its path.
+    fn expect_short_path(&self) -> Result<()> {
+        // A link can make the path shorter, so resolve the part that exists.
+        let resolved = self.path.ancestors().find_map(|existing| {
+            let missing = self.path.strip_prefix(existing).ok()?;
+            Some(canonical(existing).ok()?.join(missing))
+        });
+        let length = resolved.map_or(0, |path| path.as_os_str().len());
+        if cfg!(windows) || length <= MAX_FOLDER_BYTES {
+            return Ok(());
+        }
+        Err(Error::new(
+            Status::Store,
+            format!(
+                "cannot use cache_dir {}: its path has {length} bytes, but may have at most {MAX_FOLDER_BYTES}; choose \
+                 a shorter path",
+                self.path.display()
+            ),
+        ))
     }
 
     /// Returns the same folder, but treats its file system as one without shared memory.

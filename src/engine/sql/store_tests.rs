@@ -249,6 +249,24 @@ fn a_match_has_the_sequence_of_its_write() {
     assert!(other.listed_sequence > recorded);
 }
 
+#[cfg(unix)]
+#[test]
+fn a_folder_whose_path_is_too_long_for_sqlite_is_refused_before_it_is_created() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let root = folder.path().canonicalize().expect("a path");
+    let name = "n".repeat(200);
+    let parent = root.join(&name);
+    let used = parent.as_os_str().len() + 1;
+    let [longest, longer] = [477, 478].map(|length| {
+        let rest = length - used;
+        parent.join("m".repeat(rest - 101)).join("l".repeat(100))
+    });
+    let error = Store::open(&longer, true).err().expect("refused");
+    assert!(error.to_string().contains("at most 477"), "{error}");
+    assert!(!parent.exists(), "nothing is created");
+    drop(Store::open(&longest, true).expect("opens"));
+}
+
 #[test]
 fn a_database_of_another_program_is_renamed() {
     let folder = tempfile::tempdir().expect("a folder");
