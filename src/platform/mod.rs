@@ -58,3 +58,4 @@ use macos as system;
 use windows as system;
 
 pub use rusqlite::ffi::SQLITE_VERSION;
+pub use system::sqlite::MAX_DATABASE_PATH;

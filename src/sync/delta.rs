@@ -16,6 +16,9 @@ use crate::platform::mutex::lock;
 use crate::source::{Delta, DeltaWatermark, IndexedItems, SourceChanges};
 use crate::stats::Activity;
 
+/// Maximum number of items that plexindex asks about because their files belong to other items.
+const MAX_RIVALS: usize = 256;
+
 /// Changes that a delta has merged.
 #[derive(Default)]
 pub struct MergedDelta {
@@ -155,12 +158,11 @@ impl SyncJob<'_> {
         };
         let mut keys = std::mem::take(&mut *lock(&indexed.added_keys));
         keys.extend(removed_keys.iter().cloned());
-        let rivals = match self.source.abilities().changes {
+        let new_files = match self.source.abilities().changes {
             Delta::Complete => Vec::new(),
-            Delta::None | Delta::Mostly => sync.items_with_files(row, &lock(&indexed.new_files), &keys),
+            Delta::None | Delta::Mostly => std::mem::take(&mut *lock(&indexed.new_files)),
         };
-        let are_settled = self.settle_rivals(row, &rivals, indexed.begun_sequence);
-        keys.extend(rivals);
+        let are_settled = self.settle_rivals(row, new_files, &mut keys, indexed.begun_sequence);
         let now_ms = sync.clock.now_ms();
         let merged = MergedChanges {
             items,
@@ -209,32 +211,49 @@ impl SyncJob<'_> {
         Ok(self.merge_changes(listed_library, &indexed)?.map(|(items, ..)| items))
     }
 
-    /// Asks the server about items (`rivals`) that have a file of an item that was added or changed, because nothing
-    /// else may show that an older item lost its file. Returns whether the server answered.
-    pub(super) fn settle_rivals(&self, row: &LibraryRow, rivals: &[String], begun: Sequence) -> Result<bool> {
-        if rivals.is_empty() || !self.source.abilities().items {
-            return Ok(rivals.is_empty());
-        }
-        let keys: Vec<&str> = rivals.iter().map(String::as_str).collect();
-        let located = match self.source.items(&keys, self.bounds) {
-            Ok(located) => located,
-            Err(error) if error.status.retry_advice() == RetryAdvice::NothingThere => Vec::new(),
-            Err(error) if error.status == Status::Aborted => return Err(error),
-            Err(error) => {
-                log::warn!("cannot find out which of several items has a file: {error}; a full listing will show it");
+    /// Asks the server about the items that have one of these files of items that were added or changed, because nothing
+    /// else may show that an older item lost its file; and so on for the files that these items have now. Skips the items
+    /// in `known`, and adds the others. Returns whether the server answered for all items.
+    pub(super) fn settle_rivals(
+        &self,
+        row: &LibraryRow,
+        mut files: Vec<String>,
+        known: &mut HashSet<String>,
+        begun: Sequence,
+    ) -> Result<bool> {
+        let (rows, deadline) = (ItemRows(&self.sync.store), self.bounds.deadline);
+        let mut room = MAX_RIVALS;
+        loop {
+            let rivals = self.sync.items_with_files(row, &files, known);
+            if rivals.is_empty() {
+                return Ok(true);
+            }
+            if rivals.len() > room || !self.source.abilities().items {
                 return Ok(false);
             }
-        };
-        let (rows, deadline) = (ItemRows(&self.sync.store), self.bounds.deadline);
-        for key in rivals {
-            match located.iter().find(|located| located.item.rating_key == *key) {
-                Some(located) if located.is_in(&row.library.section) => {
-                    rows.merge_items(row, std::slice::from_ref(&located.item), Some(begun), deadline)?;
+            room -= rivals.len();
+            let keys: Vec<&str> = rivals.iter().map(String::as_str).collect();
+            let located = match self.source.items(&keys, self.bounds) {
+                Ok(located) => located,
+                Err(error) if error.status.retry_advice() == RetryAdvice::NothingThere => Vec::new(),
+                Err(error) if error.status == Status::Aborted => return Err(error),
+                Err(error) => {
+                    log::warn!("cannot find out which item has a file: {error}; a full listing will show it");
+                    return Ok(false);
                 }
-                _ => rows.remove_item(row, key, deadline)?,
+            };
+            files.clear();
+            for key in rivals {
+                match located.iter().find(|located| located.item.rating_key == key) {
+                    Some(located) if located.is_in(&row.library.section) => {
+                        rows.merge_items(row, std::slice::from_ref(&located.item), Some(begun), deadline)?;
+                        files.extend_from_slice(&located.item.parts);
+                    }
+                    _ => rows.remove_item(row, &key, deadline)?,
+                }
+                known.insert(key);
             }
         }
-        Ok(true)
     }
 
     /// Merges the changes that the source reports into the stored items (`stored`). Returns the remaining number of

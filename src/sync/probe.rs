@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::call::Call;
 use super::job::{ProbeConditions, SyncJob, Synchronizer, library_cleared_error};
 use super::reading::{MAX_RETRIES, Resolved, Selection, Selector, cleared_repeatedly_error, never_fetched_error};
+use super::report::StoredReply;
 use crate::engine::{Endpoint, LibraryRow, LibraryRows, Snapshot, Totals, listing_age};
 use crate::error::{Error, Result, Status};
 use crate::freshness;
@@ -134,13 +135,6 @@ struct ProbeReply {
     /// The change sequence before the request for the libraries.
     begun_sequence: Sequence,
     libraries: Vec<Library>,
-}
-
-/// The reply that a job stored last.
-pub struct StoredReply {
-    view: ViewId,
-    libraries: Vec<Library>,
-    stored_ms: i64,
 }
 
 impl SyncJob<'_> {

@@ -5,8 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::call::{Call, Progress};
-use super::probe::StoredReply;
-use crate::model::LibraryId;
+use crate::model::{Library, LibraryId, ViewId};
 use crate::platform::mutex::lock;
 use crate::source::Source;
 
@@ -36,6 +35,13 @@ pub struct JobProgress {
     /// Whether the job is fetching a library, so that the title and the numbers are valid.
     pub fetching: AtomicBool,
     abort: AtomicBool,
+}
+
+/// The reply that a job stored last.
+pub struct StoredReply {
+    pub view: ViewId,
+    pub libraries: Vec<Library>,
+    pub stored_ms: i64,
 }
 
 impl JobProgress {

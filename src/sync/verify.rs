@@ -146,9 +146,11 @@ impl Synchronizer {
                 let before = before.ok().flatten().unwrap_or_default();
                 let is_new = |file: &&String| !before.parts.contains(file);
                 let new_files: Vec<String> = located.item.parts.iter().filter(is_new).cloned().collect();
-                let rivals = self.items_with_files(row, &new_files, &HashSet::from([rating_key.clone()]));
-                if !rivals.is_empty() {
-                    self.job(call, |job| job.settle_rivals(row, &rivals, since))?;
+                let known = HashSet::from([rating_key.clone()]);
+                if !self.items_with_files(row, &new_files, &known).is_empty() {
+                    self.job(call, |job| {
+                        job.settle_rivals(row, new_files.clone(), &mut known.clone(), since)
+                    })?;
                 }
                 ItemRows(&self.store).merge_items(row, items, None, call.deadline)?; // `None`: unconditionally
                 self.peers.note_verified(&row.library.uuid, items, &[]);

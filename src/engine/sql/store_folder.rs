@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::error::{Error, Result, Status};
+use crate::platform::MAX_DATABASE_PATH;
 use crate::platform::files::{self, Inode};
 use crate::platform::local_path::canonical;
 use crate::platform::map::MapMode;
@@ -17,9 +18,9 @@ use crate::platform::open_files;
 pub const NAME: &str = "plexindex-1";
 /// End of the name of a damaged database.
 pub const BROKEN: &str = ".broken";
-/// Maximum length of the folder's path on Unix in bytes. SQLite opens paths of up to 504 bytes there, and the longest
-/// name is `/plexindex-1.db.4194304.new`, with the largest process id of Linux.
-const MAX_FOLDER_BYTES: usize = 504 - 27;
+/// Maximum length of the folder's path in bytes. The longest name in the folder that SQLite opens is
+/// `/plexindex-1.db.4194304.new`, with the largest process id of Linux.
+const MAX_FOLDER_BYTES: usize = MAX_DATABASE_PATH - "/plexindex-1.db.4194304.new".len();
 /// Maximum wait for another process that is creating or renaming the database, or creating the client identifier.
 pub const LOCK_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -78,7 +79,7 @@ impl StoreFolder {
             Some(canonical(existing).ok()?.join(missing))
         });
         let length = resolved.map_or(0, |path| path.as_os_str().len());
-        if cfg!(windows) || length <= MAX_FOLDER_BYTES {
+        if length <= MAX_FOLDER_BYTES {
             return Ok(());
         }
         Err(Error::new(

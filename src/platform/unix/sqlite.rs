@@ -1,8 +1,11 @@
-//! Replaces a system call that SQLite makes.
+//! Replaces a system call that SQLite makes, and knows its limit for paths.
 
 use std::ffi::c_int;
 
 use rusqlite::ffi::sqlite3_vfs_find;
+
+/// Length in bytes of the longest path of a database that SQLite opens.
+pub const MAX_DATABASE_PATH: usize = 504;
 
 /// Prevents this copy of SQLite from changing the owner of files while `keeps` returns `true`. A change of owner
 /// would also change file times, and take files away from other users. Only the first call has an effect.

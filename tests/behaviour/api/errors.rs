@@ -33,7 +33,7 @@ fn an_error_names_its_kind_and_the_remedy() {
     let error = Index::open(Options::new("/é".repeat(10_000))).expect_err("no folder has such a name");
     let text = error.to_string();
     assert!(
-        text.starts_with("cannot create cache_dir /é/é") && text.contains("/…"),
+        text.starts_with("cannot use cache_dir /é/é") && text.contains("/…"),
         "{text}"
     );
     assert!(text.contains(" (of 300") && text.len() < 8_192, "{text}");
