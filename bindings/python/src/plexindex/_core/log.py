@@ -31,9 +31,12 @@ _callback: Any = None
 
 
 def drain(native: Native) -> None:
-    """Passes unread lines to ``logging``, unless another thread is already doing so."""
+    """Passes unread lines to ``logging``, unless another thread is already doing so.
+
+    While the interpreter takes its modules apart, the callback's generator may have ended before the index is closed.
+    """
     global _callback
-    if not _draining.acquire(False):
+    if sys.is_finalizing() or not _draining.acquire(False):
         return
     try:
         if _callback is None:
