@@ -17,20 +17,20 @@ use std::ops::Deref;
 use smallvec::SmallVec;
 
 use super::candidates::{Candidates, RankedHit};
-use super::form::Form;
+use super::form::{Component, Form};
 use super::library_index::{FirstEntry, LibraryIndex};
 use super::mappings::Mappings;
 use super::normal::NormalPath;
 use super::resolution::{FoundItem, ItemRef, LookupHit, OnDisk, Resolution};
 use super::roots::{any_name_matches, naming_title, only_root_differs, rev_components_of};
 use super::words::Words;
-use crate::model::{Confidence, MatchKind, Reason};
+use crate::model::{Confidence, LibraryKind, MatchKind, Reason};
 
 /// Number of names at the end of a path in which a candidate's title counts: the file's name and three folders.
 const TITLE_NAMES: usize = 4;
 /// Maximum number of components below a location that can be equal in a path with another root. A deeper path has low
 /// confidence, so that no path takes long.
-pub const MAX_DEPTH: usize = 64;
+const MAX_DEPTH: usize = 64;
 
 /// The libraries to search.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +61,36 @@ pub(super) fn views_in_scope<'v, L: 'v, V: Deref<Target = L>>(
     let is_in_scope = move |library: usize| scope == Scope::All || scope == Scope::One(library);
     let views = views.iter().map(|view| &**view).enumerate();
     views.filter(move |(library, _)| is_in_scope(*library))
+}
+
+/// Returns whether a library in scope of this kind was never fetched, so that it may have any path.
+pub(super) fn has_unfetched_of_kind<'v, L: LibraryIndex + 'v, V: Deref<Target = L>>(
+    views: &'v [V],
+    scope: Scope,
+    kind: LibraryKind,
+) -> bool {
+    views_in_scope(views, scope).any(|(_, view)| view.kind() == kind && !view.is_fetched())
+}
+
+/// The last components of a path, last first.
+pub(super) type LastNames<'p> = SmallVec<[&'p [u8]; 16]>;
+/// A path below a location.
+pub(super) type PathBuffer = SmallVec<[u8; 512]>;
+
+/// Returns at most `count` last components of a path in normal form, and at most [`MAX_DEPTH`].
+pub(super) fn last_names(form: &[u8], count: usize) -> LastNames<'_> {
+    let names = Form::from_folded(form).rev_components().map(Component::bytes);
+    names.take(count.min(MAX_DEPTH)).collect()
+}
+
+/// Writes the path that consists of a location and these components, last first, to `path`.
+pub(super) fn write_path_below(location: &[u8], names: &[&[u8]], path: &mut PathBuffer) {
+    path.clear();
+    path.extend_from_slice(location.strip_suffix(b"/").unwrap_or(location));
+    for name in names.iter().rev() {
+        path.push(b'/');
+        path.extend_from_slice(name);
+    }
 }
 
 /// Resolves paths in a list of libraries.
@@ -265,8 +295,7 @@ where
             return (Confidence::Low, Reason::SameName);
         }
         let kind = self.resolver.views[first.library].kind();
-        let mut views = self.views_of(LibraryGroup::All);
-        if views.any(|(_, view)| view.kind() == kind && !view.is_fetched()) {
+        if has_unfetched_of_kind(self.resolver.views, self.resolver.scope, kind) {
             return (Confidence::Low, Reason::NotFetched);
         }
         (Confidence::High, Reason::OnlyRootDiffers)
@@ -289,8 +318,8 @@ where
         moved: &mut Candidates<'v, L::Hit<'v>>,
         elsewhere: &mut Candidates<'v, L::Hit<'v>>,
     ) {
-        let names: SmallVec<[&str; 16]> = rev_components_of(&self.path).take(rank.min(MAX_DEPTH)).collect();
-        let mut listed = SmallVec::<[u8; 512]>::new();
+        let names: LastNames = last_names(self.path.form(), rank);
+        let mut listed = PathBuffer::new();
         for (library, view) in self.resolver.views.iter().map(|view| &**view).enumerate() {
             let is_in_scope = self.resolver.scope.only().is_none_or(|only| only == library);
             let depths = || 2..=names.len();
@@ -298,12 +327,7 @@ where
                 .locations()
                 .flat_map(|location| depths().map(move |below| (location, below)));
             for (location, below) in places.filter(|_| view.is_fetched()) {
-                listed.clear();
-                listed.extend_from_slice(location.strip_suffix(b"/").unwrap_or(location));
-                for name in names[..below].iter().rev() {
-                    listed.push(b'/');
-                    listed.extend_from_slice(name.as_bytes());
-                }
+                write_path_below(location, &names[..below], &mut listed);
                 NormalPath::with(&listed, |listed| {
                     view.each_listed(listed, |hit, _| {
                         if self.only_root_differs(view, hit, listed) {

@@ -15,13 +15,13 @@ use std::ops::Deref;
 use super::folder_index::{FolderContents, FolderIndex, FolderPosition};
 use super::folder_resolution::{FolderResolution, FoundFolder};
 use super::position::{folder_form, folder_positions, rewrite_folder};
-use crate::form::{Component, Form, lies_at_or_under};
+use crate::form::lies_at_or_under;
 use crate::mappings::Mappings;
 use crate::member::FolderMember;
 use crate::model::{Confidence, ItemType, MatchKind, Reason};
 use crate::normal::NormalPath;
 use crate::resolution::MAX_CANDIDATES;
-use crate::resolver::{MAX_DEPTH, Scope, views_in_scope};
+use crate::resolver::{PathBuffer, Scope, has_unfetched_of_kind, last_names, views_in_scope, write_path_below};
 use crate::roots::folder_root_differs;
 
 /// Resolves one folder in a list of libraries.
@@ -197,12 +197,14 @@ where
             folder_root_differs(&found.member.item, self.folder, matched_form, components, below)
         };
         // Plex should list a folder in a location under its own path, so a suffix match for it is uncertain.
+        let is_unfetched_elsewhere =
+            |found: &FoundMember<'v>| has_unfetched_of_kind(self.views, self.scope, self.views[found.library].kind());
         let member = totals.members.first().filter(|_| is_one_folder && totals.total == 1);
         let evidence = if positions.iter().any(|position| *position >= FolderPosition::Above) {
             Reason::NotListed
         } else if !member.is_some_and(only_root_differs) || self.has_other_root(matched_form, components) {
             Reason::SameName
-        } else if member.is_some_and(|found| self.has_unfetched_like(found.library)) {
+        } else if member.is_some_and(is_unfetched_elsewhere) {
             Reason::NotFetched
         } else {
             Reason::OnlyRootDiffers
@@ -227,17 +229,10 @@ where
     /// its path is that of a location, followed by at most `components` last components of the requested folder.
     /// Searches all fetched libraries, even those out of scope.
     fn has_other_root(&self, matched_form: &[u8], components: usize) -> bool {
-        let names: Vec<&[u8]> = Form::from_folded(self.folder)
-            .rev_components()
-            .take(components.min(MAX_DEPTH))
-            .map(Component::bytes)
-            .collect();
+        let names = last_names(self.folder, components);
         let is_listed = |view: &L, location: &[u8], count: usize| {
-            let mut folder = location.strip_suffix(b"/").unwrap_or(location).to_vec();
-            for name in names[..count].iter().rev() {
-                folder.push(b'/');
-                folder.extend_from_slice(name);
-            }
+            let mut folder = PathBuffer::new();
+            write_path_below(location, &names[..count], &mut folder);
             // A folder that contains the matched folder is not another one.
             !lies_at_or_under(matched_form, &folder) && view.folder_contents(&folder, false).files > 0
         };
@@ -246,12 +241,6 @@ where
             view.locations()
                 .any(|location| (1..=names.len()).any(|count| is_listed(view, location, count)))
         })
-    }
-
-    /// Returns whether a library in scope of the same kind as this library was never fetched, and may have the folder.
-    fn has_unfetched_like(&self, library: usize) -> bool {
-        let kind = self.views[library].kind();
-        views_in_scope(self.views, self.scope).any(|(_, view)| view.kind() == kind && !view.is_fetched())
     }
 
     /// Builds the answer from the totals. For a single member, the reason is `evidence`, and confidence is high if the
