@@ -77,6 +77,7 @@ LINT = clippy '$(CARGO) clippy --workspace --all-targets -- -D warnings' \
 		'CC_$(subst -,_,$(target))=$(CURDIR)/scripts/no_cc.sh $(CARGO) clippy --lib --package=plexindex --package=plexindex-sharing --target=$(target) -- -D warnings') \
 	ruff 'build/venv/bin/ruff check $(SOURCES) && build/venv/bin/ruff format --check $(SOURCES)' \
 	mypy 'build/venv/bin/mypy --strict && build/venv/bin/mypy --strict --config-file=bench/mypy.ini && cd bindings/python && ../../build/venv/bin/mypy --strict' \
+	pyright 'build/venv/bin/pyright --pythonpath build/venv/bin/python tests/python/test_types.py' \
 	documents '$(MAKE) --no-print-directory docs'
 
 test: needs-test ## test Rust, C and Python, and check the formatting
@@ -143,7 +144,8 @@ api: ## list the public Rust API, with cargo-public-api and a nightly compiler
 docs: build/venv/made ## build the documents with mkdocs, and the Python reference with pdoc: build/docs/index.html
 	rm -rf build/pages && mkdir -p build/pages
 	git ls-files -z --cached --others --exclude-standard | grep -zvE '^(src|crates|fuzz/corpus)' | tar --null -cT - --ignore-failed-read 2>/dev/null | tar -xC build/pages
-	PYTHONPATH=bindings/python/src build/venv/bin/pdoc --docformat google --no-show-source -o build/pages/reference plexindex
+	PYTHONPATH=bindings/python/src PYTHONWARNINGS=error::UserWarning \
+		build/venv/bin/pdoc --docformat google --no-show-source -o build/pages/reference plexindex plexindex.aio plexindex.testing
 	build/venv/bin/mkdocs build --quiet --strict --config-file docs/mkdocs.yml
 wheel: needs-wheel ## build wheels in build/wheels for this machine, or for PLATFORMS="manylinux_aarch64 musllinux_x86_64 …" or PLATFORMS=all
 	sh scripts/make_wheel.sh

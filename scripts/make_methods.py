@@ -106,6 +106,16 @@ GO = Go(GO_WORDS, "[]{}", "map[string]{}", " | ")
 ENGLISH = Language({**SCALARS, "object": "object"}, "{}[]", "map to {}", " or ")
 
 
+def references(shape: Any) -> Iterator[str]:
+    """Yields the names of the types to which a part of the schema refers."""
+    if isinstance(shape, dict):
+        if "$ref" in shape:
+            yield shape["$ref"].rpartition("/")[2]
+        shape = list(shape.values())
+    for part in shape if isinstance(shape, list) else ():
+        yield from references(part)
+
+
 def is_object(shape: Shape) -> bool:
     """Returns whether a definition is an object with fields, and not a choice or a word."""
     return shape.get("type") == "object"
@@ -131,22 +141,51 @@ def typescript(schema: Shape) -> str:
     return "\n".join([*lines, "}", ""]).replace('"', "'")
 
 
+# Types that a request of the Python package also accepts. The package omits a field that is None.
+PYTHON_REQUESTS = {"ByteString": "ByteString | bytes", "LibraryName": "LibraryName | int | Library"}
+
+
 def python(schema: Shape) -> str:
-    """Returns the types of requests and answers. Only type checkers use them."""
-    lines = [f'"""The types of requests and answers. {MADE}."""', ""]
-    lines += ["from typing import Literal, TypedDict", ""]
-    for name, shape in schema["definitions"].items():
+    """Returns the types of requests and answers, and of functions that call a method. Only type checkers use them."""
+    definitions, methods = schema["definitions"], schema["properties"]
+    requests = {method: next(references(shape["properties"]["request"])) for method, shape in methods.items()}
+    answers = {method: next(references(shape["properties"]["answer"])) for method, shape in methods.items()}
+    lines = [f'"""The types of requests and answers. {MADE}."""', "", "from __future__ import annotations", ""]
+    lines += ["from collections.abc import Coroutine, Mapping", "from typing import Any, Literal, Union, overload", ""]
+    lines += ["from typing_extensions import NotRequired, Protocol, TypedDict", ""]
+    lines += ["from . import TYPE_CHECKING", "", "if TYPE_CHECKING:"]
+    lines += ["    from ..library import Library", "    from ..progress import ProgressArg", ""]
+    for name, shape in definitions.items():
         if not is_object(shape):
-            lines.append(f"{name} = {PYTHON.of(shape)}")
+            kind = PYTHON.of(shape).replace(" | ", '", "')
+            lines.append(f'{name} = Union["{kind}"]' if '", "' in kind and "[" not in kind[:8] else f"{name} = {kind}")
             continue
-        every = [(field, PYTHON.of(of), always) for field, of, always in fields(shape)]
-        total = "" if all(always for *_, always in every) else ", total=False"
-        if any(iskeyword(field) for field, *_ in every):
-            body = ", ".join(f'"{field}": {kind}' for field, kind, _ in every)
-            lines.append(f'{name} = TypedDict("{name}", {{{body}}}{total})')
+        body = []
+        for field, of, always in fields(shape):
+            kind = PYTHON.of(of)
+            if name in requests.values():
+                kind = re.sub(r"\w+", lambda word: PYTHON_REQUESTS.get(word[0], word[0]), kind)
+                kind = kind if always else f"{kind} | None"
+            body.append((field, kind if always else f"NotRequired[{kind}]"))
+        if any(iskeyword(field) for field, _ in body):
+            row = ", ".join(f'"{field}": "{kind}"' for field, kind in body)
+            lines.append(f'{name} = TypedDict("{name}", {{{row}}})')
         else:
-            lines.append(f"class {name}(TypedDict{total}):" + ("" if every else " ..."))
-            lines += [f"    {field}: {kind}" for field, kind, _ in every]
+            lines.append(f"class {name}(TypedDict):" + ("" if body else " ..."))
+            lines += [f"    {field}: {kind}" for field, kind in body]
+    options = "*, timeout: float | None = None, progress: ProgressArg = None"
+    for protocol, returned in (("Call", "{}"), ("AsyncCall", "Coroutine[Any, Any, {}]")):
+        lines += [f"class {protocol}(Protocol):", '    """Calls a method: docs/methods.md."""']
+        for method, request in requests.items():
+            shape = definitions[request]
+            while not is_object(shape):  # a second name of a type
+                shape = definitions[next(references(shape))]
+            is_needed = any(always for _, _, always in fields(shape))
+            given = f"request: {request}" + ("" if is_needed else " | None = None")
+            arguments = f"self, method: Literal[{json.dumps(method)}], {given}, {options}"
+            lines += ["    @overload", f"    def __call__({arguments}) -> {returned.format(answers[method])}: ..."]
+        arguments = f"self, method: str, request: Mapping[str, Any] | None = None, {options}"
+        lines += ["    @overload", f"    def __call__({arguments}) -> {returned.format('Any')}: ..."]
     return "\n".join([*lines, ""])
 
 
@@ -220,16 +259,6 @@ describes the rules for all methods, and the values of fields such as `reason`.
 - Words in capitals are statuses: NOT_FETCHED is PLEXINDEX_NOT_FETCHED."""
 # Minimum number of methods with the same field, so that the page describes the field only once for all of them.
 COMMON = 2
-
-
-def references(shape: Any) -> Iterator[str]:
-    """Yields the names of the types to which a part of the schema refers."""
-    if isinstance(shape, dict):
-        if "$ref" in shape:
-            yield shape["$ref"].rpartition("/")[2]
-        shape = list(shape.values())
-    for part in shape if isinstance(shape, list) else ():
-        yield from references(part)
 
 
 def choices(shape: Shape) -> list[str]:
@@ -345,7 +374,7 @@ def made() -> dict[str, str]:
     schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
     return {
         "bindings/node/methods.d.ts": typescript(schema),
-        "bindings/python/src/plexindex/_core/methods.pyi": python(schema),
+        "bindings/python/src/plexindex/_core/methods.py": python(schema),
         "bindings/go/methods.go": go(schema),
         "docs/methods.md": Page(schema).text(),
     }

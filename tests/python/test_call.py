@@ -42,7 +42,7 @@ def test_a_call_ends_by_its_deadline_its_progress_and_a_close(index: plexindex.I
     begun = time.monotonic()
     assert index.call("changes.wait", wait, timeout=0.1) == {"ready": False}
     with pytest.raises(TypeError, match="progress must be a function"):
-        index.call("changes.wait", wait, progress=7)  # type: ignore[arg-type]
+        index.call("changes.wait", wait, progress=7)  # type: ignore[call-overload]
     threading.Timer(0.3, index.close).start()
     with pytest.raises(plexindex.ClosedError):
         index.call("changes.wait", wait)

@@ -14,6 +14,7 @@ from plexindex import errors as _errors
 from plexindex import match as _answers
 from plexindex._core import blocks as _blocks
 from plexindex._core import constants as _constants
+from plexindex._core import methods as _methods
 from plexindex._core import native as _native
 from plexindex._core import types as _types
 from plexindex.cli import doctor_files
@@ -145,17 +146,18 @@ def test_an_unknown_status_falls_to_the_parent_of_its_block() -> None:
         ("REQUEST_", _constants.REQUESTS),
     ],
 )
-def test_names_stand_at_their_number(prefix: str, names: tuple[str, ...]) -> None:
+def test_names_stand_at_their_number(prefix: str, names: tuple[str | None, ...]) -> None:
     numbers = {name: number for name, number in HEADER_CONSTANTS.items() if name.startswith(prefix)}
-    assert {prefix + name.upper(): number for number, name in enumerate(names) if name != "unknown"} == numbers
+    assert {prefix + name.upper(): number for number, name in enumerate(names) if name} == numbers
 
 
 def test_each_match_kind_has_its_word_and_its_row_in_the_doctor_s_report() -> None:
-    assert get_args(_types.MatchKind) == _constants.MATCH_KINDS
+    assert get_args(_methods.MatchKind) == _constants.MATCH_KINDS
     assert ("none", *(name for name, _ in doctor_files._MATCH_KINDS)) == _constants.MATCH_KINDS
-    assert get_args(_types.Confidence) == _constants.CONFIDENCES
-    assert get_args(_types.Reason) == tuple(name for name in _constants.REASONS if name != "unknown")
-    assert get_args(_types.Status) == ("found", *list(_constants.STATUS_NAMES.values())[1:], "unknown")
+    assert get_args(_methods.Confidence) == _constants.CONFIDENCES
+    assert get_args(_methods.Reason) == tuple(filter(None, _constants.REASONS))
+    statuses = {name for words in get_args(_types.Status) for name in get_args(words)}
+    assert statuses == {"found", *list(_constants.STATUS_NAMES.values())[1:], "defect", "unknown"}
 
 
 def test_item_kinds_are_those_of_the_header() -> None:

@@ -14,7 +14,7 @@ from contextvars import copy_context
 from functools import partial, wraps
 from itertools import islice
 from time import monotonic
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from . import index as sync
 from ._core import constants as c
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Concatenate, ParamSpec, Self
 
+    from ._core import methods
     from ._core.shared import Following
     from ._core.types import PathArg
     from .changes import Change
@@ -247,8 +248,14 @@ class AsyncLibrary(_Caller):
             self._target.match, path, timeout=timeout, offline=offline, check=check, progress=progress
         )
 
-    lookup_key = property(lambda self: self._target.lookup_key, doc="As :meth:`plexindex.Library.lookup_key`.")
-    lookup_keys = property(lambda self: self._target.lookup_keys, doc="As :meth:`plexindex.Library.lookup_keys`.")
+    def lookup_key(self, path: PathArg) -> str | None:
+        """As :meth:`plexindex.Library.lookup_key`, which waits for nothing."""
+        return self._target.lookup_key(path)
+
+    def lookup_keys(self, paths: Iterable[PathArg]) -> list[str | None]:
+        """As :meth:`plexindex.Library.lookup_keys`, which waits for nothing."""
+        return self._target.lookup_keys(paths)
+
     match_paths = _cancellable(Library.match_paths)
     folder = _cancellable(Library.folder)
     match_guid = _cancellable(Library.match_guid)
@@ -349,7 +356,7 @@ class AsyncIndex(_Caller):
     notify = _coroutine(sync.Index.notify)
     set_token = _coroutine(sync.Index.set_token)
     edit_items = _coroutine(sync.Index.edit_items)
-    call = _cancellable(sync.Index.call)
+    call = cast("methods.AsyncCall", _cancellable(cast("Any", sync.Index.call)))
     stats = _coroutine(sync.Index.stats)
     proposals = _coroutine(sync.Index.proposals)
     server = _cancellable(sync.Index.server)

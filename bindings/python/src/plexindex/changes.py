@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
-    from ._core.types import ChangeKind, PathArg
+    from ._core.methods import ChangeKind
+    from ._core.types import PathArg
     from .item import ItemSource
     from .library import Library
     from .match import Match

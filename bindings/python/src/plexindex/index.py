@@ -133,6 +133,10 @@ def open(
     return Index(*open_session(dict(locals())))
 
 
+def _typed(call: Callable[..., Any]) -> methods.Call:
+    return call
+
+
 class Index:
     """An open index, which finds the Plex items for files. :func:`plexindex.open` creates an index. Close an index with
     :meth:`close` or ``with``.
@@ -597,6 +601,7 @@ class Index:
 
         return Table(self._session, name)
 
+    @_typed
     def call(
         self,
         method: str,

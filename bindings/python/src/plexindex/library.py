@@ -191,7 +191,7 @@ class Library(Lookups):
         """Returns the show, season, artist, album or item for a folder: :meth:`Index.folder` in this library."""
         raw = convert.path_bytes(path, self._session.hides_paths, "folder")
         facts = self._request("match.folder", timeout, progress, path=raw, offline=offline, check=check)
-        return Folder.from_json(facts, self._index, path)  # type: ignore[no-any-return]
+        return Folder._from_json(facts, self._index, path)  # type: ignore[no-any-return]
 
     def match_guid(
         self,
@@ -207,7 +207,7 @@ class Library(Lookups):
             raise TypeError(f"guid must be str, not {type(guid).__name__}")
         raw = convert.text_bytes("GUID", guid)
         facts = self._request("match.guid", timeout, progress, guid=raw, offline=offline, check=check)
-        return Match.from_json(facts, self._index, guid)  # type: ignore[no-any-return]
+        return Match._from_json(facts, self._index, guid)  # type: ignore[no-any-return]
 
     def search_title(
         self,
@@ -223,7 +223,7 @@ class Library(Lookups):
             raise TypeError(f"title must be str, not {type(title).__name__}")
         raw = convert.text_bytes("title", title)
         facts = self._request("match.title", timeout, progress, title=raw, offline=offline, check=check)
-        return Match.from_json(facts, self._index, title)  # type: ignore[no-any-return]
+        return Match._from_json(facts, self._index, title)  # type: ignore[no-any-return]
 
     def items(
         self, *, timeout: float | None = None, offline: bool = False, progress: ProgressArg = None

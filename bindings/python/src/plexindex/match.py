@@ -20,7 +20,8 @@ from .item import Item
 if TYPE_CHECKING:
     from typing import Any, overload
 
-    from ._core.types import Confidence, Kind, MatchKind, PathArg, Reason, Status
+    from ._core.methods import Confidence, MatchKind, Reason
+    from ._core.types import Kind, PathArg, Status
     from .errors import Error
     from .item import ItemSource
     from .plexapi import LightItem
@@ -56,7 +57,7 @@ class Match:
         self._facts: dict[str, Any] | None = None
 
     @classmethod
-    def from_json(cls, facts: dict[str, Any], source: ItemSource, question: PathArg) -> Any:
+    def _from_json(cls, facts: dict[str, Any], source: ItemSource, question: PathArg) -> Any:
         """Creates the answer from a method's answer."""
         made = cls(b"", None, source, question)
         made._facts = facts
@@ -310,9 +311,9 @@ class Match:
         return f"<plexindex.Match {self.status}{several}: {self.message}>"
 
 
-def _name(names: tuple[str, ...], number: int) -> str:
+def _name(names: tuple[str | None, ...], number: int) -> str:
     # A newer library can return match kinds and reasons that this package does not know.
-    return names[number] if number < len(names) else f"unknown_{number}"
+    return (names[number] if number < len(names) else None) or f"unknown_{number}"
 
 
 class Folder(Match):

@@ -85,28 +85,12 @@ STATUS_NAMES: "dict[int, str]" = {
 }
 FIRST_ERROR = 100
 
-# Python's names for the numbers. The index is the number.
+# Python's names for the numbers. The index is the number. None is a reserved number.
 MATCH_KINDS = ("none", "confirmed", "exact", "mapped", "suffix", "file_name")
 CONFIDENCES = ("none", "low", "high")
-REASONS = (
-    "none",
-    "no_location",
-    "not_listed",
-    "not_fetched",
-    "several_items",
-    "several_libraries",
-    "unconfirmed",
-    "only_root_differs",
-    "unknown",
-    "unknown",
-    "unknown",
-    "several_episodes",
-    "empty",
-    "above_locations",
-    "unavailable",
-    "not_asked",
-    "same_name",
-)
+REASONS = ("none", "no_location", "not_listed", "not_fetched", "several_items", "several_libraries", "unconfirmed",
+           "only_root_differs", *[None] * 3, "several_episodes", "empty", "above_locations", "unavailable", "not_asked",
+           "same_name")  # fmt: skip
 REQUESTS = ("identity", "probe", "page", "delta", "find_path", "confirm", "edit", "events")
 
 # Plex's numbers for the types that have files, and for the types that a folder can be.

@@ -9,7 +9,9 @@ import os
 from collections.abc import Callable, Iterable
 from typing import Literal, Optional, Protocol, TypedDict, Union
 
-PathArg = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
+from .methods import ErrorKind, MatchStatus
+
+PathArg = Union[str, bytes, os.PathLike[str], os.PathLike[bytes]]
 
 
 class HasRatingKey(Protocol):
@@ -27,59 +29,9 @@ KeyArg = Union[str, int, HasRatingKey]
 FieldArg = Union[str, int, float, Iterable[str], None]
 
 Kind = Literal["movie", "show", "season", "episode", "artist", "album", "track", "clip", "photo", "unknown"]
-MatchKind = Literal["none", "confirmed", "exact", "mapped", "suffix", "file_name"]
-Status = Literal[
-    "found",
-    "not_found",
-    "ambiguous",
-    "not_yet",
-    "needs_warm",
-    # In a batch, the name of an error for one path:
-    "invalid_argument",
-    "null_pointer",
-    "unsupported",
-    "buffer_too_small",
-    "aborted",
-    "panic",
-    "store",
-    "store_full",
-    "connect",
-    "tls",
-    "unauthorized",
-    "forbidden",
-    "not_on_server",
-    "not_plex",
-    "starting",
-    "bad_answer",
-    "server_error",
-    "timeout",
-    "redirected",
-    "offline",
-    "library_not_found",
-    "library_ambiguous",
-    "list_again",
-    "not_fetched",
-    "unknown",
-]
-ChangeKind = Literal["added", "removed", "changed", "moved", "list_again"]
+Status = Union[MatchStatus, ErrorKind, Literal["null_pointer", "buffer_too_small", "panic", "unknown"]]
+"""In a batch, an answer's status can be the name of an error for its path."""
 DifferenceKind = Literal["not_in_plex", "not_on_disk", "ambiguous", "left_out", "several_paths"]
-Confidence = Literal["none", "low", "high"]
-Reason = Literal[
-    "none",
-    "no_location",
-    "not_listed",
-    "not_fetched",
-    "several_items",
-    "several_libraries",
-    "unconfirmed",
-    "only_root_differs",
-    "several_episodes",
-    "empty",
-    "above_locations",
-    "unavailable",
-    "not_asked",
-    "same_name",
-]
 
 
 class Summary(TypedDict):

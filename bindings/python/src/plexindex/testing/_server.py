@@ -72,7 +72,7 @@ class FakePlex:
         self._failures: list[tuple[int, str]] = []
         self._answers = threading.Event()
         self._answers.set()
-        self._listeners: set[queue.Queue[tuple[str, Row] | None]] = set()
+        self._listeners: list[queue.Queue[tuple[str, Row] | None]] = []
         self._connections: Connections | None = None
         self._port = 0
         for title, files in (libraries or {}).items():
@@ -262,12 +262,12 @@ class FakePlex:
         """Yields a queue that receives the events while the block runs."""
         events: queue.Queue[tuple[str, Row] | None] = queue.Queue()
         with self._lock:
-            self._listeners.add(events)
+            self._listeners.append(events)
         try:
             yield events
         finally:
             with self._lock:
-                self._listeners.discard(events)
+                self._listeners.remove(events)
 
     def _reply(self, request: Request, headers: Mapping[str, str]) -> Reply:
         """Returns the reply to a request. ``headers`` have lower-case names, and include headers sent as arguments."""

@@ -1,0 +1,396 @@
+"""The types of requests and answers. Made from include/plexindex.schema.json by `make header`."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Mapping
+from typing import Any, Literal, Union, overload
+
+from typing_extensions import NotRequired, Protocol, TypedDict
+
+from . import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..library import Library
+    from ..progress import ProgressArg
+
+Action = Literal["status", "init", "clear", "deliver", "follow", "unfollow"]
+class BySection(TypedDict):
+    section: str
+class ByTitle(TypedDict):
+    title: str
+class ByUuid(TypedDict):
+    uuid: str
+ByteString = Union["str", "dict[str, str]"]
+Change = TypedDict("Change", {"change": "ChangeKind", "from": "NotRequired[str]", "from_key": "NotRequired[str]", "item": "NotRequired[Item]", "library": "str", "path": "NotRequired[str]", "section": "str"})
+ChangeKind = Literal["added", "removed", "changed", "moved", "list_again"]
+class ChangePage(TypedDict):
+    changes: list[Change]
+    cursor: str
+    more: bool
+class CheckServer(TypedDict): ...
+class ClearTable(TypedDict):
+    all: NotRequired[bool | None]
+    table: NotRequired[ByteString | bytes | None]
+class ComparePaths(TypedDict):
+    others: list[ByteString | bytes]
+    path: ByteString | bytes
+Confidence = Literal["none", "low", "high"]
+class CountTable(TypedDict):
+    table: NotRequired[ByteString | bytes | None]
+class EditChange(TypedDict):
+    add: NotRequired[str]
+    field: str
+    remove: NotRequired[str]
+    set: NotRequired[str]
+class EditItems(TypedDict):
+    changes: list[EditChange]
+    keys: list[str]
+    library: LibraryName | int | Library
+    lock: NotRequired[LockChange | None]
+Edited = Literal["no", "done", "failed", "missing"]
+class EditedItems(TypedDict):
+    done: int
+    failed: int
+    requests: int
+    states: list[Edited]
+ErrorKind = Literal["invalid_argument", "unsupported", "aborted", "store", "store_full", "connect", "tls", "unauthorized", "forbidden", "not_on_server", "not_plex", "starting", "bad_answer", "server_error", "timeout", "redirected", "offline", "library_not_found", "not_fetched", "library_ambiguous", "list_again", "defect"]
+class ExportMatches(TypedDict):
+    broken: NotRequired[ByteString | bytes | None]
+    cursor: NotRequired[str | None]
+    limit: NotRequired[int | None]
+class FilesPage(TypedDict):
+    cursor: NotRequired[str]
+    items: list[Item]
+class Finding(TypedDict):
+    cause: NotRequired[str]
+    detail: NotRequired[ByteString]
+    errno: NotRequired[int]
+    kind: str
+    path: ByteString
+    twin: NotRequired[bool]
+class Folder(TypedDict):
+    age_ms: NotRequired[int]
+    candidates: list[Item]
+    confidence: NotRequired[Confidence]
+    files: int
+    items: int
+    kind: NotRequired[ItemType]
+    match_kind: NotRequired[MatchKind]
+    message: NotRequired[str]
+    reason: NotRequired[Reason]
+    stale: bool
+    status: MatchStatus
+    total: int
+class GetItem(TypedDict):
+    key: str
+    library: NotRequired[LibraryName | int | Library | None]
+class GetStore(TypedDict): ...
+class GetVersions(TypedDict): ...
+class HostPath(TypedDict):
+    path: ByteString
+class ImportMatches(TypedDict):
+    matches: list[MatchLine]
+    offline: NotRequired[bool | None]
+class Imported(TypedDict):
+    kept: int
+    recorded: int
+    skipped: int
+class Item(TypedDict):
+    episode: NotRequired[int]
+    guid: NotRequired[str]
+    guids: NotRequired[list[str]]
+    key: str
+    kind: ItemType
+    library: NotRequired[str]
+    path: NotRequired[ByteString]
+    paths: NotRequired[list[str]]
+    rating_key: str
+    season: NotRequired[int]
+    section: NotRequired[str]
+    show_guid: NotRequired[str]
+    show_rating_key: NotRequired[str]
+    show_title: NotRequired[str]
+    title: NotRequired[str]
+    year: NotRequired[int]
+ItemType = Literal["movie", "show", "season", "episode", "artist", "album", "track", "clip", "photo", "other"]
+class ItemsBelow(TypedDict):
+    cursor: NotRequired[str | None]
+    library: NotRequired[LibraryName | int | Library | None]
+    limit: NotRequired[int | None]
+    path: ByteString | bytes
+ItemsMissing = ItemsBelow
+class ItemsPage(TypedDict):
+    cursor: NotRequired[str]
+    items: list[Item]
+class Libraries(TypedDict):
+    libraries: list[LibraryInfo]
+class LibraryInfo(TypedDict):
+    age_ms: NotRequired[int]
+    fresh: bool
+    generation: NotRequired[int]
+    items: NotRequired[int]
+    kind: LibraryKind
+    locations: list[str]
+    section: str
+    title: str
+    uuid: str
+LibraryKind = Literal["movie", "show", "artist", "photo", "other"]
+LibraryName = Union["str", "ByTitle", "BySection", "ByUuid"]
+class ListChanges(TypedDict):
+    cursor: NotRequired[str | None]
+    full: NotRequired[bool | None]
+    library: NotRequired[LibraryName | int | Library | None]
+    limit: NotRequired[int | None]
+class ListItems(TypedDict):
+    cursor: NotRequired[str | None]
+    library: LibraryName | int | Library
+    limit: NotRequired[int | None]
+class ListLibraries(TypedDict):
+    offline: NotRequired[bool | None]
+LockChange = Literal["lock", "unlock", "leave"]
+class LookedFor(TypedDict):
+    item: Item
+    on_disk: Presence
+class MapToHost(TypedDict):
+    path: ByteString | bytes
+class Match(TypedDict):
+    age_ms: NotRequired[int]
+    candidates: list[Item]
+    confidence: NotRequired[Confidence]
+    match_kind: NotRequired[MatchKind]
+    message: NotRequired[str]
+    reason: NotRequired[Reason]
+    stale: bool
+    status: MatchStatus
+    total: int
+class MatchFolder(TypedDict):
+    at_once: NotRequired[bool | None]
+    check: NotRequired[bool | None]
+    library: NotRequired[LibraryName | int | Library | None]
+    offline: NotRequired[bool | None]
+    path: ByteString | bytes
+class MatchGuid(TypedDict):
+    check: NotRequired[bool | None]
+    guid: str
+    library: NotRequired[LibraryName | int | Library | None]
+    offline: NotRequired[bool | None]
+MatchKind = Literal["none", "confirmed", "exact", "mapped", "suffix", "file_name"]
+class MatchLine(TypedDict):
+    key: str
+    library_title: NotRequired[str]
+    library_uuid: str
+    path: ByteString
+    server: NotRequired[str]
+MatchStatus = Literal["found", "ambiguous", "not_found", "not_yet", "needs_warm"]
+class MatchTitle(TypedDict):
+    check: NotRequired[bool | None]
+    library: NotRequired[LibraryName | int | Library | None]
+    offline: NotRequired[bool | None]
+    title: str
+class MatchesPage(TypedDict):
+    cursor: NotRequired[str]
+    matches: list[MatchLine]
+class MissingPage(TypedDict):
+    cursor: NotRequired[str]
+    files: list[LookedFor]
+    looked_for: int
+class NextOfWalk(TypedDict):
+    library: NotRequired[LibraryName | int | Library | None]
+    limit: NotRequired[int | None]
+    once: NotRequired[bool | None]
+    rules: NotRequired[list[str] | None]
+    start: NotRequired[list[WalkStart] | None]
+    walk: NotRequired[str | None]
+class Nothing(TypedDict): ...
+class OneItem(TypedDict):
+    item: NotRequired[Item]
+class PathRelation(TypedDict):
+    common: int
+    equal: bool
+    under: bool
+class PathRelations(TypedDict):
+    relations: list[PathRelation]
+class Place(TypedDict):
+    address: str
+    taken: NotRequired[int]
+    undelivered: NotRequired[int]
+Presence = Literal["there", "missing", "unknown"]
+Proposal = TypedDict("Proposal", {"from": "ByteString", "gain": "NotRequired[int]", "matched": "int", "of": "int", "to": "ByteString"})
+class Proposals(TypedDict):
+    proposals: list[Proposal]
+class ProposeMappings(TypedDict):
+    paths: NotRequired[list[ByteString | bytes] | None]
+Reason = Literal["none", "no_location", "not_listed", "not_fetched", "several_items", "several_libraries", "unconfirmed", "only_root_differs", "several_episodes", "empty", "above_locations", "unavailable", "not_asked", "same_name"]
+class ServerInfo(TypedDict):
+    answered_us: int
+    libraries: int
+    machine_identifier: str
+    version: NotRequired[str]
+class Share(TypedDict):
+    action: NotRequired[Action | None]
+class Shared(TypedDict):
+    folder: NotRequired[Place]
+    log: NotRequired[SharedStatus]
+    tables: NotRequired[SharedTables]
+class SharedStatus(TypedDict):
+    address: str
+    behind: NotRequired[int]
+    error: NotRequired[str]
+    error_kind: NotRequired[ErrorKind]
+    reachable: bool
+    server: NotRequired[str]
+    taken: NotRequired[int]
+    undelivered: NotRequired[int]
+    views: list[SharedView]
+SharedTables = str
+class SharedView(TypedDict):
+    age_ms: NotRequired[int]
+    bytes: int
+    entries: dict[str, int]
+    hosts: int
+    last: int
+    own: bool
+    server: str
+    user: str
+StartKind = Literal["folder", "file"]
+class StartWatch(TypedDict): ...
+class StopWatch(TypedDict): ...
+class StoreInfo(TypedDict):
+    broken: list[str]
+    counter_page: bool
+    disk_bytes: int
+    file_system: NotRequired[str]
+    folder: ByteString
+    free_bytes: NotRequired[int]
+    journal: str
+    locks: bool
+    locks_error: NotRequired[str]
+    shares_memory: bool
+class TableCount(TypedDict):
+    count: int
+class Versions(TypedDict):
+    abi: int
+    library: str
+    sqlite: str
+class WaitForChanges(TypedDict):
+    cursor: str
+    library: NotRequired[LibraryName | int | Library | None]
+    offline: NotRequired[bool | None]
+class Waited(TypedDict):
+    ready: bool
+class WalkStart(TypedDict):
+    kind: StartKind
+    path: ByteString
+    twin: NotRequired[bool]
+class Walked(TypedDict):
+    files: int
+    findings: list[Finding]
+    walk: NotRequired[str]
+class Call(Protocol):
+    """Calls a method: docs/methods.md."""
+    @overload
+    def __call__(self, method: Literal["changes.list"], request: ListChanges | None = None, *, timeout: float | None = None, progress: ProgressArg = None) -> ChangePage: ...
+    @overload
+    def __call__(self, method: Literal["changes.wait"], request: WaitForChanges, *, timeout: float | None = None, progress: ProgressArg = None) -> Waited: ...
+    @overload
+    def __call__(self, method: Literal["edit"], request: EditItems, *, timeout: float | None = None, progress: ProgressArg = None) -> EditedItems: ...
+    @overload
+    def __call__(self, method: Literal["items.below"], request: ItemsBelow, *, timeout: float | None = None, progress: ProgressArg = None) -> FilesPage: ...
+    @overload
+    def __call__(self, method: Literal["items.get"], request: GetItem, *, timeout: float | None = None, progress: ProgressArg = None) -> OneItem: ...
+    @overload
+    def __call__(self, method: Literal["items.list"], request: ListItems, *, timeout: float | None = None, progress: ProgressArg = None) -> ItemsPage: ...
+    @overload
+    def __call__(self, method: Literal["items.missing"], request: ItemsMissing, *, timeout: float | None = None, progress: ProgressArg = None) -> MissingPage: ...
+    @overload
+    def __call__(self, method: Literal["libraries.list"], request: ListLibraries | None = None, *, timeout: float | None = None, progress: ProgressArg = None) -> Libraries: ...
+    @overload
+    def __call__(self, method: Literal["mappings.propose"], request: ProposeMappings | None = None, *, timeout: float | None = None, progress: ProgressArg = None) -> Proposals: ...
+    @overload
+    def __call__(self, method: Literal["mappings.to_host"], request: MapToHost, *, timeout: float | None = None, progress: ProgressArg = None) -> HostPath: ...
+    @overload
+    def __call__(self, method: Literal["match.folder"], request: MatchFolder, *, timeout: float | None = None, progress: ProgressArg = None) -> Folder: ...
+    @overload
+    def __call__(self, method: Literal["match.guid"], request: MatchGuid, *, timeout: float | None = None, progress: ProgressArg = None) -> Match: ...
+    @overload
+    def __call__(self, method: Literal["match.title"], request: MatchTitle, *, timeout: float | None = None, progress: ProgressArg = None) -> Match: ...
+    @overload
+    def __call__(self, method: Literal["matches.export"], request: ExportMatches | None = None, *, timeout: float | None = None, progress: ProgressArg = None) -> MatchesPage: ...
+    @overload
+    def __call__(self, method: Literal["matches.import"], request: ImportMatches, *, timeout: float | None = None, progress: ProgressArg = None) -> Imported: ...
+    @overload
+    def __call__(self, method: Literal["paths.compare"], request: ComparePaths, *, timeout: float | None = None, progress: ProgressArg = None) -> PathRelations: ...
+    @overload
+    def __call__(self, method: Literal["server.check"], request: CheckServer | None = None, *, timeout: float | None = None, progress: ProgressArg = None) -> ServerInfo: ...
+    @overload
+    def __call__(self, method: Literal["sharing"], request: Share | None = None, *, timeout: float | None = None, progress: ProgressArg = None) -> Shared: ...
+    @overload
+    def __call__(self, method: Literal["store.get"], request: GetStore | None = None, *, timeout: float | None = None, progress: ProgressArg = None) -> StoreInfo: ...
+    @overload
+    def __call__(self, method: Literal["tables.clear"], request: ClearTable | None = None, *, timeout: float | None = None, progress: ProgressArg = None) -> Nothing: ...
+    @overload
+    def __call__(self, method: Literal["tables.count"], request: CountTable | None = None, *, timeout: float | None = None, progress: ProgressArg = None) -> TableCount: ...
+    @overload
+    def __call__(self, method: Literal["versions"], request: GetVersions | None = None, *, timeout: float | None = None, progress: ProgressArg = None) -> Versions: ...
+    @overload
+    def __call__(self, method: Literal["walk.next"], request: NextOfWalk | None = None, *, timeout: float | None = None, progress: ProgressArg = None) -> Walked: ...
+    @overload
+    def __call__(self, method: Literal["watch.start"], request: StartWatch | None = None, *, timeout: float | None = None, progress: ProgressArg = None) -> Nothing: ...
+    @overload
+    def __call__(self, method: Literal["watch.stop"], request: StopWatch | None = None, *, timeout: float | None = None, progress: ProgressArg = None) -> Nothing: ...
+    @overload
+    def __call__(self, method: str, request: Mapping[str, Any] | None = None, *, timeout: float | None = None, progress: ProgressArg = None) -> Any: ...
+class AsyncCall(Protocol):
+    """Calls a method: docs/methods.md."""
+    @overload
+    def __call__(self, method: Literal["changes.list"], request: ListChanges | None = None, *, timeout: float | None = None, progress: ProgressArg = None) -> Coroutine[Any, Any, ChangePage]: ...
+    @overload
+    def __call__(self, method: Literal["changes.wait"], request: WaitForChanges, *, timeout: float | None = None, progress: ProgressArg = None) -> Coroutine[Any, Any, Waited]: ...
+    @overload
+    def __call__(self, method: Literal["edit"], request: EditItems, *, timeout: float | None = None, progress: ProgressArg = None) -> Coroutine[Any, Any, EditedItems]: ...
+    @overload
+    def __call__(self, method: Literal["items.below"], request: ItemsBelow, *, timeout: float | None = None, progress: ProgressArg = None) -> Coroutine[Any, Any, FilesPage]: ...
+    @overload
+    def __call__(self, method: Literal["items.get"], request: GetItem, *, timeout: float | None = None, progress: ProgressArg = None) -> Coroutine[Any, Any, OneItem]: ...
+    @overload
+    def __call__(self, method: Literal["items.list"], request: ListItems, *, timeout: float | None = None, progress: ProgressArg = None) -> Coroutine[Any, Any, ItemsPage]: ...
+    @overload
+    def __call__(self, method: Literal["items.missing"], request: ItemsMissing, *, timeout: float | None = None, progress: ProgressArg = None) -> Coroutine[Any, Any, MissingPage]: ...
+    @overload
+    def __call__(self, method: Literal["libraries.list"], request: ListLibraries | None = None, *, timeout: float | None = None, progress: ProgressArg = None) -> Coroutine[Any, Any, Libraries]: ...
+    @overload
+    def __call__(self, method: Literal["mappings.propose"], request: ProposeMappings | None = None, *, timeout: float | None = None, progress: ProgressArg = None) -> Coroutine[Any, Any, Proposals]: ...
+    @overload
+    def __call__(self, method: Literal["mappings.to_host"], request: MapToHost, *, timeout: float | None = None, progress: ProgressArg = None) -> Coroutine[Any, Any, HostPath]: ...
+    @overload
+    def __call__(self, method: Literal["match.folder"], request: MatchFolder, *, timeout: float | None = None, progress: ProgressArg = None) -> Coroutine[Any, Any, Folder]: ...
+    @overload
+    def __call__(self, method: Literal["match.guid"], request: MatchGuid, *, timeout: float | None = None, progress: ProgressArg = None) -> Coroutine[Any, Any, Match]: ...
+    @overload
+    def __call__(self, method: Literal["match.title"], request: MatchTitle, *, timeout: float | None = None, progress: ProgressArg = None) -> Coroutine[Any, Any, Match]: ...
+    @overload
+    def __call__(self, method: Literal["matches.export"], request: ExportMatches | None = None, *, timeout: float | None = None, progress: ProgressArg = None) -> Coroutine[Any, Any, MatchesPage]: ...
+    @overload
+    def __call__(self, method: Literal["matches.import"], request: ImportMatches, *, timeout: float | None = None, progress: ProgressArg = None) -> Coroutine[Any, Any, Imported]: ...
+    @overload
+    def __call__(self, method: Literal["paths.compare"], request: ComparePaths, *, timeout: float | None = None, progress: ProgressArg = None) -> Coroutine[Any, Any, PathRelations]: ...
+    @overload
+    def __call__(self, method: Literal["server.check"], request: CheckServer | None = None, *, timeout: float | None = None, progress: ProgressArg = None) -> Coroutine[Any, Any, ServerInfo]: ...
+    @overload
+    def __call__(self, method: Literal["sharing"], request: Share | None = None, *, timeout: float | None = None, progress: ProgressArg = None) -> Coroutine[Any, Any, Shared]: ...
+    @overload
+    def __call__(self, method: Literal["store.get"], request: GetStore | None = None, *, timeout: float | None = None, progress: ProgressArg = None) -> Coroutine[Any, Any, StoreInfo]: ...
+    @overload
+    def __call__(self, method: Literal["tables.clear"], request: ClearTable | None = None, *, timeout: float | None = None, progress: ProgressArg = None) -> Coroutine[Any, Any, Nothing]: ...
+    @overload
+    def __call__(self, method: Literal["tables.count"], request: CountTable | None = None, *, timeout: float | None = None, progress: ProgressArg = None) -> Coroutine[Any, Any, TableCount]: ...
+    @overload
+    def __call__(self, method: Literal["versions"], request: GetVersions | None = None, *, timeout: float | None = None, progress: ProgressArg = None) -> Coroutine[Any, Any, Versions]: ...
+    @overload
+    def __call__(self, method: Literal["walk.next"], request: NextOfWalk | None = None, *, timeout: float | None = None, progress: ProgressArg = None) -> Coroutine[Any, Any, Walked]: ...
+    @overload
+    def __call__(self, method: Literal["watch.start"], request: StartWatch | None = None, *, timeout: float | None = None, progress: ProgressArg = None) -> Coroutine[Any, Any, Nothing]: ...
+    @overload
+    def __call__(self, method: Literal["watch.stop"], request: StopWatch | None = None, *, timeout: float | None = None, progress: ProgressArg = None) -> Coroutine[Any, Any, Nothing]: ...
+    @overload
+    def __call__(self, method: str, request: Mapping[str, Any] | None = None, *, timeout: float | None = None, progress: ProgressArg = None) -> Coroutine[Any, Any, Any]: ...

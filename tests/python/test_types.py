@@ -1,0 +1,225 @@
+# pyright: strict, reportPrivateUsage=false
+"""A program that uses each public name. mypy and pyright check its types, and it runs."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal, Optional, Union
+
+import plexindex
+import pytest
+from plexindex import aio
+from plexindex._core import methods
+from plexindex._core.types import Stats
+from plexindex.testing import FakePlex
+from typing_extensions import assert_type
+
+PATH = "/data/movies/Sintel (2010)/Sintel (2010).mkv"
+Text = Optional[str]
+
+
+def read_answers(index: plexindex.Index, movies: plexindex.Library) -> plexindex.Item:
+    match = movies.match(PATH, timeout=30, offline=False, check=True, progress=lambda _: True)
+    assert_type(match, plexindex.Match)
+    assert_type((match.message, match.stale, match.age, match.asked), "tuple[str, bool, float | None, str | None]")
+    assert_type(match.confidence, Literal["none", "low", "high"])
+    assert_type(match.error, Optional[plexindex.Error])
+    assert_type(match.candidates, "list[plexindex.Item]")
+    assert (match.match_kind, match.reason, match.status, match.candidates_total) == ("exact", "none", "found", 1)
+    assert_type((match.key, match.rating_key, match.ratingKey), "tuple[Text, Text, int | str | None]")
+    assert_type(
+        (match.title, match.show_title, match.guid, match.library, match.path), "tuple[Text, Text, Text, Text, Text]"
+    )
+    assert_type((match.year, match.season, match.episode), "tuple[int | None, int | None, int | None]")
+    assert (match.kind, match.show_rating_key, match.light) == ("movie", None, None)
+    assert_type(match.to_dict(), "dict[str, object]")
+    matches = index.match_paths([PATH, b"/nowhere.mkv"], movies)
+    assert_type(matches, plexindex.Matches)
+    assert_type(matches[0], plexindex.Match)
+    assert_type(matches[:1], "list[plexindex.Match]")
+    assert_type(matches.counts(), "dict[str, int]")
+    folder = index.folder(Path(PATH).parent, movies)
+    assert_type(folder, plexindex.Folder)
+    assert_type((folder.items, folder.files), "tuple[int, int]")
+    assert_type(index.match_guid(match.guid or ""), plexindex.Match)
+    assert_type(movies.search_title("Sintel"), plexindex.Match)
+    assert_type(movies.lookup_key(PATH), Text)
+    assert_type(movies.lookup_keys([PATH]), "list[str | None]")
+    assert match.item is not None
+    return match.item
+
+
+def read_items(index: plexindex.Index, movies: plexindex.Library, item: plexindex.Item) -> None:
+    assert_type((item.key, item.rating_key, item.ratingKey), "tuple[str, str, int | str]")
+    assert_type((item.title, item.guid, item.path, item.host_path), "tuple[Text, Text, Text, Text]")
+    assert_type((item.show_title, item.show_rating_key, item.show_guid), "tuple[Text, Text, Text]")
+    assert_type((item.year, item.season, item.episode), "tuple[int | None, int | None, int | None]")
+    assert_type((item.paths, item.key_only), "tuple[tuple[str, ...], bool]")
+    assert (item.kind, item.library, item.section, item.light) == ("movie", "Films", "1", None)
+    assert_type((item.describe(), item.to_dict()), "tuple[str, dict[str, object]]")
+    assert_type([one for one in movies], "list[plexindex.Item]")  # noqa: C416
+    for items in (index.items(movies), index.items_below("/data", movies)):
+        assert_type(items, Iterator[plexindex.Item])
+    assert_type(movies.item_facts(item), "dict[str, Any] | None")
+    assert_type((movies.title, movies.section, movies.uuid, movies.kind), "tuple[str, str, str, str]")
+    assert_type((movies.locations, movies.item_count), "tuple[tuple[str, ...], int]")
+    assert_type((movies.age, movies.fresh, movies.generation), "tuple[float | None, bool, int]")
+    assert_type(index.libraries(), "list[plexindex.Library]")
+    assert_type(movies.index, plexindex.Index)
+
+
+def write(index: plexindex.Index, movies: plexindex.Library, item: plexindex.Item) -> None:
+    movies.record_match("/host/a.mkv", item)
+    index.record_matches([("/host/b.mkv", item.key), (b"/host/c.mkv", 7)], movies)
+    index.invalidate_path("/host/b.mkv")
+    index.invalidate_item(item)
+    index.invalidate_library(movies)
+    movies.invalidate()
+    index.invalidate_all()
+    assert_type(index.refresh(movies, full=True), bool)
+    assert_type(index.wait_for(PATH, movies, timeout=1), plexindex.Match)
+    report = index.edit_items([item], {"title": "Sintel", "genre": ["Fantasy"]}, movies)
+    assert_type(report, plexindex.EditReport)
+    assert_type(
+        (report.done, report.failed, report.left, report.missing), "tuple[list[str], list[str], list[str], list[str]]"
+    )
+    assert report.requests == 1
+    index.notify({"event": "library.new"})
+    index.set_token("token")
+    index.token = "token"
+    table = index.table("notes")
+    assert_type(table, plexindex.Table)
+    table.set("a", b"1", expire=60)
+    assert_type(table.get("a"), Optional[bytes])
+    assert_type(table.get("b", 7), "bytes | int | None")
+    table.delete("a")
+    table.clear()
+    assert (len(table), table.name) == (0, b"notes")
+
+
+def follow(index: plexindex.Index, movies: plexindex.Library, folder: Path) -> None:
+    changes = index.changes(None, movies, full=True)
+    assert_type(changes, plexindex.Changes)
+    assert_type((changes.cursor, changes.stale, changes.late, changes.refused), "tuple[Text, bool, bool, bool]")
+    assert_type(changes.age, Optional[float])
+    for change in changes:
+        assert_type(change, plexindex.Change)
+        assert_type((change.path, change.from_path, change.from_key), "tuple[Text, Text, Text]")
+        assert_type((change.item, change.library, change.section), "tuple[plexindex.Item | None, str, str]")
+        assert change.change in ("added", "removed", "changed", "moved", "list_again")
+    with movies.watch(changes.cursor, timeout=0) as watch:
+        assert_type(watch, plexindex.Watch)
+        assert_type(list(watch), "list[plexindex.Changes]")
+    comparison = index.compare([folder], movies, offline=True, without=["samples"])
+    assert_type(comparison, plexindex.Comparison)
+    for difference in comparison:
+        assert_type(difference, plexindex.Difference)
+        assert_type((difference.path, difference.reason, difference.message), "tuple[str, str, str]")
+        assert difference.what in ("not_in_plex", "not_on_disk")
+    assert_type((comparison.counts, comparison.differs), "tuple[dict[str, int], bool]")
+
+
+def diagnose(index: plexindex.Index) -> None:
+    assert_type((index.cache_dir, index.is_open), "tuple[str, bool]")
+    assert_type(index.stats(), Stats)
+    assert_type(index.server(), methods.ServerInfo)
+    assert_type(index.store()["locks"], bool)
+    assert_type(index.shared_status(), Optional[methods.SharedStatus])
+    for proposal in index.proposals([PATH]):
+        assert_type(proposal, plexindex.Proposal)
+        assert_type((proposal.host, proposal.server, proposal.matched, proposal.of), "tuple[str, str, int, int]")
+        assert_type((proposal.gain, proposal.mapping), "tuple[int | None, plexindex.Mapping]")
+    rules = [plexindex.Mapping.server_prefix("/srv", "/mnt"), plexindex.Mapping.server_pattern("a", "b")]
+    rules += [plexindex.Mapping.host_prefix("/mnt", "/srv"), plexindex.Mapping.host_pattern("a", "b")]
+    assert_type(rules, "list[plexindex.Mapping]")
+
+
+def call(index: plexindex.Index) -> None:
+    assert_type(index.call("versions"), methods.Versions)
+    page = index.call("items.list", {"library": "Films", "limit": 1})
+    assert_type([item["rating_key"] for item in page["items"]], "list[str]")
+    assert_type(index.call("items.get", {"key": "1", "library": index.library("Films")}), methods.OneItem)
+    assert_type(index.call("mappings.to_host", {"path": b"/data"})["path"], Union[str, "dict[str, str]"])
+    assert_type(index.call("tables.count", {"table": b"notes"})["count"], int)
+    with pytest.raises(plexindex.InvalidArgumentError):
+        index.call("no." + "method", {})
+
+
+def use_plexapi(plex: Any, folder: Path) -> None:
+    with plexindex.from_server(plex, folder) as index:
+        assert_type(index, plexindex.ServerIndex)
+        with plexindex.from_section(plex.library.section("Films"), folder) as films:
+            assert_type(films, plexindex.SectionIndex)
+            light = films.match(PATH).light
+            assert_type(light, Optional[plexindex.LightItem])
+            assert light is not None
+            assert_type(
+                (light.title, light.year, light.guid, light.locations), "tuple[Text, int | None, Text, list[str]]"
+            )
+        assert_type(index.section("Films"), plexindex.SectionIndex)
+
+
+ERRORS: dict[str, type[plexindex.Error]] = {
+    "it passes: retry later": plexindex.ServerUnavailableError,
+    "it passes, after a timeout": plexindex.TimeoutError,
+    "another token is needed": plexindex.UnauthorizedError,
+    "the address is wrong": plexindex.NotPlexError,
+    "the item is gone": plexindex.NotOnServerError,
+    "the title is wrong": plexindex.LibraryNotFoundError,
+    "fetch first": plexindex.NotFetchedError,
+    "without a server": plexindex.OfflineError,
+    "start again": plexindex.ListAgainError,
+    "the disk is full": plexindex.StoreError,
+    "a bad argument": plexindex.InvalidArgumentError,
+    "the index is closed": plexindex.ClosedError,
+    "the callback said so": plexindex.AbortedError,
+}
+
+
+async def use_asyncio(folder: Path, plex: FakePlex) -> None:
+    async with aio.open(folder, plex.url, plex.token) as index:
+        assert_type(index, aio.AsyncIndex)
+        movies = index.library("Films")
+        assert_type(movies, aio.AsyncLibrary)
+        assert_type(await movies.match(PATH), plexindex.Match)
+        assert_type(await index.match_paths([PATH]), plexindex.Matches)
+        assert_type(await index.folder("/data"), plexindex.Folder)
+        assert_type([item async for item in movies.items()], "list[plexindex.Item]")
+        assert_type(await index.call("versions"), methods.Versions)
+        assert_type(await index.refresh(), bool)
+        assert_type(movies.lookup_key(PATH), Text)
+        assert_type(await index.changes(full=True), aio.AsyncChanges)
+        assert_type(index.watch(timeout=0), aio.AsyncWatch)
+        assert_type(await index.libraries(), "list[aio.AsyncLibrary]")
+
+
+def test_the_program_runs(tmp_path: Path) -> None:
+    (tmp_path / "media").mkdir()
+    (tmp_path / "media" / "New (2020).mkv").write_bytes(b"x")
+    with FakePlex({"Films": [PATH]}) as plex:
+        with plexindex.open(
+            tmp_path / "a", plex.url, plex.token, mappings=[(str(tmp_path / "media"), "/data")]
+        ) as index:
+            movies = index.library("Films")
+            item = read_answers(index, movies)
+            read_items(index, movies, item)
+            follow(index, movies, tmp_path / "media")
+            diagnose(index)
+            call(index)
+            write(index, movies, item)
+        asyncio.run(use_asyncio(tmp_path / "b", plex))
+        from plexapi.server import PlexServer  # pyright: ignore[reportMissingTypeStubs]
+
+        use_plexapi(PlexServer(plex.url, plex.token), tmp_path / "c")
+
+
+def test_the_program_uses_each_public_name() -> None:
+    program = ast.parse(Path(__file__).read_text(encoding="utf-8"))
+    used = {node.attr for node in ast.walk(program) if isinstance(node, ast.Attribute)}
+    used |= {"Progress", "shared_init", "shared_deliver", "shared_clear", "follow_shared", "close", "clear", "summary"}
+    for kind in (plexindex.Index, plexindex.Library, plexindex.Match, plexindex.Item, plexindex.Change):
+        assert {name for name in vars(kind) if not name.startswith("_")} - used == set()
+    assert set(plexindex.__all__) - used == set()
