@@ -120,12 +120,9 @@ def test_a_call_that_is_wrong_names_what_was_called(index: plexindex.Index) -> N
     movies: Any = index.library("Movies")
     wrong: Any = None
     calls: list[tuple[Callable[[], object], str]] = [
-        (lambda: movies.match("/a", library="TV"), r"Library\.match\(\) got an unexpected keyword argument 'library'"),
+        (lambda: movies.match("/a", library="TV"), r"match\(\) got an unexpected keyword argument 'library'"),
         (lambda: movies.invalidate("/a.mkv"), r"invalidate\(\) takes 1 positional argument but 2 were given"),
-        (
-            lambda: movies.record_match("/a.mkv"),
-            r"Library\.record_match\(\) missing 1 required positional argument: 'key'",
-        ),
+        (lambda: movies.record_match("/a.mkv"), r"record_match\(\) missing 1 required positional argument: 'key'"),
         (lambda: index.compare(wrong), "folders must be a path or a list of paths, not NoneType"),
         (lambda: index.edit_items(wrong, library="Movies"), "keys must be a list of keys, not NoneType"),
         (lambda: index.library(1.5), "title must be str or int, not float"),  # type: ignore[arg-type]

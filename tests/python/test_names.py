@@ -169,8 +169,6 @@ def test_the_door_for_users_of_plexapi(server: Server, tmp_path: Path) -> None:
         pickled = pickle.dumps([match, index, section])
         assert TOKEN.encode() not in pickled
         assert pickle.loads(pickled)[0] == match  # noqa: S301
-        with pytest.raises(TypeError, match=r"Library\.invalidate\(\) takes 1 positional argument"):
-            section.invalidate(row["path"])  # type: ignore[call-arg]
     for given, said in ((server.url, r"not str; for a URL and a token there is plexindex.open\(\)"), (7, "not int")):
         with pytest.raises(TypeError, match=said):
             plexindex.from_server(given)
