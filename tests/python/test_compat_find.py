@@ -144,8 +144,9 @@ def test_what_an_answer_costs(world: Server, scenes: Any, given: dict[str, Any])
     for path in ("/media/scenes/1/twice.mp4", "/stash/z/once.mp4", "/stash/z/twice.mp4", "/stash/z/nowhere.mp4"):
         assert cost(path) == 0
     # Plex may have added a file since the last request.
-    assert 0 < cost("/media/scenes/z/new.mp4") <= 5
-    assert cost("/media/scenes/z/new.mp4") == 1
+    for path in ("/media/scenes/z/new.mp4", "/media/scenes/z/twice.mp4", "/media/other/z/twice.mp4"):
+        assert 0 < cost(path) <= 5
+        assert cost(path) == 1
     found = find_plex_items_with_confidence(scenes, "/media/scenes/c/once.mp4", **given)[1]
     world.reset()
     assert (found.key, found.media[0].parts[0].file) == (f"{KEY}4", "/media/scenes/c/once.mp4")
@@ -202,6 +203,11 @@ def test_mappings_and_folders_of_the_call_apply(scenes: Any, tmp_path: Path) -> 
     assert outcome(scenes, "/host/x/once.mp4", other) == ("none",)
     assert outcome(scenes, "/host/z/once.mp4", other) == ("none",)
     assert outcome(scenes, "/host/x/twice.mp4", other) == ("none",)
+    assert outcome(scenes, "/host/z/twice.mp4", other) == ("none",)
+    pattern = [plexindex.Mapping.host_pattern("^/host/(.*)", r"/media/other/\1")]
+    by_pattern = {"library_cache": PlexCache(tmp_path / "pattern", mappings=pattern)}
+    outcome(scenes._server.library.section("Other"), "/media/other/both.mp4", by_pattern)
+    assert outcome(scenes, "/host/z/twice.mp4", by_pattern) == ("none",)
     folders = {"plex_path_prefix": "/media/scenes/", "stash_path_prefix": "/host"}
     assert outcome(scenes, "/host/1/twice.mp4", {**caches(tmp_path / "plain"), **folders}) == ("high", 2)
 

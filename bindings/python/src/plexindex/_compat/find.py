@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from .._core import TYPE_CHECKING
 from .._core.paths import last_component, lies_under
+from .._core.rules import Rules
 from ..errors import Error
+from ..mapping import as_mapping
 from .host_errors import not_found, server_away, warn_of_token
 from .host_log import host_log
 from .section_index import note_failure
@@ -66,7 +68,9 @@ def _found(section: SectionIndex, path: str, given: str, matches: Any) -> list[S
         recorded = _recorded(section, given, matches, is_sure=not match.stale)
         if recorded is not None:
             return [recorded]
-    if match.reason == "not_listed" and not match.stale:
+    by_name = match.match_kind not in _LISTED and match.confidence != "high"
+    elsewhere = by_name and _belongs_elsewhere(section, match, path)
+    if elsewhere and not match.stale:
         match = section.library.match(path, check=True)  # the file may be new
     if match.confidence == "high" or (match.match_kind in _LISTED and match.status == "ambiguous"):
         return _items(section, match)
@@ -75,7 +79,7 @@ def _found(section: SectionIndex, path: str, given: str, matches: Any) -> list[S
     if match.match_kind in _LISTED:
         raise CannotAnswerError(match.message)  # the server has not confirmed the item
     # As in the original, which finds neither episodes nor tracks, only films match by their names.
-    if section.plex.type != "movie" or not match.candidates or _belongs_elsewhere(section, match, path):
+    if elsewhere or section.plex.type != "movie" or not match.candidates:
         return []
     if match.match_kind != "file_name":
         # Other items may have a file of this name, in folders that have less in common with the path.
@@ -116,10 +120,15 @@ def _recorded(section: SectionIndex, path: str, matches: Any, *, is_sure: bool) 
 
 def _belongs_elsewhere(section: SectionIndex, match: Match, path: str) -> bool:
     """Returns whether another library lists the path, or the path is in a library's folder that does not list it."""
-    if match.reason == "not_listed":
+    if match.reason == "not_listed" or not match.candidates:
+        return match.reason == "not_listed"
+    index = section.index
+    folders = [folder for library in index.libraries(offline=True) for folder in library.locations]
+    folders += [index._host_path_of(folder) or folder for folder in folders]
+    mapped = Rules(map(as_mapping, index._recipe[3]["mappings"])).to_server(path)
+    if any(lies_under(one, folders) for one in (path, *mapped)):
         return True
-    folders = [folder for library in section.index.libraries(offline=True) for folder in library.locations]
-    return lies_under(path, folders) or section.index.match(path, offline=True).match_kind in _LISTED
+    return index.match(path, offline=True).match_kind in _LISTED
 
 
 def _items(section: SectionIndex, match: Match) -> list[SyncItem]:
