@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import plexindex
 import pytest
 from cli import Cli
 from conftest import TOKEN, Server
@@ -182,14 +183,14 @@ def test_the_folder(cli: Cli, tmp_path: Path, ours: dict[str, Any]) -> None:
     assert stat.S_IMODE((tmp_path / "the store").stat().st_mode) == 0o700
 
 
-def test_the_folder_on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
-    local = r"C:\Users\me\AppData\Local"
-    monkeypatch.setenv("LOCALAPPDATA", local)
-    with monkeypatch.context() as windows:
-        windows.setattr(os, "name", "nt")
-        folder = _config.default_folder()
-    # This system joins with its own separator.
-    assert folder == os.path.join(local, "plexindex")
+def test_only_the_default_folder_needs_platformdirs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "platformdirs", None)
+    monkeypatch.delenv("PLEXINDEX_DIR", raising=False)
+    with pytest.raises(plexindex.InvalidArgumentError, match="give cache_dir"):
+        plexindex.open()
+    plexindex.open(tmp_path / "given").close()
+    monkeypatch.setenv("PLEXINDEX_DIR", str(tmp_path / "set"))
+    plexindex.open().close()
 
 
 def test_an_unknown_setting_causes_a_warning(cli: Cli, server: Server) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from typing import NamedTuple
 
 from ..errors import InvalidArgumentError
@@ -249,19 +248,14 @@ def default_folder() -> str:
 
     An index in the former default folder, a cache folder, stays in use if there is none in the new one.
     """
-    home = os.path.expanduser
-    if sys.platform == "darwin":
-        new, old = home("~/Library/Application Support/plexindex"), home("~/Library/Caches/plexindex")
-    elif os.name == "nt":
-        local = variable("LOCALAPPDATA").value or home("~\\AppData\\Local")
-        if local.startswith("~"):
-            raise InvalidArgumentError(
-                "neither LOCALAPPDATA nor USERPROFILE is set: give cache_dir, or set PLEXINDEX_DIR"
-            )
-        new = old = os.path.join(local, "plexindex")
-    else:
-        new = os.path.join(variable("XDG_DATA_HOME").value or home("~/.local/share"), "plexindex")
-        old = os.path.join(variable("XDG_CACHE_HOME").value or home("~/.cache"), "plexindex")
+    try:
+        from platformdirs import PlatformDirs
+    except ImportError:
+        raise InvalidArgumentError(
+            "the package platformdirs, which knows the default folder, is missing: give cache_dir, or set PLEXINDEX_DIR"
+        ) from None
+    folders = PlatformDirs("plexindex", appauthor=False, opinion=False)
+    new, old = folders.user_data_dir, folders.user_cache_dir
     if os.path.exists(new) or not os.path.exists(old):
         return new
     import logging
