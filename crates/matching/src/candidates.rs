@@ -1,8 +1,18 @@
 //! The items that match a path equally well, and their order.
 
+use std::cmp::Ordering;
+
 use smallvec::SmallVec;
 
+use super::normal::NormalPath;
 use super::resolution::MAX_CANDIDATES;
+use super::roots::rev_components_of;
+use super::words::Words;
+
+/// Number of names at the end of a path whose words rank the candidates: the file's name and five folders.
+const RANKED_NAMES: usize = 6;
+/// Number of folders of a listed path whose words are compared, before the components in common.
+const RANKED_FOLDERS: usize = 2;
 
 /// The matching path of a listed file or of a confirmed match, with its item.
 #[derive(Clone, Copy)]
@@ -15,9 +25,73 @@ pub struct RankedHit<'v, H> {
     pub item: Option<H>,
 }
 
+/// How similar a candidate's item and path are to the queried path, the most important field first.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Similarity {
+    /// Number of letters in the title that names the candidate's files, if the queried path contains that title.
+    title: usize,
+    /// The share of the letters in the listed folders' names whose words are in the queried path, in thousandths.
+    folders: usize,
+    /// Length of the longest common suffix in bytes.
+    suffix: usize,
+    /// Length of the longest common prefix in bytes.
+    prefix: usize,
+}
+
+impl Similarity {
+    /// Compares only the bytes of two paths.
+    pub fn of_bytes(path: &[u8], listed: &[u8]) -> Self {
+        Self {
+            suffix: common_suffix(path, listed),
+            prefix: common_prefix(path, listed),
+            ..Self::default()
+        }
+    }
+}
+
+/// The words in the last names of a queried path.
+pub struct PathWords(SmallVec<[Words; RANKED_NAMES]>);
+
+impl PathWords {
+    /// Skips names that are too long to compare.
+    pub fn of(path: &NormalPath<'_>) -> Self {
+        Self(
+            rev_components_of(path)
+                .take(RANKED_NAMES)
+                .filter_map(Words::of)
+                .collect(),
+        )
+    }
+
+    /// Adds the words of a candidate's `title`, and of its folders before the last `common` components, to `bytes`.
+    pub fn similarity(&self, bytes: Similarity, title: Option<&str>, listed: &[u8], common: usize) -> Similarity {
+        let mut words = Words::new();
+        let has_title =
+            title.is_some_and(|title| words.set_text(title)) && self.0.iter().any(|name| words.is_mentioned_in(name));
+        let title = if has_title { words.letter_count() } else { 0 };
+        let names = listed.rsplit(|byte| matches!(byte, b'/' | b'\\'));
+        let folders = names.filter(|name| !name.is_empty()).skip(common).take(RANKED_FOLDERS);
+        let (mut equal, mut all) = (0, 0);
+        for folder in folders.filter_map(|name| std::str::from_utf8(name).ok()) {
+            if words.set_text(folder) {
+                let is_in_path = |word: &&[u8]| self.0.iter().any(|name| name.iter().any(|other| other == *word));
+                equal += words.iter().filter(is_in_path).map(<[u8]>::len).sum::<usize>();
+                all += words.letter_count();
+            }
+        }
+        Similarity {
+            title,
+            folders: equal * 1000 / all.max(1),
+            ..bytes
+        }
+    }
+}
+
 /// The candidates with the best rank so far.
 pub struct Candidates<'v, H> {
     hits: SmallVec<[RankedHit<'v, H>; MAX_CANDIDATES]>,
+    /// The similarity of each hit, once [`Candidates::replace_least_similar`] has computed it; otherwise empty.
+    similarities: SmallVec<[Similarity; MAX_CANDIDATES]>,
     /// Number of distinct items with the best rank, including items beyond [`MAX_CANDIDATES`].
     pub total: usize,
     /// The best rank. The rank of a suffix match is the number of common components. Other matches have rank 1 if the
@@ -29,32 +103,52 @@ impl<'v, H: Copy> Candidates<'v, H> {
     pub fn new() -> Self {
         Self {
             hits: SmallVec::new(),
+            similarities: SmallVec::new(),
             total: 0,
             rank: 0,
         }
     }
 
     /// Adds a candidate if no earlier candidate has a better [rank](Candidates::rank). Drops the earlier candidates if
-    /// the new rank is better. Does not add an item twice. `None`, a
-    /// candidate in a damaged segment, adds nothing.
-    pub fn add_candidate(&mut self, rank: usize, candidate: Option<RankedHit<'v, H>>) {
-        let Some(candidate) = candidate.filter(|_| rank >= self.rank) else {
-            return;
-        };
+    /// the new rank is better. Does not add an item twice. `None`, a candidate in a damaged segment, adds nothing.
+    /// Returns the candidate if the list is full, so that the caller may replace another one.
+    pub fn add_candidate(&mut self, rank: usize, candidate: Option<RankedHit<'v, H>>) -> Option<RankedHit<'v, H>> {
+        let candidate = candidate.filter(|_| rank >= self.rank)?;
         if rank > self.rank {
             self.rank = rank;
             self.hits.clear();
+            self.similarities.clear();
             self.total = 0;
         }
         let is_same_item =
             |hit: &RankedHit<'v, H>| hit.library == candidate.library && hit.rating_key == candidate.rating_key;
         if self.iter().any(is_same_item) {
-            return;
+            return None;
         }
         self.total += 1;
-        if self.hits.len() < MAX_CANDIDATES {
-            self.hits.push(candidate);
+        if self.hits.len() == MAX_CANDIDATES {
+            return Some(candidate);
         }
+        self.hits.push(candidate);
+        None
+    }
+
+    /// Replaces the least similar candidate of a full list if `candidate` is more similar to the queried path.
+    pub fn replace_least_similar(
+        &mut self,
+        candidate: RankedHit<'v, H>,
+        similarity: impl Fn(&RankedHit<'v, H>) -> Similarity,
+    ) {
+        if self.similarities.is_empty() {
+            self.similarities = self.hits.iter().map(&similarity).collect();
+        }
+        let similarity = similarity(&candidate);
+        let ranked = self.similarities.iter().zip(&self.hits).enumerate();
+        let last = ranked.max_by(|(_, a), (_, b)| compare_ranked(*a, *b));
+        let Some((index, _)) = last.filter(|(_, last)| compare_ranked((&similarity, &candidate), *last).is_lt()) else {
+            return;
+        };
+        (self.similarities[index], self.hits[index]) = (similarity, candidate);
     }
 
     /// Iterates over the candidates in the order in which they were added, at most [`MAX_CANDIDATES`].
@@ -83,30 +177,31 @@ impl<'v, H: Copy> Candidates<'v, H> {
         libraries.all(|library| Some(library) == expected)
     }
 
-    /// Calls `each` for the candidates, best first. Sorts by `title_length`, then by the longest common suffix with the
-    /// queried `path`, and then by the longest common prefix, both in raw bytes. The library and the rating key break
-    /// ties, so that every process returns the same order. Rating keys are numbers, so shorter keys come first.
+    /// Calls `each` for the candidates, the most similar first.
     pub fn for_each_ranked(
         &self,
-        path: &[u8],
-        title_length: impl Fn(&RankedHit<'v, H>) -> usize,
+        similarity: impl Fn(&RankedHit<'v, H>) -> Similarity,
         each: impl FnMut(&RankedHit<'v, H>),
     ) {
         if let [only] = &self.hits[..] {
             return [only].into_iter().for_each(each);
         }
         // Sorting references is faster than moving the candidates.
-        let similarity = |hit: &RankedHit<'v, H>| {
-            let bytes = (common_suffix(path, hit.path), common_prefix(path, hit.path));
-            (title_length(hit), bytes)
-        };
-        let tie_breaker = |hit: &RankedHit<'v, H>| (hit.library, hit.rating_key.len(), hit.rating_key);
         let mut ranked: SmallVec<[_; MAX_CANDIDATES]> = self.iter().map(|hit| (similarity(hit), hit)).collect();
-        ranked.sort_unstable_by(|(a, hit_a), (b, hit_b)| {
-            b.cmp(a).then_with(|| tie_breaker(hit_a).cmp(&tie_breaker(hit_b)))
-        });
+        ranked.sort_unstable_by(|(a, hit_a), (b, hit_b)| compare_ranked((a, hit_a), (b, hit_b)));
         ranked.into_iter().map(|(_, hit)| hit).for_each(each);
     }
+}
+
+/// Orders candidates, the most similar first. The library and the rating key break ties, so that every process returns
+/// the same order. Rating keys are numbers, so shorter keys come first.
+fn compare_ranked<H>(
+    (similarity, hit): (&Similarity, &RankedHit<'_, H>),
+    (other_similarity, other): (&Similarity, &RankedHit<'_, H>),
+) -> Ordering {
+    let tie_breaker = (hit.library, hit.rating_key.len(), hit.rating_key);
+    let order = other_similarity.cmp(similarity);
+    order.then_with(|| tie_breaker.cmp(&(other.library, other.rating_key.len(), other.rating_key)))
 }
 
 /// Returns the length of the common prefix in bytes. Compares eight bytes at a time, for speed.

@@ -2,6 +2,8 @@
 
 use std::cmp::Ordering;
 
+use smallvec::SmallVec;
+
 /// The rule that computes the normal form of a path from the stored bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FoldRule {
@@ -311,4 +313,29 @@ fn components_below<'p>(path: &'p [u8], folder: &[u8]) -> Option<impl Iterator<I
 fn components(form: &[u8]) -> impl Iterator<Item = &[u8]> {
     form.split(|byte| *byte == b'/')
         .filter(|component| !component.is_empty())
+}
+
+/// Maximum number of components below a location that can be equal in a path with another root. A deeper path has low
+/// confidence, so that no path takes long.
+const MAX_DEPTH: usize = 64;
+
+/// The last components of a path, last first.
+pub type LastNames<'p> = SmallVec<[&'p [u8]; 16]>;
+/// A path below a location.
+pub type PathBuffer = SmallVec<[u8; 512]>;
+
+/// Returns at most `count` last components of a path in normal form, and at most [`MAX_DEPTH`].
+pub fn last_names(form: &[u8], count: usize) -> LastNames<'_> {
+    let names = Form::from_folded(form).rev_components().map(Component::bytes);
+    names.take(count.min(MAX_DEPTH)).collect()
+}
+
+/// Writes the path that consists of a location and these components, last first, to `path`.
+pub fn write_path_below(location: &[u8], names: &[&[u8]], path: &mut PathBuffer) {
+    path.clear();
+    path.extend_from_slice(location.strip_suffix(b"/").unwrap_or(location));
+    for name in names.iter().rev() {
+        path.push(b'/');
+        path.extend_from_slice(name);
+    }
 }

@@ -81,13 +81,13 @@ pub trait LibraryIndex {
     fn each_mapped<'v>(&'v self, path: &NormalPath<'_>, each: impl FnMut(Self::Hit<'v>, bool));
 
     /// Finds the listed paths that share the longest suffix with `path`, of at least `min_components` components (at
-    /// least one). Calls `each` with the number of common components and a hit, until at least
-    /// [`MAX_CANDIDATES`](crate::MAX_CANDIDATES) distinct items were reported. Returns the number of unreported paths
-    /// with the same suffix.
+    /// least one). Calls `each` with the number of common components and a hit, for at least `limit` paths if there are
+    /// so many. Returns the number of unreported paths with the same suffix.
     fn suffix_matches<'v>(
         &'v self,
         path: &NormalPath<'_>,
         min_components: usize,
+        limit: usize,
         each: impl FnMut(usize, Self::Hit<'v>),
     ) -> usize;
 

@@ -12,25 +12,21 @@
 //! The resolver looks for the longest suffix in all owners together, and then in all other libraries together. Paths
 //! that are not UTF-8 have no suffix matches.
 
+use std::cell::OnceCell;
 use std::ops::Deref;
 
-use smallvec::SmallVec;
-
-use super::candidates::{Candidates, RankedHit};
-use super::form::{Component, Form};
+use super::candidates::{Candidates, PathWords, RankedHit, Similarity};
+use super::form::{Form, LastNames, PathBuffer, last_names, write_path_below};
 use super::library_index::{FirstEntry, LibraryIndex};
 use super::mappings::Mappings;
 use super::normal::NormalPath;
 use super::resolution::{FoundItem, ItemRef, LookupHit, OnDisk, Resolution};
-use super::roots::{any_name_matches, naming_title, only_root_differs, rev_components_of};
-use super::words::Words;
+use super::roots::{naming_title, only_root_differs};
 use crate::model::{Confidence, LibraryKind, MatchKind, Reason};
 
-/// Number of names at the end of a path in which a candidate's title counts: the file's name and three folders.
-const TITLE_NAMES: usize = 4;
-/// Maximum number of components below a location that can be equal in a path with another root. A deeper path has low
-/// confidence, so that no path takes long.
-const MAX_DEPTH: usize = 64;
+/// Maximum number of listed paths with the longest common suffix that a library compares with the queried path, so that
+/// no path takes long. If there are more, those that sort close to the queried path are compared.
+const MAX_COMPARED: usize = 4096;
 
 /// The libraries to search.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,27 +66,6 @@ pub(super) fn has_unfetched_of_kind<'v, L: LibraryIndex + 'v, V: Deref<Target = 
     kind: LibraryKind,
 ) -> bool {
     views_in_scope(views, scope).any(|(_, view)| view.kind() == kind && !view.is_fetched())
-}
-
-/// The last components of a path, last first.
-pub(super) type LastNames<'p> = SmallVec<[&'p [u8]; 16]>;
-/// A path below a location.
-pub(super) type PathBuffer = SmallVec<[u8; 512]>;
-
-/// Returns at most `count` last components of a path in normal form, and at most [`MAX_DEPTH`].
-pub(super) fn last_names(form: &[u8], count: usize) -> LastNames<'_> {
-    let names = Form::from_folded(form).rev_components().map(Component::bytes);
-    names.take(count.min(MAX_DEPTH)).collect()
-}
-
-/// Writes the path that consists of a location and these components, last first, to `path`.
-pub(super) fn write_path_below(location: &[u8], names: &[&[u8]], path: &mut PathBuffer) {
-    path.clear();
-    path.extend_from_slice(location.strip_suffix(b"/").unwrap_or(location));
-    for name in names.iter().rev() {
-        path.push(b'/');
-        path.extend_from_slice(name);
-    }
 }
 
 /// Resolves paths in a list of libraries.
@@ -168,6 +143,9 @@ pub(super) fn first_entry_of<L: LibraryIndex>(view: &L, path: &NormalPath<'_>) -
     view.first_entry(path.hash(), 2 * path.raw().len())
 }
 
+/// Returns how similar a suffix match with this number of common components is to the queried path.
+type SimilarityOf<'s, 'v, H> = &'s dyn Fn(&RankedHit<'v, H>, usize) -> Similarity;
+
 /// Resolves one path in the libraries of a [`Resolver`].
 pub(super) struct PathResolver<'v, 'p, V> {
     resolver: &'p Resolver<'v, 'p, V>,
@@ -193,7 +171,9 @@ where
     /// Searches for the path, and writes the result to an empty `resolution`.
     fn resolve_into(&self, resolution: &mut Resolution<'v>) {
         let mut candidates = Candidates::new();
-        let (match_kind, confidence, evidence) = self.search(&mut candidates);
+        let words = OnceCell::new();
+        let similarity = |hit: &RankedHit<'v, L::Hit<'v>>, common: usize| self.similarity(&words, hit, common);
+        let (match_kind, confidence, evidence) = self.search(&mut candidates, Some(&similarity));
         if candidates.total == 0 {
             resolution.reason = self.miss_reason();
         } else {
@@ -202,9 +182,12 @@ where
             if matches!(match_kind, MatchKind::Suffix | MatchKind::FileName) {
                 resolution.common_components = candidates.rank;
             }
+            let common = resolution.common_components;
             candidates.for_each_ranked(
-                self.path.raw(),
-                |hit| self.title_length(hit, match_kind),
+                |hit| match common {
+                    0 => Similarity::of_bytes(self.path.raw(), hit.path),
+                    common => similarity(hit, common),
+                },
                 |candidate| {
                     resolution.is_unverified |= self.is_unverified(candidate);
                     resolution.push(self.found_item(candidate));
@@ -229,7 +212,7 @@ where
     /// Returns the item if the item is the only match, has high confidence and is verified; otherwise `None`.
     pub(super) fn fast_lookup(&self) -> Option<LookupHit<'v>> {
         let mut candidates = Candidates::new();
-        let (match_kind, confidence, _) = self.search(&mut candidates);
+        let (match_kind, confidence, _) = self.search(&mut candidates, None);
         let hit = candidates.first()?;
         let is_certain =
             candidates.total == 1 && confidence == Confidence::High && !self.is_unverified(hit) && !self.is_broken();
@@ -237,8 +220,13 @@ where
     }
 
     /// Collects the candidates for the first kind of match that finds an item. Returns the kind, and the confidence and
-    /// reason that apply if there is only one candidate; three times `None` if nothing matches.
-    fn search(&self, candidates: &mut Candidates<'v, L::Hit<'v>>) -> (MatchKind, Confidence, Reason) {
+    /// reason that apply if there is only one candidate; three times `None` if nothing matches. Without `similarity`,
+    /// the caller does not need the candidates of a match with low confidence.
+    fn search(
+        &self,
+        candidates: &mut Candidates<'v, L::Hit<'v>>,
+        similarity: Option<SimilarityOf<'_, 'v, L::Hit<'v>>>,
+    ) -> (MatchKind, Confidence, Reason) {
         // For a single library, the order of the groups makes no difference.
         let groups = match self.resolver.scope {
             Scope::One(_) => &[LibraryGroup::All][..],
@@ -258,7 +246,7 @@ where
         }
         if self.path.is_utf8() {
             for group in groups {
-                self.add_suffix_matches(*group, candidates);
+                self.add_suffix_matches(*group, candidates, similarity);
                 if candidates.total > 0 {
                     let (confidence, reason) = self.judge_suffix_matches(candidates);
                     let match_kind = if candidates.rank >= 2 {
@@ -412,14 +400,24 @@ where
         });
     }
 
-    /// Adds the items whose listed paths have the longest common suffix with the queried path.
-    fn add_suffix_matches(&self, group: LibraryGroup, candidates: &mut Candidates<'v, L::Hit<'v>>) {
+    /// Adds the items whose listed paths have the longest common suffix with the queried path, or only one of each
+    /// library without `similarity`.
+    fn add_suffix_matches(
+        &self,
+        group: LibraryGroup,
+        candidates: &mut Candidates<'v, L::Hit<'v>>,
+        similarity: Option<SimilarityOf<'_, 'v, L::Hit<'v>>>,
+    ) {
+        let limit = similarity.map_or(1, |_| MAX_COMPARED);
         // Skip libraries that were never fetched, because an unknown item might match better.
         for (library, view) in self.views_of(group).filter(|(_, view)| view.is_fetched()) {
             let mut view_components = 0;
-            let further_paths = view.suffix_matches(&self.path, candidates.rank.max(1), |components, hit| {
+            let further_paths = view.suffix_matches(&self.path, candidates.rank.max(1), limit, |components, hit| {
                 view_components = components;
-                candidates.add_candidate(components, Self::candidate(library, view, hit));
+                let left_over = candidates.add_candidate(components, Self::candidate(library, view, hit));
+                if let Some((candidate, similarity)) = left_over.zip(similarity) {
+                    candidates.replace_least_similar(candidate, |hit| similarity(hit, components));
+                }
             });
             if view_components == candidates.rank {
                 candidates.total += further_paths;
@@ -444,20 +442,19 @@ where
         view.is_unverified(&self.path, candidate.path, candidate.rating_key)
     }
 
-    /// Returns the length of the title that names a candidate's files, if the queried path contains that title, to rank
-    /// the candidates of a suffix match; otherwise 0.
-    fn title_length(&self, candidate: &RankedHit<'v, L::Hit<'v>>, match_kind: MatchKind) -> usize {
-        let hit = candidate.item.filter(|_| !match_kind.is_listed());
+    /// Returns how similar a suffix match with `common` components is to the queried path, which has these `words`.
+    fn similarity(
+        &self,
+        words: &OnceCell<PathWords>,
+        candidate: &RankedHit<'v, L::Hit<'v>>,
+        common: usize,
+    ) -> Similarity {
+        let hit = candidate.item;
         let item = hit.and_then(|hit| self.resolver.views[candidate.library].item(hit));
-        let Some(title) = item.as_ref().and_then(naming_title) else {
-            return 0;
-        };
-        let contains = |title: &Words| {
-            any_name_matches(rev_components_of(&self.path).take(TITLE_NAMES), |name| {
-                title.is_contained_in(name)
-            })
-        };
-        Words::of(title).filter(contains).map_or(0, |_| title.len())
+        let title = item.as_ref().and_then(naming_title);
+        let bytes = Similarity::of_bytes(self.path.raw(), candidate.path);
+        let words = words.get_or_init(|| PathWords::of(&self.path));
+        words.similarity(bytes, title, candidate.path, common)
     }
 
     /// Reads a candidate's item from the library; `None` if the segment is damaged.

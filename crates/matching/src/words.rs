@@ -88,6 +88,11 @@ impl Words {
             .map_or(Gap::Plain, |span| span.gap_before)
     }
 
+    /// Returns the number of letters and digits in all words, in bytes.
+    pub fn letter_count(&self) -> usize {
+        self.used_bytes
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
         (0..self.count).map(|index| self.word(index))
     }
@@ -150,6 +155,12 @@ impl Words {
     /// Returns the index range of the first occurrence of `title` in this name; `None` if the title does not occur.
     pub fn find_title(&self, title: &Words) -> Option<Range<usize>> {
         (0..self.len()).find_map(|start| Some(start..self.title_at(start, title)?))
+    }
+
+    /// Returns whether `name` contains this title, perhaps without the article at its start.
+    pub fn is_mentioned_in(&self, name: &Self) -> bool {
+        let first = usize::from(self.len() > 1 && ARTICLES.contains(&self.word(0)));
+        self.len() > 0 && (0..name.len()).any(|start| name.match_title(start, self, first).is_some())
     }
 
     /// Returns whether `name` contains this title.

@@ -25,9 +25,6 @@ const RANGE_ELEMENTS: usize = 4;
 const MAX_SCANNED: usize = 16;
 /// Maximum number of nested ranges: one for the file name's hash, and one for each common component.
 const DEPTH: usize = 32;
-/// Number of items after which a search stops: one more than an answer lists, so that the caller knows whether there
-/// are more.
-const ENOUGH: usize = crate::matching::MAX_CANDIDATES + 1;
 
 /// Returns the hash of a path's file name, the last component of its normal form. `None` if the path has no components.
 pub fn name_hash(form: &[u8]) -> Option<u64> {
@@ -135,13 +132,14 @@ impl NameTable {
 
     /// Calls `each` with the number of common components and the entry, for the entries whose paths have the most last
     /// components in common with `path`: at least `min_components`, and at least one. Skips entries for which `hidden`
-    /// returns `true`. Entries close to `path` in the table come first. Stops once [`ENOUGH`] distinct items have been
-    /// reported. Returns the number of entries that were not read.
+    /// returns `true`. Reports up to `limit` entries, those close to `path` in the table first, but may report up to
+    /// [`MAX_SCANNED`]. Returns the number of entries that were not read.
     pub fn suffix_matches<'i>(
         &self,
         file: &'i CheckedBytes,
         path: &NormalPath<'_>,
         min_components: usize,
+        limit: usize,
         hidden: impl Fn(&EntryRef<'i>) -> ReadResult<bool>,
         mut each: impl FnMut(usize, &EntryRef<'i>),
     ) -> ReadResult<usize> {
@@ -154,30 +152,36 @@ impl NameTable {
         for (depth, range) in narrowed.ranges[..narrowed.depth].iter().enumerate().rev() {
             let innermost = depth + 1 == narrowed.depth;
             let is_unseen = |index: &usize| !seen.contains(index);
-            let mut reported = ReportedItems::new(&mut each);
+            let mut reported = 0;
+            let mut report = |components: usize, entry: &EntryRef<'i>| {
+                reported += 1;
+                each(components, entry);
+            };
             // A short range contains different numbers of common components, so compare each entry.
             if innermost && range.len() <= MAX_SCANNED {
-                self.report_longest(file, *range, form, min_components, &hidden, &mut reported)?;
+                self.report_longest(file, *range, form, min_components, &hidden, &mut report)?;
             } else if range.components >= min_components.max(1) {
-                // Unseen entries here share exactly `range.components` components. Begin with neighbours on both sides.
+                // Unseen entries here share exactly `range.components` components.
                 let near = narrowed.near.clamp(range.from, range.to);
-                let start = near.saturating_sub(ENOUGH / 2).max(range.from);
-                let mut unread = range.len() - seen.len();
+                let start = near.saturating_sub(limit / 2).max(range.from);
+                let (mut unread, mut left) = (range.len() - seen.len(), limit);
                 for index in (start..range.to).chain((range.from..start).rev()).filter(is_unseen) {
-                    if reported.is_full() {
-                        return Ok(unread);
-                    }
                     unread -= 1;
                     let entry = self.entry(file, index)?;
-                    if !hidden(&entry)? {
-                        reported.report(range.components, &entry);
+                    if hidden(&entry)? {
+                        continue;
+                    }
+                    report(range.components, &entry);
+                    left -= 1;
+                    if left == 0 {
+                        return Ok(unread);
                     }
                 }
             } else {
                 // This range and all wider ranges have too few common components.
                 return Ok(0);
             }
-            if reported.count > 0 {
+            if reported > 0 {
                 return Ok(0);
             }
             seen = range.from..range.to;
@@ -187,14 +191,14 @@ impl NameTable {
 
     /// Scans a range of at most [`MAX_SCANNED`] elements. Reports the entries whose paths have the most last components
     /// in common with `form`, at least `min_components`. Skips entries for which `hidden` returns `true`.
-    fn report_longest<'i, E: FnMut(usize, &EntryRef<'i>)>(
+    fn report_longest<'i>(
         &self,
         file: &'i CheckedBytes,
         range: NameRange,
         form: Form<'_>,
         min_components: usize,
         hidden: &impl Fn(&EntryRef<'i>) -> ReadResult<bool>,
-        reported: &mut ReportedItems<E>,
+        report: &mut impl FnMut(usize, &EntryRef<'i>),
     ) -> ReadResult<()> {
         // The first pass finds the largest number of common components, and the second pass reports its entries.
         let mut best = min_components.max(1);
@@ -209,7 +213,7 @@ impl NameTable {
         }
         let counted = common_counts.iter().zip(range.from..range.to);
         for (_, index) in counted.filter(|(count, _)| **count == best) {
-            reported.report(best, &self.entry(file, index)?);
+            report(best, &self.entry(file, index)?);
         }
         Ok(())
     }
@@ -311,41 +315,4 @@ fn equal_range(
     }
     let end = bisect(last + 1..to.min(last + step), |index| Ok(order(index)?.is_le()))?;
     Ok(Some((begin, end)))
-}
-
-/// Passes entries to `each`, and counts their distinct items up to [`ENOUGH`].
-struct ReportedItems<E> {
-    items: [u32; ENOUGH],
-    count: usize,
-    each: E,
-}
-
-impl<E> ReportedItems<E> {
-    fn new(each: E) -> Self {
-        Self {
-            items: [0; ENOUGH],
-            count: 0,
-            each,
-        }
-    }
-
-    /// Passes an entry to `each`, and counts the entry's item if it is new.
-    fn report<'i>(&mut self, components: usize, entry: &EntryRef<'i>)
-    where
-        E: FnMut(usize, &EntryRef<'i>),
-    {
-        (self.each)(components, entry);
-        // A listed entry's target is the item's first entry, so it identifies the item.
-        if !self.items[..self.count.min(ENOUGH)].contains(&entry.target) {
-            if let Some(free) = self.items.get_mut(self.count) {
-                *free = entry.target;
-            }
-            self.count += 1;
-        }
-    }
-
-    /// Returns whether the caller has reported [`ENOUGH`] distinct items.
-    fn is_full(&self) -> bool {
-        self.count >= ENOUGH
-    }
 }

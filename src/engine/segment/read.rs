@@ -171,12 +171,13 @@ impl ListingSegment {
 
     /// Calls `each` with the number of common components and the entry, for the listed entries whose paths have the
     /// most last components in common with `path`, but at least `min_components`. Skips items for whose rating key
-    /// `hidden` returns `true`, because a memtable replaces them. Stops once there are more items than an answer lists.
-    /// Returns the number of entries that were not read.
+    /// `hidden` returns `true`, because a memtable replaces them. Stops after about `limit` entries. Returns the number
+    /// of entries that were not read.
     pub fn suffix_matches<'i>(
         &'i self,
         path: &NormalPath<'_>,
         min_components: usize,
+        limit: usize,
         hidden: Option<&dyn Fn(&str) -> bool>,
         each: impl FnMut(usize, &EntryRef<'i>),
     ) -> usize {
@@ -185,7 +186,7 @@ impl ListingSegment {
             None => Ok(false),
         };
         self.names
-            .suffix_matches(&self.file, path, min_components, hidden, each)
+            .suffix_matches(&self.file, path, min_components, limit, hidden, each)
             .unwrap_or(0)
     }
 

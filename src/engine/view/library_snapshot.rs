@@ -388,11 +388,13 @@ impl LibraryIndex for LibrarySnapshot {
     }
 
     /// Calls `each` with the number of common components, for the listed paths that share the longest suffix with
-    /// `path`, of at least `min_components` components. Returns how many such paths were left out.
+    /// `path`, of at least `min_components` components; for about `limit` paths in the segment. Returns how many such
+    /// paths were left out.
     fn suffix_matches<'v>(
         &'v self,
         path: &NormalPath<'_>,
         min_components: usize,
+        limit: usize,
         mut each: impl FnMut(usize, Hit<'v>),
     ) -> usize {
         let mut best = min_components.max(1);
@@ -406,7 +408,7 @@ impl LibraryIndex for LibrarySnapshot {
             Some(segment) => {
                 let hides = |rating_key: &str| self.hides(rating_key);
                 let hides: Option<&dyn Fn(&str) -> bool> = if self.memtable.is_empty() { None } else { Some(&hides) };
-                segment.suffix_matches(path, best, hides, |common, entry| {
+                segment.suffix_matches(path, best, limit, hides, |common, entry| {
                     each(common, Hit::Listed(entry.number));
                 })
             }

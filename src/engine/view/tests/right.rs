@@ -177,3 +177,102 @@ proptest! {
         }
     }
 }
+
+/// Ways in which a host spells the folder that Plex lists as `The Quiet River (1999)`.
+const SPELLINGS: [fn(&str, i32) -> String; 11] = [
+    |title, year| format!("{}.{year}", title.replace(' ', ".")),
+    |title, year| format!("[GRP] {title} ({year})"),
+    |title, year| format!("{title} {year}"),
+    |title, year| format!("{title} ({year})").to_lowercase(),
+    |title, year| format!("{} ({year})", title.trim_start_matches("The ")),
+    |title, _| title.to_owned(),
+    |title, year| {
+        format!(
+            "{}.{year}.1080p.BluRay.x264-GRP",
+            title.to_lowercase().replace(' ', ".")
+        )
+    },
+    |title, year| format!("{}_({year})", title.replace(' ', "_")),
+    |title, year| match title.strip_prefix("The ") {
+        Some(rest) => format!("{rest}, The ({year})"),
+        None => format!("{year} - {title}"),
+    },
+    |title, year| format!("{} ({year})", title.replace('é', "e").replace('É', "E")),
+    |title, year| format!("{title} ({year}) {{tmdb-{}}}", year * 7),
+];
+
+/// Files of one name, listed in 400 folders. The host's folder is spelt differently.
+#[test]
+fn a_folder_spelt_differently_is_among_the_first_candidates() {
+    let adjectives: Vec<&str> =
+        "Quiet Golden Last Broken Café Red Silent Long Lost Blue Dark Final Hidden Secret Wild Cold Burning Empty Little Great"
+            .split(' ')
+            .collect();
+    let nouns: Vec<&str> =
+        "Sea Heat Summers Window 夜の海 It Thing Island Night Road Winter Garden Letter Train House King Dream Mountain Song Émile"
+            .split(' ')
+            .collect();
+    let none = Mappings::default();
+    let (mut asked, mut right) = (0, 0);
+    let mut missed = Vec::new();
+    for (kind, below) in [
+        (ItemType::Movie, "movie.mkv"),
+        (ItemType::Movie, "VIDEO_TS/VTS_01_1.VOB"),
+        (ItemType::Movie, "BDMV/STREAM/00001.m2ts"),
+        (ItemType::Episode, "S01E01.mkv"),
+        (ItemType::Episode, "Season 01/S01E01.mkv"),
+    ] {
+        for translated in [false, true] {
+            let names: Vec<(String, i32)> = (0..400)
+                .map(|n| {
+                    // Every tenth film is a remake of the next one.
+                    let same = n + usize::from(n % 10 == 1);
+                    let article = if same % 3 == 0 { "The " } else { "" };
+                    let (adjective, noun) = (adjectives[n / 20], nouns[same % 20]);
+                    // Every tenth title is a part of others.
+                    let title = match n % 10 {
+                        0 => format!("{article}{noun}{}", ["", " II", " III"][n / 20 % 3]),
+                        _ => format!("{article}{adjective} {noun}"),
+                    };
+                    (title, 1950 + i32::try_from(n * 7 % 70).expect("small"))
+                })
+                .collect();
+            let items: Vec<Item> = names
+                .iter()
+                .enumerate()
+                .map(|(n, (title, year))| {
+                    let shown = if translated {
+                        format!("Übersetzung {n}")
+                    } else {
+                        title.clone()
+                    };
+                    let is_film = kind == ItemType::Movie;
+                    Item {
+                        rating_key: n.to_string(),
+                        kind,
+                        title: if is_film { shown.clone() } else { "Pilot".into() },
+                        show_title: if is_film { String::new() } else { shown },
+                        year: *year,
+                        parts: vec![format!("/data/all/{title} ({year})/{below}")],
+                        ..Item::default()
+                    }
+                })
+                .collect();
+            let view = library(&["/data/all"], &items, &none);
+            let views = [&view];
+            for (n, (title, year)) in names.iter().enumerate().step_by(9) {
+                let folder = SPELLINGS[n % SPELLINGS.len()](title, *year);
+                let path = format!("/mnt/x/{folder}/{below}");
+                let found = Resolver::new(&views, Scope::One(0), &none).resolve(path.as_bytes());
+                let file = items[n].parts[0].as_bytes();
+                asked += 1;
+                if found.found().iter().take(3).any(|one| one.path == file) {
+                    right += 1;
+                } else {
+                    missed.push(path);
+                }
+            }
+        }
+    }
+    assert!(right * 100 >= asked * 98, "{right} of {asked}, not {missed:#?}");
+}
