@@ -18,23 +18,14 @@ use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyDict, PyList, PyString, PyTuple};
 
 mod lookups;
-mod matches;
 
-/// `plexindex_lookup_key`.
-type LookupKey = unsafe extern "C" fn(*const c_void, *const c_char) -> *const c_char;
-/// `plexindex_lookup_keys`.
-type LookupKeys = unsafe extern "C" fn(*const c_void, *const c_char, usize, usize, *mut Buffer, *mut Buffer) -> i32;
-/// `plexindex_match_path`.
-type MatchPath = unsafe extern "C" fn(*const c_void, *const Query, *mut Buffer, *mut Buffer) -> i32;
-/// `plexindex_table_lookup`.
-type TableLookup = unsafe extern "C" fn(*const c_void, *const c_char, *mut *const c_char) -> i32;
-
-/// The functions of the library.
+/// The functions of the library, as in `plexindex.h`.
+#[repr(C)]
 struct Functions {
-    lookup_key: LookupKey,
-    lookup_keys: LookupKeys,
-    match_path: MatchPath,
-    table_lookup: TableLookup,
+    lookup_key: unsafe extern "C" fn(*const c_void, *const c_char) -> *const c_char,
+    lookup_keys: unsafe extern "C" fn(*const c_void, *const c_char, usize, usize, *mut Buffer, *mut Buffer) -> i32,
+    match_path: unsafe extern "C" fn(*const c_void, *const Query, *mut Buffer, *mut Buffer) -> i32,
+    table_lookup: unsafe extern "C" fn(*const c_void, *const c_char, *mut *const c_char) -> i32,
 }
 
 static FUNCTIONS: OnceLock<Functions> = OnceLock::new();
@@ -120,21 +111,14 @@ unsafe fn str_or_none(py: Python<'_>, text: *const c_char) -> PyResult<Option<Bo
     PyString::from_bytes(py, unsafe { CStr::from_ptr(text) }.to_bytes()).map(Some)
 }
 
-/// Sets the addresses of the functions in the library that Python has loaded.
+/// Sets the addresses of the functions in the library that Python has loaded, in the order of [`Functions`].
 #[pyfunction]
-fn set_functions(lookup_key: usize, lookup_keys: usize, match_path: usize, table_lookup: usize) -> PyResult<()> {
-    if [lookup_key, lookup_keys, match_path, table_lookup].contains(&0) {
+fn set_functions(addresses: [usize; 4]) -> PyResult<()> {
+    if addresses.contains(&0) {
         return Err(PyValueError::new_err("a function's address is NULL"));
     }
     // SAFETY: Python gives the addresses of these functions, in a library that it never unloads.
-    let functions = unsafe {
-        Functions {
-            lookup_key: std::mem::transmute::<usize, LookupKey>(lookup_key),
-            lookup_keys: std::mem::transmute::<usize, LookupKeys>(lookup_keys),
-            match_path: std::mem::transmute::<usize, MatchPath>(match_path),
-            table_lookup: std::mem::transmute::<usize, TableLookup>(table_lookup),
-        }
-    };
+    let functions = unsafe { std::mem::transmute::<[usize; 4], Functions>(addresses) };
     // The package loads one library, so a second call has the same addresses.
     FUNCTIONS.get_or_init(|| functions);
     Ok(())
@@ -145,5 +129,5 @@ fn set_functions(lookup_key: usize, lookup_keys: usize, match_path: usize, table
 fn _fast(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(set_functions, module)?)?;
     module.add_class::<lookups::Lookups>()?;
-    module.add_class::<matches::MatchLookup>()
+    module.add_class::<lookups::MatchLookup>()
 }

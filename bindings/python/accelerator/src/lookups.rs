@@ -1,4 +1,4 @@
-//! Lookups in one library.
+//! Lookups in one library, and of values in a host's tables, for the drop-in's cache of matches.
 
 use std::mem::MaybeUninit;
 
@@ -7,10 +7,11 @@ use super::*;
 /// `PLEXINDEX_QUERY_AT_ONCE`: the call does not wait, so Python's lock is kept and the index cannot be closed
 /// meanwhile.
 const AT_ONCE: u32 = 4;
-/// Statuses from this one on are errors.
-const FIRST_ERROR: i32 = 100;
-/// `PLEXINDEX_NOT_YET`: the answer needs a wait.
+// Statuses of the C ABI. Those from FIRST_ERROR on are errors.
+const OK: i32 = 0;
+const NOT_FOUND: i32 = 1;
 const NOT_YET: i32 = 3;
+const FIRST_ERROR: i32 = 100;
 /// Size of the buffer for answers in words of eight bytes; enough for usual answers.
 const BUFFER_WORDS: usize = 2048;
 /// Number of paths per call: their keys usually fit into the buffer, and their data stays in the processor's caches.
@@ -25,7 +26,6 @@ pub struct Lookups {
 
 #[pymethods]
 impl Lookups {
-    /// The arguments are those of the class in Python.
     #[new]
     #[pyo3(signature = (*_arguments, **_options))]
     fn new(_arguments: &Bound<'_, PyTuple>, _options: Option<&Bound<'_, PyDict>>) -> Self {
@@ -120,12 +120,8 @@ impl Lookups {
                     return Ok(None);
                 };
                 rest = &rest[key.count_bytes() + 1..];
-                let key = if key.is_empty() {
-                    None
-                } else {
-                    Some(PyString::from_bytes(py, key.to_bytes())?)
-                };
-                found.append(key)?;
+                let key = (!key.is_empty()).then(|| PyString::from_bytes(py, key.to_bytes()));
+                found.append(key.transpose()?)?;
             }
             // With another number of keys, keys would be assigned to other paths.
             if !rest.is_empty() {
@@ -154,5 +150,68 @@ impl Lookups {
             }
             keys.resize(buffer.length.div_ceil(size_of::<u64>()), 0);
         }
+    }
+}
+
+/// Lookups in the tables of one store.
+#[pyclass(subclass, frozen, module = "plexindex._fast")]
+pub struct MatchLookup {
+    /// Maps the names of libraries to `bytearray`s with the handles of their tables.
+    handles: Py<PyDict>,
+    /// The counters of hits and misses, in a `bytearray`.
+    counts: Cell,
+}
+
+#[pymethods]
+impl MatchLookup {
+    #[new]
+    fn new(handles: Bound<'_, PyDict>, counts: &Bound<'_, PyByteArray>) -> PyResult<Self> {
+        let (handles, counts) = (handles.unbind(), Cell::new(counts)?);
+        Ok(Self { handles, counts })
+    }
+
+    /// Returns the key that was recorded for a path, or None.
+    fn get_match<'py>(
+        slf: &Bound<'py, Self>,
+        library_name: &Bound<'py, PyAny>,
+        file_path: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        if let Some((status, key)) = slf.get().look_up(library_name, file_path) {
+            let is_missing = status == NOT_FOUND && file_path.is_exact_instance_of::<PyString>();
+            if status == OK || is_missing {
+                // SAFETY: the memory has two counters, which Python's lock protects.
+                unsafe { *slf.get().counts.memory.as_ptr().cast::<u64>().add(is_missing.into()) += 1 };
+                // SAFETY: the key is copied before the next lookup.
+                let key = unsafe { str_or_none(py, key) }?;
+                return Ok(key.map_or_else(|| py.None().into_bound(py), Bound::into_any));
+            }
+        }
+        slf.call_method1(intern!(py, "_get_match"), (library_name, file_path))
+    }
+}
+
+impl MatchLookup {
+    /// Looks up the key of a path. Returns the status; `None` if only the method in Python can answer.
+    fn look_up(&self, library: &Bound<'_, PyAny>, path: &Bound<'_, PyAny>) -> Option<(i32, *const c_char)> {
+        let name = text(path)?;
+        if name.to_bytes().is_ascii() {
+            // The library lower-cases ASCII itself.
+            return self.look_up_name(library, name);
+        }
+        // A `str` of another class may lower-case itself otherwise.
+        let lowered = path.cast_exact::<PyString>().ok()?;
+        let lowered = lowered.call_method0(intern!(path.py(), "lower")).ok()?;
+        self.look_up_name(library, text(&lowered)?)
+    }
+
+    fn look_up_name(&self, library: &Bound<'_, PyAny>, name: &CStr) -> Option<(i32, *const c_char)> {
+        // Only `str` itself has no code of its own for hashes and comparisons.
+        let library = library.cast_exact::<PyString>().ok()?;
+        let cell = Cell::new(&self.handles.bind(library.py()).get_item(library).ok()??).ok()?;
+        let (table, mut key) = (cell.handle()?, null());
+        // SAFETY: the handle is open. Nothing runs between reading the handle and the lookup.
+        let status = unsafe { (FUNCTIONS.get()?.table_lookup)(table, name.as_ptr(), &raw mut key) };
+        Some((status, key))
     }
 }

@@ -21,7 +21,7 @@ from ._compat.host_errors import NotFoundError
 from ._compat.host_errors import chosen as _chosen
 from ._compat.match_cache import MatchCache
 from ._compat.plex_cache import PlexCache
-from ._compat.rows import extract as _extract_item_data
+from ._compat.plex_cache import extract as _extract_item_data
 from ._compat.section_index import section_index as _section_index
 from ._core import TYPE_CHECKING
 from ._core.native import load as _load

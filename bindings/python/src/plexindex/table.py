@@ -28,14 +28,14 @@ class Table(MutableMapping["Name", bytes]):
     Clearing takes constant time. ``len`` counts expired entries until they are removed.
     """
 
-    def __init__(self, session: Session, name: Name, *, limit: int = _LIMIT) -> None:
-        self._session, self._limit = session, limit
+    def __init__(self, session: Session, name: Name, *, limit: int = _LIMIT, flags: int = 0) -> None:
+        self._session, self._limit, self._flags = session, limit, flags
         self.name = convert.text_bytes("table", name)
         """The table's name."""
 
     @property
     def _handle(self) -> Handle:
-        return self._session.table(self.name)
+        return self._session.table(self.name, self._flags)
 
     def get(self, name: Name, default: Default | None = None) -> bytes | Default | None:  # type: ignore[override]
         """Returns an entry's value, or ``default`` if there is no entry or it has expired."""

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import os
+
 from .._core import TYPE_CHECKING
-from .cache import Cache
-from .rows import pack, unpack
-from .tables import name_of
+from .host_log import host_log
+from .tables import Cache, name_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
     from ..mapping import MappingArg
-    from .cache import PathLike
-    from .rows import Row
+    from .tables import PathLike
+
+    Row = dict[str, Any]
 
 _ROWS = b"rows"
 _LISTED, _SEARCHED = b"l", b"s"
@@ -87,3 +89,50 @@ class PlexCache(Cache):
 def _entry(kind: bytes, library_name: object, rest: object = "") -> bytes:
     library = name_of(library_name)
     return b"%s%d:%s%s" % (kind, len(library), library, name_of(rest))
+
+
+def extract(item: Any) -> Row | None:
+    """Returns an item's row: ``key``, ``title`` and ``file_paths``. None without a key, or if reading fails."""
+    # Otherwise plexapi would send a request for each empty attribute.
+    known = getattr(item, "__dict__", None)
+    reloads = known is not None and known.get("_autoReload") is True
+    try:
+        if reloads:
+            item._autoReload = False
+        key = getattr(item, "key", None) or getattr(item, "ratingKey", None)
+        if not key:
+            host_log("Cache").debug("Item missing key, skipping")
+            return None
+        title = getattr(item, "title", None)
+        media = getattr(item, "media", None) or ()
+        files = [getattr(part, "file", None) for one in media for part in getattr(one, "parts", None) or ()]
+        return {
+            "key": str(key),
+            "title": None if title is None else str(title),
+            "file_paths": [_text(file) for file in files if file],
+        }
+    except Exception as error:
+        host_log("Cache").warn(f"Failed to extract item data: {error}")
+        return None
+    finally:
+        if reloads:
+            item._autoReload = True
+
+
+def _text(path: Any) -> str:
+    return os.fsdecode(path) if isinstance(path, (bytes, os.PathLike)) else str(path)
+
+
+def pack(items: Iterable[Any]) -> tuple[bytes, int]:
+    """Returns the items' rows as JSON, and their number. Lone surrogates are escaped."""
+    import json  # importing it takes longer than a lookup
+
+    rows = [row for row in map(extract, items) if row is not None]
+    return json.dumps([list(row.values()) for row in rows]).encode(), len(rows)
+
+
+def unpack(text: bytes | bytearray) -> list[Row]:
+    """Decodes rows into new lists and dicts."""
+    import json
+
+    return [{"key": key, "title": title, "file_paths": files} for key, title, files in json.loads(text)]

@@ -1,22 +1,25 @@
-"""Tables for plexindex.compat, with bytes by name, in a folder that plexindex opens when needed."""
+"""What the drop-in's two caches have in common: tables in a folder that plexindex opens when needed, and counts."""
 
 from __future__ import annotations
 
 import os
 
-from .._core import TYPE_CHECKING, convert
+from .._core import TYPE_CHECKING
 from .._core import constants as c
 from .._core.locks import closing_lock
 from ..errors import ClosedError
 from ..index import open as open_index
+from ..table import Table
+from .host_log import host_log
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any, TypeVar
+    from typing import Any, TypeVar, Union
 
     from .._core.handles import Handle
     from ..index import Index
 
+    PathLike = Union[str, "os.PathLike[str]"]
     T = TypeVar("T")
 
 # Maximum number of retries if other threads close the index during a call.
@@ -74,50 +77,35 @@ class TableStore:
         if found is not None:
             found.close()
 
-    def run(self, work: Callable[..., T], *arguments: Any) -> T:
+    def run(self, work: Callable[[Index], T]) -> T:
         """Calls a function with the index. Retries if another thread closes the index during the call."""
         for _ in range(_MAX_RETRIES):
             try:
-                return work(self.index(), *arguments)
+                return work(self.index())
             except ClosedError:
                 continue
-        return work(self.index(), *arguments)
+        return work(self.index())
 
     def handle(self, table: bytes) -> Handle:
         """Returns a table's handle, which closing the index clears."""
-        return self.run(_handle, table)
+        return self.run(lambda index: self._table(index, table)._handle)
 
-    def get(self, table: bytes, name: bytes) -> bytes | bytearray | None:
+    def get(self, table: bytes, name: bytes) -> bytes | None:
         """Returns an entry's value, or None if there is no entry or it has expired."""
-
-        def get(index: Index) -> bytes | bytearray | None:
-            session = index._session
-            status, value = session.fill(session.native.table_get, name, len(name), target=_handle(index, table))
-            return value if status == c.OK else None
-
-        return self.run(get)
+        return self.run(lambda index: self._table(index, table).get(name))
 
     def put(self, table: bytes, name: bytes, value: bytes, ttl: float | None = None) -> None:
         """Stores a value that expires after ``ttl`` seconds: immediately if 0 or less, never if None."""
-        seconds = None if ttl is None else max(0, ttl)
-        ttl_ms = convert.milliseconds("ttl", seconds, none=c.TTL_NEVER, zero=c.TTL_AT_ONCE)
-        self._write("table_put", table, name, len(name), value, len(value), ttl_ms, self._limit)
+        expire = None if ttl is None else max(0, ttl)
+        self.run(lambda index: self._table(index, table).set(name, value, expire=expire))
 
     def remove(self, table: bytes, name: bytes) -> None:
         """Removes a value. A missing value is not an error."""
-        self._write("table_remove", table, name, len(name))
-
-    def _write(self, function: str, table: bytes, *arguments: Any) -> None:
-        def write(index: Index) -> None:
-            session = index._session
-            session.ask(getattr(session.native, function), *arguments, target=_handle(index, table))
-
-        self.run(write)
+        self.run(lambda index: self._table(index, table).delete(name))
 
     def count(self, table: bytes | None = None) -> int:
         """Returns the number of values in a table or, without a table, in all tables."""
-        found: int = self.run(lambda index: index.call("tables.count", {"table": table}))["count"]
-        return found
+        return self.run(lambda index: index.call("tables.count", {"table": table}))["count"]
 
     def clear(self, table: bytes | None = None) -> None:
         """Removes all values from one table (in constant time) or from all tables."""
@@ -125,13 +113,55 @@ class TableStore:
 
     def disk_bytes(self) -> int:
         """Returns the folder's size on disk in bytes."""
-        found: int = self.run(lambda index: index.stats()["disk_bytes"])
-        return found
+        return self.run(lambda index: index.stats()["disk_bytes"])
+
+    def _table(self, index: Index, name: bytes) -> Table:
+        # In tables with this prefix, the library converts A to Z to lower case: see MatchCache.
+        return Table(index._session, name, limit=self._limit, flags=c.TABLE_FOLD_ASCII if name[:1] == b"=" else 0)
 
 
-# In tables with this prefix, the library converts A to Z to lower case: see MatchCache.
-_FOLDING = b"="
+class Cache:
+    """A cache in a folder below the host's ``data_dir``, with statistics of this object's life.
 
+    Any number of objects, threads and processes can use the same folder. An object still works after :meth:`close`.
+    """
 
-def _handle(index: Index, table: bytes) -> Handle:
-    return index._session.table(table, c.TABLE_FOLD_ASCII if table.startswith(_FOLDING) else 0)
+    _name = ""
+    """The cache's name in the host's log."""
+    _hits: int
+    _misses: int
+
+    def __init__(self, data_dir: PathLike, folder: str, size_limit: int, ttl: str = "") -> None:
+        self._data_dir = data_dir
+        self._size_limit = size_limit
+        self._store = TableStore(os.path.join(data_dir, folder), size_limit)
+        self._log = host_log("Cache")
+        kind = type(self).__name__
+        self._log.debug(f"{kind} initialized at {self._store.folder} ({ttl}limit: {size_limit} bytes)")
+
+    def clear(self) -> None:
+        """Removes everything and resets the counters."""
+        self._store.clear()
+        self._hits = self._misses = 0
+        self._log.info(f"{self._name} cleared")
+
+    def close(self) -> None:
+        """Closes the files. Later calls open them again."""
+        self._store.close()
+        self._log.debug(f"{self._name} closed")
+
+    def get_stats(self) -> dict[str, Any]:
+        """Returns ``hits``, ``misses`` and ``hit_rate`` (0.0 to 100.0) of this object, ``size`` in bytes, ``count``."""
+        total = self._hits + self._misses
+        return {
+            "hits": self._hits,
+            "misses": self._misses,
+            "hit_rate": self._hits / total * 100.0 if total else 0.0,
+            "size": self._store.disk_bytes(),
+            "count": self._store.count(),
+        }
+
+    def _shown(self, facts: str) -> str:
+        stats = self.get_stats()
+        facts = facts.format(stats["count"])
+        return f"{type(self).__name__}(data_dir='{self._data_dir}', {facts}, hit_rate={stats['hit_rate']:.1f}%)"

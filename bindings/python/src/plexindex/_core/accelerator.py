@@ -43,7 +43,7 @@ def fast() -> Any:
     """Returns the accelerator, or None. Gives it the functions of the library that ctypes has loaded."""
     if _fast is not None:
         library = native.load()
-        _fast.set_functions(*(cast(getattr(library, name), c_void_p).value for name in _FUNCTIONS))
+        _fast.set_functions([cast(getattr(library, name), c_void_p).value for name in _FUNCTIONS])
     return _fast
 
 

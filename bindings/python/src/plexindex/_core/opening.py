@@ -33,7 +33,7 @@ def open_session(options: dict[str, Any]) -> tuple[Session, Recipe]:
         renew = renew or found_renew
     native_library = native.load()
     accelerator.fast()
-    c_struct = c_options(token=text, **options)
+    c_struct = c_options(text, options)
     renewal = None
     if renew is not None:
         from .callbacks import Renewal, renewal_callback
