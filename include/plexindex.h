@@ -601,7 +601,7 @@ int32_t plexindex_drain_log(plexindex_log_fn receive, void *user, plexindex_buff
 // Calls a method by name, with a request and an answer in JSON. docs/methods.md describes the methods, and
 // plexindex.schema.json is their JSON Schema.
 //
-// `handle`: may be NULL for `versions` and `paths.compare`. `method`: the name, NUL-terminated, such as `items.list`.
+// `handle`: may be NULL for `versions`, `log.set_level` and `paths.compare`. `method`: the name, NUL-terminated.
 // `request`: a JSON object in UTF-8, at most 64 MiB; NULL and 0 for an empty object. Unknown fields are errors.
 // `options`: may be NULL. `out_json`: the answer, a NUL-terminated JSON object in UTF-8; free it with
 // plexindex_free(). NULL after an error, except for `edit`, which reports the state of each item.

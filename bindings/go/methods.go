@@ -458,6 +458,10 @@ type ServerInfo struct {
 	Version           string `json:"version,omitempty"`
 }
 
+type SetLogLevelRequest struct {
+	Level int64 `json:"level"`
+}
+
 type ShareRequest struct {
 	Action Action `json:"action,omitempty"`
 }

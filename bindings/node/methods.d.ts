@@ -274,6 +274,9 @@ export interface ServerInfo {
   machine_identifier: string;
   version?: string;
 }
+export interface SetLogLevel {
+  level: number;
+}
 export interface Share {
   action?: Action;
 }
@@ -358,6 +361,7 @@ export interface Methods {
   'items.list': { request: ListItems; answer: ItemsPage };
   'items.missing': { request: ItemsMissing; answer: MissingPage };
   'libraries.list': { request: ListLibraries; answer: Libraries };
+  'log.set_level': { request: SetLogLevel; answer: Nothing };
   'mappings.propose': { request: ProposeMappings; answer: Proposals };
   'mappings.to_host': { request: MapToHost; answer: HostPath };
   'match.folder': { request: MatchFolder; answer: Folder };

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Iterator
 
 import plexindex
+import pytest
 from conftest import OpenIndex, Server
 
 
-def test_a_handler_may_use_the_index(open_index: OpenIndex, server: Server) -> None:
+@pytest.fixture
+def logger() -> Iterator[logging.Logger]:
+    """The package's logger, which is as it was afterwards."""
+    found = logging.getLogger("plexindex")
+    level = found.level
+    yield found
+    found.setLevel(level)
+
+
+def test_a_handler_may_use_the_index(open_index: OpenIndex, server: Server, logger: logging.Logger) -> None:
     path = server.paths(1)[0]["path"]
     found: list[plexindex.Match] = []
 
@@ -16,38 +27,36 @@ def test_a_handler_may_use_the_index(open_index: OpenIndex, server: Server) -> N
         def emit(self, _: logging.LogRecord) -> None:
             found.append(index.match(path, "Movies", offline=True))
 
-    logger, handler = logging.getLogger("plexindex"), Handler()
+    handler = Handler()
     logger.addHandler(handler)
-    level = logger.level
     logger.setLevel(logging.INFO)
     index = open_index()
     try:
         index.refresh("Movies")
     finally:
-        logger.setLevel(level)
         logger.removeHandler(handler)
     assert found
     assert all(found)
 
 
-def test_the_level_is_the_logger_s_at_the_time_of_the_message(open_index: OpenIndex) -> None:
-    index = open_index()
-    found: list[str] = []
+@pytest.mark.both
+def test_the_level_is_the_logger_s_at_the_time_of_the_message(
+    index: plexindex.Index, server: Server, logger: logging.Logger, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = server.paths(1)[0]["path"]
 
-    class Handler(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            found.append(record.getMessage())
+    def levels(call: Callable[[], object]) -> set[int]:
+        caplog.clear()
+        call()
+        return {record.levelno for record in caplog.records if record.name == "plexindex"}
 
-    logger, handler = logging.getLogger("plexindex"), Handler()
-    logger.addHandler(handler)
-    level = logger.level
-    try:
-        logger.setLevel(logging.WARNING)
-        index.refresh("Movies")
-        assert found == []
-        logger.setLevel(logging.INFO)  # after the index was opened
-        index.refresh("TV Shows")
-        assert any("listed" in text for text in found)
-    finally:
-        logger.setLevel(level)
-        logger.removeHandler(handler)
+    logger.setLevel(logging.WARNING)
+    assert levels(lambda: index.refresh("Movies")) == set()
+    logger.setLevel(logging.INFO)
+    assert levels(lambda: index.refresh("TV Shows")) == {logging.INFO}
+    assert levels(lambda: index.match(path, "Movies")) == set()
+    for lookup in (index.match, index.folder, lambda path: index.match_paths([path])):
+        logger.setLevel(logging.DEBUG)
+        assert levels(lambda: lookup(path)) == {logging.DEBUG}  # noqa: B023
+        logger.setLevel(logging.INFO)
+        assert levels(lambda: lookup(path)) == set()  # noqa: B023

@@ -71,14 +71,14 @@ fn every_method_refuses_what_it_does_not_know_and_names_it() {
 }
 
 #[test]
-fn without_an_index_only_two_methods_answer() {
+fn without_an_index_three_methods_answer() {
     let caller = Caller {
         opened: None,
         limits: no_limits(),
     };
     let filled = json!({
         "library": "Movies", "path": "/a", "others": ["/a"], "key": "1", "keys": ["1"], "guid": "x", "title": "x", "cursor": "1111",
-        "changes": [], "matches": [], "all": true
+        "changes": [], "matches": [], "all": true, "level": 3
     });
     for method in METHODS {
         // The request with the fields of each method: those that are refused are taken out one by one.
@@ -93,7 +93,7 @@ fn without_an_index_only_two_methods_answer() {
             }
         };
         match method.name {
-            "versions" | "paths.compare" => assert!(outcome.is_ok(), "{}", method.name),
+            "versions" | "log.set_level" | "paths.compare" => assert!(outcome.is_ok(), "{}", method.name),
             name => assert_eq!(outcome.expect_err(name).status, Status::NullPointer, "{name}"),
         }
     }

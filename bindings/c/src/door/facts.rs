@@ -5,8 +5,9 @@ use std::borrow::Cow;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Caller, MethodResult, ok_answer};
+use super::{Caller, MethodResult, Nothing, ok_answer};
 use crate::constants::PLEXINDEX_ABI_VERSION;
+use crate::log_ring;
 use plexindex::error::check_length;
 use plexindex::inside::{ByteString, MAX_PATH, NormalPath, Relation, SQLITE_VERSION, path_from_bytes};
 use plexindex::{LibraryInfo, Proposal, ServerInfo, StoreInfo};
@@ -52,6 +53,20 @@ pub struct GetStore {}
 /// Runs `store.get`: describes the store's folder.
 pub fn store(caller: &Caller<'_>, _: GetStore) -> MethodResult<StoreInfo> {
     ok_answer(caller.index()?.store()?)
+}
+
+/// Changes `log_level` of plexindex_open(), for the whole process until the next plexindex_open(). The handle may be NULL.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SetLogLevel {
+    /// PLEXINDEX_LOG_*.
+    level: i32,
+}
+
+/// Runs `log.set_level`: changes which lines are kept for plexindex_drain_log(). Works without an open index.
+pub fn set_log_level(_: &Caller<'_>, request: SetLogLevel) -> MethodResult<Nothing> {
+    log_ring::install(log_ring::parse_level(request.level)?);
+    ok_answer(Nothing {})
 }
 
 /// Returns the versions of the ABI, this library and SQLite. The handle may be NULL.

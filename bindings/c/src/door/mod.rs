@@ -54,6 +54,7 @@ methods! {
     "server.check" facts::server,
     "store.get" facts::store,
     "versions" facts::versions,
+    "log.set_level" facts::set_log_level,
     "items.list" items::list,
     "items.get" items::get,
     "items.below" items::below,
@@ -79,7 +80,8 @@ methods! {
 
 /// The context of a call: the open index, if any, and the limits.
 pub struct Caller<'c> {
-    /// The open index; `None` for a NULL handle, which `versions` and `paths.compare` accept.
+    /// The open index; `None` for a NULL handle, which `versions`, `log.set_level` and `paths.compare`
+    /// accept.
     pub opened: Option<&'c Opened>,
     /// Deadline and progress function.
     pub limits: Limits,

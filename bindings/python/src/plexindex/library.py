@@ -133,6 +133,7 @@ class Library(Lookups):
         progress: ProgressArg = None,
     ) -> Match:
         """Returns the item for a file: :meth:`Index.match` in this library."""
+        log.follow_level()
         # An answer that needs no waiting is the same with any timeout, and needs no callback.
         block: bytes | bytearray | None = None if check else self._match_at_once(path)
         if block is None:

@@ -83,10 +83,32 @@ def hand_on(lines: list[tuple[int, str]]) -> None:
         logger.log(_LEVELS.get(level, logging.INFO), "%s", text)
 
 
+# The library's level, which a new index sets. The library writes no debug lines that nobody wants, because they take
+# longer than a lookup.
+_level = c.LOG_INFO
+_logger: Any = None
+
+
 def level_for_open() -> int:
-    """Returns the level for a new index. The logger decides about each message when it arrives, but the library's debug
-    lines take too long to write them all.
-    """
-    logging = sys.modules.get("logging")
-    is_debug = logging is not None and logging.getLogger(LOGGER).isEnabledFor(logging.DEBUG)
-    return c.LOG_DEBUG if is_debug else c.LOG_INFO
+    """Returns the level for a new index."""
+    global _level
+    _level = c.LOG_DEBUG if wants_debug() else c.LOG_INFO
+    return _level
+
+
+def wants_debug() -> bool:
+    """Returns whether the logger accepts debug lines now."""
+    global _logger
+    if _logger is None:
+        logging = sys.modules.get("logging")
+        # While another thread imports the module, it may be incomplete.
+        _logger = getattr(logging, "getLogger", lambda _: None)(LOGGER)
+    return _logger is not None and _logger.isEnabledFor(10)
+
+
+def follow_level() -> None:
+    """Sets the library's level if the logger's level has changed."""
+    if wants_debug() != (_level == c.LOG_DEBUG):
+        from .json_call import ask_without_index
+
+        ask_without_index("log.set_level", {"level": level_for_open()})

@@ -226,6 +226,8 @@ class ServerInfo(TypedDict):
     libraries: int
     machine_identifier: str
     version: NotRequired[str]
+class SetLogLevel(TypedDict):
+    level: int
 class Share(TypedDict):
     action: NotRequired[Action | None]
 class Shared(TypedDict):
@@ -305,6 +307,8 @@ class Call(Protocol):
     @overload
     def __call__(self, method: Literal["libraries.list"], request: ListLibraries | None = None, *, timeout: float | None = None, progress: ProgressArg = None) -> Libraries: ...
     @overload
+    def __call__(self, method: Literal["log.set_level"], request: SetLogLevel, *, timeout: float | None = None, progress: ProgressArg = None) -> Nothing: ...
+    @overload
     def __call__(self, method: Literal["mappings.propose"], request: ProposeMappings | None = None, *, timeout: float | None = None, progress: ProgressArg = None) -> Proposals: ...
     @overload
     def __call__(self, method: Literal["mappings.to_host"], request: MapToHost, *, timeout: float | None = None, progress: ProgressArg = None) -> HostPath: ...
@@ -358,6 +362,8 @@ class AsyncCall(Protocol):
     def __call__(self, method: Literal["items.missing"], request: ItemsMissing, *, timeout: float | None = None, progress: ProgressArg = None) -> Coroutine[Any, Any, MissingPage]: ...
     @overload
     def __call__(self, method: Literal["libraries.list"], request: ListLibraries | None = None, *, timeout: float | None = None, progress: ProgressArg = None) -> Coroutine[Any, Any, Libraries]: ...
+    @overload
+    def __call__(self, method: Literal["log.set_level"], request: SetLogLevel, *, timeout: float | None = None, progress: ProgressArg = None) -> Coroutine[Any, Any, Nothing]: ...
     @overload
     def __call__(self, method: Literal["mappings.propose"], request: ProposeMappings | None = None, *, timeout: float | None = None, progress: ProgressArg = None) -> Coroutine[Any, Any, Proposals]: ...
     @overload

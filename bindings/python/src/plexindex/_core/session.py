@@ -278,6 +278,7 @@ class Session:
 
     def _begin(self, call: Call, progress: ProgressArg) -> None:
         """Registers a call that has callbacks, as :meth:`_register` does."""
+        log.follow_level()
         ending.inside[call] = call.thread
         self._register(call)
         if ending.has_begun():
