@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import plexindex
 import pytest
@@ -33,6 +34,26 @@ def test_only_a_sure_match_is_true(index: plexindex.Index, server: Server) -> No
     # The same name in another folder may be another file.
     low = movies.match(f"/elsewhere/{PurePosixPath(path).name}")
     assert (low.status, low.confidence, bool(low)) == ("found", "low", False)
+
+
+def test_a_library_is_iterated_and_counted_without_requests(index: plexindex.Index, server: Server) -> None:
+    movies: Any = index.library("Movies")
+    movies.refresh()
+    server.reset()
+    items = list(movies)
+    assert len(items) == movies.item_count == 300
+    assert server.requests() == 0
+    # Neither the library's paths nor its items: which one is meant would be a guess.
+    for use in (lambda: items[0] in movies, lambda: items[0].path in movies, lambda: len(movies), lambda: movies[0]):
+        with pytest.raises(TypeError):
+            use()
+
+
+def test_the_libraries_can_be_asked(index: plexindex.Index, server: Server) -> None:
+    movies, shows = index.libraries()
+    assert (movies.title, shows.title) == ("Movies", "TV Shows")
+    assert movies.match(server.paths(1)[0]["path"])
+    assert not movies.match(server.paths(2)[0]["path"])
 
 
 def test_an_items_path_on_this_machine(open_index: OpenIndex, server: Server) -> None:

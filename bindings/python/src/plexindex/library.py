@@ -407,6 +407,8 @@ class Library(Lookups):
     def __iter__(self) -> Iterator[Item]:
         return self.items()
 
+    __contains__ = None  # otherwise `in` would compare all items with a path
+
     def __reduce__(self) -> tuple[Any, ...]:
         return _select_again, (self._index, self._handle.named)
 
