@@ -55,7 +55,7 @@ pub fn store(caller: &Caller<'_>, _: GetStore) -> MethodResult<StoreInfo> {
     ok_answer(caller.index()?.store()?)
 }
 
-/// Changes `log_level` of plexindex_open(), for the whole process until the next plexindex_open(). The handle may be NULL.
+/// Changes plexindex_open()'s `log_level`. The handle may be NULL.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SetLogLevel {
