@@ -1,5 +1,6 @@
 //! A query's answer, which borrows from a snapshot.
 
+use super::query_kind::QueryContext;
 use crate::engine::LibraryRow;
 use crate::error::{Error, Status};
 use crate::freshness;
@@ -118,15 +119,15 @@ impl<'a> Answer<'a> {
     }
 
     /// Sets `age_ms` to the age of the oldest listing in `rows`, the libraries in scope; `None` without a listing, or
-    /// if an item is from an unfetched library. `now_ms`: the current time in Unix milliseconds.
-    pub(super) fn set_age(&mut self, rows: &[LibraryRow], now_ms: i64) {
+    /// if an item is from an unfetched library.
+    pub(super) fn set_age(&mut self, rows: &[LibraryRow], context: &QueryContext<'_>) {
         let is_listed = |found: &FoundItem<'_>| self.rows[found.library].generation.is_fetched();
         if !self.found.iter().all(is_listed) {
             self.age_ms = None;
             return;
         }
         let listings = rows.iter().filter(|row| row.generation.is_fetched());
-        let ages = listings.map(|row| freshness::age_ms(row.checked_ms, now_ms));
+        let ages = listings.map(|row| freshness::age_ms(context.queries.sync.checked_ms(row), context.now_ms));
         self.age_ms = ages.reduce(|a, b| Some(a?.max(b?))).flatten();
     }
 

@@ -64,7 +64,8 @@ impl Queries {
                 LibraryStep::Fetch => {
                     let identity = snapshot.identity;
                     drop(snapshot);
-                    if self.sync.should_ask_for_library(call, identity)? {
+                    let is_asked = self.sync.should_ask_for_library(call, identity)?;
+                    if is_asked {
                         if let Some(SearchTarget::Path(path)) = question.search_target() {
                             // The source can combine the search with the request for the list.
                             self.sync.announce_search(path);
@@ -72,6 +73,9 @@ impl Queries {
                         self.fetch_libraries(call, &mut state)?;
                     }
                     (snapshot, now_ms) = self.read_snapshot(call)?;
+                    if is_asked && state.failure.is_none() && state.timeout_status.is_none() {
+                        self.sync.note_library_question(call)?;
+                    }
                     continue;
                 }
             }

@@ -286,9 +286,14 @@ impl Synchronizer {
             source_changed: row.generation.is_fetched()
                 && self.is_local()
                 && (row.listed_token != row.library.change.token || self.source_may_have_changed(row)),
-            checked_ms: self.own_checks.checked_ms(row, &*self.clock),
+            checked_ms: self.checked_ms(row),
             ..listing_age(row)
         }
+    }
+
+    /// Returns the time when the library's listing was last found to be current, by this process's clock if possible.
+    pub fn checked_ms(&self, row: &LibraryRow) -> i64 {
+        self.own_checks.checked_ms(row, &*self.clock)
     }
 
     /// Returns whether a local source may have changed since the last probe of this library; always `false` for a

@@ -64,10 +64,13 @@ impl OwnChecks {
         if !self.do_clocks_differ.load(Ordering::Relaxed) {
             return row.checked_ms;
         }
-        match lock(&self.by_library).get(&row.id) {
-            Some(own) if own.token == row.listed_token && row.checked_ms > clock.now_ms() => own.checked_ms,
-            Some(own) if own.token == row.listed_token => row.checked_ms.max(own.checked_ms),
-            _ => row.checked_ms,
+        let now_ms = clock.now_ms();
+        let by_library = lock(&self.by_library);
+        let is_usable = |own: &&OwnCheck| own.token == row.listed_token && own.checked_ms <= now_ms;
+        match by_library.get(&row.id).filter(is_usable) {
+            Some(own) if row.checked_ms > now_ms => own.checked_ms,
+            Some(own) => row.checked_ms.max(own.checked_ms),
+            None => row.checked_ms,
         }
     }
 }

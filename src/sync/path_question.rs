@@ -199,19 +199,25 @@ impl Synchronizer {
     }
 
     /// Returns whether to request the list of libraries for a call that selects an unknown library, or whose server had
-    /// no library: once in 30 s for the same selection, and then ever more rarely. Records the request.
+    /// no library: once in 30 s for the same selection, and then ever more rarely.
     pub fn should_ask_for_library(&self, call: &Call<'_>, identity: Option<ViewId>) -> Result<bool> {
         let Some(identity) = identity.filter(|_| !call.checks && !self.is_local()) else {
             return Ok(true);
         };
-        let name = call.library.map_or("", |library| library.selector().name());
-        let (hash, now_ms) = (xxh3_64(name.as_bytes()), self.clock.now_ms());
-        let earlier = SearchRows(&self.store).library_question(identity, hash)?;
-        if !freshness::may_search_again(earlier.as_ref(), &self.policy, now_ms) {
-            return Ok(false);
-        }
-        SearchRows(&self.store).note_library_question(identity, hash, now_ms, call.deadline)?;
-        Ok(true)
+        let earlier = SearchRows(&self.store).library_question(identity, selection_hash(call))?;
+        Ok(freshness::may_search_again(
+            earlier.as_ref(),
+            &self.policy,
+            self.clock.now_ms(),
+        ))
+    }
+
+    /// Records that the server has answered a request for the list of libraries for this call.
+    pub fn note_library_question(&self, call: &Call<'_>) -> Result<()> {
+        self.reading.identity().map_or(Ok(()), |identity| {
+            let (hash, now_ms) = (selection_hash(call), self.clock.now_ms());
+            SearchRows(&self.store).note_library_question(identity, hash, now_ms, call.deadline)
+        })
     }
 
     /// Returns whether a probe that began after the call started has probed all libraries of the question.
@@ -287,6 +293,11 @@ impl Synchronizer {
             ..PathAnswer::default()
         }
     }
+}
+
+/// Returns the hash of the library that a call selects.
+fn selection_hash(call: &Call<'_>) -> u64 {
+    xxh3_64(call.library.map_or("", |library| library.selector().name()).as_bytes())
 }
 
 impl PathAnswer {

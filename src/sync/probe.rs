@@ -119,6 +119,9 @@ impl Synchronizer {
             attempts += 1;
             server_has_libraries = self.probe(call, since)?;
             self.reading.catch_up(call.deadline)?;
+            if is_limited {
+                self.note_library_question(call)?;
+            }
         }
     }
 }

@@ -193,8 +193,10 @@ impl World {
         let Some(handle) = self.handles.last().filter(|_| self.size_limit.is_some()) else {
             return Ok(0);
         };
-        let stats = handle.index.stats().map_err(|error| format!("statistics: {error}"))?;
-        Ok(stats.evictions)
+        match handle.index.stats() {
+            Err(error) if self.full.is_some() && is_of_the_disk(error.status) => Ok(0),
+            stats => Ok(stats.map_err(|error| format!("statistics: {error}"))?.evictions),
+        }
     }
 
     fn agree_now(&mut self, at: usize, library: Option<&str>, path: &str) -> Result<(), String> {
@@ -865,14 +867,16 @@ impl World {
         for path in &paths {
             let answers = [old, &fresh].map(|handle| handle.index.match_path(&offline, path.as_bytes()));
             let keys = [&one, &other].map(|library| library.lookup_key(path.as_bytes(), str::to_owned));
-            let shown = answers.each_ref().map(|answer| match answer {
+            // What the old one has checked by its own clock, the store may hold for older.
+            let is_fresher = self.is_set_back && answers[0].as_ref().is_ok_and(|found| !found.stale);
+            let shown = answers.each_ref().map(|answer| {
+                let found = answer.as_ref().map_err(|error| error.status)?;
+                let mut found = found.clone();
                 // Those that fit equally well come in any order.
-                Ok(found) if found.status == Status::Ambiguous => {
-                    let mut found = found.clone();
-                    found.candidates.sort_by(|one, other| one.key.cmp(&other.key));
-                    Ok(show(&found))
-                }
-                answer => answer.as_ref().map(show).map_err(|error| error.status),
+                found.candidates.sort_by(|one, other| one.key.cmp(&other.key));
+                found.age_ms = found.age_ms.filter(|_| !self.is_set_back);
+                found.stale &= !is_fresher;
+                Ok(show(&found))
             });
             // On a full disk a lost segment is not made anew: who has it mapped answers, the other has no room.
             if self.full.is_some() && shown.contains(&Err(Status::StoreFull)) {

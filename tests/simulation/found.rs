@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use crate::support::index::{Index, ManualClock, QueryOptions};
+use crate::support::index::{Edit, EditReport, Index, ManualClock, Match, QueryOptions};
 use plexindex::ErrorKind;
 use plexindex::error::Status;
 use plexindex::model::Reason;
 use plexindex::options::{Options, Ttl};
-use plexindex::source::Delta;
+use plexindex::source::{Delta, FieldChange, Lock};
 
 use crate::net::{Net, URLS};
-use plexindex_tests::memory::{Fault, Knobs, Memory};
+use plexindex_tests::memory::{Fault, Knobs, Memory, Token};
 
 const HOUR_MS: i64 = 3_600_000;
 
@@ -254,4 +254,92 @@ fn what_was_listed_of_one_server_is_not_answered_of_another_without_uuids() {
     assert_eq!(status("/srv/films/One 2.mkv"), Status::NotFound);
     assert_eq!(films.lookup_key(b"/srv/films/One 2.mkv", str::to_owned), None);
     assert_eq!(status("/srv/films/Other 2.mkv"), Status::Ok);
+}
+
+#[test]
+fn a_request_for_the_libraries_that_failed_is_no_answer() {
+    let scene = Scene::new(Knobs::USUAL, 5);
+    let index = scene.listed();
+    index.clear().expect("cleared");
+    scene.memory.fail(Some(Fault::Down));
+    let films = index.library("Films").expect("a handle");
+    films.match_path(path(2).as_bytes()).expect_err("the server is down");
+    scene.memory.fail(None);
+    scene.clock.advance_ms(20_000);
+    let films = scene.open().library("Films").expect("a handle");
+    let found = films.match_path(path(2).as_bytes()).expect("an answer");
+    assert_eq!(found.status, Status::Ok, "{found:?}");
+}
+
+#[test]
+fn after_each_clear_the_libraries_are_asked_for() {
+    let scene = Scene::new(Knobs::USUAL, 5);
+    let index = scene.listed();
+    let films = index.library("Films").expect("a handle");
+    for _ in 0..2 {
+        index.clear().expect("cleared");
+        let found = films.match_path(path(2).as_bytes()).expect("an answer");
+        assert_eq!(found.status, Status::Ok, "{found:?}");
+    }
+}
+
+#[test]
+fn an_answer_is_as_old_as_the_check_that_makes_it_fresh() {
+    let scene = Scene::new(Knobs::USUAL, 5);
+    let ahead = scene.listed();
+    let theirs = Scene {
+        clock: Arc::new(ManualClock::new(4_000_000_000_000 - 2 * HOUR_MS)),
+        ..scene
+    };
+    let index = theirs.open();
+    let ask = |index: &Index, number: usize| {
+        let films = index.library("Films").expect("a handle");
+        films.match_path(path(number).as_bytes()).expect("an answer")
+    };
+    for number in 0..3 {
+        for index in [&index, &ahead] {
+            let found = ask(index, number);
+            let age = found.age_ms.expect("an age");
+            assert!(found.stale || age < HOUR_MS, "{found:?}");
+        }
+        theirs.clock.advance_ms(HOUR_MS / 2);
+    }
+}
+
+#[test]
+fn an_edited_item_is_verified_after_the_listing_was_lost() {
+    for batch in [false, true] {
+        let mut knobs = Knobs::USUAL;
+        knobs.token = Token::Lying;
+        (knobs.abilities.items, knobs.abilities.find) = (false, false);
+        let scene = Scene::new(knobs, 8);
+        let index = scene.listed();
+        let key = scene.memory.items(&scene.section)[2].rating_key.clone();
+        let files = std::fs::read_dir(scene.folder.path()).expect("the folder").flatten();
+        let segments = files.filter(|file| file.file_name().to_string_lossy().starts_with("plexindex-1-l"));
+        segments.for_each(|file| std::fs::remove_file(file.path()).expect("removed"));
+        let films = index.library("Films").expect("a handle");
+        let query = films.query();
+        let edit = Edit {
+            keys: &[&key],
+            changes: &[FieldChange::set("title", "New".to_owned())],
+            lock: Lock::Lock,
+        };
+        index
+            .edit_items(&query, &edit, &mut EditReport::default())
+            .expect("edited");
+        let paths = [path(0), path(2)];
+        let titles = |found: &Match| found.item.as_ref().map(|item| item.item.title.clone());
+        let title = if batch {
+            let mut answers = Vec::new();
+            let raw = paths.each_ref().map(String::as_bytes);
+            index
+                .match_paths_with(&query, &raw, |answer| answers.push(Match::from(answer)))
+                .expect("answers");
+            titles(&answers[1])
+        } else {
+            titles(&index.match_path(&query, paths[1].as_bytes()).expect("an answer"))
+        };
+        assert_eq!(title.as_deref(), Some("New"), "in a batch: {batch}");
+    }
 }

@@ -146,6 +146,11 @@ fn fold(path: &str) -> String {
     path.to_lowercase()
 }
 
+/// An old listing that answers unmarked has just got the item from the server: it is right now.
+fn is_just_found(found: &Match) -> bool {
+    matches!(found.match_kind, MatchKind::Exact | MatchKind::Mapped) && found.age_ms.is_some_and(|age| age > TTL_MS)
+}
+
 impl Model {
     /// Before the first step.
     pub fn new(knobs: Knobs, now_ms: i64) -> Self {
@@ -186,7 +191,9 @@ impl Model {
             if before.is_some_and(|fact| fact.to.is_none()) {
                 continue;
             }
-            let silently = before.is_some_and(|fact| fact.to == Some(now) && fact.ended_silently);
+            // One that comes back is of a server that was away, and may have changed silently before it went.
+            let silently =
+                before.is_some_and(|fact| fact.to < Some(now) || fact.server != server || fact.ended_silently);
             facts.push(Fact {
                 path: row.path.clone(),
                 title: row.title.clone(),
@@ -426,6 +433,7 @@ impl Model {
             && asked.library.is_some()
             && let Some(age) = found.age_ms
             && !(0..=TTL_MS).contains(&age)
+            && !is_just_found(found)
         {
             // With an exact token an age is renewed by a probe only, too.
             return Err(format!("a listing of {age} ms answers and is not marked as stale"));
@@ -472,7 +480,11 @@ impl Model {
             let mut least = floor;
             if !found.stale {
                 least = least.max(told.fresh);
-                least = least.max(self.since(found.age_ms, fact.ended_silently)?);
+                least = least.max(if is_just_found(found) {
+                    self.now()
+                } else {
+                    self.since(found.age_ms, fact.ended_silently)?
+                });
             }
             match fact.to {
                 Some(to) if to <= least => {

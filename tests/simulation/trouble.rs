@@ -36,6 +36,7 @@ impl World {
             return Ok(());
         };
         self.say("the copy takes the folder's place");
+        self.is_set_back = true; // so are times of checks
         self.count("copies put back");
         // One step: what this makes a host do has no time of its own.
         let aside = self.place.path().join(format!("aside {}", self.opened));

@@ -87,6 +87,8 @@ pub struct World {
     /// A write failed: it may have been made.
     unsure: bool,
     counts: BTreeMap<String, u64>,
+    /// The clock was set back.
+    is_set_back: bool,
     /// A copy of the folder that may be put back.
     kept: Option<Kept>,
     readers: Vec<Reader>,
@@ -176,6 +178,7 @@ impl World {
             hurried: false,
             unsure: false,
             counts: BTreeMap::new(),
+            is_set_back: false,
             kept: None,
             readers: readers(),
         };
@@ -490,6 +493,7 @@ impl World {
         };
         self.say(&format!("{by} ms go by"));
         self.net.advance(by);
+        self.is_set_back |= by < 0;
         let now = self.model.now();
         self.model.times[now] = self.net.now();
         Ok(())

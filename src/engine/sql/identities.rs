@@ -5,6 +5,7 @@ use rusqlite::params;
 use super::cached::CachedStatements;
 use super::endpoints::{Endpoint, store_endpoint};
 use super::library_rows::{LibraryRows, detach_libraries};
+use super::path_searches::forget_library_questions;
 use super::sweeping::Sweeper;
 use super::tx::Tx;
 use crate::error::Result;
@@ -100,6 +101,7 @@ impl LibraryRows<'_> {
         let cleared: Vec<LibraryId> = rows.iter().map(|row| row.id).collect();
         self.0.write(deadline, |tx| {
             tx.execute("UPDATE views SET cleared = 1 WHERE id = ?1", [identity])?;
+            forget_library_questions(tx, identity)?;
             remove_libraries(tx, identity)
         })?;
         Sweeper(self.0).remove_segments_of(&cleared);

@@ -96,8 +96,8 @@ impl LibraryRows<'_> {
     }
 }
 
-/// Marks an item as unverified if the library lists the item. While a new listing is running, marks any item, because
-/// the listing may publish the item's old state. Returns whether the library lists the item. `base`: the library's
+/// Marks an item as unverified if the library may list the item. While a new listing is running, marks any item, because
+/// the listing may publish the item's old state. Returns whether the library may list the item. `base`: the library's
 /// current listing.
 pub fn mark_item_unverified(
     tx: &Tx<'_>,
@@ -105,7 +105,8 @@ pub fn mark_item_unverified(
     (library, base): (LibraryId, &OpenListing),
     rating_key: &str,
 ) -> rusqlite::Result<bool> {
-    let is_listed = base.item(tx, library, rating_key)?.is_some();
+    // Other processes may still have a lost segment.
+    let is_listed = base.is_lost || base.item(tx, library, rating_key)?.is_some();
     if is_listed || tx.has("SELECT 1 FROM listings WHERE library = ?1", [library])? {
         mark_unverified(tx, identity, library, b"", rating_key)?;
     }

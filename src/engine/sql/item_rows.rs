@@ -74,6 +74,8 @@ fn single_change(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Sin
 pub struct OpenListing {
     /// The segment; `None` if the library has no listing, or the segment cannot be opened.
     pub segment: Option<ListingSegment>,
+    /// Whether the library has a listing, but its segment cannot be opened.
+    pub is_lost: bool,
     pub included_sequence: Sequence,
 }
 
@@ -82,8 +84,10 @@ impl OpenListing {
     /// segment cannot be opened, `segment` is `None`, so that only later changes to single items are found.
     pub fn of(c: &Connection, store: &Store, library: LibraryId) -> rusqlite::Result<Self> {
         let (name, since) = segment_and_sequence_of(c, library)?;
+        let has_segment = name.is_some();
         let segment = name.and_then(|name| store.listing_segment(&name).ok());
         Ok(Self {
+            is_lost: has_segment && segment.is_none(),
             segment,
             included_sequence: since,
         })
@@ -162,6 +166,7 @@ impl<'s> StoredItems<'s> {
     pub fn of_listing(store: &'s Store, name: &ListingName) -> Result<Self> {
         let base = OpenListing {
             segment: Some(store.listing_segment(name)?),
+            is_lost: false,
             included_sequence: name.sequence,
         };
         Ok(Self {
@@ -284,6 +289,7 @@ impl<'s> ItemRows<'s> {
         let segment = name.map(|name| self.0.listing_segment(&name)).transpose()?;
         let base = OpenListing {
             segment,
+            is_lost: false,
             included_sequence: since,
         };
         Ok(StoredItems {

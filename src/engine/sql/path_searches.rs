@@ -254,6 +254,14 @@ impl SearchRows<'_> {
     }
 }
 
+/// Removes the records of a view's requests for the list of libraries, because the view no longer has the list.
+pub fn forget_library_questions(tx: &Tx<'_>, identity: ViewId) -> rusqlite::Result<()> {
+    tx.run(
+        "DELETE FROM path_searches WHERE view_id = ?1 AND library = ?2",
+        params![identity, LIBRARY_LIST],
+    )
+}
+
 /// Returns the id under which the store records questions about paths in a library. Searches have the library's id.
 fn questions_about(library: LibraryId) -> LibraryId {
     LibraryId(-library.0)
