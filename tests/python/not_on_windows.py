@@ -12,7 +12,6 @@ LEFT_OUT: dict[str, tuple[str, ...]] = {
         "test_man",
         "test_wheel",
     ),
-    "pip is not installed there": ("test_macos::test_pip_takes_the_wheel_on_macs_that_are_new_enough",),
     "the completions are for shells that Windows lacks": ("test_completion",),
     "the default folder is another; test_windows.py has it": ("test_cli_config::test_the_folder",),
     "it starts PostgreSQL": ("test_shared",),

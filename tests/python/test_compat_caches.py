@@ -63,66 +63,6 @@ ODD = [
 
 
 @pytest.mark.both
-def test_a_match_is_kept_by_lower_case_and_by_nothing_else(tmp_path: Path) -> None:
-    cache = MatchCache(tmp_path)
-    expected: dict[str, str] = {}
-    for number, path in enumerate(ODD):
-        cache.set_match("Movies", path, f"{KEY}{number}")
-        expected[path.lower()] = f"{KEY}{number}"
-    for reopened in (cache, MatchCache(tmp_path)):
-        for path in [*ODD, *(path.upper() for path in ODD), *(path.casefold() for path in ODD)]:
-            for _ in range(2):
-                assert reopened.get_match("Movies", path) == expected.get(path.lower()), path[:40]
-    assert cache.get_stats()["count"] == len(expected)
-
-
-def test_libraries_are_apart_whatever_their_names(tmp_path: Path) -> None:
-    cache = MatchCache(tmp_path)
-    names = [
-        "Movies",
-        "movies",
-        "Movies:C",
-        "",
-        " ",
-        "\0",
-        "\1",
-        "\2",
-        "\1" + "4d",
-        "é",
-        "e\u0301",
-        "\ud800",
-        "a" * 5000,
-    ]
-    for number, name in enumerate(names):
-        cache.set_match(name, "/x", str(number))
-    cache.set_match("Movies", "C:/x", "colon")
-    assert [cache.get_match(name, "/x") for name in names] == [str(number) for number in range(len(names))]
-    cache.invalidate_library("Movies")
-    assert cache.get_match("Movies", "/x") is None
-    assert cache.get_match("Movies", "C:/x") is None
-    assert [cache.get_match(name, "/x") for name in names[1:]] == [str(number) for number in range(1, len(names))]
-    cache.set_match("Movies", "/x", "again")
-    assert cache.get_match("Movies", "/x") == "again"
-
-
-@pytest.mark.both
-def test_a_match_is_forgotten_and_recorded_again(tmp_path: Path) -> None:
-    cache = MatchCache(tmp_path)
-    cache.invalidate("Movies", "/never/seen.mkv")
-    cache.invalidate_library("Never Seen")
-    for key in ("1", "2"):
-        cache.set_match("Movies", "/A.mkv", key)
-        assert cache.get_match("Movies", "/a.mkv") == key
-        cache.invalidate("Movies", "/a.MKV")
-        assert cache.get_match("Movies", "/A.mkv") is None
-    cache.set_match("Movies", "/A.mkv", "3")
-    cache.clear()
-    assert cache.get_match("Movies", "/A.mkv") is None
-    cache.set_match("Movies", "/A.mkv", "4")
-    assert cache.get_match("Movies", "/A.mkv") == "4"
-
-
-@pytest.mark.both
 def test_statistics_and_repr_of_matches(tmp_path: Path) -> None:
     cache = MatchCache(str(tmp_path))
     assert cache.get_stats() == {"hits": 0, "misses": 0, "hit_rate": 0.0, "size": cache.get_stats()["size"], "count": 0}

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
-from typing import Any
 
 import pytest
 from plexindex.compat import MatchCache
 
-LIBRARIES = ["Movies", "Movies:C", "TV Shows", "", "\0", "\ud800", "Müsik"]
+LIBRARIES = ["Movies", "movies", "Movies:C", "TV Shows", "", "\0", "\ud800", "Müsik"]
 PIECES = [
     "/movies/", "/", "//", "\\", ":", "C:", "A", "a", "İ", "i", "ı", "ß", "ẞ", "SS", "Σ", "σ", "ς", "Σ.",
     "é", "e\u0301", "É", "\u0345", "ǅ", "Ⅷ", "\0", "\1", "\ud83d", "\ude00", "\udc80", "\udcc3\udca9", "🎬",
@@ -23,19 +22,12 @@ def text(source: random.Random) -> str:
     return made * 20_000 if made and source.random() < 0.01 else made
 
 
-class Model:
-    """What the caches are to do, as a dictionary."""
-
-    def __init__(self) -> None:
-        self.matches: dict[tuple[str, str], str] = {}
-        self.rows: dict[tuple[str, str | None], list[Any]] = {}
-
-
 @pytest.mark.both
 @pytest.mark.parametrize("seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.deep) for seed in range(2, 6))])
 def test_matches_are_those_of_a_dict(tmp_path: Path, seed: int) -> None:
     source = random.Random(seed)  # noqa: S311
-    model, caches = Model().matches, [MatchCache(tmp_path) for _ in range(2)]
+    model: dict[tuple[str, str], str] = {}
+    caches = [MatchCache(tmp_path) for _ in range(2)]
     paths = [text(source) for _ in range(60)]
     for _ in range(1_500):
         cache, library = source.choice(caches), source.choice(LIBRARIES)

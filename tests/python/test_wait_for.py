@@ -112,28 +112,6 @@ def test_imports_in_a_row_are_found_within_two_seconds(index: plexindex.Index, p
         assert time.monotonic() - added[0] < 2.5  # two seconds, and the requests on a busy machine
 
 
-@pytest.mark.usefixtures("index")
-def test_ten_imports_cost_three_requests_each(plex: FakePlex, tmp_path: Path) -> None:
-    for number in range(10):
-        plex.add("Films", import_path(number))
-        plex.requests.clear()
-        with plexindex.open(tmp_path, plex.url, plex.token, retry_for=0) as hook:
-            match = hook.match(import_path(number))
-        assert (match.status, match.match_kind, match.stale) == ("found", "exact", False), number
-        assert len(plex.requests) <= 3, plex.requests
-
-
-def test_twelve_imports_in_one_call_cost_three_requests(index: plexindex.Index, plex: FakePlex) -> None:
-    for number in range(20, 23):
-        assert index.match(import_path(number)).reason == "not_listed"
-    paths = [import_path(number) for number in range(12)]
-    for path in paths:
-        plex.add("Films", path)
-    plex.requests.clear()
-    assert [match.match_kind for match in index.match_paths(paths)] == ["exact"] * 12
-    assert len(plex.requests) <= 3, plex.requests
-
-
 def test_a_checked_match_asks_in_any_case(index: plexindex.Index, plex: FakePlex) -> None:
     for _ in range(3):
         plex.requests.clear()
@@ -142,12 +120,6 @@ def test_a_checked_match_asks_in_any_case(index: plexindex.Index, plex: FakePlex
     plex.requests.clear()
     assert [match.status for match in index.library("Films").match_paths([OLD, OLD], check=True)] == ["found", "found"]
     assert checks(plex) == 1
-
-
-def test_what_was_not_asked_is_marked(index: plexindex.Index, plex: FakePlex) -> None:
-    answers = [index.match(import_path(number)) for number in range(60)]
-    assert {(answer.reason, answer.stale) for answer in answers} == {("not_listed", False), ("not_asked", True)}
-    assert len(plex.requests) <= 25
 
 
 def test_an_event_ends_a_wait_within_a_second(index: plexindex.Index, plex: FakePlex) -> None:
