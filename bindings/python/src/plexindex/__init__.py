@@ -36,10 +36,10 @@ from ._core import TYPE_CHECKING
 if TYPE_CHECKING:
     from .changes import Change, Changes, Watch
     from .compare import Comparison, Difference
+    from .edits import EditReport
     from .errors import (
         AbortedError,
         ClosedError,
-        EditReport,
         Error,
         InvalidArgumentError,
         LibraryNotFoundError,
@@ -107,7 +107,8 @@ __all__ = [
 _MODULES = {
     "changes": ("Change", "Changes", "Watch"),
     "compare": ("Comparison", "Difference"),
-    "errors": ("EditReport", *(name for name in __all__ if name.endswith("Error"))),
+    "edits": ("EditReport",),
+    "errors": tuple(name for name in __all__ if name.endswith("Error")),
     "index": ("Index", "open"),
     "item": ("Item",),
     "library": ("Library",),

@@ -12,39 +12,7 @@ from ._core import constants as c
 if TYPE_CHECKING:
     from typing import Any
 
-
-class EditReport:
-    """An edit's outcome for each item, by the caller's keys."""
-
-    __slots__ = ("done", "failed", "left", "missing", "requests")
-
-    done: list[str]
-    """Keys of edited items."""
-    failed: list[str]
-    """Keys of the failed request. The server may have edited these items."""
-    left: list[str]
-    """Keys for which plexindex sent no request."""
-    missing: list[str]
-    """Keys that do not exist on the server. If any key is missing, plexindex has edited nothing."""
-    requests: int
-    """Number of edit requests, including a failed request, but not retries."""
-
-    def __init__(self, keys: list[str], states: list[str], requests: int = 0, **_: int) -> None:
-        """Creates the report from the answer to the method ``edit``."""
-
-        def of(state: str) -> list[str]:
-            return [key for key, one in zip(keys, states) if one == state]
-
-        self.done, self.failed, self.left, self.missing = map(of, ("done", "failed", "no", "missing"))
-        self.requests = requests
-
-    def __repr__(self) -> str:
-        more = "".join(
-            f", {len(keys)} {name}"
-            for name, keys in (("failed", self.failed), ("left", self.left), ("missing", self.missing))
-            if keys
-        )
-        return f"<plexindex.EditReport: {len(self.done)} done{more}, {self.requests} requests>"
+    from .edits import EditReport
 
 
 class Error(Exception):

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ._core.types import FieldArg, KeyArg, PathArg, Stats, TokenArg
     from .changes import Changes, Watch
     from .compare import Comparison
-    from .errors import EditReport
+    from .edits import EditReport
     from .item import Item
     from .mapping import MappingArg
     from .match import Folder, Match, Matches

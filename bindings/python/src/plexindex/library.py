@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ._core.lookups import Lookups
     from ._core.types import FieldArg, KeyArg, PathArg
     from .changes import Changes, Watch
-    from .errors import EditReport
+    from .edits import EditReport
     from .index import Index
     from .progress import ProgressArg
 else:
@@ -388,8 +388,7 @@ class Library(Lookups):
         timeout: float | None = None,
     ) -> EditReport:
         """Sets the same values for items: :meth:`Index.edit_items` in this library."""
-        from ._core.edits import edit_request
-        from .errors import EditReport
+        from .edits import EditReport, edit_request
 
         edit = edit_request(keys, fields, remove, locked)
         try:

@@ -1,16 +1,16 @@
-"""Converts the values of a batch edit for the library."""
+"""Batch edits of items on the server: the request, and its report."""
 
 from __future__ import annotations
 
-from ..errors import InvalidArgumentError
-from . import TYPE_CHECKING
-from . import convert as _convert
+from ._core import TYPE_CHECKING
+from ._core import convert as _convert
+from .errors import InvalidArgumentError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import Any
 
-    from .types import FieldArg, KeyArg
+    from ._core.types import FieldArg, KeyArg
 
 
 def edit_request(
@@ -58,3 +58,37 @@ def _tags(name: str, tags: float | str | Iterable[str], what: str) -> list[dict[
         if not isinstance(tag, str):
             raise TypeError(f"a tag of {name} must be str, not {type(tag).__name__}")
     return [{"field": name, what: tag} for tag in tags]
+
+
+class EditReport:
+    """An edit's outcome for each item, by the caller's keys."""
+
+    __slots__ = ("done", "failed", "left", "missing", "requests")
+
+    done: list[str]
+    """Keys of edited items."""
+    failed: list[str]
+    """Keys of the failed request. The server may have edited these items."""
+    left: list[str]
+    """Keys for which plexindex sent no request."""
+    missing: list[str]
+    """Keys that do not exist on the server. If any key is missing, plexindex has edited nothing."""
+    requests: int
+    """Number of edit requests, including a failed request, but not retries."""
+
+    def __init__(self, keys: list[str], states: list[str], requests: int = 0, **_: int) -> None:
+        """Creates the report from the answer to the method ``edit``."""
+
+        def of(state: str) -> list[str]:
+            return [key for key, one in zip(keys, states) if one == state]
+
+        self.done, self.failed, self.left, self.missing = map(of, ("done", "failed", "no", "missing"))
+        self.requests = requests
+
+    def __repr__(self) -> str:
+        more = "".join(
+            f", {len(keys)} {name}"
+            for name, keys in (("failed", self.failed), ("left", self.left), ("missing", self.missing))
+            if keys
+        )
+        return f"<plexindex.EditReport: {len(self.done)} done{more}, {self.requests} requests>"
