@@ -86,7 +86,7 @@ test-python: needs-test ## test the Python package
 	@$(SUITES) $(PREPARE) $(PYTHONS)
 test-languages: needs-test ## test the Node.js and Go bindings, if these languages are installed
 	@$(SUITES) $(PREPARE) $(LANGUAGES)
-lint: needs-lint ## run clippy, rustdoc, ruff and mypy, and build the documents
+lint: needs-lint ## run clippy, rustdoc, ruff, mypy and pyright, and build the documents
 	@$(SUITES) $(PREPARE) $(LINT)
 ci: needs-test needs-lint ## run lint, test and test-languages, as CI does
 	@$(SUITES) $(FORMAT) $(PREPARE) $(LINT) $(RUST) $(PYTHONS) $(LANGUAGES)

@@ -100,10 +100,12 @@ def wants_debug() -> bool:
     """Returns whether the logger accepts debug lines now."""
     global _logger
     if _logger is None:
-        logging = sys.modules.get("logging")
         # While another thread imports the module, it may be incomplete.
-        _logger = getattr(logging, "getLogger", lambda _: None)(LOGGER)
-    return _logger is not None and _logger.isEnabledFor(10)
+        get_logger = getattr(sys.modules.get("logging"), "getLogger", None)
+        if get_logger is None:
+            return False
+        _logger = get_logger(LOGGER)
+    return bool(_logger.isEnabledFor(10))
 
 
 def follow_level() -> None:

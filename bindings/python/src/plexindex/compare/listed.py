@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from array import array
 from itertools import islice
 
 from .._core import TYPE_CHECKING
@@ -49,11 +48,12 @@ class Listing:
         """Items whose file exists only in a different spelling, with the file, which may now belong to a different
         item.
         """
-        self._seen = _SeenItems()
+        # The keys of items with several files.
+        self._seen: set[str] = set()
 
     def forget_seen(self) -> None:
         """Forgets the items seen so far, so that their files are not treated as additional files."""
-        self._seen = _SeenItems()
+        self._seen.clear()
 
     def below(self, library: Library, root: bytes, empty: Collection[bytes]) -> Iterator[Difference]:
         """Yields the differences for files that a library lists below a folder. ``empty``: the empty locations."""
@@ -91,7 +91,9 @@ class Listing:
             if not is_there:
                 counts.gone += 1
                 yield Difference("not_on_disk", path, item, "gone", "the file is not on the disk", [library])
-            elif self._seen.add(item.rating_key):
+            elif item.rating_key not in self._seen:
+                self._seen.add(item.rating_key)
+            else:
                 paths = item.paths
                 text = f"the item has {len(paths)} files: {', '.join(paths)}"
                 yield Difference("several_paths", path, item, "several_files", text, [library])
@@ -122,27 +124,3 @@ class Listing:
         """Returns whether Plex lists a file in exactly this spelling."""
         (answer,) = self._places.asked.match_paths([path], offline=True)
         return any(self._places.names.host(item.path or "") == path for item in answer.candidates)
-
-
-class _SeenItems:
-    """A set of rating keys. Small numbers take one bit each."""
-
-    _MAX_BITS = 1 << 27
-
-    def __init__(self) -> None:
-        self._bits = array("B", bytes(1 << 16))
-        self._others: set[str] = set()
-
-    def add(self, key: str) -> bool:
-        """Adds an item. Returns whether the set already contained the item."""
-        if not (key.isascii() and key.isdigit() and len(key) < 10) or int(key) >= self._MAX_BITS:
-            known = key in self._others
-            self._others.add(key)
-            return known
-        number = int(key)
-        index, bit = number >> 3, 1 << (number & 7)
-        if index >= len(self._bits):
-            self._bits.frombytes(bytes(max(index + 1, 2 * len(self._bits)) - len(self._bits)))
-        known = bool(self._bits[index] & bit)
-        self._bits[index] |= bit
-        return known
