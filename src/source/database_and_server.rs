@@ -150,6 +150,11 @@ impl Source for DatabaseAndServer {
         self.database.page(request, bounds, items)
     }
 
+    /// Reads the shows from the database, which costs the server no request.
+    fn shows(&self, library: &Library, bounds: Bounds<'_>) -> Result<Option<Vec<Item>>> {
+        self.database.shows(library, bounds)
+    }
+
     /// Reads the changes from the database, which shows every change.
     fn changes(&self, library: &Library, known: &dyn IndexedItems, bounds: Bounds<'_>) -> Result<SourceChanges> {
         self.database.changes(library, known, bounds)

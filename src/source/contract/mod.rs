@@ -276,6 +276,15 @@ pub trait Source: Send + Sync {
     /// server lacks this library.
     fn page(&self, request: &PageRequest<'_>, bounds: Bounds<'_>, items: &mut Vec<Item>) -> Result<PageEnd>;
 
+    /// Returns the shows of a library of episodes, which are no items, with their GUIDs and external IDs; `None` if the
+    /// source cannot tell them.
+    ///
+    /// # Errors
+    /// Server errors (300 to 399), or `Aborted`.
+    fn shows(&self, _library: &Library, _bounds: Bounds<'_>) -> Result<Option<Vec<Item>>> {
+        Ok(None)
+    }
+
     /// Finds a library's changes since [`IndexedItems::base_token`], as completely as [`Abilities::changes`] promises.
     /// Adds new and updated items to `index`, and returns the rating keys of removed items.
     ///

@@ -2,12 +2,15 @@
 
 use std::collections::VecDeque;
 
+use rusqlite::Connection;
+
 use crate::error::{Error, Result, Status};
 use crate::model::{Item, Library};
 use crate::platform::mutex::lock;
 
 use super::super::contract::{Bounds, PageEnd, PageRequest};
-use super::super::plex::item_types_with_files;
+use super::super::plex::{item_types_with_files, push_unique};
+use super::cells::text;
 use super::item_reader::ItemReader;
 use super::plex_database::PlexDatabase;
 use super::read_ahead::ReadAhead;
@@ -90,4 +93,62 @@ impl PlexDatabase {
         *lock(&self.read_ahead) = read_ahead;
         Ok(PageEnd { total, ..page })
     }
+
+    /// Returns the shows of a library, with their GUIDs and external ids.
+    pub(super) fn read_shows(&self, library: &Library, bounds: &Bounds<'_>) -> Result<Vec<Item>> {
+        let section = section_id(library)?;
+        let mut shows: Vec<Item> = Vec::new();
+        let mut last_id = 0;
+        loop {
+            let (read, id_read) = self.file.run_in_transaction(bounds, &mut |transaction| {
+                let mut is_time_up = || transaction.is_time_up();
+                transaction.query(|| read_shows_after(&transaction.connection, section, last_id, &mut is_time_up))
+            })?;
+            shows.extend(read);
+            match id_read {
+                Some(id) => last_id = id,
+                None => return Ok(shows),
+            }
+        }
+    }
+}
+
+/// Reads a library's shows with ids above `last_id`. If the time is up before the last show, also returns the id of the
+/// last show read.
+fn read_shows_after(
+    connection: &Connection,
+    section: i64,
+    last_id: i64,
+    is_time_up: &mut dyn FnMut() -> bool,
+) -> rusqlite::Result<(Vec<Item>, Option<i64>)> {
+    // `+id` makes SQLite use the index on library and type.
+    let mut select_shows = connection.prepare(
+        "SELECT id, title, guid FROM metadata_items WHERE library_section_id = ?1 AND +id > ?2 AND metadata_type = 2 \
+         AND deleted_at IS NULL ORDER BY +id",
+    )?;
+    // Plex stores external ids as tags of type 314.
+    let mut select_ids = connection.prepare(
+        "SELECT t.tag FROM taggings g CROSS JOIN tags t ON t.id = g.tag_id WHERE g.metadata_item_id = ?1 \
+         AND +t.tag_type = 314 ORDER BY g.id",
+    )?;
+    let mut shows = Vec::new();
+    let mut rows = select_shows.query([section, last_id])?;
+    while let Some(row) = rows.next()? {
+        let id: i64 = row.get(0)?;
+        let mut show = Item {
+            rating_key: id.to_string(),
+            title: text(row, 1)?.unwrap_or_default(),
+            guid: text(row, 2)?.unwrap_or_default(),
+            ..Item::default()
+        };
+        let mut tags = select_ids.query([id])?;
+        while let Some(tag) = tags.next()? {
+            push_unique(&mut show.guids, text(tag, 0)?);
+        }
+        shows.push(show);
+        if is_time_up() {
+            return Ok((shows, Some(id)));
+        }
+    }
+    Ok((shows, None))
 }

@@ -194,6 +194,12 @@ impl Source for PlexDatabase {
         self.read_page(request, &bounds, items)
     }
 
+    /// Reads the library's shows in short read transactions.
+    fn shows(&self, library: &Library, bounds: Bounds<'_>) -> Result<Option<Vec<Item>>> {
+        check_bounds(&bounds)?;
+        self.read_shows(library, &bounds).map(Some)
+    }
+
     /// Finds all changes since the last listing or delta: the server's change counter shows changed rows, and the row
     /// count shows whether rows were removed.
     fn changes(&self, library: &Library, known: &dyn IndexedItems, bounds: Bounds<'_>) -> Result<SourceChanges> {

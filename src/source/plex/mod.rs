@@ -38,7 +38,7 @@ mod url;
 use std::sync::Arc;
 
 use crate::error::{Error, Result, Status};
-use crate::model::{Item, Library, Server};
+use crate::model::{Item, ItemType, Library, Server};
 use crate::platform::fork::{ForkLock, lock_for_fork};
 
 use super::contract::{
@@ -55,7 +55,7 @@ pub use self::retry::RetryClock;
 pub(in crate::source) use self::rows::item_types_with_files;
 pub use self::rows::{Rows, RowsEnd, RowsRequest};
 pub(in crate::source) use self::sections::make_uuids_unique;
-use self::server_request::{KEY_PREFIX, Omitted, ServerRequest};
+use self::server_request::{KEY_PREFIX, MAX_ROWS, Omitted, ServerRequest};
 
 /// The constants of this kind of source.
 pub static KIND: SourceKind = SourceKind {
@@ -130,35 +130,33 @@ impl Source for PlexHttp {
 
     /// Requests a page of one item type, sorted by id. Positions are row numbers.
     fn page(&self, request: &PageRequest<'_>, bounds: Bounds<'_>, items: &mut Vec<Item>) -> Result<PageEnd> {
-        let position = request.position;
-        let Some(kind) = item_types_with_files(request.library.kind).get(request.partition) else {
-            return Ok(PageEnd::default());
-        };
-        let metadata = self.fetch_rows(
-            &RowsRequest {
-                section: &request.library.section,
-                kind: *kind,
-                rows: Rows::All,
-                start: position,
-                size: request.size,
-            },
-            bounds,
-            items,
-        )?;
-        let next_position = position + metadata.rows;
-        let is_last = match metadata.total {
-            Some(total) => next_position >= total,
-            // A reply without an offset and a total means that the server ignored paging and sent all rows.
-            None if position == 0 && metadata.offset.is_none() => true,
-            // Servers may return fewer rows than requested, so only an empty page marks the end.
-            None => metadata.rows == 0,
-        };
-        Ok(PageEnd {
-            rows: metadata.rows,
-            total: metadata.total,
-            next: (!is_last).then_some(next_position),
-            has_shifted: metadata.offset.is_some_and(|offset| offset != position),
-        })
+        match item_types_with_files(request.library.kind).get(request.partition) {
+            Some(kind) => self.fetch_page(request, *kind, bounds, items),
+            None => Ok(PageEnd::default()),
+        }
+    }
+
+    /// Requests all pages of shows, which are not a partition because they have no files.
+    fn shows(&self, library: &Library, bounds: Bounds<'_>) -> Result<Option<Vec<Item>>> {
+        let mut shows = Vec::new();
+        let mut position = 0;
+        loop {
+            let request = PageRequest {
+                library,
+                partition: 0,
+                position,
+                size: MAX_ROWS,
+            };
+            let page = self.fetch_page(&request, ItemType::Show, bounds, &mut shows)?;
+            match page.next {
+                None => break,
+                Some(next) if next > position && !page.has_shifted => position = next,
+                Some(_) => return Ok(None), // rows moved
+            }
+        }
+        // Types without files have no name of their own here. A server that ignores the type sends episodes.
+        shows.retain(|item| item.kind == ItemType::Other && !item.trashed);
+        Ok(Some(shows))
     }
 
     /// Finds new and updated items among the latest updates and the highest ids, and removed items by comparing item
@@ -246,5 +244,43 @@ impl Source for PlexHttp {
     /// Closes the connections, so that running requests end at once.
     fn interrupt(&self) {
         self.transport.interrupt();
+    }
+}
+
+impl PlexHttp {
+    /// Requests a page of rows with this type. Ignores the request's partition.
+    fn fetch_page(
+        &self,
+        request: &PageRequest<'_>,
+        kind: ItemType,
+        bounds: Bounds<'_>,
+        items: &mut Vec<Item>,
+    ) -> Result<PageEnd> {
+        let position = request.position;
+        let metadata = self.fetch_rows(
+            &RowsRequest {
+                section: &request.library.section,
+                kind,
+                rows: Rows::All,
+                start: position,
+                size: request.size,
+            },
+            bounds,
+            items,
+        )?;
+        let next_position = position + metadata.rows;
+        let is_last = match metadata.total {
+            Some(total) => next_position >= total,
+            // A reply without an offset and a total means that the server ignored paging and sent all rows.
+            None if position == 0 && metadata.offset.is_none() => true,
+            // Servers may return fewer rows than requested, so only an empty page marks the end.
+            None => metadata.rows == 0,
+        };
+        Ok(PageEnd {
+            rows: metadata.rows,
+            total: metadata.total,
+            next: (!is_last).then_some(next_position),
+            has_shifted: metadata.offset.is_some_and(|offset| offset != position),
+        })
     }
 }

@@ -192,6 +192,12 @@ fn external_ids_and_what_is_above_an_item_come_along() {
         "{:?}",
         pilot.guids
     );
+    let series = database.shows(&library(&database, "TV Shows"), Bounds::NONE);
+    let series = by_key(series.expect("read").expect("told"));
+    assert_eq!(series["68"].guid, pilot.show_guid);
+    assert!(series["68"].guids.contains(&"tvdb://121361".to_owned()), "{series:?}");
+    let keys: BTreeSet<&str> = shows.values().map(|episode| &*episode.show_rating_key).collect();
+    assert_eq!(series.keys().map(String::as_str).collect::<BTreeSet<_>>(), keys);
     let music = by_key(list(&database, &library(&database, "Music")));
     let song = &music["149"];
     assert_eq!(

@@ -223,6 +223,27 @@ fn a_server_that_ignores_paging_is_read_to_its_end() {
 }
 
 #[test]
+fn shows_are_read_to_their_end_with_their_ids() {
+    let server = Standin::builder()
+        .token(TOKEN)
+        .library(LibrarySpec::shows(200).plain())
+        .config(|config| config.max_page = Some(2))
+        .start()
+        .unwrap();
+    let client = client(&server.url());
+    let library = client.plex.libraries(Bounds::NONE).unwrap().remove(0);
+    let shows = client.plex.shows(&library, Bounds::NONE).unwrap().unwrap();
+    let keys: Vec<&str> = shows.iter().map(|show| show.rating_key.as_str()).collect();
+    assert!(
+        keys.len() > 2 && keys.windows(2).all(|pair| pair[0] < pair[1]),
+        "{keys:?}"
+    );
+    assert!(shows.iter().all(|show| show.guid.starts_with("plex://show/")));
+    assert!(shows.iter().all(|show| show.guids.len() == 3));
+    assert_eq!(client.meter.kinds().len() - 1, keys.len().div_ceil(2));
+}
+
+#[test]
 fn headers_stand_in_for_missing_numbers() {
     let (server, client) = standin(30);
     server.fault(Fault::new(Action::Distort {
