@@ -166,7 +166,7 @@ pub mod peers {
     pub mod engine {
         pub use crate::engine::{
             ItemRows, LibraryHint, LibraryRow, LibraryRows, LocalWrite, Maintenance, MergedChanges, Outbox, OutboxRow,
-            RecordRows, SharedLogPosition, Store, Totals, UNDELIVERED, WriteObserver, listing_age,
+            RecordRows, SharedLogPosition, ShowRows, Store, Totals, UNDELIVERED, WriteObserver, listing_age,
         };
     }
     pub mod entries {

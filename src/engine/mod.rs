@@ -23,7 +23,7 @@ pub use snapshot::{LiveSnapshot, Snapshot, library_indexes, listing_age};
 pub use sql::{
     ClaimedUserHash, Endpoint, FeedLogPosition, FeedPage, FeedPosition, FeedRows, ItemChange, ItemRows, LastProbe,
     LibraryHint, LibraryRow, LibraryRows, Listing, ListingResult, ListingRows, LocalWrite, LoggedKind, MergedChanges,
-    NewListing, Outbox, OutboxRow, ProbeOutcome, RecordRows, SearchRows, SharedLogPosition, Store, StoreInfo,
+    NewListing, Outbox, OutboxRow, ProbeOutcome, RecordRows, SearchRows, SharedLogPosition, ShowRows, Store, StoreInfo,
     StoreStates, StoredItems, Sweeper, Totals, UNDELIVERED, WriteObserver, unverified_kind,
 };
 

@@ -6,10 +6,10 @@ use super::answer::Answer;
 use super::explain::{explain_deadline, explain_failure, explain_unfetched};
 use super::queries::Queries;
 use super::query_kind::{Assessment, QueryContext, QueryKind, QueryState};
-use crate::engine::library_indexes;
+use crate::engine::{ShowRows, library_indexes};
 use crate::error::{Result, Status, check_length, invalid_argument_error, truncate_for_message};
 use crate::matching::{ACCEPTED_SPELLINGS, FoundItem, LibraryIndex, MAX_CANDIDATES, NormalPath, RequestedGuid};
-use crate::model::{Confidence, Item, ItemType, Reason};
+use crate::model::{Confidence, Item, ItemType, LibraryKind, Reason};
 use crate::options::LONGEST_TEXT;
 use crate::source::SourceKind;
 use crate::stats::Activity;
@@ -24,6 +24,7 @@ enum ItemQuery<'q> {
 
 /// The result of searching all libraries in scope.
 #[derive(Default)]
+#[allow(clippy::struct_excessive_bools)] // independent facts
 struct FoundItems {
     /// The items and the indexes of their libraries, at most [`MAX_CANDIDATES`].
     items: Vec<(usize, Item)>,
@@ -32,6 +33,10 @@ struct FoundItems {
     /// Whether no item has the whole title, so that `items` has the items whose titles contain all its words.
     has_only_words: bool,
     needs_rebuild: bool,
+    /// Whether a show has the GUID.
+    has_show: bool,
+    /// Whether a show may have the GUID, because the GUIDs of a library's shows are unknown.
+    may_have_show: bool,
 }
 
 impl Queries {
@@ -87,16 +92,23 @@ fn show_or_season(item: &Item, is_show: bool) -> [&str; 3] {
 }
 
 /// Explains that the GUID belongs to a show, artist, season or album; `None` unless all `items` have the same parent.
-/// `total` also counts items that are not in `items`.
-fn explain_parent(guid: &str, items: &[(usize, Item)], total: usize, kind: &SourceKind) -> Option<String> {
+/// `total` also counts items that are not in `items`. `has_show`: whether the GUID is known as a show's.
+fn explain_parent(
+    guid: &RequestedGuid,
+    items: &[(usize, Item)],
+    total: usize,
+    has_show: bool,
+    kind: &SourceKind,
+) -> Option<String> {
     let (_, first_item) = items.first()?;
-    let has = |parent_guid: &str| RequestedGuid::canonical_of(parent_guid) == guid;
-    let is_show = has(&first_item.show_guid);
+    let is_show = has_show || guid.equals(&first_item.show_guid);
     let [parent_guid, rating_key, title] = show_or_season(first_item, is_show);
     let is_child = |(_, item): &(usize, Item)| show_or_season(item, is_show)[..2] == [parent_guid, rating_key];
-    if !has(parent_guid) || rating_key.is_empty() || !items.iter().all(is_child) {
+    let is_itself = items.iter().any(|(_, item)| guid.is_of_item(item));
+    if is_itself || rating_key.is_empty() || !items.iter().all(is_child) {
         return None;
     }
+    let guid = &guid.canonical;
     let noun = match (first_item.kind, is_show) {
         (ItemType::Track, true) => "artist",
         (ItemType::Track, false) => "album",
@@ -123,7 +135,19 @@ impl QueryKind for ItemQuery<'_> {
     fn find(&self, context: &QueryContext<'_>, found: &mut FoundItems) -> Result<()> {
         let (rows, counters) = (context.snapshot.rows_in(context.scope), &context.queries.counters);
         found.has_only_words = true;
+        let (mut of_shows, mut total_of_shows) = (Vec::new(), 0);
         for (index, view) in context.snapshot.views_in(context.scope).iter().enumerate() {
+            let mut shows = Vec::new();
+            if let ItemQuery::Guid(guid, _) = self
+                && guid.may_be_of_show()
+                && rows[index].library.kind == LibraryKind::Show
+            {
+                // An unreadable store is no reason to withhold the items in the index.
+                let known = ShowRows(&context.queries.store).shows_with(rows[index].id, &guid.canonical);
+                let known = known.ok().flatten().filter(|_| rows[index].generation.is_fetched());
+                found.may_have_show |= known.is_none();
+                shows = known.unwrap_or_default();
+            }
             if !rows[index].generation.is_fetched() {
                 continue;
             }
@@ -133,7 +157,15 @@ impl QueryKind for ItemQuery<'_> {
             }
             let start = Instant::now();
             let hits = match self {
-                ItemQuery::Guid(guid, _) => view.items_with_guid(guid, MAX_CANDIDATES)?,
+                ItemQuery::Guid(guid, _) => {
+                    for show in shows {
+                        let hits = view.items_of_show(show, guid, MAX_CANDIDATES)?;
+                        found.has_show = true;
+                        total_of_shows += hits.total;
+                        of_shows.extend(hits.items.into_iter().map(|item| (index, item)));
+                    }
+                    view.items_with_guid(guid, MAX_CANDIDATES)?
+                }
                 ItemQuery::Title(title) => view.items_with_title(title, MAX_CANDIDATES)?,
             };
             counters.add_time(Activity::Store, start.elapsed());
@@ -149,6 +181,8 @@ impl QueryKind for ItemQuery<'_> {
             found.total += hits.total;
             found.items.extend(hits.items.into_iter().map(|item| (index, item)));
         }
+        found.items.append(&mut of_shows);
+        found.total += total_of_shows;
         found.items.truncate(MAX_CANDIDATES);
         Ok(())
     }
@@ -206,6 +240,8 @@ impl QueryKind for ItemQuery<'_> {
             items,
             total,
             has_only_words,
+            has_show,
+            may_have_show,
             ..
         } = found;
         let (kind, total, unverified) = (queries.reading.kind(), *total, self.unverified_items(context, found)?);
@@ -257,20 +293,24 @@ impl QueryKind for ItemQuery<'_> {
             );
             answer.message = &message;
         } else if let ItemQuery::Guid(guid, _) = self
+            && (*has_show || *may_have_show)
             && !guid.is_unique()
-            && let Some(item) = answer.item().filter(|item| item.item.kind == ItemType::Episode)
+            && let Some((_, item)) = items.first().filter(|(_, item)| guid.is_of_item(item))
         {
             let (site, number) = guid.canonical.split_once("://").unwrap_or_default();
             message = format!(
-                "{criterion} belongs to the episode '{}', but a show or season can have the same number: specify \
-                 '{site}://episode/{number}' or '{site}://show/{number}'",
-                item.item.title
+                "{criterion} belongs to '{}' and {}to a show: specify '{site}://{}/{number}' or '{site}://show/{number}'",
+                item.title,
+                if *has_show { "" } else { "perhaps " },
+                item.kind.name()
             );
             answer.message = &message;
-            (answer.confidence, answer.reason) = (Confidence::Low, Reason::SameName);
+            if total == 1 {
+                (answer.confidence, answer.reason) = (Confidence::Low, Reason::SameName);
+            }
         } else if answer.status == Status::Ambiguous {
             message = match self {
-                ItemQuery::Guid(guid, _) => explain_parent(&guid.canonical, items, total, kind)
+                ItemQuery::Guid(guid, _) => explain_parent(guid, items, total, *has_show, kind)
                     .unwrap_or_else(|| format!("{total} items have {criterion}")),
                 ItemQuery::Title(_) => {
                     format!("{total} items have {criterion}, or belong to a show with this title")

@@ -44,6 +44,8 @@ struct IndexedLibrary<'o> {
     added_keys: Mutex<HashSet<String>>,
     /// Files that these items did not have before.
     new_files: Mutex<Vec<String>>,
+    /// GUIDs of these items' shows.
+    shows: Mutex<BTreeSet<String>>,
     /// Whether the library may lose any number of items at once, without a second listing as confirmation.
     may_shrink: bool,
     deadline: Deadline,
@@ -67,6 +69,7 @@ impl IndexedItems for IndexedLibrary<'_> {
             let new_files = item.parts.iter().filter(|file| !before.parts.contains(file));
             lock(&self.new_files).extend(new_files.cloned());
             lock(&self.added_keys).insert(item.rating_key.clone());
+            lock(&self.shows).insert(item.show_guid.clone());
         }
         ItemRows(&self.sync.store).merge_items(self.row, &valid, Some(self.begun_sequence), self.deadline)?;
         self.sync.counters.add_time(Activity::Store, store_start.elapsed());
@@ -149,6 +152,7 @@ impl SyncJob<'_> {
             begun_sequence: Totals::of(&sync.store)?.sequence,
             added_keys: Mutex::default(),
             new_files: Mutex::default(),
+            shows: Mutex::default(),
             may_shrink: self.is_exact_and_complete(&row.library),
             deadline: self.bounds.deadline,
             added: keep_added.then(Mutex::default),
@@ -156,6 +160,12 @@ impl SyncJob<'_> {
         let Some((items, removed_keys, watermark)) = self.merge_changes(&row.library, &indexed)? else {
             return Ok(None);
         };
+        // A local source needs no request, and its deltas replace listings.
+        if self.source.abilities().local {
+            self.refresh_shows(row)?;
+        } else {
+            self.refresh_unknown_shows(row, &lock(&indexed.shows))?;
+        }
         let mut keys = std::mem::take(&mut *lock(&indexed.added_keys));
         keys.extend(removed_keys.iter().cloned());
         let new_files = match self.source.abilities().changes {
@@ -204,6 +214,7 @@ impl SyncJob<'_> {
             begun_sequence: Totals::of(&self.sync.store)?.sequence,
             added_keys: Mutex::default(),
             new_files: Mutex::default(),
+            shows: Mutex::default(),
             may_shrink: self.is_exact_and_complete(listed_library),
             deadline: self.bounds.deadline,
             added: None,

@@ -1,16 +1,18 @@
 //! Starts or resumes full listings, fetches and checks their pages, and publishes the results.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::call::RefreshReason;
 use super::job::{SyncJob, library_cleared_error};
 use crate::engine::{
-    ItemRows, LibraryRow, Listing, ListingDraft, ListingResult, ListingRows, NewListing, RecordRows, StoredItems,
+    ItemRows, LibraryRow, Listing, ListingDraft, ListingResult, ListingRows, NewListing, RecordRows, ShowRows,
+    StoredItems,
 };
 use crate::error::{Error, Result, Status};
 use crate::freshness;
-use crate::model::{Generation, Library, ViewId};
+use crate::model::{Generation, Library, LibraryKind, ViewId};
 use crate::source::{Bounds, Delta, Resume};
 use crate::stats::Activity;
 
@@ -125,6 +127,7 @@ impl SyncJob<'_> {
         if why != RefreshReason::Full && self.is_held_back(identity, row, &listing, &after, draft.items(), now_ms)? {
             return Ok(());
         }
+        self.refresh_shows(row)?;
         let new_segment = if sync.segments.has_same_content(row, &listing, &draft)? {
             None
         } else {
@@ -147,6 +150,32 @@ impl SyncJob<'_> {
         self.report.has_listed.store(true, Ordering::Relaxed);
         self.tidy_after_listing();
         Ok(())
+    }
+
+    /// Fetches and stores the GUIDs of a library's shows. If the source cannot tell them, queries by GUID are less
+    /// certain until a later refresh, but the job does not fail.
+    pub(super) fn refresh_shows(&self, row: &LibraryRow) -> Result<()> {
+        if row.library.kind != LibraryKind::Show {
+            return Ok(());
+        }
+        let shows = match self.source.shows(&row.library, self.bounds) {
+            Err(error) if error.status == Status::Aborted => return Err(error),
+            Err(error) => {
+                log::warn!(
+                    "'{}': cannot list the shows: {error}; the next refresh will try again",
+                    row.library.title
+                );
+                None
+            }
+            Ok(shows) => shows,
+        };
+        ShowRows(&self.sync.store).store_shows(row.id, shows.as_deref(), self.bounds.deadline)
+    }
+
+    /// Fetches the GUIDs of a library's shows if they are unknown, or lack a show with one of these GUIDs.
+    pub(super) fn refresh_unknown_shows(&self, row: &LibraryRow, guids: &BTreeSet<String>) -> Result<()> {
+        let has_shows = row.library.kind == LibraryKind::Show && ShowRows(&self.sync.store).has_shows(row.id, guids)?;
+        if has_shows { Ok(()) } else { self.refresh_shows(row) }
     }
 
     /// Enforces the folder's size limit, and stores the counters. Only logs errors.

@@ -1,5 +1,6 @@
 //! Refreshes libraries with a probe, a delta or a full listing.
 
+use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -251,7 +252,12 @@ impl SyncJob<'_> {
     fn fetch_needed(&self, row: &LibraryRow, reason: RefreshReason) -> Result<()> {
         let need = self.needed_request(row, reason);
         if matches!(need, NeededRequest::Nothing | NeededRequest::Probe) {
-            return Ok(());
+            // An earlier version of plexindex, or another host, listed the library without its shows.
+            return if row.generation.is_fetched() {
+                self.refresh_unknown_shows(row, &BTreeSet::new())
+            } else {
+                Ok(())
+            };
         }
         self.report.has_changed.store(true, Ordering::Relaxed);
         let skips_listings = self.skips_listings && row.generation.is_fetched();

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
+use crate::support::index::QueryOptions;
 use crate::support::{clock, open, options, path_of};
 use plexindex::error::Status;
 use plexindex::model::{Confidence, MatchKind, Reason};
-use plexindex_standin::{ItemSpec, LibrarySpec, MediaSpec, Standin};
+use plexindex_standin::{ItemSpec, ItemType, LibrarySpec, MediaSpec, Standin};
 
 fn collection() -> Standin {
     let film = |title: &str, year: i32, path: &str| ItemSpec::file(title, path).year(year);
@@ -39,9 +40,7 @@ fn an_answer_says_why_and_forgets_what_was_asked() {
     let server = collection();
     let folder = tempfile::tempdir().expect("a folder");
     let index = open(options(&server, folder.path()), &clock());
-    index
-        .refresh(&crate::support::index::QueryOptions::default(), false)
-        .expect("fetched");
+    index.refresh(&QueryOptions::default(), false).expect("fetched");
     let all = index.select(crate::support::index::Selector::All).expect("a handle");
     let high = |reason| (Confidence::High, reason);
     let low = |reason| (Confidence::Low, reason);
@@ -153,9 +152,7 @@ fn episodes_of_one_file_are_found_under_another_root() {
         .expect("the stand-in starts");
     let folder = tempfile::tempdir().expect("a folder");
     let index = open(options(&server, folder.path()), &clock());
-    index
-        .refresh(&crate::support::index::QueryOptions::default(), false)
-        .expect("fetched");
+    index.refresh(&QueryOptions::default(), false).expect("fetched");
     let shows = index.library("Shows").expect("a handle");
     let high = (Confidence::High, Reason::SeveralEpisodes);
     let low = |reason| (Confidence::Low, reason);
@@ -207,9 +204,7 @@ fn answers_by_name_alone_leave_room_for_a_proposal() {
     let server = collection();
     let folder = tempfile::tempdir().expect("a folder");
     let index = open(options(&server, folder.path()), &clock());
-    index
-        .refresh(&crate::support::index::QueryOptions::default(), false)
-        .expect("fetched");
+    index.refresh(&QueryOptions::default(), false).expect("fetched");
     let all = index.select(crate::support::index::Selector::All).expect("a handle");
     let ask = |rewrite: &dyn Fn(&str) -> String| {
         for nth in 0..600 {
@@ -407,9 +402,7 @@ fn another_work_or_a_copy_never_has_high_confidence() {
         .expect("the stand-in starts");
     let folder = tempfile::tempdir().expect("a folder");
     let index = open(options(&server, folder.path()), &clock());
-    index
-        .refresh(&crate::support::index::QueryOptions::default(), false)
-        .expect("fetched");
+    index.refresh(&QueryOptions::default(), false).expect("fetched");
     let all = index.select(crate::support::index::Selector::All).expect("a handle");
     for Impostor { class, listed, asked } in &impostors {
         let found = all.match_path(asked.as_bytes()).expect("an answer");
@@ -433,17 +426,64 @@ fn another_work_or_a_copy_never_has_high_confidence() {
         // Under another root alone, the same file is certain.
         let moved = listed.replace("/data/", "/mnt/media/");
         let found = all.match_path(moved.as_bytes()).expect("an answer");
-        assert_eq!(
-            found.confidence,
-            Confidence::High,
-            "{class}: {moved}: {}",
-            found.message
-        );
+        assert_eq!(found.confidence, Confidence::High, "{class}: {moved}");
         assert_eq!(
             found.reason,
             Reason::OnlyRootDiffers,
             "{class}: {moved}: {}",
             found.message
         );
+    }
+}
+
+/// The number 1000 + n is a show's, an episode's of another show, and a film's.
+#[test]
+fn a_guid_of_several_things_is_never_certain() {
+    let with = |spec: ItemSpec, guids: Vec<String>| ItemSpec { guids, ..spec };
+    let (mut shows, mut films) = (Vec::new(), Vec::new());
+    for n in 1..=24 {
+        let (title, id) = (format!("Show {n}"), 1000 + n);
+        let ids = ["tvdb://", "tmdb://", "imdb://tt00"].map(|site| format!("{site}{id}"));
+        let mut show = with(ItemSpec::file(&title, ""), ids.to_vec());
+        (show.kind, show.files) = (Some(ItemType::Show), Vec::new());
+        shows.push(show);
+        for (number, id) in [(1, 1001 + n % 24), (2, 2000 + n)] {
+            let file = format!("/data/tv/{title}/Season 01/{title} - S01E{number:02}.mkv");
+            let episode = ItemSpec::episode(&title, 1, number, &format!("Part {id}"), &file);
+            shows.push(with(episode, vec![format!("tvdb://{id}")]));
+        }
+        for id in [id, 3000 + n] {
+            let film = ItemSpec::file(&format!("Film {id}"), &format!("/data/movies/Film {id}.mkv"));
+            films.push(with(film, vec![format!("tmdb://{id}")]));
+        }
+    }
+    let server = Standin::builder()
+        .library(LibrarySpec::shows(0).plain())
+        .library(LibrarySpec::movies(0).plain())
+        .items(1, shows)
+        .items(2, films)
+        .start()
+        .expect("starts");
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = open(options(&server, folder.path()), &clock());
+    for n in 1..=24 {
+        let (id, alone) = (1000 + n, format!("Film {}", 3000 + n));
+        let below = [1001 + n % 24, 2000 + n].map(|id| format!("Part {id}"));
+        for (guid, own, is_show) in [
+            (format!("tvdb://{id}"), Some(format!("Part {id}")), true),
+            (format!("tmdb://{id}"), Some(format!("Film {id}")), true),
+            (format!("imdb://tt00{id}"), None, true),
+            (format!("tvdb://show/{id}"), None, true),
+            (format!("tvdb://episode/{id}"), Some(format!("Part {id}")), false),
+            (format!("tmdb://movie/{id}"), Some(format!("Film {id}")), false),
+            (format!("tvdb://{}", 2000 + n), Some(below[1].clone()), false),
+            (format!("tmdb://{}", 3000 + n), Some(alone.clone()), false),
+        ] {
+            let found = index.match_guid(&QueryOptions::default(), &guid).expect("an answer");
+            assert_eq!(found.confidence == Confidence::High, !is_show, "{guid}");
+            let listed: Vec<String> = found.candidates.into_iter().map(|found| found.item.title).collect();
+            let expected = own.iter().chain(below.iter().filter(|_| is_show));
+            assert!(listed.iter().eq(expected), "{guid}: {listed:?}");
+        }
     }
 }

@@ -138,6 +138,12 @@ fn a_guid_is_found_in_each_spelling_and_its_type_can_be_named() {
         .items(
             2,
             [
+                plexindex_standin::ItemSpec {
+                    kind: Some(plexindex_standin::ItemType::Show),
+                    title: "Breaking Bad".into(),
+                    guids: vec!["tvdb://81189".into(), "imdb://tt0903747".into()],
+                    ..plexindex_standin::ItemSpec::default()
+                },
                 listed("Other Show", 1, "tvdb://81189"),
                 listed("Breaking Bad", 1, "tvdb://349232"),
             ],
@@ -166,16 +172,22 @@ fn a_guid_is_found_in_each_spelling_and_its_type_can_be_named() {
         );
         assert_eq!(found.item.expect("an item").item.title, "Jaws");
     }
-    // Breaking Bad has this number as a show; the episode of another show is not certain.
+    // Breaking Bad has this number as a show, and an episode of another show has it too.
     let found = ask("tvdb://81189");
-    assert_eq!(
-        (found.confidence, found.reason),
-        (Confidence::Low, Reason::SameName),
-        "{}",
-        found.message
-    );
+    assert_eq!((found.status, found.total), (Status::Ambiguous, 2), "{}", found.message);
     assert!(found.message.contains("'tvdb://show/81189'"), "{}", found.message);
-    assert_eq!(ask("tvdb://show/81189").status, Status::NotFound);
+    for spelling in [
+        "tvdb://show/81189",
+        "imdb://tt0903747",
+        "https://www.thetvdb.com/?tab=series&id=81189",
+    ] {
+        let found = ask(spelling);
+        assert_eq!(
+            found.item.expect("an item").item.show_title,
+            "Breaking Bad",
+            "{spelling}"
+        );
+    }
     let found = ask("tvdb://episode/81189");
     assert_eq!(
         (found.status, found.confidence),
@@ -188,6 +200,47 @@ fn a_guid_is_found_in_each_spelling_and_its_type_can_be_named() {
     let found = ask("https://thetvdb.com/series/breaking-bad");
     assert_eq!(found.status, Status::NotFound);
     assert!(found.message.contains("'imdb://tt0073195'"), "{}", found.message);
+}
+
+/// A folder of an earlier version, or a listing from another host, has no shows.
+#[test]
+fn without_the_shows_of_a_library_a_number_is_not_certain_until_a_refresh_fetches_them() {
+    let mut film = plexindex_standin::ItemSpec::file("Jaws", "/data/movies/Jaws (1975)/Jaws.mkv");
+    film.guids = vec!["imdb://tt0073195".into(), "tmdb://578".into()];
+    let server = plexindex_standin::Standin::builder()
+        .library(plexindex_standin::LibrarySpec::movies(0).plain().title("Films"))
+        .library(plexindex_standin::LibrarySpec::shows(20).plain().title("Shows"))
+        .items(1, [film])
+        .start()
+        .expect("starts");
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let index = open(options(&server, folder.path()), &clock);
+    index.refresh(&QueryOptions::default(), false).expect("listed");
+    let confidence = |guid: &str| {
+        let query = QueryOptions {
+            offline: true,
+            ..QueryOptions::default()
+        };
+        index.match_guid(&query, guid).expect("an answer").confidence
+    };
+    assert_eq!(confidence("tmdb://578"), Confidence::High);
+    let database = rusqlite::Connection::open(folder.path().join("plexindex-1.db")).expect("connects");
+    database.execute("DELETE FROM shows", []).expect("removed");
+    drop(database);
+    assert_eq!(confidence("tmdb://578"), Confidence::Low);
+    assert_eq!(confidence("tmdb://movie/578"), Confidence::High, "films are known");
+    assert_eq!(
+        confidence("imdb://tt0073195"),
+        Confidence::High,
+        "films and shows share these numbers"
+    );
+    server.reset();
+    clock.advance_ms(crate::support::HOUR_MS);
+    index.refresh(&QueryOptions::default(), false).expect("refreshed");
+    assert_eq!(confidence("tmdb://578"), Confidence::High);
+    let [_, probes, pages, .., all] = requests(&server);
+    assert_eq!((probes, pages, all), (1, 1, 2));
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::support::{HOUR_MS, add, clock, movies, offline, options, path_of, rem
 use plexindex::model::MatchKind;
 use plexindex::options::{Mapping, Options, Ttl};
 use plexindex_sharing::{SharedIndex, SharedLog};
-use plexindex_standin::Standin;
+use plexindex_standin::{LibrarySpec, Standin};
 use plexindex_tests::memory_log::{MemoryLog, Trouble};
 use tempfile::TempDir;
 
@@ -116,6 +116,22 @@ fn one_host_lists_for_all() {
         assert_eq!(key_of(&library, &path), Some(key));
     }
     assert_eq!(requests(&hosts.server)[5], all, "answers send no request");
+}
+
+#[test]
+fn one_host_lists_the_shows_for_all() {
+    let mut hosts = Hosts::of(0);
+    let shows = LibrarySpec::shows(60).plain().title("Movies");
+    hosts.server = Standin::builder().library(shows).start().expect("starts");
+    let (_one, _) = hosts.listed();
+    hosts.server.reset();
+    let (two, library) = hosts.listed();
+    assert_eq!(requests(&hosts.server)[2], 0, "no host lists them again");
+    // A number of the first show.
+    let found = two
+        .match_guid(&offline(&library), "imdb://tt03000001")
+        .expect("answered");
+    assert!(found.total > 1, "{}", found.message);
 }
 
 /// Exchanges until nothing is left, as the threads of the hosts do.

@@ -42,6 +42,15 @@ impl RequestedGuid {
         }
     }
 
+    /// Creates the GUID for the items of a show with this GUID, in its canonical spelling.
+    #[must_use]
+    pub const fn of_show(canonical: String) -> Self {
+        Self {
+            canonical,
+            kind: ItemType::Show,
+        }
+    }
+
     /// Creates the GUID for a string of any spelling, which finds only items with this string.
     #[must_use]
     pub fn literal(text: &str) -> Self {
@@ -71,14 +80,31 @@ impl RequestedGuid {
     /// Returns whether an item, its season or album, or its show or artist has this GUID and the requested type.
     #[must_use]
     pub fn is_of(&self, item: &Item) -> bool {
-        let has = |guid: &String| !guid.is_empty() && Self::canonical_of(guid) == self.canonical;
-        let is_item = || has(&item.guid) || item.guids.iter().any(has);
         match self.kind {
-            ItemType::Other => is_item() || has(&item.season_guid) || has(&item.show_guid),
-            ItemType::Show => has(&item.show_guid),
-            ItemType::Season => has(&item.season_guid),
-            kind => item.kind == kind && is_item(),
+            ItemType::Other => self.is_of_item(item) || self.equals(&item.season_guid) || self.equals(&item.show_guid),
+            ItemType::Show => self.equals(&item.show_guid),
+            ItemType::Season => self.equals(&item.season_guid),
+            _ => self.is_of_item(item),
         }
+    }
+
+    /// Returns whether an item itself has this GUID and the requested type.
+    #[must_use]
+    pub fn is_of_item(&self, item: &Item) -> bool {
+        (self.kind == ItemType::Other || self.kind == item.kind)
+            && (self.equals(&item.guid) || item.guids.iter().any(|guid| self.equals(guid)))
+    }
+
+    /// Returns whether the GUID can be a show's.
+    #[must_use]
+    pub fn may_be_of_show(&self) -> bool {
+        matches!(self.kind, ItemType::Other | ItemType::Show)
+    }
+
+    /// Returns whether a server's spelling of a GUID is this GUID.
+    #[must_use]
+    pub fn equals(&self, guid: &str) -> bool {
+        !guid.is_empty() && Self::canonical_of(guid) == self.canonical
     }
 
     /// Returns whether another item can have the same GUID, because the site numbers films, shows and episodes

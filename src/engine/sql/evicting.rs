@@ -151,5 +151,6 @@ fn drop_listing(tx: &Tx<'_>, library: LibraryId) -> rusqlite::Result<()> {
          shrunk = -1, shrunk_ms = 0, segment = '' WHERE id = ?1",
         params![library, tx.sequence],
     )?;
+    tx.run("DELETE FROM shows WHERE library = ?1", [library])?;
     restart_history(tx, library)
 }

@@ -8,6 +8,7 @@ use super::for_tests::{
 use super::item_rows::ItemRows;
 use super::library_rows::LibraryRows;
 use super::listings::ListingRows;
+use super::shows::ShowRows;
 use super::store_state::StoreStates;
 use super::sweeping::Sweeper;
 use crate::error::{Result, Status};
@@ -289,4 +290,59 @@ fn a_thousand_items_go_in_one_transaction() {
         .remove_items(&row, &["7", "none"], Deadline::NONE)
         .expect("removed");
     assert_eq!(count(&store, "SELECT listed_items FROM libraries"), 300);
+}
+
+#[test]
+fn a_show_is_known_by_each_of_its_guids_until_the_listing_goes() {
+    let (_folder, store) = opened();
+    let identity = LibraryRows(&store)
+        .reached(&endpoint("http://a"), &server("one"))
+        .expect("reached");
+    let row = probed(&store, identity, &["shows"], NOW_MS).remove(0);
+    let row = listed(&store, identity, &row, &[movie("1", "/data/1.mkv")]);
+    let rows = ShowRows(&store);
+    let known = |guid: &str| rows.shows_with(row.id, guid).expect("read");
+    let has = |guids: &[&str]| {
+        let guids = guids.iter().map(ToString::to_string).collect();
+        rows.has_shows(row.id, &guids).expect("read")
+    };
+    assert_eq!((known("tvdb://81189"), has(&[])), (None, false));
+    let show = |guid: &str, guids: &[&str]| Item {
+        guid: guid.to_owned(),
+        guids: guids.iter().map(ToString::to_string).collect(),
+        ..Item::default()
+    };
+    let [first, second] = ["plex://show/1", "plex://show/2"];
+    let shows = [
+        show(first, &["tvdb://81189", "imdb://tt0903747"]),
+        show(second, &["tvdb://81189", ""]),
+        show("", &["tvdb://5"]),
+    ];
+    let store_shows = |shows: Option<&[Item]>| rows.store_shows(row.id, shows, Deadline::NONE).expect("stored");
+    store_shows(Some(&shows));
+    assert_eq!(known("tvdb://81189"), Some(vec![first.to_owned(), second.to_owned()]));
+    assert_eq!(known("imdb://tt0903747"), Some(vec![first.to_owned()]));
+    assert_eq!(known(second), Some(vec![second.to_owned()]));
+    assert_eq!(
+        known("tvdb://5"),
+        Some(Vec::new()),
+        "a show without an own GUID has no items"
+    );
+    assert!(has(&[first, second, ""]));
+    assert!(!has(&[first, "plex://show/3"]));
+    let stored = rows.shows(row.id).expect("read");
+    store_shows(stored.as_deref());
+    assert_eq!(
+        rows.shows(row.id).expect("read"),
+        stored,
+        "another host stores the same"
+    );
+    store_shows(Some(&shows[1..]));
+    assert_eq!(known("tvdb://81189"), Some(vec![second.to_owned()]));
+    assert_eq!(known(first), Some(Vec::new()));
+    store_shows(None);
+    assert_eq!(known(second), None);
+    store_shows(Some(&shows));
+    let is_evicted = LibraryRows(&store).evict(row.id, NOW_MS, Deadline::NONE);
+    assert_eq!((is_evicted, known(first)), (Ok(true), None));
 }

@@ -13,7 +13,7 @@ const OLDEST_VERSION: i64 = 3;
 ///
 /// Processes of the older format may have the database open. Since format 4, each transaction checks the format. Processes
 /// of format 3 start every write, and every read of new data, with the table `store`, which they no longer find.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     "
     ALTER TABLE store RENAME TO meta;
     ALTER TABLE identities RENAME TO views;
@@ -34,6 +34,10 @@ const MIGRATIONS: [&str; 2] = [
     ALTER TABLE libraries ADD COLUMN newest_update INTEGER;
     ALTER TABLE libraries ADD COLUMN left_out INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE libraries ADD COLUMN unexplained_seq INTEGER NOT NULL DEFAULT 0;
+    ",
+    "
+    CREATE TABLE shows (library INTEGER NOT NULL REFERENCES libraries (id), guid TEXT NOT NULL, show TEXT NOT NULL,
+        PRIMARY KEY (library, guid, show)) STRICT, WITHOUT ROWID;
     ",
 ];
 const _: () = assert!(

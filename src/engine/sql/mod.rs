@@ -54,6 +54,7 @@ mod probes;
 mod publishing;
 mod record_log;
 mod row_positions;
+mod shows;
 mod store_state;
 mod sweeping;
 mod timelines;
@@ -101,6 +102,7 @@ pub use record_log::{
     last_row_id_of, write_of,
 };
 pub use segment_files::{new_listing_name, new_segment_name, touch_segment};
+pub use shows::ShowRows;
 pub use store::Store;
 pub use store_info::StoreInfo;
 pub use store_state::{StoreState, StoreStates};

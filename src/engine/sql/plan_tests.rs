@@ -76,6 +76,12 @@ const ALLOWED: &[(&str, &str, &str)] = &[
         "SEARCH unverified USING PRIMARY KEY (library=?)",
         SOME_GO,
     ),
+    // Shows.
+    (
+        "FROM shows WHERE library",
+        "SEARCH shows USING PRIMARY KEY (library=?)",
+        "all shows of a library are meant",
+    ),
     // Matches and invalidations.
     (
         "unverified WHERE library = ?1",

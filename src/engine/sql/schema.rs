@@ -10,7 +10,7 @@ use crate::platform::files;
 use crate::platform::local_path::for_sqlite;
 
 /// The format of databases created from this `schema.sql`, stored as `user_version`.
-pub const SCHEMA_VERSION: i64 = 5;
+pub const SCHEMA_VERSION: i64 = 6;
 
 /// Returns SQLite's journal mode for a store. `wal`: whether the file system supports shared memory, which WAL mode
 /// requires.

@@ -83,6 +83,13 @@ CREATE TABLE libraries (
     UNIQUE (view_id, uuid)
 ) STRICT;
 
+CREATE TABLE shows (         -- GUIDs of shows, whose items have only the show's own GUID
+    library INTEGER NOT NULL REFERENCES libraries (id),
+    guid    TEXT    NOT NULL,              -- canonical spelling; empty: the library's shows were fetched
+    show    TEXT    NOT NULL,              -- canonical spelling of the show's own GUID
+    PRIMARY KEY (library, guid, show)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE listings (      -- unfinished full listings
     library    INTEGER PRIMARY KEY REFERENCES libraries (id),
     begun_seq  INTEGER NOT NULL,

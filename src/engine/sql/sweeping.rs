@@ -31,6 +31,7 @@ impl Sweeper<'_> {
             }
             for statement in [
                 "DELETE FROM changes WHERE kind IN (8, 9) AND library IN (SELECT id FROM libraries WHERE view_id < 0)",
+                "DELETE FROM shows WHERE library IN (SELECT id FROM libraries WHERE view_id < 0)",
                 "DELETE FROM unverified WHERE library IN (SELECT id FROM libraries WHERE view_id < 0)",
                 "DELETE FROM listings WHERE library IN (SELECT id FROM libraries WHERE view_id < 0)",
                 "DELETE FROM libraries WHERE view_id < 0",

@@ -76,6 +76,16 @@ impl LibrarySnapshot {
         self.search_by_index(&guid.canonical, limit, |item| guid.is_of(item))
     }
 
+    /// Returns at most `limit` items of the show with the own GUID `show`, in its canonical spelling, and the total
+    /// number. Leaves out items that [`Self::items_with_guid`] returns for `guid`, another GUID of the show.
+    ///
+    /// # Errors
+    /// Index build errors.
+    pub fn items_of_show(&self, show: String, guid: &RequestedGuid, limit: usize) -> Result<ItemSearchResult> {
+        let show = RequestedGuid::of_show(show);
+        self.search_by_index(&show.canonical, limit, |item| show.is_of(item) && !guid.is_of(item))
+    }
+
     /// Returns at most `limit` items with this title or show title. If no item has this title, but the title ends in a
     /// year in brackets, returns the items of this year with the rest of the title. Otherwise returns items whose title
     /// or show title contains all words of `title`. Ignores case, accents and punctuation.

@@ -10,7 +10,8 @@ use crate::support::worker::until;
 use crate::support::{HOUR_MS, Scene, clock, movies, open, options, path_of, remove, requests};
 use plexindex::error::Status;
 use plexindex::model::{MatchKind, Reason};
-use plexindex_standin::{Action, Fault, Kind, LibraryKind, LibrarySpec, Standin, Token};
+use plexindex::options::Ttl;
+use plexindex_standin::{Action, Fault, ItemSpec, Kind, LibraryKind, LibrarySpec, Standin, Token};
 
 #[test]
 fn rows_that_shift_while_paging_lose_nothing() {
@@ -376,6 +377,40 @@ fn what_a_fetch_brought_is_found_by_the_first_lookup_of_every_thread() {
         }));
     }
     assert!(missed.iter().all(|missed| *missed == 0), "{missed:?}");
+}
+
+/// The numbers of docs/design/freshness.md.
+#[test]
+fn the_shows_of_a_library_cost_one_request_with_each_listing_and_when_a_new_one_comes() {
+    let at = Scene::of(
+        Standin::builder()
+            .library(LibrarySpec::shows(30).plain().title("Movies"))
+            .start()
+            .expect("starts"),
+    )
+    .with(|options| options.library_ttl = Ttl::For(Duration::from_secs(60)));
+    let (index, library) = at.opened();
+    let refresh = |full| {
+        at.server.reset();
+        at.clock.advance_ms(61_000);
+        index.refresh(&library.query(), full).expect("refreshed");
+        requests(&at.server)[5]
+    };
+    let add = |show: &str, number| {
+        let path = format!("/data/tv/{show}/Season 01/{show} - S01E{number:02}.mkv");
+        let episode = ItemSpec::episode(show, 1, number, "Part", &path);
+        at.server
+            .change(|state| state.add_items(1, vec![episode], true))
+            .expect("added");
+    };
+    refresh(true);
+    let listed = refresh(true);
+    assert_eq!(listed, 4, "two probes, a page of episodes and one of shows");
+    add("Some Show", 1);
+    let with_new = refresh(false);
+    add("Some Show", 2);
+    let with_known = refresh(false);
+    assert_eq!(with_new, with_known + 1);
 }
 
 /// The numbers of README.md, docs/answers.md and docs/design/freshness.md.

@@ -47,7 +47,7 @@ impl Source for LogSource<'_> {
     /// Reads one chunk, and appends its items to `items`; the request's position is the chunk's number. Returns the
     /// number of items, and the next chunk's number. Fails if the log does not answer, or has a newer listing.
     fn page(&self, request: &PageRequest<'_>, bounds: Bounds<'_>, items: &mut Vec<Item>) -> Result<PageEnd> {
-        let (exchange, head) = (self.exchange, &self.head);
+        let head = &self.head;
         if head.chunks == 0 {
             return Ok(PageEnd {
                 total: Some(0),
@@ -55,13 +55,7 @@ impl Source for LogSource<'_> {
             });
         }
         let number = u32::try_from(request.position).unwrap_or(u32::MAX);
-        let (view, uuid) = (self.view.number, request.library.uuid.as_str());
-        let chunk = exchange
-            .send_request_by(bounds.deadline, |log, limit| {
-                log.chunk(view, uuid, head.listing, number, limit)
-            })
-            .map_err(|Unavailable| Error::new(Status::Timeout, "the shared log did not answer; retry"))?;
-        let rows = chunk.and_then(|chunk| unpack(&chunk)).ok_or_else(|| {
+        let rows = self.read_chunk(request.library, number, bounds)?.ok_or_else(|| {
             Error::new(
                 Status::BadAnswer,
                 format!(
@@ -80,13 +74,29 @@ impl Source for LogSource<'_> {
         Ok(page_end)
     }
 
+    /// Reads the shows from the chunk after the listing's last one. Older versions of plexindex do not write this chunk.
+    fn shows(&self, library: &Library, bounds: Bounds<'_>) -> Result<Option<Vec<Item>>> {
+        self.read_chunk(library, self.head.chunks, bounds)
+    }
+
     /// Fails, since chunks cannot be searched for single items.
     fn items(&self, _: &[&str], _: Bounds<'_>) -> Result<Vec<LocatedItem>> {
         Err(unsupported())
     }
 }
 
-/// Returns the error for all methods except `page`.
+impl LogSource<'_> {
+    /// Reads a chunk's items; `None` if the log has a newer listing or no such chunk, or if the chunk is damaged.
+    fn read_chunk(&self, library: &Library, number: u32, bounds: Bounds<'_>) -> Result<Option<Vec<Item>>> {
+        let chunk = self.exchange.send_request_by(bounds.deadline, |log, limit| {
+            log.chunk(self.view.number, &library.uuid, self.head.listing, number, limit)
+        });
+        let chunk = chunk.map_err(|Unavailable| Error::new(Status::Timeout, "the shared log did not answer; retry"))?;
+        Ok(chunk.and_then(|chunk| unpack(&chunk)))
+    }
+}
+
+/// Returns the error for all other methods.
 fn unsupported() -> Error {
     Error::new(Status::Unsupported, "a shared listing can only be read in pages")
 }

@@ -3,7 +3,7 @@
 use super::core::{Exchange, LogView};
 use crate::bodies::{Chunk, ItemBody, ListingBody, ProbeBody, encode, new_entry};
 use crate::contract::{EntryKind, LARGEST_BATCH, Lease, NewEntry, Position};
-use crate::engine::{ItemRows, LibraryRow, Outbox};
+use crate::engine::{ItemRows, LibraryRow, Outbox, ShowRows};
 use crate::error::Result;
 use crate::model::{Item, Library};
 use crate::platform::Deadline;
@@ -141,6 +141,17 @@ impl Exchange {
         is_whole &= write_chunk(&mut chunk);
         if !is_whole || !self.renew_lease(lease) {
             return Ok(()); // the log is unavailable, or another host has the lease
+        }
+        // The shows, which are no items, follow the last chunk of the listing.
+        if let Some(shows) = ShowRows(&self.store).shows(row.id)? {
+            for show in &shows {
+                chunk.push(show);
+            }
+            if let Some(packed) = chunk.pack() {
+                let _ = self.send_write(Deadline::NONE, |log, limit| {
+                    log.put_chunk(lease, &row.library.uuid, chunks, &packed, limit)
+                });
+            }
         }
         let head = ListingBody {
             listing: lease.fence,
