@@ -56,7 +56,7 @@ pub fn folder(caller: &Caller<'_>, request: MatchFolder) -> MethodResult<Folder>
 pub struct MatchGuid {
     /// The library. Default: all libraries.
     library: Option<LibraryName>,
-    /// `plex://…`, `imdb://tt…`, `tt…`, `tmdb://…`, `tvdb://episode/…`, a legacy agent's GUID, or a web address.
+    /// `plex://…`, `imdb://tt…`, `tt…`, `tmdb://…`, `tvdb://show/…`, a legacy agent's GUID, or a web address.
     guid: String,
     /// Sends no request.
     #[serde(default)]

@@ -280,7 +280,7 @@ class Index:
         progress: ProgressArg = None,
     ) -> Match:
         """Returns the item with a GUID: ``plex://…``, ``imdb://tt…``, ``tmdb://…``, ``tvdb://…``, or a legacy agent's
-        GUID.
+        GUID. TMDB and TVDB number films, shows and episodes separately, so name the type: ``tvdb://show/81189``.
 
         For the GUID of a show, season, artist or album, the candidates are at most 16 of its items, and the ``message``
         contains its key and its total number of items.
