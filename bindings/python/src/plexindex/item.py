@@ -8,7 +8,7 @@ from ._core.blocks import PLACES
 from .errors import Error
 
 if TYPE_CHECKING:
-    from typing import Any, Protocol
+    from typing import Any, Literal, Protocol
 
     from ._core.types import Kind
     from .plexapi import LightItem
@@ -64,8 +64,8 @@ class Item:
         """``"movie"``, ``"episode"``, ``"track"``, ``"clip"``, ``"photo"``, or ``"unknown"``; in a :class:`Folder` also
         ``"show"``, ``"season"``, ``"artist"`` and ``"album"``.
         """
-        kind = self._facts.get("kind")
-        return "unknown" if kind in (None, "other") else kind
+        kind: Kind | Literal["other"] = self._facts.get("kind") or "other"
+        return "unknown" if kind == "other" else kind
 
     @property
     def year(self) -> int | None:

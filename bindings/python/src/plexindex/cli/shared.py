@@ -62,7 +62,7 @@ def _print_status(
     status: SharedStatus, options: argparse.Namespace, *, tables: str | None = None, no_store: str | None = None
 ) -> int:
     if options.json:
-        output.say_json(status if tables is None else {**status, "tables": tables})
+        output.say_json({**status, **({} if tables is None else {"tables": tables})})
         return exit_code_of(status)
     if not status["reachable"]:
         output.complain(status.get("error") or "the shared log does not respond")
