@@ -12,6 +12,7 @@ use plexindex::error::Status;
 use plexindex::model::{Confidence, MatchKind, Reason};
 
 use crate::net::sees;
+use crate::world::TITLES;
 use plexindex_tests::memory::{Knobs, Token};
 
 pub const TTL_MS: i64 = 3_600_000;
@@ -50,6 +51,9 @@ pub struct Fact {
     /// It began, or ended, as a change of an item that stays: such changes are noticed late.
     pub began_silently: bool,
     pub ended_silently: bool,
+    /// It began, or ended, as a change that no delta tells of.
+    began_untold: bool,
+    ended_untold: bool,
 }
 
 /// A row as it is now.
@@ -58,6 +62,8 @@ pub struct Row {
     pub path: String,
     pub title: String,
     pub shown: bool,
+    /// No delta tells of its last change.
+    pub untold: bool,
 }
 
 /// A confirmed match: what may be answered for the path.
@@ -97,6 +103,8 @@ struct Told {
     cleared: usize,
     /// Its matches ended.
     ended: usize,
+    /// Paths that were asked for.
+    asked: BTreeSet<String>,
 }
 
 #[derive(Default)]
@@ -108,6 +116,8 @@ pub struct Model {
     pub times: Vec<i64>,
     /// By URL, library and key.
     facts: BTreeMap<(usize, String, String), Vec<Fact>>,
+    /// Steps at which anything of a library changed, or it was scanned: by server and library.
+    stirred: BTreeMap<(usize, String), BTreeSet<usize>>,
     hosts: Hosts,
 }
 
@@ -184,6 +194,11 @@ impl Model {
             }
             last.to = Some(now);
             last.ended_silently = row.is_some_and(|row| row.shown == last.shown) && last.server == server;
+            last.ended_untold = row.is_some_and(|row| row.untold);
+            self.stirred
+                .entry((last.server, library.clone()))
+                .or_default()
+                .insert(now);
         }
         for ((library, key), row) in rows {
             let facts = self.facts.entry((url, library.clone(), key.clone())).or_default();
@@ -194,6 +209,7 @@ impl Model {
             // One that comes back is of a server that was away, and may have changed silently before it went.
             let silently =
                 before.is_some_and(|fact| fact.to < Some(now) || fact.server != server || fact.ended_silently);
+            self.stirred.entry((server, library.clone())).or_default().insert(now);
             facts.push(Fact {
                 path: row.path.clone(),
                 title: row.title.clone(),
@@ -203,8 +219,27 @@ impl Model {
                 to: None,
                 began_silently: silently,
                 ended_silently: false,
+                began_untold: row.untold,
+                ended_untold: false,
             });
         }
+    }
+
+    /// A library of a server is scanned, or no more.
+    pub fn scanned(&mut self, server: usize, library: &str) {
+        let now = self.now();
+        self.stirred
+            .entry((server, library.to_owned()))
+            .or_default()
+            .insert(now);
+    }
+
+    /// Whether a change that no delta tells of may pass for another one, which was told: since the library was listed there
+    /// was another one.
+    fn may_pass(&self, asked: &Asked<'_>, library: &str, at: usize) -> bool {
+        let since = self.first_of_a_day().max(self.told_of(asked, library).fresh);
+        let stirred = self.stirred.get(&(asked.server, library.to_owned()));
+        stirred.is_some_and(|steps| steps.iter().any(|step| *step != at && *step > since))
     }
 
     fn told(&mut self, server: usize, who: Who, library: &str) -> &mut Told {
@@ -397,7 +432,8 @@ impl Model {
     }
 
     /// Where what is answered as fresh must have held, or a step after it.
-    fn since(&self, age_ms: Option<i64>, silently: bool) -> Result<usize, String> {
+    /// `silently`: it began or ended so; `passes`: it may pass for another change.
+    fn since(&self, age_ms: Option<i64>, silently: bool, passes: bool) -> Result<usize, String> {
         let now = self.now_ms();
         let Some(age) = age_ms else {
             // What a query found a while ago in a library that was never fetched.
@@ -409,6 +445,7 @@ impl Model {
         };
         Ok(match self.token {
             Some(Token::Exact) => first,
+            Some(Token::Content) if !passes => first,
             Some(Token::Coarse) if !silently => first,
             Some(Token::Useless) => {
                 // Rows of a listing that was cut off and went on.
@@ -447,7 +484,14 @@ impl Model {
             }
         }
         self.confirmed_stays(asked, found)?;
-        self.nothing_is_missing(asked, found, mapped)
+        let done = self.nothing_is_missing(asked, found, mapped);
+        if !asked.path.is_empty() {
+            let path = fold(mapped.unwrap_or(asked.path));
+            for library in asked.library.map_or_else(|| TITLES.to_vec(), |library| vec![library]) {
+                self.told(asked.server, asked.who, library).asked.insert(path.clone());
+            }
+        }
+        done
     }
 
     /// Whether the server had such a row when it may have been asked.
@@ -483,7 +527,8 @@ impl Model {
                 least = least.max(if is_just_found(found) {
                     self.now()
                 } else {
-                    self.since(found.age_ms, fact.ended_silently)?
+                    let passes = fact.ended_untold && fact.to.is_some_and(|to| self.may_pass(asked, library, to));
+                    self.since(found.age_ms, fact.ended_silently, passes)?
                 });
             }
             match fact.to {
@@ -621,7 +666,7 @@ impl Model {
         {
             return Ok(());
         }
-        let path = fold(mapped.unwrap_or(asked.path));
+        let (path, told) = (fold(mapped.unwrap_or(asked.path)), self.told_of(asked, library));
         for ((url, of, key), facts) in &self.facts {
             let Some(fact) = facts.last().filter(|fact| fact.to.is_none() && fact.shown) else {
                 continue;
@@ -633,7 +678,14 @@ impl Model {
             {
                 continue;
             }
-            let since = self.since(found.age_ms, fact.began_silently)?;
+            let passes = fact.began_untold && self.may_pass(asked, library, fact.from);
+            let mut since = self.since(found.age_ms, fact.began_silently, passes)?;
+            let is_told = !fact.began_silently
+                && matches!(self.token, Some(Token::Exact | Token::Coarse | Token::Content))
+                && !self.is_kept_back(asked.who, library);
+            if is_told && !asked.offline && !asked.full && !told.asked.contains(&path) {
+                since = self.now(); // a path that was never asked for is asked for
+            }
             if fact.from <= since {
                 return Err(format!(
                     "{key} has this path since step {}, and the listing of step {since} or later is said not to have it",
@@ -729,7 +781,7 @@ impl Model {
             return Ok(());
         }
         let told = self.told_of(asked, library);
-        let since = self.since(found.age_ms, false)?;
+        let since = self.since(found.age_ms, false, false)?;
         if asked.offline && (!told.keys.is_empty() || !told.paths.is_empty()) {
             return Ok(());
         }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::model::Hosts;
 use crate::net::copy_folder;
+use crate::net::sees;
 
 /// A copy of the folder, and what a store of that time holds.
 pub struct Kept {
@@ -129,7 +130,7 @@ impl World {
         }
         self.go_on(1);
         let items: Vec<_> = (server.items(&section).into_iter())
-            .filter(plexindex::model::Item::has_valid_key)
+            .filter(plexindex::model::Item::is_storable)
             .collect();
         let mut told = Vec::new();
         // Those that came first have been read; those that came last are in no listing but this one.
@@ -184,6 +185,98 @@ impl World {
         let done = self.compare();
         server.fail(None);
         done
+    }
+
+    /// A library has just been listed, and then something happens to it that a delta may not show. A refresh follows, and
+    /// then all of it is asked for.
+    pub(super) fn unseen(&mut self) -> Result<(), String> {
+        self.empty();
+        let at = self.word(1, self.handles.len());
+        let who = self.handles[at].who;
+        let (number, server) = (self.net.route(who.url), self.net.server(who.url).clone());
+        let libraries = self.libraries(who.url);
+        let (title, section) = libraries[self.word(2, libraries.len())].clone();
+        server.fail(None);
+        server.scan(&section, false);
+        server.mount(&section, true);
+        self.model.scanned(number, &title);
+        // Longer than a server is left alone that failed, and than a listing that was cut off goes on.
+        self.go_on(700_000);
+        let one = self.handle_of(at, Some(&title))?.expect("named");
+        let query = query_of(&one);
+        let done = self.handles[at].index.refresh(&query, true);
+        if !matches!(done, Ok(Status::Ok)) {
+            self.say(&format!(
+                "a full refresh: {:?}",
+                done.as_ref().map_err(|error| error.status)
+            ));
+            return done
+                .map(drop)
+                .or_else(|error| self.explain(at, "a refresh", &error, false));
+        }
+        self.each_library(at, Some(&title), |model, server, who, title, _| {
+            model.listed(server, who, title)
+        });
+        self.go_on(1_000);
+        let items: Vec<_> = (server.items(&section).into_iter())
+            .filter(|item| item.is_storable() && sees(who.user, &item.rating_key))
+            .collect();
+        let what = self.word(3, 5);
+        let mut verified = None;
+        match (what, &items[..]) {
+            (0, [one, .., other]) => server.swap(&section, &one.rating_key, &other.rating_key),
+            (1, [one, ..]) => {
+                // Another item gets its file.
+                self.files += 1;
+                let (name, path) = film(number, &title, self.files);
+                server.rename(&section, &one.rating_key, &path);
+                server.add(&section, &name, &one.parts[0]);
+            }
+            (2, [_, _, _, ..]) => {
+                // More than a page of a delta, and what is at the end of the first page is asked for before.
+                for item in items.iter().take(6) {
+                    server.update(&section, &item.rating_key, &format!("{} again", item.title));
+                }
+                verified = items.iter().take(6).rev().nth(2);
+            }
+            (3, [one, ..]) => server.trash(&section, &one.rating_key, true),
+            _ => {
+                // More is asked for than the server is asked for; then another one comes.
+                for absent in 0..25 {
+                    let path = format!("{}/Absent {} {absent}.mkv", location(&title), self.model.now());
+                    self.ask_path(at, Some(&title), &path, None, false, Deadline::Default)?;
+                }
+                self.files += 1;
+                let (name, path) = film(number, &title, self.files);
+                server.add(&section, &name, &path);
+            }
+        }
+        self.see();
+        self.say(&format!(
+            "{title} of server {number} was listed, then {what} of {} items",
+            items.len()
+        ));
+        self.count(&format!("changes of a listed library: {what}"));
+        if let Some(item) = verified {
+            let done = one.invalidate_item(&item.rating_key);
+            self.acknowledged(done, "invalidating an item")?;
+            self.model.invalidate_item(number, who, &title, &item.rating_key, false);
+            self.ask_path(at, Some(&title), &item.parts[0], None, false, Deadline::Default)?;
+        }
+        if what < 4 {
+            // An item in the trash is in every listing of the server.
+            let (index, query) = (&self.handles[at].index, query_of(&one));
+            let done = if what == 3 {
+                index.refresh(&query, true)
+            } else {
+                index.check(&query)
+            };
+            done.map_err(|error| format!("a refresh: {:?}: {error}", error.status))?;
+        }
+        for path in self.model.paths(who.url, Some(&title), true) {
+            self.ask_path(at, Some(&title), &path, None, false, Deadline::Default)?;
+        }
+        Ok(())
     }
 }
 

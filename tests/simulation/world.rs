@@ -22,7 +22,7 @@ use plexindex_tests::worker::Dice;
 
 /// Where all that is asked for begins.
 const START_MS: i64 = 4_000_000_000_000;
-const TITLES: [&str; 3] = ["Films", "Shorts", "Later"];
+pub const TITLES: [&str; 3] = ["Films", "Shorts", "Later"];
 /// Words of a step.
 const WORDS: usize = 6;
 /// Longer than any of the library's own pauses is shorter: a call with this deadline has all the time there is.
@@ -110,15 +110,20 @@ fn scratch() -> tempfile::TempDir {
 }
 
 fn knobs_of(dice: &mut Dice) -> Knobs {
-    let mut knobs = [Knobs::BEST, Knobs::USUAL, Knobs::BARE][dice.roll(3) as usize];
+    let content = Knobs {
+        token: Token::Content,
+        ..Knobs::USUAL
+    };
+    let mut knobs = [Knobs::BEST, Knobs::USUAL, content, Knobs::BARE][dice.roll(4) as usize];
     if dice.roll(2) == 0 {
         knobs.token = [
             Token::Exact,
             Token::Coarse,
+            Token::Content,
             Token::Lagging,
             Token::Lying,
             Token::Useless,
-        ][dice.roll(5) as usize];
+        ][dice.roll(6) as usize];
         let can = &mut knobs.abilities;
         can.resume = [Resume::Never, Resume::ByRow, Resume::ByPosition][dice.roll(3) as usize];
         can.changes = [Delta::None, Delta::Mostly, Delta::Complete][dice.roll(3) as usize];
@@ -285,7 +290,8 @@ impl World {
 
     fn act(&mut self, what: usize) -> Result<(), String> {
         let (name, done) = match what {
-            0..46 => ("match_path", self.match_path()),
+            0..42 => ("match_path", self.match_path()),
+            42..46 => ("a listed library changes", self.unseen()),
             46..56 => ("lookup_key", self.look_up()),
             56..62 => ("match_paths", self.batch()),
             62..66 => ("match_guid", self.guid()),
@@ -360,12 +366,13 @@ impl World {
             let mut rows = BTreeMap::new();
             for (title, section) in server.sections() {
                 let shown = server.is_mounted(&section);
-                let shown_at_all = plexindex::model::Item::has_valid_key;
+                let shown_at_all = plexindex::model::Item::is_storable;
                 for item in server.items(&section).into_iter().filter(shown_at_all) {
                     let row = Row {
                         path: item.parts[0].clone(),
                         title: item.title.clone(),
                         shown,
+                        untold: server.is_silent(&section, &item.rating_key),
                     };
                     rows.insert((title.clone(), item.rating_key), row);
                 }
@@ -425,6 +432,21 @@ impl World {
                 server.remove(&section, &item.rating_key);
                 server.add(&section, &name, &path);
             }
+            (15, Some(item)) if items.len() > 1 => {
+                let other = items
+                    .iter()
+                    .find(|other| other.rating_key != item.rating_key)
+                    .expect("two");
+                self.say(&format!(
+                    "{} and {} exchange their files",
+                    item.rating_key, other.rating_key
+                ));
+                server.swap(&section, &item.rating_key, &other.rating_key);
+            }
+            (16, Some(item)) => {
+                self.say(&format!("{} goes to the trash, or comes back", item.rating_key));
+                server.trash(&section, &item.rating_key, !item.trashed);
+            }
             (14, _) => {
                 // Behind a NUL C would not read on: such an item is none.
                 self.say(&format!(
@@ -448,6 +470,8 @@ impl World {
         let busy = self.word(3, 2) == 0;
         self.say(&format!("a scan of '{title}' behind {url}: {busy}"));
         self.net.server(url).scan(section, busy);
+        let (server, title) = (self.net.route(url), title.clone());
+        self.model.scanned(server, &title);
         Ok(())
     }
 

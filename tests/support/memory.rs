@@ -24,6 +24,8 @@ pub static KIND: SourceKind = SourceKind {
     enabling_option_advice: None,
 };
 
+/// Rows of a delta's page.
+const DELTA_ROWS: usize = 3;
 /// Partitions of a library's listing.
 const PARTITIONS: usize = 3;
 
@@ -34,6 +36,8 @@ pub enum Token {
     Exact,
     /// A hint that moves when items are added or removed, not when one changes.
     Coarse,
+    /// A hint that moves with each change, as one that shows changes of the content.
+    Content,
     /// A hint that moves when [`Memory::catch_up`] is called.
     Lagging,
     /// A hint that never moves.
@@ -205,7 +209,7 @@ impl Memory {
         stock.version += 1;
         let version = stock.version;
         let done = how(stock, version);
-        if token == Token::Exact {
+        if matches!(token, Token::Exact | Token::Content) {
             stock.told = version;
         }
         done
@@ -311,6 +315,46 @@ impl Memory {
             row.item.parts = vec![path.to_owned()];
             (row.changed, row.silent) = (version, true);
         });
+    }
+
+    /// Two items exchange their files.
+    pub fn swap(&self, section: &str, one: &str, other: &str) {
+        self.change(section, |stock, version| {
+            let files = std::mem::take(&mut stock.find(one).item.parts);
+            let others = std::mem::replace(&mut stock.find(other).item.parts, files);
+            stock.find(one).item.parts = others;
+            for key in [one, other] {
+                let row = stock.find(key);
+                (row.changed, row.silent) = (version, true);
+            }
+        });
+    }
+
+    /// Changes an item's title, and its date of update.
+    pub fn update(&self, section: &str, key: &str, title: &str) {
+        self.change(section, |stock, version| {
+            let row = stock.find(key);
+            row.item.title = title.to_owned();
+            (row.changed, row.silent) = (version, false);
+        });
+        self.noticed(section);
+    }
+
+    /// Moves an item to the trash, or back. The listing contains it either way.
+    pub fn trash(&self, section: &str, key: &str, trashed: bool) {
+        self.change(section, |stock, version| {
+            let row = stock.find(key);
+            row.item.trashed = trashed;
+            (row.changed, row.silent) = (version, false);
+        });
+        self.noticed(section);
+    }
+
+    /// Whether only an exact token, or one that shows changes of the content, shows an item's last change.
+    pub fn is_silent(&self, section: &str, key: &str) -> bool {
+        let state = self.state();
+        let mut rows = state.stocks.iter().filter(|stock| stock.library.section == section);
+        rows.any(|stock| stock.rows.iter().any(|row| row.silent && row.item.rating_key == key))
     }
 
     /// Gives all items other keys, as when a library is rebuilt.
@@ -499,7 +543,7 @@ impl Source for MemorySource {
         let shown = |stock: &Stock| {
             let (token, trust) = match state.knobs.token {
                 Token::Exact => (stock.told.to_string(), TokenReliability::Exact),
-                Token::Coarse | Token::Lagging => (stock.told.to_string(), TokenReliability::Hint),
+                Token::Coarse | Token::Content | Token::Lagging => (stock.told.to_string(), TokenReliability::Hint),
                 Token::Lying => ("as ever".to_owned(), TokenReliability::Hint),
                 Token::Useless => (String::new(), TokenReliability::Useless),
             };
@@ -552,7 +596,7 @@ impl Source for MemorySource {
 
     fn changes(&self, library: &Library, known: &dyn IndexedItems, bounds: Bounds<'_>) -> Result<SourceChanges> {
         // Copied first: this server is locked, and the index may send it requests.
-        let (new, gone) = {
+        let (new, mut gone, has_all) = {
             let state = self.ask(RequestKind::Delta, &bounds)?;
             let stock = state.stock(library)?;
             let told = state.knobs.abilities.changes;
@@ -562,16 +606,36 @@ impl Source for MemorySource {
             if stock.unmounted {
                 return Ok(SourceChanges::Unknown);
             }
-            let told = |row: &Row| told == Delta::Complete || !row.silent || row.born > since;
+            let has_all = told == Delta::Complete;
+            let told = |row: &Row| has_all || !row.silent || row.born > since;
             let is_new = |row: &&Row| row.changed > since && told(row) && (self.sees)(&row.item.rating_key);
-            let new: Vec<Item> = stock.rows.iter().filter(is_new).map(|row| row.item.clone()).collect();
+            let mut new: Vec<&Row> = stock.rows.iter().filter(is_new).collect();
+            new.sort_by_key(|row| std::cmp::Reverse(row.changed));
+            let new: Vec<Item> = new.into_iter().map(|row| row.item.clone()).collect();
             let gone = stock
                 .gone
                 .iter()
                 .filter(|(version, key)| *version > since && (self.sees)(key));
-            (new, gone.map(|(_, key)| key.clone()).collect())
+            let trashed = new.iter().filter(|item| item.trashed).map(|item| &item.rating_key);
+            let gone: Vec<String> = gone.map(|(_, key)| key).chain(trashed).cloned().collect();
+            (new, gone, has_all)
         };
-        known.add(&new)?;
+        let mut keys = Vec::new();
+        for key in gone {
+            if known.has_any(std::slice::from_ref(&key))? {
+                keys.push(key);
+            }
+        }
+        gone = keys;
+        // Newest first, and no further than a page whose last row the index has.
+        let mut read = Vec::new();
+        for page in new.chunks(DELTA_ROWS) {
+            read.extend(page.iter().filter(|item| !item.trashed).cloned());
+            if !has_all && !page[page.len() - 1].trashed && known.has(&page[page.len() - 1])? {
+                break;
+            }
+        }
+        known.add(&read)?;
         Ok(SourceChanges::Known {
             removed_keys: gone,
             watermark: DeltaWatermark::default(),
@@ -589,7 +653,9 @@ impl Source for MemorySource {
             let state = self.ask(RequestKind::FindPath, &bounds)?;
             let stock = state.stock(library)?;
             let named = |path: &String| path.rsplit('/').next() == Some(wanted.name);
-            let rows = stock.shown(self.sees).filter(|row| row.item.parts.iter().any(named));
+            let rows = stock
+                .shown(self.sees)
+                .filter(|row| !row.item.trashed && row.item.parts.iter().any(named));
             rows.map(|row| row.item.clone()).collect()
         };
         is_it(found)
@@ -608,7 +674,7 @@ impl Source for MemorySource {
             let section = &stock.library.section;
             stock.rows.iter().map(move |row| (row, section))
         });
-        let shown = rows.filter(|(row, _)| (self.sees)(&row.item.rating_key));
+        let shown = rows.filter(|(row, _)| !row.item.trashed && (self.sees)(&row.item.rating_key));
         let wanted = shown.filter(|(row, _)| rating_keys.contains(&row.item.rating_key.as_str()));
         let placed = wanted.map(|(row, section)| LocatedItem {
             item: row.item.clone(),
