@@ -334,7 +334,7 @@ impl Memory {
     pub fn update(&self, section: &str, key: &str, title: &str) {
         self.change(section, |stock, version| {
             let row = stock.find(key);
-            row.item.title = title.to_owned();
+            title.clone_into(&mut row.item.title);
             (row.changed, row.silent) = (version, false);
         });
         self.noticed(section);
