@@ -38,6 +38,7 @@ impl Who {
 
 /// A row of a server for some steps.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Fact {
     pub path: String,
     pub title: String,

@@ -215,7 +215,7 @@ impl World {
                 .or_else(|error| self.explain(at, "a refresh", &error, false));
         }
         self.each_library(at, Some(&title), |model, server, who, title, _| {
-            model.listed(server, who, title)
+            model.listed(server, who, title);
         });
         self.go_on(1_000);
         let items: Vec<_> = (server.items(&section).into_iter())
