@@ -54,7 +54,8 @@ fn written(file: &str, known: &mut BTreeMap<String, Vec<usize>>) -> Vec<(String,
     let mut found = Vec::new();
     for item in syn::parse_file(&source).expect("Rust").items {
         let syn::Item::Struct(item) = item else { continue };
-        if !item.attrs.iter().any(|one| one.path().is_ident("repr")) {
+        // The addresses of the functions are no struct of the header.
+        if item.ident == "Functions" || !item.attrs.iter().any(|one| one.path().is_ident("repr")) {
             continue;
         }
         let comment = item.attrs.iter().find_map(|one| match &one.meta {
