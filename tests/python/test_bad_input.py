@@ -91,31 +91,6 @@ def test_a_path_that_is_not_utf8_matches_itself(index: plexindex.Index, server: 
         assert movies.lookup_keys([path]) == [match.key]
 
 
-@pytest.mark.parametrize(
-    ("fault", "kind"),
-    [
-        ({"action": "status", "status": 401}, plexindex.UnauthorizedError),
-        ({"action": "status", "status": 403}, plexindex.UnauthorizedError),
-        ({"action": "status", "status": 503}, plexindex.ServerUnavailableError),
-        ({"action": "status", "status": 500}, plexindex.ServerUnavailableError),
-        ({"action": "login_page"}, plexindex.NotPlexError),
-        ({"action": "empty_object"}, plexindex.NotPlexError),
-        ({"action": "garbage"}, plexindex.NotPlexError),
-        ({"action": "truncate"}, plexindex.ServerUnavailableError),
-        ({"action": "redirect", "status": 302, "location": "http://127.0.0.2:9/x"}, plexindex.NotPlexError),
-    ],
-)
-def test_what_a_server_can_do_wrong(index: plexindex.Index, server: Server, fault: dict[str, Any], kind: Any) -> None:
-    server.fault(count=0, **fault)
-    with pytest.raises(kind) as caught:
-        index.match("/data/movies/x.mkv", "Movies")
-    assert server.url in str(caught.value)
-    assert TOKEN not in str(caught.value)
-    server.post("faults/clear")
-    # It answers once the server does: nothing was remembered that is not so.
-    assert index.match(server.paths(1)[0]["path"], "Movies").match_kind == "exact"
-
-
 def test_a_call_that_is_wrong_names_what_was_called(index: plexindex.Index) -> None:
     movies: Any = index.library("Movies")
     wrong: Any = None

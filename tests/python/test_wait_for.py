@@ -92,26 +92,6 @@ def test_closing_ends_a_wait(index: plexindex.Index, plex: FakePlex) -> None:
     thread.join()
 
 
-def import_path(number: int) -> str:
-    return f"/media/films/Import {number} (2024).mkv"
-
-
-def test_imports_in_a_row_are_found_within_two_seconds(index: plexindex.Index, plex: FakePlex) -> None:
-    for number in range(3):
-        path = import_path(number)
-        added: list[float] = []
-
-        def add(path: str = path, added: list[float] = added) -> None:
-            plex.add("Films", path)
-            added.append(time.monotonic())
-
-        plex.requests.clear()
-        thread = soon(lambda: checks(plex) > 0, add)
-        assert index.library("Films").wait_for(path, timeout=60).confidence == "high"
-        thread.join()
-        assert time.monotonic() - added[0] < 2.5  # two seconds, and the requests on a busy machine
-
-
 def test_a_checked_match_asks_in_any_case(index: plexindex.Index, plex: FakePlex) -> None:
     for _ in range(3):
         plex.requests.clear()
@@ -122,21 +102,12 @@ def test_a_checked_match_asks_in_any_case(index: plexindex.Index, plex: FakePlex
     assert checks(plex) == 1
 
 
-def test_an_event_ends_a_wait_within_a_second(index: plexindex.Index, plex: FakePlex) -> None:
+def test_an_event_ends_a_wait(index: plexindex.Index, plex: FakePlex) -> None:
     with index.watch():
         begun = time.monotonic()
         while not plex._listeners and time.monotonic() - begun < 30:
             time.sleep(0.01)
-        for number in range(3):
-            path = import_path(number)
-            added: list[float] = []
-
-            def add(path: str = path, added: list[float] = added) -> None:
-                plex.add("Films", path)
-                added.append(time.monotonic())
-
-            plex.requests.clear()
-            thread = soon(lambda: checks(plex) > 0, add)
-            assert index.library("Films").wait_for(path, timeout=60, every=NEVER).confidence == "high"
-            thread.join()
-            assert time.monotonic() - added[0] < 1.5  # a second, and the requests on a busy machine
+        thread = soon(lambda: checks(plex) > 0, lambda: plex.add("Films", NEW))
+        # Only the event can end the wait before the timeout.
+        assert index.library("Films").wait_for(NEW, timeout=60, every=NEVER)
+        thread.join()
