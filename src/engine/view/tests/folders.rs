@@ -236,17 +236,12 @@ fn naive(libraries: &[Naive], one: Option<usize>, rules: &[Rule], path: &[u8]) -
             let names = components(&folder);
             let is_other = |library: &Naive, other: &[u8]| {
                 let has_files = library.paths().any(|(_, listed, _)| under(listed, other));
-                has_files && form(other) != fits[0].2 && !under(&fits[0].2, other)
+                has_files && other != fits[0].2 && !under(&fits[0].2, other)
             };
             let ends = |location: &str| {
-                let location = location.trim_end_matches('/').to_owned();
-                let end = |count: usize| {
-                    let last = &names[names.len() - count..];
-                    let other = [location.as_bytes(), b"/", &last.join(&b'/')].concat();
-                    // A name with a backslash is no name below a folder of Windows.
-                    components(&form(&other)).ends_with(last).then_some(other)
-                };
-                (1..=rank).filter_map(end).collect::<Vec<_>>()
+                let location = form(location.trim_end_matches('/').as_bytes());
+                let end = |count: usize| [&location, &b"/"[..], &names[names.len() - count..].join(&b'/')].concat();
+                (1..=rank).map(end).collect::<Vec<_>>()
             };
             let has_other = libraries.iter().filter(|library| library.fetched).any(|library| {
                 let mut others = library.locations.iter().flat_map(|location| ends(location));
