@@ -129,7 +129,7 @@ pub mod unstable_source {
     #[doc(inline)]
     pub use crate::error::{RetryAdvice, Status};
     #[doc(inline)]
-    pub use crate::model::{Item, ItemType, Library, LibraryKind, Server, SourceState, TokenReliability};
+    pub use crate::model::{ByteString, Item, ItemType, Library, LibraryKind, Server, SourceState, TokenReliability};
     pub use crate::platform::deadline::Deadline;
     pub use crate::platform::fork::ForkLock;
     pub use crate::source::{

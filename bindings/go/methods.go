@@ -29,11 +29,11 @@ type ByUUID struct {
 
 type Change struct {
 	Change  ChangeKind `json:"change"`
-	From    string     `json:"from,omitempty"`
+	From    ByteString `json:"from,omitempty"`
 	FromKey string     `json:"from_key,omitempty"`
 	Item    *Item      `json:"item,omitempty"`
 	Library string     `json:"library"`
-	Path    string     `json:"path,omitempty"`
+	Path    ByteString `json:"path,omitempty"`
 	Section string     `json:"section"`
 }
 
@@ -194,22 +194,22 @@ type Imported struct {
 }
 
 type Item struct {
-	Episode       *int64     `json:"episode,omitempty"`
-	GUID          string     `json:"guid,omitempty"`
-	GUIDs         []string   `json:"guids,omitempty"`
-	Key           string     `json:"key"`
-	Kind          ItemType   `json:"kind"`
-	Library       string     `json:"library,omitempty"`
-	Path          ByteString `json:"path,omitempty"`
-	Paths         []string   `json:"paths,omitempty"`
-	RatingKey     string     `json:"rating_key"`
-	Season        *int64     `json:"season,omitempty"`
-	Section       string     `json:"section,omitempty"`
-	ShowGUID      string     `json:"show_guid,omitempty"`
-	ShowRatingKey string     `json:"show_rating_key,omitempty"`
-	ShowTitle     string     `json:"show_title,omitempty"`
-	Title         string     `json:"title,omitempty"`
-	Year          *int64     `json:"year,omitempty"`
+	Episode       *int64       `json:"episode,omitempty"`
+	GUID          string       `json:"guid,omitempty"`
+	GUIDs         []string     `json:"guids,omitempty"`
+	Key           string       `json:"key"`
+	Kind          ItemType     `json:"kind"`
+	Library       string       `json:"library,omitempty"`
+	Path          ByteString   `json:"path,omitempty"`
+	Paths         []ByteString `json:"paths,omitempty"`
+	RatingKey     string       `json:"rating_key"`
+	Season        *int64       `json:"season,omitempty"`
+	Section       string       `json:"section,omitempty"`
+	ShowGUID      string       `json:"show_guid,omitempty"`
+	ShowRatingKey string       `json:"show_rating_key,omitempty"`
+	ShowTitle     string       `json:"show_title,omitempty"`
+	Title         string       `json:"title,omitempty"`
+	Year          *int64       `json:"year,omitempty"`
 }
 
 type ItemType string

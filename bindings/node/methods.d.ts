@@ -13,11 +13,11 @@ export interface ByUuid {
 export type ByteString = string | Uint8Array;
 export interface Change {
   change: ChangeKind;
-  from?: string;
+  from?: ByteString;
   from_key?: string;
   item?: Item;
   library: string;
-  path?: string;
+  path?: ByteString;
   section: string;
 }
 export type ChangeKind = 'added' | 'removed' | 'changed' | 'moved' | 'list_again';
@@ -119,7 +119,7 @@ export interface Item {
   kind: ItemType;
   library?: string;
   path?: ByteString;
-  paths?: readonly (string)[];
+  paths?: readonly (ByteString)[];
   rating_key: string;
   season?: number;
   section?: string;

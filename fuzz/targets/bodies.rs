@@ -1,7 +1,7 @@
 //! What a server answers: identity, libraries, pages, items. What is read obeys the limits, holds no text that C cannot
 //! hold.
 
-use plexindex::model::ItemType;
+use plexindex::model::{ByteString, ItemType};
 use plexindex::testing::plex::{ParsedReply, ReplyKind, reply};
 
 use super::input::Input;
@@ -23,10 +23,12 @@ fn check(answer: &ParsedReply, most: u64) {
             &item.season_guid,
             &item.guid,
         ];
-        for text in own.into_iter().chain(&item.guids).chain(&item.parts) {
-            assert!(!text.contains('\0'), "a NUL in {text:?}");
+        let guids: Vec<ByteString> = item.guids.iter().map(|guid| guid.as_str().into()).collect();
+        let own = own.into_iter().map(String::as_bytes);
+        for text in own.chain(guids.iter().chain(&item.parts).map(ByteString::as_bytes)) {
+            assert!(!text.contains(&0), "a NUL in {text:?}");
         }
-        for list in [&item.guids, &item.parts] {
+        for list in [&guids, &item.parts] {
             assert!(list.len() <= LIST);
             assert!(list.iter().all(|one| !one.is_empty()));
             assert!(

@@ -128,7 +128,7 @@ pub fn run(data: &[u8]) {
     let mut asked = vec![question(&mut input), question(&mut input)];
     for library in &naive {
         let parts = library.items.iter().filter_map(|(item, _)| item.parts.last()).take(2);
-        asked.extend(parts.map(|path| path.clone().into_bytes()));
+        asked.extend(parts.map(|path| path.to_vec()));
         asked.extend(library.matches.iter().take(1).map(|(path, _, _)| path.clone()));
     }
     for (at, path) in asked.iter().enumerate() {

@@ -67,6 +67,7 @@ impl Original {
         let items = items();
         let mut paths: Vec<Vec<u8>> = vec![b"/mnt/films/none.mkv".to_vec(), b"/rec/\xff.mkv".to_vec()];
         for path in items.iter().flat_map(|item| &item.parts).step_by(2) {
+            let path = path.to_string();
             let texts = [
                 path.clone(),
                 path.replace("/mnt", "/host"),

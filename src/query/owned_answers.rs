@@ -231,7 +231,8 @@ pub struct Item {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub guids: Option<Vec<String>>,
     /// Paths of all files, in the server's spelling; `None` in answers.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(serialize_with = "byte_string::paths", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Vec<byte_string::ByteString>>"))]
     pub paths: Option<Vec<PathBuf>>,
     /// The listed path that matched, in the server's spelling; for a [`MatchKind::Confirmed`] match, the recorded path;
     /// in a change of the feed, the path of the added, changed or removed file.
@@ -255,7 +256,7 @@ impl Item {
         let without_ids = Self::of_ref(&ItemRef::from(&item), kind);
         Self {
             guids: Some(item.guids),
-            paths: Some(item.parts.into_iter().map(path_from_bytes).collect()),
+            paths: Some(item.parts.into_iter().map(|part| path_from_bytes(part.0)).collect()),
             ..without_ids
         }
     }

@@ -10,7 +10,7 @@ use crate::engine::{ItemRows, LibraryRow, Listing, MergedChanges, StoredItems, T
 use crate::error::{Result, RetryAdvice, Status};
 use crate::freshness;
 use crate::matching::{LibraryIndex, NormalPath};
-use crate::model::{Item, Library, Sequence, TokenReliability};
+use crate::model::{ByteString, Item, Library, Sequence, TokenReliability};
 use crate::platform::deadline::Deadline;
 use crate::platform::mutex::lock;
 use crate::source::{Delta, DeltaWatermark, IndexedItems, SourceChanges};
@@ -43,7 +43,7 @@ struct IndexedLibrary<'o> {
     /// Rating keys of the items that the source added.
     added_keys: Mutex<HashSet<String>>,
     /// Files that these items did not have before.
-    new_files: Mutex<Vec<String>>,
+    new_files: Mutex<Vec<ByteString>>,
     /// GUIDs of these items' shows.
     shows: Mutex<BTreeSet<String>>,
     /// Whether the library may lose any number of items at once, without a second listing as confirmation.
@@ -228,7 +228,7 @@ impl SyncJob<'_> {
     pub(super) fn settle_rivals(
         &self,
         row: &LibraryRow,
-        mut files: Vec<String>,
+        mut files: Vec<ByteString>,
         known: &mut HashSet<String>,
         begun: Sequence,
     ) -> Result<bool> {
@@ -295,7 +295,12 @@ impl SyncJob<'_> {
 impl Synchronizer {
     /// Returns the rating keys of the library's items that have one of these files, except the items in `others`. Uses
     /// the current snapshot, which may lack the newest changes.
-    pub(super) fn items_with_files(&self, row: &LibraryRow, files: &[String], others: &HashSet<String>) -> Vec<String> {
+    pub(super) fn items_with_files(
+        &self,
+        row: &LibraryRow,
+        files: &[ByteString],
+        others: &HashSet<String>,
+    ) -> Vec<String> {
         let snapshot = self.reading.snapshot();
         let Some(index) = snapshot.rows.iter().position(|other| other.id == row.id) else {
             return Vec::new();

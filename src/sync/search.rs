@@ -20,7 +20,7 @@ use crate::error::{Error, Result, RetryAdvice, Status};
 use crate::freshness::{self, DOWN_SERVER_INTERVAL_MS, MAX_UNFETCHED_SEARCHES, PATH_REQUEST_INTERVAL_MS};
 use crate::matching::path_search::{file_name, is_same_file, other_unicode_spelling, title_in};
 use crate::matching::{NormalPath, folder_form};
-use crate::model::{Item, ViewId};
+use crate::model::{ByteString, Item, ViewId};
 use crate::source::{RequestKind, WantedPath};
 
 /// Maximum time for a search if plexindex can answer without the search.
@@ -399,7 +399,7 @@ impl SyncJob<'_> {
     /// Returns whether one of the item's files is exactly the requested file (the first of `wanted.spellings`), either
     /// directly or through a mapping. Returns `false` for an item that cannot be stored.
     pub fn is_hit(&self, wanted: &WantedPath<'_>, item: &Item) -> bool {
-        let is_file = |part: &String| {
+        let is_file = |part: &ByteString| {
             let path = wanted.candidate_paths.first(); // the requested path itself
             path.is_some_and(|path| is_same_file(self.sync.reading.mappings(), path, part.as_bytes()))
         };

@@ -8,6 +8,7 @@ use super::job::Synchronizer;
 use crate::engine::{ItemRows, LibraryRow, LibraryRows, Snapshot, Totals, library_indexes};
 use crate::error::{Error, Result, RetryAdvice, Status};
 use crate::matching::{FolderIndex, InvalidatedItem, Scope};
+use crate::model::ByteString;
 use crate::platform::deadline::Deadline;
 use crate::source::LocatedItem;
 
@@ -144,8 +145,8 @@ impl Synchronizer {
                 let items = std::slice::from_ref(&located.item);
                 let before = ItemRows(&self.store).of(row).and_then(|stored| stored.item(rating_key));
                 let before = before.ok().flatten().unwrap_or_default();
-                let is_new = |file: &&String| !before.parts.contains(file);
-                let new_files: Vec<String> = located.item.parts.iter().filter(is_new).cloned().collect();
+                let is_new = |file: &&ByteString| !before.parts.contains(file);
+                let new_files: Vec<ByteString> = located.item.parts.iter().filter(is_new).cloned().collect();
                 let known = HashSet::from([rating_key.clone()]);
                 if !self.items_with_files(row, &new_files, &known).is_empty() {
                     self.job(call, |job| {

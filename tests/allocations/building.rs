@@ -15,7 +15,7 @@ fn movie(number: usize) -> Item {
         season: -1,
         episode: -1,
         guid: format!("plex://movie/5d77{number:020x}"),
-        parts: vec![format!("/mnt/media/movies/{title} (2001)/{title} {number}.mkv")],
+        parts: vec![format!("/mnt/media/movies/{title} (2001)/{title} {number}.mkv").into()],
         title,
         ..Item::default()
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import struct
 import subprocess
@@ -114,6 +115,28 @@ def test_each_kind_of_file(tmp_path: Path) -> None:
         assert (episode.show_title, episode.season, episode.episode) == ("A Show", 2, 3)
         double = index.match(files["Double"], "Double")
         assert (double.reason, [item.episode for item in double.candidates]) == ("several_episodes", [1, 2, 3])
+
+
+def test_a_name_that_is_not_utf8_keeps_its_bytes(fake_plex: FakePlex, tmp_path: Path) -> None:  # noqa: F811
+    odd = os.fsencode(tmp_path) + b"/films/Caf\xe9 (2001)/Caf\xe9 (2001).mkv"
+    os.makedirs(os.path.dirname(odd))
+    Path(os.fsdecode(odd)).write_bytes(b"x")
+    fake_plex.add_library("Movies", [tmp_path / "films" / "x.mkv"])
+    with open_index(fake_plex, tmp_path / "store") as index:
+        index.refresh()
+        cursor = index.changes().cursor
+        fake_plex.move(tmp_path / "films" / "x.mkv", os.fsdecode(odd))
+        index.refresh(full=True)
+        for path in (odd, os.fsdecode(odd)):
+            found = index.match(path, "Movies")
+            assert (found.match_kind, found.confidence, found.path) == ("exact", "high", os.fsdecode(odd))
+        assert found.item is not None
+        assert (found.item.paths, found.item.host_path) == ((os.fsdecode(odd),), os.fsdecode(odd))
+        assert [item.path for item in index.items_below(tmp_path)] == [os.fsdecode(odd)]
+        assert [item.path for item in index.library("Movies").items()] == [os.fsdecode(odd)]
+        assert [change.path for change in index.changes(cursor)] == [os.fsdecode(odd)]
+        assert not index.compare(tmp_path / "films").differs
+        assert index.match(os.fsdecode(odd).replace("\udce9", "\ufffd"), "Movies").status == "not_found"
 
 
 def test_changes(plex_with_movie: FakePlex, tmp_path: Path) -> None:

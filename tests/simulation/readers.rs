@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::support::index::{Candidate, ChangeKind, Changes, shown};
-use plexindex::model::Item;
+use plexindex::model::{ByteString, Item};
 
 use super::*;
 
@@ -242,7 +242,7 @@ impl World {
                 }
                 let of_each = |item: &Item| {
                     let key = item.rating_key.clone();
-                    let file = |part: &String| ((part.clone(), key.clone()), item.clone());
+                    let file = |part: &ByteString| ((part.to_string(), key.clone()), item.clone());
                     item.parts.iter().map(file).collect::<Vec<_>>()
                 };
                 let listed: BTreeMap<(String, String), Item> = listed.values().flat_map(of_each).collect();

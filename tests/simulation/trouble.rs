@@ -139,7 +139,7 @@ impl World {
             chosen.reverse();
         }
         for item in chosen.into_iter().take(6) {
-            let (key, old) = (item.rating_key.clone(), item.parts[0].clone());
+            let (key, old) = (item.rating_key.clone(), item.parts[0].to_string());
             self.files += 1;
             let new = film(number, &title, self.files).1;
             server.rename(&section, &key, &new);
@@ -230,7 +230,7 @@ impl World {
                 self.files += 1;
                 let (name, path) = film(number, &title, self.files);
                 server.rename(&section, &one.rating_key, &path);
-                server.add(&section, &name, &one.parts[0]);
+                server.add(&section, &name, &one.parts[0].to_string());
             }
             (2, [_, _, _, ..]) => {
                 // More than a page of a delta, and what is at the end of the first page is asked for before.
@@ -261,7 +261,14 @@ impl World {
             let done = one.invalidate_item(&item.rating_key);
             self.acknowledged(done, "invalidating an item")?;
             self.model.invalidate_item(number, who, &title, &item.rating_key, false);
-            self.ask_path(at, Some(&title), &item.parts[0], None, false, Deadline::Default)?;
+            self.ask_path(
+                at,
+                Some(&title),
+                &item.parts[0].to_string(),
+                None,
+                false,
+                Deadline::Default,
+            )?;
         }
         if what < 4 {
             // An item in the trash is in every listing of the server.

@@ -369,7 +369,7 @@ impl World {
                 let shown_at_all = plexindex::model::Item::is_storable;
                 for item in server.items(&section).into_iter().filter(shown_at_all) {
                     let row = Row {
-                        path: item.parts[0].clone(),
+                        path: item.parts[0].to_string(),
                         title: item.title.clone(),
                         shown,
                         untold: server.is_silent(&section, &item.rating_key),
@@ -420,11 +420,11 @@ impl World {
                 // Another item takes its file: the old one goes, with or without a trace.
                 self.say(&format!("{} is replaced at {}", item.rating_key, item.parts[0]));
                 server.remove(&section, &item.rating_key);
-                server.add(&section, &name, &item.parts[0]);
+                server.add(&section, &name, &item.parts[0].to_string());
             }
             (12, Some(item)) => {
                 self.say(&format!("another item has {} too", item.parts[0]));
-                server.add(&section, &name, &item.parts[0]);
+                server.add(&section, &name, &item.parts[0].to_string());
             }
             (13, Some(item)) => {
                 // The count stays, as when one goes while another comes.

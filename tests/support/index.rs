@@ -14,7 +14,7 @@ use plexindex::error::{Result, Status};
 pub use plexindex::inside::{
     Answer, ChangePage as Changes, Clock, DebounceIntervals, Edit, FileFilter, Rules, SystemClock, WalkStarts,
 };
-use plexindex::model::{Confidence, Item, MatchKind, Reason};
+use plexindex::model::{ByteString, Confidence, Item, MatchKind, Reason};
 use plexindex::options::Options;
 use plexindex::source::{Meter, Source};
 pub use plexindex::testing::{failpoint, freeze_coarse_clock};
@@ -128,7 +128,12 @@ impl From<plexindex::Item> for Candidate {
                 episode: number(shown.episode),
                 guid: shown.guid.unwrap_or_default(),
                 guids: shown.guids.unwrap_or_default(),
-                parts: shown.paths.unwrap_or_default().into_iter().map(text).collect(),
+                parts: shown
+                    .paths
+                    .unwrap_or_default()
+                    .into_iter()
+                    .map(|path| ByteString(bytes(path)))
+                    .collect(),
                 ..Item::default()
             },
             path: shown.path.map(bytes).unwrap_or_default(),
@@ -148,10 +153,6 @@ pub fn shown(mut item: Item) -> Item {
         text.clear();
     }
     item
-}
-
-fn text(path: PathBuf) -> String {
-    path.into_os_string().into_string().expect("UTF-8")
 }
 
 impl From<plexindex::Match> for Match {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use plexindex::error::{Error, Result, Status};
-use plexindex::model::{Item, ItemType, Library, LibraryKind, Server, SourceState, TokenReliability};
+use plexindex::model::{ByteString, Item, ItemType, Library, LibraryKind, Server, SourceState, TokenReliability};
 use plexindex::source::{
     Abilities, Bounds, Delta, DeltaWatermark, EditRequest, Event, FieldChange, IndexedItems, LocatedItem, Meter,
     Notification, PageEnd, PageRequest, RequestKind, Resume, Source, SourceChanges, SourceKind, WantedPath,
@@ -281,7 +281,7 @@ impl Memory {
             kind: ItemType::Movie,
             title: title.to_owned(),
             guid: format!("memory://{rating_key}"),
-            parts: vec![path.to_owned()],
+            parts: vec![path.into()],
             season: -1,
             episode: -1,
             ..Item::default()
@@ -312,7 +312,7 @@ impl Memory {
     pub fn rename(&self, section: &str, key: &str, path: &str) {
         self.change(section, |stock, version| {
             let row = stock.find(key);
-            row.item.parts = vec![path.to_owned()];
+            row.item.parts = vec![path.into()];
             (row.changed, row.silent) = (version, true);
         });
     }
@@ -362,7 +362,7 @@ impl Memory {
         let items: Vec<Item> = self.items(section);
         for item in items {
             self.remove(section, &item.rating_key);
-            self.add(section, &item.title, &item.parts[0]);
+            self.add(section, &item.title, &item.parts[0].to_string());
         }
     }
 
@@ -652,7 +652,7 @@ impl Source for MemorySource {
         let found = {
             let state = self.ask(RequestKind::FindPath, &bounds)?;
             let stock = state.stock(library)?;
-            let named = |path: &String| path.rsplit('/').next() == Some(wanted.name);
+            let named = |path: &ByteString| path.rsplit(|byte| *byte == b'/').next() == Some(wanted.name.as_bytes());
             let rows = stock
                 .shown(self.sees)
                 .filter(|row| !row.item.trashed && row.item.parts.iter().any(named));

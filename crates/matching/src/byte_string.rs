@@ -1,21 +1,89 @@
-//! The JSON encoding of paths and names: a string for UTF-8, and otherwise an object with the Base64 encoding.
+//! Paths and names as bytes, and their JSON encoding: a string for UTF-8, and otherwise an object with the Base64
+//! encoding.
 
 use std::borrow::Cow;
+use std::fmt;
+use std::ops::Deref;
 use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::de::Error as _;
+use serde::de::{Error as _, Visitor};
 use serde::ser::SerializeStruct as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The bytes of a path or name. The JSON encoding is a string, or `{"bytes": "<Base64>"}` for bytes that are not UTF-8.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ByteString(pub Vec<u8>);
 
+impl ByteString {
+    /// Returns the bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Deref for ByteString {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl AsRef<[u8]> for ByteString {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl From<&[u8]> for ByteString {
+    fn from(bytes: &[u8]) -> Self {
+        Self(bytes.to_vec())
+    }
+}
+
+impl From<&str> for ByteString {
+    fn from(text: &str) -> Self {
+        text.as_bytes().into()
+    }
+}
+
+impl From<String> for ByteString {
+    fn from(text: String) -> Self {
+        Self(text.into_bytes())
+    }
+}
+
+impl<T: AsRef<str> + ?Sized> PartialEq<T> for ByteString {
+    fn eq(&self, text: &T) -> bool {
+        self.0 == text.as_ref().as_bytes()
+    }
+}
+
+impl fmt::Display for ByteString {
+    /// Writes U+FFFD for bytes that are not UTF-8.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&String::from_utf8_lossy(&self.0))
+    }
+}
+
+impl fmt::Debug for ByteString {
+    /// Writes other bytes than ASCII as escapes.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\"", self.0.escape_ascii())
+    }
+}
+
 impl Serialize for ByteString {
+    /// Binary formats store the bytes as they store a string.
     fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        serialize_bytes(&self.0, out)
+        if out.is_human_readable() {
+            serialize_bytes(&self.0, out)
+        } else {
+            out.serialize_bytes(&self.0)
+        }
     }
 }
 
@@ -50,6 +118,17 @@ pub fn path_or_null<S: Serializer, P: AsRef<Path>>(optional: &Option<P>, out: S)
     }
 }
 
+/// Serializes an optional list of paths for serde's `serialize_with`, each as [`path`] does.
+///
+/// # Errors
+/// Returns the serializer's error.
+#[allow(clippy::ref_option)] // serde requires this signature
+pub fn paths<S: Serializer, P: AsRef<Path>>(list: &Option<Vec<P>>, out: S) -> Result<S::Ok, S::Error> {
+    let bytes = |path: &P| ByteString::from(path.as_ref().as_os_str().as_encoded_bytes());
+    let list: Option<Vec<ByteString>> = list.as_ref().map(|list| list.iter().map(bytes).collect());
+    list.serialize(out)
+}
+
 #[derive(Deserialize)]
 #[serde(untagged, expecting = "expected a string, or {\"bytes\": \"<Base64>\"}")]
 enum JsonForm<'j> {
@@ -67,6 +146,9 @@ struct Base64Object<'j> {
 impl<'de> Deserialize<'de> for ByteString {
     /// Reads either encoding; fails for invalid Base64.
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        if !from.is_human_readable() {
+            return from.deserialize_byte_buf(ByteVisitor);
+        }
         match JsonForm::deserialize(from)? {
             JsonForm::Text(text) => Ok(Self(text.into_owned().into_bytes())),
             JsonForm::Bytes(Base64Object { bytes }) => STANDARD
@@ -74,6 +156,21 @@ impl<'de> Deserialize<'de> for ByteString {
                 .map(Self)
                 .map_err(|error| D::Error::custom(format_args!("the value of `bytes` is not Base64: {error}"))),
         }
+    }
+}
+
+/// Reads the bytes of a binary format.
+struct ByteVisitor;
+
+impl Visitor<'_> for ByteVisitor {
+    type Value = ByteString;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("bytes")
+    }
+
+    fn visit_bytes<E>(self, bytes: &[u8]) -> Result<ByteString, E> {
+        Ok(bytes.into())
     }
 }
 

@@ -21,7 +21,7 @@ use super::spool::reserve;
 use crate::error::Result;
 use crate::matching::normal::form_tag;
 use crate::matching::{ExactBytes, FoldRule, Form, Mappings, NormalPath};
-use crate::model::{Item, ItemType};
+use crate::model::{ByteString, Item, ItemType};
 use crate::platform::bytes::str_eq;
 
 /// Metadata of a listing's segment.
@@ -147,9 +147,9 @@ impl ListingBuilder {
         let string_bytes = item
             .string_fields()
             .into_iter()
-            .chain(&item.parts)
             .chain(&item.guids)
             .map(String::len)
+            .chain(item.parts.iter().map(|part| part.len()))
             .sum();
         self.run_step(|segment| segment.put_item(item, added_sequence, string_bytes));
     }
@@ -222,7 +222,7 @@ impl ListingBuilder {
     /// Appends the item's first entry. If the path contains the title, returns the distance from the title to the item,
     /// which the item stores instead of the title; otherwise `None`.
     fn put_first_entry(&mut self, item: &Item, path: IndexedPath) -> io::Result<Option<usize>> {
-        let Some(listed) = item.parts.first().map(String::as_bytes) else {
+        let Some(listed) = item.parts.first().map(ByteString::as_bytes) else {
             let out = self.records.buffer_for(0)?;
             record::put_entry(out, FIRST | BARE | FORM_RAW, path.entry, b"", b"");
             return Ok(None);
@@ -236,7 +236,7 @@ impl ListingBuilder {
     /// entries directly after the item. `first` contains the numbers for the item's first path.
     fn put_further_entries(&mut self, item: &Item, first: IndexedPath) -> io::Result<()> {
         let mut mapped = Vec::new();
-        for (part, listed) in item.parts.iter().map(String::as_bytes).enumerate() {
+        for (part, listed) in item.parts.iter().map(ByteString::as_bytes).enumerate() {
             let mut entry = first.entry;
             if part > 0 {
                 entry = self.align()?;

@@ -3,7 +3,7 @@ use super::*;
 fn page(keys: std::ops::Range<usize>) -> Vec<Item> {
     keys.map(|key| Item {
         rating_key: key.to_string(),
-        parts: vec![format!("/data/{key}.mkv")],
+        parts: vec![format!("/data/{key}.mkv").into()],
         ..Item::default()
     })
     .collect()

@@ -16,7 +16,6 @@ use crate::error::{Error, Result};
 use crate::matching::text::fold_title;
 use crate::matching::{RequestedGuid, Season};
 use crate::model::Item;
-use crate::platform::bytes;
 
 /// Returns the cursor with which a caller continues after this item when it reads a library's items in pages. A cursor
 /// is the rating key's hash, so it stays valid in later listings. It is at least 1, because 0 means the beginning.
@@ -56,18 +55,13 @@ impl ListingSegment {
             guids.push(ids.id().ok_or_else(|| file.mark_damaged())?);
         }
         let mut parts = Vec::new();
-        let mut add_path = |path| {
-            bytes::ascii_fast_str(path)
-                .map(|path| parts.push(path.to_owned()))
-                .ok_or_else(|| file.mark_damaged())
-        };
         if entry.flags & BARE == 0 {
-            add_path(entry.path)?;
+            parts.push(entry.path.into());
         }
         // The further listed entries follow the item.
         for _ in 0..extras.more {
             let further = EntryRef::read(file, self.number_at(end)?)?;
-            add_path(further.path)?;
+            parts.push(further.path.into());
             end = further.end;
         }
         Ok(Item {

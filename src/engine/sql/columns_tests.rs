@@ -91,7 +91,7 @@ fn each_field_of_an_item_is_stored_and_changes_its_digest() {
         episode: 3,
         guid: text("guid"),
         guids: vec![text("a"), text("b")],
-        parts: vec![text("/1"), text("/2\n")],
+        parts: vec!["/1".into(), "/2\n".into()],
         trashed: false, // never stored
     };
     // Each variant differs from the complete item in one field, and there is one variant for each field.

@@ -14,7 +14,9 @@ use crate::engine::maintenance::ListingSegments;
 use crate::engine::segment::listing_cursor;
 use crate::error::Result;
 use crate::matching::Mappings;
-use crate::model::{Item, ItemType, Library, LibraryId, LibraryKind, Sequence, Server, SourceState, ViewId};
+use crate::model::{
+    ByteString, Item, ItemType, Library, LibraryId, LibraryKind, Sequence, Server, SourceState, ViewId,
+};
 use crate::platform::deadline::Deadline;
 
 pub const DAY_MS: i64 = 86_400_000;
@@ -58,7 +60,7 @@ pub fn movie(key: &str, path: &str) -> Item {
         rating_key: key.to_owned(),
         kind: ItemType::Movie,
         title: format!("Film {key}"),
-        parts: vec![path.to_owned()],
+        parts: vec![path.into()],
         ..Item::default()
     }
 }
@@ -151,7 +153,7 @@ pub fn count(store: &Store, query: &str) -> i64 {
 }
 
 /// The paths of what a library lists.
-pub fn paths(store: &Store, row: &LibraryRow) -> Vec<String> {
+pub fn paths(store: &Store, row: &LibraryRow) -> Vec<ByteString> {
     let mut found = Vec::new();
     ItemRows(store)
         .of(row)

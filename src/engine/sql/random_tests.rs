@@ -199,7 +199,7 @@ impl World {
             },
             guid: format!("plex://{}", self.counter % 5),
             guids: vec![format!("imdb://{}", self.counter % 4)],
-            parts: vec![format!("/data/{uuid}/{}.mkv", self.counter)],
+            parts: vec![format!("/data/{uuid}/{}.mkv", self.counter).into()],
             ..Item::default()
         }
     }

@@ -55,7 +55,7 @@ impl LibrarySnapshot {
         &'v self,
         folder: &[u8],
         mapped: bool,
-    ) -> impl Iterator<Item = (&'v Item, &'v str, &'v [u8])> {
+    ) -> impl Iterator<Item = (&'v Item, &'v [u8], &'v [u8])> {
         let folder = folder.to_vec();
         let live = self
             .memtable
@@ -73,7 +73,7 @@ fn paths_of<'v>(
     record: &'v MemtableEntry,
     item: &'v Item,
     mapped: bool,
-) -> impl Iterator<Item = (&'v Item, &'v str, &'v [u8])> {
+) -> impl Iterator<Item = (&'v Item, &'v [u8], &'v [u8])> {
     let parts = item.parts.len();
     let forms = record.forms.iter().enumerate();
     forms.filter_map(move |(form_index, form)| {
@@ -83,7 +83,7 @@ fn paths_of<'v>(
             Some(host_index) if mapped => record.mapped.get(host_index)?.0,
             _ => return None,
         };
-        Some((item, item.parts.get(part)?.as_str(), &**form))
+        Some((item, item.parts.get(part)?.as_bytes(), &**form))
     })
 }
 
@@ -125,7 +125,7 @@ impl FolderIndex for LibrarySnapshot {
             }
             folder_contents.items += 1;
             let levels = components(form).saturating_sub(depth);
-            let member = FolderMember::new(ItemRef::from(item), Season::of(item), path.as_bytes(), levels);
+            let member = FolderMember::new(ItemRef::from(item), Season::of(item), path, levels);
             let (group_key, is_group) = (member.group_key, !member.group_key.is_empty());
             let same_group = folder_contents
                 .members
@@ -269,7 +269,7 @@ impl FolderIndex for LibrarySnapshot {
         limit: usize,
         each: &mut dyn FnMut(ListedFile<'v>),
     ) {
-        let mut added: Vec<(&[u8], &Item, &str)> = Vec::new();
+        let mut added: Vec<(&[u8], &Item, &[u8])> = Vec::new();
         if !self.memtable.is_empty() {
             let is_after = |form: &[u8]| after.is_none_or(|after| form > after);
             let below = self.added_below(folder, mapped).filter(|(_, _, form)| is_after(form));
@@ -289,10 +289,10 @@ impl FolderIndex for LibrarySnapshot {
             each(file);
             true
         };
-        let added_file = |(form, item, path): (&[u8], &'v Item, &'v str)| ListedFile {
+        let added_file = |(form, item, path): (&[u8], &'v Item, &'v [u8])| ListedFile {
             form: form.to_vec(),
             item: ItemRef::from(item),
-            path: path.as_bytes(),
+            path,
             item_has_other_files: item.parts.len() > 1,
         };
         if let Some(segment) = &self.segment {

@@ -6,7 +6,7 @@ use crate::source::plex::KIND;
 fn item(rating_key: &str, parts: &[&str]) -> model::Item {
     model::Item {
         rating_key: rating_key.to_owned(),
-        parts: parts.iter().map(|part| (*part).to_owned()).collect(),
+        parts: parts.iter().map(|part| (*part).into()).collect(),
         ..model::Item::default()
     }
 }
@@ -37,8 +37,11 @@ type Files = BTreeMap<(String, String), Vec<String>>;
 
 fn listed(items: &[model::Item]) -> Files {
     let files = items.iter().flat_map(|item| {
+        let parts = item.parts.iter().map(|part| String::from_utf8_lossy(part).into_owned());
+        let parts: Vec<String> = parts.collect();
         let key = |part: &String| (part.clone(), item.rating_key.clone());
-        item.parts.iter().map(move |part| (key(part), item.parts.clone()))
+        let keys: Vec<_> = parts.iter().map(key).collect();
+        keys.into_iter().map(move |key| (key, parts.clone()))
     });
     files.collect()
 }

@@ -15,9 +15,10 @@ use super::queries::Queries;
 use crate::engine::{FeedPage, FeedPosition, FeedRows, ItemChange, LibraryRow, library_indexes};
 use crate::error::{Error, Result, Status, invalid_argument_error};
 use crate::freshness::{NeededRequest, needed_request};
-use crate::matching::Scope;
+use crate::matching::{Scope, byte_string};
 use crate::model::{self, Library, LibraryId, ViewId};
 use crate::platform::clock::coarse_ms;
+use crate::platform::files::path_from_bytes;
 use crate::source::SourceKind;
 use crate::sync::{Call, Progress, Resolved};
 use cursor::FeedCursor;
@@ -72,10 +73,18 @@ pub struct Change {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub item: Option<Item>,
     /// The file's path in the server's spelling; `None` for an item without files.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        serialize_with = "byte_string::path_or_null",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<byte_string::ByteString>"))]
     pub path: Option<PathBuf>,
     /// Old path of a moved file; for [`ChangeKind::Changed`], the path of a file that the item lost.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        serialize_with = "byte_string::path_or_null",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<byte_string::ByteString>"))]
     pub from: Option<PathBuf>,
     /// The old rating key, if the rating key changed.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -337,8 +346,8 @@ fn changes_per_file(changes: ItemChange, source_kind: &SourceKind) -> Vec<Change
     let must_relist = changes.is_relist_marker();
     let ItemChange { library, was, now } = changes;
     let Library { title, section, .. } = library.library;
-    let change = |kind, item: Option<&model::Item>, path: &str, from: Option<&str>, from_key: Option<&str>| {
-        let path = Some(path).filter(|path| !path.is_empty()).map(PathBuf::from);
+    let change = |kind, item: Option<&model::Item>, path: &[u8], from: Option<&[u8]>, from_key: Option<&str>| {
+        let path = Some(path).filter(|path| !path.is_empty()).map(path_from_bytes);
         let item = item.map(|item| Item {
             path: path.clone(),
             section: Some(section.clone()),
@@ -351,21 +360,21 @@ fn changes_per_file(changes: ItemChange, source_kind: &SourceKind) -> Vec<Change
             library_title: title.clone(),
             item,
             path,
-            from: from.map(PathBuf::from),
+            from: from.map(path_from_bytes),
             from_key: from_key.map(str::to_owned),
         }
     };
     let one_per_file = |kind, item: &model::Item| {
         // An item without files also has one change.
         let files = unique_files(item);
-        let files = if files.is_empty() { vec![""] } else { files };
+        let files = if files.is_empty() { vec![&b""[..]] } else { files };
         files
             .into_iter()
             .map(|path| change(kind, Some(item), path, None, None))
             .collect()
     };
     match (was, now) {
-        _ if must_relist => vec![change(ChangeKind::ListAgain, None, "", None, None)],
+        _ if must_relist => vec![change(ChangeKind::ListAgain, None, b"", None, None)],
         (None, None) => Vec::new(),
         (None, Some(item)) => one_per_file(ChangeKind::Added, &item),
         (Some(item), None) => one_per_file(ChangeKind::Removed, &item),
@@ -388,7 +397,7 @@ fn changes_per_file(changes: ItemChange, source_kind: &SourceKind) -> Vec<Change
             let path = new_files.first().copied().unwrap_or_default();
             changes.extend(lost_files.map(|lost| change(ChangeKind::Changed, Some(&new), path, Some(lost), from_key)));
             if changes.is_empty() {
-                changes.push(change(ChangeKind::Changed, Some(&new), "", None, from_key));
+                changes.push(change(ChangeKind::Changed, Some(&new), b"", None, from_key));
             }
             changes
         }
@@ -396,10 +405,10 @@ fn changes_per_file(changes: ItemChange, source_kind: &SourceKind) -> Vec<Change
 }
 
 /// Returns the item's files without duplicates.
-fn unique_files(item: &model::Item) -> Vec<&str> {
-    let mut files: Vec<&str> = Vec::with_capacity(item.parts.len());
+fn unique_files(item: &model::Item) -> Vec<&[u8]> {
+    let mut files: Vec<&[u8]> = Vec::with_capacity(item.parts.len());
     for part in &item.parts {
-        if !files.contains(&part.as_str()) {
+        if !files.contains(&part.as_bytes()) {
             files.push(part);
         }
     }

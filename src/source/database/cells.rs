@@ -3,6 +3,8 @@
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
 
+use crate::model::ByteString;
+
 type Sql<T> = rusqlite::Result<T>;
 
 /// Runs a query, and calls `each` with every integer in the first column of its result. Skips other cells.
@@ -17,16 +19,22 @@ pub fn for_each_integer(connection: &Connection, sql: &str, params: &[i64], each
     Ok(())
 }
 
-/// Reads a cell as a string. Returns `None` for null, and for a string with a NUL, because C code would read a shorter
-/// string.
+/// Reads a cell as a string, with U+FFFD for bytes that are not UTF-8. Returns `None` for null, and for a string with a
+/// NUL, because C code would read a shorter string.
 pub fn text(row: &Row<'_>, column: usize) -> Sql<Option<String>> {
-    let text = match row.get_ref(column)? {
-        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => String::from_utf8_lossy(bytes).into_owned(),
-        ValueRef::Integer(number) => number.to_string(),
-        ValueRef::Real(number) => number.to_string(),
+    let bytes = bytes(row, column)?;
+    Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+}
+
+/// Reads a cell like [`text`], and keeps bytes that are not UTF-8, as in names of files.
+pub fn bytes(row: &Row<'_>, column: usize) -> Sql<Option<ByteString>> {
+    let bytes = match row.get_ref(column)? {
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => bytes.into(),
+        ValueRef::Integer(number) => number.to_string().into(),
+        ValueRef::Real(number) => number.to_string().into(),
         ValueRef::Null => return Ok(None),
     };
-    Ok((!text.contains('\0')).then_some(text))
+    Ok(Some(bytes).filter(|bytes: &ByteString| !bytes.contains(&0)))
 }
 
 /// Reads a cell as an integer, or parses an integer from a string. Returns `None` for other cells.

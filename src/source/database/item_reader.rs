@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Row, params};
 
 use crate::model::{Item, ItemType};
 
 use super::super::plex::push_unique;
-use super::cells::{for_each_integer, integer, integer_32, text};
+use super::cells::{bytes, for_each_integer, integer, integer_32, text};
 
 type Sql<T> = rusqlite::Result<T>;
 
@@ -176,9 +176,13 @@ impl<'c> ItemReader<'c> {
         if let Some(last_id) = last_id {
             let range = [section, after_id, last_id];
             let new_items = &mut items[items_before..];
-            add_texts(connection, SELECT_FILES, range, new_items, |item| &mut item.parts)?;
-            add_texts(connection, SELECT_EXTERNAL_IDS, range, new_items, |item| {
-                &mut item.guids
+            for_each_cell(connection, SELECT_FILES, range, new_items, |item, row| {
+                push_unique(&mut item.parts, bytes(row, 1)?);
+                Ok(())
+            })?;
+            for_each_cell(connection, SELECT_EXTERNAL_IDS, range, new_items, |item, row| {
+                push_unique(&mut item.guids, text(row, 1)?);
+                Ok(())
             })?;
         }
         Ok(last_id)
@@ -266,21 +270,21 @@ impl<'c> ItemReader<'c> {
     }
 }
 
-/// Runs a query whose rows contain an item id and a string, and adds each string to a list of the item with this id.
-/// `list` returns this list. `range` contains the query's parameters. The items must be sorted by id.
-fn add_texts(
+/// Runs a query whose rows begin with an item id, and calls `each` with the item with this id and the row. `range`
+/// contains the query's parameters. The items must be sorted by id.
+fn for_each_cell(
     connection: &Connection,
     sql: &str,
     range: [i64; 3],
     items: &mut [(i64, Item)],
-    list: fn(&mut Item) -> &mut Vec<String>,
+    each: fn(&mut Item, &Row<'_>) -> Sql<()>,
 ) -> Sql<()> {
     let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query(range)?;
     while let Some(row) = rows.next()? {
         let id: i64 = row.get(0)?;
         if let Ok(index) = items.binary_search_by_key(&id, |(id, _)| *id) {
-            push_unique(list(&mut items[index].1), text(row, 1)?);
+            each(&mut items[index].1, row)?;
         }
     }
     Ok(())

@@ -9,7 +9,8 @@ use std::fmt;
 
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use crate::model::ItemType;
+use super::sanitize::{decode, decode_lossy};
+use crate::model::{ByteString, ItemType};
 
 /// A scalar in JSON from a server.
 pub(super) enum Scalar {
@@ -24,6 +25,16 @@ impl Scalar {
     /// Converts a string or an integer to a string. Returns `None` for other types, and for a string with a NUL: Plex
     /// never sends a NUL, and C code would read a shorter string, such as the key of a different item.
     pub fn text(self) -> Option<String> {
+        self.raw_text().map(decode_lossy)
+    }
+
+    /// Converts like [`Scalar::text`], and keeps bytes that are not UTF-8, as in names of files.
+    pub fn bytes(self) -> Option<ByteString> {
+        self.raw_text().map(|text| ByteString(decode(text)))
+    }
+
+    /// Returns a string as [`sanitize`](super::sanitize::sanitize) encoded it.
+    fn raw_text(self) -> Option<String> {
         match self {
             Self::Text(text) => (!text.contains('\0')).then_some(text),
             Self::Integer(number) => Some(number.to_string()),
@@ -286,9 +297,9 @@ pub(super) const LIST_LIMIT: usize = 1024;
 
 /// Adds a string to the list. Ignores an absent, empty or duplicate string, and any string if the list is full. Remote
 /// trailers have files with empty names, and two versions of an item may have the same file.
-pub(in crate::source) fn push_unique(list: &mut Vec<String>, text: Option<String>) {
+pub(in crate::source) fn push_unique<T: AsRef<[u8]> + PartialEq>(list: &mut Vec<T>, text: Option<T>) {
     if let Some(text) = text
-        && !text.is_empty()
+        && !text.as_ref().is_empty()
         && list.len() < LIST_LIMIT
         && !list.contains(&text)
     {

@@ -4,7 +4,7 @@
 
 use serde::de::{DeserializeSeed, Error as _, MapAccess};
 
-use crate::model::{Item, ItemType, LONGEST_KEY, Library};
+use crate::model::{ByteString, Item, ItemType, LONGEST_KEY, Library};
 
 use super::lenient::{
     LIST_LIMIT, Object, ObjectFiller, TextFields, collect_from_each, fill, push_unique, scalar, skip, text,
@@ -137,8 +137,12 @@ const TEXT_OVERHEAD: usize = 16;
 
 /// Estimates an item's memory in bytes, for [`MAX_ROWS_BYTES`].
 fn estimate_bytes(item: &Item) -> usize {
-    let list_texts = item.guids.iter().chain(&item.parts);
-    let list_bytes: usize = list_texts.map(|text| text.len() + LIST_TEXT_OVERHEAD).sum();
+    let lengths = item
+        .guids
+        .iter()
+        .map(String::len)
+        .chain(item.parts.iter().map(|part| part.len()));
+    let list_bytes: usize = lengths.map(|length| length + LIST_TEXT_OVERHEAD).sum();
     let text_bytes: usize = item
         .string_fields()
         .into_iter()
@@ -239,7 +243,7 @@ struct Row<'r, 'a> {
     item: Item,
     section: Option<String>,
     /// The item's files that are in the trash.
-    trashed_files: Vec<String>,
+    trashed_files: Vec<ByteString>,
     reader: &'r mut RowReader<'a>,
     may_continue: MayContinue<'r>,
 }
@@ -340,7 +344,7 @@ impl Object for Row<'_, '_> {
 /// Collects an item's files from all versions, including optimized versions.
 struct MediaVersions<'a> {
     /// The files that exist, and the files in the trash.
-    files: [&'a mut Vec<String>; 2],
+    files: [&'a mut Vec<ByteString>; 2],
     /// The version that is being parsed.
     version: VersionFiles,
 }
@@ -371,17 +375,17 @@ impl Object for MediaVersions<'_> {
 #[derive(Default)]
 struct VersionFiles {
     /// The files, and whether each is in the trash.
-    files: Vec<(String, bool)>,
+    files: Vec<(ByteString, bool)>,
     is_trashed: bool,
     /// The file that is being parsed, and whether it is in the trash.
-    file: (Option<String>, bool),
+    file: (Option<ByteString>, bool),
 }
 
 impl Object for VersionFiles {
     /// Reads one field of a file.
     fn fill<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
         match name {
-            "file" => self.file.0 = scalar(map)?.text(),
+            "file" => self.file.0 = scalar(map)?.bytes(),
             "deletedAt" => self.file.1 = scalar(map)?.is_set(),
             _ => skip(map)?,
         }

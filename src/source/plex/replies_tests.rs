@@ -112,9 +112,9 @@ fn composed_trash_is_left_out_or_marked() {
         { "ratingKey": "3", "Media": [{ "Part": [{ "file": "/d", "deletedAt": 1 }, { "deletedAt": 0, "file": "/e" }] }] },
         { "ratingKey": "4", "deletedAt": null, "Media": { "Part": { "file": "/f" } } },
     ])));
-    let shown: Vec<_> = items.iter().map(|item| (item.trashed, item.parts.join(" "))).collect();
+    let shown: Vec<_> = items.iter().map(|item| (item.trashed, item.parts.clone())).collect();
     let expected = [(true, "/a"), (false, "/b"), (false, "/e"), (false, "/f")];
-    assert_eq!(shown, expected.map(|(trashed, parts)| (trashed, parts.to_owned())));
+    assert_eq!(shown, expected.map(|(trashed, part)| (trashed, vec![part.into()])));
 }
 
 #[test]
@@ -315,7 +315,7 @@ fn texts_with_a_nul_are_absent_and_such_keys_left_out() {
     assert_eq!((items[0].rating_key.as_str(), items[0].title.as_str()), ("2", ""));
     assert_eq!(
         (items[0].parts.as_slice(), items[0].show_rating_key.as_str()),
-        (&["/b.mkv".to_owned()][..], "")
+        (&["/b.mkv".into()][..], "")
     );
 }
 
@@ -353,12 +353,14 @@ fn a_reply_that_is_not_plexs_is_recognised() {
 #[test]
 fn invalid_json_bytes_do_not_lose_a_row() {
     let reply = b"{\"MediaContainer\":{\"Metadata\":[{\"ratingKey\":\"1\",\"title\":\"a\"},\
-        {\"ratingKey\":\"2\",\"title\":\"b\xff\"},{\"ratingKey\":\"3\",\"title\":\"c\x02\"},\
+        {\"ratingKey\":\"2\",\"title\":\"b\xff\"},{\"ratingKey\":\"3\",\"title\":\"c\x02\",\
+        \"Media\":[{\"Part\":[{\"file\":\"/\xe9\x02\\udcff.mkv\"}]}]},\
         {\"ratingKey\":\"4\",\"title\":\"d\\ud83d\"},{\"ratingKey\":\"5\",\"title\":\"\\ud83d\\ude00\"}]}}";
     let (_, count, items) = rows(reply);
     let titles: Vec<_> = items.iter().map(|item| item.title.as_str()).collect();
-    assert_eq!(titles, ["a", "b\u{fffd}", "c ", "d\u{fffd}", "\u{1f600}"]);
+    assert_eq!(titles, ["a", "b\u{fffd}", "c\u{2}", "d\u{fffd}", "\u{1f600}"]);
     assert_eq!(count, 5);
+    assert_eq!(items[2].parts[0].as_bytes(), b"/\xe9\x02\xff.mkv");
 
     // The same without bytes that are detected before parsing: rows before the bad one appear once.
     let reply = br#"{"MediaContainer":{"Metadata":[{"ratingKey":"1"},{"ratingKey":"2","title":"\ud83d"}]}}"#;

@@ -35,7 +35,7 @@ fn both(index: &Index, library: &Library, server: &Standin) -> [BTreeMap<String,
         cursor = *last;
         for (_, item) in page {
             for part in &item.parts {
-                ours.insert(part.clone(), item.rating_key.clone());
+                ours.insert(part.to_string(), item.rating_key.clone());
             }
         }
     }

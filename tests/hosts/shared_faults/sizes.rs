@@ -1,6 +1,6 @@
 //! Items and entries that are too large for the log.
 
-use plexindex::model::Item;
+use plexindex::model::{ByteString, Item};
 use plexindex_sharing::bodies::{Chunk, ItemBody, encode, new_entry, unpack};
 use plexindex_sharing::{EntryKind, LARGEST_ENTRY, Position, SharedLog};
 use plexindex_standin::{ItemSpec, MediaSpec};
@@ -54,7 +54,7 @@ fn an_entry_of_a_strange_role_that_is_too_large_is_passed_over() {
     let large = Item {
         rating_key: "77".into(),
         title: "Planted".into(),
-        parts: many_long_paths(),
+        parts: many_long_paths().into_iter().map(ByteString::from).collect(),
         ..Item::default()
     };
     let body = ItemBody {

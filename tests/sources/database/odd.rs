@@ -2,6 +2,7 @@
 
 use crate::support::index::{Index, QueryOptions};
 use plexindex::error::Status;
+use plexindex::model::MatchKind;
 
 use crate::database::alone::{films, path};
 use crate::database::{open, options};
@@ -55,6 +56,36 @@ fn a_change_whose_number_is_none_costs_no_other_row() {
             assert_eq!(key_of(&index, &path(5)), None, "{odd}");
             assert_eq!(key_of(&index, &path(0)), Some("1".to_owned()), "{odd}");
         }
+    }
+}
+
+/// A file's name may have bytes that are not UTF-8, and Plex stores them as they are.
+#[test]
+fn a_name_that_is_not_utf8_is_found_by_its_bytes() {
+    let (folder, server, _) = films(1);
+    let store = folder.path().join("store");
+    let index = open(options(&store, &server.folder), &clock());
+    for (sql, name) in [
+        (
+            "CAST(x'2f646174612f66696c6d732fe92e6d6b76' AS TEXT)",
+            &b"/data/films/\xe9.mkv"[..],
+        ),
+        ("x'2f646174612f66696c6d732fc3282e6d6b76'", b"/data/films/\xc3(.mkv"),
+    ] {
+        server.write(|database| {
+            written::rename(database, 1, "/data/films/x.mkv");
+            database
+                .execute(&format!("UPDATE media_parts SET file = {sql}"), [])
+                .expect("set");
+        });
+        index.refresh(&QueryOptions::default(), false).expect("refreshed");
+        let found = index.match_path(&QueryOptions::default(), name).expect("an answer");
+        assert_eq!(
+            (found.match_kind, found.item.expect("an item").path),
+            (MatchKind::Exact, name.to_vec())
+        );
+        let replaced = String::from_utf8_lossy(name);
+        assert_eq!(key_of(&index, &replaced), None, "{replaced}");
     }
 }
 

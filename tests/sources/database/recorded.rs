@@ -140,7 +140,7 @@ fn items_are_as_the_recorded_replies_have_them() {
                 // Other files of the same episodes.
                 "90" | "91" | "92" => {
                     assert!(
-                        ours.parts[0].starts_with("/data/TV-Shows/The 100/The.100.S01E0"),
+                        ours.parts[0].starts_with(b"/data/TV-Shows/The 100/The.100.S01E0"),
                         "{:?}",
                         ours.parts
                     );
@@ -245,7 +245,11 @@ fn truth(server: &Server) -> BTreeMap<String, String> {
         .iter()
         .flat_map(|title| list(&database, &library(&database, title)));
     items
-        .flat_map(|item| item.parts.into_iter().map(move |part| (part, item.rating_key.clone())))
+        .flat_map(|item| {
+            item.parts
+                .into_iter()
+                .map(move |part| (part.to_string(), item.rating_key.clone()))
+        })
         .collect()
 }
 

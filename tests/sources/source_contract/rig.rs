@@ -227,7 +227,12 @@ pub fn list(source: &dyn Source, library: &Library, size: u32) -> Result<Vec<Ite
 pub fn sorted(items: &[Item]) -> Vec<(String, String)> {
     let mut pairs: Vec<_> = items
         .iter()
-        .map(|item| (item.rating_key.clone(), item.parts.first().cloned().unwrap_or_default()))
+        .map(|item| {
+            (
+                item.rating_key.clone(),
+                item.parts.first().map(ToString::to_string).unwrap_or_default(),
+            )
+        })
         .collect();
     pairs.sort();
     pairs

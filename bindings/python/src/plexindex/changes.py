@@ -76,7 +76,10 @@ class Change:
 
     def __init__(self, entry: dict[str, Any], source: ItemSource | None = None) -> None:
         self.change, self.library, self.section = entry["change"], entry["library"], entry["section"]
-        self.path, self.from_path, self.from_key = entry.get("path"), entry.get("from"), entry.get("from_key")
+        from ._core.json_call import text_of
+
+        self.path, self.from_path = text_of(entry.get("path")), text_of(entry.get("from"))
+        self.from_key = entry.get("from_key")
         item = entry.get("item")
         self.item = None if item is None else Item(item, source)
 

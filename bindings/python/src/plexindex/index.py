@@ -718,9 +718,11 @@ class Index:
         return None  # only an index for a plexapi server has these items
 
     def _paths_of(self, item: Item) -> tuple[str, ...]:
+        from ._core.json_call import text_of
+
         facts = self._library_of(item)._listed_facts(item.rating_key)
         # If the item is not listed, plexindex knows only the recorded path.
-        known = (item.path,) if facts is None else facts["paths"]
+        known = (item.path,) if facts is None else map(text_of, facts["paths"])
         return tuple(path for path in known if path)
 
     def _host_path_of(self, path: str) -> str | None:

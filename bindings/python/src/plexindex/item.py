@@ -126,7 +126,7 @@ class Item:
 
             path = self._facts["path"] = text_of(path)
         elif path is None and self._facts.get("paths"):
-            path = self._facts["paths"][0]
+            path = self.paths[0]
         return path
 
     @property
@@ -144,8 +144,14 @@ class Item:
         The index must be open on the first use. If you pickle an item before the first use, the pickled item has no
         paths.
         """
-        known: list[str] | None = self._facts.get("paths")
-        return self._known_source("paths")._paths_of(self) if known is None else tuple(known)
+        known = self._facts.get("paths")
+        if known is None:
+            return self._known_source("paths")._paths_of(self)
+        if any(isinstance(path, dict) for path in known):
+            from ._core.json_call import text_of
+
+            known = self._facts["paths"] = [text_of(path) for path in known]
+        return tuple(known)
 
     @property
     def light(self) -> LightItem | None:

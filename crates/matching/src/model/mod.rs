@@ -6,6 +6,7 @@ mod ids;
 mod scrub;
 mod token;
 
+pub use crate::byte_string::ByteString;
 pub use ids::{Generation, LibraryId, ListingName, SegmentName, Sequence, TableId, ViewId};
 pub use token::{Claims, Token};
 
@@ -180,7 +181,7 @@ pub struct Item {
     /// External IDs (`imdb://…`, `tmdb://…`, `tvdb://…`, `mbid://…`), in the server's order.
     pub guids: Vec<String>,
     /// Paths of the item's files, in the server's spelling and order, without duplicates.
-    pub parts: Vec<String>,
+    pub parts: Vec<ByteString>,
     /// Whether the item is in the server's trash. plexindex never stores such an item.
     #[serde(skip)]
     pub trashed: bool,

@@ -65,7 +65,7 @@ pub fn movie(rating_key: &str, parts: &[&str]) -> Item {
         season: -1,
         episode: -1,
         guid: "plex://movie/5d776825880197001ec90a2f".into(),
-        parts: parts.iter().map(|path| (*path).to_owned()).collect(),
+        parts: parts.iter().map(|path| (*path).into()).collect(),
         ..Item::default()
     }
 }
@@ -179,7 +179,7 @@ pub fn mixed_items() -> Vec<Item> {
         season: 1,
         episode: n,
         guid: format!("com.plexapp.agents.thetvdb://81189/1/{n}?lang=en"),
-        parts: vec![format!("/mnt/tv/A Show/Season 01/S01E{n:02}.mkv")],
+        parts: vec![format!("/mnt/tv/A Show/Season 01/S01E{n:02}.mkv").into()],
         ..Item::default()
     };
     let mut items: Vec<Item> = (1..4).map(episode).collect();

@@ -13,9 +13,10 @@ fn questions(items: &[Item]) -> Vec<Vec<u8>> {
     let mut questions: Vec<Vec<u8>> = items
         .iter()
         .flat_map(|item| &item.parts)
+        .map(|path| String::from_utf8_lossy(path))
         .flat_map(|path| {
             [
-                path.clone(),
+                path.to_string(),
                 path.replace("/mnt", "/host"),
                 path.replace("/mnt", "/x"),
                 path.to_uppercase(),

@@ -513,7 +513,7 @@ proptest! {
         // The folders of listed paths: as they are, below another root, and mapped.
         for library in &libraries {
             for part in library.items.iter().take(6).flat_map(|(item, _)| &item.parts) {
-                let ends = part.bytes().enumerate().filter(|(_, byte)| matches!(byte, b'/' | b'\\'));
+                let ends = part.iter().enumerate().filter(|(_, byte)| matches!(byte, b'/' | b'\\'));
                 for end in ends.map(|(at, _)| at) {
                     let folder = &part.as_bytes()[..end.max(1)];
                     folders.push(folder.to_vec());

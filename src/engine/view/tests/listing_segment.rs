@@ -7,17 +7,17 @@ use crate::engine::segment::SingleMatch;
 use crate::engine::segment::{ListingBuilder, ListingMeta, ListingSegment};
 use crate::engine::view::{LibraryProperties, LibrarySnapshot};
 use crate::matching::{ExactBytes, GuidRef, ItemRef, Mappings, NormalPath, Resolver, Scope};
-use crate::model::{Item, ItemType, MatchKind};
+use crate::model::{ByteString, Item, ItemType, MatchKind};
 use crate::platform::map::MapMode;
 
 fn open(items: &[Item]) -> ListingSegment {
     ListingSegment::from_bytes(listing(items, &Mappings::default())).expect("a segment opens")
 }
 
-fn files(segment: &ListingSegment, rating_key: &str) -> Option<Vec<String>> {
+fn files(segment: &ListingSegment, rating_key: &str) -> Option<Vec<ByteString>> {
     let number = segment.find(rating_key)?;
     let mut files = Vec::new();
-    segment.files(number, |path| files.push(String::from_utf8_lossy(path).into_owned()));
+    segment.files(number, |path| files.push(path.into()));
     Some(files)
 }
 
@@ -36,7 +36,7 @@ fn items_round_trip() {
             episode: i32::MAX,
             guid: "local://9".into(),
             show_title: "Artist".into(),
-            parts: vec!["/".to_owned() + &"long/".repeat(14_000) + "x.flac"],
+            parts: vec![("/".to_owned() + &"long/".repeat(14_000) + "x.flac").into()],
             ..Item::default()
         },
         Item {

@@ -37,7 +37,7 @@ fn a_memtable_holds_its_capacity_and_no_more() {
 fn an_item_with_very_many_files_fills_it_without_harm() {
     let none = Mappings::default();
     let films = library(&[], &[movie("1", &["/mnt/a.mkv"])], &none);
-    let parts: Vec<String> = (0..80_000).map(|n| format!("/mnt/{n}.mkv")).collect();
+    let parts = (0..80_000).map(|n| format!("/mnt/{n}.mkv").into()).collect();
     let item = Item {
         parts,
         ..movie("1", &[])

@@ -143,7 +143,7 @@ proptest! {
         let mut asked = questions;
         // Listed, recorded and changed paths are queried too.
         for library in &naive {
-            asked.extend(library.items.iter().take(8).flat_map(|(item, _)| &item.parts).map(|path| path.clone().into_bytes()));
+            asked.extend(library.items.iter().take(8).flat_map(|(item, _)| &item.parts).map(|path| path.to_vec()));
             asked.extend(library.matches.iter().map(|(path, _, _)| path.clone()));
         }
         for path in &asked {

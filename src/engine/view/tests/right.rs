@@ -128,7 +128,7 @@ fn collection(files: Vec<File>) -> (Vec<LibrarySnapshot>, Vec<QueriedFile>) {
             if file.listed {
                 items.push(Item {
                     rating_key: key.clone(),
-                    parts: vec![format!("{root}/{}", file.below)],
+                    parts: vec![format!("{root}/{}", file.below).into()],
                     ..file.item.clone()
                 });
             }
@@ -253,7 +253,7 @@ fn a_folder_spelt_differently_is_among_the_first_candidates() {
                         title: if is_film { shown.clone() } else { "Pilot".into() },
                         show_title: if is_film { String::new() } else { shown },
                         year: *year,
-                        parts: vec![format!("/data/all/{title} ({year})/{below}")],
+                        parts: vec![format!("/data/all/{title} ({year})/{below}").into()],
                         ..Item::default()
                     }
                 })

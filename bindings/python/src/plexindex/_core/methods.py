@@ -21,7 +21,7 @@ class ByTitle(TypedDict):
 class ByUuid(TypedDict):
     uuid: str
 ByteString = Union["str", "dict[str, str]"]
-Change = TypedDict("Change", {"change": "ChangeKind", "from": "NotRequired[str]", "from_key": "NotRequired[str]", "item": "NotRequired[Item]", "library": "str", "path": "NotRequired[str]", "section": "str"})
+Change = TypedDict("Change", {"change": "ChangeKind", "from": "NotRequired[ByteString]", "from_key": "NotRequired[str]", "item": "NotRequired[Item]", "library": "str", "path": "NotRequired[ByteString]", "section": "str"})
 ChangeKind = Literal["added", "removed", "changed", "moved", "list_again"]
 class ChangePage(TypedDict):
     changes: list[Change]
@@ -103,7 +103,7 @@ class Item(TypedDict):
     kind: ItemType
     library: NotRequired[str]
     path: NotRequired[ByteString]
-    paths: NotRequired[list[str]]
+    paths: NotRequired[list[ByteString]]
     rating_key: str
     season: NotRequired[int]
     section: NotRequired[str]
