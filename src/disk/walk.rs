@@ -462,7 +462,10 @@ impl<'w> Walk<'w> {
                 // If a rule excludes the file, the rule is the cause.
                 status => match (rule(), location(), status) {
                     (Some((rule, line)), ..) => (rule.name(), line),
-                    (.., ListedStatus::NotUtf8(listed)) => ("not_utf8", listed),
+                    (.., ListedStatus::Lookalike(listed)) if std::str::from_utf8(&file.path).is_err() => {
+                        ("not_utf8", listed)
+                    }
+                    (.., ListedStatus::Lookalike(listed)) => ("replaced_characters", listed),
                     (_, Some(location), _) if location.is_fetched => ("not_scanned", Vec::new()),
                     (_, Some(_), _) => ("not_fetched", Vec::new()),
                     (.., ListedStatus::OnlyRootDiffers(listed)) => ("mapping_missing", listed),

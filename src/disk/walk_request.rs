@@ -34,8 +34,9 @@ pub enum ListedStatus {
     SeveralItems,
     /// The file's path differs only in its root from this listed path, so a mapping is missing.
     OnlyRootDiffers(Vec<u8>),
-    /// The file's name is not UTF-8, and Plex probably lists the file under this path, with U+FFFD for the other bytes.
-    NotUtf8(Vec<u8>),
+    /// Plex probably lists the file under this path, which differs only in bytes that are not UTF-8 or in characters that
+    /// SMB, rclone and Windows replace.
+    Lookalike(Vec<u8>),
     /// No library lists the file.
     Unlisted,
 }
@@ -89,6 +90,7 @@ pub struct Finding {
     /// but the library does not list it; `not_fetched`: the file lies in the folder of a library that has no listing
     /// here; `mapping_missing`: the file's path differs only in its root from the listed path in `detail`;
     /// `not_utf8`: the file's name is not UTF-8, and Plex probably lists the file under the path in `detail`;
+    /// `replaced_characters`: the same for a name in which SMB, rclone or Windows replaced characters such as `:`;
     /// `no_library`: the file lies in no library's folder; or a rule that excludes the file, such as `hidden`. For a
     /// folder: a rule that excludes the folder; `loop`: a link to a folder above the link; `linked`: a folder already
     /// read under the path in `detail`.

@@ -10,8 +10,10 @@ use super::queries::Queries;
 use crate::disk::{self, ListedStatus, Location, MediaTypes, Rules, WalkFindings, WalkStarts};
 use crate::engine::{Snapshot, library_indexes};
 use crate::error::{Result, Status, invalid_argument_error};
-use crate::matching::{FolderFile, FolderResolver, FoundItem, LibraryIndex, Mappings, NormalPath, OnDisk, Scope};
-use crate::model::{Confidence, LibraryKind, Reason};
+use crate::matching::{
+    FolderFile, FolderResolver, FoundItem, LibraryIndex, Mappings, NormalPath, OnDisk, Scope, are_lookalike_paths,
+};
+use crate::model::{Confidence, LibraryKind};
 use crate::platform::deadline::Deadline;
 use crate::platform::files::{is_gone, path_from_bytes};
 use crate::platform::local_path;
@@ -202,6 +204,15 @@ impl Queries {
                 && !host_paths().any(|host_path| *local_path::normalize_host_path(&host_path) == *path)
                 && host_paths().any(|host_path| path_from_bytes(host_path).symlink_metadata().is_ok())
         };
+        let is_missing = |path: &[u8]| path_from_bytes(path).symlink_metadata().is_err();
+        let lookalike = |answer: &Answer<'_>| {
+            let mut found = answer.candidates().iter().map(|found| found.path).filter(|listed| {
+                let host_path = mappings.host_path(listed);
+                are_lookalike_paths(path, &host_path) && is_missing(&host_path)
+            });
+            let listed = found.next()?;
+            found.all(|other| other == listed).then(|| listed.to_vec())
+        };
         let token_number = self.reading.tokens.current().number();
         let status_in = |library: Option<&Selection>, has_case_twin: bool| {
             let (call, mut pin) = (Call::offline(library, token_number), self.reading.eviction_pin());
@@ -214,10 +225,7 @@ impl Queries {
                     Some(item) if answer.confidence == Confidence::High => {
                         ListedStatus::OnlyRootDiffers(item.path.to_vec())
                     }
-                    Some(item) if answer.reason == Reason::NotListed && std::str::from_utf8(path).is_err() => {
-                        ListedStatus::NotUtf8(item.path.to_vec())
-                    }
-                    _ => ListedStatus::Unlisted,
+                    _ => lookalike(answer).map_or(ListedStatus::Unlisted, ListedStatus::Lookalike),
                 })
             });
             match status {

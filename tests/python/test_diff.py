@@ -409,6 +409,26 @@ def test_a_name_that_is_not_utf8_is_paired_with_the_listed_name(index: plexindex
     assert found.item is not None and "not UTF-8" in found.message and "Caf\ufffd" in found.message
 
 
+@pytest.mark.parametrize("shown", ["\uf022", "\uff1a", "\ua789", "_"])
+def test_a_name_with_replaced_characters_is_paired_with_the_listed_name(
+    index: plexindex.Index, tree: Tree, shown: str
+) -> None:
+    name = "Mission: Impossible (1996)"
+    on_disk = make(tree.films / name.replace(":", shown) / f"{name.replace(':', shown)}.mkv")
+    listed = tree.films / name / f"{name}.mkv"
+    tree.add(film(listed), film(tree.films / name / "Other (1997).mkv"))
+    other = make(tree.films / name.replace(":", shown) / "Other (1997).mkv")
+    index.refresh()
+    found = index.compare(tree.films)
+    expected = {("not_in_plex", str(path), "replaced_characters") for path in (on_disk, other)}
+    assert {(one.what, one.path, one.reason) for one in found} == expected
+    assert all(one.item is not None and str(tree.films / name) in one.message for one in index.compare(tree.films))
+    # A new file beside the listed one is another file.
+    make(listed)
+    make(listed.with_name("Other (1997).mkv"))
+    assert lines_of(index, tree.films) == [not_in_plex(on_disk), not_in_plex(other)]
+
+
 def test_missing_mappings(tmp_path: Path, index: plexindex.Index, tree: Tree) -> None:
     copy = tmp_path / "host"
     for path in tree.listed:

@@ -48,6 +48,15 @@ pub fn have_lookalike_names(form: &[u8], other: &[u8]) -> bool {
     are_lookalikes(form, other, 1) && !form.ends_with(other.rsplit(|byte| *byte == b'/').next().unwrap_or_default())
 }
 
+/// Returns whether the normal forms of two full paths are equal apart from such characters, and from bytes of `path` that
+/// are not UTF-8.
+#[must_use]
+pub fn are_lookalike_paths(path: &[u8], other: &[u8]) -> bool {
+    let form = normal_form(String::from_utf8_lossy(path).as_bytes());
+    let other = normal_form(other);
+    form == other || are_lookalikes(&form, &other, usize::MAX)
+}
+
 /// Adds the only listed file that differs from an unlisted path only in such characters, if the path, perhaps
 /// translated by a mapping, lies in a listed folder. The candidate has low confidence.
 pub fn add_lookalike<'v, L, V>(
@@ -109,7 +118,8 @@ fn are_lookalikes(form: &[u8], other: &[u8], components: usize) -> bool {
         folded
     };
     let are_alike = |(name, other): (&str, &str)| folded(name) == folded(other);
-    form != other && names(form).zip(names(other)).all(are_alike)
+    let have_same_count = names(form).count() == names(other).count();
+    form != other && have_same_count && names(form).zip(names(other)).all(are_alike)
 }
 
 #[cfg(test)]

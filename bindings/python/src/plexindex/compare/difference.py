@@ -34,8 +34,9 @@ class Difference:
     """The item for which Plex lists the path."""
     reason: str
     """The reason: ``"not_scanned"``, ``"not_fetched"``, ``"no_library"``, ``"mapping_missing"``, ``"not_utf8"``,
-    ``"gone"``, ``"location_empty"``, ``"several_items"``, ``"several_files"``, ``"loop"``, ``"linked"`` (compared under
-    another path), ``"unreadable"``, or the name of the rule by which Plex ignores the file.
+    ``"replaced_characters"``, ``"gone"``, ``"location_empty"``, ``"several_items"``, ``"several_files"``, ``"loop"``,
+    ``"linked"`` (compared under another path), ``"unreadable"``, or the name of the rule by which Plex ignores the
+    file.
     """
     message: str
     """``reason`` as a sentence."""

@@ -76,8 +76,9 @@ class Listing:
                 is_there = False
             except OSError as error:
                 other = on_disk.spelt_otherwise(path)
-                is_there = other is not None and not self._is_listed_itself(other)
-                if is_there and other is not None:
+                is_respelled = other is not None and not self._is_listed_itself(other)
+                is_there = is_respelled or path in self._walk.paired
+                if is_respelled and other is not None:
                     if len(self.respelled) < _MAX_RESPELLED:
                         self.respelled.append((library, item, other))
                 elif not on_disk.is_gone(error):

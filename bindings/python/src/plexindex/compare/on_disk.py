@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import stat
 import sys
 import unicodedata
@@ -19,8 +18,6 @@ _AWAY = (53, 64, 67, 1203, 1222, 1231)
 NOT_THERE = (2, 3) if os.name == "nt" else (errno.ENOENT,)
 # Windows' error for an invalid name.
 _INVALID_NAME = 123
-# Plex lists bytes that are not UTF-8 as this character.
-_REPLACED = "\N{REPLACEMENT CHARACTER}".encode()
 
 
 def is_gone(error: OSError) -> bool:
@@ -105,19 +102,12 @@ def _names_in(folder: bytes) -> dict[bytes, bytes]:
         return {}
     # Start with a fast pass over ASCII names, because a single folder can contain all films.
     found = dict(zip(map(bytes.lower, names), names))
-    for name in names:
-        if name.isascii():
-            continue
-        form = _form(name)
-        # Two names that are not UTF-8 can have the same form; then neither is the listed one for certain.
-        found[form] = b"" if _REPLACED in form and form in found else name
+    found.update((_form(name), name) for name in names if not name.isascii())
     return found
 
 
 def _form(name: bytes) -> bytes:
     if name.isascii():
         return name.lower()
-    text = unicodedata.normalize("NFC", name.decode("utf-8", "replace"))
-    form = unicodedata.normalize("NFC", text.lower()).encode()
-    # Programs replace a sequence of such bytes by different numbers of U+FFFD.
-    return re.sub(b"(?:%b)+" % _REPLACED, _REPLACED, form)
+    text = unicodedata.normalize("NFC", name.decode("utf-8", "surrogateescape"))
+    return unicodedata.normalize("NFC", text.lower()).encode("utf-8", "surrogateescape")

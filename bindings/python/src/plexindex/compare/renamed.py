@@ -168,7 +168,8 @@ class Renames:
             for library in {one.uuid: one for one in shared if one.age is not None}.values():
                 for item in library.items_below(root, offline=True):
                     path = places.names.host(item.path or "")
-                    if on_disk.is_missing(path) and on_disk.spelt_otherwise(path) is None:
+                    is_paired = path in self._walk.paired
+                    if not is_paired and on_disk.is_missing(path) and on_disk.spelt_otherwise(path) is None:
                         found.append((library, item))
                         if len(found) == _ASKED:
                             return found

@@ -39,6 +39,7 @@ _TEXTS = {
     "no_library": "no library has a folder above it",
     "mapping_missing": "Plex lists it below a different root: a mapping is missing",
     "not_utf8": "its name is not UTF-8, and Plex probably lists it as {}: give the file a name in UTF-8",
+    "replaced_characters": "Plex probably lists it as {}, with characters that SMB, rclone and Windows replace",
     "loop": "the link leads to one of its parent folders",
     "linked": "it leads to {}, which is compared under another path",
     "linked_itself": "it is compared under another path",
@@ -55,6 +56,8 @@ class Walk:
         """Number of media files found so far."""
         self.unreadable: set[bytes] = set()
         """Folders and links that could not be read."""
+        self.paired: set[bytes] = set()
+        """Listed files, as paths on this machine, that exist under names with other characters."""
         self.stop = Stoppable(places.index._session.progress)
         """The callback that ends the walk and its requests if the task is cancelled."""
 
@@ -160,8 +163,10 @@ class Walk:
         text, item = _TEXTS.get(code, ""), None
         if code == "not_scanned":
             text = text.format("' or '".join(owner.title for owner in owners))
-        elif code == "not_utf8":
-            text, item = text.format(os.fsdecode(detail)), self._answer(path).item
+        elif code in ("not_utf8", "replaced_characters"):
+            text, candidates = text.format(os.fsdecode(detail)), self._answer(path).candidates
+            item = next((one for one in candidates if one.path == os.fsdecode(detail)), None)
+            self.paired.add(self._places.names.host(os.fsdecode(detail)))
         elif code == "mapping_missing":
             text, item = _mapping_missing(path, detail), self._answer(path).item
         return Difference("not_in_plex", path, item, code, text, owners, files=1)
