@@ -154,6 +154,10 @@ pub struct Options {
     pub connect_timeout: Duration,
     /// Maximum wait for data from the server. 60 s by default. Requests that do not fetch a listing wait at most 15 s.
     pub read_timeout: Duration,
+    /// Maximum time that a query waits for the server if a stored listing can answer; the answer is then stale. 2 s by
+    /// default. With zero, such a query waits for no request. Does not limit [`Query::always_ask`](crate::Query::always_ask)
+    /// and refreshes.
+    pub stale_answer_timeout: Duration,
     /// How long plexindex retries after a transient failure. 30 s by default.
     pub retry_for: Duration,
     /// A PEM file with certificate authorities to trust instead of the system's.
@@ -206,6 +210,7 @@ impl Default for Options {
             timeout: None,
             connect_timeout: Duration::from_secs(5),
             read_timeout: Duration::from_secs(60),
+            stale_answer_timeout: Duration::from_secs(2),
             retry_for: Duration::from_secs(30),
             ca_file: None,
             accept_invalid_certs: false,
@@ -355,7 +360,7 @@ impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         show! { self, f:
             cache_dir server_url database token renewal user library_ttl max_age timeout connect_timeout read_timeout
-            retry_for ca_file accept_invalid_certs offline page_size matches_limit size_limit no_mmap mappings slow
+            stale_answer_timeout retry_for ca_file accept_invalid_certs offline page_size matches_limit size_limit no_mmap mappings slow
             obfuscate_paths shared_retry shared_durable;
             shared => shared.as_deref().map(without_password)
         }

@@ -258,6 +258,7 @@ struct Options {
     /// A PostgreSQL database that hosts share, `postgresql://user@host/database`. One host then fetches for all.
     std::string shared{};
     milliseconds shared_retry{0}; ///< How long a host without `shared` does not fetch. Default: 60 s. no_retry.
+    milliseconds stale_answer_timeout{0}; ///< How long a query that a listing can answer waits. Default: 2 s.
     bool shared_durable = false;  ///< A write returns once it is on the disk of `shared`.
     std::uint32_t page_size = 0; ///< Rows of a request, up to 1,000. Default: 1,000.
     /// The lines that drain_log() returns. The whole process has one level.
@@ -722,6 +723,7 @@ public:
         raw.database = detail::bytes(database.bytes());
         raw.shared = detail::bytes(options.shared);
         raw.shared_retry_ms = options.shared_retry.count();
+        raw.stale_answer_timeout_ms = options.stale_answer_timeout.count();
         Index index;
         index.opened_ = std::make_shared<detail::Opened>();
         detail::call(plexindex_open, &raw, &index.opened_->handle);

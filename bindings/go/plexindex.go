@@ -69,7 +69,7 @@ type Options struct {
 	// A PostgreSQL database that several hosts share, without its password: docs/several-hosts.md.
 	Shared string
 	// TTLAtOnce, TTLNever.
-	LibraryTTL, MaxAge, Timeout, ConnectTimeout, ReadTimeout time.Duration
+	LibraryTTL, MaxAge, Timeout, ConnectTimeout, ReadTimeout, StaleAnswerTimeout time.Duration
 	// -1: plexindex sends a request once; logs no slow call; asks for listings at once without the shared log.
 	Retry, Slow, SharedRetry time.Duration
 	MatchesLimit, SizeLimit  uint64
@@ -83,8 +83,8 @@ type Options struct {
 
 // Special values of durations.
 const (
-	TTLAtOnce  = C.PLEXINDEX_TTL_AT_ONCE * time.Millisecond
-	TTLNever   = C.PLEXINDEX_TTL_NEVER * time.Millisecond
+	TTLAtOnce = C.PLEXINDEX_TTL_AT_ONCE * time.Millisecond
+	TTLNever  = C.PLEXINDEX_TTL_NEVER * time.Millisecond
 	NoTimeout = C.PLEXINDEX_NO_TIMEOUT * time.Millisecond
 )
 
@@ -175,28 +175,29 @@ func Open(options Options) (*Index, error) {
 	defer memory.free()
 	native := (*C.plexindex_options)(memory.allocate(C.sizeof_plexindex_options))
 	*native = C.plexindex_options{
-		size:               C.sizeof_plexindex_options,
-		cache_dir:          memory.bytes(options.CacheDir),
-		server_url:         memory.bytes(options.ServerURL),
-		token:              memory.bytes(options.Token),
-		user:               memory.bytes(options.User),
-		ca_file:            memory.bytes(options.CAFile),
-		database:           memory.bytes(options.Database),
-		shared:             memory.bytes(options.Shared),
-		shared_retry_ms:    milliseconds(options.SharedRetry),
-		library_ttl_ms:     milliseconds(options.LibraryTTL),
-		max_age_ms:         milliseconds(options.MaxAge),
-		timeout_ms:        milliseconds(options.Timeout),
-		connect_timeout_ms: milliseconds(options.ConnectTimeout),
-		read_timeout_ms:    milliseconds(options.ReadTimeout),
-		retry_ms:           milliseconds(options.Retry),
-		slow_ms:            milliseconds(options.Slow),
-		matches_limit:      C.uint64_t(options.MatchesLimit),
-		size_limit:         C.uint64_t(options.SizeLimit),
-		page_size:          C.uint32_t(options.PageSize),
-		log_level:          C.int32_t(options.LogLevel),
-		mappings:           memory.mappings(options.Mappings),
-		mappings_count:     C.size_t(len(options.Mappings)),
+		size:                    C.sizeof_plexindex_options,
+		cache_dir:               memory.bytes(options.CacheDir),
+		server_url:              memory.bytes(options.ServerURL),
+		token:                   memory.bytes(options.Token),
+		user:                    memory.bytes(options.User),
+		ca_file:                 memory.bytes(options.CAFile),
+		database:                memory.bytes(options.Database),
+		shared:                  memory.bytes(options.Shared),
+		shared_retry_ms:         milliseconds(options.SharedRetry),
+		stale_answer_timeout_ms: milliseconds(options.StaleAnswerTimeout),
+		library_ttl_ms:          milliseconds(options.LibraryTTL),
+		max_age_ms:              milliseconds(options.MaxAge),
+		timeout_ms:              milliseconds(options.Timeout),
+		connect_timeout_ms:      milliseconds(options.ConnectTimeout),
+		read_timeout_ms:         milliseconds(options.ReadTimeout),
+		retry_ms:                milliseconds(options.Retry),
+		slow_ms:                 milliseconds(options.Slow),
+		matches_limit:           C.uint64_t(options.MatchesLimit),
+		size_limit:              C.uint64_t(options.SizeLimit),
+		page_size:               C.uint32_t(options.PageSize),
+		log_level:               C.int32_t(options.LogLevel),
+		mappings:                memory.mappings(options.Mappings),
+		mappings_count:          C.size_t(len(options.Mappings)),
 		flags: flagIf(options.Offline, C.PLEXINDEX_OPEN_OFFLINE) |
 			flagIf(options.AcceptInvalidCerts, C.PLEXINDEX_OPEN_ACCEPT_INVALID_CERTS) |
 			flagIf(options.NoMmap, C.PLEXINDEX_OPEN_NO_MMAP) |

@@ -294,6 +294,7 @@ typedef struct plexindex_options {
     // password comes from PGPASSWORD or a passfile. Requires `server_url`; excludes `database`. Default: none.
     plexindex_bytes shared;
     int64_t shared_retry_ms; // How long to wait for an unavailable shared log, in ms. 0: 60,000. Or PLEXINDEX_NO_RETRY.
+    int64_t stale_answer_timeout_ms; // How long a query waits before a stale answer, in ms. 0: 2,000.
 } plexindex_options;
 
 // The progress of a fetch. Valid only during the callback.

@@ -52,6 +52,7 @@ export interface OptionFields {
   database?: string | Uint8Array | undefined;
   shared?: string | Uint8Array | undefined;
   sharedRetryMs?: number | undefined;
+  staleAnswerTimeoutMs?: number | undefined;
   offline?: boolean | undefined;
   acceptInvalidCerts?: boolean | undefined;
   noMmap?: boolean | undefined;

@@ -27,6 +27,7 @@ const EVICTION_WAIT: Duration = Duration::from_secs(2);
 
 /// The state that all handles of an open index share.
 pub(crate) struct Inner {
+    pub stale_answer_timeout: Duration,
     pub deadline: Option<Duration>,   // for calls without their own deadline
     slow_threshold: Option<Duration>, // duration from which plexindex logs a call as slow
     counters: Arc<Counters>,
@@ -128,6 +129,7 @@ impl Inner {
                 Arc::clone(&events),
             ),
             events,
+            stale_answer_timeout: options.stale_answer_timeout,
             deadline: options.timeout,
             slow_threshold: options.slow,
             store,

@@ -14,9 +14,6 @@ use crate::platform::deadline::Deadline;
 use crate::query::{Answer, ChangePage, Folder, FolderFacts, LibraryInfo, Match, non_empty};
 use crate::sync::{Call, Progress, RefreshReason};
 
-/// Maximum time that a query waits for the server if a stored listing can answer.
-const LISTED_WAIT: Duration = Duration::from_secs(2);
-
 /// The host's progress callback.
 type ProgressCallback<'q> = Box<dyn FnMut(&Progress<'_>) -> ControlFlow<()> + Send + 'q>;
 
@@ -170,7 +167,11 @@ impl<'q> Query<'q> {
         let inner = self.index.inner();
         let call = Call {
             deadline: self.deadline.map_or(Deadline::NONE, Deadline::after),
-            listed_wait: if self.checks { Duration::MAX } else { LISTED_WAIT },
+            listed_wait: if self.checks {
+                Duration::MAX
+            } else {
+                inner.stale_answer_timeout
+            },
             session: inner.reading.tokens.current().number(),
             will_retry_with_new_token: inner.renewing.is_possible(),
             ..self.call_at_once()

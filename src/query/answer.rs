@@ -1,9 +1,7 @@
 //! A query's answer, which borrows from a snapshot.
 
-use super::query_kind::QueryContext;
 use crate::engine::LibraryRow;
 use crate::error::{Error, Status};
-use crate::freshness;
 use crate::matching::{FolderResolution, FoundItem, Resolution};
 use crate::model::{Confidence, ItemType, Library, MatchKind, Reason};
 use crate::source::SourceKind;
@@ -119,15 +117,15 @@ impl<'a> Answer<'a> {
     }
 
     /// Sets `age_ms` to the age of the oldest listing in `rows`, the libraries in scope; `None` without a listing, or
-    /// if an item is from an unfetched library.
-    pub(super) fn set_age(&mut self, rows: &[LibraryRow], context: &QueryContext<'_>) {
+    /// if an item is from an unfetched library. `age_of`: the age of a listing.
+    pub(super) fn set_age(&mut self, rows: &[LibraryRow], age_of: impl Fn(&LibraryRow) -> Option<i64>) {
         let is_listed = |found: &FoundItem<'_>| self.rows[found.library].generation.is_fetched();
         if !self.found.iter().all(is_listed) {
             self.age_ms = None;
             return;
         }
         let listings = rows.iter().filter(|row| row.generation.is_fetched());
-        let ages = listings.map(|row| freshness::age_ms(context.queries.sync.checked_ms(row), context.now_ms));
+        let ages = listings.map(age_of);
         self.age_ms = ages.reduce(|a, b| Some(a?.max(b?))).flatten();
     }
 

@@ -240,7 +240,7 @@ impl QueryKind for FolderQuery<'_> {
             // The deadline passed before the server returned the list of libraries.
             answer.reason = Reason::NotFetched;
         }
-        answer.set_age(rows, context);
+        answer.set_age(rows, |row| context.age_ms(row));
         // Invalidated items that could not be verified may no longer exist, so the answer is stale.
         answer.stale = context.is_answer_stale(&state) || !self.unverified_items(context, found)?.is_empty();
         let message;

@@ -257,7 +257,7 @@ impl QueryKind for ItemQuery<'_> {
             })
             .collect();
         let mut answer = Answer::of_items(kind, &found, total, rows);
-        answer.set_age(rows, context);
+        answer.set_age(rows, |row| context.age_ms(row));
         answer.stale = context.is_answer_stale(&state);
         let message;
         // An invalidated item may no longer exist, so the answer does not count as found.

@@ -345,7 +345,7 @@ impl QueryKind for PathQuery<'_> {
                     .add(snapshot.identity, path, found.path, below, is_certain);
             }
         }
-        answer.set_age(rows, context);
+        answer.set_age(rows, |row| context.age_ms(row));
         // An item from a search in an unfetched library expires when the search result expires.
         let is_outdated = outcome
             .single()

@@ -6,7 +6,7 @@ use super::answer::Answer;
 use super::queries::Queries;
 use crate::engine::{LibraryRow, Snapshot, library_indexes};
 use crate::error::{Error, Result, Status};
-use crate::freshness::{NeededRequest, is_stale, needed_request};
+use crate::freshness::{self, NeededRequest, is_stale, needed_request};
 use crate::matching::Scope;
 use crate::model::{Generation, LibraryId, Sequence, ViewId};
 use crate::sync::{Call, ItemToVerify, SearchTarget, never_fetched_error};
@@ -298,6 +298,11 @@ impl<'t> QueryContext<'t> {
         let Scope::One(_) = self.scope else { return None };
         let index = question.owner_flags(self).iter().position(|owns| *owns)?;
         Some(self.snapshot.rows[index].library.title.as_str())
+    }
+
+    /// Returns the milliseconds since a listing was last known to be current; `None` if the clock was set back.
+    pub fn age_ms(&self, row: &LibraryRow) -> Option<i64> {
+        freshness::age_ms(self.queries.sync.checked_ms(row), self.now_ms)
     }
 
     /// Returns whether the answer is stale, because a listing in scope has expired or is due for a refresh, or because

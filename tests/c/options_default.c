@@ -118,6 +118,7 @@ static void zero_is_the_default(const struct setting *setting)
     options.log_level = PLEXINDEX_LOG_WARN;
     options.slow_ms = 1000;
     options.shared_retry_ms = 60000;
+    options.stale_answer_timeout_ms = 2000;
     options.user = options.token; /* the user is the token's */
     options.user.length = 0;
     named = work(&options);

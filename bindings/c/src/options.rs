@@ -116,6 +116,7 @@ pub unsafe fn options(given: *const OptionsRecord) -> Result<CheckedOptions> {
         renew_token_user,
         shared,
         shared_retry_ms,
+        stale_answer_timeout_ms,
     } = unsafe { copy_struct(given, offset_of!(OptionsRecord, server_url), "options") }?;
     let known = c::PLEXINDEX_OPEN_OFFLINE
         | c::PLEXINDEX_OPEN_ACCEPT_INVALID_CERTS
@@ -166,6 +167,11 @@ pub unsafe fn options(given: *const OptionsRecord) -> Result<CheckedOptions> {
             timeout,
             connect_timeout: millis_or_default(connect_timeout_ms, default.connect_timeout, "connect_timeout_ms")?,
             read_timeout: millis_or_default(read_timeout_ms, default.read_timeout, "read_timeout_ms")?,
+            stale_answer_timeout: millis_or_default(
+                stale_answer_timeout_ms,
+                default.stale_answer_timeout,
+                "stale_answer_timeout_ms",
+            )?,
             retry_for: retry_duration(retry_ms, default.retry_for, "retry_ms")?,
             ca_file: (!ca_file.is_empty()).then(|| path_from_bytes(ca_file)),
             accept_invalid_certs: flags & c::PLEXINDEX_OPEN_ACCEPT_INVALID_CERTS != 0,

@@ -102,6 +102,8 @@ pub struct OptionsRecord {
     pub shared: Bytes,
     /// How long to wait for an unavailable shared log, in ms. 0: 60,000. Or PLEXINDEX_NO_RETRY.
     pub shared_retry_ms: i64,
+    /// How long a query waits before a stale answer, in ms. 0: 2,000.
+    pub stale_answer_timeout_ms: i64,
 }
 
 /// A query. Start with plexindex_query_init().

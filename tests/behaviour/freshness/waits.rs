@@ -41,6 +41,20 @@ fn a_dripping_server_delays_a_listed_file_by_two_seconds() {
 }
 
 #[test]
+fn a_query_waits_for_the_server_as_long_as_its_option_says() {
+    for (limit, is_stale) in [(Duration::ZERO, true), (Duration::from_secs(60), false)] {
+        let mut at = expired(300);
+        at.options.stale_answer_timeout = limit;
+        let (known, _) = path_of(&at.server, 1, 7);
+        at.server.fault(Fault::new(Action::Delay { ms: 200 }).times(0));
+        let index = at.open();
+        let library = index.library("Movies").expect("a handle");
+        let answer = library.match_path(known.as_bytes()).expect("an answer");
+        assert_eq!((answer.status, answer.stale), (Status::Ok, is_stale), "{limit:?}");
+    }
+}
+
+#[test]
 fn a_refresh_ends_if_no_row_arrives() {
     let at = Scene::movies(300).with(|options| {
         options.retry_for = Duration::ZERO;

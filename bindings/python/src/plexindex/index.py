@@ -47,6 +47,7 @@ def open(
     timeout: float | None = None,
     connect_timeout: float = 5.0,
     read_timeout: float = 60.0,
+    stale_answer_timeout: float | None = 2.0,
     retry_for: float | None = 30.0,
     ca_file: PathArg | None = None,
     accept_invalid_certs: bool = False,
@@ -93,6 +94,8 @@ def open(
         connect_timeout: Maximum time for connecting.
         read_timeout: Maximum time for which the server may send nothing during a response. For a lookup without a
             listing, at most 15 s.
+        stale_answer_timeout: Maximum time that a query without ``check`` waits for the server if a stored listing can
+            answer; the answer is then stale. None: no limit.
         retry_for: How long to retry a request after a temporary failure. 0: no retries; None: until the timeout.
         ca_file: PEM file with certificate authorities to trust instead of the system's authorities.
         accept_invalid_certs: Accept any certificate, with a warning in the log.

@@ -69,6 +69,7 @@ class COptions(Structure):
         ("renew_token_user", c_void_p),
         ("shared", CBytes),
         ("shared_retry_ms", c_int64),
+        ("stale_answer_timeout_ms", c_int64),
     ]
 
 

@@ -62,6 +62,7 @@ def c_options(token: str | None, options: dict[str, Any]) -> COptions:
         database=_path("database", given.database),
         shared=_text("shared", given.shared, hidden=True),
         shared_retry_ms=ms("shared_retry", given.shared_retry, none=forever, zero=c.NO_RETRY),
+        stale_answer_timeout_ms=ms("stale_answer_timeout", given.stale_answer_timeout, none=forever),
     )
 
 
