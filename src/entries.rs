@@ -32,15 +32,11 @@ pub enum EntryKind {
     InvalidPath,
     /// An invalidated library. Writing it removes the library's earlier matches and invalidations. The key is empty.
     InvalidLibrary,
-    /// The result of a search for a path or title. The key is the hash of the path or title.
-    Search,
-    /// A hint that hosts should probe a library, because an event arrived for it. The key is empty.
-    Hint,
 }
 
 impl EntryKind {
     /// All kinds, in the order of their numbers.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 7] = [
         Self::Probe,
         Self::Listing,
         Self::Item,
@@ -48,11 +44,10 @@ impl EntryKind {
         Self::InvalidItem,
         Self::InvalidPath,
         Self::InvalidLibrary,
-        Self::Search,
-        Self::Hint,
     ];
 
-    /// Returns the kind's number in the log, starting at 1. Numbers never change, and a new kind never reuses a number.
+    /// Returns the kind's number in the log, starting at 1. Numbers never change, and a new kind never reuses a number;
+    /// 8 and 9 were kinds of an earlier version.
     #[must_use]
     pub fn number(self) -> i16 {
         self as i16 + 1

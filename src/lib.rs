@@ -165,15 +165,15 @@ pub mod inside {
 pub mod peers {
     pub mod engine {
         pub use crate::engine::{
-            ItemRows, LibraryHint, LibraryRow, LibraryRows, LocalWrite, Maintenance, MergedChanges, Outbox, OutboxRow,
-            RecordRows, SharedLogPosition, ShowRows, Store, Totals, UNDELIVERED, WriteObserver, listing_age,
+            ItemRows, LibraryRow, LibraryRows, LocalWrite, Maintenance, MergedChanges, Outbox, OutboxRow, RecordRows,
+            SharedLogPosition, ShowRows, Store, Totals, UNDELIVERED, WriteObserver, listing_age,
         };
     }
     pub mod entries {
         pub use crate::entries::*;
     }
     pub mod freshness {
-        pub use crate::freshness::{NeededRequest, Policy, is_current, may_search_again};
+        pub use crate::freshness::{NeededRequest, Policy, is_current};
     }
     pub mod matching {
         pub use crate::matching::normal::normal_form;

@@ -18,13 +18,13 @@ use crate::engine::{
 };
 use crate::error::{Error, Result, RetryAdvice, Status};
 use crate::freshness::{Age, NeededRequest, PATH_REQUEST_INTERVAL_MS, Policy};
-use crate::model::{Item, Library, ViewId};
+use crate::model::{Library, ViewId};
 use crate::options::Options;
 use crate::platform::clock::Clock;
 use crate::platform::deadline::Deadline;
 use crate::platform::fork::ForkLock;
 use crate::platform::thread::on_worker;
-use crate::source::{Abilities, Bounds, EditRequest, LocatedItem, Session, Source, WantedPath};
+use crate::source::{Abilities, Bounds, EditRequest, LocatedItem, Session, Source};
 use crate::stats::{Activity, Counters};
 
 /// A time before all failures, in Unix ms. Half of the minimum value, so that time differences do not overflow.
@@ -77,7 +77,7 @@ pub struct SyncJob<'a> {
 pub struct ProbeConditions<'p> {
     /// Maximum age of the other host's probe. This host always accepts a probe from after the start of the call.
     pub max_age: Duration,
-    /// UUID of a library. The probe must be newer than the library's last event or invalidation.
+    /// UUID of a library. The probe must be newer than the library's last invalidation.
     pub library: Option<&'p str>,
 }
 
@@ -114,22 +114,6 @@ pub trait Peers: Any + Send + Sync {
     fn fetch(&self, job: &SyncJob<'_>, row: &LibraryRow, need: NeededRequest, why: RefreshReason) -> Result<()> {
         job.fetch(row, need, why, false).map(drop) // `false`: do not return added items
     }
-
-    /// Searches the server for a path, or uses another host's recent search. Passes items that may have this path to
-    /// `accept`, in batches, until `accept` returns `true`. Returns whether it did.
-    fn find_path(
-        &self,
-        job: &SyncJob<'_>,
-        library: &Library,
-        wanted: &WantedPath<'_>,
-        accept: &mut dyn FnMut(Vec<Item>) -> Result<bool>,
-    ) -> Result<bool> {
-        job.source.find_path(library, wanted, job.bounds, accept)
-    }
-
-    /// Tells other hosts the server's reply to a request for items, so that they need no request. `_gone`: rating keys
-    /// of items that the server no longer has.
-    fn note_verified(&self, _library: &str, _items: &[Item], _gone: &[&str]) {}
 
     /// Starts (`true`) or stops receiving other hosts' changes immediately. A host receives changes immediately while
     /// it watches the server; otherwise it reads other hosts' changes from time to time.

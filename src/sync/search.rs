@@ -393,12 +393,13 @@ impl SyncJob<'_> {
             ItemRows(&self.sync.store).merge_items(row, &items, None, self.bounds.deadline)?; // `None`: unconditionally
             Ok(true)
         };
-        self.sync.peers.find_path(self, &row.library, &wanted, &mut merge_hits)
+        self.source
+            .find_path(&row.library, &wanted, self.bounds, &mut merge_hits)
     }
 
     /// Returns whether one of the item's files is exactly the requested file (the first of `wanted.spellings`), either
     /// directly or through a mapping. Returns `false` for an item that cannot be stored.
-    pub fn is_hit(&self, wanted: &WantedPath<'_>, item: &Item) -> bool {
+    fn is_hit(&self, wanted: &WantedPath<'_>, item: &Item) -> bool {
         let is_file = |part: &ByteString| {
             let path = wanted.candidate_paths.first(); // the requested path itself
             path.is_some_and(|path| is_same_file(self.sync.reading.mappings(), path, part.as_bytes()))

@@ -154,14 +154,12 @@ impl Synchronizer {
                     })?;
                 }
                 ItemRows(&self.store).merge_items(row, items, None, call.deadline)?; // `None`: unconditionally
-                self.peers.note_verified(&row.library.uuid, items, &[]);
             } else {
                 // The item was deleted, or has moved to another library.
                 if let Some(located) = found {
                     self.merge_elsewhere(&rows, located, call.deadline)?;
                 }
                 ItemRows(&self.store).remove_item(row, rating_key, call.deadline)?;
-                self.peers.note_verified(&row.library.uuid, &[], &[rating_key]);
                 let lost_from = if found.is_some() { "its library" } else { "the server" };
                 log::info!("item {rating_key} is no longer in {lost_from}; plexindex no longer returns it");
             }

@@ -389,7 +389,7 @@ fn invalid_items_and_paths_void_their_matches(fixture: &Fixture) {
 }
 
 fn an_invalid_library_voids_what_was_before(fixture: &Fixture) {
-    use EntryKind::{Hint, InvalidItem, InvalidLibrary, Item, Listing, Match, Probe};
+    use EntryKind::{InvalidItem, InvalidLibrary, Item, Listing, Match, Probe};
     let of_movies = |kind| entry(kind, "movies", "1", "");
     fixture.append(&EntryKind::ALL.map(of_movies));
     fixture.append(&[
@@ -399,11 +399,11 @@ fn an_invalid_library_voids_what_was_before(fixture: &Fixture) {
         of_movies(Match),
     ]);
     let kinds: Vec<_> = fixture.all().iter().map(|entry| entry.name.kind).collect();
-    assert_eq!(kinds, [Probe, Listing, Item, Hint, Match, InvalidLibrary, Match]);
+    assert_eq!(kinds, [Probe, Listing, Item, Match, InvalidLibrary, Match]);
     let position = fixture.read(Position::default(), 3).position;
     fixture.append(&[of_movies(InvalidLibrary)]);
     let news = fixture.read(position, 10);
-    assert_eq!((news.entries.len(), news.starts_over), (3, false), "{news:?}");
+    assert_eq!((news.entries.len(), news.starts_over), (2, false), "{news:?}");
 }
 
 fn waiting_ends_with_an_entry(fixture: &Fixture) {

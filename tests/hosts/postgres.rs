@@ -79,13 +79,40 @@ fn a_newer_version_is_refused() {
     };
     let database = cluster.database();
     database.log().create_tables(NONE).expect("made");
-    database.sql("UPDATE plexindex.meta SET version = 2");
+    database.sql("UPDATE plexindex.meta SET version = version + 1");
     expect_error(database.log().secret(NONE), Status::ServerError, "upgrade plexindex");
     expect_error(
         database.log().create_tables(NONE),
         Status::ServerError,
         "upgrade plexindex",
     );
+}
+
+#[test]
+fn an_older_version_is_migrated_and_keeps_its_entries() {
+    let Some(cluster) = cluster::shared("an_older_version_is_migrated_and_keeps_its_entries") else {
+        return;
+    };
+    let database = cluster.database();
+    let log = database.log();
+    let view = view(&log);
+    assert_eq!(append(&log, view, "1"), Ok(true));
+    // The first version had two more kinds of entries, and functions that the current version replaces.
+    let role = database.poor_role("");
+    database.sql(&format!(
+        "UPDATE plexindex.meta SET version = 1;
+         INSERT INTO plexindex.entries SELECT view, 9, library, key, 0, host, at, body FROM plexindex.entries;
+         DROP FUNCTION plexindex.sweep(bigint);
+         GRANT USAGE ON SCHEMA plexindex TO {role}; GRANT ALL ON ALL TABLES IN SCHEMA plexindex TO {role}"
+    ));
+    let poor = self::log(&database.address(&role));
+    expect_error(poor.secret(NONE), Status::Forbidden, "plexindex shared init");
+    let migrated = database.log();
+    assert_eq!(migrated.create_tables(NONE), Ok(SharedTables::Present));
+    assert_eq!(keys(&migrated, view), ["1"]);
+    assert_eq!(database.sql("SELECT count(*) FROM plexindex.entries").trim(), "1");
+    database.sql(&format!("SELECT plexindex.sweep({})", view.0));
+    assert_eq!(append(&migrated, view, "2"), Ok(true));
 }
 
 #[test]

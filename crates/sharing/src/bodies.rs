@@ -62,18 +62,6 @@ pub struct ListingBody {
 pub struct ItemBody {
     /// The item; `None` if the library no longer has it.
     pub item: Option<Item>,
-    /// Whether plexindex fetched the item by rating key. A verified item ends an earlier invalidation.
-    pub verified: bool,
-}
-
-/// The body of a search entry: the result of a path search.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct SearchBody {
-    /// The items that the search found.
-    pub items: Vec<Item>,
-    /// Time between the first and the last search without a result, in ms.
-    pub missing_ms: i64,
 }
 
 /// Creates an entry about a library. `library`: the library's UUID; empty for a probe, which lists all libraries.

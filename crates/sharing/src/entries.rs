@@ -8,9 +8,9 @@ use std::borrow::Cow;
 
 use crate::bodies::new_entry;
 use crate::contract::{EntryKind, NewEntry};
-use crate::engine::{LibraryHint, LocalWrite};
+use crate::engine::LocalWrite;
 use crate::matching::{NormalPath, Resolver, Scope, lies_under, normal_form};
-use crate::model::{Hint, Library, LibraryId, MatchKind};
+use crate::model::{Library, LibraryId, MatchKind};
 use crate::sync::IndexReader;
 
 /// The body of an item invalidation that also removes the item's matches.
@@ -56,14 +56,6 @@ impl SharedEntries<'_> {
                 };
                 libraries.iter().filter(is_selected).map(library_entry).collect()
             }
-            LocalWrite::Hints(hints) => {
-                let hint_entries_of = |hint| {
-                    libraries
-                        .iter()
-                        .flat_map(move |(_, library)| hint_entries(library, hint))
-                };
-                hints.iter().flat_map(hint_entries_of).collect()
-            }
         }
     }
 
@@ -105,22 +97,6 @@ impl SharedEntries<'_> {
         let path = self.to_server_path(library, path)?;
         Some(new_entry(kind, &library.uuid, &path, body.into()))
     }
-}
-
-/// Converts an event from the server to entries: an invalidation for each deleted item, and a hint unless the library
-/// needs no probe. Returns no entries if the event concerns another library.
-fn hint_entries(library: &Library, LibraryHint { section, hint, deleted }: &LibraryHint) -> Vec<NewEntry> {
-    if section.as_ref().is_some_and(|section| library.section != *section) {
-        return Vec::new();
-    }
-    let mut entries: Vec<NewEntry> = deleted
-        .iter()
-        .map(|key| invalid_item_entry(library, key, b""))
-        .collect();
-    if *hint != Hint::None {
-        entries.push(new_entry(EntryKind::Hint, &library.uuid, b"", vec![*hint as u8]));
-    }
-    entries
 }
 
 /// Creates an item invalidation. `body`: [`WITH_MATCHES`], or empty to keep the item's matches.

@@ -12,11 +12,10 @@ use crate::entries::SharedEntries;
 use crate::error::{Error, Result, Status};
 use crate::exchange::{Exchange, SLOW_LOG_TIMEOUT, creates_no_entries, set_waits_for_slow_log};
 use crate::freshness::NeededRequest;
-use crate::model::{Item, Library, LibraryId};
+use crate::model::{Library, LibraryId};
 use crate::options::{Options, without_password};
 use crate::platform::{Clock, Deadline, ForkLock, SystemClock, on_worker};
 use crate::postgres;
-use crate::source::WantedPath;
 use crate::sync::{
     IndexReader, PeerComponents, Peers, ProbeConditions, RefreshReason, SyncJob, TICK, not_shared_error,
 };
@@ -261,26 +260,6 @@ impl Peers for Sharing {
     /// that updates the library. `why`: the reason for the refresh.
     fn fetch(&self, job: &SyncJob<'_>, row: &LibraryRow, need: NeededRequest, why: RefreshReason) -> Result<()> {
         self.exchange()?.fetch(job, row, need, why)
-    }
-
-    /// Passes to `accept` the items that may have the wanted file, either from another host's recent search or from the
-    /// server. Returns whether `accept` accepted an item.
-    fn find_path(
-        &self,
-        job: &SyncJob<'_>,
-        library: &Library,
-        wanted: &WantedPath<'_>,
-        accept: &mut dyn FnMut(Vec<Item>) -> Result<bool>,
-    ) -> Result<bool> {
-        self.exchange()?.find_path(job, library, wanted, accept)
-    }
-
-    /// Shares items that this host fetched by rating key, so that other hosts need not fetch them. `library`: the
-    /// library's UUID. `gone`: rating keys of items that the server no longer has.
-    fn note_verified(&self, library: &str, items: &[Item], gone: &[&str]) {
-        if let Some(exchange) = &self.exchange {
-            exchange.share_verified(library, items, gone);
-        }
     }
 
     /// Sets whether the index watches the server. During a watch, this host receives other hosts' entries immediately.

@@ -118,8 +118,6 @@ fn kind_name(kind: EntryKind) -> &'static str {
         EntryKind::InvalidItem => "invalid_item",
         EntryKind::InvalidPath => "invalid_path",
         EntryKind::InvalidLibrary => "invalid_library",
-        EntryKind::Hint => "hint",
-        EntryKind::Search => "search",
     }
 }
 

@@ -6,18 +6,27 @@ use super::cached::CachedStatements;
 use super::invalidation::mark_item_unverified;
 use super::item_rows::OpenListing;
 use super::library_rows::{LibraryRow, LibraryRows, libraries};
-use super::local_write::{LibraryHint, LocalWrite};
 use super::tx::Tx;
 use crate::error::Result;
 use crate::model::{Hint, LibraryId, ViewId};
 use crate::platform::deadline::Deadline;
+
+/// Hints from events about one library or all libraries: whether to probe, and which items were deleted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LibraryHint {
+    /// The library's section id; `None` for all libraries.
+    pub section: Option<String>,
+    /// Whether to probe the library, and why.
+    pub hint: Hint,
+    /// Rating keys of items that events reported as deleted. plexindex must verify these items.
+    pub deleted: Vec<String>,
+}
 
 impl LibraryRows<'_> {
     /// Stores hints from events (`hints`) in one transaction, so that the next refresh acts on them. Marks deleted
     /// items as unverified. A hint about a library that the view lacks becomes a hint to probe all libraries.
     pub fn store_hints(&self, identity: ViewId, hints: &[LibraryHint], deadline: Deadline) -> Result<()> {
         self.0.write(deadline, |tx| {
-            self.0.observe(tx, identity, &LocalWrite::Hints(hints))?;
             let rows = libraries(tx.connection, identity)?;
             // Open the listings only if deleted items must be found in them.
             let mut listings = Vec::new();

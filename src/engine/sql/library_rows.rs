@@ -239,15 +239,21 @@ impl LibraryRows<'_> {
 }
 
 /// Inserts a library that a probe returned, or updates the view's library with the same `uuid` and marks it as present.
-/// `position`: the library's index in the server's order.
-pub fn upsert(tx: &Tx<'_>, identity: ViewId, position: i64, library: &Library) -> rusqlite::Result<()> {
+/// `position`: the library's index in the server's order. `probed`: the change sequence of this host's probe.
+pub fn upsert(
+    tx: &Tx<'_>,
+    identity: ViewId,
+    position: i64,
+    library: &Library,
+    probed: Sequence,
+) -> rusqlite::Result<()> {
     let Library { change, .. } = library;
     let locations = serde_json::to_string(&library.locations).unwrap_or_else(|_| "[]".to_owned());
     tx.run("INSERT INTO libraries (view_id, section, uuid, title, kind, locations, position, token, trust, busy, scanned_ms, \
              probed_seq) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) ON CONFLICT (view_id, uuid) DO UPDATE SET \
              section = excluded.section, title = excluded.title, kind = excluded.kind, locations = excluded.locations, \
              position = excluded.position, present = 1, gone_ms = 0, token = excluded.token, trust = excluded.trust, \
-             busy = excluded.busy, scanned_ms = excluded.scanned_ms, probed_seq = excluded.probed_seq", params![
+             busy = excluded.busy, scanned_ms = excluded.scanned_ms, probed_seq = max(probed_seq, excluded.probed_seq)", params![
             identity,
             library.section,
             library.uuid,
@@ -259,7 +265,7 @@ pub fn upsert(tx: &Tx<'_>, identity: ViewId, position: i64, library: &Library) -
             change.trust as i64,
             change.busy,
             change.scanned_ms,
-            tx.sequence,
+            probed,
         ])
 }
 

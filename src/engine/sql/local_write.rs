@@ -1,20 +1,9 @@
-//! Writes that hosts and events make to this folder, and the observer that shares these writes with other hosts.
+//! Writes that hosts make to this folder, and the observer that shares these writes with other hosts.
 
 use crate::entries::NewEntry;
-use crate::model::{Hint, Library, LibraryId};
+use crate::model::{Library, LibraryId};
 
-/// Hints from events about one library or all libraries: whether to probe, and which items were deleted.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct LibraryHint {
-    /// The library's section id; `None` for all libraries.
-    pub section: Option<String>,
-    /// Whether to probe the library, and why.
-    pub hint: Hint,
-    /// Rating keys of items that events reported as deleted. plexindex must verify these items.
-    pub deleted: Vec<String>,
-}
-
-/// A write by a host or an event, for the observer. Contains the whole request, because another host may know a path
+/// A write by a host, for the observer. Contains the whole request, because another host may know a path
 /// that this folder does not know.
 #[derive(Clone, Copy, Debug)]
 pub enum LocalWrite<'w> {
@@ -31,7 +20,6 @@ pub enum LocalWrite<'w> {
     },
     /// An invalidated library; `None` for all libraries.
     Library(Option<LibraryId>),
-    Hints(&'w [LibraryHint]),
 }
 
 impl LocalWrite<'_> {
@@ -39,7 +27,7 @@ impl LocalWrite<'_> {
     pub const NONE: Self = LocalWrite::Paths(&[], &[]);
 }
 
-/// An observer of writes by hosts and events. It adds entries to the outbox, from which they go to the shared log.
+/// An observer of writes by hosts. It adds entries to the outbox, from which they go to the shared log.
 pub trait WriteObserver: Send + Sync {
     /// Returns whether the observer wants to be called for writes on this thread. Returns `false` while the thread
     /// applies other hosts' writes, which must not go back to the log.

@@ -38,6 +38,7 @@ const MIGRATIONS: [&str; 3] = [
     "
     CREATE TABLE shows (library INTEGER NOT NULL REFERENCES libraries (id), guid TEXT NOT NULL, show TEXT NOT NULL,
         PRIMARY KEY (library, guid, show)) STRICT, WITHOUT ROWID;
+    DELETE FROM outbox WHERE kind > 7; -- searches and hints, which hosts no longer share
     ",
 ];
 const _: () = assert!(

@@ -23,7 +23,8 @@ const CONFIRM_EMPTY_MS: i64 = 60_000;
 impl LibraryRows<'_> {
     /// Stores the libraries that a probe returned (`on_server`), and returns the rows of all the view's libraries.
     ///
-    /// `begun`: the change sequence before the probe; later change hints stay. `is_current` compares a stored row with
+    /// `begun`: the change sequence before the probe; later change hints stay. 0 for another host's earlier probe, which
+    /// answers no question of this host. `is_current` compares a stored row with
     /// the library on the server, and returns whether the probe proves that the row's listing is current.
     pub fn store_probe(
         &self,
@@ -42,11 +43,16 @@ impl LibraryRows<'_> {
                 tx.freshness_changed(identity)?;
                 return libraries(tx.connection, identity);
             }
+            let probed = if begun == Sequence::default() {
+                begun
+            } else {
+                tx.sequence
+            };
             // Mark all libraries as absent; `upsert` marks those on the server as present.
             tx.execute("UPDATE libraries SET present = 0 WHERE view_id = ?1", [identity])?;
             let by_uuid: HashMap<&str, &LibraryRow> = stored.iter().map(|row| (&*row.library.uuid, row)).collect();
             for (position, library) in (0_i64..).zip(on_server) {
-                upsert(tx, identity, position, library)?;
+                upsert(tx, identity, position, library, probed)?;
                 if let Some(row) = by_uuid.get(&*library.uuid)
                     && row.generation.is_fetched()
                     && is_current(row, library)

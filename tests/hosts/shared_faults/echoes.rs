@@ -85,7 +85,7 @@ fn an_own_invalidation_of_an_earlier_incarnation_is_not_repeated() {
     }
 }
 
-/// An own invalidation of an item, and what the server said to it, are read back.
+/// An own invalidation of an item is read back.
 #[test]
 fn an_own_invalidation_costs_one_request() {
     let world = World::of(20);

@@ -9,7 +9,7 @@ use plexindex_tests::memory_log::Trouble;
 
 use crate::shared_faults::hosts::{Host, NONE, World, exchange};
 use crate::support::index::QueryOptions;
-use crate::support::{HOUR_MS, path_of, remove};
+use crate::support::{HOUR_MS, path_of};
 use crate::support::{copy_files, copy_of};
 use tempfile::TempDir;
 
@@ -69,10 +69,7 @@ fn items_that_are_older_than_an_own_listing_do_not_come_back() {
         parts: vec!["/data/movies/Gone.mkv".into()],
         ..Item::default()
     };
-    let body = ItemBody {
-        item: Some(gone),
-        verified: false,
-    };
+    let body = ItemBody { item: Some(gone) };
     world.plant(&[new_entry(EntryKind::Item, &world.library(), b"77", encode(&body))]);
     world.log.set_trouble(Trouble::Away);
     world.clock.advance_ms(26 * HOUR_MS);
@@ -85,31 +82,6 @@ fn items_that_are_older_than_an_own_listing_do_not_come_back() {
     assert_eq!(
         two.known("/data/movies/Gone.mkv"),
         None,
-        "an item that the server has not"
-    );
-}
-
-/// What a host verified while the log was away is old when the log is back.
-#[test]
-fn a_verified_item_is_not_told_when_it_is_old() {
-    let world = World::of(20);
-    let (one, two) = (world.host(), world.host());
-    exchange(&[&one, &two]);
-    let (path, key) = path_of(&world.server, 1, 5);
-    world.log.set_trouble(Trouble::Away);
-    one.movies.invalidate_item(&key).expect("invalidated");
-    let found = one.movies.match_path(path.as_bytes()).expect("answered");
-    assert!(found.item.is_some());
-    remove(&world.server, &[key.parse().expect("a number")]);
-    world.clock.advance_ms(26 * HOUR_MS);
-    world.log.set_trouble(Trouble::None);
-    two.index.refresh(&QueryOptions::default(), true).expect("refreshed");
-    assert_eq!(two.known(&path), None);
-    one.index.exchange();
-    world.clock.advance_ms(6_000);
-    exchange(&[&one, &two]);
-    assert!(
-        two.movies.match_path(path.as_bytes()).expect("answered").item.is_none(),
         "an item that the server has not"
     );
 }

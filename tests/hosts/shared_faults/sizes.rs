@@ -57,10 +57,7 @@ fn an_entry_of_a_strange_role_that_is_too_large_is_passed_over() {
         parts: many_long_paths().into_iter().map(ByteString::from).collect(),
         ..Item::default()
     };
-    let body = ItemBody {
-        item: Some(large),
-        verified: false,
-    };
+    let body = ItemBody { item: Some(large) };
     world.plant(&[new_entry(EntryKind::Item, &world.library(), b"77", encode(&body))]);
     one.record("/mnt/odd.mkv", &key);
     exchange(&[&one, &two]);

@@ -18,7 +18,7 @@ fn item(key: &str, path: &str) -> Item {
 
 /// What no host of any version writes.
 fn garbage(library: &str) -> Vec<NewEntry> {
-    use EntryKind::{Hint, InvalidItem, InvalidLibrary, InvalidPath, Item, Listing, Match, Probe, Search};
+    use EntryKind::{InvalidItem, InvalidLibrary, InvalidPath, Item, Listing, Match, Probe};
     let long = vec![b'k'; 8_192];
     let huge = vec![b'1'; (1 << 20) - 16_384];
     let keys: [&[u8]; 9] = [
@@ -40,11 +40,11 @@ fn garbage(library: &str) -> Vec<NewEntry> {
         b"null",
         b"[]",
         b"{}",
-        b"{\"item\":{\"rating_key\":\"\"},\"verified\":true}",
+        b"{\"item\":{\"rating_key\":\"\"}}",
         b"{\"libraries\":[{},{}]}",
         &huge,
     ];
-    let kinds = [Match, InvalidItem, InvalidPath, Item, Listing, Search, Hint, Probe];
+    let kinds = [Match, InvalidItem, InvalidPath, Item, Listing, Probe];
     let mut all = Vec::new();
     for kind in kinds {
         for uuid in ["", library, "elsewhere", "\u{1}"] {
@@ -68,7 +68,6 @@ fn garbage(library: &str) -> Vec<NewEntry> {
         for named in [key, "82"] {
             let told = Item_ {
                 item: Some(self::item(key, path)),
-                verified: true,
             };
             all.push(planted(named, &told));
         }

@@ -42,12 +42,12 @@ impl MemoryView {
 
     /// Voids what an invalidation makes void.
     pub fn void(&mut self, entry: &NewEntry) {
-        use EntryKind::{InvalidItem, InvalidLibrary, InvalidPath, Match, Search};
+        use EntryKind::{InvalidItem, InvalidLibrary, InvalidPath, Match};
         let told = &entry.name;
         let is_void = |name: &EntryName| {
             name.library == told.library
                 && match told.kind {
-                    InvalidLibrary => [Match, InvalidItem, InvalidPath, Search].contains(&name.kind),
+                    InvalidLibrary => [Match, InvalidItem, InvalidPath].contains(&name.kind),
                     InvalidPath => name.kind == Match && name.key == told.key,
                     _ => false,
                 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::contract::{HostId, Lease, NewEntry, SharedLog, ViewNumber};
+use crate::contract::{HostId, Lease, SharedLog, ViewNumber};
 use crate::engine::{LibraryRows, Maintenance, Outbox, Store};
 use crate::error::{Error, Result, Status};
 use crate::freshness::Policy;
@@ -131,8 +131,6 @@ pub struct ExchangeState {
     pub retrying_threads: usize,
     /// Leases that this process holds.
     pub leases: Vec<Lease>,
-    /// Verified items to share after the outbox is delivered, each with the time of its verification, Unix ms.
-    pub verified: Vec<(i64, NewEntry)>,
     /// The last delivery that this host has found to be still in the log.
     pub last_checked_delivery: Option<(HostId, u64)>,
     /// Whether the outbox has entries that the thread has not seen yet.
@@ -284,8 +282,6 @@ impl Exchange {
             retry_ms: now_ms + RETRY_PAUSE_MS,
             error,
         });
-        // Verified items would be outdated by the time the log accepts them.
-        state.verified.clear();
     }
 
     /// Forgets the last rejected write if its pause has passed. For a caller without entries to deliver: no later write
@@ -358,8 +354,6 @@ impl Exchange {
             since_ms,
             retry_ms: now_ms + RETRY_PAUSE_MS,
         });
-        // Verified items would be outdated by the time the log answers.
-        state.verified.clear();
     }
 
     /// Returns how long the log has been unavailable, in ms; `None` if the log's last answer came in time.

@@ -10,13 +10,13 @@ use super::waiting::{self, Undelivered};
 use crate::bodies::{ItemBody, ListingBody, ProbeBody, decode};
 use crate::contract::{Entry, EntryKind, EntryName, NewEntry, Position};
 use crate::engine::{
-    ItemRows, LibraryHint, LibraryRow, LibraryRows, LocalWrite, MergedChanges, Outbox, RecordRows, SharedLogPosition,
-    Totals, UNDELIVERED, listing_age,
+    ItemRows, LibraryRow, LibraryRows, LocalWrite, MergedChanges, Outbox, RecordRows, SharedLogPosition, Totals,
+    UNDELIVERED, listing_age,
 };
 use crate::entries::SharedEntries;
 use crate::error::Result;
 use crate::freshness;
-use crate::model::{Hint, Library, LibraryId, ViewId};
+use crate::model::{Library, LibraryId, Sequence, ViewId};
 use crate::platform::Deadline;
 use crate::platform::FileLock;
 use crate::platform::lock;
@@ -271,7 +271,7 @@ impl Exchange {
                 EntryKind::Listing => group
                     .iter()
                     .try_for_each(|entry| self.apply_listing_head(&row, entry))?,
-                EntryKind::Item => self.apply_items(view, &row, group)?,
+                EntryKind::Item => self.apply_items(&row, group)?,
                 EntryKind::Match => self.apply_matches(view, &row, group)?,
                 EntryKind::InvalidItem => self.apply_invalid_items(view, &row, group)?,
                 EntryKind::InvalidPath => self.apply_invalid_paths(view, &row, group)?,
@@ -292,8 +292,7 @@ impl Exchange {
                     }
                     self.remove_invalidated_matches(view, &row, &applied_before)?;
                 }
-                EntryKind::Hint => self.apply_hint(view, &row, first)?, // a library has at most one hint
-                EntryKind::Probe | EntryKind::Search => {}              // a search reads its own entry
+                EntryKind::Probe => {} // applied above
             }
         }
         Ok(())
@@ -307,14 +306,20 @@ impl Exchange {
         let observed_ms = self.observed_ms(entry, body.age_ms);
         let rows = LibraryRows(&self.store).libraries(view.identity)?;
         if !rows.iter().any(|row| row.checked_ms > observed_ms) {
-            self.store_probe(view.identity, &body.libraries, observed_ms)?;
+            self.store_probe(view.identity, &body.libraries, observed_ms, Sequence::default())?;
         }
         Ok(())
     }
 
     /// Stores the libraries that the server reported at `observed_ms`, marks the unchanged ones as current, and returns
-    /// their rows. The probe covers all events stored so far; later events have higher numbers in the log.
-    pub fn store_probe(&self, identity: ViewId, probed: &[Library], observed_ms: i64) -> Result<Vec<LibraryRow>> {
+    /// their rows. `begun`: the change sequence up to which the probe covers events; 0 if it covers none of them.
+    pub fn store_probe(
+        &self,
+        identity: ViewId,
+        probed: &[Library],
+        observed_ms: i64,
+        begun: Sequence,
+    ) -> Result<Vec<LibraryRow>> {
         let is_current = |row: &LibraryRow, library: &Library| {
             row.checked_ms <= observed_ms
                 && freshness::is_current(
@@ -325,8 +330,7 @@ impl Exchange {
                     observed_ms,
                 )
         };
-        let sequence = Totals::of(&self.store)?.sequence;
-        LibraryRows(&self.store).store_probe(identity, probed, sequence, observed_ms, Deadline::NONE, &is_current)
+        LibraryRows(&self.store).store_probe(identity, probed, begun, observed_ms, Deadline::NONE, &is_current)
     }
 
     /// Returns the time at which an entry was written, in Unix ms by this host's clock.
@@ -378,33 +382,27 @@ impl Exchange {
         )
     }
 
-    /// Merges items that other hosts fetched from the server, and removes items that they found missing. A verified
-    /// item is no longer invalidated. Does nothing if this folder has no listing of the library.
-    pub fn apply_items(&self, view: &LogView, row: &LibraryRow, entries: &[Entry]) -> Result<()> {
+    /// Merges items that other hosts fetched from the server, and removes items that they found missing. Does nothing
+    /// if this folder has no listing of the library.
+    pub fn apply_items(&self, row: &LibraryRow, entries: &[Entry]) -> Result<()> {
         if !row.generation.is_fetched() {
             return Ok(());
         }
         // A listing that this host fetched itself is newer than entries from before the fetch.
         let (begun_ms, now_ms) = (Outbox(&self.store).listing_begun_ms(row.id)?, self.clock.now_ms());
         let is_older = |entry: &&Entry| begun_ms <= now_ms && self.written_ms(entry) < begun_ms;
-        let sequence = Totals::of(&self.store)?.sequence;
         let newer = entries.iter().filter(|entry| !is_older(entry));
         let bodies = newer.filter_map(|entry| Some((entry, decode::<ItemBody>(&entry.body)?)));
-        let (mut merged, mut verified) = (Vec::new(), Vec::new());
+        let mut merged = Vec::new();
         for (entry, body) in bodies {
             let key = String::from_utf8_lossy(&entry.name.key).into_owned();
             match body.item {
                 Some(item) if item.rating_key == key => merged.push(item),
-                Some(_) => continue, // not the item that the entry's name says
+                Some(_) => {} // not the item that the entry's name says
                 None => ItemRows(&self.store).remove_item(row, &key, Deadline::NONE)?,
             }
-            if body.verified {
-                verified.push(key);
-            }
         }
-        ItemRows(&self.store).merge_items(row, &merged, None, Deadline::NONE)?;
-        let verified: Vec<&str> = verified.iter().map(String::as_str).collect();
-        LibraryRows(&self.store).end_invalidations(view.identity, row.id, &[], &verified, sequence, Deadline::NONE)
+        ItemRows(&self.store).merge_items(row, &merged, None, Deadline::NONE)
     }
 
     /// Records other hosts' matches for paths that this host can have. An empty body removes this host's match.
@@ -448,24 +446,19 @@ impl Exchange {
         Ok(())
     }
 
-    /// Stores a change hint that another host got from an event, so that this host probes or refreshes the library.
-    fn apply_hint(&self, view: &LogView, row: &LibraryRow, entry: &Entry) -> Result<()> {
-        let hint = LibraryHint {
-            section: Some(row.library.section.clone()),
-            hint: Hint::from_number(entry.body.first().copied().unwrap_or(0).into()),
-            deleted: Vec::new(),
-        };
-        LibraryRows(&self.store).store_hints(view.identity, &[hint], Deadline::NONE)
-    }
-
     /// Invalidates items that other hosts invalidated. An entry with a body also removes the item's matches.
     fn apply_invalid_items(&self, view: &LogView, row: &LibraryRow, entries: &[Entry]) -> Result<()> {
         let mut applied_before = Vec::new();
         for entry in entries {
             let key = String::from_utf8_lossy(&entry.name.key);
-            if !entry.body.is_empty() {
-                let applied = self.applied_before(entry)?;
-                if applied == Applied::Never {
+            if entry.body.is_empty() {
+                if entry.host != view.host {
+                    LibraryRows(&self.store).invalidate_items(view.identity, row.id, &[&key], Deadline::NONE)?;
+                }
+                continue;
+            }
+            match self.applied_before(entry)? {
+                Applied::Never => {
                     let confirmed_matches = self.reading.matches_of_item(&[row.id], &key)?;
                     LibraryRows(&self.store).invalidate(
                         view.identity,
@@ -475,12 +468,9 @@ impl Exchange {
                         Deadline::NONE,
                     )?;
                     self.note_applied(entry)?;
-                    continue;
                 }
-                applied_before.push((entry, applied));
+                applied => applied_before.push((entry, applied)),
             }
-            // Repeat this for an entry applied before, since an older item entry may have ended the invalidation.
-            LibraryRows(&self.store).invalidate_items(view.identity, row.id, &[&key], Deadline::NONE)?;
         }
         self.remove_invalidated_matches(view, row, &applied_before)
     }

@@ -5,10 +5,9 @@ use std::time::{Duration, Instant};
 use super::chunks::LogSource;
 use super::core::{Exchange, LogView, Unavailable, without_entries};
 use super::incoming::ENTRIES_PER_REQUEST;
-use super::leases::HeldLease;
 use crate::bodies::{ListingBody, ProbeBody, decode};
 use crate::contract::{Entry, EntryKind};
-use crate::engine::{LibraryRow, LibraryRows, Outbox};
+use crate::engine::{LibraryRow, LibraryRows, Outbox, Totals};
 use crate::error::{Result, Status};
 use crate::freshness::NeededRequest;
 use crate::model::Hint;
@@ -17,50 +16,7 @@ use crate::sync::{MergedDelta, ProbeConditions, RefreshReason, SyncJob};
 /// Interval between checks for a result from the host that holds the lease.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// The host that sends requests to the server, if requests are necessary.
-enum ResultOrLease<'x, T> {
-    /// No host, since another host has already published this result.
-    Found(T),
-    /// This host, for all hosts, under this lease.
-    Lease(HeldLease<'x>),
-    /// This host, only for itself, since the log is unavailable.
-    Alone,
-}
-
 impl Exchange {
-    /// Waits until the log has another host's result, until this host acquires the lease for the task `task`, or until
-    /// the log is unavailable. `find_result` reads the log, and returns the result if the log has one. Fails at the
-    /// deadline.
-    fn await_result_or_lease<T>(
-        &self,
-        job: &SyncJob<'_>,
-        view: &LogView,
-        task: &str,
-        mut find_result: impl FnMut() -> Result<Option<T>>,
-    ) -> Result<ResultOrLease<'_, T>> {
-        loop {
-            if let Some(result) = find_result()? {
-                return Ok(ResultOrLease::Found(result));
-            }
-            match self.acquire_lease(view, task) {
-                Err(Unavailable) => return Ok(ResultOrLease::Alone),
-                Ok(Some(lease)) => {
-                    // The last holder may have published its result after the first call of `find_result`.
-                    return Ok(match find_result()? {
-                        Some(result) => ResultOrLease::Found(result),
-                        None => ResultOrLease::Lease(lease),
-                    });
-                }
-                Ok(None) => {}
-            }
-            let until = Instant::now() + job.bounds.deadline.wait(POLL_INTERVAL);
-            if job.bounds.deadline.has_passed() || (job.bounds.aborted)() {
-                return Err(job.deadline_error());
-            }
-            std::thread::sleep(until.saturating_duration_since(Instant::now()));
-        }
-    }
-
     /// Exchanges entries before a library is refreshed, so that the log gets this host's entries first. Returns whether
     /// to postpone the refresh, because the log became unavailable only recently. Lookups then use the stale listing.
     /// `why`: the reason for the refresh.
@@ -71,45 +27,36 @@ impl Exchange {
         Ok(matches!(why, RefreshReason::Due | RefreshReason::Missing) && self.should_await_log(row))
     }
 
-    /// Returns the libraries, either from another host's probe that `accepts` allows, or from the server.
+    /// Returns the libraries, either from another host's probe that `accepts` allows, or from the server. Publishes the
+    /// server's reply, so that other hosts need not probe.
     pub fn probe(&self, job: &SyncJob<'_>, accepts: &ProbeConditions<'_>) -> Result<Vec<LibraryRow>> {
         let begun = Instant::now();
-        let Some(view) = self.view()? else {
-            let asked_ms = self.clock.now_ms();
-            let (_, rows) = job.probe()?;
-            // The first probe identifies the view, so this host can now read the log, even if the log rejects writes.
-            if let Some(view) = self.view()? {
-                self.exchange_exclusively(&view, job.bounds.deadline)?;
-                // Publish the probe, so that other hosts need not repeat it.
-                if let Ok(Some(held_lease)) = self.acquire_lease(&view, "probe") {
-                    self.publish_probe(&view, &rows, asked_ms, &held_lease.lease);
-                }
-            }
-            return Ok(rows);
-        };
-        let find_probe = || -> Result<Option<Vec<LibraryRow>>> {
-            let Some(entry) = self.find_probe(&view, accepts, begun) else {
-                return Ok(None);
+        let known_view = self.view()?;
+        if let Some(view) = &known_view {
+            let sequence = Totals::of(&self.store)?.sequence;
+            let rows = LibraryRows(&self.store).libraries(view.identity)?;
+            let max_age = if rows.iter().any(|row| row.hint != Hint::None) {
+                Duration::ZERO // an earlier probe may not cover the event
+            } else {
+                accepts.max_age
             };
-            let body = decode::<ProbeBody>(&entry.body);
-            let rows = body.map(|body| {
+            if let Some(entry) = self.find_probe(view, &ProbeConditions { max_age, ..*accepts }, begun)
+                && let Some(body) = decode::<ProbeBody>(&entry.body)
+            {
                 let observed_ms = self.observed_ms(&entry, body.age_ms);
-                self.store_probe(view.identity, &body.libraries, observed_ms)
-            });
-            rows.transpose()
-        };
-        match self.await_result_or_lease(job, &view, "probe", find_probe)? {
-            ResultOrLease::Found(rows) => Ok(rows),
-            ResultOrLease::Alone => Ok(job.probe()?.1),
-            ResultOrLease::Lease(held_lease) => {
-                let asked_ms = self.clock.now_ms();
-                let (identity, rows) = job.probe()?;
-                if identity == view.identity {
-                    self.publish_probe(&view, &rows, asked_ms, &held_lease.lease);
-                }
-                Ok(rows)
+                return self.store_probe(view.identity, &body.libraries, observed_ms, sequence);
             }
         }
+        let asked_ms = self.clock.now_ms();
+        let (identity, rows) = job.probe()?;
+        // The first probe identifies the view, so this host can now read the log, even if the log rejects writes.
+        if let Some(view) = self.view()?.filter(|view| view.identity == identity) {
+            if known_view.is_none() {
+                self.exchange_exclusively(&view, job.bounds.deadline)?;
+            }
+            self.publish_probe(&view, &rows, asked_ms);
+        }
+        Ok(rows)
     }
 
     /// Brings a library up to date, either from the log or from the server.
@@ -123,10 +70,10 @@ impl Exchange {
         };
         let uuid = row.library.uuid.clone();
         let must_ask_server = matches!(why, RefreshReason::Full | RefreshReason::Unverified);
-        // Applies the log's entries, then copies another host's listing. Returns `Some` if the library is then current.
-        let copy_current_listing = || -> Result<Option<()>> {
+        // Applies the log's entries, then copies another host's listing. Returns whether the library is then current.
+        let copy_current_listing = || -> Result<bool> {
             if must_ask_server || !self.exchange_exclusively(&view, job.bounds.deadline)?.has_received {
-                return Ok(None);
+                return Ok(false);
             }
             let stored = LibraryRows(&self.store).library_row(row.id)?;
             let is_current = |stored: &LibraryRow| {
@@ -136,10 +83,10 @@ impl Exchange {
                     && stored.hint == Hint::None
             };
             if is_current(&stored) {
-                return Ok(Some(()));
+                return Ok(true);
             }
             let Ok(Some((entry, head))) = self.find_listing_head(&view, &uuid) else {
-                return Ok(None);
+                return Ok(false);
             };
             let has_copy = Outbox(&self.store).shared_listing(row.id)? == Some(head.listing);
             // While the log was unavailable, this host may itself have fetched a newer listing.
@@ -147,40 +94,53 @@ impl Exchange {
             if (has_copy || is_older) && stored.generation.is_fetched() && !stored.due
                 || self.is_listing_invalidated(&view, &uuid, &head)
             {
-                return Ok(None);
+                return Ok(false);
             }
             match self.copy_listing(job, &view, &stored, &entry, &head) {
                 // A chunk is missing or damaged, or the log is unavailable. This host then tries to acquire the lease.
                 Err(error) if matches!(error.status, Status::BadAnswer | Status::Timeout) => {
                     log::info!("'{}': {error}", row.library.title);
-                    return Ok(None);
+                    return Ok(false);
                 }
                 copied => copied?,
             }
             let copied = LibraryRows(&self.store).library_row(row.id)?;
-            Ok(is_current(&copied).then_some(()))
+            Ok(is_current(&copied))
         };
-        match self.await_result_or_lease(job, &view, &format!("fetch {uuid}"), copy_current_listing)? {
-            ResultOrLease::Found(()) => Ok(()),
-            ResultOrLease::Alone => self.fetch_from_source(job, row, need, why).map(drop),
-            ResultOrLease::Lease(held_lease) => {
-                let row_before = LibraryRows(&self.store).library_row(row.id)?;
-                // Since the job started, this host may have copied an older listing from another host.
-                let need = if must_ask_server {
-                    need
-                } else {
-                    job.needed_request(&row_before, why)
-                };
-                if matches!(need, NeededRequest::Nothing | NeededRequest::Probe) {
-                    return Ok(());
-                }
-                let included = self.read_position(view.identity)?.position;
-                let merged = self.fetch_from_source(job, &row_before, need, why)?;
-                let row_after = LibraryRows(&self.store).library_row(row.id)?;
-                self.publish(&view, &held_lease.lease, (&row_before, &row_after), merged, included);
-                Ok(())
+        let held_lease = loop {
+            if copy_current_listing()? {
+                return Ok(());
             }
+            match self.acquire_lease(&view, &format!("fetch {uuid}")) {
+                Err(Unavailable) => return self.fetch_from_source(job, row, need, why).map(drop),
+                Ok(Some(held_lease)) => break held_lease,
+                Ok(None) => {}
+            }
+            let until = Instant::now() + job.bounds.deadline.wait(POLL_INTERVAL);
+            if job.bounds.deadline.has_passed() || (job.bounds.aborted)() {
+                return Err(job.deadline_error());
+            }
+            std::thread::sleep(until.saturating_duration_since(Instant::now()));
+        };
+        // The last holder may have published its result after the check.
+        if copy_current_listing()? {
+            return Ok(());
         }
+        let row_before = LibraryRows(&self.store).library_row(row.id)?;
+        // Since the job started, this host may have copied an older listing from another host.
+        let need = if must_ask_server {
+            need
+        } else {
+            job.needed_request(&row_before, why)
+        };
+        if matches!(need, NeededRequest::Nothing | NeededRequest::Probe) {
+            return Ok(());
+        }
+        let included = self.read_position(view.identity)?.position;
+        let merged = self.fetch_from_source(job, &row_before, need, why)?;
+        let row_after = LibraryRows(&self.store).library_row(row.id)?;
+        self.publish(&view, &held_lease.lease, (&row_before, &row_after), merged, included);
+        Ok(())
     }
 
     /// Brings a library up to date from the source. Returns the merged changes; `None` after a full listing.
@@ -245,7 +205,7 @@ impl Exchange {
                 |entry: &Entry| entry.name.kind == EntryKind::Item && entry.name.library == row.library.uuid;
             let items: Vec<Entry> = page.entries.into_iter().filter(is_item_of_library).collect();
             let copied_row = LibraryRows(store).library_row(row.id)?;
-            self.apply_items(view, &copied_row, &items)?;
+            self.apply_items(&copied_row, &items)?;
             position = page.position;
             if !page.has_more {
                 break;

@@ -27,27 +27,30 @@ impl Drop for HeldLease<'_> {
 
 impl Exchange {
     /// Returns the log's probe; `None` if the log is unavailable, or if the probe is too old, or older than the
-    /// library's last hint or invalidation. `accepts`: the library and the maximum age. `begun`: the start of the job;
-    /// a later probe is always new enough.
+    /// library's last invalidation. `accepts`: the library and the maximum age. `begun`: the start of the job; a later
+    /// probe is always new enough.
     pub fn find_probe(&self, view: &LogView, accepts: &ProbeConditions<'_>, begun: Instant) -> Option<Entry> {
-        let library = accepts.library.unwrap_or_default();
         let names = [
             entry_name(EntryKind::Probe, "", b""),
-            entry_name(EntryKind::Hint, library, b""),
-            entry_name(EntryKind::InvalidLibrary, library, b""),
+            entry_name(EntryKind::InvalidLibrary, accepts.library.unwrap_or_default(), b""),
         ];
         let found = self
             .send_request(|log, limit| log.find(view.number, &names, limit))
             .unwrap_or_default();
-        let hints_and_invalidations = found.iter().filter(|entry| entry.name.kind != EntryKind::Probe);
-        let last_number = hints_and_invalidations.map(|entry| entry.number).max().unwrap_or(0);
-        let max_age = accepts.max_age.max(begun.elapsed());
-        let probe = found.into_iter().find(|entry| entry.name.kind == EntryKind::Probe);
+        let mut max_age = accepts.max_age.max(begun.elapsed());
+        let mut probe = None;
+        for entry in found {
+            if entry.name.kind == EntryKind::Probe {
+                probe = Some(entry);
+            } else {
+                max_age = max_age.min(entry.age); // the probe must have begun after the invalidation
+            }
+        }
         let age = |entry: &Entry| {
             let age_when_written = decode::<ProbeBody>(&entry.body).map_or(0, |body| body.age_ms);
             entry.age.saturating_add(Duration::from_millis(age_when_written))
         };
-        probe.filter(|entry| entry.number > last_number && age(entry) <= max_age)
+        probe.filter(|entry| age(entry) <= max_age)
     }
 
     /// Returns the log's entry whose name consists of `kind`, `library` (a uuid) and `key`; `None` if there is none.

@@ -14,7 +14,6 @@ mod leases;
 mod outgoing;
 mod publish;
 mod running;
-mod searches;
 mod waiting;
 
 pub use core::{Exchange, SLOW_LOG_TIMEOUT, creates_no_entries, set_waits_for_slow_log};

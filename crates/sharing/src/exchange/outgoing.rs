@@ -1,7 +1,7 @@
 //! Delivers this host's outbox to the log, each entry exactly once.
 
 use super::applied::with_number;
-use super::core::{Exchange, LogView, RETRY_PAUSE_MS};
+use super::core::{Exchange, LogView};
 use crate::contract::{NewEntry, SharedLog};
 use crate::engine::{Outbox, OutboxRow};
 use crate::error::Result;
@@ -19,21 +19,13 @@ impl Exchange {
             .map_or(Ok(0), |identity| Outbox(&self.store).count(identity))
     }
 
-    /// Delivers the outbox, then the verified items. Returns whether the log has all entries: `false` if the log is
+    /// Delivers the outbox. Returns whether the log has all entries: `false` if the log is
     /// unavailable or rejects writes, or if the deadline passes.
     pub fn deliver(&self, view: &LogView, until: Deadline) -> Result<bool> {
         loop {
             let outbox_rows = Outbox(&self.store).entries(view.identity, ENTRIES_PER_REQUEST)?;
-            // Once the outbox is empty, deliver the verified items.
             let Some(first) = outbox_rows.first() else {
-                let verified = std::mem::take(&mut lock(&self.state).verified);
-                // Skip older items, since they might overwrite newer entries from other hosts.
-                let now_ms = self.clock.now_ms();
-                let is_recent = |verified_ms| (0..=RETRY_PAUSE_MS).contains(&(now_ms - verified_ms));
-                let recent = verified.into_iter().filter(|(verified_ms, _)| is_recent(*verified_ms));
-                let verified: Vec<NewEntry> = recent.map(|(_, entry)| entry).collect();
-                let append = |log: &dyn SharedLog, limit| log.append(view.number, view.host, &verified, None, limit);
-                return Ok(verified.is_empty() || self.send_write(until, append).is_ok());
+                return Ok(true);
             };
             if until.has_passed() {
                 return Ok(false);

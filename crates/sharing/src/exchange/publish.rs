@@ -18,13 +18,8 @@ const MAX_CHANGED_PART: u64 = 4;
 const CHUNKS_PER_RENEWAL: u32 = 50;
 
 impl Exchange {
-    /// Publishes a probe under a lease. `asked_ms`: the time of the request, from which other hosts compute the probe's
-    /// age. Renews the lease first, since this host may have been suspended, and publishes nothing if another host has
-    /// acquired the lease.
-    pub fn publish_probe(&self, view: &LogView, rows: &[LibraryRow], asked_ms: i64, lease: &Lease) {
-        if !self.renew_lease(lease) {
-            return;
-        }
+    /// Publishes a probe. `asked_ms`: the time of the request, from which other hosts compute the probe's age.
+    pub fn publish_probe(&self, view: &LogView, rows: &[LibraryRow], asked_ms: i64) {
         let age_ms = self.age_ms(asked_ms);
         let libraries: Vec<Library> = rows.iter().map(|row| row.library.clone()).collect();
         let probe = new_entry(EntryKind::Probe, "", b"", encode(&ProbeBody { libraries, age_ms }));
@@ -33,7 +28,7 @@ impl Exchange {
             return;
         }
         let _ = self.send_write(Deadline::NONE, |log, limit| {
-            log.append(view.number, view.host, &[probe], Some(lease), limit)
+            log.append(view.number, view.host, &[probe], None, limit)
         });
     }
 
@@ -78,7 +73,7 @@ impl Exchange {
         {
             let gone: Vec<&str> = merged.removed_keys.iter().map(String::as_str).collect();
             let changed_count = head.since + merged.added.len() as u64 + gone.len() as u64;
-            let mut entries = item_entries(uuid, &merged.added, &gone, false); // not verified
+            let mut entries = item_entries(uuid, &merged.added, &gone);
             let are_small = entries.iter().all(NewEntry::is_within_limit)
                 && entries.iter().map(NewEntry::size).sum::<usize>() <= LARGEST_BATCH;
             if changed_count <= MAX_CHANGED_ITEMS.max(head.listed / MAX_CHANGED_PART) && are_small {
@@ -187,13 +182,9 @@ fn change_of(row: &LibraryRow) -> crate::model::SourceState {
 }
 
 /// Creates entries for items of the library with the uuid `library`, and for the rating keys in `gone`, which the
-/// library no longer has. `verified`: whether plexindex fetched the items by rating key; verified items end earlier
-/// invalidations.
-pub fn item_entries(library: &str, items: &[Item], gone: &[&str], verified: bool) -> Vec<NewEntry> {
-    let item_entry = |key: &str, item: Option<Item>| {
-        let body = encode(&ItemBody { item, verified });
-        new_entry(EntryKind::Item, library, key.as_bytes(), body)
-    };
+/// library no longer has.
+fn item_entries(library: &str, items: &[Item], gone: &[&str]) -> Vec<NewEntry> {
+    let item_entry = |key: &str, item| new_entry(EntryKind::Item, library, key.as_bytes(), encode(&ItemBody { item }));
     let changed = items
         .iter()
         .map(|item| item_entry(&item.rating_key, Some(item.clone())));
