@@ -176,7 +176,7 @@ typedef enum plexindex_status {
     PLEXINDEX_AMBIGUOUS = 2, // Several items match equally well; the answer lists the items, best first.
     // The timeout passed before an answer was available. Repeat the call: plexindex resumes the work.
     PLEXINDEX_NOT_YET = 3,
-    PLEXINDEX_NEEDS_WARM = 4, // The timeout is too short for this server. Fetch the library once (`plexindex warm`).
+    PLEXINDEX_NEEDS_WARM = 4, // The timeout is too short for this server. Fetch the library once (`plexindex refresh`).
     PLEXINDEX_INVALID_ARGUMENT = 100, // An argument has an invalid value.
     PLEXINDEX_NULL_POINTER = 101, // A pointer that must not be NULL is NULL.
     // A field or flag is unknown. A known flag in the wrong call causes `INVALID_ARGUMENT` instead.
@@ -240,9 +240,9 @@ typedef struct plexindex_mapping {
 // PLEXINDEX_BUFFER_TOO_SMALL, the number needed (see plexindex_buffer_grow()); after other errors, 0.
 //
 // As `error`, the last argument of functions that can fail, a buffer receives the call's error message in UTF-8 with a
-// NUL; `length` does not count the NUL, and is 0 after success. `data` need not be aligned. A message that does not
-// fit is truncated and ends in `…`; `length` is then its full length. One buffer can be both the answer and `error`.
-// Strings that you pass to the call must not be in the buffer.
+// NUL, and then the name of the invalid option, if any, with a NUL. `length` counts only the message; after success it
+// is 0. `data` need not be aligned. A message that does not fit ends in `…`; `length` is then its full length. One
+// buffer can be both the answer and `error`. Strings that you pass to the call must not be in the buffer.
 typedef struct plexindex_buffer {
     void *data; // The memory.
     size_t capacity; // Size of the memory in bytes.

@@ -143,7 +143,7 @@ pub mod unstable_source {
 #[doc(hidden)]
 pub mod inside {
     pub use crate::disk::{Finding, Rules, WalkStarts};
-    pub use crate::edit::Edit;
+    pub use crate::edit::{Edit, Scan};
     pub use crate::engine::{Op, Table, TableLimits, Tables};
     pub use crate::events::DebounceIntervals;
     pub use crate::matching::byte_string::ByteString;

@@ -451,6 +451,21 @@ const (
 	ReasonSameName         Reason = "same_name"
 )
 
+type ScanFoldersRequest struct {
+	Paths []ByteString `json:"paths"`
+}
+
+type ScannedFolders struct {
+	Paths []ScannedPath `json:"paths"`
+}
+
+type ScannedPath struct {
+	Folder  ByteString `json:"folder,omitempty"`
+	Library string     `json:"library,omitempty"`
+	Message string     `json:"message,omitempty"`
+	Section string     `json:"section,omitempty"`
+}
+
 type ServerInfo struct {
 	AnsweredUs        int64  `json:"answered_us"`
 	Libraries         int64  `json:"libraries"`

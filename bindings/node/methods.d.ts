@@ -268,6 +268,18 @@ export interface ProposeMappings {
   paths?: readonly (ByteString)[];
 }
 export type Reason = 'none' | 'no_location' | 'not_listed' | 'not_fetched' | 'several_items' | 'several_libraries' | 'unconfirmed' | 'only_root_differs' | 'several_episodes' | 'empty' | 'above_locations' | 'unavailable' | 'not_asked' | 'same_name';
+export interface ScanFolders {
+  paths: readonly (ByteString)[];
+}
+export interface ScannedFolders {
+  paths: readonly (ScannedPath)[];
+}
+export interface ScannedPath {
+  folder?: ByteString;
+  library?: string;
+  message?: string;
+  section?: string;
+}
 export interface ServerInfo {
   answered_us: number;
   libraries: number;
@@ -371,6 +383,7 @@ export interface Methods {
   'matches.import': { request: ImportMatches; answer: Imported };
   'paths.compare': { request: ComparePaths; answer: PathRelations };
   'server.check': { request: CheckServer; answer: ServerInfo };
+  'server.scan': { request: ScanFolders; answer: ScannedFolders };
   'sharing': { request: Share; answer: Shared };
   'store.get': { request: GetStore; answer: StoreInfo };
   'tables.clear': { request: ClearTable; answer: Nothing };

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::query_builder::Query;
-use crate::edit::{Edit, EditReport};
+use crate::edit::{Edit, EditReport, Scan};
 use crate::error::{Error, Result};
 use crate::source::{FieldChange, Lock};
 
@@ -84,6 +84,15 @@ impl Query<'_> {
             Ok(()) => Ok(report),
             Err(error) => Err(EditError { error, report }),
         }
+    }
+
+    /// Tells the server to scan the folder of each path, for the C functions.
+    #[doc(hidden)]
+    pub fn scan(&self, paths: &[&[u8]]) -> Result<Vec<Scan>> {
+        for path in paths {
+            self.index.inner().queries.display.check_path(path)?;
+        }
+        self.ask(|call| self.index.inner().editing.scan(call, paths))
     }
 
     /// Edits items on the server, and sets `report` to the result for each item, even after an error. The C functions

@@ -8,7 +8,8 @@ use crate::error::{
     Error, Result, Status, check_length, invalid_argument_error, out_of_memory_error, try_with_capacity,
 };
 use crate::events::Events;
-use crate::model::{ItemType, ViewId};
+use crate::matching::{Mappings, NormalPath, Relation};
+use crate::model::{ItemType, Library, ViewId};
 use crate::source::{Deadline, EditRequest, FieldChange, Lock, SourceKind};
 use crate::sync::{Call, IndexReader, Synchronizer};
 
@@ -89,6 +90,15 @@ pub struct Editing {
     events: Arc<Events>,
 }
 
+/// What became of a path in [`Editing::scan`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Scan {
+    /// The server's folder that the server was told to scan, as the server writes it, and the library that contains it.
+    /// `None` if no library's folder contains the path.
+    pub target: Option<(Vec<u8>, Library)>,
+}
+
 impl Editing {
     pub fn new(store: Arc<Store>, reading: Arc<IndexReader>, sync: Arc<Synchronizer>, events: Arc<Events>) -> Self {
         Self {
@@ -138,6 +148,42 @@ impl Editing {
             }
         }
         self.reading.catch_up(call.deadline)
+    }
+
+    /// Tells the server to scan the folder of each path, with one request for each folder. A path that ends with a
+    /// separator is a folder, and other paths are files. The mappings translate the paths. A path that no library's
+    /// folder contains is left out, after a look at the server's current libraries. Fails at the first failed request.
+    pub fn scan(&self, call: &Call<'_>, paths: &[&[u8]]) -> Result<Vec<Scan>> {
+        if !self.sync.may_send_requests(call) {
+            return Err(Error::new(
+                Status::Offline,
+                "cannot start a scan offline: open the index with server_url, and do not set offline",
+            ));
+        }
+        if !self.sync.capabilities().is_some_and(|can| can.edits) {
+            let kind = self.reading.kind();
+            return Err(kind.unsupported("cannot scan folders", "it accepts no requests"));
+        }
+        self.reading.catch_up(call.deadline)?;
+        let find_all = || -> Vec<Scan> {
+            let snapshot = self.reading.snapshot();
+            let find = |path: &&[u8]| scan_target(path, &snapshot.rows, self.reading.mappings());
+            paths.iter().map(|path| Scan { target: find(path) }).collect()
+        };
+        let mut scans = find_all();
+        if scans.iter().any(|scan| scan.target.is_none()) {
+            self.sync.probe(call, self.reading.snapshot().sequence())?;
+            self.reading.catch_up(call.deadline)?;
+            scans = find_all();
+        }
+        let mut sent: Vec<(&[u8], &str)> = Vec::new();
+        for (folder, library) in scans.iter().filter_map(|scan| scan.target.as_ref()) {
+            if !sent.contains(&(folder, &library.section)) {
+                self.sync.scan(call, &library.section, folder)?;
+                sent.push((folder, &library.section));
+            }
+        }
+        Ok(scans)
     }
 
     /// Edits items of one type with one request, and invalidates the items in the store, so that plexindex verifies
@@ -223,6 +269,24 @@ impl Editing {
         }
         Ok(())
     }
+}
+
+/// Returns the server's folder to scan for a path, and the first library that contains the folder: tries the path as it
+/// is, and then as each mapping rewrites it.
+fn scan_target(path: &[u8], rows: &[LibraryRow], mappings: &Mappings) -> Option<(Vec<u8>, Library)> {
+    let find = |raw: &[u8]| {
+        let end = raw.iter().rposition(|byte| matches!(byte, b'/' | b'\\'))?;
+        let folder = &raw[..end];
+        let contains = |row: &&LibraryRow| {
+            row.library.locations.iter().any(|location| {
+                let relation = NormalPath::with(folder, |folder| Relation::of(folder, location.as_bytes()));
+                relation.is_equal || relation.is_under
+            })
+        };
+        let row = rows.iter().find(contains)?;
+        Some((folder.to_vec(), row.library.clone()))
+    };
+    find(path).or_else(|| NormalPath::with(path, |path| mappings.to_server(path, find)))
 }
 
 /// Fails if an item is missing or has a type that the server cannot edit. Marks missing items in `report`. `row`: the

@@ -192,6 +192,10 @@ impl Source for DatabaseAndServer {
         self.server.edit(request, bounds)
     }
 
+    fn scan(&self, section: &str, folder: &[u8], bounds: Bounds<'_>) -> Result<()> {
+        self.server.scan(section, folder, bounds)
+    }
+
     /// Receives the server's events, because the database has none.
     fn events(&self, bounds: Bounds<'_>, sink: &mut dyn FnMut(Event) -> bool) -> Result<()> {
         self.server.events(bounds, sink)

@@ -301,6 +301,11 @@ impl Synchronizer {
         self.job(call, |job| job.source.edit(request, job.bounds))
     }
 
+    /// Tells the server to scan a folder.
+    pub fn scan(&self, call: &Call<'_>, section: &str, folder: &[u8]) -> Result<()> {
+        self.job(call, |job| job.source.scan(section, folder, job.bounds))
+    }
+
     /// Returns the lock name for `work` that concerns the whole server. Each server has its own lock, so that an
     /// unresponsive server does not block calls to another server in the same folder.
     pub(super) fn server_lock_name(&self, work: &str) -> String {

@@ -210,7 +210,7 @@ impl SyncJob<'_> {
         log::warn!(
             "library '{}' shrank from {} to {items} items, perhaps because a disk is not mounted; plexindex uses the \
              old listing until a second listing, at least a minute later, confirms the change; to accept the change \
-             now, refresh in full (plexindex warm --full)",
+             now, refresh in full (plexindex refresh --full)",
             row.library.title,
             row.items
         );

@@ -110,7 +110,7 @@ pub fn guard_output<S: Into<Status>>(error: *mut Buffer, place: *mut Buffer, bod
             if error.status != Status::BufferTooSmall {
                 clear_buffer(place);
             }
-            error_text.write(&text);
+            error_text.write(&text, error.argument().unwrap_or(""));
             error.status as i32
         }
     }
@@ -139,20 +139,27 @@ impl ErrorText {
             return Err(null_error("error.data"));
         }
         let error_text = Self(Some((error, given)));
-        error_text.write("");
+        error_text.write("", "");
         Ok(error_text)
     }
 
-    /// Writes a message, truncated to the buffer's capacity. Sets its length to that of the whole message, so that the
-    /// caller sees how much is missing.
-    fn write(&self, text: &str) {
+    /// Writes a message, truncated to the buffer's capacity, and then the name of the invalid option, if there is room.
+    /// Sets its length to that of the whole message, so that the caller sees how much is missing.
+    fn write(&self, text: &str, argument: &str) {
         let Some((buffer, Buffer { data, capacity, .. })) = self.0 else {
             return;
         };
         // SAFETY: `ErrorText::new` checked the caller's buffer. Its memory has `capacity` bytes, unused by other code.
         unsafe {
             if capacity > 0 {
-                write_truncated(text, std::slice::from_raw_parts_mut(data.cast(), capacity));
+                let memory = std::slice::from_raw_parts_mut(data.cast(), capacity);
+                write_truncated(text, memory);
+                if let Some(rest) = memory.get_mut(text.len() + 1..) {
+                    let name = if rest.len() > argument.len() { argument } else { "" };
+                    if !rest.is_empty() {
+                        write_truncated(name, rest);
+                    }
+                }
             }
             (*buffer).length = text.len();
         }

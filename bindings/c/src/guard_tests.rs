@@ -145,3 +145,26 @@ fn an_invalid_buffer_is_refused() {
     );
     assert_eq!(given.length, 7);
 }
+
+#[test]
+fn the_name_of_an_invalid_option_follows_the_message() {
+    let mut memory = [b'?'; 32];
+    let mut write = |capacity: usize, argument: Option<&'static str>| {
+        let mut buffer = Buffer {
+            data: memory.as_mut_ptr().cast(),
+            capacity,
+            length: 0,
+        };
+        guard::<()>(&raw mut buffer, || {
+            let error = Error::new(Status::InvalidArgument, "no");
+            Err(argument.map_or_else(|| error.clone(), |name| error.clone().with_argument(name)))
+        });
+        (buffer.length, memory)
+    };
+    let (length, memory) = write(32, Some("token"));
+    assert_eq!((length, &memory[..9]), (2, &b"no\0token\0"[..]));
+    let (_, memory) = write(32, None);
+    assert_eq!(&memory[..4], b"no\0\0");
+    let (_, memory) = write(8, Some("token"));
+    assert_eq!(&memory[..4], b"no\0\0", "there is no room for the name");
+}

@@ -195,9 +195,9 @@ pub type LogFn = unsafe extern "C" fn(user: *mut c_void, level: i32, message: *c
 /// PLEXINDEX_BUFFER_TOO_SMALL, the number needed (see plexindex_buffer_grow()); after other errors, 0.
 ///
 /// As `error`, the last argument of functions that can fail, a buffer receives the call's error message in UTF-8 with a
-/// NUL; `length` does not count the NUL, and is 0 after success. `data` need not be aligned. A message that does not
-/// fit is truncated and ends in `…`; `length` is then its full length. One buffer can be both the answer and `error`.
-/// Strings that you pass to the call must not be in the buffer.
+/// NUL, and then the name of the invalid option, if any, with a NUL. `length` counts only the message; after success it
+/// is 0. `data` need not be aligned. A message that does not fit ends in `…`; `length` is then its full length. One
+/// buffer can be both the answer and `error`. Strings that you pass to the call must not be in the buffer.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Buffer {

@@ -20,7 +20,7 @@ pub enum Status {
     Ambiguous = 2,
     /// The timeout passed before an answer was available. Repeat the call: plexindex resumes the work.
     NotYet = 3,
-    /// The timeout is too short for this server. Fetch the library once (`plexindex warm`).
+    /// The timeout is too short for this server. Fetch the library once (`plexindex refresh`).
     NeedsWarm = 4,
 
     /// An argument has an invalid value.
@@ -206,6 +206,8 @@ pub struct Error {
     kind: ErrorKind,
     #[doc(hidden)]
     pub message: String,
+    /// See [`Error::argument`].
+    argument: Option<&'static str>,
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -237,8 +239,24 @@ impl Error {
             status,
             kind: ErrorKind::of(status),
             message: cut_middle(message.into()),
+            argument: None,
             source: None,
         }
+    }
+
+    /// Returns the name of the option that is invalid, such as `token`, so that a program can say where its value is
+    /// from.
+    #[must_use]
+    pub fn argument(&self) -> Option<&str> {
+        self.argument
+    }
+
+    /// Sets the error's [`argument`](Error::argument).
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_argument(mut self, name: &'static str) -> Self {
+        self.argument = Some(name);
+        self
     }
 
     /// Sets the error's [`source`](std::error::Error::source). Users see only the message, which must describe the

@@ -339,6 +339,15 @@ pub trait Source: Send + Sync {
         Err(Error::new(Status::Unsupported, "this source cannot be edited"))
     }
 
+    /// Tells the server to scan a folder of a library; returns when the server has accepted the request. `folder` is the
+    /// server's path. A source with [`Abilities::edits`] supports this.
+    ///
+    /// # Errors
+    /// Server errors (300 to 399), or `Aborted`.
+    fn scan(&self, _section: &str, _folder: &[u8], _bounds: Bounds<'_>) -> Result<()> {
+        Err(Error::new(Status::Unsupported, "this source scans no folders"))
+    }
+
     /// Receives events, starting with [`Event::Connected`], until the server ends the stream,
     /// [`Source::interrupt_events`] is called, or `sink` returns `false`. Never retries.
     ///

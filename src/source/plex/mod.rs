@@ -50,12 +50,11 @@ pub use self::event_parser::{EventBody, parse as parse_event};
 pub(in crate::source) use self::lenient::push_unique;
 pub use self::plex_http::{CheckedServer, PlexHttp, check_token};
 use self::replies::ReplyContent;
-use self::reply_body::BodyProgress;
 pub use self::retry::RetryClock;
 pub(in crate::source) use self::rows::item_types_with_files;
 pub use self::rows::{Rows, RowsEnd, RowsRequest};
 pub(in crate::source) use self::sections::make_uuids_unique;
-use self::server_request::{KEY_PREFIX, MAX_ROWS, Omitted, ServerRequest};
+use self::server_request::{KEY_PREFIX, MAX_ROWS, ServerRequest};
 
 /// The constants of this kind of source.
 pub static KIND: SourceKind = SourceKind {
@@ -201,15 +200,12 @@ impl Source for PlexHttp {
                 ),
             ));
         }
-        let request = ServerRequest::edit(address, request);
-        // Edits are idempotent, so plexindex retries even an edit that the server may have applied.
-        retry::run_with_retries(&*self.clock, self.retry_for, &bounds, &request.purpose, || {
-            let reply = self.round_trip(&request, Omitted::Nothing, &bounds)?;
-            // `ureq` reuses the connection only if the body was read.
-            reply_body::read_beginning(reply.body, None, &BodyProgress::new(&reply.request_meter, &bounds));
-            Ok(())
-        })
-        .map_err(|error| self.scrub(error))
+        self.command(&ServerRequest::edit(address, request), bounds)
+    }
+
+    /// Sends one `GET` request, which starts the scan.
+    fn scan(&self, section: &str, folder: &[u8], bounds: Bounds<'_>) -> Result<()> {
+        self.command(&ServerRequest::scan(section, folder), bounds)
     }
 
     /// Receives the event stream until it ends, `sink` returns `false`, or the host aborts the call.

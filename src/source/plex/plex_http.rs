@@ -187,7 +187,8 @@ pub fn check_token(token: &Token) -> Result<()> {
         return Err(Error::new(
             Status::InvalidArgument,
             format!("the token has {length} bytes, but the limit is {MAX_TOKEN_BYTES}: specify only the token"),
-        ));
+        )
+        .with_argument("token"));
     }
     if token.reveal().bytes().all(|byte| byte.is_ascii_graphic()) {
         return Ok(());
@@ -195,5 +196,6 @@ pub fn check_token(token: &Token) -> Result<()> {
     Err(Error::new(
         Status::InvalidArgument,
         "the token contains an invalid character, such as a space or a line break: remove it",
-    ))
+    )
+    .with_argument("token"))
 }

@@ -112,7 +112,7 @@ impl PlexHttp {
                 }
                 // An explicit empty body makes `ureq` send `Content-Length: 0`. Otherwise `ureq` would announce a
                 // chunked body, which some servers reject.
-                RequestKind::Edit => {
+                _ if request.is_put() => {
                     let http_request = http_request.map(|()| &b""[..]);
                     self.transport
                         .send(http_request, time_left, context.max_silence)
@@ -141,7 +141,7 @@ impl PlexHttp {
             let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
             let encoding = header("content-encoding");
             let progress = BodyProgress::new(&request_meter, bounds);
-            let is_edit = request.kind == RequestKind::Edit;
+            let is_edit = request.is_put();
             // Follows a redirect to the same server, returns a success, or classifies a failure.
             if parts.status.is_redirection() {
                 let Some(location) = header("location") else {
@@ -216,7 +216,7 @@ impl PlexHttp {
         bounds: &Bounds<'_>,
     ) -> ureq::http::Result<Request<()>> {
         let (method, accept) = match request.kind {
-            RequestKind::Edit => (Method::PUT, "application/json"),
+            _ if request.is_put() => (Method::PUT, "application/json"),
             RequestKind::Events => (Method::GET, "text/event-stream"),
             _ => (Method::GET, "application/json"),
         };

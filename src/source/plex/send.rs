@@ -9,6 +9,7 @@ use crate::model::Item;
 use super::super::contract::{Bounds, RequestKind};
 use super::plex_http::PlexHttp;
 use super::replies::{ReplyContent, ReplyMetadata, RowReader};
+use super::reply_body::{self, BodyProgress};
 use super::retry::{self, AttemptError, Refusal};
 use super::rows::{Rows, RowsEnd, RowsRequest};
 use super::server_request::{MAX_ROWS, OVERSIZE_FACTOR, Omitted, ServerRequest};
@@ -18,6 +19,18 @@ use super::server_request::{MAX_ROWS, OVERSIZE_FACTOR, Omitted, ServerRequest};
 const MAX_REFUSALS: u32 = 3;
 
 impl PlexHttp {
+    /// Sends a request that changes something on the server. Such requests are idempotent, so plexindex retries even a
+    /// request that the server may have carried out.
+    pub(super) fn command(&self, request: &ServerRequest<'_>, bounds: Bounds<'_>) -> Result<()> {
+        retry::run_with_retries(&*self.clock, self.retry_for, &bounds, &request.purpose, || {
+            let reply = self.round_trip(request, Omitted::Nothing, &bounds)?;
+            // `ureq` reuses the connection only if the body was read.
+            reply_body::read_beginning(reply.body, None, &BodyProgress::new(&reply.request_meter, &bounds));
+            Ok(())
+        })
+        .map_err(|error| self.scrub(error))
+    }
+
     /// Requests rows, adds their items to `items`, even if the call fails midway, and returns the page's metadata.
     ///
     /// Counts items without a rating key but does not add them; adds items without files. Requests the rows again if

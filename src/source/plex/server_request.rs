@@ -7,7 +7,7 @@ use crate::model::ItemType;
 use super::super::contract::{EditRequest, RequestKind};
 use super::replies::ReplyMetadata;
 use super::rows::{Rows, RowsRequest};
-use super::url::encode;
+use super::url::{encode, encode_bytes};
 
 /// Prefix of an item's path in Plex's API, and of the keys that hosts see.
 pub(super) const KEY_PREFIX: &str = "/library/metadata/";
@@ -160,6 +160,25 @@ impl<'a> ServerRequest<'a> {
         }
     }
 
+    /// Creates the request that tells the server to scan a folder.
+    pub fn scan(section: &'a str, folder: &[u8]) -> Self {
+        Self {
+            kind: RequestKind::Edit,
+            path: format!(
+                "/library/sections/{}/refresh?path={}",
+                encode(section),
+                encode_bytes(folder)
+            ),
+            purpose: RequestPurpose::Scan(section),
+            ..Self::libraries()
+        }
+    }
+
+    /// Returns whether the method is `PUT`.
+    pub fn is_put(&self) -> bool {
+        matches!(self.purpose, RequestPurpose::Edit(..))
+    }
+
     /// Creates the request for a page of rows.
     pub fn rows(request: &'a RowsRequest<'a>) -> Self {
         Self {
@@ -240,6 +259,8 @@ pub(super) enum RequestPurpose<'a> {
     Items(usize),
     /// Number of items, and section id of the library.
     Edit(usize, &'a str),
+    /// Section id of the library.
+    Scan(&'a str),
     Events,
 }
 
@@ -262,6 +283,7 @@ impl fmt::Display for RequestPurpose<'_> {
             Self::Items(1) => f.write_str("fetch one item"),
             Self::Items(count) => write!(f, "fetch {count} items"),
             Self::Edit(count, section) => write!(f, "edit {count} items in library section {section}"),
+            Self::Scan(section) => write!(f, "scan a folder of library section {section}"),
             Self::Events => f.write_str("receive the server's events"),
         }
     }

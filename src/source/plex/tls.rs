@@ -72,6 +72,7 @@ fn read_authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
                 path.display()
             ),
         )
+        .with_argument("ca_file")
     };
     let mut pem = Vec::new();
     files::open_host_file(path)

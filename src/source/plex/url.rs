@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode, utf8_percent_encode};
 
 use crate::error::{Error, Result, Status};
 
@@ -13,6 +13,11 @@ pub(super) const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.'
 /// Encodes a string as a query argument or path segment.
 pub(super) fn encode(text: &str) -> impl fmt::Display + '_ {
     utf8_percent_encode(text, ENCODED)
+}
+
+/// Encodes bytes that need not be UTF-8, as [`encode`] does.
+pub(super) fn encode_bytes(bytes: &[u8]) -> impl fmt::Display + '_ {
+    percent_encode(bytes, ENCODED)
 }
 
 /// Scheme, host and port. plexindex sends a token to one origin only.
@@ -78,7 +83,8 @@ impl BaseUrl {
             Err(Error::new(
                 Status::InvalidArgument,
                 format!("server_url {:?} {problem}", without_secrets(text)),
-            ))
+            )
+            .with_argument("server_url"))
         };
         let Some((scheme, after_scheme)) = text.split_once("://") else {
             return invalid("has no scheme: write it as http://host:32400 or https://host:32400");

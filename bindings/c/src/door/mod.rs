@@ -52,6 +52,7 @@ macro_rules! methods {
 methods! {
     "libraries.list" facts::libraries,
     "server.check" facts::server,
+    "server.scan" edit::scan,
     "store.get" facts::store,
     "versions" facts::versions,
     "log.set_level" facts::set_log_level,

@@ -23,6 +23,8 @@ class Error(Exception):
 
     status: int | None = None
     """The library's error number, or None if the package detected the error before calling the library."""
+    argument: str | None = None
+    """The name of the option that is invalid, such as ``"token"``, or None."""
     report: EditReport | None = None
     """The report of a failed ``edit_items``, or None for all other calls."""
     _answer: Any = None
@@ -151,10 +153,11 @@ _BY_HUNDREDS: dict[int, type[Error]] = {2: StoreError, 3: ServerUnavailableError
 
 
 def error_for(status: int, message: str | bytes) -> Error:
-    """Creates the exception for a status, with the library's message."""
+    """Creates the exception for a status, with the library's message. A NUL and an option's name can follow it."""
+    argument = ""
     if isinstance(message, bytes):
-        message = message.decode("utf-8", "replace")
+        message, _, argument = message.decode("utf-8", "replace").partition("\0")
     kind = _CLASSES.get(status) or _BY_HUNDREDS.get(status // 100, Error)
     error = kind(message or f"plexindex status {status} ({c.STATUS_NAMES.get(status, 'unknown')})")
-    error.status = status
+    error.status, error.argument = status, argument or None
     return error

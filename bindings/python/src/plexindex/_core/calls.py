@@ -96,8 +96,8 @@ class Call:
         return status
 
     def error_text(self) -> bytes:
-        """Returns the call's error text."""
-        return self._text.value
+        """Returns the call's error text and, after a NUL, the name of the invalid option."""
+        return b"\0".join(self._text.raw.split(b"\0", 2)[:2])
 
     def release(self) -> None:
         """Resets this object and returns it to the thread's pool."""
