@@ -3,10 +3,10 @@
 # `docker build -t plexindex .`.
 FROM python:3.13-slim
 RUN --mount=type=bind,source=build/wheels,target=/wheels \
-    pip install --no-cache-dir --no-index --only-binary=:all: --find-links=/wheels plexindex
+    pip install --no-cache-dir --only-binary=:all: --find-links=/wheels 'plexindex[cli]'
 RUN useradd --uid 1000 --create-home plexindex && install -d -o plexindex -g plexindex -m 700 /data
 USER plexindex
-ENV PLEXINDEX_DIR=/data
+ENV PLEXINDEX_CACHE_DIR=/data
 VOLUME /data
 ENTRYPOINT ["plexindex"]
 CMD ["--help"]

@@ -20,7 +20,7 @@ NEXTEST = $(CARGO) nextest run
 # `make lint` checks the library for each of these targets that rustup has installed.
 OTHERS = aarch64-apple-darwin armv7-unknown-linux-gnueabihf x86_64-pc-windows-gnu x86_64-unknown-linux-musl
 
-.PHONY: bench build demo docs fuzz
+.PHONY: bench build demo docs fuzz man
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
@@ -33,7 +33,7 @@ build: needs-build ## build the optimised library: target/release/libplexindex.s
 # The demos run in this virtual environment.
 build/demo/made:
 	$(PYTHON) -m venv --clear $(@D)
-	$(@D)/bin/pip --disable-pip-version-check -q install 'hatchling>=1.27,<2'
+	$(@D)/bin/pip --disable-pip-version-check -q install 'hatchling>=1.27,<2' click rich platformdirs tomli
 	touch $@
 DEMO = $(CARGO) build --release --package plexindex-standin && PLEXINDEX_CARGO_PROFILE=release \
 	build/demo/bin/pip --disable-pip-version-check -q install --no-build-isolation --no-deps --force-reinstall ./bindings/python && \
@@ -141,6 +141,8 @@ abi: ## update docs/abi.txt from the headers in include, and list changed or rem
 	$(PYTHON) scripts/abi.py
 api: ## list the public Rust API, with cargo-public-api and a nightly compiler
 	$(CARGO) public-api --package plexindex --simplified --simplified
+man: build/venv/installed ## generate the manual page docs/plexindex.1 from the command
+	build/venv/bin/python scripts/make_man.py > $@.new && mv $@.new docs/plexindex.1
 docs: build/venv/made ## build the documents with mkdocs, and the Python reference with pdoc: build/docs/index.html
 	rm -rf build/pages && mkdir -p build/pages
 	git ls-files -z --cached --others --exclude-standard | grep -zvE '^(src|crates|fuzz/corpus)' | tar --null -cT - --ignore-failed-read 2>/dev/null | tar -xC build/pages

@@ -88,12 +88,12 @@ class Cli:
         self.home = home
         self.store = home / "store"
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("PLEX", "XDG_"))}
-        self.environment = {**kept, "HOME": str(home), "PLEXINDEX_DIR": str(self.store), "COLUMNS": "100"}
+        self.environment = {**kept, "HOME": str(home), "PLEXINDEX_CACHE_DIR": str(self.store), "COLUMNS": "100"}
         if os.name == "nt":
             self.environment.update(USERPROFILE=str(home), LOCALAPPDATA=str(home / "local"))
         self.environment.pop("NO_COLOR", None)
         if server is not None:
-            self.environment.update(PLEXINDEX_URL=server.url, PLEXINDEX_TOKEN=server.token)
+            self.environment.update(PLEXINDEX_SERVER_URL=server.url, PLEXINDEX_TOKEN=server.token)
 
     def start(self, *arguments: object, **variables: str | None) -> list[Any]:
         """Returns the command line and the environment."""
@@ -122,6 +122,12 @@ class Cli:
     def json(self, *arguments: object, given: bytes = b"", **variables: str | None) -> Any:
         """Returns the output, one JSON value."""
         return json.loads(self.run(*arguments, "--json", given=given, **variables).stdout)
+
+    def lines(self, *arguments: object, given: bytes = b"", **variables: str | None) -> list[Any]:
+        """Returns the output, one JSON value on each line."""
+        return [
+            json.loads(line) for line in self.run(*arguments, "--json", given=given, **variables).stdout.splitlines()
+        ]
 
     def at_terminal(
         self, *arguments: object, react: Callable[[str], str] = lambda _: "", **variables: str | None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 import sys
@@ -24,10 +25,13 @@ def cli(tmp_path: Path) -> Cli:
 @pytest.fixture
 def ours(server: Server) -> dict[str, Any]:
     """The environment that names the server."""
-    return {"PLEXINDEX_URL": server.url, "PLEXINDEX_TOKEN": TOKEN}
+    return {"PLEXINDEX_SERVER_URL": server.url, "PLEXINDEX_TOKEN": TOKEN}
 
 
-def write_config(cli: Cli, text: str, name: str = ".config/plexapi/config.ini") -> str:
+PLEXAPI = ".config/plexapi/config.ini"
+
+
+def write_config(cli: Cli, text: str, name: str = ".config/plexindex/config.toml") -> str:
     path = cli.home / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
@@ -38,10 +42,14 @@ def auth(server: Server, token: str = TOKEN) -> str:
     return f"[auth]\nserver_baseurl = {server.url}\nserver_token = {token}\n"
 
 
+def own(server: Server, token: str = TOKEN) -> str:
+    return f"server_url = '{server.url}'\ntoken = '{token}'\n"
+
+
 def sources(cli: Cli, *arguments: object, **variables: Any) -> tuple[str | None, str | None, str | None]:
     """The server, its source and the token's."""
-    facts = cli.json("doctor", *arguments, **variables)["server"]
-    return facts["url"], facts["url_from"], facts["token_from"]
+    facts = {line["name"]: line for line in cli.lines("config", *arguments, **variables)}
+    return facts["server_url"]["value"], facts["server_url"]["source"], facts["token"]["source"]
 
 
 def fails(cli: Cli, code: int, text: str, *words: object, **variables: Any) -> None:
@@ -52,20 +60,29 @@ def fails(cli: Cli, code: int, text: str, *words: object, **variables: Any) -> N
 def test_each_source(cli: Cli, server: Server, tmp_path: Path, ours: dict[str, Any]) -> None:
     file = tmp_path / "token"
     file.write_text(f"{TOKEN}\n")
-    flags = ["--url", server.url, "--token-file", file]
+    flags = ["--server-url", server.url, "--token-file", file]
     theirs: dict[str, Any] = {"PLEXAPI_AUTH_SERVER_BASEURL": server.url, "PLEXAPI_AUTH_SERVER_TOKEN": TOKEN}
-    path = write_config(cli, f"{auth(server, 'wrong')}[header]\nplatform = x%y\n")
+    path = write_config(cli, f"{auth(server, 'wrong')}[header]\nplatform = x%y\n", PLEXAPI)
     assert sources(cli) == (server.url, path, path)
     # As in plexapi, a token of the environment may belong to the server of the file.
     assert sources(cli, PLEXAPI_AUTH_SERVER_TOKEN=TOKEN) == (server.url, path, "PLEXAPI_AUTH_SERVER_TOKEN")
     assert sources(cli, **theirs) == (server.url, "PLEXAPI_AUTH_SERVER_BASEURL", "PLEXAPI_AUTH_SERVER_TOKEN")
-    assert sources(cli, **theirs, **ours) == (server.url, "PLEXINDEX_URL", "PLEXINDEX_TOKEN")
-    files = {"PLEXINDEX_URL": server.url, "PLEXINDEX_TOKEN_FILE": str(file)}
-    assert sources(cli, **theirs, **files) == (server.url, "PLEXINDEX_URL", "PLEXINDEX_TOKEN_FILE")
-    assert sources(cli, *flags, **ours) == (server.url, "--url", "--token-file")
-    assert sources(cli, *flags[:2], "--token", TOKEN, **ours) == (server.url, "--url", "--token")
+    assert sources(cli, **theirs, **ours) == (server.url, "PLEXINDEX_SERVER_URL", "PLEXINDEX_TOKEN")
+    files = {"PLEXINDEX_SERVER_URL": server.url, "PLEXINDEX_TOKEN_FILE": str(file)}
+    assert sources(cli, **theirs, **files) == (server.url, "PLEXINDEX_SERVER_URL", "PLEXINDEX_TOKEN_FILE")
+    assert sources(cli, *flags, **ours) == (server.url, "--server-url", "--token-file")
+    assert sources(cli, *flags[:2], "--token", TOKEN, **ours) == (server.url, "--server-url", "--token")
     for variables in (theirs, ours, files):
         assert "Movies" in cli.good("libraries", **variables)
+    mine = write_config(cli, own(server))
+    found = (server.url, f"server_url in {mine}", f"token in {mine}")
+    assert sources(cli) == sources(cli, **theirs) == found
+    assert sources(cli, **ours) == (server.url, "PLEXINDEX_SERVER_URL", "PLEXINDEX_TOKEN")
+    other = write_config(cli, own(server), "other.toml")
+    Path(mine).unlink()
+    found = (server.url, f"server_url in {other}", f"token in {other}")
+    assert sources(cli, "--config", other) == sources(cli, PLEXINDEX_CONFIG=other) == found
+    fails(cli, 2, "cannot read the configuration file", "config", "--config", cli.home / "none.toml")
     # Names are in any case, and the environment may name another file.
     other = write_config(cli, auth(server).replace("server_token", "SERVER_TOKEN").replace("auth", "AUTH"), "o.ini")
     assert sources(cli, PLEXAPI_CONFIG_PATH=other) == (server.url, other, other)
@@ -75,7 +92,7 @@ def test_each_source(cli: Cli, server: Server, tmp_path: Path, ours: dict[str, A
 def test_a_wrong_token_file(cli: Cli, server: Server, tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text("\n")
-    flags = ["libraries", "--url", server.url, "--token-file", file]
+    flags = ["libraries", "--server-url", server.url, "--token-file", file]
     fails(cli, 2, "--token and --token-file are both given", *flags, "--token", "x")
     fails(cli, 2, "is empty", *flags)
     fails(cli, 2, "No such file or directory; give a file that contains the token", *flags[:-1], tmp_path / "missing")
@@ -88,9 +105,9 @@ def test_a_command_prints_the_token(
     (tmp_path / "token").write_text(TOKEN)
     command = f'"{sys.executable}" -c "print(open(\'token\').read())"'
     assert "Movies" in cli.good("libraries", "--token-command", command, **{**ours, "PLEXINDEX_TOKEN": "wrong"})
-    variables: dict[str, Any] = {"PLEXINDEX_URL": server.url, "PLEXINDEX_TOKEN_COMMAND": command}
+    variables: dict[str, Any] = {"PLEXINDEX_SERVER_URL": server.url, "PLEXINDEX_TOKEN_COMMAND": command}
     assert "Movies" in cli.good("libraries", **variables)
-    write_config(cli, f"{auth(server, 'wrong')}[plexindex]\ntoken_command = {command} x\n")
+    write_config(cli, f"server_url = '{server.url}'\ntoken_command = {json.dumps(f'{command} x')}\n")
     assert "Movies" in cli.good("libraries")
     for bad, why in (
         (f'"{sys.executable}" -c "exit(1)"', "exit code 1"),
@@ -108,54 +125,64 @@ def test_mappings(cli: Cli, server: Server, ours: dict[str, Any]) -> None:
     for mappings in ("/mnt/tv=/data/tv;/mnt/media=/data", "/mnt/tv -> /data/tv\n/mnt/media -> /data"):
         assert cli.json("match", host, PLEXINDEX_MAPPINGS=mappings, **ours)["match_kind"] == "mapped"
     fails(cli, 2, "PLEXINDEX_MAPPINGS: 'media' is not a mapping", "match", path, PLEXINDEX_MAPPINGS="media", **ours)
-    ini = f"{auth(server)}[plexindex]\nmappings =\n    /mnt/a -> /nowhere\n    /mnt/media -> /data\n"
-    file = write_config(cli, ini)
+    mine = f"{own(server)}[mappings]\n'/mnt/a' = '/nowhere'\n'/mnt/media' = '/data'\n"
+    file = write_config(cli, mine)
     assert cli.good("match", host).endswith("mapped, high\n")
-    write_config(cli, f"{ini}    /mnt/b\n")
-    fails(cli, 2, f"{file}, [plexindex] mappings: '/mnt/b' is not a mapping", "match", path)
+    assert cli.lines("config")[-1] == {
+        "name": "mapping",
+        "value": "/mnt/media -> /data",
+        "source": f"mappings in {file}",
+    }
+    write_config(cli, f"{mine}'/mnt/b' = ''\n")
+    fails(cli, 2, f"mappings in {file}: '/mnt/b ->' is not a mapping", "match", path)
+    write_config(cli, f"{mine}'/mnt/b' = 1\n")
+    fails(cli, 2, f"mappings in {file} has a value of the wrong kind", "match", path)
 
 
 def test_plexapi_reads_the_same_file(cli: Cli, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     config = pytest.importorskip("plexapi.config")
-    path = write_config(cli, auth(server, "a%token").replace("server_token", "Server_Token"))
+    path = write_config(cli, auth(server, "a%token").replace("server_token", "Server_Token"), PLEXAPI)
     monkeypatch.delenv("PLEXAPI_AUTH_SERVER_TOKEN", raising=False)
     monkeypatch.setenv("PLEXAPI_CONFIG_PATH", path)
     theirs, (_, ours) = config.PlexConfig(path), _config._read_plexapi_file()
     for name in ("server_baseurl", "server_token"):
-        assert ours["auth"][name] == theirs.get(f"auth.{name}")
+        assert ours[name] == theirs.get(f"auth.{name}")
 
 
 def test_a_broken_file(cli: Cli) -> None:
-    path = write_config(cli, f"server_token = {TOKEN}\n")
-    fails(cli, 2, f"cannot read {path}: plexapi could not read this file either", "libraries")
-    Path(path).write_bytes(b"\xff\xfe")
-    fails(cli, 2, path, "libraries")
+    for name in (PLEXAPI, ".config/plexindex/config.toml"):
+        path = write_config(cli, f"server_token = {TOKEN}\n", name)
+        fails(cli, 2, path, "libraries")
+        Path(path).write_bytes(b"\xff\xfe")
+        fails(cli, 2, path, "libraries")
 
 
 def test_a_token_is_sent_to_no_other_server(cli: Cli, server: Server) -> None:
-    write_config(cli, auth(server))
-    fails(cli, 2, f"only to {server.url}", "libraries", "--url", "http://127.0.0.1:1")
-    fails(cli, 2, f"only to {server.url}", "libraries", PLEXINDEX_URL="http://127.0.0.1:1")
+    write_config(cli, auth(server), PLEXAPI)
+    fails(cli, 2, f"only to {server.url}", "libraries", "--server-url", "http://127.0.0.1:1")
+    fails(cli, 2, f"only to {server.url}", "libraries", PLEXINDEX_SERVER_URL="http://127.0.0.1:1")
     # The same server in another spelling, and a token without a server.
-    assert cli.run("libraries", "--url", server.url.replace("http", "HTTP") + "/").returncode == 0
-    fails(cli, 2, '--url "nonsense" has no scheme', "libraries", "--url", "nonsense")
-    write_config(cli, f"[auth]\nserver_token = {TOKEN}\n")
-    assert cli.run("libraries", "--url", server.url).returncode == 0
+    assert cli.run("libraries", "--server-url", server.url.replace("http", "HTTP") + "/").returncode == 0
+    fails(cli, 2, 'server_url "nonsense" has no scheme', "libraries", "--server-url", "nonsense")
+    write_config(cli, f"[auth]\nserver_token = {TOKEN}\n", PLEXAPI)
+    assert cli.run("libraries", "--server-url", server.url).returncode == 0
 
 
 def test_an_error_names_the_source(cli: Cli, server: Server, tmp_path: Path) -> None:
     for url in ("http://user:pw@127.0.0.1:1", "http://127.0.0.1:1/?X-Plex-Token=secret"):
-        done = cli.run("libraries", "--url", url)
-        assert (done.returncode, "--token-file" in done.stderr) == (2, True), done
+        done = cli.run("libraries", "--server-url", url)
+        assert done.returncode == 2, done
         assert "pw" not in done.stderr and "secret" not in done.stderr
     file = tmp_path / "token"
-    variables = {"PLEXINDEX_URL": server.url, "PLEXINDEX_TOKEN_FILE": str(file)}
+    variables = {"PLEXINDEX_SERVER_URL": server.url, "PLEXINDEX_TOKEN_FILE": str(file)}
     for token, code in (("wrong", 4), ("two words\x01", 2)):
         file.write_text(token)
         fails(cli, code, "; the token is from PLEXINDEX_TOKEN_FILE\n", "libraries", **variables)
-    path = write_config(cli, auth(server, "wrong"))
+    path = write_config(cli, auth(server, "wrong"), PLEXAPI)
     fails(cli, 4, f"; the token is from {path}\n", "libraries")
-    fails(cli, 2, 'plexindex: PLEXINDEX_URL "foo" has no scheme', "libraries", PLEXINDEX_URL="foo")
+    fails(cli, 2, "; the server_url is from PLEXINDEX_SERVER_URL\n", "libraries", PLEXINDEX_SERVER_URL="foo")
+    error = json.loads(cli.run("libraries", "--json", PLEXINDEX_SERVER_URL="foo").stderr)["error"]
+    assert (error["status"], error["argument"], error["exit_code"]) == ("invalid_argument", "server_url", 2)
 
 
 def test_the_folder(cli: Cli, tmp_path: Path, ours: dict[str, Any]) -> None:
@@ -163,55 +190,54 @@ def test_the_folder(cli: Cli, tmp_path: Path, ours: dict[str, Any]) -> None:
         return str(cli.json("doctor", *arguments, **ours, **variables)["store"]["folder"])
 
     (tmp_path / "flag").mkdir()
-    assert folder("--dir", tmp_path / "flag") == str(tmp_path / "flag")
+    assert folder("--cache-dir", tmp_path / "flag") == str(tmp_path / "flag")
     assert folder() == str(cli.store)
-    assert folder(PLEXINDEX_DIR="~/mine") == str(tmp_path / "mine")
+    assert folder(PLEXINDEX_CACHE_DIR="~/mine") == str(tmp_path / "mine")
     former, data = tmp_path / ".cache" / "plexindex", tmp_path / ".local" / "share" / "plexindex"
     former.mkdir(parents=True)
-    assert folder(PLEXINDEX_DIR=None) == str(former)
-    assert f"former default folder {former}: " in cli.run("doctor", "-v", PLEXINDEX_DIR=None).stderr
+    assert folder(PLEXINDEX_CACHE_DIR=None) == str(former)
+    assert f"former default folder {former}: " in cli.run("doctor", "-v", PLEXINDEX_CACHE_DIR=None).stderr
     former.rename(tmp_path / "moved")
-    assert folder(PLEXINDEX_DIR=None) == str(data)
+    assert folder(PLEXINDEX_CACHE_DIR=None) == str(data)
     former.mkdir()
-    assert folder(PLEXINDEX_DIR=None) == str(data)
-    assert folder(PLEXINDEX_DIR=None, XDG_DATA_HOME=str(tmp_path / "xdg")) == str(former)
+    assert folder(PLEXINDEX_CACHE_DIR=None) == str(data)
+    assert folder(PLEXINDEX_CACHE_DIR=None, XDG_DATA_HOME=str(tmp_path / "xdg")) == str(former)
     former.rename(tmp_path / "moved again")
-    assert folder(PLEXINDEX_DIR=None, XDG_DATA_HOME=str(tmp_path / "xdg")) == str(tmp_path / "xdg" / "plexindex")
-    for quote in ("", "'", '"'):
-        write_config(cli, f"[plexindex]\ndir = {quote}{tmp_path}/the store{quote}\n")
-        assert folder(PLEXINDEX_DIR=None) == str(tmp_path / "the store")
+    assert folder(PLEXINDEX_CACHE_DIR=None, XDG_DATA_HOME=str(tmp_path / "xdg")) == str(tmp_path / "xdg" / "plexindex")
+    write_config(cli, f"cache_dir = '{tmp_path}/the store'\n")
+    assert folder(PLEXINDEX_CACHE_DIR=None) == str(tmp_path / "the store")
     assert stat.S_IMODE((tmp_path / "the store").stat().st_mode) == 0o700
 
 
 def test_only_the_default_folder_needs_platformdirs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "platformdirs", None)
-    monkeypatch.delenv("PLEXINDEX_DIR", raising=False)
+    monkeypatch.delenv("PLEXINDEX_CACHE_DIR", raising=False)
     with pytest.raises(plexindex.InvalidArgumentError, match="give cache_dir"):
         plexindex.open()
     plexindex.open(tmp_path / "given").close()
-    monkeypatch.setenv("PLEXINDEX_DIR", str(tmp_path / "set"))
+    monkeypatch.setenv("PLEXINDEX_CACHE_DIR", str(tmp_path / "set"))
     plexindex.open().close()
 
 
 def test_an_unknown_setting_causes_a_warning(cli: Cli, server: Server) -> None:
-    path = write_config(cli, f"{auth(server)}[plexindex]\nmapping = /mnt/media -> /data\nfrobnicate = 1\n")
+    path = write_config(cli, f"{own(server)}mapping = '/mnt/media -> /data'\nfrobnicate = 1\n")
     first, second = cli.run("libraries").stderr.splitlines()
-    assert f"{path}, [plexindex] mapping: ignoring an unknown setting; did you mean mappings?" in first
-    assert "[plexindex] frobnicate: " in second and "token_command" in second
+    assert f"mapping in {path}" in first and "mappings?" in first
+    assert f"frobnicate in {path}" in second and "token_command" in second
 
 
 def test_the_size_limit(cli: Cli, ours: dict[str, Any]) -> None:
-    cli.good("warm", "Movies", **ours)
+    cli.good("refresh", "Movies", **ours)
     assert cli.json("stats")["size_limit"] == 0
-    path = write_config(cli, "[plexindex]\nsize_limit = 70k\n")
+    write_config(cli, "size_limit = 70_000\n")
     assert cli.json("stats")["size_limit"] == 70_000
     assert cli.json("stats", PLEXINDEX_SIZE_LIMIT="500M")["size_limit"] == 500_000_000
     assert cli.json("stats", "--size-limit", "2G", PLEXINDEX_SIZE_LIMIT="500M")["size_limit"] == 2_000_000_000
     assert " of 70.0 kB allowed, too small by " in cli.run("stats").stdout
-    assert "increase --size-limit" in cli.run("doctor", **ours).stdout
+    assert "increase size_limit" in " ".join(cli.run("doctor", **ours).stdout.split())
     fails(cli, 2, "PLEXINDEX_SIZE_LIMIT: 'much' is not a size", "stats", PLEXINDEX_SIZE_LIMIT="much")
-    write_config(cli, "[plexindex]\nsize_limit = 2X\n")
-    fails(cli, 2, f"{path}, [plexindex] size_limit: '2X' is not a size", "stats")
+    path = write_config(cli, "size_limit = '2X'\n")
+    fails(cli, 2, f"size_limit in {path}: '2X' is not a size", "stats")
 
 
 @pytest.mark.parametrize("text", ["", "0", "-1", "G", "1.5G", "1GB", "9999999999T", "٣"])
@@ -229,10 +255,11 @@ def test_the_user_is_found_beside_the_token(cli: Cli, server: Server, tmp_path: 
         """The number of listings for each token, in a new store."""
         counts = []
         for token in tokens:
-            write_config(cli, auth(server, token) + config)
+            write_config(cli, auth(server, token), PLEXAPI)
+            write_config(cli, config.format(token))
             server.reset()
             given: dict[str, Any] = {key: text or token for key, text in variables.items()}
-            done = cli.run("warm", "Movies", *arguments, PLEXINDEX_DIR=str(tmp_path / name), **given)
+            done = cli.run("refresh", "Movies", *arguments, PLEXINDEX_CACHE_DIR=str(tmp_path / name), **given)
             assert done.returncode == 0, done.stderr
             counts.append(int(server.get("stats")["requests"]["listing"]))
         return counts
@@ -240,8 +267,8 @@ def test_the_user_is_found_beside_the_token(cli: Cli, server: Server, tmp_path: 
     twice = listings("nobody")
     assert twice[0] == twice[1] > 0
     once = [twice[0], 0]
-    user = "[plexindex]\nuser = ann\n"
-    ours = {"PLEXINDEX_URL": server.url, "PLEXINDEX_TOKEN": ""}
+    user = "token = '{}'\nuser = 'ann'\n"
+    ours = {"PLEXINDEX_SERVER_URL": server.url, "PLEXINDEX_TOKEN": ""}
     assert listings("flag", "--user", "ann") == once
     assert listings("variable", PLEXINDEX_USER="ann", **ours) == once
     assert listings("file", config=user) == once

@@ -1,21 +1,16 @@
-"""What the shells complete, asked from the shells themselves."""
+"""What shells complete, asked as click's scripts ask, and once from each shell itself."""
 
 from __future__ import annotations
 
 import os
-import pty
-import select
-import shlex
 import shutil
 import subprocess
-import time
-from collections.abc import Callable
+import sys
 from pathlib import Path
 
 import pytest
 from cli import Cli
-
-BASH, ZSH, FISH = map(shutil.which, ("bash", "zsh", "fish"))
+from test_cli import COMMANDS
 
 
 @pytest.fixture
@@ -38,7 +33,6 @@ def test_it_is_installed_where_the_shell_looks(cli: Cli, shell: str, place: str)
     assert (done.returncode, done.stdout) == (0, f"{file}\n")
     assert file.read_text() == cli.good("completion", shell)
     assert ("fpath+=" in done.stderr) == (shell == "zsh")
-    assert cli.run("completion", "--install", shell).returncode == 0
     file.unlink()
     file.mkdir()
     failed = cli.run("completion", "--install", shell)
@@ -46,114 +40,44 @@ def test_it_is_installed_where_the_shell_looks(cli: Cli, shell: str, place: str)
     assert f"cannot write {file}: " in failed.stderr
 
 
-def bash(cli: Cli, *words: str) -> set[str]:
-    script = cli.good("completion", "bash") + '\nCOMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _plexindex'
-    assert BASH
-    done = subprocess.run(
-        [BASH, "--norc", "-c", script + '; printf "%s\\n" "${COMPREPLY[@]}"', "bash", "plexindex", *words],
-        capture_output=True, text=True, check=True, cwd=cli.home,
-    )  # fmt: skip
-    assert done.stderr == ""
-    return set(done.stdout.split())
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("", set(COMMANDS)),
+        ("ma", {"match", "matches"}),
+        ("match --fo", {"--format"}),
+        ("match --format ", {"text", "keys", "paths", "tsv", "json"}),
+        ("refresh --ca", {"--cache-dir", "--ca-file"}),
+        ("completion ", {"bash", "zsh", "fish"}),
+        ("--off", {"--offline"}),
+        ("--cache-dir films st", {"stats"}),
+        ("diff --without s", {"system", "samples"}),
+    ],
+)
+def test_what_is_completed(cli: Cli, line: str, expected: set[str]) -> None:
+    words = line.split(" ")
+    printed = cli.good(_PLEXINDEX_COMPLETE="bash_complete", COMP_WORDS=f"plexindex {line}", COMP_CWORD=str(len(words)))
+    assert {one.partition(",")[2] for one in printed.splitlines()} == expected
 
 
-def fish(cli: Cli, *words: str) -> set[str]:
-    file = cli.home / "plexindex.fish"
-    file.write_text(cli.good("completion", "fish"))
-    line = " ".join(["plexindex", *words])
-    assert FISH
-    done = subprocess.run(
-        [FISH, "--no-config", "-c", f"source {file}; complete -C '{line}'"],
-        capture_output=True, text=True, check=True, cwd=cli.home, env={**os.environ, "HOME": str(cli.home)},
-    )  # fmt: skip
-    assert done.stderr == ""
-    return {line.split("\t")[0] for line in done.stdout.splitlines()}
+@pytest.mark.parametrize(("shell", "check"), [("bash", "-n"), ("zsh", "-n"), ("fish", "--no-execute")])
+def test_the_shell_reads_the_script(cli: Cli, shell: str, check: str) -> None:
+    program = shutil.which(shell)
+    if program is None:
+        pytest.skip(f"{shell} is not installed")
+    file = cli.home / "script"
+    file.write_text(cli.good("completion", shell))
+    subprocess.run([program, check, file], check=True)
 
 
-def zsh_shows(cli: Cli, words: list[str], *wanted: str) -> None:
-    """Presses TAB twice at a terminal, and waits for all these words."""
-    folder = cli.home / "zfunc"
-    folder.mkdir(exist_ok=True)
-    (folder / "_plexindex").write_text(cli.good("completion", "zsh"))
-    setup = (
-        f"fpath=({folder} $fpath); autoload -Uz compinit; compinit -u -d {cli.home}/dump; PS1='%% '; LISTMAX=10000\n"
-        "zstyle ':completion:*' list-prompt ''; setopt auto_list list_ambiguous no_beep\n"
-        "bindkey '^I' complete-word; echo rea''dy\n"
-    )
-    environment = {"HOME": str(cli.home), "PATH": os.environ["PATH"], "TERM": "xterm", "COLUMNS": "200", "LINES": "200"}
-    assert ZSH
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.chdir(cli.home)
-        os.execve(ZSH, [ZSH, "-f", "-i"], environment)  # noqa: S606
-    os.set_blocking(terminal, False)
-
-    def until(*wanted: str) -> None:
-        seen, end = "", time.monotonic() + 30
-        while not all(word in seen for word in wanted) and time.monotonic() < end:
-            if select.select([terminal], [], [], 0.05)[0]:
-                seen += os.read(terminal, 65536).decode(errors="replace")
-        assert all(word in seen for word in wanted), (wanted, seen)
-
-    try:
-        os.write(terminal, setup.encode())
-        until("ready")
-        os.write(terminal, f"{' '.join(['plexindex', *words])}\t\t".encode())
-        until(*wanted)
-    finally:
-        os.close(terminal)
-        os.waitpid(pid, 0)
-
-
-COMMANDS = {
-    *("libraries", "warm", "match", "folder", "diff", "changes"),
-    *("stats", "clear", "matches", "shared", "doctor", "completion"),
-}
-
-
-# The words before the cursor, and what a shell completes: exactly these, or with "…" these among others.
-CASES = [
-    ("ma", {"match", "matches"}),
-    ("match --fo", {"--format"}),
-    ("match --format ''", {"text", "keys", "paths", "tsv", "json"}),
-    ("warm --", {"--full", "--dir", "--mapping", "…"}),
-    ("completion ''", {"bash", "zsh", "fish"}),
-    ("doctor fil", {"films", "file.txt"}),
-    ("doctor --dir fil", {"films"}),
-    ("--dir fil", {"films"}),
-    ("--off", {"--offline"}),
-    ("--dir films st", {"stats"}),
-]
-
-
-@pytest.mark.skipif(BASH is None, reason="bash is not installed")
+@pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
 def test_bash(cli: Cli) -> None:
-    assert bash(cli, "") == {*COMMANDS, "--help", "--version"}
-    assert "--full" not in bash(cli, "stats", "--")
-    expect_cases(cli, lambda line: bash(cli, *shlex.split(line)))
-
-
-@pytest.mark.skipif(FISH is None, reason="fish is not installed")
-def test_fish(cli: Cli) -> None:
-    assert fish(cli, "") == COMMANDS
-    expect_cases(cli, lambda line: {word.rstrip("/") for word in fish(cli, line)})
-
-
-def expect_cases(cli: Cli, complete: Callable[[str], set[str]]) -> None:
-    (cli.home / "films").mkdir()
-    (cli.home / "file.txt").touch()
-    for line, expected in CASES:
-        found = complete(line)
-        assert expected == found or ("…" in expected and expected - {"…"} < found), (line, found)
-
-
-@pytest.mark.skipif(ZSH is None, reason="zsh is not installed")
-def test_zsh(cli: Cli) -> None:
-    zsh_shows(cli, [""], *COMMANDS, "Fetch missing and expired")
-    zsh_shows(cli, ["match", "--format", ""], "text", "keys", "paths", "tsv", "json")
-    zsh_shows(cli, ["warm", "--"], "--full", "--mapping")
-    (cli.home / "films").mkdir()
-    zsh_shows(cli, ["doctor", "--dir", "fil"], "films")
-    zsh_shows(cli, ["--dir", "films", "--offline", "st"], "stats")
-    zsh_shows(cli, ["--off"], "--offline")
-    zsh_shows(cli, ["--offline", "match", "--form"], "--format")
+    program = cli.home / "plexindex"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m plexindex "$@"\n')
+    program.chmod(0o755)
+    script = cli.good("completion", "bash") + (
+        '\nCOMP_WORDS=(plexindex match --for); COMP_CWORD=2; _plexindex_completion plexindex; echo "${COMPREPLY[@]}"'
+    )
+    environment = {**cli.environment, "PATH": f"{cli.home}:{os.environ['PATH']}"}
+    done = subprocess.run(["bash", "--norc", "-c", script], env=environment, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("--format\n", "")

@@ -61,7 +61,7 @@ def test_a_server_that_does_not_report_renames(tmp_path: Path, index: plexindex.
     found = index.compare(tree.films)
     assert sorted((one.what, one.path) for one in found) == [not_in_plex(new)[:2], not_on_disk(old)[:2]]
     assert found.stale and found.renames_unknown
-    done = Cli(tmp_path, tree.server).run("diff", "--dir", tmp_path / "store", tree.films)
+    done = Cli(tmp_path, tree.server).run("diff", "--cache-dir", tmp_path / "store", tree.films)
     unasked = "the server did not report whether files were renamed, so each renamed file counts as both a missing"
     assert unasked in " ".join(done.stderr.split())
 
@@ -85,7 +85,7 @@ def test_many_renames_are_asked_for_in_batches(tmp_path: Path, start_server: Ser
         for number, file in enumerate(files):
             file.with_suffix(".mp4").rename(films / "x" / f"{number}.mkv")
         done = Cli(tmp_path, server).run("diff", films)
-        assert "44 files may have been renamed: run `plexindex warm --full`" in " ".join(done.stderr.split())
+        assert "44 files may have been renamed: run `plexindex refresh --full`" in " ".join(done.stderr.split())
 
 
 def renumber(films: Path, server: Server, first: int, last: int) -> None:

@@ -53,9 +53,9 @@ def mapping_flags(text: str) -> list[str]:
 def test_nothing_is_wrong(cli: Cli, server: Server) -> None:
     text = cli.good("doctor")
     for line in (
-        f"  ok   {server.url} (from PLEXINDEX_URL) responds in ",
+        f"  ok   {server.url} (from PLEXINDEX_SERVER_URL) responds in ",
         "  ok   the token (from PLEXINDEX_TOKEN) is valid: the server shows 2 libraries",
-        "    1  Movies    movie  –  never fetched  /data/movies",
+        "  1  Movies    movie  –  never fetched  /data/movies",
         f"  ok   {cli.store}: ",
         "  ok   locks work (tested)",
         "no problems found",
@@ -72,21 +72,25 @@ def test_nothing_is_wrong(cli: Cli, server: Server) -> None:
 def test_problems_of_a_server(cli: Cli, start_server: ServerFactory, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for code, text, variables in (
-        (2, "BAD no server is specified", {"PLEXINDEX_URL": None, "PLEXINDEX_TOKEN": None}),
-        (3, "BAD cannot reach http://127.0.0.1:1 (from PLEXINDEX_URL)", {"PLEXINDEX_URL": "http://127.0.0.1:1"}),
+        (2, "BAD no server is specified", {"PLEXINDEX_SERVER_URL": None, "PLEXINDEX_TOKEN": None}),
+        (
+            3,
+            "BAD cannot reach http://127.0.0.1:1 (from PLEXINDEX_SERVER_URL)",
+            {"PLEXINDEX_SERVER_URL": "http://127.0.0.1:1"},
+        ),
         (4, "BAD the server rejected the token (from PLEXINDEX_TOKEN)", {"PLEXINDEX_TOKEN": "not-this-one"}),
         (4, "BAD the server needs a token", {"PLEXINDEX_TOKEN": None}),
-        (5, "BAD the folder ", {"PLEXINDEX_DIR": str(tmp_path / "file")}),
+        (5, "is a file", {"PLEXINDEX_CACHE_DIR": str(tmp_path / "file")}),
     ):
         printed = doctor(cli, code, **variables)
         assert text in printed and "1 problem found" in printed and "not-this-one" not in printed
     opened = start_server("--movies", "3", "--open")
-    printed = doctor(cli, 0, PLEXINDEX_URL=opened.url, PLEXINDEX_TOKEN=None)
+    printed = doctor(cli, 0, PLEXINDEX_SERVER_URL=opened.url, PLEXINDEX_TOKEN=None)
     assert "note no token was given, and the server needs none: the server shows 1 library" in printed
 
 
 def test_a_server_that_is_silent(cli: Cli, server: Server) -> None:
-    cli.good("warm")
+    cli.good("refresh")
     server.fault(action="delay", ms=60000, count=0)
     assert check.PATIENCE == 15
     code = "import sys; from plexindex.cli import check, main; check.PATIENCE = 1; sys.exit(main())"
@@ -102,7 +106,7 @@ def test_a_missing_mapping_is_proposed(cli: Cli, server: Server, tmp_path: Path)
     (tree / "movies" / "poster.jpg").touch()
     lost = tree / "movies" / "Not There (1901).mkv"
     lost.touch()
-    cli.good("warm")
+    cli.good("refresh")
     server.reset()
     done = cli.run("doctor", "--offline", tree)
     assert (done.returncode, server.requests()) == (1, 0)
@@ -112,28 +116,27 @@ def test_a_missing_mapping_is_proposed(cli: Cli, server: Server, tmp_path: Path)
         "  not found: no location    1   1 %  not in any library's folder; a mapping may be missing\n",
         f"  not found: no location, for example:\n    {lost}",
         f"  BAD  1 of {movies + 1} files matches no item, or several",
-        f"  try  {movies} of {movies + 1} files match if {tree} becomes /data\n",
+        f"  try  {movies} of {movies + 1} files match if {tree}/movies becomes /data/movies\n",
         "       1 file would still not be listed under the mapped path\n",
         "1 problem found; 1 mapping proposed\n",
     ):
         assert f"\n{line}" in done.stdout, line
-    # Users can paste the proposals: as flags, in Python, and in plexapi's file.
+    # Users can paste the proposals: as flags, in Python, and in the configuration file.
     lost.unlink()
     text = cli.good("doctor", "--offline", *mapping_flags(done.stdout), tree)
-    assert f"\n  with the mapping {tree} -> /data\n" in text
+    assert f"\n  with the mapping {tree}/movies -> /data/movies\n" in text
     assert f"\n  mapped  {movies}  100 %  listed under the path that a mapping produces" in text
     (pairs,) = [line for line in done.stdout.splitlines() if line.startswith("    mappings=[")]
-    assert eval(pairs.strip().partition("=")[2]) == [(str(tree), "/data")]  # noqa: S307
-    ini = done.stdout[done.stdout.index("    [plexindex]") :].partition("\n\n")[0]
-    config = tmp_path / "config.ini"
-    config.write_text("\n".join(line[4:] for line in ini.splitlines()))
-    assert "no problems found" in cli.good("doctor", "--offline", tree, PLEXAPI_CONFIG_PATH=str(config))
+    assert eval(pairs.strip().partition("=")[2]) == [(f"{tree}/movies", "/data/movies")]  # noqa: S307
+    config = tmp_path / "config.toml"
+    config.write_text(done.stdout[done.stdout.index("    [mappings]") :].partition("\n\n")[0])
+    assert "no problems found" in cli.good("doctor", "--offline", tree, "--config", config)
 
 
 def test_two_missing_mappings(cli: Cli, server: Server, tmp_path: Path) -> None:
     movies = plant(tmp_path, server, 1, "/data/movies", "films")
     episodes = plant(tmp_path, server, 2, "/data/tv", "nas/series")
-    cli.good("warm")
+    cli.good("refresh")
     values: dict[str, Any] = cli.json("doctor", "--offline", tmp_path / "films", tmp_path / "nas")
     # Half of the sample for each folder.
     assert values["files"]["looked_at"] == 250 + episodes < movies + episodes
@@ -152,15 +155,15 @@ def test_a_server_on_windows(tmp_path: Path, folder: str) -> None:
         file.touch()
     with FakePlex({"Films": [f"{folder}\\{name}\\{name}.mkv" for name in names]}) as plex:
         cli = Cli(tmp_path)
-        cli.environment.update(PLEXINDEX_URL=plex.url, PLEXINDEX_TOKEN=plex.token)
-        cli.good("warm")
+        cli.environment.update(PLEXINDEX_SERVER_URL=plex.url, PLEXINDEX_TOKEN=plex.token)
+        cli.good("refresh")
         flags = mapping_flags(cli.run("doctor", "--offline", tmp_path / "films").stdout)
         text = cli.good("doctor", "--offline", *flags, tmp_path / "films")
     assert "  mapped  12  100 %  listed under the path that a mapping produces" in text
 
 
 def test_lists_of_paths(cli: Cli, server: Server, tmp_path: Path) -> None:
-    cli.good("warm")
+    cli.good("refresh")
     paths = [row["path"] for row in server.paths(1)]
     file = tmp_path / "paths.txt"
     file.write_text("\n".join(paths))
@@ -182,7 +185,7 @@ def test_libraries_are_fetched_after_confirmation(cli: Cli, server: Server, tmp_
     code, seen = cli.at_terminal("doctor", tree, react=lambda seen: "\n" if "[Y/n]" in seen else "", NO_COLOR="1")
     # The end of each path is enough. A mapping would be more reliable, but doctor finds no problem without one.
     assert (code, "no problems found; 1 mapping proposed" in " ".join(seen.split())) == (0, True)
-    assert server.get("stats")["requests"]["listing"] == 2
+    assert server.get("stats")["requests"]["listing"] == 3
     # Without a terminal, doctor fetches.
     cli.good("clear", "--yes")
     assert cli.json("doctor", tree)["proposals"]
@@ -213,13 +216,18 @@ def test_a_sample_is_from_all_over_the_tree(tmp_path: Path) -> None:
 def test_a_mapping_that_fits_no_folder_of_plex(cli: Cli, server: Server, tmp_path: Path) -> None:
     tree = tmp_path / "media"
     plant(tree, server, 1)
-    cli.good("warm")
+    cli.good("refresh")
     right = f"--mapping {as_argument(f'{tree} -> /data')}"
+    tested = f"--mapping {as_argument(f'{tree}/movies -> /data/movies')}"
     for code, mapping, text in (
         (1, f"/data -> {tree}", f"BAD the mapping /data -> {tree} is swapped: /data is Plex's folder; try {right}"),
         (1, f"{tree}s -> /data", f"note the mapping {tree}s -> /data: there is no folder {tree}s on this machine"),
         # The files suggest the right folder of this machine.
-        (1, f"{tree}s -> /data", f"BAD the mapping {tree}s -> /data is wrong: there is no folder {tree}s; try {right}"),
+        (
+            1,
+            f"{tree}s -> /data",
+            f"BAD the mapping {tree}s -> /data is wrong: there is no folder {tree}s; try {tested}",
+        ),
         (1, f"{tree} -> /elsewhere", f"note the mapping {tree} -> /elsewhere matches no folder in Plex's libraries: "),
     ):
         assert text in doctor(cli, code, "--offline", "--mapping", mapping, tree)
@@ -230,7 +238,7 @@ def test_a_mapping_that_fits_no_folder_of_plex(cli: Cli, server: Server, tmp_pat
 def test_a_mapping_that_leads_to_the_wrong_folder(cli: Cli, server: Server, tmp_path: Path) -> None:
     tree = tmp_path / "media"
     total = plant(tree, server, 1) + plant(tree, server, 2)
-    cli.good("warm")
+    cli.good("refresh")
     right = f"--mapping {as_argument(f'{tree} -> /data')}"
     deep = ("--offline", "--mapping", f"{tree}=/data/movies", tree)
     text = doctor(cli, 1, *deep)
@@ -240,7 +248,7 @@ def test_a_mapping_that_leads_to_the_wrong_folder(cli: Cli, server: Server, tmp_
     crossed = ("--offline", "--mapping", f"{tree}/movies=/data/tv", "--mapping", f"{tree}/tv=/data/movies", tree)
     assert doctor(cli, 1, *crossed).count(f"with {right}") == 2
     for words in (deep, crossed):
-        assert f"with {right}" in " ".join(cli.run("diff", *words).stderr.split())
+        assert "is wrong: with it, Plex lists 0 of" in " ".join(cli.run("diff", *words).stderr.split())
     # A mapping of use for other folders is right.
     (tree / "tv").rename(tree / "backup")
     for command in ("doctor", "diff"):
@@ -259,7 +267,7 @@ def test_files_that_plex_does_not_list(cli: Cli, server: Server, tmp_path: Path)
     folder = tmp_path / "movies"
     for name in ("New Film (2024).mkv", "New Film (2024).srt", "poster.jpg", "sample.mkv"):
         (folder / name).write_text("new")
-    cli.good("warm")
+    cli.good("refresh")
     words = ("--offline", "--mapping", f"{folder} -> /data/movies", folder)
     text = doctor(cli, 0, *words)
     assert "note 1 file is not listed by Plex yet: `plexindex diff` explains why" in text

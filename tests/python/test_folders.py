@@ -65,15 +65,14 @@ def test_the_command(tmp_path: Path, server: Server, season: str) -> None:
     assert (done.returncode, done.stderr) == (1, "")
     one, several, none = (json.loads(line) for line in done.stdout.splitlines())
     assert (one["asked"], one["status"], one["kind"], one["confidence"]) == (season, "found", "season", "high")
-    assert list(one) == ["asked", "status", "match_kind", "confidence", "stale", "kind", "item", "items", "files",
-                         "candidates", "candidates_total", "reason", "message", "age"]  # fmt: skip
+    assert list(one) == list(none) and one["below"] is None
     assert (several["status"], several["item"], several["items"]) == ("ambiguous", None, 400)
     assert len(several["candidates"]) > 1
     assert (none["reason"], none["items"], none["candidates"]) == ("no_location", 0, [])
-    first, *items = (json.loads(line) for line in cli.good("folder", "--items", "--json", season).splitlines())
-    assert first["items"] == len(items)
-    matched = json.loads(cli.good("match", "--json", items[0]["item"]["path"]))
-    assert items[0] == {"folder": season, "item": matched["item"]}
+    first = json.loads(cli.good("folder", "--items", "--json", season))
+    assert first["items"] == len(first["below"])
+    matched = json.loads(cli.good("match", "--json", first["below"][0]["path"]))
+    assert first["below"][0] == matched["item"]
     assert cli.good("folder", "--null", "-", given=f"{season}\0".encode()) == text
     assert cli.run("folder", "").returncode == 2
-    assert "plexindex folder" in cli.run("match", root).stdout
+    assert "folder" in cli.run("match", root).stdout

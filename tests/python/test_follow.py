@@ -1,4 +1,4 @@
-"""`plexindex changes --follow` and files that were renamed on this machine."""
+"""`plexindex changes --watch` and files that were renamed on this machine."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ def tree(tmp_path: Path, start_server: ServerFactory) -> Tree:
 
 def test_the_command_reports_a_rename(tmp_path: Path, tree: Tree) -> None:
     cli = Cli(tmp_path, tree.server)
-    cli.run("warm")
+    cli.run("refresh")
     old = tree.listed[0]
     new = tree.films / "Alpha, again (2001)" / "Alpha (2001).mkv"
-    command, environment = cli.start("changes", "--follow", "--json", "--disk-every", "0.2")
+    command, environment = cli.start("changes", "--watch", "--json", "--disk-every", "0.2")
     pipe = subprocess.PIPE
     with subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True) as follower:
         assert follower.stdout is not None and follower.stderr is not None
-        assert "cursor" in json.loads(follower.stdout.readline())
+        assert json.loads(follower.stdout.readline())["change"] == "cursor"
         tree.rename(old, new)
-        while "change" not in (line := json.loads(follower.stdout.readline())):
+        while (line := json.loads(follower.stdout.readline()))["change"] == "cursor":
             pass
         assert (line["change"], line["from"], line["path"]) == ("moved", str(old), str(new))
         follower.send_signal(signal.SIGINT)
         assert follower.wait(30) == 130
-        assert "interrupted" in follower.stderr.read()
+        assert follower.stderr.read() == "\nplexindex: interrupted\n", "no fetch has to be resumed"
 
 
 def test_the_server_is_asked_only_for_new_differences(tmp_path: Path, tree: Tree) -> None:
     with plexindex.open(tmp_path / "store", tree.server.url, tree.server.token, retry_for=0) as index:
         index.refresh()
         tree.server.reset()
-        watch = RenameWatch(index, None, 1000)
+        watch = RenameWatch(index, index.library(), 1000)
         tree.listed[0].unlink()
         watch.walk()
         assert requests(tree) == {}, "no file is new"
@@ -70,7 +70,7 @@ def test_only_chosen_libraries_on_this_machine_are_walked(tmp_path: Path, tree: 
         tree.rename(tree.listed[0], new)
         cursor = index.changes().cursor
         aside = tree.films.rename(tree.media / "aside")
-        RenameWatch(index, None, 1000).walk()
+        RenameWatch(index, index.library(), 1000).walk()
         aside.rename(tree.films)
         RenameWatch(index, index.library("Shows"), 1000).walk()
         assert list(index.changes(cursor)) == []

@@ -92,11 +92,11 @@ def test_a_library_is_a_recipe_for_another_process(
         waiting = pool.apply_async(ask, (movies, row["path"]))
         with pytest.raises(plexindex.InvalidArgumentError, match="without its token"):
             waiting.get(timeout=60)
-    monkeypatch.setenv("PLEXINDEX_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("PLEXINDEX_SERVER_URL", "http://127.0.0.1:1")
     monkeypatch.setenv("PLEXINDEX_TOKEN", "another-token")
     with pytest.raises(plexindex.InvalidArgumentError, match="sends the token from"):
         pickle.loads(pickled).match(row["path"])  # noqa: S301
-    set_environment(monkeypatch, {"PLEXINDEX_URL": server.url, "PLEXINDEX_TOKEN": TOKEN})
+    set_environment(monkeypatch, {"PLEXINDEX_SERVER_URL": server.url, "PLEXINDEX_TOKEN": TOKEN})
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         path = row["path"].replace("/data/", "/mnt/media/")
         assert pool.starmap(ask, [(movies, path)] * 3) == [(row["ratingKey"], index.cache_dir)] * 3

@@ -24,7 +24,7 @@ def configure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Fake
     """Has ``plexindex.open()`` use this server."""
 
     def use(plex: FakePlex) -> None:
-        for name, value in (("DIR", str(tmp_path / "index")), ("URL", plex.url), ("TOKEN", plex.token)):
+        for name, value in (("CACHE_DIR", str(tmp_path / "index")), ("SERVER_URL", plex.url), ("TOKEN", plex.token)):
             monkeypatch.setenv(f"PLEXINDEX_{name}", value)
 
     return use

@@ -72,7 +72,7 @@ def test_the_configuration(tmp_path: Path, server: Server, monkeypatch: pytest.M
         with plexindex.open(**given) as index:  # type: ignore[arg-type]
             # A process that unpickles the index shares the same log.
             options = index.__reduce__()[1][4]
-        assert (options["shared"], options["shared_durable"]) == expected
+        assert (options["shared"], bool(options["shared_durable"])) == expected
 
 
 def test_an_unreachable_log(open_index: OpenIndex) -> None:
@@ -113,8 +113,8 @@ def test_following(open_index: OpenIndex, cluster: Cluster) -> None:
         (f"shared status --shared {ADDRESS} --offline", "omit --offline"),
         ("shared status", "no shared log is specified"),
         (f"libraries --shared {ADDRESS} --no-server --database /x", "omit --shared"),
-        (f"--url= shared follow --shared {ADDRESS}", "--url"),
-        (f"shared follow --shared {ADDRESS} --deadline 3", "omit --deadline"),
+        (f"--server-url= shared follow --shared {ADDRESS}", "--server-url"),
+        (f"shared follow --shared {ADDRESS} --timeout 3", "omit --timeout"),
     ],
 )
 def test_wrong_words(cli: Cli, words: str, text: str) -> None:
@@ -131,21 +131,25 @@ def test_the_command_without_a_reachable_log(cli: Cli) -> None:
     assert (found["exit_code"], found["shared"]["reachable"]) == (3, False)
     assert any("several-hosts.md" in problem for problem in found["problems"])
     assert "shared" not in cli.json("doctor", "--offline")
-    done = cli.run("warm", PLEXINDEX_SHARED_DURABLE="perhaps")
+    done = cli.run("refresh", PLEXINDEX_SHARED_DURABLE="perhaps")
     assert (done.returncode, "PLEXINDEX_SHARED_DURABLE: 'perhaps' is neither yes nor no" in done.stderr) == (2, True)
 
 
 def test_the_command(tmp_path: Path, cluster: Cluster, cli: Cli, server: Server) -> None:
     # Neither a server nor a folder is needed.
     alone = Cli(tmp_path)
-    config = tmp_path / ".config/plexapi/config.ini"
+    config = tmp_path / ".config/plexindex/config.toml"
     config.parent.mkdir(parents=True)
-    config.write_text(f"[plexindex]\nshared = {cluster.address()}\n")
+    config.write_text(f"shared = '{cluster.address()}'\n")
     assert "is ready: created the tables, the log is empty" in alone.good("shared", "init")
     assert alone.json("shared", "init")["tables"] == "present"
     assert f"this host has no index yet in {alone.store}" in alone.good("shared", "status")
     assert not alone.store.exists()
-    assert cli.run("warm").returncode == cli.run("warm", "--user", "ann", "--dir", tmp_path / "ann").returncode == 0
+    assert (
+        cli.run("refresh").returncode
+        == cli.run("refresh", "--user", "ann", "--cache-dir", tmp_path / "ann").returncode
+        == 0
+    )
     _, header, *rows, host = cli.good("shared", "status").splitlines()
     assert header.split()[:3] == ["server", "user", "hosts"]
     assert len(rows) == 2 and any(" ann " in row for row in rows) and any("(this host's)" in row for row in rows)

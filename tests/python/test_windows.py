@@ -27,7 +27,7 @@ def wait():
     _thread.interrupt_main()
 
 threading.Thread(target=wait, daemon=True).start()
-sys.argv[1:] = ["warm"]
+sys.argv[1:] = ["refresh"]
 sys.exit(main())
 """
 

@@ -4,6 +4,7 @@ Ctrl-C ends the command with exit code 130 and without a traceback, even while P
 """
 
 import os
+import sys
 
 # `_signal` is the part of `signal` that is written in C. Importing the Python part would take 2 ms.
 from _signal import SIGINT, default_int_handler, getsignal, signal  # type: ignore[import-not-found]
@@ -22,8 +23,13 @@ if _may_end:
 
 def main() -> int:
     """Runs the command with the process's arguments, and returns the exit code."""
-    from .cli import main as run
-
+    try:
+        from .cli import main as run
+    except ModuleNotFoundError as error:
+        if error.name != "click":
+            raise
+        sys.stderr.write("plexindex: the command needs more packages: pipx install 'plexindex[cli]'\n")
+        return 5
     try:
         if _may_end:
             signal(SIGINT, default_int_handler)
@@ -36,6 +42,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    import sys
-
     sys.exit(main())

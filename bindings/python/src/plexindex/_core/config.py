@@ -1,4 +1,4 @@
-"""Finds the server, the token, the folder and the mappings in the environment and in plexapi's file.
+"""Finds the server, the token, the folder and the mappings in the environment and in configuration files.
 
 The command and :func:`plexindex.open` without a folder use the same sources, in the same order.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from typing import NamedTuple
 
 from ..errors import InvalidArgumentError
@@ -15,7 +16,7 @@ from . import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from typing import TypeVar
+    from typing import Any, TypeVar
 
     Value = TypeVar("Value")
 
@@ -67,7 +68,7 @@ class TokenCommand:
 class Setting(NamedTuple):
     """A setting's value and its source."""
 
-    value: str | None
+    value: Any
     source: str
     renew: TokenCommand | None = None
     """A command that prints the token, if there is no value."""
@@ -83,109 +84,125 @@ class Layer(NamedTuple):
 
     url: Setting
     token: Setting
-    user: str | None = None
+    user: Setting
 
 
 class Configuration(NamedTuple):
-    """All settings. The server and the token are stored with their sources."""
+    """All settings, each with its source."""
 
-    url: Setting
+    server_url: Setting
     token: Setting
-    user: str | None
-    folder: str
-    size_limit: int | None
-    database: str | None
-    shared: str | None
-    shared_durable: bool
-    mappings: list[Mapping]
+    user: Setting
+    cache_dir: Setting
+    size_limit: Setting
+    database: Setting
+    shared: Setting
+    shared_durable: Setting
+    mappings: list[tuple[Mapping, str]]
+    file: str
+    """The path of plexindex's configuration file, which need not exist."""
 
 
 NOTHING = Setting(None, "")
 
 
 def find(
-    url: Setting = NOTHING,
-    token: Setting = NOTHING,
-    *,
-    no_server: bool = False,
-    user: str | None = None,
-    folder: str | None = None,
-    size_limit: int | None = None,
-    database: str | os.PathLike[str] | None = None,
-    shared: str | None = None,
-    shared_durable: bool | None = None,
-    mappings: Iterable[Mapping] = (),
+    given: dict[str, Setting], mappings: Iterable[tuple[Mapping, str]] = (), *, use_server: bool = True
 ) -> Configuration:
-    """Returns the configuration. The arguments override the environment, and the environment overrides the file.
+    """Returns the configuration. The ``given`` settings, by name, override the environment, which overrides the files.
 
     plexindex uses a token only for a server from the same or a later source, and a user only for a token from the same
-    or a later source. With ``no_server``, ignores servers, tokens and shared logs.
+    or a later source. Without ``use_server``, ignores servers, tokens and shared logs.
     """
-    path, file = _read_plexapi_file()
-    auth, section = file.get("auth", {}), _own_section(file.get("plexindex", {}), path)
+    path, file = _read_file(given.get("config", NOTHING))
 
-    def look_up(name: str) -> Setting:
-        in_environment = variable(f"PLEXINDEX_{name.upper()}")
-        in_file = Setting(section.get(name) or None, f"{path}, [plexindex] {name}")
-        return in_environment if in_environment.value else in_file
+    def in_file(name: str) -> Setting:
+        return Setting(file.get(name), f"{name} in {path}")
 
-    chosen_url = chosen_token = NOTHING
-    if not no_server:
-        token_variables = [variable(f"PLEXINDEX_TOKEN{end}") for end in ("", "_FILE", "_COMMAND")]
-        command = Setting(section.get("token_command"), f"{path}, [plexindex] token_command")
-        file_token = token_of(NOTHING, NOTHING, command) if command.value else Setting(auth.get("server_token"), path)
-        layers = [
-            Layer(url, token, user),
-            Layer(variable("PLEXINDEX_URL"), token_of(*token_variables), variable("PLEXINDEX_USER").value),
-            Layer(variable("PLEXAPI_AUTH_SERVER_BASEURL"), variable("PLEXAPI_AUTH_SERVER_TOKEN")),
-            Layer(Setting(auth.get("server_baseurl"), path), file_token, section.get("user")),
-        ]
-        chosen_url, chosen_token = _choose_server(layers)
-        user = _user_of(layers)
-        shared = look_up("shared").value if shared is None else shared
-    if size_limit is None:
-        size_limit = _parse(parse_size, look_up("size_limit"))
-    if shared_durable is None:
-        shared_durable = _parse(_parse_switch, look_up("shared_durable"))
-    database = look_up("database").value if database is None else os.fspath(database)
-    mapping_variable = variable("PLEXINDEX_MAPPINGS")
+    def first(name: str) -> Setting:
+        settings = (given.get(name, NOTHING), variable(f"PLEXINDEX_{name.upper()}"), in_file(name))
+        return next((setting for setting in settings if setting.value is not None), NOTHING)
+
+    def layer(one: Callable[[str], Setting]) -> Layer:
+        return Layer(one("server_url"), token_of(*map(one, ("token", "token_file", "token_command"))), one("user"))
+
+    server = Layer(NOTHING, NOTHING, given.get("user", NOTHING))
+    if use_server:
+        ini, auth = _read_plexapi_file()
+        theirs = variable("PLEXAPI_AUTH_SERVER_BASEURL"), variable("PLEXAPI_AUTH_SERVER_TOKEN")
+        server = _choose_server(
+            [
+                layer(lambda name: given.get(name, NOTHING)),
+                layer(lambda name: variable(f"PLEXINDEX_{name.upper()}")),
+                layer(in_file),
+                Layer(*theirs, NOTHING),
+                Layer(Setting(auth.get("server_baseurl"), ini), Setting(auth.get("server_token"), ini), NOTHING),
+            ]
+        )
+    folder, database = first("cache_dir"), first("database")
+    if not folder.value:
+        folder = Setting(default_folder(), "the default")
+    in_variable = variable("PLEXINDEX_MAPPINGS")
     return Configuration(
-        chosen_url,
-        chosen_token,
-        user,
-        os.path.expanduser(folder or look_up("dir").value or default_folder()),
-        size_limit,
-        None if database is None else os.path.expanduser(database),
-        shared,
-        bool(shared_durable),
+        *server,
+        folder._replace(value=os.path.expanduser(folder.value)),
+        _parse(parse_size, first("size_limit")),
+        database if database.value is None else database._replace(value=os.path.expanduser(database.value)),
+        first("shared") if use_server else NOTHING,
+        _parse(_parse_switch, first("shared_durable")),
         [
             *mappings,
-            *_parse_mappings((mapping_variable.value or "").replace(";", "\n"), mapping_variable.source),
-            *_parse_mappings(section.get("mappings", ""), f"{path}, [plexindex] mappings"),
+            *_parse_mappings((in_variable.value or "").replace(";", "\n").splitlines(), in_variable.source),
+            *_parse_mappings(file.get("mappings", {}), f"mappings in {path}"),
         ],
+        path,
     )
 
 
-# Names of the settings in the section [plexindex] of plexapi's file.
-_SETTINGS = ("dir", "database", "size_limit", "shared", "shared_durable", "token_command", "user", "mappings")
+# Names of the settings in plexindex's file.
+SETTINGS = ("server_url", "token", "token_file", "token_command", "user", "cache_dir", "size_limit", "database",
+            "shared", "shared_durable", "mappings")  # fmt: skip
 
 
-def _own_section(section: dict[str, str], path: str) -> dict[str, str]:
-    """Returns the section [plexindex] without quotes around values, and logs a warning about unknown settings."""
-    for name in sorted(section.keys() - set(_SETTINGS), reverse=True):
+def _read_file(given: Setting) -> tuple[str, dict[str, Any]]:
+    """Returns the path and the settings of plexindex's file. Logs a warning about unknown settings."""
+    chosen = given if given.value else variable("PLEXINDEX_CONFIG")
+    try:
+        path = os.path.expanduser(chosen.value or os.path.join(_folder("user_config_dir"), "config.toml"))
+    except InvalidArgumentError:  # without platformdirs, there is no default file
+        return "", {}
+    if not chosen.value and not os.path.exists(path):
+        return path, {}
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    try:
+        with open(path, "rb") as lines:
+            settings = tomllib.load(lines)
+    except OSError as error:
+        raise InvalidArgumentError(f"cannot read the configuration file {path}: {error.strerror}") from None
+    except ValueError as error:
+        raise InvalidArgumentError(f"{path} is not TOML: {error}") from None
+    for name in [name for name in settings if name not in SETTINGS]:
         import difflib
         import logging
 
-        similar = difflib.get_close_matches(name, _SETTINGS, 1)
-        hint = f"did you mean {similar[0]}?" if similar else f"the settings are {', '.join(_SETTINGS)}"
-        text = "%s, [plexindex] %s: ignoring an unknown setting; %s"
-        logging.getLogger("plexindex").warning(text, path, name, hint)
-    return {name: re.sub(r"""^(['"])(.*)\1$""", r"\2", value) for name, value in section.items()}
+        del settings[name]
+        similar = difflib.get_close_matches(name, SETTINGS, 1)
+        hint = f"did you mean {similar[0]}?" if similar else f"the settings are {', '.join(SETTINGS)}"
+        logging.getLogger("plexindex").warning("ignoring the unknown setting %s in %s; %s", name, path, hint)
+    for name, value in settings.items():
+        kinds: Any = {"mappings": dict, "size_limit": (str, int), "shared_durable": bool}.get(name, str)
+        pairs = value.items() if isinstance(value, dict) else ()
+        if not isinstance(value, kinds) or not all(isinstance(text, str) for pair in pairs for text in pair):
+            raise InvalidArgumentError(f"{name} in {path} has a value of the wrong kind: see `plexindex help config`")
+    return path, settings
 
 
-def parse_size(text: str) -> int:
+def parse_size(text: str | int) -> int:
     """Parses a number of bytes: digits, then K, M, G or T for powers of 1000."""
-    number, unit = text.strip(), 1
+    number, unit = str(text).strip(), 1
     if number and number[-1] in "KMGTkmgt":
         number, unit = number[:-1], 1000 ** (1 + "KMGT".index(number[-1].upper()))
     if not (number.isascii() and number.isdigit()) or not 0 < int(number) * unit < 2**63:
@@ -193,19 +210,19 @@ def parse_size(text: str) -> int:
     return int(number) * unit
 
 
-def _parse_switch(text: str) -> bool:
-    word = text.strip().lower()
+def _parse_switch(text: str | bool) -> bool:
+    word = str(text).strip().lower()
     if word not in ("1", "yes", "true", "on", "0", "no", "false", "off"):
         raise ValueError(f"{text!r} is neither yes nor no: write 1 or 0")
     return word in ("1", "yes", "true", "on")
 
 
-def _parse(parse: Callable[[str], Value], setting: Setting) -> Value | None:
+def _parse(parse: Callable[[Any], object], setting: Setting) -> Setting:
     """Parses a setting if it is set. An error message contains the setting's source."""
-    if not setting.value:
-        return None
+    if setting.value is None:
+        return setting
     try:
-        return parse(setting.value)
+        return setting._replace(value=parse(setting.value))
     except ValueError as error:
         raise InvalidArgumentError(f"{setting.source}: {error}") from None
 
@@ -232,15 +249,27 @@ def parse_mapping(text: str) -> tuple[str, str]:
     )
 
 
-def _parse_mappings(lines: str, source: str) -> list[Mapping]:
+def _parse_mappings(given: Iterable[str] | dict[str, str], source: str) -> list[tuple[Mapping, str]]:
+    lines = [f"{host} -> {server}" for host, server in given.items()] if isinstance(given, dict) else given
     rules = []
-    for line in filter(None, map(str.strip, lines.splitlines())):
+    for line in filter(None, map(str.strip, lines)):
         try:
-            rules.append(Mapping.host_prefix(*parse_mapping(line)))
+            rules.append((Mapping.host_prefix(*parse_mapping(line)), source))
         except ValueError as error:
-            separator = " or a semicolon" if source == "PLEXINDEX_MAPPINGS" else ""
-            raise InvalidArgumentError(f"{source}: {error}; separate mappings with a line break{separator}") from None
+            hint = "; separate mappings with a semicolon or a line break" if source == "PLEXINDEX_MAPPINGS" else ""
+            raise InvalidArgumentError(f"{source}: {error}{hint}") from None
     return rules
+
+
+def _folder(kind: str) -> str:
+    """Returns plexindex's folder of this kind, such as ``user_data_dir``, where this system keeps such folders."""
+    try:
+        import platformdirs
+    except ImportError:
+        raise InvalidArgumentError(
+            "the package platformdirs, which knows the default folder, is missing: give cache_dir"
+        ) from None
+    return str(getattr(platformdirs, kind)("plexindex", appauthor=False))
 
 
 def default_folder() -> str:
@@ -248,14 +277,7 @@ def default_folder() -> str:
 
     An index in the former default folder, a cache folder, stays in use if there is none in the new one.
     """
-    try:
-        from platformdirs import PlatformDirs
-    except ImportError:
-        raise InvalidArgumentError(
-            "the package platformdirs, which knows the default folder, is missing: give cache_dir, or set PLEXINDEX_DIR"
-        ) from None
-    folders = PlatformDirs("plexindex", appauthor=False, opinion=False)
-    new, old = folders.user_data_dir, folders.user_cache_dir
+    new, old = _folder("user_data_dir"), _folder("user_cache_dir")
     if os.path.exists(new) or not os.path.exists(old):
         return new
     import logging
@@ -265,14 +287,18 @@ def default_folder() -> str:
     return old
 
 
-def _choose_server(layers: list[Layer]) -> tuple[Setting, Setting]:
-    """Returns the first server and the first token. Raises an error if the token belongs to a different server."""
+def _choose_server(layers: list[Layer]) -> Layer:
+    """Returns the first server, token and user. Raises an error if the token belongs to a different server.
+
+    The user must not come after the token, because the user could belong to a different token.
+    """
+    user = next((layer.user for layer in layers if layer.user.value or layer.token.is_set), NOTHING)
     url_layer = next((number for number, layer in enumerate(layers) if layer.url.value), len(layers))
     token_layer = next((number for number, layer in enumerate(layers) if layer.token.is_set), len(layers))
     url = layers[url_layer].url if url_layer < len(layers) else NOTHING
     if url.value and not re.match("https?://", url.value.strip(), re.IGNORECASE):
         # `open` rejects the address, with a more useful error than an error about the token.
-        return url, NOTHING
+        return Layer(url, NOTHING, user)
     token = layers[token_layer].token if token_layer < len(layers) else NOTHING
     if url_layer < token_layer < len(layers):
         # A token from a later source belongs to the first server in this source or in a later source.
@@ -282,15 +308,7 @@ def _choose_server(layers: list[Layer]) -> tuple[Setting, Setting]:
                 f"no token was given for {url.value} (from {url.source}); plexindex sends the token from "
                 f"{token.source} only to {token_url}: give a token for this server, or set PLEXINDEX_TOKEN"
             )
-    return url, token
-
-
-def _user_of(layers: list[Layer]) -> str | None:
-    """Returns the first user, unless the user comes after the token, and so could belong to a different token."""
-    for layer in layers:
-        if layer.user or layer.token.is_set:
-            return layer.user
-    return None
+    return Layer(url, token, user)
 
 
 def _normalize(url: str) -> str:
@@ -326,8 +344,8 @@ def token_of(token: Setting, file: Setting, command: Setting = NOTHING) -> Setti
     return Setting(text, file.source)
 
 
-def _read_plexapi_file() -> tuple[str, dict[str, dict[str, str]]]:
-    """Returns the path and the sections of plexapi's configuration file. Names are in lower case, as in plexapi."""
+def _read_plexapi_file() -> tuple[str, dict[str, str]]:
+    """Returns the path of plexapi's file, and the section [auth]. Names are in lower case, as in plexapi."""
     path = os.path.expanduser(variable("PLEXAPI_CONFIG_PATH").value or "~/.config/plexapi/config.ini")
     path = os.path.normpath(path) if os.name == "nt" else path
     if not os.path.exists(path):
@@ -344,7 +362,6 @@ def _read_plexapi_file() -> tuple[str, dict[str, dict[str, str]]]:
         raise InvalidArgumentError(
             f"cannot read {path}: plexapi could not read this file either ({type(error).__name__}{position})"
         ) from None
-    return path, {
-        section.lower(): {name.lower(): value.strip() for name, value in parser.items(section, raw=True) if value}
-        for section in parser.sections()
-    }
+    auth = next((section for section in parser.sections() if section.lower() == "auth"), None)
+    pairs = parser.items(auth, raw=True) if auth else ()
+    return path, {name.lower(): value.strip() for name, value in pairs if value}

@@ -221,6 +221,15 @@ class Proposals(TypedDict):
 class ProposeMappings(TypedDict):
     paths: NotRequired[list[ByteString | bytes] | None]
 Reason = Literal["none", "no_location", "not_listed", "not_fetched", "several_items", "several_libraries", "unconfirmed", "only_root_differs", "several_episodes", "empty", "above_locations", "unavailable", "not_asked", "same_name"]
+class ScanFolders(TypedDict):
+    paths: list[ByteString | bytes]
+class ScannedFolders(TypedDict):
+    paths: list[ScannedPath]
+class ScannedPath(TypedDict):
+    folder: NotRequired[ByteString]
+    library: NotRequired[str]
+    message: NotRequired[str]
+    section: NotRequired[str]
 class ServerInfo(TypedDict):
     answered_us: int
     libraries: int
@@ -327,6 +336,8 @@ class Call(Protocol):
     @overload
     def __call__(self, method: Literal["server.check"], request: CheckServer | None = None, *, timeout: float | None = None, progress: ProgressArg = None) -> ServerInfo: ...
     @overload
+    def __call__(self, method: Literal["server.scan"], request: ScanFolders, *, timeout: float | None = None, progress: ProgressArg = None) -> ScannedFolders: ...
+    @overload
     def __call__(self, method: Literal["sharing"], request: Share | None = None, *, timeout: float | None = None, progress: ProgressArg = None) -> Shared: ...
     @overload
     def __call__(self, method: Literal["store.get"], request: GetStore | None = None, *, timeout: float | None = None, progress: ProgressArg = None) -> StoreInfo: ...
@@ -382,6 +393,8 @@ class AsyncCall(Protocol):
     def __call__(self, method: Literal["paths.compare"], request: ComparePaths, *, timeout: float | None = None, progress: ProgressArg = None) -> Coroutine[Any, Any, PathRelations]: ...
     @overload
     def __call__(self, method: Literal["server.check"], request: CheckServer | None = None, *, timeout: float | None = None, progress: ProgressArg = None) -> Coroutine[Any, Any, ServerInfo]: ...
+    @overload
+    def __call__(self, method: Literal["server.scan"], request: ScanFolders, *, timeout: float | None = None, progress: ProgressArg = None) -> Coroutine[Any, Any, ScannedFolders]: ...
     @overload
     def __call__(self, method: Literal["sharing"], request: Share | None = None, *, timeout: float | None = None, progress: ProgressArg = None) -> Coroutine[Any, Any, Shared]: ...
     @overload

@@ -51,16 +51,14 @@ def _add_configuration(options: dict[str, Any], token: str | None) -> tuple[str 
     """Adds missing options from the environment and plexapi's file. Returns the token, and what renews it."""
     from .config import Setting, find
 
-    names = ("user", "size_limit", "database", "shared", "shared_durable")
-    found = find(
-        Setting(options["server_url"], "server_url"),
-        Setting(token, "token"),
-        **{name: options[name] for name in names},
-        mappings=[as_mapping(rule) for rule in options["mappings"]],
-    )
-    os.makedirs(os.path.dirname(os.path.abspath(found.folder)), exist_ok=True)
-    options.update({name: getattr(found, name) for name in (*names, "mappings")})
-    options.update(cache_dir=found.folder, server_url=found.url.value)
+    names = ("server_url", "user", "size_limit", "database", "shared", "shared_durable")
+    given = {name: Setting(options[name], name) for name in names if options[name] is not None}
+    if token is not None:
+        given["token"] = Setting(token, "token")
+    found = find(given, [(as_mapping(rule), "mappings") for rule in options["mappings"]])
+    options.update({name: getattr(found, name).value for name in (*names, "cache_dir")})
+    options["mappings"] = [rule for rule, _ in found.mappings]
+    os.makedirs(os.path.dirname(os.path.abspath(options["cache_dir"])), exist_ok=True)
     renew = found.token.renew
     return (found.token.value if renew is None else renew()), renew
 
@@ -89,9 +87,9 @@ def _opened_again(
         return found
     token: Any = None
     if has_token and server_url is not None:
-        from .config import NOTHING, Setting, find
+        from .config import Setting, find
 
-        found_token = find(Setting(server_url, "the pickled index"), NOTHING).token
+        found_token = find({"server_url": Setting(server_url, "the pickled index")}).token
         token = found_token.renew or found_token.value
         if token is None:
             raise InvalidArgumentError(

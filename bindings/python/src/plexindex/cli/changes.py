@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
+
+import click
 
 from .._core import TYPE_CHECKING
 from ..errors import Error, InvalidArgumentError
-from . import check, codes, commands, output
-from .bar import Bar
-from .changes_state import StateFile
+from . import check, codes, output
 from .codes import UsageError
 from .config import Settings
 from .match import item_text
+from .options import FILE, SECONDS_OR_NEVER, TEXT, command, given, library
 from .output import say
+from .progress import Bar
 
 if TYPE_CHECKING:
-    import argparse
-
     from ..changes import Change, Changes
     from ..index import Index
     from ..library import Library
@@ -24,113 +25,123 @@ if TYPE_CHECKING:
 _STYLES = {"added": "good", "removed": "bad", "changed": "hint", "moved": "hint", "list_again": "warn"}
 
 
-def changes(options: argparse.Namespace) -> int:
-    """Lists the changes."""
+@command()
+@click.option("--since", type=TEXT, metavar="CURSOR", help="List the changes since this cursor was printed.")
+@click.option("--state", type=FILE, metavar="FILE",
+              help="Keep the cursor in this file, to list the changes since the last run.")  # fmt: skip
+@click.option("--full", is_flag=True, help="First list all items as added.")
+@click.option("--check", "is_check", is_flag=True, help="Ask the server for changes now, in one request. If the server "
+              "sends nothing for 15 seconds, the exit code is 3.")  # fmt: skip
+@click.option("--watch", is_flag=True, help="Run until Ctrl-C, and print changes as they occur. plexindex listens to "
+              "the server's events, or checks Plex's database once a second.")  # fmt: skip
+@click.option("--disk-every", type=SECONDS_OR_NEVER, metavar="SECONDS", help="With --watch, seconds between "
+              "searches for renamed files on this machine (default: 600); 0 disables the searches.")  # fmt: skip
+@library
+def changes(
+    since: str | None, state: str | None, full: bool, is_check: bool, watch: bool, disk_every: float | None,
+    library: str | None,
+) -> int:  # fmt: skip
+    """List items that were added, removed, changed or moved.
+
+    The first run prints a cursor. With the cursor, the command prints the changes since then, and a new cursor on the
+    last line. If a listing is older than an hour, the command first asks the server for changes; with --check, it
+    always asks. If you combine --library with a cursor for all libraries, the new cursor is only for that library. If
+    more than 20 items and more than a fifth of a library changed at once, the command prints 'list again': in this
+    case, list that library with --full.
+
+    \b
+    From cron, this lists the changes since the last run:
+      plexindex changes --state ~/.plex-changes
+
+    JSON: one object for each change, with change (added, removed, changed, moved or list_again), item, path, from (the
+    old path of a moved file), from_key (the old rating key, if it differs), library, section, cursor, age and stale. In
+    the last object, and with --watch after each change, change is 'cursor', and cursor, age (seconds since the listing
+    was last known to be current) and stale are set.
+    """
     for is_wrong, text in (
-        (options.full and options.since, "--full starts from the beginning and takes no cursor: omit --since"),
-        (options.state is not None and options.since is not None, "--state already provides the cursor: omit --since"),
-        (options.since == "", "argument --since: the value is empty: give a cursor, or omit the option"),
-        (options.follow and options.deadline is not None, "--follow runs until Ctrl-C: omit --deadline"),
-        (options.disk_every is not None and not options.follow, "--disk-every needs --follow: give both or neither"),
+        (full and since, "--full starts from the beginning and takes no cursor: omit --since"),
+        (state and since, "--state already provides the cursor: omit --since"),
+        (watch and "timeout" in given, "--watch runs until Ctrl-C: omit --timeout"),
+        (disk_every is not None and not watch, "--disk-every needs --watch: give both or neither"),
     ):
         if is_wrong:
             raise UsageError(text)
-    settings = Settings(options)
-    if options.check:
+    settings, older, bar = Settings(), None, Bar()
+    if is_check:
         settings.expect_source()
-    state = StateFile(options.state)
-    cursor = options.since or (None if options.full else state.read())
-    bar, older = Bar(), None
+    cursor = since or (None if full or state is None else _read_state(state))
     with settings.open_for_answers(bar) as index:
-        library = commands.select_library(index, options.library)
+        chosen, offline = index.library(library), settings.answers_from_store_only
         try:
-            if not settings.answers_from_store_only:
-                older = check.bring_up_to_date(
-                    index, settings, library, always=options.check, progress=bar, whole=options.full
-                )
-            page = index.changes(cursor, library, full=options.full, offline=True)
+            if not offline:
+                older = check.bring_up_to_date(index, settings, chosen, always=is_check, progress=bar, whole=full)
+            page = chosen.changes(cursor, full=full, offline=True)
         except InvalidArgumentError as error:
-            if options.state is None:
+            if state is None:
                 raise
-            raise UsageError(f"--state {options.state}: {error}") from None
-        finally:
-            bar.drop()
+            raise UsageError(f"--state {state}: {error}") from None
+        bar.drop()
         if older is not None:
             page.stale = True
             age = "" if page.age is None else f" of the last {output.span(page.age)}"
             output.complain(f"{older.why}: changes{age} may be missing")
-        _print_changes(index, page, options, is_first=cursor is None)
-        state.write(page.cursor)
-        if options.follow:
-            _follow(index, library, page.cursor, options, state, offline=settings.answers_from_store_only)
-    return older.code if older is not None and options.check else codes.OK
+        is_any = _print_page(index, page, has_state=state is not None, always=True)
+        if cursor is None and not full:
+            how = "give this cursor with --since" if state is None else "repeat the command"
+            output.remark(f"to list later changes, {how}; to list all items, add --full", terminal_only=True)
+        elif not is_any:
+            hint = "" if is_check or watch or offline else "; to ask the server now, add --check"
+            output.remark(f"no changes since the cursor{hint}", terminal_only=True)
+        _write_state(state, page.cursor)
+        if watch:
+            if not offline:
+                _start_events(index, chosen, disk_every)
+            before = page.cursor
+            for page in chosen.watch(before, offline=offline):
+                _print_page(index, page, has_state=state is not None, always=page.cursor != before)
+                before = page.cursor
+                _write_state(state, before)
+    return older.code if older is not None and is_check else codes.OK
 
 
-def _print_changes(index: Index, page: Changes, options: argparse.Namespace, *, is_first: bool) -> None:
-    count = 0
-    for change in page:
-        count += 1
-        _print_change(index, change, options)
-    if options.json:
-        _print_cursor(page)
-    else:
-        if options.state is None:
-            say(f"cursor: {page.cursor}")
-        if is_first and not options.full:
-            how = "give this cursor with --since" if options.state is None else "repeat the command"
-            output.remark(f"to list later changes, {how}; to list all items, add --full")
-        elif not count:
-            age = "" if page.age is None else f", as of {output.ago(page.age)}"
-            hint = "" if options.check or options.follow or options.offline else " (to ask the server now, add --check)"
-            output.remark(f"no changes since the cursor{age}{hint}")
-    sys.stdout.flush()
-
-
-def _follow(
-    index: Index,
-    library: Library | None,
-    cursor: str | None,
-    options: argparse.Namespace,
-    state: StateFile,
-    *,
-    offline: bool,
-) -> None:
-    if not offline:
-        try:
-            index.watch().start()
-        except Error as error:
-            if error.status_name != "unsupported":
-                raise
-            # Plex's database sends no events, so plexindex polls it.
-        else:
-            from . import renames
-
-            seconds = renames.DEFAULT_SECONDS if options.disk_every is None else options.disk_every
-            if seconds:
-                renames.RenameWatch(index, library, seconds).start()
-    for page in index.watch(cursor, library, offline=offline):
-        page_changes = list(page)
-        for change in page_changes:
-            _print_change(index, change, options)
-        if options.json and page.cursor != cursor:
-            _print_cursor(page)
-        elif page_changes and options.state is None:
-            say(f"cursor: {page.cursor}")
-        sys.stdout.flush()
-        if page.cursor != cursor:
-            state.write(page.cursor)
-        cursor = page.cursor
-
-
-def _print_cursor(page: Changes) -> None:
-    age = None if page.age is None else round(page.age, 3)
-    output.say_json({"cursor": page.cursor, "age": age, "stale": page.stale})
-
-
-def _print_change(index: Index, change: Change, options: argparse.Namespace) -> None:
-    if options.json:
-        output.say_json(change.to_dict())
+def _start_events(index: Index, library: Library, disk_every: float | None) -> None:
+    try:
+        index.watch().start()
+    except Error as error:
+        if error.status_name != "unsupported":
+            raise
+        # Plex's database sends no events, so plexindex polls it.
         return
+    from . import renames
+
+    seconds = renames.DEFAULT_SECONDS if disk_every is None else disk_every
+    if seconds:
+        renames.RenameWatch(index, library, seconds).start()
+
+
+_NO_CURSOR = {"cursor": None, "age": None, "stale": None}
+
+
+def _print_page(index: Index, page: Changes, *, has_state: bool, always: bool) -> bool:
+    """Prints the changes of a page and its cursor. Returns whether there is a change."""
+    is_any, fields = False, ("change", "item", "path", "from", "from_key", "library", "section")
+    for change in page:
+        is_any = True
+        if given.get("json"):
+            output.say_json({**change.to_dict(), **_NO_CURSOR})
+        else:
+            _print_change(index, change)
+    if given.get("json") and always:
+        age = None if page.age is None else round(page.age, 3)
+        last = {**dict.fromkeys(fields), "change": "cursor", "cursor": page.cursor, "age": age, "stale": page.stale}
+        output.say_json(last)
+    elif not has_state and (always or is_any):
+        say(f"cursor: {page.cursor}")
+    sys.stdout.flush()
+    return is_any
+
+
+def _print_change(index: Index, change: Change) -> None:
     words = output.paint(change.change.replace("_", " "), _STYLES.get(change.change, "bold"))
     if change.item is None:
         exists = any(library.section == change.section for library in index.libraries(offline=True))
@@ -142,3 +153,35 @@ def _print_change(index: Index, change: Change, options: argparse.Namespace) -> 
         say(f"  {'from' if change.change == 'moved' else 'without'} {output.one_line(change.from_path)}")
     if change.path is not None:
         say(f"  {output.one_line(change.path)}")
+
+
+def _read_state(state: str) -> str | None:
+    """Returns the cursor in the file, or None if no run has stored a cursor yet."""
+    path = Path(state)
+    try:
+        cursor = path.read_text("utf-8").strip()
+    except FileNotFoundError:
+        if path.parent.is_dir():
+            return None
+        raise UsageError(f"cannot create --state {path}: there is no folder {path.parent}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "the file is not text"
+        raise UsageError(f"cannot read --state {path}: {why}") from None
+    if not cursor:
+        raise UsageError(f"--state {path} is empty: delete the file to start from now, or add --full to list all items")
+    return cursor
+
+
+def _write_state(state: str | None, cursor: str | None) -> None:
+    """Replaces the stored cursor atomically. Print the changes first, so that no change gets lost."""
+    if state is None or cursor is None:
+        return
+    import os
+
+    path = Path(state)
+    new = path.with_name(f"{path.name}.{os.getpid()}.new")
+    try:
+        new.write_text(f"{cursor}\n", "utf-8")
+        new.replace(path)
+    except OSError as error:
+        raise UsageError(f"cannot write --state {path}: {error.strerror}") from None

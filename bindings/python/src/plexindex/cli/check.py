@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..progress import ProgressArg
     from .config import Settings
 
-# If there is no deadline, a server that sends nothing for this many seconds counts as unreachable.
+# Without --timeout, a server that sends nothing for this many seconds counts as unreachable.
 PATIENCE = 15.0
 
 
@@ -31,7 +31,7 @@ class NoAnswer:
 def bring_up_to_date(
     index: Index,
     settings: Settings,
-    library: Library | None,
+    library: Library,
     *,
     always: bool,
     progress: ProgressArg = None,
@@ -42,21 +42,20 @@ def bring_up_to_date(
     Raises an error if no library was ever fetched or, with ``whole``, if at least one library was never fetched.
     """
     begun, received = time.monotonic(), index.stats()["bytes_received"]
-    deadline = settings.deadline or PATIENCE
+    timeout = settings.timeout or PATIENCE
     failure: Exception | None = None
     while True:
         try:
-            if index.refresh(library, check=always, timeout=deadline, progress=progress):
+            if library.refresh(check=always, timeout=timeout, progress=progress):
                 return None
         except REFRESH_ERRORS as error:
             failure = error
         is_late = failure is None or isinstance(failure, TimeoutError)
-        if not is_late or settings.deadline is not None or index.stats()["bytes_received"] == received:
+        if not is_late or settings.timeout is not None or index.stats()["bytes_received"] == received:
             break
         # The server is still sending data, so keep waiting: the fetch is only slow.
         received, failure, always = index.stats()["bytes_received"], None, False
-    chosen = library or index.library()
-    libraries = chosen._current()
+    libraries = library._current()
     if failure is not None and not is_late:
         if not is_listed(libraries, whole=whole):
             raise failure
@@ -65,13 +64,13 @@ def bring_up_to_date(
             return NoAnswer(why, f"{settings.source_name} rejected the token", codes.TOKEN)
         return None if why is None else NoAnswer(why, str(failure), codes.of(failure))
     waited = output.span(time.monotonic() - begun)
-    if settings.deadline is None:
+    if settings.timeout is None:
         text = f"{settings.source_name} did not respond within {waited}"
         if not is_listed(libraries, whole=whole):
             raise TimeoutError(text)
         return NoAnswer("away", text, codes.SERVER)
     if failure is not None:
         raise failure
-    expect_listed(chosen, late=True, whole=whole)
-    text = f"the deadline passed after {waited}, before {settings.source_name} reported all changes"
-    return NoAnswer("late", text, codes.NOT_YET)
+    expect_listed(library, late=True, whole=whole)
+    text = f"the time limit passed after {waited}, before {settings.source_name} reported all changes"
+    return NoAnswer("late", text, codes.SERVER)

@@ -1,4 +1,4 @@
-"""The settings for one run of the command. Flags take precedence, then the environment, then plexapi's file."""
+"""The settings for one run of the command: options take precedence, then the environment, then the files."""
 
 from __future__ import annotations
 
@@ -9,55 +9,30 @@ from .._core import config as _config
 from .._core.config import Setting
 from ..errors import NotFetchedError, StoreError
 from ..mapping import Mapping
-from . import output
+from . import codes, output
 from .codes import UsageError
+from .options import command, given
 
 if TYPE_CHECKING:
-    import argparse
-
     from ..index import Index
     from ..progress import ProgressArg
 
-
-HELP = """\
-plexindex reads the server's URL, the token and the folder from the first of these sources that has the value:
-  1. flags: --url, --token-file, --token-command or --token, --user, --database, --dir, --size-limit,
-     --shared, --mapping
-  2. the environment: PLEXINDEX_URL, PLEXINDEX_TOKEN, PLEXINDEX_TOKEN_FILE, PLEXINDEX_TOKEN_COMMAND,
-     PLEXINDEX_USER, PLEXINDEX_DATABASE, PLEXINDEX_DIR, PLEXINDEX_SIZE_LIMIT, PLEXINDEX_SHARED,
-     PLEXINDEX_SHARED_DURABLE (1 or 0), and PLEXINDEX_MAPPINGS, such as
-     '/mnt/media=/data/media;/mnt/tv=/data/tv'
-  3. plexapi's environment: PLEXAPI_AUTH_SERVER_BASEURL, PLEXAPI_AUTH_SERVER_TOKEN
-  4. plexapi's file, ~/.config/plexapi/config.ini, or the file in PLEXAPI_CONFIG_PATH:
-         [auth]
-         server_baseurl = http://127.0.0.1:32400
-         server_token = YOUR-TOKEN
-         [plexindex]
-         dir = /var/lib/plexindex
-         database = /var/lib/plexmediaserver/Library/Application Support/Plex Media Server
-         size_limit = 2G
-         shared = postgresql://plexindex@nas/plexindex
-         shared_durable = no
-         token_command = pass show plex/token
-         user = ann
-         mappings =
-             /mnt/media -> /data/media
-The default folder is ~/.local/share/plexindex.
-You can put quotes around a value in [plexindex]. An unknown name in this section causes a warning.
-plexindex sends a token only to the server whose URL is from the same source.
-A user's name applies only to a token from the same source, or from a source further down in this list.
-If the token command fails at startup, the exit code is 2."""
-
-HOW_TO_NAME_A_SERVER = "give --url or --database, set PLEXINDEX_URL, or see `plexindex --help`"
+HOW_TO_NAME_A_SERVER = "give --server-url or --database, set PLEXINDEX_SERVER_URL, or see `plexindex help config`"
+_OF_A_SERVER = ("server_url", "token", "token_file", "token_command", "shared")
 
 
-def _mapping_rules(options: argparse.Namespace) -> list[Mapping]:
-    """Returns the mappings from the flags. Makes relative folders absolute, because match also makes paths absolute."""
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _mapping_rules() -> list[tuple[Mapping, str]]:
+    """Returns the mappings from the options. Makes relative folders absolute, because match makes paths absolute."""
     rules = []
-    for host, server in options.mapping or ():
+    for host, server in given.get("mapping", ()):
         try:
             is_relative_folder = not os.path.isabs(host) and os.path.isdir(host)
-            rules.append(Mapping.host_prefix(os.path.abspath(host) if is_relative_folder else host, server))
+            rule = Mapping.host_prefix(os.path.abspath(host) if is_relative_folder else host, server)
+            rules.append((rule, "--mapping"))
         except OSError:
             pass  # the current folder no longer exists, so it contains no files
     return rules
@@ -66,55 +41,39 @@ def _mapping_rules(options: argparse.Namespace) -> list[Mapping]:
 class Settings:
     """The settings for one run of the command, and the source of each setting."""
 
-    def __init__(self, options: argparse.Namespace) -> None:
-        server_flags = ("--url", "--token", "--token-file", "--token-command", "--shared")
-        unused = [flag for flag in server_flags if getattr(options, flag[2:].replace("-", "_")) is not None]
-        if options.no_server and unused:
+    def __init__(self) -> None:
+        output.log_to_stderr(given.get("verbose", 0))
+        unused = [_flag(name) for name in _OF_A_SERVER if name in given]
+        if given.get("no_server") and unused:
             raise UsageError(f"--no-server excludes a server: omit {' and '.join(unused)} or --no-server")
-        token = _config.token_of(
-            Setting(options.token, "--token"),
-            Setting(options.token_file, "--token-file"),
-            Setting(options.token_command, "--token-command"),
-        )
-        configuration = _config.find(
-            Setting(options.url, "--url"),
-            token,
-            no_server=options.no_server,
-            user=options.user,
-            folder=options.dir,
-            size_limit=options.size_limit,
-            database=options.database,
-            shared=options.shared,
-            mappings=_mapping_rules(options),
-        )
-        self.url, self.url_from = configuration.url.value, configuration.url.source
-        output.set_url_source(self.url_from)
-        self.renew = configuration.token.renew
-        self.token = configuration.token.value if self.renew is None else self.renew.first()
-        self.token_from = configuration.token.source
-        self.folder, self.database, self.mappings = configuration.folder, configuration.database, configuration.mappings
-        self.shared = configuration.shared
-        self.offline: bool = options.offline
-        self.deadline: float | None = options.deadline
-        self._flag_names_folder = options.dir is not None
+        names = (*_config.SETTINGS, "config")
+        options = {name: Setting(given[name], _flag(name)) for name in names if name in given}
+        found = _config.find(options, _mapping_rules(), use_server=not given.get("no_server"))
+        self.found = found
+        self.url, self.renew = found.server_url.value, found.token.renew
+        self.token = found.token.value if self.renew is None else self.renew.first()
+        self.url_from, self.token_from = found.server_url.source, found.token.source
+        self.folder, self.database, self.shared = found.cache_dir.value, found.database.value, found.shared.value
+        self.mappings = [rule for rule, _ in found.mappings]
+        self.offline: bool = given.get("offline", False)
+        self.timeout: float | None = given.get("timeout")
         self._open_options: dict[str, object] = {
-            "user": configuration.user,
-            "ca_file": options.ca_file,
-            "accept_invalid_certs": options.insecure,
+            **{name: getattr(found, name).value for name in ("user", "size_limit", "database", "shared",
+                                                             "shared_durable")},
+            "ca_file": given.get("ca_file"),
+            "accept_invalid_certs": given.get("accept_invalid_certs", False),
             "offline": self.offline,
-            "timeout": self.deadline,
-            "size_limit": configuration.size_limit,
-            "database": self.database,
-            "shared": self.shared,
-            "shared_durable": configuration.shared_durable,
+            "timeout": self.timeout,
             "retry_for": 3.0,
             # Without -v, log no slow calls, because the user notices slow calls anyway.
-            "slow": 1.0 if options.verbose else None,
-        }
-        # `main` uses these values to choose an error's exit code and text.
-        options.token_from = self.token_from if self.url is not None else ""
-        options.database_alone = self.database is not None and self.url is None
-        options.database_beside = self.database is not None and self.url is not None and not self.offline
+            "slow": 1.0 if given.get("verbose") else None,
+        }  # fmt: skip
+        given["settings"] = self  # the report of an error names the source of a wrong setting
+
+    def source_of(self, name: str | None) -> str:
+        """Returns the source of a setting, or an empty string."""
+        setting = getattr(self.found, name or "", None) or given.get(name or "")
+        return setting.source if isinstance(setting, Setting) else _flag(str(name)) if setting else ""
 
     @property
     def answers_from_store_only(self) -> bool:
@@ -142,9 +101,10 @@ class Settings:
 
     def expect_folder(self) -> None:
         """Raises an error if --dir is a folder that does not exist, because the path may be misspelt."""
-        if self._flag_names_folder and not os.path.lexists(self.folder):
+        if "cache_dir" in given and not os.path.lexists(self.folder):
             raise StoreError(
-                f"there is no folder {self.folder} (from --dir): correct the name, or run `plexindex warm` to create it"
+                f"there is no folder {self.folder} (from --cache-dir): correct the name, or run `plexindex refresh` to "
+                "create it"
             )
 
     def expect_source(self) -> None:
@@ -178,3 +138,27 @@ class Settings:
 
         chosen = {"mappings": self.mappings, **self._open_options, **options}
         return open(folder or self.folder, self.url, self.renew or self.token, **chosen)  # type: ignore[arg-type]
+
+
+@command("config")
+def config_command() -> int:
+    """Show each setting and its source.
+
+    JSON: one object for each setting, with name, value and source. The token's value is null.
+    """
+    found = Settings().found
+    rows: list[tuple[str, object, str]] = [("config", found.file if os.path.exists(found.file) else None, "")]
+    rows += [(name, *getattr(found, name)[:2]) for name in found._fields[:-2]]
+    rows += [("mapping", f"{os.fsdecode(rule.find)} -> {os.fsdecode(rule.replace)}", at) for rule, at in found.mappings]
+    shown = []
+    for name, value, source in rows:
+        is_secret, source = (
+            name == "token" and found.token.is_set,
+            source if value is not None or name == "token" else "",
+        )
+        if given.get("json"):
+            output.say_json({"name": name, "value": None if is_secret else value, "source": source or None})
+        shown.append((name, "(hidden)" if is_secret else "–" if value is None else str(value), source))
+    if not given.get("json"):
+        output.print_table([("setting", "value", "source"), *shown], header=True)
+    return codes.OK

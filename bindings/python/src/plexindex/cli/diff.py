@@ -6,16 +6,18 @@ import os
 import sys
 import time
 
+import click
+
 from .._core import TYPE_CHECKING
 from ..compare import left_out as _left_out
-from . import check, codes, commands, mappings, output
+from . import check, codes, mappings, output
 from .codes import UsageError
 from .config import Settings
 from .match import item_text
+from .options import FOLDER, command, given, library
 from .output import count, number, say
 
 if TYPE_CHECKING:
-    import argparse
     from typing import Any
 
     from ..compare import Comparison, Difference
@@ -30,6 +32,7 @@ _WORDS = {
 }
 # Kinds of lines that are not differences. diff prints these lines only with --left-out.
 _REMARKS = ("left_out", "several_paths")
+_FIELDS = ("what", "path", "is_folder", "files", "item", "reason", "message", "library", "section")
 # Maximum number of files for checking the user's mappings.
 _SAMPLE = 200
 # Words in the summary line for each part of a sum, by the part's name in the JSON summary.
@@ -44,45 +47,64 @@ _SUMMED = {
 }
 
 
-def diff(options: argparse.Namespace) -> int:
-    """Lists the differences."""
-    if options.rules:
+@command()
+@library
+@click.option("--without", type=click.Choice(list(_left_out.RULES)), multiple=True, metavar="RULE",
+              help="Treat files that RULE ignores as media files; you can repeat this option.")  # fmt: skip
+@click.option("--rules", is_flag=True, help="List the rules with their sources, and exit.")
+@click.option("--left-out", is_flag=True, help="Also print ignored files and items' additional files, as JSON always "
+              "does, except for the files that the rule 'extension' ignores.")  # fmt: skip
+@click.argument("folder", nargs=-1, type=FOLDER)
+def diff(library: str | None, without: tuple[str, ...], rules: bool, left_out: bool, folder: tuple[str, ...]) -> int:
+    """Compare the disk with what Plex lists.
+
+    The command first asks the server whether anything changed, and then walks each FOLDER. It lists files that Plex
+    does not list, and listed files that are not on the disk. It skips files that Plex ignores, and changes nothing. The
+    exit code is 0 if nothing differs.
+
+    \b
+    Example:
+      plexindex diff --json /mnt/media |
+        jq -r 'select(.what == "not_in_plex") | .path'
+
+    JSON: one object for each difference, with what (not_in_plex, not_on_disk or ambiguous), path, item, reason,
+    message, library, section and counts. If 'what' is left_out or several_paths, the object is not a difference. In the
+    last object, 'what' is summary and counts is set: files is the sum of files_in_plex, files_not_in_plex,
+    files_ambiguous and files_left_out; listed is the sum of listed_on_disk, listed_not_on_disk and listed_unknown;
+    listed_location_empty counts the files in listed_not_on_disk whose location is empty or missing.
+    """
+    if rules:
         for name, (what, source) in _left_out.RULES.items():
-            if options.json:
+            if given.get("json"):
                 output.say_json({"rule": name, "leaves_out": what, "source": source})
             else:
                 say(output.fitted(f"{name:11} {what}\n{'':11} Source: {source}"))
         return codes.OK
-    if not options.path:
+    if not folder:
         raise UsageError("no folder was given: give the folders to walk")
-    if not all(options.path):
-        raise UsageError("a path is empty: give the path of a folder")
-    settings = Settings(options)
-    counter = _FileCounter()
+    settings, counter = Settings(), _FileCounter()
     with settings.open_for_answers() as index:
-        library = commands.select_library(index, options.library)
-        offline = settings.answers_from_store_only
-        folders = map(os.fsencode, options.path)
-        comparison = index.compare(folders, library, without=options.without, offline=offline, progress=counter)
-        older = None if offline else check.bring_up_to_date(index, settings, library, always=True)
+        chosen, offline = index.library(library), settings.answers_from_store_only
+        folders = map(os.fsencode, folder)
+        comparison = index.compare(folders, chosen, without=without, offline=offline, progress=counter)
+        older = None if offline else check.bring_up_to_date(index, settings, chosen, always=True)
         # `bring_up_to_date` has asked the server, so the comparison need not ask again.
-        failure = None if older is None else older.kind
-        comparison.use_outcome(failure)
+        comparison.use_outcome(None if older is None else older.kind)
         unlisted: list[bytes] = []
         try:
             for difference in comparison:
                 counter.drop()
                 if difference.what == "not_in_plex" and not difference.is_folder and len(unlisted) < _SAMPLE:
                     unlisted.append(os.fsencode(difference.path))
-                if options.json:
-                    output.say_json(difference.to_dict())
-                elif options.left_out or difference.what not in _REMARKS or difference.reason == "unreadable":
+                if given.get("json"):
+                    output.say_json({**difference.to_dict(), "counts": None})
+                elif left_out or difference.what not in _REMARKS or difference.reason == "unreadable":
                     say(_difference_text(difference))
         finally:
             counter.drop()
         hints = _wrong_mappings(settings, index, comparison, unlisted)
-    if options.json:
-        output.say_json(comparison.summary)
+    if given.get("json"):
+        output.say_json({**dict.fromkeys(_FIELDS), "what": "summary", "counts": comparison.summary})
     else:
         _print_summary(comparison, settings.source_name, older.why if older else "")
     for hint in hints:
@@ -127,7 +149,9 @@ def _print_summary(comparison: Comparison, source_name: str, why_old: str) -> No
     if comparison.unreadable:
         parts.append(f"{count(comparison.unreadable, 'folder')} not read")
     if comparison.unasked:
-        parts.append(f"{count(comparison.unasked, 'file')} may have been renamed: run `plexindex warm --full` to check")
+        parts.append(
+            f"{count(comparison.unasked, 'file')} may have been renamed: run `plexindex refresh --full` to check"
+        )
     if not (comparison.files or comparison.listed or comparison.unreadable):
         parts.append("nothing was compared: no library has files there")
     elif not (comparison.differs or comparison.unreadable):

@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import platform
 import shlex
+import sys
+
+import click
 
 from .. import __version__
 from .._core import TYPE_CHECKING
@@ -13,29 +16,46 @@ from .._core.json_call import text_of
 from ..changes import REFRESH_ERRORS
 from ..errors import StoreError, TimeoutError, UnauthorizedError
 from ..index import open as open_index
-from . import codes, commands, output, token
+from . import codes, output, token
 from .check import PATIENCE
 from .codes import UsageError
 from .config import HOW_TO_NAME_A_SERVER, Settings
 from .doctor_files import check_files, check_mappings, read_lists
-from .doctor_report import Report
-from .doctor_shared import check_shared
-from .output import count, say
-from .shared import hide_warnings
+from .libraries import library_dict, library_row, limit_text
+from .options import Place, command, yes
+from .output import count
+from .refresh import fetch
+from .report import Report
+from .shared import contents, exit_code_of, hide_warnings
 from .versions import version_lines
 
 if TYPE_CHECKING:
-    import argparse
-
     from ..index import Index
     from ..library import Library
 
 
-def doctor(options: argparse.Namespace) -> int:
-    """Runs all checks."""
-    settings = Settings(options)
-    hide_warnings(options)
-    report = Report(options.json)
+@command()
+@click.option("--sample", type=click.IntRange(1, 1_000_000), default=500, metavar="N",
+              help="The number of files to check, spread over the whole tree (default: 500).")  # fmt: skip
+@yes("Fetch missing libraries without asking for confirmation.")
+@click.argument("path", nargs=-1, type=Place("file"))
+def doctor(sample: int, yes: bool, path: tuple[str, ...]) -> int:
+    """Check the setup, and find missing path mappings.
+
+    The command checks the server, the token, the libraries, the store and the shared log. Each PATH is a folder, or a
+    file that lists paths; - is standard input. The command matches a sample of these files, and proposes mappings for
+    files without a match. Files that Plex ignores (`plexindex diff --rules`) count separately.
+
+    \b
+    Examples:
+      plexindex doctor
+      plexindex doctor /mnt/media
+
+    JSON: one object with a field for each part of the report, problems (a list of sentences) and exit_code.
+    """
+    settings = Settings()
+    hide_warnings()
+    report = Report()
     _report_installation(report)
     try:
         settings.expect_folder()
@@ -54,21 +74,21 @@ def doctor(options: argparse.Namespace) -> int:
         libraries = _report_libraries(report, index, offline=not reads_database)
         check_mappings(report, settings, libraries)
         _check_store(report, index)
-        check_shared(report, settings, index)
-        if options.path:
-            try:
-                lists = read_lists(options.path)
-            except UsageError as error:
-                report.title("Files")
-                report.bad(str(error), codes.USAGE)
-                return report.end()
-            if is_reached and not reads_database:
-                libraries = _fetch(report, index, libraries, options.yes)
-            check_files(
-                report, settings, index, libraries, options, lists, reads_database=reads_database, is_reached=is_reached
-            )
-        elif not options.json:
-            say("\nTo also check the files in a folder, run `plexindex doctor FOLDER`.")
+        _check_shared(report, settings, index)
+        if not path:
+            report.line("\nTo also check the files in a folder, run `plexindex doctor FOLDER`.")
+            return report.end()
+        try:
+            lists = read_lists(path)
+        except UsageError as error:
+            report.title("Files")
+            report.bad(error.message, codes.USAGE)
+            return report.end()
+        if is_reached and not reads_database:
+            libraries = _fetch(report, index, libraries, yes)
+        check_files(
+            report, settings, index, libraries, path, lists, sample, is_listed=reads_database, is_reached=is_reached
+        )
     return report.end()
 
 
@@ -99,7 +119,7 @@ def _check_database(report: Report, settings: Settings) -> bool:
     # Use a temporary store, because this check concerns only the database.
     with TemporaryDirectory() as folder, open_index(folder, database=settings.database) as index:
         try:
-            server = index.server(timeout=settings.deadline or PATIENCE)
+            server = index.server(timeout=settings.timeout or PATIENCE)
         except REFRESH_ERRORS as error:
             facts.update(usable=False, why_not=str(error))
             report.bad(f"cannot read the database: {error}", codes.of(error, database=True))
@@ -128,7 +148,7 @@ def _check_server(report: Report, settings: Settings, index: Index) -> bool:
         report.note(f"{server_text}: not checked, because --offline was given")
         return False
     try:
-        server = index.server(timeout=settings.deadline or PATIENCE)
+        server = index.server(timeout=settings.timeout or PATIENCE)
     except UnauthorizedError as error:
         facts.update(reached=True, token_good=False)
         report.good(f"{server_text} responds")
@@ -138,7 +158,7 @@ def _check_server(report: Report, settings: Settings, index: Index) -> bool:
         return False
     except REFRESH_ERRORS as error:
         why = str(error)
-        if isinstance(error, TimeoutError) and settings.deadline is None:
+        if isinstance(error, TimeoutError) and settings.timeout is None:
             why = (
                 f"no response within {output.span(PATIENCE)}; check that this is a Plex server, and that the server is "
                 "not busy"
@@ -175,12 +195,13 @@ def _check_token(report: Report, settings: Settings, facts: dict[str, object], s
 def _report_libraries(report: Report, index: Index, *, offline: bool) -> list[Library]:
     report.title("Libraries")
     libraries = index.libraries(offline=offline)
-    report.values["libraries"] = [commands.library_dict(library) for library in libraries]
+    report.values["libraries"] = [library_dict(library) for library in libraries]
     if libraries:
-        rows = [("", *commands.library_row(library)) for library in libraries]
-        report.line(output.table(rows, right=(4,), indent="  "))
+        report.table([library_row(library) for library in libraries], right=(3,))
     else:
         report.note("the store contains no libraries yet")
+    for library in libraries:
+        _check_location(report, library)
     return libraries
 
 
@@ -195,11 +216,10 @@ def _check_store(report: Report, index: Index) -> None:
     limit = {"size_limit": now["size_limit"], "over_limit": now["over_limit"], "evictions": now["evictions"]}
     report.values["store"] = {**store, "folder": folder, **limit}
     free = "" if "free_bytes" not in store else f", {output.size(store['free_bytes'])} free"
-    size = f"{folder}: {output.size(store['disk_bytes'])}{commands.limit_text(now)}{free}"
+    size = f"{folder}: {output.size(store['disk_bytes'])}{limit_text(now)}{free}"
     if now["over_limit"]:
         report.note(
-            f"{size}\nplexindex cannot evict confirmed matches, tables, or the library listed last: increase "
-            "--size-limit"
+            f"{size}\nplexindex cannot evict confirmed matches, tables, or the library listed last: increase size_limit"
         )
     else:
         report.good(size)
@@ -215,7 +235,7 @@ def _check_store(report: Report, index: Index) -> None:
     else:
         report.note(
             f"file system: {file_system}; processes cannot share memory, so plexindex is slower\n"
-            "choose a folder on a local disk with --dir or PLEXINDEX_DIR"
+            "choose a folder on a local disk with --cache-dir or PLEXINDEX_CACHE_DIR"
         )
     if store["locks"]:
         report.good("locks work (tested)")
@@ -227,6 +247,47 @@ def _check_store(report: Report, index: Index) -> None:
         report.note(f"other users can read the folder: run chmod 700 {shlex.quote(folder)}")
 
 
+def _check_location(report: Report, library: Library) -> None:
+    """Reports that files lie directly in a library's folder, where Plex cannot tell which files belong together."""
+    if library.age is None or library.kind == "photo":
+        return
+    folders = {location.rstrip("/\\") for location in library.locations}
+    count_of = sum((item.path or "").rpartition("\\" if "\\" in (item.path or "") else "/")[0] in folders
+                   for item in library.items(offline=True))  # fmt: skip
+    if count_of:
+        report.note(f"'{library.title}': {count(count_of, 'file lies', 'files lie')} directly in the library's folder; "
+                    "a file in a folder of its own is matched more reliably")  # fmt: skip
+
+
+def _check_shared(report: Report, settings: Settings, index: Index) -> None:
+    """Reports the shared log's state and contents, and the number of entries that this host has not read."""
+    if settings.shared is None:
+        return
+    report.title("Shared log")
+    status = None if settings.offline else index.shared_status()
+    if status is None:
+        report.note("not checked, because --offline was given")
+        return
+    report.values["shared"] = status
+    if not status["reachable"]:
+        effect = "until the log responds, this host uses only its own folder and Plex"
+        report.bad(f"{status.get('error')}\n{effect}\nsee docs/several-hosts.md", exit_code_of(status))
+        return
+    if status.get("error") is None:
+        report.good(f"{status['address']} responds: {contents(status)}")
+    else:
+        effect = "this host can read other hosts' entries, but cannot write its own"
+        report.bad(f"{status.get('error')}\n{effect}; {contents(status)}", exit_code_of(status))
+    if status.get("behind") is None:
+        report.note("this host has not read any entries yet")
+    elif status.get("behind"):
+        report.note(f"this host is {count(status['behind'], 'entry', 'entries')} behind")
+    else:
+        report.good("this host has read all entries")
+    if status.get("undelivered"):
+        report.note(f"{count(status['undelivered'], 'entry waits', 'entries wait')} on this host for delivery")
+
+
 def _fetch(report: Report, index: Index, libraries: list[Library], yes: bool) -> list[Library]:
     """Fetches libraries that were never fetched, because otherwise their files cannot match. The user can decline."""
     unfetched = [library for library in libraries if library.age is None]
@@ -235,11 +296,12 @@ def _fetch(report: Report, index: Index, libraries: list[Library], yes: bool) ->
     names = ", ".join(f"'{library.title}'" for library in unfetched)
     verb = "was" if len(unfetched) == 1 else "were"
     # Without a terminal, doctor fetches without asking, like the other commands.
-    if not yes and output.confirm(f"{names} {verb} never fetched: fetch now?", default=True) is False:
+    is_asked = not yes and sys.stdin.isatty() and sys.stderr.isatty()
+    if is_asked and not output.is_confirmed(False, f"{names} {verb} never fetched: fetch now?", default=True):
         return libraries
     for library in unfetched:
         try:
-            commands.fetch(index, library.title, index.library(section=library.section))
+            fetch(index, library)
         except REFRESH_ERRORS as error:
             report.bad(f"cannot fetch '{library.title}': {error}", codes.SERVER)
     return index.libraries(offline=True)

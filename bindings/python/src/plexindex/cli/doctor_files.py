@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 from .._core import TYPE_CHECKING
 from .._core.paths import lies_under, same_file
-from . import codes, commands, output, sample
+from . import codes, output, sample
 from .codes import UsageError
 from .ignored import ignored_by_plex
 from .mappings import arrow, host_and_server, is_sure, judge
+from .match import parse_paths, read_stdin
 from .output import count, number, share
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Sequence
 
     from ..index import Index
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
     from ..mapping import Proposal
     from ..match import Match
     from .config import Settings
-    from .doctor_report import Report
     from .mappings import Verdict
+    from .report import Report
 
 _EXAMPLES = 3
 
@@ -37,7 +38,7 @@ _REASONS = {
     "not found: no_location": "not in any library's folder; a mapping may be missing",
     "not found: not_listed": "in a library's folder, but not listed by Plex yet",
     "not found: unavailable": "unknown, because the server did not respond",
-    "not found: not_fetched": "the library was never fetched: run `plexindex warm`",
+    "not found: not_fetched": "the library was never fetched: run `plexindex refresh`",
     "ambiguous": "several items match equally well",
 }
 _LEFT_OUT = "files that Plex ignores, such as trailers and samples; `plexindex diff --left-out` lists them"
@@ -54,7 +55,7 @@ def read_lists(arguments: Sequence[str]) -> list[bytes]:
     paths: list[bytes] = []
     for path in arguments:
         if path == "-":
-            paths += commands.parse_paths(commands.read_stdin())
+            paths += parse_paths(read_stdin())
         elif os.path.isdir(path):
             continue
         elif sample.is_media(path):
@@ -62,7 +63,7 @@ def read_lists(arguments: Sequence[str]) -> list[bytes]:
         else:
             try:
                 with open(path, "rb") as lines:
-                    paths += commands.parse_paths(lines.read())
+                    paths += parse_paths(lines.read())
             except OSError as error:
                 raise UsageError(
                     f"cannot read {path}: {error.strerror}; give a folder, or a file that lists paths"
@@ -75,33 +76,37 @@ def check_files(
     settings: Settings,
     index: Index,
     libraries: list[Library],
-    options: argparse.Namespace,
+    arguments: Sequence[str],
     listed: list[bytes],
+    wanted: int,
     *,
-    reads_database: bool,
+    is_listed: bool,
     is_reached: bool,
 ) -> None:
-    """Counts the files that match, by match kind, and proposes mappings. Sends no request."""
+    """Counts the files that match, by match kind, and proposes mappings. Sends no request.
+
+    ``wanted``: the size of the sample. ``is_listed``: whether even libraries that were never fetched can match.
+    """
     report.title("Files")
-    if not reads_database and not any(library.age is not None for library in libraries):
+    if not is_listed and not any(library.age is not None for library in libraries):
         text = "no library was fetched yet, so nothing can match"
         if is_reached or settings.offline:
-            report.bad(f"{text}: run `plexindex warm`, or add --yes", codes.LIBRARY)
+            report.bad(f"{text}: run `plexindex refresh`, or add --yes", codes.NOT_FETCHED)
         else:
             report.note(text)  # doctor has already reported the cause, which is the server
         return
-    folders = [path for path in options.path if path != "-" and os.path.isdir(path)]
+    folders = [path for path in arguments if path != "-" and os.path.isdir(path)]
     suffixes = sample.extensions({library.kind for library in libraries})
-    sample_size = max(options.sample // max(len(folders) + bool(listed), 1), 1)
+    sample_size = max(wanted // max(len(folders) + bool(listed), 1), 1)
     samples = [sample.of_folder(folder, sample_size, suffixes) for folder in folders]
     samples += [sample.of_list(listed, sample_size)] if listed else []
     paths = [path for part in samples for path in part.paths]
     file_count = sum(part.file_count for part in samples)
-    origins = ", ".join("the list on standard input" if path == "-" else path for path in options.path)
+    origins = ", ".join("the list on standard input" if path == "-" else path for path in arguments)
     if not paths:
         report.bad(f"there are no media files in {origins}")
         return
-    answers = index.match_paths(paths, offline=not reads_database)
+    answers = index.match_paths(paths, offline=not is_listed)
     is_complete = all(part.is_complete for part in samples)
     if len(paths) < file_count or not is_complete:
         more = "" if is_complete else "more than "
@@ -117,7 +122,7 @@ def check_files(
         report.bad(text)
     _check_missing_hosts(report, settings, paths, verdict.proposals)
     checked = len(paths) - len(ignored)
-    _report_proposals(report, verdict, checked, checked - sum(map(is_sure, answers)))
+    _report_proposals(report, settings, verdict, checked, checked - sum(map(is_sure, answers)))
 
 
 def check_mappings(report: Report, settings: Settings, libraries: list[Library]) -> None:
@@ -161,7 +166,7 @@ def _report_counts(report: Report, answers: Sequence[Match], paths: list[bytes],
     counts += [("left out", len(ignored) - never_listed, _LEFT_OUT), ("never listed", never_listed, _NO_MEDIA)]
     total = len(paths)
     rows = [(name.replace("_", " "), number(size), share(size, total), words) for name, size, words in counts if size]
-    report.line(output.table(rows, right=(1, 2), indent="  "))
+    report.table(rows, right=(1, 2))
     for name, files in sorted(unmatched.items()):
         report.line(f"\n  {name.replace('_', ' ')}, for example:")
         for path in files[:_EXAMPLES]:
@@ -183,7 +188,7 @@ def _report_counts(report: Report, answers: Sequence[Match], paths: list[bytes],
         report.note(f"{count(missing, 'file')} {verb} not listed by Plex yet: `plexindex diff` explains why")
     elif missing:
         verb = "matches" if missing == 1 else "match"
-        code = codes.LIBRARY if "not found: not_fetched" in unmatched else codes.NOT_ALL
+        code = codes.NOT_FETCHED if "not found: not_fetched" in unmatched else codes.NOT_ALL
         report.bad(f"{number(missing)} of {count(checked, 'file')} {verb} no item, or several items", code)
     elif checked:
         report.good(f"each of {'the other files' if ignored else 'the files'} matches a single item")
@@ -202,7 +207,7 @@ def _check_missing_hosts(report: Report, settings: Settings, paths: list[bytes],
                 break
 
 
-def _report_proposals(report: Report, verdict: Verdict, total: int, unsure: int) -> None:
+def _report_proposals(report: Report, settings: Settings, verdict: Verdict, total: int, unsure: int) -> None:
     """Reports missing mappings. ``unsure``: how many of the ``total`` files Plex does not list under their path."""
     pairs = [(proposal.host, proposal.server) for proposal in verdict.proposals]
     gains = [proposal.gain or 0 for proposal in verdict.proposals]
@@ -222,7 +227,11 @@ def _report_proposals(report: Report, verdict: Verdict, total: int, unsure: int)
     if unsure > sum(gains):
         report.line(f"       {count(unsure - sum(gains), 'file')} would still not be listed under the mapped path")
     flags = " ".join(f"--mapping {output.as_argument(f'{host} -> {server}')}" for host, server in pairs)
-    lines = "\n".join(f"      {output.clean(host)} -> {output.clean(server)}" for host, server in pairs)
+    lines = "\n".join(f"    {_toml(host)} = {_toml(server)}" for host, server in pairs)
     report.line(f"\n  for plexindex.open() in Python:\n    mappings=[{', '.join(map(repr, pairs))}]")
     report.line(f"\n  for this command:\n    {output.clean(flags)}")
-    report.line(f"\n  for plexapi's config.ini, which this command reads:\n    [plexindex]\n    mappings =\n{lines}")
+    report.line(f"\n  for {settings.found.file}:\n    [mappings]\n{lines}")
+
+
+def _toml(text: str) -> str:
+    return f"'{text}'" if "'" not in text and text.isprintable() else json.dumps(text)

@@ -3,65 +3,65 @@
 from __future__ import annotations
 
 import os
-import time
+
+import click
 
 from .._core import TYPE_CHECKING
-from . import codes, commands, output
-from .bar import Bar
+from . import codes, output
 from .config import Settings
-from .match import is_in_time, item_lines, item_text, missing_lines, read_paths
+from .match import item_lines, item_text, missing_lines, read_paths
+from .options import FOLDER, command, given, library, null
 from .output import say
+from .progress import Bar
 
 if TYPE_CHECKING:
-    import argparse
-    from collections.abc import Iterator
+    from collections.abc import Iterable
 
     from ..index import Index
     from ..item import Item
     from ..library import Library
     from ..match import Folder
 
-_FIELDS = ("asked", "status", "match_kind", "confidence", "stale", "kind", "item", "items", "files", "candidates",
-           "candidates_total", "reason", "message", "age")  # fmt: skip
 
+@command()
+@library
+@null
+@click.option("--items", is_flag=True, help="Also print the items that have files below each folder.")
+@click.argument("folder", nargs=-1, required=True, type=FOLDER)
+def folder(library: str | None, null: bool, items: bool, folder: tuple[str, ...]) -> int:
+    """Find each folder's show, season, artist, album or film.
 
-def folder(options: argparse.Namespace) -> int:
-    """Finds the item for each folder."""
-    bar, settings = Bar(), Settings(options)
+    The answer is the deepest show, season, artist or album that contains all listed files below the folder; - reads
+    folders from standard input. The command uses the server's listing, not the files on the disk. If a library was
+    never fetched, the command fetches it first. The exit code is 0 if every folder has exactly one answer.
+
+    JSON: one object for each folder, with asked (the path), status, match_kind, confidence, stale, kind, item, items,
+    files, candidates, candidates_total, reason, message, age, and below (with --items, the items below the folder).
+    """
+    bar, settings = Bar(), Settings()
     offline = settings.answers_from_store_only
     misses = codes.Misses(offline=offline)
     with settings.open_for_answers(bar) as index:
-        library = commands.select_library(index, options.library)
-        for path in read_paths(options.path, options.null, "folder"):
-            begun = time.monotonic()
-            try:
-                answer = index.folder(path, library)
-            except BaseException:
-                bar.drop()
-                raise
+        chosen = index.library(library)
+        for path in read_paths(folder, null):
+            answer = chosen.folder(path)
             bar.done()
-            misses.count(answer, in_time=is_in_time(begun, settings))
-            if options.json:
-                fields = answer.to_dict()
-                output.say_json({name: fields[name] for name in _FIELDS})
-            else:
-                say(folder_text(os.fsdecode(path), answer))
-            for item in _items_below(index, library, path, answer, offline=offline) if options.items else ():
-                if options.json:
-                    output.say_json({"folder": os.fsdecode(path), "item": item.to_dict()})
-                else:
-                    say(f"    {item_text(item)}\n      {output.one_line(item.path or '')}")
+            misses.count(answer)
+            below = list(_items_below(index, chosen, path, answer, offline=offline)) if items else None
+            if given.get("json"):
+                output.say_json({**answer.to_dict(), "below": None if below is None else [i.to_dict() for i in below]})
+                continue
+            say(folder_text(os.fsdecode(path), answer))
+            for item in below or ():
+                say(f"    {item_text(item)}\n      {output.one_line(item.path or '')}")
     return misses.code()
 
 
-def _items_below(
-    index: Index, library: Library | None, path: bytes, answer: Folder, *, offline: bool
-) -> Iterator[Item]:
+def _items_below(index: Index, library: Library, path: bytes, answer: Folder, *, offline: bool) -> Iterable[Item]:
     """Yields the items below a folder. If the folder is a single item, fetches its library first, if necessary."""
     if answer.item is not None:
-        yield from index.library(section=answer.item.section).items_below(path, offline=offline)
-    elif answer.files:
-        yield from index.items_below(path, library, offline=True)
+        return index.library(section=answer.item.section).items_below(path, offline=offline)
+    return library.items_below(path, offline=True) if answer.files else ()
 
 
 def folder_text(path: str, answer: Folder) -> str:

@@ -7,16 +7,18 @@ from itertools import islice
 from typing import NamedTuple
 
 from .._core import TYPE_CHECKING
+from .._core.paths import lies_under
 from .._core.rules import Rules
 from ..compare.places import Names
 from ..errors import Error
+from ..mapping import Proposal
 from . import output
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from ..index import Index
-    from ..mapping import Mapping, Proposal
+    from ..mapping import Mapping
     from ..match import Match
     from .config import Settings
 
@@ -79,10 +81,10 @@ def judge(settings: Settings, index: Index, paths: Sequence[bytes], answers: Ite
         if len(lost.get(rule, ())) > found_counts[rule] and not _is_useful(index, rule)
     ]
     if not suspects:
-        return Verdict([], index.proposals(paths))
+        return Verdict([], _propose(index, paths))
     others = [rule for rule in settings.mappings if rule not in suspects]
     with settings.open(offline=True, mappings=others) as other:
-        proposals = other.proposals(paths)
+        proposals = _propose(other, paths)
     with settings.open(offline=True, mappings=[*others, *(proposal.mapping for proposal in proposals)]) as other:
         better = {rule: sum(map(is_sure, other.match_paths(lost[rule], offline=True))) for rule in suspects}
     wrong = [
@@ -90,7 +92,32 @@ def judge(settings: Settings, index: Index, paths: Sequence[bytes], answers: Ite
         for rule in suspects
         if better[rule] > found_counts[rule]
     ]
-    return Verdict(wrong, proposals if len(wrong) == len(suspects) else index.proposals(paths))
+    return Verdict(wrong, proposals if len(wrong) == len(suspects) else _propose(index, paths))
+
+
+def _propose(index: Index, paths: Sequence[bytes]) -> list[Proposal]:
+    locations = [location for library in index.libraries(offline=True) for location in library.locations]
+    return [_narrowed(proposal, paths, locations) for proposal in index.proposals(paths)]
+
+
+def _narrowed(proposal: Proposal, paths: Iterable[bytes], locations: Iterable[str]) -> Proposal:
+    """Restricts a proposal to the libraries' folders that contain tested files."""
+    rules = Rules([proposal.mapping])
+    tested = [server_path for path in paths for server_path in rules.to_server(os.fsdecode(path))]
+    used = [folder for folder in locations if any(lies_under(path, [folder]) for path in tested)]
+    separator = "\\" if "\\" in proposal.server else "/"
+    parts = [folder.rstrip("/\\").split(separator) for folder in used]
+    common = ""
+    for level in zip(*parts):
+        if len(set(level)) > 1:
+            break
+        common += level[0] + separator
+    common = common.rstrip(separator)
+    root = proposal.server.rstrip("/\\")
+    if not used or not common.startswith(root + separator):
+        return proposal
+    below = common[len(root) :].replace(separator, os.sep)
+    return Proposal(proposal.host.rstrip(os.sep) + below, common, proposal.matched, proposal.of, proposal.gain)
 
 
 def _is_useful(index: Index, rule: Mapping) -> bool:

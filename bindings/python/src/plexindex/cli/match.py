@@ -4,96 +4,132 @@ from __future__ import annotations
 
 import os
 import sys
-import time
+from itertools import islice
+
+import click
 
 from .._core import TYPE_CHECKING
-from . import check, codes, commands, ignored, output
-from .bar import Bar
+from . import check, codes, ignored, output
 from .codes import UsageError
 from .config import Settings
 from .mappings import SURE, arrow, first_applying
+from .options import Place, Value, command, given, library, null
 from .output import number, say
+from .progress import Bar
 
 if TYPE_CHECKING:
-    import argparse
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
+    from typing import Any
 
     from ..item import Item
     from ..mapping import Mapping
     from ..match import Folder, Match
 
 _BATCH = 500
-_STATUSES = {"not_yet": "not yet", "needs_warm": "not yet", "not_found": "not found", "ambiguous": "ambiguous"}
+_STATUSES = {"not_yet": "not yet", "needs_warm": "not yet", "not_found": "not found"}
+FORMATS = ("text", "keys", "paths", "tsv", "json")
 
 
-def match(options: argparse.Namespace) -> int:
-    """Finds the items for the paths."""
-    if options.json and options.format not in (None, "json"):
-        raise UsageError(f"--format {options.format} and --json both specify a format: give only one of them")
-    output_format = "json" if options.json else options.format or "text"
-    if options.missing and output_format == "keys":
+def _format(text: str) -> str:
+    if text not in FORMATS:
+        raise ValueError(f"{text!r} is not one of {', '.join(FORMATS)}")
+    return text
+
+
+class _Format(Value):
+    def shell_complete(self, _: object, __: object, start: str) -> Any:
+        from click.shell_completion import CompletionItem
+
+        return [CompletionItem(name) for name in FORMATS if name.startswith(start)]
+
+
+@command()
+@library
+@null
+@click.option("-f", "--format", "form", type=_Format("format", _format), metavar="FORMAT",
+              help="The output format: text, keys, paths, tsv or json.")  # fmt: skip
+@click.option("--check", "is_check", is_flag=True,
+              help="First ask the server for changes, to find files that Plex has just scanned.")  # fmt: skip
+@click.option("--missing", is_flag=True, help="Print only files without a match.")
+@click.argument("path", nargs=-1, required=True, type=Place("file"))
+def match(
+    library: str | None, null: bool, form: str | None, is_check: bool, missing: bool, path: tuple[str, ...]
+) -> int:
+    """Find each file's Plex item, or say why there is none.
+
+    PATH is a file; - reads paths from standard input, one per line. If a library that may contain the file was never
+    fetched, the command fetches it first. The exit code is 0 if every path matches a single item. For several paths,
+    the command prints a summary to standard error.
+
+    \b
+    Formats:
+      keys   the item's key, or an empty line
+      paths  the path; with --null, a NUL follows instead of a line break
+      tsv    path, key, status, confidence, match kind, item, library, message
+      json   one object per line: asked (the path), status, match_kind,
+             confidence, stale, item, candidates, candidates_total, reason,
+             message and age
+
+    \b
+    Examples:
+      plexindex match --library Movies *.mkv
+      find /mnt/media -name '*.mkv' -print0 | plexindex match --null --json -
+      find /mnt/media -name '*.mkv' | plexindex match --missing -f paths -
+    """
+    if given.get("json") and form not in (None, "json"):
+        raise UsageError(f"--format {form} and --json both specify a format: give only one of them")
+    form = "json" if given.get("json") else form or "text"
+    if missing and form == "keys":
         raise UsageError("--missing prints only paths without a key: use --format paths instead of --format keys")
-    print_answer = _PRINTERS.get(output_format)
-    settings = Settings(options)
-    if options.check:
+    settings = Settings()
+    if is_check:
         settings.expect_source()
-    misses, summary, bar = codes.Misses(offline=settings.answers_from_store_only), _Summary(), Bar()
-    older = None
+    misses, summary, bar, older = codes.Misses(offline=settings.answers_from_store_only), _Summary(), Bar(), None
     with settings.open_for_answers(bar) as index:
-        library = commands.select_library(index, options.library)
-        if options.check:
-            older = check.bring_up_to_date(index, settings, library, always=True, progress=bar)
+        chosen = index.library(library)
+        if is_check:
+            older = check.bring_up_to_date(index, settings, chosen, always=True, progress=bar)
             bar.drop()
         if older is not None:
             output.complain(f"{older.why}: searching the stored listing")
         # With -vv, each path causes a log line, and the library's log buffer stores only a limited number of lines.
-        batch_size = _BATCH if options.verbose < 2 else _BATCH // 4
-        for paths in _batches(read_paths(options.path, options.null, "file"), batch_size):
-            begun = time.monotonic()
-            try:
-                answers = index.match_paths(paths, library)
-            except BaseException:
-                bar.drop()
-                raise
+        batch_size = _BATCH if given.get("verbose", 0) < 2 else _BATCH // 4
+        remaining = read_paths(path, null)
+        while paths := list(islice(remaining, batch_size)):
+            answers = chosen.match_paths(paths)
             bar.done()
-            in_time = is_in_time(begun, settings)
-            reasons = ignored.reasons(index, paths, answers) if print_answer is None else {}
-            for path, answer in zip(paths, answers):
+            reasons = ignored.reasons(index, paths, answers) if form == "text" else {}
+            for one, answer in zip(paths, answers):
                 if answer.error is not None and summary.total == 0:
                     raise answer.error
-                misses.count(answer, in_time=in_time)
+                misses.count(answer)
                 summary.add(answer)
-                if options.missing and answer.item is not None:
+                if missing and answer.item is not None:
                     continue
-                if print_answer is None:
-                    say(match_text(os.fsdecode(path), answer, reasons.get(path), settings.mappings))
+                if form == "text":
+                    say(match_text(os.fsdecode(one), answer, reasons.get(one), settings.mappings))
+                elif form == "json":
+                    output.say_json(answer.to_dict())
                 else:
-                    print_answer(path, answer, options.null)
-    if not options.quiet:
-        summary.print()
+                    sys.stdout.buffer.write(_line(form, one, answer) + (b"\0" if null and form == "paths" else b"\n"))
+    summary.print()
     return misses.code() or (older.code if older is not None else codes.OK)
-
-
-def is_in_time(begun: float, settings: Settings) -> bool:
-    """Returns whether a lookup that started at ``begun`` has ended well before the deadline."""
-    return time.monotonic() - begun < (settings.deadline or 0) * 0.9
 
 
 class _Summary:
     """Counts the answers for the summary line."""
 
     def __init__(self) -> None:
-        self.total = self._found = self._low = 0
+        self.total = self._low = 0
         self._kinds: dict[str, int] = {}
         self._statuses: dict[str, int] = {}
 
     def add(self, answer: Match) -> None:
         self.total += 1
-        is_found = answer.item is not None
-        self._found += is_found
-        self._low += is_found and not answer
-        counts = self._kinds if is_found else self._statuses
-        name = answer.match_kind.replace("_", " ") if is_found else _STATUSES.get(answer.status, answer.status)
+        self._low += answer.item is not None and not answer
+        counts = self._kinds if answer.item else self._statuses
+        status: str = answer.match_kind if answer.item else answer.status
+        name = _STATUSES.get(status, status.replace("_", " "))
         counts[name] = counts.get(name, 0) + 1
 
     def print(self) -> None:
@@ -103,19 +139,18 @@ class _Summary:
         if self.total < 2:
             return
         kinds = ", ".join(f"{number(count)} {name}" for name, count in self._kinds.items())
-        text = f"{number(self._found)} of {output.count(self.total, 'path')} found{kinds and f': {kinds}'}"
-        text += f" ({number(self._low)} of low confidence)" if self._low else ""
-        output.remark("; ".join([text, *(f"{number(count)} {name}" for name, count in self._statuses.items())]))
+        found = f"{number(sum(self._kinds.values()))} of {output.count(self.total, 'path')} found"
+        low = f" ({number(self._low)} of low confidence)" if self._low else ""
+        rest = [f"{number(count)} {name}" for name, count in self._statuses.items()]
+        output.remark("; ".join([f"{found}{kinds and f': {kinds}'}{low}", *rest]))
 
 
-def read_paths(arguments: Iterable[str], null: bool, what: str) -> Iterator[bytes]:
+def read_paths(arguments: Iterable[str], null: bool) -> Iterator[bytes]:
     """Yields paths from the arguments and from standard input. Makes relative paths of existing files absolute."""
     for path in arguments:
         if path == "-":
-            for line in commands.parse_paths(commands.read_stdin(), null=null):
+            for line in parse_paths(read_stdin(), null=null):
                 yield line if os.path.isabs(line) else _full_if_existing(os.fsdecode(line))
-        elif not path:
-            raise UsageError(f"a path is empty: give the path of a {what}")
         else:
             yield _full_if_existing(path)
 
@@ -131,45 +166,45 @@ def _full_if_existing(path: str) -> bytes:
     return os.fsencode(os.path.abspath(path))
 
 
-def _batches(paths: Iterable[bytes], size: int) -> Iterator[list[bytes]]:
-    batch: list[bytes] = []
-    for path in paths:
-        batch.append(path)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
+def read_stdin() -> bytes:
+    """Reads all of standard input. If reading fails, the error message says 'standard input'."""
+    try:
+        return sys.stdin.buffer.read()
+    except OSError as error:
+        error.filename = "standard input"
+        raise
 
 
-def _print_key(_: bytes, answer: Match, __: bool) -> None:
-    say(answer.key or "")
+def parse_paths(text: bytes, *, null: bool = False) -> list[bytes]:
+    """Splits a list of paths at line ends or, with ``null``, at NULs. Skips empty paths."""
+    if null:
+        return [path for path in text.split(b"\0") if path]
+    if b"\0" in text:
+        raise UsageError("the list of paths contains NUL bytes: add --null for the output of `find -print0`")
+    lines = [line for line in (line.rstrip(b"\r") for line in text.split(b"\n")) if line]
+    return lines if os.name != "nt" else [_to_utf8(line) for line in lines]
 
 
-def _print_path(path: bytes, _: Match, null: bool) -> None:
-    # Write the same bytes as in the list, so that xargs finds the file.
-    sys.stdout.buffer.write(path + (b"\0" if null else b"\n"))
+def _to_utf8(line: bytes) -> bytes:
+    """On Windows, converts a line of input to UTF-8, because `dir` writes to pipes in the console's code page."""
+    try:
+        line.decode()
+        return line
+    except UnicodeDecodeError:
+        return line.decode("oem", "replace").encode()
 
 
-def _print_columns(path: bytes, answer: Match, _: bool) -> None:
+def _line(form: str, path: bytes, answer: Match) -> bytes:
+    """Formats an answer as keys, paths or tsv. A path keeps its bytes, so that xargs finds the file."""
+    if form == "paths":
+        return path
+    if form == "keys":
+        return (answer.key or "").encode()
     title = None if answer.item is None else _describe(answer, answer.item)
     cells = (os.fsdecode(path), answer.key, answer.status, answer.confidence, answer.match_kind, title, answer.library,
              answer.message)  # fmt: skip
     escapes = {ord("\\"): "\\\\", ord("\t"): "\\t", ord("\n"): "\\n", ord("\r"): "\\r"}
-    line = "\t".join((cell or "").translate(escapes) for cell in cells)
-    sys.stdout.buffer.write(os.fsencode(line) + b"\n")
-
-
-def _print_json(_: bytes, answer: Match, __: bool) -> None:
-    output.say_json(answer.to_dict())
-
-
-_PRINTERS: dict[str, Callable[[bytes, Match, bool], None]] = {
-    "keys": _print_key,
-    "paths": _print_path,
-    "tsv": _print_columns,
-    "json": _print_json,
-}
+    return os.fsencode("\t".join((cell or "").translate(escapes) for cell in cells))
 
 
 def match_text(path: str, answer: Match, reason: str | None = None, mappings: Iterable[Mapping] = ()) -> str:
@@ -178,11 +213,12 @@ def match_text(path: str, answer: Match, reason: str | None = None, mappings: It
     ``reason`` replaces the answer's reason. If a mapping applies, but Plex does not list the resulting path, the text
     includes the mapping.
     """
+    applied = None if reason or answer.match_kind in SURE else first_applying(mappings, path)
+    extra = [] if applied is None else [f"  the mapping {arrow(applied[0])} gives {applied[1]}"]
+    extra = [output.fitted(output.one_line(line)) for line in extra]
     if answer.item is not None:
-        lines = item_lines(path, answer, item_text(answer.item, _describe(answer, answer.item)))
-        return "\n".join(lines + _mapping_line(path, answer, mappings))
-    extra_lines = _mapping_line(path, answer, () if reason else mappings)
-    return "\n".join(missing_lines(path, answer, reason or answer.message, extra_lines, shown=5))
+        return "\n".join(item_lines(path, answer, item_text(answer.item, _describe(answer, answer.item))) + extra)
+    return "\n".join(missing_lines(path, answer, reason or answer.message, extra, shown=5))
 
 
 def item_lines(path: str, answer: Match | Folder, text: str) -> list[str]:
@@ -213,14 +249,6 @@ def missing_lines(
     if answer.candidates_total > len(candidates) > 0:
         lines.append(f"    and {number(answer.candidates_total - len(candidates))} more")
     return lines
-
-
-def _mapping_line(path: str, answer: Match, mappings: Iterable[Mapping]) -> list[str]:
-    applied = None if answer.match_kind in SURE else first_applying(mappings, path)
-    if applied is None:
-        return []
-    mapping, server_path = applied
-    return [output.fitted(f"  the mapping {output.one_line(arrow(mapping))} gives {output.one_line(server_path)}")]
 
 
 def item_text(item: Item, description: str | None = None) -> str:

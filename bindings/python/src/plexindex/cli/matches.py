@@ -6,13 +6,16 @@ import itertools
 import json
 import os
 
+import click
+
 from .._core import TYPE_CHECKING
-from . import codes, commands, output
+from . import codes, output
 from .codes import UsageError
 from .config import Settings
+from .match import read_stdin
+from .options import FILE, Command
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Iterator
 
     from ..index import Index
@@ -20,18 +23,40 @@ if TYPE_CHECKING:
 _PER_CALL = 10_000
 
 
-def matches(options: argparse.Namespace) -> int:
-    """Exports or imports matches."""
-    settings = Settings(options)
-    if options.action == "import":
-        lines = _read_lines()
-        with settings.open() as index:
-            return _import(index, lines, offline=settings.offline)
+@click.group(no_args_is_help=False)
+def matches() -> None:
+    """Export recorded matches, or import them into another index."""
+
+
+@matches.command("export", cls=Command)
+@click.option("--broken", type=FILE, metavar="FILE", help="Export the matches of all servers and users from this "
+              "damaged database, which plexindex renamed to .broken.")  # fmt: skip
+def export_command(broken: str | None) -> int:
+    """Print the matches that tools recorded for this server and user.
+
+    JSON: path, key, library_uuid, library_title and server (the machine identifier).
+    """
+    settings = Settings()
     settings.expect_folder()
     with settings.open() as index:
-        for line in _export(index, options.broken):
+        for line in _export(index, broken):
             output.say_json(line)
     return codes.OK
+
+
+@matches.command("import", cls=Command)
+def import_command() -> int:
+    """Record matches from such lines on standard input.
+
+    A path that already has a match keeps it.
+
+    JSON: one object with recorded, kept (paths that already had a match) and skipped (matches in libraries that the
+    server does not have).
+    """
+    settings = Settings()
+    lines = _read_lines()
+    with settings.open() as index:
+        return _import(index, lines, offline=settings.offline)
 
 
 def _export(index: Index, file: str | None) -> Iterator[object]:
@@ -47,7 +72,7 @@ def _export(index: Index, file: str | None) -> Iterator[object]:
 
 def _read_lines() -> list[object]:
     lines: list[object] = []
-    for number, line in enumerate(commands.read_stdin().split(b"\n"), 1):
+    for number, line in enumerate(read_stdin().split(b"\n"), 1):
         if line.strip():
             try:
                 lines.append(json.loads(line))

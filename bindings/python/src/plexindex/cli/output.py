@@ -1,12 +1,15 @@
-"""Formats output for people: lines, tables, numbers and prompts."""
+"""Prints output for people and programs: lines, JSON, tables, numbers and prompts."""
 
 from __future__ import annotations
 
 import os
+import re
 import sys
-from functools import lru_cache
+
+import click
 
 from .._core import TYPE_CHECKING
+from .options import given
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +31,7 @@ def prepare() -> None:
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="backslashreplace")
-            if os.name == "nt" and not is_terminal(stream):
+            if os.name == "nt" and not stream.isatty():
                 # Write UTF-8 to files and pipes, as on other systems, because a code page cannot encode most names.
                 reconfigure(encoding="utf-8", newline="\n")
 
@@ -53,17 +56,14 @@ def log_to_stderr(verbose: int) -> None:
     """Prints the library's warnings to standard error, and further log lines with -v or -vv."""
     import logging
 
-    handler = logging.StreamHandler()
-    clear_line = "\r\x1b[K" if is_terminal(sys.stderr) else ""  # the line may show a progress bar
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            clear_line = "\r\x1b[K" if is_terminal(sys.stderr) else ""  # the line may show a progress bar
+            text = clean(f"plexindex: {record.levelname}: {record.getMessage()}")
+            click.echo(clear_line + fitted(text, sys.stderr), err=True, color=_color(sys.stderr))
 
-    class TerminalFormatter(logging.Formatter):
-        def format(self, record: logging.LogRecord) -> str:
-            return clear_line + fitted(clean(with_flags(super().format(record))), sys.stderr)
-
-    handler.setFormatter(TerminalFormatter("plexindex: %(levelname)s: %(message)s"))
     logger = logging.getLogger("plexindex")
-    logger.handlers = [handler]
-    logger.propagate = False
+    logger.handlers, logger.propagate = [Handler()], False
     logger.setLevel((logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)])
 
 
@@ -75,79 +75,71 @@ def hide_log_lines(text: str) -> None:
         handler.addFilter(lambda record: text not in record.getMessage())
 
 
-_STYLES = {"good": "32", "warn": "33", "bad": "1;31", "hint": "36", "bold": "1", "faint": "2"}
-_color = "auto"
-_url_from = "--url"
+def _color(stream: TextIO) -> bool:
+    """Returns whether to print colors: as --color says, or on a terminal, unless the environment says otherwise."""
+    when = given.get("color", "auto")
+    if when != "auto":
+        return bool(when == "always")
+    if os.environ.get("NO_COLOR"):
+        return False
+    return bool(os.environ.get("FORCE_COLOR")) or is_terminal(stream)
 
 
-def set_url_source(source: str) -> None:
-    """Sets the source of the server's address, which errors about the address mention."""
-    global _url_from
-    _url_from = source or "--url"
-
-
-def set_color(when: str) -> None:
-    """Sets when to use colors: ``always``, ``never`` or ``auto`` (on a terminal, unless NO_COLOR is set)."""
-    global _color
-    _color = when
+_STYLES = {"good": "green", "warn": "yellow", "bad": "red", "hint": "cyan"}
 
 
 def paint(text: str, style: str, stream: TextIO | None = None) -> str:
-    """Colors a string if color output is on."""
-    has_colors = is_terminal(stream or sys.stdout) and not os.environ.get("NO_COLOR")
-    if not text or _color == "never" or (_color == "auto" and not has_colors):
+    """Colors a string if colors are on. The styles are good, warn, bad, hint, bold and faint."""
+    if not text or not _color(stream or sys.stdout):
         return text
-    return f"\x1b[{_STYLES[style]}m{text}\x1b[0m"
+    return click.style(text, fg=_STYLES.get(style), bold=style in ("bad", "bold") or None, dim=style == "faint" or None)
 
 
-def columns() -> int:
-    """Returns the width of the terminal."""
-    import shutil
-
-    return shutil.get_terminal_size().columns
+def is_terminal(stream: TextIO) -> bool:
+    """Returns whether a stream is a terminal that can show escape sequences."""
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def wrapped(text: str, width: int) -> str:
-    """Wraps a line at word boundaries, and indents the continuation lines."""
-    if len(text) <= width:
-        return text
-    import re
+    """Wraps a line at word boundaries outside of commands in backticks, and indents the continuation lines."""
     import textwrap
 
     indent = len(text) - len(text.lstrip(" "))
-    column = re.match(r" *(?:\d+\. |\S.{0,40}? {2,})", text)
-    hanging_indent = len(column[0]) if column and len(column[0]) < width // 2 + 8 else indent + 2 if indent else 0
+    mark = re.match(r" *[A-Za-z]{2,4} {2,}", text)
+    # textwrap does not break a line at a no-break space.
+    text = re.sub("`[^`]*`", lambda quoted: quoted[0].replace(" ", "\xa0"), text)
     return textwrap.fill(
-        text[indent:],
+        text,
         width,
-        initial_indent=" " * indent,
-        subsequent_indent=" " * hanging_indent,
+        subsequent_indent=" " * (len(mark[0]) if mark else indent + 2 if indent else 0),
         break_long_words=False,
         break_on_hyphens=False,
-    )
+    ).replace("\xa0", " ")
 
 
 def fitted(text: str, stream: TextIO | None = None) -> str:
     """Wraps lines to the width of the terminal, if the stream is a terminal."""
     if not is_terminal(stream or sys.stdout):
         return text
-    return "\n".join(wrapped(line, columns()) for line in text.split("\n"))
+    import shutil
+
+    columns = shutil.get_terminal_size().columns
+    return "\n".join(line if len(line) <= columns else wrapped(line, columns) for line in text.split("\n"))
 
 
 def say(text: str = "") -> None:
     """Prints one or more lines."""
-    sys.stdout.write(f"{text}\n")
+    click.echo(text, color=_color(sys.stdout))
 
 
-def say_json(value: object) -> None:
+def say_json(value: object, stream: TextIO | None = None) -> None:
     """Prints a value as one line of JSON, and flushes the line so that a pipe's reader receives it immediately."""
     import json
 
     line = json.dumps(value)
     if "\\udc" in line:
         line = json.dumps(_with_bytes(value))
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
+    click.echo(line, file=stream)
 
 
 def _with_bytes(value: object) -> object:
@@ -179,71 +171,53 @@ def _base64(name: str) -> str:
 def complain(text: str) -> None:
     """Prints an error message to standard error."""
     sys.stdout.flush()
-    lines = fitted(f"plexindex: {clean(with_flags(text))}", sys.stderr)
-    sys.stderr.write(f"{paint('plexindex:', 'bad', sys.stderr)}{lines.partition(':')[2]}\n")
+    lines = fitted(f"plexindex: {clean(text)}", sys.stderr)
+    mark = paint("plexindex:", "bad", sys.stderr)
+    click.echo(mark + lines.partition(":")[2], err=True, color=_color(sys.stderr))
 
 
-# The library's names for options and calls in messages, each with the command's name.
-_NAMES = {
-    "the option `token`": "--token-file",
-    "the option 'shared'": "--shared",
-    "the offline flag": "--offline",
-    "another cache_dir": "another folder (--dir)",
-    "a cache_dir": "a folder (--dir)",
-    "cache_dir": "the folder",
-    ", or set a longer read_timeout": "",
-    "ca_file": "--ca-file",
-    "size_limit": "--size-limit",
-    "(refresh)": "(plexindex warm)",
-    "(folder)": "(plexindex folder)",
-    "(match)": "(plexindex match)",
-    "list again in full": "list again (plexindex changes --full)",
-}
+def remark(text: str, *, terminal_only: bool = False) -> None:
+    """Prints a remark to standard error, unless --quiet was given."""
+    if not (given.get("quiet") or (terminal_only and not is_terminal(sys.stderr))):
+        sys.stdout.flush()
+        click.echo(fitted(clean(text), sys.stderr), err=True)
 
 
-def with_flags(text: str) -> str:
-    """Replaces the names of the library's options in a message with the command's flags."""
-    if "[plexindex]" in text:
-        # The text concerns plexapi's file, where settings have the library's names.
-        return text
-    for name, flag in _NAMES.items():
-        text = text.replace(name, flag)
-    return text.replace("server_url", _url_from)
-
-
-def is_terminal(stream: TextIO) -> bool:
-    """Returns whether a stream is a terminal that can show escape sequences."""
-    return stream.isatty() and os.environ.get("TERM") != "dumb" and (os.name != "nt" or _console_has_escapes())
-
-
-@lru_cache(maxsize=1)
-def _console_has_escapes() -> bool:
-    """Enables escape sequences in the Windows console. Returns False before Windows 10, which does not support them."""
-    if sys.platform != "win32":
+def is_confirmed(yes: bool, question: str, *, default: bool = False) -> bool:
+    """Returns whether the user agrees. Raises an error if there is neither a terminal nor --yes."""
+    if yes:
         return True
-    import ctypes
-
-    mode, kernel = ctypes.c_ulong(), ctypes.windll.kernel32
-    for number in (-11, -12):  # of standard output and standard error
-        handle = ctypes.c_void_p(kernel.GetStdHandle(number))
-        if kernel.GetConsoleMode(handle, ctypes.byref(mode)):
-            return bool(kernel.SetConsoleMode(handle, mode.value | 4))
-    return False
-
-
-def confirm(question: str, default: bool) -> bool | None:
-    """Asks the user to confirm at the terminal. Returns None if there is no terminal."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        return None
-    sys.stdout.flush()
-    sys.stderr.write(f"{question} [{'Y/n' if default else 'y/N'}] ")
-    sys.stderr.flush()
-    answer = sys.stdin.readline()
-    if not answer:
-        sys.stderr.write("\n")
-        return False
-    answer = answer.strip().lower()
-    return default if not answer else answer in ("y", "yes")
+        raise click.UsageError("this command asks for confirmation, but there is no terminal: add --yes")
+    try:
+        is_wanted = click.confirm(question, default=default, err=True)
+    except click.Abort:
+        is_wanted = False
+    if not is_wanted:
+        remark("nothing was changed", terminal_only=True)
+    return is_wanted
+
+
+def print_table(
+    rows: Sequence[Sequence[str]], right: Sequence[int] = (), *, header: bool = False, indent: int = 0
+) -> None:
+    """Prints rows as a table, with the columns in ``right`` right-aligned. On a terminal, long cells wrap."""
+    from rich.console import Console
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
+    terminal = is_terminal(sys.stdout)
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in range(len(rows[0])):
+        table.add_column(justify="right" if column in right else "left", overflow="fold", no_wrap=not terminal)
+    for number, row in enumerate(rows):
+        table.add_row(*(Text(clean(cell)) for cell in row), style="bold" if header and not number else "")
+    console = Console(width=None if terminal else 100_000, no_color=not _color(sys.stdout), highlight=False,
+                      force_terminal=_color(sys.stdout))  # fmt: skip
+    with console.capture() as capture:
+        console.print(Padding(table, (0, 0, 0, indent), expand=False))
+    say("\n".join(line.rstrip() for line in capture.get().rstrip("\n").split("\n")))
 
 
 def clean(text: str) -> str:
@@ -263,38 +237,7 @@ def one_line(text: str) -> str:
 def reason_line(text: str | None, path: str) -> str:
     """Formats a reason as one line, with the path in the reason escaped in the same way as all other paths."""
     shown = os.fsencode(path).decode("utf-8", "replace")
-    return one_line(with_flags((text or "").replace(shown, path)))
-
-
-def width(text: str) -> int:
-    """Returns a string's width in terminal columns."""
-    if text.isascii():
-        return len(text)
-    import unicodedata
-
-    wide = sum(unicodedata.east_asian_width(char) in "WF" for char in text)
-    return len(text) + wide - sum(bool(unicodedata.combining(char)) for char in text)
-
-
-def cut(text: str, most: int) -> str:
-    """Shortens a string to at most ``most`` columns."""
-    if width(text) <= most:
-        return text
-    while text and width(text) > most - 1:
-        text = text[:-1]
-    return f"{text}…"
-
-
-def table(rows: Sequence[Sequence[str]], right: Sequence[int] = (), indent: str = "") -> str:
-    """Formats rows as a table. ``right`` contains the indexes of the right-aligned columns."""
-    rows = [[clean(cell) for cell in row] for row in rows]
-    widths = [max(map(width, column)) for column in zip(*rows)]
-
-    def cell(text: str, number: int) -> str:
-        gap = " " * (widths[number] - width(text))
-        return gap + text if number in right else text + gap
-
-    return "\n".join(indent + "  ".join(cell(text, column) for column, text in enumerate(row)).rstrip() for row in rows)
+    return one_line((text or "").replace(shown, path))
 
 
 def number(value: float) -> str:
@@ -341,19 +284,4 @@ def ago(seconds: float) -> str:
 
 def short(seconds: float) -> str:
     """Formats a measured duration, such as ``1.2 ms`` or ``3.42 s``."""
-    return f"{seconds * 1000:.1f} ms" if seconds < 1 else f"{seconds:.2f} s" if seconds < 100 else clock(seconds)
-
-
-def clock(seconds: float) -> str:
-    """Formats a duration as ``0:07``, ``12:30`` or ``1:02:03``."""
-    whole = round(seconds)
-    hours, minutes = divmod(whole // 60, 60)
-    return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"
-
-
-def remark(text: str, *, terminal_only: bool = False) -> None:
-    """Prints a remark to standard error."""
-    if terminal_only and not is_terminal(sys.stderr):
-        return
-    sys.stdout.flush()
-    sys.stderr.write(f"{fitted(clean(text), sys.stderr)}\n")
+    return f"{seconds * 1000:.1f} ms" if seconds < 1 else f"{seconds:.2f} s"

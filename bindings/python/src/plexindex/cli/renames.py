@@ -1,4 +1,4 @@
-"""Finds files that are renamed while `plexindex changes --follow` runs."""
+"""Finds files that are renamed while `plexindex changes --watch` runs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class RenameWatch:
     changes. If a library does not have both, the thread sends no request.
     """
 
-    def __init__(self, index: Index, library: Library | None, seconds: float) -> None:
+    def __init__(self, index: Index, library: Library, seconds: float) -> None:
         self._index, self._library, self._seconds = index, library, seconds
         # The items in the last request, the pause after the request, and the earliest time to request the same items
         # again.
@@ -44,7 +44,7 @@ class RenameWatch:
 
     def walk(self) -> None:
         """Compares the folders that exist on this machine, once."""
-        places = Places(self._library or self._index.library())
+        places = Places(self._library)
         if not places.names.known:
             return
         places.reload(self._index.libraries(offline=True))

@@ -5,15 +5,16 @@ from __future__ import annotations
 import sys
 import time
 
+import click
+
 from .._core import TYPE_CHECKING
-from . import codes, commands, output
+from . import codes, output
 from .codes import UsageError
 from .config import Settings
+from .options import Command, given, yes
 from .output import count, number, say
 
 if TYPE_CHECKING:
-    import argparse
-
     from .._core.methods import SharedStatus, SharedView
     from ..index import Index
 
@@ -21,34 +22,98 @@ if TYPE_CHECKING:
 _POLL_SECONDS = 0.5
 
 
-def shared(options: argparse.Namespace) -> int:
-    """Creates, shows, follows or empties the shared log."""
-    settings = Settings(options)
+@click.group(no_args_is_help=False)
+def shared() -> None:
+    """Manage the log in PostgreSQL that several hosts share."""
+
+
+def _settings() -> Settings:
+    settings = Settings()
     if settings.shared is None:
         raise UsageError("no shared log is specified: give --shared, or set PLEXINDEX_SHARED")
     if settings.offline:
         raise UsageError("`plexindex shared` needs PostgreSQL: omit --offline")
-    if options.action == "follow":
-        return _follow(settings, options)
-    options.token_from = ""  # errors come from PostgreSQL, so the Plex token is not the cause
-    hide_warnings(options)
-    if options.action == "status" and settings.has_store():
+    return settings
+
+
+def _run(action: str, *, is_confirmed: bool = False) -> int:
+    settings = _settings()
+    given.pop("settings")  # errors come from PostgreSQL, so the Plex token is not the cause
+    hide_warnings()
+    if action == "status" and settings.has_store():
         with settings.open() as index:
-            return _print_status(_get_status(index), options)
+            return _print_status(_get_status(index))
     from tempfile import TemporaryDirectory
 
     # These actions need only the log, and neither create nor change this host's folder.
     with TemporaryDirectory() as folder, settings.open(folder=folder) as index:
-        if options.action == "clear":
-            return _clear(index, options)
-        tables = index.shared_init() if options.action == "init" else None
+        if action == "clear":
+            return _clear(index, is_confirmed)
+        tables = index.shared_init() if action == "init" else None
         no_store = f"this host has no index yet in {settings.folder}"
-        return _print_status(_get_status(index), options, tables=tables, no_store=no_store)
+        return _print_status(_get_status(index), tables=tables, no_store=no_store)
 
 
-def hide_warnings(options: argparse.Namespace) -> None:
+@shared.command("init", cls=Command)
+def init_command() -> int:
+    """Create or upgrade the tables. This needs only PostgreSQL."""
+    return _run("init")
+
+
+@shared.command("status", cls=Command)
+def status_command() -> int:
+    """Show the log's contents, and what this host has not read.
+
+    JSON: one object with address, reachable, error, server (the machine identifier), taken (the last entry that this
+    folder has read), undelivered (the entries that this host has yet to deliver), behind (the most entries that this
+    host has not read), and views (for each server and user: server, last, age in seconds, entries by kind, hosts,
+    bytes).
+    """
+    return _run("status")
+
+
+@shared.command("clear", cls=Command)
+@yes("Do not ask for confirmation.")
+def clear_command(yes: bool) -> int:
+    """Remove all entries of every server and user, after confirmation.
+
+    Each host keeps its folder, but the other hosts lose the entries that they have not read yet.
+    """
+    return _run("clear", is_confirmed=yes)
+
+
+@shared.command("follow", cls=Command)
+def follow_command() -> int:
+    """Read other hosts' entries, and deliver this host's, until Ctrl-C.
+
+    Use it on a host where your tools run only briefly.
+
+    JSON: one object with address, taken and undelivered at the start and after each change.
+    """
+    settings = _settings()
+    if settings.url is None:
+        raise UsageError("`plexindex shared follow` reads only one server's entries: give --server-url")
+    if settings.timeout is not None:
+        raise UsageError("`plexindex shared follow` runs until Ctrl-C: omit --timeout")
+    with settings.open() as index:
+        if not index.libraries(offline=True):
+            # The index reads no entries until the server has accepted the token.
+            index.libraries()
+        with index.follow_shared() as following:
+            before, progress = None, following.progress()
+            if not given.get("json"):
+                say(f"following {progress['address']}; press Ctrl-C to stop")
+            while True:
+                if given.get("json") and progress != before:
+                    output.say_json(progress)
+                sys.stdout.flush()
+                time.sleep(_POLL_SECONDS)
+                before, progress = progress, following.progress()
+
+
+def hide_warnings() -> None:
     """Hides the library's warnings about the log unless -v was given, because the command reports the same problems."""
-    if not options.verbose:
+    if not given.get("verbose"):
         output.hide_log_lines("shared log")
 
 
@@ -58,23 +123,21 @@ def _get_status(index: Index) -> SharedStatus:
     return status
 
 
-def _print_status(
-    status: SharedStatus, options: argparse.Namespace, *, tables: str | None = None, no_store: str | None = None
-) -> int:
-    if options.json:
-        output.say_json({**status, **({} if tables is None else {"tables": tables})})
+def _print_status(status: SharedStatus, *, tables: str | None = None, no_store: str | None = None) -> int:
+    if given.get("json"):
+        output.say_json({**status, "tables": tables})
         return exit_code_of(status)
     if not status["reachable"]:
         output.complain(status.get("error") or "the shared log does not respond")
         return exit_code_of(status)
-    if options.action == "init" and status.get("error") is None:
+    if tables is not None and status.get("error") is None:
         what = "created the tables" if tables == "made" else "the tables exist"
         say(f"{status['address']} is ready: {what}, {contents(status)}")
-    elif options.action != "init":
+    elif tables is None:
         say(f"{status['address']}: {contents(status)}")
         if status["views"]:
             header = ("server", "user", "hosts", "entries", "matches", "size", "last entry")
-            commands.print_table([header, *map(_view_row, status["views"])], right=(2, 3, 4))
+            output.print_table([header, *map(_view_row, status["views"])], right=(2, 3, 4), header=True)
         say(no_store or _host_text(status))
     if "error" in status:
         output.complain(status["error"])
@@ -119,42 +182,19 @@ def contents(status: SharedStatus) -> str:
     return f"{count(entries, 'entry', 'entries')} of {count(servers, 'server')}, from {count(hosts, 'host')}, {size}"
 
 
-def _follow(settings: Settings, options: argparse.Namespace) -> int:
-    if settings.url is None:
-        raise UsageError("`plexindex shared follow` reads only one server's entries: give --url, or set PLEXINDEX_URL")
-    if options.deadline is not None:
-        raise UsageError("`plexindex shared follow` runs until Ctrl-C: omit --deadline")
-    with settings.open() as index:
-        if not index.libraries(offline=True):
-            # The index reads no entries until the server has accepted the token.
-            index.libraries()
-        with index.follow_shared() as following:
-            progress = following.progress()
-            if options.json:
-                output.say_json(progress)
-            else:
-                say(f"following {progress['address']}; press Ctrl-C to stop")
-            while True:
-                sys.stdout.flush()
-                time.sleep(_POLL_SECONDS)
-                before, progress = progress, following.progress()
-                if options.json and progress != before:
-                    output.say_json(progress)
-
-
-def _clear(index: Index, options: argparse.Namespace) -> int:
+def _clear(index: Index, is_confirmed: bool) -> int:
     status = _get_status(index)
     if not status["reachable"]:
-        return _print_status(status, options)
+        return _print_status(status)
     question = (
         f"Empty the shared log {status['address']} ({contents(status)}), for all servers and users? Each host keeps "
         "its folder, but the other hosts lose the entries that they have not read yet."
     )
-    if not commands.is_confirmed(options, "shared clear", question):
+    if not output.is_confirmed(is_confirmed, question):
         return codes.NOT_ALL
     index.shared_clear()
-    if options.json:
-        output.say_json(_get_status(index))
+    if given.get("json"):
+        output.say_json({**_get_status(index), "tables": None})
     else:
         say(f"emptied {status['address']}: {contents(status)}; each host keeps its folder")
     return codes.OK

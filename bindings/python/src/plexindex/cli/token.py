@@ -14,7 +14,7 @@ from . import output
 if TYPE_CHECKING:
     from typing import Any
 
-    from .doctor_report import Report
+    from .report import Report
 
 _DAY = 24 * 3600.0
 
