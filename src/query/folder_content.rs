@@ -204,7 +204,7 @@ impl Queries {
                 && !host_paths().any(|host_path| *local_path::normalize_host_path(&host_path) == *path)
                 && host_paths().any(|host_path| path_from_bytes(host_path).symlink_metadata().is_ok())
         };
-        let is_missing = |path: &[u8]| path_from_bytes(path).symlink_metadata().is_err();
+        let is_missing = |path: &[u8]| path_from_bytes(path).components().as_path().symlink_metadata().is_err();
         let lookalike = |answer: &Answer<'_>| {
             let mut found = answer.candidates().iter().map(|found| found.path).filter(|listed| {
                 let host_path = mappings.host_path(listed);
@@ -333,7 +333,9 @@ fn find_not_on_disk(files: &[FolderFile<'_>], mappings: &Mappings) -> Vec<(usize
                 break;
             };
             for (index, file) in (start..).zip(remaining.iter().take(FILES_PER_BATCH)) {
-                let on_disk = match path_from_bytes(mappings.host_path(file.found.path)).metadata() {
+                // A listed path may end with a separator, which would require a folder.
+                let path = path_from_bytes(mappings.host_path(file.found.path));
+                let on_disk = match path.components().as_path().metadata() {
                     Ok(_) => OnDisk::Assumed,
                     Err(error) if is_gone(&error) => OnDisk::Missing,
                     Err(_) => OnDisk::Unknown,

@@ -1,5 +1,7 @@
 //! Spellings of one path: as Plex lists it, and as a host asks for it.
 
+use std::path::Path;
+
 use crate::support::index::{Deadline, QueryOptions};
 use crate::support::{Scene, clock, open, options, requests};
 use plexindex::model::{Confidence, MatchKind};
@@ -95,6 +97,9 @@ fn an_untidy_listed_path_is_found_by_each_spelling() {
                 "{spelling}: {:?}",
                 found.answer.message
             );
+            let below = library.items_below(spelling).map(|item| item.expect("an item").path);
+            let below: Vec<_> = below.map(Option::unwrap_or_default).collect();
+            assert_eq!(below, [Path::new(listed)], "{spelling}");
         }
     }
     assert_eq!(

@@ -408,6 +408,20 @@ def test_a_name_that_is_not_utf8_is_paired_with_the_listed_name(index: plexindex
     assert found.item is not None and "not UTF-8" in found.message and "Caf\ufffd" in found.message
 
 
+def test_untidy_listed_paths_are_no_differences(index: plexindex.Index, tree: Tree) -> None:
+    names = [f"Untidy {number} (2001)" for number in range(5)]
+    for name, template in zip(names, ("{}//{}.mkv", "{}/./{}.mkv", "/{}/{}.mkv", "./{}/{}.mkv", "{}/{}.mkv/")):
+        make(tree.films / name / f"{name}.mkv")
+        path = f"{tree.films}/{template.format(name, name)}"
+        tree.add({"title": name[:-7], "year": 2001, "files": [path]})
+    index.refresh()
+    comparison = index.compare(tree.films)
+    assert (list(comparison), comparison.files, comparison.listed) == ([], 8, 8)
+    (tree.films / names[0] / f"{names[0]}.mkv").unlink()
+    (found,) = index.compare(tree.films)
+    assert (found.what, found.reason) == ("not_on_disk", "gone")
+
+
 @pytest.mark.parametrize("shown", ["\uf022", "\uff1a", "\ua789", "_"])
 def test_a_name_with_replaced_characters_is_paired_with_the_listed_name(
     index: plexindex.Index, tree: Tree, shown: str

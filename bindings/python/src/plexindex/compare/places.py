@@ -84,8 +84,8 @@ class Names:
         """Whether every listed path has a host path; false with a pattern for host paths, which cannot be inverted."""
 
     def host(self, path: str) -> bytes:
-        """Returns the host's path for a listed path."""
-        raw = os.fsencode(path)
+        """Returns the host's path for a listed path, which may end with a separator."""
+        raw = os.fsencode(path).rstrip(b"/")
         if not (raw and self._are_mapped):
             return raw
         return path_of(self._index._session.request("mappings.to_host", path=raw)["path"])
