@@ -293,16 +293,19 @@ impl QueryKind for ItemQuery<'_> {
             );
             answer.message = &message;
         } else if let ItemQuery::Guid(guid, _) = self
-            && (*has_show || *may_have_show)
-            && !guid.is_unique()
+            && (*has_show || *may_have_show && !guid.is_unique())
             && let Some((_, item)) = items.first().filter(|(_, item)| guid.is_of_item(item))
         {
             let (site, number) = guid.canonical.split_once("://").unwrap_or_default();
+            let spellings = format!(
+                ": specify '{site}://{}/{number}' or '{site}://show/{number}'",
+                item.kind.name()
+            );
             message = format!(
-                "{criterion} belongs to '{}' and {}to a show: specify '{site}://{}/{number}' or '{site}://show/{number}'",
+                "{criterion} belongs to '{}' and {}to a show{}",
                 item.title,
                 if *has_show { "" } else { "perhaps " },
-                item.kind.name()
+                if guid.is_unique() { "" } else { &spellings }
             );
             answer.message = &message;
             if total == 1 {

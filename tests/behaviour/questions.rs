@@ -131,6 +131,12 @@ fn a_guid_is_found_in_each_spelling_and_its_type_can_be_named() {
         item.guids = vec![id.into()];
         item
     };
+    let show = |title: &str, ids: &[&str]| plexindex_standin::ItemSpec {
+        kind: Some(plexindex_standin::ItemType::Show),
+        title: title.into(),
+        guids: ids.iter().map(ToString::to_string).collect(),
+        ..plexindex_standin::ItemSpec::default()
+    };
     let server = plexindex_standin::Standin::builder()
         .library(plexindex_standin::LibrarySpec::movies(0).plain().title("Films"))
         .library(plexindex_standin::LibrarySpec::shows(0).plain().title("Shows"))
@@ -138,12 +144,9 @@ fn a_guid_is_found_in_each_spelling_and_its_type_can_be_named() {
         .items(
             2,
             [
-                plexindex_standin::ItemSpec {
-                    kind: Some(plexindex_standin::ItemType::Show),
-                    title: "Breaking Bad".into(),
-                    guids: vec!["tvdb://81189".into(), "imdb://tt0903747".into()],
-                    ..plexindex_standin::ItemSpec::default()
-                },
+                show("Breaking Bad", &["tvdb://81189", "imdb://tt0903747"]),
+                show("One Part", &["imdb://tt0000001"]),
+                listed("One Part", 1, "imdb://tt0000001"),
                 listed("Other Show", 1, "tvdb://81189"),
                 listed("Breaking Bad", 1, "tvdb://349232"),
             ],
@@ -172,6 +175,14 @@ fn a_guid_is_found_in_each_spelling_and_its_type_can_be_named() {
         );
         assert_eq!(found.item.expect("an item").item.title, "Jaws");
     }
+    // The only episode of a show can have the show's id.
+    let found = ask("imdb://tt0000001");
+    assert_eq!(
+        (found.status, found.confidence, found.reason),
+        (Status::Ok, Confidence::Low, Reason::SameName),
+        "{}",
+        found.message
+    );
     // Breaking Bad has this number as a show, and an episode of another show has it too.
     let found = ask("tvdb://81189");
     assert_eq!((found.status, found.total), (Status::Ambiguous, 2), "{}", found.message);

@@ -139,6 +139,14 @@ def test_a_name_that_is_not_utf8_keeps_its_bytes(fake_plex: FakePlex, tmp_path: 
         assert index.match(os.fsdecode(odd).replace("\udce9", "\ufffd"), "Movies").status == "not_found"
 
 
+def test_guids_of_shows(tmp_path: Path) -> None:
+    file = "/media/tv/A Show (2010)/Season 02/A Show (2010) - S02E03 - Third.mkv"
+    with FakePlex({"TV": [file]}) as plex, open_index(plex, tmp_path) as index:
+        episode = plex.item(file)
+        plex.set(int(episode["grandparentRatingKey"]), guids=["tvdb://81189"])
+        assert index.match_guid("tvdb://show/81189").rating_key == episode["ratingKey"]
+
+
 def test_changes(plex_with_movie: FakePlex, tmp_path: Path) -> None:
     new = Path("/media/movies/Sintel (2010).mkv")
     with open_index(plex_with_movie, tmp_path) as index:

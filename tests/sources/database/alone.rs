@@ -137,6 +137,14 @@ fn what_the_server_wrote_is_seen_by_the_next_question() {
         (asked().show_title.as_str(), asked().rating_key),
         ("New name", episode.to_string())
     );
+    // A show's new id is known with the next change.
+    server.write(|database| {
+        written::add_external_id(database, show, "tvdb://81189");
+        written::touch(database, show);
+    });
+    let found = index.match_guid(&QueryOptions::default(), "tvdb://show/81189");
+    let item = found.expect("an answer").item.expect("an item").item;
+    assert_eq!(item.rating_key, episode.to_string());
 }
 
 #[test]
