@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -111,3 +112,17 @@ def test_an_event_ends_a_wait(index: plexindex.Index, plex: FakePlex) -> None:
         # Only the event can end the wait before the timeout.
         assert index.library("Films").wait_for(NEW, timeout=60, every=NEVER)
         thread.join()
+
+
+def test_five_files_after_one_event_each_are_found_with_few_requests(index: plexindex.Index, plex: FakePlex) -> None:
+    films = index.library("Films")
+    for number in range(5):
+        path = f"/media/films/New {number} (2024).mkv"
+        assert films.match(path).status == "not_found"
+        key = plex.add("Films", path)
+        index.notify(json.dumps({"event": "library.new", "Metadata": {"librarySectionID": 1, "ratingKey": key}}))
+        time.sleep(1.1)  # an event is passed on after a second without others
+        plex.requests.clear()
+        match = films.match(path)
+        assert (match.title, match.stale) == (f"New {number}", False)
+        assert len(plex.requests) <= 3, [request.path for request in plex.requests]

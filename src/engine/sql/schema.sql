@@ -138,6 +138,9 @@ CREATE TABLE timelines (     -- see timelines.rs
 ) STRICT;
 CREATE INDEX timelines_here ON timelines (begun) WHERE here IS NOT NULL;
 
+-- In path_searches, library 0 has a view's special rows, by hash: 0 is the last probe for an unlisted path (first_ms: its
+-- change sequence); 1 to 4 are the budgets (one per clock); 5 is the last search in unchanged libraries; of view 0, the
+-- hash of a precondition. A negative library -n has the questions about paths in n, and -2^63 those for the libraries.
 CREATE TABLE path_searches ( -- searches of the server for unlisted paths
     library  INTEGER NOT NULL,             -- 0: a probe for an unlisted path, or a precondition
     hash     INTEGER NOT NULL,             -- of the path's normal form
