@@ -12,9 +12,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+import plexindex
 import pytest
 from cli import Cli, words_of
 from conftest import TOKEN, Server, ServerFactory
+from disk import make
 from plexindex.cli import check, sample
 from plexindex.cli.output import as_argument
 from plexindex.cli.token import _is_in_preferences, claims_of
@@ -322,3 +324,19 @@ def test_the_servers_own_token_is_in_its_preferences(tmp_path: Path) -> None:
     assert not _is_in_preferences("its-own", None)
     for odd in ("", "a.b.c", "a.bnVsbA.c", "one", "....", "a.!!!!.c"):
         assert claims_of(odd) == {}
+
+
+def test_files_directly_in_a_library_s_folder_suggest_a_mapping(tmp_path: Path) -> None:
+    names = [f"Film {word} ({year}).mkv" for word, year in zip(("Amber", "Birch", "Cedar", "Delta"), range(2001, 2005))]
+    for name in names:
+        make(tmp_path / "films" / name)
+    with FakePlex({"Movies": [f"/data/movies/{name}" for name in names]}) as plex:
+        flat = Cli(tmp_path, plex)
+        rule = f"{tmp_path / 'films'} -> /data/movies"
+        assert rule in flat.run("doctor", tmp_path / "films").stdout
+        with plexindex.open(tmp_path / "store", plex.url, plex.token) as index:
+            index.refresh()
+            (proposal,) = index.proposals([tmp_path / "films" / name for name in names])
+            assert (proposal.host, proposal.server) == (str(tmp_path / "films"), "/data/movies")
+            (found,) = index.compare(tmp_path / "films")
+            assert (found.reason, "/data/movies" in found.message) == ("mapping_missing", True)
