@@ -16,11 +16,12 @@ import plexindex
 import pytest
 from cli import Cli, words_of
 from conftest import TOKEN, Server, ServerFactory
-from disk import make
 from plexindex.cli import check, sample
 from plexindex.cli.output import as_argument
 from plexindex.cli.token import _is_in_preferences, claims_of
 from plexindex.testing import FakePlex
+
+from disk import make
 
 
 @pytest.fixture
@@ -330,7 +331,8 @@ def test_files_directly_in_a_library_s_folder_suggest_a_mapping(tmp_path: Path) 
     names = [f"Film {word} ({year}).mkv" for word, year in zip(("Amber", "Birch", "Cedar", "Delta"), range(2001, 2005))]
     for name in names:
         make(tmp_path / "films" / name)
-    with FakePlex({"Movies": [f"/data/movies/{name}" for name in names]}) as plex:
+    with FakePlex({"Movies": [f"/data/movies/{name}" for name in names]}) as fake:
+        plex: Any = fake
         flat = Cli(tmp_path, plex)
         rule = f"{tmp_path / 'films'} -> /data/movies"
         assert rule in flat.run("doctor", tmp_path / "films").stdout
