@@ -188,6 +188,12 @@ fn endless_head(out: &mut TcpStream, _: u64) -> std::io::Result<()> {
     (0..100_000_000).try_for_each(|number| write!(out, "X-{number}: {number}\r\n"))
 }
 
+fn missing_rows(out: &mut TcpStream, start: u64) -> std::io::Result<()> {
+    let rows = if start == 0 { rows_from(1, 1) } else { Vec::new() };
+    let head = format!(r#""size":{},"totalSize":10000000,"offset":{start},"#, rows.len());
+    send(out, "", &page(&head, &rows))
+}
+
 /// Name, way, and how long the host waits.
 const WAYS: [(&str, Way, u64); 13] = [
     ("10 GB of rows", ten_gigabytes_of_rows, 3_000),
@@ -321,6 +327,23 @@ fn ask(words: &[&str]) {
 
 /// What workers of these tests do.
 pub const ROLES: &[Role] = &[("ask", ask)];
+
+#[test]
+fn a_refresh_ends_if_ten_million_rows_never_come() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = plexindex::Index::open(plexindex::Options {
+        server_url: Some(serve(Arc::new(Mutex::new(missing_rows as Way)))),
+        token: plexindex::Token::new("t"),
+        read_timeout: Duration::from_secs(1),
+        retry_for: Duration::ZERO,
+        ..plexindex::Options::new(folder.path())
+    })
+    .expect("the index opens");
+    for refreshed in [index.query().refresh_fully(), index.query().check()] {
+        let error = refreshed.expect_err("rows are missing");
+        assert_eq!(error.kind(), plexindex::ErrorKind::BadAnswer, "{error}");
+    }
+}
 
 #[test]
 fn whatever_a_server_sends_costs_little_time_and_memory() {
