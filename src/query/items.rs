@@ -35,8 +35,6 @@ struct FoundItems {
     needs_rebuild: bool,
     /// Whether a show has the GUID.
     has_show: bool,
-    /// Whether a show may have the GUID, because the GUIDs of a library's shows are unknown.
-    may_have_show: bool,
 }
 
 impl Queries {
@@ -144,9 +142,7 @@ impl QueryKind for ItemQuery<'_> {
             {
                 // An unreadable store is no reason to withhold the items in the index.
                 let known = ShowRows(&context.queries.store).shows_with(rows[index].id, &guid.canonical);
-                let known = known.ok().flatten().filter(|_| rows[index].generation.is_fetched());
-                found.may_have_show |= known.is_none();
-                shows = known.unwrap_or_default();
+                shows = known.ok().flatten().unwrap_or_default();
             }
             if !rows[index].generation.is_fetched() {
                 continue;
@@ -241,7 +237,6 @@ impl QueryKind for ItemQuery<'_> {
             total,
             has_only_words,
             has_show,
-            may_have_show,
             ..
         } = found;
         let (kind, total, unverified) = (queries.reading.kind(), *total, self.unverified_items(context, found)?);
@@ -293,10 +288,11 @@ impl QueryKind for ItemQuery<'_> {
             );
             answer.message = &message;
         } else if let ItemQuery::Guid(guid, _) = self
-            && (*has_show || *may_have_show && !guid.is_unique())
+            && (*has_show || !guid.is_unique() && rows.iter().any(|row| row.library.kind != LibraryKind::Movie))
             && let Some((_, item)) = items.first().filter(|(_, item)| guid.is_of_item(item))
         {
             let (site, number) = guid.canonical.split_once("://").unwrap_or_default();
+            // Films, shows and episodes have the same numbers, and the one that is meant may not be listed.
             let spellings = format!(
                 ": specify '{site}://{}/{number}' or '{site}://show/{number}'",
                 item.kind.name()
