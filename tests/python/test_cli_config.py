@@ -274,3 +274,26 @@ def test_the_user_is_found_beside_the_token(cli: Cli, server: Server, tmp_path: 
     assert listings("file", config=user) == once
     # The user of the file need not be that of the environment's token.
     assert listings("other", config=user, **ours) == twice
+
+
+def test_a_process_in_the_former_folder_loses_nothing(
+    cli: Cli, server: Server, tmp_path: Path, ours: dict[str, Any]
+) -> None:
+    ours["PLEXINDEX_CACHE_DIR"] = None
+    former, data = tmp_path / ".cache" / "plexindex", tmp_path / ".local" / "share" / "plexindex"
+    former.parent.mkdir()
+    row = server.paths(1)[0]
+    with plexindex.open(former, server.url, TOKEN) as older:
+        # While the index is in the former folder, newer processes use it too.
+        older.library("Movies").record_match("/mnt/one.mkv", row["ratingKey"])
+        assert cli.json("match", "/mnt/one.mkv", **ours)["match_kind"] == "confirmed"
+        assert not data.exists()
+        # A new index does not hide what an older process still records: its matches can be moved.
+        cli.good("refresh", "--cache-dir", data, **ours)
+        older.library("Movies").record_match("/mnt/two.mkv", row["ratingKey"])
+    report = " ".join(cli.run("doctor", **ours).stdout.split())
+    assert f"plexindex --cache-dir {former} matches export | plexindex matches import" in report
+    lines = cli.good("matches", "export", "--cache-dir", former, **ours)
+    cli.good("matches", "import", given=lines.encode(), **ours)
+    for name in ("one", "two"):
+        assert cli.json("match", f"/mnt/{name}.mkv", **ours)["match_kind"] == "confirmed"

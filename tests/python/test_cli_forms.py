@@ -99,7 +99,7 @@ def test_options_before_or_after_the_command(cli: Cli, server: Server, tmp_path:
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        ("matsch /x", "'match'"),
+        ("matsch /x", "'matsch'"),
         ("match --librar x /x", "--library"),
         ("stats --bogus", "--bogus"),
         ("match", "`plexindex match --help`"),

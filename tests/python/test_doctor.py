@@ -342,3 +342,12 @@ def test_files_directly_in_a_library_s_folder_suggest_a_mapping(tmp_path: Path) 
             assert (proposal.host, proposal.server) == (str(tmp_path / "films"), "/data/movies")
             (found,) = index.compare(tmp_path / "films")
             assert (found.reason, "/data/movies" in found.message) == ("mapping_missing", True)
+
+
+def test_files_directly_in_a_library_folder(tmp_path: Path) -> None:
+    with FakePlex({"Films": ["/data/One (2001).mkv", "/data/Two (2002)/Two (2002).mkv"]}) as plex:
+        cli = Cli(tmp_path)
+        cli.environment.update(PLEXINDEX_SERVER_URL=plex.url, PLEXINDEX_TOKEN=plex.token)
+        cli.good("refresh")
+        assert cli.lines("libraries")[0]["locations"] == ["/data"]
+        assert "1 file lies directly in the library's folder" in doctor(cli, 0)

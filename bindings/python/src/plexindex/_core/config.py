@@ -272,12 +272,17 @@ def _folder(kind: str) -> str:
     return str(getattr(platformdirs, kind)("plexindex", appauthor=False))
 
 
+def former_folder() -> str:
+    """Returns the default folder of former versions."""
+    return _folder("user_cache_dir")
+
+
 def default_folder() -> str:
     """Returns the store's default folder: the system's folder for data, which cleaners of caches spare.
 
     An index in the former default folder, a cache folder, stays in use if there is none in the new one.
     """
-    new, old = _folder("user_data_dir"), _folder("user_cache_dir")
+    new, old = _folder("user_data_dir"), former_folder()
     if os.path.exists(new) or not os.path.exists(old):
         return new
     import logging

@@ -131,11 +131,11 @@ def _print_page(index: Index, page: Changes, *, has_state: bool, always: bool) -
             output.say_json({**change.to_dict(), **_NO_CURSOR})
         else:
             _print_change(index, change)
-    if given.get("json") and always:
+    if given.get("json") and always and (is_any or page.stale or not has_state):  # cron mails each line
         age = None if page.age is None else round(page.age, 3)
         last = {**dict.fromkeys(fields), "change": "cursor", "cursor": page.cursor, "age": age, "stale": page.stale}
         output.say_json(last)
-    elif not has_state and (always or is_any):
+    elif not given.get("json") and not has_state and (always or is_any):
         say(f"cursor: {page.cursor}")
     sys.stdout.flush()
     return is_any

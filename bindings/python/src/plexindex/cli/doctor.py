@@ -12,6 +12,7 @@ import click
 from .. import __version__
 from .._core import TYPE_CHECKING
 from .._core import native as _native
+from .._core.config import former_folder
 from .._core.json_call import text_of
 from ..changes import REFRESH_ERRORS
 from ..errors import StoreError, TimeoutError, UnauthorizedError
@@ -73,7 +74,7 @@ def doctor(sample: int, yes: bool, path: tuple[str, ...]) -> int:
         reads_database = settings.database is not None and is_database_usable and is_reached
         libraries = _report_libraries(report, index, offline=not reads_database)
         check_mappings(report, settings, libraries)
-        _check_store(report, index)
+        _check_store(report, settings, index)
         _check_shared(report, settings, index)
         if not path:
             report.line("\nTo also check the files in a folder, run `plexindex doctor FOLDER`.")
@@ -205,7 +206,7 @@ def _report_libraries(report: Report, index: Index, *, offline: bool) -> list[Li
     return libraries
 
 
-def _check_store(report: Report, index: Index) -> None:
+def _check_store(report: Report, settings: Settings, index: Index) -> None:
     report.title("Store")
     try:
         store, now = index.store(), index.stats()
@@ -223,6 +224,10 @@ def _check_store(report: Report, index: Index) -> None:
         )
     else:
         report.good(size)
+    former = former_folder() if settings.found.cache_dir.source == "the default" else folder
+    if former != folder and os.path.isdir(former):
+        command = f"plexindex --cache-dir {shlex.quote(former)} matches export | plexindex matches import"
+        report.note(f"{former}, the former default folder, contains an index too: run `{command}`, then remove it")
     for name in store["broken"]:
         path = shlex.quote(os.path.join(folder, name))
         report.note(

@@ -35,8 +35,6 @@ def ignored_by_plex(
 
 def reasons(index: Index, paths: Sequence[bytes], answers: Sequence[Match]) -> dict[bytes, str]:
     """Returns why paths are unmatched: Plex ignores the file, the path is a folder, or the path does not exist."""
-    if all(answer.item is not None for answer in answers):
-        return {}
     unmatched = {path: answer for path, answer in zip(paths, answers) if answer.item is None}
     no_files = {path: text for path in unmatched if (text := _why_no_file(path))}
     files = {path: answer for path, answer in unmatched.items() if path not in no_files}

@@ -9,7 +9,6 @@ from typing import NamedTuple
 from .._core import TYPE_CHECKING
 from .._core.paths import lies_under
 from .._core.rules import Rules
-from ..compare.places import Names
 from ..errors import Error
 from ..mapping import Proposal
 from . import output
@@ -122,6 +121,8 @@ def _narrowed(proposal: Proposal, paths: Iterable[bytes], locations: Iterable[st
 
 def _is_useful(index: Index, rule: Mapping) -> bool:
     """Returns whether any file that Plex lists exists where the mapping expects it, in the sample or elsewhere."""
+    from ..compare.places import Names  # imports the comparison, which `match` does not need
+
     names = Names(index)
     listed = index.items_below(rule.find, offline=True)
     try:

@@ -9,7 +9,7 @@ from itertools import islice
 import click
 
 from .._core import TYPE_CHECKING
-from . import check, codes, ignored, output
+from . import codes, output
 from .codes import UsageError
 from .config import Settings
 from .mappings import SURE, arrow, first_applying
@@ -88,6 +88,8 @@ def match(
     with settings.open_for_answers(bar) as index:
         chosen = index.library(library)
         if is_check:
+            from . import check
+
             older = check.bring_up_to_date(index, settings, chosen, always=True, progress=bar)
             bar.drop()
         if older is not None:
@@ -98,7 +100,11 @@ def match(
         while paths := list(islice(remaining, batch_size)):
             answers = chosen.match_paths(paths)
             bar.done()
-            reasons = ignored.reasons(index, paths, answers) if form == "text" else {}
+            reasons: dict[bytes, str] = {}
+            if form == "text" and any(answer.item is None for answer in answers):
+                from . import ignored  # imports the comparison, which an answer does not need
+
+                reasons = ignored.reasons(index, paths, answers)
             for one, answer in zip(paths, answers):
                 if answer.error is not None and summary.total == 0:
                     raise answer.error

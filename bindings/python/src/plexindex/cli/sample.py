@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import time
+from dataclasses import dataclass, field
 
 from .._core import TYPE_CHECKING
 
@@ -19,30 +20,21 @@ PHOTO = frozenset("bmp gif heic jpeg jpg png raw tif tiff webp".split())  # noqa
 _BY_KIND = {"movie": VIDEO, "show": VIDEO, "artist": AUDIO, "photo": PHOTO | VIDEO}
 # Folders that operating systems and storage devices create. These folders contain no media.
 _IGNORED = frozenset(("@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information", "lost+found"))
-_MAX_SECONDS = 20.0
-_MAX_ENTRIES = 500_000
+_MAX_SECONDS, _MAX_ENTRIES = 20.0, 500_000
 
 
+@dataclass
 class Sample:
-    """A sample of media files, and facts about the tree that contains them."""
+    """A sample of media files, the number of media files seen, and whether the walk covered the whole tree."""
 
-    __slots__ = ("entries", "file_count", "is_complete", "paths")
-
-    def __init__(self) -> None:
-        self.paths: list[bytes] = []
-        """The sample, in alphabetical order."""
-        self.file_count = 0
-        """The number of media files seen."""
-        self.entries = 0
-        """The number of files and folders seen."""
-        self.is_complete = True
-        """Whether the walk covered the whole tree."""
+    paths: list[bytes] = field(default_factory=list)
+    file_count: int = 0
+    is_complete: bool = True
 
 
 def extensions(kinds: Collection[str]) -> frozenset[str]:
     """Returns the media file extensions for library kinds or, without any kind, for video and audio."""
-    extension_sets = [_BY_KIND[kind] for kind in kinds if kind in _BY_KIND]
-    return frozenset().union(*extension_sets) if extension_sets else VIDEO | AUDIO
+    return frozenset().union(*(_BY_KIND.get(kind, ()) for kind in kinds)) or VIDEO | AUDIO
 
 
 def is_media(path: str | bytes, suffixes: Collection[str] = VIDEO | AUDIO | PHOTO) -> bool:
@@ -53,22 +45,26 @@ def is_media(path: str | bytes, suffixes: Collection[str] = VIDEO | AUDIO | PHOT
 def of_folder(folder: str, size: int, suffixes: Collection[str], seconds: float = _MAX_SECONDS) -> Sample:
     """Returns a sample of the media files below a folder. The same tree always produces the same sample.
 
-    The walk reads one folder from each branch in turn, in random order. So even if the walk runs out of time, the
-    sample covers each branch, and each file that the walk has seen has the same probability of being in the sample.
+    The walk reads one random folder from each branch in turn, so that even a walk that runs out of time has seen each
+    branch. Each file that it has seen has the same probability of being in the sample (reservoir sampling).
     """
-    walk = _Walk(size, suffixes)
+    sample, chance, entries = Sample(), random.Random(0), 0  # noqa: S311
+    visited: set[tuple[int, int]] = set()
     end = time.monotonic() + seconds
-    branches: list[list[str]] = [[os.path.abspath(folder)]]
-    turn = 0
+    branches, turn = [[os.path.abspath(folder)]], 0
     while branches:
-        if time.monotonic() > end or walk.sample.entries > _MAX_ENTRIES:
-            walk.sample.is_complete = False
+        if time.monotonic() > end or entries > _MAX_ENTRIES:
+            sample.is_complete = False
             break
         branch = branches[turn % len(branches)]
-        # Swap the random folder with the last folder, because only the last element is fast to remove.
-        pick = walk.random.randrange(len(branch))
-        branch[pick], branch[-1] = branch[-1], branch[pick]
-        subfolders = walk.read(branch.pop())
+        subfolders, files, count = _read(branch.pop(chance.randrange(len(branch))), suffixes, visited)
+        entries += count
+        for path in files:
+            sample.file_count += 1
+            if len(sample.paths) < size:
+                sample.paths.append(path)
+            elif (position := chance.randrange(sample.file_count)) < size:
+                sample.paths[position] = path
         if len(branches) == 1 and not branch:
             # Until the tree forks, there is only one branch. At the fork, each subfolder becomes a branch.
             branches = [[subfolder] for subfolder in subfolders]
@@ -78,55 +74,27 @@ def of_folder(folder: str, size: int, suffixes: Collection[str], seconds: float 
             turn += 1
         else:
             branches.remove(branch)
-    walk.sample.paths.sort()
-    return walk.sample
+    sample.paths.sort()
+    return sample
 
 
-class _Walk:
-    """A walk that takes a sample by reservoir sampling, so each file has the same probability of being chosen."""
-
-    def __init__(self, size: int, suffixes: Collection[str]) -> None:
-        self.sample, self.random = Sample(), random.Random(0)  # noqa: S311
-        self._size, self._suffixes = size, suffixes
-        self._visited: set[tuple[int, int]] = set()
-
-    def read(self, folder: str) -> list[str]:
-        """Samples the files in one folder, and returns the folder's subfolders."""
-        try:
-            status = os.stat(folder)
-            if (status.st_dev, status.st_ino) in self._visited:
-                return []  # a symbolic link can lead back to a parent folder
-            self._visited.add((status.st_dev, status.st_ino))
-            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-        except OSError:
-            return []
-        subfolders = []
-        for entry in entries:
-            self.sample.entries += 1
-            if entry.name.startswith(".") or entry.name in _IGNORED:
-                continue
-            try:
-                is_folder = entry.is_dir()
-            except OSError:
-                continue
-            if is_folder:
-                subfolders.append(entry.path)
-            elif is_media(entry.name, self._suffixes):
-                self._add(os.fsencode(entry.path))
-        return subfolders
-
-    def _add(self, path: bytes) -> None:
-        self.sample.file_count += 1
-        if len(self.sample.paths) < self._size:
-            self.sample.paths.append(path)
-        elif (position := self.random.randrange(self.sample.file_count)) < self._size:
-            self.sample.paths[position] = path
+def _read(folder: str, suffixes: Collection[str], visited: set[tuple[int, int]]) -> tuple[list[str], list[bytes], int]:
+    """Returns a folder's subfolders, its media files, and the number of its entries."""
+    try:
+        status = os.stat(folder)
+        if (status.st_dev, status.st_ino) in visited:
+            return [], [], 0  # a symbolic link can lead back to a parent folder
+        visited.add((status.st_dev, status.st_ino))
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError:
+        return [], [], 0
+    shown = [entry for entry in entries if not entry.name.startswith(".") and entry.name not in _IGNORED]
+    subfolders = [entry.path for entry in shown if os.path.isdir(entry)]
+    files = [os.fsencode(one.path) for one in shown if is_media(one.name, suffixes) and not os.path.isdir(one)]
+    return subfolders, files, len(entries)
 
 
 def of_list(paths: list[bytes], size: int) -> Sample:
     """Returns a sample of paths, spread evenly over the list."""
-    sample = Sample()
-    sample.file_count = sample.entries = len(paths)
     step = max(len(paths) / size, 1.0)
-    sample.paths = [paths[int(number * step)] for number in range(min(size, len(paths)))]
-    return sample
+    return Sample([paths[int(number * step)] for number in range(min(size, len(paths)))], len(paths))
