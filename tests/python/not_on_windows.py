@@ -13,7 +13,10 @@ LEFT_OUT: dict[str, tuple[str, ...]] = {
         "test_wheel",
     ),
     "the completions are for shells that Windows lacks": ("test_completion",),
-    "the default folder is another; test_windows.py has it": ("test_cli_config::test_the_folder",),
+    "the default folder is another": (
+        "test_cli_config::test_the_folder",
+        "test_cli_config::test_a_process_in_the_former_folder_loses_nothing",
+    ),
     "it starts PostgreSQL": ("test_shared",),
     "it forks": (
         "test_database::test_a_fork_while_the_database_is_read",
@@ -53,7 +56,7 @@ LEFT_OUT: dict[str, tuple[str, ...]] = {
     ),
     "it types at a terminal of Unix": (
         "test_cli::test_clear_asks_first",
-        "test_cli::test_warm_shows_a_bar_at_a_terminal",
+        "test_cli::test_refresh_shows_a_bar_at_a_terminal",
         "test_cli::test_ctrl_c_ends_a_fetch_and_the_next_one_resumes",
         "test_doctor::test_libraries_are_fetched_after_confirmation",
         "test_cli_forms::test_colors_are_for_terminals",
