@@ -257,3 +257,12 @@ def test_ctrl_c_stays_ignored_in_a_background_job(tmp_path: Path) -> None:
     environment = Cli(tmp_path).environment
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 6, "nothing was fetched yet"
+
+
+def test_without_its_packages_the_command_names_them(tmp_path: Path) -> None:
+    for package, words in (("click", ["stats"]), ("rich", ["config"])):
+        code = f"import sys; sys.modules[{package!r}] = None; from plexindex.__main__ import main; sys.exit(main())"
+        command = [sys.executable, "-c", code, *words]
+        environment = Cli(tmp_path).environment
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+        assert (done.returncode, "pipx install 'plexindex[cli]'" in done.stderr) == (5, True), done
