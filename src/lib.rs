@@ -165,8 +165,8 @@ pub mod inside {
 pub mod peers {
     pub mod engine {
         pub use crate::engine::{
-            ItemRows, LibraryRow, LibraryRows, LocalWrite, Maintenance, MergedChanges, Outbox, OutboxRow, RecordRows,
-            SharedLogPosition, ShowRows, Store, Totals, UNDELIVERED, WriteObserver, listing_age,
+            ItemRows, LibraryRow, LibraryRows, LocalWrite, MergedChanges, Outbox, OutboxRow, RecordRows,
+            SharedLogPosition, ShowRows, Store, StoreWriter, Totals, UNDELIVERED, WriteObserver, listing_age,
         };
     }
     pub mod entries {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::renewing::TokenRenewal;
 use super::timing::CallTimer;
 use crate::edit::Editing;
-use crate::engine::{LibraryRows, ListingSegments, Maintenance, Records, Store, StoreStates, Tables, Totals};
+use crate::engine::{LibraryRows, ListingSegments, Records, Store, StoreStates, StoreWriter, Tables, Totals};
 use crate::error::{Result, Status};
 use crate::events::Events;
 use crate::matching::Mappings;
@@ -33,7 +33,7 @@ pub(crate) struct Inner {
     counters: Arc<Counters>,
     pub store: Arc<Store>,
     pub tables: Arc<Tables>,
-    pub maintenance: Arc<Maintenance>,
+    pub store_writer: Arc<StoreWriter>,
     pub reading: Arc<IndexReader>,
     pub sync: Arc<Synchronizer>,
     pub events: Arc<Events>,
@@ -65,7 +65,7 @@ impl Inner {
             Arc::clone(&counters),
             options.no_mmap,
         ));
-        let maintenance = Arc::new(Maintenance::new(
+        let store_writer = Arc::new(StoreWriter::new(
             Arc::clone(&store),
             Arc::clone(&counters),
             Arc::clone(&records),
@@ -90,7 +90,7 @@ impl Inner {
         let peers = peers(PeerComponents {
             store: Arc::clone(&store),
             reading: Arc::clone(&reading),
-            maintenance: Arc::clone(&maintenance),
+            store_writer: Arc::clone(&store_writer),
             counters: Arc::clone(&counters),
             clock: Arc::clone(&clock),
         });
@@ -98,7 +98,7 @@ impl Inner {
             Arc::clone(&store),
             source.clone(),
             Arc::clone(&listings),
-            Arc::clone(&maintenance),
+            Arc::clone(&store_writer),
             Arc::clone(&reading),
             Arc::clone(&clock),
             Arc::clone(&counters),
@@ -134,7 +134,7 @@ impl Inner {
             slow_threshold: options.slow,
             store,
             tables,
-            maintenance,
+            store_writer,
             reading,
             sync,
             counters,
@@ -202,7 +202,7 @@ impl Inner {
             Some(first_session) => self
                 .reading
                 .viewpoint
-                .identity_of(&first_session)?
+                .view_of(&first_session)?
                 .map_or(AllowedView::Unknown, AllowedView::Of),
             None => AllowedView::Unknown,
         };
@@ -262,23 +262,23 @@ impl Inner {
         }
         self.events.watch_stop();
         self.sync.peers.stop();
-        let flushed = self.maintenance.flush_counters_on_close();
+        let flushed = self.store_writer.flush_counters_on_close();
         StoreStates(&self.store).close_and_write_state_file(self.reading.viewpoint.endpoint().as_ref());
         flushed
     }
 
     /// Returns the counters of this index and the totals of the store.
     pub fn stats(&self) -> Result<Stats> {
-        if let Err(error) = self.maintenance.flush_counters(Deadline::NONE) {
+        if let Err(error) = self.store_writer.flush_counters(Deadline::NONE) {
             log::debug!("cannot write the counters now: {error}; the next write includes them");
         }
         self.reading.catch_up(Deadline::NONE)?;
         // First evicts libraries, so that `over_limit` counts only bytes that cannot be evicted.
         self.reading.keep_within_limit(Deadline::after(EVICTION_WAIT));
         let totals = Totals::of(&self.store)?;
-        let identity = self.reading.identity();
-        let [libraries, items] = match identity {
-            Some(identity) => LibraryRows(&self.store).counts(identity)?,
+        let view_id = self.reading.view_id();
+        let [libraries, items] = match view_id {
+            Some(view_id) => LibraryRows(&self.store).counts(view_id)?,
             None => [0; 2], // the store has no view of this server and user yet
         };
         let matches = self.reading.count_matches(Deadline::NONE)?;
@@ -305,16 +305,16 @@ impl Inner {
         // Without a server URL, a retry would select another server in the folder, and clear its data too.
         let has_server = self.reading.viewpoint.endpoint().is_some();
         self.reading.retry_until_current(|| {
-            let identity = self.reading.identity().filter(|_| has_server || !cleared);
-            let Some(identity) = identity else {
+            let view_id = self.reading.view_id().filter(|_| has_server || !cleared);
+            let Some(view_id) = view_id else {
                 return Ok(None); // nothing to remove
             };
-            LibraryRows(&self.store).clear(identity, Deadline::NONE)?;
+            LibraryRows(&self.store).clear(view_id, Deadline::NONE)?;
             cleared = true;
-            Ok(Some((identity, Vec::new()))) // no library needs to exist afterwards
+            Ok(Some((view_id, Vec::new()))) // no library needs to exist afterwards
         })?;
         if cleared {
-            self.maintenance.sweep_after_clear();
+            self.store_writer.sweep_after_clear();
             log::info!("cleared the store");
         }
         Ok(())
@@ -335,7 +335,7 @@ impl ForkAware for Inner {
             self.events.lock_for_fork(),
         ];
         locks.extend(self.reading.hold());
-        locks.push(self.maintenance.hold());
+        locks.push(self.store_writer.hold());
         locks.extend(self.queries.lock_for_fork());
         locks.extend(self.sync.hold());
         locks
@@ -346,7 +346,7 @@ impl ForkAware for Inner {
     fn after(&self, side: &Side) {
         if let Side::Child(single_thread_proof) = side {
             self.reading.after_fork(single_thread_proof);
-            self.maintenance.after_fork();
+            self.store_writer.after_fork();
             self.sync.after_fork();
             self.events.after_fork();
             self.renewing.after_fork();

@@ -32,14 +32,14 @@ fn answers_for_one_user_never_reach_a_user_whose_token_is_set_meanwhile() {
         set("ann");
         let mut told: Vec<ViewId> = Vec::new();
         let insisted = inner.reading.retry_until_current(|| {
-            let Some(identity) = inner.reading.identity() else {
+            let Some(view_id) = inner.reading.view_id() else {
                 return Ok(None);
             };
-            told.push(identity);
+            told.push(view_id);
             if let (Some(next), 1) = (next, told.len()) {
                 set(next);
             }
-            Ok(Some((identity, Vec::new())))
+            Ok(Some((view_id, Vec::new())))
         });
         assert_eq!(insisted, Ok(()), "{next:?}");
         assert_eq!(told, wanted, "{next:?}");

@@ -50,9 +50,9 @@ impl Index {
     pub fn export_matches(&self, broken: Option<&Path>) -> Result<Vec<RecordedMatch>> {
         let inner = self.inner();
         let rows = RecordRows(&inner.store);
-        let matches = match (broken, inner.reading.identity()) {
+        let matches = match (broken, inner.reading.view_id()) {
             (Some(broken), _) => rows.export_broken(broken)?,
-            (None, Some(identity)) => rows.export(identity)?,
+            (None, Some(view_id)) => rows.export(view_id)?,
             (None, None) => Vec::new(), // the store has no view of this server and user yet
         };
         let to_recorded = matches.into_iter().map(|exported| RecordedMatch {

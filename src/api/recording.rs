@@ -124,7 +124,7 @@ impl Query<'_> {
             // gets a new id, and `record_matches` returns `None`.
             for _ in 0..MAX_RETRIES {
                 let find = |call: &Call<'_>| inner.sync.find_library(library.selection(), "record a match", call);
-                let (identity, row) = inner.run_renewing(call, find)?;
+                let (view_id, row) = inner.run_renewing(call, find)?;
                 // The call's deadline applies only to requests; the write itself waits as long as necessary.
                 let deadline = Deadline::NONE;
                 // With `through`, reject a path that other hosts cannot translate to the same file.
@@ -139,14 +139,14 @@ impl Query<'_> {
                         library.selector().name()
                     ));
                 }
-                if let Some(written) = inner.maintenance.record_matches(&row, &matches, deadline)? {
+                if let Some(written) = inner.store_writer.record_matches(&row, &matches, deadline)? {
                     // Updates the snapshot now, so that fast lookups need not. If the write created a segment, the
                     // write may have removed other matches, so `catch_up` reads the database instead.
                     if !written.has_segment {
                         let changes = matches
                             .iter()
                             .map(|(path, key)| (row.id, LoggedKind::MatchRecorded, *path, *key));
-                        reading.apply_committed(identity, written.at, &changes.collect::<Vec<_>>());
+                        reading.apply_committed(view_id, written.at, &changes.collect::<Vec<_>>());
                     }
                     reading.catch_up(deadline)?;
                     // A large batch has no segment if writing it failed, or if another thread was building one.

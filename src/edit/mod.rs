@@ -131,7 +131,7 @@ impl Editing {
             let kind = self.reading.kind();
             return Err(kind.unsupported("cannot be edited", "it accepts no edits"));
         }
-        let (identity, row) = self.sync.find_library(library, "edit items", call)?;
+        let (view_id, row) = self.sync.find_library(library, "edit items", call)?;
         // Edit each type of item separately, since a request can contain only one type.
         self.find_types(call, &row, &mut targets, report)?;
         let mut kinds: Vec<ItemType> = Vec::new();
@@ -144,7 +144,7 @@ impl Editing {
             let targets_of_kind: Vec<&EditTarget<'_>> =
                 targets.iter().filter(|target| target.item_type == Some(kind)).collect();
             for batch in targets_of_kind.chunks(ITEMS_PER_REQUEST) {
-                self.edit_batch(call, edit, (identity, &row, kind), batch, report)?;
+                self.edit_batch(call, edit, (view_id, &row, kind), batch, report)?;
             }
         }
         self.reading.catch_up(call.deadline)
@@ -187,13 +187,13 @@ impl Editing {
     }
 
     /// Edits items of one type with one request, and invalidates the items in the store, so that plexindex verifies
-    /// them before it returns them again. `identity`: the view that contains the library `row`. `batch` has at most
+    /// them before it returns them again. `view_id`: the view that contains the library `row`. `batch` has at most
     /// [`ITEMS_PER_REQUEST`] items.
     fn edit_batch(
         &self,
         call: &Call<'_>,
         edit: &Edit<'_>,
-        (identity, row, kind): (ViewId, &LibraryRow, ItemType),
+        (view_id, row, kind): (ViewId, &LibraryRow, ItemType),
         batch: &[&EditTarget<'_>],
         report: &mut EditReport,
     ) -> Result<()> {
@@ -213,7 +213,7 @@ impl Editing {
         let state = if edited.is_ok() { Edited::Done } else { Edited::Failed };
         report.set_states(&indexes, state);
         // Invalidates the items even after a failure, since the server may have edited them.
-        let invalidated = LibraryRows(&self.store).invalidate_items(identity, row.id, &ids, Deadline::NONE);
+        let invalidated = LibraryRows(&self.store).invalidate_items(view_id, row.id, &ids, Deadline::NONE);
         edited.map_err(|error| {
             let (done, all) = (report.count(Edited::Done), report.states.len());
             error.with_operation(&format!(

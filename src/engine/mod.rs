@@ -4,11 +4,10 @@
 //! mapped files, built from listings or from records in the database. Memtables ([`memtable`]) contain the changes
 //! since the segments were built. [`view`] combines the segment and memtable of one library. [`snapshot`] contains the
 //! state of all libraries. The version page ([`version_page`]) shows whether a snapshot is current. [`records`] stores
-//! confirmed matches and tables. [`maintenance`] writes, replaces and removes listing segments, and limits the folder's
+//! confirmed matches and tables. [`writing`] writes, replaces and removes listing segments, and limits the folder's
 //! size. The rest of the crate uses only the items that this module exports.
 
 mod current;
-mod maintenance;
 mod memtable;
 mod records;
 mod segment;
@@ -16,8 +15,8 @@ mod snapshot;
 mod sql;
 mod version_page;
 mod view;
+mod writing;
 
-pub use maintenance::{FolderLimit, ListingDraft, ListingSegments, Maintenance};
 pub use records::{LONGEST_NAME, Op, Records, Table, TableLimits, Tables};
 pub use snapshot::{LiveSnapshot, Snapshot, library_indexes, listing_age};
 pub use sql::{
@@ -26,6 +25,7 @@ pub use sql::{
     NewListing, Outbox, OutboxRow, ProbeOutcome, RecordRows, SearchRows, SharedLogPosition, ShowRows, Store, StoreInfo,
     StoreStates, StoredItems, Sweeper, Totals, UNDELIVERED, WriteObserver, unverified_kind,
 };
+pub use writing::{FolderLimit, ListingDraft, ListingSegments, StoreWriter};
 
 /// Additional exports for tests, fuzz targets and benchmarks.
 #[cfg(feature = "testing")]

@@ -301,10 +301,10 @@ impl Events {
     /// Returns whether `server` is the machine identifier of a different server than the one that this index uses.
     fn is_other_server(&self, server: &str) -> Result<bool> {
         self.reading.catch_up(Deadline::NONE)?;
-        let Some(identity) = self.reading.identity() else {
+        let Some(view_id) = self.reading.view_id() else {
             return Ok(false);
         };
-        let ours = LibraryRows(&self.store).machine_identifier(identity)?;
+        let ours = LibraryRows(&self.store).machine_identifier(view_id)?;
         // Until the server reports its identifier, the store contains a substitute with a ':', such as a URL, which
         // proves nothing.
         Ok(!ours.contains(':') && !ours.eq_ignore_ascii_case(server))
@@ -312,8 +312,8 @@ impl Events {
 
     /// Stores that libraries have changed (`None`: all), so that lookups of unlisted paths ask the server at once.
     fn store_news(&self, sections: &[Option<String>], deadline: Deadline) -> Result<()> {
-        match self.reading.identity() {
-            Some(identity) => LibraryRows(&self.store).store_news(identity, sections, deadline),
+        match self.reading.view_id() {
+            Some(view_id) => LibraryRows(&self.store).store_news(view_id, sections, deadline),
             None => Ok(()), // no library is stored
         }
     }
@@ -324,11 +324,11 @@ impl Events {
             return Ok(false);
         }
         self.reading.catch_up(deadline)?;
-        let Some(identity) = self.reading.identity() else {
+        let Some(view_id) = self.reading.view_id() else {
             // Without libraries, nothing can be stale. But this fails if the server has not accepted a new token yet.
             return self.reading.check_accepted().map(|()| false);
         };
-        LibraryRows(&self.store).store_hints(identity, hints, deadline)?;
+        LibraryRows(&self.store).store_hints(view_id, hints, deadline)?;
         self.counters.count_hint_write();
         self.reading.catch_up(deadline).map(|()| true)
     }

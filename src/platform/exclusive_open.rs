@@ -49,26 +49,3 @@ impl Drop for ExclusiveOpen {
         }
     }
 }
-
-#[cfg(all(test, target_os = "linux"))]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_whose_identity_changes_while_it_is_open_is_still_this_copys() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("file");
-        let _open = std::fs::File::create(&path).expect("a file");
-        let file = Inode::of(&path).expect("an identity");
-        let earlier = Inode {
-            number: file.number + 1,
-            ..file
-        };
-        assert!(
-            ExclusiveOpen::register(&path, file).is_none(),
-            "other code has the file open"
-        );
-        let _first = ExclusiveOpen::register(&path, earlier).expect("registered");
-        assert!(ExclusiveOpen::register(&path, file).is_some());
-    }
-}

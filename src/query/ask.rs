@@ -62,9 +62,9 @@ impl Queries {
                 LibraryStep::Continue => {}
                 LibraryStep::Fail => return Err(self.library_error(call, &snapshot, state.failure)),
                 LibraryStep::Fetch => {
-                    let identity = snapshot.identity;
+                    let view_id = snapshot.view_id;
                     drop(snapshot);
-                    let is_asked = self.sync.should_ask_for_library(call, identity)?;
+                    let is_asked = self.sync.should_ask_for_library(call, view_id)?;
                     if is_asked {
                         if let Some(SearchTarget::Path(path)) = question.search_target() {
                             // The source can combine the search with the request for the list.
@@ -101,8 +101,8 @@ impl Queries {
                 targets.libraries.iter().for_each(|row| pin.pin(row.id));
             } else if !(context.was_evicted(question, &found, &state) && state.restart()) {
                 if state.requests > 0 && !assessment.is_missing {
-                    let identity = snapshot.identity.unwrap_or_default();
-                    self.sync.refund_requests(identity, state.requests);
+                    let view_id = snapshot.view_id.unwrap_or_default();
+                    self.sync.refund_requests(view_id, state.requests);
                 }
                 return question.answer(&context, &found, state, then);
             }
@@ -114,10 +114,10 @@ impl Queries {
             targets.searches_first = step == Step::Refresh
                 && context.is_due(question, &found, assessment, Step::Probe, &mut StepTargets::default())?;
             // Take the step, and read a newer snapshot. After a restart, the step does nothing.
-            let identity = snapshot.identity.unwrap_or_default();
+            let view_id = snapshot.view_id.unwrap_or_default();
             drop(found); // borrows from the snapshot
             drop(snapshot); // so that other threads can replace the snapshot during the step
-            self.execute(step, call, (question.search_target(), identity), &targets, &mut state)?;
+            self.execute(step, call, (question.search_target(), view_id), &targets, &mut state)?;
             (snapshot, now_ms) = self.read_snapshot(call)?;
         }
     }
@@ -198,12 +198,12 @@ impl Queries {
     }
 
     /// Executes a step on its `targets`. Stores a failure in `state` if plexindex can still answer; otherwise returns
-    /// the failure. `target` is the path or folder to search for on the server, and `identity` the snapshot's view.
+    /// the failure. `target` is the path or folder to search for on the server, and `view_id` the snapshot's view.
     fn execute(
         &self,
         step: Step,
         call: &Call<'_>,
-        (target, identity): (Option<SearchTarget<'_>>, ViewId),
+        (target, view_id): (Option<SearchTarget<'_>>, ViewId),
         targets: &StepTargets,
         state: &mut QueryState,
     ) -> Result<()> {
@@ -227,7 +227,7 @@ impl Queries {
             Step::Verify => sync.verify(limited_call, &targets.items).err(),
             Step::SearchUnfetched => {
                 let searched =
-                    target.map(|target| sync.search(call, identity, libraries, target, SearchCause::Unfetched));
+                    target.map(|target| sync.search(call, view_id, libraries, target, SearchCause::Unfetched));
                 // Ignore a timeout of the search, because the next step fetches the listing in the remaining time.
                 searched
                     .transpose()?
@@ -250,10 +250,10 @@ impl Queries {
                 if state.failure.is_some() {
                     return Ok(());
                 }
-                let step_failure = self.ask_about_path(step, limited_call, (target, identity), libraries, state)?;
+                let step_failure = self.ask_about_path(step, limited_call, (target, view_id), libraries, state)?;
                 if step_failure.is_none() {
                     // After another call's recent failure, this call does not send another request.
-                    state.failure = sync.recent_probe_error(identity, libraries)?;
+                    state.failure = sync.recent_probe_error(view_id, libraries)?;
                 }
                 step_failure
             }
@@ -275,14 +275,14 @@ impl Queries {
         &self,
         step: Step,
         call: &Call<'_>,
-        (target, identity): (Option<SearchTarget<'_>>, ViewId),
+        (target, view_id): (Option<SearchTarget<'_>>, ViewId),
         libraries: &[LibraryRow],
         state: &mut QueryState,
     ) -> Result<Option<Error>> {
         if step == Step::Probe {
             let answer = self
                 .sync
-                .ask_about_path(call, identity, libraries, target, state.since)?;
+                .ask_about_path(call, view_id, libraries, target, state.since)?;
             state.has_changed = answer
                 .has_changed
                 .map(|changed| changed || state.has_changed == Some(true));
@@ -300,7 +300,7 @@ impl Queries {
         } else {
             SearchCause::Unlisted
         };
-        let searched = self.sync.search(call, identity, libraries, target, cause)?;
+        let searched = self.sync.search(call, view_id, libraries, target, cause)?;
         state.is_postponed |= searched.is_postponed;
         state.requests += searched.requests;
         Ok(searched.failure)
@@ -474,15 +474,15 @@ impl QueryState {
         }
         if conditions.may_send_requests && !is_due(Step::Answer)? {
             // After a failed request, the query sends no search.
-            let may_search = conditions.identity.is_some() && self.failure.is_none();
+            let may_search = conditions.view_id.is_some() && self.failure.is_none();
             if !self.searched_unfetched && may_search && is_due(Step::SearchUnfetched)? {
                 self.searched_unfetched = true;
                 return Ok(Step::SearchUnfetched);
             }
-            let identity = conditions.identity.unwrap_or_default();
+            let view_id = conditions.view_id.unwrap_or_default();
             // One refresh is enough, unless a different server answers, which changes the view.
-            if self.refreshed != Some(identity) && self.refreshes < MAX_REFRESHES && is_due(Step::Refresh)? {
-                self.refreshed = Some(identity);
+            if self.refreshed != Some(view_id) && self.refreshes < MAX_REFRESHES && is_due(Step::Refresh)? {
+                self.refreshed = Some(view_id);
                 self.refreshes += 1;
                 return Ok(Step::Refresh);
             }

@@ -10,7 +10,7 @@ use crate::model::ViewId;
 #[allow(clippy::struct_excessive_bools)] // each is one fact
 struct Stated {
     may_ask: bool,
-    identity: Option<ViewId>,
+    view_id: Option<ViewId>,
     needs_rebuild: bool,
     path: bool,
     unverified: bool,
@@ -26,7 +26,7 @@ impl Stated {
     fn next_step(&self, state: &mut QueryState) -> Result<Step> {
         let conditions = StepConditions {
             may_send_requests: self.may_ask,
-            identity: self.identity,
+            view_id: self.view_id,
             needs_rebuild: self.needs_rebuild,
             verifies_first: self.path,
         };
@@ -48,7 +48,7 @@ impl Stated {
 fn calm() -> Stated {
     Stated {
         may_ask: true,
-        identity: Some(ViewId(7)),
+        view_id: Some(ViewId(7)),
         path: true,
         ..Stated::default()
     }
@@ -117,7 +117,7 @@ fn each_fact_leads_to_its_steps() {
             Stated {
                 missing: true,
                 unfetched: true,
-                identity: None,
+                view_id: None,
                 ..calm()
             },
             vec![Answer],
@@ -126,7 +126,7 @@ fn each_fact_leads_to_its_steps() {
             "stale before the first contact",
             Stated {
                 stale: true,
-                identity: None,
+                view_id: None,
                 ..calm()
             },
             vec![Refresh, Answer],
@@ -215,7 +215,7 @@ fn a_listing_that_was_skipped_follows_the_search() {
 #[test]
 fn libraries_of_another_server_are_refreshed_too() {
     let mut state = QueryState::default();
-    for (identity, expected) in [
+    for (view_id, expected) in [
         (None, true),
         (Some(ViewId(1)), true),
         (Some(ViewId(1)), false),
@@ -224,11 +224,11 @@ fn libraries_of_another_server_are_refreshed_too() {
     ] {
         let conditions = Stated {
             stale: true,
-            identity,
+            view_id,
             ..calm()
         };
         let step = conditions.next_step(&mut state).unwrap();
-        assert_eq!(step == Step::Refresh, expected, "{identity:?}");
+        assert_eq!(step == Step::Refresh, expected, "{view_id:?}");
     }
 }
 
@@ -302,7 +302,7 @@ fn every_random_walk_ends_without_repeated_steps() {
             let bit = |nth: u32| bits >> nth & 1 == 1;
             let conditions = Stated {
                 may_ask,
-                identity: (bits >> 20 & 3 != 0).then(|| ViewId((bits >> 24 & 3).cast_signed())),
+                view_id: (bits >> 20 & 3 != 0).then(|| ViewId((bits >> 24 & 3).cast_signed())),
                 needs_rebuild: !bit(28) && !bit(29),
                 path,
                 unverified: bit(1),
@@ -323,11 +323,11 @@ fn every_random_walk_ends_without_repeated_steps() {
                 Step::Refresh => {
                     assert_ne!(
                         refreshed,
-                        Some(conditions.identity.unwrap_or_default()),
+                        Some(conditions.view_id.unwrap_or_default()),
                         "walk {walk}: {taken:?}"
                     );
                     assert!(times < MAX_REFRESHES as usize, "walk {walk}: {taken:?}");
-                    refreshed = Some(conditions.identity.unwrap_or_default());
+                    refreshed = Some(conditions.view_id.unwrap_or_default());
                 }
                 step => {
                     assert_eq!(times, 0, "walk {walk}: {step:?} twice: {taken:?}");

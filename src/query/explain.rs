@@ -18,7 +18,7 @@ pub struct ExplanationContext<'b> {
     /// For a confirmed match whose item is not listed: the item's rating key and the library's title.
     pub unlisted_match: Option<(&'b str, &'b str)>,
     /// The view that the answer is from.
-    pub identity: Option<ViewId>,
+    pub view_id: Option<ViewId>,
 }
 
 impl ExplanationContext<'_> {
@@ -151,7 +151,7 @@ impl Queries {
                 format!("'{path}' is in a library folder, but Plex does not list it (yet){folder}")
             }
             _ if rows.is_empty() => format!("cannot find '{path}': the index has no libraries; {}", kind.empty_hint),
-            _ => self.explain_outside(&path, rows, raw, context.identity),
+            _ => self.explain_outside(&path, rows, raw, context.view_id),
         };
         text.push_str(&context.explain_unlisted_match());
         text.push_str(parent_hint(raw));
@@ -169,8 +169,8 @@ impl Queries {
     }
 
     /// Explains that a path is outside all locations of the libraries, and proposes a mapping that suffix matches in
-    /// the view `identity` suggest. `path` is the path `raw` formatted for messages.
-    fn explain_outside(&self, path: &str, rows: &[LibraryRow], raw: &[u8], identity: Option<ViewId>) -> String {
+    /// the view `view_id` suggest. `path` is the path `raw` formatted for messages.
+    fn explain_outside(&self, path: &str, rows: &[LibraryRow], raw: &[u8], view_id: Option<ViewId>) -> String {
         // A mapping to a folder of other libraries would not help.
         let is_in_scope = |server_folder: &[u8]| {
             let locations = rows.iter().flat_map(|row| row.library.locations.iter());
@@ -180,7 +180,7 @@ impl Queries {
         };
         let mapping = self
             .samples
-            .best_mapping_sentence(identity, &|folder| self.display.path(folder).into_owned(), is_in_scope)
+            .best_mapping_sentence(view_id, &|folder| self.display.path(folder).into_owned(), is_in_scope)
             .unwrap_or_else(|| "a mapping may be missing".into());
         let relative_note = if PathShape::of(raw).windows || raw.starts_with(b"/") {
             ""

@@ -99,7 +99,7 @@ impl FolderQuery<'_> {
     /// at, above or below the folder, so that plexindex need not fetch these libraries.
     fn is_search_complete(&self, context: &QueryContext<'_>) -> bool {
         let sync = &context.queries.sync;
-        let Some(identity) = context.snapshot.identity.filter(|_| can_list_folders(sync)) else {
+        let Some(view_id) = context.snapshot.view_id.filter(|_| can_list_folders(sync)) else {
             return false;
         };
         let owns = self.owner_flags(context);
@@ -108,7 +108,7 @@ impl FolderQuery<'_> {
             !row.due
                 && (context.searched || !sync.source_may_have_changed(row))
                 && sync
-                    .has_recent_hit(identity, row, SearchTarget::Folder(self.path))
+                    .has_recent_hit(view_id, row, SearchTarget::Folder(self.path))
                     .unwrap_or(false)
         })
     }
@@ -201,8 +201,8 @@ impl QueryKind for FolderQuery<'_> {
     /// search is faster than a fetch; otherwise none.
     fn unfetched_to_search(&self, context: &QueryContext<'_>, found: &FoundFolder<'_>) -> Vec<LibraryRow> {
         let sync = &context.queries.sync;
-        let may_search = |identity| !sync.is_local() || sync.may_search(identity, context.snapshot.rows.iter());
-        if !can_list_folders(sync) || found.is_listed || !context.snapshot.identity.is_some_and(may_search) {
+        let may_search = |view_id| !sync.is_local() || sync.may_search(view_id, context.snapshot.rows.iter());
+        if !can_list_folders(sync) || found.is_listed || !context.snapshot.view_id.is_some_and(may_search) {
             return Vec::new();
         }
         let is_above = |position: &FolderPosition| *position == FolderPosition::Within;

@@ -140,7 +140,7 @@ impl PathQuery<'_> {
         if outcome.match_kind == MatchKind::None || outcome.is_unverified {
             return Ok(false);
         }
-        let (Some(found), Some(identity)) = (outcome.single(), context.snapshot.identity) else {
+        let (Some(found), Some(view_id)) = (outcome.single(), context.snapshot.view_id) else {
             return Ok(false);
         };
         let row = &context.snapshot.rows[found.library];
@@ -150,7 +150,7 @@ impl PathQuery<'_> {
         }
         let sync = &context.queries.sync;
         Ok((context.searched || !sync.source_may_have_changed(row))
-            && sync.has_recent_hit(identity, row, SearchTarget::Path(self.path))?)
+            && sync.has_recent_hit(view_id, row, SearchTarget::Path(self.path))?)
     }
 
     /// Returns the rating key of a confirmed match that does not count because its item is not listed, and the
@@ -253,8 +253,8 @@ impl QueryKind for PathQuery<'_> {
         let may_search = if sync.is_local() {
             context
                 .snapshot
-                .identity
-                .is_some_and(|identity| sync.may_search(identity, rows.iter()))
+                .view_id
+                .is_some_and(|view_id| sync.may_search(view_id, rows.iter()))
         } else {
             context.call.deadline.is_set()
         };
@@ -319,7 +319,7 @@ impl QueryKind for PathQuery<'_> {
                     .then(|| context.owner_out_of_scope(self))
                     .flatten(),
                 unlisted_match: self.unlisted_match(context, outcome),
-                identity: snapshot.identity,
+                view_id: snapshot.view_id,
             };
             message = queries.explain(&answer, rows, path, &explanation, state.failure.as_ref());
             answer.message = &message;
@@ -342,7 +342,7 @@ impl QueryKind for PathQuery<'_> {
                 let is_certain = outcome.confidence == Confidence::High;
                 queries
                     .samples
-                    .add(snapshot.identity, path, found.path, below, is_certain);
+                    .add(snapshot.view_id, path, found.path, below, is_certain);
             }
         }
         answer.set_age(rows, |row| context.age_ms(row));

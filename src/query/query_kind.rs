@@ -111,7 +111,7 @@ pub enum Step {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct StepConditions {
     pub may_send_requests: bool,
-    pub identity: Option<ViewId>,
+    pub view_id: Option<ViewId>,
     /// Whether a segment that the query needs is missing or damaged.
     pub needs_rebuild: bool,
     /// Whether to verify invalidated items before refreshing libraries.
@@ -188,7 +188,7 @@ impl<'t> QueryContext<'t> {
     pub fn step_conditions<Q: QueryKind>(&self, assessment: Assessment) -> StepConditions {
         StepConditions {
             may_send_requests: self.queries.sync.may_send_requests(self.call),
-            identity: self.snapshot.identity,
+            view_id: self.snapshot.view_id,
             needs_rebuild: assessment.needs_rebuild,
             verifies_first: Q::VERIFIES_FIRST,
         }

@@ -17,7 +17,7 @@ pub struct MappingSamples(Mutex<SampleCounts>);
 #[derive(Default)]
 struct SampleCounts {
     /// The view that the samples are from; `None` if no view was known. Other views get no proposed mappings from them.
-    identity: Option<ViewId>,
+    view_id: Option<ViewId>,
     samples: Samples,
     /// The sentence and the mapping's server folder; empty if there is no proposal. `None` after a new sample, so that
     /// the next reader rebuilds the sentence.
@@ -34,11 +34,11 @@ impl MappingSamples {
     /// Counts a suffix match in a view between a host path and a listed path, which has `below` components below its
     /// location. Does nothing after [`MAX_SAMPLES`]
     /// matches, or while another thread holds the lock, so that no query waits.
-    pub fn add(&self, identity: Option<ViewId>, host_path: &[u8], listed: &[u8], below: usize, is_certain: bool) {
+    pub fn add(&self, view_id: Option<ViewId>, host_path: &[u8], listed: &[u8], below: usize, is_certain: bool) {
         let Ok(mut counts) = self.0.try_lock() else { return };
-        if counts.identity != identity {
+        if counts.view_id != view_id {
             *counts = SampleCounts {
-                identity,
+                view_id,
                 ..SampleCounts::default()
             };
         }
@@ -49,9 +49,9 @@ impl MappingSamples {
     }
 
     /// Returns the mappings that suffix matches in the view suggest, best first.
-    pub fn proposals(&self, identity: Option<ViewId>) -> Vec<ProposedMapping> {
+    pub fn proposals(&self, view_id: Option<ViewId>) -> Vec<ProposedMapping> {
         let counts = lock(&self.0);
-        if counts.identity == identity {
+        if counts.view_id == view_id {
             counts.samples.proposals()
         } else {
             Vec::new()
@@ -63,12 +63,12 @@ impl MappingSamples {
     /// same string for the same folder.
     pub fn best_mapping_sentence(
         &self,
-        identity: Option<ViewId>,
+        view_id: Option<ViewId>,
         format_folder: &dyn Fn(&[u8]) -> String,
         accepts: impl Fn(&[u8]) -> bool,
     ) -> Option<Arc<str>> {
         let mut counts = lock(&self.0);
-        if counts.identity != identity {
+        if counts.view_id != view_id {
             return None;
         }
         if counts.sentence.is_none() {

@@ -137,7 +137,7 @@ impl SyncJob<'_> {
     /// include added items only if `keep_added` is true.
     pub fn delta(&self, row: &LibraryRow, keep_added: bool) -> Result<Option<MergedDelta>> {
         let sync = self.sync;
-        if self.identity()?.is_none() || self.source.abilities().changes == Delta::None {
+        if self.view_id()?.is_none() || self.source.abilities().changes == Delta::None {
             return Ok(None);
         }
         let Ok(items) = ItemRows(&sync.store).of(row) else {

@@ -14,7 +14,7 @@ use super::own_checks::OwnChecks;
 use super::reading::IndexReader;
 use super::report::{JobMonitor, JobProgress, TICK};
 use crate::engine::{
-    Endpoint, LibraryRow, LibraryRows, ListingSegments, Maintenance, SearchRows, Snapshot, Store, listing_age,
+    Endpoint, LibraryRow, LibraryRows, ListingSegments, SearchRows, Snapshot, Store, StoreWriter, listing_age,
 };
 use crate::error::{Error, Result, RetryAdvice, Status};
 use crate::freshness::{Age, NeededRequest, PATH_REQUEST_INTERVAL_MS, Policy};
@@ -42,7 +42,7 @@ pub struct Synchronizer {
     pub(super) store: Arc<Store>,
     pub(super) source: Option<Arc<dyn Source>>,
     pub(super) segments: Arc<ListingSegments>,
-    pub(super) maintenance: Arc<Maintenance>,
+    pub(super) store_writer: Arc<StoreWriter>,
     pub(super) reading: Arc<IndexReader>,
     pub(super) policy: Policy,
     pub(super) page_size: u32,
@@ -147,7 +147,7 @@ pub trait Peers: Any + Send + Sync {
 pub struct PeerComponents {
     pub store: Arc<Store>,
     pub reading: Arc<IndexReader>,
-    pub maintenance: Arc<Maintenance>,
+    pub store_writer: Arc<StoreWriter>,
     pub counters: Arc<Counters>,
     pub clock: Arc<dyn Clock>,
 }
@@ -172,7 +172,7 @@ impl Synchronizer {
         store: Arc<Store>,
         source: Option<Arc<dyn Source>>,
         segments: Arc<ListingSegments>,
-        maintenance: Arc<Maintenance>,
+        store_writer: Arc<StoreWriter>,
         reading: Arc<IndexReader>,
         clock: Arc<dyn Clock>,
         counters: Arc<Counters>,
@@ -184,7 +184,7 @@ impl Synchronizer {
             store,
             source,
             segments,
-            maintenance,
+            store_writer,
             reading,
             policy: Policy::new(options),
             page_size: options.page_size,
@@ -328,7 +328,7 @@ impl Synchronizer {
         let is_token_allowed = self.reading.tokens.current_if_same_view(call.session).is_some();
         let is_user_allowed = match call.allowed_view {
             AllowedView::Any => true,
-            AllowedView::Of(allowed) => snapshot.identity.is_none_or(|identity| identity == allowed),
+            AllowedView::Of(allowed) => snapshot.view_id.is_none_or(|view_id| view_id == allowed),
             AllowedView::Unknown => false,
         };
         if is_token_allowed && is_user_allowed {
@@ -383,7 +383,7 @@ impl Synchronizer {
             }
             // Once for all listings, because a sweep reads the names of all segments.
             if report.has_listed.load(Ordering::Relaxed) {
-                self.maintenance.sweep(job.bounds.deadline);
+                self.store_writer.sweep(job.bounds.deadline);
             }
             result
         };
@@ -449,9 +449,9 @@ impl SyncJob<'_> {
     }
 
     /// Returns the id of the job's view; `None` if no server has accepted the job's token yet.
-    pub fn identity(&self) -> Result<Option<ViewId>> {
+    pub fn view_id(&self) -> Result<Option<ViewId>> {
         match &self.endpoint() {
-            Some(endpoint) => LibraryRows(&self.sync.store).identity(endpoint),
+            Some(endpoint) => LibraryRows(&self.sync.store).view_id(endpoint),
             None => Ok(None),
         }
     }
@@ -471,7 +471,7 @@ impl SyncJob<'_> {
             Ok(()) => SearchRows(&sync.store).record_precondition_met(hash, now_ms, self.bounds.deadline),
             // The server is unreachable, but the view is stored, so an earlier check succeeded. The next job checks
             // again.
-            Err(error) if error.status.retry_advice() == RetryAdvice::NotNow && self.identity()?.is_some() => {
+            Err(error) if error.status.retry_advice() == RetryAdvice::NotNow && self.view_id()?.is_some() => {
                 log::info!("cannot check whether {precondition}: {error}; assuming that nothing changed");
                 Ok(())
             }

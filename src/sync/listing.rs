@@ -107,11 +107,11 @@ impl SyncJob<'_> {
     ) -> Result<()> {
         let sync = self.sync;
         // Find out whether the listing is complete, and whether the library changed during the listing.
-        let (identity, after) = match self.copied_ms {
+        let (view_id, after) = match self.copied_ms {
             None => self.probe_again(row)?,
             // The host that published the listing has already probed the library.
             Some(_) => (
-                self.identity()?.ok_or_else(|| library_cleared_error(row))?,
+                self.view_id()?.ok_or_else(|| library_cleared_error(row))?,
                 row.library.clone(),
             ),
         };
@@ -124,7 +124,7 @@ impl SyncJob<'_> {
             partial: !is_whole,
             now_ms,
         };
-        if why != RefreshReason::Full && self.is_held_back(identity, row, &listing, &after, draft.items(), now_ms)? {
+        if why != RefreshReason::Full && self.is_held_back(view_id, row, &listing, &after, draft.items(), now_ms)? {
             return Ok(());
         }
         self.refresh_shows(row)?;
@@ -134,10 +134,10 @@ impl SyncJob<'_> {
             Some(sync.segments.write_draft(row, &listing, draft)?)
         };
         let store_start = Instant::now();
-        self.reconcile(identity, row, &mut listing, &after, new_segment.as_ref(), &mut result)?;
+        self.reconcile(view_id, row, &mut listing, &after, new_segment.as_ref(), &mut result)?;
         let stored = sync
             .segments
-            .publish(identity, row, &listing, &result, new_segment, self.bounds.deadline)?;
+            .publish(view_id, row, &listing, &result, new_segment, self.bounds.deadline)?;
         sync.counters.add_time(Activity::Store, store_start.elapsed());
         sync.counters.count_listing();
         log::info!(
@@ -182,7 +182,7 @@ impl SyncJob<'_> {
     fn tidy_after_listing(&self) {
         let (sync, deadline) = (self.sync, self.bounds.deadline);
         sync.reading.keep_within_limit(deadline);
-        if let Err(error) = sync.maintenance.flush_counters(deadline) {
+        if let Err(error) = sync.store_writer.flush_counters(deadline) {
             log::debug!("cannot store the counters: {error}; will retry later");
         }
     }
@@ -191,7 +191,7 @@ impl SyncJob<'_> {
     /// current one. If so, discards it, and stores that. `probed`: the library's state after the listing.
     fn is_held_back(
         &self,
-        identity: ViewId,
+        view_id: ViewId,
         row: &LibraryRow,
         listing: &Listing,
         probed: &Library,
@@ -203,7 +203,7 @@ impl SyncJob<'_> {
         // `hold_back_listing` returns `true` if an earlier small listing, at least a minute ago, confirms this listing.
         if !has_shrunk
             || self.is_exact_and_complete(probed)
-            || ListingRows(store).hold_back_listing(identity, listing, items, now_ms, pause_ms, self.bounds.deadline)?
+            || ListingRows(store).hold_back_listing(view_id, listing, items, now_ms, pause_ms, self.bounds.deadline)?
         {
             return Ok(false);
         }
@@ -223,7 +223,7 @@ impl SyncJob<'_> {
     /// merged.
     fn reconcile(
         &self,
-        identity: ViewId,
+        view_id: ViewId,
         row: &LibraryRow,
         listing: &mut Listing,
         library_after: &Library,
@@ -246,7 +246,7 @@ impl SyncJob<'_> {
         }
         // Copy matches only at the first listing, not when plexindex lists an evicted library again.
         if row.generation == Generation::default() {
-            self.copy_matches_of_other_tokens(identity, row, &stored()?)?;
+            self.copy_matches_of_other_tokens(view_id, row, &stored()?)?;
         }
         Ok(())
     }
@@ -256,13 +256,13 @@ impl SyncJob<'_> {
     ///
     /// The copy runs before the listing is published, so that the next listing repeats the copy if the process is
     /// killed.
-    fn copy_matches_of_other_tokens(&self, identity: ViewId, row: &LibraryRow, stored: &StoredItems<'_>) -> Result<()> {
+    fn copy_matches_of_other_tokens(&self, view_id: ViewId, row: &LibraryRow, stored: &StoredItems<'_>) -> Result<()> {
         let is_listed = |key: &str| stored.has(key);
-        let inherited = RecordRows(&self.sync.store).matches_of_others(identity, row.id, &is_listed)?;
+        let inherited = RecordRows(&self.sync.store).matches_of_others(view_id, row.id, &is_listed)?;
         for part in inherited.chunks(MATCHES_PER_COPY) {
             let pairs: Vec<(&[u8], &str)> = part.iter().map(|(path, key)| (path.as_slice(), key.as_str())).collect();
             self.sync
-                .maintenance
+                .store_writer
                 .record_matches(row, &pairs, self.bounds.deadline)?;
         }
         if !inherited.is_empty() {

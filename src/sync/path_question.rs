@@ -36,7 +36,7 @@ pub struct PathAnswer {
 
 /// A question about an unlisted path.
 struct Question<'q> {
-    identity: ViewId,
+    view_id: ViewId,
     /// The libraries that may contain the path, as the call has read them.
     libraries: &'q [LibraryRow],
     /// The hash of the path.
@@ -53,13 +53,13 @@ impl Synchronizer {
     pub fn ask_about_path(
         &self,
         call: &Call<'_>,
-        identity: ViewId,
+        view_id: ViewId,
         libraries: &[LibraryRow],
         target: Option<SearchTarget<'_>>,
         since: Sequence,
     ) -> Result<PathAnswer> {
         let question = Question {
-            identity,
+            view_id,
             libraries,
             hash: target.map_or(0, SearchTarget::hash),
             since,
@@ -93,12 +93,12 @@ impl Synchronizer {
                     return Ok(true);
                 }
                 if !question.checks
-                    && (self.recent_probe_error(identity, libraries)?.is_some()
+                    && (self.recent_probe_error(view_id, libraries)?.is_some()
                         || self.path_question(&question)? != PathQuestion::Ask)
                 {
                     return Ok(false);
                 }
-                SearchRows(&self.store).begin_probe(identity, self.clock.now_ms(), deadline)?;
+                SearchRows(&self.store).begin_probe(view_id, self.clock.now_ms(), deadline)?;
                 let requests_before = self.request_counts();
                 let update = |row: &LibraryRow| job.update_one(row, row.id, since, RefreshReason::Missing).map(drop);
                 let result = libraries.iter().try_for_each(update);
@@ -109,7 +109,7 @@ impl Synchronizer {
                     }
                     result => self.probe_outcome(result.as_ref().err(), requests_before),
                 };
-                self.note_probe_outcome(identity, outcome);
+                self.note_probe_outcome(view_id, outcome);
                 result.map(|()| true)
             });
             has_answered.store(job.report.has_answered(), Ordering::Relaxed);
@@ -120,7 +120,7 @@ impl Synchronizer {
             Ok(is_asked) => is_asked == Some(true),
             Err(error) if error.status == Status::Timeout && has_answered.load(Ordering::Relaxed) => false,
             Err(error) => {
-                self.note_questions(identity, &[], requests);
+                self.note_questions(view_id, &[], requests);
                 return Ok(PathAnswer {
                     failure: Some(error),
                     ..PathAnswer::default()
@@ -131,7 +131,7 @@ impl Synchronizer {
             return Ok(PathAnswer::postponed());
         }
         let targets: Vec<_> = libraries.iter().map(|row| (row.id, question.hash)).collect();
-        self.note_questions(identity, &targets, requests);
+        self.note_questions(view_id, &targets, requests);
         Ok(PathAnswer {
             requests,
             ..self.answer_after_probe(&call, &question)
@@ -140,12 +140,12 @@ impl Synchronizer {
 
     /// Records questions about paths, and spends `requests` of the budget. Only logs errors, because the server has
     /// answered.
-    pub fn note_questions(&self, identity: ViewId, targets: &[(LibraryId, u64)], requests: u64) {
+    pub fn note_questions(&self, view_id: ViewId, targets: &[(LibraryId, u64)], requests: u64) {
         if targets.is_empty() && requests == 0 {
             return;
         }
         let rows = SearchRows(&self.store);
-        if let Err(error) = rows.note_questions(identity, targets, requests, self.clock.now_ms(), note_deadline()) {
+        if let Err(error) = rows.note_questions(view_id, targets, requests, self.clock.now_ms(), note_deadline()) {
             log::debug!("cannot record questions about paths: {error}");
         }
     }
@@ -153,15 +153,15 @@ impl Synchronizer {
     /// Records the questions that the batch's probe has answered.
     pub fn finish_batch(&self, batch: &Batch) {
         let questions = std::mem::take(&mut batch.state().questions);
-        if let Some(identity) = self.reading.identity() {
-            self.note_questions(identity, &questions, 0);
+        if let Some(view_id) = self.reading.view_id() {
+            self.note_questions(view_id, &questions, 0);
         }
     }
 
     /// Returns requests to the budget, because they found their path.
-    pub fn refund_requests(&self, identity: ViewId, requests: u64) {
+    pub fn refund_requests(&self, view_id: ViewId, requests: u64) {
         let rows = SearchRows(&self.store);
-        let refunded = rows.refund(identity, requests, self.clock.now_ms(), note_deadline());
+        let refunded = rows.refund(view_id, requests, self.clock.now_ms(), note_deadline());
         if let Err(error) = refunded {
             log::debug!("cannot return requests to the budget: {error}");
         }
@@ -184,9 +184,9 @@ impl Synchronizer {
     }
 
     /// Records the outcome of a probe for an unlisted path, so that no process repeats a failed probe soon.
-    pub fn note_probe_outcome(&self, identity: ViewId, outcome: ProbeOutcome) {
+    pub fn note_probe_outcome(&self, view_id: ViewId, outcome: ProbeOutcome) {
         let rows = SearchRows(&self.store);
-        let written = rows.note_probe_outcome(identity, self.clock.now_ms(), outcome, note_deadline());
+        let written = rows.note_probe_outcome(view_id, self.clock.now_ms(), outcome, note_deadline());
         if let Err(error) = written {
             log::debug!("cannot store the outcome of a probe: {error}");
         }
@@ -200,11 +200,11 @@ impl Synchronizer {
 
     /// Returns whether to request the list of libraries for a call that selects an unknown library, or whose server had
     /// no library: once in 30 s for the same selection, and then ever more rarely.
-    pub fn should_ask_for_library(&self, call: &Call<'_>, identity: Option<ViewId>) -> Result<bool> {
-        let Some(identity) = identity.filter(|_| !call.checks && !self.is_local()) else {
+    pub fn should_ask_for_library(&self, call: &Call<'_>, view_id: Option<ViewId>) -> Result<bool> {
+        let Some(view_id) = view_id.filter(|_| !call.checks && !self.is_local()) else {
             return Ok(true);
         };
-        let earlier = SearchRows(&self.store).library_question(identity, selection_hash(call))?;
+        let earlier = SearchRows(&self.store).library_question(view_id, selection_hash(call))?;
         Ok(freshness::may_search_again(
             earlier.as_ref(),
             &self.policy,
@@ -214,9 +214,9 @@ impl Synchronizer {
 
     /// Records that the server has answered a request for the list of libraries for this call.
     pub fn note_library_question(&self, call: &Call<'_>) -> Result<()> {
-        self.reading.identity().map_or(Ok(()), |identity| {
+        self.reading.view_id().map_or(Ok(()), |view_id| {
             let (hash, now_ms) = (selection_hash(call), self.clock.now_ms());
-            SearchRows(&self.store).note_library_question(identity, hash, now_ms, call.deadline)
+            SearchRows(&self.store).note_library_question(view_id, hash, now_ms, call.deadline)
         })
     }
 
@@ -226,7 +226,7 @@ impl Synchronizer {
         if question.libraries.iter().all(is_probed) {
             return Ok(true);
         }
-        let last = SearchRows(&self.store).last_probe_for_path(question.identity)?;
+        let last = SearchRows(&self.store).last_probe_for_path(question.view_id)?;
         Ok(last.is_some_and(|probe| probe.outcome == ProbeOutcome::Answered && probe.begun > question.since))
     }
 
@@ -237,11 +237,11 @@ impl Synchronizer {
         }
         let (rows, now_ms) = (SearchRows(&self.store), self.clock.now_ms());
         let ids: Vec<LibraryId> = question.libraries.iter().map(|row| row.id).collect();
-        let last = rows.last_probe_for_path(question.identity)?;
+        let last = rows.last_probe_for_path(question.view_id)?;
         let has_event = rows.has_event_since(&ids, last.map_or(Sequence::default(), |probe: LastProbe| probe.begun))?;
-        let budget = rows.budget(question.identity, now_ms)?;
+        let budget = rows.budget(question.view_id, now_ms)?;
         for id in ids {
-            let earlier = rows.question(question.identity, id, question.hash)?;
+            let earlier = rows.question(question.view_id, id, question.hash)?;
             let has_event = has_event && last.is_some();
             match freshness::path_question(earlier.as_ref(), has_event, budget, &self.policy, now_ms) {
                 PathQuestion::Answered => {}
@@ -256,7 +256,7 @@ impl Synchronizer {
         let targets = question.libraries.iter().map(|row| (row.id, question.hash));
         match call.batch {
             Some(batch) => batch.state().questions.extend(targets),
-            None => self.note_questions(question.identity, &targets.collect::<Vec<_>>(), 0),
+            None => self.note_questions(question.view_id, &targets.collect::<Vec<_>>(), 0),
         }
     }
 

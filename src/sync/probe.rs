@@ -72,7 +72,7 @@ impl Synchronizer {
             let Resolved::Scope(Scope::One(index)) = library.resolve(snapshot)? else {
                 return Ok(None);
             };
-            Ok(snapshot.identity.zip(snapshot.rows.get(index).cloned()))
+            Ok(snapshot.view_id.zip(snapshot.rows.get(index).cloned()))
         })?;
         found.ok_or_else(|| cleared_repeatedly_error(library.selector().name()))
     }
@@ -101,7 +101,7 @@ impl Synchronizer {
                 let may_repeat = is_cleared && attempts < MAX_RETRIES;
                 let may_ask = || -> Result<bool> {
                     Ok(may_repeat
-                        || attempts == 0 && (!is_limited || self.should_ask_for_library(call, snapshot.identity)?))
+                        || attempts == 0 && (!is_limited || self.should_ask_for_library(call, snapshot.view_id)?))
                 };
                 match call.library {
                     _ if self.may_send_requests(call) && may_ask()? => {}
@@ -196,7 +196,7 @@ impl SyncJob<'_> {
             ));
         };
         // Find the view by the token, or by the user in the token's claims.
-        let stored = LibraryRows(&sync.store).identity(&endpoint)?;
+        let stored = LibraryRows(&sync.store).view_id(&endpoint)?;
         let user = sync.reading.viewpoint.claimed_user_hash(self.session);
         let claimed = match (stored, user) {
             (None, Some(user)) => LibraryRows(&sync.store).find_claimed_view(&endpoint, user)?,
@@ -236,7 +236,7 @@ impl SyncJob<'_> {
             }
         }
         // Store the token or the claim, which the server has now accepted.
-        let identity = match (reply.view, server) {
+        let view_id = match (reply.view, server) {
             (Some(expected), None) => {
                 if reply.is_claimed {
                     LibraryRows(&sync.store).store_accepted_claim(endpoint, expected, self.bounds.deadline)?;
@@ -257,7 +257,7 @@ impl SyncJob<'_> {
             freshness::is_current(&listing_age(row), &row.listed_token, &library.change, &sync.policy, now)
         };
         let rows = LibraryRows(&sync.store).store_probe(
-            identity,
+            view_id,
             &libraries,
             reply.begun_sequence,
             now,
@@ -270,11 +270,11 @@ impl SyncJob<'_> {
         }
         sync.own_checks.note(&rows, now);
         *lock(&self.report.stored_reply) = Some(StoredReply {
-            view: identity,
+            view: view_id,
             libraries,
             stored_ms: now,
         });
-        Ok((identity, rows))
+        Ok((view_id, rows))
     }
 
     /// Probes the server, unless another job has probed it since the change sequence `since`, so that calls at the same
@@ -282,8 +282,8 @@ impl SyncJob<'_> {
     pub fn probe_once(&self, since: Sequence, accepted: &ProbeConditions<'_>) -> Result<Vec<LibraryRow>> {
         let sync = self.sync;
         self.single_flight(&sync.server_lock_name("probe"), || {
-            if let Some(identity) = self.identity()? {
-                let rows = LibraryRows(&sync.store).libraries(identity)?;
+            if let Some(view_id) = self.view_id()? {
+                let rows = LibraryRows(&sync.store).libraries(view_id)?;
                 if rows.iter().any(|row| row.probed_sequence > since) {
                     return Ok(rows);
                 }
@@ -295,8 +295,8 @@ impl SyncJob<'_> {
 
     /// Returns whether the store contains libraries for this view but the server (`on_server`) has none of them, as
     /// happens when the URL leads to a different server.
-    fn has_no_stored_library(&self, identity: ViewId, on_server: &[Library]) -> Result<bool> {
-        let stored = LibraryRows(&self.sync.store).libraries(identity)?;
+    fn has_no_stored_library(&self, view_id: ViewId, on_server: &[Library]) -> Result<bool> {
+        let stored = LibraryRows(&self.sync.store).libraries(view_id)?;
         let is_on_server = |row: &LibraryRow| {
             let mut libraries = on_server.iter();
             libraries.any(|library| library.uuid == row.library.uuid && library.has_uuid())

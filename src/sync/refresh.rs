@@ -98,15 +98,15 @@ impl Synchronizer {
 
     /// Rebuilds listing segments that have many changes, so that new processes need not read the changes.
     fn compact_listings(&self, call: &Call<'_>) -> Result<()> {
-        let (identity, rows) = {
+        let (view_id, rows) = {
             let snapshot = self.reading.snapshot();
-            let Some(identity) = snapshot.identity else {
+            let Some(view_id) = snapshot.view_id else {
                 return Ok(());
             };
             let Some(scope) = call.scope(&snapshot)? else {
                 return Ok(());
             };
-            (identity, snapshot.rows_in(scope).to_vec())
+            (view_id, snapshot.rows_in(scope).to_vec())
         };
         let mut has_new_segment = false;
         for row in rows.iter().filter(|row| row.generation.is_fetched()) {
@@ -120,7 +120,7 @@ impl Synchronizer {
                 if !current_row.present || !self.segments.has_many_changes(&current_row)? {
                     return Ok(false);
                 }
-                self.segments.compact_listing(identity, &current_row, call.deadline)?;
+                self.segments.compact_listing(view_id, &current_row, call.deadline)?;
                 Ok(true)
             });
             match result {

@@ -91,20 +91,20 @@ pub struct Searched {
 
 impl Synchronizer {
     /// Returns whether a search in this library less than a TTL ago found the target, so that no new search is needed.
-    pub fn has_recent_hit(&self, identity: ViewId, row: &LibraryRow, target: SearchTarget<'_>) -> Result<bool> {
-        let search = SearchRows(&self.store).path_search(identity, row.id, target.hash())?;
+    pub fn has_recent_hit(&self, view_id: ViewId, row: &LibraryRow, target: SearchTarget<'_>) -> Result<bool> {
+        let search = SearchRows(&self.store).path_search(view_id, row.id, target.hash())?;
         let now_ms = self.clock.now_ms();
         Ok(freshness::was_found_recently(search.as_ref(), &self.policy, now_ms))
     }
 
     /// Returns whether to search libraries that were never fetched. Returns `false` after several searches in a short
     /// time, because a listing then costs less.
-    pub fn may_search<'r>(&self, identity: ViewId, libraries: impl Iterator<Item = &'r LibraryRow>) -> bool {
+    pub fn may_search<'r>(&self, view_id: ViewId, libraries: impl Iterator<Item = &'r LibraryRow>) -> bool {
         let now_ms = self.clock.now_ms();
         let since_ms = now_ms - PATH_REQUEST_INTERVAL_MS;
         let count_in = |row: &LibraryRow| {
             SearchRows(&self.store)
-                .count_searches(identity, row.id, since_ms, now_ms)
+                .count_searches(view_id, row.id, since_ms, now_ms)
                 .ok()
         };
         let counts: Option<Vec<u64>> = libraries.map(count_in).collect();
@@ -115,11 +115,11 @@ impl Synchronizer {
     /// it is not over. Returns `None` if later probes found all of `libraries` current.
     pub fn recent_probe_error(
         &self,
-        identity: ViewId,
+        view_id: ViewId,
         libraries: &[impl std::borrow::Borrow<LibraryRow>],
     ) -> Result<Option<Error>> {
         let now_ms = self.clock.now_ms();
-        let last_probe = SearchRows(&self.store).last_probe_for_path(identity)?;
+        let last_probe = SearchRows(&self.store).last_probe_for_path(view_id)?;
         let Some((probed_ms, ProbeOutcome::Failed(status))) = last_probe.map(|probe| (probe.ended_ms, probe.outcome))
         else {
             return Ok(None);
@@ -189,7 +189,7 @@ impl Synchronizer {
     pub fn search(
         &self,
         call: &Call<'_>,
-        identity: ViewId,
+        view_id: ViewId,
         libraries: &[LibraryRow],
         target: SearchTarget<'_>,
         cause: SearchCause,
@@ -209,7 +209,7 @@ impl Synchronizer {
             if self.is_local() {
                 return Ok(true);
             }
-            let earlier = SearchRows(&self.store).path_search(identity, row.id, hash)?;
+            let earlier = SearchRows(&self.store).path_search(view_id, row.id, hash)?;
             // Another thread or process may have found the target while this call waited for the lock.
             let was_just_found = earlier.is_some_and(|search| search.found && search.last_ms >= started_ms);
             Ok(!was_just_found && freshness::may_search_again(earlier.as_ref(), &self.policy, self.clock.now_ms()))
@@ -226,7 +226,7 @@ impl Synchronizer {
         }
         // The limit for all targets together.
         let checks = call.checks;
-        let limit = || self.search_limit(checks, identity, &due, cause);
+        let limit = || self.search_limit(checks, view_id, &due, cause);
         if let SearchLimit::Reached { is_postponed } = limit()? {
             return Ok(Searched {
                 is_postponed,
@@ -251,7 +251,7 @@ impl Synchronizer {
                     return Ok(());
                 }
                 if cause == SearchCause::Unlisted {
-                    SearchRows(&self.store).note_unchanged_search(identity, self.clock.now_ms(), deadline)?;
+                    SearchRows(&self.store).note_unchanged_search(view_id, self.clock.now_ms(), deadline)?;
                 }
                 for row in &due {
                     if !is_due(row)? {
@@ -269,13 +269,13 @@ impl Synchronizer {
                     let is_found = matches!(result, Ok(true));
                     let now_ms = self.clock.now_ms();
                     let rows = SearchRows(&self.store);
-                    let noted = rows.note_path_search(identity, row.id, hash, now_ms, is_found, note_deadline());
+                    let noted = rows.note_path_search(view_id, row.id, hash, now_ms, is_found, note_deadline());
                     if let Err(error) = noted {
                         log::debug!("cannot record a search: {error}");
                     }
                     if result.is_err() && cause != SearchCause::Unfetched {
                         let outcome = self.probe_outcome(result.as_ref().err(), requests_before);
-                        self.note_probe_outcome(identity, outcome);
+                        self.note_probe_outcome(view_id, outcome);
                     }
                     result?;
                 }
@@ -288,7 +288,7 @@ impl Synchronizer {
             SearchCause::Unfetched => 0,
             _ => self.requests_since(requests_before),
         };
-        self.note_questions(identity, &[], requests);
+        self.note_questions(view_id, &[], requests);
         Ok(Searched {
             failure: result.err(),
             is_postponed: is_postponed.load(Ordering::Relaxed),
@@ -309,7 +309,7 @@ impl Synchronizer {
     fn search_limit(
         &self,
         checks: bool,
-        identity: ViewId,
+        view_id: ViewId,
         libraries: &[&LibraryRow],
         cause: SearchCause,
     ) -> Result<SearchLimit> {
@@ -317,13 +317,13 @@ impl Synchronizer {
             return Ok(SearchLimit::NotReached);
         }
         let now_ms = self.clock.now_ms();
-        let has_room = || -> Result<bool> { Ok(SearchRows(&self.store).budget(identity, now_ms)?.has_room(now_ms)) };
+        let has_room = || -> Result<bool> { Ok(SearchRows(&self.store).budget(view_id, now_ms)?.has_room(now_ms)) };
         let may_search = match cause {
-            SearchCause::Unfetched => self.may_search(identity, libraries.iter().copied()),
+            SearchCause::Unfetched => self.may_search(view_id, libraries.iter().copied()),
             // Other calls' searches may have failed while this call waited.
-            _ if self.recent_probe_error(identity, libraries)?.is_some() => false,
+            _ if self.recent_probe_error(view_id, libraries)?.is_some() => false,
             SearchCause::Unlisted => {
-                let last_ms = SearchRows(&self.store).last_unchanged_search(identity)?;
+                let last_ms = SearchRows(&self.store).last_unchanged_search(view_id)?;
                 freshness::may_search_for_path(last_ms, now_ms) && has_room()?
             }
             SearchCause::Changed if checks => true,
@@ -355,18 +355,18 @@ impl SyncJob<'_> {
             return;
         }
         // Without a recent success to overwrite, the next query for a path sends its own request.
-        let has_recent_success = |identity| -> Result<bool> {
-            let last = SearchRows(&sync.store).last_probe_for_path(identity)?;
+        let has_recent_success = |view_id| -> Result<bool> {
+            let last = SearchRows(&sync.store).last_probe_for_path(view_id)?;
             Ok(last.is_some_and(|probe| {
                 let is_recent = !freshness::may_search_for_path(Some(probe.ended_ms), sync.clock.now_ms());
                 probe.outcome == ProbeOutcome::Answered && is_recent
             }))
         };
         let deadline = self.bounds.deadline.at_most(SEARCH_TIMEOUT);
-        let written = self.identity().and_then(|identity| match identity {
-            Some(identity) if has_recent_success(identity)? => {
+        let written = self.view_id().and_then(|view_id| match view_id {
+            Some(view_id) if has_recent_success(view_id)? => {
                 let outcome = ProbeOutcome::Failed(Some(error.status));
-                SearchRows(&sync.store).note_probe_outcome(identity, sync.clock.now_ms(), outcome, deadline)
+                SearchRows(&sync.store).note_probe_outcome(view_id, sync.clock.now_ms(), outcome, deadline)
             }
             _ => Ok(()),
         });

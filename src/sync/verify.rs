@@ -120,11 +120,11 @@ impl Synchronizer {
                 .map(|_| ());
         }
         // Read the snapshot before the request, because a new token can change the view during the request.
-        let (identity, rows) = {
+        let (view_id, rows) = {
             let snapshot = self.reading.snapshot();
-            (snapshot.identity, snapshot.rows.clone())
+            (snapshot.view_id, snapshot.rows.clone())
         };
-        let Some(identity) = identity else {
+        let Some(view_id) = view_id else {
             return Ok(());
         };
         // Read the change sequence before the request, because the reply may not reflect later invalidations.
@@ -164,7 +164,7 @@ impl Synchronizer {
                 log::info!("item {rating_key} is no longer in {lost_from}; plexindex no longer returns it");
             }
             // The stored item is now up to date, so the invalidation ends.
-            LibraryRows(&self.store).end_invalidations(identity, row.id, paths, &[rating_key], since, call.deadline)?;
+            LibraryRows(&self.store).end_invalidations(view_id, row.id, paths, &[rating_key], since, call.deadline)?;
         }
         replies.failure.map_or(Ok(()), Err)
     }

@@ -150,9 +150,9 @@ impl Sharing {
 
     /// Returns the server's machine identifier; `None` if the identifier is not known yet.
     pub fn server(&self) -> Result<Option<String>> {
-        let identity = self.reading.identity();
-        identity
-            .map(|identity| LibraryRows(&self.store).machine_identifier(identity))
+        let view_id = self.reading.view_id();
+        view_id
+            .map(|view_id| LibraryRows(&self.store).machine_identifier(view_id))
             .transpose()
     }
 
@@ -179,7 +179,7 @@ impl Sharing {
     /// store cannot be read.
     pub fn progress(&self) -> Option<SharedProgress> {
         let exchange = self.exchange.as_ref()?;
-        let stored = exchange.read_position(self.reading.identity()?).ok()?;
+        let stored = exchange.read_position(self.reading.view_id()?).ok()?;
         let undelivered = exchange.undelivered().ok()?;
         (stored.position.number > 0 || undelivered > 0).then_some(SharedProgress {
             last_received: stored.position.number,

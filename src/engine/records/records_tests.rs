@@ -55,7 +55,7 @@ struct World {
     records: Arc<Records>,
     tables: Arc<Tables>,
     endpoint: Endpoint,
-    identity: ViewId,
+    view_id: ViewId,
     expected: [Recorded; 2],
     /// The step that recorded each path last.
     ages: [BTreeMap<Vec<u8>, usize>; 2],
@@ -83,7 +83,7 @@ impl World {
             machine_identifier: "one".to_owned(),
             ..Server::default()
         };
-        let identity = LibraryRows(&store).reached(&endpoint, &server).expect("reached");
+        let view_id = LibraryRows(&store).reached(&endpoint, &server).expect("reached");
         let libraries = LIBRARIES.map(|uuid| Library {
             section: uuid.to_owned(),
             uuid: uuid.to_owned(),
@@ -99,7 +99,7 @@ impl World {
         });
         let now = Totals::of(&store).expect("totals").sequence;
         LibraryRows(&store)
-            .store_probe(identity, &libraries, now, 1_000, Deadline::NONE, &|_, _| false)
+            .store_probe(view_id, &libraries, now, 1_000, Deadline::NONE, &|_, _| false)
             .expect("probed");
         Self {
             dice: Dice(seed),
@@ -108,7 +108,7 @@ impl World {
             records,
             tables,
             endpoint,
-            identity,
+            view_id,
             expected: Default::default(),
             ages: Default::default(),
             entries: BTreeMap::new(),
@@ -118,7 +118,7 @@ impl World {
     }
 
     fn row(&self, at: usize) -> LibraryRow {
-        let rows = LibraryRows(&self.store).libraries(self.identity).expect("rows");
+        let rows = LibraryRows(&self.store).libraries(self.view_id).expect("rows");
         rows.into_iter()
             .find(|row| row.library.uuid == LIBRARIES[at])
             .expect("it is there")
@@ -170,7 +170,7 @@ impl World {
                 let some: Vec<Vec<u8>> = self.expected[at].keys().step_by(7).take(3).cloned().collect();
                 let gone: Vec<(LibraryId, Vec<u8>)> = some.iter().map(|path| (row.id, path.clone())).collect();
                 LibraryRows(&self.store)
-                    .invalidate(self.identity, &LocalWrite::NONE, &[], &gone, Deadline::NONE)
+                    .invalidate(self.view_id, &LocalWrite::NONE, &[], &gone, Deadline::NONE)
                     .expect("invalidated");
                 for path in some {
                     self.expected[at].remove(&path);
@@ -178,12 +178,12 @@ impl World {
             }
             28..31 => {
                 let key = self.dice.roll(40).to_string();
-                RecordRows(&self.store).invalidate_item(self.identity, row.id, &key);
+                RecordRows(&self.store).invalidate_item(self.view_id, row.id, &key);
                 self.expected[at].retain(|_, own| *own != key);
             }
             31 => {
                 LibraryRows(&self.store)
-                    .invalidate_libraries(self.identity, Some(row.id), Deadline::NONE)
+                    .invalidate_libraries(self.view_id, Some(row.id), Deadline::NONE)
                     .expect("invalidated");
                 self.expected[at].clear();
             }
@@ -214,7 +214,7 @@ impl World {
     fn catch_up(&self, reader: &mut Reader) {
         for _ in 0..4 {
             let changes = StoreStates(&self.store)
-                .changes(Some(self.identity), reader.since, reader.open.incarnation, true)
+                .changes(Some(self.view_id), reader.since, reader.open.incarnation, true)
                 .expect("read");
             let (now, changes) = changes;
             let changes = if let (Some(changes), false) = (changes, reader.open.are_lost()) {
@@ -372,7 +372,7 @@ fn an_item_that_is_forgotten_takes_no_match_of_another_along() {
     let pairs: Vec<(&[u8], &str)> = many.iter().map(|path| (&path[..], "9")).collect();
     assert!(world.record(&pairs), "a segment is made");
     let row = world.row(0);
-    RecordRows(&world.store).invalidate_item(world.identity, row.id, "7");
+    RecordRows(&world.store).invalidate_item(world.view_id, row.id, "7");
     let left = RecordRows(&world.store).all_matches(row.id).expect("read");
     assert_eq!(left.get(&b"/H/p.mkv"[..]).map(String::as_str), Some("8"));
 }
@@ -392,7 +392,7 @@ fn a_new_process_reads_some_hundred_rows_however_they_were_written() {
         world.record(&[(path, "8")]);
         LibraryRows(&world.store)
             .invalidate(
-                world.identity,
+                world.view_id,
                 &LocalWrite::NONE,
                 &[(row.id, b"/x", "")],
                 &[],
@@ -401,7 +401,7 @@ fn a_new_process_reads_some_hundred_rows_however_they_were_written() {
             .expect("invalidated");
     }
     assert!(world.rows_behind() <= MOST, "{}", world.rows_behind());
-    RecordRows(&world.store).invalidate_item(world.identity, row.id, "9");
+    RecordRows(&world.store).invalidate_item(world.view_id, row.id, "9");
     world.records.flush_removals(Deadline::NONE).expect("settled");
     assert!(world.rows_behind() <= MOST, "{}", world.rows_behind());
     assert_eq!(RecordRows(&world.store).all_matches(row.id).expect("read").len(), 1_500);

@@ -37,13 +37,13 @@ impl LiveSnapshot {
     /// any other commit; the next catch-up then reads all changes.
     pub fn apply_committed(
         &self,
-        identity: ViewId,
+        view_id: ViewId,
         (incarnation, sequence): (Incarnation, Sequence),
         own: &[OwnChange<'_>],
     ) {
         let _catching_up = self.snapshot.lock();
         let snapshot = self.snapshot.read();
-        let is_next = snapshot.identity == Some(identity) && self.snapshot.lacks_only(&snapshot, incarnation, sequence);
+        let is_next = snapshot.view_id == Some(view_id) && self.snapshot.lacks_only(&snapshot, incarnation, sequence);
         if !is_next || own.len() > MAX_APPLIED {
             return;
         }
@@ -69,7 +69,7 @@ impl LiveSnapshot {
         let can_wait = deadline.is_some();
         let snapshot = self.snapshot.read();
         let (since, incarnation) = (snapshot.sequence(), snapshot.open.incarnation);
-        let (sequence, changes) = StoreStates(&self.store).changes(snapshot.identity, since, incarnation, can_wait)?;
+        let (sequence, changes) = StoreStates(&self.store).changes(snapshot.view_id, since, incarnation, can_wait)?;
         // The snapshot's rows contain the time of each listing. If a time has changed, a caller that can wait reloads
         // the rows; otherwise `apply_all` marks the snapshot as outdated, so that a later caller reloads it.
         let must_reload =
@@ -114,7 +114,7 @@ impl LiveSnapshot {
             self.counters.add_time(Activity::ListingSegment, load_start.elapsed());
             self.counters.add_time(Activity::NotMatching, load_start.elapsed());
             // Use a snapshot with all changes; after two attempts, also one without some changes.
-            let (Some(identity), false, true) = (snapshot.identity, full_libraries.is_empty(), attempt < 2) else {
+            let (Some(view_id), false, true) = (snapshot.view_id, full_libraries.is_empty(), attempt < 2) else {
                 self.snapshot.replace(snapshot);
                 break;
             };
@@ -129,11 +129,11 @@ impl LiveSnapshot {
                 self.records.rebuild(&segments, deadline)?;
             }
             for row in full_libraries {
-                self.listings.compact_full_memtable(identity, &row, deadline)?;
+                self.listings.compact_full_memtable(view_id, &row, deadline)?;
                 // A segment cannot contain invalidations, so these still fill the memtable. One request for a full
                 // listing replaces them.
                 if attempt > 0 {
-                    LibraryRows(&self.store).invalidate_all_paths(identity, row.id, deadline)?;
+                    LibraryRows(&self.store).invalidate_all_paths(view_id, row.id, deadline)?;
                 }
             }
         }

@@ -19,7 +19,7 @@ pub type Snapshot = SnapshotOf<SnapshotLibraries>;
 #[derive(Default)]
 pub struct SnapshotLibraries {
     /// The view's id; `None` until plexindex first reached the server.
-    pub identity: Option<ViewId>,
+    pub view_id: Option<ViewId>,
     /// The libraries, in the server's order.
     pub rows: Vec<LibraryRow>,
     /// The segments and memtables of the libraries, in the order of `rows`.

@@ -4,9 +4,9 @@ use std::sync::{Arc, Mutex};
 
 use super::data::{Snapshot, SnapshotLibraries};
 use crate::engine::current::{CurrentSnapshot, SnapshotOf};
-use crate::engine::maintenance::ListingSegments;
 use crate::engine::records::Records;
 use crate::engine::sql::{Endpoint, Store};
+use crate::engine::writing::ListingSegments;
 use crate::error::Result;
 use crate::matching::Mappings;
 use crate::model::{Sequence, ViewId};
@@ -59,8 +59,8 @@ impl LiveSnapshot {
     }
 
     /// Returns the id of the snapshot's view; `None` until plexindex first reached the server.
-    pub fn identity(&self) -> Option<ViewId> {
-        self.snapshot.read().identity
+    pub fn view_id(&self) -> Option<ViewId> {
+        self.snapshot.read().view_id
     }
 
     /// Returns the rules that translate between host paths and server paths.

@@ -37,7 +37,7 @@ impl LiveSnapshot {
                 && last_snapshot.reusable_library(row).is_some();
             is_same.then(|| last_snapshot.sequence())
         };
-        let (identity, state) = StoreStates(&self.store).state_at((self.endpoint)().as_ref(), &known_upto, patient)?;
+        let (view_id, state) = StoreStates(&self.store).state_at((self.endpoint)().as_ref(), &known_upto, patient)?;
         let StoreState {
             sequence,
             incarnation,
@@ -74,7 +74,7 @@ impl LiveSnapshot {
         let is_incomplete = segments.are_lost() || libraries.iter().zip(&views).any(lacks_segment);
         let part = SnapshotLibraries {
             is_incomplete,
-            identity,
+            view_id,
             rows: libraries,
             views,
         };

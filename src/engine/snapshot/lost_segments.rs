@@ -15,7 +15,7 @@ use crate::platform::mutex::lock;
 
 /// A snapshot's missing and damaged segments.
 struct LostSegments {
-    identity: Option<ViewId>,
+    view_id: Option<ViewId>,
     /// Libraries whose listing segment is missing (`true`) or damaged (`false`).
     listings: Vec<(LibraryRow, bool)>,
     /// Segments of confirmed matches and tables; `None` if these segments are intact.
@@ -52,11 +52,11 @@ impl LiveSnapshot {
         // While this thread waited for the lock, another thread may have rebuilt the segments.
         let _rebuilding = lock(&self.rebuilding);
         let LostSegments {
-            identity,
+            view_id,
             listings,
             segments,
         } = self.find_lost_segments();
-        let Some(identity) = identity.filter(|_| !listings.is_empty() || segments.is_some()) else {
+        let Some(view_id) = view_id.filter(|_| !listings.is_empty() || segments.is_some()) else {
             return Ok(());
         };
         if let Some(open) = segments {
@@ -65,7 +65,7 @@ impl LiveSnapshot {
         for (row, is_missing) in &listings {
             // Another process may have built a segment that was missing when the snapshot was loaded.
             if !is_missing || self.listings.open(row).is_none() {
-                self.listings.replace_segment(identity, row, deadline)?;
+                self.listings.replace_segment(view_id, row, deadline)?;
             }
         }
         self.reload(deadline)
@@ -80,7 +80,7 @@ impl LiveSnapshot {
             segment.map_or(row.generation.is_fetched(), |segment| segment.is_broken())
         };
         LostSegments {
-            identity: snapshot.identity,
+            view_id: snapshot.view_id,
             listings: views
                 .filter(is_lost)
                 .map(|(row, view)| (row.clone(), view.segment.is_none()))

@@ -1,20 +1,23 @@
 //! The change log, from which other processes read what each transaction changed. Later transactions trim the log.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
-use rusqlite::params;
-use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
+use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 
-use super::cached::CachedStatements;
-use super::columns::{FromCells, RowCells};
-use super::last_write::LibraryState;
-use super::packed_items::{PackedItem, pack};
-use super::row_positions::{last_position_of, position_of};
-use super::timelines::trim_timelines;
-use super::tx::Tx;
-
-use crate::model::{Item, LibraryId, Sequence, ViewId};
+use super::schema::{
+    CachedStatements, FromCells, LibraryState, RowCells, Tx, failure, last_position_of, position_of, sequence_of,
+};
+use super::store::Store;
+use crate::engine::version_page::VersionPage;
+use crate::error::Result;
+use crate::model::{Item, LibraryId, Sequence, TableId, ViewId};
+use crate::platform::deadline::Deadline;
+use crate::platform::files;
+use crate::platform::files::Inode;
+use crate::platform::stamp::boot_id;
 
 /// A change in a library, which processes apply to their earlier snapshots.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,18 +109,18 @@ impl FromCells for LoggedChange {
 }
 
 impl Tx<'_> {
-    /// Logs a change in a library, so that other processes apply the change to their snapshots. `identity`: the
+    /// Logs a change in a library, so that other processes apply the change to their snapshots. `view_id`: the
     /// library's view. `path` or `rating_key` is empty if the change affects no path or no item. Not for the kinds
     /// `Added` and `Removed`, which [`Tx::log_item_change`] logs with their items.
     pub fn log_change(
         &self,
-        identity: ViewId,
+        view_id: ViewId,
         library: LibraryId,
         kind: LoggedKind,
         path: &[u8],
         rating_key: &str,
     ) -> rusqlite::Result<()> {
-        self.log((identity, library), kind, (path, rating_key), None)
+        self.log((view_id, library), kind, (path, rating_key), None)
     }
 
     /// Logs that a single item was added, changed or removed. If the library has a listing, also adds the change to the
@@ -135,18 +138,18 @@ impl Tx<'_> {
         } else {
             LoggedKind::Removed
         };
-        self.log((library.identity, library.id), kind, (b"", rating_key), new_item)?;
+        self.log((library.view_id, library.id), kind, (b"", rating_key), new_item)?;
         if library.generation.is_fetched() && (old_item.is_some() || new_item.is_some()) {
             self.add_to_feed(library.id, old_item, new_item)?;
         }
         Ok(())
     }
 
-    /// Appends a row to the change log. `identity`: the library's view. `path` or `rating_key` is empty if the change
+    /// Appends a row to the change log. `view_id`: the library's view. `path` or `rating_key` is empty if the change
     /// affects no path or no item. `item`: the added item; `None` for other kinds of change.
     fn log(
         &self,
-        (identity, library): (ViewId, LibraryId),
+        (view_id, library): (ViewId, LibraryId),
         kind: LoggedKind,
         (path, rating_key): (&[u8], &str),
         item: Option<&Item>,
@@ -158,7 +161,7 @@ impl Tx<'_> {
             params![
                 position,
                 self.sequence,
-                identity,
+                view_id,
                 library,
                 kind,
                 path,
@@ -190,13 +193,13 @@ impl Tx<'_> {
     }
 
     /// Logs that a view's libraries or their listings changed, so that other processes load a new snapshot.
-    pub fn libraries_changed(&self, identity: ViewId) -> rusqlite::Result<()> {
-        self.log_change(identity, LibraryId::ALL, LoggedKind::Library, b"", "")
+    pub fn libraries_changed(&self, view_id: ViewId) -> rusqlite::Result<()> {
+        self.log_change(view_id, LibraryId::ALL, LoggedKind::Library, b"", "")
     }
 
     /// Logs that only change tokens, item counts or hints in a view changed, so fast lookups keep their snapshots.
-    pub fn freshness_changed(&self, identity: ViewId) -> rusqlite::Result<()> {
-        self.log_change(identity, LibraryId::ALL, LoggedKind::Freshness, b"", "")
+    pub fn freshness_changed(&self, view_id: ViewId) -> rusqlite::Result<()> {
+        self.log_change(view_id, LibraryId::ALL, LoggedKind::Freshness, b"", "")
     }
 }
 
@@ -227,4 +230,253 @@ pub fn trim(tx: &Tx<'_>, upto: Sequence) -> rusqlite::Result<()> {
         params![upto, last_position_of(upto)],
     )?;
     tx.run("UPDATE meta SET trimmed = max(trimmed, ?1)", [upto])
+}
+
+/// Encodes an item for a cell.
+pub fn pack(item: &Item) -> rusqlite::Result<Vec<u8>> {
+    postcard::to_stdvec(item).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
+}
+
+/// An item that a cell contains in encoded form.
+pub struct PackedItem(pub Item);
+
+impl FromSql for PackedItem {
+    /// Decodes an item from a cell.
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let item = postcard::from_bytes(value.as_blob()?);
+        item.map(Self).map_err(|error| FromSqlError::Other(error.into()))
+    }
+}
+
+/// Maximum number of stored timelines after [`trim_timelines`]: as many as the feed keeps changes. Cursors from older
+/// timelines are invalid.
+const MAX_TIMELINES: i64 = 1 << 17;
+/// SQL for the newest timeline that began with a reboot or a new file.
+const NEWEST_HERE: &str = "FROM timelines WHERE here IS NOT NULL ORDER BY begun DESC LIMIT 1";
+
+/// Starts a timeline with this transaction if the machine rebooted or the database was replaced since the last commit.
+pub fn begin_timeline_if_needed(store: &Store, tx: &Tx<'_>) -> rusqlite::Result<()> {
+    let incarnation = store.opened.newest().number + 1; // 0 stands for no incarnation
+    if store.on_timeline.load(Ordering::Relaxed) == incarnation {
+        return Ok(());
+    }
+    let boot_and_inode = format!(
+        "{:?} {:?}",
+        boot_id().map(|id| String::from_utf8_lossy(&id).into_owned()),
+        Inode::of(store.folder.database())
+    );
+    let c = tx.connection;
+    let newest: Option<String> = c.find_value(&format!("SELECT here {NEWEST_HERE}"), [])?;
+    if newest.is_some_and(|newest| newest == boot_and_inode) {
+        // Set this only after an earlier transaction committed the timeline; the current one may still roll back.
+        store.on_timeline.store(incarnation, Ordering::Relaxed);
+        return Ok(());
+    }
+    insert_timeline(tx, &boot_and_inode).map(drop)
+}
+
+/// Starts a timeline with this transaction although there was no reboot and no new file, so that this folder gets a new
+/// host id. Returns the timeline's id.
+pub fn begin_timeline(tx: &Tx<'_>) -> rusqlite::Result<i64> {
+    let boot_and_inode: Option<String> = tx.connection.find_value(&format!("SELECT here {NEWEST_HERE}"), [])?;
+    insert_timeline(tx, &boot_and_inode.unwrap_or_default())
+}
+
+/// Starts a timeline with this transaction, which changes the feed, unless the transaction has already started one.
+pub fn begin_feed_timeline(tx: &Tx<'_>) -> rusqlite::Result<()> {
+    tx.run(
+        "INSERT OR IGNORE INTO timelines (begun, id) VALUES (?1, ?2)",
+        params![tx.sequence, random_id()?],
+    )
+}
+
+/// Deletes old timelines. Keeps the newest one that began with a reboot or a new file, because its id is the host's id.
+pub fn trim_timelines(tx: &Tx<'_>) -> rusqlite::Result<()> {
+    tx.run(
+        &format!(
+            "DELETE FROM timelines WHERE begun < (SELECT begun FROM timelines ORDER BY begun DESC LIMIT 1 OFFSET ?1) \
+             AND begun <> (SELECT begun {NEWEST_HERE})"
+        ),
+        [MAX_TIMELINES],
+    )
+}
+
+/// Stores a timeline that starts with this transaction, and returns its id. `here`: the machine's boot id and the
+/// database's inode, which differ after a reboot or a replacement.
+fn insert_timeline(tx: &Tx<'_>, here: &str) -> rusqlite::Result<i64> {
+    let id = random_id()?;
+    tx.run(
+        "INSERT OR REPLACE INTO timelines (begun, id, here) VALUES (?1, ?2, ?3)",
+        params![tx.sequence, id, here],
+    )?;
+    Ok(id)
+}
+
+/// Returns a random timeline id, which is not negative.
+fn random_id() -> rusqlite::Result<i64> {
+    let random = files::random_bytes().map_err(|_| failure(rusqlite::ffi::SQLITE_IOERR))?;
+    Ok(i64::from_le_bytes(random) & i64::MAX)
+}
+
+/// Returns the current timeline's id; 0 before the first commit.
+pub fn timeline(c: &Connection) -> rusqlite::Result<i64> {
+    let newest = c.find_value("SELECT id FROM timelines ORDER BY begun DESC LIMIT 1", [])?;
+    Ok(newest.unwrap_or(0))
+}
+
+/// Returns this folder's host id: the id of the newest timeline that began with a reboot, a new file or
+/// [`begin_timeline`]; 0 before the first commit.
+pub fn host_id(c: &Connection) -> rusqlite::Result<i64> {
+    Ok(c.find_value(&format!("SELECT id {NEWEST_HERE}"), [])?.unwrap_or(0))
+}
+
+/// The end of the current timeline, which has no end yet.
+pub const NO_END: Sequence = Sequence(i64::MAX.cast_unsigned());
+
+/// Returns the first change sequence after a timeline; [`NO_END`] for the current one, `None` for an unknown one.
+pub fn timeline_end(c: &Connection, timeline: i64) -> rusqlite::Result<Option<Sequence>> {
+    c.find_value(
+        "SELECT coalesce((SELECT min(begun) FROM timelines n WHERE n.begun > l.begun), ?2) FROM timelines l WHERE l.id = ?1",
+        params![timeline, NO_END],
+    )
+}
+
+/// Maximum number of rows that one write examines in order to sweep cleared tables.
+const CLEARED_PER_WRITE: i64 = 400;
+
+/// Removes rows and files that a store no longer needs.
+pub struct Sweeper<'s>(pub &'s Store);
+
+impl Sweeper<'_> {
+    /// Deletes rows that no reader can see. `max_feed_rows`: the maximum number of feed rows to delete for each reason.
+    /// Returns whether more rows may remain.
+    pub fn sweep(&self, max_feed_rows: usize, deadline: Deadline) -> Result<bool> {
+        self.0.write(deadline, |tx| {
+            // A removed library has a negative `view_id`. Without a library, its match table counts as cleared.
+            tx.run(
+                "UPDATE tables SET library = NULL WHERE library IN (SELECT id FROM libraries WHERE view_id < 0)",
+                [],
+            )?;
+            // `|` runs both. Delete the libraries' rows only after their rows in the feed. The kinds 8 and 9 add and
+            // remove single items.
+            if sweep_feed(tx, max_feed_rows)? | sweep_cleared(tx.connection)? {
+                return Ok(true);
+            }
+            for statement in [
+                "DELETE FROM changes WHERE kind IN (8, 9) AND library IN (SELECT id FROM libraries WHERE view_id < 0)",
+                "DELETE FROM shows WHERE library IN (SELECT id FROM libraries WHERE view_id < 0)",
+                "DELETE FROM unverified WHERE library IN (SELECT id FROM libraries WHERE view_id < 0)",
+                "DELETE FROM listings WHERE library IN (SELECT id FROM libraries WHERE view_id < 0)",
+                "DELETE FROM libraries WHERE view_id < 0",
+                "PRAGMA incremental_vacuum(256)", // only 256 pages, so that the write stays short
+            ] {
+                let mut statement = tx.prepare_cached(statement)?;
+                let mut rows = statement.raw_query();
+                while rows.next()?.is_some() {} // run the pragma to completion
+            }
+            Ok(false)
+        })
+    }
+}
+
+/// Deletes changes that the feed no longer reports, because a library was removed or its history was restarted: at most
+/// `max_changes` changes for each reason. Returns whether it deleted any changes.
+fn sweep_feed(c: &Connection, max_changes: usize) -> rusqlite::Result<bool> {
+    let max_changes = i64::try_from(max_changes).unwrap_or(i64::MAX);
+    let mut swept = 0;
+    // A single statement with OR would read every row. `LIMIT ?1` without `+ 0` would make SQLite plan the statement
+    // again for each value.
+    for statement in [
+        "DELETE FROM feed WHERE id IN (SELECT f.id FROM libraries l JOIN feed f ON f.library = l.id \
+         WHERE l.view_id < 0 LIMIT ?1 + 0)",
+        "DELETE FROM feed WHERE id IN (SELECT f.id FROM libraries l CROSS JOIN feed f ON f.library = l.id \
+         AND f.sequence <= l.feed_from LIMIT ?1 + 0)",
+    ] {
+        swept += c.prepare_cached(statement)?.execute([max_changes])?;
+    }
+    Ok(swept > 0)
+}
+
+/// Deletes some records of a cleared table, or the table's row if no records are left. Returns whether there was a
+/// cleared table, so that a later call must continue.
+pub fn sweep_cleared(c: &Connection) -> rusqlite::Result<bool> {
+    let cleared: Option<(TableId, i64)> = c.find(
+        "SELECT id, swept FROM tables WHERE name IS NULL AND library IS NULL LIMIT 1",
+        [],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
+    let Some((id, swept_upto)) = cleared else {
+        return Ok(false);
+    };
+    let last_row: Option<i64> = c.value(
+        "SELECT max(id) FROM (SELECT id FROM records WHERE id > ?1 ORDER BY id LIMIT ?2)",
+        params![swept_upto, CLEARED_PER_WRITE],
+    )?;
+    let Some(last_row) = last_row else {
+        c.run("DELETE FROM tables WHERE id = ?1", [id])?;
+        return Ok(true);
+    };
+    c.run(
+        "DELETE FROM records WHERE id > ?1 AND id <= ?2 AND in_table = ?3",
+        params![swept_upto, last_row, id],
+    )?;
+    c.run("UPDATE tables SET swept = ?2 WHERE id = ?1", params![id, last_row])?;
+    Ok(true)
+}
+
+/// Counters since the creation of the store: requests to the server, answered lookups, and evictions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    pub requests: u64,
+    pub answers: u64,
+    pub evictions: u64,
+    pub sequence: Sequence,
+}
+
+impl Totals {
+    /// Reads the counters, including answers that are counted only on the version page.
+    pub fn of(store: &Store) -> Result<Self> {
+        let answers_on_page = store.opened.newest().page.as_ref().map_or(0, VersionPage::answers);
+        store.read(|connection| {
+            let sequence = sequence_of(connection)?;
+            connection.row("SELECT requests, answers, evictions FROM meta", [], |row| {
+                Ok(Totals {
+                    requests: row.get::<_, i64>(0)?.cast_unsigned(),
+                    answers: row.get::<_, i64>(1)?.cast_unsigned() + answers_on_page,
+                    sequence,
+                    evictions: row.get::<_, i64>(2)?.cast_unsigned(),
+                })
+            })
+        })
+    }
+
+    /// Adds new `requests` and `answers` to the store's counters, and moves the answer count from the version page to
+    /// the store. Adds nothing and returns `false` if other processes keep writing until the deadline.
+    pub fn add(store: &Store, requests: u64, answers: u64, deadline: Deadline) -> Result<bool> {
+        let answers_on_page = store
+            .opened
+            .newest()
+            .page
+            .as_ref()
+            .map_or(0, VersionPage::take_answer_count);
+        let added = store.write_unless_busy(deadline, |tx| {
+            tx.run(
+                "UPDATE meta SET requests = requests + ?1, answers = answers + ?2",
+                [requests.cast_signed(), (answers + answers_on_page).cast_signed()],
+            )
+        });
+        // If the store has not counted the answers, move them back to the page.
+        if !matches!(added, Ok(Some(()))) {
+            Self::count_on_page(store, answers_on_page);
+        }
+        Ok(added?.is_some())
+    }
+
+    /// Adds `answers` to the answer count on the version page, so that a process that only does lookups need not write
+    /// to the store. A later writer moves the count to the store. Returns `false` if there is no valid page.
+    pub fn count_on_page(store: &Store, answers: u64) -> bool {
+        let opened = store.opened.newest();
+        let page = opened.page.as_ref().filter(|_| opened.is_page_valid());
+        page.inspect(|page| page.count_answers(answers)).is_some()
+    }
 }

@@ -5,17 +5,16 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::cached::CachedStatements;
-use super::endpoints::TOKEN_DIGEST_LENGTH;
+use super::change_log::{LoggedChange, LoggedKind};
 use super::incarnation::Incarnation;
-use super::last_write::LibraryState;
-use super::library_rows::LibraryRow;
-use super::local_write::LocalWrite;
+use super::item_rows::OpenListing;
+use super::library_rows::{LibraryRow, LibraryRows, TOKEN_DIGEST_LENGTH};
 use super::record_log::{RecordRows, RecordTx};
-use super::tx::{Tx, sequence_of};
-use super::unverified::{end_invalidation, mark_unverified};
+use super::schema::{CachedStatements, LibraryState, Tx, sequence_of};
+use super::store::LocalWrite;
 use crate::engine::segment::{decode_match, encode_match};
 use crate::error::Result;
+use crate::matching::normal::normal_form;
 use crate::model::{LibraryId, Sequence, TableId, ViewId};
 use crate::platform::deadline::Deadline;
 
@@ -54,13 +53,13 @@ impl RecordRows<'_> {
             // without invalidations.
             let has_unverified = cached.is_none() && tx.has("SELECT 1 FROM unverified WHERE library = ?1", [row.id])?;
             for (path, key) in pairs.iter().filter(|_| has_unverified) {
-                end_invalidation(tx, library.identity, row.id, path, "", tx.sequence)?;
-                end_invalidation(tx, library.identity, row.id, b"", key, tx.sequence)?;
+                end_invalidation(tx, library.view_id, row.id, path, "", tx.sequence)?;
+                end_invalidation(tx, library.view_id, row.id, b"", key, tx.sequence)?;
             }
             let table = find_or_create_match_table(tx, &mut library)?;
             // The observer shares the matches with other hosts.
             self.0
-                .observe(tx, library.identity, &LocalWrite::Matches(&row.library, pairs))?;
+                .observe(tx, library.view_id, &LocalWrite::Matches(&row.library, pairs))?;
             // Keep the library's state for the next write, unless invalidations may remain.
             tx.next_library.set(Some(library).filter(|_| !has_unverified));
             let records = RecordTx::new(tx);
@@ -76,14 +75,14 @@ impl RecordRows<'_> {
     }
 
     /// Returns the confirmed matches (paths and rating keys) that other tokens' views have for the same library, but
-    /// this view lacks; oldest first. A view copies these matches when it first lists the library. `identity`,
+    /// this view lacks; oldest first. A view copies these matches when it first lists the library. `view_id`,
     /// `library`: this view and its library. Includes only items for which `is_listed` returns `true`, because this
     /// token's user may have no access to other items.
     ///
     /// Includes only tokens that used the same URL: at a different URL, a server could pretend to be this one.
     pub fn matches_of_others(
         &self,
-        identity: ViewId,
+        view_id: ViewId,
         library: LibraryId,
         is_listed: &dyn Fn(&str) -> Result<bool>,
     ) -> Result<Vec<(Vec<u8>, String)>> {
@@ -96,7 +95,7 @@ impl RecordRows<'_> {
                  AND EXISTS (SELECT 1 FROM endpoints mine JOIN endpoints same ON same.url = mine.url \
                  WHERE mine.view_id = me.id AND same.view_id = other.id) \
                  JOIN libraries theirs ON theirs.view_id = other.id AND theirs.uuid = own.uuid WHERE own.id = ?2",
-                params![identity, library, TOKEN_DIGEST_LENGTH],
+                params![view_id, library, TOKEN_DIGEST_LENGTH],
             )?;
             let mut matches: Vec<(Sequence, Vec<u8>, String)> = Vec::new();
             if !others.is_empty() {
@@ -132,7 +131,7 @@ impl RecordRows<'_> {
 #[cfg(test)]
 impl RecordRows<'_> {
     /// Invalidates an item and removes its confirmed matches.
-    pub fn invalidate_item(&self, identity: ViewId, library: LibraryId, rating_key: &str) {
+    pub fn invalidate_item(&self, view_id: ViewId, library: LibraryId, rating_key: &str) {
         let all = self.all_matches(library).expect("read").into_iter();
         let confirmed: Vec<_> = all
             .filter(|(_, key)| key == rating_key)
@@ -140,7 +139,7 @@ impl RecordRows<'_> {
             .collect();
         super::library_rows::LibraryRows(self.0)
             .invalidate(
-                identity,
+                view_id,
                 &LocalWrite::NONE,
                 &[(library, b"", rating_key)],
                 &confirmed,
@@ -203,12 +202,12 @@ pub fn all_matches_of(connection: &Connection, library: LibraryId) -> rusqlite::
 pub fn move_matches_and_invalidations(tx: &Tx<'_>, from: LibraryId, to: LibraryId) -> rusqlite::Result<()> {
     tx.execute("UPDATE tables SET library = ?2 WHERE library = ?1", [from, to])?;
     // Mark the paths and items again, so that the invalidations also apply to the moved matches.
-    let identity = tx.expect_library(to)?.identity;
+    let view_id = tx.expect_library(to)?.view_id;
     let select_unverified = "SELECT path, rating_key FROM unverified WHERE library = ?1";
     let unverified: Vec<(Vec<u8>, String)> =
         tx.rows(select_unverified, [from], |row| Ok((row.get(0)?, row.get(1)?)))?;
     for (path, rating_key) in unverified {
-        mark_unverified(tx, identity, to, &path, &rating_key)?;
+        mark_unverified(tx, view_id, to, &path, &rating_key)?;
     }
     Ok(())
 }
@@ -220,12 +219,221 @@ pub fn drop_matches(tx: &Tx<'_>, library: LibraryId) -> rusqlite::Result<()> {
 
 /// Removes confirmed matches, and marks their paths as unverified, because the listing may be wrong where a host had to
 /// confirm a match. `confirmed`: each match's library and path.
-pub fn remove_matches(tx: &Tx<'_>, identity: ViewId, confirmed: &[(LibraryId, Vec<u8>)]) -> rusqlite::Result<()> {
+pub fn remove_matches(tx: &Tx<'_>, view_id: ViewId, confirmed: &[(LibraryId, Vec<u8>)]) -> rusqlite::Result<()> {
     for (library, path) in confirmed {
         if let Some(table) = find_match_table(tx.connection, *library)? {
             RecordTx::new(tx).add(table, path, None, None)?; // no value (removes the match), no expiry time
         }
-        mark_unverified(tx, identity, *library, path, "")?;
+        mark_unverified(tx, view_id, *library, path, "")?;
     }
     Ok(())
+}
+
+impl LibraryRows<'_> {
+    /// Ends the invalidations of paths, compared by normal form, and of items, after plexindex has verified them. Keeps
+    /// invalidations after the change sequence `since`, because the verification may be older.
+    pub fn end_invalidations(
+        &self,
+        view_id: ViewId,
+        library: LibraryId,
+        paths: &[Vec<u8>],
+        rating_keys: &[&str],
+        since: Sequence,
+        deadline: Deadline,
+    ) -> Result<()> {
+        if !self
+            .0
+            .read(|connection| connection.has("SELECT 1 FROM unverified WHERE library = ?1", [library]))?
+        {
+            return Ok(());
+        }
+        self.0.write(deadline, |tx| {
+            for path in paths {
+                end_invalidation(tx, view_id, library, path, "", since)?;
+            }
+            for rating_key in rating_keys {
+                end_invalidation(tx, view_id, library, b"", rating_key, since)?;
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Ends the invalidation of a path, compared by normal form, or of an item if the path is empty. Keeps an invalidation
+/// after the change sequence `since`, because the verification may be older.
+///
+/// A version with different Unicode tables may have stored a different normal form, so that this call does not find the
+/// invalidation. A later listing then ends the invalidation.
+pub fn end_invalidation(
+    tx: &Tx<'_>,
+    view_id: ViewId,
+    library: LibraryId,
+    path: &[u8],
+    rating_key: &str,
+    since: Sequence,
+) -> rusqlite::Result<()> {
+    let ended = tx
+        .prepare_cached(
+            "DELETE FROM unverified WHERE library = ?1 AND form = ?2 AND rating_key = ?3 AND sequence <= ?4",
+        )?
+        .execute(params![library, normal_form(path), rating_key, since])?;
+    if ended == 0 {
+        return Ok(());
+    }
+    let kind = if path.is_empty() {
+        LoggedKind::VerifiedItem
+    } else {
+        LoggedKind::VerifiedPath
+    };
+    tx.log_change(view_id, library, kind, path, rating_key)
+}
+
+/// Returns the kind of change to log if a host or event invalidates a path, or an item if the path is empty.
+pub fn unverified_kind(path: &[u8]) -> LoggedKind {
+    if path.is_empty() {
+        LoggedKind::UnverifiedItem
+    } else {
+        LoggedKind::UnverifiedPath
+    }
+}
+
+/// Returns the invalidations in all libraries of a view, as changes at the snapshot's change sequence `sequence`, so
+/// that a new snapshot can add them like changes.
+pub fn unverified_of(
+    connection: &Connection,
+    view_id: ViewId,
+    sequence: Sequence,
+) -> rusqlite::Result<Vec<LoggedChange>> {
+    connection.rows(
+        "SELECT u.library, u.path, u.rating_key FROM unverified u JOIN libraries l ON l.id = u.library \
+         WHERE l.view_id = ?1",
+        [view_id],
+        |row| {
+            let path: Vec<u8> = row.get(1)?;
+            Ok(LoggedChange {
+                library: row.get(0)?,
+                kind: unverified_kind(&path),
+                path,
+                rating_key: row.get(2)?,
+                sequence,
+                ..LoggedChange::default()
+            })
+        },
+    )
+}
+
+/// Marks a path, or an item if the path is empty, as unverified, and logs this for other processes. `rating_key`: empty
+/// for a path.
+pub fn mark_unverified(
+    tx: &Tx<'_>,
+    view_id: ViewId,
+    library: LibraryId,
+    path: &[u8],
+    rating_key: &str,
+) -> rusqlite::Result<()> {
+    tx.run(
+        "INSERT OR REPLACE INTO unverified (library, form, rating_key, path, sequence) \
+         SELECT id, ?2, ?3, ?4, ?5 FROM libraries WHERE id = ?1",
+        params![library, normal_form(path), rating_key, path, tx.sequence],
+    )?;
+    tx.log_change(view_id, library, unverified_kind(path), path, rating_key)
+}
+
+impl LibraryRows<'_> {
+    /// Invalidates paths and items in one transaction, so that they become invalid together. Returns the incarnation
+    /// and the change sequence of the write.
+    ///
+    /// Marks the paths and items in `unverified` as unverified; a path's entry has an empty rating key, and an item's
+    /// entry has an empty path. Removes the confirmed matches for the paths in `confirmed`, and marks these paths
+    /// as unverified too. `request`: the host's request, which the observer shares with other hosts.
+    pub fn invalidate(
+        &self,
+        view_id: ViewId,
+        request: &LocalWrite<'_>,
+        unverified: &[(LibraryId, &[u8], &str)],
+        confirmed: &[(LibraryId, Vec<u8>)],
+        deadline: Deadline,
+    ) -> Result<(Incarnation, Sequence)> {
+        // Read the incarnation before the write. If the write creates a new database, callers then ignore this result,
+        // because its incarnation is outdated.
+        let incarnation = self.0.incarnation();
+        self.0.write(deadline, |tx| {
+            self.0.observe(tx, view_id, request)?;
+            remove_matches(tx, view_id, confirmed)?;
+            for (library, path, rating_key) in unverified {
+                mark_unverified(tx, view_id, *library, path, rating_key)?;
+            }
+            Ok((incarnation, tx.sequence))
+        })
+    }
+
+    /// Marks items as unverified after an edit, so that plexindex verifies them before it returns them. The observer
+    /// shares this with other hosts. Keeps confirmed matches.
+    pub fn invalidate_items(
+        &self,
+        view_id: ViewId,
+        library: LibraryId,
+        rating_keys: &[&str],
+        deadline: Deadline,
+    ) -> Result<()> {
+        self.0.write(deadline, |tx| {
+            let request = LocalWrite::Items {
+                libraries: &[library],
+                rating_keys,
+                with_matches: false,
+            };
+            self.0.observe(tx, view_id, &request)?;
+            let base = OpenListing::of(tx, self.0, library)?;
+            for rating_key in rating_keys {
+                mark_item_unverified(tx, view_id, (library, &base), rating_key)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Replaces the invalidations of single paths and items in a library by a request for a full listing, because there
+    /// are too many for a memtable. The listing verifies all paths and items. Keeps confirmed matches.
+    pub fn invalidate_all_paths(&self, view_id: ViewId, library: LibraryId, deadline: Deadline) -> Result<()> {
+        self.0.write(deadline, |tx| {
+            tx.execute("DELETE FROM unverified WHERE library = ?1", [library])?;
+            tx.execute(
+                "UPDATE libraries SET due_seq = ?2 WHERE id = ?1",
+                params![library, tx.sequence],
+            )?;
+            tx.libraries_changed(view_id)
+        })
+    }
+
+    /// Requests a full listing of an invalidated library, and removes its confirmed matches. If `library` is `None`,
+    /// does so for all libraries in the view. The observer shares this with other hosts.
+    pub fn invalidate_libraries(&self, view_id: ViewId, library: Option<LibraryId>, deadline: Deadline) -> Result<()> {
+        self.0.write(deadline, |tx| {
+            self.0.observe(tx, view_id, &LocalWrite::Library(library))?;
+            let libraries: Vec<LibraryId> = tx.values(
+                "UPDATE libraries SET due_seq = ?3 WHERE view_id = ?1 AND (?2 IS NULL OR id = ?2) RETURNING id",
+                params![view_id, library, tx.sequence],
+            )?;
+            for library in libraries {
+                drop_matches(tx, library)?;
+            }
+            tx.libraries_changed(view_id)
+        })
+    }
+}
+
+/// Marks an item as unverified if the library may list the item. While a new listing is running, marks any item, because
+/// the listing may publish the item's old state. Returns whether the library may list the item. `base`: the library's
+/// current listing.
+pub fn mark_item_unverified(
+    tx: &Tx<'_>,
+    view_id: ViewId,
+    (library, base): (LibraryId, &OpenListing),
+    rating_key: &str,
+) -> rusqlite::Result<bool> {
+    // Other processes may still have a lost segment.
+    let is_listed = base.is_lost || base.item(tx, library, rating_key)?.is_some();
+    if is_listed || tx.has("SELECT 1 FROM listings WHERE library = ?1", [library])? {
+        mark_unverified(tx, view_id, library, b"", rating_key)?;
+    }
+    Ok(is_listed)
 }

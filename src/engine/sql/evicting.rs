@@ -1,17 +1,22 @@
 //! Eviction: measures the folder, and removes the listing of the least recently refreshed library.
 
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::cached::CachedStatements;
-use super::history::restart_history;
-use super::ids::listing_text;
+use super::change_log::Sweeper;
 use super::library_rows::{LibraryRow, LibraryRows};
-use super::store_folder::{BROKEN, NAME};
-use super::sweeping::Sweeper;
-use super::tx::Tx;
-use crate::error::Result;
-use crate::model::LibraryId;
+use super::probes::restart_history;
+use super::record_log::{NO_VALUES, OF_A_LIBRARY, ROWS_AFTER, RecordRow, RecordRows, RecordTx, rows};
+use super::schema::{CachedStatements, Tx, connect, migrate};
+use super::store_folder::{BROKEN, NAME, is_broken, listing_text};
+use crate::engine::segment::decode_match;
+use crate::error::{Error, Result, Status, invalid_argument_error};
+use crate::model::{LibraryId, Sequence, TableId, ViewId};
 use crate::platform::deadline::Deadline;
+use crate::platform::files;
 
 /// Time in ms during which plexindex does not evict a library after it stored a page of the library's listing.
 const ACTIVE_LISTING_MS: i64 = 600_000;
@@ -111,7 +116,7 @@ impl LibraryRows<'_> {
             c.execute("DELETE FROM listings WHERE library = ?1", [library])?;
             c.execute("DELETE FROM path_searches WHERE library IN (?1, -?1)", [library])?;
             c.execute("UPDATE meta SET evictions = evictions + 1", [])?;
-            tx.libraries_changed(library_state.identity)?;
+            tx.libraries_changed(library_state.view_id)?;
             Ok(true)
         })?;
         if is_evicted {
@@ -136,7 +141,7 @@ impl LibraryRows<'_> {
             )?;
             if changed_rows > 0 {
                 drop_listing(tx, row.id)?;
-                tx.libraries_changed(library.identity)?;
+                tx.libraries_changed(library.view_id)?;
             }
             Ok(changed_rows > 0)
         })
@@ -153,4 +158,245 @@ fn drop_listing(tx: &Tx<'_>, library: LibraryId) -> rusqlite::Result<()> {
     )?;
     tx.run("DELETE FROM shows WHERE library = ?1", [library])?;
     restart_history(tx, library)
+}
+
+/// Maximum number of rows that one write examines for eviction.
+const EVICTED_PER_WRITE: usize = 10_000;
+/// Number of rows that one query reads.
+const ROWS: usize = 64;
+
+impl RecordTx<'_> {
+    /// Passes rows with confirmed matches, oldest first, to `each`, which evicts them and returns `false` to stop.
+    /// Examines a limited number of rows, so that a write stays short.
+    pub fn oldest_matches<E: From<rusqlite::Error>>(
+        &self,
+        mut each: impl FnMut(RecordRow) -> std::result::Result<bool, E>,
+    ) -> std::result::Result<(), E> {
+        let matches_after = format!(
+            "id > ?1 AND value IS NOT NULL AND in_table IN (SELECT id FROM tables WHERE {OF_A_LIBRARY}) ORDER BY id"
+        );
+        let mut last_id = 0;
+        for _ in 0..EVICTED_PER_WRITE / ROWS {
+            let rows = rows(self.log.connection, &matches_after, last_id, NO_VALUES, ROWS)?;
+            let Some(last_row) = rows.last() else { return Ok(()) };
+            last_id = last_row.id;
+            for row in rows {
+                if !each(row)? {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Passes rows with entries of hosts' tables, oldest first, to `each`, which deletes the row to evict its entry, or
+    /// returns `false` to stop. Examines a limited number of rows. Stores the row id up to which no entries are left,
+    /// so that later writes skip these rows.
+    pub fn oldest_entries<E: From<rusqlite::Error>>(
+        &self,
+        mut each: impl FnMut(RecordRow) -> std::result::Result<bool, E>,
+    ) -> std::result::Result<(), E> {
+        let c = self.log.connection;
+        let tables: Vec<(TableId, i64)> = c.rows("SELECT id, swept FROM tables WHERE name IS NOT NULL", [], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?;
+        let mut last_id = tables.iter().map(|(_, swept)| *swept).min().unwrap_or(0);
+        // Hosts' tables have no rows up to the id `gone_upto`. `is_gone` becomes false at the first row that stays.
+        let (mut gone_upto, mut is_gone) = (last_id, true);
+        let mut batches = 0;
+        'all: while batches < EVICTED_PER_WRITE / ROWS {
+            let rows = rows(c, ROWS_AFTER, last_id, NO_VALUES, ROWS)?;
+            let Some(last_row) = rows.last() else { break };
+            last_id = last_row.id;
+            batches += 1;
+            for row in rows {
+                let id = row.id;
+                if tables.iter().any(|(table, _)| *table == row.table) {
+                    // A row without a value removes an entry. The row must stay until a segment contains the removal;
+                    // otherwise the entry would reappear from an older segment.
+                    is_gone &= row.value.is_some();
+                    if row.value.is_some() && !each(row)? {
+                        break 'all;
+                    }
+                }
+                if is_gone {
+                    gone_upto = id;
+                }
+            }
+        }
+        // Reading one batch again is cheap, so store the position only after several batches.
+        if batches > 1 {
+            self.tx.run(
+                "UPDATE tables SET swept = ?1 WHERE name IS NOT NULL AND swept < ?1",
+                [gone_upto],
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// A confirmed match, with the names of its library.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ExportedMatch {
+    pub library_uuid: String,
+    pub path: Vec<u8>,
+    pub rating_key: String,
+    pub library_title: String,
+    /// The server's machine identifier.
+    pub server: String,
+}
+
+/// The newest value of each name in each table; `None` for a removed name.
+type NewestValues = BTreeMap<(TableId, Vec<u8>), Option<Vec<u8>>>;
+
+impl RecordRows<'_> {
+    /// Returns all confirmed matches in a view, sorted by library and path. Scans the whole log of records.
+    pub fn export(&self, view_id: ViewId) -> Result<Vec<ExportedMatch>> {
+        self.0.read(|connection| {
+            let mut values = NewestValues::new();
+            read_upwards(connection, &mut values)?;
+            matches_in(connection, Some(view_id), &values)
+        })
+    }
+
+    /// Returns the confirmed matches in `database`, a damaged database of any view that plexindex renamed to `.broken`,
+    /// sorted by library and path. Reads the file as far as possible, and does not change it.
+    pub fn export_broken(&self, database: &Path) -> Result<Vec<ExportedMatch>> {
+        // plexindex never opens a file with such a name, so closing the file releases no locks of this process.
+        let name = database.file_name().map(|name| name.to_string_lossy());
+        if !name.is_some_and(|name| name.ends_with(BROKEN)) {
+            return invalid_argument_error(format!(
+                "{} is not a database that plexindex renamed to {BROKEN}; to export from another folder, open an index \
+                 there",
+                database.display()
+            ));
+        }
+        let cannot = |why: String| {
+            let remedy = "check the file, or choose another one";
+            Error::new(
+                Status::Store,
+                format!("cannot read {}: {why}; {remedy}", database.display()),
+            )
+        };
+        let copy = DatabaseCopy::new(self.0.folder.path(), database).map_err(|error| cannot(error.to_string()))?;
+        copy.read().map_err(|error| cannot(error.to_string()))
+    }
+}
+
+/// A copy of a damaged database and its write-ahead log, which is removed when dropped.
+struct DatabaseCopy(PathBuf);
+
+impl DatabaseCopy {
+    fn new(folder: &Path, database: &Path) -> std::io::Result<Self> {
+        let random = u64::from_le_bytes(files::random_bytes()?);
+        let copy = Self(folder.join(format!("{NAME}.export.{random:x}.new")));
+        for suffix in ["", "-wal"] {
+            match fs::File::open(with_suffix(database, suffix)) {
+                Ok(mut original) => {
+                    std::io::copy(&mut original, &mut files::create_new(&with_suffix(&copy.0, suffix))?)?;
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound && suffix == "-wal" => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(copy)
+    }
+
+    fn read(&self) -> rusqlite::Result<Vec<ExportedMatch>> {
+        let connection = connect(&self.0)?;
+        // No other process uses the copy, so SQLite needs no shared memory.
+        connection.execute_batch("PRAGMA locking_mode = EXCLUSIVE; PRAGMA temp_store = MEMORY")?;
+        migrate(&connection)?;
+        let mut values = NewestValues::new();
+        if let Err(error) = read_upwards(&connection, &mut values) {
+            if !is_broken(&error) {
+                return Err(error);
+            }
+            log::warn!("some confirmed matches cannot be read: {error}");
+            read_downwards(&connection, &mut values);
+        }
+        matches_in(&connection, None, &values)
+    }
+}
+
+impl Drop for DatabaseCopy {
+    fn drop(&mut self) {
+        for suffix in ["", "-wal", "-shm", "-journal"] {
+            let _ = files::remove(&with_suffix(&self.0, suffix));
+        }
+    }
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+/// Adds the records to `values`, oldest first, until the end or a damaged page.
+fn read_upwards(connection: &Connection, values: &mut NewestValues) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare_cached("SELECT in_table, name, value FROM records ORDER BY id")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        values.insert((row.get(0)?, row.get(1)?), row.get(2)?);
+    }
+    Ok(())
+}
+
+/// Adds the records to `values`, newest first, until a damaged page. The records are newer than those in `values`, which
+/// [`read_upwards`] has read up to a damaged page.
+fn read_downwards(connection: &Connection, values: &mut NewestValues) {
+    let mut newest = NewestValues::new();
+    let read = || {
+        let mut statement = connection.prepare_cached("SELECT in_table, name, value FROM records ORDER BY id DESC")?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let value = row.get(2)?;
+            newest.entry((row.get(0)?, row.get(1)?)).or_insert(value);
+        }
+        Ok::<_, rusqlite::Error>(())
+    };
+    let _ = { read }(); // ends with the same error
+    values.extend(newest);
+}
+
+/// Returns the confirmed matches among `values` that belong to a library in the view; in any view if `view_id` is
+/// `None`.
+fn matches_in(
+    connection: &Connection,
+    view_id: Option<ViewId>,
+    values: &NewestValues,
+) -> rusqlite::Result<Vec<ExportedMatch>> {
+    let libraries: Vec<(TableId, ExportedMatch)> = connection.rows(
+        "SELECT t.id, l.uuid, l.title, s.machine_identifier FROM libraries l JOIN tables t ON t.library = l.id \
+         JOIN views v ON v.id = l.view_id JOIN servers s ON s.id = v.server WHERE ?1 IS NULL OR l.view_id = ?1",
+        params![view_id],
+        |row| {
+            let library = ExportedMatch {
+                library_uuid: row.get(1)?,
+                path: Vec::new(),
+                rating_key: String::new(),
+                library_title: row.get(2)?,
+                server: row.get(3)?,
+            };
+            Ok((row.get(0)?, library))
+        },
+    )?;
+    let mut matches = Vec::new();
+    for (table, library) in libraries {
+        let of_table = values
+            .range((table, Vec::new())..)
+            .take_while(|((other, _), _)| *other == table);
+        // The change sequence of a match does not matter here.
+        matches.extend(of_table.filter_map(|((_, path), value)| {
+            let (rating_key, _) = decode_match(value.as_ref()?, Sequence(0))?;
+            Some(ExportedMatch {
+                path: path.clone(),
+                rating_key: rating_key.to_owned(),
+                ..library.clone()
+            })
+        }));
+    }
+    matches.sort_unstable();
+    Ok(matches)
 }

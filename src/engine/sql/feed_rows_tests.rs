@@ -8,7 +8,7 @@ use super::feed_rows::FeedRows;
 use super::for_tests::{NOW_MS, endpoint, items_after, library, listed, movie, opened, probed, sequence, server};
 use super::item_rows::ItemRows;
 use super::library_rows::LibraryRows;
-use super::{FeedPage, FeedPosition, LibraryRow, Store, history};
+use super::{FeedPage, FeedPosition, LibraryRow, Store, probes};
 use crate::error::{Result, Status};
 use crate::model::{Item, Library, ViewId};
 use crate::platform::deadline::Deadline;
@@ -16,33 +16,33 @@ use crate::platform::deadline::Deadline;
 /// A store with a listed library, and the identity.
 fn films(items: &[Item]) -> (tempfile::TempDir, Arc<Store>, ViewId, LibraryRow) {
     let (folder, store) = opened();
-    let identity = LibraryRows(&store)
+    let view_id = LibraryRows(&store)
         .reached(&endpoint("http://a"), &server("one"))
         .expect("reached");
-    let row = probed(&store, identity, &["films"], NOW_MS).remove(0);
-    let row = listed(&store, identity, &row, items);
-    (folder, store, identity, row)
+    let row = probed(&store, view_id, &["films"], NOW_MS).remove(0);
+    let row = listed(&store, view_id, &row, items);
+    (folder, store, view_id, row)
 }
 
 fn film(number: usize) -> Item {
     movie(&number.to_string(), &format!("/data/{number}.mkv"))
 }
 
-fn page(store: &Store, identity: ViewId, at: (i64, FeedPosition), limit: usize) -> Result<FeedPage> {
+fn page(store: &Store, view_id: ViewId, at: (i64, FeedPosition), limit: usize) -> Result<FeedPage> {
     match at.1 {
-        FeedPosition::Log(place) => FeedRows(store).page(identity, None, (at.0, place), None, limit),
+        FeedPosition::Log(place) => FeedRows(store).page(view_id, None, (at.0, place), None, limit),
         FeedPosition::Full { .. } => {
             let items = |row: &LibraryRow, after, limit| items_after(store, row, after, limit);
-            FeedRows(store).full_page(identity, None, at, limit, &items)
+            FeedRows(store).full_page(view_id, None, at, limit, &items)
         }
     }
 }
 
 /// The changes that a reader gets from a position on, in pages of `limit`; `!` stands for 'list again'.
-fn changes_from(store: &Store, identity: ViewId, mut at: (i64, FeedPosition), limit: usize) -> Vec<String> {
+fn changes_from(store: &Store, view_id: ViewId, mut at: (i64, FeedPosition), limit: usize) -> Vec<String> {
     let mut changes_from = Vec::new();
     for _ in 0..1_000 {
-        let page = page(store, identity, at, limit).expect("a page");
+        let page = page(store, view_id, at, limit).expect("a page");
         changes_from.extend(page.changes.into_iter().map(|told| match (told.was, told.now) {
             (None, None) => "!".to_owned(),
             (was, now) => now.or(was).expect("an item").rating_key,
@@ -57,36 +57,36 @@ fn changes_from(store: &Store, identity: ViewId, mut at: (i64, FeedPosition), li
 
 #[test]
 fn a_listing_trimmed_between_two_pages_must_be_listed_again() {
-    let (_folder, store, identity, row) = films(&[film(1)]);
-    let begun = FeedRows(&store).first_position(identity, None, false).expect("begun");
-    listed(&store, identity, &row, &(1..=5).map(film).collect::<Vec<_>>());
+    let (_folder, store, view_id, row) = films(&[film(1)]);
+    let begun = FeedRows(&store).first_position(view_id, None, false).expect("begun");
+    listed(&store, view_id, &row, &(1..=5).map(film).collect::<Vec<_>>());
     let listing = sequence(&store);
-    let page = page(&store, identity, begun, 2).expect("a page");
+    let page = page(&store, view_id, begun, 2).expect("a page");
     assert_eq!((page.changes.len(), page.has_more), (2, true));
     store
-        .write(Deadline::NONE, |tx| history::remove_history_upto(tx, listing))
+        .write(Deadline::NONE, |tx| probes::remove_history_upto(tx, listing))
         .expect("forgotten");
     for limit in 1..4 {
         assert_eq!(
-            changes_from(&store, identity, (page.timeline, page.next), limit),
+            changes_from(&store, view_id, (page.timeline, page.next), limit),
             ["!"],
             "{limit}"
         );
     }
     // A reader that had read everything misses nothing.
     let row = LibraryRows(&store).library_row(row.id).expect("a row");
-    let end = FeedRows(&store).first_position(identity, None, false).expect("begun");
-    listed(&store, identity, &row, &(1..=6).map(film).collect::<Vec<_>>());
-    assert_eq!(changes_from(&store, identity, end, 1), ["6"]);
+    let end = FeedRows(&store).first_position(view_id, None, false).expect("begun");
+    listed(&store, view_id, &row, &(1..=6).map(film).collect::<Vec<_>>());
+    assert_eq!(changes_from(&store, view_id, end, 1), ["6"]);
 }
 
 #[test]
 fn a_renamed_library_must_be_listed_again() {
-    let (_folder, store, identity, _) = films(&[film(1)]);
+    let (_folder, store, view_id, _) = films(&[film(1)]);
     let shows = |library: Library| {
         LibraryRows(&store)
             .store_probe(
-                identity,
+                view_id,
                 &[library],
                 sequence(&store),
                 NOW_MS,
@@ -95,30 +95,30 @@ fn a_renamed_library_must_be_listed_again() {
             )
             .expect("probed");
     };
-    let at = FeedRows(&store).first_position(identity, None, false).expect("begun");
+    let at = FeedRows(&store).first_position(view_id, None, false).expect("begun");
     shows(library("films"));
-    assert_eq!(changes_from(&store, identity, at, 5), [""; 0], "it is as it was");
+    assert_eq!(changes_from(&store, view_id, at, 5), [""; 0], "it is as it was");
     // Each row of the feed names title and section.
     let titled = Library {
         title: "Cinema".to_owned(),
         ..library("films")
     };
     shows(titled.clone());
-    assert_eq!(changes_from(&store, identity, at, 5), ["!"]);
-    let at = FeedRows(&store).first_position(identity, None, false).expect("begun");
+    assert_eq!(changes_from(&store, view_id, at, 5), ["!"]);
+    let at = FeedRows(&store).first_position(view_id, None, false).expect("begun");
     shows(Library {
         section: "7".to_owned(),
         ..titled.clone()
     });
-    assert_eq!(changes_from(&store, identity, at, 5), ["!"]);
+    assert_eq!(changes_from(&store, view_id, at, 5), ["!"]);
     // No other change is reported for the library.
-    let at = FeedRows(&store).first_position(identity, None, false).expect("begun");
+    let at = FeedRows(&store).first_position(view_id, None, false).expect("begun");
     shows(Library {
         section: "7".to_owned(),
         locations: vec!["/elsewhere".to_owned()],
         ..titled
     });
-    assert_eq!(changes_from(&store, identity, at, 5), [""; 0]);
+    assert_eq!(changes_from(&store, view_id, at, 5), [""; 0]);
 }
 
 #[test]
@@ -132,21 +132,21 @@ fn wake_waiting_ends_a_wait_without_a_commit() {
 
 #[test]
 fn a_listing_gives_the_same_changes_with_any_page_size() {
-    let (_folder, store, identity, row) = films(&(0..300).map(film).collect::<Vec<_>>());
-    let begun = FeedRows(&store).first_position(identity, None, false).expect("begun");
-    let row = listed(&store, identity, &row, &(10..330).map(film).collect::<Vec<_>>());
-    listed(&store, identity, &row, &(20..331).map(film).collect::<Vec<_>>());
-    let all = changes_from(&store, identity, begun, 1_000);
+    let (_folder, store, view_id, row) = films(&(0..300).map(film).collect::<Vec<_>>());
+    let begun = FeedRows(&store).first_position(view_id, None, false).expect("begun");
+    let row = listed(&store, view_id, &row, &(10..330).map(film).collect::<Vec<_>>());
+    listed(&store, view_id, &row, &(20..331).map(film).collect::<Vec<_>>());
+    let all = changes_from(&store, view_id, begun, 1_000);
     assert_eq!(all.len(), 10 + 30 + 10 + 1, "less than a fifth");
     for limit in [1, 2, 7, 41] {
-        assert_eq!(changes_from(&store, identity, begun, limit), all, "{limit}");
+        assert_eq!(changes_from(&store, view_id, begun, limit), all, "{limit}");
     }
 }
 
 #[test]
 fn a_cursor_of_lost_commits_is_invalid_for_later_ones() {
-    let (folder, store, identity, row) = films(&[film(1)]);
-    let before = FeedRows(&store).first_position(identity, None, false).expect("begun");
+    let (folder, store, view_id, row) = films(&[film(1)]);
+    let before = FeedRows(&store).first_position(view_id, None, false).expect("begun");
     drop(store);
     let copy = tempfile::tempdir().expect("a folder");
     for entry in fs::read_dir(folder.path()).expect("the folder").flatten() {
@@ -157,16 +157,16 @@ fn a_cursor_of_lost_commits_is_invalid_for_later_ones() {
     ItemRows(&store)
         .merge_items(&row, &[film(2)], None, Deadline::NONE)
         .expect("merged");
-    assert_eq!(changes_from(&store, identity, before, 10), ["2"]);
-    let read = FeedRows(&store).first_position(identity, None, false).expect("begun");
-    let full = FeedRows(&store).first_position(identity, None, true).expect("begun");
-    let mut listed = changes_from(&store, identity, full, 10);
+    assert_eq!(changes_from(&store, view_id, before, 10), ["2"]);
+    let read = FeedRows(&store).first_position(view_id, None, false).expect("begun");
+    let full = FeedRows(&store).first_position(view_id, None, true).expect("begun");
+    let mut listed = changes_from(&store, view_id, full, 10);
     listed.sort();
     assert_eq!(listed, ["1", "2"]);
 
     let put_back = Store::open(copy.path(), true).expect("opens");
     let again = |position| {
-        page(&put_back, identity, position, 10)
+        page(&put_back, view_id, position, 10)
             .map(|_| ())
             .map_err(|error| error.status)
     };
@@ -179,23 +179,23 @@ fn a_cursor_of_lost_commits_is_invalid_for_later_ones() {
         .expect("merged");
     assert_eq!(again(read), Err(Status::ListAgain));
     assert_eq!(again(full), Err(Status::ListAgain));
-    assert!(FeedRows(&put_back).has(identity, None, read).expect("looked"));
+    assert!(FeedRows(&put_back).has(view_id, None, read).expect("looked"));
     // Both have the same commits up to there, so the changes since are known.
-    assert_eq!(changes_from(&put_back, identity, before, 10), ["3", "4"]);
+    assert_eq!(changes_from(&put_back, view_id, before, 10), ["3", "4"]);
 }
 
 #[test]
 fn a_position_in_another_users_listing_gives_nothing() {
-    let (_folder, store, identity, row) = films(&[film(1), film(2)]);
+    let (_folder, store, view_id, row) = films(&[film(1), film(2)]);
     let other = LibraryRows(&store)
         .reached(&endpoint("http://b"), &server("two"))
         .expect("reached");
-    let (line, _) = FeedRows(&store).first_position(identity, None, true).expect("begun");
+    let (line, _) = FeedRows(&store).first_position(view_id, None, true).expect("begun");
     let foreign = FeedPosition::Full {
         log_start: sequence(&store),
         library: row.id,
         after: 0,
     };
-    assert_eq!(changes_from(&store, identity, (line, foreign), 10).len(), 2);
+    assert_eq!(changes_from(&store, view_id, (line, foreign), 10).len(), 2);
     assert!(changes_from(&store, other, (line, foreign), 10).is_empty());
 }

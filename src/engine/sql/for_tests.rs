@@ -1,23 +1,28 @@
 //! A store with content, for the tests of this folder.
 
 use std::collections::BTreeSet;
+use std::fs::OpenOptions;
+use std::io::Write as _;
 use std::sync::Arc;
 
+use rusqlite::Connection;
+
+use super::change_log::Totals;
 use super::confirmed_matches::RecordedMatches;
 use super::item_rows::ItemRows;
 use super::library_rows::LibraryRows;
 use super::listings::ListingRows;
 use super::record_log::RecordRows;
-use super::totals::Totals;
 use super::{Endpoint, LibraryRow, Listing, ListingResult, Store};
-use crate::engine::maintenance::ListingSegments;
 use crate::engine::segment::listing_cursor;
+use crate::engine::writing::ListingSegments;
 use crate::error::Result;
 use crate::matching::Mappings;
 use crate::model::{
     ByteString, Item, ItemType, Library, LibraryId, LibraryKind, Sequence, Server, SourceState, ViewId,
 };
 use crate::platform::deadline::Deadline;
+use crate::platform::statements::prepared;
 
 pub const DAY_MS: i64 = 86_400_000;
 pub const NOW_MS: i64 = 20_000 * DAY_MS;
@@ -66,11 +71,11 @@ pub fn movie(key: &str, path: &str) -> Item {
 }
 
 /// The rows of an identity that a probe shows with these libraries.
-pub fn probed(store: &Store, identity: ViewId, uuids: &[&str], now_ms: i64) -> Vec<LibraryRow> {
+pub fn probed(store: &Store, view_id: ViewId, uuids: &[&str], now_ms: i64) -> Vec<LibraryRow> {
     let shown: Vec<Library> = uuids.iter().map(|uuid| library(uuid)).collect();
     let begun = Totals::of(store).expect("totals").sequence;
     LibraryRows(store)
-        .store_probe(identity, &shown, begun, now_ms, Deadline::NONE, &|_, _| false)
+        .store_probe(view_id, &shown, begun, now_ms, Deadline::NONE, &|_, _| false)
         .expect("probed")
 }
 
@@ -78,7 +83,7 @@ pub fn segments(store: &Arc<Store>) -> ListingSegments {
     ListingSegments::new(Arc::clone(store), Mappings::default(), Arc::default(), false)
 }
 
-pub fn finish(store: &Arc<Store>, identity: ViewId, listing: &Listing) -> LibraryRow {
+pub fn finish(store: &Arc<Store>, view_id: ViewId, listing: &Listing) -> LibraryRow {
     let (segments, row) = (
         segments(store),
         LibraryRows(store).library_row(listing.library).expect("a row"),
@@ -93,26 +98,26 @@ pub fn finish(store: &Arc<Store>, identity: ViewId, listing: &Listing) -> Librar
         now_ms: NOW_MS,
     };
     segments
-        .publish(identity, &row, listing, &finished, new, Deadline::NONE)
+        .publish(view_id, &row, listing, &finished, new, Deadline::NONE)
         .expect("published")
 }
 
 /// Rebuilds the segment of a library with its single items.
-pub fn compact(store: &Arc<Store>, identity: ViewId, row: &LibraryRow) {
+pub fn compact(store: &Arc<Store>, view_id: ViewId, row: &LibraryRow) {
     let row = LibraryRows(store).library_row(row.id).expect("a row");
     segments(store)
-        .compact_listing(identity, &row, Deadline::NONE)
+        .compact_listing(view_id, &row, Deadline::NONE)
         .expect("compacted");
 }
 
-pub fn listed(store: &Arc<Store>, identity: ViewId, row: &LibraryRow, items: &[Item]) -> LibraryRow {
+pub fn listed(store: &Arc<Store>, view_id: ViewId, row: &LibraryRow, items: &[Item]) -> LibraryRow {
     let mut listing = ListingRows(store)
         .begin_listing(row, NOW_MS, Deadline::NONE)
         .expect("begun");
     ListingRows(store)
         .store_page(&mut listing, items, Sequence(u64::MAX >> 1), Deadline::NONE)
         .expect("stored");
-    finish(store, identity, &listing)
+    finish(store, view_id, &listing)
 }
 
 /// The items of a library, with their cursors and in their order.
@@ -170,4 +175,20 @@ pub fn paths(store: &Store, row: &LibraryRow) -> Vec<ByteString> {
 
 pub fn sequence(store: &Store) -> Sequence {
     Totals::of(store).expect("totals").sequence
+}
+
+/// Environment variable with the path of the statement file, which has one JSON string per line.
+pub const STATEMENTS_FILE: &str = "PLEXINDEX_TEST_STATEMENTS";
+
+/// Appends a connection's prepared statements to the statement file, if the environment variable is set, so that a test
+/// can check the query plans of all statements.
+pub fn record_statements(connection: &Connection) {
+    let Some(file) = std::env::var_os(STATEMENTS_FILE) else {
+        return;
+    };
+    let mut file = OpenOptions::new().append(true).create(true).open(file).expect("opened");
+    for statement in prepared(connection) {
+        let line = serde_json::to_string(&statement).expect("a text") + "\n";
+        file.write_all(line.as_bytes()).expect("written");
+    }
 }

@@ -5,13 +5,13 @@ use std::error::Error as _;
 
 use rusqlite::{Connection, params};
 
-use super::cached::CachedStatements;
-use super::ids::{listing_name, listing_text};
+use super::change_log::PackedItem;
 use super::library_rows::{LibraryRow, mark_listing_current};
-use super::packed_items::PackedItem;
-use super::row_positions::last_position_of;
+use super::schema::CachedStatements;
+use super::schema::Tx;
+use super::schema::last_position_of;
 use super::store::Store;
-use super::tx::Tx;
+use super::store_folder::{listing_name, listing_text};
 use crate::engine::segment::ListingSegment;
 use crate::error::{Error, Result, Status};
 use crate::model::{Item, LibraryId, ListingName, Sequence};
@@ -342,7 +342,7 @@ impl<'s> ItemRows<'s> {
                     [library.id],
                 )?;
                 if is_explained > 0 {
-                    tx.freshness_changed(library.identity)?;
+                    tx.freshness_changed(library.view_id)?;
                 }
             }
             Ok(())
@@ -388,7 +388,7 @@ impl<'s> ItemRows<'s> {
                     is_unexplained && !merged.provisional,
                 ],
             )?;
-            tx.freshness_changed(library.identity)
+            tx.freshness_changed(library.view_id)
         })
     }
 

@@ -4,13 +4,9 @@ use rusqlite::types::ToSql;
 use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 
-use super::cached::CachedStatements;
-use super::columns::{FromCells, RowCells, list, read};
-use super::ids::{listing_name, listing_text};
-use super::last_write::LibraryState;
-use super::row_positions::last_position_of;
+use super::schema::{CachedStatements, FromCells, LibraryState, RowCells, Tx, last_position_of, list, read};
 use super::store::Store;
-use super::tx::Tx;
+use super::store_folder::{listing_name, listing_text};
 use crate::error::Result;
 use crate::model::{
     Generation, Hint, Library, LibraryId, LibraryKind, ListingName, Sequence, SourceState, TableId, TokenReliability,
@@ -147,13 +143,13 @@ fn unsigned(cells: &mut RowCells<'_, '_>, column: &'static str) -> rusqlite::Res
 const FROM_LIBRARIES: &str = "FROM libraries l LEFT JOIN tables t ON t.library = l.id";
 
 /// Returns a view's libraries from its last probe, in the server's order.
-pub fn libraries(connection: &Connection, identity: ViewId) -> rusqlite::Result<Vec<LibraryRow>> {
+pub fn libraries(connection: &Connection, view_id: ViewId) -> rusqlite::Result<Vec<LibraryRow>> {
     connection.rows(
         &format!(
             "SELECT {} {FROM_LIBRARIES} WHERE l.view_id = ?1 AND l.present ORDER BY l.position, l.id",
             list::<LibraryRow>()
         ),
-        [identity],
+        [view_id],
         read,
     )
 }
@@ -178,7 +174,7 @@ impl Tx<'_> {
             |row| {
                 Ok(LibraryState {
                     id: library,
-                    identity: row.get(0)?,
+                    view_id: row.get(0)?,
                     generation: row.get(1)?,
                     matches: row.get(2)?,
                 })
@@ -191,8 +187,8 @@ pub struct LibraryRows<'s>(pub &'s Store);
 
 impl LibraryRows<'_> {
     /// Returns a view's libraries from its last probe, in the server's order.
-    pub fn libraries(&self, identity: ViewId) -> Result<Vec<LibraryRow>> {
-        self.0.read(|connection| libraries(connection, identity))
+    pub fn libraries(&self, view_id: ViewId) -> Result<Vec<LibraryRow>> {
+        self.0.read(|connection| libraries(connection, view_id))
     }
 
     /// Returns a library's current row. Fails if the library does not exist.
@@ -201,11 +197,11 @@ impl LibraryRows<'_> {
     }
 
     /// Returns how many libraries a view has, and how many items these libraries have.
-    pub fn counts(&self, identity: ViewId) -> Result<[u64; 2]> {
+    pub fn counts(&self, view_id: ViewId) -> Result<[u64; 2]> {
         self.0.read(|connection| {
             connection.row(
                 "SELECT count(*), coalesce(sum(listed_items), 0) FROM libraries WHERE view_id = ?1 AND present",
-                [identity],
+                [view_id],
                 |row| Ok([row.get(0)?, row.get(1)?].map(i64::cast_unsigned)),
             )
         })
@@ -227,13 +223,13 @@ impl LibraryRows<'_> {
 
     /// Replaces a library's segment with a new segment of the same generation, unless the library has a newer
     /// generation or segment. The new segment includes all changes to single items up to the sequence in its name.
-    pub fn set_segment(&self, identity: ViewId, segment: &ListingName, deadline: Deadline) -> Result<()> {
+    pub fn set_segment(&self, view_id: ViewId, segment: &ListingName, deadline: Deadline) -> Result<()> {
         self.0.write(deadline, |tx| {
             tx.execute(
                 "UPDATE libraries SET segment = ?3, segment_seq = ?4 WHERE id = ?1 AND generation = ?2 AND segment_seq <= ?4",
                 params![segment.library, segment.generation, listing_text(segment), segment.sequence],
             )?;
-            tx.libraries_changed(identity)
+            tx.libraries_changed(view_id)
         })
     }
 }
@@ -242,7 +238,7 @@ impl LibraryRows<'_> {
 /// `position`: the library's index in the server's order. `probed`: the change sequence of this host's probe.
 pub fn upsert(
     tx: &Tx<'_>,
-    identity: ViewId,
+    view_id: ViewId,
     position: i64,
     library: &Library,
     probed: Sequence,
@@ -254,7 +250,7 @@ pub fn upsert(
              section = excluded.section, title = excluded.title, kind = excluded.kind, locations = excluded.locations, \
              position = excluded.position, present = 1, gone_ms = 0, token = excluded.token, trust = excluded.trust, \
              busy = excluded.busy, scanned_ms = excluded.scanned_ms, probed_seq = max(probed_seq, excluded.probed_seq)", params![
-            identity,
+            view_id,
             library.section,
             library.uuid,
             library.title,
@@ -304,4 +300,121 @@ pub fn detach_libraries(tx: &Tx<'_>, column: &str, value: impl ToSql) -> rusqlit
         &format!("UPDATE libraries SET view_id = -id, present = 0, segment = '' WHERE {column} = ?1"),
         [value],
     )
+}
+
+/// A server URL and the user who connects to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// The base URL from the host, without a trailing slash.
+    pub url: String,
+    /// Identifies the user: a keyed hash of the token, or of the user's name.
+    pub user_hash: Vec<u8>,
+    /// Expiry time of the token in Unix ms; 0 if the token never expires.
+    pub until_ms: i64,
+    /// Time when this index first used the token, in Unix ms. A token that had expired by then has no view until the
+    /// server accepts the token.
+    pub first_used_ms: i64,
+}
+
+const DAY_MS: i64 = 86_400_000;
+
+/// Retention time for the endpoint of an accepted token that has expired by this machine's clock.
+const ACCEPTED_LATE_MS: i64 = DAY_MS;
+
+/// Retention time for the endpoint of an expired token, which an index opened before the expiry may still need.
+const EXPIRED_KEPT_MS: i64 = 30 * DAY_MS;
+
+impl Endpoint {
+    /// Returns whether the token had expired when this index first used it. Such a token has no view until the server
+    /// accepts it, because a stranger may have found it.
+    pub(super) fn is_expired(&self) -> bool {
+        // Starts at 1, because 0 means that the token never expires.
+        (1..=self.first_used_ms).contains(&self.until_ms)
+    }
+}
+
+/// Length in bytes of [`Endpoint::user_hash`] for a token. For other kinds of users, the hash is longer.
+pub const TOKEN_DIGEST_LENGTH: i64 = 32;
+
+impl LibraryRows<'_> {
+    /// Returns an endpoint's view; `None` if no server has accepted the endpoint's user yet.
+    pub fn view_id(&self, endpoint: &Endpoint) -> Result<Option<ViewId>> {
+        self.0.read(|connection| view_of(connection, Some(endpoint)))
+    }
+
+    /// Returns whether the server at the endpoint's URL has accepted any token whose view has libraries. If so, a token
+    /// that the server has not accepted yet may belong to the same user, and plexindex must not return data until then.
+    pub fn has_led_to_libraries(&self, endpoint: &Endpoint) -> Result<bool> {
+        self.0.read(|connection| {
+            connection.value(
+                "SELECT EXISTS (SELECT 1 FROM endpoints e JOIN views v ON v.id = e.view_id \
+                 JOIN libraries l ON l.view_id = v.id WHERE e.url = ?1 AND length(v.who) = ?2)",
+                params![endpoint.url, TOKEN_DIGEST_LENGTH],
+            )
+        })
+    }
+}
+
+/// Returns the view of `endpoint`; `None` if no server has accepted its user. If the host specified no server
+/// (`endpoint` is `None`), returns the newest view with libraries, or the newest view if no view has libraries.
+pub fn view_of(connection: &Connection, endpoint: Option<&Endpoint>) -> rusqlite::Result<Option<ViewId>> {
+    let Some(endpoint) = endpoint else {
+        // A view without libraries can remain from a rejected token.
+        return connection.value(
+            "SELECT coalesce((SELECT max(view_id) FROM libraries WHERE view_id > 0), \
+             (SELECT max(id) FROM views))",
+            [],
+        );
+    };
+    // An expired token has a view only if the server accepted it after the expiry, which extends `until_ms`.
+    connection.find_value(
+        "SELECT view_id FROM endpoints WHERE url = ?1 AND who = ?2 AND (NOT ?3 OR until_ms > ?4)",
+        params![
+            endpoint.url,
+            endpoint.user_hash,
+            endpoint.is_expired(),
+            endpoint.first_used_ms
+        ],
+    )
+}
+
+/// Returns a warning for a host that specified no server, if the store has several views; otherwise `None`. `view_id`:
+/// the view that plexindex uses.
+pub fn several_views_warning(connection: &Connection, view_id: ViewId) -> rusqlite::Result<Option<String>> {
+    let views: i64 = connection.value("SELECT count(DISTINCT view_id) FROM libraries WHERE view_id > 0", [])?;
+    if views < 2 {
+        return Ok(None);
+    }
+    let url: Option<String> = connection.find("SELECT url FROM endpoints WHERE view_id = ?1", [view_id], |row| {
+        row.get(0)
+    })?;
+    let whose = url.map(|url| format!(" ({url})")).unwrap_or_default();
+    Ok(Some(format!(
+        "this store has views of {views} servers or users, but server_url is not set; using the newest view{whose}"
+    )))
+}
+
+/// Stores an endpoint's view until the token expires; for a day if the server accepted a token that has expired by this
+/// machine's clock. Also deletes endpoints with the same URL and view whose tokens expired more than 30 days ago.
+pub fn store_endpoint(tx: &Tx<'_>, endpoint: &Endpoint, view_id: ViewId) -> rusqlite::Result<()> {
+    let until_ms = if endpoint.is_expired() {
+        endpoint.first_used_ms.saturating_add(ACCEPTED_LATE_MS)
+    } else {
+        endpoint.until_ms
+    };
+    tx.execute(
+        "INSERT OR REPLACE INTO endpoints (url, who, view_id, until_ms) VALUES (?1, ?2, ?3, ?4)",
+        params![endpoint.url, endpoint.user_hash, view_id, until_ms],
+    )?;
+    tx.execute(
+        "DELETE FROM endpoints WHERE url = ?1 AND view_id = ?2 AND who <> ?3 AND until_ms BETWEEN 1 AND ?4",
+        params![
+            endpoint.url,
+            view_id,
+            endpoint.user_hash,
+            endpoint.first_used_ms.saturating_sub(EXPIRED_KEPT_MS)
+        ],
+    )?;
+    // Processes that opened an index for this endpoint may have no view yet. A change in all views makes them read it.
+    tx.libraries_changed(ViewId::ALL)
 }

@@ -1,6 +1,7 @@
 //! Regression tests of listings and of items merged meanwhile: each reproduces a former defect.
 
 use super::ListingResult;
+use super::change_log::Sweeper;
 use super::change_log::{LoggedKind, trim};
 use super::for_tests::{
     NOW_MS, compact, count, endpoint, finish, listed, movie, opened, paths, probed, record_pairs, sequence, server,
@@ -8,9 +9,8 @@ use super::for_tests::{
 use super::item_rows::ItemRows;
 use super::library_rows::LibraryRows;
 use super::listings::ListingRows;
-use super::shows::ShowRows;
+use super::probes::ShowRows;
 use super::store_state::StoreStates;
-use super::sweeping::Sweeper;
 use crate::error::{Result, Status};
 use crate::model::Item;
 use crate::platform::deadline::Deadline;
@@ -18,17 +18,17 @@ use crate::platform::deadline::Deadline;
 #[test]
 fn a_page_without_rows_does_not_end_the_sweeping_of_dead_matches() {
     let (_folder, store) = opened();
-    let identity = LibraryRows(&store)
+    let view_id = LibraryRows(&store)
         .reached(&endpoint("http://a"), &server("one"))
         .expect("reached");
-    let row = probed(&store, identity, &["films"], NOW_MS).remove(0);
+    let row = probed(&store, view_id, &["films"], NOW_MS).remove(0);
     record_pairs(&store, &row, &[(b"/h/1.mkv", "1")]);
     LibraryRows(&store)
-        .invalidate_libraries(identity, None, Deadline::NONE)
+        .invalidate_libraries(view_id, None, Deadline::NONE)
         .expect("invalidated");
     listed(
         &store,
-        identity,
+        view_id,
         &LibraryRows(&store).library_row(row.id).expect("a row"),
         &[],
     );
@@ -39,16 +39,16 @@ fn a_page_without_rows_does_not_end_the_sweeping_of_dead_matches() {
 #[test]
 fn a_page_requested_earlier_does_not_undo_single_changes() {
     let (_folder, store) = opened();
-    let identity = LibraryRows(&store)
+    let view_id = LibraryRows(&store)
         .reached(&endpoint("http://a"), &server("one"))
         .expect("reached");
-    let row = probed(&store, identity, &["films"], NOW_MS).remove(0);
+    let row = probed(&store, view_id, &["films"], NOW_MS).remove(0);
     let old = [
         movie("1", "/data/1.mkv"),
         movie("2", "/data/2.mkv"),
         movie("3", "/data/3.mkv"),
     ];
-    let row = listed(&store, identity, &row, &old);
+    let row = listed(&store, view_id, &row, &old);
     let mut listing = ListingRows(&store)
         .begin_listing(&row, NOW_MS, Deadline::NONE)
         .expect("begun");
@@ -63,7 +63,7 @@ fn a_page_requested_earlier_does_not_undo_single_changes() {
     ListingRows(&store)
         .store_page(&mut listing, &page, asked, Deadline::NONE)
         .expect("stored");
-    let row = finish(&store, identity, &listing);
+    let row = finish(&store, view_id, &listing);
     assert_eq!(paths(&store, &row), ["/data/3.mkv", "/data/4.mkv", "/data/new.mkv"]);
     // A later request has newer items.
     let mut listing = ListingRows(&store)
@@ -72,7 +72,7 @@ fn a_page_requested_earlier_does_not_undo_single_changes() {
     ListingRows(&store)
         .store_page(&mut listing, &old, sequence(&store), Deadline::NONE)
         .expect("stored");
-    let row = finish(&store, identity, &listing);
+    let row = finish(&store, view_id, &listing);
     assert_eq!(paths(&store, &row), ["/data/1.mkv", "/data/2.mkv", "/data/3.mkv"]);
     // Rows gathered over several requests are merged at once.
     let asked = sequence(&store);
@@ -91,13 +91,13 @@ fn a_page_requested_earlier_does_not_undo_single_changes() {
 #[test]
 fn two_writers_of_one_listing_do_not_remove_each_others_rows() {
     let (_folder, store) = opened();
-    let identity = LibraryRows(&store)
+    let view_id = LibraryRows(&store)
         .reached(&endpoint("http://a"), &server("one"))
         .expect("reached");
-    let row = probed(&store, identity, &["films"], NOW_MS).remove(0);
+    let row = probed(&store, view_id, &["films"], NOW_MS).remove(0);
     let row = listed(
         &store,
-        identity,
+        view_id,
         &row,
         &[movie("1", "/data/1.mkv"), movie("2", "/data/2.mkv")],
     );
@@ -129,7 +129,7 @@ fn two_writers_of_one_listing_do_not_remove_each_others_rows() {
         };
         let rows = ListingRows(&store);
         late(
-            rows.finish_listing(identity, &held_up, &finished, None, Deadline::NONE)
+            rows.finish_listing(view_id, &held_up, &finished, None, Deadline::NONE)
                 .map(drop),
         );
         ListingRows(&store)
@@ -140,7 +140,7 @@ fn two_writers_of_one_listing_do_not_remove_each_others_rows() {
                 Deadline::NONE,
             )
             .expect("stored");
-        let row = finish(&store, identity, &other);
+        let row = finish(&store, view_id, &other);
         assert_eq!(paths(&store, &row), ["/data/1.mkv", "/data/2.mkv"]);
     }
 }
@@ -148,47 +148,47 @@ fn two_writers_of_one_listing_do_not_remove_each_others_rows() {
 #[test]
 fn a_listing_keeps_single_items_that_another_segment_has() {
     let (_folder, store) = opened();
-    let identity = LibraryRows(&store)
+    let view_id = LibraryRows(&store)
         .reached(&endpoint("http://a"), &server("one"))
         .expect("reached");
-    let row = probed(&store, identity, &["films"], NOW_MS).remove(0);
-    let row = listed(&store, identity, &row, &[movie("1", "/data/1.mkv")]);
+    let row = probed(&store, view_id, &["films"], NOW_MS).remove(0);
+    let row = listed(&store, view_id, &row, &[movie("1", "/data/1.mkv")]);
     let mut listing = ListingRows(&store)
         .begin_listing(&row, NOW_MS, Deadline::NONE)
         .expect("begun");
     ItemRows(&store)
         .merge_items(&row, &[movie("2", "/data/2.mkv")], None, Deadline::NONE)
         .expect("merged");
-    compact(&store, identity, &row);
+    compact(&store, view_id, &row);
     let now = sequence(&store);
     store.write(Deadline::NONE, |tx| trim(tx, now)).expect("trimmed");
     ListingRows(&store)
         .store_page(&mut listing, &[movie("1", "/data/3.mkv")], now, Deadline::NONE)
         .expect("stored");
-    let row = finish(&store, identity, &listing);
+    let row = finish(&store, view_id, &listing);
     assert_eq!(paths(&store, &row), ["/data/2.mkv", "/data/3.mkv"]);
 }
 
 #[test]
 fn a_listing_of_unchanged_items_keeps_generation_and_segment() {
     let (_folder, store) = opened();
-    let identity = LibraryRows(&store)
+    let view_id = LibraryRows(&store)
         .reached(&endpoint("http://a"), &server("one"))
         .expect("reached");
-    let row = probed(&store, identity, &["films"], NOW_MS).remove(0);
+    let row = probed(&store, view_id, &["films"], NOW_MS).remove(0);
     let mut items = ["1", "2", "3"].map(|key| movie(key, &format!("/data/{key}.mkv")));
-    let row = listed(&store, identity, &row, &items);
+    let row = listed(&store, view_id, &row, &items);
     items.reverse();
-    let again = listed(&store, identity, &row, &items);
+    let again = listed(&store, view_id, &row, &items);
     assert_eq!((again.generation, again.segment), (row.generation, row.segment));
     // A single change between them has the same content as the page.
     ItemRows(&store)
         .merge_items(&row, &[movie("1", "/data/new.mkv")], None, Deadline::NONE)
         .expect("merged");
     items[2] = movie("1", "/data/new.mkv");
-    let again = listed(&store, identity, &row, &items);
+    let again = listed(&store, view_id, &row, &items);
     assert_eq!((again.generation, again.segment), (row.generation, row.segment));
-    let changed = listed(&store, identity, &row, &items[1..]);
+    let changed = listed(&store, view_id, &row, &items[1..]);
     assert_eq!(changed.generation, row.generation.next());
     assert_eq!(paths(&store, &changed), ["/data/2.mkv", "/data/new.mkv"]);
 }
@@ -196,10 +196,10 @@ fn a_listing_of_unchanged_items_keeps_generation_and_segment() {
 #[test]
 fn the_last_of_two_items_with_a_key_counts() {
     let (_folder, store) = opened();
-    let identity = LibraryRows(&store)
+    let view_id = LibraryRows(&store)
         .reached(&endpoint("http://a"), &server("one"))
         .expect("reached");
-    let row = probed(&store, identity, &["films"], NOW_MS).remove(0);
+    let row = probed(&store, view_id, &["films"], NOW_MS).remove(0);
     let mut listing = ListingRows(&store)
         .begin_listing(&row, NOW_MS, Deadline::NONE)
         .expect("begun");
@@ -209,7 +209,7 @@ fn the_last_of_two_items_with_a_key_counts() {
             .store_page(&mut listing, &page, sequence(&store), Deadline::NONE)
             .expect("stored");
     }
-    let row = finish(&store, identity, &listing);
+    let row = finish(&store, view_id, &listing);
     assert_eq!(row.items, 3);
     assert_eq!(paths(&store, &row), ["/data/0-1.mkv", "/data/1-2.mkv", "/data/2-3.mkv"]);
 }
@@ -217,14 +217,14 @@ fn the_last_of_two_items_with_a_key_counts() {
 #[test]
 fn an_item_merged_with_an_older_generation_counts_once() {
     let (_folder, store) = opened();
-    let identity = LibraryRows(&store)
+    let view_id = LibraryRows(&store)
         .reached(&endpoint("http://a"), &server("one"))
         .expect("reached");
-    let row = probed(&store, identity, &["films"], NOW_MS).remove(0);
-    let old = listed(&store, identity, &row, &[movie("1", "/data/1.mkv")]);
+    let row = probed(&store, view_id, &["films"], NOW_MS).remove(0);
+    let old = listed(&store, view_id, &row, &[movie("1", "/data/1.mkv")]);
     listed(
         &store,
-        identity,
+        view_id,
         &old,
         &[movie("1", "/data/1.mkv"), movie("2", "/data/2.mkv")],
     );
@@ -239,12 +239,12 @@ fn an_item_merged_with_an_older_generation_counts_once() {
 #[test]
 fn an_item_that_a_later_page_lists_again_is_not_hidden_by_its_removal() {
     let (_folder, store) = opened();
-    let identity = LibraryRows(&store)
+    let view_id = LibraryRows(&store)
         .reached(&endpoint("http://a"), &server("one"))
         .expect("reached");
-    let row = probed(&store, identity, &["films"], NOW_MS).remove(0);
+    let row = probed(&store, view_id, &["films"], NOW_MS).remove(0);
     let items = ["1", "2"].map(|key| movie(key, &format!("/data/{key}.mkv")));
-    let row = listed(&store, identity, &row, &items);
+    let row = listed(&store, view_id, &row, &items);
     let mut listing = ListingRows(&store)
         .begin_listing(&row, NOW_MS, Deadline::NONE)
         .expect("begun");
@@ -258,25 +258,25 @@ fn an_item_that_a_later_page_lists_again_is_not_hidden_by_its_removal() {
         .store_page(&mut listing, &items[..1], asked, Deadline::NONE)
         .expect("stored");
     let removed = || {
-        let changes = StoreStates(&store).state(Some(identity)).expect("read").changes;
+        let changes = StoreStates(&store).state(Some(view_id)).expect("read").changes;
         let removed = changes.into_iter().filter(|change| change.kind == LoggedKind::Removed);
         removed.map(|change| change.rating_key).collect::<Vec<String>>()
     };
     assert_eq!(removed(), ["1", "2"], "the listing is not published yet");
-    finish(&store, identity, &listing);
+    finish(&store, view_id, &listing);
     assert_eq!(removed(), ["2"]);
 }
 
 #[test]
 fn a_thousand_items_go_in_one_transaction() {
     let (_folder, store) = opened();
-    let identity = LibraryRows(&store)
+    let view_id = LibraryRows(&store)
         .reached(&endpoint("http://a"), &server("one"))
         .expect("reached");
-    let row = probed(&store, identity, &["films"], NOW_MS).remove(0);
+    let row = probed(&store, view_id, &["films"], NOW_MS).remove(0);
     let keys: Vec<String> = (0..1_500).map(|key| key.to_string()).collect();
     let items: Vec<Item> = keys.iter().map(|key| movie(key, &format!("/data/{key}.mkv"))).collect();
-    let row = listed(&store, identity, &row, &items);
+    let row = listed(&store, view_id, &row, &items);
     let (before, feed) = (sequence(&store), count(&store, "SELECT count(*) FROM feed"));
     ItemRows(&store)
         .remove_items(&row, &keys[..1_200], Deadline::NONE)
@@ -295,11 +295,11 @@ fn a_thousand_items_go_in_one_transaction() {
 #[test]
 fn a_show_is_known_by_each_of_its_guids_until_the_listing_goes() {
     let (_folder, store) = opened();
-    let identity = LibraryRows(&store)
+    let view_id = LibraryRows(&store)
         .reached(&endpoint("http://a"), &server("one"))
         .expect("reached");
-    let row = probed(&store, identity, &["shows"], NOW_MS).remove(0);
-    let row = listed(&store, identity, &row, &[movie("1", "/data/1.mkv")]);
+    let row = probed(&store, view_id, &["shows"], NOW_MS).remove(0);
+    let row = listed(&store, view_id, &row, &[movie("1", "/data/1.mkv")]);
     let rows = ShowRows(&store);
     let known = |guid: &str| rows.shows_with(row.id, guid).expect("read");
     let has = |guids: &[&str]| {

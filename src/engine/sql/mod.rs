@@ -9,60 +9,28 @@
 //! lists further errors.
 
 // The folder and the database in it.
-mod announce;
-mod cached;
-mod client_identifier;
 mod connection;
 mod incarnation;
-mod lock_wait;
-mod migrations;
-mod oldest;
 mod schema;
-mod segment_files;
-mod state_file;
 mod store;
-mod store_database;
-mod store_errors;
 mod store_folder;
-mod store_info;
-mod store_key;
 mod transactions;
-mod tx;
 
 // The tables.
 mod change_log;
-mod columns;
 mod confirmed_matches;
-mod endpoints;
 mod evicting;
-mod exported_matches;
 mod feed_rows;
-mod hints;
-mod history;
-mod identities;
-mod ids;
-mod invalidation;
 mod item_rows;
-mod last_write;
 mod library_rows;
 mod listings;
-mod local_write;
 mod outbox;
-mod packed_items;
-mod path_searches;
 mod probes;
 mod publishing;
 mod record_log;
-mod row_positions;
-mod shows;
 mod store_state;
-mod sweeping;
-mod timelines;
-mod totals;
-mod unverified;
+mod views;
 
-#[cfg(test)]
-mod columns_tests;
 #[cfg(test)]
 mod connection_tests;
 #[cfg(test)]
@@ -70,43 +38,43 @@ mod feed_rows_tests;
 #[cfg(test)]
 mod for_tests;
 #[cfg(test)]
-mod history_tests;
-#[cfg(test)]
 mod listing_tests;
 #[cfg(test)]
 mod outbox_tests;
 #[cfg(test)]
 mod plan_tests;
 #[cfg(test)]
-mod prepared_statements;
+mod probes_tests;
 #[cfg(test)]
 mod random_tests;
 #[cfg(test)]
+mod schema_tests;
+#[cfg(test)]
 mod store_tests;
 
+pub use change_log::Sweeper;
+pub use change_log::Totals;
 pub use change_log::{LoggedChange, LoggedKind};
 pub use confirmed_matches::RecordedMatches;
-pub use endpoints::Endpoint;
+pub use confirmed_matches::unverified_kind;
 pub use feed_rows::{FeedLogPosition, FeedPage, FeedPosition, FeedRows, ItemChange};
-pub use hints::LibraryHint;
-pub use identities::ClaimedUserHash;
 pub use incarnation::Incarnation;
 pub use item_rows::{ItemRows, MergedChanges, StoredItems};
+pub use library_rows::Endpoint;
 pub use library_rows::{LibraryRow, LibraryRows};
 pub use listings::{Listing, ListingResult, ListingRows};
-pub use local_write::{LocalWrite, WriteObserver};
+pub use listings::{new_listing_name, new_segment_name, touch_segment};
 pub use outbox::{Outbox, OutboxRow, SharedLogPosition, UNDELIVERED};
-pub use path_searches::{LastProbe, ProbeOutcome, SearchRows};
+pub use probes::LibraryHint;
+pub use probes::ShowRows;
 pub use publishing::NewListing;
 pub use record_log::{
     Manifest, NamedSegment, RecordLog, RecordRow, RecordRows, RecordTable, RecordTx, RecordsState, TableRow,
     last_row_id_of, write_of,
 };
-pub use segment_files::{new_listing_name, new_segment_name, touch_segment};
-pub use shows::ShowRows;
 pub use store::Store;
-pub use store_info::StoreInfo;
+pub use store::StoreInfo;
+pub use store::{LocalWrite, WriteObserver};
 pub use store_state::{StoreState, StoreStates};
-pub use sweeping::Sweeper;
-pub use totals::Totals;
-pub use unverified::unverified_kind;
+pub use views::ClaimedUserHash;
+pub use views::{LastProbe, ProbeOutcome, SearchRows};

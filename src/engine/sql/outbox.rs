@@ -9,12 +9,12 @@ use std::sync::atomic::Ordering;
 
 use rusqlite::params;
 
-use super::cached::CachedStatements;
+use super::change_log::{begin_timeline, host_id};
 use super::library_rows::libraries;
-use super::local_write::{LocalWrite, WriteObserver};
+use super::schema::CachedStatements;
+use super::schema::Tx;
 use super::store::Store;
-use super::timelines::{begin_timeline, host_id};
-use super::tx::Tx;
+use super::store::{LocalWrite, WriteObserver};
 use crate::entries::{EntryKind, EntryName, HostId, NewEntry, Position};
 use crate::error::Result;
 use crate::model::{Library, LibraryId, ViewId};
@@ -75,11 +75,11 @@ impl Outbox<'_> {
     /// Returns the position up to which this folder has read the log at the address `log` with these mappings.
     /// `mappings`: the digest of the mappings, which determine the matches that this host can use. Returns the start of
     /// the log if this folder has not read this log with these mappings.
-    pub fn log_position(&self, identity: ViewId, log: &str, mappings: u64) -> Result<SharedLogPosition> {
+    pub fn log_position(&self, view_id: ViewId, log: &str, mappings: u64) -> Result<SharedLogPosition> {
         let stored_position = self.0.read(|c| {
             c.find(
                 "SELECT number, mark, looked_ms FROM shared WHERE view_id = ?1 AND log = ?2 AND mappings = ?3",
-                params![identity, log, mappings.cast_signed()],
+                params![view_id, log, mappings.cast_signed()],
                 |row| {
                     Ok(SharedLogPosition {
                         position: Position {
@@ -98,7 +98,7 @@ impl Outbox<'_> {
     /// the digest `mappings`. Deletes the positions in other logs.
     pub fn store_log_position(
         &self,
-        identity: ViewId,
+        view_id: ViewId,
         log: &str,
         mappings: u64,
         place: &SharedLogPosition,
@@ -107,13 +107,13 @@ impl Outbox<'_> {
         self.0.write(deadline, |tx| {
             tx.run(
                 "DELETE FROM shared WHERE view_id = ?1 AND log <> ?2",
-                params![identity, log],
+                params![view_id, log],
             )?;
             tx.run(
                 "INSERT OR REPLACE INTO shared (view_id, log, number, mark, mappings, looked_ms) \
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
                 params![
-                    identity,
+                    view_id,
                     log,
                     place.position.number.cast_signed(),
                     place.position.mark,
@@ -125,17 +125,17 @@ impl Outbox<'_> {
     }
 
     /// Adds entries about earlier writes to the outbox, for example if the log has lost entries.
-    pub fn enqueue(&self, identity: ViewId, entries: &[NewEntry], deadline: Deadline) -> Result<()> {
-        self.0.write(deadline, |tx| enqueue(tx, identity, entries))
+    pub fn enqueue(&self, view_id: ViewId, entries: &[NewEntry], deadline: Deadline) -> Result<()> {
+        self.0.write(deadline, |tx| enqueue(tx, view_id, entries))
     }
 
     /// Returns at most `limit` entries that are not known to be delivered, oldest first.
-    pub fn entries(&self, identity: ViewId, limit: usize) -> Result<Vec<OutboxRow>> {
+    pub fn entries(&self, view_id: ViewId, limit: usize) -> Result<Vec<OutboxRow>> {
         self.0.read(|c| {
             c.rows(
                 "SELECT id, timeline, kind, library, key, body FROM outbox WHERE view_id = ?1 AND sent = 0 \
                  ORDER BY id LIMIT ?2",
-                params![identity, i64::try_from(limit).unwrap_or(i64::MAX)],
+                params![view_id, i64::try_from(limit).unwrap_or(i64::MAX)],
                 |row| {
                     Ok(OutboxRow {
                         number: row.get::<_, i64>(0)?.cast_unsigned(),
@@ -156,39 +156,36 @@ impl Outbox<'_> {
     }
 
     /// Returns the number of entries that are not known to be delivered.
-    pub fn count(&self, identity: ViewId) -> Result<u64> {
-        let undelivered: i64 = self.0.read(|c| {
-            c.value(
-                "SELECT count(*) FROM outbox WHERE view_id = ?1 AND sent = 0",
-                [identity],
-            )
-        })?;
+    pub fn count(&self, view_id: ViewId) -> Result<u64> {
+        let undelivered: i64 = self
+            .0
+            .read(|c| c.value("SELECT count(*) FROM outbox WHERE view_id = ?1 AND sent = 0", [view_id]))?;
         Ok(undelivered.cast_unsigned())
     }
 
     /// Marks the entries up to the number `upto` as delivered if this folder wrote them under the host id `host`. Also
     /// deletes old delivered entries.
-    pub fn mark_delivered(&self, identity: ViewId, host: HostId, upto: u64, deadline: Deadline) -> Result<()> {
+    pub fn mark_delivered(&self, view_id: ViewId, host: HostId, upto: u64, deadline: Deadline) -> Result<()> {
         self.0.write(deadline, |tx| {
             tx.run(
                 "UPDATE outbox SET sent = 1 WHERE view_id = ?1 AND sent = 0 AND id <= ?3 AND timeline = ?2",
-                params![identity, host.0, upto.cast_signed()],
+                params![view_id, host.0, upto.cast_signed()],
             )?;
             // Keep about `KEPT` delivered entries: a number is a counter, followed by `RANDOM_BITS` random bits.
             tx.run(
                 "DELETE FROM outbox WHERE view_id = ?1 AND sent <> 0 AND id <= ?2",
-                params![identity, upto.cast_signed() - (KEPT << RANDOM_BITS)],
+                params![view_id, upto.cast_signed() - (KEPT << RANDOM_BITS)],
             )
         })
     }
 
     /// Returns the host id and number of the last entry that this folder delivered under its current host id, so that
     /// the caller can check that the log still has the entry; `None` if there is none.
-    pub fn last_delivered(&self, identity: ViewId) -> Result<Option<(HostId, u64)>> {
+    pub fn last_delivered(&self, view_id: ViewId) -> Result<Option<(HostId, u64)>> {
         self.0.read(|c| {
             c.find(
                 "SELECT timeline, id FROM outbox WHERE view_id = ?1 AND sent = 1 ORDER BY id DESC LIMIT 1",
-                [identity],
+                [view_id],
                 |row| Ok((HostId(row.get(0)?), row.get::<_, i64>(1)?.cast_unsigned())),
             )
         })
@@ -207,8 +204,8 @@ impl Outbox<'_> {
 
     /// Gives this folder a new host id, and assigns the undelivered entries to the new id. This is necessary after the
     /// log or the folder was restored from a backup, because the two then disagree about the entries of the old id.
-    pub fn assign_new_host_id(&self, identity: ViewId, deadline: Deadline) -> Result<()> {
-        self.0.write(deadline, |tx| assign_new_host_id(tx, identity))
+    pub fn assign_new_host_id(&self, view_id: ViewId, deadline: Deadline) -> Result<()> {
+        self.0.write(deadline, |tx| assign_new_host_id(tx, view_id))
     }
 
     /// Returns up to which entries this folder has applied a host's invalidations: the number of the last entry that
@@ -224,12 +221,12 @@ impl Outbox<'_> {
 
     /// Maps each path for which the outbox has a match in a library to the number of its last entry, or to
     /// [`UNDELIVERED`] if that entry has not been delivered. `library`: the library's uuid.
-    pub fn outbox_matches(&self, identity: ViewId, library: &str) -> Result<HashMap<Vec<u8>, u64>> {
+    pub fn outbox_matches(&self, view_id: ViewId, library: &str) -> Result<HashMap<Vec<u8>, u64>> {
         let entries: Vec<(Vec<u8>, i64)> = self.0.read(|c| {
             c.rows(
                 "SELECT key, CASE sent WHEN 0 THEN ?4 ELSE id END FROM outbox \
                  WHERE view_id = ?1 AND library = ?2 AND kind = ?3",
-                params![identity, library, EntryKind::Match.number(), UNDELIVERED.cast_signed()],
+                params![view_id, library, EntryKind::Match.number(), UNDELIVERED.cast_signed()],
                 |row| Ok((row.get(0)?, row.get(1)?)),
             )
         })?;
@@ -293,20 +290,20 @@ impl Outbox<'_> {
 impl Store {
     /// Passes a write by a host or an event to the observer, and adds the resulting entries to the outbox. Does nothing
     /// without an observer, or while this thread writes data that the shared log has already.
-    pub(super) fn observe(&self, tx: &Tx<'_>, identity: ViewId, write: &LocalWrite<'_>) -> rusqlite::Result<()> {
+    pub(super) fn observe(&self, tx: &Tx<'_>, view_id: ViewId, write: &LocalWrite<'_>) -> rusqlite::Result<()> {
         let observer = self.observer.get().and_then(Weak::upgrade);
         let Some(observer) = observer.filter(|observer| observer.observes()) else {
             return Ok(());
         };
         let libraries_by_id: Vec<(LibraryId, Library)> = match write {
             LocalWrite::Matches(..) => Vec::new(), // contains the library itself, and no library IDs
-            _ => libraries(tx.connection, identity)?
+            _ => libraries(tx.connection, view_id)?
                 .into_iter()
                 .map(|row| (row.id, row.library))
                 .collect(),
         };
-        enqueue(tx, identity, &observer.entries(&libraries_by_id, write))?;
-        limit_undelivered(tx, identity)
+        enqueue(tx, view_id, &observer.entries(&libraries_by_id, write))?;
+        limit_undelivered(tx, view_id)
     }
 
     /// Notifies the observer if the last write added entries to the outbox. The caller must hold no connection, because
@@ -321,20 +318,20 @@ impl Store {
 }
 
 /// Gives this folder a new host id, and assigns the undelivered entries to the new id.
-fn assign_new_host_id(tx: &Tx<'_>, identity: ViewId) -> rusqlite::Result<()> {
+fn assign_new_host_id(tx: &Tx<'_>, view_id: ViewId) -> rusqlite::Result<()> {
     let new_host_id = begin_timeline(tx)?;
     // 2: delivered under an earlier host id; 1: delivered under the current one; 0: not delivered
-    tx.run("UPDATE outbox SET sent = 2 WHERE view_id = ?1 AND sent = 1", [identity])?;
+    tx.run("UPDATE outbox SET sent = 2 WHERE view_id = ?1 AND sent = 1", [view_id])?;
     tx.run(
         "UPDATE outbox SET timeline = ?2 WHERE view_id = ?1 AND sent = 0",
-        params![identity, new_host_id],
+        params![view_id, new_host_id],
     )
 }
 
 /// Removes undelivered entries if there are too many, because the log has been unavailable for long: first each entry
 /// whose name has a newer entry, then the oldest entries. Other hosts then never receive the oldest writes, but this
 /// folder keeps them. The rest stays consistent, because an entry depends only on older ones.
-fn limit_undelivered(tx: &Tx<'_>, identity: ViewId) -> rusqlite::Result<()> {
+fn limit_undelivered(tx: &Tx<'_>, view_id: ViewId) -> rusqlite::Result<()> {
     let last: i64 = tx.value(
         "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'outbox'",
         [],
@@ -343,10 +340,7 @@ fn limit_undelivered(tx: &Tx<'_>, identity: ViewId) -> rusqlite::Result<()> {
         return Ok(());
     }
     let count = || -> rusqlite::Result<i64> {
-        tx.value(
-            "SELECT count(*) FROM outbox WHERE view_id = ?1 AND sent = 0",
-            [identity],
-        )
+        tx.value("SELECT count(*) FROM outbox WHERE view_id = ?1 AND sent = 0", [view_id])
     };
     let matches: i64 = tx.value(
         "SELECT coalesce(sum(entries), 0) FROM tables WHERE library IS NOT NULL",
@@ -359,7 +353,7 @@ fn limit_undelivered(tx: &Tx<'_>, identity: ViewId) -> rusqlite::Result<()> {
     tx.run(
         "DELETE FROM outbox WHERE view_id = ?1 AND sent = 0 AND id NOT IN \
          (SELECT max(id) FROM outbox WHERE view_id = ?1 AND sent = 0 GROUP BY kind, library, key)",
-        [identity],
+        [view_id],
     )?;
     let surplus = count()? - limit / 2;
     if surplus > 0 {
@@ -370,16 +364,16 @@ fn limit_undelivered(tx: &Tx<'_>, identity: ViewId) -> rusqlite::Result<()> {
         tx.run(
             "DELETE FROM outbox WHERE id IN \
              (SELECT id FROM outbox WHERE view_id = ?1 AND sent = 0 ORDER BY id LIMIT ?2 + 0)",
-            params![identity, surplus],
+            params![view_id, surplus],
         )?;
     }
     // The log may have received some of the removed entries without confirming them. A new host id has no such entries.
-    assign_new_host_id(tx, identity)
+    assign_new_host_id(tx, view_id)
 }
 
 /// Adds entries to the outbox. An entry's number (`id`) is a counter, which continues after the highest number so far
 /// (in `sqlite_sequence`), followed by [`RANDOM_BITS`] random bits (`?7`).
-fn enqueue(tx: &Tx<'_>, identity: ViewId, entries: &[NewEntry]) -> rusqlite::Result<()> {
+fn enqueue(tx: &Tx<'_>, view_id: ViewId, entries: &[NewEntry]) -> rusqlite::Result<()> {
     if entries.is_empty() {
         return Ok(());
     }
@@ -392,7 +386,7 @@ fn enqueue(tx: &Tx<'_>, identity: ViewId, entries: &[NewEntry]) -> rusqlite::Res
              (((SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'outbox') >> ?7) + 1 << ?7) \
              + (random() & (1 << ?7) - 1), ?1, ?2, ?3, ?4, ?5, ?6)",
             params![
-                identity,
+                view_id,
                 host,
                 name.kind.number(),
                 name.library,

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::for_tests::{endpoint, opened, probed, record_pairs, server};
 use super::library_rows::LibraryRows;
-use super::local_write::{LocalWrite, WriteObserver};
 use super::outbox::Outbox;
+use super::store::{LocalWrite, WriteObserver};
 use crate::entries::{EntryKind, EntryName, NewEntry};
 use crate::model::{Library, LibraryId};
 use crate::platform::deadline::Deadline;
@@ -48,11 +48,11 @@ fn the_outbox_stays_bounded_and_keeps_the_newest_entries() {
     let (_folder, store) = opened();
     let observer: Arc<dyn WriteObserver> = Arc::new(Observer);
     Outbox(&store).observe(Arc::downgrade(&observer));
-    let identity = LibraryRows(&store)
+    let view_id = LibraryRows(&store)
         .reached(&endpoint("http://a"), &server("one"))
         .expect("reached");
-    let row = probed(&store, identity, &["films"], 1).remove(0);
-    let count = || Outbox(&store).count(identity).expect("counted");
+    let row = probed(&store, view_id, &["films"], 1).remove(0);
+    let count = || Outbox(&store).count(view_id).expect("counted");
     let host = || Outbox(&store).host().expect("a host");
     let first_host = host();
     // Newer entries of the same paths replace older ones.
@@ -62,7 +62,7 @@ fn the_outbox_stays_bounded_and_keeps_the_newest_entries() {
         }
     }
     assert_eq!(count(), 1_000, "one for each path");
-    let first = Outbox(&store).entries(identity, 1).expect("read").remove(0).entry;
+    let first = Outbox(&store).entries(view_id, 1).expect("read").remove(0).entry;
     assert_eq!((&*first.name.key, &*first.body), (&b"/data/0.mkv"[..], &b"3"[..]));
     assert_ne!(host(), first_host, "the log may have some of the removed entries");
     // Of entries with different names, the newest remain.
@@ -70,11 +70,11 @@ fn the_outbox_stays_bounded_and_keeps_the_newest_entries() {
         let path = format!("/data/{number}.mkv");
         let write = LocalWrite::Paths(&[], &[path.as_bytes()]);
         store
-            .write(Deadline::NONE, |tx| store.observe(tx, identity, &write))
+            .write(Deadline::NONE, |tx| store.observe(tx, view_id, &write))
             .expect("written");
     }
     assert!((1_000..=4_000).contains(&count()), "{}", count());
-    let entries = Outbox(&store).entries(identity, usize::MAX).expect("read");
+    let entries = Outbox(&store).entries(view_id, usize::MAX).expect("read");
     let last = entries.last().expect("an entry");
     assert_eq!(last.entry.name.key, b"/data/4999.mkv");
     assert!(entries.windows(2).all(|pair| pair[0].number < pair[1].number));

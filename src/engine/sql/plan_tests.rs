@@ -12,9 +12,9 @@ use std::process::Command;
 use regex::Regex;
 
 use super::Store;
+use super::for_tests::STATEMENTS_FILE;
 use super::for_tests::{endpoint, listed, movie, opened, probed, server};
 use super::library_rows::LibraryRows;
-use super::prepared_statements::FILE;
 
 const SORT: &str = "USE TEMP B-TREE FOR ORDER BY";
 
@@ -235,7 +235,7 @@ fn recorded() -> BTreeSet<String> {
     let program = std::env::current_exe().expect("this program");
     let ran = Command::new(program)
         .arg("engine::sql::")
-        .env(FILE, &file)
+        .env(STATEMENTS_FILE, &file)
         .output()
         .expect("run");
     assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stdout));
@@ -248,7 +248,7 @@ fn recorded() -> BTreeSet<String> {
 
 #[test]
 fn no_statement_scans_or_sorts_without_a_reason() {
-    if std::env::var_os(FILE).is_some() {
+    if std::env::var_os(STATEMENTS_FILE).is_some() {
         return; // the process that is recorded
     }
     let (_folder, store) = opened();

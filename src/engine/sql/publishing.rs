@@ -5,14 +5,14 @@ use std::collections::{HashMap, HashSet};
 use rusqlite::params;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::cached::CachedStatements;
-use super::history::{MAX_FEED_CHANGES, restart_history};
-use super::ids::listing_text;
 use super::item_rows::{SingleChange, SingleChanges, count_items_with, single_changes};
 use super::library_rows::{LibraryRow, one_library};
 use super::listings::{Listing, ListingResult, ListingRows, is_own, taken_over};
-use super::row_positions::last_position_of;
-use super::tx::Tx;
+use super::probes::{MAX_FEED_CHANGES, restart_history};
+use super::schema::CachedStatements;
+use super::schema::Tx;
+use super::schema::last_position_of;
+use super::store_folder::listing_text;
 use crate::engine::segment::{Difference, ListingSegment};
 use crate::error::{Error, Result, Status};
 use crate::model::{Item, ItemType, ListingName, Sequence, ViewId};
@@ -92,7 +92,7 @@ impl ListingRows<'_> {
     /// [`crate::error::Status::StoreFull`].
     pub fn finish_listing(
         &self,
-        identity: ViewId,
+        view_id: ViewId,
         listing: &Listing,
         finished: &ListingResult,
         new: Option<&NewListing>,
@@ -115,7 +115,7 @@ impl ListingRows<'_> {
                     }
                     Publication::of(tx, listing, new)?.publish(tx, listing, new, compared)?;
                 }
-                set_finished(tx, identity, listing, finished)?;
+                set_finished(tx, view_id, listing, finished)?;
                 let row = one_library(tx.connection, listing.library)?;
                 Ok(Published::Done(Box::new(row)))
             })?;
@@ -351,7 +351,7 @@ fn report(
 
 /// Stores the change token and the times of a finished listing. Ends invalidations from before the listing, and logs
 /// the change for other processes.
-fn set_finished(tx: &Tx<'_>, identity: ViewId, listing: &Listing, finished: &ListingResult) -> rusqlite::Result<()> {
+fn set_finished(tx: &Tx<'_>, view_id: ViewId, listing: &Listing, finished: &ListingResult) -> rusqlite::Result<()> {
     let id = listing.library;
     // The column `provisional` is 1 if a scan ran during the fetch, and 2 if item counts disagree. `shrunk` is -1 if no
     // listing is held back. `is_new`: whether this transaction has published a new generation.
@@ -376,8 +376,8 @@ fn set_finished(tx: &Tx<'_>, identity: ViewId, listing: &Listing, finished: &Lis
     )?;
     // If no item changed, lookups return the same results, so other processes need not read the state again.
     if is_new {
-        tx.libraries_changed(identity)
+        tx.libraries_changed(view_id)
     } else {
-        tx.freshness_changed(identity)
+        tx.freshness_changed(view_id)
     }
 }

@@ -39,7 +39,7 @@ struct Expected {
 
 /// A user's view of the server.
 struct User {
-    identity: ViewId,
+    view_id: ViewId,
     expected: BTreeMap<&'static str, Expected>,
     readers: Vec<Reader>,
 }
@@ -75,13 +75,13 @@ impl Reader {
     }
 
     /// Reads a page. Returns whether there is more.
-    fn read(&mut self, store: &Store, identity: ViewId, library: Option<LibraryId>, limit: usize) -> bool {
+    fn read(&mut self, store: &Store, view_id: ViewId, library: Option<LibraryId>, limit: usize) -> bool {
         let position = self.position.expect("it began");
         let read = match position.1 {
-            FeedPosition::Log(place) => FeedRows(store).page(identity, library, (position.0, place), self.end, limit),
+            FeedPosition::Log(place) => FeedRows(store).page(view_id, library, (position.0, place), self.end, limit),
             FeedPosition::Full { .. } => {
                 let items = |row: &LibraryRow, after, limit| items_after(store, row, after, limit);
-                FeedRows(store).full_page(identity, library, position, limit, &items)
+                FeedRows(store).full_page(view_id, library, position, limit, &items)
             }
         };
         match read {
@@ -94,33 +94,33 @@ impl Reader {
             Err(error) => {
                 assert_eq!(error.status, Status::ListAgain, "{error:?}");
                 *self = Self::default();
-                self.begin(store, identity);
+                self.begin(store, view_id);
                 true
             }
         }
     }
 
-    fn begin(&mut self, store: &Store, identity: ViewId) {
-        self.position = Some(FeedRows(store).first_position(identity, None, true).expect("begun"));
+    fn begin(&mut self, store: &Store, view_id: ViewId) {
+        self.position = Some(FeedRows(store).first_position(view_id, None, true).expect("begun"));
     }
 
     /// Reads to the end, and lists libraries again where necessary.
-    fn read_all(&mut self, store: &Store, identity: ViewId, limit: usize) {
-        while self.read(store, identity, None, limit) || !self.is_at_the_end(store, identity) {}
+    fn read_all(&mut self, store: &Store, view_id: ViewId, limit: usize) {
+        while self.read(store, view_id, None, limit) || !self.is_at_the_end(store, view_id) {}
         while let Some(id) = self.again.pop_first() {
             let mut listing = Self {
-                position: Some(FeedRows(store).first_position(identity, Some(id), true).expect("begun")),
+                position: Some(FeedRows(store).first_position(view_id, Some(id), true).expect("begun")),
                 ..Self::default()
             };
-            while listing.read(store, identity, Some(id), limit) {}
+            while listing.read(store, view_id, Some(id), limit) {}
             self.items.extend(listing.items);
         }
     }
 
     /// Returns whether nothing more can be read. The last page of a full listing says so even if changes follow it.
-    fn is_at_the_end(&self, store: &Store, identity: ViewId) -> bool {
+    fn is_at_the_end(&self, store: &Store, view_id: ViewId) -> bool {
         match self.position {
-            Some(position) => !FeedRows(store).has(identity, None, position).expect("looked"),
+            Some(position) => !FeedRows(store).has(view_id, None, position).expect("looked"),
             None => false,
         }
     }
@@ -163,9 +163,9 @@ impl World {
                 machine_identifier: "machine".to_owned(),
                 ..Server::default()
             };
-            let identity = LibraryRows(&world.store).reached(&endpoint, &server).expect("reached");
+            let view_id = LibraryRows(&world.store).reached(&endpoint, &server).expect("reached");
             world.users.push(User {
-                identity,
+                view_id,
                 expected: BTreeMap::new(),
                 readers: (0..3).map(|_| Reader::default()).collect(),
             });
@@ -223,7 +223,7 @@ impl World {
         let begun = Totals::of(&self.store).expect("totals").sequence;
         LibraryRows(&self.store)
             .store_probe(
-                self.users[user].identity,
+                self.users[user].view_id,
                 &Self::shown(),
                 begun,
                 self.now_ms,
@@ -235,7 +235,7 @@ impl World {
 
     fn row(&self, user: usize, uuid: &str) -> LibraryRow {
         let state = StoreStates(&self.store)
-            .state(Some(self.users[user].identity))
+            .state(Some(self.users[user].view_id))
             .expect("state");
         let row = state.libraries.into_iter().find(|row| row.library.uuid == uuid);
         row.expect("a library that the last probe showed")
@@ -278,7 +278,7 @@ impl World {
                 break;
             }
         }
-        finish(&self.store, self.users[user].identity, &listing);
+        finish(&self.store, self.users[user].view_id, &listing);
         self.expected(user, uuid).items = self.server[uuid].clone();
     }
 
@@ -289,15 +289,15 @@ impl World {
     /// Lets one reader of a user read a page, or to the end.
     fn read_feed(&mut self, user: usize) {
         let (limit, all, reader) = (1 + self.dice.roll(4), self.dice.roll(2) == 0, self.dice.roll(3));
-        let User { identity, readers, .. } = &mut self.users[user];
+        let User { view_id, readers, .. } = &mut self.users[user];
         let reader = &mut readers[reader];
         if reader.position.is_none() {
-            reader.begin(&self.store, *identity);
+            reader.begin(&self.store, *view_id);
         }
         if all {
-            reader.read_all(&self.store, *identity, limit);
+            reader.read_all(&self.store, *view_id, limit);
         } else {
-            reader.read(&self.store, *identity, None, limit); // it continues another time
+            reader.read(&self.store, *view_id, None, limit); // it continues another time
         }
     }
 
@@ -325,7 +325,7 @@ impl World {
     fn step(&mut self) -> String {
         let user = self.dice.roll(2);
         let uuid = LIBRARIES[self.dice.roll(2)];
-        let identity = self.users[user].identity;
+        let view_id = self.users[user].view_id;
         self.now_ms += 1_000;
         let what = self.dice.roll(23);
         match what {
@@ -377,19 +377,19 @@ impl World {
                     .next()
                     .cloned()
                     .unwrap_or(any);
-                RecordRows(&self.store).invalidate_item(identity, row.id, &key);
+                RecordRows(&self.store).invalidate_item(view_id, row.id, &key);
                 self.expected(user, uuid).matches.retain(|_, of| *of != key);
             }
             14 => {
                 let row = self.row(user, uuid);
                 LibraryRows(&self.store)
-                    .invalidate_libraries(identity, Some(row.id), Deadline::NONE)
+                    .invalidate_libraries(view_id, Some(row.id), Deadline::NONE)
                     .expect("invalidated");
                 self.expected(user, uuid).matches.clear();
             }
             15 => {
                 LibraryRows(&self.store)
-                    .clear(identity, Deadline::NONE)
+                    .clear(view_id, Deadline::NONE)
                     .expect("cleared");
                 self.users[user].expected.clear();
                 self.probe(user);
@@ -409,7 +409,7 @@ impl World {
                 let path = format!("/h/{}", self.dice.roll(6)).into_bytes();
                 LibraryRows(&self.store)
                     .invalidate(
-                        identity,
+                        view_id,
                         &LocalWrite::NONE,
                         &[],
                         &[(row.id, path.clone())],
@@ -428,13 +428,13 @@ impl World {
                 let now = Totals::of(&self.store).expect("totals").sequence.0;
                 let upto = Sequence(now.saturating_sub(self.dice.roll(60) as u64));
                 self.store
-                    .write(Deadline::NONE, |tx| history::remove_history_upto(tx, upto))
+                    .write(Deadline::NONE, |tx| super::probes::remove_history_upto(tx, upto))
                     .expect("forgotten");
             }
             _ => {
                 let row = self.row(user, uuid);
                 if row.generation.is_fetched() {
-                    compact(&self.store, identity, &row);
+                    compact(&self.store, view_id, &row);
                 }
             }
         }
@@ -445,7 +445,7 @@ impl World {
     fn check(&self, after: &str) {
         let store = &self.store;
         for user in &self.users {
-            let state = StoreStates(store).state(Some(user.identity)).expect("state");
+            let state = StoreStates(store).state(Some(user.view_id)).expect("state");
             for row in &state.libraries {
                 let nothing = Expected::default();
                 let expected = user.expected.get(row.library.uuid.as_str()).unwrap_or(&nothing);
@@ -490,14 +490,14 @@ impl World {
     fn check_feed(&mut self, after: &str) {
         for user in &mut self.users {
             let rows = StoreStates(&self.store)
-                .state(Some(user.identity))
+                .state(Some(user.view_id))
                 .expect("state")
                 .libraries;
             for reader in &mut user.readers {
                 if reader.position.is_none() {
                     continue;
                 }
-                reader.read_all(&self.store, user.identity, 1 + self.dice.roll(5));
+                reader.read_all(&self.store, user.view_id, 1 + self.dice.roll(5));
                 for row in rows.iter().filter(|row| row.generation.is_fetched()) {
                     let has = reader.items.get(&row.id).cloned().unwrap_or_default();
                     let expected = user.expected.get(row.library.uuid.as_str()).map(|one| &one.items);

@@ -7,13 +7,13 @@
 use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 
-use super::cached::CachedStatements;
-use super::columns::{FromCells, RowCells, list, read};
-use super::ids::{segment_name, segment_text};
-use super::row_positions::{NUMBER_MASK, last_position_of, position_of};
+use super::change_log::sweep_cleared;
+use super::schema::CachedStatements;
+use super::schema::{FromCells, RowCells, list, read};
+use super::schema::{NUMBER_MASK, last_position_of, position_of};
+use super::schema::{Tx, sequence_of};
 use super::store::Store;
-use super::sweeping::sweep_cleared;
-use super::tx::{Tx, sequence_of};
+use super::store_folder::{segment_name, segment_text};
 use crate::error::Result;
 use crate::model::{SegmentName, Sequence, TableId};
 use crate::platform::deadline::Deadline;

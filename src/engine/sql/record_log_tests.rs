@@ -1,6 +1,6 @@
+use super::super::change_log::Sweeper;
 use super::super::for_tests::{NOW_MS, endpoint, matches as matches_of, opened, probed, record_pairs, server};
 use super::super::library_rows::LibraryRows;
-use super::super::sweeping::Sweeper;
 use super::*;
 use crate::model::SegmentName;
 
@@ -167,10 +167,10 @@ fn records_of_cleared_tables_are_swept_by_later_writes() {
 fn records_in_front_of_the_oldest_entry_are_read_once() {
     let (_folder, store) = opened();
     put(&store, b"a", b"first");
-    let identity = LibraryRows(&store)
+    let view_id = LibraryRows(&store)
         .reached(&endpoint("http://a"), &server("one"))
         .expect("reached");
-    let row = probed(&store, identity, &["films"], NOW_MS).remove(0);
+    let row = probed(&store, view_id, &["films"], NOW_MS).remove(0);
     let paths: Vec<String> = (0..300).map(|number| format!("/h/{number}.mkv")).collect();
     let pairs: Vec<(&[u8], &str)> = paths.iter().map(|path| (path.as_bytes(), "1")).collect();
     record_pairs(&store, &row, &pairs);
@@ -205,10 +205,10 @@ fn records_in_front_of_the_oldest_entry_are_read_once() {
 fn confirmed_matches_are_records_of_their_library_s_table() {
     let (_folder, store) = opened();
     put(&store, b"a", b"one");
-    let identity = LibraryRows(&store)
+    let view_id = LibraryRows(&store)
         .reached(&endpoint("http://a"), &server("one"))
         .expect("reached");
-    let row = probed(&store, identity, &["films"], NOW_MS).remove(0);
+    let row = probed(&store, view_id, &["films"], NOW_MS).remove(0);
     record_pairs(&store, &row, &[(b"/h/1.mkv", "1"), (b"/h/2.mkv", "2")]);
     assert_eq!(state(&store, None).rows.len(), 1, "hosts' tables have one");
     let names = |of_matches| {

@@ -1,13 +1,20 @@
 //! Creates databases and connects to them.
 
+use std::cell::Cell;
+use std::ops::Deref;
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard};
+use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::types::FromSql;
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Params, Row};
 
-use super::lock_wait::BUSY;
-use crate::platform::files;
+use crate::model::{Generation, LibraryId, SegmentName, Sequence, TableId, ViewId};
+use crate::platform::deadline::Deadline;
 use crate::platform::local_path::for_sqlite;
+use crate::platform::mutex::lock;
+use crate::platform::{files, mutex};
 
 /// The format of databases created from this `schema.sql`, stored as `user_version`.
 pub const SCHEMA_VERSION: i64 = 6;
@@ -90,4 +97,390 @@ pub fn schema() -> String {
         .lines()
         .map(|line| without_comment(line) + "\n")
         .collect()
+}
+
+/// Maximum time that a write waits for another process to finish a write.
+pub const BUSY: Duration = Duration::from_secs(10);
+
+/// Locks a mutex. Waits until the deadline, but at most [`BUSY`], and then returns `None`. Without a deadline, waits
+/// indefinitely.
+pub fn lock_by<T>(deadline: Deadline, mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+    if deadline == Deadline::NONE {
+        return Some(lock(mutex));
+    }
+    mutex::lock_by(mutex, Instant::now() + deadline.wait(BUSY))
+}
+
+/// Methods that run a cached statement in one call.
+pub trait CachedStatements {
+    /// Runs a statement that returns no rows. Ignores how many rows the statement changes.
+    fn run(&self, sql: &str, params: impl Params) -> rusqlite::Result<()>;
+    /// Runs a query. Returns whether the query has a result row.
+    fn has(&self, sql: &str, params: impl Params) -> rusqlite::Result<bool>;
+    /// Runs a query. Returns what `read` returns for the first result row. Fails if there are no rows.
+    fn row<T>(
+        &self,
+        sql: &str,
+        params: impl Params,
+        read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<T>;
+    /// Runs a query. Returns what `read` returns for each result row, in order.
+    fn rows<T>(
+        &self,
+        sql: &str,
+        params: impl Params,
+        read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<Vec<T>>;
+
+    /// Runs a query. Returns what `read` returns for the first result row; `None` if there are no rows.
+    fn find<T>(
+        &self,
+        sql: &str,
+        params: impl Params,
+        read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<Option<T>> {
+        self.row(sql, params, read).optional()
+    }
+
+    /// Runs a query. Returns the first column of the first result row. Fails if there are no rows.
+    fn value<T: FromSql>(&self, sql: &str, params: impl Params) -> rusqlite::Result<T> {
+        self.row(sql, params, |row| row.get(0))
+    }
+
+    /// Runs a query. Returns the first column of the first result row; `None` if there are no rows.
+    fn find_value<T: FromSql>(&self, sql: &str, params: impl Params) -> rusqlite::Result<Option<T>> {
+        self.value(sql, params).optional()
+    }
+
+    /// Runs a query. Returns the first column of each result row, in order.
+    fn values<T: FromSql>(&self, sql: &str, params: impl Params) -> rusqlite::Result<Vec<T>> {
+        self.rows(sql, params, |row| row.get(0))
+    }
+}
+
+impl CachedStatements for Connection {
+    /// Runs a statement that returns no rows. Ignores how many rows the statement changes.
+    fn run(&self, sql: &str, params: impl Params) -> rusqlite::Result<()> {
+        self.prepare_cached(sql)?.execute(params).map(|_| ())
+    }
+
+    /// Returns whether the query has a result row.
+    fn has(&self, sql: &str, params: impl Params) -> rusqlite::Result<bool> {
+        self.prepare_cached(sql)?.exists(params)
+    }
+
+    /// Returns what `read` returns for the first result row. Fails if there are no rows.
+    fn row<T>(
+        &self,
+        sql: &str,
+        params: impl Params,
+        read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<T> {
+        self.prepare_cached(sql)?.query_row(params, read)
+    }
+
+    /// Returns what `read` returns for each result row, in order.
+    fn rows<T>(
+        &self,
+        sql: &str,
+        params: impl Params,
+        read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<Vec<T>> {
+        self.prepare_cached(sql)?.query_map(params, read)?.collect()
+    }
+}
+
+/// The state of a library, as read in a write transaction.
+#[derive(Clone, Copy)]
+pub struct LibraryState {
+    pub id: LibraryId,
+    pub view_id: ViewId,
+    pub generation: Generation,
+    /// The table of the library's confirmed matches; `None` if no match was recorded.
+    pub matches: Option<TableId>,
+}
+
+/// Data that the next write need not read again, unless another connection has written since.
+pub struct LastWrite {
+    /// SQLite's data version, which each commit of any connection changes.
+    pub data_version: u32,
+    pub sequence: Sequence,
+    /// The library for which the write recorded matches; `None` if some of its paths or items may be invalidated.
+    pub library: Option<LibraryState>,
+}
+
+/// The cells of a row, read from left to right.
+pub struct RowCells<'r, 's> {
+    /// The row; `None` while the column names are collected.
+    row: Option<&'r Row<'s>>,
+    names: Vec<&'static str>,
+    next_index: usize,
+}
+
+impl RowCells<'_, '_> {
+    /// Reads the next cell. `column`: the column's name in the SELECT, such as `l.id`. Without a row, collects the name
+    /// and returns the default value.
+    pub fn get<T: FromSql + Default>(&mut self, column: &'static str) -> rusqlite::Result<T> {
+        let index = self.next_index;
+        self.next_index += 1;
+        if let Some(row) = self.row {
+            return row.get(index);
+        }
+        self.names.push(column);
+        Ok(T::default())
+    }
+}
+
+/// A type that can be read from a row.
+pub trait FromCells: Sized {
+    /// Reads the value from its cells, which all have default values while the column names are collected.
+    fn from_cells(cells: &mut RowCells<'_, '_>) -> rusqlite::Result<Self>;
+}
+
+/// Returns the names of a `T`'s columns, in order. Runs `from_cells` without a row, so that it only collects the names.
+pub fn names<T: FromCells>() -> Vec<&'static str> {
+    let mut cells = RowCells {
+        row: None,
+        names: Vec::new(),
+        next_index: 0,
+    };
+    let result = T::from_cells(&mut cells);
+    debug_assert!(result.is_ok(), "default values are valid");
+    cells.names
+}
+
+/// Returns the columns of a `T` as a comma-separated list for a SELECT. [`read`] can read the result rows.
+pub fn list<T: FromCells>() -> String {
+    names::<T>().join(", ")
+}
+
+/// Reads a `T` from a row of a SELECT that starts with the columns of [`list`].
+pub fn read<T: FromCells>(row: &Row<'_>) -> rusqlite::Result<T> {
+    T::from_cells(&mut RowCells {
+        row: Some(row),
+        names: Vec::new(),
+        next_index: 0,
+    })
+}
+
+/// Number of bits in a position that contain the low bits of the change sequence. All change sequences in a store have
+/// the same upper bits. At 100 transactions per second, 36 bits are enough for 21 years.
+pub const SEQUENCE_BITS: u32 = 36;
+/// Number of bits in a position that contain the row's number within its transaction.
+const NUMBER_BITS: u32 = 27;
+/// Mask for the row's number within its transaction.
+pub const NUMBER_MASK: i64 = (1 << NUMBER_BITS) - 1;
+
+/// Returns a row's position: the low bits of the change sequence, followed by the row's number within the transaction.
+///
+/// Positions are rowids that only grow, so SQLite appends each row and fills pages completely. With other keys,
+/// SQLite would rebalance three pages for every eighth row.
+pub fn position_of(sequence: Sequence, number: i64) -> i64 {
+    let low_bits = sequence.0 & ((1 << SEQUENCE_BITS) - 1);
+    (low_bits << NUMBER_BITS).cast_signed() | number
+}
+
+/// Returns the largest possible position for a change sequence. Rows of later transactions have larger positions.
+pub fn last_position_of(sequence: Sequence) -> i64 {
+    position_of(sequence, NUMBER_MASK) // all bits of the number are set
+}
+
+/// A running write transaction.
+pub struct Tx<'c> {
+    pub connection: &'c Connection,
+    pub sequence: Sequence,
+    /// Number of rows that this transaction has added to the change log and the log of records.
+    change_count: Cell<i64>,
+    /// Number of rows that this transaction has added to the feed.
+    feed_row_count: Cell<i64>,
+    /// Whether this transaction has changed what feed readers see.
+    pub changes_feed: Cell<bool>,
+    /// The library of the previous write, from `LastWrite::library`.
+    pub last_library: Option<LibraryState>,
+    /// The library to store in `LastWrite::library` after the commit.
+    pub next_library: Cell<Option<LibraryState>>,
+    /// Name of a new record segment, whose file the transaction must remove if it fails.
+    pub new_segments: Cell<Option<SegmentName>>,
+    /// Number of entries that this transaction has added to the outbox.
+    pub enqueued: Cell<i64>,
+}
+
+impl Deref for Tx<'_> {
+    type Target = Connection;
+
+    /// Returns the connection, so that callers can run statements on the transaction.
+    fn deref(&self) -> &Connection {
+        self.connection
+    }
+}
+
+impl<'c> Tx<'c> {
+    /// Wraps the transaction that is running on this connection, with its change sequence.
+    pub fn new(connection: &'c Connection, sequence: Sequence) -> Self {
+        Self {
+            connection,
+            sequence,
+            change_count: Cell::new(0),
+            feed_row_count: Cell::new(0),
+            changes_feed: Cell::new(false),
+            last_library: None,
+            next_library: Cell::default(),
+            new_segments: Cell::default(),
+            enqueued: Cell::default(),
+        }
+    }
+
+    /// Returns whether this transaction has added no rows to the change log and the log of records. If so, it must
+    /// update the change sequence in the table `store`.
+    pub fn has_no_log_rows(&self) -> bool {
+        self.change_count.get() == 0
+    }
+
+    /// Returns a number, starting at 0, for the next row in the change log or the log of records. The number is unique
+    /// within this transaction.
+    pub fn next_log_number(&self) -> i64 {
+        self.change_count.replace(self.change_count.get() + 1)
+    }
+
+    /// Returns a number, starting at 0, for the next row in the feed, which is unique within this transaction.
+    pub fn next_feed_number(&self) -> i64 {
+        self.changes_feed.set(true);
+        self.feed_row_count.replace(self.feed_row_count.get() + 1)
+    }
+}
+
+/// Rolls back a transaction that is still running when the guard is dropped, for example after a panic.
+pub struct RollbackGuard<'c>(pub &'c Connection);
+
+impl Drop for RollbackGuard<'_> {
+    /// Rolls back the transaction. In autocommit mode, no transaction is running.
+    fn drop(&mut self) {
+        if !self.0.is_autocommit() {
+            let _ = self.0.execute_batch("ROLLBACK");
+        }
+    }
+}
+
+/// Changes a connection's busy timeout until the guard is dropped.
+pub struct WaitGuard<'c>(&'c Connection);
+
+impl<'c> WaitGuard<'c> {
+    /// Sets a connection's busy timeout, the maximum wait for other processes' locks, to `patience`.
+    pub fn new(connection: &'c Connection, patience: Duration) -> rusqlite::Result<Self> {
+        connection.busy_timeout(patience)?;
+        Ok(Self(connection))
+    }
+}
+
+impl Drop for WaitGuard<'_> {
+    /// Restores the busy timeout to [`BUSY`].
+    fn drop(&mut self) {
+        let _ = self.0.busy_timeout(BUSY);
+    }
+}
+
+/// Returns the current change sequence: the highest sequence in the table `meta`, the last logged change and the last
+/// record. A transaction that adds a change or a record therefore need not update `meta`.
+///
+/// A record's id contains only the low 36 bits of its change sequence, above 27 bits for the record's number. The table
+/// `meta` supplies the upper bits, which are the same for all sequences in a database.
+pub fn sequence_of(connection: &Connection) -> rusqlite::Result<Sequence> {
+    connection.value(
+        "SELECT max(sequence, coalesce((SELECT sequence FROM changes ORDER BY id DESC LIMIT 1), 0), \
+         (sequence & ~0xFFFFFFFFF) | (coalesce((SELECT max(id) FROM records), 0) >> 27)) FROM meta",
+        [],
+    )
+}
+
+/// The oldest format that plexindex can migrate.
+const OLDEST_VERSION: i64 = 3;
+/// The statements that migrate a database to the next format; the first ones, from [`OLDEST_VERSION`]. They may drop data
+/// that plexindex can fetch again, but never confirmed matches, tables, the feed or the outbox.
+///
+/// Processes of the older format may have the database open. Since format 4, each transaction checks the format. Processes
+/// of format 3 start every write, and every read of new data, with the table `store`, which they no longer find.
+const MIGRATIONS: [&str; 3] = [
+    "
+    ALTER TABLE store RENAME TO meta;
+    ALTER TABLE identities RENAME TO views;
+    ALTER TABLE endpoints RENAME COLUMN identity TO view_id;
+    ALTER TABLE libraries RENAME COLUMN identity TO view_id;
+    ALTER TABLE changes RENAME COLUMN identity TO view_id;
+    ALTER TABLE path_searches RENAME COLUMN identity TO view_id;
+    ALTER TABLE shared RENAME COLUMN identity TO view_id;
+    ALTER TABLE outbox RENAME COLUMN identity TO view_id;
+    ",
+    "
+    CREATE TABLE new_timelines (begun INTEGER PRIMARY KEY, id INTEGER NOT NULL UNIQUE, here TEXT) STRICT;
+    INSERT OR REPLACE INTO new_timelines (begun, id, here) SELECT begun, id, here FROM timelines;
+    DROP TABLE timelines;
+    ALTER TABLE new_timelines RENAME TO timelines;
+    CREATE INDEX timelines_here ON timelines (begun) WHERE here IS NOT NULL;
+    ALTER TABLE libraries ADD COLUMN merged_seq INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE libraries ADD COLUMN newest_update INTEGER;
+    ALTER TABLE libraries ADD COLUMN left_out INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE libraries ADD COLUMN unexplained_seq INTEGER NOT NULL DEFAULT 0;
+    ",
+    "
+    CREATE TABLE shows (library INTEGER NOT NULL REFERENCES libraries (id), guid TEXT NOT NULL, show TEXT NOT NULL,
+        PRIMARY KEY (library, guid, show)) STRICT, WITHOUT ROWID;
+    DELETE FROM outbox WHERE kind > 7; -- searches and hints, which hosts no longer share
+    ",
+];
+const _: () = assert!(
+    OLDEST_VERSION.abs_diff(SCHEMA_VERSION) == MIGRATIONS.len() as u64,
+    "each format needs a migration from the format before"
+);
+
+/// Migrates a database to the current format in one transaction. Does nothing if the database has the current format.
+///
+/// # Errors
+/// `SQLITE_NOTADB` if the file is not a store's database, an error that names both formats if the database's is newer,
+/// and SQLite's errors.
+pub fn migrate(connection: &Connection) -> rusqlite::Result<()> {
+    if migrations_from(version_of(connection)?)?.is_empty() {
+        return Ok(());
+    }
+    connection.execute_batch("BEGIN IMMEDIATE")?;
+    let _rollback_guard = RollbackGuard(connection);
+    // Another process may have migrated the database while this one waited for the lock.
+    let version = version_of(connection)?;
+    for statements in migrations_from(version)? {
+        connection.execute_batch(statements)?;
+    }
+    connection.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+    connection.execute_batch("COMMIT")?;
+    log::info!("migrated the store from format {version} to format {SCHEMA_VERSION}");
+    Ok(())
+}
+
+/// Fails if the database no longer has the current format, because a newer version of plexindex has migrated it since
+/// this connection opened it.
+pub fn check_version(connection: &Connection) -> rusqlite::Result<()> {
+    match connection.value("PRAGMA user_version", [])? {
+        SCHEMA_VERSION => Ok(()),
+        other => Err(version_error(other)),
+    }
+}
+
+/// Returns the migrations from a format to the current one.
+fn migrations_from(version: i64) -> rusqlite::Result<&'static [&'static str]> {
+    match usize::try_from(version - OLDEST_VERSION) {
+        Ok(first) => MIGRATIONS.get(first..).ok_or_else(|| version_error(version)),
+        // An unfinished database never has the database's name, and no release has used an older format.
+        Err(_) => Err(failure(rusqlite::ffi::SQLITE_NOTADB)),
+    }
+}
+
+fn version_of(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("PRAGMA user_version", [], |row| row.get(0))
+}
+
+/// Returns the error for a database whose format this version of plexindex does not use.
+fn version_error(version: i64) -> rusqlite::Error {
+    let text = format!(
+        "the store has format {version}, and plexindex {} uses format {SCHEMA_VERSION}",
+        env!("CARGO_PKG_VERSION")
+    );
+    rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_SCHEMA), Some(text))
 }

@@ -1,27 +1,26 @@
 //! Opens and closes a store, and opens its database again after the database was replaced.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
 
-use super::cached::CachedStatements;
-use super::connection::Connections;
-use super::connection::LazyConnection;
-use super::incarnation::Incarnation;
-use super::incarnation::{OpenFiles, is_first_sequence, repair, warn_of_page};
-use super::local_write::WriteObserver;
-use super::state_file::{CachedEndpoint, CachedState, read_state_file};
-use super::store_errors::{explain, is_broken};
-use super::store_folder::StoreFolder;
-use super::store_key::StoreKey;
-use super::tx::sequence_of;
+use serde::Serialize;
+
+use super::connection::{Connections, LazyConnection};
+use super::incarnation::{
+    CachedEndpoint, CachedState, Incarnation, OpenFiles, is_first_sequence, read_state_file, repair, warn_of_page,
+};
+use super::schema::{CachedStatements, failure, sequence_of};
+use super::store_folder::{StoreFolder, StoreKey, explain, is_broken};
 use crate::engine::version_page::{PageState, VersionPage};
+use crate::entries::NewEntry;
 use crate::error::{Error, Result, Status};
-use crate::model::Sequence;
+use crate::matching::byte_string;
+use crate::model::{Library, LibraryId, Sequence};
 use crate::platform::clock::coarse_ms;
-use crate::platform::files;
 use crate::platform::mutex::{ShortWait, lock, try_lock};
+use crate::platform::{files, lock};
 
 /// An open store, which any number of threads can use. Calls are short and never wait for the network.
 pub struct Store {
@@ -269,4 +268,167 @@ impl Drop for Store {
     fn drop(&mut self) {
         self.close();
     }
+}
+
+impl Store {
+    /// Announces the transaction `sequence` on the version page, so that lookups query the database until the commit.
+    /// `before`: the last commit's change sequence. Returns the page, on which the caller confirms the commit; `None`
+    /// if there is no page, because then all lookups query the database. The caller holds the write lock.
+    ///
+    /// If the page's file was removed or replaced, first creates a new page, because processes that open the store now
+    /// would not see the old page.
+    pub(super) fn begin_on_page(&self, before: Sequence, sequence: Sequence) -> rusqlite::Result<Option<&VersionPage>> {
+        if !self.folder.shares_memory() {
+            return Ok(None);
+        }
+        let mut opened = self.opened.newest();
+        if !opened.is_page_valid() {
+            // If another database has replaced the open one, the page file belongs to that database, so keep the file.
+            if !opened.has_database() {
+                return Err(failure(rusqlite::ffi::SQLITE_BUSY)); // the caller retries with the new database
+            }
+            // Before the first commit, no process can have an old page mapped, so `open` need not wait for processes.
+            let page = VersionPage::open(&self.folder.page(), opened.id, is_first_sequence(before));
+            // Remove a page that this process cannot map: this process's commits could not change the page's counters.
+            if let Err(error) = &page {
+                // Waits until other processes have noticed the removal, unless there was no page. If the removal fails,
+                // the transaction fails with the page's error, wrapped as a rusqlite error.
+                VersionPage::remove_file(&self.folder.page(), opened.page.is_none())
+                    .map_err(|_| rusqlite::Error::ToSqlConversionFailure(Box::new(error.clone())))?;
+                if opened.page.is_none() {
+                    return Ok(None); // there was no page before
+                }
+                warn_of_page(error);
+            }
+            opened.append(opened.with_page(&self.folder, page.ok()));
+            opened = self.opened.newest();
+        }
+        Ok(opened.page.as_ref().inspect(|page| page.begin(sequence.0)))
+    }
+
+    /// Maps a version page that another process created, so that lookups need not query the database. Does nothing if
+    /// this process has a valid page, or if another thread is using the writer's connection. Never waits.
+    pub fn map_existing_page(&self) {
+        let opened = self.opened.newest();
+        let is_page_valid = || matches!(opened.state(coarse_ms()), PageState::Equal(_)) || opened.is_page_valid();
+        if !self.uses_version_page || !self.folder.shares_memory() || is_page_valid() {
+            return;
+        }
+        let Ok(mut writer) = self.connections.writer.try_lock() else {
+            return;
+        };
+        // The page must belong to the database that the writer's connection has open.
+        if self.is_stale(&writer) || !opened.is_open_in(&writer) {
+            return;
+        }
+        // Use the page only if it shows the database's change sequence.
+        if let Ok(Some(page)) = VersionPage::existing(&self.folder.page(), opened.id)
+            && let Ok((connection, _)) = writer.connection()
+            && let Ok(sequence) = repair(&page, connection)
+            && page.state() == PageState::Equal(sequence.0)
+        {
+            opened.append(opened.with_page(&self.folder, Some(page)));
+        }
+    }
+}
+
+/// Properties of a store's folder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct StoreInfo {
+    /// Path of the folder.
+    #[serde(serialize_with = "byte_string::path")]
+    #[cfg_attr(feature = "schema", schemars(with = "byte_string::ByteString"))]
+    pub folder: PathBuf,
+    /// Type of the file system, such as `ext4`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file_system: Option<String>,
+    /// SQLite's journal mode: `wal`, or `truncate` if the file system does not support shared memory.
+    pub journal: String,
+    /// Whether processes can share memory through files in the folder.
+    pub shares_memory: bool,
+    /// Whether processes notice commits through the version page. If not, each lookup queries the database.
+    pub counter_page: bool,
+    /// Whether file locks work in the folder.
+    pub locks: bool,
+    /// The reason why file locks do not work.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub locks_error: Option<String>,
+    /// Names of the damaged databases in the folder, which plexindex renamed to `.broken`.
+    pub broken: Vec<String>,
+    /// Size of the store in bytes.
+    pub disk_bytes: u64,
+    /// Free space for this user in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub free_bytes: Option<u64>,
+}
+
+impl StoreInfo {
+    /// Determines the properties of a store's folder. Creates a temporary file to test file locks.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`].
+    pub fn of(store: &Store) -> Result<Self> {
+        let folder = store.folder();
+        let disk = files::file_system_of(folder.path());
+        let trial = folder.lock_trial_path();
+        let locks_error = match lock::do_locks_work(&trial) {
+            Ok(true) => None,
+            Ok(false) => Some("two holders acquired the same lock at the same time".to_owned()),
+            Err(error) => Some(error.to_string()),
+        };
+        let _ = files::remove(&trial);
+        Ok(StoreInfo {
+            folder: folder.path().to_owned(),
+            file_system: disk.kind,
+            journal: store.read(|connection| connection.query_row("PRAGMA journal_mode", [], |row| row.get(0)))?,
+            shares_memory: folder.shares_memory(),
+            counter_page: store.uses_version_page && store.opened.newest().page.is_some(),
+            locks: locks_error.is_none(),
+            locks_error,
+            broken: folder.broken_databases(),
+            disk_bytes: folder.disk_bytes(),
+            free_bytes: disk.free,
+        })
+    }
+}
+
+/// A write by a host, for the observer. Contains the whole request, because another host may know a path
+/// that this folder does not know.
+#[derive(Clone, Copy, Debug)]
+pub enum LocalWrite<'w> {
+    /// Confirmed matches in a library: paths and rating keys.
+    Matches(&'w Library, &'w [(&'w [u8], &'w str)]),
+    /// Invalidated paths in these libraries.
+    Paths(&'w [LibraryId], &'w [&'w [u8]]),
+    /// Invalidated items in these libraries.
+    Items {
+        libraries: &'w [LibraryId],
+        rating_keys: &'w [&'w str],
+        /// Whether the items' confirmed matches are removed too.
+        with_matches: bool,
+    },
+    /// An invalidated library; `None` for all libraries.
+    Library(Option<LibraryId>),
+}
+
+impl LocalWrite<'_> {
+    /// A write that affects no path, item or library.
+    pub const NONE: Self = LocalWrite::Paths(&[], &[]);
+}
+
+/// An observer of writes by hosts. It adds entries to the outbox, from which they go to the shared log.
+pub trait WriteObserver: Send + Sync {
+    /// Returns whether the observer wants to be called for writes on this thread. Returns `false` while the thread
+    /// applies other hosts' writes, which must not go back to the log.
+    fn observes(&self) -> bool;
+
+    /// Returns the entries that a write adds to the outbox. Called in the write's transaction. `libraries`: the view's
+    /// libraries by id; empty for [`LocalWrite::Matches`], which contains its library.
+    fn entries(&self, libraries: &[(LibraryId, Library)], write: &LocalWrite<'_>) -> Vec<NewEntry>;
+
+    /// Called after a commit that added entries to the outbox, so that they are delivered soon. Runs on the writing
+    /// thread, which holds no connection's lock.
+    fn after_commit(&self);
 }

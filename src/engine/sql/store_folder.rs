@@ -1,18 +1,22 @@
 //! The folder of a store, and the paths of its files.
 
-use std::fs;
-use std::io::{self, Write};
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use std::{fs, io};
+
+use rusqlite::ErrorCode;
 
 use crate::error::{Error, Result, Status};
-use crate::platform::MAX_DATABASE_PATH;
-use crate::platform::files::{self, Inode};
+use crate::model::{Generation, LibraryId, ListingName, OWN_IDENTIFIER, SegmentName, Sequence};
+use crate::platform::deadline::Deadline;
+use crate::platform::files::Inode;
 use crate::platform::local_path::canonical;
+use crate::platform::lock::FileLock;
 use crate::platform::map::MapMode;
 use crate::platform::mutex::lock;
-use crate::platform::open_files;
+use crate::platform::{MAX_DATABASE_PATH, files, open_files};
 
 /// Prefix of all file names.
 pub const NAME: &str = "plexindex-1";
@@ -250,3 +254,204 @@ impl StoreFolder {
         result.is_err_and(|error| files::is_full(&error))
     }
 }
+
+/// Returns whether the error means that the file is a damaged database, or is not a database.
+pub fn is_broken(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+    )
+}
+
+/// Returns whether a read failed because the file was too short. SQLite reports this only for the WAL.
+fn is_short_read(error: &rusqlite::Error) -> bool {
+    error
+        .sqlite_error()
+        .is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_IOERR_SHORT_READ)
+}
+
+/// Converts a SQLite error to an error for users, which states the folder, the cause and a remedy.
+pub fn explain(error: &rusqlite::Error, folder: &StoreFolder) -> Error {
+    let path = folder.path().display();
+    if is_short_read(error) {
+        return Error::new(
+            Status::Store,
+            format!(
+                "store in {path}: {} was removed, truncated or replaced while processes had it open; stop these \
+                 processes, then try again",
+                folder.wal_and_shm()[0].display()
+            ),
+        );
+    }
+    let code = error.sqlite_error_code();
+    // On shared memory and some file systems, a full disk causes a plain I/O error.
+    let is_full = code == Some(ErrorCode::DiskFull) || code == Some(ErrorCode::SystemIoFailure) && folder.is_full();
+    let remedy = match code {
+        _ if is_full => "the disk is full; free some space, or choose another cache_dir",
+        Some(ErrorCode::SystemIoFailure) => {
+            "plexindex cannot read or write a file; look for a file size limit (ulimit -f), a quota or a failing disk"
+        }
+        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
+            "plexindex cannot write to the store; check the owner and permissions of the folder and its files"
+        }
+        Some(ErrorCode::CannotOpen) => {
+            "plexindex cannot open the store; check that its folder exists, and that the folder and the files in it \
+             belong to this user"
+        }
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            "another process has locked the store; try again, and look for a hung process"
+        }
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            "the database is damaged; the next call renames it to .broken and creates a new one"
+        }
+        Some(ErrorCode::SchemaChanged) => "update plexindex, or choose another cache_dir",
+        _ if matches!(error, rusqlite::Error::QueryReturnedNoRows) => {
+            "another call cleared or recreated the data during this call; try again"
+        }
+        _ => "try again, or choose another cache_dir",
+    };
+    let status = if is_full { Status::StoreFull } else { Status::Store };
+    let explained = Error::new(status, format!("store in {path}: {error}; {remedy}"));
+    match error.sqlite_error() {
+        Some(cause) => explained.with_source(*cause),
+        None => explained,
+    }
+}
+
+impl StoreFolder {
+    /// Returns this folder's client identifier. Creates the identifier only once, because each new identifier registers
+    /// a device with Plex, and Plex may email the user about a new device.
+    pub fn client_identifier(&self) -> Result<String> {
+        let path = self.path().join("plexindex-client-id");
+        let cannot = |error: io::Error| self.cannot("store the client identifier in", &error);
+        // Reading needs no lock, because the file gets its name only when it is complete.
+        if let Ok(text) = read_text(&path)
+            && is_identifier(&text)
+        {
+            return Ok(text);
+        }
+        // Go on without the lock at the timeout, and on a file system without locks. Two processes that start at the
+        // same time may then both register a device.
+        let _lock = FileLock::acquire(&self.lock_path("client"), Deadline::after(LOCK_TIMEOUT), &|| false)
+            .or_else(|error| FileLock::is_unsupported(&error).then_some(None).ok_or(error))
+            .map_err(cannot)?;
+        // Read again, because another process may have created the identifier before this process got the lock. Never
+        // replace a file without read permission, because it may contain a valid identifier.
+        match read_text(&path) {
+            Ok(text) if is_identifier(&text) => return Ok(text),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Err(cannot(error)),
+            // The file is missing or contains no valid identifier.
+            _ => {}
+        }
+        let random: [u8; 16] = files::random_bytes().map_err(cannot)?;
+        let identifier = format!("{OWN_IDENTIFIER}{:032x}", u128::from_le_bytes(random));
+        let temporary = self.path().join(format!("{NAME}.client.{}.new", std::process::id()));
+        let result = files::create_new(&temporary)
+            .and_then(|mut file| {
+                file.write_all(identifier.as_bytes())
+                    .and_then(|()| files::sync(&file, &temporary))
+            })
+            .and_then(|()| files::rename(&temporary, &path));
+        if result.is_err() {
+            let _ = files::remove(&temporary);
+        }
+        result.map_err(cannot)?;
+        Ok(identifier)
+    }
+}
+
+/// Reads at most 256 bytes of a file, which is more than the length of an identifier, and trims whitespace.
+fn read_text(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    files::open_for_reading(path)?.take(256).read_to_string(&mut text)?;
+    Ok(text.trim().to_owned())
+}
+
+/// Returns whether a string can be an identifier (ASCII letters, digits and `-`). If not, plexindex replaces the file.
+fn is_identifier(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
+/// Encodes the name of a listing's segment for the database. The names of the segment's files start with this text.
+pub fn listing_text(name: &ListingName) -> String {
+    let ListingName {
+        library,
+        generation,
+        sequence,
+        number,
+    } = name;
+    format!("{NAME}-l{library}-{generation}-{sequence}-{number:x}")
+}
+
+/// Parses the name of a listing's segment from the database; `None` if the text is empty or invalid.
+pub fn listing_name(text: &str) -> Option<ListingName> {
+    let mut parts = text.strip_prefix(NAME)?.strip_prefix("-l")?.split('-');
+    let name = ListingName {
+        library: LibraryId(parts.next()?.parse().ok()?),
+        generation: Generation(parts.next()?.parse().ok()?),
+        sequence: Sequence(parts.next()?.parse().ok()?),
+        number: u32::from_str_radix(parts.next()?, 16).ok()?,
+    };
+    // Reject other texts for the same numbers, such as leading zeros, and further parts.
+    (listing_text(&name) == text).then_some(name)
+}
+
+/// Encodes the name of a record segment for the database. The name of the segment's file starts with this text.
+pub fn segment_text(name: &SegmentName) -> String {
+    let SegmentName { sequence, number } = name;
+    format!("{NAME}-r{sequence}-{number:x}")
+}
+
+/// Parses the name of a record segment from the database; `None` if the text is invalid.
+pub fn segment_name(text: &str) -> Option<SegmentName> {
+    let mut parts = text.strip_prefix(NAME)?.strip_prefix("-r")?.split('-');
+    let name = SegmentName {
+        sequence: Sequence(parts.next()?.parse().ok()?),
+        number: u32::from_str_radix(parts.next()?, 16).ok()?,
+    };
+    // Reject other texts for the same numbers, such as leading zeros, and further parts.
+    (segment_text(&name) == text).then_some(name)
+}
+
+/// The key for a store's keyed hashes.
+pub struct StoreKey<'s>(pub(super) &'s [u8; 32]);
+
+impl StoreKey<'_> {
+    /// Returns the keyed hash of a token, which the store saves instead of the token. Without the store's key, the hash
+    /// reveals nothing about the token.
+    #[must_use]
+    pub fn fingerprint(&self, token: &str) -> Vec<u8> {
+        self.keyed(token.as_bytes()).to_vec()
+    }
+
+    /// Returns the keyed hash of `bytes`, which nobody can compute without the store's key.
+    #[must_use]
+    pub fn keyed(&self, bytes: &[u8]) -> [u8; 32] {
+        *blake3::keyed_hash(self.0, bytes).as_bytes()
+    }
+
+    /// Returns the keyed hash of a listing segment's name. A segment file contains this hash, which proves that this
+    /// store wrote the file for this library, generation and change sequence.
+    #[must_use]
+    pub fn name_mac(&self, name: &ListingName) -> u64 {
+        self.mac_of(&listing_text(name))
+    }
+
+    /// Returns the keyed hash of a record segment's name. A segment file contains this hash, which proves that this
+    /// store wrote the file under this name.
+    #[must_use]
+    pub fn segment_mac(&self, name: &SegmentName) -> u64 {
+        self.mac_of(&segment_text(name))
+    }
+
+    /// Returns the first eight bytes of a name's keyed hash as a number.
+    fn mac_of(&self, name: &str) -> u64 {
+        let mut name_mac = [0; 8];
+        name_mac.copy_from_slice(&self.keyed(name.as_bytes())[..8]);
+        u64::from_le_bytes(name_mac)
+    }
+}
+
+#[cfg(test)]
+#[path = "store_folder_tests.rs"]
+mod tests;

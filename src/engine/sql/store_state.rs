@@ -5,19 +5,19 @@ use std::sync::atomic::Ordering;
 use rusqlite::{Connection, Params, params};
 use serde::{Deserialize, Serialize};
 
-use super::cached::CachedStatements;
 use super::change_log::{LoggedChange, LoggedKind};
-use super::columns::{list, names, read};
-use super::endpoints::{Endpoint, identity_of, several_views_warning};
+use super::confirmed_matches::unverified_of;
 use super::incarnation::Incarnation;
 use super::incarnation::is_first_sequence;
+use super::incarnation::{CachedEndpoint, CachedState, CachedView, StoreFiles, write_state_file};
+use super::library_rows::{Endpoint, several_views_warning, view_of};
 use super::library_rows::{LibraryRow, libraries};
 use super::record_log::{Manifest, manifest};
-use super::row_positions::last_position_of;
-use super::state_file::{CachedEndpoint, CachedState, CachedView, StoreFiles, write_state_file};
+use super::schema::CachedStatements;
+use super::schema::last_position_of;
+use super::schema::sequence_of;
+use super::schema::{list, names, read};
 use super::store::Store;
-use super::tx::sequence_of;
-use super::unverified::unverified_of;
 use crate::engine::segment::decode_match;
 use crate::engine::version_page::PageState;
 use crate::error::Result;
@@ -63,34 +63,34 @@ pub struct StoreState {
 pub fn state_of(
     connection: &Connection,
     incarnation: Incarnation,
-    identity: Option<ViewId>,
+    view_id: Option<ViewId>,
 ) -> rusqlite::Result<StoreState> {
-    state(connection, incarnation, identity, &|_, _| None)
+    state(connection, incarnation, view_id, &|_, _| None)
 }
 
 /// A function that returns the change sequence up to which the caller has all changes in a library; `None` if the
 /// caller needs the complete library. The arguments are the library's row and the current manifest.
 pub type KnownChanges<'k> = dyn Fn(&LibraryRow, &Manifest) -> Option<Sequence> + 'k;
 
-/// Reads a view's state, without the changes that the caller already has, according to `known`. If `identity` is
+/// Reads a view's state, without the changes that the caller already has, according to `known`. If `view_id` is
 /// `None`, the state contains only a change sequence.
 fn state(
     connection: &Connection,
     incarnation: Incarnation,
-    identity: Option<ViewId>,
+    view_id: Option<ViewId>,
     known: &KnownChanges<'_>,
 ) -> rusqlite::Result<StoreState> {
-    let Some(identity) = identity else {
+    let Some(view_id) = view_id else {
         return Ok(StoreState {
             sequence: sequence_of(connection)?,
             incarnation,
             ..StoreState::default()
         });
     };
-    let libraries = libraries(connection, identity)?;
+    let libraries = libraries(connection, view_id)?;
     let sequence = sequence_of(connection)?;
     let manifest = manifest(connection)?;
-    let mut changes = match_changes_since(connection, Some(identity), manifest.merged, sequence, i64::MAX)?;
+    let mut changes = match_changes_since(connection, Some(view_id), manifest.merged, sequence, i64::MAX)?;
     let mut continued = Vec::new();
     for row in &libraries {
         let since = known(row, &manifest).filter(|since| *since <= sequence);
@@ -116,7 +116,7 @@ fn state(
         }
     }
     let mut changes = sort_by_position(changes);
-    let unverified = unverified_of(connection, identity, sequence)?;
+    let unverified = unverified_of(connection, view_id, sequence)?;
     changes.extend(unverified.into_iter().filter(|one| !continued.contains(&one.library)));
     Ok(StoreState {
         sequence,
@@ -147,10 +147,10 @@ fn sort_by_position(mut changes: Vec<(i64, LoggedChange)>) -> Vec<LoggedChange> 
 }
 
 /// Returns at most `most` changes to confirmed matches after `since`, oldest first, with their positions in the log. If
-/// `identity` is `None`, includes all views. `now`: the current change sequence, whose upper bits the rows lack.
+/// `view_id` is `None`, includes all views. `now`: the current change sequence, whose upper bits the rows lack.
 fn match_changes_since(
     connection: &Connection,
-    identity: Option<ViewId>,
+    view_id: Option<ViewId>,
     since: Sequence,
     now: Sequence,
     most: i64,
@@ -159,7 +159,7 @@ fn match_changes_since(
         "SELECT r.id, t.library, r.name, r.value FROM records r JOIN tables t ON t.id = r.in_table \
          JOIN libraries l ON l.id = t.library WHERE r.id > ?1 AND (?2 IS NULL OR l.view_id = ?2) \
          ORDER BY r.id LIMIT ?3",
-        params![last_position_of(since), identity, most],
+        params![last_position_of(since), view_id, most],
         |row| {
             let match_of = |value| decode_match(value, now);
             let recorded = row.get_ref(3)?.as_blob_or_null()?.and_then(match_of);
@@ -182,9 +182,9 @@ pub struct StoreStates<'s>(pub &'s Store);
 impl StoreStates<'_> {
     /// Reads a view's complete state.
     #[cfg(test)]
-    pub fn state(&self, identity: Option<ViewId>) -> Result<StoreState> {
+    pub fn state(&self, view_id: Option<ViewId>) -> Result<StoreState> {
         self.0
-            .read(|connection| state_of(connection, self.0.incarnation(), identity))
+            .read(|connection| state_of(connection, self.0.incarnation(), view_id))
     }
 
     /// Returns the id and the state of the view for `endpoint` (server URL and user), read in one transaction, so that
@@ -203,16 +203,16 @@ impl StoreStates<'_> {
             // Read the incarnation first. If the database is replaced during the read, the state then belongs to an old
             // incarnation, so the caller reads it again.
             let incarnation = self.0.incarnation();
-            let identity = identity_of(connection, endpoint)?;
+            let view_id = view_of(connection, endpoint)?;
             if endpoint.is_none()
                 && !self.0.warned_of_views.load(Ordering::Relaxed)
-                && let Some(identity) = identity
-                && let Some(warning) = several_views_warning(connection, identity)?
+                && let Some(view_id) = view_id
+                && let Some(warning) = several_views_warning(connection, view_id)?
                 && !self.0.warned_of_views.swap(true, Ordering::Relaxed)
             {
                 log::warn!("{warning}");
             }
-            Ok((identity, state(connection, incarnation, identity, known)?))
+            Ok((view_id, state(connection, incarnation, view_id, known)?))
         })
     }
 
@@ -222,7 +222,7 @@ impl StoreStates<'_> {
     /// fails.
     pub fn changes(
         &self,
-        identity: Option<ViewId>,
+        view_id: Option<ViewId>,
         since: Sequence,
         incarnation: Incarnation,
         patient: bool,
@@ -240,9 +240,9 @@ impl StoreStates<'_> {
             let mut changes = logged(
                 connection,
                 condition,
-                params![last_position_of(since), identity, MAX_CHANGES],
+                params![last_position_of(since), view_id, MAX_CHANGES],
             )?;
-            let recorded = match_changes_since(connection, identity, since, current, MAX_CHANGES)?;
+            let recorded = match_changes_since(connection, view_id, since, current, MAX_CHANGES)?;
             let reaches_limit = |some: &[_]| i64::try_from(some.len()).is_ok_and(|count| count >= MAX_CHANGES);
             // There may be more changes, or the libraries changed: the caller must read the whole state.
             let must_reload = reaches_limit(&changes)
@@ -273,7 +273,7 @@ impl StoreStates<'_> {
         }
         *lock(&self.0.cache_used) = Some((cached.sequence, cached_endpoint));
         let incarnation = self.0.incarnation();
-        Some((Some(view.identity), StoreState { incarnation, ..state }))
+        Some((Some(view.view_id), StoreState { incarnation, ..state }))
     }
 
     /// Closes the connections. If the state file is outdated, writes a new one for `endpoint` (server URL and user), so
@@ -318,21 +318,21 @@ impl StoreStates<'_> {
         let incarnation = self.0.incarnation();
         // `false`: fail rather than wait long.
         let view = self.0.read_if(false, |connection| {
-            let Some(identity) = identity_of(connection, endpoint)? else {
+            let Some(view_id) = view_of(connection, endpoint)? else {
                 return Ok(None);
             };
             // With several views, the next process must read the database to log which view it uses.
-            if endpoint.is_none() && several_views_warning(connection, identity)?.is_some() {
+            if endpoint.is_none() && several_views_warning(connection, view_id)?.is_some() {
                 return Ok(None);
             }
-            let state = state_of(connection, incarnation, Some(identity))?;
+            let state = state_of(connection, incarnation, Some(view_id))?;
             if state.sequence != sequence || state.changes.len() > MAX_CACHED_CHANGES {
                 return Ok(None);
             }
             let state = postcard::to_stdvec(&(columns(), state)).ok();
             Ok(state.map(|state| CachedView {
                 endpoint: cached_endpoint_of(endpoint),
-                identity,
+                view_id,
                 state,
             }))
         });

@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use super::change_log::Sweeper;
+use super::change_log::Totals;
 use super::confirmed_matches::all_matches_of;
 use super::feed_rows::FeedRows;
 use super::for_tests::{
@@ -12,8 +14,6 @@ use super::item_rows::{ItemRows, MergedChanges};
 use super::library_rows::LibraryRows;
 use super::record_log::RecordRows;
 use super::store_state::StoreStates;
-use super::sweeping::Sweeper;
-use super::totals::Totals;
 use super::{Endpoint, LocalWrite, LoggedKind, Store};
 use crate::model::{Generation, Sequence};
 use crate::platform::deadline::Deadline;
@@ -43,9 +43,9 @@ fn a_library_that_is_cleared_does_not_stop_the_listings_of_others() {
         .remove_item(&row, "2", Deadline::NONE)
         .expect("removed");
     LibraryRows(&store).clear(mine, Deadline::NONE).expect("cleared");
-    for identity in [other, mine] {
-        let row = probed(&store, identity, &["films"], NOW_MS).remove(0);
-        listed(&store, identity, &row, &[movie("1", "/data/1.mkv")]);
+    for view_id in [other, mine] {
+        let row = probed(&store, view_id, &["films"], NOW_MS).remove(0);
+        listed(&store, view_id, &row, &[movie("1", "/data/1.mkv")]);
     }
     while Sweeper(&store).sweep(1, Deadline::NONE).expect("swept") {}
     assert_eq!(count(&store, SINGLE_ITEMS), 0);
@@ -56,18 +56,18 @@ fn a_library_that_is_cleared_does_not_stop_the_listings_of_others() {
 #[test]
 fn a_second_invalidation_outlives_the_first_verification() {
     let (_folder, store) = opened();
-    let identity = LibraryRows(&store)
+    let view_id = LibraryRows(&store)
         .reached(&endpoint("http://a"), &server("one"))
         .expect("reached");
-    let row = probed(&store, identity, &["films"], NOW_MS).remove(0);
-    let row = listed(&store, identity, &row, &[movie("1", "/data/1.mkv")]);
+    let row = probed(&store, view_id, &["films"], NOW_MS).remove(0);
+    let row = listed(&store, view_id, &row, &[movie("1", "/data/1.mkv")]);
     let invalidate = || {
-        RecordRows(&store).invalidate_item(identity, row.id, "1");
+        RecordRows(&store).invalidate_item(view_id, row.id, "1");
         Totals::of(&store).expect("totals").sequence
     };
     let (before, since) = (invalidate(), invalidate());
     let left_after = |since| {
-        let ended = LibraryRows(&store).end_invalidations(identity, row.id, &[], &["1"], since, Deadline::NONE);
+        let ended = LibraryRows(&store).end_invalidations(view_id, row.id, &[], &["1"], since, Deadline::NONE);
         ended.expect("noted");
         count(&store, "SELECT count(*) FROM unverified")
     };
@@ -78,10 +78,10 @@ fn a_second_invalidation_outlives_the_first_verification() {
 #[test]
 fn a_store_without_change_sequences_left_is_recreated() {
     let (_folder, store) = opened();
-    let identity = LibraryRows(&store)
+    let view_id = LibraryRows(&store)
         .reached(&endpoint("http://a"), &server("one"))
         .expect("reached");
-    let rows = probed(&store, identity, &["films"], NOW_MS);
+    let rows = probed(&store, view_id, &["films"], NOW_MS);
     let first = Totals::of(&store).expect("totals").sequence;
     rusqlite::Connection::open(store.folder().database())
         .and_then(|other| other.execute("UPDATE meta SET sequence = sequence | 0xFFFFFFFFE", []))
@@ -98,10 +98,10 @@ fn a_store_without_change_sequences_left_is_recreated() {
 #[test]
 fn writes_between_two_matches_are_read() {
     let (_folder, store) = opened();
-    let identity = LibraryRows(&store)
+    let view_id = LibraryRows(&store)
         .reached(&endpoint("http://a"), &server("one"))
         .expect("reached");
-    let rows = probed(&store, identity, &["films", "shows"], NOW_MS);
+    let rows = probed(&store, view_id, &["films", "shows"], NOW_MS);
     let unverified_after = |path: &[u8]| {
         record_pairs(&store, &rows[0], &[(path, "1")]).expect("recorded");
         count(&store, "SELECT count(*) FROM unverified")
@@ -116,38 +116,38 @@ fn writes_between_two_matches_are_read() {
         (rows[0].id, b"", "2"),
     ];
     LibraryRows(&store)
-        .invalidate(identity, &LocalWrite::NONE, &invalid, &[], Deadline::NONE)
+        .invalidate(view_id, &LocalWrite::NONE, &invalid, &[], Deadline::NONE)
         .expect("invalidated");
     assert_eq!(unverified_after(b"/h/6.mkv"), 2, "its item is confirmed");
     assert_eq!(unverified_after(b"/H/5.MKV"), 1, "and a path in another spelling");
     LibraryRows(&store)
-        .invalidate_libraries(identity, Some(rows[0].id), Deadline::NONE)
+        .invalidate_libraries(view_id, Some(rows[0].id), Deadline::NONE)
         .expect("invalidated");
     let many: Vec<Vec<u8>> = (0..100).map(|n| format!("/h/many {n}.mkv").into_bytes()).collect();
     let many: Vec<(&[u8], &str)> = many.iter().map(|path| (&path[..], "1")).collect();
     record_pairs(&store, &rows[0], &many);
     assert_eq!(matches(&store, rows[0].id).len(), 100, "of the epoch that is now");
-    LibraryRows(&store).clear(identity, Deadline::NONE).expect("cleared");
+    LibraryRows(&store).clear(view_id, Deadline::NONE).expect("cleared");
     assert!(record_pairs(&store, &rows[0], &[(b"/h/8.mkv", "1")]).is_none());
 }
 
 #[test]
 fn a_vanished_library_leaves_only_its_matches() {
     let (_folder, store) = opened();
-    let identity = LibraryRows(&store)
+    let view_id = LibraryRows(&store)
         .reached(&endpoint("http://a"), &server("one"))
         .expect("reached");
-    let rows = probed(&store, identity, &["films", "shows", "empty"], NOW_MS);
+    let rows = probed(&store, view_id, &["films", "shows", "empty"], NOW_MS);
     listed(
         &store,
-        identity,
+        view_id,
         &rows[1],
         &[movie("1", "/data/1.mkv"), movie("2", "/data/2.mkv")],
     );
     record_pairs(&store, &rows[1], &[(b"/h/1.mkv", "1")]);
     let sweep = || while Sweeper(&store).sweep(100, Deadline::NONE).expect("swept") {};
     for days in 0..60 {
-        probed(&store, identity, &["films"], NOW_MS + days * DAY_MS);
+        probed(&store, view_id, &["films"], NOW_MS + days * DAY_MS);
         sweep();
         if days == 29 {
             assert_eq!(
@@ -160,21 +160,21 @@ fn a_vanished_library_leaves_only_its_matches() {
     assert_eq!(count(&store, "SELECT sum(listed_items) FROM libraries"), 0);
     assert_eq!(count(&store, "SELECT count(*) FROM libraries"), 2);
     // The library comes back: it has no listing, but its matches are there for every new process.
-    let row = probed(&store, identity, &["films", "shows"], NOW_MS + 61 * DAY_MS).remove(1);
+    let row = probed(&store, view_id, &["films", "shows"], NOW_MS + 61 * DAY_MS).remove(1);
     assert_eq!(row.generation, Generation(0));
     assert_eq!(matches(&store, row.id).len(), 1);
-    let changes = StoreStates(&store).state(Some(identity)).expect("state").changes;
+    let changes = StoreStates(&store).state(Some(view_id)).expect("state").changes;
     assert_eq!(changes.iter().map(|one| one.library).collect::<Vec<_>>(), [row.id]);
 }
 
 #[test]
 fn the_change_log_is_trimmed_without_recorded_matches() {
     let (folder, mut store) = opened();
-    let identity = LibraryRows(&store)
+    let view_id = LibraryRows(&store)
         .reached(&endpoint("http://a"), &server("one"))
         .expect("reached");
-    let row = probed(&store, identity, &["films"], NOW_MS).remove(0);
-    let row = listed(&store, identity, &row, &[movie("1", "/data/1.mkv")]);
+    let row = probed(&store, view_id, &["films"], NOW_MS).remove(0);
+    let row = listed(&store, view_id, &row, &[movie("1", "/data/1.mkv")]);
     ItemRows(&store)
         .merge_items(&row, &[movie("2", "/data/2.mkv")], None, Deadline::NONE)
         .expect("merged");
@@ -187,7 +187,7 @@ fn the_change_log_is_trimmed_without_recorded_matches() {
         }
         LibraryRows(&store)
             .invalidate(
-                identity,
+                view_id,
                 &LocalWrite::NONE,
                 &[(row.id, b"/h/1.mkv", "")],
                 &[],
@@ -200,13 +200,13 @@ fn the_change_log_is_trimmed_without_recorded_matches() {
     // Readers of an earlier state reload everything; changes that no segment has are kept.
     let changes = |since| {
         StoreStates(&store)
-            .changes(Some(identity), since, store.incarnation(), true)
+            .changes(Some(view_id), since, store.incarnation(), true)
             .expect("read")
     };
     let (now, of_earlier) = changes(since);
     assert!(of_earlier.is_none());
     assert_eq!(changes(Sequence(now.0 - 1)).1.map(|changes| changes.len()), Some(1));
-    let state = StoreStates(&store).state(Some(identity)).expect("state");
+    let state = StoreStates(&store).state(Some(view_id)).expect("state");
     assert_eq!(
         state.changes.iter().map(|one| one.kind).collect::<Vec<_>>(),
         [LoggedKind::Added, LoggedKind::UnverifiedPath]
@@ -225,13 +225,13 @@ fn a_segment_that_no_row_names_counts_for_no_limit() {
 #[test]
 fn a_match_has_the_sequence_of_its_write() {
     let (_folder, store) = opened();
-    let identity = LibraryRows(&store)
+    let view_id = LibraryRows(&store)
         .reached(&endpoint("http://a"), &server("one"))
         .expect("reached");
-    let row = probed(&store, identity, &["films"], NOW_MS).remove(0);
-    let before = listed(&store, identity, &row, &[movie("1", "/data/1.mkv")]);
+    let row = probed(&store, view_id, &["films"], NOW_MS).remove(0);
+    let before = listed(&store, view_id, &row, &[movie("1", "/data/1.mkv")]);
     // The listing finishes between the caller's read and its write.
-    let now = listed(&store, identity, &before, &[movie("2", "/data/1.mkv")]);
+    let now = listed(&store, view_id, &before, &[movie("2", "/data/1.mkv")]);
     assert!(now.generation > before.generation);
     record_pairs(&store, &before, &[(b"/data/1.mkv", "3")]);
     let all = store
@@ -240,12 +240,12 @@ fn a_match_has_the_sequence_of_its_write() {
     let (_, recorded) = all[b"/data/1.mkv".as_slice()];
     let now = LibraryRows(&store).library_row(row.id).expect("a row");
     assert!(recorded > now.listed_sequence, "the listing that is older overrules it");
-    let told = StoreStates(&store).state(Some(identity)).expect("state").changes;
+    let told = StoreStates(&store).state(Some(view_id)).expect("state").changes;
     assert_eq!(told.iter().map(|one| one.sequence).collect::<Vec<_>>(), [recorded]);
     // A later listing with another item is newer than the match; one with the same item changes nothing.
-    let same = listed(&store, identity, &now, &[movie("2", "/data/1.mkv")]);
+    let same = listed(&store, view_id, &now, &[movie("2", "/data/1.mkv")]);
     assert!(same.listed_sequence < recorded);
-    let other = listed(&store, identity, &same, &[movie("4", "/data/1.mkv")]);
+    let other = listed(&store, view_id, &same, &[movie("4", "/data/1.mkv")]);
     assert!(other.listed_sequence > recorded);
 }
 
@@ -294,7 +294,7 @@ fn token(number: u8, weeks: i64, day: i64) -> Endpoint {
 fn an_accepted_token_is_remembered_until_it_expires() {
     let (_folder, store) = opened();
     let (first, user) = (server("one"), Some([1; 32]));
-    let known = |endpoint: &Endpoint| LibraryRows(&store).identity(endpoint).expect("read");
+    let known = |endpoint: &Endpoint| LibraryRows(&store).view_id(endpoint).expect("read");
     let ann = LibraryRows(&store)
         .store_accepted_token(&token(1, 1, 0), &first, user, Deadline::NONE)
         .expect("noted");
@@ -405,7 +405,7 @@ fn another_url_opens_an_identity_by_the_same_token_only() {
     assert_ne!(accepted(&nobody("http://c"), None), here);
     assert_eq!(accepted(&nobody("http://a"), None), here);
     // A token accepted at the third URL opens nothing at Ann's, where the same user continues.
-    assert_eq!(LibraryRows(&store).identity(&token(4, 3, 15)).expect("read"), None);
+    assert_eq!(LibraryRows(&store).view_id(&token(4, 3, 15)).expect("read"), None);
     assert_eq!(accepted(&token(5, 4, 16), user), ann);
 }
 

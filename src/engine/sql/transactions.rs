@@ -6,17 +6,17 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode};
 
-use super::cached::CachedStatements;
+use super::change_log::Sweeper;
 use super::change_log::trim_now_and_then;
+use super::change_log::{begin_feed_timeline, begin_timeline_if_needed};
 use super::connection::{LazyConnection, OpenConnection};
 use super::incarnation::is_first_sequence;
-use super::lock_wait::{BUSY, lock_by};
-use super::migrations::check_version;
+use super::schema::CachedStatements;
+use super::schema::check_version;
 use super::schema::failure;
+use super::schema::{BUSY, lock_by};
+use super::schema::{RollbackGuard, Tx, WaitGuard, sequence_of};
 use super::store::Store;
-use super::sweeping::Sweeper;
-use super::timelines::{begin_feed_timeline, begin_timeline_if_needed};
-use super::tx::{RollbackGuard, Tx, WaitGuard, sequence_of};
 use crate::error::{Error, Result, Status};
 use crate::platform::deadline::Deadline;
 use crate::platform::files;

@@ -42,3 +42,24 @@ fn one_call_and_single_steps_lead_to_the_same_and_never_through_a_link() {
         assert!(!opened("link/file") && !opened("link") && !opened("a/none"));
     }
 }
+
+#[test]
+fn a_file_whose_identity_changes_while_it_is_open_is_still_this_copys() {
+    use crate::platform::exclusive_open::ExclusiveOpen;
+    use crate::platform::files::Inode;
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("file");
+    let _open = std::fs::File::create(&path).expect("a file");
+    let file = Inode::of(&path).expect("an identity");
+    let earlier = Inode {
+        number: file.number + 1,
+        ..file
+    };
+    assert!(
+        ExclusiveOpen::register(&path, file).is_none(),
+        "other code has the file open"
+    );
+    let _first = ExclusiveOpen::register(&path, earlier).expect("registered");
+    assert!(ExclusiveOpen::register(&path, file).is_some());
+}

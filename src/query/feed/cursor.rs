@@ -17,7 +17,7 @@ const END: &str = "to";
 pub struct FeedCursor {
     /// The timeline of the store's change log, a random number. A recreated store has a different timeline.
     pub timeline: i64,
-    pub identity: ViewId,
+    pub view_id: ViewId,
     /// The library; `None` for all libraries.
     pub library: Option<LibraryId>,
     pub position: FeedPosition,
@@ -32,13 +32,13 @@ impl FeedCursor {
     pub fn to_text(self) -> String {
         let Self {
             timeline,
-            identity,
+            view_id,
             library,
             position,
             end,
         } = self;
         let library = library.unwrap_or(LibraryId::ALL);
-        let prefix = format!("{VERSION}.{timeline:x}.{identity}.{library}");
+        let prefix = format!("{VERSION}.{timeline:x}.{view_id}.{library}");
         let text = match position {
             FeedPosition::Log(FeedLogPosition {
                 sequence,
@@ -76,9 +76,9 @@ impl FeedCursor {
 
     /// Returns an error if the cursor is from a different view or library. A cursor for all libraries is also valid for
     /// one library. `library` is `None` for all libraries.
-    pub fn check(&self, identity: ViewId, library: Option<LibraryId>) -> Result<()> {
+    pub fn check(&self, view_id: ViewId, library: Option<LibraryId>) -> Result<()> {
         let list_again = |cause: &str| Err(Error::new(Status::ListAgain, format!("{cause}: list again in full")));
-        if self.identity != identity {
+        if self.view_id != view_id {
             return list_again("the cursor belongs to a different server or user, or the store was recreated");
         }
         match (self.library, library) {
@@ -101,7 +101,7 @@ fn parse(text: &str) -> Option<FeedCursor> {
         return None;
     }
     let timeline = i64::from_str_radix(parts.next()?, 16).ok()?;
-    let identity = ViewId(parts.next()?.parse().ok()?);
+    let view_id = ViewId(parts.next()?.parse().ok()?);
     let library = LibraryId(parts.next()?.parse().ok()?);
     let library = (library != LibraryId::ALL).then_some(library);
     let number = |part: &str| part.parse::<i64>().ok().filter(|number| *number >= 0);
@@ -127,7 +127,7 @@ fn parse(text: &str) -> Option<FeedCursor> {
     };
     parts.next().is_none().then_some(FeedCursor {
         timeline,
-        identity,
+        view_id,
         library,
         position,
         end,

@@ -3,7 +3,7 @@ use super::*;
 fn cursor(position: FeedPosition) -> FeedCursor {
     FeedCursor {
         timeline: 0x7edc_ba98_7654_3210,
-        identity: ViewId(7),
+        view_id: ViewId(7),
         library: None,
         position,
         end: None,

@@ -124,22 +124,22 @@ impl Queries {
             return invalid_argument_error("a full listing takes no cursor: omit the cursor, or request only changes");
         }
         self.reading.catch_up(call.deadline)?;
-        let (identity, library) = self.identity_and_library(call)?;
+        let (view_id, library) = self.view_and_library(call)?;
         if full {
             self.check_fetched(library)?;
         }
         let mut reader = if cursor.is_empty() {
-            let (timeline, position) = FeedRows(&self.store).first_position(identity, library, full)?;
+            let (timeline, position) = FeedRows(&self.store).first_position(view_id, library, full)?;
             FeedCursor {
                 timeline,
-                identity,
+                view_id,
                 library,
                 position,
                 end: None,
             }
         } else {
             let mut reader = FeedCursor::from_text(cursor)?;
-            reader.check(identity, library)?;
+            reader.check(view_id, library)?;
             // The page lacks the other libraries' changes, so the new cursor is valid only for this library.
             reader.library = library;
             reader
@@ -149,7 +149,7 @@ impl Queries {
             FeedPosition::Log(_) if cursor.is_empty() => None,
             FeedPosition::Log(log_position) => {
                 let log_position = (reader.timeline, log_position);
-                Some(FeedRows(&self.store).page(identity, library, log_position, reader.end, limit)?)
+                Some(FeedRows(&self.store).page(view_id, library, log_position, reader.end, limit)?)
             }
             FeedPosition::Full { .. } => Some(self.full_page(call, &reader, limit)?),
         };
@@ -184,7 +184,7 @@ impl Queries {
         self.reading.catch_up(call.deadline)?;
         let position = (reader.timeline, reader.position);
         let items = |row: &LibraryRow, after, limit| self.reading.stored_items(row.id, after, limit);
-        FeedRows(&self.store).full_page(reader.identity, reader.library, position, limit, &items)
+        FeedRows(&self.store).full_page(reader.view_id, reader.library, position, limit, &items)
     }
 
     /// Waits for changes after a cursor. Returns [`Status::Ok`] if there are changes, or if a refresh is due because of
@@ -241,9 +241,9 @@ impl Queries {
         if self.reading.awaits_acceptance()? {
             return Ok(false);
         }
-        let (identity, library) = self.identity_and_library(call)?;
-        reader.check(identity, library)?;
-        FeedRows(&self.store).has(identity, library, (reader.timeline, reader.position))
+        let (view_id, library) = self.view_and_library(call)?;
+        reader.check(view_id, library)?;
+        FeedRows(&self.store).has(view_id, library, (reader.timeline, reader.position))
     }
 
     /// Wakes all calls that wait for changes, so that they report progress immediately, and the host can cancel them.
@@ -294,14 +294,14 @@ impl Queries {
 
     /// Returns the view and the library of a call; the library is `None` for all libraries. If the server rejected the
     /// token, the error says so.
-    fn identity_and_library(&self, call: &Call<'_>) -> Result<(ViewId, Option<LibraryId>)> {
-        self.find_identity_and_library(call)
+    fn view_and_library(&self, call: &Call<'_>) -> Result<(ViewId, Option<LibraryId>)> {
+        self.find_view_and_library(call)
             .map_err(|error| self.reading.explain_rejected_token(error))
     }
 
     /// Returns the view and the library of a call; the library is `None` for all libraries. Errors do not mention a
     /// rejected token.
-    fn find_identity_and_library(&self, call: &Call<'_>) -> Result<(ViewId, Option<LibraryId>)> {
+    fn find_view_and_library(&self, call: &Call<'_>) -> Result<(ViewId, Option<LibraryId>)> {
         let snapshot = self.reading.snapshot();
         let resolved = call.library.map(|library| (library, library.resolve(&snapshot)));
         let row = match resolved {
@@ -314,12 +314,12 @@ impl Queries {
                 Resolved::Unknown => return Err(library.not_stored_error(&snapshot, &self.reading)),
             },
         };
-        let Some(identity) = snapshot.identity else {
+        let Some(view_id) = snapshot.view_id else {
             self.reading.check_accepted()?;
             let text = "no library was ever fetched: fetch a library first (refresh)";
             return Err(Error::new(Status::NotFetched, text));
         };
-        Ok((identity, row.map(|row: &LibraryRow| row.id)))
+        Ok((view_id, row.map(|row: &LibraryRow| row.id)))
     }
 }
 

@@ -40,14 +40,14 @@ impl IndexReader {
             if attempt > 0 && self.tokens.current_if_same_view(token_number).is_none() {
                 return Ok(());
             }
-            let Some((identity, libraries)) = write()? else {
+            let Some((view_id, libraries)) = write()? else {
                 // If a retry has nothing to change, an earlier attempt has already succeeded.
                 return if attempt == 0 { self.check_accepted() } else { Ok(()) };
             };
             self.catch_up(Deadline::NONE)?;
             let snapshot = self.snapshot();
             let is_current = |id: &LibraryId| snapshot.rows.iter().any(|row| row.id == *id);
-            if snapshot.identity == Some(identity) && libraries.iter().all(is_current) {
+            if snapshot.view_id == Some(view_id) && libraries.iter().all(is_current) {
                 return Ok(());
             }
         }
@@ -88,7 +88,7 @@ impl IndexReader {
     /// selected libraries; `None` if the selected library is not stored.
     fn forget_paths(&self, library: &Selection, paths: &[&[u8]], removed: usize) -> Result<Option<WriteTarget>> {
         let affected = self.read_undamaged(|snapshot| {
-            let (Some(identity), Resolved::Scope(scope)) = (snapshot.identity, library.resolve(snapshot)?) else {
+            let (Some(view_id), Resolved::Scope(scope)) = (snapshot.view_id, library.resolve(snapshot)?) else {
                 return Ok(None); // the library is not stored, so no answer can be wrong
             };
             // Collect the confirmed matches to remove, and the other paths to mark as unverified.
@@ -115,14 +115,14 @@ impl IndexReader {
                 }
             }
             let ids = ids_of(&snapshot.rows, scope);
-            Ok(Some((identity, ids, unverified, confirmed)))
+            Ok(Some((view_id, ids, unverified, confirmed)))
         })?;
-        let Some((identity, ids, unverified, confirmed)) = affected else {
+        let Some((view_id, ids, unverified, confirmed)) = affected else {
             return Ok(None);
         };
         let request = LocalWrite::Paths(&ids, &paths[..removed]);
-        self.write_invalidation(identity, &request, &unverified, &confirmed)?;
-        Ok(Some((identity, ids)))
+        self.write_invalidation(view_id, &request, &unverified, &confirmed)?;
+        Ok(Some((view_id, ids)))
     }
 
     /// Stores that the `unverified` paths and items are invalidated, removes the `confirmed` matches, and applies the
@@ -130,19 +130,19 @@ impl IndexReader {
     /// request, which plexindex shares with other hosts.
     fn write_invalidation(
         &self,
-        identity: ViewId,
+        view_id: ViewId,
         request: &LocalWrite<'_>,
         unverified: &[(LibraryId, &[u8], &str)],
         confirmed: &[(LibraryId, Vec<u8>)],
     ) -> Result<()> {
-        let sequence = LibraryRows(&self.store).invalidate(identity, request, unverified, confirmed, Deadline::NONE)?;
+        let sequence = LibraryRows(&self.store).invalidate(view_id, request, unverified, confirmed, Deadline::NONE)?;
         let removed = confirmed
             .iter()
             .flat_map(|(id, path)| MATCH_REMOVED.map(|kind| (*id, kind, &path[..], "")));
         let unverified = unverified
             .iter()
             .map(|(id, path, key)| (*id, unverified_kind(path), *path, *key));
-        self.apply_committed(identity, sequence, &removed.chain(unverified).collect::<Vec<_>>());
+        self.apply_committed(view_id, sequence, &removed.chain(unverified).collect::<Vec<_>>());
         Ok(())
     }
 
@@ -165,7 +165,7 @@ impl IndexReader {
     /// Invalidates an item in the selected libraries, and removes the item's confirmed matches.
     pub fn invalidate_item(&self, library: &Selection, rating_key: &str) -> Result<()> {
         self.retry_until_current(|| {
-            let Some((identity, ids)) = self.resolve_selection(library)? else {
+            let Some((view_id, ids)) = self.resolve_selection(library)? else {
                 return Ok(None);
             };
             let confirmed = self.matches_of_item(&ids, rating_key)?;
@@ -175,8 +175,8 @@ impl IndexReader {
                 with_matches: true,
             };
             let unverified: Vec<_> = ids.iter().map(|id| (*id, &b""[..], rating_key)).collect();
-            self.write_invalidation(identity, &request, &unverified, &confirmed)?;
-            Ok(Some((identity, ids)))
+            self.write_invalidation(view_id, &request, &unverified, &confirmed)?;
+            Ok(Some((view_id, ids)))
         })?;
         self.records.flush_removals(Deadline::NONE)
     }
@@ -186,20 +186,20 @@ impl IndexReader {
         let selected = library.filter(|library| *library.selector() != Selector::All);
         self.retry_until_current(|| {
             let Some(library) = selected else {
-                let Some(identity) = self.identity() else {
+                let Some(view_id) = self.view_id() else {
                     return Ok(None);
                 };
-                LibraryRows(&self.store).invalidate_libraries(identity, None, Deadline::NONE)?;
+                LibraryRows(&self.store).invalidate_libraries(view_id, None, Deadline::NONE)?;
                 // No library id to check: the write covers all libraries that exist now.
-                return Ok(Some((identity, Vec::new())));
+                return Ok(Some((view_id, Vec::new())));
             };
-            let Some((identity, ids)) = self.resolve_selection(library)? else {
+            let Some((view_id, ids)) = self.resolve_selection(library)? else {
                 return Ok(None);
             };
             for id in &ids {
-                LibraryRows(&self.store).invalidate_libraries(identity, Some(*id), Deadline::NONE)?;
+                LibraryRows(&self.store).invalidate_libraries(view_id, Some(*id), Deadline::NONE)?;
             }
-            Ok(Some((identity, ids)))
+            Ok(Some((view_id, ids)))
         })?;
         match selected {
             Some(library) => log::info!("invalidated library '{}'", library.selector().name()),
@@ -211,10 +211,10 @@ impl IndexReader {
     /// Returns the view's id and the ids of the selected libraries; `None` if the store has no such library.
     fn resolve_selection(&self, library: &Selection) -> Result<Option<WriteTarget>> {
         let snapshot = self.snapshot();
-        let (Some(identity), Resolved::Scope(scope)) = (snapshot.identity, library.resolve(&snapshot)?) else {
+        let (Some(view_id), Resolved::Scope(scope)) = (snapshot.view_id, library.resolve(&snapshot)?) else {
             return Ok(None);
         };
-        Ok(Some((identity, ids_of(&snapshot.rows, scope))))
+        Ok(Some((view_id, ids_of(&snapshot.rows, scope))))
     }
 }
 

@@ -110,7 +110,7 @@ impl IndexReader {
     /// Returns whether the store may contain data for this token's user, but the server has not accepted the token yet.
     /// Returns `false` if the view does not depend on the token, or if there is no token.
     pub fn awaits_acceptance(&self) -> Result<bool> {
-        if self.identity().is_some() {
+        if self.view_id().is_some() {
             return Ok(false); // the token already has a view
         }
         let session = self.tokens.current();

@@ -85,9 +85,9 @@ impl EndpointResolver {
 
     /// Returns the id of the view for a session's token, which may no longer be the current token; `None` if no server
     /// has accepted the token yet.
-    pub fn identity_of(&self, session: &Session) -> Result<Option<ViewId>> {
+    pub fn view_of(&self, session: &Session) -> Result<Option<ViewId>> {
         match self.endpoint_of(session) {
-            Some(endpoint) => LibraryRows(&self.store).identity(&endpoint),
+            Some(endpoint) => LibraryRows(&self.store).view_id(&endpoint),
             None => Ok(None),
         }
     }

@@ -71,10 +71,10 @@ fn begin(server: &Standin, folder: &Path, children: u64) {
     let mut worker = Worker::start("storm", [&place[0], &place[1], &place[2], &count, &path, &key]);
     assert_eq!(worker.hear(), format!("{children} of {children}"));
     worker.end();
-    let [identity, sections, listing, _, _, all] = requests(server);
+    let [view_id, sections, listing, _, _, all] = requests(server);
     // Which libraries there are is asked three times: before the first match is recorded; by the question that lists, which
     // came after that; and when the listing has come, whether anything changed meanwhile.
-    assert_eq!([identity, sections, listing, all], [1, 3, 1, 5]);
+    assert_eq!([view_id, sections, listing, all], [1, 3, 1, 5]);
     let index = support::open(options(server, folder), &clock());
     for number in 0..children {
         assert_eq!(answer(&index, &format!("/host/{number}.mkv")), Some(key.clone()));

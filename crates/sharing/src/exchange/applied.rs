@@ -92,7 +92,7 @@ impl Exchange {
             let last = last_invalidated.entry(&entry.name.key).or_default();
             *last = own_number.unwrap_or(UNDELIVERED - 1).max(*last);
         }
-        let last_entry_numbers = Outbox(&self.store).outbox_matches(view.identity, &row.library.uuid)?;
+        let last_entry_numbers = Outbox(&self.store).outbox_matches(view.view_id, &row.library.uuid)?;
         let mut removed = Vec::new();
         for (path, rating_key) in RecordRows(&self.store).confirmed_matches(row.id)? {
             let matches = SharedEntries(&self.reading).match_entries(&row.library, &[(&path, &rating_key)]);
@@ -116,7 +116,7 @@ impl Exchange {
             return Ok(());
         }
         LibraryRows(&self.store)
-            .invalidate(view.identity, &LocalWrite::NONE, &[], &removed, Deadline::NONE)
+            .invalidate(view.view_id, &LocalWrite::NONE, &[], &removed, Deadline::NONE)
             .map(drop)
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::contract::{HostId, Lease, SharedLog, ViewNumber};
-use crate::engine::{LibraryRows, Maintenance, Outbox, Store};
+use crate::engine::{LibraryRows, Outbox, Store, StoreWriter};
 use crate::error::{Error, Result, Status};
 use crate::freshness::Policy;
 use crate::model::ViewId;
@@ -65,10 +65,10 @@ pub fn without_entries<R>(work: impl FnOnce() -> R) -> R {
     work()
 }
 
-/// A view in the log, with the store's id for this view (`identity`) and this folder's host id.
+/// A view in the log, with the store's id for this view (`view_id`) and this folder's host id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogView {
-    pub identity: ViewId,
+    pub view_id: ViewId,
     pub number: ViewNumber,
     pub host: HostId,
 }
@@ -102,7 +102,7 @@ pub struct Exchange {
     pub log: Arc<dyn SharedLog>,
     pub store: Arc<Store>,
     pub reading: Arc<IndexReader>,
-    pub maintenance: Arc<Maintenance>,
+    pub store_writer: Arc<StoreWriter>,
     pub counters: Arc<Counters>,
     pub clock: Arc<dyn Clock>,
     /// Time for which this host waits for an unavailable log before it sends requests to the server without a lease
@@ -167,7 +167,7 @@ impl Exchange {
             log,
             store: components.store,
             reading: components.reading,
-            maintenance: components.maintenance,
+            store_writer: components.store_writer,
             counters: components.counters,
             clock: components.clock,
             retry_after_ms: i64::try_from(options.shared_retry.as_millis()).unwrap_or(i64::MAX),
@@ -375,10 +375,10 @@ impl Exchange {
     /// server's identity, and while the log is unavailable.
     pub fn view(&self) -> Result<Option<LogView>> {
         let session = self.reading.tokens.current();
-        let Some(identity) = self.reading.viewpoint.identity_of(&session)? else {
+        let Some(view_id) = self.reading.viewpoint.view_of(&session)? else {
             return Ok(None);
         };
-        if !LibraryRows(&self.store).has_machine_identifier(identity)? {
+        if !LibraryRows(&self.store).has_machine_identifier(view_id)? {
             return Ok(None); // the server has not reported its machine identifier
         }
         // Hash the user with the log's key, so that all hosts get the same hash.
@@ -393,12 +393,12 @@ impl Exchange {
         };
         let host = Outbox(&self.store).host()?;
         // Query the log for the view's number only once.
-        let view_name = (identity, viewer);
+        let view_name = (view_id, viewer);
         let known_number = lock(&self.state).views.get(&view_name).copied();
         let number = if let Some(number) = known_number {
             number
         } else {
-            let server = LibraryRows(&self.store).machine_identifier(identity)?;
+            let server = LibraryRows(&self.store).machine_identifier(view_id)?;
             let Ok(number) = self.send_request(|log, limit| log.view(&server, &view_name.1, limit)) else {
                 return Ok(None);
             };
@@ -406,7 +406,7 @@ impl Exchange {
             self.changed.notify_all(); // the thread can listen now that it has a view
             number
         };
-        Ok(Some(LogView { identity, number, host }))
+        Ok(Some(LogView { view_id, number, host }))
     }
 
     /// Forgets the log's key and the view numbers, since another log may have replaced this log.

@@ -42,9 +42,9 @@ impl ExchangeResult {
 }
 
 impl Exchange {
-    /// Returns how far this folder has read the shared log, and when it last read the log. `identity`: the view ID.
-    pub fn read_position(&self, identity: ViewId) -> Result<SharedLogPosition> {
-        Outbox(&self.store).log_position(identity, self.log.name(), self.mappings)
+    /// Returns how far this folder has read the shared log, and when it last read the log. `view_id`: the view ID.
+    pub fn read_position(&self, view_id: ViewId) -> Result<SharedLogPosition> {
+        Outbox(&self.store).log_position(view_id, self.log.name(), self.mappings)
     }
 
     /// Delivers the outbox under the folder's exchange lock. Returns whether the log has all entries by the deadline.
@@ -91,10 +91,10 @@ impl Exchange {
     /// two is complete. If the deadline passes, the next exchange continues from the same position.
     fn exchange_untimed(&self, view: &LogView, until: Deadline) -> Result<ExchangeResult> {
         let mut view = *view;
-        let start = self.read_position(view.identity)?;
+        let start = self.read_position(view.view_id)?;
         // A folder with matches that joins a log delivers them after reading the whole log, and keeps `last_read_ms` 0.
         let is_joining = if start.position == Position::default() {
-            let rows = LibraryRows(&self.store).libraries(view.identity)?;
+            let rows = LibraryRows(&self.store).libraries(view.view_id)?;
             rows.iter().any(|row| row.matches.is_some())
         } else {
             start.last_read_ms == 0
@@ -117,7 +117,7 @@ impl Exchange {
                 done.has_delivered = self.deliver(&view, until)?;
                 continue;
             }
-            let log_position = self.read_position(view.identity)?;
+            let log_position = self.read_position(view.view_id)?;
             let Ok(page) = self.send_request_by(until, |log, limit| {
                 log.read(view.number, log_position.position, ENTRIES_PER_REQUEST, limit)
             }) else {
@@ -183,7 +183,7 @@ impl Exchange {
         if has_delivered || entries.is_empty() {
             return self.apply(view, entries);
         }
-        let undelivered = Undelivered::new(Outbox(&self.store).entries(view.identity, usize::MAX)?);
+        let undelivered = Undelivered::new(Outbox(&self.store).entries(view.view_id, usize::MAX)?);
         let may_remove_matches = entries.iter().any(waiting::may_remove_matches);
         let applicable: Vec<Entry> = (entries.iter())
             .filter(|entry| !undelivered.overrides(entry))
@@ -197,7 +197,7 @@ impl Exchange {
     }
 
     fn store_position(&self, view: &LogView, place: &SharedLogPosition) -> Result<()> {
-        Outbox(&self.store).store_log_position(view.identity, self.log.name(), self.mappings, place, Deadline::NONE)
+        Outbox(&self.store).store_log_position(view.view_id, self.log.name(), self.mappings, place, Deadline::NONE)
     }
 
     /// Adds to the outbox the matches that a newly joined log lacks. Returns whether all matches were compared with the
@@ -217,9 +217,9 @@ impl Exchange {
     /// entries from a group. If `filter` returns `false`, stops and returns `false`; otherwise returns `true`.
     pub fn enqueue_matches(&self, view: &LogView, filter: impl Fn(&mut Vec<NewEntry>) -> Result<bool>) -> Result<bool> {
         self.reading.catch_up(Deadline::NONE)?;
-        for row in LibraryRows(&self.store).libraries(view.identity)? {
+        for row in LibraryRows(&self.store).libraries(view.view_id)? {
             let matches = RecordRows(&self.store).confirmed_matches(row.id)?;
-            let last_entry_numbers = Outbox(&self.store).outbox_matches(view.identity, &row.library.uuid)?;
+            let last_entry_numbers = Outbox(&self.store).outbox_matches(view.view_id, &row.library.uuid)?;
             for group in matches.chunks(NAMES_PER_REQUEST) {
                 let pairs: Vec<(&[u8], &str)> = group
                     .iter()
@@ -230,7 +230,7 @@ impl Exchange {
                 if !filter(&mut entries)? {
                     return Ok(false);
                 }
-                Outbox(&self.store).enqueue(view.identity, &entries, Deadline::NONE)?;
+                Outbox(&self.store).enqueue(view.view_id, &entries, Deadline::NONE)?;
             }
         }
         Ok(true)
@@ -253,7 +253,7 @@ impl Exchange {
                 continue;
             }
             let find_library = || -> Result<Option<LibraryRow>> {
-                let rows = LibraryRows(&self.store).libraries(view.identity)?;
+                let rows = LibraryRows(&self.store).libraries(view.view_id)?;
                 Ok(rows.into_iter().find(|row| row.library.uuid == first.name.library))
             };
             let mut library_row = find_library()?;
@@ -281,7 +281,7 @@ impl Exchange {
                         match self.applied_before(entry)? {
                             Applied::Never => {
                                 LibraryRows(&self.store).invalidate_libraries(
-                                    view.identity,
+                                    view.view_id,
                                     Some(row.id),
                                     Deadline::NONE,
                                 )?;
@@ -304,9 +304,9 @@ impl Exchange {
             return Ok(());
         };
         let observed_ms = self.observed_ms(entry, body.age_ms);
-        let rows = LibraryRows(&self.store).libraries(view.identity)?;
+        let rows = LibraryRows(&self.store).libraries(view.view_id)?;
         if !rows.iter().any(|row| row.checked_ms > observed_ms) {
-            self.store_probe(view.identity, &body.libraries, observed_ms, Sequence::default())?;
+            self.store_probe(view.view_id, &body.libraries, observed_ms, Sequence::default())?;
         }
         Ok(())
     }
@@ -315,7 +315,7 @@ impl Exchange {
     /// their rows. `begun`: the change sequence up to which the probe covers events; 0 if it covers none of them.
     pub fn store_probe(
         &self,
-        identity: ViewId,
+        view_id: ViewId,
         probed: &[Library],
         observed_ms: i64,
         begun: Sequence,
@@ -330,7 +330,7 @@ impl Exchange {
                     observed_ms,
                 )
         };
-        LibraryRows(&self.store).store_probe(identity, probed, begun, observed_ms, Deadline::NONE, &is_current)
+        LibraryRows(&self.store).store_probe(view_id, probed, begun, observed_ms, Deadline::NONE, &is_current)
     }
 
     /// Returns the time at which an entry was written, in Unix ms by this host's clock.
@@ -433,7 +433,7 @@ impl Exchange {
             }
         }
         if !removed.is_empty() {
-            LibraryRows(&self.store).invalidate(view.identity, &LocalWrite::NONE, &[], &removed, Deadline::NONE)?;
+            LibraryRows(&self.store).invalidate(view.view_id, &LocalWrite::NONE, &[], &removed, Deadline::NONE)?;
         }
         if pairs.is_empty() {
             return Ok(());
@@ -442,7 +442,7 @@ impl Exchange {
             .iter()
             .map(|(path, key)| (path.as_slice(), key.as_str()))
             .collect();
-        self.maintenance.record_matches(row, &pairs, Deadline::NONE)?;
+        self.store_writer.record_matches(row, &pairs, Deadline::NONE)?;
         Ok(())
     }
 
@@ -453,7 +453,7 @@ impl Exchange {
             let key = String::from_utf8_lossy(&entry.name.key);
             if entry.body.is_empty() {
                 if entry.host != view.host {
-                    LibraryRows(&self.store).invalidate_items(view.identity, row.id, &[&key], Deadline::NONE)?;
+                    LibraryRows(&self.store).invalidate_items(view.view_id, row.id, &[&key], Deadline::NONE)?;
                 }
                 continue;
             }
@@ -461,7 +461,7 @@ impl Exchange {
                 Applied::Never => {
                     let confirmed_matches = self.reading.matches_of_item(&[row.id], &key)?;
                     LibraryRows(&self.store).invalidate(
-                        view.identity,
+                        view.view_id,
                         &LocalWrite::NONE,
                         &[(row.id, b"", &*key)], // the empty path stands for the whole item
                         &confirmed_matches,

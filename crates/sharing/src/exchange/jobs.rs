@@ -34,7 +34,7 @@ impl Exchange {
         let known_view = self.view()?;
         if let Some(view) = &known_view {
             let sequence = Totals::of(&self.store)?.sequence;
-            let rows = LibraryRows(&self.store).libraries(view.identity)?;
+            let rows = LibraryRows(&self.store).libraries(view.view_id)?;
             let max_age = if rows.iter().any(|row| row.hint != Hint::None) {
                 Duration::ZERO // an earlier probe may not cover the event
             } else {
@@ -44,13 +44,13 @@ impl Exchange {
                 && let Some(body) = decode::<ProbeBody>(&entry.body)
             {
                 let observed_ms = self.observed_ms(&entry, body.age_ms);
-                return self.store_probe(view.identity, &body.libraries, observed_ms, sequence);
+                return self.store_probe(view.view_id, &body.libraries, observed_ms, sequence);
             }
         }
         let asked_ms = self.clock.now_ms();
-        let (identity, rows) = job.probe()?;
+        let (view_id, rows) = job.probe()?;
         // The first probe identifies the view, so this host can now read the log, even if the log rejects writes.
-        if let Some(view) = self.view()?.filter(|view| view.identity == identity) {
+        if let Some(view) = self.view()?.filter(|view| view.view_id == view_id) {
             if known_view.is_none() {
                 self.exchange_exclusively(&view, job.bounds.deadline)?;
             }
@@ -136,7 +136,7 @@ impl Exchange {
         if matches!(need, NeededRequest::Nothing | NeededRequest::Probe) {
             return Ok(());
         }
-        let included = self.read_position(view.identity)?.position;
+        let included = self.read_position(view.view_id)?.position;
         let merged = self.fetch_from_source(job, &row_before, need, why)?;
         let row_after = LibraryRows(&self.store).library_row(row.id)?;
         self.publish(&view, &held_lease.lease, (&row_before, &row_after), merged, included);

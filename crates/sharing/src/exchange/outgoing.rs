@@ -15,15 +15,15 @@ impl Exchange {
     /// Returns the number of entries in the outbox that await delivery; 0 while the view is unknown.
     pub fn undelivered(&self) -> Result<u64> {
         self.reading
-            .identity()
-            .map_or(Ok(0), |identity| Outbox(&self.store).count(identity))
+            .view_id()
+            .map_or(Ok(0), |view_id| Outbox(&self.store).count(view_id))
     }
 
     /// Delivers the outbox. Returns whether the log has all entries: `false` if the log is
     /// unavailable or rejects writes, or if the deadline passes.
     pub fn deliver(&self, view: &LogView, until: Deadline) -> Result<bool> {
         loop {
-            let outbox_rows = Outbox(&self.store).entries(view.identity, ENTRIES_PER_REQUEST)?;
+            let outbox_rows = Outbox(&self.store).entries(view.view_id, ENTRIES_PER_REQUEST)?;
             let Some(first) = outbox_rows.first() else {
                 return Ok(true);
             };
@@ -38,7 +38,7 @@ impl Exchange {
                 .take_while(is_same_host)
                 .map(|row| with_number(row.number, row.entry.clone()))
                 .collect();
-            let last_delivered = (Outbox(&self.store).last_delivered(view.identity)?)
+            let last_delivered = (Outbox(&self.store).last_delivered(view.view_id)?)
                 .map_or(0, |(last_host, number)| if last_host == host { number } else { 0 });
             let deliver = |log: &dyn SharedLog, limit| log.deliver(view.number, host, last_delivered, &rows, limit);
             let Ok(last_in_log) = self.send_write(until, deliver) else {
@@ -51,13 +51,13 @@ impl Exchange {
             if last_in_log < last_delivered {
                 self.resend_matches(view)?;
             } else if last_in_log == last_sent || Outbox(&self.store).has_written_entry(host, last_in_log)? {
-                Outbox(&self.store).mark_delivered(view.identity, host, last_in_log.min(last_sent), Deadline::NONE)?;
+                Outbox(&self.store).mark_delivered(view.view_id, host, last_in_log.min(last_sent), Deadline::NONE)?;
             } else {
                 log::warn!(
                     "this folder was restored from a backup; it now has a new host id in the shared log {}",
                     self.log.name()
                 );
-                Outbox(&self.store).assign_new_host_id(view.identity, Deadline::NONE)?;
+                Outbox(&self.store).assign_new_host_id(view.view_id, Deadline::NONE)?;
             }
         }
     }
@@ -65,7 +65,7 @@ impl Exchange {
     /// Returns whether the log lacks this host's last delivery, because the log was restored or a replica replaced it.
     /// Queries the log once after each delivery.
     pub fn has_log_lost_entries(&self, view: &LogView, until: Deadline) -> Result<bool> {
-        let last = Outbox(&self.store).last_delivered(view.identity)?;
+        let last = Outbox(&self.store).last_delivered(view.view_id)?;
         let Some((host, number)) = last.filter(|_| lock(&self.state).last_checked_delivery != last) else {
             return Ok(false);
         };
@@ -88,6 +88,6 @@ impl Exchange {
             self.log.name()
         );
         self.enqueue_matches(view, |_| Ok(true))?;
-        Outbox(&self.store).assign_new_host_id(view.identity, Deadline::NONE)
+        Outbox(&self.store).assign_new_host_id(view.view_id, Deadline::NONE)
     }
 }

@@ -170,7 +170,7 @@ impl Exchange {
         let Some(view) = self.view()? else {
             return Ok(ExchangeResult::default());
         };
-        let last_read_ms = self.read_position(view.identity)?.last_read_ms;
+        let last_read_ms = self.read_position(view.view_id)?.last_read_ms;
         let age_ms = self.clock.now_ms().saturating_sub(last_read_ms);
         if first && (0..i64::try_from(POLL_INTERVAL.as_millis()).unwrap_or(0)).contains(&age_ms) {
             let has_delivered = self.deliver(&view, Deadline::NONE)?;
@@ -223,7 +223,7 @@ impl Exchange {
             return false;
         };
         let number = self
-            .read_position(view.identity)
+            .read_position(view.view_id)
             .map_or(0, |stored| stored.position.number);
         let has_new_entries = self.send_request(|log, _| log.wait(view.number, number, time));
         if has_new_entries.is_err() {

@@ -3,22 +3,16 @@
 //! Each change is a row. The transaction that changes a single item or publishes a listing also writes the rows, so a
 //! reader never sees part of a listing.
 
-mod log;
-mod moved;
-mod page;
+use std::collections::HashMap;
 
-use rusqlite::params;
+use rusqlite::{Connection, Row, params};
 
-use self::log::{FeedEntry, FeedQuery};
-use self::moved::merge_moves;
-pub use self::page::{FeedLogPosition, FeedPage, FeedPosition, ItemChange};
-use super::cached::CachedStatements;
+use super::change_log::{NO_END, PackedItem, timeline, timeline_end};
 use super::library_rows::{LibraryRow, one_library};
+use super::schema::{CachedStatements, NUMBER_MASK, position_of, sequence_of};
 use super::store::Store;
-use super::timelines::{NO_END, timeline, timeline_end};
-use super::tx::sequence_of;
 use crate::error::{Error, Result, Status};
-use crate::model::{Item, LibraryId, Sequence, ViewId};
+use crate::model::{Item, ItemType, LibraryId, Sequence, ViewId};
 
 /// A function that reads about as many items as requested from a library, starting after a cursor (0: at the start).
 /// Returns each item with its own cursor.
@@ -32,12 +26,12 @@ impl FeedRows<'_> {
     /// `full`, the start of a full listing, which gives the reader all items first.
     pub fn first_position(
         &self,
-        identity: ViewId,
+        view_id: ViewId,
         library: Option<LibraryId>,
         full: bool,
     ) -> Result<(i64, FeedPosition)> {
         self.0.read(|c| {
-            let query = FeedQuery { c, identity, library };
+            let query = FeedQuery { c, view_id, library };
             let log_start = sequence_of(c)?.next();
             let first_library = if full { query.next_listed(LibraryId::ALL)? } else { None };
             let position = first_library.map_or(FeedPosition::Log(FeedLogPosition::at(log_start)), |library| {
@@ -58,14 +52,14 @@ impl FeedRows<'_> {
     /// [`Status::ListAgain`] if the log no longer has all changes since `place`; errors of the store.
     pub fn page(
         &self,
-        identity: ViewId,
+        view_id: ViewId,
         library: Option<LibraryId>,
         (on, place): (i64, FeedLogPosition),
         end: Option<Sequence>,
         limit: usize,
     ) -> Result<FeedPage> {
         let page = self.0.read(|c| {
-            let query = FeedQuery { c, identity, library };
+            let query = FeedQuery { c, view_id, library };
             if !query.is_known(on, FeedPosition::Log(place))? {
                 return Ok(None);
             }
@@ -91,7 +85,7 @@ impl FeedRows<'_> {
     /// [`Status::ListAgain`] if the position belongs to a different timeline; errors of the store and of `items`.
     pub fn full_page(
         &self,
-        identity: ViewId,
+        view_id: ViewId,
         library: Option<LibraryId>,
         (on, position): (i64, FeedPosition),
         limit: usize,
@@ -106,7 +100,7 @@ impl FeedRows<'_> {
         } = position
         {
             let row = self.0.read(|c| {
-                let query = FeedQuery { c, identity, library };
+                let query = FeedQuery { c, view_id, library };
                 Ok(if query.is_known(on, position)? {
                     Some(query.library_if_included(current)?)
                 } else {
@@ -138,7 +132,7 @@ impl FeedRows<'_> {
             // After the last library, the reader continues in the log.
             let next = self
                 .0
-                .read(|c| FeedQuery { c, identity, library }.next_listed(current))?;
+                .read(|c| FeedQuery { c, view_id, library }.next_listed(current))?;
             position = next.map_or(FeedPosition::Log(FeedLogPosition::at(log_start)), |library| {
                 FeedPosition::Full {
                     log_start,
@@ -161,7 +155,7 @@ impl FeedRows<'_> {
     /// `timeline`: the id of the position's timeline. If `library` is `None`, includes all libraries.
     pub fn has(
         &self,
-        identity: ViewId,
+        view_id: ViewId,
         library: Option<LibraryId>,
         (timeline, position): (i64, FeedPosition),
     ) -> Result<bool> {
@@ -169,7 +163,7 @@ impl FeedRows<'_> {
             return Ok(true);
         };
         self.0.read(|c| {
-            let query = FeedQuery { c, identity, library };
+            let query = FeedQuery { c, view_id, library };
             // A reader at an unknown position must list again, which counts as a change.
             Ok(!query.is_known(timeline, position)?
                 || !query.relist_entries(place, NO_END)?.is_empty()
@@ -198,7 +192,7 @@ impl FeedQuery<'_> {
         let is_listed = self.library.is_none_or(|wanted| wanted == library)
             && self.c.has(
                 "SELECT 1 FROM libraries WHERE id = ?1 AND view_id = ?2",
-                params![library, self.identity],
+                params![library, self.view_id],
             )?;
         is_listed.then(|| one_library(self.c, library)).transpose()
     }
@@ -269,4 +263,217 @@ fn list_again() -> Error {
         Status::ListAgain,
         "the feed no longer has all changes since this cursor: list again in full",
     )
+}
+
+/// A reader's position. The feed has reported everything before the position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FeedPosition {
+    /// In the log of changes.
+    Log(FeedLogPosition),
+    /// In a full listing: in `library`, after the item with the cursor `after` (0: at the start). After the listing,
+    /// the reader continues in the log at `log_start`.
+    Full {
+        log_start: Sequence,
+        library: LibraryId,
+        after: i64,
+    },
+}
+
+/// The position of the next log entry to report. At number 0 of a transaction, the feed first names the libraries that
+/// the reader must list again, in the order of their ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FeedLogPosition {
+    pub sequence: Sequence,
+    /// Number of the change within its transaction, starting at 1; 0 for libraries that the reader must list again.
+    pub change_number: i64,
+    /// If `change_number` is 0: the feed has already named the libraries below this id.
+    pub next_library: i64,
+}
+
+impl FeedLogPosition {
+    /// Returns the position before all changes with this change sequence.
+    #[must_use]
+    pub fn at(sequence: Sequence) -> Self {
+        Self {
+            sequence,
+            change_number: 0,
+            next_library: 0,
+        }
+    }
+}
+
+/// A change to an item, or the instruction to list a whole library again.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ItemChange {
+    pub library: LibraryRow,
+    /// The item before the change; `None` if it was not listed, or if the reader must list the library again.
+    pub was: Option<Item>,
+    /// The item after the change; `None` if it is no longer listed, or if the reader must list the library again.
+    pub now: Option<Item>,
+}
+
+impl ItemChange {
+    /// Returns whether this change tells the reader to list the whole library again. Such a change contains no items.
+    #[must_use]
+    pub fn is_relist_marker(&self) -> bool {
+        self.was.is_none() && self.now.is_none()
+    }
+}
+
+/// A page of changes from the log, or of items from a full listing.
+#[derive(Clone, Debug)]
+pub struct FeedPage {
+    /// Id of the timeline to which `next` belongs.
+    pub timeline: i64,
+    /// The changes, oldest first.
+    pub changes: Vec<ItemChange>,
+    /// The start of the next page.
+    pub next: FeedPosition,
+    /// Whether more changes or items are ready to read.
+    pub has_more: bool,
+    /// The change sequence at which the following pages of the log end, although there may be newer commits; `None` if
+    /// no page follows.
+    pub end: Option<Sequence>,
+}
+
+/// A query of a view's feed: for one library, or for all libraries if `library` is `None`.
+pub struct FeedQuery<'c> {
+    pub c: &'c Connection,
+    pub view_id: ViewId,
+    pub library: Option<LibraryId>,
+}
+
+/// A change to an item. An entry without items tells the reader to list the library again.
+pub struct FeedEntry {
+    /// The entry's position in the feed.
+    pub place: FeedLogPosition,
+    pub library: LibraryId,
+    /// The item before the change; `now` is the item after the change. `None` if not listed.
+    pub was: Option<Item>,
+    pub now: Option<Item>,
+}
+
+impl FeedQuery<'_> {
+    /// Returns the change sequence up to which the view's feed lacks changes. Older positions are invalid.
+    pub fn feed_complete_after(&self) -> rusqlite::Result<Sequence> {
+        self.c
+            .value("SELECT feed_from FROM views WHERE id = ?1", [self.view_id])
+    }
+
+    /// Returns the next library for a full listing: the first library in this query that has a listing and an id above
+    /// `after` ([`LibraryId::ALL`] to start). `None` after the last library.
+    pub fn next_listed(&self, after: LibraryId) -> rusqlite::Result<Option<LibraryId>> {
+        self.c.find_value(
+            "SELECT id FROM libraries WHERE view_id = ?1 AND (?2 IS NULL OR id = ?2) AND id > ?3 AND present \
+             AND generation > 0 ORDER BY id LIMIT 1",
+            params![self.view_id, self.library, after],
+        )
+    }
+
+    /// Returns an entry without items for each library that the reader must list again, because the library's history
+    /// (the changes that the feed can report) starts between `place` and the change sequence `end`.
+    pub fn relist_entries(&self, place: FeedLogPosition, end: Sequence) -> rusqlite::Result<Vec<FeedEntry>> {
+        // These entries have the number 0, so a reader can be between two libraries only at the number 0.
+        let first_id = if place.change_number == 0 {
+            place.next_library
+        } else {
+            0
+        };
+        self.c.rows(
+            "SELECT feed_from, id FROM libraries WHERE view_id = ?1 AND (?2 IS NULL OR id = ?2) \
+             AND (feed_from, id) >= (?3, ?4) AND feed_from <= ?5 ORDER BY feed_from, id",
+            params![self.view_id, self.library, place.sequence, first_id, end],
+            |row| {
+                Ok(FeedEntry {
+                    place: FeedLogPosition {
+                        next_library: row.get(1)?,
+                        ..FeedLogPosition::at(row.get(0)?)
+                    },
+                    library: row.get(1)?,
+                    was: None,
+                    now: None,
+                })
+            },
+        )
+    }
+
+    /// Returns at most `limit` changes to items, starting at `place`, up to the change sequence `end`. Skips changes
+    /// from before their library's history starts, because readers must list that library again.
+    pub fn entries(&self, place: FeedLogPosition, end: Sequence, limit: usize) -> rusqlite::Result<Vec<FeedEntry>> {
+        // The number of a change starts at 0 in a row id (its low bits, `NUMBER_MASK`), but at 1 in a
+        // `FeedLogPosition`.
+        let first_row = position_of(place.sequence, (place.change_number - 1).clamp(0, NUMBER_MASK));
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let item = |row: &Row<'_>, column| {
+            let packed: Option<PackedItem> = row.get(column)?;
+            Ok::<_, rusqlite::Error>(packed.map(|packed| packed.0))
+        };
+        self.c.rows(
+            "SELECT f.sequence, (f.id & ?6) + 1, f.library, f.was, f.now FROM feed f \
+             CROSS JOIN libraries l ON l.id = f.library AND l.present AND l.generation > 0 \
+             AND f.sequence > l.feed_from WHERE f.id >= ?4 AND f.sequence BETWEEN ?3 AND ?7 AND l.view_id = ?1 AND (?2 IS NULL OR l.id = ?2) \
+             ORDER BY f.id LIMIT ?5",
+            params![self.view_id, self.library, place.sequence, first_row, limit, NUMBER_MASK, end],
+            |row| {
+                Ok(FeedEntry {
+                    place: FeedLogPosition {
+                        change_number: row.get(1)?,
+                        ..FeedLogPosition::at(row.get(0)?)
+                    },
+                    library: row.get(2)?,
+                    was: item(row, 3)?,
+                    now: item(row, 4)?,
+                })
+            },
+        )
+    }
+}
+
+/// Returns the changes, with one change instead of a removal and an addition with the same GUID and different rating
+/// keys, because Plex gave the item a new key. Keeps both changes if a change between them has one of the keys.
+pub fn merge_moves(changes: Vec<ItemChange>) -> Vec<ItemChange> {
+    let mut merged: Vec<ItemChange> = Vec::with_capacity(changes.len());
+    // `half_moves` contains the last change that only added or only removed an item, by library, type and GUID.
+    // `last_changes` contains the last change for each rating key. Both maps contain indexes into `merged`.
+    let mut half_moves: HashMap<(LibraryId, ItemType, String), usize> = HashMap::new();
+    let mut last_changes: HashMap<(LibraryId, String), usize> = HashMap::new();
+    for change in changes {
+        let library = change.library.id;
+        // A change that only adds or only removes an item can be half of a move.
+        let guid_key = match (&change.was, &change.now) {
+            (Some(item), None) | (None, Some(item)) if !item.guid.is_empty() => {
+                Some((library, item.kind, item.guid.clone()))
+            }
+            _ => None,
+        };
+        let first_half = guid_key.as_ref().and_then(|guid_key| half_moves.get(guid_key).copied());
+        let move_found = first_half.and_then(|index| {
+            // One change must only add an item, and the other must only remove an item.
+            let removed = merged[index].was.as_ref().xor(change.was.as_ref())?;
+            let added = merged[index].now.as_ref().xor(change.now.as_ref())?;
+            if removed.rating_key == added.rating_key {
+                return None;
+            }
+            let is_last = |item: &Item| {
+                let last = last_changes.get(&(library, item.rating_key.clone()));
+                last.is_none_or(|last| *last <= index)
+            };
+            (is_last(removed) && is_last(added)).then(|| (index, removed.clone(), added.clone()))
+        });
+        // A merged change takes the place of its first half.
+        let index = move_found.as_ref().map_or(merged.len(), |(index, ..)| *index);
+        for item in change.was.iter().chain(&change.now) {
+            last_changes.insert((library, item.rating_key.clone()), index);
+        }
+        if let Some((index, removed, added)) = move_found {
+            guid_key.and_then(|guid_key| half_moves.remove(&guid_key));
+            (merged[index].was, merged[index].now) = (Some(removed), Some(added));
+            continue;
+        }
+        if let Some(guid_key) = guid_key {
+            half_moves.insert(guid_key, index);
+        }
+        merged.push(change);
+    }
+    merged
 }

@@ -2,26 +2,26 @@
 
 use std::sync::Arc;
 
+use super::change_log::Sweeper;
 use super::feed_rows::FeedRows;
 use super::for_tests::{NOW_MS, count, endpoint, listed, movie, opened, probed, server};
-use super::history::trim_history;
 use super::library_rows::LibraryRows;
-use super::sweeping::Sweeper;
+use super::probes::trim_history;
 use super::{FeedLogPosition, FeedPage as Page, FeedPosition, LibraryRow, Store};
 use crate::model::{Item, ViewId};
 use crate::platform::deadline::Deadline;
 
 /// A store with one library of `films` films.
 fn with_films(store: &Arc<Store>, films: usize) -> (ViewId, LibraryRow, Vec<Item>) {
-    let identity = LibraryRows(store)
+    let view_id = LibraryRows(store)
         .reached(&endpoint("http://a"), &server("one"))
         .expect("reached");
-    let row = probed(store, identity, &["films"], NOW_MS).remove(0);
+    let row = probed(store, view_id, &["films"], NOW_MS).remove(0);
     let items: Vec<Item> = (0..films)
         .map(|n| movie(&format!("{n}"), &format!("/data/{n}.mkv")))
         .collect();
-    let row = listed(store, identity, &row, &items);
-    (identity, row, items)
+    let row = listed(store, view_id, &row, &items);
+    (view_id, row, items)
 }
 
 /// The keys before and after each change of a page.
@@ -35,8 +35,8 @@ fn changed_keys(page: &Page) -> Vec<(Option<&str>, Option<&str>)> {
         .collect()
 }
 
-fn now(store: &Store, identity: ViewId) -> (i64, FeedLogPosition) {
-    match FeedRows(store).first_position(identity, None, false).expect("begun") {
+fn now(store: &Store, view_id: ViewId) -> (i64, FeedLogPosition) {
+    match FeedRows(store).first_position(view_id, None, false).expect("begun") {
         (timeline, FeedPosition::Log(place)) => (timeline, place),
         (_, FeedPosition::Full { .. }) => unreachable!("no full listing was begun"),
     }
@@ -45,24 +45,24 @@ fn now(store: &Store, identity: ViewId) -> (i64, FeedLogPosition) {
 #[test]
 fn the_oldest_history_is_removed_first_above_the_limit() {
     let (_folder, store) = opened();
-    let (identity, mut row, mut items) = with_films(&store, 30);
-    let begun = now(&store, identity);
+    let (view_id, mut row, mut items) = with_films(&store, 30);
+    let begun = now(&store, view_id);
     let mut middle = begun;
     for round in 0..6 {
         if round == 5 {
-            middle = now(&store, identity);
+            middle = now(&store, view_id);
         }
         for item in &mut items[round * 5..round * 5 + 5] {
             item.title += " anew";
         }
-        row = listed(&store, identity, &row, &items);
+        row = listed(&store, view_id, &row, &items);
     }
     store
         .write(Deadline::NONE, |tx| trim_history(tx, 20))
         .expect("forgotten");
-    let page = FeedRows(&store).page(identity, None, middle, None, 100).expect("told");
+    let page = FeedRows(&store).page(view_id, None, middle, None, 100).expect("told");
     assert_eq!(page.changes.len(), 5);
-    let page = FeedRows(&store).page(identity, None, begun, None, 100).expect("told");
+    let page = FeedRows(&store).page(view_id, None, begun, None, 100).expect("told");
     assert!(page.changes[0].is_relist_marker());
     while Sweeper(&store).sweep(10, Deadline::NONE).expect("swept") {}
     let kept = count(&store, "SELECT count(*) FROM feed");
@@ -72,23 +72,19 @@ fn the_oldest_history_is_removed_first_above_the_limit() {
 #[test]
 fn a_listing_that_changes_more_than_a_fifth_is_one_change() {
     let (_folder, store) = opened();
-    let (identity, row, mut items) = with_films(&store, 5_100);
-    let token = now(&store, identity);
+    let (view_id, row, mut items) = with_films(&store, 5_100);
+    let token = now(&store, view_id);
     for item in &mut items[..1_010] {
         item.title += " anew";
     }
-    let row = listed(&store, identity, &row, &items);
-    let page = FeedRows(&store)
-        .page(identity, None, token, None, 10_000)
-        .expect("told");
+    let row = listed(&store, view_id, &row, &items);
+    let page = FeedRows(&store).page(view_id, None, token, None, 10_000).expect("told");
     assert_eq!(page.changes.len(), 1_010, "less than a fifth");
     for item in &mut items[..1_030] {
         item.title += " once more";
     }
-    listed(&store, identity, &row, &items);
-    let page = FeedRows(&store)
-        .page(identity, None, token, None, 10_000)
-        .expect("told");
+    listed(&store, view_id, &row, &items);
+    let page = FeedRows(&store).page(view_id, None, token, None, 10_000).expect("told");
     assert_eq!(changed_keys(&page), [(None, None)]);
     // The rows of the removed history can be swept.
     while Sweeper(&store).sweep(1_000, Deadline::NONE).expect("swept") {}

@@ -4,9 +4,9 @@
 mod draft;
 mod folder_limit;
 mod listing_segments;
-mod upkeep;
+mod store_writer;
 
 pub use draft::ListingDraft;
 pub use folder_limit::FolderLimit;
 pub use listing_segments::ListingSegments;
-pub use upkeep::Maintenance;
+pub use store_writer::StoreWriter;

@@ -14,7 +14,7 @@ use crate::stats::{Activity, Counters};
 
 /// Maximum time to wait for the database's write lock in order to store the counters.
 const COUNTERS_LOCK_TIMEOUT: Duration = Duration::from_secs(1);
-/// Maximum number of transactions in one [`Maintenance::sweep`].
+/// Maximum number of transactions in one [`StoreWriter::sweep`].
 const MAX_SWEEPS: usize = 50;
 /// Maximum number of rows of each kind that a sweep deletes per transaction.
 pub(super) const ROWS_PER_SWEEP: usize = 2_000;
@@ -27,8 +27,8 @@ pub struct MatchWrite {
     pub has_segment: bool,
 }
 
-/// Maintains a store for one handle.
-pub struct Maintenance {
+/// Writes what a handle records in the store, and maintains the store.
+pub struct StoreWriter {
     store: Arc<Store>,
     records: Arc<Records>,
     counters: Arc<Counters>,
@@ -38,8 +38,8 @@ pub struct Maintenance {
     stored_counts: Mutex<(u64, u64)>,
 }
 
-impl Maintenance {
-    /// Creates the maintenance for a handle. `sweeps`: whether the handle sweeps after its own writes.
+impl StoreWriter {
+    /// Creates the writer for a handle. `sweeps`: whether the handle sweeps after its own writes.
     pub fn new(store: Arc<Store>, counters: Arc<Counters>, records: Arc<Records>, sweeps: bool) -> Self {
         Self {
             store,

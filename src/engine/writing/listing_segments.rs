@@ -49,9 +49,9 @@ impl ListingSegments {
     }
 
     /// Rebuilds the segment of a library whose memtable is full, so that the new segment's memtable starts empty.
-    pub fn compact_full_memtable(&self, identity: ViewId, row: &LibraryRow, deadline: Deadline) -> Result<()> {
+    pub fn compact_full_memtable(&self, view_id: ViewId, row: &LibraryRow, deadline: Deadline) -> Result<()> {
         if row.generation.is_fetched() {
-            self.compact_listing(identity, row, deadline)?;
+            self.compact_listing(view_id, row, deadline)?;
         }
         Sweeper(&self.store).sweep_segments();
         Ok(())
@@ -67,21 +67,21 @@ impl ListingSegments {
 
     /// Rebuilds a listing's segment so that it contains all changes to single items. If the old segment is missing or
     /// damaged, discards the listing, so that plexindex fetches the listing again.
-    pub fn compact_listing(&self, identity: ViewId, row: &LibraryRow, deadline: Deadline) -> Result<()> {
-        let compacted = self.compact(identity, row, deadline);
+    pub fn compact_listing(&self, view_id: ViewId, row: &LibraryRow, deadline: Deadline) -> Result<()> {
+        let compacted = self.compact(view_id, row, deadline);
         self.discard_if_damaged(row, compacted, deadline)
     }
 
     /// Rebuilds a listing's segment so that it contains all changes to single items. Fails if the old segment is
     /// missing or damaged.
-    fn compact(&self, identity: ViewId, row: &LibraryRow, deadline: Deadline) -> Result<()> {
+    fn compact(&self, view_id: ViewId, row: &LibraryRow, deadline: Deadline) -> Result<()> {
         // The segment can also contain changes after `sequence`, which readers apply again without effect.
         let sequence = Totals::of(&self.store)?.sequence;
         let name = new_listing_name(row.id, row.generation, sequence);
         let items = ItemRows(&self.store).of(row)?;
         self.write_items(&name, row, |each| items.for_each(each))?;
         self.touch(row);
-        LibraryRows(&self.store).set_segment(identity, &name, deadline)
+        LibraryRows(&self.store).set_segment(view_id, &name, deadline)
     }
 
     /// Writes a segment with the items that `read` passes to its argument. `read` passes each item with the change
@@ -202,7 +202,7 @@ impl ListingSegments {
     /// current segment, which has the same content. If the database does not accept the new segment, removes its file.
     pub fn publish(
         &self,
-        identity: ViewId,
+        view_id: ViewId,
         row: &LibraryRow,
         listing: &Listing,
         finished: &ListingResult,
@@ -210,7 +210,7 @@ impl ListingSegments {
         deadline: Deadline,
     ) -> Result<LibraryRow> {
         self.touch(row);
-        let published = ListingRows(&self.store).finish_listing(identity, listing, finished, new.as_ref(), deadline);
+        let published = ListingRows(&self.store).finish_listing(view_id, listing, finished, new.as_ref(), deadline);
         if let Some(NewListing { name, segment, .. }) = new
             && published.as_ref().is_ok_and(|row| row.segment != Some(name))
         {
@@ -274,13 +274,13 @@ impl ListingSegments {
     /// Replaces a missing or damaged segment, if the database still refers to it. Copies the items from a segment that
     /// was built with different mappings. If there is no such segment, discards the listing, so that plexindex fetches
     /// the listing again.
-    pub fn replace_segment(&self, identity: ViewId, row: &LibraryRow, deadline: Deadline) -> Result<()> {
+    pub fn replace_segment(&self, view_id: ViewId, row: &LibraryRow, deadline: Deadline) -> Result<()> {
         let Some(name) = row.segment.as_ref().filter(|_| self.is_row_current(row)) else {
             return Ok(()); // another process has replaced the segment, and the caller reads the new one
         };
         let replaced = match self.copy_segment(name, row) {
             // Other processes may have mapped the damaged file, so the new segment gets a new name.
-            Ok(true) => self.compact(identity, row, deadline),
+            Ok(true) => self.compact(view_id, row, deadline),
             copied => copied.map(drop),
         };
         self.discard_if_damaged(row, replaced, deadline)

@@ -5,7 +5,7 @@ use super::*;
 fn kept() -> CachedState {
     let view = |endpoint| CachedView {
         endpoint,
-        identity: ViewId(3),
+        view_id: ViewId(3),
         state: b"Filme".to_vec(),
     };
     CachedState {

@@ -1,15 +1,177 @@
-//! Records when plexindex asked the server about a path or searched for it, so that no process repeats this too soon.
-//! Also records probes for unlisted paths, the budget for fruitless requests, and checks of sources' preconditions.
+//! Views. Each view, which is one server's libraries as one user sees them, is a row in the table `views`.
 
 use rusqlite::{Connection, params};
 
-use super::cached::CachedStatements;
+use super::change_log::Sweeper;
+use super::library_rows::{Endpoint, LibraryRows, detach_libraries, store_endpoint};
+use super::schema::{CachedStatements, Tx};
 use super::store::Store;
-use super::tx::Tx;
 use crate::error::{Result, Status};
 use crate::freshness::RequestBudget;
-use crate::model::{LibraryId, PathSearch, Sequence, ViewId};
+use crate::model::{LibraryId, PathSearch, Sequence, Server, ViewId};
 use crate::platform::deadline::Deadline;
+use crate::platform::files;
+
+/// A keyed hash of the user that a token claims, and of the key that signed the token. Anyone can forge a token, so the
+/// hash proves nothing until the server accepts the token.
+pub type ClaimedUserHash = [u8; 32];
+
+/// Prefix of the placeholder for a server's machine identifier. An expired token can get a view with a placeholder.
+const UNNAMED: char = '?';
+
+impl LibraryRows<'_> {
+    /// Returns the machine identifier of a view's server, or a placeholder that starts with [`UNNAMED`].
+    pub fn machine_identifier(&self, view_id: ViewId) -> Result<String> {
+        self.0.read(|connection| {
+            connection.value(
+                "SELECT s.machine_identifier FROM servers s JOIN views v ON v.server = s.id WHERE v.id = ?1",
+                [view_id],
+            )
+        })
+    }
+
+    /// Returns the view that an earlier token reached at this URL, if both tokens claim the same user, so that the new
+    /// token keeps the view; otherwise `None`. If there are several views, returns the most recently checked view. The
+    /// caller must not use the view until the server has accepted the new token, because the claim may be forged.
+    pub fn find_claimed_view(&self, endpoint: &Endpoint, user: ClaimedUserHash) -> Result<Option<ViewId>> {
+        self.0.read(|connection| {
+            connection.find_value(
+                "SELECT v.id FROM endpoints e JOIN views v ON v.id = e.view_id \
+                 WHERE e.url = ?1 AND v.same_user = ?2 \
+                 ORDER BY (SELECT max(checked_ms) FROM libraries WHERE view_id = v.id) DESC",
+                params![endpoint.url, user],
+            )
+        })
+    }
+
+    /// Stores that the server accepted the endpoint's token, so that the endpoint now uses the view `claimed`, which
+    /// belongs to an earlier token that claimed the same user.
+    pub fn store_accepted_claim(&self, endpoint: &Endpoint, claimed: ViewId, deadline: Deadline) -> Result<()> {
+        self.0.write(deadline, |tx| {
+            // Fails if the view belongs to a database that has since been renamed to `.broken`.
+            tx.row("SELECT 1 FROM views WHERE id = ?1", [claimed], |_| Ok(()))?;
+            store_endpoint(tx, endpoint, claimed)
+        })
+    }
+
+    /// Stores that the server accepted the endpoint's token. Returns the token's view, which may be new. `user`: the
+    /// user that the token claims; `None` without a claim.
+    pub fn store_accepted_token(
+        &self,
+        endpoint: &Endpoint,
+        server: &Server,
+        user: Option<ClaimedUserHash>,
+        deadline: Deadline,
+    ) -> Result<ViewId> {
+        self.0.write(deadline, |tx| {
+            let machine_identifier = &server.machine_identifier;
+            let view_id = match find_allowed_view(tx, endpoint, machine_identifier, user)? {
+                Some(view_id) => view_id,
+                None => insert_view(tx, endpoint, machine_identifier)?,
+            };
+            // Store the claim, so that a later token for the same user finds the view.
+            if user.is_some() {
+                tx.execute(
+                    "UPDATE views SET same_user = ?2 WHERE id = ?1 AND same_user IS NOT ?2",
+                    params![view_id, user],
+                )?;
+            }
+            store_endpoint(tx, endpoint, view_id)?;
+            Ok(view_id)
+        })
+    }
+
+    /// Does the same as [`Self::store_accepted_token`] for a token that claims no user.
+    #[cfg(test)]
+    pub fn reached(&self, endpoint: &Endpoint, server: &Server) -> Result<ViewId> {
+        self.store_accepted_token(endpoint, server, None, Deadline::NONE)
+    }
+
+    /// Returns whether the store has the machine identifier of a view's server. Other hosts cannot share a view whose
+    /// server has only a placeholder.
+    pub fn has_machine_identifier(&self, view_id: ViewId) -> Result<bool> {
+        Ok(!self.machine_identifier(view_id)?.starts_with(UNNAMED))
+    }
+
+    /// Removes a view's libraries at the host's request; later sweeps delete the rows. From then on, the view copies no
+    /// confirmed matches from the views of other tokens.
+    pub fn clear(&self, view_id: ViewId, deadline: Deadline) -> Result<()> {
+        let rows = self.libraries(view_id)?;
+        let cleared: Vec<LibraryId> = rows.iter().map(|row| row.id).collect();
+        self.0.write(deadline, |tx| {
+            tx.execute("UPDATE views SET cleared = 1 WHERE id = ?1", [view_id])?;
+            forget_library_questions(tx, view_id)?;
+            remove_libraries(tx, view_id)
+        })?;
+        Sweeper(self.0).remove_segments_of(&cleared);
+        // The state file is already invalid, but its content must be removed from the disk too.
+        let _ = files::remove(&self.0.folder.state());
+        Ok(())
+    }
+}
+
+/// Returns the view of this server that an endpoint is allowed to use; `None` if the caller must create a view. `name`:
+/// the server's machine identifier. `user`: the user that the token claims; `None` without a claim. Prefers a view at
+/// this URL, and then the most recently checked view. An endpoint is allowed to use a view in two cases:
+/// - The same token or user name has used the view at this URL or, if the token has not expired, at any URL.
+/// - Another token for the same user has used the view at this URL.
+///
+/// Weaker evidence could be forged: a server can claim any machine identifier, a token can claim any user, and a
+/// stranger can have an expired token.
+fn find_allowed_view(
+    tx: &Tx<'_>,
+    endpoint: &Endpoint,
+    name: &str,
+    user: Option<ClaimedUserHash>,
+) -> rusqlite::Result<Option<ViewId>> {
+    tx.find_value(
+        "SELECT v.id FROM servers s JOIN views v ON v.server = s.id LEFT JOIN endpoints e ON e.view_id = v.id \
+         WHERE s.machine_identifier = ?1 AND ((v.who = ?2 OR e.who = ?2) \
+         AND (e.url = ?3 OR NOT ?4) OR e.url = ?3 AND v.same_user = ?5) \
+         ORDER BY e.url = ?3 DESC, (SELECT max(checked_ms) FROM libraries WHERE view_id = v.id) DESC",
+        params![name, endpoint.user_hash, endpoint.url, endpoint.is_expired(), user],
+    )
+}
+
+/// Creates a view for an endpoint, and returns its id. `name`: the server's machine identifier. If the user already has
+/// a view of this server, which an expired token must not open, creates the view under a placeholder for the server.
+fn insert_view(tx: &Tx<'_>, endpoint: &Endpoint, name: &str) -> rusqlite::Result<ViewId> {
+    let try_insert = |name: &str| {
+        let server = server_number(tx, name)?;
+        let inserted = tx.execute(
+            "INSERT OR IGNORE INTO views (server, who) VALUES (?1, ?2)",
+            params![server, endpoint.user_hash],
+        )?;
+        Ok::<_, rusqlite::Error>((server, inserted > 0))
+    };
+    let (server, _) = match try_insert(name)? {
+        // The user already has a view of this server.
+        (_, false) => try_insert(&format!("{UNNAMED}{}", endpoint.url))?,
+        new => new,
+    };
+    tx.value(
+        "SELECT id FROM views WHERE server = ?1 AND who = ?2",
+        params![server, endpoint.user_hash],
+    )
+}
+
+/// Removes all libraries in a view, and logs the change; later sweeps delete the rows.
+fn remove_libraries(tx: &Tx<'_>, view_id: ViewId) -> rusqlite::Result<()> {
+    detach_libraries(tx, "view_id", view_id)?;
+    tx.libraries_changed(view_id)
+}
+
+/// Returns a server's row id. Adds a row if the server is new.
+fn server_number(tx: &Tx<'_>, machine_identifier: &str) -> rusqlite::Result<i64> {
+    tx.execute(
+        "INSERT OR IGNORE INTO servers (machine_identifier) VALUES (?1)",
+        [machine_identifier],
+    )?;
+    tx.value(
+        "SELECT id FROM servers WHERE machine_identifier = ?1",
+        [machine_identifier],
+    )
+}
 
 /// Retention time for a record: a day, which is longer than any pause between two searches for a path.
 const SEARCH_KEPT_MS: i64 = 86_400_000;
@@ -54,11 +216,11 @@ pub struct SearchRows<'s>(pub &'s Store);
 impl SearchRows<'_> {
     /// Returns the last search for the target with this hash, such as a path's normal form; `None` if there is no
     /// record.
-    pub fn path_search(&self, identity: ViewId, library: LibraryId, hash: u64) -> Result<Option<PathSearch>> {
+    pub fn path_search(&self, view_id: ViewId, library: LibraryId, hash: u64) -> Result<Option<PathSearch>> {
         self.0.read(|connection| {
             connection.find(
                 "SELECT first_ms, last_ms, found FROM path_searches WHERE view_id = ?1 AND library = ?2 AND hash = ?3",
-                params![identity, library, hash.cast_signed()],
+                params![view_id, library, hash.cast_signed()],
                 |row| {
                     Ok(PathSearch {
                         first_ms: row.get(0)?,
@@ -72,27 +234,27 @@ impl SearchRows<'_> {
 
     /// Returns the number of targets that plexindex searched for in a library since `since_ms`, so that callers can limit
     /// the rate. Ignores searches after `now_ms`, which were recorded before the clock was set back.
-    pub fn count_searches(&self, identity: ViewId, library: LibraryId, since_ms: i64, now_ms: i64) -> Result<u64> {
+    pub fn count_searches(&self, view_id: ViewId, library: LibraryId, since_ms: i64, now_ms: i64) -> Result<u64> {
         self.0.read(|connection| {
             connection.row(
                 "SELECT count(*) FROM path_searches WHERE view_id = ?1 AND library = ?2 AND last_ms > ?3 AND \
                  last_ms <= ?4",
-                params![identity, library, since_ms, now_ms],
+                params![view_id, library, since_ms, now_ms],
                 |row| row.get::<_, i64>(0).map(i64::cast_unsigned),
             )
         })
     }
 
     /// Returns the time, in Unix ms, of the last search in libraries that had not changed; `None` if there was none.
-    pub fn last_unchanged_search(&self, identity: ViewId) -> Result<Option<i64>> {
-        let last = self.path_search(identity, PROBE, UNCHANGED_SEARCH.cast_unsigned())?;
+    pub fn last_unchanged_search(&self, view_id: ViewId) -> Result<Option<i64>> {
+        let last = self.path_search(view_id, PROBE, UNCHANGED_SEARCH.cast_unsigned())?;
         Ok(last.map(|search| search.last_ms))
     }
 
     /// Records a search in libraries that had not changed.
-    pub fn note_unchanged_search(&self, identity: ViewId, now_ms: i64, deadline: Deadline) -> Result<()> {
+    pub fn note_unchanged_search(&self, view_id: ViewId, now_ms: i64, deadline: Deadline) -> Result<()> {
         self.note_path_search(
-            identity,
+            view_id,
             PROBE,
             UNCHANGED_SEARCH.cast_unsigned(),
             now_ms,
@@ -102,11 +264,11 @@ impl SearchRows<'_> {
     }
 
     /// Returns the last probe for an unlisted path; `None` without a record.
-    pub fn last_probe_for_path(&self, identity: ViewId) -> Result<Option<LastProbe>> {
+    pub fn last_probe_for_path(&self, view_id: ViewId) -> Result<Option<LastProbe>> {
         self.0.read(|connection| {
             connection.find(
                 "SELECT first_ms, last_ms, found FROM path_searches WHERE view_id = ?1 AND library = ?2 AND hash = 0",
-                params![identity, PROBE],
+                params![view_id, PROBE],
                 |row| {
                     let outcome = match row.get::<_, i64>(2)? {
                         UNDER_WAY => ProbeOutcome::UnderWay,
@@ -125,13 +287,13 @@ impl SearchRows<'_> {
 
     /// Records that a probe for an unlisted path begins. The probe answers for every path that was missed before this
     /// transaction.
-    pub fn begin_probe(&self, identity: ViewId, now_ms: i64, deadline: Deadline) -> Result<()> {
+    pub fn begin_probe(&self, view_id: ViewId, now_ms: i64, deadline: Deadline) -> Result<()> {
         self.0.write(deadline, |tx| {
             tx.run(
                 "INSERT INTO path_searches (view_id, library, hash, first_ms, last_ms, found) \
                  VALUES (?1, ?2, 0, ?3, ?4, ?5) ON CONFLICT (view_id, library, hash) DO UPDATE SET \
                  first_ms = excluded.first_ms, last_ms = excluded.last_ms, found = excluded.found",
-                params![identity, PROBE, tx.sequence, now_ms, UNDER_WAY],
+                params![view_id, PROBE, tx.sequence, now_ms, UNDER_WAY],
             )
         })
     }
@@ -139,7 +301,7 @@ impl SearchRows<'_> {
     /// Records the outcome of a probe for an unlisted path, so that no process repeats a failed probe too soon.
     pub fn note_probe_outcome(
         &self,
-        identity: ViewId,
+        view_id: ViewId,
         now_ms: i64,
         outcome: ProbeOutcome,
         deadline: Deadline,
@@ -155,20 +317,20 @@ impl SearchRows<'_> {
                 "INSERT INTO path_searches (view_id, library, hash, first_ms, last_ms, found) \
                  VALUES (?1, ?2, 0, 0, ?3, ?4) ON CONFLICT (view_id, library, hash) DO UPDATE SET \
                  last_ms = excluded.last_ms, found = excluded.found",
-                params![identity, PROBE, now_ms, found],
+                params![view_id, PROBE, now_ms, found],
             )
         })
     }
 
     /// Returns the earlier questions about the target with this hash; `None` without a record.
-    pub fn question(&self, identity: ViewId, library: LibraryId, hash: u64) -> Result<Option<PathSearch>> {
-        self.path_search(identity, questions_about(library), hash)
+    pub fn question(&self, view_id: ViewId, library: LibraryId, hash: u64) -> Result<Option<PathSearch>> {
+        self.path_search(view_id, questions_about(library), hash)
     }
 
     /// Records, in one transaction, questions about targets: libraries and hashes. Spends `requests` of the budget.
     pub fn note_questions(
         &self,
-        identity: ViewId,
+        view_id: ViewId,
         targets: &[(LibraryId, u64)],
         requests: u64,
         now_ms: i64,
@@ -176,24 +338,24 @@ impl SearchRows<'_> {
     ) -> Result<()> {
         self.0.write(deadline, |tx| {
             for (library, hash) in targets {
-                note(tx, identity, questions_about(*library), hash.cast_signed(), now_ms, 0)?;
+                note(tx, view_id, questions_about(*library), hash.cast_signed(), now_ms, 0)?;
             }
             delete_old(tx, now_ms)?;
-            change_budget(tx, identity, now_ms, |budget| budget.spend(requests, now_ms))
+            change_budget(tx, view_id, now_ms, |budget| budget.spend(requests, now_ms))
         })
     }
 
     /// Returns the budget for fruitless requests.
-    pub fn budget(&self, identity: ViewId, now_ms: i64) -> Result<RequestBudget> {
+    pub fn budget(&self, view_id: ViewId, now_ms: i64) -> Result<RequestBudget> {
         self.0.read(|connection| {
-            Ok(stored_budget(connection, identity, now_ms)?.map_or_else(RequestBudget::default, |(_, budget)| budget))
+            Ok(stored_budget(connection, view_id, now_ms)?.map_or_else(RequestBudget::default, |(_, budget)| budget))
         })
     }
 
     /// Returns requests to the budget, because they were fruitful.
-    pub fn refund(&self, identity: ViewId, requests: u64, now_ms: i64, deadline: Deadline) -> Result<()> {
+    pub fn refund(&self, view_id: ViewId, requests: u64, now_ms: i64, deadline: Deadline) -> Result<()> {
         self.0.write(deadline, |tx| {
-            change_budget(tx, identity, now_ms, |budget| budget.refund(requests))
+            change_budget(tx, view_id, now_ms, |budget| budget.refund(requests))
         })
     }
 
@@ -214,13 +376,13 @@ impl SearchRows<'_> {
     }
 
     /// Returns the earlier requests for the list of libraries by calls that select a library with this hash.
-    pub fn library_question(&self, identity: ViewId, hash: u64) -> Result<Option<PathSearch>> {
-        self.path_search(identity, LIBRARY_LIST, hash)
+    pub fn library_question(&self, view_id: ViewId, hash: u64) -> Result<Option<PathSearch>> {
+        self.path_search(view_id, LIBRARY_LIST, hash)
     }
 
     /// Records a request for the list of libraries by a call that selects a library with this hash.
-    pub fn note_library_question(&self, identity: ViewId, hash: u64, now_ms: i64, deadline: Deadline) -> Result<()> {
-        self.note_path_search(identity, LIBRARY_LIST, hash, now_ms, false, deadline)
+    pub fn note_library_question(&self, view_id: ViewId, hash: u64, now_ms: i64, deadline: Deadline) -> Result<()> {
+        self.note_path_search(view_id, LIBRARY_LIST, hash, now_ms, false, deadline)
     }
 
     /// Returns whether a check less than a day ago found that a source's precondition is met, for example that a
@@ -240,7 +402,7 @@ impl SearchRows<'_> {
     /// `found`: whether the server has the target.
     pub fn note_path_search(
         &self,
-        identity: ViewId,
+        view_id: ViewId,
         library: LibraryId,
         hash: u64,
         now_ms: i64,
@@ -248,17 +410,17 @@ impl SearchRows<'_> {
         deadline: Deadline,
     ) -> Result<()> {
         self.0.write(deadline, |tx| {
-            note(tx, identity, library, hash.cast_signed(), now_ms, found.into())?;
+            note(tx, view_id, library, hash.cast_signed(), now_ms, found.into())?;
             delete_old(tx, now_ms)
         })
     }
 }
 
 /// Removes the records of a view's requests for the list of libraries, because the view no longer has the list.
-pub fn forget_library_questions(tx: &Tx<'_>, identity: ViewId) -> rusqlite::Result<()> {
+pub fn forget_library_questions(tx: &Tx<'_>, view_id: ViewId) -> rusqlite::Result<()> {
     tx.run(
         "DELETE FROM path_searches WHERE view_id = ?1 AND library = ?2",
-        params![identity, LIBRARY_LIST],
+        params![view_id, LIBRARY_LIST],
     )
 }
 
@@ -270,14 +432,14 @@ fn questions_about(library: LibraryId) -> LibraryId {
 /// Records the outcome of a search, a question or a precondition check. `found`: 1 if a search found the path, otherwise
 /// 0. If the outcome is the same as before, keeps the time of the first search, from which callers derive the next
 /// pause.
-fn note(tx: &Tx<'_>, identity: ViewId, library: LibraryId, hash: i64, now_ms: i64, found: i64) -> rusqlite::Result<()> {
+fn note(tx: &Tx<'_>, view_id: ViewId, library: LibraryId, hash: i64, now_ms: i64, found: i64) -> rusqlite::Result<()> {
     tx.run(
         "INSERT INTO path_searches (view_id, library, hash, first_ms, last_ms, found) \
          VALUES (?1, ?2, ?3, ?4, ?4, ?5) ON CONFLICT (view_id, library, hash) DO UPDATE SET \
          first_ms = CASE WHEN found <> excluded.found OR first_ms > excluded.last_ms THEN excluded.first_ms \
          ELSE first_ms END, \
          last_ms = excluded.last_ms, found = excluded.found",
-        params![identity, library, hash, now_ms, found],
+        params![view_id, library, hash, now_ms, found],
     )
 }
 
@@ -294,13 +456,13 @@ fn delete_old(tx: &Tx<'_>, now_ms: i64) -> rusqlite::Result<()> {
 /// is in the newest record that is not in the future.
 fn stored_budget(
     connection: &Connection,
-    identity: ViewId,
+    view_id: ViewId,
     now_ms: i64,
 ) -> rusqlite::Result<Option<(i64, RequestBudget)>> {
     connection.find(
         "SELECT hash, first_ms, max(last_ms) FROM path_searches WHERE view_id = ?1 AND library = ?2 AND \
          hash BETWEEN ?3 AND ?4 AND last_ms <= ?5 GROUP BY view_id",
-        params![identity, PROBE, BUDGETS.start(), BUDGETS.end(), now_ms],
+        params![view_id, PROBE, BUDGETS.start(), BUDGETS.end(), now_ms],
         |row| Ok((row.get(0)?, RequestBudget { whole_ms: row.get(1)? })),
     )
 }
@@ -308,17 +470,17 @@ fn stored_budget(
 /// Changes a view's budget. If all records are in the future, because the clock was set back, uses another record.
 fn change_budget(
     tx: &Tx<'_>,
-    identity: ViewId,
+    view_id: ViewId,
     now_ms: i64,
     change: impl Fn(RequestBudget) -> RequestBudget,
 ) -> rusqlite::Result<()> {
-    let stored = stored_budget(tx.connection, identity, now_ms)?;
+    let stored = stored_budget(tx.connection, view_id, now_ms)?;
     let (hash, budget) = if let Some(stored) = stored {
         stored
     } else {
         let count: i64 = tx.row(
             "SELECT count(*) FROM path_searches WHERE view_id = ?1 AND library = ?2 AND hash BETWEEN ?3 AND ?4",
-            params![identity, PROBE, BUDGETS.start(), BUDGETS.end()],
+            params![view_id, PROBE, BUDGETS.start(), BUDGETS.end()],
             |row| row.get(0),
         )?;
         ((BUDGETS.start() + count).min(*BUDGETS.end()), RequestBudget::default())
@@ -327,6 +489,6 @@ fn change_budget(
         "INSERT INTO path_searches (view_id, library, hash, first_ms, last_ms, found) \
          VALUES (?1, ?2, ?3, ?4, ?5, 0) ON CONFLICT (view_id, library, hash) DO UPDATE SET \
          first_ms = excluded.first_ms, last_ms = excluded.last_ms",
-        params![identity, PROBE, hash, change(budget).whole_ms, now_ms],
+        params![view_id, PROBE, hash, change(budget).whole_ms, now_ms],
     )
 }

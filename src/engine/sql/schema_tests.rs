@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use super::columns::{FromCells, names};
 use super::item_rows::ItemRows;
 use super::library_rows::LibraryRows;
+use super::schema::{FromCells, names};
 use super::{Endpoint, LibraryRow, LoggedChange, Store};
 use crate::engine::segment::{ListingBuilder, ListingMeta};
 use crate::model::{Item, ItemType, Library, LibraryKind, Sequence, Server};
@@ -172,7 +172,7 @@ fn each_field_of_an_item_is_stored_and_changes_its_digest() {
         until_ms: 0,
         first_used_ms: 0,
     };
-    let identity = LibraryRows(&store)
+    let view_id = LibraryRows(&store)
         .reached(&endpoint, &Server::default())
         .expect("reached");
     let library = Library {
@@ -181,7 +181,7 @@ fn each_field_of_an_item_is_stored_and_changes_its_digest() {
         ..Library::default()
     };
     let row = LibraryRows(&store)
-        .store_probe(identity, &[library], Sequence::default(), 1, Deadline::NONE, &|_, _| {
+        .store_probe(view_id, &[library], Sequence::default(), 1, Deadline::NONE, &|_, _| {
             false
         })
         .expect("probed")

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::upkeep::ROWS_PER_SWEEP;
+use super::store_writer::ROWS_PER_SWEEP;
 use crate::engine::sql::{FeedRows, LibraryRows, Store, Sweeper};
 use crate::error::Result;
 use crate::model::LibraryId;
