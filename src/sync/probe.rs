@@ -150,6 +150,9 @@ impl SyncJob<'_> {
     /// Probes a library again after its listing. Returns the view's id and the library's new state, which shows whether
     /// the library changed during the listing.
     pub fn probe_again(&self, row: &LibraryRow) -> Result<(ViewId, Library)> {
+        if let Some(same) = self.unchanged_library(row)? {
+            return Ok(same);
+        }
         let reply = self.request_libraries()?;
         if let Some(same) = self.same_reply(&reply, row)? {
             return Ok(same);
@@ -184,6 +187,22 @@ impl SyncJob<'_> {
         let now = LibraryRows(&self.sync.store).library_row(row.id)?;
         let is_same = now.present && libraries.contains(&now.library);
         Ok(is_same.then_some((*view, now.library)))
+    }
+
+    /// Returns the result of [`Self::probe_again`] without reading the libraries, if this job has just stored them and
+    /// a local source has not changed since then.
+    fn unchanged_library(&self, row: &LibraryRow) -> Result<Option<(ViewId, Library)>> {
+        let is_recent = |stored: &StoredReply| stored.stored_ms.abs_diff(self.sync.clock.now_ms()) < STORE_AGAIN_MS;
+        let view = lock(&self.report.stored_reply)
+            .as_ref()
+            .filter(|stored| is_recent(stored))
+            .map(|stored| stored.view);
+        let Some(view) = view.filter(|_| self.source.abilities().local) else {
+            return Ok(None);
+        };
+        let now = LibraryRows(&self.sync.store).library_row(row.id)?;
+        let is_same = now.present && !self.source.may_have_changed(&now.library.change.token);
+        Ok(is_same.then_some((view, now.library)))
     }
 
     /// Requests the libraries, and the identity of a new server.

@@ -1,7 +1,7 @@
 //! Queries that return the same data as the HTTP API. These queries use ordinary columns and the server's own indexes,
 //! because the server's full-text tables and collation need code that only the server has.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use rusqlite::{Connection, params};
 
@@ -17,17 +17,20 @@ type Sql<T> = rusqlite::Result<T>;
 pub fn read_libraries(connection: &Connection) -> Sql<Vec<Library>> {
     let mut sections =
         connection.prepare("SELECT id, uuid, name, section_type, scanned_at FROM library_sections ORDER BY id")?;
-    let mut folders =
-        connection.prepare("SELECT root_path FROM section_locations WHERE library_section_id = ?1 ORDER BY id")?;
+    // Reads all locations at once, because the server has no index for the locations of one library.
+    let mut folders: HashMap<i64, Vec<String>> = HashMap::new();
+    let mut locations =
+        connection.prepare("SELECT root_path, library_section_id FROM section_locations ORDER BY id")?;
+    let mut rows = locations.query([])?;
+    while let Some(row) = rows.next()? {
+        if let Some(id) = integer(row, 1)? {
+            push_unique(folders.entry(id).or_default(), text(row, 0)?);
+        }
+    }
     let mut libraries = Vec::new();
     let mut rows = sections.query([])?;
     while let Some(row) = rows.next()? {
         let id: i64 = row.get(0)?;
-        let mut locations = Vec::new();
-        let mut folder_rows = folders.query([id])?;
-        while let Some(folder) = folder_rows.next()? {
-            push_unique(&mut locations, text(folder, 0)?);
-        }
         let scanned_at = unix_seconds(row, 4)?;
         libraries.push(Library {
             section: id.to_string(),
@@ -41,7 +44,7 @@ pub fn read_libraries(connection: &Connection) -> Sql<Vec<Library>> {
                 Some(13) => LibraryKind::Photo,
                 _ => LibraryKind::Other,
             },
-            locations,
+            locations: folders.remove(&id).unwrap_or_default(),
             change: SourceState {
                 scanned_ms: scanned_at.saturating_mul(1_000),
                 ..SourceState::default()

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::support::index::{Index, QueryOptions};
+use crate::support::index::{Index, ManualClock, QueryOptions};
 use plexindex::error::{Result, Status};
 use plexindex::model::{Item, Library, MatchKind, Server as ServerName};
 use plexindex::options::{Mapping, Options};
@@ -295,10 +295,8 @@ impl Source for Counted {
     }
 }
 
-#[test]
-fn a_file_that_did_not_move_is_not_looked_into() {
-    let (folder, server, _) = films(30);
-    // Old enough for the next write to show in its time.
+/// Makes the file old enough for the next write to show in its time.
+fn age(server: &Server) {
     let file = std::fs::File::options()
         .write(true)
         .open(server.file())
@@ -307,19 +305,73 @@ fn a_file_that_did_not_move_is_not_looked_into() {
         .expect("set");
     drop(file);
     std::thread::sleep(std::time::Duration::from_millis(60)); // the time of its facts cannot be set
+}
+
+/// An index that counts how often the database is looked into.
+fn counted(server: &Server, looks: &Arc<AtomicU64>, clock: &Arc<ManualClock>) -> Index {
+    let (looks, folder) = (Arc::clone(looks), server.folder.clone());
+    Index::open_with(
+        options(&folder.parent().expect("a folder").join("store"), &folder),
+        Arc::clone(clock) as _,
+        move |_, _, _| {
+            let real = PlexDatabase::new(&folder);
+            Ok(Arc::new(Counted { real, looks }) as Arc<dyn Source>)
+        },
+    )
+    .expect("opened")
+}
+
+/// A server of so many libraries, each with one film.
+fn libraries(count: i64) -> (tempfile::TempDir, Server) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = Server::new(&folder.path().join("Plex Media Server"));
+    server.write(|database| {
+        let numbers = format!("WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count})");
+        database
+            .execute_batch(&format!(
+                "INSERT INTO library_sections (name, section_type, uuid, scanned_at) {numbers} SELECT 'Films ' || i, 1, \
+                 'uuid-' || i, 1700000000 FROM n; \
+                 INSERT INTO section_locations (library_section_id, root_path) {numbers} SELECT i, '/data/' || i FROM n; \
+                 INSERT INTO metadata_items (library_section_id, metadata_type, title, changed_at) {numbers} SELECT i, 1, \
+                 'Film', i FROM n; \
+                 INSERT INTO media_items (metadata_item_id, library_section_id) {numbers} SELECT i, i FROM n; \
+                 INSERT INTO media_parts (media_item_id, file) {numbers} SELECT i, '/data/' || i || '/Film.mkv' FROM n"
+            ))
+            .expect("added");
+    });
+    (folder, server)
+}
+
+#[test]
+fn twenty_thousand_libraries_are_read() {
+    let (_folder, server) = libraries(20_000);
+    let source = PlexDatabase::new(&server.folder);
+    let read = source.libraries(Bounds::NONE).expect("libraries");
+    assert_eq!(read.len(), 20_000);
+    assert!(
+        read.iter()
+            .all(|library| library.locations == [format!("/data/{}", library.section)])
+    );
+}
+
+#[test]
+fn a_refresh_does_not_read_all_libraries_for_each() {
+    let (_folder, server) = libraries(40);
+    age(&server);
+    let looks = Arc::new(AtomicU64::new(0));
+    let index = counted(&server, &looks, &clock());
+    index.refresh(&QueryOptions::default(), true).expect("listed");
+    assert_eq!(key_of(&index, "/data/40/Film.mkv").as_deref(), Some("40"));
+    // The pages, and the libraries before and after the first listing.
+    assert!((40..=43).contains(&looks.load(Ordering::Relaxed)), "{looks:?}");
+}
+
+#[test]
+fn a_file_that_did_not_move_is_not_looked_into() {
+    let (folder, server, _) = films(30);
+    age(&server);
     let (looks, clock) = (Arc::new(AtomicU64::new(0)), clock());
-    let counted = || {
-        let (looks, folder) = (Arc::clone(&looks), server.folder.clone());
-        Index::open_with(
-            options(&folder.parent().expect("a folder").join("store"), &folder),
-            Arc::clone(&clock) as _,
-            move |_, _, _| {
-                let real = PlexDatabase::new(&folder);
-                Ok(Arc::new(Counted { real, looks }) as Arc<dyn Source>)
-            },
-        )
-        .expect("opened")
-    };
+    let counted = || counted(&server, &looks, &clock);
     let index = counted();
     index.refresh(&QueryOptions::default(), true).expect("listed");
     let before = looks.load(Ordering::Relaxed);
