@@ -21,7 +21,7 @@ use plexindex_standin::Standin;
 
 const ROLE: &str = "PLEXINDEX_TEST_ROLE";
 /// Begins lines of the protocol; the test harness prints others.
-const MARK: &str = "\u{1}";
+pub const MARK: &str = "\u{1}";
 /// Longer than any answer takes.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
