@@ -209,6 +209,7 @@ type Item struct {
 	ShowRatingKey string       `json:"show_rating_key,omitempty"`
 	ShowTitle     string       `json:"show_title,omitempty"`
 	Title         string       `json:"title,omitempty"`
+	Trashed       bool         `json:"trashed"`
 	Year          *int64       `json:"year,omitempty"`
 }
 
@@ -280,6 +281,8 @@ type ListItemsRequest struct {
 	Cursor  string      `json:"cursor,omitempty"`
 	Library LibraryName `json:"library"`
 	Limit   int64       `json:"limit,omitempty"`
+	Offline bool        `json:"offline,omitempty"`
+	Trashed bool        `json:"trashed,omitempty"`
 }
 
 type ListLibrariesRequest struct {

@@ -127,6 +127,7 @@ export interface Item {
   show_rating_key?: string;
   show_title?: string;
   title?: string;
+  trashed: boolean;
   year?: number;
 }
 export type ItemType = 'movie' | 'show' | 'season' | 'episode' | 'artist' | 'album' | 'track' | 'clip' | 'photo' | 'other';
@@ -167,6 +168,8 @@ export interface ListItems {
   cursor?: string;
   library: LibraryName;
   limit?: number;
+  offline?: boolean;
+  trashed?: boolean;
 }
 export interface ListLibraries {
   offline?: boolean;

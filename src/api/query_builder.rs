@@ -9,9 +9,9 @@ use std::time::Duration;
 use super::facts::ServerInfo;
 use super::host_paths::bytes_of;
 use super::opened::{Index, Library};
-use crate::error::{Error, Result, Status};
+use crate::error::{Error, Result, Status, invalid_argument_error};
 use crate::platform::deadline::Deadline;
-use crate::query::{Answer, ChangePage, Folder, FolderFacts, LibraryInfo, Match, non_empty};
+use crate::query::{Answer, ChangePage, Folder, FolderFacts, Item, LibraryInfo, Match, non_empty};
 use crate::sync::{Call, Progress, RefreshReason};
 
 /// The host's progress callback.
@@ -452,6 +452,31 @@ impl<'q> Query<'q> {
     /// As [`Query::refresh`], if no library is known yet.
     pub fn libraries(&self) -> Result<Vec<LibraryInfo>> {
         self.ask(|call| self.index.inner().queries.libraries(call))
+    }
+
+    /// Fetches a page of the items in the library's trash, which plexindex does not store; returns the items and the
+    /// cursor of the next page. Cursor 0 is the first page, and `size` is at most 1,000 rows. For the C functions.
+    #[doc(hidden)]
+    pub fn trash(&self, cursor: u64, size: u32) -> Result<(Vec<Item>, Option<u64>)> {
+        let inner = self.index.inner();
+        let kind = inner.reading.kind();
+        self.ask(|call| {
+            let Some(library) = call.library else {
+                return invalid_argument_error("cannot list the trash of all libraries at once: specify one library");
+            };
+            if !inner.sync.may_send_requests(call) {
+                let message = "cannot list the trash offline: open the index with server_url, and do not set offline";
+                return Err(Error::new(Status::Offline, message));
+            }
+            let (_, row) = inner.sync.find_library(library, "list the trash", call)?;
+            let (items, next) = inner.sync.trash(call, &row.library, cursor, size)?;
+            let to_item = |item| Item {
+                section: Some(row.library.section.clone()),
+                library_title: Some(row.library.title.clone()),
+                ..Item::of(item, kind)
+            };
+            Ok((items.into_iter().map(to_item).collect(), next))
+        })
     }
 
     /// Tests the connection: requests the server's identity and libraries. Sends two requests, three on first contact.

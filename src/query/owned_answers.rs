@@ -248,6 +248,9 @@ pub struct Item {
     /// Title of the library, in answers and changes.
     #[serde(rename = "library", skip_serializing_if = "Option::is_none")]
     pub library_title: Option<String>,
+    /// Whether the item is in the server's trash. Only `items.list` with `trashed` returns such items.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub trashed: bool,
 }
 
 impl Item {
@@ -256,6 +259,7 @@ impl Item {
         let without_ids = Self::of_ref(&ItemRef::from(&item), kind);
         Self {
             guids: Some(item.guids),
+            trashed: item.trashed,
             paths: Some(item.parts.into_iter().map(|part| path_from_bytes(part.0)).collect()),
             ..without_ids
         }
@@ -281,6 +285,7 @@ impl Item {
             path: None,
             section: None,
             library_title: None,
+            trashed: false,
         }
     }
 }

@@ -150,6 +150,11 @@ impl Source for DatabaseAndServer {
         self.database.page(request, bounds, items)
     }
 
+    /// Requests the items from the server, because plexindex reads no trash from the database.
+    fn trash(&self, request: &PageRequest<'_>, bounds: Bounds<'_>, items: &mut Vec<Item>) -> Result<PageEnd> {
+        self.server.trash(request, bounds, items)
+    }
+
     /// Reads the shows from the database, which costs the server no request.
     fn shows(&self, library: &Library, bounds: Bounds<'_>) -> Result<Option<Vec<Item>>> {
         self.database.shows(library, bounds)

@@ -9,9 +9,27 @@ from typing import Any
 
 import plexindex
 import pytest
+from conftest import Server
 from plexindex._core import native as _native
 
 pytestmark = pytest.mark.both
+
+
+def test_the_trash_is_listed_by_the_server_and_never_stored(index: plexindex.Index, server: Server) -> None:
+    films = index.library("Movies")
+    key, path = next((item.rating_key, item.path) for item in films.items())
+    server.post("items/missing", {"ratingKeys": [key]})
+    films.invalidate()
+    films.refresh()
+    server.reset()
+    (trashed,) = films.items(trashed=True)
+    assert (trashed.rating_key, trashed.path, trashed.trashed) == (key, path, True)
+    assert server.requests() == 1
+    with pytest.raises(plexindex.OfflineError):
+        next(films.items(trashed=True, offline=True))
+    assert films.match(path, offline=True).item is None
+    assert key not in [item.rating_key for item in films.items()]
+    assert list(index.items("TV Shows", trashed=True)) == []
 
 
 def test_what_is_wrong_is_named(index: plexindex.Index, cache: Path) -> None:

@@ -58,7 +58,7 @@ def read_items(index: plexindex.Index, movies: plexindex.Library, item: plexinde
     assert_type((item.show_title, item.show_rating_key, item.show_guid), "tuple[Text, Text, Text]")
     assert_type((item.year, item.season, item.episode), "tuple[int | None, int | None, int | None]")
     assert_type((item.paths, item.key_only), "tuple[tuple[str, ...], bool]")
-    assert (item.kind, item.library, item.section, item.light) == ("movie", "Films", "1", None)
+    assert (item.kind, item.library, item.section, item.light, item.trashed) == ("movie", "Films", "1", None, False)
     assert_type((item.describe(), item.to_dict()), "tuple[str, dict[str, object]]")
     assert_type([one for one in movies], "list[plexindex.Item]")  # noqa: C416
     for items in (index.items(movies), index.items_below("/data", movies)):

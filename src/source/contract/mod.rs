@@ -276,6 +276,15 @@ pub trait Source: Send + Sync {
     /// server lacks this library.
     fn page(&self, request: &PageRequest<'_>, bounds: Bounds<'_>, items: &mut Vec<Item>) -> Result<PageEnd>;
 
+    /// Adds the items of one page that are in the trash to `items`, like [`Source::page`]. The positions are those of
+    /// the rows in the trash. May add other items, which the caller leaves out.
+    ///
+    /// # Errors
+    /// As [`Source::page`]; `Unsupported`.
+    fn trash(&self, _request: &PageRequest<'_>, _bounds: Bounds<'_>, _items: &mut Vec<Item>) -> Result<PageEnd> {
+        Err(self.kind().unsupported("cannot list the trash", "it has none"))
+    }
+
     /// Returns the shows of a library of episodes, which are no items, with their GUIDs and external IDs; `None` if the
     /// source cannot tell them.
     ///

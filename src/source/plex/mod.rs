@@ -130,7 +130,15 @@ impl Source for PlexHttp {
     /// Requests a page of one item type, sorted by id. Positions are row numbers.
     fn page(&self, request: &PageRequest<'_>, bounds: Bounds<'_>, items: &mut Vec<Item>) -> Result<PageEnd> {
         match item_types_with_files(request.library.kind).get(request.partition) {
-            Some(kind) => self.fetch_page(request, *kind, bounds, items),
+            Some(kind) => self.fetch_page(request, (*kind, Rows::All), bounds, items),
+            None => Ok(PageEnd::default()),
+        }
+    }
+
+    /// Requests a page of one item type's rows whose files are missing. The trash is among these rows.
+    fn trash(&self, request: &PageRequest<'_>, bounds: Bounds<'_>, items: &mut Vec<Item>) -> Result<PageEnd> {
+        match item_types_with_files(request.library.kind).get(request.partition) {
+            Some(kind) => self.fetch_page(request, (*kind, Rows::Trash), bounds, items),
             None => Ok(PageEnd::default()),
         }
     }
@@ -146,7 +154,7 @@ impl Source for PlexHttp {
                 position,
                 size: MAX_ROWS,
             };
-            let page = self.fetch_page(&request, ItemType::Show, bounds, &mut shows)?;
+            let page = self.fetch_page(&request, (ItemType::Show, Rows::All), bounds, &mut shows)?;
             match page.next {
                 None => break,
                 Some(next) if next > position && !page.has_shifted => position = next,
@@ -244,11 +252,11 @@ impl Source for PlexHttp {
 }
 
 impl PlexHttp {
-    /// Requests a page of rows with this type. Ignores the request's partition.
+    /// Requests a page of these rows with this type. Ignores the request's partition.
     fn fetch_page(
         &self,
         request: &PageRequest<'_>,
-        kind: ItemType,
+        (kind, rows): (ItemType, Rows<'_>),
         bounds: Bounds<'_>,
         items: &mut Vec<Item>,
     ) -> Result<PageEnd> {
@@ -257,7 +265,7 @@ impl PlexHttp {
             &RowsRequest {
                 section: &request.library.section,
                 kind,
-                rows: Rows::All,
+                rows,
                 start: position,
                 size: request.size,
             },

@@ -271,6 +271,33 @@ fn the_token_goes_in_its_header_as_it_is_or_not_at_all() {
 }
 
 #[test]
+fn the_trash_is_listed_in_pages() {
+    let (server, client) = standin(9);
+    let library = &client.plex.libraries(Bounds::NONE).unwrap()[0];
+    let keys: Vec<u64> = server.paths(1).iter().map(|(key, _)| *key).collect();
+    for key in &keys[3..6] {
+        server.change(|state| state.set_missing(*key, true)).unwrap();
+    }
+    let (mut trash, mut position) = (Vec::new(), Some(0));
+    while let Some(next) = position {
+        let request = PageRequest {
+            library,
+            partition: 0,
+            position: next,
+            size: 2,
+        };
+        position = client.plex.trash(&request, Bounds::NONE, &mut trash).unwrap().next;
+    }
+    let listed: Vec<_> = trash
+        .iter()
+        .filter(|item| item.trashed && item.parts.len() == 1)
+        .collect();
+    let listed: Vec<u64> = listed.iter().map(|item| item.rating_key.parse().unwrap()).collect();
+    assert_eq!(listed, keys[3..6]);
+    assert_eq!(server.stats().of(Kind::Sections) + 2, server.log().len() as u64);
+}
+
+#[test]
 fn a_fork_leaves_the_connections_behind() {
     let (server, client) = standin(5);
     client.page(Rows::All, 0, 5).unwrap();

@@ -160,6 +160,14 @@ fn pages_go_on_with_their_cursor_and_repeat() {
 }
 
 #[test]
+fn a_source_without_trash_says_so() {
+    let at = Scene::new();
+    let trash = |request: Value| at.call("items.list", &request).expect_err("no trash").status;
+    let listed = json!({ "library": "Movies", "trashed": true });
+    assert_eq!(trash(listed), Status::Unsupported);
+}
+
+#[test]
 fn an_item_is_given_with_what_is_known_of_it() {
     let at = Scene::new();
     assert_eq!(

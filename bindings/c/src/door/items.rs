@@ -11,9 +11,11 @@ use plexindex::error::{Result, Status, invalid_argument_error};
 use plexindex::inside::{Answer, ByteString, FileFilter, FolderFacts, OnDisk};
 use plexindex::{Item, Match};
 
+/// Maximum number of rows in one request for the trash.
+const MAX_TRASH_ROWS: u32 = 1_000;
 const INVALID_CURSOR: &str = "cursor is invalid; pass the cursor of the last page, or none for the first page";
 
-/// Lists the stored items of a library.
+/// Lists the stored items of a library, or the items in its trash.
 ///
 /// NOT_FETCHED: the listing is not stored. The library was never fetched, or was evicted because of `size_limit`,
 /// perhaps between two pages.
@@ -27,6 +29,13 @@ pub struct ListItems {
     /// Maximum number of items per page, up to 10,000.
     #[serde(default = "default_page_limit")]
     limit: usize,
+    /// Lists the items in the server's trash instead. Each page is one request, and plexindex stores no such item. A
+    /// page can have fewer items than `limit`, even none.
+    #[serde(default)]
+    trashed: bool,
+    /// With `trashed`: fails with OFFLINE instead of sending a request.
+    #[serde(default)]
+    offline: bool,
 }
 
 /// Items with all their files and external ids.
@@ -48,6 +57,14 @@ pub fn list(caller: &Caller<'_>, request: ListItems) -> MethodResult<ItemsPage> 
         Some(_) => return invalid_argument_error(INVALID_CURSOR),
     };
     let library = caller.library(Some(request.library))?;
+    if request.trashed {
+        let size = u32::try_from(request.limit).map_or(MAX_TRASH_ROWS, |limit| limit.min(MAX_TRASH_ROWS));
+        let (items, next) = caller
+            .query(library.query(), request.offline)?
+            .trash(i64::unsigned_abs(after), size)?;
+        let cursor = next.map(|next| next.to_string());
+        return ok_answer(ItemsPage { items, cursor });
+    }
     let (mut items, last) = library.page(after, request.limit)?;
     // Stored items do not contain the library's section id and title.
     if let Some(stored) = library.stored_library() {

@@ -330,16 +330,20 @@ class Index:
         self,
         library: str | int | Library,
         *,
+        trashed: bool = False,
         timeout: float | None = None,
         offline: bool = False,
         progress: ProgressArg = None,
     ) -> Iterator[Item]:
         """Yields a library's items from the store. ``library`` must be a single library.
 
+        ``trashed`` yields the items in the library's trash instead, which no other call returns: each page is one
+        request to the server.
+
         The call sends requests, reads pages and raises errors like :meth:`items_below`. The iterator can miss changes
         during the iteration.
         """
-        return self._in(library).items(timeout=timeout, offline=offline, progress=progress)
+        return self._in(library).items(trashed=trashed, timeout=timeout, offline=offline, progress=progress)
 
     def item_facts(
         self,

@@ -115,6 +115,11 @@ class Item:
         return self._facts.get("section")
 
     @property
+    def trashed(self) -> bool:
+        """Whether the item is in the server's trash: only for the items that ``trashed=True`` asks for."""
+        return bool(self._facts.get("trashed"))
+
+    @property
     def path(self) -> str | None:
         """The listed path that matched, in the server's spelling; for a confirmed match, the recorded path.
 

@@ -227,10 +227,16 @@ class Library(Lookups):
         return Match._from_json(facts, self._index, title)  # type: ignore[no-any-return]
 
     def items(
-        self, *, timeout: float | None = None, offline: bool = False, progress: ProgressArg = None
+        self,
+        *,
+        trashed: bool = False,
+        timeout: float | None = None,
+        offline: bool = False,
+        progress: ProgressArg = None,
     ) -> Iterator[Item]:
         """Yields this library's items from the store: :meth:`Index.items`."""
-        return self._pages("items.list", timeout, offline, progress)
+        request = {"trashed": True, "offline": offline} if trashed else {}
+        return self._pages("items.list", timeout, offline, progress, **request)
 
     def items_below(
         self,
@@ -245,23 +251,23 @@ class Library(Lookups):
         return self._pages("items.below", timeout, offline, progress, path=raw)
 
     def _pages(
-        self, method: str, timeout: float | None, offline: bool, progress: ProgressArg, **request: Any
+        self, method: str, timeout: float | None, offline: bool, progress: ProgressArg, /, **request: Any
     ) -> Iterator[Item]:
         """Yields the items from all pages of a list. Fetches a library that was never fetched."""
         try:
-            page = self._request(method, **request)
+            page = self._request(method, timeout, progress, **request)
         except NotFetchedError:
             if offline:
                 raise
             if not self.refresh(timeout=timeout, progress=progress):
                 raise TimeoutError("the timeout passed before the library was fetched: retry to resume") from None
-            page = self._request(method, **request)
+            page = self._request(method, timeout, progress, **request)
         while True:
             for facts in page["items"]:
                 yield Item(facts, self._index)
             if "cursor" not in page:
                 return
-            page = self._request(method, **request, cursor=page["cursor"])
+            page = self._request(method, timeout, progress, **request, cursor=page["cursor"])
 
     def item_facts(self, key: KeyArg) -> dict[str, Any] | None:
         """Returns all stored fields of an item: :meth:`Index.item_facts` in this library."""

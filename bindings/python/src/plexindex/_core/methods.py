@@ -111,6 +111,7 @@ class Item(TypedDict):
     show_rating_key: NotRequired[str]
     show_title: NotRequired[str]
     title: NotRequired[str]
+    trashed: bool
     year: NotRequired[int]
 ItemType = Literal["movie", "show", "season", "episode", "artist", "album", "track", "clip", "photo", "other"]
 class ItemsBelow(TypedDict):
@@ -145,6 +146,8 @@ class ListItems(TypedDict):
     cursor: NotRequired[str | None]
     library: LibraryName | int | Library
     limit: NotRequired[int | None]
+    offline: NotRequired[bool | None]
+    trashed: NotRequired[bool | None]
 class ListLibraries(TypedDict):
     offline: NotRequired[bool | None]
 LockChange = Literal["lock", "unlock", "leave"]
