@@ -27,7 +27,7 @@ def test_the_trash_is_listed_by_the_server_and_never_stored(index: plexindex.Ind
     assert server.requests() == 1
     with pytest.raises(plexindex.OfflineError):
         next(films.items(trashed=True, offline=True))
-    assert films.match(path, offline=True).item is None
+    assert path and films.match(path, offline=True).item is None
     assert key not in [item.rating_key for item in films.items()]
     assert list(index.items("TV Shows", trashed=True)) == []
 

@@ -107,10 +107,11 @@ fn fork(index: &crate::support::index::Index, path: &str, key: &str) {
             ..QueryOptions::default()
         };
         let found = index.match_path(&offline, path.as_bytes());
-        let right = found.as_ref().is_ok_and(|found| {
-            let got = found.item.as_ref().map(|item| &item.item.rating_key);
-            got.is_none_or(|got| got == key)
-        });
+        let right = match &found {
+            Ok(found) => found.item.as_ref().is_none_or(|item| item.item.rating_key == key),
+            // Before the first listing.
+            Err(error) => error.status == Status::NotFetched,
+        };
         if !right {
             // Without the lock on the output, which another thread may have held at the fork.
             let text = format!("{MARK}failed: a child's answer for {path}, not {key}: {found:?}\n");
