@@ -172,7 +172,8 @@ impl SyncJob<'_> {
             Delta::Complete => Vec::new(),
             Delta::None | Delta::Mostly => std::mem::take(&mut *lock(&indexed.new_files)),
         };
-        let are_settled = self.settle_rivals(row, new_files, &mut keys, indexed.begun_sequence);
+        let rivals = sync.items_with_files(row, &new_files, &keys);
+        let are_settled = self.settle_rivals(row, rivals, &mut keys, indexed.begun_sequence);
         let now_ms = sync.clock.now_ms();
         let merged = MergedChanges {
             items,
@@ -222,23 +223,19 @@ impl SyncJob<'_> {
         Ok(self.merge_changes(listed_library, &indexed)?.map(|(items, ..)| items))
     }
 
-    /// Asks the server about the items that have one of these files of items that were added or changed, because nothing
+    /// Asks the server about `rivals`, the items that have a file of an item that was added or changed, because nothing
     /// else may show that an older item lost its file; and so on for the files that these items have now. Skips the items
     /// in `known`, and adds the others. Returns whether the server answered for all items.
     pub(super) fn settle_rivals(
         &self,
         row: &LibraryRow,
-        mut files: Vec<ByteString>,
+        mut rivals: Vec<String>,
         known: &mut HashSet<String>,
         begun: Sequence,
     ) -> Result<bool> {
         let (rows, deadline) = (ItemRows(&self.sync.store), self.bounds.deadline);
         let mut room = MAX_RIVALS;
-        loop {
-            let rivals = self.sync.items_with_files(row, &files, known);
-            if rivals.is_empty() {
-                return Ok(true);
-            }
+        while !rivals.is_empty() {
             if rivals.len() > room || !self.source.abilities().items {
                 return Ok(false);
             }
@@ -253,7 +250,7 @@ impl SyncJob<'_> {
                     return Ok(false);
                 }
             };
-            files.clear();
+            let mut files = Vec::new();
             for key in rivals {
                 match located.iter().find(|located| located.item.rating_key == key) {
                     Some(located) if located.is_in(&row.library.section) => {
@@ -264,7 +261,9 @@ impl SyncJob<'_> {
                 }
                 known.insert(key);
             }
+            rivals = self.sync.items_with_files(row, &files, known);
         }
+        Ok(true)
     }
 
     /// Merges the changes that the source reports into the stored items (`stored`). Returns the remaining number of

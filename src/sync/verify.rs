@@ -147,11 +147,10 @@ impl Synchronizer {
                 let before = before.ok().flatten().unwrap_or_default();
                 let is_new = |file: &&ByteString| !before.parts.contains(file);
                 let new_files: Vec<ByteString> = located.item.parts.iter().filter(is_new).cloned().collect();
-                let known = HashSet::from([rating_key.clone()]);
-                if !self.items_with_files(row, &new_files, &known).is_empty() {
-                    self.job(call, |job| {
-                        job.settle_rivals(row, new_files.clone(), &mut known.clone(), since)
-                    })?;
+                let mut known = HashSet::from([rating_key.clone()]);
+                let rivals = self.items_with_files(row, &new_files, &known);
+                if !rivals.is_empty() {
+                    self.job(call, |job| job.settle_rivals(row, rivals, &mut known, since))?;
                 }
                 ItemRows(&self.store).merge_items(row, items, None, call.deadline)?; // `None`: unconditionally
             } else {
