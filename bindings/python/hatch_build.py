@@ -27,8 +27,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 # The stand-in server is a member of the workspace, and some tests are named in the manifest: cargo wants to
 # see them even where it builds none of them.
 RUST_SOURCES = (
-    "Cargo.toml", "Cargo.lock", ".cargo/config.toml", "build.rs", "cbindgen.toml",
-    "scripts/describe_header.rs", "src", "crates",
+    "Cargo.toml", "Cargo.lock", ".cargo/config.toml", "build.rs", "src", "crates",
     "include", "bindings/c/Cargo.toml", "bindings/c/src", "bindings/c/library",
     "bindings/python/accelerator/Cargo.toml", "bindings/python/accelerator/build.rs",
     "bindings/python/accelerator/src",
@@ -118,6 +117,8 @@ class PlexindexBuildHook(BuildHookInterface):  # type: ignore[misc,type-arg]
     def compile(self, cargo: str, rust: Path, package: str, crate: str) -> Path:
         """A shared library of a package. Of an `rlib` too, cargo would leave out link-time optimisation."""
         command = [cargo, "rustc", f"--package=plexindex-{package}", "--lib", "--crate-type=cdylib"]
+        if package == "capi":
+            command += ["--no-default-features", "--features=shared,tls"]  # all but the header, which is made already
         command += [f"--profile={os.environ.get('PLEXINDEX_CARGO_PROFILE') or 'dist'}"]
         command += [
             "--message-format=json-render-diagnostics",
