@@ -2,7 +2,6 @@
 
 mod api;
 mod day_of_requests;
-mod documented_faults;
 mod documented_gaps;
 mod edits;
 mod events;
