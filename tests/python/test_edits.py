@@ -29,3 +29,21 @@ def test_a_failure_says_what_was_done(ready: plexindex.Index, server: Server) ->
     assert report is not None
     assert (report.done, report.failed, report.left) == (keys[:100], keys[100:200], keys[200:])
     assert server.requests() == 2
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"label": "watched"}, {"Label": ["watched"]}, {"year": "abc"}, {"title": ["A"]}],
+    ids=str,
+)
+def test_a_field_that_plex_would_ignore_is_refused(
+    ready: plexindex.Index, server: Server, fields: dict[str, str | list[str]]
+) -> None:
+    with pytest.raises(plexindex.InvalidArgumentError):
+        ready.edit_items([server.paths()[0]["ratingKey"]], fields, "Movies")
+    assert server.requests() == 0
+
+
+def test_the_report_counts_one_request(ready: plexindex.Index, server: Server) -> None:
+    report = ready.edit_items([server.paths()[0]["ratingKey"]], {"label": ["watched"], "year": "1999"}, "Movies")
+    assert repr(report) == "<plexindex.EditReport: 1 done, 1 request>"

@@ -26,19 +26,53 @@ def edit_request(
         raise TypeError(f"keys must be a list of keys, not {type(keys).__name__}")
     if locked is not None and not isinstance(locked, bool):
         raise TypeError(f"locked must be True, False or None, not {type(locked).__name__}")
+    for argument, given in (("fields", fields), ("remove", remove)):
+        if given is not None and not hasattr(given, "keys"):
+            raise TypeError(f"{argument} must be a dict of field names and values, not {type(given).__name__}")
     changes: list[dict[str, str]] = []
     for name, value in dict(fields or {}).items():
+        _check_field(name, value)
         changes += _changes(name, value)
     for name, tags in dict(remove or {}).items():
+        _check_field(name, [tags] if isinstance(tags, str) else tags)
         changes += _tags(name, tags, "remove")
     lock = "leave" if locked is None else "lock" if locked else "unlock"
     return {"keys": [_convert.key_text(key) for key in keys], "changes": changes, "lock": lock}
 
 
-def _changes(name: str, value: FieldArg) -> list[dict[str, str]]:
-    """Returns the changes to a field in the form that the library expects."""
+# Plex's fields that contain tags, and numbers; and other fields, so that a misspelt name can be recognised.
+TAGS = ("collection", "country", "director", "genre", "label", "mood", "producer", "similar", "style", "tag", "writer")
+NUMBERS = ("addedAt", "audienceRating", "index", "parentIndex", "rating", "userRating", "year")
+TEXTS = ("contentRating", "editionTitle", "originallyAvailableAt", "originalTitle", "studio", "summary", "tagline",
+         "title", "titleSort")  # fmt: skip
+_SPELLINGS = {name.lower(): name for name in (*TAGS, *NUMBERS, *TEXTS)}
+
+
+def _check_field(name: str, value: FieldArg) -> None:
+    """Rejects what Plex would ignore: a field in the wrong letter case, or with a value of the wrong kind. Plex may
+    have more fields.
+    """
     if not isinstance(name, str):
         raise TypeError(f"a field's name must be str, not {type(name).__name__}")
+    spelling = _SPELLINGS.get(name.lower(), name)
+    if spelling != name:
+        raise InvalidArgumentError(f"{name!r} is not a field of Plex: write {spelling!r}")
+    if value is None:
+        return
+    is_list = not isinstance(value, (str, bytes, int, float))
+    if name in TAGS and not is_list:
+        raise InvalidArgumentError(f"{name} contains tags: pass a list, such as [{value!r}]")
+    if name in (*NUMBERS, *TEXTS) and is_list:
+        raise InvalidArgumentError(f"{name} does not contain tags: pass a single value, not a list")
+    if name in NUMBERS and isinstance(value, str):
+        try:
+            float(value)
+        except ValueError:
+            raise InvalidArgumentError(f"{name} must be a number, not {value!r}") from None
+
+
+def _changes(name: str, value: FieldArg) -> list[dict[str, str]]:
+    """Returns the changes to a field in the form that the library expects."""
     if value is None:
         return [{"field": name}]
     if isinstance(value, str):
@@ -91,4 +125,5 @@ class EditReport:
             for name, keys in (("failed", self.failed), ("left", self.left), ("missing", self.missing))
             if keys
         )
-        return f"<plexindex.EditReport: {len(self.done)} done{more}, {self.requests} requests>"
+        requests = "1 request" if self.requests == 1 else f"{self.requests} requests"
+        return f"<plexindex.EditReport: {len(self.done)} done{more}, {requests}>"
