@@ -293,6 +293,47 @@ def test_wrong_arguments(plex_with_movie: FakePlex) -> None:
         urllib.request.urlopen(f"{plex_with_movie.url}/nonsense?X-Plex-Token={plex_with_movie.token}")
 
 
+@pytest.mark.parametrize(
+    ("file", "location"),
+    [
+        (MOVIE, "/media/movies"),
+        ("/movies/A (2001)/A (2001).mkv", "/movies"),
+        ("/tv/Show/Season 01/Show - S01E01.mkv", "/tv"),
+        ("/music/Artist/Album (2001)/01 - Title.flac", "/music"),
+        ("/A (2001)/A (2001).mkv", "/A (2001)"),
+        ("C:\\tv\\Show\\Show - S01E01.mkv", "C:\\tv"),
+    ],
+)
+def test_the_location_of_a_library(file: str, location: str, tmp_path: Path) -> None:
+    with FakePlex({"Library": [file]}) as plex, open_index(plex, tmp_path) as index:
+        assert index.libraries()[0].locations == (location,)
+
+
+def test_a_file_outside_widens_the_location(plex_with_movie: FakePlex, tmp_path: Path) -> None:
+    plex_with_movie.add("Movies", "/media/more/B (2002).mkv")
+    with open_index(plex_with_movie, tmp_path) as index:
+        assert index.match("/media/more/B (2002).mkv")
+        assert index.library("Movies").locations == ("/media",)
+
+
+def test_a_file_that_no_library_could_have_is_refused(plex_with_movie: FakePlex) -> None:
+    with pytest.raises(ValueError, match="already lists"):
+        plex_with_movie.add("Movies", MOVIE)
+    with pytest.raises(ValueError, match="not in the folder"):
+        plex_with_movie.add("Movies", "/elsewhere/B (2002).mkv")
+
+
+def test_an_edit_of_an_unknown_field_is_ignored(plex_with_movie: FakePlex, tmp_path: Path) -> None:
+    with open_index(plex_with_movie, tmp_path) as index:
+        key = index.match(MOVIE).rating_key
+        assert index.edit_items([key or ""], {"nonsense": "x", "Else": ["y"]}, "Movies").done == [key]
+    assert not {"nonsense", "Else"} & plex_with_movie.item(MOVIE).keys()
+
+
+def test_a_server_shows_its_libraries(plex_with_movie: FakePlex) -> None:
+    assert repr(plex_with_movie) == f"<plexindex.testing.FakePlex at {plex_with_movie.url}: Movies>"
+
+
 def test_the_test_in_the_readme(tmp_path: Path) -> None:
     readme = REPOSITORY / "bindings" / "python" / "README.md"
     blocks = [text.split("```")[0] for text in readme.read_text("utf-8").split("```python\n")[1:]]

@@ -9,6 +9,9 @@ from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import unquote
 
+from ..edits import NUMBERS as NUMBER_FIELDS
+from ..edits import TAGS as TAG_FIELDS
+from ..edits import TEXTS
 from ._content import LEVELS, NUMBERS, Item, Library
 from ._rows import Row, tag_id
 
@@ -136,16 +139,20 @@ def choices(items: Iterable[Item], name: str) -> list[Row]:
 
 
 def edit(items: Iterable[Item], arguments: list[tuple[str, str]], now: int) -> None:
-    """Applies the edits in a request's arguments to each item."""
+    """Applies the edits in a request's arguments to each item. Like Plex, ignores other fields and invalid values."""
     for item in items:
         item.fields["updatedAt"] = now
         for name, value in arguments:
             field, _, attribute = name.partition(".")
-            if tag := _TAG.match(name):
+            tag = _TAG.match(name)
+            if tag and tag[1] in TAG_FIELDS:
                 _edit_tags(item.tags.setdefault(tag[1], []), value, removes=bool(tag[2]), is_label=tag[1] == "label")
-            elif attribute == "value":
-                item.fields[field] = int(value) if field in _NUMBERS and value.isdigit() else value
-            elif attribute == "locked":
+            elif attribute == "value" and field in NUMBER_FIELDS:
+                if re.fullmatch(r"-?\d+(\.\d+)?", value):
+                    item.fields[field] = float(value) if "." in value else int(value)
+            elif attribute == "value" and field in TEXTS:
+                item.fields[field] = value
+            elif attribute == "locked" and field in (*TAG_FIELDS, *NUMBER_FIELDS, *TEXTS):
                 item.locked[field] = value == "1"
 
 

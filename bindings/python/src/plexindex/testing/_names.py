@@ -6,10 +6,11 @@ import ntpath
 import os
 import posixpath
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from pathlib import Path
+from types import ModuleType
 
-__all__ = ["files_below", "kind_of", "levels_of", "location_of", "more_episodes"]
+__all__ = ["files_below", "kind_of", "levels_of", "lies_in", "location_of", "more_episodes"]
 
 _AUDIO = frozenset(
     (".aac", ".aiff", ".alac", ".ape", ".flac", ".m4a", ".m4b", ".mp3", ".oga", ".ogg", ".opus", ".wav", ".wma")
@@ -43,10 +44,40 @@ def kind_of(files: Iterable[str]) -> str:
     return "show" if _EPISODE.match(stem) else "movie"
 
 
-def location_of(files: Collection[str]) -> str | None:
-    """Returns the innermost folder that contains all of ``files``."""
-    names = ntpath if any(_WINDOWS.match(file) for file in files) else posixpath
-    return names.commonpath({names.dirname(file) for file in files}) if files else None
+def location_of(kind: str, files: Iterable[str], folders: Iterable[str] = ()) -> str | None:
+    """Returns the folder of a library that contains ``files`` and ``folders``: the innermost folder that is not a
+    single item's own. Returns None if only the root contains all.
+    """
+    files, folders = list(files), list(folders)
+    names = ntpath if any(_WINDOWS.match(path) for path in (*files, *folders)) else posixpath
+    for above in (lambda file: _folder_above(names, kind, file), names.dirname):
+        paths = {*folders, *map(above, files)}
+        try:
+            common = names.commonpath(paths) if paths else ""
+        except ValueError:  # different drives
+            return None
+        if common and names.dirname(common) != common:
+            return common
+    return None
+
+
+def _folder_above(names: ModuleType, kind: str, file: str) -> str:
+    """Returns the folder that contains the folders of a file's movie, show or artist."""
+    folder: str = names.dirname(file)
+    parent: str = names.dirname(folder)
+    above: str = names.dirname(parent)
+    levels = levels_of(kind, file)
+    if kind == "movie":
+        is_own = _split_year(names.basename(folder))["title"] == levels[0]["title"]
+        return parent if is_own else folder
+    if kind == "show":
+        return above if _SEASON.match(names.basename(folder)) else parent
+    return above if kind == "artist" else folder
+
+
+def lies_in(path: str, folder: str) -> bool:
+    """Returns whether a path lies in a folder."""
+    return path.startswith(folder.rstrip("/\\")) and path[len(folder.rstrip("/\\")) :][:1] in ("/", "\\")
 
 
 def levels_of(kind: str, file: str) -> list[dict[str, object]]:

@@ -16,7 +16,7 @@ from typing import Union
 from . import _filters
 from ._content import LEVELS, NUMBERS, Item, Library
 from ._http import Connections, Reply, Request
-from ._names import files_below, kind_of, location_of
+from ._names import files_below, kind_of, lies_in, location_of
 from ._rows import Row, directory, full_row, row
 
 __all__ = ["FakePlex"]
@@ -42,6 +42,9 @@ class FakePlex:
     whether a library has movies, shows, music or photos. Titles, years and episode numbers come from the paths:
     ``Big Buck Bunny (2008).mkv``, ``Show/Season 01/Show - S01E02 - Title.mkv``,
     ``Artist/Album (2001)/01 - Title.flac``.
+
+    Like Plex, the server capitalizes the words of a label, so ``watched`` becomes ``Watched``, and ignores an edit of a
+    field that Plex does not have.
 
     Requests must contain ``token``. ``machine_identifier`` is random by default, so that a cache can distinguish
     servers.
@@ -78,6 +81,10 @@ class FakePlex:
         for title, files in (libraries or {}).items():
             self.add_library(title, files)
         self.start()
+
+    def __repr__(self) -> str:
+        titles = [library.title for library in self._libraries.values()]
+        return f"<plexindex.testing.FakePlex at {self.url}: {', '.join(titles) or 'no libraries'}>"
 
     def __enter__(self) -> FakePlex:
         return self
@@ -135,14 +142,15 @@ class FakePlex:
             raise ValueError(f"{kind!r} is not a library type: give one of {', '.join(LEVELS)}")
         with self._lock:
             section = len(self._libraries) + 1
-            location = str(folder or location_of(paths) or f"/media/{title.lower()}")
+            location = str(folder or location_of(kind, paths) or f"/media/{title.lower()}")
             self._libraries[section] = Library(section, title, kind, location, folder, self._tick())
             for path in paths:
                 self._libraries[section].add(path, self._keys, self._now)
         return section
 
     def add(self, library: str, path: PathArg, **fields: object) -> int:
-        """Adds a file to the library with this title, like a scan, and returns its item's rating key.
+        """Adds a file to the library with this title, like a scan, and returns its item's rating key. Widens the
+        library's folder if the path is outside.
 
         For ``fields``, see :meth:`set`.
         """
@@ -151,8 +159,16 @@ class FakePlex:
             if section is None:
                 titles = ", ".join(repr(one.title) for one in self._libraries.values())
                 raise LookupError(f"there is no library {library!r}: there are {titles or 'none'}")
+            file = os.fspath(path)
+            if any(file in item.files for one in self._libraries.values() for item in one.items.values()):
+                raise ValueError(f"a library already lists {file!r}: give another path, or use set()")
+            if not lies_in(file, section.location):
+                wider = None if section.folder else location_of(section.kind, [file], [section.location])
+                if wider is None:
+                    raise ValueError(f"{file!r} is not in the folder of {library!r}, {section.location!r}")
+                section.location = wider
             title = fields.get("title")
-            item = section.add(os.fspath(path), self._keys, self._tick(), None if title is None else str(title))
+            item = section.add(file, self._keys, self._tick(), None if title is None else str(title))
             section.scanned_at = self._now
             self._set(item, fields)
             self._timeline(item, 5, "created")
