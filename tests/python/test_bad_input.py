@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import gc
 import os
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -107,6 +110,92 @@ def test_a_call_that_is_wrong_names_what_was_called(index: plexindex.Index) -> N
     for call, said in calls:
         with pytest.raises(TypeError, match=said):
             call()
+
+
+@pytest.mark.both
+@pytest.mark.parametrize(
+    "wrong",
+    [{"timeout": "x"}, {"timeout": -1}, {"timeout": float("nan")}, {"timeout": True}, {"progress": 3}]
+    + [{name: value} for name in ("check", "offline") for value in ("false", 1, None)],
+    ids=str,
+)
+def test_a_wrong_argument_is_refused_for_a_listed_file(
+    index: plexindex.Index, server: Server, wrong: dict[str, Any]
+) -> None:
+    index.refresh()
+    path = server.paths()[0]["path"]
+    with pytest.raises((TypeError, REFUSED), match=next(iter(wrong))):
+        index.match(path, **wrong)
+
+
+@pytest.mark.parametrize("option", ["accept_invalid_certs", "offline", "mmap", "obfuscate_paths", "shared_durable"])
+def test_a_switch_is_a_bool(cache: Path, option: str) -> None:
+    with pytest.raises(TypeError, match=option):
+        plexindex.open(cache, **{option: "false"})  # type: ignore[arg-type]
+
+
+def test_a_query_takes_only_bools(index: plexindex.Index) -> None:
+    movies: Any = index.library("Movies")
+    calls: list[tuple[str, Callable[..., object]]] = [
+        ("check", lambda **given: movies.match_paths([], **given)),
+        ("check", lambda **given: movies.folder("/a", **given)),
+        ("check", lambda **given: movies.match_guid("tt1", **given)),
+        ("check", lambda **given: movies.search_title("A", **given)),
+        ("check", movies.refresh),
+        ("full", movies.refresh),
+        ("full", movies.changes),
+        ("offline", movies.items),
+        ("offline", movies.watch),
+        ("offline", index.libraries),
+        ("offline", lambda **given: index.compare("/a", **given)),
+        ("through", lambda **given: movies.record_match("/a", 7, **given)),
+    ]
+    for name, call in calls:
+        with pytest.raises(TypeError, match=f"{name} must be True or False, not str"):
+            call(**{name: "false"})
+
+
+def test_an_argument_of_the_wrong_type_is_named(index: plexindex.Index, cache: Path) -> None:
+    some: Any = index
+    table: Any = index.table("mine")
+    matches: Any = index.match_paths([], offline=True) if index.refresh() else None
+    calls: list[tuple[str, Callable[[], object]]] = [
+        ("mappings", lambda: plexindex.open(cache, mappings=3)),  # type: ignore[arg-type]
+        ("mappings", lambda: plexindex.open(cache, mappings=[("/a", 3)])),  # type: ignore[list-item]
+        ("mappings", lambda: plexindex.open(cache, mappings=[("/a\0", "/b")])),
+        ("fields", lambda: some.edit_items([101], ["title"], "Movies")),
+        ("remove", lambda: some.edit_items([101], {}, "Movies", remove=["genre"])),
+        ("request", lambda: some.call("items.list", [1])),
+        ("value", lambda: table.set("a", "str")),
+        ("value", lambda: table.set("a", 5)),
+        ("position 1", lambda: index.match_paths(["/a", "/b\0"])),
+        ("position 1", lambda: index.match_paths([b"/a", ""])),
+        ("str", lambda: matches["x"]),
+        ("since", lambda: some.watch(3)),
+        ("timeout", lambda: some.watch(timeout="x")),
+        ("name a library", lambda: list(index.library())),
+        ("name a library", lambda: some.items(None)),
+    ]
+    for said, call in calls:
+        with pytest.raises((TypeError, REFUSED), match=said):
+            call()
+
+
+def test_an_index_and_a_table_are_not_copied(index: plexindex.Index) -> None:
+    for call in (copy.copy, copy.deepcopy):
+        with pytest.raises(TypeError, match="cannot copy an Index"):
+            call(index)
+    with pytest.raises(TypeError, match="pickle the Index"):
+        pickle.dumps(index.table("mine"))
+
+
+def test_an_index_that_is_not_closed_warns(cache: Path) -> None:
+    def leave() -> None:
+        plexindex.open(cache)
+        gc.collect()
+
+    with pytest.warns(ResourceWarning, match="never closed"):
+        leave()
 
 
 def test_the_token_is_written_nowhere(index: plexindex.Index, cache: Path) -> None:

@@ -138,6 +138,8 @@ def test_the_door_for_users_of_plexapi(server: Server, tmp_path: Path) -> None:
         assert isinstance(match, plexindex.Match)
         assert (match.rating_key, match.match_kind) == (row["ratingKey"], "exact")
         assert match.light is not None
+        assert match.light != match.light.full()  # plexapi's hash depends on its class
+        assert match.light.full() != match.light
         assert (match.light.ratingKey, match.light.locations) == (int(row["ratingKey"]), [row["path"]])
         assert section.lookup_key(row["path"]) == match.key
         assert section.match_paths([row["path"]])[0] == match

@@ -52,6 +52,11 @@ REFRESH_ERRORS = (
 )
 
 
+def _check_since(since: str | None) -> None:
+    if since is not None and not convert.text_bytes("cursor (since)", since):
+        raise InvalidArgumentError("since is empty: give a cursor, or None to start from now")
+
+
 class Change:
     """A change to an item's file, or to a library. :meth:`Index.changes` yields these objects."""
 
@@ -116,8 +121,7 @@ class Changes:
 
     def __init__(self, library: Library, since: str | None, full: bool = False, missed: str | None = None) -> None:
         """``missed`` is the result of :func:`bring_up_to_date`."""
-        if since == "":
-            raise InvalidArgumentError("since is empty: give a cursor, or None to start from now")
+        _check_since(since)
         self._library, self._full = library, full
         self.cursor: str | None = since
         """The position after the last page that you have read completely, from which to resume. In a full listing, None
@@ -184,6 +188,8 @@ class Watch:
         offline: bool = False,
         progress: ProgressArg = None,
     ) -> None:
+        _check_since(since)
+        convert.check_call(timeout, progress, offline=offline)
         self._library, self._since = library, since
         self._timeout, self._offline, self._progress = timeout, offline, progress
 
@@ -209,6 +215,9 @@ class Watch:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+    def __repr__(self) -> str:
+        return f"<plexindex.Watch of {self._library!r} since {self._since!r}>"
 
     def __iter__(self) -> Iterator[Changes]:
         library, offline, progress = self._library, self._offline, self._progress
@@ -247,6 +256,7 @@ def read(
     progress: ProgressArg,
 ) -> Changes:
     """See :meth:`plexindex.Index.changes`."""
+    convert.check_call(timeout, progress, full=full, check=check, offline=offline)
     if since and full:
         raise InvalidArgumentError("a full listing starts without a cursor: omit since or full")
     missed = None

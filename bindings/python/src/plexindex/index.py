@@ -14,7 +14,7 @@ from .mapping import Proposal
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from types import TracebackType
-    from typing import Any, Union
+    from typing import Any, NoReturn, Union
 
     from typing_extensions import Self
 
@@ -153,6 +153,8 @@ class Index:
     After :meth:`close`, every method raises :class:`ClosedError`.
     """
 
+    __slots__ = ("__weakref__", "_recipe", "_session")
+
     def __init__(self, session: Session, recipe: Recipe) -> None:
         self._session, self._recipe = session, recipe
 
@@ -180,7 +182,8 @@ class Index:
 
         The string ``title`` can also be a uuid or a section ID, and is not case-sensitive. A number is a section ID.
         Fetches nothing. If the server has no such library, the first lookup raises LibraryNotFoundError, which lists
-        the existing libraries. Raises LibraryAmbiguousError if two known libraries have the title.
+        the existing libraries. If two known
+        libraries have the title, this call raises LibraryNotFoundError.
         """
         if isinstance(title, int) and not isinstance(title, bool) and section is None:
             title, section = None, title
@@ -202,6 +205,7 @@ class Index:
         """Returns the server's libraries, with their facts. Sends a request only if the store contains no libraries
         yet.
         """
+        convert.check_call(timeout, progress, offline=offline)
         found = self._session.request("libraries.list", timeout, progress, offline=offline)["libraries"]
         return [Library(self, self._session.library(c.SELECT_UUID, facts["uuid"]), facts) for facts in found]
 
@@ -622,6 +626,8 @@ class Index:
         The request and the answer are dicts of JSON values. In the request, paths can also be bytes, and the library
         can be a :class:`Library`. The answer omits unknown fields. Raises the same errors as other calls.
         """
+        if request is not None and not hasattr(request, "keys"):
+            raise TypeError(f"request must be a dict, not {type(request).__name__}")
         request = dict(request or {})
         if "library" in request and not isinstance(request["library"], dict):
             request["library"] = self._in(request["library"])._handle
@@ -750,6 +756,11 @@ class Index:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return open_again, (open, *self._recipe)
+
+    def __copy__(self, _memo: object = None) -> NoReturn:
+        raise TypeError("cannot copy an Index: use the same object everywhere, or open the folder again")
+
+    __deepcopy__ = __copy__
 
     def __repr__(self) -> str:
         return f"<plexindex.Index {self.cache_dir!r} {'open' if self.is_open else 'closed'}>"

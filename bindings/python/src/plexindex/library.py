@@ -48,6 +48,8 @@ class Library(Lookups):
     :meth:`Index.libraries` has the facts of that call; any other object reads them at each use.
     """
 
+    __slots__ = ("__weakref__", "_facts", "_handle", "_index", "_lookup", "_pointer", "_session")
+
     def __init__(self, index: Index, handle: LibraryHandle, facts: dict[str, Any] | None = None) -> None:
         super().__init__(index._session, handle)
         self._index, self._facts = index, facts
@@ -134,6 +136,8 @@ class Library(Lookups):
     ) -> Match:
         """Returns the item for a file: :meth:`Index.match` in this library."""
         log.follow_level()
+        if timeout is not None or progress is not None or check is not False or offline is not False:
+            convert.check_call(timeout, progress, offline=offline, check=check)
         # An answer that needs no waiting is the same with any timeout, and needs no callback.
         block: bytes | bytearray | None = None if check else self._match_at_once(path)
         if block is None:
@@ -175,7 +179,8 @@ class Library(Lookups):
         progress: ProgressArg,
         **sizes: Any,
     ) -> bytes | bytearray:
-        flags = (c.QUERY_OFFLINE if offline else 0) | (c.QUERY_PROBE if check else 0)
+        flags = c.QUERY_OFFLINE if convert.flag("offline", offline) else 0
+        flags |= c.QUERY_PROBE if convert.flag("check", check) else 0
         return self._session.block(
             function, self._handle, text, timeout=timeout, flags=flags, progress=progress, **sizes
         )
@@ -190,6 +195,7 @@ class Library(Lookups):
         progress: ProgressArg = None,
     ) -> Folder:
         """Returns the show, season, artist, album or item for a folder: :meth:`Index.folder` in this library."""
+        convert.check_call(timeout, progress, offline=offline, check=check)
         raw = convert.path_bytes(path, self._session.hides_paths, "folder")
         facts = self._request("match.folder", timeout, progress, path=raw, offline=offline, check=check)
         return Folder._from_json(facts, self._index, path)  # type: ignore[no-any-return]
@@ -206,6 +212,7 @@ class Library(Lookups):
         """Returns the item with a GUID: :meth:`Index.match_guid` in this library."""
         if not isinstance(guid, str):
             raise TypeError(f"guid must be str, not {type(guid).__name__}")
+        convert.check_call(timeout, progress, offline=offline, check=check)
         raw = convert.text_bytes("GUID", guid)
         facts = self._request("match.guid", timeout, progress, guid=raw, offline=offline, check=check)
         return Match._from_json(facts, self._index, guid)  # type: ignore[no-any-return]
@@ -222,6 +229,7 @@ class Library(Lookups):
         """Returns the items with a title: :meth:`Index.search_title` in this library."""
         if not isinstance(title, str):
             raise TypeError(f"title must be str, not {type(title).__name__}")
+        convert.check_call(timeout, progress, offline=offline, check=check)
         raw = convert.text_bytes("title", title)
         facts = self._request("match.title", timeout, progress, title=raw, offline=offline, check=check)
         return Match._from_json(facts, self._index, title)  # type: ignore[no-any-return]
@@ -235,6 +243,9 @@ class Library(Lookups):
         progress: ProgressArg = None,
     ) -> Iterator[Item]:
         """Yields this library's items from the store: :meth:`Index.items`."""
+        if self._handle.named is None:
+            raise InvalidArgumentError("a call can list items in only one library: name a library")
+        convert.flag("trashed", trashed)
         request = {"trashed": True, "offline": offline} if trashed else {}
         return self._pages("items.list", timeout, offline, progress, **request)
 
@@ -253,7 +264,13 @@ class Library(Lookups):
     def _pages(
         self, method: str, timeout: float | None, offline: bool, progress: ProgressArg, /, **request: Any
     ) -> Iterator[Item]:
-        """Yields the items from all pages of a list. Fetches a library that was never fetched."""
+        """Returns the items from all pages of a list. Fetches a library that was never fetched."""
+        convert.check_call(timeout, progress, offline=offline)
+        return self._all_pages(method, timeout, offline, progress, request)
+
+    def _all_pages(
+        self, method: str, timeout: float | None, offline: bool, progress: ProgressArg, request: dict[str, Any]
+    ) -> Iterator[Item]:
         try:
             page = self._request(method, timeout, progress, **request)
         except NotFetchedError:
@@ -282,7 +299,7 @@ class Library(Lookups):
 
     def record_match(self, path: PathArg, key: KeyArg, *, timeout: float | None = None, through: bool = False) -> None:
         """Records that a path belongs to an item: :meth:`Index.record_match` in this library."""
-        if through:
+        if convert.flag("through", through):
             self.record_matches([(path, key)], timeout=timeout, through=True)
             return
         raw = convert.path_bytes(path, self._session.hides_paths)
@@ -299,6 +316,7 @@ class Library(Lookups):
     ) -> None:
         """Records many pairs of a path and a key: :meth:`Index.record_matches` in this library."""
         timeout_ms = convert.timeout_ms(timeout)
+        convert.flag("through", through)
         try:
             pairs = list(pairs)
             if any(isinstance(pair, (str, bytes)) for pair in pairs):
@@ -337,7 +355,8 @@ class Library(Lookups):
         progress: ProgressArg = None,
     ) -> bool:
         """Refreshes this library: :meth:`Index.refresh`."""
-        flags = (c.QUERY_FULL if full else 0) | (c.QUERY_PROBE if check else 0)
+        flags = c.QUERY_FULL if convert.flag("full", full) else 0
+        flags |= c.QUERY_PROBE if convert.flag("check", check) else 0
         native = self._session.native
         status = self._session.query(native.refresh, self._handle, timeout=timeout, flags=flags, progress=progress)
         log.drain(native)

@@ -5,9 +5,17 @@ from __future__ import annotations
 from ._core import TYPE_CHECKING
 from ._core import constants as c
 from ._core.convert import text_bytes
+from .errors import InvalidArgumentError
 
 if TYPE_CHECKING:
     from typing import Union
+
+
+def _part(text: str | bytes) -> bytes:
+    raw = text_bytes("each part of a rule in mappings", text)
+    if b"\0" in raw:
+        raise InvalidArgumentError(f"mappings: {text!r} contains a NUL character, which no file name can contain")
+    return raw
 
 
 class Mapping:
@@ -21,7 +29,7 @@ class Mapping:
     __slots__ = ("find", "kind", "replace")
 
     def __init__(self, kind: int, find: str | bytes, replace: str | bytes) -> None:
-        self.kind, self.find, self.replace = kind, text_bytes("mapping", find), text_bytes("mapping", replace)
+        self.kind, self.find, self.replace = kind, _part(find), _part(replace)
 
     @classmethod
     def host_prefix(cls, host: str | bytes, server: str | bytes) -> Mapping:

@@ -7,6 +7,7 @@ used. A block contains a header, answers, items and strings, which refer to each
 
 from __future__ import annotations
 
+import operator
 import os
 from collections.abc import Iterator, Sequence
 from sys import byteorder
@@ -381,6 +382,7 @@ class Matches(Sequence["Match"]):
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
             return [self[number] for number in range(*index.indices(self._count))]
+        index = operator.index(index)
         if index < 0:
             index += self._count
         if not 0 <= index < self._count:

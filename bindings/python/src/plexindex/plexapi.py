@@ -119,6 +119,8 @@ class ServerIndex(Index):
     unpickles it gets an :class:`Index`.
     """
 
+    __slots__ = ("_plex",)
+
     def __init__(self, session: Session, recipe: Recipe, server: Any) -> None:
         super().__init__(session, recipe)
         self._plex = server
@@ -150,6 +152,8 @@ class SectionIndex(Library):
     wins, except for ``title``. ``plex`` is the plexapi object itself, which type checkers need:
     ``section.plex.search(…)``.
     """
+
+    __slots__ = ("_owned", "_section")
 
     def __init__(self, section: Any, index: Index, *, owned: bool) -> None:
         uuid = getattr(section, "uuid", None)
@@ -380,7 +384,8 @@ class LightItem(HoldsToken):
         return getattr(self.full(), name)
 
     def __eq__(self, other: object) -> bool:
-        return bool(getattr(other, "key", None) == self.key)
+        # plexapi's own objects hash their text, so they cannot be equal to this object.
+        return self.key == other.key if isinstance(other, LightItem) else NotImplemented
 
     def __hash__(self) -> int:
         return hash(self.key)

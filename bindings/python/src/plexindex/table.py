@@ -8,7 +8,7 @@ from ._core import TYPE_CHECKING, convert
 from ._core import constants as c
 
 if TYPE_CHECKING:
-    from typing import TypeVar, Union
+    from typing import NoReturn, TypeVar, Union
 
     from ._core.handles import Handle
     from ._core.session import Session
@@ -46,6 +46,8 @@ class Table(MutableMapping["Name", bytes]):
 
     def set(self, name: Name, value: bytes, *, expire: float | None = None) -> None:
         """Stores a value, which expires after ``expire`` seconds; without ``expire``, never."""
+        if not isinstance(value, (bytes, bytearray, memoryview)):
+            raise TypeError(f"value must be bytes, not {type(value).__name__}")
         raw, data = convert.text_bytes("name", name), bytes(value)
         ttl_ms = convert.milliseconds("expire", expire, none=c.TTL_NEVER, zero=c.TTL_AT_ONCE)
         given = raw, len(raw), data, len(data), ttl_ms, self._limit
@@ -89,6 +91,9 @@ class Table(MutableMapping["Name", bytes]):
 
     def __len__(self) -> int:
         return self._session.request("tables.count", table=self.name)["count"]  # type: ignore[no-any-return]
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("cannot pickle or copy a Table: pickle the Index, and call its table(name)")
 
     def __repr__(self) -> str:
         return f"<plexindex.Table {self.name.decode('utf-8', 'replace')!r}>"

@@ -55,4 +55,6 @@ def lookups_class() -> type[Lookups]:
     class FastLookups(_fast.Lookups, Lookups):  # type: ignore[misc,name-defined]
         """Fast lookups in the accelerator, which calls the methods with an underscore for everything unusual."""
 
+        __slots__ = ()
+
     return FastLookups

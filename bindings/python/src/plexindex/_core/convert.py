@@ -109,17 +109,21 @@ def join_paths(paths: Sequence[PathArg], hidden: bool = False) -> bytes:
     try:
         block = "\0".join([*paths, ""]).encode()  # type: ignore[list-item]
     except (TypeError, UnicodeEncodeError):
-        return b"\0".join([*(path_bytes(path, hidden) for path in paths), b""])
+        return b"".join([raw + b"\0" for raw in check_paths(paths, hidden)])
     if not all(paths):
-        place = next(number for number, path in enumerate(paths) if not path)
-        raise InvalidArgumentError(f"the path at position {place} in the list is empty: give the full path of a file")
+        check_paths(paths, hidden)
     return block
 
 
-def check_paths(paths: Sequence[PathArg], hidden: bool = False) -> None:
-    """Raises an error about the first invalid path, because the library's error about a block contains no path."""
-    for path in paths:
-        path_bytes(path, hidden)
+def check_paths(paths: Sequence[PathArg], hidden: bool = False) -> list[bytes]:
+    """Encodes paths. An error contains the position of the first invalid path, which the library's error lacks."""
+    encoded: list[bytes] = []
+    try:
+        for path in paths:
+            encoded.append(path_bytes(path, hidden))  # noqa: PERF401 - the length is the position
+    except (TypeError, InvalidArgumentError) as error:
+        raise type(error)(f"{error} (position {len(encoded)} in the list of paths)") from None
+    return encoded
 
 
 def key_text(key: object) -> str:
@@ -177,6 +181,21 @@ def milliseconds(name: str, seconds: float | None, *, none: int | None, zero: in
             raise InvalidArgumentError(f"invalid {name} (0): must be greater than zero")
         return zero
     return min(max(1, round(seconds * 1000)), FOREVER_MS)
+
+
+def flag(name: str, value: bool) -> bool:
+    """Rejects any value that is not a bool. The string ``"false"`` would count as true."""
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} must be True or False, not {type(value).__name__}")
+    return value
+
+
+def check_call(timeout: float | None, progress: Any, **flags: bool) -> None:
+    """Rejects invalid arguments of a call, even if its answer depends on none of them."""
+    timeout_ms(timeout)
+    callback("progress", progress)
+    for name, value in flags.items():
+        flag(name, value)
 
 
 def timeout_ms(seconds: float | None) -> int:

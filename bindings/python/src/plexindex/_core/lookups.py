@@ -7,7 +7,8 @@ from . import TYPE_CHECKING, convert
 from .locks import holds_the_lock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+    from typing import Any
 
     from .handles import LibraryHandle
     from .session import Session
@@ -19,6 +20,10 @@ _BYTES_PER_KEY = 40
 _KEYS_AT_ONCE = 1024
 
 
+# `Library` has the slots, because the accelerator's class, its other base, has a layout of its own.
+_NO_SLOTS: tuple[str, ...] = ()
+
+
 class Lookups:
     """Fast lookups in one library, or in all libraries: the complete implementation.
 
@@ -26,8 +31,12 @@ class Lookups:
     unusual: bytes, path objects, text that is not UTF-8, a closed index, and invalid paths.
     """
 
+    __slots__ = _NO_SLOTS
+
     _session: Session
     _handle: LibraryHandle
+    _pointer: Any
+    _lookup: Callable[[Any, bytes], bytes | None]
 
     def __init__(self, session: Session, handle: LibraryHandle) -> None:
         self._session, self._handle = session, handle

@@ -26,8 +26,10 @@ def open_session(options: dict[str, Any]) -> tuple[Session, Recipe]:
     token = options.pop("token")
     text, renew = (token(), token) if callable(token) else (token, None)
     mappings = options["mappings"]
-    if not isinstance(mappings, (str, bytes, dict)):
-        options["mappings"] = list(mappings)
+    if isinstance(mappings, (str, bytes, dict)) or not hasattr(mappings, "__iter__"):
+        kind = type(mappings).__name__
+        raise TypeError(f"mappings must be a list of pairs such as [('/mnt/media', '/data/media')], not {kind}")
+    options["mappings"] = list(mappings)
     if options["cache_dir"] is None:
         text, found_renew = _add_configuration(options, text)
         renew = renew or found_renew

@@ -32,6 +32,9 @@ def c_options(token: str | None, options: dict[str, Any]) -> COptions:
         raise InvalidArgumentError(
             "shared is empty: give an address such as postgresql://user@host/database, or omit shared"
         )
+    for name in ("accept_invalid_certs", "offline", "mmap", "obfuscate_paths", "shared_durable"):
+        if name != "shared_durable" or given.shared_durable is not None:
+            convert.flag(name, options[name])
     ms, forever = convert.milliseconds, convert.FOREVER_MS
     rules = _rules(given.mappings)
     return COptions(
@@ -67,9 +70,6 @@ def c_options(token: str | None, options: dict[str, Any]) -> COptions:
 
 
 def _rules(mappings: Iterable[MappingArg]) -> list[CMapping]:
-    if isinstance(mappings, (str, bytes, dict)):
-        kind = type(mappings).__name__
-        raise TypeError(f"mappings must be a list of pairs such as [('/mnt/media', '/data/media')], not {kind}")
     rules = map(as_mapping, mappings)
     return [CMapping(rule.kind, 0, CBytes.of(rule.find), CBytes.of(rule.replace)) for rule in rules]
 

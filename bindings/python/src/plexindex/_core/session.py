@@ -42,6 +42,8 @@ class Session:
         self.native = native
         self.is_open = False
         self.progress = progress
+        self.timeout = options.timeout_ms / 1000 if options.timeout_ms else None
+        """The default timeout of calls in seconds."""
         self.hides_paths = bool(options.flags & c.OPEN_OBFUSCATE_PATHS)
         self.folder = os.fsdecode(options.cache_dir.data or b"")
         self._handle: int | None = None
@@ -96,6 +98,10 @@ class Session:
     def __del__(self) -> None:
         try:
             if self._handle is not None:
+                if not sys.is_finalizing():
+                    from warnings import warn
+
+                    warn(f"the index on {self.folder!r} was never closed", ResourceWarning, source=self, stacklevel=2)
                 self.close()
         except Exception:
             # When the interpreter exits, modules may already be unloaded, and no caller can handle an error.

@@ -47,8 +47,7 @@ class Comparison:
         unknown = sorted(set(without) - set(left_out.RULES))
         if unknown:
             raise InvalidArgumentError(f"{unknown[0]!r} is not a rule: give one of {', '.join(left_out.RULES)}")
-        if timeout is not None:
-            convert.timeout_ms(timeout)
+        convert.check_call(timeout, progress, offline=offline)
         self._index, self._offline, self._timeout = library.index, offline, timeout
         self._checks = True
         self._outcome: tuple[str | None] | None = None
@@ -76,6 +75,10 @@ class Comparison:
         """Seconds between the last check of the listing and the comparison; with several listings, the maximum."""
         self.seconds = 0.0
         """Duration of the comparison in seconds."""
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{count} {what}" for what, count in self.counts.items())
+        return f"<plexindex.Comparison of {', '.join(map(repr, self._folders))}: {counts or 'no differences yet'}>"
 
     @property
     def files(self) -> int:
