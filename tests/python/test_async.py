@@ -10,7 +10,9 @@ import inspect
 import threading
 import time
 import weakref
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import plexindex
 import pytest
@@ -104,19 +106,84 @@ def test_many_waiting_calls_share_32_threads(open_index: OpenIndex, server: Serv
     assert 1 < most <= 32
 
 
+@contextlib.asynccontextmanager
+async def busy(index: plexindex.Index, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[aio.AsyncIndex]:
+    """An index whose only thread is busy until the block ends."""
+    monkeypatch.setattr(aio, "_THREADS", 1)
+    own, end = aio.AsyncIndex(index), threading.Event()
+    task = asyncio.ensure_future(own._run(end.wait))
+    await asyncio.sleep(0)
+    try:
+        yield own
+    finally:
+        end.set()
+        await task
+
+
 def test_the_wait_for_a_thread_counts_towards_the_timeout(
+    open_index: OpenIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def ask(index: plexindex.Index) -> None:
+        async with busy(index, monkeypatch) as own:
+            assert (await own.match("/new.mkv", timeout=0.05)).status == "not_yet"
+            assert (await own.match("/new.mkv", timeout=0.05, check=True)).status in ("not_yet", "needs_warm")
+            assert (await own.match_guid("imdb://tt1", timeout=0.05)).status in ("not_yet", "needs_warm")
+            with pytest.raises(plexindex.TimeoutError):
+                await own.refresh(timeout=0.05)
+            with pytest.raises(plexindex.TimeoutError):
+                await own.items("Movies", timeout=0.05).__anext__()
+
+    asyncio.run(ask(open_index()))
+
+
+def test_the_wait_for_a_thread_counts_towards_the_timeout_of_open(
+    open_index: OpenIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def ask(index: plexindex.Index) -> None:
+        async with busy(index, monkeypatch) as own:
+            assert (await own.match("/new.mkv")).status == "not_yet"
+
+    asyncio.run(ask(open_index(timeout=0.05)))
+
+
+def test_a_thread_that_becomes_free_has_the_rest_of_the_timeout(
     index: plexindex.Index, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(aio, "_THREADS", 1)
     left: list[float] = []
 
     async def ask() -> None:
-        own = aio.AsyncIndex(index)
-        first = own._run(lambda timeout: time.sleep(0.1), timeout=60)  # noqa: ARG005
-        await asyncio.gather(first, own._run(lambda timeout: left.append(timeout), timeout=0.05))
+        async with busy(index, monkeypatch) as own:
+            later = asyncio.ensure_future(own._run(lambda timeout: left.append(timeout), timeout=60))
+            await asyncio.sleep(0.05)
+        await later
 
     asyncio.run(ask())
-    assert left == [0]
+    assert 0 < left[0] < 60
+
+
+@pytest.mark.parametrize("timeout", ["x", -1, True, float("nan")])
+def test_an_invalid_timeout_is_refused_as_by_the_index(index: plexindex.Index, timeout: Any) -> None:
+    with pytest.raises((TypeError, plexindex.InvalidArgumentError)) as theirs:
+        index.refresh(timeout=timeout)
+    with pytest.raises(type(theirs.value), match="timeout"):
+        asyncio.run(aio.AsyncIndex(index).refresh(timeout=timeout))
+
+
+def test_the_token_is_set_as_in_the_index(index: plexindex.Index, server: Server) -> None:
+    own: Any = aio.AsyncIndex(index)
+    index.refresh()
+    own.token = "another"
+    with pytest.raises(plexindex.UnauthorizedError):
+        index.refresh()
+    own.token = server.token
+    assert index.refresh()
+
+
+def test_an_unknown_attribute_cannot_be_set(index: plexindex.Index) -> None:
+    own, name = aio.AsyncIndex(index), "tokn"
+    for target in (index, index.library(), own, own.library()):
+        with pytest.raises(AttributeError, match="tokn"):
+            setattr(target, name, "x")
 
 
 def test_a_call_keeps_the_context_and_drops_its_error(open_index: OpenIndex) -> None:

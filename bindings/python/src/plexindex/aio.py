@@ -9,6 +9,7 @@ run on the call's thread.
 from __future__ import annotations
 
 import asyncio
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial, wraps
@@ -20,6 +21,7 @@ from . import index as sync
 from ._core import constants as c
 from ._core import convert
 from ._core.callbacks import Stoppable
+from ._core.convert import check_call
 from .changes import Changes, Watch
 from .compare import Comparison
 from .library import Library
@@ -53,25 +55,50 @@ _AT_ONCE = 1000
 class _Caller:
     """Calls an index's or a library's methods on threads."""
 
+    __slots__ = ("__weakref__", "_target", "_threads")
+
     def __init__(self, target: Any, threads: ThreadPoolExecutor) -> None:
         self._target, self._threads = target, threads
 
-    async def _run(self, call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-        """Makes a call on a thread. The time until a thread is free counts towards the timeout."""
+    async def _run(
+        self, call: Callable[..., Any], *arguments: Any, late: Callable[[], Any] | None = None, **options: Any
+    ) -> Any:
+        """Makes a call on a thread. The time until a thread is free counts towards the timeout.
+
+        If no thread is free before the timeout, returns the result of ``late``, or of the call with a timeout of 0,
+        which waits for nothing.
+        """
         began, timeout = monotonic(), options.get("timeout")
+        convert.timeout_ms(timeout)
+        # `wait_for` has no default: None means forever.
+        if timeout is None and "timeout" in (getattr(call, "__kwdefaults__", None) or ()):
+            timeout = self._target._session.timeout
 
         def run() -> Any:
             if timeout is not None:
                 options["timeout"] = max(timeout - (monotonic() - began), 0)
             return call(*arguments, **options)
 
-        return await asyncio.get_running_loop().run_in_executor(self._threads, partial(copy_context().run, run))
+        future = self._threads.submit(copy_context().run, run)
+        result = asyncio.wrap_future(future)
+        try:
+            if timeout is not None and timeout <= threading.TIMEOUT_MAX:
+                await asyncio.wait([result], timeout=timeout)
+                if not result.done() and future.cancel():
+                    return run() if late is None else late()
+            return await result
+        except asyncio.CancelledError:
+            result.cancel()
+            raise
+        finally:
+            del future, result  # otherwise an error, its traceback and this frame would keep each other
 
     async def _cancellable(
         self, call: Callable[..., Any], *arguments: Any, progress: Any = None, **options: Any
     ) -> Any:
         """Makes a call that accepts ``progress``. Cancelling the task ends the call."""
-        watch = Stoppable(self._target._session.progress if progress is None else progress)
+        session = self._target._session
+        watch = Stoppable(session.progress if progress is None else convert.callback("progress", progress))
         try:
             return await self._run(call, *arguments, progress=watch, **options)
         except asyncio.CancelledError:
@@ -80,12 +107,22 @@ class _Caller:
 
     async def _iterate(self, call: Callable[..., Any], *arguments: Any, progress: Any = None, **options: Any) -> Any:
         """Yields the values of an iterator that a call with ``progress`` returns."""
-        watch = Stoppable(self._target._session.progress if progress is None else progress)
-        values = iter(call(*arguments, progress=watch, **options))
+        session = self._target._session
+        watch = Stoppable(session.progress if progress is None else convert.callback("progress", progress))
+        values: Any = None
+
+        def first(**limit: Any) -> list[Any]:
+            nonlocal values
+            values = iter(call(*arguments, progress=watch, **options, **limit))
+            return list(islice(values, _AT_ONCE))
+
+        limit = options.pop("timeout", None)
         try:
-            while some := await self._run(lambda: list(islice(values, _AT_ONCE))):
+            some = await self._run(first, timeout=session.timeout if limit is None else limit)
+            while some:
                 for one in some:
                     yield one
+                some = await self._run(lambda: list(islice(values, _AT_ONCE)))
         finally:
             watch.stopped = True
 
@@ -130,6 +167,7 @@ def _iterator(method: Callable[Concatenate[Any, P], Iterable[T]]) -> Callable[Co
 class AsyncChanges(_Caller):
     """As :class:`plexindex.Changes`, for ``async for``."""
 
+    __slots__ = ()
     _target: Changes
 
     @property
@@ -170,6 +208,7 @@ class AsyncChanges(_Caller):
 class AsyncWatch(_Caller):
     """As :class:`plexindex.Watch`, for ``async for`` and ``async with``."""
 
+    __slots__ = ()
     _target: Watch
 
     async def start(self) -> None:
@@ -204,6 +243,7 @@ class AsyncWatch(_Caller):
 class AsyncComparison(_Caller):
     """As :class:`plexindex.Comparison`, for ``async for``. A cancelled task ends the walk and the requests."""
 
+    __slots__ = ()
     _target: Comparison
 
     @property
@@ -224,6 +264,7 @@ class AsyncComparison(_Caller):
 class AsyncLibrary(_Caller):
     """As :class:`plexindex.Library`, for ``asyncio``. ``async for`` over it yields its items."""
 
+    __slots__ = ()
     _target: Library
 
     @property
@@ -241,11 +282,14 @@ class AsyncLibrary(_Caller):
         progress: ProgressArg = None,
     ) -> Match:
         """As :meth:`plexindex.Library.match`. An answer that needs no waiting needs no thread."""
+        check_call(timeout, progress, offline=offline, check=check)
         found = None if check else _match_at_once(self._target, path)
-        if found is not None:
+        if found is not None and found.status != "not_yet":
             return found
+        # While all threads are busy, an answer that is late must not take the event loop's time.
+        late = None if check else partial(_match_at_once, self._target, path)
         return await self._cancellable(  # type: ignore[no-any-return]
-            self._target.match, path, timeout=timeout, offline=offline, check=check, progress=progress
+            self._target.match, path, timeout=timeout, offline=offline, check=check, progress=progress, late=late
         )
 
     def lookup_key(self, path: PathArg) -> str | None:
@@ -292,6 +336,7 @@ class AsyncLibrary(_Caller):
 class AsyncIndex(_Caller):
     """As :class:`plexindex.Index`, for ``asyncio``. Close it with :meth:`close` or ``async with``."""
 
+    __slots__ = ()
     _target: sync.Index
 
     def __init__(self, index: sync.Index) -> None:
@@ -355,6 +400,7 @@ class AsyncIndex(_Caller):
     wait_for = _cancellable(sync.Index.wait_for)
     notify = _coroutine(sync.Index.notify)
     set_token = _coroutine(sync.Index.set_token)
+    token = property(None, lambda self, token: self._target.set_token(token), doc=sync.Index.token.__doc__)
     edit_items = _coroutine(sync.Index.edit_items)
     call = cast("methods.AsyncCall", _cancellable(cast("Any", sync.Index.call)))
     stats = _coroutine(sync.Index.stats)
@@ -412,15 +458,14 @@ class AsyncIndex(_Caller):
         return repr(self._target).replace("plexindex.", "plexindex.aio.Async", 1)
 
 
-def _match_at_once(library: Library, path: PathArg) -> Match | None:
-    """Returns the answer for a file, or None if the call would have to wait."""
+def _match_at_once(library: Library, path: PathArg) -> Match:
+    """Returns the answer for a file: ``"not_yet"`` if the call would have to wait."""
     block: bytes | bytearray | None = library._match_at_once(path)
     if block is None:
         session = library._session
         raw = convert.path_bytes(path, session.hides_paths)
         block = session.block(session.native.match_path, library._handle, raw, flags=c.QUERY_AT_ONCE)
-    match = Match(block, source=library.index, question=path)
-    return None if match.status == "not_yet" else match
+    return Match(block, source=library.index, question=path)
 
 
 def _opens_as(function: Callable[P, Any]) -> Callable[[Callable[..., T]], Callable[P, T]]:
