@@ -77,7 +77,7 @@ fn without_an_index_three_methods_answer() {
         limits: no_limits(),
     };
     let filled = json!({
-        "library": "Movies", "path": "/a", "others": ["/a"], "key": "1", "keys": ["1"], "guid": "x", "title": "x", "cursor": "1111",
+        "library": "Movies", "path": "/a", "paths": ["/a"], "others": ["/a"], "key": "1", "keys": ["1"], "guid": "x", "title": "x", "cursor": "1111",
         "changes": [], "matches": [], "all": true, "level": 3
     });
     for method in METHODS {
