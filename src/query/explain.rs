@@ -55,10 +55,16 @@ pub fn explain_unfetched(rows: &[LibraryRow]) -> String {
 
 /// Explains that the deadline left no time to fetch the libraries. The message contains the titles of the unfetched
 /// libraries, or of all libraries if none is unfetched. `kind` provides the noun for the source.
-fn explain_fetch_timeout(rows: &[LibraryRow], kind: &SourceKind) -> String {
+fn explain_fetch_timeout(status: Status, rows: &[LibraryRow], kind: &SourceKind) -> String {
     if rows.is_empty() {
         let noun = kind.noun;
-        return format!("the timeout passed before {noun} listed its libraries: set a longer timeout");
+        // A longer timeout only helps if the server is sending.
+        let remedy = if status == Status::NeedsWarm {
+            "check that it responds"
+        } else {
+            "set a longer timeout"
+        };
+        return format!("the timeout passed before {noun} listed its libraries: {remedy}");
     }
     let (titles, were) = if unfetched(rows).next().is_some() {
         joined_titles(unfetched(rows))
@@ -77,7 +83,7 @@ pub fn explain_deadline(status: Status, rows: &[LibraryRow], kind: &SourceKind) 
             joined_titles(rows.iter()).0
         );
     }
-    explain_fetch_timeout(rows, kind)
+    explain_fetch_timeout(status, rows, kind)
 }
 
 impl Queries {
@@ -125,7 +131,10 @@ impl Queries {
             (_, Reason::SeveralItems) => format!("{} items match '{path}' equally well", answer.total),
             (_, Reason::SeveralLibraries) => format!("several libraries list '{path}': query a single library"),
             (_, Reason::Unconfirmed) => {
-                format!("'{path}' was invalidated, and {} has not confirmed it since", kind.noun)
+                format!(
+                    "'{path}' has changed or was invalidated, and {} has not confirmed it since",
+                    kind.noun
+                )
             }
             (_, Reason::NotListed | Reason::NoLocation | Reason::NotFetched)
                 if library_at_or_below(rows, raw).is_some() =>
@@ -280,7 +289,7 @@ pub fn explain_folder(
     };
     let mut text = match (answer.status, answer.reason) {
         _ if is_file => format!("'{path}' is a file, not a folder: use the match query (match)"),
-        (Status::NotYet | Status::NeedsWarm, _) => explain_fetch_timeout(rows, kind),
+        (Status::NotYet | Status::NeedsWarm, _) => explain_fetch_timeout(answer.status, rows, kind),
         (Status::Ok, Reason::OnlyRootDiffers) => format!(
             "Plex lists files in '{}': only the root of '{path}' differs, so a mapping is missing",
             listed()

@@ -260,7 +260,8 @@ impl QueryKind for ItemQuery<'_> {
             (answer.status, answer.confidence) = (Status::NotFound, Confidence::Low);
             answer.reason = Reason::Unconfirmed;
             let noun = kind.noun;
-            message = format!("an item with {criterion} was invalidated, and {noun} has not confirmed it since");
+            message =
+                format!("an item with {criterion} has changed or was invalidated, and {noun} has not confirmed it");
             answer.message = &message;
         } else if answer.status == Status::NotFound {
             if let Some(status) = state.timeout_status {

@@ -376,11 +376,9 @@ impl Synchronizer {
             return Err(failure.clone());
         }
         let Some(source) = self.source.as_deref() else {
-            return Err(Error::new(
-                Status::Offline,
-                "this call needs the server, but the index is offline: set server_url or database, and remove the \
-                 offline flag",
-            ));
+            let remedy = self.reading.offline_remedy.unwrap_or("set server_url or database");
+            let text = format!("this call needs the server, but the index is offline: {remedy}");
+            return Err(Error::new(Status::Offline, text));
         };
         // Check that the token still has the same view, because the libraries that the call has read could belong to a
         // different user.

@@ -37,11 +37,8 @@ impl Synchronizer {
     /// Returns the server, the duration of the first request, and the number of libraries.
     pub fn test_connection(&self, call: &Call<'_>) -> Result<(Server, Duration, usize)> {
         if !self.may_send_requests(call) {
-            return Err(Error::new(
-                Status::Offline,
-                "cannot ask the server: the index or this call is offline; set server_url or database, and remove the \
-                 offline flag",
-            ));
+            let remedy = self.reading.offline_remedy.unwrap_or("remove this call's offline flag");
+            return Err(Error::new(Status::Offline, format!("cannot ask the server: {remedy}")));
         }
         self.job(call, |job| {
             let started_at = Instant::now();

@@ -9,6 +9,7 @@ from typing import Any
 import plexindex
 import pytest
 from conftest import OpenIndex, Server
+from plexindex.testing import FakePlex
 
 pytestmark = pytest.mark.both
 
@@ -86,3 +87,24 @@ def test_a_table_is_a_mapping_that_is_kept(open_index: OpenIndex) -> None:
     assert dict(again) == {b"\xff": b""}
     again.clear()
     assert not list(again)
+
+
+def test_a_silent_server_is_not_answered_with_a_longer_timeout(tmp_path: Path) -> None:
+    with FakePlex({"Movies": ["/m/A (2001).mkv"]}) as plex:
+        plex.pause()
+        with plexindex.open(tmp_path, plex.url, plex.token) as index:
+            assert "longer" not in index.match("/m/A (2001).mkv", timeout=0.05).message
+
+
+def test_an_index_without_a_url_has_no_offline_flag_to_remove(tmp_path: Path) -> None:
+    with plexindex.open(tmp_path) as index, pytest.raises(plexindex.Error, match="server_url") as caught:
+        index.match("/m/A (2001).mkv")
+    assert "flag" not in str(caught.value)
+
+
+def test_an_edited_item_of_an_unreachable_server_has_changed(tmp_path: Path) -> None:
+    path = "/m/A (2001).mkv"
+    with FakePlex({"Movies": [path]}) as plex, plexindex.open(tmp_path, plex.url, plex.token, retry_for=0) as index:
+        index.edit_items([index.match(path).key or ""], {"title": "B"}, "Movies")
+        plex.stop()
+        assert "changed" in index.match(path).message

@@ -23,8 +23,8 @@ pub struct IndexReader {
     pub limit: FolderLimit,
     pub viewpoint: Arc<EndpointResolver>,
     pub tokens: Arc<Tokens>,
-    /// Whether the handle was opened offline or without a source, so that no server can accept the token.
-    pub(super) is_offline: bool,
+    /// What the host must change before this handle can send requests. `None` if the handle can.
+    pub offline_remedy: Option<&'static str>,
     /// Libraries that running calls use, and that this process therefore does not evict. A library occurs once per
     /// [`super::EvictionPin`].
     pub(super) pinned: Mutex<Vec<LibraryId>>,
@@ -75,7 +75,15 @@ impl IndexReader {
             limit,
             viewpoint,
             tokens,
-            is_offline: options.offline || options.server_url.is_none() && options.database.is_none(),
+            offline_remedy: match (
+                options.offline,
+                options.server_url.is_none() && options.database.is_none(),
+            ) {
+                (false, false) => None,
+                (true, false) => Some("open the index without the offline flag"),
+                (false, true) => Some("set server_url and token, or database"),
+                (true, true) => Some("set server_url and token, or database, and remove the offline flag"),
+            },
             pinned: Mutex::default(),
         }
     }
@@ -125,11 +133,7 @@ impl IndexReader {
     /// Until then, plexindex must not return the data.
     pub fn check_accepted(&self) -> Result<()> {
         if self.awaits_acceptance()? {
-            let remedy = if self.is_offline {
-                "open the index once without the offline flag"
-            } else {
-                "ask the server first (refresh)"
-            };
+            let remedy = self.offline_remedy.unwrap_or("ask the server first (refresh)");
             let text = format!("the server has not accepted the token yet: {remedy}");
             return Err(Error::new(Status::NotFetched, text));
         }

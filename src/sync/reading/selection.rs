@@ -185,11 +185,7 @@ pub fn never_fetched_error(library: Option<&Selection>, reading: &IndexReader) -
             truncate_for_message(selector.name().as_bytes())
         ),
     };
-    let remedy = if reading.is_offline {
-        "set database, or set server_url and token, and remove the offline flag"
-    } else {
-        "fetch it first (refresh)"
-    };
+    let remedy = reading.offline_remedy.unwrap_or("fetch it first (refresh)");
     Error::new(Status::NotFetched, format!("{problem}: {remedy}"))
 }
 

@@ -361,7 +361,7 @@ def expect_listed(library: Library, *, late: bool, whole: bool) -> None:
     names = "', '".join(missing)
     were = "were" if len(missing) > 1 else "was"
     if late and not known:
-        raise TimeoutError("the timeout passed before the server listed its libraries: use a longer timeout")
+        raise TimeoutError("the timeout passed before the server listed its libraries: check that it responds")
     if late:
         raise TimeoutError(f"the timeout passed before '{names}' {were} fetched: retry to resume")
     if known:
