@@ -51,10 +51,10 @@ class Lookups:
     def lookup_key(self, path: PathArg) -> str | None:
         """Returns the key of the item with this path, if a fast lookup finds the item. Takes about a microsecond.
 
-        A fast lookup never asks the server, and also uses expired listings. After a change in the store, the lookup
-        reads the change, and waits at most 200 ms for other processes. None does not mean that no item exists: the
-        library may not have been fetched, several items may match, or the confidence may be low. :meth:`match` says
-        which is true. Raises InvalidArgumentError if the path is empty or contains a NUL.
+        A fast lookup never asks the server and never fetches a library, and also uses expired listings. After a change
+        in the store, the lookup reads the change, and waits at most 200 ms for other processes. None does not mean that
+        no item exists: call :meth:`match`, or :meth:`refresh` before the first lookup. The library may never have been
+        fetched or have another name, the file may be new, several items may match, or the confidence may be low. Raises InvalidArgumentError if the path is empty or contains a NUL.
         """
         try:
             if "\0" not in path:  # type: ignore[operator]
