@@ -40,7 +40,7 @@ def test_a_folder_in_python(open_index: OpenIndex, season: str, server: Server) 
     shows = index.library("TV Shows")
     assert sorted(item.path or "" for item in shows.items_below(season)) == sorted(inside)
     found = shows.folder(season)
-    assert found and isinstance(found, plexindex.Folder)
+    assert found and isinstance(found, plexindex.FolderMatch)
     assert (found.kind, found.items, found.files) == ("season", len(inside), len(inside))
     assert (found.status, found.match_kind, found.confidence, found.reason) == ("found", "exact", "high", "none")
     episode = shows.match(inside[0]).item

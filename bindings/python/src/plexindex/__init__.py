@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from .item import Item
     from .library import Library
     from .mapping import Mapping, Proposal
-    from .match import Folder, Match, Matches
+    from .match import FolderMatch, Match, Matches
     from .plexapi import LightItem, SectionIndex, ServerIndex, from_section, from_server
     from .progress import Progress
     from .table import Table
@@ -73,7 +73,7 @@ __all__ = [
     "Difference",
     "EditReport",
     "Error",
-    "Folder",
+    "FolderMatch",
     "Index",
     "InvalidArgumentError",
     "Item",
@@ -113,7 +113,7 @@ _MODULES = {
     "item": ("Item",),
     "library": ("Library",),
     "mapping": ("Mapping", "Proposal"),
-    "match": ("Folder", "Match", "Matches"),
+    "match": ("FolderMatch", "Match", "Matches"),
     "progress": ("Progress",),
     "plexapi": ("LightItem", "SectionIndex", "ServerIndex", "from_section", "from_server"),
     "table": ("Table",),

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from .edits import EditReport
     from .item import Item
     from .mapping import MappingArg
-    from .match import Folder, Match, Matches
+    from .match import FolderMatch, Match, Matches
     from .plexapi import LightItem
     from .progress import ProgressArg
     from .table import Table
@@ -267,7 +267,7 @@ class Index:
         offline: bool = False,
         check: bool = False,
         progress: ProgressArg = None,
-    ) -> Folder:
+    ) -> FolderMatch:
         """Returns the show, season, artist, album or item for a folder: the deepest to which all listed files below the
         folder belong.
 

@@ -27,8 +27,8 @@ _NAMES = ("key", "rating_key", "title", "kind", "year", "show_title", "show_rati
 
 
 class Item:
-    """One item of a library: a movie, episode, track, clip or photo; in a :class:`Folder` also a show, season, artist
-    or album. An unknown field is None.
+    """One item of a library: a movie, episode, track, clip or photo; in a :class:`FolderMatch` also a show, season,
+    artist or album. An unknown field is None.
 
     Items are equal if all their fields except :attr:`path` are equal. Items can be pickled, and can be keys of a dict.
     """
@@ -61,8 +61,8 @@ class Item:
 
     @property
     def kind(self) -> Kind:
-        """``"movie"``, ``"episode"``, ``"track"``, ``"clip"``, ``"photo"``, or ``"unknown"``; in a :class:`Folder` also
-        ``"show"``, ``"season"``, ``"artist"`` and ``"album"``.
+        """``"movie"``, ``"episode"``, ``"track"``, ``"clip"``, ``"photo"``, or ``"unknown"``; in a :class:`FolderMatch`
+        also ``"show"``, ``"season"``, ``"artist"`` and ``"album"``.
         """
         kind: Kind | Literal["other"] = self._facts.get("kind") or "other"
         return "unknown" if kind == "other" else kind
@@ -94,8 +94,8 @@ class Item:
 
     @property
     def season(self) -> int | None:
-        """Number of the season or, for a track, the disc. For a show in a :class:`Folder`, the season of all episodes
-        below the folder, if the server does not report the season's key.
+        """Number of the season or, for a track, the disc. For a show in a :class:`FolderMatch`, the season of all
+        episodes below the folder, if the server does not report the season's key.
         """
         return self._facts.get("season")
 

@@ -16,7 +16,7 @@ from .errors import (
     TimeoutError,
 )
 from .item import Item
-from .match import Folder, Match, Matches
+from .match import FolderMatch, Match, Matches
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -193,12 +193,12 @@ class Library(Lookups):
         offline: bool = False,
         check: bool = False,
         progress: ProgressArg = None,
-    ) -> Folder:
+    ) -> FolderMatch:
         """Returns the show, season, artist, album or item for a folder: :meth:`Index.folder` in this library."""
         convert.check_call(timeout, progress, offline=offline, check=check)
         raw = convert.path_bytes(path, self._session.hides_paths, "folder")
         facts = self._request("match.folder", timeout, progress, path=raw, offline=offline, check=check)
-        return Folder._from_json(facts, self._index, path)  # type: ignore[no-any-return]
+        return FolderMatch._from_json(facts, self._index, path)  # type: ignore[no-any-return]
 
     def match_guid(
         self,

@@ -317,7 +317,7 @@ def _name(names: tuple[str | None, ...], number: int) -> str:
     return (names[number] if number < len(names) else None) or f"unknown_{number}"
 
 
-class Folder(Match):
+class FolderMatch(Match):
     """The answer for a folder: the season, album, show or artist to which all files below the folder belong, or the
     single item. The object is true if there is a single answer, with high confidence.
 
@@ -355,7 +355,7 @@ class Folder(Match):
 
     def __repr__(self) -> str:
         shown = super().__repr__()
-        return f"<plexindex.Folder{shown[len('<plexindex.Match') : -1]}, {self.items} items>"
+        return f"<plexindex.FolderMatch{shown[len('<plexindex.Match') : -1]}, {self.items} items>"
 
 
 class Matches(Sequence["Match"]):

@@ -21,10 +21,10 @@ class ByTitle(TypedDict):
 class ByUuid(TypedDict):
     uuid: str
 ByteString = Union["str", "dict[str, str]"]
-Change = TypedDict("Change", {"change": "ChangeKind", "from": "NotRequired[ByteString]", "from_key": "NotRequired[str]", "item": "NotRequired[Item]", "library": "str", "path": "NotRequired[ByteString]", "section": "str"})
+ChangeJson = TypedDict("ChangeJson", {"change": "ChangeKind", "from": "NotRequired[ByteString]", "from_key": "NotRequired[str]", "item": "NotRequired[ItemJson]", "library": "str", "path": "NotRequired[ByteString]", "section": "str"})
 ChangeKind = Literal["added", "removed", "changed", "moved", "list_again"]
 class ChangePage(TypedDict):
-    changes: list[Change]
+    changes: list[ChangeJson]
     cursor: str
     more: bool
 class CheckServer(TypedDict): ...
@@ -60,7 +60,7 @@ class ExportMatches(TypedDict):
     limit: NotRequired[int | None]
 class FilesPage(TypedDict):
     cursor: NotRequired[str]
-    items: list[Item]
+    items: list[ItemJson]
 class Finding(TypedDict):
     cause: NotRequired[str]
     detail: NotRequired[ByteString]
@@ -70,7 +70,7 @@ class Finding(TypedDict):
     twin: NotRequired[bool]
 class Folder(TypedDict):
     age_ms: NotRequired[int]
-    candidates: list[Item]
+    candidates: list[ItemJson]
     confidence: NotRequired[Confidence]
     files: int
     items: int
@@ -95,7 +95,7 @@ class Imported(TypedDict):
     kept: int
     recorded: int
     skipped: int
-class Item(TypedDict):
+class ItemJson(TypedDict):
     episode: NotRequired[int]
     guid: NotRequired[str]
     guids: NotRequired[list[str]]
@@ -122,7 +122,7 @@ class ItemsBelow(TypedDict):
 ItemsMissing = ItemsBelow
 class ItemsPage(TypedDict):
     cursor: NotRequired[str]
-    items: list[Item]
+    items: list[ItemJson]
 class Libraries(TypedDict):
     libraries: list[LibraryInfo]
 class LibraryInfo(TypedDict):
@@ -152,13 +152,13 @@ class ListLibraries(TypedDict):
     offline: NotRequired[bool | None]
 LockChange = Literal["lock", "unlock", "leave"]
 class LookedFor(TypedDict):
-    item: Item
+    item: ItemJson
     on_disk: Presence
 class MapToHost(TypedDict):
     path: ByteString | bytes
-class Match(TypedDict):
+class MatchJson(TypedDict):
     age_ms: NotRequired[int]
-    candidates: list[Item]
+    candidates: list[ItemJson]
     confidence: NotRequired[Confidence]
     match_kind: NotRequired[MatchKind]
     message: NotRequired[str]
@@ -206,7 +206,7 @@ class NextOfWalk(TypedDict):
     walk: NotRequired[str | None]
 class Nothing(TypedDict): ...
 class OneItem(TypedDict):
-    item: NotRequired[Item]
+    item: NotRequired[ItemJson]
 class PathRelation(TypedDict):
     common: int
     equal: bool
@@ -218,9 +218,9 @@ class Place(TypedDict):
     taken: NotRequired[int]
     undelivered: NotRequired[int]
 Presence = Literal["there", "missing", "unknown"]
-Proposal = TypedDict("Proposal", {"from": "ByteString", "gain": "NotRequired[int]", "matched": "int", "of": "int", "to": "ByteString"})
+ProposalJson = TypedDict("ProposalJson", {"from": "ByteString", "gain": "NotRequired[int]", "matched": "int", "of": "int", "to": "ByteString"})
 class Proposals(TypedDict):
-    proposals: list[Proposal]
+    proposals: list[ProposalJson]
 class ProposeMappings(TypedDict):
     paths: NotRequired[list[ByteString | bytes] | None]
 Reason = Literal["none", "no_location", "not_listed", "not_fetched", "several_items", "several_libraries", "unconfirmed", "only_root_differs", "several_episodes", "empty", "above_locations", "unavailable", "not_asked", "same_name"]
@@ -327,9 +327,9 @@ class Call(Protocol):
     @overload
     def __call__(self, method: Literal["match.folder"], request: MatchFolder, *, timeout: float | None = None, progress: ProgressArg = None) -> Folder: ...
     @overload
-    def __call__(self, method: Literal["match.guid"], request: MatchGuid, *, timeout: float | None = None, progress: ProgressArg = None) -> Match: ...
+    def __call__(self, method: Literal["match.guid"], request: MatchGuid, *, timeout: float | None = None, progress: ProgressArg = None) -> MatchJson: ...
     @overload
-    def __call__(self, method: Literal["match.title"], request: MatchTitle, *, timeout: float | None = None, progress: ProgressArg = None) -> Match: ...
+    def __call__(self, method: Literal["match.title"], request: MatchTitle, *, timeout: float | None = None, progress: ProgressArg = None) -> MatchJson: ...
     @overload
     def __call__(self, method: Literal["matches.export"], request: ExportMatches | None = None, *, timeout: float | None = None, progress: ProgressArg = None) -> MatchesPage: ...
     @overload
@@ -385,9 +385,9 @@ class AsyncCall(Protocol):
     @overload
     def __call__(self, method: Literal["match.folder"], request: MatchFolder, *, timeout: float | None = None, progress: ProgressArg = None) -> Coroutine[Any, Any, Folder]: ...
     @overload
-    def __call__(self, method: Literal["match.guid"], request: MatchGuid, *, timeout: float | None = None, progress: ProgressArg = None) -> Coroutine[Any, Any, Match]: ...
+    def __call__(self, method: Literal["match.guid"], request: MatchGuid, *, timeout: float | None = None, progress: ProgressArg = None) -> Coroutine[Any, Any, MatchJson]: ...
     @overload
-    def __call__(self, method: Literal["match.title"], request: MatchTitle, *, timeout: float | None = None, progress: ProgressArg = None) -> Coroutine[Any, Any, Match]: ...
+    def __call__(self, method: Literal["match.title"], request: MatchTitle, *, timeout: float | None = None, progress: ProgressArg = None) -> Coroutine[Any, Any, MatchJson]: ...
     @overload
     def __call__(self, method: Literal["matches.export"], request: ExportMatches | None = None, *, timeout: float | None = None, progress: ProgressArg = None) -> Coroutine[Any, Any, MatchesPage]: ...
     @overload

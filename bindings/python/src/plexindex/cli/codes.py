@@ -8,7 +8,7 @@ from .. import errors as e
 from .._core import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..match import Folder, Match
+    from ..match import FolderMatch, Match
 
 OK = 0
 NOT_ALL = 1
@@ -49,7 +49,7 @@ class Misses:
         self._missing = self._unfetched = self._unanswered = 0
         self._offline = offline
 
-    def count(self, answer: Match | Folder) -> None:
+    def count(self, answer: Match | FolderMatch) -> None:
         """Counts an answer."""
         self._missing += answer.item is None
         self._unfetched += answer.reason == "not_fetched"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..index import Index
     from ..item import Item
     from ..library import Library
-    from ..match import Folder
+    from ..match import FolderMatch
 
 
 @command()
@@ -57,14 +57,14 @@ def folder(library: str | None, null: bool, items: bool, folder: tuple[str, ...]
     return misses.code()
 
 
-def _items_below(index: Index, library: Library, path: bytes, answer: Folder, *, offline: bool) -> Iterable[Item]:
+def _items_below(index: Index, library: Library, path: bytes, answer: FolderMatch, *, offline: bool) -> Iterable[Item]:
     """Yields the items below a folder. If the folder is a single item, fetches its library first, if necessary."""
     if answer.item is not None:
         return index.library(section=answer.item.section).items_below(path, offline=offline)
     return library.items_below(path, offline=True) if answer.files else ()
 
 
-def folder_text(path: str, answer: Folder) -> str:
+def folder_text(path: str, answer: FolderMatch) -> str:
     """Formats an answer for people: the path, followed by the item or the reason."""
     counts = f"{output.count(answer.items, 'item')} in {output.count(answer.files, 'file')}"
     if answer.item is None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from ..item import Item
     from ..mapping import Mapping
-    from ..match import Folder, Match
+    from ..match import FolderMatch, Match
 
 _BATCH = 500
 _STATUSES = {"not_yet": "not yet", "needs_warm": "not yet", "not_found": "not found"}
@@ -227,7 +227,7 @@ def match_text(path: str, answer: Match, reason: str | None = None, mappings: It
     return "\n".join(missing_lines(path, answer, reason or answer.message, extra, shown=5))
 
 
-def item_lines(path: str, answer: Match | Folder, text: str) -> list[str]:
+def item_lines(path: str, answer: Match | FolderMatch, text: str) -> list[str]:
     """Formats an answer that has an item, as a list of lines."""
     how = f"{answer.match_kind.replace('_', ' ')}, {answer.confidence}"
     if answer.confidence == "low":
@@ -242,7 +242,7 @@ def item_lines(path: str, answer: Match | Folder, text: str) -> list[str]:
 
 
 def missing_lines(
-    path: str, answer: Match | Folder, reason: str | None, extra_lines: Sequence[str], shown: int, end: str = ""
+    path: str, answer: Match | FolderMatch, reason: str | None, extra_lines: Sequence[str], shown: int, end: str = ""
 ) -> list[str]:
     """Formats an answer without an item as a list of lines: the reason and at most ``shown`` candidates."""
     status = _STATUSES.get(answer.status, answer.status.replace("_", " "))
