@@ -56,9 +56,10 @@ if TYPE_CHECKING:
     from .index import Index, open
     from .item import Item
     from .library import Library
+    from .light import LightItem
     from .mapping import Mapping, Proposal
     from .match import FolderMatch, Match, Matches
-    from .plexapi import LightItem, SectionIndex, ServerIndex, from_section, from_server
+    from .plexapi import SectionIndex, ServerIndex, from_section, from_server
     from .progress import Progress
     from .table import Table
 
@@ -112,10 +113,11 @@ _MODULES = {
     "index": ("Index", "open"),
     "item": ("Item",),
     "library": ("Library",),
+    "light": ("LightItem",),
     "mapping": ("Mapping", "Proposal"),
     "match": ("FolderMatch", "Match", "Matches"),
     "progress": ("Progress",),
-    "plexapi": ("LightItem", "SectionIndex", "ServerIndex", "from_section", "from_server"),
+    "plexapi": ("SectionIndex", "ServerIndex", "from_section", "from_server"),
     "table": ("Table",),
 }
 

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from .compare import Comparison
     from .edits import EditReport
     from .item import Item
+    from .light import LightItem
     from .mapping import MappingArg
     from .match import FolderMatch, Match, Matches
-    from .plexapi import LightItem
     from .progress import ProgressArg
     from .table import Table
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from typing import Any, Literal, Protocol
 
     from ._core.types import Kind
-    from .plexapi import LightItem
+    from .light import LightItem
 
     class ItemSource(Protocol):
         """An index, which knows more about an item than an answer contains."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ._core.types import Kind, PathArg, Status
     from .errors import Error
     from .item import ItemSource
-    from .plexapi import LightItem
+    from .light import LightItem
 
 # Positions in an answer, in four-byte words: the item, the candidates and the message.
 _ITEM, _CANDIDATES, _MESSAGE = 2, 3, 6

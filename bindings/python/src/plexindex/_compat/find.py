@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..item import Item
+    from ..light import LightItem
     from ..match import Match
-    from ..plexapi import LightItem, SectionIndex
+    from ..plexapi import SectionIndex
 
 # The match kinds for a path that is itself listed or recorded.
 _LISTED = ("confirmed", "exact", "mapped")
