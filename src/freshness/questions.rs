@@ -34,7 +34,8 @@ pub enum PathQuestion {
     Ask,
     /// Do not ask: the answer to an earlier question is still valid.
     Answered,
-    /// Do not ask now, because plexindex has sent too many fruitless requests. The path may be new.
+    /// Do not ask now, because plexindex has sent too many fruitless requests, for this path or for all. The path may be
+    /// new.
     Postponed,
 }
 
@@ -51,7 +52,13 @@ pub fn path_question(
     if has_event {
         PathQuestion::Ask
     } else if !may_search_again(earlier, policy, now_ms) {
-        PathQuestion::Answered
+        // The answer of half a minute ago still holds; after that, the path may be new, and the answer says so.
+        let is_recent = !may_search_for_path(earlier.map(|question| question.last_ms), now_ms);
+        if is_recent {
+            PathQuestion::Answered
+        } else {
+            PathQuestion::Postponed
+        }
     } else if budget.has_room(now_ms) {
         PathQuestion::Ask
     } else {

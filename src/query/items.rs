@@ -120,9 +120,26 @@ fn explain_parent(
         String::new()
     };
     Some(format!(
-        "the GUID '{guid}' belongs to the {noun} '{title}', {}, which has {total} items{limit_note}",
-        kind.key(rating_key)
+        "the GUID '{guid}' belongs to the {noun} '{title}', {}, which has {total} {}{limit_note}",
+        kind.key(rating_key),
+        if total == 1 { "item" } else { "items" }
     ))
+}
+
+/// Explains that the GUID of an item is, or may be, also that of a show. `criterion` names the GUID.
+fn explain_kinds(guid: &RequestedGuid, item: &Item, has_show: bool, criterion: &str) -> String {
+    let (site, number) = guid.canonical.split_once("://").unwrap_or_default();
+    // Films, shows and episodes have the same numbers, and the one that is meant may not be listed.
+    let spellings = format!(
+        ": specify '{site}://{}/{number}' or '{site}://show/{number}'",
+        item.kind.name()
+    );
+    format!(
+        "{criterion} belongs to '{}' and {}to a show{}",
+        item.title,
+        if has_show { "" } else { "perhaps " },
+        if guid.is_unique() { "" } else { &spellings }
+    )
 }
 
 impl QueryKind for ItemQuery<'_> {
@@ -292,22 +309,19 @@ impl QueryKind for ItemQuery<'_> {
             && (*has_show || !guid.is_unique() && rows.iter().any(|row| row.library.kind != LibraryKind::Movie))
             && let Some((_, item)) = items.first().filter(|(_, item)| guid.is_of_item(item))
         {
-            let (site, number) = guid.canonical.split_once("://").unwrap_or_default();
-            // Films, shows and episodes have the same numbers, and the one that is meant may not be listed.
-            let spellings = format!(
-                ": specify '{site}://{}/{number}' or '{site}://show/{number}'",
-                item.kind.name()
-            );
-            message = format!(
-                "{criterion} belongs to '{}' and {}to a show{}",
-                item.title,
-                if *has_show { "" } else { "perhaps " },
-                if guid.is_unique() { "" } else { &spellings }
-            );
+            message = explain_kinds(guid, item, *has_show, &criterion);
             answer.message = &message;
             if total == 1 {
                 (answer.confidence, answer.reason) = (Confidence::Low, Reason::SameName);
             }
+        } else if let ItemQuery::Guid(guid, _) = self
+            && let [(_, item)] = &items[..]
+            && !guid.is_of_item(item)
+        {
+            // The GUID is that of the item's show, season, artist or album.
+            message = explain_parent(guid, items, total, *has_show, kind).unwrap_or_default();
+            answer.message = &message;
+            (answer.confidence, answer.reason) = (Confidence::Low, Reason::SameName);
         } else if answer.status == Status::Ambiguous {
             message = match self {
                 ItemQuery::Guid(guid, _) => explain_parent(guid, items, total, *has_show, kind)

@@ -488,3 +488,60 @@ fn a_guid_of_several_things_is_never_certain() {
         }
     }
 }
+
+/// The location's own folder names the work, and another year, country or id there is another work.
+#[test]
+fn a_location_that_is_the_works_own_must_have_the_same_name() {
+    let ask = |location: &str, item: ItemSpec, kind: LibrarySpec, asked: &str| {
+        let server = Standin::builder()
+            .library(kind.plain().locations([location]))
+            .items(1, [item])
+            .start()
+            .expect("starts");
+        let folder = tempfile::tempdir().expect("a folder");
+        let index = open(options(&server, folder.path()), &clock());
+        let all = index.select(crate::support::index::Selector::All).expect("a handle");
+        all.match_path(asked.as_bytes()).expect("an answer").confidence
+    };
+    let dune = |path: &str| ItemSpec::file("Dune", path).year(1984);
+    let episode = |title: &str, file: &str| ItemSpec::episode(title, 1, 1, "Pilot", file);
+    for (location, file, asked) in [
+        (
+            "/data/Dune (1984)",
+            "/data/Dune (1984)/Disc Rip/rip.mkv",
+            "/mnt/Dune (2021)/Disc Rip/rip.mkv",
+        ),
+        (
+            "/data/Dune {imdb-tt0087182}",
+            "/data/Dune {imdb-tt0087182}/Disc Rip/rip.mkv",
+            "/mnt/Dune {imdb-tt1160419}/Disc Rip/rip.mkv",
+        ),
+    ] {
+        assert_eq!(
+            ask(location, dune(file), LibrarySpec::movies(0), asked),
+            Confidence::Low,
+            "{asked}"
+        );
+        let same = file.replace("/data/", "/mnt/");
+        assert_eq!(
+            ask(location, dune(file), LibrarySpec::movies(0), &same),
+            Confidence::High,
+            "{same}"
+        );
+    }
+    for (title, here, there) in [
+        ("The Office", "The Office (US)", "The Office (UK)"),
+        ("The Office", "The Office {tvdb-73244}", "The Office {tvdb-78107}"),
+        ("Charmed", "Charmed (2018)", "Charmed (1998)"),
+        ("Star Trek", "Star Trek", "Star Trek Voyager"),
+    ] {
+        let location = format!("/data/{here}");
+        let file = format!("{location}/Blu-ray Box/Season 01/{title} - S01E01.mkv");
+        let asked = file.replace(&location, &format!("/mnt/{there}"));
+        let found = ask(&location, episode(title, &file), LibrarySpec::shows(0), &asked);
+        assert_eq!(found, Confidence::Low, "{asked}");
+        let same = file.replace("/data/", "/mnt/");
+        let found = ask(&location, episode(title, &file), LibrarySpec::shows(0), &same);
+        assert_eq!(found, Confidence::High, "{same}");
+    }
+}

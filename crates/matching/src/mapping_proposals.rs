@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use super::normal::{NormalPath, normal_form};
 use super::path_shape::PathShape;
 use super::rewrite::{PrefixRule, is_absolute};
-use super::roots::{has_hidden_root, is_specific_file_name};
+use super::roots::{has_hidden_root, is_specific_file_name, may_map_another_work};
 
 /// Number of files that a mapping must match if the files have only their names in common with listed files.
 const MIN_NAMES: usize = 3;
@@ -108,7 +108,8 @@ fn compare_support(a: &ProposedMapping, b: &ProposedMapping) -> Ordering {
 
 /// Removes the longest common suffix from both paths, and returns the remaining roots of the host path and the server
 /// path. `None` if the suffix has fewer than `below` components, if `below` is 0, if the answer is not certain and
-/// the name is generic, if the host path's root is hidden, or if no rule can replace one root with the other.
+/// the name is generic or the folders may be another work's, if the host path's root is hidden, or if no rule can replace
+/// one root with the other.
 fn differing_roots<'a>(
     host_path: &'a [u8],
     server_path: &'a [u8],
@@ -131,7 +132,8 @@ fn differing_roots<'a>(
     // Rules with a relative folder are invalid.
     let is_rule = is_absolute(from) && is_absolute(to) && rewrites(from, to, host_path, server_path);
     let is_hidden = || NormalPath::with(host_path, |path| has_hidden_root(path, common_components));
-    let is_specific = || is_certain || is_specific_file_name(split_last(server_path, windows_server).1);
+    let name = split_last(server_path, windows_server).1;
+    let is_specific = || is_certain || is_specific_file_name(name) && !may_map_another_work(from, to, name);
     (below > 0 && common_components >= below && is_rule && !is_hidden() && is_specific()).then_some((from, to))
 }
 

@@ -270,3 +270,66 @@ fn an_unknown_library_costs_one_request() {
     }
     assert!(requests(&empty.server)[5] <= 4, "{:?}", requests(&empty.server));
 }
+
+#[test]
+fn a_folder_that_was_not_asked_for_is_marked() {
+    let at = Scene::movies(300);
+    let index = at.open();
+    index.refresh(&QueryOptions::default(), true).expect("listed");
+    let library = index.library("Movies").expect("a handle");
+    let ask = |folder: &str| {
+        index
+            .ask_folder(&library.query(), folder.as_bytes())
+            .expect("an answer")
+    };
+    for number in 0..60 {
+        ask(&format!("/data/movies/Absent {number}"));
+        at.clock.advance_ms(50);
+    }
+    add(&at.server, &[new_path(1)]);
+    let answer = ask("/data/movies/New 1 (2020)");
+    assert_eq!(answer.answer.reason, Some(Reason::NotAsked));
+    assert!(answer.answer.stale);
+}
+
+/// The pause of a path doubles, and a miss from before the pause is no news.
+#[test]
+fn a_path_whose_pause_lasts_longer_is_marked() {
+    let at = Scene::movies(300);
+    let index = at.open();
+    index.refresh(&QueryOptions::default(), true).expect("listed");
+    let library = index.library("Movies").expect("a handle");
+    let ask = || library.match_path(new_path(1).as_bytes()).expect("an answer");
+    let mut marked = 0;
+    for _ in 0..30 {
+        let answer = ask();
+        marked += u32::from(answer.stale && answer.reason == Reason::NotAsked);
+        at.clock.advance_ms(20_000);
+    }
+    assert!(marked > 5, "{marked}");
+    add(&at.server, &[new_path(1)]);
+    let answer = ask();
+    assert!(answer.item.is_some() || answer.stale, "{}", answer.message);
+}
+
+#[test]
+fn a_callers_short_timeout_is_no_outage_for_others() {
+    let at = Scene::movies(300);
+    let index = at.open();
+    index.refresh(&QueryOptions::default(), true).expect("listed");
+    let library = index.library("Movies").expect("a handle");
+    at.server.fault(Fault::new(Action::Delay { ms: 1_500 }));
+    let hurried = QueryOptions {
+        deadline: Deadline::In(Duration::from_millis(200)),
+        ..library.query()
+    };
+    index.match_path(&hurried, new_path(1).as_bytes()).expect("an answer");
+    at.server.clear_faults();
+    add(&at.server, &[new_path(2)]);
+    let other = at.open();
+    let answer = other
+        .library("Movies")
+        .expect("a handle")
+        .match_path(new_path(2).as_bytes());
+    assert!(answer.expect("an answer").item.is_some());
+}

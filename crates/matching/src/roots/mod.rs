@@ -28,7 +28,7 @@ const FOLDERS_ABOVE: usize = 4;
 ///
 /// One of the common folders must have a specific name: the item's title, or a name that a person chose. Generic names
 /// do not count: every memory card has `DCIM/100CANON`, every show `Season 01`, and every photo collection `2019`. If
-/// the library location or a folder above has the item's title, the queried path must have the title there too. A
+/// the library location or a folder above has the item's title, the queried path must have the same folder there. A
 /// film's title needs the year, because remakes share titles. A file below a hidden or system folder is a copy, such
 /// as a deleted file or a snapshot, and a sample or extra is a different file ([`is_sample_or_extra`]).
 pub fn only_root_differs(
@@ -70,11 +70,42 @@ pub fn only_root_differs(
             return false;
         }
     }
-    let has_title_above = |path| {
-        let names_above = rev_components_of(path).skip(below).take(FOLDERS_ABOVE);
-        any_name_matches(names_above, |words| title.is_contained_in(words))
+    // A folder above that has the title is the work's own: another year, country or id there is another work.
+    let mut names_above = rev_components_of(listed).skip(below).take(FOLDERS_ABOVE);
+    names_above.all(|name| {
+        let has_title = any_name_matches(std::iter::once(name), |words| title.is_contained_in(words));
+        !has_title
+            || rev_components_of(queried)
+                .skip(below)
+                .any(|queried_name| queried_name == name)
+    })
+}
+
+/// Returns whether a mapping from the folder `from` to the folder `to` may lead to files of another work, although the
+/// files' names are equal: `from` is for samples or extras, or its name and that of `to` or of the file `name` begin with
+/// the same word, as in `Charmed (1998)` and `Charmed (2018)`.
+pub fn may_map_another_work(from: &[u8], to: &[u8], name: &[u8]) -> bool {
+    let last_of = |path: &[u8]| NormalPath::with(path, |path| rev_components_of(path).next().map(str::to_owned));
+    let first_word = |text: &str| {
+        Words::of(text)
+            .filter(|words| words.len() > 0)
+            .map(|words| words.word(0).to_vec())
     };
-    !has_title_above(listed) || has_title_above(queried)
+    let is_extras = NormalPath::with(from, |path| {
+        rev_components_of(path).any(|component| {
+            let component = LowerName(component.as_bytes());
+            component.is_extras_folder() || component.equals(b"sample") || component.equals(b"samples")
+        })
+    });
+    let from_name = last_of(from);
+    let begins_like = |other: Option<&str>| {
+        let (Some(from_name), Some(other)) = (from_name.as_deref(), other) else {
+            return false;
+        };
+        let word = first_word(from_name);
+        from_name != other && word.is_some() && word == first_word(other)
+    };
+    is_extras || begins_like(last_of(to).as_deref()) || begins_like(std::str::from_utf8(name).ok())
 }
 
 /// Returns whether a path's root has the name of a hidden or system folder. The root is everything before the last
@@ -161,5 +192,9 @@ fn is_generic_folder(name: &[u8], words: &Words) -> bool {
     let is_generic_word = |word: &[u8]| is_number(word) || is_general_word(word);
     let is_generic =
         || words.iter().any(is_generic_word) && words.iter().all(|word| is_generic_word(word) || is_quality_word(word));
-    is_camera_folder || is_short && (season_in(words).is_some() || is_disc(words)) || words.len() == 0 || is_generic()
+    is_camera_folder
+        || is_short && (season_in(words).is_some() || is_disc(words))
+        || words.len() == 0
+        || LowerName(name).is_extras_folder()
+        || is_generic()
 }

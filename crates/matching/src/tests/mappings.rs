@@ -341,3 +341,41 @@ fn files_directly_in_their_location_need_three_specific_names() {
     }
     assert_eq!(hidden.proposals(), []);
 }
+
+#[test]
+fn equal_names_of_other_works_propose_no_mapping() {
+    let proposed = |host: &str, listed: &str, below| {
+        let mut samples = Samples::default();
+        for number in 1..=5 {
+            let path = |text: &str| text.replace('N', &number.to_string());
+            samples.add(path(host).as_bytes(), path(listed).as_bytes(), below, false);
+        }
+        !samples.proposals().is_empty()
+    };
+    for (host, listed, below) in [
+        (
+            "/mnt/tv/House of Cards (UK)/Season 01/House of Cards - S01E0N.mkv",
+            "/data/tv/House of Cards (US)/Season 01/House of Cards - S01E0N.mkv",
+            2,
+        ),
+        (
+            "/mnt/Charmed (1998)/Charmed - S01E0N.mkv",
+            "/data/Charmed (2018)/Charmed - S01E0N.mkv",
+            1,
+        ),
+        (
+            "/downloads/Charmed (1998)/Charmed - S01E0N.mkv",
+            "/data/tv/Charmed - S01E0N.mkv",
+            1,
+        ),
+        ("/mnt/x/Trailers/Alien N.mkv", "/data/movies/Alien N.mkv", 1),
+        (
+            "/mnt/x/Featurettes/Alien N/Alien N.mkv",
+            "/data/movies/Alien N/Alien N.mkv",
+            2,
+        ),
+    ] {
+        assert!(!proposed(host, listed, below), "{host}");
+    }
+    assert!(proposed("/mnt/films/Alien N.mkv", "/data/movies/Alien N.mkv", 1));
+}
