@@ -74,7 +74,6 @@ impl Synchronizer {
             PathQuestion::Answered => return Ok(PathAnswer::default()),
             PathQuestion::Postponed => return Ok(PathAnswer::postponed()),
         }
-        let callers_deadline = call.deadline;
         let call = Call {
             deadline: call.deadline.at_most(SEARCH_TIMEOUT),
             skips_listings: true,
@@ -121,10 +120,6 @@ impl Synchronizer {
             Ok(is_asked) => is_asked == Some(true),
             Err(error) if error.status == Status::Timeout && has_answered.load(Ordering::Relaxed) => false,
             Err(error) => {
-                // A caller's short timeout does not prove that the server is down.
-                if error.status == Status::Timeout && callers_deadline.has_passed() {
-                    self.note_probe_outcome(view_id, ProbeOutcome::UnderWay);
-                }
                 self.note_questions(view_id, &[], requests);
                 return Ok(PathAnswer {
                     failure: Some(error),

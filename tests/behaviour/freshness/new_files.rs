@@ -311,25 +311,3 @@ fn a_path_whose_pause_lasts_longer_is_marked() {
     let answer = ask();
     assert!(answer.item.is_some() || answer.stale, "{}", answer.message);
 }
-
-#[test]
-fn a_callers_short_timeout_is_no_outage_for_others() {
-    let at = Scene::movies(300);
-    let index = at.open();
-    index.refresh(&QueryOptions::default(), true).expect("listed");
-    let library = index.library("Movies").expect("a handle");
-    at.server.fault(Fault::new(Action::Delay { ms: 1_500 }));
-    let hurried = QueryOptions {
-        deadline: Deadline::In(Duration::from_millis(200)),
-        ..library.query()
-    };
-    index.match_path(&hurried, new_path(1).as_bytes()).expect("an answer");
-    at.server.clear_faults();
-    add(&at.server, &[new_path(2)]);
-    let other = at.open();
-    let answer = other
-        .library("Movies")
-        .expect("a handle")
-        .match_path(new_path(2).as_bytes());
-    assert!(answer.expect("an answer").item.is_some());
-}
