@@ -90,7 +90,7 @@ pub struct Editing {
     events: Arc<Events>,
 }
 
-/// What became of a path in [`Editing::scan`].
+/// What became of a path in [`Query::scan`](crate::Query::scan).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Scan {
