@@ -24,15 +24,15 @@ pub fn fold_title(title: &str) -> String {
         } else if matches!(c, '\'' | '\u{2019}' | '\u{02BC}') {
             continue;
         } else if let Some((word, is_initial)) = words.last_mut() {
-            *is_initial = matches!(c, '.' | '*') && previous.is_alphabetic() && word.chars().count() == 1;
+            *is_initial = matches!(c, '.' | '*') && is_letter(previous) && word.chars().count() == 1;
         }
         previous = c;
     }
     let mut folded = String::with_capacity(title.len());
     let mut joins = false;
     for (word, is_initial) in words {
-        let is_letter = word.chars().count() == 1 && word.chars().all(char::is_alphabetic);
-        if !(folded.is_empty() || joins && is_letter) {
+        let is_one_letter = word.chars().count() == 1 && word.chars().all(is_letter);
+        if !(folded.is_empty() || joins && is_one_letter) {
             folded.push(' ');
         }
         folded.push_str(&word);
@@ -42,6 +42,11 @@ pub fn fold_title(title: &str) -> String {
         return title.trim().to_lowercase();
     }
     folded
+}
+
+/// Returns whether a character is a letter and no number, as some Greek and Roman numerals are both.
+fn is_letter(c: char) -> bool {
+    c.is_alphabetic() && !c.is_numeric()
 }
 
 /// Lower-cases decomposed letters, and removes the accents.

@@ -187,8 +187,8 @@ impl DatabaseFile {
             ["", "-wal", "-shm"]
                 .into_iter()
                 .map(|suffix| companion_path(path, suffix))
-                // The server may remove a file between the two checks.
-                .all(|file| files::may_read(&file) || Inode::of(&file).is_none())
+                // The server may remove a file between the checks, or make it.
+                .all(|file| files::may_read(&file) || Inode::of(&file).is_none() || files::may_read(&file))
         })
     }
 

@@ -29,6 +29,7 @@ fn titles_lose_case_accents_and_punctuation() {
         ("E.T. the Extra-Terrestrial", "et the extra terrestrial"),
         ("Mr. T and B.A. Baracus", "mr t and ba baracus"),
         ("A. B.", "a b"),
+        ("A*\u{10140}", "a \u{10140}"),
         ("Vol. 2", "vol 2"),
         ("2.0", "2 0"),
         ("!!!", "!!!"),
