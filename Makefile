@@ -36,7 +36,7 @@ build/demo/made:
 	$(@D)/bin/pip --disable-pip-version-check -q install 'hatchling>=1.27,<2' click rich platformdirs tomli
 	touch $@
 # One build of what the demo needs, without PostgreSQL, and without TLS unless it goes to your server.
-DEMO_BUILT = $(or $(CARGO_TARGET_DIR),target)/demo
+DEMO_BUILT = $(abspath $(or $(CARGO_TARGET_DIR),target))/demo
 STANDIN = $(DEMO_BUILT)/standin
 DEMO = $(CARGO) build --profile demo --package plexindex-standin --package plexindex-capi --lib --bins \
 		--no-default-features $(if $(1),--features plexindex-capi/$(1)) && \
