@@ -49,20 +49,15 @@ pub fn path_question(
     policy: &Policy,
     now_ms: i64,
 ) -> PathQuestion {
+    let last_ms = earlier.map(|question| question.last_ms);
     if has_event {
         PathQuestion::Ask
-    } else if !may_search_again(earlier, policy, now_ms) {
-        // The answer of half a minute ago still holds; after that, the path may be new, and the answer says so.
-        let is_recent = !may_search_for_path(earlier.map(|question| question.last_ms), now_ms);
-        if is_recent {
-            PathQuestion::Answered
-        } else {
-            PathQuestion::Postponed
-        }
-    } else if budget.has_room(now_ms) {
+    } else if !is_pause_over(last_ms, PATH_REQUEST_INTERVAL_MS, now_ms) {
+        PathQuestion::Answered
+    } else if may_search_again(earlier, policy, now_ms) && budget.has_room(now_ms) {
         PathQuestion::Ask
     } else {
-        PathQuestion::Postponed
+        PathQuestion::Postponed // the path may be new by now, and the answer says so
     }
 }
 

@@ -68,6 +68,11 @@ impl LowerName<'_> {
         self.0.starts_with(prefix)
     }
 
+    /// Returns whether the folder is for samples.
+    pub fn is_sample_folder(&self) -> bool {
+        self.equals(b"sample") || self.equals(b"samples")
+    }
+
     /// Returns whether this is the name of a hidden folder or of a system's folder. Such folders contain deleted files,
     /// snapshots, thumbnails, converted versions and unpacked archives: copies of listed files, but other files.
     pub fn is_hidden_or_system_folder(&self) -> bool {

@@ -129,18 +129,12 @@ impl Source for PlexHttp {
 
     /// Requests a page of one item type, sorted by id. Positions are row numbers.
     fn page(&self, request: &PageRequest<'_>, bounds: Bounds<'_>, items: &mut Vec<Item>) -> Result<PageEnd> {
-        match item_types_with_files(request.library.kind).get(request.partition) {
-            Some(kind) => self.fetch_page(request, (*kind, Rows::All), bounds, items),
-            None => Ok(PageEnd::default()),
-        }
+        self.fetch_partition(request, Rows::All, bounds, items)
     }
 
     /// Requests a page of one item type's rows whose files are missing. The trash is among these rows.
     fn trash(&self, request: &PageRequest<'_>, bounds: Bounds<'_>, items: &mut Vec<Item>) -> Result<PageEnd> {
-        match item_types_with_files(request.library.kind).get(request.partition) {
-            Some(kind) => self.fetch_page(request, (*kind, Rows::Trash), bounds, items),
-            None => Ok(PageEnd::default()),
-        }
+        self.fetch_partition(request, Rows::Trash, bounds, items)
     }
 
     /// Requests all pages of shows, which are not a partition because they have no files.
@@ -252,6 +246,20 @@ impl Source for PlexHttp {
 }
 
 impl PlexHttp {
+    /// Requests a page of these rows with the type of the request's partition.
+    fn fetch_partition(
+        &self,
+        request: &PageRequest<'_>,
+        rows: Rows<'_>,
+        bounds: Bounds<'_>,
+        items: &mut Vec<Item>,
+    ) -> Result<PageEnd> {
+        match item_types_with_files(request.library.kind).get(request.partition) {
+            Some(kind) => self.fetch_page(request, (*kind, rows), bounds, items),
+            None => Ok(PageEnd::default()),
+        }
+    }
+
     /// Requests a page of these rows with this type. Ignores the request's partition.
     fn fetch_page(
         &self,

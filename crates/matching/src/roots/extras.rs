@@ -32,7 +32,7 @@ pub fn is_sample_or_extra(
         if has_ambiguous_name && has_title() {
             return true;
         }
-        let is_sample = name.equals(b"sample") || name.equals(b"samples") || name.has_sample_suffix();
+        let is_sample = name.is_sample_folder() || name.has_sample_suffix();
         if !is_sample && !name.is_extras_folder() || !listed_lacks(text) {
             return false;
         }

@@ -73,11 +73,9 @@ pub fn only_root_differs(
     // A folder above that has the title is the work's own: another year, country or id there is another work.
     let mut names_above = rev_components_of(listed).skip(below).take(FOLDERS_ABOVE);
     names_above.all(|name| {
-        let has_title = any_name_matches(std::iter::once(name), |words| title.is_contained_in(words));
-        !has_title
-            || rev_components_of(queried)
-                .skip(below)
-                .any(|queried_name| queried_name == name)
+        let has_title = words.set_text(name) && title.is_contained_in(&words);
+        let mut queried_names = rev_components_of(queried).skip(below);
+        !has_title || queried_names.any(|queried_name| queried_name == name)
     })
 }
 
@@ -85,27 +83,16 @@ pub fn only_root_differs(
 /// files' names are equal: `from` is for samples or extras, or its name and that of `to` or of the file `name` begin with
 /// the same word, as in `Charmed (1998)` and `Charmed (2018)`.
 pub fn may_map_another_work(from: &[u8], to: &[u8], name: &[u8]) -> bool {
-    let last_of = |path: &[u8]| NormalPath::with(path, |path| rev_components_of(path).next().map(str::to_owned));
-    let first_word = |text: &str| {
-        Words::of(text)
-            .filter(|words| words.len() > 0)
-            .map(|words| words.word(0).to_vec())
-    };
     let is_extras = NormalPath::with(from, |path| {
-        rev_components_of(path).any(|component| {
-            let component = LowerName(component.as_bytes());
-            component.is_extras_folder() || component.equals(b"sample") || component.equals(b"samples")
-        })
+        let mut names = rev_components_of(path).map(|name| LowerName(name.as_bytes()));
+        names.any(|name| name.is_extras_folder() || name.is_sample_folder())
     });
-    let from_name = last_of(from);
-    let begins_like = |other: Option<&str>| {
-        let (Some(from_name), Some(other)) = (from_name.as_deref(), other) else {
-            return false;
-        };
-        let word = first_word(from_name);
-        from_name != other && word.is_some() && word == first_word(other)
-    };
-    is_extras || begins_like(last_of(to).as_deref()) || begins_like(std::str::from_utf8(name).ok())
+    let last_name = |path: &[u8]| NormalPath::with(path, |path| rev_components_of(path).next().map(str::to_owned));
+    let first_word = |text: &str| Words::of(text)?.iter().next().map(<[u8]>::to_vec);
+    let from_name = last_name(from).unwrap_or_default();
+    let word = first_word(&from_name);
+    let begins_like = |other: &str| word.is_some() && from_name != other && word == first_word(other);
+    is_extras || last_name(to).is_some_and(|to| begins_like(&to)) || std::str::from_utf8(name).is_ok_and(begins_like)
 }
 
 /// Returns whether a path's root has the name of a hidden or system folder. The root is everything before the last
