@@ -81,7 +81,7 @@ fn generate(root: &Path, out: &Path) -> Result<String, Box<dyn Error>> {
     let mut index = String::new();
     for source in SOURCES {
         let text = fs::read_to_string(root.join(source))
-            .map_err(|error| format!("{source}, which build.rs lists, cannot be read: {error}"))?;
+            .map_err(|error| format!("{source}, which header.rs lists, cannot be read: {error}"))?;
         index_functions(&text, &mut index);
         let copy = copies.join(source);
         fs::create_dir_all(copy.parent().unwrap_or(out))?;
@@ -200,7 +200,7 @@ fn finish(header: &str) -> Result<String, String> {
     for left in ["Option_", "# Safety", "STATUS_"] {
         if text.contains(left) {
             return Err(format!(
-                "`{left}` is left in the header: bindings/c/src uses a form that build.rs does not support"
+                "`{left}` is left in the header: bindings/c/src uses a form that header.rs does not support"
             ));
         }
     }

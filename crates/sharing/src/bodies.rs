@@ -65,7 +65,7 @@ pub struct ItemBody {
 }
 
 /// Creates an entry about a library. `library`: the library's UUID; empty for a probe, which lists all libraries.
-/// `key`: a path, a rating key or a hash, depending on `kind`; empty if a library has only one entry of this kind.
+/// `key`: a path or a rating key, depending on `kind`; empty if a library has only one entry of this kind.
 #[must_use]
 pub fn new_entry(kind: EntryKind, library: &str, key: &[u8], body: Vec<u8>) -> NewEntry {
     NewEntry {
@@ -75,7 +75,7 @@ pub fn new_entry(kind: EntryKind, library: &str, key: &[u8], body: Vec<u8>) -> N
 }
 
 /// Creates an entry name. An entry replaces an earlier entry with the same name. `library`: the library's UUID, or
-/// empty for a probe. `key`: a path, a rating key or a hash, depending on `kind`, or empty.
+/// empty for a probe. `key`: a path or a rating key, depending on `kind`, or empty.
 #[must_use]
 pub fn entry_name(kind: EntryKind, library: &str, key: &[u8]) -> EntryName {
     EntryName {

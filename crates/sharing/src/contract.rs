@@ -52,7 +52,7 @@ pub struct EntryPage {
 pub struct Lease {
     /// The view.
     pub view: ViewNumber,
-    /// Name of the task, such as `probe`.
+    /// Name of the task: `fetch`, and the library's UUID.
     pub task: String,
     /// Fencing token: a number that increases with each lease for the task. The log rejects writes under an older
     /// lease.
@@ -142,7 +142,7 @@ pub trait SharedLog: Send + Sync {
     /// Returns `false` without writing if `lease` has expired or another host has a newer lease.
     ///
     /// An invalidation also covers older matches, so that no host records them later. [`EntryKind::InvalidLibrary`]
-    /// removes the library's matches, invalidations and searches. [`EntryKind::InvalidPath`] removes the path's match.
+    /// removes the library's matches and invalidations. [`EntryKind::InvalidPath`] removes the path's match.
     /// [`EntryKind::InvalidItem`] with a body empties the bodies of the item's matches. An emptied match stays in the
     /// log, so that each host removes its own earlier match for the same path.
     fn append(

@@ -1,4 +1,5 @@
-//! The change log, from which other processes read what each transaction changed. Later transactions trim the log.
+//! The change log, from which other processes read what each transaction changed. Later transactions trim the log. Also
+//! the timelines, the counters of the store, and sweeps of rows that no reader can see.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -247,6 +248,14 @@ impl FromSql for PackedItem {
         item.map(Self).map_err(|error| FromSqlError::Other(error.into()))
     }
 }
+
+// Timelines. Within one timeline, a change sequence identifies only one state of the feed.
+//
+// A power cut can lose the last commits, and a restored backup loses more. Later commits then use the same change
+// sequences again. Therefore, each commit that changes the feed starts a new timeline with a random id, as does the
+// first commit after a reboot, or in a replaced database file. A feed reader's cursor contains the id of its timeline.
+// The cursor stays valid in later timelines, unless its position is after the end of its own timeline. If the timeline
+// was lost with its commits, the cursor is invalid.
 
 /// Maximum number of stored timelines after [`trim_timelines`]: as many as the feed keeps changes. Cursors from older
 /// timelines are invalid.

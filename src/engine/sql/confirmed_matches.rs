@@ -1,5 +1,7 @@
 //! Confirmed matches. Each library has a table for its matches, and each match is a record with the path as its name
 //! and the rating key in its value.
+//!
+//! Also invalidates paths, items and libraries; plexindex verifies what is invalidated before it returns it again.
 
 use std::collections::HashMap;
 

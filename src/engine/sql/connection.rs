@@ -1,4 +1,5 @@
-//! The two SQLite connections of a store, which open on first use and can be closed at any time.
+//! The two SQLite connections of a store, which open on first use and can be closed at any time. Creates and finds the
+//! database, and renames a damaged database to `.broken`.
 
 use std::cell::Cell;
 use std::io;

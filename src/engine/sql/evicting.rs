@@ -1,4 +1,5 @@
-//! Eviction: measures the folder, and removes the listing of the least recently refreshed library.
+//! Eviction: measures the folder, and removes the least recently refreshed library's listing, or the oldest records. Also
+//! exports confirmed matches, from the store or from a database that was renamed to `.broken`.
 
 use std::collections::BTreeMap;
 use std::fs;

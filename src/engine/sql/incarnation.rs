@@ -198,6 +198,13 @@ pub fn warn_of_page(error: &Error) {
     log::warn!("cannot use the version page: {error}; each lookup queries the database instead");
 }
 
+// The state file: a cache beside the database, with the rows that a process reads when it opens the index. With this
+// file, a process that only looks up known paths never opens SQLite.
+//
+// The state file belongs to one change sequence. A process uses the file only if the version page shows that sequence,
+// the database and the WAL are unchanged, and the machine was not restarted. Otherwise, the process opens the
+// database, so a stale state file need not be removed or repaired.
+
 /// Magic number of the state file, which contains the number of its format.
 const MAGIC: &[u8; 8] = b"PLXSTAT5";
 /// Maximum length of a state file in bytes.

@@ -1,4 +1,5 @@
-//! Libraries: the result of the last probe, the newest complete listing, and the listing's segment.
+//! Libraries: the result of the last probe, the newest complete listing, and the listing's segment. Endpoints map a URL
+//! and a user to a view, so that opening an index sends no request.
 
 use rusqlite::types::ToSql;
 use rusqlite::{Connection, params};

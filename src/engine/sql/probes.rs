@@ -1,5 +1,5 @@
-//! Stores the results of probes: a view's libraries and their change tokens. Removes a library a month after the server
-//! stopped listing it.
+//! Stores what the server tells: the results of probes, which are a view's libraries and their change tokens, the GUIDs of
+//! shows, and hints from events. Removes a library a month after the server stopped listing it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -165,6 +165,11 @@ fn without_change(row: &LibraryRow) -> (LibraryId, Library) {
     (row.id, library)
 }
 
+// The history: the changes that the feed can report.
+//
+// A library's history starts at the change sequence `feed_from`. A reader at an earlier position gets a single change,
+// 'list again'. A sweep removes older rows.
+
 /// Maximum number of changes that the feed keeps for all libraries: 64 MiB of rows, at about 512 bytes each.
 pub const MAX_FEED_CHANGES: i64 = (64 << 20) / 512;
 
@@ -221,6 +226,7 @@ impl FeedRows<'_> {
     }
 }
 
+/// The GUIDs of shows. A show is no item, but a query by a show's GUID finds the show's items.
 pub struct ShowRows<'s>(pub &'s Store);
 
 impl ShowRows<'_> {

@@ -1,4 +1,5 @@
-//! Creates databases and connects to them.
+//! Creates databases, migrates them and connects to them. Also what all statements share: the transaction, the cache of
+//! statements, columns, positions of rows, and the limit of waits for the lock.
 
 use std::cell::Cell;
 use std::ops::Deref;
@@ -208,6 +209,11 @@ pub struct LastWrite {
     /// The library for which the write recorded matches; `None` if some of its paths or items may be invalidated.
     pub library: Option<LibraryState>,
 }
+
+// Derives the column list of a SELECT from the code that reads its rows, so that each column is declared only once.
+//
+// [`FromCells::from_cells`] runs once without a row to collect the column names, and then once for each row to read
+// its cells. Every run must read the same columns in the same order.
 
 /// The cells of a row, read from left to right.
 pub struct RowCells<'r, 's> {

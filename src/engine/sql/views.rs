@@ -173,6 +173,9 @@ fn server_number(tx: &Tx<'_>, machine_identifier: &str) -> rusqlite::Result<i64>
     )
 }
 
+// Records when plexindex asked the server about a path or searched for it, so that no process repeats this too soon.
+// Also records probes for unlisted paths, the budget for fruitless requests, and checks of sources' preconditions.
+
 /// Retention time for a record: a day, which is longer than any pause between two searches for a path.
 const SEARCH_KEPT_MS: i64 = 86_400_000;
 

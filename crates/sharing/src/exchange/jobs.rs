@@ -1,4 +1,4 @@
-//! Sync jobs for a shared index. A job reads the log first, and sends requests to the server only under a lease.
+//! Sync jobs for a shared index. A job reads the log first, and fetches a library only under a lease.
 
 use std::time::{Duration, Instant};
 

@@ -1,9 +1,9 @@
 //! Exchanges entries with other hosts that use the same server, through a log in `PostgreSQL`.
 //!
 //! The folder is authoritative for this host; the log contains copies. The exchange thread delivers this host's entries
-//! and applies other hosts' entries. Before a job sends requests to the server, it reads the log and acquires a lease
-//! from the log. While the log is unavailable, lookups answer from the folder, and no call waits for the log twice.
-//! After `Options::shared_retry`, this host sends requests to the server without a lease.
+//! and applies other hosts' entries. A job reads the log before it sends requests to the server, and fetches a library
+//! under a lease from the log. While the log is unavailable, lookups answer from the folder, and no call waits for the
+//! log twice. After `Options::shared_retry`, this host sends requests to the server without a lease.
 
 mod applied;
 mod chunks;
