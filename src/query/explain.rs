@@ -6,7 +6,7 @@ use crate::engine::LibraryRow;
 use crate::error::{Error, Status};
 use crate::matching::FolderResolution;
 use crate::matching::normal::normal_form;
-use crate::matching::{PathShape, has_replaced_characters, have_lookalike_names, lies_at_or_under};
+use crate::matching::{NormalPath, PathShape, has_replaced_characters, have_lookalike_names, lies_at_or_under};
 use crate::model::{ItemType, MatchKind, Reason, ViewId};
 use crate::source::SourceKind;
 use crate::sync::failed_operation;
@@ -101,17 +101,17 @@ impl Queries {
     }
 
     /// Returns a message for the user: why a path has no item or several, or why a suffix match or file name match has
-    /// its confidence. `rows` contains the libraries in scope, `raw` is the queried path, and `failure` the error
-    /// of a failed request. `context` contains facts that are not in the answer: the library out of scope whose
+    /// its confidence. `rows` contains the libraries in scope, and `failure` the error of a failed request. `context` contains facts that are not in the answer: the library out of scope whose
     /// location contains the path, and a confirmed match whose item is not listed.
     pub fn explain(
         &self,
         answer: &Answer<'_>,
         rows: &[LibraryRow],
-        raw: &[u8],
+        queried: &NormalPath<'_>,
         context: &ExplanationContext<'_>,
         failure: Option<&Error>,
     ) -> String {
+        let raw = queried.raw();
         let path = self.display.path(raw);
         let kind = self.reading.kind();
         if answer.status == Status::Ok {
@@ -137,11 +137,11 @@ impl Queries {
                 )
             }
             (_, Reason::NotListed | Reason::NoLocation | Reason::NotFetched)
-                if library_at_or_below(rows, raw).is_some() =>
+                if library_at_or_below(rows, queried).is_some() =>
             {
                 format!(
                     "'{path}' is a folder of library '{}': use the folder query (folder), or specify a file",
-                    library_at_or_below(rows, raw).unwrap_or_default()
+                    library_at_or_below(rows, queried).unwrap_or_default()
                 )
             }
             (_, Reason::NotFetched) => explain_unfetched(rows),
@@ -385,9 +385,10 @@ fn looks_like_folder(path: &[u8]) -> bool {
 /// Returns a hint to append to a message if the path contains `..`; otherwise an empty string.
 fn parent_hint(path: &[u8]) -> &'static str {
     let windows = PathShape::of(path).windows;
-    let leads_up = path
-        .split(|byte| *byte == b'/' || windows && *byte == b'\\')
-        .any(|component| component == b"..");
+    let leads_up = path.windows(2).any(|bytes| bytes == b"..")
+        && path
+            .split(|byte| *byte == b'/' || windows && *byte == b'\\')
+            .any(|component| component == b"..");
     if leads_up {
         " (plexindex does not resolve '..', because a symbolic link may lead elsewhere: remove '..' from the path)"
     } else {
@@ -401,7 +402,7 @@ fn encoding_hint(path: &[u8]) -> &'static str {
     let is_encoded_char =
         |bytes: &[u8]| matches!(bytes, [b'%', high, low] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit());
     let is_url = path.get(..5).is_some_and(|start| start.eq_ignore_ascii_case(b"file:"));
-    if is_url || path.windows(3).any(is_encoded_char) {
+    if is_url || path.contains(&b'%') && path.windows(3).any(is_encoded_char) {
         " (the path looks encoded, as in a URL: remove 'file://', and decode characters such as '%20')"
     } else {
         ""
@@ -409,13 +410,13 @@ fn encoding_hint(path: &[u8]) -> &'static str {
 }
 
 /// Returns the title of the first library with a location at or below a path; `None` if there is no such library.
-pub fn library_at_or_below<'r>(rows: &'r [LibraryRow], path: &[u8]) -> Option<&'r str> {
-    let has_folder = |row: &&LibraryRow| {
-        row.library
-            .locations
-            .iter()
-            .any(|location| is_at_or_under(location.as_bytes(), path))
+pub fn library_at_or_below<'r>(rows: &'r [LibraryRow], path: &NormalPath<'_>) -> Option<&'r str> {
+    let is_below = |location: &String| {
+        NormalPath::with(location.as_bytes(), |location| {
+            lies_at_or_under(location.form(), path.form())
+        })
     };
+    let has_folder = |row: &&LibraryRow| row.library.locations.iter().any(is_below);
     rows.iter().find(has_folder).map(|row| row.library.title.as_str())
 }
 

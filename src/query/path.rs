@@ -274,7 +274,7 @@ impl QueryKind for PathQuery<'_> {
         // `0`: a failure counts as recent until the pause after it is over.
         let failed = || context.queries.sync.recent_failure(0).is_some();
         !is_found
-            && library_at_or_below(rows, self.path.raw()).is_none()
+            && library_at_or_below(rows, self.path).is_none()
             && !(rows.iter().any(|row| row.generation.is_fetched()) && failed())
     }
 
@@ -321,7 +321,7 @@ impl QueryKind for PathQuery<'_> {
                 unlisted_match: self.unlisted_match(context, outcome),
                 view_id: snapshot.view_id,
             };
-            message = queries.explain(&answer, rows, path, &explanation, state.failure.as_ref());
+            message = queries.explain(&answer, rows, self.path, &explanation, state.failure.as_ref());
             answer.message = &message;
         }
         log::debug!(

@@ -4,7 +4,7 @@ use std::ops::Deref;
 
 use super::library_index::{FirstEntry, LibraryIndex};
 use super::normal::{FoldBuffer, FoldedPath, NormalPath};
-use super::redundant_components::remove_redundant_components;
+use super::redundant_components::may_have_redundant_components;
 use super::resolution::LookupHit;
 use super::resolver::{Resolver, Scope, first_entry_of};
 
@@ -81,7 +81,7 @@ where
                 {
                     return Some(LookupHit::new(library, hit));
                 }
-                if remove_redundant_components(path).is_none() {
+                if !may_have_redundant_components(path) {
                     return self.fast_lookup_by_all_kinds(normal);
                 }
             }

@@ -39,7 +39,8 @@ fn has_lookalikes(path: &[u8]) -> bool {
 /// Returns whether a path contains characters that nearly always replace others.
 #[must_use]
 pub fn has_replaced_characters(path: &[u8]) -> bool {
-    std::str::from_utf8(path).is_ok_and(|path| path.chars().any(|c| !c.is_ascii() && fold(c) == '_'))
+    !path.is_ascii()
+        && std::str::from_utf8(path).is_ok_and(|path| path.chars().any(|c| !c.is_ascii() && fold(c) == '_'))
 }
 
 /// Returns whether two normal forms have file names that are equal apart from such characters, but not identical.

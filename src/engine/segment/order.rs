@@ -487,6 +487,7 @@ impl FolderOrder {
 }
 
 /// Binary search: returns the first index in `within` for which `before` is `false`, or else `within.end`.
+#[inline]
 pub fn bisect(mut within: Range<usize>, before: impl Fn(usize) -> ReadResult<bool>) -> ReadResult<usize> {
     while within.start < within.end {
         let middle = within.start + (within.end - within.start) / 2;
