@@ -86,8 +86,10 @@ class PlexindexBuildHook(BuildHookInterface):  # type: ignore[misc,type-arg]
         """The manual page and the completions, with their places below a prefix."""
         made = tempfile.mkdtemp(prefix="plexindex-completion-")
         atexit.register(shutil.rmtree, made, ignore_errors=True)
-        # They are written as a user installs them, below another folder of shared data.
-        environment = {**os.environ, "PYTHONPATH": str(Path(self.root) / "src"), "XDG_DATA_HOME": made}
+        # They are written as a user installs them, below another folder of shared data. The path has what pip has
+        # installed for this build only.
+        path = os.pathsep.join([str(Path(self.root) / "src"), *filter(None, sys.path)])
+        environment = {**os.environ, "PYTHONPATH": path, "XDG_DATA_HOME": made}
         for shell in ("bash", "zsh", "fish"):
             command = [sys.executable, "-m", "plexindex", "completion", "--install", shell]
             subprocess.run(command, env=environment, capture_output=True, check=True)  # noqa: S603 - our own
