@@ -1,11 +1,8 @@
 /*
- * plexindex_call(): messages name a wrong argument, a progress function ends a call, an error may have an answer, and
- * another thread wakes a wait. Tests in Rust check what each method means.
+ * Invalid arguments of plexindex_call() and of tables. Tests in Rust check what methods and tables mean, and
+ * tests/cpp/calls.cpp how progress functions end calls.
  */
 #include "check.h"
-
-#include <pthread.h>
-#include <stdatomic.h>
 
 static plexindex_handle *handle;
 
@@ -54,111 +51,62 @@ static void misuse(void)
     plexindex_free(NULL);
 }
 
-/* Calls methods that succeed and fail, with and without an index. */
-static void answers(void)
+static void tables(const plexindex_handle *other)
 {
-    static const char item[] = "{\"key\": \"900001\"}", none[] = "{\"key\": \"4\"}",
-                      edit[] = "{\"library\": \"Movies\", \"keys\": [\"77\"], \"changes\": [{\"field\": \"title\"}]}";
-    char *json = NULL;
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_call(NULL, "versions", NULL, 0, NULL, &json, ERROR));
-    CHECK(strstr(json, "\"abi\":1") != NULL && json[strlen(json) - 1] == '}');
-    plexindex_free(json);
-    CHECK(strstr(method_answer(handle, PLEXINDEX_OK, "items.get", item), "\"title\":\"Exact\"") != NULL);
-    CHECK(strcmp(method_answer(handle, PLEXINDEX_NOT_FOUND, "items.get", none), "{}") == 0);
-    CHECK(strstr(method_answer(handle, PLEXINDEX_NOT_ON_SERVER, "edit", edit), "\"states\":[\"missing\"]") != NULL);
-    CHECK(strstr(check_error.text, "77") != NULL);
-}
+    const plexindex_table_handle *films, *table, *theirs;
+    plexindex_buffer buffer = {NULL, 0, 0};
+    plexindex_table_op ops[2];
+    const char *value = NULL;
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_get_table(handle, "Films", 5, 0, &films, ERROR));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_get_table(other, "Films", 5, 0, &theirs, ERROR));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_table_put(films, "a", 1, "one", 3, 0, 0, ERROR));
+    table = films;
+    CHECK_REFUSED(PLEXINDEX_UNSUPPORTED, plexindex_get_table(handle, "x", 1, 2, &table, ERROR), "0x2");
+    CHECK(table == NULL);
+    CHECK(plexindex_table_lookup(NULL, "a", &value) == PLEXINDEX_NOT_YET);
+    CHECK(plexindex_table_lookup(films, NULL, &value) == PLEXINDEX_NOT_YET);
+    CHECK(plexindex_table_lookup(films, "a", NULL) == PLEXINDEX_NOT_YET);
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_table_get(films, "a", 1, NULL, ERROR));
+    CHECK_STATUS(PLEXINDEX_BUFFER_TOO_SMALL, plexindex_table_get(films, "a", 1, &buffer, ERROR));
+    CHECK(buffer.length == 4);
+    CHECK_STATUS(PLEXINDEX_BUFFER_TOO_SMALL, plexindex_table_get_next(films, NULL, 0, &buffer, ERROR));
+    CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_table_put(films, "x", 1, NULL, 1, 0, 1, ERROR));
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_table_put(films, "x", 1, "x", 1, -7, 1, ERROR), "ttl_ms", "-7");
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_table_remove(films, "x", 1, ERROR));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_table_write(handle, NULL, 0, 0, 0, ERROR));
+    CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_table_write(handle, NULL, 1, 0, 1, ERROR));
 
-struct waiting {
-    pthread_t thread;
-    char request[400];
-    atomic_int calls;
-    atomic_int ends;
-    int32_t status;
-};
-
-static int32_t report(void *user, const plexindex_progress *progress)
-{
-    struct waiting *waiting = user;
-    CHECK(pthread_equal(pthread_self(), waiting->thread) && progress->library.data != NULL);
-    atomic_fetch_add(&waiting->calls, 1);
-    return atomic_load(&waiting->ends);
-}
-
-static void *wait_for(void *argument)
-{
-    struct waiting *waiting = argument;
-    plexindex_call_options options = {sizeof options, 60000, report, waiting};
-    waiting->thread = pthread_self();
-    waiting->status = call("changes.wait", waiting->request, &options);
-    return NULL;
-}
-
-static void start(struct waiting *waiting, pthread_t *thread)
-{
-    const struct timespec moment = {0, 1000000};
-    atomic_store(&waiting->calls, 0);
-    CHECK(pthread_create(thread, NULL, wait_for, waiting) == 0);
-    while (atomic_load(&waiting->calls) == 0) {
-        nanosleep(&moment, NULL);
-    }
-}
-
-static void waits(const plexindex_options *options)
-{
-    struct waiting waiting;
-    plexindex_call_options moment = {sizeof moment, 1, NULL, NULL};
-    plexindex_handle *other = opened(options);
-    plexindex_query full = query_of(NULL, NULL);
-    const char *cursor = strstr(method_answer(handle, PLEXINDEX_OK, "changes.list", ""), "\"cursor\":");
-    pthread_t thread;
-    memset(&waiting, 0, sizeof waiting);
-    snprintf(waiting.request, sizeof waiting.request, "{\"offline\":true,%.*s}", (int)strcspn(cursor, ",}"), cursor);
-    CHECK_STATUS(PLEXINDEX_NOT_YET, call("changes.wait", waiting.request, &moment));
-    atomic_store(&waiting.ends, 1);
-    start(&waiting, &thread);
-    CHECK(pthread_join(thread, NULL) == 0 && waiting.status == PLEXINDEX_ABORTED);
-    atomic_store(&waiting.ends, 0);
-    start(&waiting, &thread);
-    atomic_store(&waiting.ends, 1);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_wake_waiting(handle, ERROR));
-    CHECK(pthread_join(thread, NULL) == 0 && waiting.status == PLEXINDEX_ABORTED);
-    atomic_store(&waiting.ends, 0);
-    start(&waiting, &thread);
-    harness("remove 900002");
-    full.flags = PLEXINDEX_QUERY_FULL;
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_refresh(other, &full, ERROR));
-    CHECK(pthread_join(thread, NULL) == 0 && waiting.status == PLEXINDEX_OK);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(other, ERROR));
-}
-
-/* The function also ends a fetch that a method needs. */
-static void ends_a_fetch(void)
-{
-    struct waiting waiting;
-    plexindex_call_options options = {sizeof options, 0, report, &waiting};
-    memset(&waiting, 0, sizeof waiting);
-    waiting.thread = pthread_self();
-    atomic_store(&waiting.ends, 1);
-    harness("fault {\"kind\":\"listing\",\"count\":0,\"action\":\"delay\",\"ms\":400}");
-    CHECK_REFUSED(PLEXINDEX_ABORTED, call("match.guid", "{\"library\":\"Slow\",\"guid\":\"imdb://tt7\"}", &options),
-                  "stopped");
-    CHECK(atomic_load(&waiting.calls) == 1);
-    harness("heal");
+    /* All changes, or none. */
+    memset(ops, 0, sizeof ops);
+    ops[0].kind = PLEXINDEX_TABLE_REMOVE;
+    ops[0].table = films;
+    ops[0].name = plexindex_bytes_of("a");
+    ops[1] = ops[0];
+    ops[1].kind = 9;
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_table_write(handle, ops, 2, 0, 0, ERROR), "ops[1].kind", "9");
+    ops[1].kind = PLEXINDEX_TABLE_CLEAR; /* has no name */
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_table_write(handle, ops, 2, 0, 0, ERROR), "ops[1]", "NULL");
+    memset(&ops[1].name, 0, sizeof ops[1].name);
+    ops[1].reserved = 1;
+    CHECK_STATUS(PLEXINDEX_UNSUPPORTED, plexindex_table_write(handle, ops, 2, 0, 0, ERROR));
+    ops[1].reserved = 0;
+    ops[1].table = theirs;
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_table_write(handle, ops, 2, 0, 0, ERROR), "ops[1].table",
+        "another handle");
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_table_get(films, "a", 1, NULL, ERROR));
 }
 
 int main(int argc, char **argv)
 {
     struct setting setting = setting_of(argc, argv);
     plexindex_options options = options_of(&setting);
-    plexindex_query query = query_of(NULL, NULL);
+    plexindex_handle *other;
     handle = opened(&options);
+    other = opened(&options);
     misuse();
+    tables(other);
     CHECK(requests() == 0);
-    ends_a_fetch();
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_refresh(handle, &query, ERROR));
-    answers();
-    waits(&options);
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(other, ERROR));
     CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, ERROR));
     return 0;
 }

@@ -70,12 +70,8 @@ static void options(const struct setting *setting)
     plexindex_options options = options_of(setting);
     plexindex_handle *handle = NULL;
     plexindex_bytes large = {zeros, LONG};
-    open_with(setting, offsetof(plexindex_options, cache_dir), large, "cache_dir");
     open_with(setting, offsetof(plexindex_options, server_url), large, "server_url");
     open_with(setting, offsetof(plexindex_options, token), large, "token");
-    open_with(setting, offsetof(plexindex_options, user), large, "user");
-    open_with(setting, offsetof(plexindex_options, ca_file), large, "ca_file");
-    open_with(setting, offsetof(plexindex_options, database), large, "database");
     open_with(setting, offsetof(plexindex_options, cache_dir), letters(32768), "cache_dir");
     open_with(setting, offsetof(plexindex_options, ca_file), letters(32768), "ca_file");
     open_with(setting, offsetof(plexindex_options, database), letters(32768), "database");
@@ -85,23 +81,6 @@ static void options(const struct setting *setting)
     open_with(setting, offsetof(plexindex_options, token), letters(65537), "65536");
     CHECK(strstr(check_error.text, "xxx") == NULL); /* the message does not contain the token */
 
-    options.timeout_ms = -2;
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_open(&options, &handle, ERROR), "timeout_ms is -2",
-                  "or PLEXINDEX_NO_TIMEOUT");
-    options.timeout_ms = PLEXINDEX_NO_TIMEOUT;
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_open(&options, &handle, ERROR));
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, ERROR));
-    options = options_of(setting);
-    options.retry_ms = -2;
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_open(&options, &handle, ERROR), "PLEXINDEX_NO_RETRY");
-    options = options_of(setting);
-    options.slow_ms = -2;
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_open(&options, &handle, ERROR), "PLEXINDEX_NEVER_SLOW");
-    options = options_of(setting);
-    options.shared_retry_ms = -2;
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_open(&options, &handle, ERROR), "shared_retry_ms is -2",
-                  "or PLEXINDEX_NO_RETRY");
-    options = options_of(setting);
     options.shared = plexindex_bytes_of("mysql://ann:secret@db/x");
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_open(&options, &handle, ERROR), "shared");
     CHECK(strstr(check_error.text, "secret") == NULL);
@@ -137,27 +116,19 @@ static void queries(plexindex_handle *handle)
     refused(handle, "items.get", "key", 256, "255");
     refused(handle, "changes.list", "cursor", 201, "cursor");
     refused(handle, "changes.list", "library", 4097, "4096");
-    /* Flags that belong to other functions. */
+    /* A flag of another function. */
     query.text = plexindex_bytes_of("/a");
     query.flags = PLEXINDEX_QUERY_FULL;
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_match_path(handle, &query, &block, ERROR),
-        "PLEXINDEX_QUERY_FULL",
-                  "plexindex_refresh()");
-    query.text.length = 3;
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_match_paths(handle, &query, 1, &block, ERROR),
-        "PLEXINDEX_QUERY_FULL");
-    query.flags = PLEXINDEX_QUERY_AT_ONCE;
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_refresh(handle, &query, ERROR), "PLEXINDEX_QUERY_AT_ONCE",
-                  "plexindex_match_path()");
+        "PLEXINDEX_QUERY_FULL", "plexindex_refresh()");
 }
 
-static void libraries(const struct setting *setting, plexindex_handle *handle)
+static void libraries(plexindex_handle *handle)
 {
     const plexindex_library_handle *library = library_of(handle, "Movies"), *other;
     const plexindex_table_handle *table;
     plexindex_table_op op;
     char *json;
-    (void)setting;
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_get_library(handle, PLEXINDEX_SELECT_TITLE, zeros, LONG,
         &other, ERROR), "4096");
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_set_token(handle, zeros, LONG, ERROR), "65536");
@@ -173,8 +144,7 @@ static void libraries(const struct setting *setting, plexindex_handle *handle)
     CHECK_STATUS(PLEXINDEX_OK, plexindex_get_table(handle, "t", 1, 0, &table, ERROR));
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_table_put(table, zeros, LONG, "v", 1, 0, LONG, ERROR), "name");
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_table_put(table, "n", 1, zeros, LONG, 0, 4 * LONG, ERROR),
-        "value",
-                  "900000000");
+        "value", "900000000");
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_table_remove(table, zeros, LONG, ERROR), "name");
     memset(&op, 0, sizeof op);
     op.kind = PLEXINDEX_TABLE_PUT;
@@ -183,32 +153,6 @@ static void libraries(const struct setting *setting, plexindex_handle *handle)
     op.value.data = zeros;
     op.value.length = LONG;
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_table_write(handle, &op, 1, 0, 4 * LONG, ERROR), "value");
-
-}
-
-/* A call reports that no file descriptors are left. */
-static void descriptors(const struct setting *setting)
-{
-    plexindex_options options = options_of(setting);
-    plexindex_handle *handle = NULL;
-    plexindex_query query = plexindex_query_init(NULL);
-    struct rlimit before, none;
-    int32_t status = PLEXINDEX_STORE;
-    char folder[1100];
-    CHECK(getrlimit(RLIMIT_NOFILE, &before) == 0);
-    none = before;
-    none.rlim_cur = 3;
-    snprintf(folder, sizeof folder, "%s/other", setting->folder);
-    options.cache_dir = plexindex_bytes_of(folder);
-    for (; status != PLEXINDEX_OK; none.rlim_cur++) {
-        CHECK(none.rlim_cur < 64 && setrlimit(RLIMIT_NOFILE, &none) == 0);
-        status = plexindex_open(&options, &handle, ERROR);
-        if (status == PLEXINDEX_OK) status = plexindex_refresh(handle, &query, ERROR);
-        CHECK(status == PLEXINDEX_OK || strstr(check_error.text, "ulimit -n") != NULL);
-        CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, NULL));
-        handle = NULL;
-    }
-    CHECK(setrlimit(RLIMIT_NOFILE, &before) == 0);
 }
 
 int main(int argc, char **argv)
@@ -222,8 +166,7 @@ int main(int argc, char **argv)
     options(&setting);
     handle = opened(&given);
     queries(handle);
-    libraries(&setting, handle);
+    libraries(handle);
     CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, ERROR));
-    descriptors(&setting);
     return 0;
 }

@@ -281,3 +281,7 @@ unsafe fn mappings(given: *const types::MappingRecord, count: usize) -> Result<V
         })
         .collect()
 }
+
+#[cfg(test)]
+#[path = "options_tests.rs"]
+mod tests;

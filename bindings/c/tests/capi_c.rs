@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use plexindex_standin::{Action, Event, Fault, ItemSpec, Kind, LibrarySpec, Standin, Token};
+use plexindex_standin::{Action, Fault, ItemSpec, Kind, LibrarySpec, Standin, Token};
 
 use crate::compile::{self, CPP, Tool, lacks};
 
@@ -56,23 +56,16 @@ macro_rules! programs {
 }
 
 programs! {
-    answers,
-    batch,
     blocks,
     call,
     copies,
-    errors,
     limits,
     log,
     misuse,
     misuse_open,
-    options_default,
     progress,
     reload,
-    reused,
     renewal,
-    server_gone,
-    tables,
     threads;
     an_answer_grows_its_memory,
     example,
@@ -168,12 +161,6 @@ impl Server {
                 let log = self.standin.log();
                 log.iter().filter(|entry| entry.token_in_query).count().to_string()
             }
-            // The server goes away: no new connections, none of the old ones.
-            "stop" => {
-                self.standin.refuse();
-                self.standin.close_connections();
-                "stopped".to_owned()
-            }
             // A fault, as the stand-in's control endpoint takes it; and no more faults.
             "fault" => {
                 let fault: Fault = serde_json::from_str(rest).expect("a fault");
@@ -184,39 +171,8 @@ impl Server {
                 self.standin.clear_faults();
                 "healed".to_owned()
             }
-            // How many listen to the server's events; and what it tells them: a name and JSON.
+            // How many listen to the server's events.
             "listeners" => self.standin.listeners().to_string(),
-            "tell" => {
-                let (name, data) = rest.split_once(' ').expect("a name and data");
-                let event = Event::new(name, serde_json::from_str(data).expect("JSON"));
-                self.standin.push(&event).to_string()
-            }
-            // A film comes: its rating key; it goes; its file gets another name.
-            "add" => {
-                let film = ItemSpec::file(rest, &format!("/data/movies/{rest}.mkv"));
-                let keys = self.standin.change(|state| state.add_items(1, vec![film], true));
-                keys.expect("added")[0].to_string()
-            }
-            "remove" => {
-                let key = u64::from(number());
-                self.standin
-                    .change(|state| state.remove_items(&[key], true))
-                    .expect("removed");
-                "removed".to_owned()
-            }
-            "rename" => {
-                let (key, to) = rest.split_once(' ').expect("a key and a path");
-                let key = key.parse().expect("a number");
-                let from = {
-                    let state = self.standin.read();
-                    let item = state.library(1).and_then(|movies| movies.get(key)).expect("a movie");
-                    item.files().next().expect("a file").to_owned()
-                };
-                self.standin
-                    .change(|state| state.rename_file(key, &from, to))
-                    .expect("renamed");
-                "renamed".to_owned()
-            }
             // The shared object.
             "library" => compile::library().display().to_string(),
             // So many rounds, or as many as are bearable under valgrind.

@@ -140,11 +140,21 @@ impl Scene {
         self.wrong::<T>(wrong).cast_const()
     }
 
+    /// Whether a buffer still has the answer of an earlier call.
+    fn has_old_answer(&self) -> bool {
+        let memory = self.memory.borrow();
+        let length = |words: &[u64]| usize::try_from(words[2]).ok();
+        memory.iter().any(|words| length(words) == Some(OLD_ANSWER))
+    }
+
     fn close(self) {
         // SAFETY: it is open, and not used again.
         assert_eq!(unsafe { plexindex_close(self.handle, null_mut()) }, Status::Ok as i32);
     }
 }
+
+/// The length of what an earlier call wrote to a buffer. No error has this length.
+const OLD_ANSWER: usize = 4095;
 
 /// A type of argument, with its valid and invalid values.
 trait Argument: Sized {
@@ -217,7 +227,7 @@ arguments! {
     *mut *mut c_char, |scene| scene.put(null_mut()), |scene, wrong| Some(scene.wrong(wrong)), true;
     *mut c_char, |_| null_mut(), |_, _| None, false;
     *mut StatsRecord, |scene| scene.put(stats()), |scene, wrong| Some(scene.wrong(wrong)), false;
-    *mut Buffer, |scene| scene.put(Buffer { data: scene.bytes(0, 0).cast(), capacity: 4096, length: 0 }), |scene, wrong| Some(scene.wrong(wrong)), true;
+    *mut Buffer, |scene| scene.put(Buffer { data: scene.bytes(0, 0).cast(), capacity: 4096, length: OLD_ANSWER }), |scene, wrong| Some(scene.wrong(wrong)), true;
     *const Buffer, |scene| scene.put(Buffer { data: scene.bytes(0, 0).cast(), capacity: 4096, length: 4096 }), |scene, wrong| Some(scene.wrong_input(wrong)), true;
     *const AnswerRecord, |scene| scene.put(AnswerRecord::default()), |scene, wrong| Some(scene.wrong_input(wrong)), false;
     *const Text, |scene| scene.put(Text::default()), |scene, wrong| Some(scene.wrong_input(wrong)), false;
@@ -398,6 +408,7 @@ fn every_invalid_argument_gives_a_status() {
     for (name, function) in functions() {
         for argument in 0..function.count() {
             for wrong in [Wrong::Null, Wrong::Odd, Wrong::Full] {
+                scene.memory.borrow_mut().clear();
                 let Some(given) = function.call(&scene, Some((argument, wrong))) else {
                     continue;
                 };
@@ -408,6 +419,9 @@ fn every_invalid_argument_gives_a_status() {
                     Given::Status(status) => {
                         let status = Status::from_number(status).expect(&what);
                         assert_ne!(status, Status::Panic, "{what}");
+                        if status as i32 >= 100 {
+                            assert!(!scene.has_old_answer(), "{what}");
+                        }
                         if refuses {
                             assert_eq!(status, Status::InvalidArgument, "{what}");
                             assert!(message().contains("aligned"), "{what}");
