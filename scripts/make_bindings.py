@@ -1,7 +1,7 @@
 """Generates parts of the bindings from include/plexindex.json, which build.rs writes. `make header` runs this script.
 
-The script generates types for Node.js, constants and a copy of the header for Go, and in bindings/README.md the list of
-the functions that each binding lacks. make_methods.py generates the types of methods.
+The script generates types for Node.js, and constants and a copy of the header for Go. make_methods.py generates the
+types of methods.
 """
 
 from __future__ import annotations
@@ -16,23 +16,6 @@ import make_methods
 
 ROOT = Path(__file__).resolve().parent.parent
 DESCRIPTION = ROOT / "include" / "plexindex.json"
-BINDINGS = ROOT / "bindings"
-
-# For each binding, the files that call functions of the library.
-LANGUAGES = {
-    "C++": ["cpp/plexindex.hpp"],
-    "Python": ["python/src/plexindex/**/*.py"],
-    "Node.js": ["node/*.js"],
-    "Go": ["go/*.go", "go/shim.h"],
-}
-# For each binding, the pattern of a function call.
-PATTERNS = {
-    "C++": r"\bplexindex_(\w+)\b",
-    "Python": r"\b(?:_?native|load\(\))\.(\w+)\b|\"plexindex_(\w+)\"",
-    "Node.js": r"(?:call\w*|#match|#read)\('(\w+)'|'plexindex_(\w+)'|(?:load\(\)|native)\.(\w+)\b",
-    "Go": r"\bplexindex_(\w+)\b",
-}
-BEGIN, END = "<!-- functions -->\n", "<!-- end -->\n"
 
 MADE = "Generated from include/plexindex.json by `make header`"
 
@@ -120,29 +103,6 @@ def go_names(abi: dict[str, Any]) -> str:
     return "\n".join([*lines, "\t}", "}", ""])
 
 
-def used(language: str, names: set[str]) -> set[str]:
-    """Returns the functions that a binding calls."""
-    found: set[str] = set()
-    for pattern in LANGUAGES[language]:
-        for file in BINDINGS.glob(pattern):
-            text = re.sub(r"^\s*(//|#|--).*$", "", file.read_text(encoding="utf-8"), flags=re.MULTILINE)
-            for groups in re.findall(PATTERNS[language], text):
-                found |= {groups} if isinstance(groups, str) else set(groups)
-    return {f"plexindex_{name}" for name in found} & names
-
-
-def readme(abi: dict[str, Any], text: str) -> str:
-    """Returns bindings/README.md with the functions that each binding lacks."""
-    names = set(abi["functions"])
-    lines = []
-    for language in LANGUAGES:
-        uses = used(language, names)
-        lacks = [f"`{name.removeprefix('plexindex_')}`" for name in abi["functions"] if name not in uses]
-        lines.append(f"- {language}: {', '.join(lacks) or 'none'}")
-    before, rest = text.split(BEGIN)
-    return before + BEGIN + "\n".join(lines) + "\n" + END + rest.split(END, 1)[1]
-
-
 def made() -> dict[str, str]:
     """Returns the text of each generated file, by its path in the project."""
     abi = json.loads(DESCRIPTION.read_text(encoding="utf-8"))
@@ -152,8 +112,6 @@ def made() -> dict[str, str]:
     }
     # Go gets a copy, because cgo does not find files outside of the module.
     files["go/plexindex.h"] = (ROOT / "include" / "plexindex.h").read_text(encoding="utf-8")
-    page = BINDINGS / "README.md"
-    files["README.md"] = readme(abi, page.read_text(encoding="utf-8"))
     return {f"bindings/{name}": text for name, text in files.items()} | make_methods.made()
 
 

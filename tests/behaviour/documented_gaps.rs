@@ -1,4 +1,5 @@
 //! 'Known defects' of docs/answers.md: a test that fails as long as a line stands, or a place in the code that exists.
+//! And docs/troubleshooting.md has a line for every reason and every status of the header.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -147,4 +148,25 @@ fn the_list_is_what_the_tests_and_the_code_say() {
         );
     }
     assert!(!is_there("engine::sql::connection::BUS") && !is_there("engine::sql::nowhere::BUSY"));
+}
+
+#[test]
+fn the_page_has_every_reason_and_every_status() {
+    let (header, page) = (repository("include/plexindex.h"), repository("docs/troubleshooting.md"));
+    let names = |(from, until): (&str, &str), before: &str| -> Vec<String> {
+        let (_, part) = header.split_once(from).expect("the part of the header");
+        let lines = part.split(until).next().unwrap_or_default().lines();
+        let names = lines.filter_map(|line| line.trim_start().strip_prefix(before)?.split(' ').next());
+        names.map(str::to_lowercase).collect()
+    };
+    let reasons = names(("PLEXINDEX_REASON_NONE", "\n\n"), "#define PLEXINDEX_REASON_");
+    let statuses = names(("typedef enum plexindex_status {", "}"), "PLEXINDEX_");
+    assert!(reasons.len() > 12 && statuses.len() > 25, "{reasons:?} {statuses:?}");
+    for reason in reasons {
+        assert!(page.contains(&format!("| `{reason}` |")), "the reason {reason}");
+    }
+    let (_, page) = page.split_once("## Statuses").expect("the section");
+    for status in statuses {
+        assert!(page.contains(&format!("`{status}`")), "the status {status}");
+    }
 }

@@ -7,9 +7,17 @@ from pathlib import Path
 
 import plexindex
 import pytest
+from cli import Cli
 from conftest import REPOSITORY, Server, ServerFactory, run_python
+from plexindex.testing import FakePlex
+
+from disk import Tree
 
 README = [path for path in (REPOSITORY / "README.md", REPOSITORY / "bindings/python/README.md") if path.exists()]
+
+
+TROUBLESHOOTING = (REPOSITORY / "docs/troubleshooting.md").read_text("utf-8")
+ROW = re.compile(r"^\|[^`|]*`([^`]+)` \|[^`|]*`([^`]+)` \| `([^`]+)=([^`]+)` \|$", re.MULTILINE)
 
 
 def examples(text: str) -> list[str]:
@@ -42,3 +50,26 @@ def test_the_example_of_the_package(server: Server) -> None:
     (code,) = examples(plexindex.__doc__)
     printed = run_example(code, server)
     assert printed.split()[1:] == ["Big", "Buck", "Bunny"]
+
+
+@pytest.mark.parametrize(("host", "listed", "left", "right"), ROW.findall(TROUBLESHOOTING))
+def test_a_mapping_of_the_page_leads_to_the_file(host: str, listed: str, left: str, right: str, tmp_path: Path) -> None:
+    with (
+        FakePlex({"Films": [listed]}) as plex,
+        plexindex.open(tmp_path, server_url=plex.url, token=plex.token, mappings=[(left, right)]) as index,
+    ):
+        match = index.match(host)
+        assert match.match_kind == "mapped"
+        assert match.item
+        assert match.item.path == listed
+
+
+def test_the_commands_of_the_page_run(start_server: ServerFactory, tmp_path: Path) -> None:
+    tree = Tree(tmp_path, start_server)
+    words = {"FILE": str(tree.listed[0]), "FOLDER": str(tree.media), "FOLDER…": str(tree.media)}
+    cli = Cli(tmp_path, tree.server)
+    cli.good("refresh")
+    commands = set(re.findall(r"`plexindex ([^`]+)`", TROUBLESHOOTING))
+    assert len(commands) > 8
+    for command in commands:
+        assert cli.run(*(words.get(word, word) for word in command.split())).returncode == 0, command

@@ -7,7 +7,6 @@ import re
 import sys
 import types
 from collections.abc import Callable
-from functools import partialmethod
 from pathlib import Path
 from typing import Any
 
@@ -70,38 +69,6 @@ def test_watched_episodes_of_one_server_on_another(tmp_path: Path) -> None:
         assert sorted(set(copy_watched(first, second, "Shows", str(tmp_path)))) == files[:2]
         played = [episode.isPlayed for episode in second.library.section("Shows").all(libtype="episode")]
         assert sorted(played) == [False, True, True, True]
-
-
-def test_a_file_that_was_just_imported(configure: Callable[[FakePlex], None], monkeypatch: pytest.MonkeyPatch) -> None:
-    film = "/media/films/New (2024).mkv"
-    # The recipe looks once in ten seconds.
-    monkeypatch.setattr(plexindex.Index, "wait_for", partialmethod(plexindex.Index.wait_for, every=0.2))
-    with FakePlex({"Films": ["/media/films/Film (2001).mkv"]}) as plex:
-        configure(plex)
-        imported = recipe("def imported")["imported"]
-        assert imported("/media/films/Film (2001).mkv", 60).title == "Film"
-        assert imported(film, 0.5).reason == "not_listed"
-        plex.add("Films", film)
-        # The miss was a moment ago: the question alone would not ask again.
-        assert imported(film, 60).title == "New"
-
-
-def test_a_report_of_what_is_not_in_plex(tmp_path: Path, configure: Callable[[FakePlex], None]) -> None:
-    films = tmp_path / "films"
-    for number in range(3):
-        (films / f"Film {number} (2001)").mkdir(parents=True)
-        (films / f"Film {number} (2001)" / f"Film {number} (2001).mkv").write_text("film")
-    with FakePlex({"Films": films}) as plex:
-        configure(plex)
-        with plexindex.open() as index:
-            index.refresh()
-        gone = films / "Film 0 (2001)" / "Film 0 (2001).mkv"
-        gone.unlink()
-        new = films / "Film 1 (2001)" / "New (2024).mkv"
-        new.write_text("new")
-        lines = recipe("def report")["report"](str(films)).splitlines()
-    assert sorted(line.partition(": ")[0] for line in lines[:-1]) == sorted([str(gone), str(new)])
-    assert lines[-1] == "2 of 3 files are in Plex, 0 folders unreadable"
 
 
 def test_in_a_web_service(configure: Callable[[FakePlex], None], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""A store goes from a released version, or an older format, to this version. docs/releasing.md says how a release comes
+"""A store goes from a released version, or an older format, to this version. docs/abi.md says how a release comes
 here.
 
 This version, in another folder, stands for a released one: it shows that the test can pass and fail.

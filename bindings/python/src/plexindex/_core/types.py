@@ -35,7 +35,7 @@ DifferenceKind = Literal["not_in_plex", "not_on_disk", "ambiguous", "left_out", 
 
 
 class Summary(TypedDict):
-    """A comparison's counts, as in ``Comparison.summary``. docs/hosts.md describes each count."""
+    """A comparison's counts, as in ``Comparison.summary``."""
 
     what: Literal["summary"]
     folders: list[str]
