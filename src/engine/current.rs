@@ -1,7 +1,7 @@
 //! Keeps snapshots of the store current. One thread at a time adds newer commits to a snapshot, or replaces it.
 
 use std::ops::Deref;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::segment::RecordSegments;
@@ -39,8 +39,6 @@ pub struct SnapshotOf<P> {
     sequence: AtomicU64,
     /// Segments of confirmed matches and tables, with the snapshot's incarnation.
     pub open: Arc<OpenSegments>,
-    /// Whether the next update must reload the snapshot from the database, because it cannot add a change in place.
-    outdated: AtomicBool,
     /// The libraries or the tables.
     part: P,
 }
@@ -63,7 +61,6 @@ impl<P> SnapshotOf<P> {
             number: before.number + 1,
             sequence: AtomicU64::new(sequence.0),
             open,
-            outdated: AtomicBool::new(false),
             part,
         }
     }
@@ -77,17 +74,6 @@ impl<P> SnapshotOf<P> {
     /// Records that the snapshot now contains every commit up to `sequence`.
     pub fn advance_to(&self, sequence: Sequence) {
         self.sequence.store(sequence.0, Ordering::Release);
-    }
-
-    /// Returns whether the next update must reload the snapshot, because it cannot add a change in place.
-    #[inline]
-    pub fn is_outdated(&self) -> bool {
-        self.outdated.load(Ordering::Acquire)
-    }
-
-    /// Marks the snapshot as outdated, so that the next update reloads it from the database.
-    pub fn set_outdated(&self) {
-        self.outdated.store(true, Ordering::Release);
     }
 }
 
@@ -138,7 +124,6 @@ impl<P: Default> CurrentSnapshot<P> {
         snapshot.open.incarnation == incarnation
             && self.store.incarnation() == incarnation
             && snapshot.sequence().next() == sequence
-            && !snapshot.is_outdated()
     }
 
     /// Returns a snapshot with every commit, and the result of `look`, which starts a lookup in this snapshot. Returns
@@ -166,15 +151,15 @@ impl<P: Default> CurrentSnapshot<P> {
         Some((snapshot, looked_up))
     }
 
-    /// Returns a settled snapshot. If the current snapshot is not settled (`is_settled`), waits for the lock and calls
-    /// `read_newer`, which adds newer commits to the snapshot or replaces it.
-    pub fn read_settled(
+    /// Returns a snapshot with every commit. If a commit is missing, or the snapshot is not usable (`is_usable`), waits
+    /// for the lock and calls `read_newer`, which adds newer commits to the snapshot or replaces it.
+    pub fn read_current(
         &self,
-        is_settled: impl Fn(&SnapshotOf<P>) -> bool,
+        is_usable: impl Fn(&SnapshotOf<P>) -> bool,
         read_newer: impl FnOnce() -> Result<()>,
     ) -> Result<Guard<'_, SnapshotOf<P>>> {
         let snapshot = self.read();
-        if is_settled(&snapshot) {
+        if self.is_current(&snapshot) && is_usable(&snapshot) {
             return Ok(snapshot);
         }
         drop(snapshot);

@@ -145,7 +145,7 @@ impl Queries {
             None => rows.iter().all(|row| row.checked_ms <= now_ms),
         };
         // Recently stored times may be a few milliseconds ahead of the coarse clock, so try the precise clock too.
-        let usable_at = |now_ms| (self.reading.is_settled(snapshot) && is_usable(now_ms)).then_some(now_ms);
+        let usable_at = |now_ms| (self.reading.snapshot.is_current(snapshot) && is_usable(now_ms)).then_some(now_ms);
         let Some(now_ms) = usable_at(self.clock.coarse_now_ms()).or_else(|| usable_at(self.clock.now_ms())) else {
             return Err(then);
         };

@@ -1,6 +1,6 @@
 //! A snapshot of the tables: a memtable over segments.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use crate::engine::current::SnapshotOf;
 use crate::engine::memtable::{OwnedRecord, OwnedValue, TableMemtable};
@@ -14,7 +14,7 @@ const ENTRY_OVERHEAD: u64 = 64;
 pub const MAX_INLINE: usize = 1000;
 
 /// The snapshot of the tables that lookups read. A catch-up adds new records to the snapshot; any other change replaces
-/// the snapshot. If the memtable is full, the snapshot becomes outdated, and lookups in this snapshot fail.
+/// the snapshot. If the memtable is full, lookups in this snapshot fail.
 pub type TableSnapshot = SnapshotOf<TablesContent>;
 
 /// A snapshot's tables and memtable.
@@ -22,6 +22,8 @@ pub type TableSnapshot = SnapshotOf<TablesContent>;
 pub struct TablesContent {
     pub tables: Vec<TableCount>,
     pub memtable: TableMemtable,
+    /// Whether the next update must load a new snapshot, because the memtable is full or segments were rebuilt.
+    must_reload: AtomicBool,
 }
 
 /// A table with its number of entries and bytes, including records in the memtable.
@@ -77,7 +79,19 @@ impl TablesContent {
         Self {
             tables: tables.into_iter().map(TableCount::new).collect(),
             memtable: TableMemtable::default(),
+            must_reload: AtomicBool::new(false),
         }
+    }
+
+    /// Returns whether the next update must load a new snapshot.
+    #[inline]
+    pub fn must_reload(&self) -> bool {
+        self.must_reload.load(Ordering::Acquire)
+    }
+
+    /// Makes the next update load a new snapshot.
+    pub fn set_must_reload(&self) {
+        self.must_reload.store(true, Ordering::Release);
     }
 }
 
@@ -102,11 +116,11 @@ impl TableSnapshot {
         })
     }
 
-    /// Returns whether lookups cannot use the snapshot, because it is outdated, or because a segment is missing or
-    /// damaged.
+    /// Returns whether lookups cannot use the snapshot, because it must be reloaded, or because a segment is missing
+    /// or damaged.
     #[inline]
     pub fn is_lost(&self) -> bool {
-        self.is_outdated() || self.open.are_lost()
+        self.must_reload() || self.open.are_lost()
     }
 
     /// Adds a row of the log to the memtable. Only one thread may call this method at a time.
@@ -115,21 +129,21 @@ impl TableSnapshot {
     }
 
     /// Adds a record to the memtable, unless the snapshot already contains the record or the table was cleared. If the
-    /// memtable is full, marks the snapshot as outdated. Only one thread may call this method at a time.
+    /// memtable is full, the snapshot must be reloaded. Only one thread may call this method at a time.
     pub fn push(&self, record: OwnedRecord) {
         let Some(table) = self.table(record.table) else {
             return;
         };
         let hash = record.borrow().hash();
         let Ok(previous) = self.find((record.table, &record.name), hash, self.prefetch_first(hash)) else {
-            return; // the snapshot will be replaced, because it is outdated or a segment is damaged
+            return; // the snapshot will be replaced, because the memtable is full or a segment is damaged
         };
         if previous.is_some_and(|previous| previous.row >= record.row) {
             return; // the snapshot already contains this record or a newer one, because row ids only grow
         }
         let (old_counts, new_counts) = (counts_of(previous.as_ref()), counts_of(Some(&record.borrow())));
         if self.memtable.push(record, hash).is_err() {
-            self.set_outdated();
+            self.set_must_reload();
         } else {
             table.add([new_counts[0] - old_counts[0], new_counts[1] - old_counts[1]]);
         }
@@ -143,7 +157,7 @@ impl TableSnapshot {
     }
 
     /// Returns the newest record with this table and name, which may be a removal; `None` if there is no record. Fails
-    /// if the snapshot is outdated or a segment is damaged. `hash`: the key's hash. `first`: the record in the oldest
+    /// if the snapshot must be reloaded or a segment is damaged. `hash`: the key's hash. `first`: the record in the oldest
     /// segment with this hash, from [`TableSnapshot::prefetch_first`].
     #[inline]
     pub fn find(
@@ -152,7 +166,7 @@ impl TableSnapshot {
         hash: u64,
         first: FirstRecord,
     ) -> Result<Option<Record<'_>>, SegmentsLost> {
-        if self.is_outdated() {
+        if self.must_reload() {
             return Err(SegmentsLost);
         }
         if let Some(record) = self.memtable.find(key, hash) {

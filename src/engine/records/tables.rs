@@ -129,8 +129,8 @@ impl Tables {
 
     /// Returns a current snapshot. Waits for the database or another thread if necessary.
     pub(super) fn catch_up(&self) -> Result<Guard<'_, TableSnapshot>> {
-        let is_current = |snapshot: &_| self.snapshot.is_current(snapshot) && !snapshot.is_lost();
-        self.snapshot.read_settled(is_current, || self.catch_up_locked(true)) // `true`: wait if necessary
+        let is_usable = |snapshot: &TableSnapshot| !snapshot.is_lost();
+        self.snapshot.read_current(is_usable, || self.catch_up_locked(true)) // `true`: wait if necessary
     }
 
     /// Reads the commits since the snapshot. The caller must have locked `snapshot.catching_up`. If not `may_wait`,
@@ -160,7 +160,7 @@ impl Tables {
 
     /// Reloads the whole snapshot, because segments were rebuilt. The caller must have locked `snapshot.catching_up`.
     pub(super) fn reload(&self) -> Result<()> {
-        self.snapshot.read().set_outdated();
+        self.snapshot.read().set_must_reload();
         self.catch_up_locked(true) // `true`: wait for the database if necessary
     }
 

@@ -26,9 +26,8 @@ impl LiveSnapshot {
     /// Updates the snapshot, or waits for a thread that is updating it. The deadline applies to writes: if a memtable
     /// cannot contain all changes, this call writes the changes to a segment.
     pub fn catch_up(&self, deadline: Deadline) -> Result<()> {
-        let read_newer = || self.catch_up_locked(Some(deadline));
         self.snapshot
-            .read_settled(|snapshot| self.is_settled(snapshot), read_newer)?;
+            .read_current(|_| true, || self.catch_up_locked(Some(deadline)))?;
         Ok(())
     }
 
@@ -66,37 +65,16 @@ impl LiveSnapshot {
     /// Reads the commits since the snapshot. Without a `deadline`, fails rather than wait long for the database. The
     /// caller must have locked `catching_up`.
     fn catch_up_locked(&self, deadline: Option<Deadline>) -> Result<()> {
-        let can_wait = deadline.is_some();
         let snapshot = self.snapshot.read();
         let (since, incarnation) = (snapshot.sequence(), snapshot.open.incarnation);
-        let (sequence, changes) = StoreStates(&self.store).changes(snapshot.view_id, since, incarnation, can_wait)?;
-        // The snapshot's rows contain the time of each listing. If a time has changed, a caller that can wait reloads
-        // the rows; otherwise `apply_all` marks the snapshot as outdated, so that a later caller reloads it.
-        let must_reload =
-            |changes: &Vec<LoggedChange>| can_wait && changes.iter().any(|change| change.kind == LoggedKind::Freshness);
-        if let Some(changes) = changes.filter(|changes| !must_reload(changes))
-            && self.apply_all(&snapshot, &changes, can_wait)
-        {
+        let (sequence, changes) =
+            StoreStates(&self.store).changes(snapshot.view_id, since, incarnation, deadline.is_some())?;
+        if changes.is_some_and(|changes| changes.iter().all(|change| self.apply(&snapshot, change))) {
             snapshot.advance_to(sequence);
             return Ok(());
         }
         drop(snapshot);
         self.reload_locked(deadline)
-    }
-
-    /// Adds changes to the snapshot. Returns `false` if the caller must reload the snapshot instead. `can_wait`:
-    /// whether the caller can reload an outdated snapshot: one in which the time of a listing has changed.
-    fn apply_all(&self, snapshot: &Snapshot, changes: &[LoggedChange], can_wait: bool) -> bool {
-        let mut all_applied = true;
-        for change in changes {
-            if change.kind == LoggedKind::Freshness {
-                // Lookups return the same results, so a caller that cannot wait keeps this snapshot.
-                snapshot.set_outdated();
-                continue;
-            }
-            all_applied = all_applied && self.apply(snapshot, change);
-        }
-        all_applied && !(can_wait && snapshot.is_outdated())
     }
 
     /// Reloads the snapshot from the database.
@@ -145,11 +123,11 @@ impl LiveSnapshot {
     pub(super) fn apply(&self, snapshot: &Snapshot, change: &LoggedChange) -> bool {
         let Some(index) = snapshot.rows.iter().position(|row| row.id == change.library) else {
             // Ignore changes to the content of a library that is not in the snapshot.
-            return !matches!(change.kind, LoggedKind::Library | LoggedKind::Freshness);
+            return change.kind != LoggedKind::Library;
         };
         let (path, rating_key) = (change.path.clone(), change.rating_key.clone());
         let memtable_change = match change.kind {
-            LoggedKind::Library | LoggedKind::Freshness => return false,
+            LoggedKind::Library => return false,
             LoggedKind::MatchRecorded => MemtableChange::Matched {
                 path,
                 rating_key,
@@ -171,11 +149,6 @@ impl LiveSnapshot {
             .memtable
             .push(memtable_change, &self.mappings)
             .is_ok()
-    }
-
-    /// Returns whether the snapshot contains every commit and the current age of each listing.
-    pub fn is_settled(&self, snapshot: &Snapshot) -> bool {
-        self.snapshot.is_current(snapshot) && !snapshot.is_outdated()
     }
 
     /// Returns a current snapshot; `None` if the caller would have to wait, or if a segment is missing, because a

@@ -11,8 +11,7 @@ use crate::matching::{FoundItem, LibraryIndex, Mappings, NormalPath, Scope};
 use crate::model::ViewId;
 
 /// The snapshot of the libraries that lookups read. plexindex adds changes to single matches and items to the snapshot,
-/// and replaces the snapshot after any other change. The snapshot is outdated when the age of a listing is outdated.
-/// Calls that can wait reload an outdated snapshot; fast lookups use it.
+/// and replaces the snapshot after any other change.
 pub type Snapshot = SnapshotOf<SnapshotLibraries>;
 
 /// The libraries in a snapshot.

@@ -58,13 +58,11 @@ pub enum LoggedKind {
     Removed = 8,
     /// A single item was added to a library's listing, or replaced in the listing.
     Added = 9,
-    /// Only change tokens, item counts or hints changed, so lookups return the same results.
-    Freshness = 10,
 }
 
 impl LoggedKind {
     /// Converts a number from the database to a kind. The database never contains 1 and 2. An unknown number comes from
-    /// a newer version and becomes `Library`, because loading a new snapshot is always correct.
+    /// another version, such as 10 from an older one, and becomes `Library`, because loading a new snapshot is always correct.
     fn from_number(number: i64) -> Self {
         match number {
             3 => Self::UnverifiedPath,
@@ -73,7 +71,6 @@ impl LoggedKind {
             6 => Self::VerifiedItem,
             8 => Self::Removed,
             9 => Self::Added,
-            10 => Self::Freshness,
             _ => Self::Library,
         }
     }
@@ -193,14 +190,9 @@ impl Tx<'_> {
         )
     }
 
-    /// Logs that a view's libraries or their listings changed, so that other processes load a new snapshot.
+    /// Logs that a view's libraries, their listings, or the ages of these changed, so that other processes load a new snapshot.
     pub fn libraries_changed(&self, view_id: ViewId) -> rusqlite::Result<()> {
         self.log_change(view_id, LibraryId::ALL, LoggedKind::Library, b"", "")
-    }
-
-    /// Logs that only change tokens, item counts or hints in a view changed, so fast lookups keep their snapshots.
-    pub fn freshness_changed(&self, view_id: ViewId) -> rusqlite::Result<()> {
-        self.log_change(view_id, LibraryId::ALL, LoggedKind::Freshness, b"", "")
     }
 }
 

@@ -342,7 +342,7 @@ impl<'s> ItemRows<'s> {
                     [library.id],
                 )?;
                 if is_explained > 0 {
-                    tx.freshness_changed(library.view_id)?;
+                    tx.libraries_changed(library.view_id)?;
                 }
             }
             Ok(())
@@ -388,7 +388,7 @@ impl<'s> ItemRows<'s> {
                     is_unexplained && !merged.provisional,
                 ],
             )?;
-            tx.freshness_changed(library.view_id)
+            tx.libraries_changed(library.view_id)
         })
     }
 

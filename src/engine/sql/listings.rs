@@ -221,7 +221,7 @@ impl ListingRows<'_> {
                 ],
             )?;
             tx.execute("DELETE FROM listings WHERE library = ?1", [listing.library])?;
-            tx.freshness_changed(view_id)?;
+            tx.libraries_changed(view_id)?;
             Ok(false)
         })?;
         if !is_second {

@@ -13,7 +13,7 @@ use super::schema::{CachedStatements, Tx, last_position_of};
 use super::store::Store;
 use crate::error::Result;
 use crate::matching::RequestedGuid;
-use crate::model::{Hint, Item, Library, LibraryId, Sequence, SourceState, ViewId};
+use crate::model::{Hint, Item, Library, LibraryId, Sequence, ViewId};
 use crate::platform::deadline::Deadline;
 
 /// Retention time for a library that the server no longer lists: 30 days.
@@ -42,7 +42,7 @@ impl LibraryRows<'_> {
             tx.row("SELECT 1 FROM views WHERE id = ?1", [view_id], |_| Ok(()))?;
             let stored = libraries(tx.connection, view_id)?;
             if on_server.is_empty() && hold_back_empty_list(tx, view_id, now_ms)? {
-                tx.freshness_changed(view_id)?;
+                tx.libraries_changed(view_id)?;
                 return libraries(tx.connection, view_id);
             }
             let probed = if begun == Sequence::default() {
@@ -76,12 +76,7 @@ impl LibraryRows<'_> {
                     restart_history(tx, row.id)?;
                 }
             }
-            // If only change tokens or times differ, other processes can keep their snapshots.
-            if stored.iter().map(without_change).eq(updated.iter().map(without_change)) {
-                tx.freshness_changed(view_id)?;
-            } else {
-                tx.libraries_changed(view_id)?;
-            }
+            tx.libraries_changed(view_id)?;
             Ok(updated)
         })
     }
@@ -154,15 +149,6 @@ fn remove_vanished(tx: &Tx<'_>, view_id: ViewId, now_ms: i64) -> rusqlite::Resul
         }
     }
     Ok(())
-}
-
-/// Returns a library's id, and the library without its change token, which does not affect answers.
-fn without_change(row: &LibraryRow) -> (LibraryId, Library) {
-    let library = Library {
-        change: SourceState::default(),
-        ..row.library.clone()
-    };
-    (row.id, library)
 }
 
 // The history: the changes that the feed can report.
@@ -366,7 +352,7 @@ impl LibraryRows<'_> {
                 }
             }
             if is_any_stored {
-                tx.freshness_changed(view_id)?;
+                tx.libraries_changed(view_id)?;
             }
             Ok(())
         })

@@ -354,18 +354,17 @@ fn report(
 fn set_finished(tx: &Tx<'_>, view_id: ViewId, listing: &Listing, finished: &ListingResult) -> rusqlite::Result<()> {
     let id = listing.library;
     // The column `provisional` is 1 if a scan ran during the fetch, and 2 if item counts disagree. `shrunk` is -1 if no
-    // listing is held back. `is_new`: whether this transaction has published a new generation.
-    let is_new: bool = tx.value(
+    // listing is held back.
+    tx.run(
         "UPDATE libraries SET told_items = listed_items, listed_token = ?2, listed_ms = ?3, checked_ms = ?3, \
-         provisional = ?4, begun_seq = ?5, merged_seq = ?5, left_out = ?7, unexplained_seq = 0, shrunk = -1, hint = CASE WHEN hint_seq <= ?5 THEN 0 ELSE hint END \
-         WHERE id = ?1 RETURNING generation_seq = ?6",
+         provisional = ?4, begun_seq = ?5, merged_seq = ?5, left_out = ?6, unexplained_seq = 0, shrunk = -1, hint = CASE WHEN hint_seq <= ?5 THEN 0 ELSE hint END \
+         WHERE id = ?1",
         params![
             id,
             listing.change.token,
             finished.now_ms,
             i64::from(finished.provisional) + i64::from(finished.provisional && finished.partial),
             listing.begun_sequence,
-            tx.sequence,
             listing.rows.saturating_sub(listing.keyed).cast_signed(),
         ],
     )?;
@@ -374,10 +373,5 @@ fn set_finished(tx: &Tx<'_>, view_id: ViewId, listing: &Listing, finished: &List
         "DELETE FROM unverified WHERE library = ?1 AND sequence < ?2",
         params![id, listing.begun_sequence],
     )?;
-    // If no item changed, lookups return the same results, so other processes need not read the state again.
-    if is_new {
-        tx.libraries_changed(view_id)
-    } else {
-        tx.freshness_changed(view_id)
-    }
+    tx.libraries_changed(view_id)
 }
