@@ -10,7 +10,7 @@ use std::ptr::{null, null_mut};
 use std::sync::LazyLock;
 
 use plexindex::error::Status;
-use plexindex_abi::door::METHODS;
+use plexindex_abi::methods::METHODS;
 use plexindex_abi::types::{
     AnswerRecord, Answers, Buffer, Bytes, Handle, ItemRecord, LibraryHandle, OptionsRecord, QueryRecord, StatsRecord,
     TableHandle, TableOp, Text,

@@ -1,5 +1,5 @@
 //! Prints include/plexindex.schema.json: `make header`.
 
 fn main() {
-    println!("{:#}", plexindex_abi::door::schema::schema());
+    println!("{:#}", plexindex_abi::methods::schema::schema());
 }

@@ -1,7 +1,7 @@
 //! The C ABI, which converts between C and the Rust API.
 //!
 //! The body of each exported function is one call of a function in `guard`, so that no panic crosses the boundary;
-//! `bindings/c/tests/abi.rs` checks this rule. `functions` contains the exported functions, and `door` the methods of
+//! `bindings/c/tests/abi.rs` checks this rule. `functions` contains the exported functions, and `methods` the methods of
 //! plexindex_call(). `strings`, `handles`, `options` and `query` check pointers; `answer` writes answers.
 
 #![allow(unsafe_code)]
@@ -11,13 +11,13 @@
 mod answer;
 mod callbacks;
 pub mod constants;
-pub mod door;
 #[cfg(test)]
 mod for_tests;
 mod functions;
 mod guard;
 mod handles;
 mod log_ring;
+pub mod methods;
 mod options;
 mod query;
 mod strings;

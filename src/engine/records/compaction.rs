@@ -67,7 +67,7 @@ impl UnmergedRecords {
             dead_rows: Vec::new(),
         };
         for row in tx.log.rows_since(open.manifest.merged, MAX_INLINE)? {
-            let Some(is_path) = unmerged.table_mut(row.table).map(|collection| collection.is_paths) else {
+            let Some(is_path) = unmerged.table_mut(row.table).map(|table| table.is_paths) else {
                 continue; // the table was cleared, and the row will be swept
             };
             unmerged.insert(open, to_record(row, is_path))?;
@@ -76,13 +76,13 @@ impl UnmergedRecords {
     }
 
     /// Returns the table with this id; `None` if the table was cleared.
-    fn table_mut(&mut self, table: TableId) -> Option<&mut RecordTable> {
-        self.tables.iter_mut().find(|collection| collection.id == table)
+    fn table_mut(&mut self, id: TableId) -> Option<&mut RecordTable> {
+        self.tables.iter_mut().find(|table| table.id == id)
     }
 
     /// Inserts a record, replaces an earlier record with the same name, and updates the table's counts.
     fn insert(&mut self, open: &OpenSegments, record: OwnedRecord) -> std::result::Result<(), WriteError> {
-        let table = record.table;
+        let table_id = record.table;
         if record.state.is_none() {
             // The log no longer needs the row, because the removal in the new segment hides older records.
             self.dead_rows.push(record.row);
@@ -109,9 +109,9 @@ impl UnmergedRecords {
                 old_counts
             }
         };
-        if let Some(collection) = self.table_mut(table) {
-            let counts = collection.counts;
-            collection.counts = [
+        if let Some(table) = self.table_mut(table_id) {
+            let counts = table.counts;
+            table.counts = [
                 counts[0] + new_counts[0] - old_counts[0],
                 counts[1] + new_counts[1] - old_counts[1],
             ];
@@ -149,16 +149,16 @@ impl UnmergedRecords {
         for row in &self.dead_rows {
             tx.delete(*row)?;
         }
-        for collection in &self.tables {
-            tx.set_segment_counts(collection.id, collection.counts)?;
+        for table in &self.tables {
+            tx.set_segment_counts(table.id, table.counts)?;
         }
         Ok(())
     }
 
     /// Returns the total size of all confirmed matches in bytes.
     fn match_bytes(&self) -> u64 {
-        let matches = self.tables.iter().filter(|collection| collection.is_paths);
-        u64::try_from(matches.map(|collection| collection.counts[1]).sum::<i64>()).unwrap_or(0)
+        let matches = self.tables.iter().filter(|table| table.is_paths);
+        u64::try_from(matches.map(|table| table.counts[1]).sum::<i64>()).unwrap_or(0)
     }
 }
 
@@ -238,7 +238,7 @@ impl Records {
         let list = open.segments.list();
         let sizes: Vec<u64> = list.iter().map(|segment| segment.records()).collect();
         let absorbed_count = count_to_absorb(unmerged.newest.len() as u64, &sizes);
-        let tables: Vec<TableId> = unmerged.tables.iter().map(|collection| collection.id).collect();
+        let tables: Vec<TableId> = unmerged.tables.iter().map(|table| table.id).collect();
         let rules = MergeRules {
             tables: &tables,
             includes_oldest: absorbed_count == list.len(),
@@ -324,7 +324,7 @@ impl Records {
         let incarnation = self.store.incarnation();
         let state =
             RecordRows(&self.store).read_record_log(|log| Ok((log.manifest()?, log.active_tables()?, log.sequence)));
-        let (manifest, collections, sequence) = state.ok()?;
+        let (manifest, tables, sequence) = state.ok()?;
         let open = self.open(incarnation, manifest);
         if open.are_lost() {
             return None;
@@ -346,7 +346,7 @@ impl Records {
         Some(SlicedMerge::new(
             incarnation,
             names.zip(list[range.clone()].iter().cloned()).collect(),
-            collections.iter().map(|collection| collection.id).collect(),
+            tables.iter().map(|table| table.id).collect(),
             range.end == list.len(), // whether the merge includes the oldest segment
             &path_in_folder,
         ))

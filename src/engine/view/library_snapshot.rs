@@ -26,7 +26,7 @@ pub struct LibraryProperties {
 
 /// One library in a snapshot. Immutable, except for the memtable.
 pub struct LibrarySnapshot {
-    pub facts: LibraryProperties,
+    pub properties: LibraryProperties,
     /// Segment of the newest complete listing; `None` without a listing, or if the segment is unusable.
     pub segment: Option<Arc<ListingSegment>>,
     /// Confirmed matches in segments; `None` if there are none.
@@ -42,14 +42,14 @@ impl LibrarySnapshot {
     /// Combines the parts of a library. Ignores a segment of a different library, such as a file that a user copied.
     #[must_use]
     pub fn new(
-        facts: LibraryProperties,
+        properties: LibraryProperties,
         mappings: &Mappings,
         segment: Option<Arc<ListingSegment>>,
         matches: Option<Matches>,
         memtable: Arc<Memtable>,
     ) -> Self {
         let (mut locations, mut hosts) = (Vec::new(), Vec::new());
-        for location in facts.locations.iter().filter(|location| !location.is_empty()) {
+        for location in properties.locations.iter().filter(|location| !location.is_empty()) {
             locations.push(normal_form(location.as_bytes()).into_boxed_slice());
             // Rules such as `^/plex/media/(.*)` match paths below a folder, so append a `/`.
             let below = format!("{location}/");
@@ -57,11 +57,11 @@ impl LibrarySnapshot {
                 hosts.push(normal_form(&host).into_boxed_slice());
             }
         }
-        let is_ours = |segment: &Arc<ListingSegment>| segment.library() == facts.uuid;
+        let is_ours = |segment: &Arc<ListingSegment>| segment.library() == properties.uuid;
         Self {
             segment: segment.filter(is_ours),
             matches,
-            facts,
+            properties,
             memtable,
             locations: locations.into_boxed_slice(),
             hosts: hosts.into_boxed_slice(),
@@ -166,7 +166,7 @@ impl LibrarySnapshot {
 
     /// Returns the memtable's confirmed match for exactly this path, unless a listed path could contradict the match.
     fn unique_confirmed<'v>(&'v self, path: &NormalPath<'_>) -> Option<(&'v str, MatchKind)> {
-        if self.facts.fetched || path.is_utf8() {
+        if self.properties.fetched || path.is_utf8() {
             return None; // a UTF-8 path can have twins; a path that is not UTF-8 matches only itself
         }
         let MemtableChange::Matched { rating_key, .. } = &self.match_of(path, path.raw())?.change else {
@@ -253,11 +253,11 @@ impl LibraryIndex for LibrarySnapshot {
     type Hit<'v> = Hit<'v>;
 
     fn is_fetched(&self) -> bool {
-        self.facts.fetched
+        self.properties.fetched
     }
 
     fn kind(&self) -> LibraryKind {
-        self.facts.kind
+        self.properties.kind
     }
 
     /// Returns whether one of the library's folders contains the path (a server path or a host path).
@@ -305,7 +305,7 @@ impl LibraryIndex for LibrarySnapshot {
             return self.unique_confirmed(path);
         }
         // Without a listing, no listed path can contradict a confirmed match.
-        if !self.facts.fetched {
+        if !self.properties.fetched {
             let SingleMatch::Match(rating_key) = self.matches.as_ref()?.unique_hit(path.raw(), path.hash()) else {
                 return None;
             };
@@ -322,7 +322,7 @@ impl LibraryIndex for LibrarySnapshot {
     /// Looks up a non-ASCII path by its exact bytes; `None` if the caller needs a full lookup with the normal form.
     #[inline]
     fn unique_hit_by_bytes<'v>(&'v self, path: &ExactBytes<'_>, first: FirstEntry) -> Option<(&'v str, MatchKind)> {
-        if !self.memtable.is_empty() || !self.facts.fetched {
+        if !self.memtable.is_empty() || !self.properties.fetched {
             return None;
         }
         let (rating_key, form_hash) = self.segment.as_ref()?.unique_hit_by_bytes(path.raw(), first)?;
@@ -464,7 +464,7 @@ impl LibraryIndex for LibrarySnapshot {
     /// Returns when a hit's path was listed, or its match recorded. If two hits contradict each other, the newer wins.
     fn entry_time(&self, hit: Hit<'_>) -> EntryTime {
         // An item that was added before the listing was published is also in the listing.
-        let listed = |added_sequence: u64| added_sequence.max(self.facts.listed_at);
+        let listed = |added_sequence: u64| added_sequence.max(self.properties.listed_at);
         let (sequence, order) = match (hit, &self.segment, &self.matches) {
             (Hit::Listed(number), Some(segment), _) => (listed(segment.added_sequence(number)), 0), // 0: in a segment
             (Hit::MatchedInSegment(position), _, Some(matches)) => {

@@ -2,9 +2,9 @@
 
 use std::ffi::{CStr, CString, c_char};
 
-use crate::door::{self, Caller};
 use crate::guard::{guard, guard_value};
 use crate::handles::opened;
+use crate::methods::{self, Caller};
 use crate::query::Limits;
 use crate::strings::{bytes, null_error, output};
 use crate::types::{Buffer, CallOptionsRecord, Handle};
@@ -51,7 +51,7 @@ pub unsafe extern "C" fn plexindex_call(
         // SAFETY: guaranteed by the caller.
         let opened = unsafe { (!handle.is_null()).then(|| opened(handle)).transpose() }?;
         let caller = Caller { opened, limits };
-        let (json, status) = door::call(&caller, method, request)?;
+        let (json, status) = methods::call(&caller, method, request)?;
         // JSON escapes NUL characters, so the answer contains none.
         *slot = CString::new(json).unwrap_or_default().into_raw();
         status

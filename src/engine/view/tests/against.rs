@@ -235,14 +235,14 @@ pub fn build(setup: &Setup, mappings: &Mappings) -> (LibrarySnapshot, Naive) {
         .map(|(path, key, at)| (path.as_slice(), key.as_str(), *at))
         .collect();
     let recorded = (!recorded.is_empty()).then(|| matches(&recorded));
-    let facts = LibraryProperties {
+    let properties = LibraryProperties {
         uuid: "uuid".into(),
         kind: LibraryKind::Movie,
         locations: setup.locations.clone(),
         listed_at: 1,
         fetched: setup.fetched,
     };
-    let view = LibrarySnapshot::new(facts, mappings, segment, recorded, Arc::default());
+    let view = LibrarySnapshot::new(properties, mappings, segment, recorded, Arc::default());
     for change in &setup.changes {
         view.memtable.push(change.clone(), mappings).expect("there is room");
         naive.apply(change);

@@ -31,13 +31,13 @@ fn questions(items: &[Item]) -> Vec<Vec<u8>> {
 /// All answers of a segment for these paths, and all its items; `None` if it is broken, or found to be broken.
 fn answers(segment: ListingSegment, questions: &[Vec<u8>], mappings: &Mappings) -> Option<Vec<String>> {
     let segment = Arc::new(segment);
-    let facts = LibraryProperties {
+    let properties = LibraryProperties {
         uuid: "uuid".into(),
         fetched: true,
         listed_at: 1,
         ..LibraryProperties::default()
     };
-    let view = LibrarySnapshot::new(facts, mappings, Some(segment.clone()), None, Arc::default());
+    let view = LibrarySnapshot::new(properties, mappings, Some(segment.clone()), None, Arc::default());
     let views = [&view];
     let mut answers = Vec::new();
     for question in questions {

@@ -229,19 +229,19 @@ fn files_are_whole_and_private_and_never_replaced() {
     }
     let names: Vec<_> = std::fs::read_dir(folder.path()).expect("a folder").collect();
     assert_eq!(names.len(), 1, "no temporary file is left");
-    let facts = std::fs::metadata(&path).expect("is there");
-    assert_eq!(facts.permissions().mode() & 0o777, 0o600);
+    let metadata = std::fs::metadata(&path).expect("is there");
+    assert_eq!(metadata.permissions().mode() & 0o777, 0o600);
 }
 
 #[test]
 fn a_segment_of_another_library_is_ignored() {
     let open = |uuid: &str| {
         let segment = Arc::new(open(&[movie("1", &["/a/x.mkv"])]));
-        let facts = LibraryProperties {
+        let properties = LibraryProperties {
             uuid: uuid.into(),
             ..LibraryProperties::default()
         };
-        LibrarySnapshot::new(facts, &Mappings::default(), Some(segment), None, Arc::default())
+        LibrarySnapshot::new(properties, &Mappings::default(), Some(segment), None, Arc::default())
     };
     let (ours, other) = (open("uuid"), open("another"));
     assert!(ours.segment.is_some());
@@ -367,7 +367,7 @@ fn a_match_recorded_under_another_spelling_counts() {
     let none = Mappings::default();
     let path = "/m/\u{c9}.mkv";
     let segment = Arc::new(open(&[movie("1", &[path]), movie("2", &["/m/2.mkv"])]));
-    let facts = LibraryProperties {
+    let properties = LibraryProperties {
         uuid: "uuid".into(),
         fetched: true,
         ..LibraryProperties::default()
@@ -375,7 +375,7 @@ fn a_match_recorded_under_another_spelling_counts() {
     let asked = |recorded: &str, key: &str| {
         let matches = matches(&[(recorded.as_bytes(), key, 1)]);
         let view = LibrarySnapshot::new(
-            facts.clone(),
+            properties.clone(),
             &none,
             Some(Arc::clone(&segment)),
             Some(matches),

@@ -35,7 +35,7 @@ mod parts {
 
 /// A fetched library with these folders and items, without matches.
 pub fn library(locations: &[&str], items: &[Item], mappings: &Mappings) -> LibrarySnapshot {
-    let facts = LibraryProperties {
+    let properties = LibraryProperties {
         uuid: "uuid".into(),
         kind: LibraryKind::Movie,
         locations: locations.iter().map(|path| (*path).to_owned()).collect(),
@@ -43,5 +43,5 @@ pub fn library(locations: &[&str], items: &[Item], mappings: &Mappings) -> Libra
         fetched: true,
     };
     let segment = ListingSegment::from_bytes(listing(items, mappings)).expect("a segment opens");
-    LibrarySnapshot::new(facts, mappings, Some(Arc::new(segment)), None, Arc::default())
+    LibrarySnapshot::new(properties, mappings, Some(Arc::new(segment)), None, Arc::default())
 }

@@ -146,7 +146,7 @@ fn two_files_that_differ_only_in_the_root_are_ambiguous() {
     let unfetched = LibrarySnapshot::new(
         LibraryProperties {
             fetched: false,
-            ..in_4k.facts.clone()
+            ..in_4k.properties.clone()
         },
         &none,
         None,
@@ -199,7 +199,7 @@ fn a_miss_has_a_reason() {
     let none = Mappings::default();
     let films = library(&["/films"], &[], &none);
     let mut unfetched = library(&["/tv"], &[], &none);
-    unfetched.facts.fetched = false;
+    unfetched.properties.fetched = false;
     for (views, path, wanted) in [
         (vec![&films], "/films/x.mkv", Reason::NotListed),
         (vec![&films], "/data/x.mkv", Reason::NoLocation),
@@ -408,7 +408,7 @@ fn confirmed_matches_go_dormant_return_and_are_overruled() {
 fn an_unlisted_item_has_only_its_key() {
     let none = Mappings::default();
     let mut unfetched = library(&[], &[], &none);
-    unfetched.facts.fetched = false;
+    unfetched.properties.fetched = false;
     let matched = MemtableChange::Matched {
         path: b"/a\xff.mkv".to_vec(),
         rating_key: "9".into(),

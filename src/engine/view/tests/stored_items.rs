@@ -37,12 +37,12 @@ fn view(path: &Path, items: &[Item]) -> LibrarySnapshot {
     let mappings = host_rule();
     write_listing(items, &mappings, path);
     let segment = ListingSegment::open(path, MapMode::Read, 0).expect("opens");
-    let facts = LibraryProperties {
+    let properties = LibraryProperties {
         uuid: "uuid".into(),
         fetched: true,
         ..LibraryProperties::default()
     };
-    LibrarySnapshot::new(facts, &mappings, Some(Arc::new(segment)), None, Arc::default())
+    LibrarySnapshot::new(properties, &mappings, Some(Arc::new(segment)), None, Arc::default())
 }
 
 fn change(view: &LibrarySnapshot, change: MemtableChange) {

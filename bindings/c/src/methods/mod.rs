@@ -219,5 +219,5 @@ fn default_page_limit() -> usize {
 }
 
 #[cfg(test)]
-#[path = "door_tests.rs"]
+#[path = "methods_tests.rs"]
 mod tests;

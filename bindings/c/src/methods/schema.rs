@@ -45,7 +45,7 @@ pub fn schema() -> Value {
     json!({
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "Methods",
-        "description": "The methods of plexindex_call(). Generated from bindings/c/src/door by `make header`.",
+        "description": "The methods of plexindex_call(). Generated from bindings/c/src/methods by `make header`.",
         "type": "object",
         "properties": methods,
         "definitions": generator.take_definitions(true),
