@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import plexindex
@@ -43,6 +44,13 @@ def test_the_examples_of_a_readme(readme: Path, server: Server) -> None:
     # A test is run as one, in test_testing.
     for code in found:
         assert "plexindex.testing" in code or "Big Buck Bunny" in run_example(code, server)
+
+
+def test_the_answers_that_the_readme_shows(server: Server, tmp_path: Path) -> None:
+    ((command, shown),) = re.findall(r"^\$ plexindex (.*)\n([^`]*)```", README[0].read_text("utf-8"), re.MULTILINE)
+    printed = Cli(tmp_path, server).run(*shlex.split(command)).stdout
+    # `make standin` serves more films, so the keys differ.
+    assert re.sub(r"metadata/\d+", "", printed) == re.sub(r"metadata/\d+", "", shown)
 
 
 def test_the_example_of_the_package(server: Server) -> None:
