@@ -151,7 +151,7 @@ docs: build/venv/made ## build the documents with mkdocs, and the Python referen
 	rm -rf build/pages && mkdir -p build/pages
 	git ls-files -z --cached --others --exclude-standard | grep -zvE '^(src|crates|fuzz/corpus)' | tar --null -cT - --ignore-failed-read 2>/dev/null | tar -xC build/pages
 	PYTHONPATH=bindings/python/src PYTHONWARNINGS=error::UserWarning \
-		build/venv/bin/pdoc --docformat google --no-show-source -o build/pages/reference plexindex plexindex.aio plexindex.testing
+		build/venv/bin/pdoc --docformat google --no-show-source -o build/pages/reference plexindex plexindex.aio plexindex.testing plexindex._core.types
 	build/venv/bin/mkdocs build --quiet --strict --config-file docs/mkdocs.yml
 wheel: needs-wheel ## build wheels in build/wheels for this machine, or for PLATFORMS="manylinux_aarch64 musllinux_x86_64 …" or PLATFORMS=all
 	sh scripts/make_wheel.sh

@@ -9,7 +9,11 @@ import os
 from collections.abc import Callable, Iterable
 from typing import Literal, Optional, Protocol, TypedDict, Union
 
-from .methods import ErrorKind, MatchStatus
+from .methods import ErrorKind, MatchStatus, ServerInfo, SharedStatus, StoreInfo
+from .shared import Following
+
+# The reference describes these.
+__all__ = ["Following", "HasRatingKey", "ServerInfo", "SharedStatus", "Stats", "StoreInfo", "Summary"]
 
 PathArg = Union[str, bytes, os.PathLike[str], os.PathLike[bytes]]
 
