@@ -12,10 +12,10 @@ PLEXINDEX_FUZZ_FOLDER=$(mktemp -d -p /dev/shm 2>/dev/null || mktemp -d)
 export PLEXINDEX_FUZZ_FOLDER
 trap 'rm -rf "$PLEXINDEX_FUZZ_FOLDER"' EXIT
 failed=0
-for target in ${TARGETS:-$(basename -s .tar fuzz/corpus/*.tar)}; do
+for target in ${TARGETS:-$(basename -s .tar.gz fuzz/corpus/*.tar.gz)}; do
     at=build/fuzz/$target
     mkdir -p "$at/corpus" "$at/kept" "$at/found"
-    tar -xf "fuzz/corpus/$target.tar" -C "$at/kept"
+    tar -xzf "fuzz/corpus/$target.tar.gz" -C "$at/kept"
     PLEXINDEX_FUZZ=$target ${CARGO:-cargo} fuzz run --target-dir target/fuzz plexindex-fuzz "$at/corpus" "$at/kept" -- -max_len=1024 \
         -timeout=30 -print_final_stats=1 -artifact_prefix="$at/found/" "-max_total_time=${TIME:-60}" ${RUNS:+-runs="$RUNS"} || failed=1
 done

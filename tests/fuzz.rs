@@ -55,23 +55,11 @@ fn mutated(corpus: &[Vec<u8>], chance: &mut Chance) -> Vec<u8> {
     bytes
 }
 
-/// The files of a target's archive: a block with name and size, the content, zeros up to the next block of 512.
+/// The files of a target's archive.
 fn corpus(name: &str) -> Vec<(String, Vec<u8>)> {
-    let path = plexindex_tests::repository(format!("fuzz/corpus/{name}.tar"));
-    let archive = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let mut files = Vec::new();
-    let mut rest = &archive[..];
-    while rest[0] != 0 {
-        let field = |from, to| {
-            str::from_utf8(&rest[from..to])
-                .expect("text")
-                .trim_end_matches(['\0', ' '])
-        };
-        let size = usize::from_str_radix(field(124, 136), 8).expect("a size");
-        files.push((format!("{name}.tar: {}", field(0, 100)), rest[512..512 + size].to_vec()));
-        rest = &rest[512 + size.next_multiple_of(512)..];
-    }
-    files
+    let archive = format!("fuzz/corpus/{name}.tar.gz");
+    let files = plexindex_tests::files_of(&plexindex_tests::repository(archive)).into_iter();
+    files.map(|(file, bytes)| (format!("{name}: {file}"), bytes)).collect()
 }
 
 /// Runs a target; an input that fails is kept, and it is said how to run it again.

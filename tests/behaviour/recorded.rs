@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::support::index::{Index, QueryOptions};
-use crate::support::{Scene, copy_of, repository};
+use crate::support::{Scene, copy_of, store_of};
 use plexindex::error::Status;
 use plexindex::options::Options;
 use plexindex::{ImportedMatches, RecordedMatch};
@@ -47,7 +47,7 @@ fn a_damaged_database_never_replaces_an_earlier_one() {
 /// A folder with a store whose database was damaged, and is now called `.broken`. It has 700 matches in its log of records,
 /// of which `change` may damage some.
 fn with_broken_database(change: impl FnOnce(&mut Vec<u8>)) -> (tempfile::TempDir, PathBuf) {
-    let folder = copy_of(&repository("tests/release/stores/3"));
+    let folder = store_of(3);
     let broken = folder.path().join("plexindex-1.db.broken");
     let mut content = fs::read(folder.path().join("plexindex-1.db")).expect("read");
     change(&mut content);
@@ -101,7 +101,7 @@ fn matches_of_a_damaged_database_are_exported_as_far_as_they_can_be_read() {
 
 #[test]
 fn only_damaged_databases_are_exported_by_name() {
-    let folder = copy_of(&repository("tests/release/stores/3"));
+    let folder = store_of(3);
     let index = open(folder.path());
     let error = index
         .export_matches(Some(&folder.path().join("plexindex-1.db")))

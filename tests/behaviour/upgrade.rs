@@ -1,5 +1,6 @@
-//! Stores of other formats. `tests/release/stores/N` is a store of format N, made by the last build that wrote this format:
-//! `PLEXINDEX_NEW_STORE=tests/release/stores/N cargo test -p plexindex-tests --test behaviour -- --ignored new_store`.
+//! Stores of other formats. `tests/release/stores/N.tar.gz` is a store of format N, made by the last build that wrote it:
+//! `PLEXINDEX_NEW_STORE=build/N cargo test -p plexindex-tests --test behaviour -- --ignored new_store`, and
+//! `(cd build/N && tar --format=ustar -czf ../../tests/release/stores/N.tar.gz *)`.
 
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -7,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::support::index::{Index, Library, QueryOptions};
-use crate::support::{add, copy_of, repository};
+use crate::support::{add, copy_of, repository, store_of};
 use plexindex::ChangeKind;
 use plexindex::error::Status;
 use plexindex::model::Token;
@@ -157,18 +158,15 @@ fn check(folder: &Path) {
     assert_eq!(status.undelivered, Some(MATCHES.div_ceil(70) as u64));
 }
 
-/// The formats of the stores, lowest first, with their folders.
-fn stores() -> Vec<(i64, PathBuf)> {
-    let folders = fs::read_dir(repository("tests/release/stores")).expect("the stores");
-    let mut stores: Vec<(i64, PathBuf)> = folders
-        .map(|entry| {
-            let entry = entry.expect("an entry");
-            let name = entry.file_name().into_string().expect("UTF-8");
-            (name.parse().expect("a format"), entry.path())
-        })
+/// The formats of the stores, lowest first.
+fn formats() -> Vec<i64> {
+    let archives = fs::read_dir(repository("tests/release/stores")).expect("the stores");
+    let names = archives.map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8"));
+    let mut formats: Vec<i64> = names
+        .map(|name| name.trim_end_matches(".tar.gz").parse().expect("a format"))
         .collect();
-    stores.sort();
-    stores
+    formats.sort_unstable();
+    formats
 }
 
 fn database(folder: &Path) -> PathBuf {
@@ -198,8 +196,8 @@ fn current_version() -> i64 {
 
 #[test]
 fn each_older_store_has_all_that_was_recorded_after_its_migration() {
-    for (format, original) in stores() {
-        let folder = copy_of(&original);
+    for format in formats() {
+        let folder = store_of(format);
         assert_eq!(version(folder.path()), format);
         check(folder.path());
         assert_eq!(version(folder.path()), current_version());
@@ -216,8 +214,7 @@ fn each_older_store_has_all_that_was_recorded_after_its_migration() {
 
 #[test]
 fn there_is_a_store_of_each_older_format() {
-    let formats: Vec<i64> = stores().into_iter().map(|(format, _)| format).collect();
-    assert_eq!(formats, (3..current_version()).collect::<Vec<_>>());
+    assert_eq!(formats(), (3..current_version()).collect::<Vec<_>>());
 }
 
 #[test]
@@ -251,8 +248,8 @@ fn a_migrated_database_has_the_tables_of_a_new_one() {
     }
     let new = tempfile::tempdir().expect("a folder");
     drop(open(new.path(), |_| {}));
-    for (_, original) in stores() {
-        let folder = copy_of(&original);
+    for format in formats() {
+        let folder = store_of(format);
         drop(open(folder.path(), |_| {}));
         assert_eq!(schema(folder.path()), schema(new.path()));
     }
@@ -260,8 +257,8 @@ fn a_migrated_database_has_the_tables_of_a_new_one() {
 
 #[test]
 fn processes_that_migrate_at_once_agree() {
-    for (_, original) in stores() {
-        let folder = copy_of(&original);
+    for format in formats() {
+        let folder = store_of(format);
         std::thread::scope(|scope| {
             for _ in 0..8 {
                 scope.spawn(|| drop(open(folder.path(), |_| {})));
@@ -274,7 +271,7 @@ fn processes_that_migrate_at_once_agree() {
 /// A process of format 3 starts each read of new data and each write with the first statement, and opens with the second.
 #[test]
 fn statements_of_format_3_fail_after_the_migration() {
-    let folder = copy_of(&repository("tests/release/stores/3"));
+    let folder = store_of(3);
     drop(open(folder.path(), |_| {}));
     let connection = connect(folder.path());
     for sql in [
@@ -341,7 +338,7 @@ fn a_newer_store_is_refused_and_not_changed() {
 
 #[test]
 fn an_open_index_leaves_a_store_alone_that_a_newer_version_migrates() {
-    let folder = copy_of(&repository("tests/release/stores/3"));
+    let folder = store_of(3);
     let index = open(folder.path(), |options| options.offline = true);
     let library = movies(&index);
     let table = index.tables().table(b"Notes", false).expect("a table");

@@ -217,6 +217,34 @@ pub fn copy_of(folder: &Path) -> tempfile::TempDir {
     copy
 }
 
+/// The files of an archive, `.tar.gz`: a block with name and size, the content, zeros up to the next block of 512.
+pub fn files_of(archive: &Path) -> Vec<(String, Vec<u8>)> {
+    let packed = std::fs::read(archive).unwrap_or_else(|error| panic!("{}: {error}", archive.display()));
+    let mut all = Vec::new();
+    std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&packed[..]), &mut all).expect("gzip");
+    let (mut files, mut rest) = (Vec::new(), &all[..]);
+    while rest[0] != 0 {
+        let field = |from, to| {
+            str::from_utf8(&rest[from..to])
+                .expect("text")
+                .trim_end_matches(['\0', ' '])
+        };
+        let size = usize::from_str_radix(field(124, 136), 8).expect("a size");
+        files.push((field(0, 100).to_owned(), rest[512..512 + size].to_vec()));
+        rest = &rest[512 + size.next_multiple_of(512)..];
+    }
+    files
+}
+
+/// A folder with the store of a format, from `tests/release/stores`.
+pub fn store_of(format: i64) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (name, bytes) in files_of(&repository(format!("tests/release/stores/{format}.tar.gz"))) {
+        std::fs::write(folder.path().join(name), bytes).expect("written");
+    }
+    folder
+}
+
 /// The segments in a folder, by name.
 pub fn segments(folder: &Path) -> Vec<PathBuf> {
     let files = std::fs::read_dir(folder).expect("the folder");
