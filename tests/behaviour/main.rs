@@ -19,7 +19,6 @@ mod recorded;
 mod regressions;
 mod size_limit;
 mod source_layers;
-mod source_systems;
 mod state_file;
 mod tables;
 mod token_renewal;
@@ -30,5 +29,5 @@ use plexindex_tests as support;
 #[test]
 #[ignore = "played by the other tests, as another process"]
 fn worker() {
-    support::worker::play(&[hostile::ROLES, size_limit::processes::ROLES, tables::kills::ROLES]);
+    support::worker::play(&[hostile::ROLES, size_limit::processes::ROLES]);
 }
