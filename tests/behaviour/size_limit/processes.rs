@@ -1,4 +1,4 @@
-//! Several processes with limits on one folder.
+//! A process with a limit is killed.
 
 use super::*;
 
@@ -53,33 +53,6 @@ fn words(server: &Standin, folder: &Path, limit: u64, number: u64) -> Vec<String
 }
 
 #[test]
-fn processes_with_limits_of_their_own_answer_right_all_along() {
-    let server = server([ITEMS; 3]);
-    let [one, two, _] = takes(&server);
-    let folder = tempfile::tempdir().expect("a folder");
-    let mut workers: Vec<Worker> = [(two, 1), (one, 2)]
-        .map(|(limit, number)| Worker::start_with("asker", &words(&server, folder.path(), limit, number)))
-        .into();
-    for worker in &mut workers {
-        assert_eq!(worker.hear(), "ready");
-    }
-    for _ in 0..rounds("PLEXINDEX_QUESTIONS", 25) {
-        for worker in &mut workers {
-            worker.hear();
-        }
-    }
-    for mut worker in workers {
-        worker.tell("end");
-        while worker.hear() != "over" {}
-        worker.end();
-    }
-    let index = open(options(&server, folder.path()), &clock());
-    assert!(stats(&index).evictions > 0);
-    index.close().expect("closes");
-    assert_sound(folder.path());
-}
-
-#[test]
 fn a_kill_while_libraries_go_loses_nothing() {
     let server = server([2_500; 3]);
     let limit = takes(&server)[0] + 200_000;
@@ -118,7 +91,6 @@ fn a_kill_while_libraries_go_loses_nothing() {
 #[test]
 #[ignore = "deep: a minute"]
 fn limits_for_long() {
-    deeply(10, processes_with_limits_of_their_own_answer_right_all_along);
     deeply(10, a_kill_while_libraries_go_loses_nothing);
 }
 

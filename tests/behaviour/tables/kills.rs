@@ -1,51 +1,6 @@
-//! A process is killed while it writes to tables.
+//! A process is killed, or the power is cut, while it writes a segment of a table.
 
 use super::*;
-
-/// What workers of these tests do.
-pub const ROLES: &[Role] = &[("fill", fill_for_ever)];
-
-/// In a worker: writes pairs until it is killed.
-fn fill_for_ever(words: &[&str]) {
-    let index = open(Path::new(words[0]));
-    let (films, shows) = (table(&index, "Films"), table(&index, "Shows"));
-    for number in words[1].parse::<u64>().expect("a number").. {
-        let value = number.to_string();
-        let pair = [
-            Op::Clear(&shows),
-            Op::Put(&films, b"last", value.as_bytes()),
-            Op::Put(&shows, value.as_bytes(), value.as_bytes()),
-        ];
-        index.tables().write(&pair, &KEEP).expect("stored");
-        if number % 64 == 0 {
-            fill(&films, 0);
-        }
-        say(&value);
-    }
-}
-
-#[test]
-fn a_kill_loses_nothing_and_leaves_nothing_half() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let place = folder.path().display().to_string();
-    let mut said = 0_u64;
-    for round in 0..rounds("PLEXINDEX_ROUNDS", 12) {
-        let mut writer = Worker::start("fill", [&*place, &(said + 1).to_string()]);
-        for _ in 0..=round * 17 % 90 {
-            said = writer.hear().parse().expect("a number");
-        }
-        let rest = writer.kill();
-        said = rest.iter().filter_map(|line| line.parse().ok()).max().unwrap_or(said);
-        let index = open(folder.path());
-        let (films, shows) = (table(&index, "Films"), table(&index, "Shows"));
-        let last: u64 = get(&films, "last").expect("stored").parse().expect("a number");
-        assert!(last == said || last == said + 1, "{last}, and it said {said}");
-        assert_eq!(get(&shows, &last.to_string()), Some(last.to_string()), "all or nothing");
-        assert_eq!(shows.next(None).expect("asked"), Some(last.to_string().into_bytes()));
-        assert_eq!(shows.count().expect("counted"), 1);
-        said = last;
-    }
-}
 
 /// A folder as a process leaves it that is killed at a step, and how many writes had returned.
 type Left = (tempfile::TempDir, u32);

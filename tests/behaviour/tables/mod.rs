@@ -2,9 +2,8 @@
 //! stored.
 #![allow(unsafe_code)] // fork has no safe door
 
-pub mod kills;
+mod kills;
 
-use crate::support::worker::Role;
 use crate::support::{copy_of, segments};
 
 use crate::support;
@@ -12,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::support::index::{Index, QueryOptions, failpoint};
-use crate::support::worker::{Dice, Worker, choice, rounds, say, until};
+use crate::support::worker::{Dice, choice, rounds, until};
 use plexindex::error::Status;
 use plexindex::options::{Options, Ttl};
 use plexindex::tables::{LONGEST_NAME, Op, Table, TableLimits};

@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use plexindex::error::{Error, Status};
-use plexindex::inside::{FileFilter, Rules, WalkStarts};
+use plexindex::inside::{Rules, WalkStarts};
 use plexindex::{Folder, Item, Match, MatchStatus, Terms};
 use plexindex_standin::{LibrarySpec, Standin};
 
@@ -136,56 +136,12 @@ const CALLS: &[Call] = &[
         },
     },
     Call {
-        name: "match_path in all libraries",
-        whole: false,
-        run: |index, world| {
-            each_path(index, world, |_, path| {
-                let found = index.query().offline().match_path(path);
-                found.map(|found| of_match(&found))
-            })
-        },
-    },
-    Call {
-        name: "match_paths",
-        whole: false,
-        run: |index, world| {
-            each_library(index, world, |library, _| {
-                let found = library.query().offline().match_paths(world.paths())?;
-                Ok(found
-                    .into_iter()
-                    .map(|found| found.map_or(MISS.into(), |found| of_match(&found)))
-                    .collect())
-            })
-        },
-    },
-    Call {
-        name: "match_path_at_once",
-        whole: false,
-        run: |index, world| {
-            each_path(index, world, |library, path| {
-                library.match_path_at_once(path).map(|found| of_match(&found))
-            })
-        },
-    },
-    Call {
         name: "lookup_key",
         whole: false,
         run: |index, world| {
             each_path(index, world, |library, path| {
                 Ok(library.lookup_key(path).unwrap_or_default())
             })
-        },
-    },
-    Call {
-        name: "lookup_keys in all libraries",
-        whole: false,
-        run: |index, world| {
-            let all = index.library(plexindex::Selector::All)?;
-            Ok(all
-                .lookup_keys(world.paths())
-                .into_iter()
-                .map(Option::unwrap_or_default)
-                .collect())
         },
     },
     Call {
@@ -203,46 +159,12 @@ const CALLS: &[Call] = &[
         },
     },
     Call {
-        name: "match_folder of a library",
-        whole: false,
-        run: |index, world| {
-            each_library(index, world, |library, folder| {
-                Ok(vec![of_folder(&library.query().offline().match_folder(folder)?)])
-            })
-        },
-    },
-    Call {
         name: "items_below",
         whole: true,
         run: |index, world| {
             each_library(index, world, |library, folder| {
                 let items: Result<Vec<Item>, Error> = library.items_below(folder).collect();
                 Ok(items?.iter().map(|item| format!("{item:?}")).collect())
-            })
-        },
-    },
-    Call {
-        name: "items below in pages",
-        whole: true,
-        run: |index, world| {
-            each_library(index, world, |library, folder| {
-                let (mut said, mut after) = (Vec::new(), None::<Vec<u8>>);
-                loop {
-                    let page = library.items_below_with(
-                        folder.as_bytes(),
-                        after.as_deref(),
-                        20,
-                        FileFilter::NotOnDisk,
-                        |answer, facts| {
-                            said.extend(answer.candidates().iter().map(|found| format!("{found:?}")));
-                            Ok((answer.candidates().last().map(|found| found.path.to_vec()), facts.files))
-                        },
-                    )?;
-                    match page {
-                        (Some(last), 1..) => after = Some(last),
-                        _ => return Ok(said),
-                    }
-                }
             })
         },
     },
@@ -342,14 +264,6 @@ const CALLS: &[Call] = &[
         },
     },
     Call {
-        name: "statistics",
-        whole: true,
-        run: |index, _| {
-            let stats = index.stats()?;
-            Ok(vec![format!("{} matches", stats.matches)])
-        },
-    },
-    Call {
         name: "values",
         whole: true,
         run: |index, _| {
@@ -377,11 +291,6 @@ const CALLS: &[Call] = &[
                 .map(|name| Ok(format!("{:?}", name?)))
                 .collect()
         },
-    },
-    Call {
-        name: "count",
-        whole: true,
-        run: |index, _| Ok(vec![index.table("values")?.count()?.to_string()]),
     },
 ];
 

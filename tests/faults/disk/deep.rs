@@ -5,12 +5,6 @@ use crate::support::worker::deeply;
 
 #[test]
 #[ignore = "deep: half a minute"]
-fn every_page_may_be_lost() {
-    deeply(1_000, broken::any_page_may_be_lost);
-}
-
-#[test]
-#[ignore = "deep: half a minute"]
 fn broken_stores_are_found_by_many_at_once() {
     deeply(
         10,

@@ -370,56 +370,6 @@ pub fn limited(words: &[&str]) {
     told();
 }
 
-/// In a worker: records so much that a segment is due, which may not be as large as it has to be.
-pub fn no_segment(words: &[&str]) {
-    let options = options_at(words);
-    let key = words[3];
-    let index = try_open(options.clone()).expect("opens");
-    let library = index.library("Movies").expect("a handle");
-    // Paths of 20,000 bytes make the segment large, and many short ones make it due: of the fourth, all are merged. Neither
-    // makes the database's log larger than it is by now.
-    let long: Vec<String> = (0..250)
-        .map(|number| format!("/{}/{number}.mkv", "l".repeat(20_000)))
-        .collect();
-    let short: Vec<String> = (0..1_100).map(|number| format!("/host/{number}.mkv")).collect();
-    for paths in [&long[..], &short[..], &short[..], &short[..]] {
-        let pairs: Vec<(&[u8], &str)> = paths.iter().map(|path| (path.as_bytes(), key)).collect();
-        library.record_matches(&pairs).expect("recorded");
-    }
-    limit_files(3 << 20);
-    let pairs: Vec<(&[u8], &str)> = short.iter().map(|path| (path.as_bytes(), key)).collect();
-    for _ in 0..2 {
-        assert_refused(
-            library.record_matches(&pairs),
-            Status::Store,
-            &options.cache_dir,
-            "ulimit",
-        );
-        assert_eq!(answer(&library, &long[0]).expect("an answer"), key);
-    }
-    limit_files(libc::RLIM_INFINITY);
-    library.record_matches(&pairs).expect("recorded");
-    index.close().expect("closes");
-    let index = try_open(options).expect("opens");
-    let library = index.library("Movies").expect("a handle");
-    for path in long.iter().chain(&short) {
-        assert_eq!(answer(&library, path).expect("an answer"), key);
-    }
-    say("done");
-    told();
-}
-
-#[test]
-fn a_match_is_refused_while_its_segment_cannot_be_written() {
-    let server = movies(20);
-    let folder = tempfile::tempdir().expect("a folder");
-    let place = place(folder.path(), &server);
-    let (_, key) = path_of(&server, 1, 3);
-    let mut worker = Worker::start("no segment", [&place[0], &place[1], &place[2], &key]);
-    assert_eq!(worker.hear(), "done");
-    worker.end();
-}
-
 /// The commits of others show, however many of one process fail in between.
 fn others_go_on(server: &Standin, folder: &Path) {
     let place = place(folder, server);

@@ -8,7 +8,6 @@ mod every_write;
 mod full;
 mod growth;
 mod mutations;
-mod names;
 mod network;
 mod open;
 mod planted;
@@ -30,7 +29,6 @@ pub const ROLES: &[Role] = &[
     ("full disk", full::full),
     ("full and closed", full::full_and_closed),
     ("limited files", full::limited),
-    ("no segment", full::no_segment),
     ("masked", secrecy::masked),
     ("stores and ends", growth::stores_and_ends),
     ("small disk", growth::small_disk),

@@ -1,8 +1,8 @@
 //! The same for longer: `make check-deep`. Every count has an environment variable of its own, named where it is used.
 
-use crate::processes::{coherence, crash, kills, races, single_flight};
 #[cfg(unix)]
-use crate::processes::{fork, storm};
+use crate::processes::fork;
+use crate::processes::{coherence, crash, kills, single_flight};
 use crate::support::worker::deeply;
 
 #[test]
@@ -34,16 +34,6 @@ fn kills_for_long() {
 #[ignore = "deep: a minute"]
 fn forks_for_long() {
     deeply(10, fork::parent_and_child_both_go_on_and_lose_nothing);
-    deeply(10, fork::every_lookup_beside_writers_sees_what_was_recorded);
-}
-
-#[test]
-#[ignore = "deep: half a minute"]
-fn races_for_long() {
-    deeply(
-        4,
-        races::what_is_confirmed_after_a_clear_is_there_and_what_was_before_is_not,
-    );
 }
 
 #[test]
@@ -58,11 +48,4 @@ fn single_flight_of_fifty_processes_with_eight_threads() {
 #[ignore = "deep: five minutes"]
 fn kills_at_any_moment_for_long() {
     deeply(42, kills::a_kill_at_any_moment_loses_nothing_acknowledged);
-}
-
-#[cfg(unix)]
-#[test]
-#[ignore = "deep: six minutes"]
-fn two_hundred_storms() {
-    deeply(100, storm::many_processes_begin_on_a_new_folder_at_once);
 }

@@ -9,15 +9,11 @@ mod deep;
 #[cfg(unix)]
 mod fork;
 mod kills;
-mod load;
 #[cfg(unix)]
 mod page;
-mod races;
 #[cfg(unix)]
 mod signals;
 mod single_flight;
-#[cfg(unix)]
-mod storm;
 #[cfg(unix)]
 mod waiting;
 
@@ -36,22 +32,14 @@ pub const ROLES: &[Role] = &[
     #[cfg(unix)]
     ("fork and look up", fork::looking_up),
     #[cfg(unix)]
-    ("look up beside writers", fork::looking_up_beside_writers),
-    #[cfg(unix)]
     ("fork while connecting", fork::opening::connecting),
     #[cfg(unix)]
     ("fork while opening", fork::opening::opening),
-    ("race", races::race),
     ("flight", single_flight::ask),
     #[cfg(unix)]
     ("recover", waiting::recover),
     #[cfg(unix)]
-    ("storm", storm::storm),
-    #[cfg(unix)]
     ("interrupted", signals::interrupted),
-    ("load: read", load::read),
-    ("load: write", load::write),
-    ("load: refresh", load::refresh),
 ];
 
 use crate::support::worker::Role;

@@ -1,4 +1,4 @@
-//! However many ask for the same unfetched library at once, one fetches.
+//! However many open a new folder and ask for the same unfetched library at once: one store, and one fetches.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,16 +6,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::support::index::{Progress, QueryOptions};
 use plexindex_standin::{Action, Fault, Kind, Standin};
 
-use crate::support::worker::{Worker, options_at, place, rounds, say, told, until};
-use crate::support::{self, clock, movies, options, path_of, requests};
+use crate::support::worker::{Worker, assert_sound, options_at, place, rounds, say, told, until};
+use crate::support::{self, clock, movies, offline, options, path_of, requests};
 
-/// Opens, waits for the word, asks one path per thread, and says the answers. Says before when it is the one who fetches.
+/// Waits for the word, opens, asks one path per thread, records a match for each, and says the answers. Says before when it is
+/// the one who fetches.
 pub fn ask(words: &[&str]) {
     let mut options = options_at(words);
     options.page_size = words[3].parse().expect("a size");
-    let index = Arc::new(support::open(options, &clock()));
     say("ready");
     told();
+    let index = Arc::new(support::open(options, &clock()));
     let fetching = AtomicBool::new(false);
     std::thread::scope(|scope| {
         for path in &words[4..] {
@@ -34,8 +35,10 @@ pub fn ask(words: &[&str]) {
                     ..library.query()
                 };
                 let found = index.match_path(&question, path.as_bytes()).expect("an answer");
-                let key = found.item.map(|item| item.item.rating_key);
-                say(&format!("{path}|{}", key.unwrap_or(found.message)));
+                let key = found.item.map(|item| item.item.rating_key).expect("an item");
+                let own = format!("/host{path}");
+                library.record_matches(&[(own.as_bytes(), &key)]).expect("recorded");
+                say(&format!("{path}|{key}"));
             });
         }
     });
@@ -82,8 +85,9 @@ impl Crowd {
         }
     }
 
-    /// Takes the answers of all that are left.
-    fn assert_all_right(self) {
+    /// Takes the answers of all that are left, and sees that what they recorded is there.
+    fn assert_all_right(self, server: &Standin, folder: &std::path::Path) {
+        let all = self.expected.concat();
         for (mut worker, mut expected) in self.workers.into_iter().zip(self.expected) {
             while !expected.is_empty() {
                 let said = worker.hear();
@@ -95,6 +99,24 @@ impl Crowd {
             }
             worker.end();
         }
+        let index = support::open(options(server, folder), &clock());
+        let library = index.library("Movies").expect("a handle");
+        for (path, key) in all.iter().filter_map(|answer| answer.split_once('|')) {
+            let found = index.match_path(&offline(&library), format!("/host{path}").as_bytes());
+            let found = found.expect("an answer").item.map(|item| item.item.rating_key);
+            assert_eq!(found.as_deref(), Some(key), "{path} was acknowledged, then lost");
+        }
+        index.close().expect("closes");
+        assert_sound(folder);
+        let names = std::fs::read_dir(folder)
+            .expect("the folder")
+            .map(|entry| entry.expect("an entry").file_name());
+        let left = names.filter(|name| {
+            [".broken", ".new"]
+                .iter()
+                .any(|end| name.to_string_lossy().ends_with(end))
+        });
+        assert_eq!(left.count(), 0, "one store was made");
     }
 }
 
@@ -102,10 +124,9 @@ pub fn one_fetch(processes: u64, threads: u64) {
     let server = movies(3_500);
     let folder = tempfile::tempdir().expect("a folder");
     let mut crowd = Crowd::gather(&server, folder.path(), processes, threads, "1000");
-    assert_eq!(requests(&server)[5], 0, "opening sends no request");
     server.fault(Fault::new(Action::Delay { ms: 20 }).times(0));
     crowd.go();
-    crowd.assert_all_right();
+    crowd.assert_all_right(&server, folder.path());
     assert_once(&server, 4);
 }
 
@@ -165,7 +186,7 @@ pub fn who_comes_while_it_is_fetched_waits_and_asks_nothing() {
         crowd.workers.push(worker);
         crowd.expected.push(vec![format!("{path}|{key}")]);
     }
-    crowd.assert_all_right();
+    crowd.assert_all_right(&server, folder.path());
     assert_eq!(requests(&server), [1, 2, 3, 0, 0, 6]);
 }
 
@@ -195,7 +216,7 @@ pub fn one_continuation(processes: u64, threads: u64) {
     crowd.expected.remove(fetcher);
     let before = server.stats().of(Kind::Listing);
     assert!(before < PAGES, "killed too late to prove anything");
-    crowd.assert_all_right();
+    crowd.assert_all_right(&server, folder.path());
     let [identity, sections, listing, _, _, all] = requests(&server);
     // One page is fetched twice for the overlap; up to three were fetched ahead and not stored yet.
     assert!(listing <= PAGES + 1 + 3, "{listing} pages: more than one continuation");
