@@ -35,7 +35,7 @@ fn files(source: &str) -> BTreeMap<Vec<String>, String> {
             if name.ends_with("tests") || !is_code {
                 continue;
             }
-            let below = [place, &[name.clone()]].concat();
+            let below = [place, std::slice::from_ref(&name)].concat();
             if path.is_dir() {
                 read(&path, &below, files);
             } else {
