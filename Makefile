@@ -36,9 +36,9 @@ build/demo/made:
 	$(@D)/bin/pip --disable-pip-version-check -q install 'hatchling>=1.27,<2' click rich platformdirs tomli
 	touch $@
 # One build of what the demo needs, without PostgreSQL, and without TLS unless it goes to your server.
-DEMO_BUILT = $(abspath $(or $(CARGO_TARGET_DIR),target))/demo
+DEMO_BUILT = $(abspath $(or $(CARGO_TARGET_DIR),target))/quick
 STANDIN = $(DEMO_BUILT)/standin
-DEMO = $(CARGO) build --profile demo --package plexindex-standin --package plexindex-capi --lib --bins \
+DEMO = $(CARGO) build --profile quick --package plexindex-standin --package plexindex-capi --lib --bins \
 		--no-default-features $(if $(1),--features plexindex-capi/$(1)) && \
 	PLEXINDEX_PREBUILT=$$(ls $(DEMO_BUILT)/libplexindex.so $(DEMO_BUILT)/libplexindex.dylib 2>/dev/null | head -n 1) \
 	build/demo/bin/pip --disable-pip-version-check -q install --no-build-isolation --no-deps --force-reinstall ./bindings/python && \
@@ -49,7 +49,7 @@ demo: needs-demo build/demo/made ## show plexindex at work on a stand-in server,
 demo-hosts: needs-demo build/demo/made ## show three hosts that share a PostgreSQL database; needs an installed PostgreSQL
 	@$(call DEMO,shared) demo/hosts.py --standin $(STANDIN)
 standin: needs-standin ## run a stand-in Plex server with ITEMS=20000 films and a quarter as many episodes: PORT=32400, or 0 for any free port
-	@$(CARGO) build --profile demo --package plexindex-standin
+	@$(CARGO) build --profile quick --package plexindex-standin
 	@exec $(STANDIN) --spec tests/standin/readme.json --movies $(ITEMS) --episodes $$(($(ITEMS) / 4)) --port $(PORT)
 
 build/venv/made: scripts/requirements-test.txt

@@ -1,9 +1,12 @@
-"""Build hook: makes the shared library and the accelerator with cargo, and puts them beside the Python modules.
+"""Build hook: compiles the shared library and the accelerator with cargo, and puts them beside the Python modules.
 
-PLEXINDEX_PREBUILT names a library to pack instead, and PLEXINDEX_PREBUILT_ACCELERATOR an accelerator to go with it:
-without one the package goes through ctypes. PLEXINDEX_CARGO_PROFILE names another profile than `dist`.
-PLEXINDEX_PLATFORM_TAG names the platforms that a prebuilt library is for, and PLEXINDEX_LICENCES the file with the
-licences of what is in it: `make wheel` sets both, and checks the wheel.
+Environment variables:
+
+- PLEXINDEX_CARGO_PROFILE: cargo's profile. The default is `quick`; wheels for other machines use `dist`.
+- PLEXINDEX_PREBUILT: a compiled library to pack instead.
+- PLEXINDEX_PREBUILT_ACCELERATOR: the accelerator of that library. Without it, the package uses ctypes.
+- PLEXINDEX_PLATFORM_TAG: the platforms that a compiled library supports. `make wheel` sets the tag, and checks it.
+- PLEXINDEX_LICENCES: a file with the licences of the crates in a compiled library.
 """
 
 from __future__ import annotations
@@ -18,14 +21,15 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-# What a source distribution takes along, from the repository's root to `rust/`: what cargo needs to build the library.
-# The stand-in server is a member of the workspace, and some tests are named in the manifest: cargo wants to
-# see them even where it builds none of them.
+# The files in `rust/` of a source distribution, from the repository's root. cargo reads the manifests of all members of
+# the workspace, and looks for their main source files, even if it does not build these members.
 RUST_SOURCES = (
     "Cargo.toml", "Cargo.lock", ".cargo/config.toml", "build.rs", "src", "crates",
     "include", "bindings/c/Cargo.toml", "bindings/c/src", "bindings/c/library",
@@ -36,20 +40,20 @@ RUST_SOURCES = (
 )  # fmt: skip
 
 COMPILES = """\
-plexindex is written in Rust and is compiled now, for this machine. That takes two to four minutes on two cores.
+Compiling plexindex, which is written in Rust, for this machine. That takes two to three minutes on two cores.
 """
 NO_CARGO = """\
-plexindex is written in Rust, and no Rust toolchain was found: there is no `cargo` on the PATH.
-Install one (https://rustup.rs, or your system's package for cargo 1.89 or newer) and try again.
+plexindex is written in Rust, and no Rust toolchain was found: PATH has no `cargo`.
+Install Rust 1.89 or newer (https://rustup.rs, or your system's package), and try again.
 """
-ELSEWHERE = "PLEXINDEX_PREBUILT can be set to the path of a libplexindex that was built elsewhere."
+ELSEWHERE = "Or set PLEXINDEX_PREBUILT to the path of a compiled libplexindex."
 
 
 class PlexindexBuildHook(BuildHookInterface):  # type: ignore[misc,type-arg]
-    """Called by hatchling for each wheel and each source distribution."""
+    """hatchling calls this hook for each wheel and each source distribution."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Adds the library, or the Rust sources, to what is built."""
+        """Adds the library to a wheel, or the Rust sources to a source distribution."""
         here = Path(self.root)
         rust = here / "rust" if (here / "rust").is_dir() else here.parent.parent
         if self.target_name == "sdist":
@@ -65,7 +69,7 @@ class PlexindexBuildHook(BuildHookInterface):  # type: ignore[misc,type-arg]
             packed["_fast.pyd" if accelerator.suffix == ".dll" else "_fast.abi3.so"] = accelerator
         build_data["pure_python"] = False
         build_data["tag"] = f"py3-none-{os.environ.get('PLEXINDEX_PLATFORM_TAG') or platform_tag()}"
-        # pyproject.toml cannot name a file outside of this folder.
+        # pyproject.toml cannot name files outside of this folder.
         folder = f"{self.build_config.builder.project_id}.dist-info/licenses"
         licensed = {str(licence): f"{folder}/{licence.name}" for licence in rust.glob("LICENSE-*")}
         build_data["force_include"].update(licensed)
@@ -75,7 +79,7 @@ class PlexindexBuildHook(BuildHookInterface):  # type: ignore[misc,type-arg]
             build_data["shared_data"].update(self.shared_data(rust))
         for name, file in packed.items():
             if version == "editable":
-                # A running process may have the old one mapped: replaced, not overwritten.
+                # Replaces the old file, and does not overwrite it, because a running process may have mapped it.
                 target = here / "src" / "plexindex" / name
                 shutil.copyfile(file, target.with_suffix(".new"))
                 os.replace(target.with_suffix(".new"), target)
@@ -83,11 +87,11 @@ class PlexindexBuildHook(BuildHookInterface):  # type: ignore[misc,type-arg]
                 build_data["force_include"][str(file)] = f"plexindex/{name}"
 
     def shared_data(self, rust: Path) -> dict[str, str]:
-        """The manual page and the completions, with their places below a prefix."""
+        """Returns the manual page and the completions, with their places below a prefix."""
         made = tempfile.mkdtemp(prefix="plexindex-completion-")
         atexit.register(shutil.rmtree, made, ignore_errors=True)
-        # They are written as a user installs them, below another folder of shared data. The path has what pip has
-        # installed for this build only.
+        # The command installs the completions below another folder. The path contains the packages that pip installed
+        # only for this build.
         path = os.pathsep.join([str(Path(self.root) / "src"), *filter(None, sys.path)])
         environment = {**os.environ, "PYTHONPATH": path, "XDG_DATA_HOME": made}
         for shell in ("bash", "zsh", "fish"):
@@ -97,58 +101,68 @@ class PlexindexBuildHook(BuildHookInterface):  # type: ignore[misc,type-arg]
         return {str(rust / "docs" / "plexindex.1"): "share/man/man1/plexindex.1", **files}
 
     def prebuilt(self, variable: str) -> Path | None:
-        """The file that a variable names."""
+        """Returns the file that an environment variable names."""
         named = os.environ.get(variable)
         if named and not Path(named).is_file():
             self.stop(f"{variable}={named}: there is no such file")
         return Path(named).resolve() if named else None
 
     def build(self, rust: Path) -> tuple[Path, Path]:
-        """The library and the accelerator, built by cargo, wherever its target folder is."""
+        """Compiles the library and the accelerator with cargo, and returns both."""
         if not (rust / "Cargo.toml").is_file():
-            self.stop("the Rust sources of plexindex are missing: build from a checkout or from its sdist")
+            self.stop("the Rust sources of plexindex are missing: build from a checkout or from a source distribution")
         cargo = os.environ.get("CARGO") or shutil.which("cargo")
         cargo = cargo or shutil.which("cargo", path=str(Path.home() / ".cargo" / "bin"))
         if cargo is None:
             self.stop(f"{NO_CARGO}\n{ELSEWHERE}")
         say(COMPILES)
-        return self.compile(cargo, rust, "capi", "plexindex"), self.compile(
-            cargo, rust, "accelerator", "plexindex_accelerator"
-        )
-
-    def compile(self, cargo: str, rust: Path, package: str, crate: str) -> Path:
-        """A shared library of a package. Of an `rlib` too, cargo would leave out link-time optimisation."""
-        command = [cargo, "rustc", f"--package=plexindex-{package}", "--lib", "--crate-type=cdylib"]
-        if package == "capi":
-            command += ["--no-default-features", "--features=shared,tls"]  # all but the header, which is made already
-        command += [f"--profile={os.environ.get('PLEXINDEX_CARGO_PROFILE') or 'dist'}"]
-        command += [
-            "--message-format=json-render-diagnostics",
-            *(["--locked"] if (rust / "Cargo.lock").is_file() else []),
-        ]
+        command = [cargo, "build", "--lib", "--package=plexindex-capi", "--package=plexindex-accelerator"]
+        # Without the default feature that generates the header, which the sources contain.
+        command += ["--no-default-features", "--features=plexindex-capi/shared,plexindex-capi/tls"]
+        command += [f"--profile={os.environ.get('PLEXINDEX_CARGO_PROFILE') or 'quick'}"]
+        command += ["--message-format=json-render-diagnostics"]
+        command += ["--locked"] if (rust / "Cargo.lock").is_file() else []
+        libraries: dict[str, Path] = {}
         try:
-            done = subprocess.run(command, cwd=rust, stdout=subprocess.PIPE, check=False)  # noqa: S603
+            process = subprocess.Popen(command, cwd=rust, stdout=subprocess.PIPE)  # noqa: S603
         except OSError as error:
             self.stop(f"{cargo} does not run: {error}\n{ELSEWHERE}")
-        if done.returncode:
-            self.stop(
-                f"cargo could not build plexindex (exit code {done.returncode}); its messages are above\n{ELSEWHERE}"
-            )
-        for message in map(json.loads, done.stdout.splitlines()):
-            if message["reason"] == "compiler-artifact" and message["target"]["name"] == crate:
+        with process:
+            for message in report(process.stdout or ()):
                 for file in message["filenames"]:
                     if file.endswith((".so", ".dylib", ".dll")):
-                        return Path(file)
-        self.stop(f"cargo built no shared library of plexindex-{package}\n{ELSEWHERE}")
+                        libraries[message["target"]["name"]] = Path(file)
+        if process.returncode:
+            self.stop(
+                f"cargo could not build plexindex (exit code {process.returncode}); see the messages above\n{ELSEWHERE}"
+            )
+        try:
+            return libraries["plexindex"], libraries["plexindex_accelerator"]
+        except KeyError as error:
+            self.stop(f"cargo built no shared library {error}\n{ELSEWHERE}")
 
     def stop(self, message: str) -> NoReturn:
-        """Ends the build with this message and no traceback."""
+        """Ends the build with this message, without a traceback."""
         self.app.abort(message)
         raise SystemExit(1)
 
 
+def report(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
+    """Yields cargo's messages about compiled crates, and says every ten seconds how many crates it has compiled."""
+    begin = said = time.monotonic()
+    compiled = 0
+    for message in map(json.loads, lines):
+        if message["reason"] != "compiler-artifact":
+            continue
+        compiled += not message["fresh"]
+        if time.monotonic() - said >= 10:
+            said = time.monotonic()
+            say(f"{compiled} crates compiled after {said - begin:.0f} s; now {message['target']['name']}\n")
+        yield message
+
+
 def say(text: str) -> None:
-    """Tells the one who waits, also from below pip: that hides what a build prints, unless it fails or is told `-v`."""
+    """Writes to standard error, or to the terminal, because pip hides a build's output unless it fails."""
     sys.stderr.write(text)
     sys.stderr.flush()
     if sys.stderr.isatty():
@@ -158,6 +172,9 @@ def say(text: str) -> None:
 
 
 def platform_tag() -> str:
-    """The platform's part of the wheel's name, for the one architecture that cargo builds for."""
+    """Returns the platform's part of the wheel's name, for the architecture that cargo builds for."""
     tag = sysconfig.get_platform().replace("-", "_").replace(".", "_")
-    return tag.replace("universal2", platform.machine())
+    if not tag.startswith("macosx") or not tag.endswith("universal2"):
+        return tag
+    # cargo builds for one architecture. pip accepts wheels for arm64 only from macOS 11 on.
+    return "macosx_11_0_arm64" if platform.machine() == "arm64" else tag.replace("universal2", platform.machine())

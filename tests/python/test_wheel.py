@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import json
 import os
 import re
 import shutil
@@ -9,6 +11,7 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import plexindex
 import pytest
@@ -64,7 +67,8 @@ def test_a_wheel_with_a_prebuilt_library(tmp_path: Path) -> None:
     }
     assert {"plexindex/__main__.py", "plexindex/cli/doctor.py"} <= set(names)
     assert "plexindex = plexindex.__main__:main" in commands
-    assert [line for line in metadata.splitlines() if "Requires-Dist" in line] == ["Requires-Dist: platformdirs<5,>=4"]
+    needed = [line for line in metadata.splitlines() if line.startswith("Requires-Dist") and "extra ==" not in line]
+    assert needed == ["Requires-Dist: platformdirs<5,>=4", "Requires-Dist: tomli>=2; python_version < '3.11'"]
     assert "Requires-Python: >=3.9" in metadata
     assert "Author: The plexindex contributors" in metadata
 
@@ -79,7 +83,7 @@ def test_without_a_rust_toolchain_it_says_what_to_do(tmp_path: Path) -> None:
     assert "no Rust toolchain was found" in said
     assert "https://rustup.rs" in said
     assert "PLEXINDEX_PREBUILT" in said
-    assert "is compiled now" not in said
+    assert "Compiling" not in said
 
 
 def test_who_waits_at_a_terminal_is_told_that_it_compiles(tmp_path: Path) -> None:
@@ -91,7 +95,37 @@ def test_who_waits_at_a_terminal_is_told_that_it_compiles(tmp_path: Path) -> Non
     done = subprocess.run(
         command, cwd=PACKAGE, env=environment, stdin=subprocess.DEVNULL, capture_output=True, check=True
     )
-    assert re.search(rb"is compiled now, .* takes \w+ to \w+ minutes", done.stdout.replace(b"\r\n", b" "))
+    assert re.search(rb"Compiling plexindex, .* takes \w+ to \w+ minutes", done.stdout.replace(b"\r\n", b" "))
+
+
+@pytest.fixture
+def hook(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.syspath_prepend(str(PACKAGE))
+    return importlib.import_module("hatch_build")
+
+
+def test_a_build_says_how_far_it_is(hook: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(hook, "say", said.append)
+    monkeypatch.setattr(hook.time, "monotonic", iter(range(0, 100, 4)).__next__)
+    crate = {"reason": "compiler-artifact", "fresh": False, "target": {"name": "rusqlite"}}
+    assert len(list(hook.report([json.dumps(crate).encode()] * 6))) == 6
+    assert [line.partition(" ")[0] for line in said] == ["3", "6"]
+
+
+@pytest.mark.parametrize(
+    ("system", "machine", "tag"),
+    [
+        ("linux-x86_64", "x86_64", "linux_x86_64"),
+        ("macosx-10.13-universal2", "arm64", "macosx_11_0_arm64"),
+        ("macosx-10.13-universal2", "x86_64", "macosx_10_13_x86_64"),
+        ("macosx-11.0-arm64", "arm64", "macosx_11_0_arm64"),
+    ],
+)
+def test_the_tag_of_a_wheel(hook: Any, monkeypatch: pytest.MonkeyPatch, system: str, machine: str, tag: str) -> None:
+    monkeypatch.setattr(hook.sysconfig, "get_platform", lambda: system)
+    monkeypatch.setattr(hook.platform, "machine", lambda: machine)
+    assert hook.platform_tag() == tag
 
 
 def test_the_sdist_holds_what_cargo_needs_and_makes_a_wheel(tmp_path: Path) -> None:
