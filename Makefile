@@ -12,11 +12,14 @@ export RUFF_CACHE_DIR ?= $(CURDIR)/build/caches/ruff
 export MYPY_CACHE_DIR ?= $(CURDIR)/build/caches/mypy
 
 SUITES = sh scripts/suites.sh
-PACKED = $(or $(CARGO_TARGET_DIR),target)/package
-BUILT = $(or $(CARGO_TARGET_DIR),target)/debug
+TARGET = $(or $(CARGO_TARGET_DIR),target)
+BUILT = $(TARGET)/debug
+DYLIB = $(filter Darwin,$(shell uname -s))
+SHARED = libplexindex.$(if $(DYLIB),dylib,so)
 PYTEST = PLEXINDEX_STANDIN=$(abspath $(BUILT))/standin build/venv/bin/pytest -q
 PIP = build/venv/bin/pip --disable-pip-version-check -q install
 NEXTEST = $(CARGO) nextest run
+comma = ,
 # `make lint` checks the library for each of these targets that rustup has installed.
 OTHERS = aarch64-apple-darwin armv7-unknown-linux-gnueabihf x86_64-pc-windows-gnu x86_64-unknown-linux-musl
 
@@ -36,11 +39,11 @@ build/demo/made:
 	$(@D)/bin/pip --disable-pip-version-check -q install 'hatchling>=1.27,<2' click rich platformdirs tomli
 	touch $@
 # One build of what the demo needs, without PostgreSQL, and without TLS unless it goes to your server.
-DEMO_BUILT = $(abspath $(or $(CARGO_TARGET_DIR),target))/quick
+DEMO_BUILT = $(abspath $(TARGET))/quick
 STANDIN = $(DEMO_BUILT)/standin
 DEMO = $(CARGO) build --profile quick --package plexindex-standin --package plexindex-capi --lib --bins \
 		--no-default-features $(if $(1),--features plexindex-capi/$(1)) && \
-	PLEXINDEX_PREBUILT=$$(ls $(DEMO_BUILT)/libplexindex.so $(DEMO_BUILT)/libplexindex.dylib 2>/dev/null | head -n 1) \
+	PLEXINDEX_PREBUILT=$(DEMO_BUILT)/$(SHARED) \
 	build/demo/bin/pip --disable-pip-version-check -q install --no-build-isolation --no-deps --force-reinstall ./bindings/python && \
 	PLEX_TOKEN='$(TOKEN)' TOKEN= build/demo/bin/python
 
@@ -58,16 +61,18 @@ build/venv/made: scripts/requirements-test.txt
 	touch $@
 
 # Installs a wheel that contains the debug builds of the library and the accelerator.
-build/venv/installed: build/venv/made $(BUILT)/libplexindex.so $(BUILT)/libplexindex_accelerator.so $(shell git ls-files bindings/python)
-	PLEXINDEX_PREBUILT=$(abspath $(BUILT))/libplexindex.so \
-	PLEXINDEX_PREBUILT_ACCELERATOR=$(abspath $(BUILT))/libplexindex_accelerator.so \
+ACCELERATOR = libplexindex_accelerator$(suffix $(SHARED))
+build/venv/installed: build/venv/made $(BUILT)/$(SHARED) $(BUILT)/$(ACCELERATOR) $(shell git ls-files bindings/python)
+	PLEXINDEX_PREBUILT=$(abspath $(BUILT))/$(SHARED) PLEXINDEX_PREBUILT_ACCELERATOR=$(abspath $(BUILT))/$(ACCELERATOR) \
 		$(PIP) --no-build-isolation --no-deps --force-reinstall ./bindings/python
 	touch $@
 
 # Each suite is a name and a command for scripts/suites.sh.
 FORMAT = format '$(CARGO) fmt --all --check'
 # Tests often wait, so nextest runs one more test at a time than there are processors.
-RUST = Rust '$(NEXTEST) --workspace --test-threads $$(($$(getconf _NPROCESSORS_ONLN) + 1))'
+RUST = Rust '$(if $(shell $(CARGO) nextest --version 2>/dev/null),$(NEXTEST) --workspace --test-threads $$(($$(getconf _NPROCESSORS_ONLN) + 1)),\
+	echo "cargo-nextest also ends tests that hang: cargo install --locked cargo-nextest"; $(CARGO) test --workspace \
+	--no-fail-fast --lib --bins --tests --config "target.\"cfg(unix)\".runner = [\"sh\"$(comma) \"$(CURDIR)/scripts/test_apart.sh\"]")'
 PREPARE = build '$(CARGO) build --workspace --lib --bins --tests --examples && $(MAKE) --no-print-directory build/venv/installed'
 PYTHONS = Python '$(PYTEST) -n 4 --dist loadfile tests/python' \
 	'Python without accelerator' 'PLEXINDEX_NO_ACCELERATOR=1 $(PYTEST) -n 2 -m both tests/python'
@@ -101,7 +106,7 @@ DEEP = 'unit tests in full' 'PLEXINDEX_SEEDS=16 PLEXINDEX_STEP=1 PROPTEST_CASES=
 	languages 'PLEXINDEX_TEST_DEEP=1 $(PYTHON) scripts/languages.py' \
 	Python '$(PYTEST) -m "deep or packaging" tests/python' \
 	'Python without accelerator' 'PLEXINDEX_NO_ACCELERATOR=1 $(PYTEST) -n 4 --dist loadfile -m "not packaging" tests/python'
-check-deep: needs-test needs-test-install ## run the long tests, including valgrind, all compilers, other processors, Windows and packages; takes an hour or two
+check-deep: needs-check-deep needs-test-install ## run the long tests, including valgrind, all compilers, other processors, Windows and packages; takes an hour or two
 	@$(SUITES) $(PREPARE) $(DEEP) $(ARM) $(WINDOWS)
 
 CROSS = $(NEXTEST) --config tests/cross.toml --package plexindex --package plexindex-matching --package plexindex-sharing --package plexindex-tests
@@ -111,7 +116,7 @@ ARM = i686 '$(CROSS) --target i686-unknown-linux-gnu -E "not binary(/hosts|simul
 		-E "kind(lib) - test(plan_tests) + test(/^(edits|on_disk|questions|source_contract)::/)"'
 WINDOWS = Windows 'sh scripts/test_windows.sh'
 
-test-arm: needs-test ## test the library on 32-bit x86, and on 32-bit ARM in qemu; docs/contributing.md lists the packages
+test-arm: needs-test-arm ## test the library on 32-bit x86, and on 32-bit ARM in qemu; docs/contributing.md lists the packages
 	@$(SUITES) $(ARM)
 test-windows: ## test the library for Windows under wine
 	@$(SUITES) $(WINDOWS)
@@ -131,14 +136,36 @@ sanitize: ## run tests under AddressSanitizer, UBSan, ThreadSanitizer and Miri: 
 	sh scripts/sanitize.sh
 bench: ## compare plexindex with other tools in at most 40 minutes; see bench/README.md: SIZES="10000 100000", QUICK=1, ONLY="lookups …"
 	$(PYTHON) bench/run.py $(if $(SIZES),--sizes $(SIZES)) $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
+VERSION = $(shell sed -n '/^\[workspace.package\]/,/^$$/s/^version = "\(.*\)"/\1/p' Cargo.toml)
+SONAME = $(SHARED).$(firstword $(subst ., ,$(VERSION)))
+INTO = $(DESTDIR)$(PREFIX)
+define PKG_CONFIG
+prefix=$(PREFIX)
+libdir=$${prefix}/$(LIBDIR)
+includedir=$${prefix}/include
+
+Name: plexindex
+Description: Tells which Plex item a file is, without asking the server
+Version: $(VERSION)
+Libs: -L$${libdir} -lplexindex
+Cflags: -I$${includedir}
+endef
+export PKG_CONFIG
 # Panic messages contain source file names, but must not contain this machine's folders.
-install: needs-install ## install the C library with cargo-c, including files for pkg-config and CMake: PREFIX=/usr/local DESTDIR= LIBDIR=lib
+install: needs-install ## install the C library, including files for pkg-config and CMake: PREFIX=/usr/local DESTDIR= LIBDIR=lib
 	RUSTFLAGS="$$RUSTFLAGS --remap-path-prefix=$(CURDIR)=plexindex --remap-path-prefix=$${CARGO_HOME:-$$HOME/.cargo}=cargo" \
-		$(CARGO) cinstall --locked --package plexindex-capi --profile dist --library-type cdylib \
-		--prefix '$(PREFIX)' --libdir '$(PREFIX)/$(LIBDIR)' $(if $(DESTDIR),--destdir '$(DESTDIR)')
+		$(CARGO) rustc --locked --package plexindex-capi --lib --crate-type cdylib --profile dist \
+		--no-default-features --features shared,tls $(if $(DYLIB),,-- -C link-arg=-Wl,-soname,$(SONAME))
+	mkdir -p '$(INTO)/include' '$(INTO)/$(LIBDIR)/pkgconfig' '$(INTO)/share/cmake/plexindex' '$(INTO)/share/licenses/plexindex'
+	install -m 644 include/plexindex.h bindings/cpp/plexindex.hpp '$(INTO)/include'
+	install -m 755 '$(TARGET)/dist/$(SHARED)' '$(INTO)/$(LIBDIR)/$(SHARED)$(if $(DYLIB),,.$(VERSION))'
+	$(if $(DYLIB),,cd '$(INTO)/$(LIBDIR)' && ln -sf $(SHARED).$(VERSION) $(SONAME) && ln -sf $(SONAME) $(SHARED))
+	printf '%s\n' "$$PKG_CONFIG" > '$(INTO)/$(LIBDIR)/pkgconfig/plexindex.pc'
+	install -m 644 packaging/*.cmake '$(INTO)/share/cmake/plexindex'
+	install -m 644 LICENSE-* '$(INTO)/share/licenses/plexindex'
 uninstall: ## remove the files that `make install` installed with the same PREFIX and LIBDIR
 	cd '$(DESTDIR)$(PREFIX)' && rm -rf include/plexindex.h include/plexindex.hpp share/licenses/plexindex \
-		share/cmake/plexindex '$(LIBDIR)'/libplexindex.so* '$(LIBDIR)/pkgconfig/plexindex.pc'
+		share/cmake/plexindex '$(LIBDIR)'/$(SHARED)* '$(LIBDIR)/pkgconfig/plexindex.pc'
 header: ## generate the headers, plexindex.json, docs/methods.md and the bindings' declarations from bindings/c/src
 	$(PYTHON) scripts/renew_header.py
 abi: ## update docs/abi.txt from the headers in include, and list changed or removed declarations
@@ -160,11 +187,11 @@ dist: ## pack the sources and all crates, so that packagers can build offline: b
 # The crates are not published yet, so cargo must find them here, not in the registry.
 PATCH = --config 'patch.crates-io.plexindex-matching.path="crates/matching"' --config 'patch.crates-io.plexindex.path="."'
 release: ## build wheels, sources and crates in build/release, by default for all platforms; PLATFORMS as in `make wheel`
-	rm -rf build/release build/wheels $(PACKED)/*.crate
+	rm -rf build/release build/wheels $(TARGET)/package/*.crate
 	$(MAKE) wheel PLATFORMS='$(or $(PLATFORMS),all)'
 	$(MAKE) dist
 	$(CARGO) package --locked --package plexindex-matching --package plexindex --package plexindex-sharing $(PATCH)
-	mkdir -p build/release && cp build/wheels/*.whl build/dist/*.tar.xz $(PACKED)/*.crate build/release
+	mkdir -p build/release && cp build/wheels/*.whl build/dist/*.tar.xz $(TARGET)/package/*.crate build/release
 clean: ## remove target and build
 	$(CARGO) clean
 	rm -rf build

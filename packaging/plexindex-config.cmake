@@ -8,8 +8,10 @@ if(NOT TARGET plexindex::plexindex)
   add_library(plexindex::plexindex SHARED IMPORTED)
   set_target_properties(plexindex::plexindex PROPERTIES
     IMPORTED_LOCATION "${_plexindex_library}"
-    IMPORTED_SONAME "libplexindex.so.${plexindex_VERSION_MAJOR}"
     INTERFACE_INCLUDE_DIRECTORIES "${_plexindex_prefix}/include")
+  if(NOT APPLE)
+    set_property(TARGET plexindex::plexindex PROPERTY IMPORTED_SONAME "libplexindex.so.${plexindex_VERSION_MAJOR}")
+  endif()
   unset(_plexindex_library CACHE)
 endif()
 unset(_plexindex_prefix)

@@ -104,7 +104,7 @@ def main() -> int:
     """Tests the languages in ONLY, or all languages."""
     chosen = os.environ.get("ONLY", "").split() or list(LANGUAGES)
     rows, failed = [], 0
-    with variables(BUILT / "deps" / "libplexindex.so") as given:
+    with variables(BUILT / "deps" / f"libplexindex.{'dylib' if sys.platform == 'darwin' else 'so'}") as given:
         for name in chosen:
             tools, command = LANGUAGES[name]
             if lacking := missing(tools):

@@ -40,9 +40,9 @@ else
     lacks 'Rust 1.89 or newer' '' 'Rust: https://rustup.rs'
 fi
 case $command in
-test) tools='fmt nextest' ;;
+test) tools=fmt ;;
+check-deep | test-arm) tools='fmt nextest' ;;
 lint) tools='fmt clippy' ;;
-install | test-install) tools=cinstall ;;
 *) tools='' ;;
 esac
 if [ "$command" = test-install ]; then
@@ -54,7 +54,6 @@ for tool in ${version:+$tools}; do
     "$cargo" "$tool" --version >/dev/null 2>&1 && continue
     case $tool in
     nextest) lacks cargo-nextest '' 'cargo install --locked cargo-nextest' ;;
-    cinstall) lacks cargo-c '' 'cargo install --locked cargo-c' ;;
     *) lacks "cargo $tool" '' 'rustup component add rustfmt clippy' ;;
     esac
 done

@@ -43,7 +43,6 @@ fill_root() { # root
         [ ! -f "$file" ] || install -D -m 644 "$file" "$1$file"
     done
     cp -a "$cargo/bin" "$1/opt/.cargo/"
-    ! nextest=$(command -v cargo-nextest) || cp "$nextest" "$1/opt/.cargo/bin/"
     for file in "$cargo/config.toml" "$cargo/env"; do [ ! -f "$file" ] || cp "$file" "$1/opt/.cargo/"; done
     [ ! -f "$HOME/.config/pip/pip.conf" ] || install -D "$HOME/.config/pip/pip.conf" "$1/opt/.config/pip/pip.conf"
     # This setting of npm names Node.js headers of this machine.

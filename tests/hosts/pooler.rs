@@ -21,21 +21,22 @@ struct Pooler(Child);
 
 impl Pooler {
     fn start(cluster: &Cluster) -> Option<Self> {
-        if !Path::new("/usr/sbin/pgbouncer").is_file() {
+        let places = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer", "/usr/local/bin/pgbouncer"];
+        let Some(program) = places.into_iter().find(|file| Path::new(file).is_file()) else {
             assert!(
                 std::env::var_os("CI").is_none(),
                 "pgbouncer is not installed: apt-get install pgbouncer"
             );
             eprintln!("the tests of a pooler are skipped: pgbouncer is not installed");
             return None;
-        }
+        };
         let (folder, port) = (cluster.folder().display(), cluster.port);
         let settings = format!(
             "[databases]\n* = host={folder} port={port} user=postgres\n[pgbouncer]\npool_mode = transaction\n\
              auth_type = any\nlisten_port = 6432\nunix_socket_dir = {folder}\ndefault_pool_size = 2\n"
         );
         let settings = cluster.file("pgbouncer.ini", &settings);
-        let mut command = as_nobody("/usr/sbin/pgbouncer");
+        let mut command = as_nobody(program);
         command.arg("--quiet").arg(settings).stdin(Stdio::null());
         let pooler = Self(command.spawn().expect("started"));
         let begin = Instant::now();
