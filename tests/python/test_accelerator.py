@@ -6,7 +6,6 @@ import gc
 import os
 import pickle
 import sys
-import weakref
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -131,21 +130,6 @@ def test_an_answer_is_as_python_gives_it(index: plexindex.Index, server: Server)
         for call in (movies.match, movies.lookup_key, lambda path: movies.lookup_keys([path])):
             with pytest.raises((plexindex.InvalidArgumentError, TypeError)):
                 call(odd)
-
-
-@accelerated
-def test_nothing_is_kept_that_is_not_used(server: Server, tmp_path: Path) -> None:
-    index = plexindex.open(tmp_path, server_url=server.url, token=server.token)
-    movies = index.library("Movies")
-    movies.refresh()
-    lookup = movies.lookup_key
-    gone: list[weakref.ref[Any]] = [weakref.ref(movies), weakref.ref(index)]
-    del movies
-    (path,) = paths_of(server, 1)
-    assert lookup(path) is not None, "the function keeps the index open"
-    del index, lookup
-    gc.collect()
-    assert [one() for one in gone] == [None, None]
 
 
 @accelerated

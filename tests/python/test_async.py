@@ -12,7 +12,6 @@ import time
 import weakref
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import plexindex
 import pytest
@@ -125,58 +124,17 @@ def test_the_wait_for_a_thread_counts_towards_the_timeout(
 ) -> None:
     async def ask(index: plexindex.Index) -> None:
         async with busy(index, monkeypatch) as own:
+            assert (await own.match("/new.mkv")).status == "not_yet"
             assert (await own.match("/new.mkv", timeout=0.05)).status == "not_yet"
             assert (await own.match("/new.mkv", timeout=0.05, check=True)).status in ("not_yet", "needs_warm")
-            assert (await own.match_guid("imdb://tt1", timeout=0.05)).status in ("not_yet", "needs_warm")
             with pytest.raises(plexindex.TimeoutError):
                 await own.refresh(timeout=0.05)
             with pytest.raises(plexindex.TimeoutError):
                 await own.items("Movies", timeout=0.05).__anext__()
-
-    asyncio.run(ask(open_index()))
-
-
-def test_the_wait_for_a_thread_counts_towards_the_timeout_of_open(
-    open_index: OpenIndex, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def ask(index: plexindex.Index) -> None:
-        async with busy(index, monkeypatch) as own:
-            assert (await own.match("/new.mkv")).status == "not_yet"
+            with pytest.raises(plexindex.InvalidArgumentError, match="timeout"):
+                await own.refresh(timeout=-1)
 
     asyncio.run(ask(open_index(timeout=0.05)))
-
-
-def test_a_thread_that_becomes_free_has_the_rest_of_the_timeout(
-    index: plexindex.Index, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    left: list[float] = []
-
-    async def ask() -> None:
-        async with busy(index, monkeypatch) as own:
-            later = asyncio.ensure_future(own._run(lambda timeout: left.append(timeout), timeout=60))
-            await asyncio.sleep(0.05)
-        await later
-
-    asyncio.run(ask())
-    assert 0 < left[0] < 60
-
-
-@pytest.mark.parametrize("timeout", ["x", -1, True, float("nan")])
-def test_an_invalid_timeout_is_refused_as_by_the_index(index: plexindex.Index, timeout: Any) -> None:
-    with pytest.raises((TypeError, plexindex.InvalidArgumentError)) as theirs:
-        index.refresh(timeout=timeout)
-    with pytest.raises(type(theirs.value), match="timeout"):
-        asyncio.run(aio.AsyncIndex(index).refresh(timeout=timeout))
-
-
-def test_the_token_is_set_as_in_the_index(index: plexindex.Index, server: Server) -> None:
-    own: Any = aio.AsyncIndex(index)
-    index.refresh()
-    own.token = "another"
-    with pytest.raises(plexindex.UnauthorizedError):
-        index.refresh()
-    own.token = server.token
-    assert index.refresh()
 
 
 def test_an_unknown_attribute_cannot_be_set(index: plexindex.Index) -> None:

@@ -6,7 +6,8 @@ import copy
 import gc
 import os
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ import pytest
 from conftest import TOKEN, Server
 
 REFUSED = plexindex.InvalidArgumentError
+SWITCHES = ("accept_invalid_certs", "offline", "mmap", "obfuscate_paths", "shared_durable")
+open_: Any = plexindex.open
 
 
 @pytest.mark.both
@@ -94,24 +97,6 @@ def test_a_path_that_is_not_utf8_matches_itself(index: plexindex.Index, server: 
         assert movies.lookup_keys([path]) == [match.key]
 
 
-def test_a_call_that_is_wrong_names_what_was_called(index: plexindex.Index) -> None:
-    movies: Any = index.library("Movies")
-    wrong: Any = None
-    calls: list[tuple[Callable[[], object], str]] = [
-        (lambda: movies.match("/a", library="TV"), r"match\(\) got an unexpected keyword argument 'library'"),
-        (lambda: movies.invalidate("/a.mkv"), r"invalidate\(\) takes 1 positional argument but 2 were given"),
-        (lambda: movies.record_match("/a.mkv"), r"record_match\(\) missing 1 required positional argument: 'key'"),
-        (lambda: index.compare(wrong), "folders must be a path or a list of paths, not NoneType"),
-        (lambda: index.edit_items(wrong, library="Movies"), "keys must be a list of keys, not NoneType"),
-        (lambda: index.library(1.5), "title must be str or int, not float"),  # type: ignore[arg-type]
-        # What the method itself refuses keeps its own words.
-        (lambda: movies.match(7), "a path must be str, bytes or os.PathLike, not int"),
-    ]
-    for call, said in calls:
-        with pytest.raises(TypeError, match=said):
-            call()
-
-
 @pytest.mark.both
 @pytest.mark.parametrize(
     "wrong",
@@ -128,57 +113,60 @@ def test_a_wrong_argument_is_refused_for_a_listed_file(
         index.match(path, **wrong)
 
 
-@pytest.mark.parametrize("option", ["accept_invalid_certs", "offline", "mmap", "obfuscate_paths", "shared_durable"])
-def test_a_switch_is_a_bool(cache: Path, option: str) -> None:
-    with pytest.raises(TypeError, match=option):
-        plexindex.open(cache, **{option: "false"})  # type: ignore[arg-type]
-
-
-def test_a_query_takes_only_bools(index: plexindex.Index) -> None:
-    movies: Any = index.library("Movies")
-    calls: list[tuple[str, Callable[..., object]]] = [
-        ("check", lambda **given: movies.match_paths([], **given)),
-        ("check", lambda **given: movies.folder("/a", **given)),
-        ("check", lambda **given: movies.match_guid("tt1", **given)),
-        ("check", lambda **given: movies.search_title("A", **given)),
-        ("check", movies.refresh),
-        ("full", movies.refresh),
-        ("full", movies.changes),
-        ("offline", movies.items),
-        ("offline", movies.watch),
-        ("offline", index.libraries),
-        ("offline", lambda **given: index.compare("/a", **given)),
-        ("through", lambda **given: movies.record_match("/a", 7, **given)),
-    ]
-    for name, call in calls:
-        with pytest.raises(TypeError, match=f"{name} must be True or False, not str"):
-            call(**{name: "false"})
-
-
 def test_an_argument_of_the_wrong_type_is_named(index: plexindex.Index, cache: Path) -> None:
+    index.refresh()
     some: Any = index
-    table: Any = index.table("mine")
-    matches: Any = index.match_paths([], offline=True) if index.refresh() else None
+    movies, table, matches, opened = (
+        index.library("Movies"),
+        some.table("mine"),
+        some.match_paths([]),
+        partial(open_, cache),
+    )
     calls: list[tuple[str, Callable[[], object]]] = [
-        ("mappings", lambda: plexindex.open(cache, mappings=3)),  # type: ignore[arg-type]
-        ("mappings", lambda: plexindex.open(cache, mappings=[("/a", 3)])),  # type: ignore[list-item]
-        ("mappings", lambda: plexindex.open(cache, mappings=[("/a\0", "/b")])),
+        *((option, partial(opened, **{option: "false"})) for option in SWITCHES),
+        ("mappings", lambda: opened(mappings=3)),
+        ("mappings", lambda: opened(mappings=[("/a", 3)])),
+        ("mappings", lambda: opened(mappings=[("/a\0", "/b")])),
+        ("a path", lambda: some.match(7)),
+        ("title", lambda: some.library(1.5)),
+        ("folders", lambda: some.compare(None)),
+        ("keys", lambda: some.edit_items(None, library="Movies")),
         ("fields", lambda: some.edit_items([101], ["title"], "Movies")),
         ("remove", lambda: some.edit_items([101], {}, "Movies", remove=["genre"])),
         ("request", lambda: some.call("items.list", [1])),
+        ("progress", lambda: some.call("changes.list", progress=7)),
+        ("object", lambda: some.call("items.get", {"key": object()})),
+        ("library must be", lambda: some.call("items.get", {"key": "1", "library": 1.5})),
         ("value", lambda: table.set("a", "str")),
-        ("value", lambda: table.set("a", 5)),
-        ("position 1", lambda: index.match_paths(["/a", "/b\0"])),
-        ("position 1", lambda: index.match_paths([b"/a", ""])),
+        ("position 1", lambda: some.match_paths(["/a", "/b\0"])),
+        ("position 1", lambda: some.match_paths([b"/a", ""])),
         ("str", lambda: matches["x"]),
         ("since", lambda: some.watch(3)),
         ("timeout", lambda: some.watch(timeout="x")),
-        ("name a library", lambda: list(index.library())),
         ("name a library", lambda: some.items(None)),
+        # The name of the argument is that of the call.
+        ("'library'", lambda: some.library("Movies").match("/a", library="TV")),
+        ("'key'", lambda: some.library("Movies").record_match("/a.mkv")),
+        *((name, partial(call, **{name: "false"})) for name, call in bools(index, movies)),
     ]
     for said, call in calls:
         with pytest.raises((TypeError, REFUSED), match=said):
             call()
+
+
+def bools(index: Any, movies: Any) -> Iterator[tuple[str, Callable[..., object]]]:
+    """Calls with an argument that must be a bool, so that the string "false" does not count as true."""
+    for call in (movies.match_paths, movies.folder, movies.match_guid, movies.search_title):
+        yield "check", partial(call, [] if call == movies.match_paths else "/a")
+    yield from (("check", movies.refresh), ("full", movies.refresh), ("full", movies.changes))
+    yield from (("offline", movies.items), ("offline", movies.watch), ("offline", index.libraries))
+    yield "offline", partial(index.compare, "/a")
+    yield "through", partial(movies.record_match, "/a", 7)
+
+
+def test_a_library_of_a_different_index_is_refused(index: plexindex.Index, cache: Path) -> None:
+    with plexindex.open(cache / "other") as other, pytest.raises(REFUSED, match="a different index"):
+        index.match("/a", other.library("Movies"))
 
 
 def test_an_index_and_a_table_are_not_copied(index: plexindex.Index) -> None:

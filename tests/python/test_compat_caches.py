@@ -8,8 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 from unittest.mock import MagicMock, Mock
 
-import pytest
-from compat_world import KEY, item
+from compat_world import item
 from conftest import until
 from plexindex.compat import MatchCache, PlexCache, _extract_item_data
 
@@ -62,30 +61,6 @@ ODD = [
 ]
 
 
-@pytest.mark.both
-def test_statistics_and_repr_of_matches(tmp_path: Path) -> None:
-    cache = MatchCache(str(tmp_path))
-    assert cache.get_stats() == {"hits": 0, "misses": 0, "hit_rate": 0.0, "size": cache.get_stats()["size"], "count": 0}
-    cache.set_match("Movies", "/a", "1")
-    for path in ("/a", "/A", "/a", "/b"):
-        cache.get_match("Movies", path)
-    stats = cache.get_stats()
-    assert (stats["hits"], stats["misses"], stats["hit_rate"], stats["count"]) == (3, 1, 75.0, 1)
-    assert stats["size"] > 0
-    assert repr(cache) == f"MatchCache(data_dir='{tmp_path}', matches=1, hit_rate=75.0%)"
-    assert MatchCache(tmp_path).get_stats()["hits"] == 0
-    cache.clear()
-    assert (cache.get_stats()["hits"], cache.get_stats()["misses"], cache.get_stats()["count"]) == (0, 0, 0)
-
-
-def test_attributes_that_others_read(tmp_path: Path) -> None:
-    assert (PlexCache.DEFAULT_LIBRARY_TTL, PlexCache.DEFAULT_SIZE_LIMIT) == (3600, 104_857_600)
-    cache = PlexCache(tmp_path)
-    assert (cache._library_ttl, cache._size_limit) == (3600, 104_857_600)
-    assert PlexCache(tmp_path, library_ttl=1800, size_limit=5)._library_ttl == 1800
-    assert MatchCache(tmp_path)._size_limit == 52_428_800
-
-
 def test_folders_are_made_and_files_of_others_are_not_touched(tmp_path: Path) -> None:
     data = tmp_path / "deep" / "data"
     (data / "cache").mkdir(parents=True)
@@ -120,31 +95,6 @@ def test_expiry_is_fixed_by_the_writer(tmp_path: Path) -> None:
     assert repr(never).startswith(f"PlexCache(data_dir='{tmp_path}', ttl=None, items=2, hit_rate=")
     never.set_search_results("Never", "t", [])
     assert never.get_stats()["count"] == 2
-
-
-def test_the_oldest_matches_go_when_there_is_too_much(tmp_path: Path) -> None:
-    cache = MatchCache(tmp_path, size_limit=100_000)
-    for number in range(2_200):
-        cache.set_match("Movies", f"/movies/{number:06}.mkv", f"{KEY}{number}")
-    count = cache.get_stats()["count"]
-    assert 0 < count < 2_200
-    assert cache.get_match("Movies", "/movies/002199.mkv") == f"{KEY}2199"
-    assert cache.get_match("Movies", "/movies/000000.mkv") is None
-
-
-@pytest.mark.both
-def test_objects_go_on_after_close(tmp_path: Path) -> None:
-    matches, plex = MatchCache(tmp_path), PlexCache(tmp_path)
-    for number in range(3):
-        matches.set_match("Movies", "/a", str(number))
-        plex.set_library_items("Movies", [item(str(number), None)])
-        matches.get_match("Movies", "/a")
-        for cache in (matches, plex):
-            cache.close()
-            cache.close()
-        assert matches.get_match("Movies", "/a") == str(number)
-        assert plex.get_library_items("Movies") == [{"key": str(number), "title": None, "file_paths": []}]
-    assert matches.get_stats()["hits"] == 6
 
 
 class Raises:
@@ -192,11 +142,3 @@ def test_odd_texts_come_back_as_they_were(tmp_path: Path) -> None:
         assert cache.get_library_items("L") == [_extract_item_data(one) for one in items]
         cache.set_search_results("L", texts[-1], items)
         assert cache.get_search_results("L", texts[-1]) == [_extract_item_data(one) for one in items]
-
-
-def test_counters_can_be_set(tmp_path: Path) -> None:
-    cache = MatchCache(tmp_path)
-    cache._hits, cache._misses = 8, 2
-    assert cache.get_match("Movies", "/x") is None
-    assert (cache._hits, cache._misses, cache.get_stats()["hits"]) == (8, 3, 8)
-    cache.close()

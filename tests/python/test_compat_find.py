@@ -212,17 +212,6 @@ def test_mappings_and_folders_of_the_call_apply(scenes: Any, tmp_path: Path) -> 
     assert outcome(scenes, "/host/1/twice.mp4", {**caches(tmp_path / "plain"), **folders}) == ("high", 2)
 
 
-def test_a_path_that_is_not_utf8_is_looked_up(scenes: Any, given: dict[str, Any]) -> None:
-    given["match_cache"].set_match("Scenes", "/stash/\udcff.mp4", f"{KEY}4")
-    assert outcome(scenes, "/stash/\udcff.mp4", given) == ("high", 4)
-    assert outcome(scenes, "/stash/\udcfe.mp4", given) == ("none",)
-
-
-def test_a_section_with_an_index_of_its_own(scenes: Any, tmp_path: Path) -> None:
-    with plexindex.from_section(scenes, tmp_path / "own") as own:
-        assert outcome(own, "/stash/z/once.mp4", {}) == ("high", 4)
-
-
 class ServerDown(Exception):  # noqa: N818
     """As Stash2Plex's."""
 

@@ -61,23 +61,6 @@ def test_both_ways(index: plexindex.Index, tree: Tree) -> None:
     assert lines_of(index, *given) == [not_in_plex(new), not_on_disk(tree.listed[0])]
 
 
-def test_the_server_is_asked_first_with_one_request(index: plexindex.Index, tree: Tree) -> None:
-    index.refresh()
-    tree.server.reset()
-    found = index.compare(tree.media)
-    assert (list(found), found.stale, tree.server.requests()) == ([], False, 1)
-    new = make(tree.films / "New (2024)" / "New (2024).mkv")
-    tree.add(film(new))
-    assert lines_of(index, tree.media) == []
-    tree.server.post("items/remove", {"ratingKeys": [int(tree.key(new))]})
-    tree.server.reset()
-    assert lines_of(index, tree.media, offline=True) == []
-    assert tree.server.requests() == 0
-    found = index.compare(tree.media)
-    assert [(one.what, one.path) for one in found] == [("not_in_plex", str(new))]
-    assert found.age is not None and found.age < 30 and found.summary["age"] == round(found.age, 3)
-
-
 def test_one_of_several_libraries(cli: Cli, index: plexindex.Index, tree: Tree) -> None:
     make(tree.films / "New (2024)" / "New (2024).mkv")
     make(tree.films / "@eaDir" / "x.mkv")
@@ -279,15 +262,6 @@ def test_a_missing_mount_is_one_line(index: plexindex.Index, tree: Tree) -> None
         assert lines_of(index, folder) == line
 
 
-def test_an_empty_location_of_the_same_name(tmp_path: Path, start_server: ServerFactory) -> None:
-    full, empty = tmp_path / "a" / "films", tmp_path / "b" / "films"
-    files = [make(full / name / f"{name}.mkv") for name in FILMS]
-    empty.mkdir(parents=True)
-    server = serve(tmp_path, start_server, ([full, empty], files))
-    with plexindex.open(tmp_path / "store", server.url, server.token) as index:
-        assert lines_of(index, empty) == lines_of(index, tmp_path) == []
-
-
 def test_what_plex_ignores(index: plexindex.Index, tree: Tree) -> None:
     folder = tree.listed[0].parent
     ignored = {
@@ -315,35 +289,6 @@ def test_what_plex_ignores(index: plexindex.Index, tree: Tree) -> None:
         assert {one[1] for one in found if one[0] == "left_out"} >= others
     found = [one for one in lines_of(index, tree.films, without=["extension"]) if one[0] == "not_in_plex"]
     assert {Path(one[1]).name for one in found} == {"poster.jpg", "Alpha.mkv.part"}
-
-
-def test_odd_plexignore_files(index: plexindex.Index, tree: Tree) -> None:
-    new = not_in_plex(make(tree.films / "New.mkv"))
-    odd = make(Path(os.fsdecode(os.fsencode(tree.films) + b"/odd \xff x.mkv")))
-    ignored = make(tree.films / ".plexignore", b"[!\0]*\n[z-a]*.mkv\n[\n*.avi\0\n\0\nodd \xff*\n")
-    assert lines_of(index, tree.films) == [("left_out", str(odd), "plexignore"), new]
-    # A pipe into which nothing writes.
-    ignored.unlink()
-    os.mkfifo(ignored)
-    assert lines_of(index, tree.films) == [new, not_in_plex(odd)]
-
-
-def test_links(tmp_path: Path, index: plexindex.Index, tree: Tree) -> None:
-    (tree.films / "loop").symlink_to(tree.films)
-    (tree.films / "up").symlink_to(tmp_path)
-    (tree.films / "itself.mkv").symlink_to("itself.mkv")
-    (tree.films / "here").symlink_to("there")
-    (tree.films / "there").symlink_to("here")
-    (tree.films / "linked").symlink_to(make(tree.media / "else" / "far.mkv").parent)
-    tree.listed[0].unlink()
-    tree.listed[0].symlink_to("/no/such/place.mkv")
-    assert lines_of(index, tree.films) == [
-        ("left_out", str(tree.films / "itself.mkv"), "empty"),
-        ("left_out", str(tree.films / "loop"), "loop"),
-        ("left_out", str(tree.films / "up"), "loop"),
-        not_in_plex(tree.films / "linked" / "far.mkv"),
-        not_on_disk(tree.listed[0]),
-    ]
 
 
 @pytest.fixture
@@ -406,20 +351,6 @@ def test_a_name_that_is_not_utf8_is_paired_with_the_listed_name(index: plexindex
     (found,) = index.compare(tree.films)
     assert (found.what, found.path, found.reason) == ("not_in_plex", str(on_disk), "not_utf8")
     assert found.item is not None and "not UTF-8" in found.message and "Caf\ufffd" in found.message
-
-
-def test_untidy_listed_paths_are_no_differences(index: plexindex.Index, tree: Tree) -> None:
-    names = [f"Untidy {number} (2001)" for number in range(5)]
-    for name, template in zip(names, ("{}//{}.mkv", "{}/./{}.mkv", "/{}/{}.mkv", "./{}/{}.mkv", "{}/{}.mkv/")):
-        make(tree.films / name / f"{name}.mkv")
-        path = f"{tree.films}/{template.format(name, name)}"
-        tree.add({"title": name[:-7], "year": 2001, "files": [path]})
-    index.refresh()
-    comparison = index.compare(tree.films)
-    assert (list(comparison), comparison.files, comparison.listed) == ([], 8, 8)
-    (tree.films / names[0] / f"{names[0]}.mkv").unlink()
-    (found,) = index.compare(tree.films)
-    assert (found.what, found.reason) == ("not_on_disk", "gone")
 
 
 @pytest.mark.parametrize("shown", ["\uf022", "\uff1a", "\ua789", "_"])

@@ -135,20 +135,6 @@ def test_renames_of_an_item_with_several_files(tmp_path: Path, index: plexindex.
     assert "several files: " in Cli(tmp_path, tree.server).run("diff", "--left-out", tree.media).stdout
 
 
-def test_a_further_file_that_became_the_file_of_another_item(index: plexindex.Index, tree: Tree) -> None:
-    files = [make(tree.films / f"{name}.mkv") for name in "abc"]
-    tree.add({"title": "Many", "year": 2000, "files": [*map(str, files)]})
-    index.refresh(full=True)
-    key, alpha = tree.key(files[0]), tree.key(tree.listed[0])
-    others = [tree.films / f"{name}.mkv" for name in "yz"]
-    for old, new in zip(files[1:], others):
-        tree.rename(old, new, key)
-    tree.rename(tree.listed[0], files[1], alpha)
-    assert [(one.what, one.path) for one in index.compare(tree.films)] == [
-        ("several_paths", str(file)) for file in others
-    ]
-
-
 def test_items_with_a_file_in_common(index: plexindex.Index, tree: Tree) -> None:
     one, two, shared = (make(tree.films / f"{name}.mkv") for name in ("one", "two", "shared"))
     tree.add(*({"title": file.stem, "files": [str(file), str(shared)]} for file in (one, two)))
@@ -157,25 +143,6 @@ def test_items_with_a_file_in_common(index: plexindex.Index, tree: Tree) -> None
     for offline in (False, True):
         lines = [line for line in lines_of(index, tree.films, offline=offline) if line[0] != "several_paths"]
         assert lines == [("ambiguous", str(shared), "several_items")]
-
-
-def test_an_item_whose_other_file_is_gone(index: plexindex.Index, tree: Tree) -> None:
-    gone, old = (make(tree.films / f"{name}.mkv") for name in ("gone", "old"))
-    tree.add({"title": "One", "files": [str(gone), str(old)]})
-    index.refresh(full=True)
-    gone.unlink()
-    tree.rename(old, tree.films / "new.mkv", tree.key(gone))
-    assert lines_of(index, tree.films) == [not_on_disk(gone)]
-
-
-def test_a_new_file_with_the_name_of_a_renamed_one(index: plexindex.Index, tree: Tree) -> None:
-    index.refresh()
-    old = tree.listed[0]
-    tree.rename(old, tree.films / "Renamed (2001).mkv")
-    taken = make(old.with_name(old.name.upper().replace(".MKV", ".mkv")))
-    if old.exists():
-        pytest.skip("this disk does not tell such files apart")
-    assert lines_of(index, tree.films) == [not_in_plex(taken)]
 
 
 def test_a_folder_of_two_libraries(tmp_path: Path, start_server: ServerFactory) -> None:

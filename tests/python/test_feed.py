@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -87,16 +86,6 @@ def test_a_full_listing_that_was_not_read_to_its_first_token_begins_anew(index: 
     assert len(list(index.changes(found.cursor, full=found.cursor is None))) == 420
     with pytest.raises(plexindex.InvalidArgumentError, match="since is empty"):
         index.changes("")
-
-
-def test_a_wait_says_that_the_server_is_away(open_index: OpenIndex, server: Server) -> None:
-    index = open_index(library_ttl=0.01)
-    index.refresh()
-    cursor = index.changes().cursor
-    server.stop()
-    while any(library.fresh for library in index.libraries(offline=True)):
-        time.sleep(0.001)
-    assert next(iter(index.watch(cursor, timeout=0.1))).stale
 
 
 def test_a_token_after_a_deadline_says_what_was_late(server: Server, open_index: OpenIndex) -> None:

@@ -69,25 +69,6 @@ def test_what_a_callback_raises_ends_the_call(slow: plexindex.Index, server: Ser
             ask(full=True, progress=listen)
 
 
-def test_a_callback_may_use_the_index(slow: plexindex.Index, server: Server) -> None:
-    shows = slow.library("TV Shows")
-    shows.refresh()
-    row = server.paths(2)[0]
-    nested: list[str | None] = []
-    looked_up: list[str | None] = []
-
-    def listen(_: plexindex.Progress) -> None:
-        nested.append(shows.match(row["path"]).rating_key)
-        looked_up.append(shows.lookup_key(row["path"]))
-
-    match = slow.match(last_path(server), "Movies", progress=listen)
-    assert match.path == last_path(server)
-    assert set(nested) == {row["ratingKey"]}
-    # Another thread publishes the listing meanwhile, and a fast lookup waits for no other thread.
-    assert looked_up[0] is not None
-    assert len(set(looked_up) - {None}) == 1
-
-
 def test_a_callback_cannot_close_its_index(slow: plexindex.Index, server: Server) -> None:
     with pytest.raises(plexindex.Error, match="progress callback"):
         slow.match(last_path(server), "Movies", progress=lambda _: slow.close())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import struct
 import subprocess
@@ -117,57 +116,6 @@ def test_each_kind_of_file(tmp_path: Path) -> None:
         assert (double.reason, [item.episode for item in double.candidates]) == ("several_episodes", [1, 2, 3])
 
 
-def test_a_name_that_is_not_utf8_keeps_its_bytes(fake_plex: FakePlex, tmp_path: Path) -> None:  # noqa: F811
-    odd = os.fsencode(tmp_path) + b"/films/Caf\xe9 (2001)/Caf\xe9 (2001).mkv"
-    os.makedirs(os.path.dirname(odd))
-    Path(os.fsdecode(odd)).write_bytes(b"x")
-    fake_plex.add_library("Movies", [tmp_path / "films" / "x.mkv"])
-    with open_index(fake_plex, tmp_path / "store") as index:
-        index.refresh()
-        cursor = index.changes().cursor
-        fake_plex.move(tmp_path / "films" / "x.mkv", os.fsdecode(odd))
-        index.refresh(full=True)
-        for path in (odd, os.fsdecode(odd)):
-            found = index.match(path, "Movies")
-            assert (found.match_kind, found.confidence, found.path) == ("exact", "high", os.fsdecode(odd))
-        assert found.item is not None
-        assert (found.item.paths, found.item.host_path) == ((os.fsdecode(odd),), os.fsdecode(odd))
-        assert [item.path for item in index.items_below(tmp_path)] == [os.fsdecode(odd)]
-        assert [item.path for item in index.library("Movies").items()] == [os.fsdecode(odd)]
-        assert [change.path for change in index.changes(cursor)] == [os.fsdecode(odd)]
-        assert not index.compare(tmp_path / "films").differs
-        assert index.match(os.fsdecode(odd).replace("\udce9", "\ufffd"), "Movies").status == "not_found"
-
-
-def test_guids_of_shows(tmp_path: Path) -> None:
-    file = "/media/tv/A Show (2010)/Season 02/A Show (2010) - S02E03 - Third.mkv"
-    with FakePlex({"TV": [file]}) as plex, open_index(plex, tmp_path) as index:
-        episode = plex.item(file)
-        plex.set(int(episode["grandparentRatingKey"]), guids=["tvdb://81189"])
-        assert index.match_guid("tvdb://show/81189").rating_key == episode["ratingKey"]
-
-
-def test_changes(plex_with_movie: FakePlex, tmp_path: Path) -> None:
-    new = Path("/media/movies/Sintel (2010).mkv")
-    with open_index(plex_with_movie, tmp_path) as index:
-        index.refresh()
-        cursor = index.changes().cursor
-        key = plex_with_movie.add("Movies", new, guids=["imdb://tt1727587"])
-        plex_with_movie.move(MOVIE, "/media/movies/bbb.mkv")
-        index.refresh(full=True)
-        assert index.match(new, "Movies").rating_key == str(key)
-        assert index.match_guid("imdb://tt1727587", "Movies").rating_key == str(key)
-        assert {(change.change, change.path) for change in index.changes(cursor)} == {
-            ("added", str(new)),
-            ("moved", "/media/movies/bbb.mkv"),
-        }
-        plex_with_movie.set(new, title="Other")
-        assert plex_with_movie.item(key)["title"] == "Other"
-        plex_with_movie.remove(new)
-        index.refresh(full=True)
-        assert not index.match(new, "Movies")
-
-
 def test_a_moved_file_is_another_part() -> None:
     """Tools that look for replaced files compare the keys of parts."""
     other = "/media/movies/Big Buck Bunny (2008) - 4K.mkv"
@@ -258,13 +206,6 @@ def test_the_folder_of_a_library(tmp_path: Path) -> None:
         assert [item.title for item in section.all()] == ["Another"]
 
 
-def test_servers_have_identities(tmp_path: Path) -> None:
-    with FakePlex({"Movies": [MOVIE]}) as one, FakePlex({"Movies": ["/media/movies/A (2001).mkv", MOVIE]}) as two:
-        for plex in (one, two):
-            with open_index(plex, tmp_path) as index:
-                assert index.match(MOVIE).rating_key == plex.item(MOVIE)["ratingKey"]
-
-
 def test_watched_states(plex_with_movie: FakePlex) -> None:
     server = pytest.importorskip("plexapi.server").PlexServer
     movie = server(plex_with_movie.url, plex_with_movie.token).library.section("Movies").all()[0]
@@ -328,10 +269,6 @@ def test_an_edit_of_an_unknown_field_is_ignored(plex_with_movie: FakePlex, tmp_p
         key = index.match(MOVIE).rating_key
         assert index.edit_items([key or ""], {"nonsense": "x", "Else": ["y"]}, "Movies").done == [key]
     assert not {"nonsense", "Else"} & plex_with_movie.item(MOVIE).keys()
-
-
-def test_a_server_shows_its_libraries(plex_with_movie: FakePlex) -> None:
-    assert repr(plex_with_movie) == f"<plexindex.testing.FakePlex at {plex_with_movie.url}: Movies>"
 
 
 def test_the_test_in_the_readme(tmp_path: Path) -> None:
