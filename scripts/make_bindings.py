@@ -1,6 +1,7 @@
 """Generates parts of the bindings from include/plexindex.json, which build.rs writes. `make header` runs this script.
 
-The script generates types for Node.js, and constants and a copy of the header for Go. make_methods.py generates the
+The script generates types for Node.js, constants and a copy of the header for Go, and declarations for Python's ctypes.
+make_methods.py generates the
 types of methods.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -103,12 +105,89 @@ def go_names(abi: dict[str, Any]) -> str:
     return "\n".join([*lines, "\t}", "}", ""])
 
 
+# Structs of answers: Python reads their numbers at these offsets.
+READ = ("answers", "answer", "item")
+# The package passes a plexindex_bytes in these structs as two fields: that is faster, and a text need not end with NUL.
+SPLIT = {"query": "c_char_p", "progress": "c_void_p"}
+C_TYPES = {"void": "None", "size_t": "c_size_t", "char *": "c_char_p", "char **": "POINTER(c_char_p)"}
+C_TYPES["void *"] = "c_void_p"
+
+
+def python_abi(abi: dict[str, Any]) -> str:
+    """Returns the constants, structs and functions of the ABI for ctypes."""
+    structs = {name.removeprefix("plexindex_"): struct["fields"] for name, struct in abi["structs"].items()}
+    passed = [name for name in structs if name not in (*READ, "text", "table_op")]
+
+    def class_of(name: str) -> str:
+        return "C" + name.title().replace("_", "")
+
+    def of(kind: str) -> str:
+        kind = kind.replace("const ", "")
+        name = kind.removeprefix("plexindex_").rstrip(" *")
+        if kind in C_TYPES:
+            return C_TYPES[kind]
+        if kind.endswith("_fn"):
+            return name.upper()
+        if not kind.startswith("plexindex_"):
+            return "c_" + kind.removesuffix("_t")
+        if name in passed:
+            return f"POINTER({class_of(name)})" if kind.endswith("*") else class_of(name)
+        return "POINTER(c_void_p)" if kind.endswith("**") else "c_void_p"
+
+    def ctypes_fields(struct: str) -> Iterator[str]:
+        for field in structs[struct]:
+            name, kind = field["name"], of(field["type"])
+            if kind == "CBytes" and struct in SPLIT:
+                yield f'("{name}_data", {SPLIT[struct]}), ("{name}_length", c_size_t)'
+            else:
+                count = f" * {field['count']}" if "count" in field else ""
+                yield f'("{name}", {kind}{count})'
+
+    def listed(kinds: list[str]) -> str:
+        return f"({', '.join(kinds)}{',' * (len(kinds) == 1)})"
+
+    numbers = {name.removeprefix("PLEXINDEX_"): number for name, number in abi["constants"].items()}
+    statuses = {name.removeprefix("PLEXINDEX_"): number for name, number in abi["statuses"].items()}
+    groups = {"MATCH": "MATCH_KINDS", "CONFIDENCE": "CONFIDENCES", "REASON": "REASONS", "REQUEST": "REQUESTS"}
+    lines = [f'"""The constants, structs and functions of plexindex.h, for ctypes. {MADE}."""', ""]
+    lines += ["from ctypes import CFUNCTYPE, POINTER, Structure, c_char, c_char_p, c_void_p"]
+    lines += ["from ctypes import c_int32, c_int64, c_size_t, c_uint32, c_uint64", ""]
+    lines += [f"{name} = {value}" for name, value in numbers.items() if name.partition("_")[0] not in (*groups, "KIND")]
+    lines += ["# Statuses. From FIRST_ERROR on, they are errors.", "FIRST_ERROR = 100"]
+    lines += [f"{name} = {number}" for name, number in statuses.items()]
+    lines.append(f"STATUS_NAMES = {{{', '.join(f'{number}: {name.lower()!r}' for name, number in statuses.items())}}}")
+    lines.append("# Names by number. None is a reserved number.")
+    for group, name in groups.items():
+        named = {value: one[len(group) + 1 :].lower() for one, value in numbers.items() if one.startswith(group + "_")}
+        lines.append(f"{name} = {tuple(named.get(number) for number in range(max(named) + 1))}")
+    kinds = {value: name[5:].lower() for name, value in numbers.items() if name.startswith("KIND_") and value}
+    lines += [f"KINDS = {kinds}", "# Offsets in bytes."]
+    lines += [f"{name.upper()} = { {field['name']: field['offset'] for field in structs[name]} }" for name in READ]
+    texts = [field["name"] for field in structs["item"] if field["type"] == "plexindex_text"]
+    lines += [
+        f"ITEM_TEXTS = {tuple(texts)}",
+        "# Callbacks get addresses as numbers: ctypes creates no object before Python runs.",
+    ]
+    for name, call in abi["callbacks"].items():
+        kinds_of = ["c_size_t" if "*" in one["type"] else of(one["type"]) for one in call["arguments"]]
+        lines.append(f"{of(name)} = CFUNCTYPE({', '.join([of(call['result']), *kinds_of])})")
+    for name in passed:
+        lines += [f"class {class_of(name)}(Structure):", f'    """plexindex_{name}."""']
+        lines.append(f"    _fields_ = [{', '.join(ctypes_fields(name))}]")
+    lines += ["# For each function, the type of its result, and the types of its arguments.", "SIGNATURES = {"]
+    for name, call in abi["functions"].items():
+        given = listed([of(one["type"]) for one in call["arguments"]])
+        lines.append(f'    "{name.removeprefix("plexindex_")}": ({of(call["result"])}, {given}),')
+    return "\n".join([*lines, "}", ""])
+
+
 def made() -> dict[str, str]:
     """Returns the text of each generated file, by its path in the project."""
     abi = json.loads(DESCRIPTION.read_text(encoding="utf-8"))
     files = {
         "node/names.d.ts": node_names(abi),
         "go/names.go": go_names(abi),
+        "python/src/plexindex/_core/abi.py": python_abi(abi),
     }
     # Go gets a copy, because cgo does not find files outside of the module.
     files["go/plexindex.h"] = (ROOT / "include" / "plexindex.h").read_text(encoding="utf-8")

@@ -12,7 +12,7 @@ from pathlib import Path
 import plexindex
 import pytest
 from conftest import REPOSITORY, run_python
-from plexindex._core import constants as _constants
+from plexindex._core import abi as _constants
 from plexindex._core import native as _native
 
 HEAVY = (
@@ -53,51 +53,6 @@ def test_import_loads_ctypes_and_little_else() -> None:
     heavy, added = map(ast.literal_eval, printed.replace("] [", "]\n[").splitlines())
     assert heavy == []
     assert set(added) <= {"plexindex", "__future__", "_struct", "_collections_abc", "_functools", "_thread", "atexit"}
-
-
-def imports_of(module: Path, package: Path) -> set[str]:
-    """The modules of the package that one imports when it runs: a class may name another's type without it."""
-    above = list(module.relative_to(package).with_suffix("").parts)
-    found: set[str] = set()
-    tree = ast.parse(module.read_text())
-    only_types = [
-        node for node in ast.walk(tree) if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-    ]
-    for types in only_types:
-        types.body = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.level:
-            folder = [*above[: len(above) - node.level], *(node.module or "").split(".")]
-            for name in [folder, *([*folder, alias.name] for alias in node.names)]:
-                named = ".".join(part for part in name if part)
-                if (package / named.replace(".", "/")).with_suffix(".py").exists():
-                    found.add(named)
-    return found
-
-
-def circle(imports: dict[str, set[str]]) -> list[str]:
-    """Modules of which each imports the next, and the last the first; none is the order that a reader wants."""
-    done: set[str] = set()
-
-    def follow(name: str, way: list[str]) -> list[str]:
-        if name in way:
-            return [*way[way.index(name) :], name]
-        if name in done:
-            return []
-        found = next(filter(None, (follow(other, [*way, name]) for other in sorted(imports.get(name, ())))), [])
-        done.add(name)
-        return found
-
-    return next(filter(None, (follow(name, []) for name in sorted(imports))), [])
-
-
-def test_no_module_leads_back_to_itself() -> None:
-    package = Path(plexindex.__file__).parent
-    names = {path: ".".join(path.relative_to(package).with_suffix("").parts) for path in package.rglob("*.py")}
-    imports = {name: imports_of(path, package) for path, name in names.items() if path.name != "__init__.py"}
-    assert imports["index"] >= {"_core.opening", "library", "mapping"}
-    assert imports["cli.doctor"] >= {"_core.native", "index", "cli.refresh"}
-    assert " -> ".join(circle(imports)) == ""
 
 
 def compile_library(folder: Path, code: str) -> str:

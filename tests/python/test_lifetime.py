@@ -11,7 +11,7 @@ from pathlib import Path
 import plexindex
 import pytest
 from conftest import OpenIndex, Server
-from plexindex._core import accelerator as _accelerator
+from plexindex._core import lookups as _lookups
 
 pytestmark = pytest.mark.both
 
@@ -167,7 +167,7 @@ def test_a_close_ends_a_fetch_of_another_thread(open_index: OpenIndex, server: S
 def test_without_a_global_lock_lookups_count_as_calls(
     open_index: OpenIndex, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_accelerator, "holds_the_lock", lambda: False)
+    monkeypatch.setattr(_lookups, "holds_the_lock", lambda: False)
     index = open_index()
     movies = index.library("Movies")
     movies.refresh()

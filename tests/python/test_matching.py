@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import plexindex
 import pytest
 from conftest import OpenIndex, Server
-from plexindex.testing import FakePlex
+from plexindex._core import abi as c
+from plexindex._core.blocks import PLACES, words_of
 
 pytestmark = pytest.mark.both
 
@@ -34,7 +37,8 @@ def test_only_a_sure_match_is_true(index: plexindex.Index, server: Server) -> No
     assert not movies.match(MISSING)
     # The same name in another folder may be another file.
     low = movies.match(f"/elsewhere/{PurePosixPath(path).name}")
-    assert (low.status, low.confidence, bool(low)) == ("found", "low", False)
+    assert low.confidence == "low"
+    assert not low
 
 
 def test_a_library_is_iterated_and_counted_without_requests(index: plexindex.Index, server: Server) -> None:
@@ -51,8 +55,7 @@ def test_a_library_is_iterated_and_counted_without_requests(index: plexindex.Ind
 
 
 def test_the_libraries_can_be_asked(index: plexindex.Index, server: Server) -> None:
-    movies, shows = index.libraries()
-    assert (movies.title, shows.title) == ("Movies", "TV Shows")
+    movies = index.libraries()[0]
     assert movies.match(server.paths(1)[0]["path"])
     assert not movies.match(server.paths(2)[0]["path"])
 
@@ -62,7 +65,8 @@ def test_an_items_path_on_this_machine(open_index: OpenIndex, server: Server) ->
     path = server.paths(1)[11]["path"]
     item = index.match(f"/mnt/media{path.removeprefix('/data')}").item
     assert item is not None
-    assert (item.path, item.host_path) == (path, f"/mnt/media{path.removeprefix('/data')}")
+    assert item.path == path
+    assert item.host_path == f"/mnt/media{path.removeprefix('/data')}"
     index.close()
     unmapped = open_index().match(path).item
     assert unmapped is not None
@@ -74,7 +78,9 @@ def test_a_table_is_a_mapping_that_is_kept(open_index: OpenIndex) -> None:
     table = index.table("mine")
     table["a"], table[b"\xff"] = b"1", b""
     table.set("gone", b"x", expire=0)
-    assert (table["a"], table.get("gone"), table.get("b", b"-")) == (b"1", None, b"-")
+    assert table["a"] == b"1"
+    assert table.get("gone") is None
+    assert table.get("b", b"-") == b"-"
     assert list(table) == [b"a", b"\xff"]
     assert "a" in table
     assert len(index.table("other")) == 0
@@ -89,22 +95,52 @@ def test_a_table_is_a_mapping_that_is_kept(open_index: OpenIndex) -> None:
     assert not list(again)
 
 
-def test_a_silent_server_is_not_answered_with_a_longer_timeout(tmp_path: Path) -> None:
-    with FakePlex({"Movies": ["/m/A (2001).mkv"]}) as plex:
-        plex.pause()
-        with plexindex.open(tmp_path, plex.url, plex.token) as index:
-            assert "longer" not in index.match("/m/A (2001).mkv", timeout=0.05).message
+def put(block: Any, offset: int, *numbers: int) -> None:
+    """Writes numbers of four bytes into a block."""
+    for place, number in enumerate(numbers):
+        block[offset + 4 * place : offset + 4 * place + 4] = number.to_bytes(4, sys.byteorder)
 
 
-def test_an_index_without_a_url_has_no_offline_flag_to_remove(tmp_path: Path) -> None:
-    with plexindex.open(tmp_path) as index, pytest.raises(plexindex.Error, match="server_url") as caught:
-        index.match("/m/A (2001).mkv")
-    assert "flag" not in str(caught.value)
+def test_numbers_of_a_later_version_are_named(index: plexindex.Index, server: Server) -> None:
+    matches = index.match_paths([server.paths(1)[0]["path"]])
+    block: Any = matches._block
+    put(block, matches._first, 42, int.from_bytes(bytes([9, 7, 200, 0]), sys.byteorder))
+    item = words_of(block)[(matches._first >> 2) + 3]
+    put(block, item + 4 * PLACES["kind"], 99)
+    match = matches[0]
+    assert match.status == "unknown"
+    assert str(match.match_kind) == "unknown_9"
+    assert str(match.confidence) == "unknown_7"
+    assert str(match.reason) == "unknown_200"
+    assert match.candidates[0].kind == "unknown"
 
 
-def test_an_edited_item_of_an_unreachable_server_has_changed(tmp_path: Path) -> None:
-    path = "/m/A (2001).mkv"
-    with FakePlex({"Movies": [path]}) as plex, plexindex.open(tmp_path, plex.url, plex.token, retry_for=0) as index:
-        index.edit_items([index.match(path).key or ""], {"title": "B"}, "Movies")
-        plex.stop()
-        assert "changed" in index.match(path).message
+def test_the_block_says_how_large_its_structs_are(index: plexindex.Index, server: Server) -> None:
+    paths = [row["path"] for row in server.paths(1)[:2]]
+    block: Any = index.match_paths(paths)._block
+    put(block, 4, 0)
+    first, second = plexindex.Matches(block, None, paths)
+    assert first.key == second.key
+
+
+def test_a_batch_is_a_sequence(index: plexindex.Index, server: Server) -> None:
+    row = server.paths(1)[0]
+    matches = index.match_paths([row["path"], os.fsencode(MISSING), Path(MISSING)], "Movies")
+    assert isinstance(matches, Sequence)
+    assert [match.asked for match in matches] == [row["path"], MISSING, str(Path(MISSING))]
+    assert len(matches) == 3
+    assert matches[-3].title == row["title"]
+    assert [match.status for match in matches[1:]] == ["not_found", "not_found"]
+    assert matches.counts() == {"found": 1, "not_found": 2}
+    assert repr(matches) == "<plexindex.Matches 3: 1 found, 2 not_found>"
+    for wrong in (3, -4):
+        with pytest.raises(IndexError):
+            matches[wrong]
+
+
+def test_an_error_of_one_path_of_a_batch_can_be_raised(index: plexindex.Index) -> None:
+    matches = index.match_paths([MISSING])
+    put(matches._block, matches._first, c.STARTING)
+    error = matches[0].error
+    assert isinstance(error, plexindex.ServerUnavailableError)
+    assert str(error) == matches[0].message

@@ -71,7 +71,7 @@ def test_the_configuration(tmp_path: Path, server: Server, monkeypatch: pytest.M
         monkeypatch.setenv("PLEXINDEX_SHARED_DURABLE", variable)
         with plexindex.open(**given) as index:  # type: ignore[arg-type]
             # A process that unpickles the index shares the same log.
-            options = index.__reduce__()[1][4]
+            options = index.__reduce__()[1][3]
         assert (options["shared"], bool(options["shared_durable"])) == expected
 
 

@@ -53,12 +53,13 @@ if TYPE_CHECKING:
         TimeoutError,
         UnauthorizedError,
     )
-    from .index import Index, open
+    from .index import Index
     from .item import Item
     from .library import Library
     from .light import LightItem
     from .mapping import Mapping, Proposal
     from .match import FolderMatch, Match, Matches
+    from .opening import open
     from .plexapi import SectionIndex, ServerIndex, from_section, from_server
     from .progress import Progress
     from .table import Table
@@ -110,12 +111,13 @@ _MODULES = {
     "compare": ("Comparison", "Difference"),
     "edits": ("EditReport",),
     "errors": tuple(name for name in __all__ if name.endswith("Error")),
-    "index": ("Index", "open"),
+    "index": ("Index",),
     "item": ("Item",),
     "library": ("Library",),
     "light": ("LightItem",),
     "mapping": ("Mapping", "Proposal"),
     "match": ("FolderMatch", "Match", "Matches"),
+    "opening": ("open",),
     "progress": ("Progress",),
     "plexapi": ("SectionIndex", "ServerIndex", "from_section", "from_server"),
     "table": ("Table",),

@@ -18,7 +18,8 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from . import index as sync
-from ._core import constants as c
+from . import opening
+from ._core import abi as c
 from ._core import convert
 from ._core.callbacks import Stoppable
 from ._core.convert import check_call
@@ -31,11 +32,11 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
     from types import TracebackType
 
-    from typing_extensions import Concatenate, ParamSpec, Self
+    from typing_extensions import Concatenate, ParamSpec, Self, Unpack
 
     from ._core import methods
-    from ._core.shared import Following
-    from ._core.types import PathArg
+    from ._core.session import Following
+    from ._core.types import Asking, PathArg
     from .changes import Change
     from .compare import Difference
     from .item import Item
@@ -70,8 +71,9 @@ class _Caller:
         """
         began, timeout = monotonic(), options.get("timeout")
         convert.timeout_ms(timeout)
-        # `wait_for` has no default: None means forever.
-        if timeout is None and "timeout" in (getattr(call, "__kwdefaults__", None) or ()):
+        # `wait_for` has no default: None means forever. The defaults of an index's options are those of a library.
+        defaults = getattr(getattr(Library, getattr(call, "__name__", ""), call), "__kwdefaults__", None)
+        if timeout is None and "timeout" in (defaults or ()):
             timeout = self._target._session.timeout
 
         def run() -> Any:
@@ -368,19 +370,9 @@ class AsyncIndex(_Caller):
         found = await self._cancellable(self._target.libraries, **options)
         return [AsyncLibrary(library, self._threads) for library in found]
 
-    async def match(
-        self,
-        path: PathArg,
-        library: sync.LibraryArg = None,
-        *,
-        timeout: float | None = None,
-        offline: bool = False,
-        check: bool = False,
-        progress: ProgressArg = None,
-    ) -> Match:
+    async def match(self, path: PathArg, library: sync.LibraryArg = None, **options: Unpack[Asking]) -> Match:
         """As :meth:`plexindex.Index.match`. An answer that needs no waiting needs no thread."""
-        chosen = AsyncLibrary(self._target._in(library), self._threads)
-        return await chosen.match(path, timeout=timeout, offline=offline, check=check, progress=progress)
+        return await AsyncLibrary(self._target._in(library), self._threads).match(path, **options)
 
     match_paths = _cancellable(sync.Index.match_paths)
     folder = _cancellable(sync.Index.folder)
@@ -464,7 +456,7 @@ def _match_at_once(library: Library, path: PathArg) -> Match:
     if block is None:
         session = library._session
         raw = convert.path_bytes(path, session.hides_paths)
-        block = session.block(session.native.match_path, library._handle, raw, flags=c.QUERY_AT_ONCE)
+        _, block = session.query(session.native.match_path, library._handle, raw, flags=c.QUERY_AT_ONCE)
     return Match(block, source=library.index, question=path)
 
 
@@ -472,7 +464,7 @@ def _opens_as(function: Callable[P, Any]) -> Callable[[Callable[..., T]], Callab
     return wraps(function)
 
 
-@_opens_as(sync.open)
+@_opens_as(opening.open)
 def open(*arguments: Any, **options: Any) -> AsyncIndex:
     """As :func:`plexindex.open`."""
-    return AsyncIndex(sync.open(*arguments, **options))
+    return AsyncIndex(opening.open(*arguments, **options))

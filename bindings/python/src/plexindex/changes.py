@@ -5,8 +5,7 @@ from __future__ import annotations
 from time import monotonic, sleep
 
 from ._core import TYPE_CHECKING, convert
-from ._core import constants as c
-from ._core.library_facts import oldest
+from ._core import abi as c
 from .errors import (
     InvalidArgumentError,
     NotFetchedError,
@@ -19,6 +18,7 @@ from .errors import (
     UnauthorizedError,
 )
 from .item import Item
+from .library import oldest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

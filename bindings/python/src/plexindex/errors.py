@@ -7,7 +7,7 @@ from __future__ import annotations
 import builtins
 
 from ._core import TYPE_CHECKING
-from ._core import constants as c
+from ._core import abi as c
 
 if TYPE_CHECKING:
     from typing import Any

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ._core import TYPE_CHECKING
-from ._core import constants as c
+from ._core import abi as c
 from ._core.blocks import PLACES
 from .errors import Error
 

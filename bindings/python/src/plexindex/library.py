@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from ._core import TYPE_CHECKING, convert, log
-from ._core import constants as c
+from ._core import abi as c
 from ._core.accelerator import lookups_class
 from ._core.blocks import log_lines
-from ._core.library_facts import is_chosen, oldest
 from .errors import (
     Error,
     InvalidArgumentError,
@@ -20,7 +19,7 @@ from .match import FolderMatch, Match, Matches
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
-    from typing import Any
+    from typing import Any, TypeVar
 
     from ._core.handles import LibraryHandle
     from ._core.lookups import Lookups
@@ -29,6 +28,8 @@ if TYPE_CHECKING:
     from .edits import EditReport
     from .index import Index
     from .progress import ProgressArg
+
+    AnyMatch = TypeVar("AnyMatch", bound=Match)
 else:
     Lookups = lookups_class()
 
@@ -181,9 +182,8 @@ class Library(Lookups):
     ) -> bytes | bytearray:
         flags = c.QUERY_OFFLINE if convert.flag("offline", offline) else 0
         flags |= c.QUERY_PROBE if convert.flag("check", check) else 0
-        return self._session.block(
-            function, self._handle, text, timeout=timeout, flags=flags, progress=progress, **sizes
-        )
+        query = self._session.query
+        return query(function, self._handle, text, timeout=timeout, flags=flags, progress=progress, **sizes)[1]
 
     def folder(
         self,
@@ -195,10 +195,28 @@ class Library(Lookups):
         progress: ProgressArg = None,
     ) -> FolderMatch:
         """Returns the show, season, artist, album or item for a folder: :meth:`Index.folder` in this library."""
-        convert.check_call(timeout, progress, offline=offline, check=check)
         raw = convert.path_bytes(path, self._session.hides_paths, "folder")
-        facts = self._request("match.folder", timeout, progress, path=raw, offline=offline, check=check)
-        return FolderMatch._from_json(facts, self._index, path)  # type: ignore[no-any-return]
+        return self._answer(
+            FolderMatch, path, "match.folder", timeout, progress, path=raw, offline=offline, check=check
+        )
+
+    def _answer(
+        self,
+        kind: type[AnyMatch],
+        question: PathArg,
+        method: str,
+        timeout: float | None,
+        progress: ProgressArg,
+        /,
+        *,
+        offline: bool,
+        check: bool,
+        **request: bytes,
+    ) -> AnyMatch:
+        """Returns the answer of a method."""
+        convert.check_call(timeout, progress, offline=offline, check=check)
+        facts = self._request(method, timeout, progress, offline=offline, check=check, **request)
+        return kind._from_json(facts, self._index, question)  # type: ignore[no-any-return]
 
     def match_guid(
         self,
@@ -210,12 +228,8 @@ class Library(Lookups):
         progress: ProgressArg = None,
     ) -> Match:
         """Returns the item with a GUID: :meth:`Index.match_guid` in this library."""
-        if not isinstance(guid, str):
-            raise TypeError(f"guid must be str, not {type(guid).__name__}")
-        convert.check_call(timeout, progress, offline=offline, check=check)
-        raw = convert.text_bytes("GUID", guid)
-        facts = self._request("match.guid", timeout, progress, guid=raw, offline=offline, check=check)
-        return Match._from_json(facts, self._index, guid)  # type: ignore[no-any-return]
+        raw = convert.only_text("GUID", guid)
+        return self._answer(Match, guid, "match.guid", timeout, progress, guid=raw, offline=offline, check=check)
 
     def search_title(
         self,
@@ -227,12 +241,8 @@ class Library(Lookups):
         progress: ProgressArg = None,
     ) -> Match:
         """Returns the items with a title: :meth:`Index.search_title` in this library."""
-        if not isinstance(title, str):
-            raise TypeError(f"title must be str, not {type(title).__name__}")
-        convert.check_call(timeout, progress, offline=offline, check=check)
-        raw = convert.text_bytes("title", title)
-        facts = self._request("match.title", timeout, progress, title=raw, offline=offline, check=check)
-        return Match._from_json(facts, self._index, title)  # type: ignore[no-any-return]
+        raw = convert.only_text("title", title)
+        return self._answer(Match, title, "match.title", timeout, progress, title=raw, offline=offline, check=check)
 
     def items(
         self,
@@ -266,9 +276,9 @@ class Library(Lookups):
     ) -> Iterator[Item]:
         """Returns the items from all pages of a list. Fetches a library that was never fetched."""
         convert.check_call(timeout, progress, offline=offline)
-        return self._all_pages(method, timeout, offline, progress, request)
+        return self._items_of(method, timeout, offline, progress, request)
 
-    def _all_pages(
+    def _items_of(
         self, method: str, timeout: float | None, offline: bool, progress: ProgressArg, request: dict[str, Any]
     ) -> Iterator[Item]:
         try:
@@ -305,7 +315,7 @@ class Library(Lookups):
         raw = convert.path_bytes(path, self._session.hides_paths)
         key_raw = convert.key_bytes(key)
         given = raw, len(raw), key_raw, len(key_raw), convert.timeout_ms(timeout)
-        self._session.command(self._session.native.record_match, *given, target=self._handle)
+        self._session.ask(self._session.native.record_match, *given, target=self._handle)
 
     def record_matches(
         self,
@@ -330,21 +340,21 @@ class Library(Lookups):
             convert.check_paths(given, self._session.hides_paths)
         keys = convert.join_keys([key for _, key in pairs])
         texts = paths, len(paths), keys, len(keys), len(pairs), c.RECORD_THROUGH if through else 0, timeout_ms
-        self._session.command(self._session.native.record_matches, *texts, target=self._handle)
+        self._session.ask(self._session.native.record_matches, *texts, target=self._handle)
 
     def invalidate_path(self, path: PathArg) -> None:
         """Invalidates a path: :meth:`Index.invalidate_path` in this library."""
         raw = convert.path_bytes(path, self._session.hides_paths)
-        self._session.command(self._session.native.invalidate_path, raw, len(raw), target=self._handle)
+        self._session.ask(self._session.native.invalidate_path, raw, len(raw), target=self._handle)
 
     def invalidate_item(self, key: KeyArg) -> None:
         """Invalidates an item and all its paths: :meth:`Index.invalidate_item` in this library."""
         raw = convert.key_bytes(key)
-        self._session.command(self._session.native.invalidate_item, raw, len(raw), target=self._handle)
+        self._session.ask(self._session.native.invalidate_item, raw, len(raw), target=self._handle)
 
     def invalidate(self) -> None:
         """Invalidates this library: :meth:`Index.invalidate_library`."""
-        self._session.command(self._session.native.invalidate_library, target=self._handle)
+        self._session.ask(self._session.native.invalidate_library, target=self._handle)
 
     def refresh(
         self,
@@ -357,9 +367,8 @@ class Library(Lookups):
         """Refreshes this library: :meth:`Index.refresh`."""
         flags = c.QUERY_FULL if convert.flag("full", full) else 0
         flags |= c.QUERY_PROBE if convert.flag("check", check) else 0
-        native = self._session.native
-        status = self._session.query(native.refresh, self._handle, timeout=timeout, flags=flags, progress=progress)
-        log.drain(native)
+        query, refresh = self._session.query, self._session.native.refresh
+        status, _ = query(refresh, self._handle, timeout=timeout, flags=flags, progress=progress, fills=False)
         return status == c.OK
 
     def changes(
@@ -450,3 +459,18 @@ class Library(Lookups):
 
 def _select_again(index: Index, named: Any) -> Library:
     return index.library(**named) if isinstance(named, dict) else index.library(named)
+
+
+def is_chosen(facts: dict[str, Any], named: Any) -> bool:
+    """Returns whether a library, by its facts, is one of the libraries that are named so in a JSON request."""
+    if named is None:
+        return True
+    names = set(named.values()) if isinstance(named, dict) else {named}
+    own = {facts["uuid"], facts["section"], facts["title"]}
+    return bool(own & names) or facts["title"].casefold() in {name.casefold() for name in names}
+
+
+def oldest(known: list[dict[str, Any]]) -> float | None:
+    """Returns the maximum age of libraries' listings in seconds, by their facts."""
+    ages: list[int] = [facts["age_ms"] for facts in known if "age_ms" in facts]
+    return max(ages) / 1000 if ages else None

@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 
 from ._core import TYPE_CHECKING
-from ._core import constants as c
+from ._core import abi as c
 from .errors import InvalidArgumentError, TimeoutError
-from .index import Index, open
+from .index import Index
 from .library import Library
 from .light import Facts, LightItem, Origin
+from .opening import open
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,9 +19,8 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from ._core.opening import Recipe
     from ._core.session import Session
-    from ._core.types import PathArg
+    from ._core.types import PathArg, Recipe
     from .item import Item
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, MutableMapping
 
 from ._core import TYPE_CHECKING, convert
-from ._core import constants as c
+from ._core import abi as c
 
 if TYPE_CHECKING:
     from typing import NoReturn, TypeVar, Union
@@ -51,12 +51,12 @@ class Table(MutableMapping["Name", bytes]):
         raw, data = convert.text_bytes("name", name), bytes(value)
         ttl_ms = convert.milliseconds("expire", expire, none=c.TTL_NEVER, zero=c.TTL_AT_ONCE)
         given = raw, len(raw), data, len(data), ttl_ms, self._limit
-        self._session.command(self._session.native.table_put, *given, target=self._handle)
+        self._session.ask(self._session.native.table_put, *given, target=self._handle)
 
     def delete(self, name: Name) -> None:
         """Removes an entry. A missing entry is not an error."""
         raw = convert.text_bytes("name", name)
-        self._session.command(self._session.native.table_remove, raw, len(raw), target=self._handle)
+        self._session.ask(self._session.native.table_remove, raw, len(raw), target=self._handle)
 
     def clear(self) -> None:
         """Removes all entries."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from ctypes import byref, c_char_p
 
 from .._core import TYPE_CHECKING, native
-from .._core import constants as c
+from .._core import abi as c
 from .._core.accelerator import fast
-from .._core.locks import holds_the_lock
+from .._core.handles import holds_the_lock
 from .tables import Cache, TableStore, name_of
 
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 
 from .._core import TYPE_CHECKING
-from .._core import constants as c
-from .._core.locks import closing_lock
+from .._core import abi as c
+from .._core.handles import closing_lock
 from ..errors import ClosedError
-from ..index import open as open_index
+from ..opening import open as open_index
 from ..table import Table
 from .host_log import host_log
 

@@ -10,7 +10,7 @@ import sys
 from ctypes import c_void_p, cast
 
 from . import TYPE_CHECKING, native
-from .locks import holds_the_lock
+from .handles import holds_the_lock
 from .lookups import Lookups
 
 if TYPE_CHECKING:

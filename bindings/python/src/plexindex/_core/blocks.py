@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from . import TYPE_CHECKING
-from . import constants as c
+from . import abi as c
 
 if TYPE_CHECKING:
     from typing import Any
 
-# Positions in a block's header, in four-byte words: the offset of the first answer, and the number of log lines.
-FIRST, LOG_LINES = 4, 5
-
-# The fields of plexindex_item, in words: the offset and length of each string, and then the numbers.
-TEXTS = ("key", "rating_key", "title", "guid", "show_title", "show_rating_key", "show_guid", "path", "section",
-         "library")  # fmt: skip
-NUMBERS = ("kind", "year", "season", "episode", "flags")
-PLACES = {**{name: 2 * number for number, name in enumerate(TEXTS)}, **dict(zip(NUMBERS, range(2 * len(TEXTS), 99)))}
+# Positions in words of four bytes: in a block's header, the offset of the first answer, and the number of log lines;
+# and an item's fields, by their names in a JSON answer.
+FIRST, LOG_LINES = c.ANSWERS["first"] // 4, c.ANSWERS["log_lines"] // 4
+PLACES = {"library" if name == "library_title" else name: offset // 4 for name, offset in c.ITEM.items()}
+del PLACES["reserved"]
+_NUMBERS = PLACES["kind"]  # all texts are before the numbers
 _UNKNOWN = {"year": 0, "season": -1, "episode": -1}
 
 
@@ -50,7 +48,7 @@ class BlockFacts(dict):  # type: ignore[type-arg]
         if place is None:
             return None
         value: Any = self._words[self._offset + place]
-        if name in TEXTS:
+        if place < _NUMBERS:
             length = self._words[self._offset + place + 1]
             value = self._block[value : value + length].decode("utf-8", "surrogateescape") if value else None
         elif name == "kind":

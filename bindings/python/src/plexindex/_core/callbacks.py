@@ -17,7 +17,7 @@ from weakref import WeakSet
 
 from ..progress import Progress
 from . import TYPE_CHECKING, convert, ending
-from .native import LOG_FN, PROGRESS_FN, RENEW_TOKEN_FN, CBuffer, CProgress
+from .abi import LOG_FN, PROGRESS_FN, RENEW_TOKEN_FN, CBuffer, CProgress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator

@@ -7,9 +7,9 @@ import os
 from _thread import _local, get_ident
 
 from . import TYPE_CHECKING
-from . import constants as c
+from . import abi as c
+from .abi import CBuffer, CCallOptions, CQuery
 from .callbacks import Watch, progress_callback
-from .native import CBuffer, CCallOptions, CQuery
 
 if TYPE_CHECKING:
     from typing import Any

@@ -7,7 +7,7 @@ import sys
 
 from ..errors import InvalidArgumentError
 from . import TYPE_CHECKING
-from . import constants as c
+from . import abi as c
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -79,6 +79,13 @@ def text_bytes(name: str, value: str | bytes, hidden: bool = False) -> bytes:
         return value.encode("utf-8", sys.getfilesystemencodeerrors())
     except UnicodeEncodeError as error:
         raise _no_bytes(name, value, error, hidden) from None
+
+
+def only_text(name: str, value: str) -> bytes:
+    """Encodes a string. Rejects bytes."""
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be str, not {type(value).__name__}")
+    return text_bytes(name, value)
 
 
 def _no_bytes(name: str, value: str | bytes, error: UnicodeEncodeError, hidden: bool = False) -> InvalidArgumentError:

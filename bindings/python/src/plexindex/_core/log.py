@@ -10,7 +10,7 @@ import sys
 from _thread import allocate_lock, get_ident
 
 from . import TYPE_CHECKING, ending
-from . import constants as c
+from . import abi as c
 from .callbacks import LogLines, log_callback
 
 if TYPE_CHECKING:

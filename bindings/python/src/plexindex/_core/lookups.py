@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..errors import Error, InvalidArgumentError
 from . import TYPE_CHECKING, convert
-from .locks import holds_the_lock
+from .handles import holds_the_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -77,7 +77,8 @@ class Lookups:
 
     def _lookup_counted(self, _pointer: object, raw: bytes) -> bytes | None:
         # Without a global lock, a lookup counts as a running call, and closing the index waits for the lookup.
-        return self._session.lookup_counted(self._handle.pointer, raw)
+        (key,) = self._keys_of(raw + b"\0", 1)
+        return key.encode() or None
 
     def lookup_keys(self, paths: Iterable[PathArg]) -> list[str | None]:
         """Looks up many paths at once, and returns their keys in order. Faster than calling :meth:`lookup_key` for
@@ -92,21 +93,25 @@ class Lookups:
         for start in range(0, len(paths) or 1, _KEYS_AT_ONCE):
             piece = paths[start : start + _KEYS_AT_ONCE]
             text, count = convert.join_paths(piece, hides_paths), len(piece)
-            lookup_keys, reserve = self._session.native.lookup_keys, count * _BYTES_PER_KEY
             try:
-                _, answer = self._session.fill(
-                    lookup_keys, text, len(text), count, target=self._handle, reserve=reserve
-                )
+                keys = self._keys_of(text, count)
             except InvalidArgumentError:
                 convert.check_paths(piece, hides_paths)
                 raise
-            keys = answer.decode().split("\0")
-            keys.pop()
-            if len(keys) != count:
-                # Without this check, paths could get the keys of other paths.
-                raise Error(f"bug in plexindex: {len(keys)} keys for {count} paths")
             found += [key or None for key in keys]
         return found
+
+    def _keys_of(self, paths: bytes, count: int) -> list[str]:
+        given = paths, len(paths), count
+        _, answer = self._session.fill(
+            self._session.native.lookup_keys, *given, target=self._handle, reserve=count * _BYTES_PER_KEY
+        )
+        keys = answer.decode().split("\0")
+        keys.pop()
+        if len(keys) != count:
+            # Without this check, paths could get the keys of other paths.
+            raise Error(f"bug in plexindex: {len(keys)} keys for {count} paths")
+        return keys
 
     def _match_at_once(self, _path: PathArg) -> bytes | None:
         """Returns the block of the answer for a path, if the accelerator has one that needs no waiting."""

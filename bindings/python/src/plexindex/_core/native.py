@@ -1,4 +1,4 @@
-"""The shared library: its structs and functions, as in ``plexindex.h``.
+"""Loads the shared library. ``abi.py`` declares its functions.
 
 The first call that needs the library loads it, so importing the package loads no shared object.
 """
@@ -8,204 +8,12 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-from ctypes import POINTER, Structure, c_char, c_char_p, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
 
 from . import TYPE_CHECKING
-from . import constants as c
+from . import abi as c
 
 if TYPE_CHECKING:
     from typing import Any
-
-# Callbacks take addresses as integers, so that ctypes creates no objects before Python runs (see callbacks.py).
-PROGRESS_FN = ctypes.CFUNCTYPE(c_int32, c_size_t, c_size_t)
-RENEW_TOKEN_FN = ctypes.CFUNCTYPE(c_int32, c_size_t, c_size_t)
-LOG_FN = ctypes.CFUNCTYPE(None, c_size_t, c_int32, c_size_t, c_size_t)
-
-
-class CBytes(Structure):
-    """plexindex_bytes."""
-
-    _fields_ = [("data", c_char_p), ("length", c_size_t)]
-
-    @classmethod
-    def of(cls, raw: bytes | None) -> CBytes:
-        """Creates a struct that points to ``data``, and keeps the bytes alive."""
-        return cls() if raw is None else cls(raw, len(raw))
-
-
-class CMapping(Structure):
-    """plexindex_mapping."""
-
-    _fields_ = [("kind", c_int32), ("reserved", c_uint32), ("from", CBytes), ("to", CBytes)]
-
-
-class COptions(Structure):
-    """plexindex_options."""
-
-    _fields_ = [
-        ("size", c_size_t),
-        ("cache_dir", CBytes),
-        ("server_url", CBytes),
-        ("token", CBytes),
-        ("user", CBytes),
-        ("ca_file", CBytes),
-        ("library_ttl_ms", c_int64),
-        ("max_age_ms", c_int64),
-        ("timeout_ms", c_int64),
-        ("connect_timeout_ms", c_int64),
-        ("read_timeout_ms", c_int64),
-        ("retry_ms", c_int64),
-        ("matches_limit", c_uint64),
-        ("flags", c_uint32),
-        ("page_size", c_uint32),
-        ("log_level", c_int32),
-        ("reserved", c_uint32),
-        ("mappings", POINTER(CMapping)),
-        ("mappings_count", c_size_t),
-        ("slow_ms", c_int64),
-        ("size_limit", c_uint64),
-        ("database", CBytes),
-        ("renew_token", RENEW_TOKEN_FN),
-        ("renew_token_user", c_void_p),
-        ("shared", CBytes),
-        ("shared_retry_ms", c_int64),
-        ("stale_answer_timeout_ms", c_int64),
-    ]
-
-
-class CBuffer(Structure):
-    """plexindex_buffer."""
-
-    _fields_ = [("data", c_void_p), ("capacity", c_size_t), ("length", c_size_t)]
-
-
-class CQuery(Structure):
-    """plexindex_query, with two fields in place of each plexindex_bytes, which saves an attribute access."""
-
-    _fields_ = [
-        ("size", c_size_t),
-        ("library", c_void_p),
-        ("text_data", c_char_p),
-        ("text_length", c_size_t),
-        ("timeout_ms", c_int64),
-        ("flags", c_uint32),
-        ("reserved", c_uint32),
-        ("progress", PROGRESS_FN),
-        ("progress_user", c_void_p),
-    ]
-
-
-class CProgress(Structure):
-    """plexindex_progress."""
-
-    _fields_ = [
-        ("size", c_size_t),
-        ("library_data", c_void_p),
-        ("library_length", c_size_t),
-        ("items", c_uint64),
-        ("total", c_uint64),
-        ("elapsed_ms", c_uint64),
-    ]
-
-
-class CStats(Structure):
-    """plexindex_stats."""
-
-    _fields_ = [
-        ("size", c_size_t),
-        ("answers", c_uint64 * len(c.MATCH_KINDS)),
-        ("lookup_misses", c_uint64),
-        ("stale_answers", c_uint64),
-        ("requests", c_uint64 * len(c.REQUESTS)),
-        ("bytes_received", c_uint64),
-        ("store_requests", c_uint64),
-        ("store_answers", c_uint64),
-        ("listings", c_uint64),
-        ("network_us", c_uint64),
-        ("store_us", c_uint64),
-        ("segment_us", c_uint64),
-        ("items", c_uint64),
-        ("matches", c_uint64),
-        ("libraries", c_uint64),
-        ("disk_bytes", c_uint64),
-        ("sequence", c_uint64),
-        ("events", c_uint64),
-        ("hints", c_uint64),
-        ("parse_us", c_uint64),
-        ("wait_us", c_uint64),
-        ("match_us", c_uint64),
-        ("calls", c_uint64),
-        ("calls_us", c_uint64),
-        ("slow_calls", c_uint64),
-        ("failures", c_uint64),
-        ("size_limit", c_uint64),
-        ("over_limit", c_uint64),
-        ("evictions", c_uint64),
-        ("last_failure", c_char * 512),
-    ]
-
-
-class CCallOptions(Structure):
-    """plexindex_call_options."""
-
-    _fields_ = [("size", c_size_t), ("timeout_ms", c_int64), ("progress", PROGRESS_FN), ("progress_user", c_void_p)]
-
-
-class CTableOp(Structure):
-    """plexindex_table_op."""
-
-    _fields_ = [("kind", c_int32), ("reserved", c_uint32), ("table", c_void_p), ("name", CBytes), ("value", CBytes)]
-
-
-_QUERY = POINTER(CQuery)
-_BUFFER = POINTER(CBuffer)
-
-# For each function, the result type and the argument types.
-SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
-    "get_abi_version": (c_uint32, ()),
-    "get_version": (c_char_p, ()),
-    "get_status_name": (c_char_p, (c_int32,)),
-    "open": (c_int32, (POINTER(COptions), POINTER(c_void_p), _BUFFER)),
-    "close": (c_int32, (c_void_p, _BUFFER)),
-    "set_token": (c_int32, (c_void_p, c_char_p, c_size_t, _BUFFER)),
-    "get_library": (c_int32, (c_void_p, c_int32, c_char_p, c_size_t, POINTER(c_void_p), _BUFFER)),
-    "lookup_key": (c_char_p, (c_void_p, c_char_p)),
-    "lookup_keys": (c_int32, (c_void_p, c_char_p, c_size_t, c_size_t, _BUFFER, _BUFFER)),
-    "match_path": (c_int32, (c_void_p, _QUERY, _BUFFER, _BUFFER)),
-    "match_paths": (c_int32, (c_void_p, _QUERY, c_size_t, _BUFFER, _BUFFER)),
-    "count_answers": (c_size_t, (_BUFFER,)),
-    "get_answer": (c_void_p, (_BUFFER, c_size_t)),
-    "get_item": (c_void_p, (_BUFFER, c_void_p)),
-    "get_candidate": (c_void_p, (_BUFFER, c_void_p, c_size_t)),
-    "get_text": (c_char_p, (_BUFFER, c_void_p)),
-    "wake_waiting": (c_int32, (c_void_p, _BUFFER)),
-    "record_match": (c_int32, (c_void_p, c_char_p, c_size_t, c_char_p, c_size_t, c_int64, _BUFFER)),
-    "record_matches": (
-        c_int32,
-        (c_void_p, c_char_p, c_size_t, c_char_p, c_size_t, c_size_t, c_uint32, c_int64, _BUFFER),
-    ),
-    "invalidate_path": (c_int32, (c_void_p, c_char_p, c_size_t, _BUFFER)),
-    "invalidate_item": (c_int32, (c_void_p, c_char_p, c_size_t, _BUFFER)),
-    "invalidate_library": (c_int32, (c_void_p, _BUFFER)),
-    "clear": (c_int32, (c_void_p, _BUFFER)),
-    "get_table": (c_int32, (c_void_p, c_char_p, c_size_t, c_uint32, POINTER(c_void_p), _BUFFER)),
-    "table_lookup": (c_int32, (c_void_p, c_char_p, POINTER(c_char_p))),
-    "table_get": (c_int32, (c_void_p, c_char_p, c_size_t, _BUFFER, _BUFFER)),
-    "table_put": (c_int32, (c_void_p, c_char_p, c_size_t, c_char_p, c_size_t, c_int64, c_uint64, _BUFFER)),
-    "table_remove": (c_int32, (c_void_p, c_char_p, c_size_t, _BUFFER)),
-    "table_write": (c_int32, (c_void_p, POINTER(CTableOp), c_size_t, c_int64, c_uint64, _BUFFER)),
-    "table_get_next": (c_int32, (c_void_p, c_char_p, c_size_t, _BUFFER, _BUFFER)),
-    "refresh": (c_int32, (c_void_p, _QUERY, _BUFFER)),
-    "notify": (c_int32, (c_void_p, c_char_p, c_size_t, _BUFFER)),
-    "get_stats": (c_int32, (c_void_p, POINTER(CStats), _BUFFER)),
-    "call": (
-        c_int32,
-        (c_void_p, c_char_p, c_char_p, c_size_t, POINTER(CCallOptions), POINTER(c_char_p), _BUFFER),
-    ),
-    "free": (None, (c_char_p,)),
-    "drain_log": (c_int32, (LOG_FN, c_void_p, _BUFFER)),
-}
-
 
 # The folder of the package, which contains the shared libraries.
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -216,12 +24,7 @@ def library_path() -> str:
     named = os.environ.get("PLEXINDEX_LIBRARY")
     if named:
         return named
-    if sys.platform == "darwin":
-        name = "libplexindex.dylib"
-    elif sys.platform == "win32":
-        name = "plexindex.dll"
-    else:
-        name = "libplexindex.so"
+    name = {"darwin": "libplexindex.dylib", "win32": "plexindex.dll"}.get(sys.platform, "libplexindex.so")
     return os.path.join(PACKAGE, name)
 
 
@@ -252,7 +55,7 @@ def is_whole(path: str) -> bool:
 
 
 class Native:
-    """The loaded library. Each function in SIGNATURES is an attribute, without the prefix ``plexindex_``.
+    """The loaded library. Each function in ``abi.SIGNATURES`` is an attribute, without the prefix ``plexindex_``.
 
     Calls release the interpreter's lock, so that other threads can run and signals can arrive during a call. The
     exceptions are the fast lookups plexindex_lookup_key() and plexindex_table_lookup(), which never block. Fast lookups
@@ -270,16 +73,16 @@ class Native:
             raise ImportError(_cannot_load(path, error)) from None
         try:
             self._check_version(library)
-            for name, (result, arguments) in SIGNATURES.items():
-                function = library[f"plexindex_{name}"]
-                function.restype, function.argtypes = result, arguments
+            for name, signature in c.SIGNATURES.items():
+                function: Any = library[f"plexindex_{name}"]
+                function.restype, function.argtypes = signature
                 setattr(self, name, function)
         except AttributeError as error:
             raise ImportError(f"{path} is not the plexindex library that this package needs: {error}") from None
         fast = ctypes.PyDLL(path, handle=library._handle)
         self.fast_lookup: Any = fast["plexindex_lookup_key"]
         self.fast_table_lookup: Any = fast["plexindex_table_lookup"]
-        self.fast_lookup.restype = c_char_p
+        self.fast_lookup.restype = ctypes.c_char_p
 
     if TYPE_CHECKING:
 
@@ -288,7 +91,7 @@ class Native:
     @staticmethod
     def _check_version(library: ctypes.CDLL) -> None:
         abi_version, version = library["plexindex_get_abi_version"], library["plexindex_get_version"]
-        abi_version.restype, version.restype = c_uint32, c_char_p
+        abi_version.restype, version.restype = ctypes.c_uint32, ctypes.c_char_p
         found = abi_version()
         if found != c.ABI_VERSION:
             number = (version() or b"?").decode("utf-8", "replace")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from . import TYPE_CHECKING
-from . import constants as c
+from . import abi as c
 from .paths import components, lies_under
 
 if TYPE_CHECKING:

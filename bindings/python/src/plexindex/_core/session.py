@@ -9,10 +9,9 @@ from _thread import allocate_lock, get_ident
 
 from ..errors import ClosedError, Error, error_for
 from . import TYPE_CHECKING, calls, convert, ending, log
-from . import constants as c
+from . import abi as c
 from .blocks import log_lines
-from .handles import Handle, LibraryHandle
-from .locks import closing_lock
+from .handles import Handle, LibraryHandle, closing_lock
 
 if TYPE_CHECKING:
     from typing import Any, TypeVar
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from ..progress import ProgressArg
     from .callbacks import Renewal
     from .calls import Call
-    from .native import COptions, Native
+    from .native import Native
 
     Name = TypeVar("Name")
     AnyHandle = TypeVar("AnyHandle", bound=Handle)
@@ -37,7 +36,7 @@ class Session:
     """
 
     def __init__(
-        self, native: Native, options: COptions, progress: ProgressArg = None, renewal: Renewal | None = None
+        self, native: Native, options: c.COptions, progress: ProgressArg = None, renewal: Renewal | None = None
     ) -> None:
         self.native = native
         self.is_open = False
@@ -144,44 +143,26 @@ class Session:
         timeout: float | None = None,
         flags: int = 0,
         progress: ProgressArg = None,
-    ) -> int:
-        """Calls a function that takes a plexindex_query and has no answer. Returns the status."""
-        call = calls.take()
-        try:
-            self._begin(call, progress)
-            call.ask(library, text, convert.timeout_ms(timeout), flags)
-            return self._check(call, call.run(function, self._handle, call.query_ref))
-        finally:
-            self._end(call)
-
-    def block(
-        self,
-        function: Any,
-        library: LibraryHandle,
-        text: bytes,
-        *,
-        timeout: float | None = None,
-        flags: int = 0,
-        progress: ProgressArg = None,
         count: int | None = None,
         reserve: int = 0,
-    ) -> bytes | bytearray:
-        """Calls a function that takes a plexindex_query, and returns its block of answers. ``count`` is the number of
-        texts, if there are several.
+        fills: bool = True,
+    ) -> tuple[int, bytes | bytearray]:
+        """Calls a function that takes a plexindex_query. Returns the status and, if the function ``fills`` a buffer,
+        the block of answers. ``count`` is the number of texts, if there are several.
         """
         call = calls.take()
         try:
             self._begin(call, progress)
             call.ask(library, text, convert.timeout_ms(timeout), flags)
             call.reserve(reserve)
-            counted = () if count is None else (count,)
-            self._check(call, call.run(function, self._handle, call.query_ref, *counted, call.buffer_ref))
-            block = call.answer() if count is None else call.detach()
+            more = (*(() if count is None else (count,)), *((call.buffer_ref,) if fills else ()))
+            status = self._check(call, call.run(function, self._handle, call.query_ref, *more))
+            block = call.detach() if count is not None else call.answer() if fills else b""
         finally:
             self._end(call)
-        if log_lines(block):
+        if not fills or log_lines(block):
             log.drain(self.native)
-        return block
+        return status, block
 
     def request(
         self, method: str, timeout: float | None = None, progress: ProgressArg = None, /, **request: Any
@@ -203,22 +184,19 @@ class Session:
         log.drain(self.native)
         return answer
 
-    def command(self, function: Any, *arguments: Any, target: Handle | None = None) -> None:
-        """Makes a call that has no answer, and passes log lines to ``logging``."""
-        self.ask(function, *arguments, target=target)
-        log.drain(self.native)
-
     def ask(self, function: Any, *arguments: Any, target: Handle | None = None) -> int:
-        """Makes a call that has no answer. Returns the status.
+        """Makes a call that fills no buffer, and passes log lines to ``logging``. Returns the status.
 
         ``target`` is the first argument: a library or a table. None means the index.
         """
         call = calls.take()
         try:
             self._register(call)
-            return self._check(call, call.run(function, self._pointer(target), *arguments))
+            status = self._check(call, call.run(function, self._pointer(target), *arguments))
         finally:
             self._end(call)
+        log.drain(self.native)
+        return status
 
     def fill(
         self, function: Any, *arguments: Any, target: Handle | None = None, reserve: int = 0
@@ -233,14 +211,18 @@ class Session:
         finally:
             self._end(call)
 
-    def lookup_counted(self, library: int, path: bytes) -> bytes | None:
-        """Calls plexindex_lookup_key() as a registered call, for interpreters without a global lock."""
-        call = calls.take()
-        try:
-            self._register(call)
-            return self.native.lookup_key(library, path)  # type: ignore[no-any-return]
-        finally:
-            self._end(call)
+    def stats(self) -> dict[str, Any]:
+        """Returns the counts, and the times in seconds."""
+        raw = c.CStats(size=ctypes.sizeof(c.CStats))
+        self.ask(self.native.get_stats, ctypes.byref(raw))
+        found: dict[str, Any] = {
+            name.replace("_us", "_seconds"): value / 1_000_000 if name.endswith("_us") else value
+            for name, value in ((name, getattr(raw, name)) for name, *_ in c.CStats._fields_ if name != "size")
+        }
+        found["answers"] = dict(zip(c.MATCH_KINDS, raw.answers))
+        found["requests"] = dict(zip(c.REQUESTS, raw.requests))
+        found["last_failure"] = raw.last_failure.decode("utf-8", "replace") or None
+        return found
 
     def drain_log(self) -> None:
         """Passes the library's log lines to ``logging``."""
@@ -317,3 +299,26 @@ class Session:
                 return False
             # The timeout handles a call that an interruption has prevented from waking this thread.
             wakeup.acquire(timeout=0.5)
+
+
+class Following:
+    """Follows the shared log within a ``with`` block. :meth:`Index.follow_shared` creates this object."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def __enter__(self) -> Following:
+        self.progress()
+        return self
+
+    def progress(self) -> dict[str, Any]:
+        """Returns ``address``, ``taken`` and ``undelivered``, as in the log's status, without querying the log. Passes
+        log lines to ``logging``.
+        """
+        # A second "follow" changes nothing.
+        found = self._session.request("sharing", action="follow")["folder"]
+        return {name: found.get(name) for name in ("address", "taken", "undelivered")}
+
+    def __exit__(self, *_: object) -> None:
+        if self._session.is_open:
+            self._session.request("sharing", action="unfollow")

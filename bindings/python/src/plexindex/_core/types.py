@@ -7,13 +7,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from typing import Literal, Optional, Protocol, TypedDict, Union
+from typing import Any, Literal, Optional, Protocol, TypedDict, Union
 
-from .methods import ErrorKind, MatchStatus, ServerInfo, SharedStatus, StoreInfo
-from .shared import Following
+from . import TYPE_CHECKING
+from .methods import ErrorKind, MatchStatus
+
+if TYPE_CHECKING:
+    from ..progress import ProgressArg
 
 # The reference describes these.
-__all__ = ["Following", "HasRatingKey", "ServerInfo", "SharedStatus", "Stats", "StoreInfo", "Summary"]
+__all__ = [
+    *("Asking", "Following", "HasRatingKey", "Listing", "ServerInfo", "SharedStatus"),
+    *("Stats", "StoreInfo", "Summary", "Waiting"),
+]
 
 PathArg = Union[str, bytes, os.PathLike[str], os.PathLike[bytes]]
 
@@ -29,6 +35,9 @@ class HasRatingKey(Protocol):
 Renew = Callable[[], Optional[str]]
 TokenArg = Union[str, Renew, None]
 
+# How another process opens the same index: the folder, the URL, whether there is a token, and the options.
+Recipe = tuple[str, Optional[str], bool, dict[str, Any]]
+
 KeyArg = Union[str, int, HasRatingKey]
 FieldArg = Union[str, int, float, Iterable[str], None]
 
@@ -36,6 +45,25 @@ Kind = Literal["movie", "show", "season", "episode", "artist", "album", "track",
 Status = Union[MatchStatus, ErrorKind, Literal["null_pointer", "buffer_too_small", "panic", "unknown"]]
 """In a batch, an answer's status can be the name of an error for its path."""
 DifferenceKind = Literal["not_in_plex", "not_on_disk", "ambiguous", "left_out", "several_paths"]
+
+
+class Waiting(TypedDict, total=False):
+    """The options of every call that may fetch, whose defaults :class:`plexindex.Library` has."""
+
+    timeout: float | None
+    progress: ProgressArg
+
+
+class Listing(Waiting, total=False):
+    """The options of a call that may also send no request."""
+
+    offline: bool
+
+
+class Asking(Listing, total=False):
+    """The options of a call that may also ask the server for changes first."""
+
+    check: bool
 
 
 class Summary(TypedDict):

@@ -134,7 +134,7 @@ class Settings:
 
     def open(self, *, folder: str | None = None, **options: object) -> Index:
         """Opens an index with these settings. ``folder`` and ``options`` override the settings."""
-        from ..index import open
+        from ..opening import open
 
         chosen = {"mappings": self.mappings, **self._open_options, **options}
         return open(folder or self.folder, self.url, self.renew or self.token, **chosen)  # type: ignore[arg-type]

@@ -16,7 +16,7 @@ from .._core.config import former_folder
 from .._core.json_call import text_of
 from ..changes import REFRESH_ERRORS
 from ..errors import StoreError, TimeoutError, UnauthorizedError
-from ..index import open as open_index
+from ..opening import open as open_index
 from . import codes, output, token
 from .check import PATIENCE
 from .codes import UsageError

@@ -6,10 +6,10 @@ import os
 import time
 
 from .._core import TYPE_CHECKING, convert
-from .._core.library_facts import oldest
 from .._core.paths import full_path
 from ..changes import bring_up_to_date, expect_listed
 from ..errors import InvalidArgumentError, NotFetchedError, TimeoutError
+from ..library import oldest
 from . import left_out, on_disk
 from .difference import Difference
 from .listed import Listing

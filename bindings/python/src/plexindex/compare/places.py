@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 
 from .._core import TYPE_CHECKING
-from .._core import constants as c
+from .._core import abi as c
 from .._core.json_call import path_of
-from .._core.library_facts import is_chosen
+from ..library import is_chosen
 from ..mapping import as_mapping
 
 if TYPE_CHECKING:

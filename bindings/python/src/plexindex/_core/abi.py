@@ -1,0 +1,152 @@
+"""The constants, structs and functions of plexindex.h, for ctypes. Generated from include/plexindex.json by `make header`."""
+
+from ctypes import CFUNCTYPE, POINTER, Structure, c_char, c_char_p, c_void_p
+from ctypes import c_int32, c_int64, c_size_t, c_uint32, c_uint64
+
+ABI_VERSION = 1
+TTL_AT_ONCE = -1
+TTL_NEVER = -2
+NO_TIMEOUT = -1
+NO_RETRY = -1
+NEVER_SLOW = -1
+OPEN_OFFLINE = 1
+OPEN_ACCEPT_INVALID_CERTS = 2
+OPEN_NO_MMAP = 4
+OPEN_OBFUSCATE_PATHS = 8
+OPEN_SHARED_DURABLE = 16
+MAPPING_HOST_PREFIX = 1
+MAPPING_HOST_PATTERN = 2
+MAPPING_SERVER_PREFIX = 3
+MAPPING_SERVER_PATTERN = 4
+QUERY_OFFLINE = 1
+QUERY_FULL = 2
+QUERY_AT_ONCE = 4
+QUERY_PROBE = 8
+TABLE_FOLD_ASCII = 1
+TABLE_PUT = 1
+TABLE_REMOVE = 2
+TABLE_CLEAR = 3
+RECORD_THROUGH = 1
+SELECT_ANY = 0
+SELECT_TITLE = 1
+SELECT_SECTION = 2
+SELECT_UUID = 3
+SELECT_ALL = 4
+ANSWER_STALE = 1
+ITEM_PATH_NOT_UTF8 = 1
+ITEM_KEY_ONLY = 2
+LOG_OFF = -1
+LOG_ERROR = 1
+LOG_WARN = 2
+LOG_INFO = 3
+LOG_DEBUG = 4
+# Statuses. From FIRST_ERROR on, they are errors.
+FIRST_ERROR = 100
+OK = 0
+NOT_FOUND = 1
+AMBIGUOUS = 2
+NOT_YET = 3
+NEEDS_WARM = 4
+INVALID_ARGUMENT = 100
+NULL_POINTER = 101
+UNSUPPORTED = 102
+BUFFER_TOO_SMALL = 103
+ABORTED = 104
+PANIC = 105
+STORE = 200
+STORE_FULL = 201
+CONNECT = 300
+TLS = 301
+UNAUTHORIZED = 302
+FORBIDDEN = 303
+NOT_ON_SERVER = 304
+NOT_PLEX = 305
+STARTING = 306
+BAD_ANSWER = 307
+SERVER_ERROR = 308
+TIMEOUT = 309
+REDIRECTED = 310
+OFFLINE = 311
+LIBRARY_NOT_FOUND = 400
+LIBRARY_AMBIGUOUS = 401
+LIST_AGAIN = 402
+NOT_FETCHED = 403
+STATUS_NAMES = {0: 'ok', 1: 'not_found', 2: 'ambiguous', 3: 'not_yet', 4: 'needs_warm', 100: 'invalid_argument', 101: 'null_pointer', 102: 'unsupported', 103: 'buffer_too_small', 104: 'aborted', 105: 'panic', 200: 'store', 201: 'store_full', 300: 'connect', 301: 'tls', 302: 'unauthorized', 303: 'forbidden', 304: 'not_on_server', 305: 'not_plex', 306: 'starting', 307: 'bad_answer', 308: 'server_error', 309: 'timeout', 310: 'redirected', 311: 'offline', 400: 'library_not_found', 401: 'library_ambiguous', 402: 'list_again', 403: 'not_fetched'}
+# Names by number. None is a reserved number.
+MATCH_KINDS = ('none', 'confirmed', 'exact', 'mapped', 'suffix', 'file_name')
+CONFIDENCES = ('none', 'low', 'high')
+REASONS = ('none', 'no_location', 'not_listed', 'not_fetched', 'several_items', 'several_libraries', 'unconfirmed', 'only_root_differs', None, None, None, 'several_episodes', 'empty', 'above_locations', 'unavailable', 'not_asked', 'same_name')
+REQUESTS = ('identity', 'probe', 'page', 'delta', 'find_path', 'confirm', 'edit', 'events')
+KINDS = {1: 'movie', 2: 'show', 3: 'season', 4: 'episode', 8: 'artist', 9: 'album', 10: 'track', 12: 'clip', 13: 'photo'}
+# Offsets in bytes.
+ANSWERS = {'size': 0, 'answer_size': 4, 'item_size': 8, 'count': 12, 'first': 16, 'log_lines': 20}
+ANSWER = {'status': 0, 'match_kind': 4, 'confidence': 5, 'reason': 6, 'flags': 7, 'item': 8, 'candidates': 12, 'candidates_count': 16, 'candidates_total': 20, 'message': 24, 'age_ms': 32}
+ITEM = {'key': 0, 'rating_key': 8, 'title': 16, 'guid': 24, 'show_title': 32, 'show_rating_key': 40, 'show_guid': 48, 'path': 56, 'section': 64, 'library_title': 72, 'kind': 80, 'year': 84, 'season': 88, 'episode': 92, 'flags': 96, 'reserved': 100}
+ITEM_TEXTS = ('key', 'rating_key', 'title', 'guid', 'show_title', 'show_rating_key', 'show_guid', 'path', 'section', 'library_title')
+# Callbacks get addresses as numbers: ctypes creates no object before Python runs.
+RENEW_TOKEN_FN = CFUNCTYPE(c_int32, c_size_t, c_size_t)
+PROGRESS_FN = CFUNCTYPE(c_int32, c_size_t, c_size_t)
+LOG_FN = CFUNCTYPE(None, c_size_t, c_int32, c_size_t, c_size_t)
+class CBytes(Structure):
+    """plexindex_bytes."""
+    _fields_ = [("data", c_char_p), ("length", c_size_t)]
+class CMapping(Structure):
+    """plexindex_mapping."""
+    _fields_ = [("kind", c_int32), ("reserved", c_uint32), ("from", CBytes), ("to", CBytes)]
+class CBuffer(Structure):
+    """plexindex_buffer."""
+    _fields_ = [("data", c_void_p), ("capacity", c_size_t), ("length", c_size_t)]
+class COptions(Structure):
+    """plexindex_options."""
+    _fields_ = [("size", c_size_t), ("cache_dir", CBytes), ("server_url", CBytes), ("token", CBytes), ("user", CBytes), ("ca_file", CBytes), ("library_ttl_ms", c_int64), ("max_age_ms", c_int64), ("timeout_ms", c_int64), ("connect_timeout_ms", c_int64), ("read_timeout_ms", c_int64), ("retry_ms", c_int64), ("matches_limit", c_uint64), ("flags", c_uint32), ("page_size", c_uint32), ("log_level", c_int32), ("reserved", c_uint32), ("mappings", POINTER(CMapping)), ("mappings_count", c_size_t), ("slow_ms", c_int64), ("size_limit", c_uint64), ("database", CBytes), ("renew_token", RENEW_TOKEN_FN), ("renew_token_user", c_void_p), ("shared", CBytes), ("shared_retry_ms", c_int64), ("stale_answer_timeout_ms", c_int64)]
+class CProgress(Structure):
+    """plexindex_progress."""
+    _fields_ = [("size", c_size_t), ("library_data", c_void_p), ("library_length", c_size_t), ("items", c_uint64), ("total", c_uint64), ("elapsed_ms", c_uint64)]
+class CQuery(Structure):
+    """plexindex_query."""
+    _fields_ = [("size", c_size_t), ("library", c_void_p), ("text_data", c_char_p), ("text_length", c_size_t), ("timeout_ms", c_int64), ("flags", c_uint32), ("reserved", c_uint32), ("progress", PROGRESS_FN), ("progress_user", c_void_p)]
+class CStats(Structure):
+    """plexindex_stats."""
+    _fields_ = [("size", c_size_t), ("answers", c_uint64 * 6), ("lookup_misses", c_uint64), ("stale_answers", c_uint64), ("requests", c_uint64 * 8), ("bytes_received", c_uint64), ("store_requests", c_uint64), ("store_answers", c_uint64), ("listings", c_uint64), ("network_us", c_uint64), ("store_us", c_uint64), ("segment_us", c_uint64), ("items", c_uint64), ("matches", c_uint64), ("libraries", c_uint64), ("disk_bytes", c_uint64), ("sequence", c_uint64), ("events", c_uint64), ("hints", c_uint64), ("parse_us", c_uint64), ("wait_us", c_uint64), ("match_us", c_uint64), ("calls", c_uint64), ("calls_us", c_uint64), ("slow_calls", c_uint64), ("failures", c_uint64), ("size_limit", c_uint64), ("over_limit", c_uint64), ("evictions", c_uint64), ("last_failure", c_char * 512)]
+class CCallOptions(Structure):
+    """plexindex_call_options."""
+    _fields_ = [("size", c_size_t), ("timeout_ms", c_int64), ("progress", PROGRESS_FN), ("progress_user", c_void_p)]
+# For each function, the type of its result, and the types of its arguments.
+SIGNATURES = {
+    "get_abi_version": (c_uint32, ()),
+    "get_version": (c_char_p, ()),
+    "get_status_name": (c_char_p, (c_int32,)),
+    "open": (c_int32, (POINTER(COptions), POINTER(c_void_p), POINTER(CBuffer))),
+    "set_token": (c_int32, (c_void_p, c_char_p, c_size_t, POINTER(CBuffer))),
+    "close": (c_int32, (c_void_p, POINTER(CBuffer))),
+    "get_library": (c_int32, (c_void_p, c_int32, c_char_p, c_size_t, POINTER(c_void_p), POINTER(CBuffer))),
+    "lookup_key": (c_char_p, (c_void_p, c_char_p)),
+    "lookup_keys": (c_int32, (c_void_p, c_char_p, c_size_t, c_size_t, POINTER(CBuffer), POINTER(CBuffer))),
+    "match_path": (c_int32, (c_void_p, POINTER(CQuery), POINTER(CBuffer), POINTER(CBuffer))),
+    "match_paths": (c_int32, (c_void_p, POINTER(CQuery), c_size_t, POINTER(CBuffer), POINTER(CBuffer))),
+    "count_answers": (c_size_t, (POINTER(CBuffer),)),
+    "get_answer": (c_void_p, (POINTER(CBuffer), c_size_t)),
+    "get_item": (c_void_p, (POINTER(CBuffer), c_void_p)),
+    "get_candidate": (c_void_p, (POINTER(CBuffer), c_void_p, c_size_t)),
+    "get_text": (c_char_p, (POINTER(CBuffer), c_void_p)),
+    "record_match": (c_int32, (c_void_p, c_char_p, c_size_t, c_char_p, c_size_t, c_int64, POINTER(CBuffer))),
+    "record_matches": (c_int32, (c_void_p, c_char_p, c_size_t, c_char_p, c_size_t, c_size_t, c_uint32, c_int64, POINTER(CBuffer))),
+    "invalidate_path": (c_int32, (c_void_p, c_char_p, c_size_t, POINTER(CBuffer))),
+    "invalidate_item": (c_int32, (c_void_p, c_char_p, c_size_t, POINTER(CBuffer))),
+    "invalidate_library": (c_int32, (c_void_p, POINTER(CBuffer))),
+    "clear": (c_int32, (c_void_p, POINTER(CBuffer))),
+    "refresh": (c_int32, (c_void_p, POINTER(CQuery), POINTER(CBuffer))),
+    "get_stats": (c_int32, (c_void_p, POINTER(CStats), POINTER(CBuffer))),
+    "drain_log": (c_int32, (LOG_FN, c_void_p, POINTER(CBuffer))),
+    "call": (c_int32, (c_void_p, c_char_p, c_char_p, c_size_t, POINTER(CCallOptions), POINTER(c_char_p), POINTER(CBuffer))),
+    "free": (None, (c_char_p,)),
+    "notify": (c_int32, (c_void_p, c_char_p, c_size_t, POINTER(CBuffer))),
+    "wake_waiting": (c_int32, (c_void_p, POINTER(CBuffer))),
+    "get_table": (c_int32, (c_void_p, c_char_p, c_size_t, c_uint32, POINTER(c_void_p), POINTER(CBuffer))),
+    "table_lookup": (c_int32, (c_void_p, c_char_p, POINTER(c_char_p))),
+    "table_get": (c_int32, (c_void_p, c_char_p, c_size_t, POINTER(CBuffer), POINTER(CBuffer))),
+    "table_put": (c_int32, (c_void_p, c_char_p, c_size_t, c_char_p, c_size_t, c_int64, c_uint64, POINTER(CBuffer))),
+    "table_remove": (c_int32, (c_void_p, c_char_p, c_size_t, POINTER(CBuffer))),
+    "table_write": (c_int32, (c_void_p, c_void_p, c_size_t, c_int64, c_uint64, POINTER(CBuffer))),
+    "table_get_next": (c_int32, (c_void_p, c_char_p, c_size_t, POINTER(CBuffer), POINTER(CBuffer))),
+}

@@ -1,0 +1,308 @@
+"""Opens an index: finds the configuration, converts the options, and says how another process opens the same index."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from types import SimpleNamespace
+
+from ._core import TYPE_CHECKING, accelerator, convert, log, native
+from ._core import abi as c
+from ._core.session import Session
+from .errors import Error, InvalidArgumentError
+from .index import Index
+from .mapping import as_mapping
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+    from ._core.types import PathArg, Recipe, TokenArg
+    from .mapping import MappingArg
+    from .progress import ProgressArg
+
+
+def open(
+    cache_dir: PathArg | None = None,
+    server_url: str | None = None,
+    token: TokenArg = None,
+    *,
+    user: str | None = None,
+    library_ttl: float | None = 3600.0,
+    max_age: float | None = 86400.0,
+    timeout: float | None = None,
+    connect_timeout: float = 5.0,
+    read_timeout: float = 60.0,
+    stale_answer_timeout: float | None = 2.0,
+    retry_for: float | None = 30.0,
+    ca_file: PathArg | None = None,
+    accept_invalid_certs: bool = False,
+    offline: bool = False,
+    mappings: Iterable[MappingArg] = (),
+    page_size: int = 1000,
+    matches_limit: int = 52_428_800,
+    size_limit: int | None = None,
+    database: PathArg | None = None,
+    mmap: bool = True,
+    slow: float | None = 1.0,
+    obfuscate_paths: bool = False,
+    shared: str | None = None,
+    shared_retry: float | None = 60.0,
+    shared_durable: bool | None = None,
+    progress: ProgressArg = None,
+) -> Index:
+    """Opens an index in a folder. Sends no request; the first lookup that needs the server sends one.
+
+    Several processes can open the same folder, and one process can open it several times. All times are in seconds.
+
+    Without ``cache_dir``, the folder, server, token, user, Plex's database, shared log, mappings and size limit come
+    from the environment (``PLEXINDEX_SERVER_URL``, ``PLEXINDEX_TOKEN``, …) and from configuration files, as for the
+    command ``plexindex``; ``plexindex help config`` lists the sources. Arguments take precedence. plexindex sends a
+    configured token only to the server that is configured with the token.
+
+    Args:
+        cache_dir: The store's folder. If the folder is missing, plexindex creates it, accessible only to its owner.
+            None: the configured folder.
+        server_url: Base URL, such as ``http://127.0.0.1:32400``. Without a URL, plexindex answers from the store or
+            ``database``.
+        token: The Plex token, or a callable that returns the token. plexindex sends the token only to this server, and
+            never stores or logs it. ``open`` calls the callable first, and raises its exception. When the server
+            rejects the token (401) or reports that it has expired (498), plexindex calls the callable again, on the
+            thread of the rejected call and once for all threads, and retries. If the callable then raises, or returns
+            None or the same token, plexindex answers from the store, and does not use the callable again for 15
+            seconds. Other threads wait for the new token until their timeout, but at most ``read_timeout``.
+        user: A name for the user whose view of the server the index contains. None: each token has its own index. Set a
+            name if the token changes: a new token for the same user then uses the same index. JSON Web Tokens that
+            contain their key pair and their user (``thumbprint``, ``username``) need no name.
+        library_ttl: How long a listing is fresh. 0: never; None: until it is invalidated.
+        max_age: Age at which plexindex fetches a full listing even if the server reports no change. None: never.
+        timeout: Default timeout for calls. None: no limit; 0: hardly any time.
+        connect_timeout: Maximum time for connecting.
+        read_timeout: Maximum time for which the server may send nothing during a response. For a lookup without a
+            listing, at most 15 s.
+        stale_answer_timeout: Maximum time that a query without ``check`` waits for the server if a stored listing can
+            answer; the answer is then stale. None: no limit.
+        retry_for: How long to retry a request after a temporary failure. 0: no retries; None: until the timeout.
+        ca_file: PEM file with certificate authorities to trust instead of the system's authorities.
+        accept_invalid_certs: Accept any certificate, with a warning in the log.
+        offline: Send no requests.
+        mappings: Rules between the host's paths and the server's: :class:`plexindex.Mapping`, or pairs of folders
+            ``(host, server)``.
+        page_size: Number of rows in a page of a listing, from 1 to 1000.
+        matches_limit: Maximum size of confirmed matches on disk in bytes. plexindex removes the oldest matches first.
+        size_limit: Maximum size of the whole folder in bytes. plexindex removes the least recently refreshed libraries,
+            and fetches them again when needed. Confirmed matches, tables and the newest listing remain. If processes
+            have different limits, the smallest limit applies. None: no limit.
+        database: Plex's own database, on the server's machine: the file ``com.plexapp.plugins.library.db``, its folder,
+            or the folder 'Plex Media Server'. plexindex reads the database while the server runs, and never writes to
+            it. With only a database, plexindex needs neither a URL nor a token, sends no requests, notices each change
+            on the next lookup, and shows all of the server's libraries. None: no database; plexindex never searches for
+            one.
+        mmap: Whether to map the index files into memory. False: read them into memory.
+        slow: Log each call that takes longer than this, with a breakdown of its time: as a warning, or as info if the
+            call fetched a library or waited for another fetch. None: log no calls.
+        obfuscate_paths: In log lines, errors and reasons, replace a media path with a short hash and the extension,
+            such as ``path-3f9a2c1b07.mkv``. The same path in the same folder always has the same hash.
+        shared: A PostgreSQL database that several hosts with the same server share, such as
+            ``postgresql://user@host/database?sslmode=verify-full``; the password comes from ``PGPASSWORD`` or a
+            password file. One host fetches for all, and confirmed matches and invalidations reach all hosts. Each host
+            answers from its own folder. You cannot combine ``shared`` with ``database``. Without ``server_url``, the
+            hosts exchange nothing.
+        shared_retry: How long to wait for an unreachable shared log before asking Plex for listings. None: forever.
+        shared_durable: Sync each confirmed match and invalidation for other hosts to disk before the call returns, so
+            that a power cut loses none of them. These calls take longer. None: False.
+        progress: Default callback for progress (:class:`plexindex.Progress`).
+
+    Raises:
+        InvalidArgumentError: an argument is invalid; the message names the argument.
+        StoreError: plexindex cannot open or create the folder.
+        ImportError: Python cannot load the shared library, or the library has a different version.
+
+    """
+    return Index(*_open_session(dict(locals())))
+
+
+def _open_session(options: dict[str, Any]) -> tuple[Session, Recipe]:
+    """Opens a session with the options of :func:`plexindex.open`. Returns the session, and how to open it again."""
+    progress = convert.callback("progress", options.pop("progress"))
+    token = options.pop("token")
+    text, renew = (token(), token) if callable(token) else (token, None)
+    mappings = options["mappings"]
+    if isinstance(mappings, (str, bytes, dict)) or not hasattr(mappings, "__iter__"):
+        kind = type(mappings).__name__
+        raise TypeError(f"mappings must be a list of pairs such as [('/mnt/media', '/data/media')], not {kind}")
+    options["mappings"] = list(mappings)
+    if options["cache_dir"] is None:
+        text, found_renew = _add_configuration(options, text)
+        renew = renew or found_renew
+    native_library = native.load()
+    accelerator.fast()
+    c_struct = _c_options(text, options)
+    renewal = None
+    if renew is not None:
+        from ._core.callbacks import Renewal, renewal_callback
+
+        renewal = Renewal(renew)
+        c_struct.renew_token = renewal_callback(renewal)
+    session = Session(native_library, c_struct, progress, renewal)
+    folder, server_url = os.fsdecode(os.path.abspath(options.pop("cache_dir"))), options.pop("server_url")
+    if options["database"] is not None:
+        options["database"] = os.path.abspath(os.fspath(options["database"]))
+    return session, (folder, server_url, text is not None, options)
+
+
+def _c_options(token: str | None, options: dict[str, Any]) -> c.COptions:
+    """Returns a plexindex_options from the arguments of :func:`plexindex.open`. The struct keeps its texts alive."""
+    given = SimpleNamespace(**options)
+    folder = convert.folder_bytes("cache_dir", given.cache_dir)
+    if not folder or b"\0" in folder:
+        raise InvalidArgumentError(f"invalid cache_dir ({given.cache_dir!r}): give the path of a folder")
+    if given.database is not None and not os.fspath(given.database):
+        raise InvalidArgumentError("database is empty: give Plex's database or the folder 'Plex Media Server', or None")
+    if given.shared is not None and not given.shared:
+        raise InvalidArgumentError(
+            "shared is empty: give an address such as postgresql://user@host/database, or omit shared"
+        )
+    for name in ("accept_invalid_certs", "offline", "mmap", "obfuscate_paths", "shared_durable"):
+        if name != "shared_durable" or given.shared_durable is not None:
+            convert.flag(name, options[name])
+    ms, forever = convert.milliseconds, convert.FOREVER_MS
+    rules = _rules(given.mappings)
+    return c.COptions(
+        size=ctypes.sizeof(c.COptions),
+        cache_dir=_bytes(folder),
+        server_url=_text("server_url", given.server_url),
+        token=_text("token", token, hidden=True),
+        user=_text("user", given.user),
+        ca_file=_path("ca_file", given.ca_file),
+        library_ttl_ms=ms("library_ttl", given.library_ttl, none=c.TTL_NEVER, zero=c.TTL_AT_ONCE),
+        max_age_ms=ms("max_age", given.max_age, none=forever),
+        timeout_ms=ms("timeout", given.timeout, none=0),
+        connect_timeout_ms=ms("connect_timeout", given.connect_timeout, none=None, zero=None),
+        read_timeout_ms=ms("read_timeout", given.read_timeout, none=None, zero=None),
+        retry_ms=ms("retry_for", given.retry_for, none=forever, zero=c.NO_RETRY),
+        matches_limit=_whole("matches_limit", given.matches_limit, 2**63 - 1),
+        flags=(c.OPEN_OFFLINE if given.offline else 0)
+        | (c.OPEN_ACCEPT_INVALID_CERTS if given.accept_invalid_certs else 0)
+        | (0 if given.mmap else c.OPEN_NO_MMAP)
+        | (c.OPEN_OBFUSCATE_PATHS if given.obfuscate_paths else 0)
+        | (c.OPEN_SHARED_DURABLE if given.shared_durable else 0),
+        log_level=log.level_for_open(),
+        page_size=_whole("page_size", given.page_size, 1000),
+        mappings=(c.CMapping * len(rules))(*rules) if rules else None,
+        mappings_count=len(rules),
+        slow_ms=ms("slow", given.slow, none=c.NEVER_SLOW),
+        size_limit=0 if given.size_limit is None else _whole("size_limit", given.size_limit, 2**63 - 1),
+        database=_path("database", given.database),
+        shared=_text("shared", given.shared, hidden=True),
+        shared_retry_ms=ms("shared_retry", given.shared_retry, none=forever, zero=c.NO_RETRY),
+        stale_answer_timeout_ms=ms("stale_answer_timeout", given.stale_answer_timeout, none=forever),
+    )
+
+
+def _rules(mappings: Iterable[MappingArg]) -> list[c.CMapping]:
+    rules = map(as_mapping, mappings)
+    return [c.CMapping(rule.kind, 0, _bytes(rule.find), _bytes(rule.replace)) for rule in rules]
+
+
+def _text(name: str, value: str | None, hidden: bool = False) -> c.CBytes:
+    return _bytes(None if value is None else convert.text_bytes(name, value, hidden))
+
+
+def _path(name: str, value: PathArg | None) -> c.CBytes:
+    return _bytes(None if value is None else convert.folder_bytes(name, value))
+
+
+def _whole(name: str, value: int, most: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} must be an int, not {type(value).__name__}")
+    if not 1 <= value <= most:
+        raise InvalidArgumentError(f"invalid {name} ({value}): must be from 1 to {most}")
+    return value
+
+
+def _bytes(raw: bytes | None) -> c.CBytes:
+    """Returns a struct that points to the bytes, and keeps them alive."""
+    return c.CBytes() if raw is None else c.CBytes(raw, len(raw))
+
+
+def _add_configuration(options: dict[str, Any], token: str | None) -> tuple[str | None, Any]:
+    """Adds missing options from the environment and plexapi's file. Returns the token, and what renews it."""
+    from ._core.config import Setting, find
+
+    names = ("server_url", "user", "size_limit", "database", "shared", "shared_durable")
+    given = {name: Setting(options[name], name) for name in names if options[name] is not None}
+    if token is not None:
+        given["token"] = Setting(token, "token")
+    found = find(given, [(as_mapping(rule), "mappings") for rule in options["mappings"]])
+    options.update({name: getattr(found, name).value for name in (*names, "cache_dir")})
+    options["mappings"] = [rule for rule, _ in found.mappings]
+    os.makedirs(os.path.dirname(os.path.abspath(options["cache_dir"])), exist_ok=True)
+    renew = found.token.renew
+    return (found.token.value if renew is None else renew()), renew
+
+
+_reopened: dict[str, Index] = {}
+
+
+def open_again(folder: str, server_url: str | None, has_token: bool, options: dict[str, Any]) -> Any:
+    """Opens a pickled index. Equal pickles return the same index, which stays open until
+    the process exits.
+    """
+    try:
+        return _opened_again(folder, server_url, has_token, options)
+    except Error as error:
+        return _UnavailableIndex(error)
+
+
+def _opened_again(folder: str, server_url: str | None, has_token: bool, options: dict[str, Any]) -> Index:
+    name = repr((os.getpid(), folder, server_url, has_token, options))
+    found = _reopened.get(name)
+    if found is not None and found.is_open:
+        return found
+    token: Any = None
+    if has_token and server_url is not None:
+        from ._core.config import Setting, find
+
+        found_token = find({"server_url": Setting(server_url, "the pickled index")}).token
+        token = found_token.renew or found_token.value
+        if token is None:
+            raise InvalidArgumentError(
+                f"the index of {server_url} was pickled without its token: set PLEXINDEX_TOKEN, or set the token in "
+                "plexapi's config.ini, or open the index in each process"
+            )
+    _reopened[name] = index = open(folder, server_url, token, **options)
+    return index
+
+
+class _UnavailableIndex:
+    """Stands for a pickled index that plexindex cannot open, and for its libraries. Each use raises the error.
+
+    An error during unpickling would end a worker of a multiprocessing.Pool, and the pool would wait forever.
+    """
+
+    __slots__ = ("_error",)
+
+    def __init__(self, error: Error) -> None:
+        self._error = error
+
+    def library(self, *_: object, **__: object) -> _UnavailableIndex:
+        """Returns an object that raises the error on each use."""
+        return self
+
+    def _refuse(self, *_: object) -> Any:
+        raise self._error
+
+    __enter__ = __iter__ = _refuse
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            # Python looks for special methods, such as the methods for copying and pickling.
+            raise AttributeError(name)
+        raise self._error
+
+    def __repr__(self) -> str:
+        return f"<plexindex: not opened: {self._error}>"
