@@ -61,7 +61,7 @@ pub enum Status {
     ServerError = 308,
     /// The server did not reply in time, or an edit exceeded its timeout. Try again, or set a longer timeout.
     Timeout = 309,
-    /// The server redirected to another host. plexindex does not send the token to other hosts.
+    /// The server redirected the request. plexindex does not follow redirects.
     Redirected = 310,
     /// The call requires a request, but the call or the index is offline, or no server URL is set.
     Offline = 311,
@@ -357,7 +357,7 @@ pub enum ErrorKind {
     ServerError,
     /// The server did not reply in time, or an edit exceeded its timeout. Try again, or set a longer timeout.
     Timeout,
-    /// The server redirected to another host. plexindex does not send the token to other hosts.
+    /// The server redirected the request. plexindex does not follow redirects.
     Redirected,
     /// The call requires a request, but the call or the index is offline, or no server URL is set.
     Offline,

@@ -42,7 +42,7 @@ pub(super) struct AttemptError {
     /// Whether a retry may succeed.
     pub is_transient: bool,
     /// Delay that the server requested before a retry.
-    retry_after: Option<Duration>,
+    pub retry_after: Option<Duration>,
     /// What the server may have rejected; `None` if the failure has a different cause.
     pub refusal: Option<Refusal>,
 }

@@ -1,24 +1,21 @@
-//! Sends one request and reads the status and headers of the reply. Follows redirects and classifies failures.
+//! Sends one request and reads the status and headers of the reply. Classifies failures.
 
 use std::time::Duration;
 
 use ureq::Body;
 use ureq::http::{Method, Request, StatusCode, response};
 
+use crate::error::Status;
 use crate::model::{LONGEST_KEY, OWN_IDENTIFIER};
 
 use super::super::contract::{Bounds, RequestKind};
-use super::errors::ErrorContext;
+use super::errors::{self, ErrorContext};
 use super::plex_http::PlexHttp;
 use super::replies::{ReplyContent, ReplyMetadata};
 use super::reply_body::{self, BodyError, BodyProgress, RequestMeter};
 use super::retry::{self, AttemptError};
 use super::server_request::{Omitted, ServerRequest};
 use super::transport::{STREAM_CONNECT, token_placeholder};
-use super::url::{Redirect, Target};
-
-/// Maximum number of redirects for one request.
-const MAX_REDIRECTS: usize = 3;
 
 impl PlexHttp {
     /// Sends a request once, reads the reply's rows or libraries into `content`, and returns the reply's metadata.
@@ -33,9 +30,8 @@ impl PlexHttp {
             request_meter,
             parts,
             body,
-            target,
+            errors,
         } = self.round_trip(request, omitted, bounds)?;
-        let errors = self.error_context(request, &target, bounds);
         let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
         let encoding = header("content-encoding");
         let progress = BodyProgress::new(&request_meter, bounds).with_max_silence(errors.max_silence);
@@ -62,146 +58,106 @@ impl PlexHttp {
         {
             log::warn!(
                 "ignoring some items from {}: their keys do not consist of 1 to {LONGEST_KEY} digits",
-                target.without_query()
+                self.base_url.url(request.path_without_query())
             );
         }
         if metadata.has_legacy_format || !metadata.is_plex {
-            return Err(errors.foreign_json_error(metadata.has_legacy_format));
+            let problem = if metadata.has_legacy_format {
+                errors::LEGACY_JSON
+            } else {
+                errors::FOREIGN_JSON
+            };
+            return Err(errors.error(Status::NotPlex, problem));
         }
         // Some servers send the offset and the total only in headers.
         let number_from = |name: &str| header(name).and_then(|text| text.trim().parse().ok());
         metadata.offset = metadata.offset.or_else(|| number_from("x-plex-container-start"));
         metadata.total = metadata.total.or_else(|| number_from("x-plex-container-total-size"));
         if request.kind == RequestKind::Identity && metadata.machine_identifier.as_deref().is_none_or(str::is_empty) {
-            return Err(errors.no_identity_error());
+            return Err(errors.error(Status::NotPlex, errors::NO_IDENTITY));
         }
         Ok(metadata)
     }
 
-    /// Sends a request and follows redirects. Returns a successful reply whose body has not been read, or a classified
-    /// failure.
-    pub(super) fn round_trip(
-        &self,
-        request: &ServerRequest<'_>,
+    /// Sends a request. Returns a successful reply whose body has not been read, or a classified failure.
+    pub(super) fn round_trip<'a>(
+        &'a self,
+        request: &'a ServerRequest<'a>,
         omitted: Omitted,
         bounds: &Bounds<'_>,
-    ) -> std::result::Result<SuccessReply<'_>, AttemptError> {
-        let mut target = Target {
-            origin: self.base_url.origin.clone(),
-            address: format!("{}{}", self.base_url.prefix, request.address(omitted)),
+    ) -> std::result::Result<SuccessReply<'a>, AttemptError> {
+        let errors = self.error_context(request, bounds);
+        let http_request = self
+            .build_http_request(request, omitted, bounds)
+            .map_err(|error| -> AttemptError { errors.error(Status::InvalidArgument, error) })?;
+        let time_left = bounds.deadline.left();
+        if time_left == Some(Duration::ZERO) {
+            return Err(errors.deadline_error().into());
+        }
+        let request_meter = RequestMeter::new(&*self.meter, request.kind);
+        // Sends the request. The event stream has its own connection, which another thread can close.
+        let silence = errors.max_silence;
+        let result = match request.kind {
+            RequestKind::Events => self.transport.open_stream(http_request, silence, bounds.aborted),
+            // An explicit empty body makes `ureq` send `Content-Length: 0`. Otherwise `ureq` would announce a chunked
+            // body, which some servers reject.
+            _ if request.is_put() => {
+                let http_request = http_request.map(|()| &b""[..]);
+                self.transport.send(http_request, time_left, silence).map(Some)
+            }
+            _ => self.transport.send(http_request, time_left, silence).map(Some),
         };
-        for _ in 0..=MAX_REDIRECTS {
-            let context = self.error_context(request, &target, bounds);
-            if target.origin.is_https && !cfg!(feature = "tls") {
-                return Err(context.no_tls_error());
+        request_meter.record_headers_arrival();
+        let response = match result {
+            Ok(Some(response)) => response,
+            Ok(None) => {
+                request_meter.cancel();
+                return Err(retry::aborted_error(&request.purpose).into());
             }
-            // The first URL is always valid, so only a redirect can contain an invalid URL.
-            let http_request = self
-                .build_http_request(request, &target, bounds)
-                .map_err(|error| context.redirect_error(&format!("redirected to an invalid URL ({error})")))?;
-            let time_left = bounds.deadline.left();
-            if time_left == Some(Duration::ZERO) {
-                return Err(context.deadline_error().into());
-            }
-            let request_meter = RequestMeter::new(&*self.meter, request.kind);
-            // Sends the request. The event stream has its own connection, which another thread can close.
-            let result = match request.kind {
-                RequestKind::Events => {
-                    let silence = self.stream_silence;
-                    self.transport.open_stream(http_request, silence, bounds.aborted)
-                }
-                // An explicit empty body makes `ureq` send `Content-Length: 0`. Otherwise `ureq` would announce a
-                // chunked body, which some servers reject.
-                _ if request.is_put() => {
-                    let http_request = http_request.map(|()| &b""[..]);
-                    self.transport
-                        .send(http_request, time_left, context.max_silence)
-                        .map(Some)
-                }
-                _ => self
-                    .transport
-                    .send(http_request, time_left, context.max_silence)
-                    .map(Some),
-            };
             // Without a reply, the meter counts the request only if the server may have received it.
-            let response = result.map_err(|error| {
-                request_meter.record_headers_arrival();
-                let (failure, may_be_sent) = context.no_reply_error(error);
-                if !may_be_sent {
+            Err(error) => {
+                if !errors::may_be_sent(&error) {
                     request_meter.cancel();
                 }
-                failure
-            })?;
-            let Some(response) = response else {
-                request_meter.cancel();
-                return Err(retry::aborted_error(context.label).into());
-            };
-            request_meter.record_headers_arrival();
-            let (parts, body) = response.into_parts();
-            let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
-            let encoding = header("content-encoding");
-            let progress = BodyProgress::new(&request_meter, bounds);
-            let is_edit = request.is_put();
-            // Follows a redirect to the same server, returns a success, or classifies a failure.
-            if parts.status.is_redirection() {
-                let Some(location) = header("location") else {
-                    let status = parts.status.as_u16();
-                    return Err(context.redirect_error(&format!("the redirect has no target ({status})")));
-                };
-                reply_body::read_beginning(body, encoding, &progress);
-                target = match target.check_redirect(location) {
-                    Redirect::Follow(next) => next,
-                    Redirect::OtherServer(url) => return Err(context.other_server_error(&url)),
-                };
-                log::debug!("redirected to {}", target.without_query());
-            } else if parts.status == StatusCode::OK || is_edit && parts.status.is_success() {
-                return Ok(SuccessReply {
-                    request_meter,
-                    parts,
-                    body,
-                    target,
-                });
-            } else {
-                let retry_after =
-                    header("retry-after").and_then(|text| retry::parse_retry_after(text, self.clock.date()));
-                let body_start = reply_body::read_beginning(body, encoding, &progress);
-                let status = parts.status.as_u16();
-                return Err(if is_edit {
-                    context.edit_status_error(status, retry_after, &body_start)
-                } else {
-                    context.status_error(status, retry_after, &body_start)
-                });
+                return Err(errors.no_reply_error(&error));
             }
+        };
+        let (parts, body) = response.into_parts();
+        if parts.status == StatusCode::OK || request.is_put() && parts.status.is_success() {
+            return Ok(SuccessReply {
+                request_meter,
+                parts,
+                body,
+                errors,
+            });
         }
-        let context = self.error_context(request, &target, bounds);
-        Err(context.redirect_error("too many redirects"))
+        let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
+        let progress = BodyProgress::new(&request_meter, bounds);
+        let body_start = reply_body::read_beginning(body, header("content-encoding"), &progress);
+        // A redirect may lead to a different server, which must not see the token.
+        if parts.status.is_redirection() {
+            return Err(errors.redirect_error(header("location")));
+        }
+        let retry_after = header("retry-after").and_then(|text| retry::parse_retry_after(text, self.clock.date()));
+        Err(errors.status_error(parts.status.as_u16(), retry_after, &body_start))
     }
 
     /// Returns the facts about a request that error messages contain.
-    pub(super) fn error_context<'a>(
-        &self,
-        request: &'a ServerRequest<'_>,
-        target: &'a Target,
-        bounds: &Bounds<'_>,
-    ) -> ErrorContext<'a> {
-        let (has_token, read_timeout) = (self.has_token(), self.transport.read_timeout());
-        let connect_timeout = self.transport.connect_timeout();
+    fn error_context<'a>(&'a self, request: &'a ServerRequest<'a>, bounds: &Bounds<'_>) -> ErrorContext<'a> {
+        let (connect_timeout, read_timeout) = (self.transport.connect_timeout(), self.transport.read_timeout());
         // The event stream and edits have their own time limits.
         let (connect_timeout, max_silence) = match request.kind {
             RequestKind::Events => (connect_timeout.min(STREAM_CONNECT), self.stream_silence),
             RequestKind::Edit => (connect_timeout, read_timeout),
             _ => (
                 connect_timeout,
-                bounds
-                    .max_silence
-                    .map_or(read_timeout, |max_silence| max_silence.min(read_timeout)),
+                bounds.max_silence.map_or(read_timeout, |limit| limit.min(read_timeout)),
             ),
         };
         ErrorContext {
-            label: &request.purpose,
-            target,
-            with_token: request.with_token && has_token,
-            has_token,
+            request,
+            base_url: &self.base_url,
+            has_token: self.has_token(),
             connect_timeout,
             read_timeout,
             max_silence,
@@ -212,7 +168,7 @@ impl PlexHttp {
     fn build_http_request(
         &self,
         request: &ServerRequest<'_>,
-        target: &Target,
+        omitted: Omitted,
         bounds: &Bounds<'_>,
     ) -> ureq::http::Result<Request<()>> {
         let (method, accept) = match request.kind {
@@ -222,7 +178,7 @@ impl PlexHttp {
         };
         let mut builder = Request::builder()
             .method(method)
-            .uri(target.url())
+            .uri(self.base_url.url(&request.address(omitted)))
             .header("X-Plex-Client-Identifier", &self.client_identifier);
         // A host with its own identifier has already given the device a name in Plex.
         if self.client_identifier.as_bytes().starts_with(OWN_IDENTIFIER.as_bytes()) {
@@ -242,7 +198,7 @@ impl PlexHttp {
         builder = builder.header("Accept", accept);
         if !matches!(request.kind, RequestKind::Edit | RequestKind::Events) {
             // On one machine, compression takes many times as long as the copying that it saves.
-            let encoding = if target.origin.is_loopback_host() {
+            let encoding = if self.base_url.origin.is_loopback_host() {
                 "identity"
             } else {
                 "gzip"
@@ -263,6 +219,6 @@ pub(super) struct SuccessReply<'m> {
     pub request_meter: RequestMeter<'m>,
     pub parts: response::Parts,
     pub body: Body,
-    /// The target after all redirects.
-    pub target: Target,
+    /// Creates the errors for a body that is not what the caller expects.
+    pub errors: ErrorContext<'m>,
 }

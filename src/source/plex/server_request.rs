@@ -207,6 +207,11 @@ impl<'a> ServerRequest<'a> {
         self.arguments.iter().any(|argument| argument.omitted_by.is_some())
     }
 
+    /// Returns the path below the base URL, for messages: the query may name files.
+    pub fn path_without_query(&self) -> &str {
+        self.path.split('?').next().unwrap_or_default()
+    }
+
     /// Returns the path and query below the base URL, without the omitted arguments.
     pub fn address(&self, omitted: Omitted) -> String {
         let mut address = self.path.clone();

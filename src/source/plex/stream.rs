@@ -3,12 +3,14 @@
 use std::io::Read;
 
 use super::super::contract::{Bounds, Event};
+use super::errors::NOT_EVENT_STREAM;
 use super::event_parser;
 use super::plex_http::PlexHttp;
 use super::reply_body::BodyError;
 use super::retry::AttemptError;
 use super::round_trip::SuccessReply;
 use super::server_request::{Omitted, ServerRequest};
+use crate::error::Status;
 
 impl PlexHttp {
     /// Passes events to `sink` until the server ends the stream, `sink` returns `false`, or the host aborts the call.
@@ -22,13 +24,12 @@ impl PlexHttp {
             request_meter,
             parts,
             body,
-            target,
+            errors,
         } = self.round_trip(&request, Omitted::Nothing, bounds)?;
-        let context = self.error_context(&request, &target, bounds);
         drop(request_meter); // counts the request now, because the stream may last for weeks
         let content_type = parts.headers.get("content-type").and_then(|value| value.to_str().ok());
         if !content_type.is_none_or(is_event_stream) {
-            return Err(context.not_event_stream_error());
+            return Err(errors.error(Status::NotPlex, NOT_EVENT_STREAM));
         }
         let mut body = body.into_with_config().limit(u64::MAX).reader();
         let mut lines = event_parser::EventLines::default();
@@ -42,7 +43,7 @@ impl PlexHttp {
                     is_wanted = lines.feed(buffer.get(..amount).unwrap_or_default(), sink);
                 }
                 Err(_) if (bounds.aborted)() => break,
-                Err(error) => return Err(context.body_error(BodyError::Connection(error.into()), 0)),
+                Err(error) => return Err(errors.body_error(BodyError::Connection(error.into()), 0)),
             }
         }
         Ok(())

@@ -62,6 +62,40 @@ impl<In: Transport> Connector<In> for TlsConnector {
     }
 }
 
+/// Describes the cause and the remedy of a failed TLS connection; `None` if TLS is not the cause. `host` is the server's.
+pub(super) fn problem(error: &ureq::Error, host: &str) -> Option<String> {
+    use rustls::{CertificateError as Bad, Error as Tls};
+    let error = match error {
+        ureq::Error::Rustls(error) => error,
+        ureq::Error::Other(error) => error.downcast_ref::<Tls>()?,
+        ureq::Error::Io(error) => error.get_ref()?.downcast_ref::<Tls>()?,
+        _ => return None,
+    };
+    let trust = "specify its authority in ca_file, or, only on a network you control, set accept_invalid_certs";
+    Some(match error {
+        Tls::InvalidCertificate(Bad::UnknownIssuer) => {
+            format!("an unknown authority issued the certificate: {trust}")
+        }
+        Tls::InvalidCertificate(Bad::NotValidForName | Bad::NotValidForNameContext { .. }) => format!(
+            "the certificate is not valid for {host}: use a name in the certificate (Plex's own certificates contain \
+             the server's long plex.direct name), or {trust}"
+        ),
+        Tls::InvalidCertificate(Bad::Expired | Bad::ExpiredContext { .. }) => {
+            "the certificate has expired: renew it, and check this machine's clock".to_owned()
+        }
+        Tls::InvalidCertificate(reason) if reason.to_string().contains("CaUsedAsEndEntity") => {
+            "the server uses a certificate authority's own certificate: give the server a certificate with CA:FALSE"
+                .to_owned()
+        }
+        Tls::InvalidCertificate(reason) => format!("the certificate is invalid ({reason}): {trust}"),
+        Tls::InvalidMessage(_) => {
+            "the service at this address does not use TLS: use http in server_url, or the port that serves https"
+                .to_owned()
+        }
+        other => format!("TLS failed ({other})"),
+    })
+}
+
 /// Reads the certificates in a PEM file, and checks that they can be used as authorities.
 fn read_authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
     let invalid = |problem: String| {

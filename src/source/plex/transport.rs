@@ -183,7 +183,7 @@ impl Transport {
         let config = config.tls_config(self.tls.clone());
         let config = config
             .http_status_as_error(false)
-            // `round_trip` follows redirects, and never sends the token to a different server.
+            // A redirect may lead to a different server, which must not see the token.
             .max_redirects(0)
             .max_redirects_will_error(false)
             // A proxy in the environment is meant for the internet, not for a server at home, and would see the token.

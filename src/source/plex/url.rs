@@ -1,4 +1,4 @@
-//! URLs of a server: the base URL, the URLs that extend it, and the check of redirects.
+//! URLs of a server: the base URL and the URLs that extend it.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -129,6 +129,18 @@ impl BaseUrl {
     pub fn url(&self, address: &str) -> String {
         format!("{}{}{address}", self.origin, self.prefix)
     }
+
+    /// Returns the target of a redirect for a message, without its secrets. `location` is the reply's `Location`
+    /// header, a full URL or the part of one that differs from this URL.
+    pub fn redirect_target(&self, location: &str) -> String {
+        let location = location.trim();
+        let scheme = if self.origin.is_https { "https:" } else { "http:" };
+        match location {
+            _ if location.starts_with("//") => without_secrets(&format!("{scheme}{location}")),
+            _ if location.starts_with('/') => without_secrets(&format!("{}{location}", self.origin)),
+            _ => without_secrets(location),
+        }
+    }
 }
 
 /// Parses `host`, `host:port`, `[v6]` or `[v6]:port`; `None` for other strings. `secure` means https.
@@ -185,72 +197,6 @@ fn without_secrets(text: &str) -> String {
         shown.push('…');
     }
     shown
-}
-
-/// The target of a request. A redirect may change the target.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Target {
-    /// Origin, to which the token is sent.
-    pub origin: Origin,
-    /// Path and query.
-    pub address: String,
-}
-
-/// Whether to follow a redirect.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Redirect {
-    /// Follow the redirect and send the token.
-    Follow(Target),
-    /// Do not follow the redirect: this URL belongs to a different server.
-    OtherServer(String),
-}
-
-impl Target {
-    pub fn url(&self) -> String {
-        format!("{}{}", self.origin, self.address)
-    }
-
-    /// Returns the URL for messages, without its query, which may name files.
-    pub fn without_query(&self) -> String {
-        let path = self.address.split('?').next().unwrap_or_default();
-        format!("{}{path}", self.origin)
-    }
-
-    /// Returns whether to follow a redirect from this target. `location` is the reply's `Location` header.
-    pub fn check_redirect(&self, location: &str) -> Redirect {
-        let location = location.trim().split('#').next().unwrap_or_default();
-        // A path stays on the same server.
-        if location.starts_with('/') && !location.starts_with("//") {
-            return Redirect::Follow(Self {
-                origin: self.origin.clone(),
-                address: location.to_owned(),
-            });
-        }
-        // Otherwise, `location` must be a full URL with the same origin.
-        let (scheme, after_scheme) = location.split_once("://").unwrap_or(("", location));
-        let secure = match scheme.to_ascii_lowercase().as_str() {
-            "http" => false,
-            "https" => true,
-            _ => return Redirect::OtherServer(without_secrets(location)),
-        };
-        let end = after_scheme.find(['/', '?', '\\']).unwrap_or(after_scheme.len());
-        let (authority, address) = after_scheme.split_at(end);
-        let Some(origin) = parse_authority(secure, authority) else {
-            // A URL with a user name is invalid too: the host of 'http://plex:32400@elsewhere' is 'elsewhere'.
-            return Redirect::OtherServer(without_secrets(
-                location.get(..location.len() - address.len()).unwrap_or_default(),
-            ));
-        };
-        if origin != self.origin {
-            return Redirect::OtherServer(origin.to_string());
-        }
-        let address = if address.starts_with('/') {
-            address.to_owned()
-        } else {
-            format!("/{address}")
-        };
-        Redirect::Follow(Self { origin, address })
-    }
 }
 
 #[cfg(test)]

@@ -84,7 +84,7 @@ class UnauthorizedError(Error):
 
 class NotPlexError(Error):
     """The address does not lead to a Plex Media Server that plexindex can use: the response is not from Plex, the
-    certificate is invalid, or the server redirects to a different host, to which plexindex does not send the token.
+    certificate is invalid, or the server redirects the request, which plexindex does not follow.
     """
 
     status = c.NOT_PLEX
