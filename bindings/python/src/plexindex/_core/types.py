@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from ..progress import ProgressArg
 
 # The reference describes these.
-__all__ = ["Asking", "Following", "HasRatingKey", "Listing", "ServerInfo", "SharedStatus", "Stats", "StoreInfo", "Summary",
-           "Waiting"]  # fmt: skip
+__all__ = ["Asking", "Following", "HasRatingKey", "Listing", "ServerInfo", "SharedStatus", "Stats", "StoreInfo",
+           "Summary", "Waiting"]  # fmt: skip
 
 PathArg = Union[str, bytes, os.PathLike[str], os.PathLike[bytes]]
 
@@ -47,22 +47,27 @@ DifferenceKind = Literal["not_in_plex", "not_on_disk", "ambiguous", "left_out", 
 
 
 class Waiting(TypedDict, total=False):
-    """The options of every call that may fetch, whose defaults :class:`plexindex.Library` has."""
+    """The options of a call that may fetch. The defaults are those of the method of :class:`plexindex.Library`."""
 
     timeout: float | None
     progress: ProgressArg
 
 
-class Listing(Waiting, total=False):
-    """The options of a call that may also send no request."""
+class Listing(TypedDict, total=False):
+    """The options of a call that may fetch, and sends no request if ``offline``."""
 
+    timeout: float | None
     offline: bool
+    progress: ProgressArg
 
 
-class Asking(Listing, total=False):
-    """The options of a call that may also ask the server for changes first."""
+class Asking(TypedDict, total=False):
+    """The options of a call that may fetch, or with ``check`` also asks the server for changes first."""
 
+    timeout: float | None
+    offline: bool
     check: bool
+    progress: ProgressArg
 
 
 class Summary(TypedDict):
