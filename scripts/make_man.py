@@ -6,7 +6,7 @@ import inspect
 import sys
 
 import click
-from plexindex.cli import options, plexindex, topics
+from plexindex.cli import help, options, plexindex
 
 HEADER = """\
 .\\" Licence: MIT OR Apache-2.0. Generated from the command by `make man`.
@@ -69,8 +69,8 @@ def page() -> str:
         HEADER, ".SH SYNOPSIS", f"plexindex {roff(' '.join(plexindex.collect_usage_pieces(context)))}",
         ".SH DESCRIPTION", roff(plexindex.help or ""), ".SH COMMANDS", *commands(plexindex, context),
         ".SH OPTIONS", "All commands accept these options, before or after the command.", *shared,
-        ".SH CONFIGURATION", ".nf", roff(topics.CONFIG), ".fi",
-        ".SH EXIT STATUS", ".nf", roff(topics.EXIT_CODES), ".fi", "",
+        ".SH CONFIGURATION", ".nf", roff(help.CONFIG), ".fi",
+        ".SH EXIT STATUS", ".nf", roff(help.EXIT_CODES), ".fi", "",
     ])  # fmt: skip
 
 

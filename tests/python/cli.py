@@ -35,7 +35,7 @@ def words_of(line: str) -> list[str]:
 # A fork of a process that has imported the command takes less than half the time of a new Python.
 FORKS = """
 import gc, json, os, signal, sys
-import plexindex.cli.changes, plexindex.cli.doctor, plexindex.cli.folder
+import plexindex.cli.changes, plexindex.cli.doctor, plexindex.cli.match
 from plexindex.__main__ import main
 
 gc.freeze()

@@ -17,8 +17,8 @@ import pytest
 from cli import Cli, words_of
 from conftest import TOKEN, Server, ServerFactory
 from plexindex.cli import check, sample
+from plexindex.cli.doctor import claims_of, is_in_preferences
 from plexindex.cli.output import as_argument
-from plexindex.cli.token import _is_in_preferences, claims_of
 from plexindex.testing import FakePlex
 
 from disk import make
@@ -96,7 +96,7 @@ def test_a_server_that_is_silent(cli: Cli, server: Server) -> None:
     cli.good("refresh")
     server.fault(action="delay", ms=60000, count=0)
     assert check.PATIENCE == 15
-    code = "import sys; from plexindex.cli import check, main; check.PATIENCE = 1; sys.exit(main())"
+    code = "import sys; from plexindex.cli import check, plexindex; check.PATIENCE = 1; plexindex.main()"
     for words, text in ((["doctor"], "no response within 1 s"), (["changes", "--check"], "did not respond within 1 s")):
         command = [sys.executable, "-c", code, *words]
         done = subprocess.run(command, env=cli.environment, capture_output=True, text=True, check=False, timeout=20)
@@ -220,8 +220,8 @@ def test_a_mapping_that_fits_no_folder_of_plex(cli: Cli, server: Server, tmp_pat
     tree = tmp_path / "media"
     plant(tree, server, 1)
     cli.good("refresh")
-    right = f"--mapping {as_argument(f'{tree} -> /data')}"
-    tested = f"--mapping {as_argument(f'{tree}/movies -> /data/movies')}"
+    right = f"`--mapping {as_argument(f'{tree} -> /data')}`"
+    tested = f"`--mapping {as_argument(f'{tree}/movies -> /data/movies')}`"
     for code, mapping, text in (
         (1, f"/data -> {tree}", f"BAD the mapping /data -> {tree} is swapped: /data is Plex's folder; try {right}"),
         (1, f"{tree}s -> /data", f"note the mapping {tree}s -> /data: there is no folder {tree}s on this machine"),
@@ -242,7 +242,7 @@ def test_a_mapping_that_leads_to_the_wrong_folder(cli: Cli, server: Server, tmp_
     tree = tmp_path / "media"
     total = plant(tree, server, 1) + plant(tree, server, 2)
     cli.good("refresh")
-    right = f"--mapping {as_argument(f'{tree} -> /data')}"
+    right = f"`--mapping {as_argument(f'{tree} -> /data')}`"
     deep = ("--offline", "--mapping", f"{tree}=/data/movies", tree)
     text = doctor(cli, 1, *deep)
     assert f"BAD the mapping {tree} -> /data/movies is wrong: with it, Plex lists 0 of {total} files; " in text
@@ -319,10 +319,10 @@ def test_the_servers_own_token_is_in_its_preferences(tmp_path: Path) -> None:
     databases.mkdir(parents=True)
     (media / "Preferences.xml").write_text('<?xml version="1.0"?>\n<Preferences PlexOnlineToken="its-own" Other="x"/>')
     for place in (media, databases, databases / "com.plexapp.plugins.library.db"):
-        assert _is_in_preferences("its-own", str(place))
-        assert not _is_in_preferences("another", str(place))
-    assert not _is_in_preferences("its-own", str(tmp_path))
-    assert not _is_in_preferences("its-own", None)
+        assert is_in_preferences("its-own", str(place))
+        assert not is_in_preferences("another", str(place))
+    assert not is_in_preferences("its-own", str(tmp_path))
+    assert not is_in_preferences("its-own", None)
     for odd in ("", "a.b.c", "a.bnVsbA.c", "one", "....", "a.!!!!.c"):
         assert claims_of(odd) == {}
 

@@ -24,7 +24,7 @@ if _may_end:
 def main() -> int:
     """Runs the command with the process's arguments, and returns the exit code."""
     try:
-        from .cli import main as run
+        from .cli import plexindex
     except ModuleNotFoundError as error:
         if error.name != "click":
             raise
@@ -33,7 +33,8 @@ def main() -> int:
     try:
         if _may_end:
             signal(SIGINT, default_int_handler)
-        return run()
+        plexindex.main()
+        return 0
     except KeyboardInterrupt:
         return _INTERRUPTED
     finally:

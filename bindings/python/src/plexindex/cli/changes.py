@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from .._core import TYPE_CHECKING
 from ..errors import Error, InvalidArgumentError
 from . import check, codes, output
-from .codes import UsageError
-from .config import Settings
 from .match import item_text
 from .options import FILE, SECONDS_OR_NEVER, TEXT, command, given, library
 from .output import say
-from .progress import Bar
+from .settings import Settings
 
 if TYPE_CHECKING:
     from ..changes import Change, Changes
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 _STYLES = {"added": "good", "removed": "bad", "changed": "hint", "moved": "hint", "list_again": "warn"}
 
 
-@command()
+@command("changes")
 @click.option("--since", type=TEXT, metavar="CURSOR", help="List the changes since this cursor was printed.")
 @click.option("--state", type=FILE, metavar="FILE",
               help="Keep the cursor in this file, to list the changes since the last run.")  # fmt: skip
@@ -37,7 +36,7 @@ _STYLES = {"added": "good", "removed": "bad", "changed": "hint", "moved": "hint"
 @click.option("--disk-every", type=SECONDS_OR_NEVER, metavar="SECONDS", help="With --watch, seconds between "
               "searches for renamed files on this machine (default: 600); 0 disables the searches.")  # fmt: skip
 @library
-def changes(
+def changes_command(
     since: str | None, state: str | None, full: bool, is_check: bool, watch: bool, disk_every: float | None,
     library: str | None,
 ) -> int:  # fmt: skip
@@ -65,12 +64,12 @@ def changes(
         (disk_every is not None and not watch, "--disk-every needs --watch: give both or neither"),
     ):
         if is_wrong:
-            raise UsageError(text)
-    settings, older, bar = Settings(), None, Bar()
+            raise click.UsageError(text)
+    settings, older, bar = Settings(), None, output.Bar()
     if is_check:
         settings.expect_source()
     cursor = since or (None if full or state is None else _read_state(state))
-    with settings.open_for_answers(bar) as index:
+    with settings.open_for_answers(progress=bar) as index:
         chosen, offline = index.library(library), settings.answers_from_store_only
         try:
             if not offline:
@@ -79,7 +78,7 @@ def changes(
         except InvalidArgumentError as error:
             if state is None:
                 raise
-            raise UsageError(f"--state {state}: {error}") from None
+            raise click.UsageError(f"--state {state}: {error}") from None
         bar.drop()
         if older is not None:
             page.stale = True
@@ -110,32 +109,30 @@ def _start_events(index: Index, library: Library, disk_every: float | None) -> N
     except Error as error:
         if error.status_name != "unsupported":
             raise
-        # Plex's database sends no events, so plexindex polls it.
-        return
+        return  # Plex's database sends no events, so plexindex polls it
     from . import renames
 
-    seconds = renames.DEFAULT_SECONDS if disk_every is None else disk_every
-    if seconds:
+    if seconds := renames.DEFAULT_SECONDS if disk_every is None else disk_every:
         renames.RenameWatch(index, library, seconds).start()
 
 
-_NO_CURSOR = {"cursor": None, "age": None, "stale": None}
+_FIELDS = ("change", "item", "path", "from", "from_key", "library", "section")
 
 
 def _print_page(index: Index, page: Changes, *, has_state: bool, always: bool) -> bool:
     """Prints the changes of a page and its cursor. Returns whether there is a change."""
-    is_any, fields = False, ("change", "item", "path", "from", "from_key", "library", "section")
+    is_any, is_json = False, given.get("json")
     for change in page:
         is_any = True
-        if given.get("json"):
-            output.say_json({**change.to_dict(), **_NO_CURSOR})
+        if is_json:
+            output.say_json({**change.to_dict(), "cursor": None, "age": None, "stale": None})
         else:
             _print_change(index, change)
-    if given.get("json") and always and (is_any or page.stale or not has_state):  # cron mails each line
+    if is_json and always and (is_any or page.stale or not has_state):  # cron mails each line
         age = None if page.age is None else round(page.age, 3)
-        last = {**dict.fromkeys(fields), "change": "cursor", "cursor": page.cursor, "age": age, "stale": page.stale}
-        output.say_json(last)
-    elif not given.get("json") and not has_state and (always or is_any):
+        cursor = {"change": "cursor", "cursor": page.cursor, "age": age, "stale": page.stale}
+        output.say_json({**dict.fromkeys(_FIELDS), **cursor})
+    elif not is_json and not has_state and (always or is_any):
         say(f"cursor: {page.cursor}")
     sys.stdout.flush()
     return is_any
@@ -163,12 +160,14 @@ def _read_state(state: str) -> str | None:
     except FileNotFoundError:
         if path.parent.is_dir():
             return None
-        raise UsageError(f"cannot create --state {path}: there is no folder {path.parent}") from None
+        raise click.UsageError(f"cannot create --state {path}: there is no folder {path.parent}") from None
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or "the file is not text"
-        raise UsageError(f"cannot read --state {path}: {why}") from None
+        raise click.UsageError(f"cannot read --state {path}: {why}") from None
     if not cursor:
-        raise UsageError(f"--state {path} is empty: delete the file to start from now, or add --full to list all items")
+        raise click.UsageError(
+            f"--state {path} is empty: delete the file to start from now, or add --full to list all items"
+        )
     return cursor
 
 
@@ -176,12 +175,10 @@ def _write_state(state: str | None, cursor: str | None) -> None:
     """Replaces the stored cursor atomically. Print the changes first, so that no change gets lost."""
     if state is None or cursor is None:
         return
-    import os
-
     path = Path(state)
     new = path.with_name(f"{path.name}.{os.getpid()}.new")
     try:
         new.write_text(f"{cursor}\n", "utf-8")
         new.replace(path)
     except OSError as error:
-        raise UsageError(f"cannot write --state {path}: {error.strerror}") from None
+        raise click.UsageError(f"cannot write --state {path}: {error.strerror}") from None

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING, NamedTuple
 
-from .._core import TYPE_CHECKING
 from ..changes import REFRESH_ERRORS, expect_listed, is_listed, why_older
 from ..errors import TimeoutError
 from . import codes, output
@@ -12,50 +12,43 @@ from . import codes, output
 if TYPE_CHECKING:
     from ..index import Index
     from ..library import Library
-    from ..progress import ProgressArg
-    from .config import Settings
+    from .settings import Settings
 
 # Without --timeout, a server that sends nothing for this many seconds counts as unreachable.
 PATIENCE = 15.0
 
 
-class NoAnswer:
+class NoAnswer(NamedTuple):
     """The reason why a command must answer from older listings."""
 
-    __slots__ = ("code", "kind", "why")
-
-    def __init__(self, kind: str, why: str, code: int) -> None:
-        self.kind, self.why, self.code = kind, why, code
+    kind: str
+    why: str
+    code: int
 
 
 def bring_up_to_date(
-    index: Index,
-    settings: Settings,
-    library: Library,
-    *,
-    always: bool,
-    progress: ProgressArg = None,
+    index: Index, settings: Settings, library: Library, *, always: bool, progress: output.Bar | None = None,
     whole: bool = False,
-) -> NoAnswer | None:
+) -> NoAnswer | None:  # fmt: skip
     """Fetches changes if a listing has expired or ``always`` is true. Returns None if all listings are then current.
 
     Raises an error if no library was ever fetched or, with ``whole``, if at least one library was never fetched.
     """
-    begun, received = time.monotonic(), index.stats()["bytes_received"]
-    timeout = settings.timeout or PATIENCE
+    begun, received, is_slow = time.monotonic(), index.stats()["bytes_received"], True
     failure: Exception | None = None
-    while True:
+    while is_slow:
+        failure = None
         try:
-            if library.refresh(check=always, timeout=timeout, progress=progress):
+            if library.refresh(check=always, timeout=settings.timeout or PATIENCE, progress=progress):
                 return None
         except REFRESH_ERRORS as error:
             failure = error
         is_late = failure is None or isinstance(failure, TimeoutError)
-        if not is_late or settings.timeout is not None or index.stats()["bytes_received"] == received:
-            break
-        # The server is still sending data, so keep waiting: the fetch is only slow.
-        received, failure, always = index.stats()["bytes_received"], None, False
+        # Without a time limit, wait while the server is still sending data: the fetch is only slow.
+        before, received = received, index.stats()["bytes_received"]
+        is_slow, always = is_late and settings.timeout is None and received > before, False
     libraries = library._current()
+    waited = output.span(time.monotonic() - begun)
     if failure is not None and not is_late:
         if not is_listed(libraries, whole=whole):
             raise failure
@@ -63,7 +56,6 @@ def bring_up_to_date(
         if why == "refused":
             return NoAnswer(why, f"{settings.source_name} rejected the token", codes.TOKEN)
         return None if why is None else NoAnswer(why, str(failure), codes.of(failure))
-    waited = output.span(time.monotonic() - begun)
     if settings.timeout is None:
         text = f"{settings.source_name} did not respond within {waited}"
         if not is_listed(libraries, whole=whole):

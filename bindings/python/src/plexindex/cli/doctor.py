@@ -2,50 +2,102 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
-import platform
+import pathlib
+import re
 import shlex
 import sys
+import time
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from .. import __version__
-from .._core import TYPE_CHECKING
-from .._core import native as _native
 from .._core.config import former_folder
 from .._core.json_call import text_of
 from ..changes import REFRESH_ERRORS
 from ..errors import StoreError, TimeoutError, UnauthorizedError
 from ..opening import open as open_index
-from . import codes, output, token
-from .check import PATIENCE
-from .codes import UsageError
-from .config import HOW_TO_NAME_A_SERVER, Settings
-from .doctor_files import check_files, check_mappings, read_lists
-from .libraries import library_dict, library_row, limit_text
-from .options import Place, command, yes
-from .output import count
-from .refresh import fetch
-from .report import Report
-from .shared import contents, exit_code_of, hide_warnings
-from .versions import version_lines
+from . import check, codes, doctor_files, output, shared
+from .help import version_lines, versions
+from .libraries import fetch, library_dict, library_row, limit_text
+from .options import FILE, command, given, yes
+from .output import count, say
+from .settings import HOW_TO_NAME_A_SERVER, Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ..index import Index
     from ..library import Library
 
+_STYLES = {"ok": "good", "note": "warn", "BAD": "bad", "try": "hint"}
 
-@command()
+
+class Report:
+    """doctor's findings, as lines of text or as JSON values, and the exit code."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, object] = {}
+        self._problems: list[str] = []
+        self._code, self._proposed, self._is_json = codes.OK, 0, bool(given.get("json"))
+
+    def title(self, text: str) -> None:
+        self.line(f"\n{output.paint(text, 'bold')}")
+
+    def line(self, text: str) -> None:
+        if not self._is_json:
+            say(text)
+
+    def table(self, rows: Sequence[Sequence[str]], right: tuple[int, ...]) -> None:
+        if not self._is_json:
+            output.print_table(rows, right, indent=2)
+
+    def good(self, text: str) -> None:
+        self._mark("ok", text)
+
+    def note(self, text: str) -> None:
+        self._mark("note", text)
+
+    def bad(self, text: str, code: int = codes.NOT_ALL) -> None:
+        """Reports a problem. The report's first problem determines the exit code."""
+        self._problems.append(text)
+        self._code = self._code or code
+        self._mark("BAD", text)
+
+    def propose(self, text: str) -> None:
+        self._proposed += 1
+        self._mark("try", text)
+
+    def _mark(self, mark: str, text: str) -> None:
+        text = output.fitted(f"  {mark:<5}{output.clean(text)}".replace("\n", f"\n{'':7}"))
+        self.line(f"  {output.paint(mark, _STYLES[mark])}{text[2 + len(mark) :]}")
+
+    def end(self) -> int:
+        """Prints the summary and returns the exit code."""
+        problems = len(self._problems)
+        if self._is_json:
+            output.say_json({**self.values, "problems": self._problems, "exit_code": self._code})
+        else:
+            summary = f"{count(problems, 'problem')} found" if problems else "no problems found"
+            proposed = f"; {count(self._proposed, 'mapping')} proposed" if self._proposed else ""
+            say(f"\n{output.paint(summary, 'bad' if problems else 'good')}{proposed}")
+        return self._code
+
+
+@command("doctor")
 @click.option("--sample", type=click.IntRange(1, 1_000_000), default=500, metavar="N",
               help="The number of files to check, spread over the whole tree (default: 500).")  # fmt: skip
-@yes("Fetch missing libraries without asking for confirmation.")
-@click.argument("path", nargs=-1, type=Place("file"))
-def doctor(sample: int, yes: bool, path: tuple[str, ...]) -> int:
+@yes
+@click.argument("path", nargs=-1, type=FILE)
+def doctor_command(sample: int, yes: bool, path: tuple[str, ...]) -> int:
     """Check the setup, and find missing path mappings.
 
     The command checks the server, the token, the libraries, the store and the shared log. Each PATH is a folder, or a
     file that lists paths; - is standard input. The command matches a sample of these files, and proposes mappings for
-    files without a match. Files that Plex ignores (`plexindex diff --rules`) count separately.
+    files without a match. It first fetches missing libraries, and on a terminal asks before. Files that Plex ignores
+    (`plexindex diff --rules`) count separately.
 
     \b
     Examples:
@@ -54,10 +106,10 @@ def doctor(sample: int, yes: bool, path: tuple[str, ...]) -> int:
 
     JSON: one object with a field for each part of the report, problems (a list of sentences) and exit_code.
     """
-    settings = Settings()
-    hide_warnings()
-    report = Report()
-    _report_installation(report)
+    settings, report = Settings(), Report()
+    shared.hide_warnings()
+    report.values["versions"] = versions()
+    report.line("\n".join(version_lines()))
     try:
         settings.expect_folder()
         index = settings.open(retry_for=0)
@@ -72,37 +124,24 @@ def doctor(sample: int, yes: bool, path: tuple[str, ...]) -> int:
         is_reached = _check_server(report, settings, index) and (is_database_usable or settings.url is not None)
         # Reading the database needs no request, so doctor can check even libraries that were never fetched.
         reads_database = settings.database is not None and is_database_usable and is_reached
-        libraries = _report_libraries(report, index, offline=not reads_database)
-        check_mappings(report, settings, libraries)
+        libraries = _check_libraries(report, index, offline=not reads_database)
+        doctor_files.check_mappings(report, settings, libraries)
         _check_store(report, settings, index)
         _check_shared(report, settings, index)
         if not path:
             report.line("\nTo also check the files in a folder, run `plexindex doctor FOLDER`.")
             return report.end()
         try:
-            lists = read_lists(path)
-        except UsageError as error:
+            lists = doctor_files.read_lists(path)
+        except click.UsageError as error:
             report.title("Files")
             report.bad(error.message, codes.USAGE)
             return report.end()
         if is_reached and not reads_database:
-            libraries = _fetch(report, index, libraries, yes)
-        check_files(
-            report, settings, index, libraries, path, lists, sample, is_listed=reads_database, is_reached=is_reached
-        )
+            _fetch(report, index, [library for library in libraries if library.age is None], yes)
+        doctor_files.check_files(report, settings, index, path, lists, sample, is_listed=reads_database,
+                                 is_reached=is_reached)  # fmt: skip
     return report.end()
-
-
-def _report_installation(report: Report) -> None:
-    native = _native.load()
-    report.values["versions"] = {
-        "plexindex": __version__,
-        "library": native.get_version().decode(),
-        "library_path": native.path,
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-    }
-    report.line("\n".join(version_lines()))
 
 
 def _check_database(report: Report, settings: Settings) -> bool:
@@ -120,7 +159,7 @@ def _check_database(report: Report, settings: Settings) -> bool:
     # Use a temporary store, because this check concerns only the database.
     with TemporaryDirectory() as folder, open_index(folder, database=settings.database) as index:
         try:
-            server = index.server(timeout=settings.timeout or PATIENCE)
+            server = index.server(timeout=settings.timeout or check.PATIENCE)
         except REFRESH_ERRORS as error:
             facts.update(usable=False, why_not=str(error))
             report.bad(f"cannot read the database: {error}", codes.of(error, database=True))
@@ -149,7 +188,7 @@ def _check_server(report: Report, settings: Settings, index: Index) -> bool:
         report.note(f"{server_text}: not checked, because --offline was given")
         return False
     try:
-        server = index.server(timeout=settings.timeout or PATIENCE)
+        server = index.server(timeout=settings.timeout or check.PATIENCE)
     except UnauthorizedError as error:
         facts.update(reached=True, token_good=False)
         report.good(f"{server_text} responds")
@@ -161,16 +200,15 @@ def _check_server(report: Report, settings: Settings, index: Index) -> bool:
         why = str(error)
         if isinstance(error, TimeoutError) and settings.timeout is None:
             why = (
-                f"no response within {output.span(PATIENCE)}; check that this is a Plex server, and that the server is "
-                "not busy"
+                f"no response within {output.span(check.PATIENCE)}; check that this is a Plex server, and that the "
+                "server is not busy"
             )
         report.bad(f"cannot reach {server_text}: {why}", codes.SERVER)
         return False
-    answered = server["answered_us"] / 1_000_000
-    facts.update(reached=True, token_good=settings.token is not None, version=server.get("version", ""),
-                 machine_identifier=server["machine_identifier"], answered=answered)  # fmt: skip
-    version = f"Plex {server.get('version', '') or 'of unknown version'}"
-    report.good(f"{server_text} responds in {output.short(answered)}: {version}")
+    answered, version = server["answered_us"] / 1_000_000, server.get("version", "")
+    facts.update(reached=True, token_good=settings.token is not None, version=version, answered=answered,
+                 machine_identifier=server["machine_identifier"])  # fmt: skip
+    report.good(f"{server_text} responds in {output.short(answered)}: Plex {version or 'of unknown version'}")
     libraries = count(server["libraries"], "library", "libraries")
     if settings.token is None:
         report.note(f"no token was given, and the server needs none: the server shows {libraries}")
@@ -188,12 +226,65 @@ def _check_server(report: Report, settings: Settings, index: Index) -> bool:
 
 
 def _check_token(report: Report, settings: Settings, facts: dict[str, object], server: str) -> None:
-    if settings.token is not None:
-        is_renewed = settings.renew is not None
-        token.check(report, facts, settings.token, server=server, is_renewed=is_renewed, database=settings.database)
+    """Checks when the token expires, and whether it is the server's own. ``server``: its machine identifier."""
+    if settings.token is None:
+        return
+    claims = claims_of(settings.token)
+    expires = claims.get("exp")
+    facts["token_expires"] = None
+    if isinstance(expires, (int, float)) and not isinstance(expires, bool) and 0 < expires < 1e11:
+        facts["token_expires"] = int(expires)
+        remedy = "plexindex renews it"
+        if settings.renew is None:
+            remedy = "renew it before then, or give a command with --token-command"
+        left, date = expires - time.time(), time.strftime("%Y-%m-%d %H:%M", time.localtime(expires))
+        if left <= 0:
+            report.note(f"the token expired on {date}: {remedy.partition(' before')[0]}")
+        elif left < 24 * 3600 and settings.renew is None:
+            report.note(f"the token expires in {output.span(left)}, on {date}: {remedy}")
+        else:
+            report.good(f"the token expires on {date}: {remedy}")
+        if not (claims.get("thumbprint") and claims.get("username")):
+            report.note(
+                "the token does not contain its user's name, so plexindex treats each new token as a new user's, and "
+                "lists all libraries again: give --user, or request the token with the scope 'username'"
+            )
+    audience = claims.get("aud")
+    is_servers_own = bool(server and server in (audience if isinstance(audience, list) else [audience]))
+    facts["token_is_the_servers"] = is_servers_own = is_servers_own or is_in_preferences(
+        settings.token, settings.database
+    )
+    if is_servers_own:
+        report.note(
+            "this is the server's own token: a client that uses it can break the server's registration at plex.tv and "
+            "its remote access; give plexindex a token of its own"
+        )
 
 
-def _report_libraries(report: Report, index: Index, *, offline: bool) -> list[Library]:
+def claims_of(token: str) -> dict[str, Any]:
+    """Returns a JSON Web Token's claims without verifying them. Other tokens have no claims."""
+    try:
+        _, claims, _ = token.split(".")
+        found = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def is_in_preferences(token: str, database: str | None) -> bool:
+    """Returns whether Preferences.xml in a folder above the database contains this token as the server's own."""
+    path = pathlib.Path(database).absolute() if database else None
+    for folder in (path, *path.parents) if path else ():
+        try:
+            with open(folder / "Preferences.xml", encoding="utf-8", errors="replace") as file:
+                server_token = re.search(r'\bPlexOnlineToken="([^"]+)"', file.read(1 << 20))
+        except OSError:
+            continue
+        return server_token is not None and server_token[1] == token
+    return False
+
+
+def _check_libraries(report: Report, index: Index, *, offline: bool) -> list[Library]:
     report.title("Libraries")
     libraries = index.libraries(offline=offline)
     report.values["libraries"] = [library_dict(library) for library in libraries]
@@ -202,7 +293,15 @@ def _report_libraries(report: Report, index: Index, *, offline: bool) -> list[Li
     else:
         report.note("the store contains no libraries yet")
     for library in libraries:
-        _check_location(report, library)
+        if library.age is None or library.kind == "photo":
+            continue
+        # Plex cannot tell which files that lie directly in a library's folder belong together.
+        folders = {location.rstrip("/\\") for location in library.locations}
+        paths = [item.path or "" for item in library.items(offline=True)]
+        if direct := sum(path.rpartition("\\" if "\\" in path else "/")[0] in folders for path in paths):
+            lie = count(direct, "file lies", "files lie")
+            report.note(f"'{library.title}': {lie} directly in the library's folder; a file in a folder of its own is "
+                        "matched more reliably")  # fmt: skip
     return libraries
 
 
@@ -219,9 +318,8 @@ def _check_store(report: Report, settings: Settings, index: Index) -> None:
     free = "" if "free_bytes" not in store else f", {output.size(store['free_bytes'])} free"
     size = f"{folder}: {output.size(store['disk_bytes'])}{limit_text(now)}{free}"
     if now["over_limit"]:
-        report.note(
-            f"{size}\nplexindex cannot evict confirmed matches, tables, or the library listed last: increase size_limit"
-        )
+        kept = "confirmed matches, tables, or the library listed last"
+        report.note(f"{size}\nplexindex cannot evict {kept}: increase size_limit")
     else:
         report.good(size)
     former = former_folder() if settings.found.cache_dir.source == "the default" else folder
@@ -249,19 +347,7 @@ def _check_store(report: Report, settings: Settings, index: Index) -> None:
         report.bad(f"file locks do not work in the folder, so {effect}: {store.get('locks_error')}", codes.STORE)
     # Windows does not use Unix permission bits.
     if os.name != "nt" and os.path.exists(folder) and os.stat(folder).st_mode & 0o077:
-        report.note(f"other users can read the folder: run chmod 700 {shlex.quote(folder)}")
-
-
-def _check_location(report: Report, library: Library) -> None:
-    """Reports that files lie directly in a library's folder, where Plex cannot tell which files belong together."""
-    if library.age is None or library.kind == "photo":
-        return
-    folders = {location.rstrip("/\\") for location in library.locations}
-    count_of = sum((item.path or "").rpartition("\\" if "\\" in (item.path or "") else "/")[0] in folders
-                   for item in library.items(offline=True))  # fmt: skip
-    if count_of:
-        report.note(f"'{library.title}': {count(count_of, 'file lies', 'files lie')} directly in the library's folder; "
-                    "a file in a folder of its own is matched more reliably")  # fmt: skip
+        report.note(f"other users can read the folder: run `chmod 700 {shlex.quote(folder)}`")
 
 
 def _check_shared(report: Report, settings: Settings, index: Index) -> None:
@@ -276,37 +362,27 @@ def _check_shared(report: Report, settings: Settings, index: Index) -> None:
     report.values["shared"] = status
     if not status["reachable"]:
         effect = "until the log responds, this host uses only its own folder and Plex"
-        report.bad(f"{status.get('error')}\n{effect}\nsee docs/several-hosts.md", exit_code_of(status))
+        report.bad(f"{status.get('error')}\n{effect}\nsee docs/several-hosts.md", shared.exit_code_of(status))
         return
     if status.get("error") is None:
-        report.good(f"{status['address']} responds: {contents(status)}")
+        report.good(f"{status['address']} responds: {shared.contents(status)}")
     else:
         effect = "this host can read other hosts' entries, but cannot write its own"
-        report.bad(f"{status.get('error')}\n{effect}; {contents(status)}", exit_code_of(status))
-    if status.get("behind") is None:
-        report.note("this host has not read any entries yet")
-    elif status.get("behind"):
-        report.note(f"this host is {count(status['behind'], 'entry', 'entries')} behind")
-    else:
-        report.good("this host has read all entries")
-    if status.get("undelivered"):
-        report.note(f"{count(status['undelivered'], 'entry waits', 'entries wait')} on this host for delivery")
+        report.bad(f"{status.get('error')}\n{effect}; {shared.contents(status)}", shared.exit_code_of(status))
+    add = report.good if status.get("behind") == 0 and not status.get("undelivered") else report.note
+    add(f"this host {'; '.join(shared.behind(status))}")
 
 
-def _fetch(report: Report, index: Index, libraries: list[Library], yes: bool) -> list[Library]:
+def _fetch(report: Report, index: Index, unfetched: list[Library], yes: bool) -> None:
     """Fetches libraries that were never fetched, because otherwise their files cannot match. The user can decline."""
-    unfetched = [library for library in libraries if library.age is None]
-    if not unfetched:
-        return libraries
     names = ", ".join(f"'{library.title}'" for library in unfetched)
     verb = "was" if len(unfetched) == 1 else "were"
     # Without a terminal, doctor fetches without asking, like the other commands.
-    is_asked = not yes and sys.stdin.isatty() and sys.stderr.isatty()
+    is_asked = unfetched and not yes and sys.stdin.isatty() and sys.stderr.isatty()
     if is_asked and not output.is_confirmed(False, f"{names} {verb} never fetched: fetch now?", default=True):
-        return libraries
+        return
     for library in unfetched:
         try:
             fetch(index, library)
         except REFRESH_ERRORS as error:
             report.bad(f"cannot fetch '{library.title}': {error}", codes.SERVER)
-    return index.libraries(offline=True)

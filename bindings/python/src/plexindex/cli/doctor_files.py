@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import json
 import os
+from typing import TYPE_CHECKING
 
-from .._core import TYPE_CHECKING
+import click
+
 from .._core.paths import lies_under, same_file
 from . import codes, output, sample
-from .codes import UsageError
 from .ignored import ignored_by_plex
-from .mappings import arrow, host_and_server, is_sure, judge
+from .mappings import arrow, flag, host_and_server, is_sure, judge
 from .match import parse_paths, read_stdin
-from .output import count, number, share
+from .output import count, share
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..index import Index
     from ..library import Library
-    from ..mapping import Proposal
     from ..match import Match
-    from .config import Settings
+    from .doctor import Report
     from .mappings import Verdict
-    from .report import Report
+    from .settings import Settings
 
 _EXAMPLES = 3
 
@@ -35,10 +35,10 @@ _MATCH_KINDS = (
     ("file_name", "found by the file name alone"),
 )
 _REASONS = {
-    "not found: no_location": "not in any library's folder; a mapping may be missing",
-    "not found: not_listed": "in a library's folder, but not listed by Plex yet",
+    "not found: no location": "not in any library's folder; a mapping may be missing",
+    "not found: not listed": "in a library's folder, but not listed by Plex yet",
     "not found: unavailable": "unknown, because the server did not respond",
-    "not found: not_fetched": "the library was never fetched: run `plexindex refresh`",
+    "not found: not fetched": "the library was never fetched: run `plexindex refresh`",
     "ambiguous": "several items match equally well",
 }
 _LEFT_OUT = "files that Plex ignores, such as trailers and samples; `plexindex diff --left-out` lists them"
@@ -48,46 +48,33 @@ _FEW = 0.1
 
 
 def read_lists(arguments: Sequence[str]) -> list[bytes]:
-    """Returns the media files among the arguments, and the paths listed in other files and on standard input.
-
-    Skips arguments that are folders.
-    """
+    """Returns the media files among the arguments, and the paths listed in other files and on standard input."""
     paths: list[bytes] = []
     for path in arguments:
         if path == "-":
             paths += parse_paths(read_stdin())
-        elif os.path.isdir(path):
-            continue
-        elif sample.is_media(path):
+        elif sample.is_media(path) and not os.path.isdir(path):
             paths.append(os.fsencode(os.path.abspath(path)))
-        else:
+        elif not os.path.isdir(path):
             try:
                 with open(path, "rb") as lines:
                     paths += parse_paths(lines.read())
             except OSError as error:
-                raise UsageError(
-                    f"cannot read {path}: {error.strerror}; give a folder, or a file that lists paths"
-                ) from None
+                why = f"{error.strerror}; give a folder, or a file that lists paths"
+                raise click.UsageError(f"cannot read {path}: {why}") from None
     return paths
 
 
 def check_files(
-    report: Report,
-    settings: Settings,
-    index: Index,
-    libraries: list[Library],
-    arguments: Sequence[str],
-    listed: list[bytes],
-    wanted: int,
-    *,
-    is_listed: bool,
-    is_reached: bool,
-) -> None:
+    report: Report, settings: Settings, index: Index, arguments: Sequence[str], listed: list[bytes], wanted: int, *,
+    is_listed: bool, is_reached: bool,
+) -> None:  # fmt: skip
     """Counts the files that match, by match kind, and proposes mappings. Sends no request.
 
     ``wanted``: the size of the sample. ``is_listed``: whether even libraries that were never fetched can match.
     """
     report.title("Files")
+    libraries = index.libraries(offline=True)
     if not is_listed and not any(library.age is not None for library in libraries):
         text = "no library was fetched yet, so nothing can match"
         if is_reached or settings.offline:
@@ -97,30 +84,32 @@ def check_files(
         return
     folders = [path for path in arguments if path != "-" and os.path.isdir(path)]
     suffixes = sample.extensions({library.kind for library in libraries})
-    sample_size = max(wanted // max(len(folders) + bool(listed), 1), 1)
-    samples = [sample.of_folder(folder, sample_size, suffixes) for folder in folders]
-    samples += [sample.of_list(listed, sample_size)] if listed else []
+    size = max(wanted // max(len(folders) + bool(listed), 1), 1)
+    samples = [sample.of_folder(folder, size, suffixes) for folder in folders]
+    samples += [sample.of_list(listed, size)] if listed else []
     paths = [path for part in samples for path in part.paths]
-    file_count = sum(part.file_count for part in samples)
+    file_count, is_complete = sum(part.file_count for part in samples), all(part.is_complete for part in samples)
     origins = ", ".join("the list on standard input" if path == "-" else path for path in arguments)
     if not paths:
         report.bad(f"there are no media files in {origins}")
         return
     answers = index.match_paths(paths, offline=not is_listed)
-    is_complete = all(part.is_complete for part in samples)
-    if len(paths) < file_count or not is_complete:
-        more = "" if is_complete else "more than "
-        report.line(f"  a sample of {number(len(paths))} of {more}{count(file_count, 'file')} in {origins}")
-    else:
-        report.line(f"  {count(file_count, 'file')} in {origins}")
+    of = "" if is_complete and len(paths) == file_count else f"a sample of {len(paths):,} of "
+    report.line(f"  {of}{'' if is_complete else 'more than '}{count(file_count, 'file')} in {origins}")
     for rule in settings.mappings:
         report.line(f"  with the mapping {output.clean(arrow(rule))}")
-    ignored = ignored_by_plex(index, libraries, answers, paths)
+    ignored = ignored_by_plex(index, answers, paths)
     _report_counts(report, answers, paths, ignored)
     verdict = judge(settings, index, paths, answers)
     for _, text in verdict.wrong:
         report.bad(text)
-    _check_missing_hosts(report, settings, paths, verdict.proposals)
+    # A mapping's host folder does not exist, and the files suggest a different one.
+    for rule in settings.mappings:
+        host, server = host_and_server(rule)
+        better = [one for one in verdict.proposals if _fits(server, [one.server])]
+        if better and not os.path.isdir(host) and not any(lies_under(os.fsdecode(path), [host]) for path in paths):
+            there_is = f"there is no folder {host}; try {flag(better[0].mapping)}"
+            report.bad(f"the mapping {arrow(rule)} is wrong: {there_is}")
     checked = len(paths) - len(ignored)
     _report_proposals(report, settings, verdict, checked, checked - sum(map(is_sure, answers)))
 
@@ -134,10 +123,8 @@ def check_mappings(report: Report, settings: Settings, libraries: list[Library])
             if os.path.isabs(host) and not os.path.isdir(host):
                 report.note(f"the mapping {arrow(rule)}: there is no folder {host} on this machine")
         elif _fits(host, locations):
-            report.bad(
-                f"the mapping {arrow(rule)} is swapped: {host} is Plex's folder; "
-                f"try --mapping {output.as_argument(f'{server} -> {host}')}"
-            )
+            swapped = f"`--mapping {output.as_argument(f'{server} -> {host}')}`"
+            report.bad(f"the mapping {arrow(rule)} is swapped: {host} is Plex's folder; try {swapped}")
         else:
             shown = ", ".join(locations[:_EXAMPLES]) + (", …" if len(locations) > _EXAMPLES else "")
             report.note(f"the mapping {arrow(rule)} matches no folder in Plex's libraries: {shown}")
@@ -152,59 +139,38 @@ def _fits(folder: str, locations: list[str]) -> bool:
 def _report_counts(report: Report, answers: Sequence[Match], paths: list[bytes], ignored: dict[bytes, str]) -> None:
     by_kind = {kind: 0 for kind, _ in _MATCH_KINDS}
     unmatched: dict[str, list[bytes]] = {}
-    low = 0
     for path, answer in zip(paths, answers):
         if answer.item is not None:
-            by_kind[answer.match_kind] = by_kind.get(answer.match_kind, 0) + 1
-            low += answer.confidence == "low"
+            by_kind[answer.match_kind] += 1
         elif path not in ignored:
-            name = "ambiguous" if answer.status == "ambiguous" else f"not found: {answer.reason}"
+            name = "ambiguous" if answer.status == "ambiguous" else f"not found: {answer.reason.replace('_', ' ')}"
             unmatched.setdefault(name, []).append(path)
+    low = sum(answer.item is not None and answer.confidence == "low" for answer in answers)
+    missing = {name: len(files) for name, files in sorted(unmatched.items())}
     never_listed = sum(rule == "extension" for rule in ignored.values())
-    counts = [(kind, by_kind[kind], words) for kind, words in _MATCH_KINDS]
-    counts += [(name, len(files), _REASONS.get(name, "")) for name, files in sorted(unmatched.items())]
+    counts = [(kind.replace("_", " "), by_kind[kind], words) for kind, words in _MATCH_KINDS]
+    counts += [(name, files, _REASONS.get(name, "")) for name, files in missing.items()]
     counts += [("left out", len(ignored) - never_listed, _LEFT_OUT), ("never listed", never_listed, _NO_MEDIA)]
-    total = len(paths)
-    rows = [(name.replace("_", " "), number(size), share(size, total), words) for name, size, words in counts if size]
-    report.table(rows, right=(1, 2))
-    for name, files in sorted(unmatched.items()):
-        report.line(f"\n  {name.replace('_', ' ')}, for example:")
-        for path in files[:_EXAMPLES]:
+    report.table([(name, f"{files:,}", share(files, len(paths)), words) for name, files, words in counts if files],
+                 right=(1, 2))  # fmt: skip
+    for name in missing:
+        report.line(f"\n  {name}, for example:")
+        for path in unmatched[name][:_EXAMPLES]:
             report.line(f"    {output.one_line(os.fsdecode(path))}")
     if low:
         report.note(f"{count(low, 'answer has', 'answers have')} low confidence: use `plexindex match` to see why")
-    report.values["files"] = {
-        "looked_at": total,
-        "match_kinds": by_kind,
-        "low_confidence": low,
-        "left_out": len(ignored),
-        "unmatched": {name.replace("_", " "): len(files) for name, files in unmatched.items()},
-    }
-    missing = sum(map(len, unmatched.values()))
-    checked = total - len(ignored)
-    are_few_new = set(unmatched) == {"not found: not_listed"} and missing <= max(1, checked * _FEW) < checked
-    if are_few_new:
-        verb = "is" if missing == 1 else "are"
-        report.note(f"{count(missing, 'file')} {verb} not listed by Plex yet: `plexindex diff` explains why")
-    elif missing:
-        verb = "matches" if missing == 1 else "match"
-        code = codes.NOT_FETCHED if "not found: not_fetched" in unmatched else codes.NOT_ALL
-        report.bad(f"{number(missing)} of {count(checked, 'file')} {verb} no item, or several items", code)
+    facts = {"looked_at": len(paths), "match_kinds": by_kind, "low_confidence": low, "left_out": len(ignored)}
+    report.values["files"] = {**facts, "unmatched": missing}
+    total, checked = sum(missing.values()), len(paths) - len(ignored)
+    if set(missing) == {"not found: not listed"} and total <= max(1, checked * _FEW) < checked:
+        verb = "is" if total == 1 else "are"
+        report.note(f"{count(total, 'file')} {verb} not listed by Plex yet: `plexindex diff` explains why")
+    elif total:
+        verb = "matches" if total == 1 else "match"
+        code = codes.NOT_FETCHED if "not found: not fetched" in missing else codes.NOT_ALL
+        report.bad(f"{total:,} of {count(checked, 'file')} {verb} no item, or several items", code)
     elif checked:
         report.good(f"each of {'the other files' if ignored else 'the files'} matches a single item")
-
-
-def _check_missing_hosts(report: Report, settings: Settings, paths: list[bytes], proposals: Sequence[Proposal]) -> None:
-    """Reports mappings whose host folder does not exist, if the files suggest a different host folder."""
-    for rule in settings.mappings:
-        host, server = host_and_server(rule)
-        if os.path.isdir(host) or any(lies_under(os.fsdecode(path), [host]) for path in paths):
-            continue
-        for proposal in proposals:
-            if _fits(server, [proposal.server]):
-                flag = f"--mapping {output.as_argument(arrow(proposal.mapping))}"
-                report.bad(f"the mapping {arrow(rule)} is wrong: there is no folder {host}; try {flag}")
-                break
 
 
 def _report_proposals(report: Report, settings: Settings, verdict: Verdict, total: int, unsure: int) -> None:
@@ -215,7 +181,7 @@ def _report_proposals(report: Report, settings: Settings, verdict: Verdict, tota
         {"host": host, "server": server, "matched": gain, "of": total} for (host, server), gain in zip(pairs, gains)
     ]
     if verdict.wrong:
-        wrong = map(host_and_server, (rule for rule, _ in verdict.wrong))
+        wrong = (host_and_server(rule) for rule, _ in verdict.wrong)
         report.values["wrong_mappings"] = [{"host": host, "server": server} for host, server in wrong]
     if not pairs:
         return
@@ -223,10 +189,10 @@ def _report_proposals(report: Report, settings: Settings, verdict: Verdict, tota
     if verdict.wrong:
         report.line("  Replace the wrong mappings: plexindex uses the first mapping that applies to a path.")
     for (host, server), gain in zip(pairs, gains):
-        report.propose(f"{number(gain)} of {count(total, 'file')} match if {host} becomes {server}")
+        report.propose(f"{gain:,} of {count(total, 'file')} match if {host} becomes {server}")
     if unsure > sum(gains):
         report.line(f"       {count(unsure - sum(gains), 'file')} would still not be listed under the mapped path")
-    flags = " ".join(f"--mapping {output.as_argument(f'{host} -> {server}')}" for host, server in pairs)
+    flags = " ".join(flag(proposal.mapping).strip("`") for proposal in verdict.proposals)
     lines = "\n".join(f"    {_toml(host)} = {_toml(server)}" for host, server in pairs)
     report.line(f"\n  for plexindex.open() in Python:\n    mappings=[{', '.join(map(repr, pairs))}]")
     report.line(f"\n  for this command:\n    {output.clean(flags)}")

@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
-from .._core import TYPE_CHECKING
 from ..compare.left_out import RULES
 from ..compare.places import Places
 from ..compare.walked import Walk
-from . import output
+from .output import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from ..index import Index
-    from ..library import Library
     from ..match import Match
 
 
-def ignored_by_plex(
-    index: Index, libraries: Iterable[Library], answers: Iterable[Match], paths: Iterable[bytes]
-) -> dict[bytes, str]:
+def ignored_by_plex(index: Index, answers: Iterable[Match], paths: Iterable[bytes]) -> dict[bytes, str]:
     """Returns the unmatched files in the libraries' folders that Plex ignores, each with the rule that applies."""
     places = Places(index.library())
-    places.reload(libraries)
+    places.reload(index.libraries(offline=True))
     unmatched = [
         (path, False, "", b"")
         for path, answer in zip(paths, answers)
@@ -33,12 +30,12 @@ def ignored_by_plex(
     return {path: rule for path, _, rule, _ in Walk(places, (), None).recheck(unmatched) if rule in RULES}
 
 
-def reasons(index: Index, paths: Sequence[bytes], answers: Sequence[Match]) -> dict[bytes, str]:
+def reasons(index: Index, paths: Iterable[bytes], answers: Iterable[Match]) -> dict[bytes, str]:
     """Returns why paths are unmatched: Plex ignores the file, the path is a folder, or the path does not exist."""
     unmatched = {path: answer for path, answer in zip(paths, answers) if answer.item is None}
     no_files = {path: text for path in unmatched if (text := _why_no_file(path))}
     files = {path: answer for path, answer in unmatched.items() if path not in no_files}
-    ignored = ignored_by_plex(index, index.libraries(offline=True), files.values(), files)
+    ignored = ignored_by_plex(index, files.values(), files)
     return {**no_files, **{path: _why_ignored(index, path, rule) for path, rule in ignored.items()}}
 
 
@@ -57,4 +54,4 @@ def _why_ignored(index: Index, path: bytes, rule: str) -> str:
     folder = index.folder(os.path.dirname(path), offline=True)
     if folder.item is None or folder.confidence != "high":
         return text
-    return f"{text}; its folder is {folder.item.describe()} ({output.one_line(folder.item.key)})"
+    return f"{text}; its folder is {folder.item.describe()} ({one_line(folder.item.key)})"

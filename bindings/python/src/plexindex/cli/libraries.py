@@ -1,19 +1,19 @@
-"""`plexindex libraries`, `stats` and `clear`: what the index contains."""
+"""`plexindex libraries`, `refresh`, `stats` and `clear`: what the index contains."""
 
 from __future__ import annotations
 
 import sys
 import time
+from typing import TYPE_CHECKING
 
 import click
 
-from .._core import TYPE_CHECKING
 from ..changes import REFRESH_ERRORS
 from ..errors import NotFetchedError
 from . import codes, output
-from .config import Settings
-from .options import SECONDS, command, given, yes
-from .output import count, number, say
+from .options import SECONDS, TEXT, command, given, yes
+from .output import count, say
+from .settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,9 +22,12 @@ if TYPE_CHECKING:
     from ..index import Index
     from ..library import Library
 
+# `refresh` can run at night while the server restarts. Other commands give up after a few seconds.
+_RETRY_SECONDS = 30.0
 
-@command()
-def libraries() -> int:
+
+@command("libraries")
+def libraries_command() -> int:
     """List the libraries and the age of each listing.
 
     The command asks the server only if the store contains no libraries yet. It always reads Plex's database if that is
@@ -55,10 +58,10 @@ def libraries() -> int:
 
 def library_row(library: Library) -> tuple[str, ...]:
     """Returns the cells of a table row that describes a library."""
-    state = "never fetched"
+    state, items = "never fetched", "–"
     if library.age is not None:
         state = f"{'fresh' if library.fresh else 'expired'}, checked {output.ago(library.age)}"
-    items = "–" if library.age is None else number(library.item_count)
+        items = f"{library.item_count:,}"
     return (library.section, library.title, library.kind, items, state, ", ".join(library.locations))
 
 
@@ -69,10 +72,59 @@ def library_dict(library: Library) -> dict[str, object]:
     return {**facts, "items": library.item_count, "locations": list(library.locations)}
 
 
-@command()
+@command("refresh")
+@click.option("--full", is_flag=True, help="Fetch the whole listing, even if the server reports no change.")
+@click.argument("library", nargs=-1, type=TEXT)
+def refresh_command(full: bool, library: tuple[str, ...]) -> int:
+    """Fetch missing and expired listings.
+
+    LIBRARY is a title, section id or uuid; default: all libraries. The command shows a progress bar on a terminal,
+    and otherwise prints nothing, so you can run it from cron. If a fetch is interrupted, the next run resumes it.
+
+    JSON: one object for each library, with library, section and complete.
+    """
+    settings = Settings()
+    settings.expect_source("refresh")
+    late = []
+    with settings.open(retry_for=_RETRY_SECONDS) as index:
+        chosen = [index.library(name) for name in library]
+        if not chosen:
+            # The server may have new libraries, so first request its list of libraries.
+            bar = output.Bar(settings.url or settings.database)
+            try:
+                index.server()
+            finally:
+                bar.drop()
+            chosen = index.libraries()
+        for one in chosen:
+            is_complete = fetch(index, one, full=full)
+            late += [] if is_complete else [one.title]
+            if given.get("json"):
+                output.say_json({"library": one.title, "section": one.section, "complete": is_complete})
+    if late:
+        output.complain(f"the time limit passed before {', '.join(late)} could be fetched: run the command again")
+    return codes.SERVER if late else codes.OK
+
+
+def fetch(index: Index, library: Library, *, full: bool = False) -> bool:
+    """Refreshes a library, with a progress bar on a terminal. Returns False if the time limit passes first."""
+    listings, bar = index.stats()["listings"], output.Bar(library.title)
+    try:
+        is_done = library.refresh(full, progress=bar)
+        if index.stats()["listings"] > listings:
+            bar.done()
+        elif is_done:
+            bar.drop()
+            output.remark(f"{library.title}  is up to date", terminal_only=True)
+    finally:
+        bar.drop()
+    return is_done
+
+
+@command("stats")
 @click.option("--every", type=SECONDS, metavar="SECONDS",
               help="Repeat at this interval until Ctrl-C, and show how much each count has grown.")  # fmt: skip
-def stats(every: float | None) -> int:
+def stats_command(every: float | None) -> int:
     """Show the contents and usage of the index.
 
     The command sends no request. The counts include the answers and requests of all processes since the store was
@@ -99,6 +151,15 @@ def stats(every: float | None) -> int:
 # The store's statistics. This process's own statistics would all be 0.
 _STORE_FIELDS = ("libraries", "items", "matches", "store_answers", "store_requests", "disk_bytes", "size_limit",
                  "over_limit", "evictions", "sequence")  # fmt: skip
+_SINCE = " since the store was created"
+_LINES = (
+    ("libraries", "libraries", ""),
+    ("items", "items", ""),
+    ("matches", "matches", " confirmed"),
+    ("answers", "store_answers", _SINCE),
+    ("requests", "store_requests", _SINCE),
+    ("writes", "sequence", _SINCE),
+)
 
 
 def _show_stats(index: Index, before: dict[str, Any] | None, every: float | None) -> dict[str, Any]:
@@ -109,23 +170,14 @@ def _show_stats(index: Index, before: dict[str, Any] | None, every: float | None
     if before is not None:
         # On a terminal, the table covers the previous one.
         say("\x1b[H\x1b[J" if output.is_terminal(sys.stdout) else "")
-
-    def line(name: str, field: str, unit: str = "") -> tuple[str, str]:
+    rows = [("store", f"{index.cache_dir}, {output.size(now['disk_bytes'])} on disk{limit_text(now)}")]
+    for name, field, unit in _LINES:
         growth = now[field] - before[field] if before else 0
-        rate = f"   +{number(growth)}, {number(growth / every)}/s" if every and growth > 0 else ""
+        rate = f"   +{growth:,}, {growth / every:,.0f}/s" if every and growth > 0 else ""
         # The sequence starts at a random multiple of 2^32.
-        return name, f"{number(now[field] & 0xFFFF_FFFF if field == 'sequence' else now[field])}{unit}{rate}"
-
-    since = " since the store was created"
-    output.print_table([
-        ("store", f"{index.cache_dir}, {output.size(now['disk_bytes'])} on disk{limit_text(now)}"),
-        line("libraries", "libraries"),
-        line("items", "items"),
-        line("matches", "matches", " confirmed"),
-        line("answers", "store_answers", since),
-        line("requests", "store_requests", since),
-        line("writes", "sequence", since),
-    ])  # fmt: skip
+        value = now[field] & 0xFFFF_FFFF if field == "sequence" else now[field]
+        rows.append((name, f"{value:,}{unit}{rate}"))
+    output.print_table(rows)
     return now
 
 
@@ -137,9 +189,9 @@ def limit_text(now: Mapping[str, Any]) -> str:
     return f" of {output.size(now['size_limit'])} allowed{over}{evicted}" if now["size_limit"] else evicted
 
 
-@command()
-@yes("Do not ask for confirmation.")
-def clear(yes: bool) -> int:
+@command("clear")
+@yes
+def clear_command(yes: bool) -> int:
     """Delete the listings and confirmed matches.
 
     This concerns only the configured server and user. The command first asks for confirmation. plexindex fetches
@@ -148,10 +200,9 @@ def clear(yes: bool) -> int:
 
     JSON: one object with libraries, items, matches (the numbers that were deleted) and disk_bytes.
     """
-    settings = Settings()
+    settings, size = Settings(), 0
     settings.expect_folder()
     now: Any = {"libraries": 0, "items": 0, "matches": 0, "disk_bytes": 0}
-    size = 0
     if settings.has_store():
         with settings.open(offline=True) as index:
             now = index.stats()

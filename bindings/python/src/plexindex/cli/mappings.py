@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-from itertools import islice
-from typing import NamedTuple
+from itertools import islice, takewhile
+from typing import TYPE_CHECKING, NamedTuple
 
-from .._core import TYPE_CHECKING
 from .._core.paths import lies_under
 from .._core.rules import Rules
 from ..errors import Error
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from ..index import Index
     from ..mapping import Mapping
     from ..match import Match
-    from .config import Settings
+    from .settings import Settings
 
 # Of the first _LISTED_FILES listed files below a mapping's folder, doctor looks for every _STEP-th on the disk.
 _LISTED_FILES, _STEP = 5_000, 25
@@ -39,6 +38,11 @@ class Verdict(NamedTuple):
 def arrow(rule: Mapping) -> str:
     """Formats a mapping as ``HOST -> SERVER``."""
     return " -> ".join(host_and_server(rule))
+
+
+def flag(rule: Mapping) -> str:
+    """Formats a mapping as an option that a user can paste into the shell."""
+    return f"`--mapping {output.as_argument(arrow(rule))}`"
 
 
 def host_and_server(rule: Mapping) -> tuple[str, str]:
@@ -105,18 +109,13 @@ def _narrowed(proposal: Proposal, paths: Iterable[bytes], locations: Iterable[st
     tested = [server_path for path in paths for server_path in rules.to_server(os.fsdecode(path))]
     used = [folder for folder in locations if any(lies_under(path, [folder]) for path in tested)]
     separator = "\\" if "\\" in proposal.server else "/"
-    parts = [folder.rstrip("/\\").split(separator) for folder in used]
-    common = ""
-    for level in zip(*parts):
-        if len(set(level)) > 1:
-            break
-        common += level[0] + separator
-    common = common.rstrip(separator)
-    root = proposal.server.rstrip("/\\")
-    if not used or not common.startswith(root + separator):
+    levels = zip(*(folder.rstrip("/\\").split(separator) for folder in used))
+    common = [level[0] for level in takewhile(lambda level: len(set(level)) == 1, levels)]
+    below = common[len(proposal.server.rstrip("/\\").split(separator)) :]
+    if not below:
         return proposal
-    below = common[len(root) :].replace(separator, os.sep)
-    return Proposal(proposal.host.rstrip(os.sep) + below, common, proposal.matched, proposal.of, proposal.gain)
+    host = os.sep.join([proposal.host.rstrip(os.sep), *below])
+    return Proposal(host, separator.join(common), proposal.matched, proposal.of, proposal.gain)
 
 
 def _is_useful(index: Index, rule: Mapping) -> bool:
@@ -133,11 +132,8 @@ def _is_useful(index: Index, rule: Mapping) -> bool:
 
 
 def _sentence(rule: Mapping, found: int, lost: Sequence[bytes], better: int, proposals: Sequence[Proposal]) -> str:
-    total = output.count(found + len(lost), "file")
     rules = [proposal.mapping for proposal in proposals]
     used = {applied[0] for path in lost if (applied := first_applying(rules, os.fsdecode(path)))}
-    flags = " ".join(f"--mapping {output.as_argument(arrow(rule))}" for rule in rules if rule in used)
-    return (
-        f"the mapping {arrow(rule)} is wrong: with it, Plex lists {output.number(found)} of {total}; with {flags}, "
-        f"{output.number(better)}"
-    )
+    flags = " ".join(flag(one) for one in rules if one in used)
+    listed = f"{found:,} of {output.count(found + len(lost), 'file')}"
+    return f"the mapping {arrow(rule)} is wrong: with it, Plex lists {listed}; with {flags}, {better:,}"

@@ -1,58 +1,43 @@
-"""`plexindex match`: finds the items for files."""
+"""`plexindex match`, `folder` and `scan`: finds the items for files and folders, and tells Plex to scan folders."""
 
 from __future__ import annotations
 
 import os
 import sys
+import time
+from collections import Counter
 from itertools import islice
+from typing import TYPE_CHECKING
 
 import click
 
-from .._core import TYPE_CHECKING
 from . import codes, output
-from .codes import UsageError
-from .config import Settings
 from .mappings import SURE, arrow, first_applying
-from .options import Place, Value, command, given, library, null
-from .output import number, say
-from .progress import Bar
+from .options import FILE, FOLDER, SECONDS, command, given, library, null
+from .output import count, say
+from .settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from typing import Any
 
     from ..item import Item
     from ..mapping import Mapping
     from ..match import FolderMatch, Match
 
 _BATCH = 500
-_STATUSES = {"not_yet": "not yet", "needs_warm": "not yet", "not_found": "not found"}
-FORMATS = ("text", "keys", "paths", "tsv", "json")
+_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
-def _format(text: str) -> str:
-    if text not in FORMATS:
-        raise ValueError(f"{text!r} is not one of {', '.join(FORMATS)}")
-    return text
-
-
-class _Format(Value):
-    def shell_complete(self, _: object, __: object, start: str) -> Any:
-        from click.shell_completion import CompletionItem
-
-        return [CompletionItem(name) for name in FORMATS if name.startswith(start)]
-
-
-@command()
+@command("match")
 @library
 @null
-@click.option("-f", "--format", "form", type=_Format("format", _format), metavar="FORMAT",
+@click.option("-f", "--format", "form", type=click.Choice(("text", "keys", "paths", "tsv", "json")), metavar="FORMAT",
               help="The output format: text, keys, paths, tsv or json.")  # fmt: skip
 @click.option("--check", "is_check", is_flag=True,
               help="First ask the server for changes, to find files that Plex has just scanned.")  # fmt: skip
 @click.option("--missing", is_flag=True, help="Print only files without a match.")
-@click.argument("path", nargs=-1, required=True, type=Place("file"))
-def match(
+@click.argument("path", nargs=-1, required=True, type=FILE)
+def match_command(
     library: str | None, null: bool, form: str | None, is_check: bool, missing: bool, path: tuple[str, ...]
 ) -> int:
     """Find each file's Plex item, or say why there is none.
@@ -77,23 +62,23 @@ def match(
       find /mnt/media -name '*.mkv' | plexindex match --missing -f paths -
     """
     if given.get("json") and form not in (None, "json"):
-        raise UsageError(f"--format {form} and --json both specify a format: give only one of them")
+        raise click.UsageError(f"--format {form} and --json both specify a format: give only one of them")
     form = "json" if given.get("json") else form or "text"
     if missing and form == "keys":
-        raise UsageError("--missing prints only paths without a key: use --format paths instead of --format keys")
-    settings = Settings()
+        raise click.UsageError("--missing prints only paths without a key: use --format paths instead of --format keys")
+    settings, bar, older = Settings(), output.Bar(), None
     if is_check:
         settings.expect_source()
-    misses, summary, bar, older = codes.Misses(offline=settings.answers_from_store_only), _Summary(), Bar(), None
-    with settings.open_for_answers(bar) as index:
+    tally = Tally(offline=settings.answers_from_store_only)
+    with settings.open_for_answers(progress=bar) as index:
         chosen = index.library(library)
         if is_check:
             from . import check
 
             older = check.bring_up_to_date(index, settings, chosen, always=True, progress=bar)
             bar.drop()
-        if older is not None:
-            output.complain(f"{older.why}: searching the stored listing")
+            if older is not None:
+                output.complain(f"{older.why}: searching the stored listing")
         # With -vv, each path causes a log line, and the library's log buffer stores only a limited number of lines.
         batch_size = _BATCH if given.get("verbose", 0) < 2 else _BATCH // 4
         remaining = read_paths(path, null)
@@ -106,10 +91,9 @@ def match(
 
                 reasons = ignored.reasons(index, paths, answers)
             for one, answer in zip(paths, answers):
-                if answer.error is not None and summary.total == 0:
+                if answer.error is not None and tally.total == 0:
                     raise answer.error
-                misses.count(answer)
-                summary.add(answer)
+                tally.add(answer)
                 if missing and answer.item is not None:
                     continue
                 if form == "text":
@@ -118,25 +102,128 @@ def match(
                     output.say_json(answer.to_dict())
                 else:
                     sys.stdout.buffer.write(_line(form, one, answer) + (b"\0" if null and form == "paths" else b"\n"))
-    summary.print()
-    return misses.code() or (older.code if older is not None else codes.OK)
+    tally.print()
+    return tally.code() or (codes.OK if older is None else older.code)
 
 
-class _Summary:
-    """Counts the answers for the summary line."""
+@command("folder")
+@library
+@null
+@click.option("--items", is_flag=True, help="Also print the items that have files below each folder.")
+@click.argument("folder", nargs=-1, required=True, type=FOLDER)
+def folder_command(library: str | None, null: bool, items: bool, folder: tuple[str, ...]) -> int:
+    """Find each folder's show, season, artist, album or film.
 
-    def __init__(self) -> None:
+    The answer is the deepest show, season, artist or album that contains all listed files below the folder; - reads
+    folders from standard input. The command uses the server's listing, not the files on the disk. If a library was
+    never fetched, the command fetches it first. The exit code is 0 if every folder has exactly one answer.
+
+    JSON: one object for each folder, with asked (the path), status, match_kind, confidence, stale, kind, item, items,
+    files, candidates, candidates_total, reason, message, age, and below (with --items, the items below the folder).
+    """
+    settings, bar = Settings(), output.Bar()
+    tally = Tally(offline=settings.answers_from_store_only)
+    with settings.open_for_answers(progress=bar) as index:
+        chosen = index.library(library)
+        for path in read_paths(folder, null):
+            answer = chosen.folder(path)
+            bar.done()
+            tally.add(answer)
+            below: list[Item] | None = [] if items else None
+            if items and answer.item is not None:
+                # Fetches the item's library first, if necessary.
+                owner = index.library(section=answer.item.section)
+                below = list(owner.items_below(path, offline=settings.answers_from_store_only))
+            elif items and answer.files:
+                below = list(chosen.items_below(path, offline=True))
+            if given.get("json"):
+                output.say_json({**answer.to_dict(), "below": below and [item.to_dict() for item in below]})
+                continue
+            counts = f"{count(answer.items, 'item')} in {count(answer.files, 'file')}" if answer.files else ""
+            if answer.item is None:
+                say(_missing_text(os.fsdecode(path), answer, answer.message, end=counts and f" ({counts})", shown=10))
+            else:
+                text = f"{answer.kind}: {item_text(answer.item)} · {counts or 'items not counted'}"
+                say(_item_lines(os.fsdecode(path), answer, text))
+            for item in below or ():
+                say(f"    {item_text(item)}\n      {output.one_line(item.path or '')}")
+    return tally.code()
+
+
+@command("scan")
+@null
+@click.option("--wait", type=SECONDS, metavar="SECONDS",
+              help="Wait at most this long until Plex lists the files, and print their items.")  # fmt: skip
+@click.argument("path", nargs=-1, required=True, type=FILE)
+def scan_command(null: bool, wait: float | None, path: tuple[str, ...]) -> int:
+    """Tell Plex to scan the folder of each path.
+
+    The command sends one request for each folder. PATH is a file, or a folder of this machine; - reads paths from
+    standard input. The mappings translate the paths. The command refuses paths that lie in no library's folder.
+
+    \b
+    Example:
+      plexindex scan --wait 60 "/mnt/media/movies/Spring (2019)/Spring.mkv"
+
+    JSON: one object for each path, with path, folder (on the server, null if refused), library, section, message (why
+    the path was refused), and match (with --wait, the object of match --json).
+    """
+    settings, bar, tally = Settings(), output.Bar(), Tally(offline=False)
+    given_paths, is_refused = list(read_paths(path, null)), False
+    with settings.open(progress=bar) as index:
+        # A folder's parent is not what the user means.
+        paths = [one + b"/" if os.path.isdir(one) and not one.endswith(b"/") else one for one in given_paths]
+        answers = index.call("server.scan", {"paths": paths})["paths"]
+        bar.drop()
+        end = time.monotonic() + (wait or 0)
+        for one, full, answer in zip(map(os.fsdecode, given_paths), paths, answers):
+            match = None
+            if wait is not None and "folder" in answer and not full.endswith(b"/"):
+                left = max(end - time.monotonic(), 0)
+                match = index.library(section=answer["section"]).wait_for(full, timeout=left)
+                tally.add(match)
+            is_refused = is_refused or "folder" not in answer
+            if given.get("json"):
+                fields = {name: answer.get(name) for name in ("folder", "library", "section", "message")}
+                output.say_json({"path": one, **fields, "match": None if match is None else match.to_dict()})
+            elif "folder" not in answer:
+                output.complain(f"{one}: {answer['message']}")
+            elif match is not None:
+                say(match_text(one, match))
+            else:
+                say(f"{output.one_line(one)}\n  Plex scans {output.one_line(answer['folder'])}")
+    return codes.NOT_ALL if is_refused else tally.code()
+
+
+class Tally:
+    """Counts answers, for the exit code and for the summary line."""
+
+    def __init__(self, *, offline: bool) -> None:
         self.total = self._low = 0
-        self._kinds: dict[str, int] = {}
-        self._statuses: dict[str, int] = {}
+        self._kinds: Counter[str] = Counter()
+        self._statuses: Counter[str] = Counter()
+        self._codes: set[int] = set()
+        self._offline = offline
 
-    def add(self, answer: Match) -> None:
+    def add(self, answer: Match | FolderMatch) -> None:
+        """Counts an answer."""
         self.total += 1
-        self._low += answer.item is not None and not answer
-        counts = self._kinds if answer.item else self._statuses
-        status: str = answer.match_kind if answer.item else answer.status
-        name = _STATUSES.get(status, status.replace("_", " "))
-        counts[name] = counts.get(name, 0) + 1
+        if answer.item is None:
+            self._statuses[_status(answer)] += 1
+            self._codes.add(codes.NOT_ALL)
+        else:
+            self._kinds[answer.match_kind.replace("_", " ")] += 1
+            self._low += not answer
+        if answer.reason == "not_fetched":
+            self._codes.add(codes.NOT_FETCHED)
+        # Only the server could have confirmed these misses. With --offline, the user chose not to ask the server.
+        is_unconfirmed = answer.reason in ("unavailable", "unconfirmed") and not self._offline
+        if is_unconfirmed or answer.status in ("not_yet", "needs_warm"):
+            self._codes.add(codes.SERVER)
+
+    def code(self) -> int:
+        """Returns the exit code for all answers."""
+        return next((code for code in (codes.SERVER, codes.NOT_FETCHED, codes.NOT_ALL) if code in self._codes), 0)
 
     def print(self) -> None:
         """Prints the summary line if there are at least two paths."""
@@ -144,11 +231,11 @@ class _Summary:
             output.remark("no path was given: the list is empty", terminal_only=True)
         if self.total < 2:
             return
-        kinds = ", ".join(f"{number(count)} {name}" for name, count in self._kinds.items())
-        found = f"{number(sum(self._kinds.values()))} of {output.count(self.total, 'path')} found"
-        low = f" ({number(self._low)} of low confidence)" if self._low else ""
-        rest = [f"{number(count)} {name}" for name, count in self._statuses.items()]
-        output.remark("; ".join([f"{found}{kinds and f': {kinds}'}{low}", *rest]))
+        kinds, *rest = (", ".join(f"{number:,} {name}" for name, number in counts.items())
+                        for counts in (self._kinds, self._statuses))  # fmt: skip
+        found = f"{sum(self._kinds.values()):,} of {count(self.total, 'path')} found"
+        low = f" ({self._low:,} of low confidence)" if self._low else ""
+        output.remark("; ".join(filter(None, [f"{found}{kinds and f': {kinds}'}{low}", *rest])))
 
 
 def read_paths(arguments: Iterable[str], null: bool) -> Iterator[bytes]:
@@ -186,7 +273,7 @@ def parse_paths(text: bytes, *, null: bool = False) -> list[bytes]:
     if null:
         return [path for path in text.split(b"\0") if path]
     if b"\0" in text:
-        raise UsageError("the list of paths contains NUL bytes: add --null for the output of `find -print0`")
+        raise click.UsageError("the list of paths contains NUL bytes: add --null for the output of `find -print0`")
     lines = [line for line in (line.rstrip(b"\r") for line in text.split(b"\n")) if line]
     return lines if os.name != "nt" else [_to_utf8(line) for line in lines]
 
@@ -209,8 +296,7 @@ def _line(form: str, path: bytes, answer: Match) -> bytes:
     title = None if answer.item is None else _describe(answer, answer.item)
     cells = (os.fsdecode(path), answer.key, answer.status, answer.confidence, answer.match_kind, title, answer.library,
              answer.message)  # fmt: skip
-    escapes = {ord("\\"): "\\\\", ord("\t"): "\\t", ord("\n"): "\\n", ord("\r"): "\\r"}
-    return os.fsencode("\t".join((cell or "").translate(escapes) for cell in cells))
+    return os.fsencode("\t".join((cell or "").translate(_ESCAPES) for cell in cells))
 
 
 def match_text(path: str, answer: Match, reason: str | None = None, mappings: Iterable[Mapping] = ()) -> str:
@@ -222,39 +308,40 @@ def match_text(path: str, answer: Match, reason: str | None = None, mappings: It
     applied = None if reason or answer.match_kind in SURE else first_applying(mappings, path)
     extra = [] if applied is None else [f"  the mapping {arrow(applied[0])} gives {applied[1]}"]
     extra = [output.fitted(output.one_line(line)) for line in extra]
-    if answer.item is not None:
-        return "\n".join(item_lines(path, answer, item_text(answer.item, _describe(answer, answer.item))) + extra)
-    return "\n".join(missing_lines(path, answer, reason or answer.message, extra, shown=5))
+    if answer.item is None:
+        return _missing_text(path, answer, reason or answer.message, extra)
+    return "\n".join([_item_lines(path, answer, item_text(answer.item, _describe(answer, answer.item))), *extra])
 
 
-def item_lines(path: str, answer: Match | FolderMatch, text: str) -> list[str]:
-    """Formats an answer that has an item, as a list of lines."""
+def _status(answer: Match) -> str:
+    return "not yet" if answer.status == "needs_warm" else answer.status.replace("_", " ")
+
+
+def _item_lines(path: str, answer: Match, text: str) -> str:
     how = f"{answer.match_kind.replace('_', ' ')}, {answer.confidence}"
-    if answer.confidence == "low":
-        how += ": verify it"
+    how += ": verify it" if answer.confidence == "low" else ""
     if answer.stale:
         how += f", {'of unknown age' if answer.age is None else f'{output.span(answer.age)} old'}"
     style = "good" if answer.confidence == "high" else "warn"
     lines = [output.one_line(path), output.paint(output.fitted(f"  {text} · {how}"), style)]
     if answer.reason not in ("none", "only_root_differs"):
         lines.append(output.fitted(f"  {output.reason_line(answer.message, path)}"))
-    return lines
+    return "\n".join(lines)
 
 
-def missing_lines(
-    path: str, answer: Match | FolderMatch, reason: str | None, extra_lines: Sequence[str], shown: int, end: str = ""
-) -> list[str]:
-    """Formats an answer without an item as a list of lines: the reason and at most ``shown`` candidates."""
-    status = _STATUSES.get(answer.status, answer.status.replace("_", " "))
-    why = output.fitted(f"  {status}: {output.reason_line(reason, path)}{end}")
+def _missing_text(
+    path: str, answer: Match, reason: str | None, extra: Sequence[str] = (), end: str = "", shown: int = 5
+) -> str:
+    """Formats an answer without an item: the path, the reason and at most ``shown`` candidates."""
+    why = output.fitted(f"  {_status(answer)}: {output.reason_line(reason, path)}{end}")
     style = "bad" if answer.status == "not_found" else "warn"
-    lines = [output.one_line(path), output.paint(why, style), *extra_lines]
+    lines = [output.one_line(path), output.paint(why, style), *extra]
     candidates = answer.candidates[:shown]
     for item in candidates:
         lines += [f"    {item_text(item)}", f"      {output.one_line(item.path or '')}"]
     if answer.candidates_total > len(candidates) > 0:
-        lines.append(f"    and {number(answer.candidates_total - len(candidates))} more")
-    return lines
+        lines.append(f"    and {answer.candidates_total - len(candidates):,} more")
+    return "\n".join(lines)
 
 
 def item_text(item: Item, description: str | None = None) -> str:

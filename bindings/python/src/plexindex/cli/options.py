@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from .._core import TYPE_CHECKING, config
+from .._core import config
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    Function = Callable[..., Any]
 
 given: dict[str, Any] = {}
 """The shared options of this run, by name. They can precede or follow the command."""
@@ -37,12 +35,10 @@ class Value(click.ParamType):  # type: ignore[type-arg,unused-ignore] # generic 
         except ValueError as error:
             self.fail(str(error), parameter, context)
 
-
-class Place(Value):
-    """The path of a file or folder, which shells complete."""
-
     def shell_complete(self, context: click.Context, parameter: click.Parameter, start: str) -> Any:
-        """Returns what click's own type for paths does."""
+        """Completes paths as click's own type for paths does."""
+        if self.name not in ("file", "folder"):
+            return []
         return click.Path(file_okay=self.name == "file").shell_complete(context, parameter, start)
 
 
@@ -63,61 +59,55 @@ def _positive(text: str) -> float:
 
 
 SECONDS, SECONDS_OR_NEVER = Value("seconds", _positive), Value("seconds", _seconds)
-TEXT, FILE, FOLDER = Value("text"), Place("file"), Place("folder")
+TEXT, FILE, FOLDER = Value("text"), Value("file"), Value("folder")
+SIZE, MAPPING = Value("size", config.parse_size), Value("mapping", config.parse_mapping)
 
-
-def _mapping(text: str) -> tuple[str, str]:
-    return config.parse_mapping(text)
-
-
-_SHARED: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
-    (("--server-url",), {"metavar": "URL", "help": "The server's URL, such as http://127.0.0.1:32400."}),
-    (("--token-file",), {"type": FILE, "metavar": "FILE", "help": "A file that contains only the token."}),
-    (("--token-command",), {"metavar": "COMMAND", "help": "A command that prints the token. plexindex runs it without "
-     "a shell at each start, and when the token expires or is rejected. It must finish within 60 seconds."}),
-    (("--token",), {"metavar": "TOKEN", "help": "The token. Other users of this machine can see it in the process "
-     "list: prefer --token-file or the environment variable PLEXINDEX_TOKEN."}),
-    (("--user",), {"metavar": "NAME", "help": "A name for the token's user. If you keep the name when the token "
-     "changes, plexindex keeps the listings."}),
-    (("--database",), {"type": FILE, "metavar": "FILE", "help": "Plex's own database on this machine, its folder, or "
-     "the folder 'Plex Media Server'. plexindex never writes to it."}),
-    (("--no-server",), {"is_flag": True, "help": "Use only --database, even if the configuration names a server."}),
-    (("--cache-dir",), {"type": FOLDER, "metavar": "FOLDER", "help": "The store's folder."}),
-    (("--size-limit",), {"type": Value("size", config.parse_size), "metavar": "BYTES", "help": "The maximum size of "
-     "the store's folder, such as 500M or 2G. If the folder is larger, plexindex removes the least recently refreshed "
-     "libraries."}),
-    (("--shared",), {"metavar": "ADDRESS", "help": "A PostgreSQL database that several hosts share, such as "
-     "postgresql://user@host/database. Put the password into PGPASSWORD or a password file."}),
-    (("--mapping",), {"type": Value("mapping", _mapping), "multiple": True, "metavar": "HOST=SERVER", "help": "Map "
-     "the folder HOST on this machine to the folder SERVER on the server. You can also write HOST:SERVER or 'HOST -> "
-     "SERVER', and repeat this option."}),
-    (("--offline",), {"is_flag": True, "help": "Send no requests, and answer only from the store."}),
-    (("--timeout",), {"type": SECONDS, "metavar": "SECONDS", "help": "The time limit for each answer or fetch; "
-     "without it, there is none. If the server is unreachable, plexindex retries for 3 seconds, and refresh for 30."}),
-    (("--ca-file",), {"type": FILE, "metavar": "FILE", "help": "A PEM file with certificate authorities to trust "
-     "instead of the system's."}),
-    (("--accept-invalid-certs",), {"is_flag": True, "help": "Accept any certificate. An attacker on the network can "
-     "then read the token."}),
-    (("--config",), {"type": FILE, "metavar": "FILE", "help": "A configuration file to read instead of the default "
-     "file; see `plexindex help config`."}),
-    (("--json",), {"is_flag": True, "help": "Print one JSON object per line, and errors as JSON on standard error."}),
-    (("-q", "--quiet"), {"is_flag": True, "help": "Print no remarks on standard error, only errors."}),
-    (("-v", "--verbose"), {"count": True, "help": "Log each step; -vv logs everything, with full paths."}),
-    (("--color",), {"type": click.Choice(["auto", "always", "never"]), "metavar": "WHEN", "help": "Use colors always, "
-     "never or, with auto, on a terminal. NO_COLOR and FORCE_COLOR change auto."}),
+# The names, the type (None for a flag), and the help of each option. The type's name is the metavar, unless it follows.
+_SHARED: tuple[tuple[Any, ...], ...] = (
+    ("--server-url", TEXT, "The server's URL, such as http://127.0.0.1:32400.", "URL"),
+    ("--token-file", FILE, "A file that contains only the token."),
+    ("--token-command", TEXT, ("A command that prints the token. plexindex runs it without a shell at each start, and "
+     "when the token expires or is rejected. It must finish within 60 seconds."), "COMMAND"),
+    ("--token", TEXT, ("The token. Other users of this machine can see it in the process list: prefer --token-file or "
+     "the environment variable PLEXINDEX_TOKEN."), "TOKEN"),
+    ("--user", TEXT, ("A name for the token's user. If you keep the name when the token changes, plexindex keeps the "
+     "listings."), "NAME"),
+    ("--database", FILE, ("Plex's own database on this machine, its folder, or the folder 'Plex Media Server'. "
+     "plexindex never writes to it.")),
+    ("--no-server", None, "Use only --database, even if the configuration names a server."),
+    ("--cache-dir", FOLDER, "The store's folder."),
+    ("--size-limit", SIZE, ("The maximum size of the store's folder, such as 500M or 2G. If "
+     "the folder is larger, plexindex removes the least recently refreshed libraries."), "BYTES"),
+    ("--shared", TEXT, ("A PostgreSQL database that several hosts share, such as postgresql://user@host/database. Put "
+     "the password into PGPASSWORD or a password file."), "ADDRESS"),
+    ("--mapping", MAPPING, ("Map the folder HOST on this machine to the folder SERVER on "
+     "the server. You can also write HOST:SERVER or 'HOST -> SERVER', and repeat this option."), "HOST=SERVER"),
+    ("--offline", None, "Send no requests, and answer only from the store."),
+    ("--timeout", SECONDS, ("The time limit for each answer or fetch; without it, there is none. If the server is "
+     "unreachable, plexindex retries for 3 seconds, and refresh for 30.")),
+    ("--ca-file", FILE, "A PEM file with certificate authorities to trust instead of the system's."),
+    ("--accept-invalid-certs", None, "Accept any certificate. An attacker on the network can then read the token."),
+    ("--config", FILE, "A configuration file to read instead of the default file; see `plexindex help config`."),
+    ("--json", None, "Print one JSON object per line, and errors as JSON on standard error."),
+    ("-q --quiet", None, "Print no remarks on standard error, only errors."),
+    ("-v --verbose", None, "Log each step; -vv logs everything, with full paths."),
+    ("--color", click.Choice(["auto", "always", "never"]), ("Use colors always, never or, with auto, on a terminal. "
+     "NO_COLOR and FORCE_COLOR change auto."), "WHEN"),
 )  # fmt: skip
 
 
 def shared_options() -> list[click.Option]:
     """Returns the options that all commands share."""
-    return [
-        click.Option(names, expose_value=False, callback=_keep, **{"type": None if "is_flag" in more or "count" in more
-                     else TEXT, **more})
-        for names, more in _SHARED
-    ]  # fmt: skip
+    made = []
+    for names, kind, help, *metavar in _SHARED:
+        flag = {"count": True} if "--verbose" in names else {"is_flag": True}
+        more = {"type": kind, "metavar": (*metavar, kind.name.upper())[0]} if kind else flag
+        made.append(click.Option(names.split(), expose_value=False, callback=_keep, help=help,
+                                 multiple=names == "--mapping", **more))  # fmt: skip
+    return made
 
 
-SHARED_NAMES = {names[-1].lstrip("-").replace("-", "_") for names, _ in _SHARED}
+SHARED_NAMES = {option.name for option in shared_options()}
 
 
 class Command(click.Command):
@@ -129,9 +119,7 @@ class Command(click.Command):
 
     def format_options(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         """Writes the command's own options."""
-        own = [
-            one for one in self.get_params(context) if isinstance(one, click.Option) and one.name not in SHARED_NAMES
-        ]
+        own = [one for one in self.get_params(context) if one.name not in SHARED_NAMES]
         with formatter.section("Options"):
             formatter.write_dl([record for one in own if (record := one.get_help_record(context))])
 
@@ -141,16 +129,12 @@ class Command(click.Command):
         formatter.write_text("All commands also accept --json, -q, -v and the others in `plexindex help options`.")
 
 
-def command(name: str | None = None) -> Callable[[Function], Command]:
+def command(name: str) -> Callable[[Callable[..., Any]], Command]:
     """Makes a function a command."""
     return click.command(name, cls=Command)
 
 
-_LIBRARY_HELP = "Title, section id or uuid of a library. Default: all libraries."
-library = click.option("-l", "--library", type=TEXT, metavar="LIBRARY", help=_LIBRARY_HELP)
+library = click.option("-l", "--library", type=TEXT, metavar="LIBRARY",
+                       help="Title, section id or uuid of a library. Default: all libraries.")  # fmt: skip
 null = click.option("-0", "--null", is_flag=True, help="Read NUL-terminated paths from standard input (find -print0).")
-
-
-def yes(text: str) -> Callable[[Function], Function]:
-    """Returns the option --yes."""
-    return click.option("-y", "--yes", is_flag=True, help=text)
+yes = click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation.")

@@ -1,19 +1,22 @@
-"""Prints output for people and programs: lines, JSON, tables, numbers and prompts."""
+"""Prints output for people and programs: lines, JSON, tables, progress, numbers and prompts."""
 
 from __future__ import annotations
 
 import os
 import re
 import sys
+import time
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from .._core import TYPE_CHECKING
 from .options import given
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import TextIO
+
+    from ..progress import Progress
 
 
 def prepare() -> None:
@@ -24,16 +27,13 @@ def prepare() -> None:
     """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            # Occupies the free descriptor. Otherwise one of the store's files could get the descriptor and receive the
-            # output.
+            # Occupies the free descriptor. Otherwise one of the store's files could get it and receive the output.
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDONLY if name != "stderr" else os.O_WRONLY), mode))
     for stream in (sys.stdout, sys.stderr):
-        reconfigure = getattr(stream, "reconfigure", None)
-        if reconfigure is not None:
-            reconfigure(errors="backslashreplace")
-            if os.name == "nt" and not stream.isatty():
-                # Write UTF-8 to files and pipes, as on other systems, because a code page cannot encode most names.
-                reconfigure(encoding="utf-8", newline="\n")
+        # On Windows, pipes get UTF-8 as on other systems, because a code page cannot encode most names.
+        is_pipe = os.name == "nt" and not stream.isatty()
+        if reconfigure := getattr(stream, "reconfigure", None):
+            reconfigure(errors="backslashreplace", **({"encoding": "utf-8", "newline": "\n"} if is_pipe else {}))
 
 
 def as_argument(text: str) -> str:
@@ -58,21 +58,11 @@ def log_to_stderr(verbose: int) -> None:
 
     class Handler(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            clear_line = "\r\x1b[K" if is_terminal(sys.stderr) else ""  # the line may show a progress bar
-            text = clean(f"plexindex: {record.levelname}: {record.getMessage()}")
-            click.echo(clear_line + fitted(text, sys.stderr), err=True, color=_color(sys.stderr))
+            _to_stderr(clean(f"plexindex: {record.levelname}: {record.getMessage()}"))
 
     logger = logging.getLogger("plexindex")
     logger.handlers, logger.propagate = [Handler()], False
     logger.setLevel((logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)])
-
-
-def hide_log_lines(text: str) -> None:
-    """Hides log lines that contain ``text``."""
-    import logging
-
-    for handler in logging.getLogger("plexindex").handlers:
-        handler.addFilter(lambda record: text not in record.getMessage())
 
 
 def _color(stream: TextIO) -> bool:
@@ -80,9 +70,7 @@ def _color(stream: TextIO) -> bool:
     when = given.get("color", "auto")
     if when != "auto":
         return bool(when == "always")
-    if os.environ.get("NO_COLOR"):
-        return False
-    return bool(os.environ.get("FORCE_COLOR")) or is_terminal(stream)
+    return not os.environ.get("NO_COLOR") and (bool(os.environ.get("FORCE_COLOR")) or is_terminal(stream))
 
 
 _STYLES = {"good": "green", "warn": "yellow", "bad": "red", "hint": "cyan"}
@@ -100,31 +88,29 @@ def is_terminal(stream: TextIO) -> bool:
     return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
-def wrapped(text: str, width: int) -> str:
-    """Wraps a line at word boundaries outside of commands in backticks, and indents the continuation lines."""
-    import textwrap
+# Replaces the spaces in a command, where a line must not break, until the text is wrapped.
+_NO_BREAK = "\ue000"
 
-    indent = len(text) - len(text.lstrip(" "))
-    mark = re.match(r" *[A-Za-z]{2,4} {2,}", text)
-    # textwrap does not break a line at a no-break space.
-    text = re.sub("`[^`]*`", lambda quoted: quoted[0].replace(" ", "\xa0"), text)
-    return textwrap.fill(
-        text,
-        width,
-        subsequent_indent=" " * (len(mark[0]) if mark else indent + 2 if indent else 0),
-        break_long_words=False,
-        break_on_hyphens=False,
-    ).replace("\xa0", " ")
+
+def _glued(text: str) -> str:
+    return re.sub("`[^`]*`", lambda quoted: quoted[0].replace(" ", _NO_BREAK), text)
 
 
 def fitted(text: str, stream: TextIO | None = None) -> str:
-    """Wraps lines to the width of the terminal, if the stream is a terminal."""
+    """Wraps lines to the width of the terminal, if the stream is one. A command in backticks keeps its line."""
     if not is_terminal(stream or sys.stdout):
         return text
     import shutil
+    import textwrap
 
-    columns = shutil.get_terminal_size().columns
-    return "\n".join(line if len(line) <= columns else wrapped(line, columns) for line in text.split("\n"))
+    columns, lines = shutil.get_terminal_size().columns, []
+    for line in text.split("\n"):
+        indent = len(line) - len(line.lstrip(" "))
+        mark = re.match(r" *[A-Za-z]{2,4} {2,}", line)
+        hanging = " " * (len(mark[0]) if mark else indent + 2 if indent else 0)
+        lines.append(textwrap.fill(_glued(line), columns, subsequent_indent=hanging, break_long_words=False,
+                                   break_on_hyphens=False) if len(line) > columns else line)  # fmt: skip
+    return "\n".join(lines).replace(_NO_BREAK, " ")
 
 
 def say(text: str = "") -> None:
@@ -137,9 +123,7 @@ def say_json(value: object, stream: TextIO | None = None) -> None:
     import json
 
     line = json.dumps(value)
-    if "\\udc" in line:
-        line = json.dumps(_with_bytes(value))
-    click.echo(line, file=stream)
+    click.echo(json.dumps(_with_bytes(value)) if "\\udc" in line else line, file=stream)
 
 
 def _with_bytes(value: object) -> object:
@@ -153,13 +137,9 @@ def _with_bytes(value: object) -> object:
         fields[name] = _with_bytes(content)
         texts = content if isinstance(content, list) else [content]
         # The field `message` is only for people, who do not need the bytes.
-        if name != "message" and any(isinstance(text, str) and not _is_utf8(text) for text in texts):
+        if name != "message" and any(isinstance(text, str) and re.search("[\udc80-\udcff]", text) for text in texts):
             fields[f"{name}_base64"] = [_base64(text) for text in texts] if texts is content else _base64(content)
     return fields
-
-
-def _is_utf8(text: str) -> bool:
-    return not any("\udc80" <= char <= "\udcff" for char in text)
 
 
 def _base64(name: str) -> str:
@@ -168,19 +148,22 @@ def _base64(name: str) -> str:
     return base64.b64encode(os.fsencode(name)).decode()
 
 
+def _to_stderr(text: str, mark: str = "") -> None:
+    sys.stdout.flush()
+    text = fitted(mark + text, sys.stderr)
+    text = paint(mark, "bad", sys.stderr) + text[len(mark) :]
+    click.echo(text, err=True, color=_color(sys.stderr))
+
+
 def complain(text: str) -> None:
     """Prints an error message to standard error."""
-    sys.stdout.flush()
-    lines = fitted(f"plexindex: {clean(text)}", sys.stderr)
-    mark = paint("plexindex:", "bad", sys.stderr)
-    click.echo(mark + lines.partition(":")[2], err=True, color=_color(sys.stderr))
+    _to_stderr(f" {clean(text)}", "plexindex:")
 
 
 def remark(text: str, *, terminal_only: bool = False) -> None:
     """Prints a remark to standard error, unless --quiet was given."""
     if not (given.get("quiet") or (terminal_only and not is_terminal(sys.stderr))):
-        sys.stdout.flush()
-        click.echo(fitted(clean(text), sys.stderr), err=True)
+        _to_stderr(clean(text))
 
 
 def is_confirmed(yes: bool, question: str, *, default: bool = False) -> bool:
@@ -212,12 +195,69 @@ def print_table(
     for column in range(len(rows[0])):
         table.add_column(justify="right" if column in right else "left", overflow="fold", no_wrap=not terminal)
     for number, row in enumerate(rows):
-        table.add_row(*(Text(clean(cell)) for cell in row), style="bold" if header and not number else "")
+        table.add_row(*(Text(_glued(clean(cell))) for cell in row), style="bold" if header and not number else "")
     console = Console(width=None if terminal else 100_000, no_color=not _color(sys.stdout), highlight=False,
                       force_terminal=_color(sys.stdout))  # fmt: skip
     with console.capture() as capture:
         console.print(Padding(table, (0, 0, 0, indent), expand=False))
-    say("\n".join(line.rstrip() for line in capture.get().rstrip("\n").split("\n")))
+    say("\n".join(line.rstrip() for line in capture.get().rstrip("\n").replace(_NO_BREAK, " ").split("\n")))
+
+
+class Bar:
+    """Shows the progress of fetches on a terminal. Pass a bar as ``progress``, and then call done or drop."""
+
+    is_fetching = False
+    """Whether a fetch of this process has begun and not ended."""
+
+    def __init__(self, title: str = "") -> None:
+        self._title, self._begun, self._items = title, time.monotonic(), 0
+        self._display: Any = None
+        if title:
+            self.show("waiting")
+
+    def __call__(self, progress: Progress) -> None:
+        """Shows a progress report."""
+        if progress.library != self._title or progress.items < self._items:
+            self.done()
+            self._begun = time.monotonic() - progress.elapsed
+        Bar.is_fetching = True
+        self._title, self._items, total = progress.library, progress.items, progress.total
+        words = f"{self._items:,} of {total:,}" if total else "waiting"
+        self.show("building the index" if total and self._items >= total else words, total)
+
+    def show(self, words: str, total: int | None = None) -> None:
+        """Draws the bar with these words at its end or, without a title and a total, only the words."""
+        if not is_terminal(sys.stderr) or given.get("quiet"):
+            return
+        if self._display is None:
+            from rich.console import Console
+            from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+            text = TextColumn("{task.description}", markup=False), TextColumn("{task.fields[words]}", markup=False)
+            columns = [text[0], BarColumn(30), text[1], TimeRemainingColumn()] if self._title else [text[1]]
+            self._display = Progress(*columns, console=Console(stderr=True), transient=True)
+            self._display.add_task(clean(self._title)[:24], words=words)
+            self._display.start()
+        for task in self._display.task_ids:
+            self._display.update(task, description=clean(self._title)[:24], completed=self._items, total=total or None,
+                                 words=words)  # fmt: skip
+
+    def done(self) -> None:
+        """Replaces the bar with a line that summarizes the fetch, if there was one."""
+        has_fetched, seconds = Bar.is_fetching, time.monotonic() - self._begun
+        text = f"{self._title}  {count(self._items, 'item')} in {short(seconds)}"
+        self.drop()
+        if has_fetched:
+            remark(text, terminal_only=True)
+
+    def drop(self) -> None:
+        """Clears the bar after a failed fetch, or if no fetch was needed."""
+        if self._display is not None:
+            self._display.stop()
+            self._display = None
+        if not isinstance(sys.exc_info()[1], KeyboardInterrupt):  # otherwise the message says that the fetch resumes
+            Bar.is_fetching = False
+        self._title, self._items = "", 0
 
 
 def clean(text: str) -> str:
@@ -240,11 +280,6 @@ def reason_line(text: str | None, path: str) -> str:
     return one_line((text or "").replace(shown, path))
 
 
-def number(value: float) -> str:
-    """Formats ``20000`` as ``20,000``."""
-    return f"{value:,.0f}"
-
-
 def count(value: int, noun: str, plural: str | None = None) -> str:
     """Formats a count with its noun, such as ``1 item`` or ``2 items``."""
     return f"{value:,} {noun if value == 1 else plural or f'{noun}s'}"
@@ -252,21 +287,18 @@ def count(value: int, noun: str, plural: str | None = None) -> str:
 
 def share(part: int, whole: int) -> str:
     """Formats a percentage, such as ``97 %``: 100 % only if ``part`` equals ``whole``, and 0 % only if it is 0."""
-    if not whole:
-        return "–"
     percent = round(100 * part / whole)
     percent = min(percent, 99) if part < whole else percent
     return f"{max(percent, 1) if part else 0} %"
 
 
-def size(value: int) -> str:
+def size(value: float) -> str:
     """Formats a number of bytes, such as ``1.5 MB``."""
     units = ["bytes", "kB", "MB", "GB", "TB"]
-    amount = float(value)
-    while amount >= 999.95 and len(units) > 1:
-        amount /= 1000
+    while value >= 999.95 and len(units) > 1:
+        value /= 1000
         units.pop(0)
-    return f"{value} bytes" if units[0] == "bytes" else f"{amount:.1f} {units[0]}"
+    return f"{value:.{0 if units[0] == 'bytes' else 1}f} {units[0]}"
 
 
 def span(seconds: float) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import threading
 import time
+from typing import TYPE_CHECKING
 
-from .._core import TYPE_CHECKING
 from ..compare.places import Places
 from ..errors import ClosedError, Error
 

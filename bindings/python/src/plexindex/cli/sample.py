@@ -6,8 +6,7 @@ import os
 import random
 import time
 from dataclasses import dataclass, field
-
-from .._core import TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -51,12 +50,12 @@ def of_folder(folder: str, size: int, suffixes: Collection[str], seconds: float 
     sample, chance, entries = Sample(), random.Random(0), 0  # noqa: S311
     visited: set[tuple[int, int]] = set()
     end = time.monotonic() + seconds
-    branches, turn = [[os.path.abspath(folder)]], 0
+    branches = [[os.path.abspath(folder)]]
     while branches:
         if time.monotonic() > end or entries > _MAX_ENTRIES:
             sample.is_complete = False
             break
-        branch = branches[turn % len(branches)]
+        branch = branches.pop(0)
         subfolders, files, count = _read(branch.pop(chance.randrange(len(branch))), suffixes, visited)
         entries += count
         for path in files:
@@ -65,15 +64,9 @@ def of_folder(folder: str, size: int, suffixes: Collection[str], seconds: float 
                 sample.paths.append(path)
             elif (position := chance.randrange(sample.file_count)) < size:
                 sample.paths[position] = path
-        if len(branches) == 1 and not branch:
-            # Until the tree forks, there is only one branch. At the fork, each subfolder becomes a branch.
-            branches = [[subfolder] for subfolder in subfolders]
-            continue
-        branch.extend(subfolders)
-        if branch:
-            turn += 1
-        else:
-            branches.remove(branch)
+        # Until the tree forks, there is only one branch. At the fork, each subfolder becomes a branch.
+        is_fork = not branches and not branch
+        branches += [[one] for one in subfolders] if is_fork else [both] if (both := branch + subfolders) else []
     sample.paths.sort()
     return sample
 

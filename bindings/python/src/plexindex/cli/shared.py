@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import sys
 import time
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import click
 
-from .._core import TYPE_CHECKING
 from . import codes, output
-from .codes import UsageError
-from .config import Settings
 from .options import Command, given, yes
-from .output import count, number, say
+from .output import count, say
+from .settings import Settings
 
 if TYPE_CHECKING:
     from .._core.methods import SharedStatus, SharedView
@@ -22,45 +22,27 @@ if TYPE_CHECKING:
 _POLL_SECONDS = 0.5
 
 
-@click.group(no_args_is_help=False)
-def shared() -> None:
+@click.group("shared", no_args_is_help=False)
+def shared_command() -> None:
     """Manage the log in PostgreSQL that several hosts share."""
 
 
 def _settings() -> Settings:
     settings = Settings()
     if settings.shared is None:
-        raise UsageError("no shared log is specified: give --shared, or set PLEXINDEX_SHARED")
+        raise click.UsageError("no shared log is specified: give --shared, or set PLEXINDEX_SHARED")
     if settings.offline:
-        raise UsageError("`plexindex shared` needs PostgreSQL: omit --offline")
+        raise click.UsageError("`plexindex shared` needs PostgreSQL: omit --offline")
     return settings
 
 
-def _run(action: str, *, is_confirmed: bool = False) -> int:
-    settings = _settings()
-    given.pop("settings")  # errors come from PostgreSQL, so the Plex token is not the cause
-    hide_warnings()
-    if action == "status" and settings.has_store():
-        with settings.open() as index:
-            return _print_status(_get_status(index))
-    from tempfile import TemporaryDirectory
-
-    # These actions need only the log, and neither create nor change this host's folder.
-    with TemporaryDirectory() as folder, settings.open(folder=folder) as index:
-        if action == "clear":
-            return _clear(index, is_confirmed)
-        tables = index.shared_init() if action == "init" else None
-        no_store = f"this host has no index yet in {settings.folder}"
-        return _print_status(_get_status(index), tables=tables, no_store=no_store)
-
-
-@shared.command("init", cls=Command)
+@shared_command.command("init", cls=Command)
 def init_command() -> int:
     """Create or upgrade the tables. This needs only PostgreSQL."""
     return _run("init")
 
 
-@shared.command("status", cls=Command)
+@shared_command.command("status", cls=Command)
 def status_command() -> int:
     """Show the log's contents, and what this host has not read.
 
@@ -72,8 +54,8 @@ def status_command() -> int:
     return _run("status")
 
 
-@shared.command("clear", cls=Command)
-@yes("Do not ask for confirmation.")
+@shared_command.command("clear", cls=Command)
+@yes
 def clear_command(yes: bool) -> int:
     """Remove all entries of every server and user, after confirmation.
 
@@ -82,7 +64,7 @@ def clear_command(yes: bool) -> int:
     return _run("clear", is_confirmed=yes)
 
 
-@shared.command("follow", cls=Command)
+@shared_command.command("follow", cls=Command)
 def follow_command() -> int:
     """Read other hosts' entries, and deliver this host's, until Ctrl-C.
 
@@ -92,9 +74,9 @@ def follow_command() -> int:
     """
     settings = _settings()
     if settings.url is None:
-        raise UsageError("`plexindex shared follow` reads only one server's entries: give --server-url")
+        raise click.UsageError("`plexindex shared follow` reads only one server's entries: give --server-url")
     if settings.timeout is not None:
-        raise UsageError("`plexindex shared follow` runs until Ctrl-C: omit --timeout")
+        raise click.UsageError("`plexindex shared follow` runs until Ctrl-C: omit --timeout")
     with settings.open() as index:
         if not index.libraries(offline=True):
             # The index reads no entries until the server has accepted the token.
@@ -113,8 +95,26 @@ def follow_command() -> int:
 
 def hide_warnings() -> None:
     """Hides the library's warnings about the log unless -v was given, because the command reports the same problems."""
-    if not given.get("verbose"):
-        output.hide_log_lines("shared log")
+    import logging
+
+    for handler in logging.getLogger("plexindex").handlers if not given.get("verbose") else ():
+        handler.addFilter(lambda record: "shared log" not in record.getMessage())
+
+
+def _run(action: str, *, is_confirmed: bool = False) -> int:
+    settings = _settings()
+    hide_warnings()
+    given.pop("settings")  # errors come from PostgreSQL, so the Plex token is not the cause
+    if action == "status" and settings.has_store():
+        with settings.open() as index:
+            return _print_status(_get_status(index))
+    # These actions need only the log, and neither create nor change this host's folder.
+    with TemporaryDirectory() as folder, settings.open(cache_dir=folder) as index:
+        if action == "clear":
+            return _clear(index, is_confirmed)
+        tables = index.shared_init() if action == "init" else None
+        no_store = f"this host has no index yet in {settings.folder}"
+        return _print_status(_get_status(index), tables=tables, no_store=no_store)
 
 
 def _get_status(index: Index) -> SharedStatus:
@@ -126,21 +126,20 @@ def _get_status(index: Index) -> SharedStatus:
 def _print_status(status: SharedStatus, *, tables: str | None = None, no_store: str | None = None) -> int:
     if given.get("json"):
         output.say_json({**status, "tables": tables})
-        return exit_code_of(status)
-    if not status["reachable"]:
+    elif not status["reachable"]:
         output.complain(status.get("error") or "the shared log does not respond")
-        return exit_code_of(status)
-    if tables is not None and status.get("error") is None:
-        what = "created the tables" if tables == "made" else "the tables exist"
-        say(f"{status['address']} is ready: {what}, {contents(status)}")
-    elif tables is None:
-        say(f"{status['address']}: {contents(status)}")
-        if status["views"]:
-            header = ("server", "user", "hosts", "entries", "matches", "size", "last entry")
-            output.print_table([header, *map(_view_row, status["views"])], right=(2, 3, 4), header=True)
-        say(no_store or _host_text(status))
-    if "error" in status:
-        output.complain(status["error"])
+    else:
+        if tables is None:
+            say(f"{status['address']}: {contents(status)}")
+            if status["views"]:
+                header = ("server", "user", "hosts", "entries", "matches", "size", "last entry")
+                output.print_table([header, *map(_view_row, status["views"])], right=(2, 3, 4), header=True)
+            say(no_store or f"this host {'; '.join(behind(status))}")
+        elif "error" not in status:
+            what = "created the tables" if tables == "made" else "the tables exist"
+            say(f"{status['address']} is ready: {what}, {contents(status)}")
+        if "error" in status:
+            output.complain(status["error"])
     return exit_code_of(status)
 
 
@@ -155,20 +154,19 @@ def _view_row(view: SharedView) -> tuple[str, ...]:
     age = output.ago(view["age_ms"] / 1000) if "age_ms" in view else "–"
     entries, matches = sum(view["entries"].values()), view["entries"].get("match", 0)
     user = f"{view['user']} (this host's)" if view["own"] else view["user"]
-    return (view["server"], user, str(view["hosts"]), number(entries), number(matches), output.size(view["bytes"]), age)
+    return (view["server"], user, str(view["hosts"]), f"{entries:,}", f"{matches:,}", output.size(view["bytes"]), age)
 
 
-def _host_text(status: SharedStatus) -> str:
+def behind(status: SharedStatus) -> list[str]:
+    """Returns what this host has read, and how many entries wait on this host for delivery, if any."""
     if status.get("behind") is None:
-        text = f"has read entry {status['taken']}" if "taken" in status else "has not read any entries yet"
-    elif status.get("behind"):
-        text = f"is {count(status['behind'], 'entry', 'entries')} behind"
+        texts = [f"has read entry {status['taken']}" if "taken" in status else "has not read any entries yet"]
+    elif status["behind"]:
+        texts = [f"is {count(status['behind'], 'entry', 'entries')} behind"]
     else:
-        text = "has read all entries"
-    waiting = (
-        f"; {count(status['undelivered'], 'entry waits', 'entries wait')} here" if status.get("undelivered") else ""
-    )
-    return f"this host {text}{waiting}"
+        texts = ["has read all entries"]
+    waiting = status.get("undelivered")
+    return [*texts, f"{count(waiting, 'entry waits', 'entries wait')} here for delivery"] if waiting else texts
 
 
 def contents(status: SharedStatus) -> str:
@@ -193,8 +191,9 @@ def _clear(index: Index, is_confirmed: bool) -> int:
     if not output.is_confirmed(is_confirmed, question):
         return codes.NOT_ALL
     index.shared_clear()
+    status = _get_status(index)
     if given.get("json"):
-        output.say_json({**_get_status(index), "tables": None})
+        output.say_json({**status, "tables": None})
     else:
         say(f"emptied {status['address']}: {contents(status)}; each host keeps its folder")
     return codes.OK

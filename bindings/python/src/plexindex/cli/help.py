@@ -1,11 +1,19 @@
-"""`plexindex help`: the help of a command, and pages about the configuration, the exit codes and the shared options."""
+"""`plexindex help` and `completion`: the help of commands and topics, versions, and completion scripts of shells."""
 
 from __future__ import annotations
 
+import os
+import platform
+import shlex
+
 import click
 
+from .. import __version__
+from .._core import accelerator
+from .._core import native as _native
+from .._core.json_call import ask_without_index
 from . import codes, options
-from .output import say
+from .output import remark, say
 
 CONFIG = """\
 plexindex reads each setting from the first of these sources that has it:
@@ -45,7 +53,39 @@ rejects the token, plexindex answers from older listings, and marks these answer
 `changes --check` is then 3 or 4. refresh and doctor fail in this case."""
 
 
-def _shared(context: click.Context) -> str:
+# The file where each shell looks for a completion script, relative to a data folder such as /usr/share.
+_PLACES = {
+    "bash": "bash-completion/completions/plexindex",
+    "zsh": "zsh/site-functions/_plexindex",
+    "fish": "fish/vendor_completions.d/plexindex.fish",
+}
+
+
+def versions() -> dict[str, str]:
+    """Returns the versions of the package, the library, SQLite and Python, and where they are."""
+    library = ask_without_index("versions", {})
+    return {
+        "plexindex": __version__,
+        "library": library["library"],
+        "library_path": _native.load().path,
+        "sqlite": library["sqlite"],
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+    }
+
+
+def version_lines() -> list[str]:
+    """Returns the versions as lines of text."""
+    found, fast = versions(), accelerator.fast()
+    return [
+        f"plexindex {found['plexindex']}, {'with' if fast else 'through ctypes, without'} the accelerator",
+        f"library {found['library']}, {found['library_path']}",
+        f"SQLite {found['sqlite']}, built into the library",
+        f"Python {found['python']}, {found['platform']}",
+    ]
+
+
+def _shared_options(context: click.Context) -> str:
     formatter = context.make_formatter()
     formatter.write_text("All commands accept these options, before or after the command:")
     records = [one.get_help_record(context) for one in options.shared_options()]
@@ -63,13 +103,45 @@ def help_command(context: click.Context, topic: str | None) -> int:
     The topics are config, exit-codes and options.
     """
     group = context.find_root()
-    if topic == "options":
-        say(_shared(context))
+    if topic is None:
+        say(group.get_help())
+    elif topic == "options":
+        say(_shared_options(context))
     elif topic in ("config", "exit-codes"):
         say(CONFIG if topic == "config" else EXIT_CODES)
-    elif topic is None:
-        say(group.get_help())
     else:
         _, command, _ = group.command.resolve_command(group, [topic])  # type: ignore[attr-defined]
         say(command.get_help(click.Context(command, parent=group, info_name=topic)))
+    return codes.OK
+
+
+@click.command("completion")
+@click.option("--install", is_flag=True, help="Install the script where the shell looks for it, and print its path.")
+@click.argument("shell", type=click.Choice(list(_PLACES)))
+@click.pass_context
+def completion_command(context: click.Context, install: bool, shell: str) -> int:
+    """Print or install a script for shell completion.
+
+    The shell then completes commands, options and option values. bash must be 4.4 or newer; PowerShell is not
+    supported.
+    """
+    from click.shell_completion import get_completion_class
+
+    make = get_completion_class(shell)
+    assert make is not None
+    text = make(context.find_root().command, {}, "plexindex", "_PLEXINDEX_COMPLETE").source().strip()
+    if not install:
+        say(text)
+        return codes.OK
+    path = os.path.join(os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share"), _PLACES[shell])
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(f"{text}\n")
+    except OSError as error:
+        raise click.UsageError(f"cannot write {path}: {error.strerror}") from None
+    say(path)
+    if shell == "zsh":
+        remark(f"add this line to ~/.zshrc, before compinit: fpath+=({shlex.quote(os.path.dirname(path))})")
+    remark("start a new shell to use the completion", terminal_only=True)
     return codes.OK
