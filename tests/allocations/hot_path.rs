@@ -46,10 +46,9 @@ fn warm() -> Warm {
     };
     index.tables().write(&ops, &terms).expect("stored, and compacted");
     kept.put(b"since", b"1", &terms).expect("stored");
-    one.match_path(paths[0].0.as_bytes()).expect("an answer");
-    one.record_matches(&[(b"/host/confirmed.mkv", "1001")])
-        .expect("recorded");
-    one.match_path(b"/host/confirmed.mkv").expect("an answer");
+    one.ask(&paths[0].0);
+    one.record("/host/confirmed.mkv", "1001");
+    one.ask("/host/confirmed.mkv");
     kept.get(b"since", 9, &mut |_| {}).expect("asked");
     Warm {
         index,

@@ -159,7 +159,7 @@ fn a_day_of_ordinary_use() {
         // A new process each time.
         let index = open(options(&server, folder.path()), &clock);
         let library = index.library("Movies").expect("a handle");
-        let answer = library.match_path(asked.path.as_bytes()).expect("an answer");
+        let answer = library.ask(&asked.path);
         if asked.minute == 0 {
             first = server.stats().total;
         }

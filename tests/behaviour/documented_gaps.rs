@@ -16,8 +16,8 @@ fn gap_8_a_match_that_is_used_is_not_evicted() {
     let at = Scene::movies(20).with(|options| options.matches_limit = 100_000);
     let (_index, library) = at.listed();
     let (_, key) = path_of(&at.server, 1, 3);
-    let match_kind = || library.match_path(b"/host/used.mkv").expect("an answer").match_kind;
-    library.record_matches(&[(b"/host/used.mkv", &key)]).expect("recorded");
+    let match_kind = || library.ask("/host/used.mkv").match_kind;
+    library.record("/host/used.mkv", &key);
     for round in 0..10 {
         assert_eq!(match_kind(), MatchKind::Confirmed, "round {round}: it was used in each");
         let paths: Vec<String> = (0..1_100).map(|n| format!("/host/{round}/{n}.mkv")).collect();
@@ -34,9 +34,7 @@ fn gap_10_a_show_can_be_edited() {
     let index = at.open();
     at.list(&index);
     let (path, _) = path_of(&at.server, 1, 3);
-    let found = index
-        .match_path(&QueryOptions::default(), path.as_bytes())
-        .expect("an answer");
+    let found = index.ask(&QueryOptions::default(), path);
     let episode = found.item.expect("an episode");
     let edited = index.library(&episode.library).expect("a handle").edit_items(
         &Edit {
@@ -55,9 +53,7 @@ fn gap_11_a_bit_that_flips_in_a_row_is_noticed() {
     let at = Scene::movies(20);
     let (index, library) = at.listed();
     let (_, key) = path_of(&at.server, 1, 3);
-    library
-        .record_matches(&[(b"/host/flipped.mkv", &key)])
-        .expect("recorded");
+    library.record("/host/flipped.mkv", &key);
     index.close().expect("closes");
     let database = at.folder().join("plexindex-1.db");
     let mut bytes = fs::read(&database).expect("read");

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::support::index::{Deadline, Edit, EditReport, Edited, Index, Match, QueryOptions};
+use crate::support::index::{Edit, EditReport, Edited, Index, Match, QueryOptions};
 use crate::support::{clock, movies, open, options, path_of, requests};
 use plexindex::error::Status;
 use plexindex::options::Options;
@@ -117,26 +117,21 @@ fn edited_items_are_asked_for_once_before_they_are_answered_again() {
     let library = index.library("Movies").expect("a handle");
     let (path, key) = path_of(&server, 1, 4);
     let (other, _) = path_of(&server, 1, 5);
-    library
-        .record_matches(&[(b"/host/a.mkv", key.as_str())])
-        .expect("recorded");
+    library.record("/host/a.mkv", &key);
     let (done, _) = edit(&index, "Movies", &[&key], &[set("title", "Renamed")]);
     done.expect("edited");
     server.reset();
     assert!(library.lookup_key(path.as_bytes(), |_| ()).is_none(), "not in a lookup");
-    let found = library.match_path(path.as_bytes()).expect("an answer");
+    let found = library.ask(path);
     assert_eq!(
         found.item.as_ref().map(|item| item.item.title.as_str()),
         Some("Renamed")
     );
     assert_eq!(requests(&server), [0, 0, 0, 0, 1, 1]);
     // What the host recorded of it is true as before.
-    let recorded = library.match_path(b"/host/a.mkv").expect("an answer");
+    let recorded = library.ask("/host/a.mkv");
     assert_eq!(key_of(&recorded), Some(key.as_str()));
-    assert_eq!(
-        library.match_path(other.as_bytes()).expect("an answer").status,
-        Status::Ok
-    );
+    assert_eq!(library.ask(other).status, Status::Ok);
     assert_eq!(requests(&server), [0, 0, 0, 0, 1, 1], "and nothing more");
 }
 
@@ -155,7 +150,7 @@ fn items_of_several_types_are_edited_type_by_type() {
     let folder = tempfile::tempdir().expect("a folder");
     let index = ready(&server, folder.path());
     let library = index.library("Photos").expect("a handle");
-    let clip = library.match_path(b"/data/photos/clip.mp4").expect("an answer");
+    let clip = library.ask("/data/photos/clip.mp4");
     let clip = key_of(&clip).expect("a clip").to_owned();
     server.reset();
     let photos: Vec<String> = server
@@ -228,10 +223,7 @@ fn an_edit_of_nothing_is_never_sent() {
         "one library",
     );
     let library = index.library("Movies").expect("a handle");
-    let offline = QueryOptions {
-        offline: true,
-        ..library.query()
-    };
+    let offline = library.query().offline();
     let error = index
         .edit_items(&offline, &request, &mut EditReport::default())
         .expect_err("offline");
@@ -292,9 +284,7 @@ fn items_of_another_library_and_shows_are_refused() {
     let error = done.expect_err("refused");
     assert!(error.message.contains("library 'Movies' has no item"), "{error}");
     let (path, _) = path_of(&server, 2, 0);
-    let found = index
-        .match_path(&QueryOptions::default(), path.as_bytes())
-        .expect("an answer");
+    let found = index.ask(&QueryOptions::default(), path);
     let show = found.item.expect("an episode").item.show_rating_key;
     let (done, _) = edit(&index, "TV Shows", &[show], &[set("title", "x")]);
     let error = done.expect_err("refused");
@@ -371,10 +361,7 @@ fn edit_by(deadline: Duration) -> (Status, usize, usize) {
             .times(0),
     );
     let library = index.library("Movies").expect("a handle");
-    let question = QueryOptions {
-        deadline: Deadline::In(deadline),
-        ..library.query()
-    };
+    let question = library.query().within(deadline);
     let mut report = EditReport::default();
     let changes = [set("title", "x")];
     let edit = Edit {

@@ -75,7 +75,7 @@ fn an_answer_says_why_and_forgets_what_was_asked() {
     ];
     let ask = || {
         for (path, (confidence, reason), text) in cases {
-            let found = all.match_path(path.as_bytes()).expect("an answer");
+            let found = all.ask(path);
             assert_eq!(found.status, Status::Ok, "{path}: {}", found.message);
             assert!(
                 matches!(found.match_kind, MatchKind::Suffix | MatchKind::FileName),
@@ -95,7 +95,7 @@ fn an_answer_says_why_and_forgets_what_was_asked() {
             assert_eq!(key, sure, "{path}");
             let shows = index.library("Shows").expect("a handle");
             if path.contains("/data/movies/Some Show") {
-                let found = shows.match_path(path.as_bytes()).expect("an answer");
+                let found = shows.ask(path);
                 assert_eq!(
                     (found.confidence, found.reason),
                     (confidence, reason),
@@ -105,12 +105,12 @@ fn an_answer_says_why_and_forgets_what_was_asked() {
         }
     };
     ask();
-    let miss = || all.match_path(b"/nas/Nothing (1900).mkv").expect("an answer");
+    let miss = || all.ask("/nas/Nothing (1900).mkv");
     assert!(!miss().message.contains("600"), "{}", miss().message);
     for nth in 0..600 {
         let (path, _) = path_of(&server, 1, nth);
         let path = path.replace("/data/movies", "/nas");
-        all.match_path(path.as_bytes()).expect("an answer");
+        all.ask(path);
     }
     // So many agree on a mapping. It is proposed, and makes nothing surer.
     let missed = miss();
@@ -176,7 +176,7 @@ fn episodes_of_one_file_are_found_under_another_root() {
         // Plex says which episodes a listed file has, whatever its name says.
         ("/nas/Odd Show/Odd Show - S01E01.mkv", high, odd),
     ] {
-        let found = shows.match_path(path.as_bytes()).expect("an answer");
+        let found = shows.ask(path);
         assert_eq!(
             (found.status, found.confidence, found.reason),
             (Status::Ok, confidence, reason),
@@ -209,7 +209,7 @@ fn answers_by_name_alone_leave_room_for_a_proposal() {
     let ask = |rewrite: &dyn Fn(&str) -> String| {
         for nth in 0..600 {
             let (path, _) = path_of(&server, 1, nth);
-            all.match_path(rewrite(&path).as_bytes()).expect("an answer");
+            all.ask(rewrite(&path));
         }
     };
     // Neither a name alone nor a place in a folder of Plex's says which mapping is missing.
@@ -217,7 +217,7 @@ fn answers_by_name_alone_leave_room_for_a_proposal() {
     ask(&|path| path.replace("/data/movies", "/data/movies/new"));
     assert_eq!(index.proposals(), []);
     ask(&|path| path.replace("/data/movies", "/nas"));
-    let missed = all.match_path(b"/nas/Nothing (1900).mkv").expect("an answer");
+    let missed = all.ask("/nas/Nothing (1900).mkv");
     assert!(missed.message.contains("/nas -> /data/movies"), "{}", missed.message);
     let best = &index.proposals()[0];
     assert!(best.matched > 400 && best.of == 500, "{best:?}");
@@ -405,7 +405,7 @@ fn another_work_or_a_copy_never_has_high_confidence() {
     index.refresh(&QueryOptions::default(), false).expect("fetched");
     let all = index.select(crate::support::index::Selector::All).expect("a handle");
     for Impostor { class, listed, asked } in &impostors {
-        let found = all.match_path(asked.as_bytes()).expect("an answer");
+        let found = all.ask(asked);
         assert_ne!(
             found.confidence,
             Confidence::High,
@@ -425,7 +425,7 @@ fn another_work_or_a_copy_never_has_high_confidence() {
         assert!(proposals.is_empty(), "{class}: {asked}: {proposals:?}");
         // Under another root alone, the same file is certain.
         let moved = listed.replace("/data/", "/mnt/media/");
-        let found = all.match_path(moved.as_bytes()).expect("an answer");
+        let found = all.ask(&moved);
         assert_eq!(found.confidence, Confidence::High, "{class}: {moved}");
         assert_eq!(
             found.reason,
@@ -501,7 +501,7 @@ fn a_location_that_is_the_works_own_must_have_the_same_name() {
         let folder = tempfile::tempdir().expect("a folder");
         let index = open(options(&server, folder.path()), &clock());
         let all = index.select(crate::support::index::Selector::All).expect("a handle");
-        all.match_path(asked.as_bytes()).expect("an answer").confidence
+        all.ask(asked).confidence
     };
     let dune = |path: &str| ItemSpec::file("Dune", path).year(1984);
     let episode = |title: &str, file: &str| ItemSpec::episode(title, 1, 1, "Pilot", file);

@@ -9,7 +9,6 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::support::index::{Deadline, QueryOptions};
 use crate::support::worker::{Role, Worker, say, told};
 use plexindex::model::Token;
 use plexindex::options::Options;
@@ -293,10 +292,9 @@ fn ask(words: &[&str]) {
     let library = index.library("Movies").expect("a handle");
     let before = peak();
     let begun = Instant::now();
-    let in_time = QueryOptions {
-        deadline: Deadline::In(Duration::from_millis(words[2].parse().expect("a number"))),
-        ..library.query()
-    };
+    let in_time = library
+        .query()
+        .within(Duration::from_millis(words[2].parse().expect("a number")));
     let mut said = String::new();
     match index.match_path(&in_time, GOOD.as_bytes()) {
         Ok(found) => {
@@ -318,7 +316,7 @@ fn ask(words: &[&str]) {
     ));
     told();
     index.refresh(&library.query(), true).expect("listed");
-    let found = library.match_path(GOOD.as_bytes()).expect("an answer");
+    let found = library.ask(GOOD);
     assert_eq!(found.item.expect("an item").item.rating_key, "7");
     index.close().expect("closes");
     say("well again");

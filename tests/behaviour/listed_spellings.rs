@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::support::index::{Deadline, QueryOptions};
+use crate::support::index::QueryOptions;
 use crate::support::{Scene, clock, open, options, requests};
 use plexindex::model::{Confidence, MatchKind};
 use plexindex::options::{Mapping, Options};
@@ -75,7 +75,7 @@ fn an_untidy_listed_path_is_found_by_each_spelling() {
             &format!("{tidy}{separator}"),
             &format!("{tidy}{separator}{separator}"),
         ] {
-            let answer = library.match_path(path.as_bytes()).expect("an answer");
+            let answer = library.ask(path);
             let item = answer.item.as_ref().map(|item| item.path.as_slice());
             assert_eq!(item, Some(listed.as_bytes()), "{path}: {}", answer.message);
             assert_eq!(
@@ -131,11 +131,8 @@ fn a_new_file_is_found_whichever_way_its_letters_are_composed() {
             .change(|state| state.add_items(1, vec![ItemSpec::file("Unrelated", listed)], true))
             .expect("added");
         let (index, library) = at.opened();
-        let query = QueryOptions {
-            deadline: Deadline::In(std::time::Duration::from_secs(30)),
-            ..library.query()
-        };
-        let answer = index.match_path(&query, asked.as_bytes()).expect("an answer");
+        let query = library.query().within(std::time::Duration::from_secs(30));
+        let answer = index.ask(&query, asked);
         assert_eq!(answer.match_kind, MatchKind::Exact, "{asked}: {}", answer.message);
         let seen = requests(&at.server);
         assert_eq!(seen[2], 0, "a search, no listing: {seen:?}");
@@ -171,7 +168,7 @@ fn a_library_without_folders_gets_a_mapping_by_its_names() {
         "two may be chance"
     );
     let library = index.library("Films").expect("a handle");
-    let answer = library.match_path(paths[0].as_bytes()).expect("an answer");
+    let answer = library.ask(&paths[0]);
     assert_eq!(answer.confidence, Confidence::Low, "{}", answer.message);
 }
 
@@ -223,7 +220,7 @@ fn a_name_that_another_system_shows_differently_is_a_low_candidate() {
         ("/mnt/films/What_ (1972)/Which_.mkv", None),
         ("/mnt/films/Other： One (1996)/Other： One.mkv", None),
     ] {
-        let answer = library.match_path(asked.as_bytes()).expect("an answer");
+        let answer = library.ask(asked);
         let item = answer
             .item
             .as_ref()
@@ -235,7 +232,7 @@ fn a_name_that_another_system_shows_differently_is_a_low_candidate() {
         assert!(tells, "{asked}: {}", answer.message);
     }
     for encoded in ["file:///mnt/films/Twice/A%3AB.mkv", "/mnt/films/Some%20Film.mkv"] {
-        let answer = library.match_path(encoded.as_bytes()).expect("an answer");
+        let answer = library.ask(encoded);
         assert!(answer.message.contains("looks encoded"), "{}", answer.message);
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::support::Scene;
-use crate::support::index::{Deadline, QueryOptions};
+use crate::support::index::QueryOptions;
 use crate::support::worker::until;
 use crate::support::{HOUR_MS, add, path_of, requests};
 use plexindex::error::Status;
@@ -31,12 +31,12 @@ fn an_expired_answer_stands_in_while_another_process_keeps_the_write_lock() {
     at.server.reset();
     let begun = Instant::now();
     for _ in 0..5 {
-        let old = library.match_path(path.as_bytes()).expect("an answer");
+        let old = library.ask(&path);
         assert_eq!((old.status, old.stale), (Status::Ok, true), "{}", old.message);
         assert_eq!(old.item.map(|item| item.item.rating_key), Some(key.clone()));
     }
     assert_eq!(requests(&at.server)[5], 1, "it is tried once in a while");
-    let missing = library.match_path(b"/data/movies/none.mkv").expect("an answer");
+    let missing = library.ask("/data/movies/none.mkv");
     assert_eq!(missing.status, Status::NotFound);
     assert!(missing.message.contains("locked"), "{}", missing.message);
     let stats = index.stats().expect("statistics, all the same");
@@ -45,7 +45,7 @@ fn an_expired_answer_stands_in_while_another_process_keeps_the_write_lock() {
     // And when it lets go, all is well again.
     drop(other);
     at.clock.advance_ms(16_000);
-    let fresh = library.match_path(path.as_bytes()).expect("an answer");
+    let fresh = library.ask(path);
     assert_eq!((fresh.status, fresh.stale), (Status::Ok, false), "{}", fresh.message);
     assert_eq!(index.stats().expect("statistics").last_failure, None);
 }
@@ -54,10 +54,7 @@ fn an_expired_answer_stands_in_while_another_process_keeps_the_write_lock() {
 fn a_deadline_ends_the_waiting_for_anothers_write_lock() {
     let at = Scene::movies(300);
     let (index, library) = at.opened();
-    let hurried = || QueryOptions {
-        deadline: Deadline::In(Duration::from_millis(200)),
-        ..library.query()
-    };
+    let hurried = || library.query().within(Duration::from_millis(200));
     let (path, key) = path_of(&at.server, 1, 7);
     // Nothing is known yet.
     let other = hold(at.folder());
@@ -75,13 +72,11 @@ fn a_deadline_ends_the_waiting_for_anothers_write_lock() {
     at.clock.advance_ms(HOUR_MS);
     let other = hold(at.folder());
     let begun = Instant::now();
-    let unsure = index.match_path(&hurried(), path.as_bytes()).expect("an answer");
+    let unsure = index.ask(&hurried(), path);
     assert_eq!(unsure.status, Status::NotFound);
-    index
-        .match_path(&hurried(), b"/data/movies/new.mkv")
-        .expect("an answer");
+    index.ask(&hurried(), "/data/movies/new.mkv");
     let known = path_of(&at.server, 1, 8).0;
-    assert!(index.match_path(&hurried(), known.as_bytes()).expect("an answer").stale);
+    assert!(index.ask(&hurried(), known).stale);
     let error = index.refresh(&hurried(), false).expect_err("it cannot be written");
     assert_eq!(error.status, Status::Store, "{error}");
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
@@ -92,10 +87,7 @@ fn a_deadline_ends_the_waiting_for_anothers_write_lock() {
         let patient = scope.spawn(|| library.record_matches(&[(b"/host/a.mkv", key.as_str())]));
         std::thread::sleep(Duration::from_millis(50));
         let begun = Instant::now();
-        let question = QueryOptions {
-            deadline: Deadline::In(Duration::from_millis(200)),
-            ..QueryOptions::default()
-        };
+        let question = QueryOptions::default().within(Duration::from_millis(200));
         index.refresh(&question, true).expect_err("it cannot be written");
         assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
         drop(other);

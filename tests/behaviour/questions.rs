@@ -17,7 +17,7 @@ fn the_first_question_fetches_the_library_and_the_rest_send_no_request() {
     let (path, key) = path_of(&at.server, 1, 7);
     assert!(library.lookup_key(path.as_bytes(), |_| ()).is_none());
 
-    let found = library.match_path(path.as_bytes()).expect("an answer");
+    let found = library.ask(path);
     assert_eq!(found.status, Status::Ok, "{}", found.message);
     assert_eq!(
         (found.match_kind, found.confidence),
@@ -35,7 +35,7 @@ fn the_first_question_fetches_the_library_and_the_rest_send_no_request() {
         let seen = library.lookup_key(path.as_bytes(), str::to_owned);
         assert_eq!(seen.as_deref(), Some(key.as_str()));
     }
-    let missing = library.match_path(b"/elsewhere/No Such Film.mkv").expect("an answer");
+    let missing = library.ask("/elsewhere/No Such Film.mkv");
     assert_eq!((missing.status, missing.reason), (Status::NotFound, Reason::NoLocation));
     assert!(missing.message.contains("/data/movies"), "{}", missing.message);
     assert_eq!(requests(&at.server)[5], 6, "a miss in a fresh library sends no request");
@@ -50,10 +50,7 @@ fn a_second_process_opens_warm() {
     {
         let index = open(options(&server, folder.path()), &clock);
         let library = index.library("Movies").expect("a handle");
-        assert_eq!(
-            library.match_path(path.as_bytes()).expect("an answer").status,
-            Status::Ok
-        );
+        assert_eq!(library.ask(&path).status, Status::Ok);
         index.close().expect("closes");
     }
     server.reset();
@@ -70,34 +67,20 @@ fn an_invalidated_library_is_listed_again() {
     let at = Scene::movies(10);
     let (index, library) = at.opened();
     let (path, key) = path_of(&at.server, 1, 3);
-    library.match_path(path.as_bytes()).expect("an answer");
+    library.ask(&path);
     at.server
         .change(|state| state.rename_file(key.parse().expect("a number"), &path, "/data/movies/new.mkv"))
         .expect("renamed");
-    assert_eq!(
-        library.match_path(path.as_bytes()).expect("an answer").status,
-        Status::Ok
-    );
+    assert_eq!(library.ask(&path).status, Status::Ok);
     library.invalidate().expect("invalidated");
-    let old = index
-        .match_path(
-            &QueryOptions {
-                offline: true,
-                ..library.query()
-            },
-            path.as_bytes(),
-        )
-        .expect("an answer");
+    let old = index.ask(&library.query().offline(), &path);
     assert_eq!(
         (old.status, old.stale),
         (Status::Ok, true),
         "the old listing answers, marked stale"
     );
-    assert_eq!(
-        library.match_path(path.as_bytes()).expect("an answer").status,
-        Status::NotFound
-    );
-    let found = library.match_path(b"/data/movies/new.mkv").expect("an answer");
+    assert_eq!(library.ask(path).status, Status::NotFound);
+    let found = library.ask("/data/movies/new.mkv");
     assert_eq!((found.status, found.stale), (Status::Ok, false));
 }
 

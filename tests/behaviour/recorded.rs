@@ -138,7 +138,7 @@ fn exported_matches_are_imported_elsewhere() {
     };
     let other = crate::support::open(options, &from.clock);
     let movies = other.library("Movies").expect("a handle");
-    movies.record_matches(&[(b"/mnt/2.mkv", "1003")]).expect("recorded");
+    movies.record("/mnt/2.mkv", "1003");
     let elsewhere = RecordedMatch {
         library_uuid: "a-library-of-another-server".to_owned(),
         ..exported[0].clone()

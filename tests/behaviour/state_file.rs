@@ -55,13 +55,13 @@ impl Started {
 
     fn ask(&self, index: &Index, expected: &str) {
         let library = index.library("Movies").expect("a handle");
-        let found = library.match_path(self.path.as_bytes()).expect("an answer");
+        let found = library.ask(&self.path);
         assert_eq!(found.item.expect("an item").item.rating_key, expected);
     }
 
     fn record(&self, path: &str, key: &str) {
         let library = self.open().library("Movies").expect("a handle");
-        library.record_matches(&[(path.as_bytes(), key)]).expect("recorded");
+        library.record(path, key);
     }
 
     /// Opens and closes until the next process needs no database: what was just written may be written again unnoticed.
@@ -187,7 +187,7 @@ fn a_log_that_is_lost_while_no_connection_is_open_is_noticed() {
     let (_, other) = path_of(&started.server, 1, 4);
     started.record("/elsewhere/a.mkv", &other);
     let library = index.library("Movies").expect("a handle");
-    let found = library.match_path(b"/elsewhere/a.mkv").expect("an answer");
+    let found = library.ask("/elsewhere/a.mkv");
     assert_eq!(found.item.expect("an item").item.rating_key, other);
 }
 

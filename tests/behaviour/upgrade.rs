@@ -100,9 +100,7 @@ fn fill(folder: &Path) {
     let index = open(folder, share);
     for number in (0..MATCHES).step_by(70) {
         let (path, key) = recorded(number);
-        movies(&index)
-            .record_matches(&[(path.as_bytes(), &key)])
-            .expect("recorded");
+        movies(&index).record(path, &key);
     }
     drop(index);
 }
@@ -133,7 +131,7 @@ fn check(folder: &Path) {
     let index = open(folder, |options| options.server_url = Some(server.url()));
     let library = movies(&index);
     // A query repairs the segments, whose format may also be older; a fast lookup does not.
-    let later = library.match_path(b"/data/movies/later.mkv").expect("an answer");
+    let later = library.ask("/data/movies/later.mkv");
     assert_eq!(later.status, Status::Ok);
     for (path, key) in (0..MATCHES).map(recorded) {
         let found = library.lookup_key(path.as_bytes(), str::to_owned);
@@ -204,9 +202,7 @@ fn each_older_store_has_all_that_was_recorded_after_its_migration() {
         assert!(!folder.path().join("plexindex-1.db.broken").exists());
         // It can be written, and keeps what is written.
         let index = open(folder.path(), |options| options.offline = true);
-        movies(&index)
-            .record_matches(&[(b"/mnt/after.mkv", "1002")])
-            .expect("recorded");
+        movies(&index).record("/mnt/after.mkv", "1002");
         drop(index);
         check(folder.path());
     }
@@ -343,9 +339,7 @@ fn an_open_index_leaves_a_store_alone_that_a_newer_version_migrates() {
     let library = movies(&index);
     let table = index.tables().table(b"Notes", false).expect("a table");
     table.put(b"before", b"1", &KEEP).expect("stored");
-    library
-        .record_matches(&[(b"/mnt/before.mkv", "1002")])
-        .expect("recorded");
+    library.record("/mnt/before.mkv", "1002");
     // A newer version migrates the store and writes to it.
     let newer = current_version() + 1;
     connect(folder.path())

@@ -736,10 +736,7 @@ impl World {
 
     pub(super) fn facts(&mut self) -> Result<(), String> {
         let at = self.word(1, self.handles.len());
-        let offline = QueryOptions {
-            offline: true,
-            ..QueryOptions::default()
-        };
+        let offline = QueryOptions::default().offline();
         let handle = &self.handles[at];
         let done = (handle.index.stats().map(|_| ()))
             .and_then(|()| handle.index.libraries_json(&offline).map(|_| ()))
@@ -854,10 +851,7 @@ impl World {
         let mut paths = self.model.paths(who.url, None, true);
         paths.extend((0..12).map(host_path));
         let old = self.handles.last().expect("a handle");
-        let offline = QueryOptions {
-            offline: true,
-            ..QueryOptions::default()
-        };
+        let offline = QueryOptions::default().offline();
         let all = |handle: &Handle| handle.index.select(Selector::All).map_err(|error| error.to_string());
         let (one, other) = (all(old)?, all(&fresh)?);
         // Segments that one of them makes anew the other has to read, and a fast lookup does not wait for that.

@@ -57,7 +57,7 @@ fn work(index: &crate::support::index::Index, me: u64, seed: u64, known: &[(&str
         let own = host_path(me, dice.roll(PATHS));
         match dice.roll(12) {
             0..4 => {
-                let found = films.match_path(path.as_bytes()).expect("an answer");
+                let found = films.ask(path);
                 let got = found.item.as_ref().map(|item| item.item.rating_key.as_str());
                 assert!(
                     got == Some(key) || found.status == Status::NotFound,
@@ -70,7 +70,7 @@ fn work(index: &crate::support::index::Index, me: u64, seed: u64, known: &[(&str
             }
             6..9 => {
                 say(&format!("begins {own} {key}"));
-                films.record_matches(&[(own.as_bytes(), key)]).expect("recorded");
+                films.record(&own, key);
                 say(&format!("done {own} {key}"));
                 // No other host writes to this path.
                 let got = films.lookup_key(own.as_bytes(), str::to_owned);
@@ -102,10 +102,7 @@ fn fork(index: &crate::support::index::Index, path: &str, key: &str) {
     // SAFETY: the child uses the index, which is made for that, and ends without unwinding.
     let child = unsafe { libc::fork() };
     if child == 0 {
-        let offline = QueryOptions {
-            offline: true,
-            ..QueryOptions::default()
-        };
+        let offline = QueryOptions::default().offline();
         let found = index.match_path(&offline, path.as_bytes());
         let right = match &found {
             Ok(found) => found.item.as_ref().is_none_or(|item| item.item.rating_key == key),
@@ -185,12 +182,9 @@ pub fn check(seed: u64, kills: u64) -> usize {
     }
     let index = open(options(&server, folder.path()), &clock());
     let films = index.library("Movies").expect("a handle");
-    let offline = QueryOptions {
-        offline: true,
-        ..films.query()
-    };
+    let offline = films.query().offline();
     for (path, may_be) in &log {
-        let found = index.match_path(&offline, path.as_bytes()).expect("an answer");
+        let found = index.ask(&offline, path);
         let got = found.item.map(|item| item.item.rating_key);
         assert!(
             may_be.contains(&got),

@@ -75,7 +75,7 @@ fn a_listing_of_the_future_is_marked_as_stale_while_the_server_is_down() {
     assert_eq!((found.status, found.stale), (Status::Ok, true), "{found:?}");
     scene.memory.fail(None);
     scene.clock.advance_ms(60_000);
-    let found = films.match_path(path(2).as_bytes()).expect("an answer");
+    let found = films.ask(path(2));
     assert_eq!((found.status, found.stale), (Status::Ok, false), "{found:?}");
 }
 
@@ -90,7 +90,7 @@ fn at_once_an_answer_by_guid_or_title_is_not_stale() {
     assert_eq!((by_guid.status, by_guid.stale), (Status::Ok, false));
     let by_title = index.search_title(&query, &film.title).expect("an answer");
     assert_eq!((by_title.status, by_title.stale), (Status::Ok, false));
-    let offline = QueryOptions { offline: true, ..query };
+    let offline = query.offline();
     assert!(
         index.match_guid(&offline, &film.guid).expect("an answer").stale,
         "nothing was asked"
@@ -129,7 +129,7 @@ fn what_is_invalidated_while_it_is_listed_first_is_asked_for() {
         }
         scene.clock.advance_ms(16_000);
         for item in &items {
-            let found = films.match_path(item.parts[0].as_bytes()).expect("an answer");
+            let found = films.ask(&item.parts[0]);
             assert_ne!(found.status, Status::Ok, "by {how}: {found:?}");
         }
     }
@@ -145,10 +145,10 @@ fn what_a_delta_leaves_out_is_listed_where_the_token_is_exact() {
     let key = scene.memory.items(&scene.section)[2].rating_key.clone();
     // No delta of this server tells of it. A path that is missing leads to a probe soon after the listing.
     scene.memory.rename(&scene.section, &key, "/srv/films/New.mkv");
-    let missing = films.match_path(b"/srv/films/Nowhere.mkv").expect("an answer");
+    let missing = films.ask("/srv/films/Nowhere.mkv");
     assert_eq!(missing.status, Status::NotFound);
     scene.clock.advance_ms(30 * HOUR_MS);
-    let found = films.match_path(path(2).as_bytes()).expect("an answer");
+    let found = films.ask(path(2));
     assert_eq!((found.status, found.stale), (Status::NotFound, false), "{found:?}");
 }
 
@@ -166,15 +166,12 @@ fn an_item_that_a_path_search_brings_stays_invalidated_in_every_handle() {
     scene.memory.take_requests();
     scene.memory.fail(Some(Fault::DownAfterPages(0)));
     scene.clock.advance_ms(60_000);
-    let asked = films.match_path(b"/srv/films/New.mkv").expect("an answer");
+    let asked = films.ask("/srv/films/New.mkv");
     let fresh = scene.open();
     let answers = [&index, &fresh].map(|index| {
         let films = index.library("Films").expect("a handle");
-        let offline = QueryOptions {
-            offline: true,
-            ..films.query()
-        };
-        let found = index.match_path(&offline, b"/srv/films/New.mkv").expect("an answer");
+        let offline = films.query().offline();
+        let found = index.ask(&offline, "/srv/films/New.mkv");
         let key = films.lookup_key(b"/srv/films/New.mkv", str::to_owned);
         (found.status, found.match_kind, found.confidence, found.reason, key)
     });
@@ -202,9 +199,7 @@ fn candidates_that_are_alike_come_by_key_in_every_handle() {
     let anew = scene.open();
     for number in 0..8 {
         let [listed, built] = [&index, &anew].map(|index| {
-            let found = index
-                .match_path(&QueryOptions::default(), path(number).as_bytes())
-                .expect("an answer");
+            let found = index.ask(&QueryOptions::default(), path(number));
             assert_eq!(found.status, Status::Ambiguous);
             let keys = found.candidates.into_iter().map(|one| one.item.rating_key);
             keys.collect::<Vec<_>>()
@@ -246,7 +241,7 @@ fn what_was_listed_of_one_server_is_not_answered_of_another_without_uuids() {
     let index = index.expect("the index opens");
     index.refresh(&QueryOptions::default(), true).expect("listed");
     let films = index.library("Films").expect("a handle");
-    let status = |path: &str| films.match_path(path.as_bytes()).expect("an answer").status;
+    let status = |path: &str| films.ask(path).status;
     assert_eq!(status("/srv/films/One 2.mkv"), Status::Ok);
     net.swap(0);
     assert_eq!(net.route(0), URLS);
@@ -267,7 +262,7 @@ fn a_request_for_the_libraries_that_failed_is_no_answer() {
     scene.memory.fail(None);
     scene.clock.advance_ms(20_000);
     let films = scene.open().library("Films").expect("a handle");
-    let found = films.match_path(path(2).as_bytes()).expect("an answer");
+    let found = films.ask(path(2));
     assert_eq!(found.status, Status::Ok, "{found:?}");
 }
 
@@ -278,7 +273,7 @@ fn after_each_clear_the_libraries_are_asked_for() {
     let films = index.library("Films").expect("a handle");
     for _ in 0..2 {
         index.clear().expect("cleared");
-        let found = films.match_path(path(2).as_bytes()).expect("an answer");
+        let found = films.ask(path(2));
         assert_eq!(found.status, Status::Ok, "{found:?}");
     }
 }
@@ -294,7 +289,7 @@ fn an_answer_is_as_old_as_the_check_that_makes_it_fresh() {
     let index = theirs.open();
     let ask = |index: &Index, number: usize| {
         let films = index.library("Films").expect("a handle");
-        films.match_path(path(number).as_bytes()).expect("an answer")
+        films.ask(path(number))
     };
     for number in 0..3 {
         for index in [&index, &ahead] {
@@ -338,7 +333,7 @@ fn an_edited_item_is_verified_after_the_listing_was_lost() {
                 .expect("answers");
             titles(&answers[1])
         } else {
-            titles(&index.match_path(&query, paths[1].as_bytes()).expect("an answer"))
+            titles(&index.ask(&query, &paths[1]))
         };
         assert_eq!(title.as_deref(), Some("New"), "in a batch: {batch}");
     }

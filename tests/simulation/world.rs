@@ -342,10 +342,7 @@ impl World {
         // Each handle answers from the segments of its own mappings, and makes those that it lacks at a question. On a
         // full disk it answers from what it had when the disk became full.
         for handle in &self.handles {
-            let query = QueryOptions {
-                offline: true,
-                ..QueryOptions::default()
-            };
+            let query = QueryOptions::default().offline();
             let _ = handle.index.match_path(&query, host_path(0).as_bytes());
         }
         self.full = Some(until);

@@ -202,7 +202,29 @@ impl From<&Answer<'_>> for Match {
     }
 }
 
-impl QueryOptions<'_> {
+impl<'a> QueryOptions<'a> {
+    pub fn offline(self) -> Self {
+        Self { offline: true, ..self }
+    }
+
+    pub fn always_ask(self) -> Self {
+        Self { check: true, ..self }
+    }
+
+    pub fn within(self, time: Duration) -> Self {
+        Self {
+            deadline: Deadline::In(time),
+            ..self
+        }
+    }
+
+    pub fn progress(self, tell: &'a (dyn Fn(&Progress<'_>) -> bool + Sync)) -> Self {
+        Self {
+            progress: Some(tell),
+            ..self
+        }
+    }
+
     fn on<'q>(&'q self, index: &'q plexindex::Index) -> Query<'q> {
         let query = self
             .library
@@ -298,6 +320,11 @@ impl Index {
 
     pub fn match_path(&self, query: &QueryOptions<'_>, of: &[u8]) -> Result<Match> {
         query.on(&self.0).match_path(path(of)).map(Match::from)
+    }
+
+    /// An answer, which no fault may keep away.
+    pub fn ask(&self, query: &QueryOptions<'_>, of: impl AsRef<[u8]>) -> Match {
+        self.match_path(query, of.as_ref()).expect("an answer")
     }
 
     pub fn match_path_with<R>(
@@ -410,6 +437,16 @@ impl Library {
 
     pub fn match_path(&self, of: &[u8]) -> Result<Match> {
         self.library.match_path(path(of)).map(Match::from)
+    }
+
+    /// An answer, which no fault may keep away.
+    pub fn ask(&self, of: impl AsRef<[u8]>) -> Match {
+        self.match_path(of.as_ref()).expect("an answer")
+    }
+
+    /// Records a match, which no fault may keep away.
+    pub fn record(&self, of: impl AsRef<[u8]>, key: &str) {
+        self.record_matches(&[(of.as_ref(), key)]).expect("recorded");
     }
 
     pub fn lookup_key<R>(&self, path: &[u8], then: impl FnOnce(&str) -> R) -> Option<R> {

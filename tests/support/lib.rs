@@ -122,10 +122,7 @@ pub fn remove(server: &Standin, keys: &[u64]) {
 
 /// A query that sends no request.
 pub fn offline(library: &Library) -> QueryOptions<'_> {
-    QueryOptions {
-        offline: true,
-        ..library.query()
-    }
+    library.query().offline()
 }
 
 /// A server, a clock that stands still, and a folder for the store.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::support::Scene;
-use crate::support::index::{Deadline, DebounceIntervals, Index, Library, ManualClock, Match, QueryOptions};
+use crate::support::index::{DebounceIntervals, Index, Library, ManualClock, Match, QueryOptions};
 use crate::support::quick;
 use crate::support::worker::until;
 use crate::support::{clock, movies, open, options, path_of, requests};
@@ -29,7 +29,7 @@ fn library(index: &Index) -> Library {
 }
 
 fn ask(index: &Index, path: &str) -> Match {
-    library(index).match_path(path.as_bytes()).expect("an answer")
+    library(index).ask(path)
 }
 
 fn key_of(found: &Match) -> Option<&str> {
@@ -38,10 +38,7 @@ fn key_of(found: &Match) -> Option<&str> {
 
 /// Whether the library of movies would be answered without asking the server.
 fn is_fresh(index: &Index) -> bool {
-    let offline = QueryOptions {
-        offline: true,
-        ..QueryOptions::default()
-    };
+    let offline = QueryOptions::default().offline();
     let json = index.libraries_json(&offline).expect("the libraries");
     json.contains("\"fresh\":true")
 }
@@ -148,7 +145,7 @@ fn a_recorded_match_waits_for_its_deleted_item() {
     let number = key.parse().expect("a number");
     let recorded = "/mnt/recorded.mkv";
     let movies = library(&w.index);
-    movies.record_matches(&[(recorded.as_bytes(), &key)]).expect("recorded");
+    movies.record(recorded, &key);
     assert_eq!(key_of(&ask(&w.index, recorded)), Some(&*key));
     w.server
         .change(|state| state.remove_items(&[number], false))
@@ -185,10 +182,7 @@ fn who_waits_for_changes_hears_of_deleted_items() {
     let mut token = begun;
     let mut heard = 0;
     until("they are told", || {
-        let soon = QueryOptions {
-            deadline: Deadline::In(Duration::from_secs(30)),
-            ..QueryOptions::default()
-        };
+        let soon = QueryOptions::default().within(Duration::from_secs(30));
         assert_eq!(w.index.wait_for_changes(&soon, &token).expect("waited"), Status::Ok);
         assert_eq!(w.index.refresh(&all, false).expect("refreshed"), Status::Ok);
         let page = w.index.changes(&all, &token, false, 10).expect("a page");
@@ -252,9 +246,7 @@ fn a_lie_about_a_deleted_item_costs_one_request() {
     let w = watched();
     let (path, key) = path_of(&w.server, 1, 7);
     let movies = library(&w.index);
-    movies
-        .record_matches(&[(b"/host/a.mkv", key.as_str())])
-        .expect("recorded");
+    movies.record("/host/a.mkv", &key);
     let event = Event::timeline(1, key.parse().expect("a number"), ItemType::Movie, "X", 9, "deleted", 1);
     assert_eq!(w.server.push(&event), 1);
     until("it is unverified", || {

@@ -23,11 +23,8 @@ fn rows_that_shift_while_paging_lose_nothing() {
     at.server
         .change(|state| state.shift_before_page(1, 3, vec![key.parse().expect("a number")], Vec::new()))
         .expect("planned");
-    assert_eq!(
-        library.match_path(last.as_bytes()).expect("an answer").status,
-        Status::Ok
-    );
-    let gone = library.match_path(first.as_bytes()).expect("an answer");
+    assert_eq!(library.ask(last).status, Status::Ok);
+    let gone = library.ask(first);
     assert_eq!((gone.status, gone.reason), (Status::NotFound, Reason::NotListed));
     for (key, path) in at.server.paths(1) {
         let path = path.expect("all have files");
@@ -50,7 +47,7 @@ fn a_library_that_goes_on_shrinking_is_believed_the_second_time_too() {
     lose(&at.server, 40);
     at.clock.advance_ms(HOUR_MS);
     let status = || {
-        let answer = library.match_path(gone.as_bytes()).expect("an answer");
+        let answer = library.ask(&gone);
         (answer.status, answer.stale)
     };
     assert_eq!(status(), (Status::Ok, true), "a disk may be missing");
@@ -78,7 +75,7 @@ fn a_listing_that_is_asked_for_in_full_is_believed_at_once() {
     );
     assert_eq!(index.refresh(&library.query(), true).expect("listed"), Status::Ok);
     assert_eq!(library.lookup_key(gone.as_bytes(), str::to_owned), None);
-    let answer = library.match_path(gone.as_bytes()).expect("an answer");
+    let answer = library.ask(gone);
     assert_eq!((answer.status, answer.stale), (Status::NotFound, false));
 }
 
@@ -89,7 +86,7 @@ fn a_listing_that_was_held_back_while_the_clock_was_ahead_is_followed_by_another
     let (gone, _) = path_of(&at.server, 1, 3);
     lose(&at.server, 40);
     at.clock.advance_ms(24 * HOUR_MS);
-    let status = || library.match_path(gone.as_bytes()).expect("an answer").status;
+    let status = || library.ask(&gone).status;
     assert_eq!(status(), Status::Ok, "a disk may be missing");
     at.clock.advance_ms(-23 * HOUR_MS);
     assert_eq!(status(), Status::NotFound);
@@ -100,12 +97,12 @@ fn a_listing_that_shows_no_change_keeps_its_generation() {
     let at = Scene::movies(300);
     let (index, library) = at.opened();
     let (path, _) = path_of(&at.server, 1, 5);
-    library.match_path(path.as_bytes()).expect("an answer");
+    library.ask(&path);
     let generation = |text: String| text[text.find("generation").expect("there")..].to_owned();
     let before = generation(index.libraries_json(&QueryOptions::default()).expect("libraries"));
     at.server.scan(1);
     at.clock.advance_ms(HOUR_MS);
-    library.match_path(path.as_bytes()).expect("an answer");
+    library.ask(path);
     assert_eq!(
         generation(index.libraries_json(&QueryOptions::default()).expect("libraries")),
         before
@@ -118,10 +115,7 @@ fn rows_of_an_earlier_call_are_none_that_came_in_this_one() {
     let at = Scene::movies(6_000);
     let (index, library) = at.opened();
     let ask = |ms| {
-        let hurried = QueryOptions {
-            deadline: Deadline::In(Duration::from_millis(ms)),
-            ..library.query()
-        };
+        let hurried = library.query().within(Duration::from_millis(ms));
         let asked = index.match_path(&hurried, b"/data/movies/unknown.mkv");
         asked.expect("an answer").status
     };
@@ -148,17 +142,11 @@ fn the_host_can_stop_a_fetch_and_what_came_is_kept() {
             .times(1),
     );
     let stop = |progress: &crate::support::index::Progress<'_>| progress.items < 2_000;
-    let question = QueryOptions {
-        progress: Some(&stop),
-        ..library.query()
-    };
+    let question = library.query().progress(&stop);
     let error = index.match_path(&question, path.as_bytes()).expect_err("stopped");
     assert_eq!(error.status, Status::Aborted, "{error:?}");
     at.server.reset();
-    assert_eq!(
-        library.match_path(path.as_bytes()).expect("an answer").status,
-        Status::Ok
-    );
+    assert_eq!(library.ask(path).status, Status::Ok);
     assert!(
         requests(&at.server)[2] <= 5,
         "it began anew: {:?}",
@@ -181,10 +169,7 @@ fn users_of_one_server_do_not_see_each_other() {
     let (path, _) = path_of(&server, 1, 3);
     let owner = open(choice.clone(), &clock);
     let library = owner.library("Movies").expect("a handle");
-    assert_eq!(
-        library.match_path(path.as_bytes()).expect("an answer").status,
-        Status::Ok
-    );
+    assert_eq!(library.ask(&path).status, Status::Ok);
     choice.token = plexindex::model::Token::new("guest");
     let guest = open(choice, &clock);
     assert!(
@@ -219,17 +204,11 @@ fn a_silent_server_keeps_no_call_to_another_one_waiting() {
     let goes_on = |_: &crate::support::index::Progress<'_>| ended.get().is_none();
     std::thread::scope(|threads| {
         let waits = threads.spawn(|| {
-            let query = QueryOptions {
-                progress: Some(&goes_on),
-                ..QueryOptions::default()
-            };
+            let query = QueryOptions::default().progress(&goes_on);
             waiting.refresh(&query, false)
         });
         until("the silent server was asked", || silent.stats().total > 0);
-        let deadline = QueryOptions {
-            deadline: Deadline::In(Duration::from_secs(20)),
-            ..QueryOptions::default()
-        };
+        let deadline = QueryOptions::default().within(Duration::from_secs(20));
         let refreshed = index.refresh(&deadline, false);
         let still_waits = !waits.is_finished();
         ended.get_or_init(|| ());
@@ -263,10 +242,7 @@ fn stopping_a_call_cuts_no_page_of_another() {
         // comes after the fetch has nothing to wait for.
         let mut stops = 0;
         until("the page is cut", || {
-            let stopped = QueryOptions {
-                progress: Some(&|_| false),
-                ..QueryOptions::default()
-            };
+            let stopped = QueryOptions::default().progress(&|_| false);
             match index.refresh(&stopped, true) {
                 Err(error) => {
                     assert_eq!(error.status, Status::Aborted, "{error}");
@@ -321,7 +297,7 @@ fn refused(server: &Standin) -> u64 {
 fn finds_all(server: &Standin, library: &crate::support::index::Library) {
     for (key, path) in server.paths(1) {
         let Some(path) = path else { continue };
-        let found = library.match_path(path.as_bytes()).expect("an answer");
+        let found = library.ask(&path);
         assert!(
             found
                 .candidates
@@ -424,7 +400,7 @@ fn the_first_question_costs_three_requests_if_the_server_lists_the_file_there() 
             deadline,
             ..library.query()
         };
-        index.match_path(&query, path.as_bytes()).expect("an answer");
+        index.ask(&query, path);
         requests(&at.server)[5]
     };
     let (listed, _) = path_of(&Scene::movies(30).server, 1, 7);

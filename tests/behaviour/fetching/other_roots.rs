@@ -29,16 +29,12 @@ fn a_path_below_another_root_fetches_what_may_have_it() {
         let index = at.open();
         if warmed {
             let (path, _) = path_of(&at.server, 1, 7);
-            let found = index
-                .match_path(&QueryOptions::default(), path.as_bytes())
-                .expect("an answer");
+            let found = index.ask(&QueryOptions::default(), path);
             assert_eq!(found.match_kind, MatchKind::Exact, "{}", found.message);
             assert_eq!(index.stats().expect("statistics").items, 300, "of A alone");
         }
         let (path, key) = elsewhere(&at.server);
-        let found = index
-            .match_path(&QueryOptions::default(), path.as_bytes())
-            .expect("an answer");
+        let found = index.ask(&QueryOptions::default(), path);
         assert_eq!(found.status, Status::Ok, "{}", found.message);
         assert_eq!(
             (found.match_kind, found.reason),
@@ -48,9 +44,7 @@ fn a_path_below_another_root_fetches_what_may_have_it() {
         assert_eq!(index.stats().expect("statistics").items, 600);
         // From then on it is known that there is none.
         at.server.reset();
-        let none = index
-            .match_path(&QueryOptions::default(), b"/mnt/other/x.mkv")
-            .expect("an answer");
+        let none = index.ask(&QueryOptions::default(), "/mnt/other/x.mkv");
         assert_eq!(
             (none.status, none.reason),
             (Status::NotFound, Reason::NoLocation),
@@ -69,15 +63,11 @@ fn what_is_found_at_once_fetches_no_other_library() {
     index
         .refresh(&index.library("B").expect("a handle").query(), false)
         .expect("listed");
-    let found = index
-        .match_path(&QueryOptions::default(), path.as_bytes())
-        .expect("an answer");
+    let found = index.ask(&QueryOptions::default(), path);
     assert_eq!(found.item.map(|item| item.item.rating_key), Some(key));
     // Nor does a folder of a library, or a path that another library should have.
     for path in ["/data/a", "/data", "/data/b/none.mkv"] {
-        let none = index
-            .match_path(&QueryOptions::default(), path.as_bytes())
-            .expect("an answer");
+        let none = index.ask(&QueryOptions::default(), path);
         assert_eq!(none.status, Status::NotFound, "{path}");
         assert!(!none.message.contains("never fetched"), "{}", none.message);
     }
@@ -90,17 +80,11 @@ fn what_a_search_found_is_not_as_young_as_the_listing_of_another_library() {
     let index = at.open();
     let [listed, searched] = ["A", "B"].map(|title| index.library(title).expect("a handle"));
     let (path, key) = path_of(&at.server, 2, 42);
-    let hurried = QueryOptions {
-        deadline: Deadline::In(Duration::from_millis(500)),
-        ..searched.query()
-    };
-    index.match_path(&hurried, path.as_bytes()).expect("an answer");
+    let hurried = searched.query().within(Duration::from_millis(500));
+    index.ask(&hurried, &path);
     index.refresh(&listed.query(), false).expect("listed");
-    let offline = QueryOptions {
-        offline: true,
-        ..QueryOptions::default()
-    };
-    let found = index.match_path(&offline, path.as_bytes()).expect("an answer");
+    let offline = QueryOptions::default().offline();
+    let found = index.ask(&offline, path);
     assert_eq!(found.item.map(|item| item.item.rating_key), Some(key));
     assert_eq!(found.age_ms, None);
 }
@@ -123,9 +107,7 @@ fn a_library_that_cannot_be_listed_is_not_asked_for_with_each_path_below_another
     let paths: Vec<String> = (0..50).map(|number| format!("/mnt/other/{number}.mkv")).collect();
     at.server.reset();
     for path in &paths {
-        let none = index
-            .match_path(&QueryOptions::default(), path.as_bytes())
-            .expect("an answer");
+        let none = index.ask(&QueryOptions::default(), path);
         assert_eq!((none.status, none.reason), (Status::NotFound, Reason::NotFetched));
         assert!(none.message.contains("'B' was never fetched"), "{}", none.message);
     }
@@ -138,17 +120,13 @@ fn what_went_for_the_limit_is_not_fetched_for_any_path() {
     let index = at.open();
     for library in [1, 2] {
         let (path, _) = path_of(&at.server, library, 7);
-        index
-            .match_path(&QueryOptions::default(), path.as_bytes())
-            .expect("an answer");
+        index.ask(&QueryOptions::default(), path);
         at.clock.advance_ms(1_000);
     }
     assert_eq!(index.stats().expect("statistics").items, 1_000, "one of them went");
     at.server.reset();
     for number in 0..20 {
-        let none = index
-            .match_path(&QueryOptions::default(), format!("/mnt/other/{number}.mkv").as_bytes())
-            .expect("an answer");
+        let none = index.ask(&QueryOptions::default(), format!("/mnt/other/{number}.mkv"));
         assert_eq!(none.status, Status::NotFound, "{}", none.message);
     }
     assert_eq!(requests(&at.server)[2], 0, "nothing was listed");

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use std::sync::Arc;
 
-use crate::support::index::{Deadline, Index, Library, ManualClock, QueryOptions};
+use crate::support::index::{Index, Library, ManualClock, QueryOptions};
 use crate::support::segments;
 use crate::support::worker::Dice;
 use crate::support::{HOUR_MS, Scene, add, movie, offline, open, path_of, remove, requests};
@@ -19,10 +19,7 @@ use plexindex::model::{MatchKind, Reason};
 use plexindex_standin::{Action, Fault, FileFilter, ItemSpec, Kind, LibrarySpec, Sorting, Standin};
 
 fn hurried(library: &Library) -> QueryOptions<'_> {
-    QueryOptions {
-        deadline: Deadline::In(Duration::from_secs(20)),
-        ..library.query()
-    }
+    library.query().within(Duration::from_secs(20))
 }
 
 /// What the index has, and what the server has: paths and rating keys.
@@ -56,7 +53,7 @@ fn a_large_library_that_changed_costs_a_probe_and_two_pages() {
     at.server.reset();
     add(&at.server, &["/data/movies/n1.mkv", "/data/movies/n2.mkv"]);
     at.clock.advance_ms(HOUR_MS);
-    let found = library.match_path(b"/data/movies/n2.mkv").expect("an answer");
+    let found = library.ask("/data/movies/n2.mkv");
     assert_eq!(
         (found.status, found.match_kind, found.stale),
         (Status::Ok, MatchKind::Exact, false)
@@ -64,7 +61,7 @@ fn a_large_library_that_changed_costs_a_probe_and_two_pages() {
     assert_eq!(requests(&at.server), [0, 1, 2, 0, 0, 3]);
     // All of it is as good as listed now: nothing more is asked for an hour.
     for path in ["/data/movies/n1.mkv", known.as_str()] {
-        let found = library.match_path(path.as_bytes()).expect("an answer");
+        let found = library.ask(path);
         assert_eq!((found.status, found.stale), (Status::Ok, false), "{path}");
     }
     assert_eq!(library.lookup_key(known.as_bytes(), str::to_owned), Some(known_key));
@@ -73,7 +70,7 @@ fn a_large_library_that_changed_costs_a_probe_and_two_pages() {
     // Unmoved clocks are worth one request, as ever.
     at.server.reset();
     at.clock.advance_ms(HOUR_MS);
-    library.match_path(known.as_bytes()).expect("an answer");
+    library.ask(known);
     assert_eq!(requests(&at.server), [0, 1, 0, 0, 0, 1]);
 }
 
@@ -98,12 +95,7 @@ fn a_check_asks_once_however_fresh_the_listing_is() {
     index.check(&library.query()).expect("current");
     let asked = requests(&at.server);
     assert_eq!((asked[1], asked[4]), (1, 1), "{asked:?}");
-    let reason = |path: &str| {
-        index
-            .match_path(&offline(&library), path.as_bytes())
-            .expect("an answer")
-            .reason
-    };
+    let reason = |path: &str| index.ask(&offline(&library), path).reason;
     assert_eq!(
         (reason(&gone), reason("/data/movies/new.mkv")),
         (Reason::NotListed, Reason::None)
@@ -132,7 +124,7 @@ fn a_server_that_sorts_as_it_likes_is_listed_instead() {
     // No query waits as long as a listing may take.
     index.refresh(&QueryOptions::default(), false).expect("listed");
     let library = index.library("Movies").expect("a handle");
-    let found = library.match_path(path.as_bytes()).expect("an answer");
+    let found = library.ask(path);
     assert_eq!(found.candidates[0].item.title, "Another Title");
 }
 
@@ -150,7 +142,7 @@ fn tracks_do_not_say_when_they_were_updated_and_have_deltas_all_the_same() {
     add(&at.server, &["/data/music/n1.flac"]);
     at.clock.advance_ms(HOUR_MS);
     let library = index.library("Music").expect("a handle");
-    let found = library.match_path(b"/data/music/n1.flac").expect("an answer");
+    let found = library.ask("/data/music/n1.flac");
     assert_eq!(
         (found.status, found.match_kind),
         (Status::Ok, MatchKind::Exact),
@@ -176,9 +168,7 @@ fn what_went_away_is_found_by_bisection_not_by_listing() {
         let asked = requests(&at.server);
         assert_eq!((asked[0], asked[1], asked[4]), (0, 1, 1), "{asked:?}");
         assert!(asked[2] <= 2 + 9, "{asked:?}: listing it all takes 20");
-        let answer = index
-            .match_path(&offline(&library), gone[round].0.as_bytes())
-            .expect("an answer");
+        let answer = index.ask(&offline(&library), &gone[round].0);
         assert_eq!(answer.reason, Reason::NotListed);
     }
     let [ours, theirs] = both(&index, &library, &at.server);
@@ -282,9 +272,7 @@ fn a_server_that_was_reached_by_two_urls_is_one() {
     let second = by(at.server.url().replace("127.0.0.1", "localhost"));
     for index in [&first, &second] {
         let library = index.library("Movies").expect("a handle");
-        let found = index
-            .match_path(&hurried(&library), path.as_bytes())
-            .expect("an answer");
+        let found = index.ask(&hurried(&library), &path);
         assert_eq!(found.status, Status::Ok, "{}", found.message);
     }
     let library = first.library("Movies").expect("a handle");
@@ -293,9 +281,7 @@ fn a_server_that_was_reached_by_two_urls_is_one() {
     at.server.reset();
     second.refresh(&library.query(), false).expect("fresh");
     assert_eq!(requests(&at.server)[2], 0, "it is the same server, listed already");
-    let found = second
-        .match_path(&offline(&library), path.as_bytes())
-        .expect("an answer");
+    let found = second.ask(&offline(&library), path);
     assert_eq!(found.item.map(|item| item.item.rating_key), Some(key));
 }
 
@@ -338,10 +324,7 @@ fn a_new_token_inherits_what_was_confirmed_of_the_items_that_it_may_see() {
         None,
         "nothing is seen before a listing is"
     );
-    assert_eq!(
-        library.match_path(b"/host/0.mkv").expect("an answer").match_kind,
-        MatchKind::Confirmed
-    );
+    assert_eq!(library.ask("/host/0.mkv").match_kind, MatchKind::Confirmed);
     assert_eq!(
         library.lookup_key(b"/host/1.mkv", str::to_owned),
         Some(seen[1].1.clone())
@@ -353,10 +336,7 @@ fn a_new_token_inherits_what_was_confirmed_of_the_items_that_it_may_see() {
     drop(old);
     let newer = as_user("the-newest-token");
     let library = newer.library("Movies").expect("a handle");
-    assert_eq!(
-        library.match_path(b"/host/0.mkv").expect("an answer").match_kind,
-        MatchKind::Confirmed
-    );
+    assert_eq!(library.ask("/host/0.mkv").match_kind, MatchKind::Confirmed);
 }
 
 #[test]
@@ -368,14 +348,14 @@ fn a_probe_of_one_process_does_not_disturb_the_fast_lookups_of_another() {
     let library = index.library("Movies").expect("a handle");
     index.refresh(&library.query(), true).expect("listed");
     let theirs = other.library("Movies").expect("a handle");
-    theirs.match_path(path.as_bytes()).expect("an answer");
+    theirs.ask(&path);
     for _ in 0..3 {
         at.clock.advance_ms(HOUR_MS);
         index.refresh(&library.query(), false).expect("fresh");
         assert_eq!(theirs.lookup_key(path.as_bytes(), str::to_owned), Some(key.clone()));
         at.server.reset();
         // And what it learnt of the clocks is not lost.
-        let answer = theirs.match_path(path.as_bytes()).expect("an answer");
+        let answer = theirs.ask(&path);
         assert_eq!(
             (answer.status, answer.stale, answer.age_ms),
             (Status::Ok, false, Some(0))
@@ -417,9 +397,7 @@ fn an_item_that_went_while_an_old_one_came_is_found_gone() {
         let handle = fresh.library("Movies").expect("a handle");
         assert_eq!(fresh.refresh(&handle.query(), false).expect("fresh"), Status::Ok);
         let asked = requests(&at.server);
-        let answer = index
-            .match_path(&offline(&library), gone.as_bytes())
-            .expect("an answer");
+        let answer = index.ask(&offline(&library), gone);
         assert_eq!(answer.reason, Reason::NotListed, "round {round}, {asked:?}");
         let [ours, theirs] = both(&index, &library, &at.server);
         assert!(ours == theirs, "round {round}: {} and {}", ours.len(), theirs.len());
@@ -441,9 +419,9 @@ fn a_listing_made_while_the_clock_was_ahead_is_no_younger_for_it() {
         .expect("renamed");
     for _ in 0..24 {
         at.clock.advance_ms(HOUR_MS);
-        library.match_path(path.as_bytes()).expect("an answer");
+        library.ask(&path);
     }
-    let old = library.match_path(path.as_bytes()).expect("an answer");
+    let old = library.ask(path);
     assert_eq!(old.status, Status::NotFound);
     assert_eq!(index.stats().expect("statistics").listings, 2, "one more was enough");
 }
@@ -466,10 +444,10 @@ fn a_server_that_failed_while_the_clock_was_ahead_is_asked_again() {
         status: 500,
         retry_after: None,
     }));
-    assert!(library.match_path(path.as_bytes()).expect("an answer").stale);
+    assert!(library.ask(&path).stale);
     at.server.clear_faults();
     at.clock.advance_ms(-5 * HOUR_MS);
-    assert!(!library.match_path(path.as_bytes()).expect("an answer").stale);
+    assert!(!library.ask(path).stale);
 }
 
 #[test]
@@ -489,7 +467,7 @@ fn a_check_makes_the_segment_of_a_listing_that_changed_much_and_no_lookup_does()
         made += usize::from(now.last() != last.last());
         last = now;
         for path in [&known, &paths[99]] {
-            let found = reader.match_path(&offline(&read), path.as_bytes()).expect("an answer");
+            let found = reader.ask(&offline(&read), path);
             assert_eq!(found.status, Status::Ok, "{path}");
             assert!(
                 read.lookup_key(path.as_bytes(), |own| path != &known || own == key)

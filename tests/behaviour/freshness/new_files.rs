@@ -4,10 +4,7 @@ use super::*;
 
 /// A query that asks the server in any case.
 fn checked(library: &Library) -> QueryOptions<'_> {
-    QueryOptions {
-        check: true,
-        ..library.query()
-    }
+    library.query().always_ask()
 }
 
 #[test]
@@ -18,9 +15,7 @@ fn a_checked_query_asks_however_fresh_the_listing_is() {
     library.match_path(known.as_bytes()).expect("listed");
     at.server.reset();
     for round in 1..=3 {
-        let answer = index
-            .match_path(&checked(&library), known.as_bytes())
-            .expect("an answer");
+        let answer = index.ask(&checked(&library), &known);
         assert_eq!((answer.status, answer.stale), (Status::Ok, false));
         assert_eq!(requests(&at.server)[5], round, "one request each");
     }
@@ -30,7 +25,7 @@ fn a_checked_query_asks_however_fresh_the_listing_is() {
         .expect("not there yet");
     add(&at.server, &[new]);
     at.server.reset();
-    let answer = index.match_path(&checked(&library), new.as_bytes()).expect("an answer");
+    let answer = index.ask(&checked(&library), new);
     assert_eq!((answer.status, answer.match_kind), (Status::Ok, MatchKind::Exact));
     assert!(requests(&at.server)[5] <= 3, "{:?}", requests(&at.server));
     // A batch asks once, and a call that must not ask does not.
@@ -46,10 +41,7 @@ fn a_checked_query_asks_however_fresh_the_listing_is() {
         })
         .expect("answers");
     assert_eq!(requests(&at.server)[5], 1);
-    let query = QueryOptions {
-        offline: true,
-        ..checked(&library)
-    };
+    let query = checked(&library).offline();
     assert_eq!(
         index.match_path(&query, new.as_bytes()).expect("stored").status,
         Status::Ok
@@ -58,9 +50,7 @@ fn a_checked_query_asks_however_fresh_the_listing_is() {
     // The server is down: the stored answer, marked.
     at.server.refuse();
     at.server.close_connections();
-    let answer = index
-        .match_path(&checked(&library), known.as_bytes())
-        .expect("an answer");
+    let answer = index.ask(&checked(&library), known);
     assert_eq!((answer.status, answer.stale), (Status::Ok, true));
 }
 
@@ -95,7 +85,7 @@ fn ten_imports_in_a_row_are_found_with_three_requests_each() {
             let library = index.library("Movies").expect("a handle");
             add(&at.server, &[new_path(number)]);
             at.server.reset();
-            let answer = library.match_path(new_path(number).as_bytes()).expect("an answer");
+            let answer = library.ask(new_path(number));
             assert_eq!(
                 (answer.status, answer.reason, answer.stale),
                 FOUND,
@@ -114,14 +104,14 @@ fn imports_that_plex_lists_later_are_found_when_they_are_asked_for_again() {
     let (_, library) = at.listed();
     // The hook runs before Plex has scanned the file.
     for number in 0..10 {
-        let answer = library.match_path(new_path(number).as_bytes()).expect("an answer");
+        let answer = library.ask(new_path(number));
         assert_eq!((answer.status, answer.reason, answer.stale), ABSENT, "{number}");
     }
     for number in 0..10 {
         add(&at.server, &[new_path(number)]);
         at.clock.advance_ms(31_000);
         at.server.reset();
-        let answer = library.match_path(new_path(number).as_bytes()).expect("an answer");
+        let answer = library.ask(new_path(number));
         assert_eq!((answer.status, answer.reason, answer.stale), FOUND, "{number}");
         assert!(requests(&at.server)[5] <= 3, "{:?}", requests(&at.server));
     }
@@ -132,7 +122,7 @@ fn twelve_imports_in_one_call_are_found_with_three_requests() {
     let at = Scene::movies(300);
     let (index, library) = at.listed();
     for number in 100..103 {
-        library.match_path(new_path(number).as_bytes()).expect("an answer");
+        library.ask(new_path(number));
     }
     let paths: Vec<String> = (0..12).map(new_path).collect();
     add(&at.server, &paths);
@@ -170,7 +160,7 @@ fn ten_thousand_absent_files_cost_a_hundred_requests() {
     let mut postponed = 0;
     for number in 0..10_000 {
         let path = format!("/data/movies/Alone {number} (2020).mkv");
-        let answer = library.match_path(path.as_bytes()).expect("an answer");
+        let answer = library.ask(path);
         let not_asked = (Status::NotFound, Reason::NotAsked, true);
         let told = (answer.status, answer.reason, answer.stale);
         assert!(told == ABSENT || told == not_asked, "{told:?}");
@@ -182,9 +172,7 @@ fn ten_thousand_absent_files_cost_a_hundred_requests() {
     // What was not asked is asked about later.
     add(&at.server, &["/data/movies/Alone 9999 (2020).mkv"]);
     at.clock.advance_ms(8_000);
-    let answer = library
-        .match_path(b"/data/movies/Alone 9999 (2020).mkv")
-        .expect("an answer");
+    let answer = library.ask("/data/movies/Alone 9999 (2020).mkv");
     assert_eq!(answer.status, Status::Ok);
 }
 
@@ -193,12 +181,12 @@ fn a_server_that_goes_down_between_two_new_files_is_noticed() {
     let at = Scene::movies(300).with(|options| options.retry_for = Duration::ZERO);
     let (_, library) = at.listed();
     for number in 0..3 {
-        let answer = library.match_path(new_path(number).as_bytes()).expect("an answer");
+        let answer = library.ask(new_path(number));
         assert_eq!((answer.status, answer.reason, answer.stale), ABSENT, "{number}");
     }
     at.server.refuse();
     at.server.close_connections();
-    let answer = library.match_path(new_path(3).as_bytes()).expect("an answer");
+    let answer = library.ask(new_path(3));
     assert_eq!(
         (answer.status, answer.reason, answer.stale),
         (Status::NotFound, Reason::Unavailable, true)
@@ -212,7 +200,7 @@ fn an_event_ends_the_pause_of_a_path() {
     let paths: Vec<String> = (0..5).map(new_path).collect();
     for _ in 0..3 {
         for path in &paths {
-            library.match_path(path.as_bytes()).expect("an answer");
+            library.ask(path);
         }
     }
     for path in &paths {
@@ -221,7 +209,7 @@ fn an_event_ends_the_pause_of_a_path() {
         let event = r#"{"NotificationContainer":{"type":"timeline","TimelineEntry":[{"identifier":"com.plexapp.plugins.library","sectionID":"1","itemID":"9","type":1,"state":5,"updatedAt":1}]}}"#;
         index.notify(event.as_bytes()).expect("noted");
         at.server.reset();
-        let answer = library.match_path(path.as_bytes()).expect("an answer");
+        let answer = library.ask(path);
         assert_eq!((answer.status, answer.reason, answer.stale), FOUND, "{path}");
         assert!(requests(&at.server)[5] <= 3, "{:?}", requests(&at.server));
     }
@@ -234,12 +222,12 @@ fn two_processes_whose_clocks_differ_keep_the_limits() {
     let ahead = Arc::new(ManualClock::new(crate::support::NOW_MS + 2 * HOUR_MS));
     let other = open(at.options.clone(), &ahead);
     let theirs = other.library("Movies").expect("a handle");
-    theirs.match_path(b"/data/movies/first.mkv").expect("an answer");
+    theirs.ask("/data/movies/first.mkv");
     at.server.reset();
     for number in 0..400 {
         let path = format!("/data/movies/absent {}.mkv", number % 40);
-        library.match_path(path.as_bytes()).expect("an answer");
-        theirs.match_path(path.as_bytes()).expect("an answer");
+        library.ask(&path);
+        theirs.ask(path);
         for clock in [&at.clock, &ahead] {
             clock.advance_ms(20);
         }
@@ -299,7 +287,7 @@ fn a_path_whose_pause_lasts_longer_is_marked() {
     let index = at.open();
     index.refresh(&QueryOptions::default(), true).expect("listed");
     let library = index.library("Movies").expect("a handle");
-    let ask = || library.match_path(new_path(1).as_bytes()).expect("an answer");
+    let ask = || library.ask(new_path(1));
     let mut marked = 0;
     for _ in 0..30 {
         let answer = ask();

@@ -10,9 +10,7 @@ fn an_unfetched_library_answers_a_hurried_caller_in_two_requests() {
         // The second process finds the answer of the first.
         let index = at.open();
         let library = index.library("Movies").expect("a handle");
-        let found = index
-            .match_path(&hurried(&library), path.as_bytes())
-            .expect("an answer");
+        let found = index.ask(&hurried(&library), &path);
         assert_eq!(
             (found.status, found.match_kind),
             (Status::Ok, MatchKind::Exact),
@@ -26,9 +24,7 @@ fn an_unfetched_library_answers_a_hurried_caller_in_two_requests() {
     // Later it is asked again; a listing is then right as a whole.
     at.clock.advance_ms(HOUR_MS);
     let (index, library) = at.opened();
-    index
-        .match_path(&hurried(&library), path.as_bytes())
-        .expect("an answer");
+    index.ask(&hurried(&library), path);
     assert_eq!(requests(&at.server)[3], 2);
     index.refresh(&library.query(), false).expect("listed");
     assert_eq!(requests(&at.server)[0], 1);
@@ -43,9 +39,7 @@ fn after_some_questions_an_unfetched_library_is_listed() {
     let (index, library) = at.opened();
     for nth in 0..20 {
         let (path, _) = path_of(&at.server, 1, nth * 100);
-        let found = index
-            .match_path(&hurried(&library), path.as_bytes())
-            .expect("an answer");
+        let found = index.ask(&hurried(&library), path);
         assert_eq!(found.status, Status::Ok, "{}", found.message);
     }
     let asked = requests(&at.server);
@@ -68,9 +62,7 @@ fn many_calls_for_the_same_unfetched_path_at_once_ask_once() {
             for _ in 0..4 {
                 scope.spawn(|| {
                     let library = index.library("Movies").expect("a handle");
-                    let found = index
-                        .match_path(&hurried(&library), path.as_bytes())
-                        .expect("an answer");
+                    let found = index.ask(&hurried(&library), &path);
                     assert_eq!(found.item.map(|item| item.item.rating_key), Some(key.clone()));
                 });
             }
@@ -126,7 +118,7 @@ fn a_path_that_is_new_is_found_before_the_listing_expires() {
     );
     at.server.reset();
     for path in ["/data/movies/s1.mkv", "/data/movies/s2.mkv", "/data/movies/s3.mkv"] {
-        let found = library.match_path(path.as_bytes()).expect("an answer");
+        let found = library.ask(path);
         assert_eq!(
             (found.status, found.match_kind),
             (Status::Ok, MatchKind::Exact),
@@ -142,10 +134,10 @@ fn a_path_that_is_new_is_found_before_the_listing_expires() {
         .change(|state| state.rename_file(number, &old, "/data/movies/renamed.mkv"))
         .expect("renamed");
     at.server.reset();
-    let found = library.match_path(b"/data/movies/renamed.mkv").expect("an answer");
+    let found = library.ask("/data/movies/renamed.mkv");
     assert_eq!(found.item.map(|item| item.item.rating_key), Some(key));
     assert_eq!(requests(&at.server), [0, 1, 0, 1, 0, 2]);
-    let was = index.match_path(&offline(&library), old.as_bytes()).expect("an answer");
+    let was = index.ask(&offline(&library), old);
     assert_eq!(
         was.reason,
         Reason::NotListed,
@@ -165,7 +157,7 @@ fn paths_that_are_nowhere_cost_little_however_often_they_are_asked_for() {
         for index in [&index, &other] {
             let path = format!("/data/movies/nowhere{number}.mkv");
             let library = index.library("Movies").expect("a handle");
-            let answer = library.match_path(path.as_bytes()).expect("an answer");
+            let answer = library.ask(path);
             let expected = if answer.stale {
                 Reason::NotAsked
             } else {
@@ -182,12 +174,12 @@ fn paths_that_are_nowhere_cost_little_however_often_they_are_asked_for() {
     // Elsewhere than in the library's folders the server is not asked.
     at.clock.advance_ms(31_000);
     at.server.reset();
-    let answer = library.match_path(b"/elsewhere/nowhere.mkv").expect("an answer");
+    let answer = library.ask("/elsewhere/nowhere.mkv");
     assert_eq!(answer.reason, Reason::NoLocation);
     assert_eq!(requests(&at.server)[5], 0);
     // One path, asked for every half a minute for most of an hour.
     for _ in 0..110 {
-        library.match_path(b"/data/movies/nowhere.mkv").expect("an answer");
+        library.ask("/data/movies/nowhere.mkv");
         at.clock.advance_ms(30_000);
     }
     let asked = requests(&at.server);
@@ -204,9 +196,7 @@ fn questions_of_a_clock_that_was_ahead_spend_none_of_todays() {
             at.clock.advance_ms(-10 * HOUR_MS);
         }
         let (path, _) = path_of(&at.server, 1, nth * 100);
-        index
-            .match_path(&hurried(&library), path.as_bytes())
-            .expect("an answer");
+        index.ask(&hurried(&library), path);
     }
     let asked = requests(&at.server);
     assert_eq!((asked[2], asked[3]), (0, 4), "{asked:?}");

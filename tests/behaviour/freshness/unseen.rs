@@ -57,7 +57,7 @@ fn what_is_in_the_trash_is_not_there() {
     at.server.reset();
     index.refresh(&library.query(), false).expect("listed");
     assert_eq!(requests(&at.server)[2], 3, "rows of the first page came again");
-    let ask = |path: &str| library.match_path(path.as_bytes()).expect("an answer");
+    let ask = |path: &str| library.ask(path);
     let found = ask(&path);
     assert_eq!((found.status, found.match_kind), (Status::Ok, MatchKind::Exact));
     assert_ne!(key_of(&found), key);
@@ -76,7 +76,7 @@ fn deltas_know_the_trash() {
     library.match_path(new.0.as_bytes()).expect("listed");
     assert_eq!(requests(&at.server)[2], 6);
     at.server.reset();
-    let reason = |path: &str| library.match_path(path.as_bytes()).expect("an answer").reason;
+    let reason = |path: &str| library.ask(path).reason;
     let pages = |wanted: u64| {
         at.clock.advance_ms(5 * MINUTE_MS);
         at.server.reset();
@@ -115,7 +115,7 @@ fn files_that_change_places_are_listed_again_and_stale_until_then() {
     let at = Scene::movies(6_000);
     let (index, library) = at.opened();
     let [one, other] = [1_000, 5_000].map(|nth| path_of(&at.server, 1, nth));
-    let ask = || library.match_path(one.0.as_bytes()).expect("an answer");
+    let ask = || library.ask(&one.0);
     assert_eq!(key_of(&ask()), one.1);
     // Both films swap their files; only the library's counter moves.
     set_file(&at.server, &one.1, &other.0, false);
@@ -147,7 +147,7 @@ fn a_scan_alone_means_nothing() {
     for hour in 1..=23 {
         at.server.scan(1);
         at.clock.advance_ms(HOUR_MS);
-        let answer = library.match_path(path.as_bytes()).expect("an answer");
+        let answer = library.ask(&path);
         assert_eq!((key_of(&answer), answer.stale), (key.clone(), false), "{hour}");
         assert_eq!(requests(&at.server)[5], 3 * hour);
     }
@@ -168,7 +168,7 @@ fn a_file_that_a_search_found_explains_the_change() {
     assert_eq!(key_of(&library.match_path(new.as_bytes()).expect("found")), key);
     at.clock.advance_ms(HOUR_MS);
     assert_eq!(check(&index, &library), Status::Ok);
-    assert!(!library.match_path(path.as_bytes()).expect("an answer").stale);
+    assert!(!library.ask(path).stale);
 }
 
 #[test]
@@ -184,11 +184,7 @@ fn two_items_with_one_file_are_settled_with_one_request() {
     at.server.reset();
     assert_eq!(check(&index, &library), Status::Ok);
     assert_eq!(requests(&at.server), [0, 1, 2, 0, 1, 4]);
-    let ask = |path: &str| {
-        index
-            .match_path(&offline(&library), path.as_bytes())
-            .expect("an answer")
-    };
+    let ask = |path: &str| index.ask(&offline(&library), path);
     let answer = ask(&moved.0);
     assert_eq!(
         (answer.status, answer.match_kind, answer.stale),
@@ -215,14 +211,8 @@ fn a_verified_item_says_who_has_its_file_now() {
     set_file(&at.server, &other.1, &one.0, false);
     library.invalidate_item(&one.1).expect("invalidated");
     at.server.reset();
-    library.match_path(one.0.as_bytes()).expect("an answer");
-    let ask = |path: &str| {
-        key_of(
-            &index
-                .match_path(&offline(&library), path.as_bytes())
-                .expect("an answer"),
-        )
-    };
+    library.ask(&one.0);
+    let ask = |path: &str| key_of(&index.ask(&offline(&library), path));
     assert_eq!((ask(&one.0), ask(&other.0)), (other.1, one.1));
 }
 

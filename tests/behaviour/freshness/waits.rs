@@ -14,10 +14,7 @@ fn expired(items: u32) -> Scene {
 }
 
 fn hurry(library: &Library, ms: u64) -> QueryOptions<'_> {
-    QueryOptions {
-        deadline: Deadline::In(Duration::from_millis(ms)),
-        ..library.query()
-    }
+    library.query().within(Duration::from_millis(ms))
 }
 
 #[test]
@@ -32,7 +29,7 @@ fn a_dripping_server_delays_a_listed_file_by_two_seconds() {
                 let index = at.open();
                 let library = index.library("Movies").expect("a handle");
                 let begun = Instant::now();
-                let answer = library.match_path(known.as_bytes()).expect("an answer");
+                let answer = library.ask(&known);
                 assert_eq!((answer.status, answer.stale), (Status::Ok, true));
                 assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
             });
@@ -49,7 +46,7 @@ fn a_query_waits_for_the_server_as_long_as_its_option_says() {
         at.server.fault(Fault::new(Action::Delay { ms: 200 }).times(0));
         let index = at.open();
         let library = index.library("Movies").expect("a handle");
-        let answer = library.match_path(known.as_bytes()).expect("an answer");
+        let answer = library.ask(known);
         assert_eq!((answer.status, answer.stale), (Status::Ok, is_stale), "{limit:?}");
     }
 }
@@ -106,9 +103,7 @@ fn processes_of_one_second_complete_a_refresh() {
         let index = at.open();
         let library = index.library("Movies").expect("a handle");
         let begun = Instant::now();
-        let answer = index
-            .match_path(&hurry(&library, 1_000), known.as_bytes())
-            .expect("an answer");
+        let answer = index.ask(&hurry(&library, 1_000), &known);
         assert_eq!(answer.status, Status::Ok);
         assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
         !answer.stale

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::index::{Deadline, QueryOptions};
+use crate::support::index::QueryOptions;
 use crate::support::{self, Scene, clock, movies, open, options, path_of, requests};
 use plexindex::error::Status;
 use plexindex::model::Reason;
@@ -72,10 +72,7 @@ fn short_pages_without_a_total_are_not_the_end() {
     let index = open(options(&server, folder.path()), &clock());
     let library = index.library("Movies").expect("a handle");
     let (path, _) = path_of(&server, 1, 2_400);
-    assert_eq!(
-        library.match_path(path.as_bytes()).expect("an answer").status,
-        Status::Ok
-    );
+    assert_eq!(library.ask(path).status, Status::Ok);
     assert_eq!(index.stats().expect("statistics").items, 2_500);
 }
 
@@ -84,11 +81,8 @@ fn a_batch_shares_its_deadline_and_a_hanging_server_is_late_not_wrong() {
     let at = Scene::movies(300);
     let (index, library) = at.opened();
     at.server.fault(Fault::new(Action::Delay { ms: 60_000 }).times(0));
-    let hurried = QueryOptions {
-        deadline: Deadline::In(Duration::from_millis(100)),
-        ..library.query()
-    };
-    let late = index.match_path(&hurried, b"/data/movies/x.mkv").expect("an answer");
+    let hurried = library.query().within(Duration::from_millis(100));
+    let late = index.ask(&hurried, "/data/movies/x.mkv");
     assert_eq!((late.status, late.reason), (Status::NeedsWarm, Reason::NotFetched));
     let folder = index.ask_folder(&hurried, b"/data/movies").expect("an answer");
     assert_eq!(folder.answer.reason, Some(Reason::NotFetched));
@@ -177,7 +171,7 @@ fn of_two_items_on_one_path_each_may_be_invalidated() {
                 offline,
                 ..library.query()
             };
-            index.match_path(&question, shared.as_bytes()).expect("an answer")
+            index.ask(&question, shared)
         };
         assert_eq!(ask(false).status, Status::Ambiguous);
         library.invalidate_item(&invalidated.to_string()).expect("invalidated");
@@ -224,7 +218,7 @@ fn an_item_that_went_to_another_library_is_answered_there() {
         let index = open(options(&server, folder.path()), &clock());
         let [films, classics] = ["Films", "Classics"].map(|title| index.library(title).expect("a handle"));
         index.refresh(&QueryOptions::default(), true).expect("listed");
-        films.record_matches(&[(b"/host/1.mkv", "9001")]).expect("recorded");
+        films.record("/host/1.mkv", "9001");
         let (from, to) = if refreshed { (2, 1) } else { (1, 2) };
         let (was, is) = if refreshed {
             (&classics, &films)
@@ -247,19 +241,16 @@ fn an_item_that_went_to_another_library_is_answered_there() {
         if refreshed {
             index.refresh(&QueryOptions::default(), false).expect("refreshed");
         } else {
-            let old = films.match_path(b"/data/Films/1.mkv").expect("an answer");
+            let old = films.ask("/data/Films/1.mkv");
             assert_eq!(old.status, Status::NotFound, "{from}: {old:?}");
         }
         assert_eq!(requests(&server)[4], 1);
         let offline = |library: &crate::support::index::Library| {
-            let question = QueryOptions {
-                offline: true,
-                ..library.query()
-            };
+            let question = library.query().offline();
             index.search_title(&question, "film 1").expect("an answer").status
         };
         assert_eq!((offline(was), offline(is)), (Status::NotFound, Status::Ok), "{from}");
-        let found = index.match_path(&is.query(), path.as_bytes()).expect("an answer");
+        let found = index.ask(&is.query(), path);
         assert_eq!(found.status, Status::Ok);
         if !refreshed {
             let recorded = films.lookup_key(b"/host/1.mkv", str::to_owned);
@@ -284,19 +275,16 @@ fn a_refresh_verifies_what_was_invalidated_by_its_path_on_the_host() {
         };
         let index = open(with, &clock());
         let library = index.library("Movies").expect("a handle");
-        assert_eq!(library.match_path(b"/mnt/1.mkv").expect("an answer").status, Status::Ok);
+        assert_eq!(library.ask("/mnt/1.mkv").status, Status::Ok);
         library.invalidate_path(b"/mnt/1.mkv").expect("invalidated");
         server.reset();
         index.refresh(&QueryOptions::default(), false).expect("refreshed");
         assert_eq!(requests(&server)[4], 1, "{kind}");
         index.refresh(&QueryOptions::default(), false).expect("refreshed");
         assert_eq!(requests(&server)[4], 1, "{kind}: nothing is left");
-        let offline = QueryOptions {
-            offline: true,
-            ..library.query()
-        };
+        let offline = library.query().offline();
         for path in ["/mnt/1.mkv", "/data/movies/1.mkv"] {
-            let found = index.match_path(&offline, path.as_bytes()).expect("an answer");
+            let found = index.ask(&offline, path);
             assert_eq!(found.status, Status::Ok, "{kind}: {path}");
         }
         // The folder that it lies in, by either name, asks for it too.
@@ -323,10 +311,7 @@ fn an_iteration_of_changes_ends_with_what_was_there_when_it_began() {
     let come = |name: &str| {
         let path = format!("/data/movies/{name}.mkv");
         support::add(&at.server, std::slice::from_ref(&path));
-        assert_eq!(
-            library.match_path(path.as_bytes()).expect("an answer").status,
-            Status::Ok
-        );
+        assert_eq!(library.ask(path).status, Status::Ok);
     };
     for first in ["a", "b", "c"] {
         at.clock.advance_ms(31_000);
@@ -363,10 +348,7 @@ fn a_batch_of_stored_answers_ends_with_its_deadline() {
     let paths = many_paths();
     let paths: Vec<&[u8]> = paths.iter().map(String::as_bytes).collect();
     let ask = |time, paths: &[&[u8]]| {
-        let query = QueryOptions {
-            deadline: Deadline::In(time),
-            ..library.query()
-        };
+        let query = library.query().within(time);
         let mut statuses = Vec::new();
         let answered = index.match_paths_with(&query, paths, |answer| statuses.push(answer.status));
         answered.expect("answers");
@@ -386,10 +368,7 @@ fn a_batch_of_stored_answers_can_be_stopped() {
     let (index, library) = at.listed();
     let paths = many_paths();
     let paths: Vec<&[u8]> = paths.iter().map(String::as_bytes).collect();
-    let query = QueryOptions {
-        progress: Some(&|_| false),
-        ..library.query()
-    };
+    let query = library.query().progress(&|_| false);
     let error = index.match_paths_with(&query, &paths, |_| ()).expect_err("stopped");
     assert_eq!(error.status, Status::Aborted);
 }

@@ -47,11 +47,8 @@ fn listed(server: &Standin, folder: &Path, mappings: Vec<Mapping>) -> Index {
 /// The listed path that a path is, how it was found, and whether that is certain.
 fn found(index: &Index, path: &str) -> Option<(String, MatchKind, Confidence)> {
     let library = index.library("Films").expect("a handle");
-    let offline = QueryOptions {
-        offline: true,
-        ..library.query()
-    };
-    let answer = index.match_path(&offline, path.as_bytes()).expect("an answer");
+    let offline = library.query().offline();
+    let answer = index.ask(&offline, path);
     let item = answer.item.filter(|_| answer.status == Status::Ok)?;
     let path = String::from_utf8(item.path).expect("text");
     Some((path, answer.match_kind, answer.confidence))

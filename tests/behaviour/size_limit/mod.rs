@@ -79,17 +79,14 @@ fn limited() -> (Scene, u64) {
 fn ask(index: &Index, server: &Standin, number: u32) {
     let library = index.library(NAMES[number as usize - 1]).expect("a handle");
     let (path, key) = path_of(server, number, 7);
-    let found = library.match_path(path.as_bytes()).expect("an answer");
+    let found = library.ask(&path);
     assert_eq!(found.status, Status::Ok, "{}", found.message);
     assert_eq!(found.item.map(|item| item.item.rating_key), Some(key), "{path}");
 }
 
 /// The titles of the libraries that are fetched.
 fn fetched(index: &Index) -> Vec<String> {
-    let offline = QueryOptions {
-        offline: true,
-        ..QueryOptions::default()
-    };
+    let offline = QueryOptions::default().offline();
     let rows: serde_json::Value =
         serde_json::from_str(&index.libraries_json(&offline).expect("libraries")).expect("JSON");
     rows.as_array()
@@ -136,7 +133,7 @@ fn what_hosts_told_stays() {
     ask(&index, &at.server, 1);
     let one = index.library("One").expect("a handle");
     let (path, key) = path_of(&at.server, 1, 3);
-    one.record_matches(&[(b"/host/a.mkv", &key)]).expect("recorded");
+    one.record("/host/a.mkv", &key);
     let (other, other_key) = path_of(&at.server, 1, 4);
     one.invalidate_item(&other_key).expect("invalidated");
     let keep = TableLimits {
@@ -153,7 +150,7 @@ fn what_hosts_told_stays() {
     for index in [index, at.open()] {
         let one = index.library("One").expect("a handle");
         let offline = support::offline(&one);
-        let found = index.match_path(&offline, b"/host/a.mkv").expect("an answer");
+        let found = index.ask(&offline, "/host/a.mkv");
         assert_eq!(
             (found.status, found.match_kind),
             (Status::Ok, MatchKind::Confirmed),
@@ -180,7 +177,7 @@ fn what_hosts_told_stays() {
     let index = at.open();
     let one = index.library("One").expect("a handle");
     at.server.reset();
-    let found = one.match_path(other.as_bytes()).expect("an answer");
+    let found = one.ask(other);
     assert_eq!(found.item.map(|item| item.item.rating_key), Some(other_key));
     assert_eq!(requests(&at.server)[2], 1, "listed as a whole");
 }
@@ -359,7 +356,7 @@ fn users_share_a_limit_and_nothing_else() {
         let own = format!("/{nth}.mkv");
         ask(index, &at.server, 1);
         let one = index.library("One").expect("a handle");
-        one.record_matches(&[(own.as_bytes(), &key(1))]).expect("recorded");
+        one.record(own, &key(1));
         at.clock.advance_ms(1_000);
         // On Windows a segment that is mapped goes later.
         assert!(stats(index).disk_bytes <= limit || cfg!(windows));
@@ -408,7 +405,7 @@ fn the_host_that_records_knows_what_its_own_writes_evicted() {
         let (other, others) = at.opened();
         let matches = |index: &Index| index.stats().expect("statistics").matches;
         assert_eq!(matches(&index), matches(&other), "in round {round}");
-        let first = |library: &Library| library.match_path(b"/host/0/1.mkv").expect("an answer").status;
+        let first = |library: &Library| library.ask("/host/0/1.mkv").status;
         assert_eq!(first(&library), first(&others), "in round {round}");
     }
 }
@@ -435,6 +432,6 @@ fn matches_of_a_cleared_library_push_none_out() {
     other.clear().expect("cleared");
     // Together they are more than the limit, without those that are cleared they are not.
     record(&own, "more", 1_100);
-    let kept = library.match_path(b"/host/own/0.mkv").expect("an answer");
+    let kept = library.ask("/host/own/0.mkv");
     assert_eq!(kept.status, Status::Ok, "{}", kept.message);
 }

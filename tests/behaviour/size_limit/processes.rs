@@ -23,7 +23,7 @@ fn asker(words: &[&str]) {
         let library = index.library(NAMES[number]).expect("a handle");
         let looked = library.lookup_key(path.as_bytes(), str::to_owned);
         assert!(looked.is_none() || looked.as_deref() == Some(key));
-        let found = library.match_path(path.as_bytes()).expect("an answer");
+        let found = library.ask(path);
         let item = found.item.expect("an item").item;
         assert_eq!(item.rating_key, key, "{path}");
         for _ in 0..3 {
@@ -32,7 +32,7 @@ fn asker(words: &[&str]) {
             assert!(found.candidates.iter().any(is_it), "{path}: {}", found.message);
         }
         let own = format!("/{}/{asked}.mkv", words[4]);
-        library.record_matches(&[(own.as_bytes(), key)]).expect("recorded");
+        library.record(&own, key);
         asked += 1;
         say(&format!("{number}|{own}|{key}"));
         if ended.is_finished() {
@@ -73,9 +73,7 @@ fn a_kill_while_libraries_go_loses_nothing() {
             let library = index
                 .library(NAMES[parts[0].parse::<usize>().expect("a number")])
                 .expect("a handle");
-            let found = index
-                .match_path(&support::offline(&library), parts[1].as_bytes())
-                .expect("an answer");
+            let found = index.ask(&support::offline(&library), parts[1]);
             let found = found.item.map(|item| item.item.rating_key);
             assert_eq!(found.as_deref(), Some(parts[2]), "{line} was acknowledged");
         }

@@ -88,7 +88,7 @@ fn scene(token: &str) -> Scene {
 fn used(at: &Scene) -> (Index, Library, String) {
     let (index, library) = at.listed();
     let (_, key) = path_of(&at.server, 1, 3);
-    library.record_matches(&[(b"/host/a.mkv", &key)]).expect("recorded");
+    library.record("/host/a.mkv", &key);
     at.server.reset();
     (index, library, key)
 }
@@ -123,7 +123,7 @@ fn ten_weeks(at: &Scene, token: impl Fn(i64) -> String, anew: bool) -> ([u64; 6]
             set(&index, &token(week));
         }
         index.check(&library.query()).expect("checked");
-        let answer = index.match_path(&library.query(), b"/host/a.mkv").expect("an answer");
+        let answer = index.ask(&library.query(), "/host/a.mkv");
         assert_eq!(
             answer.item.map(|item| item.item.rating_key).as_ref(),
             Some(&key),
@@ -192,7 +192,7 @@ fn nothing_is_answered_before_the_server_accepted_the_token() {
     nothing(&other, &theirs);
     assert_eq!(requests(&at.server)[5], 0);
     // The first question asks the server. It costs the probe.
-    let answer = index.match_path(&library.query(), b"/host/a.mkv").expect("an answer");
+    let answer = index.ask(&library.query(), "/host/a.mkv");
     assert_eq!(answer.item.map(|item| item.item.rating_key), Some(key.clone()));
     assert_eq!(answer.match_kind, MatchKind::Confirmed);
     assert_eq!(requests(&at.server), [0, 1, 0, 0, 0, 1]);

@@ -33,9 +33,7 @@ fn a_token_that_is_refused_or_expired_is_renewed_and_the_call_made_again() {
             admit(&at.server, &[&anns(week)]);
         }
         at.server.reset();
-        let answer = index
-            .match_path(&library.query(), b"/not/there.mkv")
-            .expect("an answer");
+        let answer = index.ask(&library.query(), "/not/there.mkv");
         assert_ne!(answer.status, Status::Ok);
         assert_eq!(i64::from(asked.load(Ordering::SeqCst)), week);
         assert_eq!(at_hand(&index, &library, "/host/a.mkv").as_ref(), Some(&key));
@@ -88,7 +86,7 @@ fn many_threads_renew_once_and_each_on_no_thread_of_the_library() {
                     begin.wait();
                     for path in 0..20 {
                         let path = format!("/new/{nth}/{path}.mkv");
-                        index.match_path(&library.query(), path.as_bytes()).expect("an answer");
+                        index.ask(&library.query(), path);
                     }
                     std::thread::current().id()
                 })
@@ -203,7 +201,7 @@ fn unlisted(nth: u32) -> String {
 
 /// Why a path is not found, and whether that may be old.
 fn missed(index: &Index, library: &Library, path: &str) -> (Reason, bool) {
-    let answer = index.match_path(&library.query(), path.as_bytes()).expect("an answer");
+    let answer = index.ask(&library.query(), path);
     assert_eq!(answer.status, Status::NotFound, "{}", answer.message);
     (answer.reason, answer.stale)
 }
@@ -247,7 +245,7 @@ fn without_a_new_token_a_miss_that_the_server_could_not_confirm_is_stale() {
     let (index, films, _) = used(&at);
     let (listed, _) = path_of(&at.server, 1, 5);
     expire(&at.server);
-    let ask = |path: &str| index.match_path(&films.query(), path.as_bytes()).expect("an answer");
+    let ask = |path: &str| index.ask(&films.query(), path);
     // The host is asked for a token; in the pause after that it is not.
     for nth in 1..4 {
         let answer = ask(&unlisted(nth));

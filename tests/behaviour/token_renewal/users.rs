@@ -45,9 +45,7 @@ fn a_user_whom_the_host_names_is_not_who_the_token_claims_to_be() {
     let (index, library) = named.opened();
     index.check(&library.query()).expect("asked");
     assert_eq!(at_hand(&index, &library, "/host/a.mkv"), None, "another view");
-    library
-        .record_matches(&[(b"/host/named.mkv", "1001")])
-        .expect("recorded");
+    library.record("/host/named.mkv", "1001");
     // Nor does the token open what is the named user's.
     let by_token = named.with(|options| options.user = None);
     let (index, library) = by_token.opened();
@@ -187,7 +185,7 @@ fn a_server_at_another_url_that_says_it_is_hers_opens_and_changes_nothing() {
         // Hers is renewed as ever.
         admit(&at.server, &[&anns(1)]);
         set(&index, &anns(1));
-        let answer = index.match_path(&library.query(), b"/host/a.mkv").expect("an answer");
+        let answer = index.ask(&library.query(), "/host/a.mkv");
         assert_eq!(answer.match_kind, MatchKind::Confirmed);
     }
 }
@@ -234,10 +232,7 @@ fn what_a_token_was_asked_for_and_shown_is_never_stored_for_another_user() {
     at.server
         .fault(Fault::new(Action::Delay { ms: 300 }).on(Kind::Metadata));
     let at_bobs = || {
-        let question = QueryOptions {
-            offline: true,
-            ..classics.query()
-        };
+        let question = classics.query().offline();
         index.search_title(&question, "film 1").expect("an answer").status
     };
     std::thread::scope(|scope| {
@@ -262,7 +257,7 @@ fn a_server_at_another_url_opens_nothing_that_was_listed_without_a_token() {
     let library = index.library("Movies").expect("a handle");
     index.refresh(&library.query(), true).expect("listed");
     let (_, key) = path_of(&at.server, 1, 3);
-    library.record_matches(&[(b"/host/a.mkv", &key)]).expect("recorded");
+    library.record("/host/a.mkv", &key);
     let other = support::movies(60);
     other.change(|state| state.tokens = Vec::new());
     let theirs = open(
@@ -285,7 +280,7 @@ fn what_one_users_listing_tells_of_mappings_no_other_token_hears() {
     for nth in [3, 5, 7, 9] {
         let (path, _) = path_of(&at.server, 1, nth);
         let asked = path.replace("/data/movies", "/mnt/elsewhere/films");
-        index.match_path(&library.query(), asked.as_bytes()).expect("an answer");
+        index.ask(&library.query(), asked);
     }
     let anns_own = index.proposals();
     assert!(!anns_own.is_empty());
@@ -314,7 +309,7 @@ fn a_call_that_began_with_one_users_token_is_not_answered_from_anothers_view() {
     let (index, library, key) = used(&at);
     set(&index, &bob);
     index.refresh(&library.query(), true).expect("listed for Bob");
-    library.record_matches(&[(b"/host/bobs.mkv", &key)]).expect("recorded");
+    library.record("/host/bobs.mkv", &key);
     // While the server is asked: a token of hers that is new goes on as hers, and Bob's ends the call.
     let listed = path_of(&at.server, 1, 3).0;
     for (path, next) in [(listed.as_str(), anns(1)), ("/host/bobs.mkv", bob)] {
@@ -355,7 +350,7 @@ fn two_users(at: &Scene) -> (Index, Library, String) {
     let (index, library, key) = used(at);
     set(&index, &bobs(0));
     index.refresh(&library.query(), true).expect("listed for Bob");
-    library.record_matches(&[(b"/host/bobs.mkv", &key)]).expect("recorded");
+    library.record("/host/bobs.mkv", &key);
     set(&index, &anns(0));
     (index, library, key)
 }

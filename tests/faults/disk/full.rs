@@ -284,7 +284,7 @@ pub fn full_and_closed(words: &[&str]) {
     let index = try_open(options.clone()).expect("opens");
     let library = index.library("Movies").expect("a handle");
     assert_eq!(answer(&library, path).expect("fetched"), key);
-    library.record_matches(&[(b"/host/a.mkv", key)]).expect("recorded");
+    library.record("/host/a.mkv", key);
     index.close().expect("closes");
     fill(&folder, 0);
     // Closed before the disk was full, and on the full disk.
@@ -349,7 +349,7 @@ pub fn limited(words: &[&str]) {
     let key = words[3];
     let index = try_open(options).expect("opens");
     let library = index.library("Movies").expect("a handle");
-    library.record_matches(&[(b"/host/first.mkv", key)]).expect("recorded");
+    library.record("/host/first.mkv", key);
     say("ready");
     limit_files(1);
     let mut refused = 0;
@@ -364,7 +364,7 @@ pub fn limited(words: &[&str]) {
     assert!(refused > 0);
     assert_eq!(answer(&library, "/host/first.mkv").expect("an answer"), key);
     limit_files(libc::RLIM_INFINITY);
-    library.record_matches(&[(b"/host/last.mkv", key)]).expect("recorded");
+    library.record("/host/last.mkv", key);
     assert_eq!(answer(&library, "/host/last.mkv").expect("an answer"), key);
     say("done");
     told();

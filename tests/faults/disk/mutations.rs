@@ -223,9 +223,7 @@ pub fn a_file_may_be_damaged_in_any_way_while_the_store_is_closed() {
     used(&server, &root.path().join("open"));
     let index = open(options(&server, &root.path().join("open")), &clock());
     let library = index.library("Movies").expect("a handle");
-    library
-        .record_matches(&[(b"/host/5.mkv", &path_of(&server, 1, 3).1)])
-        .expect("recorded");
+    library.record("/host/5.mkv", &path_of(&server, 1, 3).1);
     copy_files(&root.path().join("open"), &killed);
     index.close().expect("closes");
 

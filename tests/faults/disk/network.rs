@@ -35,9 +35,7 @@ pub fn on_a_network(words: &[&str]) {
     let index = open(options_at(words), &clock());
     let library = index.library("Movies").expect("a handle");
     assert_eq!(answer(&library, words[3]).expect("an answer"), words[4]);
-    library
-        .record_matches(&[(b"/host/there.mkv", words[4])])
-        .expect("recorded");
+    library.record("/host/there.mkv", words[4]);
     say("open");
     while let Some(path) = told() {
         say(&answer(&library, &path).expect("an answer"));

@@ -236,7 +236,7 @@ fn a_store_of_another_format_is_left_alone_and_not_read() {
     let index = support::open(options(&server, folder.path()), &clock());
     let library = index.library("Movies").expect("a handle");
     library.match_path(path.as_bytes()).expect("listed");
-    library.record_matches(&[(b"/host/3.mkv", &key)]).expect("recorded");
+    library.record("/host/3.mkv", &key);
     index.close().expect("closed");
     let hours_ago = SystemTime::now() - Duration::from_secs(7_200);
     for entry in fs::read_dir(folder.path()).expect("the folder") {
@@ -258,7 +258,7 @@ fn a_store_of_another_format_is_left_alone_and_not_read() {
     assert_eq!(library.lookup_key(path.as_bytes(), str::to_owned), None);
     assert_eq!(answer(&library, &path).expect("an answer"), key);
     assert!(support::requests(&server)[2] > 0, "it is listed anew");
-    let missed = library.match_path(b"/host/3.mkv").expect("an answer");
+    let missed = library.ask("/host/3.mkv");
     assert_eq!(missed.status, plexindex::error::Status::NotFound, "it is recorded anew");
     // Clearing, sweeping and fetching again touch the files of this format only.
     index.clear().expect("cleared");

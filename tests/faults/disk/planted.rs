@@ -218,7 +218,7 @@ fn a_folder_that_becomes_a_link_is_not_followed() {
     // Put back, it goes on.
     fs::remove_file(&folder).expect("removed");
     fs::rename(root.path().join("moved"), &folder).expect("moved back");
-    library.record_matches(&[(b"/host/a.mkv", &key)]).expect("recorded");
+    library.record("/host/a.mkv", &key);
     // Who opens it now says which folder is meant: a link is as good as its name.
     symlink(&folder, root.path().join("link")).expect("made");
     use_it(&server, &root.path().join("link")).expect("it works");

@@ -348,7 +348,7 @@ fn leave_spoilt(server: &Standin, root: &Path, cache: &Path) {
     let library = index.library("Movies").expect("a handle");
     library.match_path(b"/host/none.mkv").expect("listed");
     let (_, key) = path_of(server, 1, 3);
-    library.record_matches(&[(b"/host/lost.mkv", &key)]).expect("recorded");
+    library.record("/host/lost.mkv", &key);
     copy_files(&root.join("before"), cache);
     index.close().expect("closes");
     spoil(&cache.join("plexindex-1.db"), "header");

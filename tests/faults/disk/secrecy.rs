@@ -48,7 +48,7 @@ fn no_file_holds_the_token_or_the_user() {
     let library = index.library("Movies").expect("a handle");
     let (path, key) = path_of(&server, 1, 3);
     assert_eq!(answer(&library, &path).expect("an answer"), key);
-    library.record_matches(&[(b"/host/a.mkv", &key)]).expect("recorded");
+    library.record("/host/a.mkv", &key);
     // While it is open the write-ahead log is there too; another token is refused, and kept no better.
     let refused = Options {
         token: Token::new(&format!("{TOKEN}-refused")),

@@ -20,7 +20,7 @@ fn segments_may_be_removed_while_they_are_in_use() {
         fs::remove_file(file).expect("removed");
     }
     assert_eq!(library.lookup_key(path.as_bytes(), |found| found == key), Some(true));
-    library.record_matches(&[(b"/host/new.mkv", &key)]).expect("recorded");
+    library.record("/host/new.mkv", &key);
     assert_eq!(answer(&library, "/host/new.mkv").expect("an answer"), key);
     assert_eq!(
         answer(&library, "/host/700.mkv").expect("an answer"),

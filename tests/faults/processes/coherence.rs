@@ -3,7 +3,7 @@
 use std::fs::OpenOptions;
 use std::path::Path;
 
-use crate::support::index::{Index, Library, QueryOptions};
+use crate::support::index::{Index, Library};
 use plexindex_standin::Standin;
 
 #[cfg(unix)]
@@ -22,7 +22,7 @@ pub fn answer(words: &[&str]) {
         let (verb, rest) = order.split_once(' ').unwrap_or((&order, ""));
         let (path, key) = rest.split_once('|').unwrap_or((rest, ""));
         match verb {
-            "record" => library.record_matches(&[(path.as_bytes(), key)]).expect("recorded"),
+            "record" => library.record(path, key),
             "invalidation" => library.invalidate_path(path.as_bytes()).expect("invalidated"),
             "invalidate_item" => library.invalidate_item(key).expect("invalidated"),
             "look" => {
@@ -65,11 +65,8 @@ fn allow_no_more_files() {
 /// What both doors say: the fast path's key or `?`, and the full answer's key or its reason.
 pub fn look(index: &Index, library: &Library, path: &str) -> String {
     let lookup = library.lookup_key(path.as_bytes(), str::to_owned);
-    let offline = QueryOptions {
-        offline: true,
-        ..library.query()
-    };
-    let found = index.match_path(&offline, path.as_bytes()).expect("an answer");
+    let offline = library.query().offline();
+    let found = index.ask(&offline, path);
     let full = found
         .item
         .map_or_else(|| format!("{:?}", found.reason), |item| item.item.rating_key);

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use crate::support::index::{Index, QueryOptions};
+use crate::support::index::Index;
 use plexindex_standin::{Action, Fault, Kind, Standin};
 
 use crate::support::worker::{Dice, Worker, assert_sound, database, open_at, options_at, place, rounds, say, until};
@@ -18,11 +18,8 @@ fn open(server: &Standin, folder: &Path) -> Index {
 /// What the index says of a path without asking the server: the rating key, or the reason that there is none.
 fn answer(index: &Index, path: &str) -> String {
     let library = index.library("Movies").expect("a handle");
-    let offline = QueryOptions {
-        offline: true,
-        ..library.query()
-    };
-    let found = index.match_path(&offline, path.as_bytes()).expect("an answer");
+    let offline = library.query().offline();
+    let found = index.ask(&offline, path);
     match found.item {
         Some(item) => item.item.rating_key,
         None => format!("{:?}", found.reason),
@@ -116,7 +113,7 @@ pub fn list(words: &[&str]) {
     let index = support::open(options, &clock());
     let library = index.library("Movies").expect("a handle");
     say("begins");
-    let found = library.match_path(words[4].as_bytes()).expect("an answer");
+    let found = library.ask(words[4]);
     index.close().expect("closes");
     say(&found.item.expect("an item").item.rating_key);
 }
@@ -230,7 +227,7 @@ pub fn begin(words: &[&str]) {
     say("begins");
     let index = open_at(words);
     let library = index.library("Movies").expect("a handle");
-    library.record_matches(&[(b"/host/a.mkv", "7")]).expect("recorded");
+    library.record("/host/a.mkv", "7");
     say("recorded");
     crate::support::worker::told();
 }
@@ -257,7 +254,7 @@ pub fn a_kill_while_the_store_is_made_or_set_aside_leaves_a_whole_one() {
         if recorded {
             assert_eq!(answer(&index, "/host/a.mkv"), "7", "acknowledged, then lost");
         }
-        library.record_matches(&[(b"/host/b.mkv", "8")]).expect("recorded");
+        library.record("/host/b.mkv", "8");
         assert_eq!(answer(&index, "/host/b.mkv"), "8");
         index.close().expect("closes");
         assert_sound(folder.path());

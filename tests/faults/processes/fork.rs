@@ -88,10 +88,7 @@ fn child(index: &Index, number: u64, path: &str, key: &str) -> Result<(), String
         return Err("a lookup knew better".to_owned());
     }
     // It speaks to the server over connections of its own, and may fetch.
-    let in_time = QueryOptions {
-        deadline: Deadline::In(Duration::from_secs(15)),
-        ..library.query()
-    };
+    let in_time = library.query().within(Duration::from_secs(15));
     if number.is_multiple_of(4) {
         match index.refresh(&in_time, true) {
             Ok(Status::Ok) => {}
@@ -126,7 +123,7 @@ pub fn busy(words: &[&str]) {
             while going() {
                 let number = recorded.load(Ordering::SeqCst);
                 let path = format!("/parent/{number}.mkv");
-                library.record_matches(&[(path.as_bytes(), key)]).expect("recorded");
+                library.record(path, key);
                 recorded.store(number + 1, Ordering::SeqCst);
             }
         });
@@ -252,10 +249,7 @@ fn a_child_keeps_no_lock_of_the_fetch_that_its_parent_was_at() {
     // The child lives, and another process wants to fetch.
     let index = support::open(options(&server, folder.path()), &clock());
     let library = index.library("Movies").expect("a handle");
-    let in_time = QueryOptions {
-        deadline: Deadline::In(Duration::from_secs(5)),
-        ..library.query()
-    };
+    let in_time = library.query().within(Duration::from_secs(5));
     assert_eq!(index.refresh(&in_time, true).expect("listed"), Status::Ok);
     worker.end();
 }

@@ -43,11 +43,9 @@ pub fn interrupted(words: &[&str]) {
         index.refresh(&QueryOptions::default(), true).expect("listed");
         for number in 0..20 {
             let path = format!("/host/{rounds}/{number}.mkv");
-            library
-                .record_matches(&[(path.as_bytes(), words[4])])
-                .expect("recorded");
+            library.record(&path, words[4]);
             for path in [&path, words[3]] {
-                let found = library.match_path(path.as_bytes()).expect("an answer");
+                let found = library.ask(path);
                 assert_eq!(found.item.expect("an item").item.rating_key, words[4]);
             }
         }

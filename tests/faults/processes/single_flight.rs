@@ -30,14 +30,11 @@ pub fn ask(words: &[&str]) {
                     }
                     true
                 };
-                let question = QueryOptions {
-                    progress: Some(&progress),
-                    ..library.query()
-                };
-                let found = index.match_path(&question, path.as_bytes()).expect("an answer");
+                let question = library.query().progress(&progress);
+                let found = index.ask(&question, path);
                 let key = found.item.map(|item| item.item.rating_key).expect("an item");
                 let own = format!("/host{path}");
-                library.record_matches(&[(own.as_bytes(), &key)]).expect("recorded");
+                library.record(own, &key);
                 say(&format!("{path}|{key}"));
             });
         }
@@ -151,7 +148,7 @@ fn who_lists_after_the_list_of_libraries_came_reads_the_change_tokens_again() {
         let (path, key) = path_of(&server, 1, 3);
         for index in [&second, &first] {
             let library = index.library("Movies").expect("a handle");
-            let found = library.match_path(path.as_bytes()).expect("an answer");
+            let found = library.ask(&path);
             assert_eq!(found.item.map(|item| item.item.rating_key), Some(key.clone()));
         }
         let sections = if late { 3 } else { 2 };

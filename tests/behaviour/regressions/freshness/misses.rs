@@ -18,7 +18,7 @@ fn many_threads_that_miss_do_not_wait_in_turn_for_a_server_that_hangs() {
             scope.spawn(move || {
                 let library = index.library("Movies").expect("a handle");
                 let path = format!("/data/movies/nowhere{number}.mkv");
-                let answer = library.match_path(path.as_bytes()).expect("an answer");
+                let answer = library.ask(path);
                 assert_eq!((answer.status, answer.reason), (Status::NotFound, Reason::Unavailable));
             });
         }
@@ -40,7 +40,7 @@ fn a_miss_that_a_silent_server_did_not_answer_says_so() {
     let missed = |index: &Index, library: &Library, number: u32, hurried: bool| {
         let path = format!("/data/movies/New{number} (2020)/New{number}.mkv");
         let query = if hurried { within(library, 300) } else { library.query() };
-        let answer = index.match_path(&query, path.as_bytes()).expect("an answer");
+        let answer = index.ask(&query, path);
         assert_eq!(answer.reason, Reason::Unavailable, "{}", answer.message);
         assert!(answer.stale, "{}", answer.message);
         assert!(answer.message.contains("cannot reach"), "{}", answer.message);
@@ -63,7 +63,7 @@ fn a_miss_that_a_silent_server_did_not_answer_says_so() {
     assert_eq!(missed(&other, &same, 2, true), Status::NotYet);
     assert_eq!(missed(&other, &same, 3, false), Status::NotFound);
     assert_eq!(requests(&at.server)[5], asked);
-    let found = library.match_path(known.as_bytes()).expect("an answer");
+    let found = library.ask(known);
     assert_eq!(
         (found.status, found.stale),
         (Status::Ok, false),
@@ -97,7 +97,7 @@ fn a_miss_is_asked_for_again_soon_after_the_server_is_back() {
     at.server.close_connections();
     let path = |number: u32| format!("/data/movies/New{number} (2020)/New{number}.mkv");
     let reason = |library: &Library, number: u32| {
-        let answer = library.match_path(path(number).as_bytes()).expect("an answer");
+        let answer = library.ask(path(number));
         (answer.reason, answer.stale)
     };
     let sent = || -> u64 {
@@ -133,9 +133,7 @@ fn a_call_that_had_no_time_to_ask_says_nothing_of_the_server() {
             at.clock.advance_ms(HOUR_MS);
         }
         let before = requests(&at.server);
-        let hurried = index
-            .match_path(&within(&library, 0), path.as_bytes())
-            .expect("an answer");
+        let hurried = index.ask(&within(&library, 0), path);
         assert!(hurried.stale, "{}", hurried.message);
         assert_eq!(requests(&at.server), before, "no request fits into no time");
         let title = format!("New {number}");
@@ -144,7 +142,7 @@ fn a_call_that_had_no_time_to_ask_says_nothing_of_the_server() {
             .change(|state| state.add_items(1, vec![crate::support::movie(&title, &new)], true))
             .expect("added");
         for asked in [&library, &same] {
-            let answer = asked.match_path(new.as_bytes()).expect("an answer");
+            let answer = asked.ask(&new);
             assert_eq!((answer.status, answer.stale), (Status::Ok, false), "{}", answer.message);
         }
     }
@@ -166,17 +164,17 @@ fn a_question_waits_less_for_the_server_than_a_listing() {
     let library = index.library("Movies").expect("a handle");
     let asked = || std::mem::take(&mut *asked.lock().expect("no panic"));
     let (path, _) = path_of(&at.server, 1, 3);
-    library.match_path(path.as_bytes()).expect("an answer");
+    library.ask(&path);
     let listed = asked();
     assert!(listed.contains(&("libraries", BRIEF)), "{listed:?}");
     assert!(listed.contains(&("page", LONG)), "{listed:?}");
-    library.match_path(b"/data/movies/new.mkv").expect("an answer");
+    library.ask("/data/movies/new.mkv");
     assert_eq!(asked(), [("libraries", BRIEF), ("path", BRIEF)]);
     library.invalidate_path(path.as_bytes()).expect("invalidated");
-    library.match_path(path.as_bytes()).expect("an answer");
+    library.ask(&path);
     assert_eq!(asked(), [("items", BRIEF)]);
     at.clock.advance_ms(HOUR_MS);
-    library.match_path(path.as_bytes()).expect("an answer");
+    library.ask(path);
     assert_eq!(asked(), [("libraries", BRIEF)]);
     // A refresh retries for longer, and waits longer for its pages only.
     index.refresh(&library.query(), true).expect("listed");
@@ -199,9 +197,7 @@ fn what_a_server_is_not_asked_after_it_failed_is_no_miss() {
         let ask = |index: &Index, number: u32| {
             let library = index.library("Movies").expect("a handle");
             let path = format!("/data/movies/New{number} (2020)/New{number}.mkv");
-            let answer = index
-                .match_path(&within(&library, 60_000), path.as_bytes())
-                .expect("an answer");
+            let answer = index.ask(&within(&library, 60_000), path);
             let late = hangs && answer.stale;
             let expected = if late { Status::NotYet } else { Status::NotFound };
             assert_eq!(answer.status, expected, "{}", answer.message);
@@ -272,7 +268,7 @@ fn a_probe_for_a_missing_path_does_not_wait_for_a_listing() {
                     barrier.wait();
                     let begun = Instant::now();
                     let path = format!("/data/movies/nowhere{number}.mkv");
-                    library.match_path(path.as_bytes()).expect("an answer");
+                    library.ask(path);
                     begun.elapsed()
                 })
             })

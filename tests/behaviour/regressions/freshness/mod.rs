@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::support::hooked;
-use crate::support::index::{Deadline, Index, Library, QueryOptions};
+use crate::support::index::{Index, Library, QueryOptions};
 use crate::support::{HOUR_MS, Scene, add, movie, offline, open, path_of, remove, requests};
 use plexindex::error::Status;
 use plexindex::model::{MatchKind, Reason, Token};
@@ -22,10 +22,7 @@ fn replace(server: &Standin, key: u64, path: &str) {
 }
 
 fn within(library: &Library, ms: u64) -> QueryOptions<'_> {
-    QueryOptions {
-        deadline: Deadline::In(Duration::from_millis(ms)),
-        ..library.query()
-    }
+    library.query().within(Duration::from_millis(ms))
 }
 
 fn listed(server: &Standin, index: &Index) {
@@ -56,9 +53,7 @@ fn a_delta_that_was_cut_off_is_not_taken_for_a_whole_one() {
     assert_eq!(later.refresh(&library.query(), false).expect("fresh"), Status::Ok);
     for nth in [0, 150, 299] {
         let path = format!("/data/movies/better{nth}.mkv");
-        let new = later
-            .match_path(&offline(&library), path.as_bytes())
-            .expect("an answer");
+        let new = later.ask(&offline(&library), &path);
         assert_eq!((new.status, new.stale), (Status::Ok, false), "{path}");
     }
 }
@@ -79,7 +74,7 @@ fn a_server_that_does_not_count_still_tells_what_went() {
     let (path, key) = path_of(&at.server, 1, 3);
     remove(&at.server, &[key.parse().expect("a number")]);
     at.clock.advance_ms(120_000);
-    let answer = library.match_path(path.as_bytes()).expect("an answer");
+    let answer = library.ask(path);
     assert_eq!(answer.status, Status::NotFound, "{:?}", requests(&at.server));
 }
 
@@ -103,13 +98,10 @@ fn a_file_of_two_unfetched_libraries_is_ambiguous() {
             .expect("the stand-in starts"),
     );
     let index = at.open();
-    let all = QueryOptions {
-        deadline: Deadline::In(Duration::from_secs(20)),
-        ..QueryOptions::default()
-    };
-    let first = index.match_path(&all, path.as_bytes()).expect("an answer");
+    let all = QueryOptions::default().within(Duration::from_secs(20));
+    let first = index.ask(&all, path);
     index.refresh(&QueryOptions::default(), true).expect("listed");
-    let later = index.match_path(&all, path.as_bytes()).expect("an answer");
+    let later = index.ask(&all, path);
     assert_eq!(
         (later.status, later.reason),
         (Status::Ambiguous, Reason::SeveralLibraries)
@@ -130,9 +122,7 @@ fn the_end_of_a_path_is_not_compared_with_the_little_that_an_unfetched_library_h
             .expect("the stand-in starts"),
     );
     let (index, library) = at.opened();
-    let first = index
-        .match_path(&within(&library, 20_000), b"/data/movies/A/01.mkv")
-        .expect("an answer");
+    let first = index.ask(&within(&library, 20_000), "/data/movies/A/01.mkv");
     assert_eq!(first.status, Status::Ok);
     assert_eq!(requests(&at.server)[2], 0, "nothing was listed");
     // The host sees the folder elsewhere, and no mapping was given.
@@ -166,9 +156,7 @@ fn each_library_that_may_have_a_new_file_is_asked() {
     at.server
         .change(|state| state.rename_file(number, &old, "/data/shared/renamed.mkv"))
         .expect("renamed");
-    let found = index
-        .match_path(&QueryOptions::default(), b"/data/shared/renamed.mkv")
-        .expect("an answer");
+    let found = index.ask(&QueryOptions::default(), "/data/shared/renamed.mkv");
     assert_eq!(found.status, Status::Ok, "{:?} {}", requests(&at.server), found.message);
 }
 
@@ -193,9 +181,7 @@ fn what_was_cleared_is_not_inherited_again() {
     };
     let old = by("the-old-token");
     let library = old.library("Movies").expect("a handle");
-    library
-        .record_matches(&[(b"/host/a.mkv", key.as_str())])
-        .expect("recorded");
+    library.record("/host/a.mkv", &key);
     let new = by("the-new-token");
     at.list(&new);
     new.clear().expect("cleared");
@@ -281,17 +267,12 @@ fn the_newer_of_a_record_and_a_single_item_counts_whatever_is_folded() {
     let (index, library) = at.listed();
     let (_, key) = path_of(&at.server, 1, 3);
     let record = |path: &str| {
-        library
-            .record_matches(&[(path.as_bytes(), key.as_str())])
-            .expect("recorded");
+        library.record(path, &key);
     };
     let match_kinds = |path: &str| {
         [&index, &at.open()].map(|index| {
             let library = index.library("Movies").expect("a handle");
-            index
-                .match_path(&offline(&library), path.as_bytes())
-                .expect("an answer")
-                .match_kind
+            index.ask(&offline(&library), path).match_kind
         })
     };
     let (early, late) = ("/data/movies/early.mkv", "/data/movies/late.mkv");

@@ -9,10 +9,7 @@ pub fn connecting(words: &[&str]) {
     for number in 0..forks {
         let index = Arc::new(open_at(words));
         let refresh = |index: &Index| {
-            let in_time = QueryOptions {
-                deadline: Deadline::In(Duration::from_secs(15)),
-                ..QueryOptions::default()
-            };
+            let in_time = QueryOptions::default().within(Duration::from_secs(15));
             index.libraries_json(&in_time).map_err(|error| error.message)?;
             match index.server_json(&in_time) {
                 Ok(_) if key_of(index, path, false) == key => Ok(()),
