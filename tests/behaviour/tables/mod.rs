@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::support::index::{Index, QueryOptions, failpoint};
-use crate::support::worker::{Dice, choice, rounds, until};
+use crate::support::worker::{choice, until};
 use plexindex::error::Status;
 use plexindex::options::{Options, Ttl};
 use plexindex::tables::{LONGEST_NAME, Op, Table, TableLimits};
@@ -225,105 +225,6 @@ fn what_was_written_longest_ago_goes_first_and_together() {
     );
     shows.put(b"7", b"", &terms).expect("stored");
     assert_eq!((get(&shows, "large"), get(&shows, "7").as_deref()), (None, Some("")));
-}
-
-/// A change of the model beside that of a table: what is put, or nothing.
-type Change = (usize, Vec<u8>, Option<Vec<u8>>);
-
-fn random_change(dice: &mut Dice) -> Change {
-    let name = format!("/films/{}.mkv", dice.roll(4_000)).into_bytes();
-    let length = if dice.roll(40) == 0 { 1_500 } else { dice.roll(30) };
-    let value = (dice.roll(5) > 0)
-        .then(|| vec![b'a' + u8::try_from(length % 26).unwrap_or(0); usize::try_from(length).unwrap_or(0)]);
-    (usize::from(dice.roll(8) == 0), name, value)
-}
-
-#[test]
-fn whatever_is_written_in_whatever_pieces_is_what_is_read() {
-    for seed in 0..rounds("PLEXINDEX_SEEDS", 2) {
-        let folder = tempfile::tempdir().expect("a folder");
-        let mut dice = Dice::new(seed);
-        let mut handles = [open(folder.path()), open(folder.path())];
-        let mut model = [(); 2].map(|()| std::collections::BTreeMap::<Vec<u8>, Vec<u8>>::new());
-        for round in 0..90 {
-            let at = usize::from(dice.roll(3) == 0);
-            match dice.roll(30) {
-                0 => handles[at] = open(folder.path()),
-                1 => {
-                    let files = segments(folder.path());
-                    let some = files.get(usize::try_from(dice.roll(4)).unwrap_or(0));
-                    some.inspect(|path| std::fs::remove_file(path).expect("removed"));
-                }
-                _ => {}
-            }
-            let tables = ["Films", "Shows"].map(|name| table(&handles[at], name));
-            if dice.roll(25) == 0 {
-                tables[1].clear().expect("cleared");
-                model[1].clear();
-            }
-            let most = [1, 20, 300, 1_500][usize::try_from(dice.roll(4)).unwrap_or(0)];
-            let changes: Vec<Change> = (0..=dice.roll(most)).map(|_| random_change(&mut dice)).collect();
-            let ops: Vec<Op<'_>> = changes
-                .iter()
-                .map(|(of, name, value)| match value {
-                    Some(value) => Op::Put(&tables[*of], name, value),
-                    None => Op::Remove(&tables[*of], name),
-                })
-                .collect();
-            tables[0].tables().write(&ops, &KEEP).expect("stored");
-            for (of, name, value) in changes {
-                match value {
-                    Some(value) => model[of].insert(name, value),
-                    None => model[of].remove(&name),
-                };
-            }
-            check_against(
-                &handles[usize::from(dice.roll(2) == 0)],
-                &model,
-                &mut dice,
-                &format!("{seed}, {round}"),
-            );
-        }
-        for (of, name) in ["Films", "Shows"].into_iter().enumerate() {
-            let all = table(&handles[0], name);
-            let mut names = Vec::new();
-            while let Some(next) = all.next(names.last().map(Vec::as_slice)).expect("asked") {
-                names.push(next);
-            }
-            assert!(names.iter().eq(model[of].keys()), "{seed}: {name}");
-        }
-    }
-}
-
-fn check_against(
-    index: &Index,
-    model: &[std::collections::BTreeMap<Vec<u8>, Vec<u8>>; 2],
-    dice: &mut Dice,
-    what: &str,
-) {
-    for (of, name) in ["Films", "Shows"].into_iter().enumerate() {
-        let table = table(index, name);
-        assert_eq!(
-            table.count().expect("counted"),
-            model[of].len() as u64,
-            "{what}: {name}"
-        );
-        for _ in 0..60 {
-            let (_, name, _) = random_change(dice);
-            let mut found = None;
-            table
-                .get(&name, usize::MAX, &mut |value| found = Some(value.to_vec()))
-                .expect("asked");
-            assert_eq!(found.as_ref(), model[of].get(&name), "{what}: {}", name.escape_ascii());
-            if let Some(fast) = table.lookup(&name, <[u8]>::to_vec) {
-                assert_eq!(Some(&fast), found.as_ref(), "{what}: {}", name.escape_ascii());
-            }
-            let next = table.next(Some(&name)).expect("asked");
-            let after = (std::ops::Bound::Excluded(name), std::ops::Bound::Unbounded);
-            let wanted = model[of].range(after).next().map(|(name, _)| name.clone());
-            assert_eq!(next, wanted, "{what}");
-        }
-    }
 }
 
 #[test]

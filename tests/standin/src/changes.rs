@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::events::Event;
-use crate::library::{ContentClock, Row};
+use crate::library::Row;
 use crate::model::{Item, ItemType, LibraryKind, Link, Media, Part, Text};
 use crate::spec::{ItemSpec, MediaSpec};
 use crate::state::{Outcome, Shift, State};
@@ -309,9 +309,6 @@ impl State {
                     }
                 }
             }
-        }
-        if library.content_clock == ContentClock::Always {
-            library.count_change(1);
         }
         Ok(())
     }

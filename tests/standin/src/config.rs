@@ -8,12 +8,6 @@ use serde::{Deserialize, Serialize};
 pub enum FileFilter {
     /// Rows with a path that contains the value, without regard to case.
     Substring,
-    /// As `Substring`, and for an episode its whole season.
-    WholeSeason,
-    /// As `Substring`, but 500 without `type`.
-    ErrorWithoutType,
-    /// As `WholeSeason`, but 500 without `type`.
-    WholeSeasonErrorWithoutType,
     /// Not known to the server: everything is returned.
     Ignored,
     /// 200 with nothing.
@@ -28,8 +22,6 @@ pub enum Sorting {
     Honoured,
     /// Rows come in an arbitrary order, the same for each request.
     Arbitrary,
-    /// Rows come in another order for each request.
-    Changing,
 }
 
 /// Switches. Every default is what Plex 1.43 was seen to do.

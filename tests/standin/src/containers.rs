@@ -136,7 +136,7 @@ fn section(w: &mut Writer, library: &Library) {
     w.int("scannedAt", library.scanned_at);
     w.bool("content", true);
     w.bool("directory", true);
-    w.int("contentChangedAt", library.content_changed_at());
+    w.int("contentChangedAt", library.content);
     w.int("hidden", library.hidden);
     if !library.locations.is_empty() && w.list("Location") {
         for location in &library.locations {

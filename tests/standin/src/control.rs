@@ -1,7 +1,6 @@
 //! `/_standin/…`: the tests' side door. Needs no token, counts nothing. The README lists the names; the structs below are the bodies.
 
 use std::sync::Arc;
-use std::thread;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -12,7 +11,7 @@ use crate::counters::Counters;
 use crate::events::Event;
 use crate::faults::Fault;
 use crate::http::{Reply, Request};
-use crate::library::{ContentClock, Library};
+use crate::library::Library;
 use crate::lock;
 use crate::model::ItemType;
 use crate::query::Params;
@@ -54,8 +53,6 @@ struct Keys {
     rating_keys: Vec<u64>,
     #[serde(default = "yes")]
     scanned: bool,
-    #[serde(default)]
-    updated_at: Option<i64>,
     #[serde(default = "yes")]
     missing: bool,
 }
@@ -82,35 +79,6 @@ struct Rename {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct SetItem {
-    #[serde(deserialize_with = "loose_key")]
-    rating_key: u64,
-    title: Option<String>,
-    year: Option<i32>,
-    guid: Option<String>,
-    guids: Option<Vec<String>>,
-    summary: Option<String>,
-    added_at: Option<i64>,
-    updated_at: Option<i64>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct SetLibrary {
-    library: u32,
-    title: Option<String>,
-    uuid: Option<String>,
-    locations: Option<Vec<String>>,
-    content_changed_at: Option<u64>,
-    content_clock: Option<ContentClock>,
-    scanned_at: Option<i64>,
-    updated_at: Option<i64>,
-    refreshing: Option<bool>,
-    hidden: Option<u8>,
-}
-
-#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Tokens {
     tokens: Vec<Token>,
@@ -123,25 +91,17 @@ struct PushEvent {
     data: Value,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct Refuse {
-    ms: u64,
-    #[serde(default)]
-    close_existing: bool,
-}
-
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Outcome<T> {
     let body = if body.is_empty() { b"{}" } else { body };
     serde_json::from_slice(body).map_err(|e| format!("bad body: {e}"))
 }
 
 /// Answers a control request.
-pub(crate) fn answer(shared: &Arc<Shared>, request: &Request, connection: u64) -> Reply {
+pub(crate) fn answer(shared: &Arc<Shared>, request: &Request) -> Reply {
     let name = request.path().trim_start_matches(PREFIX);
     let outcome = match request.method.as_str() {
         "GET" => get(shared, name, &Params::parse(request.query())),
-        "POST" => post(shared, name, &request.body, connection).map(|v| v.to_string()),
+        "POST" => post(shared, name, &request.body).map(|v| v.to_string()),
         _ => Err("control endpoints take GET and POST".to_owned()),
     };
     let (status, body) = match outcome {
@@ -229,7 +189,7 @@ fn state_of(state: &State) -> Value {
             json!({
                 "key": l.key, "kind": l.kind, "title": l.title, "uuid": l.uuid,
                 "locations": l.locations.iter().map(|p| &p.path).collect::<Vec<_>>(),
-                "contentChangedAt": l.content_changed_at(), "contentClock": l.content_clock,
+                "contentChangedAt": l.content, "contentClock": l.content_clock,
                 "scannedAt": l.scanned_at, "updatedAt": l.updated_at, "refreshing": l.refreshing,
                 "counts": counts, "leafType": l.kind.leaf_type().number(),
             })
@@ -241,7 +201,7 @@ fn state_of(state: &State) -> Value {
     })
 }
 
-fn post(shared: &Arc<Shared>, name: &str, body: &[u8], connection: u64) -> Outcome<Value> {
+fn post(shared: &Arc<Shared>, name: &str, body: &[u8]) -> Outcome<Value> {
     let mut extra = json!({"ok": true});
     match name {
         "reset" => *lock(&shared.counters) = Counters::default(),
@@ -260,26 +220,6 @@ fn post(shared: &Arc<Shared>, name: &str, body: &[u8], connection: u64) -> Outco
         "event" => {
             let push: PushEvent = parse(body)?;
             extra["listeners"] = json!(shared.hub.send(&Event::new(&push.event, push.data)));
-        }
-        "refuse" => {
-            let refuse: Refuse = parse(body)?;
-            let shared = shared.clone();
-            shared.refuse();
-            if refuse.close_existing {
-                shared.close_connections(connection);
-            }
-            let _ = thread::Builder::new().spawn(move || {
-                shared.sleep(refuse.ms);
-                shared.reopen();
-            });
-        }
-        "connections/close" => shared.close_connections(connection),
-        "library/scan" => {
-            let of: OfLibrary = parse(body)?;
-            if shared.read().library(of.library).is_none() {
-                return Err(format!("no library {}", of.library));
-            }
-            shared.scan(of.library);
         }
         _ => return shared.change(|state| change(state, name, body)),
     }
@@ -317,10 +257,6 @@ fn change(state: &mut State, name: &str, body: &[u8]) -> Outcome<Value> {
             let keys: Keys = parse(body)?;
             state.remove_items(&keys.rating_keys, keys.scanned)?;
         }
-        "items/touch" => {
-            let keys: Keys = parse(body)?;
-            state.touch(&keys.rating_keys, keys.updated_at)?;
-        }
         "items/missing" => {
             let keys: Keys = parse(body)?;
             for key in &keys.rating_keys {
@@ -335,15 +271,11 @@ fn change(state: &mut State, name: &str, body: &[u8]) -> Outcome<Value> {
             let rename: Rename = parse(body)?;
             state.rename_file(rename.rating_key, &rename.from, &rename.to)?;
         }
-        "items/set" => set_item(state, parse(body)?)?,
         "library/add" => {
             let spec: LibrarySpec = parse(body)?;
             extra["library"] = json!(state.add_library(spec)?);
         }
-        "library/remove" => state.remove_library(parse::<OfLibrary>(body)?.library)?,
-        "library/empty" => state.empty_library(parse::<OfLibrary>(body)?.library)?,
         "library/rekey" => state.rekey_library(parse::<OfLibrary>(body)?.library)?,
-        "library/set" => set_library(state, parse(body)?)?,
         "tokens" => state.tokens = parse::<Tokens>(body)?.tokens,
         "identity" => {
             let mut merged = value(&state.identity);
@@ -365,50 +297,4 @@ pub(crate) fn merge(into: &mut Value, from: Value) {
     if let (Value::Object(into), Value::Object(from)) = (into, from) {
         into.extend(from);
     }
-}
-
-fn set_item(state: &mut State, set: SetItem) -> Outcome<()> {
-    state.tick();
-    state.change_item(set.rating_key, |item| {
-        if let Some(title) = set.title {
-            item.title = title;
-        }
-        if let Some(guid) = set.guid {
-            item.guid = guid;
-        }
-        if let Some(guids) = set.guids {
-            item.guids = guids;
-        }
-        if let Some(summary) = set.summary {
-            item.summary = summary.into();
-        }
-        item.year = set.year.or(item.year);
-        item.added_at = set.added_at.unwrap_or(item.added_at);
-        item.updated_at = set.updated_at.or(item.updated_at);
-    })
-}
-
-fn set_library(state: &mut State, set: SetLibrary) -> Outcome<()> {
-    if let Some(paths) = set.locations {
-        state.set_locations(set.library, paths)?;
-    }
-    let library = state.library_mut(set.library)?;
-    if let Some(title) = set.title {
-        library.title = title;
-    }
-    if let Some(uuid) = set.uuid {
-        library.uuid = uuid;
-    }
-    if let Some(clock) = set.content_clock {
-        library.content_clock = clock;
-    }
-    if let Some(content) = set.content_changed_at {
-        library.content = content;
-        library.content_before = content;
-    }
-    library.scanned_at = set.scanned_at.unwrap_or(library.scanned_at);
-    library.updated_at = set.updated_at.unwrap_or(library.updated_at);
-    library.refreshing = set.refreshing.unwrap_or(library.refreshing);
-    library.hidden = set.hidden.unwrap_or(library.hidden);
-    Ok(())
 }

@@ -20,10 +20,7 @@ enum Filter {
         kind: ItemType,
         value: String,
     },
-    File {
-        value: String,
-        season: bool,
-    },
+    File(String),
     Guid(String),
     Id(HashSet<u64>),
     Number {
@@ -85,7 +82,7 @@ fn moment(text: &str, now: i64) -> Option<i64> {
 }
 
 impl Filters {
-    pub fn parse(state: &State, ask: &Ask<'_>, kind: ItemType) -> Result<Self, u16> {
+    pub fn parse(state: &State, ask: &Ask<'_>, kind: ItemType) -> Self {
         let mut filters = Vec::new();
         for (name, value) in &ask.params.0 {
             let (name, operator, value) = operator(name, value);
@@ -103,12 +100,9 @@ impl Filters {
                 }
                 continue;
             }
-            let has_type = ask.params.get("type").is_some();
-            if let Some(filter) = one(state, field, operator, value, has_type)? {
-                filters.push(filter);
-            }
+            filters.extend(one(state, field, operator, value));
         }
-        Ok(Filters(filters))
+        Filters(filters)
     }
 
     pub fn is_empty(&self) -> bool {
@@ -129,19 +123,12 @@ impl Filters {
             }
             None => Box::new(0..library.count(kind) as u32),
         };
-        let mut rows: Vec<u32> = all
+        let rows: Vec<u32> = all
             .filter(|at| {
                 let mut item = None;
                 self.0.iter().all(|f| matches(f, library, kind, *at, &mut item))
             })
             .collect();
-        let season = self.0.iter().any(|f| matches!(f, Filter::File { season: true, .. }));
-        if season && kind == ItemType::Episode {
-            let seasons: HashSet<u64> = rows.iter().filter_map(|at| library.parent_at(kind, *at)).collect();
-            rows = (0..library.count(kind) as u32)
-                .filter(|at| library.parent_at(kind, *at).is_some_and(|p| seasons.contains(&p)))
-                .collect();
-        }
         rows
     }
 
@@ -161,35 +148,21 @@ fn date(field: Number, operator: &'static str, value: &str, now: i64) -> Option<
     })
 }
 
-fn one(state: &State, field: &str, operator: &'static str, value: &str, has_type: bool) -> Result<Option<Filter>, u16> {
+fn one(state: &State, field: &str, operator: &'static str, value: &str) -> Option<Filter> {
     let texts = || value.split(',').map(str::to_lowercase).collect::<Vec<_>>();
     let numbers = || value.split(',').filter_map(|v| v.parse().ok()).collect::<Vec<i64>>();
     let not = operator.starts_with('!');
     let on = value == "1" && !not;
-    Ok(match field {
+    match field {
         "title" => Some(Filter::Title {
             operator,
             value: value.to_lowercase(),
         }),
-        "file" => {
-            let mode = state.config.file_filter;
-            if !has_type
-                && matches!(
-                    mode,
-                    FileFilter::ErrorWithoutType | FileFilter::WholeSeasonErrorWithoutType
-                )
-            {
-                return Err(500);
-            }
-            match mode {
-                FileFilter::Ignored => None,
-                FileFilter::Nothing => Some(Filter::Nothing),
-                _ => Some(Filter::File {
-                    value: value.to_lowercase(),
-                    season: matches!(mode, FileFilter::WholeSeason | FileFilter::WholeSeasonErrorWithoutType),
-                }),
-            }
-        }
+        "file" => match state.config.file_filter {
+            FileFilter::Ignored => None,
+            FileFilter::Nothing => Some(Filter::Nothing),
+            FileFilter::Substring => Some(Filter::File(value.to_lowercase())),
+        },
         "guid" => Some(Filter::Guid(value.to_owned())),
         "id" => Some(Filter::Id(value.split(',').filter_map(|v| v.parse().ok()).collect())),
         "addedAt" => date(Number::AddedAt, operator, value, state.now()),
@@ -224,7 +197,7 @@ fn one(state: &State, field: &str, operator: &'static str, value: &str, has_type
         "trash" => Some(Filter::Trash(on)),
         "unmatched" => Some(Filter::Unmatched(on)),
         _ => None,
-    })
+    }
 }
 
 fn compare(left: i64, operator: &str, values: &[i64]) -> bool {
@@ -257,7 +230,7 @@ fn matches<'l>(
                 _ => title.contains(value.as_str()),
             };
         }
-        Filter::File { value, .. } => {
+        Filter::File(value) => {
             return library.any_file(kind, at, |path| path.to_lowercase().contains(value.as_str()));
         }
         Filter::Guid(guid) => return library.guid_at(kind, at) == guid.as_str(),

@@ -159,7 +159,6 @@ pub(crate) fn add(state: &mut State) -> Outcome<()> {
         state.finish_library(&mut library, vec![location.to_owned()]);
         library.agent = agent.to_owned();
         library.content = library.leaves() as u64;
-        library.content_before = library.content;
         library.scanner = scanner.to_owned();
         library.locations = vec![Location {
             id: library.key,

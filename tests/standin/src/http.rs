@@ -186,7 +186,7 @@ impl Reply {
     }
 
     /// The head of the reply as bytes. `length`: `Content-Length`, or none for a stream.
-    pub fn head(&self, length: Option<usize>, keep_alive: bool, now: i64) -> Vec<u8> {
+    pub fn head(&self, length: Option<usize>, keep_alive: bool) -> Vec<u8> {
         let mut head = format!("HTTP/1.1 {} {}\r\n", self.status, reason(self.status));
         if !self.content_type.is_empty() {
             head.push_str(&format!("Content-Type: {}\r\n", self.content_type));
@@ -201,7 +201,6 @@ impl Reply {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
         head.push_str("X-Plex-Protocol: 1.0\r\nCache-Control: no-cache\r\n");
-        head.push_str(&format!("Date: {}\r\n", date(now)));
         head.push_str(if keep_alive {
             "Connection: Keep-Alive\r\nKeep-Alive: timeout=20\r\n\r\n"
         } else {
@@ -253,48 +252,5 @@ pub(crate) fn reason(status: u16) -> &'static str {
         503 => "Service Unavailable",
         504 => "Gateway Timeout",
         _ => "Status",
-    }
-}
-
-/// An HTTP date.
-pub(crate) fn date(epoch: i64) -> String {
-    const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
-    const MONTHS: [&str; 12] = [
-        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-    ];
-    let days = epoch.div_euclid(86_400);
-    let second = epoch.rem_euclid(86_400);
-    // Days since 1 March 2000, in cycles of 400, 100, 4 years and one year that end in February.
-    let shifted = days - 11_017;
-    let (cycle, rest) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
-    let century = (rest / 36_524).min(3);
-    let rest = rest - century * 36_524;
-    let four = (rest / 1_461).min(24);
-    let rest = rest - four * 1_461;
-    let year = (rest / 365).min(3);
-    let day_of_year = rest - year * 365;
-    let month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month + 2) / 5 + 1;
-    let year = 2000 + cycle * 400 + century * 100 + four * 4 + year + i64::from(month >= 10);
-    format!(
-        "{}, {day:02} {} {year} {:02}:{:02}:{:02} GMT",
-        DAYS[days.rem_euclid(7) as usize],
-        MONTHS[((month + 2) % 12) as usize],
-        second / 3600,
-        second / 60 % 60,
-        second % 60
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn dates() {
-        assert_eq!(date(0), "Thu, 01 Jan 1970 00:00:00 GMT");
-        assert_eq!(date(951_827_696), "Tue, 29 Feb 2000 12:34:56 GMT");
-        assert_eq!(date(1_790_000_000), "Mon, 21 Sep 2026 14:13:20 GMT");
-        assert_eq!(date(4_102_444_799), "Thu, 31 Dec 2099 23:59:59 GMT");
     }
 }

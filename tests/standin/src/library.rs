@@ -15,14 +15,8 @@ use crate::spec::ItemSpec;
 pub enum ContentClock {
     /// Rises by one for each row added, removed or given other files.
     Normal,
-    /// Also rises with edits and touches.
-    Always,
     /// Stays at its value.
     Frozen,
-    /// Is 0.
-    Zero,
-    /// Lags: shows the value before the newest change.
-    Lag,
 }
 
 /// One row: an index of the generator, or an item of its own.
@@ -86,8 +80,6 @@ pub struct Library {
     pub content_clock: ContentClock,
     /// The true counter of changes.
     pub content: u64,
-    /// The counter before the newest change.
-    pub content_before: u64,
     pub(crate) generator: Option<Generator>,
     pub(crate) tables: BTreeMap<ItemType, Table>,
     pub(crate) version: u64,
@@ -114,7 +106,6 @@ impl Library {
             hidden: 0,
             content_clock: ContentClock::Normal,
             content: 0,
-            content_before: 0,
             generator: None,
             tables: kind.types().iter().map(|t| (*t, Table::default())).collect(),
             version: 1,
@@ -131,18 +122,8 @@ impl Library {
             table.rows = generator.indexes(*kind).map(Row::Gen).collect();
         }
         library.content = u64::from(spec.items);
-        library.content_before = library.content;
         library.generator = Some(generator);
         library
-    }
-
-    /// The field `contentChangedAt`.
-    pub fn content_changed_at(&self) -> u64 {
-        match self.content_clock {
-            ContentClock::Zero => 0,
-            ContentClock::Lag => self.content_before,
-            _ => self.content,
-        }
     }
 
     /// How many items of a type it has.
@@ -401,7 +382,6 @@ impl Library {
     /// Counts a change of the content.
     pub(crate) fn count_change(&mut self, rows: u64) {
         if self.content_clock != ContentClock::Frozen {
-            self.content_before = self.content;
             self.content += rows;
         }
     }

@@ -32,7 +32,7 @@ pub(crate) fn answer(
             Err(()) => return Reply::html(400),
         },
     };
-    let cacheable = ask.distortion.is_none() && config.sorting != Sorting::Changing;
+    let cacheable = ask.distortion.is_none();
     let key = format!(
         "{:?} {} {asked:?} {kind:?} {}.{}.{} {}",
         ask.format,
@@ -180,7 +180,7 @@ impl Rows {
 }
 
 fn rows(state: &State, ask: &Ask<'_>, library: &Library, kind: ItemType) -> Result<Rows, u16> {
-    let filters = Filters::parse(state, ask, kind)?;
+    let filters = Filters::parse(state, ask, kind);
     let sort = ask.params.get("sort").unwrap_or_default();
     let excluded = ask.params.list("excludeFields");
     // A field that is not read cannot be sorted by (§12).
@@ -191,9 +191,6 @@ fn rows(state: &State, ask: &Ask<'_>, library: &Library, kind: ItemType) -> Resu
     };
     let sort = Order::parse(state.config.sorting, sort)?;
     if filters.is_empty() {
-        if sort.changes() {
-            return Ok(Rows::Some(sort.of(library, kind, None)));
-        }
         let order = library.order(kind, &sort.name(), |l| sort.of(l, kind, None));
         return Ok(Rows::All(order));
     }
@@ -235,15 +232,8 @@ struct Order(Vec<(By, bool)>);
 impl Order {
     /// An order that is not known is 400 (§12).
     fn parse(sorting: Sorting, text: &str) -> Result<Self, u16> {
-        match sorting {
-            Sorting::Honoured => {}
-            Sorting::Arbitrary => return Ok(Order(vec![(By::Hash(7), false)])),
-            Sorting::Changing => {
-                let nanos = std::time::SystemTime::now()
-                    .duration_since(std::time::UNIX_EPOCH)
-                    .map_or(1, |d| d.subsec_nanos());
-                return Ok(Order(vec![(By::Hash(u64::from(nanos) | 1), false)]));
-            }
+        if sorting == Sorting::Arbitrary {
+            return Ok(Order(vec![(By::Hash(7), false)]));
         }
         let mut criteria = Vec::new();
         for (part, name) in text.split(',').zip(fields(text)) {
@@ -270,10 +260,6 @@ impl Order {
             criteria.push((By::Title, false));
         }
         Ok(Order(criteria))
-    }
-
-    fn changes(&self) -> bool {
-        matches!(self.0[..], [(By::Hash(seed), _)] if seed != 7)
     }
 
     fn name(&self) -> String {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Arc, Condvar, Mutex, RwLock, RwLockReadGuard};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use crate::ask::Ask;
 use crate::cache::{Cache, gzip};
@@ -266,12 +266,6 @@ impl Drop for Connection<'_> {
     }
 }
 
-fn wall_clock() -> i64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |d| d.as_secs() as i64)
-}
-
 impl Connection<'_> {
     fn serve(&self) {
         let _ = self.stream.set_nodelay(true);
@@ -284,13 +278,13 @@ impl Connection<'_> {
                 Err(ReadError::Closed) => return,
                 Err(ReadError::Bad(status)) => {
                     let reply = Reply::html(status);
-                    let head = reply.head(Some(reply.body.len()), false, wall_clock());
+                    let head = reply.head(Some(reply.body.len()), false);
                     let _ = write_both(self.stream, &head, &reply.body);
                     return;
                 }
             };
             let again = if request.path().starts_with(control::PREFIX) {
-                let reply = control::answer(self.shared, &request, self.id);
+                let reply = control::answer(self.shared, &request);
                 self.send(&request, &reply, request.keep_alive).is_ok() && request.keep_alive
             } else {
                 if !counted {
@@ -307,7 +301,7 @@ impl Connection<'_> {
 
     /// Sends a whole reply. Returns the bytes of head and body.
     fn send(&self, request: &Request, reply: &Reply, keep_alive: bool) -> io::Result<(u64, u64)> {
-        let head = reply.head(Some(reply.body.len()), keep_alive, wall_clock());
+        let head = reply.head(Some(reply.body.len()), keep_alive);
         let body: &[u8] = if request.method == "HEAD" { &[] } else { &reply.body };
         write_both(self.stream, &head, body)?;
         Ok((head.len() as u64, body.len() as u64))
@@ -381,7 +375,7 @@ impl Connection<'_> {
 
     /// Sends a reply with a pause or an early end. Returns the bytes sent and whether it was all.
     fn send_slowly(&self, reply: &Reply, met: &Met, keep_alive: bool) -> ((u64, u64), bool) {
-        let head = reply.head(Some(reply.body.len()), keep_alive, wall_clock());
+        let head = reply.head(Some(reply.body.len()), keep_alive);
         let size = reply.body.len();
         let half = |at: &Option<u64>| at.map_or(size / 2, |a| a as usize).min(size);
         let mut sent = 0;
@@ -418,7 +412,7 @@ impl Connection<'_> {
     fn stream_events(&self, filters: Vec<String>) -> (u64, u64) {
         let events = self.shared.hub.listen(filters);
         let reply = Reply::new(200, &self.shared.read().config.events_type, Vec::new());
-        let head = reply.head(None, false, wall_clock());
+        let head = reply.head(None, false);
         let mut stream = self.stream;
         if stream.write_all(&head).is_err() {
             return (0, 0);

@@ -230,43 +230,6 @@ impl State {
         self.version += 1;
     }
 
-    /// Removes a library.
-    pub fn remove_library(&mut self, key: u32) -> Outcome<()> {
-        let at = self
-            .libraries
-            .iter()
-            .position(|l| l.key == key)
-            .ok_or_else(|| format!("no library {key}"))?;
-        self.libraries.remove(at);
-        self.version += 1;
-        Ok(())
-    }
-
-    /// Replaces the folders of a library.
-    pub fn set_locations(&mut self, key: u32, paths: Vec<String>) -> Outcome<()> {
-        let locations = self.make_locations(paths);
-        let now = self.tick();
-        let library = self.library_mut(key)?;
-        library.locations = locations;
-        library.updated_at = now;
-        library.bump();
-        Ok(())
-    }
-
-    /// Removes every item of a library. As a scan of an unmounted folder would.
-    pub fn empty_library(&mut self, key: u32) -> Outcome<()> {
-        let now = self.tick();
-        let library = self.library_mut(key)?;
-        let rows: usize = library.tables.values().map(|t| t.rows.len()).sum();
-        for table in library.tables.values_mut() {
-            table.rows.clear();
-        }
-        library.count_change(rows as u64);
-        library.scanned_at = now;
-        library.bump();
-        Ok(())
-    }
-
     /// The same files under new rating keys, as after a library was emptied and scanned again.
     pub fn rekey_library(&mut self, key: u32) -> Outcome<()> {
         let now = self.tick();
