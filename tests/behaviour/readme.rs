@@ -1,5 +1,5 @@
-//! The example of docs/rust.md is `examples/match_file.rs`; it and its neighbours do what they say. Links between documents
-//! lead somewhere.
+//! The example of docs/rust.md is `examples/match_file.rs`; it and its neighbours do what they say. `make docs`
+//! checks the links between documents.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -200,42 +200,4 @@ fn the_package_has_what_its_readme_links_to() {
         let file = target.split('#').next().unwrap_or_default();
         assert!(is_included(file), "include {file} in Cargo.toml");
     }
-}
-
-/// The name by which links reach a heading.
-fn anchor(heading: &str) -> String {
-    let kept = heading.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
-    kept.collect::<String>().trim().to_lowercase().replace(' ', "-")
-}
-
-#[test]
-fn links_between_documents_lead_to_files_and_headings() {
-    let root = plexindex_tests::repository("");
-    let mut folders = vec!["", "docs", "docs/design", "tests/standin"];
-    folders.extend(["bindings/cpp", "bindings/go", "bindings/node", "bindings/python"]);
-    let entries = folders
-        .iter()
-        .flat_map(|folder| fs::read_dir(root.join(folder)).expect("a folder"));
-    let documents = entries.map(|entry| entry.expect("an entry").path());
-    let mut links = 0;
-    for document in documents.filter(|path| path.extension().is_some_and(|end| end == "md")) {
-        let text = fs::read_to_string(&document).expect("it is read");
-        let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
-        for target in targets.filter(|target| !target.contains("://")) {
-            let (file, heading) = target.split_once('#').unwrap_or((target, ""));
-            let file = match file {
-                "" => document.clone(),
-                file => document.parent().expect("a folder").join(file),
-            };
-            assert!(file.exists(), "{}: no file {target}", document.display());
-            if !heading.is_empty() {
-                let text = fs::read_to_string(&file).expect("it is read");
-                let mut headings = text.lines().filter(|line| line.starts_with('#'));
-                let there = headings.any(|line| anchor(line.trim_start_matches('#')) == heading);
-                assert!(there, "{}: no heading {target}", document.display());
-            }
-            links += 1;
-        }
-    }
-    assert!(links > 40, "{links}");
 }

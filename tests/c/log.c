@@ -1,12 +1,10 @@
 /*
- * plexindex_drain_log() passes the lines to the host on its own thread, oldest first. No log line, error message or
- * file of the store contains the token.
+ * plexindex_drain_log() passes the lines to the host on its own thread, oldest first. tests/faults/disk/secrecy.rs checks
+ * that no file, line or message contains the token.
  */
 #include "block.h"
 
-#include <dirent.h>
 #include <pthread.h>
-#include <sys/stat.h>
 
 static const char *token;
 
@@ -69,92 +67,6 @@ static void call_back(void *user, int32_t level, const char *message, size_t len
     CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_open(NULL, NULL, ERROR));
 }
 
-/* Checks all files below a folder, and returns their number. */
-static int no_token_below(const char *folder)
-{
-    int files = 0;
-    struct dirent *entry;
-    DIR *directory = opendir(folder);
-    CHECK(directory != NULL);
-    while ((entry = readdir(directory)) != NULL) {
-        char path[8192];
-        struct stat status;
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) {
-            continue;
-        }
-        snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
-        CHECK(lstat(path, &status) == 0);
-        if (S_ISDIR(status.st_mode)) {
-            CHECK((status.st_mode & 0777) == 0700);
-            files += no_token_below(path);
-        } else if (S_ISREG(status.st_mode)) {
-            size_t size = (size_t)status.st_size;
-            char *data = malloc(size + 1);
-            FILE *file = fopen(path, "rb");
-            CHECK(data != NULL && file != NULL);
-            CHECK(fread(data, 1, size, file) == size);
-            fclose(file);
-            if (holds(data, size, token)) {
-                FAIL("the token stands in %s", path);
-            }
-            if ((status.st_mode & 0777) != 0600) {
-                FAIL("%s has mode %o, not 600", path, (unsigned)status.st_mode & 0777U);
-            }
-            free(data);
-            files++;
-        }
-    }
-    closedir(directory);
-    return files;
-}
-
-static void no_token_in_message(int32_t expected, int32_t status)
-{
-    CHECK_STATUS(expected, status);
-    CHECK(strlen(check_error.text) > 0);
-    CHECK(strstr(check_error.text, token) == NULL);
-}
-
-/* Makes requests fail in each way, and checks the messages. */
-static void failures(const struct setting *setting)
-{
-    static const struct {
-        const char *fault;
-        int32_t status;
-    } faults[] = {
-        {"\"action\":\"status\",\"status\":401", PLEXINDEX_UNAUTHORIZED},
-        {"\"action\":\"status\",\"status\":403", PLEXINDEX_FORBIDDEN},
-        {"\"action\":\"status\",\"status\":404", PLEXINDEX_NOT_ON_SERVER},
-        {"\"action\":\"status\",\"status\":500", PLEXINDEX_SERVER_ERROR},
-        {"\"action\":\"status\",\"status\":503", PLEXINDEX_STARTING},
-        {"\"action\":\"login_page\"", PLEXINDEX_NOT_PLEX},
-        {"\"action\":\"empty_object\"", PLEXINDEX_NOT_PLEX},
-        {"\"action\":\"truncate\"", PLEXINDEX_BAD_ANSWER},
-        {"\"action\":\"cut\"", PLEXINDEX_BAD_ANSWER},
-        {"\"action\":\"redirect\",\"status\":302,\"location\":\"http://localhost:9/{target}\"", PLEXINDEX_REDIRECTED},
-    };
-    size_t i;
-    for (i = 0; i < sizeof faults / sizeof *faults; i++) {
-        plexindex_options options = options_of(setting);
-        plexindex_handle *handle;
-        plexindex_query query;
-        uint64_t memory[512];
-        plexindex_buffer buffer = {memory, sizeof memory, 0};
-        char folder[4096];
-        snprintf(folder, sizeof folder, "%s/failure %d", setting->folder, (int)i);
-        options.cache_dir = plexindex_bytes_of(folder);
-        options.retry_ms = PLEXINDEX_NO_RETRY;
-        options.log_level = PLEXINDEX_LOG_DEBUG;
-        harness("fault {\"kind\":\"sections\",\"count\":0,%s}", faults[i].fault);
-        handle = opened(&options);
-        query = query_of(library_of(handle, "Movies"), "/data/movies/a.mkv");
-        no_token_in_message(faults[i].status, plexindex_match_path(handle, &query, &buffer, ERROR));
-        harness("heal");
-        CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, ERROR));
-        drained();
-    }
-}
-
 int main(int argc, char **argv)
 {
     struct setting setting = setting_of(argc, argv);
@@ -202,9 +114,6 @@ int main(int argc, char **argv)
     CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, ERROR));
     drained();
 
-    failures(&setting);
-    CHECK(strcmp(harness("tokens_in_urls"), "0") == 0);
-
     /* A token in the URL is secret, too. */
     snprintf(url, sizeof url, "%s/?X-Plex-Token=%s", setting.url, token);
     options.server_url = plexindex_bytes_of(url);
@@ -214,7 +123,5 @@ int main(int argc, char **argv)
     }
     CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, ERROR));
     drained();
-
-    CHECK(no_token_below(setting.folder) > 0);
     return 0;
 }

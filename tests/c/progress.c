@@ -1,6 +1,6 @@
 /*
- * plexindex reports progress on the caller's thread, in order. Each report can end the call, and the store keeps what
- * was fetched. The callback may call plexindex, and fetch the same library.
+ * plexindex reports progress on the caller's thread, in order. A report can end the call, and the store keeps what was
+ * fetched. The callback may call plexindex. tests/behaviour/api/calls.rs checks the last report and nested fetches.
  */
 #include "block.h"
 
@@ -20,7 +20,6 @@ struct watcher {
     uint64_t elapsed_ms;
     int calls;
     int has_stopped; /* the function must not run again */
-    uint32_t flags; /* of a nested fetch */
 };
 
 /* Resets the counts before a call. */
@@ -63,21 +62,6 @@ static int32_t watch(void *user, const plexindex_progress *progress)
     CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_refresh(watcher->handle, NULL, ERROR));
     watcher->has_stopped = watcher->stop_at != 0 && progress->items >= watcher->stop_at;
     return watcher->has_stopped;
-}
-
-/* Fetches the whole library during a fetch, and then ends the call, which has nothing left to do. */
-static int32_t fetch_within(void *user, const plexindex_progress *progress)
-{
-    struct watcher *watcher = user;
-    plexindex_query query = query_of(watcher->movies, NULL);
-    CHECK(strlen(progress->library.data) == progress->library.length);
-    if (progress->library.length == 0 || watcher->calls++ > 0) {
-        return 0;
-    }
-    query.flags = watcher->flags;
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_refresh(watcher->handle, &query, ERROR));
-    check_match(watcher->handle, watcher->movies, watcher->path, PLEXINDEX_OK, harness("key 5"));
-    return watcher->stop_at != 0;
 }
 
 int main(int argc, char **argv)
@@ -124,26 +108,6 @@ int main(int argc, char **argv)
     CHECK_STATUS(PLEXINDEX_OK, plexindex_refresh(watcher.handle, &query, ERROR));
     CHECK(watcher.calls == 0);
 
-    /* The last report can end the call, too. The store keeps everything. */
-    begin(&watcher, MOVIES);
-    query.flags = PLEXINDEX_QUERY_FULL;
-    CHECK_REFUSED(PLEXINDEX_ABORTED, plexindex_refresh(watcher.handle, &query, ERROR), "host");
-    CHECK(watcher.items == MOVIES);
-
-    /* A nested fetch of the same library waits for the running one, which continues meanwhile. */
-    begin(&watcher, 0);
-    watcher.flags = PLEXINDEX_QUERY_FULL;
-    query.progress = fetch_within;
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_refresh(watcher.handle, &query, ERROR));
-    CHECK(watcher.calls > 0);
-
-    /* The last report comes after the fetch. A function that ends it still ends the call. */
-    begin(&watcher, 1);
-    watcher.flags = 0;
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_clear(watcher.handle, ERROR));
-    query.flags = 0;
-    CHECK_REFUSED(PLEXINDEX_ABORTED, plexindex_refresh(watcher.handle, &query, ERROR), "host");
-    CHECK(watcher.calls > 0);
     CHECK_STATUS(PLEXINDEX_OK, plexindex_close(watcher.handle, ERROR));
     return 0;
 }

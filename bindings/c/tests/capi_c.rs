@@ -61,6 +61,7 @@ programs! {
     copies,
     limits,
     log,
+    memory,
     misuse,
     misuse_open,
     progress,
@@ -156,11 +157,6 @@ impl Server {
             // Path and key of a generated movie.
             "path" => self.path(number()),
             "key" => format!("/library/metadata/{}", self.first + u64::from(number())),
-            // Requests that carried the token where logs would show it.
-            "tokens_in_urls" => {
-                let log = self.standin.log();
-                log.iter().filter(|entry| entry.token_in_query).count().to_string()
-            }
             // A fault, as the stand-in's control endpoint takes it; and no more faults.
             "fault" => {
                 let fault: Fault = serde_json::from_str(rest).expect("a fault");

@@ -96,38 +96,6 @@ fn it_watches_until_the_last_watch_goes() -> Anything {
 }
 
 #[test]
-fn tables_keep_what_the_host_puts_into_them() -> Anything {
-    let folder = tempfile::tempdir()?;
-    let index = Index::open(Options::new(folder.path()))?;
-    let (kept, other_case) = (index.table("kept")?, index.table_ignoring_case("folded")?);
-    index.write_tables(
-        &[
-            TableChange::put(&kept, "a", "1"),
-            TableChange::put(&kept, b"b\xff", &[7; 5_000]),
-            TableChange::put(&other_case, "Name", ""),
-        ],
-        Terms::default(),
-    )?;
-    assert_eq!(kept.get("a")?.as_deref(), Some(&b"1"[..]));
-    assert_eq!(kept.get(b"b\xff")?.map(|value| value.len()), Some(5_000));
-    assert_eq!(kept.lookup("a", <[u8]>::to_vec).as_deref(), Some(&b"1"[..]));
-    assert_eq!(other_case.get("nAME")?.as_deref(), Some(&b""[..]));
-    assert_eq!(
-        kept.names().collect::<Result<Vec<_>, _>>()?,
-        [b"a".to_vec(), b"b\xff".to_vec()]
-    );
-    kept.remove("a")?;
-    assert_eq!((kept.get("a")?, kept.count()?), (None, 1));
-    kept.clear()?;
-    assert_eq!(kept.names().next(), None);
-    let other = Index::open(Options::new(folder.path()))?;
-    let refused = other.write_tables(&[TableChange::clear(&other_case)], Terms::default());
-    assert_eq!(refused.map_err(|error| error.kind()), Err(ErrorKind::InvalidArgument));
-    assert_eq!(other_case.count()?, 1);
-    Ok(())
-}
-
-#[test]
 fn an_edit_that_fails_says_what_became_of_each_item() -> Anything {
     let at = Scene::new(20);
     let movies = at.open().library("Movies")?;

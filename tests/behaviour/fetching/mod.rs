@@ -11,7 +11,7 @@ use crate::support::{HOUR_MS, Scene, clock, movies, open, options, path_of, remo
 use plexindex::error::Status;
 use plexindex::model::{MatchKind, Reason};
 use plexindex::options::Ttl;
-use plexindex_standin::{Action, Fault, ItemSpec, Kind, LibraryKind, LibrarySpec, Standin, Token};
+use plexindex_standin::{Action, Fault, ItemSpec, Kind, LibraryKind, LibrarySpec, Standin};
 
 #[test]
 fn rows_that_shift_while_paging_lose_nothing() {
@@ -151,44 +151,6 @@ fn the_host_can_stop_a_fetch_and_what_came_is_kept() {
         requests(&at.server)[2] <= 5,
         "it began anew: {:?}",
         requests(&at.server)
-    );
-}
-
-#[test]
-fn users_of_one_server_do_not_see_each_other() {
-    let server = Standin::builder()
-        .library(LibrarySpec::movies(20))
-        .library(LibrarySpec::shows(20))
-        .tokens([Token::owner("owner"), Token::shared("guest", [2])])
-        .start()
-        .expect("starts");
-    let folder = tempfile::tempdir().expect("a folder");
-    let clock = clock();
-    let mut choice = options(&server, folder.path());
-    choice.token = plexindex::model::Token::new("owner");
-    let (path, _) = path_of(&server, 1, 3);
-    let owner = open(choice.clone(), &clock);
-    let library = owner.library("Movies").expect("a handle");
-    assert_eq!(library.ask(&path).status, Status::Ok);
-    choice.token = plexindex::model::Token::new("guest");
-    let guest = open(choice, &clock);
-    assert!(
-        guest
-            .library("Movies")
-            .expect("a handle")
-            .lookup_key(path.as_bytes(), |_| ())
-            .is_none()
-    );
-    let error = guest
-        .library("Movies")
-        .expect("a handle")
-        .match_path(path.as_bytes())
-        .expect_err("not shared");
-    assert_eq!(error.status, Status::LibraryNotFound);
-    assert!(
-        error.message.contains("TV"),
-        "names those that exist: {}",
-        error.message
     );
 }
 

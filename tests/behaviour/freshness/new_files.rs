@@ -243,7 +243,7 @@ fn an_unknown_library_costs_one_request() {
     for _ in 0..1_200 {
         let library = index.library("Movie").expect("a handle");
         let error = library.match_path(b"/data/movies/a.mkv").expect_err("no such library");
-        assert!(error.message.contains("no library 'Movie'"), "{error}");
+        assert!(error.message.contains("'Movie'"), "{error}");
         library
             .record_match(crate::support::index::path(b"/data/movies/a.mkv"), "1")
             .expect_err("no such library");

@@ -53,11 +53,7 @@ fn a_title_of_one_library_wins_over_its_words_in_the_titles_of_others() {
             (found.total, found.candidates.len()),
             (titles.len(), titles.len().min(16))
         );
-        assert!(
-            found.message.starts_with("no item has the title 'Found'"),
-            "{}",
-            found.message
-        );
+        assert!(found.message.contains("'Found'"), "{}", found.message);
     }
 }
 

@@ -260,7 +260,6 @@ fn an_event_is_not_lost_before_the_server_accepted_the_token() {
     // Nothing can be stored yet: the host hears of it, and the watch keeps what it hears.
     let error = index.notify(told).expect_err("whose view it is is not known");
     assert_eq!(error.status, Status::NotFetched);
-    assert!(error.message.contains("has not accepted the token yet"), "{error}");
     // The server has not noticed yet that the first connection ended.
     until("the server is listened to with the new token", || {
         at.server.listeners() == 2
@@ -291,7 +290,6 @@ fn what_a_host_says_is_wrong_is_not_lost_before_the_server_accepted_the_token() 
     for (what, call) in calls {
         let error = call().expect_err(what);
         assert_eq!(error.status, Status::NotFetched, "{what}");
-        assert!(error.message.contains("has not accepted the token yet"), "{error}");
     }
     index.check(&library.query()).expect("accepted");
     for (what, call) in calls {

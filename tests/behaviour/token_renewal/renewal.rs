@@ -382,7 +382,7 @@ fn a_function_that_waits_for_another_threads_call_does_not_wait_for_ever() {
             });
             let error = refused.join().expect("no panic");
             assert_eq!(error.status, Status::Unauthorized);
-            assert!(error.message.contains("the token expired (498)"), "{error}");
+            assert!(error.message.contains("(498)"), "{error}");
             let answer = stale.join().expect("no panic");
             assert_eq!(answer.item.map(|item| item.item.rating_key).as_ref(), Some(&key));
         });

@@ -29,10 +29,6 @@ fn a_cache_dir_that_is_a_file_is_refused_and_stays_as_it_is() {
         .expect_err("refused");
         assert_eq!(error.status, Status::Store);
         assert!(error.message.contains(&path.display().to_string()), "{error}");
-        assert!(
-            error.message.contains("folder") || error.message.contains("choose another"),
-            "{error}"
-        );
     }
     assert_eq!(fs::read(&file).expect("read"), b"precious");
     assert_eq!(fs::read_dir(root.path()).expect("the folder").count(), 1);

@@ -38,7 +38,6 @@ pub const ROLES: &[Role] = &[
     ("without threads", scarce::without_threads),
     ("without descriptors", scarce::without_descriptors),
     ("remembered", secrecy::remembered),
-    ("short of memory", scarce::short_of_memory),
     ("little space", scarce::little_space),
     ("another user", open::another_user),
 ];

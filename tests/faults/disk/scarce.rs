@@ -1,10 +1,6 @@
-//! No thread, no memory: a status with a clear text, and all well again once there is some.
-
-use std::ffi::{CStr, c_char};
-use std::ptr::null_mut;
+//! No thread, no descriptor, no address space: a status with a clear text, and all well again once there is some.
 
 use plexindex::error::Status;
-use plexindex_abi::types::{Buffer, Bytes, Handle, LibraryHandle, OptionsRecord, QueryRecord, TableHandle, TableOp};
 
 use super::broken::answer;
 use super::full::try_open;
@@ -50,7 +46,6 @@ pub fn without_threads(words: &[&str]) {
     for error in errors {
         let error = error.expect_err("no thread");
         assert_eq!(error.status, Status::Store, "{error}");
-        assert!(error.message.contains("thread"), "{error}");
         assert!(error.message.contains("ulimit"), "{error}");
     }
     assert_eq!(answer(&library, words[3]).expect("an answer"), words[4]);
@@ -203,160 +198,5 @@ fn with_little_address_space_lookups_go_on_or_say_why_not() {
         assert_eq!(worker.ask(&room.to_string()), "right");
     }
     println!("{}", worker.ask("end"));
-    worker.end();
-}
-
-// SAFETY: as bindings/c/src declares them; what the handles point to is not looked at.
-#[allow(improper_ctypes)]
-unsafe extern "C" {
-    fn plexindex_open(options: *const OptionsRecord, handle: *mut *mut Handle, error: *mut Buffer) -> i32;
-    fn plexindex_close(handle: *mut Handle, error: *mut Buffer) -> i32;
-    fn plexindex_get_library(
-        handle: *const Handle,
-        kind: i32,
-        selector: *const c_char,
-        length: usize,
-        library: *mut *const LibraryHandle,
-        error: *mut Buffer,
-    ) -> i32;
-    fn plexindex_get_table(
-        handle: *const Handle,
-        name: *const c_char,
-        length: usize,
-        flags: u32,
-        table: *mut *const TableHandle,
-        error: *mut Buffer,
-    ) -> i32;
-    fn plexindex_table_put(
-        table: *const TableHandle,
-        name: *const c_char,
-        name_length: usize,
-        value: *const c_char,
-        value_length: usize,
-        ttl_ms: i64,
-        limit: u64,
-        error: *mut Buffer,
-    ) -> i32;
-    fn plexindex_table_write(
-        handle: *const Handle,
-        ops: *const TableOp,
-        count: usize,
-        ttl_ms: i64,
-        limit: u64,
-        error: *mut Buffer,
-    ) -> i32;
-    fn plexindex_match_paths(
-        handle: *const Handle,
-        query: *const QueryRecord,
-        count: usize,
-        answers: *mut Buffer,
-        error: *mut Buffer,
-    ) -> i32;
-    fn plexindex_record_matches(
-        library: *const LibraryHandle,
-        paths: *const c_char,
-        paths_length: usize,
-        keys: *const c_char,
-        keys_length: usize,
-        count: usize,
-        flags: u32,
-        timeout_ms: i64,
-        error: *mut Buffer,
-    ) -> i32;
-}
-
-/// A call that may write answers.
-type Call<'c> = dyn Fn(&mut Buffer) -> i32 + 'c;
-
-/// In a worker: batches whose lists take more memory than there is. Through the C ABI, where they are made.
-pub fn short_of_memory(words: &[&str]) {
-    const COUNT: usize = 8 << 20;
-    let given = |bytes: &[u8]| Bytes {
-        data: bytes.as_ptr().cast(),
-        length: bytes.len(),
-    };
-    let folder = words[0].as_bytes();
-    let many = b"a\0".repeat(COUNT);
-    let ops = vec![0_u8; COUNT * size_of::<TableOp>()];
-    let (mut handle, mut library) = (null_mut(), std::ptr::null());
-    let mut text = [0_u8; 1024];
-    let text = text.as_mut_ptr();
-    let mut error = Buffer {
-        data: text.cast(),
-        capacity: 1024,
-        length: 0,
-    };
-    let error = &raw mut error;
-    // SAFETY: it is zeroed, and each call ends what it writes there with a NUL.
-    let message = || unsafe { CStr::from_ptr(text.cast()) }.to_string_lossy().into_owned();
-    // SAFETY: structs of zeroes with their sizes set, pointers to what lives here, and plain calls.
-    unsafe {
-        let options = OptionsRecord {
-            size: size_of::<OptionsRecord>(),
-            cache_dir: given(folder),
-            ..std::mem::zeroed()
-        };
-        assert_eq!(
-            plexindex_open(&raw const options, &raw mut handle, error),
-            0,
-            "{}",
-            message()
-        );
-        let name = c"Mine".as_ptr();
-        let kind = plexindex_abi::constants::PLEXINDEX_SELECT_UUID;
-        let opened = plexindex_get_library(handle, kind, name, 4, &raw mut library, error);
-        assert_eq!(opened, 0, "{}", message());
-        let (data, length) = (many.as_ptr().cast(), many.len());
-        say("ready");
-        // Each list takes 128 MiB at least, which is more than the allocator keeps for a thread.
-        limit(address_space() + (16 << 20));
-        let query = QueryRecord {
-            size: size_of::<QueryRecord>(),
-            text: given(&many),
-            ..std::mem::zeroed()
-        };
-        let mut answers: Buffer = std::mem::zeroed();
-        let calls: [(&str, &Call<'_>); 3] = [
-            ("match", &|answers| {
-                plexindex_match_paths(handle, &raw const query, COUNT, answers, error)
-            }),
-            ("record", &|_| {
-                plexindex_record_matches(library, data, length, data, length, COUNT, 0, 0, error)
-            }),
-            ("write", &|_| {
-                plexindex_table_write(handle, ops.as_ptr().cast(), COUNT, 0, 0, error)
-            }),
-        ];
-        for (what, call) in calls {
-            let status = call(&mut answers);
-            say(&format!("{what}: {status}: {}", message()));
-        }
-        limit(libc::RLIM_INFINITY);
-        let mut table = std::ptr::null();
-        assert_eq!(
-            plexindex_get_table(handle, name, 4, 0, &raw mut table, error),
-            0,
-            "{}",
-            message()
-        );
-        let few = plexindex_table_put(table, name, 4, name, 4, 0, u64::MAX, error);
-        assert_eq!(few, 0, "{}", message());
-        assert_eq!(plexindex_close(handle, error), 0);
-    }
-    say("done");
-    told();
-}
-
-#[test]
-fn without_memory_for_a_batch_there_is_a_status() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let mut worker = Worker::start("short of memory", [&*folder.path().display().to_string()]);
-    assert_eq!(worker.hear(), "ready");
-    for what in ["match", "record", "write"] {
-        let said = worker.hear();
-        let refused = format!("{what}: {}: not enough memory for ", Status::InvalidArgument as i32);
-        assert!(said.starts_with(&refused), "{said}");
-    }
-    assert_eq!(worker.hear(), "done");
     worker.end();
 }

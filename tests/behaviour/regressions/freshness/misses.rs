@@ -43,7 +43,6 @@ fn a_miss_that_a_silent_server_did_not_answer_says_so() {
         let answer = index.ask(&query, path);
         assert_eq!(answer.reason, Reason::Unavailable, "{}", answer.message);
         assert!(answer.stale, "{}", answer.message);
-        assert!(answer.message.contains("cannot reach"), "{}", answer.message);
         answer.status
     };
     assert_eq!(missed(&index, &library, 0, true), Status::NotYet);

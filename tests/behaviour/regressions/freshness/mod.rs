@@ -320,20 +320,11 @@ fn wrong_options_leave_nothing_behind() {
             |options| options.ca_file = Some("/does/not/exist.pem".into()),
             "exist.pem",
         ),
-        (|options| options.size_limit = Some(0), "size_limit is 0: "),
-        (|options| options.user = Some(String::new()), "user is empty: "),
-        (
-            |options| options.user = Some("x".repeat(4097)),
-            "user is 4097 bytes long; the limit is 4096 bytes",
-        ),
-        (
-            |options| options.connect_timeout = Duration::ZERO,
-            "connect_timeout must be greater than zero",
-        ),
-        (
-            |options| options.read_timeout = Duration::ZERO,
-            "read_timeout must be greater than zero",
-        ),
+        (|options| options.size_limit = Some(0), "size_limit"),
+        (|options| options.user = Some(String::new()), "user"),
+        (|options| options.user = Some("x".repeat(4097)), "4096"),
+        (|options| options.connect_timeout = Duration::ZERO, "connect_timeout"),
+        (|options| options.read_timeout = Duration::ZERO, "read_timeout"),
     ];
     for (spoil, text) in wrong {
         let mut options = Options {
