@@ -1,23 +1,23 @@
-"""Helpers: runs the command in its own process, without the tester's environment."""
+"""Helpers: runs the command without the tester's environment."""
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
-import functools
 import json
+import logging
 import os
 import select
 import shlex
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from click.testing import CliRunner
 from conftest import Server
+from plexindex.cli import plexindex
 
 
 def words_of(line: str) -> list[str]:
@@ -32,57 +32,12 @@ def words_of(line: str) -> list[str]:
     return [str(word) for word in split_line(f"plexindex {line}", ctypes.byref(count))[1 : count.value]]
 
 
-# A fork of a process that has imported the command takes less than half the time of a new Python.
-FORKS = """
-import gc, json, os, signal, sys
-import plexindex.cli.changes, plexindex.cli.doctor, plexindex.cli.match
-from plexindex.__main__ import main
-
-gc.freeze()
-requests, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "w")
-for line in requests:
-    arguments, environment, folder, streams = json.loads(line)
-    child = os.fork()
-    if not child:
-        signal.alarm(60)
-        os.chdir(folder)
-        os.environ.clear()
-        os.environ.update(environment)
-        for number, name in enumerate(streams):
-            os.dup2(os.open(name, os.O_RDWR), number)
-        sys.argv[1:] = arguments
-        sys.exit(main())
-    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), file=replies, flush=True)
-"""
 # Python reads these when it starts.
-AT_START = ("PYTHON", "LC_", "LANG")
-
-
-@functools.cache
-def forks() -> subprocess.Popen[bytes]:
-    """Returns the process that forks for each command. It ends with this one."""
-    return subprocess.Popen([sys.executable, "-c", FORKS], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-
-
-def run_fork(arguments: list[str], environment: dict[str, str], given: bytes) -> subprocess.CompletedProcess[bytes]:
-    """Runs a command in a fork."""
-    process = forks()
-    assert process.stdin is not None
-    assert process.stdout is not None
-    with contextlib.ExitStack() as stack:
-        files = [stack.enter_context(tempfile.NamedTemporaryFile()) for _ in range(3)]
-        files[0].write(given)
-        files[0].flush()
-        request = [arguments, environment, os.getcwd(), [file.name for file in files]]
-        process.stdin.write(json.dumps(request).encode() + b"\n")
-        process.stdin.flush()
-        code = int(process.stdout.readline())
-        printed = [Path(file.name).read_bytes() for file in files[1:]]
-    return subprocess.CompletedProcess(arguments, code, *printed)
+AT_START = ("PYTHON", "LC_", "LANG", "PLEXINDEX_LIBRARY")
 
 
 class Cli:
-    """Runs ``python -m plexindex`` with its own home."""
+    """Runs the command with its own home: in this process, or as ``python -m plexindex``."""
 
     def __init__(self, home: Path, server: Server | None = None) -> None:
         self.home = home
@@ -104,14 +59,22 @@ class Cli:
     def run(self, *arguments: object, given: bytes = b"", **variables: str | None) -> subprocess.CompletedProcess[str]:
         """Runs the command to its end. ``given``: its standard input."""
         command, environment = self.start(*arguments, **variables)
-        if hasattr(os, "fork") and not any(name.startswith(AT_START) for name in variables):
-            done = run_fork(command[3:], environment, given)
-        else:
+        if any(name.startswith(AT_START) for name in variables):
             done = subprocess.run(command, env=environment, input=given, capture_output=True, check=False, timeout=60)
-        assert b"Traceback" not in done.stderr, done.stderr
-        return subprocess.CompletedProcess(
-            command, done.returncode, done.stdout.decode("utf-8", "surrogateescape"), done.stderr.decode()
-        )
+            return self.result(command, done.returncode, done.stdout, done.stderr)
+        logger = logging.getLogger("plexindex")
+        kept = logger.handlers, logger.propagate, logger.level
+        hidden = {name: environment.get(name) for name in {*os.environ, *environment}}
+        try:
+            found = CliRunner().invoke(plexindex, command[3:], given, hidden, catch_exceptions=False)
+        finally:
+            logger.handlers, logger.propagate = kept[:2]
+            logger.setLevel(kept[2])
+        return self.result(command, found.exit_code, found.stdout_bytes, found.stderr_bytes)
+
+    def result(self, command: list[str], code: int, out: bytes, errors: bytes) -> subprocess.CompletedProcess[str]:
+        assert b"Traceback" not in errors, errors
+        return subprocess.CompletedProcess(command, code, out.decode("utf-8", "surrogateescape"), errors.decode())
 
     def good(self, *arguments: object, given: bytes = b"", **variables: str | None) -> str:
         """Returns the output. The exit code must be 0, and standard error empty."""
