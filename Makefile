@@ -77,7 +77,7 @@ PREPARE = build '$(CARGO) build --workspace --lib --bins --tests --examples && $
 PYTHONS = Python '$(PYTEST) -n 4 --dist loadfile tests/python' \
 	'Python without accelerator' 'PLEXINDEX_NO_ACCELERATOR=1 $(PYTEST) -n 2 -m both tests/python'
 LANGUAGES = languages '$(PYTHON) scripts/languages.py'
-SOURCES = bindings/python tests/python demo bench scripts docs/hosts docs/stash2plex/use_plexindex.py
+SOURCES = bindings/python tests/python tests/smoke.py demo bench scripts docs/hosts docs/stash2plex/use_plexindex.py
 LINT = clippy '$(CARGO) clippy --workspace --all-targets -- -D warnings' \
 	rustdoc '$(CARGO) rustdoc --lib --package=plexindex -- -D warnings' \
 	examples '$(CARGO) test --doc --package=plexindex --package=plexindex-matching --package=plexindex-sharing' \
@@ -192,6 +192,7 @@ release: ## build wheels, sources and crates in build/release, by default for al
 	$(MAKE) dist
 	$(CARGO) package --locked --package plexindex-matching --package plexindex --package plexindex-sharing $(PATCH)
 	mkdir -p build/release && cp build/wheels/*.whl build/dist/*.tar.xz $(TARGET)/package/*.crate build/release
+	cd bindings/python && ../../build/wheel-tools/bin/python -m hatchling build -t sdist -d ../../build/release
 clean: ## remove target and build
 	$(CARGO) clean
 	rm -rf build
