@@ -10,9 +10,9 @@ use crate::model::{SegmentName, TableId};
 
 /// Maximum ratio of an older segment's record count to the record count of a merge that includes the segment. Segment
 /// sizes therefore grow by at least this factor with age.
-const RATIO: u64 = 8;
+const RATIO: u64 = 5;
 /// Number of records that are in no segment, above which a write flushes the log.
-pub const FLUSH_RECORDS: usize = 512;
+pub const FLUSH_RECORDS: usize = 1_024;
 /// Maximum number of records that one write merges. Larger merges run in slices.
 pub const MAX_WRITE_MERGE: u64 = 8_192;
 /// If there are this many segments, a flush merges without a size limit, because segments would accumulate if every

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::merge::FLUSH_RECORDS;
 use super::rebuild::Rebuild;
 use super::{Op, Records, TableLimits, Tables};
 use crate::engine::current::OpenSegments;
@@ -368,7 +369,9 @@ fn an_item_that_is_forgotten_takes_no_match_of_another_along() {
     // A path is matched to one item, then to another, before there is a segment.
     world.record(&[(b"/H/p.mkv", "7")]);
     world.record(&[(b"/H/p.mkv", "8")]);
-    let many: Vec<Vec<u8>> = (0..600).map(|n| format!("/H/q/{n}.mkv").into_bytes()).collect();
+    let many: Vec<Vec<u8>> = (0..FLUSH_RECORDS + 100)
+        .map(|n| format!("/H/q/{n}.mkv").into_bytes())
+        .collect();
     let pairs: Vec<(&[u8], &str)> = many.iter().map(|path| (&path[..], "9")).collect();
     assert!(world.record(&pairs), "a segment is made");
     let row = world.row(0);
@@ -378,8 +381,8 @@ fn an_item_that_is_forgotten_takes_no_match_of_another_along() {
 }
 
 #[test]
-fn a_new_process_reads_some_hundred_rows_however_they_were_written() {
-    const MOST: usize = 600;
+fn a_new_process_reads_the_rows_of_one_flush_however_they_were_written() {
+    const MOST: usize = FLUSH_RECORDS + 88;
     let world = World::new(1);
     let paths: Vec<Vec<u8>> = (0..4_000).map(|n| format!("/H/q/{n}.mkv").into_bytes()).collect();
     for some in paths.chunks(63) {
