@@ -7,18 +7,20 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::sanitize::{decode, decode_lossy};
 use crate::model::{ByteString, ItemType};
 
-/// A scalar in JSON from a server.
+/// A scalar in JSON from a server, or what stands in its place.
 pub(super) enum Scalar {
     Text(String),
     Integer(i128),
     Bool(bool),
-    /// `null`, a fraction, a list or an object.
+    /// `null`, a fraction or a list.
     Absent,
+    Object,
 }
 
 impl Scalar {
@@ -38,7 +40,7 @@ impl Scalar {
         match self {
             Self::Text(text) => (!text.contains('\0')).then_some(text),
             Self::Integer(number) => Some(number.to_string()),
-            Self::Bool(_) | Self::Absent => None,
+            Self::Bool(_) | Self::Absent | Self::Object => None,
         }
     }
 
@@ -47,28 +49,19 @@ impl Scalar {
         let number = match self {
             Self::Text(text) => text.trim().parse().ok()?,
             Self::Integer(number) => number,
-            Self::Bool(_) | Self::Absent => return None,
+            Self::Bool(_) | Self::Absent | Self::Object => return None,
         };
         number.try_into().ok()
     }
 
-    /// Converts to a flag. `true`, `"true"`, `"1"` and all numbers except 0 are true; other values are false.
-    pub fn flag(self) -> bool {
-        match self {
-            Self::Text(text) => matches!(text.trim(), "1" | "true"),
-            Self::Integer(number) => number != 0,
-            Self::Bool(flag) => flag,
-            Self::Absent => false,
-        }
-    }
-
-    /// Returns whether the field has a value, such as the time in `deletedAt`; `false` for 0 and an empty string.
+    /// Returns whether the value is a set flag or a time, such as that in `deletedAt`: `false` for 0, `"0"`, `"false"`
+    /// and an empty string.
     pub fn is_set(&self) -> bool {
         match self {
-            Self::Text(text) => !matches!(text.trim(), "" | "0"),
+            Self::Text(text) => !matches!(text.trim(), "" | "0" | "false"),
             Self::Integer(number) => *number != 0,
             Self::Bool(flag) => *flag,
-            Self::Absent => false,
+            Self::Absent | Self::Object => false,
         }
     }
 
@@ -81,17 +74,144 @@ impl Scalar {
     }
 }
 
-impl<'de> Deserialize<'de> for Scalar {
-    /// Reads any value as a scalar. Never fails for valid JSON.
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ScalarVisitor)
+/// Says that the parser stops: an error of the JSON parser, which the caller of [`parse`] gets, or a limit.
+pub(super) struct Stop;
+
+/// A function that reads an object. `'de` is the lifetime of the parsed text.
+pub(super) type ReadObject<'r, 'de> = &'r mut dyn FnMut(&mut dyn Fields<'de>) -> Result<(), Stop>;
+
+/// The fields of a JSON object. The same field may come twice. After each name, the caller must read or skip the value.
+pub(super) trait Fields<'de> {
+    /// Reads the next field's name, borrowed from the text if it contains no escapes.
+    fn next(&mut self) -> Result<Option<Cow<'de, str>>, Stop>;
+
+    /// Skips the field's value, and builds nothing.
+    fn skip(&mut self) -> Result<(), Stop>;
+
+    /// Reads the field's value, of whatever type.
+    fn value(&mut self, value: Value<'_, 'de>) -> Result<Scalar, Stop>;
+
+    /// Reads the field's value, of whatever type, as a scalar.
+    fn scalar(&mut self) -> Result<Scalar, Stop> {
+        let (read, is_list) = (None, false);
+        self.value(Value { read, is_list })
+    }
+
+    /// Passes the object in the field's value to `read`. Skips other values.
+    fn object(&mut self, read: ReadObject<'_, 'de>) -> Result<(), Stop> {
+        let (read, is_list) = (Some(read), false);
+        self.value(Value { read, is_list }).map(drop)
+    }
+
+    /// Passes the object in the field's value to `read`, or each element of the list there, one by one. An element that
+    /// is no object counts as one without fields. Skips other values.
+    fn objects(&mut self, read: ReadObject<'_, 'de>) -> Result<(), Stop> {
+        let (read, is_list) = (Some(read), true);
+        self.value(Value { read, is_list }).map(drop)
+    }
+
+    /// Reads the field's value as a string, which may be a number. Returns an empty string for other types.
+    fn text(&mut self) -> Result<String, Stop> {
+        Ok(self.scalar()?.text().unwrap_or_default())
+    }
+
+    /// Adds the strings in the field `wanted` of each object in the field's value to `list`.
+    fn texts(&mut self, wanted: &str, list: &mut Vec<String>) -> Result<(), Stop> {
+        self.objects(&mut |object| {
+            while let Some(name) = object.next()? {
+                if name == wanted {
+                    push_unique(list, object.scalar()?.text());
+                } else {
+                    object.skip()?;
+                }
+            }
+            Ok(())
+        })
     }
 }
 
-/// Converts any JSON value to a [`Scalar`].
-struct ScalarVisitor;
+/// Parses a JSON text, and passes it to `read` if it is an object.
+pub(super) fn parse<'de>(text: &'de str, read: ReadObject<'_, 'de>) -> Result<(), serde_json::Error> {
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let value = Value {
+        read: Some(read),
+        is_list: false,
+    };
+    value.deserialize(&mut deserializer)?;
+    deserializer.end()
+}
 
-impl<'de> Visitor<'de> for ScalarVisitor {
+/// A field name, borrowed from the text if it contains no escapes.
+#[derive(Deserialize)]
+struct FieldName<'n>(#[serde(borrow)] Cow<'n, str>);
+
+/// The fields that `map` has left, and the error that made it stop.
+struct MapFields<A, E> {
+    map: A,
+    error: Option<E>,
+}
+
+impl<'de, A: MapAccess<'de>> MapFields<A, A::Error> {
+    /// Keeps an error for the caller of [`Fields`]' user.
+    fn keep<T>(&mut self, result: Result<T, A::Error>) -> Result<T, Stop> {
+        result.map_err(|error| {
+            self.error = Some(error);
+            Stop
+        })
+    }
+}
+
+impl<'de, A: MapAccess<'de>> Fields<'de> for MapFields<A, A::Error> {
+    fn next(&mut self) -> Result<Option<Cow<'de, str>>, Stop> {
+        let name = self.map.next_key::<FieldName<'de>>();
+        Ok(self.keep(name)?.map(|FieldName(name)| name))
+    }
+
+    fn skip(&mut self) -> Result<(), Stop> {
+        let skipped = self.map.next_value::<IgnoredAny>();
+        self.keep(skipped).map(drop)
+    }
+
+    fn value(&mut self, value: Value<'_, 'de>) -> Result<Scalar, Stop> {
+        let value = self.map.next_value_seed(value);
+        self.keep(value)
+    }
+}
+
+/// What stands in place of an object.
+struct NoFields;
+
+impl<'de> Fields<'de> for NoFields {
+    fn next(&mut self) -> Result<Option<Cow<'de, str>>, Stop> {
+        Ok(None)
+    }
+
+    fn skip(&mut self) -> Result<(), Stop> {
+        Ok(())
+    }
+
+    fn value(&mut self, _: Value<'_, 'de>) -> Result<Scalar, Stop> {
+        Ok(Scalar::Absent)
+    }
+}
+
+/// Reads any JSON value as a [`Scalar`]. Never fails for valid JSON.
+pub(super) struct Value<'r, 'de> {
+    /// Receives the object; `None` skips it.
+    read: Option<ReadObject<'r, 'de>>,
+    /// Whether `read` receives the elements of a list, too.
+    is_list: bool,
+}
+
+impl<'de> DeserializeSeed<'de> for Value<'_, 'de> {
+    type Value = Scalar;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Scalar, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Value<'_, 'de> {
     type Value = Scalar;
 
     /// Describes the expected value in `serde`'s error messages.
@@ -132,162 +252,33 @@ impl<'de> Visitor<'de> for ScalarVisitor {
         Ok(Scalar::Absent)
     }
 
-    /// Skips a list, so that a list where a scalar is expected counts as absent.
-    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Scalar, A::Error> {
-        IgnoredAny.visit_seq(seq).map(|_| Scalar::Absent)
+    /// Reads each element of a list, even one that is no object.
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Scalar, A::Error> {
+        let Some(read) = self.read.filter(|_| self.is_list) else {
+            return IgnoredAny.visit_seq(seq).map(|_| Scalar::Absent);
+        };
+        loop {
+            let element = Value {
+                read: Some(&mut *read),
+                is_list: false,
+            };
+            match seq.next_element_seed(element)? {
+                None => return Ok(Scalar::Absent),
+                Some(Scalar::Object) => {}
+                Some(_) => read(&mut NoFields).map_err(|Stop| A::Error::custom("stopped"))?,
+            }
+        }
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Scalar, A::Error> {
-        IgnoredAny.visit_map(map).map(|_| Scalar::Absent)
-    }
-}
-
-/// Reads the next value of a map as a scalar.
-pub(super) fn scalar<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Scalar, A::Error> {
-    map.next_value()
-}
-
-/// Reads the next value of a map as a string, which may be a number. Returns an empty string for other types.
-pub(super) fn text<'de, A: MapAccess<'de>>(map: &mut A) -> Result<String, A::Error> {
-    Ok(scalar(map)?.text().unwrap_or_default())
-}
-
-/// Skips the next value of a map.
-pub(super) fn skip<'de, A: MapAccess<'de>>(map: &mut A) -> Result<(), A::Error> {
-    map.next_value::<IgnoredAny>().map(drop)
-}
-
-/// A type that the parser fills from a JSON object, or from each object in an array.
-pub(super) trait Object {
-    /// Reads the field `name`, whose value is next in `map`. An implementation must consume exactly one value.
-    fn fill<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error>;
-
-    /// Called after each element of an array, even if the element is not an object. Returns whether to continue: after
-    /// `false`, the parser stops with an error.
-    fn after_element(&mut self) -> bool {
-        true
-    }
-}
-
-/// Passes the fields of the map's next value to `object`, or skips the value if it is not a JSON object. Returns
-/// whether it is a JSON object.
-pub(super) fn fill<'de, A: MapAccess<'de>>(map: &mut A, object: &mut impl Object) -> Result<bool, A::Error> {
-    map.next_value_seed(ObjectFiller { object, is_list: false })
-}
-
-/// Passes the fields of each JSON object in the map's next value, an array or a single object, to `object`, which
-/// collects them: the parser builds no list.
-pub(super) fn collect_from_each<'de, A: MapAccess<'de>>(map: &mut A, object: &mut impl Object) -> Result<(), A::Error> {
-    map.next_value_seed(ObjectFiller { object, is_list: true }).map(drop)
-}
-
-/// Passes the fields of a JSON object or, if `is_list` is true, of each object in an array to `object`. Skips other
-/// values. Deserializing returns whether the value is a JSON object.
-pub(super) struct ObjectFiller<'a, T> {
-    pub object: &'a mut T,
-    pub is_list: bool,
-}
-
-impl<T: Object> ObjectFiller<'_, T> {
-    /// Tells `object` that an array element has ended. Fails, to stop the parser, if `object` accepts no more elements.
-    fn end_element<E: serde::de::Error>(&mut self) -> Result<(), E> {
-        if self.is_list && !self.object.after_element() {
-            return Err(E::custom("stopped"));
+        let Some(read) = self.read else {
+            return IgnoredAny.visit_map(map).map(|_| Scalar::Object);
+        };
+        let mut fields = MapFields { map, error: None };
+        match read(&mut fields) {
+            Ok(()) => Ok(Scalar::Object),
+            Err(Stop) => Err(fields.error.unwrap_or_else(|| A::Error::custom("stopped"))),
         }
-        Ok(())
-    }
-}
-
-impl<'de, T: Object> DeserializeSeed<'de> for ObjectFiller<'_, T> {
-    type Value = bool;
-
-    /// Passes the next value's fields to the object. Skips other values. Returns whether the value is a JSON object.
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-/// A field name, borrowed from the body if it contains no escapes.
-#[derive(serde::Deserialize)]
-struct FieldName<'n>(#[serde(borrow)] Cow<'n, str>);
-
-impl<'de, T: Object> Visitor<'de> for ObjectFiller<'_, T> {
-    type Value = bool;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any value")
-    }
-
-    /// Returns `false`: a string is not an object.
-    fn visit_str<E>(self, _: &str) -> Result<bool, E> {
-        Ok(false)
-    }
-
-    /// Returns `false`: an integer is not an object.
-    fn visit_i64<E>(self, _: i64) -> Result<bool, E> {
-        Ok(false)
-    }
-
-    /// Returns `false`: an integer is not an object.
-    fn visit_u64<E>(self, _: u64) -> Result<bool, E> {
-        Ok(false)
-    }
-
-    /// Returns `false`: a fraction is not an object.
-    fn visit_f64<E>(self, _: f64) -> Result<bool, E> {
-        Ok(false)
-    }
-
-    /// Returns `false`: a flag is not an object.
-    fn visit_bool<E>(self, _: bool) -> Result<bool, E> {
-        Ok(false)
-    }
-
-    /// Returns `false`: `null` is not an object.
-    fn visit_unit<E>(self) -> Result<bool, E> {
-        Ok(false)
-    }
-
-    /// Passes each element's fields to the object if `is_list` is true. Returns `false`: a list is not an object.
-    fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<bool, A::Error> {
-        if !self.is_list {
-            return IgnoredAny.visit_seq(seq).map(|_| false);
-        }
-        loop {
-            let element = ObjectFiller {
-                object: &mut *self.object,
-                is_list: false,
-            };
-            if seq.next_element_seed(element)?.is_none() {
-                return Ok(false);
-            }
-            self.end_element()?;
-        }
-    }
-
-    /// Passes the fields of a JSON object to the object. Returns `true`: the value is an object.
-    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<bool, A::Error> {
-        while let Some(FieldName(name)) = map.next_key::<FieldName<'de>>()? {
-            self.object.fill(&name, &mut map)?;
-        }
-        self.end_element().map(|()| true)
-    }
-}
-
-/// Collects one string field, such as a file's path, from each object in an array.
-pub(super) struct TextFields<'a> {
-    pub name: &'static str,
-    pub list: &'a mut Vec<String>,
-}
-
-impl Object for TextFields<'_> {
-    /// Adds the wanted field's value to the list. Skips other fields.
-    fn fill<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
-        if name != self.name {
-            return skip(map);
-        }
-        push_unique(self.list, scalar(map)?.text());
-        Ok(())
     }
 }
 

@@ -3,7 +3,7 @@
 //! The client sends requests one by one, and requests JSON with only the fields that plexindex stores. `plex_http`
 //! contains the state of a server. `server_request` builds requests, `round_trip` sends a request once, and `send` adds
 //! retries. `url` parses addresses, `transport`, `tcp` and `tls` connect, and `retry` pauses. `reply_body` reads
-//! replies; `replies`, `sections`, `lenient` and `sanitize` parse replies; `errors` explains failures. `rows` describes
+//! replies; `replies`, `lenient` and `sanitize` parse replies; `errors` explains failures. `rows` describes
 //! the rows that pages, `delta_reader` and `file_search` request; `items_by_key` fetches items by rating key. `edits`
 //! builds edits, `event_parser` parses events, and `stream` receives events.
 //!
@@ -25,7 +25,6 @@ mod retry;
 mod round_trip;
 mod rows;
 mod sanitize;
-mod sections;
 mod send;
 mod server_request;
 mod stream;
@@ -50,10 +49,10 @@ pub use self::event_parser::{EventBody, parse as parse_event};
 pub(in crate::source) use self::lenient::push_unique;
 pub use self::plex_http::{CheckedServer, PlexHttp, check_token};
 use self::replies::ReplyContent;
+pub(in crate::source) use self::replies::make_uuids_unique;
 pub use self::retry::RetryClock;
 pub(in crate::source) use self::rows::item_types_with_files;
 pub use self::rows::{Rows, RowsEnd, RowsRequest};
-pub(in crate::source) use self::sections::make_uuids_unique;
 use self::server_request::{KEY_PREFIX, MAX_ROWS, ServerRequest};
 
 /// The constants of this kind of source.
@@ -118,7 +117,7 @@ impl Source for PlexHttp {
             ReplyContent::Libraries(libraries) => libraries,
             ReplyContent::None | ReplyContent::Rows(_) => Vec::new(),
         };
-        sections::make_uuids_unique(&mut libraries);
+        replies::make_uuids_unique(&mut libraries);
         Ok(libraries)
     }
 

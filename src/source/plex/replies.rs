@@ -2,15 +2,12 @@
 //!
 //! The fields of the container can be in any order. The parser passes on each row as soon as it is complete.
 
-use serde::de::{DeserializeSeed, Error as _, MapAccess};
+use std::collections::{HashMap, HashSet};
 
-use crate::model::{ByteString, Item, ItemType, LONGEST_KEY, Library};
+use crate::model::{ByteString, Item, ItemType, LONGEST_KEY, Library, LibraryKind, TokenReliability, uuid_of_section};
 
-use super::lenient::{
-    LIST_LIMIT, Object, ObjectFiller, TextFields, collect_from_each, fill, push_unique, scalar, skip, text,
-};
+use super::lenient::{self, Fields, LIST_LIMIT, Stop, push_unique};
 use super::sanitize::sanitize;
-use super::sections::Directories;
 
 /// Returns whether a string can be a rating key: Plex's rating keys are numbers. The caller checks the length.
 pub(super) fn is_rating_key(key: &str) -> bool {
@@ -164,150 +161,113 @@ pub(super) fn parse_reply(
     content: &mut ReplyContent<'_>,
     may_continue: MayContinue<'_>,
 ) -> Result<ReplyMetadata, serde_json::Error> {
-    let mut deserializer = serde_json::Deserializer::from_str(sanitize(body));
-    let mut reply = Reply {
-        head: ReplyMetadata::default(),
-        content,
-        may_continue,
-    };
-    let filler = ObjectFiller {
-        object: &mut reply,
-        is_list: false,
-    };
-    let result = filler.deserialize(&mut deserializer);
-    let metadata = reply.head;
-    // For the JSON format of 2015 (`has_legacy_format`), the parser has stopped with an error. The caller creates a
-    // better error.
-    if !metadata.has_legacy_format {
-        result?;
-        deserializer.end()?;
+    let mut head = ReplyMetadata::default();
+    let result = lenient::parse(sanitize(body), &mut |reply| {
+        while let Some(name) = reply.next()? {
+            match &*name {
+                LEGACY_CHILDREN | LEGACY_TYPE => {
+                    head.has_legacy_format = true;
+                    return Err(Stop);
+                }
+                "MediaContainer" => {
+                    reply.object(&mut |container| head.read_container(container, content, may_continue))?;
+                }
+                _ => reply.skip()?,
+            }
+        }
+        Ok(())
+    });
+    // The parser has stopped. The caller creates a better error.
+    if head.has_legacy_format {
+        return Ok(head);
     }
-    Ok(metadata)
+    result.map(|()| head)
 }
 
-/// Parses the outermost object, and the `MediaContainer` in it.
-struct Reply<'r, 'a> {
-    head: ReplyMetadata,
-    content: &'r mut ReplyContent<'a>,
-    may_continue: MayContinue<'r>,
-}
+/// Fields that only the JSON format of 2015 has.
+const LEGACY_CHILDREN: &str = "_children";
+const LEGACY_TYPE: &str = "_elementType";
 
-impl Object for Reply<'_, '_> {
-    /// Reads one field of the reply, or of its container once the parser is in the container (`is_plex`).
-    fn fill<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
-        match (name, &mut *self.content) {
-            ("_children" | "_elementType", _) => {
-                self.head.has_legacy_format = true;
-                return Err(A::Error::custom("`_children`")); // stops the parser
+impl ReplyMetadata {
+    /// Reads the `MediaContainer`, and its rows or libraries into `content`.
+    fn read_container(
+        &mut self,
+        container: &mut dyn Fields<'_>,
+        content: &mut ReplyContent<'_>,
+        may_continue: MayContinue<'_>,
+    ) -> Result<(), Stop> {
+        self.is_plex = true;
+        while let Some(name) = container.next()? {
+            match (&*name, &mut *content) {
+                (LEGACY_CHILDREN | LEGACY_TYPE, _) => {
+                    self.has_legacy_format = true;
+                    return Err(Stop);
+                }
+                ("totalSize", _) => self.total = container.scalar()?.number(),
+                ("offset", _) => self.offset = container.scalar()?.number(),
+                ("machineIdentifier", _) => self.machine_identifier = container.scalar()?.text(),
+                ("version", _) => self.version = container.scalar()?.text(),
+                ("librarySectionID", _) => self.section = container.scalar()?.text(),
+                ("size", ReplyContent::Libraries(_)) => {
+                    self.lists_libraries |= container.scalar()?.number() == Some(0);
+                }
+                ("Metadata", ReplyContent::Rows(reader)) => {
+                    container.objects(&mut |row| reader.read_row(row, may_continue))?;
+                }
+                ("Directory", ReplyContent::Libraries(libraries)) => {
+                    self.lists_libraries = true;
+                    container.objects(&mut |directory| read_library(directory, libraries))?;
+                }
+                _ => container.skip()?,
             }
-            ("MediaContainer", _) if !self.head.is_plex => {
-                self.head.is_plex = true; // so that this function accepts the fields of the container
-                self.head.is_plex = fill(map, self)?; // false if the value is not an object
-            }
-            _ if !self.head.is_plex => skip(map)?,
-            ("totalSize", _) => self.head.total = scalar(map)?.number(),
-            ("offset", _) => self.head.offset = scalar(map)?.number(),
-            ("machineIdentifier", _) => self.head.machine_identifier = scalar(map)?.text(),
-            ("version", _) => self.head.version = scalar(map)?.text(),
-            ("librarySectionID", _) => self.head.section = scalar(map)?.text(),
-            ("size", ReplyContent::Libraries(_)) => {
-                self.head.lists_libraries |= scalar(map)?.number() == Some(0);
-            }
-            ("Metadata", ReplyContent::Rows(reader)) => {
-                let mut row = Row {
-                    item: empty_item(reader.kind),
-                    section: None,
-                    trashed_files: Vec::new(),
-                    reader,
-                    may_continue: self.may_continue,
-                };
-                collect_from_each(map, &mut row)?;
-            }
-            ("Directory", ReplyContent::Libraries(libraries)) => {
-                self.head.lists_libraries = true;
-                // Lends the list to `Directories`, and takes it back even after an error.
-                let mut directories = Directories::default();
-                std::mem::swap(&mut directories.libraries, libraries);
-                let result = collect_from_each(map, &mut directories);
-                *libraries = directories.libraries;
-                result?;
-            }
-            _ => skip(map)?,
         }
         Ok(())
     }
 }
 
-/// Parses rows one by one.
-struct Row<'r, 'a> {
-    item: Item,
-    section: Option<String>,
-    /// The item's files that are in the trash.
-    trashed_files: Vec<ByteString>,
-    reader: &'r mut RowReader<'a>,
-    may_continue: MayContinue<'r>,
-}
-
-/// Creates an item without strings and numbers. -1 means that there is no season or episode.
-fn empty_item(kind: ItemType) -> Item {
-    Item {
-        kind,
-        season: -1,
-        episode: -1,
-        ..Item::default()
-    }
-}
-
-impl Object for Row<'_, '_> {
-    /// Reads one field of a row into the item.
-    fn fill<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
-        let item = &mut self.item;
-        match name {
-            "ratingKey" => item.rating_key = text(map)?,
-            "type" => item.kind = scalar(map)?.item_type().unwrap_or(self.reader.kind),
-            "title" => item.title = text(map)?,
-            "year" => item.year = scalar(map)?.number().unwrap_or_default(),
-            "guid" => item.guid = text(map)?,
-            "Guid" => {
-                let list = &mut item.guids;
-                collect_from_each(map, &mut TextFields { name: "id", list })?;
+impl RowReader<'_> {
+    /// Reads a row, and passes its item to the sink. Stops the parser beyond a limit or if the call must end.
+    fn read_row(&mut self, row: &mut dyn Fields<'_>, may_continue: MayContinue<'_>) -> Result<(), Stop> {
+        // -1 means that there is no season or episode.
+        let mut item = Item {
+            kind: self.kind,
+            season: -1,
+            episode: -1,
+            ..Item::default()
+        };
+        let mut section = None;
+        let mut trashed_files = Vec::new();
+        while let Some(name) = row.next()? {
+            match &*name {
+                "ratingKey" => item.rating_key = row.text()?,
+                "type" => item.kind = row.scalar()?.item_type().unwrap_or(self.kind),
+                "title" => item.title = row.text()?,
+                "year" => item.year = row.scalar()?.number().unwrap_or_default(),
+                "guid" => item.guid = row.text()?,
+                "Guid" => row.texts("id", &mut item.guids)?,
+                "grandparentTitle" => item.show_title = row.text()?,
+                "grandparentRatingKey" => item.show_rating_key = row.text()?,
+                "grandparentGuid" => item.show_guid = row.text()?,
+                "parentTitle" => item.season_title = row.text()?,
+                "parentRatingKey" => item.season_rating_key = row.text()?,
+                "parentGuid" => item.season_guid = row.text()?,
+                "parentIndex" => item.season = row.scalar()?.number().unwrap_or(-1),
+                "index" => item.episode = row.scalar()?.number().unwrap_or(-1),
+                "updatedAt" => self.update_order.add(row.scalar()?.number()),
+                "librarySectionID" => section = row.scalar()?.text(),
+                "deletedAt" => item.trashed = row.scalar()?.is_set(),
+                "Media" => row.objects(&mut |version| read_version(version, &mut item.parts, &mut trashed_files))?,
+                _ => row.skip()?,
             }
-            "grandparentTitle" => item.show_title = text(map)?,
-            "grandparentRatingKey" => item.show_rating_key = text(map)?,
-            "grandparentGuid" => item.show_guid = text(map)?,
-            "parentTitle" => item.season_title = text(map)?,
-            "parentRatingKey" => item.season_rating_key = text(map)?,
-            "parentGuid" => item.season_guid = text(map)?,
-            "parentIndex" => item.season = scalar(map)?.number().unwrap_or(-1),
-            "index" => item.episode = scalar(map)?.number().unwrap_or(-1),
-            "updatedAt" => self.reader.update_order.add(scalar(map)?.number()),
-            "librarySectionID" => self.section = scalar(map)?.text(),
-            "deletedAt" => item.trashed = scalar(map)?.is_set(),
-            "Media" => {
-                let mut versions = MediaVersions {
-                    files: [&mut item.parts, &mut self.trashed_files],
-                    version: VersionFiles::default(),
-                };
-                collect_from_each(map, &mut versions)?;
-            }
-            _ => skip(map)?,
         }
-        Ok(())
-    }
-
-    /// Checks a complete row's item, and passes the item to the sink. Returns `false`, which stops the parser, beyond a
-    /// limit or if the call must end.
-    fn after_element(&mut self) -> bool {
-        let reader = &mut *self.reader;
-        reader.count += 1;
-        let mut item = std::mem::replace(&mut self.item, empty_item(reader.kind));
+        self.count += 1;
         for key in [
             &mut item.rating_key,
             &mut item.show_rating_key,
             &mut item.season_rating_key,
         ] {
             if key.len() > LONGEST_KEY || !is_rating_key(key) {
-                reader.has_invalid_keys = true;
+                self.has_invalid_keys = true;
                 key.clear();
             }
         }
@@ -321,84 +281,111 @@ impl Object for Row<'_, '_> {
         if matches!(item.kind, ItemType::Photo | ItemType::Clip) {
             (item.season, item.episode) = (-1, -1);
         }
-        let trashed_files = std::mem::take(&mut self.trashed_files);
         if item.trashed {
             for file in trashed_files {
                 push_unique(&mut item.parts, Some(file));
             }
         }
-        let section = self.section.take();
-        reader.exceeds_limit = reader.count > reader.max_rows || reader.memory_bytes > MAX_ROWS_BYTES;
-        if reader.exceeds_limit {
-            return false;
+        self.exceeds_limit = self.count > self.max_rows || self.memory_bytes > MAX_ROWS_BYTES;
+        if self.exceeds_limit {
+            return Err(Stop);
         }
         if !item.rating_key.is_empty() {
-            reader.emitted_items += 1;
-            reader.memory_bytes += estimate_bytes(&item);
-            (reader.sink)(item, section);
+            self.emitted_items += 1;
+            self.memory_bytes += estimate_bytes(&item);
+            (self.sink)(item, section);
         }
-        (self.may_continue)()
+        if may_continue() { Ok(()) } else { Err(Stop) }
     }
 }
 
-/// Collects an item's files from all versions, including optimized versions.
-struct MediaVersions<'a> {
-    /// The files that exist, and the files in the trash.
-    files: [&'a mut Vec<ByteString>; 2],
-    /// The version that is being parsed.
-    version: VersionFiles,
+/// Reads one version of an item, which may be an optimized one: adds its files to `parts`, and those that are in the
+/// trash to `trashed_files`.
+fn read_version(
+    version: &mut dyn Fields<'_>,
+    parts: &mut Vec<ByteString>,
+    trashed_files: &mut Vec<ByteString>,
+) -> Result<(), Stop> {
+    let (mut files, mut is_version_trashed) = (Vec::new(), false);
+    while let Some(name) = version.next()? {
+        match &*name {
+            "Part" => version.objects(&mut |part| {
+                let (mut file, mut is_trashed) = (None, false);
+                while let Some(name) = part.next()? {
+                    match &*name {
+                        "file" => file = part.scalar()?.bytes(),
+                        "deletedAt" => is_trashed = part.scalar()?.is_set(),
+                        _ => part.skip()?,
+                    }
+                }
+                if files.len() < LIST_LIMIT {
+                    files.extend(file.map(|file| (file, is_trashed)));
+                }
+                Ok(())
+            })?,
+            "deletedAt" => is_version_trashed = version.scalar()?.is_set(),
+            _ => version.skip()?,
+        }
+    }
+    for (file, is_trashed) in files {
+        let list = if is_trashed || is_version_trashed {
+            &mut *trashed_files
+        } else {
+            &mut *parts
+        };
+        push_unique(list, Some(file));
+    }
+    Ok(())
 }
 
-impl Object for MediaVersions<'_> {
-    /// Reads the files of one version.
-    fn fill<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
-        match name {
-            "Part" => collect_from_each(map, &mut self.version)?,
-            "deletedAt" => self.version.is_trashed = scalar(map)?.is_set(),
-            _ => skip(map)?,
+/// Reads a library. Its change token combines two times, because neither is reliable alone.
+fn read_library(directory: &mut dyn Fields<'_>, libraries: &mut Vec<Library>) -> Result<(), Stop> {
+    let mut library = Library::default();
+    // A change counter, in spite of the name. The counter changes late, and is always 0 in some libraries.
+    let mut content_changed_at = 0_i64;
+    // End of the last scan in Unix seconds. This time changes even if the scan found nothing new.
+    let mut scanned_at = 0_i64;
+    while let Some(name) = directory.next()? {
+        match &*name {
+            "key" => library.section = directory.text()?,
+            "uuid" => library.uuid = directory.text()?,
+            "title" => library.title = directory.text()?,
+            "type" => library.kind = LibraryKind::from_name(&directory.text()?),
+            "Location" => directory.texts("path", &mut library.locations)?,
+            "contentChangedAt" => content_changed_at = directory.scalar()?.number().unwrap_or_default(),
+            "scannedAt" => scanned_at = directory.scalar()?.number().unwrap_or_default(),
+            "refreshing" => library.change.busy = directory.scalar()?.is_set(),
+            _ => directory.skip()?,
         }
-        Ok(())
     }
-
-    /// Adds a version's files to the item's files.
-    fn after_element(&mut self) -> bool {
-        let version = std::mem::take(&mut self.version);
-        for (file, is_trashed) in version.files {
-            let list = &mut *self.files[usize::from(is_trashed || version.is_trashed)];
-            push_unique(list, Some(file));
-        }
-        true
+    library.change.token = format!("{content_changed_at} {scanned_at}");
+    library.change.trust = TokenReliability::Hint;
+    library.change.scanned_ms = scanned_at.saturating_mul(1_000);
+    if library.section.len() > LONGEST_KEY {
+        log::warn!(
+            "ignoring library '{}': its key has more than {LONGEST_KEY} bytes",
+            library.title
+        );
+    // plexindex cannot read a library without a section id. No real server has more libraries than the limit.
+    } else if !library.section.is_empty() && libraries.len() < LIST_LIMIT {
+        libraries.push(library);
     }
+    Ok(())
 }
 
-/// Collects the files of one version.
-#[derive(Default)]
-struct VersionFiles {
-    /// The files, and whether each is in the trash.
-    files: Vec<(ByteString, bool)>,
-    is_trashed: bool,
-    /// The file that is being parsed, and whether it is in the trash.
-    file: (Option<ByteString>, bool),
-}
-
-impl Object for VersionFiles {
-    /// Reads one field of a file.
-    fn fill<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
-        match name {
-            "file" => self.file.0 = scalar(map)?.bytes(),
-            "deletedAt" => self.file.1 = scalar(map)?.is_set(),
-            _ => skip(map)?,
-        }
-        Ok(())
+/// Makes uuids unique, because they identify libraries: derives a uuid from the section id if a library's uuid is a
+/// duplicate, or is missing because a proxy removed it. Drops libraries with a duplicate section id.
+pub(in crate::source) fn make_uuids_unique(libraries: &mut Vec<Library>) {
+    let mut sections = HashSet::new();
+    libraries.retain(|library| sections.insert(library.section.clone()));
+    let mut counts: HashMap<String, u32> = HashMap::new();
+    for library in libraries.iter() {
+        *counts.entry(library.uuid.clone()).or_default() += 1;
     }
-
-    /// Adds a complete file to the list.
-    fn after_element(&mut self) -> bool {
-        let (file, is_trashed) = std::mem::take(&mut self.file);
-        if self.files.len() < LIST_LIMIT {
-            self.files.extend(file.map(|file| (file, is_trashed)));
+    for library in libraries {
+        if library.uuid.is_empty() || counts.get(&library.uuid).is_some_and(|count| *count > 1) {
+            library.uuid = uuid_of_section(&library.section);
         }
-        true
     }
 }
 

@@ -7,9 +7,8 @@ use ureq::Body;
 use super::super::contract::{Bounds, Event, Meter, RequestKind};
 use super::event_parser::EventLines;
 pub use super::replies::ReplyMetadata;
-use super::replies::{ReplyContent, RowReader};
+use super::replies::{self, ReplyContent, RowReader};
 use super::reply_body::{self, BodyProgress, Buffers, RequestMeter};
-use super::sections;
 use crate::model::{Item, ItemType, Library};
 
 /// The expected content of a reply.
@@ -66,7 +65,7 @@ pub fn reply(bytes: &[u8], encoding: Option<&str>, limit: u64, kind: ReplyKind) 
         ReplyContent::Libraries(list) => libraries = list,
         ReplyContent::Rows(reader) => (rows, exceeds_limit) = (reader.count, reader.max_rows_if_exceeded().is_some()),
     }
-    sections::make_uuids_unique(&mut libraries);
+    replies::make_uuids_unique(&mut libraries);
     ParsedReply {
         items,
         rows,
