@@ -19,7 +19,7 @@ from conftest import Server, ServerFactory
 from plexapi.exceptions import NotFound
 from plexapi.server import PlexServer
 from plexindex import compat
-from plexindex._compat import host_errors, section_index
+from plexindex._compat import host, section_index
 from plexindex.compat import MatchCache, NotFoundError, PlexCache, find_plex_items_with_confidence
 
 
@@ -334,7 +334,7 @@ class HostNotFound(Exception):  # noqa: N818
 
 def missing() -> BaseException:
     """What the function raises when there is no item."""
-    return host_errors.not_found("no item")
+    return host.not_found("no item")
 
 
 def host_module(monkeypatch: pytest.MonkeyPatch, value: object) -> None:

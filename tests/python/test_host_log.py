@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from compat_world import KEY, item
-from plexindex._compat import host_log as _host_log
+from plexindex._compat import host as _host_log
 from plexindex._core import abi as _constants
 from plexindex._core import log as _log
 from plexindex.compat import MatchCache, PlexCache

@@ -7,8 +7,7 @@ Import this module after the host's own classes, which stay in use if the packag
     except (ImportError, OSError) as error:
         log_info(f"plexindex is not used: {error}")
 
-Importing this module loads the shared library, so that an invalid library fails here, not on the first use.
-``docs/hosts.md`` describes the installation script, the changes for users, and how to return to the old code.
+Importing this module loads the shared library, so that an invalid library fails here. See also ``docs/hosts.md``.
 """
 
 from __future__ import annotations
@@ -17,8 +16,8 @@ from enum import Enum
 
 from ._compat.find import CannotAnswerError as _CannotAnswerError
 from ._compat.find import find as _find
-from ._compat.host_errors import NotFoundError
-from ._compat.host_errors import chosen as _chosen
+from ._compat.host import NotFoundError
+from ._compat.host import chosen as _chosen
 from ._compat.match_cache import MatchCache
 from ._compat.plex_cache import PlexCache
 from ._compat.plex_cache import extract as _extract_item_data
@@ -62,10 +61,9 @@ def configure(
 ) -> None:
     """Sets the host's own types and function for the whole process. None selects the default.
 
-    ``not_found`` creates the exception for a path without an item; the default is :class:`NotFoundError`.
-    ``confidence`` is an enum with the values ``"high"`` and ``"low"``; the default is :class:`MatchConfidence`.
-    ``matcher`` is the host's own function, which answers if the index cannot; the default is the function of the same
-    name in Stash2Plex's module ``plex.matcher``.
+    ``not_found`` creates the exception for a path without an item (:class:`NotFoundError`). ``confidence`` is an enum
+    with the values ``"high"`` and ``"low"`` (:class:`MatchConfidence`). ``matcher`` answers if the index cannot (the
+    function of the same name in Stash2Plex's module ``plex.matcher``).
     """
     _chosen.update(not_found=not_found, confidence=confidence, matcher=matcher)
 
@@ -81,23 +79,21 @@ def find_plex_items_with_confidence(
 ) -> tuple[Any, Any, list[Any]]:
     """Finds the item for a file in a plexapi library. Returns ``(confidence, item, candidates)``.
 
-    The answer comes from an index of the section's server. It is the recorded item if the index still has the item;
-    otherwise the item that has this file, with high confidence. Otherwise it is the film with a file of this name: a
-    single film has high confidence; with several, confidence is low, and there is no item. But if another library
-    lists the path, or the path is in a library's folder that does not list it, there is no answer.
+    The answer comes from an index of the section's server, beside the caches: the recorded item if the index still has
+    it; otherwise the item that has this file, with high confidence; otherwise the films with a file of this name. A
+    single film has high confidence; with several, confidence is low, and there is no item. If another library lists the
+    path, or the path is in a library's folder that does not list it, no film of this name is the answer.
 
     The host's own function answers if the index cannot, or if ``library`` only imitates a plexapi section.
 
     Raises :class:`NotFoundError` if there is no candidate, and a ``ConnectionError`` that is also Stash2Plex's
-    ``PlexServerDown`` if the server is unreachable, busy or starting, or rejects the token. The items raise the same
-    exceptions when they request data from Plex that the index lacks.
+    ``PlexServerDown`` if the server is unreachable, busy or starting, or rejects the token. So do the items when they
+    request data that the index lacks.
 
-    ``library_cache`` is a :class:`PlexCache`, and ``match_cache`` a :class:`MatchCache` with the matches that the host
-    recorded; the function itself records none. The index's folder is beside them. The prefixes are the server's and
-    the host's path of the same folder.
+    ``library_cache`` is a :class:`PlexCache`, and ``match_cache`` a :class:`MatchCache` with the host's records, to
+    which the function adds none. The prefixes are the server's and the host's path of the same folder.
     """
-    confidence = _chosen["confidence"] or MatchConfidence
-    failure: Exception | None = None
+    confidence, failure = _chosen["confidence"] or MatchConfidence, None
     index = _section_index(library, library_cache, match_cache)
     if index is not None:
         try:
@@ -107,13 +103,13 @@ def find_plex_items_with_confidence(
             failure = error
         else:
             return (confidence("high"), found[0], found) if len(found) == 1 else (confidence("low"), None, found)
-    prefixes = plex_path_prefix, stash_path_prefix
     matcher = _chosen["matcher"] or _host_function()
     if matcher is None:
         raise failure or TypeError(
             f"library must be a plexapi section, and needs one of plexindex's caches, not {type(library).__name__}; "
             "configure(matcher=…) sets a function for other objects"
         )
+    prefixes = plex_path_prefix, stash_path_prefix
     level, item, candidates = matcher(library, stash_path, *prefixes, library_cache, match_cache, debug_logging)
     return confidence(level.value), item, candidates
 

@@ -8,8 +8,9 @@ from ._core import TYPE_CHECKING
 from ._core import abi as c
 from .errors import InvalidArgumentError, TimeoutError
 from .index import Index
+from .item import Item
 from .library import Library
-from .light import Facts, LightItem, Origin
+from .light import LightItem
 from .opening import open
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
     from ._core.session import Session
     from ._core.types import PathArg, Recipe
-    from .item import Item
 
 
 def _options(server: Any, cache_dir: PathArg | None, options: dict[str, Any]) -> dict[str, Any]:
@@ -129,7 +129,7 @@ class ServerIndex(Index):
         return self._plex
 
     def _light_of(self, item: Item) -> LightItem:
-        return LightItem(Origin(self._plex, self, self._library_of(item)), item)
+        return LightItem(self._plex, self._library_of(item), item)
 
     def section(self, section: Any) -> SectionIndex:
         """Returns a library, given its plexapi object or its title. plexapi looks up the title, and raises its own
@@ -184,14 +184,14 @@ class SectionIndex(Library):
             facts = self._listed_facts(key)
         except InvalidArgumentError:
             return None
-        return None if facts is None else LightItem(self, Facts(facts))
+        return None if facts is None else LightItem(self._section, self, Item(facts, self.index), facts)
 
     def candidates(self, path: PathArg) -> tuple[list[LightItem], bool]:
         """Returns the items that match a path equally well, and whether the confidence is high."""
         found = self.match(path)
         if found.status in ("not_yet", "needs_warm"):
             raise TimeoutError(found.message or "the library is still being fetched")
-        return [LightItem(self, item) for item in found.candidates], found.confidence == "high"
+        return [LightItem(self._section, self, item) for item in found.candidates], found.confidence == "high"
 
     def close(self) -> None:
         """Closes the index if it was opened only for this library."""

@@ -7,15 +7,13 @@ from .._core.paths import last_component, lies_under
 from .._core.rules import Rules
 from ..errors import Error
 from ..mapping import as_mapping
-from .host_errors import not_found, reraise, server_away, warn_of_token
-from .host_log import host_log
+from .host import host_log, not_found, reraise, server_away, warn_of_token
 from .section_index import note_failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from ..item import Item
     from ..light import LightItem
     from ..match import Match
     from ..plexapi import SectionIndex
@@ -31,11 +29,7 @@ class CannotAnswerError(Error):
 
 
 def find(section: SectionIndex, path: str, given: str, matches: Any, *, debug: bool) -> list[SyncItem]:
-    """Returns the items for a path: one item that the host may edit, or several.
-
-    ``path`` may differ from ``given``, the path that the host gave, if the call maps a folder. Raises the host's error
-    for a path without an item, and CannotAnswerError.
-    """
+    """Returns the items for a path, which may differ from the ``given`` one: one that the host may edit, or several."""
     log, name = host_log("Matcher"), last_component(given)
     shown = log.path(name)
     log.debug(f"Searching '{section.title}' for: {shown}")
@@ -133,32 +127,26 @@ def _belongs_elsewhere(section: SectionIndex, match: Match, path: str) -> bool:
 
 
 def _items(section: SectionIndex, match: Match) -> list[SyncItem]:
-    return [_item(section, item) for item in match.candidates]
-
-
-def _item(section: SectionIndex, item: Item) -> SyncItem:
-    light = item.light or section.light(item.key)
-    if light is None:
+    lights = [(item.light or section.light(item.key), item.path) for item in match.candidates]
+    found = [SyncItem(section, light, path) for light, path in lights if light is not None]
+    if len(found) < len(lights):
         raise CannotAnswerError("the index was opened without plexapi")
-    return SyncItem(section, light, item.path)
+    return found
 
 
 # Attributes of films that hosts read, and that plexapi's episodes and tracks lack.
-_OF_FILMS: dict[str, Any] = {"studio": None, "tagline": None, "actors": (), "genres": (), "collections": ()}
+_OF_FILMS = {"studio": False, "tagline": False, "actors": True, "genres": True, "collections": True}  # whether a list
 
 
 class SyncItem:
-    """An item from the index. The key and the files come from the index, everything else from plexapi's object.
-
-    A listing can be an hour old, so the fetched object must still have the file that matched.
+    """An item from the index. Everything but the key and the files comes from plexapi's object, which must still have
+    the file that matched, because a listing can be an hour old.
     """
 
     def __init__(
         self, section: SectionIndex, light: LightItem, path: str | None, on_gone: Callable[[], None] | None = None
     ) -> None:
-        """``path``: the listed path that matched; None if any of the item's files may be the one. ``on_gone``: called
-        if the item is gone.
-        """
+        """``path``: the listed path that matched, or None. ``on_gone``: called if the item is gone."""
         self._section, self._light, self._path, self._on_gone = section, light, path, on_gone
         self._full: Any = None
         self.key, self.ratingKey = light.key, light.ratingKey
@@ -190,12 +178,10 @@ class SyncItem:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        try:
-            return getattr(self.full(), name)
-        except AttributeError:
-            if name not in _OF_FILMS:
-                raise
-            return [] if _OF_FILMS[name] == () else None
+        full = self.full()
+        if name in _OF_FILMS and not hasattr(full, name):
+            return [] if _OF_FILMS[name] else None
+        return getattr(full, name)
 
     def __eq__(self, other: object) -> bool:
         return bool(getattr(other, "key", None) == self.key)

@@ -8,6 +8,7 @@ from .._core import TYPE_CHECKING, native
 from .._core import abi as c
 from .._core.accelerator import fast
 from .._core.handles import holds_the_lock
+from ..table import Table
 from .tables import Cache, TableStore, name_of
 
 if TYPE_CHECKING:
@@ -19,19 +20,16 @@ if TYPE_CHECKING:
 _NOT_UTF8, _INT = b"\0s", b"\0i"
 
 
-def table_of(library: object) -> bytes:
-    """Returns the name of a library's table."""
+def _table_of(library: object) -> bytes:
     # Because of the "=", the library converts A to Z in paths to lower case.
     return b"=" + name_of(library)
 
 
-def name_of_path(file_path: str) -> bytes:
-    """Returns the name of a path's entry."""
+def _name_of_path(file_path: str) -> bytes:
     return name_of(file_path.lower())
 
 
-def encode_key(key: str | int) -> bytes:
-    """Encodes a key for the store."""
+def _encode_key(key: str | int) -> bytes:
     if isinstance(key, int):
         return _INT + str(int(key)).encode()
     if not isinstance(key, str):
@@ -51,19 +49,19 @@ def _decode_key(value: bytes | bytearray) -> Any:
 
 
 class MatchLookup:
-    """Lookups in the tables of one store: the complete implementation."""
+    """Lookups in the tables of a store: the complete implementation. The accelerator has the same ``get_match``, and
+    calls ``_get_match`` for everything unusual.
+    """
 
-    def __init__(self, store: TableStore) -> None:
-        self._prepare(store, {}, bytearray(16))
+    store: TableStore
+    _memory = "handle"
+    """The attribute of a handle that ``get_match`` reads."""
+
+    def __init__(self, handles: dict[str, Any], memory: bytearray) -> None:
+        """``handles``: for each library, its table's handle, which closing the index clears. ``memory``: the counts."""
+        self._handles, self.counts = handles, memoryview(memory).cast("Q")
         # Without argument types, which would cost more than the lookup. So pass only bytes and ctypes objects.
         self._table_lookup: Any = native.load().fast_table_lookup if holds_the_lock() else None
-
-    def _prepare(self, store: TableStore, handles: dict[str, Any], memory: bytearray) -> None:
-        self._store = store
-        self._handles = handles
-        """For each library, its table's handle, which closing the index clears."""
-        self.counts = memoryview(memory).cast("Q")
-        """Numbers of hits and misses. The accelerator updates the same memory."""
 
     def get_match(self, library_name: str, file_path: str) -> str | None:
         """Returns the key that was recorded for a path, or None."""
@@ -85,47 +83,18 @@ class MatchLookup:
 
     def _get_match(self, library_name: str, file_path: str) -> str | None:
         """Looks up an unusual path or value. Gets the table's handle if it is missing or was cleared by a close."""
-        table = table_of(library_name)
+        table = _table_of(library_name)
         if type(library_name) is str:
-            self._keep_handle(library_name, table)
-        value = self._store.get(table, name_of_path(file_path))
+            self._handles[library_name] = getattr(self.store.at(table, lambda table: table._handle), self._memory)
+        value = self.store.at(table, lambda table: table.get(_name_of_path(file_path)))
         self.counts[value is None] += 1
         return None if value is None else _decode_key(value)
 
-    def _keep_handle(self, library_name: str, table: bytes) -> None:
-        self._handles[library_name] = self._store.handle(table).handle
 
-
-_class: Any = None
-
-
-def lookup_class() -> Any:
-    """Returns the class for lookups, in the accelerator if there is one."""
-    global _class
-    if _class is None:
-        accelerator = fast()
-        _class = MatchLookup if accelerator is None else _fast_class(accelerator)
-    return _class
-
-
-def _fast_class(accelerator: Any) -> Any:
-    class FastMatchLookup(accelerator.MatchLookup, MatchLookup):  # type: ignore[misc]
-        """Lookups in the accelerator, which calls ``_get_match`` for everything unusual."""
-
-        def __new__(cls, store: TableStore) -> FastMatchLookup:
-            handles: dict[str, Any] = {}
-            memory = bytearray(16)
-            made: FastMatchLookup = super().__new__(cls, handles, memory)
-            made._prepare(store, handles, memory)
-            return made
-
-        def __init__(self, store: TableStore) -> None:
-            """Everything is prepared."""
-
-        def _keep_handle(self, library_name: str, table: bytes) -> None:
-            self._handles[library_name] = self._store.handle(table).cell
-
-    return FastMatchLookup
+_fast = fast()
+_lookup_class: Any = MatchLookup
+if _fast is not None:
+    _lookup_class = type("FastMatchLookup", (_fast.MatchLookup, MatchLookup), {"_memory": "cell"})
 
 
 class MatchCache(Cache):
@@ -141,8 +110,9 @@ class MatchCache(Cache):
 
     def __init__(self, data_dir: PathLike, size_limit: int = DEFAULT_SIZE_LIMIT) -> None:
         """Opens the cache in a folder below ``data_dir``, and creates missing folders."""
-        super().__init__(data_dir, "match_cache", size_limit)
-        self._lookup = lookup_class()(self._store)
+        self._lookup = _lookup_class({}, bytearray(16))
+        super().__init__(data_dir, "match_cache", size_limit, self._lookup.counts)
+        self._lookup.store = self._store
 
     def get_match(self, library_name: str, file_path: str) -> str | None:
         """Returns the key that was recorded for a path, or None."""
@@ -152,45 +122,28 @@ class MatchCache(Cache):
             self._log.debug(f"Match cache {found}")
         return key
 
-    # Hosts' tests set these two attributes.
-
-    @property
-    def _hits(self) -> int:
-        return int(self._lookup.counts[0])
-
-    @_hits.setter
-    def _hits(self, number: int) -> None:
-        self._lookup.counts[0] = number
-
-    @property
-    def _misses(self) -> int:
-        return int(self._lookup.counts[1])
-
-    @_misses.setter
-    def _misses(self, number: int) -> None:
-        self._lookup.counts[1] = number
-
     def set_match(self, library_name: str, file_path: str, plex_key: str) -> None:
         """Records the key for a path. After the call, every process sees the key."""
         if plex_key is None:
             self.invalidate(library_name, file_path)
             return
-        self._store.put(table_of(library_name), name_of_path(file_path), encode_key(plex_key))
+        path, key = _name_of_path(file_path), _encode_key(plex_key)
+        self._store.at(_table_of(library_name), lambda table: table.set(path, key))
         self._log.debug(f"Cached match '{file_path}' -> {plex_key}")
 
     def invalidate(self, library_name: str, file_path: str) -> None:
         """Removes the key for a path. An unknown path is not an error."""
-        table, path = table_of(library_name), name_of_path(file_path)
-        known = self._log.is_there and self._store.get(table, path) is not None
-        self._store.remove(table, path)
+        name, path = _table_of(library_name), _name_of_path(file_path)
+        known = self._log.is_there and self._store.at(name, lambda table: path in table)
+        self._store.at(name, lambda table: table.delete(path))
         if known:
             self._log.debug(f"Invalidated match for '{file_path}'")
 
     def invalidate_library(self, library_name: str) -> None:
         """Removes all keys for a library, in constant time."""
-        table = table_of(library_name)
-        count = self._store.count(table) if self._log.is_there else 0
-        self._store.clear(table)
+        name = _table_of(library_name)
+        count = self._store.at(name, len) if self._log.is_there else 0
+        self._store.at(name, Table.clear)
         self._log.info(f"Invalidated {count} matches for library '{library_name}'")
 
     def __repr__(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from .._core import TYPE_CHECKING
-from .host_log import host_log
+from .host import host_log
 from .tables import Cache, name_of
 
 if TYPE_CHECKING:
@@ -45,8 +45,8 @@ class PlexCache(Cache):
         """Opens the cache in a folder below ``data_dir``, and creates missing folders."""
         self._library_ttl = library_ttl
         self._mappings = tuple(mappings)
-        self._hits = self._misses = 0
-        super().__init__(data_dir, "cache", size_limit, f"TTL: {library_ttl}s, ")
+        counts = memoryview(bytearray(16)).cast("Q")
+        super().__init__(data_dir, "cache", size_limit, counts, f"TTL: {library_ttl}s, ")
 
     def set_library_items(self, library_name: str, items: Iterable[Any]) -> None:
         """Stores each item's key, title and paths. The list, even an empty list, expires after the current TTL."""
@@ -70,18 +70,23 @@ class PlexCache(Cache):
         return self._shown(f"ttl={self._library_ttl}, items={{}}")
 
     def _put(self, entry: bytes, items: Iterable[Any]) -> int:
-        text, count = pack(items)
-        self._store.put(_ROWS, entry, text, self._library_ttl)
-        return count
+        import json  # importing it takes longer than a lookup
+
+        rows = [list(row.values()) for row in map(extract, items) if row is not None]
+        ttl = None if self._library_ttl is None else max(0, self._library_ttl)
+        self._store.at(_ROWS, lambda table: table.set(entry, json.dumps(rows).encode(), expire=ttl))
+        return len(rows)
 
     def _get(self, entry: bytes, what: str, rows_are: str) -> list[Row] | None:
-        text = self._store.get(_ROWS, entry)
+        import json
+
+        text = self._store.at(_ROWS, lambda table: table.get(entry))
         if text is None:
             self._misses += 1
             self._log.debug(f"Cache miss for {what}")
             return None
         self._hits += 1
-        rows = unpack(text)
+        rows = [{"key": key, "title": title, "file_paths": files} for key, title, files in json.loads(text)]
         self._log.debug(f"Cache hit for {what} ({len(rows)} {rows_are})")
         return rows
 
@@ -106,33 +111,11 @@ def extract(item: Any) -> Row | None:
         title = getattr(item, "title", None)
         media = getattr(item, "media", None) or ()
         files = [getattr(part, "file", None) for one in media for part in getattr(one, "parts", None) or ()]
-        return {
-            "key": str(key),
-            "title": None if title is None else str(title),
-            "file_paths": [_text(file) for file in files if file],
-        }
+        paths = [os.fsdecode(file) if isinstance(file, (bytes, os.PathLike)) else str(file) for file in files if file]
+        return {"key": str(key), "title": None if title is None else str(title), "file_paths": paths}
     except Exception as error:
         host_log("Cache").warn(f"Failed to extract item data: {error}")
         return None
     finally:
         if reloads:
             item._autoReload = True
-
-
-def _text(path: Any) -> str:
-    return os.fsdecode(path) if isinstance(path, (bytes, os.PathLike)) else str(path)
-
-
-def pack(items: Iterable[Any]) -> tuple[bytes, int]:
-    """Returns the items' rows as JSON, and their number. Lone surrogates are escaped."""
-    import json  # importing it takes longer than a lookup
-
-    rows = [row for row in map(extract, items) if row is not None]
-    return json.dumps([list(row.values()) for row in rows]).encode(), len(rows)
-
-
-def unpack(text: bytes | bytearray) -> list[Row]:
-    """Decodes rows into new lists and dicts."""
-    import json
-
-    return [{"key": key, "title": title, "file_paths": files} for key, title, files in json.loads(text)]

@@ -9,7 +9,7 @@ from .. import plexapi as _plexapi
 from .._core import TYPE_CHECKING
 from .._core.handles import closing_lock
 from ..errors import Error
-from .host_log import host_log, titles
+from .host import host_log, titles
 from .match_cache import MatchCache
 from .plex_cache import PlexCache
 
@@ -18,11 +18,9 @@ if TYPE_CHECKING:
 
     from ..plexapi import SectionIndex, ServerIndex
 
-# Open indexes by folder, server and connection options. They stay open until the process exits, because the host does
-# not know about them.
+# Open indexes by folder, server and connection options. The host does not know them, so they stay open.
 _indexes: dict[tuple[Any, ...], ServerIndex] = {}
-# Recent results, so that not every lookup examines the connection. Their number is small, because each result keeps
-# plexapi's objects alive.
+# Recent results, so that not every lookup examines the connection. Few, because each keeps plexapi's objects alive.
 _sections: dict[tuple[Any, ...], SectionIndex] = {}
 _MAX_SECTIONS = 64
 _RETRY_FOR = 3.0  # seconds; the host repeats its jobs itself
@@ -110,11 +108,8 @@ def _verification(server: Any) -> bool | str | None:
     """Returns the server's ``verify`` option of ``requests``, or None if an index cannot connect like the session."""
     requests: Any = sys.modules.get("requests")
     session: Any = getattr(server, "_session", None)
-    if (
-        not _is_real(server, "plexapi.server", "PlexServer")
-        or not server._token
-        or type(session) is not requests.Session
-    ):
+    is_server = _is_real(server, "plexapi.server", "PlexServer") and server._token
+    if not is_server or type(session) is not requests.Session:
         return None
     if session.auth or session.cert or session.params or session.cookies:
         return None

@@ -10,13 +10,12 @@ from .._core.handles import closing_lock
 from ..errors import ClosedError
 from ..opening import open as open_index
 from ..table import Table
-from .host_log import host_log
+from .host import host_log
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, TypeVar, Union
 
-    from .._core.handles import Handle
     from ..index import Index
 
     PathLike = Union[str, "os.PathLike[str]"]
@@ -38,7 +37,7 @@ def name_of(text: object) -> bytes:
     return b"\xff" + blake2b(raw).digest()  # a UTF-8 string never starts with this byte
 
 
-def whole(limit: object) -> int:
+def _whole(limit: object) -> int:
     """Converts a limit in bytes to the library's type."""
     try:
         return min(max(1, int(limit)), _MAX_LIMIT)  # type: ignore[call-overload, no-any-return]
@@ -53,14 +52,13 @@ class TableStore:
         """Opens the tables, and creates missing folders."""
         # Use an absolute path, because the current folder can change before the tables are reopened.
         self.folder = folder = os.path.abspath(folder)
-        self._limit = whole(limit)
+        self._limit = _whole(limit)
         self._opening = closing_lock()
         self._open: Index | None = None
         os.makedirs(os.path.dirname(folder), exist_ok=True)
-        self.index()  # raise errors immediately
+        self._index()  # raise errors immediately
 
-    def index(self) -> Index:
-        """Returns the open index. Reopens a closed index."""
+    def _index(self) -> Index:
         found = self._open
         if found is not None and found.is_open:
             return found
@@ -81,43 +79,16 @@ class TableStore:
         """Calls a function with the index. Retries if another thread closes the index during the call."""
         for _ in range(_MAX_RETRIES):
             try:
-                return work(self.index())
+                return work(self._index())
             except ClosedError:
                 continue
-        return work(self.index())
+        return work(self._index())
 
-    def handle(self, table: bytes) -> Handle:
-        """Returns a table's handle, which closing the index clears."""
-        return self.run(lambda index: self._table(index, table)._handle)
-
-    def get(self, table: bytes, name: bytes) -> bytes | None:
-        """Returns an entry's value, or None if there is no entry or it has expired."""
-        return self.run(lambda index: self._table(index, table).get(name))
-
-    def put(self, table: bytes, name: bytes, value: bytes, ttl: float | None = None) -> None:
-        """Stores a value that expires after ``ttl`` seconds: immediately if 0 or less, never if None."""
-        expire = None if ttl is None else max(0, ttl)
-        self.run(lambda index: self._table(index, table).set(name, value, expire=expire))
-
-    def remove(self, table: bytes, name: bytes) -> None:
-        """Removes a value. A missing value is not an error."""
-        self.run(lambda index: self._table(index, table).delete(name))
-
-    def count(self, table: bytes | None = None) -> int:
-        """Returns the number of values in a table or, without a table, in all tables."""
-        return self.run(lambda index: index.call("tables.count", {"table": table}))["count"]
-
-    def clear(self, table: bytes | None = None) -> None:
-        """Removes all values from one table (in constant time) or from all tables."""
-        self.run(lambda index: index.call("tables.clear", {"table": table, "all": table is None}))
-
-    def disk_bytes(self) -> int:
-        """Returns the folder's size on disk in bytes."""
-        return self.run(lambda index: index.stats()["disk_bytes"])
-
-    def _table(self, index: Index, name: bytes) -> Table:
+    def at(self, name: bytes, work: Callable[[Table], T]) -> T:
+        """Calls a function with a table, like :meth:`run`."""
         # In tables with this prefix, the library converts A to Z to lower case: see MatchCache.
-        return Table(index._session, name, limit=self._limit, flags=c.TABLE_FOLD_ASCII if name[:1] == b"=" else 0)
+        flags = c.TABLE_FOLD_ASCII if name[:1] == b"=" else 0
+        return self.run(lambda index: work(Table(index._session, name, limit=self._limit, flags=flags)))
 
 
 class Cache:
@@ -128,20 +99,24 @@ class Cache:
 
     _name = ""
     """The cache's name in the host's log."""
-    _hits: int
-    _misses: int
 
-    def __init__(self, data_dir: PathLike, folder: str, size_limit: int, ttl: str = "") -> None:
-        self._data_dir = data_dir
-        self._size_limit = size_limit
+    def __init__(
+        self, data_dir: PathLike, folder: str, size_limit: int, counts: memoryview[int], ttl: str = ""
+    ) -> None:
+        """``counts`` contains the numbers of hits and misses."""
+        self._data_dir, self._size_limit, self._counts = data_dir, size_limit, counts
         self._store = TableStore(os.path.join(data_dir, folder), size_limit)
         self._log = host_log("Cache")
         kind = type(self).__name__
         self._log.debug(f"{kind} initialized at {self._store.folder} ({ttl}limit: {size_limit} bytes)")
 
+    # Hosts' tests set these two attributes.
+    _hits = property(lambda self: int(self._counts[0]), lambda self, number: self._counts.__setitem__(0, number))
+    _misses = property(lambda self: int(self._counts[1]), lambda self, number: self._counts.__setitem__(1, number))
+
     def clear(self) -> None:
         """Removes everything and resets the counters."""
-        self._store.clear()
+        self._store.run(lambda index: index.call("tables.clear", {"all": True}))
         self._hits = self._misses = 0
         self._log.info(f"{self._name} cleared")
 
@@ -157,8 +132,8 @@ class Cache:
             "hits": self._hits,
             "misses": self._misses,
             "hit_rate": self._hits / total * 100.0 if total else 0.0,
-            "size": self._store.disk_bytes(),
-            "count": self._store.count(),
+            "size": self._store.run(lambda index: index.stats()["disk_bytes"]),
+            "count": self._store.run(lambda index: index.call("tables.count"))["count"],
         }
 
     def _shown(self, facts: str) -> str:

@@ -63,7 +63,7 @@ def hand_on(lines: list[tuple[int, str]]) -> None:
         return
     import logging
 
-    from .._compat.host_log import host_log, titles
+    from .._compat.host import host_log, titles
 
     logger = logging.getLogger(LOGGER)
     host = host_log("Index")

@@ -1,4 +1,8 @@
-"""The drop-in's exceptions. An ``except`` for a class of the host or of plexapi also catches them."""
+"""The drop-in's host: its log, with the lines and levels of the original classes, and its exceptions.
+
+Stash shows these lines, and Stash2Plex's troubleshooting page quotes them. Without Stash2Plex's modules, plexindex
+writes no lines. An ``except`` for a class of the host or of plexapi also catches the drop-in's exceptions.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +10,64 @@ import sys
 
 from .._core import TYPE_CHECKING
 from ..errors import Error
-from .host_log import host_log
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, NoReturn
 
+# The host's modules, which plexindex uses if they are loaded.
+_LOGGERS, _OBFUSCATION = "shared.log", "validation.obfuscation"
+
+
+# Library titles by UUID, for log lines that contain a library's UUID.
+titles: dict[str, str] = {}
+
+
+class HostLog:
+    """A component's log functions: ``debug``, ``info``, ``warn`` and ``error``."""
+
+    __slots__ = ("debug", "error", "info", "is_there", "warn")
+
+    def __init__(self, functions: tuple[Callable[[str], object], ...] | None = None) -> None:
+        """``functions``: the host's functions for trace, debug, info, warning and error, in this order."""
+        self.is_there = functions is not None
+        silent: tuple[Callable[[str], object], ...] = (lambda _: None,) * 5
+        _, self.debug, self.info, self.warn, self.error = functions or silent
+
+    def path(self, path: str) -> str:
+        """Formats a path like the host, which can hide parts of the path."""
+        if not self.is_there:
+            return path
+        from importlib import import_module
+
+        try:
+            return str(import_module(_OBFUSCATION).obfuscate_path(path))
+        except (AttributeError, ImportError, UnicodeError):
+            return path.rsplit("/", 1)[-1]
+
+
+_NONE = HostLog()
+_logs: dict[tuple[Any, str], HostLog] = {}
+
+
+def host_log(component: str) -> HostLog:
+    """Returns the host's log for a component. Without a host, returns a log that writes nothing."""
+    create = getattr(sys.modules.get(_LOGGERS), "create_logger", None)
+    if not callable(create):
+        return _NONE
+    if (create, component) not in _logs:
+        try:
+            _logs[create, component] = HostLog(tuple(create(component)))
+        except (TypeError, ValueError):
+            return _NONE  # a different package has a module of the same name
+    return _logs[create, component]
+
 
 class NotFoundError(Error, LookupError):
     """No item has this path.
 
-    The raised class derives from this one and, if their modules are loaded, from Stash2Plex's ``PlexNotFound`` and
-    plexapi's ``NotFound``. So an ``except`` for any of these classes catches the exception. The raised class has the
-    name of the host's class.
+    The raised class derives from this one and, if their modules are loaded, from Stash2Plex's ``PlexNotFound``, whose
+    name it has, and plexapi's ``NotFound``.
     """
 
     __module__ = "plexindex.compat"
@@ -26,7 +75,7 @@ class NotFoundError(Error, LookupError):
 
 class ServerAwayError(Error, ConnectionError):
     """Plex is unreachable, busy or starting, or rejects the token. The raised class also derives from Stash2Plex's
-    ``PlexServerDown`` if its module is loaded. The host then waits for Plex, and loses no jobs.
+    ``PlexServerDown``, so that the host waits for Plex, and loses no jobs.
     """
 
 
