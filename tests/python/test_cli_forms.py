@@ -109,7 +109,7 @@ def test_options_before_or_after_the_command(cli: Cli, server: Server, tmp_path:
         ("match /x --timeout", "'--timeout' requires an argument"),
         ("match --timeout -1 /x", "'--timeout': '-1' is not"),
         ("--size-limit -1.5 match /x", "'--size-limit': '-1.5' is not"),
-        ("stats --every 0", "must be greater than zero"),
+        ("stats --every 0", "greater than zero"),
         ("stats --cache-dir=", "'--cache-dir': the value is empty"),
         ("completion", "zsh"),
         ("match -dash.mkv", "-d"),

@@ -9,16 +9,14 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from collections.abc import Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from ..errors import Error, InvalidArgumentError, TimeoutError, UnauthorizedError
 from . import codes, options, output
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 # The commands in the order of the help, each with its module, which is imported only for this command or the help.
 _COMMANDS = {
@@ -37,11 +35,9 @@ class Commands(click.Group):
         self.params += options.shared_options()
 
     def list_commands(self, _: click.Context) -> list[str]:
-        """Returns the commands' names."""
         return list(_COMMANDS)
 
     def get_command(self, _: click.Context, name: str) -> click.Command | None:
-        """Imports a command."""
         if name not in _COMMANDS:
             return None
         command: click.Command = getattr(import_module(f"{__package__}.{_COMMANDS[name]}"), f"{name}_command")
@@ -99,7 +95,6 @@ def plexindex(context: click.Context) -> None:
 
 
 def _report(error: Exception) -> int:
-    """Reports an error. Returns the exit code."""
     settings = options.given.get("settings")
     code = codes.of(error, database=getattr(settings, "reads_database_only", False))
     text = str(error)

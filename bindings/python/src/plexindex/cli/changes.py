@@ -5,21 +5,18 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
+from ..changes import Change, Changes
 from ..errors import Error, InvalidArgumentError
+from ..index import Index
+from ..library import Library
 from . import check, codes, output
 from .match import item_text
 from .options import FILE, SECONDS_OR_NEVER, TEXT, command, given, library
 from .output import say
 from .settings import Settings
-
-if TYPE_CHECKING:
-    from ..changes import Change, Changes
-    from ..index import Index
-    from ..library import Library
 
 _STYLES = {"added": "good", "removed": "bad", "changed": "hint", "moved": "hint", "list_again": "warn"}
 
@@ -66,11 +63,12 @@ def changes_command(
         if is_wrong:
             raise click.UsageError(text)
     settings, older, bar = Settings(), None, output.Bar()
+    offline, has_state = settings.answers_from_store_only, state is not None
     if is_check:
         settings.expect_source()
     cursor = since or (None if full or state is None else _read_state(state))
     with settings.open_for_answers(progress=bar) as index:
-        chosen, offline = index.library(library), settings.answers_from_store_only
+        chosen = index.library(library)
         try:
             if not offline:
                 older = check.bring_up_to_date(index, settings, chosen, always=is_check, progress=bar, whole=full)
@@ -84,7 +82,7 @@ def changes_command(
             page.stale = True
             age = "" if page.age is None else f" of the last {output.span(page.age)}"
             output.complain(f"{older.why}: changes{age} may be missing")
-        is_any = _print_page(index, page, has_state=state is not None, always=True)
+        is_any = _print_page(index, page, has_state=has_state, always=True)
         if cursor is None and not full:
             how = "give this cursor with --since" if state is None else "repeat the command"
             output.remark(f"to list later changes, {how}; to list all items, add --full", terminal_only=True)
@@ -97,7 +95,7 @@ def changes_command(
                 _start_events(index, chosen, disk_every)
             before = page.cursor
             for page in chosen.watch(before, offline=offline):
-                _print_page(index, page, has_state=state is not None, always=page.cursor != before)
+                _print_page(index, page, has_state=has_state, always=page.cursor != before)
                 before = page.cursor
                 _write_state(state, before)
     return older.code if older is not None and is_check else codes.OK

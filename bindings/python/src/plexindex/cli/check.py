@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from ..changes import REFRESH_ERRORS, expect_listed, is_listed, why_older
 from ..errors import TimeoutError
+from ..index import Index
+from ..library import Library
 from . import codes, output
-
-if TYPE_CHECKING:
-    from ..index import Index
-    from ..library import Library
-    from .settings import Settings
+from .settings import Settings
 
 # Without --timeout, a server that sends nothing for this many seconds counts as unreachable.
 PATIENCE = 15.0

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import Any
 
 import click
 
+from ..compare import Comparison, Difference
 from ..compare import left_out as _left_out
+from ..index import Index
 from . import check, codes, mappings, output
 from .match import item_text
 from .options import FOLDER, command, given, library
 from .output import count, say
 from .settings import Settings
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from typing import Any
-
-    from ..compare import Comparison, Difference
-    from ..index import Index
 
 _WORDS = {
     "not_in_plex": ("not in Plex", "bad"),
@@ -101,7 +97,7 @@ def diff_command(
         output.say_json({**dict.fromkeys(_FIELDS), "what": "summary", "counts": comparison.summary})
     else:
         summary = "; ".join(_summary(comparison, settings.source_name, older.why if older else ""))
-        output.remark(f"{summary} ({output.short(comparison.seconds)})")
+        output.remark(f"{summary} ({output.span(comparison.seconds)})")
     for hint in hints:
         output.remark(hint)
     return codes.NOT_ALL if comparison.differs or comparison.unreadable else codes.OK
@@ -127,7 +123,6 @@ def _difference_text(difference: Difference) -> str:
 
 
 def _summary(comparison: Comparison, source_name: str, why_old: str) -> Iterator[str]:
-    """Yields the parts of the summary line."""
     summary: Any = comparison.summary
     yield _sum_text(f"{count(comparison.files, 'media file')} on the disk", summary, "files_")
     yield _sum_text(f"Plex lists {count(comparison.listed, 'file')} there", summary, "listed_")

@@ -10,7 +10,7 @@ import re
 import shlex
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -18,72 +18,16 @@ from .._core.config import former_folder
 from .._core.json_call import text_of
 from ..changes import REFRESH_ERRORS
 from ..errors import StoreError, TimeoutError, UnauthorizedError
+from ..index import Index
+from ..library import Library
 from ..opening import open as open_index
-from . import check, codes, doctor_files, output, shared
+from . import check, codes, output, shared
+from .doctor_files import Report, check_files, check_mappings, read_lists
 from .help import version_lines, versions
 from .libraries import fetch, library_dict, library_row, limit_text
-from .options import FILE, command, given, yes
-from .output import count, say
+from .options import FILE, command, yes
+from .output import count
 from .settings import HOW_TO_NAME_A_SERVER, Settings
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from ..index import Index
-    from ..library import Library
-
-_STYLES = {"ok": "good", "note": "warn", "BAD": "bad", "try": "hint"}
-
-
-class Report:
-    """doctor's findings, as lines of text or as JSON values, and the exit code."""
-
-    def __init__(self) -> None:
-        self.values: dict[str, object] = {}
-        self._problems: list[str] = []
-        self._code, self._proposed, self._is_json = codes.OK, 0, bool(given.get("json"))
-
-    def title(self, text: str) -> None:
-        self.line(f"\n{output.paint(text, 'bold')}")
-
-    def line(self, text: str) -> None:
-        if not self._is_json:
-            say(text)
-
-    def table(self, rows: Sequence[Sequence[str]], right: tuple[int, ...]) -> None:
-        if not self._is_json:
-            output.print_table(rows, right, indent=2)
-
-    def good(self, text: str) -> None:
-        self._mark("ok", text)
-
-    def note(self, text: str) -> None:
-        self._mark("note", text)
-
-    def bad(self, text: str, code: int = codes.NOT_ALL) -> None:
-        """Reports a problem. The report's first problem determines the exit code."""
-        self._problems.append(text)
-        self._code = self._code or code
-        self._mark("BAD", text)
-
-    def propose(self, text: str) -> None:
-        self._proposed += 1
-        self._mark("try", text)
-
-    def _mark(self, mark: str, text: str) -> None:
-        text = output.fitted(f"  {mark:<5}{output.clean(text)}".replace("\n", f"\n{'':7}"))
-        self.line(f"  {output.paint(mark, _STYLES[mark])}{text[2 + len(mark) :]}")
-
-    def end(self) -> int:
-        """Prints the summary and returns the exit code."""
-        problems = len(self._problems)
-        if self._is_json:
-            output.say_json({**self.values, "problems": self._problems, "exit_code": self._code})
-        else:
-            summary = f"{count(problems, 'problem')} found" if problems else "no problems found"
-            proposed = f"; {count(self._proposed, 'mapping')} proposed" if self._proposed else ""
-            say(f"\n{output.paint(summary, 'bad' if problems else 'good')}{proposed}")
-        return self._code
 
 
 @command("doctor")
@@ -125,22 +69,21 @@ def doctor_command(sample: int, yes: bool, path: tuple[str, ...]) -> int:
         # Reading the database needs no request, so doctor can check even libraries that were never fetched.
         reads_database = settings.database is not None and is_database_usable and is_reached
         libraries = _check_libraries(report, index, offline=not reads_database)
-        doctor_files.check_mappings(report, settings, libraries)
+        check_mappings(report, settings, libraries)
         _check_store(report, settings, index)
         _check_shared(report, settings, index)
         if not path:
             report.line("\nTo also check the files in a folder, run `plexindex doctor FOLDER`.")
             return report.end()
         try:
-            lists = doctor_files.read_lists(path)
+            lists = read_lists(path)
         except click.UsageError as error:
             report.title("Files")
             report.bad(error.message, codes.USAGE)
             return report.end()
         if is_reached and not reads_database:
             _fetch(report, index, [library for library in libraries if library.age is None], yes)
-        doctor_files.check_files(report, settings, index, path, lists, sample, is_listed=reads_database,
-                                 is_reached=is_reached)  # fmt: skip
+        check_files(report, settings, index, path, lists, sample, is_listed=reads_database, is_reached=is_reached)
     return report.end()
 
 
@@ -208,7 +151,7 @@ def _check_server(report: Report, settings: Settings, index: Index) -> bool:
     answered, version = server["answered_us"] / 1_000_000, server.get("version", "")
     facts.update(reached=True, token_good=settings.token is not None, version=version, answered=answered,
                  machine_identifier=server["machine_identifier"])  # fmt: skip
-    report.good(f"{server_text} responds in {output.short(answered)}: Plex {version or 'of unknown version'}")
+    report.good(f"{server_text} responds in {output.span(answered)}: Plex {version or 'of unknown version'}")
     libraries = count(server["libraries"], "library", "libraries")
     if settings.token is None:
         report.note(f"no token was given, and the server needs none: the server shows {libraries}")

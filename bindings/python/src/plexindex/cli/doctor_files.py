@@ -1,29 +1,24 @@
-"""The part of `plexindex doctor` that checks how files match, and finds missing mappings."""
+"""The report of `plexindex doctor`, and its part on how files match."""
 
 from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import click
 
 from .._core.paths import lies_under, same_file
+from ..index import Index
+from ..library import Library
+from ..match import Match
 from . import codes, output, sample
 from .ignored import ignored_by_plex
-from .mappings import arrow, flag, host_and_server, is_sure, judge
+from .mappings import Verdict, arrow, flag, host_and_server, is_sure, judge
 from .match import parse_paths, read_stdin
-from .output import count, share
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from ..index import Index
-    from ..library import Library
-    from ..match import Match
-    from .doctor import Report
-    from .mappings import Verdict
-    from .settings import Settings
+from .options import given
+from .output import count, say, share
+from .settings import Settings
 
 _EXAMPLES = 3
 
@@ -45,6 +40,59 @@ _LEFT_OUT = "files that Plex ignores, such as trailers and samples; `plexindex d
 _NO_MEDIA = "files such as subtitles, pictures and disc images"
 # Plex does not scan new files immediately, so doctor reports no problem if at most this share of the files is unlisted.
 _FEW = 0.1
+
+
+_STYLES = {"ok": "good", "note": "warn", "BAD": "bad", "try": "hint"}
+
+
+class Report:
+    """doctor's findings, as lines of text or as JSON values, and the exit code."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, object] = {}
+        self._problems: list[str] = []
+        self._code, self._proposed, self._is_json = codes.OK, 0, bool(given.get("json"))
+
+    def title(self, text: str) -> None:
+        self.line(f"\n{output.paint(text, 'bold')}")
+
+    def line(self, text: str) -> None:
+        if not self._is_json:
+            say(text)
+
+    def table(self, rows: Sequence[Sequence[str]], right: tuple[int, ...]) -> None:
+        if not self._is_json:
+            output.print_table(rows, right, indent=2)
+
+    def good(self, text: str) -> None:
+        self._mark("ok", text)
+
+    def note(self, text: str) -> None:
+        self._mark("note", text)
+
+    def bad(self, text: str, code: int = codes.NOT_ALL) -> None:
+        """Reports a problem. The report's first problem determines the exit code."""
+        self._problems.append(text)
+        self._code = self._code or code
+        self._mark("BAD", text)
+
+    def propose(self, text: str) -> None:
+        self._proposed += 1
+        self._mark("try", text)
+
+    def _mark(self, mark: str, text: str) -> None:
+        text = output.fitted(f"  {mark:<5}{output.clean(text)}".replace("\n", f"\n{'':7}"))
+        self.line(f"  {output.paint(mark, _STYLES[mark])}{text[2 + len(mark) :]}")
+
+    def end(self) -> int:
+        problems = len(self._problems)
+        if self._is_json:
+            output.say_json({**self.values, "problems": self._problems, "exit_code": self._code})
+        else:
+            summary = f"{count(problems, 'problem')} found" if problems else "no problems found"
+            proposed = f"; {count(self._proposed, 'mapping')} proposed" if self._proposed else ""
+            say(f"\n{output.paint(summary, 'bad' if problems else 'good')}{proposed}")
+        return self._code
 
 
 def read_lists(arguments: Sequence[str]) -> list[bytes]:

@@ -75,7 +75,6 @@ def versions() -> dict[str, str]:
 
 
 def version_lines() -> list[str]:
-    """Returns the versions as lines of text."""
     found, fast = versions(), accelerator.fast()
     return [
         f"plexindex {found['plexindex']}, {'with' if fast else 'through ctypes, without'} the accelerator",

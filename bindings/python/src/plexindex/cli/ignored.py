@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
 from ..compare.left_out import RULES
 from ..compare.places import Places
 from ..compare.walked import Walk
+from ..index import Index
+from ..match import Match
 from .output import one_line
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from ..index import Index
-    from ..match import Match
 
 
 def ignored_by_plex(index: Index, answers: Iterable[Match], paths: Iterable[bytes]) -> dict[bytes, str]:

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import Any
 
 import click
 
 from ..changes import REFRESH_ERRORS
 from ..errors import NotFetchedError
+from ..index import Index
+from ..library import Library
 from . import codes, output
 from .options import SECONDS, TEXT, command, given, yes
 from .output import count, say
 from .settings import Settings
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Any
-
-    from ..index import Index
-    from ..library import Library
 
 # `refresh` can run at night while the server restarts. Other commands give up after a few seconds.
 _RETRY_SECONDS = 30.0
@@ -57,7 +53,6 @@ def libraries_command() -> int:
 
 
 def library_row(library: Library) -> tuple[str, ...]:
-    """Returns the cells of a table row that describes a library."""
     state, items = "never fetched", "–"
     if library.age is not None:
         state = f"{'fresh' if library.fresh else 'expired'}, checked {output.ago(library.age)}"
@@ -66,7 +61,6 @@ def library_row(library: Library) -> tuple[str, ...]:
 
 
 def library_dict(library: Library) -> dict[str, object]:
-    """Returns a library as a dict that can be written as JSON."""
     names = ("age", "fresh", "generation", "kind", "section", "title", "uuid")
     facts = {name: getattr(library, name) for name in names}
     return {**facts, "items": library.item_count, "locations": list(library.locations)}
@@ -182,7 +176,6 @@ def _show_stats(index: Index, before: dict[str, Any] | None, every: float | None
 
 
 def limit_text(now: Mapping[str, Any]) -> str:
-    """Returns a description of the folder's size limit, to append to a line."""
     removed = count(now["evictions"], "library", "libraries")
     evicted = f", {removed} removed because of the limit" if now["evictions"] else ""
     over = f", too small by {output.size(now['over_limit'])}" if now["over_limit"] else ""

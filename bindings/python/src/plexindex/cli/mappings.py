@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from itertools import islice, takewhile
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from .._core.paths import lies_under
 from .._core.rules import Rules
 from ..errors import Error
-from ..mapping import Proposal
+from ..index import Index
+from ..mapping import Mapping, Proposal
+from ..match import Match
 from . import output
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from ..index import Index
-    from ..mapping import Mapping
-    from ..match import Match
-    from .settings import Settings
+from .settings import Settings
 
 # Of the first _LISTED_FILES listed files below a mapping's folder, doctor looks for every _STEP-th on the disk.
 _LISTED_FILES, _STEP = 5_000, 25
@@ -27,16 +24,13 @@ SURE = ("confirmed", "exact", "mapped")
 
 
 class Verdict(NamedTuple):
-    """The result of checking mappings: the user's wrong mappings, and proposals for better mappings."""
+    """The user's wrong mappings, each with a sentence that states the remedy, and the mappings that replace them."""
 
     wrong: list[tuple[Mapping, str]]
-    """Mappings that lead to the wrong folder, each with a sentence that states the remedy."""
     proposals: list[Proposal]
-    """Proposed mappings for the files without a match. The proposals replace the wrong mappings."""
 
 
 def arrow(rule: Mapping) -> str:
-    """Formats a mapping as ``HOST -> SERVER``."""
     return " -> ".join(host_and_server(rule))
 
 
@@ -46,7 +40,6 @@ def flag(rule: Mapping) -> str:
 
 
 def host_and_server(rule: Mapping) -> tuple[str, str]:
-    """Returns the host folder and the server folder of a mapping."""
     return os.fsdecode(rule.find), os.fsdecode(rule.replace)
 
 
@@ -70,25 +63,20 @@ def judge(settings: Settings, index: Index, paths: Sequence[bytes], answers: Ite
     mapping produces; Plex lists more of the files with a different mapping; and no file that Plex lists in the
     mapping's folder exists. A file that Plex lists under its own path needs no mapping, and no mapping hides the file.
     """
-    found_counts = dict.fromkeys(settings.mappings, 0)
+    found_counts: Counter[Mapping] = Counter()
     lost: dict[Mapping, list[bytes]] = {}
     for path, answer in zip(paths, answers):
-        applied = first_applying(settings.mappings, os.fsdecode(path))
-        if applied is not None and is_sure(answer):
-            found_counts[applied[0]] += 1
-        elif applied is not None:
-            lost.setdefault(applied[0], []).append(path)
-    suspects = [
-        rule
-        for rule in settings.mappings
-        if len(lost.get(rule, ())) > found_counts[rule] and not _is_useful(index, rule)
-    ]
+        if applied := first_applying(settings.mappings, os.fsdecode(path)):
+            found_counts[applied[0]] += is_sure(answer)
+            lost.setdefault(applied[0], []).extend([] if is_sure(answer) else [path])
+    suspects = [rule for rule in lost if len(lost[rule]) > found_counts[rule] and not _is_useful(index, rule)]
     if not suspects:
         return Verdict([], _propose(index, paths))
     others = [rule for rule in settings.mappings if rule not in suspects]
     with settings.open(offline=True, mappings=others) as other:
         proposals = _propose(other, paths)
-    with settings.open(offline=True, mappings=[*others, *(proposal.mapping for proposal in proposals)]) as other:
+    rules = [*others, *(proposal.mapping for proposal in proposals)]
+    with settings.open(offline=True, mappings=rules) as other:
         better = {rule: sum(map(is_sure, other.match_paths(lost[rule], offline=True))) for rule in suspects}
     wrong = [
         (rule, _sentence(rule, found_counts[rule], lost[rule], better[rule], proposals))

@@ -6,23 +6,19 @@ import os
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING
 
 import click
 
+from ..item import Item
+from ..mapping import Mapping
+from ..match import FolderMatch, Match
 from . import codes, output
 from .mappings import SURE, arrow, first_applying
 from .options import FILE, FOLDER, SECONDS, command, given, library, null
 from .output import count, say
 from .settings import Settings
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
-    from ..item import Item
-    from ..mapping import Mapping
-    from ..match import FolderMatch, Match
 
 _BATCH = 500
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
@@ -206,7 +202,6 @@ class Tally:
         self._offline = offline
 
     def add(self, answer: Match | FolderMatch) -> None:
-        """Counts an answer."""
         self.total += 1
         if answer.item is None:
             self._statuses[_status(answer)] += 1
@@ -222,7 +217,6 @@ class Tally:
             self._codes.add(codes.SERVER)
 
     def code(self) -> int:
-        """Returns the exit code for all answers."""
         return next((code for code in (codes.SERVER, codes.NOT_FETCHED, codes.NOT_ALL) if code in self._codes), 0)
 
     def print(self) -> None:
@@ -345,7 +339,6 @@ def _missing_text(
 
 
 def item_text(item: Item, description: str | None = None) -> str:
-    """Formats an item, its library and its key in one line."""
     parts = description or item.describe(), item.library, item.key
     return output.one_line(" · ".join(part for part in parts if part))
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import re
+from collections.abc import Callable
+from typing import Any
 
 import click
 
 from .._core import config
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 given: dict[str, Any] = {}
 """The shared options of this run, by name. They can precede or follow the command."""
@@ -27,7 +26,6 @@ class Value(click.ParamType):  # type: ignore[type-arg,unused-ignore] # generic 
         self.name, self._parse = name, parse
 
     def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
-        """Parses a value."""
         if value == "":
             self.fail("the value is empty: give a value, or omit the option", parameter, context)
         try:
@@ -43,22 +41,13 @@ class Value(click.ParamType):  # type: ignore[type-arg,unused-ignore] # generic 
 
 
 def _seconds(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = -1.0
-    if not 0 <= number < 1e9:
-        raise ValueError(f"{text!r} is not a number of seconds")
-    return number
+    if not re.fullmatch(r"\d+\.?\d*|\.\d+", text) or not 0 < float(text) < 1e9:
+        raise ValueError(f"{text!r} is not a number of seconds greater than zero")
+    return float(text)
 
 
-def _positive(text: str) -> float:
-    if not (number := _seconds(text)):
-        raise ValueError("the number of seconds must be greater than zero")
-    return number
-
-
-SECONDS, SECONDS_OR_NEVER = Value("seconds", _positive), Value("seconds", _seconds)
+SECONDS = Value("seconds", _seconds)
+SECONDS_OR_NEVER = Value("seconds", lambda text: 0.0 if text == "0" else _seconds(text))
 TEXT, FILE, FOLDER = Value("text"), Value("file"), Value("folder")
 SIZE, MAPPING = Value("size", config.parse_size), Value("mapping", config.parse_mapping)
 
@@ -97,7 +86,6 @@ _SHARED: tuple[tuple[Any, ...], ...] = (
 
 
 def shared_options() -> list[click.Option]:
-    """Returns the options that all commands share."""
     made = []
     for names, kind, help, *metavar in _SHARED:
         flag = {"count": True} if "--verbose" in names else {"is_flag": True}
@@ -118,19 +106,16 @@ class Command(click.Command):
         self.params += shared_options()
 
     def format_options(self, context: click.Context, formatter: click.HelpFormatter) -> None:
-        """Writes the command's own options."""
         own = [one for one in self.get_params(context) if one.name not in SHARED_NAMES]
         with formatter.section("Options"):
             formatter.write_dl([record for one in own if (record := one.get_help_record(context))])
 
     def format_epilog(self, _: click.Context, formatter: click.HelpFormatter) -> None:
-        """Refers to the shared options."""
         formatter.write_paragraph()
         formatter.write_text("All commands also accept --json, -q, -v and the others in `plexindex help options`.")
 
 
 def command(name: str) -> Callable[[Callable[..., Any]], Command]:
-    """Makes a function a command."""
     return click.command(name, cls=Command)
 
 

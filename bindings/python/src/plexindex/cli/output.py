@@ -6,16 +6,14 @@ import os
 import re
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
 from .options import given
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from typing import TextIO
-
     from ..progress import Progress
 
 
@@ -37,7 +35,6 @@ def prepare() -> None:
 
 
 def as_argument(text: str) -> str:
-    """Quotes an argument so that a user can paste it into this system's shell."""
     if os.name == "nt":
         import subprocess
 
@@ -114,7 +111,6 @@ def fitted(text: str, stream: TextIO | None = None) -> str:
 
 
 def say(text: str = "") -> None:
-    """Prints one or more lines."""
     click.echo(text, color=_color(sys.stdout))
 
 
@@ -156,7 +152,6 @@ def _to_stderr(text: str, mark: str = "") -> None:
 
 
 def complain(text: str) -> None:
-    """Prints an error message to standard error."""
     _to_stderr(f" {clean(text)}", "plexindex:")
 
 
@@ -216,7 +211,6 @@ class Bar:
             self.show("waiting")
 
     def __call__(self, progress: Progress) -> None:
-        """Shows a progress report."""
         if progress.library != self._title or progress.items < self._items:
             self.done()
             self._begun = time.monotonic() - progress.elapsed
@@ -245,7 +239,7 @@ class Bar:
     def done(self) -> None:
         """Replaces the bar with a line that summarizes the fetch, if there was one."""
         has_fetched, seconds = Bar.is_fetching, time.monotonic() - self._begun
-        text = f"{self._title}  {count(self._items, 'item')} in {short(seconds)}"
+        text = f"{self._title}  {count(self._items, 'item')} in {span(seconds)}"
         self.drop()
         if has_fetched:
             remark(text, terminal_only=True)
@@ -270,7 +264,6 @@ def _escaped(char: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """Formats a string as one line, with control characters and line ends escaped."""
     return clean(text).replace("\n", "\\n")
 
 
@@ -293,7 +286,6 @@ def share(part: int, whole: int) -> str:
 
 
 def size(value: float) -> str:
-    """Formats a number of bytes, such as ``1.5 MB``."""
     units = ["bytes", "kB", "MB", "GB", "TB"]
     while value >= 999.95 and len(units) > 1:
         value /= 1000
@@ -302,18 +294,12 @@ def size(value: float) -> str:
 
 
 def span(seconds: float) -> str:
-    """Formats a rounded duration, such as ``3 s``, ``5 min``, ``2 h`` or ``4 days``."""
-    for limit, unit, name in ((90, 1, "s"), (5400, 60, "min"), (48 * 3600, 3600, "h")):
+    """Formats a rounded duration, such as ``7 ms``, ``3 s``, ``5 min``, ``2 h`` or ``4 days``."""
+    for limit, unit, name in ((1, 0.001, "ms"), (90, 1, "s"), (5400, 60, "min"), (48 * 3600, 3600, "h")):
         if seconds < limit:
             return f"{seconds / unit:.0f} {name}"
     return f"{seconds / 86400:.0f} days"
 
 
 def ago(seconds: float) -> str:
-    """Formats a rounded age, such as ``5 min ago``."""
     return "just now" if seconds < 2 else f"{span(seconds)} ago"
-
-
-def short(seconds: float) -> str:
-    """Formats a measured duration, such as ``1.2 ms`` or ``3.42 s``."""
-    return f"{seconds * 1000:.1f} ms" if seconds < 1 else f"{seconds:.2f} s"

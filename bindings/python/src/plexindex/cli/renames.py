@@ -5,45 +5,35 @@ from __future__ import annotations
 import os
 import threading
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Collection
 
 from ..compare.places import Places
 from ..errors import ClosedError, Error
+from ..index import Index
+from ..item import Item
+from ..library import Library
 
-if TYPE_CHECKING:
-    from collections.abc import Collection
-
-    from ..index import Index
-    from ..item import Item
-    from ..library import Library
-
-DEFAULT_SECONDS = 600.0
-"""Default number of seconds between two walks of the disk."""
-# Maximum number of seconds between two requests for the same items.
-_LONGEST_PAUSE = 3600.0
+# Seconds between two walks of the disk by default, and at most between two requests for the same items.
+DEFAULT_SECONDS, _LONGEST_PAUSE = 600.0, 3600.0
 
 
 class RenameWatch:
     """Periodically compares the libraries' folders with the disk, on a separate thread.
 
     The server does not always report a rename, but each rename leaves a missing file and a new file. If a library has
-    both, the thread requests the items of the missing files, as `plexindex diff` does. The feed then reports the
-    changes. If a library does not have both, the thread sends no request.
+    both, the thread requests the items of the missing files, as `plexindex diff` does, so that the feed reports them.
     """
 
     def __init__(self, index: Index, library: Library, seconds: float) -> None:
         self._index, self._library, self._seconds = index, library, seconds
-        # The items in the last request, the pause after the request, and the earliest time to request the same items
-        # again.
+        # The items in the last request, the pause after it, and the earliest time to request the same items again.
         self._asked_items: frozenset[tuple[str, str, str | None]] = frozenset()
         self._pause = self._next_time = 0.0
 
     def start(self) -> None:
-        """Starts the thread. The thread ends when the index is closed."""
         threading.Thread(target=self._run, name="plexindex-renames", daemon=True).start()
 
     def walk(self) -> None:
-        """Compares the folders that exist on this machine, once."""
         places = Places(self._library)
         if not places.names.known:
             return

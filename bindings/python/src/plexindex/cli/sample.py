@@ -5,11 +5,8 @@ from __future__ import annotations
 import os
 import random
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Collection
 
 VIDEO = frozenset(
     "3gp asf avi divx flv iso m2ts m4v mkv mov mp4 mpeg mpg mts ogm ogv rm rmvb ts vob webm wmv".split()  # noqa: SIM905
@@ -37,7 +34,6 @@ def extensions(kinds: Collection[str]) -> frozenset[str]:
 
 
 def is_media(path: str | bytes, suffixes: Collection[str] = VIDEO | AUDIO | PHOTO) -> bool:
-    """Returns whether a path has the extension of a media file."""
     return os.fsdecode(path).rpartition(".")[2].lower() in suffixes
 
 
@@ -88,6 +84,5 @@ def _read(folder: str, suffixes: Collection[str], visited: set[tuple[int, int]])
 
 
 def of_list(paths: list[bytes], size: int) -> Sample:
-    """Returns a sample of paths, spread evenly over the list."""
     step = max(len(paths) / size, 1.0)
     return Sample([paths[int(number * step)] for number in range(min(size, len(paths)))], len(paths))

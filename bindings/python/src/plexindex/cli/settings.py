@@ -65,12 +65,10 @@ class Settings:
         given["settings"] = self  # the report of an error names the source of a wrong setting
 
     def source_of(self, name: str | None) -> str:
-        """Returns the source of a setting, or an empty string."""
         setting = getattr(self.found, name or "", None) or given.get(name or "")
         return setting.source if isinstance(setting, Setting) else _flag(str(name)) if setting else ""
 
     def has_store(self) -> bool:
-        """Returns whether the folder contains a store."""
         try:
             return any(name.startswith("plexindex-") and name.endswith(".db") for name in os.listdir(self.folder))
         except FileNotFoundError:

@@ -144,7 +144,6 @@ def _print_status(status: SharedStatus, *, tables: str | None = None, no_store: 
 
 
 def exit_code_of(status: SharedStatus) -> int:
-    """Returns the exit code for a status of the log."""
     if status.get("error_kind") is None:
         return codes.OK
     return codes.TOKEN if status.get("error_kind") in ("unauthorized", "forbidden") else codes.SERVER
@@ -170,7 +169,6 @@ def behind(status: SharedStatus) -> list[str]:
 
 
 def contents(status: SharedStatus) -> str:
-    """Returns a short description of the log's contents."""
     if not status["views"]:
         return "the log is empty"
     entries = sum(sum(view["entries"].values()) for view in status["views"])
