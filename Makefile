@@ -25,7 +25,7 @@ OTHERS = aarch64-apple-darwin armv7-unknown-linux-gnueabihf x86_64-pc-windows-gn
 
 .PHONY: bench build demo docs fuzz man
 help: ## list the commands
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
+	@awk -F ':[^#]*## ' '/^[a-z-]+:[^#]*## / { printf "  make %-17s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 needs-%:
 	@sh scripts/needs.sh $*
@@ -176,7 +176,8 @@ man: build/venv/installed ## generate the manual page docs/plexindex.1 from the 
 	build/venv/bin/python scripts/make_man.py > $@.new && mv $@.new docs/plexindex.1
 docs: build/venv/made ## build the documents with mkdocs, and the Python reference with pdoc: build/docs/index.html
 	rm -rf build/pages && mkdir -p build/pages
-	git ls-files -z --cached --others --exclude-standard | grep -zvE '^(src|crates|fuzz/corpus)' | tar --null -cT - --ignore-failed-read 2>/dev/null | tar -xC build/pages
+	git ls-files --cached --others --exclude-standard | grep -vE '^(src|crates|fuzz/corpus)' | \
+		while read -r file; do [ ! -e "$$file" ] || echo "$$file"; done | xargs tar -cf - | tar -xf - -C build/pages
 	PYTHONPATH=bindings/python/src PYTHONWARNINGS=error::UserWarning \
 		build/venv/bin/pdoc --docformat google --no-show-source -o build/pages/reference plexindex plexindex.aio plexindex.testing plexindex._core.types
 	build/venv/bin/mkdocs build --quiet --strict --config-file docs/mkdocs.yml

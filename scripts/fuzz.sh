@@ -12,7 +12,8 @@ PLEXINDEX_FUZZ_FOLDER=$(mktemp -d -p /dev/shm 2>/dev/null || mktemp -d)
 export PLEXINDEX_FUZZ_FOLDER
 trap 'rm -rf "$PLEXINDEX_FUZZ_FOLDER"' EXIT
 failed=0
-for target in ${TARGETS:-$(basename -s .tar.gz fuzz/corpus/*.tar.gz)}; do
+for target in ${TARGETS:-$(cd fuzz/corpus && echo *.tar.gz)}; do
+    target=${target%.tar.gz}
     at=build/fuzz/$target
     mkdir -p "$at/corpus" "$at/kept" "$at/found"
     tar -xzf "fuzz/corpus/$target.tar.gz" -C "$at/kept"

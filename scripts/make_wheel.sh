@@ -23,7 +23,7 @@ Rust's standard library is under MIT or Apache-2.0, and LLVM's runtime library u
 TEXT
     seen=' '
     cargo tree --locked --edges normal --target "$1" --package plexindex-capi --package plexindex-accelerator --prefix none \
-        --format '{p} {l}' | sort -u | grep -v ' (\|^plexindex\|^$' | while read -r name version licence; do
+        --format '{p} {l}' | sort -u | grep -vE ' [(]|^plexindex|^$' | while read -r name version licence; do
         printf '\n== %s %s: %s\n' "$name" "$version" "${licence%(\*)}"
         find "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/"$name-${version#v}" -maxdepth 1 -type f \
             \( -iname 'licen*' -o -iname 'copying*' -o -iname 'notice*' \) | sort >"$wheels.files"
