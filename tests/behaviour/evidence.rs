@@ -82,12 +82,8 @@ fn an_answer_says_why_and_forgets_what_was_asked() {
                 "{path}: {:?}",
                 found.match_kind
             );
-            assert_eq!(
-                (found.confidence, found.reason),
-                (confidence, reason),
-                "{path}: {}",
-                found.message
-            );
+            assert_eq!(found.confidence, confidence, "{path}: {}", found.message);
+            assert_eq!(found.reason, reason, "{path}: {}", found.message);
             assert!(found.message.contains(text), "{path}: {}", found.message);
             let key = all.lookup_key(path.as_bytes(), str::to_owned);
             let item = found.item.expect("an item");
@@ -96,11 +92,8 @@ fn an_answer_says_why_and_forgets_what_was_asked() {
             let shows = index.library("Shows").expect("a handle");
             if path.contains("/data/movies/Some Show") {
                 let found = shows.ask(path);
-                assert_eq!(
-                    (found.confidence, found.reason),
-                    (confidence, reason),
-                    "asked of the shows alone"
-                );
+                assert_eq!(found.confidence, confidence, "asked of the shows alone");
+                assert_eq!(found.reason, reason, "asked of the shows alone");
             }
         }
     };
@@ -118,10 +111,8 @@ fn an_answer_says_why_and_forgets_what_was_asked() {
     assert!(missed.message.contains("/nas -> /data/movies"), "{}", missed.message);
     assert_eq!(missed.message, miss().message);
     let best = &index.proposals()[0];
-    assert_eq!(
-        (best.from.as_path(), best.to.as_path()),
-        (Path::new("/nas"), Path::new("/data/movies"))
-    );
+    assert_eq!(best.from.as_path(), Path::new("/nas"));
+    assert_eq!(best.to.as_path(), Path::new("/data/movies"));
     assert!(best.matched > 400 && best.of == 500, "{best:?}");
     ask();
 }
@@ -177,12 +168,9 @@ fn episodes_of_one_file_are_found_under_another_root() {
         ("/nas/Odd Show/Odd Show - S01E01.mkv", high, odd),
     ] {
         let found = shows.ask(path);
-        assert_eq!(
-            (found.status, found.confidence, found.reason),
-            (Status::Ok, confidence, reason),
-            "{path}: {}",
-            found.message
-        );
+        assert_eq!(found.status, Status::Ok, "{path}: {}", found.message);
+        assert_eq!(found.confidence, confidence, "{path}: {}", found.message);
+        assert_eq!(found.reason, reason, "{path}: {}", found.message);
         let candidates: Vec<&str> = found
             .candidates
             .iter()

@@ -106,10 +106,9 @@ fn a_folder_is_the_deepest_that_all_below_it_share() -> Anything {
     assert_eq!(told(&show), EXACT);
     assert_eq!((show.kind, show.items, show.files), (Some(ItemType::Show), 5, 5));
     let item = show.item().ok_or("a show")?;
-    assert_eq!(
-        (item.kind, item.title.as_deref(), item.season),
-        (ItemType::Show, Some("Alpha"), None)
-    );
+    assert_eq!(item.kind, ItemType::Show);
+    assert_eq!(item.title.as_deref(), Some("Alpha"));
+    assert_eq!(item.season, None);
     assert_eq!(item.path.as_deref(), Some(Path::new("/data/tv/Alpha")));
     assert_eq!(item.library_title.as_deref(), Some("Shows"));
     assert_eq!(item.to_string(), "Alpha");
@@ -126,14 +125,10 @@ fn a_folder_is_the_deepest_that_all_below_it_share() -> Anything {
     let key = key_above(&at.server, "/data/tv/Alpha/Season 02/Alpha - S02E01.mkv")?;
     assert_eq!((&of.rating_key, &of.key), (&key, &format!("/library/metadata/{key}")));
     assert_eq!((of.season, of.kind), (Some(2), ItemType::Season));
-    assert_eq!(
-        (of.title.as_deref(), of.show_title.as_deref()),
-        (Some("Season 2"), Some("Alpha"))
-    );
-    assert_eq!(
-        (of.show_rating_key.as_ref(), &of.show_guid),
-        (Some(&item.rating_key), &item.guid)
-    );
+    assert_eq!(of.title.as_deref(), Some("Season 2"));
+    assert_eq!(of.show_title.as_deref(), Some("Alpha"));
+    assert_eq!(of.show_rating_key.as_ref(), Some(&item.rating_key));
+    assert_eq!(&of.show_guid, &item.guid);
     assert_eq!(of.guid.as_ref(), Some(&format!("local://{key}")));
     assert_eq!(of.path.as_deref(), Some(Path::new("/data/tv/Alpha/Season 02")));
     assert_eq!(of.to_string(), "Alpha – Season 2");
@@ -145,10 +140,8 @@ fn a_folder_is_the_deepest_that_all_below_it_share() -> Anything {
     assert_eq!((album.kind, album.items), (Some(ItemType::Album), 2));
     let of = album.item().ok_or("an album")?;
     assert_eq!(of.rating_key, key_above(&at.server, "/data/music/Gamma/First/01.flac")?);
-    assert_eq!(
-        (of.title.as_deref(), of.show_title.as_deref()),
-        (Some("First"), Some("Gamma"))
-    );
+    assert_eq!(of.title.as_deref(), Some("First"));
+    assert_eq!(of.show_title.as_deref(), Some("Gamma"));
     assert_eq!(of.season, None, "a disc is none of the album's");
     assert_eq!(of.to_string(), "Gamma – First");
 
@@ -170,10 +163,8 @@ fn a_folder_of_several_says_so_and_why_there_is_none() -> Anything {
     let at = Scene::new();
     let index = at.open();
     let root = index.match_folder("/data/tv/")?;
-    assert_eq!(
-        (root.answer.status, root.answer.reason),
-        (MatchStatus::Ambiguous, Some(Reason::SeveralItems))
-    );
+    assert_eq!(root.answer.status, MatchStatus::Ambiguous);
+    assert_eq!(root.answer.reason, Some(Reason::SeveralItems));
     assert_eq!((root.answer.total, root.items, root.files, root.kind), (2, 6, 6, None));
     let below: Vec<_> = root
         .answer
@@ -185,10 +176,8 @@ fn a_folder_of_several_says_so_and_why_there_is_none() -> Anything {
     assert!(root.answer.message.is_some_and(|text| text.contains('2')));
 
     let above = index.match_folder("/data")?;
-    assert_eq!(
-        (above.answer.status, above.answer.reason),
-        (MatchStatus::Ambiguous, Some(Reason::AboveLocations))
-    );
+    assert_eq!(above.answer.status, MatchStatus::Ambiguous);
+    assert_eq!(above.answer.reason, Some(Reason::AboveLocations));
     assert_eq!((above.answer.total, above.items, above.files), (5, 11, 12));
 
     for (folder, reason) in [
@@ -263,11 +252,8 @@ fn a_folder_below_another_root_is_sure_where_only_that_differs() -> Anything {
         ("/data/films/Alpha", Confidence::Low, Reason::NotListed),
     ] {
         let found = index.match_folder(folder)?.answer;
-        assert_eq!(
-            (found.confidence, found.reason),
-            (Some(confidence), Some(reason)),
-            "{folder}: {found:?}"
-        );
+        assert_eq!(found.confidence, Some(confidence), "{folder}: {found:?}");
+        assert_eq!(found.reason, Some(reason), "{folder}: {found:?}");
         assert!(
             matches!(found.match_kind, Some(MatchKind::Suffix | MatchKind::FileName)),
             "{folder}"
@@ -364,10 +350,8 @@ fn what_is_new_is_found_and_what_went_is_not() -> Anything {
     assert_eq!(index.match_folder("/data/tv/Beta")?.items, 1);
     let gone = index.match_folder("/data/tv/Beta/Season 02")?;
     // What is left is another show's, with the same name.
-    assert_eq!(
-        (gone.answer.confidence, gone.answer.reason),
-        (Some(Confidence::Low), Some(Reason::NotListed))
-    );
+    assert_eq!(gone.answer.confidence, Some(Confidence::Low));
+    assert_eq!(gone.answer.reason, Some(Reason::NotListed));
     Ok(())
 }
 
@@ -396,10 +380,9 @@ fn without_a_server_the_index_answers() -> Anything {
         ..at.options()
     })?;
     let old = expired.match_folder("/data/tv/Alpha")?;
-    assert_eq!(
-        (old.items, old.answer.status, old.answer.stale),
-        (5, MatchStatus::Found, true)
-    );
+    assert_eq!(old.items, 5);
+    assert_eq!(old.answer.status, MatchStatus::Found);
+    assert!(old.answer.stale);
     Ok(())
 }
 
@@ -414,10 +397,9 @@ fn a_hidden_season_is_its_show() -> Anything {
     let index = at.open();
     let found = index.match_folder("/data/tv/Alpha/Season 02")?;
     let item = found.item().ok_or("a show")?;
-    assert_eq!(
-        (found.kind, item.kind, item.season),
-        (Some(ItemType::Show), ItemType::Show, Some(2))
-    );
+    assert_eq!(found.kind, Some(ItemType::Show));
+    assert_eq!(item.kind, ItemType::Show);
+    assert_eq!(item.season, Some(2));
     assert_eq!(
         index
             .match_folder("/data/tv/Alpha")?

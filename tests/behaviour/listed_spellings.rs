@@ -78,11 +78,8 @@ fn an_untidy_listed_path_is_found_by_each_spelling() {
             let answer = library.ask(path);
             let item = answer.item.as_ref().map(|item| item.path.as_slice());
             assert_eq!(item, Some(listed.as_bytes()), "{path}: {}", answer.message);
-            assert_eq!(
-                (answer.match_kind, answer.confidence),
-                (MatchKind::Exact, Confidence::High),
-                "{path}"
-            );
+            assert_eq!(answer.match_kind, MatchKind::Exact, "{path}");
+            assert_eq!(answer.confidence, Confidence::High, "{path}");
             let fast = library.lookup_key(path.as_bytes(), str::to_owned);
             assert_eq!(fast, answer.item.map(|item| item.item.rating_key), "{path}");
         }

@@ -24,10 +24,9 @@ fn what_changed_is_told_in_pages_and_goes_on_from_a_token() -> Anything {
     let mut tokens = Vec::new();
     while let Some(change) = all.next() {
         let change = change?;
-        assert_eq!(
-            (change.kind, &change.from, &change.from_key),
-            (ChangeKind::Added, &None, &None)
-        );
+        assert_eq!(change.kind, ChangeKind::Added);
+        assert_eq!(change.from, None);
+        assert_eq!(change.from_key, None);
         items.push(change.item.expect("an item"));
         tokens.extend(all.cursor().map(str::to_owned));
     }
@@ -121,11 +120,8 @@ fn a_deadline_that_has_passed_is_a_status_or_a_timeout() -> Anything {
             late().search_title("A film")?,
             late().match_paths([&path])?.remove(0)?,
         ] {
-            assert_eq!(
-                (found.status, found.reason),
-                (wanted, Some(Reason::NotFetched)),
-                "{found:?}"
-            );
+            assert_eq!(found.status, wanted, "{found:?}");
+            assert_eq!(found.reason, Some(Reason::NotFetched), "{found:?}");
             let message = found.message.ok_or("a message")?;
             assert!(
                 ["timeout", "fetch"].iter().any(|word| message.contains(word)),
@@ -161,10 +157,8 @@ fn a_deadline_that_has_passed_is_a_status_or_a_timeout() -> Anything {
     assert_eq!(late().match_path(&path)?.status, MatchStatus::Found);
     let missing = late().match_path("/data/movies/New (2001)/New (2001).mkv")?;
     assert_eq!(missing.status, MatchStatus::NotYet);
-    assert_eq!(
-        (late().refresh()?, late().check()?),
-        (Refreshed::Done, Refreshed::NeedsWarm)
-    );
+    assert_eq!(late().refresh()?, Refreshed::Done);
+    assert_eq!(late().check()?, Refreshed::NeedsWarm);
     let cursor = index.changes(None)?.cursor().ok_or("no cursor")?.to_owned();
     assert_eq!(late().wait_for_changes(&cursor)?, WaitOutcome::NotYet);
     needs_the_server();

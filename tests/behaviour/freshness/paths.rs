@@ -11,12 +11,8 @@ fn an_unfetched_library_answers_a_hurried_caller_in_two_requests() {
         let index = at.open();
         let library = index.library("Movies").expect("a handle");
         let found = index.ask(&hurried(&library), &path);
-        assert_eq!(
-            (found.status, found.match_kind),
-            (Status::Ok, MatchKind::Exact),
-            "{}",
-            found.message
-        );
+        assert_eq!(found.status, Status::Ok, "{}", found.message);
+        assert_eq!(found.match_kind, MatchKind::Exact, "{}", found.message);
         assert_eq!(found.item.map(|item| item.item.rating_key), Some(key.clone()));
         assert_eq!(requests(&at.server), [1, 1, 0, 1, 0, 3], "round {round}");
         assert_eq!(library.lookup_key(path.as_bytes(), str::to_owned), Some(key.clone()));
@@ -43,11 +39,8 @@ fn after_some_questions_an_unfetched_library_is_listed() {
         assert_eq!(found.status, Status::Ok, "{}", found.message);
     }
     let asked = requests(&at.server);
-    assert_eq!(
-        (asked[2], asked[3]),
-        (3, 3),
-        "{asked:?}: three questions, then three pages"
-    );
+    assert_eq!(asked[2], 3, "{asked:?}: three questions, then three pages");
+    assert_eq!(asked[3], 3, "{asked:?}: three questions, then three pages");
 }
 
 #[test]
@@ -96,12 +89,8 @@ fn a_server_that_knows_no_file_names_is_asked_for_the_title() {
         let library = index.library("Movies").expect("a handle");
         let path = b"/data/movies/Winter Is Here (2020).mkv";
         let found = index.match_path(&hurried(&library), path).expect("an answer");
-        assert_eq!(
-            (found.status, found.match_kind),
-            (Status::Ok, MatchKind::Exact),
-            "{filter:?}: {}",
-            found.message
-        );
+        assert_eq!(found.status, Status::Ok, "{filter:?}: {}", found.message);
+        assert_eq!(found.match_kind, MatchKind::Exact, "{filter:?}: {}", found.message);
         assert_eq!(requests(&at.server)[2], 0, "{filter:?}: no listing");
     }
 }
@@ -119,11 +108,8 @@ fn a_path_that_is_new_is_found_before_the_listing_expires() {
     at.server.reset();
     for path in ["/data/movies/s1.mkv", "/data/movies/s2.mkv", "/data/movies/s3.mkv"] {
         let found = library.ask(path);
-        assert_eq!(
-            (found.status, found.match_kind),
-            (Status::Ok, MatchKind::Exact),
-            "{path}"
-        );
+        assert_eq!(found.status, Status::Ok, "{path}");
+        assert_eq!(found.match_kind, MatchKind::Exact, "{path}");
     }
     assert_eq!(requests(&at.server), [0, 1, 2, 0, 0, 3]);
     // A file renamed without a trace in any clock: one question finds it under its new name.

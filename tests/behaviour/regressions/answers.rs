@@ -49,10 +49,8 @@ fn a_title_of_one_library_wins_over_its_words_in_the_titles_of_others() {
             .expect("removed");
         index.refresh(&all, true).expect("listed");
         let found = index.search_title(&all, "Found").expect("an answer");
-        assert_eq!(
-            (found.total, found.candidates.len()),
-            (titles.len(), titles.len().min(16))
-        );
+        assert_eq!(found.total, titles.len());
+        assert_eq!(found.candidates.len(), titles.len().min(16));
         assert!(found.message.contains("'Found'"), "{}", found.message);
     }
 }
@@ -172,11 +170,8 @@ fn of_two_items_on_one_path_each_may_be_invalidated() {
         assert_eq!(ask(false).status, Status::Ambiguous);
         library.invalidate_item(&invalidated.to_string()).expect("invalidated");
         let unsure = ask(true);
-        assert_eq!(
-            (unsure.status, unsure.reason),
-            (Status::NotFound, Reason::Unconfirmed),
-            "{invalidated}"
-        );
+        assert_eq!(unsure.status, Status::NotFound, "{invalidated}");
+        assert_eq!(unsure.reason, Reason::Unconfirmed, "{invalidated}");
         at.server.reset();
         assert_eq!(ask(false).status, Status::Ambiguous);
         assert_eq!(requests(&at.server)[4], 1, "{invalidated}");

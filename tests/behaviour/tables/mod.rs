@@ -85,13 +85,8 @@ fn names_equal_themselves_only_and_all_handles_see_them() {
     assert_eq!((lookup(&films, "/a"), get(&films, "/a")), (None, None));
     put(&films, "/a", "3");
     assert_eq!(lookup(&films, "/a").as_deref(), Some("3"));
-    assert_eq!(
-        (
-            films.count().expect("counted"),
-            other.tables().count().expect("counted")
-        ),
-        (5, 5)
-    );
+    assert_eq!(films.count().expect("counted"), 5);
+    assert_eq!(other.tables().count().expect("counted"), 5);
     assert_eq!(one.stats().expect("counted").matches, 0, "they are no matches");
 }
 
@@ -171,18 +166,15 @@ fn a_table_is_cleared_at_once_and_filled_again() {
         } else {
             films.clear().expect("cleared");
         }
-        assert_eq!(
-            (lookup(&same, "x"), get(&same, "x"), same.next(None).expect("asked")),
-            (None, None, None)
-        );
+        assert_eq!(lookup(&same, "x"), None);
+        assert_eq!(get(&same, "x"), None);
+        assert_eq!(same.next(None).expect("asked"), None);
         assert_eq!(get(&same, "/films/7.mkv\u{e9}"), None);
         assert_eq!(films.count().expect("counted"), 0);
         assert_eq!(get(&shows, "x").is_some(), number != 1);
         put(&same, "x", "again");
-        assert_eq!(
-            (get(&films, "x").as_deref(), films.count().expect("counted")),
-            (Some("again"), 1)
-        );
+        assert_eq!(get(&films, "x").as_deref(), Some("again"));
+        assert_eq!(films.count().expect("counted"), 1);
         films.clear().expect("cleared");
     }
     one.clear().expect("cleared");
@@ -216,13 +208,8 @@ fn what_was_written_longest_ago_goes_first_and_together() {
     shows.put(b"6", &value, &terms).expect("stored");
     assert_eq!((get(&films, "4"), get(&films, "3").is_some()), (None, true));
     shows.put(b"large", &[1; 5_000], &terms).expect("stored");
-    assert_eq!(
-        (
-            index.tables().count().expect("counted"),
-            get(&shows, "large").map(|value| value.len())
-        ),
-        (1, Some(5_000))
-    );
+    assert_eq!(index.tables().count().expect("counted"), 1);
+    assert_eq!(get(&shows, "large").map(|value| value.len()), Some(5_000));
     shows.put(b"7", b"", &terms).expect("stored");
     assert_eq!((get(&shows, "large"), get(&shows, "7").as_deref()), (None, Some("")));
 }

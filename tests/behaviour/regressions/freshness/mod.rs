@@ -102,10 +102,8 @@ fn a_file_of_two_unfetched_libraries_is_ambiguous() {
     let first = index.ask(&all, path);
     index.refresh(&QueryOptions::default(), true).expect("listed");
     let later = index.ask(&all, path);
-    assert_eq!(
-        (later.status, later.reason),
-        (Status::Ambiguous, Reason::SeveralLibraries)
-    );
+    assert_eq!(later.status, Status::Ambiguous);
+    assert_eq!(later.reason, Reason::SeveralLibraries);
     assert_eq!(first.status, later.status, "the first answer was one of two");
 }
 
@@ -299,10 +297,8 @@ fn the_newer_of_a_record_and_a_single_item_counts_whatever_is_folded() {
     let paths: Vec<String> = (0..1_100).map(|n| format!("/host/{n}.mkv")).collect();
     let pairs: Vec<(&[u8], &str)> = paths.iter().map(|path| (path.as_bytes(), key.as_str())).collect();
     library.record_matches(&pairs).expect("recorded");
-    assert_eq!(
-        (match_kinds(late), match_kinds(early)),
-        ([MatchKind::Confirmed; 2], [MatchKind::Exact; 2])
-    );
+    assert_eq!(match_kinds(late), [MatchKind::Confirmed; 2]);
+    assert_eq!(match_kinds(early), [MatchKind::Exact; 2]);
     record(early);
     assert_eq!(match_kinds(early), [MatchKind::Confirmed; 2]);
 }
