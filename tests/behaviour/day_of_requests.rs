@@ -117,21 +117,19 @@ fn happen(server: &Standin, event: &Event) {
             .trim_end_matches(" (2020).mkv")
             .to_owned()
     };
-    server
-        .change(|state| match event {
-            Event::Arrives(path) => {
-                let spec = ItemSpec {
-                    title: title(path),
-                    files: vec![MediaSpec::File(path.clone())],
-                    ..ItemSpec::default()
-                };
-                state.add_items(1, vec![spec], true).map(|_| ())
-            }
-            Event::Renamed(key, from, to) => state.rename_file(*key, from, to),
-            Event::Upgraded(key, to) => state.set_files(*key, vec![MediaSpec::File(to.clone())], false, true),
-            Event::Deleted(key) => state.remove_items(&[*key], true),
-        })
-        .expect("it happens");
+    server.alter(|state| match event {
+        Event::Arrives(path) => {
+            let spec = ItemSpec {
+                title: title(path),
+                files: vec![MediaSpec::File(path.clone())],
+                ..ItemSpec::default()
+            };
+            state.add_items(1, vec![spec], true).map(|_| ())
+        }
+        Event::Renamed(key, from, to) => state.rename_file(*key, from, to),
+        Event::Upgraded(key, to) => state.set_files(*key, vec![MediaSpec::File(to.clone())], false, true),
+        Event::Deleted(key) => state.remove_items(&[*key], true),
+    });
 }
 
 #[test]

@@ -125,8 +125,7 @@ fn a_new_file_is_found_whichever_way_its_letters_are_composed() {
     ] {
         let at = Scene::movies(20);
         at.server
-            .change(|state| state.add_items(1, vec![ItemSpec::file("Unrelated", listed)], true))
-            .expect("added");
+            .alter(|state| state.add_items(1, vec![ItemSpec::file("Unrelated", listed)], true));
         let (index, library) = at.opened();
         let query = library.query().within(std::time::Duration::from_secs(30));
         let answer = index.ask(&query, asked);

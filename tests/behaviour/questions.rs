@@ -67,8 +67,7 @@ fn an_invalidated_library_is_listed_again() {
     let (path, key) = path_of(&at.server, 1, 3);
     library.ask(&path);
     at.server
-        .change(|state| state.rename_file(key.parse().expect("a number"), &path, "/data/movies/new.mkv"))
-        .expect("renamed");
+        .alter(|state| state.rename_file(key.parse().expect("a number"), &path, "/data/movies/new.mkv"));
     assert_eq!(library.ask(&path).status, Status::Ok);
     library.invalidate().expect("invalidated");
     let old = index.ask(&library.query().offline(), &path);

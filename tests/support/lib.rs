@@ -112,12 +112,12 @@ pub fn movie(title: &str, path: &str) -> ItemSpec {
 /// Adds movies with these files to the first library.
 pub fn add(server: &Standin, paths: &[impl AsRef<str>]) {
     let specs = paths.iter().map(|path| movie("A new one", path.as_ref())).collect();
-    server.change(|state| state.add_items(1, specs, true)).expect("added");
+    server.alter(|state| state.add_items(1, specs, true));
 }
 
 /// Removes items from the server.
 pub fn remove(server: &Standin, keys: &[u64]) {
-    server.change(|state| state.remove_items(keys, true)).expect("removed");
+    server.alter(|state| state.remove_items(keys, true));
 }
 
 /// A query that sends no request.

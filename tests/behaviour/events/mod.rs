@@ -101,12 +101,10 @@ const NEW: &str = "/data/movies/A New One (2026)/A New One.mkv";
 #[test]
 fn a_created_item_is_found_although_no_clock_moved() {
     let w = watched();
-    w.server
-        .change(|state| {
-            state.library_mut(1)?.content_clock = plexindex_standin::ContentClock::Frozen;
-            state.add_items(1, vec![new_movie()], false)
-        })
-        .expect("added");
+    w.server.alter(|state| {
+        state.library_mut(1)?.content_clock = plexindex_standin::ContentClock::Frozen;
+        state.add_items(1, vec![new_movie()], false)
+    });
     until_hinted(&w.index);
     assert_eq!(ask(&w.index, NEW).status, Status::Ok);
     assert_eq!(requests(&w.server), MERGED);
@@ -119,8 +117,7 @@ fn a_deleted_item_is_asked_for_once_and_others_are_not() {
     let (gone, key) = path_of(&w.server, 1, 7);
     let (other, _) = path_of(&w.server, 1, 8);
     w.server
-        .change(|state| state.remove_items(&[key.parse().expect("a number")], false))
-        .expect("removed");
+        .alter(|state| state.remove_items(&[key.parse().expect("a number")], false));
     let movies = library(&w.index);
     until("it is unverified", || {
         let _ = ask(&w.index, &other);
@@ -147,9 +144,7 @@ fn a_recorded_match_waits_for_its_deleted_item() {
     let movies = library(&w.index);
     movies.record(recorded, &key);
     assert_eq!(key_of(&ask(&w.index, recorded)), Some(&*key));
-    w.server
-        .change(|state| state.remove_items(&[number], false))
-        .expect("removed");
+    w.server.alter(|state| state.remove_items(&[number], false));
     until("it is unverified", || {
         movies.lookup_key(path.as_bytes(), |_| ()).is_none()
     });
@@ -159,9 +154,7 @@ fn a_recorded_match_waits_for_its_deleted_item() {
         rating_key: Some(number),
         ..ItemSpec::file("It comes back", &path)
     };
-    w.server
-        .change(|state| state.add_items(1, vec![back], true))
-        .expect("added");
+    w.server.alter(|state| state.add_items(1, vec![back], true));
     until("it is back", || key_of(&ask(&w.index, &path)) == Some(&*key));
     let found = ask(&w.index, recorded);
     assert_eq!((found.match_kind, key_of(&found)), (MatchKind::Confirmed, Some(&*key)));
@@ -176,9 +169,7 @@ fn who_waits_for_changes_hears_of_deleted_items() {
     let keys: Vec<u64> = (7..10)
         .map(|at| path_of(&w.server, 1, at).1.parse().expect("a number"))
         .collect();
-    w.server
-        .change(|state| state.remove_items(&keys, false))
-        .expect("removed");
+    w.server.alter(|state| state.remove_items(&keys, false));
     let mut token = begun;
     let mut heard = 0;
     until("they are told", || {
@@ -266,9 +257,7 @@ fn a_scan_is_noted_when_it_is_over_and_when_its_items_have_settled() {
         ..quick()
     });
     w.server.config(|config| config.scan_ms = 100);
-    w.server
-        .change(|state| state.stage_items(1, vec![new_movie()]))
-        .expect("staged");
+    w.server.alter(|state| state.stage_items(1, vec![new_movie()]));
     w.server.scan(1);
     until_hinted(&w.index);
     assert_eq!(ask(&w.index, NEW).status, Status::Ok);
@@ -292,9 +281,7 @@ fn what_happened_while_the_connection_was_lost_is_seen_after_it() {
             w.server.listeners() == 0
         }
     });
-    w.server
-        .change(|state| state.add_items(1, vec![new_movie()], true))
-        .expect("added");
+    w.server.alter(|state| state.add_items(1, vec![new_movie()], true));
     assert!(is_fresh(&w.index), "no event told");
     w.server.reopen();
     until_hinted(&w.index);
@@ -308,9 +295,7 @@ fn what_happened_while_the_connection_was_lost_is_seen_after_it() {
 fn other_handles_on_the_store_see_what_was_told() {
     let w = watched();
     let other = open(options(&w.server, w.folder.path()), &w.clock);
-    w.server
-        .change(|state| state.add_items(1, vec![new_movie()], true))
-        .expect("added");
+    w.server.alter(|state| state.add_items(1, vec![new_movie()], true));
     until_hinted(&other);
     assert_eq!(ask(&other, NEW).status, Status::Ok);
     assert_eq!(requests(&w.server), MERGED);

@@ -184,9 +184,7 @@ fn a_child_of_a_fork_does_not_watch_and_may_begin_to() {
     });
     assert!(libc::WIFEXITED(state) && libc::WEXITSTATUS(state) == 0, "{state}");
     // The parent still watches.
-    w.server
-        .change(|state| state.add_items(1, vec![new_movie()], true))
-        .expect("added");
+    w.server.alter(|state| state.add_items(1, vec![new_movie()], true));
     until_hinted(&w.index);
     assert_eq!(ask(&w.index, NEW).status, Status::Ok);
 }
@@ -199,8 +197,7 @@ fn an_event_ends_the_pause_of_a_path_within_a_second() {
         let path = format!("/data/movies/Import {number} (2020)/Import {number} (2020).mkv");
         assert_eq!(ask(&w.index, &path).status, Status::NotFound);
         w.server
-            .change(|state| state.add_items(1, vec![crate::support::movie("Import", &path)], true))
-            .expect("added");
+            .alter(|state| state.add_items(1, vec![crate::support::movie("Import", &path)], true));
         w.server
             .push(&Event::timeline(1, 900 + number, ItemType::Movie, "Import", 5, "", 1));
         let begun = Instant::now();

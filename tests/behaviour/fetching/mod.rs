@@ -21,8 +21,7 @@ fn rows_that_shift_while_paging_lose_nothing() {
     let (last, _) = path_of(&at.server, 1, 3_999);
     // Before the third page the first row goes: what was row 2,000 is now row 1,999.
     at.server
-        .change(|state| state.shift_before_page(1, 3, vec![key.parse().expect("a number")], Vec::new()))
-        .expect("planned");
+        .alter(|state| state.shift_before_page(1, 3, vec![key.parse().expect("a number")], Vec::new()));
     assert_eq!(library.ask(last).status, Status::Ok);
     let gone = library.ask(first);
     assert_eq!((gone.status, gone.reason), (Status::NotFound, Reason::NotListed));
@@ -337,9 +336,7 @@ fn the_shows_of_a_library_cost_one_request_with_each_listing_and_when_a_new_one_
     let add = |show: &str, number| {
         let path = format!("/data/tv/{show}/Season 01/{show} - S01E{number:02}.mkv");
         let episode = ItemSpec::episode(show, 1, number, "Part", &path);
-        at.server
-            .change(|state| state.add_items(1, vec![episode], true))
-            .expect("added");
+        at.server.alter(|state| state.add_items(1, vec![episode], true));
     };
     refresh(true);
     let listed = refresh(true);

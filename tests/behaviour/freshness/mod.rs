@@ -109,13 +109,11 @@ fn a_server_that_sorts_as_it_likes_is_listed_instead() {
     index.refresh(&QueryOptions::default(), false).expect("listed");
     at.server.config(|config| config.sorting = Sorting::Arbitrary);
     let (path, key) = path_of(&at.server, 1, 3_000);
-    at.server
-        .change(|state| {
-            let key: u64 = key.parse().expect("a number");
-            state.change_item(key, |item| item.title = "Another Title".to_owned())?;
-            state.touch(&[key], None)
-        })
-        .expect("changed");
+    at.server.alter(|state| {
+        let key: u64 = key.parse().expect("a number");
+        state.change_item(key, |item| item.title = "Another Title".to_owned())?;
+        state.touch(&[key], None)
+    });
     at.server.scan(1);
     at.clock.advance_ms(HOUR_MS);
     // No query waits as long as a listing may take.
@@ -373,9 +371,7 @@ fn an_item_that_went_while_an_old_one_came_is_found_gone() {
             updated_at: Some(1_000),
             ..movie("An old one", &format!("/data/movies/old{round}.mkv"))
         };
-        at.server
-            .change(|state| state.add_items(1, vec![old], true))
-            .expect("added");
+        at.server.alter(|state| state.add_items(1, vec![old], true));
         at.clock.advance_ms(300_000);
         at.server.scan(1);
         at.server.reset();
@@ -407,8 +403,7 @@ fn a_listing_made_while_the_clock_was_ahead_is_no_younger_for_it() {
     at.clock.advance_ms(-239 * HOUR_MS);
     // No clock of the server's moves.
     at.server
-        .change(|state| state.rename_file(key.parse().expect("a number"), &path, "/data/movies/new.mkv"))
-        .expect("renamed");
+        .alter(|state| state.rename_file(key.parse().expect("a number"), &path, "/data/movies/new.mkv"));
     for _ in 0..24 {
         at.clock.advance_ms(HOUR_MS);
         library.ask(&path);

@@ -17,14 +17,12 @@ fn key_of(answer: &Match) -> String {
 
 fn set_file(server: &Standin, key: &str, path: &str, touch: bool) {
     let (key, file) = (key.parse().expect("a number"), MediaSpec::File(path.to_owned()));
-    server
-        .change(|state| state.set_files(key, vec![file], touch, true))
-        .expect("set");
+    server.alter(|state| state.set_files(key, vec![file], touch, true));
 }
 
 fn set_missing(server: &Standin, key: &str, missing: bool) {
     let key = key.parse().expect("a number");
-    server.change(|state| state.set_missing(key, missing)).expect("set");
+    server.alter(|state| state.set_missing(key, missing));
 }
 
 fn check(index: &Index, library: &Library) -> Status {
@@ -90,7 +88,7 @@ fn deltas_know_the_trash() {
     set_missing(&at.server, &new.1, true);
     let touch = |key: &str| {
         let key = key.parse().expect("a number");
-        at.server.change(|state| state.touch(&[key], None)).expect("touched");
+        at.server.alter(|state| state.touch(&[key], None));
     };
     touch(&new.1);
     at.server.scan(1);

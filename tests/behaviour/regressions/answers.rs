@@ -44,9 +44,7 @@ fn a_title_of_one_library_wins_over_its_words_in_the_titles_of_others() {
         assert_eq!((found.status, found.total), (Status::Ok, 1), "{}", found.message);
         assert_eq!(found.item.expect("an item").item.rating_key, "9001");
         // And words still give what they gave, where no library has the title.
-        at.server
-            .change(|state| state.remove_items(&[9001], false))
-            .expect("removed");
+        at.server.alter(|state| state.remove_items(&[9001], false));
         index.refresh(&all, true).expect("listed");
         let found = index.search_title(&all, "Found").expect("an answer");
         assert_eq!(found.total, titles.len());
@@ -176,9 +174,7 @@ fn of_two_items_on_one_path_each_may_be_invalidated() {
         assert_eq!(ask(false).status, Status::Ambiguous);
         assert_eq!(requests(&at.server)[4], 1, "{invalidated}");
         library.invalidate_path(shared.as_bytes()).expect("invalidated");
-        at.server
-            .change(|state| state.remove_items(&[invalidated], false))
-            .expect("removed");
+        at.server.alter(|state| state.remove_items(&[invalidated], false));
         let left = ask(false);
         assert_eq!(left.status, Status::Ok, "{invalidated}: {}", left.message);
         assert_ne!(left.item.expect("an item").item.rating_key, invalidated.to_string());
@@ -221,12 +217,10 @@ fn an_item_that_went_to_another_library_is_answered_there() {
         } else {
             "/data/Classics/1.mkv"
         };
-        server
-            .change(|state| {
-                state.remove_items(&[9001], false)?;
-                state.add_items(to, vec![ItemSpec::file("Film 1", path).key(9001)], false)
-            })
-            .expect("moved");
+        server.alter(|state| {
+            state.remove_items(&[9001], false)?;
+            state.add_items(to, vec![ItemSpec::file("Film 1", path).key(9001)], false)
+        });
         was.invalidate_item("9001").expect("invalidated");
         server.reset();
         if refreshed {

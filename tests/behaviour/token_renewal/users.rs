@@ -217,16 +217,14 @@ fn what_a_token_was_asked_for_and_shown_is_never_stored_for_another_user() {
     set(&index, &ann);
     index.refresh(&QueryOptions::default(), true).expect("listed for Ann");
     let [films, classics] = ["Films", "Classics"].map(|title| index.library(title).expect("a handle"));
-    at.server
-        .change(|state| {
-            state.remove_items(&[9001], false)?;
-            state.add_items(
-                2,
-                vec![ItemSpec::file("Film 1", "/data/Classics/1.mkv").key(9001)],
-                false,
-            )
-        })
-        .expect("moved");
+    at.server.alter(|state| {
+        state.remove_items(&[9001], false)?;
+        state.add_items(
+            2,
+            vec![ItemSpec::file("Film 1", "/data/Classics/1.mkv").key(9001)],
+            false,
+        )
+    });
     films.invalidate_item("9001").expect("invalidated");
     at.server.reset();
     at.server

@@ -14,7 +14,7 @@ use crate::fixtures;
 use crate::lock;
 use crate::server::Shared;
 use crate::spec::{ItemSpec, LibrarySpec};
-use crate::state::State;
+use crate::state::{Outcome, State};
 
 /// The default token.
 const DEFAULT_TOKEN: &str = "standin-token";
@@ -173,6 +173,11 @@ impl Standin {
     /// Changes the state, between two requests. The events that come of it are pushed afterwards.
     pub fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         self.shared.change(change)
+    }
+
+    /// As [`Standin::change`], and the change must be possible.
+    pub fn alter<T>(&self, change: impl FnOnce(&mut State) -> Outcome<T>) -> T {
+        self.change(change).unwrap_or_else(|error| panic!("{error}"))
     }
 
     /// Changes switches.

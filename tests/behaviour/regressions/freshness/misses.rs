@@ -131,8 +131,7 @@ fn a_call_that_had_no_time_to_ask_says_nothing_of_the_server() {
         let title = format!("New {number}");
         let new = format!("/data/movies/{title} (2020)/{title} (2020).mkv");
         at.server
-            .change(|state| state.add_items(1, vec![crate::support::movie(&title, &new)], true))
-            .expect("added");
+            .alter(|state| state.add_items(1, vec![crate::support::movie(&title, &new)], true));
         for asked in [&library, &same] {
             let answer = asked.ask(&new);
             assert_eq!((answer.status, answer.stale), (Status::Ok, false), "{}", answer.message);

@@ -16,9 +16,7 @@ use plexindex_standin::{Action, Fault, Kind, LibraryKind, LibrarySpec, MediaSpec
 /// A file takes the place of another: `updatedAt` and the library's counter move.
 fn replace(server: &Standin, key: u64, path: &str) {
     let files = vec![MediaSpec::File(path.to_owned())];
-    server
-        .change(|state| state.set_files(key, files, true, true))
-        .expect("replaced");
+    server.alter(|state| state.set_files(key, files, true, true));
 }
 
 fn within(library: &Library, ms: u64) -> QueryOptions<'_> {
@@ -152,8 +150,7 @@ fn each_library_that_may_have_a_new_file_is_asked() {
     let (old, key) = path_of(&at.server, 2, 42);
     let number: u64 = key.parse().expect("a number");
     at.server
-        .change(|state| state.rename_file(number, &old, "/data/shared/renamed.mkv"))
-        .expect("renamed");
+        .alter(|state| state.rename_file(number, &old, "/data/shared/renamed.mkv"));
     let found = index.ask(&QueryOptions::default(), "/data/shared/renamed.mkv");
     assert_eq!(found.status, Status::Ok, "{:?} {}", requests(&at.server), found.message);
 }
