@@ -30,7 +30,7 @@ fn gap_8_a_match_that_is_used_is_not_evicted() {
 #[should_panic(expected = "shows can be edited")]
 fn gap_10_a_show_can_be_edited() {
     let shows = Standin::builder().library(LibrarySpec::new(LibraryKind::Show, 20));
-    let at = Scene::of(shows.start().expect("the stand-in starts"));
+    let at = Scene::of(shows.serve());
     let index = at.open();
     at.list(&index);
     let (path, _) = path_of(&at.server, 1, 3);

@@ -139,7 +139,7 @@ fn edited_items_are_asked_for_once_before_they_are_answered_again() {
 fn items_of_several_types_are_edited_type_by_type() {
     let mut spec = LibrarySpec::new(LibraryKind::Photo, 40);
     spec.plain = true;
-    let server = Standin::builder().library(spec).start().expect("the stand-in starts");
+    let server = Standin::builder().library(spec).serve();
     let clip = plexindex_standin::ItemSpec {
         kind: Some(plexindex_standin::ItemType::Clip),
         ..plexindex_standin::ItemSpec::file("A Clip", "/data/photos/clip.mp4")
@@ -266,11 +266,7 @@ fn items_of_another_library_and_shows_are_refused() {
     shows.plain = true;
     let mut films = LibrarySpec::movies(10);
     films.plain = true;
-    let server = Standin::builder()
-        .library(films)
-        .library(shows)
-        .start()
-        .expect("the stand-in starts");
+    let server = Standin::builder().library(films).library(shows).serve();
     let folder = tempfile::tempdir().expect("a folder");
     let index = ready(&server, folder.path());
     let episode = keys_of(&server, 2, 1);
@@ -301,10 +297,7 @@ fn after_a_request_that_failed_no_other_is_sent_and_the_report_says_so() {
         let folder = tempfile::tempdir().expect("a folder");
         let index = ready(&server, folder.path());
         let keys = keys_of(&server, 1, 300);
-        let refusal = Action::Status {
-            status,
-            retry_after: None,
-        };
+        let refusal = Action::status(status);
         server.fault(Fault::new(refusal).on(Kind::Edit).after(1).times(1));
         let (done, report) = edit(&index, "Movies", &keys, &[set("title", "x")]);
         let error = done.expect_err("failed");

@@ -31,8 +31,7 @@ fn collection() -> Standin {
                 "/data/tv/Some Show/Season 17/S17E21.mkv",
             )],
         )
-        .start()
-        .expect("the stand-in starts")
+        .serve()
 }
 
 #[test]
@@ -139,8 +138,7 @@ fn episodes_of_one_file_are_found_under_another_root() {
                 part("Odd Show", 1, 7, "/data/tv/Odd Show/Odd Show - S01E01.mkv").key(9022),
             ],
         )
-        .start()
-        .expect("the stand-in starts");
+        .serve();
     let folder = tempfile::tempdir().expect("a folder");
     let index = open(options(&server, folder.path()), &clock());
     index.refresh(&QueryOptions::default(), false).expect("fetched");
@@ -386,8 +384,7 @@ fn another_work_or_a_copy_never_has_high_confidence() {
         .library(LibrarySpec::movies(1).plain().locations(["/data/movies"]))
         .items(1, shows)
         .items(2, films)
-        .start()
-        .expect("the stand-in starts");
+        .serve();
     let folder = tempfile::tempdir().expect("a folder");
     let index = open(options(&server, folder.path()), &clock());
     index.refresh(&QueryOptions::default(), false).expect("fetched");
@@ -450,8 +447,7 @@ fn a_guid_of_several_things_is_never_certain() {
         .library(LibrarySpec::movies(0).plain())
         .items(1, shows)
         .items(2, films)
-        .start()
-        .expect("starts");
+        .serve();
     let folder = tempfile::tempdir().expect("a folder");
     let index = open(options(&server, folder.path()), &clock());
     for n in 1..=24 {
@@ -484,8 +480,7 @@ fn a_location_that_is_the_works_own_must_have_the_same_name() {
         let server = Standin::builder()
             .library(kind.plain().locations([location]))
             .items(1, [item])
-            .start()
-            .expect("starts");
+            .serve();
         let folder = tempfile::tempdir().expect("a folder");
         let index = open(options(&server, folder.path()), &clock());
         let all = index.select(crate::support::index::Selector::All).expect("a handle");

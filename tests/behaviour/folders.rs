@@ -46,8 +46,7 @@ fn server() -> Standin {
             ],
         )
         .items(3, [track("First", 1), track("First", 2), track("Second", 1)])
-        .start()
-        .expect("the stand-in starts")
+        .serve()
 }
 
 /// The rating key of the season or album of the item with this file, as the server has it.

@@ -54,8 +54,7 @@ fn server() -> Standin {
     Standin::builder()
         .library(LibrarySpec::movies(0).plain().title("Films").locations(locations))
         .items(1, items)
-        .start()
-        .expect("the stand-in starts")
+        .serve()
 }
 
 #[test]
@@ -149,8 +148,7 @@ fn a_library_without_folders_gets_a_mapping_by_its_names() {
             1,
             names.map(|name| ItemSpec::file(name, &format!("/data/movies/{name}"))),
         )
-        .start()
-        .expect("the stand-in starts");
+        .serve();
     let folder = tempfile::tempdir().expect("a folder");
     let index = open(options(&server, folder.path()), &clock());
     index.refresh(&QueryOptions::default(), true).expect("listed");
@@ -184,8 +182,7 @@ fn a_name_that_another_system_shows_differently_is_a_low_candidate() {
                 .locations(["/data/movies"]),
         )
         .items(1, listed.map(|path| ItemSpec::file(path, path)))
-        .start()
-        .expect("the stand-in starts");
+        .serve();
     let folder = tempfile::tempdir().expect("a folder");
     let with = Options {
         mappings: vec![Mapping::host_to_server("/mnt/films", "/data/movies")],
@@ -248,8 +245,7 @@ fn a_name_that_is_not_utf8_is_a_low_candidate() {
                 .locations(["/data/movies"]),
         )
         .items(1, listed.map(|path| ItemSpec::file(path, path)))
-        .start()
-        .expect("the stand-in starts");
+        .serve();
     let folder = tempfile::tempdir().expect("a folder");
     let with = Options {
         mappings: vec![Mapping::host_to_server("/mnt/films", "/data/movies")],

@@ -80,10 +80,7 @@ fn an_invalidated_library_is_listed_again() {
 
 #[test]
 fn guids_of_every_kind_find_their_items() {
-    let server = plexindex_standin::Standin::builder()
-        .fixtures()
-        .start()
-        .expect("starts");
+    let server = plexindex_standin::Standin::builder().fixtures().serve();
     let folder = tempfile::tempdir().expect("a folder");
     let index = open(options(&server, folder.path()), &clock());
     let found = index
@@ -128,8 +125,7 @@ fn a_guid_is_found_in_each_spelling_and_its_type_can_be_named() {
                 listed("Breaking Bad", 1, "tvdb://349232"),
             ],
         )
-        .start()
-        .expect("starts");
+        .serve();
     let folder = tempfile::tempdir().expect("a folder");
     let index = open(options(&server, folder.path()), &clock());
     let ask = |guid: &str| index.match_guid(&QueryOptions::default(), guid).expect("an answer");
@@ -187,8 +183,7 @@ fn a_bare_number_is_certain_only_among_films() {
         .library(plexindex_standin::LibrarySpec::movies(0).plain().title("Films"))
         .library(plexindex_standin::LibrarySpec::shows(20).plain().title("Shows"))
         .items(1, [film])
-        .start()
-        .expect("starts");
+        .serve();
     let folder = tempfile::tempdir().expect("a folder");
     let clock = clock();
     let index = open(options(&server, folder.path()), &clock);
@@ -235,8 +230,7 @@ fn a_year_after_a_title_counts() {
                 film("Alien³", 1992),
             ],
         )
-        .start()
-        .expect("starts");
+        .serve();
     let folder = tempfile::tempdir().expect("a folder");
     let index = open(options(&server, folder.path()), &clock());
     let ask = |title: &str| index.search_title(&QueryOptions::default(), title).expect("an answer");
@@ -271,8 +265,7 @@ fn titles_are_found_without_case_accents_and_all_their_words() {
                 ItemSpec::episode("Other", 1, 1, "Deux trois", "/data/tv/o/1.mkv"),
             ],
         )
-        .start()
-        .expect("starts");
+        .serve();
     let folder = tempfile::tempdir().expect("a folder");
     let index = open(options(&server, folder.path()), &clock());
     let all = QueryOptions::default();

@@ -68,8 +68,7 @@ fn the_readme_shows_what_the_example_prints() {
     // As `make standin` serves them, but fewer.
     let server = Standin::builder()
         .library(LibrarySpec::new(LibraryKind::Movie, 20))
-        .start()
-        .expect("the stand-in starts");
+        .serve();
     let mut commands = 0;
     for command in block.split("$ ").skip(1) {
         let mut parts = command.split('\'');
@@ -146,7 +145,7 @@ fn the_example_of_a_service_answers_each_path_and_ends() {
 /// A library that is not there yet, a token that is refused, and a store that is cleared.
 #[test]
 fn the_feed_of_the_service_survives_what_fails() {
-    let server = Standin::builder().start().expect("the stand-in starts");
+    let server = Standin::builder().serve();
     let folder = tempfile::tempdir().expect("a folder");
     let mut running = start("service", &server, folder.path(), &[]);
     let mut errors = BufReader::new(running.stderr.take().expect("a pipe")).lines();
@@ -155,10 +154,7 @@ fn the_feed_of_the_service_survives_what_fails() {
         assert!(line.is_some(), "the feed ended without {why}");
     };
     fails("'Movies'");
-    let refusal = Action::Status {
-        status: 401,
-        retry_after: None,
-    };
+    let refusal = Action::status(401);
     server.fault(Fault::new(refusal).times(0));
     fails("a new token is needed");
     server.clear_faults();

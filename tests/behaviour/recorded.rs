@@ -122,8 +122,7 @@ fn exported_matches_are_imported_elsewhere() {
     let server = Standin::builder()
         .library(LibrarySpec::new(LibraryKind::Movie, 20))
         .library(LibrarySpec::new(LibraryKind::Show, 20))
-        .start()
-        .expect("the stand-in starts");
+        .serve();
     let (from, to) = (Scene::of(server), tempfile::tempdir().expect("a folder"));
     let (index, library) = from.listed();
     let pairs: [(&[u8], &str); 2] = [(b"/mnt/1.mkv", "1001"), (b"/mnt/2.mkv", "1002")];
@@ -161,8 +160,7 @@ fn a_damaged_database_does_not_count_against_the_size_limit() {
         Standin::builder()
             .library(LibrarySpec::new(LibraryKind::Movie, 200))
             .library(LibrarySpec::new(LibraryKind::Show, 200))
-            .start()
-            .expect("the stand-in starts"),
+            .serve(),
     )
     .with(|options| options.size_limit = Some(16 << 20));
     let broken = fs::File::create(scene.folder().join("plexindex-1.db.broken")).expect("made");

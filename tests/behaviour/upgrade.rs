@@ -71,7 +71,7 @@ fn serve(port: u16) -> Standin {
     let mut spec = LibrarySpec::new(LibraryKind::Movie, ITEMS);
     spec.plain = true;
     let builder = Standin::builder().library(spec).port(port);
-    builder.token(TOKEN).start().expect("the stand-in starts")
+    builder.token(TOKEN).serve()
 }
 
 /// Writes everything that a host can record into a new store in `folder`.

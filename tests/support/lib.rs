@@ -50,7 +50,7 @@ pub fn number(variable: &str) -> Option<u64> {
 pub fn movies(items: u32) -> Standin {
     let mut spec = LibrarySpec::new(LibraryKind::Movie, items);
     spec.plain = true;
-    Standin::builder().library(spec).start().expect("the stand-in starts")
+    Standin::builder().library(spec).serve()
 }
 
 /// Options for this server.

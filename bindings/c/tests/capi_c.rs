@@ -127,8 +127,7 @@ impl Server {
             )
             .items(3, [movie("Both", "/data/both/both.mkv")])
             .items(4, [movie("Both", "/data/both/both.mkv")])
-            .start()
-            .expect("the stand-in server starts");
+            .serve();
         Self {
             standin,
             first: plexindex_standin::FIRST_KEY,

@@ -17,7 +17,7 @@ fn the_library_goes_after_an_exchange_and_a_fork() {
     };
     let database = cluster.database();
     let movies = LibrarySpec::movies(200).plain().title("Movies");
-    let server = Standin::builder().library(movies).start().expect("the stand-in starts");
+    let server = Standin::builder().library(movies).serve();
     let (key, path) = server.paths(1).swap_remove(5);
     let folder = tempfile::tempdir().expect("a folder");
     let program = folder.path().join("reload");

@@ -213,14 +213,7 @@ fn a_server_that_does_not_answer_for_invalidated_items_is_left_alone_with_them()
         movies.invalidate_item(&key).expect("invalidated");
     }
     server.reset();
-    server.fault(
-        Fault::new(Action::Status {
-            status: 500,
-            retry_after: None,
-        })
-        .on(Kind::Metadata)
-        .times(0),
-    );
+    server.fault(Fault::new(Action::status(500)).on(Kind::Metadata).times(0));
     let asked = refresh();
     assert!(asked >= 2, "{asked}: both batches were asked for");
     assert_eq!(refresh(), asked, "not soon again");

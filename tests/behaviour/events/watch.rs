@@ -101,15 +101,7 @@ fn it_stops_within_a_second_while_a_connection_is_made() {
 
 #[test]
 fn other_answers_than_a_stream_are_tried_again_and_do_no_harm() {
-    for action in [
-        Action::LoginPage,
-        Action::Status {
-            status: 404,
-            retry_after: None,
-        },
-        Action::Drop,
-        Action::Garbage,
-    ] {
+    for action in [Action::LoginPage, Action::status(404), Action::Drop, Action::Garbage] {
         let server = movies(3);
         server.fault(Fault::new(action).on(Kind::Events).times(1));
         let folder = tempfile::tempdir().expect("a folder");

@@ -239,8 +239,7 @@ fn refusing(arguments: &[&str]) -> (Standin, tempfile::TempDir, plexindex::optio
     let server = Standin::builder()
         .library(LibrarySpec::photos(1_500))
         .config(|config| config.refuse_arguments = arguments.iter().map(|one| (*one).to_owned()).collect())
-        .start()
-        .expect("starts");
+        .serve();
     let folder = tempfile::tempdir().expect("a folder");
     let choice = plexindex::options::Options {
         page_size: 200,
@@ -322,8 +321,7 @@ fn the_shows_of_a_library_cost_one_request_with_each_listing_and_when_a_new_one_
     let at = Scene::of(
         Standin::builder()
             .library(LibrarySpec::shows(30).plain().title("Movies"))
-            .start()
-            .expect("starts"),
+            .serve(),
     )
     .with(|options| options.library_ttl = Ttl::For(Duration::from_secs(60)));
     let (index, library) = at.opened();

@@ -12,8 +12,7 @@ fn two_libraries(items: u32) -> Standin {
     Standin::builder()
         .library(spec(LibraryKind::Movie, "A", "/data/a"))
         .library(spec(LibraryKind::Show, "B", "/data/b"))
-        .start()
-        .expect("the stand-in starts")
+        .serve()
 }
 
 /// The path of an item of B, below another root.
@@ -90,14 +89,8 @@ fn a_library_that_cannot_be_listed_is_not_asked_for_with_each_path_below_another
     index
         .refresh(&index.library("A").expect("a handle").query(), false)
         .expect("listed");
-    at.server.fault(
-        Fault::new(Action::Status {
-            status: 403,
-            retry_after: None,
-        })
-        .on(Kind::Listing)
-        .times(0),
-    );
+    at.server
+        .fault(Fault::new(Action::status(403)).on(Kind::Listing).times(0));
     let paths: Vec<String> = (0..50).map(|number| format!("/mnt/other/{number}.mkv")).collect();
     at.server.reset();
     for path in &paths {

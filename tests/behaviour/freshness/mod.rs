@@ -125,12 +125,7 @@ fn a_server_that_sorts_as_it_likes_is_listed_instead() {
 
 #[test]
 fn tracks_do_not_say_when_they_were_updated_and_have_deltas_all_the_same() {
-    let at = Scene::of(
-        Standin::builder()
-            .library(LibrarySpec::music(6_000).plain())
-            .start()
-            .expect("starts"),
-    );
+    let at = Scene::of(Standin::builder().library(LibrarySpec::music(6_000).plain()).serve());
     let index = at.open();
     index.refresh(&QueryOptions::default(), false).expect("listed");
     at.server.reset();
@@ -284,8 +279,7 @@ fn a_new_token_inherits_what_was_confirmed_of_the_items_that_it_may_see() {
         Standin::builder()
             .library(spec)
             .tokens(["the-old-token", "the-new-token", "the-newest-token"].map(plexindex_standin::Token::owner))
-            .start()
-            .expect("the stand-in starts"),
+            .serve(),
     );
     let seen: Vec<(String, String)> = [1, 2, 3].map(|nth| path_of(&at.server, 1, nth)).to_vec();
     let as_user = |token: &str| {
@@ -427,10 +421,7 @@ fn a_server_that_failed_while_the_clock_was_ahead_is_asked_again() {
     let (path, _) = path_of(&at.server, 1, 5);
     library.match_path(path.as_bytes()).expect("listed");
     at.clock.advance_ms(10 * HOUR_MS);
-    at.server.fault(Fault::new(Action::Status {
-        status: 500,
-        retry_after: None,
-    }));
+    at.server.fault(Fault::new(Action::status(500)));
     assert!(library.ask(&path).stale);
     at.server.clear_faults();
     at.clock.advance_ms(-5 * HOUR_MS);

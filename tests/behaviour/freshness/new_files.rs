@@ -248,7 +248,7 @@ fn an_unknown_library_costs_one_request() {
             .expect_err("no such library");
     }
     assert_eq!(requests(&at.server)[5], 1);
-    let empty = Scene::of(Standin::builder().start().expect("the stand-in starts"));
+    let empty = Scene::of(Standin::builder().serve());
     let index = empty.open();
     for _ in 0..1_200 {
         index

@@ -73,8 +73,7 @@ fn a_server_that_knows_no_file_names_is_asked_for_the_title() {
             Standin::builder()
                 .library(spec)
                 .config(|config| config.file_filter = filter)
-                .start()
-                .expect("the stand-in starts"),
+                .serve(),
         );
         let index = at.open();
         at.server.alter(|state| {

@@ -41,15 +41,8 @@ fn what_is_in_the_trash_is_not_there() {
     set_missing(&at.server, &kept_key, false);
     let (index, library) = at.opened();
     // The listing stops after its first page, and goes on there.
-    at.server.fault(
-        Fault::new(Action::Status {
-            status: 501,
-            retry_after: None,
-        })
-        .on(Kind::Listing)
-        .after(1)
-        .times(1),
-    );
+    at.server
+        .fault(Fault::new(Action::status(501)).on(Kind::Listing).after(1).times(1));
     index.refresh(&library.query(), false).expect_err("it stops");
     at.clock.advance_ms(MINUTE_MS);
     at.server.reset();

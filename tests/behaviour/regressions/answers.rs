@@ -35,8 +35,7 @@ fn a_title_of_one_library_wins_over_its_words_in_the_titles_of_others() {
                 .library(second.plain())
                 .items(films, titles.iter().map(|title| film(title)))
                 .items(shows, [episode])
-                .start()
-                .expect("starts"),
+                .serve(),
         );
         let index = at.open();
         let all = QueryOptions::default();
@@ -104,8 +103,7 @@ fn two_films() -> Standin {
     Standin::builder()
         .library(LibrarySpec::movies(10).plain().title("Movies"))
         .items(1, [item(1), item(2)])
-        .start()
-        .expect("starts")
+        .serve()
 }
 
 #[test]
@@ -114,7 +112,7 @@ fn the_guid_of_a_season_or_album_gives_what_is_below_it_and_says_whose_it_is() {
         (LibrarySpec::shows(80), ["season", "show"]),
         (LibrarySpec::music(100), ["album", "artist"]),
     ] {
-        let server = Standin::builder().library(library.plain()).start().expect("starts");
+        let server = Standin::builder().library(library.plain()).serve();
         let folder = tempfile::tempdir().expect("a folder");
         let index = open(options(&server, folder.path()), &clock());
         let library = index.library("1").expect("a handle");
@@ -154,8 +152,7 @@ fn of_two_items_on_one_path_each_may_be_invalidated() {
                     1,
                     [9001, 9002].map(|key| ItemSpec::file(&format!("Film {key}"), shared).key(key)),
                 )
-                .start()
-                .expect("starts"),
+                .serve(),
         );
         let (index, library) = at.opened();
         let ask = |offline: bool| {
@@ -198,8 +195,7 @@ fn an_item_that_went_to_another_library_is_answered_there() {
             [1, 2].map(|n| ItemSpec::file(&format!("Film {n}"), &format!("/data/Films/{n}.mkv")).key(9000 + n)),
         )
         .items(2, [ItemSpec::file("Film 3", "/data/Classics/3.mkv").key(9003)])
-        .start()
-        .expect("starts");
+        .serve();
     for refreshed in [false, true] {
         let folder = tempfile::tempdir().expect("a folder");
         let index = open(options(&server, folder.path()), &clock());

@@ -30,8 +30,7 @@ fn server() -> Standin {
             1,
             films.map(|(title, path, year)| ItemSpec::file(title, path).year(year)),
         )
-        .start()
-        .expect("the stand-in starts")
+        .serve()
 }
 
 fn listed(server: &Standin, folder: &Path, mappings: Vec<Mapping>) -> Index {

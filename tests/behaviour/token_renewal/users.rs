@@ -126,14 +126,8 @@ fn another_server_at_the_url_opens_nothing_also_when_it_does_not_say_who_it_is()
                 ..Admitted::owner(&forged())
             }];
         });
-        at.server.fault(
-            Fault::new(Action::Status {
-                status: 500,
-                retry_after: None,
-            })
-            .on(Kind::Identity)
-            .times(0),
-        );
+        at.server
+            .fault(Fault::new(Action::status(500)).on(Kind::Identity).times(0));
         set(&index, &forged());
         let query = QueryOptions {
             deadline: if quick {
@@ -207,8 +201,7 @@ fn what_a_token_was_asked_for_and_shown_is_never_stored_for_another_user() {
             [1, 2].map(|n| ItemSpec::file(&format!("Film {n}"), &format!("/data/Films/{n}.mkv")).key(9000 + n)),
         )
         .items(2, [ItemSpec::file("Film 3", "/data/Classics/3.mkv").key(9003)])
-        .start()
-        .expect("starts");
+        .serve();
     let at = Scene::of(server).with(|options| options.token = Token::new(&ann));
     admit(&at.server, &[&ann, &bob]);
     let index = at.open();

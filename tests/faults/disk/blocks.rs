@@ -363,8 +363,7 @@ pub fn a_flipped_bit_in_any_block_makes_no_answer_wrong() {
     let server = Standin::builder()
         .library(LibrarySpec::movies(60))
         .library(LibrarySpec::shows(200))
-        .start()
-        .expect("the stand-in starts");
+        .serve();
     let sample = tempfile::tempdir().expect("a folder");
     let world = prepared(&server, sample.path());
     let wanted: Vec<Vec<String>> = {

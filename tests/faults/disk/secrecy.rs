@@ -36,8 +36,7 @@ fn no_file_holds_the_token_or_the_user() {
     let server = Standin::builder()
         .token(TOKEN)
         .library(plexindex_standin::LibrarySpec::movies(50))
-        .start()
-        .expect("starts");
+        .serve();
     let folder = tempfile::tempdir().expect("a folder");
     used(&server, folder.path());
     let with_user = Options {
@@ -101,8 +100,7 @@ fn no_file_log_line_or_error_holds_a_web_token_its_parts_or_its_claims() {
     let server = Standin::builder()
         .tokens(tokens[..2].iter().map(|token| plexindex_standin::Token::owner(token)))
         .library(plexindex_standin::LibrarySpec::movies(50))
-        .start()
-        .expect("starts");
+        .serve();
     let folder = tempfile::tempdir().expect("a folder");
     let index = open(options(&server, folder.path()), &clock());
     let library = index.library("Movies").expect("a handle");
@@ -216,8 +214,7 @@ fn only_the_owner_may_read_and_files_belong_to_the_owner_of_the_folder() {
         let mask = mask.to_string();
         let server = Standin::builder()
             .library(plexindex_standin::LibrarySpec::movies(50))
-            .start()
-            .expect("starts");
+            .serve();
         let parent = tempfile::tempdir().expect("a folder");
         if let Some(owner) = owner {
             std::os::unix::fs::chown(parent.path(), Some(owner), Some(owner)).expect("given away");
@@ -369,8 +366,7 @@ fn a_core_image_holds_the_token_once_while_it_is_open_and_not_at_all_when_it_is_
     let server = Standin::builder()
         .token(&token)
         .library(plexindex_standin::LibrarySpec::movies(50))
-        .start()
-        .expect("starts");
+        .serve();
     let folder = tempfile::tempdir().expect("a folder");
     let url = server.url();
     let place = folder.path().display().to_string();

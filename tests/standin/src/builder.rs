@@ -107,6 +107,11 @@ impl Builder {
         self
     }
 
+    /// As [`Builder::start`], which must be possible.
+    pub fn serve(self) -> Standin {
+        self.start().unwrap_or_else(|error| panic!("{error}"))
+    }
+
     /// Starts the server on the loopback address.
     pub fn start(self) -> std::io::Result<Standin> {
         let setup = self.setup;

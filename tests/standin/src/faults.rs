@@ -93,6 +93,16 @@ pub enum Action {
     },
 }
 
+impl Action {
+    /// A status without `Retry-After`.
+    pub fn status(status: u16) -> Self {
+        Action::Status {
+            status,
+            retry_after: None,
+        }
+    }
+}
+
 /// A fault and whom it meets.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Fault {

@@ -64,8 +64,7 @@ fn a_server_that_does_not_count_still_tells_what_went() {
         Standin::builder()
             .library(spec)
             .config(|config| config.omit_total_size_when_covered = true)
-            .start()
-            .expect("the stand-in starts"),
+            .serve(),
     )
     .with(|options| options.library_ttl = Ttl::Zero);
     let (_index, library) = at.listed();
@@ -92,8 +91,7 @@ fn a_file_of_two_unfetched_libraries_is_ambiguous() {
             .library(spec("B"))
             .items(1, [movie("One", path)])
             .items(2, [movie("One", path)])
-            .start()
-            .expect("the stand-in starts"),
+            .serve(),
     );
     let index = at.open();
     let all = QueryOptions::default().within(Duration::from_secs(20));
@@ -114,8 +112,7 @@ fn the_end_of_a_path_is_not_compared_with_the_little_that_an_unfetched_library_h
                 1,
                 [movie("A", "/data/movies/A/01.mkv"), movie("B", "/data/movies/B/01.mkv")],
             )
-            .start()
-            .expect("the stand-in starts"),
+            .serve(),
     );
     let (index, library) = at.opened();
     let first = index.ask(&within(&library, 20_000), "/data/movies/A/01.mkv");
@@ -138,13 +135,7 @@ fn each_library_that_may_have_a_new_file_is_asked() {
         spec.plain = true;
         spec
     };
-    let at = Scene::of(
-        Standin::builder()
-            .library(spec("A"))
-            .library(spec("B"))
-            .start()
-            .expect("the stand-in starts"),
-    );
+    let at = Scene::of(Standin::builder().library(spec("A")).library(spec("B")).serve());
     let index = at.open();
     at.list(&index);
     let (old, key) = path_of(&at.server, 2, 42);
@@ -161,8 +152,7 @@ fn what_was_cleared_is_not_inherited_again() {
         Standin::builder()
             .library(LibrarySpec::new(LibraryKind::Movie, 100).plain())
             .tokens(["the-old-token", "the-new-token"].map(plexindex_standin::Token::owner))
-            .start()
-            .expect("the stand-in starts"),
+            .serve(),
     );
     let (_, key) = path_of(&at.server, 1, 3);
     let by = |token: &str| {
@@ -197,8 +187,7 @@ fn without_a_server_one_view_is_cleared() {
         Standin::builder()
             .library(LibrarySpec::new(LibraryKind::Movie, 100).plain())
             .tokens(tokens.map(plexindex_standin::Token::owner))
-            .start()
-            .expect("the stand-in starts"),
+            .serve(),
     );
     let by = |token: Option<&str>| {
         let server_url = at.options.server_url.clone().filter(|_| token.is_some());
@@ -228,8 +217,7 @@ fn libraries_without_a_uuid_are_told_apart_by_their_section() {
         Standin::builder()
             .library(nameless("Movies", 20))
             .library(nameless("More movies", 30))
-            .start()
-            .expect("the stand-in starts"),
+            .serve(),
     );
     let index = at.open();
     index.refresh(&QueryOptions::default(), true).expect("listed");
