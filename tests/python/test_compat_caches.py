@@ -12,54 +12,6 @@ from compat_world import item
 from conftest import until
 from plexindex.compat import MatchCache, PlexCache, _extract_item_data
 
-KEYS = [
-    "/library/metadata/7",
-    "7",
-    "",
-    "/library/metadata/",
-    "/library/metadata/=7",
-    "=7",
-    "%37",
-    "#7",
-    "a/b",
-    "ü",
-    "\0",
-]
-
-# Names and paths that are nearly, but not quite, the same.
-ODD = [
-    "/a/B.mkv",
-    "/a/é.mkv",
-    "/a/e\u0301.mkv",
-    "/a/İ.mkv",
-    "/a/ı.mkv",
-    "/a/ß.mkv",
-    "/a/ẞ.mkv",
-    "/a/ss.mkv",
-    "/a/ΟΔΟΣ.mkv",
-    "/a/οδοσ.mkv",
-    "/a/οδος.x",
-    "/a/b\\c.mkv",
-    "/a/b/c.mkv",
-    "C:\\a\\b.mkv",
-    "C:/a/b.mkv",
-    "/a//b.mkv",
-    "/a/b:c.mkv",
-    "",
-    " ",
-    "\0",
-    "/a\0b",
-    "/a\0c",
-    "/\udcff.mkv",
-    "/\ud800.mkv",
-    "/\udcc3\udca9.mkv",
-    "\ufffe",
-    "/" + "x" * 31_999,
-    "/" + "x" * 32_000,
-    "/" + "x" * 200_000,
-    "/" + "x" * 200_001,
-]
-
 
 def test_folders_are_made_and_files_of_others_are_not_touched(tmp_path: Path) -> None:
     data = tmp_path / "deep" / "data"
@@ -134,11 +86,10 @@ def test_what_is_taken_from_an_item() -> None:
 
 def test_odd_texts_come_back_as_they_were(tmp_path: Path) -> None:
     cache = PlexCache(tmp_path)
-    for odd in ([], ["\0"], ["\ud800"], ["\0", "\ud800", "\1"]):
-        texts = [*ODD, *KEYS, "-", "=", "\n", "plexindex 1\n", *odd]
-        items = [item(text or "k", text, *texts[: number % 5]) for number, text in enumerate(texts)]
-        items += [item("none", None), item("empty", "", "/p")]
-        cache.set_library_items("L", items)
-        assert cache.get_library_items("L") == [_extract_item_data(one) for one in items]
-        cache.set_search_results("L", texts[-1], items)
-        assert cache.get_search_results("L", texts[-1]) == [_extract_item_data(one) for one in items]
+    texts = ["", " ", "\0", "\ud800", "/\udcff.mkv", "ü", "e\u0301", "=7", "\n", "/" + "x" * 200_001]
+    items = [item(text or "k", text, *texts[: number % 5]) for number, text in enumerate(texts)]
+    cache.set_library_items("L", items)
+    assert cache.get_library_items("L") == [_extract_item_data(one) for one in items]
+    for text in texts:
+        cache.set_search_results("L", text, [item(text, text)])
+    assert cache.get_search_results("L", "=7") == [_extract_item_data(item("=7", "=7"))]
