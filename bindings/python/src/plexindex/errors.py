@@ -124,29 +124,20 @@ class ListAgainError(Error):
     status = c.LIST_AGAIN
 
 
-_CLASSES: dict[int, type[Error]] = {
-    c.INVALID_ARGUMENT: InvalidArgumentError,
+_CLASSES: dict[int | None, type[Error]] = {
+    **{
+        kind.status: kind
+        for kind in (InvalidArgumentError, AbortedError, StoreError, ServerUnavailableError, TimeoutError, OfflineError,
+                     UnauthorizedError, NotPlexError, NotOnServerError, LibraryNotFoundError, NotFetchedError,
+                     ListAgainError)
+    },
     c.UNSUPPORTED: InvalidArgumentError,
-    c.ABORTED: AbortedError,
-    c.STORE: StoreError,
     c.STORE_FULL: StoreError,
-    c.CONNECT: ServerUnavailableError,
-    c.STARTING: ServerUnavailableError,
-    c.BAD_ANSWER: ServerUnavailableError,
-    c.SERVER_ERROR: ServerUnavailableError,
-    c.TIMEOUT: TimeoutError,
-    c.UNAUTHORIZED: UnauthorizedError,
+    **dict.fromkeys((c.CONNECT, c.STARTING, c.BAD_ANSWER), ServerUnavailableError),
     c.FORBIDDEN: UnauthorizedError,
-    c.TLS: NotPlexError,
-    c.NOT_PLEX: NotPlexError,
-    c.REDIRECTED: NotPlexError,
-    c.NOT_ON_SERVER: NotOnServerError,
-    c.OFFLINE: OfflineError,
-    c.LIBRARY_NOT_FOUND: LibraryNotFoundError,
+    **dict.fromkeys((c.TLS, c.REDIRECTED), NotPlexError),
     c.LIBRARY_AMBIGUOUS: LibraryNotFoundError,
-    c.NOT_FETCHED: NotFetchedError,
-    c.LIST_AGAIN: ListAgainError,
-}
+}  # fmt: skip
 
 # A newer library can return a status that this package does not know. The hundreds group the statuses.
 _BY_HUNDREDS: dict[int, type[Error]] = {2: StoreError, 3: ServerUnavailableError, 4: LibraryNotFoundError}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from ._core import TYPE_CHECKING, convert
 from ._core import abi as c
 from ._core.session import Following
@@ -63,9 +61,8 @@ class Index:
         return self._session.is_open
 
     def close(self) -> None:
-        """Closes the index. First waits for other threads' running calls, whose fetches end early with a ClosedError.
-
-        A second close does nothing. A progress callback of this index must not close the index.
+        """Closes the index. First waits for other threads' running calls, whose fetches end early with a ClosedError. A
+        second close does nothing. A progress callback of this index must not close the index.
         """
         self._session.close()
 
@@ -107,18 +104,16 @@ class Index:
                 raise InvalidArgumentError(f"{library!r} belongs to a different index")
             return library
         if library is not None and (isinstance(library, bool) or not isinstance(library, (str, int))):
-            raise TypeError(
-                f"library must be a title, a section id, a uuid, a Library or None, not {type(library).__name__}"
-            )
+            kind = type(library).__name__
+            raise TypeError(f"library must be a title, a section id, a uuid, a Library or None, not {kind}")
         return self.library(library)
 
     def match(self, path: PathArg, library: LibraryArg = None, **options: Unpack[Asking]) -> Match:
         """Returns the item for a file. Asks the server only if necessary, and never if ``offline``. With ``check``,
         first asks for changes, with one request, or more if something changed.
 
-        *Not found*, *ambiguous* and *not yet* are answers, not exceptions: see :class:`Match`. Raises
-        ServerUnavailableError if the library was never fetched and the fetch fails, LibraryNotFoundError, and
-        InvalidArgumentError for the path.
+        *Not found*, *ambiguous* and *not yet* are answers: see :class:`Match`. Raises ServerUnavailableError if the
+        library was never fetched and the fetch fails, LibraryNotFoundError, and InvalidArgumentError for the path.
         """
         return self._in(library).match(path, **options)
 
@@ -154,10 +149,9 @@ class Index:
 
     def items_below(self, path: PathArg, library: LibraryArg = None, **options: Unpack[Listing]) -> Iterator[Item]:
         """Yields the items with files below a folder, in path order, once for each file: :attr:`Item.path`. plexindex
-        reads one page at a time. If a file changes meanwhile, the order of the others stays the same.
-
-        Sends requests only to fetch a library that was never fetched. Raises TimeoutError if the timeout passes first,
-        and NotFetchedError if the call is ``offline``.
+        reads one page at a time. If a file changes meanwhile, the order of the others stays the same. Sends requests
+        only to fetch a library that was never fetched: raises TimeoutError if the timeout passes first, and
+        NotFetchedError if ``offline``.
         """
         return self._in(library).items_below(path, **options)
 
@@ -165,7 +159,6 @@ class Index:
         self, library: str | int | Library, *, trashed: bool = False, **options: Unpack[Listing]
     ) -> Iterator[Item]:
         """Yields a library's items from the store, like :meth:`items_below`. ``library`` must be a single library.
-
         ``trashed`` yields the items in the library's trash instead, which no other call returns: one request for each
         page. The iterator can miss changes during the iteration.
         """
@@ -190,22 +183,17 @@ class Index:
         """Walks folders on this machine and compares them with Plex. Changes neither the disk nor the server.
 
         The result yields each :class:`Difference` during the walk; ``async for`` walks on a background thread. Unless
-        ``offline``, plexindex first asks the server for changes, with one request. If a library has new and missing
-        files, plexindex requests the items of the missing files, which may have been renamed: 64 per request, at most
-        256. With a ``library``, other libraries' folders are skipped. ``without`` disables rules for files that Plex
-        ignores: ``extension`` (plexindex never reports files that this rule ignores), ``hidden``, ``system``,
-        ``unpacking``, ``empty``, ``samples``, ``extras``, ``discs``, ``plexignore``. ``progress`` receives the number
-        of files so far. ``timeout`` limits the requests, not the walk. With a mapping's pattern for the host's paths,
-        which plexindex cannot invert, it does not search the disk for listed files.
+        ``offline``, plexindex first asks the server for changes, with one request, and later requests items of missing
+        files, which may have been renamed: 64 per request, at most 256. With a ``library``, other libraries' folders
+        are skipped. ``without`` disables rules for files that Plex ignores: ``extension`` (plexindex never reports
+        files that this rule ignores), ``hidden``, ``system``, ``unpacking``, ``empty``, ``samples``, ``extras``,
+        ``discs``, ``plexignore``. ``progress`` receives the number of files so far. ``timeout`` limits the requests,
+        not the walk. With a mapping's pattern for the host's paths, which plexindex cannot invert, it does not search
+        the disk for listed files.
         """
         from .compare import Comparison
 
-        if isinstance(without, (str, bytes)):
-            raise TypeError(f"without must be a list of rules, not {without!r}: write [{without!r}]")
-        if not isinstance(folders, (str, bytes, os.PathLike)) and not hasattr(folders, "__iter__"):
-            raise TypeError(f"folders must be a path or a list of paths, not {type(folders).__name__}")
-        given = [folders] if isinstance(folders, (str, bytes, os.PathLike)) else list(folders)
-        return Comparison(self._in(library), given, frozenset(without), timeout, offline, progress)
+        return Comparison(self._in(library), folders, without, timeout, offline, progress)
 
     def record_match(
         self,
@@ -221,12 +209,10 @@ class Index:
         library.
 
         Asks the server only about an unknown library: raises TimeoutError if the ``timeout`` passes first, and
-        OfflineError if the call must not ask. In both cases, nothing is recorded.
-
-        With ``through``, returns once the match is in the shared log (the option ``shared``), like
-        :meth:`shared_deliver`. After a TimeoutError, the match may be stored here, and is delivered later.
-        InvalidArgumentError: nothing was recorded, because there is no shared log, or the path is neither in one of the
-        library's folders nor under a mapping.
+        OfflineError if the call must not ask, and records nothing. With ``through``, returns once the match is in the
+        shared log, like :meth:`shared_deliver`. After a TimeoutError, the match may be stored here, and is delivered
+        later. After an InvalidArgumentError, nothing is recorded: there is no shared log, or the path is neither in one
+        of the library's folders nor under a mapping.
         """
         self._in(library).record_match(path, key, timeout=timeout, through=through)
 
@@ -284,12 +270,11 @@ class Index:
         """Returns the items that were added, removed, changed or moved since a cursor, in one library or all libraries.
 
         Without ``since``, returns only the current cursor; with ``full``, all items as additions. Asks the server if a
-        listing has expired; with ``check``, in any case, and with ``offline``, never. If the server does not answer,
-        returns the known changes (:attr:`Changes.stale`, :attr:`Changes.age`). A cursor outlives the process. A cursor
-        for all libraries can be used with a ``library``; the new cursor is only for that library.
-
-        Raises ListAgainError if the store, which keeps 64 MiB of changes, no longer has them: start again with
-        ``full``. Raises TimeoutError if the timeout passes before any library (with ``full``, each library) is fetched.
+        listing has expired; with ``check``, in any case. If the server does not answer, returns the known changes
+        (:attr:`Changes.stale`). A cursor outlives the process. A cursor for all libraries can be used with a
+        ``library``; the new cursor is only for that library. Raises ListAgainError if the store, which keeps 64 MiB of
+        changes, no longer has them: start again with ``full``. Raises TimeoutError if the timeout passes before any
+        library (with ``full``, each library) is fetched.
         """
         return self._in(library).changes(since, full=full, **options)
 
@@ -299,8 +284,8 @@ class Index:
 
         Read each object to its end, because changes that you do not read come again. Changes that any process detects
         arrive within a tenth of a second. plexindex asks the server when a listing has expired, and within a ``with``
-        block also after the server's events, which helps other calls too. After a failure, plexindex retries in half a
-        minute. Ctrl-C ends the iteration, and :meth:`close` ends it with a ClosedError.
+        block also after the server's events, which helps other calls too. After a failure, it retries in half a minute.
+        :meth:`close` ends the iteration with a ClosedError.
         """
         return self._in(library).watch(since, **options)
 
@@ -326,30 +311,20 @@ class Index:
         """Passes an event that the host received to plexindex. The next lookup of a changed item asks the server; the
         call itself sends no request.
 
-        ``body`` is a webhook (the JSON in its field ``payload``, as a string or parsed, or the whole multipart body) or
-        a server notification; any other body raises InvalidArgumentError. Events without a change and events from other
-        servers are ignored. Until the server has accepted a new token, the call stores nothing and raises
-        LibraryNotFoundError: look up a file, and call this method again.
+        ``body`` is a webhook (the JSON in its field ``payload``, or the whole multipart body) or a server notification;
+        any other body raises InvalidArgumentError. Other servers' events are ignored. Until the server has accepted a
+        new token, the call stores nothing and raises LibraryNotFoundError: look up a file, and call this method again.
         """
-        if isinstance(body, str):
-            raw = convert.text_bytes("body", body)
-        elif isinstance(body, (bytes, bytearray, memoryview)):
-            raw = bytes(body)
-        elif hasattr(body, "keys"):
-            import json
-
-            raw = json.dumps(dict(body)).encode()
-        else:
-            raise TypeError(f"body must be bytes, str or a dict, not {type(body).__name__}")
+        raw = convert.event_bytes(body)
         self._session.ask(self._session.native.notify, raw, len(raw))
 
     def set_token(self, token: str | None) -> None:
         """Replaces the token, like ``index.token = …``. Sends no request. Running calls keep their token.
 
         With the option ``user``, the index keeps its content and answers immediately. Without it, the next lookup asks
-        the server, and the index keeps its content only if the token is the same, or is a JSON Web Token with the same
-        key pair and user; with any other token, it starts empty. Raises InvalidArgumentError if the string cannot be a
-        token. To renew tokens automatically, pass a callable to :func:`plexindex.open`.
+        the server, and the index keeps its content only for the same token, or a JSON Web Token with the same key pair
+        and user. Raises InvalidArgumentError if the string cannot be a token. To renew tokens automatically, pass a
+        callable to :func:`plexindex.open`.
         """
         raw = b"" if token is None else convert.text_bytes("token", token, hidden=True)
         self._session.ask(self._session.native.set_token, raw or None, len(raw))
@@ -370,11 +345,9 @@ class Index:
 
         ``fields`` maps Plex's field names to values: a string or a number replaces the value, a list adds tags
         (``{"title": "A", "genre": ["Drama"]}``), and None changes only the lock. ``remove`` contains tags to remove.
-        ``locked`` protects the fields from Plex's agents; False unlocks them, None keeps the locks.
-
-        Without keys, sends nothing. If an item does not exist, sends no edit and raises NotOnServerError. After a
-        failed request, sends no more, and the error's ``report`` lists the edited items. The first lookup of an edited
-        item requests the item once.
+        ``locked`` protects the fields from Plex's agents; False unlocks them, None keeps the locks. If an item does not
+        exist, sends no edit and raises NotOnServerError. After a failed request, sends no more, and the error's
+        ``report`` lists the edited items. The first lookup of an edited item requests the item once.
         """
         if library is None:
             raise TypeError("a call can edit items in only one library: specify the library")
@@ -427,10 +400,9 @@ class Index:
         ]
 
     def server(self, *, timeout: float | None = None, progress: ProgressArg = None) -> methods.ServerInfo:
-        """Requests the server's name and libraries, even if they are known, to diagnose problems.
-
-        Sends two requests (three at the first contact), and stores the answers. The first needs no token, so an
-        UnauthorizedError proves that the server is reachable.
+        """Requests the server's name and libraries, even if they are known, to diagnose problems: two requests, or
+        three at the first contact. The first needs no token, so an UnauthorizedError proves that the server is
+        reachable.
         """
         return self._session.request("server.check", timeout, progress)  # type: ignore[no-any-return]
 
@@ -458,20 +430,18 @@ class Index:
 
     def shared_deliver(self) -> None:
         """Waits until the shared log contains all of this host's recorded matches and invalidations, which the index
-        otherwise delivers a moment later.
-
-        Waits as long as :meth:`shared_status`. Raises TimeoutError if entries remain, which the index delivers later,
-        and InvalidArgumentError without ``shared``.
+        otherwise delivers a moment later. Waits as long as :meth:`shared_status`. Raises TimeoutError if entries
+        remain, which the index delivers later, and InvalidArgumentError without ``shared``.
         """
         self._share("deliver")
 
     def follow_shared(self) -> Following:
-        """Reads other hosts' entries as they arrive, until the block ends: ``with index.follow_shared(): …``.
+        """Reads other hosts' entries as they arrive, until the block ends: ``with index.follow_shared(): …``. Also
+        delivers this folder's entries, even from processes that have ended, for a host whose tools run only briefly
+        (``plexindex shared follow``). :meth:`watch` also follows the log.
 
-        Also delivers this folder's entries, even from processes that have ended. Follow the log on a host whose tools
-        run only briefly (``plexindex shared follow``). :meth:`watch` also follows it. Sends no request to Plex, so a
-        new folder reads nothing until the server has accepted the token for the first lookup. A forked child must call
-        this method again. Raises InvalidArgumentError without ``shared``.
+        Sends no request to Plex, so a new folder reads nothing until the server has accepted the token for the first
+        lookup. A forked child must call this method again. Raises InvalidArgumentError without ``shared``.
         """
         return Following(self._session)
 

@@ -69,11 +69,9 @@ class Match:
         """``"found"``, ``"not_found"``, ``"ambiguous"``, ``"not_yet"`` (the timeout passed: retry) or ``"needs_warm"``
         (the server sent nothing before the timeout). In a batch, also the name of an error.
 
-        ``"needs_warm"`` means that the library was never fetched, and that the server needs more time than the timeout:
-        refresh the library once without a timeout. The status is the same if the server never responds, but then the
-        refresh would wait forever. To find out, first call :meth:`Index.server` with a timeout, which raises
-        TimeoutError if the server does not respond. If the server refuses connections, the match raises
-        ServerUnavailableError.
+        ``"needs_warm"`` means that the library was never fetched, and the server needs more time: refresh the library
+        once without a timeout. If the server never responds, the refresh would wait forever; :meth:`Index.server` with
+        a timeout then raises TimeoutError.
         """
         return self._fact("status")  # type: ignore[no-any-return]
 

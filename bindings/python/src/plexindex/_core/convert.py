@@ -95,6 +95,19 @@ def _no_bytes(name: str, value: str | bytes, error: UnicodeEncodeError, hidden: 
     )
 
 
+def event_bytes(body: Any) -> bytes:
+    """Encodes a webhook or a server notification."""
+    if isinstance(body, str):
+        return text_bytes("body", body)
+    if isinstance(body, (bytes, bytearray, memoryview)):
+        return bytes(body)
+    if not hasattr(body, "keys"):
+        raise TypeError(f"body must be bytes, str or a dict, not {type(body).__name__}")
+    import json
+
+    return json.dumps(dict(body)).encode()
+
+
 def path_list(paths: Iterable[PathArg]) -> Sequence[PathArg]:
     """Returns paths as a list. Rejects a single path, because a string is also iterable."""
     if isinstance(paths, (list, tuple)):

@@ -18,7 +18,7 @@ from .renamed import Renames
 from .walked import Walk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
     from .._core.types import PathArg, Summary
     from ..library import Library
@@ -38,13 +38,19 @@ class Comparison:
     def __init__(
         self,
         library: Library,
-        folders: Collection[PathArg],
-        without: Collection[str],
+        folders: PathArg | Iterable[PathArg],
+        without: Iterable[str],
         timeout: float | None,
         offline: bool,
         progress: Callable[[int], object] | None,
     ) -> None:
-        unknown = sorted(set(without) - set(left_out.RULES))
+        if isinstance(without, (str, bytes)):
+            raise TypeError(f"without must be a list of rules, not {without!r}: write [{without!r}]")
+        if not isinstance(folders, (str, bytes, os.PathLike)) and not hasattr(folders, "__iter__"):
+            raise TypeError(f"folders must be a path or a list of paths, not {type(folders).__name__}")
+        folders = [folders] if isinstance(folders, (str, bytes, os.PathLike)) else list(folders)
+        without = frozenset(without)
+        unknown = sorted(without - set(left_out.RULES))
         if unknown:
             raise InvalidArgumentError(f"{unknown[0]!r} is not a rule: give one of {', '.join(left_out.RULES)}")
         convert.check_call(timeout, progress, offline=offline)

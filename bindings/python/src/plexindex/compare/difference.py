@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 
 from .._core import TYPE_CHECKING
-from . import on_disk
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -88,9 +87,3 @@ class Difference:
 
     def __repr__(self) -> str:
         return f"<plexindex.Difference {self.what} {self.path!r}: {self.reason}>"
-
-
-def not_read(path: bytes, number: int, owners: Collection[Library]) -> Difference:
-    """Creates the difference for a folder or link that plexindex cannot read. ``number`` is the system's error code."""
-    why = f"plexindex cannot read the folder: {on_disk.text_of(number)}"
-    return Difference("left_out", path, None, "unreadable", why, owners, is_folder=True)

@@ -104,7 +104,7 @@ class Renames:
         for library, item, path in listing.respelled:
             if is_asked(library.uuid, item):
                 held.append((path, False, "", b""))
-        yield from self._walk.recheck_differences(held)
+        yield from map(self._walk.file_difference, self._walk.recheck(held))
         yield from self._unanswered()
         gone = [(uuid, one) for uuid, held in self._gone.items() for _, one in held]
         for uuid, difference in gone + self._further:

@@ -11,7 +11,7 @@ from .._core.json_call import path_of
 from .._core.paths import components, folder_of
 from ..errors import AbortedError
 from . import left_out, on_disk
-from .difference import Difference, not_read
+from .difference import Difference
 from .places import is_in
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Walk:
             for difference in differences:
                 yield None, difference
             for one in files:
-                yield one, self._file_difference(one)
+                yield one, self.file_difference(one)
 
     def media_below(self, top: bytes) -> Iterator[tuple[list[Difference], list[OnDisk]]]:
         """Yields all media files below a folder outside of all libraries, and differences for unreadable folders."""
@@ -95,7 +95,7 @@ class Walk:
             for one in findings[:folders]:
                 path, line = path_of(one["path"]), path_of(one.get("detail"))
                 if one["kind"] == "file":
-                    files.append((path, one.get("twin", False), one["cause"], line))
+                    files.append(_on_disk(one))
                 elif one["kind"] == "unreadable":
                     # A missing folder is not a difference, but listed files below a missing folder are.
                     if one["errno"] not in on_disk.NOT_THERE:
@@ -134,7 +134,8 @@ class Walk:
     def not_read(self, path: bytes, number: int, owners: Collection[Library]) -> Difference:
         """Returns the difference for an unreadable folder or link, and remembers the path."""
         self.unreadable.add(path)
-        return not_read(path, number, owners)
+        text = f"plexindex cannot read the folder: {on_disk.text_of(number)}"
+        return Difference("left_out", path, None, "unreadable", text, owners, is_folder=True)
 
     def is_unreadable(self, folder: bytes) -> bool:
         """Returns whether a folder was already reported as unreadable."""
@@ -147,13 +148,10 @@ class Walk:
             found = self._find(given, self._rules, once=True)
             self.files -= len(given)
             for one in found["findings"]:
-                yield path_of(one["path"]), one.get("twin", False), one["cause"], path_of(one.get("detail"))
+                yield _on_disk(one)
 
-    def recheck_differences(self, files: list[OnDisk]) -> Iterator[Difference]:
-        """Yields the differences for files that were found before, if the files still differ."""
-        return map(self._file_difference, self.recheck(files))
-
-    def _file_difference(self, one: OnDisk) -> Difference:
+    def file_difference(self, one: OnDisk) -> Difference:
+        """Returns the difference for a file."""
         path, _, code, detail = one
         owners = self._places.owners(path)
         if code in left_out.RULES:
@@ -182,6 +180,10 @@ class Walk:
 
     def _answer(self, path: bytes) -> Match:
         return self._places.asked.match(path, offline=True)
+
+
+def _on_disk(finding: dict[str, Any]) -> OnDisk:
+    return path_of(finding["path"]), finding.get("twin", False), finding["cause"], path_of(finding.get("detail"))
 
 
 def _mapping_missing(path: bytes, listed: bytes) -> str:

@@ -8,8 +8,6 @@ from pathlib import Path
 
 from ._names import levels_of, more_episodes
 
-__all__ = ["LEVELS", "NUMBERS", "Item", "Library"]
-
 #: The types of a library's items, from the top to the type that has files.
 LEVELS = {
     "movie": ("movie",),

@@ -15,8 +15,6 @@ from ..edits import TEXTS
 from ._content import LEVELS, NUMBERS, Item, Library
 from ._rows import Row, tag_id
 
-__all__ = ["TAGS", "choices", "edit", "matching", "meta", "sort"]
-
 #: The tags that filters accept.
 TAGS = ("genre", "label", "collection", "director", "writer", "actor", "country", "mood", "style")
 

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
         def _listening(self) -> AbstractContextManager[queue.Queue[tuple[str, Row] | None]]: ...
 
 
-__all__ = ["Connections", "Reply", "Request"]
-
 _REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 503: "Service Unavailable"}
 
 #: According to RFC 6455, a WebSocket server hashes the client's key together with this text.

@@ -10,8 +10,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 
-__all__ = ["files_below", "kind_of", "levels_of", "lies_in", "location_of", "more_episodes"]
-
 _AUDIO = frozenset(
     (".aac", ".aiff", ".alac", ".ape", ".flac", ".m4a", ".m4b", ".mp3", ".oga", ".ogg", ".opus", ".wav", ".wma")
 )

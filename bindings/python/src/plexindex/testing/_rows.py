@@ -10,8 +10,6 @@ from xml.sax.saxutils import quoteattr
 
 from ._content import Item, Library
 
-__all__ = ["Row", "as_json", "as_xml", "directory", "full_row", "row", "tag_id"]
-
 Row = dict[str, Any]
 
 #: The XML element of an item with files. An item without files is a `Directory`; JSON calls all of them `Metadata`.

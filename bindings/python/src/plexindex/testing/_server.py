@@ -19,8 +19,6 @@ from ._http import Connections, Reply, Request
 from ._names import files_below, kind_of, lies_in, location_of
 from ._rows import Row, directory, full_row, row
 
-__all__ = ["FakePlex"]
-
 PathArg = Union[str, "os.PathLike[str]"]
 #: The files of a library: paths, or a folder on this machine.
 Files = Union[Iterable[PathArg], PathArg]
