@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from click.testing import CliRunner
-from conftest import Server
+from conftest import TOKEN, Server
 from plexindex.cli import plexindex
 
 
@@ -79,18 +79,28 @@ class Cli:
     def good(self, *arguments: object, given: bytes = b"", **variables: str | None) -> str:
         """Returns the output. The exit code must be 0, and standard error empty."""
         done = self.run(*arguments, given=given, **variables)
-        assert (done.returncode, done.stderr) == (0, ""), done
+        assert done.returncode == 0, done
+        assert done.stderr == ""
         return done.stdout
+
+    def fails(self, code: int, text: str, *arguments: object, given: bytes = b"", **variables: str | None) -> str:
+        """Returns all output, without the breaks of lines. It must contain the text, and no token."""
+        done = self.run(*arguments, given=given, **variables)
+        assert done.returncode == code, done
+        printed = " ".join((done.stdout + done.stderr).split())
+        assert text in printed
+        assert TOKEN not in printed
+        return printed
 
     def json(self, *arguments: object, given: bytes = b"", **variables: str | None) -> Any:
         """Returns the output, one JSON value."""
-        return json.loads(self.run(*arguments, "--json", given=given, **variables).stdout)
+        (value,) = self.lines(*arguments, given=given, **variables)
+        return value
 
     def lines(self, *arguments: object, given: bytes = b"", **variables: str | None) -> list[Any]:
         """Returns the output, one JSON value on each line."""
-        return [
-            json.loads(line) for line in self.run(*arguments, "--json", given=given, **variables).stdout.splitlines()
-        ]
+        printed = self.run(*arguments, "--json", given=given, **variables).stdout
+        return [json.loads(line) for line in printed.splitlines()]
 
     def at_terminal(
         self, *arguments: object, react: Callable[[str], str] = lambda _: "", **variables: str | None

@@ -12,7 +12,10 @@ LEFT_OUT: dict[str, tuple[str, ...]] = {
         "test_man",
         "test_wheel",
     ),
-    "the completions are for shells that Windows lacks": ("test_completion",),
+    "the completions are for shells that Windows lacks": (
+        "test_cli_forms::test_a_completion_is_installed_where_the_shell_looks",
+        "test_cli_forms::test_bash_completes",
+    ),
     "the default folder is another": (
         "test_cli_config::test_the_folder",
         "test_cli_config::test_a_process_in_the_former_folder_loses_nothing",
@@ -53,6 +56,7 @@ LEFT_OUT: dict[str, tuple[str, ...]] = {
         "test_cli::test_ctrl_c_ends_a_fetch_and_the_next_one_resumes",
         "test_doctor::test_libraries_are_fetched_after_confirmation",
         "test_cli_forms::test_colors_are_for_terminals",
+        "test_cli_forms::test_no_command_is_broken_at_80_columns",
         "test_cli_forms::test_no_word_is_cut",
     ),
     "it sends a signal to another process, which Windows has not; test_windows.py has Ctrl-C": (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import stat
 import sys
 from pathlib import Path
@@ -14,6 +13,8 @@ import pytest
 from cli import Cli
 from conftest import TOKEN, Server
 from plexindex._core import config as _config
+
+PLEXAPI = ".config/plexapi/config.ini"
 
 
 @pytest.fixture
@@ -26,9 +27,6 @@ def cli(tmp_path: Path) -> Cli:
 def ours(server: Server) -> dict[str, Any]:
     """The environment that names the server."""
     return {"PLEXINDEX_SERVER_URL": server.url, "PLEXINDEX_TOKEN": TOKEN}
-
-
-PLEXAPI = ".config/plexapi/config.ini"
 
 
 def write_config(cli: Cli, text: str, name: str = ".config/plexindex/config.toml") -> str:
@@ -46,56 +44,48 @@ def own(server: Server, token: str = TOKEN) -> str:
     return f"server_url = '{server.url}'\ntoken = '{token}'\n"
 
 
-def sources(cli: Cli, *arguments: object, **variables: Any) -> tuple[str | None, str | None, str | None]:
-    """The server, its source and the token's."""
-    facts = {line["name"]: line for line in cli.lines("config", *arguments, **variables)}
-    return facts["server_url"]["value"], facts["server_url"]["source"], facts["token"]["source"]
-
-
-def fails(cli: Cli, code: int, text: str, *words: object, **variables: Any) -> None:
-    done = cli.run(*words, **variables)
-    assert (done.returncode, text in done.stderr, TOKEN in done.stderr) == (code, True, False), done
+def sources(cli: Cli, *arguments: object, **variables: Any) -> tuple[str | None, str | None]:
+    """The source of the server's address, and the token's."""
+    facts = {line["name"]: line["source"] for line in cli.lines("config", *arguments, **variables)}
+    return facts["server_url"], facts["token"]
 
 
 def test_each_source(cli: Cli, server: Server, tmp_path: Path, ours: dict[str, Any]) -> None:
     file = tmp_path / "token"
     file.write_text(f"{TOKEN}\n")
-    flags = ["--server-url", server.url, "--token-file", file]
     theirs: dict[str, Any] = {"PLEXAPI_AUTH_SERVER_BASEURL": server.url, "PLEXAPI_AUTH_SERVER_TOKEN": TOKEN}
     path = write_config(cli, f"{auth(server, 'wrong')}[header]\nplatform = x%y\n", PLEXAPI)
-    assert sources(cli) == (server.url, path, path)
+    assert sources(cli) == (path, path)
     # As in plexapi, a token of the environment may belong to the server of the file.
-    assert sources(cli, PLEXAPI_AUTH_SERVER_TOKEN=TOKEN) == (server.url, path, "PLEXAPI_AUTH_SERVER_TOKEN")
-    assert sources(cli, **theirs) == (server.url, "PLEXAPI_AUTH_SERVER_BASEURL", "PLEXAPI_AUTH_SERVER_TOKEN")
-    assert sources(cli, **theirs, **ours) == (server.url, "PLEXINDEX_SERVER_URL", "PLEXINDEX_TOKEN")
-    files = {"PLEXINDEX_SERVER_URL": server.url, "PLEXINDEX_TOKEN_FILE": str(file)}
-    assert sources(cli, **theirs, **files) == (server.url, "PLEXINDEX_SERVER_URL", "PLEXINDEX_TOKEN_FILE")
-    assert sources(cli, *flags, **ours) == (server.url, "--server-url", "--token-file")
-    assert sources(cli, *flags[:2], "--token", TOKEN, **ours) == (server.url, "--server-url", "--token")
-    for variables in (theirs, ours, files):
-        assert "Movies" in cli.good("libraries", **variables)
+    assert sources(cli, PLEXAPI_AUTH_SERVER_TOKEN=TOKEN) == (path, "PLEXAPI_AUTH_SERVER_TOKEN")
+    assert sources(cli, **theirs) == ("PLEXAPI_AUTH_SERVER_BASEURL", "PLEXAPI_AUTH_SERVER_TOKEN")
     mine = write_config(cli, own(server))
-    found = (server.url, f"server_url in {mine}", f"token in {mine}")
-    assert sources(cli) == sources(cli, **theirs) == found
-    assert sources(cli, **ours) == (server.url, "PLEXINDEX_SERVER_URL", "PLEXINDEX_TOKEN")
+    assert sources(cli, **theirs) == (f"server_url in {mine}", f"token in {mine}")
     other = write_config(cli, own(server), "other.toml")
-    Path(mine).unlink()
-    found = (server.url, f"server_url in {other}", f"token in {other}")
-    assert sources(cli, "--config", other) == sources(cli, PLEXINDEX_CONFIG=other) == found
-    fails(cli, 2, "cannot read the configuration file", "config", "--config", cli.home / "none.toml")
+    for words, variables in (["--config", other], {}), ([], {"PLEXINDEX_CONFIG": other}):
+        assert sources(cli, *words, **variables) == (f"server_url in {other}", f"token in {other}")
+    assert sources(cli, **theirs, **ours) == ("PLEXINDEX_SERVER_URL", "PLEXINDEX_TOKEN")
+    files: dict[str, Any] = {"PLEXINDEX_SERVER_URL": server.url, "PLEXINDEX_TOKEN_FILE": str(file)}
+    assert sources(cli, **theirs, **files) == ("PLEXINDEX_SERVER_URL", "PLEXINDEX_TOKEN_FILE")
+    flags = ["--server-url", server.url, "--token-file", file]
+    assert sources(cli, *flags, **ours) == ("--server-url", "--token-file")
+    assert sources(cli, *flags[:2], "--token", TOKEN, **ours) == ("--server-url", "--token")
+    assert "Movies" in cli.good("libraries", **files)
+    cli.fails(2, "cannot read the configuration file", "config", "--config", cli.home / "none.toml")
     # Names are in any case, and the environment may name another file.
+    Path(mine).unlink()
     other = write_config(cli, auth(server).replace("server_token", "SERVER_TOKEN").replace("auth", "AUTH"), "o.ini")
-    assert sources(cli, PLEXAPI_CONFIG_PATH=other) == (server.url, other, other)
-    assert sources(cli, PLEXAPI_CONFIG_PATH=str(cli.home / "missing")) == (None, None, None)
+    assert sources(cli, PLEXAPI_CONFIG_PATH=other) == (other, other)
+    assert sources(cli, PLEXAPI_CONFIG_PATH=str(cli.home / "missing")) == (None, None)
 
 
 def test_a_wrong_token_file(cli: Cli, server: Server, tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text("\n")
     flags = ["libraries", "--server-url", server.url, "--token-file", file]
-    fails(cli, 2, "--token and --token-file are both given", *flags, "--token", "x")
-    fails(cli, 2, "is empty", *flags)
-    fails(cli, 2, "No such file or directory; give a file that contains the token", *flags[:-1], tmp_path / "missing")
+    cli.fails(2, "--token and --token-file are both given", *flags, "--token", "x")
+    cli.fails(2, "is empty", *flags)
+    cli.fails(2, "No such file", *flags[:-1], tmp_path / "missing")
 
 
 def test_a_command_prints_the_token(
@@ -105,18 +95,15 @@ def test_a_command_prints_the_token(
     (tmp_path / "token").write_text(TOKEN)
     command = f'"{sys.executable}" -c "print(open(\'token\').read())"'
     assert "Movies" in cli.good("libraries", "--token-command", command, **{**ours, "PLEXINDEX_TOKEN": "wrong"})
-    variables: dict[str, Any] = {"PLEXINDEX_SERVER_URL": server.url, "PLEXINDEX_TOKEN_COMMAND": command}
-    assert "Movies" in cli.good("libraries", **variables)
     write_config(cli, f"server_url = '{server.url}'\ntoken_command = {json.dumps(f'{command} x')}\n")
     assert "Movies" in cli.good("libraries")
     for bad, why in (
         (f'"{sys.executable}" -c "exit(1)"', "exit code 1"),
         (f'"{sys.executable}" -c "exit(0)"', "printed nothing"),
         ("/not/there", "cannot run"),
-        # On Windows a quote may be part of a program's name.
-        ("'", "quotes" if os.name == "posix" else "cannot run"),
+        ("'", "cannot run"),
     ):
-        fails(cli, 2, why, "libraries", "--token-command", bad)
+        cli.fails(2, why, "libraries", "--token-command", bad)
 
 
 def test_mappings(cli: Cli, server: Server, ours: dict[str, Any]) -> None:
@@ -124,19 +111,16 @@ def test_mappings(cli: Cli, server: Server, ours: dict[str, Any]) -> None:
     host = path.replace("/data/", "/mnt/media/")
     for mappings in ("/mnt/tv=/data/tv;/mnt/media=/data", "/mnt/tv -> /data/tv\n/mnt/media -> /data"):
         assert cli.json("match", host, PLEXINDEX_MAPPINGS=mappings, **ours)["match_kind"] == "mapped"
-    fails(cli, 2, "PLEXINDEX_MAPPINGS: 'media' is not a mapping", "match", path, PLEXINDEX_MAPPINGS="media", **ours)
+    cli.fails(2, "PLEXINDEX_MAPPINGS: 'media' is not a mapping", "match", path, PLEXINDEX_MAPPINGS="media", **ours)
     mine = f"{own(server)}[mappings]\n'/mnt/a' = '/nowhere'\n'/mnt/media' = '/data'\n"
     file = write_config(cli, mine)
-    assert cli.good("match", host).endswith("mapped, high\n")
-    assert cli.lines("config")[-1] == {
-        "name": "mapping",
-        "value": "/mnt/media -> /data",
-        "source": f"mappings in {file}",
-    }
+    assert cli.json("match", host)["match_kind"] == "mapped"
+    shown = {"name": "mapping", "value": "/mnt/media -> /data", "source": f"mappings in {file}"}
+    assert cli.lines("config")[-1] == shown
     write_config(cli, f"{mine}'/mnt/b' = ''\n")
-    fails(cli, 2, f"mappings in {file}: '/mnt/b ->' is not a mapping", "match", path)
+    cli.fails(2, f"mappings in {file}: '/mnt/b ->' is not a mapping", "match", path)
     write_config(cli, f"{mine}'/mnt/b' = 1\n")
-    fails(cli, 2, f"mappings in {file} has a value of the wrong kind", "match", path)
+    cli.fails(2, f"mappings in {file} has a value of the wrong kind", "match", path)
 
 
 def test_plexapi_reads_the_same_file(cli: Cli, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,63 +133,62 @@ def test_plexapi_reads_the_same_file(cli: Cli, server: Server, monkeypatch: pyte
         assert ours[name] == theirs.get(f"auth.{name}")
 
 
-def test_a_broken_file(cli: Cli) -> None:
-    for name in (PLEXAPI, ".config/plexindex/config.toml"):
-        path = write_config(cli, f"server_token = {TOKEN}\n", name)
-        fails(cli, 2, path, "libraries")
-        Path(path).write_bytes(b"\xff\xfe")
-        fails(cli, 2, path, "libraries")
+@pytest.mark.parametrize("name", [PLEXAPI, ".config/plexindex/config.toml"])
+def test_a_broken_file(cli: Cli, name: str) -> None:
+    path = write_config(cli, f"server_token = {TOKEN}\n", name)
+    cli.fails(2, path, "libraries")
+    Path(path).write_bytes(b"\xff\xfe")
+    cli.fails(2, path, "libraries")
 
 
 def test_a_token_is_sent_to_no_other_server(cli: Cli, server: Server) -> None:
     write_config(cli, auth(server), PLEXAPI)
-    fails(cli, 2, f"only to {server.url}", "libraries", "--server-url", "http://127.0.0.1:1")
-    fails(cli, 2, f"only to {server.url}", "libraries", PLEXINDEX_SERVER_URL="http://127.0.0.1:1")
+    cli.fails(2, f"only to {server.url}", "libraries", "--server-url", "http://127.0.0.1:1")
+    cli.fails(2, f"only to {server.url}", "libraries", PLEXINDEX_SERVER_URL="http://127.0.0.1:1")
     # The same server in another spelling, and a token without a server.
-    assert cli.run("libraries", "--server-url", server.url.replace("http", "HTTP") + "/").returncode == 0
-    fails(cli, 2, 'server_url "nonsense" has no scheme', "libraries", "--server-url", "nonsense")
+    cli.good("libraries", "--server-url", server.url.replace("http", "HTTP") + "/")
     write_config(cli, f"[auth]\nserver_token = {TOKEN}\n", PLEXAPI)
-    assert cli.run("libraries", "--server-url", server.url).returncode == 0
+    cli.good("libraries", "--server-url", server.url)
 
 
 def test_an_error_names_the_source(cli: Cli, server: Server, tmp_path: Path) -> None:
-    for url in ("http://user:pw@127.0.0.1:1", "http://127.0.0.1:1/?X-Plex-Token=secret"):
-        done = cli.run("libraries", "--server-url", url)
-        assert done.returncode == 2, done
-        assert "pw" not in done.stderr and "secret" not in done.stderr
+    for url in ("http://user:secret@127.0.0.1:1", "http://127.0.0.1:1/?X-Plex-Token=secret"):
+        assert "secret" not in cli.fails(2, "server_url", "libraries", "--server-url", url)
     file = tmp_path / "token"
-    variables = {"PLEXINDEX_SERVER_URL": server.url, "PLEXINDEX_TOKEN_FILE": str(file)}
+    variables: dict[str, Any] = {"PLEXINDEX_SERVER_URL": server.url, "PLEXINDEX_TOKEN_FILE": str(file)}
     for token, code in (("wrong", 4), ("two words\x01", 2)):
         file.write_text(token)
-        fails(cli, code, "; the token is from PLEXINDEX_TOKEN_FILE\n", "libraries", **variables)
+        cli.fails(code, "; the token is from PLEXINDEX_TOKEN_FILE", "libraries", **variables)
     path = write_config(cli, auth(server, "wrong"), PLEXAPI)
-    fails(cli, 4, f"; the token is from {path}\n", "libraries")
-    fails(cli, 2, "; the server_url is from PLEXINDEX_SERVER_URL\n", "libraries", PLEXINDEX_SERVER_URL="foo")
+    cli.fails(4, f"; the token is from {path}", "libraries")
+    cli.fails(2, "; the server_url is from PLEXINDEX_SERVER_URL", "libraries", PLEXINDEX_SERVER_URL="foo")
     error = json.loads(cli.run("libraries", "--json", PLEXINDEX_SERVER_URL="foo").stderr)["error"]
-    assert (error["status"], error["argument"], error["exit_code"]) == ("invalid_argument", "server_url", 2)
+    assert {"status": "invalid_argument", "argument": "server_url", "exit_code": 2}.items() <= error.items()
 
 
 def test_the_folder(cli: Cli, tmp_path: Path, ours: dict[str, Any]) -> None:
     def folder(*arguments: object, **variables: Any) -> str:
-        return str(cli.json("doctor", *arguments, **ours, **variables)["store"]["folder"])
+        facts = {line["name"]: line["value"] for line in cli.lines("config", *arguments, **ours, **variables)}
+        return str(facts["cache_dir"])
 
-    (tmp_path / "flag").mkdir()
+    def default(**variables: Any) -> str:
+        return folder(PLEXINDEX_CACHE_DIR=None, **variables)
+
     assert folder("--cache-dir", tmp_path / "flag") == str(tmp_path / "flag")
     assert folder() == str(cli.store)
     assert folder(PLEXINDEX_CACHE_DIR="~/mine") == str(tmp_path / "mine")
     former, data = tmp_path / ".cache" / "plexindex", tmp_path / ".local" / "share" / "plexindex"
     former.mkdir(parents=True)
-    assert folder(PLEXINDEX_CACHE_DIR=None) == str(former)
+    assert default() == str(former)
     assert f"former default folder {former}: " in cli.run("doctor", "-v", PLEXINDEX_CACHE_DIR=None).stderr
+    data.mkdir(parents=True)
+    assert default() == str(data)
+    assert default(XDG_DATA_HOME=str(tmp_path / "xdg")) == str(former)
     former.rename(tmp_path / "moved")
-    assert folder(PLEXINDEX_CACHE_DIR=None) == str(data)
-    former.mkdir()
-    assert folder(PLEXINDEX_CACHE_DIR=None) == str(data)
-    assert folder(PLEXINDEX_CACHE_DIR=None, XDG_DATA_HOME=str(tmp_path / "xdg")) == str(former)
-    former.rename(tmp_path / "moved again")
-    assert folder(PLEXINDEX_CACHE_DIR=None, XDG_DATA_HOME=str(tmp_path / "xdg")) == str(tmp_path / "xdg" / "plexindex")
+    assert default(XDG_DATA_HOME=str(tmp_path / "xdg")) == str(tmp_path / "xdg" / "plexindex")
     write_config(cli, f"cache_dir = '{tmp_path}/the store'\n")
-    assert folder(PLEXINDEX_CACHE_DIR=None) == str(tmp_path / "the store")
+    assert default() == str(tmp_path / "the store")
+    cli.good("libraries", PLEXINDEX_CACHE_DIR=None, **ours)
     assert stat.S_IMODE((tmp_path / "the store").stat().st_mode) == 0o700
 
 
@@ -222,8 +205,8 @@ def test_only_the_default_folder_needs_platformdirs(tmp_path: Path, monkeypatch:
 def test_an_unknown_setting_causes_a_warning(cli: Cli, server: Server) -> None:
     path = write_config(cli, f"{own(server)}mapping = '/mnt/media -> /data'\nfrobnicate = 1\n")
     first, second = cli.run("libraries").stderr.splitlines()
-    assert f"mapping in {path}" in first and "mappings?" in first
-    assert f"frobnicate in {path}" in second and "token_command" in second
+    assert f"mapping in {path}; did you mean mappings?" in first
+    assert f"frobnicate in {path}" in second
 
 
 def test_the_size_limit(cli: Cli, ours: dict[str, Any]) -> None:
@@ -234,10 +217,8 @@ def test_the_size_limit(cli: Cli, ours: dict[str, Any]) -> None:
     assert cli.json("stats", PLEXINDEX_SIZE_LIMIT="500M")["size_limit"] == 500_000_000
     assert cli.json("stats", "--size-limit", "2G", PLEXINDEX_SIZE_LIMIT="500M")["size_limit"] == 2_000_000_000
     assert " of 70.0 kB allowed, too small by " in cli.run("stats").stdout
-    assert "increase size_limit" in " ".join(cli.run("doctor", **ours).stdout.split())
-    fails(cli, 2, "PLEXINDEX_SIZE_LIMIT: 'much' is not a size", "stats", PLEXINDEX_SIZE_LIMIT="much")
-    path = write_config(cli, "size_limit = '2X'\n")
-    fails(cli, 2, f"size_limit in {path}: '2X' is not a size", "stats")
+    cli.fails(0, "increase size_limit", "doctor", **ours)
+    cli.fails(2, "PLEXINDEX_SIZE_LIMIT: 'much' is not a size", "stats", PLEXINDEX_SIZE_LIMIT="much")
 
 
 @pytest.mark.parametrize("text", ["", "0", "-1", "G", "1.5G", "1GB", "9999999999T", "٣"])
@@ -246,34 +227,31 @@ def test_what_is_not_a_size(text: str) -> None:
         _config.parse_size(text)
 
 
-def test_the_user_is_found_beside_the_token(cli: Cli, server: Server, tmp_path: Path) -> None:
+def test_the_user_is_found_beside_the_token(cli: Cli, server: Server) -> None:
     """With two tokens of one user, plexindex lists a library once."""
     tokens = ("token-1", "token-2")
     server.post("tokens", {"tokens": [{"token": token} for token in tokens]})
 
-    def listings(name: str, *arguments: object, config: str = "", **variables: str) -> list[int]:
-        """The number of listings for each token, in a new store."""
-        counts = []
+    def listings(name: str, *arguments: object, config: str = "", **variables: str) -> list[bool]:
+        """Whether each token needs a listing, in a new store."""
+        needed = []
         for token in tokens:
             write_config(cli, auth(server, token), PLEXAPI)
             write_config(cli, config.format(token))
             server.reset()
             given: dict[str, Any] = {key: text or token for key, text in variables.items()}
-            done = cli.run("refresh", "Movies", *arguments, PLEXINDEX_CACHE_DIR=str(tmp_path / name), **given)
-            assert done.returncode == 0, done.stderr
-            counts.append(int(server.get("stats")["requests"]["listing"]))
-        return counts
+            cli.good("refresh", "Movies", *arguments, PLEXINDEX_CACHE_DIR=str(cli.home / name), **given)
+            needed.append(server.get("stats")["requests"]["listing"] > 0)
+        return needed
 
-    twice = listings("nobody")
-    assert twice[0] == twice[1] > 0
-    once = [twice[0], 0]
     user = "token = '{}'\nuser = 'ann'\n"
     ours = {"PLEXINDEX_SERVER_URL": server.url, "PLEXINDEX_TOKEN": ""}
-    assert listings("flag", "--user", "ann") == once
-    assert listings("variable", PLEXINDEX_USER="ann", **ours) == once
-    assert listings("file", config=user) == once
+    assert listings("nobody") == [True, True]
+    assert listings("flag", "--user", "ann") == [True, False]
+    assert listings("variable", PLEXINDEX_USER="ann", **ours) == [True, False]
+    assert listings("file", config=user) == [True, False]
     # The user of the file need not be that of the environment's token.
-    assert listings("other", config=user, **ours) == twice
+    assert listings("other", config=user, **ours) == [True, True]
 
 
 def test_a_process_in_the_former_folder_loses_nothing(
@@ -287,12 +265,10 @@ def test_a_process_in_the_former_folder_loses_nothing(
         # While the index is in the former folder, newer processes use it too.
         older.library("Movies").record_match("/mnt/one.mkv", row["ratingKey"])
         assert cli.json("match", "/mnt/one.mkv", **ours)["match_kind"] == "confirmed"
-        assert not data.exists()
         # A new index does not hide what an older process still records: its matches can be moved.
         cli.good("refresh", "--cache-dir", data, **ours)
         older.library("Movies").record_match("/mnt/two.mkv", row["ratingKey"])
-    report = " ".join(cli.run("doctor", **ours).stdout.split())
-    assert f"plexindex --cache-dir {former} matches export | plexindex matches import" in report
+    cli.fails(0, f"plexindex --cache-dir {former} matches export | plexindex matches import", "doctor", **ours)
     lines = cli.good("matches", "export", "--cache-dir", former, **ours)
     cli.good("matches", "import", given=lines.encode(), **ours)
     for name in ("one", "two"):
