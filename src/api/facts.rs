@@ -1,4 +1,4 @@
-//! Information about servers, and proposed mappings.
+//! Information about servers, proposed mappings, and the outcomes of refreshes and waits.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 
 use super::host_paths::path_of;
+use crate::error::Status;
 use crate::matching::{byte_string, mapping_proposals};
 use crate::options::Mapping;
 
@@ -71,5 +72,44 @@ impl Proposal {
     #[must_use]
     pub fn mapping(&self) -> Mapping {
         Mapping::host_to_server(&self.from, &self.to)
+    }
+}
+
+/// The outcome of a refresh.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+#[must_use = "the timeout may have passed before the refresh finished"]
+pub enum Refreshed {
+    /// The libraries are up to date.
+    Done,
+    /// The timeout passed before the refresh finished. The next refresh continues where this refresh stopped.
+    NotYet,
+    /// The timeout is too short for the server, so repeating the call does not help. Refresh once without a timeout.
+    NeedsWarm,
+}
+
+/// The outcome of a wait for changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+#[must_use = "the timeout may have passed before a change"]
+pub enum WaitOutcome {
+    /// There are changes, or a refresh is due because a listing has expired or an event has arrived. A due refresh ends
+    /// at most one wait per second, and never ends the wait of an offline query.
+    Something,
+    /// The timeout passed before there was a change.
+    NotYet,
+}
+
+enum_names! { Refreshed: Done "done", NotYet "not_yet", NeedsWarm "needs_warm" }
+enum_names! { WaitOutcome: Something "something", NotYet "not_yet" }
+
+impl Refreshed {
+    /// Converts the status of a refresh that caused no error.
+    pub(super) fn of(status: Status) -> Self {
+        match status {
+            Status::NotYet => Self::NotYet,
+            Status::NeedsWarm => Self::NeedsWarm,
+            _ => Self::Done,
+        }
     }
 }

@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use super::change_iterator::Changes;
 use super::facts::Proposal;
+use super::facts::Refreshed;
 use super::host_paths::bytes_of;
 use super::host_table::{Table, TableChange, Terms, write_tables};
 use super::opened::{Index, Library};
-use super::query_builder::{Query, Refreshed};
+use super::query_builder::Query;
 use crate::engine::{StoreInfo, Tables};
 use crate::error::Result;
 use crate::events::{DebounceIntervals, Notified};

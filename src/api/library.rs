@@ -5,10 +5,11 @@ use std::vec;
 
 use super::change_iterator::Changes;
 use super::editing::EditError;
+use super::facts::Refreshed;
 use super::host_paths::bytes_of;
 use super::opened::Index;
 use super::opened::Library;
-use super::query_builder::{Query, Refreshed};
+use super::query_builder::Query;
 use crate::disk::{Rules, WalkFindings, WalkStarts};
 use crate::edit::EditReport;
 use crate::error::Result;

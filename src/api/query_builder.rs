@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
 use std::time::Duration;
 
-use super::facts::ServerInfo;
+use super::facts::{Refreshed, ServerInfo, WaitOutcome};
 use super::host_paths::bytes_of;
 use super::opened::{Index, Library};
 use crate::error::{Error, Result, Status, invalid_argument_error};
@@ -56,34 +56,6 @@ pub struct Query<'q> {
     pub(super) through: bool,
     progress: Option<RefCell<ProgressCallback<'q>>>,
 }
-
-/// The outcome of a refresh.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-#[must_use = "the timeout may have passed before the refresh finished"]
-pub enum Refreshed {
-    /// The libraries are up to date.
-    Done,
-    /// The timeout passed before the refresh finished. The next refresh continues where this refresh stopped.
-    NotYet,
-    /// The timeout is too short for the server, so repeating the call does not help. Refresh once without a timeout.
-    NeedsWarm,
-}
-
-/// The outcome of a wait for changes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-#[must_use = "the timeout may have passed before a change"]
-pub enum WaitOutcome {
-    /// There are changes, or a refresh is due because a listing has expired or an event has arrived. A due refresh ends
-    /// at most one wait per second, and never ends the wait of an offline query.
-    Something,
-    /// The timeout passed before there was a change.
-    NotYet,
-}
-
-enum_names! { Refreshed: Done "done", NotYet "not_yet", NeedsWarm "needs_warm" }
-enum_names! { WaitOutcome: Something "something", NotYet "not_yet" }
 
 impl<'q> Query<'q> {
     /// Creates a query with the limits from the options. `library` is `None` for all libraries.
@@ -493,17 +465,6 @@ impl<'q> Query<'q> {
             answered_in,
             libraries,
         })
-    }
-}
-
-impl Refreshed {
-    /// Converts the status of a refresh that caused no error.
-    fn of(status: Status) -> Self {
-        match status {
-            Status::NotYet => Self::NotYet,
-            Status::NeedsWarm => Self::NeedsWarm,
-            _ => Self::Done,
-        }
     }
 }
 

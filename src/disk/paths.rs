@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 
+use crate::matching::NormalPath;
 use crate::platform::files::{Inode, is_gone, path_from_bytes};
 use crate::platform::folder_reader::FolderId;
 
@@ -42,4 +43,9 @@ pub fn leads_up(link: &[u8]) -> bool {
     };
     let mut ancestors = link.ancestors().skip(1);
     ancestors.any(|folder| Inode::of_target(folder) == Some(target))
+}
+
+/// Returns the hash of a normal form. Twins have the same hash.
+pub fn hash_of(name: &NormalPath<'_>) -> u64 {
+    name.hash()
 }

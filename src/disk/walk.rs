@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use super::ignored::Ignored;
-use super::paths::{is_in, join_path, leads_up, resolve_folder};
+use super::paths::{hash_of, is_in, join_path, leads_up, resolve_folder};
 use super::progress::{FolderLink, WalkProgress};
 use super::rules::{MediaTypes, Rule};
 use super::walk_request::{ListedStatus, Location, WalkFindings, WalkRequest};
@@ -478,11 +478,6 @@ impl<'w> Walk<'w> {
         }
         thread.files.clear();
     }
-}
-
-/// Returns the hash of a normal form. Twins have the same hash.
-fn hash_of(name: &NormalPath<'_>) -> u64 {
-    name.hash()
 }
 
 /// Sets `twin` for the names in one folder that have the same normal form, such as `A.mkv` and `a.mkv`.

@@ -14,6 +14,7 @@ mod probe;
 mod reading;
 mod refresh;
 mod report;
+mod requests;
 mod search;
 mod verify;
 

@@ -2,11 +2,12 @@
 
 use std::ops::Deref;
 
+use super::library_index::Scope;
 use super::library_index::{FirstEntry, LibraryIndex};
 use super::normal::{FoldBuffer, FoldedPath, NormalPath};
 use super::redundant_components::may_have_redundant_components;
 use super::resolution::LookupHit;
-use super::resolver::{Resolver, Scope, first_entry_of};
+use super::resolver::{Resolver, first_entry_of};
 
 /// Maximum number of paths per call of [`Resolver::fast_lookup_batch`].
 pub const MAX_BATCH: usize = 16;

@@ -45,7 +45,7 @@ pub use folder::{
 };
 pub use form::{FoldRule, Form, lies_at_or_under, lies_under};
 pub use guid::{ACCEPTED_SPELLINGS, RequestedGuid};
-pub use library_index::{EntryTime, FirstEntry, LibraryIndex};
+pub use library_index::{EntryTime, FirstEntry, LibraryIndex, Scope};
 pub use lookalikes::{add_lookalike, are_lookalike_paths, has_replaced_characters, have_lookalike_names};
 pub use lower_name::LowerName;
 pub use mappings::{Mapping, MappingKind, Mappings, Pattern};
@@ -55,7 +55,7 @@ pub use path_shape::PathShape;
 pub use redundant_components::remove_redundant_components;
 pub use relation::Relation;
 pub use resolution::{FoundItem, GuidRef, ItemRef, MAX_CANDIDATES, OnDisk, Resolution};
-pub use resolver::{Resolver, Scope};
+pub use resolver::Resolver;
 
 #[cfg(test)]
 mod tests;

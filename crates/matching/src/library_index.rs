@@ -1,6 +1,8 @@
 //! The trait through which matching reads a library. `engine::load_library` implements the trait with segments and
 //! memtables; tests implement it with a linear scan.
 
+use std::ops::Deref;
+
 use super::normal::{ExactBytes, NormalPath};
 use super::resolution::{FoundItem, ItemRef};
 use crate::model::{LibraryKind, MatchKind};
@@ -116,4 +118,44 @@ pub trait LibraryIndex {
 
     /// Returns whether a segment's checksum failed, so that results are unreliable until the segment is rebuilt.
     fn is_broken(&self) -> bool;
+}
+
+/// The libraries to search.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Only the library with this index.
+    One(usize),
+    /// All libraries of the resolver.
+    All,
+}
+
+impl Scope {
+    /// Returns the index of the only library in scope; `None` if all libraries are in scope.
+    #[inline]
+    #[must_use]
+    pub fn only(self) -> Option<usize> {
+        match self {
+            Self::One(library) => Some(library),
+            Self::All => None,
+        }
+    }
+}
+
+/// Iterates over the libraries in scope, with their indexes.
+pub(super) fn views_in_scope<'v, L: 'v, V: Deref<Target = L>>(
+    views: &'v [V],
+    scope: Scope,
+) -> impl Iterator<Item = (usize, &'v L)> {
+    let is_in_scope = move |library: usize| scope == Scope::All || scope == Scope::One(library);
+    let views = views.iter().map(|view| &**view).enumerate();
+    views.filter(move |(library, _)| is_in_scope(*library))
+}
+
+/// Returns whether a library in scope of this kind was never fetched, so that it may have any path.
+pub(super) fn has_unfetched_of_kind<'v, L: LibraryIndex + 'v, V: Deref<Target = L>>(
+    views: &'v [V],
+    scope: Scope,
+    kind: LibraryKind,
+) -> bool {
+    views_in_scope(views, scope).any(|(_, view)| view.kind() == kind && !view.is_fetched())
 }

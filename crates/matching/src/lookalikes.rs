@@ -4,10 +4,10 @@
 use std::ops::Deref;
 
 use super::folder::{FolderIndex, FolderResolver};
+use super::library_index::Scope;
 use super::mappings::Mappings;
 use super::normal::{NormalPath, normal_form};
 use super::resolution::Resolution;
-use super::resolver::Scope;
 use crate::model::{Confidence, MatchKind, Reason};
 
 /// Maximum number of a path's components that may differ.

@@ -17,56 +17,16 @@ use std::ops::Deref;
 
 use super::candidates::{Candidates, PathWords, RankedHit, Similarity};
 use super::form::{Form, LastNames, PathBuffer, last_names, write_path_below};
-use super::library_index::{FirstEntry, LibraryIndex};
+use super::library_index::{FirstEntry, LibraryIndex, Scope, has_unfetched_of_kind, views_in_scope};
 use super::mappings::Mappings;
 use super::normal::NormalPath;
 use super::resolution::{FoundItem, ItemRef, LookupHit, OnDisk, Resolution};
 use super::roots::{naming_title, only_root_differs};
-use crate::model::{Confidence, LibraryKind, MatchKind, Reason};
+use crate::model::{Confidence, MatchKind, Reason};
 
 /// Maximum number of listed paths with the longest common suffix that a library compares with the queried path, so that
 /// no path takes long. If there are more, those that sort close to the queried path are compared.
 const MAX_COMPARED: usize = 4096;
-
-/// The libraries to search.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
-    /// Only the library with this index.
-    One(usize),
-    /// All libraries of the resolver.
-    All,
-}
-
-impl Scope {
-    /// Returns the index of the only library in scope; `None` if all libraries are in scope.
-    #[inline]
-    #[must_use]
-    pub fn only(self) -> Option<usize> {
-        match self {
-            Self::One(library) => Some(library),
-            Self::All => None,
-        }
-    }
-}
-
-/// Iterates over the libraries in scope, with their indexes.
-pub(super) fn views_in_scope<'v, L: 'v, V: Deref<Target = L>>(
-    views: &'v [V],
-    scope: Scope,
-) -> impl Iterator<Item = (usize, &'v L)> {
-    let is_in_scope = move |library: usize| scope == Scope::All || scope == Scope::One(library);
-    let views = views.iter().map(|view| &**view).enumerate();
-    views.filter(move |(library, _)| is_in_scope(*library))
-}
-
-/// Returns whether a library in scope of this kind was never fetched, so that it may have any path.
-pub(super) fn has_unfetched_of_kind<'v, L: LibraryIndex + 'v, V: Deref<Target = L>>(
-    views: &'v [V],
-    scope: Scope,
-    kind: LibraryKind,
-) -> bool {
-    views_in_scope(views, scope).any(|(_, view)| view.kind() == kind && !view.is_fetched())
-}
 
 /// Resolves paths in a list of libraries.
 #[derive(Debug)]

@@ -13,6 +13,7 @@ use super::hash_table;
 use super::layout::{BLOCK, SegmentHeader};
 use super::name_table;
 use super::order::{FolderOrderBuilder, IndexedPath};
+use super::parents;
 use super::parts::{mark_shared_hashes, put_keys, put_names, put_paths, run_both};
 use super::record::{self, BARE, FIRST, FORM_ASCII, FORM_RAW, FORM_STORED, FORM_WINDOWS, MAPPED};
 use super::segment_writer::{SegmentWriter, TemporaryFile, cannot_write, too_large, write_error};
@@ -228,7 +229,7 @@ impl ListingBuilder {
             return Ok(None);
         };
         let path_begin = self.put_listed_entry(listed, FIRST, path)?;
-        let offset = title_offset(listed, item.title.as_bytes());
+        let offset = record::title_offset(listed, item.title.as_bytes());
         Ok(offset.map(|offset| self.records.position() - (path_begin + offset)))
     }
 
@@ -441,7 +442,7 @@ impl ListingBuilder {
         if item.show_title.is_empty() && item.show_rating_key.is_empty() && item.show_guid.is_empty() {
             return Ok(None);
         }
-        self.put_shared(|out| record::put_show(out, item)).map(Some)
+        self.put_shared(|out| parents::put_show(out, item)).map(Some)
     }
 
     /// Returns the record of the season or album, and writes it if it is new. `None` if the item has neither.
@@ -449,7 +450,7 @@ impl ListingBuilder {
         if item.season_title.is_empty() && item.season_rating_key.is_empty() && item.season_guid.is_empty() {
             return Ok(None);
         }
-        self.put_shared(|out| record::put_season(out, item, show.unwrap_or(0)))
+        self.put_shared(|out| parents::put_season(out, item, show.unwrap_or(0)))
             .map(Some)
     }
 
@@ -484,17 +485,6 @@ fn content_digest(item: &Item, buffer: &mut Vec<u8>) -> u64 {
         *buffer = packed;
     }
     xxh3_64(buffer)
-}
-
-/// Returns the offset of the title in the path, if a component begins with the title. `None` for a title of up to three
-/// bytes, because a reference to it would not be shorter.
-fn title_offset(path: &[u8], title: &[u8]) -> Option<usize> {
-    if title.len() <= 3 {
-        return None;
-    }
-    let separators = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
-    let mut begins = std::iter::once(0).chain(separators.map(|(at, _)| at + 1));
-    begins.find(|at| path[*at..].starts_with(title))
 }
 
 /// Returns an error that reports insufficient memory for `items` items, and suggests a remedy.

@@ -1,5 +1,6 @@
 //! Verified reads from a segment: the first read of a block verifies the block's checksum.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use xxhash_rust::xxh3::xxh3_64;
@@ -123,4 +124,18 @@ impl CheckedBytes {
     pub fn is_broken(&self) -> bool {
         self.broken.load(Ordering::Relaxed)
     }
+}
+
+/// Binary search: returns the first index in `within` for which `before` is `false`, or else `within.end`.
+#[inline]
+pub fn bisect(mut within: Range<usize>, before: impl Fn(usize) -> ReadResult<bool>) -> ReadResult<usize> {
+    while within.start < within.end {
+        let middle = within.start + (within.end - within.start) / 2;
+        if before(middle)? {
+            within.start = middle + 1;
+        } else {
+            within.end = middle;
+        }
+    }
+    Ok(within.start)
 }

@@ -4,8 +4,9 @@
 use std::ops::{ControlFlow, Range};
 
 use super::checked_bytes::ReadResult;
+use super::parents::{self, SHOW};
 use super::read::ListingSegment;
-use super::record::{self, EntryRef, MAPPED, SHOW};
+use super::record::{self, EntryRef, MAPPED};
 use crate::matching::{FolderContents, FolderMember, Form, MAX_CANDIDATES, Season};
 
 /// The record numbers of the shows (or seasons whose show has no key) for which an answer has no room.
@@ -169,7 +170,7 @@ impl ListingSegment {
         let number = self.order.entry(&self.file, position)?;
         let entry = self.entry(number)?;
         let (item, extras) = record::item(&self.file, self.item_offset(&entry)?)?;
-        let season = record::season(&self.file, extras.parent_record)?.unwrap_or(Season::NONE);
+        let season = parents::season(&self.file, extras.parent_record)?.unwrap_or(Season::NONE);
         // An answer contains the path as the server lists it.
         let path = if entry.is_mapped() {
             self.entry(entry.target)?.path
@@ -186,7 +187,7 @@ impl ListingSegment {
     pub fn contains_key(&self, shows: &[u32], rating_key: &str) -> bool {
         shows
             .iter()
-            .any(|show| record::parent_key(&self.file, *show).is_ok_and(|key| key == rating_key))
+            .any(|show| parents::parent_key(&self.file, *show).is_ok_and(|key| key == rating_key))
     }
 
     /// Finds the listed folders that have the most last components in common with `folder`, but at least

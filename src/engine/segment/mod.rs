@@ -37,6 +37,7 @@ mod layout;
 mod matches;
 mod name_table;
 mod order;
+mod parents;
 mod parts;
 mod read;
 mod record;

@@ -11,10 +11,10 @@ use std::path::Path;
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::checked_bytes::bisect;
 use super::checked_bytes::{CheckedBytes, ReadResult};
 use super::hash_table::upper;
 use super::layout::{SegmentHeader, SegmentPart, u32_at};
-use super::order::bisect;
 use super::record::EntryRef;
 use super::spool::Spool;
 use crate::matching::{Form, NormalPath};

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::checked_bytes::{CheckedBytes, ReadResult};
+use super::checked_bytes::{CheckedBytes, ReadResult, bisect};
 use super::layout::{SegmentHeader, SegmentPart, u32_at};
 use super::record::{self, EntryRef};
 use super::segment_writer::SegmentWriter;
@@ -484,18 +484,4 @@ impl FolderOrder {
         }
         Ok((form, depth))
     }
-}
-
-/// Binary search: returns the first index in `within` for which `before` is `false`, or else `within.end`.
-#[inline]
-pub fn bisect(mut within: Range<usize>, before: impl Fn(usize) -> ReadResult<bool>) -> ReadResult<usize> {
-    while within.start < within.end {
-        let middle = within.start + (within.end - within.start) / 2;
-        if before(middle)? {
-            within.start = middle + 1;
-        } else {
-            within.end = middle;
-        }
-    }
-    Ok(within.start)
 }

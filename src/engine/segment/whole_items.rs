@@ -8,8 +8,9 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::checked_bytes::ReadResult;
 use super::external_ids::PackedReader;
 use super::item_index::ItemIndex;
+use super::parents::{self, SHOW};
 use super::read::{ListingSegment, unusable_segment};
-use super::record::{self, BARE, EntryRef, SHOW};
+use super::record::{self, BARE, EntryRef};
 use super::segment_writer::cannot_write;
 use super::sorter::PairSorter;
 use crate::error::{Error, Result};
@@ -46,7 +47,7 @@ impl ListingSegment {
     pub(super) fn read_whole_item(&self, entry: &EntryRef<'_>) -> ReadResult<Item> {
         let file = &self.file;
         let (item, extras) = record::item(file, self.item_offset(entry)?)?;
-        let season = record::season(file, extras.parent_record)?.unwrap_or(Season::NONE);
+        let season = parents::season(file, extras.parent_record)?.unwrap_or(Season::NONE);
         // The external ids follow the item's fields.
         let (packed, mut end) = extras.ids(file)?;
         let mut ids = PackedReader(packed);
@@ -130,7 +131,7 @@ impl ListingSegment {
     pub(super) fn next_first(&self, mut at: usize) -> ReadResult<Option<(EntryRef<'_>, usize)>> {
         while self.is_in_records(at) {
             if self.file.slice(at, 1)?[0] & SHOW != 0 {
-                at = record::offset_after_show(&self.file, at)?.next_multiple_of(4);
+                at = parents::offset_after_show(&self.file, at)?.next_multiple_of(4);
                 continue;
             }
             let entry = EntryRef::read(&self.file, self.number_at(at)?)?;

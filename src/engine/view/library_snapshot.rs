@@ -3,26 +3,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::{Hit, LibraryProperties};
 use crate::engine::memtable::{Memtable, MemtableChange, MemtableEntry};
-use crate::engine::segment::{ListingSegment, Matches, RecordPosition, SegmentsLost, SingleMatch};
+use crate::engine::segment::{ListingSegment, Matches, SegmentsLost, SingleMatch};
 use crate::matching::normal::normal_form;
 use crate::matching::{
     EntryTime, ExactBytes, FirstEntry, Form, FoundItem, ItemRef, LibraryIndex, Mappings, NormalPath, lies_at_or_under,
     lies_under,
 };
 use crate::model::{Item, LibraryKind, MatchKind};
-
-/// Properties of a library, without its items.
-#[derive(Clone, Debug, Default)]
-pub struct LibraryProperties {
-    pub uuid: String,
-    pub kind: LibraryKind,
-    pub locations: Vec<String>,
-    /// Change sequence at which the newest listing was published.
-    pub listed_at: u64,
-    /// Whether plexindex has ever completed a listing of the library.
-    pub fetched: bool,
-}
 
 /// One library in a snapshot. Immutable, except for the memtable.
 pub struct LibrarySnapshot {
@@ -236,17 +225,6 @@ fn added_item(record: &MemtableEntry) -> Option<&Item> {
 /// Returns the hit for a file of an added item. `part`: the file's index in the item.
 fn hit_of(record: &MemtableEntry, part: usize) -> Hit<'_> {
     Hit::Added(record, u32::try_from(part).unwrap_or(u32::MAX))
-}
-
-/// A listed or confirmed path in a library.
-#[derive(Clone, Copy)]
-pub enum Hit<'v> {
-    /// A path in the listing segment: the entry's number.
-    Listed(u32),
-    MatchedInSegment(RecordPosition),
-    /// A file of an added item in the memtable: the change, and the index in the item's parts.
-    Added(&'v MemtableEntry, u32),
-    MatchedInMemtable(&'v MemtableEntry),
 }
 
 impl LibraryIndex for LibrarySnapshot {

@@ -5,7 +5,34 @@ mod folders;
 mod library_snapshot;
 mod stored_items;
 
-pub use library_snapshot::{LibraryProperties, LibrarySnapshot};
+pub use library_snapshot::LibrarySnapshot;
+
+use crate::engine::memtable::MemtableEntry;
+use crate::engine::segment::RecordPosition;
+use crate::model::LibraryKind;
+
+/// Properties of a library, without its items.
+#[derive(Clone, Debug, Default)]
+pub struct LibraryProperties {
+    pub uuid: String,
+    pub kind: LibraryKind,
+    pub locations: Vec<String>,
+    /// Change sequence at which the newest listing was published.
+    pub listed_at: u64,
+    /// Whether plexindex has ever completed a listing of the library.
+    pub fetched: bool,
+}
+
+/// A listed or confirmed path in a library.
+#[derive(Clone, Copy)]
+pub enum Hit<'v> {
+    /// A path in the listing segment: the entry's number.
+    Listed(u32),
+    MatchedInSegment(RecordPosition),
+    /// A file of an added item in the memtable: the change, and the index in the item's parts.
+    Added(&'v MemtableEntry, u32),
+    MatchedInMemtable(&'v MemtableEntry),
+}
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
 //! Reads whole items from a library's segment and memtable: by rating key, in pages, by GUID and by title.
 
-use super::library_snapshot::{Hit, LibrarySnapshot};
+use super::{Hit, LibrarySnapshot};
 use crate::engine::segment::{folded_titles_of, listing_cursor};
 use crate::error::Result;
 use crate::matching::text::{fold_title, has_all_words};

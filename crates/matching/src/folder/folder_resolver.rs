@@ -16,12 +16,12 @@ use super::folder_index::{FolderContents, FolderIndex, FolderPosition};
 use super::folder_resolution::{FolderResolution, FoundFolder};
 use super::position::{folder_form, folder_positions, rewrite_folder};
 use crate::form::{PathBuffer, last_names, lies_at_or_under, write_path_below};
+use crate::library_index::{Scope, has_unfetched_of_kind, views_in_scope};
 use crate::mappings::Mappings;
 use crate::member::FolderMember;
 use crate::model::{Confidence, ItemType, MatchKind, Reason};
 use crate::normal::NormalPath;
 use crate::resolution::MAX_CANDIDATES;
-use crate::resolver::{Scope, has_unfetched_of_kind, views_in_scope};
 use crate::roots::folder_root_differs;
 
 /// Resolves one folder in a list of libraries.

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::{library, movie};
 use crate::engine::memtable::MemtableChange;
 use crate::engine::memtable::{Memtable, MemtableEntry, MemtableFull};
+use crate::engine::view::Hit;
 use crate::engine::view::LibrarySnapshot;
-use crate::engine::view::library_snapshot::Hit;
 use crate::matching::{LibraryIndex, Mappings, Resolver, Scope};
 use crate::model::Item;
 
