@@ -6,6 +6,7 @@ import gc
 import threading
 import weakref
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import plexindex
@@ -67,24 +68,14 @@ def test_an_index_without_a_reference_closes_itself(cache: Path) -> None:
 
 def run_threads(count: int, work: Callable[[int], None]) -> None:
     """Runs them all at once; raises what the first one raised."""
-    failures: list[BaseException] = []
     start = threading.Barrier(count)
 
     def run(number: int) -> None:
-        try:
-            start.wait()
-            work(number)
-        except BaseException as error:
-            failures.append(error)
+        start.wait()
+        work(number)
 
-    threads = [threading.Thread(target=run, args=(number,)) for number in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-        assert not thread.is_alive(), "a thread hangs"
-    if failures:
-        raise failures[0]
+    with ThreadPoolExecutor(count) as pool:
+        list(pool.map(run, range(count), timeout=60))
 
 
 def test_threads_share_an_index(index: plexindex.Index, server: Server) -> None:

@@ -65,15 +65,15 @@ def open(
             None: the configured folder.
         server_url: Base URL, such as ``http://127.0.0.1:32400``. Without a URL, plexindex answers from the store or
             ``database``.
-        token: The Plex token, or a callable that returns the token. plexindex sends the token only to this server, and
-            never stores or logs it. ``open`` calls the callable first, and raises its exception. When the server
-            rejects the token (401) or reports that it has expired (498), plexindex calls the callable again, on the
-            thread of the rejected call and once for all threads, and retries. If the callable then raises, or returns
-            None or the same token, plexindex answers from the store, and does not use the callable again for 15
-            seconds. Other threads wait for the new token until their timeout, but at most ``read_timeout``.
-        user: A name for the user whose view of the server the index contains. None: each token has its own index. Set a
-            name if the token changes: a new token for the same user then uses the same index. JSON Web Tokens that
-            contain their key pair and their user (``thumbprint``, ``username``) need no name.
+        token: The Plex token, or a callable that returns it. plexindex sends the token only to this server, and never
+            stores or logs it. ``open`` calls the callable, and raises its exception. When the server rejects the token
+            (401, or 498 for an expired one), plexindex calls the callable again, on the thread of the rejected call and
+            once for all threads, and retries. If the callable then raises, or returns None or the same token, plexindex
+            answers from the store, and calls it again after 15 seconds at the earliest. Other threads wait for the new
+            token until their timeout, but at most ``read_timeout``.
+        user: A name for the user whose view of the server the index contains. None: each token has its own index. With
+            a name, a new token for the same user uses the same index. JSON Web Tokens that contain their key pair and
+            their user (``thumbprint``, ``username``) need no name.
         library_ttl: How long a listing is fresh. 0: never; None: until it is invalidated.
         max_age: Age at which plexindex fetches a full listing even if the server reports no change. None: never.
         timeout: Default timeout for calls. None: no limit; 0: hardly any time.
@@ -91,26 +91,24 @@ def open(
         page_size: Number of rows in a page of a listing, from 1 to 1000.
         matches_limit: Maximum size of confirmed matches on disk in bytes. plexindex removes the oldest matches first.
         size_limit: Maximum size of the whole folder in bytes. plexindex removes the least recently refreshed libraries,
-            and fetches them again when needed. Confirmed matches, tables and the newest listing remain. If processes
-            have different limits, the smallest limit applies. None: no limit.
+            and fetches them again when needed, but no confirmed matches, tables or newest listing. The smallest limit
+            of all processes applies. None: no limit.
         database: Plex's own database, on the server's machine: the file ``com.plexapp.plugins.library.db``, its folder,
-            or the folder 'Plex Media Server'. plexindex reads the database while the server runs, and never writes to
-            it. With only a database, plexindex needs neither a URL nor a token, sends no requests, notices each change
-            on the next lookup, and shows all of the server's libraries. None: no database; plexindex never searches for
-            one.
+            or the folder 'Plex Media Server'. plexindex reads it while the server runs, and never writes to it. With
+            only a database, plexindex needs neither a URL nor a token, sends no requests, notices each change on the
+            next lookup, and shows all of the server's libraries. None: no database.
         mmap: Whether to map the index files into memory. False: read them into memory.
         slow: Log each call that takes longer than this, with a breakdown of its time: as a warning, or as info if the
             call fetched a library or waited for another fetch. None: log no calls.
         obfuscate_paths: In log lines, errors and reasons, replace a media path with a short hash and the extension,
-            such as ``path-3f9a2c1b07.mkv``. The same path in the same folder always has the same hash.
+            such as ``path-3f9a2c1b07.mkv``: always the same for the same path and ``cache_dir``.
         shared: A PostgreSQL database that several hosts with the same server share, such as
             ``postgresql://user@host/database?sslmode=verify-full``; the password comes from ``PGPASSWORD`` or a
-            password file. One host fetches for all, and confirmed matches and invalidations reach all hosts. Each host
-            answers from its own folder. You cannot combine ``shared`` with ``database``. Without ``server_url``, the
-            hosts exchange nothing.
+            password file. One host fetches for all, and confirmed matches and invalidations reach all hosts. Needs
+            ``server_url``, and cannot be combined with ``database``.
         shared_retry: How long to wait for an unreachable shared log before asking Plex for listings. None: forever.
         shared_durable: Sync each confirmed match and invalidation for other hosts to disk before the call returns, so
-            that a power cut loses none of them. These calls take longer. None: False.
+            that a power cut loses none. None: False.
         progress: Default callback for progress (:class:`plexindex.Progress`).
 
     Raises:
