@@ -3,7 +3,7 @@
 use crate::error::{Error, Result, Status};
 use crate::model::LONGEST_KEY;
 
-use super::event::Notification;
+use super::Notification;
 
 /// The constants of a kind of source: its names, the form of its keys, and the parser for its notifications.
 #[derive(Debug)]

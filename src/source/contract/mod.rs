@@ -1,21 +1,19 @@
 //! The contract of a source: its operations and capabilities, and the types that they use.
 
-mod bounds;
 mod edit_request;
-mod event;
 mod kind;
 mod tokens;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::error::{Error, Result, Status};
 use crate::model::{Item, Library, Server};
+use crate::platform::deadline::Deadline;
 use crate::platform::fork::ForkLock;
 
 pub use crate::meter::{Meter, RequestKind};
-pub use bounds::Bounds;
 pub use edit_request::{EditRequest, FieldChange, Lock};
-pub use event::{Event, Notification};
 pub use kind::{SourceKind, View, Viewer};
 pub use tokens::{Session, TokenOwner, TokenState as TokensState, Tokens};
 
@@ -395,4 +393,84 @@ pub trait Source: Send + Sync {
     /// connections too: they repeat a request without a reply, and fail if they had received a part of a page. Name
     /// resolution and connecting cannot be interrupted.
     fn interrupt(&self) {}
+}
+
+/// Limits of one call: its time limits, and cancellation by the host.
+#[derive(Clone, Copy)]
+pub struct Bounds<'a> {
+    /// Time when the call must end, including retries. Without a deadline, only the source's own time-outs apply.
+    pub deadline: Deadline,
+    /// Maximum time without any data from the server, if shorter than the source's own time-out.
+    pub max_silence: Option<Duration>,
+    /// Maximum time for retries, if shorter than the source's own limit.
+    pub retry_for: Option<Duration>,
+    /// Returns whether the host has aborted the call. The source calls this function between pieces of work and during
+    /// pauses. If this function returns `true`, the call fails with [`ErrorKind::Aborted`](crate::ErrorKind::Aborted).
+    pub aborted: &'a (dyn Fn() -> bool + Sync),
+    /// [`Session::number`](crate::source::Session::number) of the token to use; 0 for the current token.
+    pub token_number: u64,
+}
+
+impl Bounds<'_> {
+    /// No limits except the source's own time-outs.
+    pub const NONE: Bounds<'static> = Bounds {
+        deadline: Deadline::NONE,
+        max_silence: None,
+        retry_for: None,
+        aborted: &|| false,
+        token_number: 0,
+    };
+}
+
+/// A notification or webhook that a host received.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Notification {
+    /// Machine identifier of the server that sent the notification; `None` if the notification does not contain one.
+    pub server: Option<String>,
+    /// The events in the notification; may be empty.
+    pub events: Vec<Event>,
+}
+
+/// An event from a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The event stream has started. The server does not send earlier events.
+    Connected,
+    /// An item was added or changed.
+    Changed {
+        /// Section id of the item's library; `None` if the event does not contain one.
+        section: Option<String>,
+        /// Rating key of the item; empty if the event does not contain one.
+        rating_key: String,
+        /// Time of the change, set only for events that servers repeat. Events with the same item and stamp are
+        /// repetitions.
+        stamp: Option<i64>,
+    },
+    /// An item was deleted.
+    Deleted {
+        /// Section id of the item's library; `None` if the event does not contain one.
+        section: Option<String>,
+        /// Rating key of the item.
+        rating_key: String,
+    },
+    /// The server is processing items, and will send another event.
+    Working {
+        /// Section id of the library; `None` if the event does not contain one.
+        section: Option<String>,
+    },
+    /// A scan is running.
+    Scanning {
+        /// Section id of the library; `None` if the event does not contain one.
+        section: Option<String>,
+    },
+    /// A scan has ended.
+    Scanned {
+        /// Section id of the library; `None` if the event does not contain one.
+        section: Option<String>,
+    },
+    /// Something has changed, but the event does not say what.
+    Unspecific {
+        /// Section id of the library; `None` if the event does not contain one.
+        section: Option<String>,
+    },
 }

@@ -16,10 +16,10 @@ use crate::model::{Item, Library};
 
 use super::super::contract::{Bounds, DeltaWatermark, IndexedItems, SourceChanges};
 use super::super::plex::item_types_with_files;
-use super::cells::for_each_integer;
+use super::PlexDatabase;
 use super::item_reader::ItemReader;
 use super::listing_reader::section_id;
-use super::plex_database::PlexDatabase;
+use super::plex_sql::for_each_integer;
 use super::read_transaction::ReadTransaction;
 use super::watermark::{Watermark, parse_row_count};
 

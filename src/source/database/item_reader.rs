@@ -9,7 +9,7 @@ use rusqlite::{Connection, Row, params};
 use crate::model::{Item, ItemType};
 
 use super::super::plex::push_unique;
-use super::cells::{bytes, for_each_integer, integer, integer_32, text};
+use super::plex_sql::{bytes, for_each_integer, integer, integer_32, text};
 
 type Sql<T> = rusqlite::Result<T>;
 

@@ -1,34 +1,30 @@
 //! Plex's own database as a [`Source`]: the file in which the server stores its libraries, read while the server runs.
 //!
 //! `database_file` finds the file. `read_transaction` reads the file in short read transactions, and `read_lock`
-//! serializes these transactions. `plex_schema` checks the columns; `plex_sql` and `item_reader` read the columns with
-//! helpers from `cells`. `watermark` computes the change token. `listing_reader`, with `read_ahead`, and `changed_rows`
-//! build on these modules.
+//! serializes these transactions. `plex_sql` and `item_reader` read the columns. `watermark` computes the change
+//! token. `listing_reader` and `changed_rows` build on these modules.
 //!
 //! The source sends no network requests, so the request meter counts none.
 
-mod cells;
 mod changed_rows;
 mod database_file;
 mod item_reader;
 mod listing_reader;
-mod plex_database;
-mod plex_schema;
 mod plex_sql;
-mod preferences;
-mod read_ahead;
 mod read_lock;
 mod read_transaction;
 mod watermark;
 
 use std::ops::RangeInclusive;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::error::Result;
 use crate::model::{Item, Library, Server, TokenReliability};
+use crate::platform::clock::{Clock, SystemClock};
 use crate::platform::fork::{ForkLock, lock_for_fork};
 use crate::platform::mutex::lock;
 
@@ -39,11 +35,11 @@ use super::contract::{
 
 use super::plex::{self, item_types_with_files, make_uuids_unique};
 
+use self::database_file::{DatabaseFile, machine_identifier};
 use self::item_reader::ItemReader;
-pub use self::plex_database::PlexDatabase;
-use self::plex_database::PrefetchedPath;
-use self::read_ahead::ReadAhead;
+use self::listing_reader::ReadAhead;
 use self::read_lock::check_bounds;
+use self::read_transaction::check_schema;
 use self::watermark::Watermark;
 
 /// The constants of this kind of source. Its items have the server's rating keys.
@@ -55,7 +51,48 @@ pub static KIND: SourceKind = SourceKind {
     ..plex::KIND
 };
 
+/// A path search that the next probe runs too, because opening the file again would take longer than the query.
+#[derive(Debug, Default)]
+pub struct PrefetchedPath {
+    pub spellings: Vec<Vec<u8>>,
+    /// The change token when the search ran, and the items with their section ids; `None` before the search.
+    pub result: Option<(String, Vec<(i64, Item)>)>,
+}
+
+/// The library database of a Plex Media Server.
+#[derive(Debug)]
+pub struct PlexDatabase {
+    pub(super) file: DatabaseFile,
+    pub(super) read_ahead: Mutex<ReadAhead>,
+    pub(super) prefetched: Mutex<PrefetchedPath>,
+    /// Whether each probe counts the rows. Deltas need the count, but counting would delay the first answer.
+    pub(super) counts_rows: AtomicBool,
+}
+
 impl PlexDatabase {
+    /// Creates a source for the database file, its folder, or the folder 'Plex Media Server'. Reads nothing yet.
+    #[must_use]
+    pub fn new(path: &Path) -> Self {
+        Self::with_clock(path, Arc::new(SystemClock))
+    }
+
+    /// Creates a source for the database file, its folder, or the folder 'Plex Media Server'. `clock` measures how long
+    /// reads stay suspended after failures. Reads nothing yet.
+    #[must_use]
+    pub fn with_clock(path: &Path, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            file: DatabaseFile::new(path, clock),
+            read_ahead: Mutex::default(),
+            prefetched: Mutex::default(),
+            counts_rows: AtomicBool::new(false),
+        }
+    }
+
+    /// Makes each later probe count the rows, so that deltas can detect removals.
+    pub(super) fn enable_row_counts(&self) {
+        self.counts_rows.store(true, Ordering::Relaxed);
+    }
+
     /// Returns a string that identifies the file: its path and its file id. A replaced database has a different
     /// identity. Does not open the file.
     pub(super) fn identity(&self) -> Result<String> {
@@ -66,7 +103,7 @@ impl PlexDatabase {
     /// Returns the machine identifier of the database's server; `None` if this process's user cannot read the server's
     /// preferences.
     pub(super) fn machine_identifier(&self) -> Option<String> {
-        self.file.server_folder().and_then(preferences::machine_identifier)
+        self.file.server_folder().and_then(machine_identifier)
     }
 
     /// Returns a display name with the file's path, or with the path that the host specified if no file exists.
@@ -148,7 +185,7 @@ impl Source for PlexDatabase {
         prefetched.result = None;
         let mut libraries = self.file.run_in_transaction(&bounds, &mut |transaction| {
             transaction.query(|| {
-                plex_schema::check(&transaction.connection)?;
+                check_schema(&transaction.connection)?;
                 let mut libraries = plex_sql::read_libraries(&transaction.connection)?;
                 let current_watermark = Watermark::read(&transaction.connection, &transaction.state)?;
                 let counts_rows = self.counts_rows.load(Ordering::Relaxed);

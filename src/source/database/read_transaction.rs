@@ -21,7 +21,6 @@ use crate::platform::foreign::StatementLimit;
 
 use super::super::contract::Bounds;
 use super::database_file::{DatabaseFile, FileState, companion_path};
-use super::plex_schema;
 use super::read_lock::{ReadGuard, RunningTransaction, check_bounds};
 
 /// Target duration of a read transaction. It is short, because the server cannot restart its WAL during a read.
@@ -48,7 +47,7 @@ impl ReadTransaction<'_> {
     /// Runs `read`, and converts a SQLite error to a message for users. If tables or columns are missing, the message
     /// lists them.
     pub fn query<T>(&self, read: impl FnOnce() -> rusqlite::Result<T>) -> Result<T> {
-        read().map_err(|error| match plex_schema::describe_missing(&self.connection) {
+        read().map_err(|error| match describe_missing(&self.connection) {
             Ok(Some(missing)) => self.file.error(
                 Status::NotPlex,
                 &format!(
@@ -293,4 +292,65 @@ fn file_uri(file: &Path, parameters: &str) -> String {
         }
     }
     uri + "?" + parameters
+}
+
+/// The tables, each with the columns that plexindex reads. Plex has not changed their names for years.
+const REQUIRED: &[(&str, &[&str])] = &[
+    (
+        "library_sections",
+        &["id", "name", "section_type", "uuid", "scanned_at"],
+    ),
+    ("section_locations", &["id", "library_section_id", "root_path"]),
+    (
+        "metadata_items",
+        &[
+            "id",
+            "library_section_id",
+            "parent_id",
+            "metadata_type",
+            "guid",
+            "title",
+            "index",
+            "absolute_index",
+            "year",
+            "deleted_at",
+            "changed_at",
+        ],
+    ),
+    ("media_items", &["id", "metadata_item_id", "deleted_at"]),
+    ("media_parts", &["id", "media_item_id", "file", "deleted_at"]),
+    ("tags", &["id", "tag", "tag_type"]),
+    ("taggings", &["id", "metadata_item_id", "tag_id"]),
+    ("sqlite_sequence", &["name", "seq"]),
+];
+
+/// Fails if a table or column is missing. Prepares statements without running them.
+pub fn check_schema(connection: &Connection) -> rusqlite::Result<()> {
+    for (table, columns) in REQUIRED {
+        // The names are in brackets, because SQLite would treat an unknown name in double quotes as a string. `rowid`
+        // excludes views, which may be endless.
+        connection.prepare(&format!("SELECT rowid, [{}] FROM [{table}]", columns.join("], [")))?;
+    }
+    Ok(())
+}
+
+/// Describes the missing tables and columns; `None` if all are present.
+fn describe_missing(connection: &Connection) -> rusqlite::Result<Option<String>> {
+    let mut missing = Vec::new();
+    for (table, columns) in REQUIRED {
+        let mut names = connection.prepare("SELECT name FROM pragma_table_info(?1)")?;
+        let names: Vec<String> = names
+            .query_map([table], |row| row.get(0))?
+            .collect::<rusqlite::Result<_>>()?;
+        if names.is_empty() || connection.prepare(&format!("SELECT rowid FROM [{table}]")).is_err() {
+            missing.push(format!("the table {table}"));
+            continue;
+        }
+        for column in *columns {
+            if !names.iter().any(|name| name.eq_ignore_ascii_case(column)) {
+                missing.push(format!("the column {table}.{column}"));
+            }
+        }
+    }
+    Ok((!missing.is_empty()).then(|| missing.join(", ")))
 }

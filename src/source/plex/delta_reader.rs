@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 
 use super::super::contract::{Bounds, DeltaWatermark, IndexedItems, SourceChanges};
 use super::plex_http::PlexHttp;
-use super::rows::{Rows, RowsEnd, RowsRequest, item_types_with_files};
+use super::server_request::{Rows, RowsEnd, RowsRequest, item_types_with_files};
 use crate::error::{Result, Status};
 use crate::model::{Item, ItemType, Library};
 

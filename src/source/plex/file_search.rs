@@ -2,7 +2,7 @@
 
 use super::super::contract::{Bounds, WantedPath};
 use super::plex_http::PlexHttp;
-use super::rows::{Rows, RowsRequest, item_types_with_files};
+use super::server_request::{Rows, RowsRequest, item_types_with_files};
 use crate::error::{Result, Status};
 use crate::matching::path_search::file_name;
 use crate::model::{Item, Library};

@@ -2,10 +2,10 @@
 //!
 //! The client sends requests one by one, and requests JSON with only the fields that plexindex stores. `plex_http`
 //! contains the state of a server. `server_request` builds requests, `round_trip` sends a request once, and `send` adds
-//! retries. `url` parses addresses, `transport`, `tcp` and `tls` connect, and `retry` pauses. `reply_body` reads
-//! replies; `replies`, `lenient` and `sanitize` parse replies; `errors` explains failures. `rows` describes
-//! the rows that pages, `delta_reader` and `file_search` request; `items_by_key` fetches items by rating key. `edits`
-//! builds edits, `event_parser` parses events, and `stream` receives events.
+//! retries and receives events. `url` parses addresses, `transport`, `tcp` and `tls` connect, and `retry` pauses.
+//! `reply_body` reads replies; `replies`, `lenient` and `sanitize` parse replies; `errors` explains failures.
+//! `delta_reader` and `file_search` request rows; `items_by_key` fetches items by rating key. `edits` builds edits, and
+//! `event_parser` parses events.
 //!
 //! The client starts no thread: the calling thread resolves names, connects and reads replies.
 
@@ -23,11 +23,9 @@ mod reply_body;
 pub mod reply_parser;
 mod retry;
 mod round_trip;
-mod rows;
 mod sanitize;
 mod send;
 mod server_request;
-mod stream;
 mod tcp;
 #[cfg(feature = "tls")]
 mod tls;
@@ -51,9 +49,9 @@ pub use self::plex_http::{CheckedServer, PlexHttp, check_token};
 use self::replies::ReplyContent;
 pub(in crate::source) use self::replies::make_uuids_unique;
 pub use self::retry::RetryClock;
-pub(in crate::source) use self::rows::item_types_with_files;
-pub use self::rows::{Rows, RowsEnd, RowsRequest};
+pub(in crate::source) use self::server_request::item_types_with_files;
 use self::server_request::{KEY_PREFIX, MAX_ROWS, ServerRequest};
+pub use self::server_request::{Rows, RowsEnd, RowsRequest};
 
 /// The constants of this kind of source.
 pub static KIND: SourceKind = SourceKind {

@@ -328,10 +328,12 @@ fn read_with_progress(
             .iter()
             .any(|mark| new_bytes.windows(mark.len()).any(|part| part == *mark))
         {
-            (last_row, looked_at) = (last_look, buffer.len());
+            last_row = last_look;
         } else if last_row.elapsed() > progress.max_silence {
             return Err(progress.record_failure(BodyError::NoRows));
         }
+        // Looks at each byte once, but for a mark of which only the beginning has arrived.
+        looked_at = buffer.len().saturating_sub(ROW_MARKS[0].len() - 1);
     }
 }
 

@@ -1,7 +1,6 @@
 //! Redirects are refused, and the error says what to set.
 
 use plexindex::error::Status;
-
 use plexindex_standin::{Action, Fault, LibrarySpec, Standin};
 
 use super::support::{Client, Raw, TOKEN, client, no_libraries, settled};
