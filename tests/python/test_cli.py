@@ -37,6 +37,8 @@ def test_help(cli: Cli) -> None:
     assert cli.good("help", "match") == cli.good("match", "--help")
     assert "--token-file" in cli.good("help", "options")
     assert "PLEXAPI_CONFIG_PATH" in cli.good("help", "config")
+    for topic in ("options", "config", "exit-codes", *COMMANDS):
+        assert all(len(line) < 80 for line in cli.good("help", topic, COLUMNS="80").splitlines())
     codes = re.findall(r"^  (\d+) ", cli.good("help", "exit-codes"), re.MULTILINE)
     assert " ".join(codes) == "0 1 2 3 4 5 6 130"
 
@@ -320,6 +322,8 @@ def test_cron_mails_only_what_happened(cli: Cli, server: Server, tmp_path: Path)
     assert cli.good(*words).startswith("added: New")
     paths = [row["path"] for row in server.paths(1)[:2]]
     assert cli.run("match", "-q", *paths).stderr == ""
+    assert cli.good("doctor", "-q") == ""
+    assert cli.run("doctor", "-q", PLEXINDEX_TOKEN="wrong").stderr.startswith("plexindex: the server rejected")
 
 
 def test_matches_are_moved_and_recovered_from_a_damaged_database(cli: Cli, tmp_path: Path, server: Server) -> None:

@@ -272,10 +272,10 @@ def test_ctrl_c_stays_ignored_in_a_background_job(tmp_path: Path) -> None:
     assert process([sys.executable, "-c", code, "click"], Cli(tmp_path))[0] == 6, "nothing was fetched yet"
 
 
-@pytest.mark.parametrize(("package", "words"), [("click", "stats"), ("rich", "config")])
-def test_without_its_packages_the_command_names_them(tmp_path: Path, package: str, words: str) -> None:
+@pytest.mark.parametrize(("package", "words"), [("click", "stats"), ("rich", "libraries")])
+def test_without_its_packages_the_command_names_them(cli: Cli, package: str, words: str) -> None:
     code = f"import sys; sys.modules[{package!r}] = None; from plexindex.__main__ import main; sys.exit(main())"
-    status, _, errors = process([sys.executable, "-c", code, words], Cli(tmp_path))
+    status, _, errors = process([sys.executable, "-c", code, words], cli)
     assert "pipx install 'plexindex[cli]'" in errors
     assert status == 5
 

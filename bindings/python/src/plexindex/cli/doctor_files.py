@@ -51,17 +51,18 @@ class Report:
     def __init__(self) -> None:
         self.values: dict[str, object] = {}
         self._problems: list[str] = []
-        self._code, self._proposed, self._is_json = codes.OK, 0, bool(given.get("json"))
+        self._code, self._proposed = codes.OK, 0
+        self._is_silent = bool(given.get("json") or given.get("quiet"))
 
     def title(self, text: str) -> None:
         self.line(f"\n{output.paint(text, 'bold')}")
 
     def line(self, text: str) -> None:
-        if not self._is_json:
+        if not self._is_silent:
             say(text)
 
     def table(self, rows: Sequence[Sequence[str]], right: tuple[int, ...]) -> None:
-        if not self._is_json:
+        if not self._is_silent:
             output.print_table(rows, right, indent=2)
 
     def good(self, text: str) -> None:
@@ -75,6 +76,8 @@ class Report:
         self._problems.append(text)
         self._code = self._code or code
         self._mark("BAD", text)
+        if given.get("quiet") and not given.get("json"):
+            output.complain(text)
 
     def propose(self, text: str) -> None:
         self._proposed += 1
@@ -86,12 +89,11 @@ class Report:
 
     def end(self) -> int:
         problems = len(self._problems)
-        if self._is_json:
+        if given.get("json"):
             output.say_json({**self.values, "problems": self._problems, "exit_code": self._code})
-        else:
-            summary = f"{count(problems, 'problem')} found" if problems else "no problems found"
-            proposed = f"; {count(self._proposed, 'mapping')} proposed" if self._proposed else ""
-            say(f"\n{output.paint(summary, 'bad' if problems else 'good')}{proposed}")
+        summary = f"{count(problems, 'problem')} found" if problems else "no problems found"
+        proposed = f"; {count(self._proposed, 'mapping')} proposed" if self._proposed else ""
+        self.line(f"\n{output.paint(summary, 'bad' if problems else 'good')}{proposed}")
         return self._code
 
 

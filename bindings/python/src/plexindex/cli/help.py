@@ -18,11 +18,13 @@ from .output import remark, say
 CONFIG = """\
 plexindex reads each setting from the first of these sources that has it:
   1. options, such as --server-url; `plexindex help options` lists them
-  2. the environment: PLEXINDEX_SERVER_URL, PLEXINDEX_TOKEN, PLEXINDEX_TOKEN_FILE, PLEXINDEX_TOKEN_COMMAND,
-     PLEXINDEX_USER, PLEXINDEX_DATABASE, PLEXINDEX_CACHE_DIR, PLEXINDEX_SIZE_LIMIT, PLEXINDEX_SHARED,
-     PLEXINDEX_SHARED_DURABLE (1 or 0) and PLEXINDEX_MAPPINGS, such as '/mnt/media=/data/media;/mnt/tv=/data/tv'
-  3. plexindex/config.toml in the system's folder for configurations, such as ~/.config, or the file in --config or
-     PLEXINDEX_CONFIG:
+  2. the environment: PLEXINDEX_SERVER_URL, PLEXINDEX_TOKEN,
+     PLEXINDEX_TOKEN_FILE, PLEXINDEX_TOKEN_COMMAND, PLEXINDEX_USER,
+     PLEXINDEX_DATABASE, PLEXINDEX_CACHE_DIR, PLEXINDEX_SIZE_LIMIT,
+     PLEXINDEX_SHARED, PLEXINDEX_SHARED_DURABLE (1 or 0) and
+     PLEXINDEX_MAPPINGS, such as '/mnt/media=/data/media;/mnt/tv=/data/tv'
+  3. plexindex/config.toml in the system's folder for configurations, such as
+     ~/.config, or the file in --config or PLEXINDEX_CONFIG:
          server_url = "http://127.0.0.1:32400"
          token_file = "/run/secrets/plex-token"    # or token, or token_command
          user = "ann"
@@ -33,25 +35,32 @@ plexindex reads each setting from the first of these sources that has it:
          shared_durable = false
          [mappings]
          "/mnt/media" = "/data/media"
-  4. for the URL and the token only, plexapi's settings: PLEXAPI_AUTH_SERVER_BASEURL and PLEXAPI_AUTH_SERVER_TOKEN,
-     or ~/.config/plexapi/config.ini, or the file in PLEXAPI_CONFIG_PATH
-Mappings from all sources apply, in this order. `plexindex config` shows each setting and its source.
-plexindex sends a token only to the server whose URL is from the same source or a later one. A user's name applies only
-to a token from the same source or a later one."""
+  4. for the URL and the token only, plexapi's settings:
+     PLEXAPI_AUTH_SERVER_BASEURL and PLEXAPI_AUTH_SERVER_TOKEN, or
+     ~/.config/plexapi/config.ini, or the file in PLEXAPI_CONFIG_PATH
+Mappings from all sources apply, in this order. `plexindex config` shows each
+setting and its source. plexindex sends a token only to the server whose URL is
+from the same source or a later one. A user's name applies only to a token from
+the same source or a later one."""
 
 EXIT_CODES = """\
-  0    success: every path matches a single item; there is no problem and no difference
-  1    a path does not match a single item; diff or doctor found something; or you declined
-  2    the command line, environment, configuration file or Plex's database is invalid
-  3    the server or the shared log is unreachable or failed, or the time limit passed: try again later
-  4    the server rejects the token or its user (401, 403, 498), or PostgreSQL rejects the role
+  0    success: every path matches a single item, or nothing differs
+  1    a path does not match a single item; diff or doctor found something; or
+       you declined
+  2    the command line, environment, configuration file or Plex's database is
+       invalid
+  3    the server or the shared log is unreachable or failed, or the time limit
+       passed: try again later
+  4    the server rejects the token or its user (401, 403, 498), or PostgreSQL
+       rejects the role
   5    plexindex cannot use the store or a standard stream, or has a bug
-  6    a library does not exist or was never fetched, or the changes since a cursor are gone: refresh, or list again
+  6    a library does not exist or was never fetched, or the changes since a
+       cursor are gone: refresh, or list again
   130  you interrupted the command with Ctrl-C
-For several paths, the exit code is the first of 3, 6 and 1 that applies to any path. If the server is unreachable or
-rejects the token, plexindex answers from older listings, and marks these answers as 'stale' in JSON; the exit code of
+For several paths, the exit code is the first of 3, 6 and 1 that applies to any
+path. If the server is unreachable or rejects the token, plexindex answers from
+older listings, and marks these answers as 'stale' in JSON; the exit code of
 `changes --check` is then 3 or 4. refresh and doctor fail in this case."""
-
 
 # The file where each shell looks for a completion script, relative to a data folder such as /usr/share.
 _PLACES = {

@@ -301,7 +301,7 @@ def match_text(path: str, answer: Match, reason: str | None = None, mappings: It
     """
     applied = None if reason or answer.match_kind in SURE else first_applying(mappings, path)
     extra = [] if applied is None else [f"  the mapping {arrow(applied[0])} gives {applied[1]}"]
-    extra = [output.fitted(output.one_line(line)) for line in extra]
+    extra = [output.one_line(line) for line in extra]
     if answer.item is None:
         return _missing_text(path, answer, reason or answer.message, extra)
     return "\n".join([_item_lines(path, answer, item_text(answer.item, _describe(answer, answer.item))), *extra])

@@ -33,6 +33,8 @@ def export_command(broken: str | None) -> int:
     settings.expect_folder()
     with settings.open() as index:
         page = index.call("matches.export", {"broken": file, "limit": _PER_CALL})
+        if not page["matches"]:
+            output.remark("no matches were recorded", terminal_only=True)
         while True:
             for match in page["matches"]:
                 output.say_json(match)

@@ -78,7 +78,7 @@ _SHARED: tuple[tuple[Any, ...], ...] = (
     ("--accept-invalid-certs", None, "Accept any certificate. An attacker on the network can then read the token."),
     ("--config", FILE, "A configuration file to read instead of the default file; see `plexindex help config`."),
     ("--json", None, "Print one JSON object per line, and errors as JSON on standard error."),
-    ("-q --quiet", None, "Print no remarks on standard error, only errors."),
+    ("-q --quiet", None, "Print no remarks, only errors; doctor prints only problems."),
     ("-v --verbose", None, "Log each step; -vv logs everything, with full paths."),
     ("--color", click.Choice(["auto", "always", "never"]), ("Use colors always, never or, with auto, on a terminal. "
      "NO_COLOR and FORCE_COLOR change auto."), "WHEN"),

@@ -85,16 +85,16 @@ def is_terminal(stream: TextIO) -> bool:
     return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
-# Replaces the spaces in a command, where a line must not break, until the text is wrapped.
+# Replaces the spaces in a command or a quoted path, where a line must not break, until the text is wrapped.
 _NO_BREAK = "\ue000"
 
 
 def _glued(text: str) -> str:
-    return re.sub("`[^`]*`", lambda quoted: quoted[0].replace(" ", _NO_BREAK), text)
+    return re.sub("`[^`]*`|'/[^']*'", lambda quoted: quoted[0].replace(" ", _NO_BREAK), text)
 
 
 def fitted(text: str, stream: TextIO | None = None) -> str:
-    """Wraps lines to the width of the terminal, if the stream is one. A command in backticks keeps its line."""
+    """Wraps lines to the width of the terminal, if the stream is one. A command or a path stays in one piece."""
     if not is_terminal(stream or sys.stdout):
         return text
     import shutil

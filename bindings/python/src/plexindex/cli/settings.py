@@ -130,13 +130,13 @@ def config_command() -> int:
     rows: list[tuple[str, object, str]] = [("config", found.file if os.path.exists(found.file) else None, "")]
     rows += [(name, *getattr(found, name)[:2]) for name in found._fields[:-2]]
     rows += [("mapping", f"{os.fsdecode(rule.find)} -> {os.fsdecode(rule.replace)}", at) for rule, at in found.mappings]
-    shown = [("setting", "value", "source")]
     for name, value, source in rows:
         is_secret = name == "token" and found.token.is_set
         source = source if value is not None or is_secret else ""
         if given.get("json"):
             output.say_json({"name": name, "value": None if is_secret else value, "source": source or None})
-        shown.append((name, "(hidden)" if is_secret else "–" if value is None else str(value), source))
-    if not given.get("json"):
-        output.print_table(shown, header=True)
+        else:
+            # A terminal can wrap the line, but a path stays whole when the user copies it.
+            shown = "(hidden)" if is_secret else "–" if value is None else value
+            output.say(output.clean(f"{name:<15} {shown}{source and f'  ({source})'}"))
     return codes.OK
