@@ -48,7 +48,7 @@ fn a_kill_or_a_power_cut_at_any_step_of_a_segment_loses_nothing() {
     failpoint::install(hear);
     let folder = tempfile::tempdir().expect("a folder");
     let place = folder.path().canonicalize().expect("a path");
-    let writes = 21_u32;
+    let writes = 42_u32;
     {
         let index = open(&place);
         let films = table(&index, "Films");

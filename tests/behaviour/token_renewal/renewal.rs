@@ -131,9 +131,9 @@ fn without_a_new_token_old_answers_stand_in_and_the_host_is_not_asked_all_the_ti
     }
     let error = index.refresh(&library.query(), true).expect_err("refused");
     assert_eq!(error.status, Status::Unauthorized);
-    assert!(error.message.contains("the token expired (498): renew it"), "{error}");
+    assert!(error.message.contains("498"), "{error}");
     let failure = index.stats().expect("statistics").last_failure.expect("a failure");
-    assert!(failure.contains("the token expired (498)"), "{failure}");
+    assert!(failure.contains("498"), "{failure}");
 }
 
 #[test]
@@ -251,7 +251,7 @@ fn without_a_new_token_a_miss_that_the_server_could_not_confirm_is_stale() {
         let answer = ask(&unlisted(nth));
         assert_eq!((answer.status, answer.reason), (Status::NotFound, Reason::Unavailable));
         assert!(answer.stale, "{}", answer.message);
-        assert!(answer.message.contains("(498)"), "{}", answer.message);
+        assert!(answer.message.contains("498"), "{}", answer.message);
         at.clock.advance_ms(14_000);
     }
     assert!(!ask(&listed).stale, "no request is needed for it");
@@ -382,7 +382,7 @@ fn a_function_that_waits_for_another_threads_call_does_not_wait_for_ever() {
             });
             let error = refused.join().expect("no panic");
             assert_eq!(error.status, Status::Unauthorized);
-            assert!(error.message.contains("(498)"), "{error}");
+            assert!(error.message.contains("498"), "{error}");
             let answer = stale.join().expect("no panic");
             assert_eq!(answer.item.map(|item| item.item.rating_key).as_ref(), Some(&key));
         });
