@@ -90,19 +90,20 @@ fn listed() -> BTreeMap<u32, String> {
 
 /// The tests of this file that must fail, by number.
 fn tests() -> BTreeMap<u32, String> {
-    let file = syn::parse_file(&repository("tests/behaviour/documented_gaps.rs")).expect("Rust");
-    let functions = file.items.iter().filter_map(|item| match item {
-        syn::Item::Fn(function) => Some(function),
-        _ => None,
+    let file = repository("tests/behaviour/documented_gaps.rs");
+    let rest = file.split("\n#[should_panic(").skip(1);
+    let names = rest.map(|rest| {
+        rest.lines()
+            .find_map(|line| line.strip_prefix("fn ")?.strip_suffix("() {"))
     });
-    let gaps = functions.filter(|function| function.attrs.iter().any(|one| one.path().is_ident("should_panic")));
-    let names = gaps.map(|function| function.sig.ident.to_string());
     names
         .map(|name| {
-            let number = name
-                .strip_prefix("gap_")
-                .and_then(|rest| rest.split('_').next()?.parse().ok());
-            (number.unwrap_or_else(|| panic!("{name} has no number")), name)
+            let name = name.expect("a test");
+            let number = name.split('_').nth(1).and_then(|number| number.parse().ok());
+            (
+                number.unwrap_or_else(|| panic!("{name} has no number")),
+                name.to_owned(),
+            )
         })
         .collect()
 }

@@ -3,14 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
-
-use proc_macro2::{TokenStream, TokenTree};
 
 type Arrows = BTreeMap<String, BTreeSet<String>>;
 
 const SOURCES: [&str; 3] = ["src", "crates/matching/src", "crates/sharing/src"];
-const ROOTS: [&str; 3] = ["crate", "super", "self"];
+const ROOTS: [&str; 2] = ["crate", "super"];
 /// Words of `cfg`, and what a system has of its own.
 const SYSTEMS: [&str; 6] = [
     "target_os",
@@ -23,94 +20,74 @@ const SYSTEMS: [&str; 6] = [
 const PROCESSORS: [&str; 4] = ["target_arch", "target_endian", "target_feature", "target_pointer_width"];
 const OF_A_SYSTEM: [&str; 4] = ["libc::", "rustix::", "windows_sys::", "std::os::"];
 
-/// The files of a crate that are no tests: the module's place, such as `["source", "plex"]`, and the text.
+/// The files of a crate that are no tests: the module's place, such as `["source", "plex"]`, and the code.
 fn files(source: &str) -> BTreeMap<Vec<String>, String> {
-    fn read(folder: &Path, place: &[String], files: &mut BTreeMap<Vec<String>, String>) {
-        for path in fs::read_dir(folder)
-            .expect("a folder")
-            .map(|entry| entry.expect("an entry").path())
-        {
+    let root = plexindex_tests::repository(source);
+    let (mut folders, mut files) = (vec![(root, Vec::new())], BTreeMap::new());
+    while let Some((folder, place)) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("a folder").flatten() {
+            let path = entry.path();
             let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
-            let is_code = path.is_dir() || path.extension().is_some_and(|end| end == "rs");
-            if name.ends_with("tests") || !is_code {
-                continue;
-            }
-            let below = [place, std::slice::from_ref(&name)].concat();
-            if path.is_dir() {
-                read(&path, &below, files);
-            } else {
-                let place = if ["mod", "lib"].contains(&&*name) {
-                    place.to_vec()
-                } else {
-                    below
-                };
-                files.insert(place, fs::read_to_string(&path).expect("a text"));
+            let is_root = ["mod", "lib"].contains(&&*name);
+            let below = place
+                .iter()
+                .cloned()
+                .chain((!is_root).then_some(name))
+                .collect::<Vec<_>>();
+            let is_test = below.last().is_some_and(|name| name.ends_with("tests"));
+            if path.is_dir() && !is_test {
+                folders.push((path, below));
+            } else if path.extension().is_some_and(|end| end == "rs") && !is_test {
+                files.insert(below, code(&fs::read_to_string(&path).expect("a text")));
             }
         }
     }
-    let mut all = BTreeMap::new();
-    read(&plexindex_tests::repository(source), &[], &mut all);
-    all
+    files
 }
 
-/// The names, braces and `::` of the code without items for tests; `;` stands for all other signs.
-fn words(tokens: TokenStream, words: &mut Vec<String>) {
-    let mut tokens = tokens.into_iter().peekable();
-    while let Some(token) = tokens.next() {
-        match token {
-            TokenTree::Group(group) if group.to_string().replace(' ', "") == "[cfg(test)]" => {
-                let is_end = |token: &TokenTree| match token {
-                    TokenTree::Group(group) => group.delimiter() == proc_macro2::Delimiter::Brace,
-                    other => other.to_string() == ";",
-                };
-                tokens.by_ref().find(is_end);
-            }
-            TokenTree::Group(group) => {
-                words.push("{".to_owned());
-                self::words(group.stream(), words);
-                words.push("}".to_owned());
-            }
-            TokenTree::Ident(name) => words.push(name.to_string()),
-            TokenTree::Punct(sign) if sign.as_char() == ':' && sign.spacing() == proc_macro2::Spacing::Joint => {
-                tokens.next();
-                words.push("::".to_owned());
-            }
-            TokenTree::Punct(sign) if sign.as_char() == ',' => words.push(",".to_owned()),
-            TokenTree::Punct(_) | TokenTree::Literal(_) => words.push(";".to_owned()),
-        }
-    }
+/// The code without comments, and without the names of modules for tests.
+fn code(text: &str) -> String {
+    let mut is_test = false;
+    let is_code = |line: &&str| {
+        let is_attribute = line.trim_start().starts_with('#');
+        let is_code = !line.trim_start().starts_with("//") && (is_attribute || !is_test);
+        is_test = line.trim() == "#[cfg(test)]" || is_test && is_attribute;
+        is_code
+    };
+    text.lines().filter(is_code).collect::<Vec<_>>().join("\n")
 }
 
-/// Adds the paths that begin here, also those of a group, and gives how many words they take.
-fn read_paths(words: &[String], above: &[String], found: &mut Vec<Vec<String>>) -> usize {
-    let (mut path, mut at) = (above.to_vec(), 0);
-    while let Some(word) = words.get(at) {
-        at += 1;
-        match word.as_str() {
-            "::" => {}
-            "{" if words.get(at.wrapping_sub(2)).is_some_and(|word| word == "::") => {
-                while words.get(at).is_some_and(|word| word != "}") {
-                    at += read_paths(&words[at..], &path, found).max(1);
-                }
-                return at + 1;
-            }
-            "{" | "}" | "," | ";" => break,
-            _ if at > 1 && words[at - 2] != "::" => break,
-            name => path.push(name.to_owned()),
+/// Adds the path that begins here, or those of a group, and gives the length of the text.
+fn read_path(text: &str, above: &[&str], found: &mut Vec<Vec<String>>) -> usize {
+    let end = text
+        .find(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':'))
+        .unwrap_or(text.len());
+    let path: Vec<&str> = above
+        .iter()
+        .copied()
+        .chain(text[..end].split("::").filter(|name| !name.is_empty()))
+        .collect();
+    let mut at = end;
+    if text[..end].ends_with("::") && text[end..].starts_with('{') {
+        while !text[at..].starts_with('}') {
+            at += 1;
+            at += read_path(&text[at..], &path, found);
         }
+        return at + 1;
     }
-    found.push(path);
-    at - 1
+    found.push(path.into_iter().map(str::to_owned).collect());
+    at
 }
 
 /// What each module names of the crate, as full paths.
 fn named(files: &BTreeMap<Vec<String>, String>) -> Vec<(&Vec<String>, Vec<String>)> {
     let mut all = Vec::new();
     for (place, text) in files {
-        let (mut code, mut found) = (Vec::new(), Vec::new());
-        words(text.parse().expect("Rust"), &mut code);
-        for at in (0..code.len()).filter(|at| ROOTS.contains(&&*code[*at]) && (*at == 0 || code[at - 1] != "::")) {
-            read_paths(&code[at..], &[], &mut found);
+        let mut found = Vec::new();
+        for (at, _) in text.match_indices("crate::").chain(text.match_indices("super::")) {
+            if !text[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':') {
+                read_path(&text[at..], &[], &mut found);
+            }
         }
         all.extend(found.into_iter().filter_map(|path| {
             let up = path.iter().take_while(|word| *word == "super").count();
@@ -196,27 +173,22 @@ fn files_of_a_folder_use_each_other_without_a_circle() {
 
 #[test]
 fn a_system_is_chosen_and_named_in_one_place() {
-    for (source, place, text) in SOURCES
-        .iter()
-        .flat_map(|source| files(source).into_iter().map(move |(p, t)| (source, p, t)))
-    {
+    for (place, text) in SOURCES.iter().flat_map(|source| files(source)) {
         let place: Vec<&str> = place.iter().map(String::as_str).collect();
-        for line in text.lines().filter(|line| !line.trim_start().starts_with("//")) {
+        let is_of_one = matches!(
+            place[..],
+            ["platform" | "system", "linux" | "macos" | "unix" | "windows", ..]
+        );
+        for line in text.lines() {
             let condition = line.split_once("cfg").map_or("", |(_, rest)| rest);
-            let has = |all: &[&str]| {
-                condition.starts_with(['(', '!', '_'])
-                    && condition
-                        .split(|c: char| !c.is_alphanumeric() && c != '_')
-                        .any(|word| all.contains(&word))
+            let words = |all: &[&str]| {
+                let mut words = condition.split(|c: char| !c.is_alphanumeric() && c != '_');
+                condition.starts_with(['(', '!', '_']) && words.any(|word| all.contains(&word))
             };
-            let chosen = has(&SYSTEMS) && !matches!(place[..], ["platform" | "system"]);
-            let processor = has(&PROCESSORS) && place.first() != Some(&"platform");
-            let apart = matches!(
-                place[..],
-                ["platform" | "system", "linux" | "macos" | "unix" | "windows", ..]
-            );
-            let named = !apart && OF_A_SYSTEM.iter().any(|of| line.contains(of));
-            assert!(!chosen && !processor && !named, "{source}/{}: {line}", place.join("/"));
+            let chosen = words(&SYSTEMS) && !matches!(place[..], ["platform" | "system"]);
+            let processor = words(&PROCESSORS) && place.first() != Some(&"platform");
+            let named = !is_of_one && OF_A_SYSTEM.iter().any(|of| line.contains(of));
+            assert!(!chosen && !processor && !named, "{}: {line}", place.join("/"));
         }
     }
 }
