@@ -1,7 +1,7 @@
 //! Words in file and folder names that are not part of a title.
 
 use super::numbers::is_disc_word;
-use super::words::{Gap, Words, number, year};
+use super::words::{Words, number, year};
 
 /// Words in folder names that do not identify the contents, sorted for binary search.
 pub static GENERAL: [&[u8]; 169] = split_at_spaces(
@@ -56,7 +56,7 @@ pub fn ends_title(words: &Words, index: usize) -> bool {
     let word = words.word(index);
     index >= words.len()
         || year(word).is_some()
-        || words.gap_before(index) == Gap::Bracket
+        || words.follows_bracket(index)
         || is_quality_word(word)
         || is_disc_word(word)
 }

@@ -11,24 +11,13 @@ use super::text::fold_letters;
 const MAX_BYTES: usize = 512;
 const MAX_WORDS: usize = 64;
 
-/// The strongest separator between two words.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Gap {
-    /// Any other separator, such as a space, a dot, an underscore or a hyphen within a word.
-    #[default]
-    Plain,
-    /// A `[` or `{`: text in square or curly brackets describes the file.
-    Bracket,
-    /// A `(`: text in round brackets is a year or part of the title.
-    Round,
-}
-
 /// The position of a word in [`Words::bytes`], and the word's surroundings in the original string.
 #[derive(Clone, Copy, Default)]
 struct WordSpan {
     start: u16,
     end: u16,
-    gap_before: Gap,
+    /// Whether a square or curly bracket precedes the word, as text that describes the file has.
+    follows_bracket: bool,
 }
 
 /// The folded words of a name or title.
@@ -64,7 +53,7 @@ impl Words {
             words: self,
             is_in_word: false,
             is_wide: false,
-            gap: Gap::Plain,
+            has_bracket: false,
         };
         splitter.split(text).is_some()
     }
@@ -81,11 +70,11 @@ impl Words {
         }
     }
 
-    /// Returns the strongest separator before the word at this index; [`Gap::Plain`] if the index is out of range.
-    pub fn gap_before(&self, index: usize) -> Gap {
+    /// Returns whether a square or curly bracket precedes the word at this index, which describes the file then.
+    pub fn follows_bracket(&self, index: usize) -> bool {
         self.spans[..self.count]
             .get(index)
-            .map_or(Gap::Plain, |span| span.gap_before)
+            .is_some_and(|span| span.follows_bracket)
     }
 
     /// Returns the number of letters and digits in all words, in bytes.
@@ -214,8 +203,8 @@ struct WordSplitter<'w> {
     is_in_word: bool,
     /// Whether the last letter is from a script without spaces.
     is_wide: bool,
-    /// The strongest separator since the last word.
-    gap: Gap,
+    /// Whether there was a square or curly bracket since the last word.
+    has_bracket: bool,
 }
 
 impl WordSplitter<'_> {
@@ -267,8 +256,7 @@ impl WordSplitter<'_> {
                     self.append_letter(c)?;
                 }
             }
-            '(' => self.gap = self.gap.max(Gap::Round),
-            '[' | '{' | '【' | '「' => self.gap = self.gap.max(Gap::Bracket),
+            '[' | '{' | '【' | '「' => self.has_bracket = true,
             _ => {}
         }
         self.end_word();
@@ -316,7 +304,7 @@ impl WordSplitter<'_> {
         *words.spans.get_mut(words.count)? = WordSpan {
             start,
             end: start,
-            gap_before: std::mem::take(&mut self.gap),
+            follows_bracket: std::mem::take(&mut self.has_bracket),
         };
         words.count += 1;
         self.is_in_word = true;
