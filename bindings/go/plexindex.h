@@ -199,8 +199,7 @@ typedef enum plexindex_status {
     PLEXINDEX_SERVER_ERROR = 308, // The server replied with status 5xx or another unexpected status.
     // The server did not reply in time, or an edit exceeded its timeout. Try again, or set a longer timeout.
     PLEXINDEX_TIMEOUT = 309,
-    // The server redirected the request. plexindex does not follow redirects.
-    PLEXINDEX_REDIRECTED = 310,
+    PLEXINDEX_REDIRECTED = 310, // The server redirected the request. plexindex does not follow redirects.
     // The call requires a request, but the call or the index is offline, or no server URL is set.
     PLEXINDEX_OFFLINE = 311,
     PLEXINDEX_LIBRARY_NOT_FOUND = 400, // The server has no library with this title, section ID or UUID.
