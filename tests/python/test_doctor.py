@@ -14,7 +14,8 @@ import plexindex
 import pytest
 from cli import Cli, words_of
 from conftest import TOKEN, Server, ServerFactory
-from plexindex.cli import check, sample
+from plexindex.cli import changes
+from plexindex.cli import doctor_files as sample
 from plexindex.cli.doctor import claims_of, is_in_preferences
 from plexindex.cli.output import as_argument
 from plexindex.testing import FakePlex
@@ -94,8 +95,8 @@ def test_a_server_without_a_token(cli: Cli, start_server: ServerFactory) -> None
 def test_a_server_that_is_silent(cli: Cli, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     cli.good("refresh")
     server.fault(action="delay", ms=60000, count=0)
-    assert check.PATIENCE == 15
-    monkeypatch.setattr(check, "PATIENCE", 1)
+    assert changes.PATIENCE == 15
+    monkeypatch.setattr(changes, "PATIENCE", 1)
     cli.fails(3, "no response within 1 s", "doctor")
     cli.fails(3, "did not respond within 1 s", "changes", "--check")
 

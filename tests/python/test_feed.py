@@ -71,7 +71,7 @@ def test_the_command_keeps_its_own_cursor(server: Server, tmp_path: Path) -> Non
         assert state.read_bytes() == content
     for arguments, wrong in (
         (("--state", str(state), "--since", "c1.x"), "omit --since"),
-        (("--state", str(tmp_path / "none" / "state")), "there is no folder"),
+        (("--state", str(tmp_path / "none" / "state")), "cannot read"),
         (("--state", str(tmp_path)), "cannot read"),
     ):
         refused = cli.run("changes", *arguments)

@@ -11,7 +11,7 @@ import plexindex
 import pytest
 from cli import Cli
 from conftest import ServerFactory
-from plexindex.cli.renames import RenameWatch
+from plexindex.cli.changes import RenameWatch
 
 from disk import Tree, make, requests
 

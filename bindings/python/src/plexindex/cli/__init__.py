@@ -21,8 +21,8 @@ from . import codes, options, output
 # The commands in the order of the help, each with its module, which is imported only for this command or the help.
 _COMMANDS = {
     "doctor": "doctor", "match": "match", "folder": "match", "diff": "diff", "changes": "changes", "scan": "match",
-    "refresh": "libraries", "libraries": "libraries", "stats": "libraries", "clear": "libraries", "matches": "matches",
-    "shared": "shared", "config": "settings", "completion": "help", "help": "help",
+    "refresh": "libraries", "libraries": "libraries", "stats": "libraries", "clear": "libraries",
+    "matches": "libraries", "shared": "shared", "config": "settings", "completion": "help", "help": "help",
 }  # fmt: skip
 
 

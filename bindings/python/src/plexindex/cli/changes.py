@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
-import sys
+import threading
+import time
+from collections.abc import Collection
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 
-from ..changes import Change, Changes
-from ..errors import Error, InvalidArgumentError
+from ..changes import REFRESH_ERRORS, Change, Changes, expect_listed, is_listed, why_older
+from ..compare.places import Places
+from ..errors import ClosedError, Error, InvalidArgumentError, TimeoutError
 from ..index import Index
+from ..item import Item
 from ..library import Library
-from . import check, codes, output
+from . import codes, output
 from .match import item_text
 from .options import FILE, SECONDS_OR_NEVER, TEXT, command, given, library
 from .output import say
@@ -71,7 +76,7 @@ def changes_command(
         chosen = index.library(library)
         try:
             if not offline:
-                older = check.bring_up_to_date(index, settings, chosen, always=is_check, progress=bar, whole=full)
+                older = bring_up_to_date(index, settings, chosen, always=is_check, progress=bar, whole=full)
             page = chosen.changes(cursor, full=full, offline=True)
         except InvalidArgumentError as error:
             if state is None:
@@ -91,27 +96,22 @@ def changes_command(
             output.remark(f"no changes since the cursor{hint}", terminal_only=True)
         _write_state(state, page.cursor)
         if watch:
-            if not offline:
-                _start_events(index, chosen, disk_every)
+            has_events = not offline
+            try:
+                if has_events:
+                    index.watch().start()
+            except Error as error:
+                if error.status_name != "unsupported":
+                    raise
+                has_events = False  # Plex's database sends no events, so plexindex polls it
+            if has_events and disk_every != 0:
+                RenameWatch(index, chosen, disk_every or DEFAULT_SECONDS).start()
             before = page.cursor
             for page in chosen.watch(before, offline=offline):
                 _print_page(index, page, has_state=has_state, always=page.cursor != before)
                 before = page.cursor
                 _write_state(state, before)
     return older.code if older is not None and is_check else codes.OK
-
-
-def _start_events(index: Index, library: Library, disk_every: float | None) -> None:
-    try:
-        index.watch().start()
-    except Error as error:
-        if error.status_name != "unsupported":
-            raise
-        return  # Plex's database sends no events, so plexindex polls it
-    from . import renames
-
-    if seconds := renames.DEFAULT_SECONDS if disk_every is None else disk_every:
-        renames.RenameWatch(index, library, seconds).start()
 
 
 _FIELDS = ("change", "item", "path", "from", "from_key", "library", "section")
@@ -132,7 +132,6 @@ def _print_page(index: Index, page: Changes, *, has_state: bool, always: bool) -
         output.say_json({**dict.fromkeys(_FIELDS), **cursor})
     elif not is_json and not has_state and (always or is_any):
         say(f"cursor: {page.cursor}")
-    sys.stdout.flush()
     return is_any
 
 
@@ -153,19 +152,16 @@ def _print_change(index: Index, change: Change) -> None:
 def _read_state(state: str) -> str | None:
     """Returns the cursor in the file, or None if no run has stored a cursor yet."""
     path = Path(state)
+    if not path.exists() and path.absolute().parent.is_dir():
+        return None
     try:
         cursor = path.read_text("utf-8").strip()
-    except FileNotFoundError:
-        if path.parent.is_dir():
-            return None
-        raise click.UsageError(f"cannot create --state {path}: there is no folder {path.parent}") from None
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or "the file is not text"
         raise click.UsageError(f"cannot read --state {path}: {why}") from None
     if not cursor:
-        raise click.UsageError(
-            f"--state {path} is empty: delete the file to start from now, or add --full to list all items"
-        )
+        remedy = "delete the file to start from now, or add --full to list all items"
+        raise click.UsageError(f"--state {path} is empty: {remedy}")
     return cursor
 
 
@@ -173,10 +169,117 @@ def _write_state(state: str | None, cursor: str | None) -> None:
     """Replaces the stored cursor atomically. Print the changes first, so that no change gets lost."""
     if state is None or cursor is None:
         return
-    path = Path(state)
-    new = path.with_name(f"{path.name}.{os.getpid()}.new")
     try:
-        new.write_text(f"{cursor}\n", "utf-8")
-        new.replace(path)
+        with click.open_file(os.path.abspath(state), "w", "utf-8", atomic=True) as file:
+            file.write(f"{cursor}\n")
     except OSError as error:
-        raise click.UsageError(f"cannot write --state {path}: {error.strerror}") from None
+        raise click.UsageError(f"cannot write --state {state}: {error.strerror}") from None
+
+
+# Without --timeout, a server that sends nothing for this many seconds counts as unreachable.
+PATIENCE = 15.0
+
+
+class NoAnswer(NamedTuple):
+    """The reason why a command must answer from older listings."""
+
+    kind: str
+    why: str
+    code: int
+
+
+def bring_up_to_date(
+    index: Index, settings: Settings, library: Library, *, always: bool, progress: output.Bar | None = None,
+    whole: bool = False,
+) -> NoAnswer | None:  # fmt: skip
+    """Fetches changes if a listing has expired or ``always`` is true. Returns None if all listings are then current.
+
+    Raises an error if no library was ever fetched or, with ``whole``, if at least one library was never fetched.
+    """
+    begun, received, is_slow = time.monotonic(), index.stats()["bytes_received"], True
+    failure: Exception | None = None
+    while is_slow:
+        failure = None
+        try:
+            if library.refresh(check=always, timeout=settings.timeout or PATIENCE, progress=progress):
+                return None
+        except REFRESH_ERRORS as error:
+            failure = error
+        is_late = failure is None or isinstance(failure, TimeoutError)
+        # Without a time limit, wait while the server is still sending data: the fetch is only slow.
+        before, received = received, index.stats()["bytes_received"]
+        is_slow, always = is_late and settings.timeout is None and received > before, False
+    libraries = library._current()
+    waited = output.span(time.monotonic() - begun)
+    if failure is not None and not is_late:
+        if not is_listed(libraries, whole=whole):
+            raise failure
+        why = why_older(failure, fresh=all(facts["fresh"] for facts in libraries))
+        if why == "refused":
+            return NoAnswer(why, f"{settings.source_name} rejected the token", codes.TOKEN)
+        return None if why is None else NoAnswer(why, str(failure), codes.of(failure))
+    if settings.timeout is None:
+        text = f"{settings.source_name} did not respond within {waited}"
+        if not is_listed(libraries, whole=whole):
+            raise TimeoutError(text)
+        return NoAnswer("away", text, codes.SERVER)
+    if failure is not None:
+        raise failure
+    expect_listed(library, late=True, whole=whole)
+    text = f"the time limit passed after {waited}, before {settings.source_name} reported all changes"
+    return NoAnswer("late", text, codes.SERVER)
+
+
+# Seconds between two walks of the disk by default, and at most between two requests for the same items.
+DEFAULT_SECONDS, _LONGEST_PAUSE = 600.0, 3600.0
+
+
+class RenameWatch:
+    """Periodically compares the libraries' folders with the disk, on a separate thread.
+
+    The server does not always report a rename, but each rename leaves a missing file and a new file. If a library has
+    both, the thread requests the items of the missing files, as `plexindex diff` does, so that the feed reports them.
+    """
+
+    def __init__(self, index: Index, library: Library, seconds: float) -> None:
+        self._index, self._library, self._seconds = index, library, seconds
+        # The items in the last request, the pause after it, and the earliest time to request the same items again.
+        self._asked_items: frozenset[tuple[str, str, str | None]] = frozenset()
+        self._pause = self._next_time = 0.0
+
+    def start(self) -> None:
+        threading.Thread(target=self._run, name="plexindex-renames", daemon=True).start()
+
+    def walk(self) -> None:
+        places = Places(self._library)
+        if not places.names.known:
+            return
+        places.reload(self._index.libraries(offline=True))
+        folders = [folder for folder in sorted(places.locations) if os.path.isdir(folder)]
+        if not folders:
+            return
+        comparison = self._index.compare(folders, self._library)
+        comparison._ask_only_if(self._is_due)
+        for _ in comparison:
+            pass
+
+    def _run(self) -> None:
+        while self._index.is_open:
+            try:
+                self.walk()
+            except ClosedError:
+                return
+            except Error:
+                pass  # the server is unreachable, or a folder was removed; the feed reports lasting failures
+            time.sleep(self._seconds)
+
+    def _is_due(self, unsure: Collection[tuple[Library, Item]]) -> bool:
+        """Returns whether to request the ``unsure`` items now. The pause doubles each time the items are the same."""
+        items = frozenset((library.uuid, item.rating_key, item.path) for library, item in unsure)
+        now = time.monotonic()
+        is_new = items != self._asked_items
+        if not items or (not is_new and now < self._next_time):
+            return False
+        self._pause = self._seconds if is_new else min(self._pause * 2, max(_LONGEST_PAUSE, self._seconds))
+        self._asked_items, self._next_time = items, now + self._pause
+        return True

@@ -11,7 +11,8 @@ import click
 from ..compare import Comparison, Difference
 from ..compare import left_out as _left_out
 from ..index import Index
-from . import check, codes, mappings, output
+from . import codes, mappings, output
+from .changes import bring_up_to_date
 from .match import item_text
 from .options import FOLDER, command, given, library
 from .output import count, say
@@ -77,7 +78,7 @@ def diff_command(
         comparison = index.compare(map(os.fsencode, folder), chosen, without=without, offline=offline,
                                    progress=lambda files: counter.show(f"{count(files, 'file')} found"))  # fmt: skip
         if not offline:
-            older = check.bring_up_to_date(index, settings, chosen, always=True)
+            older = bring_up_to_date(index, settings, chosen, always=True)
         # `bring_up_to_date` has asked the server, so the comparison need not ask again.
         comparison.use_outcome(older and older.kind)
         unlisted: list[bytes] = []

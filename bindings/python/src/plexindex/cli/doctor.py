@@ -21,7 +21,7 @@ from ..errors import StoreError, TimeoutError, UnauthorizedError
 from ..index import Index
 from ..library import Library
 from ..opening import open as open_index
-from . import check, codes, output, shared
+from . import changes, codes, output, shared
 from .doctor_files import Report, check_files, check_mappings, read_lists
 from .help import version_lines, versions
 from .libraries import fetch, library_dict, library_row, limit_text
@@ -102,7 +102,7 @@ def _check_database(report: Report, settings: Settings) -> bool:
     # Use a temporary store, because this check concerns only the database.
     with TemporaryDirectory() as folder, open_index(folder, database=settings.database) as index:
         try:
-            server = index.server(timeout=settings.timeout or check.PATIENCE)
+            server = index.server(timeout=settings.timeout or changes.PATIENCE)
         except REFRESH_ERRORS as error:
             facts.update(usable=False, why_not=str(error))
             report.bad(f"cannot read the database: {error}", codes.of(error, database=True))
@@ -131,7 +131,7 @@ def _check_server(report: Report, settings: Settings, index: Index) -> bool:
         report.note(f"{server_text}: not checked, because --offline was given")
         return False
     try:
-        server = index.server(timeout=settings.timeout or check.PATIENCE)
+        server = index.server(timeout=settings.timeout or changes.PATIENCE)
     except UnauthorizedError as error:
         facts.update(reached=True, token_good=False)
         report.good(f"{server_text} responds")
@@ -143,7 +143,7 @@ def _check_server(report: Report, settings: Settings, index: Index) -> bool:
         why = str(error)
         if isinstance(error, TimeoutError) and settings.timeout is None:
             why = (
-                f"no response within {output.span(check.PATIENCE)}; check that this is a Plex server, and that the "
+                f"no response within {output.span(changes.PATIENCE)}; check that this is a Plex server, and that the "
                 "server is not busy"
             )
         report.bad(f"cannot reach {server_text}: {why}", codes.SERVER)

@@ -93,15 +93,6 @@ def version_lines() -> list[str]:
     ]
 
 
-def _shared_options(context: click.Context) -> str:
-    formatter = context.make_formatter()
-    formatter.write_text("All commands accept these options, before or after the command:")
-    records = [one.get_help_record(context) for one in options.shared_options()]
-    with formatter.indentation():
-        formatter.write_dl([record for record in records if record])
-    return formatter.getvalue().rstrip()
-
-
 @options.command("help")
 @click.argument("topic", required=False, metavar="[COMMAND|config|exit-codes|options]")
 @click.pass_context
@@ -114,7 +105,8 @@ def help_command(context: click.Context, topic: str | None) -> int:
     if topic is None:
         say(group.get_help())
     elif topic == "options":
-        say(_shared_options(context))
+        text = "All commands accept these options, before or after the command."
+        say(click.Command(None, params=[*options.shared_options()], help=text, add_help_option=False).get_help(group))
     elif topic in ("config", "exit-codes"):
         say(CONFIG if topic == "config" else EXIT_CODES)
     else:

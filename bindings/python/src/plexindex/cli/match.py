@@ -69,9 +69,9 @@ def match_command(
     with settings.open_for_answers(progress=bar) as index:
         chosen = index.library(library)
         if is_check:
-            from . import check
+            from .changes import bring_up_to_date
 
-            older = check.bring_up_to_date(index, settings, chosen, always=True, progress=bar)
+            older = bring_up_to_date(index, settings, chosen, always=True, progress=bar)
             bar.drop()
             if older is not None:
                 output.complain(f"{older.why}: searching the stored listing")

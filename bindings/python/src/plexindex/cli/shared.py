@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -88,7 +87,6 @@ def follow_command() -> int:
             while True:
                 if given.get("json") and progress != before:
                     output.say_json(progress)
-                sys.stdout.flush()
                 time.sleep(_POLL_SECONDS)
                 before, progress = progress, following.progress()
 
