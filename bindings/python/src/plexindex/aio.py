@@ -166,6 +166,18 @@ def _iterator(method: Callable[Concatenate[Any, P], Iterable[T]]) -> Callable[Co
     return call
 
 
+def _made(
+    kind: Callable[[Any, ThreadPoolExecutor], T], method: Callable[Concatenate[Any, P], Any]
+) -> Callable[Concatenate[Any, P], T]:
+    """Returns the function for a method that waits for nothing, and whose result has a twin of this kind."""
+
+    @_typed_as(method)
+    def call(self: _Caller, *arguments: Any, **options: Any) -> Any:
+        return kind(method(self._target, *arguments, **options), self._threads)
+
+    return call
+
+
 class AsyncChanges(_Caller):
     """As :class:`plexindex.Changes`, for ``async for``."""
 
@@ -317,16 +329,12 @@ class AsyncLibrary(_Caller):
     refresh = _cancellable(Library.refresh)
     wait_for = _cancellable(Library.wait_for)
     edit_items = _coroutine(Library.edit_items)
+    watch = _made(AsyncWatch, Library.watch)
 
     @_typed_as(Library.changes)
     async def changes(self, *arguments: Any, **options: Any) -> AsyncChanges:
         """As :meth:`plexindex.Library.changes`."""
         return AsyncChanges(await self._cancellable(self._target.changes, *arguments, **options), self._threads)
-
-    @_typed_as(Library.watch)
-    def watch(self, *arguments: Any, **options: Any) -> AsyncWatch:
-        """As :meth:`plexindex.Library.watch`."""
-        return AsyncWatch(self._target.watch(*arguments, **options), self._threads)
 
     def __aiter__(self) -> AsyncIterator[Item]:
         return self.items()
@@ -359,11 +367,6 @@ class AsyncIndex(_Caller):
         """Whether the index is open."""
         return self._target.is_open
 
-    @_typed_as(sync.Index.library)
-    def library(self, *arguments: Any, **options: Any) -> AsyncLibrary:
-        """As :meth:`plexindex.Index.library`."""
-        return AsyncLibrary(self._target.library(*arguments, **options), self._threads)
-
     @_typed_as(sync.Index.libraries)
     async def libraries(self, **options: Any) -> list[AsyncLibrary]:
         """As :meth:`plexindex.Index.libraries`."""
@@ -374,6 +377,9 @@ class AsyncIndex(_Caller):
         """As :meth:`plexindex.Index.match`. An answer that needs no waiting needs no thread."""
         return await AsyncLibrary(self._target._in(library), self._threads).match(path, **options)
 
+    library = _made(AsyncLibrary, sync.Index.library)
+    watch = _made(AsyncWatch, sync.Index.watch)
+    compare = _made(AsyncComparison, sync.Index.compare)
     match_paths = _cancellable(sync.Index.match_paths)
     folder = _cancellable(sync.Index.folder)
     match_guid = _cancellable(sync.Index.match_guid)
@@ -408,16 +414,6 @@ class AsyncIndex(_Caller):
     async def changes(self, *arguments: Any, **options: Any) -> AsyncChanges:
         """As :meth:`plexindex.Index.changes`."""
         return AsyncChanges(await self._cancellable(self._target.changes, *arguments, **options), self._threads)
-
-    @_typed_as(sync.Index.watch)
-    def watch(self, *arguments: Any, **options: Any) -> AsyncWatch:
-        """As :meth:`plexindex.Index.watch`."""
-        return AsyncWatch(self._target.watch(*arguments, **options), self._threads)
-
-    @_typed_as(sync.Index.compare)
-    def compare(self, *arguments: Any, **options: Any) -> AsyncComparison:
-        """As :meth:`plexindex.Index.compare`."""
-        return AsyncComparison(self._target.compare(*arguments, **options), self._threads)
 
     @_typed_as(sync.Index.table)
     def table(self, name: str | bytes) -> Table:
