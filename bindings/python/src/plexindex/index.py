@@ -234,7 +234,7 @@ class Index:
         self._in(library).invalidate_path(path)
 
     def invalidate_item(self, key: KeyArg, library: LibraryArg = None) -> None:
-        """Invalidates an item and all its paths, like :meth:`invalidate_path`, for example after a 404 for the item."""
+        """Invalidates an item and all its paths, and removes their confirmed matches, for example after a 404."""
         self._in(library).invalidate_item(key)
 
     def invalidate_library(self, library: LibraryArg) -> None:

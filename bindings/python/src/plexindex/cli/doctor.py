@@ -234,7 +234,7 @@ def _check_libraries(report: Report, index: Index, *, offline: bool) -> list[Lib
     if libraries:
         report.table([library_row(library) for library in libraries], right=(3,))
     else:
-        report.note("the store contains no libraries yet")
+        report.note("the store contains no libraries of this server and user yet")
     for library in libraries:
         if library.age is None or library.kind == "photo":
             continue

@@ -255,7 +255,7 @@ def export_command(broken: str | None) -> int:
 
 @matches_command.command("import", cls=Command)
 def import_command() -> int:
-    """Record matches from such lines on standard input.
+    """Record matches from lines of `matches export` on standard input.
 
     A path that already has a match keeps it.
 
