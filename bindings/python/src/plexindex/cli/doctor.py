@@ -97,7 +97,7 @@ def _check_database(report: Report, settings: Settings) -> bool:
     facts: dict[str, object] = {"file": settings.database, "usable": None, "why_not": None}
     report.values["database"] = facts
     if settings.offline:
-        report.note(f"{settings.database}: not checked, because --offline was given")
+        report.add("note", f"{settings.database}: not checked, because --offline was given")
         return False
     # Use a temporary store, because this check concerns only the database.
     with TemporaryDirectory() as folder, open_index(folder, database=settings.database) as index:
@@ -108,9 +108,11 @@ def _check_database(report: Report, settings: Settings) -> bool:
             report.bad(f"cannot read the database: {error}", codes.of(error, database=True))
             return False
     facts.update(usable=True, libraries=server["libraries"], machine_identifier=server["machine_identifier"])
-    report.good(f"can read {settings.database}: {count(server['libraries'], 'library', 'libraries')}")
+    report.add("ok", f"can read {settings.database}: {count(server['libraries'], 'library', 'libraries')}")
     if server["machine_identifier"].startswith("database:"):
-        report.note("cannot read Preferences.xml, so plexindex identifies the server by the path of the database")
+        report.add(
+            "note", "cannot read Preferences.xml, so plexindex identifies the server by the path of the database"
+        )
     return True
 
 
@@ -121,20 +123,20 @@ def _check_server(report: Report, settings: Settings, index: Index) -> bool:
     facts.update(url_from=settings.url_from or None, token_from=settings.token_from or None)
     report.values["server"] = facts
     if settings.url is None and settings.database is not None:
-        report.note("no server is specified: plexindex uses only Plex's database")
+        report.add("note", "no server is specified: plexindex uses only Plex's database")
         return not settings.offline
     if settings.url is None:
         report.bad(f"no server is specified: {HOW_TO_NAME_A_SERVER}", codes.USAGE)
         return False
     server_text = f"{settings.url} (from {settings.url_from})"
     if settings.offline:
-        report.note(f"{server_text}: not checked, because --offline was given")
+        report.add("note", f"{server_text}: not checked, because --offline was given")
         return False
     try:
         server = index.server(timeout=settings.timeout or changes.PATIENCE)
     except UnauthorizedError as error:
         facts.update(reached=True, token_good=False)
-        report.good(f"{server_text} responds")
+        report.add("ok", f"{server_text} responds")
         what = f"the server rejected the token (from {settings.token_from})"
         report.bad(f"{what if settings.token else 'the server needs a token'}: {error}", codes.TOKEN)
         _check_token(report, settings, facts, "")
@@ -151,12 +153,12 @@ def _check_server(report: Report, settings: Settings, index: Index) -> bool:
     answered, version = server["answered_us"] / 1_000_000, server.get("version", "")
     facts.update(reached=True, token_good=settings.token is not None, version=version, answered=answered,
                  machine_identifier=server["machine_identifier"])  # fmt: skip
-    report.good(f"{server_text} responds in {output.span(answered)}: Plex {version or 'of unknown version'}")
+    report.add("ok", f"{server_text} responds in {output.span(answered)}: Plex {version or 'of unknown version'}")
     libraries = count(server["libraries"], "library", "libraries")
     if settings.token is None:
-        report.note(f"no token was given, and the server needs none: the server shows {libraries}")
+        report.add("note", f"no token was given, and the server needs none: the server shows {libraries}")
     else:
-        report.good(f"the token (from {settings.token_from}) is valid: the server shows {libraries}")
+        report.add("ok", f"the token (from {settings.token_from}) is valid: the server shows {libraries}")
         _check_token(report, settings, facts, server["machine_identifier"])
     if not server["libraries"]:
         report.bad("the server shows no libraries to this token's user")
@@ -164,7 +166,7 @@ def _check_server(report: Report, settings: Settings, index: Index) -> bool:
     if isinstance(database, dict) and database["usable"]:
         # If the database belonged to a different server, `index.server` would have failed.
         database.update(is_this_servers=True)
-        report.good(f"Plex's database {settings.database} belongs to this server")
+        report.add("ok", f"Plex's database {settings.database} belongs to this server")
     return True
 
 
@@ -182,15 +184,16 @@ def _check_token(report: Report, settings: Settings, facts: dict[str, object], s
             remedy = "renew it before then, or give a command with --token-command"
         left, date = expires - time.time(), time.strftime("%Y-%m-%d %H:%M", time.localtime(expires))
         if left <= 0:
-            report.note(f"the token expired on {date}: {remedy.partition(' before')[0]}")
+            report.add("note", f"the token expired on {date}: {remedy.partition(' before')[0]}")
         elif left < 24 * 3600 and settings.renew is None:
-            report.note(f"the token expires in {output.span(left)}, on {date}: {remedy}")
+            report.add("note", f"the token expires in {output.span(left)}, on {date}: {remedy}")
         else:
-            report.good(f"the token expires on {date}: {remedy}")
+            report.add("ok", f"the token expires on {date}: {remedy}")
         if not (claims.get("thumbprint") and claims.get("username")):
-            report.note(
+            report.add(
+                "note",
                 "the token does not contain its user's name, so plexindex treats each new token as a new user's, and "
-                "lists all libraries again: give --user, or request the token with the scope 'username'"
+                "lists all libraries again: give --user, or request the token with the scope 'username'",
             )
     audience = claims.get("aud")
     is_servers_own = bool(server and server in (audience if isinstance(audience, list) else [audience]))
@@ -198,9 +201,10 @@ def _check_token(report: Report, settings: Settings, facts: dict[str, object], s
         settings.token, settings.database
     )
     if is_servers_own:
-        report.note(
+        report.add(
+            "note",
             "this is the server's own token: a client that uses it can break the server's registration at plex.tv and "
-            "its remote access; give plexindex a token of its own"
+            "its remote access; give plexindex a token of its own",
         )
 
 
@@ -234,7 +238,7 @@ def _check_libraries(report: Report, index: Index, *, offline: bool) -> list[Lib
     if libraries:
         report.table([library_row(library) for library in libraries], right=(3,))
     else:
-        report.note("the store contains no libraries of this server and user yet")
+        report.add("note", "the store contains no libraries of this server and user yet")
     for library in libraries:
         if library.age is None or library.kind == "photo":
             continue
@@ -243,8 +247,8 @@ def _check_libraries(report: Report, index: Index, *, offline: bool) -> list[Lib
         paths = [item.path or "" for item in library.items(offline=True)]
         if direct := sum(path.rpartition("\\" if "\\" in path else "/")[0] in folders for path in paths):
             lie = count(direct, "file lies", "files lie")
-            report.note(f"'{library.title}': {lie} directly in the library's folder; a file in a folder of its own is "
-                        "matched more reliably")  # fmt: skip
+            better = "a file in a folder of its own is matched more reliably"
+            report.add("note", f"'{library.title}': {lie} directly in the library's folder; {better}")
     return libraries
 
 
@@ -262,35 +266,39 @@ def _check_store(report: Report, settings: Settings, index: Index) -> None:
     size = f"{folder}: {output.size(store['disk_bytes'])}{limit_text(now)}{free}"
     if now["over_limit"]:
         kept = "confirmed matches, tables, or the library listed last"
-        report.note(f"{size}\nplexindex cannot evict {kept}: increase size_limit")
+        report.add("note", f"{size}\nplexindex cannot evict {kept}: increase size_limit")
     else:
-        report.good(size)
+        report.add("ok", size)
     former = former_folder() if settings.found.cache_dir.source == "the default" else folder
     if former != folder and os.path.isdir(former):
         command = f"plexindex --cache-dir {shlex.quote(former)} matches export | plexindex matches import"
-        report.note(f"{former}, the former default folder, contains an index too: run `{command}`, then remove it")
+        report.add(
+            "note", f"{former}, the former default folder, contains an index too: run `{command}`, then remove it"
+        )
     for name in store["broken"]:
         path = shlex.quote(os.path.join(folder, name))
-        report.note(
+        report.add(
+            "note",
             f"{name} is a damaged database; its tables are lost, but its confirmed matches may be readable: run "
-            f"`plexindex matches export --broken {path} | plexindex matches import`, then remove the file"
+            f"`plexindex matches export --broken {path} | plexindex matches import`, then remove the file",
         )
     file_system = store.get("file_system") or "unknown"
     if store["shares_memory"] and store["journal"] == "wal":
-        report.good(f"file system: {file_system}; processes can share memory")
+        report.add("ok", f"file system: {file_system}; processes can share memory")
     else:
-        report.note(
+        report.add(
+            "note",
             f"file system: {file_system}; processes cannot share memory, so plexindex is slower\n"
-            "choose a folder on a local disk with --cache-dir or PLEXINDEX_CACHE_DIR"
+            "choose a folder on a local disk with --cache-dir or PLEXINDEX_CACHE_DIR",
         )
     if store["locks"]:
-        report.good("locks work (tested)")
+        report.add("ok", "locks work (tested)")
     else:
         effect = "several processes may fetch the same library"
         report.bad(f"file locks do not work in the folder, so {effect}: {store.get('locks_error')}", codes.STORE)
     # Windows does not use Unix permission bits.
     if os.name != "nt" and os.path.exists(folder) and os.stat(folder).st_mode & 0o077:
-        report.note(f"other users can read the folder: run `chmod 700 {shlex.quote(folder)}`")
+        report.add("note", f"other users can read the folder: run `chmod 700 {shlex.quote(folder)}`")
 
 
 def _check_shared(report: Report, settings: Settings, index: Index) -> None:
@@ -300,7 +308,7 @@ def _check_shared(report: Report, settings: Settings, index: Index) -> None:
     report.title("Shared log")
     status = None if settings.offline else index.shared_status()
     if status is None:
-        report.note("not checked, because --offline was given")
+        report.add("note", "not checked, because --offline was given")
         return
     report.values["shared"] = status
     if not status["reachable"]:
@@ -308,12 +316,12 @@ def _check_shared(report: Report, settings: Settings, index: Index) -> None:
         report.bad(f"{status.get('error')}\n{effect}\nsee docs/several-hosts.md", shared.exit_code_of(status))
         return
     if status.get("error") is None:
-        report.good(f"{status['address']} responds: {shared.contents(status)}")
+        report.add("ok", f"{status['address']} responds: {shared.contents(status)}")
     else:
         effect = "this host can read other hosts' entries, but cannot write its own"
         report.bad(f"{status.get('error')}\n{effect}; {shared.contents(status)}", shared.exit_code_of(status))
-    add = report.good if status.get("behind") == 0 and not status.get("undelivered") else report.note
-    add(f"this host {'; '.join(shared.behind(status))}")
+    has_all = status.get("behind") == 0 and not status.get("undelivered")
+    report.add("ok" if has_all else "note", f"this host {'; '.join(shared.behind(status))}")
 
 
 def _fetch(report: Report, index: Index, unfetched: list[Library], yes: bool) -> None:

@@ -68,25 +68,17 @@ class Report:
         if not self._is_silent:
             output.print_table(rows, right, indent=2)
 
-    def good(self, text: str) -> None:
-        self._mark("ok", text)
-
-    def note(self, text: str) -> None:
-        self._mark("note", text)
-
     def bad(self, text: str, code: int = codes.NOT_ALL) -> None:
         """Reports a problem. The report's first problem determines the exit code."""
         self._problems.append(text)
         self._code = self._code or code
-        self._mark("BAD", text)
+        self.add("BAD", text)
         if given.get("quiet") and not given.get("json"):
             output.complain(text)
 
-    def propose(self, text: str) -> None:
-        self._proposed += 1
-        self._mark("try", text)
-
-    def _mark(self, mark: str, text: str) -> None:
+    def add(self, mark: str, text: str) -> None:
+        """Reports what works (ok), what may matter (note), or a mapping (try)."""
+        self._proposed += mark == "try"
         text = output.fitted(f"  {mark:<5}{output.clean(text)}".replace("\n", f"\n{'':7}"))
         self.line(f"  {output.paint(mark, _STYLES[mark])}{text[2 + len(mark) :]}")
 
@@ -133,7 +125,7 @@ def check_files(
         if is_reached or settings.offline:
             report.bad(f"{text}: run `plexindex refresh`, or add --yes", codes.NOT_FETCHED)
         else:
-            report.note(text)  # doctor has already reported the cause, which is the server
+            report.add("note", text)  # doctor has already reported the cause, which is the server
         return
     folders = [path for path in arguments if path != "-" and os.path.isdir(path)]
     suffixes = extensions({library.kind for library in libraries})
@@ -174,13 +166,13 @@ def check_mappings(report: Report, settings: Settings, libraries: list[Library])
         host, server = host_and_server(rule)
         if _fits(server, locations):
             if os.path.isabs(host) and not os.path.isdir(host):
-                report.note(f"the mapping {arrow(rule)}: there is no folder {host} on this machine")
+                report.add("note", f"the mapping {arrow(rule)}: there is no folder {host} on this machine")
         elif _fits(host, locations):
             swapped = f"`--mapping {output.as_argument(f'{server} -> {host}')}`"
             report.bad(f"the mapping {arrow(rule)} is swapped: {host} is Plex's folder; try {swapped}")
         else:
             shown = ", ".join(locations[:_EXAMPLES]) + (", …" if len(locations) > _EXAMPLES else "")
-            report.note(f"the mapping {arrow(rule)} matches no folder in Plex's libraries: {shown}")
+            report.add("note", f"the mapping {arrow(rule)} matches no folder in Plex's libraries: {shown}")
 
 
 def _fits(folder: str, locations: list[str]) -> bool:
@@ -211,19 +203,21 @@ def _report_counts(report: Report, answers: Sequence[Match], paths: list[bytes],
         for path in unmatched[name][:_EXAMPLES]:
             report.line(f"    {output.one_line(os.fsdecode(path))}")
     if low:
-        report.note(f"{count(low, 'answer has', 'answers have')} low confidence: use `plexindex match` to see why")
+        report.add(
+            "note", f"{count(low, 'answer has', 'answers have')} low confidence: use `plexindex match` to see why"
+        )
     facts = {"looked_at": len(paths), "match_kinds": by_kind, "low_confidence": low, "left_out": len(ignored)}
     report.values["files"] = {**facts, "unmatched": missing}
     total, checked = sum(missing.values()), len(paths) - len(ignored)
     if set(missing) == {"not found: not listed"} and total <= max(1, checked * _FEW) < checked:
         verb = "is" if total == 1 else "are"
-        report.note(f"{count(total, 'file')} {verb} not listed by Plex yet: `plexindex diff` explains why")
+        report.add("note", f"{count(total, 'file')} {verb} not listed by Plex yet: `plexindex diff` explains why")
     elif total:
         verb = "matches" if total == 1 else "match"
         code = codes.NOT_FETCHED if "not found: not fetched" in missing else codes.NOT_ALL
         report.bad(f"{total:,} of {count(checked, 'file')} {verb} no item, or several items", code)
     elif checked:
-        report.good(f"each of {'the other files' if ignored else 'the files'} matches a single item")
+        report.add("ok", f"each of {'the other files' if ignored else 'the files'} matches a single item")
 
 
 def _report_proposals(report: Report, settings: Settings, verdict: Verdict, total: int, unsure: int) -> None:
@@ -242,7 +236,7 @@ def _report_proposals(report: Report, settings: Settings, verdict: Verdict, tota
     if verdict.wrong:
         report.line("  Replace the wrong mappings: plexindex uses the first mapping that applies to a path.")
     for (host, server), gain in zip(pairs, gains):
-        report.propose(f"{gain:,} of {count(total, 'file')} match if {host} becomes {server}")
+        report.add("try", f"{gain:,} of {count(total, 'file')} match if {host} becomes {server}")
     if unsure > sum(gains):
         report.line(f"       {count(unsure - sum(gains), 'file')} would still not be listed under the mapped path")
     flags = " ".join(flag(proposal.mapping).strip("`") for proposal in verdict.proposals)

@@ -15,7 +15,6 @@ from .settings import Settings
 
 if TYPE_CHECKING:
     from .._core.methods import SharedStatus, SharedView
-    from ..index import Index
 
 # Seconds after which `shared follow` checks again whether the library has read more entries.
 _POLL_SECONDS = 0.5
@@ -105,23 +104,28 @@ def _run(action: str, *, is_confirmed: bool = False) -> int:
     given.pop("settings")  # errors come from PostgreSQL, so the Plex token is not the cause
     if action == "status" and settings.has_store():
         with settings.open() as index:
-            return _print_status(_get_status(index))
+            return _print_status(index.shared_status())
     # These actions need only the log, and neither create nor change this host's folder.
     with TemporaryDirectory() as folder, settings.open(cache_dir=folder) as index:
-        if action == "clear":
-            return _clear(index, is_confirmed)
-        tables = index.shared_init() if action == "init" else None
-        no_store = f"this host has no index yet in {settings.folder}"
-        return _print_status(_get_status(index), tables=tables, no_store=no_store)
+        if action != "clear":
+            tables = index.shared_init() if action == "init" else None
+            no_store = f"this host has no index yet in {settings.folder}"
+            return _print_status(index.shared_status(), tables=tables, no_store=no_store)
+        status = index.shared_status()
+        assert status is not None, "the option is set"
+        question = (
+            f"Empty the shared log {status['address']} ({contents(status)}), for all servers and users? Each host "
+            "keeps its folder, but the other hosts lose the entries that they have not read yet."
+        )
+        if status["reachable"] and not output.is_confirmed(is_confirmed, question):
+            return codes.NOT_ALL
+        if status["reachable"]:
+            index.shared_clear()
+        return _print_status(index.shared_status(), no_store="each host keeps its folder")
 
 
-def _get_status(index: Index) -> SharedStatus:
-    status = index.shared_status()
+def _print_status(status: SharedStatus | None, *, tables: str | None = None, no_store: str | None = None) -> int:
     assert status is not None, "the option is set"
-    return status
-
-
-def _print_status(status: SharedStatus, *, tables: str | None = None, no_store: str | None = None) -> int:
     if given.get("json"):
         output.say_json({**status, "tables": tables})
     elif not status["reachable"]:
@@ -174,22 +178,3 @@ def contents(status: SharedStatus) -> str:
     hosts = max(view["hosts"] for view in status["views"])
     size = output.size(sum(view["bytes"] for view in status["views"]))
     return f"{count(entries, 'entry', 'entries')} of {count(servers, 'server')}, from {count(hosts, 'host')}, {size}"
-
-
-def _clear(index: Index, is_confirmed: bool) -> int:
-    status = _get_status(index)
-    if not status["reachable"]:
-        return _print_status(status)
-    question = (
-        f"Empty the shared log {status['address']} ({contents(status)}), for all servers and users? Each host keeps "
-        "its folder, but the other hosts lose the entries that they have not read yet."
-    )
-    if not output.is_confirmed(is_confirmed, question):
-        return codes.NOT_ALL
-    index.shared_clear()
-    status = _get_status(index)
-    if given.get("json"):
-        output.say_json({**status, "tables": None})
-    else:
-        say(f"emptied {status['address']}: {contents(status)}; each host keeps its folder")
-    return codes.OK
