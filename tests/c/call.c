@@ -24,11 +24,6 @@ static void misuse(void)
         char unknown[24];
     } future;
     size_t size;
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_call(handle, NULL, "{}", 2, NULL, &json, ERROR), "method");
-    CHECK(json == NULL);
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_call(handle, "versions", NULL, 2, NULL, &json, ERROR), "request");
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_call(handle, "versions", "{}", 2, NULL, NULL, ERROR), "out_json");
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_call(NULL, "store.get", "{}", 2, NULL, &json, ERROR), "handle");
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, call("version", "{}", NULL), "no method 'version'");
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, call("versions", "{", NULL), "versions", "EOF");
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, call("versions", "{\"x\": 1}", NULL), "unknown field `x`");

@@ -114,18 +114,6 @@ static inline const char *harness(const char *format, ...)
     return reply;
 }
 
-/* Calls a method, which gives this status. Returns its answer, which lasts until the next one, for all threads. */
-static inline const char *method_answer(const plexindex_handle *handle, int32_t expected, const char *method,
-                                        const char *request)
-{
-    static char answer[1 << 16];
-    char *json = NULL;
-    CHECK_STATUS(expected, plexindex_call(handle, method, request, strlen(request), NULL, &json, ERROR));
-    snprintf(answer, sizeof answer, "%s", json == NULL ? "" : json);
-    plexindex_free(json);
-    return answer;
-}
-
 /* Returns the number of requests that the server received. */
 static inline long requests(void)
 {

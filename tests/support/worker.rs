@@ -160,15 +160,6 @@ impl Worker {
         self.hear()
     }
 
-    /// Waits for its next line and discards it. Returns `false` if none came in time.
-    pub fn hears_by(&mut self, end: Instant) -> bool {
-        match self.said.recv_timeout(end.saturating_duration_since(Instant::now())) {
-            Ok(_) => true,
-            Err(RecvTimeoutError::Timeout) => false,
-            Err(RecvTimeoutError::Disconnected) => panic!("a worker ended before it was asked to"),
-        }
-    }
-
     /// Its lines that were not read yet.
     pub fn heard(&mut self) -> Option<String> {
         self.kept.pop_front().or_else(|| self.said.try_recv().ok())

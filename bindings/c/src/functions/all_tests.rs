@@ -393,6 +393,19 @@ fn the_list_has_every_function_of_the_header() {
     assert_eq!(listed, declared);
 }
 
+/// The names of a function's arguments in the header.
+fn names_of(function: &str) -> Vec<&'static str> {
+    let header = include_str!("../../../../include/plexindex.h");
+    let begin = format!("{function}(");
+    let mut all = header.match_indices(&begin).map(|(at, _)| &header[at + begin.len()..]);
+    // Comments name functions with an empty list.
+    let list = all
+        .find(|list| !list.starts_with(')'))
+        .and_then(|list| list.split_once(");"));
+    let names = list.map(|(list, _)| list.split(',').filter_map(|one| one.rsplit([' ', '*']).next()));
+    names.into_iter().flatten().collect()
+}
+
 /// Arguments that may be NULL: function, index of the argument, and the expected result.
 const MAY_BE_NULL: [(&str, usize); 3] = [
     ("plexindex_close", 0),
@@ -428,6 +441,9 @@ fn every_invalid_argument_gives_a_status() {
                         }
                         if status == Status::NullPointer {
                             assert!(message().contains("NULL"), "{what}");
+                            if wrong == Wrong::Null && name != "plexindex_open" {
+                                assert!(message().contains(names_of(name)[argument]), "{what}");
+                            }
                             assert!(!MAY_BE_NULL.contains(&(name, argument)), "{what}");
                         }
                     }
