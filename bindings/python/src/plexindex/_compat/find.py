@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from .._core import TYPE_CHECKING
 from .._core.paths import last_component, lies_under
-from .._core.rules import Rules
 from ..errors import Error
-from ..mapping import as_mapping
+from ..mapping import as_mapping, to_server
 from .host import host_log, not_found, reraise, server_away, warn_of_token
 from .section_index import note_failure
 
@@ -120,7 +119,7 @@ def _belongs_elsewhere(section: SectionIndex, match: Match, path: str) -> bool:
     index = section.index
     folders = [folder for library in index.libraries(offline=True) for folder in library.locations]
     folders += [index._host_path_of(folder) or folder for folder in folders]
-    mapped = Rules(map(as_mapping, index._recipe[3]["mappings"])).to_server(path)
+    mapped = to_server(map(as_mapping, index._recipe[3]["mappings"]), path)
     if any(lies_under(one, folders) for one in (path, *mapped)):
         return True
     return index.match(path, offline=True).match_kind in _LISTED

@@ -9,10 +9,9 @@ from itertools import islice, takewhile
 from typing import NamedTuple
 
 from .._core.paths import lies_under
-from .._core.rules import Rules
 from ..errors import Error
 from ..index import Index
-from ..mapping import Mapping, Proposal
+from ..mapping import Mapping, Proposal, to_server
 from ..match import Match
 from . import output
 from .settings import Settings
@@ -46,7 +45,7 @@ def host_and_server(rule: Mapping) -> tuple[str, str]:
 def first_applying(rules: Iterable[Mapping], path: str) -> tuple[Mapping, str] | None:
     """Returns the first mapping that applies to a path, and the resulting path on the server."""
     for rule in rules:
-        for server_path in Rules([rule]).to_server(path):
+        for server_path in to_server([rule], path):
             return rule, server_path
     return None
 
@@ -93,8 +92,7 @@ def _propose(index: Index, paths: Sequence[bytes]) -> list[Proposal]:
 
 def _narrowed(proposal: Proposal, paths: Iterable[bytes], locations: Iterable[str]) -> Proposal:
     """Restricts a proposal to the libraries' folders that contain tested files."""
-    rules = Rules([proposal.mapping])
-    tested = [server_path for path in paths for server_path in rules.to_server(os.fsdecode(path))]
+    tested = [server_path for path in paths for server_path in to_server([proposal.mapping], os.fsdecode(path))]
     used = [folder for folder in locations if any(lies_under(path, [folder]) for path in tested)]
     separator = "\\" if "\\" in proposal.server else "/"
     levels = zip(*(folder.rstrip("/\\").split(separator) for folder in used))
