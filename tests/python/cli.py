@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,10 @@ def words_of(line: str) -> list[str]:
 
 # Python reads these when it starts.
 AT_START = ("PYTHON", "LC_", "LANG", "PLEXINDEX_LIBRARY")
+
+
+# Before click 8.2, the runner mixed the streams by default.
+RUNNER: Any = CliRunner(**{name: False for name in signature(CliRunner).parameters if name == "mix_stderr"})
 
 
 class Cli:
@@ -66,7 +71,7 @@ class Cli:
         kept = logger.handlers, logger.propagate, logger.level
         hidden = {name: environment.get(name) for name in {*os.environ, *environment}}
         try:
-            found = CliRunner().invoke(plexindex, command[3:], given, hidden, catch_exceptions=False)
+            found = RUNNER.invoke(plexindex, command[3:], given, hidden, catch_exceptions=False)
         finally:
             logger.handlers, logger.propagate = kept[:2]
             logger.setLevel(kept[2])
