@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 
 use super::answer::Answer;
 use super::queries::Queries;
-use super::query_kind::{Assessment, QueryContext, QueryKind, QueryState, Step, StepConditions, StepTargets};
+use super::query_kind::{
+    Assessment, PathInquiry, QueryContext, QueryKind, QueryState, Step, StepConditions, StepTargets,
+};
 use crate::engine::{LibraryRow, LibraryRows, Snapshot};
 use crate::error::{Error, Result, RetryAdvice, Status};
 use crate::freshness::is_stale;
@@ -487,10 +489,13 @@ impl QueryState {
                 return Ok(Step::Refresh);
             }
             if self.timeout_status.is_none() && may_search && !self.is_postponed {
-                if !self.searched && is_due(Step::Probe)? {
-                    // The first time, the step is the probe; the second time, the search.
-                    self.searched = std::mem::replace(&mut self.probed, true);
-                    return Ok(if self.searched { Step::Search } else { Step::Probe });
+                if self.path_inquiry != PathInquiry::Searched && is_due(Step::Probe)? {
+                    let (inquiry, step) = match self.path_inquiry {
+                        PathInquiry::None => (PathInquiry::Probed, Step::Probe),
+                        _ => (PathInquiry::Searched, Step::Search),
+                    };
+                    self.path_inquiry = inquiry;
+                    return Ok(step);
                 }
                 if !self.listed && !self.unlisted.is_empty() && is_due(Step::List)? {
                     self.listed = true;
@@ -515,7 +520,7 @@ impl QueryState {
         }
         // The server's reply about the item is enough for this query, so no probe or search follows. The next query
         // checks whether the file now belongs to a different item.
-        (self.verified, self.probed, self.searched) = (true, true, true);
+        (self.verified, self.path_inquiry) = (true, PathInquiry::Searched);
         Ok(true)
     }
 

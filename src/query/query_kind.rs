@@ -142,8 +142,7 @@ pub struct QueryState {
     pub rebuilt: u32,
     pub fetched_libraries: bool,
     pub searched_unfetched: bool,
-    pub probed: bool,
-    pub searched: bool,
+    pub path_inquiry: PathInquiry,
     /// Whether a full listing, which the query has skipped, was fetched after the search.
     pub listed: bool,
     /// Whether the server has changed a library that may contain the path. `None`: no search is necessary.
@@ -156,6 +155,17 @@ pub struct QueryState {
     pub requests: u64,
     /// Time that the query has waited for the server although a stored listing can answer.
     pub waited: Duration,
+}
+
+/// How far a query has asked the server about a missing path.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PathInquiry {
+    #[default]
+    None,
+    /// The libraries were probed. The next step is the search.
+    Probed,
+    /// The path was searched for, or needs no search.
+    Searched,
 }
 
 /// The libraries or items that a step refreshes, searches or verifies.
