@@ -227,31 +227,17 @@ def test_what_is_not_a_size(text: str) -> None:
         _config.parse_size(text)
 
 
-def test_the_user_is_found_beside_the_token(cli: Cli, server: Server) -> None:
-    """With two tokens of one user, plexindex lists a library once."""
-    tokens = ("token-1", "token-2")
-    server.post("tokens", {"tokens": [{"token": token} for token in tokens]})
+def test_the_user_is_found_beside_the_token(cli: Cli, ours: dict[str, Any]) -> None:
+    def user(*words: str, **variables: Any) -> str | None:
+        facts = {line["name"]: line["source"] for line in cli.lines("config", *words, **ours, **variables)}
+        return facts["user"]
 
-    def listings(name: str, *arguments: object, config: str = "", **variables: str) -> list[bool]:
-        """Whether each token needs a listing, in a new store."""
-        needed = []
-        for token in tokens:
-            write_config(cli, auth(server, token), PLEXAPI)
-            write_config(cli, config.format(token))
-            server.reset()
-            given: dict[str, Any] = {key: text or token for key, text in variables.items()}
-            cli.good("refresh", "Movies", *arguments, PLEXINDEX_CACHE_DIR=str(cli.home / name), **given)
-            needed.append(server.get("stats")["requests"]["listing"] > 0)
-        return needed
-
-    user = "token = '{}'\nuser = 'ann'\n"
-    ours = {"PLEXINDEX_SERVER_URL": server.url, "PLEXINDEX_TOKEN": ""}
-    assert listings("nobody") == [True, True]
-    assert listings("flag", "--user", "ann") == [True, False]
-    assert listings("variable", PLEXINDEX_USER="ann", **ours) == [True, False]
-    assert listings("file", config=user) == [True, False]
-    # The user of the file need not be that of the environment's token.
-    assert listings("other", config=user, **ours) == [True, True]
+    path = write_config(cli, "token = 'another'\nuser = 'ann'\n")
+    assert user() is None, "the user of the file need not be that of the environment's token"
+    assert user(PLEXINDEX_USER="ann") == "PLEXINDEX_USER"
+    assert user("--user", "ann", PLEXINDEX_USER="bob") == "--user"
+    ours["PLEXINDEX_TOKEN"] = None
+    assert user() == f"user in {path}"
 
 
 def test_a_process_in_the_former_folder_loses_nothing(
