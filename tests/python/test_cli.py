@@ -84,6 +84,8 @@ def test_refresh_shows_a_bar_at_a_terminal(tmp_path: Path, start_server: ServerF
     assert re.search(r"Movies  5,000 items in \S+ m?s\n$", seen)
     assert Cli(tmp_path, server).at_terminal("refresh")[1].endswith("Movies  is up to date\n")
     assert Cli(tmp_path, server).at_terminal("refresh", "--full", "--quiet") == (0, "")
+    # A line of the log stands above the bar.
+    assert re.search(r"\x1b\[2Kplexindex: INFO", Cli(tmp_path, server).at_terminal("refresh", "--full", "-v")[1])
 
 
 def test_ctrl_c_ends_a_fetch_and_the_next_one_resumes(tmp_path: Path, start_server: ServerFactory) -> None:

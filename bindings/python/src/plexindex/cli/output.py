@@ -148,7 +148,7 @@ def _to_stderr(text: str, mark: str = "") -> None:
     sys.stdout.flush()
     text = fitted(mark + text, sys.stderr)
     text = paint(mark, "bad", sys.stderr) + text[len(mark) :]
-    click.echo(text, err=True, color=_color(sys.stderr))
+    click.echo(text, sys.stderr, color=_color(sys.stderr))  # while rich shows a bar, its stream prints above the bar
 
 
 def complain(text: str) -> None:
