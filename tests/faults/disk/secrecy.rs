@@ -8,7 +8,9 @@ use std::ptr::{null, null_mut};
 use crate::support::index::QueryOptions;
 use plexindex::model::Token;
 use plexindex::options::Options;
-use plexindex_abi::types as capi;
+use plexindex_abi::{
+    plexindex_call, plexindex_close, plexindex_free, plexindex_open, plexindex_refresh, types as capi,
+};
 use plexindex_standin::{Action, Fault, Kind, Standin};
 
 use super::broken::{answer, spoil, used};
@@ -299,29 +301,6 @@ fn in_memory(process: u32) -> usize {
         }
     }
     found
-}
-
-// SAFETY: as bindings/c/src declares them; what the handle points to is not looked at.
-#[allow(improper_ctypes)]
-unsafe extern "C" {
-    fn plexindex_open(
-        options: *const capi::OptionsRecord,
-        handle: *mut *mut capi::Handle,
-        error: *mut capi::Buffer,
-    ) -> i32;
-    fn plexindex_refresh(handle: *const capi::Handle, query: *const capi::QueryRecord, error: *mut capi::Buffer)
-    -> i32;
-    fn plexindex_call(
-        handle: *const capi::Handle,
-        method: *const std::ffi::c_char,
-        request: *const std::ffi::c_char,
-        request_length: usize,
-        options: *const capi::CallOptionsRecord,
-        json: *mut *mut std::ffi::c_char,
-        error: *mut capi::Buffer,
-    ) -> i32;
-    fn plexindex_free(json: *mut std::ffi::c_char);
-    fn plexindex_close(handle: *mut capi::Handle, error: *mut capi::Buffer) -> i32;
 }
 
 /// In a worker, through the C ABI, as hosts do it: uses a token, and says when the index is open and when it is closed.
