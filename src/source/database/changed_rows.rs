@@ -17,9 +17,8 @@ use crate::model::{Item, Library};
 use super::super::contract::{Bounds, DeltaWatermark, IndexedItems, SourceChanges};
 use super::super::plex::item_types_with_files;
 use super::PlexDatabase;
-use super::item_reader::ItemReader;
+use super::item_reader::{ItemReader, for_each_integer};
 use super::listing_reader::section_id;
-use super::plex_sql::for_each_integer;
 use super::read_transaction::ReadTransaction;
 use super::watermark::{Watermark, parse_row_count};
 

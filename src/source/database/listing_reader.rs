@@ -11,8 +11,7 @@ use crate::platform::mutex::lock;
 use super::super::contract::{Bounds, PageEnd, PageRequest};
 use super::super::plex::{item_types_with_files, push_unique};
 use super::PlexDatabase;
-use super::item_reader::ItemReader;
-use super::plex_sql::text;
+use super::item_reader::{ItemReader, text};
 use super::read_lock::check_bounds;
 
 /// Number of items to read ahead: enough to make the time to open the database negligible, with little memory.

@@ -1,7 +1,7 @@
 //! Plex's own database as a [`Source`]: the file in which the server stores its libraries, read while the server runs.
 //!
 //! `database_file` finds the file. `read_transaction` reads the file in short read transactions, and `read_lock`
-//! serializes these transactions. `plex_sql` and `item_reader` read the columns. `watermark` computes the change
+//! serializes these transactions. `item_reader` and `plex_sql` read the columns. `watermark` computes the change
 //! token. `listing_reader` and `changed_rows` build on these modules.
 //!
 //! The source sends no network requests, so the request meter counts none.

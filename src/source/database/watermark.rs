@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::database_file::FileState;
-use super::plex_sql::integer;
+use super::item_reader::integer;
 
 /// Number of recently changed rows in a watermark. A delta is possible as long as one of these rows still exists.
 const RECENT_CHANGES: usize = 16;
