@@ -110,9 +110,7 @@ def _check_database(report: Report, settings: Settings) -> bool:
     facts.update(usable=True, libraries=server["libraries"], machine_identifier=server["machine_identifier"])
     report.add("ok", f"can read {settings.database}: {count(server['libraries'], 'library', 'libraries')}")
     if server["machine_identifier"].startswith("database:"):
-        report.add(
-            "note", "cannot read Preferences.xml, so plexindex identifies the server by the path of the database"
-        )
+        report.add("note", "cannot read Preferences.xml, so the path of the database identifies the server")
     return True
 
 
@@ -144,10 +142,8 @@ def _check_server(report: Report, settings: Settings, index: Index) -> bool:
     except REFRESH_ERRORS as error:
         why = str(error)
         if isinstance(error, TimeoutError) and settings.timeout is None:
-            why = (
-                f"no response within {output.span(changes.PATIENCE)}; check that this is a Plex server, and that the "
-                "server is not busy"
-            )
+            remedy = "check that this is a Plex server, and that the server is not busy"
+            why = f"no response within {output.span(changes.PATIENCE)}; {remedy}"
         report.bad(f"cannot reach {server_text}: {why}", codes.SERVER)
         return False
     answered, version = server["answered_us"] / 1_000_000, server.get("version", "")
@@ -196,11 +192,9 @@ def _check_token(report: Report, settings: Settings, facts: dict[str, object], s
                 "lists all libraries again: give --user, or request the token with the scope 'username'",
             )
     audience = claims.get("aud")
-    is_servers_own = bool(server and server in (audience if isinstance(audience, list) else [audience]))
-    facts["token_is_the_servers"] = is_servers_own = is_servers_own or is_in_preferences(
-        settings.token, settings.database
-    )
-    if is_servers_own:
+    is_audience = bool(server) and server in (audience if isinstance(audience, list) else [audience])
+    facts["token_is_the_servers"] = is_audience or is_in_preferences(settings.token, settings.database)
+    if facts["token_is_the_servers"]:
         report.add(
             "note",
             "this is the server's own token: a client that uses it can break the server's registration at plex.tv and "

@@ -203,9 +203,8 @@ def _report_counts(report: Report, answers: Sequence[Match], paths: list[bytes],
         for path in unmatched[name][:_EXAMPLES]:
             report.line(f"    {output.one_line(os.fsdecode(path))}")
     if low:
-        report.add(
-            "note", f"{count(low, 'answer has', 'answers have')} low confidence: use `plexindex match` to see why"
-        )
+        has = count(low, "answer has", "answers have")
+        report.add("note", f"{has} low confidence: use `plexindex match` to see why")
     facts = {"looked_at": len(paths), "match_kinds": by_kind, "low_confidence": low, "left_out": len(ignored)}
     report.values["files"] = {**facts, "unmatched": missing}
     total, checked = sum(missing.values()), len(paths) - len(ignored)
