@@ -9,13 +9,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
 
 use plexindex_sharing::postgres::{Postgres, parse};
 use tempfile::TempDir;
 
 /// `nobody`, since `PostgreSQL` refuses to run as root.
-pub const NOBODY: u32 = 65_534;
+const NOBODY: u32 = 65_534;
 
 /// A running cluster. Its superuser is `postgres`; all roles may connect on the socket without a password.
 pub struct Cluster {
@@ -65,11 +64,6 @@ impl Cluster {
 
     /// Makes a cluster and does not start it: a copy of the first one, since `initdb` takes most of a test's time.
     pub fn prepare(test: &str, settings: &[&str]) -> Option<Self> {
-        Self::prepare_with(test, settings, &[])
-    }
-
-    /// The same with arguments for `initdb`.
-    pub fn prepare_with(test: &str, settings: &[&str], initdb_arguments: &[&str]) -> Option<Self> {
         let bin = programs(test)?;
         let folder = tempfile::tempdir().expect("made");
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("set");
@@ -107,18 +101,16 @@ impl Cluster {
         let mut initdb = as_nobody(cluster.bin.join("initdb"));
         let version = run(Command::new(cluster.bin.join("initdb")).arg("--version"));
         let template = Path::new(env!("CARGO_TARGET_TMPDIR")).join(version.trim_end());
-        if initdb_arguments.is_empty() && template.is_dir() {
+        if template.is_dir() {
             run(Command::new("cp").arg("-a").args([&template, &data]));
             return Some(cluster);
         }
-        run(initdb.arg("-D").arg(&data).args(arguments).args(initdb_arguments));
-        if initdb_arguments.is_empty() {
-            let made = template.with_extension(std::process::id().to_string());
-            run(Command::new("cp").arg("-a").args([&data, &made]));
-            // Another process may have been first.
-            if fs::rename(&made, &template).is_err() {
-                _ = fs::remove_dir_all(&made);
-            }
+        run(initdb.arg("-D").arg(&data).args(arguments));
+        let made = template.with_extension(std::process::id().to_string());
+        run(Command::new("cp").arg("-a").args([&data, &made]));
+        // Another process may have been first.
+        if fs::rename(&made, &template).is_err() {
+            _ = fs::remove_dir_all(&made);
         }
         Some(cluster)
     }
@@ -147,29 +139,6 @@ impl Cluster {
     /// Stops it: `fast` ends sessions, `immediate` is a crash.
     pub fn stop(&self, mode: &str) {
         self.pg_ctl(&["stop", "-w", "-m", mode]);
-    }
-
-    /// Waits until it answers, and starts it if it has stopped.
-    pub fn recover(&self) {
-        let begun = Instant::now();
-        let is_done = |mut command: Command| {
-            let command = command.stdout(Stdio::null()).stderr(Stdio::null());
-            command.status().is_ok_and(|status| status.success())
-        };
-        loop {
-            let mut select = self.psql("postgres");
-            select.args(["-c", "SELECT 1"]);
-            if is_done(select) {
-                return;
-            }
-            let mut status = as_nobody(self.bin.join("pg_ctl"));
-            status.arg("status").arg("-D").arg(self.folder().join("data"));
-            if !is_done(status) {
-                self.restart();
-            }
-            assert!(begun.elapsed() < Duration::from_secs(60), "it does not start");
-            std::thread::sleep(Duration::from_millis(20));
-        }
     }
 
     /// Sets who may connect how, before what is allowed to all.

@@ -1,12 +1,11 @@
 //! An engine that is there and says nothing, and a link that is cut.
 
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use plexindex::error::Status;
 use plexindex_sharing::{EntryKind, Position, SharedIndex, SharedLog};
 
-use crate::cluster::{as_nobody, shared};
+use crate::cluster::shared;
 use crate::host::{Host, timed};
 use crate::link::{Link, Passes};
 use crate::postgres::NONE;
@@ -43,23 +42,6 @@ fn a_silent_engine_costs_a_call_one_short_attempt() {
     let status = timed(&link, "the status", 1, || host.index.shared_status());
     let status = status.expect("there").expect("shared");
     assert!(!status.reachable && status.error.is_some_and(|why| why.contains("in time")));
-    timed(&link, "closing", 1, || host.index.close().expect("closed"));
-}
-
-/// The thread of the exchange meets the engine first.
-#[test]
-fn a_silent_engine_holds_up_no_opening_and_no_closing() {
-    let (server, clock, link) = (movies(60), clock(), Link::to_nobody());
-    let host = Host::new(&server, &clock, &link.address("d"), true);
-    timed(&link, "the first listing", 2, || host.refresh());
-    for _ in 0..3 {
-        clock.advance_ms(6_000);
-        let (_, key) = path_of(&server, 1, 5);
-        timed(&link, "recording", 1, || host.record("/mnt/odd.mkv", &key));
-        timed(&link, "a lookup", 1, || {
-            host.movies.match_path(b"/mnt/missing.mkv").expect("answered")
-        });
-    }
     timed(&link, "closing", 1, || host.index.close().expect("closed"));
 }
 
@@ -149,8 +131,9 @@ fn a_host_that_is_cut_off_while_it_makes_the_tables_blocks_nobody() {
 
 /// A host whose thread delivers through a link that is cut when the request is under way. The log was away before, so the
 /// thread waits longer than a call.
-fn delivering_into_a_silent_link(test: &str, then: impl FnOnce(&Link, Host)) {
-    let Some(cluster) = shared(test) else {
+#[test]
+fn a_link_that_goes_silent_within_an_exchange_holds_up_no_closing() {
+    let Some(cluster) = shared("a_link_that_goes_silent_within_an_exchange_holds_up_no_closing") else {
         return;
     };
     let (server, clock, database) = (movies(60), clock(), cluster.database());
@@ -166,36 +149,5 @@ fn delivering_into_a_silent_link(test: &str, then: impl FnOnce(&Link, Host)) {
     clock.advance_ms(6_000);
     host.record("/mnt/odd/2.mkv", &key); // the thread wakes
     link.wait_until_cut();
-    then(&link, host);
-}
-
-#[test]
-fn a_link_that_goes_silent_within_an_exchange_holds_up_no_closing() {
-    let test = "a_link_that_goes_silent_within_an_exchange_holds_up_no_closing";
-    delivering_into_a_silent_link(test, |link, host| {
-        timed(link, "closing", 1, || host.index.close().expect("closed"));
-    });
-}
-
-/// In a process of its own: a fork takes the locks of all that is open.
-#[test]
-fn a_link_that_goes_silent_within_an_exchange_holds_up_no_fork() {
-    let Ok(program) = std::env::current_exe() else { return };
-    let inner = Command::new(program)
-        .args(["cuts::fork_beside_a_silent_link", "--exact", "--ignored"])
-        .output();
-    let inner = inner.expect("started");
-    assert!(inner.status.success(), "{}", String::from_utf8_lossy(&inner.stdout));
-}
-
-#[test]
-#[ignore = "a process of the test before"]
-fn fork_beside_a_silent_link() {
-    let test = "a_link_that_goes_silent_within_an_exchange_holds_up_no_fork";
-    delivering_into_a_silent_link(test, |link, host| {
-        // With a user the standard library forks.
-        let status = timed(link, "a fork", 1, || as_nobody("true").status());
-        assert!(status.is_ok_and(|status| status.success()));
-        drop(host);
-    });
+    timed(&link, "closing", 1, || host.index.close().expect("closed"));
 }
