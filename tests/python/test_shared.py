@@ -190,12 +190,12 @@ def test_a_role_without_permissions(cluster: Cluster, cli: Cli) -> None:
     expect_rejection("permission denied for schema plexindex", tool, *every)
     cluster.sql("GRANT USAGE ON SCHEMA plexindex TO tool")
     cluster.sql("GRANT SELECT ON ALL TABLES IN SCHEMA plexindex TO tool")
-    expect_rejection('role "tool" lacks INSERT, UPDATE, DELETE', tool, "shared status", "shared init", "doctor")
+    expect_rejection("this role is not allowed to write", tool, "shared status", "shared init", "doctor")
     found = cli.json("doctor", **tool)
     assert (found["exit_code"], found["shared"]["reachable"], found["shared"]["error_kind"]) == (4, True, "forbidden")
     cluster.sql("GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA plexindex TO tool")
     assert cli.run("shared", "status", **tool).returncode == 0
-    expect_rejection('role "tool" lacks TRUNCATE', tool, "shared clear --yes")
+    expect_rejection("only the owner can empty the log", tool, "shared clear --yes")
 
 
 def test_a_host_follows(open_index: OpenIndex, cluster: Cluster, server: Server, cli: Cli, tmp_path: Path) -> None:

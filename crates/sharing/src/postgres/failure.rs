@@ -27,13 +27,8 @@ pub enum Failure {
     Closed,
     /// The database accepts no writes.
     ReadOnly,
-    /// The role lacks privileges.
-    NoRights {
-        /// The server's message.
-        message: String,
-        /// The privileges that the role lacks.
-        missing: Vec<String>,
-    },
+    /// The role lacks privileges that a host needs.
+    NoRights,
     /// The database server returned an error, or the connection failed.
     Server(tokio_postgres::Error),
 }
@@ -73,11 +68,6 @@ impl Failure {
             Self::Server(error) => error.as_db_error(),
             _ => None,
         }
-    }
-
-    /// Returns the server's error message, if the server returned an error.
-    pub fn message(&self) -> Option<&str> {
-        self.database_error().map(DbError::message)
     }
 
     /// Returns whether the server returned this SQLSTATE.
@@ -138,9 +128,9 @@ impl Failure {
             ),
             Self::Silent => (Status::Timeout, "PostgreSQL did not answer in time".into()),
             Self::ReadOnly => (Status::ServerError, READ_ONLY.into()),
-            Self::NoRights { message, missing } => (
+            Self::NoRights => (
                 Status::Forbidden,
-                format!("{message}: {}", explain_missing(&address.user, missing)),
+                format!("this role is not allowed to write: {}", grants(&address.user)),
             ),
             Self::Closed => (Status::Connect, "PostgreSQL closed the connection".into()),
             Self::Server(error) => match error.as_db_error() {
@@ -154,22 +144,11 @@ impl Failure {
 
 const READ_ONLY: &str = "the server is read-only, perhaps a replica; use the address of the primary";
 
-/// Returns a message with the privileges that the role `user` lacks, and the statements that grant them.
-fn explain_missing(user: &str, missing: &[String]) -> String {
-    let (on_schema, on_tables): (Vec<&str>, Vec<&str>) =
-        missing.iter().map(String::as_str).partition(|name| *name == "USAGE");
-    let mut grants = Vec::new();
-    if !on_schema.is_empty() {
-        grants.push(format!("GRANT USAGE ON SCHEMA plexindex TO {user:?}"));
-    }
-    if !on_tables.is_empty() {
-        let names = on_tables.join(", ");
-        grants.push(format!("GRANT {names} ON ALL TABLES IN SCHEMA plexindex TO {user:?}"));
-    }
+/// Returns the remedy for a role `user` that lacks privileges. Granting a privilege that the role has is harmless.
+fn grants(user: &str) -> String {
     format!(
-        "role {user:?} lacks {}: let the owner of the tables run: {}",
-        missing.join(", "),
-        grants.join("; ")
+        "let the owner of the tables run: GRANT USAGE ON SCHEMA plexindex TO {user:?}; GRANT SELECT, INSERT, UPDATE, \
+         DELETE ON ALL TABLES IN SCHEMA plexindex TO {user:?}; only the owner can empty the log"
     )
 }
 
@@ -201,7 +180,7 @@ fn explain_code(error: &DbError, address: &Address) -> (Status, String) {
         "28P01" => "check PGPASSWORD or the passfile (~/.pgpass)".into(),
         "28000" => format!("check that role {user:?} exists, and that the server's pg_hba.conf allows it"),
         "3D000" => format!("create it with CREATE DATABASE {:?}", address.database),
-        INSUFFICIENT_PRIVILEGE => "only the owner of the tables is allowed to do this".into(),
+        INSUFFICIENT_PRIVILEGE => grants(user),
         "53100" => "free some space on the server's disk".into(),
         "53300" => "raise max_connections, or use a connection pooler such as PgBouncer".into(),
         "25006" => READ_ONLY.into(),

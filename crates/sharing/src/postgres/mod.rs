@@ -10,7 +10,6 @@ mod connection;
 mod failure;
 mod passfile;
 mod resolver;
-mod rights;
 mod schema;
 mod statements;
 mod tls;
@@ -105,17 +104,11 @@ impl Postgres {
         self
     }
 
-    /// Creates the tables, or returns that they exist. The error lists the privileges that the role lacks.
+    /// Creates the tables, or returns that they exist.
     fn make_tables(&self, deadline: Deadline) -> Result<SharedTables> {
-        let mut connection = self.connect(deadline).map_err(|failure| self.explain(&failure))?;
-        schema::ensure_tables(&mut connection, deadline).map_err(|failure| {
-            self.explain(&rights::with_missing_privileges(
-                failure,
-                &mut connection,
-                rights::HOST_PRIVILEGES,
-                deadline,
-            ))
-        })
+        let connection = self.connect(deadline);
+        let made = connection.and_then(|mut connection| schema::ensure_tables(&mut connection, deadline));
+        made.map_err(|failure| self.explain(&failure))
     }
 
     /// Converts a failure to an error for the caller, whose message contains the log's address and a remedy.
@@ -148,10 +141,7 @@ impl Postgres {
     /// Opens a connection, and creates the tables if the database has none.
     fn connect_to_log(&self, deadline: Deadline) -> Result<LogConnection, Failure> {
         let mut connection = self.connect(deadline)?;
-        let is_current = schema::is_current(&mut connection, deadline);
-        if !is_current.map_err(|failure| {
-            rights::with_missing_privileges(failure, &mut connection, rights::HOST_PRIVILEGES, deadline)
-        })? {
+        if !schema::is_current(&mut connection, deadline)? {
             // The server has answered, so creating the tables may exceed the deadline once.
             schema::ensure_tables(&mut connection, Deadline::NONE)?;
         }
@@ -195,40 +185,15 @@ impl Postgres {
         }
     }
 
-    /// Runs statements that need a host's privileges, and returns the result of `work`.
+    /// Runs the statements in `work`, and returns their result.
     fn call<R>(
         &self,
         deadline: Deadline,
         work: &impl AsyncFn(&Client) -> Result<R, tokio_postgres::Error>,
     ) -> Result<R> {
-        self.call_as(rights::HOST_PRIVILEGES, deadline, work)
-    }
-
-    /// Runs statements that need the privileges in `wanted`. The error lists the privileges that the role lacks.
-    fn call_as<R>(
-        &self,
-        wanted: &[&str],
-        deadline: Deadline,
-        work: &impl AsyncFn(&Client) -> Result<R, tokio_postgres::Error>,
-    ) -> Result<R> {
         let mut calls = self.lock_calls(deadline)?;
         let outcome = self.run(&mut calls.connection, deadline, work);
-        outcome.map_err(|failure| self.explain_with_rights(&mut calls.connection, failure, wanted, deadline))
-    }
-
-    /// Converts a failure to an error for the caller. The error lists the privileges in `wanted` that the role lacks.
-    /// If the connection `link` is closed, the error lacks this list.
-    fn explain_with_rights(
-        &self,
-        link: &mut Option<LogConnection>,
-        failure: Failure,
-        wanted: &[&str],
-        deadline: Deadline,
-    ) -> Error {
-        match link {
-            Some(link) => self.explain(&rights::with_missing_privileges(failure, link, wanted, deadline)),
-            None => self.explain(&failure),
-        }
+        outcome.map_err(|failure| self.explain(&failure))
     }
 
     /// Runs statements that need a view. If the log lacks the view because the log was restored, creates the view again
@@ -252,7 +217,7 @@ impl Postgres {
                 Err(failure) => Err(failure),
             };
         }
-        outcome.map_err(|failure| self.explain_with_rights(connection, failure, rights::HOST_PRIVILEGES, deadline))
+        outcome.map_err(|failure| self.explain(&failure))
     }
 
     /// Returns a view's number, and creates the view if it does not exist. Remembers the server and the user, so
@@ -263,8 +228,7 @@ impl Postgres {
         let created = self.run(connection, deadline, &async |client: &Client| {
             create_view(client, server, viewer).await
         });
-        let view = created
-            .map_err(|failure| self.explain_with_rights(connection, failure, rights::HOST_PRIVILEGES, deadline))?;
+        let view = created.map_err(|failure| self.explain(&failure))?;
         views.insert(view, (server.into(), viewer.into()));
         Ok(view)
     }

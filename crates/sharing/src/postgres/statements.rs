@@ -8,7 +8,6 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row};
 
 use super::failure::Failure;
-use super::rights;
 use super::{Postgres, out_of_range};
 use crate::contract::{
     Entry, EntryKind, EntryName, EntryPage, HostId, LARGEST_BATCH, LARGEST_CHUNK, LARGEST_ENTRY, Lease, LogSummary,
@@ -79,6 +78,13 @@ FROM plexindex.views AS v, LATERAL (
     FROM (SELECT kind, count(*), sum(octet_length(key) + octet_length(body)) AS bytes
         FROM plexindex.entries AS e WHERE e.view = v.view GROUP BY kind) AS of_kinds
 ) AS entries ORDER BY server, view";
+
+/// Returns whether the session is read-only, and whether the role lacks a privilege that a host needs.
+const WRITABLE: &str = "
+SELECT current_setting('transaction_read_only') = 'on', EXISTS (
+    SELECT FROM pg_class AS c, unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS wanted
+    WHERE relnamespace = to_regnamespace('plexindex') AND relkind = 'r' AND NOT has_table_privilege(c.oid, wanted)
+)";
 
 const CLEAR: &str = "
 TRUNCATE plexindex.views, plexindex.entries, plexindex.marks, plexindex.delivered, plexindex.leases,
@@ -425,16 +431,15 @@ impl SharedLog for Postgres {
 
     /// Checks that the server is not read-only and that the role has all privileges that a host needs.
     fn expect_writable(&self, deadline: Deadline) -> Result<()> {
-        let rights = self.call(deadline, &async |client: &Client| {
-            rights::check_rights(client, rights::HOST_PRIVILEGES).await
+        let (is_read_only, lacks_rights) = self.call(deadline, &async |client: &Client| {
+            let row = client.query_typed_one(WRITABLE, &[]).await?;
+            Ok((row.get(0), row.get(1)))
         })?;
-        if rights.is_read_only {
+        if is_read_only {
             return Err(self.explain(&Failure::ReadOnly));
-        } else if !rights.missing.is_empty() {
-            return Err(self.explain(&Failure::NoRights {
-                message: "this role is not allowed to write".into(),
-                missing: rights.missing,
-            }));
+        }
+        if lacks_rights {
+            return Err(self.explain(&Failure::NoRights));
         }
         Ok(())
     }
@@ -469,9 +474,7 @@ impl SharedLog for Postgres {
 
     /// Empties all tables of the log except `meta`, which contains the version and the key.
     fn clear(&self, deadline: Deadline) -> Result<()> {
-        self.call_as(rights::CLEAR_PRIVILEGES, deadline, &async |client: &Client| {
-            client.batch_execute(CLEAR).await
-        })
+        self.call(deadline, &async |client: &Client| client.batch_execute(CLEAR).await)
     }
 
     /// Closes the connections, and returns locks that keep them closed.
