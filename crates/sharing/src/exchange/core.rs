@@ -77,24 +77,38 @@ pub struct LogView {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unavailable;
 
-/// The log answers, but rejects this host's writes.
-#[derive(Clone, Debug)]
-pub struct WriteRejection {
-    /// Time of the first rejected write, Unix ms.
-    since_ms: i64,
-    /// Time of the next attempt, Unix ms.
-    retry_ms: i64,
-    /// The error for the last rejected write.
-    pub error: Error,
-}
-
-/// The log does not answer.
-#[derive(Clone, Copy)]
-pub struct Outage {
+/// A failure of the log, and the pause before the next attempt.
+pub struct Pause {
     /// Time of the first failure, Unix ms.
     since_ms: i64,
     /// Time of the next attempt, Unix ms.
     retry_ms: i64,
+    /// The last failure.
+    error: Error,
+}
+
+impl Pause {
+    /// Starts a new pause in `slot` at `now_ms`. Returns whether this is the first failure.
+    fn start(slot: &mut Option<Self>, error: Error, now_ms: i64) -> bool {
+        let since_ms = slot.as_ref().map_or(now_ms, |pause| pause.since_ms.min(now_ms));
+        let retry_ms = now_ms + RETRY_PAUSE_MS;
+        slot.replace(Self {
+            since_ms,
+            retry_ms,
+            error,
+        })
+        .is_none()
+    }
+
+    /// Returns whether the next attempt must wait. Setting the clock back ends the pause.
+    fn is_running(&self, now_ms: i64) -> bool {
+        (self.retry_ms - RETRY_PAUSE_MS..self.retry_ms).contains(&now_ms)
+    }
+
+    /// Returns the time since the first failure, in ms.
+    fn age_ms(&self, now_ms: i64) -> i64 {
+        now_ms.saturating_sub(self.since_ms).max(0)
+    }
 }
 
 /// Exchanges entries between one index and other hosts.
@@ -125,8 +139,10 @@ pub struct ExchangeState {
     pub secret: Option<[u8; 32]>,
     /// View numbers, by the view's id in the store and the user in the log.
     pub views: HashMap<(ViewId, Vec<u8>), ViewNumber>,
-    pub outage: Option<Outage>,
-    pub write_rejection: Option<WriteRejection>,
+    /// Set while the log does not answer.
+    pub outage: Option<Pause>,
+    /// Set while the log answers, but rejects this host's writes.
+    pub write_rejection: Option<Pause>,
     /// Number of threads that retry an unavailable log.
     pub retrying_threads: usize,
     /// Leases that this process holds.
@@ -243,7 +259,7 @@ impl Exchange {
             answer => answer.map(Some),
         })?;
         if let Some(error) = rejection {
-            self.record_write_rejection(error);
+            self.record_write_rejection(&error);
         }
         answer.ok_or(Unavailable)
     }
@@ -251,37 +267,23 @@ impl Exchange {
     /// Returns whether the log rejected a write within the last [`RETRY_PAUSE_MS`], so that writes must wait.
     pub fn is_rejecting_writes(&self) -> bool {
         let now_ms = self.clock.now_ms();
-        let retry_ms = lock(&self.state)
-            .write_rejection
-            .as_ref()
-            .map(|refusal| refusal.retry_ms);
-        retry_ms.is_some_and(|retry_ms| is_in_pause(retry_ms, now_ms))
+        (lock(&self.state).write_rejection.as_ref()).is_some_and(|pause| pause.is_running(now_ms))
     }
 
     /// Returns the error with which the log rejected the last write; `None` if the log accepted it.
     pub fn write_error(&self) -> Option<Error> {
-        lock(&self.state)
-            .write_rejection
-            .as_ref()
-            .map(|refusal| refusal.error.clone())
+        (lock(&self.state).write_rejection.as_ref()).map(|pause| pause.error.clone())
     }
 
     /// Records that the log rejected a write, and logs the first rejection.
-    fn record_write_rejection(&self, error: Error) {
+    fn record_write_rejection(&self, error: &Error) {
         let now_ms = self.clock.now_ms();
-        let mut state = lock(&self.state);
-        let first_rejection_ms = state.write_rejection.as_ref().map(|refusal| refusal.since_ms);
-        if first_rejection_ms.is_none() {
+        if Pause::start(&mut lock(&self.state).write_rejection, error.clone(), now_ms) {
             log::warn!(
                 "the shared log rejects this host's entries: {error}; the entries stay in the folder, and this host \
                  still receives entries from other hosts"
             );
         }
-        state.write_rejection = Some(WriteRejection {
-            since_ms: first_rejection_ms.map_or(now_ms, |first_ms| first_ms.min(now_ms)),
-            retry_ms: now_ms + RETRY_PAUSE_MS,
-            error,
-        });
     }
 
     /// Forgets the last rejected write if its pause has passed. For a caller without entries to deliver: no later write
@@ -325,7 +327,7 @@ impl Exchange {
     /// thread that retries the log starts a new pause for the others.
     pub fn must_skip_log(&self) -> bool {
         let now_ms = self.clock.now_ms();
-        (lock(&self.state).outage).is_some_and(|outage| is_in_pause(outage.retry_ms, now_ms))
+        (lock(&self.state).outage.as_ref()).is_some_and(|pause| pause.is_running(now_ms))
     }
 
     /// Ends the outage if there is one, because the log has answered in time.
@@ -338,37 +340,30 @@ impl Exchange {
     /// Records that the log failed, and logs the first failure of an outage.
     fn note_failure(&self, error: &Error) {
         let now_ms = self.clock.now_ms();
-        let mut state = lock(&self.state);
-        let since_ms = state.outage.map_or(now_ms, |outage| outage.since_ms.min(now_ms));
         // The error message contains the log's address.
         let problem = match error.status {
             Status::Connect | Status::Timeout | Status::Tls => "the shared log does not answer",
             _ => "the shared log answers with an error",
         };
-        if state.outage.is_none() {
+        if Pause::start(&mut lock(&self.state).outage, error.clone(), now_ms) {
             log::warn!("{problem}: {error}; this host answers from its folder, and keeps its entries there");
         } else {
             log::debug!("{problem}: {error}");
         }
-        state.outage = Some(Outage {
-            since_ms,
-            retry_ms: now_ms + RETRY_PAUSE_MS,
-        });
     }
 
     /// Returns how long the log has been unavailable, in ms; `None` if the log's last answer came in time.
     pub fn unavailable_ms(&self) -> Option<i64> {
-        let since_ms = lock(&self.state).outage?.since_ms;
-        Some(self.clock.now_ms().saturating_sub(since_ms).max(0))
+        let now_ms = self.clock.now_ms();
+        (lock(&self.state).outage.as_ref()).map(|pause| pause.age_ms(now_ms))
     }
 
     /// Returns how long the log has rejected writes, in ms; `None` if no pause after a rejected write is running.
     pub fn rejecting_writes_ms(&self) -> Option<i64> {
-        if !self.is_rejecting_writes() {
-            return None;
-        }
-        let since_ms = lock(&self.state).write_rejection.as_ref()?.since_ms;
-        Some(self.clock.now_ms().saturating_sub(since_ms).max(0))
+        let now_ms = self.clock.now_ms();
+        let state = lock(&self.state);
+        let pause = state.write_rejection.as_ref().filter(|pause| pause.is_running(now_ms));
+        pause.map(|pause| pause.age_ms(now_ms))
     }
 
     /// Returns the view for the current token's user; `None` until the server has accepted the token and reported the
@@ -437,12 +432,6 @@ impl Exchange {
             state.listeners = Listeners::default();
         }
     }
-}
-
-/// Returns whether the pause before the next attempt has not yet passed. `retry_ms`: the time of the next attempt, Unix
-/// ms. Setting the clock back ends the pause.
-fn is_in_pause(retry_ms: i64, now_ms: i64) -> bool {
-    (retry_ms - RETRY_PAUSE_MS..retry_ms).contains(&now_ms)
 }
 
 /// Returns whether an error means that the log answered, but rejected the request.
