@@ -43,13 +43,6 @@ impl PlexHttp {
 
     /// Returns the items with these rating keys. Omits items that no longer exist, and items in the trash.
     pub(super) fn fetch_items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<LocatedItem>> {
-        let mut items = self.fetch_items_and_trash(rating_keys, bounds)?;
-        items.retain(|located| !located.item.trashed);
-        Ok(items)
-    }
-
-    /// Returns the items with these rating keys, including those in the trash.
-    fn fetch_items_and_trash(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<LocatedItem>> {
         let mut items = Vec::new();
         let keys: Vec<&str> = rating_keys.iter().copied().filter(|key| !key.is_empty()).collect();
         for batch in keys.chunks(BATCH) {
@@ -78,6 +71,7 @@ impl PlexHttp {
                 }
             }
         }
+        items.retain(|located| !located.item.trashed);
         Ok(items)
     }
 }

@@ -145,7 +145,7 @@ impl Source for PlexHttp {
                 position,
                 size: MAX_ROWS,
             };
-            let page = self.fetch_page(&request, (ItemType::Show, Rows::All), bounds, &mut shows)?;
+            let page = self.fetch_page(&request, ItemType::Show, Rows::All, bounds, &mut shows)?;
             match page.next {
                 None => break,
                 Some(next) if next > position && !page.has_shifted => position = next,
@@ -252,7 +252,7 @@ impl PlexHttp {
         items: &mut Vec<Item>,
     ) -> Result<PageEnd> {
         match item_types_with_files(request.library.kind).get(request.partition) {
-            Some(kind) => self.fetch_page(request, (*kind, rows), bounds, items),
+            Some(kind) => self.fetch_page(request, *kind, rows, bounds, items),
             None => Ok(PageEnd::default()),
         }
     }
@@ -261,7 +261,8 @@ impl PlexHttp {
     fn fetch_page(
         &self,
         request: &PageRequest<'_>,
-        (kind, rows): (ItemType, Rows<'_>),
+        kind: ItemType,
+        rows: Rows<'_>,
         bounds: Bounds<'_>,
         items: &mut Vec<Item>,
     ) -> Result<PageEnd> {
