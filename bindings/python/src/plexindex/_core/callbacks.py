@@ -11,9 +11,8 @@ from __future__ import annotations
 import ctypes
 import os
 from _thread import get_ident, interrupt_main
-from functools import partial
+from _weakrefset import WeakSet  # `weakref` takes 2 ms of each process, and `functools` 2 ms
 from time import monotonic
-from weakref import WeakSet
 
 from ..progress import Progress
 from . import TYPE_CHECKING, convert, ending
@@ -21,9 +20,12 @@ from .abi import LOG_FN, PROGRESS_FN, RENEW_TOKEN_FN, CBuffer, CProgress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
+    from functools import partial
     from typing import Any
 
     from ..progress import ProgressArg
+else:
+    from _functools import partial
 
 # Seconds between two reads of the log.
 _BETWEEN_DRAINS = 0.5

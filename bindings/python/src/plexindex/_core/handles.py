@@ -7,8 +7,8 @@ from __future__ import annotations
 import os
 import sys
 from _thread import RLock
+from _weakrefset import WeakSet  # `weakref` takes 2 ms of each process
 from ctypes import c_void_p
-from weakref import WeakSet
 
 
 class Handle:
