@@ -14,8 +14,7 @@ use crate::contract::{
     NewEntry, Position, SharedLog, SharedTables, ViewNumber,
 };
 use crate::error::Result;
-use crate::platform::Deadline;
-use crate::platform::ForkLock;
+use crate::platform::{Deadline, ForkLock};
 
 /// Reads, in one snapshot, a page of entries, the number after which it starts (0 if the requested position's mark has
 /// changed), and the position at which it ends. Reads only the number of an oversized entry, which another program may
@@ -435,13 +434,11 @@ impl SharedLog for Postgres {
             let row = client.query_typed_one(WRITABLE, &[]).await?;
             Ok((row.get(0), row.get(1)))
         })?;
-        if is_read_only {
-            return Err(self.explain(&Failure::ReadOnly));
+        match (is_read_only, lacks_rights) {
+            (true, _) => Err(self.explain(&Failure::ReadOnly)),
+            (false, true) => Err(self.explain(&Failure::NoRights)),
+            (false, false) => Ok(()),
         }
-        if lacks_rights {
-            return Err(self.explain(&Failure::NoRights));
-        }
-        Ok(())
     }
 
     /// Counts the entries after `number` that other hosts wrote.
