@@ -392,7 +392,7 @@ class Index:
         """
         from ._core.json_call import text_of
 
-        given = [convert.path_bytes(path, self._session.hides_paths) for path in paths]
+        given = convert.check_paths(convert.path_list(paths), self._session.hides_paths)
         found = self._session.request("mappings.propose", paths=given)["proposals"]
         return [
             Proposal(text_of(one["from"]) or "", text_of(one["to"]) or "", one["matched"], one["of"], one.get("gain"))

@@ -298,7 +298,7 @@ class Library(Lookups):
 
     def item_facts(self, key: KeyArg) -> dict[str, Any] | None:
         """Returns all stored fields of an item: :meth:`Index.item_facts` in this library."""
-        return self._request("items.get", key=convert.key_text(key)).get("item")  # type: ignore[no-any-return]
+        return self._request("items.get", key=convert.key_bytes(key)).get("item")  # type: ignore[no-any-return]
 
     def _listed_facts(self, key: KeyArg) -> dict[str, Any] | None:
         """As :meth:`item_facts`, but returns None if the library has no listing, or vanished."""

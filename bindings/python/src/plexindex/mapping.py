@@ -13,6 +13,14 @@ if TYPE_CHECKING:
     from typing import Union
 
 
+_NAMES = {
+    c.MAPPING_HOST_PREFIX: "host_prefix",
+    c.MAPPING_HOST_PATTERN: "host_pattern",
+    c.MAPPING_SERVER_PREFIX: "server_prefix",
+    c.MAPPING_SERVER_PATTERN: "server_pattern",
+}
+
+
 def _part(text: str | bytes) -> bytes:
     raw = text_bytes("each part of a rule in mappings", text)
     if b"\0" in raw:
@@ -31,6 +39,8 @@ class Mapping:
     __slots__ = ("find", "kind", "replace")
 
     def __init__(self, kind: int, find: str | bytes, replace: str | bytes) -> None:
+        if kind not in _NAMES:
+            raise InvalidArgumentError(f"invalid kind of a mapping ({kind!r}): call Mapping.host_prefix()")
         self.kind, self.find, self.replace = kind, _part(find), _part(replace)
 
     @classmethod
@@ -54,14 +64,8 @@ class Mapping:
         return cls(c.MAPPING_SERVER_PATTERN, pattern, replacement)
 
     def __repr__(self) -> str:
-        names = {
-            c.MAPPING_HOST_PREFIX: "host_prefix",
-            c.MAPPING_HOST_PATTERN: "host_pattern",
-            c.MAPPING_SERVER_PREFIX: "server_prefix",
-            c.MAPPING_SERVER_PATTERN: "server_pattern",
-        }
         find, replace = (part.decode("utf-8", "surrogateescape") for part in (self.find, self.replace))
-        return f"Mapping.{names[self.kind]}({find!r}, {replace!r})"
+        return f"Mapping.{_NAMES[self.kind]}({find!r}, {replace!r})"
 
 
 if TYPE_CHECKING:

@@ -155,7 +155,7 @@ def _c_options(token: str | None, options: dict[str, Any]) -> c.COptions:
     folder = convert.folder_bytes("cache_dir", given.cache_dir)
     if not folder or b"\0" in folder:
         raise InvalidArgumentError(f"invalid cache_dir ({given.cache_dir!r}): give the path of a folder")
-    if given.database is not None and not os.fspath(given.database):
+    if given.database is not None and not convert.folder_bytes("database", given.database):
         raise InvalidArgumentError("database is empty: give Plex's database or the folder 'Plex Media Server', or None")
     if given.shared is not None and not given.shared:
         raise InvalidArgumentError(

@@ -46,13 +46,15 @@ class Comparison:
     ) -> None:
         if isinstance(without, (str, bytes)):
             raise TypeError(f"without must be a list of rules, not {without!r}: write [{without!r}]")
+        if not hasattr(without, "__iter__"):
+            raise TypeError(f"without must be a list of rules, not {type(without).__name__}")
         if not isinstance(folders, (str, bytes, os.PathLike)) and not hasattr(folders, "__iter__"):
             raise TypeError(f"folders must be a path or a list of paths, not {type(folders).__name__}")
         folders = [folders] if isinstance(folders, (str, bytes, os.PathLike)) else list(folders)
-        without = frozenset(without)
-        unknown = sorted(without - set(left_out.RULES))
+        without, rules = list(without), list(left_out.RULES)
+        unknown = [rule for rule in without if rule not in rules]
         if unknown:
-            raise InvalidArgumentError(f"{unknown[0]!r} is not a rule: give one of {', '.join(left_out.RULES)}")
+            raise InvalidArgumentError(f"without: {unknown[0]!r} is not a rule: give one of {', '.join(rules)}")
         convert.check_call(timeout, progress, offline=offline)
         self._index, self._offline, self._timeout = library.index, offline, timeout
         self._checks = True
