@@ -150,6 +150,8 @@ def test_an_argument_of_the_wrong_type_is_named(index: plexindex.Index, cache: P
         ("position 1", lambda: some.match_paths([b"/a", ""])),
         ("str", lambda: matches["x"]),
         ("since", lambda: some.watch(3)),
+        ("since", lambda: some.watch("\udcff")),
+        ("since", lambda: some.changes(b"\xff")),
         ("timeout", lambda: some.watch(timeout="x")),
         ("name a library", lambda: some.items(None)),
         # The name of the argument is that of the call.
@@ -160,6 +162,18 @@ def test_an_argument_of_the_wrong_type_is_named(index: plexindex.Index, cache: P
     for said, call in calls:
         with pytest.raises((TypeError, REFUSED), match=said):
             call()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows keeps the working directory")
+def test_a_relative_database_needs_a_working_directory(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(REFUSED, match="database"):
+        plexindex.open(cache, database="plex.db")
 
 
 def bools(index: Any, movies: Any) -> Iterator[tuple[str, Callable[..., object]]]:

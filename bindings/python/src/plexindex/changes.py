@@ -53,8 +53,13 @@ REFRESH_ERRORS = (
 
 
 def _check_since(since: str | None) -> None:
-    if since is not None and not convert.text_bytes("cursor (since)", since):
+    if since is None:
+        return
+    raw = convert.text_bytes("cursor (since)", since)
+    if not raw:
         raise InvalidArgumentError("since is empty: give a cursor, or None to start from now")
+    if not raw.isascii():
+        raise InvalidArgumentError(f"since is not a cursor ({convert.display_path(since)}): give a cursor as returned")
 
 
 class Change:

@@ -142,10 +142,13 @@ def _open_session(options: dict[str, Any]) -> tuple[Session, Recipe]:
 
         renewal = Renewal(renew)
         c_struct.renew_token = renewal_callback(renewal)
+    if options["database"] is not None:
+        try:
+            options["database"] = os.path.abspath(os.fspath(options["database"]))
+        except OSError as error:
+            raise InvalidArgumentError(f"database is relative, but there is no working directory: {error}") from error
     session = Session(native_library, c_struct, progress, renewal)
     folder, server_url = os.fsdecode(os.path.abspath(options.pop("cache_dir"))), options.pop("server_url")
-    if options["database"] is not None:
-        options["database"] = os.path.abspath(os.fspath(options["database"]))
     return session, (folder, server_url, text is not None, options)
 
 
