@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import copy
 import gc
 import inspect
+import pickle
 import threading
 import time
 import weakref
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import plexindex
@@ -175,3 +177,17 @@ def test_a_call_keeps_the_context_and_drops_its_error(open_index: OpenIndex) -> 
     finally:
         gc.enable()
     assert seen == {"Ada"}
+
+
+@pytest.mark.parametrize("call", [pickle.dumps, copy.copy, copy.deepcopy])
+def test_an_index_for_asyncio_cannot_be_copied(index: plexindex.Index, call: Callable[[object], object]) -> None:
+    own = aio.AsyncIndex(index)
+    for one in (own, own.library("Movies"), own.watch()):
+        with pytest.raises(TypeError, match=type(one).__name__):
+            call(one)
+
+
+def test_a_repr_names_the_class_for_asyncio(index: plexindex.Index) -> None:
+    own = aio.AsyncIndex(index)
+    for one in (own, own.library("Movies"), own.watch()):
+        assert repr(one).startswith(f"<plexindex.aio.{type(one).__name__} ")

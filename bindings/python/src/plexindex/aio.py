@@ -15,7 +15,7 @@ from contextvars import copy_context
 from functools import partial, wraps
 from itertools import islice
 from time import monotonic
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
 from . import index as sync
 from . import opening
@@ -127,6 +127,13 @@ class _Caller:
                 some = await self._run(lambda: list(islice(values, _AT_ONCE)))
         finally:
             watch.stopped = True
+
+    def __reduce__(self) -> NoReturn:
+        kind = type(self).__name__
+        raise TypeError(f"cannot pickle or copy an {kind}: use the same object, or pickle the plexindex.Index")
+
+    def __repr__(self) -> str:
+        return repr(self._target).replace("plexindex.", "plexindex.aio.Async", 1)
 
 
 def _typed_as(
@@ -339,9 +346,6 @@ class AsyncLibrary(_Caller):
     def __aiter__(self) -> AsyncIterator[Item]:
         return self.items()
 
-    def __repr__(self) -> str:
-        return repr(self._target).replace("plexindex.", "plexindex.aio.Async", 1)
-
 
 class AsyncIndex(_Caller):
     """As :class:`plexindex.Index`, for ``asyncio``. Close it with :meth:`close` or ``async with``."""
@@ -441,9 +445,6 @@ class AsyncIndex(_Caller):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
-
-    def __repr__(self) -> str:
-        return repr(self._target).replace("plexindex.", "plexindex.aio.Async", 1)
 
 
 def _match_at_once(library: Library, path: PathArg) -> Match:
