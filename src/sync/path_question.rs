@@ -9,7 +9,7 @@ use super::batch::Batch;
 use super::call::{Call, RefreshReason};
 use super::job::{Synchronizer, note_deadline};
 use super::search::{RequestCounts, SEARCH_TIMEOUT, SearchTarget};
-use crate::engine::{LastProbe, LibraryRow, LibraryRows, ProbeOutcome, SearchRows};
+use crate::engine::{EarlierQuestions, LastProbe, LibraryRow, LibraryRows, ProbeOutcome, SearchRows};
 use crate::error::{Error, Result, Status};
 use crate::freshness::{self, PathQuestion};
 use crate::model::{LibraryId, Sequence, TokenReliability, ViewId};
@@ -46,6 +46,15 @@ struct Question<'q> {
     checks: bool,
 }
 
+impl Question<'_> {
+    /// Returns whether a probe that began after the call started has probed all libraries of the question.
+    fn is_answered_by_probe(&self, last_probe: Option<LastProbe>) -> bool {
+        let is_probed = |row: &LibraryRow| row.probed_sequence > self.since;
+        self.libraries.iter().all(is_probed)
+            || last_probe.is_some_and(|probe| probe.outcome == ProbeOutcome::Answered && probe.begun > self.since)
+    }
+}
+
 impl Synchronizer {
     /// Asks the server whether libraries that may contain an unlisted path have changed, and merges the changes, but
     /// fetches no full listing. `since`: the change sequence when the call started. [`crate::freshness::questions`]
@@ -65,11 +74,12 @@ impl Synchronizer {
             since,
             checks: call.checks,
         };
-        if self.is_answered_by_probe(&question)? {
+        let earlier = self.earlier_questions(&question)?;
+        if question.is_answered_by_probe(earlier.last_probe) {
             self.note_answered(call, &question);
             return Ok(self.answer_after_probe(call, &question));
         }
-        match self.path_question(&question)? {
+        match self.path_question(&question, &earlier) {
             PathQuestion::Ask => {}
             PathQuestion::Answered => return Ok(PathAnswer::default()),
             PathQuestion::Postponed => return Ok(PathAnswer::postponed()),
@@ -89,12 +99,13 @@ impl Synchronizer {
                 ..job.bounds
             };
             let result = job.single_flight_within(bounds, &self.server_lock_name("path_probe"), || {
-                if self.is_answered_by_probe(&question)? {
+                let earlier = self.earlier_questions(&question)?;
+                if question.is_answered_by_probe(earlier.last_probe) {
                     return Ok(true);
                 }
                 if !question.checks
                     && (self.recent_probe_error(view_id, libraries)?.is_some()
-                        || self.path_question(&question)? != PathQuestion::Ask)
+                        || self.path_question(&question, &earlier) != PathQuestion::Ask)
                 {
                     return Ok(false);
                 }
@@ -220,35 +231,24 @@ impl Synchronizer {
         })
     }
 
-    /// Returns whether a probe that began after the call started has probed all libraries of the question.
-    fn is_answered_by_probe(&self, question: &Question<'_>) -> Result<bool> {
-        let is_probed = |row: &LibraryRow| row.probed_sequence > question.since;
-        if question.libraries.iter().all(is_probed) {
-            return Ok(true);
-        }
-        let last = SearchRows(&self.store).last_probe_for_path(question.view_id)?;
-        Ok(last.is_some_and(|probe| probe.outcome == ProbeOutcome::Answered && probe.begun > question.since))
+    /// Returns what is known about the path of a question.
+    fn earlier_questions(&self, question: &Question<'_>) -> Result<EarlierQuestions> {
+        let ids: Vec<LibraryId> = question.libraries.iter().map(|row| row.id).collect();
+        SearchRows(&self.store).earlier_questions(question.view_id, &ids, question.hash, self.clock.now_ms())
     }
 
     /// Returns what to do about an unlisted path: asks unless an earlier question answers it in all libraries.
-    fn path_question(&self, question: &Question<'_>) -> Result<PathQuestion> {
+    fn path_question(&self, question: &Question<'_>, earlier: &EarlierQuestions) -> PathQuestion {
         if question.checks {
-            return Ok(PathQuestion::Ask);
+            return PathQuestion::Ask;
         }
-        let (rows, now_ms) = (SearchRows(&self.store), self.clock.now_ms());
-        let ids: Vec<LibraryId> = question.libraries.iter().map(|row| row.id).collect();
-        let last = rows.last_probe_for_path(question.view_id)?;
-        let has_event = rows.has_event_since(&ids, last.map_or(Sequence::default(), |probe: LastProbe| probe.begun))?;
-        let budget = rows.budget(question.view_id, now_ms)?;
-        for id in ids {
-            let earlier = rows.question(question.view_id, id, question.hash)?;
-            let has_event = has_event && last.is_some();
-            match freshness::path_question(earlier.as_ref(), has_event, budget, &self.policy, now_ms) {
-                PathQuestion::Answered => {}
-                other => return Ok(other),
-            }
-        }
-        Ok(PathQuestion::Answered)
+        let now_ms = self.clock.now_ms();
+        let mut answers = earlier.questions.iter().map(|last| {
+            freshness::path_question(last.as_ref(), earlier.has_event, earlier.budget, &self.policy, now_ms)
+        });
+        answers
+            .find(|answer| *answer != PathQuestion::Answered)
+            .unwrap_or(PathQuestion::Answered)
     }
 
     /// Records that another call's probe has answered the question; in a batch, only once for all paths.

@@ -11,9 +11,11 @@ use super::item_rows::OpenListing;
 use super::library_rows::{LibraryRow, LibraryRows, detach_libraries, libraries, mark_listing_current, upsert};
 use super::schema::{CachedStatements, Tx, last_position_of};
 use super::store::Store;
+use super::views::{LastProbe, SearchRows, questions_about, read_budget, read_probe, read_search};
 use crate::error::Result;
+use crate::freshness::RequestBudget;
 use crate::matching::RequestedGuid;
-use crate::model::{Hint, Item, Library, LibraryId, Sequence, ViewId};
+use crate::model::{Hint, Item, Library, LibraryId, PathSearch, Sequence, ViewId};
 use crate::platform::deadline::Deadline;
 
 /// Retention time for a library that the server no longer lists: 30 days.
@@ -78,6 +80,48 @@ impl LibraryRows<'_> {
             }
             tx.libraries_changed(view_id)?;
             Ok(updated)
+        })
+    }
+}
+
+/// What is known about an unlisted path before a question about it.
+pub struct EarlierQuestions {
+    /// The view's last probe for an unlisted path.
+    pub last_probe: Option<LastProbe>,
+    /// Whether an event has reported a change in one of the libraries since that probe began.
+    pub has_event: bool,
+    pub budget: RequestBudget,
+    /// For each library, the earlier questions about the path.
+    pub questions: Vec<Option<PathSearch>>,
+}
+
+impl SearchRows<'_> {
+    /// Returns what is known about the path with this hash, which one of the `libraries` may contain.
+    pub fn earlier_questions(
+        &self,
+        view_id: ViewId,
+        libraries: &[LibraryId],
+        hash: u64,
+        now_ms: i64,
+    ) -> Result<EarlierQuestions> {
+        self.0.read(|connection| {
+            let last_probe = read_probe(connection, view_id)?;
+            let (mut has_event, mut questions) = (false, Vec::new());
+            for library in libraries {
+                if let Some(probe) = last_probe {
+                    let text = "SELECT 1 FROM libraries WHERE id = ?1 AND hint_seq > ?2";
+                    has_event |= connection
+                        .find(text, params![library, probe.begun], |_| Ok(()))?
+                        .is_some();
+                }
+                questions.push(read_search(connection, view_id, questions_about(*library), hash)?);
+            }
+            Ok(EarlierQuestions {
+                last_probe,
+                has_event,
+                budget: read_budget(connection, view_id, now_ms)?,
+                questions,
+            })
         })
     }
 }

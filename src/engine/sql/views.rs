@@ -220,19 +220,8 @@ impl SearchRows<'_> {
     /// Returns the last search for the target with this hash, such as a path's normal form; `None` if there is no
     /// record.
     pub fn path_search(&self, view_id: ViewId, library: LibraryId, hash: u64) -> Result<Option<PathSearch>> {
-        self.0.read(|connection| {
-            connection.find(
-                "SELECT first_ms, last_ms, found FROM path_searches WHERE view_id = ?1 AND library = ?2 AND hash = ?3",
-                params![view_id, library, hash.cast_signed()],
-                |row| {
-                    Ok(PathSearch {
-                        first_ms: row.get(0)?,
-                        last_ms: row.get(1)?,
-                        found: row.get(2)?,
-                    })
-                },
-            )
-        })
+        self.0
+            .read(|connection| read_search(connection, view_id, library, hash))
     }
 
     /// Returns the number of targets that plexindex searched for in a library since `since_ms`, so that callers can limit
@@ -268,24 +257,7 @@ impl SearchRows<'_> {
 
     /// Returns the last probe for an unlisted path; `None` without a record.
     pub fn last_probe_for_path(&self, view_id: ViewId) -> Result<Option<LastProbe>> {
-        self.0.read(|connection| {
-            connection.find(
-                "SELECT first_ms, last_ms, found FROM path_searches WHERE view_id = ?1 AND library = ?2 AND hash = 0",
-                params![view_id, PROBE],
-                |row| {
-                    let outcome = match row.get::<_, i64>(2)? {
-                        UNDER_WAY => ProbeOutcome::UnderWay,
-                        ANSWERED => ProbeOutcome::Answered,
-                        status => ProbeOutcome::Failed(i32::try_from(status).ok().and_then(Status::from_number)),
-                    };
-                    Ok(LastProbe {
-                        begun: row.get(0)?,
-                        ended_ms: row.get(1)?,
-                        outcome,
-                    })
-                },
-            )
-        })
+        self.0.read(|connection| read_probe(connection, view_id))
     }
 
     /// Records that a probe for an unlisted path begins. The probe answers for every path that was missed before this
@@ -325,11 +297,6 @@ impl SearchRows<'_> {
         })
     }
 
-    /// Returns the earlier questions about the target with this hash; `None` without a record.
-    pub fn question(&self, view_id: ViewId, library: LibraryId, hash: u64) -> Result<Option<PathSearch>> {
-        self.path_search(view_id, questions_about(library), hash)
-    }
-
     /// Records, in one transaction, questions about targets: libraries and hashes. Spends `requests` of the budget.
     pub fn note_questions(
         &self,
@@ -350,31 +317,13 @@ impl SearchRows<'_> {
 
     /// Returns the budget for fruitless requests.
     pub fn budget(&self, view_id: ViewId, now_ms: i64) -> Result<RequestBudget> {
-        self.0.read(|connection| {
-            Ok(stored_budget(connection, view_id, now_ms)?.map_or_else(RequestBudget::default, |(_, budget)| budget))
-        })
+        self.0.read(|connection| read_budget(connection, view_id, now_ms))
     }
 
     /// Returns requests to the budget, because they were fruitful.
     pub fn refund(&self, view_id: ViewId, requests: u64, now_ms: i64, deadline: Deadline) -> Result<()> {
         self.0.write(deadline, |tx| {
             change_budget(tx, view_id, now_ms, |budget| budget.refund(requests))
-        })
-    }
-
-    /// Returns whether an event has reported a change in one of these libraries after the change sequence `since`.
-    pub fn has_event_since(&self, libraries: &[LibraryId], since: Sequence) -> Result<bool> {
-        self.0.read(|connection| {
-            for library in libraries {
-                let has_event = "SELECT 1 FROM libraries WHERE id = ?1 AND hint_seq > ?2";
-                if connection
-                    .find(has_event, params![library, since], |_| Ok(()))?
-                    .is_some()
-                {
-                    return Ok(true);
-                }
-            }
-            Ok(false)
         })
     }
 
@@ -428,8 +377,54 @@ pub fn forget_library_questions(tx: &Tx<'_>, view_id: ViewId) -> rusqlite::Resul
 }
 
 /// Returns the id under which the store records questions about paths in a library. Searches have the library's id.
-fn questions_about(library: LibraryId) -> LibraryId {
+pub(super) fn questions_about(library: LibraryId) -> LibraryId {
     LibraryId(-library.0)
+}
+
+/// Reads the record of a search, question or precondition check; `None` if there is none.
+pub(super) fn read_search(
+    connection: &Connection,
+    view_id: ViewId,
+    library: LibraryId,
+    hash: u64,
+) -> rusqlite::Result<Option<PathSearch>> {
+    connection.find(
+        "SELECT first_ms, last_ms, found FROM path_searches WHERE view_id = ?1 AND library = ?2 AND hash = ?3",
+        params![view_id, library, hash.cast_signed()],
+        |row| {
+            Ok(PathSearch {
+                first_ms: row.get(0)?,
+                last_ms: row.get(1)?,
+                found: row.get(2)?,
+            })
+        },
+    )
+}
+
+/// Reads a view's last probe for an unlisted path; `None` if there is none.
+pub(super) fn read_probe(connection: &Connection, view_id: ViewId) -> rusqlite::Result<Option<LastProbe>> {
+    connection.find(
+        "SELECT first_ms, last_ms, found FROM path_searches WHERE view_id = ?1 AND library = ?2 AND hash = 0",
+        params![view_id, PROBE],
+        |row| {
+            let outcome = match row.get::<_, i64>(2)? {
+                UNDER_WAY => ProbeOutcome::UnderWay,
+                ANSWERED => ProbeOutcome::Answered,
+                status => ProbeOutcome::Failed(i32::try_from(status).ok().and_then(Status::from_number)),
+            };
+            Ok(LastProbe {
+                begun: row.get(0)?,
+                ended_ms: row.get(1)?,
+                outcome,
+            })
+        },
+    )
+}
+
+/// Reads a view's budget for fruitless requests.
+pub(super) fn read_budget(connection: &Connection, view_id: ViewId, now_ms: i64) -> rusqlite::Result<RequestBudget> {
+    let stored = stored_budget(connection, view_id, now_ms)?;
+    Ok(stored.map_or_else(RequestBudget::default, |(_, budget)| budget))
 }
 
 /// Records the outcome of a search, a question or a precondition check. `found`: 1 if a search found the path, otherwise
