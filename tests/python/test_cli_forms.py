@@ -122,6 +122,12 @@ def test_wrong_words(cli: Cli, words: str, text: str) -> None:
     assert error["exit_code"] == 2
 
 
+@pytest.mark.parametrize("argument", ["timeout", "server_url"])
+def test_an_error_in_json_names_the_argument(cli: Cli, argument: str) -> None:
+    words = ("match", "/x", "--json", f"--{argument.replace('_', '-')}", "wrong")
+    assert json.loads(cli.run(*words).stderr)["error"]["argument"] == argument
+
+
 def test_formats(cli: Cli, server: Server) -> None:
     cli.good("refresh")
     row = server.paths(1)[0]

@@ -118,8 +118,10 @@ def _report(error: Exception) -> int:
         traceback.print_exc()
         text = "this is a bug in plexindex: please report it with the lines above"
     if options.given.get("json"):
+        # An error of click has the option instead.
+        argument = getattr(error, "argument", None) or getattr(getattr(error, "param", None), "name", None)
         fields = {"message": text, "status": getattr(error, "status_name", None), "exit_code": code}
-        output.say_json({"error": {**fields, "argument": getattr(error, "argument", None)}}, sys.stderr)
+        output.say_json({"error": {**fields, "argument": argument}}, sys.stderr)
     else:
         output.complain(text)
     return code
