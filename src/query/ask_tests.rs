@@ -3,6 +3,7 @@
 use std::cell::Cell;
 
 use super::*;
+use crate::error::Error;
 use crate::model::ViewId;
 
 /// Facts that a test sets.

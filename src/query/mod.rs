@@ -15,6 +15,7 @@ mod proposals;
 mod queries;
 mod query_kind;
 mod samples;
+mod steps;
 mod walks;
 
 pub use answer::{Answer, FolderFacts};
