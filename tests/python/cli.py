@@ -38,7 +38,8 @@ AT_START = ("PYTHON", "LC_", "LANG", "PLEXINDEX_LIBRARY")
 
 
 # Before click 8.2, the runner mixed the streams by default.
-RUNNER: Any = CliRunner(**{name: False for name in signature(CliRunner).parameters if name == "mix_stderr"})
+_SEPARATE: dict[str, Any] = {"mix_stderr": False} if "mix_stderr" in signature(CliRunner).parameters else {}
+RUNNER: Any = CliRunner(**_SEPARATE)
 
 
 class Cli:

@@ -230,7 +230,8 @@ def test_what_is_not_a_size(text: str) -> None:
 def test_the_user_is_found_beside_the_token(cli: Cli, ours: dict[str, Any]) -> None:
     def user(*words: str, **variables: Any) -> str | None:
         facts = {line["name"]: line["source"] for line in cli.lines("config", *words, **ours, **variables)}
-        return facts["user"]
+        source: str | None = facts["user"]
+        return source
 
     path = write_config(cli, "token = 'another'\nuser = 'ann'\n")
     assert user() is None, "the user of the file need not be that of the environment's token"
