@@ -46,15 +46,6 @@ struct Question<'q> {
     checks: bool,
 }
 
-impl Question<'_> {
-    /// Returns whether a probe that began after the call started has probed all libraries of the question.
-    fn is_answered_by_probe(&self, last_probe: Option<LastProbe>) -> bool {
-        let is_probed = |row: &LibraryRow| row.probed_sequence > self.since;
-        self.libraries.iter().all(is_probed)
-            || last_probe.is_some_and(|probe| probe.outcome == ProbeOutcome::Answered && probe.begun > self.since)
-    }
-}
-
 impl Synchronizer {
     /// Asks the server whether libraries that may contain an unlisted path have changed, and merges the changes, but
     /// fetches no full listing. `since`: the change sequence when the call started. [`crate::freshness::questions`]
@@ -74,11 +65,10 @@ impl Synchronizer {
             since,
             checks: call.checks,
         };
-        let earlier = self.earlier_questions(&question)?;
-        if question.is_answered_by_probe(earlier.last_probe) {
+        let Some(earlier) = self.earlier_questions(&question)? else {
             self.note_answered(call, &question);
             return Ok(self.answer_after_probe(call, &question));
-        }
+        };
         match self.path_question(&question, &earlier) {
             PathQuestion::Ask => {}
             PathQuestion::Answered => return Ok(PathAnswer::default()),
@@ -99,10 +89,9 @@ impl Synchronizer {
                 ..job.bounds
             };
             let result = job.single_flight_within(bounds, &self.server_lock_name("path_probe"), || {
-                let earlier = self.earlier_questions(&question)?;
-                if question.is_answered_by_probe(earlier.last_probe) {
+                let Some(earlier) = self.earlier_questions(&question)? else {
                     return Ok(true);
-                }
+                };
                 if !question.checks
                     && (self.recent_probe_error(view_id, libraries)?.is_some()
                         || self.path_question(&question, &earlier) != PathQuestion::Ask)
@@ -231,10 +220,18 @@ impl Synchronizer {
         })
     }
 
-    /// Returns what is known about the path of a question.
-    fn earlier_questions(&self, question: &Question<'_>) -> Result<EarlierQuestions> {
+    /// Returns what is known about the path of a question; `None` if a probe that began after the call started has
+    /// answered the question. In a batch, the first path's probe answers for the others, without a read.
+    fn earlier_questions(&self, question: &Question<'_>) -> Result<Option<EarlierQuestions>> {
+        let is_probed = |row: &LibraryRow| row.probed_sequence > question.since;
+        if question.libraries.iter().all(is_probed) {
+            return Ok(None);
+        }
+        let (rows, now_ms) = (SearchRows(&self.store), self.clock.now_ms());
         let ids: Vec<LibraryId> = question.libraries.iter().map(|row| row.id).collect();
-        SearchRows(&self.store).earlier_questions(question.view_id, &ids, question.hash, self.clock.now_ms())
+        let earlier = rows.earlier_questions(question.view_id, &ids, question.hash, now_ms)?;
+        let answers = |probe: LastProbe| probe.outcome == ProbeOutcome::Answered && probe.begun > question.since;
+        Ok((!earlier.last_probe.is_some_and(answers)).then_some(earlier))
     }
 
     /// Returns what to do about an unlisted path: asks unless an earlier question answers it in all libraries.
