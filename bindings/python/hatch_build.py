@@ -88,17 +88,17 @@ class PlexindexBuildHook(BuildHookInterface):  # type: ignore[misc,type-arg]
 
     def shared_data(self, rust: Path) -> dict[str, str]:
         """Returns the manual page and the completions, with their places below a prefix."""
-        made = tempfile.mkdtemp(prefix="plexindex-completion-")
+        sys.path.insert(0, str(Path(self.root) / "src"))
+        from plexindex.cli import help, plexindex
+
+        made = Path(tempfile.mkdtemp(prefix="plexindex-completion-"))
         atexit.register(shutil.rmtree, made, ignore_errors=True)
-        # The command installs the completions below another folder. The path contains the packages that pip installed
-        # only for this build.
-        path = os.pathsep.join([str(Path(self.root) / "src"), *filter(None, sys.path)])
-        environment = {**os.environ, "PYTHONPATH": path, "XDG_DATA_HOME": made}
-        for shell in ("bash", "zsh", "fish"):
-            command = [sys.executable, "-m", "plexindex", "completion", "--install", shell]
-            subprocess.run(command, env=environment, capture_output=True, check=True)  # noqa: S603 - our own
-        files = {str(file): f"share/{file.relative_to(made)}" for file in Path(made).rglob("*") if file.is_file()}
-        return {str(rust / "docs" / "plexindex.1"): "share/man/man1/plexindex.1", **files}
+        found = {str(rust / "docs" / "plexindex.1"): "share/man/man1/plexindex.1"}
+        for shell, place in help.PLACES.items():
+            file = made / shell
+            file.write_text(f"{help.completion_script(plexindex, shell)}\n", encoding="utf-8")
+            found[str(file)] = f"share/{place}"
+        return found
 
     def prebuilt(self, variable: str) -> Path | None:
         """Returns the file that an environment variable names."""

@@ -63,7 +63,7 @@ older listings, and marks these answers as 'stale' in JSON; the exit code of
 `changes --check` is then 3 or 4. refresh and doctor fail in this case."""
 
 # The file where each shell looks for a completion script, relative to a data folder such as /usr/share.
-_PLACES = {
+PLACES = {
     "bash": "bash-completion/completions/plexindex",
     "zsh": "zsh/site-functions/_plexindex",
     "fish": "fish/vendor_completions.d/plexindex.fish",
@@ -115,9 +115,18 @@ def help_command(context: click.Context, topic: str | None) -> int:
     return codes.OK
 
 
+def completion_script(command: click.Command, shell: str) -> str:
+    """Returns the script with which a shell completes the command."""
+    from click.shell_completion import get_completion_class
+
+    make = get_completion_class(shell)
+    assert make is not None
+    return make(command, {}, "plexindex", "_PLEXINDEX_COMPLETE").source().strip()
+
+
 @click.command("completion")
 @click.option("--install", is_flag=True, help="Install the script where the shell looks for it, and print its path.")
-@click.argument("shell", type=click.Choice(list(_PLACES)))
+@click.argument("shell", type=click.Choice(list(PLACES)))
 @click.pass_context
 def completion_command(context: click.Context, install: bool, shell: str) -> int:
     """Print or install a script for shell completion.
@@ -125,15 +134,11 @@ def completion_command(context: click.Context, install: bool, shell: str) -> int
     The shell then completes commands, options and option values. bash must be 4.4 or newer; PowerShell is not
     supported.
     """
-    from click.shell_completion import get_completion_class
-
-    make = get_completion_class(shell)
-    assert make is not None
-    text = make(context.find_root().command, {}, "plexindex", "_PLEXINDEX_COMPLETE").source().strip()
+    text = completion_script(context.find_root().command, shell)
     if not install:
         say(text)
         return codes.OK
-    path = os.path.join(os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share"), _PLACES[shell])
+    path = os.path.join(os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share"), PLACES[shell])
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "w", encoding="utf-8") as file:
