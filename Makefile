@@ -14,7 +14,7 @@ export MYPY_CACHE_DIR ?= $(CURDIR)/build/caches/mypy
 SUITES = sh scripts/suites.sh
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 BUILT = $(TARGET)/debug
-DYLIB = $(filter Darwin,$(shell uname -s))
+DYLIB := $(filter Darwin,$(shell uname -s))
 SHARED = libplexindex.$(if $(DYLIB),dylib,so)
 PYTEST = PLEXINDEX_STANDIN=$(abspath $(BUILT))/standin build/venv/bin/pytest -q
 PIP = build/venv/bin/pip --disable-pip-version-check -q install

@@ -101,8 +101,9 @@ impl Queries {
     }
 
     /// Returns a message for the user: why a path has no item or several, or why a suffix match or file name match has
-    /// its confidence. `rows` contains the libraries in scope, and `failure` the error of a failed request. `context` contains facts that are not in the answer: the library out of scope whose
-    /// location contains the path, and a confirmed match whose item is not listed.
+    /// its confidence. `rows` contains the libraries in scope, and `failure` the error of a failed request. `context`
+    /// contains facts that are not in the answer: the library out of scope whose location contains the path, and a
+    /// confirmed match whose item is not listed.
     pub fn explain(
         &self,
         answer: &Answer<'_>,

@@ -2,8 +2,7 @@
 
 use std::ops::Deref;
 
-use super::library_index::Scope;
-use super::library_index::{FirstEntry, LibraryIndex};
+use super::library_index::{FirstEntry, LibraryIndex, Scope};
 use super::normal::{FoldBuffer, FoldedPath, NormalPath};
 use super::redundant_components::may_have_redundant_components;
 use super::resolution::LookupHit;

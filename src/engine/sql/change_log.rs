@@ -62,7 +62,8 @@ pub enum LoggedKind {
 
 impl LoggedKind {
     /// Converts a number from the database to a kind. The database never contains 1 and 2. An unknown number comes from
-    /// another version, such as 10 from an older one, and becomes `Library`, because loading a new snapshot is always correct.
+    /// another version, such as 10 from an older one, and becomes `Library`, because loading a new snapshot is always
+    /// correct.
     fn from_number(number: i64) -> Self {
         match number {
             3 => Self::UnverifiedPath,
@@ -190,7 +191,8 @@ impl Tx<'_> {
         )
     }
 
-    /// Logs that a view's libraries, their listings, or the ages of these changed, so that other processes load a new snapshot.
+    /// Logs that a view's libraries, their listings, or the ages of these changed, so that other processes load a new
+    /// snapshot.
     pub fn libraries_changed(&self, view_id: ViewId) -> rusqlite::Result<()> {
         self.log_change(view_id, LibraryId::ALL, LoggedKind::Library, b"", "")
     }

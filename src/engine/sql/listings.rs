@@ -1,4 +1,5 @@
-//! Starts, stores, resumes and holds back full listings, and names and removes the files of segments. The module `publishing` publishes the complete listings.
+//! Starts, stores, resumes and holds back full listings, and names and removes the files of segments. The module
+//! `publishing` publishes the complete listings.
 //!
 //! plexindex first appends a page to the listing's file, and then stores the file's new end in the listing's row. If
 //! the process is killed between the two steps, the next page overwrites the bytes after the stored end.

@@ -65,8 +65,7 @@ pub use library_rows::{LibraryRow, LibraryRows};
 pub use listings::{Listing, ListingResult, ListingRows};
 pub use listings::{new_listing_name, new_segment_name, touch_segment};
 pub use outbox::{Outbox, OutboxRow, SharedLogPosition, UNDELIVERED};
-pub use probes::ShowRows;
-pub use probes::{EarlierQuestions, LibraryHint};
+pub use probes::{EarlierQuestions, LibraryHint, ShowRows};
 pub use publishing::NewListing;
 pub use record_log::{
     Manifest, NamedSegment, RecordLog, RecordRow, RecordRows, RecordTable, RecordTx, RecordsState, TableRow,

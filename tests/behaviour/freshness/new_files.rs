@@ -261,9 +261,7 @@ fn an_unknown_library_costs_one_request() {
 #[test]
 fn a_folder_that_was_not_asked_for_is_marked() {
     let at = Scene::movies(300);
-    let index = at.open();
-    index.refresh(&QueryOptions::default(), true).expect("listed");
-    let library = index.library("Movies").expect("a handle");
+    let (index, library) = at.listed();
     let ask = |folder: &str| {
         index
             .ask_folder(&library.query(), folder.as_bytes())
@@ -283,9 +281,7 @@ fn a_folder_that_was_not_asked_for_is_marked() {
 #[test]
 fn a_path_whose_pause_lasts_longer_is_marked() {
     let at = Scene::movies(300);
-    let index = at.open();
-    index.refresh(&QueryOptions::default(), true).expect("listed");
-    let library = index.library("Movies").expect("a handle");
+    let (_, library) = at.listed();
     let ask = || library.ask(new_path(1));
     let mut marked = 0;
     for _ in 0..30 {
