@@ -101,7 +101,7 @@ def test_an_old_listing(cli: Cli, tree: Tree) -> None:
     tree.server.post("tokens", {"tokens": [{"token": tree.server.token, "expired": True}]})
     for code, *command in ((0, "diff", tree.media), (4, "changes", "--check")):
         done = cli.run(*command)
-        assert (done.returncode, "the server rejected the token:" in " ".join(done.stderr.split())) == (code, True)
+        assert (done.returncode, "(498" in done.stderr) == (code, True)
     tree.server.stop()
     done = cli.run("diff", tree.media)
     assert (done.returncode, f"cannot connect to {tree.server.url}" in done.stderr) == (0, True)

@@ -11,9 +11,9 @@ import plexindex
 import pytest
 from cli import Cli
 from conftest import ServerFactory
-from plexindex.cli.changes import RenameWatch
+from plexindex.cli.changes import find_renames
 
-from disk import Tree, make, requests
+from disk import Tree
 
 
 @pytest.fixture
@@ -40,29 +40,6 @@ def test_the_command_reports_a_rename(tmp_path: Path, tree: Tree) -> None:
         assert follower.stderr.read() == "\nplexindex: interrupted\n", "no fetch has to be resumed"
 
 
-def test_the_server_is_asked_only_for_new_differences(tmp_path: Path, tree: Tree) -> None:
-    with plexindex.open(tmp_path / "store", tree.server.url, tree.server.token, retry_for=0) as index:
-        index.refresh()
-        tree.server.reset()
-        watch = RenameWatch(index, index.library(), 1000)
-        tree.listed[0].unlink()
-        watch.walk()
-        assert requests(tree) == {}, "no file is new"
-        make(tree.films / "New (2024).mkv")
-        for _ in range(2):
-            watch.walk()
-            assert requests(tree) == {"metadata": 1}
-        tree.listed[1].unlink()
-        watch.walk()
-        assert requests(tree) == {"metadata": 2}
-        pauses = []
-        for _ in range(3):
-            watch._next_time = 0.0
-            watch.walk()
-            pauses.append(watch._pause)
-        assert (requests(tree), pauses) == ({"metadata": 5}, [2000, 3600, 3600])
-
-
 def test_only_chosen_libraries_on_this_machine_are_walked(tmp_path: Path, tree: Tree) -> None:
     with plexindex.open(tmp_path / "store", tree.server.url, tree.server.token, retry_for=0) as index:
         index.refresh()
@@ -70,9 +47,9 @@ def test_only_chosen_libraries_on_this_machine_are_walked(tmp_path: Path, tree: 
         tree.rename(tree.listed[0], new)
         cursor = index.changes().cursor
         aside = tree.films.rename(tree.media / "aside")
-        RenameWatch(index, index.library(), 1000).walk()
+        find_renames(index, index.library())
         aside.rename(tree.films)
-        RenameWatch(index, index.library("Shows"), 1000).walk()
+        find_renames(index, index.library("Shows"))
         assert list(index.changes(cursor)) == []
-        RenameWatch(index, index.library("Films"), 1000).walk()
+        find_renames(index, index.library("Films"))
         assert [(one.change, one.path) for one in index.changes(cursor)] == [("moved", str(new))]

@@ -30,7 +30,6 @@ from .match import Match
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
-    from types import TracebackType
 
     from typing_extensions import Concatenate, ParamSpec, Self, Unpack
 
@@ -244,9 +243,7 @@ class AsyncWatch(_Caller):
         await self.start()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.stop()
 
     async def __aiter__(self) -> AsyncIterator[AsyncChanges]:
@@ -441,9 +438,7 @@ class AsyncIndex(_Caller):
         self._target.__enter__()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
 

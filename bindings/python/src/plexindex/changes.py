@@ -7,6 +7,7 @@ from time import monotonic, sleep
 from ._core import TYPE_CHECKING, convert
 from ._core import abi as c
 from .errors import (
+    Error,
     InvalidArgumentError,
     NotFetchedError,
     NotOnServerError,
@@ -22,7 +23,6 @@ from .library import oldest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import TracebackType
     from typing import Any
 
     from ._core.methods import ChangeKind
@@ -50,6 +50,10 @@ REFRESH_ERRORS = (
     OfflineError,
     StoreError,
 )
+
+
+class LateError(TimeoutError):
+    """The timeout passed before the server's whole answer arrived. Results contain this error; no call raises it."""
 
 
 def _check_since(since: str | None) -> None:
@@ -124,7 +128,7 @@ class Changes:
     reader that resumes at the cursor misses no change, and sees at most the last page again.
     """
 
-    def __init__(self, library: Library, since: str | None, full: bool = False, missed: str | None = None) -> None:
+    def __init__(self, library: Library, since: str | None, full: bool = False, missed: Error | None = None) -> None:
         """``missed`` is the result of :func:`bring_up_to_date`."""
         _check_since(since)
         self._library, self._full = library, full
@@ -134,9 +138,9 @@ class Changes:
         """
         self.stale = missed is not None
         """Whether changes may be missing, because the server did not answer, or not within the timeout."""
-        self.late = missed == "late"
+        self.late = isinstance(missed, LateError)
         """Whether the timeout passed before plexindex had received the server's whole answer."""
-        self.refused = missed == "refused"
+        self.refused = isinstance(missed, UnauthorizedError)
         """Whether the server rejected the token, or the token's user has no permission."""
         self._next: str | None = None
         self._more = True
@@ -216,9 +220,7 @@ class Watch:
         self.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def __repr__(self) -> str:
@@ -267,8 +269,8 @@ def read(
     missed = None
     if not offline:
         missed = bring_up_to_date(library, timeout, progress, always=check, whole=full)
-    if missed == "late" or (full and offline):
-        expect_listed(library, late=missed == "late", whole=full)
+    elif full:
+        _expect_listed(library, late=False, whole=True)
     return Changes(library, since, full, missed)
 
 
@@ -316,51 +318,43 @@ def bring_up_to_date(
     always: bool = False,
     whole: bool = False,
     waits: bool = False,
-) -> str | None:
+) -> Error | None:
     """Asks the server for changes if a listing has expired or ``always`` is true.
 
-    Returns None if the listings are current, ``"late"`` if the timeout passed, ``"refused"`` if the server rejected the
-    token, and ``"away"`` if the server did not answer or plexindex could not store the answer. If no old listing can
-    answer, the call raises the error instead of returning ``"refused"`` or ``"away"``. At least one of the selected
-    libraries must have an old listing; with ``whole``, every selected library; with ``waits``, any of the server's
-    libraries, because another process can fetch the selected libraries later.
+    Returns None if the listings are then current, and otherwise the error because of which plexindex answers from older
+    listings. If no older listing can answer, the call raises the error. At least one of the selected libraries must
+    have an older listing; with ``whole``, every selected library; with ``waits``, any of the server's libraries,
+    because another process can fetch the selected libraries later.
     """
     known = library._current()
     fresh = bool(known) and all(facts["fresh"] for facts in known)
     if fresh and not always:
         return None
     try:
-        return None if library.refresh(check=always, timeout=timeout, progress=progress) else "late"
+        if library.refresh(check=always, timeout=timeout, progress=progress):
+            return None
     except REFRESH_ERRORS as error:
-        if not is_listed(library.index.library()._current() if waits else known, whole=whole):
+        if not _is_listed(library.index.library()._current() if waits else known, whole=whole):
             raise
-        return why_older(error, fresh=fresh)
+        return None if fresh and isinstance(error, OfflineError) else error
+    if not waits:
+        _expect_listed(library, late=True, whole=whole)
+    return LateError("the timeout passed before the server's whole answer arrived")
 
 
-def is_listed(known: list[dict[str, Any]], *, whole: bool) -> bool:
+def _is_listed(known: list[dict[str, Any]], *, whole: bool) -> bool:
     """Returns whether at least one of these libraries was ever fetched or, with ``whole``, whether all of them were."""
     has_listing = ["age_ms" in facts for facts in known]
     return any(has_listing) and (all(has_listing) or not whole)
 
 
-def why_older(error: Exception, *, fresh: bool) -> str | None:
-    """Returns why plexindex answers from older listings after a refresh failed with this error: ``"refused"`` or
-    ``"away"``.
-
-    Returns None if the listings are ``fresh`` and the index must not ask a server.
-    """
-    if fresh and isinstance(error, OfflineError):
-        return None
-    return "refused" if isinstance(error, UnauthorizedError) else "away"
-
-
-def expect_listed(library: Library, *, late: bool, whole: bool) -> None:
+def _expect_listed(library: Library, *, late: bool, whole: bool) -> None:
     """Raises an error if none of the selected libraries was ever fetched or, with ``whole``, if any library was not.
 
     Without this error, an incomplete list would look complete. ``late``: whether the timeout passed.
     """
     known = library._current()
-    if is_listed(known, whole=whole):
+    if _is_listed(known, whole=whole):
         return
     missing = [facts["title"] for facts in known if "age_ms" not in facts]
     names = "', '".join(missing)

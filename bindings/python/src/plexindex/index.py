@@ -11,7 +11,6 @@ from .mapping import Proposal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
-    from types import TracebackType
     from typing import Any, NoReturn, Union
 
     from typing_extensions import Self, Unpack
@@ -479,9 +478,7 @@ class Index:
             raise self._session.closed_error()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def __reduce__(self) -> tuple[Any, ...]:

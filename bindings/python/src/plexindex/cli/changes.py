@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
-from collections.abc import Collection
 from pathlib import Path
-from typing import NamedTuple
 
 import click
 
-from ..changes import REFRESH_ERRORS, Change, Changes, expect_listed, is_listed, why_older
+from ..changes import Change, Changes, bring_up_to_date
 from ..compare.places import Places
-from ..errors import ClosedError, Error, InvalidArgumentError, TimeoutError
+from ..errors import Error, InvalidArgumentError
 from ..index import Index
-from ..item import Item
 from ..library import Library
 from . import codes, output
 from .match import item_text
@@ -76,7 +74,7 @@ def changes_command(
         chosen = index.library(library)
         try:
             if not offline:
-                older = bring_up_to_date(index, settings, chosen, always=is_check, progress=bar, whole=full)
+                older = bring_up_to_date(chosen, settings.timeout, bar, always=is_check, whole=full)
             page = chosen.changes(cursor, full=full, offline=True)
         except InvalidArgumentError as error:
             if state is None:
@@ -86,7 +84,7 @@ def changes_command(
         if older is not None:
             page.stale = True
             age = "" if page.age is None else f" of the last {output.span(page.age)}"
-            output.complain(f"{older.why}: changes{age} may be missing")
+            output.complain(f"{older}: changes{age} may be missing")
         is_any = _print_page(index, page, has_state=has_state, always=True)
         if cursor is None and not full:
             how = "give this cursor with --since" if state is None else "repeat the command"
@@ -105,13 +103,13 @@ def changes_command(
                     raise
                 has_events = False  # Plex's database sends no events, so plexindex polls it
             if has_events and disk_every != 0:
-                RenameWatch(index, chosen, disk_every or DEFAULT_SECONDS).start()
+                follow_renames(index, chosen, disk_every or _DISK_SECONDS)
             before = page.cursor
             for page in chosen.watch(before, offline=offline):
                 _print_page(index, page, has_state=has_state, always=page.cursor != before)
                 before = page.cursor
                 _write_state(state, before)
-    return older.code if older is not None and is_check else codes.OK
+    return codes.of(older) if older is not None and is_check else codes.OK
 
 
 _FIELDS = ("change", "item", "path", "from", "from_key", "library", "section")
@@ -176,110 +174,30 @@ def _write_state(state: str | None, cursor: str | None) -> None:
         raise click.UsageError(f"cannot write --state {state}: {error.strerror}") from None
 
 
-# Without --timeout, a server that sends nothing for this many seconds counts as unreachable.
-PATIENCE = 15.0
+# Seconds between two walks of the disk by default.
+_DISK_SECONDS = 600.0
 
 
-class NoAnswer(NamedTuple):
-    """The reason why a command must answer from older listings."""
-
-    kind: str
-    why: str
-    code: int
-
-
-def bring_up_to_date(
-    index: Index, settings: Settings, library: Library, *, always: bool, progress: output.Bar | None = None,
-    whole: bool = False,
-) -> NoAnswer | None:  # fmt: skip
-    """Fetches changes if a listing has expired or ``always`` is true. Returns None if all listings are then current.
-
-    Raises an error if no library was ever fetched or, with ``whole``, if at least one library was never fetched.
-    """
-    begun, received, is_slow = time.monotonic(), index.stats()["bytes_received"], True
-    failure: Exception | None = None
-    while is_slow:
-        failure = None
-        try:
-            if library.refresh(check=always, timeout=settings.timeout or PATIENCE, progress=progress):
-                return None
-        except REFRESH_ERRORS as error:
-            failure = error
-        is_late = failure is None or isinstance(failure, TimeoutError)
-        # Without a time limit, wait while the server is still sending data: the fetch is only slow.
-        before, received = received, index.stats()["bytes_received"]
-        is_slow, always = is_late and settings.timeout is None and received > before, False
-    libraries = library._current()
-    waited = output.span(time.monotonic() - begun)
-    if failure is not None and not is_late:
-        if not is_listed(libraries, whole=whole):
-            raise failure
-        why = why_older(failure, fresh=all(facts["fresh"] for facts in libraries))
-        if why == "refused":
-            return NoAnswer(why, f"{settings.source_name} rejected the token", codes.TOKEN)
-        return None if why is None else NoAnswer(why, str(failure), codes.of(failure))
-    if settings.timeout is None:
-        text = f"{settings.source_name} did not respond within {waited}"
-        if not is_listed(libraries, whole=whole):
-            raise TimeoutError(text)
-        return NoAnswer("away", text, codes.SERVER)
-    if failure is not None:
-        raise failure
-    expect_listed(library, late=True, whole=whole)
-    text = f"the time limit passed after {waited}, before {settings.source_name} reported all changes"
-    return NoAnswer("late", text, codes.SERVER)
-
-
-# Seconds between two walks of the disk by default, and at most between two requests for the same items.
-DEFAULT_SECONDS, _LONGEST_PAUSE = 600.0, 3600.0
-
-
-class RenameWatch:
-    """Periodically compares the libraries' folders with the disk, on a separate thread.
+def follow_renames(index: Index, library: Library, seconds: float) -> None:
+    """Compares the libraries' folders with the disk again and again, on a separate thread.
 
     The server does not always report a rename, but each rename leaves a missing file and a new file. If a library has
-    both, the thread requests the items of the missing files, as `plexindex diff` does, so that the feed reports them.
+    both, a comparison requests the items of the missing files, so that the feed reports the renames.
     """
 
-    def __init__(self, index: Index, library: Library, seconds: float) -> None:
-        self._index, self._library, self._seconds = index, library, seconds
-        # The items in the last request, the pause after it, and the earliest time to request the same items again.
-        self._asked_items: frozenset[tuple[str, str, str | None]] = frozenset()
-        self._pause = self._next_time = 0.0
+    def run() -> None:
+        while index.is_open:
+            with contextlib.suppress(Error):  # the feed reports a failure that lasts
+                find_renames(index, library)
+            time.sleep(seconds)
 
-    def start(self) -> None:
-        threading.Thread(target=self._run, name="plexindex-renames", daemon=True).start()
+    threading.Thread(target=run, name="plexindex-renames", daemon=True).start()
 
-    def walk(self) -> None:
-        places = Places(self._library)
-        if not places.names.known:
-            return
-        places.reload(self._index.libraries(offline=True))
-        folders = [folder for folder in sorted(places.locations) if os.path.isdir(folder)]
-        if not folders:
-            return
-        comparison = self._index.compare(folders, self._library)
-        comparison._ask_only_if(self._is_due)
-        for _ in comparison:
+
+def find_renames(index: Index, library: Library) -> None:
+    places = Places(library)
+    places.reload(index.libraries(offline=True))
+    folders = [folder for folder in places.locations if os.path.isdir(folder)]
+    if folders and places.names.known:
+        for _ in index.compare(folders, library):
             pass
-
-    def _run(self) -> None:
-        while self._index.is_open:
-            try:
-                self.walk()
-            except ClosedError:
-                return
-            except Error:
-                pass  # the server is unreachable, or a folder was removed; the feed reports lasting failures
-            time.sleep(self._seconds)
-
-    def _is_due(self, unsure: Collection[tuple[Library, Item]]) -> bool:
-        """Returns whether to request the ``unsure`` items now. The pause doubles each time the items are the same."""
-        items = frozenset((library.uuid, item.rating_key, item.path) for library, item in unsure)
-        now = time.monotonic()
-        is_new = items != self._asked_items
-        if not items or (not is_new and now < self._next_time):
-            return False
-        self._pause = self._seconds if is_new else min(self._pause * 2, max(_LONGEST_PAUSE, self._seconds))
-        self._asked_items, self._next_time = items, now + self._pause
-        return True

@@ -12,7 +12,6 @@ from ..compare import Comparison, Difference
 from ..compare import left_out as _left_out
 from ..index import Index
 from . import codes, mappings, output
-from .changes import bring_up_to_date
 from .match import item_text
 from .options import FOLDER, command, given, library
 from .output import count, say
@@ -72,15 +71,11 @@ def diff_command(
         return codes.OK
     if not folder:
         raise click.UsageError("no folder was given: give the folders to walk")
-    settings, counter, older = Settings(), output.Bar(), None
+    settings, counter = Settings(), output.Bar()
     with settings.open_for_answers() as index:
-        chosen, offline = index.library(library), settings.answers_from_store_only
-        comparison = index.compare(map(os.fsencode, folder), chosen, without=without, offline=offline,
+        comparison = index.compare(map(os.fsencode, folder), library, without=without, timeout=settings.timeout,
+                                   offline=settings.answers_from_store_only,
                                    progress=lambda files: counter.show(f"{count(files, 'file')} found"))  # fmt: skip
-        if not offline:
-            older = bring_up_to_date(index, settings, chosen, always=True)
-        # `bring_up_to_date` has asked the server, so the comparison need not ask again.
-        comparison.use_outcome(older and older.kind)
         unlisted: list[bytes] = []
         try:
             for difference in comparison:
@@ -97,7 +92,7 @@ def diff_command(
     if given.get("json"):
         output.say_json({**dict.fromkeys(_FIELDS), "what": "summary", "counts": comparison.summary})
     else:
-        summary = "; ".join(_summary(comparison, settings.source_name, older.why if older else ""))
+        summary = "; ".join(_summary(comparison, settings.source_name))
         output.remark(f"{summary} ({output.span(comparison.seconds)})")
     for hint in hints:
         output.remark(hint)
@@ -123,7 +118,7 @@ def _difference_text(difference: Difference) -> str:
     return "\n".join(lines)
 
 
-def _summary(comparison: Comparison, source_name: str, why_old: str) -> Iterator[str]:
+def _summary(comparison: Comparison, source_name: str) -> Iterator[str]:
     summary: Any = comparison.summary
     yield _sum_text(f"{count(comparison.files, 'media file')} on the disk", summary, "files_")
     yield _sum_text(f"Plex lists {count(comparison.listed, 'file')} there", summary, "listed_")
@@ -144,8 +139,8 @@ def _summary(comparison: Comparison, source_name: str, why_old: str) -> Iterator
         yield "nothing differs"
     if comparison.age is None:
         return
-    if comparison.stale and why_old:
-        yield f"{why_old}: compared with a listing that was current {output.ago(comparison.age)}"
+    if comparison._missed is not None:
+        yield f"{comparison._missed}: compared with a listing that was current {output.ago(comparison.age)}"
         return
     yield f"the listing was current {output.ago(comparison.age)}"
     if comparison.renames_unknown:

@@ -17,11 +17,11 @@ import click
 from .._core.config import former_folder
 from .._core.json_call import text_of
 from ..changes import REFRESH_ERRORS
-from ..errors import StoreError, TimeoutError, UnauthorizedError
+from ..errors import StoreError, UnauthorizedError
 from ..index import Index
 from ..library import Library
 from ..opening import open as open_index
-from . import changes, codes, output, shared
+from . import codes, output, shared
 from .doctor_files import Report, check_files, check_mappings, read_lists
 from .help import version_lines, versions
 from .libraries import fetch, library_dict, library_row, limit_text
@@ -102,7 +102,7 @@ def _check_database(report: Report, settings: Settings) -> bool:
     # Use a temporary store, because this check concerns only the database.
     with TemporaryDirectory() as folder, open_index(folder, database=settings.database) as index:
         try:
-            server = index.server(timeout=settings.timeout or changes.PATIENCE)
+            server = index.server(timeout=settings.timeout)
         except REFRESH_ERRORS as error:
             facts.update(usable=False, why_not=str(error))
             report.bad(f"cannot read the database: {error}", codes.of(error, database=True))
@@ -131,7 +131,7 @@ def _check_server(report: Report, settings: Settings, index: Index) -> bool:
         report.add("note", f"{server_text}: not checked, because --offline was given")
         return False
     try:
-        server = index.server(timeout=settings.timeout or changes.PATIENCE)
+        server = index.server(timeout=settings.timeout)
     except UnauthorizedError as error:
         facts.update(reached=True, token_good=False)
         report.add("ok", f"{server_text} responds")
@@ -140,11 +140,7 @@ def _check_server(report: Report, settings: Settings, index: Index) -> bool:
         _check_token(report, settings, facts, "")
         return False
     except REFRESH_ERRORS as error:
-        why = str(error)
-        if isinstance(error, TimeoutError) and settings.timeout is None:
-            remedy = "check that this is a Plex server, and that the server is not busy"
-            why = f"no response within {output.span(changes.PATIENCE)}; {remedy}"
-        report.bad(f"cannot reach {server_text}: {why}", codes.SERVER)
+        report.bad(f"cannot reach {server_text}: {error}", codes.SERVER)
         return False
     answered, version = server["answered_us"] / 1_000_000, server.get("version", "")
     facts.update(reached=True, token_good=settings.token is not None, version=version, answered=answered,

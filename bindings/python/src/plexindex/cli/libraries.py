@@ -22,8 +22,8 @@ from .options import FILE, SECONDS, TEXT, Command, command, given, yes
 from .output import count, say
 from .settings import Settings
 
-# `refresh` can run at night while the server restarts. Other commands give up after a few seconds.
-_RETRY_SECONDS = 30.0
+# `refresh` can run at night while the server restarts or is busy. Other commands give up earlier.
+_PATIENT = {"retry_for": 30.0, "read_timeout": 60.0}
 
 
 @command("libraries")
@@ -84,7 +84,7 @@ def refresh_command(full: bool, library: tuple[str, ...]) -> int:
     settings = Settings()
     settings.expect_source("refresh")
     late = []
-    with settings.open(retry_for=_RETRY_SECONDS) as index:
+    with settings.open(**_PATIENT) as index:
         chosen = [index.library(name) for name in library]
         if not chosen:
             # The server may have new libraries, so first request its list of libraries.

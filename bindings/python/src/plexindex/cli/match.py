@@ -69,12 +69,12 @@ def match_command(
     with settings.open_for_answers(progress=bar) as index:
         chosen = index.library(library)
         if is_check:
-            from .changes import bring_up_to_date
+            from ..changes import bring_up_to_date
 
-            older = bring_up_to_date(index, settings, chosen, always=True, progress=bar)
+            older = bring_up_to_date(chosen, settings.timeout, bar, always=True)
             bar.drop()
             if older is not None:
-                output.complain(f"{older.why}: searching the stored listing")
+                output.complain(f"{older}: searching the stored listing")
         # With -vv, each path causes a log line, and the library's log buffer stores only a limited number of lines.
         batch_size = _BATCH if given.get("verbose", 0) < 2 else _BATCH // 4
         remaining = read_paths(path, null)
@@ -99,7 +99,7 @@ def match_command(
                 else:
                     sys.stdout.buffer.write(_line(form, one, answer) + (b"\0" if null and form == "paths" else b"\n"))
     tally.print()
-    return tally.code() or (codes.OK if older is None else older.code)
+    return tally.code() or (codes.OK if older is None else codes.of(older))
 
 
 @command("folder")

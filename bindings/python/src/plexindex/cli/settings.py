@@ -113,6 +113,7 @@ class Settings:
             "offline": self.offline,
             "timeout": self.timeout,
             "retry_for": 3.0,
+            "read_timeout": 15.0,
             # Without -v, log no slow calls, because the user notices slow calls anyway.
             "slow": 1.0 if given.get("verbose") else None,
             **options,

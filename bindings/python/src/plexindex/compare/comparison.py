@@ -7,8 +7,8 @@ import time
 
 from .._core import TYPE_CHECKING, convert
 from .._core.paths import full_path
-from ..changes import bring_up_to_date, expect_listed
-from ..errors import InvalidArgumentError, NotFetchedError, TimeoutError
+from ..changes import LateError, bring_up_to_date
+from ..errors import Error, InvalidArgumentError, NotFetchedError, TimeoutError, UnauthorizedError
 from ..library import oldest
 from . import left_out, on_disk
 from .difference import Difference
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from .._core.types import PathArg, Summary
     from ..library import Library
-    from .renamed import Unsure
 
 # Maximum number of files with which to try mappings, if a folder is outside of all libraries.
 _SAMPLE = 200
@@ -57,8 +56,7 @@ class Comparison:
             raise InvalidArgumentError(f"without: {unknown[0]!r} is not a rule: give one of {', '.join(rules)}")
         convert.check_call(timeout, progress, offline=offline)
         self._index, self._offline, self._timeout = library.index, offline, timeout
-        self._checks = True
-        self._outcome: tuple[str | None] | None = None
+        self._missed: Error | None = None
         if not folders:
             raise InvalidArgumentError("no folder was given: give the folders to walk")
         for folder in folders:
@@ -181,28 +179,14 @@ class Comparison:
         """Ends the walk and the requests, from another thread."""
         self._walk.stop.stopped = True
 
-    def _ask_only_if(self, is_due: Callable[[Collection[Unsure]], bool]) -> None:
-        """Sends requests only for items that may have been renamed, and only if ``is_due`` returns True for them."""
-        self._checks, self._renames.is_due = False, is_due
-
-    def use_outcome(self, missed: str | None) -> None:
-        """Asks the server for no changes, because the caller has just done so. ``missed`` is the outcome."""
-        self._outcome = (missed,)
-
-    def _check(self) -> str | None:
-        if self._outcome is not None:
-            return self._outcome[0]
-        asked, stop = self._places.asked, self._walk.stop
-        return bring_up_to_date(asked, self._timeout, stop, always=self._checks)
-
     def _bring_up_to_date(self) -> None:
-        index, asked = self._index, self._places.asked
-        missed = None if self._offline else self._check()
-        self.stale, self.late, self.refused = missed is not None, missed == "late", missed == "refused"
+        index, missed = self._index, None
+        if not self._offline:
+            missed = bring_up_to_date(self._places.asked, self._timeout, self._walk.stop, always=True)
+        self._missed, self.stale = missed, missed is not None
+        self.late, self.refused = isinstance(missed, LateError), isinstance(missed, UnauthorizedError)
         _, server_url, _, options = index._recipe
         self._renames.may_ask = not (self._offline or missed or server_url is None or options["offline"])
-        if self.late:
-            expect_listed(asked, late=True, whole=False)
         libraries = index.libraries(offline=True)
         chosen = [library for library in libraries if self._places.is_asked(library)]
         if all(library.age is None for library in chosen):

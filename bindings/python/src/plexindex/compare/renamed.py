@@ -14,7 +14,7 @@ from .places import is_in
 from .walked import LISTED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Collection, Iterator
 
     from .._core.types import PathArg
     from ..item import Item
@@ -41,8 +41,6 @@ class Renames:
         self._places, self._walk, self._listing = places, walk, listing
         self.may_ask = False
         """Whether requests are allowed. If not, no difference is held back."""
-        self.is_due: Callable[[Collection[Unsure]], bool] | None = None
-        """A function that returns whether to request the given items. None means always."""
         self.until: float | None = None
         """The deadline for requests, on the monotonic clock."""
         self.unasked = 0
@@ -94,8 +92,7 @@ class Renames:
     def resolve(self) -> Iterator[Difference]:
         """Requests the items that may have been renamed, then yields the remaining differences."""
         listing, held = self._listing, self._new + self._shared
-        first = self._first_candidates()
-        keys, changed = self._request_items(first if self.is_due is None or self.is_due(first) else ())
+        keys, changed = self._request_items(self._first_candidates())
         self.may_ask = False
 
         def is_asked(library: str, item: Item | None) -> bool:
