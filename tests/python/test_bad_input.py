@@ -59,14 +59,22 @@ def test_a_text_with_a_lone_surrogate_is_refused(index: plexindex.Index, server:
             lambda: movies.record_matches([("/y", "7"), ("/x", bad)]),
             lambda: movies.invalidate_item(bad),
             lambda: movies.item_facts(bad),
+            lambda: movies.item_facts("secret\udcff"),
+            lambda: movies.edit_items([1, bad], {"title": "x"}),
         ],
-        "GUID": [lambda: movies.match_guid(bad)],
+        "request": [lambda: movies.edit_items([1], {"title": bad}), lambda: index.call("items.get", {"key": bad})],
+        "guid": [lambda: movies.match_guid(bad)],
         "title": [lambda: movies.search_title(bad)],
         "cursor": [lambda: movies.changes(bad)],
         "method": [lambda: index.call(bad)],
         "library": [lambda: index.library(bad).match("/x"), lambda: index.library(section=bad).match("/x")],
-        "table": [lambda: index.table(bad)],
-        "name": [lambda: table.get(bad), lambda: table.set(bad, b""), lambda: table.delete(bad), lambda: bad in table],
+        "name": [
+            lambda: index.table(bad),
+            lambda: table.get(bad),
+            lambda: table.set(bad, b""),
+            lambda: table.delete(bad),
+            lambda: bad in table,
+        ],
         "token": [lambda: index.set_token(bad), lambda: opened(token=bad), lambda: opened(token=lambda: bad)],
     }
     for option in ("cache_dir", "server_url", "user", "ca_file", "database", "shared"):
@@ -76,8 +84,6 @@ def test_a_text_with_a_lone_surrogate_is_refused(index: plexindex.Index, server:
             with pytest.raises(REFUSED, match=f"the {name} .* contains a lone surrogate") as caught:
                 ask()
             assert ("secret" in str(caught.value)) == (name not in ("token", "shared")), name
-    with pytest.raises(REFUSED):
-        index.call("items.get", {"key": bad})
     assert server.requests() == 0
     assert index.stats()["matches"] == 0
 
@@ -130,6 +136,9 @@ def test_an_argument_of_the_wrong_type_is_named(index: plexindex.Index, cache: P
         ("mappings", lambda: opened(mappings=[("/a\0", "/b")])),
         ("a path", lambda: some.match(7)),
         ("title", lambda: some.library(1.5)),
+        ("guid", lambda: some.match_guid(3)),
+        ("name", lambda: some.table(3)),
+        ("the library", lambda: some.match("/a", "\udcff")),
         ("folders", lambda: some.compare(None)),
         ("without", lambda: some.compare("/a", without=3)),
         ("without", lambda: some.compare("/a", without=[1, "x"])),

@@ -30,6 +30,11 @@ def test_paths_become_the_file_system_s_bytes(path: Any, raw: bytes) -> None:
     assert _convert.join_paths([path, "/x"]) == raw + b"\0/x\0"
 
 
+def test_equal_rules_are_equal_mappings() -> None:
+    rules = [plexindex.Mapping.host_prefix("/a", "/b"), plexindex.Mapping.host_prefix(b"/a", b"/b")]
+    assert len({*rules, plexindex.Mapping.server_prefix("/a", "/b")}) == 2
+
+
 def test_seconds_become_milliseconds() -> None:
     def ms(seconds: float | None) -> int:
         return _convert.milliseconds("t", seconds, none=-2, zero=-1)

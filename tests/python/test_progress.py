@@ -68,6 +68,12 @@ def test_what_a_callback_raises_ends_the_call(slow: plexindex.Index, server: Ser
         with pytest.raises(StopError):
             ask(full=True, progress=listen)
 
+    def leave(_: plexindex.Progress) -> None:
+        raise GeneratorExit
+
+    with pytest.raises(GeneratorExit):
+        slow.refresh(full=True, progress=leave)
+
 
 def test_a_callback_cannot_close_its_index(slow: plexindex.Index, server: Server) -> None:
     with pytest.raises(plexindex.Error, match="progress callback"):

@@ -37,7 +37,7 @@ def edit_request(
         _check_field(name, [tags] if isinstance(tags, str) else tags)
         changes += _tags(name, tags, "remove")
     lock = "leave" if locked is None else "lock" if locked else "unlock"
-    return {"keys": [_convert.key_text(key) for key in keys], "changes": changes, "lock": lock}
+    return {"keys": [_convert.key_bytes(key).decode() for key in keys], "changes": changes, "lock": lock}
 
 
 # Plex's fields that contain tags, and numbers; and other fields, so that a misspelt name can be recognised.

@@ -228,7 +228,7 @@ class Library(Lookups):
         progress: ProgressArg = None,
     ) -> Match:
         """Returns the item with a GUID: :meth:`Index.match_guid` in this library."""
-        raw = convert.only_text("GUID", guid)
+        raw = convert.only_text("guid", guid)
         return self._answer(Match, guid, "match.guid", timeout, progress, guid=raw, offline=offline, check=check)
 
     def search_title(

@@ -63,6 +63,12 @@ class Mapping:
         """Maps the server's paths that match a pattern to the host's paths."""
         return cls(c.MAPPING_SERVER_PATTERN, pattern, replacement)
 
+    def __eq__(self, other: object) -> bool:
+        return repr(self) == repr(other) if isinstance(other, Mapping) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash((self.kind, self.find, self.replace))
+
     def __repr__(self) -> str:
         find, replace = (part.decode("utf-8", "surrogateescape") for part in (self.find, self.replace))
         return f"Mapping.{_NAMES[self.kind]}({find!r}, {replace!r})"

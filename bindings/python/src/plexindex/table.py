@@ -30,7 +30,7 @@ class Table(MutableMapping["Name", bytes]):
 
     def __init__(self, session: Session, name: Name, *, limit: int = _LIMIT, flags: int = 0) -> None:
         self._session, self._limit, self._flags = session, limit, flags
-        self.name = convert.text_bytes("table", name)
+        self.name = convert.text_bytes("name", name)
         """The table's name."""
 
     @property

@@ -87,6 +87,9 @@ class Watch:
         try:
             progress = Progress(title.decode("utf-8", "replace"), raw.items, raw.total, raw.elapsed_ms / 1000)
             return self.listener(progress) is not False
+        except GeneratorExit as error:  # otherwise the generator that C calls would end
+            self.error = error
+            return False
         finally:
             self.reporting = False
 

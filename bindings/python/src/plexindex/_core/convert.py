@@ -82,16 +82,19 @@ def text_bytes(name: str, value: str | bytes, hidden: bool = False) -> bytes:
 
 
 def only_text(name: str, value: str) -> bytes:
-    """Encodes a string. Rejects bytes."""
+    """Encodes a string that is no path. Rejects bytes, and surrogates that stand for bytes."""
     if not isinstance(value, str):
         raise TypeError(f"{name} must be str, not {type(value).__name__}")
-    return text_bytes(name, value)
+    try:
+        return value.encode()
+    except UnicodeEncodeError as error:
+        raise _no_bytes(name, value, error) from None
 
 
 def _no_bytes(name: str, value: str | bytes, error: UnicodeEncodeError, hidden: bool = False) -> InvalidArgumentError:
     return InvalidArgumentError(
-        f"the {name} {display_path(value, hidden)} contains a lone surrogate at position {error.start} that "
-        "represents no byte: remove the surrogate, or decode file names with os.fsdecode"
+        f"the {name} {display_path(value, hidden)} contains a lone surrogate at position {error.start}: remove the "
+        "surrogate, or decode file names with os.fsdecode"
     )
 
 
@@ -161,7 +164,7 @@ def key_text(key: object) -> str:
 
 def key_bytes(key: object) -> bytes:
     """Encodes a key. Accepts the same keys as ``key_text``."""
-    return text_bytes("key", key_text(key))
+    return only_text("key", key_text(key))
 
 
 def join_keys(keys: Sequence[object]) -> bytes:

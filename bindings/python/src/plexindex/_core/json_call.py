@@ -28,7 +28,7 @@ def _plain(value: object) -> object:
     raise TypeError(f"a request cannot contain a value of type {type(value).__name__}: {value!r}")
 
 
-_encode = JSONEncoder(default=_plain).encode
+_encode = JSONEncoder(default=_plain, ensure_ascii=False).encode
 # `json.loads` would be slower, because it first detects the encoding and skips white space.
 _decode = JSONDecoder().raw_decode
 
@@ -37,7 +37,7 @@ def ask(call: Call, handle: int | None, method: str, request: dict[str, Any], ti
     """Calls a method. Returns the status and the answer, which even a failed call can have."""
     native = load()
     given = {name: value for name, value in request.items() if value is not None}
-    name, raw = convert.text_bytes("method", method), _encode(given).encode() if given else b""
+    name, raw = convert.text_bytes("method", method), convert.only_text("request", _encode(given)) if given else b""
     call.options.timeout_ms = timeout_ms
     answer = call.answer_pointer
     try:

@@ -111,7 +111,7 @@ class Session:
         found = self._libraries.get((kind, selector))
         if found is not None:
             return found
-        raw = convert.text_bytes("library", selector)
+        raw = convert.only_text("library", selector)
         pointer = ctypes.c_void_p()
         self.ask(self.native.get_library, kind, raw or None, len(raw), ctypes.byref(pointer))
         named = {_KINDS[kind]: selector} if kind in _KINDS else selector or None

@@ -96,7 +96,7 @@ def plexindex(context: click.Context) -> None:
 
 def _report(error: Exception) -> int:
     settings = options.given.get("settings")
-    code = codes.of(error, database=getattr(settings, "reads_database_only", False))
+    code = codes.of(error, database=settings is not None and settings.needs_database)
     text = str(error)
     if isinstance(error, click.ClickException):
         command = getattr(getattr(error, "ctx", None), "command_path", "plexindex")
@@ -130,7 +130,7 @@ def _report(error: Exception) -> int:
 def _advice(error: Error, settings: Any) -> str:
     """Returns the source of the setting that is wrong, or how to read the database alone, to append to an error."""
     is_unreachable = error.status_name == "connect" or (isinstance(error, TimeoutError) and settings.timeout is None)
-    if is_unreachable and settings.url and settings.database and not settings.offline:
+    if is_unreachable and settings.url and settings.database and not settings.needs_database:
         return "; plexindex needs the server to identify Plex's database: add --no-server to use the database alone"
     argument = "token" if isinstance(error, UnauthorizedError) else error.argument
     source = settings.source_of(argument)

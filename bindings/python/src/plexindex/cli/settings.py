@@ -60,6 +60,9 @@ class Settings:
         """Whether the command sends no requests: there is neither a server nor a database, or --offline was given."""
         self.reads_database_only = has_source and self.url is None and not self.offline
         """Whether Plex's database is the only source, so that no request is needed."""
+        is_missing = self.database is not None and not os.path.exists(self.database)
+        self.needs_database = self.reads_database_only or (is_missing and not self.offline)
+        """Whether an error is the database's: it is the only source, or does not exist."""
         self.source_name = "Plex's database" if has_source and self.url is None else "the server"
         self._how_to_ask = "omit --offline" if has_source else f"no server is specified: {HOW_TO_NAME_A_SERVER}"
         given["settings"] = self  # the report of an error names the source of a wrong setting
