@@ -6,11 +6,11 @@ import logging
 from pathlib import Path
 
 import pytest
-from compat_world import KEY, item
+from compat_world import KEY, answers, item
 from plexindex._compat import host as _host_log
 from plexindex._core import abi as _constants
 from plexindex._core import log as _log
-from plexindex.compat import MatchCache, PlexCache
+from plexindex.compat import MatchCache, PlexCache, configure, find_plex_items_with_confidence
 
 FILMS = [
     item(KEY + "7", "Alien", "/plex/Alien (1979)/Alien.mkv"),
@@ -47,7 +47,6 @@ def test_the_caches_say_what_they_did(host_lines: list[str], tmp_path: Path) -> 
         "d Cache miss for search 'Movies:Alien'",
         "i Cache cleared",
         "d Cache closed",
-        "d Match cache miss for '/x'",
         "d Cached match '/x' -> 1",
         "d Cached match '/y' -> 2",
         "d Invalidated match for '/x'",
@@ -55,6 +54,24 @@ def test_the_caches_say_what_they_did(host_lines: list[str], tmp_path: Path) -> 
         "i Match cache cleared",
         "d Match cache closed",
     ]
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_a_lookup_writes_a_line_only_at_the_host_s_debug_level(
+    host_lines: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, debug: bool
+) -> None:
+    for name, value in _host_log.chosen.items():
+        monkeypatch.setitem(_host_log.chosen, name, value)
+    configure(matcher=answers([]))
+    matches = MatchCache(tmp_path)
+    find_plex_items_with_confidence(None, "/x", match_cache=matches, debug_logging=debug)
+    matches.set_match("Movies", "/x", "1")
+    host_lines.clear()
+    matches.get_match("Movies", "/x")
+    matches.get_match("Movies", "/y")
+    wanted = ["d Match cache hit for '/x' -> 1", "d Match cache miss for '/y'"]
+    assert host_lines == (wanted if debug else [])
+    matches.close()
 
 
 def test_a_slow_call_is_told_with_the_title_and_is_no_warning(

@@ -91,8 +91,10 @@ def find_plex_items_with_confidence(
     request data that the index lacks.
 
     ``library_cache`` is a :class:`PlexCache`, and ``match_cache`` a :class:`MatchCache` with the host's records, to
-    which the function adds none. The prefixes are the server's and the host's path of the same folder.
+    which the function adds none. The prefixes are the server's and the host's path of the same folder. With
+    ``debug_logging``, each later lookup in a match cache of this process also writes a line to the host's log.
     """
+    _chosen["debug_logging"] = debug_logging
     confidence, failure = _chosen["confidence"] or MatchConfidence, None
     index = _section_index(library, library_cache, match_cache)
     if index is not None:

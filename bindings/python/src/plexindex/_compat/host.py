@@ -79,7 +79,7 @@ class ServerAwayError(Error, ConnectionError):
     """
 
 
-chosen: dict[str, Any] = {"not_found": None, "confidence": None, "matcher": None}
+chosen: dict[str, Any] = {"not_found": None, "confidence": None, "matcher": None, "debug_logging": False}
 # Classes in hosts and clients with the same meaning. plexindex uses classes that are loaded, and imports none.
 _THEIRS = {
     NotFoundError: (("plex.exceptions", "PlexNotFound"), ("plexapi.exceptions", "NotFound")),
