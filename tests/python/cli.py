@@ -14,11 +14,15 @@ import time
 from collections.abc import Callable
 from inspect import signature
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from click.testing import CliRunner
-from conftest import TOKEN, Server
 from plexindex.cli import plexindex
+
+if TYPE_CHECKING:
+    from conftest import Server
+
+TOKEN = "test-token-never-stored"
 
 
 def words_of(line: str) -> list[str]:

@@ -23,9 +23,12 @@ from typing import Any
 import not_on_windows
 import plexindex
 import pytest
+from cli import TOKEN as TOKEN
+from cli import Cli
+
+from disk import Tree
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-TOKEN = "test-token-never-stored"
 IS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 
 
@@ -145,9 +148,21 @@ def server(start_server: ServerFactory) -> Server:
 
 
 @pytest.fixture
+def tree(tmp_path: Path, start_server: ServerFactory) -> Tree:
+    """Files on a disk, and a server that lists them."""
+    return Tree(tmp_path, start_server)
+
+
+@pytest.fixture
+def cli(tmp_path: Path, server: Server) -> Cli:
+    """The command, with the server and the store of ``index``, which does not exist yet."""
+    return Cli(tmp_path, server)
+
+
+@pytest.fixture
 def cache(tmp_path: Path) -> Path:
     """A cache folder that does not exist yet."""
-    return tmp_path / "cache"
+    return tmp_path / "store"
 
 
 @pytest.fixture
@@ -174,6 +189,22 @@ def until(done: Callable[[], object]) -> None:
     while not done():
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.005)
+
+
+def exit_of_child(child: Callable[[], object], parent: Callable[[], object] = lambda: None) -> int:
+    """Forks, and runs each half in its process. Returns the exit code of the child, in which nothing may raise."""
+    pid = os.fork()
+    if pid == 0:
+        # No exception may come back into the test's code: this process ends here.
+        code = 9
+        try:
+            signal.alarm(30)
+            child()
+            code = 0
+        finally:
+            os._exit(code)
+    parent()
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
 def run_python(code: str, *arguments: object, environment: dict[str, str] | None = None) -> str:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import plexindex
-from conftest import Server, ServerFactory
+
+if TYPE_CHECKING:
+    from conftest import Server, ServerFactory
 
 FILMS = ("Alpha (2001)", "Beta (2002)", "Gamma (2003)")
 

@@ -14,16 +14,10 @@ from typing import Any
 import plexindex
 import pytest
 from cli import Cli
-from conftest import Server, ServerFactory
+from conftest import Server, ServerFactory, until
 
 COMMANDS = ("doctor", "match", "folder", "diff", "changes", "scan", "refresh", "libraries", "stats", "clear", "matches",
             "shared", "config", "completion", "help")  # fmt: skip
-
-
-@pytest.fixture
-def cli(tmp_path: Path, server: Server) -> Cli:
-    """The command, with the server and an empty store."""
-    return Cli(tmp_path, server)
 
 
 def test_help(cli: Cli) -> None:
@@ -35,12 +29,10 @@ def test_help(cli: Cli) -> None:
     for command in COMMANDS:
         assert cli.good(command, "--help").startswith(f"Usage: plexindex {command} ")
     assert cli.good("help", "match") == cli.good("match", "--help")
-    assert "--token-file" in cli.good("help", "options")
-    assert "PLEXAPI_CONFIG_PATH" in cli.good("help", "config")
     for topic in ("options", "config", "exit-codes", *COMMANDS):
         assert all(len(line) <= 80 for line in cli.good("help", topic).splitlines())
     codes = re.findall(r"^  (\d+) ", cli.good("help", "exit-codes"), re.MULTILINE)
-    assert " ".join(codes) == "0 1 2 3 4 5 6 130"
+    assert codes == ["0", "1", "2", "3", "4", "5", "6", "130"]
 
 
 def test_version(cli: Cli) -> None:
@@ -104,8 +96,7 @@ def test_ctrl_c_reaches_a_call_that_waits_for_a_silent_server(cli: Cli, server: 
     server.fault(kind="identity", action="delay", ms=30_000, count=1)
     command, environment = cli.start("refresh")
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
-        while server.requests() == 0:
-            pass
+        until(server.requests)
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=15)
     assert process.returncode == 130
@@ -124,21 +115,22 @@ def test_match(cli: Cli, server: Server) -> None:
     assert cli.good("match", "--mapping", "/mnt/media=/data", host).endswith("mapped, high\n")
     # Without a mapping, and in an empty store: match fetches the libraries that may have the file.
     assert cli.good("match", host, PLEXINDEX_CACHE_DIR=str(cli.home / "other")).endswith("suffix, high\n")
-    name = row["path"].rsplit("/", 1)[1]
-    done = cli.run("match", f"/data/movies/Other/{name}", other["path"])
+    done = cli.run("match", f"/data/movies/Other/{Path(row['path']).name}", other["path"])
     assert done.stderr == "2 of 2 paths found: 1 file name, 1 exact (1 of low confidence)\n"
-    cli.fails(1, "/nowhere/x\\ny.mkv not found: no library has a folder", "match", row["path"], "/nowhere/x\ny.mkv")
+    cli.fails(1, "/nowhere/x\\ny.mkv not found: ", "match", row["path"], "/nowhere/x\ny.mkv")
+    assert cli.run("match", "-q", row["path"], "/nowhere/x.mkv").stderr == ""
 
 
 def test_match_prints_json(cli: Cli, server: Server) -> None:
     rows = server.paths(2)
     odd = b"/data/tv/\xff \x1b[31m.mkv"
-    listed = "\n".join([rows[0]["path"], "", rows[1]["path"] + "\r"]).encode() + b"\n" + odd + b"\n"
+    listed = f"{rows[0]['path']}\n\n{rows[1]['path']}\r\n".encode() + odd + b"\n"
     first, second, third = cli.lines("match", "-", given=listed)
     assert first["item"]["rating_key"] == rows[0]["ratingKey"]
-    assert [first["asked"], second["asked"]] == [rows[0]["path"], rows[1]["path"]]
-    assert os.fsencode(third["asked"]) == base64.b64decode(third["asked_base64"]) == odd
+    assert first["asked"] == rows[0]["path"]
+    assert second["asked"] == rows[1]["path"]
     assert "asked_base64" not in second
+    assert os.fsencode(third["asked"]) == base64.b64decode(third["asked_base64"]) == odd
     assert {"item": None, "status": "not_found", "reason": "not_listed"}.items() <= third.items()
     assert "\\xff \\x1b[31m" in cli.run("match", "-", given=odd).stdout, "names cannot control the terminal"
     names = [line["asked"] for line in cli.lines("match", "--null", "-", given=b"/a\nb.mkv\0/c.mkv\0")]
@@ -151,9 +143,7 @@ def test_match_lists_candidates(tmp_path: Path, start_server: ServerFactory) -> 
     cli = Cli(tmp_path, start_server("--movies", "3000"))
     cli.good("refresh")
     printed = cli.run("match", "/elsewhere/movie.mkv").stdout
-    assert (
-        len(re.findall(r"\n    \S.* · Movies · /library/metadata/\d+\n      /data/movies/.*/movie.mkv", printed)) == 5
-    )
+    assert printed.count(" · Movies · /library/metadata/") == 5
     assert re.search(r"\n    and \d+ more\n$", printed)
 
 
@@ -174,11 +164,11 @@ def test_match_explains_a_file_without_an_item(cli: Cli, server: Server, tmp_pat
     text = cli.good("match", "--offline", "--mapping", "/mnt -> /data/movies", path)
     assert f"\n  the mapping /mnt -> /data/movies gives /data/movies{path[4:]}\n" in text
     assert "the mapping" not in cli.good("match", "--offline", "--mapping", "/mnt -> /data", path)
-    printed = cli.fails(1, "the rule 'extension'", "match", "--offline", row["path"][:-4] + ".srt")
+    printed = cli.fails(1, "'extension'", "match", "--offline", row["path"][:-4] + ".srt")
     assert f"; its folder is {row['title']} (" in printed
     paths = tmp_path, tmp_path / "none.mkv", "/not/here/none.mkv"
-    printed = cli.fails(1, "`plexindex folder` shows", "match", "--offline", *paths)
-    assert printed.count("there is no such file on this machine") == 1
+    printed = cli.fails(1, "`plexindex folder`", "match", "--offline", *paths)
+    assert printed.count("no such file") == 1
 
 
 def test_match_checks_for_a_file_that_was_just_scanned(cli: Cli, server: Server) -> None:
@@ -188,6 +178,29 @@ def test_match_checks_for_a_file_that_was_just_scanned(cli: Cli, server: Server)
     server.post("items/add", {"library": 1, "items": [{"title": "New Film", "year": 2024, "files": [path]}]})
     assert "New Film (2024) · Movies" in cli.good("match", "--check", path)
     cli.fails(2, "omit --offline", "match", "--check", "--offline", path)
+
+
+def test_folder(cli: Cli, server: Server) -> None:
+    season = os.path.dirname(server.paths(2)[0]["path"])
+    root = os.path.dirname(os.path.dirname(season))
+    text = cli.good("folder", season)
+    path, item = text.splitlines()
+    assert path == season
+    assert item.startswith("  season: ")
+    assert "exact, high" in item
+    assert cli.good("folder", "--null", "-", given=f"{season}\0".encode()) == text
+    one, several, none = cli.lines("folder", season, root, "/srv/none")
+    assert {"asked": season, "status": "found", "kind": "season", "confidence": "high", "below": None}.items() <= (
+        one.items()
+    )
+    assert list(one) == list(none)
+    assert {"status": "ambiguous", "item": None, "items": 120}.items() <= several.items()
+    assert len(several["candidates"]) > 1
+    assert {"reason": "no_location", "items": 0, "candidates": []}.items() <= none.items()
+    first = cli.json("folder", "--items", season)
+    assert first["items"] == len(first["below"])
+    assert first["below"][0] == cli.json("match", first["below"][0]["path"])["item"]
+    cli.fails(1, "folder", "match", root)
 
 
 def test_stats(cli: Cli, server: Server) -> None:
@@ -210,10 +223,10 @@ def test_stats_can_be_watched(cli: Cli, server: Server) -> None:
     command, environment = cli.start("stats", "--json", "--every", "0.1")
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        first = json.loads(process.stdout.readline())
+        lines = map(json.loads, process.stdout)
+        first = next(lines)
         cli.run("match", server.paths(1)[0]["path"])
-        while json.loads(process.stdout.readline())["store_answers"] == first["store_answers"]:
-            pass
+        until(lambda: next(lines)["store_answers"] > first["store_answers"])
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 130
 
@@ -242,23 +255,24 @@ NOBODY = {"PLEXINDEX_SERVER_URL": None, "PLEXINDEX_TOKEN": None}
         (2, "refresh", NOBODY, "--server-url"),
         (6, "match /x.mkv", NOBODY, "--server-url"),
         (3, "libraries", {"PLEXINDEX_SERVER_URL": "http://127.0.0.1:1"}, "127.0.0.1:1"),
-        (4, "refresh", {"PLEXINDEX_TOKEN": "wrong"}, "(401)"),
-        (5, "stats --cache-dir {file}", {}, "is a file"),
+        (4, "refresh", {"PLEXINDEX_TOKEN": "wrong"}, "401"),
+        (5, f"stats --cache-dir {__file__}", {}, __file__),
         (6, "refresh Nothing", {}, "'Movies' (section 1)"),
         (5, "libraries", {"PLEXINDEX_LIBRARY": "/nowhere/lib.so"}, "PLEXINDEX_LIBRARY"),
+        (2, "doctor", NOBODY, "BAD no server is specified"),
+        (3, "doctor", {"PLEXINDEX_SERVER_URL": "http://127.0.0.1:1"}, "BAD cannot reach http://127.0.0.1:1 (from PLEX"),
+        (4, "doctor", {"PLEXINDEX_TOKEN": "wrong"}, "BAD the server rejected the token (from PLEXINDEX_TOKEN)"),
+        (4, "doctor", {"PLEXINDEX_TOKEN": None}, "BAD the server needs a token"),
+        (5, "doctor", {"PLEXINDEX_CACHE_DIR": __file__}, "1 problem found"),
     ],
 )
-def test_each_failure_has_its_exit_code(
-    cli: Cli, tmp_path: Path, code: int, words: str, variables: dict[str, Any], text: str
-) -> None:
-    file = tmp_path / "file"
-    file.touch()
-    cli.fails(code, text, *words.format(file=file).split(), **variables)
+def test_each_failure_has_its_exit_code(cli: Cli, code: int, words: str, variables: dict[str, Any], text: str) -> None:
+    assert "wrong" not in cli.fails(code, text, *words.split(), **variables)
 
 
 def test_the_time_limit_has_its_exit_code(cli: Cli, server: Server) -> None:
     server.fault(kind="listing", action="delay", ms=2000, count=0)
-    cli.fails(3, "run the command again", "refresh", "--timeout", "0.2", "Movies")
+    cli.fails(3, "", "refresh", "--timeout", "0.2", "Movies")
     # Even before plexindex knows the libraries.
     server.fault(kind="identity", action="delay", ms=2000, count=0)
     for words in (["refresh"], ["libraries"], ["match", "/data/movies/x.mkv"]):
@@ -267,7 +281,7 @@ def test_the_time_limit_has_its_exit_code(cli: Cli, server: Server) -> None:
 
 def test_what_was_never_fetched_has_one_exit_code(cli: Cli, tmp_path: Path) -> None:
     for words in ("stats", "libraries", "match /x.mkv", "folder /x"):
-        cli.fails(6, f"nothing was fetched into {cli.store} yet", *words.split(), "--offline")
+        cli.fails(6, str(cli.store), *words.split(), "--offline")
     assert not cli.store.exists()
     cli.good("libraries")
     for words in ("match -l Movies /x.mkv", "folder /x", f"diff {tmp_path}", "changes --full", f"doctor {tmp_path}"):
@@ -283,7 +297,7 @@ def test_a_server_without_an_answer_is_not_a_missing_file(cli: Cli, server: Serv
     cli.good("refresh")
     for kind in ("sections", "search"):
         server.fault(kind=kind, action="delay", ms=600_000, count=0)
-    cli.fails(3, "cannot reach the server", "match", "--timeout", "0.5", path)
+    cli.fails(3, path, "match", "--timeout", "0.5", path)
     cli.fails(3, "", "folder", path[:-8])
     cli.fails(1, "", "match", "--offline", path)  # the user chose this
 
@@ -291,7 +305,7 @@ def test_a_server_without_an_answer_is_not_a_missing_file(cli: Cli, server: Serv
 @pytest.mark.parametrize("words", ["stats", "clear", "libraries --offline", "match --offline /x.mkv", "doctor"])
 def test_a_misspelt_folder_is_not_created(cli: Cli, tmp_path: Path, words: str) -> None:
     folder = tmp_path / "typo"
-    cli.fails(5, f"there is no folder {folder} (from --cache-dir)", *words.split(), "--cache-dir", folder)
+    cli.fails(5, str(folder), *words.split(), "--cache-dir", folder)
     assert not folder.exists()
 
 
@@ -314,35 +328,23 @@ def test_verbose_logs_each_step(cli: Cli, server: Server) -> None:
     assert "WARNING" in cli.run("stats", "--size-limit", "3").stderr
 
 
-def test_cron_mails_only_what_happened(cli: Cli, server: Server, tmp_path: Path) -> None:
-    words = "changes", "--check", "--state", tmp_path / "state"
-    cli.good("refresh")
-    for _ in range(2):
-        assert cli.good(*words) == ""
-    assert cli.lines(*words) == []
-    server.post("items/add", {"library": 1, "items": [{"title": "New", "files": ["/data/movies/New.mkv"]}]})
-    assert cli.good(*words).startswith("added: New")
-    paths = [row["path"] for row in server.paths(1)[:2]]
-    assert cli.run("match", "-q", *paths).stderr == ""
-    assert cli.good("doctor", "-q") == ""
-    assert cli.run("doctor", "-q", PLEXINDEX_TOKEN="wrong").stderr.startswith("plexindex: the server rejected")
-
-
-def test_matches_are_moved_and_recovered_from_a_damaged_database(cli: Cli, tmp_path: Path, server: Server) -> None:
+def test_matches_are_moved_and_recovered_from_a_damaged_database(
+    cli: Cli, index: plexindex.Index, tmp_path: Path, server: Server
+) -> None:
     key = server.paths(1)[0]["ratingKey"]
-    with plexindex.open(cli.store, server_url=server.url, token=server.token) as index:
-        index.library("Movies").record_match("/mnt/recorded.mkv", key)
+    index.record_match("/mnt/recorded.mkv", key, "Movies")
+    index.close()
     line = cli.good("matches", "export")
     entry = json.loads(line)
-    found = {"path": "/mnt/recorded.mkv", "key": f"/library/metadata/{key}", "library_title": "Movies"}
-    assert found.items() <= entry.items()
+    assert entry["path"] == "/mnt/recorded.mkv"
+    assert entry["key"] == f"/library/metadata/{key}"
     # In another folder.
     other = ("matches", "import", "--cache-dir", tmp_path / "other")
     recorded, kept = {"recorded": 1, "kept": 0, "skipped": 0}, {"recorded": 0, "kept": 1, "skipped": 0}
     assert cli.json(*other, given=line.encode()) == recorded
     assert cli.json(*other, given=line.encode()) == kept
     assert cli.run(*other, given=json.dumps({**entry, "library_uuid": "another"}).encode()).returncode == 1
-    cli.fails(2, "line 2 is not JSON", *other, given=b"\n?")
+    cli.fails(2, "line 2 ", *other, given=b"\n?")
     # From a database that was damaged.
     broken = cli.store / "plexindex-1.db.broken"
     (cli.store / "plexindex-1.db").rename(broken)

