@@ -11,6 +11,8 @@ import plexindex
 import pytest
 from conftest import REPOSITORY
 
+from disk import make
+
 SCRIPT = REPOSITORY / "docs" / "stash2plex" / "use_plexindex.py"
 # A host of the same shape: names that others import when they need them, and a log.
 HOST = {
@@ -79,20 +81,15 @@ try:
     match([stand_in], "/x.mkv", caches)
 except NotImplementedError:
     print("the old function")
+print("diskcache" in sys.modules)
 """
-
-
-def swapped(root: Path) -> subprocess.CompletedProcess[str]:
-    """Edits a checkout as the guide says."""
-    return subprocess.run([sys.executable, str(SCRIPT)], cwd=root, capture_output=True, text=True, check=False)
 
 
 def run_host(folder: Path, before: str = "", after: str = "", **variables: str) -> tuple[list[str], str]:
     """What a process of the host prints, and its log."""
     for file, text in HOST.items():
-        (folder / file).parent.mkdir(parents=True, exist_ok=True)
-        (folder / file).write_text(text)
-    assert swapped(folder).returncode == 0
+        make(folder / file, text.encode())
+    subprocess.run([sys.executable, SCRIPT], cwd=folder, capture_output=True, check=True)
     places = [str(folder), str(Path(__file__).parent), str(Path(plexindex.__file__).parents[1])]
     done = subprocess.run(
         [sys.executable, "-c", f"import sys\nsys.path[:0] = {places!r}\n{before}\n{WORKER}\n{after}", str(folder)],
@@ -116,30 +113,19 @@ OLD = "plex.without_plexindex"
 THEIRS = [f"{OLD}.cache", f"{OLD}.cache", f"{OLD}.matcher"]
 
 
-def test_the_swap_loads_no_old_cache(tmp_path: Path) -> None:
-    printed, log = run_host(tmp_path, after="print('diskcache' in sys.modules)")
-    assert (printed, log) == ([str(OURS), "False"], "")
-
-
 def test_a_sync_over_two_libraries_needs_no_configuration(tmp_path: Path) -> None:
     printed, log = run_host(tmp_path, after=USE)
-    assert printed == [str(OURS), "PlexNotFound", "the old function"]
+    assert printed == [str(OURS), "PlexNotFound", "the old function", "False"]
     assert "d Matcher: HIGH confidence match for Alien (1979).mkv" in log
 
 
-def test_without_the_package_all_is_as_before(tmp_path: Path) -> None:
-    printed, log = run_host(tmp_path, before=WITHOUT)
+@pytest.mark.parametrize(
+    ("before", "variables", "level"),
+    [(WITHOUT, {}, "d"), ("", {"PLEXINDEX_LIBRARY": __file__}, "i"), ("", {"PLEXINDEX_LIBRARY": "/nowhere.so"}, "i")],
+    ids=["no package", "a broken library", "no library"],
+)
+def test_without_plexindex_all_is_as_before(tmp_path: Path, before: str, variables: dict[str, str], level: str) -> None:
+    printed, log = run_host(tmp_path, before=before, **variables)
     assert printed == [str(THEIRS)]
-    assert log.startswith("d Cache: plexindex is not used: ")
+    assert log.startswith(f"{level} Cache: plexindex is not used: ")
     assert len(log.splitlines()) == 1
-
-
-@pytest.mark.parametrize("content", [b"", b"\x7fELF and no more", None])
-def test_with_a_broken_library_all_is_as_before(tmp_path: Path, content: bytes | None) -> None:
-    library = tmp_path / "broken.so"
-    if content is not None:
-        library.write_bytes(content)
-    printed, log = run_host(tmp_path, PLEXINDEX_LIBRARY=str(library))
-    assert printed == [str(THEIRS)]
-    assert "i Cache: plexindex is not used: " in log
-    assert "PLEXINDEX_LIBRARY" in log

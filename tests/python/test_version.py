@@ -34,11 +34,7 @@ def version() -> str:
 
 @pytest.mark.parametrize("name", SAID)
 def test_each_package_has_the_version_of_the_crate(name: str) -> None:
-    files = list(ROOT.glob(name))
-    assert files, f"there is no {name}"
-    assert {str(file.relative_to(ROOT)): said(file, SAID[name]) for file in files} == {
-        str(file.relative_to(ROOT)): version() for file in files
-    }
+    assert said(ROOT / name, SAID[name]) == version()
 
 
 def test_the_header_has_it_as_a_number() -> None:

@@ -1,0 +1,318 @@
+"""The programs, commands and recipes of the documents, run as they stand."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import types
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import plexindex
+import pytest
+import requests
+from cli import Cli
+from conftest import REPOSITORY, Server, ServerFactory, run_python
+from plexapi.server import PlexServer
+from plexindex.testing import FakePlex
+
+from disk import Tree, make
+
+READMES = ["README.md", "bindings/python/README.md"]
+
+
+def read(page: str) -> str:
+    return (REPOSITORY / page).read_text("utf-8")
+
+
+def blocks(text: str, language: str = "python") -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+
+
+def defined(code: str) -> dict[str, Any]:
+    """The names that a program defines."""
+    names: dict[str, Any] = {"__name__": "program"}
+    exec(compile(code, "docs", "exec"), names)  # noqa: S102
+    return names
+
+
+class TestReadmes:
+    @pytest.fixture
+    def server(self, start_server: ServerFactory) -> Server:
+        """What `make standin` starts, with fewer items."""
+        spec = str(REPOSITORY / "tests/standin/readme.json")
+        return start_server("--spec", spec, "--movies", "30", "--episodes", "10")
+
+    def run(self, code: str, server: Server) -> str:
+        """Word for word, but for the address: `make standin` has the one that they name."""
+        code = code.replace("http://127.0.0.1:32400", server.url)
+        return run_python(f"token = {server.token!r}\ncache_dir = 'cache'\n{code}")
+
+    @pytest.mark.parametrize("readme", READMES)
+    def test_the_examples(self, readme: str, server: Server) -> None:
+        found = blocks(read(readme))
+        assert found
+        # A test is run as one, in test_testing.
+        for code in found:
+            assert "plexindex.testing" in code or "Big Buck Bunny" in self.run(code, server)
+
+    def test_the_example_of_the_package(self, server: Server) -> None:
+        (code,) = blocks(plexindex.__doc__ or "")
+        assert self.run(code, server).split()[1:] == ["Big", "Buck", "Bunny"]
+
+    def test_the_answers_that_are_shown(self, cli: Cli) -> None:
+        ((command, shown),) = re.findall(r"^\$ plexindex (.*)\n([^`]*)```", read(READMES[0]), re.MULTILINE)
+        printed = cli.run(*shlex.split(command)).stdout
+        # `make standin` serves more films, so the keys differ.
+        assert re.sub(r"metadata/\d+", "", printed) == re.sub(r"metadata/\d+", "", shown)
+
+    def test_the_figures_are_those_of_the_page_that_make_bench_writes(self) -> None:
+        figure = re.compile(r"\d[\d.,]* (?:ns|µs|ms|bytes|B|GiB|MiB)(?!\w)")
+        measured = figure.findall(read("bench/results/latest.md"))
+        quoted = figure.findall(read("README.md"))
+        assert quoted
+        for text in ("Cargo.toml", "bindings/python/pyproject.toml", "bindings/node/package.json"):
+            quoted += figure.findall(read(text))
+        assert set(quoted) <= set(measured)
+
+
+TROUBLESHOOTING = read("docs/troubleshooting.md")
+ROW = re.compile(r"^\|[^`|]*`([^`]+)` \|[^`|]*`([^`]+)` \| `([^`]+)=([^`]+)` \|$", re.MULTILINE)
+
+
+@pytest.mark.parametrize(("host", "listed", "left", "right"), ROW.findall(TROUBLESHOOTING))
+def test_a_mapping_of_the_page_leads_to_the_file(host: str, listed: str, left: str, right: str, tmp_path: Path) -> None:
+    with (
+        FakePlex({"Films": [listed]}) as plex,
+        plexindex.open(tmp_path, server_url=plex.url, token=plex.token, mappings=[(left, right)]) as index,
+    ):
+        match = index.match(host)
+        assert match.match_kind == "mapped"
+        assert match.item
+        assert match.item.path == listed
+
+
+def test_the_commands_of_the_page_run(tree: Tree, tmp_path: Path) -> None:
+    words = {"FILE": str(tree.listed[0]), "FOLDER": str(tree.media), "FOLDER…": str(tree.media)}
+    cli = Cli(tmp_path, tree.server)
+    cli.good("refresh")
+    commands = set(re.findall(r"`plexindex ([^`]+)`", TROUBLESHOOTING))
+    assert len(commands) > 8
+    for command in commands:
+        assert cli.run(*(words.get(word, word) for word in command.split())).returncode == 0, command
+
+
+class Shell:
+    """Runs scripts in which what they call is at hand: the command, and what would reach the network or a mailbox."""
+
+    def __init__(self, folder: Path, tree: Tree) -> None:
+        self.cli, self.tree = Cli(folder, tree.server), tree
+        self.cli.good("refresh")
+        programs = folder / "programs"
+        for name, does in {
+            "plexindex": f'exec "{sys.executable}" -m plexindex "$@"',
+            "curl": 'printf "%s\\n" "$*"',
+            "mail": 'printf "%s\\n" "$*"; cat',
+        }.items():
+            make(programs / name, f"#!/bin/sh\n{does}\n".encode()).chmod(0o755)
+        self.path = f"{programs}:{os.environ['PATH']}"
+
+    def run(self, script: str, *given: object, **variables: str) -> str:
+        script = script.replace("/mnt/media", str(self.tree.media))
+        done = subprocess.run(
+            ["sh", "-c", script, "recipe", *map(str, given)],
+            env={**self.cli.environment, "PATH": self.path, **variables},
+            capture_output=True, text=True, check=False, timeout=60,
+        )  # fmt: skip
+        assert done.stderr == ""
+        assert done.returncode == 0
+        return done.stdout
+
+
+@pytest.fixture
+def shell(tmp_path: Path, tree: Tree) -> Shell:
+    if shutil.which("jq") is None:
+        pytest.skip("jq is not installed")
+    return Shell(tmp_path, tree)
+
+
+def test_the_recipes_of_a_shell(shell: Shell, tree: Tree) -> None:
+    imported, hook, report, new, dead, trash = blocks(read("docs/hosts.md"), "sh")
+    server = tree.server
+    show = shell.cli.json("folder", tree.shows / "Delta")["item"]["key"]
+    token = f"-H X-Plex-Token: {server.token} {server.url}"
+    assert shell.run(hook, tree.shows / "Delta") == f"--silent --fail -X PUT {token}{show}/refresh\n"
+    assert shell.run(hook, tree.shows / "Epsilon") == ""
+    file = tree.listed[3]
+    assert str(file) in shell.run(imported, sonarr_episodefile_path=str(file))
+    assert shell.run(imported) == "", "Sonarr tests the connection"
+    assert shell.run(report, tree.media) == ""
+    added = make(tree.films / "New (2024)" / "New (2024).mkv")
+    tree.listed[0].unlink()
+    sent = shell.run(report, tree.media)
+    assert sent.startswith("-s Plex and the disk root\n")
+    assert str(added) in sent
+    assert str(tree.listed[0]) in sent
+    assert shell.run(new) == f"not_scanned\t{added}\n"
+    assert shell.run(dead) == f"gone\t1\t{tree.listed[0]}\n"
+    # Pasted as it stands it empties no trash; nor do the two of them.
+    for pasted in (trash, dead + trash):
+        assert "emptyTrash" not in shell.run(f"({pasted}) 2>/dev/null || true")
+    emptied = shell.run(trash.replace("SECTION= ", "SECTION=1 "))
+    assert emptied == f"-X PUT {token}/library/sections/1/emptyTrash\n"
+    # And the line with jq in the help.
+    line = re.findall(r"plexindex diff --json /mnt/media \|\n.*jq .*", shell.cli.good("diff", "--help"))[0]
+    assert shell.run(" ".join(line.split())) == f"{added}\n"
+
+
+def test_the_line_with_jq_of_the_page_about_the_command(shell: Shell) -> None:
+    page = read("docs/command.md")
+    ((command, filtered),) = re.findall(r"^\$ (plexindex diff --json) /tmp/media (\| jq .*)$", page, re.MULTILINE)
+    assert shell.run(f"{command} /mnt/media {filtered}") == '["summary",null,null]\n'
+
+
+def recipe(word: str) -> dict[str, Any]:
+    """The names that the block of docs/hosts.md with this word defines."""
+    (code,) = [block for block in blocks(read("docs/hosts.md")) if word in block]
+    return defined(code)
+
+
+@pytest.mark.parametrize(
+    ("library", "files", "expected"),
+    [
+        ("Films", [f"/media/films/Film {number} ({2000 + number}).mkv" for number in range(5)], 3),
+        ("Shows", [f"/media/tv/Show/Season 01/Show - S01E{name}.mkv" for name in ("01", "02-E03", "04")], 2),
+    ],
+)
+def test_watched_states_of_one_server_on_another(tmp_path: Path, library: str, files: list[str], expected: int) -> None:
+    copy_watched = recipe("copy_watched")["copy_watched"]
+    with FakePlex({library: files}) as one, FakePlex({"Other": [], library: files[::-1]}) as other:
+        first, second = (PlexServer(plex.url, plex.token) for plex in (one, other))
+        kind = "episode" if library == "Shows" else "movie"
+        for item in first.library.section(library).all(libtype=kind)[:3]:
+            item.markPlayed()
+        assert sorted(set(copy_watched(first, second, library, str(tmp_path)))) == files[:expected]
+        played = [item.isPlayed for item in second.library.section(library).all(libtype=kind)]
+        assert sum(played) == 3
+        other.requests.clear()
+        assert copy_watched(first, second, library, str(tmp_path)) == []
+        assert [request for request in other.requests if request.path.endswith("/all")] == []
+
+
+def test_in_a_web_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With as much of FastAPI as the recipe uses."""
+
+    class HTTPException(Exception):  # noqa: N818
+        pass
+
+    class FastAPI:
+        def __init__(self, lifespan: Any) -> None:
+            self.lifespan, self.state = lifespan, types.SimpleNamespace()
+            self.routes: dict[str, Any] = {}
+
+        def get(self, path: str) -> Any:
+            return lambda function: self.routes.setdefault(path, function)
+
+    module = types.ModuleType("fastapi")
+    vars(module).update(FastAPI=FastAPI, HTTPException=HTTPException)
+    monkeypatch.setitem(sys.modules, "fastapi", module)
+    with FakePlex({"Films": ["/media/films/Film (2001).mkv"]}) as plex:
+        for name, value in (("CACHE_DIR", str(tmp_path)), ("SERVER_URL", plex.url), ("TOKEN", plex.token)):
+            monkeypatch.setenv(f"PLEXINDEX_{name}", value)
+        with plexindex.open() as index:
+            index.refresh()
+        plex.requests.clear()
+        app = recipe("fastapi")["app"]
+
+        async def ask() -> None:
+            async with app.lifespan(app):
+                found = await asyncio.gather(*(app.routes["/item"]("/media/films/Film (2001).mkv") for _ in range(50)))
+                assert {one["item"]["title"] for one in found} == {"Film"}
+                assert plex.requests == []
+                with pytest.raises(HTTPException, match="404"):
+                    await app.routes["/item"]("/media/films/None (2001).mkv")
+
+        asyncio.run(ask())
+
+
+def test_the_program_of_replace_your_cache_passes_its_test(tmp_path: Path) -> None:
+    program, test = blocks(read("docs/replace-your-cache.md").split("## A whole program")[1])
+    defined(program + test)["test_files_get_a_label"](tmp_path)
+
+
+def episode(number: int, name: str = "") -> str:
+    return f"/media/tv/Show/Season 01/Show - S01E{number:02}{name}.mkv"
+
+
+class TestEpisodeFiles:
+    """The worked example of docs/hosts.md."""
+
+    @pytest.fixture
+    def plex(self) -> Iterator[FakePlex]:
+        with FakePlex({"Movies": ["/media/movies/Film (2001).mkv"]}) as server:
+            server.add_library("TV Shows", [episode(number) for number in range(1, 41)])
+            yield server
+
+    @pytest.fixture
+    def refresh(self, plex: FakePlex, tmp_path: Path) -> Iterator[Callable[..., tuple[list[int], list[int]]]]:
+        """Refreshes as a new process of its host does: the keys of added and of updated episodes."""
+        spec = importlib.util.spec_from_file_location("episode_files", REPOSITORY / "docs/hosts/plex_auto_languages.py")
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        server = PlexServer(plex.url, plex.token)
+        shows = [section for section in server.library.sections() if section.type == "show"]
+        self.opened = module.EpisodeFiles(server, str(tmp_path / "cache.sqlite3"), retry_for=0)
+
+        def keys(full: bool = True) -> tuple[list[int], list[int]]:
+            added, updated = self.opened.refresh(shows, full=full)
+            return sorted(item.ratingKey for item in added), sorted(item.ratingKey for item in updated)
+
+        yield keys
+        self.opened.close()
+
+    @pytest.mark.parametrize("full", [True, False])
+    def test_added_and_updated_episodes(self, plex: FakePlex, refresh: Any, full: bool) -> None:
+        for _ in range(2):
+            assert refresh(full) == ([], [])
+            assert self.opened.count() == 40
+        new = plex.add("TV Shows", episode(41))
+        upgraded = int(plex.item(episode(3))["ratingKey"])
+        plex.move(episode(3), episode(3, name=" - 2160p"))
+        plex.set(upgraded, summary="Told anew")
+        plex.set(episode(5), title="Only another title")
+        plex.remove(episode(6))
+        assert refresh(full) == ([new], [upgraded])
+        assert self.opened.count() == 40
+        assert refresh(full) == ([], [])
+        assert not any("/sections/1/" in request.path for request in plex.requests), "the library of movies was listed"
+
+    def test_nothing_is_lost_while_the_server_is_away(self, plex: FakePlex, refresh: Any) -> None:
+        refresh()
+        new = plex.add("TV Shows", episode(41))
+        plex.stop()
+        with pytest.raises(requests.ConnectionError):
+            refresh()
+        assert refresh(full=False) == ([], [])
+        plex.start()
+        assert refresh() == ([new], [])
+
+    def test_an_event_says_that_files_changed_before_a_refresh_does(self, plex: FakePlex, refresh: Any) -> None:
+        refresh()
+        server = PlexServer(plex.url, plex.token)
+        key = int(plex.item(episode(3))["ratingKey"])
+        assert not self.opened.did_change(server.fetchItem(key))
+        plex.move(episode(3), episode(3, name=" - 2160p"))
+        assert self.opened.did_change(server.fetchItem(key))
+        assert not self.opened.did_change(server.fetchItem(key))
+        new = plex.add("TV Shows", episode(41))
+        assert not self.opened.did_change(server.fetchItem(new)), "a new episode did not change"
+        assert refresh() == ([], []), "the events were handled"
