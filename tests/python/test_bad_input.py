@@ -192,6 +192,7 @@ def test_an_argument_of_the_wrong_type_is_named(index: plexindex.Index, cache: P
         ("name a library", lambda: some.items(None)),
         # The name of the argument is that of the call.
         ("'library'", lambda: some.library("Movies").match("/a", library="TV")),
+        ("^unexpected argument 'tokn'", lambda: some.match("/a", tokn="x")),
         ("'key'", lambda: some.library("Movies").record_match("/a.mkv")),
         *((name, partial(call, **{name: "false"})) for name, call in bools(index, movies)),
     ]

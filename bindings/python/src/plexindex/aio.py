@@ -12,7 +12,7 @@ import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
-from functools import partial, wraps
+from functools import wraps
 from itertools import islice
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from .changes import Change
     from .compare import Difference
     from .item import Item
-    from .progress import ProgressArg
     from .table import Table
 
     P = ParamSpec("P")
@@ -60,20 +59,13 @@ class _Caller:
     def __init__(self, target: Any, threads: ThreadPoolExecutor) -> None:
         self._target, self._threads = target, threads
 
-    async def _run(
-        self, call: Callable[..., Any], *arguments: Any, late: Callable[[], Any] | None = None, **options: Any
-    ) -> Any:
+    async def _run(self, call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         """Makes a call on a thread. The time until a thread is free counts towards the timeout.
 
-        If no thread is free before the timeout, returns the result of ``late``, or of the call with a timeout of 0,
-        which waits for nothing.
+        If no thread is free before the timeout, the call has a timeout of 0, and hardly waits.
         """
         began, timeout = monotonic(), options.get("timeout")
         convert.timeout_ms(timeout)
-        # `wait_for` has no default: None means forever. The defaults of an index's options are those of a library.
-        defaults = getattr(getattr(Library, getattr(call, "__name__", ""), call), "__kwdefaults__", None)
-        if timeout is None and "timeout" in (defaults or ()):
-            timeout = self._target._session.timeout
 
         def run() -> Any:
             if timeout is not None:
@@ -86,7 +78,7 @@ class _Caller:
             if timeout is not None and timeout <= threading.TIMEOUT_MAX:
                 await asyncio.wait([result], timeout=timeout)
                 if not result.done() and future.cancel():
-                    return run() if late is None else late()
+                    return run()
             return await result
         except asyncio.CancelledError:
             result.cancel()
@@ -94,32 +86,34 @@ class _Caller:
         finally:
             del future, result  # otherwise an error, its traceback and this frame would keep each other
 
-    async def _cancellable(
-        self, call: Callable[..., Any], *arguments: Any, progress: Any = None, **options: Any
-    ) -> Any:
+    def _waiting(self, options: dict[str, Any]) -> Stoppable:
+        """Sets the default timeout and a callback that can end a call. Returns the callback."""
+        session, progress = self._target._session, options.get("progress")
+        if session.timeout is not None:
+            options.setdefault("timeout", session.timeout)
+        options["progress"] = Stoppable(convert.callback("progress", progress) or session.progress)
+        return options["progress"]  # type: ignore[no-any-return]
+
+    async def _cancellable(self, call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         """Makes a call that accepts ``progress``. Cancelling the task ends the call."""
-        session = self._target._session
-        watch = Stoppable(session.progress if progress is None else convert.callback("progress", progress))
+        watch = self._waiting(options)
         try:
-            return await self._run(call, *arguments, progress=watch, **options)
+            return await self._run(call, *arguments, **options)
         except asyncio.CancelledError:
             watch.stopped = True
             raise
 
-    async def _iterate(self, call: Callable[..., Any], *arguments: Any, progress: Any = None, **options: Any) -> Any:
+    async def _iterate(self, call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         """Yields the values of an iterator that a call with ``progress`` returns."""
-        session = self._target._session
-        watch = Stoppable(session.progress if progress is None else convert.callback("progress", progress))
-        values: Any = None
+        watch, values = self._waiting(options), cast("Any", None)
 
         def first(**limit: Any) -> list[Any]:
             nonlocal values
-            values = iter(call(*arguments, progress=watch, **options, **limit))
+            values = iter(call(*arguments, **{**options, **limit}))
             return list(islice(values, _AT_ONCE))
 
-        limit = options.pop("timeout", None)
         try:
-            some = await self._run(first, timeout=session.timeout if limit is None else limit)
+            some = await self._run(first, timeout=options.get("timeout"))
             while some:
                 for one in some:
                     yield one
@@ -142,22 +136,15 @@ def _typed_as(
     return wraps(method)
 
 
-def _coroutine(method: Callable[Concatenate[Any, P], T]) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, T]]:
-    """Returns the coroutine function for a method that only reads or writes the store."""
+def _coroutine(
+    method: Callable[Concatenate[Any, P], T], *, waits: bool = False
+) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, T]]:
+    """Returns the coroutine function for a method, which ``waits`` if it accepts ``progress``."""
+    run = _Caller._cancellable if waits else _Caller._run
 
     @_typed_as(method)
     async def call(self: _Caller, *arguments: Any, **options: Any) -> Any:
-        return await self._run(method, self._target, *arguments, **options)
-
-    return call
-
-
-def _cancellable(method: Callable[Concatenate[Any, P], T]) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, T]]:
-    """Returns the coroutine function for a method that accepts ``progress``."""
-
-    @_typed_as(method)
-    async def call(self: _Caller, *arguments: Any, **options: Any) -> Any:
-        return await self._cancellable(method, self._target, *arguments, **options)
+        return await run(self, method, self._target, *arguments, **options)
 
     return call
 
@@ -290,25 +277,19 @@ class AsyncLibrary(_Caller):
         """The library, with its facts and its fast lookups, which need no thread."""
         return self._target
 
-    async def match(
-        self,
-        path: PathArg,
-        *,
-        timeout: float | None = None,
-        offline: bool = False,
-        check: bool = False,
-        progress: ProgressArg = None,
-    ) -> Match:
+    async def match(self, path: PathArg, **options: Unpack[Asking]) -> Match:
         """As :meth:`plexindex.Library.match`. An answer that needs no waiting needs no thread."""
-        check_call(timeout, progress, offline=offline, check=check)
-        found = None if check else _match_at_once(self._target, path)
-        if found is not None and found.status != "not_yet":
-            return found
-        # While all threads are busy, an answer that is late must not take the event loop's time.
-        late = None if check else partial(_match_at_once, self._target, path)
-        return await self._cancellable(  # type: ignore[no-any-return]
-            self._target.match, path, timeout=timeout, offline=offline, check=check, progress=progress, late=late
-        )
+        check_call(options, "offline", "check")
+        library, session = self._target, self._target._session
+        if not options.get("check"):
+            block: bytes | bytearray | None = library._match_at_once(path)
+            if block is None:
+                raw = convert.path_bytes(path, session.hides_paths)
+                _, block = session.query(session.native.match_path, library._handle, raw, flags=c.QUERY_AT_ONCE)
+            found = Match(block, source=library.index, question=path)
+            if found.status != "not_yet":
+                return found
+        return await self._cancellable(library.match, path, **options)  # type: ignore[no-any-return]
 
     def lookup_key(self, path: PathArg) -> str | None:
         """As :meth:`plexindex.Library.lookup_key`, which waits for nothing."""
@@ -318,10 +299,10 @@ class AsyncLibrary(_Caller):
         """As :meth:`plexindex.Library.lookup_keys`, which waits for nothing."""
         return self._target.lookup_keys(paths)
 
-    match_paths = _cancellable(Library.match_paths)
-    folder = _cancellable(Library.folder)
-    match_guid = _cancellable(Library.match_guid)
-    search_title = _cancellable(Library.search_title)
+    match_paths = _coroutine(Library.match_paths, waits=True)
+    folder = _coroutine(Library.folder, waits=True)
+    match_guid = _coroutine(Library.match_guid, waits=True)
+    search_title = _coroutine(Library.search_title, waits=True)
     items = _iterator(Library.items)
     items_below = _iterator(Library.items_below)
     item_facts = _coroutine(Library.item_facts)
@@ -330,8 +311,8 @@ class AsyncLibrary(_Caller):
     invalidate_path = _coroutine(Library.invalidate_path)
     invalidate_item = _coroutine(Library.invalidate_item)
     invalidate = _coroutine(Library.invalidate)
-    refresh = _cancellable(Library.refresh)
-    wait_for = _cancellable(Library.wait_for)
+    refresh = _coroutine(Library.refresh, waits=True)
+    wait_for = _coroutine(Library.wait_for, waits=True)
     edit_items = _coroutine(Library.edit_items)
     watch = _made(AsyncWatch, Library.watch)
 
@@ -381,10 +362,10 @@ class AsyncIndex(_Caller):
     library = _made(AsyncLibrary, sync.Index.library)
     watch = _made(AsyncWatch, sync.Index.watch)
     compare = _made(AsyncComparison, sync.Index.compare)
-    match_paths = _cancellable(sync.Index.match_paths)
-    folder = _cancellable(sync.Index.folder)
-    match_guid = _cancellable(sync.Index.match_guid)
-    search_title = _cancellable(sync.Index.search_title)
+    match_paths = _coroutine(sync.Index.match_paths, waits=True)
+    folder = _coroutine(sync.Index.folder, waits=True)
+    match_guid = _coroutine(sync.Index.match_guid, waits=True)
+    search_title = _coroutine(sync.Index.search_title, waits=True)
     items = _iterator(sync.Index.items)
     items_below = _iterator(sync.Index.items_below)
     item_facts = _coroutine(sync.Index.item_facts)
@@ -395,16 +376,16 @@ class AsyncIndex(_Caller):
     invalidate_library = _coroutine(sync.Index.invalidate_library)
     invalidate_all = _coroutine(sync.Index.invalidate_all)
     clear = _coroutine(sync.Index.clear)
-    refresh = _cancellable(sync.Index.refresh)
-    wait_for = _cancellable(sync.Index.wait_for)
+    refresh = _coroutine(sync.Index.refresh, waits=True)
+    wait_for = _coroutine(sync.Index.wait_for, waits=True)
     notify = _coroutine(sync.Index.notify)
     set_token = _coroutine(sync.Index.set_token)
     token = property(None, lambda self, token: self._target.set_token(token), doc=sync.Index.token.__doc__)
     edit_items = _coroutine(sync.Index.edit_items)
-    call = cast("methods.AsyncCall", _cancellable(cast("Any", sync.Index.call)))
+    call = cast("methods.AsyncCall", _coroutine(cast("Any", sync.Index.call), waits=True))
     stats = _coroutine(sync.Index.stats)
     proposals = _coroutine(sync.Index.proposals)
-    server = _cancellable(sync.Index.server)
+    server = _coroutine(sync.Index.server, waits=True)
     store = _coroutine(sync.Index.store)
     shared_status = _coroutine(sync.Index.shared_status)
     shared_init = _coroutine(sync.Index.shared_init)
@@ -440,16 +421,6 @@ class AsyncIndex(_Caller):
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
-
-
-def _match_at_once(library: Library, path: PathArg) -> Match:
-    """Returns the answer for a file: ``"not_yet"`` if the call would have to wait."""
-    block: bytes | bytearray | None = library._match_at_once(path)
-    if block is None:
-        session = library._session
-        raw = convert.path_bytes(path, session.hides_paths)
-        _, block = session.query(session.native.match_path, library._handle, raw, flags=c.QUERY_AT_ONCE)
-    return Match(block, source=library.index, question=path)
 
 
 def _opens_as(function: Callable[P, Any]) -> Callable[[Callable[..., T]], Callable[P, T]]:

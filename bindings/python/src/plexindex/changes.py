@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
+    from typing_extensions import Unpack
+
     from ._core.methods import ChangeKind
-    from ._core.types import PathArg
+    from ._core.types import Asking, Listing, PathArg
     from .item import ItemSource
     from .library import Library
     from .match import Match
@@ -188,19 +190,12 @@ class Watch:
     object. Within a ``with`` block, plexindex also listens to the server's events.
     """
 
-    def __init__(
-        self,
-        library: Library,
-        since: str | None = None,
-        *,
-        timeout: float | None = None,
-        offline: bool = False,
-        progress: ProgressArg = None,
-    ) -> None:
+    def __init__(self, library: Library, since: str | None = None, **options: Unpack[Listing]) -> None:
         _check_since(since)
-        convert.check_call(timeout, progress, offline=offline)
+        convert.check_call(options, "offline")
         self._library, self._since = library, since
-        self._timeout, self._offline, self._progress = timeout, offline, progress
+        self._timeout, self._offline = options.get("timeout"), options.get("offline", False)
+        self._progress = options.get("progress")
 
     def start(self) -> None:
         """Listens to the server's events on a background thread, until :meth:`stop` or :meth:`Index.close`.
@@ -252,23 +247,15 @@ class Watch:
             found = Changes(library, cursor, missed=missed)
 
 
-def read(
-    library: Library,
-    since: str | None,
-    *,
-    full: bool,
-    check: bool,
-    timeout: float | None,
-    offline: bool,
-    progress: ProgressArg,
-) -> Changes:
+def read(library: Library, since: str | None, full: bool, options: Asking) -> Changes:
     """See :meth:`plexindex.Index.changes`."""
-    convert.check_call(timeout, progress, full=full, check=check, offline=offline)
-    if since and full:
+    convert.check_call(options, "offline", "check")
+    if convert.flag("full", full) and since:
         raise InvalidArgumentError("a full listing starts without a cursor: omit since or full")
     missed = None
-    if not offline:
-        missed = bring_up_to_date(library, timeout, progress, always=check, whole=full)
+    if not options.get("offline"):
+        timeout, progress = options.get("timeout"), options.get("progress")
+        missed = bring_up_to_date(library, timeout, progress, always=options.get("check", False), whole=full)
     elif full:
         _expect_listed(library, late=False, whole=True)
     return Changes(library, since, full, missed)
@@ -306,7 +293,9 @@ def _wait(library: Library, cursor: str, seconds: float, progress: ProgressArg, 
     """Waits for a change after the cursor. Returns whether there is a change or, unless ``offline``, an expired
     listing.
     """
-    found = library._request("changes.wait", max(seconds, 0.001), progress, cursor=cursor, offline=offline)
+    found = library._request(
+        "changes.wait", timeout=max(seconds, 0.001), progress=progress, cursor=cursor, offline=offline
+    )
     return bool(found["ready"])
 
 

@@ -88,12 +88,10 @@ class Index:
         kind, selector = given[0] if given else (c.SELECT_ALL, "")
         return Library(self, self._session.library(kind, selector))
 
-    def libraries(
-        self, *, timeout: float | None = None, offline: bool = False, progress: ProgressArg = None
-    ) -> list[Library]:
+    def libraries(self, **options: Unpack[Listing]) -> list[Library]:
         """Returns the server's libraries, with their facts. Sends a request only if the store has no libraries yet."""
-        convert.check_call(timeout, progress, offline=offline)
-        found = self._session.request("libraries.list", timeout, progress, offline=offline)["libraries"]
+        convert.check_call(options, "offline")
+        found = self.library()._request("libraries.list", **options)["libraries"]
         return [Library(self, self._session.library(c.SELECT_UUID, facts["uuid"]), facts) for facts in found]
 
     def _in(self, library: LibraryArg) -> Library:

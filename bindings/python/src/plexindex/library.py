@@ -21,9 +21,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from typing import Any, TypeVar
 
+    from typing_extensions import Unpack
+
     from ._core.handles import LibraryHandle
     from ._core.lookups import Lookups
-    from ._core.types import FieldArg, KeyArg, PathArg
+    from ._core.types import Asking, FieldArg, KeyArg, Listing, PathArg, Waiting
     from .changes import Changes, Watch
     from .edits import EditReport
     from .index import Index
@@ -126,175 +128,96 @@ class Library(Lookups):
             return []
         return [facts for facts in known if is_chosen(facts, self._handle.named)]
 
-    def match(
-        self,
-        path: PathArg,
-        *,
-        timeout: float | None = None,
-        offline: bool = False,
-        check: bool = False,
-        progress: ProgressArg = None,
-    ) -> Match:
+    def match(self, path: PathArg, **options: Unpack[Asking]) -> Match:
         """Returns the item for a file: :meth:`Index.match` in this library."""
         log.follow_level()
-        if timeout is not None or progress is not None or check is not False or offline is not False:
-            convert.check_call(timeout, progress, offline=offline, check=check)
+        if options:
+            convert.check_call(options, "offline", "check")
         # An answer that needs no waiting is the same with any timeout, and needs no callback.
-        block: bytes | bytearray | None = None if check else self._match_at_once(path)
+        block: bytes | bytearray | None = None if options.get("check") else self._match_at_once(path)
         if block is None:
             raw = convert.path_bytes(path, self._session.hides_paths)
-            block = self._block(self._session.native.match_path, raw, timeout, offline, check, progress)
+            block = self._block(self._session.native.match_path, raw, options)
         elif log_lines(block):
             self._session.drain_log()
         return Match(block, source=self._index, question=path)
 
-    def match_paths(
-        self,
-        paths: Iterable[PathArg],
-        *,
-        timeout: float | None = None,
-        offline: bool = False,
-        check: bool = False,
-        progress: ProgressArg = None,
-    ) -> Matches:
+    def match_paths(self, paths: Iterable[PathArg], **options: Unpack[Asking]) -> Matches:
         """Returns the items for files: :meth:`Index.match_paths` in this library."""
+        convert.check_call(options, "offline", "check")
         paths = convert.path_list(paths)
         hides_paths = self._session.hides_paths
         text = convert.join_paths(paths, hides_paths)
         reserve = 4096 + len(text) + len(paths) * _BYTES_PER_ANSWER
-        function = self._session.native.match_paths
         try:
-            block = self._block(function, text, timeout, offline, check, progress, count=len(paths), reserve=reserve)
+            block = self._block(self._session.native.match_paths, text, options, count=len(paths), reserve=reserve)
             return Matches(block, self._index, paths)
         except InvalidArgumentError:
             convert.check_paths(paths, hides_paths)
             raise
 
-    def _block(
-        self,
-        function: Any,
-        text: bytes,
-        timeout: float | None,
-        offline: bool,
-        check: bool,
-        progress: ProgressArg,
-        **sizes: Any,
-    ) -> bytes | bytearray:
-        flags = c.QUERY_OFFLINE if convert.flag("offline", offline) else 0
-        flags |= c.QUERY_PROBE if convert.flag("check", check) else 0
+    def _block(self, function: Any, text: bytes, options: Asking, **sizes: Any) -> bytes | bytearray:
+        flags = c.QUERY_OFFLINE if options.get("offline") else 0
+        flags |= c.QUERY_PROBE if options.get("check") else 0
+        timeout, progress = options.get("timeout"), options.get("progress")
         query = self._session.query
         return query(function, self._handle, text, timeout=timeout, flags=flags, progress=progress, **sizes)[1]
 
-    def folder(
-        self,
-        path: PathArg,
-        *,
-        timeout: float | None = None,
-        offline: bool = False,
-        check: bool = False,
-        progress: ProgressArg = None,
-    ) -> FolderMatch:
+    def folder(self, path: PathArg, **options: Unpack[Asking]) -> FolderMatch:
         """Returns the show, season, artist, album or item for a folder: :meth:`Index.folder` in this library."""
         raw = convert.path_bytes(path, self._session.hides_paths, "folder")
-        return self._answer(
-            FolderMatch, path, "match.folder", timeout, progress, path=raw, offline=offline, check=check
-        )
+        return self._answer(FolderMatch, path, "match.folder", options, path=raw)
+
+    def match_guid(self, guid: str, **options: Unpack[Asking]) -> Match:
+        """Returns the item with a GUID: :meth:`Index.match_guid` in this library."""
+        return self._answer(Match, guid, "match.guid", options, guid=convert.only_text("guid", guid))
+
+    def search_title(self, title: str, **options: Unpack[Asking]) -> Match:
+        """Returns the items with a title: :meth:`Index.search_title` in this library."""
+        return self._answer(Match, title, "match.title", options, title=convert.only_text("title", title))
 
     def _answer(
-        self,
-        kind: type[AnyMatch],
-        question: PathArg,
-        method: str,
-        timeout: float | None,
-        progress: ProgressArg,
-        /,
-        *,
-        offline: bool,
-        check: bool,
-        **request: bytes,
+        self, kind: type[AnyMatch], question: PathArg, method: str, options: Asking, **request: bytes
     ) -> AnyMatch:
         """Returns the answer of a method."""
-        convert.check_call(timeout, progress, offline=offline, check=check)
-        facts = self._request(method, timeout, progress, offline=offline, check=check, **request)
+        convert.check_call(options, "offline", "check")
+        facts = self._request(method, **options, **request)
         return kind._from_json(facts, self._index, question)  # type: ignore[no-any-return]
 
-    def match_guid(
-        self,
-        guid: str,
-        *,
-        timeout: float | None = None,
-        offline: bool = False,
-        check: bool = False,
-        progress: ProgressArg = None,
-    ) -> Match:
-        """Returns the item with a GUID: :meth:`Index.match_guid` in this library."""
-        raw = convert.only_text("guid", guid)
-        return self._answer(Match, guid, "match.guid", timeout, progress, guid=raw, offline=offline, check=check)
-
-    def search_title(
-        self,
-        title: str,
-        *,
-        timeout: float | None = None,
-        offline: bool = False,
-        check: bool = False,
-        progress: ProgressArg = None,
-    ) -> Match:
-        """Returns the items with a title: :meth:`Index.search_title` in this library."""
-        raw = convert.only_text("title", title)
-        return self._answer(Match, title, "match.title", timeout, progress, title=raw, offline=offline, check=check)
-
-    def items(
-        self,
-        *,
-        trashed: bool = False,
-        timeout: float | None = None,
-        offline: bool = False,
-        progress: ProgressArg = None,
-    ) -> Iterator[Item]:
+    def items(self, *, trashed: bool = False, **options: Unpack[Listing]) -> Iterator[Item]:
         """Yields this library's items from the store: :meth:`Index.items`."""
         if self._handle.named is None:
             raise InvalidArgumentError("a call can list items in only one library: name a library")
-        convert.flag("trashed", trashed)
-        request = {"trashed": True, "offline": offline} if trashed else {}
-        return self._pages("items.list", timeout, offline, progress, **request)
+        trash = {"trashed": True, "offline": options.get("offline")} if convert.flag("trashed", trashed) else {}
+        return self._pages("items.list", options, trash)
 
-    def items_below(
-        self,
-        path: PathArg,
-        *,
-        timeout: float | None = None,
-        offline: bool = False,
-        progress: ProgressArg = None,
-    ) -> Iterator[Item]:
+    def items_below(self, path: PathArg, **options: Unpack[Listing]) -> Iterator[Item]:
         """Yields the items with files below a folder: :meth:`Index.items_below` in this library."""
         raw = convert.path_bytes(path, self._session.hides_paths, "folder")
-        return self._pages("items.below", timeout, offline, progress, path=raw)
+        return self._pages("items.below", options, {"path": raw})
 
-    def _pages(
-        self, method: str, timeout: float | None, offline: bool, progress: ProgressArg, /, **request: Any
-    ) -> Iterator[Item]:
+    def _pages(self, method: str, options: Listing, request: dict[str, Any]) -> Iterator[Item]:
         """Returns the items from all pages of a list. Fetches a library that was never fetched."""
-        convert.check_call(timeout, progress, offline=offline)
-        return self._items_of(method, timeout, offline, progress, request)
+        convert.check_call(options, "offline")
+        waiting: Waiting = {"timeout": options.get("timeout"), "progress": options.get("progress")}
 
-    def _items_of(
-        self, method: str, timeout: float | None, offline: bool, progress: ProgressArg, request: dict[str, Any]
-    ) -> Iterator[Item]:
-        try:
-            page = self._request(method, timeout, progress, **request)
-        except NotFetchedError:
-            if offline:
-                raise
-            if not self.refresh(timeout=timeout, progress=progress):
-                raise TimeoutError("the timeout passed before the library was fetched: retry to resume") from None
-            page = self._request(method, timeout, progress, **request)
-        while True:
-            for facts in page["items"]:
-                yield Item(facts, self._index)
-            if "cursor" not in page:
-                return
-            page = self._request(method, timeout, progress, **request, cursor=page["cursor"])
+        def pages() -> Iterator[Item]:
+            try:
+                page = self._request(method, **waiting, **request)
+            except NotFetchedError:
+                if options.get("offline"):
+                    raise
+                if not self.refresh(**waiting):
+                    raise TimeoutError("the timeout passed before the library was fetched: retry to resume") from None
+                page = self._request(method, **waiting, **request)
+            while True:
+                for facts in page["items"]:
+                    yield Item(facts, self._index)
+                if "cursor" not in page:
+                    return
+                page = self._request(method, **waiting, **request, cursor=page["cursor"])
+
+        return pages()
 
     def item_facts(self, key: KeyArg) -> dict[str, Any] | None:
         """Returns all stored fields of an item: :meth:`Index.item_facts` in this library."""
@@ -356,48 +279,26 @@ class Library(Lookups):
         """Invalidates this library: :meth:`Index.invalidate_library`."""
         self._session.ask(self._session.native.invalidate_library, target=self._handle)
 
-    def refresh(
-        self,
-        full: bool = False,
-        *,
-        check: bool = False,
-        timeout: float | None = None,
-        progress: ProgressArg = None,
-    ) -> bool:
+    def refresh(self, full: bool = False, *, check: bool = False, **options: Unpack[Waiting]) -> bool:
         """Refreshes this library: :meth:`Index.refresh`."""
+        convert.check_call(options)
         flags = c.QUERY_FULL if convert.flag("full", full) else 0
         flags |= c.QUERY_PROBE if convert.flag("check", check) else 0
         query, refresh = self._session.query, self._session.native.refresh
-        status, _ = query(refresh, self._handle, timeout=timeout, flags=flags, progress=progress, fills=False)
+        status, _ = query(refresh, self._handle, flags=flags, fills=False, **options)
         return status == c.OK
 
-    def changes(
-        self,
-        since: str | None = None,
-        *,
-        full: bool = False,
-        check: bool = False,
-        timeout: float | None = None,
-        offline: bool = False,
-        progress: ProgressArg = None,
-    ) -> Changes:
+    def changes(self, since: str | None = None, *, full: bool = False, **options: Unpack[Asking]) -> Changes:
         """Returns the changes since a cursor: :meth:`Index.changes` in this library."""
         from . import changes
 
-        return changes.read(self, since, full=full, check=check, timeout=timeout, offline=offline, progress=progress)
+        return changes.read(self, since, full, options)
 
-    def watch(
-        self,
-        since: str | None = None,
-        *,
-        timeout: float | None = None,
-        offline: bool = False,
-        progress: ProgressArg = None,
-    ) -> Watch:
+    def watch(self, since: str | None = None, **options: Unpack[Listing]) -> Watch:
         """Waits for changes: :meth:`Index.watch` in this library."""
         from .changes import Watch
 
-        return Watch(self, since, timeout=timeout, offline=offline, progress=progress)
+        return Watch(self, since, **options)
 
     def wait_for(
         self,
@@ -426,14 +327,14 @@ class Library(Lookups):
 
         edit = edit_request(keys, fields, remove, locked)
         try:
-            answer = self._request("edit", timeout, **edit)
+            answer = self._request("edit", timeout=timeout, **edit)
         except Error as error:
             error.report = EditReport(edit["keys"], **(error._answer or {"states": ["no"] * len(edit["keys"])}))
             raise
         return EditReport(edit["keys"], **answer)
 
     def _request(
-        self, method: str, timeout: float | None = None, progress: ProgressArg = None, /, **request: Any
+        self, method: str, /, *, timeout: float | None = None, progress: ProgressArg = None, **request: Any
     ) -> Any:
         return self._session.request(method, timeout, progress, library=self._handle, **request)
 

@@ -10,7 +10,7 @@ from . import TYPE_CHECKING
 from . import abi as c
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
     from .types import PathArg
@@ -213,12 +213,15 @@ def flag(name: str, value: bool) -> bool:
     return value
 
 
-def check_call(timeout: float | None, progress: Any, **flags: bool) -> None:
-    """Rejects invalid arguments of a call, even if its answer depends on none of them."""
-    timeout_ms(timeout)
-    callback("progress", progress)
-    for name, value in flags.items():
-        flag(name, value)
+def check_call(options: Mapping[str, Any], *flags: str) -> None:
+    """Rejects invalid options of a call, which has these flags, even if its answer depends on none of them."""
+    for name, value in options.items():
+        if name in flags:
+            flag(name, value)
+        elif name not in ("timeout", "progress"):
+            raise TypeError(f"unexpected argument {name!r}")
+    timeout_ms(options.get("timeout"))
+    callback("progress", options.get("progress"))
 
 
 def timeout_ms(seconds: float | None) -> int:

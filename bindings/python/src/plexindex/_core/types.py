@@ -47,7 +47,7 @@ DifferenceKind = Literal["not_in_plex", "not_on_disk", "ambiguous", "left_out", 
 
 
 class Waiting(TypedDict, total=False):
-    """The options of a call that may fetch. The defaults are those of the method of :class:`plexindex.Library`."""
+    """The options of a call that may fetch. By default, they are None, and flags are False."""
 
     timeout: float | None
     progress: ProgressArg

@@ -54,7 +54,7 @@ class Comparison:
         unknown = [rule for rule in without if rule not in rules]
         if unknown:
             raise InvalidArgumentError(f"without: {unknown[0]!r} is not a rule: give one of {', '.join(rules)}")
-        convert.check_call(timeout, progress, offline=offline)
+        convert.check_call({"timeout": timeout, "progress": progress, "offline": offline}, "offline")
         self._index, self._offline, self._timeout = library.index, offline, timeout
         self._missed: Error | None = None
         if not folders:

@@ -113,8 +113,7 @@ class Listing:
         """Yields items whose file is missing, items with several files, and the last item on each page."""
         index, cursor = self._places.index, None
         while True:
-            asked = {"path": root, "limit": _FILES_PER_CALL, "cursor": cursor}
-            page = counts.library._request("items.missing", **asked)
+            page = counts.library._request("items.missing", path=root, limit=_FILES_PER_CALL, cursor=cursor)
             counts.files += page["looked_for"]
             yield from (Item(one["item"], index) for one in page["files"])
             cursor = page.get("cursor")
