@@ -13,11 +13,11 @@ from typing import Any
 import plexindex
 import pytest
 from conftest import Server
-from plexindex._core import accelerator as _accelerator
+from plexindex._core import lookups as _lookups
 from plexindex.compat import MatchCache
 
 WANTED = sys.implementation.name == "cpython" and sys.version_info >= (3, 10)
-accelerated = pytest.mark.skipif(_accelerator.fast() is None, reason="ctypes is asked for, or this Python is too old")
+accelerated = pytest.mark.skipif(_lookups.fast() is None, reason="ctypes is asked for, or this Python is too old")
 
 
 @pytest.fixture(autouse=True, params=["plain", "collecting"])
@@ -71,7 +71,7 @@ class Text(str):
 
 @pytest.mark.skipif(bool(os.environ.get("PLEXINDEX_NO_ACCELERATOR")), reason="ctypes is asked for")
 def test_it_is_in_the_wheel() -> None:
-    assert (_accelerator.fast() is not None) == WANTED
+    assert (_lookups.fast() is not None) == WANTED
 
 
 @accelerated
@@ -165,7 +165,7 @@ def test_the_cache_of_matches_calls_no_function_of_python(tmp_path: Path) -> Non
 
 @accelerated
 def test_wrong_memory_is_refused() -> None:
-    fast = _accelerator.fast()
+    fast = _lookups.fast()
     for cells in ((7, 8), (bytearray(8), bytearray(3)), (None, bytearray(8))):
         with pytest.raises((TypeError, ValueError)):
             fast.Lookups()._bind(*cells)

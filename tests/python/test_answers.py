@@ -17,7 +17,7 @@ from conftest import OpenIndex, Server, ServerFactory
 from plexindex import aio
 from plexindex._core import abi as c
 from plexindex._core import native
-from plexindex._core.blocks import PLACES, words_of
+from plexindex._core.convert import PLACES, words_of
 
 pytestmark = pytest.mark.both
 

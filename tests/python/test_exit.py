@@ -106,7 +106,7 @@ def slow(server: Server) -> Server:
 
 def test_a_callback_that_takes_longer_than_the_hook_waits(slow: Server, tmp_path: Path) -> None:
     # Its thread sleeps from then on: whatever it holds stays as it is, and the end of the process takes it all.
-    code = program(MODES["a callback that is Python all the time"], end="plexindex._core.ending.PATIENCE = 0")
+    code = program(MODES["a callback that is Python all the time"], end="plexindex._core.callbacks.PATIENCE = 0")
     assert end_of(code, slow, tmp_path) == (0, "")
 
 

@@ -56,7 +56,7 @@ def test_another_library_is_refused(tmp_path: Path) -> None:
         _native.Native(compile_library(tmp_path, "int other(void) { return 1; }\n"))
     incomplete = f"int plexindex_get_abi_version(void) {{ return {_constants.ABI_VERSION}; }}\n"
     incomplete += 'const char *plexindex_get_version(void) { return "x"; }\n'
-    with pytest.raises(ImportError, match="plexindex_get_status_name"):
+    with pytest.raises(ImportError, match="plexindex_lookup_key"):
         _native.Native(compile_library(tmp_path, incomplete))
 
 

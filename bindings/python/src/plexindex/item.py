@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ._core import TYPE_CHECKING
 from ._core import abi as c
-from ._core.blocks import PLACES
+from ._core.convert import PLACES
 from .errors import Error
 
 if TYPE_CHECKING:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from ._core import TYPE_CHECKING, convert, log
 from ._core import abi as c
-from ._core.accelerator import lookups_class
-from ._core.blocks import log_lines
+from ._core.lookups import lookups_class
 from .errors import (
     Error,
     InvalidArgumentError,
@@ -23,8 +22,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Unpack
 
-    from ._core.handles import LibraryHandle
-    from ._core.lookups import Lookups
+    from ._core.lookups import Handle, Lookups
     from ._core.types import Asking, FieldArg, KeyArg, Listing, PathArg, Waiting
     from .changes import Changes, Watch
     from .edits import EditReport
@@ -53,7 +51,7 @@ class Library(Lookups):
 
     __slots__ = ("__weakref__", "_facts", "_handle", "_index", "_lookup", "_pointer", "_session")
 
-    def __init__(self, index: Index, handle: LibraryHandle, facts: dict[str, Any] | None = None) -> None:
+    def __init__(self, index: Index, handle: Handle, facts: dict[str, Any] | None = None) -> None:
         super().__init__(index._session, handle)
         self._index, self._facts = index, facts
 
@@ -138,7 +136,7 @@ class Library(Lookups):
         if block is None:
             raw = convert.path_bytes(path, self._session.hides_paths)
             block = self._block(self._session.native.match_path, raw, options)
-        elif log_lines(block):
+        elif convert.log_lines(block):
             self._session.drain_log()
         return Match(block, source=self._index, question=path)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from ._core import TYPE_CHECKING
 from ._core import abi as c
 from ._core.convert import text_bytes
-from ._core.paths import components, lies_under
 from .errors import InvalidArgumentError
 
 if TYPE_CHECKING:
@@ -93,6 +92,8 @@ def to_server(mappings: Iterable[Mapping], path: str) -> list[str]:
 
 
 def _apply(rule: Mapping, path: str) -> str | None:
+    from ._core.paths import components, lies_under
+
     find, replace = (text.decode("utf-8", "surrogateescape") for text in (rule.find, rule.replace))
     if rule.kind == c.MAPPING_HOST_PATTERN:
         import re

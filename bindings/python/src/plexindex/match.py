@@ -14,7 +14,7 @@ from sys import byteorder
 
 from ._core import TYPE_CHECKING
 from ._core import abi as c
-from ._core.blocks import FIRST, BlockFacts, text_at, words_of
+from ._core.convert import FIRST, BlockFacts, text_at, words_of
 from .errors import error_for
 from .item import Item
 

@@ -6,7 +6,7 @@ import ctypes
 import os
 from types import SimpleNamespace
 
-from ._core import TYPE_CHECKING, accelerator, convert, log, native
+from ._core import TYPE_CHECKING, convert, log, lookups, native
 from ._core import abi as c
 from ._core.session import Session
 from .errors import Error, InvalidArgumentError
@@ -134,7 +134,7 @@ def _open_session(options: dict[str, Any]) -> tuple[Session, Recipe]:
         text, found_renew = _add_configuration(options, text)
         renew = renew or found_renew
     native_library = native.load()
-    accelerator.fast()
+    lookups.fast()
     c_struct = _c_options(text, options)
     renewal = None
     if renew is not None:

@@ -10,7 +10,7 @@ from ._core import abi as c
 if TYPE_CHECKING:
     from typing import NoReturn, TypeVar, Union
 
-    from ._core.handles import Handle
+    from ._core.lookups import Handle
     from ._core.session import Session
 
     Default = TypeVar("Default")

@@ -6,8 +6,7 @@ from ctypes import byref, c_char_p
 
 from .._core import TYPE_CHECKING, native
 from .._core import abi as c
-from .._core.accelerator import fast
-from .._core.handles import holds_the_lock
+from .._core.lookups import fast, holds_the_lock
 from ..table import Table
 from .host import chosen
 from .tables import Cache, TableStore, name_of

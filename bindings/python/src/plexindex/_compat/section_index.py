@@ -7,7 +7,7 @@ import sys
 
 from .. import plexapi as _plexapi
 from .._core import TYPE_CHECKING
-from .._core.handles import closing_lock
+from .._core.lookups import closing_lock
 from ..errors import Error
 from .host import host_log, titles
 from .match_cache import MatchCache

@@ -6,7 +6,7 @@ import os
 
 from .._core import TYPE_CHECKING
 from .._core import abi as c
-from .._core.handles import closing_lock
+from .._core.lookups import closing_lock
 from ..errors import ClosedError
 from ..opening import open as open_index
 from ..table import Table

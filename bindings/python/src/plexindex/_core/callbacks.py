@@ -1,21 +1,30 @@
-"""Callbacks that preserve exceptions.
+"""Callbacks that preserve exceptions, and end before the interpreter exits.
 
 If an exception leaves a callback, ctypes prints and drops the exception, and returns a random value to C. A `try` in
 the callback does not prevent this: since CPython 3.11, a function's first instruction, before its `try`, can raise a
 pending Ctrl-C. But a generator always resumes inside its `try`. So C calls the `send` of a generator, which accepts one
 value. For several values, `max(first, second, key=send)` sends each value in turn, without a Python frame.
+
+Before CPython 3.14, the exiting interpreter ends other threads by unwinding their stacks when they acquire its lock.
+During a callback, the stack contains frames of the library, which cannot be unwound. So an exit hook rejects new calls
+with callbacks, ends the running calls, and waits for their end. The hook runs after Python has waited for its other
+threads, so only daemon threads are left.
+
+The hook waits for at most ``PATIENCE`` seconds, because a host's progress callback can be slow. A thread that is still
+inside the library after that sleeps until the process ends (``platform::thread::call_host`` in the library).
 """
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import os
-from _thread import get_ident, interrupt_main
+from _thread import allocate_lock, get_ident, interrupt_main
 from _weakrefset import WeakSet  # `weakref` takes 2 ms of each process, and `functools` 2 ms
 from time import monotonic
 
 from ..progress import Progress
-from . import TYPE_CHECKING, convert, ending
+from . import TYPE_CHECKING, convert
 from .abi import LOG_FN, PROGRESS_FN, RENEW_TOKEN_FN, CBuffer, CProgress
 
 if TYPE_CHECKING:
@@ -26,6 +35,50 @@ if TYPE_CHECKING:
     from ..progress import ProgressArg
 else:
     from _functools import partial
+
+PATIENCE = 5.0
+"""Maximum number of seconds to wait for running calls."""
+_STEP = 0.01
+
+inside: dict[object, int] = {}
+"""The running calls with callbacks, and their threads. Adding to a dict and removing from it are atomic."""
+_thread: int | None = None
+
+
+def has_begun() -> bool:
+    """Returns whether another thread has started to exit the interpreter.
+
+    Call this function after adding to ``inside``, so that either the hook sees the entry, or the function sees the
+    hook.
+    """
+    return _thread is not None and _thread != get_ident()
+
+
+def _end() -> None:
+    global _thread
+    _thread = me = get_ident()
+    pause = allocate_lock()
+    pause.acquire()
+    for _ in range(int(PATIENCE / _STEP)):
+        if not any(thread != me for thread in list(inside.values())):
+            return
+        pause.acquire(timeout=_STEP)
+
+
+def _only_this_thread() -> None:
+    # A forked child has no other threads, so it must not wait for them.
+    me = get_ident()
+    for key, thread in list(inside.items()):
+        if thread != me:
+            del inside[key]
+
+
+# Register the hook on import, not in `open`: hooks that the host registers later run earlier, and can still use an
+# index.
+atexit.register(_end)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_only_this_thread)
+
 
 # Seconds between two reads of the log.
 _BETWEEN_DRAINS = 0.5
@@ -67,7 +120,7 @@ class Watch:
     def should_continue(self, address: int) -> bool:
         """Reads the plexindex_progress at ``address``, calls the host's callback, and returns whether to continue."""
         if self.session is not None:
-            if not self.session.is_open or ending.has_begun():
+            if not self.session.is_open or has_begun():
                 return False
             # A warning about an unreachable server must appear immediately, not at the end of the call.
             now = monotonic()

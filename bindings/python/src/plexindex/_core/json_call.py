@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from binascii import a2b_base64, b2a_base64
+from ctypes import byref, c_char_p
 
 # The package imports this module on the first request, because importing json takes longer than most lookups.
 from json import JSONDecoder, JSONEncoder
 
 from ..errors import error_for
 from . import TYPE_CHECKING, convert
-from .calls import take
 from .native import load
+from .session import take
 
 if TYPE_CHECKING:
     from typing import Any
 
-    from .calls import Call
+    from .session import Call
 
 
 def _plain(value: object) -> object:
@@ -38,14 +39,12 @@ def ask(call: Call, handle: int | None, method: str, request: dict[str, Any], ti
     native = load()
     given = {name: value for name, value in request.items() if value is not None}
     name, raw = convert.text_bytes("method", method), convert.only_text("request", _encode(given)) if given else b""
-    call.options.timeout_ms = timeout_ms
-    answer = call.answer_pointer
+    answer = c_char_p()
     try:
-        status = call.run(native.call, handle, name, raw, len(raw), call.options_ref, call.answer_ref)
+        status = call.run(native.call, handle, name, raw, len(raw), call.options(timeout_ms), byref(answer))
         return status, None if answer.value is None else _decode(answer.value.decode())[0]
     finally:
         native.free(answer)
-        answer.value = None
 
 
 def ask_without_index(method: str, request: dict[str, Any]) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from _thread import allocate_lock, get_ident
 
-from . import TYPE_CHECKING, ending
+from . import TYPE_CHECKING, callbacks
 from . import abi as c
 from .callbacks import LogLines, log_callback
 
@@ -41,13 +41,13 @@ def drain(native: Native) -> None:
     try:
         if _callback is None:
             _callback = log_callback(_found)
-        ending.inside[_found] = get_ident()
-        if not ending.has_begun():
+        callbacks.inside[_found] = get_ident()
+        if not callbacks.has_begun():
             native.drain_log(_callback, None, None)
         lines, error = _found.lines, _found.error
         _found.lines, _found.error = [], None
     finally:
-        ending.inside.pop(_found, None)
+        callbacks.inside.pop(_found, None)
         _draining.release()
     hand_on(lines)
     if error is not None:

@@ -1,18 +1,103 @@
-"""A library's fast lookups through ctypes, and the choice between them and the accelerator's."""
+"""Handles, the closing lock, and fast lookups: through ctypes, or in the accelerator if it is there.
+
+The accelerator is an optional module for CPython 3.10 and newer. ``PLEXINDEX_NO_ACCELERATOR=1`` disables the
+accelerator, which does not change the answers.
+"""
 
 from __future__ import annotations
 
+import os
+import sys
+from _thread import RLock
+from _weakrefset import WeakSet  # `weakref` takes 2 ms of each process
+from ctypes import c_void_p, cast
+
 from ..errors import Error, InvalidArgumentError
-from . import TYPE_CHECKING, convert
-from .handles import holds_the_lock
+from . import TYPE_CHECKING, convert, native
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any
 
-    from .handles import LibraryHandle
     from .session import Session
     from .types import PathArg
+
+
+class Handle:
+    """The C handle of an index, library or table, in memory that closing the index overwrites with NULL."""
+
+    __slots__ = ("cell", "handle", "named", "pointer")
+
+    def __init__(self, pointer: int = 0, named: object = None) -> None:
+        self.pointer, self.named = pointer, named
+        """The handle, and for a library its value in a JSON request, where None means all libraries."""
+        self.cell = bytearray(c_void_p(pointer))
+        """The memory. The accelerator reads the handle from it."""
+        # Python reads a ctypes object during the call into C. An int would be read before the call, and another thread
+        # could close the index in between.
+        self.handle = c_void_p.from_buffer(self.cell)
+
+    def retire(self) -> None:
+        """Clears the handle."""
+        self.handle.value = None
+
+
+def holds_the_lock() -> bool:
+    """Returns whether this interpreter has a global lock, which prevents lookups while a thread closes the index."""
+    return bool(getattr(sys, "_is_gil_enabled", lambda: True)())
+
+
+_locks: WeakSet[RLock] = WeakSet()
+
+
+def closing_lock() -> RLock:
+    """Creates a lock. In a forked child, the lock is free, unless the forking thread holds it."""
+    # The lock is reentrant, because a signal handler can close the index that the interrupted code is closing.
+    lock = RLock()
+    _locks.add(lock)
+    return lock
+
+
+def _free_in_child() -> None:
+    for lock in list(_locks):
+        if not lock._is_owned():  # type: ignore[attr-defined]
+            lock._at_fork_reinit()  # type: ignore[attr-defined]
+
+
+if hasattr(os, "register_at_fork") and hasattr(RLock, "_at_fork_reinit"):
+    os.register_at_fork(after_in_child=_free_in_child)
+
+
+# The functions that the accelerator calls.
+_FUNCTIONS = ("lookup_key", "lookup_keys", "match_path", "table_lookup")
+
+
+def _load() -> Any:
+    if os.environ.get("PLEXINDEX_NO_ACCELERATOR", "0") not in ("", "0"):
+        return None
+    # The accelerator needs the global interpreter lock and the stable ABI of CPython 3.10.
+    if sys.implementation.name != "cpython" or sys.version_info < (3, 10) or not holds_the_lock():
+        return None
+    # No check is needed on Windows, which checks the libraries that it loads.
+    if not native.is_whole(os.path.join(native.PACKAGE, "_fast.abi3.so")):
+        return None
+    try:
+        from .. import _fast
+    except ImportError:
+        return None
+    return _fast
+
+
+_fast = _load()
+
+
+def fast() -> Any:
+    """Returns the accelerator, or None. Gives it the functions of the library that ctypes has loaded."""
+    if _fast is not None:
+        library = native.load()
+        _fast.set_functions([cast(getattr(library, name), c_void_p).value for name in _FUNCTIONS])
+    return _fast
+
 
 # Estimated size of a key in bytes. A buffer that is too small costs a second call.
 _BYTES_PER_KEY = 40
@@ -34,11 +119,11 @@ class Lookups:
     __slots__ = _NO_SLOTS
 
     _session: Session
-    _handle: LibraryHandle
+    _handle: Handle
     _pointer: Any
     _lookup: Callable[[Any, bytes], bytes | None]
 
-    def __init__(self, session: Session, handle: LibraryHandle) -> None:
+    def __init__(self, session: Session, handle: Handle) -> None:
         self._session, self._handle = session, handle
         self._pointer = handle.handle
         self._bind(session.cell, handle.cell)
@@ -116,3 +201,16 @@ class Lookups:
     def _match_at_once(self, _path: PathArg) -> bytes | None:
         """Returns the block of the answer for a path, if the accelerator has one that needs no waiting."""
         return None
+
+
+def lookups_class() -> type[Lookups]:
+    """Returns the base class of a library."""
+    if _fast is None:
+        return Lookups
+
+    class FastLookups(_fast.Lookups, Lookups):  # type: ignore[misc,name-defined]
+        """Fast lookups in the accelerator, which calls the methods with an underscore for everything unusual."""
+
+        __slots__ = ()
+
+    return FastLookups

@@ -55,7 +55,8 @@ def is_whole(path: str) -> bool:
 
 
 class Native:
-    """The loaded library. Each function in ``abi.SIGNATURES`` is an attribute, without the prefix ``plexindex_``.
+    """The loaded library. Each function in ``abi.SIGNATURES`` is an attribute, without the prefix ``plexindex_``. Its
+    first use declares it, because a new process needs few of them.
 
     Calls release the interpreter's lock, so that other threads can run and signals can arrive during a call. The
     exceptions are the fast lookups plexindex_lookup_key() and plexindex_table_lookup(), which never block. Fast lookups
@@ -68,35 +69,32 @@ class Native:
         try:
             if not is_whole(path):
                 raise OSError(f"{path} is truncated: reinstall plexindex")
-            library = ctypes.CDLL(path)
+            self._library = ctypes.CDLL(path)
         except OSError as error:
             raise ImportError(_cannot_load(path, error)) from None
         try:
-            self._check_version(library)
-            for name, signature in c.SIGNATURES.items():
-                function: Any = library[f"plexindex_{name}"]
-                function.restype, function.argtypes = signature
-                setattr(self, name, function)
+            self._check_version()
+            fast = ctypes.PyDLL(path, handle=self._library._handle)
+            self.fast_lookup: Any = fast["plexindex_lookup_key"]
+            self.fast_table_lookup: Any = fast["plexindex_table_lookup"]
         except AttributeError as error:
             raise ImportError(f"{path} is not the plexindex library that this package needs: {error}") from None
-        fast = ctypes.PyDLL(path, handle=library._handle)
-        self.fast_lookup: Any = fast["plexindex_lookup_key"]
-        self.fast_table_lookup: Any = fast["plexindex_table_lookup"]
         self.fast_lookup.restype = ctypes.c_char_p
 
-    if TYPE_CHECKING:
+    def __getattr__(self, name: str) -> Any:
+        if name not in c.SIGNATURES:
+            raise AttributeError(name)
+        function: Any = self._library[f"plexindex_{name}"]
+        function.restype, function.argtypes = c.SIGNATURES[name]
+        setattr(self, name, function)
+        return function
 
-        def __getattr__(self, name: str) -> Any: ...
-
-    @staticmethod
-    def _check_version(library: ctypes.CDLL) -> None:
-        abi_version, version = library["plexindex_get_abi_version"], library["plexindex_get_version"]
-        abi_version.restype, version.restype = ctypes.c_uint32, ctypes.c_char_p
-        found = abi_version()
+    def _check_version(self) -> None:
+        found = self.get_abi_version()
         if found != c.ABI_VERSION:
-            number = (version() or b"?").decode("utf-8", "replace")
+            number = (self.get_version() or b"?").decode("utf-8", "replace")
             raise ImportError(
-                f"{library._name} (plexindex {number}) has ABI version {found}, "
+                f"{self.path} (plexindex {number}) has ABI version {found}, "
                 f"but this Python package needs ABI version {c.ABI_VERSION}: install matching versions"
                 + (", or unset PLEXINDEX_LIBRARY" if os.environ.get("PLEXINDEX_LIBRARY") else "")
             )

@@ -1,28 +1,165 @@
-"""An open handle of the C library, and its running calls."""
+"""An open handle of the C library, and its calls, whose query, buffers and callback each thread reuses."""
 
 from __future__ import annotations
 
 import ctypes
 import os
 import sys
-from _thread import allocate_lock, get_ident
+from _thread import _local, allocate_lock, get_ident
 
 from ..errors import ClosedError, Error, error_for
-from . import TYPE_CHECKING, calls, convert, ending, log
+from . import TYPE_CHECKING, callbacks, convert, log
 from . import abi as c
-from .blocks import log_lines
-from .handles import Handle, LibraryHandle, closing_lock
+from .callbacks import Watch, progress_callback
+from .convert import log_lines
+from .lookups import Handle, closing_lock
 
 if TYPE_CHECKING:
-    from typing import Any, TypeVar
+    from typing import Any
 
     from ..progress import ProgressArg
     from .callbacks import Renewal
-    from .calls import Call
     from .native import Native
 
-    Name = TypeVar("Name")
-    AnyHandle = TypeVar("AnyHandle", bound=Handle)
+_FIRST_CAPACITY = 16 * 1024
+_TEXT_CAPACITY = 2048
+# Maximum size of a buffer that a thread keeps for its next call.
+_KEPT_CAPACITY = 1024 * 1024
+
+
+class Call:
+    """A call's buffers and callback. Only one call on one thread uses this object at a time.
+
+    Creating the callback takes most of the time, so each thread has a pool of these objects.
+    """
+
+    __slots__ = (
+        *("_callback", "_data", "_error", "_error_ref", "_query", "_text", "_view"),
+        *("buffer", "buffer_ref", "thread", "watch"),
+    )
+
+    def __init__(self) -> None:
+        self.thread = get_ident()
+        self.watch = Watch()
+        self._callback: Any = None
+        self._query = c.CQuery(size=ctypes.sizeof(c.CQuery))
+        self.buffer = c.CBuffer()
+        self.buffer_ref = ctypes.byref(self.buffer)
+        self._text = ctypes.create_string_buffer(_TEXT_CAPACITY)
+        self._error = c.CBuffer(ctypes.addressof(self._text), _TEXT_CAPACITY)
+        self._error_ref = ctypes.byref(self._error)
+        self._data = bytearray()
+        self._view: Any = None
+        self.reserve(_FIRST_CAPACITY)
+
+    def callback(self) -> Any:
+        """Returns the progress callback."""
+        if self._callback is None:
+            self._callback = self._query.progress = progress_callback(self.watch)
+        return self._callback
+
+    def query(self, library: Handle, text: bytes, timeout_ms: int, flags: int) -> Any:
+        """Fills the query, and returns a reference to it."""
+        self.callback()
+        query = self._query
+        query.library = library.pointer
+        query.text_data, query.text_length = text, len(text)
+        query.timeout_ms, query.flags = timeout_ms, flags
+        return ctypes.byref(query)
+
+    def options(self, timeout_ms: int) -> Any:
+        """Returns a reference to the options of a call by name."""
+        size = ctypes.sizeof(c.CCallOptions)
+        return ctypes.byref(c.CCallOptions(size=size, timeout_ms=timeout_ms, progress=self.callback()))
+
+    def reserve(self, capacity: int) -> None:
+        """Makes the buffer at least this large."""
+        if capacity > self.buffer.capacity:
+            # Grow in steps, so that not every larger answer needs a new buffer. The kernel zeroes each page of a
+            # bytearray on first use, whereas ctypes would write every byte.
+            capacity = -(-capacity * 5 // 4 // 4096) * 4096
+            self._data = bytearray(capacity)
+            self._view = (ctypes.c_char * capacity).from_buffer(self._data)
+            self.buffer.data, self.buffer.capacity = ctypes.addressof(self._view), capacity
+
+    def answer(self) -> bytes:
+        """Returns a copy of the answer."""
+        return self._view[: self.buffer.length]  # type: ignore[no-any-return]
+
+    def detach(self) -> bytearray:
+        """Returns the buffer with the answer, without copying. The next call gets a new buffer."""
+        data, length = self._data, self.buffer.length
+        self._drop_buffer()
+        del data[length:]
+        return data
+
+    def _drop_buffer(self) -> None:
+        self._view, self._data = b"", bytearray()
+        self.buffer.data, self.buffer.capacity = None, 0
+
+    def run(self, function: Any, *arguments: Any) -> int:
+        """Calls ``function``, and again if the buffer was too small. Raises the progress callback's exception."""
+        status: int = function(*arguments, self._error_ref)
+        while status == c.BUFFER_TOO_SMALL and self.watch.error is None:
+            self.reserve(self.buffer.length)
+            status = function(*arguments, self._error_ref)
+        if self.watch.error is not None:
+            raise self.watch.error
+        return status
+
+    def error_text(self) -> bytes:
+        """Returns the call's error text and, after a NUL, the name of the invalid option."""
+        return b"\0".join(self._text.raw.split(b"\0", 2)[:2])
+
+    def release(self) -> None:
+        """Resets this object and returns it to the thread's pool."""
+        watch = self.watch
+        watch.session = watch.listener = watch.error = None
+        self._query.text_data = None
+        if self.buffer.capacity > _KEPT_CAPACITY:
+            self._drop_buffer()
+        _pool().append(self)
+
+
+_threads = _local()
+
+
+def _pool() -> list[Call]:
+    try:
+        return _threads.pool  # type: ignore[no-any-return]
+    except AttributeError:
+        pool: list[Call] = []
+        _threads.pool = pool
+        return pool
+
+
+def take() -> Call:
+    """Takes an unused object from the thread's pool. If a progress callback makes calls, the thread needs several."""
+    pool = _pool()
+    return pool.pop() if pool else Call()
+
+
+def call_without_index(function: Any, *arguments: Any) -> tuple[int, bytes]:
+    """Calls a function that needs no open index. Returns the status and the error text."""
+    one = take()
+    try:
+        return one.run(function, *arguments), one.error_text()
+    finally:
+        one.release()
+
+
+# Number of forks. Other threads' calls do not exist in a forked child, so the child must not wait for them.
+_forks = 0
+
+
+def _count_fork() -> None:
+    global _forks
+    _forks += 1
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_count_fork)
+
 
 _KINDS = {c.SELECT_TITLE: "title", c.SELECT_SECTION: "section", c.SELECT_UUID: "uuid"}
 
@@ -47,8 +184,7 @@ class Session:
         self.folder = os.fsdecode(options.cache_dir.data or b"")
         self._handle: int | None = None
         # Libraries and tables that were used once.
-        self._libraries: dict[tuple[int, str], LibraryHandle] = {}
-        self._tables: dict[bytes, Handle] = {}
+        self._handles: dict[object, Handle] = {}
         # Running calls, each with its fork generation. Adding to a dict and removing from it are atomic.
         self._calls: dict[Call, int] = {}
         self._closing = closing_lock()
@@ -56,7 +192,7 @@ class Session:
         # Keeps the callback alive, because the library can call it as long as the index is open.
         self._renewal = renewal, options.renew_token
         handle = Handle(0)
-        status, text = calls.call(native.open, ctypes.byref(options), ctypes.byref(handle.handle))
+        status, text = call_without_index(native.open, ctypes.byref(options), ctypes.byref(handle.handle))
         if status:
             raise self._failure(status, text)
         self.cell = handle.cell
@@ -85,10 +221,10 @@ class Session:
                 self._handle = None
                 return
             # No fast lookup is running, because this thread has the interpreter's lock.
-            for handle in [*self._libraries.values(), *self._tables.values()]:
+            for handle in list(self._handles.values()):
                 handle.retire()
             pointer, self._handle = self._handle, None
-            status, text = calls.call(self.native.close, pointer)
+            status, text = call_without_index(self.native.close, pointer)
             failure = self._failure(status, text) if status else None
         log.drain(self.native)
         if failure is not None:
@@ -106,38 +242,32 @@ class Session:
             # When the interpreter exits, modules may already be unloaded, and no caller can handle an error.
             pass
 
-    def library(self, kind: int, selector: str) -> LibraryHandle:
+    def library(self, kind: int, selector: str) -> Handle:
         """Returns the handle of a library."""
-        found = self._libraries.get((kind, selector))
-        if found is not None:
-            return found
         raw = convert.only_text("library", selector)
-        pointer = ctypes.c_void_p()
-        self.ask(self.native.get_library, kind, raw or None, len(raw), ctypes.byref(pointer))
         named = {_KINDS[kind]: selector} if kind in _KINDS else selector or None
-        return self._keep(self._libraries, (kind, selector), LibraryHandle(pointer.value or 0, named))
+        return self._handle_of((kind, selector), named, self.native.get_library, kind, raw or None, len(raw))
 
     def table(self, name: bytes, flags: int = 0) -> Handle:
         """Returns the handle of a table."""
-        found = self._tables.get(name)
-        if found is not None:
-            return found
-        pointer = ctypes.c_void_p()
-        self.ask(self.native.get_table, name, len(name), flags, ctypes.byref(pointer))
-        return self._keep(self._tables, name, Handle(pointer.value or 0))
+        return self._handle_of(name, None, self.native.get_table, name, len(name), flags)
 
-    def _keep(self, known: dict[Name, AnyHandle], name: Name, made: AnyHandle) -> AnyHandle:
-        found = known.setdefault(name, made)
-        if not self.is_open:
-            # Another thread has closed the index, and may not have cleared this handle.
-            found.retire()
-            raise self.closed_error()
+    def _handle_of(self, key: object, named: object, function: Any, *arguments: Any) -> Handle:
+        found = self._handles.get(key)
+        if found is None:
+            pointer = ctypes.c_void_p()
+            self.ask(function, *arguments, ctypes.byref(pointer))
+            found = self._handles.setdefault(key, Handle(pointer.value or 0, named))
+            if not self.is_open:
+                # Another thread has closed the index, and may not have cleared this handle.
+                found.retire()
+                raise self.closed_error()
         return found
 
     def query(
         self,
         function: Any,
-        library: LibraryHandle,
+        library: Handle,
         text: bytes = b"",
         *,
         timeout: float | None = None,
@@ -150,13 +280,13 @@ class Session:
         """Calls a function that takes a plexindex_query. Returns the status and, if the function ``fills`` a buffer,
         the block of answers. ``count`` is the number of texts, if there are several.
         """
-        call = calls.take()
+        call = take()
         try:
             self._begin(call, progress)
-            call.ask(library, text, convert.timeout_ms(timeout), flags)
+            query = call.query(library, text, convert.timeout_ms(timeout), flags)
             call.reserve(reserve)
             more = (*(() if count is None else (count,)), *((call.buffer_ref,) if fills else ()))
-            status = self._check(call, call.run(function, self._handle, call.query_ref, *more))
+            status = self._check(call, call.run(function, self._handle, query, *more))
             block = call.detach() if count is not None else call.answer() if fills else b""
         finally:
             self._end(call)
@@ -171,10 +301,10 @@ class Session:
         # JSON takes longer to import than most lookups take, and most processes only look up paths.
         from . import json_call
 
-        call = calls.take()
+        call = take()
         try:
             self._begin(call, progress)
-            if isinstance(request.get("library"), LibraryHandle):
+            if isinstance(request.get("library"), Handle):
                 request["library"] = request["library"].named
             status, answer = json_call.ask(call, self._handle, method, request, convert.timeout_ms(timeout))
             if status >= c.FIRST_ERROR:
@@ -189,7 +319,7 @@ class Session:
 
         ``target`` is the first argument: a library or a table. None means the index.
         """
-        call = calls.take()
+        call = take()
         try:
             self._register(call)
             status = self._check(call, call.run(function, self._pointer(target), *arguments))
@@ -202,7 +332,7 @@ class Session:
         self, function: Any, *arguments: Any, target: Handle | None = None, reserve: int = 0
     ) -> tuple[int, bytes | bytearray]:
         """Makes a call that fills a buffer of at least ``reserve`` bytes. Returns the status and the buffer."""
-        call = calls.take()
+        call = take()
         try:
             self._register(call)
             call.reserve(reserve)
@@ -247,7 +377,7 @@ class Session:
         failure._answer = answer
         if status == c.ABORTED and not self.is_open:
             raise ClosedError("the index was closed during this call") from failure
-        if status == c.ABORTED and ending.has_begun():
+        if status == c.ABORTED and callbacks.has_begun():
             raise self.closed_error() from failure
         raise failure
 
@@ -260,22 +390,22 @@ class Session:
 
     def _register(self, call: Call) -> None:
         """Registers a call. Call :meth:`_end` at the end of the call, even if Ctrl-C interrupts this method."""
-        self._calls[call] = calls.ForkCount.number
+        self._calls[call] = _forks
         if not self.is_open:
             raise self.closed_error()
 
     def _begin(self, call: Call, progress: ProgressArg) -> None:
         """Registers a call that has callbacks, as :meth:`_register` does."""
         log.follow_level()
-        ending.inside[call] = call.thread
+        callbacks.inside[call] = call.thread
         self._register(call)
-        if ending.has_begun():
+        if callbacks.has_begun():
             raise self.closed_error()
         call.watch.session = self
         call.watch.listener = self.progress if progress is None else convert.callback("progress", progress)
 
     def _end(self, call: Call) -> None:
-        ending.inside.pop(call, None)
+        callbacks.inside.pop(call, None)
         self._calls.pop(call, None)
         call.release()
         if self._wakeup is not None:
@@ -292,7 +422,7 @@ class Session:
         self._wakeup = wakeup
         while True:
             # A registered call of this thread has already ended, but an interruption prevented its removal.
-            forks = calls.ForkCount.number
+            forks = _forks
             if not any(call.thread != this_thread and began == forks for call, began in list(self._calls.items())):
                 return True
             if sys.is_finalizing():

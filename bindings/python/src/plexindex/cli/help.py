@@ -9,7 +9,7 @@ import shlex
 import click
 
 from .. import __version__
-from .._core import accelerator
+from .._core import lookups
 from .._core import native as _native
 from .._core.json_call import ask_without_index
 from . import codes, options
@@ -84,7 +84,7 @@ def versions() -> dict[str, str]:
 
 
 def version_lines() -> list[str]:
-    found, fast = versions(), accelerator.fast()
+    found, fast = versions(), lookups.fast()
     return [
         f"plexindex {found['plexindex']}, {'with' if fast else 'through ctypes, without'} the accelerator",
         f"library {found['library']}, {found['library_path']}",
