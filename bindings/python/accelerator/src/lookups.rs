@@ -158,16 +158,14 @@ impl Lookups {
 pub struct MatchLookup {
     /// Maps the names of libraries to `bytearray`s with the handles of their tables.
     handles: Py<PyDict>,
-    /// The counters of hits and misses, in a `bytearray`.
-    counts: Cell,
 }
 
 #[pymethods]
 impl MatchLookup {
     #[new]
-    fn new(handles: Bound<'_, PyDict>, counts: &Bound<'_, PyByteArray>) -> PyResult<Self> {
-        let (handles, counts) = (handles.unbind(), Cell::new(counts)?);
-        Ok(Self { handles, counts })
+    fn new(handles: Bound<'_, PyDict>) -> Self {
+        let handles = handles.unbind();
+        Self { handles }
     }
 
     /// Returns the key that was recorded for a path, or None.
@@ -177,15 +175,12 @@ impl MatchLookup {
         file_path: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
-        if let Some((status, key)) = slf.get().look_up(library_name, file_path) {
-            let is_missing = status == NOT_FOUND && file_path.is_exact_instance_of::<PyString>();
-            if status == OK || is_missing {
-                // SAFETY: the memory has two counters, which Python's lock protects.
-                unsafe { *slf.get().counts.memory.as_ptr().cast::<u64>().add(is_missing.into()) += 1 };
-                // SAFETY: the key is copied before the next lookup.
-                let key = unsafe { str_or_none(py, key) }?;
-                return Ok(key.map_or_else(|| py.None().into_bound(py), Bound::into_any));
-            }
+        if let Some((status, key)) = slf.get().look_up(library_name, file_path)
+            && (status == OK || (status == NOT_FOUND && file_path.is_exact_instance_of::<PyString>()))
+        {
+            // SAFETY: the key is copied before the next lookup.
+            let key = unsafe { str_or_none(py, key) }?;
+            return Ok(key.map_or_else(|| py.None().into_bound(py), Bound::into_any));
         }
         slf.call_method1(intern!(py, "_get_match"), (library_name, file_path))
     }

@@ -48,53 +48,27 @@ def _decode_key(value: bytes | bytearray) -> Any:
     return value[2:].decode("utf-8", "surrogatepass") if value[:2] == _NOT_UTF8 else value.decode()
 
 
-class MatchLookup:
-    """Lookups in the tables of a store: the complete implementation. The accelerator has the same ``get_match``, and
-    calls ``_get_match`` for everything unusual.
-    """
+class Lookup:
+    """What the accelerator calls for everything unusual."""
 
     store: TableStore
-    _memory = "handle"
-    """The attribute of a handle that ``get_match`` reads."""
 
-    def __init__(self, handles: dict[str, Any], memory: bytearray) -> None:
-        """``handles``: for each library, its table's handle, which closing the index clears. ``memory``: the counts."""
-        self._handles, self.counts = handles, memoryview(memory).cast("Q")
-        # Without argument types, which would cost more than the lookup. So pass only bytes and ctypes objects.
-        self._table_lookup: Any = native.load().fast_table_lookup if holds_the_lock() else None
-
-    def get_match(self, library_name: str, file_path: str) -> str | None:
-        """Returns the key that was recorded for a path, or None."""
-        try:
-            if "\0" not in file_path:
-                path = file_path.encode() if file_path.isascii() else file_path.lower().encode()
-                found = c_char_p()
-                status = self._table_lookup(self._handles[library_name], path, byref(found))
-                key = found.value
-                if key is not None:
-                    self.counts[0] += 1
-                    return key.decode()
-                if status == c.NOT_FOUND and type(file_path) is str:
-                    self.counts[1] += 1
-                    return None
-        except (AttributeError, KeyError, TypeError, UnicodeEncodeError):
-            pass
-        return self._get_match(library_name, file_path)
+    def __init__(self, handles: dict[str, Any]) -> None:
+        """``handles``: for each library, its table's handle, which closing the index clears."""
+        self._handles = handles
 
     def _get_match(self, library_name: str, file_path: str) -> str | None:
         """Looks up an unusual path or value. Gets the table's handle if it is missing or was cleared by a close."""
         table = _table_of(library_name)
         if type(library_name) is str:
-            self._handles[library_name] = getattr(self.store.at(table, lambda table: table._handle), self._memory)
+            found = self.store.at(table, lambda table: table._handle)
+            self._handles[library_name] = found.handle if _fast is None else found.cell
         value = self.store.at(table, lambda table: table.get(_name_of_path(file_path)))
-        self.counts[value is None] += 1
         return None if value is None else _decode_key(value)
 
 
 _fast = fast()
-_lookup_class: Any = MatchLookup
-if _fast is not None:
-    _lookup_class = type("FastMatchLookup", (_fast.MatchLookup, MatchLookup), {"_memory": "cell"})
+_lookup_class: Any = Lookup if _fast is None else type("FastLookup", (_fast.MatchLookup, Lookup), {})
 
 
 class MatchCache(Cache):
@@ -110,16 +84,39 @@ class MatchCache(Cache):
 
     def __init__(self, data_dir: PathLike, size_limit: int = DEFAULT_SIZE_LIMIT) -> None:
         """Opens the cache in a folder below ``data_dir``, and creates missing folders."""
-        self._lookup = _lookup_class({}, bytearray(16))
-        super().__init__(data_dir, "match_cache", size_limit, self._lookup.counts)
+        self._handles: dict[str, Any] = {}
+        self._lookup = _lookup_class(self._handles)
+        # Without argument types, which would cost more than the lookup. So pass only bytes and ctypes objects.
+        self._table_lookup: Any = native.load().fast_table_lookup if holds_the_lock() else None
+        super().__init__(data_dir, "match_cache", size_limit)
         self._lookup.store = self._store
 
     def get_match(self, library_name: str, file_path: str) -> str | None:
         """Returns the key that was recorded for a path, or None."""
-        key: str | None = self._lookup.get_match(library_name, file_path)
+        if _fast is not None:
+            key: str | None = self._lookup.get_match(library_name, file_path)
+        else:
+            found, status = c_char_p(), None
+            try:
+                if "\0" not in file_path:
+                    path = file_path.encode() if file_path.isascii() else file_path.lower().encode()
+                    status = self._table_lookup(self._handles[library_name], path, byref(found))
+            except (AttributeError, KeyError, TypeError, UnicodeEncodeError):
+                pass  # the lookup without waiting takes only ordinary arguments
+            raw = found.value
+            if raw is not None:
+                key = raw.decode()
+            elif status == c.NOT_FOUND and type(file_path) is str:
+                key = None
+            else:
+                key = self._lookup._get_match(library_name, file_path)
+        if key is None:
+            self._misses += 1
+        else:
+            self._hits += 1
         if chosen["debug_logging"]:  # a line takes ten times as long as the lookup
-            found = f"miss for '{file_path}'" if key is None else f"hit for '{file_path}' -> {key}"
-            self._log.debug(f"Match cache {found}")
+            answer = f"miss for '{file_path}'" if key is None else f"hit for '{file_path}' -> {key}"
+            self._log.debug(f"Match cache {answer}")
         return key
 
     def set_match(self, library_name: str, file_path: str, plex_key: str) -> None:

@@ -45,8 +45,7 @@ class PlexCache(Cache):
         """Opens the cache in a folder below ``data_dir``, and creates missing folders."""
         self._library_ttl = library_ttl
         self._mappings = tuple(mappings)
-        counts = memoryview(bytearray(16)).cast("Q")
-        super().__init__(data_dir, "cache", size_limit, counts, f"TTL: {library_ttl}s, ")
+        super().__init__(data_dir, "cache", size_limit, f"TTL: {library_ttl}s, ")
 
     def set_library_items(self, library_name: str, items: Iterable[Any]) -> None:
         """Stores each item's key, title and paths. The list, even an empty list, expires after the current TTL."""

@@ -100,19 +100,13 @@ class Cache:
     _name = ""
     """The cache's name in the host's log."""
 
-    def __init__(
-        self, data_dir: PathLike, folder: str, size_limit: int, counts: memoryview[int], ttl: str = ""
-    ) -> None:
-        """``counts`` contains the numbers of hits and misses."""
-        self._data_dir, self._size_limit, self._counts = data_dir, size_limit, counts
+    def __init__(self, data_dir: PathLike, folder: str, size_limit: int, ttl: str = "") -> None:
+        self._data_dir, self._size_limit = data_dir, size_limit
+        self._hits = self._misses = 0  # hosts' tests set these
         self._store = TableStore(os.path.join(data_dir, folder), size_limit)
         self._log = host_log("Cache")
         kind = type(self).__name__
         self._log.debug(f"{kind} initialized at {self._store.folder} ({ttl}limit: {size_limit} bytes)")
-
-    # Hosts' tests set these two attributes.
-    _hits = property(lambda self: int(self._counts[0]), lambda self, number: self._counts.__setitem__(0, number))
-    _misses = property(lambda self: int(self._counts[1]), lambda self, number: self._counts.__setitem__(1, number))
 
     def clear(self) -> None:
         """Removes everything and resets the counters."""
