@@ -21,7 +21,6 @@ LEFT_OUT: dict[str, tuple[str, ...]] = {
     ),
     "it starts PostgreSQL": ("test_shared",),
     "it forks": (
-        "test_database::test_a_fork_while_the_database_is_read",
         "test_lifetime::test_a_closing_child_waits_for_no_thread_of_its_parent",
         "test_lifetime::test_an_index_works_on_both_sides_of_a_fork",
         "test_renewal::test_a_fork_while_the_callable_runs",
