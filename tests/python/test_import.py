@@ -19,15 +19,27 @@ import sys
 sys.path[:0] = sys.argv[1].split(":")
 import ctypes
 before = set(sys.modules)
-import plexindex
-print(*{name.partition(".")[0] for name in set(sys.modules) - before})
+exec(sys.argv[2])
+print(*set(sys.modules) - before)
 """
+LOOKUP = "import plexindex\nwith plexindex.open(sys.argv[3]) as index: index.library('M').lookup_key('/x')"
+CACHE = "from plexindex import compat\nc = compat.MatchCache(sys.argv[3])\nc.get_match('M', '/x')\nc.close()"
+FEW = {"__future__", "_struct", "_collections_abc", "_functools", "_weakrefset", "_thread", "atexit", "plexindex"}
+# What `enum` imports, which any host has imported.
+ENUM = {
+    *("_collections", "_operator", "collections", "enum", "functools", "itertools"),
+    "keyword",
+    "operator",
+    "reprlib",
+}
 
 
-def test_import_loads_ctypes_and_little_else() -> None:
-    package = str(Path(plexindex.__file__).parents[1])
-    added = set(subprocess.check_output([sys.executable, "-S", "-c", LOADED, package], text=True).split())
-    assert added <= {"plexindex", "__future__", "_struct", "_collections_abc", "_functools", "_thread", "atexit"}
+@pytest.mark.parametrize(("program", "others", "most"), [(LOOKUP, FEW, 18), (CACHE, FEW | ENUM, 25)])
+def test_a_new_process_imports_few_modules(tmp_path: Path, program: str, others: set[str], most: int) -> None:
+    command = [sys.executable, "-S", "-c", LOADED, str(Path(plexindex.__file__).parents[1]), program, str(tmp_path)]
+    added = subprocess.check_output(command, text=True).split()
+    assert {name.partition(".")[0] for name in added} <= others
+    assert sum(name.startswith("plexindex") for name in added) <= most, added
 
 
 def compile_library(folder: Path, code: str) -> str:

@@ -14,17 +14,13 @@ from __future__ import annotations
 
 from enum import Enum
 
-from ._compat.find import CannotAnswerError as _CannotAnswerError
-from ._compat.find import find as _find
 from ._compat.host import NotFoundError
 from ._compat.host import chosen as _chosen
 from ._compat.match_cache import MatchCache
 from ._compat.plex_cache import PlexCache
 from ._compat.plex_cache import extract as _extract_item_data
-from ._compat.section_index import section_index as _section_index
 from ._core import TYPE_CHECKING
 from ._core.native import load as _load
-from ._core.paths import mapped as _mapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,14 +90,19 @@ def find_plex_items_with_confidence(
     which the function adds none. The prefixes are the server's and the host's path of the same folder. With
     ``debug_logging``, each later lookup in a match cache of this process also writes a line to the host's log.
     """
+    # A process that only uses the caches needs neither an index of the server nor plexapi.
+    from ._compat.find import CannotAnswerError, find
+    from ._compat.section_index import section_index
+    from ._core.paths import mapped
+
     _chosen["debug_logging"] = debug_logging
     confidence, failure = _chosen["confidence"] or MatchConfidence, None
-    index = _section_index(library, library_cache, match_cache)
+    index = section_index(library, library_cache, match_cache)
     if index is not None:
         try:
-            path = _mapped(stash_path, stash_path_prefix, plex_path_prefix) or stash_path
-            found = _find(index, path, stash_path, match_cache, debug=debug_logging)
-        except _CannotAnswerError as error:
+            path = mapped(stash_path, stash_path_prefix, plex_path_prefix) or stash_path
+            found = find(index, path, stash_path, match_cache, debug=debug_logging)
+        except CannotAnswerError as error:
             failure = error
         else:
             return (confidence("high"), found[0], found) if len(found) == 1 else (confidence("low"), None, found)

@@ -7,7 +7,6 @@ used. A block contains a header, answers, items and strings, which refer to each
 
 from __future__ import annotations
 
-import operator
 import os
 from _collections_abc import Sequence  # `collections.abc` imports `collections`, 2 ms of each process
 from sys import byteorder
@@ -381,11 +380,7 @@ class Matches(Sequence["Match"]):
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
             return [self[number] for number in range(*index.indices(self._count))]
-        index = operator.index(index)
-        if index < 0:
-            index += self._count
-        if not 0 <= index < self._count:
-            raise IndexError(f"there are only {self._count} answers")
+        index = range(self._count)[index]
         return Match(self._block, self._first + index * self._step, self._source, self._paths[index])
 
     def __iter__(self) -> Iterator[Match]:
