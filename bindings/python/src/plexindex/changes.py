@@ -59,13 +59,8 @@ class LateError(TimeoutError):
 
 
 def _check_since(since: str | None) -> None:
-    if since is None:
-        return
-    raw = convert.text_bytes("cursor (since)", since)
-    if not raw:
+    if since is not None and not convert.only_text("cursor (since)", since):
         raise InvalidArgumentError("since is empty: give a cursor, or None to start from now")
-    if not raw.isascii():
-        raise InvalidArgumentError(f"since is not a cursor ({convert.display_path(since)}): give a cursor as returned")
 
 
 class Change:
@@ -156,9 +151,8 @@ class Changes:
         """
 
     def _read(self) -> None:
-        cursor = None if self.cursor is None else convert.text_bytes("cursor", self.cursor)
-        full = self._full and cursor is None
-        page = self._library._request("changes.list", cursor=cursor, full=full, limit=_PAGE)
+        full = self._full and self.cursor is None
+        page = self._library._request("changes.list", cursor=self.cursor, full=full, limit=_PAGE)
         self._next, self._page, self._more = page["cursor"], iter(page["changes"]), page["more"]
         if not page["changes"]:
             self._end_page()

@@ -20,19 +20,22 @@ def edit_request(
     locked: bool | None,
 ) -> dict[str, Any]:
     """Returns the request for the method ``edit``, without the library."""
-    if isinstance(keys, (str, bytes, int)):
-        raise TypeError("give a list of keys, not a single key")
-    if not hasattr(keys, "__iter__"):
+    if isinstance(keys, (str, bytes)) or not hasattr(keys, "__iter__"):
         raise TypeError(f"keys must be a list of keys, not {type(keys).__name__}")
-    if locked is not None and not isinstance(locked, bool):
-        raise TypeError(f"locked must be True, False or None, not {type(locked).__name__}")
+    if locked is not None:
+        _convert.flag("locked", locked)
     for argument, given in (("fields", fields), ("remove", remove)):
         if given is not None and not hasattr(given, "keys"):
             raise TypeError(f"{argument} must be a dict of field names and values, not {type(given).__name__}")
     changes: list[dict[str, str]] = []
     for name, value in dict(fields or {}).items():
         _check_field(name, value)
-        changes += _changes(name, value)
+        if value is None:
+            changes.append({"field": name})
+        elif isinstance(value, (str, int, float)) and not isinstance(value, bool):
+            changes.append({"field": name, "set": str(value)})
+        else:
+            changes += _tags(name, value, "add")
     for name, tags in dict(remove or {}).items():
         _check_field(name, [tags] if isinstance(tags, str) else tags)
         changes += _tags(name, tags, "remove")
@@ -69,17 +72,6 @@ def _check_field(name: str, value: FieldArg) -> None:
             float(value)
         except ValueError:
             raise InvalidArgumentError(f"{name} must be a number, not {value!r}") from None
-
-
-def _changes(name: str, value: FieldArg) -> list[dict[str, str]]:
-    """Returns the changes to a field in the form that the library expects."""
-    if value is None:
-        return [{"field": name}]
-    if isinstance(value, str):
-        return [{"field": name, "set": value}]
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return [{"field": name, "set": str(value)}]
-    return _tags(name, value, "add")
 
 
 def _tags(name: str, tags: float | str | Iterable[str], what: str) -> list[dict[str, str]]:

@@ -468,6 +468,8 @@ class Index:
     def _host_path_of(self, path: str) -> str | None:
         from ._core.json_call import text_of
 
+        if not self._recipe[3]["mappings"]:
+            return path
         raw = path.encode("utf-8", "surrogateescape")
         return text_of(self._session.request("mappings.to_host", path=raw)["path"])
 

@@ -198,6 +198,6 @@ def find_renames(index: Index, library: Library) -> None:
     places = Places(library)
     places.reload(index.libraries(offline=True))
     folders = [folder for folder in places.locations if os.path.isdir(folder)]
-    if folders and places.names.known:
+    if folders and places.knows_host_paths:
         for _ in index.compare(folders, library):
             pass

@@ -257,7 +257,7 @@ PHOTO = frozenset("bmp gif heic jpeg jpg png raw tif tiff webp".split())  # noqa
 _BY_KIND = {"movie": VIDEO, "show": VIDEO, "artist": AUDIO, "photo": PHOTO | VIDEO}
 # Folders that operating systems and storage devices create. These folders contain no media.
 _IGNORED = frozenset(("@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information", "lost+found"))
-_MAX_SECONDS, _MAX_ENTRIES = 20.0, 500_000
+_MAX_SECONDS = 20.0
 
 
 @dataclass
@@ -281,47 +281,34 @@ def is_media(path: str | bytes, suffixes: Collection[str] = VIDEO | AUDIO | PHOT
 def of_folder(folder: str, size: int, suffixes: Collection[str], seconds: float = _MAX_SECONDS) -> Sample:
     """Returns a sample of the media files below a folder. The same tree always produces the same sample.
 
-    The walk reads one random folder from each branch in turn, so that even a walk that runs out of time has seen each
-    branch. Each file that it has seen has the same probability of being in the sample (reservoir sampling).
+    The walk next reads a random one of the folders that it has seen, so that even a walk that runs out of time has read
+    from each branch. Each file has the same probability of being in the sample (reservoir sampling).
     """
-    sample, chance, entries = Sample(), random.Random(0), 0  # noqa: S311
-    visited: set[tuple[int, int]] = set()
-    end = time.monotonic() + seconds
-    branches = [[os.path.abspath(folder)]]
-    while branches:
-        if time.monotonic() > end or entries > _MAX_ENTRIES:
-            sample.is_complete = False
-            break
-        branch = branches.pop(0)
-        subfolders, files, count = _read(branch.pop(chance.randrange(len(branch))), suffixes, visited)
-        entries += count
-        for path in files:
-            sample.file_count += 1
-            if len(sample.paths) < size:
-                sample.paths.append(path)
-            elif (position := chance.randrange(sample.file_count)) < size:
-                sample.paths[position] = path
-        # Until the tree forks, there is only one branch. At the fork, each subfolder becomes a branch.
-        is_fork = not branches and not branch
-        branches += [[one] for one in subfolders] if is_fork else [both] if (both := branch + subfolders) else []
+    sample, chance, visited = Sample(), random.Random(0), set()  # noqa: S311
+    end, folders = time.monotonic() + seconds, [os.path.abspath(folder)]
+    while folders and sample.is_complete:
+        path = folders.pop(chance.randrange(len(folders)))
+        try:
+            status, entries = os.stat(path), sorted(os.scandir(path), key=lambda entry: entry.name)
+        except OSError:
+            continue
+        if (status.st_dev, status.st_ino) in visited:
+            continue  # a symbolic link can lead back to a parent folder
+        visited.add((status.st_dev, status.st_ino))
+        for entry in entries:
+            if entry.name.startswith(".") or entry.name in _IGNORED:
+                continue
+            if os.path.isdir(entry):
+                folders.append(entry.path)
+            elif is_media(entry.name, suffixes):
+                sample.file_count += 1
+                if len(sample.paths) < size:
+                    sample.paths.append(os.fsencode(entry.path))
+                elif (position := chance.randrange(sample.file_count)) < size:
+                    sample.paths[position] = os.fsencode(entry.path)
+        sample.is_complete = not folders or time.monotonic() < end
     sample.paths.sort()
     return sample
-
-
-def _read(folder: str, suffixes: Collection[str], visited: set[tuple[int, int]]) -> tuple[list[str], list[bytes], int]:
-    """Returns a folder's subfolders, its media files, and the number of its entries."""
-    try:
-        status = os.stat(folder)
-        if (status.st_dev, status.st_ino) in visited:
-            return [], [], 0  # a symbolic link can lead back to a parent folder
-        visited.add((status.st_dev, status.st_ino))
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    except OSError:
-        return [], [], 0
-    shown = [entry for entry in entries if not entry.name.startswith(".") and entry.name not in _IGNORED]
-    subfolders = [entry.path for entry in shown if os.path.isdir(entry)]
-    files = [os.fsencode(one.path) for one in shown if is_media(one.name, suffixes) and not os.path.isdir(one)]
-    return subfolders, files, len(entries)
 
 
 def of_list(paths: list[bytes], size: int) -> Sample:

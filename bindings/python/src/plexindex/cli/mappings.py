@@ -106,13 +106,10 @@ def _narrowed(proposal: Proposal, paths: Iterable[bytes], locations: Iterable[st
 
 def _is_useful(index: Index, rule: Mapping) -> bool:
     """Returns whether any file that Plex lists exists where the mapping expects it, in the sample or elsewhere."""
-    from ..compare.places import Names  # imports the comparison, which `match` does not need
-
-    names = Names(index)
     listed = index.items_below(rule.find, offline=True)
     try:
         sample = islice(listed, 0, _LISTED_FILES, _STEP)
-        return any(os.path.lexists(names.host(item.path)) for item in sample if item.path)
+        return any(os.path.lexists(item.host_path) for item in sample if item.host_path)
     except Error:
         return False  # the mapping has a pattern instead of a folder
 

@@ -210,7 +210,7 @@ class Comparison:
             text = f"{os.fsdecode(folder)} belongs to library '{other[0].title}': compare that library, or all"
             raise InvalidArgumentError(text)
         known = below or any(places.files(folder, one) for one in places.at_locations(within))
-        if on_disk.is_missing(folder, folder=True) and not known:
+        if not known and (on_disk.is_missing(folder) or os.path.isfile(folder)):
             there = "', '".join(os.fsdecode(place) for place in list(places.locations)[:6])
             what = "is a file" if os.path.exists(folder) else "does not exist"
             raise InvalidArgumentError(
@@ -254,7 +254,7 @@ class Comparison:
             if files and library.uuid not in known:
                 listed = "1 file of library '{}' is" if files == 1 else f"{files:,} files of library '{{}}' are"
                 text = f"{listed.format(library.title)} listed below this folder, which {gone}: a mount may be missing"
-                yield Difference("not_on_disk", place, None, "location_empty", text, [library], is_folder=True)
+                yield Difference._of("not_on_disk", place, None, "location_empty", text, [library], is_folder=True)
 
     def _nothing_fits(self, folder: bytes) -> Iterator[Difference]:
         """Yields the differences for a folder outside of all libraries, with a proposed mapping if there is one."""
@@ -270,7 +270,7 @@ class Comparison:
                    or is_in(os.fsencode(rule.host), folder)]  # fmt: skip
         if not fitting:
             text = f"no library has this folder, or a folder above or below it: {_media_files(found)} in it"
-            yield Difference("not_in_plex", folder, None, "no_library", text, files=found, is_folder=True)
+            yield Difference._of("not_in_plex", folder, None, "no_library", text, files=found, is_folder=True)
             return
         best = fitting[0]
         sampled = "sampled files" if found > len(paths) else "files"
@@ -278,7 +278,7 @@ class Comparison:
             f"no library has this folder, but {best.matched} of {best.of} {sampled} would be listed if {best.host} "
             f"were the server's {best.server}: give that mapping ({_media_files(found)} in it)"
         )
-        yield Difference("not_in_plex", folder, None, "mapping_missing", text, files=found, is_folder=True)
+        yield Difference._of("not_in_plex", folder, None, "mapping_missing", text, files=found, is_folder=True)
 
 
 def _media_files(count: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 
 from .._core import TYPE_CHECKING
 
@@ -14,10 +15,9 @@ if TYPE_CHECKING:
     from ..library import Library
 
 
+@dataclass(frozen=True, repr=False)
 class Difference:
     """A difference between a disk and Plex's lists. :meth:`Index.compare` yields these objects."""
-
-    __slots__ = ("files", "is_folder", "item", "library", "message", "path", "reason", "section", "what")
 
     what: DifferenceKind
     """``"not_in_plex"``, ``"not_on_disk"`` or ``"ambiguous"``. Two values are not differences: ``"left_out"`` (Plex
@@ -44,46 +44,19 @@ class Difference:
     section: str | None
     """Section id of the library."""
 
-    def __init__(
-        self,
-        what: DifferenceKind,
-        path: bytes,
-        item: Item | None,
-        reason: str,
-        message: str,
-        owners: Collection[Library] = (),
-        files: int = 0,
-        is_folder: bool = False,
-    ) -> None:
-        self.files, self.is_folder = files, is_folder
-        self.what, self.path, self.item = what, os.fsdecode(path), item
-        self.reason, self.message = reason, message
-        if item is not None:
-            self.library, self.section = item.library, item.section
-        else:
-            (owner,) = owners if len(owners) == 1 else (None,)
-            self.library, self.section = (owner.title, owner.section) if owner else (None, None)
+    @classmethod
+    def _of(
+        cls, what: DifferenceKind, path: bytes, item: Item | None, reason: str, message: str,
+        owners: Collection[Library] = (), files: int = 0, is_folder: bool = False,
+    ) -> Difference:  # fmt: skip
+        """Creates a difference. Its library is the item's, or the only owner."""
+        (owner,) = owners if len(owners) == 1 and item is None else (None,)
+        library, section = (item.library, item.section) if item else (owner.title, owner.section) if owner else ("", "")
+        return cls(what, os.fsdecode(path), is_folder, files, item, reason, message, library or None, section or None)
 
     def to_dict(self) -> dict[str, object]:
         """Returns all fields by name, as JSON values."""
-        item = None if self.item is None else self.item.to_dict()
-        return {
-            "what": self.what,
-            "path": self.path,
-            "is_folder": self.is_folder,
-            "files": self.files,
-            "item": item,
-            "reason": self.reason,
-            "message": self.message,
-            "library": self.library,
-            "section": self.section,
-        }
-
-    def __eq__(self, other: object) -> bool:
-        return self.to_dict() == other.to_dict() if isinstance(other, Difference) else NotImplemented
-
-    def __hash__(self) -> int:
-        return hash((self.what, self.path))
+        return {**vars(self), "item": None if self.item is None else self.item.to_dict()}
 
     def __repr__(self) -> str:
         return f"<plexindex.Difference {self.what} {self.path!r}: {self.reason}>"

@@ -9,7 +9,7 @@ from .._core import TYPE_CHECKING
 from ..item import Item
 from . import on_disk
 from .difference import Difference
-from .places import is_in
+from .places import host_path, is_in
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -57,54 +57,46 @@ class Listing:
 
     def below(self, library: Library, root: bytes, empty: Collection[bytes]) -> Iterator[Difference]:
         """Yields the differences for files that a library lists below a folder. ``empty``: the empty locations."""
-        names, places = self._places.names, self._places
         counts = self.compared[library.uuid, root] = ListedFiles(library, empty)
         skipped = [place for place in empty if is_in(place, root)]
         is_empty = any(is_in(root, place) for place in empty)
-        if is_empty or not names.known:
-            counts.files = places.files(root, library)
+        if is_empty or not self._places.knows_host_paths:
+            counts.files = self._places.files(root, library)
             counts.below_empty, counts.unknown = (counts.files, 0) if is_empty else (0, counts.files)
             return
         for item in self._not_found(counts, root):
-            path = names.host(item.path or "")
+            path = host_path(item)
             if any(is_in(path, place) for place in skipped):
                 counts.below_empty += 1
                 continue
-            try:
-                os.stat(path)
-            except ValueError:
-                is_there = False
-            except OSError as error:
-                other = on_disk.spelt_otherwise(path)
-                is_respelled = other is not None and not self._is_listed_itself(other)
-                is_there = is_respelled or path in self._walk.paired
-                if is_respelled and other is not None:
-                    if len(self.respelled) < _MAX_RESPELLED:
-                        self.respelled.append((library, item, other))
-                elif not on_disk.is_gone(error):
-                    counts.unknown += 1
-                    folder = os.path.dirname(path)
-                    if not self._walk.is_unreadable(folder):
-                        yield self._walk.not_read(folder, on_disk.number_of(error), [library])
-                    continue
-            else:
+            error = on_disk.error_of(path)
+            is_there = error is None or path in self._walk.paired
+            other = on_disk.spelt_otherwise(path) if error else None
+            if other is not None and not self._is_listed_itself(other):
                 is_there = True
+                if len(self.respelled) < _MAX_RESPELLED:
+                    self.respelled.append((library, item, other))
+            elif error and not on_disk.is_gone(error):
+                counts.unknown += 1
+                folder = os.path.dirname(path)
+                if not self._walk.is_unreadable(folder):
+                    yield self._walk.not_read(folder, on_disk.number_of(error), [library])
+                continue
             if not is_there:
                 counts.gone += 1
-                yield Difference("not_on_disk", path, item, "gone", "the file is not on the disk", [library])
+                yield Difference._of("not_on_disk", path, item, "gone", "the file is not on the disk", [library])
             elif item.rating_key not in self._seen:
                 self._seen.add(item.rating_key)
             else:
                 paths = item.paths
                 text = f"the item has {len(paths)} files: {', '.join(paths)}"
-                yield Difference("several_paths", path, item, "several_files", text, [library])
+                yield Difference._of("several_paths", path, item, "several_files", text, [library])
 
     def has_any(self, place: bytes) -> bool:
         """Returns whether one of the first listed files of a location exists, or may exist."""
-        names = self._places.names
         for library in self._places.locations[place]:
             items = library.items_below(place, offline=True)
-            for path in (names.host(item.path or "") for item in islice(items, _MAX_PROBED)):
+            for path in (host_path(item) for item in islice(items, _MAX_PROBED)):
                 if not on_disk.is_missing(path) or on_disk.spelt_otherwise(path) is not None:
                     return True
         return False
@@ -123,4 +115,4 @@ class Listing:
     def _is_listed_itself(self, path: bytes) -> bool:
         """Returns whether Plex lists a file in exactly this spelling."""
         (answer,) = self._places.asked.match_paths([path], offline=True)
-        return any(self._places.names.host(item.path or "") == path for item in answer.candidates)
+        return any(host_path(item) == path for item in answer.candidates)

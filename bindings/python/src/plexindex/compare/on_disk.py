@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
 import sys
 import unicodedata
 from functools import lru_cache
@@ -40,15 +39,21 @@ def text_of(number: int) -> str:
     return os.strerror(number)
 
 
-def is_missing(path: bytes, *, folder: bool = False) -> bool:
-    """Returns whether a file or folder certainly does not exist."""
+def error_of(path: bytes) -> OSError | None:
+    """Returns the error because of which a file cannot be found. None if the file exists."""
     try:
-        found = os.stat(path)
-    except ValueError:
-        return True
+        os.stat(path)
+    except ValueError as error:  # no file can have this path
+        return OSError(errno.ENOENT, str(error))
     except OSError as error:
-        return is_gone(error)
-    return folder and not stat.S_ISDIR(found.st_mode)
+        return error
+    return None
+
+
+def is_missing(path: bytes) -> bool:
+    """Returns whether a file or folder certainly does not exist."""
+    error = error_of(path)
+    return error is not None and is_gone(error)
 
 
 def is_empty(folder: bytes) -> str | None:

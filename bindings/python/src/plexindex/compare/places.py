@@ -6,14 +6,13 @@ import os
 
 from .._core import TYPE_CHECKING
 from .._core import abi as c
-from .._core.json_call import path_of
 from ..library import is_chosen
 from ..mapping import as_mapping
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ..index import Index
+    from ..item import Item
     from ..library import Library
 
     ByFolder = dict[bytes, list[Library]]
@@ -27,7 +26,9 @@ class Places:
 
     def __init__(self, asked: Library) -> None:
         self.index, self.asked = asked.index, asked
-        self.names = Names(self.index)
+        rules = [as_mapping(rule) for rule in self.index._recipe[3]["mappings"]]
+        self.knows_host_paths = all(rule.kind != c.MAPPING_HOST_PATTERN for rule in rules)
+        """Whether every listed path has a host path; false with a pattern for host paths, which cannot be inverted."""
         self.locations: ByFolder = {}
         """The compared libraries' folders."""
         self.unfetched: ByFolder = {}
@@ -43,7 +44,9 @@ class Places:
                 known = self.others
             for location in library.locations:
                 if location:
-                    known.setdefault(self.names.host_folder(location), []).append(library)
+                    # The rules apply to paths below a folder, not to the folder itself.
+                    below = os.fsencode(self.index._host_path_of(location.rstrip("/") + "/x") or "")
+                    known.setdefault(os.path.normpath(os.path.dirname(below)), []).append(library)
 
     def is_asked(self, library: Library) -> bool:
         """Returns whether a library is one of the compared libraries."""
@@ -73,27 +76,9 @@ class Places:
         return found.files if found.match_kind in ("exact", "mapped") else 0
 
 
-class Names:
-    """Converts listed paths to the host's paths, with an index's mappings."""
-
-    def __init__(self, index: Index) -> None:
-        given = index._recipe[3]["mappings"]
-        rules = [as_mapping(rule) for rule in given or ()]
-        self._index, self._are_mapped = index, bool(rules)
-        self.known = all(rule.kind != c.MAPPING_HOST_PATTERN for rule in rules)
-        """Whether every listed path has a host path; false with a pattern for host paths, which cannot be inverted."""
-
-    def host(self, path: str) -> bytes:
-        """Returns the host's path for a listed path, which may end with a separator."""
-        raw = os.fsencode(path).rstrip(b"/")
-        if not (raw and self._are_mapped):
-            return raw
-        return path_of(self._index._session.request("mappings.to_host", path=raw)["path"])
-
-    def host_folder(self, folder: str) -> bytes:
-        """Returns the host's path for a folder. The rules apply to paths below a folder, not to the folder itself."""
-        below = self.host(folder.rstrip("/") + "/x")
-        return os.path.normpath(os.path.dirname(below))
+def host_path(item: Item) -> bytes:
+    """Returns the path of an item's listed file on this machine."""
+    return os.fsencode(item.host_path or "")
 
 
 def is_in(path: bytes, folder: bytes) -> bool:

@@ -6,11 +6,12 @@ A rename that did not change the server's timestamps looks like a missing file a
 from __future__ import annotations
 
 import time
+from itertools import chain
 
 from .._core import TYPE_CHECKING
 from ..changes import REFRESH_ERRORS
 from . import on_disk
-from .places import is_in
+from .places import host_path, is_in
 from .walked import LISTED
 
 if TYPE_CHECKING:
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
 
 # Maximum number of items that a comparison requests, 64 at a time.
 _ASKED = 256
-# Maximum number of new files, and of additional files of items, to hold back.
-_MAX_HELD = 8192
+# Maximum number of differences to hold back, in addition to missing files.
+_MAX_HELD = 65_536
 
 
 class Renames:
@@ -48,80 +49,66 @@ class Renames:
         self.failed = False
         """Whether the server did not answer."""
         self._new: list[OnDisk] = []
-        # Files that belong to several items.
+        # Files that belong to several items, and their differences.
         self._shared: list[OnDisk] = []
-        # The differences of these files, to yield if the server does not answer.
         self._ambiguous: list[Difference] = []
-        # For each library, items whose files are missing, and additional files of items.
+        # For each library, items whose files are missing.
         self._gone: dict[str, list[tuple[Library, Difference]]] = {}
-        self._further: list[tuple[str, Difference]] = []
-        # Libraries with too many new files to hold back.
-        self._flooded: set[str] = set()
-        self._reported_further: set[str] = set()
+        # Additional files of items.
+        self._further: list[tuple[Library, Difference]] = []
 
     def holds_file(self, one: OnDisk, difference: Difference) -> bool:
         """Returns whether to hold back a file's difference, because the file may be the new or old name of an item's
         file.
         """
-        if self.may_ask and difference.what == "ambiguous" and len(self._shared) < _MAX_HELD:
+        if difference.what == "ambiguous" and self._has_room():
             self._shared.append(one)
             self._ambiguous.append(difference)
             return True
-        if not self.may_ask or difference.reason != "not_scanned":
-            return False
-        if len(self._new) == _MAX_HELD:
-            self._flooded |= {owner.uuid for owner in self._places.owners(one[0])}
-            return False
-        self._new.append(one)
-        return True
+        if difference.reason == "not_scanned" and self._has_room():
+            self._new.append(one)
+            return True
+        return False
 
     def holds_listed(self, library: Library, difference: Difference) -> bool:
         """Returns whether to hold back an item's difference."""
+        held = self._further
         if difference.what == "not_on_disk":
             held = self._gone.setdefault(library.uuid, [])
-            if self.may_ask and len(held) < _ASKED:
-                held.append((library, difference))
-                return True
-        elif difference.what == "several_paths" and self.may_ask:
-            if len(self._further) < _MAX_HELD:
-                self._further.append((library.uuid, difference))
-                return True
-            self._reported_further.add(library.uuid)
-        return False
+            if len(held) == _ASKED:
+                return False
+        if not self._has_room():
+            return False
+        held.append((library, difference))
+        return True
+
+    def _has_room(self) -> bool:
+        """Returns whether to hold back one more difference. So many are no renames, so plexindex then asks nothing."""
+        self.may_ask = self.may_ask and len(self._new) + len(self._shared) + len(self._further) < _MAX_HELD
+        return self.may_ask
 
     def resolve(self) -> Iterator[Difference]:
         """Requests the items that may have been renamed, then yields the remaining differences."""
-        listing, held = self._listing, self._new + self._shared
-        keys, changed = self._request_items(self._first_candidates())
-        self.may_ask = False
+        listing, first = self._listing, self._first_candidates()
+        keys, changed = self._request_items(first if self.may_ask else ())
 
-        def is_asked(library: str, item: Item | None) -> bool:
-            return item is not None and library in changed and (library, item.rating_key) in keys
+        def is_asked(library: Library, item: Item | None) -> bool:
+            return item is not None and library.uuid in changed and (library.uuid, item.rating_key) in keys
 
-        for library, item, path in listing.respelled:
-            if is_asked(library.uuid, item):
-                held.append((path, False, "", b""))
-        yield from map(self._walk.file_difference, self._walk.recheck(held))
-        yield from self._unanswered()
-        gone = [(uuid, one) for uuid, held in self._gone.items() for _, one in held]
-        for uuid, difference in gone + self._further:
-            if not is_asked(uuid, difference.item):
+        held = self._new + [
+            (path, False, "", b"") for library, item, path in listing.respelled if is_asked(library, item)
+        ]
+        yield from self._ambiguous if self.failed else ()
+        yield from map(self._walk.file_difference, self._walk.recheck(held + ([] if self.failed else self._shared)))
+        for library, difference in [*chain.from_iterable(self._gone.values()), *self._further]:
+            if not is_asked(library, difference.item):
                 yield difference
         # The items' files may have changed, so the listing must find additional files again.
         listing.forget_seen()
         for (uuid, root), one in list(listing.compared.items()):
             for difference in listing.below(one.library, root, one.empty) if uuid in changed else ():
-                is_reported = difference.what == "several_paths" and uuid in self._reported_further
-                if is_asked(uuid, difference.item) and not is_reported:
+                if is_asked(one.library, difference.item):
                     yield difference
-
-    def _unanswered(self) -> Iterator[Difference]:
-        """Yields the differences of shared files for which the server did not answer."""
-        paths = [path for path, *_ in self._shared] if self.failed else []
-        answers = self._places.index.match_paths(paths, self._places.asked, offline=True) if paths else ()
-        for answer, difference in zip(answers, self._ambiguous):
-            if answer.reason == "unconfirmed":
-                yield difference
 
     def _first_candidates(self) -> list[Unsure]:
         """Returns the items to request first.
@@ -129,28 +116,25 @@ class Renames:
         A rename leaves a missing file, and either a new file or a file in a different spelling. So only libraries with
         both are candidates.
         """
-        places, owners_of_new = self._places, [self._places.owners(path) for path, *_ in self._new]
-        new = {owner.uuid for owners in owners_of_new for owner in owners} | self._flooded
-        otherwise: dict[str, list[Unsure]] = {}
-        for library, item, _ in self._listing.respelled:
-            otherwise.setdefault(library.uuid, []).append((library, item))
+        places = self._places
+        new = {owner.uuid for path, *_ in self._new for owner in places.owners(path)}
+        respelled = {library.uuid for library, *_ in self._listing.respelled}
         found: list[Unsure] = []
         for uuid, gone in self._gone.items():
-            if uuid in new or uuid in otherwise:
-                room = 0 if uuid in self._flooded else _ASKED - len(found)
-                found += [(library, one.item) for library, one in gone[:room] if one.item]
-                count = sum(one.gone for (of, _), one in self._listing.compared.items() if of == uuid)
-                self.unasked += count - len(gone[:room])
+            if uuid in new | respelled:
+                asked = gone[: _ASKED - len(found)] if self.may_ask else []
+                found += [(library, one.item) for library, one in asked if one.item]
+                self.unasked += sum(one.gone for (of, _), one in self._listing.compared.items() if of == uuid)
+                self.unasked -= len(asked)
         # An earlier comparison may have found only some of the renames.
         shared = [(path, places.owners(path)) for path, *_ in self._shared]
         for owner in {owner.uuid: owner for _, owners in shared for owner in owners}.values():
-            if owner.uuid in new - self._flooded:
+            if owner.uuid in new:
                 found += self._items_sharing(owner, [path for path, owners in shared if owner in owners])
         found += self._gone_of_others()
-        for uuid, unsure in otherwise.items():
-            if uuid not in self._flooded and (uuid in new or uuid in self._gone):
-                found += unsure[: max(_ASKED - len(found), 0)]
-        return found
+        otherwise = [(library, item) for library, item, _ in self._listing.respelled]
+        likely = [one for one in otherwise if one[0].uuid in new or one[0].uuid in self._gone]
+        return found + likely[: max(_ASKED - len(found), 0)]
 
     def _gone_of_others(self) -> list[Unsure]:
         """Returns items in other libraries whose file is missing from a shared folder. A new file in the folder may be
@@ -158,13 +142,13 @@ class Renames:
         """
         places = self._places
         found: list[Unsure] = []
-        if not places.others or not places.names.known:
+        if not places.others or not places.knows_host_paths:
             return found
         for root in {root for root in (places.innermost(path) for path, *_ in self._new) if root is not None}:
             shared = [library for place, known in places.others.items() if is_in(root, place) for library in known]
             for library in {one.uuid: one for one in shared if one.age is not None}.values():
                 for item in library.items_below(root, offline=True):
-                    path = places.names.host(item.path or "")
+                    path = host_path(item)
                     is_paired = path in self._walk.paired
                     if not is_paired and on_disk.is_missing(path) and on_disk.spelt_otherwise(path) is None:
                         found.append((library, item))

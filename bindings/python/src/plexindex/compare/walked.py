@@ -103,7 +103,9 @@ class Walk:
                 else:
                     text = _text_of_link(one["cause"], path, line) or _text(one["cause"], line)
                     owners = self._places.owners(path)
-                    differences.append(Difference("left_out", path, None, one["cause"], text, owners, is_folder=True))
+                    differences.append(
+                        Difference._of("left_out", path, None, one["cause"], text, owners, is_folder=True)
+                    )
             yield differences, files
             if walk is None:
                 return
@@ -135,7 +137,7 @@ class Walk:
         """Returns the difference for an unreadable folder or link, and remembers the path."""
         self.unreadable.add(path)
         text = f"plexindex cannot read the folder: {on_disk.text_of(number)}"
-        return Difference("left_out", path, None, "unreadable", text, owners, is_folder=True)
+        return Difference._of("left_out", path, None, "unreadable", text, owners, is_folder=True)
 
     def is_unreadable(self, folder: bytes) -> bool:
         """Returns whether a folder was already reported as unreadable."""
@@ -155,7 +157,7 @@ class Walk:
         path, _, code, detail = one
         owners = self._places.owners(path)
         if code in left_out.RULES:
-            return Difference("left_out", path, None, code, _text(code, detail), owners, files=1)
+            return Difference._of("left_out", path, None, code, _text(code, detail), owners, files=1)
         if code == "several_items":
             return self._several_items(path)
         text, item = _TEXTS.get(code, ""), None
@@ -164,10 +166,10 @@ class Walk:
         elif code in ("not_utf8", "replaced_characters"):
             text, candidates = text.format(os.fsdecode(detail)), self._answer(path).candidates
             item = next((one for one in candidates if one.path == os.fsdecode(detail)), None)
-            self.paired.add(self._places.names.host(os.fsdecode(detail)))
+            self.paired.add(os.fsencode(self._places.index._host_path_of(os.fsdecode(detail)) or ""))
         elif code == "mapping_missing":
             text, item = _mapping_missing(path, detail), self._answer(path).item
-        return Difference("not_in_plex", path, item, code, text, owners, files=1)
+        return Difference._of("not_in_plex", path, item, code, text, owners, files=1)
 
     def _several_items(self, path: bytes) -> Difference:
         answer = self._answer(path)
@@ -176,7 +178,7 @@ class Walk:
         if more:
             named.append(f"and {more:,} more")
         text = f"{answer.candidates_total:,} items have this file: {', '.join(named)}"
-        return Difference("ambiguous", path, next(iter(answer.candidates), None), "several_items", text, files=1)
+        return Difference._of("ambiguous", path, next(iter(answer.candidates), None), "several_items", text, files=1)
 
     def _answer(self, path: bytes) -> Match:
         return self._places.asked.match(path, offline=True)
