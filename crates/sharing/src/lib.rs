@@ -28,7 +28,6 @@ mod entries;
 mod exchange;
 #[doc(hidden)]
 pub mod postgres;
-mod secret_file;
 mod sharing;
 mod status;
 mod system;

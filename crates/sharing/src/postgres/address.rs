@@ -2,22 +2,23 @@
 //! with fewer parameters and without a password, since addresses appear in logs and process lists.
 
 use std::borrow::Cow;
+use std::error::Error as _;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
-use zeroize::Zeroizing;
+use tokio_postgres::Config;
+use tokio_postgres::config::{Host, SslMode as Encryption};
 
 use crate::error::{Error, Result, Status, invalid_argument_error};
 
 /// A parsed and validated address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
-    /// The `PostgreSQL` role.
-    pub user: String,
-    /// The name of the database.
-    pub database: String,
+    /// The user, the database, the application name, `PGPASSWORD`, and whether the connection is encrypted. The `Debug`
+    /// output hides the password.
+    pub config: Config,
     /// The server's host or socket.
     pub endpoint: ServerAddress,
     /// The TCP port. For a Unix socket, the port is part of the socket's file name.
@@ -26,14 +27,28 @@ pub struct Address {
     pub sslmode: SslMode,
     /// A PEM file with the trusted certificate authorities; `None` for the system's authorities.
     pub sslrootcert: Option<PathBuf>,
-    /// The timeout for connecting; `None` for the default.
-    pub connect_timeout: Option<Duration>,
-    /// The name that `pg_stat_activity` shows.
-    pub application_name: String,
-    /// The value of `PGPASSWORD`; `None` if it is not set.
-    pub password: Option<Password>,
     /// The path of the passfile.
     pub passfile: Option<PathBuf>,
+}
+
+impl Address {
+    /// Returns the `PostgreSQL` role.
+    #[must_use]
+    pub fn user(&self) -> &str {
+        self.config.get_user().unwrap_or_default()
+    }
+
+    /// Returns the name of the database.
+    #[must_use]
+    pub fn database(&self) -> &str {
+        self.config.get_dbname().unwrap_or_default()
+    }
+
+    /// Returns the timeout for connecting; `None` for the default.
+    #[must_use]
+    pub fn connect_timeout(&self) -> Option<Duration> {
+        self.config.get_connect_timeout().copied()
+    }
 }
 
 /// The endpoint on which the server listens.
@@ -60,35 +75,10 @@ pub enum SslMode {
     VerifyFull,
 }
 
-/// A password. The `Debug` output hides the password, and dropping it wipes the memory.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Password(Zeroizing<String>);
-
-impl Password {
-    /// Wraps a password.
-    #[must_use]
-    pub fn new(password: impl Into<String>) -> Self {
-        Self(Zeroizing::new(password.into()))
-    }
-
-    /// Returns the password in plain text.
-    #[must_use]
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Password {
-    /// Hides the password.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Password(…)")
-    }
-}
-
 impl fmt::Display for Address {
     /// Writes a URL for messages, without any parameters except the socket's folder.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (user, database) = (&self.user, &self.database);
+        let (user, database) = (self.user(), self.database());
         let port = (self.port != DEFAULT_PORT).then(|| format!(":{}", self.port));
         let port = port.unwrap_or_default();
         match &self.endpoint {
@@ -112,49 +102,24 @@ const EXAMPLE: &str = "postgresql://user@host/database";
 /// [`Status::InvalidArgument`], whose message states the invalid part and the remedy. No message contains a password.
 pub fn parse(address: &str, environment: impl Fn(&str) -> Option<String>) -> Result<Address> {
     let environment = |name: &str| environment(name).filter(|value| !value.is_empty());
-    let Some(after_scheme) = ["postgresql://", "postgres://"]
-        .iter()
-        .find_map(|scheme| address.strip_prefix(scheme))
-    else {
+    if !address.starts_with("postgresql://") && !address.starts_with("postgres://") {
         return invalid_argument_error(format!(
             "the address of the shared log must start with postgresql://, as in {EXAMPLE}"
         ));
-    };
-    // Split USER@HOST:PORT/DATABASE?PARAMETERS.
-    let (main_part, query) = after_scheme.split_once('?').unwrap_or((after_scheme, ""));
-    let (authority, database) = main_part.split_once('/').unwrap_or((main_part, ""));
-    let (user, host) = authority.rsplit_once('@').unwrap_or(("", authority));
-    if user.contains(':') {
-        return refuse_password();
     }
-    let (host, port) = split_port(host)?;
-    let mut address = Address {
-        user: decoded("the user", user)?,
-        database: decoded("the database", database)?,
-        endpoint: endpoint(decoded("the host", host)?),
-        port: port.map_or(Ok(DEFAULT_PORT), parse_port)?,
-        sslmode: SslMode::VerifyFull,
-        sslrootcert: None,
-        connect_timeout: None,
-        application_name: "plexindex".into(),
-        password: environment("PGPASSWORD").map(Password::new),
-        passfile: environment("PGPASSFILE")
-            .map(PathBuf::from)
-            .or_else(|| environment("HOME").map(|home| Path::new(&home).join(".pgpass"))),
-    };
-    // Apply the parameters. A host or port here overrides the one before the question mark.
-    let mut sslrootcert = None;
+    // tokio-postgres parses the address without the parameters that it does not support.
+    let (main_part, query) = address.split_once('?').unwrap_or((address, ""));
+    let (mut sslmode, mut sslrootcert, mut supported) = (SslMode::VerifyFull, None, Vec::new());
+    let mut passfile = environment("PGPASSFILE")
+        .map(PathBuf::from)
+        .or_else(|| environment("HOME").map(|home| Path::new(&home).join(".pgpass")));
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let value = decoded(name, value)?;
         match name {
-            "host" => address.endpoint = endpoint(value),
-            "port" => address.port = parse_port(&value)?,
-            "sslmode" => address.sslmode = parse_sslmode(&value)?,
-            "sslrootcert" => sslrootcert = Some(value),
-            "passfile" => address.passfile = Some(value.into()),
-            "application_name" => address.application_name = value,
-            "connect_timeout" => address.connect_timeout = Some(parse_seconds(&value)?),
+            "host" | "port" | "application_name" | "connect_timeout" => supported.push(pair),
+            "sslmode" => sslmode = parse_sslmode(value)?,
+            "sslrootcert" => sslrootcert = Some(decoded(name, value)?),
+            "passfile" => passfile = Some(decoded(name, value)?.into()),
             "password" => return refuse_password(),
             _ => {
                 return invalid_argument_error(format!(
@@ -165,28 +130,63 @@ pub fn parse(address: &str, environment: impl Fn(&str) -> Option<String>) -> Res
             }
         }
     }
-    // Fill in missing parts, and reject an incomplete address.
-    if address.user.is_empty() {
+    let config: std::result::Result<Config, _> = format!("{main_part}?{}", supported.join("&")).parse();
+    let mut config = match config {
+        Ok(config) if config.get_password().is_some() => return refuse_password(),
+        Ok(config) => config,
+        Err(error) => {
+            let why = error.source().map(ToString::to_string).unwrap_or_default();
+            return invalid_argument_error(format!(
+                "the address of the shared log is invalid: {why}; write {EXAMPLE}"
+            ));
+        }
+    };
+    // A host or port in the parameters follows, and overrides, the one before the question mark.
+    let endpoint = match config.get_hosts().last() {
+        Some(Host::Unix(folder)) => ServerAddress::Unix(folder.clone()),
+        Some(Host::Tcp(host)) if host.contains([',', '@']) || config.get_hosts().len() > 2 => {
+            return invalid_argument_error("the address of the shared log has several hosts; use only one");
+        }
+        Some(Host::Tcp(host)) if !host.is_empty() => ServerAddress::Tcp(host.clone()),
+        _ => {
+            return invalid_argument_error(format!(
+                "the address of the shared log has no host; write {EXAMPLE}, or postgresql://user@/database?host=/run/\
+                 postgresql for a Unix socket"
+            ));
+        }
+    };
+    // Fill in missing parts.
+    if config.get_user().unwrap_or_default().is_empty() {
         let names = ["PGUSER", "USER", "LOGNAME"];
-        address.user = names.iter().find_map(|name| environment(name)).unwrap_or_default();
+        let Some(user) = names.iter().find_map(|name| environment(name)) else {
+            return invalid_argument_error(format!("the address of the shared log has no user; write {EXAMPLE}"));
+        };
+        config.user(user);
     }
-    if address.user.is_empty() {
-        return invalid_argument_error(format!("the address of the shared log has no user; write {EXAMPLE}"));
+    if config.get_dbname().is_none() {
+        let user = config.get_user().unwrap_or_default().to_owned();
+        config.dbname(user);
     }
-    if address.database.is_empty() {
-        address.database.clone_from(&address.user);
+    if config.get_application_name().is_none() {
+        config.application_name("plexindex");
     }
-    if address.endpoint == ServerAddress::Tcp(String::new()) {
-        return invalid_argument_error(format!(
-            "the address of the shared log has no host; write {EXAMPLE}, or postgresql://user@/database?host=/run/\
-             postgresql for a Unix socket"
-        ));
+    if let Some(password) = environment("PGPASSWORD") {
+        config.password(password);
     }
-    let texts = [&address.user, &address.database, &address.application_name];
-    if texts.iter().any(|text| text.contains('\0')) {
-        return invalid_argument_error("the address of the shared log contains %00; remove it");
-    }
+    let mut address = Address {
+        port: config.get_ports().last().copied().unwrap_or(DEFAULT_PORT),
+        config,
+        endpoint,
+        sslmode,
+        sslrootcert: None,
+        passfile,
+    };
     set_authorities(&mut address, sslrootcert.as_deref())?;
+    address.config.ssl_mode(match address.sslmode {
+        SslMode::Disable => Encryption::Disable,
+        SslMode::Prefer => Encryption::Prefer,
+        SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => Encryption::Require,
+    });
     Ok(address)
 }
 
@@ -203,53 +203,6 @@ fn decoded(what: &str, value: &str) -> Result<String> {
     match percent_decode_str(value).decode_utf8() {
         Ok(value) => Ok(Cow::into_owned(value)),
         Err(_) => invalid_argument_error(format!("{what} in the address of the shared log is not UTF-8")),
-    }
-}
-
-/// Returns the endpoint for a host. A host that starts with `/` is the folder of a Unix socket, as in libpq.
-fn endpoint(host: String) -> ServerAddress {
-    if host.starts_with('/') {
-        return ServerAddress::Unix(host.into());
-    }
-    ServerAddress::Tcp(host)
-}
-
-/// Splits the host part of an address into the host, without the brackets of an IPv6 address, and the optional port.
-fn split_port(host: &str) -> Result<(&str, Option<&str>)> {
-    if host.contains(',') {
-        return invalid_argument_error("the address of the shared log has several hosts; use only one");
-    }
-    if let Some(bracketed) = host.strip_prefix('[') {
-        return match bracketed.split_once(']') {
-            Some((host, "")) => Ok((host, None)),
-            Some((host, port)) if port.starts_with(':') => Ok((host, port.get(1..))),
-            _ => invalid_argument_error(
-                "the address of the shared log has an invalid IPv6 address in brackets; write it as in [::1]:5432",
-            ),
-        };
-    }
-    match host.rsplit_once(':') {
-        Some((before_colon, _)) if before_colon.contains(':') => invalid_argument_error(
-            "the address of the shared log has an IPv6 address without brackets; write it as in [::1]",
-        ),
-        Some((host, port)) => Ok((host, Some(port))),
-        None => Ok((host, None)),
-    }
-}
-
-fn parse_port(port: &str) -> Result<u16> {
-    match port.parse() {
-        Ok(0) | Err(_) => invalid_argument_error("the address of the shared log has an invalid port; use 1 to 65535"),
-        Ok(port) => Ok(port),
-    }
-}
-
-fn parse_seconds(seconds: &str) -> Result<Duration> {
-    match seconds.parse() {
-        Ok(0) | Err(_) => invalid_argument_error(
-            "the address of the shared log has an invalid connect_timeout; use whole seconds, at least 1",
-        ),
-        Ok(seconds) => Ok(Duration::from_secs(u32::into(seconds))),
     }
 }
 

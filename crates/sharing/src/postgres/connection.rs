@@ -17,9 +17,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::{sleep_until, timeout};
-use tokio_postgres::{AsyncMessage, Client, Connection, config};
+use tokio_postgres::{AsyncMessage, Client, Connection};
 
-use super::address::{Address, ServerAddress, SslMode};
+use super::address::{Address, ServerAddress};
 use super::failure::Failure;
 use super::resolver::NameResolver;
 use super::tls::{Encrypted, Handshake};
@@ -112,18 +112,11 @@ impl LogConnection {
                 (String::new(), socket)
             }
         };
-        let mut settings = config::Config::new();
-        settings
-            .user(&address.user)
-            .dbname(&address.database)
-            .application_name(&address.application_name)
-            .ssl_mode(match address.sslmode {
-                SslMode::Disable => config::SslMode::Disable,
-                SslMode::Prefer => config::SslMode::Prefer,
-                SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => config::SslMode::Require,
-            });
-        if let Some(password) = address.password.clone().or_else(|| super::passfile::read(address)) {
-            settings.password(password.reveal());
+        let mut settings = address.config.clone();
+        if settings.get_password().is_none()
+            && let Some(password) = super::passfile::read(address)
+        {
+            settings.password(password);
         }
         let handshake = settings.connect_raw(socket, Handshake { config: tls, host });
         let (client, connection) = runtime.block_on(limit_silence(&silence, deadline, handshake))??;

@@ -130,7 +130,7 @@ impl Failure {
             Self::ReadOnly => (Status::ServerError, READ_ONLY.into()),
             Self::NoRights => (
                 Status::Forbidden,
-                format!("this role is not allowed to write: {}", grants(&address.user)),
+                format!("this role is not allowed to write: {}", grants(address.user())),
             ),
             Self::Closed => (Status::Connect, "PostgreSQL closed the connection".into()),
             Self::Server(error) => match error.as_db_error() {
@@ -168,7 +168,7 @@ fn is_tls(error: &io::Error) -> bool {
 /// Returns the status and the message for an error from the server. Quotes only the server's message, since the error's
 /// details may contain parameter values.
 fn explain_code(error: &DbError, address: &Address) -> (Status, String) {
-    let (code, message, user) = (error.code().code(), error.message(), &address.user);
+    let (code, message, user) = (error.code().code(), error.message(), address.user());
     let status = match code {
         "28P01" | "28000" => Status::Unauthorized, // a wrong password, or a role that may not connect
         INSUFFICIENT_PRIVILEGE => Status::Forbidden,
@@ -179,7 +179,7 @@ fn explain_code(error: &DbError, address: &Address) -> (Status, String) {
     let remedy = match code {
         "28P01" => "check PGPASSWORD or the passfile (~/.pgpass)".into(),
         "28000" => format!("check that role {user:?} exists, and that the server's pg_hba.conf allows it"),
-        "3D000" => format!("create it with CREATE DATABASE {:?}", address.database),
+        "3D000" => format!("create it with CREATE DATABASE {:?}", address.database()),
         INSUFFICIENT_PRIVILEGE => grants(user),
         "53100" => "free some space on the server's disk".into(),
         "53300" => "raise max_connections, or use a connection pooler such as PgBouncer".into(),

@@ -1,29 +1,32 @@
 //! Reads a passfile in libpq's format. Each line is `host:port:database:user:password`; `*` stands for any value, and a
 //! backslash escapes `:` and `\`.
 
+use std::io::Read;
 use std::path::Path;
 
-use super::address::{Address, Password, ServerAddress};
-use crate::secret_file::{self, SecretFile};
+use super::address::{Address, ServerAddress};
+use crate::platform::open_host_file;
+use crate::system;
 
 /// Socket folders that match `localhost` in a passfile.
 const DEFAULT_FOLDERS: [&str; 3] = ["/run/postgresql", "/var/run/postgresql", "/tmp"];
 
 /// Returns the password for this address from its passfile. Like libpq, ignores a file that other users can read.
-pub fn read(address: &Address) -> Option<Password> {
+pub fn read(address: &Address) -> Option<String> {
     let path = address.passfile.as_deref()?;
-    match secret_file::read(path).ok()? {
-        SecretFile::Content(text) => find(&String::from_utf8_lossy(&text), address),
-        SecretFile::OpenToOthers => {
-            let path = path.display();
-            log::warn!("ignoring the passfile {path}: other users can read it; run chmod 600 on it");
-            None
-        }
+    let mut file = open_host_file(path).ok()?;
+    if system::is_open_to_others(&file).ok()? {
+        let path = path.display();
+        log::warn!("ignoring the passfile {path}: other users can read it; run chmod 600 on it");
+        return None;
     }
+    let mut text = Vec::new();
+    file.read_to_end(&mut text).ok()?;
+    find(&String::from_utf8_lossy(&text), address)
 }
 
 /// Returns the password in the first line that matches the address. `text`: the passfile's content.
-fn find(text: &str, address: &Address) -> Option<Password> {
+fn find(text: &str, address: &Address) -> Option<String> {
     let port = address.port.to_string();
     let folder;
     let host = match &address.endpoint {
@@ -34,14 +37,14 @@ fn find(text: &str, address: &Address) -> Option<Password> {
             &*folder
         }
     };
-    let wanted = [host, &port, &address.database, &address.user];
+    let wanted = [host, &port, address.database(), address.user()];
     text.lines()
         .filter(|line| !line.starts_with('#'))
         .find_map(|line| password_for(line, &wanted))
 }
 
 /// Returns the password in a line if the line's first four values (host, port, database and user) match `wanted`.
-fn password_for(line: &str, wanted: &[&str; 4]) -> Option<Password> {
+fn password_for(line: &str, wanted: &[&str; 4]) -> Option<String> {
     let mut remaining = line;
     for wanted_value in wanted {
         let (value, is_escaped, after_colon) = next_value(remaining);
@@ -51,7 +54,7 @@ fn password_for(line: &str, wanted: &[&str; 4]) -> Option<Password> {
         remaining = after_colon?;
     }
     let (password, _, _) = next_value(remaining);
-    (!password.is_empty()).then(|| Password::new(password))
+    (!password.is_empty()).then_some(password)
 }
 
 /// Returns the next value with its escapes decoded, whether the value contained an escape, and the text after the next

@@ -191,7 +191,7 @@ impl SharedLog for Postgres {
 
     /// Returns the address's `connect_timeout`, or else the default timeout.
     fn answer_timeout(&self) -> Duration {
-        self.address.connect_timeout.unwrap_or(self.timeouts.connect)
+        self.address.connect_timeout().unwrap_or(self.timeouts.connect)
     }
 
     /// Creates the tables if they do not exist, and returns whether this call created them.
