@@ -172,7 +172,7 @@ impl Original {
             fetched: true,
             ..LibraryProperties::default()
         };
-        let view = LibrarySnapshot::new(facts, &self.mappings, listing.clone(), matches, Arc::default());
+        let view = LibrarySnapshot::new(facts, &self.mappings, listing.clone(), matches);
         let broken = || {
             listing.as_ref().is_some_and(|segment| segment.is_broken())
                 || view.matches.as_ref().is_some_and(Matches::are_lost)

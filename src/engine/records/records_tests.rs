@@ -137,7 +137,7 @@ impl World {
 
     /// Records that a new process reads; it reads the marks of invalidated paths besides, which the next listing ends.
     fn rows_behind(&self) -> usize {
-        let state = StoreStates(&self.store).state_at(Some(&self.endpoint), &|_, _| None, true);
+        let state = StoreStates(&self.store).state_at(Some(&self.endpoint), true);
         let changes = state.expect("read").1.changes.into_iter();
         changes
             .filter(|change| change.kind != LoggedKind::UnverifiedPath)
@@ -222,7 +222,7 @@ impl World {
                 changes
             } else {
                 let (_, state) = StoreStates(&self.store)
-                    .state_at(Some(&self.endpoint), &|_, _| None, true)
+                    .state_at(Some(&self.endpoint), true)
                     .expect("read");
                 reader.open = self.records.open(state.incarnation, state.manifest);
                 reader.rows = state.libraries;

@@ -28,33 +28,6 @@ pub struct SnapshotLibraries {
 }
 
 impl Snapshot {
-    /// Returns the library's segments and memtable if a newer snapshot can reuse them, because the segments are the
-    /// same and the change log contains all changes since this snapshot. `row`: the library's row in the newer
-    /// snapshot.
-    pub fn reusable_library(&self, row: &LibraryRow) -> Option<&Arc<LibrarySnapshot>> {
-        let index = self.rows.iter().position(|old| old.id == row.id)?;
-        let (old, view) = (&self.rows[index], &self.views[index]);
-        // A finished listing and an invalidation of all paths end earlier invalidations without a row in the change
-        // log, so the comparison includes `listed_sequence` and `due_sequence`.
-        let is_same = (
-            old.generation,
-            old.listed_sequence,
-            old.begun_sequence,
-            old.due_sequence,
-            old.matches,
-        ) == (
-            row.generation,
-            row.listed_sequence,
-            row.begun_sequence,
-            row.due_sequence,
-            row.matches,
-        ) && (old.segment, old.segment_sequence) == (row.segment, row.segment_sequence)
-            && (&old.library.uuid, &old.library.locations) == (&row.library.uuid, &row.library.locations)
-            && (view.segment.is_none() && !row.generation.is_fetched() || is_usable(view.segment.as_ref()))
-            && view.matches.as_ref().is_none_or(|matches| !matches.are_lost());
-        is_same.then_some(view)
-    }
-
     /// Returns the rows of the libraries in a scope.
     pub fn rows_in(&self, scope: Scope) -> &[LibraryRow] {
         &self.rows[library_indexes(scope, self.rows.len())]

@@ -1,4 +1,4 @@
-//! Loads snapshots, and reuses parts of the previous snapshot.
+//! Loads snapshots, and reuses the segments of the previous snapshot.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use super::live::LiveSnapshot;
 use crate::engine::current::{OpenSegments, SnapshotOf};
 use crate::engine::memtable::MEMTABLE_CAPACITY;
 use crate::engine::segment::Matches;
-use crate::engine::sql::{LibraryRow, LoggedChange, Manifest, StoreState, StoreStates};
+use crate::engine::sql::{LibraryRow, LoggedChange, StoreState, StoreStates};
 use crate::engine::view::{LibraryProperties, LibrarySnapshot};
 use crate::error::Result;
 use crate::model::Sequence;
@@ -16,51 +16,19 @@ impl LiveSnapshot {
     /// Loads a snapshot from the database. Also returns the libraries whose memtables cannot contain all changes, so
     /// that the caller writes the changes to segments. If not `patient`, fails rather than wait long for the database.
     pub(super) fn load(&self, patient: bool) -> Result<(Snapshot, Vec<LibraryRow>)> {
-        let loaded = self.load_once(true, patient)?; // `true`: keeps memtables
-        if loaded.1.is_empty() {
-            return Ok(loaded);
-        }
-        // A kept memtable may be full of replaced changes. A new memtable contains only the last change to each item.
-        self.load_once(false, patient) // `false`: creates memtables
-    }
-
-    /// Loads a snapshot from the database. If `keeps_memtables`, a library whose segments have not changed keeps its
-    /// memtable, and plexindex reads only newer changes. Also returns the libraries whose memtables cannot contain all
-    /// changes. If not `patient`, fails rather than wait long for the database.
-    fn load_once(&self, keeps_memtables: bool, patient: bool) -> Result<(Snapshot, Vec<LibraryRow>)> {
         let last_snapshot = self.snapshot.read();
-        // Tells the database reader up to which change sequence a library's memtable is complete.
-        let known_upto = |row: &LibraryRow, manifest: &Manifest| {
-            let is_same = keeps_memtables
-                && last_snapshot.open.incarnation == self.store.incarnation()
-                && last_snapshot.open.manifest == *manifest
-                && last_snapshot.reusable_library(row).is_some();
-            is_same.then(|| last_snapshot.sequence())
-        };
-        let (view_id, state) = StoreStates(&self.store).state_at((self.endpoint)().as_ref(), &known_upto, patient)?;
+        let (view_id, state) = StoreStates(&self.store).state_at((self.endpoint)().as_ref(), patient)?;
         let StoreState {
             sequence,
             incarnation,
             libraries,
             manifest,
             changes,
-            continued,
         } = state;
         let segments = self.records.open(incarnation, manifest);
-        // If plexindex has opened the record segments again, memtables over the old ones are not usable.
-        if !continued.is_empty() && !Arc::ptr_eq(&segments, &last_snapshot.open) {
-            drop(last_snapshot);
-            return self.load_once(false, patient); // `false`: creates memtables
-        }
-        // Reuse each library whose segments have not changed, and open the segments of the other libraries.
         let views = libraries
             .iter()
             .map(|row| {
-                if continued.contains(&row.id)
-                    && let Some(view) = last_snapshot.reusable_library(row)
-                {
-                    return Arc::clone(view);
-                }
                 let last_library = last_snapshot
                     .rows
                     .iter()
@@ -132,6 +100,6 @@ impl LiveSnapshot {
             listed_at: row.listed_sequence.0,
             fetched: row.generation.is_fetched(),
         };
-        LibrarySnapshot::new(properties, &self.mappings, segment, matches, Arc::default())
+        LibrarySnapshot::new(properties, &self.mappings, segment, matches)
     }
 }

@@ -21,7 +21,7 @@ use super::store::Store;
 use crate::engine::segment::decode_match;
 use crate::engine::version_page::PageState;
 use crate::error::Result;
-use crate::model::{LibraryId, Sequence, ViewId};
+use crate::model::{Sequence, ViewId};
 use crate::platform::clock::coarse_ms;
 use crate::platform::mutex::lock;
 
@@ -52,79 +52,42 @@ pub struct StoreState {
     pub libraries: Vec<LibraryRow>,
     pub manifest: Manifest,
     /// Changes to confirmed matches and single items that the segments do not include, oldest first, followed by the
-    /// invalidations. For libraries in [`StoreState::continued`]: all changes since the caller's earlier state.
+    /// invalidations.
     pub changes: Vec<LoggedChange>,
-    /// Libraries for which only changes were read, because the caller has an earlier state.
-    #[serde(skip)]
-    pub continued: Vec<LibraryId>,
 }
 
-/// Reads a view's complete state, including data that the caller already has.
+/// Reads a view's complete state. If `view_id` is `None`, the state contains only a change sequence.
 pub fn state_of(
     connection: &Connection,
     incarnation: Incarnation,
     view_id: Option<ViewId>,
 ) -> rusqlite::Result<StoreState> {
-    state(connection, incarnation, view_id, &|_, _| None)
-}
-
-/// A function that returns the change sequence up to which the caller has all changes in a library; `None` if the
-/// caller needs the complete library. The arguments are the library's row and the current manifest.
-pub type KnownChanges<'k> = dyn Fn(&LibraryRow, &Manifest) -> Option<Sequence> + 'k;
-
-/// Reads a view's state, without the changes that the caller already has, according to `known`. If `view_id` is
-/// `None`, the state contains only a change sequence.
-fn state(
-    connection: &Connection,
-    incarnation: Incarnation,
-    view_id: Option<ViewId>,
-    known: &KnownChanges<'_>,
-) -> rusqlite::Result<StoreState> {
+    let sequence = sequence_of(connection)?;
     let Some(view_id) = view_id else {
         return Ok(StoreState {
-            sequence: sequence_of(connection)?,
+            sequence,
             incarnation,
             ..StoreState::default()
         });
     };
     let libraries = libraries(connection, view_id)?;
-    let sequence = sequence_of(connection)?;
     let manifest = manifest(connection)?;
     let mut changes = match_changes_since(connection, Some(view_id), manifest.merged, sequence, i64::MAX)?;
-    let mut continued = Vec::new();
     for row in &libraries {
-        let since = known(row, &manifest).filter(|since| *since <= sequence);
-        if let Some(since) = since
-            && trimmed_of(connection)? <= since
-        {
-            // The caller has this library up to `since`: read only the later invalidations (3 to 6) and changes to
-            // single items (8 and 9). Changes to confirmed matches are already in `changes`.
-            changes.retain(|(position, one)| one.library != row.id || *position > last_position_of(since));
-            let all = "id > ?1 AND library = ?2 AND kind IN (3, 4, 5, 6, 8, 9) ORDER BY id";
-            changes.extend(logged(connection, all, params![last_position_of(since), row.id])?);
-            continued.push(row.id);
-        } else {
-            // Read all changes to single items that the segment does not include.
-            let since = row.segment_sequence;
-            // The index returns the items by rating key; `sort_by_position` sorts them by position below.
-            let single_items = "library = ?1 AND kind IN (8, 9) AND id > ?2";
-            changes.extend(logged(
-                connection,
-                single_items,
-                params![row.id, last_position_of(since)],
-            )?);
-        }
+        // Read all changes to single items that the segment does not include. The index returns the items by rating
+        // key; `sort_by_position` sorts them by position below.
+        let single_items = "library = ?1 AND kind IN (8, 9) AND id > ?2";
+        let since = last_position_of(row.segment_sequence);
+        changes.extend(logged(connection, single_items, params![row.id, since])?);
     }
     let mut changes = sort_by_position(changes);
-    let unverified = unverified_of(connection, view_id, sequence)?;
-    changes.extend(unverified.into_iter().filter(|one| !continued.contains(&one.library)));
+    changes.extend(unverified_of(connection, view_id, sequence)?);
     Ok(StoreState {
         sequence,
         incarnation,
         libraries,
         manifest,
         changes,
-        continued,
     })
 }
 
@@ -188,14 +151,9 @@ impl StoreStates<'_> {
     }
 
     /// Returns the id and the state of the view for `endpoint` (server URL and user), read in one transaction, so that
-    /// the state includes the commit that stored the endpoint. The id is `None` if the view is unknown. `known`: the
-    /// changes that the caller already has. If `patient` is `false`, waits only a moment for locks, and then fails.
-    pub fn state_at(
-        &self,
-        endpoint: Option<&Endpoint>,
-        known: &KnownChanges<'_>,
-        patient: bool,
-    ) -> Result<(Option<ViewId>, StoreState)> {
+    /// the state includes the commit that stored the endpoint. The id is `None` if the view is unknown. If `patient` is
+    /// `false`, waits only a moment for locks, and then fails.
+    pub fn state_at(&self, endpoint: Option<&Endpoint>, patient: bool) -> Result<(Option<ViewId>, StoreState)> {
         if let Some(cached) = self.take_cached_state(endpoint) {
             return Ok(cached);
         }
@@ -212,7 +170,7 @@ impl StoreStates<'_> {
             {
                 log::warn!("{warning}");
             }
-            Ok((view_id, state(connection, incarnation, view_id, known)?))
+            Ok((view_id, state_of(connection, incarnation, view_id)?))
         })
     }
 

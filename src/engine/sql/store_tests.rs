@@ -1,6 +1,5 @@
 //! Regression tests of the store: each reproduces a former defect.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::change_log::Sweeper;
@@ -10,7 +9,7 @@ use super::feed_rows::FeedRows;
 use super::for_tests::{
     DAY_MS, NOW_MS, count, endpoint, listed, matches, movie, opened, paths, probed, record_pairs, server,
 };
-use super::item_rows::{ItemRows, MergedChanges};
+use super::item_rows::ItemRows;
 use super::library_rows::LibraryRows;
 use super::record_log::RecordRows;
 use super::store_state::StoreStates;
@@ -465,57 +464,4 @@ fn the_history_of_an_evicted_library_is_removed_once() {
         .expect("removed");
     FeedRows(&store).remove_all_history(Deadline::NONE).expect("forgotten");
     assert!(!FeedRows(&store).remove_all_history(Deadline::NONE).expect("forgotten"));
-}
-
-#[test]
-fn a_continued_state_reads_only_newer_changes() {
-    let (_folder, store) = opened();
-    let mine = LibraryRows(&store)
-        .reached(&endpoint("http://a"), &server("one"))
-        .expect("reached");
-    let row = probed(&store, mine, &["films"], NOW_MS).remove(0);
-    let row = listed(&store, mine, &row, &[movie("1", "/data/1.mkv")]);
-    let add = |n: usize| {
-        let item = movie(&format!("n{n}"), &format!("/data/new {n}.mkv"));
-        ItemRows(&store)
-            .merge_items(&row, &[item], None, Deadline::NONE)
-            .expect("merged");
-    };
-    let read = |since: Option<Sequence>| {
-        let (_, state) = StoreStates(&store)
-            .state_at(Some(&endpoint("http://a")), &|_, _| since, true)
-            .expect("a state");
-        (state.changes.len(), state.continued.len(), state.sequence)
-    };
-    (0..500).for_each(add);
-    RecordRows(&store).invalidate_item(mine, row.id, "1");
-    let (changes, continued, before) = read(None);
-    assert_eq!((changes, continued), (501, 0));
-    assert_eq!((500, 1, 501), {
-        let begun = Sequence(before.0 - 500);
-        let (changes, continued, now) = read(Some(begun));
-        (changes, continued, now.0 - begun.0 + u64::from(now == before))
-    });
-    add(500);
-    let merged = MergedChanges {
-        items: 502,
-        keys: &HashSet::new(),
-        newest_update: None,
-        left_out: 0,
-        changed_content: false,
-        is_unexplained: false,
-        provisional: false,
-    };
-    ItemRows(&store)
-        .store_merged_delta(&row, before, &merged, NOW_MS, Deadline::NONE)
-        .expect("noted");
-    let (changes, continued, now) = read(Some(before));
-    assert_eq!((changes, continued), (1, 1), "of {before:?} to {now:?}");
-    // The log is trimmed since then, or the sequence is in the future: everything is read.
-    assert_eq!(read(Some(Sequence(now.0 + 1))).1, 0);
-    store
-        .write(Deadline::NONE, |tx| super::change_log::trim(tx, Sequence(before.0 + 1)))
-        .expect("trimmed");
-    assert_eq!(read(Some(before)).0, 502);
-    assert_eq!(LibraryRows(&store).unmerged_items(row.id).expect("counted"), 501);
 }

@@ -20,7 +20,7 @@ pub struct LibrarySnapshot {
     pub segment: Option<Arc<ListingSegment>>,
     /// Confirmed matches in segments; `None` if there are none.
     pub matches: Option<Matches>,
-    pub memtable: Arc<Memtable>,
+    pub memtable: Memtable,
     /// Normal forms of the library's folders, as server paths.
     locations: Box<[Box<[u8]>]>,
     /// Normal forms of the library's folders, as host paths.
@@ -35,7 +35,6 @@ impl LibrarySnapshot {
         mappings: &Mappings,
         segment: Option<Arc<ListingSegment>>,
         matches: Option<Matches>,
-        memtable: Arc<Memtable>,
     ) -> Self {
         let (mut locations, mut hosts) = (Vec::new(), Vec::new());
         for location in properties.locations.iter().filter(|location| !location.is_empty()) {
@@ -51,7 +50,7 @@ impl LibrarySnapshot {
             segment: segment.filter(is_ours),
             matches,
             properties,
-            memtable,
+            memtable: Memtable::default(),
             locations: locations.into_boxed_slice(),
             hosts: hosts.into_boxed_slice(),
         }

@@ -242,7 +242,7 @@ pub fn build(setup: &Setup, mappings: &Mappings) -> (LibrarySnapshot, Naive) {
         listed_at: 1,
         fetched: setup.fetched,
     };
-    let view = LibrarySnapshot::new(properties, mappings, segment, recorded, Arc::default());
+    let view = LibrarySnapshot::new(properties, mappings, segment, recorded);
     for change in &setup.changes {
         view.memtable.push(change.clone(), mappings).expect("there is room");
         naive.apply(change);

@@ -37,7 +37,7 @@ fn answers(segment: ListingSegment, questions: &[Vec<u8>], mappings: &Mappings) 
         listed_at: 1,
         ..LibraryProperties::default()
     };
-    let view = LibrarySnapshot::new(properties, mappings, Some(segment.clone()), None, Arc::default());
+    let view = LibrarySnapshot::new(properties, mappings, Some(segment.clone()), None);
     let views = [&view];
     let mut answers = Vec::new();
     for question in questions {

@@ -241,7 +241,7 @@ fn a_segment_of_another_library_is_ignored() {
             uuid: uuid.into(),
             ..LibraryProperties::default()
         };
-        LibrarySnapshot::new(properties, &Mappings::default(), Some(segment), None, Arc::default())
+        LibrarySnapshot::new(properties, &Mappings::default(), Some(segment), None)
     };
     let (ours, other) = (open("uuid"), open("another"));
     assert!(ours.segment.is_some());
@@ -374,13 +374,7 @@ fn a_match_recorded_under_another_spelling_counts() {
     };
     let asked = |recorded: &str, key: &str| {
         let matches = matches(&[(recorded.as_bytes(), key, 1)]);
-        let view = LibrarySnapshot::new(
-            properties.clone(),
-            &none,
-            Some(Arc::clone(&segment)),
-            Some(matches),
-            Arc::default(),
-        );
+        let view = LibrarySnapshot::new(properties.clone(), &none, Some(Arc::clone(&segment)), Some(matches));
         let views = [&view];
         let hit = Resolver::new(&views, Scope::One(0), &none).fast_lookup(path.as_bytes())?;
         Some((hit.rating_key.to_owned(), hit.match_kind))

@@ -43,5 +43,5 @@ pub fn library(locations: &[&str], items: &[Item], mappings: &Mappings) -> Libra
         fetched: true,
     };
     let segment = ListingSegment::from_bytes(listing(items, mappings)).expect("a segment opens");
-    LibrarySnapshot::new(properties, mappings, Some(Arc::new(segment)), None, Arc::default())
+    LibrarySnapshot::new(properties, mappings, Some(Arc::new(segment)), None)
 }

@@ -151,7 +151,6 @@ fn two_files_that_differ_only_in_the_root_are_ambiguous() {
         &none,
         None,
         None,
-        Arc::default(),
     );
     let (_, confidence, reason, found) = ask(&[&films, &unfetched], &none, &format!("/mnt/x/{tail}"));
     assert_eq!(

@@ -42,7 +42,7 @@ fn view(path: &Path, items: &[Item]) -> LibrarySnapshot {
         fetched: true,
         ..LibraryProperties::default()
     };
-    LibrarySnapshot::new(properties, &mappings, Some(Arc::new(segment)), None, Arc::default())
+    LibrarySnapshot::new(properties, &mappings, Some(Arc::new(segment)), None)
 }
 
 fn change(view: &LibrarySnapshot, change: MemtableChange) {
