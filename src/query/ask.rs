@@ -73,7 +73,7 @@ impl Queries {
                     }
                     (snapshot, now_ms) = self.read_snapshot(call)?;
                     if is_asked && state.failure.is_none() && state.timeout_status.is_none() {
-                        self.sync.note_library_question(call)?;
+                        self.sync.note_library_question(call);
                     }
                     continue;
                 }

@@ -29,14 +29,6 @@ use crate::stats::{Activity, Counters};
 
 /// A time before all failures, in Unix ms. Half of the minimum value, so that time differences do not overflow.
 const NEVER_MS: i64 = i64::MIN / 2;
-/// Maximum time to wait for the store's lock before a record of requests.
-const NOTE_WAIT: Duration = Duration::from_millis(200);
-
-/// Returns the deadline for records of requests, which plexindex writes even if the call has no time left.
-pub fn note_deadline() -> Deadline {
-    Deadline::NONE.at_most(NOTE_WAIT)
-}
-
 /// Sends requests to the source in order to keep one handle's store up to date.
 pub struct Synchronizer {
     pub(super) store: Arc<Store>,
@@ -448,7 +440,10 @@ impl SyncJob<'_> {
             return Ok(());
         }
         match self.source.check_precondition(self.bounds) {
-            Ok(()) => SearchRows(&sync.store).record_precondition_met(hash, now_ms, self.bounds.deadline),
+            Ok(()) => {
+                SearchRows(&sync.store).record_precondition_met(hash, now_ms);
+                Ok(())
+            }
             // The server is unreachable, but the view is stored, so an earlier check succeeded. The next job checks
             // again.
             Err(error) if error.status.retry_advice() == RetryAdvice::NotNow && self.view_id()?.is_some() => {

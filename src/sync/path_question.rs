@@ -7,7 +7,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::batch::Batch;
 use super::call::{Call, RefreshReason};
-use super::job::{Synchronizer, note_deadline};
+use super::job::Synchronizer;
 use super::search::{RequestCounts, SEARCH_TIMEOUT, SearchTarget};
 use crate::engine::{EarlierQuestions, LastProbe, LibraryRow, LibraryRows, ProbeOutcome, SearchRows};
 use crate::error::{Error, Result, Status};
@@ -98,7 +98,7 @@ impl Synchronizer {
                 {
                     return Ok(false);
                 }
-                SearchRows(&self.store).begin_probe(view_id, self.clock.now_ms(), deadline)?;
+                SearchRows(&self.store).begin_probe(view_id, self.clock.now_ms());
                 let requests_before = self.request_counts();
                 let update = |row: &LibraryRow| job.update_one(row, row.id, since, RefreshReason::Missing).map(drop);
                 let result = libraries.iter().try_for_each(update);
@@ -138,16 +138,9 @@ impl Synchronizer {
         })
     }
 
-    /// Records questions about paths, and spends `requests` of the budget. Only logs errors, because the server has
-    /// answered.
+    /// Records questions about paths, and spends `requests` of the budget.
     pub fn note_questions(&self, view_id: ViewId, targets: &[(LibraryId, u64)], requests: u64) {
-        if targets.is_empty() && requests == 0 {
-            return;
-        }
-        let rows = SearchRows(&self.store);
-        if let Err(error) = rows.note_questions(view_id, targets, requests, self.clock.now_ms(), note_deadline()) {
-            log::debug!("cannot record questions about paths: {error}");
-        }
+        SearchRows(&self.store).note_questions(view_id, targets, requests, self.clock.now_ms());
     }
 
     /// Records the questions that the batch's probe has answered.
@@ -160,11 +153,7 @@ impl Synchronizer {
 
     /// Returns requests to the budget, because they found their path.
     pub fn refund_requests(&self, view_id: ViewId, requests: u64) {
-        let rows = SearchRows(&self.store);
-        let refunded = rows.refund(view_id, requests, self.clock.now_ms(), note_deadline());
-        if let Err(error) = refunded {
-            log::debug!("cannot return requests to the budget: {error}");
-        }
+        SearchRows(&self.store).refund(view_id, requests, self.clock.now_ms());
     }
 
     /// Returns the outcome of a probe or a search, from its error. `requests_before`: the request counts before it.
@@ -185,11 +174,7 @@ impl Synchronizer {
 
     /// Records the outcome of a probe for an unlisted path, so that no process repeats a failed probe soon.
     pub fn note_probe_outcome(&self, view_id: ViewId, outcome: ProbeOutcome) {
-        let rows = SearchRows(&self.store);
-        let written = rows.note_probe_outcome(view_id, self.clock.now_ms(), outcome, note_deadline());
-        if let Err(error) = written {
-            log::debug!("cannot store the outcome of a probe: {error}");
-        }
+        SearchRows(&self.store).note_probe_outcome(view_id, self.clock.now_ms(), outcome);
     }
 
     /// Returns the number of requests that this process has sent since these counts.
@@ -213,11 +198,10 @@ impl Synchronizer {
     }
 
     /// Records that the server has answered a request for the list of libraries for this call.
-    pub fn note_library_question(&self, call: &Call<'_>) -> Result<()> {
-        self.reading.view_id().map_or(Ok(()), |view_id| {
-            let (hash, now_ms) = (selection_hash(call), self.clock.now_ms());
-            SearchRows(&self.store).note_library_question(view_id, hash, now_ms, call.deadline)
-        })
+    pub fn note_library_question(&self, call: &Call<'_>) {
+        if let Some(view_id) = self.reading.view_id() {
+            SearchRows(&self.store).note_library_question(view_id, selection_hash(call), self.clock.now_ms());
+        }
     }
 
     /// Returns what is known about the path of a question; `None` if a probe that began after the call started has

@@ -117,7 +117,7 @@ impl Synchronizer {
             server_has_libraries = self.probe(call, since)?;
             self.reading.catch_up(call.deadline)?;
             if is_limited {
-                self.note_library_question(call)?;
+                self.note_library_question(call);
             }
         }
     }

@@ -14,8 +14,8 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::back_off::BACK_OFF_MS;
 use super::call::Call;
-use super::job::{SyncJob, Synchronizer, note_deadline};
-use crate::engine::{ItemRows, LibraryRow, ProbeOutcome, SearchRows};
+use super::job::{SyncJob, Synchronizer};
+use crate::engine::{ItemRows, LastProbe, LibraryRow, ProbeOutcome, SearchRows};
 use crate::error::{Error, Result, RetryAdvice, Status};
 use crate::freshness::{self, DOWN_SERVER_INTERVAL_MS, MAX_UNFETCHED_SEARCHES, PATH_REQUEST_INTERVAL_MS};
 use crate::matching::path_search::{file_name, is_same_file, other_unicode_spelling, title_in};
@@ -238,7 +238,6 @@ impl Synchronizer {
             deadline: call.deadline.half().at_most(SEARCH_TIMEOUT),
             ..*call
         };
-        let deadline = call.deadline;
         let requests_before = self.request_counts();
         let is_postponed = AtomicBool::new(false);
         let result = self.job(&call, |job| {
@@ -251,7 +250,7 @@ impl Synchronizer {
                     return Ok(());
                 }
                 if cause == SearchCause::Unlisted {
-                    SearchRows(&self.store).note_unchanged_search(view_id, self.clock.now_ms(), deadline)?;
+                    SearchRows(&self.store).note_unchanged_search(view_id, self.clock.now_ms());
                 }
                 for row in &due {
                     if !is_due(row)? {
@@ -267,12 +266,7 @@ impl Synchronizer {
                     }
                     // Failed and slow searches are also recorded, so that no process repeats them soon.
                     let is_found = matches!(result, Ok(true));
-                    let now_ms = self.clock.now_ms();
-                    let rows = SearchRows(&self.store);
-                    let noted = rows.note_path_search(view_id, row.id, hash, now_ms, is_found, note_deadline());
-                    if let Err(error) = noted {
-                        log::debug!("cannot record a search: {error}");
-                    }
+                    SearchRows(&self.store).note_path_search(view_id, row.id, hash, self.clock.now_ms(), is_found);
                     if result.is_err() && cause != SearchCause::Unfetched {
                         let outcome = self.probe_outcome(result.as_ref().err(), requests_before);
                         self.note_probe_outcome(view_id, outcome);
@@ -355,23 +349,15 @@ impl SyncJob<'_> {
             return;
         }
         // Without a recent success to overwrite, the next query for a path sends its own request.
-        let has_recent_success = |view_id| -> Result<bool> {
-            let last = SearchRows(&sync.store).last_probe_for_path(view_id)?;
-            Ok(last.is_some_and(|probe| {
-                let is_recent = !freshness::may_search_for_path(Some(probe.ended_ms), sync.clock.now_ms());
-                probe.outcome == ProbeOutcome::Answered && is_recent
-            }))
+        let is_recent_success = |probe: LastProbe| {
+            let is_recent = !freshness::may_search_for_path(Some(probe.ended_ms), sync.clock.now_ms());
+            probe.outcome == ProbeOutcome::Answered && is_recent
         };
-        let deadline = self.bounds.deadline.at_most(SEARCH_TIMEOUT);
-        let written = self.view_id().and_then(|view_id| match view_id {
-            Some(view_id) if has_recent_success(view_id)? => {
-                let outcome = ProbeOutcome::Failed(Some(error.status));
-                SearchRows(&sync.store).note_probe_outcome(view_id, sync.clock.now_ms(), outcome, deadline)
-            }
-            _ => Ok(()),
-        });
-        if let Err(error) = written {
-            log::debug!("cannot record that the server did not answer: {error}");
+        if let Ok(Some(view_id)) = self.view_id()
+            && let Ok(Some(last_probe)) = SearchRows(&sync.store).last_probe_for_path(view_id)
+            && is_recent_success(last_probe)
+        {
+            sync.note_probe_outcome(view_id, ProbeOutcome::Failed(Some(error.status)));
         }
     }
 

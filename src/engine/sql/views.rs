@@ -1,5 +1,7 @@
 //! Views. Each view, which is one server's libraries as one user sees them, is a row in the table `views`.
 
+use std::time::Duration;
+
 use rusqlite::{Connection, params};
 
 use super::change_log::Sweeper;
@@ -213,10 +215,21 @@ pub struct LastProbe {
     pub outcome: ProbeOutcome,
 }
 
+/// Maximum time to wait for the store's lock before a record of requests.
+const NOTE_WAIT: Duration = Duration::from_millis(200);
+
 /// Access to a store's records of path searches.
 pub struct SearchRows<'s>(pub &'s Store);
 
 impl SearchRows<'_> {
+    /// Records requests, even if the call has no time left. A record only saves later requests, so an error is logged,
+    /// and the call goes on.
+    fn record(&self, work: impl FnMut(&Tx<'_>) -> rusqlite::Result<()>) {
+        if let Err(error) = self.0.write(Deadline::NONE.at_most(NOTE_WAIT), work) {
+            log::debug!("cannot record a request to the server: {error}");
+        }
+    }
+
     /// Returns the last search for the target with this hash, such as a path's normal form; `None` if there is no
     /// record.
     pub fn path_search(&self, view_id: ViewId, library: LibraryId, hash: u64) -> Result<Option<PathSearch>> {
@@ -244,15 +257,8 @@ impl SearchRows<'_> {
     }
 
     /// Records a search in libraries that had not changed.
-    pub fn note_unchanged_search(&self, view_id: ViewId, now_ms: i64, deadline: Deadline) -> Result<()> {
-        self.note_path_search(
-            view_id,
-            PROBE,
-            UNCHANGED_SEARCH.cast_unsigned(),
-            now_ms,
-            false,
-            deadline,
-        )
+    pub fn note_unchanged_search(&self, view_id: ViewId, now_ms: i64) {
+        self.note_path_search(view_id, PROBE, UNCHANGED_SEARCH.cast_unsigned(), now_ms, false);
     }
 
     /// Returns the last probe for an unlisted path; `None` without a record.
@@ -262,57 +268,47 @@ impl SearchRows<'_> {
 
     /// Records that a probe for an unlisted path begins. The probe answers for every path that was missed before this
     /// transaction.
-    pub fn begin_probe(&self, view_id: ViewId, now_ms: i64, deadline: Deadline) -> Result<()> {
-        self.0.write(deadline, |tx| {
+    pub fn begin_probe(&self, view_id: ViewId, now_ms: i64) {
+        self.record(|tx| {
             tx.run(
                 "INSERT INTO path_searches (view_id, library, hash, first_ms, last_ms, found) \
                  VALUES (?1, ?2, 0, ?3, ?4, ?5) ON CONFLICT (view_id, library, hash) DO UPDATE SET \
                  first_ms = excluded.first_ms, last_ms = excluded.last_ms, found = excluded.found",
                 params![view_id, PROBE, tx.sequence, now_ms, UNDER_WAY],
             )
-        })
+        });
     }
 
     /// Records the outcome of a probe for an unlisted path, so that no process repeats a failed probe too soon.
-    pub fn note_probe_outcome(
-        &self,
-        view_id: ViewId,
-        now_ms: i64,
-        outcome: ProbeOutcome,
-        deadline: Deadline,
-    ) -> Result<()> {
+    pub fn note_probe_outcome(&self, view_id: ViewId, now_ms: i64, outcome: ProbeOutcome) {
         let found = match outcome {
             ProbeOutcome::UnderWay => UNDER_WAY,
             ProbeOutcome::Answered => ANSWERED,
             // Only an outcome that was read from the store can lack a status.
             ProbeOutcome::Failed(status) => i64::from(status.unwrap_or(Status::Timeout) as i32),
         };
-        self.0.write(deadline, |tx| {
+        self.record(|tx| {
             tx.run(
                 "INSERT INTO path_searches (view_id, library, hash, first_ms, last_ms, found) \
                  VALUES (?1, ?2, 0, 0, ?3, ?4) ON CONFLICT (view_id, library, hash) DO UPDATE SET \
                  last_ms = excluded.last_ms, found = excluded.found",
                 params![view_id, PROBE, now_ms, found],
             )
-        })
+        });
     }
 
     /// Records, in one transaction, questions about targets: libraries and hashes. Spends `requests` of the budget.
-    pub fn note_questions(
-        &self,
-        view_id: ViewId,
-        targets: &[(LibraryId, u64)],
-        requests: u64,
-        now_ms: i64,
-        deadline: Deadline,
-    ) -> Result<()> {
-        self.0.write(deadline, |tx| {
+    pub fn note_questions(&self, view_id: ViewId, targets: &[(LibraryId, u64)], requests: u64, now_ms: i64) {
+        if targets.is_empty() && requests == 0 {
+            return;
+        }
+        self.record(|tx| {
             for (library, hash) in targets {
                 note(tx, view_id, questions_about(*library), hash.cast_signed(), now_ms, 0)?;
             }
             delete_old(tx, now_ms)?;
             change_budget(tx, view_id, now_ms, |budget| budget.spend(requests, now_ms))
-        })
+        });
     }
 
     /// Returns the budget for fruitless requests.
@@ -321,10 +317,8 @@ impl SearchRows<'_> {
     }
 
     /// Returns requests to the budget, because they were fruitful.
-    pub fn refund(&self, view_id: ViewId, requests: u64, now_ms: i64, deadline: Deadline) -> Result<()> {
-        self.0.write(deadline, |tx| {
-            change_budget(tx, view_id, now_ms, |budget| budget.refund(requests))
-        })
+    pub fn refund(&self, view_id: ViewId, requests: u64, now_ms: i64) {
+        self.record(|tx| change_budget(tx, view_id, now_ms, |budget| budget.refund(requests)));
     }
 
     /// Returns the earlier requests for the list of libraries by calls that select a library with this hash.
@@ -333,8 +327,8 @@ impl SearchRows<'_> {
     }
 
     /// Records a request for the list of libraries by a call that selects a library with this hash.
-    pub fn note_library_question(&self, view_id: ViewId, hash: u64, now_ms: i64, deadline: Deadline) -> Result<()> {
-        self.note_path_search(view_id, LIBRARY_LIST, hash, now_ms, false, deadline)
+    pub fn note_library_question(&self, view_id: ViewId, hash: u64, now_ms: i64) {
+        self.note_path_search(view_id, LIBRARY_LIST, hash, now_ms, false);
     }
 
     /// Returns whether a check less than a day ago found that a source's precondition is met, for example that a
@@ -346,25 +340,17 @@ impl SearchRows<'_> {
 
     /// Records, for all users of the store, that a source's precondition is met, so that no process checks it again for
     /// a day. `hash`: the hash of the precondition's text.
-    pub fn record_precondition_met(&self, hash: u64, now_ms: i64, deadline: Deadline) -> Result<()> {
-        self.note_path_search(ViewId::ALL, PROBE, hash, now_ms, true, deadline) // `true`: it is met
+    pub fn record_precondition_met(&self, hash: u64, now_ms: i64) {
+        self.note_path_search(ViewId::ALL, PROBE, hash, now_ms, true); // `true`: it is met
     }
 
     /// Records that plexindex searched the server for the target with this hash, such as a path's normal form.
     /// `found`: whether the server has the target.
-    pub fn note_path_search(
-        &self,
-        view_id: ViewId,
-        library: LibraryId,
-        hash: u64,
-        now_ms: i64,
-        found: bool,
-        deadline: Deadline,
-    ) -> Result<()> {
-        self.0.write(deadline, |tx| {
+    pub fn note_path_search(&self, view_id: ViewId, library: LibraryId, hash: u64, now_ms: i64, found: bool) {
+        self.record(|tx| {
             note(tx, view_id, library, hash.cast_signed(), now_ms, found.into())?;
             delete_old(tx, now_ms)
-        })
+        });
     }
 }
 
