@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import logging
 import os
 import select
 import shlex
+import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -111,6 +114,22 @@ class Cli:
         """Returns the output, one JSON value on each line."""
         printed = self.run(*arguments, "--json", given=given, **variables).stdout
         return [json.loads(line) for line in printed.splitlines()]
+
+    @contextlib.contextmanager
+    def watching(self, *arguments: object, **variables: str | None) -> Iterator[Iterator[Any]]:
+        """Runs a command that follows, interrupts it at the end, and yields what it prints: JSON values."""
+        command, environment = self.start(*arguments, "--json", **variables)
+        pipe = subprocess.PIPE
+        with subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True) as process:
+            assert process.stdout is not None
+            # A command that stays behind fails the test instead of blocking it.
+            timer = threading.Timer(60, process.kill)
+            timer.start()
+            yield map(json.loads, process.stdout)
+            timer.cancel()
+            process.send_signal(signal.SIGINT)
+            _, self.errors = process.communicate(timeout=30)
+        assert process.returncode == 130
 
     def at_terminal(
         self, *arguments: object, react: Callable[[str], str] = lambda _: "", **variables: str | None

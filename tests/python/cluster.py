@@ -83,14 +83,10 @@ class Cluster:
         """The address of a shared log, for a machine that does much else: an answer may take a while."""
         return f"postgresql://{role}@/plexindex?host={self.folder}&connect_timeout=30"
 
-    def stop(self) -> None:
-        """Ends the server; its data stays."""
-        self._run("pg_ctl", "-D", self.folder / "data", "-m", "immediate", "-w", "stop")
-
     def remove(self) -> None:
         """Ends the server if it runs, and removes its folder."""
         if (self.folder / "data" / "postmaster.pid").exists():
-            self.stop()
+            self._run("pg_ctl", "-D", self.folder / "data", "-m", "immediate", "-w", "stop")
         shutil.rmtree(self.folder)
 
 

@@ -46,17 +46,17 @@ def test_connect_and_sections(server: RealClientServer) -> None:
     assert server.counted() == {"other": 1, "sections": 1}
     assert [s.title for s in plex.library.sections()] == ["Movies", "TV Shows", "Music", "Photos"]
     assert server.counted() == {}
-    assert (movies.type, movies.locations) == ("movie", ["/data/movies"])
+    assert movies.type == "movie"
+    assert movies.locations == ["/data/movies"]
     assert movies.refreshing is False
     assert plex.identity().machineIdentifier == plex.machineIdentifier
     assert plex.activities[0].type == "butler"
 
 
 def test_wrong_tokens_are_refused(server: RealClientServer) -> None:
-    with pytest.raises(Unauthorized):
-        PlexServer(server.url, "wrong")
-    with pytest.raises(Unauthorized):
-        PlexServer(server.url)
+    for token in ("wrong", None):
+        with pytest.raises(Unauthorized):
+            PlexServer(server.url, token)
 
 
 def test_files_and_guids_cost_nothing_more(server: RealClientServer, plex: PlexServer) -> None:
@@ -88,7 +88,8 @@ def test_search_with_filters(server: RealClientServer, plex: PlexServer) -> None
     found = movies.search(sort="addedAt:desc", maxresults=5)
     assert server.counted() == {"count": 1, "other": 1, "listing": 1}
     times = [m.addedAt for m in found]
-    assert len(found) == 5 and times == sorted(times, reverse=True)
+    assert len(found) == 5
+    assert times == sorted(times, reverse=True)
     newest = found[0]
     assert newest in movies.search(year=newest.year)
     assert movies.search(guid=newest.guid) == [newest]
@@ -121,7 +122,8 @@ def test_single_items(server: RealClientServer, plex: PlexServer) -> None:
     key = int(server.files(1)[3]["ratingKey"])
     server.counted()
     item = plex.fetchItem(key)
-    assert item.ratingKey == key and item.librarySectionID == movies.key
+    assert item.ratingKey == key
+    assert item.librarySectionID == movies.key
     assert plex.fetchItem(f"/library/metadata/{key}") == item
     assert server.counted() == {"metadata": 2}
     with pytest.raises(NotFound):
@@ -148,7 +150,8 @@ def test_batch_edit_is_one_put(server: RealClientServer, plex: PlexServer) -> No
     for item in items:
         genres = {genre.tag for genre in item.genres}
         item.reload()
-        assert (item.title, item.summary) == ("Same", "S & <T> \u00e9")
+        assert item.title == "Same"
+        assert item.summary == "S & <T> \u00e9"
         assert [label.tag for label in item.labels] == ["To Watch"]
         assert {genre.tag for genre in item.genres} == genres | {"Noir"}
         locked = {field.name for field in item.fields if field.locked}
@@ -195,7 +198,8 @@ def test_music(plex: PlexServer) -> None:
     assert [a.type for a in section.all()] == ["artist"]
     assert len(section.albums()) == 3
     tracks = section.searchTracks()
-    assert len(tracks) == 25 and all(t.media[0].parts[0].file.endswith(".flac") for t in tracks)
+    assert len(tracks) == 25
+    assert all(t.media[0].parts[0].file.endswith(".flac") for t in tracks)
     assert len(section.all()[0].tracks()) == 25
 
 
@@ -206,5 +210,6 @@ def test_photos(plex: PlexServer) -> None:
     # A listing of photos gives nothing without this argument, which plexapi does not send.
     assert section.all(libtype="photo") == []
     photos = section.fetchItems(f"/library/sections/{section.key}/all?type=13&clusterZoomLevel=1")
-    assert len(photos) == 120 and photos[0].media[0].parts[0].file.endswith(".jpg")
+    assert len(photos) == 120
+    assert photos[0].media[0].parts[0].file.endswith(".jpg")
     assert len(albums[0].photos()) in {20, 100}

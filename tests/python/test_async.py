@@ -10,14 +10,13 @@ import gc
 import inspect
 import pickle
 import threading
-import time
 import weakref
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import plexindex
 import pytest
-from conftest import OpenIndex, Server
+from conftest import OpenIndex, Server, until
 from plexindex import aio
 from plexindex.testing import FakePlex
 
@@ -35,11 +34,7 @@ def test_a_task_that_is_cancelled_stops_its_fetch(open_index: OpenIndex, server:
             await task
 
     asyncio.run(ask())
-    # The call ends on its thread, soon after its task.
-    cancelled = time.monotonic()
-    while index.stats()["calls"] == 0 and time.monotonic() - cancelled < 30:
-        time.sleep(0.01)
-    assert index.stats()["calls"] == 1
+    until(lambda: index.stats()["calls"])  # the call ends on its thread, soon after its task
     assert server.get("stats")["requests"]["listing"] < 14
     server.post("reset")
     # What had come is kept, and the index goes on.
@@ -138,13 +133,6 @@ def test_the_wait_for_a_thread_counts_towards_the_timeout(
     asyncio.run(ask(open_index(timeout=0.05)))
 
 
-def test_an_unknown_attribute_cannot_be_set(index: plexindex.Index) -> None:
-    own, name = aio.AsyncIndex(index), "tokn"
-    for target in (index, index.library(), own, own.library()):
-        with pytest.raises(AttributeError, match="tokn"):
-            setattr(target, name, "x")
-
-
 def test_a_call_keeps_the_context_and_drops_its_error(open_index: OpenIndex) -> None:
     user = contextvars.ContextVar[str]("user")
     seen: set[str] = set()
@@ -169,24 +157,25 @@ def test_a_call_keeps_the_context_and_drops_its_error(open_index: OpenIndex) -> 
     try:
         # Nothing refers to the error in a circle, which would keep the index until the next collection.
         error = asyncio.run(ask())
-        begun = time.monotonic()
-        while error() is not None and time.monotonic() - begun < 30:
-            time.sleep(0.01)  # the thread ends soon after its task
-        assert error() is None
+        until(lambda: error() is None)  # the thread ends soon after its task
     finally:
         gc.enable()
     assert seen == {"Ada"}
 
 
 @pytest.mark.parametrize("call", [pickle.dumps, copy.copy, copy.deepcopy])
-def test_an_index_for_asyncio_cannot_be_copied(index: plexindex.Index, call: Callable[[object], object]) -> None:
+def test_an_index_for_asyncio_names_its_class_and_cannot_be_copied(
+    index: plexindex.Index, call: Callable[[object], object]
+) -> None:
     own = aio.AsyncIndex(index)
     for one in (own, own.library("Movies"), own.watch()):
+        assert repr(one).startswith(f"<plexindex.aio.{type(one).__name__} ")
         with pytest.raises(TypeError, match=type(one).__name__):
             call(one)
 
 
-def test_a_repr_names_the_class_for_asyncio(index: plexindex.Index) -> None:
-    own = aio.AsyncIndex(index)
-    for one in (own, own.library("Movies"), own.watch()):
-        assert repr(one).startswith(f"<plexindex.aio.{type(one).__name__} ")
+def test_an_unknown_attribute_cannot_be_set(index: plexindex.Index) -> None:
+    own, name = aio.AsyncIndex(index), "tokn"
+    for target in (index, index.library(), own, own.library()):
+        with pytest.raises(AttributeError, match=name):
+            setattr(target, name, "x")

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import signal
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -97,20 +94,14 @@ def test_the_command_reports_a_rename(tmp_path: Path, tree: Tree) -> None:
     cli = Cli(tmp_path, tree.server)
     cli.good("refresh")
     new = tree.films / "Alpha, again (2001)" / "Alpha (2001).mkv"
-    command, environment = cli.start("changes", "--watch", "--json", "--disk-every", "0.2")
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True) as follower:
-        assert follower.stdout is not None
-        assert json.loads(follower.stdout.readline())["change"] == "cursor"
+    with cli.watching("changes", "--watch", "--disk-every", "0.2") as lines:
+        assert next(lines)["change"] == "cursor"
         tree.rename(tree.listed[0], new)
-        line = next(line for line in map(json.loads, follower.stdout) if line["change"] != "cursor")
+        line = next(line for line in lines if line["change"] != "cursor")
         assert line["change"] == "moved"
         assert line["from"] == str(tree.listed[0])
         assert line["path"] == str(new)
-        follower.send_signal(signal.SIGINT)
-        _, errors = follower.communicate(timeout=30)
-    assert follower.returncode == 130
-    assert errors == "\nplexindex: interrupted\n", "no fetch has to be resumed"
+    assert cli.errors == "\nplexindex: interrupted\n", "no fetch has to be resumed"
 
 
 def test_only_chosen_libraries_on_this_machine_are_walked(open_index: OpenIndex, tree: Tree) -> None:

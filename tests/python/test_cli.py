@@ -220,15 +220,10 @@ def test_stats(cli: Cli, server: Server) -> None:
 
 def test_stats_can_be_watched(cli: Cli, server: Server) -> None:
     cli.good("refresh", "Movies")
-    command, environment = cli.start("stats", "--json", "--every", "0.1")
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        lines = map(json.loads, process.stdout)
+    with cli.watching("stats", "--every", "0.1") as lines:
         first = next(lines)
         cli.run("match", server.paths(1)[0]["path"])
         until(lambda: next(lines)["store_answers"] > first["store_answers"])
-        process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 130
 
 
 def test_clear_asks_first(cli: Cli) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import stat
 import sys
 from pathlib import Path
@@ -13,6 +14,8 @@ import pytest
 from cli import Cli
 from conftest import TOKEN, Server
 from plexindex._core import config as _config
+
+from disk import make
 
 PLEXAPI = ".config/plexapi/config.ini"
 
@@ -30,10 +33,7 @@ def ours(server: Server) -> dict[str, Any]:
 
 
 def write_config(cli: Cli, text: str, name: str = ".config/plexindex/config.toml") -> str:
-    path = cli.home / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
-    return str(path)
+    return str(make(cli.home / name, text.encode()))
 
 
 def auth(server: Server, token: str = TOKEN) -> str:
@@ -44,9 +44,13 @@ def own(server: Server, token: str = TOKEN) -> str:
     return f"server_url = '{server.url}'\ntoken = '{token}'\n"
 
 
+def sources_of(cli: Cli, *arguments: object, **variables: Any) -> dict[str, Any]:
+    return {line["name"]: line["source"] for line in cli.lines("config", *arguments, **variables)}
+
+
 def sources(cli: Cli, *arguments: object, **variables: Any) -> tuple[str | None, str | None]:
     """The source of the server's address, and the token's."""
-    facts = {line["name"]: line["source"] for line in cli.lines("config", *arguments, **variables)}
+    facts = sources_of(cli, *arguments, **variables)
     return facts["server_url"], facts["token"]
 
 
@@ -79,15 +83,6 @@ def test_each_source(cli: Cli, server: Server, tmp_path: Path, ours: dict[str, A
     assert sources(cli, PLEXAPI_CONFIG_PATH=str(cli.home / "missing")) == (None, None)
 
 
-def test_a_wrong_token_file(cli: Cli, server: Server, tmp_path: Path) -> None:
-    file = tmp_path / "token"
-    file.write_text("\n")
-    flags = ["libraries", "--server-url", server.url, "--token-file", file]
-    cli.fails(2, "--token and --token-file are both given", *flags, "--token", "x")
-    cli.fails(2, "is empty", *flags)
-    cli.fails(2, "No such file", *flags[:-1], tmp_path / "missing")
-
-
 def test_a_command_prints_the_token(
     cli: Cli, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ours: dict[str, Any]
 ) -> None:
@@ -97,13 +92,17 @@ def test_a_command_prints_the_token(
     assert "Movies" in cli.good("libraries", "--token-command", command, **{**ours, "PLEXINDEX_TOKEN": "wrong"})
     write_config(cli, f"server_url = '{server.url}'\ntoken_command = {json.dumps(f'{command} x')}\n")
     assert "Movies" in cli.good("libraries")
-    for bad, why in (
-        (f'"{sys.executable}" -c "exit(1)"', "exit code 1"),
-        (f'"{sys.executable}" -c "exit(0)"', "printed nothing"),
-        ("/not/there", "cannot run"),
-        ("'", "cannot run"),
+    empty = str(make(tmp_path / "empty", b"\n"))
+    for flag, bad, why in (
+        ("--token-command", f'"{sys.executable}" -c "exit(1)"', "exit code 1"),
+        ("--token-command", f'"{sys.executable}" -c "exit(0)"', "printed nothing"),
+        ("--token-command", "/not/there", "cannot run"),
+        ("--token-command", "'", "cannot run"),
+        ("--token-file", empty, f"{empty} is empty"),
+        ("--token-file", "/nowhere", "/nowhere"),
     ):
-        cli.fails(2, why, "libraries", "--token-command", bad)
+        cli.fails(2, why, "libraries", "--server-url", server.url, flag, bad)
+    cli.fails(2, "--token-file", "libraries", "--server-url", server.url, "--token-file", empty, "--token", "x")
 
 
 def test_mappings(cli: Cli, server: Server, ours: dict[str, Any]) -> None:
@@ -111,16 +110,15 @@ def test_mappings(cli: Cli, server: Server, ours: dict[str, Any]) -> None:
     host = path.replace("/data/", "/mnt/media/")
     for mappings in ("/mnt/tv=/data/tv;/mnt/media=/data", "/mnt/tv -> /data/tv\n/mnt/media -> /data"):
         assert cli.json("match", host, PLEXINDEX_MAPPINGS=mappings, **ours)["match_kind"] == "mapped"
-    cli.fails(2, "PLEXINDEX_MAPPINGS: 'media' is not a mapping", "match", path, PLEXINDEX_MAPPINGS="media", **ours)
+    cli.fails(2, "PLEXINDEX_MAPPINGS: 'media'", "match", path, PLEXINDEX_MAPPINGS="media", **ours)
     mine = f"{own(server)}[mappings]\n'/mnt/a' = '/nowhere'\n'/mnt/media' = '/data'\n"
     file = write_config(cli, mine)
     assert cli.json("match", host)["match_kind"] == "mapped"
     shown = {"name": "mapping", "value": "/mnt/media -> /data", "source": f"mappings in {file}"}
     assert cli.lines("config")[-1] == shown
-    write_config(cli, f"{mine}'/mnt/b' = ''\n")
-    cli.fails(2, f"mappings in {file}: '/mnt/b ->' is not a mapping", "match", path)
-    write_config(cli, f"{mine}'/mnt/b' = 1\n")
-    cli.fails(2, f"mappings in {file} has a value of the wrong kind", "match", path)
+    for wrong in ("''", "1"):
+        write_config(cli, f"{mine}'/mnt/b' = {wrong}\n")
+        cli.fails(2, f"mappings in {file}", "match", path)
 
 
 def test_plexapi_reads_the_same_file(cli: Cli, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,10 +156,10 @@ def test_an_error_names_the_source(cli: Cli, server: Server, tmp_path: Path) -> 
     variables: dict[str, Any] = {"PLEXINDEX_SERVER_URL": server.url, "PLEXINDEX_TOKEN_FILE": str(file)}
     for token, code in (("wrong", 4), ("two words\x01", 2)):
         file.write_text(token)
-        cli.fails(code, "; the token is from PLEXINDEX_TOKEN_FILE", "libraries", **variables)
+        cli.fails(code, "PLEXINDEX_TOKEN_FILE", "libraries", **variables)
     path = write_config(cli, auth(server, "wrong"), PLEXAPI)
-    cli.fails(4, f"; the token is from {path}", "libraries")
-    cli.fails(2, "; the server_url is from PLEXINDEX_SERVER_URL", "libraries", PLEXINDEX_SERVER_URL="foo")
+    cli.fails(4, path, "libraries")
+    cli.fails(2, "PLEXINDEX_SERVER_URL", "libraries", PLEXINDEX_SERVER_URL="foo")
 
 
 def test_the_folder(cli: Cli, tmp_path: Path, ours: dict[str, Any]) -> None:
@@ -216,20 +214,16 @@ def test_the_size_limit(cli: Cli, ours: dict[str, Any]) -> None:
     assert cli.json("stats", "--size-limit", "2G", PLEXINDEX_SIZE_LIMIT="500M")["size_limit"] == 2_000_000_000
     assert " of 70.0 kB allowed, too small by " in cli.run("stats").stdout
     cli.fails(0, "increase size_limit", "doctor", **ours)
-    cli.fails(2, "PLEXINDEX_SIZE_LIMIT: 'much' is not a size", "stats", PLEXINDEX_SIZE_LIMIT="much")
+    cli.fails(2, "PLEXINDEX_SIZE_LIMIT: 'much'", "stats", PLEXINDEX_SIZE_LIMIT="much")
 
-
-@pytest.mark.parametrize("text", ["", "0", "-1", "G", "1.5G", "1GB", "9999999999T", "٣"])
-def test_what_is_not_a_size(text: str) -> None:
-    with pytest.raises(ValueError, match="is not a size"):
-        _config.parse_size(text)
+    for text in ("", "0", "-1", "G", "1.5G", "1GB", "9999999999T", "٣"):
+        with pytest.raises(ValueError, match=re.escape(repr(text))):
+            _config.parse_size(text)
 
 
 def test_the_user_is_found_beside_the_token(cli: Cli, ours: dict[str, Any]) -> None:
-    def user(*words: str, **variables: Any) -> str | None:
-        facts = {line["name"]: line["source"] for line in cli.lines("config", *words, **ours, **variables)}
-        source: str | None = facts["user"]
-        return source
+    def user(*words: str, **variables: Any) -> Any:
+        return sources_of(cli, *words, **ours, **variables)["user"]
 
     path = write_config(cli, "token = 'another'\nuser = 'ann'\n")
     assert user() is None, "the user of the file need not be that of the environment's token"

@@ -1,16 +1,21 @@
-"""The drop-in's caches behave as those of Stash2Plex: what they keep, for how long, what they count and show."""
+"""The drop-in's caches behave as those of Stash2Plex: what they keep, for how long, what they count, show and log."""
 
 from __future__ import annotations
 
+import logging
+import random
 import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import MagicMock, Mock
 
-from compat_world import item
+import pytest
+from compat_world import KEY, answers, item
 from conftest import until
-from plexindex.compat import MatchCache, PlexCache, _extract_item_data
+from plexindex._compat import host
+from plexindex._core import abi, log
+from plexindex.compat import MatchCache, PlexCache, _extract_item_data, configure, find_plex_items_with_confidence
 
 
 def test_folders_are_made_and_files_of_others_are_not_touched(tmp_path: Path) -> None:
@@ -73,11 +78,9 @@ def test_what_is_taken_from_an_item() -> None:
         "title": "x",
         "file_paths": [],
     }
-    assert _extract_item_data(SimpleNamespace(key="", title="x")) is None
-    assert _extract_item_data(SimpleNamespace(title="x")) is None
-    assert _extract_item_data(Raises()) is None
-    assert _extract_item_data(None) is None
-    assert _extract_item_data(Mock(key="1")) is None  # its media are nothing to go through
+    # The last one's media are nothing to go through.
+    for odd in (SimpleNamespace(key="", title="x"), SimpleNamespace(title="x"), Raises(), None, Mock(key="1")):
+        assert _extract_item_data(odd) is None
     bare = _extract_item_data(MagicMock())
     assert bare is not None
     assert re.match("<MagicMock", bare["key"])
@@ -93,3 +96,127 @@ def test_odd_texts_come_back_as_they_were(tmp_path: Path) -> None:
     for text in texts:
         cache.set_search_results("L", text, [item(text, text)])
     assert cache.get_search_results("L", "=7") == [_extract_item_data(item("=7", "=7"))]
+
+
+FILMS = [item(KEY + "7", "Alien", "/plex/Alien.mkv"), item(KEY + "8", "Heat", "/plex/Heat.mkv")]
+
+
+def test_the_caches_say_what_they_did(host_lines: list[str], tmp_path: Path) -> None:
+    library, matches = PlexCache(tmp_path, library_ttl=60), MatchCache(tmp_path)
+    library.get_library_items("Movies")
+    library.set_library_items("Movies", FILMS)
+    library.get_library_items("Movies")
+    library.set_search_results("Movies", "Heat", FILMS[1:2])
+    library.get_search_results("Movies", "Heat")
+    library.get_search_results("Movies", "Alien")
+    library.clear()
+    library.close()
+    matches.get_match("Movies", "/x")
+    matches.set_match("Movies", "/x", "1")
+    matches.set_match("Movies", "/y", "2")
+    matches.invalidate("Movies", "/x")
+    matches.invalidate("Movies", "/x")
+    matches.invalidate_library("Movies")
+    matches.clear()
+    matches.close()
+    assert host_lines == [
+        f"d PlexCache initialized at {tmp_path / 'cache'} (TTL: 60s, limit: 104857600 bytes)",
+        f"d MatchCache initialized at {tmp_path / 'match_cache'} (limit: 52428800 bytes)",
+        "d Cache miss for library 'Movies'",
+        "d Cached 2 items for library 'Movies' (TTL: 60s)",
+        "d Cache hit for library 'Movies' (2 items)",
+        "d Cached 1 search results for 'Movies:Heat'",
+        "d Cache hit for search 'Movies:Heat' (1 results)",
+        "d Cache miss for search 'Movies:Alien'",
+        "i Cache cleared",
+        "d Cache closed",
+        "d Cached match '/x' -> 1",
+        "d Cached match '/y' -> 2",
+        "d Invalidated match for '/x'",
+        "i Invalidated 1 matches for library 'Movies'",
+        "i Match cache cleared",
+        "d Match cache closed",
+    ]
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_a_lookup_writes_a_line_only_at_the_host_s_debug_level(
+    host_lines: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, debug: bool
+) -> None:
+    for name, value in host.chosen.items():
+        monkeypatch.setitem(host.chosen, name, value)
+    configure(matcher=answers([]))
+    matches = MatchCache(tmp_path)
+    find_plex_items_with_confidence(None, "/x", match_cache=matches, debug_logging=debug)
+    matches.set_match("Movies", "/x", "1")
+    host_lines.clear()
+    matches.get_match("Movies", "/x")
+    matches.get_match("Movies", "/y")
+    wanted = ["d Match cache hit for '/x' -> 1", "d Match cache miss for '/y'"]
+    assert host_lines == (wanted if debug else [])
+    matches.close()
+
+
+def test_a_slow_call_is_told_with_the_title_and_is_no_warning(
+    host_lines: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("plexindex"), "hasHandlers", lambda: False)
+    monkeypatch.setitem(host.titles, "78dde6e5-fd29", "Adult")
+    slow = "match_path in '78dde6e5-fd29' took 1.02 s: the server (1 request) 1.01 s"
+    log.hand_on([(abi.LOG_WARN, slow), (abi.LOG_WARN, "the database took damage")])
+    assert host_lines == [
+        "d match_path in 'Adult' took 1.02 s: the server (1 request) 1.01 s",
+        "w the database took damage",
+    ]
+
+
+LIBRARIES = ["Movies", "movies", "Movies:C", "TV Shows", "", "\0", "\ud800", "Müsik"]
+PIECES = [
+    "/movies/", "/", "//", "\\", ":", "C:", "A", "a", "İ", "i", "ı", "ß", "ẞ", "SS", "Σ", "σ", "ς", "Σ.",
+    "é", "e\u0301", "É", "\u0345", "ǅ", "Ⅷ", "\0", "\1", "\ud83d", "\ude00", "\udc80", "\udcc3\udca9", "🎬",
+    "\u2028", "\ufeff", "=", "%41",
+]  # fmt: skip
+
+
+def text(source: random.Random) -> str:
+    """A short string of pieces that are easily confused; now and then a huge one."""
+    made = "".join(source.choices(PIECES, k=source.randrange(5)))
+    return made * 20_000 if made and source.random() < 0.01 else made
+
+
+@pytest.mark.both
+@pytest.mark.parametrize("seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.deep) for seed in range(2, 6))])
+def test_matches_are_those_of_a_dict(tmp_path: Path, seed: int) -> None:
+    source = random.Random(seed)  # noqa: S311
+    model: dict[tuple[str, str], str] = {}
+    caches = [MatchCache(tmp_path) for _ in range(2)]
+    paths = [text(source) for _ in range(60)]
+    for _ in range(1_500):
+        cache, library = source.choice(caches), source.choice(LIBRARIES)
+        path = source.choice(paths)
+        path = source.choice([path, path.upper(), path.lower(), path.title(), path.swapcase()])
+        place, what = (library, path.lower()), source.random()
+        if what < 0.45:
+            assert cache.get_match(library, path) == model.get(place)
+        elif what < 0.85:
+            key = source.choice(["/library/metadata/", "", "/"]) + text(source)
+            cache.set_match(library, path, key)
+            model[place] = key
+        elif what < 0.95:
+            cache.invalidate(library, path)
+            model.pop(place, None)
+        elif what < 0.97:
+            cache.invalidate_library(library)
+            for known in [known for known in model if known[0] == library]:
+                del model[known]
+        elif what < 0.99:
+            cache.close()
+        elif what < 0.995:
+            caches[caches.index(cache)] = MatchCache(tmp_path)
+        else:
+            cache.clear()
+            model.clear()
+        if source.random() < 0.02:
+            assert cache.get_stats()["count"] == len(model)
+    for (library, path), key in model.items():
+        assert [cache.get_match(library, path) for cache in caches] == [key, key]

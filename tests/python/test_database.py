@@ -6,7 +6,6 @@ import gzip
 import json
 import pickle
 import shutil
-import signal
 import sqlite3
 import subprocess
 from pathlib import Path
@@ -68,16 +67,12 @@ database.commit()
 
 
 def test_the_command_follows_without_events(cli: Cli, plex: Path) -> None:
-    command, environment = cli.start("changes", "--watch", "--json", "--database", plex)
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as follower:
-        assert follower.stdout is not None
-        assert json.loads(follower.stdout.readline())["change"] == "cursor"
+    with cli.watching("changes", "--watch", "--database", plex) as lines:
+        assert next(lines)["change"] == "cursor"
         run_python(RENAME_SINTEL, plex / INSIDE)
-        change = next(line for line in map(json.loads, follower.stdout) if line["change"] != "cursor")
+        change = next(line for line in lines if line["change"] != "cursor")
         assert change["change"] == "moved"
         assert change["path"] == "/data/Movies/moved.mkv"
-        follower.send_signal(signal.SIGINT)
-        assert follower.wait(30) == 130
 
 
 def test_the_command_finds_it(cli: Cli, plex: Path) -> None:

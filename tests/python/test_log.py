@@ -14,9 +14,10 @@ from conftest import OpenIndex, Server
 def logger() -> Iterator[logging.Logger]:
     """The package's logger, which is as it was afterwards."""
     found = logging.getLogger("plexindex")
-    level = found.level
+    level, handlers = found.level, [*found.handlers]
     yield found
     found.setLevel(level)
+    found.handlers = handlers
 
 
 def test_a_handler_may_use_the_index(open_index: OpenIndex, server: Server, logger: logging.Logger) -> None:
@@ -27,14 +28,10 @@ def test_a_handler_may_use_the_index(open_index: OpenIndex, server: Server, logg
         def emit(self, _: logging.LogRecord) -> None:
             found.append(index.match(path, "Movies", offline=True))
 
-    handler = Handler()
-    logger.addHandler(handler)
+    logger.addHandler(Handler())
     logger.setLevel(logging.INFO)
     index = open_index()
-    try:
-        index.refresh("Movies")
-    finally:
-        logger.removeHandler(handler)
+    index.refresh("Movies")
     assert found
     assert all(found)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pickle
-import signal
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 
 import plexindex
 import pytest
-from conftest import TOKEN, Server
+from conftest import TOKEN, Server, exit_of_child
 
 
 def admit(server: Server, *tokens: str) -> None:
@@ -66,52 +65,34 @@ def test_an_error_of_the_callable_is_the_cause(server: Server, tmp_path: Path) -
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-@pytest.mark.parametrize("by", ["another thread", "the callable"])
-def test_a_fork_while_the_callable_runs(server: Server, used: Path, by: str) -> None:
+def test_a_fork_while_the_callable_runs(server: Server, used: Path) -> None:
     number = 1
     entered, forked = threading.Event(), threading.Event()
-    children: list[int] = []
-
-    def fork() -> None:
-        children.append(os.fork())
-        if children == [0]:
-            signal.alarm(30)
 
     def renew() -> str:
         if number == 2 and not entered.is_set():
             entered.set()
-            if by == "the callable":
-                fork()
-            else:
-                forked.wait(30)
+            forked.wait(30)
         return f"token-{number}"
 
     with plexindex.open(used, server.url, renew) as index:
         number = 2
         admit(server, "token-2")
         asking = threading.Thread(target=index.refresh, args=("Movies",), kwargs={"full": True})
-        if by == "the callable":
+        asking.start()
+        assert entered.wait(30)
+
+        def child() -> None:
+            nonlocal number
+            number = 3
+            admit(server, "token-3")
             index.refresh("Movies", full=True)
-        else:
-            asking.start()
-            assert entered.wait(30)
-            fork()
-        if children == [0]:
-            code = 1
-            try:
-                number = 3
-                admit(server, "token-3")
-                index.refresh("Movies", full=True)
-                code = 0
-            finally:
-                os._exit(code)
-        _, status = os.waitpid(children[0], 0)
+
+        assert exit_of_child(child) == 0
         admit(server, "token-2")
         forked.set()
-        if asking.ident is not None:
-            asking.join()
+        asking.join()
         index.refresh("Movies", full=True)
-        assert status == 0
 
 
 def test_a_pickled_index_finds_its_token_again(server: Server, used: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import json
 import math
+import re
+import urllib.parse
 import urllib.request
+from pathlib import Path
 from typing import Any
 
+import plexindex
 import pytest
 from conftest import Server as ServerProcess
-from conftest import ServerFactory
+from conftest import ServerFactory, until
 
 plexapi = pytest.importorskip("plexapi")
 
@@ -71,7 +75,31 @@ def test_reload(server: Standin, plex: PlexServer) -> None:
     item.reload(checkFiles=True)
     assert server.counted() == {"metadata": 1}
     part = item.media[0].parts[0]
-    assert part.exists and part.accessible and part.streams[0].codec == "h264"
+    assert part.exists
+    assert part.accessible
+    assert part.streams[0].codec == "h264"
     # plexapi reloads an item that lacks an attribute.
     assert [one.labels for one in items[1:]] == [[], []]
     assert server.counted() == {"metadata": 2}
+
+
+SOURCE = "\n".join(path.read_text(encoding="utf-8") for path in Path(plexapi.__file__).parent.glob("*.py"))
+# A field that plexapi does not read.
+BEYOND_PLEXAPI = {"attribution"}
+
+
+def test_what_is_asked_is_spelled_as_plexapi_spells_it(server: Standin, tmp_path: Path) -> None:
+    """The stand-in is ours, so neither notices a misspelling that both share. `plexapi` is the independent witness."""
+    with plexindex.open(tmp_path, server.url, server.token) as index:
+        assert index.match(server.files(1)[0]["path"], "Movies")
+        with index.watch():
+            until(lambda: server.control.get("stats")["listeners"])
+    listed: dict[str, set[str]] = {"excludeElements": set(), "excludeFields": set(), "filters": set()}
+    for entry in server.control.get("log"):
+        arguments = urllib.parse.parse_qs(urllib.parse.urlsplit(entry["target"]).query)
+        for name in listed.keys() & arguments.keys():
+            listed[name].update(",".join(arguments[name]).split(","))
+    assert all(listed.values()), listed
+    words = {word for words in listed.values() for word in words}
+    # As it is, or with `include` before it.
+    assert {word for word in words if not re.search(rf"\b(include|_)?{word}\b", SOURCE)} <= BEYOND_PLEXAPI
