@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
+from .._core.json_call import path_of
 from ..compare.left_out import RULES
 from ..compare.places import Places
 from ..compare.walked import Walk
@@ -18,12 +19,13 @@ def ignored_by_plex(index: Index, answers: Iterable[Match], paths: Iterable[byte
     places = Places(index.library())
     places.reload(index.libraries(offline=True))
     unmatched = [
-        (path, False, "", b"")
+        {"path": path}
         for path, answer in zip(paths, answers)
         # On Windows, a path without a drive belongs to a different machine.
         if answer.item is None and (os.name != "nt" or os.path.splitdrive(path)[0]) and places.owners(path)
     ]
-    return {path: rule for path, _, rule, _ in Walk(places, (), None).recheck(unmatched) if rule in RULES}
+    found = Walk(places, (), None).recheck(unmatched)
+    return {path_of(one["path"]): one["cause"] for one in found if one["cause"] in RULES}
 
 
 def reasons(index: Index, paths: Iterable[bytes], answers: Iterable[Match]) -> dict[bytes, str]:

@@ -6,6 +6,7 @@ import os
 import time
 
 from .._core import TYPE_CHECKING, convert
+from .._core.json_call import path_of
 from .._core.paths import full_path
 from ..changes import LateError, bring_up_to_date
 from ..errors import Error, InvalidArgumentError, NotFetchedError, TimeoutError, UnauthorizedError
@@ -234,9 +235,10 @@ class Comparison:
                 empty.add(place)
                 yield difference
         if not any(is_in(folder, place) for place in empty):
-            for one, difference in self._walk.below(folder):
-                if one is None or not self._renames.holds_file(one, difference):
-                    yield difference
+            for one in self._walk.findings(folder):
+                found = self._walk.difference(one)
+                if found is not None and not self._renames.holds_file(one, found):
+                    yield found
         for root in roots:
             for library in places.at_locations(place for place in around if is_in(place, root) or is_in(root, place)):
                 for difference in self._listing.below(library, root, empty):
@@ -260,9 +262,11 @@ class Comparison:
         """Yields the differences for a folder outside of all libraries, with a proposed mapping if there is one."""
         paths: list[bytes] = []
         before = self._walk.files
-        for differences, files in self._walk.media_below(folder):
-            paths += [path for path, *_ in files[: _SAMPLE - len(paths)]]
-            yield from (one for one in differences if one.reason == "unreadable")
+        for one in self._walk.findings(folder, ["extension"]):
+            if one["kind"] == "unreadable" and (difference := self._walk.difference(one)):
+                yield difference
+            elif one["kind"] == "file" and len(paths) < _SAMPLE:
+                paths.append(path_of(one["path"]))
         found = self._walk.files - before
         if not found:
             return

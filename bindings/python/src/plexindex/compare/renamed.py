@@ -9,6 +9,7 @@ import time
 from itertools import chain
 
 from .._core import TYPE_CHECKING
+from .._core.json_call import path_of
 from ..changes import REFRESH_ERRORS
 from . import on_disk
 from .places import host_path, is_in
@@ -16,7 +17,9 @@ from .walked import LISTED
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
+    from typing import Any
 
+    from .._core.methods import Finding
     from .._core.types import PathArg
     from ..item import Item
     from ..library import Library
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
     from .difference import Difference
     from .listed import Listing
     from .places import Places
-    from .walked import OnDisk, Walk
+    from .walked import Walk
 
     # An item that may have been renamed.
     Unsure = tuple[Library, Item]
@@ -48,16 +51,16 @@ class Renames:
         """Number of items whose files may have been renamed, but that plexindex did not request."""
         self.failed = False
         """Whether the server did not answer."""
-        self._new: list[OnDisk] = []
+        self._new: list[Finding] = []
         # Files that belong to several items, and their differences.
-        self._shared: list[OnDisk] = []
+        self._shared: list[Finding] = []
         self._ambiguous: list[Difference] = []
         # For each library, items whose files are missing.
         self._gone: dict[str, list[tuple[Library, Difference]]] = {}
         # Additional files of items.
         self._further: list[tuple[Library, Difference]] = []
 
-    def holds_file(self, one: OnDisk, difference: Difference) -> bool:
+    def holds_file(self, one: Finding, difference: Difference) -> bool:
         """Returns whether to hold back a file's difference, because the file may be the new or old name of an item's
         file.
         """
@@ -95,11 +98,10 @@ class Renames:
         def is_asked(library: Library, item: Item | None) -> bool:
             return item is not None and library.uuid in changed and (library.uuid, item.rating_key) in keys
 
-        held = self._new + [
-            (path, False, "", b"") for library, item, path in listing.respelled if is_asked(library, item)
-        ]
+        held: list[Any] = [{"path": path} for library, item, path in listing.respelled if is_asked(library, item)]
         yield from self._ambiguous if self.failed else ()
-        yield from map(self._walk.file_difference, self._walk.recheck(held + ([] if self.failed else self._shared)))
+        rest = self._walk.recheck([*self._new, *held, *(() if self.failed else self._shared)])
+        yield from filter(None, map(self._walk.difference, rest))
         for library, difference in [*chain.from_iterable(self._gone.values()), *self._further]:
             if not is_asked(library, difference.item):
                 yield difference
@@ -117,7 +119,7 @@ class Renames:
         both are candidates.
         """
         places = self._places
-        new = {owner.uuid for path, *_ in self._new for owner in places.owners(path)}
+        new = {owner.uuid for one in self._new for owner in places.owners(path_of(one["path"]))}
         respelled = {library.uuid for library, *_ in self._listing.respelled}
         found: list[Unsure] = []
         for uuid, gone in self._gone.items():
@@ -127,7 +129,7 @@ class Renames:
                 self.unasked += sum(one.gone for (of, _), one in self._listing.compared.items() if of == uuid)
                 self.unasked -= len(asked)
         # An earlier comparison may have found only some of the renames.
-        shared = [(path, places.owners(path)) for path, *_ in self._shared]
+        shared = [(path, places.owners(path)) for path in (path_of(one["path"]) for one in self._shared)]
         for owner in {owner.uuid: owner for _, owners in shared for owner in owners}.values():
             if owner.uuid in new:
                 found += self._items_sharing(owner, [path for path, owners in shared if owner in owners])
@@ -144,7 +146,7 @@ class Renames:
         found: list[Unsure] = []
         if not places.others or not places.knows_host_paths:
             return found
-        for root in {root for root in (places.innermost(path) for path, *_ in self._new) if root is not None}:
+        for root in filter(None, {places.innermost(path_of(one["path"])) for one in self._new}):
             shared = [library for place, known in places.others.items() if is_in(root, place) for library in known]
             for library in {one.uuid: one for one in shared if one.age is not None}.values():
                 for item in library.items_below(root, offline=True):

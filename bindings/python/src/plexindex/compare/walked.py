@@ -15,15 +15,13 @@ from .difference import Difference
 from .places import is_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from typing import Any
 
+    from .._core.methods import Finding
     from ..library import Library
     from ..match import Match
     from .places import Places
-
-    # A file's path; whether another file differs only in case; why the file has no single item; a detail.
-    OnDisk = tuple[bytes, bool, str, bytes]
 
 # Match kinds for a listed path.
 LISTED = ("confirmed", "exact", "mapped")
@@ -42,7 +40,6 @@ _TEXTS = {
     "replaced_characters": "Plex probably lists it as {}, with characters that SMB, rclone and Windows replace",
     "loop": "the link leads to one of its parent folders",
     "linked": "it leads to {}, which is compared under another path",
-    "linked_itself": "it is compared under another path",
 }
 
 
@@ -61,52 +58,24 @@ class Walk:
         self.stop = Stoppable(places.index._session.progress)
         """The callback that ends the walk and its requests if the task is cancelled."""
 
-    def below(self, top: bytes) -> Iterator[tuple[OnDisk | None, Difference]]:
-        """Yields the differences in a folder and below it, each with its file if the difference concerns a file."""
-        for differences, files in self._pages(top, self._rules):
-            for difference in differences:
-                yield None, difference
-            for one in files:
-                yield one, self.file_difference(one)
-
-    def media_below(self, top: bytes) -> Iterator[tuple[list[Difference], list[OnDisk]]]:
-        """Yields all media files below a folder outside of all libraries, and differences for unreadable folders."""
-        return self._pages(top, ["extension"])
-
-    def _pages(self, top: bytes, rules: list[str]) -> Iterator[tuple[list[Difference], list[OnDisk]]]:
-        """Walks a folder. Yields each call's findings: differences, and files that are not listed as a single item."""
+    def findings(self, top: bytes, rules: list[str] | None = None) -> Iterator[Finding]:
+        """Walks a folder. Yields files that are not listed as a single item, and folders and links that are not read.
+        Outside of all libraries, ``rules`` are other rules than the comparison's.
+        """
         # A stack: the walk reads the last folder next. The stack can contain as many folders as a library has films.
-        to_read: list[dict[str, Any]] = [{"kind": "folder", "path": top}]
+        to_read: list[Any] = [{"kind": "folder", "path": top}]
         walk = None
         while True:
             if self.stop.stopped:
                 raise AbortedError("the comparison was stopped")
             start = to_read[: -_FOLDERS - 1 : -1]
             del to_read[-_FOLDERS:]
-            found = self._find(start, rules, limit=_NAMES, walk=walk)
+            found = self._find(start, self._rules if rules is None else rules, limit=_NAMES, walk=walk)
             walk = found.get("walk")
             if found["files"] and self._progress is not None:
                 self._progress(self.files)
-            differences: list[Difference] = []
-            files: list[OnDisk] = []
-            findings = found["findings"]
-            folders = next((number for number, one in enumerate(findings) if one["kind"] == "folder"), len(findings))
-            to_read += reversed(findings[folders:])
-            for one in findings[:folders]:
-                path, line = path_of(one["path"]), path_of(one.get("detail"))
-                if one["kind"] == "file":
-                    files.append(_on_disk(one))
-                elif one["kind"] == "unreadable":
-                    # A missing folder is not a difference, but listed files below a missing folder are.
-                    if one["errno"] not in on_disk.NOT_THERE:
-                        differences.append(self.not_read(path, one["errno"], self._places.owners(path)))
-                else:
-                    text = _text_of_link(one["cause"], path, line) or _text(one["cause"], line)
-                    owners = self._places.owners(path)
-                    differences.append(
-                        Difference._of("left_out", path, None, one["cause"], text, owners, is_folder=True)
-                    )
-            yield differences, files
+            to_read += reversed([one for one in found["findings"] if one["kind"] == "folder"])
+            yield from (one for one in found["findings"] if one["kind"] != "folder")
             if walk is None:
                 return
 
@@ -143,30 +112,36 @@ class Walk:
         """Returns whether a folder was already reported as unreadable."""
         return any(is_in(folder, known) for known in self.unreadable)
 
-    def recheck(self, files: list[OnDisk]) -> Iterator[OnDisk]:
-        """Yields the files that Plex still does not list as a single item."""
+    def recheck(self, files: Sequence[Any]) -> Iterator[Finding]:
+        """Yields those of some files that Plex still does not list as a single item."""
         for begin in range(0, len(files), _FOLDERS):
-            given = [{"kind": "file", "path": path, "twin": twin} for path, twin, *_ in files[begin : begin + _FOLDERS]]
-            found = self._find(given, self._rules, once=True)
+            some = files[begin : begin + _FOLDERS]
+            given = [{"kind": "file", "path": one["path"], "twin": one.get("twin", False)} for one in some]
+            yield from self._find(given, self._rules, once=True)["findings"]
             self.files -= len(given)
-            for one in found["findings"]:
-                yield _on_disk(one)
 
-    def file_difference(self, one: OnDisk) -> Difference:
-        """Returns the difference for a file."""
-        path, _, code, detail = one
+    def difference(self, one: Finding) -> Difference | None:
+        """Returns the difference for what the walk found."""
+        path, code, detail = path_of(one["path"]), one.get("cause", ""), path_of(one.get("detail"))
         owners = self._places.owners(path)
-        if code in left_out.RULES:
-            return Difference._of("left_out", path, None, code, _text(code, detail), owners, files=1)
+        if one["kind"] == "unreadable":
+            # A missing folder is not a difference, but listed files below a missing folder are.
+            return None if one["errno"] in on_disk.NOT_THERE else self.not_read(path, one["errno"], owners)
         if code == "several_items":
             return self._several_items(path)
-        text, item = _TEXTS.get(code, ""), None
+        listed = os.fsdecode(detail)
+        text, item = _TEXTS.get(code) or listed or left_out.RULES[code][0], None
+        if one["kind"] != "file" or code in left_out.RULES:
+            if code == "linked":
+                text = text.format(listed) if detail not in (path, b"") else "it is compared under another path"
+            is_file = one["kind"] == "file"
+            return Difference._of("left_out", path, None, code, text, owners, files=int(is_file), is_folder=not is_file)
         if code == "not_scanned":
             text = text.format("' or '".join(owner.title for owner in owners))
         elif code in ("not_utf8", "replaced_characters"):
-            text, candidates = text.format(os.fsdecode(detail)), self._answer(path).candidates
-            item = next((one for one in candidates if one.path == os.fsdecode(detail)), None)
-            self.paired.add(os.fsencode(self._places.index._host_path_of(os.fsdecode(detail)) or ""))
+            item = next((one for one in self._answer(path).candidates if one.path == listed), None)
+            text = text.format(listed)
+            self.paired.add(os.fsencode(self._places.index._host_path_of(listed) or ""))
         elif code == "mapping_missing":
             text, item = _mapping_missing(path, detail), self._answer(path).item
         return Difference._of("not_in_plex", path, item, code, text, owners, files=1)
@@ -184,10 +159,6 @@ class Walk:
         return self._places.asked.match(path, offline=True)
 
 
-def _on_disk(finding: dict[str, Any]) -> OnDisk:
-    return path_of(finding["path"]), finding.get("twin", False), finding["cause"], path_of(finding.get("detail"))
-
-
 def _mapping_missing(path: bytes, listed: bytes) -> str:
     """Proposes a mapping between the folders that remain after removing the two paths' common end."""
     text, host, server = _TEXTS["mapping_missing"], os.fsdecode(path), os.fsdecode(listed)
@@ -197,14 +168,3 @@ def _mapping_missing(path: bytes, listed: bytes) -> str:
     if common == 0:
         return text
     return f"{text}: map {folder_of(host, common)} to the server's {folder_of(server, common)}"
-
-
-def _text_of_link(why: str, path: bytes, real: bytes) -> str | None:
-    """Describes why plexindex does not compare a link's target, ``real``."""
-    if why == "linked":
-        return _TEXTS["linked_itself" if real in (path, b"") else "linked"].format(os.fsdecode(real))
-    return _TEXTS.get(why)
-
-
-def _text(rule: str, line: bytes) -> str:
-    return os.fsdecode(line) or left_out.RULES[rule][0]
