@@ -35,21 +35,6 @@ static void refused_first(const plexindex_handle *handle, const plexindex_query 
     CHECK(requests() == 0);
 }
 
-/* A large answer stays within its memory, and the reported size is exactly enough. */
-static void exactly(const plexindex_handle *handle, const plexindex_query *query, size_t need)
-{
-    unsigned char *memory = malloc(need + 1);
-    plexindex_buffer block = {memory, need - 1, 0};
-    CHECK(memory != NULL);
-    memory[need - 1] = memory[need] = 0xa5;
-    CHECK_STATUS(PLEXINDEX_BUFFER_TOO_SMALL, plexindex_match_path(handle, query, &block, ERROR));
-    CHECK(block.length == need && memory[need - 1] == 0xa5);
-    block.capacity = need;
-    CHECK_STATUS(PLEXINDEX_AMBIGUOUS, plexindex_match_path(handle, query, &block, ERROR));
-    CHECK(block.length == need && memory[need] == 0xa5);
-    free(memory);
-}
-
 int main(int argc, char **argv)
 {
     struct setting setting = setting_of(argc, argv);
@@ -67,7 +52,6 @@ int main(int argc, char **argv)
     answer = plexindex_get_answer(&block, 0);
     printf("%" PRIu32 " of %" PRIu32 ", %s than 8192 bytes\n", answer->candidates_count, answer->candidates_total,
            block.length > 8192 ? "more" : "no more");
-    exactly(handle, &query, block.length);
     capacity = block.capacity;
     query.text = plexindex_bytes_of(NULL);
     GROWING(plexindex_match_path(handle, &query, &block, ERROR), &block);

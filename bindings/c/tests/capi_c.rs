@@ -64,7 +64,6 @@ programs! {
     memory,
     misuse,
     misuse_open,
-    progress,
     reload,
     renewal,
     threads;
