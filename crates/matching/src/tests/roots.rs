@@ -293,3 +293,37 @@ fn a_hidden_or_system_root_is_a_copy() {
         below
     ));
 }
+
+/// The name of a folder below the location, or the location's own name, tells works apart.
+#[test]
+fn another_year_country_or_id_is_another_work() {
+    let office = episode("The Office", 1, 1);
+    let dune = film("Dune", 1984);
+    for (item, listed, other) in [
+        (&dune, "Dune (1984)", "Dune (2021)"),
+        (&dune, "Dune {imdb-tt0087182}", "Dune {imdb-tt1160419}"),
+        (&dune, "Dune (1984)", "Dune (1984) [tmdbid=841]"),
+        (&dune, "Dune (1984)", "Dune (1984) Making Of"),
+        (&office, "The Office (US)", "The Office (UK)"),
+        (&office, "The Office (US)", "The Office"),
+        (&office, "The Office {tvdb-73244}", "The Office {tvdb-78107}"),
+        (&office, "The Office", "The Office Nights"),
+    ] {
+        let below = "Disc Rip/Part 7/rip.mkv";
+        for (name, wanted) in [(listed, true), (other, false)] {
+            let asked = format!("/mnt/{name}/{below}");
+            let location = format!("/data/{listed}");
+            assert_eq!(
+                root_only(item, &asked, &location, below),
+                wanted,
+                "{asked} for {location}"
+            );
+            let listed_below = format!("{listed}/{below}");
+            assert_eq!(
+                root_only(item, &asked, "/data", &listed_below),
+                wanted,
+                "{asked} for {listed}"
+            );
+        }
+    }
+}
