@@ -1,7 +1,6 @@
-//! 'Known defects' of docs/answers.md: a test that must fail as long as a line stands, or a place in the code that exists.
+//! 'Known defects' of docs/answers.md: a test that must fail as long as a line stands.
 //! And docs/troubleshooting.md has a line for every reason and every status of the header.
 
-use std::collections::BTreeMap;
 use std::fs;
 
 use crate::support::index::{Edit, EditReport, QueryOptions};
@@ -70,81 +69,6 @@ fn gap_11_a_bit_that_flips_in_a_row_is_noticed() {
 
 fn repository(path: &str) -> String {
     fs::read_to_string(plexindex_tests::repository(path)).unwrap_or_default()
-}
-
-/// The lines of the list, by number.
-fn listed() -> BTreeMap<u32, String> {
-    let mut lines: BTreeMap<u32, String> = BTreeMap::new();
-    for line in repository("docs/answers.md").lines() {
-        if let Some((number, text)) = line
-            .split_once(". ")
-            .and_then(|(n, text)| Some((n.parse().ok()?, text)))
-        {
-            lines.insert(number, text.to_owned());
-        } else if let Some(mut last) = lines.last_entry() {
-            last.get_mut().push_str(line);
-        }
-    }
-    lines
-}
-
-/// The tests of this file that must fail, by number.
-fn tests() -> BTreeMap<u32, String> {
-    let file = repository("tests/behaviour/documented_gaps.rs");
-    let rest = file.split("\n#[should_panic(").skip(1);
-    let names = rest.map(|rest| {
-        rest.lines()
-            .find_map(|line| line.strip_prefix("fn ")?.strip_suffix("() {"))
-    });
-    names
-        .map(|name| {
-            let name = name.expect("a test");
-            let number = name.split('_').nth(1).and_then(|number| number.parse().ok());
-            (
-                number.unwrap_or_else(|| panic!("{name} has no number")),
-                name.to_owned(),
-            )
-        })
-        .collect()
-}
-
-/// Whether a path such as `engine::sql::lock_wait::BUSY` names what a file of src/ declares.
-fn is_there(path: &str) -> bool {
-    let Some((module, name)) = path.rsplit_once("::") else {
-        return false;
-    };
-    let file = format!("src/{}", module.replace("::", "/"));
-    let text = repository(&format!("{file}.rs")) + &repository(&format!("{file}/mod.rs"));
-    ["const", "static", "fn", "struct", "enum", "trait"].iter().any(|what| {
-        text.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == ' '))
-            .any(|words| words.ends_with(&format!("{what} {name}")))
-    })
-}
-
-#[test]
-fn the_list_is_what_the_tests_and_the_code_say() {
-    let (listed, tests) = (listed(), tests());
-    for (number, name) in &tests {
-        let line = listed
-            .get(number)
-            .unwrap_or_else(|| panic!("{name}: the list has no line {number}"));
-        assert!(
-            line.contains(&format!("`{name}`")),
-            "line {number} does not name {name}"
-        );
-    }
-    for (number, line) in listed {
-        if tests.contains_key(&number) {
-            continue;
-        }
-        let place = line.split_once("Place: `").and_then(|(_, rest)| rest.split('`').next());
-        let place = place.unwrap_or_else(|| panic!("line {number} names neither a test nor a place: {line}"));
-        assert!(
-            is_there(place),
-            "line {number} names {place}, and src/ has no such place"
-        );
-    }
-    assert!(!is_there("engine::sql::connection::BUS") && !is_there("engine::sql::nowhere::BUSY"));
 }
 
 #[test]

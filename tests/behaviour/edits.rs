@@ -1,30 +1,28 @@
 //! Batch edits over real HTTP: what is sent, what is refused, what is reported, and what the index says afterwards.
 
-use std::path::Path;
 use std::time::Duration;
 
 use crate::support::index::{Edit, EditReport, Edited, Index, Match, QueryOptions};
-use crate::support::{clock, movies, open, options, path_of, requests};
+use crate::support::{Scene, movies, path_of, requests};
 use plexindex::error::Status;
-use plexindex::options::Options;
 use plexindex::source::{FieldChange, Lock};
-use plexindex_standin::{Action, Fault, Kind, LibraryKind, LibrarySpec, Standin};
+use plexindex_standin::{Action, Fault, Kind, LibrarySpec, Standin};
 
 fn set(field: &str, value: &str) -> FieldChange {
     FieldChange::set(field, value)
 }
 
-fn ready(server: &Standin, folder: &Path) -> Index {
-    let index = open(
-        Options {
-            retry_for: Duration::ZERO,
-            ..options(server, folder)
-        },
-        &clock(),
-    );
-    index.refresh(&QueryOptions::default(), true).expect("fetched");
-    server.reset();
-    index
+/// An index of a server.
+fn of(server: Standin) -> (Scene, Index) {
+    let at = Scene::of(server).with(|options| options.retry_for = Duration::ZERO);
+    let index = at.open();
+    at.list(&index);
+    (at, index)
+}
+
+/// An index of a server with so many films.
+fn ready(films: u32) -> (Scene, Index) {
+    of(movies(films))
 }
 
 fn keys_of(server: &Standin, library: u32, count: usize) -> Vec<String> {
@@ -74,16 +72,14 @@ fn key_of(found: &Match) -> Option<&str> {
 
 #[test]
 fn many_items_are_edited_by_one_request_a_hundred() {
-    let server = movies(300);
-    let folder = tempfile::tempdir().expect("a folder");
-    let index = ready(&server, folder.path());
-    let keys = keys_of(&server, 1, 250);
+    let (at, index) = ready(300);
+    let keys = keys_of(&at.server, 1, 250);
     let (done, report) = edit(&index, "Movies", &keys, &[set("title", "One & the same")]);
     done.expect("edited");
     assert_eq!((report.requests, report.count(Edited::Done)), (3, 250));
     // Nothing else: the index knows their types.
-    assert_eq!(requests(&server), [0, 0, 0, 0, 0, 3]);
-    let sent = puts(&server);
+    assert_eq!(requests(&at.server), [0, 0, 0, 0, 0, 3]);
+    let sent = puts(&at.server);
     let ids = |target: &str| {
         target
             .split("id=")
@@ -105,58 +101,50 @@ fn many_items_are_edited_by_one_request_a_hundred() {
         "{}",
         sent[0]
     );
-    assert!(keys.iter().all(|key| title_of(&server, key) == "One & the same"));
-    assert_ne!(title_of(&server, &keys_of(&server, 1, 251)[250]), "One & the same");
+    assert!(keys.iter().all(|key| title_of(&at.server, key) == "One & the same"));
+    assert_ne!(
+        title_of(&at.server, &keys_of(&at.server, 1, 251)[250]),
+        "One & the same"
+    );
 }
 
 #[test]
 fn edited_items_are_asked_for_once_before_they_are_answered_again() {
-    let server = movies(30);
-    let folder = tempfile::tempdir().expect("a folder");
-    let index = ready(&server, folder.path());
+    let (at, index) = ready(30);
     let library = index.library("Movies").expect("a handle");
-    let (path, key) = path_of(&server, 1, 4);
-    let (other, _) = path_of(&server, 1, 5);
+    let (path, key) = path_of(&at.server, 1, 4);
+    let (other, _) = path_of(&at.server, 1, 5);
     library.record("/host/a.mkv", &key);
     let (done, _) = edit(&index, "Movies", &[&key], &[set("title", "Renamed")]);
     done.expect("edited");
-    server.reset();
+    at.server.reset();
     assert!(library.lookup_key(path.as_bytes(), |_| ()).is_none(), "not in a lookup");
     let found = library.ask(path);
     assert_eq!(
         found.item.as_ref().map(|item| item.item.title.as_str()),
         Some("Renamed")
     );
-    assert_eq!(requests(&server), [0, 0, 0, 0, 1, 1]);
+    assert_eq!(requests(&at.server), [0, 0, 0, 0, 1, 1]);
     // What the host recorded of it is true as before.
     let recorded = library.ask("/host/a.mkv");
     assert_eq!(key_of(&recorded), Some(key.as_str()));
     assert_eq!(library.ask(other).status, Status::Ok);
-    assert_eq!(requests(&server), [0, 0, 0, 0, 1, 1], "and nothing more");
+    assert_eq!(requests(&at.server), [0, 0, 0, 0, 1, 1], "and nothing more");
 }
 
 #[test]
 fn items_of_several_types_are_edited_type_by_type() {
-    let mut spec = LibrarySpec::new(LibraryKind::Photo, 40);
-    spec.plain = true;
-    let server = Standin::builder().library(spec).serve();
     let clip = plexindex_standin::ItemSpec {
         kind: Some(plexindex_standin::ItemType::Clip),
         ..plexindex_standin::ItemSpec::file("A Clip", "/data/photos/clip.mp4")
     };
-    server.alter(|state| state.add_items(1, vec![clip], true));
-    let folder = tempfile::tempdir().expect("a folder");
-    let index = ready(&server, folder.path());
+    let photos = Standin::builder().library(LibrarySpec::photos(40).plain());
+    let (at, index) = of(photos.items(1, [clip]).serve());
     let library = index.library("Photos").expect("a handle");
     let clip = library.ask("/data/photos/clip.mp4");
     let clip = key_of(&clip).expect("a clip").to_owned();
-    server.reset();
-    let photos: Vec<String> = server
-        .paths(1)
-        .into_iter()
-        .take(2)
-        .map(|(key, _)| key.to_string())
-        .collect();
+    at.server.reset();
+    let photos = keys_of(&at.server, 1, 2);
     let (done, report) = edit(
         &index,
         "Photos",
@@ -165,7 +153,7 @@ fn items_of_several_types_are_edited_type_by_type() {
     );
     done.expect("edited");
     assert_eq!(report.requests, 2);
-    let sent = puts(&server);
+    let sent = puts(&at.server);
     assert!(
         sent[0].contains(&format!("id={}%2C{}&", photos[0], photos[1])) && sent[0].ends_with("&type=13"),
         "{sent:?}"
@@ -178,10 +166,8 @@ fn items_of_several_types_are_edited_type_by_type() {
 
 #[test]
 fn an_edit_of_nothing_is_never_sent() {
-    let server = movies(30);
-    let folder = tempfile::tempdir().expect("a folder");
-    let index = ready(&server, folder.path());
-    let (_, key) = path_of(&server, 1, 0);
+    let (at, index) = ready(30);
+    let (_, key) = path_of(&at.server, 1, 0);
     let none: [&str; 0] = [];
     let title = [set("title", "x")];
     let refused = |done: Result<(), plexindex::error::Error>, word: &str| {
@@ -226,19 +212,17 @@ fn an_edit_of_nothing_is_never_sent() {
         .edit_items(&offline, &request, &mut EditReport::default())
         .expect_err("offline");
     assert_eq!(error.status, Status::Offline);
-    assert_eq!(server.stats().total, 0);
+    assert_eq!(at.server.stats().total, 0);
 }
 
 #[test]
 fn values_that_fit_into_no_request_are_refused_by_the_library_or_the_server() {
-    let server = movies(3);
-    let folder = tempfile::tempdir().expect("a folder");
-    let index = ready(&server, folder.path());
-    let (_, key) = path_of(&server, 1, 0);
+    let (at, index) = ready(3);
+    let (_, key) = path_of(&at.server, 1, 0);
     let (done, _) = edit(&index, "Movies", &[&key], &[set("summary", &"ü".repeat(12_000))]);
     let error = done.expect_err("too long");
     assert_eq!(error.status, Status::InvalidArgument);
-    assert_eq!(server.stats().of(Kind::Edit), 0);
+    assert_eq!(at.server.stats().of(Kind::Edit), 0);
     let (done, _) = edit(&index, "Movies", &[&key], &[set("summary", &"x".repeat(40_000))]);
     let error = done.expect_err("too long for the server");
     assert_eq!(error.status, Status::ServerError);
@@ -247,39 +231,32 @@ fn values_that_fit_into_no_request_are_refused_by_the_library_or_the_server() {
 
 #[test]
 fn items_that_the_index_does_not_know_are_asked_for_once() {
-    let server = movies(30);
-    let folder = tempfile::tempdir().expect("a folder");
-    let choice = options(&server, folder.path());
+    let at = Scene::movies(30);
     // Nothing was fetched: the library itself is not known either.
-    let index = open(choice, &clock());
-    let keys = keys_of(&server, 1, 3);
+    let index = at.open();
+    let keys = keys_of(&at.server, 1, 3);
     let (done, report) = edit(&index, "Movies", &keys, &[set("title", "New")]);
     done.expect("edited");
     assert_eq!(report.states, [Edited::Done; 3]);
-    assert_eq!(server.stats().of(Kind::Edit), 1);
-    assert_eq!(requests(&server), [1, 1, 0, 0, 1, 4]);
+    assert_eq!(at.server.stats().of(Kind::Edit), 1);
+    assert_eq!(requests(&at.server), [1, 1, 0, 0, 1, 4]);
 }
 
 #[test]
 fn items_of_another_library_and_shows_are_refused() {
-    let mut shows = LibrarySpec::shows(10);
-    shows.plain = true;
-    let mut films = LibrarySpec::movies(10);
-    films.plain = true;
-    let server = Standin::builder().library(films).library(shows).serve();
-    let folder = tempfile::tempdir().expect("a folder");
-    let index = ready(&server, folder.path());
-    let episode = keys_of(&server, 2, 1);
+    let films = Standin::builder().library(LibrarySpec::movies(10).plain());
+    let (at, index) = of(films.library(LibrarySpec::shows(10).plain()).serve());
+    let episode = keys_of(&at.server, 2, 1);
     let (done, _) = edit(&index, "Movies", &episode, &[set("title", "x")]);
     let error = done.expect_err("refused");
     assert!(error.message.contains("'Movies'"), "{error}");
-    let (path, _) = path_of(&server, 2, 0);
+    let (path, _) = path_of(&at.server, 2, 0);
     let found = index.ask(&QueryOptions::default(), path);
     let show = found.item.expect("an episode").item.show_rating_key;
     let (done, _) = edit(&index, "TV Shows", &[show], &[set("title", "x")]);
     let error = done.expect_err("refused");
     assert_eq!(error.status, Status::InvalidArgument);
-    assert_eq!(server.stats().of(Kind::Edit), 0);
+    assert_eq!(at.server.stats().of(Kind::Edit), 0);
 }
 
 #[test]
@@ -293,12 +270,10 @@ fn after_a_request_that_failed_no_other_is_sent_and_the_report_says_so() {
         (500, Status::ServerError, "(500"),
     ];
     for (status, expected, word) in statuses {
-        let server = movies(300);
-        let folder = tempfile::tempdir().expect("a folder");
-        let index = ready(&server, folder.path());
-        let keys = keys_of(&server, 1, 300);
+        let (at, index) = ready(300);
+        let keys = keys_of(&at.server, 1, 300);
         let refusal = Action::status(status);
-        server.fault(Fault::new(refusal).on(Kind::Edit).after(1).times(1));
+        at.server.fault(Fault::new(refusal).on(Kind::Edit).after(1).times(1));
         let (done, report) = edit(&index, "Movies", &keys, &[set("title", "x")]);
         let error = done.expect_err("failed");
         assert_eq!(error.status, expected, "{error}");
@@ -307,22 +282,21 @@ fn after_a_request_that_failed_no_other_is_sent_and_the_report_says_so() {
         let counts = [Edited::Done, Edited::Failed, Edited::No].map(|state| report.count(state));
         assert_eq!((report.requests, counts), (2, [100, 100, 100]));
         assert!(report.states[..100].iter().all(|state| *state == Edited::Done));
-        assert_eq!(server.stats().of(Kind::Edit), 2);
+        assert_eq!(at.server.stats().of(Kind::Edit), 2);
     }
 }
 
 #[test]
 fn a_request_that_fails_in_a_way_that_passes_is_sent_again() {
-    let server = movies(30);
-    let folder = tempfile::tempdir().expect("a folder");
-    ready(&server, folder.path());
-    let index = open(options(&server, folder.path()), &clock());
-    let (_, key) = path_of(&server, 1, 0);
-    server.fault(Fault::new(Action::Drop).on(Kind::Edit).times(1));
+    let at = Scene::movies(30);
+    let index = at.open();
+    at.list(&index);
+    let (_, key) = path_of(&at.server, 1, 0);
+    at.server.fault(Fault::new(Action::Drop).on(Kind::Edit).times(1));
     let (done, report) = edit(&index, "Movies", &[&key], &[set("title", "Twice")]);
     done.expect("edited");
-    assert_eq!((report.requests, server.stats().of(Kind::Edit)), (1, 2));
-    assert_eq!(title_of(&server, &key), "Twice");
+    assert_eq!((report.requests, at.server.stats().of(Kind::Edit)), (1, 2));
+    assert_eq!(title_of(&at.server, &key), "Twice");
 }
 
 #[test]
@@ -335,12 +309,10 @@ fn a_deadline_ends_an_edit_with_what_was_done() {
 
 /// An edit of which the server answers the first request only: how it ended, and the items that were edited or not.
 fn edit_by(deadline: Duration) -> (Status, usize, usize) {
-    let server = movies(150);
-    let folder = tempfile::tempdir().expect("a folder");
-    let index = ready(&server, folder.path());
-    let keys = keys_of(&server, 1, 150);
+    let (at, index) = ready(150);
+    let keys = keys_of(&at.server, 1, 150);
     let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-    server.fault(
+    at.server.fault(
         Fault::new(Action::Delay { ms: 60_000 })
             .on(Kind::Edit)
             .after(1)
@@ -361,13 +333,11 @@ fn edit_by(deadline: Duration) -> (Status, usize, usize) {
 
 #[test]
 fn an_item_named_twice_is_edited_once() {
-    let server = movies(30);
-    let folder = tempfile::tempdir().expect("a folder");
-    let index = ready(&server, folder.path());
-    let (_, key) = path_of(&server, 1, 0);
+    let (at, index) = ready(30);
+    let (_, key) = path_of(&at.server, 1, 0);
     let long = format!("/library/metadata/{key}");
     let (done, report) = edit(&index, "Movies", &[&key, &long], &[set("title", "x")]);
     done.expect("edited");
     assert_eq!(report.states, [Edited::Done; 2]);
-    assert!(puts(&server)[0].contains(&format!("?id={key}&")));
+    assert!(puts(&at.server)[0].contains(&format!("?id={key}&")));
 }

@@ -1,12 +1,11 @@
 //! Which show, season, artist, album or film a folder is, over a stand-in server: as hosts ask, with what it costs.
 
 use crate::support;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use plexindex::{
-    Confidence, ErrorKind, Folder, Index, ItemType, Mapping, MatchKind, MatchStatus, Options, Reason, Refreshed,
-    Selector, Ttl,
+    Confidence, ErrorKind, Folder, Index, ItemType, MatchKind, MatchStatus, Options, Reason, Refreshed, Ttl,
 };
 use plexindex_standin::{Action, Fault, ItemSpec, Kind, LibrarySpec, Standin};
 
@@ -157,47 +156,6 @@ fn a_folder_is_the_deepest_that_all_below_it_share() -> Anything {
     Ok(())
 }
 
-#[test]
-fn a_folder_of_several_says_so_and_why_there_is_none() -> Anything {
-    let at = Scene::new();
-    let index = at.open();
-    let root = index.match_folder("/data/tv/")?;
-    assert_eq!(root.answer.status, MatchStatus::Ambiguous);
-    assert_eq!(root.answer.reason, Some(Reason::SeveralItems));
-    assert_eq!((root.answer.total, root.items, root.files, root.kind), (2, 6, 6, None));
-    let below: Vec<_> = root
-        .answer
-        .candidates
-        .iter()
-        .filter_map(|item| item.path.clone())
-        .collect();
-    assert_eq!(below, [PathBuf::from("/data/tv/Alpha"), PathBuf::from("/data/tv/Beta")]);
-    assert!(root.answer.message.is_some_and(|text| text.contains('2')));
-
-    let above = index.match_folder("/data")?;
-    assert_eq!(above.answer.status, MatchStatus::Ambiguous);
-    assert_eq!(above.answer.reason, Some(Reason::AboveLocations));
-    assert_eq!((above.answer.total, above.items, above.files), (5, 11, 12));
-
-    for (folder, reason) in [
-        ("/data/nothing", Reason::Empty),
-        ("/data/tv/Zeta", Reason::NotListed),
-        ("/srv/else", Reason::NoLocation),
-        ("/", Reason::AboveLocations),
-    ] {
-        let found = index.match_folder(folder)?;
-        assert_eq!(found.answer.reason, Some(reason), "{folder}: {found:?}");
-        assert!(found.answer.message.is_some(), "{folder}");
-        assert!(found.item().is_none());
-    }
-    let refused = index.match_folder("").expect_err("no path");
-    assert_eq!(refused.kind(), ErrorKind::InvalidArgument);
-    // Of files there is a hint that leads here.
-    let hint = index.match_path("/data/tv")?.message.ok_or("a hint")?;
-    assert!(hint.contains("folder query"), "{hint}");
-    Ok(())
-}
-
 /// Such rows come from proxies and other imitations of Plex.
 #[test]
 fn episodes_without_keys_of_parents_are_counted_as_episodes() -> Anything {
@@ -230,131 +188,6 @@ fn episodes_without_keys_of_parents_are_counted_as_episodes() -> Anything {
 }
 
 #[test]
-fn a_folder_below_another_root_is_sure_where_only_that_differs() -> Anything {
-    let at = Scene::new();
-    let index = at.open();
-    for (folder, confidence, reason) in [
-        ("/mnt/nas/Alpha", Confidence::High, Reason::OnlyRootDiffers),
-        ("/mnt/nas/Alpha/Season 02", Confidence::High, Reason::OnlyRootDiffers),
-        ("/mnt/nas/Delta (1999)", Confidence::High, Reason::OnlyRootDiffers),
-        ("/mnt/nas/Other/Alpha", Confidence::High, Reason::OnlyRootDiffers),
-        // A copy is another folder.
-        ("/mnt/nas/#recycle/Alpha", Confidence::Low, Reason::SameName),
-        (
-            "/mnt/nas/.Trash-1000/files/Alpha/Season 02",
-            Confidence::Low,
-            Reason::SameName,
-        ),
-        // Several folders are called so.
-        ("/mnt/nas/Other/Season 01", Confidence::Low, Reason::SeveralItems),
-        // A library owns it, and does not list it.
-        ("/data/films/Alpha", Confidence::Low, Reason::NotListed),
-    ] {
-        let found = index.match_folder(folder)?.answer;
-        assert_eq!(found.confidence, Some(confidence), "{folder}: {found:?}");
-        assert_eq!(found.reason, Some(reason), "{folder}: {found:?}");
-        assert!(
-            matches!(found.match_kind, Some(MatchKind::Suffix | MatchKind::FileName)),
-            "{folder}"
-        );
-    }
-    let below: Vec<_> = index
-        .library(Selector::All)?
-        .items_below("/mnt/nas/Alpha")
-        .collect::<Result<_, _>>()?;
-    assert_eq!(below.len(), 5);
-    let none = index.library(Selector::All)?.items_below("/data/films/Alpha").next();
-    assert!(none.is_none(), "{none:?}");
-    Ok(())
-}
-
-#[test]
-fn mappings_of_both_kinds_lead_to_folders() -> Anything {
-    let at = Scene::new();
-    for mapping in [
-        Mapping::host_to_server("/mnt/tv", "/data/tv"),
-        Mapping::server_to_host("/data/tv", "/mnt/tv"),
-    ] {
-        let index = Index::open(Options {
-            mappings: vec![mapping],
-            ..at.options()
-        })?;
-        let show = index.match_folder("/mnt/tv/Alpha")?;
-        assert_eq!(show.answer.match_kind, Some(MatchKind::Mapped));
-        assert_eq!((show.kind, show.items), (Some(ItemType::Show), 5));
-        assert_eq!(
-            show.item().and_then(|item| item.path.as_deref()),
-            Some(Path::new("/data/tv/Alpha"))
-        );
-        assert_eq!(index.match_folder("/mnt/tv")?.answer.total, 2);
-        assert_eq!(
-            index.match_folder("/mnt/tv/Zeta")?.answer.reason,
-            Some(Reason::NotListed)
-        );
-        assert_eq!(index.library("Shows")?.items_below("/mnt/tv").count(), 6);
-    }
-    Ok(())
-}
-
-#[test]
-fn items_below_come_page_by_page() -> Anything {
-    let server = Standin::builder().library(LibrarySpec::movies(1203).plain()).start()?;
-    let folder = tempfile::tempdir()?;
-    let index = Index::open(support::options(&server, folder.path()))?;
-    let movies = index.library("Movies")?;
-    let early = movies.items_below("/").next().ok_or("an error")?;
-    assert_eq!(early.expect_err("nothing was fetched").kind(), ErrorKind::NotFetched);
-    let _ = movies.refresh()?;
-    let paths: Vec<PathBuf> = movies
-        .items_below("/")
-        .map(|item| Ok(item?.path.ok_or("a path")?))
-        .collect::<Result<_, Box<dyn std::error::Error + Send + Sync>>>()?;
-    let mut wanted: Vec<PathBuf> = server
-        .paths(1)
-        .into_iter()
-        .filter_map(|(_, path)| path)
-        .map(PathBuf::from)
-        .collect();
-    assert_eq!(paths.len(), wanted.len());
-    let mut sorted = paths.clone();
-    sorted.sort();
-    wanted.sort();
-    assert_eq!(sorted, wanted);
-    Ok(())
-}
-
-#[test]
-fn what_is_new_is_found_and_what_went_is_not() -> Anything {
-    let at = Scene::new();
-    let index = Index::open(Options {
-        library_ttl: Ttl::Forever,
-        ..at.options()
-    })?;
-    assert_eq!(index.match_folder("/data/tv/Beta")?.items, 1);
-    // One by one: an episode comes, and is found by its path.
-    at.server
-        .change(|state| state.add_items(1, vec![episode("Beta", 2, 1)], true))?;
-    let path = "/data/tv/Beta/Season 02/Beta - S02E01.mkv";
-    assert_eq!(index.match_path(path)?.status, MatchStatus::Found);
-    let beta = index.match_folder("/data/tv/Beta")?;
-    assert_eq!((beta.kind, beta.items, beta.files), (Some(ItemType::Show), 2, 2));
-    let two = index.match_folder("/data/tv/Beta/Season 02")?;
-    assert_eq!((two.kind, two.items), (Some(ItemType::Season), 1));
-    assert_eq!(index.library("Shows")?.items_below("/data/tv/Beta").count(), 2);
-    // It goes: an invalidated item is asked for before its folder is answered.
-    let found = index.match_path(path)?.into_item().ok_or("an item")?;
-    at.server
-        .change(|state| state.remove_items(&[found.rating_key.parse().unwrap_or(0)], true))?;
-    index.library("Shows")?.invalidate_item(&found.key)?;
-    assert_eq!(index.match_folder("/data/tv/Beta")?.items, 1);
-    let gone = index.match_folder("/data/tv/Beta/Season 02")?;
-    // What is left is another show's, with the same name.
-    assert_eq!(gone.answer.confidence, Some(Confidence::Low));
-    assert_eq!(gone.answer.reason, Some(Reason::NotListed));
-    Ok(())
-}
-
-#[test]
 fn without_a_server_the_index_answers() -> Anything {
     let at = Scene::new();
     let cold = at.open().query().offline().match_folder("/data/tv/Alpha").unwrap_err();
@@ -382,30 +215,6 @@ fn without_a_server_the_index_answers() -> Anything {
     assert_eq!(old.items, 5);
     assert_eq!(old.answer.status, MatchStatus::Found);
     assert!(old.answer.stale);
-    Ok(())
-}
-
-/// Of hidden seasons a server tells no key: the answer is the show then, with the season's number.
-#[test]
-fn a_hidden_season_is_its_show() -> Anything {
-    let at = Scene::new();
-    for (key, _) in at.server.paths(1) {
-        at.server
-            .change(|state| state.change_item(key, |item| item.parent.as_mut().map_or((), |season| season.key = 0)))?;
-    }
-    let index = at.open();
-    let found = index.match_folder("/data/tv/Alpha/Season 02")?;
-    let item = found.item().ok_or("a show")?;
-    assert_eq!(found.kind, Some(ItemType::Show));
-    assert_eq!(item.kind, ItemType::Show);
-    assert_eq!(item.season, Some(2));
-    assert_eq!(
-        index
-            .match_folder("/data/tv/Alpha")?
-            .item()
-            .and_then(|item| item.season),
-        None
-    );
     Ok(())
 }
 

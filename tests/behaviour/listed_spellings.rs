@@ -135,38 +135,6 @@ fn a_new_file_is_found_whichever_way_its_letters_are_composed() {
 }
 
 #[test]
-fn a_library_without_folders_gets_a_mapping_by_its_names() {
-    let names = ["Alien (1979).mkv", "Heat (1995).mkv", "Ran (1985).mkv", "movie.mkv"];
-    let server = Standin::builder()
-        .library(
-            LibrarySpec::movies(0)
-                .plain()
-                .title("Films")
-                .locations(["/data/movies"]),
-        )
-        .items(
-            1,
-            names.map(|name| ItemSpec::file(name, &format!("/data/movies/{name}"))),
-        )
-        .serve();
-    let folder = tempfile::tempdir().expect("a folder");
-    let index = open(options(&server, folder.path()), &clock());
-    index.refresh(&QueryOptions::default(), true).expect("listed");
-    let paths = names.map(|name| format!("/mnt/films/{name}"));
-    let found = index.try_proposals(&paths).expect("proposals");
-    let found: Vec<_> = found.iter().map(|one| (one.from.to_str(), one.to.to_str())).collect();
-    assert_eq!(found, [(Some("/mnt/films"), Some("/data/movies"))]);
-    assert_eq!(
-        index.try_proposals(&paths[..2]).expect("none").len(),
-        0,
-        "two may be chance"
-    );
-    let library = index.library("Films").expect("a handle");
-    let answer = library.ask(&paths[0]);
-    assert_eq!(answer.confidence, Confidence::Low, "{}", answer.message);
-}
-
-#[test]
 fn a_name_that_another_system_shows_differently_is_a_low_candidate() {
     let listed = [
         "/data/movies/Mission: Impossible (1996)/Mission: Impossible.mkv",

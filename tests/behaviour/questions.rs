@@ -61,41 +61,6 @@ fn a_second_process_opens_warm() {
 }
 
 #[test]
-fn an_invalidated_library_is_listed_again() {
-    let at = Scene::movies(10);
-    let (index, library) = at.opened();
-    let (path, key) = path_of(&at.server, 1, 3);
-    library.ask(&path);
-    at.server
-        .alter(|state| state.rename_file(key.parse().expect("a number"), &path, "/data/movies/new.mkv"));
-    assert_eq!(library.ask(&path).status, Status::Ok);
-    library.invalidate().expect("invalidated");
-    let old = index.ask(&library.query().offline(), &path);
-    assert_eq!(old.status, Status::Ok, "the old listing answers, marked stale");
-    assert!(old.stale, "the old listing answers, marked stale");
-    assert_eq!(library.ask(path).status, Status::NotFound);
-    let found = library.ask("/data/movies/new.mkv");
-    assert_eq!((found.status, found.stale), (Status::Ok, false));
-}
-
-#[test]
-fn guids_of_every_kind_find_their_items() {
-    let server = plexindex_standin::Standin::builder().fixtures().serve();
-    let folder = tempfile::tempdir().expect("a folder");
-    let index = open(options(&server, folder.path()), &clock());
-    let found = index
-        .match_guid(&QueryOptions::default(), "com.plexapp.agents.imdb://tt1254207?lang=en")
-        .expect("an answer");
-    assert_eq!(found.status, Status::Ok, "{}", found.message);
-    assert_eq!(found.item.expect("an item").item.title, "Big Buck Bunny");
-    let episodes = index
-        .match_guid(&QueryOptions::default(), "com.plexapp.agents.thetvdb://268592?lang=en")
-        .expect("an answer");
-    assert_eq!(episodes.status, Status::Ambiguous, "a show's GUID gives its episodes");
-    assert_eq!(episodes.total, 3);
-}
-
-#[test]
 fn a_guid_is_found_in_each_spelling_and_its_type_can_be_named() {
     let mut film = plexindex_standin::ItemSpec::file("Jaws", "/data/movies/Jaws (1975)/Jaws.mkv");
     film.guids = vec!["imdb://tt0073195".into(), "tmdb://578".into()];
@@ -250,48 +215,4 @@ fn a_year_after_a_title_counts() {
         );
     }
     assert_eq!(ask("The Thing (1999)").status, Status::NotFound);
-}
-
-#[test]
-fn titles_are_found_without_case_accents_and_all_their_words() {
-    use plexindex_standin::{ItemSpec, LibrarySpec, Standin};
-    let server = Standin::builder()
-        .library(LibrarySpec::shows(0))
-        .items(
-            1,
-            [
-                ItemSpec::episode("Pokémon: Été", 1, 1, "Début", "/data/tv/p/1.mkv"),
-                ItemSpec::episode("Pokémon: Été", 1, 2, "Deux", "/data/tv/p/2.mkv"),
-                ItemSpec::episode("Other", 1, 1, "Deux trois", "/data/tv/o/1.mkv"),
-            ],
-        )
-        .serve();
-    let folder = tempfile::tempdir().expect("a folder");
-    let index = open(options(&server, folder.path()), &clock());
-    let all = QueryOptions::default();
-    let found = index.search_title(&all, "DEBUT").expect("an answer");
-    assert_eq!(found.item.expect("one item").item.title, "Début");
-    let asked = requests(&server)[5];
-    let show = index.search_title(&all, "pokemon ete").expect("an answer");
-    assert_eq!(show.status, Status::Ambiguous, "a show's title gives its episodes");
-    assert_eq!(show.total, 2, "a show's title gives its episodes");
-    assert_eq!(
-        index.search_title(&all, "trois deux").expect("an answer").total,
-        1,
-        "all words"
-    );
-    assert_eq!(
-        index.search_title(&all, "deux").expect("an answer").total,
-        1,
-        "equal comes before all words"
-    );
-    assert_eq!(
-        index.search_title(&all, "quatre").expect("an answer").status,
-        Status::NotFound
-    );
-    assert_eq!(requests(&server)[5], asked, "served from the index");
-    let library = index.library("1").expect("by section id");
-    let items = index.items(&library, 0, 2).expect("a page");
-    assert_eq!(items.len(), 2);
-    assert_eq!(index.items(&library, items[1].0, 2).expect("a page").len(), 1);
 }

@@ -84,19 +84,6 @@ fn the_readme_shows_what_the_example_prints() {
 }
 
 #[test]
-fn the_example_finds_a_file() {
-    let server = movies(20);
-    let (path, key) = path_of(&server, 1, 3);
-    let found = run("match_file", &server, &[&path], b"");
-    assert!(found.starts_with(&format!("/library/metadata/{key}: ")), "{found}");
-    let missing = run("match_file", &server, &["/nowhere/x.mkv"], b"");
-    assert!(
-        missing.starts_with("NotFound: no library has a folder above"),
-        "{missing}"
-    );
-}
-
-#[test]
 fn the_example_of_a_batch_takes_any_bytes() {
     let server = movies(20);
     let (path, key) = path_of(&server, 1, 3);

@@ -34,66 +34,12 @@ fn what_changed_is_told_in_pages_and_goes_on_from_a_token() -> Anything {
     let listed = movies.item(&items[7].key)?.expect("listed");
     assert_eq!((&items[7].paths, &items[7].guid), (&listed.paths, &listed.guid));
     assert_eq!(items[7].library_title.as_deref(), Some("Movies"));
-    let token = all.cursor().expect("a cursor").to_owned();
     tokens.dedup();
     // Who stops within a listing goes on behind the page that was read to its end.
     let rest = movies.changes(Some(&tokens[0]))?.collect::<Result<Vec<_>, _>>()?;
     assert_eq!(rest.len(), 700);
     assert_eq!(rest[0].item.as_ref(), Some(&items[500]));
 
-    // A film goes, one moves, one comes; each once, and in any process with this token.
-    let ((gone, gone_key), (moved, moved_key)) = (at.path(3), at.path(4));
-    let number = |key: &str| {
-        key.trim_start_matches("/library/metadata/")
-            .parse::<u64>()
-            .expect("a number")
-    };
-    at.server
-        .change(|state| state.remove_items(&[number(&gone_key)], true))?;
-    at.server
-        .change(|state| state.rename_file(number(&moved_key), &moved, "/data/elsewhere.mkv"))?;
-    let new = support::movie("New", "/data/movies/New.mkv");
-    at.server.change(|state| state.add_items(1, vec![new], true))?;
-    let _ = index.query().refresh_fully()?;
-    let again = at.open();
-    let mut changes = again.library("Movies")?.changes(Some(&token))?;
-    assert_eq!(changes.cursor(), Some(token.as_str()));
-    let mut told = changes.by_ref().collect::<Result<Vec<_>, _>>()?;
-    told.sort_by_key(|change| change.kind.name());
-    let kinds: Vec<_> = told
-        .iter()
-        .map(|change| (change.kind, change.path.as_deref(), change.from.as_deref()))
-        .collect();
-    assert_eq!(
-        kinds,
-        [
-            (ChangeKind::Added, Some(Path::new("/data/movies/New.mkv")), None),
-            (
-                ChangeKind::Moved,
-                Some(Path::new("/data/elsewhere.mkv")),
-                Some(Path::new(&moved))
-            ),
-            (ChangeKind::Removed, Some(Path::new(&gone)), None),
-        ]
-    );
-    assert_eq!(told[0].to_string(), "added: New");
-    assert_eq!(told[2].item.as_ref().map(|item| &item.key), Some(&gone_key));
-    assert!(changes.next().is_none());
-    assert_ne!(changes.cursor(), Some(token.as_str()));
-    assert_eq!(movies.changes(changes.cursor())?.count(), 0);
-
-    // Of one library: it says nothing of all. Of another store: list again.
-    let refused = [
-        (index.changes(Some(&token)).map(|_| ()), ErrorKind::InvalidArgument),
-        (index.changes(Some("banana")).map(|_| ()), ErrorKind::InvalidArgument),
-        (
-            Scene::new(2).open_listed()?.changes(Some(&token)).map(|_| ()),
-            ErrorKind::ListAgain,
-        ),
-    ];
-    for (refused, kind) in refused {
-        assert_eq!(refused.map_err(|error| error.kind()), Err(kind));
-    }
     Ok(())
 }
 
@@ -228,34 +174,6 @@ fn a_wait_for_changes_ends_by_a_commit_a_deadline_or_a_break() -> Anything {
     // Not again at once: a server that does not answer is no reason to spin.
     assert_eq!(short().wait_for_changes(&token)?, WaitOutcome::NotYet);
     assert_eq!(short().offline().wait_for_changes(&token)?, WaitOutcome::NotYet);
-    Ok(())
-}
-
-#[test]
-fn progress_is_told_and_ends_the_call() -> Anything {
-    let at = Scene::new(5_000);
-    let (path, _) = at.path(3);
-    let slow = || {
-        at.server
-            .fault(Fault::new(Action::Delay { ms: 60 }).on(Kind::Listing).times(4));
-    };
-    slow();
-    let index = at.open();
-    let movies = index.library("Movies")?;
-    let mut told = Vec::new();
-    let found = movies
-        .query()
-        .progress(|so_far| {
-            told.push((so_far.library.map(str::to_owned), so_far.items, so_far.total));
-            ControlFlow::Continue(())
-        })
-        .match_path(&path)?;
-    assert!(found.item().is_some());
-    assert_eq!(told.last(), Some(&(Some("Movies".to_owned()), 5_000, Some(5_000))));
-    movies.invalidate()?;
-    slow();
-    let stopped = movies.query().progress(|_| ControlFlow::Break(())).refresh();
-    assert_eq!(stopped.map_err(|error| error.kind()), Err(ErrorKind::Aborted));
     Ok(())
 }
 

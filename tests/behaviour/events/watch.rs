@@ -29,6 +29,21 @@ fn stops_quickly(index: Index) {
     assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
 }
 
+/// The same for a server at this URL, after so much time.
+fn stops_at(url: &str, after: Duration) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = open(
+        Options {
+            server_url: Some(url.to_owned()),
+            ..Options::new(folder.path())
+        },
+        &clock(),
+    );
+    index.watch_start_at(quick()).expect("watching");
+    std::thread::sleep(after);
+    stops_quickly(index);
+}
+
 #[test]
 fn it_stops_within_a_second_while_a_connected_server_is_silent() {
     let w = watched();
@@ -54,15 +69,7 @@ fn it_stops_within_a_second_while_a_server_owes_its_answer() {
 fn it_stops_within_a_second_while_no_server_can_be_reached() {
     // A port without a listener; a network that swallows what is sent to it.
     for url in ["http://127.0.0.1:1", "http://192.0.2.1:32400"] {
-        let folder = tempfile::tempdir().expect("a folder");
-        let choice = Options {
-            cache_dir: folder.path().to_owned(),
-            server_url: Some(url.to_owned()),
-            ..Options::default()
-        };
-        let index = open(choice, &clock());
-        index.watch_start_at(quick()).expect("watching");
-        stops_quickly(index);
+        stops_at(url, Duration::ZERO);
     }
 }
 
@@ -86,16 +93,7 @@ fn it_stops_within_a_second_while_a_connection_is_made() {
         format!("http://{silent_at}"),
         format!("https://{silent_at}"),
     ] {
-        let folder = tempfile::tempdir().expect("a folder");
-        let choice = Options {
-            cache_dir: folder.path().to_owned(),
-            server_url: Some(url),
-            ..Options::default()
-        };
-        let index = open(choice, &clock());
-        index.watch_start_at(quick()).expect("watching");
-        std::thread::sleep(Duration::from_millis(50)); // on its way
-        stops_quickly(index);
+        stops_at(&url, Duration::from_millis(50)); // on its way
     }
 }
 

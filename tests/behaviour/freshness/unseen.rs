@@ -1,7 +1,6 @@
 //! Changes that no delta shows: files that change places, two items with one path, updates behind an item that a
 //! search has merged, and the trash.
 
-use super::both;
 use crate::support::index::{Index, Library, Match};
 use crate::support::{HOUR_MS, Scene, add, offline, path_of, remove, requests};
 use plexindex::error::Status;
@@ -204,36 +203,6 @@ fn a_verified_item_says_who_has_its_file_now() {
     library.ask(&one.0);
     let ask = |path: &str| key_of(&index.ask(&offline(&library), path));
     assert_eq!((ask(&one.0), ask(&other.0)), (other.1, one.1));
-}
-
-#[test]
-fn a_delta_does_not_stop_at_an_item_that_came_alone() {
-    for single in [true, false] {
-        let at = Scene::movies(6_000);
-        let (index, library) = at.opened();
-        library.match_path(b"/data/movies/x.mkv").expect("listed");
-        // 300 films get other files and times. Those at the end of the first page are verified before the delta.
-        let changed: Vec<(String, String)> = (0..300).map(|nth| path_of(&at.server, 1, 100 + nth)).collect();
-        for (now, (path, key)) in (1_900_000_000..).zip(&changed) {
-            at.server.change(|state| state.set_now(Some(now)));
-            set_file(&at.server, key, &format!("{path}.new.mkv"), true);
-        }
-        if single {
-            for (path, key) in &changed[195..215] {
-                library.invalidate_item(key).expect("invalidated");
-                library.match_path(path.as_bytes()).expect("verified");
-            }
-        }
-        at.clock.advance_ms(5 * MINUTE_MS);
-        assert_eq!(check(&index, &library), Status::Ok);
-        let [ours, theirs] = both(&index, &library, &at.server);
-        assert!(
-            ours == theirs,
-            "{single}: {} paths differ",
-            theirs.iter().filter(|row| ours.get(row.0) != Some(row.1)).count()
-        );
-        assert_eq!(index.stats().expect("statistics").listings, 1);
-    }
 }
 
 #[test]

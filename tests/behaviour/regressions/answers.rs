@@ -141,43 +141,6 @@ fn the_guid_of_a_season_or_album_gives_what_is_below_it_and_says_whose_it_is() {
     }
 }
 
-#[test]
-fn of_two_items_on_one_path_each_may_be_invalidated() {
-    let shared = "/data/movies/both.mkv";
-    for invalidated in [9001_u64, 9002] {
-        let at = Scene::of(
-            Standin::builder()
-                .library(LibrarySpec::movies(10).plain().title("Movies"))
-                .items(
-                    1,
-                    [9001, 9002].map(|key| ItemSpec::file(&format!("Film {key}"), shared).key(key)),
-                )
-                .serve(),
-        );
-        let (index, library) = at.opened();
-        let ask = |offline: bool| {
-            let question = QueryOptions {
-                offline,
-                ..library.query()
-            };
-            index.ask(&question, shared)
-        };
-        assert_eq!(ask(false).status, Status::Ambiguous);
-        library.invalidate_item(&invalidated.to_string()).expect("invalidated");
-        let unsure = ask(true);
-        assert_eq!(unsure.status, Status::NotFound, "{invalidated}");
-        assert_eq!(unsure.reason, Reason::Unconfirmed, "{invalidated}");
-        at.server.reset();
-        assert_eq!(ask(false).status, Status::Ambiguous);
-        assert_eq!(requests(&at.server)[4], 1, "{invalidated}");
-        library.invalidate_path(shared.as_bytes()).expect("invalidated");
-        at.server.alter(|state| state.remove_items(&[invalidated], false));
-        let left = ask(false);
-        assert_eq!(left.status, Status::Ok, "{invalidated}: {}", left.message);
-        assert_ne!(left.item.expect("an item").item.rating_key, invalidated.to_string());
-    }
-}
-
 /// What asks for an item learns that it is in another library now: it was merged into the one that it had left.
 #[test]
 fn an_item_that_went_to_another_library_is_answered_there() {

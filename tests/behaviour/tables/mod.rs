@@ -6,11 +6,10 @@ mod kills;
 
 use crate::support::{copy_of, segments};
 
-use crate::support;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::support::index::{Index, QueryOptions, failpoint};
+use crate::support::index::{Index, failpoint};
 use crate::support::worker::{choice, until};
 use plexindex::error::Status;
 use plexindex::options::{Options, Ttl};
@@ -228,20 +227,4 @@ fn what_makes_no_sense_is_refused_and_nothing_of_it_is_stored() {
     assert!(index.tables().table(&long, false).is_err());
     films.put(&long[1..], b"long", &KEEP).expect("stored");
     assert_eq!(films.get(&long[1..], 9, &mut |_| {}).expect("asked"), Some(4));
-}
-
-#[test]
-fn tables_and_a_server_s_libraries_are_beside_each_other() {
-    let server = support::movies(5);
-    let folder = tempfile::tempdir().expect("a folder");
-    let index = support::open(support::options(&server, folder.path()), &support::clock());
-    put(&table(&index, "Movies"), "x", "1");
-    index.refresh(&QueryOptions::default(), false).expect("fetched");
-    assert_eq!(get(&table(&index, "Movies"), "x").as_deref(), Some("1"));
-    index.clear().expect("cleared");
-    index.refresh(&QueryOptions::default(), false).expect("fetched");
-    index.tables().clear().expect("cleared");
-    assert_eq!(index.stats().expect("counted").items, 5);
-    let movies = index.library("Movies").expect("a handle");
-    assert!(movies.lookup_key(b"x", str::to_owned).is_none());
 }
