@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::index::{Index, Library, ManualClock, QueryOptions};
+use crate::worker::Worker;
 use plexindex::model::Token;
 use plexindex::options::Options;
 use plexindex::source::Source;
@@ -158,6 +159,13 @@ impl Scene {
 
     pub fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Starts another process with this folder, this server, and more words.
+    pub fn worker(&self, role: &str, more: &[&str]) -> Worker {
+        let place = worker::place(self.folder(), &self.server);
+        let words: Vec<&str> = place.iter().map(String::as_str).chain(more.iter().copied()).collect();
+        Worker::start_with(role, &words)
     }
 
     /// Opens a new index.

@@ -16,24 +16,6 @@ use super::broken::answer;
 use crate::support::worker::{Worker, assert_sound, options_at, place, rounds, say, told};
 use crate::support::{self, clock, movies, options, path_of};
 
-#[test]
-fn a_cache_dir_that_is_a_file_is_refused_and_stays_as_it_is() {
-    let root = tempfile::tempdir().expect("a folder");
-    let file = root.path().join("cache");
-    fs::write(&file, b"precious").expect("written");
-    for path in [file.clone(), file.join("below")] {
-        let error = Index::open(Options {
-            cache_dir: path.clone(),
-            ..Options::default()
-        })
-        .expect_err("refused");
-        assert_eq!(error.status, Status::Store);
-        assert!(error.message.contains(&path.display().to_string()), "{error}");
-    }
-    assert_eq!(fs::read(&file).expect("read"), b"precious");
-    assert_eq!(fs::read_dir(root.path()).expect("the folder").count(), 1);
-}
-
 /// In a worker: mounts something there, for this process only. `false`, with a word on why, where that is not allowed.
 pub fn mount(kind: &str, on: &Path, flags: libc::c_ulong, data: &str) -> bool {
     let words = [kind, &on.display().to_string(), data].map(|word| CString::new(word).expect("no NUL"));

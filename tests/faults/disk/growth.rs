@@ -139,37 +139,6 @@ fn the_log_of_hosts_that_end_without_closing_begins_anew() {
 }
 
 #[test]
-fn matches_that_an_invalidation_killed_are_swept() {
-    let at = Scene::movies(100);
-    let (index, library) = at.opened();
-    let (path, key) = path_of(&at.server, 1, 3);
-    answer(&library, &path).expect("fetched");
-    let paths: Vec<String> = (0..3_000).map(|number| format!("/host/{number}.mkv")).collect();
-    let pairs: Vec<(&[u8], &str)> = paths.iter().map(|path| (path.as_bytes(), key.as_str())).collect();
-    let mut sizes = Vec::new();
-    for round in 0..rounds("PLEXINDEX_REFRESHES", 8) {
-        library.record_matches(&pairs).expect("recorded");
-        library.invalidate().expect("invalidated");
-        assert_eq!(
-            index.stats().expect("statistics").matches,
-            0,
-            "counts are right at once"
-        );
-        assert_eq!(answer(&library, &paths[7]).expect("listed again"), "NoLocation");
-        if round > 0 {
-            sizes.push(size_of(at.folder()));
-        }
-    }
-    assert!(
-        sizes.last() <= sizes.first().map(|first| first * 3 / 2).as_ref(),
-        "{sizes:?}"
-    );
-    index.close().expect("closes");
-    assert_eq!(count(at.folder(), "records"), 0, "dead matches stay");
-    assert!(count(at.folder(), "changes") < 5_000, "changes stay");
-}
-
-#[test]
 fn what_was_invalidated_goes_when_a_listing_cleared_them() {
     let at = Scene::movies(300);
     let (index, library) = at.opened();

@@ -9,20 +9,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
 
-use plexindex::error::{Error, Status};
 use plexindex_standin::Standin;
 
-use super::broken::{answer, used};
-use super::full::try_open;
+use super::broken::{HANGS, use_it, used};
 use crate::disk::listen;
 use crate::support::copy_files;
 use crate::support::worker::{Dice, assert_sound, choice, rounds};
 use crate::support::{clock, movies, open, options, path_of};
-
-/// Longer than any call may take.
-const HANGS: Duration = Duration::from_secs(10);
 
 /// So many at a time: a round waits for the disk, for its server, and half a second where the version page went.
 const AT_ONCE: usize = 4;
@@ -133,51 +127,6 @@ enum End {
     InTheWay,
     /// One call failed.
     Failed,
-}
-
-/// Uses the store, and panics for an answer that is wrong.
-fn use_it(server: &Standin, folder: &Path, what: &str) -> Result<usize, Error> {
-    let index = try_open(options(server, folder))?;
-    let library = index.library("Movies").expect("a handle");
-    let (_, own) = path_of(server, 1, 3);
-    let mut failed = Vec::new();
-    let begun = Instant::now();
-    for nth in [0, 3, 21, 40, 59] {
-        let (path, key) = path_of(server, 1, nth);
-        let fast = library.lookup_key(path.as_bytes(), str::to_owned);
-        assert!(fast.is_none_or(|found| found == key), "{what}: a lookup of {path}");
-        match answer(&library, &path) {
-            Ok(found) => assert_eq!(found, key, "{what}: {path}"),
-            Err(error) => failed.push(error),
-        }
-    }
-    // Matches may be lost with the database.
-    for nth in [5, 700, 1_499] {
-        let path = format!("/host/{nth}.mkv");
-        let fast = library.lookup_key(path.as_bytes(), str::to_owned);
-        assert!(fast.is_none_or(|found| found == own), "{what}: a lookup of {path}");
-        match answer(&library, &path) {
-            Ok(found) => assert!(found == own || found == "NoLocation", "{what}: {path} is {found}"),
-            Err(error) => failed.push(error),
-        }
-    }
-    let mut tried = |result: Result<(), Error>| failed.extend(result.err());
-    tried(library.record_matches(&[(b"/host/new.mkv", &own)]));
-    tried(index.refresh(&library.query(), true).map(drop));
-    tried(index.search_title(&library.query(), "the").map(drop));
-    tried(library.invalidate_path(b"/host/700.mkv"));
-    for error in &failed {
-        assert_eq!(error.status, Status::Store, "{what}: {error}");
-    }
-    let failed = failed.len();
-    if failed > 0 || folder.join("plexindex-1.db.broken").exists() {
-        // What is wrong was found by now; with the database went what was recorded into it.
-        library.record_matches(&[(b"/host/new.mkv", &own)])?;
-    }
-    assert_eq!(answer(&library, "/host/new.mkv")?, own, "{what}: what was recorded");
-    index.close()?;
-    assert!(begun.elapsed() < HANGS, "{what}: {:?}", begun.elapsed());
-    Ok(failed)
 }
 
 fn mutate(server: &Standin, folder: &Path, path: &Path, what: &str) -> End {

@@ -9,7 +9,7 @@ use crate::support::index::failpoint;
 use plexindex_standin::Standin;
 use rusqlite::ffi::SQLITE_OK;
 
-use super::broken::{answer, use_all, used};
+use super::broken::{answer, use_it, used};
 use crate::disk::{LINES, listen};
 use crate::support::vfs::{self, Call};
 use crate::support::worker::{Worker, assert_sound, database, options_at, place, say, told};
@@ -94,7 +94,7 @@ fn a_store_that_is_moved_to_a_network_and_back_goes_on() {
     for path in ["/host/1200.mkv", "/host/there.mkv"] {
         assert_eq!(answer(&library, path).expect("an answer"), key);
     }
-    assert_eq!(use_all(&server, &index), 0);
     index.close().expect("closes");
+    assert_eq!(use_it(&server, folder.path(), "moved back").expect("it opens"), 0);
     assert_eq!(mode(), "wal");
 }

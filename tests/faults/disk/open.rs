@@ -1,10 +1,8 @@
 //! A database that is damaged, removed or replaced while processes have it open: outside of what can be promised, but all
 //! go on, and together.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, SystemTime};
 
 use plexindex::options::Ttl;
 use plexindex::tables::TableLimits;
@@ -215,58 +213,4 @@ fn the_store_of_another_user_is_refused_with_what_to_do() {
         "{said}"
     );
     worker.end();
-}
-
-/// What the files of another format hold, by name.
-fn of_format_2(folder: &Path) -> BTreeMap<String, Vec<u8>> {
-    fs::read_dir(folder)
-        .expect("the folder")
-        .map(|entry| entry.expect("an entry").path())
-        .map(|path| (path.file_name().expect("a name").to_string_lossy().into_owned(), path))
-        .filter(|(name, _)| name.starts_with("plexindex-2"))
-        .map(|(name, path)| (name, fs::read(path).expect("read")))
-        .collect()
-}
-
-#[test]
-fn a_store_of_another_format_is_left_alone_and_not_read() {
-    let server = movies(30);
-    let folder = tempfile::tempdir().expect("a folder");
-    let (path, key) = path_of(&server, 1, 3);
-    let index = support::open(options(&server, folder.path()), &clock());
-    let library = index.library("Movies").expect("a handle");
-    library.match_path(path.as_bytes()).expect("listed");
-    library.record("/host/3.mkv", &key);
-    index.close().expect("closed");
-    let hours_ago = SystemTime::now() - Duration::from_secs(7_200);
-    for entry in fs::read_dir(folder.path()).expect("the folder") {
-        let from = entry.expect("an entry").path();
-        let name = from.file_name().expect("a name").to_string_lossy().into_owned();
-        if let Some(rest) = name.strip_prefix("plexindex-1") {
-            let to = folder.path().join(format!("plexindex-2{rest}"));
-            fs::rename(&from, &to).expect("renamed");
-            fs::File::open(&to)
-                .and_then(|file| file.set_modified(hours_ago))
-                .expect("dated");
-        }
-    }
-    let before = of_format_2(folder.path());
-    assert!(before.contains_key("plexindex-2.db") && before.keys().any(|name| name.contains(".segment")));
-    server.reset();
-    let index = support::open(options(&server, folder.path()), &clock());
-    let library = index.library("Movies").expect("a handle");
-    assert_eq!(library.lookup_key(path.as_bytes(), str::to_owned), None);
-    assert_eq!(answer(&library, &path).expect("an answer"), key);
-    assert!(support::requests(&server)[2] > 0, "it is listed anew");
-    let missed = library.ask("/host/3.mkv");
-    assert_eq!(missed.status, plexindex::error::Status::NotFound, "it is recorded anew");
-    // Clearing, sweeping and fetching again touch the files of this format only.
-    index.clear().expect("cleared");
-    assert_eq!(
-        index.refresh(&library.query(), true).expect("listed"),
-        plexindex::error::Status::Ok
-    );
-    index.close().expect("closes");
-    assert!(folder.path().join("plexindex-1.db").exists());
-    assert_eq!(of_format_2(folder.path()), before);
 }

@@ -4,8 +4,9 @@ use plexindex::error::Status;
 
 use super::broken::answer;
 use super::full::try_open;
+use crate::support::Scene;
 use crate::support::worker::{Worker, options_at, place, say, told};
-use crate::support::{add, movies, path_of};
+use crate::support::{add, path_of};
 
 /// In a worker: no more address space than so many bytes.
 fn limit(to: u64) {
@@ -55,11 +56,9 @@ pub fn without_threads(words: &[&str]) {
 
 #[test]
 fn without_a_thread_there_is_a_status() {
-    let server = movies(10);
-    let folder = tempfile::tempdir().expect("a folder");
-    let place = place(folder.path(), &server);
-    let (path, key) = path_of(&server, 1, 3);
-    let mut worker = Worker::start("without threads", [&place[0], &place[1], &place[2], &path, &key]);
+    let at = Scene::movies(10);
+    let (path, key) = path_of(&at.server, 1, 3);
+    let mut worker = at.worker("without threads", &[&path, &key]);
     assert_eq!(worker.hear(), "ready");
     assert_eq!(worker.hear(), "done");
     worker.end();
@@ -129,11 +128,9 @@ pub fn without_descriptors(words: &[&str]) {
 
 #[test]
 fn without_descriptors_calls_say_so_and_hits_go_on() {
-    let server = movies(10);
-    let folder = tempfile::tempdir().expect("a folder");
-    let place = place(folder.path(), &server);
-    let (path, key) = path_of(&server, 1, 3);
-    let mut worker = Worker::start("without descriptors", [&place[0], &place[1], &place[2], &path, &key]);
+    let at = Scene::movies(10);
+    let (path, key) = path_of(&at.server, 1, 3);
+    let mut worker = at.worker("without descriptors", &[&path, &key]);
     assert_eq!(worker.hear(), "done");
     worker.end();
 }
@@ -176,14 +173,13 @@ pub fn little_space(words: &[&str]) {
 
 #[test]
 fn with_little_address_space_lookups_go_on_or_say_why_not() {
-    let server = movies(8_000);
-    let folder = tempfile::tempdir().expect("a folder");
-    let place = place(folder.path(), &server);
-    let (path, key) = path_of(&server, 1, 3);
+    let at = Scene::movies(8_000);
+    let place = place(at.folder(), &at.server);
+    let (path, key) = path_of(&at.server, 1, 3);
     let lister = try_open(options_at(&[&place[0], &place[1], &place[2]])).expect("opens");
     let library = lister.library("Movies").expect("a handle");
     lister.refresh(&library.query(), true).expect("listed");
-    let files = std::fs::read_dir(folder.path()).expect("the folder");
+    let files = std::fs::read_dir(at.folder()).expect("the folder");
     let segments = files.map(|entry| entry.expect("an entry"));
     let segment = segments.filter(|entry| entry.file_name().to_string_lossy().ends_with(".segment"));
     let bytes = segment.map(|entry| entry.metadata().expect("facts").len()).sum::<u64>();
@@ -193,7 +189,7 @@ fn with_little_address_space_lookups_go_on_or_say_why_not() {
     assert_eq!(worker.hear(), "ready");
     // From less than the file takes to more than it does.
     for (round, room) in [bytes / 4, bytes / 2, bytes * 8].into_iter().enumerate() {
-        add(&server, &[format!("/data/movies/New {round}/New {round}.mkv")]);
+        add(&at.server, &[format!("/data/movies/New {round}/New {round}.mkv")]);
         lister.refresh(&library.query(), true).expect("listed");
         assert_eq!(worker.ask(&room.to_string()), "right");
     }

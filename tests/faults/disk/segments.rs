@@ -8,31 +8,6 @@ use crate::support::segments;
 use crate::support::{clock, movies, open, options, path_of, requests};
 
 #[test]
-fn segments_may_be_removed_while_they_are_in_use() {
-    let server = movies(100);
-    let folder = tempfile::tempdir().expect("a folder");
-    used(&server, folder.path());
-    let index = open(options(&server, folder.path()), &clock());
-    let library = index.library("Movies").expect("a handle");
-    let (path, key) = path_of(&server, 1, 5);
-    assert_eq!(answer(&library, &path).expect("an answer"), key);
-    for file in segments(folder.path()) {
-        fs::remove_file(file).expect("removed");
-    }
-    assert_eq!(library.lookup_key(path.as_bytes(), |found| found == key), Some(true));
-    library.record("/host/new.mkv", &key);
-    assert_eq!(answer(&library, "/host/new.mkv").expect("an answer"), key);
-    assert_eq!(
-        answer(&library, "/host/700.mkv").expect("an answer"),
-        path_of(&server, 1, 3).1
-    );
-    let late = open(options(&server, folder.path()), &clock());
-    let library = late.library("Movies").expect("a handle");
-    assert_eq!(answer(&library, &path).expect("an answer"), key);
-    assert_eq!(answer(&library, "/host/new.mkv").expect("an answer"), key);
-}
-
-#[test]
 fn a_listing_that_another_handle_has_fetched_again_is_not_lost_again() {
     let server = movies(100);
     let folder = tempfile::tempdir().expect("a folder");

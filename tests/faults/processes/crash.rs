@@ -80,7 +80,14 @@ fn what_a_kill_leaves_behind_goes_once_it_is_old() {
     for name in young {
         leave(name, SystemTime::now());
     }
-    leave("notes of another program.segment", hours_ago);
+    let foreign = [
+        "notes of another program.segment",
+        "plexindex-2-l1-7-99-0.segment",
+        "plexindex-2.db",
+    ];
+    for name in foreign {
+        leave(name, hours_ago);
+    }
     // The segment in use is old too.
     for entry in std::fs::read_dir(folder.path()).expect("the folder") {
         let path = entry.expect("an entry").path();
@@ -101,7 +108,12 @@ fn what_a_kill_leaves_behind_goes_once_it_is_old() {
             "'{name}' may be about to be announced"
         );
     }
-    assert!(folder.path().join("notes of another program.segment").exists());
+    for name in foreign {
+        assert!(
+            folder.path().join(name).exists(),
+            "'{name}' is of another program or format"
+        );
+    }
     index.close().expect("closes");
     assert_eq!(answer(&open(&server, folder.path()), &path), key);
 }

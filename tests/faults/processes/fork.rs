@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::support::Scene;
 use crate::support::index::{Deadline, Index, QueryOptions};
 use plexindex::error::{Error, Status};
 use plexindex::source::Source;
@@ -13,7 +14,7 @@ use plexindex::source::plex::PlexHttp;
 use plexindex_standin::{Action, Fault, Kind};
 
 use crate::support::worker::{Worker, assert_sound, open_at, options_at, place, rounds, say, told, until};
-use crate::support::{self, clock, movies, options, path_of};
+use crate::support::{clock, path_of};
 
 /// Forks; the child does `work` and ends with what it gives. Gives the child's process id.
 pub fn fork(work: impl FnOnce() -> i32) -> i32 {
@@ -184,10 +185,9 @@ pub fn busy(words: &[&str]) {
 
 #[test]
 pub fn parent_and_child_both_go_on_and_lose_nothing() {
-    let server = movies(120);
-    let folder = tempfile::tempdir().expect("a folder");
-    let place = place(folder.path(), &server);
-    let (path, key) = path_of(&server, 1, 3);
+    let at = Scene::movies(120);
+    let place = place(at.folder(), &at.server);
+    let (path, key) = path_of(&at.server, 1, 3);
     let forks = rounds("PLEXINDEX_FORKS", 25);
     let words = [&place[0], &place[1], &place[2], &path, &key, &forks.to_string()];
     let mut worker = Worker::start("fork", words.map(String::as_str));
@@ -197,7 +197,7 @@ pub fn parent_and_child_both_go_on_and_lose_nothing() {
     }
     let recorded: u64 = said.parse().unwrap_or_else(|_| panic!("{said}"));
     assert!(recorded > 0);
-    let index = support::open(options(&server, folder.path()), &clock());
+    let index = at.open();
     for number in 0..forks {
         assert_eq!(key_of(&index, &format!("/child/{number}.mkv"), true), *key);
     }
@@ -206,7 +206,7 @@ pub fn parent_and_child_both_go_on_and_lose_nothing() {
     }
     index.close().expect("closes");
     worker.end();
-    assert_sound(folder.path());
+    assert_sound(at.folder());
 }
 
 /// Forks while another thread fetches; the child does nothing, for long.
@@ -233,22 +233,16 @@ pub fn fetching(words: &[&str]) {
 
 #[test]
 fn a_child_keeps_no_lock_of_the_fetch_that_its_parent_was_at() {
-    let server = movies(300);
-    let folder = tempfile::tempdir().expect("a folder");
-    let place = place(folder.path(), &server);
-    let (path, key) = path_of(&server, 1, 3);
-    server.fault(Fault::new(Action::Delay { ms: 300 }).on(Kind::Listing));
-    let mut worker = Worker::start(
-        "fork while fetching",
-        [&place[0], &place[1], &place[2], &path].map(String::as_str),
-    );
+    let at = Scene::movies(300);
+    let (path, key) = path_of(&at.server, 1, 3);
+    at.server.fault(Fault::new(Action::Delay { ms: 300 }).on(Kind::Listing));
+    let mut worker = at.worker("fork while fetching", &[&path]);
     assert_eq!(worker.hear(), "open");
-    until("it fetches", || server.stats().of(Kind::Listing) == 1);
+    until("it fetches", || at.server.stats().of(Kind::Listing) == 1);
     assert_eq!(worker.ask("fork"), "forked");
     assert_eq!(worker.hear(), key);
     // The child lives, and another process wants to fetch.
-    let index = support::open(options(&server, folder.path()), &clock());
-    let library = index.library("Movies").expect("a handle");
+    let (index, library) = at.opened();
     let in_time = library.query().within(Duration::from_secs(5));
     assert_eq!(index.refresh(&in_time, true).expect("listed"), Status::Ok);
     worker.end();
@@ -277,18 +271,12 @@ pub fn looking_up(words: &[&str]) {
 
 #[test]
 fn fast_lookups_after_a_fork_see_what_other_processes_record() {
-    let server = movies(120);
-    let folder = tempfile::tempdir().expect("a folder");
-    let place = place(folder.path(), &server);
-    let (path, key) = path_of(&server, 1, 3);
-    let index = support::open(options(&server, folder.path()), &clock());
-    let library = index.library("Movies").expect("a handle");
+    let at = Scene::movies(120);
+    let (path, key) = path_of(&at.server, 1, 3);
+    let (_index, library) = at.opened();
     // Once from the database, once from the state file.
     for round in 0..2 {
-        let mut worker = Worker::start(
-            "fork and look up",
-            [&place[0], &place[1], &place[2], &path, &key].map(String::as_str),
-        );
+        let mut worker = at.worker("fork and look up", &[&path, &key]);
         assert_eq!(worker.hear(), "forked");
         for who in ["child", "parent", "parent again"] {
             // First one match, then so many that a segment is made of them.
@@ -330,15 +318,13 @@ pub fn counting(words: &[&str]) {
 
 #[test]
 fn what_a_parent_counted_is_counted_once() {
-    let server = movies(120);
-    let folder = tempfile::tempdir().expect("a folder");
-    let place = place(folder.path(), &server);
-    let (path, _) = path_of(&server, 1, 3);
+    let at = Scene::movies(120);
+    let (path, _) = path_of(&at.server, 1, 3);
     // The listing's own end writes the counters: it is over before.
-    let index = support::open(options(&server, folder.path()), &clock());
+    let index = at.open();
     index.refresh(&QueryOptions::default(), true).expect("listed");
     index.close().expect("closes");
-    let mut worker = Worker::start("fork and count", [&place[0], &place[1], &place[2], &path]);
+    let mut worker = at.worker("fork and count", &[&path]);
     assert_eq!(worker.hear(), "103");
     worker.end();
 }

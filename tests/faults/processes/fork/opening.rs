@@ -36,10 +36,9 @@ pub fn connecting(words: &[&str]) {
 
 #[test]
 fn a_fork_may_come_while_a_thread_makes_the_first_connection() {
-    let server = movies(120);
-    let folder = tempfile::tempdir().expect("a folder");
-    let place = place(folder.path(), &server);
-    let (path, key) = path_of(&server, 1, 3);
+    let at = Scene::movies(120);
+    let place = place(at.folder(), &at.server);
+    let (path, key) = path_of(&at.server, 1, 3);
     let forks = rounds("PLEXINDEX_FORKS", 25);
     let words = [&place[0], &place[1], &place[2], &path, &key, &forks.to_string()];
     let mut worker = Worker::start("fork while connecting", words.map(String::as_str));
@@ -98,15 +97,10 @@ fn opened_by_child(words: &[&str]) -> Result<(), String> {
 
 #[test]
 fn a_fork_may_come_while_threads_open_and_close_stores() {
-    let server = movies(10);
-    let folder = tempfile::tempdir().expect("a folder");
-    let place = place(folder.path(), &server);
+    let at = Scene::movies(10);
     let forks = rounds("PLEXINDEX_FORKS", 25);
-    let mut worker = Worker::start(
-        "fork while opening",
-        [&place[0], &place[1], &place[2], &forks.to_string()],
-    );
+    let mut worker = at.worker("fork while opening", &[&forks.to_string()]);
     assert_eq!(worker.hear(), "done");
     worker.end();
-    assert_sound(folder.path());
+    assert_sound(at.folder());
 }
