@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import redirect_stderr
 from pathlib import Path
 from time import perf_counter
 
-from . import machine, page
-from .measure import fetching, lookups, processes, questions, recording, refreshing, requests, right
+from . import machine, page, quotes
+from .measure import fetching, hosts, lookups, processes, questions, recording, refreshing, requests, right
 from .results import Results
 from .run import BENCH, Run
 from .timing import WrongAnswerError
@@ -23,9 +25,12 @@ EACH_SIZE: dict[str, Callable[[Run, World], None]] = {
     "recording": recording.measure,
     "fetching": fetching.measure,
     "questions": questions.measure,
+    "hosts": hosts.measure,
     "refreshing": refreshing.measure,
 }
 ONCE: dict[str, Callable[[Run], None]] = {"requests": requests.measure, "right": right.measure}
+SIZES = [10_000, 100_000, 1_000_000]
+"""Of a page that README can quote."""
 QUESTIONS = 100_000
 """Listed paths of which rounds draw."""
 
@@ -48,10 +53,15 @@ def main() -> int:
     results = Results(machine.describe(arguments.profile), sorted(arguments.sizes), arguments.quick)
     results.absent = json.loads(arguments.absent.read_text()) if arguments.absent.is_file() else {}
     # The load of the builds before would count as that of others.
-    before = machine.settled_load()
+    before = machine.load() if arguments.quick else machine.settled_load()
     chosen = arguments.only or [*EACH_SIZE, *ONCE]
-    failed = False
-    with tempfile.TemporaryDirectory(prefix="plexindex-bench-") as temporary:
+    failed = ""
+    # Stash2Plex and the drop-in write their lines to standard error, as they do to Stash.
+    with (
+        tempfile.TemporaryDirectory(prefix="plexindex-bench-") as temporary,
+        Path(os.devnull).open("w", buffering=1) as nowhere,
+        redirect_stderr(nowhere),
+    ):
         folder = Path(temporary)
         run = Run(results, folder, arguments.standin, arguments.native, arguments.library, 3, arguments.day)
         try:
@@ -69,8 +79,9 @@ def main() -> int:
                 if name in chosen:
                     once(run)
         except WrongAnswerError as error:
-            print(f"bench: FAILED: {error}", file=sys.stderr)
-            failed = True
+            failed = str(error)
+    if failed:
+        print(f"bench: FAILED: {failed}", file=sys.stderr)
     results.load = (before, machine.load())
     results.seconds = perf_counter() - begun
     results.rows = [row for row in results.rows if row.contenders]
@@ -81,9 +92,12 @@ def main() -> int:
     target.mkdir(parents=True, exist_ok=True)
     (target / "latest.md").write_text(text, encoding="utf-8")
     (target / "latest.svg").write_text(page.chart(results), encoding="utf-8")
+    if is_whole and results.sizes == SIZES:
+        readme = BENCH.parent / "README.md"
+        readme.write_text(quotes.quoted(text, readme.read_text(encoding="utf-8")), encoding="utf-8")
     print(text)
     print(f"written: {target / 'latest.md'}")
-    return int(failed)
+    return int(bool(failed))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,19 +32,23 @@ class MatchCache:
 
         self._cache: Any = diskcache.Cache(folder, size_limit=size_limit)
         self.hits = self.misses = 0
+        self._debug: Callable[[str], None] = sys.modules["shared.log"].create_logger("Cache")[1]
 
     def get_match(self, library: str, path: str) -> str | None:
         """Returns the key of a path."""
         key: str | None = self._cache.get(f"match:{library}:{path.lower()}")
         if key is None:
             self.misses += 1
+            self._debug(f"no match of {path}")
         else:
             self.hits += 1
+            self._debug(f"the match of {path} is {key}")
         return key
 
     def set_match(self, library: str, path: str, key: str) -> None:
         """Stores one match."""
         self._cache.set(f"match:{library}:{path.lower()}", key)
+        self._debug(f"stored the match of {path}: {key}")
 
     def invalidate_library(self, library: str) -> None:
         """Walks every key."""

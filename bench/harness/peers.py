@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -187,6 +188,21 @@ class DiskCacheRs(Contender):
         self._cache.close()
 
 
+def start_log() -> None:
+    """Gives the process Stash2Plex's log, unless it has one: lines on standard error, of which Stash drops some."""
+
+    def create_logger(component: str) -> tuple[Callable[[str], None], ...]:
+        def logger(level: str) -> Callable[[str], None]:
+            return lambda text: print(f"\x01{level}\x02[Stash2Plex {component}] {text}", file=sys.stderr)
+
+        return tuple(map(logger, "tdiwe"))
+
+    if "shared.log" not in sys.modules:
+        module: Any = type(sys)("shared.log")
+        module.create_logger = create_logger
+        sys.modules["shared.log"] = module
+
+
 class MatchCache(Contender):
     """A cache with Stash2Plex's methods in `_cache`."""
 
@@ -218,6 +234,7 @@ class Stash2Plex(MatchCache):
         super().__init__(folder)
         from .consumer import match_cache
 
+        start_log()
         self._cache = match_cache(folder)
         self.get = self._cache.get_match
 
@@ -227,12 +244,13 @@ class Stash2Plex(MatchCache):
 
 
 class DropIn(MatchCache):
-    """Our drop-in for Stash2Plex's class."""
+    """Our drop-in for Stash2Plex's class, with the log of that host."""
 
     name = "plexindex"
     module = "plexindex"
 
     def __init__(self, folder: str) -> None:
+        start_log()
         from plexindex import compat
 
         self._cache = compat.MatchCache(folder, size_limit=1 << 40)

@@ -14,7 +14,7 @@ from ..timing import MOST_TIMED, Figure, check, in_turns, seconds_of
 from ..world import World
 
 GROUP = "Lookups"
-OF_DICT = {10_000: 1.5, 100_000: 1.0, 1_000_000: 1.0}
+OF_DICT = {10_000: 1.5, 100_000: 0.65, 1_000_000: 1.0}
 NATIVE_OF_DICT = {10_000: 0.4, 100_000: 0.6, 1_000_000: 0.5}
 
 

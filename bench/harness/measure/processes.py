@@ -42,7 +42,7 @@ def measure(run: Run, world: World) -> None:
         peer = kind(str(folder))
         peer.put(path, key)
         peer.close()
-    goals = [at_most(5e-3), below("diskcache")] if world.size == 100_000 else []
+    goals = [at_most(5e-3), below("diskcache", 1 / 4)] if world.size == 100_000 else []
     python(run, world, "new process, drop-in", {DropIn: recorded, **stores}, path, key, *goals)
     native(run, world)
 

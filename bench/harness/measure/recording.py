@@ -1,6 +1,6 @@
 """Recording matches and reading them back, through the library and through the drop-in: right after a load, and later.
 
-What a write puts off counts as soon as a later call does it.
+What a write puts off counts as soon as a later call does it. The drop-in and Stash2Plex have the log of their host.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ SINGLES, TURNS = 10_000, 10
 BATCHES, BATCH = 100, 500
 MORE = 100_000
 """Matches that are recorded between the first and the second measurement."""
+SHUFFLED, IN_ORDER = "paths in random order", "paths in ascending order, which suits a B-tree"
+Matches = Callable[[World, int, int], Iterator[tuple[str, str]]]
 OF_DISKCACHE = {10_000: 1 / 20, 100_000: 1 / 12, 1_000_000: 1 / 10}
 
 
@@ -38,6 +40,8 @@ def measure(run: Run, world: World) -> None:
                 gets(run, world, stored, "hit, after another process wrote", 0)
             else:
                 batches(run, world, stored)
+                singles(run, world, stored, f"{name}, {SHUFFLED}", group, 0, of=shuffled)
+                batches(run, world, stored, shuffled, f", {SHUFFLED}")
             begin = 2 * world.size + SINGLES
             more = MORE // 100 if run.is_quick else MORE
             for contender in stored.values():
@@ -88,27 +92,37 @@ def matches(world: World, begin: int, count: int) -> Iterator[tuple[str, str]]:
         yield path_of(number), world.pairs[number % len(world.pairs)][1]
 
 
+def shuffled(world: World, begin: int, count: int) -> Iterator[tuple[str, str]]:
+    """Other such files, each of which sorts somewhere among all others."""
+    for number in range(begin, begin + count):
+        _, key = next(matches(world, number, 1))
+        yield path_of(10**9 + number * 6_700_417_003 % (9 * 10**9)), key
+
+
 def path_of(number: int) -> str:
     """The path of a match."""
     name = f"A Film That Is Recorded {number} ({1950 + number % 70})"
     return f"/mnt/recorded/{name}/{name} - 1080p.mkv"
 
 
-def singles(run: Run, world: World, stored: dict[str, Contender], what: str, group: str, begin: int) -> None:
+def singles(
+    run: Run, world: World, stored: dict[str, Contender], what: str, group: str, begin: int, of: Matches = matches
+) -> None:
     """One match a call; the contenders take turns every 1,000 calls."""
     count = SINGLES // TURNS // (10 if run.is_quick else 1)
 
     def calls(contender: Contender) -> Callable[[int], list[float]]:
-        return lambda turn: each_call(contender.put, matches(world, begin + turn * count, count))
+        return lambda turn: each_call(contender.put, of(world, begin + turn * count, count))
 
-    limit = "A call is a transaction that other processes see: some 20 system calls, and the pages that go to the log."
-    row = run.row(what, group, world.size, below("sqlite3"), longest(10e-3), limit=limit)
+    row = run.row(what, group, world.size, below("sqlite3", 1.2), longest(20e-3))
+    row.note = "" if of is shuffled else IN_ORDER
     times = in_turns(TURNS, {name: calls(contender) for name, contender in stored.items()})
     for name, found in times.items():
         row.add(name, Figure.of([seconds for turn in found for seconds in turn]))
-        if stored[name].get(*before(stored[name]), path_of(begin)) is None and name != OURS:
+        if stored[name].get(*before(stored[name]), next(of(world, begin, 1))[0]) is None and name != OURS:
             raise WrongAnswerError(f"{name} did not keep a match")
-    growth(run, what, world.size)
+    if of is matches:
+        growth(run, what, world.size)
 
 
 def before(contender: Contender) -> tuple[str, ...]:
@@ -124,7 +138,7 @@ def growth(run: Run, what: str, size: int) -> None:
         row.add(OURS, Figure(now.ours.mean / first.ours.mean))
 
 
-def batches(run: Run, world: World, stored: dict[str, Contender]) -> None:
+def batches(run: Run, world: World, stored: dict[str, Contender], of: Matches = matches, how: str = "") -> None:
     """500 matches a call."""
     count = BATCHES // TURNS // (5 if run.is_quick else 1)
     begin = 10 * world.size + 10 * MORE
@@ -132,12 +146,13 @@ def batches(run: Run, world: World, stored: dict[str, Contender]) -> None:
     def calls(contender: Contender) -> Callable[[int], list[float]]:
         def one_turn(turn: int) -> list[float]:
             starts = (begin + (turn * count + number) * BATCH for number in range(count))
-            several = [(list(matches(world, start, BATCH)),) for start in starts]
+            several = [(list(of(world, start, BATCH)),) for start in starts]
             return [seconds / BATCH for seconds in each_call(contender.fill, several)]
 
         return one_turn
 
-    row = run.row(f"{BATCH} matches a call, each", GROUP, world.size, below("sqlite3", 1.5))
+    row = run.row(f"{BATCH} matches a call, each{how}", GROUP, world.size, below("sqlite3", 1.2))
+    row.note = "" if of is shuffled else IN_ORDER
     for name, found in in_turns(TURNS, {name: calls(contender) for name, contender in stored.items()}).items():
         row.add(name, Figure.of([seconds for turn in found for seconds in turn]))
 

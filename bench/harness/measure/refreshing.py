@@ -22,6 +22,7 @@ def measure(run: Run, world: World) -> None:
     """Last of a size: the items of the server have other keys afterwards."""
     store = world.copy("refreshed")
     ours = Plexindex(str(store))
+    ours.library.refresh(check=True)  # what other measurements changed
     row = run.row("refresh, nothing changed", GROUP, world.size)
     row.note = requests_of(world, lambda: row.add(OURS, Figure.of(refreshes(ours, run.rounds))))
     changed(run, world, ours)

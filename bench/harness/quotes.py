@@ -1,0 +1,34 @@
+"""README's figures: each is copied from a cell of the page, so that nobody has to."""
+
+from __future__ import annotations
+
+import re
+
+QUOTES = (
+    (r"(?<=sends )\S+(?= a day)", "requests of a day, ten hosts", "600", "one host"),
+    (r"(?<=items in )\S+ \S+(?= from a test server)", "fetch and store", "100,000", ""),
+    (r"(?<=at most )\S+ \S+(?= of\s+memory)", "fetch and store: peak of memory", "100,000", ""),
+    (r"(?<=a lookup takes )\S+ \S+(?= in Python)", "full answer, Python", "100,000", ""),
+    (r"(?<=in Python and )\S+ \S+(?= in C)", "a listed path, C", "100,000", ""),
+)
+"""Where a figure stands in README, the row of the page, its entries, and the peer, or "" for plexindex."""
+
+
+def quoted(page: str, text: str) -> str:
+    """The text with the figures of the page. Raises ValueError if the text or the page lacks one."""
+    for pattern, what, entries, peer in QUOTES:
+        figure = _figure(page, what, entries, peer)
+        text, count = re.subn(pattern, figure.removesuffix(" requests"), text)
+        if count != 1:
+            raise ValueError(f"README has {count} figures of '{what}', and there should be one")
+    return text
+
+
+def _figure(page: str, what: str, entries: str, peer: str) -> str:
+    for line in page.splitlines():
+        cells = line.removeprefix("| ").split(" | ")
+        if cells[0].split(" (")[0] == what and cells[1:2] == [entries]:
+            found = re.search(rf"(?:^|, ){peer} ([^(,]+)" if peer else r"\*\*([^(*]+)", cells[3 if peer else 2])
+            if found:
+                return found.group(1).strip()
+    raise ValueError(f"the page has no '{what}' of {entries} entries")
