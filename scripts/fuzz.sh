@@ -11,6 +11,8 @@ export RUSTC_BOOTSTRAP=1 ASAN_OPTIONS=detect_odr_violation=0:allocator_may_retur
 PLEXINDEX_FUZZ_FOLDER=$(mktemp -d -p /dev/shm 2>/dev/null || mktemp -d)
 export PLEXINDEX_FUZZ_FOLDER
 trap 'rm -rf "$PLEXINDEX_FUZZ_FOLDER"' EXIT
+# The versions that the library is built with.
+cp Cargo.lock fuzz/
 failed=0
 for target in ${TARGETS:-$(cd fuzz/corpus && echo *.tar.gz)}; do
     target=${target%.tar.gz}
