@@ -9,7 +9,7 @@ use plexindex::model::{Item, ItemType, LibraryKind};
 use plexindex::source::database::PlexDatabase;
 use plexindex::source::plex::PlexHttp;
 use plexindex::source::{Bounds, Source};
-use plexindex_standin::Standin;
+use plexindex_standin::{Action, Fault, LibrarySpec, Standin};
 
 use crate::database::{library, list, open, options};
 use crate::support::clock;
@@ -79,7 +79,25 @@ fn libraries_are_as_the_server_shows_them() {
 /// changed in between (agents, two titles, three files) is named here, and nothing else may differ.
 #[test]
 fn items_are_as_the_recorded_replies_have_them() {
-    let http = Standin::builder().fixtures().start().expect("the stand-in starts");
+    let http = Standin::builder()
+        .library(LibrarySpec::movies(0))
+        .library(LibrarySpec::shows(0))
+        .serve();
+    for (section, body) in [
+        (
+            "/sections/1/",
+            include_str!("../../standin/fixtures/movie_library.json"),
+        ),
+        ("/sections/2/", include_str!("../../standin/fixtures/tv_episodes.json")),
+    ] {
+        let mut reply = Fault::new(Action::Body {
+            status: 200,
+            content_type: "application/json".into(),
+            body: body.into(),
+        });
+        reply.contains = Some(section.into());
+        http.fault(reply.times(0));
+    }
     let over_http = PlexHttp::new(
         &plexindex::options::Options {
             server_url: Some(http.url()),

@@ -1,13 +1,12 @@
 //! A request as Plex reads it: format, encoding, window, and the token.
 
+use std::sync::Arc;
+
 use crate::config::Config;
 use crate::containers::Window;
 use crate::http::{Reply, Request};
 use crate::query::Params;
-use crate::writer::{Distortion, Format, Writer};
-
-/// The content type of JSON.
-pub(crate) const JSON: &str = "application/json";
+use crate::tree::{Distortion, Format, Row};
 
 /// The parameters of a request.
 pub(crate) struct Ask<'a> {
@@ -20,39 +19,35 @@ pub(crate) struct Ask<'a> {
 
 impl<'a> Ask<'a> {
     pub fn new(request: &'a Request, distortion: Option<Distortion>) -> Self {
-        let accept = request.header("accept").unwrap_or("");
-        let json = accept
-            .split(',')
-            .any(|t| t.split(';').next().unwrap_or("").trim() == "application/json");
-        let gzip = request
-            .header("accept-encoding")
-            .is_some_and(|list| list.split(',').any(wants_gzip));
+        let accepts = |header: &str, what: &str| {
+            let mut list = request.header(header).unwrap_or("").split(',');
+            list.any(|one| one.split(';').next().unwrap_or("").trim().eq_ignore_ascii_case(what))
+        };
         Ask {
             request,
             params: Params::parse(request.query()),
-            format: if json { Format::Json } else { Format::Xml },
-            gzip,
+            format: if accepts("accept", "application/json") {
+                Format::Json
+            } else {
+                Format::Xml
+            },
+            gzip: accepts("accept-encoding", "gzip"),
             distortion,
         }
     }
 
     /// The token: a header, else a query argument (Plex API notes §1).
     pub fn token(&self) -> Option<&str> {
-        self.request
-            .header("x-plex-token")
-            .or_else(|| self.params.get_loose("X-Plex-Token"))
+        self.argument("X-Plex-Token")
     }
 
-    fn container(&self, name: &str) -> Option<u64> {
-        self.request
-            .header(name)
-            .or_else(|| self.params.get_loose(name))
-            .and_then(|v| v.parse().ok())
+    fn argument(&self, name: &str) -> Option<&str> {
+        self.request.header(name).or_else(|| self.params.get_loose(name))
     }
 
     /// The size asked for, with or without a start.
     pub fn container_size(&self) -> Option<u64> {
-        self.container("X-Plex-Container-Size")
+        self.argument("X-Plex-Container-Size")?.parse().ok()
     }
 
     /// Start and size of the window, if both were given: a size alone is ignored (§3).
@@ -60,58 +55,48 @@ impl<'a> Ask<'a> {
         if config.ignore_paging {
             return None;
         }
-        Some((
-            self.container("X-Plex-Container-Start")?,
-            self.container("X-Plex-Container-Size")?,
-        ))
+        let start = self.argument("X-Plex-Container-Start")?.parse().ok()?;
+        Some((start, self.container_size()?))
     }
 
-    /// A writer for the reply.
-    pub fn writer(&self) -> Writer {
-        let mut writer = Writer::new(self.format);
-        if let Some(distortion) = &self.distortion {
-            writer.distort(distortion.clone());
+    /// Leaves out what the request excludes.
+    pub fn excluded(&self, config: &Config, mut rows: Vec<Row>) -> Vec<Row> {
+        if config.exclusions {
+            let (elements, fields) = (self.params.list("excludeElements"), self.params.list("excludeFields"));
+            rows.iter_mut().for_each(|row| row.exclude(&elements, &fields));
         }
-        writer
+        rows
     }
 
-    /// A reply with a document in it.
-    pub fn reply(&self, config: &Config, body: Vec<u8>) -> Reply {
-        let mut reply = match self.format {
-            Format::Json => Reply::new(200, JSON, body),
-            Format::Xml => Reply::new(200, "text/xml;charset=utf-8", body),
+    /// A document as it goes over the wire: distorted, written, compressed.
+    pub fn reply(&self, config: &Config, mut document: Row) -> Reply {
+        if let Some(distortion) = &self.distortion {
+            distortion.apply(&mut document);
+        }
+        let body = document.write(self.format);
+        let gzip = self.gzip && config.gzip;
+        self.reply_of(
+            Arc::new(if gzip { crate::cache::gzip(&body) } else { body }),
+            gzip,
+            None,
+        )
+    }
+
+    /// The same of a body that is ready. A window is repeated in headers (§3).
+    pub fn reply_of(&self, body: Arc<Vec<u8>>, gzip: bool, window: Option<Window>) -> Reply {
+        let content_type = match self.format {
+            Format::Json => "application/json",
+            Format::Xml => "text/xml;charset=utf-8",
         };
-        if self.gzip && config.gzip {
-            reply.body = std::sync::Arc::new(crate::cache::gzip(&reply.body));
-            reply.gzip = true;
+        let mut reply = Reply::new(200, content_type, Vec::new());
+        (reply.body, reply.gzip) = (body, gzip);
+        if let Some(window) = window {
+            let offset = ("X-Plex-Container-Start", window.offset.to_string());
+            let total = window
+                .total
+                .map(|total| ("X-Plex-Container-Total-Size", total.to_string()));
+            reply.headers.extend(std::iter::once(offset).chain(total));
         }
         reply
-    }
-
-    /// The same from a function that writes it.
-    pub fn document(&self, config: &Config, write: impl FnOnce(&mut Writer)) -> Reply {
-        let mut writer = self.writer();
-        write(&mut writer);
-        self.reply(config, writer.finish())
-    }
-}
-
-fn wants_gzip(coding: &str) -> bool {
-    let (name, rest) = coding.split_once(';').unwrap_or((coding, ""));
-    let zero = rest
-        .trim()
-        .strip_prefix("q=")
-        .and_then(|q| q.parse::<f32>().ok())
-        .is_some_and(|q| q == 0.0);
-    name.trim().eq_ignore_ascii_case("gzip") && !zero
-}
-
-/// The headers that repeat a window (§3).
-pub(crate) fn window_headers(reply: &mut Reply, window: Window) {
-    reply
-        .headers
-        .push(("X-Plex-Container-Start", window.offset.to_string()));
-    if let Some(total) = window.total {
-        reply.headers.push(("X-Plex-Container-Total-Size", total.to_string()));
     }
 }

@@ -10,7 +10,6 @@ use crate::config::{Config, Identity, Token};
 use crate::counters::{Counters, LogEntry, Stats};
 use crate::events::Event;
 use crate::faults::Fault;
-use crate::fixtures;
 use crate::lock;
 use crate::server::Shared;
 use crate::spec::{ItemSpec, LibrarySpec};
@@ -29,9 +28,7 @@ pub struct Setup {
     pub tokens: Vec<Token>,
     /// No token is needed, as on an unclaimed server.
     pub open: bool,
-    /// The recorded libraries, as sections 1 and 2.
-    pub fixtures: bool,
-    /// The generated libraries, in order; the first is section 1, or 3 after the recorded ones.
+    /// The generated libraries, in order; the first is section 1.
     pub libraries: Vec<LibrarySpec>,
     /// Items to add, by the section id as a string.
     pub items: std::collections::BTreeMap<u32, Vec<ItemSpec>>,
@@ -57,12 +54,6 @@ impl Builder {
     /// Adds a generated library.
     pub fn library(mut self, spec: LibrarySpec) -> Self {
         self.setup.libraries.push(spec);
-        self
-    }
-
-    /// Adds the recorded libraries, as sections 1 and 2.
-    pub fn fixtures(mut self) -> Self {
-        self.setup.fixtures = true;
         self
     }
 
@@ -122,9 +113,6 @@ impl Builder {
             state.tokens.push(Token::owner(DEFAULT_TOKEN));
         }
         let fill = |state: &mut State| {
-            if setup.fixtures {
-                fixtures::add(state)?;
-            }
             for spec in setup.libraries {
                 state.add_library(spec)?;
             }

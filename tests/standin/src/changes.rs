@@ -181,7 +181,6 @@ impl State {
         if touch {
             item.updated_at = Some(now);
         }
-        item.update_recorded(true);
         let (kind, title) = (item.kind, item.title.clone());
         if counts {
             library.count_change(1);
@@ -207,7 +206,6 @@ impl State {
         if !found {
             return Err(format!("item {key} has no file {from:?}"));
         }
-        item.update_recorded(true);
         Ok(())
     }
 
@@ -288,11 +286,9 @@ impl State {
         let section = self.section_of(key)?;
         let library = self.library_mut(section)?;
         let item = library.get_mut(key).ok_or_else(|| format!("no item {key}"))?;
-        let (kind, media) = (item.kind, item.media.clone());
+        let kind = item.kind;
         change(item);
         (item.key, item.kind) = (key, kind);
-        let media_changed = item.media != media;
-        item.update_recorded(media_changed);
         let title = item.title.clone();
         if !kind.is_leaf() {
             library.relink = true;

@@ -91,20 +91,14 @@ pub struct Stats {
     pub requests: BTreeMap<Kind, u64>,
     /// All requests.
     pub total: u64,
-    /// Bytes of bodies as they went over the wire, by kind.
-    pub body_bytes: BTreeMap<Kind, u64>,
     /// Bytes of all bodies as they went over the wire.
     pub bytes: u64,
-    /// Bytes of all reply heads.
-    pub head_bytes: u64,
     /// Connections that carried at least one counted request.
     pub connections: u64,
     /// Replies by status; 0 counts those that were cut off before a head.
     pub statuses: BTreeMap<u16, u64>,
     /// How often faults were applied.
     pub faults: u64,
-    /// Log entries that were dropped because the log was full.
-    pub log_dropped: u64,
 }
 
 impl Stats {
@@ -135,8 +129,6 @@ pub struct LogEntry {
     pub token_in_header: bool,
     /// Whether the query had a token.
     pub token_in_query: bool,
-    /// Bytes of the request's body.
-    pub request_bytes: u64,
     /// The status answered; 0 when the connection was cut before.
     pub status: u16,
     /// Bytes of the body sent.
@@ -157,8 +149,7 @@ impl Default for Counters {
         let zero: BTreeMap<Kind, u64> = Kind::ALL.into_iter().map(|k| (k, 0)).collect();
         Counters {
             stats: Stats {
-                requests: zero.clone(),
-                body_bytes: zero,
+                requests: zero,
                 ..Stats::default()
             },
             log: VecDeque::new(),
@@ -187,7 +178,6 @@ impl Counters {
             .collect();
         if self.log.len() >= LOG_LIMIT {
             self.log.pop_front();
-            self.stats.log_dropped += 1;
         }
         let seq = self.next;
         self.next += 1;
@@ -200,7 +190,6 @@ impl Counters {
             headers,
             token_in_header: request.header("x-plex-token").is_some(),
             token_in_query: ask.params.get_loose("X-Plex-Token").is_some(),
-            request_bytes: request.body.len() as u64,
             status: 0,
             bytes: 0,
         });
@@ -208,10 +197,8 @@ impl Counters {
     }
 
     /// Counts the bytes of its answer.
-    pub fn sent(&mut self, seq: u64, kind: Kind, status: u16, head: u64, body: u64) {
-        self.stats.head_bytes += head;
+    pub fn sent(&mut self, seq: u64, status: u16, body: u64) {
         self.stats.bytes += body;
-        *self.stats.body_bytes.entry(kind).or_default() += body;
         *self.stats.statuses.entry(status).or_default() += 1;
         let first = self.log.front().map_or(seq, |e| e.seq);
         if let Some(entry) = seq.checked_sub(first).and_then(|at| self.log.get_mut(at as usize)) {

@@ -1,12 +1,13 @@
 //! Edits by `PUT` (Plex API notes §5). One request gives all its items the same values.
 
+use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 use crate::events::Event;
 use crate::http::Reply;
 use crate::library::Library;
 use crate::model::{Item, ItemType, Text};
-use crate::query::{Params, decode};
+use crate::query::Params;
 use crate::render::tag_element;
 use crate::state::State;
 
@@ -35,8 +36,10 @@ fn parse(params: &Params) -> Vec<Change> {
             let element = tag_element(tag);
             if rest.ends_with("].tag.tag-") {
                 // Each tag is encoded, then the list.
-                let tags = value.split(',').map(decode).collect();
-                changes.push(Change::RemoveTags(element, tags));
+                let tags = value
+                    .split(',')
+                    .map(|tag| percent_decode_str(tag).decode_utf8_lossy().into_owned());
+                changes.push(Change::RemoveTags(element, tags.collect()));
             } else if rest.ends_with("].tag.tag") {
                 changes.push(Change::AddTag(element, value.clone()));
             }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::counters::Kind;
 use crate::http::Reply;
-use crate::writer::Distortion;
+use crate::tree::Distortion;
 
 /// What goes wrong.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -77,20 +77,7 @@ pub enum Action {
         body: String,
     },
     /// The good reply with other types in it.
-    Distort {
-        /// Numbers become strings.
-        #[serde(default)]
-        numbers_as_strings: bool,
-        /// Booleans become 0 and 1.
-        #[serde(default)]
-        booleans_as_numbers: bool,
-        /// Each item has an unknown nested field.
-        #[serde(default)]
-        extra_fields: bool,
-        /// Fields and lists of these names are missing, at any depth.
-        #[serde(default)]
-        drop_fields: Vec<String>,
-    },
+    Distort(Distortion),
 }
 
 impl Action {
@@ -173,17 +160,7 @@ pub(crate) struct Met {
 impl Met {
     pub fn distortion(&self) -> Option<Distortion> {
         match &self.action {
-            Some(Action::Distort {
-                numbers_as_strings,
-                booleans_as_numbers,
-                extra_fields,
-                drop_fields,
-            }) => Some(Distortion {
-                numbers_as_strings: *numbers_as_strings,
-                booleans_as_numbers: *booleans_as_numbers,
-                extra_fields: *extra_fields,
-                drop_fields: drop_fields.clone(),
-            }),
+            Some(Action::Distort(distortion)) => Some(distortion.clone()),
             _ => None,
         }
     }
@@ -226,13 +203,7 @@ impl Met {
                 content_type,
                 body,
             } => Reply::new(*status, content_type, body.as_bytes()),
-            Action::Delay { .. }
-            | Action::Stall { .. }
-            | Action::Trickle { .. }
-            | Action::Drop
-            | Action::Cut { .. }
-            | Action::Truncate { .. }
-            | Action::Distort { .. } => return None,
+            _ => return None,
         })
     }
 }
@@ -257,10 +228,6 @@ impl Faults {
 
     pub fn clear(&mut self) {
         self.0.clear();
-    }
-
-    pub fn list(&self) -> &[Fault] {
-        &self.0
     }
 
     /// The faults that a request meets; they are used up. Delays add up; of the others the first counts,
@@ -308,21 +275,5 @@ mod tests {
         assert!(!hits(Kind::Count));
         assert!(hits(Kind::Listing));
         assert!(!hits(Kind::Listing));
-    }
-
-    #[test]
-    fn json() {
-        let fault: Fault =
-            serde_json::from_str(r#"{"kind":"listing","skip":2,"action":"status","status":429,"retryAfter":"1"}"#)
-                .unwrap();
-        assert_eq!(
-            fault,
-            Fault::new(Action::Status {
-                status: 429,
-                retry_after: Some("1".into())
-            })
-            .on(Kind::Listing)
-            .after(2)
-        );
     }
 }

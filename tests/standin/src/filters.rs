@@ -7,8 +7,9 @@ use crate::config::FileFilter;
 use crate::library::Library;
 use crate::model::{Item, ItemType};
 use crate::query::operator;
-use crate::render::{tag_element, tag_id};
+use crate::render::{self, Shape, tag_element, tag_id};
 use crate::state::State;
+use crate::tree::Node;
 
 enum Filter {
     Title {
@@ -23,18 +24,18 @@ enum Filter {
     File(String),
     Guid(String),
     Id(HashSet<u64>),
-    Number {
-        field: Number,
+    AddedAt {
         operator: &'static str,
-        values: Vec<i64>,
+        value: i64,
+    },
+    /// A field of the row, as it is written.
+    Field {
+        name: String,
+        operator: &'static str,
+        values: Vec<String>,
     },
     Tag {
         element: String,
-        not: bool,
-        values: Vec<String>,
-    },
-    Text {
-        field: &'static str,
         not: bool,
         values: Vec<String>,
     },
@@ -42,14 +43,6 @@ enum Filter {
     Trash(bool),
     Unmatched(bool),
     Nothing,
-}
-
-#[derive(Clone, Copy)]
-enum Number {
-    AddedAt,
-    UpdatedAt,
-    Year,
-    Index,
 }
 
 /// All filters of a request; a row must satisfy each.
@@ -140,19 +133,15 @@ impl Filters {
     }
 }
 
-fn date(field: Number, operator: &'static str, value: &str, now: i64) -> Option<Filter> {
-    Some(Filter::Number {
-        field,
-        operator,
-        values: vec![moment(value, now)?],
-    })
-}
-
 fn one(state: &State, field: &str, operator: &'static str, value: &str) -> Option<Filter> {
     let texts = || value.split(',').map(str::to_lowercase).collect::<Vec<_>>();
-    let numbers = || value.split(',').filter_map(|v| v.parse().ok()).collect::<Vec<i64>>();
     let not = operator.starts_with('!');
     let on = value == "1" && !not;
+    let row_field = |values| Filter::Field {
+        name: field.to_owned(),
+        operator,
+        values,
+    };
     match field {
         "title" => Some(Filter::Title {
             operator,
@@ -165,31 +154,14 @@ fn one(state: &State, field: &str, operator: &'static str, value: &str) -> Optio
         },
         "guid" => Some(Filter::Guid(value.to_owned())),
         "id" => Some(Filter::Id(value.split(',').filter_map(|v| v.parse().ok()).collect())),
-        "addedAt" => date(Number::AddedAt, operator, value, state.now()),
-        "updatedAt" => date(Number::UpdatedAt, operator, value, state.now()),
-        "year" => Some(Filter::Number {
-            field: Number::Year,
+        "addedAt" => Some(Filter::AddedAt {
             operator,
-            values: numbers(),
+            value: moment(value, state.now())?,
         }),
-        "index" => Some(Filter::Number {
-            field: Number::Index,
-            operator,
-            values: numbers(),
-        }),
-        "genre" | "label" | "collection" | "country" | "director" | "writer" | "producer" | "actor" | "mood"
-        | "style" => Some(Filter::Tag {
+        "updatedAt" => Some(row_field(vec![moment(value, state.now())?.to_string()])),
+        "year" | "index" | "studio" | "contentRating" => Some(row_field(texts())),
+        "genre" | "label" | "collection" | "country" | "director" | "writer" | "actor" => Some(Filter::Tag {
             element: tag_element(field),
-            not,
-            values: texts(),
-        }),
-        "studio" => Some(Filter::Text {
-            field: "studio",
-            not,
-            values: texts(),
-        }),
-        "contentRating" => Some(Filter::Text {
-            field: "contentRating",
             not,
             values: texts(),
         }),
@@ -200,13 +172,25 @@ fn one(state: &State, field: &str, operator: &'static str, value: &str) -> Optio
     }
 }
 
-fn compare(left: i64, operator: &str, values: &[i64]) -> bool {
-    let first = values.first().copied().unwrap_or(0);
+fn compare(left: i64, operator: &str, right: i64) -> bool {
     match operator {
-        "=" | "==" => values.contains(&left),
-        "!=" | "!==" => !values.contains(&left),
-        ">>=" | ">=" => left >= first,
-        _ => left <= first,
+        "=" | "==" => left == right,
+        "!=" | "!==" => left != right,
+        ">>=" | ">=" => left >= right,
+        _ => left <= right,
+    }
+}
+
+/// Whether a field of a row satisfies an operator: numbers by size, everything else by equality.
+fn compare_field(field: &Node, operator: &str, values: &[String]) -> bool {
+    let text = match field {
+        Node::Text(text) => text.to_lowercase(),
+        Node::Number(number) => number.to_string(),
+        _ => return false,
+    };
+    match (text.parse(), values.first().and_then(|value| value.parse().ok())) {
+        (Ok(left), Some(right)) if operator.contains(['<', '>']) => compare(left, operator, right),
+        _ => values.contains(&text) != operator.starts_with('!'),
     }
 }
 
@@ -235,27 +219,16 @@ fn matches<'l>(
         }
         Filter::Guid(guid) => return library.guid_at(kind, at) == guid.as_str(),
         Filter::Id(ids) => return ids.contains(&library.key_at(kind, at)),
-        Filter::Number {
-            field: Number::AddedAt,
-            operator,
-            values,
-        } => return compare(library.added_at(kind, at), operator, values),
+        Filter::AddedAt { operator, value } => return compare(library.added_at(kind, at), operator, *value),
         _ => {}
     }
     let item = cached.get_or_insert_with(|| library.item_at(kind, at));
     match filter {
-        Filter::Number {
-            field,
+        Filter::Field { name, operator, values } => compare_field(
+            render::item(library, item, Shape::default()).get(name),
             operator,
             values,
-        } => {
-            let number = match field {
-                Number::UpdatedAt | Number::AddedAt => item.updated_at,
-                Number::Year => item.year.map(i64::from),
-                Number::Index => item.index.map(i64::from),
-            };
-            number.is_some_and(|n| compare(n, operator, values))
-        }
+        ),
         Filter::Above { kind, value } => {
             let link = match kind {
                 ItemType::Show | ItemType::Artist => item.grandparent.as_ref().or(item.parent.as_ref()),
@@ -270,15 +243,6 @@ fn matches<'l>(
                 values.iter().any(|v| *v == id || *v == name)
             });
             has != *not
-        }
-        Filter::Text { field, not, values } => {
-            let text = if *field == "studio" {
-                &item.studio
-            } else {
-                &item.content_rating
-            };
-            let text = text.to_lowercase();
-            values.contains(&text) != *not
         }
         Filter::Duplicate => item.media.len() > 1,
         Filter::Trash(on) => item.in_trash() == *on,

@@ -1,12 +1,10 @@
-//! HTTP/1.1 by hand: reading requests, writing replies. Nothing of Plex in here.
+//! HTTP/1.1: reading requests, writing replies. Nothing of Plex in here.
 
 use std::io::{self, IoSlice, Read, Write};
 use std::sync::Arc;
 
 /// The longest request head that is read; longer ones are answered 431.
 const MAX_HEAD: usize = 1 << 20;
-/// The longest request body that is read; longer ones are answered 413.
-const MAX_BODY: usize = 256 << 20;
 
 /// A request, as it was sent.
 #[derive(Clone, Debug, Default)]
@@ -58,7 +56,7 @@ pub(crate) struct Reader<R> {
     buffer: Vec<u8>,
 }
 
-impl<R: Read + Write> Reader<R> {
+impl<R: Read> Reader<R> {
     pub fn new(from: R) -> Self {
         Reader {
             from,
@@ -79,43 +77,16 @@ impl<R: Read + Write> Reader<R> {
 
     /// The next request.
     pub fn next(&mut self) -> Result<Request, ReadError> {
-        let mut searched = 0;
-        let end = loop {
-            let from = usize::saturating_sub(searched, 3);
-            if let Some(at) = self.buffer[from..].windows(4).position(|w| w == b"\r\n\r\n") {
-                break from + at;
+        let (mut request, end) = loop {
+            if let Some(head) = parse_head(&self.buffer).map_err(|_| ReadError::Bad(400))? {
+                break head;
             }
-            searched = self.buffer.len();
-            if searched > MAX_HEAD {
+            if self.buffer.len() > MAX_HEAD {
                 return Err(ReadError::Bad(431));
             }
             self.fill()?;
         };
-        let head = String::from_utf8_lossy(&self.buffer[..end]).into_owned();
-        self.buffer.drain(..end + 4);
-        let mut lines = head.split("\r\n");
-        let mut first = lines.next().unwrap_or("").split(' ');
-        let (Some(method), Some(target), Some(version), None) =
-            (first.next(), first.next(), first.next(), first.next())
-        else {
-            return Err(ReadError::Bad(400));
-        };
-        if !version.starts_with("HTTP/1.") || method.is_empty() || !target.starts_with('/') {
-            return Err(ReadError::Bad(400));
-        }
-        let mut request = Request {
-            method: method.to_owned(),
-            target: target.to_owned(),
-            headers: Vec::new(),
-            body: Vec::new(),
-            keep_alive: version == "HTTP/1.1",
-        };
-        for line in lines {
-            let Some((name, value)) = line.split_once(':') else {
-                return Err(ReadError::Bad(400));
-            };
-            request.headers.push((name.to_owned(), value.trim().to_owned()));
-        }
+        self.buffer.drain(..end);
         if let Some(connection) = request.header("connection") {
             request.keep_alive = match connection.to_ascii_lowercase().as_str() {
                 "close" => false,
@@ -123,29 +94,38 @@ impl<R: Read + Write> Reader<R> {
                 _ => request.keep_alive,
             };
         }
-        if request.header("transfer-encoding").is_some() {
-            return Err(ReadError::Bad(411));
-        }
         let length = match request.header("content-length") {
             None => 0,
             Some(text) => text.parse::<usize>().map_err(|_| ReadError::Bad(400))?,
         };
-        if length > MAX_BODY {
-            return Err(ReadError::Bad(413));
-        }
-        if length > self.buffer.len()
-            && request
-                .header("expect")
-                .is_some_and(|e| e.eq_ignore_ascii_case("100-continue"))
-        {
-            self.from.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
-        }
         while self.buffer.len() < length {
             self.fill()?;
         }
         request.body = self.buffer.drain(..length).collect();
         Ok(request)
     }
+}
+
+/// A request without its body, and the length of its head; nothing when more has to come.
+fn parse_head(bytes: &[u8]) -> Result<Option<(Request, usize)>, httparse::Error> {
+    let mut headers = [httparse::EMPTY_HEADER; 64];
+    let mut head = httparse::Request::new(&mut headers);
+    let httparse::Status::Complete(end) = head.parse(bytes)? else {
+        return Ok(None);
+    };
+    let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
+    let request = Request {
+        method: head.method.unwrap_or_default().to_owned(),
+        target: head.path.unwrap_or_default().to_owned(),
+        keep_alive: head.version == Some(1),
+        headers: head
+            .headers
+            .iter()
+            .map(|h| (h.name.to_owned(), text(h.value)))
+            .collect(),
+        body: Vec::new(),
+    };
+    Ok(Some((request, end)))
 }
 
 /// A reply, before it is written.
@@ -225,32 +205,6 @@ pub(crate) fn write_both(mut to: impl Write, head: &[u8], body: &[u8]) -> io::Re
 
 /// The usual words for a status.
 pub(crate) fn reason(status: u16) -> &'static str {
-    match status {
-        200 => "OK",
-        201 => "Created",
-        204 => "No Content",
-        301 => "Moved Permanently",
-        302 => "Found",
-        303 => "See Other",
-        307 => "Temporary Redirect",
-        308 => "Permanent Redirect",
-        400 => "Bad Request",
-        401 => "Unauthorized",
-        403 => "Forbidden",
-        404 => "Not Found",
-        405 => "Method Not Allowed",
-        409 => "Conflict",
-        411 => "Length Required",
-        413 => "Content Too Large",
-        414 => "URI Too Long",
-        429 => "Too Many Requests",
-        431 => "Request Header Fields Too Large",
-        498 => "Invalid Token",
-        500 => "Internal Server Error",
-        501 => "Not Implemented",
-        502 => "Bad Gateway",
-        503 => "Service Unavailable",
-        504 => "Gateway Timeout",
-        _ => "Status",
-    }
+    let known = http::StatusCode::from_u16(status).ok();
+    known.and_then(|status| status.canonical_reason()).unwrap_or("Status")
 }

@@ -1,7 +1,7 @@
 //! A stand-in Plex Media Server for the tests, the demo and the benchmarks of plexindex.
 //!
-//! It speaks the Plex HTTP API in JSON and XML over generated libraries of any size and over recorded
-//! replies, counts what it is asked, and misbehaves on request. 'Plex API notes §n' in the comments names
+//! It speaks the Plex HTTP API in JSON and XML over generated libraries of any size, counts what it is
+//! asked, and misbehaves on request. 'Plex API notes §n' in the comments names
 //! a section of the project's notes on that API.
 //!
 //! ```
@@ -20,7 +20,7 @@
 //!
 //! The reader's map: [`Standin`] is the handle; `server` has the sockets, `http` the protocol, `router` the
 //! paths; `listing`, `filters`, `metadata`, `edits`, `meta`, `events` answer; `render`, `containers` and
-//! `writer` write; `state`, `changes`, `library`, `model`, `generate`, `paths` hold what is served; `faults`, `control`,
+//! `tree` write; `state`, `changes`, `library`, `model`, `generate`, `paths` hold what is served; `faults`, `control`,
 //! `counters` are for tests.
 
 mod ask;
@@ -35,7 +35,6 @@ mod edits;
 mod events;
 mod faults;
 mod filters;
-mod fixtures;
 mod generate;
 mod http;
 mod library;
@@ -50,8 +49,8 @@ mod router;
 mod server;
 mod spec;
 mod state;
+mod tree;
 mod words;
-mod writer;
 
 pub use builder::{Builder, Setup, Standin};
 pub use config::{Config, FileFilter, Identity, Sorting, Token};
@@ -63,10 +62,11 @@ pub use generate::{
     TRACKS_PER_ALBUM,
 };
 pub use library::{ContentClock, Library, Location};
-pub use model::{Item, ItemType, LibraryKind, Link, Media, Part, Recorded, Text};
+pub use model::{Item, ItemType, LibraryKind, Link, Media, Part, Text};
 pub use paths::rates;
 pub use spec::{ItemSpec, LibrarySpec, MediaSpec};
 pub use state::{FIRST_KEY, Outcome, START_TIME, State};
+pub use tree::Distortion;
 
 /// Locks, whatever a thread that panicked left behind.
 pub(crate) fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -60,22 +60,14 @@ pub struct Library {
     pub kind: LibraryKind,
     /// Its title.
     pub title: String,
-    /// Its agent.
-    pub agent: String,
-    /// Its scanner.
-    pub scanner: String,
     /// Its folders.
     pub locations: Vec<Location>,
     /// When it was made, epoch seconds.
     pub created_at: i64,
-    /// When its settings changed, epoch seconds.
-    pub updated_at: i64,
     /// The last scan, epoch seconds.
     pub scanned_at: i64,
     /// Whether a scan runs.
     pub refreshing: bool,
-    /// The field `hidden`.
-    pub hidden: u8,
     /// How `contentChangedAt` moves.
     pub content_clock: ContentClock,
     /// The true counter of changes.
@@ -96,14 +88,10 @@ impl Library {
             uuid,
             kind,
             title,
-            agent: kind.agent().to_owned(),
-            scanner: kind.scanner().to_owned(),
             locations: Vec::new(),
             created_at: 0,
-            updated_at: 0,
             scanned_at: 0,
             refreshing: false,
-            hidden: 0,
             content_clock: ContentClock::Normal,
             content: 0,
             generator: None,
@@ -141,7 +129,7 @@ impl Library {
             .sum()
     }
 
-    /// The spec that made it; `None` for the recorded libraries.
+    /// The spec that made it.
     pub fn generator(&self) -> Option<&Generator> {
         self.generator.as_ref()
     }

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use crate::ask::{Ask, window_headers};
+use crate::ask::Ask;
 use crate::cache::{Cache, Page};
 use crate::config::Sorting;
 use crate::containers::{self, Window};
@@ -14,6 +14,7 @@ use crate::meta;
 use crate::model::ItemType;
 use crate::render::{self, Shape};
 use crate::state::State;
+use crate::tree::Node;
 
 /// Answers a listing, a count or a search. `forced`: the type, whatever the request says.
 pub(crate) fn answer(
@@ -56,23 +57,7 @@ pub(crate) fn answer(
             page
         }
     };
-    let mut reply = ask.reply_shell();
-    reply.body = page.body;
-    reply.gzip = page.gzip;
-    if let Some(window) = page.window {
-        window_headers(&mut reply, window);
-    }
-    reply
-}
-
-impl Ask<'_> {
-    /// A reply whose body is added later.
-    fn reply_shell(&self) -> Reply {
-        match self.format {
-            crate::writer::Format::Json => Reply::new(200, crate::ask::JSON, Vec::new()),
-            crate::writer::Format::Xml => Reply::new(200, "text/xml;charset=utf-8", Vec::new()),
-        }
-    }
+    ask.reply_of(page.body, page.gzip, page.window)
 }
 
 /// The requested type; `None`: no library of this kind has it. An error: a list, or not a number.
@@ -123,35 +108,20 @@ fn page(
         guids: ask.params.flag("includeGuids"),
         ..Shape::default()
     };
-    let mut w = ask.writer();
-    if config.exclusions {
-        w.exclude(ask.params.list("excludeElements"), ask.params.list("excludeFields"));
-    }
-    w.reserve(chosen.len() * 2_200);
-    w.container();
-    containers::listing_head(&mut w, library, kind, chosen.len() as u64, window);
-    if let Some(kind) = kind
-        && !chosen.is_empty()
-        && w.list("Metadata")
-    {
-        for at in chosen {
-            render::item(&mut w, library, &library.item_at(kind, *at), shape);
-        }
-        w.end_list();
+    let mut document = containers::listing_head(library, kind, chosen.len(), window);
+    if let Some(kind) = kind {
+        let items = chosen
+            .iter()
+            .map(|at| render::item(library, &library.item_at(kind, *at), shape));
+        document.set("Metadata", ask.excluded(config, items.collect()));
     }
     if ask.params.flag("includeMeta") {
-        meta::meta(&mut w, library);
+        document.set("Meta", meta::meta(library));
     }
-    w.end_container();
-    let mut body = w.finish();
-    let gzip = ask.gzip && config.gzip;
-    if gzip {
-        body = crate::cache::gzip(&body);
-    }
-    body.shrink_to_fit();
+    let reply = ask.reply(config, document);
     Ok(Page {
-        body: Arc::new(body),
-        gzip,
+        body: reply.body,
+        gzip: reply.gzip,
         window,
     })
 }
@@ -211,11 +181,8 @@ enum By {
     Id,
     Title,
     AddedAt,
-    UpdatedAt,
-    Year,
-    Available,
-    Duration,
-    Index,
+    /// A field of the row.
+    Field(&'static str),
     Hash(u64),
 }
 
@@ -224,6 +191,9 @@ enum Value {
     Number(i64),
     Text(String),
 }
+
+/// Fields of rows that can be sorted by.
+const SORTS: [&str; 5] = ["updatedAt", "year", "originallyAvailableAt", "duration", "index"];
 
 /// An order: criteria, each with its direction.
 #[derive(Clone, Debug)]
@@ -245,14 +215,9 @@ impl Order {
                 "id" => By::Id,
                 "titleSort" | "title" => By::Title,
                 "addedAt" => By::AddedAt,
-                "updatedAt" => By::UpdatedAt,
-                "year" => By::Year,
-                "originallyAvailableAt" => By::Available,
-                "duration" => By::Duration,
-                "index" => By::Index,
                 "random" => By::Hash(0x5bd1_e995),
                 "" => continue,
-                _ => return Err(400),
+                _ => By::Field(SORTS.into_iter().find(|one| *one == name).ok_or(400_u16)?),
             };
             criteria.push((by, direction.starts_with("desc")));
         }
@@ -306,14 +271,13 @@ fn value(library: &Library, kind: ItemType, at: u32, by: By) -> Value {
             let mixed = (library.key_at(kind, at) ^ seed).wrapping_mul(0x9E37_79B9_7F4A_7C15);
             Value::Number((mixed ^ (mixed >> 29)).wrapping_mul(0xBF58_476D_1CE4_E5B9) as i64)
         }
-        By::UpdatedAt | By::Year | By::Available | By::Duration | By::Index => {
-            let item = library.item_at(kind, at);
-            match by {
-                By::UpdatedAt => Value::Number(item.updated_at.unwrap_or(0)),
-                By::Year => Value::Number(i64::from(item.year.unwrap_or(0))),
-                By::Duration => Value::Number(i64::from(item.duration)),
-                By::Index => Value::Number(i64::from(item.index.unwrap_or(0))),
-                _ => Value::Text(item.available.clone().unwrap_or_default()),
+        By::Field(name) => {
+            let row = render::item(library, &library.item_at(kind, at), Shape::default());
+            match row.get(name) {
+                Node::Text(text) => Value::Text(text.clone()),
+                Node::Number(number) => Value::Number(number.as_i64().unwrap_or(0)),
+                // Before all others, whatever they are.
+                _ => Value::Number(0),
             }
         }
     }

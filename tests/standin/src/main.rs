@@ -15,7 +15,6 @@ standin: a stand-in Plex Media Server on the loopback address
   --videos N          a library of N 'Other Videos'
   --seed S            what the libraries are drawn from (default 1)
   --plain             without odd items: one file each, ASCII names
-  --fixtures          the recorded libraries, as sections 1 and 2
   --spec FILE         a JSON file with libraries, items, tokens, switches; see the README
   --port P            default 0: any free port
   --token T           the owner's token (default standin-token); may be repeated
@@ -68,7 +67,6 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Option<Arguments
                     setup.port = port;
                 }
             }
-            "--fixtures" => setup.fixtures = true,
             "--plain" => plain = true,
             "--open" => setup.open = true,
             "--exit-with-stdin" => exit_with_stdin = true,

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use crate::containers;
 use crate::library::Library;
 use crate::model::ItemType;
-use crate::render::{tag_element, tag_id};
-use crate::writer::Writer;
+use crate::render::{Shape, item, tag_element, tag_id};
+use crate::tree::{Node, Row, row};
 
 const FIELD_TYPES: [(&str, &[(&str, &str)]); 5] = [
     ("tag", &[("=", "is"), ("!=", "is not")]),
@@ -62,115 +62,56 @@ const SORTS: [(&str, &str, &str); 6] = [
     ("duration", "desc", "Duration"),
 ];
 
-/// Writes the object `Meta`.
-pub(crate) fn meta(w: &mut Writer, library: &Library) {
-    if !w.object("Meta") {
-        return;
-    }
-    if w.list("Type") {
-        for kind in library.kind.types() {
-            one_type(w, library, *kind);
-        }
-        w.end_list();
-    }
-    field_types(w);
-    w.close("Meta");
+/// The object `Meta`.
+pub(crate) fn meta(library: &Library) -> Row {
+    let types = library.kind.types().iter().map(|kind| one_type(library, *kind));
+    let field_types = FIELD_TYPES.map(|(name, operators)| {
+        let operators = operators.iter().map(|(key, title)| row! {"key": *key, "title": *title});
+        row! {"type": name, "Operator": operators.collect::<Vec<Row>>()}
+    });
+    row! {"Type": types.collect::<Vec<Row>>(), "FieldType": field_types.to_vec()}
 }
 
-fn one_type(w: &mut Writer, library: &Library, kind: ItemType) {
-    let number = kind.number();
+fn one_type(library: &Library, kind: ItemType) -> Row {
+    let (number, section) = (kind.number(), library.key);
     // Movies' fields have no prefix, all others have that of their type.
     let prefix = if kind == ItemType::Movie {
         String::new()
     } else {
         format!("{}.", kind.search_name())
     };
-    w.open("Type");
-    w.str("key", &format!("/library/sections/{}/all?type={number}", library.key));
-    w.str("type", kind.search_name());
-    w.str("title", containers::plural(kind));
-    w.bool("active", kind == library.kind.default_type());
-    if w.list("Filter") {
-        for (name, field_type, title) in FIELDS {
-            if field_type != "tag" && name != "year" {
-                continue;
+    let filters = FIELDS
+        .iter()
+        .filter(|(name, ..)| is_filter(name))
+        .map(|(name, _, title)| {
+            row! {
+                "filter": *name, "filterType": if *name == "year" { "integer" } else { "string" },
+                "key": format!("/library/sections/{section}/{name}?type={number}"), "title": *title, "type": "filter",
             }
-            w.open("Filter");
-            w.str("filter", name);
-            w.str("filterType", if name == "year" { "integer" } else { "string" });
-            w.str(
-                "key",
-                &format!("/library/sections/{}/{name}?type={number}", library.key),
-            );
-            w.str("title", title);
-            w.str("type", "filter");
-            w.close("Filter");
-        }
-        w.end_list();
+        });
+    let sorts = SORTS.map(|(name, direction, title)| {
+        row! {"defaultDirection": direction, "descKey": format!("{name}:desc"), "key": name, "title": title}
+    });
+    let fields = FIELDS.map(|(name, field_type, title)| {
+        row! {"key": format!("{prefix}{name}"), "title": title, "type": field_type}
+    });
+    row! {
+        "key": format!("/library/sections/{section}/all?type={number}"), "type": kind.search_name(),
+        "title": containers::plural(kind), "active": kind == library.kind.default_type(),
+        "Filter": filters.collect::<Vec<Row>>(), "Sort": sorts.to_vec(), "Field": fields.to_vec(),
     }
-    if w.list("Sort") {
-        for (name, direction, title) in SORTS {
-            w.open("Sort");
-            w.str("defaultDirection", direction);
-            w.str("descKey", &format!("{name}:desc"));
-            w.str("key", name);
-            w.str("title", title);
-            w.close("Sort");
-        }
-        w.end_list();
-    }
-    if w.list("Field") {
-        for (name, field_type, title) in FIELDS {
-            w.open("Field");
-            w.str("key", &format!("{prefix}{name}"));
-            w.str("title", title);
-            w.str("type", field_type);
-            w.close("Field");
-        }
-        w.end_list();
-    }
-    w.close("Type");
-}
-
-fn field_types(w: &mut Writer) {
-    if !w.list("FieldType") {
-        return;
-    }
-    for (name, operators) in FIELD_TYPES {
-        w.open("FieldType");
-        w.str("type", name);
-        if w.list("Operator") {
-            for (key, title) in operators {
-                w.open("Operator");
-                w.str("key", key);
-                w.str("title", title);
-                w.close("Operator");
-            }
-            w.end_list();
-        }
-        w.close("FieldType");
-    }
-    w.end_list();
 }
 
 /// `/library/sections/{id}/collections`: the stand-in has no collection items.
-pub(crate) fn collections(w: &mut Writer, library: &Library, window: Option<(u64, u64)>) {
+pub(crate) fn collections(library: &Library, window: Option<(u64, u64)>) -> Row {
     let window = window.map(|(offset, _)| containers::Window { offset, total: Some(0) });
-    w.container();
-    containers::detail_head(w, Some(library), 0, window);
-    if w.object("Meta") {
-        if w.list("Type") {
-            w.open("Type");
-            w.str("key", &format!("/library/sections/{}/all?type=18", library.key));
-            w.str("type", "collection");
-            w.str("title", "Collections");
-            w.bool("active", false);
-            w.close("Type");
-            w.end_list();
-        }
-        w.close("Meta");
-    }
-    w.end_container();
+    let collection = row! {
+        "key": format!("/library/sections/{}/all?type=18", library.key), "type": "collection",
+        "title": "Collections", "active": false,
+    };
+    let mut row = containers::detail_head(Some(library), 0, window);
+    row.set("Meta", row! {"Type": vec![collection]});
+    row
 }
 
 /// Whether `/library/sections/{id}/{name}` lists the values of a filter.
@@ -181,45 +122,25 @@ pub(crate) fn is_filter(name: &str) -> bool {
 }
 
 /// The values of a filter, from the items of a type: as many as there are, by title.
-pub(crate) fn choices(w: &mut Writer, library: &Library, name: &str, kind: ItemType) {
+pub(crate) fn choices(library: &Library, name: &str, kind: ItemType) -> Row {
     let element = tag_element(name);
     let mut found: BTreeMap<String, String> = BTreeMap::new();
     for at in 0..library.count(kind) as u32 {
-        let item = library.item_at(kind, at);
-        match name {
-            "year" => {
-                if let Some(year) = item.year {
-                    found.insert(year.to_string(), year.to_string());
-                }
-            }
-            "contentRating" => {
-                if !item.content_rating.is_empty() {
-                    let rating = item.content_rating.to_string();
-                    found.insert(rating.clone(), rating);
-                }
-            }
+        let one = library.item_at(kind, at);
+        match item(library, &one, Shape::default()).get(name) {
+            Node::Text(text) => drop(found.insert(text.clone(), text.clone())),
+            Node::Number(number) => drop(found.insert(number.to_string(), number.to_string())),
             _ => {
-                for tag in item.tags_of(&element) {
-                    found.insert(tag.to_string(), tag_id(&element, tag).to_string());
-                }
+                let tags = one.tags_of(&element).iter();
+                found.extend(tags.map(|tag| (tag.to_string(), tag_id(&element, tag).to_string())));
             }
         }
     }
-    w.container();
-    containers::detail_head(w, Some(library), found.len() as u64, None);
-    if !found.is_empty() && w.list("Directory") {
-        for (title, key) in &found {
-            w.open("Directory");
-            w.str(
-                "fastKey",
-                &format!("/library/sections/{}/all?{name}={key}", library.key),
-            );
-            w.str("key", key);
-            w.str("title", title);
-            w.str("type", name);
-            w.close("Directory");
-        }
-        w.end_list();
-    }
-    w.end_container();
+    let fast = |key: &String| format!("/library/sections/{}/all?{name}={key}", library.key);
+    let rows = found
+        .iter()
+        .map(|(title, key)| row! {"fastKey": fast(key), "key": key, "title": title, "type": name});
+    let mut row = containers::detail_head(Some(library), found.len(), None);
+    row.set("Directory", rows.collect::<Vec<Row>>());
+    row
 }

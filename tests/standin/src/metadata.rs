@@ -1,6 +1,6 @@
 //! `/library/metadata/{ids}` and the paths below it (Plex API notes §5).
 
-use crate::ask::{Ask, window_headers};
+use crate::ask::Ask;
 use crate::config::Token;
 use crate::containers::{self, Window};
 use crate::http::Reply;
@@ -8,7 +8,7 @@ use crate::library::Library;
 use crate::model::{Item, ItemType};
 use crate::render::{self, Shape};
 use crate::state::State;
-use crate::writer::Writer;
+use crate::tree::{Row, row};
 
 /// The library that has an item, if the token's user sees it.
 fn place<'s>(state: &'s State, token: &Token, key: u64) -> Option<(&'s Library, ItemType, u32)> {
@@ -53,29 +53,16 @@ pub(crate) fn items(state: &State, ask: &Ask<'_>, token: &Token, ids: &str) -> R
         guids: true,
         check_files: ask.params.flag("checkFiles"),
     };
-    let mut reply = ask.document(&state.config, |w| {
-        if state.config.exclusions {
-            w.exclude(ask.params.list("excludeElements"), ask.params.list("excludeFields"));
-        }
-        w.container();
-        let size = range.len() as u64;
-        containers::detail_head(w, one_library.then_some(first.0), size, window);
-        rows(w, &found[range.clone()], shape);
-        w.end_container();
-    });
-    if let Some(window) = window {
-        window_headers(&mut reply, window);
-    }
-    reply
+    let mut document = containers::detail_head(one_library.then_some(first.0), range.len(), window);
+    document.set("Metadata", ask.excluded(&state.config, rows(&found[range], shape)));
+    let reply = ask.reply(&state.config, document);
+    ask.reply_of(reply.body, reply.gzip, window)
 }
 
-fn rows(w: &mut Writer, rows: &[(&Library, ItemType, u32)], shape: Shape) {
-    if !rows.is_empty() && w.list("Metadata") {
-        for (library, kind, at) in rows {
-            render::item(w, library, &library.item_at(*kind, *at), shape);
-        }
-        w.end_list();
-    }
+fn rows(rows: &[(&Library, ItemType, u32)], shape: Shape) -> Vec<Row> {
+    let rows = rows.iter();
+    rows.map(|(library, kind, at)| render::item(library, &library.item_at(*kind, *at), shape))
+        .collect()
 }
 
 /// `/children` and `/allLeaves`.
@@ -103,47 +90,23 @@ pub(crate) fn below(state: &State, ask: &Ask<'_>, token: &Token, id: &str, all_l
         guids: ask.params.flag("includeGuids"),
         ..Shape::default()
     };
-    let mut reply = ask.document(&state.config, |w| {
-        w.container();
-        // The extra directory is counted among the rows (§3).
-        let size = range.len() as u64 + u64::from(extra);
-        containers::detail_head(w, Some(library), size, window);
-        parent_fields(w, library, &parent);
-        if extra && w.list("Directory") {
-            w.open("Directory");
-            w.int("leafCount", library.leaves_below(parent.key).len() as u64);
-            w.str("thumb", &format!("/library/metadata/{}/thumb/1", parent.key));
-            w.int("viewedLeafCount", 0);
-            w.str("key", &format!("/library/metadata/{}/allLeaves", parent.key));
-            w.str("title", "All episodes");
-            w.close("Directory");
-            w.end_list();
-        }
-        rows(w, &children[range.clone()], shape);
-        w.end_container();
-    });
-    if let Some(window) = window {
-        window_headers(&mut reply, window);
+    // The extra directory is counted among the rows (§3).
+    let mut document = containers::detail_head(Some(library), range.len() + usize::from(extra), window);
+    document.0.extend(parent_fields(library, &parent).0);
+    if extra {
+        let all = row! {
+            "leafCount": library.leaves_below(parent.key).len(), "viewedLeafCount": 0_u32,
+            "thumb": format!("/library/metadata/{}/thumb/1", parent.key),
+            "key": format!("/library/metadata/{}/allLeaves", parent.key), "title": "All episodes",
+        };
+        document.set("Directory", vec![all]);
     }
-    reply
+    document.set("Metadata", rows(&children[range], shape));
+    let reply = ask.reply(&state.config, document);
+    ask.reply_of(reply.body, reply.gzip, window)
 }
 
-fn parent_fields(w: &mut Writer, library: &Library, parent: &Item) {
-    w.str("key", &parent.key.to_string());
-    w.bool("nocache", true);
-    if let Some(index) = parent.index {
-        w.int("parentIndex", index);
-    }
-    w.str("parentTitle", &parent.title);
-    if let Some(year) = parent.year {
-        w.int("parentYear", year);
-    }
-    if let Some(top) = &parent.parent {
-        w.int("grandparentRatingKey", top.key);
-        w.str("grandparentTitle", &top.title);
-    }
-    w.str("title1", &library.title);
-    w.str("title2", &parent.title);
+fn parent_fields(library: &Library, parent: &Item) -> Row {
     let child = match parent.kind {
         ItemType::Show => "season",
         ItemType::Season => "episode",
@@ -151,6 +114,11 @@ fn parent_fields(w: &mut Writer, library: &Library, parent: &Item) {
         ItemType::Album => "track",
         _ => "photo",
     };
-    w.str("viewGroup", child);
-    w.int("viewMode", 65_593);
+    let top = parent.parent.as_ref();
+    row! {
+        "key": parent.key.to_string(), "nocache": true, "parentIndex": parent.index, "parentTitle": &parent.title,
+        "parentYear": parent.year, "grandparentRatingKey": top.map(|top| top.key),
+        "grandparentTitle": top.map(|top| &top.title), "title1": &library.title, "title2": &parent.title,
+        "viewGroup": child, "viewMode": 65_593_u32,
+    }
 }

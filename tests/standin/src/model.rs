@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// A text that is often a constant of the generator.
 pub type Text = Cow<'static, str>;
@@ -96,16 +96,6 @@ impl ItemType {
         }
     }
 
-    /// The XML element of an item (JSON says `Metadata` for all).
-    pub fn element(self) -> &'static str {
-        match self {
-            ItemType::Movie | ItemType::Episode | ItemType::Clip => "Video",
-            ItemType::Track => "Track",
-            ItemType::Photo => "Photo",
-            _ => "Directory",
-        }
-    }
-
     /// Whether items of this type own files.
     pub fn is_leaf(self) -> bool {
         matches!(
@@ -132,36 +122,58 @@ pub enum LibraryKind {
 }
 
 impl LibraryKind {
+    /// The fields `type`, `agent` and `scanner`, the default title and the default folder.
+    fn facts(self) -> [&'static str; 5] {
+        match self {
+            Self::Movie => ["movie", "tv.plex.agents.movie", "Plex Movie", "Movies", "/data/movies"],
+            Self::Show => [
+                "show",
+                "tv.plex.agents.series",
+                "Plex TV Series",
+                "TV Shows",
+                "/data/tv",
+            ],
+            Self::Artist => ["artist", "tv.plex.agents.music", "Plex Music", "Music", "/data/music"],
+            Self::Photo => [
+                "photo",
+                "com.plexapp.agents.none",
+                "Plex Photo Scanner",
+                "Photos",
+                "/data/photos",
+            ],
+            Self::OtherVideos => [
+                "movie",
+                "tv.plex.agents.none",
+                "Plex Video Files",
+                "Other Videos",
+                "/data/videos",
+            ],
+        }
+    }
+
     /// The field `type` of the library.
     pub fn type_name(self) -> &'static str {
-        match self {
-            LibraryKind::Movie | LibraryKind::OtherVideos => "movie",
-            LibraryKind::Show => "show",
-            LibraryKind::Artist => "artist",
-            LibraryKind::Photo => "photo",
-        }
+        self.facts()[0]
     }
 
     /// The field `agent`.
     pub fn agent(self) -> &'static str {
-        match self {
-            LibraryKind::Movie => "tv.plex.agents.movie",
-            LibraryKind::Show => "tv.plex.agents.series",
-            LibraryKind::Artist => "tv.plex.agents.music",
-            LibraryKind::Photo => "com.plexapp.agents.none",
-            LibraryKind::OtherVideos => "tv.plex.agents.none",
-        }
+        self.facts()[1]
     }
 
     /// The field `scanner`.
     pub fn scanner(self) -> &'static str {
-        match self {
-            LibraryKind::Movie => "Plex Movie",
-            LibraryKind::Show => "Plex TV Series",
-            LibraryKind::Artist => "Plex Music",
-            LibraryKind::Photo => "Plex Photo Scanner",
-            LibraryKind::OtherVideos => "Plex Video Files",
-        }
+        self.facts()[2]
+    }
+
+    /// The default title of such a library.
+    pub fn default_title(self) -> &'static str {
+        self.facts()[3]
+    }
+
+    /// The default folder of such a library.
+    pub fn default_location(self) -> &'static str {
+        self.facts()[4]
     }
 
     /// The types of items in such a library: from the outermost container to the leaves.
@@ -185,28 +197,6 @@ impl LibraryKind {
         match self {
             LibraryKind::Photo => ItemType::Photo,
             other => other.types()[other.types().len() - 1],
-        }
-    }
-
-    /// The default title of such a library.
-    pub fn default_title(self) -> &'static str {
-        match self {
-            LibraryKind::Movie => "Movies",
-            LibraryKind::Show => "TV Shows",
-            LibraryKind::Artist => "Music",
-            LibraryKind::Photo => "Photos",
-            LibraryKind::OtherVideos => "Other Videos",
-        }
-    }
-
-    /// The default folder of such a library.
-    pub fn default_location(self) -> &'static str {
-        match self {
-            LibraryKind::Movie => "/data/movies",
-            LibraryKind::Show => "/data/tv",
-            LibraryKind::Artist => "/data/music",
-            LibraryKind::Photo => "/data/photos",
-            LibraryKind::OtherVideos => "/data/videos",
         }
     }
 }
@@ -254,15 +244,6 @@ pub struct Media {
     pub optimized: Option<String>,
     /// Several parts are a stacked item.
     pub parts: Vec<Part>,
-}
-
-/// A recorded reply's row, kept as it was.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Recorded {
-    /// The row as a listing has it.
-    pub listing: Map<String, Value>,
-    /// The row of a detail reply; without a recorded one, the listing's row and the library's fields.
-    pub detail: Option<Map<String, Value>>,
 }
 
 /// An item: a leaf with files, or a container.
@@ -318,8 +299,6 @@ pub struct Item {
     pub locked: Vec<String>,
     /// Fields without a place of their own.
     pub fields: BTreeMap<String, Value>,
-    /// Set on items of the recorded libraries.
-    pub recorded: Option<Box<Recorded>>,
 }
 
 impl Item {
@@ -351,7 +330,6 @@ impl Item {
             tags: Vec::new(),
             locked: Vec::new(),
             fields: BTreeMap::new(),
-            recorded: None,
         }
     }
 
@@ -393,41 +371,5 @@ impl Item {
     pub fn in_trash(&self) -> bool {
         let mut parts = self.media.iter().flat_map(|m| &m.parts).peekable();
         parts.peek().is_some() && parts.all(|p| p.missing)
-    }
-
-    /// Copies this struct's values into the recorded rows after a change.
-    pub fn update_recorded(&mut self, media_changed: bool) {
-        let Some(mut recorded) = self.recorded.take() else {
-            return;
-        };
-        for row in [Some(&mut recorded.listing), recorded.detail.as_mut()]
-            .into_iter()
-            .flatten()
-        {
-            row.insert("title".into(), self.title.clone().into());
-            row.insert("summary".into(), self.summary.clone().into());
-            match &self.title_sort {
-                Some(sort) => row.insert("titleSort".into(), sort.clone().into()),
-                None => row.remove("titleSort"),
-            };
-            if let Some(year) = self.year {
-                row.insert("year".into(), year.into());
-            }
-            if let Some(at) = self.updated_at {
-                row.insert("updatedAt".into(), at.into());
-            }
-            for (name, value) in &self.fields {
-                row.insert(name.clone(), value.clone());
-            }
-            for (element, tags) in &self.tags {
-                let rows: Vec<Value> = tags.iter().map(|t| serde_json::json!({"tag": t})).collect();
-                row.insert(element.to_string(), rows.into());
-            }
-            if media_changed {
-                // From here on the row is rendered from the media of this struct.
-                row.remove("Media");
-            }
-        }
-        self.recorded = Some(recorded);
     }
 }

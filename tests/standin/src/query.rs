@@ -1,28 +1,4 @@
-//! Query arguments: decoding, and telling names from operators (Plex API notes §3, Filters).
-
-/// Decodes `%41` and, in queries, `+`. Bytes that are not UTF-8 are replaced.
-pub(crate) fn decode(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        let hex = |i: usize| bytes.get(i).and_then(|b| char::from(*b).to_digit(16)).map(|d| d as u8);
-        match bytes[at] {
-            b'+' => out.push(b' '),
-            b'%' => {
-                if let (Some(high), Some(low)) = (hex(at + 1), hex(at + 2)) {
-                    out.push(high << 4 | low);
-                    at += 2;
-                } else {
-                    out.push(b'%');
-                }
-            }
-            byte => out.push(byte),
-        }
-        at += 1;
-    }
-    String::from_utf8(out).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned())
-}
+//! Query arguments, and telling names from operators (Plex API notes §3, Filters).
 
 /// The arguments of a query, decoded, in order.
 #[derive(Clone, Debug, Default)]
@@ -30,16 +6,7 @@ pub(crate) struct Params(pub Vec<(String, String)>);
 
 impl Params {
     pub fn parse(query: &str) -> Self {
-        Params(
-            query
-                .split('&')
-                .filter(|pair| !pair.is_empty())
-                .map(|pair| {
-                    let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-                    (decode(name), decode(value))
-                })
-                .collect(),
-        )
+        Params(form_urlencoded::parse(query.as_bytes()).into_owned().collect())
     }
 
     /// The first value of an argument.
@@ -94,12 +61,6 @@ pub(crate) fn operator<'a>(name: &'a str, value: &'a str) -> (&'a str, &'a str, 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn decoding() {
-        assert_eq!(decode("a%20b+c%2Bd%zz%4"), "a b c+d%zz%4");
-        assert_eq!(decode("%c3%a9"), "\u{e9}");
-    }
 
     #[test]
     fn operators() {

@@ -1,8 +1,8 @@
 //! Rows of items, in a listing's and in a detail's shape (Plex API notes §3–§5).
 
 use crate::library::Library;
-use crate::model::{Item, ItemType, Media, Part, Text};
-use crate::writer::Writer;
+use crate::model::{Item, ItemType, Link, Media, Part, Text};
+use crate::tree::{Node, Row, row};
 
 /// How much of an item is written.
 #[derive(Clone, Copy, Debug, Default)]
@@ -48,290 +48,142 @@ pub(crate) fn tag_element(filter: &str) -> String {
     name
 }
 
-/// Writes one row.
-pub(crate) fn item(w: &mut Writer, library: &Library, item: &Item, shape: Shape) {
-    let element = item.kind.element();
-    w.open_item(element);
-    if item.recorded.is_some() {
-        recorded(w, library, item, shape);
-    } else {
-        fields(w, library, item, shape);
-        lists(w, library, item, shape);
-    }
-    w.close_item(element);
+/// A field that is left out when it is empty.
+fn filled(text: &str) -> Option<&str> {
+    Some(text).filter(|text| !text.is_empty())
 }
 
-fn library_fields(w: &mut Writer, library: &Library) {
-    w.str("librarySectionTitle", &library.title);
-    w.int("librarySectionID", library.key);
-    w.str("librarySectionKey", &format!("/library/sections/{}", library.key));
+fn tenths(number: u32) -> f64 {
+    f64::from(number) / 10.0
 }
 
-fn recorded(w: &mut Writer, library: &Library, item: &Item, shape: Shape) {
-    let Some(row) = &item.recorded else { return };
-    let own = ["librarySectionTitle", "librarySectionID", "librarySectionKey"];
-    if shape.detail {
-        library_fields(w, library);
-        w.members(row.detail.as_ref().unwrap_or(&row.listing), &own);
-        if row.listing.contains_key("Label") || item.tags_of("Label").is_empty() {
-            locks(w, item);
-        } else {
-            tags(w, item, "Label", shape, usize::MAX);
-            locks(w, item);
+/// An item's row.
+pub(crate) fn item(library: &Library, item: &Item, shape: Shape) -> Row {
+    let (kind, parent, top) = (item.kind, item.parent.as_ref(), item.grandparent.as_ref());
+    let section = Some(library).filter(|_| shape.detail);
+    let path = |link: Option<&Link>| link.map(|link| format!("/library/metadata/{}", link.key));
+    let number = |link: &Link| link.key.to_string();
+    let children = if kind.is_leaf() { "" } else { "/children" };
+    let season_of = (kind == ItemType::Season).then_some(1);
+    let mut row = row! {
+        "ratingKey": item.key.to_string(), "key": format!("/library/metadata/{}{children}", item.key),
+        // Hidden seasons are not named.
+        "parentRatingKey": parent.filter(|parent| parent.key != 0).map(number),
+        "grandparentRatingKey": top.map(number),
+        "guid": &item.guid, "parentGuid": parent.map(|link| &link.guid), "grandparentGuid": top.map(|link| &link.guid),
+        "studio": filled(&item.studio), "type": kind.name(), "subtype": item.clip.then_some("clip"),
+        "title": &item.title, "titleSort": item.title_sort.as_ref(),
+        "grandparentKey": path(top), "parentKey": path(parent),
+        "librarySectionTitle": section.map(|library| &library.title), "librarySectionID": section.map(|library| library.key),
+        "librarySectionKey": section.map(|library| format!("/library/sections/{}", library.key)),
+        "grandparentTitle": top.map(|link| &link.title), "parentTitle": parent.map(|link| &link.title),
+        "contentRating": filled(&item.content_rating), "summary": &item.summary, "index": item.index,
+        "parentIndex": parent.and_then(|link| link.index).or(season_of), "rating": item.rating.map(tenths),
+        "year": item.year, "tagline": filled(&item.tagline),
+    };
+    art(&mut row, item);
+    row.0.extend(
+        row! {
+            "duration": Some(item.duration).filter(|time| *time > 0), "originallyAvailableAt": item.available.as_ref(),
+            "addedAt": item.added_at, "updatedAt": item.updated_at, "deletedAt": item.deleted_at,
         }
-    } else {
-        w.members(&row.listing, &["Label"]);
+        .0,
+    );
+    if !kind.is_leaf() && kind != ItemType::Photoalbum {
+        row.set("leafCount", library.leaves_below(item.key).len());
+        row.set("viewedLeafCount", 0_u32);
     }
-    if !row.listing.contains_key("Media") && item.kind.is_leaf() {
-        all_media(w, item, shape);
+    if matches!(kind, ItemType::Show | ItemType::Artist) {
+        row.set("childCount", library.children().get(&item.key).map_or(0, Vec::len));
     }
-}
-
-fn child_key(kind: ItemType, key: u64) -> String {
-    if kind.is_leaf() {
-        format!("/library/metadata/{key}")
-    } else {
-        format!("/library/metadata/{key}/children")
-    }
-}
-
-fn fields(w: &mut Writer, library: &Library, item: &Item, shape: Shape) {
-    let key = item.key;
-    let art_time = item.updated_at.unwrap_or(item.added_at);
-    w.str("ratingKey", &key.to_string());
-    w.str("key", &child_key(item.kind, key));
-    // Hidden seasons are not named.
-    if let Some(parent) = item.parent.as_ref().filter(|parent| parent.key != 0) {
-        w.str("parentRatingKey", &parent.key.to_string());
-    }
-    if let Some(top) = &item.grandparent {
-        w.str("grandparentRatingKey", &top.key.to_string());
-    }
-    w.str("guid", &item.guid);
-    if let Some(parent) = &item.parent {
-        w.str("parentGuid", &parent.guid);
-    }
-    if let Some(top) = &item.grandparent {
-        w.str("grandparentGuid", &top.guid);
-    }
-    w.str_if("studio", &item.studio);
-    w.str("type", item.kind.name());
-    if item.clip {
-        w.str("subtype", "clip");
-    }
-    w.str("title", &item.title);
-    if let Some(sort) = &item.title_sort {
-        w.str("titleSort", sort);
-    }
-    if let Some(top) = &item.grandparent {
-        w.str("grandparentKey", &format!("/library/metadata/{}", top.key));
-    }
-    if let Some(parent) = &item.parent {
-        w.str("parentKey", &format!("/library/metadata/{}", parent.key));
-    }
-    if shape.detail {
-        library_fields(w, library);
-    }
-    if let Some(top) = &item.grandparent {
-        w.str("grandparentTitle", &top.title);
-    }
-    if let Some(parent) = &item.parent {
-        w.str("parentTitle", &parent.title);
-    }
-    w.str_if("contentRating", &item.content_rating);
-    w.str("summary", &item.summary);
-    if let Some(index) = item.index {
-        w.int("index", index);
-    }
-    if let Some(index) = item.parent.as_ref().and_then(|p| p.index) {
-        w.int("parentIndex", index);
-    } else if item.kind == ItemType::Season {
-        w.int("parentIndex", 1);
-    }
-    if let Some(rating) = item.rating {
-        w.tenths("rating", rating);
-    }
-    if let Some(year) = item.year {
-        w.int("year", year);
-    }
-    w.str_if("tagline", &item.tagline);
-    art(w, item, art_time);
-    if item.duration > 0 {
-        w.int("duration", item.duration);
-    }
-    if let Some(date) = &item.available {
-        w.str("originallyAvailableAt", date);
-    }
-    counts(w, library, item);
-    w.int("addedAt", item.added_at);
-    if let Some(at) = item.updated_at {
-        w.int("updatedAt", at);
-    }
-    if let Some(at) = item.deleted_at {
-        w.int("deletedAt", at);
-    }
-    if item.kind == ItemType::Movie && !item.clip && item.rating.is_some() {
-        w.str("hasPremiumPrimaryExtra", "1");
-        w.str("ratingImage", "imdb://image.rating");
+    if kind == ItemType::Movie && !item.clip && item.rating.is_some() {
+        row.set("hasPremiumPrimaryExtra", "1");
+        row.set("ratingImage", "imdb://image.rating");
     }
     for (name, value) in &item.fields {
-        match value {
-            serde_json::Value::String(text) => w.str(name, text),
-            serde_json::Value::Bool(flag) => w.bool(name, *flag),
-            other => match other.as_i64() {
-                Some(number) => w.int(name, number),
-                None => w.str(name, &other.to_string()),
-            },
-        }
+        row.set(name.clone(), value);
     }
+    lists(&mut row, library, item, shape);
+    row
 }
 
-fn art(w: &mut Writer, item: &Item, time: i64) {
-    let path = |of: u64, what: &str| format!("/library/metadata/{of}/{what}/{time}");
-    w.str("thumb", &path(item.key, "thumb"));
-    let top = item
-        .grandparent
-        .as_ref()
-        .or(item.parent.as_ref())
-        .map_or(item.key, |l| l.key);
-    w.str("art", &path(top, "art"));
+fn art(row: &mut Row, item: &Item) {
+    let time = item.updated_at.unwrap_or(item.added_at);
+    let mut set = |name: &'static str, of: Option<u64>, what: &str| {
+        row.set(name, of.map(|of| format!("/library/metadata/{of}/{what}/{time}")));
+    };
+    let (own, parent) = (Some(item.key), item.parent.as_ref().map(|link| link.key));
+    let top = item.grandparent.as_ref().map(|link| link.key);
+    set("thumb", own, "thumb");
+    set("art", top.or(parent).or(own), "art");
     match item.kind {
         ItemType::Episode | ItemType::Track => {
-            if let Some(parent) = &item.parent {
-                w.str("parentThumb", &path(parent.key, "thumb"));
-            }
-            if let Some(top) = &item.grandparent {
-                w.str("grandparentThumb", &path(top.key, "thumb"));
-                w.str("grandparentArt", &path(top.key, "art"));
-                w.str("grandparentTheme", &path(top.key, "theme"));
-            }
+            set("parentThumb", parent, "thumb");
+            set("grandparentThumb", top, "thumb");
+            set("grandparentArt", top, "art");
+            set("grandparentTheme", top, "theme");
         }
         ItemType::Season => {
-            if let Some(parent) = &item.parent {
-                w.str("parentThumb", &path(parent.key, "thumb"));
-                w.str("parentTheme", &path(parent.key, "theme"));
-            }
+            set("parentThumb", parent, "thumb");
+            set("parentTheme", parent, "theme");
         }
         ItemType::Show => {
-            w.str("banner", &path(item.key, "banner"));
-            w.str("theme", &path(item.key, "theme"));
+            set("banner", own, "banner");
+            set("theme", own, "theme");
         }
         _ => {}
     }
 }
 
-fn counts(w: &mut Writer, library: &Library, item: &Item) {
-    match item.kind {
-        ItemType::Show | ItemType::Artist => {
-            w.int("leafCount", library.leaves_below(item.key).len() as u64);
-            w.int("viewedLeafCount", 0);
-            let children = library.children();
-            w.int("childCount", children.get(&item.key).map_or(0, Vec::len) as u64);
-        }
-        ItemType::Season | ItemType::Album => {
-            w.int("leafCount", library.leaves_below(item.key).len() as u64);
-            w.int("viewedLeafCount", 0);
-        }
-        _ => {}
-    }
-}
-
-fn lists(w: &mut Writer, library: &Library, item: &Item, shape: Shape) {
-    if item.kind.is_leaf() {
-        all_media(w, item, shape);
-    }
+fn lists(row: &mut Row, library: &Library, item: &Item, shape: Shape) {
+    let media = item.media.iter().map(|media| one_media(item, media, shape));
+    row.set("Media", media.collect::<Vec<Row>>());
     // Newer servers send pictures and colours with each row; some requests keep them whatever is excluded.
-    if matches!(item.kind, ItemType::Movie) && !item.summary.is_empty() && w.list("Image") {
-        let time = item.updated_at.unwrap_or(item.added_at);
-        for (kind, what) in [("coverPoster", "thumb"), ("background", "art")] {
-            w.open("Image");
-            w.str("alt", &item.title);
-            w.str("type", kind);
-            w.str("url", &format!("/library/metadata/{}/{what}/{time}", item.key));
-            w.close("Image");
-        }
-        w.end_list();
+    if item.kind == ItemType::Movie && !item.summary.is_empty() {
+        let url = |what| {
+            format!(
+                "/library/metadata/{}/{what}/{}",
+                item.key,
+                item.updated_at.unwrap_or(item.added_at)
+            )
+        };
+        let image = |kind: &str, what| row! {"alt": &item.title, "type": kind, "url": url(what)};
+        row.set("Image", vec![image("coverPoster", "thumb"), image("background", "art")]);
     }
-    for (element, tags_of) in &item.tags {
+    for (element, tags) in &item.tags {
         let most = match &**element {
             _ if shape.detail => usize::MAX,
-            "Label" => continue,
+            "Label" => 0,
             "Genre" => 2,
             "Role" => 3,
             _ => usize::MAX,
         };
-        if !tags_of.is_empty() {
-            tags(w, item, element, shape, most);
-        }
+        let rows = tags.iter().take(most).map(|tag| one_tag(element, tag, shape));
+        row.set(element.clone(), rows.collect::<Vec<Row>>());
     }
-    if (shape.guids || shape.detail) && !item.guids.is_empty() && w.list("Guid") {
-        for guid in &item.guids {
-            w.open("Guid");
-            w.str("id", guid);
-            w.close("Guid");
-        }
-        w.end_list();
+    if shape.guids || shape.detail {
+        row.set(
+            "Guid",
+            item.guids.iter().map(|id| row! {"id": id}).collect::<Vec<Row>>(),
+        );
     }
     if shape.detail {
-        locks(w, item);
-        if matches!(item.kind, ItemType::Show | ItemType::Artist) && w.list("Location") {
-            for location in library.locations.iter().take(1) {
-                w.open("Location");
-                let separator = if location.path.contains('\\') { '\\' } else { '/' };
-                w.str("path", &format!("{}{separator}{}", location.path, item.title));
-                w.close("Location");
-            }
-            w.end_list();
-        }
+        let locks = item.locked.iter().map(|name| row! {"locked": true, "name": name});
+        row.set("Field", locks.collect::<Vec<Row>>());
+    }
+    if shape.detail && matches!(item.kind, ItemType::Show | ItemType::Artist) {
+        let folder = |path: &String| {
+            let separator = if path.contains('\\') { '\\' } else { '/' };
+            row! {"path": format!("{path}{separator}{}", item.title)}
+        };
+        let folders = library.locations.iter().take(1).map(|location| folder(&location.path));
+        row.set("Location", folders.collect::<Vec<Row>>());
     }
 }
 
-fn locks(w: &mut Writer, item: &Item) {
-    if !item.locked.is_empty() && w.list("Field") {
-        for name in &item.locked {
-            w.open("Field");
-            w.bool("locked", true);
-            w.str("name", name);
-            w.close("Field");
-        }
-        w.end_list();
-    }
-}
-
-fn tags(w: &mut Writer, item: &Item, element: &str, shape: Shape, most: usize) {
-    if !w.list(element) {
-        return;
-    }
-    let filter = tag_filter(element);
-    for tag in item.tags_of(element).iter().take(most) {
-        w.open(element);
-        if shape.detail {
-            let id = tag_id(element, tag);
-            w.int("id", id);
-            w.str("filter", &format!("{filter}={id}"));
-        }
-        w.str("tag", tag);
-        w.close(element);
-    }
-    w.end_list();
-}
-
-fn all_media(w: &mut Writer, item: &Item, shape: Shape) {
-    if item.media.is_empty() || !w.list("Media") {
-        return;
-    }
-    for media in &item.media {
-        w.open("Media");
-        one_media(w, item, media);
-        if w.list("Part") {
-            for part in &media.parts {
-                one_part(w, item, media, part, shape);
-            }
-            w.end_list();
-        }
-        w.close("Media");
-    }
-    w.end_list();
+fn one_tag(element: &str, tag: &Text, shape: Shape) -> Row {
+    let id = shape.detail.then(|| tag_id(element, tag));
+    row! {"id": id, "filter": id.map(|id| format!("{}={id}", tag_filter(element))), "tag": tag}
 }
 
 fn size_of(resolution: &Text) -> (u32, u32) {
@@ -342,124 +194,76 @@ fn size_of(resolution: &Text) -> (u32, u32) {
     }
 }
 
-fn one_media(w: &mut Writer, item: &Item, media: &Media) {
-    w.int("id", media.id);
+/// Whether it is a picture, sound, or a film.
+fn is_video(item: &Item) -> bool {
+    !matches!(item.kind, ItemType::Photo | ItemType::Track)
+}
+
+fn one_media(item: &Item, media: &Media, shape: Shape) -> Row {
+    let parts: Vec<Row> = media
+        .parts
+        .iter()
+        .map(|part| one_part(item, media, part, shape))
+        .collect();
     if !media.analysed {
-        return;
+        return row! {"id": media.id, "Part": parts};
     }
-    if item.duration > 0 {
-        w.int("duration", item.duration);
-    }
-    match item.kind {
-        ItemType::Photo => {
-            w.int("width", 4032);
-            w.int("height", 3024);
-            w.tenths("aspectRatio", 13);
-        }
-        ItemType::Track => {
-            w.int("bitrate", 921);
-            w.int("audioChannels", 2);
-            w.str("audioCodec", "flac");
-        }
-        _ => {
-            let (width, height) = size_of(&media.resolution);
-            w.int("bitrate", 8_178);
-            w.int("width", width);
-            w.int("height", height);
-            w.tenths("aspectRatio", 18);
-            w.int("audioChannels", 2);
-            w.str("audioCodec", "aac");
-            w.str("videoCodec", "h264");
-            w.str_if("videoResolution", &media.resolution);
-        }
-    }
-    w.str_if("container", &media.container);
-    if !matches!(item.kind, ItemType::Photo | ItemType::Track) {
-        w.str("videoFrameRate", "24p");
-        w.str("audioProfile", "lc");
-        w.str("videoProfile", "high");
-    }
-    if media.optimized.is_some() || media.container == "mp4" {
-        // A number here, a boolean on the part (Plex API notes §1).
-        w.int("optimizedForStreaming", u8::from(media.container == "mp4"));
-    }
-    if let Some(target) = &media.optimized {
-        w.int("proxyType", 42);
-        w.str("target", target);
-        w.str("title", target);
-    }
-}
-
-fn one_part(w: &mut Writer, item: &Item, media: &Media, part: &Part, shape: Shape) {
-    w.open("Part");
-    w.int("id", part.id);
-    let extension = if media.container.is_empty() {
-        "bin"
-    } else {
-        &media.container
+    let mut row = row! {"id": media.id, "duration": Some(item.duration).filter(|time| *time > 0)};
+    let (width, height) = size_of(&media.resolution);
+    let kind = match item.kind {
+        ItemType::Photo => row! {"width": 4032_u32, "height": 3024_u32, "aspectRatio": 1.3},
+        ItemType::Track => row! {"bitrate": 921_u32, "audioChannels": 2_u32, "audioCodec": "flac"},
+        _ => row! {
+            "bitrate": 8_178_u32, "width": width, "height": height, "aspectRatio": 1.8, "audioChannels": 2_u32,
+            "audioCodec": "aac", "videoCodec": "h264", "videoResolution": filled(&media.resolution),
+            "videoFrameRate": "24p", "audioProfile": "lc", "videoProfile": "high",
+        },
     };
-    w.str(
-        "key",
-        &format!("/library/parts/{}/{}/file.{extension}", part.id, part.stamp),
-    );
-    if media.analysed && item.duration > 0 {
-        w.int("duration", item.duration);
+    row.0.extend(kind.0);
+    row.set("container", filled(&media.container));
+    let streamed = media.container == "mp4";
+    // A number here, a boolean on the part (Plex API notes §1).
+    let streaming = (media.optimized.is_some() || streamed).then_some(u32::from(streamed));
+    row.set("optimizedForStreaming", streaming);
+    if let Some(target) = &media.optimized {
+        row.0
+            .extend(row! {"proxyType": 42_u32, "target": target, "title": target}.0);
     }
-    w.str_if("file", &part.file);
-    w.int("size", part.size);
-    let video = media.analysed && !matches!(item.kind, ItemType::Photo | ItemType::Track);
-    if video {
-        w.str("audioProfile", "lc");
-    }
-    if media.analysed {
-        w.str_if("container", &media.container);
-    }
-    if video {
-        w.str("videoProfile", "high");
-        if media.container == "mp4" {
-            w.bool("optimizedForStreaming", true);
-        }
-    }
-    if shape.check_files {
-        w.bool("accessible", !part.missing);
-        w.bool("exists", !part.missing);
-    }
-    if shape.detail && media.analysed && item.kind != ItemType::Photo && w.list("Stream") {
-        streams(w, item, media, part);
-        w.end_list();
-    }
-    w.close("Part");
+    row.set("Part", parts);
+    row
 }
 
-fn streams(w: &mut Writer, item: &Item, media: &Media, part: &Part) {
-    let mut index = 0;
-    if item.kind != ItemType::Track {
-        let (width, height) = size_of(&media.resolution);
-        w.open("Stream");
-        w.int("id", part.id * 2);
-        w.int("streamType", 1);
-        w.bool("default", true);
-        w.str("codec", "h264");
-        w.int("index", index);
-        w.int("bitrate", 8_050);
-        w.int("bitDepth", 8);
-        w.tenths("frameRate", 240);
-        w.int("width", width);
-        w.int("height", height);
-        w.str("profile", "high");
-        w.str("displayTitle", &format!("{height}p (H.264)"));
-        w.close("Stream");
-        index = 1;
+fn one_part(item: &Item, media: &Media, part: &Part, shape: Shape) -> Row {
+    let extension = filled(&media.container).unwrap_or("bin");
+    let video = media.analysed && is_video(item);
+    let checked = shape.check_files.then_some(!part.missing);
+    row! {
+        "id": part.id, "key": format!("/library/parts/{}/{}/file.{extension}", part.id, part.stamp),
+        "duration": (media.analysed && item.duration > 0).then_some(item.duration), "file": filled(&part.file),
+        "size": part.size, "audioProfile": video.then_some("lc"),
+        "container": filled(&media.container).filter(|_| media.analysed), "videoProfile": video.then_some("high"),
+        "optimizedForStreaming": (video && media.container == "mp4").then_some(true),
+        "accessible": checked, "exists": checked,
+        "Stream": if shape.detail && media.analysed { streams(item, media, part).into() } else { Node::Absent },
     }
-    w.open("Stream");
-    w.int("id", part.id * 2 + 1);
-    w.int("streamType", 2);
-    w.bool("selected", true);
-    w.bool("default", true);
-    w.str("codec", if index == 0 { "flac" } else { "aac" });
-    w.int("index", index);
-    w.int("channels", 2);
-    w.int("samplingRate", 48_000);
-    w.str("displayTitle", "Unknown (Stereo)");
-    w.close("Stream");
+}
+
+fn streams(item: &Item, media: &Media, part: &Part) -> Vec<Row> {
+    let (width, height) = size_of(&media.resolution);
+    let (id, codec) = (part.id * 2, if is_video(item) { "aac" } else { "flac" });
+    let video = row! {
+        "id": id, "streamType": 1_u32, "default": true, "codec": "h264", "index": 0_u32, "bitrate": 8_050_u32,
+        "bitDepth": 8_u32, "frameRate": 24.0, "width": width, "height": height, "profile": "high",
+        "displayTitle": format!("{height}p (H.264)"),
+    };
+    let sound = row! {
+        "id": id + 1, "streamType": 2_u32, "selected": true, "default": true, "codec": codec,
+        "index": u32::from(is_video(item)), "channels": 2_u32, "samplingRate": 48_000_u32,
+        "displayTitle": "Unknown (Stereo)",
+    };
+    match item.kind {
+        ItemType::Photo => Vec::new(),
+        ItemType::Track => vec![sound],
+        _ => vec![video, sound],
+    }
 }

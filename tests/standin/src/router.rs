@@ -37,9 +37,7 @@ pub(crate) fn answer(shared: &Arc<Shared>, ask: &Ask<'_>, kind: Kind) -> Answer 
         return Reply::html(400).into();
     }
     if steps == ["identity"] {
-        return ask
-            .document(&state.config, |w| containers::identity(w, &state.identity))
-            .into();
+        return ask.reply(&state.config, containers::identity(&state.identity)).into();
     }
     let Some(token) = admitted(&state, ask) else {
         return Reply::html(401).into();
@@ -86,20 +84,17 @@ fn admitted(state: &State, ask: &Ask<'_>) -> Option<Token> {
 fn read(shared: &Arc<Shared>, state: &State, ask: &Ask<'_>, token: &Token, steps: &[&str]) -> Answer {
     let config = &state.config;
     match steps {
-        [] | [""] => ask.document(config, |w| containers::root(w, state)).into(),
+        [] | [""] => ask.reply(config, containers::root(state)).into(),
         // Only the owner gets at /library (Plex API notes §1).
         ["library"] if !token.owner => Reply::html(403).into(),
-        ["library"] => ask.document(config, containers::library_root).into(),
-        ["library", "sections"] | ["library", "sections", "all"] => {
-            ask.document(config, |w| containers::sections(w, state, token)).into()
-        }
+        ["library"] => ask.reply(config, containers::library_root()).into(),
+        ["library", "sections"] => ask.reply(config, containers::sections(state, token)).into(),
         ["library", "sections", id, rest @ ..] => section(shared, state, ask, token, id, rest).into(),
         ["library", "metadata", ids] => metadata::items(state, ask, token, ids).into(),
         ["library", "metadata", id, "children"] => metadata::below(state, ask, token, id, false).into(),
         ["library", "metadata", id, "allLeaves"] => metadata::below(state, ask, token, id, true).into(),
-        ["activities"] => ask.document(config, |w| containers::activities(w, state)).into(),
-        ["media", "providers"] => ask.document(config, |w| containers::providers(w, state, token)).into(),
-        ["status", "sessions"] | ["playlists"] => ask.document(config, containers::nothing).into(),
+        ["activities"] => ask.reply(config, containers::activities(state)).into(),
+        ["media", "providers"] => ask.reply(config, containers::providers(state, token)).into(),
         [":", "eventsource", "notifications"] => {
             let mut filters = ask.params.list("filters");
             filters.extend(ask.params.list("filter"));
@@ -118,15 +113,12 @@ fn section(shared: &Arc<Shared>, state: &State, ask: &Ask<'_>, token: &Token, id
     }
     let config = &state.config;
     match rest {
-        [] => ask.document(config, |w| containers::section_views(w, library)),
+        [] => ask.reply(config, containers::section_views(library)),
         ["all"] => listing::answer(state, &shared.cache, ask, library, None),
         ["albums"] if library.kind == LibraryKind::Artist => {
             listing::answer(state, &shared.cache, ask, library, Some(ItemType::Album))
         }
-        ["collections"] => {
-            let window = ask.window(config);
-            ask.document(config, |w| meta::collections(w, library, window))
-        }
+        ["collections"] => ask.reply(config, meta::collections(library, ask.window(config))),
         [name] if meta::is_filter(name) => {
             let kind = ask
                 .params
@@ -134,7 +126,7 @@ fn section(shared: &Arc<Shared>, state: &State, ask: &Ask<'_>, token: &Token, id
                 .and_then(|t| t.parse().ok())
                 .and_then(ItemType::from_number)
                 .unwrap_or(library.kind.default_type());
-            ask.document(config, |w| meta::choices(w, library, name, kind))
+            ask.reply(config, meta::choices(library, name, kind))
         }
         _ => Reply::html(404),
     }

@@ -299,12 +299,12 @@ impl Connection<'_> {
         }
     }
 
-    /// Sends a whole reply. Returns the bytes of head and body.
-    fn send(&self, request: &Request, reply: &Reply, keep_alive: bool) -> io::Result<(u64, u64)> {
+    /// Sends a whole reply. Returns the bytes of its body.
+    fn send(&self, request: &Request, reply: &Reply, keep_alive: bool) -> io::Result<u64> {
         let head = reply.head(Some(reply.body.len()), keep_alive);
         let body: &[u8] = if request.method == "HEAD" { &[] } else { &reply.body };
         write_both(self.stream, &head, body)?;
-        Ok((head.len() as u64, body.len() as u64))
+        Ok(body.len() as u64)
     }
 
     /// Answers a client's request; `false`: the connection ends.
@@ -315,19 +315,17 @@ impl Connection<'_> {
         let seq = lock(&shared.counters).request(&ask, kind, self.id);
         let met = lock(&shared.faults).meet(kind, &request.target);
         lock(&shared.counters).stats.faults += met.count;
-        let count = |status: u16, sent: (u64, u64)| {
-            lock(&shared.counters).sent(seq, kind, status, sent.0, sent.1);
-        };
+        let count = |status: u16, sent: u64| lock(&shared.counters).sent(seq, status, sent);
         if met.delay_ms > 0 && !shared.sleep(met.delay_ms) {
             return false;
         }
         if met.action == Some(Action::Drop) {
-            count(0, (0, 0));
+            count(0, 0);
             return false;
         }
         ask.distortion = met.distortion();
         if shared.read().config.always_xml {
-            ask.format = crate::writer::Format::Xml;
+            ask.format = crate::tree::Format::Xml;
         }
         let truncated = matches!(met.action, Some(Action::Truncate { .. }));
         let gzipped = ask.gzip && shared.read().config.gzip;
@@ -367,14 +365,14 @@ impl Connection<'_> {
                 keep_alive
             }
             Err(_) => {
-                count(reply.status, (0, 0));
+                count(reply.status, 0);
                 false
             }
         }
     }
 
-    /// Sends a reply with a pause or an early end. Returns the bytes sent and whether it was all.
-    fn send_slowly(&self, reply: &Reply, met: &Met, keep_alive: bool) -> ((u64, u64), bool) {
+    /// Sends a reply with a pause or an early end. Returns the bytes of the body sent and whether it was all.
+    fn send_slowly(&self, reply: &Reply, met: &Met, keep_alive: bool) -> (u64, bool) {
         let head = reply.head(Some(reply.body.len()), keep_alive);
         let size = reply.body.len();
         let half = |at: &Option<u64>| at.map_or(size / 2, |a| a as usize).min(size);
@@ -404,18 +402,17 @@ impl Connection<'_> {
             }
             _ => whole = whole && write(&reply.body),
         }
-        let head_sent = sent.min(head.len() as u64);
-        ((head_sent, sent - head_sent), whole)
+        (sent.saturating_sub(head.len() as u64), whole)
     }
 
     /// Streams events until either side ends it. Returns the bytes sent.
-    fn stream_events(&self, filters: Vec<String>) -> (u64, u64) {
+    fn stream_events(&self, filters: Vec<String>) -> u64 {
         let events = self.shared.hub.listen(filters);
         let reply = Reply::new(200, &self.shared.read().config.events_type, Vec::new());
         let head = reply.head(None, false);
         let mut stream = self.stream;
         if stream.write_all(&head).is_err() {
-            return (0, 0);
+            return 0;
         }
         let mut sent = 0;
         loop {
@@ -431,6 +428,6 @@ impl Connection<'_> {
             }
             sent += text.len() as u64;
         }
-        (head.len() as u64, sent)
+        sent
     }
 }

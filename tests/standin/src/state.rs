@@ -14,7 +14,7 @@ use crate::spec::{ItemSpec, LibrarySpec};
 /// change, so that replies depend on changes only.
 pub const START_TIME: i64 = 1_790_000_000;
 
-/// The first new rating key, above those of the recorded replies.
+/// The first new rating key.
 pub const FIRST_KEY: u64 = 1_001;
 
 /// Rows inserted or removed just before a page of a listing is answered.
@@ -191,19 +191,14 @@ impl State {
             return Err("its rating keys are taken".to_owned());
         }
         self.next_key = self.next_key.max(end);
-        let locations = generator.spec().locations.clone();
+        let locations = self.make_locations(generator.spec().locations.clone());
         let mut library = Library::generated(key, uuid, generator);
-        self.finish_library(&mut library, locations);
+        library.locations = locations;
+        library.created_at = self.now() - 5_000_000;
+        library.scanned_at = self.now() - 3_600;
         self.libraries.push(library);
         self.version += 1;
         Ok(key)
-    }
-
-    pub(crate) fn finish_library(&mut self, library: &mut Library, locations: Vec<String>) {
-        library.locations = self.make_locations(locations);
-        library.created_at = self.now() - 5_000_000;
-        library.updated_at = library.created_at;
-        library.scanned_at = self.now() - 3_600;
     }
 
     fn make_locations(&self, paths: Vec<String>) -> Vec<Location> {
@@ -216,18 +211,6 @@ impl State {
             .unwrap_or(0)
             + 1;
         (first..).zip(paths).map(|(id, path)| Location { id, path }).collect()
-    }
-
-    /// Takes a ready library in (the recorded ones).
-    pub(crate) fn adopt(&mut self, library: Library) {
-        let top = library
-            .tables
-            .keys()
-            .flat_map(|k| (0..library.count(*k) as u32).map(|at| library.key_at(*k, at)))
-            .max();
-        self.next_key = self.next_key.max(top.unwrap_or(0) + 1);
-        self.libraries.push(library);
-        self.version += 1;
     }
 
     /// The same files under new rating keys, as after a library was emptied and scanned again.
@@ -257,7 +240,6 @@ impl State {
             }
             item.key = new;
             number_media(&mut item.media, new);
-            item.recorded = None;
         }
         let moved = |link: &mut Link| {
             if let Some(new) = renamed.get(&link.key) {
