@@ -91,7 +91,7 @@ python() {
     pytests --rootdir="$place" "$place/planted_leak.py"
     ours | grep -q plexindex_open
     result 'planted leak in Python' $?
-    pytests $(for name in answers bad_input changes lifetime log stash2plex accelerator; do
+    pytests $(for name in answers bad_input changes lifetime stash2plex accelerator; do
         echo "tests/python/test_$name.py"
     done)
     result pytest $?

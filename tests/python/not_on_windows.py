@@ -8,7 +8,6 @@ from __future__ import annotations
 LEFT_OUT: dict[str, tuple[str, ...]] = {
     "it looks at files of the repository with the tools of its builders": (
         "test_abi",
-        "test_errors",
         "test_wheel",
     ),
     "the completions are for shells that Windows lacks": (

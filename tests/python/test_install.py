@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from conftest import REPOSITORY, TOKEN, Server
-from test_version import version
+from test_wheel import version
 
 pytestmark = pytest.mark.packaging
 

@@ -1,14 +1,15 @@
-"""Closing, threads, forks and callbacks: what is done after a close, and at the same time as one, is an error."""
+"""Closing, threads, forks, callbacks and the log: what is done after a close, and at the same time, is an error."""
 
 from __future__ import annotations
 
 import _thread
 import gc
+import logging
 import os
 import signal
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -282,3 +283,51 @@ def test_ctrl_c_ends_a_fetch(slow: plexindex.Index, server: Server, listening: b
             interrupter.join()
         assert server.get("stats")["requests"]["listing"] < 14
     assert slow.match(server.paths(1)[0]["path"], "Movies").match_kind == "exact"
+
+
+@pytest.fixture
+def logger() -> Iterator[logging.Logger]:
+    """The package's logger, which is as it was afterwards."""
+    found = logging.getLogger("plexindex")
+    level, handlers = found.level, [*found.handlers]
+    yield found
+    found.setLevel(level)
+    found.handlers = handlers
+
+
+def test_a_handler_may_use_the_index(open_index: OpenIndex, server: Server, logger: logging.Logger) -> None:
+    path = server.paths(1)[0]["path"]
+    found: list[plexindex.Match] = []
+
+    class Handler(logging.Handler):
+        def emit(self, _: logging.LogRecord) -> None:
+            found.append(index.match(path, "Movies", offline=True))
+
+    logger.addHandler(Handler())
+    logger.setLevel(logging.INFO)
+    index = open_index()
+    index.refresh("Movies")
+    assert found
+    assert all(found)
+
+
+def test_the_level_is_the_logger_s_at_the_time_of_the_message(
+    index: plexindex.Index, server: Server, logger: logging.Logger, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = server.paths(1)[0]["path"]
+
+    def levels(call: Callable[[], object]) -> set[int]:
+        caplog.clear()
+        call()
+        return {record.levelno for record in caplog.records if record.name == "plexindex"}
+
+    logger.setLevel(logging.WARNING)
+    assert levels(lambda: index.refresh("Movies")) == set()
+    logger.setLevel(logging.INFO)
+    assert levels(lambda: index.refresh("TV Shows")) == {logging.INFO}
+    assert levels(lambda: index.match(path, "Movies")) == set()
+    for lookup in (index.match, index.folder, lambda path: index.match_paths([path])):
+        logger.setLevel(logging.DEBUG)
+        assert levels(lambda: lookup(path)) == {logging.DEBUG}  # noqa: B023
+        logger.setLevel(logging.INFO)
+        assert levels(lambda: lookup(path)) == set()  # noqa: B023

@@ -1,10 +1,13 @@
-"""What the build makes: one wheel for every Python 3 of the platform, and an sdist that holds the Rust sources."""
+"""Packages: one wheel for every Python 3 of the platform, an sdist with the Rust sources, versions and upgrades."""
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import json
 import os
+import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -14,7 +17,7 @@ from typing import Any
 
 import plexindex
 import pytest
-from conftest import REPOSITORY
+from conftest import REPOSITORY, Server, run_python
 from plexindex._core import native as _native
 
 pytestmark = pytest.mark.packaging
@@ -150,3 +153,84 @@ def test_an_editable_install_finds_sources_and_library(tmp_path: Path) -> None:
     code = "import sys; sys.path.insert(0, sys.argv[1])\nfrom plexindex._core import native\nprint(native.load().path)"
     printed = subprocess.check_output([sys.executable, "-S", "-c", code, sources], text=True)
     assert Path(printed.strip()) == package / "src/plexindex" / f"libplexindex{library.suffix}"
+
+
+# Each file that says which version its package has, and how.
+SAID = {
+    "CHANGELOG.md": r"^## (\S+)",
+    "Cargo.toml": r'^plexindex-matching = .* version = "([\d.]+)"',
+    "crates/sharing/Cargo.toml": r'^plexindex = .* version = "([\d.]+)"',
+    "bindings/node/package.json": r'^  "version": "(.+)"',
+    "bindings/python/src/plexindex/__init__.py": r'^__version__ = "(.+)"',
+    "packaging/plexindex-config-version.cmake": r'PACKAGE_VERSION "(.+)"\)',
+    "packaging/debian/changelog": r"^plexindex \((.+)-1\)",
+}
+
+
+def said(file: Path, pattern: str) -> str:
+    found = re.search(pattern, file.read_text(encoding="utf-8"), re.MULTILINE)
+    assert found is not None, f"{file.name} says no version"
+    return found[1]
+
+
+def version() -> str:
+    return said(REPOSITORY / "Cargo.toml", r'^\[workspace\.package\]\nversion = "(.+)"')
+
+
+@pytest.mark.parametrize("name", SAID)
+def test_each_package_has_the_version_of_the_crate(name: str) -> None:
+    assert said(REPOSITORY / name, SAID[name]) == version()
+
+
+def test_the_header_has_it_as_a_number() -> None:
+    major, minor, patch = map(int, version().split("."))
+    number = said(REPOSITORY / "include/plexindex.h", r"^#define PLEXINDEX_VERSION_NUMBER (\d+)")
+    assert int(number) == major * 1_000_000 + minor * 1000 + patch
+
+
+VERSIONS = (REPOSITORY / "tests/release/versions").read_text("utf-8").splitlines()
+STEP = """
+import json, sys
+import plexindex
+url, token, folder, rows, learn = sys.argv[1:]
+with plexindex.open(folder, server_url=url, token=token, retry_for=0) as index:
+    movies = index.library("Movies")
+    with open(rows, encoding="utf-8") as file:
+        rows = json.load(file)
+    for row in rows:
+        assert movies.match(row["path"]).rating_key == row["ratingKey"]
+    if learn:
+        movies.record_match("/of mine.mkv", rows[0]["ratingKey"])
+    assert movies.match("/of mine.mkv").rating_key == rows[0]["ratingKey"]
+    print(plexindex.__file__)
+"""
+
+
+def released() -> list[str]:
+    """The wheels for this machine that tests/release/versions names."""
+    names = [line.split()[1] for line in VERSIONS if not line.startswith("#")]
+    return [name for name in names if "manylinux" in name and name.endswith(f"_{platform.machine()}.whl")]
+
+
+# docs/abi.md says how a release comes here. What a store of an older format has, tests/behaviour/upgrade.rs proves.
+@pytest.mark.parametrize("name", released())
+def test_a_store_is_upgraded_and_downgraded(name: str, server: Server, cache: Path, tmp_path: Path) -> None:
+    wheel, old = REPOSITORY / "build/released" / name, tmp_path / "old"
+    if not wheel.is_file():
+        pytest.skip(f"not in build/released: {name}")
+    assert f"{hashlib.sha256(wheel.read_bytes()).hexdigest()}  {name}" in VERSIONS, f"{wheel} is another file"
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(old)
+    listed = tmp_path / "rows.json"
+    listed.write_text(json.dumps(server.paths()), encoding="utf-8")
+
+    def use(package: Path | str, learn: str = "") -> str:
+        """Opens the store with the package of a folder, or with the installed one."""
+        environment = {"PYTHONPATH": str(package), "PLEXINDEX_LIBRARY": ""}
+        return run_python(STEP, server.url, server.token, cache, listed, learn, environment=environment)
+
+    assert use(old, learn="yes").startswith(str(old))
+    server.reset()
+    assert not use("").startswith(str(old))
+    assert server.requests() == 0
+    use(old)
