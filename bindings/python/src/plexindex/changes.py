@@ -6,6 +6,7 @@ from time import monotonic, sleep
 
 from ._core import TYPE_CHECKING, convert
 from ._core import abi as c
+from ._core.convert import text_of
 from .errors import (
     Error,
     InvalidArgumentError,
@@ -87,8 +88,6 @@ class Change:
 
     def __init__(self, entry: dict[str, Any], source: ItemSource | None = None) -> None:
         self.change, self.library, self.section = entry["change"], entry["library"], entry["section"]
-        from ._core.json_call import text_of
-
         self.path, self.from_path = text_of(entry.get("path")), text_of(entry.get("from"))
         self.from_key = entry.get("from_key")
         item = entry.get("item")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ._core import TYPE_CHECKING, convert
 from ._core import abi as c
+from ._core.convert import text_of
 from ._core.session import Following
 from .errors import InvalidArgumentError
 from .library import Library
@@ -387,8 +388,6 @@ class Index:
         They are based on this index's first 500 answers that matched a path by its end or its file name, or only on
         ``paths``; ``gain`` is then the number of paths that a mapping matches and no earlier one does.
         """
-        from ._core.json_call import text_of
-
         given = convert.check_paths(convert.path_list(paths), self._session.hides_paths)
         found = self._session.request("mappings.propose", paths=given)["proposals"]
         return [
@@ -458,16 +457,12 @@ class Index:
         return None  # only an index for a plexapi server has these items
 
     def _paths_of(self, item: Item) -> tuple[str, ...]:
-        from ._core.json_call import text_of
-
         facts = self._library_of(item)._listed_facts(item.rating_key)
         # If the item is not listed, plexindex knows only the recorded path.
         known = (item.path,) if facts is None else map(text_of, facts["paths"])
         return tuple(path for path in known if path)
 
     def _host_path_of(self, path: str) -> str | None:
-        from ._core.json_call import text_of
-
         if not self._recipe[3]["mappings"]:
             return path
         raw = path.encode("utf-8", "surrogateescape")

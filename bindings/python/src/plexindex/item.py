@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ._core import TYPE_CHECKING
 from ._core import abi as c
-from ._core.convert import PLACES
+from ._core.convert import PLACES, text_of
 from .errors import Error
 
 if TYPE_CHECKING:
@@ -127,8 +127,6 @@ class Item:
         """
         path = self._facts.get("path")
         if isinstance(path, dict):
-            from ._core.json_call import text_of
-
             path = self._facts["path"] = text_of(path)
         elif path is None and self._facts.get("paths"):
             path = self.paths[0]
@@ -153,8 +151,6 @@ class Item:
         if known is None:
             return self._known_source("paths")._paths_of(self)
         if any(isinstance(path, dict) for path in known):
-            from ._core.json_call import text_of
-
             known = self._facts["paths"] = [text_of(path) for path in known]
         return tuple(known)
 

@@ -284,3 +284,17 @@ class BlockFacts(dict):  # type: ignore[type-arg]
     def get(self, name: str, _default: Any = None) -> Any:
         """Returns a field, or None if the block does not contain the field."""
         return self[name]
+
+
+def path_of(value: str | dict[str, str] | None) -> bytes:
+    """Returns a path from an answer as bytes, which are empty if the path is absent."""
+    if isinstance(value, dict):
+        from binascii import a2b_base64
+
+        return a2b_base64(value["bytes"])
+    return (value or "").encode()
+
+
+def text_of(value: str | dict[str, str] | None) -> str | None:
+    """Returns a path from an answer as a string. ``surrogateescape`` decodes bytes that are not UTF-8."""
+    return path_of(value).decode("utf-8", "surrogateescape") if isinstance(value, dict) else value

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from binascii import a2b_base64, b2a_base64
+from binascii import b2a_base64
 from ctypes import byref, c_char_p
 
 # The package imports this module on the first request, because importing json takes longer than most lookups.
@@ -57,15 +57,3 @@ def ask_without_index(method: str, request: dict[str, Any]) -> Any:
         return answer
     finally:
         call.release()
-
-
-def path_of(value: str | dict[str, str] | None) -> bytes:
-    """Returns a path from an answer as bytes, which are empty if the path is absent."""
-    if isinstance(value, dict):
-        return a2b_base64(value["bytes"])
-    return (value or "").encode()
-
-
-def text_of(value: str | dict[str, str] | None) -> str | None:
-    """Returns a path from an answer as a string. ``surrogateescape`` decodes bytes that are not UTF-8."""
-    return path_of(value).decode("utf-8", "surrogateescape") if isinstance(value, dict) else value

@@ -15,7 +15,7 @@ from typing import Any
 import click
 
 from .._core.config import former_folder
-from .._core.json_call import text_of
+from .._core.convert import text_of
 from ..changes import REFRESH_ERRORS
 from ..errors import StoreError, UnauthorizedError
 from ..index import Index

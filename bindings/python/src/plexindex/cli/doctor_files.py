@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import click
 
 from .._core.paths import lies_under, same_file
+from ..compare.left_out import AUDIO, PHOTO, VIDEO, is_media
 from ..index import Index
 from ..library import Library
 from ..match import Match
@@ -249,11 +250,6 @@ def _toml(text: str) -> str:
     return f"'{text}'" if "'" not in text and text.isprintable() else json.dumps(text)
 
 
-VIDEO = frozenset(
-    "3gp asf avi divx flv iso m2ts m4v mkv mov mp4 mpeg mpg mts ogm ogv rm rmvb ts vob webm wmv".split()  # noqa: SIM905
-)
-AUDIO = frozenset("aac aif aiff alac ape dsf flac m4a m4b mp3 mpc oga ogg opus wav wma wv".split())  # noqa: SIM905
-PHOTO = frozenset("bmp gif heic jpeg jpg png raw tif tiff webp".split())  # noqa: SIM905
 _BY_KIND = {"movie": VIDEO, "show": VIDEO, "artist": AUDIO, "photo": PHOTO | VIDEO}
 # Folders that operating systems and storage devices create. These folders contain no media.
 _IGNORED = frozenset(("@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information", "lost+found"))
@@ -272,10 +268,6 @@ class Sample:
 def extensions(kinds: Collection[str]) -> frozenset[str]:
     """Returns the media file extensions for library kinds or, without any kind, for video and audio."""
     return frozenset().union(*(_BY_KIND.get(kind, ()) for kind in kinds)) or VIDEO | AUDIO
-
-
-def is_media(path: str | bytes, suffixes: Collection[str] = VIDEO | AUDIO | PHOTO) -> bool:
-    return os.fsdecode(path).rpartition(".")[2].lower() in suffixes
 
 
 def of_folder(folder: str, size: int, suffixes: Collection[str], seconds: float = _MAX_SECONDS) -> Sample:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-from .._core.json_call import path_of
+from .._core.convert import path_of
 from ..compare.left_out import RULES
 from ..compare.places import Places
 from ..compare.walked import Walk

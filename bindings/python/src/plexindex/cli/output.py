@@ -285,12 +285,10 @@ def share(part: int, whole: int) -> str:
     return f"{max(percent, 1) if part else 0} %"
 
 
-def size(value: float) -> str:
-    units = ["bytes", "kB", "MB", "GB", "TB"]
-    while value >= 999.95 and len(units) > 1:
-        value /= 1000
-        units.pop(0)
-    return f"{value:.{0 if units[0] == 'bytes' else 1}f} {units[0]}"
+def size(value: int) -> str:
+    from rich.filesize import decimal
+
+    return decimal(value)
 
 
 def span(seconds: float) -> str:

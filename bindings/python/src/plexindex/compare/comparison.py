@@ -6,7 +6,7 @@ import os
 import time
 
 from .._core import TYPE_CHECKING, convert
-from .._core.json_call import path_of
+from .._core.convert import path_of
 from .._core.paths import full_path
 from ..changes import LateError, bring_up_to_date
 from ..errors import Error, InvalidArgumentError, NotFetchedError, TimeoutError, UnauthorizedError

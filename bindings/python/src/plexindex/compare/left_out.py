@@ -6,6 +6,21 @@ the rules while it walks a disk.
 
 from __future__ import annotations
 
+import os
+from collections.abc import Collection
+
+VIDEO = frozenset(
+    "3gp asf avi divx flv iso m2ts m4v mkv mov mp4 mpeg mpg mts ogm ogv rm rmvb ts vob webm wmv".split()  # noqa: SIM905
+)
+AUDIO = frozenset("aac aif aiff alac ape dsf flac m4a m4b mp3 mpc oga ogg opus wav wma wv".split())  # noqa: SIM905
+PHOTO = frozenset("bmp gif heic jpeg jpg png raw tif tiff webp".split())  # noqa: SIM905
+
+
+def is_media(path: str | bytes, suffixes: Collection[str] = VIDEO | AUDIO | PHOTO) -> bool:
+    """Returns whether a file's name ends with one of these extensions."""
+    return os.fsdecode(path).rpartition(".")[2].lower() in suffixes
+
+
 _SUPPORT = "support: 'Special Keyword File/Folder Exclusion'"
 RULES: dict[str, tuple[str, str]] = {
     "extension": (

@@ -9,7 +9,7 @@ import time
 from itertools import chain
 
 from .._core import TYPE_CHECKING
-from .._core.json_call import path_of
+from .._core.convert import path_of
 from ..changes import REFRESH_ERRORS
 from . import on_disk
 from .places import host_path, is_in

@@ -7,7 +7,7 @@ from itertools import takewhile
 
 from .._core import TYPE_CHECKING
 from .._core.callbacks import Stoppable
-from .._core.json_call import path_of
+from .._core.convert import path_of
 from .._core.paths import components, folder_of
 from ..errors import AbortedError
 from . import left_out, on_disk

@@ -16,15 +16,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from ._rows import Row, as_json, as_xml
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from contextlib import AbstractContextManager
-    from typing import Protocol
-
-    class Plex(Protocol):
-        """A server that answers its connections' requests."""
-
-        def _reply(self, request: Request, headers: Mapping[str, str]) -> Reply: ...
-        def _listening(self) -> AbstractContextManager[queue.Queue[tuple[str, Row] | None]]: ...
+    from ._server import FakePlex
 
 
 _REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 503: "Service Unavailable"}
@@ -64,7 +56,7 @@ class Connections(ThreadingHTTPServer):
     block_on_close = False
     request_queue_size = 128
 
-    def __init__(self, plex: Plex, port: int) -> None:
+    def __init__(self, plex: FakePlex, port: int) -> None:
         self.plex = plex
         self._sockets: set[socket.socket] = set()
         super().__init__(("127.0.0.1", port), _Handler)

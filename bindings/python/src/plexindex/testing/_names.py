@@ -10,13 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 
-_AUDIO = frozenset(
-    (".aac", ".aiff", ".alac", ".ape", ".flac", ".m4a", ".m4b", ".mp3", ".oga", ".ogg", ".opus", ".wav", ".wma")
-)
-_IMAGES = frozenset((".bmp", ".gif", ".heic", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"))
-_VIDEOS = frozenset(
-    (".3gp", ".avi", ".flv", ".iso", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv")
-)
+from ..compare.left_out import AUDIO, PHOTO, is_media
 
 _EPISODE = re.compile(r"(?i)^(?:(.*?)[ ._-]*)?\bs(\d{1,4})[ ._-]*e(\d{1,4})[ ._-]*(.*)$")
 _LAST_EPISODE = re.compile(r"(?i)^e(\d{1,4})\b[ ._-]*")
@@ -29,17 +23,17 @@ _SEASON = re.compile(r"(?i)^(?:season|series|staffel|saison)[ ._]*(\d{1,4})$|^sp
 def files_below(folder: Path) -> list[str]:
     """Returns the media files below a folder, sorted."""
     paths = (Path(parent, name) for parent, _, names in os.walk(folder) for name in names)
-    return sorted(str(path) for path in paths if path.suffix.lower() in _AUDIO | _IMAGES | _VIDEOS)
+    return sorted(str(path) for path in paths if is_media(str(path)))
 
 
 def kind_of(files: Iterable[str]) -> str:
     """Returns the library type for ``files``, which the first file determines."""
-    stem, extension = os.path.splitext(next((_parts(file)[-1] for file in files), ""))
-    if extension.lower() in _AUDIO:
+    name = next((_parts(file)[-1] for file in files), "")
+    if is_media(name, AUDIO):
         return "artist"
-    if extension.lower() in _IMAGES:
+    if is_media(name, PHOTO):
         return "photo"
-    return "show" if _EPISODE.match(stem) else "movie"
+    return "show" if _EPISODE.match(os.path.splitext(name)[0]) else "movie"
 
 
 def location_of(kind: str, files: Iterable[str], folders: Iterable[str] = ()) -> str | None:
