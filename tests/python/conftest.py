@@ -207,17 +207,15 @@ def exit_of_child(child: Callable[[], object], parent: Callable[[], object] = la
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
+def run(*command: object, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Runs a program to its end, which has to come within a minute."""
+    words = [str(word) for word in command]
+    return subprocess.run(words, capture_output=True, text=True, check=False, timeout=60, **options)
+
+
 def run_python(code: str, *arguments: object, environment: dict[str, str] | None = None) -> str:
     """What a Python process prints that runs this code in an empty folder; it must end well."""
     with tempfile.TemporaryDirectory() as folder:
-        done = subprocess.run(
-            [sys.executable, "-c", code, *map(str, arguments)],
-            cwd=folder,
-            env={**os.environ, **(environment or {})},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
+        done = run(sys.executable, "-c", code, *arguments, cwd=folder, env={**os.environ, **(environment or {})})
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -12,7 +12,7 @@ from typing import Any, get_args
 
 import plexindex
 import pytest
-from conftest import REPOSITORY
+from conftest import REPOSITORY, run
 from plexindex._core import abi as c
 from plexindex._core import methods, types
 from plexindex.cli import doctor_files
@@ -77,8 +77,7 @@ def test_the_man_page_is_what_the_command_says() -> None:
 
 @pytest.mark.skipif(shutil.which("mandoc") is None, reason="mandoc is not installed")
 def test_the_man_page_is_well_formed() -> None:
-    command = ["mandoc", "-Tlint", "-Werror", str(REPOSITORY / "docs/plexindex.1")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = run("mandoc", "-Tlint", "-Werror", REPOSITORY / "docs/plexindex.1")
     assert done.returncode == 0, done.stdout
 
 

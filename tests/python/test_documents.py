@@ -9,7 +9,6 @@ import re
 import runpy
 import shlex
 import shutil
-import subprocess
 import sys
 import types
 from collections.abc import Callable, Iterator
@@ -20,7 +19,7 @@ import plexindex
 import pytest
 import requests
 from cli import Cli
-from conftest import REPOSITORY, Server, ServerFactory, run_python
+from conftest import REPOSITORY, Server, ServerFactory, run, run_python
 from plexapi.server import PlexServer
 from plexindex.testing import FakePlex
 
@@ -125,11 +124,8 @@ class Shell:
 
     def run(self, script: str, *given: object, **variables: str) -> str:
         script = script.replace("/mnt/media", str(self.tree.media))
-        done = subprocess.run(
-            ["sh", "-c", script, "recipe", *map(str, given)],
-            env={**self.cli.environment, "PATH": self.path, **variables},
-            capture_output=True, text=True, check=False, timeout=60,
-        )  # fmt: skip
+        environment = {**self.cli.environment, "PATH": self.path, **variables}
+        done = run("sh", "-c", script, "recipe", *given, env=environment)
         assert done.stderr == ""
         assert done.returncode == 0
         return done.stdout

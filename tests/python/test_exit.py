@@ -14,7 +14,7 @@ from pathlib import Path
 
 import plexindex
 import pytest
-from conftest import Server
+from conftest import Server, run
 
 # The finalizer, kept busy with the lock released: whatever would end a thread ends it now. It waits for a lock that it
 # has itself, as `time.sleep` needs what Windows' finalizer has closed.
@@ -82,14 +82,7 @@ def program(work: str, threads: int = 1, end: str = "") -> str:
 
 
 def end_of(code: str, server: Server, folder: Path) -> tuple[int, str]:
-    done = subprocess.run(
-        [sys.executable, "-c", code, server.url, server.token, str(folder)],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    done = run(sys.executable, "-c", code, server.url, server.token, folder, stdin=subprocess.DEVNULL)
     return done.returncode, done.stderr
 
 
@@ -109,12 +102,12 @@ def test_a_callback_that_takes_longer_than_the_hook_waits(slow: Server, tmp_path
 def test_a_process_ends_while_threads_are_inside_of_calls(slow: Server, tmp_path: Path) -> None:
     runs = [(mode, threads) for mode in MODES for threads in (1, 4)] * int(os.environ.get("PLEXINDEX_EXITS", "1"))
 
-    def run(number: int) -> tuple[int, str]:
+    def end(number: int) -> tuple[int, str]:
         mode, threads = runs[number]
         return end_of(program(MODES[mode], threads), slow, tmp_path / str(number))
 
     with ThreadPoolExecutor(6) as pool:
-        ended = zip(runs, pool.map(run, range(len(runs))))
+        ended = zip(runs, pool.map(end, range(len(runs))))
         assert [one for one in ended if one[1] != (0, "")] == []
 
 

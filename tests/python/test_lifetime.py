@@ -173,7 +173,7 @@ def test_a_call_by_name_ends_by_its_timeout_and_a_close(index: plexindex.Index) 
     assert index.call("changes.wait", wait, timeout=0.1) == {"ready": False}
     threading.Timer(0.3, index.close).start()
     with pytest.raises(plexindex.ClosedError):
-        index.call("changes.wait", wait)
+        index.call("changes.wait", wait, timeout=30)
 
 
 def test_an_index_works_on_both_sides_of_a_fork(index: plexindex.Index, server: Server) -> None:

@@ -5,11 +5,9 @@ The tests that every server has to pass are in `real_client`.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import urllib.parse
-import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -23,26 +21,20 @@ plexapi = pytest.importorskip("plexapi")
 from plexapi.exceptions import BadRequest  # noqa: E402
 from plexapi.server import PlexServer  # noqa: E402
 from real_client import *  # noqa: E402, F403
+from real_client import RealClientServer  # noqa: E402
 
 
-class Standin:
-    """What the tests of the real client ask of a server."""
-
+class Standin(RealClientServer):
     def __init__(self, server: ServerProcess) -> None:
         self.control, self.url, self.token = server, server.url, server.token
-        self.files = server.paths
 
     def counted(self) -> dict[str, int]:
-        """Requests by kind since the last call."""
         counts = self.control.get("stats")["requests"]
         self.control.reset()
         return {kind: count for kind, count in counts.items() if count}
 
-    def get(self, target: str, **headers: str) -> Any:
-        """A JSON container."""
-        headers = {"X-Plex-Token": self.token, "Accept": "application/json", **headers}
-        with urllib.request.urlopen(urllib.request.Request(self.url + target, headers=headers), timeout=10) as reply:
-            return json.load(reply)["MediaContainer"]
+    def files(self, section: int) -> list[dict[str, Any]]:
+        return self.control.paths(section)
 
 
 @pytest.fixture

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import plexindex
 import pytest
-from conftest import REPOSITORY
+from conftest import REPOSITORY, run
 
 from disk import make
 
@@ -89,16 +88,10 @@ def run_host(folder: Path, before: str = "", after: str = "", **variables: str) 
     """What a process of the host prints, and its log."""
     for file, text in HOST.items():
         make(folder / file, text.encode())
-    subprocess.run([sys.executable, SCRIPT], cwd=folder, capture_output=True, check=True)
+    assert run(sys.executable, SCRIPT, cwd=folder).returncode == 0
     places = [str(folder), str(Path(__file__).parent), str(Path(plexindex.__file__).parents[1])]
-    done = subprocess.run(
-        [sys.executable, "-c", f"import sys\nsys.path[:0] = {places!r}\n{before}\n{WORKER}\n{after}", str(folder)],
-        env={**os.environ, **variables},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    code = f"import sys\nsys.path[:0] = {places!r}\n{before}\n{WORKER}\n{after}"
+    done = run(sys.executable, "-c", code, folder, env={**os.environ, **variables})
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines(), done.stderr
 

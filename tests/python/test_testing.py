@@ -17,18 +17,15 @@ from typing import Any
 import plexindex
 import pytest
 from conftest import REPOSITORY, until
+from plexapi.server import PlexServer
 from plexindex.testing import FakePlex, fake_plex  # noqa: F401
-
-try:
-    from real_client import *  # noqa: F403
-except pytest.skip.Exception:
-    # Only the tests with plexapi need it.
-    pass
+from real_client import *  # noqa: F403
+from real_client import RealClientServer
 
 MOVIE = "/media/movies/Big Buck Bunny (2008).mkv"
 
 
-class Counted(FakePlex):
+class Counted(FakePlex, RealClientServer):  # type: ignore[override]
     """A server with the content that the tests of the real client expect."""
 
     def __init__(self) -> None:
@@ -46,7 +43,6 @@ class Counted(FakePlex):
         self.requests.clear()
 
     def counted(self) -> dict[str, int]:
-        """Requests by kind since the last call."""
         counts: dict[str, int] = {}
         for request in self.requests:
             kind = self._kind(request)
@@ -67,15 +63,8 @@ class Counted(FakePlex):
         return "search" if request.argument("title") else "listing"
 
     def files(self, section: int) -> list[dict[str, Any]]:
-        """The items of a section that have a file, by rating key."""
         found = [self.item(item.key) for item in self._libraries[section].items.values() if item.files]
         return [{**row, "path": row["Media"][0]["Part"][0]["file"]} for row in found]
-
-    def get(self, target: str, **headers: str) -> Any:
-        """A JSON container."""
-        headers = {"X-Plex-Token": self.token, "Accept": "application/json", **headers}
-        with urllib.request.urlopen(urllib.request.Request(self.url + target, headers=headers), timeout=10) as reply:
-            return json.load(reply)["MediaContainer"]
 
 
 @pytest.fixture
@@ -193,12 +182,11 @@ def test_a_server_that_fails(plex_with_movie: FakePlex, tmp_path: Path) -> None:
 
 
 def test_the_folder_of_a_library(tmp_path: Path) -> None:
-    server = pytest.importorskip("plexapi.server").PlexServer
     first, second = tmp_path / "Film (2001).mkv", tmp_path / "Another (2002).mkv"
     first.touch()
     (tmp_path / "notes.txt").touch()
     with FakePlex({"Movies": str(tmp_path)}) as plex:
-        section = server(plex.url, plex.token).library.section("Movies")
+        section = PlexServer(plex.url, plex.token).library.section("Movies")
         second.touch()
         assert [item.title for item in section.all()] == ["Film"]
         section.update()
@@ -209,8 +197,7 @@ def test_the_folder_of_a_library(tmp_path: Path) -> None:
 
 
 def test_watched_states(plex_with_movie: FakePlex) -> None:
-    server = pytest.importorskip("plexapi.server").PlexServer
-    movie = server(plex_with_movie.url, plex_with_movie.token).library.section("Movies").all()[0]
+    movie = PlexServer(plex_with_movie.url, plex_with_movie.token).library.section("Movies").all()[0]
     movie.markPlayed()
     assert movie.reload().isPlayed
     assert plex_with_movie.item(MOVIE)["viewCount"] == 1
