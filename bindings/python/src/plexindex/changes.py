@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from time import monotonic, sleep
 
 from ._core import TYPE_CHECKING, convert
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
     from ._core.methods import ChangeKind
     from ._core.types import Asking, Listing, PathArg
-    from .item import ItemSource
     from .library import Library
     from .match import Match
     from .progress import ProgressArg
@@ -64,10 +64,9 @@ def _check_since(since: str | None) -> None:
         raise InvalidArgumentError("since is empty: give a cursor, or None to start from now")
 
 
+@dataclass(frozen=True, repr=False)
 class Change:
     """A change to an item's file, or to a library. :meth:`Index.changes` yields these objects."""
-
-    __slots__ = ("change", "from_key", "from_path", "item", "library", "path", "section")
 
     change: ChangeKind
     """``"added"``, ``"removed"``, ``"changed"``, ``"moved"`` or ``"list_again"``. ``"list_again"`` means that the
@@ -86,30 +85,10 @@ class Change:
     section: str
     """Section id of the library."""
 
-    def __init__(self, entry: dict[str, Any], source: ItemSource | None = None) -> None:
-        self.change, self.library, self.section = entry["change"], entry["library"], entry["section"]
-        self.path, self.from_path = text_of(entry.get("path")), text_of(entry.get("from"))
-        self.from_key = entry.get("from_key")
-        item = entry.get("item")
-        self.item = None if item is None else Item(item, source)
-
     def to_dict(self) -> dict[str, object]:
         """Returns all fields by name, as JSON values."""
-        return {
-            "change": self.change,
-            "item": None if self.item is None else self.item.to_dict(),
-            "path": self.path,
-            "from": self.from_path,
-            "from_key": self.from_key,
-            "library": self.library,
-            "section": self.section,
-        }
-
-    def __eq__(self, other: object) -> bool:
-        return self.to_dict() == other.to_dict() if isinstance(other, Change) else NotImplemented
-
-    def __hash__(self) -> int:
-        return hash((self.change, self.section, self.path, self.from_path))
+        fields = {name.replace("from_path", "from"): value for name, value in vars(self).items()}
+        return {**fields, "item": None if self.item is None else self.item.to_dict()}
 
     def __repr__(self) -> str:
         what = f"library {self.library!r}" if self.item is None else f"{self.item.key} {self.item.describe()!r}"
@@ -168,7 +147,9 @@ class Changes:
         while True:
             entry = next(self._page, None)
             if entry is not None:
-                return Change(entry, self._library.index)
+                item = Item(entry["item"], self._library.index) if "item" in entry else None
+                path, old, key = text_of(entry.get("path")), text_of(entry.get("from")), entry.get("from_key")
+                return Change(entry["change"], item, path, old, key, entry["library"], entry["section"])
             self._end_page()
             if not self._more:
                 raise StopIteration

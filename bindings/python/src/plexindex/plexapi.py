@@ -23,12 +23,6 @@ if TYPE_CHECKING:
     from ._core.types import PathArg, Recipe
 
 
-def _options(server: Any, cache_dir: PathArg | None, options: dict[str, Any]) -> dict[str, Any]:
-    options = {**_connection_options(server), **options}
-    options.setdefault("user", _user_of(server))
-    return {"cache_dir": cache_dir, "server_url": server._baseurl, "token": lambda: server._token or None, **options}
-
-
 def _connection_options(server: Any) -> dict[str, Any]:
     """Returns the settings of plexapi's connection that plexindex supports, and logs a warning about the others."""
     session: Any = getattr(server, "_session", None)
@@ -92,7 +86,8 @@ def from_server(plex: Any, cache_dir: PathArg | None = None, **options: Any) -> 
     (``plex.myPlexAccount()``), this account is the ``user``.
     """
     _check("from_server", "plexapi.server.PlexServer", plex, ("_baseurl", "_token", "library"))
-    index = open(**_options(plex, cache_dir, options))
+    given: dict[str, Any] = {"server_url": plex._baseurl, "token": lambda: plex._token or None, "user": _user_of(plex)}
+    index = open(cache_dir, **{**given, **_connection_options(plex), **options})
     return ServerIndex(index._session, index._recipe, plex)
 
 

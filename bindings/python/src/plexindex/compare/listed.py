@@ -48,12 +48,8 @@ class Listing:
         """Items whose file exists only in a different spelling, with the file, which may now belong to a different
         item.
         """
-        # The keys of items with several files.
-        self._seen: set[str] = set()
-
-    def forget_seen(self) -> None:
-        """Forgets the items seen so far, so that their files are not treated as additional files."""
-        self._seen.clear()
+        self.seen: set[str] = set()
+        """The keys of the items on the disk, whose further files are additional files."""
 
     def below(self, library: Library, root: bytes, empty: Collection[bytes]) -> Iterator[Difference]:
         """Yields the differences for files that a library lists below a folder. ``empty``: the empty locations."""
@@ -72,21 +68,21 @@ class Listing:
             error = on_disk.error_of(path)
             is_there = error is None or path in self._walk.paired
             other = on_disk.spelt_otherwise(path) if error else None
-            if other is not None and not self._is_listed_itself(other):
+            if other is not None and not any(host_path(one) == other for one in self._walk.answer(other).candidates):
                 is_there = True
                 if len(self.respelled) < _MAX_RESPELLED:
                     self.respelled.append((library, item, other))
             elif error and not on_disk.is_gone(error):
                 counts.unknown += 1
                 folder = os.path.dirname(path)
-                if not self._walk.is_unreadable(folder):
-                    yield self._walk.not_read(folder, on_disk.number_of(error), [library])
+                if not any(is_in(folder, known) for known in self._walk.unreadable):
+                    yield self._walk.not_read(folder, getattr(error, "winerror", None) or error.errno or 0, [library])
                 continue
             if not is_there:
                 counts.gone += 1
                 yield Difference._of("not_on_disk", path, item, "gone", "the file is not on the disk", [library])
-            elif item.rating_key not in self._seen:
-                self._seen.add(item.rating_key)
+            elif item.rating_key not in self.seen:
+                self.seen.add(item.rating_key)
             else:
                 paths = item.paths
                 text = f"the item has {len(paths)} files: {', '.join(paths)}"
@@ -111,8 +107,3 @@ class Listing:
             cursor = page.get("cursor")
             if cursor is None:
                 return
-
-    def _is_listed_itself(self, path: bytes) -> bool:
-        """Returns whether Plex lists a file in exactly this spelling."""
-        (answer,) = self._places.asked.match_paths([path], offline=True)
-        return any(host_path(item) == path for item in answer.candidates)

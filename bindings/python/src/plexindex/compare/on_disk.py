@@ -25,11 +25,6 @@ def is_gone(error: OSError) -> bool:
     return code == _INVALID_NAME or (error.errno in _GONE and code not in _AWAY)
 
 
-def number_of(error: OSError) -> int:
-    """Returns the system's error number, which is not ``errno`` on Windows."""
-    return getattr(error, "winerror", None) or error.errno or 0
-
-
 def text_of(number: int) -> str:
     """Returns the system's description of an error number."""
     if sys.platform == "win32":

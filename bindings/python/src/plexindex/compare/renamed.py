@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from .._core.types import PathArg
     from ..item import Item
     from ..library import Library
-    from ..match import Match
     from .difference import Difference
     from .listed import Listing
     from .places import Places
@@ -106,7 +105,7 @@ class Renames:
             if not is_asked(library, difference.item):
                 yield difference
         # The items' files may have changed, so the listing must find additional files again.
-        listing.forget_seen()
+        listing.seen.clear()
         for (uuid, root), one in list(listing.compared.items()):
             for difference in listing.below(one.library, root, one.empty) if uuid in changed else ():
                 if is_asked(one.library, difference.item):
@@ -193,7 +192,10 @@ class Renames:
                 answers = library.match_paths([file.path or "" for _, file in files], offline=True)
                 if any(answer.reason == "unconfirmed" for answer in answers):
                     self.failed = True
-                elif any(not _is_of(answer, item) for answer in answers):
+                elif not all(
+                    answer.match_kind in LISTED and item.rating_key in [one.rating_key for one in answer.candidates]
+                    for answer in answers
+                ):
                     changed.add(library.uuid)
                     unsure += self._items_sharing(library, item.paths)
         return keys, changed
@@ -206,8 +208,3 @@ class Renames:
         answers = library.match_paths(paths, offline=True) if paths else ()
         several = [answer for answer in answers if answer.match_kind in LISTED and answer.status == "ambiguous"]
         return [(library, item) for answer in several for item in answer.candidates]
-
-
-def _is_of(answer: Match, item: Item) -> bool:
-    """Returns whether Plex lists a file for an item."""
-    return answer.match_kind in LISTED and any(one.rating_key == item.rating_key for one in answer.candidates)

@@ -108,10 +108,6 @@ class Walk:
         text = f"plexindex cannot read the folder: {on_disk.text_of(number)}"
         return Difference._of("left_out", path, None, "unreadable", text, owners, is_folder=True)
 
-    def is_unreadable(self, folder: bytes) -> bool:
-        """Returns whether a folder was already reported as unreadable."""
-        return any(is_in(folder, known) for known in self.unreadable)
-
     def recheck(self, files: Sequence[Any]) -> Iterator[Finding]:
         """Yields those of some files that Plex still does not list as a single item."""
         for begin in range(0, len(files), _FOLDERS):
@@ -139,15 +135,15 @@ class Walk:
         if code == "not_scanned":
             text = text.format("' or '".join(owner.title for owner in owners))
         elif code in ("not_utf8", "replaced_characters"):
-            item = next((one for one in self._answer(path).candidates if one.path == listed), None)
+            item = next((one for one in self.answer(path).candidates if one.path == listed), None)
             text = text.format(listed)
             self.paired.add(os.fsencode(self._places.index._host_path_of(listed) or ""))
         elif code == "mapping_missing":
-            text, item = _mapping_missing(path, detail), self._answer(path).item
+            text, item = _mapping_missing(path, detail), self.answer(path).item
         return Difference._of("not_in_plex", path, item, code, text, owners, files=1)
 
     def _several_items(self, path: bytes) -> Difference:
-        answer = self._answer(path)
+        answer = self.answer(path)
         named = [item.describe() for item in answer.candidates[:_NAMED]]
         more = answer.candidates_total - len(named)
         if more:
@@ -155,7 +151,8 @@ class Walk:
         text = f"{answer.candidates_total:,} items have this file: {', '.join(named)}"
         return Difference._of("ambiguous", path, next(iter(answer.candidates), None), "several_items", text, files=1)
 
-    def _answer(self, path: bytes) -> Match:
+    def answer(self, path: bytes) -> Match:
+        """Returns the item for a file, according to the listings."""
         return self._places.asked.match(path, offline=True)
 
 
