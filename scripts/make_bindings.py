@@ -176,8 +176,10 @@ def python_abi(abi: dict[str, Any]) -> str:
         lines.append(f"    _fields_ = [{', '.join(ctypes_fields(name))}]")
     lines += ["# For each function, the type of its result, and the types of its arguments.", "SIGNATURES = {"]
     for name, call in abi["functions"].items():
-        given = listed([of(one["type"]) for one in call["arguments"]])
-        lines.append(f'    "{name.removeprefix("plexindex_")}": ({of(call["result"])}, {given}),')
+        # A new process would create a class for each type of pointer, and each call check it.
+        kinds_of = [of(one["type"]) for one in call["arguments"]]
+        given = ["c_void_p" if kind.startswith("POINTER") else kind for kind in kinds_of]
+        lines.append(f'    "{name.removeprefix("plexindex_")}": ({of(call["result"])}, {listed(given)}),')
     return "\n".join([*lines, "}", ""])
 
 

@@ -34,7 +34,7 @@ ENUM = {
 }
 
 
-@pytest.mark.parametrize(("program", "others", "most"), [(LOOKUP, FEW, 18), (CACHE, FEW | ENUM, 25)])
+@pytest.mark.parametrize(("program", "others", "most"), [(LOOKUP, FEW, 17), (CACHE, FEW | ENUM, 24)])
 def test_a_new_process_imports_few_modules(tmp_path: Path, program: str, others: set[str], most: int) -> None:
     command = [sys.executable, "-S", "-c", LOADED, str(Path(plexindex.__file__).parents[1]), program, str(tmp_path)]
     added = subprocess.check_output(command, text=True).split()

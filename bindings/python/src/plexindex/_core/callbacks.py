@@ -23,7 +23,6 @@ from _thread import allocate_lock, get_ident, interrupt_main
 from _weakrefset import WeakSet  # `weakref` takes 2 ms of each process, and `functools` 2 ms
 from time import monotonic
 
-from ..progress import Progress
 from . import TYPE_CHECKING, convert
 from .abi import LOG_FN, PROGRESS_FN, RENEW_TOKEN_FN, CBuffer, CProgress
 
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
     from functools import partial
     from typing import Any
 
-    from ..progress import ProgressArg
+    from ..progress import Progress, ProgressArg
 else:
     from _functools import partial
 
@@ -135,6 +134,8 @@ class Watch:
         if not raw.library_length:
             # plexindex has fetched nothing yet, and calls back only so that a pending Ctrl-C can be raised.
             return True
+        from ..progress import Progress  # most processes fetch nothing
+
         title = ctypes.string_at(raw.library_data, raw.library_length)
         self.reporting = True
         try:
