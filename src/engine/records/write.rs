@@ -33,8 +33,8 @@ struct CommittedWrite {
 }
 
 /// The records that are newer than the snapshot: first records from other processes, then records of the running write.
-pub(super) struct WriteBatch<'b> {
-    pub tx: &'b RecordTx<'b>,
+pub(super) struct WriteBatch<'b, 't> {
+    pub tx: &'b RecordTx<'t>,
     pub base: &'b TableSnapshot,
     pub records: Vec<OwnedRecord>,
     /// Index of this write's first record. Earlier records are from other writes.
@@ -49,9 +49,9 @@ pub(super) struct WriteBatch<'b> {
     cleared: HashSet<TableId>,
 }
 
-impl<'b> WriteBatch<'b> {
+impl<'b, 't> WriteBatch<'b, 't> {
     /// Creates an empty batch on top of the snapshot `base`.
-    fn new(tx: &'b RecordTx<'b>, base: &'b TableSnapshot) -> Self {
+    fn new(tx: &'b RecordTx<'t>, base: &'b TableSnapshot) -> Self {
         Self {
             tx,
             base,
