@@ -118,25 +118,22 @@ class Call:
         self._query.text_data = None
         if self.buffer.capacity > _KEPT_CAPACITY:
             self._drop_buffer()
-        _pool().append(self)
+        _pool.calls.append(self)
 
 
-_threads = _local()
+class _Pool(_local):
+    """The unused objects of a thread. If a progress callback makes calls, the thread needs several."""
+
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
 
 
-def _pool() -> list[Call]:
-    try:
-        return _threads.pool  # type: ignore[no-any-return]
-    except AttributeError:
-        pool: list[Call] = []
-        _threads.pool = pool
-        return pool
+_pool = _Pool()
 
 
 def take() -> Call:
-    """Takes an unused object from the thread's pool. If a progress callback makes calls, the thread needs several."""
-    pool = _pool()
-    return pool.pop() if pool else Call()
+    """Takes an unused object from the thread's pool."""
+    return _pool.calls.pop() if _pool.calls else Call()
 
 
 def call_without_index(function: Any, *arguments: Any) -> tuple[int, bytes]:
