@@ -157,17 +157,16 @@ def test_a_lookup_writes_a_line_only_at_the_host_s_debug_level(
     matches.close()
 
 
-def test_a_slow_call_is_told_with_the_title_and_is_no_warning(
-    host_lines: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_index_s_lines_reach_a_host_without_logging(host_lines: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logging.getLogger("plexindex"), "hasHandlers", lambda: False)
-    monkeypatch.setitem(host.titles, "78dde6e5-fd29", "Adult")
-    slow = "match_path in '78dde6e5-fd29' took 1.02 s: the server (1 request) 1.01 s"
-    log.hand_on([(abi.LOG_WARN, slow), (abi.LOG_WARN, "the database took damage")])
-    assert host_lines == [
-        "d match_path in 'Adult' took 1.02 s: the server (1 request) 1.01 s",
-        "w the database took damage",
-    ]
+    log.hand_on([(abi.LOG_WARN, "the database took damage"), (abi.LOG_INFO, "fetched")])
+    assert host_lines == ["w the database took damage", "i fetched"]
+
+
+def test_no_slow_call_is_logged(tmp_path: Path) -> None:
+    matches = MatchCache(tmp_path)
+    assert matches._store._index()._recipe[3]["slow"] is None
+    matches.close()
 
 
 LIBRARIES = ["Movies", "movies", "Movies:C", "TV Shows", "", "\0", "\ud800", "Müsik"]

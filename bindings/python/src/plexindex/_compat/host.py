@@ -19,10 +19,6 @@ if TYPE_CHECKING:
 _LOGGERS, _OBFUSCATION = "shared.log", "validation.obfuscation"
 
 
-# Library titles by UUID, for log lines that contain a library's UUID.
-titles: dict[str, str] = {}
-
-
 class HostLog:
     """A component's log functions: ``debug``, ``info``, ``warn`` and ``error``."""
 

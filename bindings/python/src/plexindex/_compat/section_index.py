@@ -9,7 +9,7 @@ from .. import plexapi as _plexapi
 from .._core import TYPE_CHECKING
 from .._core.lookups import closing_lock
 from ..errors import Error
-from .host import host_log, titles
+from .host import host_log
 from .match_cache import MatchCache
 from .plex_cache import PlexCache
 
@@ -49,7 +49,6 @@ def section_index(section: Any, *caches: object) -> SectionIndex | None:
         if len(_sections) >= _MAX_SECTIONS:
             _sections.clear()
         found = _sections[name] = index.section(section)
-        titles[section.uuid] = section.title
     return found
 
 
@@ -67,8 +66,9 @@ def _index_of(server: Any, cache: PlexCache | MatchCache) -> ServerIndex | None:
             try:
                 os.makedirs(folder, mode=0o700, exist_ok=True)
                 _share_client_identifier(server, folder)
+                # The host's users cannot speed up a slow server, so its calls are not logged.
                 index = _indexes[name] = _plexapi.from_server(
-                    server, folder, mappings=rules, retry_for=_RETRY_FOR, **options
+                    server, folder, mappings=rules, retry_for=_RETRY_FOR, slow=None, **options
                 )
             except (Error, OSError) as error:
                 note_failure(error)

@@ -65,7 +65,7 @@ class TableStore:
         with self._opening:
             found = self._open
             if found is None or not found.is_open:
-                found = self._open = open_index(self.folder)
+                found = self._open = open_index(self.folder, slow=None)
             return found
 
     def close(self) -> None:

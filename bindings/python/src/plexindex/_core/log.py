@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 LOGGER = "plexindex"
 
-# The library's levels, with the corresponding levels of `logging`: ERROR, WARNING, INFO and DEBUG.
-_LEVELS = {c.LOG_ERROR: 40, c.LOG_WARN: 30, c.LOG_INFO: 20, c.LOG_DEBUG: 10}
+# The library's levels, with those of `logging`, and the functions of a host's log.
+_LEVELS = {c.LOG_ERROR: (40, "error"), c.LOG_WARN: (30, "warn"), c.LOG_INFO: (20, "info"), c.LOG_DEBUG: (10, "debug")}
 
 _draining = allocate_lock()
 # The lines that the current read collects, and its callback. The callback is created once, because creating it takes as
@@ -63,24 +63,16 @@ def hand_on(lines: list[tuple[int, str]]) -> None:
         return
     import logging
 
-    from .._compat.host import host_log, titles
+    from .._compat.host import host_log
 
-    logger = logging.getLogger(LOGGER)
-    host = host_log("Index")
-    if host.is_there and not logger.hasHandlers():
-        functions = {c.LOG_ERROR: host.error, c.LOG_WARN: host.warn, c.LOG_INFO: host.info, c.LOG_DEBUG: host.debug}
-        for level, text in lines:
-            # The log line for a slow call is `match_path in 'library' took 1.02 s: ...`.
-            call, _, rest = text.partition(" in '")
-            library, took, times = rest.partition("' took ")
-            if took:
-                # The host's users know a library by its title, and cannot speed up a slow server.
-                host.debug(f"{call} in '{titles.get(library, library)}{took}{times}")
-            else:
-                functions.get(level, host.info)(text)
-        return
-    for level, text in lines:
-        logger.log(_LEVELS.get(level, logging.INFO), "%s", text)
+    logger, host = logging.getLogger(LOGGER), host_log("Index")
+    is_for_host = host.is_there and not logger.hasHandlers()
+    for number, text in lines:
+        level, name = _LEVELS.get(number, (logging.INFO, "info"))
+        if is_for_host:
+            getattr(host, name)(text)
+        else:
+            logger.log(level, "%s", text)
 
 
 # The library's level, which a new index sets. The library writes no debug lines that nobody wants, because they take
