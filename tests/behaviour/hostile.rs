@@ -3,8 +3,7 @@
 
 use crate::support;
 use std::fmt::Write as _;
-use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::Write;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -12,11 +11,12 @@ use std::time::{Duration, Instant};
 use crate::support::worker::{Role, Worker, say, told};
 use plexindex::model::Token;
 use plexindex::options::Options;
+use plexindex_standin::{Action, Fault, LibrarySpec, Standin};
 
 const GOOD: &str = "/data/movies/Good (1999)/Good (1999).mkv";
 
 /// What the server does when it is asked for a listing.
-type Way = fn(&mut TcpStream, start: u64) -> std::io::Result<()>;
+type Way = fn(&mut dyn Write, start: u64) -> std::io::Result<()>;
 
 fn row(key: &str, rest: &str, path: &str) -> String {
     format!(
@@ -28,7 +28,7 @@ fn page(head: &str, rows: &[String]) -> Vec<u8> {
     format!(r#"{{"MediaContainer":{{{head}"Metadata":[{}]}}}}"#, rows.join(",")).into_bytes()
 }
 
-fn send(out: &mut TcpStream, headers: &str, body: &[u8]) -> std::io::Result<()> {
+fn send(out: &mut dyn Write, headers: &str, body: &[u8]) -> std::io::Result<()> {
     let length = body.len();
     write!(
         out,
@@ -37,7 +37,7 @@ fn send(out: &mut TcpStream, headers: &str, body: &[u8]) -> std::io::Result<()> 
     out.write_all(body)
 }
 
-fn good(out: &mut TcpStream, start: u64) -> std::io::Result<()> {
+fn good(out: &mut dyn Write, start: u64) -> std::io::Result<()> {
     let rows = if start == 0 {
         vec![row("\"7\"", "", GOOD)]
     } else {
@@ -58,7 +58,7 @@ fn rows_from(start: u64, count: u64) -> Vec<String> {
 }
 
 /// So much that only the first part of it is ever sent.
-fn ten_gigabytes(out: &mut TcpStream, _: u64) -> std::io::Result<()> {
+fn ten_gigabytes(out: &mut dyn Write, _: u64) -> std::io::Result<()> {
     write!(
         out,
         "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 10000000000\r\n\r\n"
@@ -69,7 +69,7 @@ fn ten_gigabytes(out: &mut TcpStream, _: u64) -> std::io::Result<()> {
 }
 
 /// A page of rows that goes on and on.
-fn ten_gigabytes_of_rows(out: &mut TcpStream, _: u64) -> std::io::Result<()> {
+fn ten_gigabytes_of_rows(out: &mut dyn Write, _: u64) -> std::io::Result<()> {
     write!(
         out,
         "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 10000000000\r\n\r\n"
@@ -81,12 +81,12 @@ fn ten_gigabytes_of_rows(out: &mut TcpStream, _: u64) -> std::io::Result<()> {
     Ok(())
 }
 
-fn endless(out: &mut TcpStream, start: u64) -> std::io::Result<()> {
+fn endless(out: &mut dyn Write, start: u64) -> std::io::Result<()> {
     let head = format!(r#""size":1000,"totalSize":{},"offset":{start},"#, start + 2_000);
     send(out, "", &page(&head, &rows_from(start, 1_000)))
 }
 
-fn deep(out: &mut TcpStream, _: u64) -> std::io::Result<()> {
+fn deep(out: &mut dyn Write, _: u64) -> std::io::Result<()> {
     let deep = format!(r#""extra":{}1{},"#, "[".repeat(1_000_000), "]".repeat(1_000_000));
     send(
         out,
@@ -95,7 +95,7 @@ fn deep(out: &mut TcpStream, _: u64) -> std::io::Result<()> {
     )
 }
 
-fn deep_objects(out: &mut TcpStream, _: u64) -> std::io::Result<()> {
+fn deep_objects(out: &mut dyn Write, _: u64) -> std::io::Result<()> {
     let deep = format!(
         r#""Media":{}1{},"#,
         r#"{"Media":"#.repeat(1_000_000),
@@ -109,18 +109,18 @@ fn deep_objects(out: &mut TcpStream, _: u64) -> std::io::Result<()> {
 }
 
 /// 10 GB of one letter, and in 10 MB.
-fn bomb(out: &mut TcpStream, _: u64) -> std::io::Result<()> {
+fn bomb(out: &mut dyn Write, _: u64) -> std::io::Result<()> {
     write!(
         out,
         "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Encoding: gzip\r\nConnection: close\r\n\r\n"
     )?;
-    let mut gzip = flate2::write::GzEncoder::new(&mut *out, flate2::Compression::fast());
+    let mut gzip = flate2::write::GzEncoder::new(out, flate2::Compression::fast());
     gzip.write_all(br#"{"MediaContainer":{"size":1,"totalSize":1,"title":""#)?;
     let piece = vec![b'x'; 1 << 20];
     (0..10_000).try_for_each(|_| gzip.write_all(&piece))
 }
 
-fn huge_total(out: &mut TcpStream, start: u64) -> std::io::Result<()> {
+fn huge_total(out: &mut dyn Write, start: u64) -> std::io::Result<()> {
     let rows = if start == 0 { rows_from(0, 10) } else { Vec::new() };
     send(
         out,
@@ -129,13 +129,13 @@ fn huge_total(out: &mut TcpStream, start: u64) -> std::io::Result<()> {
     )
 }
 
-fn small_total(out: &mut TcpStream, start: u64) -> std::io::Result<()> {
+fn small_total(out: &mut dyn Write, start: u64) -> std::io::Result<()> {
     let mut rows = rows_from(start, 500);
     rows[0] = row("\"7\"", "", GOOD);
     send(out, "", &page(r#""size":1,"totalSize":1,"#, &rows))
 }
 
-fn negative(out: &mut TcpStream, _: u64) -> std::io::Result<()> {
+fn negative(out: &mut dyn Write, _: u64) -> std::io::Result<()> {
     let rows = [row(
         "-1",
         r#""year":-5,"duration":-1,"index":-9,"#,
@@ -144,13 +144,13 @@ fn negative(out: &mut TcpStream, _: u64) -> std::io::Result<()> {
     send(out, "", &page(r#""size":-1,"totalSize":-5,"offset":-3,"#, &rows))
 }
 
-fn twice(out: &mut TcpStream, start: u64) -> std::io::Result<()> {
+fn twice(out: &mut dyn Write, start: u64) -> std::io::Result<()> {
     let one = row("\"7\"", r#""ratingKey":"8","title":"U","#, GOOD);
     let rows = if start == 0 { vec![one.clone(), one] } else { Vec::new() };
     send(out, "", &page(r#""size":2,"totalSize":2,"totalSize":2,"#, &rows))
 }
 
-fn long_title(out: &mut TcpStream, start: u64) -> std::io::Result<()> {
+fn long_title(out: &mut dyn Write, start: u64) -> std::io::Result<()> {
     let title = format!(r#""summary":"s","originalTitle":"{}","#, "ä".repeat(1 << 19));
     let mut one = row("\"7\"", &title, GOOD);
     let whole = "t".repeat(1 << 20);
@@ -159,14 +159,14 @@ fn long_title(out: &mut TcpStream, start: u64) -> std::io::Result<()> {
     send(out, "", &page(r#""size":1,"totalSize":1,"#, &rows))
 }
 
-fn no_utf8(out: &mut TcpStream, _: u64) -> std::io::Result<()> {
+fn no_utf8(out: &mut dyn Write, _: u64) -> std::io::Result<()> {
     let mut body = page(r#""size":1,"totalSize":1,"#, &[row("\"7\"", "", GOOD)]);
     let at = body.windows(3).position(|bytes| bytes == b"\"T\"").expect("a title");
     body[at + 1] = 0xFF;
     send(out, "", &body)
 }
 
-fn drip(out: &mut TcpStream, start: u64) -> std::io::Result<()> {
+fn drip(out: &mut dyn Write, start: u64) -> std::io::Result<()> {
     let mut whole = Vec::new();
     let body = page(r#""size":1,"totalSize":1,"#, &[row("\"7\"", "", GOOD)]);
     write!(
@@ -182,12 +182,12 @@ fn drip(out: &mut TcpStream, start: u64) -> std::io::Result<()> {
     })
 }
 
-fn endless_head(out: &mut TcpStream, _: u64) -> std::io::Result<()> {
+fn endless_head(out: &mut dyn Write, _: u64) -> std::io::Result<()> {
     write!(out, "HTTP/1.1 200 OK\r\n")?;
     (0..100_000_000).try_for_each(|number| write!(out, "X-{number}: {number}\r\n"))
 }
 
-fn missing_rows(out: &mut TcpStream, start: u64) -> std::io::Result<()> {
+fn missing_rows(out: &mut dyn Write, start: u64) -> std::io::Result<()> {
     let rows = if start == 0 { rows_from(1, 1) } else { Vec::new() };
     let head = format!(r#""size":{},"totalSize":10000000,"offset":{start},"#, rows.len());
     send(out, "", &page(&head, &rows))
@@ -216,58 +216,18 @@ const LARGE: [(&str, Way, u64); 2] = [
     ("10 GB in 10 MB of gzip", bomb, 60_000),
 ];
 
-/// A server on a port of its own; its way may be changed.
-fn serve(way: Arc<Mutex<Way>>) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let url = format!("http://{}", listener.local_addr().expect("an address"));
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let way = Arc::clone(&way);
-            let Ok(mut stream) = stream else { return };
-            std::thread::spawn(move || {
-                let mut lines = BufReader::new(stream.try_clone().expect("a copy"));
-                loop {
-                    let (mut target, mut start) = (String::new(), 0);
-                    loop {
-                        let mut line = String::new();
-                        if lines.read_line(&mut line).unwrap_or(0) == 0 {
-                            return;
-                        }
-                        let line = line.trim_end().to_ascii_lowercase();
-                        if line.is_empty() {
-                            break;
-                        }
-                        if target.is_empty() {
-                            line.split(' ').nth(1).unwrap_or_default().clone_into(&mut target);
-                        }
-                        if let Some(from) = line.strip_prefix("x-plex-container-start:") {
-                            start = from.trim().parse().unwrap_or(0);
-                        }
-                    }
-                    let done = if target.contains("/all") {
-                        let way = *way.lock().expect("no panic");
-                        way(&mut stream, start)
-                    } else if target.starts_with("/library/sections") {
-                        send(&mut stream, "", SECTIONS.as_bytes())
-                    } else {
-                        send(
-                            &mut stream,
-                            "",
-                            br#"{"MediaContainer":{"machineIdentifier":"m","version":"1.43.0"}}"#,
-                        )
-                    };
-                    if done.is_err() {
-                        return;
-                    }
-                }
-            });
-        }
+/// A server whose way may be changed.
+fn serve(way: Arc<Mutex<Way>>) -> Standin {
+    let server = Standin::builder().open().library(LibrarySpec::movies(0)).serve();
+    let listing = Action::write(move |out, start| {
+        let way = *way.lock().expect("no panic");
+        way(out, start).map(|()| true)
     });
-    url
+    let mut fault = Fault::new(listing).times(0);
+    fault.contains = Some("/all".to_owned());
+    server.fault(fault);
+    server
 }
-
-const SECTIONS: &str = r#"{"MediaContainer":{"size":1,"Directory":[{"key":"1","type":"movie","title":"Movies",
-"uuid":"0b1c","scannedAt":5,"contentChangedAt":5,"Location":[{"id":1,"path":"/data/movies"}]}]}}"#;
 
 /// KiB that this process had at most.
 fn peak() -> u64 {
@@ -328,9 +288,10 @@ pub const ROLES: &[Role] = &[("ask", ask)];
 
 #[test]
 fn a_refresh_ends_if_ten_million_rows_never_come() {
+    let server = serve(Arc::new(Mutex::new(missing_rows as Way)));
     let folder = tempfile::tempdir().expect("a folder");
     let index = plexindex::Index::open(plexindex::Options {
-        server_url: Some(serve(Arc::new(Mutex::new(missing_rows as Way)))),
+        server_url: Some(server.url()),
         token: plexindex::Token::new("t"),
         read_timeout: Duration::from_secs(1),
         retry_for: Duration::ZERO,
@@ -372,10 +333,10 @@ fn meet_all(ways: &[(&'static str, Way, u64)]) {
 
 fn meet(name: &str, way: Way, wait: u64) {
     let now = Arc::new(Mutex::new(way));
-    let url = serve(Arc::clone(&now));
+    let server = serve(Arc::clone(&now));
     let folder = tempfile::tempdir().expect("a folder");
     let place = folder.path().display().to_string();
-    let mut worker = Worker::start("ask", [&*place, &*url, &*wait.to_string()]);
+    let mut worker = Worker::start("ask", [&*place, &server.url(), &*wait.to_string()]);
     let said = worker.hear();
     println!("{name}: ms, MiB, outcome: {said}");
     let mut words = said.split(' ');

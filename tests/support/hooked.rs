@@ -1,4 +1,4 @@
-//! A source over a real server that calls a test within each request.
+//! A source that calls a test within each request.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,47 +8,63 @@ use plexindex::error::Result;
 use plexindex::model::{Item, Library, Server};
 use plexindex::options::Options;
 use plexindex::source::plex::PlexHttp;
-use plexindex::source::{Abilities, Bounds, LocatedItem, PageEnd, PageRequest, Source, SourceKind, WantedPath};
+use plexindex::source::{
+    Abilities, Bounds, IndexedItems, LocatedItem, PageEnd, PageRequest, Source, SourceChanges, SourceKind, WantedPath,
+};
 
 /// How long the server may be silent, and failures are retried; `None` for as long as the options allow.
 pub type Patience = [Option<Duration>; 2];
 /// Called when an answer has arrived and before it is used, with the request.
 pub type Hook = Arc<dyn Fn(&'static str, Patience) + Send + Sync>;
 
-struct Hooked {
-    plex: PlexHttp,
-    hook: Hook,
+/// A source over another one.
+pub struct Hooked<S> {
+    pub real: S,
+    pub hook: Hook,
 }
 
-impl Source for Hooked {
+impl<S> Hooked<S> {
+    fn call<T>(&self, request: &'static str, bounds: Bounds<'_>, answer: T) -> T {
+        (self.hook)(request, [bounds.max_silence, bounds.retry_for]);
+        answer
+    }
+}
+
+impl<S: Source> Source for Hooked<S> {
     fn kind(&self) -> &'static SourceKind {
-        self.plex.kind()
+        self.real.kind()
     }
 
     fn abilities(&self) -> Abilities {
-        self.plex.abilities()
+        self.real.abilities()
     }
 
     fn server(&self, bounds: Bounds<'_>) -> Result<Server> {
-        self.plex.server(bounds)
+        self.real.server(bounds)
     }
 
     fn libraries(&self, bounds: Bounds<'_>) -> Result<Vec<Library>> {
-        let came = self.plex.libraries(bounds);
-        (self.hook)("libraries", [bounds.max_silence, bounds.retry_for]);
-        came
+        self.call("libraries", bounds, self.real.libraries(bounds))
+    }
+
+    fn may_have_changed(&self, token: &str) -> bool {
+        self.real.may_have_changed(token)
+    }
+
+    fn partitions(&self, library: &Library) -> usize {
+        self.real.partitions(library)
     }
 
     fn page(&self, request: &PageRequest<'_>, bounds: Bounds<'_>, items: &mut Vec<Item>) -> Result<PageEnd> {
-        let came = self.plex.page(request, bounds, items);
-        (self.hook)("page", [bounds.max_silence, bounds.retry_for]);
-        came
+        self.call("page", bounds, self.real.page(request, bounds, items))
+    }
+
+    fn changes(&self, library: &Library, known: &dyn IndexedItems, bounds: Bounds<'_>) -> Result<SourceChanges> {
+        self.call("changes", bounds, self.real.changes(library, known, bounds))
     }
 
     fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<LocatedItem>> {
-        let came = self.plex.items(rating_keys, bounds);
-        (self.hook)("items", [bounds.max_silence, bounds.retry_for]);
-        came
+        self.call("items", bounds, self.real.items(rating_keys, bounds))
     }
 
     fn find_path(
@@ -58,21 +74,19 @@ impl Source for Hooked {
         bounds: Bounds<'_>,
         is_it: &mut dyn FnMut(Vec<Item>) -> Result<bool>,
     ) -> Result<bool> {
-        let came = self.plex.find_path(library, wanted, bounds, is_it);
-        (self.hook)("path", [bounds.max_silence, bounds.retry_for]);
-        came
+        self.call("path", bounds, self.real.find_path(library, wanted, bounds, is_it))
     }
 
     fn after_fork(&self) {
-        self.plex.after_fork();
+        self.real.after_fork();
     }
 }
 
 /// Opens an index over this server.
 pub fn open(options: Options, clock: &Arc<ManualClock>, hook: Hook) -> Index {
     Index::open_with(options, Arc::clone(clock) as _, |options, id, meter| {
-        let plex = PlexHttp::new(options, id, meter)?;
-        Ok(Arc::new(Hooked { plex, hook }) as Arc<dyn Source>)
+        let real = PlexHttp::new(options, id, meter)?;
+        Ok(Arc::new(Hooked { real, hook }) as Arc<dyn Source>)
     })
     .expect("the index opens")
 }

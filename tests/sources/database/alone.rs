@@ -4,15 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::support::index::{Index, ManualClock, QueryOptions};
-use plexindex::error::{Result, Status};
-use plexindex::model::{Item, Library, MatchKind, Server as ServerName};
+use plexindex::error::Status;
+use plexindex::model::MatchKind;
 use plexindex::options::{Mapping, Options};
 use plexindex::source::database::PlexDatabase;
-use plexindex::source::{
-    Abilities, Bounds, IndexedItems, LocatedItem, PageEnd, PageRequest, Source, SourceChanges, SourceKind, WantedPath,
-};
+use plexindex::source::{Bounds, Source};
 
 use crate::database::{open, options};
+use crate::support::hooked::{Hook, Hooked};
 use crate::support::plex_database::{self as written, Server, kind};
 use crate::support::{HOUR_MS, clock};
 
@@ -248,53 +247,6 @@ fn a_file_that_cannot_be_read_leaves_old_answers_marked_as_stale() {
     assert_eq!(index.stats().expect("statistics").last_failure, None);
 }
 
-/// The database, with its looks counted.
-struct Counted {
-    real: PlexDatabase,
-    looks: Arc<AtomicU64>,
-}
-
-impl Source for Counted {
-    fn kind(&self) -> &'static SourceKind {
-        self.real.kind()
-    }
-    fn abilities(&self) -> Abilities {
-        self.real.abilities()
-    }
-    fn server(&self, bounds: Bounds<'_>) -> Result<ServerName> {
-        self.real.server(bounds)
-    }
-    fn libraries(&self, bounds: Bounds<'_>) -> Result<Vec<Library>> {
-        self.looks.fetch_add(1, Ordering::Relaxed);
-        self.real.libraries(bounds)
-    }
-    fn may_have_changed(&self, token: &str) -> bool {
-        self.real.may_have_changed(token)
-    }
-    fn page(&self, request: &PageRequest<'_>, bounds: Bounds<'_>, items: &mut Vec<Item>) -> Result<PageEnd> {
-        self.looks.fetch_add(1, Ordering::Relaxed);
-        self.real.page(request, bounds, items)
-    }
-    fn changes(&self, library: &Library, known: &dyn IndexedItems, bounds: Bounds<'_>) -> Result<SourceChanges> {
-        self.looks.fetch_add(1, Ordering::Relaxed);
-        self.real.changes(library, known, bounds)
-    }
-    fn find_path(
-        &self,
-        library: &Library,
-        wanted: &WantedPath<'_>,
-        bounds: Bounds<'_>,
-        is_it: &mut dyn FnMut(Vec<Item>) -> Result<bool>,
-    ) -> Result<bool> {
-        self.looks.fetch_add(1, Ordering::Relaxed);
-        self.real.find_path(library, wanted, bounds, is_it)
-    }
-    fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<LocatedItem>> {
-        self.looks.fetch_add(1, Ordering::Relaxed);
-        self.real.items(rating_keys, bounds)
-    }
-}
-
 /// Makes the file old enough for the next write to show in its time.
 fn age(server: &Server) {
     let file = std::fs::File::options()
@@ -310,15 +262,13 @@ fn age(server: &Server) {
 /// An index that counts how often the database is looked into.
 fn counted(server: &Server, looks: &Arc<AtomicU64>, clock: &Arc<ManualClock>) -> Index {
     let (looks, folder) = (Arc::clone(looks), server.folder.clone());
-    Index::open_with(
-        options(&folder.parent().expect("a folder").join("store"), &folder),
-        Arc::clone(clock) as _,
-        move |_, _, _| {
-            let real = PlexDatabase::new(&folder);
-            Ok(Arc::new(Counted { real, looks }) as Arc<dyn Source>)
-        },
-    )
-    .expect("opened")
+    let hook: Hook = Arc::new(move |_, _| {
+        looks.fetch_add(1, Ordering::Relaxed);
+    });
+    let real = PlexDatabase::new(&folder);
+    let options = options(&folder.parent().expect("a folder").join("store"), &folder);
+    let hooked = Arc::new(Hooked { real, hook }) as Arc<dyn Source>;
+    Index::open_with(options, Arc::clone(clock) as _, |_, _, _| Ok(hooked)).expect("opened")
 }
 
 /// A server of so many libraries, each with one film.

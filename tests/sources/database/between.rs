@@ -5,54 +5,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::support::index::{Index, QueryOptions};
-use plexindex::error::Result;
-use plexindex::model::{Item, Library, MatchKind, Server as ServerName};
+use plexindex::model::MatchKind;
 use plexindex::options::Options;
+use plexindex::source::Source;
 use plexindex::source::database::PlexDatabase;
-use plexindex::source::{
-    Abilities, Bounds, IndexedItems, LocatedItem, PageEnd, PageRequest, Source, SourceChanges, SourceKind,
-};
 
 use crate::database::alone::{films, path};
 use crate::database::options;
 use crate::support::clock;
+use crate::support::hooked::{Hook, Hooked};
 use crate::support::plex_database as written;
-
-/// The database, with something that happens after each of the first pages.
-struct Between<F> {
-    real: PlexDatabase,
-    pages: AtomicU32,
-    then: F,
-}
-
-impl<F: Fn(u32) + Send + Sync> Source for Between<F> {
-    fn kind(&self) -> &'static SourceKind {
-        self.real.kind()
-    }
-    fn abilities(&self) -> Abilities {
-        self.real.abilities()
-    }
-    fn server(&self, bounds: Bounds<'_>) -> Result<ServerName> {
-        self.real.server(bounds)
-    }
-    fn libraries(&self, bounds: Bounds<'_>) -> Result<Vec<Library>> {
-        self.real.libraries(bounds)
-    }
-    fn may_have_changed(&self, token: &str) -> bool {
-        self.real.may_have_changed(token)
-    }
-    fn page(&self, request: &PageRequest<'_>, bounds: Bounds<'_>, items: &mut Vec<Item>) -> Result<PageEnd> {
-        let page = self.real.page(request, bounds, items);
-        (self.then)(self.pages.fetch_add(1, Ordering::Relaxed));
-        page
-    }
-    fn changes(&self, library: &Library, known: &dyn IndexedItems, bounds: Bounds<'_>) -> Result<SourceChanges> {
-        self.real.changes(library, known, bounds)
-    }
-    fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<LocatedItem>> {
-        self.real.items(rating_keys, bounds)
-    }
-}
 
 const FILMS: u32 = 1_500;
 
@@ -86,21 +48,21 @@ fn what_changes_between_slices_is_in_what_is_published() {
         }
         truth.insert(new(page), (FILMS + 1 + page).to_string());
     }
-    let index = Index::open_with(
-        Options {
-            page_size: 200,
-            ..options(&folder.path().join("store"), &server.folder)
-        },
-        clock(),
-        |options, _, _| {
-            Ok(Arc::new(Between {
-                real: PlexDatabase::new(options.database.as_deref().expect("a database")),
-                pages: AtomicU32::new(0),
-                then: change,
-            }) as Arc<dyn Source>)
-        },
-    )
-    .expect("opened");
+    let pages = AtomicU32::new(0);
+    let hook: Hook = Arc::new(move |request, _| {
+        if request == "page" {
+            change(pages.fetch_add(1, Ordering::Relaxed));
+        }
+    });
+    let options = Options {
+        page_size: 200,
+        ..options(&folder.path().join("store"), &server.folder)
+    };
+    let real = PlexDatabase::new(&server.folder);
+    let index = Index::open_with(options, clock(), |_, _, _| {
+        Ok(Arc::new(Hooked { real, hook }) as Arc<dyn Source>)
+    });
+    let index = index.expect("opened");
     index.refresh(&QueryOptions::default(), true).expect("listed");
     let stats = index.stats().expect("statistics");
     assert_eq!((stats.items, stats.listings), (truth.len() as u64, 1));

@@ -2,17 +2,12 @@
 
 use plexindex::source::plex::Rows;
 use plexindex::source::{Bounds, RequestKind, Source};
-use plexindex_standin::{Kind, LibrarySpec, Standin};
+use plexindex_standin::{Kind, Standin};
 
-use super::support::{Client, Raw, TOKEN, answer, client};
+use super::support::{Client, answer, client, standin};
 
-fn standin(movies: u32) -> (Standin, Client, Vec<String>) {
-    let server = Standin::builder()
-        .token(TOKEN)
-        .library(LibrarySpec::movies(movies))
-        .start()
-        .unwrap();
-    let client = client(&server.url());
+fn keyed(movies: u32) -> (Standin, Client, Vec<String>) {
+    let (server, client) = standin(movies);
     let (_, items) = client.page(Rows::All, 0, 1_000).unwrap();
     let keys = items.into_iter().map(|item| item.rating_key).collect();
     (server, client, keys)
@@ -25,7 +20,7 @@ fn confirmed(client: &Client, keys: &[&str]) -> Vec<String> {
 
 #[test]
 fn a_hundred_items_a_request() {
-    let (server, client, keys) = standin(250);
+    let (server, client, keys) = keyed(250);
     let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
     assert_eq!(confirmed(&client, &keys), keys);
     assert_eq!(server.stats().of(Kind::Metadata), 3);
@@ -41,7 +36,7 @@ fn a_hundred_items_a_request() {
 
 #[test]
 fn what_a_server_cut_off_is_asked_for_again() {
-    let (server, client, keys) = standin(50);
+    let (server, client, keys) = keyed(50);
     server.config(|config| config.max_ids = Some(20));
     let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
     assert_eq!(confirmed(&client, &keys), keys);
@@ -50,7 +45,7 @@ fn what_a_server_cut_off_is_asked_for_again() {
 
 #[test]
 fn what_was_not_asked_for_is_no_answer() {
-    let raw = Raw::answering([answer(
+    let raw = Standin::answering([answer(
         "200 OK",
         "",
         r#"{"MediaContainer":{"Metadata":[{"ratingKey":"7"},{"ratingKey":"1"},{"ratingKey":"1"}]}}"#,

@@ -9,78 +9,104 @@ use plexindex_standin::{Action, Fault, LibrarySpec, Standin, Token};
 use std::io::Write;
 use std::time::Duration;
 
-use super::support::{Client, Raw, TOKEN, answer, client, client_with, settled};
+use super::support::{PAGE, TOKEN, answer, client, client_with, settled, standin};
 
-fn standin() -> (Standin, Client) {
-    let server = Standin::builder()
-        .token(TOKEN)
-        .library(LibrarySpec::movies(200))
-        .start()
-        .unwrap();
-    let client = client(&server.url());
-    (server, client)
-}
-
-/// Fails once, at once, so.
-fn fails(action: Action, status: Status, words: &[&str]) {
-    let (server, client) = standin();
-    server.fault(Fault::new(action).times(0));
-    let error = client.failure();
-    assert_eq!(error.status, status, "{error}");
-    for word in words
-        .iter()
-        .chain(&[server.url().as_str(), "cannot list the libraries"])
-    {
-        assert!(error.message.contains(word), "no {word:?} in: {error}");
-    }
-    assert_eq!(client.meter.count(), 1, "{error}");
-    assert_eq!(server.stats().total, 1);
-    assert_eq!(client.meter.bytes(), settled(&server).bytes);
-    assert_eq!(client.clock.slept(), Duration::ZERO);
-}
-
-fn status(status: u16) -> Action {
-    Action::Status {
-        status,
-        retry_after: None,
-    }
-}
-
-fn body(content_type: &str, body: &str) -> Action {
-    Action::Body {
+/// Each way to fail at once: the status, and what the text names: the reason, the input, the remedy.
+#[test]
+fn each_failure_costs_one_request() {
+    use Status::{Forbidden, NotOnServer, NotPlex, ServerError, Unauthorized};
+    let body = |content_type: &str, body: &str| Action::Body {
         status: 200,
         content_type: content_type.into(),
         body: body.into(),
+    };
+    let xml = |text| body("text/xml", text);
+    let html = |text| body("text/html", text);
+    let json = |text| body("application/json", text);
+    let failures: [(Action, Status, &[&str]); 18] = [
+        (Action::status(401), Unauthorized, &["401"]),
+        (Action::status(403), Forbidden, &["403", "owner"]),
+        (Action::status(404), NotOnServer, &["404"]),
+        (Action::status(400), ServerError, &["400"]),
+        (Action::status(501), ServerError, &["501"]),
+        (Action::LoginPage, NotPlex, &["login page", "Sign in"]),
+        (Action::Garbage, NotPlex, &["not from Plex"]),
+        (Action::EmptyObject, NotPlex, &["JSON, but not from Plex"]),
+        (Action::OldJson, NotPlex, &["_children", "update the server"]),
+        (
+            xml("<?xml version=\"1.0\"?><MediaContainer/>"),
+            NotPlex,
+            &["XML instead of JSON", "Accept"],
+        ),
+        (
+            xml("<Response code=\"500\" status=\"Not now.\"/>"),
+            NotPlex,
+            &["only with a message", "Not now."],
+        ),
+        (
+            xml("<?xml version=\"1.0\"?><!-- x --><rss></rss>"),
+            NotPlex,
+            &["not from Plex", "<rss>"],
+        ),
+        (
+            html("<?xml version=\"1.0\"?><!DOCTYPE html><title>Router</title>"),
+            NotPlex,
+            &["a web page", "\"Router\""],
+        ),
+        (
+            html("<html><title>Router</title>"),
+            NotPlex,
+            &["a web page", "\"Router\""],
+        ),
+        (
+            html(&format!("<html><title>bad token {TOKEN}</title>")),
+            NotPlex,
+            &["bad token ***"],
+        ),
+        (body("text/plain", "hello"), NotPlex, &["not from Plex"]),
+        (json("[1,2]"), NotPlex, &["not from Plex"]),
+        (
+            json(r#"{"MediaContainer":[[]]}"#),
+            NotPlex,
+            &["JSON, but not from Plex"],
+        ),
+    ];
+    let (server, _) = standin(200);
+    for (action, status, words) in failures {
+        server.reset();
+        server.clear_faults();
+        server.fault(Fault::new(action).times(0));
+        let client = client(&server.url());
+        let error = client.failure();
+        assert_eq!(error.status, status, "{error}");
+        for word in words
+            .iter()
+            .chain(&[server.url().as_str(), "cannot list the libraries"])
+        {
+            assert!(error.message.contains(word), "no {word:?} in: {error}");
+        }
+        assert_eq!(client.meter.count(), 1, "{error}");
+        assert_eq!(server.stats().total, 1);
+        assert_eq!(client.meter.bytes(), settled(&server).bytes);
+        assert_eq!(client.clock.slept(), Duration::ZERO);
     }
-}
-
-#[test]
-fn refusals() {
-    fails(
-        status(401),
-        Status::Unauthorized,
-        &["the server rejected the token (401)"],
-    );
-    fails(status(403), Status::Forbidden, &["403", "owner"]);
-    fails(status(404), Status::NotOnServer, &["404"]);
-    fails(status(400), Status::ServerError, &["400"]);
-    fails(status(501), Status::ServerError, &["501"]);
 }
 
 #[test]
 fn a_wrong_token_and_none_are_told_apart() {
-    let (server, _) = standin();
-    let wrong = client_with(&server.url(), |options| {
-        options.token = plexindex::model::Token::new("another-token");
-    });
-    assert!(wrong.failure().message.contains("the server rejected the token"));
-    let none = client_with(&server.url(), |options| options.token = None);
-    let error = none.failure();
-    assert_eq!(error.status, Status::Unauthorized);
-    assert!(
-        error.message.contains("none was given: set the option `token`"),
-        "{error}"
-    );
+    let (server, _) = standin(1);
+    for (token, remedy) in [
+        (Some("another-token"), "rejected the token"),
+        (None, "set the option `token`"),
+    ] {
+        let client = client_with(&server.url(), |options| {
+            options.token = token.and_then(plexindex::model::Token::new);
+        });
+        let error = client.failure();
+        assert_eq!(error.status, Status::Unauthorized);
+        assert!(error.message.contains(remedy), "{error}");
+        assert_eq!(server.log().pop().unwrap().token_in_header, token.is_some());
+    }
     assert_eq!(server.stats().total, 2);
 }
 
@@ -102,61 +128,8 @@ fn a_library_that_is_not_shared() {
 }
 
 #[test]
-fn answers_that_are_not_plex() {
-    fails(Action::LoginPage, Status::NotPlex, &["is a login page", "Sign in"]);
-    fails(Action::Garbage, Status::NotPlex, &["not from Plex"]);
-    fails(Action::EmptyObject, Status::NotPlex, &["JSON, but not from Plex"]);
-    fails(Action::OldJson, Status::NotPlex, &["_children", "update the server"]);
-    fails(
-        body("text/xml", "<?xml version=\"1.0\"?><MediaContainer size=\"0\"/>"),
-        Status::NotPlex,
-        &[
-            "the Plex server replied in XML instead of JSON",
-            "Accept",
-            "update the server",
-        ],
-    );
-    fails(
-        body(
-            "text/xml",
-            "<Response code=\"500\" title=\"Sorry\" status=\"Not now.\"/>",
-        ),
-        Status::NotPlex,
-        &["the Plex server replied only with a message", "Not now."],
-    );
-    fails(
-        body(
-            "text/xml",
-            "<?xml version=\"1.0\"?><!-- x --><rss version=\"2.0\"></rss>",
-        ),
-        Status::NotPlex,
-        &["not from Plex", "<rss>"],
-    );
-    fails(
-        body(
-            "text/html",
-            "<?xml version=\"1.0\"?><!DOCTYPE html><html><title>Router</title>",
-        ),
-        Status::NotPlex,
-        &["a web page", "\"Router\""],
-    );
-    fails(
-        body("text/html", "<html><title>Router</title>"),
-        Status::NotPlex,
-        &["a web page", "\"Router\""],
-    );
-    fails(body("text/plain", "hello"), Status::NotPlex, &["not from Plex"]);
-    fails(body("application/json", "[1,2]"), Status::NotPlex, &["not from Plex"]);
-    fails(
-        body("application/json", r#"{"MediaContainer":[[]]}"#),
-        Status::NotPlex,
-        &["JSON, but not from Plex"],
-    );
-}
-
-#[test]
 fn an_identity_without_an_identifier() {
-    let raw = Raw::answering([answer("200 OK", "", r#"{"MediaContainer":{"size":0,"version":"1"}}"#)]);
+    let raw = Standin::answering([answer("200 OK", "", r#"{"MediaContainer":{"size":0,"version":"1"}}"#)]);
     let error = client(&raw.url()).plex.server(Bounds::NONE).unwrap_err();
     assert_eq!(error.status, Status::NotPlex);
     assert!(error.message.contains("machineIdentifier"), "{error}");
@@ -170,105 +143,76 @@ fn a_list_without_libraries_must_say_that_there_are_none() {
         (r#"{"MediaContainer":{"size":2}}"#, false),
         (r#"{"MediaContainer":{}}"#, false),
     ] {
-        let raw = Raw::answering([answer("200 OK", "", body)]);
+        let raw = Standin::answering([answer("200 OK", "", body)]);
         let listed = client(&raw.url()).plex.libraries(Bounds::NONE);
         let expected = is_believed.then(Vec::new).ok_or(Status::BadAnswer);
         assert_eq!(listed.map_err(|error| error.status), expected, "{body}");
     }
 }
 
-#[test]
-fn lengths_that_lie() {
-    let longer = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{\"MediaContainer\":{}}".to_vec();
-    let raw = Raw::answering([longer]);
-    let error = client(&raw.url()).failure();
-    assert_eq!(error.status, Status::BadAnswer);
-    assert!(error.message.contains("cut off"), "{error}");
-
-    let shorter = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n{\"MediaContainer\":{}}".to_vec();
-    let raw = Raw::answering([shorter]);
-    let error = client(&raw.url()).failure();
-    assert_eq!(error.status, Status::BadAnswer);
-    assert!(error.message.contains("malformed"), "{error}");
-    assert_eq!(raw.heads().len(), 1);
+/// `{"MediaContainer":{"size":0}}`, packed.
+fn packed<W: Write>(encoder: impl FnOnce(Vec<u8>) -> W, finish: impl FnOnce(W) -> std::io::Result<Vec<u8>>) -> Vec<u8> {
+    let mut encoder = encoder(Vec::new());
+    encoder.write_all(br#"{"MediaContainer":{"size":0}}"#).unwrap();
+    finish(encoder).unwrap()
 }
 
 #[test]
-fn compression_that_is_damaged_or_unknown() {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(br#"{"MediaContainer":{"size":0}}"#).unwrap();
-    let mut body = encoder.finish().unwrap();
-    let good = Raw::answering([answer("200 OK", "Content-Encoding: gzip\r\n", &body)]);
-    assert_eq!(client(&good.url()).plex.libraries(Bounds::NONE), Ok(Vec::new()));
-
-    let cut = Raw::answering([answer("200 OK", "Content-Encoding: gzip\r\n", &body[..body.len() - 12])]);
-    let error = client(&cut.url()).failure();
-    assert_eq!(error.status, Status::BadAnswer);
-    assert!(error.message.contains("compressed reply is damaged"), "{error}");
-
-    body[15] ^= 0x55;
-    let damaged = Raw::answering([answer("200 OK", "Content-Encoding: gzip\r\n", &body)]);
-    assert_eq!(client(&damaged.url()).failure().status, Status::BadAnswer);
-
-    let plain = br#"{"MediaContainer":{"size":0}}"#;
-    let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
-    let mut zlib = ZlibEncoder::new(Vec::new(), Compression::fast());
-    let mut deflate = DeflateEncoder::new(Vec::new(), Compression::fast());
-    for encoder in [&mut gzip as &mut dyn Write, &mut zlib, &mut deflate] {
-        encoder.write_all(plain).unwrap();
-    }
-    for (header, body) in [
-        ("", gzip.finish().unwrap()),
-        ("Content-Encoding: deflate\r\n", zlib.finish().unwrap()),
-        ("Content-Encoding: Deflate\r\n", deflate.finish().unwrap()),
-    ] {
-        let raw = Raw::answering([answer("200 OK", header, body)]);
+fn bodies_are_unpacked_as_they_are_packed() {
+    let fast = Compression::fast();
+    let gzip = packed(|to| GzEncoder::new(to, fast), GzEncoder::finish);
+    let zlib = packed(|to| ZlibEncoder::new(to, fast), ZlibEncoder::finish);
+    let deflate = packed(|to| DeflateEncoder::new(to, fast), DeflateEncoder::finish);
+    for (encoding, body) in [("", &gzip), ("gzip", &gzip), ("deflate", &zlib), ("Deflate", &deflate)] {
+        let header = format!("Content-Encoding: {encoding}\r\n");
+        let server = Standin::answering([answer("200 OK", if encoding.is_empty() { "" } else { &header }, body)]);
         assert_eq!(
-            client(&raw.url()).plex.libraries(Bounds::NONE),
+            client(&server.url()).plex.libraries(Bounds::NONE),
             Ok(Vec::new()),
-            "{header}"
+            "{encoding}"
         );
     }
-
-    let other = Raw::answering([answer("200 OK", "Content-Encoding: br\r\n", "x")]);
-    let error = client(&other.url()).failure();
-    assert_eq!(error.status, Status::BadAnswer);
-    assert!(error.message.contains("unexpected encoding \"br\""), "{error}");
 }
 
+/// Answers that are damaged on their way: the status, and what the text names.
 #[test]
-fn what_does_not_speak_http() {
-    let raw = Raw::answering([b"SSH-2.0-OpenSSH_9.2\r\n\r\n".to_vec()]);
-    let error = client(&raw.url()).failure();
-    assert_eq!(error.status, Status::NotPlex);
-    assert!(error.message.contains("is not HTTP"), "{error}");
-    assert_eq!(raw.heads().len(), 1);
-}
-
-#[test]
-fn the_head_of_an_answer_has_a_bound() {
+fn damaged_answers() {
+    let gzip = packed(|to| GzEncoder::new(to, Compression::fast()), GzEncoder::finish);
+    let mut flipped = gzip.clone();
+    flipped[15] ^= 0x55;
+    let of_length =
+        |length: u32| format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{{\"MediaContainer\":{{}}}}");
+    let encoded = |encoding: &str, body: &[u8]| answer("200 OK", &format!("Content-Encoding: {encoding}\r\n"), body);
     let long = format!("X-Long: {}\r\n", "x".repeat(1 << 20));
-    let raw = Raw::answering([answer("200 OK", &long, "{}")]);
-    let error = client(&raw.url()).failure();
-    assert_eq!(error.status, Status::NotPlex, "{error}");
-    assert!(error.message.contains("the response headers"), "{error}");
+    for (reply, status, words) in [
+        (of_length(1_000).into_bytes(), Status::BadAnswer, "cut off"),
+        (of_length(10).into_bytes(), Status::BadAnswer, "malformed"),
+        (
+            encoded("gzip", &gzip[..gzip.len() - 12]),
+            Status::BadAnswer,
+            "compressed reply is damaged",
+        ),
+        (encoded("gzip", &flipped), Status::BadAnswer, ""),
+        (encoded("br", b"x"), Status::BadAnswer, "\"br\""),
+        (b"SSH-2.0-OpenSSH_9.2\r\n\r\n".to_vec(), Status::NotPlex, "is not HTTP"),
+        (answer("200 OK", &long, "{}"), Status::NotPlex, "the response headers"),
+    ] {
+        let server = Standin::answering([reply]);
+        let error = client(&server.url()).failure();
+        assert_eq!(error.status, status, "{error}");
+        assert!(error.message.contains(words), "{error}");
+        assert_eq!(server.stats().total, 1, "{error}");
+    }
 }
 
 #[test]
 fn a_page_that_breaks_midway_keeps_its_whole_rows() {
     for action in [Action::Cut { after: None }, Action::Truncate { keep: None }] {
-        let (server, client) = standin();
+        let (server, client) = standin(200);
         let (_, all) = client.page(Rows::All, 0, 200).unwrap();
         server.fault(Fault::new(action.clone()).times(0));
         let mut items = Vec::new();
-        let request = plexindex::source::plex::RowsRequest {
-            section: "1",
-            kind: plexindex::model::ItemType::Movie,
-            rows: Rows::All,
-            start: 0,
-            size: 200,
-        };
-        let error = client.plex.fetch_rows(&request, Bounds::NONE, &mut items).unwrap_err();
+        let error = client.plex.fetch_rows(&PAGE, Bounds::NONE, &mut items).unwrap_err();
         assert_eq!(error.status, Status::BadAnswer, "{error}");
         assert!(error.message.contains("library section 1 from row 0"), "{error}");
         assert!(
@@ -285,7 +229,7 @@ fn a_page_that_breaks_midway_keeps_its_whole_rows() {
 
 #[test]
 fn a_port_without_a_listener() {
-    let (server, client) = standin();
+    let (server, client) = standin(200);
     server.refuse();
     let error = client.failure();
     assert_eq!(error.status, Status::Connect);
@@ -312,27 +256,15 @@ fn names_that_cannot_be_resolved() {
 }
 
 #[test]
-fn a_server_that_echoes_the_token() {
-    let raw = Raw::answering([answer("200 OK", "", format!("<html><title>bad token {TOKEN}</title>"))]);
-    let error = client(&raw.url()).failure();
-    assert!(error.message.contains("bad token ***"), "{error}");
-}
-
-#[test]
 fn a_server_that_speaks_xml_only_is_told_from_others() {
-    let (server, client) = standin();
+    let (server, client) = standin(200);
     server.config(|config| config.always_xml = true);
-    let error = client.failure();
-    assert_eq!(error.status, Status::NotPlex);
-    for words in [
-        "the Plex server replied in XML",
-        "forward the header",
-        "update the server",
-    ] {
-        assert!(error.message.contains(words), "{error}");
+    let listed = client.page(Rows::All, 0, 10).unwrap_err();
+    let asked = client.plex.server(Bounds::NONE).unwrap_err();
+    for error in [client.failure(), listed, asked] {
+        assert_eq!(error.status, Status::NotPlex);
+        assert!(error.message.contains("in XML"), "{error}");
     }
-    assert!(client.page(Rows::All, 0, 10).unwrap_err().message.contains("in XML"));
-    assert!(client.plex.server(Bounds::NONE).unwrap_err().message.contains("in XML"));
 }
 
 /// The answer of a server that sends this many rows, compressed.
@@ -355,17 +287,10 @@ fn a_page_ends_at_a_multiple_of_what_was_asked_for() {
     let guids = guids.join(",");
     let large = rows(4_000, |number| format!("{{\"ratingKey\":{number},\"Guid\":[{guids}]}}"));
     for (bomb, most) in [(many, 16_000), (large, 3_500)] {
-        let raw = Raw::answering([bomb]);
+        let raw = Standin::answering([bomb]);
         let client = client(&raw.url());
-        let request = plexindex::source::plex::RowsRequest {
-            section: "1",
-            kind: plexindex::model::ItemType::Movie,
-            rows: Rows::All,
-            start: 0,
-            size: 1_000,
-        };
         let mut came = Vec::new();
-        let error = client.plex.fetch_rows(&request, Bounds::NONE, &mut came).unwrap_err();
+        let error = client.plex.fetch_rows(&PAGE, Bounds::NONE, &mut came).unwrap_err();
         assert_eq!(error.status, Status::BadAnswer, "{error}");
         assert!(error.message.contains("exceeds 16000 rows"), "{error}");
         assert!(error.message.contains("X-Plex-Container-Start"), "{error}");
@@ -375,7 +300,7 @@ fn a_page_ends_at_a_multiple_of_what_was_asked_for() {
     // A page has its limit in bytes too.
     let row = "x".repeat(65 << 20);
     let body = format!("{{\"MediaContainer\":{{\"Metadata\":[{{\"title\":\"{row}\"}}]}}}}");
-    let raw = Raw::answering([answer("200 OK", "", body)]);
+    let raw = Standin::answering([answer("200 OK", "", body)]);
     let error = client(&raw.url()).page(Rows::All, 0, 1_000).unwrap_err();
     assert!(error.message.contains("exceeds the limit"), "{error}");
 }
@@ -385,19 +310,12 @@ fn what_takes_long_to_decompress_ends_with_the_deadline() {
     // A single row: after each row the clock is looked at anyway.
     let title = "x".repeat(15 << 20);
     let bomb = rows(1, |number| format!("{{\"ratingKey\":{number},\"title\":\"{title}\"}}"));
-    let raw = Raw::answering([bomb]);
+    let raw = Standin::answering([bomb]);
     let client = client(&raw.url());
-    let request = plexindex::source::plex::RowsRequest {
-        section: "1",
-        kind: plexindex::model::ItemType::Movie,
-        rows: Rows::All,
-        start: 0,
-        size: 1_000,
-    };
     let bounds = Bounds {
         deadline: Deadline::after(Duration::from_millis(10)),
         ..Bounds::NONE
     };
-    let error = client.plex.fetch_rows(&request, bounds, &mut Vec::new()).unwrap_err();
+    let error = client.plex.fetch_rows(&PAGE, bounds, &mut Vec::new()).unwrap_err();
     assert_eq!(error.status, Status::Timeout, "{error}");
 }

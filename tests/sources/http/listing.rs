@@ -6,17 +6,7 @@ use plexindex::source::plex::Rows;
 use plexindex::source::{Bounds, PageRequest, RequestKind, Source};
 use plexindex_standin::{Action, Distortion, Fault, ItemSpec, Kind, LibrarySpec, Standin};
 
-use super::support::{Client, Raw, TOKEN, answer, client, client_with, settled};
-
-fn standin(movies: u32) -> (Standin, Client) {
-    let server = Standin::builder()
-        .token(TOKEN)
-        .library(LibrarySpec::movies(movies))
-        .start()
-        .unwrap();
-    let client = client(&server.url());
-    (server, client)
-}
+use super::support::{TOKEN, answer, client, settled, standin};
 
 #[test]
 fn the_server_says_who_it_is_without_a_token() {
@@ -104,7 +94,7 @@ fn libraries_without_a_uuid_are_as_many_as_there_are() {
     // Some show the same one for all of them, or a library twice.
     let same = r#"{"MediaContainer":{"Directory":[{"key":"4","uuid":"u"},{"key":"5","uuid":"u"},
         {"key":"6","uuid":"v"},{"key":"6","uuid":"v"}]}}"#;
-    let raw = Raw::answering([answer("200 OK", "", same)]);
+    let raw = Standin::answering([answer("200 OK", "", same)]);
     let libraries = super::support::client(&raw.url()).plex.libraries(Bounds::NONE).unwrap();
     let uuids: Vec<_> = libraries.iter().map(|library| library.uuid.as_str()).collect();
     assert_eq!(uuids, ["section:4", "section:5", "v"]);
@@ -250,20 +240,6 @@ fn headers_stand_in_for_missing_numbers() {
     })));
     let (end, _) = client.page(Rows::All, 10, 10).unwrap();
     assert_eq!((end.rows, end.total, end.offset), (10, Some(30), Some(10)));
-}
-
-#[test]
-fn the_token_goes_in_its_header_as_it_is_or_not_at_all() {
-    let raw = Raw::answering([super::support::no_libraries()]);
-    client(&raw.url()).plex.libraries(Bounds::NONE).unwrap();
-    assert_eq!(raw.heads()[0].matches(&format!("x-plex-token: {TOKEN}\r\n")).count(), 1);
-    assert!(!raw.heads()[0].lines().next().unwrap().contains(TOKEN));
-
-    client_with(&raw.url(), |options| options.token = None)
-        .plex
-        .libraries(Bounds::NONE)
-        .unwrap();
-    assert!(!raw.heads()[1].to_ascii_lowercase().contains("x-plex-token"));
 }
 
 #[test]

@@ -1,31 +1,14 @@
 //! Redirects are refused, and the error says what to set.
 
 use plexindex::error::Status;
-use plexindex_standin::{Action, Fault, LibrarySpec, Standin};
+use plexindex_standin::{Action, Fault, Standin};
 
-use super::support::{Client, Raw, TOKEN, client, no_libraries, settled};
-
-fn standin() -> (Standin, Client) {
-    let server = Standin::builder()
-        .token(TOKEN)
-        .library(LibrarySpec::movies(2))
-        .start()
-        .unwrap();
-    let client = client(&server.url());
-    (server, client)
-}
-
-fn redirect(location: &str) -> Action {
-    Action::Redirect {
-        status: 302,
-        location: location.into(),
-    }
-}
+use super::support::{TOKEN, no_libraries, settled, standin};
 
 #[test]
 fn are_refused_wherever_they_lead() {
-    let other = Raw::answering([no_libraries()]);
-    let port = other.address.port();
+    let other = Standin::answering([no_libraries()]);
+    let port = other.address().port();
     for status in [301, 302, 303, 307, 308] {
         for location in [
             format!("http://127.0.0.1:{port}/library/sections"),
@@ -34,16 +17,17 @@ fn are_refused_wherever_they_lead() {
             "{target}?again=1".into(),
             "sections/1".into(),
         ] {
-            let (server, client) = standin();
+            let (server, client) = standin(2);
             server.fault(Fault::new(Action::Redirect { status, location }));
             let error = client.failure();
             assert_eq!(error.status, Status::Redirected);
             assert!(!error.message.contains(TOKEN), "{error}");
-            assert_eq!((client.meter.count(), server.log().len()), (1, 1));
+            assert_eq!(client.meter.count(), 1);
+            assert_eq!(server.stats().total, 1);
             assert_eq!(client.meter.bytes(), settled(&server).bytes);
         }
     }
-    assert_eq!(other.heads(), Vec::<String>::new());
+    assert_eq!(other.stats().total, 0);
 }
 
 #[test]
@@ -59,8 +43,11 @@ fn name_the_url_to_set() {
         ),
         ("/login", "/login, "),
     ] {
-        let (server, client) = standin();
-        server.fault(Fault::new(redirect(location)));
+        let (server, client) = standin(2);
+        server.fault(Fault::new(Action::Redirect {
+            status: 302,
+            location: location.into(),
+        }));
         let error = client.failure();
         assert!(error.message.contains(remedy), "{error}");
     }

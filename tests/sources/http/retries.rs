@@ -5,38 +5,21 @@ use std::time::Duration;
 use plexindex::error::Status;
 use plexindex::source::plex::Rows;
 use plexindex::source::{Bounds, Source};
-use plexindex_standin::{Action, Fault, LibrarySpec, Standin};
+use plexindex_standin::{Action, Fault, Standin};
 
-use super::support::{Client, Raw, TOKEN, answer, client, client_with, no_libraries};
-
-fn standin() -> (Standin, Client) {
-    let server = Standin::builder()
-        .token(TOKEN)
-        .library(LibrarySpec::movies(20))
-        .start()
-        .unwrap();
-    let client = client(&server.url());
-    (server, client)
-}
-
-fn status(status: u16, retry_after: Option<&str>) -> Action {
-    Action::Status {
-        status,
-        retry_after: retry_after.map(str::to_owned),
-    }
-}
+use super::support::{answer, client, client_with, no_libraries, standin};
 
 #[test]
 fn failures_that_pass() {
     for action in [
-        status(429, None),
-        status(500, None),
-        status(502, None),
-        status(503, None),
-        status(504, None),
+        Action::status(429),
+        Action::status(500),
+        Action::status(502),
+        Action::status(503),
+        Action::status(504),
         Action::Drop,
     ] {
-        let (server, client) = standin();
+        let (server, client) = standin(20);
         server.fault(Fault::new(action.clone()).times(2));
         let (end, items) = client.page(Rows::All, 0, 20).unwrap();
         assert_eq!((end.rows, items.len()), (20, 20), "{action:?}");
@@ -51,12 +34,12 @@ fn failures_that_pass() {
 #[test]
 fn failures_that_do_not_pass() {
     for (action, expected) in [
-        (status(503, None), Status::Starting),
-        (status(500, None), Status::ServerError),
-        (status(429, None), Status::ServerError),
+        (Action::status(503), Status::Starting),
+        (Action::status(500), Status::ServerError),
+        (Action::status(429), Status::ServerError),
         (Action::Drop, Status::Connect),
     ] {
-        let (server, client) = standin();
+        let (server, client) = standin(20);
         server.fault(Fault::new(action).times(0));
         let error = client.failure();
         assert_eq!(error.status, expected, "{error}");
@@ -80,22 +63,22 @@ fn a_server_that_is_starting_says_so_in_two_ways() {
         "",
         r#"<Response code="503" title="Maintenance" status="Plex Media Server is currently running startup maintenance tasks."/>"#,
     );
-    let raw = Raw::answering([sentence.clone(), maintenance, no_libraries()]);
+    let raw = Standin::answering([sentence.clone(), maintenance, no_libraries()]);
     let passing = client(&raw.url());
     assert_eq!(passing.plex.libraries(Bounds::NONE), Ok(Vec::new()));
     assert_eq!(passing.meter.count(), 3);
 
-    let raw = Raw::answering([sentence]);
+    let raw = Standin::answering([sentence]);
     let lasting = client_with(&raw.url(), |options| options.retry_for = Duration::ZERO);
     let error = lasting.failure();
     assert_eq!(error.status, Status::Starting);
     assert!(error.message.contains("the server is starting"), "{error}");
-    assert_eq!(raw.heads().len(), 1);
+    assert_eq!(raw.stats().total, 1);
 }
 
 #[test]
 fn connections_that_were_closed_meanwhile_are_replaced() {
-    let (server, client) = standin();
+    let (server, client) = standin(20);
     client.page(Rows::All, 0, 20).unwrap();
     server.close_connections();
     client.page(Rows::All, 0, 20).unwrap();
@@ -105,8 +88,8 @@ fn connections_that_were_closed_meanwhile_are_replaced() {
 
 #[test]
 fn a_call_may_retry_for_less_but_not_for_longer() {
-    let (server, client) = standin();
-    server.fault(Fault::new(status(503, None)).times(0));
+    let (server, client) = standin(20);
+    server.fault(Fault::new(Action::status(503)).times(0));
     let within = |time| Bounds {
         retry_for: Some(time),
         ..Bounds::NONE

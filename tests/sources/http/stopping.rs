@@ -4,34 +4,13 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use plexindex::error::Status;
-use plexindex::model::ItemType;
-use plexindex::source::plex::{Rows, RowsRequest};
 use plexindex::source::{Bounds, Deadline, Source};
-use plexindex_standin::{Action, Fault, Kind, LibrarySpec, Standin};
+use plexindex_standin::{Action, Fault, Kind};
 
-use super::support::{Client, TOKEN, client, client_with};
+use super::support::{PAGE, client_with, standin};
 
 /// Longer than any test takes.
 const LONG: u64 = 600_000;
-
-fn standin() -> (Standin, Client) {
-    let server = Standin::builder()
-        .token(TOKEN)
-        .library(LibrarySpec::movies(1_000))
-        .config(|config| config.gzip = false)
-        .start()
-        .unwrap();
-    let client = client(&server.url());
-    (server, client)
-}
-
-const PAGE: RowsRequest<'static> = RowsRequest {
-    section: "1",
-    kind: ItemType::Movie,
-    rows: Rows::All,
-    start: 0,
-    size: 1_000,
-};
 
 fn soon() -> Bounds<'static> {
     Bounds {
@@ -42,7 +21,7 @@ fn soon() -> Bounds<'static> {
 
 #[test]
 fn a_deadline_within_a_page_keeps_the_rows_that_came() {
-    let (server, client) = standin();
+    let (server, client) = standin(1_000);
     // Once without haste, so that the server has the page at hand.
     client.plex.fetch_rows(&PAGE, Bounds::NONE, &mut Vec::new()).unwrap();
     server.fault(Fault::new(Action::Stall { after: None, ms: LONG }));
@@ -56,7 +35,7 @@ fn a_deadline_within_a_page_keeps_the_rows_that_came() {
 
 #[test]
 fn a_slow_answer_is_no_silence_but_the_deadline_holds() {
-    let (server, client) = standin();
+    let (server, client) = standin(1_000);
     server.fault(Fault::new(Action::Trickle { chunk: 100, ms: 10 }).times(0));
     let error = client.plex.fetch_rows(&PAGE, soon(), &mut Vec::new()).unwrap_err();
     assert_eq!(error.status, Status::Timeout, "{error}");
@@ -64,7 +43,7 @@ fn a_slow_answer_is_no_silence_but_the_deadline_holds() {
 
 #[test]
 fn silence_has_a_limit_of_its_own() {
-    let (server, _) = standin();
+    let (server, _) = standin(1_000);
     let client = client_with(&server.url(), |options| {
         options.read_timeout = Duration::from_millis(100);
     });
@@ -78,7 +57,7 @@ fn silence_has_a_limit_of_its_own() {
 
 #[test]
 fn a_call_may_allow_less_silence_but_not_more() {
-    let (server, client) = standin();
+    let (server, client) = standin(1_000);
     let patient = client_with(&server.url(), |options| {
         options.read_timeout = Duration::from_millis(100);
     });
@@ -98,7 +77,7 @@ fn a_call_may_allow_less_silence_but_not_more() {
 
 #[test]
 fn the_host_can_stop_before_and_between() {
-    let (server, client) = standin();
+    let (server, client) = standin(1_000);
     let stopped = Bounds {
         aborted: &|| true,
         ..Bounds::NONE
@@ -123,7 +102,7 @@ fn the_host_can_stop_before_and_between() {
 
 #[test]
 fn an_interrupt_ends_the_waiting_of_those_who_want_to_stop() {
-    let (server, client) = standin();
+    let (server, client) = standin(1_000);
     server.fault(Fault::new(Action::Delay { ms: LONG }).on(Kind::Sections));
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -146,7 +125,7 @@ fn an_interrupt_ends_the_waiting_of_those_who_want_to_stop() {
 
 #[test]
 fn an_interrupt_is_no_failure_for_those_who_go_on() {
-    let (server, client) = standin();
+    let (server, client) = standin(1_000);
     server.fault(Fault::new(Action::Delay { ms: LONG }).on(Kind::Sections));
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| client.plex.libraries(Bounds::NONE));

@@ -1,10 +1,6 @@
-//! What the tests share: a meter, a clock, clients, and a server that sends exactly the bytes it is told.
+//! What the tests share: a meter, a clock, clients and servers.
 
-use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
 use plexindex::error::{Error, Result};
@@ -12,7 +8,7 @@ use plexindex::model::{Item, ItemType, Token};
 use plexindex::options::Options;
 use plexindex::source::plex::{PlexHttp, RetryClock, Rows, RowsEnd, RowsRequest};
 use plexindex::source::{Bounds, Meter, RequestKind, Source};
-use plexindex_standin::{Standin, Stats};
+use plexindex_standin::{LibrarySpec, Standin, Stats};
 
 /// The token of every test: long enough to be looked for in texts.
 pub const TOKEN: &str = "s3cret-t0ken-of-the-tests";
@@ -136,84 +132,6 @@ impl Client {
     }
 }
 
-/// A server that answers one request after the other with the bytes given, and closes the connection after each.
-pub struct Raw {
-    pub address: SocketAddr,
-    heads: Arc<Mutex<Vec<String>>>,
-    ended: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Raw {
-    /// Answers so; what is asked beyond that is answered as the last one was.
-    pub fn answering(answers: impl Into<Vec<Vec<u8>>>) -> Self {
-        let answers = answers.into();
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let heads = Arc::new(Mutex::new(Vec::new()));
-        let ended = Arc::new(AtomicBool::new(false));
-        let thread = std::thread::spawn({
-            let (heads, ended) = (heads.clone(), ended.clone());
-            move || {
-                for stream in listener.incoming() {
-                    if ended.load(Ordering::SeqCst) {
-                        return;
-                    }
-                    let mut stream = stream.unwrap();
-                    let Some(head) = read_head(&stream) else { continue };
-                    let answer = {
-                        let mut heads = heads.lock().unwrap();
-                        heads.push(head);
-                        answers.get(heads.len() - 1).or(answers.last())
-                    };
-                    if let Some(answer) = answer {
-                        let _ = stream.write_all(answer);
-                    }
-                }
-            }
-        });
-        Self {
-            address,
-            heads,
-            ended,
-            thread: Some(thread),
-        }
-    }
-
-    /// Its base URL.
-    pub fn url(&self) -> String {
-        format!("http://{}", self.address)
-    }
-
-    /// The heads of the requests so far.
-    pub fn heads(&self) -> Vec<String> {
-        self.heads.lock().unwrap().clone()
-    }
-}
-
-impl Drop for Raw {
-    fn drop(&mut self) {
-        self.ended.store(true, Ordering::SeqCst);
-        let _ = TcpStream::connect(self.address);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
-/// Reads up to the empty line, or up to what is no text; `None` when nothing came.
-fn read_head(stream: &TcpStream) -> Option<String> {
-    let mut head = String::new();
-    let mut reader = BufReader::new(stream);
-    loop {
-        match reader.read_line(&mut head) {
-            Ok(0..=2) => return (!head.is_empty()).then_some(head),
-            Ok(_) => {}
-            Err(_) => return Some(head),
-        }
-    }
-}
-
 /// What the server counted, once it has counted all that it was asked: it does so after the client has its answer.
 pub fn settled(server: &Standin) -> Stats {
     loop {
@@ -224,6 +142,25 @@ pub fn settled(server: &Standin) -> Stats {
         std::thread::yield_now();
     }
 }
+
+/// A server with so many movies that takes the token of the tests, and its client.
+pub fn standin(movies: u32) -> (Standin, Client) {
+    let server = Standin::builder()
+        .token(TOKEN)
+        .library(LibrarySpec::movies(movies))
+        .serve();
+    let client = client(&server.url());
+    (server, client)
+}
+
+/// The first page of section 1.
+pub const PAGE: RowsRequest<'static> = RowsRequest {
+    section: "1",
+    kind: ItemType::Movie,
+    rows: Rows::All,
+    start: 0,
+    size: 1_000,
+};
 
 /// An answer with a length that fits.
 pub fn answer(status: &str, headers: &str, body: impl AsRef<[u8]>) -> Vec<u8> {

@@ -1,22 +1,21 @@
 //! HTTPS: whom to believe, and what is said of those who are not.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use plexindex::error::Status;
 use plexindex::options::Options;
 use plexindex::source::plex::PlexHttp;
 use plexindex::source::{Bounds, Source};
+use plexindex_standin::Standin;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-use rustls::{ServerConfig, ServerConnection, Stream};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-use super::support::{Raw, TOKEN, TestMeter, answer, client, client_with, no_libraries};
+use super::support::{Client, TOKEN, TestMeter, answer, client, client_with, no_libraries};
 
 /// An authority, and the file with its certificate.
 struct Authority {
@@ -45,86 +44,55 @@ impl Authority {
     }
 }
 
-/// A server with a certificate for a name, that knows no libraries.
+/// A server that gives one answer, and the heads that it was asked with. It ends with the tests.
 struct Secure {
     address: SocketAddr,
     heads: Arc<Mutex<Vec<String>>>,
-    ended: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
 }
 
 impl Secure {
+    /// With a certificate for a name, that knows no libraries.
     fn new(authority: &Authority, name: &str, set: impl FnOnce(&mut CertificateParams)) -> Self {
-        Self::build(authority, name, set, no_libraries())
-    }
-
-    fn answering(authority: &Authority, answer: Vec<u8>) -> Self {
-        Self::build(authority, "127.0.0.1", |_| (), answer)
-    }
-
-    fn build(authority: &Authority, name: &str, set: impl FnOnce(&mut CertificateParams), answer: Vec<u8>) -> Self {
         let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         set(&mut params);
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &authority.issuer).unwrap();
-        Self::with(&certificate, &key, answer)
+        Self::answering(&certificate, &key, no_libraries())
     }
 
-    /// A server whose certificate is signed by itself alone.
-    fn signed_by_itself(name: &str) -> Self {
-        let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
-        let key = KeyPair::generate().unwrap();
-        let certificate = params.self_signed(&key).unwrap();
-        Self::with(&certificate, &key, no_libraries())
-    }
-
-    fn with(certificate: &rcgen::Certificate, key: &KeyPair, answer: Vec<u8>) -> Self {
+    fn answering(certificate: &rcgen::Certificate, key: &KeyPair, answer: Vec<u8>) -> Self {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
         let config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_no_client_auth()
-            .with_single_cert(
-                vec![certificate.der().clone()],
-                PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der())),
-            )
+            .with_single_cert(vec![certificate.der().clone()], key)
             .unwrap();
         let config = Arc::new(config);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let heads = Arc::new(Mutex::new(Vec::new()));
-        let ended = Arc::new(AtomicBool::new(false));
-        let thread = std::thread::spawn({
-            let (heads, ended) = (heads.clone(), ended.clone());
-            move || {
-                for stream in listener.incoming() {
-                    if ended.load(Ordering::SeqCst) {
-                        return;
-                    }
-                    let mut stream = stream.unwrap();
-                    let mut session = ServerConnection::new(config.clone()).unwrap();
-                    let mut tls = Stream::new(&mut session, &mut stream);
-                    let mut head = Vec::new();
-                    let mut byte = [0];
-                    while !head.ends_with(b"\r\n\r\n") && matches!(tls.read(&mut byte), Ok(1)) {
-                        head.push(byte[0]);
-                    }
-                    if head.is_empty() {
-                        continue;
-                    }
-                    heads.lock().unwrap().push(String::from_utf8(head).unwrap());
-                    let _ = tls.write_all(&answer);
-                    tls.conn.send_close_notify();
-                    let _ = tls.flush();
+        let asked = Arc::clone(&heads);
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let session = ServerConnection::new(Arc::clone(&config)).unwrap();
+                let mut tls = StreamOwned::new(session, stream.unwrap());
+                let mut head = Vec::new();
+                let mut byte = [0];
+                while !head.ends_with(b"\r\n\r\n") && matches!(tls.read(&mut byte), Ok(1)) {
+                    head.push(byte[0]);
                 }
+                if head.is_empty() {
+                    continue;
+                }
+                asked.lock().unwrap().push(String::from_utf8(head).unwrap());
+                let _ = tls.write_all(&answer);
+                tls.conn.send_close_notify();
+                let _ = tls.flush();
             }
         });
-        Self {
-            address,
-            heads,
-            ended,
-            thread: Some(thread),
-        }
+        Self { address, heads }
     }
 
     fn url(&self) -> String {
@@ -132,21 +100,16 @@ impl Secure {
     }
 }
 
-impl Drop for Secure {
-    fn drop(&mut self) {
-        self.ended.store(true, Ordering::SeqCst);
-        let _ = TcpStream::connect(self.address);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
+/// A client that believes an authority.
+fn believing(authority: &Authority, server: &Secure) -> Client {
+    client_with(&server.url(), |options| options.ca_file = Some(authority.file()))
 }
 
 #[test]
 fn an_authority_of_the_hosts_own() {
     let authority = Authority::new();
     let server = Secure::new(&authority, "127.0.0.1", |_| ());
-    let client = client_with(&server.url(), |options| options.ca_file = Some(authority.file()));
+    let client = believing(&authority, &server);
     assert_eq!(client.plex.libraries(Bounds::NONE), Ok(Vec::new()));
     assert!(server.heads.lock().unwrap()[0].contains(&format!("x-plex-token: {TOKEN}\r\n")));
     assert_eq!(client.meter.count(), 1);
@@ -166,16 +129,16 @@ fn an_unknown_authority() {
     assert_eq!((unknown.meter.count(), unknown.clock.slept()), (0, Duration::ZERO));
     assert!(server.heads.lock().unwrap().is_empty());
 
-    let other = Authority::new();
-    let wrong = client_with(&server.url(), |options| options.ca_file = Some(other.file()));
-    let error = wrong.failure();
+    let error = believing(&Authority::new(), &server).failure();
     assert_eq!(error.status, Status::Tls);
     assert!(error.message.contains("unknown authority"), "{error}");
 }
 
 #[test]
 fn a_certificate_that_signed_itself() {
-    let server = Secure::signed_by_itself("127.0.0.1");
+    let key = KeyPair::generate().unwrap();
+    let params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    let server = Secure::answering(&params.self_signed(&key).unwrap(), &key, no_libraries());
     let unknown = client(&server.url());
     let error = unknown.failure();
     assert_eq!(error.status, Status::Tls);
@@ -194,7 +157,7 @@ fn any_certificate_where_the_host_wants_it() {
 fn another_name() {
     let authority = Authority::new();
     let server = Secure::new(&authority, "1-2-3-4.abc.plex.direct", |_| ());
-    let error = client_with(&server.url(), |options| options.ca_file = Some(authority.file())).failure();
+    let error = believing(&authority, &server).failure();
     assert_eq!(error.status, Status::Tls);
     assert!(error.message.contains("not valid for 127.0.0.1"), "{error}");
     assert!(error.message.contains("plex.direct"), "{error}");
@@ -207,14 +170,14 @@ fn a_certificate_that_has_expired() {
         params.not_before = rcgen::date_time_ymd(2001, 1, 1);
         params.not_after = rcgen::date_time_ymd(2002, 1, 1);
     });
-    let error = client_with(&server.url(), |options| options.ca_file = Some(authority.file())).failure();
+    let error = believing(&authority, &server).failure();
     assert_eq!(error.status, Status::Tls);
     assert!(error.message.contains("has expired"), "{error}");
 }
 
 #[test]
 fn http_where_https_was_expected() {
-    let raw = Raw::answering([answer("400 Bad Request", "", "")]);
+    let raw = Standin::answering([answer("400 Bad Request", "", "")]);
     let error = client(&raw.url().replace("http:", "https:")).failure();
     assert_eq!(error.status, Status::Tls);
     assert!(error.message.contains("does not use TLS"), "{error}");
@@ -227,15 +190,14 @@ fn http_where_https_was_expected() {
 #[test]
 fn a_downgrade_is_refused() {
     let authority = Authority::new();
-    let plain = Raw::answering([no_libraries()]);
-    let port = plain.address.port();
-    let secure = Secure::answering(
-        &authority,
-        answer("302 Found", &format!("Location: http://127.0.0.1:{port}/\r\n"), ""),
-    );
-    let client = client_with(&secure.url(), |options| options.ca_file = Some(authority.file()));
-    assert_eq!(client.failure().status, Status::Redirected);
-    assert!(plain.heads().is_empty());
+    let plain = Standin::answering([no_libraries()]);
+    let key = KeyPair::generate().unwrap();
+    let params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    let certificate = params.signed_by(&key, &authority.issuer).unwrap();
+    let location = format!("Location: {}/\r\n", plain.url());
+    let secure = Secure::answering(&certificate, &key, answer("302 Found", &location, ""));
+    assert_eq!(believing(&authority, &secure).failure().status, Status::Redirected);
+    assert_eq!(plain.stats().total, 0);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::{Config, Identity, Token};
 use crate::counters::{Counters, LogEntry, Stats};
 use crate::events::Event;
-use crate::faults::Fault;
+use crate::faults::{Action, Fault};
 use crate::lock;
 use crate::server::Shared;
 use crate::spec::{ItemSpec, LibrarySpec};
@@ -141,6 +141,21 @@ impl Standin {
     /// Begins to make a server.
     pub fn builder() -> Builder {
         Builder::default()
+    }
+
+    /// A server that answers one request after the other with these bytes, head and body, and ends the connection
+    /// each time. What is asked beyond that is answered as the last one was.
+    pub fn answering(answers: impl IntoIterator<Item = Vec<u8>>) -> Self {
+        let server = Standin::builder().open().serve();
+        let mut faults: Vec<Fault> = answers
+            .into_iter()
+            .map(|bytes| Fault::new(Action::write(move |out, _| out.write_all(&bytes).map(|()| false))))
+            .collect();
+        if let Some(last) = faults.last_mut() {
+            last.count = 0;
+        }
+        faults.into_iter().for_each(|fault| server.fault(fault));
+        server
     }
 
     /// The address it listens on.

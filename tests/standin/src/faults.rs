@@ -1,5 +1,9 @@
 //! Faults: the answers of the next requests of a kind in place of good ones.
 
+use std::fmt;
+use std::io::{self, Write};
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::counters::Kind;
@@ -78,9 +82,36 @@ pub enum Action {
     },
     /// The good reply with other types in it.
     Distort(Distortion),
+    /// What a test writes itself, for Rust only.
+    #[serde(skip)]
+    Write(Script),
+}
+
+/// Writes to a connection, with the first row that was asked for. Returns whether the connection goes on.
+type Writing = dyn Fn(&mut dyn Write, u64) -> io::Result<bool> + Send + Sync;
+
+/// What [`Action::Write`] does.
+#[derive(Clone)]
+pub struct Script(pub(crate) Arc<Writing>);
+
+impl fmt::Debug for Script {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Script")
+    }
+}
+
+impl PartialEq for Script {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
 }
 
 impl Action {
+    /// Writes the reply, head and body. The connection goes on if this returns true.
+    pub fn write(write: impl Fn(&mut dyn Write, u64) -> io::Result<bool> + Send + Sync + 'static) -> Self {
+        Action::Write(Script(Arc::new(write)))
+    }
+
     /// A status without `Retry-After`.
     pub fn status(status: u16) -> Self {
         Action::Status {

@@ -56,7 +56,7 @@ pub use builder::{Builder, Setup, Standin};
 pub use config::{Config, FileFilter, Identity, Sorting, Token};
 pub use counters::{Kind, LogEntry, Stats};
 pub use events::Event;
-pub use faults::{Action, Fault};
+pub use faults::{Action, Fault, Script};
 pub use generate::{
     ALBUMS_PER_ARTIST, EPISODES_PER_SEASON, Generator, PHOTOS_PER_ALBUM, PHOTOS_PER_CLIP, SEASONS_PER_SHOW,
     TRACKS_PER_ALBUM,

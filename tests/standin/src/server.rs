@@ -323,6 +323,11 @@ impl Connection<'_> {
             count(0, 0);
             return false;
         }
+        if let Some(Action::Write(script)) = &met.action {
+            count(0, 0);
+            let start = ask.window(&shared.read().config).map_or(0, |window| window.0);
+            return (script.0)(&mut { self.stream }, start).unwrap_or(false);
+        }
         ask.distortion = met.distortion();
         if shared.read().config.always_xml {
             ask.format = crate::tree::Format::Xml;
