@@ -173,7 +173,7 @@ pub mod peers {
         pub use crate::entries::*;
     }
     pub mod freshness {
-        pub use crate::freshness::{NeededRequest, Policy, is_current};
+        pub use crate::freshness::{NeededRequest, Policy, is_current, needed_request};
     }
     pub mod matching {
         pub use crate::matching::normal::normal_form;
@@ -190,8 +190,8 @@ pub mod peers {
     }
     pub mod sync {
         pub use crate::sync::{
-            IndexReader, MergedDelta, PeerComponents, Peers, ProbeConditions, RefreshReason, Selection, Selector,
-            SyncJob, TICK, not_shared_error,
+            IndexReader, MergedDelta, PeerComponents, Peers, RefreshReason, Selection, Selector, SyncJob, TICK,
+            not_shared_error,
         };
     }
 }

@@ -6,8 +6,6 @@
 
 mod questions;
 
-use std::time::Duration;
-
 pub use questions::{
     DOWN_SERVER_INTERVAL_MS, MAX_UNFETCHED_SEARCHES, PATH_REQUEST_INTERVAL_MS, PathQuestion, RequestBudget,
     is_pause_over, may_search_again, may_search_for_path, path_question, was_found_recently,
@@ -47,14 +45,6 @@ impl Policy {
             ttl: options.library_ttl,
             max_age_ms: i64::try_from(options.max_age.as_millis()).unwrap_or(i64::MAX),
         }
-    }
-}
-
-impl Policy {
-    /// Returns the maximum age of another host's probe that this host may use instead of its own probe: the TTL.
-    #[must_use]
-    pub fn max_probe_age(&self) -> Duration {
-        Duration::from_millis(self.ttl_ms(0, self.max_age_ms).unsigned_abs())
     }
 
     /// Returns the TTL in milliseconds. The caller chooses the result for [`Ttl::Zero`] (`zero_ms`) and

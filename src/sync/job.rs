@@ -17,7 +17,7 @@ use crate::engine::{
     Endpoint, LibraryRow, LibraryRows, ListingSegments, SearchRows, Snapshot, Store, StoreWriter, listing_age,
 };
 use crate::error::{Error, Result, RetryAdvice, Status};
-use crate::freshness::{Age, NeededRequest, PATH_REQUEST_INTERVAL_MS, Policy};
+use crate::freshness::{Age, NeededRequest, Policy};
 use crate::model::{Library, ViewId};
 use crate::options::Options;
 use crate::platform::clock::Clock;
@@ -64,20 +64,6 @@ pub struct SyncJob<'a> {
     pub copied_ms: Option<i64>,
 }
 
-/// The conditions under which this host uses another host's probe instead of sending a probe.
-#[derive(Clone, Copy)]
-pub struct ProbeConditions<'p> {
-    /// Maximum age of the other host's probe. This host always accepts a probe from after the start of the call.
-    pub max_age: Duration,
-    /// UUID of a library. The probe must be newer than the library's last invalidation.
-    pub library: Option<&'p str>,
-}
-
-impl ProbeConditions<'_> {
-    /// Maximum age if a path is missing: the same as this host's pause between two probes for missing paths.
-    pub const RECENT: Duration = Duration::from_millis(PATH_REQUEST_INTERVAL_MS.unsigned_abs());
-}
-
 /// Other hosts that share replies from the same server. A job queries these hosts before it sends a request. The
 /// default methods are for a host that does not share (`NoPeers`).
 pub trait Peers: Any + Send + Sync {
@@ -90,15 +76,15 @@ pub trait Peers: Any + Send + Sync {
     /// Records that the host is using the index, so that plexindex reads other hosts' changes soon.
     fn note_use(&self) {}
 
-    /// Returns whether to postpone a library's refresh, because changes from another host are expected soon. Until the
-    /// changes arrive, queries return stale answers.
-    fn should_postpone_refresh(&self, _job: &SyncJob<'_>, _row: &LibraryRow, _why: RefreshReason) -> Result<bool> {
+    /// Returns whether a library needs no refresh, because another host has just refreshed it, or whether to postpone the
+    /// refresh, because changes from another host are expected soon. Until the changes arrive, queries return stale
+    /// answers.
+    fn should_skip_refresh(&self, _job: &SyncJob<'_>, _row: &LibraryRow, _why: RefreshReason) -> Result<bool> {
         Ok(false)
     }
 
-    /// Probes the server, or uses another host's probe that meets the conditions in `_conditions`. Returns the rows of
-    /// all libraries. This default always probes the server.
-    fn probe(&self, job: &SyncJob<'_>, _conditions: &ProbeConditions<'_>) -> Result<Vec<LibraryRow>> {
+    /// Probes the server, and returns the rows of all libraries. A host that shares also publishes the result.
+    fn probe(&self, job: &SyncJob<'_>) -> Result<Vec<LibraryRow>> {
         Ok(job.probe()?.1)
     }
 

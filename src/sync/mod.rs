@@ -22,7 +22,7 @@ pub use back_off::{BACK_OFF_MS, BACK_OFF_NOT_FETCHED_MS, failed_operation};
 pub use batch::Batch;
 pub use call::{AllowedView, Call, Progress, RefreshReason};
 pub use delta::MergedDelta;
-pub use job::{NoPeers, PeerComponents, Peers, ProbeConditions, SyncJob, Synchronizer, not_shared_error};
+pub use job::{NoPeers, PeerComponents, Peers, SyncJob, Synchronizer, not_shared_error};
 pub use reading::{
     EvictionPin, IndexReader, MAX_RETRIES, Resolved, Selection, Selector, cleared_repeatedly_error,
     never_fetched_error, segments_lost_error,

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::call::Call;
-use super::job::{ProbeConditions, SyncJob, Synchronizer, library_cleared_error};
+use super::job::{SyncJob, Synchronizer, library_cleared_error};
 use super::reading::{MAX_RETRIES, Resolved, Selection, Selector, cleared_repeatedly_error, never_fetched_error};
 use super::report::StoredReply;
 use crate::engine::{Endpoint, LibraryRow, LibraryRows, Snapshot, Totals, listing_age};
@@ -24,11 +24,7 @@ impl Synchronizer {
     /// probe since the change sequence `since`. Returns whether the server has any libraries.
     pub fn probe(&self, call: &Call<'_>, since: Sequence) -> Result<bool> {
         self.job(call, |job| {
-            let accepted = ProbeConditions {
-                max_age: ProbeConditions::RECENT,
-                library: None,
-            };
-            let rows = job.probe_once(since, &accepted)?;
+            let rows = job.probe_once(since)?;
             Ok(!rows.is_empty())
         })
     }
@@ -294,8 +290,8 @@ impl SyncJob<'_> {
     }
 
     /// Probes the server, unless another job has probed it since the change sequence `since`, so that calls at the same
-    /// time share one probe. Returns the rows of all libraries. `accepted`: conditions for using another host's probe.
-    pub fn probe_once(&self, since: Sequence, accepted: &ProbeConditions<'_>) -> Result<Vec<LibraryRow>> {
+    /// time share one probe. Returns the rows of all libraries.
+    pub fn probe_once(&self, since: Sequence) -> Result<Vec<LibraryRow>> {
         let sync = self.sync;
         self.single_flight(&sync.server_lock_name("probe"), || {
             if let Some(view_id) = self.view_id()? {
@@ -304,7 +300,7 @@ impl SyncJob<'_> {
                     return Ok(rows);
                 }
             }
-            sync.peers.probe(self, accepted)
+            sync.peers.probe(self)
         })?
         .ok_or_else(|| self.deadline_error())
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::call::{Call, RefreshReason};
 use super::delta::MergedDelta;
-use super::job::{ProbeConditions, SyncJob, Synchronizer, library_cleared_error};
+use super::job::{SyncJob, Synchronizer, library_cleared_error};
 use crate::engine::{LibraryRow, LibraryRows, Sweeper};
 use crate::error::{Error, Result, Status};
 use crate::freshness::{self, NeededRequest};
@@ -224,7 +224,7 @@ impl SyncJob<'_> {
             {
                 return Ok(None);
             }
-            if self.sync.peers.should_postpone_refresh(self, library, reason)? {
+            if self.sync.peers.should_skip_refresh(self, library, reason)? {
                 return Ok(None);
             }
             // The probe for an earlier library of this job has also checked this library.
@@ -232,7 +232,7 @@ impl SyncJob<'_> {
                 self.fetch_needed(&row, reason)?;
                 return Ok(None);
             }
-            let rows = self.probe_once(since, &self.accepted_probe(library, reason))?;
+            let rows = self.probe_once(since)?;
             match rows.iter().find(|row| row.library.uuid == library.library.uuid) {
                 Some(row) if row.id != id => return Ok(Some(row.id)),
                 Some(row) => self.fetch_needed(row, reason)?,
@@ -304,22 +304,6 @@ impl SyncJob<'_> {
             self.list(&row, reason)?;
         }
         Ok(merged)
-    }
-
-    /// Returns the conditions under which this host uses another host's probe instead of sending a probe. They depend
-    /// on why the library is refreshed.
-    fn accepted_probe<'r>(&self, row: &'r LibraryRow, reason: RefreshReason) -> ProbeConditions<'r> {
-        ProbeConditions {
-            max_age: match reason {
-                // The TTL is also the age at which a listing needs a probe.
-                RefreshReason::Due => self.sync.policy.max_probe_age(),
-                // Another host's earlier probe says nothing about a file that was added since.
-                RefreshReason::Missing | RefreshReason::Now | RefreshReason::Unverified | RefreshReason::Full => {
-                    Duration::ZERO
-                }
-            },
-            library: Some(&row.library.uuid),
-        }
     }
 
     /// Returns the request that a library needs, according to its last probe and the reason for the refresh.

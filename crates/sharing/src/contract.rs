@@ -29,8 +29,10 @@ pub struct Entry {
     pub number: u64,
     /// The host that wrote the entry.
     pub host: HostId,
-    /// Time since the entry was written, by the log's clock.
+    /// Time since the entry was written, by the log's clock, when the log returned the entry.
     pub age: Duration,
+    /// Time at which the exchange requested the entry, in Unix ms by this host's clock; the log returns 0.
+    pub requested_ms: i64,
 }
 
 /// One page of log entries.

@@ -16,9 +16,7 @@ use crate::model::{Library, LibraryId};
 use crate::options::{Options, without_password};
 use crate::platform::{Clock, Deadline, ForkLock, SystemClock, on_worker};
 use crate::postgres;
-use crate::sync::{
-    IndexReader, PeerComponents, Peers, ProbeConditions, RefreshReason, SyncJob, TICK, not_shared_error,
-};
+use crate::sync::{IndexReader, PeerComponents, Peers, RefreshReason, SyncJob, TICK, not_shared_error};
 
 /// Opens an index that shares the log at the address [`Options::shared`]. The index connects to the log on the first
 /// query that needs the server or the log.
@@ -244,16 +242,16 @@ impl Peers for Sharing {
         }
     }
 
-    /// Exchanges entries before a library is refreshed. Returns whether to postpone the refresh because the log became
-    /// unavailable only recently. `why`: the reason for the refresh.
-    fn should_postpone_refresh(&self, job: &SyncJob<'_>, row: &LibraryRow, why: RefreshReason) -> Result<bool> {
+    /// Exchanges entries before a library is refreshed. Returns whether another host has just refreshed the library, or
+    /// whether to postpone the refresh because the log became unavailable only recently. `why`: the reason for the
+    /// refresh.
+    fn should_skip_refresh(&self, job: &SyncJob<'_>, row: &LibraryRow, why: RefreshReason) -> Result<bool> {
         self.exchange()?.exchange_before_refresh(job, row, why)
     }
 
-    /// Returns the libraries, either from another host's probe that satisfies the conditions in `accepts`, or from the
-    /// server.
-    fn probe(&self, job: &SyncJob<'_>, accepts: &ProbeConditions<'_>) -> Result<Vec<LibraryRow>> {
-        self.exchange()?.probe(job, accepts)
+    /// Probes the server, and publishes the libraries.
+    fn probe(&self, job: &SyncJob<'_>) -> Result<Vec<LibraryRow>> {
+        self.exchange()?.probe(job)
     }
 
     /// Brings a library up to date, either from another host's listing or from the server. `need`: the type of request

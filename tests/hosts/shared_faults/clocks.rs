@@ -7,7 +7,7 @@ use plexindex_tests::memory_log::{MemoryLog, Trouble};
 
 use crate::shared_faults::hosts::{NONE, World, exchange};
 use crate::support::index::{ManualClock, QueryOptions};
-use crate::support::{HOUR_MS, NOW_MS, path_of, remove, requests};
+use crate::support::{HOUR_MS, NOW_MS, offline, path_of, remove, requests};
 
 const YEAR_MS: i64 = 365 * 24 * HOUR_MS;
 
@@ -116,6 +116,27 @@ fn what_a_sleeping_host_publishes_is_as_old_as_it_is() {
             .expect("answered");
         assert!(answer.item.is_none(), "asleep before {call}: {answer:?}");
     }
+}
+
+/// A host sleeps between the log's answer and its own write.
+#[test]
+fn what_a_sleeping_host_reads_is_as_old_as_it_is() {
+    let world = World::of(20);
+    let (one, two) = (world.host(), world.host());
+    exchange(&[&one, &two]);
+    let (path, _) = path_of(&world.server, 1, 3);
+    world.clock.advance_ms(2 * HOUR_MS);
+    one.refresh();
+    let (clock, mut is_asleep) = (Arc::clone(&world.clock), false);
+    two.gate.set(move |call, is_made| {
+        if call == "read" && is_made && !std::mem::replace(&mut is_asleep, true) {
+            clock.advance_ms(5 * HOUR_MS);
+        }
+        Ok(())
+    });
+    two.exchange();
+    let answer = two.index.match_path(&offline(&two.movies), path.as_bytes());
+    assert!(answer.expect("answered").stale);
 }
 
 /// Another host took over meanwhile: the fence refuses what the first one has.

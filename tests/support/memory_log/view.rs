@@ -110,6 +110,7 @@ pub fn entry(name: &EntryName, stored: &Stored, now_ms: i64) -> Entry {
         number: stored.number,
         host: stored.host,
         age: age(stored.at_ms, now_ms),
+        requested_ms: 0,
     }
 }
 

@@ -5,10 +5,10 @@ use std::collections::HashSet;
 use std::time::Instant;
 
 use super::applied::Applied;
-use super::core::{Exchange, LogView, SLOW_LOG_TIMEOUT, waits_for_slow_log, without_entries};
+use super::core::{Exchange, LogView, SLOW_LOG_TIMEOUT, Unavailable, waits_for_slow_log, without_entries};
 use super::waiting::{self, Undelivered};
 use crate::bodies::{ItemBody, ListingBody, ProbeBody, decode};
-use crate::contract::{Entry, EntryKind, EntryName, NewEntry, Position};
+use crate::contract::{Entry, EntryKind, EntryName, EntryPage, NewEntry, Position, SharedLog};
 use crate::engine::{
     ItemRows, LibraryRow, LibraryRows, LocalWrite, MergedChanges, Outbox, RecordRows, SharedLogPosition, Totals,
     UNDELIVERED, listing_age,
@@ -23,7 +23,7 @@ use crate::platform::lock;
 use crate::stats::Activity;
 use crate::sync::{Selection, Selector};
 
-pub const ENTRIES_PER_REQUEST: usize = 1_000;
+const ENTRIES_PER_REQUEST: usize = 1_000;
 /// Maximum number of names in one request. The log may return an entry of maximum size for each name.
 const NAMES_PER_REQUEST: usize = 100;
 
@@ -65,7 +65,7 @@ impl Exchange {
     }
 
     /// Runs `work` under the folder's exchange lock. Returns `R::default()` if another process keeps the lock too long.
-    fn with_exchange_lock<R: Default>(&self, until: Deadline, work: impl FnOnce() -> Result<R>) -> Result<R> {
+    pub fn with_exchange_lock<R: Default>(&self, until: Deadline, work: impl FnOnce() -> Result<R>) -> Result<R> {
         let path = self.store.folder().lock_path("exchange");
         // Stop waiting if the log is unavailable, since the lock's holder may be waiting for the log.
         match FileLock::acquire(&path, until, &|| self.must_skip_log() && !waits_for_slow_log()) {
@@ -118,9 +118,7 @@ impl Exchange {
                 continue;
             }
             let log_position = self.read_position(view.view_id)?;
-            let Ok(page) = self.send_request_by(until, |log, limit| {
-                log.read(view.number, log_position.position, ENTRIES_PER_REQUEST, limit)
-            }) else {
+            let Ok(page) = self.read_page(&view, log_position.position, until) else {
                 return Ok(done);
             };
             if page.starts_over && log_position.position != Position::default() {
@@ -196,7 +194,23 @@ impl Exchange {
         Ok(())
     }
 
-    fn store_position(&self, view: &LogView, place: &SharedLogPosition) -> Result<()> {
+    /// Reads the entries that follow a position, until the deadline.
+    pub fn read_page(
+        &self,
+        view: &LogView,
+        after: Position,
+        until: Deadline,
+    ) -> std::result::Result<EntryPage, Unavailable> {
+        let requested_ms = self.clock.now_ms();
+        let read = |log: &dyn SharedLog, limit| log.read(view.number, after, ENTRIES_PER_REQUEST, limit);
+        let mut page = self.send_request_by(until, read)?;
+        for entry in &mut page.entries {
+            entry.requested_ms = requested_ms;
+        }
+        Ok(page)
+    }
+
+    pub fn store_position(&self, view: &LogView, place: &SharedLogPosition) -> Result<()> {
         Outbox(&self.store).store_log_position(view.view_id, self.log.name(), self.mappings, place, Deadline::NONE)
     }
 
@@ -303,46 +317,39 @@ impl Exchange {
         let Some(body) = decode::<ProbeBody>(&entry.body) else {
             return Ok(());
         };
-        let observed_ms = self.observed_ms(entry, body.age_ms);
+        let observed_ms = Self::observed_ms(entry, body.age_ms);
         let rows = LibraryRows(&self.store).libraries(view.view_id)?;
-        if !rows.iter().any(|row| row.checked_ms > observed_ms) {
-            self.store_probe(view.view_id, &body.libraries, observed_ms, Sequence::default())?;
+        if rows.iter().any(|row| row.checked_ms > observed_ms) {
+            return Ok(());
         }
-        Ok(())
-    }
-
-    /// Stores the libraries that the server reported at `observed_ms`, marks the unchanged ones as current, and returns
-    /// their rows. `begun`: the change sequence up to which the probe covers events; 0 if it covers none of them.
-    pub fn store_probe(
-        &self,
-        view_id: ViewId,
-        probed: &[Library],
-        observed_ms: i64,
-        begun: Sequence,
-    ) -> Result<Vec<LibraryRow>> {
         let is_current = |row: &LibraryRow, library: &Library| {
-            row.checked_ms <= observed_ms
-                && freshness::is_current(
-                    &listing_age(row),
-                    &row.listed_token,
-                    &library.change,
-                    &self.policy,
-                    observed_ms,
-                )
+            let (age, token) = (listing_age(row), &library.change);
+            freshness::is_current(&age, &row.listed_token, token, &self.policy, observed_ms)
         };
-        LibraryRows(&self.store).store_probe(view_id, probed, begun, observed_ms, Deadline::NONE, &is_current)
+        // The probe covers none of the events that this host has received.
+        let begun = Sequence::default();
+        LibraryRows(&self.store)
+            .store_probe(
+                view.view_id,
+                &body.libraries,
+                begun,
+                observed_ms,
+                Deadline::NONE,
+                &is_current,
+            )
+            .map(drop)
     }
 
     /// Returns the time at which an entry was written, in Unix ms by this host's clock.
-    pub fn written_ms(&self, entry: &Entry) -> i64 {
+    pub fn written_ms(entry: &Entry) -> i64 {
         let age = i64::try_from(entry.age.as_millis()).unwrap_or(i64::MAX);
-        self.clock.now_ms().saturating_sub(age)
+        // The host may have been suspended since then, so the current time would make the entry too new.
+        entry.requested_ms.saturating_sub(age)
     }
 
     /// Returns when a host read an entry's state from the server, in Unix ms. `age_ms`: its age when it was written.
-    pub fn observed_ms(&self, entry: &Entry, age_ms: u64) -> i64 {
-        self.written_ms(entry)
-            .saturating_sub(i64::try_from(age_ms).unwrap_or(i64::MAX))
+    pub fn observed_ms(entry: &Entry, age_ms: u64) -> i64 {
+        Self::written_ms(entry).saturating_sub(i64::try_from(age_ms).unwrap_or(i64::MAX))
     }
 
     /// If this folder has the listing that another host's entry describes, marks it as current as of the entry.
@@ -353,7 +360,7 @@ impl Exchange {
         if !row.generation.is_fetched() || Outbox(&self.store).shared_listing(row.id)? != Some(head.listing) {
             return Ok(()); // a call that needs the listing copies it
         }
-        self.mark_synced_to_head(row, &head, self.observed_ms(entry, head.age_ms))
+        self.mark_synced_to_head(row, &head, Self::observed_ms(entry, head.age_ms))
     }
 
     /// Records that a library has the state in `head`, observed at `observed_ms`, unless plexindex checked it later.
@@ -390,7 +397,7 @@ impl Exchange {
         }
         // A listing that this host fetched itself is newer than entries from before the fetch.
         let (begun_ms, now_ms) = (Outbox(&self.store).listing_begun_ms(row.id)?, self.clock.now_ms());
-        let is_older = |entry: &&Entry| begun_ms <= now_ms && self.written_ms(entry) < begun_ms;
+        let is_older = |entry: &&Entry| begun_ms <= now_ms && Self::written_ms(entry) < begun_ms;
         let newer = entries.iter().filter(|entry| !is_older(entry));
         let bodies = newer.filter_map(|entry| Some((entry, decode::<ItemBody>(&entry.body)?)));
         let mut merged = Vec::new();

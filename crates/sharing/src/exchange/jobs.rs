@@ -4,49 +4,39 @@ use std::time::{Duration, Instant};
 
 use super::chunks::LogSource;
 use super::core::{Exchange, LogView, Unavailable, without_entries};
-use super::incoming::ENTRIES_PER_REQUEST;
-use crate::bodies::{ListingBody, ProbeBody, decode};
+use crate::bodies::ListingBody;
 use crate::contract::{Entry, EntryKind};
-use crate::engine::{LibraryRow, LibraryRows, Outbox, Totals};
-use crate::error::{Result, Status};
-use crate::freshness::NeededRequest;
+use crate::engine::{LibraryRow, LibraryRows, Outbox, SharedLogPosition, listing_age};
+use crate::error::{Error, Result, Status};
+use crate::freshness::{self, NeededRequest};
 use crate::model::Hint;
-use crate::sync::{MergedDelta, ProbeConditions, RefreshReason, SyncJob};
+use crate::sync::{MergedDelta, RefreshReason, SyncJob};
 
 /// Interval between checks for a result from the host that holds the lease.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 impl Exchange {
     /// Exchanges entries before a library is refreshed, so that the log gets this host's entries first. Returns whether
-    /// to postpone the refresh, because the log became unavailable only recently. Lookups then use the stale listing.
-    /// `why`: the reason for the refresh.
+    /// to skip the refresh: because another host has just refreshed the library, or because the log became unavailable
+    /// only recently, so that lookups use the stale listing. `why`: the reason for the refresh.
     pub fn exchange_before_refresh(&self, job: &SyncJob<'_>, row: &LibraryRow, why: RefreshReason) -> Result<bool> {
+        let may_copy = why == RefreshReason::Due && !(job.skips_listings && row.generation.is_fetched());
         if let Some(view) = self.view()? {
-            self.exchange_exclusively(&view, job.bounds.deadline)?;
+            if may_copy && self.copy_current_listing(job, &view, row)? {
+                let stored = LibraryRows(&self.store).library_row(row.id)?;
+                let needed = freshness::needed_request(&listing_age(&stored), &self.policy, self.clock.now_ms());
+                return Ok(needed == NeededRequest::Nothing);
+            }
+            if !may_copy {
+                self.exchange_exclusively(&view, job.bounds.deadline)?;
+            }
         }
         Ok(matches!(why, RefreshReason::Due | RefreshReason::Missing) && self.should_await_log(row))
     }
 
-    /// Returns the libraries, either from another host's probe that `accepts` allows, or from the server. Publishes the
-    /// server's reply, so that other hosts need not probe.
-    pub fn probe(&self, job: &SyncJob<'_>, accepts: &ProbeConditions<'_>) -> Result<Vec<LibraryRow>> {
-        let begun = Instant::now();
+    /// Probes the server, and publishes the libraries, so that other hosts need not probe.
+    pub fn probe(&self, job: &SyncJob<'_>) -> Result<Vec<LibraryRow>> {
         let known_view = self.view()?;
-        if let Some(view) = &known_view {
-            let sequence = Totals::of(&self.store)?.sequence;
-            let rows = LibraryRows(&self.store).libraries(view.view_id)?;
-            let max_age = if rows.iter().any(|row| row.hint != Hint::None) {
-                Duration::ZERO // an earlier probe may not cover the event
-            } else {
-                accepts.max_age
-            };
-            if let Some(entry) = self.find_probe(view, &ProbeConditions { max_age, ..*accepts }, begun)
-                && let Some(body) = decode::<ProbeBody>(&entry.body)
-            {
-                let observed_ms = self.observed_ms(&entry, body.age_ms);
-                return self.store_probe(view.view_id, &body.libraries, observed_ms, sequence);
-            }
-        }
         let asked_ms = self.clock.now_ms();
         let (view_id, rows) = job.probe()?;
         // The first probe identifies the view, so this host can now read the log, even if the log rejects writes.
@@ -70,43 +60,8 @@ impl Exchange {
         };
         let uuid = row.library.uuid.clone();
         let must_ask_server = matches!(why, RefreshReason::Full | RefreshReason::Unverified);
-        // Applies the log's entries, then copies another host's listing. Returns whether the library is then current.
-        let copy_current_listing = || -> Result<bool> {
-            if must_ask_server || !self.exchange_exclusively(&view, job.bounds.deadline)?.has_received {
-                return Ok(false);
-            }
-            let stored = LibraryRows(&self.store).library_row(row.id)?;
-            let is_current = |stored: &LibraryRow| {
-                stored.generation.is_fetched()
-                    && stored.listed_token == stored.library.change.token
-                    && !stored.due
-                    && stored.hint == Hint::None
-            };
-            if is_current(&stored) {
-                return Ok(true);
-            }
-            let Ok(Some((entry, head))) = self.find_listing_head(&view, &uuid) else {
-                return Ok(false);
-            };
-            let has_copy = Outbox(&self.store).shared_listing(row.id)? == Some(head.listing);
-            // While the log was unavailable, this host may itself have fetched a newer listing.
-            let is_older = self.written_ms(&entry) <= stored.checked_ms;
-            if (has_copy || is_older) && stored.generation.is_fetched() && !stored.due
-                || self.is_listing_invalidated(&view, &uuid, &head)
-            {
-                return Ok(false);
-            }
-            match self.copy_listing(job, &view, &stored, &entry, &head) {
-                // A chunk is missing or damaged, or the log is unavailable. This host then tries to acquire the lease.
-                Err(error) if matches!(error.status, Status::BadAnswer | Status::Timeout) => {
-                    log::info!("'{}': {error}", row.library.title);
-                    return Ok(false);
-                }
-                copied => copied?,
-            }
-            let copied = LibraryRows(&self.store).library_row(row.id)?;
-            Ok(is_current(&copied))
-        };
+        let copy_current_listing =
+            || -> Result<bool> { Ok(!must_ask_server && self.copy_current_listing(job, &view, row)?) };
         let held_lease = loop {
             if copy_current_listing()? {
                 return Ok(());
@@ -143,6 +98,55 @@ impl Exchange {
         Ok(())
     }
 
+    /// Applies the log's entries, then copies another host's listing if this host needs it. Returns whether the library
+    /// is then current, according to the last probe.
+    fn copy_current_listing(&self, job: &SyncJob<'_>, view: &LogView, row: &LibraryRow) -> Result<bool> {
+        if !self.exchange_exclusively(view, job.bounds.deadline)?.has_received {
+            return Ok(false);
+        }
+        let is_current = |stored: &LibraryRow| {
+            stored.generation.is_fetched()
+                && stored.listed_token == stored.library.change.token
+                && !stored.due
+                && stored.hint == Hint::None
+        };
+        let Some(stored) = LibraryRows(&self.store)
+            .library_row(row.id)
+            .ok()
+            .filter(|row| row.present)
+        else {
+            return Ok(false); // another process has cleared the library
+        };
+        if is_current(&stored) {
+            return Ok(true);
+        }
+        let uuid = &stored.library.uuid;
+        let Ok(Some((entry, head))) = self.find_listing_head(view, uuid) else {
+            return Ok(false);
+        };
+        let has_copy = Outbox(&self.store).shared_listing(row.id)? == Some(head.listing);
+        // While the log was unavailable, this host may itself have fetched a newer listing.
+        let is_older = Self::written_ms(&entry) <= stored.checked_ms;
+        if (has_copy || is_older) && stored.generation.is_fetched() && !stored.due
+            || self.is_listing_invalidated(view, uuid, &head)
+        {
+            return Ok(false);
+        }
+        let copied = self.with_exchange_lock(job.bounds.deadline, || {
+            self.copy_listing(job, view, &stored, &entry, &head)
+        });
+        match copied {
+            // A chunk is missing or damaged, or the log is unavailable. This host then tries to acquire the lease.
+            Err(error) if matches!(error.status, Status::BadAnswer | Status::Timeout) => {
+                log::info!("'{}': {error}", stored.library.title);
+                return Ok(false);
+            }
+            copied => copied?,
+        }
+        let copied = LibraryRows(&self.store).library_row(row.id)?;
+        Ok(is_current(&copied))
+    }
+
     /// Brings a library up to date from the source. Returns the merged changes; `None` after a full listing.
     fn fetch_from_source(
         &self,
@@ -165,8 +169,9 @@ impl Exchange {
         Ok(merged)
     }
 
-    /// Copies a listing that another host published, together with the listing's age. `entry` and `head`: the listing's
-    /// entry in the log, and its decoded body.
+    /// Copies a listing that another host published, together with the listing's age, and merges the items that the log
+    /// received after the listing, even if this folder has already applied them. The caller holds the folder's exchange
+    /// lock. `entry` and `head`: the listing's entry in the log, and its decoded body.
     fn copy_listing(
         &self,
         job: &SyncJob<'_>,
@@ -175,12 +180,36 @@ impl Exchange {
         entry: &Entry,
         head: &ListingBody,
     ) -> Result<()> {
-        let observed_ms = self.observed_ms(entry, head.age_ms);
+        let observed_ms = Self::observed_ms(entry, head.age_ms);
         let source = LogSource {
             exchange: self,
             view: *view,
             head: head.clone(),
         };
+        let (mut items, mut position) = (Vec::new(), head.included);
+        loop {
+            let timeout = |_: Unavailable| Error::new(Status::Timeout, "the shared log did not answer; retry");
+            if job.bounds.deadline.has_passed() {
+                return Err(timeout(Unavailable));
+            }
+            let page = self.read_page(view, position, job.bounds.deadline).map_err(timeout)?;
+            let is_item_of_library =
+                |entry: &Entry| entry.name.kind == EntryKind::Item && entry.name.library == row.library.uuid;
+            items.extend(page.entries.into_iter().filter(is_item_of_library));
+            position = page.position;
+            if !page.has_more {
+                break;
+            }
+        }
+        // If this process is killed before it has merged the items, the next exchange reads them again.
+        let stored = self.read_position(view.view_id)?;
+        self.store_position(
+            view,
+            &SharedLogPosition {
+                position: head.included,
+                ..stored
+            },
+        )?;
         let mut row = row.clone();
         row.library.change = head.change.clone();
         let copy_job = SyncJob {
@@ -188,30 +217,16 @@ impl Exchange {
             copied_ms: Some(observed_ms),
             ..*job
         };
-        without_entries(|| copy_job.list(&row, RefreshReason::Due))?;
-        log::info!("'{}': copied the listing from another host", row.library.title);
         let store = &self.store;
-        // The time 0 means that this host did not fetch the listing from the server.
-        Outbox(store).store_shared_listing(row.id, head.listing, 0, job.bounds.deadline)?;
-        // The copy lacks items that the log received after the listing, even if this folder had already applied them.
-        let (mut position, until) = (head.included, job.bounds.deadline);
-        loop {
-            let Ok(page) = self.send_request_by(until, |log, limit| {
-                log.read(view.number, position, ENTRIES_PER_REQUEST, limit)
-            }) else {
-                return Ok(()); // the next exchange applies them
-            };
-            let is_item_of_library =
-                |entry: &Entry| entry.name.kind == EntryKind::Item && entry.name.library == row.library.uuid;
-            let items: Vec<Entry> = page.entries.into_iter().filter(is_item_of_library).collect();
-            let copied_row = LibraryRows(store).library_row(row.id)?;
-            self.apply_items(&copied_row, &items)?;
-            position = page.position;
-            if !page.has_more {
-                break;
-            }
+        let copied = without_entries(|| copy_job.list(&row, RefreshReason::Due));
+        if copied.is_ok() {
+            log::info!("'{}': copied the listing from another host", row.library.title);
+            // The time 0 means that this host did not fetch the listing from the server.
+            Outbox(store).store_shared_listing(row.id, head.listing, 0, job.bounds.deadline)?;
+            self.apply_items(&LibraryRows(store).library_row(row.id)?, &items)?;
+            self.mark_synced_to_head(&LibraryRows(store).library_row(row.id)?, head, observed_ms)?;
         }
-        let copied_row = LibraryRows(store).library_row(row.id)?;
-        self.mark_synced_to_head(&copied_row, head, observed_ms)
+        self.store_position(view, &stored)?;
+        copied.map(drop)
     }
 }

@@ -1,14 +1,11 @@
 //! Acquires, renews and releases leases, and reads the entries that decide whether a host needs a lease.
 
-use std::time::{Duration, Instant};
-
 use super::core::{Exchange, LogView, Unavailable};
-use crate::bodies::{ListingBody, ProbeBody, decode, entry_name};
+use crate::bodies::{ListingBody, decode, entry_name};
 use crate::contract::{Entry, EntryKind, Lease, Position, SharedLog};
 use crate::engine::LibraryRow;
 use crate::platform::Deadline;
 use crate::platform::lock;
-use crate::sync::ProbeConditions;
 
 /// A lease that is released when dropped.
 pub struct HeldLease<'x> {
@@ -26,33 +23,6 @@ impl Drop for HeldLease<'_> {
 }
 
 impl Exchange {
-    /// Returns the log's probe; `None` if the log is unavailable, or if the probe is too old, or older than the
-    /// library's last invalidation. `accepts`: the library and the maximum age. `begun`: the start of the job; a later
-    /// probe is always new enough.
-    pub fn find_probe(&self, view: &LogView, accepts: &ProbeConditions<'_>, begun: Instant) -> Option<Entry> {
-        let names = [
-            entry_name(EntryKind::Probe, "", b""),
-            entry_name(EntryKind::InvalidLibrary, accepts.library.unwrap_or_default(), b""),
-        ];
-        let found = self
-            .send_request(|log, limit| log.find(view.number, &names, limit))
-            .unwrap_or_default();
-        let mut max_age = accepts.max_age.max(begun.elapsed());
-        let mut probe = None;
-        for entry in found {
-            if entry.name.kind == EntryKind::Probe {
-                probe = Some(entry);
-            } else {
-                max_age = max_age.min(entry.age); // the probe must have begun after the invalidation
-            }
-        }
-        let age = |entry: &Entry| {
-            let age_when_written = decode::<ProbeBody>(&entry.body).map_or(0, |body| body.age_ms);
-            entry.age.saturating_add(Duration::from_millis(age_when_written))
-        };
-        probe.filter(|entry| age(entry) <= max_age)
-    }
-
     /// Returns the log's entry whose name consists of `kind`, `library` (a uuid) and `key`; `None` if there is none.
     pub fn find(
         &self,
@@ -62,8 +32,9 @@ impl Exchange {
         key: &[u8],
     ) -> std::result::Result<Option<Entry>, Unavailable> {
         let names = [entry_name(kind, library, key)];
+        let requested_ms = self.clock.now_ms();
         let mut found = self.send_request(|log, limit| log.find(view.number, &names, limit))?;
-        Ok(found.pop())
+        Ok(found.pop().map(|entry| Entry { requested_ms, ..entry }))
     }
 
     /// Returns the entry that describes a library's listing, and its decoded body, the head; `None` if there is none,

@@ -75,6 +75,7 @@ impl Undelivered {
             number: 0,
             host: HostId(row.host.0),
             age: Duration::ZERO,
+            requested_ms: 0,
         };
         matches.flatten().map(entry).collect()
     }

@@ -142,6 +142,7 @@ fn entry(row: &Row) -> Option<Entry> {
         number: unsigned(row.get(3)),
         host: HostId(row.get(4)),
         age: milliseconds(row.get(5)),
+        requested_ms: 0,
         body: row.get(6),
     })
 }
