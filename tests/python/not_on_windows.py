@@ -50,8 +50,7 @@ LEFT_OUT: dict[str, tuple[str, ...]] = {
     ),
     "it types at a terminal of Unix": (
         "test_cli::test_clear_asks_first",
-        "test_cli::test_refresh_shows_a_bar_at_a_terminal",
-        "test_cli::test_ctrl_c_ends_a_fetch_and_the_next_one_resumes",
+        "test_cli::test_refresh_at_a_terminal",
         "test_doctor::test_libraries_are_fetched_after_confirmation",
         "test_cli_forms::test_colors_are_for_terminals",
         "test_changes::test_the_command_keeps_its_own_cursor",
