@@ -157,7 +157,7 @@ def test_an_argument_of_the_wrong_type_is_named(index: plexindex.Index, cache: P
         ("mappings", lambda: opened(mappings=[("/a", 3)])),
         ("mappings", lambda: opened(mappings=[("/a\0", "/b")])),
         ("a path", lambda: some.match(7)),
-        ("title", lambda: some.library(1.5)),
+        ("library", lambda: some.library(1.5)),
         ("guid", lambda: some.match_guid(3)),
         ("name", lambda: some.table(3)),
         ("the library", lambda: some.match("/a", "\udcff")),

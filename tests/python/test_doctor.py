@@ -246,7 +246,7 @@ def test_the_expiry_and_the_owner_of_a_token(cli: Cli, server: Server) -> None:
         identity = json.load(answer)["MediaContainer"]["machineIdentifier"]
     week, now = 7 * 24 * 3600, int(time.time())
     for text, token in {
-        "ok the token expires on ": jwt(now + week, username="ann"),
+        "ok the token expires in 7 days, on ": jwt(now + week, username="ann"),
         "note the token expires in 2 h": jwt(now + 7200, username="ann"),
         "note the token does not contain its user's name": jwt(now + week),
         "note this is the server's own token": jwt(now + week, username="ann", aud=["plex.tv", identity]),

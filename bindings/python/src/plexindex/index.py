@@ -77,11 +77,8 @@ class Index:
         """
         if isinstance(title, int) and not isinstance(title, bool) and section is None:
             title, section = None, title
-        for name, value, wanted in (("title", title, "str or int"), ("uuid", uuid, "str")):
-            if value is not None and not isinstance(value, str):
-                raise TypeError(f"{name} must be {wanted}, not {type(value).__name__}")
-        kinds = {c.SELECT_ANY: title, c.SELECT_SECTION: section, c.SELECT_UUID: uuid}
-        given = [(kind, str(value)) for kind, value in kinds.items() if value is not None]
+        kinds = {c.SELECT_ANY: title, c.SELECT_SECTION: None if section is None else str(section), c.SELECT_UUID: uuid}
+        given: list[tuple[int, Any]] = [(kind, value) for kind, value in kinds.items() if value is not None]
         if len(given) > 1:
             raise InvalidArgumentError("give only one of title, section and uuid")
         if not self.is_open:
@@ -101,9 +98,6 @@ class Index:
             if library._session is not self._session:
                 raise InvalidArgumentError(f"{library!r} belongs to a different index")
             return library
-        if library is not None and (isinstance(library, bool) or not isinstance(library, (str, int))):
-            kind = type(library).__name__
-            raise TypeError(f"library must be a title, a section id, a uuid, a Library or None, not {kind}")
         return self.library(library)
 
     def match(self, path: PathArg, library: LibraryArg = None, **options: Unpack[Asking]) -> Match:

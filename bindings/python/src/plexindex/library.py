@@ -230,13 +230,7 @@ class Library(Lookups):
 
     def record_match(self, path: PathArg, key: KeyArg, *, timeout: float | None = None, through: bool = False) -> None:
         """Records that a path belongs to an item: :meth:`Index.record_match` in this library."""
-        if convert.flag("through", through):
-            self.record_matches([(path, key)], timeout=timeout, through=True)
-            return
-        raw = convert.path_bytes(path, self._session.hides_paths)
-        key_raw = convert.key_bytes(key)
-        given = raw, len(raw), key_raw, len(key_raw), convert.timeout_ms(timeout)
-        self._session.ask(self._session.native.record_match, *given, target=self._handle)
+        self.record_matches([(path, key)], timeout=timeout, through=through)
 
     def record_matches(
         self,
@@ -249,9 +243,6 @@ class Library(Lookups):
         timeout_ms = convert.timeout_ms(timeout)
         convert.flag("through", through)
         try:
-            pairs = list(pairs)
-            if any(isinstance(pair, (str, bytes)) for pair in pairs):
-                raise ValueError("a string is not a pair")
             pairs = [(path, key) for path, key in pairs]
         except (TypeError, ValueError) as error:
             raise TypeError(f"each of the pairs must be a path and a key: {error}") from error

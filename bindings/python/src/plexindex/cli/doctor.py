@@ -171,16 +171,11 @@ def _check_token(report: Report, settings: Settings, facts: dict[str, object], s
     facts["token_expires"] = None
     if isinstance(expires, (int, float)) and not isinstance(expires, bool) and 0 < expires < 1e11:
         facts["token_expires"] = int(expires)
-        remedy = "plexindex renews it"
-        if settings.renew is None:
-            remedy = "renew it before then, or give a command with --token-command"
+        remedy = "plexindex renews it" if settings.renew else "renew it, or give a command with --token-command"
         left, date = expires - time.time(), time.strftime("%Y-%m-%d %H:%M", time.localtime(expires))
-        if left <= 0:
-            report.add("note", f"the token expired on {date}: {remedy.partition(' before')[0]}")
-        elif left < 24 * 3600 and settings.renew is None:
-            report.add("note", f"the token expires in {output.span(left)}, on {date}: {remedy}")
-        else:
-            report.add("ok", f"the token expires on {date}: {remedy}")
+        when = f"expires in {output.span(left)}, on" if left > 0 else "expired on"
+        is_late = left <= 0 or (left < 24 * 3600 and settings.renew is None)
+        report.add("note" if is_late else "ok", f"the token {when} {date}: {remedy}")
         if not (claims.get("thumbprint") and claims.get("username")):
             report.add(
                 "note",

@@ -6,6 +6,7 @@ import json
 import os
 import random
 import time
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
@@ -183,12 +184,11 @@ def _fits(folder: str, locations: list[str]) -> bool:
 
 
 def _report_counts(report: Report, answers: Sequence[Match], paths: list[bytes], ignored: dict[bytes, str]) -> None:
-    by_kind = {kind: 0 for kind, _ in _MATCH_KINDS}
+    kinds: Counter[str] = Counter(answer.match_kind for answer in answers if answer.item is not None)
+    by_kind = {kind: kinds[kind] for kind, _ in _MATCH_KINDS}
     unmatched: dict[str, list[bytes]] = {}
     for path, answer in zip(paths, answers):
-        if answer.item is not None:
-            by_kind[answer.match_kind] += 1
-        elif path not in ignored:
+        if answer.item is None and path not in ignored:
             name = "ambiguous" if answer.status == "ambiguous" else f"not found: {answer.reason.replace('_', ' ')}"
             unmatched.setdefault(name, []).append(path)
     low = sum(answer.item is not None and answer.confidence == "low" for answer in answers)

@@ -12,14 +12,13 @@ import struct
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import parse_qsl, unquote, urlsplit
+from weakref import WeakSet
 
 from ._rows import Row, as_json, as_xml
 
 if TYPE_CHECKING:
     from ._server import FakePlex
 
-
-_REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 503: "Service Unavailable"}
 
 #: According to RFC 6455, a WebSocket server hashes the client's key together with this text.
 _WEBSOCKET_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -58,18 +57,13 @@ class Connections(ThreadingHTTPServer):
 
     def __init__(self, plex: FakePlex, port: int) -> None:
         self.plex = plex
-        self._sockets: set[socket.socket] = set()
+        self._sockets: WeakSet[socket.socket] = WeakSet()
         super().__init__(("127.0.0.1", port), _Handler)
 
     def process_request(self, request: socket.socket, client_address: object) -> None:  # type: ignore[override]
         """Remembers the connection for :meth:`end`."""
         self._sockets.add(request)
         super().process_request(request, client_address)
-
-    def shutdown_request(self, request: socket.socket) -> None:  # type: ignore[override]
-        """Forgets a connection that the client has closed."""
-        self._sockets.discard(request)
-        super().shutdown_request(request)
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Ignores clients that disconnect."""
@@ -110,7 +104,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send(self, reply: Reply, *, wants_json: bool) -> None:
         if reply.status != 200:
-            name = f"{reply.status} {_REASONS.get(reply.status, 'Error')}"
+            name = f"{reply.status} {self.responses.get(reply.status, ('Error',))[0]}"
             body, content_type = f"<html><head><title>{name}</title></head></html>".encode(), "text/html"
         elif reply.container is None:
             body, content_type = b"", "text/html"
