@@ -44,17 +44,14 @@ class Comparison:
         offline: bool,
         progress: Callable[[int], object] | None,
     ) -> None:
-        if isinstance(without, (str, bytes)):
-            raise TypeError(f"without must be a list of rules, not {without!r}: write [{without!r}]")
-        if not hasattr(without, "__iter__"):
-            raise TypeError(f"without must be a list of rules, not {type(without).__name__}")
-        if not isinstance(folders, (str, bytes, os.PathLike)) and not hasattr(folders, "__iter__"):
-            raise TypeError(f"folders must be a path or a list of paths, not {type(folders).__name__}")
-        folders = [folders] if isinstance(folders, (str, bytes, os.PathLike)) else list(folders)
-        without, rules = list(without), list(left_out.RULES)
-        unknown = [rule for rule in without if rule not in rules]
+        folders = [folders] if isinstance(folders, (str, bytes, os.PathLike)) else folders
+        for name, given in (("folders", folders), ("without", without)):
+            if isinstance(given, (str, bytes)) or not hasattr(given, "__iter__"):
+                raise TypeError(f"{name} must be a list, not {type(given).__name__}")
+        folders, without = list(folders), list(without)
+        unknown = [rule for rule in without if rule not in left_out.RULES]
         if unknown:
-            raise InvalidArgumentError(f"without: {unknown[0]!r} is not a rule: give one of {', '.join(rules)}")
+            raise InvalidArgumentError(f"without: {unknown[0]!r} is not one of {', '.join(left_out.RULES)}")
         convert.check_call({"timeout": timeout, "progress": progress, "offline": offline}, "offline")
         self._index, self._offline, self._timeout = library.index, offline, timeout
         self._missed: Error | None = None
