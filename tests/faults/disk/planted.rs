@@ -6,7 +6,6 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, symlink};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::support::index::Index;
@@ -53,7 +52,7 @@ fn use_it(server: &Standin, folder: &Path) -> Result<(), Error> {
     library.record_matches(&[(b"/host/a.mkv", &key)])?;
     assert_eq!(answer(&library, "/host/a.mkv")?, key);
     index.match_guid(&library.query(), "imdb://tt0000001")?;
-    index.store_json()?;
+    index.store()?;
     index.close()
 }
 
@@ -269,43 +268,4 @@ fn a_pipe_or_a_directory_in_the_place_of_a_file_hangs_nothing() {
             }
         }
     }
-}
-
-#[test]
-fn removing_the_folder_under_busy_hosts_leaves_no_file_in_its_place() {
-    let server = movies(5);
-    let root = tempfile::tempdir().expect("a folder");
-    let folder = root.path().join("cache");
-    let (_, key) = path_of(&server, 1, 3);
-    let stop = AtomicBool::new(false);
-    std::thread::scope(|threads| {
-        for nth in 0..3 {
-            let (server, folder, key, stop) = (&server, &folder, &key, &stop);
-            threads.spawn(move || {
-                while !stop.load(Ordering::SeqCst) {
-                    // It may fail at any point: what counts is what is left.
-                    let Ok(index) = try_open(options(server, folder)) else {
-                        continue;
-                    };
-                    let Ok(library) = index.library("Movies") else {
-                        continue;
-                    };
-                    let path = format!("/host/{nth}.mkv");
-                    let _ = library.record_matches(&[(path.as_bytes(), key)]);
-                    let _ = library.record_matches(&[(path.as_bytes(), key)]);
-                }
-            });
-        }
-        for _ in 0..60 {
-            let _ = fs::remove_dir_all(&folder);
-            std::thread::sleep(Duration::from_millis(5)); // a host's work of some moments between two removals
-            let file = fs::symlink_metadata(&folder).is_ok_and(|facts| !facts.is_dir());
-            if file {
-                stop.store(true, Ordering::SeqCst);
-                panic!("a file is in the folder's place");
-            }
-        }
-        stop.store(true, Ordering::SeqCst);
-    });
-    use_it(&server, &folder).expect("it works");
 }

@@ -180,9 +180,8 @@ fn listing_goes_on(items: u32, page_size: u64, kills: u64) {
     assert_eq!(all, sections + listing);
     // And it ended right: whole, settled, every path known.
     let index = open(&server, folder.path());
-    for nth in 0..items as usize {
-        let (path, key) = path_of_all(&server, nth);
-        assert_eq!(answer(&index, &path), key);
+    for (key, path) in server.paths(1) {
+        assert_eq!(answer(&index, &path.expect("all have files")), key.to_string());
     }
     index.close().expect("closes");
     let (listed, provisional, under_way): (u32, bool, u32) = database(folder.path())
@@ -194,23 +193,6 @@ fn listing_goes_on(items: u32, page_size: u64, kills: u64) {
         .expect("a row");
     assert_eq!((listed, provisional, under_way), (items, false, 0));
     assert_tidy(folder.path());
-}
-
-fn path_of_all(server: &Standin, nth: usize) -> (String, String) {
-    thread_local! {
-        static PATHS: std::cell::RefCell<(String, Vec<(String, String)>)> = std::cell::RefCell::default();
-    }
-    PATHS.with_borrow_mut(|(url, paths)| {
-        if *url != server.url() {
-            *url = server.url();
-            *paths = server
-                .paths(1)
-                .into_iter()
-                .filter_map(|(key, path)| Some((path?, key.to_string())))
-                .collect();
-        }
-        paths[nth].clone()
-    })
 }
 
 /// Rows that are stored of the listing under way.
