@@ -15,22 +15,6 @@ static void works(const plexindex_handle *handle, const plexindex_library_handle
     check_match(handle, movies, known_path, PLEXINDEX_OK, known_key);
 }
 
-static void names_and_versions(void)
-{
-    char version[40];
-    CHECK(plexindex_get_abi_version() == PLEXINDEX_ABI_VERSION);
-    snprintf(version, sizeof version, "%d.%d.%d", PLEXINDEX_VERSION_NUMBER / 1000000,
-        PLEXINDEX_VERSION_NUMBER / 1000 % 1000,
-             PLEXINDEX_VERSION_NUMBER % 1000);
-    /* The version of Cargo.toml may end in a pre-release. */
-    CHECK(strncmp(plexindex_get_version(), version, strlen(version)) == 0);
-    CHECK(strchr("-", plexindex_get_version()[strlen(version)]) != NULL);
-    CHECK(strcmp(plexindex_get_status_name(PLEXINDEX_NOT_FOUND), "NOT_FOUND") == 0);
-    CHECK(strcmp(plexindex_get_status_name(-1), "UNKNOWN") == 0);
-    CHECK(strcmp(plexindex_get_status_name(INT32_MIN), "UNKNOWN") == 0);
-    CHECK(strcmp(plexindex_get_status_name(INT32_MAX), "UNKNOWN") == 0);
-}
-
 /* Structs of a later version: ours, and unknown fields. */
 struct future_query {
     plexindex_query known;
@@ -348,7 +332,6 @@ int main(int argc, char **argv)
     plexindex_handle *handle;
     const plexindex_library_handle *movies;
 
-    names_and_versions();
     CHECK_STATUS(PLEXINDEX_OK, plexindex_close(NULL, ERROR));
 
     snprintf(known_path, sizeof known_path, "%s", harness("path 5"));

@@ -65,8 +65,7 @@ programs! {
     misuse,
     misuse_open,
     reload,
-    renewal,
-    threads;
+    renewal;
     an_answer_grows_its_memory,
     example,
     the_example_in_c,
@@ -149,9 +148,8 @@ impl Server {
         let (verb, rest) = command.split_once(' ').unwrap_or((command, ""));
         let number = || -> u32 { rest.parse().expect("a number") };
         match verb {
-            // How many requests the server has had; how many of them for a page of a listing.
+            // How many requests the server has had.
             "requests" => self.standin.stats().total.to_string(),
-            "pages" => self.standin.stats().of(Kind::Listing).to_string(),
             // Path and key of a generated movie.
             "path" => self.path(number()),
             "key" => format!("/library/metadata/{}", self.first + u64::from(number())),
