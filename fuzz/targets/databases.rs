@@ -166,7 +166,7 @@ fn use_it(place: &Path, clock: &Arc<ManualClock>) -> Result<(), Error> {
     let table = index.tables().table(b"kept", false)?;
     let _ = table.get(b"name 1", usize::MAX, &mut |_| {});
     let _ = table.next(None);
-    let _ = (index.stats(), index.store_json());
+    let _ = (index.stats(), index.store());
     library.record_matches(&[(b"/host/new.mkv", "101")])?;
     library.invalidate_path(b"/mnt/films/Film 1 (1999)/Film 1.mkv")?;
     ask(&index, &library);

@@ -129,27 +129,6 @@ fn huge_total(out: &mut dyn Write, start: u64) -> std::io::Result<()> {
     )
 }
 
-fn small_total(out: &mut dyn Write, start: u64) -> std::io::Result<()> {
-    let mut rows = rows_from(start, 500);
-    rows[0] = row("\"7\"", "", GOOD);
-    send(out, "", &page(r#""size":1,"totalSize":1,"#, &rows))
-}
-
-fn negative(out: &mut dyn Write, _: u64) -> std::io::Result<()> {
-    let rows = [row(
-        "-1",
-        r#""year":-5,"duration":-1,"index":-9,"#,
-        "/data/movies/minus.mkv",
-    )];
-    send(out, "", &page(r#""size":-1,"totalSize":-5,"offset":-3,"#, &rows))
-}
-
-fn twice(out: &mut dyn Write, start: u64) -> std::io::Result<()> {
-    let one = row("\"7\"", r#""ratingKey":"8","title":"U","#, GOOD);
-    let rows = if start == 0 { vec![one.clone(), one] } else { Vec::new() };
-    send(out, "", &page(r#""size":2,"totalSize":2,"totalSize":2,"#, &rows))
-}
-
 fn long_title(out: &mut dyn Write, start: u64) -> std::io::Result<()> {
     let title = format!(r#""summary":"s","originalTitle":"{}","#, "ä".repeat(1 << 19));
     let mut one = row("\"7\"", &title, GOOD);
@@ -157,13 +136,6 @@ fn long_title(out: &mut dyn Write, start: u64) -> std::io::Result<()> {
     one = one.replace(r#""title":"T""#, &format!(r#""title":"{whole}""#));
     let rows = if start == 0 { vec![one] } else { Vec::new() };
     send(out, "", &page(r#""size":1,"totalSize":1,"#, &rows))
-}
-
-fn no_utf8(out: &mut dyn Write, _: u64) -> std::io::Result<()> {
-    let mut body = page(r#""size":1,"totalSize":1,"#, &[row("\"7\"", "", GOOD)]);
-    let at = body.windows(3).position(|bytes| bytes == b"\"T\"").expect("a title");
-    body[at + 1] = 0xFF;
-    send(out, "", &body)
 }
 
 fn drip(out: &mut dyn Write, start: u64) -> std::io::Result<()> {
@@ -194,17 +166,13 @@ fn missing_rows(out: &mut dyn Write, start: u64) -> std::io::Result<()> {
 }
 
 /// Name, way, and how long the host waits.
-const WAYS: [(&str, Way, u64); 13] = [
+const WAYS: [(&str, Way, u64); 9] = [
     ("10 GB of rows", ten_gigabytes_of_rows, 3_000),
     ("an endless listing", endless, 2_000),
     ("a million lists in each other", deep, 60_000),
     ("a million objects in each other", deep_objects, 60_000),
     ("a total of 2^63", huge_total, 3_000),
-    ("a total that is too small", small_total, 3_000),
-    ("negative numbers", negative, 60_000),
-    ("keys twice", twice, 60_000),
     ("a title of 1 MB", long_title, 60_000),
-    ("no UTF-8", no_utf8, 60_000),
     ("a slow drip", drip, 1_000),
     ("an endless head", endless_head, 60_000),
     ("nothing wrong", good, 60_000),

@@ -739,8 +739,8 @@ impl World {
         let offline = QueryOptions::default().offline();
         let handle = &self.handles[at];
         let done = (handle.index.stats().map(|_| ()))
-            .and_then(|()| handle.index.libraries_json(&offline).map(|_| ()))
-            .and_then(|()| handle.index.store_json().map(|_| ()));
+            .and_then(|()| handle.index.libraries(&offline).map(|_| ()))
+            .and_then(|()| handle.index.store().map(|_| ()));
         done.map_err(|error| format!("facts: {:?}: {error}", error.status))
     }
 

@@ -65,21 +65,6 @@ fn path(number: usize) -> String {
 }
 
 #[test]
-fn a_listing_of_the_future_is_marked_as_stale_while_the_server_is_down() {
-    let scene = Scene::new(Knobs::USUAL, 5);
-    let index = scene.listed();
-    let films = index.library("Films").expect("a handle");
-    scene.clock.advance_ms(-2 * HOUR_MS);
-    scene.memory.fail(Some(Fault::Down));
-    let found = films.match_path(path(2).as_bytes()).expect("the old answer");
-    assert_eq!((found.status, found.stale), (Status::Ok, true), "{found:?}");
-    scene.memory.fail(None);
-    scene.clock.advance_ms(60_000);
-    let found = films.ask(path(2));
-    assert_eq!((found.status, found.stale), (Status::Ok, false), "{found:?}");
-}
-
-#[test]
 fn at_once_an_answer_by_guid_or_title_is_not_stale() {
     let mut scene = Scene::new(Knobs::USUAL, 5);
     scene.options.library_ttl = Ttl::Zero;

@@ -329,7 +329,7 @@ impl World {
                 self.net.servers.iter().for_each(Memory::catch_up);
                 ("tokens catch up", Ok(()))
             }
-            _ => ("stats, libraries_json, store_json", self.facts()),
+            _ => ("stats, libraries, store", self.facts()),
         };
         self.count(name);
         done
@@ -530,7 +530,7 @@ impl World {
         // A server that goes before it told its name is a gap ('What does not hold yet', 13).
         self.net.server(url).fail(None);
         for handle in self.handles.iter().filter(|handle| handle.who.url == url) {
-            drop(handle.index.server_json(&QueryOptions::default()));
+            drop(handle.index.ask_server(&QueryOptions::default()));
         }
         self.net.swap(url);
         // A store of before takes the new server for the old one until it asks.
@@ -547,14 +547,14 @@ impl World {
                 continue;
             }
             seen.push(who);
-            let done = self.handles[place].index.server_json(&QueryOptions::default());
+            let done = self.handles[place].index.ask_server(&QueryOptions::default());
             done.map_err(|error| format!("the new server was not found: {error}"))?;
         }
         // Users without a handle find it out when they come.
         for who in others.iter().filter(|who| !seen.contains(who)) {
             self.open(*who, false)?;
             let handle = self.handles.last().expect("a handle");
-            let done = handle.index.server_json(&QueryOptions::default());
+            let done = handle.index.ask_server(&QueryOptions::default());
             done.map_err(|error| format!("the new server was not found: {error}"))?;
         }
         Ok(())

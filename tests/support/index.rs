@@ -385,11 +385,6 @@ impl Index {
         query.on(&self.0).libraries()
     }
 
-    pub fn libraries_json(&self, query: &QueryOptions<'_>) -> Result<String> {
-        let libraries = query.on(&self.0).libraries()?;
-        Ok(serde_json::to_string(&libraries).expect("JSON"))
-    }
-
     pub fn watch_start(&self) -> Result<()> {
         self.watch_start_at(DebounceIntervals::default())
     }
@@ -404,14 +399,6 @@ impl Index {
 
     pub fn ask_server(&self, query: &QueryOptions<'_>) -> Result<plexindex::ServerInfo> {
         query.on(&self.0).server()
-    }
-
-    pub fn server_json(&self, query: &QueryOptions<'_>) -> Result<String> {
-        Ok(serde_json::to_string(&self.ask_server(query)?).expect("JSON"))
-    }
-
-    pub fn store_json(&self) -> Result<String> {
-        Ok(serde_json::to_string(&self.0.store()?).expect("JSON"))
     }
 }
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::support::Scene;
-use crate::support::index::{DebounceIntervals, Index, Library, ManualClock, Match, QueryOptions};
+use crate::support::index::{DebounceIntervals, Index, Library, Match, QueryOptions};
 use crate::support::quick;
 use crate::support::worker::until;
 use crate::support::{clock, movies, open, options, path_of, requests};
@@ -39,8 +39,7 @@ fn key_of(found: &Match) -> Option<&str> {
 /// Whether the library of movies would be answered without asking the server.
 fn is_fresh(index: &Index) -> bool {
     let offline = QueryOptions::default().offline();
-    let json = index.libraries_json(&offline).expect("the libraries");
-    json.contains("\"fresh\":true")
+    index.libraries(&offline).expect("the libraries")[0].fresh
 }
 
 fn until_hinted(index: &Index) {
@@ -51,8 +50,7 @@ fn until_hinted(index: &Index) {
 struct Watched {
     server: Standin,
     index: Index,
-    clock: Arc<ManualClock>,
-    folder: tempfile::TempDir,
+    _folder: tempfile::TempDir,
 }
 
 fn watched() -> Watched {
@@ -79,8 +77,7 @@ fn watched_at(intervals: DebounceIntervals) -> Watched {
     Watched {
         server,
         index,
-        clock,
-        folder,
+        _folder: folder,
     }
 }
 
@@ -226,23 +223,6 @@ fn a_server_that_does_not_answer_for_invalidated_items_is_left_alone_with_them()
 }
 
 #[test]
-fn a_lie_about_a_deleted_item_costs_one_request() {
-    let w = watched();
-    let (path, key) = path_of(&w.server, 1, 7);
-    let movies = library(&w.index);
-    movies.record("/host/a.mkv", &key);
-    let event = Event::timeline(1, key.parse().expect("a number"), ItemType::Movie, "X", 9, "deleted", 1);
-    assert_eq!(w.server.push(&event), 1);
-    until("it is unverified", || {
-        movies.lookup_key(path.as_bytes(), |_| ()).is_none()
-    });
-    assert_eq!(ask(&w.index, &path).status, Status::Ok);
-    assert_eq!(requests(&w.server), CONFIRMED);
-    assert_eq!(key_of(&ask(&w.index, "/host/a.mkv")), Some(key.as_str()));
-    assert_eq!(requests(&w.server), CONFIRMED, "what the host recorded stays");
-}
-
-#[test]
 fn a_scan_is_noted_when_it_is_over_and_when_its_items_have_settled() {
     // Long enough to ask before they have.
     let w = watched_at(DebounceIntervals {
@@ -282,19 +262,6 @@ fn what_happened_while_the_connection_was_lost_is_seen_after_it() {
     let [_, sections, pages, ..] = requests(&w.server);
     assert_eq!((sections, pages), (1, 2));
     assert_eq!(w.server.stats().of(Kind::Events), 1);
-}
-
-#[test]
-fn other_handles_on_the_store_see_what_was_told() {
-    let w = watched();
-    let other = open(options(&w.server, w.folder.path()), &w.clock);
-    w.server.alter(|state| state.add_items(1, vec![new_movie()], true));
-    until_hinted(&other);
-    assert_eq!(ask(&other, NEW).status, Status::Ok);
-    assert_eq!(requests(&w.server), MERGED);
-    // And what one of them fetched is the other's.
-    assert_eq!(ask(&w.index, NEW).status, Status::Ok);
-    assert_eq!(requests(&w.server), MERGED);
 }
 
 #[test]

@@ -177,44 +177,6 @@ fn ten_thousand_absent_files_cost_a_hundred_requests() {
 }
 
 #[test]
-fn a_server_that_goes_down_between_two_new_files_is_noticed() {
-    let at = Scene::movies(300).with(|options| options.retry_for = Duration::ZERO);
-    let (_, library) = at.listed();
-    for number in 0..3 {
-        let answer = library.ask(new_path(number));
-        assert_eq!((answer.status, answer.reason, answer.stale), ABSENT, "{number}");
-    }
-    at.server.refuse();
-    at.server.close_connections();
-    let answer = library.ask(new_path(3));
-    assert_eq!(answer.status, Status::NotFound);
-    assert_eq!(answer.reason, Reason::Unavailable);
-    assert!(answer.stale);
-}
-
-#[test]
-fn an_event_ends_the_pause_of_a_path() {
-    let at = Scene::movies(300);
-    let (index, library) = at.listed();
-    let paths: Vec<String> = (0..5).map(new_path).collect();
-    for _ in 0..3 {
-        for path in &paths {
-            library.ask(path);
-        }
-    }
-    for path in &paths {
-        add(&at.server, &[path]);
-        at.clock.advance_ms(1_000);
-        let event = r#"{"NotificationContainer":{"type":"timeline","TimelineEntry":[{"identifier":"com.plexapp.plugins.library","sectionID":"1","itemID":"9","type":1,"state":5,"updatedAt":1}]}}"#;
-        index.notify(event.as_bytes()).expect("noted");
-        at.server.reset();
-        let answer = library.ask(path);
-        assert_eq!((answer.status, answer.reason, answer.stale), FOUND, "{path}");
-        assert!(requests(&at.server)[5] <= 3, "{:?}", requests(&at.server));
-    }
-}
-
-#[test]
 fn two_processes_whose_clocks_differ_keep_the_limits() {
     let at = Scene::movies(300);
     let (_, library) = at.listed();

@@ -128,47 +128,6 @@ fn a_path_that_is_new_is_found_before_the_listing_expires() {
 }
 
 #[test]
-fn paths_that_are_nowhere_cost_little_however_often_they_are_asked_for() {
-    let at = Scene::movies(2_000);
-    let index = at.open();
-    let other = at.open();
-    let library = index.library("Movies").expect("a handle");
-    index.refresh(&library.query(), true).expect("listed");
-    at.server.reset();
-    for number in 0..50 {
-        for index in [&index, &other] {
-            let path = format!("/data/movies/nowhere{number}.mkv");
-            let library = index.library("Movies").expect("a handle");
-            let answer = library.ask(path);
-            let expected = if answer.stale {
-                Reason::NotAsked
-            } else {
-                Reason::NotListed
-            };
-            assert_eq!((answer.status, answer.reason), (Status::NotFound, expected));
-        }
-    }
-    let asked = requests(&at.server);
-    assert!(
-        asked[3] <= 2 && asked[5] <= 24,
-        "{asked:?}: a probe each until the budget is exhausted, and one search in two shapes"
-    );
-    // Elsewhere than in the library's folders the server is not asked.
-    at.clock.advance_ms(31_000);
-    at.server.reset();
-    let answer = library.ask("/elsewhere/nowhere.mkv");
-    assert_eq!(answer.reason, Reason::NoLocation);
-    assert_eq!(requests(&at.server)[5], 0);
-    // One path, asked for every half a minute for most of an hour.
-    for _ in 0..110 {
-        library.ask("/data/movies/nowhere.mkv");
-        at.clock.advance_ms(30_000);
-    }
-    let asked = requests(&at.server);
-    assert!(asked[3] <= 16, "{asked:?}: ever more rarely");
-}
-
-#[test]
 fn questions_of_a_clock_that_was_ahead_spend_none_of_todays() {
     let at = Scene::movies(3_000);
     at.clock.advance_ms(10 * HOUR_MS);

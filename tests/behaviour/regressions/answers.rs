@@ -78,7 +78,7 @@ fn a_batch_shares_its_deadline_and_a_hanging_server_is_late_not_wrong() {
     let folder = index.ask_folder(&hurried, b"/data/movies").expect("an answer");
     assert_eq!(folder.answer.reason, Some(Reason::NotFetched));
     at.server.clear_faults();
-    index.libraries_json(&QueryOptions::default()).expect("libraries");
+    index.libraries(&QueryOptions::default()).expect("libraries");
     at.server
         .fault(Fault::new(Action::Delay { ms: 60_000 }).on(Kind::Listing).times(0));
     let paths: Vec<String> = (0..50).map(|n| format!("/data/movies/{n}.mkv")).collect();

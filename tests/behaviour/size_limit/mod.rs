@@ -83,14 +83,8 @@ fn ask(index: &Index, server: &Standin, number: u32) {
 /// The titles of the libraries that are fetched.
 fn fetched(index: &Index) -> Vec<String> {
     let offline = QueryOptions::default().offline();
-    let rows: serde_json::Value =
-        serde_json::from_str(&index.libraries_json(&offline).expect("libraries")).expect("JSON");
-    rows.as_array()
-        .expect("a list")
-        .iter()
-        .filter(|row| !row["age_ms"].is_null())
-        .map(|row| row["title"].as_str().expect("a title").to_owned())
-        .collect()
+    let rows = index.libraries(&offline).expect("libraries").into_iter();
+    rows.filter(|row| row.checked.is_some()).map(|row| row.title).collect()
 }
 
 fn stats(index: &Index) -> Stats {

@@ -118,15 +118,6 @@ const CALLS: &[Call] = &[
         run: |index, world| each_path(index, world, offline_match),
     },
     Call {
-        name: "match_path in capitals",
-        whole: false,
-        run: |index, world| {
-            each_path(index, world, |library, path| {
-                offline_match(library, &path.to_uppercase())
-            })
-        },
-    },
-    Call {
         name: "match_path by suffix",
         whole: false,
         run: |index, world| {

@@ -238,16 +238,20 @@ pub fn full(words: &[&str]) {
     told();
 }
 
-#[test]
-fn a_full_disk_is_told_and_changes_nothing() {
-    let server = movies(4_000);
-    let folder = tempfile::tempdir().expect("a folder");
-    let place = place(folder.path(), &server);
-    let (path, key) = path_of(&server, 1, 3_900);
-    if let Some(mut worker) = with_mount("full disk", &[&place[0], &place[1], &place[2], &path, &key]) {
+/// Plays a role on a small disk of its own, with a server of so many films and one of the last.
+fn on_a_small_disk(role: &str, films: u32) {
+    let at = Scene::movies(films);
+    let place = place(at.folder(), &at.server);
+    let (path, key) = path_of(&at.server, 1, films as usize - 100);
+    if let Some(mut worker) = with_mount(role, &[&place[0], &place[1], &place[2], &path, &key]) {
         assert_eq!(worker.hear(), "done");
         worker.end();
     }
+}
+
+#[test]
+fn a_full_disk_is_told_and_changes_nothing() {
+    on_a_small_disk("full disk", 4_000);
 }
 
 /// In a worker: a small disk of its own that gets full while the store is closed.
@@ -298,14 +302,7 @@ pub fn full_and_closed(words: &[&str]) {
 
 #[test]
 fn a_store_that_was_closed_is_opened_on_a_full_disk() {
-    let server = movies(2_000);
-    let folder = tempfile::tempdir().expect("a folder");
-    let place = place(folder.path(), &server);
-    let (path, key) = path_of(&server, 1, 1_900);
-    if let Some(mut worker) = with_mount("full and closed", &[&place[0], &place[1], &place[2], &path, &key]) {
-        assert_eq!(worker.hear(), "done");
-        worker.end();
-    }
+    on_a_small_disk("full and closed", 2_000);
 }
 
 /// In a worker: no file may grow beyond so many bytes.

@@ -142,7 +142,7 @@ fn who_lists_after_the_list_of_libraries_came_reads_the_change_tokens_again() {
         let folder = tempfile::tempdir().expect("a folder");
         let first = support::open(options(&server, folder.path()), &clock());
         if late {
-            first.libraries_json(&QueryOptions::default()).expect("the list");
+            first.libraries(&QueryOptions::default()).expect("the list");
         }
         let second = support::open(options(&server, folder.path()), &clock());
         let (path, key) = path_of(&server, 1, 3);

@@ -317,6 +317,6 @@ fn the_server_is_asked_for_with_a_deadline() {
         deadline: Deadline::In(DEADLINE),
         ..QueryOptions::default()
     };
-    let error = soon(|| index.server_json(&query)).expect_err("damaged");
+    let error = soon(|| index.ask_server(&query)).expect_err("damaged");
     assert!(error.message.contains("its -wal is damaged"), "{error}");
 }

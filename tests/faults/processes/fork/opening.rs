@@ -10,8 +10,8 @@ pub fn connecting(words: &[&str]) {
         let index = Arc::new(open_at(words));
         let refresh = |index: &Index| {
             let in_time = QueryOptions::default().within(Duration::from_secs(15));
-            index.libraries_json(&in_time).map_err(|error| error.message)?;
-            match index.server_json(&in_time) {
+            index.libraries(&in_time).map_err(|error| error.message)?;
+            match index.ask_server(&in_time) {
                 Ok(_) if key_of(index, path, false) == key => Ok(()),
                 Ok(_) => Err("another key".to_owned()),
                 Err(error) => Err(error.message),
