@@ -20,10 +20,11 @@ mod writing;
 pub use records::{LONGEST_NAME, Op, Records, Table, TableLimits, Tables};
 pub use snapshot::{LiveSnapshot, Snapshot, library_indexes, listing_age};
 pub use sql::{
-    ClaimedUserHash, EarlierQuestions, Endpoint, FeedLogPosition, FeedPage, FeedPosition, FeedRows, ItemChange,
-    ItemRows, LastProbe, LibraryHint, LibraryRow, LibraryRows, Listing, ListingResult, ListingRows, LocalWrite,
-    LoggedKind, MergedChanges, NewListing, Outbox, OutboxRow, ProbeOutcome, RecordRows, SearchRows, SharedLogPosition,
-    ShowRows, Store, StoreInfo, StoreStates, StoredItems, Sweeper, Totals, UNDELIVERED, WriteObserver, unverified_kind,
+    ClaimedUserHash, EarlierQuestions, Endpoint, FeedCursor, FeedLogPosition, FeedPage, FeedPosition, FeedRows,
+    ItemChange, ItemRows, LastProbe, LibraryHint, LibraryRow, LibraryRows, Listing, ListingResult, ListingRows,
+    LocalWrite, LoggedKind, MergedChanges, NewListing, Outbox, OutboxRow, ProbeOutcome, RecordRows, SearchRows,
+    SharedLogPosition, ShowRows, Store, StoreInfo, StoreStates, StoredItems, Sweeper, Totals, UNDELIVERED,
+    WriteObserver, unverified_kind,
 };
 pub use writing::{FolderLimit, ListingDraft, ListingSegments, StoreWriter};
 

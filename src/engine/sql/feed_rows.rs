@@ -22,96 +22,79 @@ pub type ItemsAfter<'i> = dyn Fn(&LibraryRow, i64, usize) -> Result<Vec<(i64, It
 pub struct FeedRows<'s>(pub &'s Store);
 
 impl FeedRows<'_> {
-    /// Returns the current timeline's id and a new reader's first position. The position is the end of the log or, if
-    /// `full`, the start of a full listing, which gives the reader all items first.
-    pub fn first_position(
-        &self,
-        view_id: ViewId,
-        library: Option<LibraryId>,
-        full: bool,
-    ) -> Result<(i64, FeedPosition)> {
+    /// Returns a new reader's cursor. Its position is the end of the log or, if `full`, the start of a full listing,
+    /// which gives the reader all items first.
+    pub fn start(&self, view_id: ViewId, library: Option<LibraryId>, full: bool) -> Result<FeedCursor> {
         self.0.read(|c| {
-            let query = FeedQuery { c, view_id, library };
             let log_start = sequence_of(c)?.next();
-            let first_library = if full { query.next_listed(LibraryId::ALL)? } else { None };
-            let position = first_library.map_or(FeedPosition::Log(FeedLogPosition::at(log_start)), |library| {
-                FeedPosition::Full {
-                    log_start,
-                    library,
-                    after: 0,
-                }
-            });
-            Ok((timeline(c)?, position))
+            let mut cursor = FeedCursor {
+                timeline: timeline(c)?,
+                view_id,
+                library,
+                position: FeedPosition::Log(FeedLogPosition::at(log_start)),
+                end: None,
+            };
+            if full {
+                cursor.position = FeedQuery { c, cursor: &cursor }.next_library(LibraryId::ALL, log_start)?;
+            }
+            Ok(cursor)
         })
     }
 
-    /// Returns a page of about `limit` changes, starting at `place`. `on`: the timeline of `place`. `end`: the previous
-    /// page's [`FeedPage::end`]; `None` for changes up to now. If `library` is `None`, includes all libraries.
+    /// Returns a page of about `limit` changes, or of items from a full listing, in which each item looks like an
+    /// addition. `items` reads a library's items after a cursor, and returns none if the library is no longer fetched.
     ///
     /// # Errors
-    /// [`Status::ListAgain`] if the log no longer has all changes since `place`; errors of the store.
-    pub fn page(
-        &self,
-        view_id: ViewId,
-        library: Option<LibraryId>,
-        (on, place): (i64, FeedLogPosition),
-        end: Option<Sequence>,
-        limit: usize,
-    ) -> Result<FeedPage> {
+    /// [`Status::ListAgain`] if the log no longer has all changes since the cursor, or if the cursor belongs to a
+    /// different timeline; errors of the store and of `items`.
+    pub fn page(&self, cursor: &FeedCursor, limit: usize, items: &ItemsAfter<'_>) -> Result<FeedPage> {
+        let FeedPosition::Log(place) = cursor.position else {
+            return self.full_page(cursor, limit, items);
+        };
         let page = self.0.read(|c| {
-            let query = FeedQuery { c, view_id, library };
-            if !query.is_known(on, FeedPosition::Log(place))? {
+            let query = FeedQuery { c, cursor };
+            if !query.is_known()? {
                 return Ok(None);
             }
             let current = sequence_of(c)?;
-            let end = end.map_or(current, |end| end.min(current));
+            let end = cursor.end.map_or(current, |end| end.min(current));
             let (changes, next, has_more) = query.log_page(place, end, limit)?;
-            Ok(Some(FeedPage {
+            let next = FeedCursor {
                 timeline: timeline(c)?,
-                changes: merge_moves(changes),
-                next: FeedPosition::Log(next),
-                has_more,
+                position: FeedPosition::Log(next),
                 end: has_more.then_some(end),
+                ..*cursor
+            };
+            let changes = merge_moves(changes);
+            Ok(Some(FeedPage {
+                changes,
+                next,
+                has_more,
             }))
         })?;
         page.ok_or_else(list_again)
     }
 
-    /// Returns a page of about `limit` items from a full listing, in which each item looks like an addition. `on`: id
-    /// of the timeline of `position`. `items` reads a library's items after a cursor, and returns none if the library
-    /// is no longer fetched. If `library` is `None`, includes all libraries.
-    ///
-    /// # Errors
-    /// [`Status::ListAgain`] if the position belongs to a different timeline; errors of the store and of `items`.
-    pub fn full_page(
-        &self,
-        view_id: ViewId,
-        library: Option<LibraryId>,
-        (on, position): (i64, FeedPosition),
-        limit: usize,
-        items: &ItemsAfter<'_>,
-    ) -> Result<FeedPage> {
-        let (mut changes, mut position) = (Vec::new(), position);
+    /// Returns a page of a full listing.
+    fn full_page(&self, cursor: &FeedCursor, limit: usize, items: &ItemsAfter<'_>) -> Result<FeedPage> {
+        let (mut changes, mut next) = (Vec::new(), FeedCursor { end: None, ..*cursor });
         // Add items from one library after another until the page is full or the listing ends.
         while let FeedPosition::Full {
             log_start,
-            library: current,
+            library,
             after,
-        } = position
+        } = next.position
         {
             let row = self.0.read(|c| {
-                let query = FeedQuery { c, view_id, library };
-                Ok(if query.is_known(on, position)? {
-                    Some(query.library_if_included(current)?)
-                } else {
-                    None
-                })
+                let query = FeedQuery { c, cursor: &next };
+                let is_known = query.is_known()?;
+                is_known.then(|| query.library_if_included(library)).transpose()
             })?;
             // Skip a library that was removed during the listing. The log reports the removal.
             if let Some(row) = row.ok_or_else(list_again)? {
                 let free = limit - changes.len();
                 let page = items(&row, after, free)?;
-                let last_cursor = page.last().map(|(cursor, _)| *cursor);
+                let after = page.last().map_or(after, |(cursor, _)| *cursor);
                 let is_full = page.len() >= free;
                 changes.extend(page.into_iter().map(|(_, item)| ItemChange {
                     library: row.clone(),
@@ -120,52 +103,37 @@ impl FeedRows<'_> {
                 }));
                 // The next page continues after the last item.
                 if is_full {
-                    let after = last_cursor.unwrap_or(after);
-                    position = FeedPosition::Full {
+                    next.position = FeedPosition::Full {
                         log_start,
-                        library: current,
+                        library,
                         after,
                     };
                     break;
                 }
             }
-            // After the last library, the reader continues in the log.
-            let next = self
+            next.position = self
                 .0
-                .read(|c| FeedQuery { c, view_id, library }.next_listed(current))?;
-            position = next.map_or(FeedPosition::Log(FeedLogPosition::at(log_start)), |library| {
-                FeedPosition::Full {
-                    log_start,
-                    library,
-                    after: 0,
-                }
-            });
+                .read(|c| FeedQuery { c, cursor: &next }.next_library(library, log_start))?;
         }
+        // Read the timeline after the items, so that the store has every commit of the items if it has the timeline.
+        next.timeline = self.0.read(timeline)?;
+        let has_more = matches!(next.position, FeedPosition::Full { .. });
         Ok(FeedPage {
-            // Read the timeline after the items, so that the store has every commit of the items if it has the timeline.
-            timeline: self.0.read(timeline)?,
             changes,
-            next: position,
-            has_more: matches!(position, FeedPosition::Full { .. }),
-            end: None,
+            next,
+            has_more,
         })
     }
 
-    /// Returns whether a reader at a position has anything to read: changes, or the error that it must list again.
-    /// `timeline`: the id of the position's timeline. If `library` is `None`, includes all libraries.
-    pub fn has(
-        &self,
-        view_id: ViewId,
-        library: Option<LibraryId>,
-        (timeline, position): (i64, FeedPosition),
-    ) -> Result<bool> {
-        let FeedPosition::Log(place) = position else {
+    /// Returns whether a reader has anything to read: changes, or the error that it must list again.
+    pub fn has(&self, cursor: &FeedCursor) -> Result<bool> {
+        let FeedPosition::Log(place) = cursor.position else {
             return Ok(true);
         };
         self.0.read(|c| {
-            let query = FeedQuery { c, view_id, library };
+            let query = FeedQuery { c, cursor };
             // A reader at an unknown position must list again, which counts as a change.
-            Ok(!query.is_known(timeline, position)?
+            Ok(!query.is_known()?
                 || !query.relist_entries(place, NO_END)?.is_empty()
                 || !query.entries(place, NO_END, 1)?.is_empty())
         })
@@ -173,11 +141,11 @@ impl FeedRows<'_> {
 }
 
 impl FeedQuery<'_> {
-    /// Returns whether a reader can continue from a position: the current timeline continues the position's timeline,
-    /// and the log has all changes since the position.
-    fn is_known(&self, timeline: i64, position: FeedPosition) -> rusqlite::Result<bool> {
-        let end = timeline_end(self.c, timeline)?;
-        let FeedPosition::Log(place) = position else {
+    /// Returns whether the reader can continue: the current timeline continues the cursor's timeline, and the log has
+    /// all changes since the position.
+    fn is_known(&self) -> rusqlite::Result<bool> {
+        let end = timeline_end(self.c, self.cursor.timeline)?;
+        let FeedPosition::Log(place) = self.cursor.position else {
             // Each page of a full listing has the timeline of its own items, so the listing can continue after it.
             return Ok(end.is_some());
         };
@@ -189,10 +157,10 @@ impl FeedQuery<'_> {
 
     /// Returns a library's row if this query includes the library and its view still has the library; otherwise `None`.
     fn library_if_included(&self, library: LibraryId) -> rusqlite::Result<Option<LibraryRow>> {
-        let is_listed = self.library.is_none_or(|wanted| wanted == library)
+        let is_listed = self.cursor.library.is_none_or(|wanted| wanted == library)
             && self.c.has(
                 "SELECT 1 FROM libraries WHERE id = ?1 AND view_id = ?2",
-                params![library, self.view_id],
+                params![library, self.cursor.view_id],
             )?;
         is_listed.then(|| one_library(self.c, library)).transpose()
     }
@@ -205,7 +173,12 @@ impl FeedQuery<'_> {
         end: Sequence,
         limit: usize,
     ) -> rusqlite::Result<(Vec<ItemChange>, FeedLogPosition, bool)> {
-        let (entries, last) = self.page_entries(place, end, limit)?;
+        let mut entries = self.entries(place, end, limit)?;
+        let last = entries.get(limit - 1).map(|entry| entry.place);
+        entries.extend(self.relist_entries(place, end)?);
+        // Libraries to list again after the last change belong to the next page.
+        entries.retain(|entry| last.is_none_or(|last| entry.place <= last));
+        entries.sort_by_key(|entry| entry.place);
         let mut changes: Vec<ItemChange> = Vec::new();
         for FeedEntry {
             place,
@@ -237,24 +210,6 @@ impl FeedQuery<'_> {
             None => (changes, place.max(FeedLogPosition::at(end.next())), false),
         })
     }
-
-    /// Returns the entries from `place` to the change sequence `end`, in order: at most `limit` changes to items, and
-    /// libraries to list again. Also returns the last change's position if there are `limit` changes, because more may
-    /// follow; otherwise `None`.
-    fn page_entries(
-        &self,
-        place: FeedLogPosition,
-        end: Sequence,
-        limit: usize,
-    ) -> rusqlite::Result<(Vec<FeedEntry>, Option<FeedLogPosition>)> {
-        let mut entries = self.entries(place, end, limit)?;
-        let last = entries.get(limit - 1).map(|entry| entry.place);
-        entries.extend(self.relist_entries(place, end)?);
-        // Libraries to list again after the last change belong to the next page.
-        entries.retain(|entry| last.is_none_or(|last| entry.place <= last));
-        entries.sort_by_key(|entry| entry.place);
-        Ok((entries, last))
-    }
 }
 
 /// Returns the error for a reader that cannot continue from its position and must list all items again.
@@ -263,6 +218,20 @@ fn list_again() -> Error {
         Status::ListAgain,
         "the feed no longer has all changes since this cursor: list again in full",
     )
+}
+
+/// A reader's position in a view's feed. Any process can use a cursor later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FeedCursor {
+    /// The timeline of the store's change log, a random number. A recreated store has a different timeline.
+    pub timeline: i64,
+    pub view_id: ViewId,
+    /// The library; `None` for all libraries.
+    pub library: Option<LibraryId>,
+    pub position: FeedPosition,
+    /// The change sequence at which the current series of pages ends: the newest sequence when the reader fetched the
+    /// first page. `None` between series.
+    pub end: Option<Sequence>,
 }
 
 /// A reader's position. The feed has reported everything before the position.
@@ -323,56 +292,59 @@ impl ItemChange {
 /// A page of changes from the log, or of items from a full listing.
 #[derive(Clone, Debug)]
 pub struct FeedPage {
-    /// Id of the timeline to which `next` belongs.
-    pub timeline: i64,
     /// The changes, oldest first.
     pub changes: Vec<ItemChange>,
     /// The start of the next page.
-    pub next: FeedPosition,
+    pub next: FeedCursor,
     /// Whether more changes or items are ready to read.
     pub has_more: bool,
-    /// The change sequence at which the following pages of the log end, although there may be newer commits; `None` if
-    /// no page follows.
-    pub end: Option<Sequence>,
 }
 
-/// A query of a view's feed: for one library, or for all libraries if `library` is `None`.
-pub struct FeedQuery<'c> {
-    pub c: &'c Connection,
-    pub view_id: ViewId,
-    pub library: Option<LibraryId>,
+/// A query of the feed for one reader.
+struct FeedQuery<'c> {
+    c: &'c Connection,
+    cursor: &'c FeedCursor,
 }
 
 /// A change to an item. An entry without items tells the reader to list the library again.
-pub struct FeedEntry {
+struct FeedEntry {
     /// The entry's position in the feed.
-    pub place: FeedLogPosition,
-    pub library: LibraryId,
+    place: FeedLogPosition,
+    library: LibraryId,
     /// The item before the change; `now` is the item after the change. `None` if not listed.
-    pub was: Option<Item>,
-    pub now: Option<Item>,
+    was: Option<Item>,
+    now: Option<Item>,
 }
 
 impl FeedQuery<'_> {
     /// Returns the change sequence up to which the view's feed lacks changes. Older positions are invalid.
-    pub fn feed_complete_after(&self) -> rusqlite::Result<Sequence> {
+    fn feed_complete_after(&self) -> rusqlite::Result<Sequence> {
         self.c
-            .value("SELECT feed_from FROM views WHERE id = ?1", [self.view_id])
+            .value("SELECT feed_from FROM views WHERE id = ?1", [self.cursor.view_id])
     }
 
-    /// Returns the next library for a full listing: the first library in this query that has a listing and an id above
-    /// `after` ([`LibraryId::ALL`] to start). `None` after the last library.
-    pub fn next_listed(&self, after: LibraryId) -> rusqlite::Result<Option<LibraryId>> {
-        self.c.find_value(
+    /// Returns the position of a full listing in the next library that has a listing and an id above `after`
+    /// ([`LibraryId::ALL`] to start). After the last library, the reader continues in the log at `log_start`.
+    fn next_library(&self, after: LibraryId, log_start: Sequence) -> rusqlite::Result<FeedPosition> {
+        let next = self.c.find_value(
             "SELECT id FROM libraries WHERE view_id = ?1 AND (?2 IS NULL OR id = ?2) AND id > ?3 AND present \
              AND generation > 0 ORDER BY id LIMIT 1",
-            params![self.view_id, self.library, after],
+            params![self.cursor.view_id, self.cursor.library, after],
+        )?;
+        Ok(
+            next.map_or(FeedPosition::Log(FeedLogPosition::at(log_start)), |library| {
+                FeedPosition::Full {
+                    log_start,
+                    library,
+                    after: 0,
+                }
+            }),
         )
     }
 
     /// Returns an entry without items for each library that the reader must list again, because the library's history
     /// (the changes that the feed can report) starts between `place` and the change sequence `end`.
-    pub fn relist_entries(&self, place: FeedLogPosition, end: Sequence) -> rusqlite::Result<Vec<FeedEntry>> {
+    fn relist_entries(&self, place: FeedLogPosition, end: Sequence) -> rusqlite::Result<Vec<FeedEntry>> {
         // These entries have the number 0, so a reader can be between two libraries only at the number 0.
         let first_id = if place.change_number == 0 {
             place.next_library
@@ -382,7 +354,7 @@ impl FeedQuery<'_> {
         self.c.rows(
             "SELECT feed_from, id FROM libraries WHERE view_id = ?1 AND (?2 IS NULL OR id = ?2) \
              AND (feed_from, id) >= (?3, ?4) AND feed_from <= ?5 ORDER BY feed_from, id",
-            params![self.view_id, self.library, place.sequence, first_id, end],
+            params![self.cursor.view_id, self.cursor.library, place.sequence, first_id, end],
             |row| {
                 Ok(FeedEntry {
                     place: FeedLogPosition {
@@ -399,7 +371,7 @@ impl FeedQuery<'_> {
 
     /// Returns at most `limit` changes to items, starting at `place`, up to the change sequence `end`. Skips changes
     /// from before their library's history starts, because readers must list that library again.
-    pub fn entries(&self, place: FeedLogPosition, end: Sequence, limit: usize) -> rusqlite::Result<Vec<FeedEntry>> {
+    fn entries(&self, place: FeedLogPosition, end: Sequence, limit: usize) -> rusqlite::Result<Vec<FeedEntry>> {
         // The number of a change starts at 0 in a row id (its low bits, `NUMBER_MASK`), but at 1 in a
         // `FeedLogPosition`.
         let first_row = position_of(place.sequence, (place.change_number - 1).clamp(0, NUMBER_MASK));
@@ -413,7 +385,15 @@ impl FeedQuery<'_> {
              CROSS JOIN libraries l ON l.id = f.library AND l.present AND l.generation > 0 \
              AND f.sequence > l.feed_from WHERE f.id >= ?4 AND f.sequence BETWEEN ?3 AND ?7 AND l.view_id = ?1 AND (?2 IS NULL OR l.id = ?2) \
              ORDER BY f.id LIMIT ?5",
-            params![self.view_id, self.library, place.sequence, first_row, limit, NUMBER_MASK, end],
+            params![
+                self.cursor.view_id,
+                self.cursor.library,
+                place.sequence,
+                first_row,
+                limit,
+                NUMBER_MASK,
+                end
+            ],
             |row| {
                 Ok(FeedEntry {
                     place: FeedLogPosition {
@@ -431,7 +411,7 @@ impl FeedQuery<'_> {
 
 /// Returns the changes, with one change instead of a removal and an addition with the same GUID and different rating
 /// keys, because Plex gave the item a new key. Keeps both changes if a change between them has one of the keys.
-pub fn merge_moves(changes: Vec<ItemChange>) -> Vec<ItemChange> {
+fn merge_moves(changes: Vec<ItemChange>) -> Vec<ItemChange> {
     let mut merged: Vec<ItemChange> = Vec::with_capacity(changes.len());
     // `half_moves` contains the last change that only added or only removed an item, by library, type and GUID.
     // `last_changes` contains the last change for each rating key. Both maps contain indexes into `merged`.

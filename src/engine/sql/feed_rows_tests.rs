@@ -8,7 +8,7 @@ use super::feed_rows::FeedRows;
 use super::for_tests::{NOW_MS, endpoint, items_after, library, listed, movie, opened, probed, sequence, server};
 use super::item_rows::ItemRows;
 use super::library_rows::LibraryRows;
-use super::{FeedPage, FeedPosition, LibraryRow, Store, probes};
+use super::{FeedCursor, FeedPage, FeedPosition, LibraryRow, Store, probes};
 use crate::error::{Result, Status};
 use crate::model::{Item, Library, ViewId};
 use crate::platform::deadline::Deadline;
@@ -28,26 +28,20 @@ fn film(number: usize) -> Item {
     movie(&number.to_string(), &format!("/data/{number}.mkv"))
 }
 
-fn page(store: &Store, view_id: ViewId, at: (i64, FeedPosition), limit: usize) -> Result<FeedPage> {
-    match at.1 {
-        FeedPosition::Log(place) => FeedRows(store).page(view_id, None, (at.0, place), None, limit),
-        FeedPosition::Full { .. } => {
-            let items = |row: &LibraryRow, after, limit| items_after(store, row, after, limit);
-            FeedRows(store).full_page(view_id, None, at, limit, &items)
-        }
-    }
+fn page(store: &Store, at: &FeedCursor, limit: usize) -> Result<FeedPage> {
+    FeedRows(store).page(at, limit, &|row, after, limit| items_after(store, row, after, limit))
 }
 
 /// The changes that a reader gets from a position on, in pages of `limit`; `!` stands for 'list again'.
-fn changes_from(store: &Store, view_id: ViewId, mut at: (i64, FeedPosition), limit: usize) -> Vec<String> {
+fn changes_from(store: &Store, mut at: FeedCursor, limit: usize) -> Vec<String> {
     let mut changes_from = Vec::new();
     for _ in 0..1_000 {
-        let page = page(store, view_id, at, limit).expect("a page");
+        let page = page(store, &at, limit).expect("a page");
         changes_from.extend(page.changes.into_iter().map(|told| match (told.was, told.now) {
             (None, None) => "!".to_owned(),
             (was, now) => now.or(was).expect("an item").rating_key,
         }));
-        at = (page.timeline, page.next);
+        at = page.next;
         if !page.has_more {
             return changes_from;
         }
@@ -58,26 +52,22 @@ fn changes_from(store: &Store, view_id: ViewId, mut at: (i64, FeedPosition), lim
 #[test]
 fn a_listing_trimmed_between_two_pages_must_be_listed_again() {
     let (_folder, store, view_id, row) = films(&[film(1)]);
-    let begun = FeedRows(&store).first_position(view_id, None, false).expect("begun");
+    let begun = FeedRows(&store).start(view_id, None, false).expect("begun");
     listed(&store, view_id, &row, &(1..=5).map(film).collect::<Vec<_>>());
     let listing = sequence(&store);
-    let page = page(&store, view_id, begun, 2).expect("a page");
+    let page = page(&store, &begun, 2).expect("a page");
     assert_eq!((page.changes.len(), page.has_more), (2, true));
     store
         .write(Deadline::NONE, |tx| probes::remove_history_upto(tx, listing))
         .expect("forgotten");
     for limit in 1..4 {
-        assert_eq!(
-            changes_from(&store, view_id, (page.timeline, page.next), limit),
-            ["!"],
-            "{limit}"
-        );
+        assert_eq!(changes_from(&store, page.next, limit), ["!"], "{limit}");
     }
     // A reader that had read everything misses nothing.
     let row = LibraryRows(&store).library_row(row.id).expect("a row");
-    let end = FeedRows(&store).first_position(view_id, None, false).expect("begun");
+    let end = FeedRows(&store).start(view_id, None, false).expect("begun");
     listed(&store, view_id, &row, &(1..=6).map(film).collect::<Vec<_>>());
-    assert_eq!(changes_from(&store, view_id, end, 1), ["6"]);
+    assert_eq!(changes_from(&store, end, 1), ["6"]);
 }
 
 #[test]
@@ -95,30 +85,30 @@ fn a_renamed_library_must_be_listed_again() {
             )
             .expect("probed");
     };
-    let at = FeedRows(&store).first_position(view_id, None, false).expect("begun");
+    let at = FeedRows(&store).start(view_id, None, false).expect("begun");
     shows(library("films"));
-    assert_eq!(changes_from(&store, view_id, at, 5), [""; 0], "it is as it was");
+    assert_eq!(changes_from(&store, at, 5), [""; 0], "it is as it was");
     // Each row of the feed names title and section.
     let titled = Library {
         title: "Cinema".to_owned(),
         ..library("films")
     };
     shows(titled.clone());
-    assert_eq!(changes_from(&store, view_id, at, 5), ["!"]);
-    let at = FeedRows(&store).first_position(view_id, None, false).expect("begun");
+    assert_eq!(changes_from(&store, at, 5), ["!"]);
+    let at = FeedRows(&store).start(view_id, None, false).expect("begun");
     shows(Library {
         section: "7".to_owned(),
         ..titled.clone()
     });
-    assert_eq!(changes_from(&store, view_id, at, 5), ["!"]);
+    assert_eq!(changes_from(&store, at, 5), ["!"]);
     // No other change is reported for the library.
-    let at = FeedRows(&store).first_position(view_id, None, false).expect("begun");
+    let at = FeedRows(&store).start(view_id, None, false).expect("begun");
     shows(Library {
         section: "7".to_owned(),
         locations: vec!["/elsewhere".to_owned()],
         ..titled
     });
-    assert_eq!(changes_from(&store, view_id, at, 5), [""; 0]);
+    assert_eq!(changes_from(&store, at, 5), [""; 0]);
 }
 
 #[test]
@@ -133,20 +123,20 @@ fn wake_waiting_ends_a_wait_without_a_commit() {
 #[test]
 fn a_listing_gives_the_same_changes_with_any_page_size() {
     let (_folder, store, view_id, row) = films(&(0..300).map(film).collect::<Vec<_>>());
-    let begun = FeedRows(&store).first_position(view_id, None, false).expect("begun");
+    let begun = FeedRows(&store).start(view_id, None, false).expect("begun");
     let row = listed(&store, view_id, &row, &(10..330).map(film).collect::<Vec<_>>());
     listed(&store, view_id, &row, &(20..331).map(film).collect::<Vec<_>>());
-    let all = changes_from(&store, view_id, begun, 1_000);
+    let all = changes_from(&store, begun, 1_000);
     assert_eq!(all.len(), 10 + 30 + 10 + 1, "less than a fifth");
     for limit in [1, 2, 7, 41] {
-        assert_eq!(changes_from(&store, view_id, begun, limit), all, "{limit}");
+        assert_eq!(changes_from(&store, begun, limit), all, "{limit}");
     }
 }
 
 #[test]
 fn a_cursor_of_lost_commits_is_invalid_for_later_ones() {
     let (folder, store, view_id, row) = films(&[film(1)]);
-    let before = FeedRows(&store).first_position(view_id, None, false).expect("begun");
+    let before = FeedRows(&store).start(view_id, None, false).expect("begun");
     drop(store);
     let copy = tempfile::tempdir().expect("a folder");
     for entry in fs::read_dir(folder.path()).expect("the folder").flatten() {
@@ -157,19 +147,15 @@ fn a_cursor_of_lost_commits_is_invalid_for_later_ones() {
     ItemRows(&store)
         .merge_items(&row, &[film(2)], None, Deadline::NONE)
         .expect("merged");
-    assert_eq!(changes_from(&store, view_id, before, 10), ["2"]);
-    let read = FeedRows(&store).first_position(view_id, None, false).expect("begun");
-    let full = FeedRows(&store).first_position(view_id, None, true).expect("begun");
-    let mut listed = changes_from(&store, view_id, full, 10);
+    assert_eq!(changes_from(&store, before, 10), ["2"]);
+    let read = FeedRows(&store).start(view_id, None, false).expect("begun");
+    let full = FeedRows(&store).start(view_id, None, true).expect("begun");
+    let mut listed = changes_from(&store, full, 10);
     listed.sort();
     assert_eq!(listed, ["1", "2"]);
 
     let put_back = Store::open(copy.path(), true).expect("opens");
-    let again = |position| {
-        page(&put_back, view_id, position, 10)
-            .map(|_| ())
-            .map_err(|error| error.status)
-    };
+    let again = |position| page(&put_back, &position, 10).map(|_| ()).map_err(|error| error.status);
     assert_eq!(again(read), Err(Status::ListAgain), "of what is to come");
     ItemRows(&put_back)
         .merge_items(&row, &[film(3)], None, Deadline::NONE)
@@ -179,9 +165,9 @@ fn a_cursor_of_lost_commits_is_invalid_for_later_ones() {
         .expect("merged");
     assert_eq!(again(read), Err(Status::ListAgain));
     assert_eq!(again(full), Err(Status::ListAgain));
-    assert!(FeedRows(&put_back).has(view_id, None, read).expect("looked"));
+    assert!(FeedRows(&put_back).has(&read).expect("looked"));
     // Both have the same commits up to there, so the changes since are known.
-    assert_eq!(changes_from(&put_back, view_id, before, 10), ["3", "4"]);
+    assert_eq!(changes_from(&put_back, before, 10), ["3", "4"]);
 }
 
 #[test]
@@ -190,12 +176,14 @@ fn a_position_in_another_users_listing_gives_nothing() {
     let other = LibraryRows(&store)
         .reached(&endpoint("http://b"), &server("two"))
         .expect("reached");
-    let (line, _) = FeedRows(&store).first_position(view_id, None, true).expect("begun");
-    let foreign = FeedPosition::Full {
+    let start = FeedRows(&store).start(view_id, None, true).expect("begun");
+    let position = FeedPosition::Full {
         log_start: sequence(&store),
         library: row.id,
         after: 0,
     };
-    assert_eq!(changes_from(&store, view_id, (line, foreign), 10).len(), 2);
-    assert!(changes_from(&store, other, (line, foreign), 10).is_empty());
+    let mine = FeedCursor { position, ..start };
+    let foreign = FeedCursor { view_id: other, ..mine };
+    assert_eq!(changes_from(&store, mine, 10).len(), 2);
+    assert!(changes_from(&store, foreign, 10).is_empty());
 }

@@ -57,7 +57,7 @@ pub use change_log::Totals;
 pub use change_log::{LoggedChange, LoggedKind};
 pub use confirmed_matches::RecordedMatches;
 pub use confirmed_matches::unverified_kind;
-pub use feed_rows::{FeedLogPosition, FeedPage, FeedPosition, FeedRows, ItemChange};
+pub use feed_rows::{FeedCursor, FeedLogPosition, FeedPage, FeedPosition, FeedRows, ItemChange};
 pub use incarnation::Incarnation;
 pub use item_rows::{ItemRows, MergedChanges, StoredItems};
 pub use library_rows::Endpoint;

@@ -7,7 +7,7 @@ use super::feed_rows::FeedRows;
 use super::for_tests::{NOW_MS, count, endpoint, listed, movie, opened, probed, server};
 use super::library_rows::LibraryRows;
 use super::probes::trim_history;
-use super::{FeedLogPosition, FeedPage as Page, FeedPosition, LibraryRow, Store};
+use super::{FeedCursor, FeedPage as Page, LibraryRow, Store};
 use crate::model::{Item, ViewId};
 use crate::platform::deadline::Deadline;
 
@@ -35,11 +35,14 @@ fn changed_keys(page: &Page) -> Vec<(Option<&str>, Option<&str>)> {
         .collect()
 }
 
-fn now(store: &Store, view_id: ViewId) -> (i64, FeedLogPosition) {
-    match FeedRows(store).first_position(view_id, None, false).expect("begun") {
-        (timeline, FeedPosition::Log(place)) => (timeline, place),
-        (_, FeedPosition::Full { .. }) => unreachable!("no full listing was begun"),
-    }
+fn now(store: &Store, view_id: ViewId) -> FeedCursor {
+    FeedRows(store).start(view_id, None, false).expect("begun")
+}
+
+/// The next page of a reader who reads no full listing.
+fn read_page(store: &Store, at: &FeedCursor, limit: usize) -> Page {
+    let page = FeedRows(store).page(at, limit, &|_, _, _| unreachable!("no full listing was begun"));
+    page.expect("told")
 }
 
 #[test]
@@ -60,9 +63,9 @@ fn the_oldest_history_is_removed_first_above_the_limit() {
     store
         .write(Deadline::NONE, |tx| trim_history(tx, 20))
         .expect("forgotten");
-    let page = FeedRows(&store).page(view_id, None, middle, None, 100).expect("told");
+    let page = read_page(&store, &middle, 100);
     assert_eq!(page.changes.len(), 5);
-    let page = FeedRows(&store).page(view_id, None, begun, None, 100).expect("told");
+    let page = read_page(&store, &begun, 100);
     assert!(page.changes[0].is_relist_marker());
     while Sweeper(&store).sweep(10, Deadline::NONE).expect("swept") {}
     let kept = count(&store, "SELECT count(*) FROM feed");
@@ -78,13 +81,13 @@ fn a_listing_that_changes_more_than_a_fifth_is_one_change() {
         item.title += " anew";
     }
     let row = listed(&store, view_id, &row, &items);
-    let page = FeedRows(&store).page(view_id, None, token, None, 10_000).expect("told");
+    let page = read_page(&store, &token, 10_000);
     assert_eq!(page.changes.len(), 1_010, "less than a fifth");
     for item in &mut items[..1_030] {
         item.title += " once more";
     }
     listed(&store, view_id, &row, &items);
-    let page = FeedRows(&store).page(view_id, None, token, None, 10_000).expect("told");
+    let page = read_page(&store, &token, 10_000);
     assert_eq!(changed_keys(&page), [(None, None)]);
     // The rows of the removed history can be swept.
     while Sweeper(&store).sweep(1_000, Deadline::NONE).expect("swept") {}

@@ -47,9 +47,7 @@ struct User {
 /// A reader of the feed, which applies the changes to its own list of items.
 #[derive(Default)]
 struct Reader {
-    position: Option<(i64, FeedPosition)>,
-    /// Where the iteration over pages ends.
-    end: Option<Sequence>,
+    cursor: Option<FeedCursor>,
     items: BTreeMap<LibraryId, BTreeMap<String, Item>>,
     /// Libraries that must be listed again.
     again: BTreeSet<LibraryId>,
@@ -75,54 +73,51 @@ impl Reader {
     }
 
     /// Reads a page. Returns whether there is more.
-    fn read(&mut self, store: &Store, view_id: ViewId, library: Option<LibraryId>, limit: usize) -> bool {
-        let position = self.position.expect("it began");
-        let read = match position.1 {
-            FeedPosition::Log(place) => FeedRows(store).page(view_id, library, (position.0, place), self.end, limit),
-            FeedPosition::Full { .. } => {
-                let items = |row: &LibraryRow, after, limit| items_after(store, row, after, limit);
-                FeedRows(store).full_page(view_id, library, position, limit, &items)
-            }
-        };
+    fn read(&mut self, store: &Store, limit: usize) -> bool {
+        let cursor = self.cursor.expect("it began");
+        let read = FeedRows(store).page(&cursor, limit, &|row, after, limit| {
+            items_after(store, row, after, limit)
+        });
         match read {
             Ok(page) => {
-                assert!(page.next != position.1 || !page.has_more, "a page that goes nowhere");
+                assert!(
+                    page.next.position != cursor.position || !page.has_more,
+                    "a page that goes nowhere"
+                );
                 self.apply(page.changes);
-                (self.position, self.end) = (Some((page.timeline, page.next)), page.end);
+                self.cursor = Some(page.next);
                 page.has_more
             }
             Err(error) => {
                 assert_eq!(error.status, Status::ListAgain, "{error:?}");
                 *self = Self::default();
-                self.begin(store, view_id);
+                self.begin(store, cursor.view_id);
                 true
             }
         }
     }
 
     fn begin(&mut self, store: &Store, view_id: ViewId) {
-        self.position = Some(FeedRows(store).first_position(view_id, None, true).expect("begun"));
+        self.cursor = Some(FeedRows(store).start(view_id, None, true).expect("begun"));
     }
 
     /// Reads to the end, and lists libraries again where necessary.
     fn read_all(&mut self, store: &Store, view_id: ViewId, limit: usize) {
-        while self.read(store, view_id, None, limit) || !self.is_at_the_end(store, view_id) {}
+        while self.read(store, limit) || !self.is_at_the_end(store) {}
         while let Some(id) = self.again.pop_first() {
             let mut listing = Self {
-                position: Some(FeedRows(store).first_position(view_id, Some(id), true).expect("begun")),
+                cursor: Some(FeedRows(store).start(view_id, Some(id), true).expect("begun")),
                 ..Self::default()
             };
-            while listing.read(store, view_id, Some(id), limit) {}
+            while listing.read(store, limit) {}
             self.items.extend(listing.items);
         }
     }
 
     /// Returns whether nothing more can be read. The last page of a full listing says so even if changes follow it.
-    fn is_at_the_end(&self, store: &Store, view_id: ViewId) -> bool {
-        match self.position {
-            Some(position) => !FeedRows(store).has(view_id, None, position).expect("looked"),
-            None => false,
-        }
+    fn is_at_the_end(&self, store: &Store) -> bool {
+        self.cursor
+            .is_some_and(|cursor| !FeedRows(store).has(&cursor).expect("looked"))
     }
 }
 
@@ -291,13 +286,13 @@ impl World {
         let (limit, all, reader) = (1 + self.dice.roll(4), self.dice.roll(2) == 0, self.dice.roll(3));
         let User { view_id, readers, .. } = &mut self.users[user];
         let reader = &mut readers[reader];
-        if reader.position.is_none() {
+        if reader.cursor.is_none() {
             reader.begin(&self.store, *view_id);
         }
         if all {
             reader.read_all(&self.store, *view_id, limit);
         } else {
-            reader.read(&self.store, *view_id, None, limit); // it continues another time
+            reader.read(&self.store, limit); // it continues another time
         }
     }
 
@@ -494,7 +489,7 @@ impl World {
                 .expect("state")
                 .libraries;
             for reader in &mut user.readers {
-                if reader.position.is_none() {
+                if reader.cursor.is_none() {
                     continue;
                 }
                 reader.read_all(&self.store, user.view_id, 1 + self.dice.roll(5));

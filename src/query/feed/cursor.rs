@@ -1,7 +1,7 @@
 //! The string encoding of a reader's position in the feed. Any process can use a cursor later. A cursor contains the
 //! timeline, the view and the library for which the cursor is valid.
 
-use crate::engine::{FeedLogPosition, FeedPosition};
+use crate::engine::{FeedCursor, FeedLogPosition, FeedPosition};
 use crate::error::{Error, Result, Status, invalid_argument_error};
 use crate::model::{LibraryId, Sequence, ViewId};
 
@@ -11,20 +11,6 @@ const VERSION: &str = "c1";
 const FULL: &str = "full";
 /// Marks the change sequence at which the current series of pages ends.
 const END: &str = "to";
-
-/// A reader's position in the feed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FeedCursor {
-    /// The timeline of the store's change log, a random number. A recreated store has a different timeline.
-    pub timeline: i64,
-    pub view_id: ViewId,
-    /// The library; `None` for all libraries.
-    pub library: Option<LibraryId>,
-    pub position: FeedPosition,
-    /// The change sequence at which the current series of pages ends: the newest sequence when the reader fetched the
-    /// first page. `None` between series.
-    pub end: Option<Sequence>,
-}
 
 impl FeedCursor {
     /// Encodes the cursor as a string that the host keeps between pages: the version, timeline, view, library (0 for

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::owned_answers::Item;
 use super::queries::Queries;
-use crate::engine::{FeedPage, FeedPosition, FeedRows, ItemChange, LibraryRow, library_indexes};
+use crate::engine::{FeedCursor, FeedPage, FeedPosition, FeedRows, ItemChange, LibraryRow, library_indexes};
 use crate::error::{Error, Result, Status, invalid_argument_error};
 use crate::freshness::{NeededRequest, needed_request};
 use crate::matching::{Scope, byte_string};
@@ -21,7 +21,6 @@ use crate::platform::clock::coarse_ms;
 use crate::platform::files::path_from_bytes;
 use crate::source::SourceKind;
 use crate::sync::{Call, Progress, Resolved};
-use cursor::FeedCursor;
 
 /// Interval at which a waiting call reports progress to the host if no process commits.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
@@ -128,63 +127,37 @@ impl Queries {
         if full {
             self.check_fetched(library)?;
         }
-        let mut reader = if cursor.is_empty() {
-            let (timeline, position) = FeedRows(&self.store).first_position(view_id, library, full)?;
-            FeedCursor {
-                timeline,
-                view_id,
-                library,
-                position,
-                end: None,
-            }
+        let feed = FeedRows(&self.store);
+        let reader = if cursor.is_empty() {
+            feed.start(view_id, library, full)?
         } else {
-            let mut reader = FeedCursor::from_text(cursor)?;
+            let reader = FeedCursor::from_text(cursor)?;
             reader.check(view_id, library)?;
             // The page lacks the other libraries' changes, so the new cursor is valid only for this library.
-            reader.library = library;
-            reader
+            FeedCursor { library, ..reader }
         };
-        // Without a cursor, the caller needs only the current position, so there is no page.
-        let page = match reader.position {
-            FeedPosition::Log(_) if cursor.is_empty() => None,
-            FeedPosition::Log(log_position) => {
-                let log_position = (reader.timeline, log_position);
-                Some(FeedRows(&self.store).page(view_id, library, log_position, reader.end, limit)?)
+        let page = if cursor.is_empty() && matches!(reader.position, FeedPosition::Log(_)) {
+            // The caller needs only the current position.
+            FeedPage {
+                changes: Vec::new(),
+                next: reader,
+                has_more: false,
             }
-            FeedPosition::Full { .. } => Some(self.full_page(call, &reader, limit)?),
+        } else {
+            // After a full listing, the reader continues in the log at a position older than the items, so that it
+            // misses no change.
+            feed.page(&reader, limit, &|row, after, limit| {
+                self.reading.catch_up(call.deadline)?;
+                self.reading.stored_items(row.id, after, limit)
+            })?
         };
-        let FeedPage {
-            timeline,
-            changes,
-            next,
-            has_more: more,
-            end,
-        } = page.unwrap_or(FeedPage {
-            timeline: reader.timeline,
-            changes: Vec::new(),
-            next: reader.position,
-            has_more: false,
-            end: None,
-        });
-        (reader.timeline, reader.position, reader.end) = (timeline, next, end);
         let kind = self.reading.kind();
+        let changes = page.changes.into_iter();
         Ok(ChangePage {
-            changes: changes
-                .into_iter()
-                .flat_map(|changes| changes_per_file(changes, kind))
-                .collect(),
-            cursor: reader.to_text(),
-            more,
+            changes: changes.flat_map(|changes| changes_per_file(changes, kind)).collect(),
+            cursor: page.next.to_text(),
+            more: page.has_more,
         })
-    }
-
-    /// Returns the page of a full listing, of about `limit` items, at the position of `reader`. After the listing, the
-    /// reader continues in the change log at a position older than the listing, so it misses no change.
-    fn full_page(&self, call: &Call<'_>, reader: &FeedCursor, limit: usize) -> Result<FeedPage> {
-        self.reading.catch_up(call.deadline)?;
-        let position = (reader.timeline, reader.position);
-        let items = |row: &LibraryRow, after, limit| self.reading.stored_items(row.id, after, limit);
-        FeedRows(&self.store).full_page(reader.view_id, reader.library, position, limit, &items)
     }
 
     /// Waits for changes after a cursor. Returns [`Status::Ok`] if there are changes, or if a refresh is due because of
@@ -243,7 +216,7 @@ impl Queries {
         }
         let (view_id, library) = self.view_and_library(call)?;
         reader.check(view_id, library)?;
-        FeedRows(&self.store).has(view_id, library, (reader.timeline, reader.position))
+        FeedRows(&self.store).has(&FeedCursor { library, ..*reader })
     }
 
     /// Wakes all calls that wait for changes, so that they report progress immediately, and the host can cancel them.
