@@ -57,13 +57,12 @@ impl Inner {
     ) -> Result<Arc<Self>> {
         let mappings = Mappings::new(&options.mappings)?;
         let store = Arc::new(store);
-        let records = Records::new(Arc::clone(&store), options.no_mmap, options.matches_limit);
+        let records = Records::new(Arc::clone(&store), options.matches_limit);
         let tables = Tables::new(Arc::clone(&store), Arc::clone(&records), Arc::clone(&clock));
         let listings = Arc::new(ListingSegments::new(
             Arc::clone(&store),
             mappings.clone(),
             Arc::clone(&counters),
-            options.no_mmap,
         ));
         let store_writer = Arc::new(StoreWriter::new(
             Arc::clone(&store),
@@ -331,7 +330,7 @@ impl ForkAware for Inner {
     fn before(self: Arc<Self>) -> Vec<Box<dyn ForkLock>> {
         // Locks that a call can hold while it waits for the store must come before the store's own locks.
         let mut locks: Vec<Box<dyn ForkLock>> = vec![
-            TokenRenewal::lock_state_for_fork(&self, |inner| &inner.renewing),
+            Box::new(fork::lock_for_fork(&self, |inner| &inner.renewing.state)),
             self.events.lock_for_fork(),
         ];
         locks.extend(self.reading.hold());

@@ -1,13 +1,12 @@
 //! Asks the host for a new token after the server has refused a call. The host's callback runs on the thread of the
 //! refused call, and on one thread at a time.
 
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::model::Token;
 use crate::options::{Options, Renewal};
 use crate::platform::deadline::Deadline;
-use crate::platform::fork::{ForkLock, lock_for_fork};
 use crate::platform::mutex::{lock, try_lock};
 
 const PAUSE_MS: i64 = 15_000; // after a renewal that yielded no token, or a token that the server refused
@@ -28,7 +27,7 @@ pub(crate) struct TokenRenewal {
     renewal: Option<Renewal>,
     /// Maximum wait for another thread's renewal. Prevents a deadlock if the callback waits for the waiting call.
     max_wait: Duration,
-    state: Mutex<RenewalState>,
+    pub(super) state: Mutex<RenewalState>,
     ended: Condvar,
 }
 
@@ -40,7 +39,7 @@ struct RefusedCall {
 }
 
 #[derive(Default)]
-struct RenewalState {
+pub(super) struct RenewalState {
     /// The refused call whose thread is running the callback, if any. Calls within the callback do not renew the token.
     running_for: Option<RefusedCall>,
     failed_ms: Option<i64>, // Unix ms of the last renewal that yielded no token, or a token that the server refused
@@ -70,13 +69,6 @@ impl TokenRenewal {
     /// Returns whether the host supplied a callback.
     pub fn is_possible(&self) -> bool {
         self.renewal.is_some()
-    }
-
-    /// Locks the state before a fork, so that the child inherits no lock of another thread. Dropping the returned value
-    /// releases the lock; until then, it keeps `owner` alive, which contains the state. `within` gets the
-    /// [`TokenRenewal`] from its owner.
-    pub fn lock_state_for_fork<O: 'static>(owner: &Arc<O>, within: fn(&O) -> &Self) -> Box<dyn ForkLock> {
-        Box::new(lock_for_fork(owner, |owner| &within(owner).state))
     }
 
     /// Resets the state in the child of a fork, where only a renewal on the forking thread continues. If the state is

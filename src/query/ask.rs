@@ -116,7 +116,7 @@ impl Queries {
             let view_id = snapshot.view_id.unwrap_or_default();
             drop(found); // borrows from the snapshot
             drop(snapshot); // so that other threads can replace the snapshot during the step
-            self.execute(step, call, (question.search_target(), view_id), &targets, &mut state)?;
+            self.execute(step, call, question.search_target(), view_id, &targets, &mut state)?;
             (snapshot, now_ms) = self.read_snapshot(call)?;
         }
     }
@@ -127,7 +127,8 @@ impl Queries {
     pub fn answer_at_once<Q: QueryKind, R, F>(
         &self,
         call: &Call<'_>,
-        (snapshot, scope): (&Snapshot, Scope),
+        snapshot: &Snapshot,
+        scope: Scope,
         question: &Q,
         then: F,
         call_then: impl FnOnce(F, &Answer<'_>) -> Result<R>,

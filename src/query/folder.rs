@@ -69,7 +69,7 @@ impl Queries {
         NormalPath::with(path, |path| {
             let question = FolderQuery::new(path, true);
             let call_then = |then: F, answer: &Answer<'_>| then(answer, question.facts.get());
-            self.answer_at_once(call, (&snapshot, scope), &question, then, call_then)
+            self.answer_at_once(call, &snapshot, scope, &question, then, call_then)
         })
     }
 }

@@ -16,7 +16,6 @@ mod queries;
 mod query_kind;
 mod samples;
 mod steps;
-mod walks;
 
 pub use answer::{Answer, FolderFacts};
 pub use feed::{Change, ChangeKind, ChangePage};

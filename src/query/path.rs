@@ -50,7 +50,7 @@ impl Queries {
                 return Err(then);
             }
             let question = PathQuery { path, first_entry };
-            self.answer_at_once(call, (&snapshot, scope), &question, then, |then, answer| then(answer))
+            self.answer_at_once(call, &snapshot, scope, &question, then, |then, answer| then(answer))
         })
     }
 

@@ -4,16 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use super::answer::Answer;
+use super::folder_content::Walks;
 use super::path_display::PathDisplay;
 use super::samples::MappingSamples;
-use super::walks::Walks;
 use crate::engine::Store;
 use crate::error::{Result, Status};
 use crate::freshness::Policy;
 use crate::model::MatchKind;
 use crate::options::Options;
 use crate::platform::clock::Clock;
-use crate::platform::fork::ForkLock;
+use crate::platform::fork::{ForkLock, lock_for_fork};
 use crate::stats::Counters;
 use crate::sync::{IndexReader, Synchronizer};
 
@@ -58,8 +58,8 @@ impl Queries {
     /// Acquires this component's locks before a fork. Dropping the returned values releases the locks.
     pub fn lock_for_fork(self: &Arc<Self>) -> [Box<dyn ForkLock>; 2] {
         [
-            MappingSamples::lock_for_fork(self, |queries| &queries.samples),
-            Walks::lock_for_fork(self, |queries| &queries.walks),
+            Box::new(lock_for_fork(self, |queries| &queries.samples.0)),
+            Box::new(lock_for_fork(self, |queries| &queries.walks.0)),
         ]
     }
 

@@ -4,7 +4,6 @@ use std::sync::{Arc, Mutex};
 
 use crate::matching::mapping_proposals::{ProposedMapping, Samples};
 use crate::model::ViewId;
-use crate::platform::fork::{ForkLock, lock_for_fork};
 use crate::platform::mutex::lock;
 
 /// Maximum number of suffix matches to count.
@@ -12,10 +11,10 @@ const MAX_SAMPLES: usize = 500;
 
 /// The suffix matches in one view, and a sentence about the mapping that most suffix matches suggest.
 #[derive(Default)]
-pub struct MappingSamples(Mutex<SampleCounts>);
+pub struct MappingSamples(pub(super) Mutex<SampleCounts>);
 
 #[derive(Default)]
-struct SampleCounts {
+pub(super) struct SampleCounts {
     /// The view that the samples are from; `None` if no view was known. Other views get no proposed mappings from them.
     view_id: Option<ViewId>,
     samples: Samples,
@@ -25,12 +24,6 @@ struct SampleCounts {
 }
 
 impl MappingSamples {
-    /// Acquires the lock before a fork, so that no other thread holds it when the child is created. Dropping the
-    /// returned value releases the lock. `within` returns the field of `owner` that contains the lock.
-    pub fn lock_for_fork<O: 'static>(owner: &Arc<O>, within: fn(&O) -> &Self) -> Box<dyn ForkLock> {
-        Box::new(lock_for_fork(owner, |owner| &within(owner).0))
-    }
-
     /// Counts a suffix match in a view between a host path and a listed path, which has `below` components below its
     /// location. Does nothing after [`MAX_SAMPLES`]
     /// matches, or while another thread holds the lock, so that no query waits.

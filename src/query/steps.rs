@@ -18,7 +18,8 @@ impl Queries {
         &self,
         step: Step,
         call: &Call<'_>,
-        (target, view_id): (Option<SearchTarget<'_>>, ViewId),
+        target: Option<SearchTarget<'_>>,
+        view_id: ViewId,
         targets: &StepTargets,
         state: &mut QueryState,
     ) -> Result<()> {
@@ -65,7 +66,7 @@ impl Queries {
                 if state.failure.is_some() {
                     return Ok(());
                 }
-                let step_failure = self.ask_about_path(step, limited_call, (target, view_id), libraries, state)?;
+                let step_failure = self.ask_about_path(step, limited_call, target, view_id, libraries, state)?;
                 if step_failure.is_none() {
                     // After another call's recent failure, this call does not send another request.
                     state.failure = sync.recent_probe_error(view_id, libraries)?;
@@ -90,35 +91,31 @@ impl Queries {
         &self,
         step: Step,
         call: &Call<'_>,
-        (target, view_id): (Option<SearchTarget<'_>>, ViewId),
+        target: Option<SearchTarget<'_>>,
+        view_id: ViewId,
         libraries: &[LibraryRow],
         state: &mut QueryState,
     ) -> Result<Option<Error>> {
-        if step == Step::Probe {
-            let answer = self
+        let answer = match (state.has_changed, target) {
+            _ if step == Step::Probe => {
+                let since = state.since;
+                let answer = self.sync.ask_about_path(call, view_id, libraries, target, since)?;
+                let has_changed = answer.has_changed;
+                state.has_changed = has_changed.map(|changed| changed || state.has_changed == Some(true));
+                answer
+            }
+            (Some(true), Some(target)) => self
                 .sync
-                .ask_about_path(call, view_id, libraries, target, state.since)?;
-            state.has_changed = answer
-                .has_changed
-                .map(|changed| changed || state.has_changed == Some(true));
-            state.is_postponed |= answer.is_postponed;
-            state.requests += answer.requests;
-            state.unlisted.extend(answer.unlisted);
-            return Ok(answer.failure);
-        }
-        // Without a question, there is nothing to search for.
-        let (Some(has_changed), Some(target)) = (state.has_changed, target) else {
-            return Ok(None);
+                .search(call, view_id, libraries, target, SearchCause::Changed)?,
+            (Some(false), Some(target)) => self
+                .sync
+                .search(call, view_id, libraries, target, SearchCause::Unlisted)?,
+            _ => return Ok(None), // without a question, there is nothing to search for
         };
-        let cause = if has_changed {
-            SearchCause::Changed
-        } else {
-            SearchCause::Unlisted
-        };
-        let searched = self.sync.search(call, view_id, libraries, target, cause)?;
-        state.is_postponed |= searched.is_postponed;
-        state.requests += searched.requests;
-        Ok(searched.failure)
+        state.is_postponed |= answer.is_postponed;
+        state.requests += answer.requests;
+        state.unlisted.extend(answer.unlisted);
+        Ok(answer.failure)
     }
 
     /// Returns the ids of the libraries whose listing was fetched after the change sequence `since`.

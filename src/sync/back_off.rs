@@ -4,7 +4,6 @@ use std::sync::{Arc, Mutex};
 
 use crate::error::{Error, Status};
 use crate::platform::clock::Clock;
-use crate::platform::fork::{ForkLock, lock_for_fork};
 use crate::platform::mutex::lock;
 use crate::source::SourceKind;
 use crate::stats::Counters;
@@ -20,10 +19,10 @@ pub struct BackOff {
     clock: Arc<dyn Clock>,
     counters: Arc<Counters>,
     kind: &'static SourceKind,
-    failure: Mutex<Option<LastFailure>>,
+    pub(super) failure: Mutex<Option<LastFailure>>,
 }
 
-struct LastFailure {
+pub(super) struct LastFailure {
     error: Error,
     /// Time of the failure, in Unix ms.
     failed_ms: i64,
@@ -38,11 +37,6 @@ impl BackOff {
             kind,
             failure: Mutex::new(None),
         }
-    }
-
-    /// Locks this struct for a fork until the returned value is dropped. `part` returns this struct from its `owner`.
-    pub fn lock_for_fork<O: 'static>(owner: &Arc<O>, part: fn(&O) -> &Self) -> Box<dyn ForkLock> {
-        Box::new(lock_for_fork(owner, |owner| &part(owner).failure))
     }
 
     /// Starts a pause after a failure of the server or the store. Logs repeated failures only once.

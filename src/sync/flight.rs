@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use crate::engine::Store;
 use crate::error::Result;
-use crate::platform::fork::{ForkLock, lock_for_fork};
 use crate::platform::lock::FileLock;
 use crate::platform::mutex::lock;
 use crate::source::Bounds;
@@ -22,15 +21,10 @@ const POLL: Duration = Duration::from_millis(20);
 /// thread gets a thread-local variable with a destructor, which on a host's thread would prevent unloading plexindex.
 #[derive(Default)]
 pub struct SingleFlight {
-    by_name: Mutex<HashMap<String, Arc<parking_lot::Mutex<()>>>>,
+    pub(super) by_name: Mutex<HashMap<String, Arc<parking_lot::Mutex<()>>>>,
 }
 
 impl SingleFlight {
-    /// Locks this struct for a fork until the returned value is dropped. `part` returns this struct from its `owner`.
-    pub fn lock_for_fork<O: 'static>(owner: &Arc<O>, part: fn(&O) -> &Self) -> Box<dyn ForkLock> {
-        Box::new(lock_for_fork(owner, |owner| &part(owner).by_name))
-    }
-
     /// Runs `work` as soon as no other thread or process runs work with this name. Returns `None`, and does not run
     /// `work`, if the wait exceeds `bounds`.
     ///

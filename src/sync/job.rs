@@ -22,7 +22,7 @@ use crate::model::{Library, ViewId};
 use crate::options::Options;
 use crate::platform::clock::Clock;
 use crate::platform::deadline::Deadline;
-use crate::platform::fork::ForkLock;
+use crate::platform::fork::{ForkLock, lock_for_fork};
 use crate::platform::thread::on_worker;
 use crate::source::{Abilities, Bounds, Session, Source};
 use crate::stats::{Activity, Counters};
@@ -179,9 +179,9 @@ impl Synchronizer {
     /// locks.
     pub fn hold(self: &Arc<Self>) -> Vec<Box<dyn ForkLock>> {
         let mut locks = self.peers.hold();
-        locks.push(BackOff::lock_for_fork(self, |sync| &sync.back_off));
-        locks.push(SingleFlight::lock_for_fork(self, |sync| &sync.flights));
-        locks.push(OwnChecks::lock_for_fork(self, |sync| &sync.own_checks));
+        locks.push(Box::new(lock_for_fork(self, |sync| &sync.back_off.failure)));
+        locks.push(Box::new(lock_for_fork(self, |sync| &sync.flights.by_name)));
+        locks.push(Box::new(lock_for_fork(self, |sync| &sync.own_checks.by_library)));
         locks.extend(self.source.iter().flat_map(|source| Arc::clone(source).before_fork()));
         locks
     }

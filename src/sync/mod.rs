@@ -1,7 +1,6 @@
 //! Decides when to send which requests, ensures that only one caller at a time sends them, and stores the replies.
 
 mod back_off;
-mod batch;
 mod call;
 mod delta;
 mod flight;
@@ -19,8 +18,7 @@ mod search;
 mod verify;
 
 pub use back_off::{BACK_OFF_MS, BACK_OFF_NOT_FETCHED_MS, failed_operation};
-pub use batch::Batch;
-pub use call::{AllowedView, Call, Progress, RefreshReason};
+pub use call::{AllowedView, Batch, Call, Progress, RefreshReason};
 pub use delta::MergedDelta;
 pub use job::{NoPeers, PeerComponents, Peers, SyncJob, Synchronizer, not_shared_error};
 pub use reading::{

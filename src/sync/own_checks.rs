@@ -4,35 +4,29 @@
 //! again at each lookup.
 
 use std::collections::HashMap;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 
 use crate::engine::LibraryRow;
 use crate::model::LibraryId;
 use crate::platform::clock::Clock;
-use crate::platform::fork::{ForkLock, lock_for_fork};
 use crate::platform::mutex::lock;
 
 /// This handle's checks of listings.
 #[derive(Default)]
 pub struct OwnChecks {
-    by_library: Mutex<HashMap<LibraryId, OwnCheck>>,
+    pub(super) by_library: Mutex<HashMap<LibraryId, OwnCheck>>,
     /// Whether another process's clock seems to differ from this process's clock.
     do_clocks_differ: AtomicBool,
 }
 
 /// A probe of this handle that found a listing to be current.
-struct OwnCheck {
+pub(super) struct OwnCheck {
     checked_ms: i64,
     token: String,
 }
 
 impl OwnChecks {
-    /// Locks this struct for a fork until the returned value is dropped. `part` returns this struct from its `owner`.
-    pub fn lock_for_fork<O: 'static>(owner: &Arc<O>, part: fn(&O) -> &Self) -> Box<dyn ForkLock> {
-        Box::new(lock_for_fork(owner, |owner| &part(owner).by_library))
-    }
-
     /// Compares a library's row with this handle's last check, before a probe at `now_ms`. If the row's check is in the
     /// future or older than this handle's check, a process whose clock differs has written it.
     pub fn compare(&self, row: &LibraryRow, now_ms: i64) {

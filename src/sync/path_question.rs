@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::batch::Batch;
-use super::call::{Call, RefreshReason};
+use super::call::{Batch, Call, RefreshReason};
 use super::job::Synchronizer;
 use super::search::{RequestCounts, SEARCH_TIMEOUT, SearchTarget};
 use crate::engine::{EarlierQuestions, LastProbe, LibraryRow, LibraryRows, ProbeOutcome, SearchRows};
@@ -18,7 +17,8 @@ use crate::source::Bounds;
 
 /// Maximum time to wait for another thread's or process's probe.
 const PROBE_WAIT: Duration = Duration::from_millis(1_500);
-/// What the server said about an unlisted path.
+
+/// What a probe or a search said about an unlisted path.
 #[derive(Debug, Default)]
 pub struct PathAnswer {
     /// The error of a failed request.

@@ -7,7 +7,6 @@
 //! A hit is an item with exactly the requested path. A search without a hit proves nothing. The store records searches,
 //! so that other processes do not repeat them.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use xxhash_rust::xxh3::xxh3_64;
@@ -15,6 +14,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::back_off::BACK_OFF_MS;
 use super::call::Call;
 use super::job::{SyncJob, Synchronizer};
+use super::path_question::PathAnswer;
 use crate::engine::{ItemRows, LastProbe, LibraryRow, ProbeOutcome, SearchRows};
 use crate::error::{Error, Result, RetryAdvice, Status};
 use crate::freshness::{self, DOWN_SERVER_INTERVAL_MS, MAX_UNFETCHED_SEARCHES, PATH_REQUEST_INTERVAL_MS};
@@ -67,26 +67,6 @@ pub enum SearchCause {
     Changed,
     /// The target is not listed, and the libraries have not changed.
     Unlisted,
-}
-
-/// Whether the limit for searches for all targets together is reached.
-enum SearchLimit {
-    NotReached,
-    /// `is_postponed`: the search is necessary, so a later call must search.
-    Reached {
-        is_postponed: bool,
-    },
-}
-
-/// The result of a search.
-#[derive(Debug, Default)]
-pub struct Searched {
-    /// The error of a failed request.
-    pub failure: Option<Error>,
-    /// Whether a later call must search, because the budget is exhausted.
-    pub is_postponed: bool,
-    /// Number of requests that were taken from the budget.
-    pub requests: u64,
 }
 
 impl Synchronizer {
@@ -193,7 +173,7 @@ impl Synchronizer {
         libraries: &[LibraryRow],
         target: SearchTarget<'_>,
         cause: SearchCause,
-    ) -> Result<Searched> {
+    ) -> Result<PathAnswer> {
         let is_repeated = match (target, call.batch) {
             (SearchTarget::Path(path), Some(batch)) if cause == SearchCause::Changed => {
                 !batch.is_first_in_folder(path.raw())
@@ -201,7 +181,7 @@ impl Synchronizer {
             _ => false,
         };
         if !self.can_search(target) || is_repeated {
-            return Ok(Searched::default());
+            return Ok(PathAnswer::default());
         }
         let hash = target.hash();
         let started_ms = self.clock.now_ms();
@@ -222,15 +202,16 @@ impl Synchronizer {
             }
         }
         if due.is_empty() {
-            return Ok(Searched::default());
+            return Ok(PathAnswer::default());
         }
-        // The limit for all targets together.
         let checks = call.checks;
-        let limit = || self.search_limit(checks, view_id, &due, cause);
-        if let SearchLimit::Reached { is_postponed } = limit()? {
-            return Ok(Searched {
-                is_postponed,
-                ..Searched::default()
+        let may_search = || self.may_search_now(checks, view_id, &due, cause);
+        // After a change the search is necessary, so a later call must search.
+        let is_necessary = cause == SearchCause::Changed;
+        if !may_search()? {
+            return Ok(PathAnswer {
+                is_postponed: is_necessary,
+                ..PathAnswer::default()
             });
         }
         // The search uses at most half of the remaining time, because a listing may need the rest.
@@ -239,15 +220,10 @@ impl Synchronizer {
             ..*call
         };
         let requests_before = self.request_counts();
-        let is_postponed = AtomicBool::new(false);
         let result = self.job(&call, |job| {
             let search_all = || {
-                if let SearchLimit::Reached {
-                    is_postponed: postponed,
-                } = limit()?
-                {
-                    is_postponed.store(postponed, Ordering::Relaxed);
-                    return Ok(());
+                if !may_search()? {
+                    return Ok(false);
                 }
                 if cause == SearchCause::Unlisted {
                     SearchRows(&self.store).note_unchanged_search(view_id, self.clock.now_ms());
@@ -262,7 +238,7 @@ impl Synchronizer {
                         SearchTarget::Folder(path) => job.search_folder(row, path),
                     };
                     if matches!(&result, Err(error) if error.status == Status::Unauthorized) {
-                        return result.map(drop); // not recorded, so that a call with a new token can search again
+                        return result; // not recorded, so that a call with a new token can search again
                     }
                     // Failed and slow searches are also recorded, so that no process repeats them soon.
                     let is_found = matches!(result, Ok(true));
@@ -273,7 +249,7 @@ impl Synchronizer {
                     }
                     result?;
                 }
-                Ok(())
+                Ok(true)
             };
             job.single_flight(&self.server_lock_name("path_search"), search_all)?
                 .ok_or_else(|| job.deadline_error())
@@ -283,10 +259,11 @@ impl Synchronizer {
             _ => self.requests_since(requests_before),
         };
         self.note_questions(view_id, &[], requests);
-        Ok(Searched {
+        Ok(PathAnswer {
+            is_postponed: is_necessary && matches!(result, Ok(false)),
             failure: result.err(),
-            is_postponed: is_postponed.load(Ordering::Relaxed),
             requests,
+            ..PathAnswer::default()
         })
     }
 
@@ -300,19 +277,19 @@ impl Synchronizer {
 
     /// Returns whether the limit for searches for all targets allows another search. `checks`: the host wants the call
     /// to ask the server.
-    fn search_limit(
+    fn may_search_now(
         &self,
         checks: bool,
         view_id: ViewId,
         libraries: &[&LibraryRow],
         cause: SearchCause,
-    ) -> Result<SearchLimit> {
+    ) -> Result<bool> {
         if self.is_local() {
-            return Ok(SearchLimit::NotReached);
+            return Ok(true);
         }
         let now_ms = self.clock.now_ms();
         let has_room = || -> Result<bool> { Ok(SearchRows(&self.store).budget(view_id, now_ms)?.has_room(now_ms)) };
-        let may_search = match cause {
+        Ok(match cause {
             SearchCause::Unfetched => self.may_search(view_id, libraries.iter().copied()),
             // Other calls' searches may have failed while this call waited.
             _ if self.recent_probe_error(view_id, libraries)?.is_some() => false,
@@ -322,13 +299,6 @@ impl Synchronizer {
             }
             SearchCause::Changed if checks => true,
             SearchCause::Changed => has_room()?,
-        };
-        Ok(if may_search {
-            SearchLimit::NotReached
-        } else {
-            SearchLimit::Reached {
-                is_postponed: cause == SearchCause::Changed,
-            }
         })
     }
 }

@@ -72,7 +72,7 @@ impl World {
         let clock = Arc::new(SystemClock);
         let evicts = seed.is_multiple_of(2);
         let limit = if evicts { LIMIT } else { u64::MAX };
-        let records = Records::new(Arc::clone(&store), false, limit);
+        let records = Records::new(Arc::clone(&store), limit);
         let tables = Tables::new(Arc::clone(&store), Arc::clone(&records), clock);
         let endpoint = Endpoint {
             url: "http://a".to_owned(),
@@ -425,7 +425,7 @@ fn rows_of_tables_and_of_matches_are_counted_together() {
 
 /// Names with their values, read by a process that has opened the store anew.
 fn read_anew(world: &World, names: &[Vec<u8>]) -> BTreeMap<Vec<u8>, Vec<u8>> {
-    let records = Records::new(Arc::clone(&world.store), false, u64::MAX);
+    let records = Records::new(Arc::clone(&world.store), u64::MAX);
     let tables = Tables::new(Arc::clone(&world.store), records, Arc::new(SystemClock));
     let table = tables.table(b"t", false).expect("a table");
     let mut read = BTreeMap::new();

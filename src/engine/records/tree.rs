@@ -9,14 +9,12 @@ use crate::engine::segment::{RecordSegment, RecordSegments, log_unusable};
 use crate::engine::sql::{Incarnation, Manifest, NamedSegment, Store};
 use crate::model::Sequence;
 use crate::platform::fork::{self, ForkAware, ForkLock, Side, lock_for_fork};
-use crate::platform::map::MapMode;
 use crate::platform::mutex::try_lock;
 use crate::platform::swap::SwapCell;
 
 /// A store's records: the log and its segments. Any thread can use them.
 pub struct Records {
     pub(super) store: Arc<Store>,
-    mode: MapMode,
     /// Maximum total size of all confirmed matches in bytes.
     pub(super) matches_limit: u64,
     open: SwapCell<Arc<OpenSegments>>,
@@ -33,13 +31,11 @@ pub struct Records {
 }
 
 impl Records {
-    /// Creates a store's records, still without segments. `no_mmap`: whether to read segments instead of mapping them.
-    /// `matches_limit`: the maximum total size of all confirmed matches in bytes.
-    pub(crate) fn new(store: Arc<Store>, no_mmap: bool, matches_limit: u64) -> Arc<Self> {
-        let mode = store.folder().map_mode(no_mmap);
+    /// Creates a store's records, still without segments. `matches_limit`: the maximum total size of all confirmed
+    /// matches in bytes.
+    pub(crate) fn new(store: Arc<Store>, matches_limit: u64) -> Arc<Self> {
         let records = Arc::new(Self {
             store,
-            mode,
             matches_limit,
             open: SwapCell::new(Arc::default()),
             merging: Mutex::default(),
@@ -108,7 +104,7 @@ impl Records {
             return Some(Arc::clone(segment));
         }
         let path = self.store.folder().segment(&named.name);
-        match RecordSegment::open(&path, self.mode, self.store.key().segment_mac(&named.name)) {
+        match RecordSegment::open(&path, self.store.map_mode(), self.store.key().segment_mac(&named.name)) {
             Ok(segment) => Some(Arc::new(segment)),
             Err(error) => {
                 log_unusable("a segment of tables and confirmed matches", &path, &error);

@@ -80,7 +80,7 @@ pub fn probed(store: &Store, view_id: ViewId, uuids: &[&str], now_ms: i64) -> Ve
 }
 
 pub fn segments(store: &Arc<Store>) -> ListingSegments {
-    ListingSegments::new(Arc::clone(store), Mappings::default(), Arc::default(), false)
+    ListingSegments::new(Arc::clone(store), Mappings::default(), Arc::default())
 }
 
 pub fn finish(store: &Arc<Store>, view_id: ViewId, listing: &Listing) -> LibraryRow {

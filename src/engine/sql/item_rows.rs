@@ -139,8 +139,7 @@ impl Store {
     /// Opens a listing's segment. Each set of mappings has its own file with the same items; any file is sufficient.
     /// Fails if no file is usable. The error has a source if the operating system cannot read a file.
     pub fn listing_segment(&self, name: &ListingName) -> Result<ListingSegment> {
-        // The host's option `no_mmap` rules out both the version page and mapped segments.
-        let (name_mac, mode) = (self.key().name_mac(name), self.folder.map_mode(!self.uses_version_page));
+        let (name_mac, mode) = (self.key().name_mac(name), self.map_mode());
         let mut failure = Error::new(Status::Store, "a listing's segment file is missing");
         for path in self.folder.files_of_segment(&listing_text(name))? {
             match ListingSegment::open(&path, mode, name_mac) {

@@ -20,6 +20,7 @@ use crate::error::{Error, Result, Status};
 use crate::matching::byte_string;
 use crate::model::{Library, LibraryId, Sequence};
 use crate::platform::clock::coarse_ms;
+use crate::platform::map::MapMode;
 use crate::platform::mutex::{ShortWait, lock, try_lock};
 use crate::platform::{files, lock};
 
@@ -134,6 +135,15 @@ impl Store {
     /// Returns the folder that contains the store's files.
     pub fn folder(&self) -> &StoreFolder {
         &self.folder
+    }
+
+    /// Returns how to read segments: mapped, unless the host or the file system rules out shared memory.
+    pub fn map_mode(&self) -> MapMode {
+        if self.uses_version_page && self.folder.shares_memory() {
+            MapMode::Map
+        } else {
+            MapMode::Read
+        }
     }
 
     /// Returns the current incarnation, to which later reads belong.

@@ -15,7 +15,6 @@ use crate::platform::deadline::Deadline;
 use crate::platform::files::Inode;
 use crate::platform::local_path::canonical;
 use crate::platform::lock::FileLock;
-use crate::platform::map::MapMode;
 use crate::platform::mutex::lock;
 use crate::platform::{MAX_DATABASE_PATH, files, open_files};
 
@@ -140,15 +139,6 @@ impl StoreFolder {
     /// Returns whether processes can share memory through files in this folder.
     pub fn shares_memory(&self) -> bool {
         self.shares_memory
-    }
-
-    /// Returns how to read segments: mapped, unless the host (`no_mmap`) or the file system rules out mapping.
-    pub fn map_mode(&self, no_mmap: bool) -> MapMode {
-        if no_mmap || !self.shares_memory {
-            MapMode::Read
-        } else {
-            MapMode::Map
-        }
     }
 
     /// Returns the path of the database.

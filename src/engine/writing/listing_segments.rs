@@ -1,6 +1,6 @@
 //! Builds, publishes, opens and compacts a store's listing segments.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::error::Error as _;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,7 +8,6 @@ use std::time::Instant;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::draft::ListingDraft;
 use crate::engine::segment::{ListingBuilder, ListingMeta, ListingSegment, log_unusable};
 use crate::engine::sql::{
     ItemRows, LibraryRow, LibraryRows, Listing, ListingResult, ListingRows, NewListing, Store, Sweeper, Totals,
@@ -33,18 +32,15 @@ pub struct ListingSegments {
     store: Arc<Store>,
     mappings: Mappings,
     counters: Arc<Counters>,
-    no_mmap: bool,
 }
 
 impl ListingSegments {
-    /// Creates access to the store's listing segments for a handle with the given mappings. `no_mmap`: whether to read
-    /// segments into memory instead of mapping them.
-    pub fn new(store: Arc<Store>, mappings: Mappings, counters: Arc<Counters>, no_mmap: bool) -> Self {
+    /// Creates access to the store's listing segments for a handle with the given mappings.
+    pub fn new(store: Arc<Store>, mappings: Mappings, counters: Arc<Counters>) -> Self {
         Self {
             store,
             mappings,
             counters,
-            no_mmap,
         }
     }
 
@@ -253,8 +249,7 @@ impl ListingSegments {
 
     /// Opens the segment that has this name and was built with this handle's mappings.
     fn open_file(&self, name: &ListingName) -> Result<ListingSegment> {
-        let mode = self.store.folder().map_mode(self.no_mmap);
-        ListingSegment::open(&self.path(name), mode, self.store.key().name_mac(name))
+        ListingSegment::open(&self.path(name), self.store.map_mode(), self.store.key().name_mac(name))
     }
 
     /// Opens a library's segment; `None` if it is missing or damaged, or was built with different mappings.
@@ -335,5 +330,46 @@ impl ListingSegments {
     fn is_row_current(&self, row: &LibraryRow) -> bool {
         let stored_row = LibraryRows(&self.store).library_row(row.id);
         stored_row.is_ok_and(|stored_row| stored_row.generation == row.generation && stored_row.segment == row.segment)
+    }
+}
+
+/// The segment of a listing that is being fetched, filled page by page.
+pub struct ListingDraft {
+    pub(super) builder: ListingBuilder,
+    /// For each page, the number of items in this page and all earlier pages, and the change sequence at which the page
+    /// was requested.
+    pub(super) pages: Vec<(usize, Sequence)>,
+}
+
+impl ListingDraft {
+    /// Creates a draft without pages. `builder`: an empty builder for the listing's segment.
+    pub(super) fn new(builder: ListingBuilder) -> Self {
+        Self {
+            builder,
+            pages: Vec::new(),
+        }
+    }
+
+    /// Appends a page. `requested_at`: the change sequence at which the page was requested.
+    pub fn push_page(&mut self, requested_at: Sequence, items: &[Item]) {
+        for item in items {
+            self.builder.push(item);
+        }
+        self.pages.push((self.builder.key_hashes.len(), requested_at));
+    }
+
+    /// Returns the number of items in all pages so far.
+    #[must_use]
+    pub fn items(&self) -> u64 {
+        self.builder.items()
+    }
+
+    /// Returns the hash of each rating key that occurs more than once in the draft. Duplicates occur when rows move on
+    /// the server between two page requests.
+    pub(super) fn duplicate_key_hashes(&self) -> HashSet<u64> {
+        let mut hashes = self.builder.key_hashes.clone();
+        hashes.sort_unstable();
+        let equal_pairs = hashes.windows(2).filter(|pair| pair[0] == pair[1]);
+        equal_pairs.map(|pair| pair[0]).collect()
     }
 }

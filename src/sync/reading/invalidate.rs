@@ -1,6 +1,6 @@
 //! Invalidates paths, items and libraries, without a deadline, because a wrong answer is worse than a delay.
 
-use super::read_items::segments_lost_error;
+use super::lookup::segments_lost_error;
 use super::reading_state::IndexReader;
 use super::selection::{Resolved, Selection, Selector};
 use crate::engine::{

@@ -5,14 +5,15 @@ use std::panic::RefUnwindSafe;
 use std::sync::{Arc, Mutex};
 
 use super::viewpoint::EndpointResolver;
-use crate::engine::{FolderLimit, LibraryRows, ListingSegments, LiveSnapshot, Records, Store};
+use crate::engine::{FolderLimit, LibraryRow, LibraryRows, ListingSegments, LiveSnapshot, Records, Store};
 use crate::error::{Error, Result, Status};
 use crate::matching::Mappings;
-use crate::model::{LibraryId, Token};
+use crate::model::{Generation, LibraryId, Token};
 use crate::options::Options;
 use crate::platform::clock::Clock;
+use crate::platform::deadline::Deadline;
 use crate::platform::fork::{ForkLock, SingleThreadProof, lock_for_fork};
-use crate::platform::mutex::try_lock;
+use crate::platform::mutex::{lock, try_lock};
 use crate::source::{SourceKind, TokenOwner, Tokens};
 use crate::stats::Counters;
 
@@ -26,8 +27,8 @@ pub struct IndexReader {
     /// What the host must change before this handle can send requests. `None` if the handle can.
     pub offline_remedy: Option<&'static str>,
     /// Libraries that running calls use, and that this process therefore does not evict. A library occurs once per
-    /// [`super::EvictionPin`].
-    pub(super) pinned: Mutex<Vec<LibraryId>>,
+    /// [`EvictionPin`].
+    pinned: Mutex<Vec<LibraryId>>,
 }
 
 // After a panic, the last snapshot is still complete, because snapshots are replaced only as a whole.
@@ -165,5 +166,59 @@ impl IndexReader {
             self.live.change_endpoint(replace)?;
         }
         Ok(true)
+    }
+}
+
+/// The libraries that a call uses (pinned libraries). This process does not evict them until the call returns.
+pub struct EvictionPin<'r> {
+    reading: &'r IndexReader,
+    libraries: Vec<LibraryId>,
+}
+
+impl EvictionPin<'_> {
+    /// Pins a library, so that this process does not evict it.
+    pub fn pin(&mut self, library: LibraryId) {
+        if !self.libraries.contains(&library) {
+            self.libraries.push(library);
+            lock(&self.reading.pinned).push(library);
+        }
+    }
+}
+
+impl Drop for EvictionPin<'_> {
+    /// Unpins the libraries. This process can then evict them, unless other calls use them.
+    fn drop(&mut self) {
+        if self.libraries.is_empty() {
+            return;
+        }
+        let mut pinned = lock(&self.reading.pinned);
+        for library in &self.libraries {
+            if let Some(index) = pinned.iter().position(|id| id == library) {
+                pinned.swap_remove(index);
+            }
+        }
+    }
+}
+
+impl IndexReader {
+    /// Creates a pin without libraries, for a call that starts.
+    pub fn eviction_pin(&self) -> EvictionPin<'_> {
+        EvictionPin {
+            reading: self,
+            libraries: Vec::new(),
+        }
+    }
+
+    /// Evicts libraries that no running call uses, until the folder is within its size limit, or until the deadline.
+    pub fn keep_within_limit(&self, deadline: Deadline) {
+        self.limit
+            .enforce(deadline, &|library| lock(&self.pinned).contains(&library));
+    }
+
+    /// Returns whether plexindex evicted the library because of the size limit. Evicted libraries have a negative
+    /// generation.
+    pub fn is_evicted(&self, row: &LibraryRow) -> bool {
+        // A listing whose segment was lost also has a negative generation, but is due.
+        self.limit.bytes().is_some() && row.generation < Generation::default() && !row.due
     }
 }
