@@ -242,7 +242,8 @@ impl Inner {
         let is_renewed = || self.reading.tokens.current().number() != call.session;
         self.renewing.renew(
             self.reading.viewpoint.now_ms(),
-            (call.session, call.deadline),
+            call.session,
+            call.deadline,
             &is_renewed,
             &|token| {
                 if let Err(error) = self.set_token(Some(token)) {

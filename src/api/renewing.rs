@@ -95,7 +95,8 @@ impl TokenRenewal {
     pub fn renew(
         &self,
         now_ms: i64,
-        (session, deadline): (u64, Deadline),
+        session: u64,
+        deadline: Deadline,
         is_renewed: &dyn Fn() -> bool,
         set: &dyn Fn(Token),
     ) {

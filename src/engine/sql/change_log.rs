@@ -119,7 +119,7 @@ impl Tx<'_> {
         path: &[u8],
         rating_key: &str,
     ) -> rusqlite::Result<()> {
-        self.log((view_id, library), kind, (path, rating_key), None)
+        self.log(view_id, library, kind, path, rating_key, None)
     }
 
     /// Logs that a single item was added, changed or removed. If the library has a listing, also adds the change to the
@@ -137,7 +137,7 @@ impl Tx<'_> {
         } else {
             LoggedKind::Removed
         };
-        self.log((library.view_id, library.id), kind, (b"", rating_key), new_item)?;
+        self.log(library.view_id, library.id, kind, b"", rating_key, new_item)?;
         if library.generation.is_fetched() && (old_item.is_some() || new_item.is_some()) {
             self.add_to_feed(library.id, old_item, new_item)?;
         }
@@ -148,9 +148,11 @@ impl Tx<'_> {
     /// affects no path or no item. `item`: the added item; `None` for other kinds of change.
     fn log(
         &self,
-        (view_id, library): (ViewId, LibraryId),
+        view_id: ViewId,
+        library: LibraryId,
         kind: LoggedKind,
-        (path, rating_key): (&[u8], &str),
+        path: &[u8],
+        rating_key: &str,
         item: Option<&Item>,
     ) -> rusqlite::Result<()> {
         let position = position_of(self.sequence, self.next_log_number());

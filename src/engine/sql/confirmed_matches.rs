@@ -387,7 +387,7 @@ impl LibraryRows<'_> {
             self.0.observe(tx, view_id, &request)?;
             let base = OpenListing::of(tx, self.0, library)?;
             for rating_key in rating_keys {
-                mark_item_unverified(tx, view_id, (library, &base), rating_key)?;
+                mark_item_unverified(tx, view_id, library, &base, rating_key)?;
             }
             Ok(())
         })
@@ -429,7 +429,8 @@ impl LibraryRows<'_> {
 pub fn mark_item_unverified(
     tx: &Tx<'_>,
     view_id: ViewId,
-    (library, base): (LibraryId, &OpenListing),
+    library: LibraryId,
+    base: &OpenListing,
     rating_key: &str,
 ) -> rusqlite::Result<bool> {
     // Other processes may still have a lost segment.

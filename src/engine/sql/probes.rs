@@ -376,7 +376,7 @@ impl LibraryRows<'_> {
                     let mut is_marked = false;
                     let is_hinted = |library| hinted_rows.iter().any(|row| row.id == library);
                     for (library, base) in listings.iter().filter(|(library, _)| is_hinted(*library)) {
-                        is_marked |= mark_item_unverified(tx, view_id, (*library, base), rating_key)?;
+                        is_marked |= mark_item_unverified(tx, view_id, *library, base, rating_key)?;
                     }
                     // Otherwise, the key belongs to a show or an album, or only an unfinished listing has the item.
                     if !is_marked {
