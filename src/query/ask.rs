@@ -19,7 +19,7 @@ use crate::matching::Scope;
 use crate::model::{LibraryId, Sequence};
 use crate::platform::deadline::Deadline;
 use crate::platform::swap::Guard;
-use crate::sync::{Batch, Call, EvictionPin, SearchTarget, Updated, segments_lost_error};
+use crate::sync::{Batch, Call, EvictionPin, Updated, segments_lost_error};
 
 /// Maximum number of attempts to rebuild segments in one query.
 const MAX_REBUILDS: u32 = 3;
@@ -65,10 +65,6 @@ impl Queries {
                     drop(snapshot);
                     let is_asked = self.sync.should_ask_for_library(call, view_id)?;
                     if is_asked {
-                        if let Some(SearchTarget::Path(path)) = question.search_target() {
-                            // The source can combine the search with the request for the list.
-                            self.sync.announce_search(path);
-                        }
                         self.fetch_libraries(call, &mut state)?;
                     }
                     (snapshot, now_ms) = self.read_snapshot(call)?;

@@ -125,11 +125,6 @@ impl Source for DatabaseAndServer {
         self.server.server(bounds)
     }
 
-    /// Announces a path search to the database, which answers all path searches.
-    fn prefetch_path(&self, spellings: &[Vec<u8>]) {
-        self.database.prefetch_path(spellings);
-    }
-
     /// Reads the libraries and change tokens from the database, without a request.
     fn libraries(&self, bounds: Bounds<'_>) -> Result<Vec<Library>> {
         self.database.libraries(bounds)

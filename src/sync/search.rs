@@ -156,14 +156,6 @@ impl Synchronizer {
         spellings
     }
 
-    /// Tells the source that a search for this path will follow, so that the next probe can include the search and save
-    /// requests.
-    pub fn announce_search(&self, path: &NormalPath<'_>) {
-        if let Some(source) = &self.source {
-            source.prefetch_path(&self.possible_server_paths(path));
-        }
-    }
-
     /// Searches the server for the target in each of `libraries` that no process has searched for it recently, and
     /// stores the hits. `cause`: why the call searches, which determines the limit.
     pub fn search(

@@ -239,11 +239,6 @@ pub trait Source: Send + Sync {
         self.server(bounds)
     }
 
-    /// Announces a search for this path before the caller has fetched the library list. [`Source::libraries`] may then
-    /// run the search too, so that [`Source::find_path`] only returns the stored result. `_spellings`: the path as the
-    /// host specified it, and its mapped forms.
-    fn prefetch_path(&self, _spellings: &[Vec<u8>]) {}
-
     /// Sends the probe. Returns the libraries that the user is allowed to see, each with its current change token.
     ///
     /// # Errors

@@ -51,20 +51,11 @@ pub static KIND: SourceKind = SourceKind {
     ..plex::KIND
 };
 
-/// A path search that the next probe runs too, because opening the file again would take longer than the query.
-#[derive(Debug, Default)]
-pub struct PrefetchedPath {
-    pub spellings: Vec<Vec<u8>>,
-    /// The change token when the search ran, and the items with their section ids; `None` before the search.
-    pub result: Option<(String, Vec<(i64, Item)>)>,
-}
-
 /// The library database of a Plex Media Server.
 #[derive(Debug)]
 pub struct PlexDatabase {
     pub(super) file: DatabaseFile,
     pub(super) read_ahead: Mutex<ReadAhead>,
-    pub(super) prefetched: Mutex<PrefetchedPath>,
     /// Whether each probe counts the rows. Deltas need the count, but counting would delay the first answer.
     pub(super) counts_rows: AtomicBool,
 }
@@ -83,7 +74,6 @@ impl PlexDatabase {
         Self {
             file: DatabaseFile::new(path, clock),
             read_ahead: Mutex::default(),
-            prefetched: Mutex::default(),
             counts_rows: AtomicBool::new(false),
         }
     }
@@ -165,24 +155,11 @@ impl Source for PlexDatabase {
         })
     }
 
-    /// Stores the path. The next probe then also searches for the path, which saves opening the file again.
-    fn prefetch_path(&self, spellings: &[Vec<u8>]) {
-        *lock(&self.prefetched) = PrefetchedPath {
-            spellings: spellings.to_vec(),
-            result: None,
-        };
-    }
-
-    /// Reads the libraries, and sets the same change token for all of them. In the same read transaction, searches for
-    /// the path from `prefetch_path`, if any.
+    /// Reads the libraries, and sets the same change token for all of them.
     fn libraries(&self, bounds: Bounds<'_>) -> Result<Vec<Library>> {
         check_bounds(&bounds)?;
         // Frees the items that were read ahead for an earlier listing.
         *lock(&self.read_ahead) = ReadAhead::default();
-        let mut prefetched = std::mem::take(&mut *lock(&self.prefetched));
-        // Searches for the path only once; `find_path` uses the result.
-        let is_due = prefetched.result.is_none() && !prefetched.spellings.is_empty();
-        prefetched.result = None;
         let mut libraries = self.file.run_in_transaction(&bounds, &mut |transaction| {
             transaction.query(|| {
                 check_schema(&transaction.connection)?;
@@ -195,17 +172,9 @@ impl Source for PlexDatabase {
                     library.change.token.clone_from(&token);
                     library.change.trust = TokenReliability::Exact;
                 }
-                if is_due {
-                    let items =
-                        plex_sql::find_items_by_path(&transaction.connection, &libraries, &prefetched.spellings)?;
-                    prefetched.result = Some((token, items));
-                }
                 Ok(libraries)
             })
         })?;
-        if is_due {
-            *lock(&self.prefetched) = prefetched;
-        }
         make_uuids_unique(&mut libraries);
         Ok(libraries)
     }
@@ -244,8 +213,7 @@ impl Source for PlexDatabase {
         self.read_changes(library, known, &bounds)
     }
 
-    /// Passes the items with exactly this path to `accept`, and returns its result. Uses the result of the last probe's
-    /// search if the file is unchanged.
+    /// Passes the items with exactly this path to `accept`, and returns its result.
     fn find_path(
         &self,
         library: &Library,
@@ -254,29 +222,10 @@ impl Source for PlexDatabase {
         accept: &mut dyn FnMut(Vec<Item>) -> Result<bool>,
     ) -> Result<bool> {
         check_bounds(&bounds)?;
-        let section = listing_reader::section_id(library)?;
-        let prefetched_items = {
-            let prefetched = lock(&self.prefetched);
-            let is_same_path = prefetched.spellings == wanted.candidate_paths;
-            let result = prefetched.result.as_ref().filter(|_| is_same_path);
-            result
-                .filter(|(token, _)| !self.may_have_changed(token))
-                .map(|(_, items)| {
-                    let in_library = items.iter().filter(|(item_section, _)| *item_section == section);
-                    in_library.map(|(_, item)| item.clone()).collect()
-                })
-        };
-        let items = match prefetched_items {
-            Some(items) => items,
-            None => self.file.run_in_transaction(&bounds, &mut |transaction| {
-                let libraries = std::slice::from_ref(library);
-                let spellings = wanted.candidate_paths;
-                let found = transaction
-                    .query(|| plex_sql::find_items_by_path(&transaction.connection, libraries, spellings))?;
-                Ok(found.into_iter().map(|(_, item)| item).collect())
-            })?,
-        };
-        accept(items)
+        accept(self.file.run_in_transaction(&bounds, &mut |transaction| {
+            let spellings = wanted.candidate_paths;
+            transaction.query(|| plex_sql::find_items_by_path(&transaction.connection, library, spellings))
+        })?)
     }
 
     /// Finds the items with a file below one of these folders, in the database's index on paths. Returns `None` if
@@ -324,10 +273,9 @@ impl Source for PlexDatabase {
     /// Therefore the child needs no cleanup.
     fn before_fork(self: Arc<Self>) -> Vec<Box<dyn ForkLock>> {
         vec![
-            // This lock is first, so that no thread has to wait for the other two locks while a long transaction ends.
+            // This lock is first, so that no thread has to wait for the other lock while a long transaction ends.
             self.file.read_lock.lock_for_fork(),
             Box::new(lock_for_fork(&self, |database| &database.read_ahead)),
-            Box::new(lock_for_fork(&self, |database| &database.prefetched)),
         ]
     }
 }

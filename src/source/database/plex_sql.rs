@@ -53,13 +53,8 @@ pub fn read_libraries(connection: &Connection) -> Sql<Vec<Library>> {
     Ok(libraries)
 }
 
-/// Returns the items in these libraries that have a file at one of the paths `spellings`, each with its section id.
-/// Skips paths that are not UTF-8.
-pub fn find_items_by_path(
-    connection: &Connection,
-    libraries: &[Library],
-    spellings: &[Vec<u8>],
-) -> Sql<Vec<(i64, Item)>> {
+/// Returns the items in a library that have a file at one of the paths `spellings`. Skips paths that are not UTF-8.
+pub fn find_items_by_path(connection: &Connection, library: &Library, spellings: &[Vec<u8>]) -> Sql<Vec<Item>> {
     let mut ids = Vec::new();
     // The server maintains an index on `file`. `CROSS JOIN` makes SQLite start with this index.
     let mut select_ids = connection.prepare(
@@ -76,12 +71,12 @@ pub fn find_items_by_path(
         }
     }
     let mut items = Vec::new();
-    for library in libraries.iter().filter(|_| !ids.is_empty()) {
-        let Ok(section) = library.section.parse() else { continue };
-        let mut reader = ItemReader::new(connection, section, item_types_with_files(library.kind));
-        for id in &ids {
-            items.extend(reader.read_item(*id)?.map(|item| (section, item)));
-        }
+    let Ok(section) = library.section.parse() else {
+        return Ok(items);
+    };
+    let mut reader = ItemReader::new(connection, section, item_types_with_files(library.kind));
+    for id in ids {
+        items.extend(reader.read_item(id)?);
     }
     Ok(items)
 }
