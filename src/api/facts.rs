@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use super::host_paths::path_of;
 use crate::error::Status;
 use crate::matching::{byte_string, mapping_proposals};
 use crate::options::Mapping;
+use crate::platform::files::path_from_bytes;
 
 /// A server that answered a connection test.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -60,8 +60,8 @@ impl Proposal {
     /// this proposal but with no earlier one; `None` if the host gave no paths.
     pub(super) fn of(pair: mapping_proposals::ProposedMapping, gain: Option<usize>) -> Self {
         Self {
-            from: path_of(pair.from),
-            to: path_of(pair.to),
+            from: path_from_bytes(pair.from),
+            to: path_from_bytes(pair.to),
             matched: pair.matched,
             of: pair.examined,
             gain,

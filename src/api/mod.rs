@@ -4,7 +4,6 @@
 mod change_iterator;
 mod editing;
 mod facts;
-mod host_paths;
 mod host_table;
 mod index;
 mod inner;

@@ -7,10 +7,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::facts::{Refreshed, ServerInfo, WaitOutcome};
-use super::host_paths::bytes_of;
 use super::opened::{Index, Library};
 use crate::error::{Error, Result, Status, invalid_argument_error};
 use crate::platform::deadline::Deadline;
+use crate::platform::files::bytes_of;
 use crate::query::{Answer, ChangePage, Folder, FolderFacts, Item, LibraryInfo, Match, non_empty};
 use crate::sync::{Call, Progress, RefreshReason};
 

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use super::host_paths::bytes_of;
 use super::opened::{Index, Library};
 use super::query_builder::Query;
 use crate::engine::RecordRows;
 use crate::error::{Result, Status};
+use crate::platform::files::bytes_of;
 use crate::platform::files::path_from_bytes;
 use crate::sync::Selector;
 

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use super::host_paths::bytes_of;
 use super::opened::Library;
 use super::query_builder::Query;
 use crate::engine::LoggedKind;
 use crate::error::{Result, invalid_argument_error, try_with_capacity};
 use crate::matching::remove_redundant_components;
 use crate::platform::deadline::Deadline;
+use crate::platform::files::bytes_of;
 use crate::sync::{Call, MAX_RETRIES, cleared_repeatedly_error};
 
 impl Query<'_> {

@@ -2,16 +2,14 @@
 
 use std::collections::{HashMap, HashSet};
 use std::io;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use super::ignored::Ignored;
-use super::paths::{hash_of, is_in, join_path, leads_up, resolve_folder};
-use super::progress::{FolderLink, WalkProgress};
 use super::rules::{MediaTypes, Rule};
-use super::walk_request::{ListedStatus, Location, WalkFindings, WalkRequest};
-use super::walk_rules::WalkRules;
+use super::walk_request::{FolderLink, ListedStatus, Location, WalkFindings, WalkProgress, WalkRequest};
+use super::walk_rules::{WalkRules, hash_of, is_in, join_path, leads_up, resolve_folder};
 use crate::matching::NormalPath;
 use crate::platform::files::{bytes_of, is_gone, path_from_bytes};
 use crate::platform::folder_reader::{FileType, FolderId, FolderReader};
@@ -60,7 +58,7 @@ pub fn walk(request: &WalkRequest<'_>, progress: Option<&mut WalkProgress>) -> (
 enum Start<'s> {
     Folder(bool, &'s [u8]),
     File(bool, &'s [u8]),
-    Link(Arc<FolderLink>),
+    Link(FolderLink),
 }
 
 struct Walk<'w> {
@@ -230,7 +228,7 @@ impl<'w> Walk<'w> {
         }
         for folder in thread.stack.drain(..).rev() {
             match (start, &self.progress) {
-                (Start::Link(link), Some(progress)) if folder.is_marked_read => lock(progress).put_back(link),
+                (Start::Link(link), Some(progress)) if folder.is_marked_read => lock(progress).put_back(link.clone()),
                 _ => unread.add_unread_folder(&folder.path, folder.has_twin),
             }
         }

@@ -21,8 +21,8 @@ pub fn path_from_bytes(bytes: impl Into<Vec<u8>>) -> PathBuf {
 
 /// Converts a path to file system bytes (WTF-8 on Windows).
 #[must_use]
-pub fn bytes_of(path: &Path) -> &[u8] {
-    path.as_os_str().as_encoded_bytes()
+pub fn bytes_of<P: AsRef<Path> + ?Sized>(path: &P) -> &[u8] {
+    path.as_ref().as_os_str().as_encoded_bytes()
 }
 
 /// Maximum number of attempts to open or create a file that other processes create and remove at the same time.

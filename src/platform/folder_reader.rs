@@ -57,7 +57,7 @@ impl FolderReader {
                 Ok(_) => FileType::Other,
                 Err(_) => FileType::Unknown,
             };
-            self.names.extend_from_slice(bytes_of(entry.file_name().as_ref()));
+            self.names.extend_from_slice(bytes_of(&entry.file_name()));
             self.ends.push((self.names.len(), kind));
         }
         let (names, mut start) = (self.names.as_slice(), 0);

@@ -12,7 +12,7 @@ use super::queries::Queries;
 use super::query_kind::{
     Assessment, PathInquiry, QueryContext, QueryKind, QueryState, Step, StepConditions, StepTargets,
 };
-use crate::engine::Snapshot;
+use crate::engine::{SearchRows, Snapshot};
 use crate::error::{Result, Status};
 use crate::freshness::is_stale;
 use crate::matching::Scope;
@@ -97,7 +97,7 @@ impl Queries {
             } else if !(context.was_evicted(question, &found, &state) && state.restart()) {
                 if state.requests > 0 && !assessment.is_missing {
                     let view_id = snapshot.view_id.unwrap_or_default();
-                    self.sync.refund_requests(view_id, state.requests);
+                    SearchRows(&self.store).refund(view_id, state.requests, self.clock.now_ms());
                 }
                 return question.answer(&context, &found, state, then);
             }

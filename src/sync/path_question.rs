@@ -7,7 +7,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::call::{Batch, Call, RefreshReason};
 use super::job::Synchronizer;
-use super::search::{RequestCounts, SEARCH_TIMEOUT, SearchTarget};
+use super::search::{PathAnswer, RequestCounts, SEARCH_TIMEOUT, SearchTarget};
 use crate::engine::{EarlierQuestions, LastProbe, LibraryRow, LibraryRows, ProbeOutcome, SearchRows};
 use crate::error::{Error, Result, Status};
 use crate::freshness::{self, PathQuestion};
@@ -17,22 +17,6 @@ use crate::source::Bounds;
 
 /// Maximum time to wait for another thread's or process's probe.
 const PROBE_WAIT: Duration = Duration::from_millis(1_500);
-
-/// What a probe or a search said about an unlisted path.
-#[derive(Debug, Default)]
-pub struct PathAnswer {
-    /// The error of a failed request.
-    pub failure: Option<Error>,
-    /// Whether a probe for this call has found a change in a library that may contain the path. `None`: an earlier
-    /// question is the answer.
-    pub has_changed: Option<bool>,
-    /// Whether a later call must ask, because this call has not asked.
-    pub is_postponed: bool,
-    /// Libraries that need a full listing, which this call has not fetched yet.
-    pub unlisted: Vec<LibraryId>,
-    /// Number of requests that were taken from the budget.
-    pub requests: u64,
-}
 
 /// A question about an unlisted path.
 struct Question<'q> {
@@ -149,11 +133,6 @@ impl Synchronizer {
         if let Some(view_id) = self.reading.view_id() {
             self.note_questions(view_id, &questions, 0);
         }
-    }
-
-    /// Returns requests to the budget, because they found their path.
-    pub fn refund_requests(&self, view_id: ViewId, requests: u64) {
-        SearchRows(&self.store).refund(view_id, requests, self.clock.now_ms());
     }
 
     /// Returns the outcome of a probe or a search, from its error. `requests_before`: the request counts before it.
@@ -279,14 +258,4 @@ impl Synchronizer {
 /// Returns the hash of the library that a call selects.
 fn selection_hash(call: &Call<'_>) -> u64 {
     xxh3_64(call.library.map_or("", |library| library.selector().name()).as_bytes())
-}
-
-impl PathAnswer {
-    /// Creates the answer of a call that has not asked the server.
-    fn postponed() -> Self {
-        Self {
-            is_postponed: true,
-            ..Self::default()
-        }
-    }
 }

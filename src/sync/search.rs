@@ -14,13 +14,12 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::back_off::BACK_OFF_MS;
 use super::call::Call;
 use super::job::{SyncJob, Synchronizer};
-use super::path_question::PathAnswer;
 use crate::engine::{ItemRows, LastProbe, LibraryRow, ProbeOutcome, SearchRows};
 use crate::error::{Error, Result, RetryAdvice, Status};
 use crate::freshness::{self, DOWN_SERVER_INTERVAL_MS, MAX_UNFETCHED_SEARCHES, PATH_REQUEST_INTERVAL_MS};
 use crate::matching::path_search::{file_name, is_same_file, other_unicode_spelling, title_in};
 use crate::matching::{NormalPath, folder_form};
-use crate::model::{ByteString, Item, ViewId};
+use crate::model::{ByteString, Item, LibraryId, ViewId};
 use crate::source::{RequestKind, WantedPath};
 
 /// Maximum time for a search if plexindex can answer without the search.
@@ -67,6 +66,32 @@ pub enum SearchCause {
     Changed,
     /// The target is not listed, and the libraries have not changed.
     Unlisted,
+}
+
+/// What a probe or a search said about an unlisted path.
+#[derive(Debug, Default)]
+pub struct PathAnswer {
+    /// The error of a failed request.
+    pub failure: Option<Error>,
+    /// Whether a probe for this call has found a change in a library that may contain the path. `None`: an earlier
+    /// question is the answer.
+    pub has_changed: Option<bool>,
+    /// Whether a later call must ask, because this call has not asked.
+    pub is_postponed: bool,
+    /// Libraries that need a full listing, which this call has not fetched yet.
+    pub unlisted: Vec<LibraryId>,
+    /// Number of requests that were taken from the budget.
+    pub requests: u64,
+}
+
+impl PathAnswer {
+    /// Creates the answer of a call that has not asked the server.
+    pub(super) fn postponed() -> Self {
+        Self {
+            is_postponed: true,
+            ..Self::default()
+        }
+    }
 }
 
 impl Synchronizer {

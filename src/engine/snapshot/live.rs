@@ -1,18 +1,27 @@
-//! A handle's snapshot, and the components that update the snapshot.
+//! A handle's snapshot: keeps it current by adding newer commits, loads it again after other changes, and rebuilds
+//! segments that it could not open.
 
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
-use super::data::{Snapshot, SnapshotLibraries};
-use crate::engine::current::{CurrentSnapshot, SnapshotOf};
+use super::data::{Snapshot, SnapshotLibraries, is_usable};
+use crate::engine::current::{CurrentSnapshot, OpenSegments, SnapshotOf};
+use crate::engine::memtable::{MEMTABLE_CAPACITY, MemtableChange};
 use crate::engine::records::Records;
-use crate::engine::sql::{Endpoint, Store};
+use crate::engine::segment::{Matches, SegmentsLost};
+use crate::engine::sql::{
+    Endpoint, Incarnation, LibraryRow, LibraryRows, LoggedChange, LoggedKind, RecordRows, Store, StoreState,
+    StoreStates,
+};
+use crate::engine::view::{LibraryProperties, LibrarySnapshot};
 use crate::engine::writing::ListingSegments;
 use crate::error::Result;
 use crate::matching::Mappings;
-use crate::model::{Sequence, ViewId};
+use crate::model::{LibraryId, Sequence, ViewId};
 use crate::platform::deadline::Deadline;
+use crate::platform::mutex::lock;
 use crate::platform::swap::Guard;
-use crate::stats::Counters;
+use crate::stats::{Activity, Counters};
 
 /// Returns the server URL and the user whose libraries the snapshot contains; `None` without a server.
 pub type CurrentEndpoint = Box<dyn Fn() -> Option<Endpoint> + Send + Sync>;
@@ -20,11 +29,11 @@ pub type CurrentEndpoint = Box<dyn Fn() -> Option<Endpoint> + Send + Sync>;
 /// A handle's snapshot, and the components that update the snapshot.
 pub struct LiveSnapshot {
     pub store: Arc<Store>,
-    pub(super) listings: Arc<ListingSegments>,
+    listings: Arc<ListingSegments>,
     pub records: Arc<Records>,
-    pub(super) mappings: Mappings,
+    mappings: Mappings,
     pub counters: Arc<Counters>,
-    pub(super) endpoint: CurrentEndpoint,
+    endpoint: CurrentEndpoint,
     pub snapshot: CurrentSnapshot<SnapshotLibraries>,
     /// Locked while a thread rebuilds segments.
     pub rebuilding: Mutex<()>,
@@ -84,5 +93,302 @@ impl LiveSnapshot {
         self.snapshot.replace(empty_snapshot);
         change();
         self.reload_locked(Some(Deadline::NONE))
+    }
+}
+
+/// Maximum number of changes from one of this process's writes that are added to the snapshot directly. After a larger
+/// write, the next catch-up reads the changes from the database.
+const MAX_APPLIED: usize = 1024;
+/// When a memtable is full and at least this many records are in no segment, plexindex rebuilds the record segments.
+const MANY_UNMERGED: usize = MEMTABLE_CAPACITY / 2;
+
+/// A change that this thread has written: library, kind, path and rating key.
+pub type OwnChange<'c> = (LibraryId, LoggedKind, &'c [u8], &'c str);
+
+impl LiveSnapshot {
+    /// Updates the snapshot, or waits for a thread that is updating it. The deadline applies to writes: if a memtable
+    /// cannot contain all changes, this call writes the changes to a segment.
+    pub fn catch_up(&self, deadline: Deadline) -> Result<()> {
+        self.snapshot
+            .read_current(|_| true, || self.catch_up_locked(Some(deadline)))?;
+        Ok(())
+    }
+
+    /// Adds to the snapshot the changes that this thread has just committed, without reading them from the database.
+    /// `own`: the changes in the commit with this incarnation and change sequence. Does nothing if the snapshot lacks
+    /// any other commit; the next catch-up then reads all changes.
+    pub fn apply_committed(
+        &self,
+        view_id: ViewId,
+        (incarnation, sequence): (Incarnation, Sequence),
+        own: &[OwnChange<'_>],
+    ) {
+        let _catching_up = self.snapshot.lock();
+        let snapshot = self.snapshot.read();
+        let is_next = snapshot.view_id == Some(view_id) && self.snapshot.lacks_only(&snapshot, incarnation, sequence);
+        if !is_next || own.len() > MAX_APPLIED {
+            return;
+        }
+        for (library, kind, path, rating_key) in own {
+            let change = LoggedChange {
+                library: *library,
+                kind: *kind,
+                path: path.to_vec(),
+                rating_key: (*rating_key).to_owned(),
+                sequence,
+                ..LoggedChange::default()
+            };
+            if !self.apply(&snapshot, &change) {
+                return; // the memtable is full; the next catch-up applies all changes (again, without effect)
+            }
+        }
+        snapshot.advance_to(sequence);
+    }
+
+    /// Reads the commits since the snapshot. Without a `deadline`, fails rather than wait long for the database. The
+    /// caller must have locked `catching_up`.
+    fn catch_up_locked(&self, deadline: Option<Deadline>) -> Result<()> {
+        let snapshot = self.snapshot.read();
+        let (since, incarnation) = (snapshot.sequence(), snapshot.open.incarnation);
+        let (sequence, changes) =
+            StoreStates(&self.store).changes(snapshot.view_id, since, incarnation, deadline.is_some())?;
+        if changes.is_some_and(|changes| changes.iter().all(|change| self.apply(&snapshot, change))) {
+            snapshot.advance_to(sequence);
+            return Ok(());
+        }
+        drop(snapshot);
+        self.reload_locked(deadline)
+    }
+
+    /// Reloads the snapshot from the database.
+    pub fn reload(&self, deadline: Deadline) -> Result<()> {
+        let _catching_up = self.snapshot.lock();
+        self.reload_locked(Some(deadline))
+    }
+
+    /// Reloads the snapshot from the database. The caller must have locked `snapshot.catching_up`. Writes changes that
+    /// do not fit into memtables to segments. Without a `deadline`, fails if this needs a write or a long wait.
+    fn reload_locked(&self, deadline: Option<Deadline>) -> Result<()> {
+        for attempt in 0.. {
+            let load_start = Instant::now();
+            let (snapshot, full_libraries) = self.load(deadline.is_some())?;
+            self.counters.add_time(Activity::ListingSegment, load_start.elapsed());
+            self.counters.add_time(Activity::NotMatching, load_start.elapsed());
+            // Use a snapshot with all changes; after two attempts, also one without some changes.
+            let (Some(view_id), false, true) = (snapshot.view_id, full_libraries.is_empty(), attempt < 2) else {
+                self.snapshot.replace(snapshot);
+                break;
+            };
+            // Write the changes to segments, which the next attempt loads.
+            let deadline = deadline.ok_or_else(|| self.store.locked_error())?;
+            let segments = Arc::clone(&snapshot.open);
+            // Changes to items also fill memtables, so rebuild the record segments only if many records are in no
+            // segment.
+            let unmerged = RecordRows(&self.store)
+                .read_record_log(|log| log.count_since(segments.manifest.merged, MANY_UNMERGED))?;
+            if unmerged == MANY_UNMERGED {
+                self.records.rebuild(&segments, deadline)?;
+            }
+            for row in full_libraries {
+                self.listings.compact_full_memtable(view_id, &row, deadline)?;
+                // A segment cannot contain invalidations, so these still fill the memtable. One request for a full
+                // listing replaces them.
+                if attempt > 0 {
+                    LibraryRows(&self.store).invalidate_all_paths(view_id, row.id, deadline)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds a change to the snapshot. Returns `false` if the caller must reload the snapshot instead: the change is not
+    /// to a single match or item, or the memtable is full.
+    fn apply(&self, snapshot: &Snapshot, change: &LoggedChange) -> bool {
+        let Some(index) = snapshot.rows.iter().position(|row| row.id == change.library) else {
+            // Ignore changes to the content of a library that is not in the snapshot.
+            return change.kind != LoggedKind::Library;
+        };
+        let (path, rating_key) = (change.path.clone(), change.rating_key.clone());
+        let memtable_change = match change.kind {
+            LoggedKind::Library => return false,
+            LoggedKind::MatchRecorded => MemtableChange::Matched {
+                path,
+                rating_key,
+                sequence: change.sequence.0,
+            },
+            LoggedKind::MatchRemoved => MemtableChange::Forgotten { path },
+            LoggedKind::UnverifiedPath => MemtableChange::UnverifiedPath { path },
+            LoggedKind::UnverifiedItem => MemtableChange::UnverifiedItem { rating_key },
+            LoggedKind::VerifiedPath => MemtableChange::VerifiedPath { path },
+            LoggedKind::VerifiedItem => MemtableChange::VerifiedItem { rating_key },
+            LoggedKind::Removed => MemtableChange::Removed { rating_key },
+            LoggedKind::Added => {
+                let Some(item) = change.item.clone() else { return false };
+                let sequence = change.sequence.0;
+                MemtableChange::Added { item, sequence }
+            }
+        };
+        snapshot.views[index]
+            .memtable
+            .push(memtable_change, &self.mappings)
+            .is_ok()
+    }
+
+    /// Returns a current snapshot; `None` if the caller would have to wait, or if a segment is missing, because a
+    /// lookup without the segments of confirmed matches could return a wrong item.
+    #[inline]
+    pub fn try_current(&self) -> Option<Guard<'_, Snapshot>> {
+        let (snapshot, ()) = self.snapshot.try_read_current(|_| (), || self.catch_up_locked(None))?;
+        (!snapshot.is_incomplete).then_some(snapshot)
+    }
+}
+
+impl LiveSnapshot {
+    /// Loads a snapshot from the database. Also returns the libraries whose memtables cannot contain all changes, so
+    /// that the caller writes the changes to segments. If not `patient`, fails rather than wait long for the database.
+    fn load(&self, patient: bool) -> Result<(Snapshot, Vec<LibraryRow>)> {
+        let last_snapshot = self.snapshot.read();
+        let (view_id, state) = StoreStates(&self.store).state_at((self.endpoint)().as_ref(), patient)?;
+        let StoreState {
+            sequence,
+            incarnation,
+            libraries,
+            manifest,
+            changes,
+        } = state;
+        let segments = self.records.open(incarnation, manifest);
+        let views = libraries
+            .iter()
+            .map(|row| {
+                let last_library = last_snapshot
+                    .rows
+                    .iter()
+                    .position(|old| old.id == row.id && last_snapshot.open.incarnation == incarnation)
+                    .map(|index| (&last_snapshot.rows[index], &*last_snapshot.views[index]));
+                Arc::new(self.load_library(row, last_library, &segments, sequence))
+            })
+            .collect::<Vec<Arc<LibrarySnapshot>>>();
+        let lacks_segment =
+            |(row, view): (&LibraryRow, &Arc<LibrarySnapshot>)| row.generation.is_fetched() && view.segment.is_none();
+        let is_incomplete = segments.are_lost() || libraries.iter().zip(&views).any(lacks_segment);
+        let part = SnapshotLibraries {
+            is_incomplete,
+            view_id,
+            rows: libraries,
+            views,
+        };
+        let snapshot = SnapshotOf::after(&last_snapshot, sequence, segments, part);
+        let full_libraries = self.add_changes(&snapshot, &changes);
+        Ok((snapshot, full_libraries))
+    }
+
+    /// Adds changes to a new snapshot. Returns the libraries whose changes the caller must write to segments, because
+    /// the memtable is full, or because there are more changes than a memtable can contain.
+    fn add_changes(&self, snapshot: &Snapshot, changes: &[LoggedChange]) -> Vec<LibraryRow> {
+        let mut full_libraries: Vec<LibraryRow> = Vec::new();
+        for change in changes {
+            if !self.apply(snapshot, change)
+                && let Some(row) = snapshot.rows.iter().find(|row| row.id == change.library)
+                && full_libraries.iter().all(|full| full.id != row.id)
+            {
+                full_libraries.push(row.clone());
+            }
+        }
+        // Write a library with more changes than a memtable can contain to a segment in any case.
+        let change_count = |row: &&LibraryRow| changes.iter().filter(|change| change.library == row.id).count();
+        let many = snapshot.rows.iter().filter(|row| change_count(row) > MEMTABLE_CAPACITY);
+        full_libraries.extend(
+            many.filter(|row| full_libraries.iter().all(|full| full.id != row.id))
+                .cloned()
+                .collect::<Vec<_>>(),
+        );
+        full_libraries
+    }
+
+    /// Creates a library's part of a new snapshot, with an empty memtable. `known`: the library in the last snapshot,
+    /// whose unchanged segment is reused. `open`: the record segments, which contain confirmed matches. `now`: the
+    /// store's current change sequence.
+    fn load_library(
+        &self,
+        row: &LibraryRow,
+        known: Option<(&LibraryRow, &LibrarySnapshot)>,
+        open: &OpenSegments,
+        now: Sequence,
+    ) -> LibrarySnapshot {
+        let segment = match known {
+            Some((old, view)) if old.segment == row.segment && is_usable(view.segment.as_ref()) => view.segment.clone(),
+            _ => self.listings.open(row),
+        };
+        // Lookups skip the record segments if these have no confirmed matches of the library, unless a segment is lost.
+        let matches = row.matches.and_then(|table| {
+            let count = row.merged_matches;
+            (count > 0 || open.are_lost()).then(|| Matches::new(Arc::clone(&open.segments), table, count, now))
+        });
+        let properties = LibraryProperties {
+            uuid: row.library.uuid.clone(),
+            kind: row.library.kind,
+            locations: row.library.locations.clone(),
+            listed_at: row.listed_sequence.0,
+            fetched: row.generation.is_fetched(),
+        };
+        LibrarySnapshot::new(properties, &self.mappings, segment, matches)
+    }
+}
+
+impl LiveSnapshot {
+    /// Rebuilds the segments that the snapshot could not open, if there are any.
+    pub fn rebuild_if_incomplete(&self, deadline: Deadline) -> Result<()> {
+        if self.snapshot.read().is_incomplete {
+            self.rebuild_broken(deadline)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Returns the number of confirmed matches in the snapshot. Rebuilds missing and damaged segments first. Returns 0
+    /// if a segment is damaged again after its rebuild.
+    pub fn count_matches(&self, deadline: Deadline) -> Result<u64> {
+        self.rebuild_if_incomplete(deadline)?;
+        let count_in = |snapshot: &Snapshot| -> std::result::Result<u64, SegmentsLost> {
+            snapshot.views.iter().map(|view| view.count_matches()).sum()
+        };
+        let count = count_in(&self.snapshot.read());
+        if let Ok(count) = count {
+            return Ok(count);
+        }
+        self.rebuild_broken(deadline)?;
+        Ok(count_in(&self.snapshot.read()).unwrap_or(0))
+    }
+
+    /// Rebuilds all missing and damaged segments, and reloads the snapshot.
+    pub fn rebuild_broken(&self, deadline: Deadline) -> Result<()> {
+        // While this thread waited for the lock, another thread may have rebuilt the segments.
+        let _rebuilding = lock(&self.rebuilding);
+        let snapshot = self.snapshot.read();
+        let views = snapshot.rows.iter().zip(&snapshot.views);
+        // Libraries whose listing segment is missing (`true`) or damaged (`false`).
+        let listings: Vec<(LibraryRow, bool)> = views
+            .filter(|(row, view)| match &view.segment {
+                Some(segment) => segment.is_broken(),
+                None => row.generation.is_fetched(),
+            })
+            .map(|(row, view)| (row.clone(), view.segment.is_none()))
+            .collect();
+        let segments = snapshot.open.are_lost().then(|| Arc::clone(&snapshot.open));
+        let is_lost = !listings.is_empty() || segments.is_some();
+        let Some(view_id) = snapshot.view_id.filter(|_| is_lost) else {
+            return Ok(());
+        };
+        drop(snapshot);
+        if let Some(open) = segments {
+            self.records.rebuild(&open, deadline)?;
+        }
+        for (row, is_missing) in &listings {
+            // Another process may have built a segment that was missing when the snapshot was loaded.
+            if !is_missing || self.listings.open(row).is_none() {
+                self.listings.replace_segment(view_id, row, deadline)?;
+            }
+        }
+        self.reload(deadline)
     }
 }
