@@ -9,7 +9,7 @@ from pathlib import Path
 import plexindex
 import pytest
 from cli import Cli
-from conftest import OpenIndex, Server, ServerFactory
+from conftest import Server, ServerFactory
 
 from disk import Tree, check_sums, lines_of, make, not_in_plex, not_on_disk, requests, serve
 
@@ -68,24 +68,25 @@ def test_a_server_that_does_not_report_renames(cli: Cli, index: plexindex.Index,
 
 
 def test_many_renames_are_asked_for_in_batches(
-    tmp_path: Path, start_server: ServerFactory, open_index: OpenIndex, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, start_server: ServerFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("plexindex.compare.renamed._ASKED", 66)
     films = tmp_path / "films"
     files = [make(films / f"Film {number} (2001).mkv") for number in range(70)]
     server = serve(tmp_path, start_server, ([films], files))
     rows = {row["path"]: row["ratingKey"] for row in server.paths(1)}
-    index = open_index(server_url=server.url)
-    index.refresh()
+    cli = Cli(tmp_path, server)
+    cli.good("refresh")
     for file in files:
         new = file.rename(file.with_suffix(".mp4"))
         server.post("items/rename", {"ratingKey": int(rows[str(file)]), "from": str(file), "to": str(new)})
     server.reset()
-    found = index.compare(films)
-    assert len(list(found)) == 8
+    *lines, summary = cli.lines("diff", films)
+    assert len(lines) == 8
     assert server.get("stats")["requests"]["metadata"] == 2, "64 items in a request"
-    assert found.unasked == 4
-    assert found.counts == {"not_in_plex": 4, "not_on_disk": 4}
+    assert summary["counts"]["not_in_plex"] == summary["counts"]["not_on_disk"] == 4
+    monkeypatch.setattr("plexindex.compare.renamed._ASKED", 1)
+    cli.fails(1, "3 files may have been renamed: run `plexindex refresh --full`", "diff", films)
 
 
 def renumber(films: Path, server: Server, first: int, last: int) -> None:

@@ -123,7 +123,8 @@ def check_examples(programs: Path, folder: Path, server: Server) -> None:
     run(programs / "tables", folder / "store", "colour", "blue", env=ENVIRONMENT)
     assert run(programs / "tables", folder / "store", "colour", env=ENVIRONMENT) == "blue\n"
     unset = subprocess.run([programs / "tables", folder / "store", "size"], capture_output=True, text=True, check=False)
-    assert (unset.returncode, unset.stderr) == (1, "there is no value of size\n")
+    assert unset.returncode == 1
+    assert "size" in unset.stderr
 
 
 def test_examples_build_with_pkg_config(installed: Path, tmp_path: Path, server: Server) -> None:
