@@ -333,6 +333,9 @@ int main(int argc, char **argv)
     const plexindex_library_handle *movies;
 
     CHECK_STATUS(PLEXINDEX_OK, plexindex_close(NULL, ERROR));
+    snprintf(known_key, sizeof known_key, "%d.%d.%d", PLEXINDEX_VERSION_NUMBER / 1000000,
+        PLEXINDEX_VERSION_NUMBER / 1000 % 1000, PLEXINDEX_VERSION_NUMBER % 1000);
+    CHECK(strncmp(plexindex_get_version(), known_key, strlen(known_key)) == 0);
 
     snprintf(known_path, sizeof known_path, "%s", harness("path 5"));
     snprintf(known_key, sizeof known_key, "%s", harness("key 5"));
