@@ -15,7 +15,7 @@ from plexindex import aio
 from plexindex.cli.changes import find_renames
 from plexindex.testing import FakePlex
 
-from disk import Tree
+from disk import Tree, make, requests
 
 ADDED = {"library": 1, "items": [{"title": "New", "files": ["/data/movies/New.mkv"]}]}
 
@@ -111,12 +111,32 @@ def test_only_chosen_libraries_on_this_machine_are_walked(open_index: OpenIndex,
     tree.rename(tree.listed[0], new)
     cursor = index.changes().cursor
     aside = tree.films.rename(tree.media / "aside")
-    find_renames(index, index.library())
+    find_renames(index, index.library(), set())
     aside.rename(tree.films)
-    find_renames(index, index.library("Shows"))
+    find_renames(index, index.library("Shows"), set())
     assert list(index.changes(cursor)) == []
-    find_renames(index, index.library("Films"))
+    find_renames(index, index.library("Films"), set())
     assert [(one.change, one.path) for one in index.changes(cursor)] == [("moved", str(new))]
+
+
+def test_an_item_that_the_server_calls_unchanged_is_requested_once(open_index: OpenIndex, tree: Tree) -> None:
+    index = open_index(server_url=tree.server.url)
+    index.refresh()
+    tree.server.reset()
+    unchanged: set[tuple[str, str]] = set()
+    tree.listed[0].unlink()
+    find_renames(index, index.library(), unchanged)
+    assert requests(tree) == {}, "no file is new"
+    make(tree.films / "New (2024).mkv")
+    for _ in range(2):
+        find_renames(index, index.library(), unchanged)
+        assert requests(tree) == {"metadata": 1}
+    tree.listed[1].unlink()
+    find_renames(index, index.library(), unchanged)
+    assert requests(tree) == {"metadata": 2}
+    unchanged.clear()
+    find_renames(index, index.library(), unchanged)
+    assert requests(tree) == {"metadata": 3}
 
 
 OLD, NEW = "/media/films/Old (2001).mkv", "/media/films/New (2024).mkv"

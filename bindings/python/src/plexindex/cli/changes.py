@@ -176,6 +176,8 @@ def _write_state(state: str | None, cursor: str | None) -> None:
 
 # Seconds between two walks of the disk by default.
 _DISK_SECONDS = 600.0
+# Seconds after which a walk requests again the items that the server reported as unchanged.
+_UNCHANGED_SECONDS = 3600.0
 
 
 def follow_renames(index: Index, library: Library, seconds: float) -> None:
@@ -186,18 +188,25 @@ def follow_renames(index: Index, library: Library, seconds: float) -> None:
     """
 
     def run() -> None:
+        unchanged: set[tuple[str, str]] = set()
+        begun = time.monotonic()
         while index.is_open:
+            if time.monotonic() - begun > _UNCHANGED_SECONDS:
+                unchanged, begun = set(), time.monotonic()
             with contextlib.suppress(Error):  # the feed reports a failure that lasts
-                find_renames(index, library)
+                find_renames(index, library, unchanged)
             time.sleep(seconds)
 
     threading.Thread(target=run, name="plexindex-renames", daemon=True).start()
 
 
-def find_renames(index: Index, library: Library) -> None:
+def find_renames(index: Index, library: Library, unchanged: set[tuple[str, str]]) -> None:
+    """Compares once. ``unchanged``: see ``Renames.unchanged``."""
     places = Places(library)
     places.reload(index.libraries(offline=True))
     folders = [folder for folder in places.locations if os.path.isdir(folder)]
     if folders and places.knows_host_paths:
-        for _ in index.compare(folders, library):
+        comparison = index.compare(folders, library)
+        comparison.spare_server(unchanged)
+        for _ in comparison:
             pass

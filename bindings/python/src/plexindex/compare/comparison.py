@@ -64,6 +64,7 @@ class Comparison:
         self._walk = Walk(self._places, without, convert.callback("progress", progress))
         self._listing = Listing(self._places, self._walk)
         self._renames = Renames(self._places, self._walk, self._listing)
+        self._checks = True
         # Number of media files on the disk, by the ``what`` of their difference.
         self._media_files: dict[str, int] = {}
         self.counts: dict[str, int] = {}
@@ -177,10 +178,14 @@ class Comparison:
         """Ends the walk and the requests, from another thread."""
         self._walk.stop.stopped = True
 
+    def spare_server(self, unchanged: set[tuple[str, str]]) -> None:
+        """Asks the server only about items that may have been renamed. ``unchanged``: see ``Renames.unchanged``."""
+        self._checks, self._renames.unchanged = False, unchanged
+
     def _bring_up_to_date(self) -> None:
         index, missed = self._index, None
         if not self._offline:
-            missed = bring_up_to_date(self._places.asked, self._timeout, self._walk.stop, always=True)
+            missed = bring_up_to_date(self._places.asked, self._timeout, self._walk.stop, always=self._checks)
         self._missed, self.stale = missed, missed is not None
         self.late, self.refused = isinstance(missed, LateError), isinstance(missed, UnauthorizedError)
         _, server_url, _, options = index._recipe

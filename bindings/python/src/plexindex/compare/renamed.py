@@ -46,6 +46,10 @@ class Renames:
         """Whether requests are allowed. If not, no difference is held back."""
         self.until: float | None = None
         """The deadline for requests, on the monotonic clock."""
+        self.unchanged: set[tuple[str, str]] = set()
+        """Items (library and rating key) that the server recently reported as unchanged. This comparison does not
+        request them, and adds further ones.
+        """
         self.unasked = 0
         """Number of items whose files may have been renamed, but that plexindex did not request."""
         self.failed = False
@@ -171,7 +175,7 @@ class Renames:
             by_key: dict[tuple[str, str], list[Unsure]] = {}
             for library, item in unsure:
                 by_key.setdefault((library.uuid, item.rating_key), []).append((library, item))
-            unknown = [key for key in by_key if key not in keys]
+            unknown = [key for key in by_key if key not in keys | self.unchanged]
             now = unknown[: _ASKED - len(keys)]
             self.unasked += len(unknown) - len(now)
             keys.update(now)
@@ -198,6 +202,8 @@ class Renames:
                 ):
                     changed.add(library.uuid)
                     unsure += self._items_sharing(library, item.paths)
+                else:
+                    self.unchanged.add((library.uuid, item.rating_key))
         return keys, changed
 
     def _time_left(self) -> float | None:
