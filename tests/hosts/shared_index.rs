@@ -330,20 +330,6 @@ fn an_earlier_probe_of_another_host_is_no_answer_about_a_new_file() {
 }
 
 #[test]
-fn what_a_probe_has_found_costs_other_hosts_no_request() {
-    let mut hosts = Hosts::of(60);
-    let (one, _) = hosts.listed();
-    let (two, movies_of_two) = hosts.listed();
-    exchange(&[&one, &two]);
-    let (path, key) = path_of(&hosts.server, 1, 5);
-    hosts.clock.advance_ms(2 * HOUR_MS);
-    refresh(&one);
-    hosts.server.reset();
-    assert_eq!(key_of(&movies_of_two, &path), Some(key));
-    assert_eq!(requests(&hosts.server)[5], 0);
-}
-
-#[test]
 fn news_comes_by_itself() {
     let mut hosts = Hosts::of(60);
     let (_one, movies_of_one) = hosts.mounted();

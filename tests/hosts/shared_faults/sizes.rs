@@ -1,12 +1,12 @@
 //! Items and entries that are too large for the log.
 
-use plexindex::model::{ByteString, Item};
-use plexindex_sharing::bodies::{Chunk, ItemBody, encode, new_entry, unpack};
-use plexindex_sharing::{EntryKind, LARGEST_ENTRY, Position, SharedLog};
+use plexindex::model::Item;
+use plexindex_sharing::bodies::{Chunk, unpack};
+use plexindex_sharing::{LARGEST_ENTRY, Position, SharedLog};
 use plexindex_standin::{ItemSpec, MediaSpec};
 
 use crate::shared_faults::hosts::{NONE, World, exchange};
-use crate::support::{HOUR_MS, movie, path_of, requests};
+use crate::support::{HOUR_MS, movie, requests};
 
 /// Paths that are more than an entry together.
 fn many_long_paths() -> Vec<String> {
@@ -43,26 +43,6 @@ fn an_item_that_is_too_large_for_an_entry_is_in_the_listing() {
         .expect("read");
     let size = |entry: &plexindex_sharing::Entry| entry.name.key.len() + entry.body.len();
     assert!(news.entries.iter().all(|entry| size(entry) < LARGEST_ENTRY));
-}
-
-#[test]
-fn an_entry_of_a_strange_role_that_is_too_large_is_passed_over() {
-    let world = World::of(20);
-    let (one, two) = (world.host(), world.host());
-    exchange(&[&one, &two]);
-    let (_, key) = path_of(&world.server, 1, 3);
-    let large = Item {
-        rating_key: "77".into(),
-        title: "Planted".into(),
-        parts: many_long_paths().into_iter().map(ByteString::from).collect(),
-        ..Item::default()
-    };
-    let body = ItemBody { item: Some(large) };
-    world.plant(&[new_entry(EntryKind::Item, &world.library(), b"77", encode(&body))]);
-    one.record("/mnt/odd.mkv", &key);
-    exchange(&[&one, &two]);
-    assert_eq!(two.confirmed("/mnt/odd.mkv"), Some(key));
-    assert_eq!(two.known(&many_long_paths()[0]), None);
 }
 
 #[test]

@@ -197,26 +197,3 @@ fn a_broken_listing_is_replaced() {
         assert!(one.known(&path).is_some());
     }
 }
-
-#[test]
-fn many_planted_entries_are_passed_over() {
-    let world = World::of(20);
-    let (one, two) = (world.host(), world.host());
-    let library = world.library();
-    let (_, key) = path_of(&world.server, 1, 3);
-    for thousand in 0..5_u32 {
-        let number = |n: u32| thousand * 1_000 + n;
-        let planted: Vec<NewEntry> = (0..1_000)
-            .map(|n| match n % 2 {
-                0 => new_entry(EntryKind::Match, "elsewhere", &number(n).to_le_bytes(), b"1".to_vec()),
-                _ => new_entry(EntryKind::Item, &library, &number(n).to_le_bytes(), b"{}".to_vec()),
-            })
-            .collect();
-        world.plant(&planted);
-    }
-    one.record("/mnt/odd.mkv", &key);
-    let begun = std::time::Instant::now();
-    exchange(&[&one, &two]);
-    assert_eq!(two.confirmed("/mnt/odd.mkv"), Some(key));
-    assert!(begun.elapsed().as_secs() < 60, "{:?}", begun.elapsed());
-}

@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::applied::Applied;
 use super::core::{Exchange, LogView, SLOW_LOG_TIMEOUT, Unavailable, waits_for_slow_log, without_entries};
 use super::waiting::{self, Undelivered};
-use crate::bodies::{ItemBody, ListingBody, ProbeBody, decode};
+use crate::bodies::{ItemBody, ListingBody, ProbeBody, decode, entry_name};
 use crate::contract::{Entry, EntryKind, EntryName, EntryPage, NewEntry, Position, SharedLog};
 use crate::engine::{
     ItemRows, LibraryRow, LibraryRows, LocalWrite, MergedChanges, Outbox, RecordRows, SharedLogPosition, Totals,
@@ -273,7 +273,10 @@ impl Exchange {
             let mut library_row = find_library()?;
             if library_row.is_none() && !std::mem::replace(&mut has_looked_for_probe, true) {
                 // The probe with this library may come later in the log, since each probe replaces the previous probe.
-                if let Ok(Some(probe)) = self.find(view, EntryKind::Probe, "", b"") {
+                for probe in self
+                    .find(view, &[entry_name(EntryKind::Probe, "", b"")])
+                    .unwrap_or_default()
+                {
                     self.apply_probe(view, &probe)?;
                     library_row = find_library()?;
                 }

@@ -120,16 +120,13 @@ impl Exchange {
         if is_current(&stored) {
             return Ok(true);
         }
-        let uuid = &stored.library.uuid;
-        let Ok(Some((entry, head))) = self.find_listing_head(view, uuid) else {
+        let Ok(Some((entry, head))) = self.find_listing_head(view, &stored.library.uuid) else {
             return Ok(false);
         };
         let has_copy = Outbox(&self.store).shared_listing(row.id)? == Some(head.listing);
         // While the log was unavailable, this host may itself have fetched a newer listing.
         let is_older = Self::written_ms(&entry) <= stored.checked_ms;
-        if (has_copy || is_older) && stored.generation.is_fetched() && !stored.due
-            || self.is_listing_invalidated(view, uuid, &head)
-        {
+        if (has_copy || is_older) && stored.generation.is_fetched() && !stored.due {
             return Ok(false);
         }
         let copied = self.with_exchange_lock(job.bounds.deadline, || {

@@ -2,7 +2,7 @@
 
 use super::core::{Exchange, LogView, Unavailable};
 use crate::bodies::{ListingBody, decode, entry_name};
-use crate::contract::{Entry, EntryKind, Lease, Position, SharedLog};
+use crate::contract::{Entry, EntryKind, EntryName, Lease, SharedLog};
 use crate::engine::LibraryRow;
 use crate::platform::Deadline;
 use crate::platform::lock;
@@ -23,29 +23,32 @@ impl Drop for HeldLease<'_> {
 }
 
 impl Exchange {
-    /// Returns the log's entry whose name consists of `kind`, `library` (a uuid) and `key`; `None` if there is none.
-    pub fn find(
-        &self,
-        view: &LogView,
-        kind: EntryKind,
-        library: &str,
-        key: &[u8],
-    ) -> std::result::Result<Option<Entry>, Unavailable> {
-        let names = [entry_name(kind, library, key)];
+    /// Returns the log's entries with these names, and omits names that the log lacks.
+    pub fn find(&self, view: &LogView, names: &[EntryName]) -> std::result::Result<Vec<Entry>, Unavailable> {
         let requested_ms = self.clock.now_ms();
-        let mut found = self.send_request(|log, limit| log.find(view.number, &names, limit))?;
-        Ok(found.pop().map(|entry| Entry { requested_ms, ..entry }))
+        let mut found = self.send_request(|log, limit| log.find(view.number, names, limit))?;
+        for entry in &mut found {
+            entry.requested_ms = requested_ms;
+        }
+        Ok(found)
     }
 
-    /// Returns the entry that describes a library's listing, and its decoded body, the head; `None` if there is none,
-    /// or if the head is damaged.
+    /// Returns the entry that describes a library's listing, and its decoded body, the head; `None` if there is none, if
+    /// the head is damaged, or if the library was invalidated after the fetch of the listing started.
     pub fn find_listing_head(
         &self,
         view: &LogView,
         library: &str,
     ) -> std::result::Result<Option<(Entry, ListingBody)>, Unavailable> {
-        let found = self.find(view, EntryKind::Listing, library, b"")?;
-        Ok(found.and_then(|entry| decode(&entry.body).map(|body| (entry, body))))
+        let names = [EntryKind::Listing, EntryKind::InvalidLibrary].map(|kind| entry_name(kind, library, b""));
+        let (mut listing, mut invalidated) = (None, 0);
+        for entry in self.find(view, &names)? {
+            match entry.name.kind {
+                EntryKind::Listing => listing = decode(&entry.body).map(|head: ListingBody| (entry, head)),
+                _ => invalidated = entry.number,
+            }
+        }
+        Ok(listing.filter(|(_, head)| invalidated <= head.included.number))
     }
 
     /// Renews a lease before a write. Returns `false` if this host must not write, because another host has the lease
@@ -73,13 +76,5 @@ impl Exchange {
     pub fn should_await_log(&self, row: &LibraryRow) -> bool {
         let outage_ms = self.unavailable_ms().or_else(|| self.rejecting_writes_ms());
         row.generation.is_fetched() && outage_ms.is_some_and(|outage_ms| outage_ms < self.retry_after_ms)
-    }
-
-    /// Returns whether the library was invalidated after the fetch of the listing that `head` describes started; `true`
-    /// if the log does not answer.
-    pub fn is_listing_invalidated(&self, view: &LogView, library: &str, head: &ListingBody) -> bool {
-        let Position { number, .. } = head.included;
-        let invalidation = self.find(view, EntryKind::InvalidLibrary, library, b"");
-        invalidation.map_or(true, |found| found.is_some_and(|entry| entry.number > number))
     }
 }

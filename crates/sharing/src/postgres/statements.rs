@@ -331,7 +331,7 @@ impl SharedLog for Postgres {
 
     /// Acquires a lease with the `lease` function from `schema.sql`; `None` while a host holds the lease.
     fn lease(&self, view: ViewNumber, what: &str, deadline: Deadline) -> Result<Option<Lease>> {
-        let lifetime = self.lease_seconds();
+        let lifetime = self.lease.as_secs_f64();
         let parameters: [Parameter<'_>; 3] = [(&view.0, Type::INT8), (&what, Type::TEXT), (&lifetime, Type::FLOAT8)];
         let statement = "SELECT plexindex.lease($1, $2, make_interval(secs => $3))";
         let fence: Option<i64> = self.value(view, statement, &parameters, deadline)?;
@@ -344,7 +344,7 @@ impl SharedLog for Postgres {
 
     /// Extends a lease to its full lifetime. Returns `false` if another host has acquired the lease.
     fn renew(&self, lease: &Lease, deadline: Deadline) -> Result<bool> {
-        self.set_lease_time(lease, self.lease_seconds(), deadline)
+        self.set_lease_time(lease, self.lease.as_secs_f64(), deadline)
     }
 
     /// Releases a lease: makes it expire now.
@@ -482,10 +482,6 @@ impl SharedLog for Postgres {
 }
 
 impl Postgres {
-    fn lease_seconds(&self) -> f64 {
-        self.lease.as_secs_f64()
-    }
-
     /// Makes a lease expire in `seconds` seconds. Returns `false` if another host has acquired the lease.
     fn set_lease_time(&self, lease: &Lease, seconds: f64, deadline: Deadline) -> Result<bool> {
         let parameters: [Parameter<'_>; 4] = [
