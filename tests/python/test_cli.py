@@ -250,6 +250,7 @@ NOBODY = {"PLEXINDEX_SERVER_URL": None, "PLEXINDEX_TOKEN": None}
         (3, "doctor", {"PLEXINDEX_SERVER_URL": "http://127.0.0.1:1"}, "BAD cannot reach http://127.0.0.1:1 (from PLEX"),
         (4, "doctor", {"PLEXINDEX_TOKEN": "wrong"}, "BAD the server rejected the token (from PLEXINDEX_TOKEN)"),
         (4, "doctor", {"PLEXINDEX_TOKEN": None}, "BAD the server needs a token"),
+        (4, "doctor -q", {"PLEXINDEX_TOKEN": "wrong"}, "plexindex: the server rejected the token"),
         (5, "doctor", {"PLEXINDEX_CACHE_DIR": __file__}, "1 problem found"),
     ],
 )

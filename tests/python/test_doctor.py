@@ -146,6 +146,7 @@ def test_lists_of_paths(cli: Cli, server: Server, tmp_path: Path) -> None:
 def test_libraries_are_fetched_after_confirmation(cli: Cli, server: Server, tmp_path: Path) -> None:
     tree = tmp_path / "media"
     plant(tree, server, 1)
+    cli.fails(4, "1 problem found", "doctor", tree, PLEXINDEX_TOKEN="another")
     code, _ = cli.at_terminal("doctor", tree, react=lambda seen: "n\n" if "[Y/n]" in seen else "")
     assert code == 6
     assert server.get("stats")["requests"]["listing"] == 0
