@@ -46,7 +46,7 @@ def measure(run: Run, world: World) -> None:
     below = path.removeprefix(SERVER_FOLDER)
     places = {"mapped path": f"{HOST_FOLDER}{below}", "path without a mapping": f"/mnt/elsewhere{below}"}
     for what, place in places.items():
-        asked = Questions([place.encode()], [key]).write(world.folder / "asked")
+        asked = Questions([place.encode()], [key]).write(world.folder / "pairs")
         names = [OURS, STASH2PLEX] if has_plexapi else [OURS]
         processes(run, world, f"first file after installing, {what}", asked, names, cold=True)
         processes(run, world, f"a hook, {what}", asked, names, cold=False)
@@ -98,7 +98,7 @@ def of_children() -> float:
 
 def memory(run: Run, world: World, *, has_plexapi: bool) -> None:
     """A process that has looked up up to 1,000 listed files."""
-    asked = world.questions["listed"].write(world.folder / "asked", 1_000)
+    asked = world.questions["listed"].write(world.folder / "pairs", 1_000)
     row = run.row("memory of a host that looked up 1,000 files", GROUP, world.size, unit="B")
     for name in (OURS, PLEXAPI) if has_plexapi else (OURS,):
         sizes = run.python("host.py", name, world.store if name == OURS else "-", asked)[1]
@@ -156,7 +156,7 @@ def day(run: Run, world: World, *, has_plexapi: bool) -> None:
     costs[OURS] = Costs([processor], [world.server.requests() - requests])
     row.add(OURS, Figure(seconds))
     if has_plexapi:
-        asked_file = questions.write(world.folder / "asked", LOOKUPS // HOURS)
+        asked_file = questions.write(world.folder / "pairs", LOOKUPS // HOURS)
         requests, processor = world.server.requests(), of_children()
         hour_seconds = run.python("host.py", PLEXAPI, "-", asked_file)[0]
         costs[PLEXAPI] = Costs([HOURS * (of_children() - processor)], [HOURS * (world.server.requests() - requests)])
