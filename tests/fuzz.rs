@@ -130,6 +130,4 @@ targets! {
     opening,
     logs,
     calls,
-    tables,
-    databases,
 }

@@ -6,7 +6,6 @@
 
 mod bodies;
 mod calls;
-mod databases;
 mod events;
 #[allow(dead_code, unused_imports)] // shared with tests
 #[path = "../../tests/support/index.rs"]
@@ -19,7 +18,6 @@ mod pages;
 mod paths;
 mod segments;
 mod server;
-mod tables;
 
 /// A target.
 pub struct Target {
@@ -44,8 +42,6 @@ pub const TARGETS: &[Target] = &[
     target("opening", 2_000, opening::run),
     target("logs", 4_000, logs::run),
     target("calls", 1_000, calls::run),
-    target("tables", 200, tables::run),
-    target("databases", 20, databases::run),
 ];
 
 /// The target of this name.

@@ -10,7 +10,7 @@ use plexindex::options::{Mapping, Options};
 use plexindex::source::database::PlexDatabase;
 use plexindex::source::{Bounds, Source};
 
-use crate::database::{open, options};
+use crate::database::{key_of, open, options};
 use crate::support::hooked::{Hook, Hooked};
 use crate::support::plex_database::{self as written, Server, kind};
 use crate::support::{HOUR_MS, clock};
@@ -30,16 +30,6 @@ pub fn films(count: u32) -> (tempfile::TempDir, Server, i64) {
 
 pub fn path(film: u32) -> String {
     format!("/data/films/Film {film}.mkv")
-}
-
-fn key_of(index: &Index, path: &str) -> Option<String> {
-    let found = index
-        .match_path(&QueryOptions::default(), path.as_bytes())
-        .expect("an answer");
-    found
-        .item
-        .filter(|_| found.status == Status::Ok)
-        .map(|item| item.item.rating_key)
 }
 
 #[test]

@@ -16,7 +16,8 @@ use crate::support::worker::Role;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::support::index::{Index, ManualClock};
+use crate::support::index::{Index, ManualClock, QueryOptions};
+use plexindex::error::Status;
 use plexindex::model::{Item, Library};
 use plexindex::options::Options;
 use plexindex::source::database::PlexDatabase;
@@ -40,6 +41,15 @@ fn open(options: Options, clock: &Arc<ManualClock>) -> Index {
         Ok(Arc::new(PlexDatabase::new(&database)) as Arc<dyn Source>)
     })
     .expect("the index opens")
+}
+
+/// The key of the item with this path, if an index finds it.
+fn key_of(index: &Index, path: &str) -> Option<String> {
+    let found = index
+        .match_path(&QueryOptions::default(), path.as_bytes())
+        .expect("an answer");
+    let item = found.item.filter(|_| found.status == Status::Ok);
+    item.map(|item| item.item.rating_key)
 }
 
 /// The library with this title.

@@ -1,21 +1,12 @@
 //! Cells of other types than the server writes: they cost no other row.
 
-use crate::support::index::{Index, QueryOptions};
-use plexindex::error::Status;
+use crate::support::index::QueryOptions;
 use plexindex::model::MatchKind;
 
 use crate::database::alone::{films, path};
-use crate::database::{open, options};
+use crate::database::{key_of, open, options};
 use crate::support::clock;
 use crate::support::plex_database::{self as written};
-
-fn key_of(index: &Index, path: &str) -> Option<String> {
-    let found = index
-        .match_path(&QueryOptions::default(), path.as_bytes())
-        .expect("an answer");
-    let item = found.item.filter(|_| found.status == Status::Ok && !found.stale);
-    item.map(|item| item.item.rating_key)
-}
 
 #[test]
 fn a_change_whose_number_is_none_costs_no_other_row() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::support::index::QueryOptions;
 use plexindex::error::Status;
-use plexindex::model::{Item, ItemType, LibraryKind};
+use plexindex::model::{Item, ItemType};
 use plexindex::source::database::PlexDatabase;
 use plexindex::source::plex::PlexHttp;
 use plexindex::source::{Bounds, Source};
@@ -28,49 +28,17 @@ fn recorded(month: &str) -> (tempfile::TempDir, Server) {
 fn libraries_are_as_the_server_shows_them() {
     let (_folder, server) = recorded("2023-05");
     let libraries = PlexDatabase::new(&server.folder).libraries(Bounds::NONE).expect("read");
-    let shown: Vec<_> = libraries
-        .iter()
-        .map(|one| {
-            (
-                one.section.as_str(),
-                one.uuid.as_str(),
-                one.title.as_str(),
-                one.kind,
-                &one.locations[..],
-            )
-        })
-        .collect();
+    let shown = libraries.iter().map(|one| {
+        let folders = one.locations.join(" ");
+        format!("{} {} {} {:?} {folders}", one.section, one.uuid, one.title, one.kind)
+    });
     assert_eq!(
-        shown,
+        shown.collect::<Vec<String>>(),
         [
-            (
-                "1",
-                "cebcb7e3-5031-436b-906a-3640d878ba2c",
-                "Movies",
-                LibraryKind::Movie,
-                &["/data/Movies".to_owned()][..]
-            ),
-            (
-                "2",
-                "95c0f894-3716-41c8-9f70-38e344a93019",
-                "TV Shows",
-                LibraryKind::Show,
-                &["/data/TV-Shows".to_owned()]
-            ),
-            (
-                "3",
-                "f173bb82-a89d-44ba-87d8-b818c62ba54d",
-                "Photos",
-                LibraryKind::Photo,
-                &["/data/Photos".to_owned()]
-            ),
-            (
-                "5",
-                "6248e967-8d45-4957-ba5e-ca85df9104b9",
-                "Music",
-                LibraryKind::Artist,
-                &["/data/Music".to_owned()]
-            ),
+            "1 cebcb7e3-5031-436b-906a-3640d878ba2c Movies Movie /data/Movies",
+            "2 95c0f894-3716-41c8-9f70-38e344a93019 TV Shows Show /data/TV-Shows",
+            "3 f173bb82-a89d-44ba-87d8-b818c62ba54d Photos Photo /data/Photos",
+            "5 6248e967-8d45-4957-ba5e-ca85df9104b9 Music Artist /data/Music",
         ]
     );
 }
@@ -190,26 +158,13 @@ fn external_ids_and_what_is_above_an_item_come_along() {
     let database = PlexDatabase::new(&server.folder);
     let shows = by_key(list(&database, &library(&database, "TV Shows")));
     let pilot = &shows["70"];
-    assert_eq!(
-        (
-            pilot.title.as_str(),
-            pilot.season,
-            pilot.episode,
-            pilot.show_title.as_str(),
-            pilot.show_rating_key.as_str()
-        ),
-        ("Winter Is Coming", 1, 1, "Game of Thrones", "68")
-    );
+    assert_eq!(pilot.title, "Winter Is Coming");
+    assert_eq!([pilot.season, pilot.episode], [1, 1]);
+    assert_eq!([&*pilot.show_title, &*pilot.show_rating_key], ["Game of Thrones", "68"]);
     assert_eq!(pilot.show_guid, "plex://show/5d9c086c46115600200aa2fe");
-    assert_eq!(
-        (&*pilot.season_title, &*pilot.season_rating_key, &*pilot.season_guid),
-        ("Season 1", "69", "plex://season/602e67d31d3358002c411c39")
-    );
-    assert!(
-        pilot.guids.contains(&"imdb://tt1480055".to_owned()),
-        "{:?}",
-        pilot.guids
-    );
+    assert_eq!([&*pilot.season_title, &*pilot.season_rating_key], ["Season 1", "69"]);
+    assert_eq!(pilot.season_guid, "plex://season/602e67d31d3358002c411c39");
+    assert!(pilot.guids.contains(&"imdb://tt1480055".to_owned()), "{pilot:?}");
     let series = database.shows(&library(&database, "TV Shows"), Bounds::NONE);
     let series = by_key(series.expect("read").expect("told"));
     assert_eq!(series["68"].guid, pilot.show_guid);
@@ -218,20 +173,11 @@ fn external_ids_and_what_is_above_an_item_come_along() {
     assert_eq!(series.keys().map(String::as_str).collect::<BTreeSet<_>>(), keys);
     let music = by_key(list(&database, &library(&database, "Music")));
     let song = &music["149"];
-    assert_eq!(
-        (
-            song.kind,
-            song.title.as_str(),
-            song.season,
-            song.episode,
-            song.show_title.as_str()
-        ),
-        (ItemType::Track, "Marmalade", 1, 2, "System of a Down")
-    );
-    assert_eq!(
-        (&*song.season_title, &*song.season_rating_key, &*song.season_guid),
-        ("Toxicity", "147", "plex://album/5d07c199403c64029085adfb")
-    );
+    assert_eq!(song.kind, ItemType::Track);
+    assert_eq!([&*song.title, &*song.show_title], ["Marmalade", "System of a Down"]);
+    assert_eq!([song.season, song.episode], [1, 2]);
+    assert_eq!([&*song.season_title, &*song.season_rating_key], ["Toxicity", "147"]);
+    assert_eq!(song.season_guid, "plex://album/5d07c199403c64029085adfb");
     let photos = list(&database, &library(&database, "Photos"));
     assert_eq!(photos.len(), 9);
     assert!(photos.iter().all(|photo| photo.kind == ItemType::Photo

@@ -16,7 +16,7 @@ use plexindex::source::database::PlexDatabase;
 use plexindex::source::{Bounds, PageRequest, Source, WantedPath};
 
 use crate::database::alone::{films, path};
-use crate::database::{library, options};
+use crate::database::options;
 use crate::support::plex_database::{self as written, Server};
 use crate::support::worker::{Worker, say, told};
 
@@ -99,50 +99,33 @@ pub fn hold(words: &[&str]) {
     database.close().expect("closed");
 }
 
-/// Another process, as the server: writes as fast as it can until it is told to stop, two films at a time. Says how long
-/// commits took: the 99th of a hundred, the number, and how large its log became.
+/// Another process, as the server: writes as fast as it can until it is told to stop, two films at a time.
 pub fn write(words: &[&str]) {
     let (server, restarts) = (Server::at(Path::new(words[0])), words[1] == "restarts");
-    let log = {
-        let mut name = server.file().into_os_string();
-        name.push("-wal");
-        std::path::PathBuf::from(name)
-    };
     say("ready");
-    let mut database = Some(server.open());
-    let (mut took, mut largest, mut number) = (Vec::new(), 0, 0);
     let (stop, stopped) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         let _ = told();
         let _ = stop.send(());
     });
+    let (mut database, mut number) = (Some(server.open()), 0);
     while stopped.try_recv().is_err() {
         let open = database.get_or_insert_with(|| server.open());
-        let begun = Instant::now();
         let transaction = open.unchecked_transaction().expect("begun");
         for _ in 0..2 {
             number += 1;
-            written::add_film(
-                open,
-                1,
-                &format!("Written {number}"),
-                &format!("/data/films/written {number}.mkv"),
-            );
+            let path = format!("/data/films/written {number}.mkv");
+            written::add_film(open, 1, &format!("Written {number}"), &path);
         }
         transaction.commit().expect("committed");
-        took.push(begun.elapsed());
-        largest = largest.max(fs::metadata(&log).map_or(0, |facts| facts.len()));
         if restarts {
-            let open = database.take().expect("open");
-            open.close().expect("closed");
+            database.take().expect("open").close().expect("closed");
         }
     }
     if let Some(open) = database {
         open.close().expect("closed");
     }
-    took.sort();
-    let p99 = took.get(took.len() * 99 / 100).copied().unwrap_or_default();
-    say(&format!("{} {} {largest}", p99.as_micros(), took.len()));
+    say(&format!("{number} films"));
 }
 
 #[test]
@@ -264,70 +247,4 @@ fn a_server_at_full_speed_is_read_moment_by_moment() {
 #[test]
 fn a_server_that_starts_and_stops_all_the_time_leaves_no_file_that_it_did_not_make() {
     beside("restarts", Duration::from_millis(1_500), 1);
-}
-
-/// Where a reader reads.
-#[derive(Clone, Copy, PartialEq)]
-enum Reads {
-    Nothing,
-    /// Another database, of as many films: what its work costs on this machine, whatever runs beside it.
-    Elsewhere,
-    Beside,
-}
-
-/// What reading costs its writer. Prints figures; they mean something on a machine that does nothing else. One round tells
-/// little: what else the machine does shows in one of a hundred commits. So rounds take turns on one database, and the median
-/// counts.
-#[test]
-#[ignore = "measures: run it alone"]
-fn a_writer_is_not_held_up() {
-    const ROUNDS: usize = 9;
-    let time = Duration::from_secs(1);
-    let (_folder, server, _) = films(20_000);
-    let (_other, elsewhere, _) = films(20_000);
-    let sources = [&server, &elsewhere].map(|server| PlexDatabase::new(&server.folder));
-    let measured = |reads: Reads| {
-        let mut writer = Worker::start("write", [server.folder.to_str().expect("a name"), "runs"]);
-        assert_eq!(writer.hear(), "ready");
-        let begun = Instant::now();
-        while begun.elapsed() < time {
-            if reads != Reads::Nothing {
-                let source = &sources[usize::from(reads == Reads::Elsewhere)];
-                let films = library(source, "Films");
-                let _ = crate::database::list(source, &films);
-            }
-            // As often as a host asks that does nothing else.
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        writer.tell("stop");
-        let said = writer.hear();
-        writer.end();
-        let numbers: Vec<u64> = said.split(' ').map(|word| word.parse().expect("a number")).collect();
-        (numbers[0], numbers[1], numbers[2])
-    };
-    let mut shares = [Vec::new(), Vec::new()];
-    let ways = [Reads::Nothing, Reads::Elsewhere, Reads::Beside];
-    for round in 0..ROUNDS {
-        // Which comes first takes turns, too: the database grows meanwhile.
-        let mut found = [(0, 0, 0); 3];
-        for turn in 0..ways.len() {
-            let way = (round + turn) % ways.len();
-            found[way] = measured(ways[way]);
-        }
-        let [without, other, with] = found;
-        println!(
-            "p99 of a commit (µs), commits, largest log (bytes): without {without:?}, reading elsewhere {other:?}, \
-             beside it {with:?}"
-        );
-        assert!(with.2 < without.2 + (64 << 20), "the log grows by a slice at most");
-        for (shares, one) in shares.iter_mut().zip([without, other]) {
-            #[allow(clippy::cast_precision_loss)] // microseconds
-            shares.push(with.0 as f64 / one.0 as f64);
-        }
-    }
-    let [without, other] = shares.map(|mut shares| {
-        shares.sort_by(f64::total_cmp);
-        shares[ROUNDS / 2]
-    });
-    println!("the median beside a reader: {without:.2} of that without, {other:.2} of that with one elsewhere");
 }

@@ -22,8 +22,6 @@ fn number(key: &str) -> i64 {
 }
 
 impl Rig for Database {
-    const COSTS_REQUESTS: bool = false;
-
     fn new(films: u32) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let server = Server::new(&folder.path().join("Plex Media Server"));
@@ -89,11 +87,6 @@ impl Rig for Database {
     fn rename(&self, key: &str, path: &str) {
         self.server
             .write(|database| written::rename(database, number(key), path));
-    }
-
-    fn lose_disk(&self) {
-        let keys: Vec<String> = self.paths().into_iter().map(|(key, _)| key).collect();
-        self.remove(&keys);
     }
 
     fn fail(&self, failure: Failure) -> bool {

@@ -61,10 +61,6 @@ macro_rules! rig {
                 self.0.memory.rename(&self.0.section, key, path);
             }
 
-            fn lose_disk(&self) {
-                self.0.memory.mount(&self.0.section, false);
-            }
-
             fn fail(&self, failure: Failure) -> bool {
                 self.0.memory.fail(Some(match failure {
                     Failure::Down => Fault::Down,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::support::index::{Deadline, Index, Library, ManualClock, Match, QueryOptions};
+use crate::support::index::{Index, Library, ManualClock, Match, QueryOptions};
 use plexindex::error::Status;
 use plexindex::options::{Options, Ttl};
 use plexindex::source::{Abilities, Delta, Resume};
@@ -102,21 +102,6 @@ fn a_token_that_lags_is_believed_and_a_path_is_found_all_the_same() {
 }
 
 #[test]
-fn a_token_that_lies_is_found_out_when_the_listing_is_a_day_old() {
-    let at = Place::listed(with(Token::Lying, |can| can.find = false), 50);
-    at.memory
-        .remove(&at.section, &at.memory.items(&at.section)[3].rating_key);
-    let gone = path("Film 3");
-    for hours in [0, 1, 20] {
-        at.clock.advance_ms(hours * HOUR_MS + 1);
-        assert_eq!(at.ask(&gone).status, Status::Ok, "as far as anything tells");
-    }
-    at.clock.advance_ms(3 * HOUR_MS);
-    assert_eq!(at.ask(&gone).status, Status::NotFound);
-    assert_eq!(at.listings(), 2);
-}
-
-#[test]
 fn a_listing_made_during_a_scan_is_final_only_where_the_token_is_exact() {
     for (token, is_final) in [(Token::Coarse, false), (Token::Exact, true)] {
         let at = Place::new(with(token, |_| ()), 20, |_| ());
@@ -127,44 +112,6 @@ fn a_listing_made_during_a_scan_is_final_only_where_the_token_is_exact() {
         at.clock.advance_ms(61_000);
         assert!(!at.ask(&path("Film 3")).stale);
         assert_eq!(at.requests().is_empty(), is_final, "{token:?}");
-    }
-}
-
-#[test]
-fn an_exact_token_that_moves_while_a_library_is_listed_is_seen_to_have_moved() {
-    // Deltas make good what came meanwhile; nothing is believed that the token did not show.
-    let at = Place::listed(Knobs::BEST, 30);
-    for round in 0..20 {
-        let name = format!("Round {round}");
-        let key = at.memory.add(&at.section, &name, &path(&name));
-        at.clock.advance_ms(HOUR_MS + 1);
-        assert_eq!(at.ask(&path(&name)).status, Status::Ok);
-        at.memory.rename(&at.section, &key, &path(&format!("Renamed {round}")));
-        at.clock.advance_ms(HOUR_MS + 1);
-        assert_eq!(at.ask(&path(&name)).status, Status::NotFound);
-        assert_eq!(at.ask(&path(&format!("Renamed {round}"))).status, Status::Ok);
-    }
-    assert_eq!(at.listings(), 1, "all changes are told");
-}
-
-#[test]
-fn a_library_that_was_made_anew_has_other_keys() {
-    for knobs in [Knobs::BEST, Knobs::USUAL, Knobs::BARE] {
-        let at = Place::listed(knobs, 30);
-        at.memory.rekey(&at.section);
-        at.clock.advance_ms(25 * HOUR_MS);
-        let keys: Vec<String> = at
-            .memory
-            .items(&at.section)
-            .into_iter()
-            .map(|item| item.rating_key)
-            .collect();
-        for number in 0..30 {
-            let found = at.ask(&path(&format!("Film {number}")));
-            let key = found.item.map(|item| item.item.rating_key);
-            assert!(key.is_some_and(|key| keys.contains(&key)), "{}", found.message);
-        }
-        assert_eq!(at.index.stats().expect("statistics").items, 30);
     }
 }
 
@@ -206,23 +153,6 @@ fn rows_that_moved_while_a_listing_was_cut_off_are_noticed() {
             }
         }
     }
-}
-
-#[test]
-fn a_server_that_is_slow_is_waited_for_no_longer_than_the_deadline() {
-    let at = Place::new(Knobs::USUAL, 30, |_| ());
-    at.memory.fail(Some(Fault::Slow(Duration::from_secs(600))));
-    let query = QueryOptions {
-        deadline: Deadline::In(Duration::from_millis(200)),
-        ..at.library.query()
-    };
-    let found = at
-        .index
-        .match_path(&query, path("Film 3").as_bytes())
-        .expect("an answer");
-    assert_eq!(found.status, Status::NeedsWarm);
-    at.memory.fail(None);
-    assert_eq!(at.ask(&path("Film 3")).status, Status::Ok);
 }
 
 #[test]

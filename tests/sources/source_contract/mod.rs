@@ -52,16 +52,8 @@ over! {
     index {
         every_path_guid_and_title_is_answered
         keys_are_taken_in_both_forms
-        an_invalidated_item_is_verified
-        what_went_is_answered_no_more
-        a_renamed_file_is_answered_in_time
-        a_token_decides_what_an_old_listing_costs
         a_listing_of_two_pages_a_call_ends
         a_listing_that_was_cut_off_ends_whole
-        a_new_path_is_found_before_its_time
-        an_item_that_changed_is_looked_at_again
-        old_answers_stand_in_while_the_server_is_down
-        a_library_that_lost_its_disk_is_not_believed_at_once
         what_cannot_be_done_is_refused_before_anything_is_asked
     }
 }

@@ -78,15 +78,6 @@ impl Rig for Plex {
         renamed.expect("renamed");
     }
 
-    fn lose_disk(&self) {
-        for (key, _) in self.paths() {
-            let missing = self.0.change(|state| state.set_missing(number(&key), true));
-            missing.expect("missing");
-        }
-        self.0.change(|state| state.empty_trash(1)).expect("emptied");
-        self.0.change(|state| state.scan(1)).expect("scanned");
-    }
-
     fn fail(&self, failure: Failure) -> bool {
         let status = |status| Action::Status {
             status,

@@ -39,8 +39,6 @@ pub enum Failure {
 
 /// A server with one library of films called [`TITLE`] below [`FOLDER`].
 pub trait Rig {
-    /// Asking it takes requests.
-    const COSTS_REQUESTS: bool = true;
     /// So many films, each with one file.
     fn new(films: u32) -> Self;
     /// A source that never asked anything.
@@ -57,8 +55,6 @@ pub trait Rig {
     fn remove(&self, keys: &[String]);
     /// A file has another name: no more is noticed than the server cannot help.
     fn rename(&self, key: &str, path: &str);
-    /// All files are out of reach, and the server noticed.
-    fn lose_disk(&self);
     /// What goes wrong from now on; `false` for what cannot go wrong with it.
     fn fail(&self, failure: Failure) -> bool;
     /// Nothing goes wrong any more.
