@@ -141,10 +141,11 @@ pub fn parse(address: &str, environment: impl Fn(&str) -> Option<String>) -> Res
             ));
         }
     };
+    let most_hosts = 1 + supported.iter().filter(|pair| pair.starts_with("host=")).count();
     // A host or port in the parameters follows, and overrides, the one before the question mark.
     let endpoint = match config.get_hosts().last() {
         Some(Host::Unix(folder)) => ServerAddress::Unix(folder.clone()),
-        Some(Host::Tcp(host)) if host.contains([',', '@']) || config.get_hosts().len() > 2 => {
+        Some(Host::Tcp(host)) if host.contains(',') || config.get_hosts().len() > most_hosts => {
             return invalid_argument_error("the address of the shared log has several hosts; use only one");
         }
         Some(Host::Tcp(host)) if !host.is_empty() => ServerAddress::Tcp(host.clone()),
