@@ -63,8 +63,13 @@ fn new_path(number: usize) -> String {
 fn batch(index: &Index, library: &Library, paths: &[String]) -> Vec<(Status, Reason, bool)> {
     let paths: Vec<&[u8]> = paths.iter().map(String::as_bytes).collect();
     let mut answers = Vec::new();
+    // However busy the machine is.
+    let patient = QueryOptions {
+        deadline: crate::support::index::Deadline::None,
+        ..library.query()
+    };
     index
-        .match_paths_with(&library.query(), &paths, |answer| {
+        .match_paths_with(&patient, &paths, |answer| {
             answers.push((answer.status, answer.reason, answer.stale));
         })
         .expect("answers");
