@@ -4,14 +4,13 @@
 //! flushes them into a segment. A write also deletes replaced rows, removals that a segment contains, and rows of
 //! cleared tables.
 
-use std::cell::RefCell;
+use std::cell::Cell;
 
 use rusqlite::{CachedStatement, Connection, params};
 use serde::{Deserialize, Serialize};
 
 use super::change_log::sweep_cleared;
-use super::schema::CachedStatements;
-use super::schema::{FromCells, RowCells, list, read};
+use super::schema::{CachedStatements, FromCells, RowCells, list, read};
 use super::schema::{NUMBER_MASK, last_position_of, position_of};
 use super::schema::{Tx, sequence_of};
 use super::store::Store;
@@ -95,7 +94,7 @@ pub struct RecordTx<'t> {
     /// The log of records, with the change sequence before this transaction.
     pub log: RecordLog<'t>,
     /// The statement of [`Self::add`], because finding it among the cached statements takes half as long as running it.
-    insert: RefCell<Option<CachedStatement<'t>>>,
+    insert: Cell<Option<CachedStatement<'t>>>,
 }
 
 impl FromCells for Manifest {
@@ -397,7 +396,7 @@ impl<'t> RecordTx<'t> {
         Self {
             tx,
             log,
-            insert: RefCell::default(),
+            insert: Cell::default(),
         }
     }
 
@@ -417,16 +416,11 @@ impl<'t> RecordTx<'t> {
         expires_ms: Option<i64>,
     ) -> rusqlite::Result<i64> {
         let id = self.next_row_id();
-        let mut insert = self.insert.borrow_mut();
-        let statement = match insert.take() {
-            Some(statement) => statement,
-            None => self.tx.connection.prepare_cached(
-                "INSERT INTO records (id, in_table, name, expires_ms, value) VALUES (?1, ?2, ?3, ?4, ?5)",
-            )?,
-        };
-        insert
-            .insert(statement)
-            .execute(params![id, table, name, expires_ms, value])?;
+        let sql = "INSERT INTO records (id, in_table, name, expires_ms, value) VALUES (?1, ?2, ?3, ?4, ?5)";
+        let insert = self.insert.take();
+        let mut insert = insert.map_or_else(|| self.tx.connection.prepare_cached(sql), Ok)?;
+        insert.execute(params![id, table, name, expires_ms, value])?;
+        self.insert.set(Some(insert));
         Ok(id)
     }
 
