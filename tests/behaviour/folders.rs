@@ -187,6 +187,52 @@ fn episodes_without_keys_of_parents_are_counted_as_episodes() -> Anything {
     Ok(())
 }
 
+/// The index is empty at first: the folder may be in any library.
+#[test]
+fn an_answer_has_a_reason_and_a_message() -> Anything {
+    let at = Scene::new();
+    let index = at.open();
+    for (folder, reason) in [
+        ("/mnt/nas/Alpha", Reason::OnlyRootDiffers),
+        ("/data", Reason::AboveLocations),
+        ("/data/tv", Reason::SeveralItems),
+        ("/data/nothing", Reason::Empty),
+        ("/data/films/Alpha", Reason::NotListed),
+        ("/data/tv/Zeta", Reason::NotListed),
+        ("/mnt/nas/#recycle/Alpha", Reason::SameName),
+    ] {
+        let answer = index.match_folder(folder)?.answer;
+        assert_eq!(answer.reason, Some(reason), "{folder}");
+        assert!(answer.message.is_some(), "{folder}");
+    }
+    Ok(())
+}
+
+/// One that a listing has, and one that came alone.
+#[test]
+fn invalidated_items_are_verified_before_their_folder_is_answered() -> Anything {
+    let at = Scene::new();
+    let index = Index::open(Options {
+        library_ttl: Ttl::Forever,
+        ..at.options()
+    })?;
+    assert_eq!(index.match_folder("/data/tv/Beta")?.items, 1);
+    at.server
+        .change(|state| state.add_items(1, vec![episode("Beta", 2, 1)], true))?;
+    for (path, left) in [
+        ("/data/tv/Beta/Season 02/Beta - S02E01.mkv", 1),
+        ("/data/tv/Beta/Season 01/Beta - S01E01.mkv", 0),
+    ] {
+        let found = index.match_path(path)?.into_item().ok_or("an item")?;
+        assert_eq!(index.match_folder("/data/tv/Beta")?.items, left + 1);
+        at.server
+            .change(|state| state.remove_items(&[found.rating_key.parse().unwrap_or(0)], true))?;
+        index.library("Shows")?.invalidate_item(&found.key)?;
+        assert_eq!(index.match_folder("/data/tv/Beta")?.items, left);
+    }
+    Ok(())
+}
+
 #[test]
 fn without_a_server_the_index_answers() -> Anything {
     let at = Scene::new();
