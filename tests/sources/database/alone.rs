@@ -154,6 +154,10 @@ fn what_is_in_the_trash_is_left_out_until_it_comes_back() {
         9,
         "an item without files is an item"
     );
+    // A first listing leaves it out, too.
+    let listed = open(options(&folder.path().join("other"), &server.folder), &clock());
+    listed.refresh(&QueryOptions::default(), true).expect("listed");
+    assert_eq!(listed.stats().expect("statistics").items, 9);
     // With a change that is counted it comes back.
     server.write(|database| {
         database
