@@ -46,8 +46,6 @@ mod plan_tests;
 #[cfg(test)]
 mod probes_tests;
 #[cfg(test)]
-mod random_tests;
-#[cfg(test)]
 mod schema_tests;
 #[cfg(test)]
 mod store_tests;

@@ -11,6 +11,8 @@ use super::for_tests::{
 };
 use super::item_rows::ItemRows;
 use super::library_rows::LibraryRows;
+use super::listings::ListingRows;
+use super::probes::ShowRows;
 use super::record_log::RecordRows;
 use super::store_state::StoreStates;
 use super::{Endpoint, LocalWrite, LoggedKind, Store};
@@ -19,8 +21,9 @@ use crate::platform::deadline::Deadline;
 
 const SINGLE_ITEMS: &str = "SELECT count(*) FROM changes WHERE item IS NOT NULL";
 
+/// Rows of all kinds belong to it: they are swept, and other users' rows stay.
 #[test]
-fn a_library_that_is_cleared_does_not_stop_the_listings_of_others() {
+fn a_cleared_library_leaves_no_row_and_does_not_stop_the_listings_of_others() {
     let (_folder, store) = opened();
     let mine = LibraryRows(&store)
         .reached(&endpoint("http://a"), &server("one"))
@@ -41,12 +44,37 @@ fn a_library_that_is_cleared_does_not_stop_the_listings_of_others() {
     ItemRows(&store)
         .remove_item(&row, "2", Deadline::NONE)
         .expect("removed");
+    record_pairs(&store, &row, &[(b"/h/1.mkv", "1")]);
+    let invalid: [(_, &[u8], _); 1] = [(row.id, b"/h/2.mkv", "")];
+    LibraryRows(&store)
+        .invalidate(mine, &LocalWrite::NONE, &invalid, &[], Deadline::NONE)
+        .expect("invalidated");
+    let shows = ShowRows(&store);
+    shows.store_shows(row.id, Some(&[]), Deadline::NONE).expect("stored");
+    ListingRows(&store)
+        .begin_listing(&row, NOW_MS, Deadline::NONE)
+        .expect("begun");
+    let left = || {
+        let tables = ["changes", "feed", "shows", "unverified", "listings", "tables"];
+        tables.map(|table| {
+            let id = row.id.0;
+            let kind = if table == "changes" { "kind IN (8, 9)" } else { "true" };
+            count(
+                &store,
+                &format!("SELECT count(*) FROM {table} WHERE library = {id} AND {kind}"),
+            )
+        })
+    };
+    assert!(!left().contains(&0), "{:?}", left());
     LibraryRows(&store).clear(mine, Deadline::NONE).expect("cleared");
     for view_id in [other, mine] {
         let row = probed(&store, view_id, &["films"], NOW_MS).remove(0);
         listed(&store, view_id, &row, &[movie("1", "/data/1.mkv")]);
     }
     while Sweeper(&store).sweep(1, Deadline::NONE).expect("swept") {}
+    assert_eq!(left(), [0; 6]);
+    assert_eq!(count(&store, "SELECT count(*) FROM libraries"), 2);
+    assert_eq!(count(&store, "SELECT count(*) FROM records"), 0);
     assert_eq!(count(&store, SINGLE_ITEMS), 0);
     assert_eq!(count(&store, "SELECT sum(listed_items) FROM libraries"), 2);
 }
