@@ -82,7 +82,10 @@ impl Synchronizer {
                 {
                     return Ok(false);
                 }
-                SearchRows(&self.store).begin_probe(view_id, self.clock.now_ms());
+                // Without the record, each process would ask about each path.
+                if !SearchRows(&self.store).begin_probe(view_id, self.clock.now_ms()) {
+                    return Ok(false);
+                }
                 let requests_before = self.request_counts();
                 let update = |row: &LibraryRow| job.update_one(row, row.id, since, RefreshReason::Missing).map(drop);
                 let result = libraries.iter().try_for_each(update);

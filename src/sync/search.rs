@@ -242,8 +242,11 @@ impl Synchronizer {
                 if !may_search()? {
                     return Ok(false);
                 }
-                if cause == SearchCause::Unlisted {
-                    SearchRows(&self.store).note_unchanged_search(view_id, self.clock.now_ms());
+                // Without the record, no limit would hold for the next search.
+                if cause == SearchCause::Unlisted
+                    && !SearchRows(&self.store).note_unchanged_search(view_id, self.clock.now_ms())
+                {
+                    return Ok(false);
                 }
                 for row in &due {
                     if !is_due(row)? {
@@ -370,7 +373,7 @@ impl SyncJob<'_> {
             .find_path(&row.library, &wanted, self.bounds, &mut merge_hits)
     }
 
-    /// Returns whether one of the item's files is exactly the requested file (the first of `wanted.spellings`), either
+    /// Returns whether one of the item's files is exactly the requested file (the first of `wanted.candidate_paths`), either
     /// directly or through a mapping. Returns `false` for an item that cannot be stored.
     fn is_hit(&self, wanted: &WantedPath<'_>, item: &Item) -> bool {
         let is_file = |part: &ByteString| {

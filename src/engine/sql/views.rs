@@ -222,12 +222,13 @@ const NOTE_WAIT: Duration = Duration::from_millis(200);
 pub struct SearchRows<'s>(pub &'s Store);
 
 impl SearchRows<'_> {
-    /// Records requests, even if the call has no time left. A record only saves later requests, so an error is logged,
-    /// and the call goes on.
-    fn record(&self, work: impl FnMut(&Tx<'_>) -> rusqlite::Result<()>) {
-        if let Err(error) = self.0.write(Deadline::NONE.at_most(NOTE_WAIT), work) {
+    /// Records requests, even if the call has no time left. Logs an error, and returns whether the record is stored.
+    fn record(&self, work: impl FnMut(&Tx<'_>) -> rusqlite::Result<()>) -> bool {
+        let result = self.0.write(Deadline::NONE.at_most(NOTE_WAIT), work);
+        if let Err(error) = &result {
             log::debug!("cannot record a request to the server: {error}");
         }
+        result.is_ok()
     }
 
     /// Returns the last search for the target with this hash, such as a path's normal form; `None` if there is no
@@ -256,9 +257,9 @@ impl SearchRows<'_> {
         Ok(last.map(|search| search.last_ms))
     }
 
-    /// Records a search in libraries that had not changed.
-    pub fn note_unchanged_search(&self, view_id: ViewId, now_ms: i64) {
-        self.note_path_search(view_id, PROBE, UNCHANGED_SEARCH.cast_unsigned(), now_ms, false);
+    /// Records a search in libraries that had not changed. Returns whether the record is stored.
+    pub fn note_unchanged_search(&self, view_id: ViewId, now_ms: i64) -> bool {
+        self.note_path_search(view_id, PROBE, UNCHANGED_SEARCH.cast_unsigned(), now_ms, false)
     }
 
     /// Returns the last probe for an unlisted path; `None` without a record.
@@ -267,8 +268,8 @@ impl SearchRows<'_> {
     }
 
     /// Records that a probe for an unlisted path begins. The probe answers for every path that was missed before this
-    /// transaction.
-    pub fn begin_probe(&self, view_id: ViewId, now_ms: i64) {
+    /// transaction. Returns whether the record is stored.
+    pub fn begin_probe(&self, view_id: ViewId, now_ms: i64) -> bool {
         self.record(|tx| {
             tx.run(
                 "INSERT INTO path_searches (view_id, library, hash, first_ms, last_ms, found) \
@@ -276,7 +277,7 @@ impl SearchRows<'_> {
                  first_ms = excluded.first_ms, last_ms = excluded.last_ms, found = excluded.found",
                 params![view_id, PROBE, tx.sequence, now_ms, UNDER_WAY],
             )
-        });
+        })
     }
 
     /// Records the outcome of a probe for an unlisted path, so that no process repeats a failed probe too soon.
@@ -345,12 +346,12 @@ impl SearchRows<'_> {
     }
 
     /// Records that plexindex searched the server for the target with this hash, such as a path's normal form.
-    /// `found`: whether the server has the target.
-    pub fn note_path_search(&self, view_id: ViewId, library: LibraryId, hash: u64, now_ms: i64, found: bool) {
+    /// `found`: whether the server has the target. Returns whether the record is stored.
+    pub fn note_path_search(&self, view_id: ViewId, library: LibraryId, hash: u64, now_ms: i64, found: bool) -> bool {
         self.record(|tx| {
             note(tx, view_id, library, hash.cast_signed(), now_ms, found.into())?;
             delete_old(tx, now_ms)
-        });
+        })
     }
 }
 

@@ -281,10 +281,13 @@ fn a_miss_needs_no_write() {
     let library = index.library("Movies").expect("a handle");
     let other = rusqlite::Connection::open(at.folder().join("plexindex-1.db")).expect("opened");
     other.execute_batch("BEGIN IMMEDIATE").expect("locked");
+    let requests = || index.stats().expect("statistics").all_requests();
+    let before = requests();
     let begun = Instant::now();
-    let answer = index.match_path(&within(&library, 1_000), b"/data/movies/nowhere.mkv");
+    let answer = index.match_path(&within(&library, 400), b"/data/movies/nowhere.mkv");
     let took = begun.elapsed();
     other.execute_batch("ROLLBACK").expect("unlocked");
     let answer = answer.unwrap_or_else(|error| panic!("{error}, after {took:?}"));
-    assert_eq!(answer.reason, Reason::NotListed);
+    assert_eq!(answer.reason, Reason::NotAsked);
+    assert_eq!(requests(), before);
 }
