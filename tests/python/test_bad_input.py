@@ -107,10 +107,12 @@ def test_a_text_with_a_lone_surrogate_is_refused(index: plexindex.Index, server:
             for option in ("token", "cache_dir", "server_url", "user", "ca_file", "database", "shared")
         ),
     ]
+    with pytest.raises(TypeError, match="path and a key"):
+        movies.record_matches(["ab"])  # type: ignore[list-item]
     for name, ask in calls:
         with pytest.raises(REFUSED, match=f"the {name} .*surrogate") as caught:
             ask()
-        assert ("secret" in str(caught.value)) == (name not in ("token", "shared")), name
+        assert ("secret" in str(caught.value)) == (name not in ("token", "shared", "request")), name
     assert server.requests() == 0
     assert index.stats()["matches"] == 0
 

@@ -243,6 +243,9 @@ class Library(Lookups):
         timeout_ms = convert.timeout_ms(timeout)
         convert.flag("through", through)
         try:
+            pairs = list(pairs)
+            if any(isinstance(pair, (str, bytes)) for pair in pairs):
+                raise ValueError("a string is not a pair")
             pairs = [(path, key) for path, key in pairs]
         except (TypeError, ValueError) as error:
             raise TypeError(f"each of the pairs must be a path and a key: {error}") from error

@@ -81,14 +81,16 @@ def text_bytes(name: str, value: str | bytes, hidden: bool = False) -> bytes:
         raise _no_bytes(name, value, error, hidden) from None
 
 
-def only_text(name: str, value: str) -> bytes:
-    """Encodes a string that is no path. Rejects bytes, and surrogates that stand for bytes."""
+def only_text(name: str, value: str, hidden: bool = False) -> bytes:
+    """Encodes a string that is no path. Rejects bytes, and surrogates that stand for bytes. With ``hidden``, errors do
+    not show the string.
+    """
     if not isinstance(value, str):
         raise TypeError(f"{name} must be str, not {type(value).__name__}")
     try:
         return value.encode()
     except UnicodeEncodeError as error:
-        raise _no_bytes(name, value, error) from None
+        raise _no_bytes(name, value, error, hidden) from None
 
 
 def _no_bytes(name: str, value: str | bytes, error: UnicodeEncodeError, hidden: bool = False) -> InvalidArgumentError:
