@@ -74,9 +74,9 @@ impl Library {
     /// unchanged; on Unix, pass such a path with `OsStr::from_bytes`. A relative path, or a path with `..`, can match
     /// only by suffix: pass an absolute path, or configure a [`Mapping`](crate::Mapping).
     ///
-    /// plexindex asks the server about an unlisted path, but at most once every 30 s for all paths and processes
-    /// together. Until then, the reason for a new file is [`Reason::NotListed`](crate::Reason::NotListed).
-    /// [`Query::check`] asks the server at once.
+    /// plexindex asks the server about an unlisted path, but about the same path at most once every 30 s for all
+    /// processes together, and within a limit for all paths. An answer that comes without a question, because of the
+    /// limit, has [`Reason::NotAsked`](crate::Reason::NotAsked). [`Query::check`] asks the server at once.
     ///
     /// # Errors
     /// As [`Query::match_path`].

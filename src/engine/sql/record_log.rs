@@ -98,7 +98,7 @@ pub struct RecordTx<'t> {
 }
 
 impl FromCells for Manifest {
-    /// Reads the manifest from a row of the table `store`.
+    /// Reads the manifest from a row of the table `meta`.
     fn from_cells(cells: &mut RowCells<'_, '_>) -> rusqlite::Result<Self> {
         Ok(Self {
             changed: cells.get("manifest")?,

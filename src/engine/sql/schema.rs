@@ -337,7 +337,7 @@ impl<'c> Tx<'c> {
     }
 
     /// Returns whether this transaction has added no rows to the change log and the log of records. If so, it must
-    /// update the change sequence in the table `store`.
+    /// update the change sequence in the table `meta`.
     pub fn has_no_log_rows(&self) -> bool {
         self.change_count.get() == 0
     }

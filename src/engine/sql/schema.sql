@@ -130,7 +130,7 @@ CREATE TABLE feed (          -- changes of items, for readers of the feed
 ) STRICT;
 CREATE INDEX feed_library ON feed (library, sequence);
 
-CREATE TABLE timelines (     -- see timelines.rs
+CREATE TABLE timelines (     -- see change_log.rs
     begun INTEGER PRIMARY KEY,             -- first change sequence of the timeline
     id    INTEGER NOT NULL UNIQUE,         -- random
     here  TEXT                             -- boot id of the machine, and inode of the database; NULL: began with a

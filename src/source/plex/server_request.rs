@@ -99,8 +99,8 @@ pub(super) struct ServerRequest<'a> {
     /// Path below the base URL, encoded.
     path: String,
     arguments: Vec<QueryParameter>,
-    /// Index of the first row and number of rows, for the headers `X-Prefixed-Container-Start` and
-    /// `X-Prefixed-Container-Size`.
+    /// Index of the first row and number of rows, for the headers `X-Plex-Container-Start` and
+    /// `X-Plex-Container-Size`.
     pub row_range: Option<(u64, u32)>,
     /// Whether to send the token.
     pub with_token: bool,

@@ -44,7 +44,7 @@ pub(super) const STREAM_CONNECT: Duration = Duration::from_millis(800);
 /// Beginning of the header line that is a placeholder for the token. The token's number and the end of the line follow.
 const PLACEHOLDER: &[u8] = b"x-plex-token: ***";
 
-/// Returns the value of `X-Prefixed-Token` that [`TokenTransport`] replaces with the token of this number.
+/// Returns the value of `X-Plex-Token` that [`TokenTransport`] replaces with the token of this number.
 pub(super) fn token_placeholder(number: u64) -> String {
     format!("***{number}")
 }
