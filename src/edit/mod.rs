@@ -242,7 +242,7 @@ impl Editing {
             .iter()
             .position(|other| other.id == row.id && other.generation.is_fetched());
         for target in targets.iter_mut() {
-            let item = library.and_then(|library| snapshot.views[library].stored_item(target.rating_key));
+            let item = library.and_then(|library| snapshot.libraries[library].stored_item(target.rating_key));
             target.item_type = item.map(|item| item.kind);
         }
         drop(snapshot);

@@ -92,7 +92,11 @@ impl<'p> FolderQuery<'p> {
 
 impl FolderQuery<'_> {
     fn positions(&self, context: &QueryContext<'_>) -> Vec<FolderPosition> {
-        folder_positions(&context.snapshot.views, context.queries.reading.mappings(), self.path)
+        folder_positions(
+            &context.snapshot.libraries,
+            context.queries.reading.mappings(),
+            self.path,
+        )
     }
 
     /// Returns whether recent searches covered everything below the folder in all unfetched libraries with a location
@@ -120,8 +124,8 @@ impl QueryKind for FolderQuery<'_> {
 
     /// Resolves the folder in the listings, and then in the results of recent searches in unfetched libraries.
     fn find<'t>(&self, context: &QueryContext<'t>, found: &mut FoundFolder<'t>) -> Result<()> {
-        let (views, mappings) = (&context.snapshot.views, context.queries.reading.mappings());
-        let resolver = || FolderResolver::new(views, context.scope, mappings, self.path);
+        let (libraries, mappings) = (&context.snapshot.libraries, context.queries.reading.mappings());
+        let resolver = || FolderResolver::new(libraries, context.scope, mappings, self.path);
         found.outcome = resolver().resolve();
         if self.at_once {
             return Ok(());
@@ -129,7 +133,7 @@ impl QueryKind for FolderQuery<'_> {
         found.is_listed = found.outcome.match_kind != MatchKind::None;
         if !found.is_listed {
             let mut file = Resolution::default();
-            Resolver::new(views, context.scope, mappings).resolve_normal(self.path, None, &mut file);
+            Resolver::new(libraries, context.scope, mappings).resolve_normal(self.path, None, &mut file);
             found.is_file = matches!(file.match_kind, MatchKind::Exact | MatchKind::Mapped);
         }
         if found.outcome.reason == Reason::NotFetched {
@@ -173,7 +177,7 @@ impl QueryKind for FolderQuery<'_> {
             || outcome.confidence == Confidence::High;
         for folder in outcome.folders.iter().filter(|_| is_certain) {
             let limit = MAX_CANDIDATES - unverified.len();
-            let view = &context.snapshot.views[folder.library];
+            let view = &context.snapshot.libraries[folder.library];
             for (rating_key, paths) in
                 view.invalidated_items(Some((&folder.form, folder.is_host_path)), mappings, limit)
             {

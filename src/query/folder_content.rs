@@ -61,9 +61,10 @@ impl Queries {
             let scope = library.fetched_scope(&snapshot, &self.reading)?;
             let mappings = self.reading.mappings();
             let mut files = NormalPath::with(path, |path| {
-                FolderResolver::new(&snapshot.views, scope, mappings, path).files(after, limit)
+                FolderResolver::new(&snapshot.libraries, scope, mappings, path).files(after, limit)
             });
-            let is_broken = library_indexes(scope, snapshot.rows.len()).any(|index| snapshot.views[index].is_broken());
+            let is_broken =
+                library_indexes(scope, snapshot.rows.len()).any(|index| snapshot.libraries[index].is_broken());
             if (is_broken || snapshot.is_incomplete) && attempt < MAX_REBUILDS {
                 drop(files);
                 drop(snapshot);

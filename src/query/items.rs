@@ -151,7 +151,7 @@ impl QueryKind for ItemQuery<'_> {
         let (rows, counters) = (context.snapshot.rows_in(context.scope), &context.queries.counters);
         found.has_only_words = true;
         let (mut of_shows, mut total_of_shows) = (Vec::new(), 0);
-        for (index, view) in context.snapshot.views_in(context.scope).iter().enumerate() {
+        for (index, view) in context.snapshot.libraries_in(context.scope).iter().enumerate() {
             let mut shows = Vec::new();
             if let ItemQuery::Guid(guid, _) = self
                 && guid.may_be_of_show()

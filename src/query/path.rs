@@ -34,7 +34,7 @@ impl Queries {
         let Some(scope) = call.scope(&snapshot).ok().flatten().filter(|_| path.len() <= MAX_PATH) else {
             return Err(then);
         };
-        let view = scope.only().map(|index| &snapshot.views[index]);
+        let view = scope.only().map(|index| &snapshot.libraries[index]);
         // Prefetches the path and its normal form, each about as long as the path.
         let first_entry = |hash, length: usize| view.map(|view| view.first_entry(hash, 2 * length));
         // The normal form depends only on the path's bytes, so even a stale segment has the right normal form.
@@ -163,7 +163,7 @@ impl PathQuery<'_> {
             return None;
         }
         library_indexes(context.scope, context.snapshot.rows.len()).find_map(|index| {
-            let view = &context.snapshot.views[index];
+            let view = &context.snapshot.libraries[index];
             let mut confirmed_key = None;
             view.each_confirmed(self.path, |hit| {
                 confirmed_key = view.key_and_path(hit).map(|(key, _)| key);
@@ -180,8 +180,16 @@ impl QueryKind for PathQuery<'_> {
 
     fn find<'t>(&self, context: &QueryContext<'t>, outcome: &mut Resolution<'t>) -> Result<()> {
         let (mappings, first_entry) = (context.queries.reading.mappings(), self.first_entry.take());
-        Resolver::new(&context.snapshot.views, context.scope, mappings).resolve_normal(self.path, first_entry, outcome);
-        add_lookalike((&context.snapshot.views, context.scope, mappings), self.path, outcome);
+        Resolver::new(&context.snapshot.libraries, context.scope, mappings).resolve_normal(
+            self.path,
+            first_entry,
+            outcome,
+        );
+        add_lookalike(
+            (&context.snapshot.libraries, context.scope, mappings),
+            self.path,
+            outcome,
+        );
         Ok(())
     }
 

@@ -18,7 +18,7 @@ impl Queries {
         self.reading.catch_up(Deadline::NONE)?;
         self.reading.check_accepted()?;
         let snapshot = self.reading.snapshot();
-        let resolver = Resolver::new(&snapshot.views, Scope::All, self.reading.mappings());
+        let resolver = Resolver::new(&snapshot.libraries, Scope::All, self.reading.mappings());
         let is_single_listed =
             |resolution: &Resolution<'_>| resolution.match_kind.is_listed() && resolution.single().is_some();
         let (mut samples, mut unlisted) = (Samples::default(), Vec::new());

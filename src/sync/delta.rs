@@ -304,7 +304,7 @@ impl Synchronizer {
         let Some(index) = snapshot.rows.iter().position(|other| other.id == row.id) else {
             return Vec::new();
         };
-        let view = &snapshot.views[index];
+        let view = &snapshot.libraries[index];
         let mut keys = BTreeSet::new();
         for file in files {
             NormalPath::with(file.as_bytes(), |path| {

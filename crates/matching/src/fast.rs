@@ -111,9 +111,9 @@ where
     fn fast_lookup_by_all_kinds(&self, path: &NormalPath<'_>) -> Option<LookupHit<'v>> {
         // If the path is in the locations of only one library, and this library lists the path, its item is the answer.
         if self.scope == Scope::All && !self.mappings.has_host_to_server_rules() {
-            let mut owners = (0..self.views.len()).filter(|library| self.views[*library].owns(path));
+            let mut owners = (0..self.libraries.len()).filter(|library| self.libraries[*library].owns(path));
             if let (Some(library), None) = (owners.next(), owners.next())
-                && let view = &*self.views[library]
+                && let view = &*self.libraries[library]
                 && let Some(hit) = view.unique_hit(path, first_entry_of(view, path))
             {
                 return Some(LookupHit::new(library, hit));

@@ -142,20 +142,20 @@ impl Scope {
 }
 
 /// Iterates over the libraries in scope, with their indexes.
-pub(super) fn views_in_scope<'v, L: 'v, V: Deref<Target = L>>(
-    views: &'v [V],
+pub(super) fn libraries_in_scope<'v, L: 'v, V: Deref<Target = L>>(
+    libraries: &'v [V],
     scope: Scope,
 ) -> impl Iterator<Item = (usize, &'v L)> {
     let is_in_scope = move |library: usize| scope == Scope::All || scope == Scope::One(library);
-    let views = views.iter().map(|view| &**view).enumerate();
-    views.filter(move |(library, _)| is_in_scope(*library))
+    let libraries = libraries.iter().map(|view| &**view).enumerate();
+    libraries.filter(move |(library, _)| is_in_scope(*library))
 }
 
 /// Returns whether a library in scope of this kind was never fetched, so that it may have any path.
 pub(super) fn has_unfetched_of_kind<'v, L: LibraryIndex + 'v, V: Deref<Target = L>>(
-    views: &'v [V],
+    libraries: &'v [V],
     scope: Scope,
     kind: LibraryKind,
 ) -> bool {
-    views_in_scope(views, scope).any(|(_, view)| view.kind() == kind && !view.is_fetched())
+    libraries_in_scope(libraries, scope).any(|(_, view)| view.kind() == kind && !view.is_fetched())
 }

@@ -61,7 +61,7 @@ pub fn are_lookalike_paths(path: &[u8], other: &[u8]) -> bool {
 /// Adds the only listed file that differs from an unlisted path only in such characters, if the path, perhaps
 /// translated by a mapping, lies in a listed folder. The candidate has low confidence.
 pub fn add_lookalike<'v, L, V>(
-    (views, scope, mappings): (&'v [V], Scope, &Mappings),
+    (libraries, scope, mappings): (&'v [V], Scope, &Mappings),
     path: &NormalPath<'_>,
     resolution: &mut Resolution<'v>,
 ) where
@@ -84,7 +84,7 @@ pub fn add_lookalike<'v, L, V>(
         };
         folder = &folder[..end];
         let files = NormalPath::with(folder, |folder| {
-            FolderResolver::new(views, scope, mappings, folder).files_at_depth(components, MAX_FILES)
+            FolderResolver::new(libraries, scope, mappings, folder).files_at_depth(components, MAX_FILES)
         });
         let Some(mut files) = files else {
             continue; // the folder's own name may differ

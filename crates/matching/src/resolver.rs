@@ -17,7 +17,7 @@ use std::ops::Deref;
 
 use super::candidates::{Candidates, PathWords, RankedHit, Similarity};
 use super::form::{Form, LastNames, PathBuffer, last_names, write_path_below};
-use super::library_index::{FirstEntry, LibraryIndex, Scope, has_unfetched_of_kind, views_in_scope};
+use super::library_index::{FirstEntry, LibraryIndex, Scope, has_unfetched_of_kind, libraries_in_scope};
 use super::mappings::Mappings;
 use super::normal::NormalPath;
 use super::resolution::{FoundItem, ItemRef, LookupHit, OnDisk, Resolution};
@@ -31,7 +31,7 @@ const MAX_COMPARED: usize = 4096;
 /// Resolves paths in a list of libraries.
 #[derive(Debug)]
 pub struct Resolver<'v, 'm, V> {
-    pub(super) views: &'v [V],
+    pub(super) libraries: &'v [V],
     pub(super) scope: Scope,
     pub(super) mappings: &'m Mappings,
 }
@@ -41,11 +41,15 @@ where
     L: LibraryIndex + 'v,
     V: Deref<Target = L>,
 {
-    /// Creates a resolver. `views` has one entry per library; the resolver searches only the libraries in `scope`.
+    /// Creates a resolver. `libraries` has one entry per library; the resolver searches only the libraries in `scope`.
     #[inline]
     #[must_use]
-    pub fn new(views: &'v [V], scope: Scope, mappings: &'m Mappings) -> Self {
-        Self { views, scope, mappings }
+    pub fn new(libraries: &'v [V], scope: Scope, mappings: &'m Mappings) -> Self {
+        Self {
+            libraries,
+            scope,
+            mappings,
+        }
     }
 
     /// Resolves a path. Allocates memory only if a regular expression rewrites the path.
@@ -87,7 +91,7 @@ where
     #[inline]
     pub(super) fn only_view(&self) -> Option<(usize, &'v L)> {
         let library = self.scope.only()?;
-        Some((library, &**self.views.get(library)?))
+        Some((library, &**self.libraries.get(library)?))
     }
 
     /// Creates the resolver for one path.
@@ -226,7 +230,7 @@ where
     /// path itself; [`Reason::NotFetched`] if a library of this kind in scope was never fetched, since it may have the
     /// same path below its own location. If any files differ only in the root, replaces the candidates with their items.
     fn judge_suffix_matches(&self, candidates: &mut Candidates<'v, L::Hit<'v>>) -> (Confidence, Reason) {
-        if self.resolver.views.iter().any(|view| self.is_owned_by(view)) {
+        if self.resolver.libraries.iter().any(|view| self.is_owned_by(view)) {
             return (Confidence::Low, Reason::NotListed);
         }
         let (mut moved, mut moved_elsewhere) = (Candidates::new(), Candidates::new());
@@ -242,8 +246,8 @@ where
         if moved_elsewhere.iter().any(|other| other.path != first.path) {
             return (Confidence::Low, Reason::SameName);
         }
-        let kind = self.resolver.views[first.library].kind();
-        if has_unfetched_of_kind(self.resolver.views, self.resolver.scope, kind) {
+        let kind = self.resolver.libraries[first.library].kind();
+        if has_unfetched_of_kind(self.resolver.libraries, self.resolver.scope, kind) {
             return (Confidence::Low, Reason::NotFetched);
         }
         (Confidence::High, Reason::OnlyRootDiffers)
@@ -268,7 +272,7 @@ where
     ) {
         let names: LastNames = last_names(self.path.form(), rank);
         let mut listed = PathBuffer::new();
-        for (library, view) in self.resolver.views.iter().map(|view| &**view).enumerate() {
+        for (library, view) in self.resolver.libraries.iter().map(|view| &**view).enumerate() {
             let is_in_scope = self.resolver.scope.only().is_none_or(|only| only == library);
             let depths = || 2..=names.len();
             let places = view
@@ -290,8 +294,8 @@ where
 
     /// Iterates over the libraries in a group, with their indexes.
     fn views_of(&self, group: LibraryGroup) -> impl Iterator<Item = (usize, &'v L)> {
-        let views = views_in_scope(self.resolver.views, self.resolver.scope);
-        views.filter(move |(_, view)| {
+        let libraries = libraries_in_scope(self.resolver.libraries, self.resolver.scope);
+        libraries.filter(move |(_, view)| {
             group == LibraryGroup::All || (group == LibraryGroup::Owners) == self.is_owned_by(view)
         })
     }
@@ -398,7 +402,7 @@ where
 
     /// Returns whether the queried path, or a candidate's path or item, was invalidated, and not verified since.
     fn is_unverified(&self, candidate: &RankedHit<'v, L::Hit<'v>>) -> bool {
-        let view = &*self.resolver.views[candidate.library];
+        let view = &*self.resolver.libraries[candidate.library];
         view.is_unverified(&self.path, candidate.path, candidate.rating_key)
     }
 
@@ -410,7 +414,7 @@ where
         common: usize,
     ) -> Similarity {
         let hit = candidate.item;
-        let item = hit.and_then(|hit| self.resolver.views[candidate.library].item(hit));
+        let item = hit.and_then(|hit| self.resolver.libraries[candidate.library].item(hit));
         let title = item.as_ref().and_then(naming_title);
         let bytes = Similarity::of_bytes(self.path.raw(), candidate.path);
         let words = words.get_or_init(|| PathWords::of(&self.path));
@@ -419,7 +423,7 @@ where
 
     /// Reads a candidate's item from the library; `None` if the segment is damaged.
     fn found_item(&self, candidate: &RankedHit<'v, L::Hit<'v>>) -> Option<FoundItem<'v>> {
-        let view = &*self.resolver.views[candidate.library];
+        let view = &*self.resolver.libraries[candidate.library];
         let item = match candidate.item {
             Some(hit) => view.item(hit)?,
             None => ItemRef::key_only(candidate.rating_key),

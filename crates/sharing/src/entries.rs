@@ -77,7 +77,7 @@ impl SharedEntries<'_> {
     pub fn confirmed_key(&self, library: LibraryId, path: &[u8]) -> Option<String> {
         let snapshot = self.0.snapshot();
         let index = snapshot.rows.iter().position(|row| row.id == library)?;
-        let resolved = Resolver::new(&snapshot.views, Scope::One(index), self.0.mappings()).resolve(path);
+        let resolved = Resolver::new(&snapshot.libraries, Scope::One(index), self.0.mappings()).resolve(path);
         let confirmed_match = resolved
             .single()
             .filter(|_| resolved.match_kind == MatchKind::Confirmed)?;

@@ -22,7 +22,7 @@ pub struct SnapshotLibraries {
     /// The libraries, in the server's order.
     pub rows: Vec<LibraryRow>,
     /// The segments and memtables of the libraries, in the order of `rows`.
-    pub views: Vec<Arc<LibrarySnapshot>>,
+    pub libraries: Vec<Arc<LibrarySnapshot>>,
     /// Whether a segment is missing or damaged, or was built with different mappings.
     pub is_incomplete: bool,
 }
@@ -34,27 +34,27 @@ impl Snapshot {
     }
 
     /// Returns the segments and memtables of the libraries in a scope.
-    pub fn views_in(&self, scope: Scope) -> &[Arc<LibrarySnapshot>] {
-        &self.views[library_indexes(scope, self.views.len())]
+    pub fn libraries_in(&self, scope: Scope) -> &[Arc<LibrarySnapshot>] {
+        &self.libraries[library_indexes(scope, self.libraries.len())]
     }
 
     /// Returns whether the item with this rating key, the requested path (`queried`) or the matched path (`path`) is
-    /// invalidated, so that a request must verify the answer. `library_index`: the library's index in `views`.
+    /// invalidated, so that a request must verify the answer. `library_index`: the library's index in `libraries`.
     pub fn is_unverified(&self, library_index: usize, queried: &NormalPath<'_>, path: &[u8], rating_key: &str) -> bool {
-        self.views[library_index].is_unverified(queried, path, rating_key)
+        self.libraries[library_index].is_unverified(queried, path, rating_key)
     }
 
     /// Returns the number of components that a found item's listed path has below its library's location.
     pub fn components_below_location(&self, found: &FoundItem<'_>) -> usize {
         NormalPath::with(found.path, |listed| {
-            self.views[found.library].components_below_location(listed)
+            self.libraries[found.library].components_below_location(listed)
         })
     }
 
-    /// Returns for each library, in the order of `views`, whether one of its folders contains the path itself or the
+    /// Returns for each library, in the order of `libraries`, whether one of its folders contains the path itself or the
     /// server path that a mapping gives for it.
     pub fn owners(&self, path: &NormalPath<'_>, mappings: &Mappings) -> Vec<bool> {
-        self.views
+        self.libraries
             .iter()
             .map(|view| {
                 view.owns(path)

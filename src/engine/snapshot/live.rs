@@ -228,7 +228,7 @@ impl LiveSnapshot {
                 MemtableChange::Added { item, sequence }
             }
         };
-        snapshot.views[index]
+        snapshot.libraries[index]
             .memtable
             .push(memtable_change, &self.mappings)
             .is_ok()
@@ -252,30 +252,30 @@ impl LiveSnapshot {
         let StoreState {
             sequence,
             incarnation,
-            libraries,
+            libraries: rows,
             manifest,
             changes,
         } = state;
         let segments = self.records.open(incarnation, manifest);
-        let views = libraries
+        let libraries = rows
             .iter()
             .map(|row| {
                 let last_library = last_snapshot
                     .rows
                     .iter()
                     .position(|old| old.id == row.id && last_snapshot.open.incarnation == incarnation)
-                    .map(|index| (&last_snapshot.rows[index], &*last_snapshot.views[index]));
+                    .map(|index| (&last_snapshot.rows[index], &*last_snapshot.libraries[index]));
                 Arc::new(self.load_library(row, last_library, &segments, sequence))
             })
             .collect::<Vec<Arc<LibrarySnapshot>>>();
         let lacks_segment =
             |(row, view): (&LibraryRow, &Arc<LibrarySnapshot>)| row.generation.is_fetched() && view.segment.is_none();
-        let is_incomplete = segments.are_lost() || libraries.iter().zip(&views).any(lacks_segment);
+        let is_incomplete = segments.are_lost() || rows.iter().zip(&libraries).any(lacks_segment);
         let part = SnapshotLibraries {
-            is_incomplete,
             view_id,
-            rows: libraries,
-            views,
+            rows,
+            libraries,
+            is_incomplete,
         };
         let snapshot = SnapshotOf::after(&last_snapshot, sequence, segments, part);
         let full_libraries = self.add_changes(&snapshot, &changes);
@@ -350,7 +350,7 @@ impl LiveSnapshot {
     pub fn count_matches(&self, deadline: Deadline) -> Result<u64> {
         self.rebuild_if_incomplete(deadline)?;
         let count_in = |snapshot: &Snapshot| -> std::result::Result<u64, SegmentsLost> {
-            snapshot.views.iter().map(|view| view.count_matches()).sum()
+            snapshot.libraries.iter().map(|view| view.count_matches()).sum()
         };
         let count = count_in(&self.snapshot.read());
         if let Ok(count) = count {
@@ -365,9 +365,9 @@ impl LiveSnapshot {
         // While this thread waited for the lock, another thread may have rebuilt the segments.
         let _rebuilding = lock(&self.rebuilding);
         let snapshot = self.snapshot.read();
-        let views = snapshot.rows.iter().zip(&snapshot.views);
+        let libraries = snapshot.rows.iter().zip(&snapshot.libraries);
         // Libraries whose listing segment is missing (`true`) or damaged (`false`).
-        let listings: Vec<(LibraryRow, bool)> = views
+        let listings: Vec<(LibraryRow, bool)> = libraries
             .filter(|(row, view)| match &view.segment {
                 Some(segment) => segment.is_broken(),
                 None => row.generation.is_fetched(),

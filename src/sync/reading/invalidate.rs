@@ -77,7 +77,7 @@ impl IndexReader {
             self.rebuild_broken(Deadline::NONE)?;
             let snapshot = self.snapshot();
             let result = read(&snapshot)?;
-            if !snapshot.views.iter().any(|view| view.is_broken()) {
+            if !snapshot.libraries.iter().any(|view| view.is_broken()) {
                 return Ok(result);
             }
         }
@@ -103,9 +103,9 @@ impl IndexReader {
                 for (path_index, path) in paths.iter().enumerate() {
                     let confirmed_before = confirmed.len();
                     if path_index < removed {
-                        snapshot.views[index].confirmed_paths(path, |twin| confirmed.push((row.id, twin.to_vec())));
+                        snapshot.libraries[index].confirmed_paths(path, |twin| confirmed.push((row.id, twin.to_vec())));
                     }
-                    let resolver = || Resolver::new(&snapshot.views, library_scope, self.mappings());
+                    let resolver = || Resolver::new(&snapshot.libraries, library_scope, self.mappings());
                     // Removing a confirmed match also marks the path as unverified.
                     if confirmed.len() == confirmed_before
                         && (is_listed || resolver().resolve(path).match_kind != MatchKind::None)
@@ -150,8 +150,8 @@ impl IndexReader {
     pub fn matches_of_item(&self, libraries: &[LibraryId], rating_key: &str) -> Result<Vec<(LibraryId, Vec<u8>)>> {
         self.catch_up(Deadline::NONE)?;
         self.read_undamaged(|snapshot| {
-            let views = snapshot.rows.iter().zip(&snapshot.views);
-            let paths = views
+            let rows = snapshot.rows.iter().zip(&snapshot.libraries);
+            let paths = rows
                 .filter(|(row, _)| libraries.contains(&row.id))
                 .flat_map(|(row, view)| {
                     view.confirmed_paths_of_item(rating_key)

@@ -19,7 +19,7 @@ impl IndexReader {
         }
         if let Some(snapshot) = self.try_current()
             && let Some(scope) = resolve_scope(library, &snapshot)
-            && let Some(hit) = Resolver::new(&snapshot.views, scope, self.mappings()).fast_lookup(path)
+            && let Some(hit) = Resolver::new(&snapshot.libraries, scope, self.mappings()).fast_lookup(path)
         {
             self.counters.count_lookups(hit.match_kind, 1);
             return Some(use_key(hit.rating_key));
@@ -62,7 +62,7 @@ impl IndexReader {
             // Count the hits once per group, because counting is slow compared with a lookup.
             let mut hits = [0; MatchKind::COUNT];
             let mut misses = 0;
-            Resolver::new(&snapshot.views, scope, self.mappings()).fast_lookup_batch(group, &mut buffers, |hit| {
+            Resolver::new(&snapshot.libraries, scope, self.mappings()).fast_lookup_batch(group, &mut buffers, |hit| {
                 match &hit {
                     Some(hit) => hits[hit.match_kind as usize] += 1,
                     None => misses += 1,
@@ -113,7 +113,7 @@ impl IndexReader {
             if !snapshot.rows[index].generation.is_fetched() {
                 return Err(never_fetched_error(Some(library), self));
             }
-            Ok(snapshot.views[index].items_after(cursor, limit))
+            Ok(snapshot.libraries[index].items_after(cursor, limit))
         })
     }
 
@@ -130,7 +130,7 @@ impl IndexReader {
                 let text = format!("the listing of '{title}' was damaged or evicted: list again in full");
                 return Err(Error::new(Status::ListAgain, text));
             }
-            Ok(snapshot.views[index].items_after(cursor, limit))
+            Ok(snapshot.libraries[index].items_after(cursor, limit))
         })
     }
 
@@ -139,11 +139,11 @@ impl IndexReader {
     pub fn item(&self, library: &Selection, rating_key: &str) -> Result<Option<Item>> {
         self.catch_up(Deadline::NONE)?;
         self.read_undamaged(|snapshot| {
-            let views = match library.resolve(snapshot)? {
-                Resolved::Scope(scope) => snapshot.views_in(scope),
+            let libraries = match library.resolve(snapshot)? {
+                Resolved::Scope(scope) => snapshot.libraries_in(scope),
                 Resolved::Unknown => &[],
             };
-            match views.iter().find_map(|view| view.stored_item(rating_key)) {
+            match libraries.iter().find_map(|view| view.stored_item(rating_key)) {
                 None => library.fetched_scope(snapshot, self).map(|_| None),
                 found => Ok(found),
             }

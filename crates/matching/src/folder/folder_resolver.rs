@@ -16,7 +16,7 @@ use super::folder_index::{FolderContents, FolderIndex, FolderPosition};
 use super::folder_resolution::{FolderResolution, FoundFolder};
 use super::position::{folder_form, folder_positions, rewrite_folder};
 use crate::form::{PathBuffer, last_names, lies_at_or_under, write_path_below};
-use crate::library_index::{Scope, has_unfetched_of_kind, views_in_scope};
+use crate::library_index::{Scope, has_unfetched_of_kind, libraries_in_scope};
 use crate::mappings::Mappings;
 use crate::member::FolderMember;
 use crate::model::{Confidence, ItemType, MatchKind, Reason};
@@ -26,7 +26,7 @@ use crate::roots::folder_root_differs;
 
 /// Resolves one folder in a list of libraries.
 pub struct FolderResolver<'v, 'p, V> {
-    views: &'v [V],
+    libraries: &'v [V],
     scope: Scope,
     pub(super) mappings: &'p Mappings,
     path: &'p NormalPath<'p>,
@@ -39,12 +39,12 @@ where
     L: FolderIndex + 'v,
     V: Deref<Target = L>,
 {
-    /// Creates a resolver for the folder `path`. `views` has one entry per library; `scope` selects the libraries to
+    /// Creates a resolver for the folder `path`. `libraries` has one entry per library; `scope` selects the libraries to
     /// search.
     #[must_use]
-    pub fn new(views: &'v [V], scope: Scope, mappings: &'p Mappings, path: &'p NormalPath<'p>) -> Self {
+    pub fn new(libraries: &'v [V], scope: Scope, mappings: &'p Mappings, path: &'p NormalPath<'p>) -> Self {
         Self {
-            views,
+            libraries,
             scope,
             mappings,
             path,
@@ -56,7 +56,7 @@ where
     #[must_use]
     pub fn resolve(&self) -> FolderResolution<'v> {
         let mut resolution = self.resolve_listed();
-        resolution.is_broken = views_in_scope(self.views, self.scope).any(|(_, view)| view.is_broken());
+        resolution.is_broken = libraries_in_scope(self.libraries, self.scope).any(|(_, view)| view.is_broken());
         resolution
     }
 
@@ -71,7 +71,7 @@ where
 
     /// Iterates over the fetched libraries in scope, with their indexes.
     pub(super) fn fetched_views(&self) -> impl Iterator<Item = (usize, &'v L)> {
-        views_in_scope(self.views, self.scope).filter(|(_, view)| view.is_fetched())
+        libraries_in_scope(self.libraries, self.scope).filter(|(_, view)| view.is_fetched())
     }
 
     /// Resolves the folder in the fetched libraries in scope, without checking for damaged segments.
@@ -80,7 +80,7 @@ where
         if !totals.is_empty() {
             return self.to_resolution(totals, match_kind, Reason::None);
         }
-        let positions = folder_positions(self.views, self.mappings, self.path);
+        let positions = folder_positions(self.libraries, self.mappings, self.path);
         // A path that is not UTF-8 has no suffix matches.
         let is_text = self.path.is_utf8();
         let by_suffix = is_text.then(|| self.resolve_by_suffix(&positions)).flatten();
@@ -116,8 +116,8 @@ where
     /// otherwise the unfetched libraries. `is_host_path`: the folder is a host path, so server-to-host rules translate
     /// the listed paths.
     fn add_below(&self, fetched: bool, folder: &[u8], is_host_path: bool, totals: &mut FolderTotals<'v>) {
-        let views = views_in_scope(self.views, self.scope);
-        for (library, view) in views.filter(|(_, view)| view.is_fetched() == fetched) {
+        let libraries = libraries_in_scope(self.libraries, self.scope);
+        for (library, view) in libraries.filter(|(_, view)| view.is_fetched() == fetched) {
             let contents = view.folder_contents(folder, is_host_path);
             if contents.files > 0 {
                 totals.add(library, &contents, true);
@@ -177,7 +177,7 @@ where
         let matched_form = &folders.first()?.form;
         let contents = folders
             .iter()
-            .map(|folder| self.views[folder.library].folder_contents(&folder.form, false));
+            .map(|folder| self.libraries[folder.library].folder_contents(&folder.form, false));
         let contents: Vec<FolderContents<'v>> = contents.collect();
         let mut totals = FolderTotals::default();
         for (folder, folder_contents) in folders.iter().zip(&contents) {
@@ -192,13 +192,14 @@ where
         // The list is one folder if all forms are equal and the list is complete.
         let is_one_folder = folders.iter().all(|folder| folder.form == *matched_form) && folder_count == folders.len();
         let only_root_differs = |found: &FoundMember<'v>| {
-            let view = &self.views[found.library];
+            let view = &self.libraries[found.library];
             let below = NormalPath::with(matched_form, |form| view.components_below_location(form));
             folder_root_differs(&found.member.item, self.folder, matched_form, components, below)
         };
         // Plex should list a folder in a location under its own path, so a suffix match for it is uncertain.
-        let is_unfetched_elsewhere =
-            |found: &FoundMember<'v>| has_unfetched_of_kind(self.views, self.scope, self.views[found.library].kind());
+        let is_unfetched_elsewhere = |found: &FoundMember<'v>| {
+            has_unfetched_of_kind(self.libraries, self.scope, self.libraries[found.library].kind())
+        };
         let member = totals.members.first().filter(|_| is_one_folder && totals.total == 1);
         let evidence = if positions.iter().any(|position| *position >= FolderPosition::Above) {
             Reason::NotListed
@@ -236,8 +237,12 @@ where
             // A folder that contains the matched folder is not another one.
             !lies_at_or_under(matched_form, &folder) && view.folder_contents(&folder, false).files > 0
         };
-        let mut views = self.views.iter().map(|view| &**view).filter(|view| view.is_fetched());
-        views.any(|view| {
+        let mut libraries = self
+            .libraries
+            .iter()
+            .map(|view| &**view)
+            .filter(|view| view.is_fetched());
+        libraries.any(|view| {
             view.locations()
                 .any(|location| (1..=names.len()).any(|count| is_listed(view, location, count)))
         })
@@ -282,19 +287,20 @@ where
 
     /// Returns whether each matched folder is above a location of its library; `false` if no folder matched.
     fn is_above_locations(&self, totals: &FolderTotals<'_>) -> bool {
-        let is_above =
-            |folder: &FoundFolder| self.views[folder.library].folder_position(&folder.form) == FolderPosition::Above;
+        let is_above = |folder: &FoundFolder| {
+            self.libraries[folder.library].folder_position(&folder.form) == FolderPosition::Above
+        };
         !totals.folders.is_empty() && totals.folders.iter().all(is_above)
     }
 
     /// Returns why no listed folder matches, judged by the libraries with the nearest locations.
     fn miss_reason(&self, positions: &[FolderPosition]) -> Reason {
-        let views_in_scope = || views_in_scope(self.views, self.scope);
-        let nearest = views_in_scope()
+        let libraries_in_scope = || libraries_in_scope(self.libraries, self.scope);
+        let nearest = libraries_in_scope()
             .map(|(library, _)| positions[library])
             .max()
             .unwrap_or(FolderPosition::Elsewhere);
-        let mut nearest_views = views_in_scope().filter(|(library, _)| positions[*library] == nearest);
+        let mut nearest_views = libraries_in_scope().filter(|(library, _)| positions[*library] == nearest);
         if nearest_views.any(|(_, view)| !view.is_fetched()) {
             return Reason::NotFetched;
         }

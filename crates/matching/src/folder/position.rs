@@ -13,18 +13,18 @@ pub fn folder_form<'p>(path: &NormalPath<'p>) -> &'p [u8] {
     path.form().strip_suffix(b"/").unwrap_or(path.form())
 }
 
-/// Returns, for each library in `views`, whether the folder equals a location of the library, lies in one, contains
+/// Returns, for each library in `libraries`, whether the folder equals a location of the library, lies in one, contains
 /// one, or is outside all of them. If mappings rewrite the folder, returns the nearest of the resulting positions.
 #[must_use]
-pub fn folder_positions<L, V>(views: &[V], mappings: &Mappings, path: &NormalPath<'_>) -> Vec<FolderPosition>
+pub fn folder_positions<L, V>(libraries: &[V], mappings: &Mappings, path: &NormalPath<'_>) -> Vec<FolderPosition>
 where
     L: FolderIndex,
     V: Deref<Target = L>,
 {
     let folder = folder_form(path);
-    let mut positions: Vec<FolderPosition> = views.iter().map(|view| view.folder_position(folder)).collect();
+    let mut positions: Vec<FolderPosition> = libraries.iter().map(|view| view.folder_position(folder)).collect();
     rewrite_folder(mappings, folder, |folder| {
-        for (position, view) in positions.iter_mut().zip(views) {
+        for (position, view) in positions.iter_mut().zip(libraries) {
             *position = (*position).max(view.folder_position(folder));
         }
         None::<()>
