@@ -1,6 +1,6 @@
 #!/bin/sh
 # Runs the fuzz targets with cargo-fuzz, under AddressSanitizer: `make fuzz`. Each target runs for TIME seconds (60 by
-# default) or RUNS times. TARGETS="paths calls" selects targets. New inputs stay in build/fuzz/NAME/corpus, and failing
+# default) or RUNS times. TARGETS="paths logs" selects targets. New inputs stay in build/fuzz/NAME/corpus, and failing
 # inputs in build/fuzz/NAME/found. To repeat a failure, run PLEXINDEX_FUZZ=NAME RUSTC_BOOTSTRAP=1 cargo fuzz run
 # plexindex-fuzz FILE.
 set -eu

@@ -129,5 +129,4 @@ targets! {
     pages,
     opening,
     logs,
-    calls,
 }

@@ -5,11 +5,7 @@
 #![allow(clippy::too_many_lines)] // one arm for each operation
 
 mod bodies;
-mod calls;
 mod events;
-#[allow(dead_code, unused_imports)] // shared with tests
-#[path = "../../tests/support/index.rs"]
-mod index;
 mod input;
 mod ladder;
 mod logs;
@@ -17,7 +13,6 @@ mod opening;
 mod pages;
 mod paths;
 mod segments;
-mod server;
 
 /// A target.
 pub struct Target {
@@ -41,7 +36,6 @@ pub const TARGETS: &[Target] = &[
     target("pages", 2_000, pages::run),
     target("opening", 2_000, opening::run),
     target("logs", 4_000, logs::run),
-    target("calls", 1_000, calls::run),
 ];
 
 /// The target of this name.

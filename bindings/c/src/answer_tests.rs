@@ -23,3 +23,48 @@ fn an_item_without_a_rating_key_leaves_no_answer() {
     assert_eq!(write(&items), Err(Status::Panic));
     assert_eq!(write(&items[..1]).map(|(_, count)| count), Ok(1));
 }
+
+#[test]
+fn a_path_that_is_not_utf8_is_marked_and_whole() {
+    let flags_of = |path: &[u8]| {
+        let item = Item {
+            rating_key: "1".into(),
+            parts: vec![path.into()],
+            ..Item::default()
+        };
+        let mut room = vec![0; 1024];
+        let mut block = BlockWriter {
+            room: &mut room,
+            used: size_of::<ItemRecord>(),
+            next_answer: 0,
+        };
+        block.write_item(0, "/", &FoundItem::of(&item), None);
+        // SAFETY: the record was written there.
+        let record = unsafe { room.as_ptr().cast::<ItemRecord>().read_unaligned() };
+        assert_eq!(room[record.path.offset as usize..][..path.len()], *path);
+        record.flags
+    };
+    assert_eq!(flags_of(b"/a.mkv"), 0);
+    assert_eq!(flags_of(b"/\xff.mkv"), c::PLEXINDEX_ITEM_PATH_NOT_UTF8);
+}
+
+#[test]
+fn a_text_ends_in_a_nul_and_nothing_is_written_behind_the_memory() {
+    let written = |capacity: usize| {
+        let mut memory = [0x5A5A_5A5A_5A5A_5A5A_u64; 2];
+        let mut buffer = Buffer {
+            data: memory.as_mut_ptr().cast(),
+            capacity,
+            length: 0,
+        };
+        let status = write_bytes(&mut buffer, b"abc").map_err(|error| error.status);
+        (status, buffer.length, memory[0].to_ne_bytes())
+    };
+    assert_eq!(written(4), (Ok(Status::Ok), 3, *b"abc\0ZZZZ"));
+    assert_eq!(written(3), (Err(Status::BufferTooSmall), 4, *b"ZZZZZZZZ"));
+    // The struct of an older header.
+    let mut place = [b'Z'; 8];
+    // SAFETY: all of it is there.
+    unsafe { crate::strings::write_fields(b"abcdefgh", &raw mut place, 3) };
+    assert_eq!(place, *b"abcZZZZZ");
+}
