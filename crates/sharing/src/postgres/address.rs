@@ -102,11 +102,7 @@ const EXAMPLE: &str = "postgresql://user@host/database";
 /// [`Status::InvalidArgument`], whose message states the invalid part and the remedy. No message contains a password.
 pub fn parse(address: &str, environment: impl Fn(&str) -> Option<String>) -> Result<Address> {
     let environment = |name: &str| environment(name).filter(|value| !value.is_empty());
-    if !address.starts_with("postgresql://") && !address.starts_with("postgres://") {
-        return invalid_argument_error(format!(
-            "the address of the shared log must start with postgresql://, as in {EXAMPLE}"
-        ));
-    }
+    check_user(address)?;
     // tokio-postgres parses the address without the parameters that it does not support.
     let (main_part, query) = address.split_once('?').unwrap_or((address, ""));
     let (mut sslmode, mut sslrootcert, mut supported) = (SslMode::VerifyFull, None, Vec::new());
@@ -116,6 +112,11 @@ pub fn parse(address: &str, environment: impl Fn(&str) -> Option<String>) -> Res
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         match name {
+            "connect_timeout" if value.parse::<u32>().is_err() => {
+                return invalid_argument_error(
+                    "the address of the shared log has an invalid connect_timeout; write a number of seconds",
+                );
+            }
             "host" | "port" | "application_name" | "connect_timeout" => supported.push(pair),
             "sslmode" => sslmode = parse_sslmode(value)?,
             "sslrootcert" => sslrootcert = Some(decoded(name, value)?),
@@ -189,6 +190,29 @@ pub fn parse(address: &str, environment: impl Fn(&str) -> Option<String>) -> Res
         SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => Encryption::Require,
     });
     Ok(address)
+}
+
+/// Fails if the address has another scheme, a password, or an @ that does not follow the user.
+fn check_user(address: &str) -> Result<()> {
+    let schemes = ["postgresql://", "postgres://"];
+    let Some(parts) = schemes.iter().find_map(|scheme| address.strip_prefix(scheme)) else {
+        return invalid_argument_error(format!(
+            "the address of the shared log must start with postgresql://, as in {EXAMPLE}"
+        ));
+    };
+    // tokio-postgres takes everything before the first @ for the user and the password.
+    if let Some((user, others)) = parts.split_once('@') {
+        if user.contains(':') {
+            return refuse_password();
+        }
+        if user.contains(['/', '?']) || others.contains('@') {
+            return invalid_argument_error(format!(
+                "the address of the shared log has an @ that does not follow the user; write {EXAMPLE}, with %40 for \
+                 every other @"
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Returns the error for an address that contains a password.
