@@ -68,7 +68,7 @@ pub struct SharedView {
     #[cfg_attr(feature = "schema", schemars(with = "Option<u64>"))]
     pub age: Option<Duration>,
     /// Number of entries by kind: `probe`, `listing`, `item`, `match`, `invalid_item`, `invalid_path`,
-    /// `invalid_library`, `hint`, `search`. Omits kinds without entries.
+    /// `invalid_library`. Omits kinds without entries.
     pub entries: BTreeMap<&'static str, u64>,
     /// Number of hosts that have delivered entries, or whose entries are still in the log.
     pub hosts: u64,
