@@ -120,9 +120,11 @@ impl SyncJob<'_> {
         let is_whole = listing.total.is_none_or(|total| total == listing.rows) && draft.items() == listing.keyed;
         let is_settled = freshness::was_unchanged_during_listing(&listing.change, listing.begun_ms, &after.change);
         let mut result = ListingResult {
-            provisional: !(is_whole && is_settled),
+            // Until the job has merged the items that follow a copied listing in the log, answers are stale.
+            provisional: self.copied_ms.is_some() || !(is_whole && is_settled),
             partial: !is_whole,
-            now_ms,
+            listed_ms: now_ms,
+            checked_ms: if self.copied_ms.is_some() { 0 } else { now_ms },
         };
         if why != RefreshReason::Full && self.is_held_back(view_id, row, &listing, &after, draft.items(), now_ms)? {
             return Ok(());

@@ -33,6 +33,32 @@ pub struct Entry {
     pub age: Duration,
     /// Time at which the exchange requested the entry, in Unix ms by this host's clock; the log returns 0.
     pub requested_ms: i64,
+    /// Time at which the exchange received the entry; the log returns 0.
+    pub answered_ms: i64,
+}
+
+impl Entry {
+    /// Returns the age when the log returned the entry, in ms.
+    fn age_ms(&self) -> i64 {
+        i64::try_from(self.age.as_millis()).unwrap_or(i64::MAX)
+    }
+
+    /// Returns the earliest time at which the entry can have been written, in Unix ms by this host's clock.
+    pub(crate) fn written_ms(&self) -> i64 {
+        // The host may have been suspended since then, so the current time would make the entry too new.
+        self.requested_ms.saturating_sub(self.age_ms())
+    }
+
+    /// Returns the latest time at which the entry can have been written, in Unix ms by this host's clock.
+    pub(crate) fn latest_written_ms(&self) -> i64 {
+        self.answered_ms.saturating_sub(self.age_ms())
+    }
+
+    /// Returns when a host read the entry's state from the server, in Unix ms. `age_ms`: its age when it was written.
+    pub(crate) fn observed_ms(&self, age_ms: u64) -> i64 {
+        self.written_ms()
+            .saturating_sub(i64::try_from(age_ms).unwrap_or(i64::MAX))
+    }
 }
 
 /// One page of log entries.

@@ -95,7 +95,8 @@ pub fn finish(store: &Arc<Store>, view_id: ViewId, listing: &Listing) -> Library
     let finished = ListingResult {
         provisional: false,
         partial: false,
-        now_ms: NOW_MS,
+        listed_ms: NOW_MS,
+        checked_ms: NOW_MS,
     };
     segments
         .publish(view_id, &row, listing, &finished, new, Deadline::NONE)

@@ -125,7 +125,8 @@ fn two_writers_of_one_listing_do_not_remove_each_others_rows() {
         let finished = ListingResult {
             provisional: false,
             partial: false,
-            now_ms: NOW_MS,
+            listed_ms: NOW_MS,
+            checked_ms: NOW_MS,
         };
         let rows = ListingRows(&store);
         late(

@@ -91,7 +91,9 @@ pub struct ListingResult {
     /// Whether the listing's item counts disagree, so that rows may be missing.
     pub partial: bool,
     /// Time when the listing was completed, in Unix ms.
-    pub now_ms: i64,
+    pub listed_ms: i64,
+    /// Time when the listing was last known to be current, in Unix ms.
+    pub checked_ms: i64,
 }
 
 pub struct ListingRows<'s>(pub &'s Store);

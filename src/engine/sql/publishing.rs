@@ -356,16 +356,17 @@ fn set_finished(tx: &Tx<'_>, view_id: ViewId, listing: &Listing, finished: &List
     // The column `provisional` is 1 if a scan ran during the fetch, and 2 if item counts disagree. `shrunk` is -1 if no
     // listing is held back.
     tx.run(
-        "UPDATE libraries SET told_items = listed_items, listed_token = ?2, listed_ms = ?3, checked_ms = ?3, \
+        "UPDATE libraries SET told_items = listed_items, listed_token = ?2, listed_ms = ?3, checked_ms = ?7, \
          provisional = ?4, begun_seq = ?5, merged_seq = ?5, left_out = ?6, unexplained_seq = 0, shrunk = -1, hint = CASE WHEN hint_seq <= ?5 THEN 0 ELSE hint END \
          WHERE id = ?1",
         params![
             id,
             listing.change.token,
-            finished.now_ms,
+            finished.listed_ms,
             i64::from(finished.provisional) + i64::from(finished.provisional && finished.partial),
             listing.begun_sequence,
             listing.rows.saturating_sub(listing.keyed).cast_signed(),
+            finished.checked_ms,
         ],
     )?;
     tx.run("DELETE FROM listings WHERE library = ?1", [id])?;

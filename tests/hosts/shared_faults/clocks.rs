@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use plexindex_sharing::{EntryKind, HostId, Position, SharedLog};
 use plexindex_tests::memory_log::{MemoryLog, Trouble};
 
-use crate::shared_faults::hosts::{NONE, World, exchange};
+use crate::shared_faults::hosts::{NEW, NONE, World, exchange};
 use crate::support::index::{ManualClock, QueryOptions};
 use crate::support::{HOUR_MS, NOW_MS, offline, path_of, remove, requests};
 
@@ -137,6 +137,19 @@ fn what_a_sleeping_host_reads_is_as_old_as_it_is() {
     two.exchange();
     let answer = two.index.match_path(&offline(&two.movies), path.as_bytes());
     assert!(answer.expect("answered").stale);
+}
+
+/// The log answers so late that news could be older than this host's own listing.
+#[test]
+fn what_a_late_answer_has_is_as_new_as_it_is() {
+    let world = World::of(20);
+    let one = world.host();
+    world.clock.advance_ms(1_000);
+    world.plant(&[world.new_item()]);
+    let clock = Arc::clone(&world.clock);
+    one.gate.once_before("read", move || clock.advance_ms(10_000));
+    one.exchange();
+    assert!(one.known(NEW).is_some());
 }
 
 /// Another host took over meanwhile: the fence refuses what the first one has.

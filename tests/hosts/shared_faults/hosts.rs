@@ -4,8 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use plexindex::model::MatchKind;
+use plexindex::model::{Item, MatchKind};
 use plexindex::options::{Mapping, Options, Ttl};
+use plexindex_sharing::bodies::{ItemBody, encode, new_entry};
 use plexindex_sharing::{EntryKind, HostId, NewEntry, Position, SharedLog, ViewNumber};
 use plexindex_standin::Standin;
 use plexindex_tests::memory_log::MemoryLog;
@@ -17,6 +18,9 @@ use crate::support::index::{Index, Library, ManualClock, QueryOptions};
 use crate::support::{clock, movies, offline, options};
 
 pub const NONE: plexindex::inside::Deadline = plexindex::inside::Deadline::NONE;
+
+/// The file of [`World::new_item`].
+pub const NEW: &str = "/data/movies/New.mkv";
 
 pub struct World {
     pub server: Standin,
@@ -198,5 +202,17 @@ impl World {
         let entries = news.expect("read").entries;
         let listing = entries.into_iter().find(|entry| entry.name.kind == EntryKind::Listing);
         listing.expect("a listing").name.library
+    }
+
+    /// News of an item that the server does not have.
+    pub fn new_item(&self) -> NewEntry {
+        let new = Item {
+            rating_key: "77".into(),
+            title: "New".into(),
+            parts: vec![NEW.into()],
+            ..Item::default()
+        };
+        let body = ItemBody { item: Some(new) };
+        new_entry(EntryKind::Item, &self.library(), b"77", encode(&body))
     }
 }

@@ -1,6 +1,7 @@
 //! Several hosts share one index: what goes wrong around the log, at each step. The log is in memory.
 
 mod clocks;
+mod copies;
 mod echoes;
 pub mod gate;
 mod hosts;

@@ -5,7 +5,7 @@ use plexindex_sharing::SharedIndex;
 use plexindex_tests::memory_log::Trouble;
 
 use crate::shared_faults::hosts::{Host, World, exchange};
-use crate::support::path_of;
+use crate::support::{HOUR_MS, path_of, requests};
 
 /// Two hosts that know the library, and three keys of it.
 fn start() -> (World, Host, Host, [String; 3]) {
@@ -28,6 +28,20 @@ fn expect_agreement(world: &World, hosts: [&Host; 2], path: &str, key: Option<&S
     for host in hosts.into_iter().chain([&new]) {
         assert_eq!(host.confirmed(path).as_ref(), key);
     }
+}
+
+/// Its listing expired, and the last probe found it to be current.
+#[test]
+fn a_host_that_cannot_write_waits_before_it_asks_the_server() {
+    let (world, _one, two, [first, ..]) = start();
+    world.clock.advance_ms(2 * HOUR_MS);
+    two.gate.refuse();
+    two.record("/mnt/own/1.mkv", &first);
+    two.index.exchange();
+    let (path, _) = path_of(&world.server, 1, 3);
+    let before = requests(&world.server);
+    assert!(two.movies.match_path(path.as_bytes()).expect("answered").stale);
+    assert_eq!(requests(&world.server), before);
 }
 
 #[test]

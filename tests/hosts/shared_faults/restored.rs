@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use plexindex::error::{Error, Status};
 use plexindex::model::Item;
 use plexindex_sharing::bodies::{ItemBody, encode, new_entry};
 use plexindex_sharing::{EntryKind, SharedLog as _};
@@ -230,36 +229,6 @@ fn a_host_with_a_long_outbox_stays_one_host() {
     one.exchange();
     let summary = world.log.summary(NONE).expect("read");
     assert_eq!(summary.iter().map(|view| view.hosts).collect::<Vec<_>>(), [1]);
-}
-
-/// Without them, the copy would be taken for current.
-#[test]
-fn a_listing_is_copied_with_the_items_that_follow_it_or_not_at_all() {
-    let world = World::of(20);
-    let one = world.host();
-    let new = Item {
-        rating_key: "77".into(),
-        title: "New".into(),
-        parts: vec!["/data/movies/New.mkv".into()],
-        ..Item::default()
-    };
-    let body = ItemBody { item: Some(new) };
-    let entry = new_entry(EntryKind::Item, &world.library(), b"77", encode(&body));
-    for is_cut in [false, true] {
-        let two = world.new_host(|_| {});
-        one.exchange();
-        world.plant(std::slice::from_ref(&entry));
-        let mut is_copied = false;
-        two.gate.set(move |call, is_made| {
-            is_copied |= call == "chunk" && is_made;
-            if is_cut && is_copied && call == "read" {
-                return Err(Error::new(Status::Connect, "cut"));
-            }
-            Ok(())
-        });
-        two.refresh();
-        assert!(two.known("/data/movies/New.mkv").is_some(), "{is_cut}");
-    }
 }
 
 /// A log that takes no writes can be read: a new host knows what others confirmed.

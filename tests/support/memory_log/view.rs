@@ -111,6 +111,7 @@ pub fn entry(name: &EntryName, stored: &Stored, now_ms: i64) -> Entry {
         host: stored.host,
         age: age(stored.at_ms, now_ms),
         requested_ms: 0,
+        answered_ms: 0,
     }
 }
 

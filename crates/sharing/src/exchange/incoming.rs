@@ -204,13 +204,14 @@ impl Exchange {
         let requested_ms = self.clock.now_ms();
         let read = |log: &dyn SharedLog, limit| log.read(view.number, after, ENTRIES_PER_REQUEST, limit);
         let mut page = self.send_request_by(until, read)?;
+        let answered_ms = self.clock.now_ms();
         for entry in &mut page.entries {
-            entry.requested_ms = requested_ms;
+            (entry.requested_ms, entry.answered_ms) = (requested_ms, answered_ms);
         }
         Ok(page)
     }
 
-    pub fn store_position(&self, view: &LogView, place: &SharedLogPosition) -> Result<()> {
+    fn store_position(&self, view: &LogView, place: &SharedLogPosition) -> Result<()> {
         Outbox(&self.store).store_log_position(view.view_id, self.log.name(), self.mappings, place, Deadline::NONE)
     }
 
@@ -251,7 +252,7 @@ impl Exchange {
     }
 
     /// Applies entries in order, without creating entries for other hosts.
-    fn apply(&self, view: &LogView, entries: &[Entry]) -> Result<()> {
+    pub fn apply(&self, view: &LogView, entries: &[Entry]) -> Result<()> {
         without_entries(|| self.apply_groups(view, entries))
     }
 
@@ -320,7 +321,7 @@ impl Exchange {
         let Some(body) = decode::<ProbeBody>(&entry.body) else {
             return Ok(());
         };
-        let observed_ms = Self::observed_ms(entry, body.age_ms);
+        let observed_ms = entry.observed_ms(body.age_ms);
         let rows = LibraryRows(&self.store).libraries(view.view_id)?;
         if rows.iter().any(|row| row.checked_ms > observed_ms) {
             return Ok(());
@@ -343,18 +344,6 @@ impl Exchange {
             .map(drop)
     }
 
-    /// Returns the time at which an entry was written, in Unix ms by this host's clock.
-    pub fn written_ms(entry: &Entry) -> i64 {
-        let age = i64::try_from(entry.age.as_millis()).unwrap_or(i64::MAX);
-        // The host may have been suspended since then, so the current time would make the entry too new.
-        entry.requested_ms.saturating_sub(age)
-    }
-
-    /// Returns when a host read an entry's state from the server, in Unix ms. `age_ms`: its age when it was written.
-    pub fn observed_ms(entry: &Entry, age_ms: u64) -> i64 {
-        Self::written_ms(entry).saturating_sub(i64::try_from(age_ms).unwrap_or(i64::MAX))
-    }
-
     /// If this folder has the listing that another host's entry describes, marks it as current as of the entry.
     fn apply_listing_head(&self, row: &LibraryRow, entry: &Entry) -> Result<()> {
         let Some(head) = decode::<ListingBody>(&entry.body) else {
@@ -363,7 +352,7 @@ impl Exchange {
         if !row.generation.is_fetched() || Outbox(&self.store).shared_listing(row.id)? != Some(head.listing) {
             return Ok(()); // a call that needs the listing copies it
         }
-        self.mark_synced_to_head(row, &head, Self::observed_ms(entry, head.age_ms))
+        self.mark_synced_to_head(row, &head, entry.observed_ms(head.age_ms))
     }
 
     /// Records that a library has the state in `head`, observed at `observed_ms`, unless plexindex checked it later.
@@ -394,13 +383,13 @@ impl Exchange {
 
     /// Merges items that other hosts fetched from the server, and removes items that they found missing. Does nothing
     /// if this folder has no listing of the library.
-    pub fn apply_items(&self, row: &LibraryRow, entries: &[Entry]) -> Result<()> {
+    fn apply_items(&self, row: &LibraryRow, entries: &[Entry]) -> Result<()> {
         if !row.generation.is_fetched() {
             return Ok(());
         }
         // A listing that this host fetched itself is newer than entries from before the fetch.
         let (begun_ms, now_ms) = (Outbox(&self.store).listing_begun_ms(row.id)?, self.clock.now_ms());
-        let is_older = |entry: &&Entry| begun_ms <= now_ms && Self::written_ms(entry) < begun_ms;
+        let is_older = |entry: &&Entry| begun_ms <= now_ms && entry.latest_written_ms() < begun_ms;
         let newer = entries.iter().filter(|entry| !is_older(entry));
         let bodies = newer.filter_map(|entry| Some((entry, decode::<ItemBody>(&entry.body)?)));
         let mut merged = Vec::new();

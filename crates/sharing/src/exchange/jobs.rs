@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 use super::chunks::LogSource;
 use super::core::{Exchange, LogView, Unavailable, without_entries};
 use crate::bodies::ListingBody;
-use crate::contract::{Entry, EntryKind};
-use crate::engine::{LibraryRow, LibraryRows, Outbox, SharedLogPosition, listing_age};
+use crate::contract::{Entry, EntryKind, Position};
+use crate::engine::{LibraryRow, LibraryRows, Outbox};
 use crate::error::{Error, Result, Status};
 use crate::freshness::{self, NeededRequest};
-use crate::model::Hint;
+use crate::model::{Hint, SourceState};
 use crate::sync::{MergedDelta, RefreshReason, SyncJob};
 
 /// Interval between checks for a result from the host that holds the lease.
@@ -22,13 +22,13 @@ impl Exchange {
     pub fn exchange_before_refresh(&self, job: &SyncJob<'_>, row: &LibraryRow, why: RefreshReason) -> Result<bool> {
         let may_copy = why == RefreshReason::Due && !(job.skips_listings && row.generation.is_fetched());
         if let Some(view) = self.view()? {
-            if may_copy && self.copy_current_listing(job, &view, row)? {
-                let stored = LibraryRows(&self.store).library_row(row.id)?;
-                let needed = freshness::needed_request(&listing_age(&stored), &self.policy, self.clock.now_ms());
-                return Ok(needed == NeededRequest::Nothing);
-            }
             if !may_copy {
                 self.exchange_exclusively(&view, job.bounds.deadline)?;
+            } else if self.copy_current_listing(job, &view, row)? {
+                let age = job.sync.age(&LibraryRows(&self.store).library_row(row.id)?);
+                if freshness::needed_request(&age, &self.policy, self.clock.now_ms()) == NeededRequest::Nothing {
+                    return Ok(true);
+                }
             }
         }
         Ok(matches!(why, RefreshReason::Due | RefreshReason::Missing) && self.should_await_log(row))
@@ -125,14 +125,11 @@ impl Exchange {
         };
         let has_copy = Outbox(&self.store).shared_listing(row.id)? == Some(head.listing);
         // While the log was unavailable, this host may itself have fetched a newer listing.
-        let is_older = Self::written_ms(&entry) <= stored.checked_ms;
+        let is_older = entry.written_ms() <= stored.checked_ms;
         if (has_copy || is_older) && stored.generation.is_fetched() && !stored.due {
             return Ok(false);
         }
-        let copied = self.with_exchange_lock(job.bounds.deadline, || {
-            self.copy_listing(job, view, &stored, &entry, &head)
-        });
-        match copied {
+        match self.copy_listing(job, view, &stored, &entry, &head) {
             // A chunk is missing or damaged, or the log is unavailable. This host then tries to acquire the lease.
             Err(error) if matches!(error.status, Status::BadAnswer | Status::Timeout) => {
                 log::info!("'{}': {error}", stored.library.title);
@@ -167,8 +164,9 @@ impl Exchange {
     }
 
     /// Copies a listing that another host published, together with the listing's age, and merges the items that the log
-    /// received after the listing, even if this folder has already applied them. The caller holds the folder's exchange
-    /// lock. `entry` and `head`: the listing's entry in the log, and its decoded body.
+    /// received after the listing, even if this folder has already applied them. If this process is killed before then,
+    /// answers are stale until another call copies the listing. `entry` and `head`: the listing's entry in the log, and
+    /// its decoded body.
     fn copy_listing(
         &self,
         job: &SyncJob<'_>,
@@ -177,53 +175,74 @@ impl Exchange {
         entry: &Entry,
         head: &ListingBody,
     ) -> Result<()> {
-        let observed_ms = Self::observed_ms(entry, head.age_ms);
+        let observed_ms = entry.observed_ms(head.age_ms);
         let source = LogSource {
             exchange: self,
             view: *view,
             head: head.clone(),
         };
-        let (mut items, mut position) = (Vec::new(), head.included);
-        loop {
-            let timeout = |_: Unavailable| Error::new(Status::Timeout, "the shared log did not answer; retry");
-            if job.bounds.deadline.has_passed() {
-                return Err(timeout(Unavailable));
-            }
-            let page = self.read_page(view, position, job.bounds.deadline).map_err(timeout)?;
-            let is_item_of_library =
-                |entry: &Entry| entry.name.kind == EntryKind::Item && entry.name.library == row.library.uuid;
-            items.extend(page.entries.into_iter().filter(is_item_of_library));
-            position = page.position;
-            if !page.has_more {
-                break;
-            }
-        }
-        // If this process is killed before it has merged the items, the next exchange reads them again.
-        let stored = self.read_position(view.view_id)?;
-        self.store_position(
-            view,
-            &SharedLogPosition {
-                position: head.included,
-                ..stored
-            },
-        )?;
+        let (entries, position) = self.read_library(job, view, row, head.included)?;
+        // Without a number, later entries do not mark the listing as current.
+        let (outbox, deadline) = (Outbox(&self.store), job.bounds.deadline);
+        outbox.store_shared_listing(row.id, 0, outbox.listing_begun_ms(row.id)?, deadline)?;
         let mut row = row.clone();
-        row.library.change = head.change.clone();
+        row.library.change = SourceState {
+            token: String::new(), // stored last
+            ..head.change.clone()
+        };
         let copy_job = SyncJob {
             source: &source,
             copied_ms: Some(observed_ms),
             ..*job
         };
-        let store = &self.store;
-        let copied = without_entries(|| copy_job.list(&row, RefreshReason::Due));
-        if copied.is_ok() {
-            log::info!("'{}': copied the listing from another host", row.library.title);
-            // The time 0 means that this host did not fetch the listing from the server.
-            Outbox(store).store_shared_listing(row.id, head.listing, 0, job.bounds.deadline)?;
-            self.apply_items(&LibraryRows(store).library_row(row.id)?, &items)?;
-            self.mark_synced_to_head(&LibraryRows(store).library_row(row.id)?, head, observed_ms)?;
+        without_entries(|| copy_job.list(&row, RefreshReason::Due))?;
+        let find_row = || LibraryRows(&self.store).library_row(row.id);
+        if !find_row()?.listed_token.is_empty() {
+            return Ok(()); // a second listing must confirm this listing, which is much smaller
         }
-        self.store_position(view, &stored)?;
-        copied.map(drop)
+        log::info!("'{}': copied the listing from another host", row.library.title);
+        // The time 0 means that this host did not fetch the listing from the server.
+        outbox.store_shared_listing(row.id, 0, 0, deadline)?;
+        self.apply(view, &entries)?;
+        self.mark_synced_to_head(&find_row()?, head, observed_ms)?;
+        // Another exchange may have applied entries to the old listing.
+        self.with_exchange_lock(deadline, || {
+            let Ok((mut entries, _)) = self.read_library(job, view, &row, position) else {
+                return Ok(()); // the listing has the state in `head`, but no number
+            };
+            self.apply(view, &entries)?;
+            outbox.store_shared_listing(row.id, head.listing, 0, deadline)?;
+            entries.retain(|entry| entry.name.kind == EntryKind::Listing);
+            self.apply(view, &entries)
+        })
+    }
+
+    /// Reads a library's items and listing heads that follow a position, and returns them with the log's last position.
+    /// Fails if the log does not answer.
+    fn read_library(
+        &self,
+        job: &SyncJob<'_>,
+        view: &LogView,
+        row: &LibraryRow,
+        mut position: Position,
+    ) -> Result<(Vec<Entry>, Position)> {
+        let mut entries = Vec::new();
+        loop {
+            let page = if job.bounds.deadline.has_passed() {
+                Err(Unavailable)
+            } else {
+                self.read_page(view, position, job.bounds.deadline)
+            };
+            let page =
+                page.map_err(|Unavailable| Error::new(Status::Timeout, "the shared log did not answer; retry"))?;
+            entries.extend(page.entries.into_iter().filter(|entry| {
+                matches!(entry.name.kind, EntryKind::Item | EntryKind::Listing)
+                    && entry.name.library == row.library.uuid
+            }));
+            position = page.position;
+            if !page.has_more {
+                return Ok((entries, position));
+            }
+        }
     }
 }

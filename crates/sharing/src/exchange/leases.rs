@@ -27,8 +27,9 @@ impl Exchange {
     pub fn find(&self, view: &LogView, names: &[EntryName]) -> std::result::Result<Vec<Entry>, Unavailable> {
         let requested_ms = self.clock.now_ms();
         let mut found = self.send_request(|log, limit| log.find(view.number, names, limit))?;
+        let answered_ms = self.clock.now_ms();
         for entry in &mut found {
-            entry.requested_ms = requested_ms;
+            (entry.requested_ms, entry.answered_ms) = (requested_ms, answered_ms);
         }
         Ok(found)
     }

@@ -76,6 +76,7 @@ impl Undelivered {
             host: HostId(row.host.0),
             age: Duration::ZERO,
             requested_ms: 0,
+            answered_ms: 0,
         };
         matches.flatten().map(entry).collect()
     }

@@ -143,6 +143,7 @@ fn entry(row: &Row) -> Option<Entry> {
         host: HostId(row.get(4)),
         age: milliseconds(row.get(5)),
         requested_ms: 0,
+        answered_ms: 0,
         body: row.get(6),
     })
 }

@@ -1,0 +1,81 @@
+//! A host copies a listing of another host.
+
+use std::sync::Arc;
+
+use plexindex::error::{Error, Status};
+use plexindex_sharing::{HostId, SharedLog as _};
+
+use crate::shared_faults::hosts::{Host, NEW, NONE, World};
+use crate::support::index::QueryOptions;
+use crate::support::offline;
+use crate::support::worker::database;
+
+fn is_stale(host: &Host, path: &str) -> bool {
+    let answer = host.index.match_path(&offline(&host.movies), path.as_bytes());
+    answer.expect("answered").stale
+}
+
+/// Without them, the copy would be taken for current.
+#[test]
+fn a_listing_is_copied_with_the_items_that_follow_it_or_not_at_all() {
+    let world = World::of(20);
+    let one = world.host();
+    let entry = world.new_item();
+    for is_cut in [false, true] {
+        let two = world.new_host(|_| {});
+        one.exchange();
+        world.plant(std::slice::from_ref(&entry));
+        let mut is_copied = false;
+        two.gate.set(move |call, is_made| {
+            is_copied |= call == "chunk" && is_made;
+            if is_cut && is_copied && call == "read" {
+                return Err(Error::new(Status::Connect, "cut"));
+            }
+            Ok(())
+        });
+        two.refresh();
+        assert!(two.known(NEW).is_some(), "{is_cut}");
+    }
+}
+
+/// The copy holds no lock for which this process would wait, and has what it took.
+#[test]
+fn a_process_takes_news_while_another_one_copies() {
+    let world = World::of(20);
+    let _one = world.host();
+    let (two, entry) = (world.new_host(|_| {}), world.new_item());
+    let other = world.open(two.options.clone(), Arc::clone(&two.clock), None);
+    let (log, view) = (Arc::clone(&world.log), world.view());
+    two.gate.once_before("chunk", move || {
+        let written = log.append(view, HostId(666), &[entry], None, NONE);
+        assert_eq!(written, Ok(true));
+        other.exchange();
+    });
+    two.refresh();
+    assert!(two.known(NEW).is_some());
+    assert!(!is_stale(&two, NEW));
+}
+
+/// The process is killed between the listing and the items that follow it.
+#[test]
+fn a_copy_without_its_items_is_stale_until_it_is_made_again() {
+    let world = World::of(20);
+    let one = world.host();
+    world.plant(&[world.new_item()]);
+    one.exchange();
+    let two = world.after(world.new_host(|_| {}), |folder| {
+        let kill = "CREATE TRIGGER kill BEFORE INSERT ON shared_listings \
+                    WHEN (SELECT generation FROM libraries WHERE id = NEW.library) <> 0 \
+                    BEGIN SELECT RAISE(ABORT, 'killed'); END";
+        database(folder).execute_batch(kill).expect("made");
+    });
+    two.index.refresh(&QueryOptions::default(), false).expect_err("killed");
+    let two = world.after(two, |folder| {
+        database(folder).execute_batch("DROP TRIGGER kill").expect("dropped");
+    });
+    two.exchange();
+    assert!(is_stale(&two, NEW));
+    two.refresh();
+    assert!(two.known(NEW).is_some());
+    assert!(!is_stale(&two, NEW));
+}
