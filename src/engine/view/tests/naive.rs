@@ -408,7 +408,8 @@ pub fn resolve(libraries: &[Naive], one: Option<usize>, rules: &[Rule], path: &[
     if is_only_root {
         found = moved;
     }
-    let is_listed_here = |listed: &Vec<u8>| found.values().flatten().any(|path| form(path) == form(listed));
+    // A path in another spelling can be another file.
+    let is_listed_here = |listed: &Vec<u8>| found.values().flatten().any(|path| path == listed);
     let elsewhere = (0..libraries.len()).filter(|n| !asked.contains(n) && libraries[*n].fetched);
     let is_elsewhere = is_only_root && elsewhere.flat_map(moved_in).any(|(_, listed)| !is_listed_here(&listed));
     let first = found.keys().next().map(|(library, _)| *library);
