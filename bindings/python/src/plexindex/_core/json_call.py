@@ -38,7 +38,8 @@ def ask(call: Call, handle: int | None, method: str, request: dict[str, Any], ti
     """Calls a method. Returns the status and the answer, which even a failed call can have."""
     native = load()
     given = {name: value for name, value in request.items() if value is not None}
-    name, raw = convert.text_bytes("method", method), convert.only_text("request", _encode(given), hidden=True) if given else b""
+    name = convert.text_bytes("method", method)
+    raw = convert.only_text("request", _encode(given), hidden=True) if given else b""
     answer = c_char_p()
     try:
         status = call.run(native.call, handle, name, raw, len(raw), call.options(timeout_ms), byref(answer))
