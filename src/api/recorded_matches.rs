@@ -7,8 +7,7 @@ use super::opened::{Index, Library};
 use super::query_builder::Query;
 use crate::engine::RecordRows;
 use crate::error::{Result, Status};
-use crate::platform::files::bytes_of;
-use crate::platform::files::path_from_bytes;
+use crate::platform::files::{bytes_of, path_from_bytes};
 use crate::sync::Selector;
 
 /// A match that a host recorded, with the library that it belongs to.

@@ -179,17 +179,9 @@ impl QueryKind for PathQuery<'_> {
     const VERIFIES_FIRST: bool = true;
 
     fn find<'t>(&self, context: &QueryContext<'t>, outcome: &mut Resolution<'t>) -> Result<()> {
-        let (mappings, first_entry) = (context.queries.reading.mappings(), self.first_entry.take());
-        Resolver::new(&context.snapshot.libraries, context.scope, mappings).resolve_normal(
-            self.path,
-            first_entry,
-            outcome,
-        );
-        add_lookalike(
-            (&context.snapshot.libraries, context.scope, mappings),
-            self.path,
-            outcome,
-        );
+        let (libraries, mappings) = (&context.snapshot.libraries, context.queries.reading.mappings());
+        Resolver::new(libraries, context.scope, mappings).resolve_normal(self.path, self.first_entry.take(), outcome);
+        add_lookalike((libraries, context.scope, mappings), self.path, outcome);
         Ok(())
     }
 

@@ -76,8 +76,8 @@ pub trait Peers: Any + Send + Sync {
     /// Records that the host is using the index, so that plexindex reads other hosts' changes soon.
     fn note_use(&self) {}
 
-    /// Returns whether a library needs no refresh, because another host has just refreshed it, or whether to postpone the
-    /// refresh, because changes from another host are expected soon. Until the changes arrive, queries return stale
+    /// Returns whether a library needs no refresh, because another host has just refreshed it, or whether to postpone
+    /// the refresh, because changes from another host are expected soon. Until the changes arrive, queries return stale
     /// answers.
     fn should_skip_refresh(&self, _job: &SyncJob<'_>, _row: &LibraryRow, _why: RefreshReason) -> Result<bool> {
         Ok(false)

@@ -373,8 +373,8 @@ impl SyncJob<'_> {
             .find_path(&row.library, &wanted, self.bounds, &mut merge_hits)
     }
 
-    /// Returns whether one of the item's files is exactly the requested file (the first of `wanted.candidate_paths`), either
-    /// directly or through a mapping. Returns `false` for an item that cannot be stored.
+    /// Returns whether one of the item's files is exactly the requested file (the first of `wanted.candidate_paths`),
+    /// either directly or through a mapping. Returns `false` for an item that cannot be stored.
     fn is_hit(&self, wanted: &WantedPath<'_>, item: &Item) -> bool {
         let is_file = |part: &ByteString| {
             let path = wanted.candidate_paths.first(); // the requested path itself

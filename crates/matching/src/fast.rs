@@ -33,7 +33,7 @@ where
     pub fn fast_lookup(&self, path: &[u8]) -> Option<LookupHit<'v>> {
         let mut buffer = FoldBuffer::ZEROED;
         let folded = FoldedPath::of(path, &mut buffer);
-        let entry = match (self.only_view(), folded.hash()) {
+        let entry = match (self.only_library(), folded.hash()) {
             (Some((_, view)), Some(hash)) => view.first_entry(hash, folded.stored_length(path)),
             _ => FirstEntry::default(),
         };
@@ -52,7 +52,7 @@ where
     ) {
         let mut folded_paths = [FoldedPath::NotFolded; MAX_BATCH];
         let mut entries = [FirstEntry::default(); MAX_BATCH];
-        let view = self.only_view().map(|(_, view)| view);
+        let view = self.only_library().map(|(_, view)| view);
         for ((path, buffer), folded) in paths.iter().zip(&mut buffers.0).zip(&mut folded_paths) {
             *folded = FoldedPath::of(path, buffer);
             if let (Some(view), Some(hash)) = (view, folded.hash()) {
@@ -76,7 +76,7 @@ where
     fn fast_lookup_folded(&self, path: &[u8], folded: &FoldedPath<'_>, entry: FirstEntry) -> Option<LookupHit<'v>> {
         match folded {
             FoldedPath::Ascii(normal) => {
-                if let Some((library, view)) = self.only_view()
+                if let Some((library, view)) = self.only_library()
                     && let Some(hit) = view.unique_hit(normal, entry)
                 {
                     return Some(LookupHit::new(library, hit));
@@ -86,7 +86,7 @@ where
                 }
             }
             FoldedPath::ExactBytes(spelling) => {
-                if let Some((library, view)) = self.only_view()
+                if let Some((library, view)) = self.only_library()
                     && let Some(hit) = view.unique_hit_by_bytes(spelling, entry)
                 {
                     return Some(LookupHit::new(library, hit));
@@ -95,7 +95,7 @@ where
             FoldedPath::NotFolded => {}
         }
         NormalPath::with(path, |path| {
-            if let Some((library, view)) = self.only_view()
+            if let Some((library, view)) = self.only_library()
                 && let Some(hit) = view.unique_hit(path, first_entry_of(view, path))
             {
                 return Some(LookupHit::new(library, hit));

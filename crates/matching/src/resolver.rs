@@ -65,7 +65,7 @@ where
     /// the path's hash in the only library in scope; `None` if the caller has not looked up the entry.
     pub fn resolve_normal(&self, path: &NormalPath<'_>, entry: Option<FirstEntry>, resolution: &mut Resolution<'v>) {
         // Fast path: the only library in scope lists the path, and the path has only one item.
-        let hit = self.only_view().and_then(|(library, view)| {
+        let hit = self.only_library().and_then(|(library, view)| {
             let entry = entry.unwrap_or_else(|| first_entry_of(view, path));
             let (_, MatchKind::Exact) = view.unique_hit(path, entry)? else {
                 return None;
@@ -89,7 +89,7 @@ where
 
     /// Returns the only library in scope and its index; `None` if all libraries are in scope.
     #[inline]
-    pub(super) fn only_view(&self) -> Option<(usize, &'v L)> {
+    pub(super) fn only_library(&self) -> Option<(usize, &'v L)> {
         let library = self.scope.only()?;
         Some((library, &**self.libraries.get(library)?))
     }
@@ -293,7 +293,7 @@ where
     }
 
     /// Iterates over the libraries in a group, with their indexes.
-    fn views_of(&self, group: LibraryGroup) -> impl Iterator<Item = (usize, &'v L)> {
+    fn libraries_of(&self, group: LibraryGroup) -> impl Iterator<Item = (usize, &'v L)> {
         let libraries = libraries_in_scope(self.resolver.libraries, self.resolver.scope);
         libraries.filter(move |(_, view)| {
             group == LibraryGroup::All || (group == LibraryGroup::Owners) == self.is_owned_by(view)
@@ -308,7 +308,7 @@ where
 
     /// Adds the confirmed matches for the path, with rank 1 if the bytes are equal, or 0 if only the normal forms are.
     fn add_confirmed(&self, group: LibraryGroup, candidates: &mut Candidates<'v, L::Hit<'v>>) {
-        for (library, view) in self.views_of(group) {
+        for (library, view) in self.libraries_of(group) {
             if !view.may_have_confirmed() {
                 continue;
             }
@@ -338,7 +338,7 @@ where
     /// Adds the items with the listed path `path`, which is the queried path or a mapped path. The rank is 1 if the
     /// bytes are equal, and 0 if only the normal forms are.
     fn add_listed(&self, group: LibraryGroup, path: &NormalPath<'_>, candidates: &mut Candidates<'v, L::Hit<'v>>) {
-        for (library, view) in self.views_of(group) {
+        for (library, view) in self.libraries_of(group) {
             view.each_listed(path, |hit, is_same_bytes| {
                 candidates.add_candidate(usize::from(is_same_bytes), Self::candidate(library, view, hit));
             });
@@ -350,7 +350,7 @@ where
     fn add_mapped(&self, group: LibraryGroup, candidates: &mut Candidates<'v, L::Hit<'v>>) {
         // Without server-to-host rules, the segments contain no mapped paths.
         let has_mapped_forms = self.resolver.mappings.has_server_to_host_rules();
-        for (library, view) in self.views_of(group).filter(|_| has_mapped_forms) {
+        for (library, view) in self.libraries_of(group).filter(|_| has_mapped_forms) {
             view.each_mapped(&self.path, |hit, is_same_bytes| {
                 candidates.add_candidate(usize::from(is_same_bytes), Self::candidate(library, view, hit));
             });
@@ -374,7 +374,7 @@ where
     ) {
         let limit = similarity.map_or(1, |_| MAX_COMPARED);
         // Skip libraries that were never fetched, because an unknown item might match better.
-        for (library, view) in self.views_of(group).filter(|(_, view)| view.is_fetched()) {
+        for (library, view) in self.libraries_of(group).filter(|(_, view)| view.is_fetched()) {
             let mut view_components = 0;
             let further_paths = view.suffix_matches(&self.path, candidates.rank.max(1), limit, |components, hit| {
                 view_components = components;
@@ -438,19 +438,19 @@ where
 
     /// Returns whether a library in scope has a damaged segment, so that results may be incomplete until a rebuild.
     fn is_broken(&self) -> bool {
-        self.views_of(LibraryGroup::All).any(|(_, view)| view.is_broken())
+        self.libraries_of(LibraryGroup::All).any(|(_, view)| view.is_broken())
     }
 
     /// Returns why nothing matches, judged by the libraries that own the path, or by all libraries if there is no
     /// owner.
     fn miss_reason(&self) -> Reason {
-        let has_owner = self.views_of(LibraryGroup::Owners).next().is_some();
+        let has_owner = self.libraries_of(LibraryGroup::Owners).next().is_some();
         let group = if has_owner {
             LibraryGroup::Owners
         } else {
             LibraryGroup::All
         };
-        if !self.views_of(group).all(|(_, view)| view.is_fetched()) {
+        if !self.libraries_of(group).all(|(_, view)| view.is_fetched()) {
             Reason::NotFetched
         } else if has_owner {
             Reason::NotListed

@@ -51,8 +51,8 @@ impl Snapshot {
         })
     }
 
-    /// Returns for each library, in the order of `libraries`, whether one of its folders contains the path itself or the
-    /// server path that a mapping gives for it.
+    /// Returns for each library, in the order of `libraries`, whether one of its folders contains the path itself or
+    /// the server path that a mapping gives for it.
     pub fn owners(&self, path: &NormalPath<'_>, mappings: &Mappings) -> Vec<bool> {
         self.libraries
             .iter()

@@ -241,9 +241,7 @@ impl LiveSnapshot {
         let (snapshot, ()) = self.snapshot.try_read_current(|_| (), || self.catch_up_locked(None))?;
         (!snapshot.is_incomplete).then_some(snapshot)
     }
-}
 
-impl LiveSnapshot {
     /// Loads a snapshot from the database. Also returns the libraries whose memtables cannot contain all changes, so
     /// that the caller writes the changes to segments. If not `patient`, fails rather than wait long for the database.
     fn load(&self, patient: bool) -> Result<(Snapshot, Vec<LibraryRow>)> {
@@ -333,9 +331,7 @@ impl LiveSnapshot {
         };
         LibrarySnapshot::new(properties, &self.mappings, segment, matches)
     }
-}
 
-impl LiveSnapshot {
     /// Rebuilds the segments that the snapshot could not open, if there are any.
     pub fn rebuild_if_incomplete(&self, deadline: Deadline) -> Result<()> {
         if self.snapshot.read().is_incomplete {

@@ -40,7 +40,7 @@ where
             None => normal_form(after),
         });
         let mut files: Vec<FolderFile<'v>> = Vec::new();
-        for (library, view) in self.fetched_views() {
+        for (library, view) in self.fetched_libraries() {
             view.files_below(&folder, mapped, after_form.as_deref(), limit, &mut |file| {
                 files.push(FolderFile {
                     form: file.form,
@@ -79,7 +79,7 @@ where
     fn find_listed_folder(&self) -> Option<(Vec<u8>, bool)> {
         // `mapped`: the folder is a host path, so server-to-host rules translate the listed paths first.
         let has_files = |folder: &[u8], mapped: bool| {
-            self.fetched_views().any(|(_, view)| {
+            self.fetched_libraries().any(|(_, view)| {
                 let mut has_file = false;
                 view.files_below(folder, mapped, None, 1, &mut |_| has_file = true);
                 has_file

@@ -39,8 +39,8 @@ where
     L: FolderIndex + 'v,
     V: Deref<Target = L>,
 {
-    /// Creates a resolver for the folder `path`. `libraries` has one entry per library; `scope` selects the libraries to
-    /// search.
+    /// Creates a resolver for the folder `path`. `libraries` has one entry per library; `scope` selects the libraries
+    /// to search.
     #[must_use]
     pub fn new(libraries: &'v [V], scope: Scope, mappings: &'p Mappings, path: &'p NormalPath<'p>) -> Self {
         Self {
@@ -70,7 +70,7 @@ where
     }
 
     /// Iterates over the fetched libraries in scope, with their indexes.
-    pub(super) fn fetched_views(&self) -> impl Iterator<Item = (usize, &'v L)> {
+    pub(super) fn fetched_libraries(&self) -> impl Iterator<Item = (usize, &'v L)> {
         libraries_in_scope(self.libraries, self.scope).filter(|(_, view)| view.is_fetched())
     }
 
@@ -145,7 +145,10 @@ where
         let mut folders: Vec<FoundFolder> = Vec::new();
         for owns in [true, false] {
             let is_owned = |library: usize| positions[library] >= FolderPosition::Within;
-            for (library, view) in self.fetched_views().filter(|(library, _)| is_owned(*library) == owns) {
+            for (library, view) in self
+                .fetched_libraries()
+                .filter(|(library, _)| is_owned(*library) == owns)
+            {
                 let mut view_components = 0;
                 let count = view.folder_suffix_matches(self.folder, components.max(1), &mut |common, form| {
                     if common > components {
@@ -295,13 +298,13 @@ where
 
     /// Returns why no listed folder matches, judged by the libraries with the nearest locations.
     fn miss_reason(&self, positions: &[FolderPosition]) -> Reason {
-        let libraries_in_scope = || libraries_in_scope(self.libraries, self.scope);
-        let nearest = libraries_in_scope()
+        let in_scope = || libraries_in_scope(self.libraries, self.scope);
+        let nearest = in_scope()
             .map(|(library, _)| positions[library])
             .max()
             .unwrap_or(FolderPosition::Elsewhere);
-        let mut nearest_views = libraries_in_scope().filter(|(library, _)| positions[*library] == nearest);
-        if nearest_views.any(|(_, view)| !view.is_fetched()) {
+        let mut nearest_libraries = in_scope().filter(|(library, _)| positions[*library] == nearest);
+        if nearest_libraries.any(|(_, view)| !view.is_fetched()) {
             return Reason::NotFetched;
         }
         match nearest {

@@ -204,11 +204,16 @@ impl Exchange {
         let requested_ms = self.clock.now_ms();
         let read = |log: &dyn SharedLog, limit| log.read(view.number, after, ENTRIES_PER_REQUEST, limit);
         let mut page = self.send_request_by(until, read)?;
+        self.note_times(&mut page.entries, requested_ms);
+        Ok(page)
+    }
+
+    /// Sets the times of entries that have just arrived.
+    pub fn note_times(&self, entries: &mut [Entry], requested_ms: i64) {
         let answered_ms = self.clock.now_ms();
-        for entry in &mut page.entries {
+        for entry in entries {
             (entry.requested_ms, entry.answered_ms) = (requested_ms, answered_ms);
         }
-        Ok(page)
     }
 
     fn store_position(&self, view: &LogView, place: &SharedLogPosition) -> Result<()> {

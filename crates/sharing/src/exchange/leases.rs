@@ -27,15 +27,12 @@ impl Exchange {
     pub fn find(&self, view: &LogView, names: &[EntryName]) -> std::result::Result<Vec<Entry>, Unavailable> {
         let requested_ms = self.clock.now_ms();
         let mut found = self.send_request(|log, limit| log.find(view.number, names, limit))?;
-        let answered_ms = self.clock.now_ms();
-        for entry in &mut found {
-            (entry.requested_ms, entry.answered_ms) = (requested_ms, answered_ms);
-        }
+        self.note_times(&mut found, requested_ms);
         Ok(found)
     }
 
-    /// Returns the entry that describes a library's listing, and its decoded body, the head; `None` if there is none, if
-    /// the head is damaged, or if the library was invalidated after the fetch of the listing started.
+    /// Returns the entry that describes a library's listing, and its decoded body, the head; `None` if there is none,
+    /// if the head is damaged, or if the library was invalidated after the fetch of the listing started.
     pub fn find_listing_head(
         &self,
         view: &LogView,

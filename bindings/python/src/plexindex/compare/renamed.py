@@ -175,7 +175,7 @@ class Renames:
             by_key: dict[tuple[str, str], list[Unsure]] = {}
             for library, item in unsure:
                 by_key.setdefault((library.uuid, item.rating_key), []).append((library, item))
-            unknown = [key for key in by_key if key not in keys | self.unchanged]
+            unknown = [key for key in by_key if key not in keys and key not in self.unchanged]
             now = unknown[: _ASKED - len(keys)]
             self.unasked += len(unknown) - len(now)
             keys.update(now)
