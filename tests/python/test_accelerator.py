@@ -144,6 +144,15 @@ def calls_of(what: Callable[[], object]) -> int:
 
 
 @accelerated
+def test_a_full_answer_calls_few_functions_of_python(index: plexindex.Index, server: Server) -> None:
+    movies = index.library("Movies")
+    movies.refresh()
+    path = paths_of(server, 1)[0]
+    # This one, `match`, three for the log's level and the block, the answer's constructor, and `key`.
+    assert calls_of(lambda: movies.match(path).key) <= 7
+
+
+@accelerated
 def test_the_cache_of_matches_calls_no_function_of_python(tmp_path: Path) -> None:
     cache = MatchCache(tmp_path)
     names = ["/a/B.mkv", "/a/\u00c4.mkv", "/a/odd.mkv"]

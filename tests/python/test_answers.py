@@ -17,7 +17,7 @@ from conftest import OpenIndex, Server, ServerFactory
 from plexindex import aio
 from plexindex._core import abi as c
 from plexindex._core import native
-from plexindex._core.convert import PLACES, words_of
+from plexindex._core.convert import PLACES, one_number
 
 pytestmark = pytest.mark.both
 
@@ -170,8 +170,8 @@ def test_numbers_of_a_later_version_are_named(index: plexindex.Index, row: dict[
     matches = index.match_paths([row["path"]])
     block: Any = matches._block
     put(block, matches._first, 42, int.from_bytes(bytes([9, 7, 200, 0]), sys.byteorder))
-    item = words_of(block)[(matches._first >> 2) + 3]
-    put(block, item + 4 * PLACES["kind"], 99)
+    (item,) = one_number(block, matches._first + c.ANSWER["candidates"])
+    put(block, item + PLACES["kind"], 99)
     match = matches[0]
     assert match.status == "unknown"
     assert str(match.match_kind) == "unknown_9"

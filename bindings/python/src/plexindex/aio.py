@@ -286,7 +286,7 @@ class AsyncLibrary(_Caller):
             if block is None:
                 raw = convert.path_bytes(path, session.hides_paths)
                 _, block = session.query(session.native.match_path, library._handle, raw, flags=c.QUERY_AT_ONCE)
-            found = Match(block, source=library.index, question=path)
+            found = library._match_in(block, path)
             if found.status != "not_yet":
                 return found
         return await self._cancellable(library.match, path, **options)  # type: ignore[no-any-return]

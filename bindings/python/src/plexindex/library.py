@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ._core import TYPE_CHECKING, convert, log
 from ._core import abi as c
+from ._core.convert import FIRST, two_numbers
 from ._core.lookups import lookups_class
 from .errors import (
     Error,
@@ -136,9 +137,13 @@ class Library(Lookups):
         if block is None:
             raw = convert.path_bytes(path, self._session.hides_paths)
             block = self._block(self._session.native.match_path, raw, options)
-        elif convert.log_lines(block):
+        return self._match_in(block, path)
+
+    def _match_in(self, block: bytes | bytearray, path: PathArg) -> Match:
+        first, log_lines = two_numbers(block, FIRST)
+        if log_lines:
             self._session.drain_log()
-        return Match(block, source=self._index, question=path)
+        return Match(block, first, self._index, path)
 
     def match_paths(self, paths: Iterable[PathArg], **options: Unpack[Asking]) -> Matches:
         """Returns the items for files: :meth:`Index.match_paths` in this library."""

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import os
 from _collections_abc import Sequence  # `collections.abc` imports `collections`, 2 ms of each process
-from sys import byteorder
+from _struct import Struct
 
 from ._core import TYPE_CHECKING
 from ._core import abi as c
-from ._core.convert import FIRST, BlockFacts, text_at, words_of
+from ._core.convert import BlockFacts, one_number, text_at, two_numbers
 from .errors import error_for
 from .item import Item
 
@@ -27,12 +27,9 @@ if TYPE_CHECKING:
     from .item import ItemSource
     from .light import LightItem
 
-# Positions in an answer, in four-byte words: the item, the candidates and the message.
-_ITEM, _CANDIDATES, _MESSAGE = 2, 3, 6
-# Positions in an answer, in bytes: the match kind and the age.
-_KINDS, _AGE = 4, 32
-# Position in a block's header, in words: the item size.
-_ITEM_STEP = 2
+# A block's header, and an answer.
+_HEADER, _ANSWER = Struct("=5i").unpack_from, Struct("=i4B6iq").unpack_from
+_ITEM, _MESSAGE = c.ANSWER["item"], c.ANSWER["message"]
 
 
 class Match:
@@ -50,19 +47,18 @@ class Match:
     def __init__(
         self,
         block: bytes | bytearray,
-        offset: int | None = None,
-        source: ItemSource | None = None,
-        question: PathArg | None = None,
+        offset: int,
+        source: ItemSource | None,
+        question: PathArg | None,
+        facts: dict[str, Any] | None = None,
     ) -> None:
         self._block, self._offset, self._source, self._question = block, offset, source, question
-        self._facts: dict[str, Any] | None = None
+        self._facts = facts
 
     @classmethod
     def _from_json(cls, facts: dict[str, Any], source: ItemSource, question: PathArg) -> Any:
         """Creates the answer from a method's answer."""
-        made = cls(b"", None, source, question)
-        made._facts = facts
-        return made
+        return cls(b"", 0, source, question, facts)
 
     @property
     def status(self) -> Status:
@@ -152,10 +148,13 @@ class Match:
         if not self._block:
             item = self.item
             return None if item is None else item.key
-        # Without decoding the other fields, because most callers need only the key.
-        words = words_of(self._block)
-        offset = words[(self._start(words) >> 2) + _ITEM]
-        return text_at(self._block, words, offset >> 2) if offset else None
+        # Without decoding the other fields, because most callers need only the key, which is an item's first field.
+        block = self._block
+        (place,) = one_number(block, self._offset + _ITEM)
+        if not place:
+            return None
+        offset, length = two_numbers(block, place)
+        return block[offset : offset + length].decode("utf-8", "surrogateescape")
 
     @property
     def rating_key(self) -> str | None:
@@ -249,26 +248,19 @@ class Match:
     def _item_field(self, name: str) -> Any:
         return getattr(self.item, name, None)
 
-    def _start(self, words: memoryview[int]) -> int:
-        return words[FIRST] if self._offset is None else self._offset
-
     def _read(self) -> dict[str, Any]:
         # The names are those in a JSON answer.
         block = self._block
-        words = words_of(block)
-        offset = self._start(words)
-        answer = words[offset >> 2 :]
-        match_kind, confidence, reason, flags = block[offset + _KINDS : offset + _KINDS + 4]
-        first, count, total = answer[_CANDIDATES : _CANDIDATES + 3]
-        age = int.from_bytes(block[offset + _AGE : offset + _AGE + 8], byteorder, signed=True)
-        step = words[_ITEM_STEP]
+        answer = _ANSWER(block, self._offset)
+        status, match_kind, confidence, reason, flags, _, first, count, total, _, _, age = answer
+        step = _HEADER(block)[2]
         self._facts = facts = {
-            "number": answer[0],
-            "status": "found" if answer[0] == c.OK else c.STATUS_NAMES.get(answer[0], "unknown"),
+            "number": status,
+            "status": "found" if status == c.OK else c.STATUS_NAMES.get(status, "unknown"),
             "match_kind": _name(c.MATCH_KINDS, match_kind),
             "confidence": _name(c.CONFIDENCES, confidence),
             "reason": _name(c.REASONS, reason),
-            "message": text_at(block, answer, _MESSAGE),
+            "message": text_at(block, self._offset + _MESSAGE),
             "stale": bool(flags & c.ANSWER_STALE),
             "age_ms": None if age < 0 else age,
             "places": range(first, first + count * step, step) if first else (),
@@ -280,9 +272,8 @@ class Match:
         facts = self._facts or self._read()
         items: list[dict[str, Any]] | None = facts.get("candidates")
         if items is None:
-            words = words_of(self._block)
             places = facts.get("places", ())
-            items = facts["candidates"] = [BlockFacts(self._block, words, place >> 2) for place in places]
+            items = facts["candidates"] = [BlockFacts(self._block, place) for place in places]
         return items
 
     def __eq__(self, other: object) -> bool:
@@ -365,7 +356,7 @@ class Matches(Sequence["Match"]):
 
     def __init__(self, block: bytes | bytearray, source: ItemSource | None, paths: Sequence[PathArg]) -> None:
         self._block, self._source, self._paths = block, source, paths
-        _, self._step, _, self._count, self._first, _ = words_of(block)[: FIRST + 2]
+        _, self._step, _, self._count, self._first = _HEADER(block)
 
     def __len__(self) -> int:
         return self._count

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from _struct import Struct  # `ctypes` has imported it
 
 from ..errors import InvalidArgumentError
 from . import TYPE_CHECKING
@@ -233,53 +234,47 @@ def timeout_ms(seconds: float | None) -> int:
     return milliseconds("timeout", seconds, none=c.NO_TIMEOUT)
 
 
-# Positions in words of four bytes: in a block's header, the offset of the first answer, and the number of log lines;
-# and an item's fields, by their names in a JSON answer.
-FIRST, LOG_LINES = c.ANSWERS["first"] // 4, c.ANSWERS["log_lines"] // 4
-PLACES = {"library" if name == "library_title" else name: offset // 4 for name, offset in c.ITEM.items()}
+# An item's fields in a block, by their names in a JSON answer, and their offsets.
+PLACES = {"library" if name == "library_title" else name: offset for name, offset in c.ITEM.items()}
 del PLACES["reserved"]
 _NUMBERS = PLACES["kind"]  # all texts are before the numbers
 _UNKNOWN = {"year": 0, "season": -1, "episode": -1}
 
 
-def words_of(block: bytes | bytearray) -> memoryview[int]:
-    """Returns a block as a sequence of numbers."""
-    return memoryview(block)[: len(block) & -4].cast("i")
+one_number, two_numbers = Struct("=i").unpack_from, Struct("=2i").unpack_from
+"""Return the numbers at an offset in a block."""
+
+FIRST = c.ANSWERS["first"]
+"""The place in a block of two numbers: the offset of the first answer, and the number of unread log lines."""
 
 
-def text_at(block: bytes | bytearray, words: memoryview[int], place: int) -> str | None:
-    """Returns the string that a word in a block refers to. The string's length follows its offset."""
-    offset = words[place]
-    if not offset:
-        return None
-    return block[offset : offset + words[place + 1]].decode("utf-8", "surrogateescape")
-
-
-def log_lines(block: bytes | bytearray) -> int:
-    """Returns the number of unread log lines when the library wrote the block."""
-    return words_of(block)[LOG_LINES]
+def text_at(block: bytes | bytearray, place: int) -> str | None:
+    """Returns the string to which the offset and the length at a place in a block refer."""
+    offset, length = two_numbers(block, place)
+    return block[offset : offset + length].decode("utf-8", "surrogateescape") if offset else None
 
 
 class BlockFacts(dict):  # type: ignore[type-arg]
     """An item's fields in a block, by their JSON names. Decodes each field on first use."""
 
-    __slots__ = ("_block", "_offset", "_words")
+    __slots__ = ("_block", "_offset")
 
-    def __init__(self, block: bytes | bytearray, words: memoryview[int], offset: int) -> None:
-        self._block, self._words, self._offset = block, words, offset
+    def __init__(self, block: bytes | bytearray, offset: int) -> None:
+        self._block, self._offset = block, offset
 
     def __missing__(self, name: str) -> Any:
         place = PLACES.get(name)
         if place is None:
             return None
-        value: Any = self._words[self._offset + place]
+        value: Any
         if place < _NUMBERS:
-            length = self._words[self._offset + place + 1]
-            value = self._block[value : value + length].decode("utf-8", "surrogateescape") if value else None
-        elif name == "kind":
-            value = c.KINDS.get(value)
-        elif value == _UNKNOWN.get(name):
-            value = None
+            value = text_at(self._block, self._offset + place)
+        else:
+            (value,) = one_number(self._block, self._offset + place)
+            if name == "kind":
+                value = c.KINDS.get(value)
+            elif value == _UNKNOWN.get(name):
+                value = None
         self[name] = value
         return value
 

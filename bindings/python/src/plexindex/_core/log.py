@@ -102,7 +102,8 @@ def wants_debug() -> bool:
 
 def follow_level() -> None:
     """Sets the library's level if the logger's level has changed."""
-    if wants_debug() != (_level == c.LOG_DEBUG):
+    wanted = wants_debug() if _logger is None else _logger.isEnabledFor(10)
+    if wanted != (_level == c.LOG_DEBUG):
         from .json_call import ask_without_index
 
         ask_without_index("log.set_level", {"level": level_for_open()})

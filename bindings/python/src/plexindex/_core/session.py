@@ -11,7 +11,7 @@ from ..errors import ClosedError, Error, error_for
 from . import TYPE_CHECKING, callbacks, convert, log
 from . import abi as c
 from .callbacks import Watch, progress_callback
-from .convert import log_lines
+from .convert import FIRST, two_numbers
 from .lookups import Handle, closing_lock
 
 if TYPE_CHECKING:
@@ -287,7 +287,7 @@ class Session:
             block = call.detach() if count is not None else call.answer() if fills else b""
         finally:
             self._end(call)
-        if not fills or log_lines(block):
+        if not fills or two_numbers(block, FIRST)[1]:
             log.drain(self.native)
         return status, block
 
