@@ -3,53 +3,56 @@
 //! The types of Plex's fields differ between versions and endpoints: keys are strings or numbers, flags are `1`, `"1"`
 //! or `true`, and any field may be missing or `null`. So the parser treats a scalar that it cannot convert as absent,
 //! and skips a list or object where a scalar is expected. The parser skips unknown fields without building values.
+//!
+//! Titles and file names come from disks and web sites, and may contain what JSON forbids: bytes that are not UTF-8, raw
+//! control characters, or half a surrogate pair. Tools truncate titles, and Python writes a byte that is not UTF-8 as
+//! such a half. So strings are bytes here, and the parser restores the bytes that Python wrote.
 
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::Deserialize;
-use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use memchr::memchr2;
 
-use super::sanitize::{decode, decode_lossy};
 use crate::model::{ByteString, ItemType};
 
 /// A scalar in JSON from a server, or what stands in its place.
-pub(super) enum Scalar {
-    Text(String),
+pub(super) enum Scalar<'de> {
+    /// A string, borrowed from the text if it contains no escapes.
+    Text(Cow<'de, [u8]>),
     Integer(i128),
     Bool(bool),
-    /// `null`, a fraction or a list.
+    /// `null`, a fraction, a list or an object.
     Absent,
-    Object,
 }
 
-impl Scalar {
-    /// Converts a string or an integer to a string. Returns `None` for other types, and for a string with a NUL: Plex
-    /// never sends a NUL, and C code would read a shorter string, such as the key of a different item.
+impl<'de> Scalar<'de> {
+    /// Converts a string or an integer to a string, with U+FFFD for bytes that are not UTF-8. Returns `None` for other
+    /// types, and for a string with a NUL: Plex never sends a NUL, and C code would read a shorter string, such as the
+    /// key of a different item.
     pub fn text(self) -> Option<String> {
-        self.raw_text().map(decode_lossy)
+        let text = String::from_utf8(self.raw_text()?.into_owned());
+        Some(text.unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
     }
 
     /// Converts like [`Scalar::text`], and keeps bytes that are not UTF-8, as in names of files.
     pub fn bytes(self) -> Option<ByteString> {
-        self.raw_text().map(|text| ByteString(decode(text)))
+        self.raw_text().map(|text| ByteString(text.into_owned()))
     }
 
-    /// Returns a string as [`sanitize`](super::sanitize::sanitize) encoded it.
-    fn raw_text(self) -> Option<String> {
+    fn raw_text(self) -> Option<Cow<'de, [u8]>> {
         match self {
-            Self::Text(text) => (!text.contains('\0')).then_some(text),
-            Self::Integer(number) => Some(number.to_string()),
-            Self::Bool(_) | Self::Absent | Self::Object => None,
+            Self::Text(text) => (!text.contains(&0)).then_some(text),
+            Self::Integer(number) => Some(number.to_string().into_bytes().into()),
+            Self::Bool(_) | Self::Absent => None,
         }
     }
 
     /// Converts to an integer, also from a string; `None` for other values, or if the integer is out of range.
     pub fn number<T: TryFrom<i128>>(self) -> Option<T> {
         let number = match self {
-            Self::Text(text) => text.trim().parse().ok()?,
+            Self::Text(text) => str::from_utf8(&text).ok()?.trim().parse().ok()?,
             Self::Integer(number) => number,
-            Self::Bool(_) | Self::Absent | Self::Object => return None,
+            Self::Bool(_) | Self::Absent => return None,
         };
         number.try_into().ok()
     }
@@ -58,68 +61,122 @@ impl Scalar {
     /// and an empty string.
     pub fn is_set(&self) -> bool {
         match self {
-            Self::Text(text) => !matches!(text.trim(), "" | "0" | "false"),
+            Self::Text(text) => !matches!(text.trim_ascii(), b"" | b"0" | b"false"),
             Self::Integer(number) => *number != 0,
             Self::Bool(flag) => *flag,
-            Self::Absent | Self::Object => false,
+            Self::Absent => false,
         }
     }
 
     /// Converts the name or number of an item type; `None` for other values.
     pub fn item_type(self) -> Option<ItemType> {
         match self {
-            Self::Text(name) => Some(ItemType::from_name(&name)),
+            Self::Text(name) => Some(ItemType::from_name(str::from_utf8(&name).unwrap_or_default())),
             other => other.number().map(ItemType::from_number),
         }
     }
 }
 
-/// Says that the parser stops: an error of the JSON parser, which the caller of [`parse`] gets, or a limit.
-pub(super) struct Stop;
+/// Why the parser stopped.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// The function that reads the objects wants no more.
+    Told,
+    /// The text is not JSON at this offset.
+    Malformed { at: usize, length: usize },
+}
 
-/// A function that reads an object. `'de` is the lifetime of the parsed text.
-pub(super) type ReadObject<'r, 'de> = &'r mut dyn FnMut(&mut dyn Fields<'de>) -> Result<(), Stop>;
+impl fmt::Display for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Told => f.write_str("stopped"),
+            Self::Malformed { at, length } => write!(f, "at byte {at} of {length}"),
+        }
+    }
+}
 
-/// The fields of a JSON object. The same field may come twice. After each name, the caller must read or skip the value.
-pub(super) trait Fields<'de> {
-    /// Reads the next field's name, borrowed from the text if it contains no escapes.
-    fn next(&mut self) -> Result<Option<Cow<'de, str>>, Stop>;
+/// Parses a JSON text, and passes it to `read` if it is an object. `read` must read all fields, or stop.
+pub(super) fn parse<'de>(
+    text: &'de [u8],
+    read: impl FnMut(&mut Fields<'_, 'de>) -> Result<(), Stop>,
+) -> Result<(), Stop> {
+    let mut json = Json { text, position: 0 };
+    json.object(read)?;
+    json.peek().map_or(Ok(()), |_| json.malformed())
+}
+
+/// The fields of a JSON object that are left. The same field may come twice. After each name, the caller must read or
+/// skip the value.
+pub(super) struct Fields<'p, 'de> {
+    json: &'p mut Json<'de>,
+    has_begun: bool,
+    has_ended: bool,
+}
+
+impl<'de> Fields<'_, 'de> {
+    /// Reads the next field's name.
+    pub fn next(&mut self) -> Result<Option<Cow<'de, [u8]>>, Stop> {
+        self.has_ended = self.has_ended || self.json.eat(b'}');
+        if self.has_ended {
+            return Ok(None);
+        }
+        if self.has_begun {
+            self.json.expect(b',')?;
+        }
+        self.has_begun = true;
+        let name = self.json.string()?;
+        self.json.expect(b':')?;
+        Ok(Some(name))
+    }
 
     /// Skips the field's value, and builds nothing.
-    fn skip(&mut self) -> Result<(), Stop>;
-
-    /// Reads the field's value, of whatever type.
-    fn value(&mut self, value: Value<'_, 'de>) -> Result<Scalar, Stop>;
+    pub fn skip(&mut self) -> Result<(), Stop> {
+        self.json.skip()
+    }
 
     /// Reads the field's value, of whatever type, as a scalar.
-    fn scalar(&mut self) -> Result<Scalar, Stop> {
-        let (read, is_list) = (None, false);
-        self.value(Value { read, is_list })
+    pub fn scalar(&mut self) -> Result<Scalar<'de>, Stop> {
+        self.json.scalar()
     }
 
     /// Passes the object in the field's value to `read`. Skips other values.
-    fn object(&mut self, read: ReadObject<'_, 'de>) -> Result<(), Stop> {
-        let (read, is_list) = (Some(read), false);
-        self.value(Value { read, is_list }).map(drop)
+    pub fn object(&mut self, read: impl FnMut(&mut Fields<'_, 'de>) -> Result<(), Stop>) -> Result<(), Stop> {
+        self.json.object(read).map(drop)
     }
 
     /// Passes the object in the field's value to `read`, or each element of the list there, one by one. An element that
     /// is no object counts as one without fields. Skips other values.
-    fn objects(&mut self, read: ReadObject<'_, 'de>) -> Result<(), Stop> {
-        let (read, is_list) = (Some(read), true);
-        self.value(Value { read, is_list }).map(drop)
+    pub fn objects(&mut self, mut read: impl FnMut(&mut Fields<'_, 'de>) -> Result<(), Stop>) -> Result<(), Stop> {
+        if !self.json.eat(b'[') {
+            return self.object(read);
+        }
+        let mut has_begun = false;
+        while !self.json.eat(b']') {
+            if has_begun {
+                self.json.expect(b',')?;
+            }
+            has_begun = true;
+            if !self.json.object(&mut read)? {
+                read(&mut Fields {
+                    json: &mut *self.json,
+                    has_begun: false,
+                    has_ended: true,
+                })?;
+            }
+        }
+        Ok(())
     }
 
     /// Reads the field's value as a string, which may be a number. Returns an empty string for other types.
-    fn text(&mut self) -> Result<String, Stop> {
+    pub fn text(&mut self) -> Result<String, Stop> {
         Ok(self.scalar()?.text().unwrap_or_default())
     }
 
     /// Adds the strings in the field `wanted` of each object in the field's value to `list`.
-    fn texts(&mut self, wanted: &str, list: &mut Vec<String>) -> Result<(), Stop> {
-        self.objects(&mut |object| {
+    pub fn texts(&mut self, wanted: &[u8], list: &mut Vec<String>) -> Result<(), Stop> {
+        self.objects(|object| {
             while let Some(name) = object.next()? {
-                if name == wanted {
+                if *name == *wanted {
                     push_unique(list, object.scalar()?.text());
                 } else {
                     object.skip()?;
@@ -130,155 +187,186 @@ pub(super) trait Fields<'de> {
     }
 }
 
-/// Parses a JSON text, and passes it to `read` if it is an object.
-pub(super) fn parse<'de>(text: &'de str, read: ReadObject<'_, 'de>) -> Result<(), serde_json::Error> {
-    let mut deserializer = serde_json::Deserializer::from_str(text);
-    let value = Value {
-        read: Some(read),
-        is_list: false,
-    };
-    value.deserialize(&mut deserializer)?;
-    deserializer.end()
+/// Length of an escape such as `\ud83d`.
+const ESCAPE_LENGTH: usize = 6;
+
+/// A JSON text, of which the bytes before `position` are parsed.
+struct Json<'de> {
+    text: &'de [u8],
+    position: usize,
 }
 
-/// A field name, borrowed from the text if it contains no escapes.
-#[derive(Deserialize)]
-struct FieldName<'n>(#[serde(borrow)] Cow<'n, str>);
-
-/// The fields that `map` has left, and the error that made it stop.
-struct MapFields<A, E> {
-    map: A,
-    error: Option<E>,
-}
-
-impl<'de, A: MapAccess<'de>> MapFields<A, A::Error> {
-    /// Keeps an error for the caller of [`Fields`]' user.
-    fn keep<T>(&mut self, result: Result<T, A::Error>) -> Result<T, Stop> {
-        result.map_err(|error| {
-            self.error = Some(error);
-            Stop
-        })
-    }
-}
-
-impl<'de, A: MapAccess<'de>> Fields<'de> for MapFields<A, A::Error> {
-    fn next(&mut self) -> Result<Option<Cow<'de, str>>, Stop> {
-        let name = self.map.next_key::<FieldName<'de>>();
-        Ok(self.keep(name)?.map(|FieldName(name)| name))
+impl<'de> Json<'de> {
+    fn malformed<T>(&self) -> Result<T, Stop> {
+        let (at, length) = (self.position, self.text.len());
+        Err(Stop::Malformed { at, length })
     }
 
-    fn skip(&mut self) -> Result<(), Stop> {
-        let skipped = self.map.next_value::<IgnoredAny>();
-        self.keep(skipped).map(drop)
+    /// Returns the bytes that are not parsed yet.
+    fn rest(&self) -> &'de [u8] {
+        self.text.get(self.position..).unwrap_or_default()
     }
 
-    fn value(&mut self, value: Value<'_, 'de>) -> Result<Scalar, Stop> {
-        let value = self.map.next_value_seed(value);
-        self.keep(value)
-    }
-}
-
-/// What stands in place of an object.
-struct NoFields;
-
-impl<'de> Fields<'de> for NoFields {
-    fn next(&mut self) -> Result<Option<Cow<'de, str>>, Stop> {
-        Ok(None)
+    /// Returns the next byte that is neither white space nor a control character; `None` at the end of the text.
+    fn peek(&mut self) -> Option<u8> {
+        while let Some(..=b' ') = self.text.get(self.position) {
+            self.position += 1;
+        }
+        self.text.get(self.position).copied()
     }
 
-    fn skip(&mut self) -> Result<(), Stop> {
-        Ok(())
+    /// Parses this byte, if it is the next one.
+    fn eat(&mut self, byte: u8) -> bool {
+        let is_next = self.peek() == Some(byte);
+        self.position += usize::from(is_next);
+        is_next
     }
 
-    fn value(&mut self, _: Value<'_, 'de>) -> Result<Scalar, Stop> {
-        Ok(Scalar::Absent)
-    }
-}
-
-/// Reads any JSON value as a [`Scalar`]. Never fails for valid JSON.
-pub(super) struct Value<'r, 'de> {
-    /// Receives the object; `None` skips it.
-    read: Option<ReadObject<'r, 'de>>,
-    /// Whether `read` receives the elements of a list, too.
-    is_list: bool,
-}
-
-impl<'de> DeserializeSeed<'de> for Value<'_, 'de> {
-    type Value = Scalar;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Scalar, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Value<'_, 'de> {
-    type Value = Scalar;
-
-    /// Describes the expected value in `serde`'s error messages.
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any value")
+    /// Parses this byte. Fails if another one is next.
+    fn expect(&mut self, byte: u8) -> Result<(), Stop> {
+        if self.eat(byte) { Ok(()) } else { self.malformed() }
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<Scalar, E> {
-        Ok(Scalar::Text(text.to_owned()))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Scalar, E> {
-        Ok(Scalar::Integer(value.into()))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Scalar, E> {
-        Ok(Scalar::Integer(value.into()))
-    }
-
-    /// Converts a whole number below 2^53, such as `1.0`, to an integer. Treats other numbers as absent.
-    fn visit_f64<E>(self, value: f64) -> Result<Scalar, E> {
-        // 2^53; a larger float may represent several integers.
-        const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
-        // The cast is exact, because the value is an integer in range.
-        #[allow(clippy::cast_possible_truncation)]
-        Ok(if value.fract() == 0.0 && value.abs() < MAX_EXACT {
-            Scalar::Integer(value as i128)
+    /// Passes an object to `read`. Skips another value, and returns `false`.
+    fn object(&mut self, mut read: impl FnMut(&mut Fields<'_, 'de>) -> Result<(), Stop>) -> Result<bool, Stop> {
+        let is_object = self.eat(b'{');
+        if is_object {
+            read(&mut Fields {
+                json: self,
+                has_begun: false,
+                has_ended: false,
+            })?;
         } else {
-            Scalar::Absent
-        })
+            self.skip()?;
+        }
+        Ok(is_object)
     }
 
-    fn visit_bool<E>(self, value: bool) -> Result<Scalar, E> {
-        Ok(Scalar::Bool(value))
-    }
-
-    fn visit_unit<E>(self) -> Result<Scalar, E> {
-        Ok(Scalar::Absent)
-    }
-
-    /// Reads each element of a list, even one that is no object.
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Scalar, A::Error> {
-        let Some(read) = self.read.filter(|_| self.is_list) else {
-            return IgnoredAny.visit_seq(seq).map(|_| Scalar::Absent);
-        };
+    /// Skips a value. Checks only its brackets and quotes.
+    fn skip(&mut self) -> Result<(), Stop> {
+        let mut depth = 0_usize;
         loop {
-            let element = Value {
-                read: Some(&mut *read),
-                is_list: false,
-            };
-            match seq.next_element_seed(element)? {
-                None => return Ok(Scalar::Absent),
-                Some(Scalar::Object) => {}
-                Some(_) => read(&mut NoFields).map_err(|Stop| A::Error::custom("stopped"))?,
+            match self.peek() {
+                Some(b'"') => drop(self.string()?),
+                Some(b'{' | b'[') => {
+                    depth += 1;
+                    self.position += 1;
+                }
+                Some(b'}' | b']') if depth > 0 => {
+                    depth -= 1;
+                    self.position += 1;
+                }
+                Some(b',' | b':') if depth > 0 => self.position += 1,
+                _ if self.word().is_empty() => return self.malformed(),
+                _ => {}
+            }
+            if depth == 0 {
+                return Ok(());
             }
         }
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Scalar, A::Error> {
-        let Some(read) = self.read else {
-            return IgnoredAny.visit_map(map).map(|_| Scalar::Object);
-        };
-        let mut fields = MapFields { map, error: None };
-        match read(&mut fields) {
-            Ok(()) => Ok(Scalar::Object),
-            Err(Stop) => Err(fields.error.unwrap_or_else(|| A::Error::custom("stopped"))),
+    /// Returns the number or literal at the position; empty if there is none.
+    fn word(&mut self) -> &'de [u8] {
+        let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
+        let rest = self.rest();
+        let length = rest.iter().position(|byte| !is_part(byte)).unwrap_or(rest.len());
+        self.position += length;
+        rest.get(..length).unwrap_or_default()
+    }
+
+    /// Reads a value of any type. Converts a whole number below 2^53, such as `1.0`, to an integer. Treats other
+    /// fractions as absent.
+    fn scalar(&mut self) -> Result<Scalar<'de>, Stop> {
+        // 2^53; a larger float may represent several integers.
+        const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
+        match self.peek() {
+            Some(b'"') => return self.string().map(Scalar::Text),
+            Some(b'{' | b'[') => return self.skip().map(|()| Scalar::Absent),
+            _ => {}
         }
+        let word = match self.word() {
+            b"true" => return Ok(Scalar::Bool(true)),
+            b"false" => return Ok(Scalar::Bool(false)),
+            b"null" => return Ok(Scalar::Absent),
+            word => str::from_utf8(word).unwrap_or_default(),
+        };
+        if let Ok(integer) = word.parse() {
+            return Ok(Scalar::Integer(integer));
+        }
+        match word.parse::<f64>() {
+            // The cast is exact, because the value is an integer in range.
+            #[allow(clippy::cast_possible_truncation)]
+            Ok(number) if number.fract() == 0.0 && number.abs() < MAX_EXACT => Ok(Scalar::Integer(number as i128)),
+            Ok(_) => Ok(Scalar::Absent),
+            Err(_) => self.malformed(),
+        }
+    }
+
+    /// Reads a string, and replaces its escapes.
+    fn string(&mut self) -> Result<Cow<'de, [u8]>, Stop> {
+        self.expect(b'"')?;
+        let piece = self.piece()?;
+        if self.text.get(self.position) == Some(&b'"') {
+            self.position += 1;
+            return Ok(piece.into());
+        }
+        let mut unescaped = piece.to_vec();
+        while self.text.get(self.position) != Some(&b'"') {
+            self.unescape(&mut unescaped)?;
+            unescaped.extend_from_slice(self.piece()?);
+        }
+        self.position += 1;
+        Ok(unescaped.into())
+    }
+
+    /// Returns the string's bytes up to its end or its next escape.
+    fn piece(&mut self) -> Result<&'de [u8], Stop> {
+        let rest = self.rest();
+        let length = memchr2(b'"', b'\\', rest);
+        self.position += length.unwrap_or(rest.len());
+        length.map_or_else(|| self.malformed(), |length| Ok(rest.get(..length).unwrap_or_default()))
+    }
+
+    /// Appends what the escape at the position stands for: a character, or a byte as Python writes it. A half of a
+    /// surrogate pair becomes U+FFFD.
+    fn unescape(&mut self, out: &mut Vec<u8>) -> Result<(), Stop> {
+        let Some(unit) = self.code_unit() else {
+            out.push(match self.rest().get(1) {
+                Some(byte @ (b'"' | b'\\' | b'/')) => *byte,
+                Some(b'b') => 8,
+                Some(b'f') => 12,
+                Some(b'n') => b'\n',
+                Some(b'r') => b'\r',
+                Some(b't') => b'\t',
+                _ => return self.malformed(),
+            });
+            self.position += 2;
+            return Ok(());
+        };
+        self.position += ESCAPE_LENGTH;
+        if let Some(byte @ 0x80..) = unit.checked_sub(0xDC00).and_then(|half| u8::try_from(half).ok()) {
+            out.push(byte);
+            return Ok(());
+        }
+        let is_first_half = matches!(unit, 0xD800..=0xDBFF);
+        let second_half = self
+            .code_unit()
+            .filter(|next| is_first_half && matches!(next, 0xDC00..=0xDFFF));
+        self.position += second_half.map_or(0, |_| ESCAPE_LENGTH);
+        for c in char::decode_utf16([unit].into_iter().chain(second_half)) {
+            let c = c.unwrap_or(char::REPLACEMENT_CHARACTER);
+            out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+        }
+        Ok(())
+    }
+
+    /// Returns the UTF-16 code unit of the escape `\uXXXX` at the position; `None` if there is no such escape.
+    fn code_unit(&self) -> Option<u16> {
+        let digits = self.rest().get(..ESCAPE_LENGTH)?.strip_prefix(b"\\u")?;
+        // Rejects a sign, which the integer parser accepts.
+        let are_hex = digits.iter().all(u8::is_ascii_hexdigit);
+        u16::from_str_radix(str::from_utf8(digits).ok().filter(|_| are_hex)?, 16).ok()
     }
 }
 
@@ -297,3 +385,7 @@ pub(in crate::source) fn push_unique<T: AsRef<[u8]> + PartialEq>(list: &mut Vec<
         list.push(text);
     }
 }
+
+#[cfg(test)]
+#[path = "lenient_tests.rs"]
+mod tests;

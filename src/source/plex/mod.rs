@@ -3,7 +3,7 @@
 //! The client sends requests one by one, and requests JSON with only the fields that plexindex stores. `plex_http`
 //! contains the state of a server. `server_request` builds requests, `round_trip` sends a request once, and `send` adds
 //! retries and receives events. `url` parses addresses, `transport`, `tcp` and `tls` connect, and `retry` pauses.
-//! `reply_body` reads replies; `replies`, `lenient` and `sanitize` parse replies; `errors` explains failures.
+//! `reply_body` reads replies; `replies` and `lenient` parse replies; `errors` explains failures.
 //! `delta_reader` and `file_search` request rows; `items_by_key` fetches items by rating key. `edits` builds edits, and
 //! `event_parser` parses events.
 //!
@@ -23,7 +23,6 @@ mod reply_body;
 pub mod reply_parser;
 mod retry;
 mod round_trip;
-mod sanitize;
 mod send;
 mod server_request;
 mod tcp;

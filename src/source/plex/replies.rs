@@ -7,7 +7,6 @@ use std::collections::{HashMap, HashSet};
 use crate::model::{ByteString, Item, ItemType, LONGEST_KEY, Library, LibraryKind, TokenReliability, uuid_of_section};
 
 use super::lenient::{self, Fields, LIST_LIMIT, Stop, push_unique};
-use super::sanitize::sanitize;
 
 /// Returns whether a string can be a rating key: Plex's rating keys are numbers. The caller checks the length.
 pub(super) fn is_rating_key(key: &str) -> bool {
@@ -151,26 +150,25 @@ fn estimate_bytes(item: &Item) -> usize {
 /// A function that the parser calls after each row. If the function returns `false`, the parser stops.
 pub(super) type MayContinue<'a> = &'a dyn Fn() -> bool;
 
-/// Parses a reply, after replacing the bytes and escapes that JSON forbids. Passes complete rows to `content`, even if
-/// an error follows.
+/// Parses a reply. Passes complete rows to `content`, even if an error follows.
 ///
 /// # Errors
-/// Those of the JSON parser, and an error if `may_continue` returns `false` after a row.
+/// [`Stop::Malformed`], and [`Stop::Told`] beyond a limit or if `may_continue` returns `false` after a row.
 pub(super) fn parse_reply(
-    body: &mut Vec<u8>,
+    body: &[u8],
     content: &mut ReplyContent<'_>,
     may_continue: MayContinue<'_>,
-) -> Result<ReplyMetadata, serde_json::Error> {
+) -> Result<ReplyMetadata, Stop> {
     let mut head = ReplyMetadata::default();
-    let result = lenient::parse(sanitize(body), &mut |reply| {
+    let result = lenient::parse(body, |reply| {
         while let Some(name) = reply.next()? {
             match &*name {
                 LEGACY_CHILDREN | LEGACY_TYPE => {
                     head.has_legacy_format = true;
-                    return Err(Stop);
+                    return Err(Stop::Told);
                 }
-                "MediaContainer" => {
-                    reply.object(&mut |container| head.read_container(container, content, may_continue))?;
+                b"MediaContainer" => {
+                    reply.object(|container| head.read_container(container, content, may_continue))?;
                 }
                 _ => reply.skip()?,
             }
@@ -185,14 +183,14 @@ pub(super) fn parse_reply(
 }
 
 /// Fields that only the JSON format of 2015 has.
-const LEGACY_CHILDREN: &str = "_children";
-const LEGACY_TYPE: &str = "_elementType";
+const LEGACY_CHILDREN: &[u8] = b"_children";
+const LEGACY_TYPE: &[u8] = b"_elementType";
 
 impl ReplyMetadata {
     /// Reads the `MediaContainer`, and its rows or libraries into `content`.
     fn read_container(
         &mut self,
-        container: &mut dyn Fields<'_>,
+        container: &mut Fields<'_, '_>,
         content: &mut ReplyContent<'_>,
         may_continue: MayContinue<'_>,
     ) -> Result<(), Stop> {
@@ -201,22 +199,22 @@ impl ReplyMetadata {
             match (&*name, &mut *content) {
                 (LEGACY_CHILDREN | LEGACY_TYPE, _) => {
                     self.has_legacy_format = true;
-                    return Err(Stop);
+                    return Err(Stop::Told);
                 }
-                ("totalSize", _) => self.total = container.scalar()?.number(),
-                ("offset", _) => self.offset = container.scalar()?.number(),
-                ("machineIdentifier", _) => self.machine_identifier = container.scalar()?.text(),
-                ("version", _) => self.version = container.scalar()?.text(),
-                ("librarySectionID", _) => self.section = container.scalar()?.text(),
-                ("size", ReplyContent::Libraries(_)) => {
+                (b"totalSize", _) => self.total = container.scalar()?.number(),
+                (b"offset", _) => self.offset = container.scalar()?.number(),
+                (b"machineIdentifier", _) => self.machine_identifier = container.scalar()?.text(),
+                (b"version", _) => self.version = container.scalar()?.text(),
+                (b"librarySectionID", _) => self.section = container.scalar()?.text(),
+                (b"size", ReplyContent::Libraries(_)) => {
                     self.lists_libraries |= container.scalar()?.number() == Some(0);
                 }
-                ("Metadata", ReplyContent::Rows(reader)) => {
-                    container.objects(&mut |row| reader.read_row(row, may_continue))?;
+                (b"Metadata", ReplyContent::Rows(reader)) => {
+                    container.objects(|row| reader.read_row(row, may_continue))?;
                 }
-                ("Directory", ReplyContent::Libraries(libraries)) => {
+                (b"Directory", ReplyContent::Libraries(libraries)) => {
                     self.lists_libraries = true;
-                    container.objects(&mut |directory| read_library(directory, libraries))?;
+                    container.objects(|directory| read_library(directory, libraries))?;
                 }
                 _ => container.skip()?,
             }
@@ -227,7 +225,7 @@ impl ReplyMetadata {
 
 impl RowReader<'_> {
     /// Reads a row, and passes its item to the sink. Stops the parser beyond a limit or if the call must end.
-    fn read_row(&mut self, row: &mut dyn Fields<'_>, may_continue: MayContinue<'_>) -> Result<(), Stop> {
+    fn read_row(&mut self, row: &mut Fields<'_, '_>, may_continue: MayContinue<'_>) -> Result<(), Stop> {
         // -1 means that there is no season or episode.
         let mut item = Item {
             kind: self.kind,
@@ -239,24 +237,24 @@ impl RowReader<'_> {
         let mut trashed_files = Vec::new();
         while let Some(name) = row.next()? {
             match &*name {
-                "ratingKey" => item.rating_key = row.text()?,
-                "type" => item.kind = row.scalar()?.item_type().unwrap_or(self.kind),
-                "title" => item.title = row.text()?,
-                "year" => item.year = row.scalar()?.number().unwrap_or_default(),
-                "guid" => item.guid = row.text()?,
-                "Guid" => row.texts("id", &mut item.guids)?,
-                "grandparentTitle" => item.show_title = row.text()?,
-                "grandparentRatingKey" => item.show_rating_key = row.text()?,
-                "grandparentGuid" => item.show_guid = row.text()?,
-                "parentTitle" => item.season_title = row.text()?,
-                "parentRatingKey" => item.season_rating_key = row.text()?,
-                "parentGuid" => item.season_guid = row.text()?,
-                "parentIndex" => item.season = row.scalar()?.number().unwrap_or(-1),
-                "index" => item.episode = row.scalar()?.number().unwrap_or(-1),
-                "updatedAt" => self.update_order.add(row.scalar()?.number()),
-                "librarySectionID" => section = row.scalar()?.text(),
-                "deletedAt" => item.trashed = row.scalar()?.is_set(),
-                "Media" => row.objects(&mut |version| read_version(version, &mut item.parts, &mut trashed_files))?,
+                b"ratingKey" => item.rating_key = row.text()?,
+                b"type" => item.kind = row.scalar()?.item_type().unwrap_or(self.kind),
+                b"title" => item.title = row.text()?,
+                b"year" => item.year = row.scalar()?.number().unwrap_or_default(),
+                b"guid" => item.guid = row.text()?,
+                b"Guid" => row.texts(b"id", &mut item.guids)?,
+                b"grandparentTitle" => item.show_title = row.text()?,
+                b"grandparentRatingKey" => item.show_rating_key = row.text()?,
+                b"grandparentGuid" => item.show_guid = row.text()?,
+                b"parentTitle" => item.season_title = row.text()?,
+                b"parentRatingKey" => item.season_rating_key = row.text()?,
+                b"parentGuid" => item.season_guid = row.text()?,
+                b"parentIndex" => item.season = row.scalar()?.number().unwrap_or(-1),
+                b"index" => item.episode = row.scalar()?.number().unwrap_or(-1),
+                b"updatedAt" => self.update_order.add(row.scalar()?.number()),
+                b"librarySectionID" => section = row.scalar()?.text(),
+                b"deletedAt" => item.trashed = row.scalar()?.is_set(),
+                b"Media" => row.objects(|version| read_version(version, &mut item.parts, &mut trashed_files))?,
                 _ => row.skip()?,
             }
         }
@@ -288,33 +286,33 @@ impl RowReader<'_> {
         }
         self.exceeds_limit = self.count > self.max_rows || self.memory_bytes > MAX_ROWS_BYTES;
         if self.exceeds_limit {
-            return Err(Stop);
+            return Err(Stop::Told);
         }
         if !item.rating_key.is_empty() {
             self.emitted_items += 1;
             self.memory_bytes += estimate_bytes(&item);
             (self.sink)(item, section);
         }
-        if may_continue() { Ok(()) } else { Err(Stop) }
+        if may_continue() { Ok(()) } else { Err(Stop::Told) }
     }
 }
 
 /// Reads one version of an item, which may be an optimized one: adds its files to `parts`, and those that are in the
 /// trash to `trashed_files`.
 fn read_version(
-    version: &mut dyn Fields<'_>,
+    version: &mut Fields<'_, '_>,
     parts: &mut Vec<ByteString>,
     trashed_files: &mut Vec<ByteString>,
 ) -> Result<(), Stop> {
     let (mut files, mut is_version_trashed) = (Vec::new(), false);
     while let Some(name) = version.next()? {
         match &*name {
-            "Part" => version.objects(&mut |part| {
+            b"Part" => version.objects(|part| {
                 let (mut file, mut is_trashed) = (None, false);
                 while let Some(name) = part.next()? {
                     match &*name {
-                        "file" => file = part.scalar()?.bytes(),
-                        "deletedAt" => is_trashed = part.scalar()?.is_set(),
+                        b"file" => file = part.scalar()?.bytes(),
+                        b"deletedAt" => is_trashed = part.scalar()?.is_set(),
                         _ => part.skip()?,
                     }
                 }
@@ -323,7 +321,7 @@ fn read_version(
                 }
                 Ok(())
             })?,
-            "deletedAt" => is_version_trashed = version.scalar()?.is_set(),
+            b"deletedAt" => is_version_trashed = version.scalar()?.is_set(),
             _ => version.skip()?,
         }
     }
@@ -339,7 +337,7 @@ fn read_version(
 }
 
 /// Reads a library. Its change token combines two times, because neither is reliable alone.
-fn read_library(directory: &mut dyn Fields<'_>, libraries: &mut Vec<Library>) -> Result<(), Stop> {
+fn read_library(directory: &mut Fields<'_, '_>, libraries: &mut Vec<Library>) -> Result<(), Stop> {
     let mut library = Library::default();
     // A change counter, in spite of the name. The counter changes late, and is always 0 in some libraries.
     let mut content_changed_at = 0_i64;
@@ -347,14 +345,14 @@ fn read_library(directory: &mut dyn Fields<'_>, libraries: &mut Vec<Library>) ->
     let mut scanned_at = 0_i64;
     while let Some(name) = directory.next()? {
         match &*name {
-            "key" => library.section = directory.text()?,
-            "uuid" => library.uuid = directory.text()?,
-            "title" => library.title = directory.text()?,
-            "type" => library.kind = LibraryKind::from_name(&directory.text()?),
-            "Location" => directory.texts("path", &mut library.locations)?,
-            "contentChangedAt" => content_changed_at = directory.scalar()?.number().unwrap_or_default(),
-            "scannedAt" => scanned_at = directory.scalar()?.number().unwrap_or_default(),
-            "refreshing" => library.change.busy = directory.scalar()?.is_set(),
+            b"key" => library.section = directory.text()?,
+            b"uuid" => library.uuid = directory.text()?,
+            b"title" => library.title = directory.text()?,
+            b"type" => library.kind = LibraryKind::from_name(&directory.text()?),
+            b"Location" => directory.texts(b"path", &mut library.locations)?,
+            b"contentChangedAt" => content_changed_at = directory.scalar()?.number().unwrap_or_default(),
+            b"scannedAt" => scanned_at = directory.scalar()?.number().unwrap_or_default(),
+            b"refreshing" => library.change.busy = directory.scalar()?.is_set(),
             _ => directory.skip()?,
         }
     }
