@@ -167,15 +167,14 @@ fn episodes_without_keys_of_parents_are_counted_as_episodes() -> Anything {
         )
     };
     at.server.fault(
-        Fault::new(Action::Body {
-            status: 200,
-            content_type: "application/json".to_owned(),
-            body: format!(
+        Fault::new(Action::body(
+            "application/json",
+            format!(
                 r#"{{"MediaContainer":{{"totalSize":2,"Metadata":[{},{}]}}}}"#,
                 row(1),
                 row(2)
             ),
-        })
+        ))
         .on(Kind::Listing),
     );
     let shows = at.open().library("Shows")?;

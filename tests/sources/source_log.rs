@@ -52,10 +52,7 @@ fn no_log_line_holds_the_token() {
         location: "http://localhost:1/{target}".into(),
     }));
     plex.libraries(Bounds::NONE).unwrap_err();
-    server.fault(Fault::new(Action::Status {
-        status: 500,
-        retry_after: None,
-    }));
+    server.fault(Fault::new(Action::status(500)));
     plex.libraries(Bounds::NONE).unwrap_err();
     assert!(server.log().iter().all(|entry| entry.token_in_header));
 

@@ -553,7 +553,11 @@ fn compiled_example(run: &Run) -> PathBuf {
 /// again: the program has to.
 fn while_away<T>(run: &Run, call: impl FnOnce() -> T) -> T {
     let standin = &run.server.standin;
-    standin.fault(Fault::new(Action::LoginPage).on(Kind::Sections).times(0));
+    standin.fault(
+        Fault::new(Action::body("text/html", "<html>Sign in</html>"))
+            .on(Kind::Sections)
+            .times(0),
+    );
     let before = standin.stats().of(Kind::Sections);
     // Dropped when the call ends, also if it panics: a program that cannot start asks for nothing.
     let (ends, ended) = channel::<()>();

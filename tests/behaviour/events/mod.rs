@@ -99,7 +99,7 @@ const NEW: &str = "/data/movies/A New One (2026)/A New One.mkv";
 fn a_created_item_is_found_although_no_clock_moved() {
     let w = watched();
     w.server.alter(|state| {
-        state.library_mut(1)?.content_clock = plexindex_standin::ContentClock::Frozen;
+        state.library_mut(1)?.is_content_frozen = true;
         state.add_items(1, vec![new_movie()], false)
     });
     until_hinted(&w.index);
@@ -229,9 +229,11 @@ fn a_scan_is_noted_when_it_is_over_and_when_its_items_have_settled() {
         settle_ms: 1_000,
         ..quick()
     });
-    w.server.config(|config| config.scan_ms = 100);
-    w.server.alter(|state| state.stage_items(1, vec![new_movie()]));
-    w.server.scan(1);
+    w.server.alter(|state| {
+        state.library_mut(1)?.is_content_frozen = true;
+        state.add_items(1, vec![new_movie()], false)?;
+        state.scan(1)
+    });
     until_hinted(&w.index);
     assert_eq!(ask(&w.index, NEW).status, Status::Ok);
     assert_eq!(requests(&w.server), MERGED);

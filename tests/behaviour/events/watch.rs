@@ -99,7 +99,12 @@ fn it_stops_within_a_second_while_a_connection_is_made() {
 
 #[test]
 fn other_answers_than_a_stream_are_tried_again_and_do_no_harm() {
-    for action in [Action::LoginPage, Action::status(404), Action::Drop, Action::Garbage] {
+    for action in [
+        Action::body("text/html", "<html>Sign in</html>"),
+        Action::status(404),
+        Action::Drop,
+        Action::body("application/json", "{]<garbage"),
+    ] {
         let server = movies(3);
         server.fault(Fault::new(action).on(Kind::Events).times(1));
         let folder = tempfile::tempdir().expect("a folder");

@@ -214,13 +214,9 @@ fn an_empty_list_of_libraries_needs_a_second_one() {
     let none = || {
         let body = r#"{"MediaContainer":{"size":0}}"#;
         at.server.fault(
-            Fault::new(Action::Body {
-                status: 200,
-                content_type: "application/json".to_owned(),
-                body: body.to_owned(),
-            })
-            .on(Kind::Sections)
-            .times(0),
+            Fault::new(Action::body("application/json", body))
+                .on(Kind::Sections)
+                .times(0),
         );
     };
     ask().expect("listed");

@@ -58,11 +58,7 @@ fn items_are_as_the_recorded_replies_have_them() {
         ),
         ("/sections/2/", include_str!("../../standin/fixtures/tv_episodes.json")),
     ] {
-        let mut reply = Fault::new(Action::Body {
-            status: 200,
-            content_type: "application/json".into(),
-            body: body.into(),
-        });
+        let mut reply = Fault::new(Action::body("application/json", body));
         reply.contains = Some(section.into());
         http.fault(reply.times(0));
     }

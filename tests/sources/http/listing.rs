@@ -4,7 +4,7 @@ use plexindex::error::Status;
 use plexindex::model::{ItemType, LibraryKind};
 use plexindex::source::plex::Rows;
 use plexindex::source::{Bounds, PageRequest, RequestKind, Source};
-use plexindex_standin::{Action, Distortion, Fault, ItemSpec, Kind, LibrarySpec, Standin};
+use plexindex_standin::{Action, Fault, ItemSpec, Kind, LibrarySpec, Standin};
 
 use super::support::{TOKEN, answer, client, settled, standin};
 
@@ -80,10 +80,9 @@ fn libraries_without_a_uuid_are_as_many_as_there_are() {
     };
     let own = uuids();
     server.fault(
-        Fault::new(Action::Distort(Distortion {
-            drop_fields: vec!["uuid".into()],
-            ..Distortion::default()
-        }))
+        Fault::new(Action::Omit {
+            names: vec!["uuid".into()],
+        })
         .on(Kind::Sections)
         .times(2),
     );
@@ -234,10 +233,9 @@ fn shows_are_read_to_their_end_with_their_ids() {
 #[test]
 fn headers_stand_in_for_missing_numbers() {
     let (server, client) = standin(30);
-    server.fault(Fault::new(Action::Distort(Distortion {
-        drop_fields: vec!["offset".into(), "totalSize".into()],
-        ..Distortion::default()
-    })));
+    server.fault(Fault::new(Action::Omit {
+        names: vec!["offset".into(), "totalSize".into()],
+    }));
     let (end, _) = client.page(Rows::All, 10, 10).unwrap();
     assert_eq!((end.rows, end.total, end.offset), (10, Some(30), Some(10)));
 }

@@ -79,19 +79,15 @@ impl Rig for Plex {
     }
 
     fn fail(&self, failure: Failure) -> bool {
-        let status = |status| Action::Status {
-            status,
-            retry_after: None,
-        };
         let always = |action| self.0.fault(Fault::new(action).times(0));
         match failure {
             Failure::Down => {
                 self.0.refuse();
                 self.0.close_connections();
             }
-            Failure::Starting => always(status(503)),
-            Failure::Unauthorized => always(status(401)),
-            Failure::Forbidden => always(status(403)),
+            Failure::Starting => always(Action::status(503)),
+            Failure::Unauthorized => always(Action::status(401)),
+            Failure::Forbidden => always(Action::status(403)),
             Failure::CutOff => self
                 .0
                 .fault(Fault::new(Action::Cut { after: None }).on(Kind::Listing).times(0)),

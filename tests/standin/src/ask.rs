@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::containers::Window;
 use crate::http::{Reply, Request};
 use crate::query::Params;
-use crate::tree::{Distortion, Format, Row};
+use crate::tree::{Format, Row};
 
 /// The parameters of a request.
 pub(crate) struct Ask<'a> {
@@ -14,11 +14,12 @@ pub(crate) struct Ask<'a> {
     pub params: Params,
     pub format: Format,
     pub gzip: bool,
-    pub distortion: Option<Distortion>,
+    /// Names of fields that a fault leaves out.
+    pub omitted: Vec<String>,
 }
 
 impl<'a> Ask<'a> {
-    pub fn new(request: &'a Request, distortion: Option<Distortion>) -> Self {
+    pub fn new(request: &'a Request) -> Self {
         let accepts = |header: &str, what: &str| {
             let mut list = request.header(header).unwrap_or("").split(',');
             list.any(|one| one.split(';').next().unwrap_or("").trim().eq_ignore_ascii_case(what))
@@ -32,7 +33,7 @@ impl<'a> Ask<'a> {
                 Format::Xml
             },
             gzip: accepts("accept-encoding", "gzip"),
-            distortion,
+            omitted: Vec::new(),
         }
     }
 
@@ -45,18 +46,13 @@ impl<'a> Ask<'a> {
         self.request.header(name).or_else(|| self.params.get_loose(name))
     }
 
-    /// The size asked for, with or without a start.
-    pub fn container_size(&self) -> Option<u64> {
-        self.argument("X-Plex-Container-Size")?.parse().ok()
-    }
-
     /// Start and size of the window, if both were given: a size alone is ignored (§3).
     pub fn window(&self, config: &Config) -> Option<(u64, u64)> {
         if config.ignore_paging {
             return None;
         }
         let start = self.argument("X-Plex-Container-Start")?.parse().ok()?;
-        Some((start, self.container_size()?))
+        Some((start, self.argument("X-Plex-Container-Size")?.parse().ok()?))
     }
 
     /// Leaves out what the request excludes.
@@ -70,9 +66,7 @@ impl<'a> Ask<'a> {
 
     /// A document as it goes over the wire: distorted, written, compressed.
     pub fn reply(&self, config: &Config, mut document: Row) -> Reply {
-        if let Some(distortion) = &self.distortion {
-            distortion.apply(&mut document);
-        }
+        document.omit(&self.omitted);
         let body = document.write(self.format);
         let gzip = self.gzip && config.gzip;
         self.reply_of(

@@ -206,9 +206,9 @@ impl Standin {
             .collect()
     }
 
-    /// A simulated scan of a library; lasts `Config::scan_ms`, in the background.
+    /// A simulated scan of a library.
     pub fn scan(&self, library: u32) {
-        self.shared.scan(library);
+        let _ = self.shared.quiet_change(|state| state.scan(library));
     }
 
     /// Adds a fault for coming requests.

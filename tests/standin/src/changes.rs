@@ -1,10 +1,7 @@
 //! Items are added, removed and changed: what tests do to a library.
 
-use serde_json::json;
-
 use crate::events::Event;
-use crate::library::Row;
-use crate::model::{Item, ItemType, LibraryKind, Link, Media, Part, Text};
+use crate::model::{Item, ItemType, LibraryKind, Link, Media, Part};
 use crate::spec::{ItemSpec, MediaSpec};
 use crate::state::{Outcome, Shift, State};
 
@@ -55,8 +52,8 @@ impl State {
         if !library_kind.types().contains(&kind) {
             return Err(format!(
                 "a library of {} has no {}",
-                library_kind.type_name(),
-                kind.search_name()
+                library_kind.facts().type_name,
+                kind.name()
             ));
         }
         if let Some(key) = spec.rating_key
@@ -96,7 +93,6 @@ impl State {
         self.next_key = self.next_key.max(key + 1);
         let mut item = Item::new(key, kind, spec.title);
         item.clip = library_kind == LibraryKind::OtherVideos;
-        item.title_sort = spec.title_sort;
         item.year = spec.year;
         if let Some(guid) = spec.guid {
             item.guid = guid;
@@ -111,11 +107,6 @@ impl State {
             ItemType::Track => spec.updated_at,
             _ => Some(spec.updated_at.unwrap_or(item.added_at)),
         };
-        item.tags = spec
-            .tags
-            .into_iter()
-            .map(|(name, tags)| (name.into(), tags.into_iter().map(Text::from).collect()))
-            .collect();
         item.fields = spec.fields;
         item.media = make_media(key, kind, spec.files, now);
         item.duration = if item.media.is_empty() { 0 } else { 5_400_000 };
@@ -135,19 +126,15 @@ impl State {
             }
             library.count_change(1);
             keys.push(key);
-            self.push_event(Event::timeline(section, key, kind, &title, 0, "created", now));
-            self.push_event(Event::timeline(section, key, kind, &title, 5, "", now));
+            self.events
+                .push(Event::timeline(section, key, kind, &title, 0, "created", now));
+            self.events
+                .push(Event::timeline(section, key, kind, &title, 5, "", now));
         }
         if scanned {
             self.library_mut(section)?.scanned_at = now;
         }
         Ok(keys)
-    }
-
-    /// Keeps items until the library's next scan.
-    pub fn stage_items(&mut self, section: u32, specs: Vec<ItemSpec>) -> Outcome<()> {
-        self.library_mut(section)?.staged.extend(specs);
-        Ok(())
     }
 
     /// Removes items, wherever they are. A container is removed with its children, or with its last child.
@@ -164,7 +151,8 @@ impl State {
             }
             let (kind, title) = item.unwrap_or((ItemType::Movie, String::new()));
             for gone in removed {
-                self.push_event(Event::timeline(section, gone, kind, &title, 9, "deleted", now));
+                self.events
+                    .push(Event::timeline(section, gone, kind, &title, 9, "deleted", now));
             }
         }
         Ok(())
@@ -185,9 +173,8 @@ impl State {
         if counts {
             library.count_change(1);
         }
-        let mut event = Event::timeline(section, key, kind, &title, 5, "", now);
-        event.set("mediaState", json!("analyzing"));
-        self.push_event(event);
+        self.events
+            .push(Event::timeline(section, key, kind, &title, 5, "", now));
         Ok(())
     }
 
@@ -266,21 +253,6 @@ impl State {
         Ok(())
     }
 
-    /// Removes the items whose files are all missing (`emptyTrash`).
-    pub fn empty_trash(&mut self, section: u32) -> Outcome<()> {
-        let library = self.library_mut(section)?;
-        let gone: Vec<u64> = library
-            .tables
-            .values()
-            .flat_map(|t| &t.rows)
-            .filter_map(|row| match row {
-                Row::Own(item) if item.in_trash() => Some(item.key),
-                _ => None,
-            })
-            .collect();
-        self.remove_items(&gone, false)
-    }
-
     /// Changes an item in place and moves the clocks. The closure must not change its key or type.
     pub fn change_item(&mut self, key: u64, change: impl FnOnce(&mut Item)) -> Outcome<()> {
         let section = self.section_of(key)?;
@@ -289,23 +261,6 @@ impl State {
         let kind = item.kind;
         change(item);
         (item.key, item.kind) = (key, kind);
-        let title = item.title.clone();
-        if !kind.is_leaf() {
-            library.relink = true;
-            let children = library.children();
-            let mut below: Vec<(ItemType, u32)> = children.get(&key).cloned().unwrap_or_default();
-            below.extend(library.leaves_below(key));
-            for (child, at) in below {
-                let rows = library.tables.get_mut(&child).map(|t| &mut t.rows);
-                if let Some(Row::Own(item)) = rows.and_then(|r| r.get_mut(at as usize)) {
-                    for link in [&mut item.parent, &mut item.grandparent].into_iter().flatten() {
-                        if link.key == key {
-                            link.title.clone_from(&title);
-                        }
-                    }
-                }
-            }
-        }
         Ok(())
     }
 }

@@ -58,8 +58,6 @@ pub struct Config {
     pub gzip: bool,
     /// Milliseconds between two SSE pings. Default 10,000 (§7).
     pub ping_ms: u64,
-    /// How long a simulated scan runs, in milliseconds. Default 0: it ends before the reply.
-    pub scan_ms: u64,
     /// How many bytes of rendered pages are kept. Default 256 MiB; 0 turns the cache off.
     pub cache_bytes: usize,
 }
@@ -81,7 +79,6 @@ impl Default for Config {
             max_ids: None,
             gzip: true,
             ping_ms: 10_000,
-            scan_ms: 0,
             cache_bytes: 256 << 20,
         }
     }

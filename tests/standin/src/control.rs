@@ -12,7 +12,7 @@ use crate::http::{Reply, Request};
 use crate::lock;
 use crate::query::Params;
 use crate::server::Shared;
-use crate::spec::{ItemSpec, LibrarySpec, MediaSpec, loose_key, loose_keys};
+use crate::spec::{ItemSpec, LibrarySpec, MediaSpec};
 use crate::state::{Outcome, State};
 
 /// Where the control endpoints are.
@@ -25,27 +25,19 @@ enum Change {
     #[serde(rename = "items/add")]
     Add { library: u32, items: Vec<ItemSpec> },
     #[serde(rename = "items/remove")]
-    Remove {
-        #[serde(deserialize_with = "loose_keys")]
-        rating_keys: Vec<u64>,
-    },
+    Remove { rating_keys: Vec<Value> },
     #[serde(rename = "items/missing")]
-    Missing {
-        #[serde(deserialize_with = "loose_keys")]
-        rating_keys: Vec<u64>,
-    },
+    Missing { rating_keys: Vec<Value> },
     #[serde(rename = "items/files")]
     Files {
-        #[serde(deserialize_with = "loose_key")]
-        rating_key: u64,
+        rating_key: Value,
         files: Vec<MediaSpec>,
         #[serde(default)]
         touch: bool,
     },
     #[serde(rename = "items/rename")]
     Rename {
-        #[serde(deserialize_with = "loose_key")]
-        rating_key: u64,
+        rating_key: Value,
         from: String,
         to: String,
     },
@@ -149,6 +141,13 @@ fn fault(from: Value) -> Outcome<Fault> {
     }
 }
 
+/// A rating key, as a number or as a string.
+fn rating_key_of(value: &Value) -> Outcome<u64> {
+    let text = value.as_str().and_then(|text| text.parse().ok());
+    text.or(value.as_u64())
+        .ok_or_else(|| format!("not a rating key: {value}"))
+}
+
 fn apply(state: &mut State, change: Change) -> Outcome<Value> {
     match change {
         Change::Add { library, items } => {
@@ -157,14 +156,19 @@ fn apply(state: &mut State, change: Change) -> Outcome<Value> {
             return Ok(json!({"ok": true, "ratingKeys": keys}));
         }
         Change::AddLibrary(spec) => return Ok(json!({"ok": true, "library": state.add_library(spec)?})),
-        Change::Remove { rating_keys } => state.remove_items(&rating_keys, true)?,
-        Change::Missing { rating_keys } => rating_keys.iter().try_for_each(|key| state.set_missing(*key, true))?,
+        Change::Remove { rating_keys } => {
+            let keys: Outcome<Vec<u64>> = rating_keys.iter().map(rating_key_of).collect();
+            state.remove_items(&keys?, true)?;
+        }
+        Change::Missing { rating_keys } => rating_keys
+            .iter()
+            .try_for_each(|key| state.set_missing(rating_key_of(key)?, true))?,
         Change::Files {
             rating_key,
             files,
             touch,
-        } => state.set_files(rating_key, files, touch, true)?,
-        Change::Rename { rating_key, from, to } => state.rename_file(rating_key, &from, &to)?,
+        } => state.set_files(rating_key_of(&rating_key)?, files, touch, true)?,
+        Change::Rename { rating_key, from, to } => state.rename_file(rating_key_of(&rating_key)?, &from, &to)?,
         Change::Rekey { library } => state.rekey_library(library)?,
         Change::Tokens { tokens } => state.tokens = tokens,
         Change::Config(changed) => {

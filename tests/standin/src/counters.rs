@@ -18,8 +18,6 @@ pub enum Kind {
     Sections,
     /// A page of `/library/sections/{id}/all`.
     Listing,
-    /// The same with a container size of 0.
-    Count,
     /// The same with `title`, `file` or `guid`: a question, whatever the window.
     Search,
     /// `/library/metadata/…`.
@@ -36,12 +34,11 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 11] = [
+    pub const ALL: [Kind; 10] = [
         Kind::Identity,
         Kind::Root,
         Kind::Sections,
         Kind::Listing,
-        Kind::Count,
         Kind::Search,
         Kind::Metadata,
         Kind::Edit,
@@ -61,15 +58,11 @@ impl Kind {
             ["library", "sections", "", ..] => Kind::Sections,
             ["library", "sections", _, "all", ""] if put => Kind::Edit,
             ["library", "sections", _, "all", ""] | ["library", "all", "", ..] => {
-                let question = ask.params.0.iter().any(|(name, _)| {
-                    let name = name.trim_end_matches(['!', '<', '>', '=']);
-                    let field = name.rsplit('.').next().unwrap_or(name);
-                    matches!(field, "title" | "file" | "guid")
-                });
-                if question {
+                if ["title", "file", "guid"]
+                    .iter()
+                    .any(|name| ask.params.get(name).is_some())
+                {
                     Kind::Search
-                } else if ask.container_size() == Some(0) {
-                    Kind::Count
                 } else {
                     Kind::Listing
                 }
@@ -97,8 +90,6 @@ pub struct Stats {
     pub connections: u64,
     /// Replies by status; 0 counts those that were cut off before a head.
     pub statuses: BTreeMap<u16, u64>,
-    /// How often faults were applied.
-    pub faults: u64,
 }
 
 impl Stats {

@@ -64,12 +64,6 @@ impl Event {
         )
     }
 
-    pub(crate) fn set(&mut self, field: &str, value: Value) {
-        if let Some(entry) = self.data.get_mut("TimelineEntry") {
-            entry[field] = value;
-        }
-    }
-
     fn text(&self) -> String {
         format!("event: {}\ndata: {}\n\n", self.name, self.data)
     }

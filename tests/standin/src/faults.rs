@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::counters::Kind;
 use crate::http::Reply;
-use crate::tree::Distortion;
 
 /// What goes wrong.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -42,17 +41,10 @@ pub enum Action {
         #[serde(default)]
         after: Option<u64>,
     },
-    /// 200 with bytes that are no document.
-    Garbage,
-    /// 200 with the login page of a proxy (Plex API notes §1).
-    LoginPage,
     /// A status: 503 with the Maintenance XML, all others with an HTML page.
     Status {
         /// The status.
         status: u16,
-        /// A `Retry-After` header, in seconds or as a date.
-        #[serde(default)]
-        retry_after: Option<String>,
     },
     /// A redirect.
     Redirect {
@@ -61,16 +53,6 @@ pub enum Action {
         /// Where to; `{target}` in it is replaced by path and query of the request.
         location: String,
     },
-    /// The good reply, its last part missing, with a length that fits: an unfinished document.
-    Truncate {
-        /// Bytes of the (unzipped) document that stay; default: half of it.
-        #[serde(default)]
-        keep: Option<u64>,
-    },
-    /// `{}`: JSON, but not Plex's.
-    EmptyObject,
-    /// `{"_children":[…]}`: the JSON of very old servers (Plex API notes §1).
-    OldJson,
     /// Any reply.
     Body {
         /// The status.
@@ -80,8 +62,11 @@ pub enum Action {
         /// The body.
         body: String,
     },
-    /// The good reply with other types in it.
-    Distort(Distortion),
+    /// The good reply without fields and lists of these names, at any depth.
+    Omit {
+        /// The names.
+        names: Vec<String>,
+    },
     /// What a test writes itself, for Rust only.
     #[serde(skip)]
     Write(Script),
@@ -112,11 +97,17 @@ impl Action {
         Action::Write(Script(Arc::new(write)))
     }
 
-    /// A status without `Retry-After`.
+    /// A status.
     pub fn status(status: u16) -> Self {
-        Action::Status {
-            status,
-            retry_after: None,
+        Action::Status { status }
+    }
+
+    /// A reply of status 200.
+    pub fn body(content_type: &str, body: impl Into<String>) -> Self {
+        Action::Body {
+            status: 200,
+            content_type: content_type.to_owned(),
+            body: body.into(),
         }
     }
 }
@@ -185,50 +176,18 @@ pub(crate) struct Faults(Vec<Fault>);
 pub(crate) struct Met {
     pub delay_ms: u64,
     pub action: Option<Action>,
-    pub count: u64,
 }
 
 impl Met {
-    pub fn distortion(&self) -> Option<Distortion> {
-        match &self.action {
-            Some(Action::Distort(distortion)) => Some(distortion.clone()),
-            _ => None,
-        }
-    }
-
     /// The reply that takes the place of the good one, if the fault has one.
     pub fn reply(&self, target: &str) -> Option<Reply> {
         Some(match self.action.as_ref()? {
-            Action::Garbage => Reply::new(
-                200,
-                "application/json",
-                b"\x00\xff\xfe{]<garbage \x80\x81 [[[\"".to_vec(),
-            ),
-            Action::LoginPage => Reply::new(
-                200,
-                "text/html; charset=utf-8",
-                "<!DOCTYPE html><html><head><title>Sign in</title></head><body>\
-                 <form method=\"post\" action=\"/login\"><input name=\"user\"><input name=\"password\" \
-                 type=\"password\"><button>Sign in</button></form></body></html>",
-            ),
-            Action::Status { status, retry_after } => {
-                let mut reply = status_page(*status);
-                if let Some(after) = retry_after {
-                    reply.headers.push(("Retry-After", after.clone()));
-                }
-                reply
-            }
+            Action::Status { status } => status_page(*status),
             Action::Redirect { status, location } => {
                 let mut reply = Reply::html(*status);
                 reply.headers.push(("Location", location.replace("{target}", target)));
                 reply
             }
-            Action::EmptyObject => Reply::new(200, "application/json", "{}"),
-            Action::OldJson => Reply::new(
-                200,
-                "application/json",
-                r#"{"_elementType":"MediaContainer","size":"1","_children":[{"_elementType":"Directory","key":"1","type":"movie","title":"Movies"}]}"#,
-            ),
             Action::Body {
                 status,
                 content_type,
@@ -280,7 +239,6 @@ impl Faults {
                 _ if met.action.is_some() => return true,
                 action => met.action = Some(action.clone()),
             }
-            met.count += 1;
             if fault.count == 1 {
                 return false;
             }
@@ -303,7 +261,7 @@ mod tests {
         assert!(!hits(Kind::Sections));
         assert!(!hits(Kind::Listing));
         assert!(hits(Kind::Listing));
-        assert!(!hits(Kind::Count));
+        assert!(!hits(Kind::Root));
         assert!(hits(Kind::Listing));
         assert!(!hits(Kind::Listing));
     }

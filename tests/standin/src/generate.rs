@@ -1,8 +1,7 @@
 //! The generator: item i of a library, computed from the seed and never stored.
 //!
 //! A million items cost 16 MB (a row each in [`crate::library`]); titles, paths and the rest are
-//! made when they are asked for. A show has four seasons of ten episodes, an artist five albums of
-//! ten tracks, a photo album a hundred photos.
+//! made when they are asked for. A show has four seasons of ten episodes. Only films and shows are generated.
 
 use crate::model::{Item, ItemType, LibraryKind, Link, Text};
 use crate::spec::LibrarySpec;
@@ -12,14 +11,6 @@ use crate::words;
 pub const EPISODES_PER_SEASON: u32 = 10;
 /// Seasons of a show.
 pub const SEASONS_PER_SHOW: u32 = 4;
-/// Tracks of an album.
-pub const TRACKS_PER_ALBUM: u32 = 10;
-/// Albums of an artist.
-pub const ALBUMS_PER_ARTIST: u32 = 5;
-/// Photos (and clips) of a photo album.
-pub const PHOTOS_PER_ALBUM: u32 = 100;
-/// In a photo library that is not plain, leaf i is a clip when i mod 50 is 49.
-pub const PHOTOS_PER_CLIP: u32 = 50;
 /// The contents of a generated library.
 #[derive(Clone, Debug)]
 pub struct Generator {
@@ -47,10 +38,10 @@ impl Generator {
     /// leaf where there are no containers.
     pub fn new(mut spec: LibrarySpec, base: u64) -> Self {
         if spec.locations.is_empty() {
-            spec.locations.push(spec.kind.default_location().to_owned());
+            spec.locations.push(spec.kind.facts().folder.to_owned());
         }
         if spec.title.is_empty() {
-            spec.title = spec.kind.default_title().to_owned();
+            spec.title = spec.kind.facts().title.to_owned();
         }
         Generator { spec, base }
     }
@@ -60,95 +51,56 @@ impl Generator {
         &self.spec
     }
 
-    /// The first rating key.
-    pub fn base(&self) -> u64 {
-        self.base
-    }
-
-    pub(crate) fn set_base(&mut self, base: u64) {
-        self.base = base;
+    pub(crate) fn raise_base(&mut self, by: u64) {
+        self.base += by;
     }
 
     /// How many rating keys it takes.
     pub fn span(&self) -> u64 {
-        u64::from(self.tops()) + u64::from(self.mids()) + u64::from(self.spec.items)
+        u64::from(self.shows() + self.seasons()) + u64::from(self.spec.items)
     }
 
-    pub(crate) fn per_mid(&self) -> u32 {
-        match self.spec.kind {
-            LibraryKind::Show => EPISODES_PER_SEASON,
-            LibraryKind::Artist => TRACKS_PER_ALBUM,
-            LibraryKind::Photo => PHOTOS_PER_ALBUM,
-            LibraryKind::Movie | LibraryKind::OtherVideos => 0,
+    fn is_shows(&self) -> bool {
+        self.spec.kind == LibraryKind::Show
+    }
+
+    fn seasons(&self) -> u32 {
+        if self.is_shows() {
+            self.spec.items.div_ceil(EPISODES_PER_SEASON)
+        } else {
+            0
         }
     }
 
-    pub(crate) fn per_top(&self) -> u32 {
-        match self.spec.kind {
-            LibraryKind::Show => SEASONS_PER_SHOW,
-            LibraryKind::Artist => ALBUMS_PER_ARTIST,
-            _ => 0,
-        }
+    fn shows(&self) -> u32 {
+        self.seasons().div_ceil(SEASONS_PER_SHOW)
     }
 
-    fn mids(&self) -> u32 {
-        match self.per_mid() {
-            0 => 0,
-            n => self.spec.items.div_ceil(n),
-        }
-    }
-
-    fn tops(&self) -> u32 {
-        match self.per_top() {
-            0 => 0,
-            n => self.mids().div_ceil(n),
-        }
-    }
-
-    /// The indexes that a type has. Photos and clips share one range.
-    pub fn indexes(&self, kind: ItemType) -> Box<dyn Iterator<Item = u32> + '_> {
-        let clips = self.spec.kind == LibraryKind::Photo;
+    /// How many items of a type there are.
+    pub fn count(&self, kind: ItemType) -> u32 {
         match kind {
-            ItemType::Show | ItemType::Artist => Box::new(0..self.tops()),
-            ItemType::Season | ItemType::Album | ItemType::Photoalbum => Box::new(0..self.mids()),
-            ItemType::Clip | ItemType::Photo if clips => {
-                let wanted = kind == ItemType::Clip;
-                Box::new((0..self.spec.items).filter(move |i| self.is_clip(*i) == wanted))
-            }
-            _ => Box::new(0..self.spec.items),
+            ItemType::Show => self.shows(),
+            ItemType::Season => self.seasons(),
+            _ => self.spec.items,
         }
-    }
-
-    pub(crate) fn is_clip(&self, i: u32) -> bool {
-        !self.spec.plain && self.spec.kind == LibraryKind::Photo && i % PHOTOS_PER_CLIP == PHOTOS_PER_CLIP - 1
     }
 
     /// The rating key of item i of a type.
     pub fn key(&self, kind: ItemType, i: u32) -> u64 {
-        let offset = match kind {
-            ItemType::Show | ItemType::Artist => 0,
-            ItemType::Season | ItemType::Album | ItemType::Photoalbum => u64::from(self.tops()),
-            _ => u64::from(self.tops()) + u64::from(self.mids()),
+        let before = match kind {
+            ItemType::Show => 0,
+            ItemType::Season => self.shows(),
+            _ => self.shows() + self.seasons(),
         };
-        self.base + offset + u64::from(i)
-    }
-
-    fn mid_type(&self) -> Option<ItemType> {
-        match self.spec.kind {
-            LibraryKind::Show => Some(ItemType::Season),
-            LibraryKind::Artist => Some(ItemType::Album),
-            LibraryKind::Photo => Some(ItemType::Photoalbum),
-            _ => None,
-        }
+        self.base + u64::from(before) + u64::from(i)
     }
 
     /// The rating key of the container of item i of a type.
     pub fn parent_key(&self, kind: ItemType, i: u32) -> Option<u64> {
         match kind {
-            ItemType::Show | ItemType::Artist | ItemType::Photoalbum | ItemType::Movie => None,
-            ItemType::Season => Some(self.key(ItemType::Show, i / self.per_top())),
-            ItemType::Album => Some(self.key(ItemType::Artist, i / self.per_top())),
-            _ => self.mid_type().map(|mid| self.key(mid, i / self.per_mid().max(1))),
+            ItemType::Season => Some(self.key(ItemType::Show, i / SEASONS_PER_SHOW)),
+            ItemType::Episode => Some(self.key(ItemType::Season, i / EPISODES_PER_SEASON)),
+            _ => None,
         }
     }
 
@@ -185,10 +137,6 @@ impl Generator {
 
     pub(crate) fn named(&self, kind: ItemType, i: u32, on_disk: bool) -> String {
         match kind {
-            ItemType::Movie if self.spec.kind == LibraryKind::OtherVideos => {
-                let (a, n, p, s) = self.words(21, i, on_disk);
-                format!("{a} {n} at {p}{s}")
-            }
             ItemType::Movie => {
                 let (a, n, p, s) = self.words(20, i, on_disk);
                 match i % 16 {
@@ -205,36 +153,9 @@ impl Generator {
                 format!("{a} {n} in {p}{s}")
             }
             ItemType::Season => format!("Season {}", i % SEASONS_PER_SHOW + 1),
-            ItemType::Artist => {
-                let (a, n, p, s) = self.words(23, i, on_disk);
-                format!("{p} {a} {n}s{s}")
-            }
-            ItemType::Album => {
-                let (a, n, p, s) = self.words(24, i, on_disk);
-                format!("{a} {n}, {p}{s}")
-            }
-            ItemType::Photoalbum => {
-                let (a, n, p, s) = self.words(25, i, on_disk);
-                format!("{p} {a} {n}{s}")
-            }
-            ItemType::Episode | ItemType::Track => {
+            _ => {
                 let h = self.hash(26, i);
-                let adjective = pick(&words::ADJECTIVES, h);
-                let noun = pick(&words::NOUNS, h >> 8);
-                if kind == ItemType::Episode {
-                    format!("The {adjective} {noun}")
-                } else {
-                    format!("{adjective} {noun}")
-                }
-            }
-            ItemType::Photo | ItemType::Clip => {
-                let number = if self.spec.plain {
-                    format!("{i:07}")
-                } else {
-                    format!("{:04}", i % PHOTOS_PER_ALBUM + 1)
-                };
-                let prefix = if self.is_clip(i) { "VID" } else { "IMG" };
-                format!("{prefix}_{number}")
+                format!("The {} {}", pick(&words::ADJECTIVES, h), pick(&words::NOUNS, h >> 8))
             }
         }
     }
@@ -264,10 +185,6 @@ impl Generator {
                 let show = self.year(ItemType::Show, season / SEASONS_PER_SHOW);
                 return show + (season % SEASONS_PER_SHOW) as i32;
             }
-            ItemType::Track => (31, i / TRACKS_PER_ALBUM),
-            ItemType::Album => (31, i),
-            ItemType::Photo | ItemType::Clip => (32, i / PHOTOS_PER_ALBUM),
-            ItemType::Photoalbum => (32, i),
             _ => (30, i),
         };
         1950 + (self.hash(salt, at) % 72) as i32
@@ -275,11 +192,6 @@ impl Generator {
 
     /// The scalar guid of item i of a type (Plex API notes §3).
     pub fn guid(&self, kind: ItemType, i: u32) -> String {
-        let local = matches!(kind, ItemType::Photo | ItemType::Photoalbum | ItemType::Clip)
-            || self.spec.kind == LibraryKind::OtherVideos;
-        if local {
-            return format!("local://{}", self.key(kind, i));
-        }
         let salt = u64::from(kind.number()) << 8;
         format!(
             "plex://{}/{:016x}{:08x}",
@@ -290,27 +202,15 @@ impl Generator {
     }
 
     fn guids(&self, kind: ItemType, i: u32) -> Vec<String> {
-        let number = u64::from(i) + (self.spec.seed % 50) * 1_000_000 + 1;
-        match kind {
-            _ if self.spec.kind == LibraryKind::OtherVideos => Vec::new(),
-            ItemType::Movie | ItemType::Show | ItemType::Episode => vec![
-                format!("imdb://tt{:08}", number + u64::from(kind.number()) * 1_000_000),
-                format!("tmdb://{number}"),
-                format!("tvdb://{}", number + 70_000),
-            ],
-            ItemType::Artist | ItemType::Album | ItemType::Track => {
-                let (a, b) = (self.hash(40, i), self.hash(41, i));
-                vec![format!(
-                    "mbid://{:08x}-{:04x}-4{:03x}-a{:03x}-{:012x}",
-                    (a >> 32) as u32,
-                    (a >> 16) as u16,
-                    a & 0xfff,
-                    b >> 52,
-                    b & 0xffff_ffff_ffff
-                )]
-            }
-            _ => Vec::new(),
+        if kind == ItemType::Season {
+            return Vec::new();
         }
+        let number = u64::from(i) + (self.spec.seed % 50) * 1_000_000 + 1;
+        vec![
+            format!("imdb://tt{:08}", number + u64::from(kind.number()) * 1_000_000),
+            format!("tmdb://{number}"),
+            format!("tvdb://{}", number + 70_000),
+        ]
     }
 
     /// When leaf i or container i was added, epoch seconds: 100 s after the one before it.
@@ -323,31 +223,20 @@ impl Generator {
             key: self.key(kind, i),
             title: self.title(kind, i),
             guid: self.guid(kind, i),
-            index: match kind {
-                ItemType::Season => Some(i % SEASONS_PER_SHOW + 1),
-                ItemType::Album => Some(i % ALBUMS_PER_ARTIST + 1),
-                _ => None,
-            },
+            index: (kind == ItemType::Season).then_some(i % SEASONS_PER_SHOW + 1),
         }
     }
 
-    /// The season (album, photo album) and the show (artist) of item i of a type.
+    /// The season and the show of item i of a type.
     pub fn links(&self, kind: ItemType, i: u32) -> (Option<Link>, Option<Link>) {
-        let (mid, top) = match self.spec.kind {
-            LibraryKind::Show => (ItemType::Season, Some(ItemType::Show)),
-            LibraryKind::Artist => (ItemType::Album, Some(ItemType::Artist)),
-            LibraryKind::Photo => (ItemType::Photoalbum, None),
-            _ => return (None, None),
-        };
-        if kind == mid {
-            let parent = top.map(|top| self.link(top, i / self.per_top()));
-            (parent, None)
-        } else if kind.is_leaf() {
-            let at = i / self.per_mid();
-            let grandparent = top.map(|top| self.link(top, at / self.per_top()));
-            (Some(self.link(mid, at)), grandparent)
-        } else {
-            (None, None)
+        let show = |season: u32| Some(self.link(ItemType::Show, season / SEASONS_PER_SHOW));
+        match kind {
+            ItemType::Season => (show(i), None),
+            ItemType::Episode => {
+                let season = i / EPISODES_PER_SEASON;
+                (Some(self.link(ItemType::Season, season)), show(season))
+            }
+            _ => (None, None),
         }
     }
 
@@ -359,19 +248,15 @@ impl Generator {
         item.guid = self.guid(kind, i);
         item.guids = self.guids(kind, i);
         item.added_at = self.added_at(i);
-        // Tracks have no updatedAt (Plex API notes §3).
-        item.updated_at = (kind != ItemType::Track).then(|| item.added_at + (h % 86_400) as i64);
+        item.updated_at = Some(item.added_at + (h % 86_400) as i64);
         (item.parent, item.grandparent) = self.links(kind, i);
-        item.clip = self.spec.kind == LibraryKind::OtherVideos;
         item.index = match kind {
             ItemType::Show => Some(1),
             ItemType::Season => Some(i % SEASONS_PER_SHOW + 1),
-            ItemType::Album => Some(i % ALBUMS_PER_ARTIST + 1),
             ItemType::Episode => Some(i % EPISODES_PER_SEASON + 1),
-            ItemType::Track => Some(i % TRACKS_PER_ALBUM + 1),
             _ => None,
         };
-        if !matches!(kind, ItemType::Season | ItemType::Artist | ItemType::Photoalbum) {
+        if kind != ItemType::Season {
             let year = self.year(kind, i);
             item.year = Some(year);
             item.available = Some(format!("{year}-{:02}-{:02}", h % 12 + 1, h / 12 % 28 + 1));
@@ -379,22 +264,14 @@ impl Generator {
         if kind.is_leaf() {
             item.media = self.media(kind, i);
         }
-        if matches!(kind, ItemType::Movie | ItemType::Show | ItemType::Episode) && !item.clip {
-            self.describe(&mut item, h);
+        if kind != ItemType::Season {
+            Self::describe(&mut item, h);
+            item.duration = 1_200_000 + (h % 6_000_000) as u32;
         }
-        if matches!(kind, ItemType::Album | ItemType::Artist) {
-            item.tags = vec![("Genre".into(), vec![pick(&words::GENRES, h).into()])];
-        }
-        item.duration = match kind {
-            ItemType::Movie | ItemType::Episode | ItemType::Show => 1_200_000 + (h % 6_000_000) as u32,
-            ItemType::Track => 120_000 + (h % 300_000) as u32,
-            ItemType::Clip => 10_000 + (h % 60_000) as u32,
-            _ => 0,
-        };
         item
     }
 
-    fn describe(&self, item: &mut Item, h: u64) {
+    fn describe(item: &mut Item, h: u64) {
         item.summary = pick(&words::SUMMARIES, h >> 4).into();
         item.content_rating = pick(&words::RATINGS, h >> 12).into();
         item.rating = Some(30 + (h >> 16) as u32 % 65);

@@ -19,7 +19,7 @@
 //! ```
 //!
 //! The reader's map: [`Standin`] is the handle; `server` has the sockets, `http` the protocol, `router` the
-//! paths; `listing`, `filters`, `metadata`, `edits`, `meta`, `events` answer; `render`, `containers` and
+//! paths; `listing`, `filters`, `metadata`, `edits`, `events` answer; `render`, `containers` and
 //! `tree` write; `state`, `changes`, `library`, `model`, `generate`, `paths` hold what is served; `faults`, `control`,
 //! `counters` are for tests.
 
@@ -39,7 +39,6 @@ mod generate;
 mod http;
 mod library;
 mod listing;
-mod meta;
 mod metadata;
 mod model;
 mod paths;
@@ -57,16 +56,11 @@ pub use config::{Config, FileFilter, Identity, Sorting, Token};
 pub use counters::{Kind, LogEntry, Stats};
 pub use events::Event;
 pub use faults::{Action, Fault, Script};
-pub use generate::{
-    ALBUMS_PER_ARTIST, EPISODES_PER_SEASON, Generator, PHOTOS_PER_ALBUM, PHOTOS_PER_CLIP, SEASONS_PER_SHOW,
-    TRACKS_PER_ALBUM,
-};
-pub use library::{ContentClock, Library, Location};
+pub use generate::{EPISODES_PER_SEASON, Generator, SEASONS_PER_SHOW};
+pub use library::{Library, Location};
 pub use model::{Item, ItemType, LibraryKind, Link, Media, Part, Text};
-pub use paths::rates;
 pub use spec::{ItemSpec, LibrarySpec, MediaSpec};
 pub use state::{FIRST_KEY, Outcome, START_TIME, State};
-pub use tree::Distortion;
 
 /// Locks, whatever a thread that panicked left behind.
 pub(crate) fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {

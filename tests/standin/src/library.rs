@@ -5,19 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 
 use crate::generate::Generator;
+use crate::listing::Order;
 use crate::lock;
 use crate::model::{Item, ItemType, LibraryKind};
-use crate::spec::ItemSpec;
-
-/// How a library's `contentChangedAt` behaves (Plex API notes §2: a counter, often useless).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ContentClock {
-    /// Rises by one for each row added, removed or given other files.
-    Normal,
-    /// Stays at its value.
-    Frozen,
-}
 
 /// One row: an index of the generator, or an item of its own.
 #[derive(Clone, Debug)]
@@ -37,7 +27,7 @@ type Children = HashMap<u64, Vec<(ItemType, u32)>>;
 #[derive(Default)]
 struct Derived {
     version: u64,
-    orders: HashMap<(ItemType, String), Arc<Vec<u32>>>,
+    orders: HashMap<(ItemType, Order), Arc<Vec<u32>>>,
     children: Option<Arc<Children>>,
 }
 
@@ -68,16 +58,13 @@ pub struct Library {
     pub scanned_at: i64,
     /// Whether a scan runs.
     pub refreshing: bool,
-    /// How `contentChangedAt` moves.
-    pub content_clock: ContentClock,
-    /// The true counter of changes.
+    /// `contentChangedAt` (Plex API notes §2: a counter): rises by one for each row added, removed or given other files.
     pub content: u64,
+    /// `contentChangedAt` stays as it is.
+    pub is_content_frozen: bool,
     pub(crate) generator: Option<Generator>,
     pub(crate) tables: BTreeMap<ItemType, Table>,
     pub(crate) version: u64,
-    pub(crate) staged: Vec<ItemSpec>,
-    /// A container was edited: links of generated rows are looked up.
-    pub(crate) relink: bool,
     derived: Mutex<Derived>,
 }
 
@@ -92,13 +79,11 @@ impl Library {
             created_at: 0,
             scanned_at: 0,
             refreshing: false,
-            content_clock: ContentClock::Normal,
             content: 0,
+            is_content_frozen: false,
             generator: None,
             tables: kind.types().iter().map(|t| (*t, Table::default())).collect(),
             version: 1,
-            staged: Vec::new(),
-            relink: false,
             derived: Mutex::default(),
         }
     }
@@ -107,7 +92,7 @@ impl Library {
         let spec = generator.spec();
         let mut library = Library::empty(key, spec.kind, spec.title.clone(), uuid);
         for (kind, table) in &mut library.tables {
-            table.rows = generator.indexes(*kind).map(Row::Gen).collect();
+            table.rows = (0..generator.count(*kind)).map(Row::Gen).collect();
         }
         library.content = u64::from(spec.items);
         library.generator = Some(generator);
@@ -117,21 +102,6 @@ impl Library {
     /// How many items of a type it has.
     pub fn count(&self, kind: ItemType) -> usize {
         self.tables.get(&kind).map_or(0, |t| t.rows.len())
-    }
-
-    /// How many items with files it has.
-    pub fn leaves(&self) -> usize {
-        self.kind
-            .types()
-            .iter()
-            .filter(|t| t.is_leaf())
-            .map(|t| self.count(*t))
-            .sum()
-    }
-
-    /// The spec that made it.
-    pub fn generator(&self) -> Option<&Generator> {
-        self.generator.as_ref()
     }
 
     fn source(&self) -> &Generator {
@@ -162,32 +132,8 @@ impl Library {
     }
 
     pub(crate) fn sort_title_at(&self, kind: ItemType, at: u32) -> String {
-        match self.row(kind, at) {
-            Row::Gen(i) => {
-                let title = self.source().title(kind, *i);
-                if kind == ItemType::Movie
-                    && let Some(rest) = title.strip_prefix("The ")
-                {
-                    return rest.to_lowercase();
-                }
-                title.to_lowercase()
-            }
-            Row::Own(item) => item.sort_title().to_lowercase(),
-        }
-    }
-
-    pub(crate) fn guid_at(&self, kind: ItemType, at: u32) -> Cow<'_, str> {
-        match self.row(kind, at) {
-            Row::Gen(i) => Cow::Owned(self.source().guid(kind, *i)),
-            Row::Own(item) => Cow::Borrowed(&item.guid),
-        }
-    }
-
-    pub(crate) fn added_at(&self, kind: ItemType, at: u32) -> i64 {
-        match self.row(kind, at) {
-            Row::Gen(i) => self.source().added_at(*i),
-            Row::Own(item) => item.added_at,
-        }
+        let title = self.title_at(kind, at).to_lowercase();
+        title.strip_prefix("the ").map_or_else(|| title.clone(), str::to_owned)
     }
 
     /// Whether any of the row's paths satisfies a condition.
@@ -208,17 +154,7 @@ impl Library {
 
     pub(crate) fn item_at(&self, kind: ItemType, at: u32) -> Cow<'_, Item> {
         match self.row(kind, at) {
-            Row::Gen(i) => {
-                let mut item = self.source().item(kind, *i);
-                if self.relink {
-                    for link in [&mut item.parent, &mut item.grandparent].into_iter().flatten() {
-                        if let Some(found) = self.get(link.key) {
-                            link.title.clone_from(&found.title);
-                        }
-                    }
-                }
-                Cow::Owned(item)
-            }
+            Row::Gen(i) => Cow::Owned(self.source().item(kind, *i)),
             Row::Own(item) => Cow::Borrowed(item),
         }
     }
@@ -356,26 +292,18 @@ impl Library {
     }
 
     /// The rows of a type in an order; computed once for each version of the library.
-    pub(crate) fn order(&self, kind: ItemType, name: &str, make: impl FnOnce(&Self) -> Vec<u32>) -> Arc<Vec<u32>> {
-        let id = (kind, name.to_owned());
-        if let Some(order) = self.derived().orders.get(&id) {
-            return order.clone();
+    pub(crate) fn order(&self, kind: ItemType, order: Order, make: impl FnOnce(&Self) -> Vec<u32>) -> Arc<Vec<u32>> {
+        if let Some(rows) = self.derived().orders.get(&(kind, order)) {
+            return rows.clone();
         }
         // Made without the lock: a million titles take a second.
-        let order = Arc::new(make(self));
-        self.derived().orders.insert(id, order.clone());
-        order
+        let rows = Arc::new(make(self));
+        self.derived().orders.insert((kind, order), rows.clone());
+        rows
     }
 
     /// Counts a change of the content.
     pub(crate) fn count_change(&mut self, rows: u64) {
-        if self.content_clock != ContentClock::Frozen {
-            self.content += rows;
-        }
-    }
-
-    /// Something that listings show has changed.
-    pub(crate) fn bump(&mut self) {
-        self.version += 1;
+        self.content += rows * u64::from(!self.is_content_frozen);
     }
 }

@@ -10,9 +10,7 @@ standin: a stand-in Plex Media Server on the loopback address
 
   --movies N          a library of N movies
   --episodes N        a library of shows with N episodes
-  --tracks N          a library of music with N tracks
   --photos N          a library of N photos
-  --videos N          a library of N 'Other Videos'
   --seed S            what the libraries are drawn from (default 1)
   --plain             without odd items: one file each, ASCII names
   --spec FILE         a JSON file with libraries, items, tokens, switches; see the README
@@ -50,9 +48,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Option<Arguments
         match name.as_str() {
             "--movies" => specs.push(LibrarySpec::movies(number()?)),
             "--episodes" => specs.push(LibrarySpec::shows(number()?)),
-            "--tracks" => specs.push(LibrarySpec::music(number()?)),
             "--photos" => specs.push(LibrarySpec::photos(number()?)),
-            "--videos" => specs.push(LibrarySpec::other_videos(number()?)),
             "--seed" => seed = text()?.parse().map_err(|e| format!("--seed: {e}"))?,
             "--port" => setup.port = text()?.parse().map_err(|e| format!("--port: {e}"))?,
             "--token" => setup.tokens.push(Token::owner(&text()?)),

@@ -37,63 +37,38 @@ pub enum ItemType {
     Photoalbum,
 }
 
+/// Each type with its number in `type=` and its name.
+const TYPES: [(ItemType, u32, &str); 10] = [
+    (ItemType::Movie, 1, "movie"),
+    (ItemType::Show, 2, "show"),
+    (ItemType::Season, 3, "season"),
+    (ItemType::Episode, 4, "episode"),
+    (ItemType::Artist, 8, "artist"),
+    (ItemType::Album, 9, "album"),
+    (ItemType::Track, 10, "track"),
+    (ItemType::Clip, 12, "clip"),
+    (ItemType::Photo, 13, "photo"),
+    (ItemType::Photoalbum, 14, "photo"),
+];
+
 impl ItemType {
-    /// Every type the stand-in has.
-    pub const ALL: [ItemType; 10] = [
-        ItemType::Movie,
-        ItemType::Show,
-        ItemType::Season,
-        ItemType::Episode,
-        ItemType::Artist,
-        ItemType::Album,
-        ItemType::Track,
-        ItemType::Clip,
-        ItemType::Photo,
-        ItemType::Photoalbum,
-    ];
+    fn row(self) -> (ItemType, u32, &'static str) {
+        TYPES[self as usize]
+    }
 
     /// The number in `type=`.
     pub fn number(self) -> u32 {
-        match self {
-            ItemType::Movie => 1,
-            ItemType::Show => 2,
-            ItemType::Season => 3,
-            ItemType::Episode => 4,
-            ItemType::Artist => 8,
-            ItemType::Album => 9,
-            ItemType::Track => 10,
-            ItemType::Clip => 12,
-            ItemType::Photo => 13,
-            ItemType::Photoalbum => 14,
-        }
+        self.row().1
     }
 
     /// The type of a number, if the stand-in has it.
     pub fn from_number(number: u32) -> Option<Self> {
-        Self::ALL.into_iter().find(|t| t.number() == number)
+        TYPES.into_iter().find(|row| row.1 == number).map(|row| row.0)
     }
 
     /// The value of the field `type`.
     pub fn name(self) -> &'static str {
-        match self {
-            ItemType::Movie => "movie",
-            ItemType::Show => "show",
-            ItemType::Season => "season",
-            ItemType::Episode => "episode",
-            ItemType::Artist => "artist",
-            ItemType::Album => "album",
-            ItemType::Track => "track",
-            ItemType::Clip => "clip",
-            ItemType::Photo | ItemType::Photoalbum => "photo",
-        }
-    }
-
-    /// The name a client's library uses for the type, different from [`ItemType::entry_name`] for albums of photos.
-    pub fn search_name(self) -> &'static str {
-        match self {
-            ItemType::Photoalbum => "photoalbum",
-            other => other.name(),
-        }
+        self.row().2
     }
 
     /// Whether items of this type own files.
@@ -121,59 +96,49 @@ pub enum LibraryKind {
     OtherVideos,
 }
 
+/// What Plex says of each kind of library, and the default title and folder.
+pub(crate) struct KindFacts {
+    pub type_name: &'static str,
+    pub agent: &'static str,
+    pub scanner: &'static str,
+    pub title: &'static str,
+    pub folder: &'static str,
+}
+
 impl LibraryKind {
-    /// The fields `type`, `agent` and `scanner`, the default title and the default folder.
-    fn facts(self) -> [&'static str; 5] {
-        match self {
-            Self::Movie => ["movie", "tv.plex.agents.movie", "Plex Movie", "Movies", "/data/movies"],
-            Self::Show => [
+    pub(crate) fn facts(self) -> KindFacts {
+        let (type_name, agent, scanner, title, folder) = match self {
+            Self::Movie => ("movie", "tv.plex.agents.movie", "Plex Movie", "Movies", "/data/movies"),
+            Self::Show => (
                 "show",
                 "tv.plex.agents.series",
                 "Plex TV Series",
                 "TV Shows",
                 "/data/tv",
-            ],
-            Self::Artist => ["artist", "tv.plex.agents.music", "Plex Music", "Music", "/data/music"],
-            Self::Photo => [
+            ),
+            Self::Artist => ("artist", "tv.plex.agents.music", "Plex Music", "Music", "/data/music"),
+            Self::Photo => (
                 "photo",
                 "com.plexapp.agents.none",
                 "Plex Photo Scanner",
                 "Photos",
                 "/data/photos",
-            ],
-            Self::OtherVideos => [
+            ),
+            Self::OtherVideos => (
                 "movie",
                 "tv.plex.agents.none",
                 "Plex Video Files",
                 "Other Videos",
                 "/data/videos",
-            ],
+            ),
+        };
+        KindFacts {
+            type_name,
+            agent,
+            scanner,
+            title,
+            folder,
         }
-    }
-
-    /// The field `type` of the library.
-    pub fn type_name(self) -> &'static str {
-        self.facts()[0]
-    }
-
-    /// The field `agent`.
-    pub fn agent(self) -> &'static str {
-        self.facts()[1]
-    }
-
-    /// The field `scanner`.
-    pub fn scanner(self) -> &'static str {
-        self.facts()[2]
-    }
-
-    /// The default title of such a library.
-    pub fn default_title(self) -> &'static str {
-        self.facts()[3]
-    }
-
-    /// The default folder of such a library.
-    pub fn default_location(self) -> &'static str {
-        self.facts()[4]
     }
 
     /// The types of items in such a library: from the outermost container to the leaves.
@@ -184,11 +149,6 @@ impl LibraryKind {
             LibraryKind::Artist => &[ItemType::Artist, ItemType::Album, ItemType::Track],
             LibraryKind::Photo => &[ItemType::Photoalbum, ItemType::Photo, ItemType::Clip],
         }
-    }
-
-    /// The type that a listing without `type` lists.
-    pub fn default_type(self) -> ItemType {
-        self.types()[0]
     }
 
     /// The usual leaf: the type that [`crate::Generator::path`] counts in. A photo library has
@@ -295,8 +255,6 @@ pub struct Item {
     pub media: Vec<Media>,
     /// Tags by element name: `Genre`, `Label`…
     pub tags: Vec<(Text, Vec<Text>)>,
-    /// Names of locked fields.
-    pub locked: Vec<String>,
     /// Fields without a place of their own.
     pub fields: BTreeMap<String, Value>,
 }
@@ -328,7 +286,6 @@ impl Item {
             grandparent: None,
             media: Vec::new(),
             tags: Vec::new(),
-            locked: Vec::new(),
             fields: BTreeMap::new(),
         }
     }
@@ -345,26 +302,6 @@ impl Item {
             .flat_map(|m| &m.parts)
             .map(|p| p.file.as_str())
             .filter(|f| !f.is_empty())
-    }
-
-    /// The tags of an element name.
-    pub fn tags_of(&self, element: &str) -> &[Text] {
-        self.tags
-            .iter()
-            .find(|(name, _)| name == element)
-            .map_or(&[], |(_, tags)| tags.as_slice())
-    }
-
-    /// The tags of an element name, to change them.
-    pub fn tags_mut(&mut self, element: &str) -> &mut Vec<Text> {
-        let at = match self.tags.iter().position(|(name, _)| name == element) {
-            Some(at) => at,
-            None => {
-                self.tags.push((Text::Owned(element.to_owned()), Vec::new()));
-                self.tags.len() - 1
-            }
-        };
-        &mut self.tags[at].1
     }
 
     /// Whether every file is missing, and there was one.

@@ -1,28 +1,10 @@
 //! Where the files of generated items are, and the odd ones among them.
 
-use crate::generate::{
-    ALBUMS_PER_ARTIST, EPISODES_PER_SEASON, Generator, PHOTOS_PER_ALBUM, SEASONS_PER_SHOW, TRACKS_PER_ALBUM, mix,
-};
+use crate::generate::{EPISODES_PER_SEASON, Generator, SEASONS_PER_SHOW, mix};
 use crate::model::{ItemType, LibraryKind, Media, Part, Text};
 
-/// How many items of a thousand are odd, and how; nothing of it in a plain library.
-pub mod rates {
-    /// Movies, episodes and videos with two versions (50 of 1,955 were seen, Plex API notes §4).
-    pub const TWO_VERSIONS: u64 = 25;
-    /// Movies, episodes and videos stacked from two parts.
-    pub const STACKED: u64 = 5;
-    /// Movies, episodes and videos with an optimized version.
-    pub const OPTIMIZED: u64 = 5;
-    /// Leaves whose media is not analysed: only an id and a part.
-    pub const UNANALYSED: u64 = 10;
-    /// Movies, episodes and videos without media.
-    pub const WITHOUT_FILES: u64 = 2;
-    /// Leaves whose file name is repeated in other folders (`movie.mkv`, `S01E01.mkv`…).
-    /// Photos repeat their names in every album anyway.
-    pub const REPEATED_NAME: u64 = 10;
-    /// Pairs of episodes that are one file (`S01E03-E04`).
-    pub const SHARED_FILE: u64 = 10;
-}
+/// How many pairs of episodes of a thousand are one file (`S01E03-E04`); none in a plain library.
+const SHARED_FILE: u64 = 10;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Oddity {
@@ -36,22 +18,22 @@ enum Oddity {
 }
 
 impl Generator {
-    fn oddity(&self, kind: ItemType, i: u32) -> Oddity {
-        if self.spec.plain {
+    /// Of a thousand leaves that are not plain some are odd. Episodes that share a file have no other oddity.
+    fn oddity(&self, i: u32) -> Oddity {
+        if self.spec.plain || self.shared_with(i).is_some() {
             return Oddity::None;
         }
         let mut bucket = self.hash(1, i) % 1000;
-        let video = matches!(kind, ItemType::Movie | ItemType::Episode);
-        for (rate, oddity, videos_only) in [
-            (rates::TWO_VERSIONS, Oddity::TwoVersions, true),
-            (rates::STACKED, Oddity::Stacked, true),
-            (rates::OPTIMIZED, Oddity::Optimized, true),
-            (rates::WITHOUT_FILES, Oddity::WithoutFiles, true),
-            (rates::UNANALYSED, Oddity::Unanalysed, false),
-            (rates::REPEATED_NAME, Oddity::RepeatedName, false),
+        for (rate, oddity) in [
+            (25, Oddity::TwoVersions),
+            (5, Oddity::Stacked),
+            (5, Oddity::Optimized),
+            (2, Oddity::WithoutFiles),
+            (10, Oddity::Unanalysed),
+            (10, Oddity::RepeatedName),
         ] {
             if bucket < rate {
-                return if videos_only && !video { Oddity::None } else { oddity };
+                return oddity;
             }
             bucket -= rate;
         }
@@ -60,8 +42,7 @@ impl Generator {
 
     fn root(&self, i: u32) -> &str {
         let at = match self.spec.kind {
-            LibraryKind::Show | LibraryKind::Artist => i / (self.per_mid() * self.per_top()),
-            LibraryKind::Photo => i / self.per_mid(),
+            LibraryKind::Show => i / (EPISODES_PER_SEASON * SEASONS_PER_SHOW),
             _ => i,
         };
         let at = at as usize % self.spec.locations.len();
@@ -79,63 +60,25 @@ impl Generator {
     /// Folder and stem of leaf i, without the root: `("Title (2001)", "Title (2001) - 1080p")`.
     fn place(&self, kind: ItemType, i: u32, oddity: Oddity) -> (String, String) {
         let repeated = oddity == Oddity::RepeatedName;
-        match self.spec.kind {
-            LibraryKind::Movie => {
-                let name = format!("{} ({})", self.named(kind, i, true), self.year(kind, i));
-                let stem = if repeated { "movie".to_owned() } else { name.clone() };
-                (name, stem)
-            }
-            LibraryKind::OtherVideos => {
-                let name = self.named(kind, i, true);
-                let year = self.year(kind, i).to_string();
-                if repeated {
-                    (format!("{year}/{name}"), "clip".to_owned())
-                } else {
-                    (year, name)
-                }
-            }
-            LibraryKind::Show => {
-                let season = i / EPISODES_PER_SEASON;
-                let show = self.named(ItemType::Show, season / SEASONS_PER_SHOW, true);
-                let number = season % SEASONS_PER_SHOW + 1;
-                let first = self.shared_with(i).unwrap_or((i, i));
-                let mut code = format!("S{number:02}E{:02}", first.0 % EPISODES_PER_SEASON + 1);
-                if first.1 != first.0 {
-                    code.push_str(&format!("-E{:02}", first.1 % EPISODES_PER_SEASON + 1));
-                }
-                let stem = if repeated {
-                    code
-                } else {
-                    format!("{show} - {code} - {}", self.named(kind, first.0, true))
-                };
-                (format!("{show}/Season {number:02}"), stem)
-            }
-            LibraryKind::Artist => {
-                let album = i / TRACKS_PER_ALBUM;
-                let artist = self.named(ItemType::Artist, album / ALBUMS_PER_ARTIST, true);
-                let number = i % TRACKS_PER_ALBUM + 1;
-                let folder = format!(
-                    "{artist}/{} ({})",
-                    self.named(ItemType::Album, album, true),
-                    self.year(ItemType::Album, album)
-                );
-                let stem = if repeated {
-                    format!("{number:02} - Track {number:02}")
-                } else {
-                    format!("{number:02} - {}", self.named(kind, i, true))
-                };
-                (folder, stem)
-            }
-            LibraryKind::Photo => {
-                let album = i / PHOTOS_PER_ALBUM;
-                let folder = format!(
-                    "{}/{}",
-                    self.year(ItemType::Photoalbum, album),
-                    self.named(ItemType::Photoalbum, album, true)
-                );
-                (folder, self.named(kind, i, true))
-            }
+        if kind == ItemType::Movie {
+            let name = format!("{} ({})", self.named(kind, i, true), self.year(kind, i));
+            let stem = if repeated { "movie".to_owned() } else { name.clone() };
+            return (name, stem);
         }
+        let season = i / EPISODES_PER_SEASON;
+        let show = self.named(ItemType::Show, season / SEASONS_PER_SHOW, true);
+        let number = season % SEASONS_PER_SHOW + 1;
+        let first = self.shared_with(i).unwrap_or((i, i));
+        let mut code = format!("S{number:02}E{:02}", first.0 % EPISODES_PER_SEASON + 1);
+        if first.1 != first.0 {
+            code.push_str(&format!("-E{:02}", first.1 % EPISODES_PER_SEASON + 1));
+        }
+        let stem = if repeated {
+            code
+        } else {
+            format!("{show} - {code} - {}", self.named(kind, first.0, true))
+        };
+        (format!("{show}/Season {number:02}"), stem)
     }
 
     /// The two episodes that are one file, if episode i is one of such a pair.
@@ -144,41 +87,16 @@ impl Generator {
         if self.spec.plain
             || self.spec.kind != LibraryKind::Show
             || first + 1 >= self.spec.items
-            || self.hash(2, first) % 1000 >= rates::SHARED_FILE
+            || self.hash(2, first) % 1000 >= SHARED_FILE
         {
             return None;
         }
         Some((first, first + 1))
     }
 
-    fn leaf_type(&self, i: u32) -> ItemType {
-        if self.is_clip(i) {
-            ItemType::Clip
-        } else {
-            self.spec.kind.leaf_type()
-        }
-    }
-
     /// The path of the first file of leaf i; `None` for a leaf without files.
     pub fn path(&self, i: u32) -> Option<String> {
-        let oddity = self.file_oddity(i);
-        let kind = self.leaf_type(i);
-        if oddity == Oddity::WithoutFiles {
-            return None;
-        }
-        let (folder, stem) = self.place(kind, i, oddity);
-        let suffix = self.suffixes(oddity)[0];
-        let extension = self.extension(i);
-        Some(self.join(self.root(i), &format!("{folder}/{stem}{suffix}.{extension}")))
-    }
-
-    /// Episodes that share a file have no other oddity.
-    fn file_oddity(&self, i: u32) -> Oddity {
-        if self.shared_with(i).is_some() {
-            Oddity::None
-        } else {
-            self.oddity(self.leaf_type(i), i)
-        }
+        self.paths(i).into_iter().flatten().next()
     }
 
     fn suffixes(&self, oddity: Oddity) -> [&'static str; 2] {
@@ -193,23 +111,20 @@ impl Generator {
     }
 
     fn extension(&self, i: u32) -> &'static str {
-        match self.spec.kind {
-            LibraryKind::Artist => "flac",
-            LibraryKind::Photo if self.is_clip(i) => "mp4",
-            LibraryKind::Photo => "jpg",
-            LibraryKind::OtherVideos => "mp4",
-            _ if !self.spec.plain && self.hash(3, i).is_multiple_of(8) => "mp4",
-            _ => "mkv",
+        if !self.spec.plain && self.hash(3, i).is_multiple_of(8) {
+            "mp4"
+        } else {
+            "mkv"
         }
     }
 
     /// Every path of leaf i: versions, each with its parts.
     pub fn paths(&self, i: u32) -> Vec<Vec<String>> {
-        let oddity = self.file_oddity(i);
+        let oddity = self.oddity(i);
         if oddity == Oddity::WithoutFiles {
             return Vec::new();
         }
-        let kind = self.leaf_type(i);
+        let kind = self.spec.kind.leaf_type();
         let (folder, stem) = self.place(kind, i, oddity);
         let [first, second] = self.suffixes(oddity);
         let extension = self.extension(i);
@@ -228,7 +143,7 @@ impl Generator {
 
     pub(crate) fn media(&self, kind: ItemType, i: u32) -> Vec<Media> {
         let key = self.key(kind, i);
-        let oddity = self.file_oddity(i);
+        let oddity = self.oddity(i);
         let stamp = self.added_at(i) - 3600;
         let mut part_id = key * 16;
         self.paths(i)
@@ -240,10 +155,9 @@ impl Generator {
                 Media {
                     id: key * 16 + version as u64,
                     container: Text::Borrowed(container),
-                    resolution: Text::Borrowed(match (kind, oddity, version) {
-                        (ItemType::Track | ItemType::Photo, ..) => "",
-                        (_, Oddity::TwoVersions, 1) => "4k",
-                        (_, Oddity::Optimized, 1) => "720",
+                    resolution: Text::Borrowed(match (oddity, version) {
+                        (Oddity::TwoVersions, 1) => "4k",
+                        (Oddity::Optimized, 1) => "720",
                         _ => "1080",
                     }),
                     analysed: oddity != Oddity::Unanalysed,

@@ -1,4 +1,4 @@
-//! Query arguments, and telling names from operators (Plex API notes §3, Filters).
+//! Query arguments.
 
 /// The arguments of a query, decoded, in order.
 #[derive(Clone, Debug, Default)]
@@ -32,50 +32,5 @@ impl Params {
         self.get(name)
             .map(|v| v.split(',').filter(|e| !e.is_empty()).map(str::to_owned).collect())
             .unwrap_or_default()
-    }
-}
-
-/// A name with its operator: `addedAt>>` is (`addedAt`, `>>=`).
-pub(crate) fn operator<'a>(name: &'a str, value: &'a str) -> (&'a str, &'a str, &'a str) {
-    let field = name.trim_end_matches(['!', '<', '>', '=']);
-    let operator = match &name[field.len()..] {
-        // `title==x` without encoding leaves the second sign in the value.
-        "" => {
-            return match value.strip_prefix('=') {
-                Some(rest) => (field, "==", rest),
-                None => (field, "=", value),
-            };
-        }
-        "!" => "!=",
-        "=" => "==",
-        "!=" => "!==",
-        ">" => ">=",
-        ">>" => ">>=",
-        "<" => "<=",
-        "<<" => "<<=",
-        _ => "?",
-    };
-    (field, operator, value)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn operators() {
-        for (query, want) in [
-            ("title=x", ("title", "=", "x")),
-            ("title==x", ("title", "==", "x")),
-            ("title%3D=x", ("title", "==", "x")),
-            ("title!=x", ("title", "!=", "x")),
-            ("addedAt>=5", ("addedAt", ">=", "5")),
-            ("addedAt>>=5", ("addedAt", ">>=", "5")),
-            ("addedAt%3E%3E=-30d", ("addedAt", ">>=", "-30d")),
-        ] {
-            let params = Params::parse(query);
-            let (name, value) = &params.0[0];
-            assert_eq!(operator(name, value), want, "{query}");
-        }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::library::Library;
 use crate::model::{Item, ItemType, Link, Media, Part, Text};
-use crate::tree::{Node, Row, row};
+use crate::tree::{Row, row};
 
 /// How much of an item is written.
 #[derive(Clone, Copy, Debug, Default)]
@@ -11,41 +11,6 @@ pub(crate) struct Shape {
     pub detail: bool,
     /// `Guid[]` in a listing (a detail always has it).
     pub guids: bool,
-    /// `Part.exists` and `Part.accessible`.
-    pub check_files: bool,
-}
-
-/// A stable number for a tag, so that `genre=177` can name it.
-pub(crate) fn tag_id(element: &str, tag: &str) -> u32 {
-    let mut hash: u32 = 0x811c_9dc5;
-    for byte in element.bytes().chain(tag.to_lowercase().bytes()) {
-        hash = (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
-    }
-    1 + hash % 9_999_999
-}
-
-/// The filter of a tag's element: `actor` for `Role`.
-pub(crate) fn tag_filter(element: &str) -> String {
-    if element == "Role" {
-        return "actor".to_owned();
-    }
-    let mut name = element.to_owned();
-    if let Some(first) = name.get_mut(0..1) {
-        first.make_ascii_lowercase();
-    }
-    name
-}
-
-/// The element of a filter or an edit: the inverse of [`tag_filter`].
-pub(crate) fn tag_element(filter: &str) -> String {
-    if filter == "actor" {
-        return "Role".to_owned();
-    }
-    let mut name = filter.to_owned();
-    if let Some(first) = name.get_mut(0..1) {
-        first.make_ascii_uppercase();
-    }
-    name
 }
 
 /// A field that is left out when it is empty.
@@ -136,7 +101,7 @@ fn art(row: &mut Row, item: &Item) {
 }
 
 fn lists(row: &mut Row, library: &Library, item: &Item, shape: Shape) {
-    let media = item.media.iter().map(|media| one_media(item, media, shape));
+    let media = item.media.iter().map(|media| one_media(item, media));
     row.set("Media", media.collect::<Vec<Row>>());
     // Newer servers send pictures and colours with each row; some requests keep them whatever is excluded.
     if item.kind == ItemType::Movie && !item.summary.is_empty() {
@@ -158,7 +123,7 @@ fn lists(row: &mut Row, library: &Library, item: &Item, shape: Shape) {
             "Role" => 3,
             _ => usize::MAX,
         };
-        let rows = tags.iter().take(most).map(|tag| one_tag(element, tag, shape));
+        let rows = tags.iter().take(most).map(|tag| row! {"tag": tag});
         row.set(element.clone(), rows.collect::<Vec<Row>>());
     }
     if shape.guids || shape.detail {
@@ -166,10 +131,6 @@ fn lists(row: &mut Row, library: &Library, item: &Item, shape: Shape) {
             "Guid",
             item.guids.iter().map(|id| row! {"id": id}).collect::<Vec<Row>>(),
         );
-    }
-    if shape.detail {
-        let locks = item.locked.iter().map(|name| row! {"locked": true, "name": name});
-        row.set("Field", locks.collect::<Vec<Row>>());
     }
     if shape.detail && matches!(item.kind, ItemType::Show | ItemType::Artist) {
         let folder = |path: &String| {
@@ -179,11 +140,6 @@ fn lists(row: &mut Row, library: &Library, item: &Item, shape: Shape) {
         let folders = library.locations.iter().take(1).map(|location| folder(&location.path));
         row.set("Location", folders.collect::<Vec<Row>>());
     }
-}
-
-fn one_tag(element: &str, tag: &Text, shape: Shape) -> Row {
-    let id = shape.detail.then(|| tag_id(element, tag));
-    row! {"id": id, "filter": id.map(|id| format!("{}={id}", tag_filter(element))), "tag": tag}
 }
 
 fn size_of(resolution: &Text) -> (u32, u32) {
@@ -199,12 +155,8 @@ fn is_video(item: &Item) -> bool {
     !matches!(item.kind, ItemType::Photo | ItemType::Track)
 }
 
-fn one_media(item: &Item, media: &Media, shape: Shape) -> Row {
-    let parts: Vec<Row> = media
-        .parts
-        .iter()
-        .map(|part| one_part(item, media, part, shape))
-        .collect();
+fn one_media(item: &Item, media: &Media) -> Row {
+    let parts: Vec<Row> = media.parts.iter().map(|part| one_part(item, media, part)).collect();
     if !media.analysed {
         return row! {"id": media.id, "Part": parts};
     }
@@ -233,37 +185,14 @@ fn one_media(item: &Item, media: &Media, shape: Shape) -> Row {
     row
 }
 
-fn one_part(item: &Item, media: &Media, part: &Part, shape: Shape) -> Row {
+fn one_part(item: &Item, media: &Media, part: &Part) -> Row {
     let extension = filled(&media.container).unwrap_or("bin");
     let video = media.analysed && is_video(item);
-    let checked = shape.check_files.then_some(!part.missing);
     row! {
         "id": part.id, "key": format!("/library/parts/{}/{}/file.{extension}", part.id, part.stamp),
         "duration": (media.analysed && item.duration > 0).then_some(item.duration), "file": filled(&part.file),
         "size": part.size, "audioProfile": video.then_some("lc"),
         "container": filled(&media.container).filter(|_| media.analysed), "videoProfile": video.then_some("high"),
         "optimizedForStreaming": (video && media.container == "mp4").then_some(true),
-        "accessible": checked, "exists": checked,
-        "Stream": if shape.detail && media.analysed { streams(item, media, part).into() } else { Node::Absent },
-    }
-}
-
-fn streams(item: &Item, media: &Media, part: &Part) -> Vec<Row> {
-    let (width, height) = size_of(&media.resolution);
-    let (id, codec) = (part.id * 2, if is_video(item) { "aac" } else { "flac" });
-    let video = row! {
-        "id": id, "streamType": 1_u32, "default": true, "codec": "h264", "index": 0_u32, "bitrate": 8_050_u32,
-        "bitDepth": 8_u32, "frameRate": 24.0, "width": width, "height": height, "profile": "high",
-        "displayTitle": format!("{height}p (H.264)"),
-    };
-    let sound = row! {
-        "id": id + 1, "streamType": 2_u32, "selected": true, "default": true, "codec": codec,
-        "index": u32::from(is_video(item)), "channels": 2_u32, "samplingRate": 48_000_u32,
-        "displayTitle": "Unknown (Stereo)",
-    };
-    match item.kind {
-        ItemType::Photo => Vec::new(),
-        ItemType::Track => vec![sound],
-        _ => vec![video, sound],
     }
 }

@@ -4,12 +4,11 @@ use crate::ask::Ask;
 use crate::config::Token;
 use crate::counters::Kind;
 use crate::http::Reply;
-use crate::model::{ItemType, LibraryKind};
 use std::sync::Arc;
 
 use crate::server::Shared;
 use crate::state::State;
-use crate::{containers, edits, listing, meta, metadata};
+use crate::{containers, edits, listing, metadata};
 
 /// Most bytes of a request target; a longer one gets an HTML 400 (Plex API notes §5).
 const LONGEST_TARGET: usize = 30_000;
@@ -89,47 +88,21 @@ fn read(shared: &Arc<Shared>, state: &State, ask: &Ask<'_>, token: &Token, steps
         ["library"] if !token.owner => Reply::html(403).into(),
         ["library"] => ask.reply(config, containers::library_root()).into(),
         ["library", "sections"] => ask.reply(config, containers::sections(state, token)).into(),
-        ["library", "sections", id, rest @ ..] => section(shared, state, ask, token, id, rest).into(),
+        ["library", "sections", id, "all"] => section(shared, state, ask, token, id).into(),
         ["library", "metadata", ids] => metadata::items(state, ask, token, ids).into(),
-        ["library", "metadata", id, "children"] => metadata::below(state, ask, token, id, false).into(),
-        ["library", "metadata", id, "allLeaves"] => metadata::below(state, ask, token, id, true).into(),
-        ["activities"] => ask.reply(config, containers::activities(state)).into(),
-        ["media", "providers"] => ask.reply(config, containers::providers(state, token)).into(),
-        [":", "eventsource", "notifications"] => {
-            let mut filters = ask.params.list("filters");
-            filters.extend(ask.params.list("filter"));
-            Answer::Stream(filters)
-        }
+        [":", "eventsource", "notifications"] => Answer::Stream(ask.params.list("filters")),
         _ => Reply::html(404).into(),
     }
 }
 
-fn section(shared: &Arc<Shared>, state: &State, ask: &Ask<'_>, token: &Token, id: &str, rest: &[&str]) -> Reply {
+fn section(shared: &Arc<Shared>, state: &State, ask: &Ask<'_>, token: &Token, id: &str) -> Reply {
     let Some(library) = id.parse().ok().and_then(|key| state.library(key)) else {
         return Reply::html(404);
     };
     if !token.sees(library.key) {
         return Reply::html(403);
     }
-    let config = &state.config;
-    match rest {
-        [] => ask.reply(config, containers::section_views(library)),
-        ["all"] => listing::answer(state, &shared.cache, ask, library, None),
-        ["albums"] if library.kind == LibraryKind::Artist => {
-            listing::answer(state, &shared.cache, ask, library, Some(ItemType::Album))
-        }
-        ["collections"] => ask.reply(config, meta::collections(library, ask.window(config))),
-        [name] if meta::is_filter(name) => {
-            let kind = ask
-                .params
-                .get("type")
-                .and_then(|t| t.parse().ok())
-                .and_then(ItemType::from_number)
-                .unwrap_or(library.kind.default_type());
-            ask.reply(config, meta::choices(library, name, kind))
-        }
-        _ => Reply::html(404),
-    }
+    listing::answer(state, &shared.cache, ask, library)
 }
 
 fn write(shared: &Arc<Shared>, ask: &Ask<'_>, token: &Token, steps: &[&str]) -> Reply {
@@ -142,38 +115,9 @@ fn write(shared: &Arc<Shared>, ask: &Ask<'_>, token: &Token, steps: &[&str]) -> 
             Ok(library) => shared.quiet_change(|state| edits::section(state, library, &ask.params)),
             Err(_) => Reply::html(404),
         },
-        ("PUT", ["library", "sections", id, "emptyTrash"]) => {
-            let emptied = id
-                .parse()
-                .is_ok_and(|key| shared.quiet_change(|state| state.empty_trash(key)).is_ok());
-            if emptied { Reply::empty() } else { Reply::html(404) }
-        }
-        ("GET" | "POST", ["library", "sections", "all", "refresh"]) => {
-            let all: Vec<u32> = all_sections(shared);
-            for library in all {
-                shared.scan(library);
-            }
-            Reply::empty()
-        }
         ("GET" | "POST", ["library", "sections", id, "refresh"]) => refresh(shared, id, ask.params.get("path")),
-        ("DELETE", ["library", "sections", _, "refresh"]) => Reply::empty(),
-        ("PUT", ["library", "metadata", ids]) => shared.quiet_change(|state| edits::items(state, ids, &ask.params)),
-        ("PUT", ["library", "metadata", id, "refresh" | "analyze"]) => {
-            let known = id.parse().is_ok_and(|key| shared.read().library_of(key).is_some());
-            if known { Reply::empty() } else { Reply::html(404) }
-        }
-        // Deleting media is off, as it is on a new server.
-        ("DELETE", ["library", "metadata", ..]) => Reply::html(403),
-        ("HEAD", _) => match read(shared, &shared.read(), ask, token, steps) {
-            Answer::Reply(reply) => reply,
-            Answer::Stream(_) => Reply::html(405),
-        },
         _ => Reply::html(404),
     }
-}
-
-fn all_sections(shared: &Arc<Shared>) -> Vec<u32> {
-    shared.read().libraries().iter().map(|l| l.key).collect()
 }
 
 /// A path outside the library's folders is passed over in silence (Plex API notes §8).
@@ -191,7 +135,7 @@ fn refresh(shared: &Arc<Shared>, id: &str, path: Option<&str>) -> Reply {
     });
     drop(state);
     if inside {
-        shared.scan(key);
+        let _ = shared.quiet_change(|state| state.scan(key));
     }
     Reply::empty()
 }

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::ask::Ask;
-use crate::cache::{Cache, gzip};
+use crate::cache::Cache;
 use crate::counters::{Counters, Kind};
 use crate::events::{Hub, PING};
 use crate::faults::{Action, Faults, Met};
@@ -93,24 +93,6 @@ impl Shared {
             state.version += 1;
             change(state)
         })
-    }
-
-    /// A simulated scan; runs in the background when it is to last.
-    pub fn scan(self: &Arc<Self>, library: u32) {
-        let ms = self.read().config.scan_ms;
-        if ms == 0 {
-            let _ = self.quiet_change(|state| state.scan(library));
-            return;
-        }
-        if self.quiet_change(|state| state.begin_scan(library)).is_err() {
-            return;
-        }
-        let shared = self.clone();
-        let _ = thread::Builder::new().name("standin-scan".to_owned()).spawn(move || {
-            if shared.sleep(ms) {
-                let _ = shared.quiet_change(|state| state.end_scan(library));
-            }
-        });
     }
 
     /// Waits, but not beyond the end of the server; `false` when that has come.
@@ -310,11 +292,10 @@ impl Connection<'_> {
     /// Answers a client's request; `false`: the connection ends.
     fn respond(&self, request: &Request) -> bool {
         let shared = self.shared;
-        let mut ask = Ask::new(request, None);
+        let mut ask = Ask::new(request);
         let kind = Kind::of(&ask);
         let seq = lock(&shared.counters).request(&ask, kind, self.id);
         let met = lock(&shared.faults).meet(kind, &request.target);
-        lock(&shared.counters).stats.faults += met.count;
         let count = |status: u16, sent: u64| lock(&shared.counters).sent(seq, status, sent);
         if met.delay_ms > 0 && !shared.sleep(met.delay_ms) {
             return false;
@@ -328,20 +309,17 @@ impl Connection<'_> {
             let start = ask.window(&shared.read().config).map_or(0, |window| window.0);
             return (script.0)(&mut { self.stream }, start).unwrap_or(false);
         }
-        ask.distortion = met.distortion();
+        if let Some(Action::Omit { names }) = &met.action {
+            ask.omitted.clone_from(names);
+        }
         if shared.read().config.always_xml {
             ask.format = crate::tree::Format::Xml;
-        }
-        let truncated = matches!(met.action, Some(Action::Truncate { .. }));
-        let gzipped = ask.gzip && shared.read().config.gzip;
-        if truncated {
-            ask.gzip = false;
         }
         let answer = match met.reply(&request.target) {
             Some(reply) => Answer::Reply(reply),
             None => router::answer(shared, &ask, kind),
         };
-        let mut reply = match answer {
+        let reply = match answer {
             Answer::Reply(reply) => reply,
             Answer::Stream(filters) => {
                 let sent = self.stream_events(filters);
@@ -349,12 +327,6 @@ impl Connection<'_> {
                 return false;
             }
         };
-        if let Some(Action::Truncate { keep }) = met.action {
-            let keep = keep.map_or(reply.body.len() / 2, |k| k as usize);
-            let kept = &reply.body[..keep.min(reply.body.len())];
-            reply.gzip = gzipped;
-            reply.body = Arc::new(if gzipped { gzip(kept) } else { kept.to_vec() });
-        }
         let keep_alive = request.keep_alive;
         let sent = match &met.action {
             Some(Action::Cut { .. } | Action::Stall { .. } | Action::Trickle { .. }) => {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::model::{ItemType, LibraryKind};
@@ -28,8 +28,6 @@ pub struct LibrarySpec {
     pub plain: bool,
     /// The library's uuid; absent: made from seed and section id.
     pub uuid: Option<String>,
-    /// The first rating key; absent: the server's next free one.
-    pub first_rating_key: Option<u64>,
 }
 
 impl Default for LibrarySpec {
@@ -43,7 +41,6 @@ impl Default for LibrarySpec {
             seed: 1,
             plain: false,
             uuid: None,
-            first_rating_key: None,
         }
     }
 }
@@ -150,15 +147,12 @@ impl From<&str> for MediaSpec {
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct ItemSpec {
     /// Absent: the next free one.
-    #[serde(deserialize_with = "loose_key_option")]
     pub rating_key: Option<u64>,
     /// Absent: the usual leaf of the library.
     #[serde(rename = "type")]
     pub kind: Option<ItemType>,
     /// The title.
     pub title: String,
-    /// `titleSort`.
-    pub title_sort: Option<String>,
     /// The year.
     pub year: Option<i32>,
     /// The scalar guid; absent: `local://<ratingKey>`.
@@ -183,8 +177,6 @@ pub struct ItemSpec {
     pub added_at: Option<i64>,
     /// Epoch seconds; absent: as `addedAt`.
     pub updated_at: Option<i64>,
-    /// Tags by element name: `{"Genre": ["Drama"]}`.
-    pub tags: BTreeMap<String, Vec<String>>,
     /// Any other field of the row.
     pub fields: BTreeMap<String, Value>,
 }
@@ -236,35 +228,4 @@ impl ItemSpec {
         self.files.push(media.into());
         self
     }
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Loose {
-    Number(u64),
-    Text(String),
-}
-
-impl Loose {
-    fn key<E: serde::de::Error>(self) -> Result<u64, E> {
-        match self {
-            Loose::Number(n) => Ok(n),
-            Loose::Text(t) => t.parse().map_err(|_| E::custom(format!("not a rating key: {t:?}"))),
-        }
-    }
-}
-
-/// Reads a rating key that may be written as a number or as a string.
-pub(crate) fn loose_key<'de, D: Deserializer<'de>>(d: D) -> Result<u64, D::Error> {
-    Loose::deserialize(d)?.key()
-}
-
-/// As [`loose_key`], or nothing.
-pub(crate) fn loose_key_option<'de, D: Deserializer<'de>>(d: D) -> Result<Option<u64>, D::Error> {
-    Option::<Loose>::deserialize(d)?.map(Loose::key).transpose()
-}
-
-/// A list of keys as [`loose_key`] reads them.
-pub(crate) fn loose_keys<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<u64>, D::Error> {
-    Vec::<Loose>::deserialize(d)?.into_iter().map(Loose::key).collect()
 }

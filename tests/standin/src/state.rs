@@ -1,13 +1,13 @@
 //! Everything the server knows, and the changes that tests make to it.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::changes::number_media;
 use crate::config::{Config, Identity, Token};
 use crate::events::Event;
 use crate::generate::Generator;
 use crate::library::{Library, Location, Row};
-use crate::model::Link;
+use crate::model::{Item, ItemType, LibraryKind};
 use crate::spec::{ItemSpec, LibrarySpec};
 
 /// The time at which a server starts, epoch seconds. Its clock stands still but for a second with each
@@ -37,19 +37,11 @@ pub struct State {
     pub config: Config,
     pub(crate) libraries: Vec<Library>,
     pub(crate) shifts: Vec<Shift>,
-    pub(crate) activities: Vec<Value>,
     pub(crate) events: Vec<Event>,
     /// Raised by whatever changes replies without changing a library.
     pub(crate) version: u64,
     pub(crate) next_key: u64,
     now: i64,
-    wall_clock: bool,
-}
-
-impl Default for State {
-    fn default() -> Self {
-        State::new(Identity::default(), Vec::new(), Config::default())
-    }
 }
 
 impl State {
@@ -61,12 +53,10 @@ impl State {
             config,
             libraries: Vec::new(),
             shifts: Vec::new(),
-            activities: Vec::new(),
             events: Vec::new(),
             version: 1,
             next_key: FIRST_KEY,
             now: START_TIME,
-            wall_clock: false,
         }
     }
 }
@@ -93,31 +83,12 @@ fn uuid(seed: u64, key: u32) -> String {
 impl State {
     /// The server's now, epoch seconds.
     pub fn now(&self) -> i64 {
-        if self.wall_clock {
-            std::time::SystemTime::now()
-                .duration_since(std::time::UNIX_EPOCH)
-                .map_or(self.now, |d| d.as_secs() as i64)
-        } else {
-            self.now
-        }
-    }
-
-    /// Sets the server's clock, or lets it follow the machine's.
-    pub fn set_now(&mut self, now: Option<i64>) {
-        self.wall_clock = now.is_none();
-        if let Some(now) = now {
-            self.now = now;
-        }
+        self.now
     }
 
     pub(crate) fn tick(&mut self) -> i64 {
         self.now += 1;
-        self.now()
-    }
-
-    /// The libraries, in the order in which they were added.
-    pub fn libraries(&self) -> &[Library] {
-        &self.libraries
+        self.now
     }
 
     /// A library by its section id.
@@ -165,10 +136,6 @@ impl State {
             .unwrap_or_default()
     }
 
-    pub(crate) fn push_event(&mut self, event: Event) {
-        self.events.push(event);
-    }
-
     /// Adds a library. Returns its section id.
     pub fn add_library(&mut self, mut spec: LibrarySpec) -> Outcome<u32> {
         let key = spec.key.unwrap_or_else(|| self.free_section());
@@ -176,21 +143,16 @@ impl State {
             return Err(format!("there is a library {key} already"));
         }
         if spec.title.is_empty() {
-            spec.title = self.free_title(spec.kind.default_title());
+            spec.title = self.free_title(spec.kind.facts().title);
         }
-        let base = spec.first_rating_key.unwrap_or(self.next_key);
         let uuid = spec.uuid.clone().unwrap_or_else(|| uuid(spec.seed, key));
-        let generator = Generator::new(spec, base);
-        let end = base + generator.span();
-        let taken = |l: &Library| {
-            l.tables
-                .keys()
-                .any(|k| (0..l.count(*k) as u32).any(|at| (base..end).contains(&l.key_at(*k, at))))
-        };
-        if base < self.next_key && self.libraries.iter().any(taken) {
-            return Err("its rating keys are taken".to_owned());
+        // Of other kinds the items are made one by one.
+        let mut others = 0;
+        if !matches!(spec.kind, LibraryKind::Movie | LibraryKind::Show) {
+            others = std::mem::take(&mut spec.items);
         }
-        self.next_key = self.next_key.max(end);
+        let generator = Generator::new(spec, self.next_key);
+        self.next_key += generator.span();
         let locations = self.make_locations(generator.spec().locations.clone());
         let mut library = Library::generated(key, uuid, generator);
         library.locations = locations;
@@ -198,119 +160,101 @@ impl State {
         library.scanned_at = self.now() - 3_600;
         self.libraries.push(library);
         self.version += 1;
+        self.fill(key, others)?;
         Ok(key)
     }
 
+    /// Adds tracks, photos and clips, or videos, of a plain kind: ten tracks an album, a hundred photos.
+    fn fill(&mut self, section: u32, items: u32) -> Outcome<()> {
+        let library = self.library_mut(section)?;
+        let (kind, root) = (library.kind, library.locations[0].path.clone());
+        let is_plain = library
+            .generator
+            .as_ref()
+            .is_none_or(|generator| generator.spec().plain);
+        let one = |i: u32| match kind {
+            LibraryKind::Artist => {
+                let (album, number) = (format!("Album {}", i / 10 + 1), i % 10 + 1);
+                let path = format!("{root}/Artist {}/{album}/{number:02} - Song {i}.flac", i / 50 + 1);
+                ItemSpec::track(
+                    &format!("Artist {}", i / 50 + 1),
+                    &album,
+                    number,
+                    &format!("Song {i}"),
+                    &path,
+                )
+            }
+            LibraryKind::Photo => {
+                let is_clip = !is_plain && i % 50 == 49;
+                let (name, end) = if is_clip { ("VID", "mp4") } else { ("IMG", "jpg") };
+                ItemSpec {
+                    kind: is_clip.then_some(ItemType::Clip),
+                    album: Some(format!("Album {}", i / 100 + 1)),
+                    ..ItemSpec::file(
+                        &format!("{name}_{i}"),
+                        &format!("{root}/{}/{name}_{i:07}.{end}", 1990 + i / 100),
+                    )
+                }
+            }
+            _ => ItemSpec::file(&format!("Video {i}"), &format!("{root}/Video {i}.mp4")),
+        };
+        self.add_items(section, (0..items).map(one).collect(), false).map(drop)
+    }
+
     fn make_locations(&self, paths: Vec<String>) -> Vec<Location> {
-        let first = self
-            .libraries
-            .iter()
-            .flat_map(|l| &l.locations)
-            .map(|l| l.id)
-            .max()
-            .unwrap_or(0)
-            + 1;
+        let known = self.libraries.iter().flat_map(|l| &l.locations);
+        let first = known.map(|l| l.id).max().unwrap_or(0) + 1;
         (first..).zip(paths).map(|(id, path)| Location { id, path }).collect()
     }
 
     /// The same files under new rating keys, as after a library was emptied and scanned again.
-    pub fn rekey_library(&mut self, key: u32) -> Outcome<()> {
+    pub fn rekey_library(&mut self, section: u32) -> Outcome<()> {
         let now = self.tick();
-        let base = self.next_key;
-        let library = self.library_mut(key)?;
-        let old = library.generator.as_ref().map(|g| (g.base(), g.span()));
-        let span = old.map_or(0, |(_, span)| span);
+        let by = self.next_key - FIRST_KEY;
+        let library = self.library_mut(section)?;
         if let Some(generator) = &mut library.generator {
-            generator.set_base(base);
+            generator.raise_base(by);
         }
-        let mut next = base + span;
-        let mut renamed = std::collections::HashMap::new();
-        for item in library.tables.values_mut().flat_map(|t| &mut t.rows) {
-            let Row::Own(item) = item else { continue };
-            let new = match old {
-                Some((from, span)) if (from..from + span).contains(&item.key) => base + (item.key - from),
-                _ => {
-                    next += 1;
-                    next - 1
-                }
-            };
-            renamed.insert(item.key, new);
+        let rekey = |item: &mut Item| {
             if item.guid == format!("local://{}", item.key) {
-                item.guid = format!("local://{new}");
+                item.guid = format!("local://{}", item.key + by);
             }
-            item.key = new;
-            number_media(&mut item.media, new);
-        }
-        let moved = |link: &mut Link| {
-            if let Some(new) = renamed.get(&link.key) {
-                link.key = *new;
-            } else if let Some((from, span)) = old
-                && (from..from + span).contains(&link.key)
-            {
-                link.key = base + (link.key - from);
+            item.key += by;
+            number_media(&mut item.media, item.key);
+            for link in [&mut item.parent, &mut item.grandparent].into_iter().flatten() {
+                link.key += by;
             }
         };
-        let generator = library.generator.clone();
-        for (kind, table) in &mut library.tables {
-            for row in &mut table.rows {
-                if let Row::Own(item) = row {
-                    item.parent.as_mut().map(moved);
-                    item.grandparent.as_mut().map(moved);
-                }
+        let tables = library.tables.values_mut();
+        for item in tables.flat_map(|t| &mut t.rows) {
+            if let Row::Own(item) = item {
+                rekey(item);
             }
-            table.rows.sort_by_key(|row| match row {
-                Row::Own(item) => item.key,
-                Row::Gen(i) => generator.as_ref().map_or(0, |g| g.key(*kind, *i)),
-            });
         }
         let rows: usize = library.tables.values().map(|t| t.rows.len()).sum();
         library.count_change(2 * rows as u64);
         library.scanned_at = now;
-        library.bump();
-        self.next_key = next;
+        library.version += 1;
+        self.next_key += by;
         Ok(())
     }
 
-    /// The start of a scan: `refreshing` is set, and the activity begins.
-    pub(crate) fn begin_scan(&mut self, section: u32) -> Outcome<()> {
-        let library = self.library_mut(section)?;
-        library.refreshing = true;
-        let title = library.title.clone();
-        let activity = json!({
-            "uuid": format!("scan-{section}"), "type": "library.update.section", "cancellable": false,
-            "userID": 1, "title": "Scanning", "subtitle": title, "progress": 0,
-            "Context": {"librarySectionID": section.to_string()},
-        });
-        self.activities.push(activity.clone());
-        self.push_event(Event::activity("started", activity));
-        Ok(())
-    }
-
-    /// The end of a scan: staged items appear, `scannedAt` moves, `refreshing` falls.
-    pub(crate) fn end_scan(&mut self, section: u32) -> Outcome<()> {
-        let staged = std::mem::take(&mut self.library_mut(section)?.staged);
-        self.add_items(section, staged, true)?;
-        self.library_mut(section)?.refreshing = false;
-        let id = format!("scan-{section}");
-        let mut ended = Vec::new();
-        self.activities.retain(|a| {
-            let mine = a["uuid"] == id.as_str();
-            if mine {
-                ended.push(a.clone());
-            }
-            !mine
-        });
-        for mut activity in ended {
-            activity["progress"] = json!(100);
-            self.push_event(Event::activity("ended", activity));
-        }
-        self.push_event(Event::status("Library scan complete", "LIBRARY_UPDATE"));
-        Ok(())
-    }
-
-    /// A whole scan at once.
+    /// A scan that finds nothing: its activity begins and ends, and `scannedAt` moves.
     pub fn scan(&mut self, section: u32) -> Outcome<()> {
-        self.begin_scan(section)?;
-        self.end_scan(section)
+        let now = self.tick();
+        let library = self.library_mut(section)?;
+        library.scanned_at = now;
+        let subtitle = library.title.clone();
+        for (event, progress) in [("started", 0), ("ended", 100)] {
+            let activity = json!({
+                "uuid": format!("scan-{section}"), "type": "library.update.section", "cancellable": false,
+                "userID": 1, "title": "Scanning", "subtitle": subtitle, "progress": progress,
+                "Context": {"librarySectionID": section.to_string()},
+            });
+            self.events.push(Event::activity(event, activity));
+        }
+        self.events
+            .push(Event::status("Library scan complete", "LIBRARY_UPDATE"));
+        Ok(())
     }
 }

@@ -103,6 +103,18 @@ impl Row {
         field.map_or(&Node::Absent, |(_, value)| value)
     }
 
+    /// Leaves out fields and lists of these names, at any depth.
+    pub fn omit(&mut self, names: &[String]) {
+        self.0.retain(|(name, _)| !names.iter().any(|one| one == name));
+        for (_, value) in &mut self.0 {
+            match value {
+                Node::Object(inner) => inner.omit(names),
+                Node::List(rows) => rows.iter_mut().for_each(|row| row.omit(names)),
+                _ => {}
+            }
+        }
+    }
+
     /// Leaves out elements and fields of an item.
     pub fn exclude(&mut self, elements: &[String], fields: &[String]) {
         self.0.retain(|(name, value)| {
@@ -129,44 +141,6 @@ impl Row {
 pub(crate) enum Format {
     Json,
     Xml,
-}
-
-/// Distortions that a fault asks for.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct Distortion {
-    /// Numbers become strings.
-    pub numbers_as_strings: bool,
-    /// Booleans become 0 and 1.
-    pub booleans_as_numbers: bool,
-    /// Each item has an unknown nested field.
-    pub extra_fields: bool,
-    /// Fields and lists of these names are missing, at any depth.
-    pub drop_fields: Vec<String>,
-}
-
-impl Distortion {
-    pub(crate) fn apply(&self, row: &mut Row) {
-        row.0
-            .retain(|(name, _)| !self.drop_fields.iter().any(|one| one == name));
-        for (name, value) in &mut row.0 {
-            match value {
-                Node::Number(number) if self.numbers_as_strings => *value = number.to_string().into(),
-                Node::Bool(flag) if self.booleans_as_numbers => *value = u32::from(*flag).into(),
-                Node::Object(inner) => self.apply(inner),
-                Node::List(rows) => {
-                    for inner in rows {
-                        self.apply(inner);
-                        if self.extra_fields && name == "Metadata" {
-                            let deeper = vec![row! {"deeper": row! {"flag": true}}];
-                            inner.set("xUnknown", row! {"deep": deeper});
-                        }
-                    }
-                }
-                _ => {}
-            }
-        }
-    }
 }
 
 impl Serialize for Row {
