@@ -4,7 +4,6 @@ use std::path::Path;
 
 use super::opened::Library;
 use super::query_builder::Query;
-use crate::engine::LoggedKind;
 use crate::error::{Result, invalid_argument_error, try_with_capacity};
 use crate::matching::remove_redundant_components;
 use crate::platform::deadline::Deadline;
@@ -143,10 +142,7 @@ impl Query<'_> {
                     // Updates the snapshot now, so that fast lookups need not. If the write created a segment, the
                     // write may have removed other matches, so `catch_up` reads the database instead.
                     if !written.has_segment {
-                        let changes = matches
-                            .iter()
-                            .map(|(path, key)| (row.id, LoggedKind::MatchRecorded, *path, *key));
-                        reading.apply_committed(view_id, written.at, &changes.collect::<Vec<_>>());
+                        reading.add_recorded_matches(view_id, row.id, &matches, written.at);
                     }
                     reading.catch_up(deadline)?;
                     // A large batch has no segment if writing it failed, or if another thread was building one.

@@ -22,9 +22,8 @@ pub use snapshot::{LiveSnapshot, Snapshot, library_indexes, listing_age};
 pub use sql::{
     ClaimedUserHash, EarlierQuestions, Endpoint, FeedCursor, FeedLogPosition, FeedPage, FeedPosition, FeedRows,
     ItemChange, ItemRows, LastProbe, LibraryHint, LibraryRow, LibraryRows, Listing, ListingResult, ListingRows,
-    LocalWrite, LoggedKind, MergedChanges, NewListing, Outbox, OutboxRow, ProbeOutcome, RecordRows, SearchRows,
-    SharedLogPosition, ShowRows, Store, StoreInfo, StoreStates, StoredItems, Sweeper, Totals, UNDELIVERED,
-    WriteObserver, unverified_kind,
+    LocalWrite, MergedChanges, NewListing, Outbox, OutboxRow, ProbeOutcome, RecordRows, SearchRows, SharedLogPosition,
+    ShowRows, Store, StoreInfo, StoreStates, StoredItems, Sweeper, Totals, UNDELIVERED, WriteObserver,
 };
 pub use writing::{FolderLimit, ListingDraft, ListingSegments, StoreWriter};
 

@@ -14,6 +14,7 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::chains::{ChainedRecords, MemtableFull};
@@ -23,7 +24,7 @@ use crate::matching::{Form, Mappings, NormalPath};
 use crate::model::Item;
 
 /// A change in a library.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MemtableChange {
     /// The host recorded this match.
     Matched {

@@ -8,10 +8,10 @@ use super::merge::FLUSH_RECORDS;
 use super::rebuild::Rebuild;
 use super::{Op, Records, TableLimits, Tables};
 use crate::engine::current::OpenSegments;
+use crate::engine::memtable::MemtableChange;
 use crate::engine::segment::Matches;
 use crate::engine::sql::{
-    Endpoint, LibraryRow, LibraryRows, LocalWrite, LoggedKind, RecordLog, RecordRows, Store, StoreStates, Sweeper,
-    Totals,
+    Endpoint, LibraryRow, LibraryRows, LocalWrite, RecordLog, RecordRows, Store, StoreStates, Sweeper, Totals,
 };
 use crate::matching::NormalPath;
 use crate::model::{Library, LibraryId, LibraryKind, Sequence, Server, SourceState, TokenReliability, ViewId};
@@ -140,7 +140,7 @@ impl World {
         let state = StoreStates(&self.store).state_at(Some(&self.endpoint), true);
         let changes = state.expect("read").1.changes.into_iter();
         changes
-            .filter(|change| change.kind != LoggedKind::UnverifiedPath)
+            .filter(|logged| !matches!(logged.change, Some(MemtableChange::UnverifiedPath { .. })))
             .count()
     }
 
@@ -235,13 +235,13 @@ impl World {
                 state.changes
             };
             reader.since = reader.since.max(now);
-            for change in changes {
-                let told = match change.kind {
-                    LoggedKind::MatchRecorded => Some(change.rating_key),
-                    LoggedKind::MatchRemoved => None,
+            for logged in changes {
+                let (path, told) = match logged.change {
+                    Some(MemtableChange::Matched { path, rating_key, .. }) => (path, Some(rating_key)),
+                    Some(MemtableChange::Forgotten { path }) => (path, None),
                     _ => continue,
                 };
-                reader.told.push((change.library, change.path, told));
+                reader.told.push((logged.library, path, told));
             }
             return;
         }

@@ -10,8 +10,7 @@ use crate::engine::memtable::{MEMTABLE_CAPACITY, MemtableChange};
 use crate::engine::records::Records;
 use crate::engine::segment::{Matches, SegmentsLost};
 use crate::engine::sql::{
-    Endpoint, Incarnation, LibraryRow, LibraryRows, LoggedChange, LoggedKind, RecordRows, Store, StoreState,
-    StoreStates,
+    Endpoint, Incarnation, LibraryRow, LibraryRows, LoggedChange, RecordRows, Store, StoreState, StoreStates,
 };
 use crate::engine::view::{LibraryProperties, LibrarySnapshot};
 use crate::engine::writing::ListingSegments;
@@ -96,14 +95,11 @@ impl LiveSnapshot {
     }
 }
 
-/// Maximum number of changes from one of this process's writes that are added to the snapshot directly. After a larger
-/// write, the next catch-up reads the changes from the database.
+/// Maximum number of recorded matches that are added to the snapshot directly. After a larger write, the next catch-up
+/// reads the matches from the database.
 const MAX_APPLIED: usize = 1024;
 /// When a memtable is full and at least this many records are in no segment, plexindex rebuilds the record segments.
 const MANY_UNMERGED: usize = MEMTABLE_CAPACITY / 2;
-
-/// A change that this thread has written: library, kind, path and rating key.
-pub type OwnChange<'c> = (LibraryId, LoggedKind, &'c [u8], &'c str);
 
 impl LiveSnapshot {
     /// Updates the snapshot, or waits for a thread that is updating it. The deadline applies to writes: if a memtable
@@ -114,31 +110,29 @@ impl LiveSnapshot {
         Ok(())
     }
 
-    /// Adds to the snapshot the changes that this thread has just committed, without reading them from the database.
-    /// `own`: the changes in the commit with this incarnation and change sequence. Does nothing if the snapshot lacks
-    /// any other commit; the next catch-up then reads all changes.
-    pub fn apply_committed(
+    /// Adds to the snapshot the matches (paths and rating keys) that this thread has just recorded in a library, without
+    /// reading them from the database. `written_at`: the incarnation and the change sequence of the commit. Does nothing
+    /// if the snapshot lacks any other commit; the next catch-up then reads all changes.
+    pub fn add_recorded_matches(
         &self,
         view_id: ViewId,
+        library: LibraryId,
+        pairs: &[(&[u8], &str)],
         (incarnation, sequence): (Incarnation, Sequence),
-        own: &[OwnChange<'_>],
     ) {
         let _catching_up = self.snapshot.lock();
         let snapshot = self.snapshot.read();
         let is_next = snapshot.view_id == Some(view_id) && self.snapshot.lacks_only(&snapshot, incarnation, sequence);
-        if !is_next || own.len() > MAX_APPLIED {
+        if !is_next || pairs.len() > MAX_APPLIED {
             return;
         }
-        for (library, kind, path, rating_key) in own {
-            let change = LoggedChange {
-                library: *library,
-                kind: *kind,
+        for (path, rating_key) in pairs {
+            let change = MemtableChange::Matched {
                 path: path.to_vec(),
                 rating_key: (*rating_key).to_owned(),
-                sequence,
-                ..LoggedChange::default()
+                sequence: sequence.0,
             };
-            if !self.apply(&snapshot, &change) {
+            if !self.apply(&snapshot, library, Some(change)) {
                 return; // the memtable is full; the next catch-up applies all changes (again, without effect)
             }
         }
@@ -152,7 +146,11 @@ impl LiveSnapshot {
         let (since, incarnation) = (snapshot.sequence(), snapshot.open.incarnation);
         let (sequence, changes) =
             StoreStates(&self.store).changes(snapshot.view_id, since, incarnation, deadline.is_some())?;
-        if changes.is_some_and(|changes| changes.iter().all(|change| self.apply(&snapshot, change))) {
+        if changes.is_some_and(|changes| {
+            changes
+                .into_iter()
+                .all(|logged| self.apply(&snapshot, logged.library, logged.change))
+        }) {
             snapshot.advance_to(sequence);
             return Ok(());
         }
@@ -203,35 +201,14 @@ impl LiveSnapshot {
 
     /// Adds a change to the snapshot. Returns `false` if the caller must reload the snapshot instead: the change is not
     /// to a single match or item, or the memtable is full.
-    fn apply(&self, snapshot: &Snapshot, change: &LoggedChange) -> bool {
-        let Some(index) = snapshot.rows.iter().position(|row| row.id == change.library) else {
+    fn apply(&self, snapshot: &Snapshot, library: LibraryId, change: Option<MemtableChange>) -> bool {
+        let index = snapshot.rows.iter().position(|row| row.id == library);
+        match (index, change) {
+            (_, None) => false,
+            (Some(index), Some(change)) => snapshot.libraries[index].memtable.push(change, &self.mappings).is_ok(),
             // Ignore changes to the content of a library that is not in the snapshot.
-            return change.kind != LoggedKind::Library;
-        };
-        let (path, rating_key) = (change.path.clone(), change.rating_key.clone());
-        let memtable_change = match change.kind {
-            LoggedKind::Library => return false,
-            LoggedKind::MatchRecorded => MemtableChange::Matched {
-                path,
-                rating_key,
-                sequence: change.sequence.0,
-            },
-            LoggedKind::MatchRemoved => MemtableChange::Forgotten { path },
-            LoggedKind::UnverifiedPath => MemtableChange::UnverifiedPath { path },
-            LoggedKind::UnverifiedItem => MemtableChange::UnverifiedItem { rating_key },
-            LoggedKind::VerifiedPath => MemtableChange::VerifiedPath { path },
-            LoggedKind::VerifiedItem => MemtableChange::VerifiedItem { rating_key },
-            LoggedKind::Removed => MemtableChange::Removed { rating_key },
-            LoggedKind::Added => {
-                let Some(item) = change.item.clone() else { return false };
-                let sequence = change.sequence.0;
-                MemtableChange::Added { item, sequence }
-            }
-        };
-        snapshot.libraries[index]
-            .memtable
-            .push(memtable_change, &self.mappings)
-            .is_ok()
+            (None, Some(_)) => true,
+        }
     }
 
     /// Returns a current snapshot; `None` if the caller would have to wait, or if a segment is missing, because a
@@ -285,7 +262,7 @@ impl LiveSnapshot {
     fn add_changes(&self, snapshot: &Snapshot, changes: &[LoggedChange]) -> Vec<LibraryRow> {
         let mut full_libraries: Vec<LibraryRow> = Vec::new();
         for change in changes {
-            if !self.apply(snapshot, change)
+            if !self.apply(snapshot, change.library, change.change.clone())
                 && let Some(row) = snapshot.rows.iter().find(|row| row.id == change.library)
                 && full_libraries.iter().all(|full| full.id != row.id)
             {

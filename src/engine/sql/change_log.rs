@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
 use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +12,7 @@ use super::schema::{
     CachedStatements, FromCells, LibraryState, RowCells, Tx, failure, last_position_of, position_of, sequence_of,
 };
 use super::store::Store;
+use crate::engine::memtable::MemtableChange;
 use crate::engine::version_page::VersionPage;
 use crate::error::Result;
 use crate::model::{Item, LibraryId, Sequence, TableId, ViewId};
@@ -25,103 +26,44 @@ use crate::platform::stamp::boot_id;
 pub struct LoggedChange {
     /// The library id; 0 for all libraries.
     pub library: LibraryId,
-    pub kind: LoggedKind,
-    /// The path; empty if the change does not affect a path.
-    pub path: Vec<u8>,
-    /// The rating key; empty if the change does not affect an item.
-    pub rating_key: String,
-    pub sequence: Sequence,
-    /// The added item; `None` for other kinds of change.
-    pub item: Option<Arc<Item>>,
+    /// The change of a match, an item or an invalidation; `None` if libraries changed. Other processes must then load a
+    /// new snapshot, because an old one cannot include this change.
+    pub change: Option<MemtableChange>,
 }
 
-/// The kinds of changes. Their numbers are stored in the database and must not change.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[repr(i64)]
-pub enum LoggedKind {
-    /// A host confirmed a match. The table `changes` never contains this kind, because `records` has the match.
-    MatchRecorded = 1,
-    /// A confirmed match was removed. The table `changes` never contains this kind, because `records` has the removal.
-    MatchRemoved = 2,
-    /// A path was invalidated. plexindex must verify the path before it returns the path's item again.
-    UnverifiedPath = 3,
-    /// An item was invalidated. plexindex must verify the item before it returns the item again.
-    UnverifiedItem = 4,
-    /// A request to the server confirmed an invalidated path.
-    VerifiedPath = 5,
-    /// A request to the server confirmed an invalidated item.
-    VerifiedItem = 6,
-    /// Libraries changed. Other processes must load a new snapshot, because an old one cannot include this change.
-    #[default]
-    Library = 7,
-    /// A single item was removed from a library's listing.
-    Removed = 8,
-    /// A single item was added to a library's listing, or replaced in the listing.
-    Added = 9,
-}
-
-impl LoggedKind {
-    /// Converts a number from the database to a kind. The database never contains 1 and 2. An unknown number comes from
-    /// another version, such as 10 from an older one, and becomes `Library`, because loading a new snapshot is always
-    /// correct.
-    fn from_number(number: i64) -> Self {
-        match number {
-            3 => Self::UnverifiedPath,
-            4 => Self::UnverifiedItem,
-            5 => Self::VerifiedPath,
-            6 => Self::VerifiedItem,
-            8 => Self::Removed,
-            9 => Self::Added,
-            _ => Self::Library,
-        }
-    }
-}
-
-impl FromSql for LoggedKind {
-    /// Reads a kind from a column.
-    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        i64::column_result(value).map(Self::from_number)
-    }
-}
-
-impl ToSql for LoggedKind {
-    /// Converts a kind to its number for a column.
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok((*self as i64).into())
-    }
-}
+// The kinds of changes, as stored in the database. Confirmed matches are in `records`.
+pub const UNVERIFIED_PATH: i64 = 3;
+pub const UNVERIFIED_ITEM: i64 = 4;
+pub const VERIFIED_PATH: i64 = 5;
+pub const VERIFIED_ITEM: i64 = 6;
+const LIBRARY: i64 = 7;
+const REMOVED: i64 = 8;
+const ADDED: i64 = 9;
 
 impl FromCells for LoggedChange {
-    /// Reads a change from its row in the table `changes`.
+    /// Reads a change from its row in the table `changes`. An unknown kind comes from another version, such as 10 from
+    /// an older one, and becomes a change of libraries, because loading a new snapshot is always correct.
     fn from_cells(cells: &mut RowCells<'_, '_>) -> rusqlite::Result<Self> {
-        Ok(Self {
-            library: cells.get("library")?,
-            kind: cells.get("kind")?,
-            path: cells.get("path")?,
-            rating_key: cells.get("rating_key")?,
-            sequence: cells.get("sequence")?,
-            item: cells
-                .get::<Option<PackedItem>>("item")?
-                .map(|packed| Arc::new(packed.0)),
-        })
+        let (library, kind): (_, i64) = (cells.get("library")?, cells.get("kind")?);
+        let (path, rating_key) = (cells.get("path")?, cells.get("rating_key")?);
+        let (sequence, item): (Sequence, Option<PackedItem>) = (cells.get("sequence")?, cells.get("item")?);
+        let change = match kind {
+            UNVERIFIED_PATH => Some(MemtableChange::UnverifiedPath { path }),
+            UNVERIFIED_ITEM => Some(MemtableChange::UnverifiedItem { rating_key }),
+            VERIFIED_PATH => Some(MemtableChange::VerifiedPath { path }),
+            VERIFIED_ITEM => Some(MemtableChange::VerifiedItem { rating_key }),
+            REMOVED => Some(MemtableChange::Removed { rating_key }),
+            ADDED => item.map(|packed| MemtableChange::Added {
+                item: Arc::new(packed.0),
+                sequence: sequence.0,
+            }),
+            _ => None,
+        };
+        Ok(Self { library, change })
     }
 }
 
 impl Tx<'_> {
-    /// Logs a change in a library, so that other processes apply the change to their snapshots. `view_id`: the
-    /// library's view. `path` or `rating_key` is empty if the change affects no path or no item. Not for the kinds
-    /// `Added` and `Removed`, which [`Tx::log_item_change`] logs with their items.
-    pub fn log_change(
-        &self,
-        view_id: ViewId,
-        library: LibraryId,
-        kind: LoggedKind,
-        path: &[u8],
-        rating_key: &str,
-    ) -> rusqlite::Result<()> {
-        self.log(view_id, library, kind, path, rating_key, None)
-    }
-
     /// Logs that a single item was added, changed or removed. If the library has a listing, also adds the change to the
     /// feed, unless the item is listed neither before nor after. `old_item` and `new_item`: the item before and after
     /// the change; `None` if not listed.
@@ -132,11 +74,7 @@ impl Tx<'_> {
         old_item: Option<&Item>,
         new_item: Option<&Item>,
     ) -> rusqlite::Result<()> {
-        let kind = if new_item.is_some() {
-            LoggedKind::Added
-        } else {
-            LoggedKind::Removed
-        };
+        let kind = if new_item.is_some() { ADDED } else { REMOVED };
         self.log(library.view_id, library.id, kind, b"", rating_key, new_item)?;
         if library.generation.is_fetched() && (old_item.is_some() || new_item.is_some()) {
             self.add_to_feed(library.id, old_item, new_item)?;
@@ -144,13 +82,14 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Appends a row to the change log. `view_id`: the library's view. `path` or `rating_key` is empty if the change
-    /// affects no path or no item. `item`: the added item; `None` for other kinds of change.
-    fn log(
+    /// Appends a row to the change log, so that other processes apply the change to their snapshots. `view_id`: the
+    /// library's view. `path` or `rating_key` is empty if the change affects no path or no item. `item`: the added item;
+    /// `None` for other kinds of change.
+    pub fn log(
         &self,
         view_id: ViewId,
         library: LibraryId,
-        kind: LoggedKind,
+        kind: i64,
         path: &[u8],
         rating_key: &str,
         item: Option<&Item>,
@@ -196,7 +135,7 @@ impl Tx<'_> {
     /// Logs that a view's libraries, their listings, or the ages of these changed, so that other processes load a new
     /// snapshot.
     pub fn libraries_changed(&self, view_id: ViewId) -> rusqlite::Result<()> {
-        self.log_change(view_id, LibraryId::ALL, LoggedKind::Library, b"", "")
+        self.log(view_id, LibraryId::ALL, LIBRARY, b"", "", None)
     }
 }
 

@@ -7,13 +7,14 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::change_log::{LoggedChange, LoggedKind};
+use super::change_log::{LoggedChange, UNVERIFIED_ITEM, UNVERIFIED_PATH, VERIFIED_ITEM, VERIFIED_PATH};
 use super::incarnation::Incarnation;
 use super::item_rows::OpenListing;
 use super::library_rows::{LibraryRow, LibraryRows, TOKEN_DIGEST_LENGTH};
 use super::record_log::{RecordRows, RecordTx};
 use super::schema::{CachedStatements, LibraryState, Tx, sequence_of};
 use super::store::LocalWrite;
+use crate::engine::memtable::MemtableChange;
 use crate::engine::segment::{decode_match, encode_match};
 use crate::error::Result;
 use crate::matching::normal::normal_form;
@@ -282,43 +283,26 @@ pub fn end_invalidation(
     if ended == 0 {
         return Ok(());
     }
-    let kind = if path.is_empty() {
-        LoggedKind::VerifiedItem
-    } else {
-        LoggedKind::VerifiedPath
-    };
-    tx.log_change(view_id, library, kind, path, rating_key)
+    let kind = if path.is_empty() { VERIFIED_ITEM } else { VERIFIED_PATH };
+    tx.log(view_id, library, kind, path, rating_key, None)
 }
 
-/// Returns the kind of change to log if a host or event invalidates a path, or an item if the path is empty.
-pub fn unverified_kind(path: &[u8]) -> LoggedKind {
-    if path.is_empty() {
-        LoggedKind::UnverifiedItem
-    } else {
-        LoggedKind::UnverifiedPath
-    }
-}
-
-/// Returns the invalidations in all libraries of a view, as changes at the snapshot's change sequence `sequence`, so
-/// that a new snapshot can add them like changes.
-pub fn unverified_of(
-    connection: &Connection,
-    view_id: ViewId,
-    sequence: Sequence,
-) -> rusqlite::Result<Vec<LoggedChange>> {
+/// Returns the invalidations in all libraries of a view, so that a new snapshot can add them like changes.
+pub fn unverified_of(connection: &Connection, view_id: ViewId) -> rusqlite::Result<Vec<LoggedChange>> {
     connection.rows(
         "SELECT u.library, u.path, u.rating_key FROM unverified u JOIN libraries l ON l.id = u.library \
          WHERE l.view_id = ?1",
         [view_id],
         |row| {
-            let path: Vec<u8> = row.get(1)?;
+            let (path, rating_key): (Vec<u8>, String) = (row.get(1)?, row.get(2)?);
+            let change = if path.is_empty() {
+                MemtableChange::UnverifiedItem { rating_key }
+            } else {
+                MemtableChange::UnverifiedPath { path }
+            };
             Ok(LoggedChange {
                 library: row.get(0)?,
-                kind: unverified_kind(&path),
-                path,
-                rating_key: row.get(2)?,
-                sequence,
-                ..LoggedChange::default()
+                change: Some(change),
             })
         },
     )
@@ -338,12 +322,16 @@ pub fn mark_unverified(
          SELECT id, ?2, ?3, ?4, ?5 FROM libraries WHERE id = ?1",
         params![library, normal_form(path), rating_key, path, tx.sequence],
     )?;
-    tx.log_change(view_id, library, unverified_kind(path), path, rating_key)
+    let kind = if path.is_empty() {
+        UNVERIFIED_ITEM
+    } else {
+        UNVERIFIED_PATH
+    };
+    tx.log(view_id, library, kind, path, rating_key, None)
 }
 
 impl LibraryRows<'_> {
-    /// Invalidates paths and items in one transaction, so that they become invalid together. Returns the incarnation
-    /// and the change sequence of the write.
+    /// Invalidates paths and items in one transaction, so that they become invalid together.
     ///
     /// Marks the paths and items in `unverified` as unverified; a path's entry has an empty rating key, and an item's
     /// entry has an empty path. Removes the confirmed matches for the paths in `confirmed`, and marks these paths
@@ -355,17 +343,14 @@ impl LibraryRows<'_> {
         unverified: &[(LibraryId, &[u8], &str)],
         confirmed: &[(LibraryId, Vec<u8>)],
         deadline: Deadline,
-    ) -> Result<(Incarnation, Sequence)> {
-        // Read the incarnation before the write. If the write creates a new database, callers then ignore this result,
-        // because its incarnation is outdated.
-        let incarnation = self.0.incarnation();
+    ) -> Result<()> {
         self.0.write(deadline, |tx| {
             self.0.observe(tx, view_id, request)?;
             remove_matches(tx, view_id, confirmed)?;
             for (library, path, rating_key) in unverified {
                 mark_unverified(tx, view_id, *library, path, rating_key)?;
             }
-            Ok((incarnation, tx.sequence))
+            Ok(())
         })
     }
 

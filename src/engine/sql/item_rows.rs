@@ -35,7 +35,7 @@ pub type SingleChanges = BTreeMap<String, SingleChange>;
 /// sequence `since`.
 pub fn single_changes(c: &Connection, library: LibraryId, since: Sequence) -> rusqlite::Result<SingleChanges> {
     let mut changes = SingleChanges::new();
-    // Kind 8 is a removal, and kind 9 an addition (`LoggedKind`).
+    // Kind 8 is a removal, and kind 9 an addition (see `change_log.rs`).
     let mut statement = c.prepare_cached(
         "SELECT rating_key, sequence, item FROM changes WHERE library = ?1 AND kind IN (8, 9) AND id > ?2",
     )?;

@@ -2,7 +2,7 @@
 
 use super::ListingResult;
 use super::change_log::Sweeper;
-use super::change_log::{LoggedKind, trim};
+use super::change_log::trim;
 use super::for_tests::{
     NOW_MS, compact, count, endpoint, finish, listed, movie, opened, paths, probed, record_pairs, sequence, server,
 };
@@ -11,6 +11,7 @@ use super::library_rows::LibraryRows;
 use super::listings::ListingRows;
 use super::probes::ShowRows;
 use super::store_state::StoreStates;
+use crate::engine::memtable::MemtableChange;
 use crate::error::{Result, Status};
 use crate::model::Item;
 use crate::platform::deadline::Deadline;
@@ -260,8 +261,11 @@ fn an_item_that_a_later_page_lists_again_is_not_hidden_by_its_removal() {
         .expect("stored");
     let removed = || {
         let changes = StoreStates(&store).state(Some(view_id)).expect("read").changes;
-        let removed = changes.into_iter().filter(|change| change.kind == LoggedKind::Removed);
-        removed.map(|change| change.rating_key).collect::<Vec<String>>()
+        let removed = changes.into_iter().filter_map(|logged| match logged.change {
+            Some(MemtableChange::Removed { rating_key }) => Some(rating_key),
+            _ => None,
+        });
+        removed.collect::<Vec<String>>()
     };
     assert_eq!(removed(), ["1", "2"], "the listing is not published yet");
     finish(&store, view_id, &listing);

@@ -50,11 +50,10 @@ mod schema_tests;
 #[cfg(test)]
 mod store_tests;
 
+pub use change_log::LoggedChange;
 pub use change_log::Sweeper;
 pub use change_log::Totals;
-pub use change_log::{LoggedChange, LoggedKind};
 pub use confirmed_matches::RecordedMatches;
-pub use confirmed_matches::unverified_kind;
 pub use feed_rows::{FeedCursor, FeedLogPosition, FeedPage, FeedPosition, FeedRows, ItemChange};
 pub use incarnation::Incarnation;
 pub use item_rows::{ItemRows, MergedChanges, StoredItems};

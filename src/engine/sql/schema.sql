@@ -114,7 +114,7 @@ CREATE TABLE changes (       -- the change log, for other processes
     sequence   INTEGER NOT NULL,
     view_id    INTEGER NOT NULL,
     library    INTEGER NOT NULL,           -- 0: all libraries
-    kind       INTEGER NOT NULL,           -- LoggedKind
+    kind       INTEGER NOT NULL,           -- the numbers are in change_log.rs
     path       BLOB    NOT NULL,
     rating_key TEXT    NOT NULL,
     item       BLOB                        -- the added item, encoded

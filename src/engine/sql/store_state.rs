@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use rusqlite::{Connection, Params, params};
 use serde::{Deserialize, Serialize};
 
-use super::change_log::{LoggedChange, LoggedKind};
+use super::change_log::LoggedChange;
 use super::confirmed_matches::unverified_of;
 use super::incarnation::Incarnation;
 use super::incarnation::is_first_sequence;
@@ -18,6 +18,7 @@ use super::schema::last_position_of;
 use super::schema::sequence_of;
 use super::schema::{list, names, read};
 use super::store::Store;
+use crate::engine::memtable::MemtableChange;
 use crate::engine::segment::decode_match;
 use crate::engine::version_page::PageState;
 use crate::error::Result;
@@ -81,7 +82,7 @@ pub fn state_of(
         changes.extend(logged(connection, single_items, params![row.id, since])?);
     }
     let mut changes = sort_by_position(changes);
-    changes.extend(unverified_of(connection, view_id, sequence)?);
+    changes.extend(unverified_of(connection, view_id)?);
     Ok(StoreState {
         sequence,
         incarnation,
@@ -126,15 +127,18 @@ fn match_changes_since(
         |row| {
             let match_of = |value| decode_match(value, now);
             let recorded = row.get_ref(3)?.as_blob_or_null()?.and_then(match_of);
-            let change = LoggedChange {
-                library: row.get(1)?,
-                kind: recorded.map_or(LoggedKind::MatchRemoved, |_| LoggedKind::MatchRecorded),
-                path: row.get(2)?,
-                rating_key: recorded.map_or_else(String::new, |(key, _)| key.to_owned()),
-                sequence: recorded.map_or(now, |(_, recorded_at)| recorded_at),
-                ..LoggedChange::default()
+            let path = row.get(2)?;
+            let change = match recorded {
+                Some((key, recorded_at)) => MemtableChange::Matched {
+                    path,
+                    rating_key: key.to_owned(),
+                    sequence: recorded_at.0,
+                },
+                None => MemtableChange::Forgotten { path },
             };
-            Ok((row.get(0)?, change))
+            let library = row.get(1)?;
+            let change = Some(change);
+            Ok((row.get(0)?, LoggedChange { library, change }))
         },
     )
 }
@@ -205,7 +209,7 @@ impl StoreStates<'_> {
             // There may be more changes, or the libraries changed: the caller must read the whole state.
             let must_reload = reaches_limit(&changes)
                 || reaches_limit(&recorded)
-                || changes.iter().any(|(_, change)| change.kind == LoggedKind::Library);
+                || changes.iter().any(|(_, logged)| logged.change.is_none());
             changes.extend(recorded);
             Ok((current, (!must_reload).then(|| sort_by_position(changes))))
         };

@@ -3,16 +3,12 @@
 use super::lookup::segments_lost_error;
 use super::reading_state::IndexReader;
 use super::selection::{Resolved, Selection, Selector};
-use crate::engine::{
-    LibraryRow, LibraryRows, ListingRows, LocalWrite, LoggedKind, Snapshot, library_indexes, unverified_kind,
-};
+use crate::engine::{LibraryRow, LibraryRows, ListingRows, LocalWrite, Snapshot, library_indexes};
 use crate::error::{Error, Result, Status};
 use crate::matching::{LibraryIndex, Resolver, Scope};
 use crate::model::{LibraryId, MatchKind, ViewId};
 use crate::platform::deadline::Deadline;
 
-/// The changes to apply to the snapshot for a path whose confirmed match was removed.
-const MATCH_REMOVED: [LoggedKind; 2] = [LoggedKind::MatchRemoved, LoggedKind::UnverifiedPath];
 /// Maximum number of attempts for a write while other threads clear the same library.
 pub const MAX_RETRIES: u32 = 100;
 
@@ -121,29 +117,8 @@ impl IndexReader {
             return Ok(None);
         };
         let request = LocalWrite::Paths(&ids, &paths[..removed]);
-        self.write_invalidation(view_id, &request, &unverified, &confirmed)?;
+        LibraryRows(&self.store).invalidate(view_id, &request, &unverified, &confirmed, Deadline::NONE)?;
         Ok(Some((view_id, ids)))
-    }
-
-    /// Stores that the `unverified` paths and items are invalidated, removes the `confirmed` matches, and applies the
-    /// changes to the snapshot. An empty path in `unverified` means the item with the rating key. `request`: the host's
-    /// request, which plexindex shares with other hosts.
-    fn write_invalidation(
-        &self,
-        view_id: ViewId,
-        request: &LocalWrite<'_>,
-        unverified: &[(LibraryId, &[u8], &str)],
-        confirmed: &[(LibraryId, Vec<u8>)],
-    ) -> Result<()> {
-        let sequence = LibraryRows(&self.store).invalidate(view_id, request, unverified, confirmed, Deadline::NONE)?;
-        let removed = confirmed
-            .iter()
-            .flat_map(|(id, path)| MATCH_REMOVED.map(|kind| (*id, kind, &path[..], "")));
-        let unverified = unverified
-            .iter()
-            .map(|(id, path, key)| (*id, unverified_kind(path), *path, *key));
-        self.apply_committed(view_id, sequence, &removed.chain(unverified).collect::<Vec<_>>());
-        Ok(())
     }
 
     /// Returns the library and path of each confirmed match for this item in `libraries`.
@@ -175,7 +150,7 @@ impl IndexReader {
                 with_matches: true,
             };
             let unverified: Vec<_> = ids.iter().map(|id| (*id, &b""[..], rating_key)).collect();
-            self.write_invalidation(view_id, &request, &unverified, &confirmed)?;
+            LibraryRows(&self.store).invalidate(view_id, &request, &unverified, &confirmed, Deadline::NONE)?;
             Ok(Some((view_id, ids)))
         })?;
         self.records.flush_removals(Deadline::NONE)
