@@ -10,13 +10,11 @@ use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::ops::Deref;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::AtomicU64;
 
 use memmap2::{Mmap, MmapOptions, MmapRaw};
 
 use super::files;
-use super::system::futex;
 
 /// The method for loading a segment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -132,9 +130,6 @@ impl Deref for FileBytes {
 /// Size of a shared page in bytes.
 pub const PAGE: usize = 4096;
 
-/// Polling interval if the system cannot wait for changes to a 64-bit word.
-const POLL: Duration = Duration::from_millis(50);
-
 // 32-bit and 64-bit processes can share a page, and a word that spans two cache lines would not be atomic.
 const _: () = assert!(size_of::<[AtomicU64; PAGE / 8]>() == PAGE && align_of::<AtomicU64>() == 8);
 
@@ -161,24 +156,5 @@ impl SharedPage {
         // SAFETY: the map is PAGE bytes long, aligned to a page, readable and writable, and lives as long as `self`.
         // Every process accesses the page only through atomics.
         unsafe { &*self.0.as_ptr().cast::<[AtomicU64; PAGE / 8]>() }
-    }
-
-    /// Waits while the page's 64-bit word with this index has this value. Returns when another thread or process
-    /// changes the word and calls [`Self::wake`], when a signal arrives, or when the timeout passes. Spurious wakeups
-    /// are possible.
-    pub fn wait(&self, index: usize, value: u64, timeout: Duration) {
-        let word = &self.words()[index];
-        if futex::wait(word, value, timeout) {
-            return;
-        }
-        // Poll, since the system does not support or does not allow the wait.
-        if word.load(Ordering::SeqCst) == value {
-            std::thread::sleep(timeout.min(POLL));
-        }
-    }
-
-    /// Wakes all threads and processes that wait for a change to the page's 64-bit word with this index.
-    pub fn wake(&self, index: usize) {
-        futex::wake(&self.words()[index]);
     }
 }

@@ -43,8 +43,6 @@ pub mod write_out;
 mod linux;
 #[cfg(all(unix, not(any(target_os = "linux", target_os = "android"))))]
 mod macos;
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-mod polled;
 #[cfg(unix)]
 mod unix;
 #[cfg(windows)]

@@ -32,6 +32,8 @@ pub struct Queries {
     pub(super) walks: Walks,
     /// Time when a wait for changes last ended because a refresh was due, in milliseconds of the coarse clock.
     pub(super) due_reported_ms: AtomicU64,
+    /// Number of calls of [`Self::wake_waiting`].
+    pub(super) wakeups: AtomicU64,
 }
 
 impl Queries {
@@ -54,6 +56,7 @@ impl Queries {
             samples: MappingSamples::default(),
             walks: Walks::default(),
             due_reported_ms: AtomicU64::new(0),
+            wakeups: AtomicU64::new(0),
         }
     }
 

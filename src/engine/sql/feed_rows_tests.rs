@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::feed_rows::FeedRows;
 use super::for_tests::{NOW_MS, endpoint, items_after, library, listed, movie, opened, probed, sequence, server};
@@ -109,15 +108,6 @@ fn a_renamed_library_must_be_listed_again() {
         ..titled
     });
     assert_eq!(changes_from(&store, at, 5), [""; 0]);
-}
-
-#[test]
-fn wake_waiting_ends_a_wait_without_a_commit() {
-    let (_folder, store, ..) = films(&[film(1)]);
-    let wait = store.commit_waiter();
-    store.wake_waiting();
-    // The wake-up comes between the last check and the wait.
-    wait(Duration::from_secs(600));
 }
 
 #[test]

@@ -2,9 +2,8 @@
 //! version page, and to the observer that shares a host's writes.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
-use std::time::Duration;
 
 use serde::Serialize;
 
@@ -39,8 +38,6 @@ pub struct Store {
     pub(super) on_timeline: AtomicU64,
     /// Whether the warning about several views was logged.
     pub(super) warned_of_views: AtomicBool,
-    /// Number of calls to [`Store::wake_waiting`], so that a wait notices a call before it starts.
-    pub(super) wakeups: AtomicU64,
     /// The observer of writes by hosts and events.
     pub(super) observer: OnceLock<Weak<dyn WriteObserver>>,
     /// Whether writes that add entries to the outbox sync to disk before they return.
@@ -71,7 +68,6 @@ impl Store {
             cache_used: Mutex::default(),
             on_timeline: AtomicU64::new(0),
             warned_of_views: AtomicBool::new(false),
-            wakeups: AtomicU64::new(0),
             observer: OnceLock::new(),
             syncs_outbox: AtomicBool::new(false),
             has_enqueued: AtomicBool::new(false),
@@ -170,29 +166,6 @@ impl Store {
         match self.opened.newest().state(coarse_ms()) {
             PageState::Equal(sequence) if self.uses_version_page => Some(sequence),
             _ => None,
-        }
-    }
-
-    /// Returns a function that waits for the first commit after this call. The wait also ends on a call to
-    /// [`Store::wake_waiting`], on a signal, at the timeout, and sometimes earlier. Without a version page, the
-    /// function returns at once.
-    pub fn commit_waiter(&self) -> impl Fn(Duration) {
-        let page = self.opened.newest().page.as_ref().filter(|_| self.uses_version_page);
-        let page = page.map(|page| (page, page.done()));
-        let wakeups = self.wakeups.load(Ordering::SeqCst);
-        move |timeout| match page {
-            // The wait misses a wake-up between this check and the wait, and then ends at its timeout.
-            _ if self.wakeups.load(Ordering::SeqCst) != wakeups => {}
-            Some((page, done)) => page.wait(done, timeout),
-            None => {}
-        }
-    }
-
-    /// Ends all running waits for a commit, so that the waiting calls run their progress callbacks.
-    pub fn wake_waiting(&self) {
-        self.wakeups.fetch_add(1, Ordering::SeqCst);
-        if let Some(page) = &self.opened.newest().page {
-            page.wake();
         }
     }
 

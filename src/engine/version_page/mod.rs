@@ -28,8 +28,6 @@ const PENDING_WORD: usize = 16;
 const DONE_WORD: usize = 17;
 /// The number of lookups that read-only processes answered and that the store has not counted yet.
 const ANSWERS_WORD: usize = 24;
-/// The number of threads that wait for a commit, including threads of killed processes. At 0, a commit wakes no thread.
-const WAITING_WORD: usize = 32;
 
 /// Interval in milliseconds at which a reader checks whether the page's file was removed or replaced.
 pub const PAGE_CHECK_MS: u64 = 500;
@@ -174,43 +172,15 @@ impl VersionPage {
         self.counters().begin(sequence);
     }
 
-    /// Announces that transaction `sequence` is committed, and wakes waiting threads.
+    /// Announces that transaction `sequence` is committed.
     pub fn commit(&self, sequence: u64) {
         self.counters().commit(sequence);
-        self.wake();
     }
 
     /// Sets both counters to the last commit's change sequence, because a writer died or rolled back, or the page is
-    /// new. Wakes waiting threads. The caller must hold the database's write lock, and must not commit before it
-    /// releases the lock.
+    /// new. The caller must hold the database's write lock, and must not commit before it releases the lock.
     pub fn repair(&self, sequence: u64) {
         self.counters().repair(sequence);
-        self.wake();
-    }
-
-    /// Returns the last finished transaction's number, after which [`VersionPage::wait`] waits for a commit. Call this
-    /// function before you check for commits, so that the wait does not miss a commit after the check.
-    #[must_use]
-    pub fn done(&self) -> u64 {
-        self.page.words()[DONE_WORD].load(Ordering::SeqCst)
-    }
-
-    /// Waits for a commit with a number above `done`, a Unix signal, [`VersionPage::wake`] or the timeout. May return
-    /// early.
-    pub fn wait(&self, done: u64, timeout: Duration) {
-        let waiting = &self.page.words()[WAITING_WORD];
-        // Count this thread before `wait` compares `done`: a commit that sees no waiting thread has already changed
-        // `done`.
-        waiting.fetch_add(1, Ordering::SeqCst);
-        self.page.wait(DONE_WORD, done, timeout);
-        waiting.fetch_sub(1, Ordering::SeqCst);
-    }
-
-    /// Wakes all threads, in all processes, that wait for a commit on this page.
-    pub fn wake(&self) {
-        if self.page.words()[WAITING_WORD].load(Ordering::SeqCst) != 0 {
-            self.page.wake(DONE_WORD);
-        }
     }
 
     /// Returns the state of the counters. A snapshot is current if the state is [`PageState::Equal`] with its sequence.

@@ -11,7 +11,6 @@ pub use super::unix::{fork, local_path, sqlite};
 
 pub mod clock;
 pub mod files;
-pub mod futex;
 mod open_no_follow;
 pub mod thread;
 

@@ -6,7 +6,6 @@ use std::net::TcpStream;
 use std::path::Path;
 
 use super::file_facts::Inode;
-pub(super) use super::polled as futex;
 pub use super::unix::{fork, local_path, sqlite};
 
 pub mod clock;

@@ -11,7 +11,6 @@ use windows_sys::Win32::Foundation::{ERROR_OPERATION_ABORTED, HANDLE};
 use windows_sys::Win32::System::IO::CancelIoEx;
 
 use super::file_facts::Inode;
-pub(super) use super::polled as futex;
 
 pub mod clock;
 pub mod files;

@@ -22,10 +22,10 @@ use crate::platform::files::path_from_bytes;
 use crate::source::SourceKind;
 use crate::sync::{Call, Progress, Resolved};
 
-/// Interval at which a waiting call reports progress to the host if no process commits.
+/// Interval at which a waiting call reports progress to the host.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
-/// Minimum interval between reads of the database while other processes commit continuously.
-const MIN_READ_INTERVAL: Duration = Duration::from_millis(50);
+/// Interval at which a waiting call looks at the version page.
+const PAGE_INTERVAL: Duration = Duration::from_millis(50);
 /// Interval between reads of the database if there is no version page, and between checks for expired listings. Also
 /// the minimum interval between two waits that end because a refresh is due.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
@@ -169,10 +169,11 @@ impl Queries {
         }
         let reader = FeedCursor::from_text(cursor)?;
         let mut last_age_check: Option<Instant> = None;
+        // The time of the last report, and the number of wake-ups at that time.
+        let mut last_report: Option<(Instant, u64)> = None;
         // The time of the last database read, and the sequence on the version page at that time.
         let mut last_read: Option<(Option<u64>, Instant)> = None;
         loop {
-            let wait_for_commit = self.store.commit_waiter();
             let sequence = self.store.shown_sequence();
             let is_unchanged = match last_read {
                 Some((Some(read_sequence), _)) if sequence == Some(read_sequence) => true,
@@ -196,14 +197,16 @@ impl Queries {
                     return Ok(Status::Ok);
                 }
             }
-            let now = Instant::now();
-            report_wait(call, now.duration_since(start))?;
+            let wakeups = self.wakeups.load(Ordering::Relaxed);
+            let is_recent = |(at, woken): (Instant, u64)| woken == wakeups && at.elapsed() < PROGRESS_INTERVAL;
+            if !last_report.is_some_and(is_recent) {
+                last_report = Some((Instant::now(), wakeups));
+                report_wait(call, start.elapsed())?;
+            }
             if call.deadline.has_passed() {
                 return Ok(Status::NotYet);
             }
-            // Wait for the next commit. Then sleep, because other processes may commit continuously.
-            wait_for_commit(call.deadline.wait(PROGRESS_INTERVAL));
-            sleep(call.deadline.wait(MIN_READ_INTERVAL).saturating_sub(now.elapsed()));
+            sleep(call.deadline.wait(PAGE_INTERVAL));
         }
     }
 
@@ -221,7 +224,7 @@ impl Queries {
 
     /// Wakes all calls that wait for changes, so that they report progress immediately, and the host can cancel them.
     pub fn wake_waiting(&self) {
-        self.store.wake_waiting();
+        self.wakeups.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Returns whether a refresh is due, because a listing has expired, an event arrived, or items were invalidated.

@@ -59,7 +59,7 @@ pub fn list(caller: &Caller<'_>, request: ListChanges) -> MethodResult<ChangePag
 /// handle. A commit in another process ends the wait within 100 ms, or within a second without shared memory.
 ///
 /// NOT_YET: the timeout passed. ABORTED: the progress function ended the wait. The progress function runs every 200
-/// ms, after signal handlers on this thread, and after plexindex_wake_waiting().
+/// ms and after plexindex_wake_waiting().
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WaitForChanges {

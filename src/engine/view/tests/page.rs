@@ -1,10 +1,6 @@
 use std::fs;
 #[cfg(unix)]
 use std::os::unix::fs::PermissionsExt;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::channel;
-use std::thread;
-use std::time::{Duration, Instant};
 
 use crate::engine::version_page::{PageState, VersionPage};
 
@@ -32,59 +28,6 @@ fn processes_share_one_page() {
         fs::metadata(&path).expect("is there").permissions().mode() & 0o777,
         0o600
     );
-}
-
-#[test]
-fn a_wait_ends_with_the_next_commit_by_another_map_of_the_page() {
-    const FOR_EVER: Duration = Duration::from_secs(600);
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("counters");
-    let (one, other) = (VersionPage::open(&path, 7, true), VersionPage::open(&path, 7, true));
-    let (one, other) = (&one.expect("opens"), &other.expect("opens"));
-    // The wait returns at once for a commit that came after `done` was read.
-    let done = one.done();
-    other.commit(1);
-    one.wait(done, FOR_EVER);
-    let begun = Instant::now();
-    one.wait(one.done(), Duration::from_millis(20));
-    assert!(begun.elapsed() >= Duration::from_millis(20), "nothing was committed");
-    // The commit is noticed at whatever step of the wait it comes.
-    thread::scope(|threads| {
-        let (turn, turns) = channel::<u64>();
-        let (answer, answers) = channel();
-        threads.spawn(move || {
-            for done in turns {
-                while one.done() == done {
-                    one.wait(done, FOR_EVER);
-                }
-                answer.send(one.done()).expect("heard");
-            }
-        });
-        for number in 2..300 {
-            turn.send(number - 1).expect("waits");
-            if number % 3 == 0 {
-                thread::yield_now();
-            }
-            other.commit(number);
-            assert_eq!(answers.recv(), Ok(number));
-        }
-        turn.send(299).expect("waits");
-        other.repair(300);
-        assert_eq!(answers.recv(), Ok(300), "a repair changes what is shown, too");
-        drop(turn);
-    });
-    // A wake-up without a commit ends the wait.
-    let returned = AtomicBool::new(false);
-    thread::scope(|threads| {
-        threads.spawn(|| {
-            one.wait(one.done(), FOR_EVER);
-            returned.store(true, Ordering::SeqCst);
-        });
-        while !returned.load(Ordering::SeqCst) {
-            other.wake();
-            thread::yield_now();
-        }
-    });
 }
 
 #[test]
